@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * The vfio-user bus, as its drivers see it. Modelled on bus_pci_driver.h.
+ *
+ * A device's name is its socket's path: -a vfio_user:/run/nic0.sock[,devargs].
+ * Before a driver's probe is called the bus has connected, read configuration
+ * space, mapped what can be mapped of the BARs, handed EAL's memory to the
+ * device (and keeps it up to date), switched on memory access and bus mastering
+ * and made the interrupt handle.
+ */
+
+#ifndef BUS_VFIO_USER_DRIVER_H
+#define BUS_VFIO_USER_DRIVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <bus_driver.h>
+#include <dev_driver.h>
+#include <rte_compat.h>
+#include <rte_interrupts.h>
+#include <rte_pci.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VFIO_USER_MAX_BARS 6
+
+struct rte_vfio_user_driver;
+
+/** A BAR, mapped where it can be. */
+struct rte_vfio_user_bar {
+	uint64_t bus_addr;  /**< from configuration space */
+	uint64_t size;      /**< bytes; 0: none */
+	bool is_io;         /**< I/O space */
+	bool is_64;         /**< a 64-bit memory BAR */
+	unsigned int nr_maps;
+	struct {
+		uint64_t offset, size;
+		void *addr;     /**< in this process */
+	} maps[8];
+};
+
+struct rte_vfio_user_device {
+	RTE_TAILQ_ENTRY(rte_vfio_user_device) next;
+	struct rte_device device;             /**< device.name is the socket's path */
+	struct rte_pci_id id;
+	struct rte_vfio_user_driver *driver;
+	struct rte_intr_handle *intr_handle;  /**< vector 0 is fd, the others are efds, as vfio's MSI-X */
+	uint32_t nb_vectors;                  /**< MSI-X vectors the device has */
+	struct rte_vfio_user_bar bars[VFIO_USER_MAX_BARS];
+	char *path;
+	void *bus_private;
+};
+
+typedef int (rte_vfio_user_probe_t)(struct rte_vfio_user_driver *drv,
+		struct rte_vfio_user_device *dev);
+typedef int (rte_vfio_user_remove_t)(struct rte_vfio_user_device *dev);
+
+struct rte_vfio_user_driver {
+	RTE_TAILQ_ENTRY(rte_vfio_user_driver) next;
+	struct rte_driver driver;
+	const struct rte_pci_id *id_table;    /**< ends with vendor_id 0 */
+	rte_vfio_user_probe_t *probe;
+	rte_vfio_user_remove_t *remove;
+	/**
+	 * The device is gone (the server died, was stopped for too long, or broke
+	 * the protocol). Called once, from EAL's interrupt thread. Register
+	 * reads give all ones from then on, writes go nowhere.
+	 */
+	void (*lost)(struct rte_vfio_user_device *dev);
+};
+
+void rte_vfio_user_register(struct rte_vfio_user_driver *driver);
+void rte_vfio_user_unregister(struct rte_vfio_user_driver *driver);
+
+#define RTE_PMD_REGISTER_VFIO_USER(nm, drv) \
+RTE_INIT(vfio_user_init_ ##nm) \
+{ \
+	(drv).driver.name = RTE_STR(nm); \
+	rte_vfio_user_register(&(drv)); \
+}
+
+/**
+ * Register access by message. A lost device reads as all ones; the call never blocks for longer
+ * than the connection's time-out. Any thread.
+ * @return 0 or -errno (the value is all ones then)
+ */
+int rte_vfio_user_read32(struct rte_vfio_user_device *dev, unsigned int bar, uint32_t offset,
+		uint32_t *value);
+int rte_vfio_user_write32(struct rte_vfio_user_device *dev, unsigned int bar, uint32_t offset,
+		uint32_t value);
+/** Configuration space. @return 0 or -errno */
+int rte_vfio_user_read_config(struct rte_vfio_user_device *dev, void *buf, size_t len,
+		uint32_t offset);
+int rte_vfio_user_write_config(struct rte_vfio_user_device *dev, const void *buf, size_t len,
+		uint32_t offset);
+/** Where [offset, offset + len) of a BAR is mapped, or NULL. */
+void *rte_vfio_user_bar_ptr(struct rte_vfio_user_device *dev, unsigned int bar, uint64_t offset,
+		size_t len);
+/** Maps, unmaps memory beyond EAL's own for this device. @p fd -1: looked up, or by message. */
+int rte_vfio_user_dma_map(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len);
+int rte_vfio_user_dma_unmap(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len);
+/** False once the device is lost. */
+bool rte_vfio_user_alive(const struct rte_vfio_user_device *dev);
+/** The device of a generic handle of this bus, or NULL if it is of another. */
+struct rte_vfio_user_device *rte_vfio_user_device_of(const struct rte_device *dev);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* BUS_VFIO_USER_DRIVER_H */

@@ -1,0 +1,632 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * Registers and descriptors of the Intel 82576, by the datasheet's names.
+ *
+ * The driver (drivers/net/igb) and the software device (lib/igb_model) share
+ * this file and the vfio-user wire format, and nothing else: what they agree
+ * on is what the datasheet says, so neither can hide a mistake of the other.
+ *
+ * Source: "Intel 82576EB Gigabit Ethernet Controller Datasheet", chapter 8
+ * (programming interface), chapter 7 (descriptors). Offsets are into BAR0.
+ * All registers are 32 bits wide and little-endian.
+ */
+
+#ifndef IGB_REGS_H
+#define IGB_REGS_H
+
+#include <stdint.h>
+
+/* PCI identity (9.4). */
+#define IGB_VENDOR_ID_INTEL      0x8086
+#define IGB_DEV_ID_82576         0x10C9
+#define IGB_DEV_ID_82576_FIBER   0x10E6
+#define IGB_DEV_ID_82576_SERDES  0x10E7
+#define IGB_DEV_ID_82576_NS      0x150A
+#define IGB_DEV_ID_82576_NS_SERDES 0x1518
+#define IGB_DEV_ID_82576_SERDES_QUAD 0x150D
+#define IGB_DEV_ID_82576_QUAD_COPPER 0x10E8
+#define IGB_DEV_ID_82576_QUAD_COPPER_ET2 0x1526
+
+/* BARs (9.4.11). */
+#define IGB_BAR0_SIZE            0x20000 /* memory: registers */
+#define IGB_BAR1_SIZE            0x20000 /* memory: flash */
+#define IGB_BAR2_SIZE            0x20    /* I/O: IOADDR at 0, IODATA at 4 */
+#define IGB_BAR3_SIZE            0x4000  /* memory: MSI-X table, PBA at 0x2000 */
+#define IGB_MSIX_PBA_OFFSET      0x2000
+#define IGB_MSIX_VECTORS         25
+
+#define IGB_MAX_QUEUES           16
+#define IGB_RING_ALIGN           128     /* bytes; also the granularity of RDLEN, TDLEN */
+#define IGB_DESC_SIZE            16      /* every descriptor, every kind */
+#define IGB_MAX_RING_BYTES       0x80000 /* RDLEN, TDLEN: bits 19:7 */
+#define IGB_MAX_FRAME            9728    /* 9.5 KB, FCS included (RLPML, 8.10.3) */
+
+/* General (8.2). */
+#define IGB_CTRL                 0x00000
+#define IGB_CTRL_DUP             0x00004 /* alias of CTRL */
+#define IGB_STATUS               0x00008
+#define IGB_EECD                 0x00010
+#define IGB_EERD                 0x00014
+#define IGB_CTRL_EXT             0x00018
+#define IGB_FLA                  0x0001C
+#define IGB_MDIC                 0x00020
+#define IGB_SERDESCTL            0x00024
+#define IGB_FCAL                 0x00028
+#define IGB_FCAH                 0x0002C
+#define IGB_FCT                  0x00030
+#define IGB_CONNSW               0x00034
+#define IGB_VET                  0x00038
+#define IGB_FCTTV                0x00170
+#define IGB_LEDCTL               0x00E00
+#define IGB_MDICNFG              0x00E04
+#define IGB_PBA_ECC              0x01100
+#define IGB_EEMNGCTL             0x01010
+#define IGB_EEARBC               0x01024
+#define IGB_FCRTL                0x02160
+#define IGB_FCRTH                0x02168
+#define IGB_FCRTV                0x02460
+
+/* Interrupts (8.8). The block at 0x00C0 is an alias for older software. */
+#define IGB_ICR_ALIAS            0x000C0
+#define IGB_ICS_ALIAS            0x000C8
+#define IGB_IMS_ALIAS            0x000D0
+#define IGB_IMC_ALIAS            0x000D8
+#define IGB_IAM_ALIAS            0x000E0
+#define IGB_ICR                  0x01500 /* read to clear, write 1 to clear */
+#define IGB_ICS                  0x01504 /* write only */
+#define IGB_IMS                  0x01508 /* write 1 to set */
+#define IGB_IMC                  0x0150C /* write 1 to clear */
+#define IGB_IAM                  0x01510
+#define IGB_GPIE                 0x01514
+#define IGB_EICS                 0x01520
+#define IGB_EIMS                 0x01524
+#define IGB_EIMC                 0x01528
+#define IGB_EIAC                 0x0152C
+#define IGB_EIAM                 0x01530
+#define IGB_EICR                 0x01580
+#define IGB_EITR(n)              (0x01680 + 4 * (n)) /* n: 0 to 24 */
+#define IGB_IVAR0                0x01700
+#define IGB_IVAR(n)              (0x01700 + 4 * (n)) /* n: 0 to 7, see igb_ivar() rules below */
+#define IGB_IVAR_MISC            0x01740 /* byte 0: TCP timer, byte 1: other causes */
+#define IGB_PBACL                0x05B68
+
+/* Receive (8.10). */
+#define IGB_RCTL                 0x00100
+#define IGB_RXPBS                0x02404
+#define IGB_QDE                  0x02408
+#define IGB_RXCSUM               0x05000
+#define IGB_RLPML                0x05004
+#define IGB_RFCTL                0x05008
+#define IGB_PSRTYPE(n)           (0x05480 + 4 * (n))
+
+/* Transmit (8.12). */
+#define IGB_TCTL                 0x00400
+#define IGB_TCTL_EXT             0x00404
+#define IGB_TIPG                 0x00410
+#define IGB_TXPBS                0x03404
+#define IGB_DTXCTL               0x03590
+#define IGB_DTXTCPFLGL           0x0359C
+#define IGB_DTXTCPFLGH           0x035A0
+
+/*
+ * Queues (8.10.4 ff., 8.12.8 ff.): sixteen of each, 0x40 apart. Queues 0 to 3
+ * also answer at 0x2800 and 0x3800, 0x100 apart; the 82575's drivers use those.
+ */
+#define IGB_RXQ_BASE             0x0C000
+#define IGB_TXQ_BASE             0x0E000
+#define IGB_QUEUE_STRIDE         0x40
+#define IGB_RXQ_ALIAS_BASE       0x02800
+#define IGB_TXQ_ALIAS_BASE       0x03800
+#define IGB_QUEUE_ALIAS_STRIDE   0x100
+#define IGB_QUEUE_ALIASES        4
+
+/* Offsets inside a queue's block, the same for both directions. */
+#define IGB_Q_BAL                0x00 /* RDBAL, TDBAL */
+#define IGB_Q_BAH                0x04 /* RDBAH, TDBAH */
+#define IGB_Q_LEN                0x08 /* RDLEN, TDLEN: bytes */
+#define IGB_Q_SRRCTL             0x0C /* receive only */
+#define IGB_Q_HEAD               0x10 /* RDH, TDH */
+#define IGB_Q_DCA                0x14 /* DCA_RXCTRL, DCA_TXCTRL */
+#define IGB_Q_TAIL               0x18 /* RDT, TDT: the doorbell */
+#define IGB_Q_DCTL               0x28 /* RXDCTL, TXDCTL */
+#define IGB_Q_RQDPC              0x30 /* receive only; clears on read */
+#define IGB_Q_TDWBAL             0x38 /* transmit only */
+#define IGB_Q_TDWBAH             0x3C /* transmit only */
+
+#define IGB_RXQ(n, reg)          (IGB_RXQ_BASE + IGB_QUEUE_STRIDE * (n) + (reg))
+#define IGB_TXQ(n, reg)          (IGB_TXQ_BASE + IGB_QUEUE_STRIDE * (n) + (reg))
+
+#define IGB_RDBAL(n)             IGB_RXQ(n, IGB_Q_BAL)
+#define IGB_RDBAH(n)             IGB_RXQ(n, IGB_Q_BAH)
+#define IGB_RDLEN(n)             IGB_RXQ(n, IGB_Q_LEN)
+#define IGB_SRRCTL(n)            IGB_RXQ(n, IGB_Q_SRRCTL)
+#define IGB_RDH(n)               IGB_RXQ(n, IGB_Q_HEAD)
+#define IGB_RDT(n)               IGB_RXQ(n, IGB_Q_TAIL)
+#define IGB_RXDCTL(n)            IGB_RXQ(n, IGB_Q_DCTL)
+#define IGB_RQDPC(n)             IGB_RXQ(n, IGB_Q_RQDPC)
+#define IGB_DCA_RXCTRL(n)        IGB_RXQ(n, IGB_Q_DCA)
+#define IGB_TDBAL(n)             IGB_TXQ(n, IGB_Q_BAL)
+#define IGB_TDBAH(n)             IGB_TXQ(n, IGB_Q_BAH)
+#define IGB_TDLEN(n)             IGB_TXQ(n, IGB_Q_LEN)
+#define IGB_TDH(n)               IGB_TXQ(n, IGB_Q_HEAD)
+#define IGB_TDT(n)               IGB_TXQ(n, IGB_Q_TAIL)
+#define IGB_TXDCTL(n)            IGB_TXQ(n, IGB_Q_DCTL)
+#define IGB_DCA_TXCTRL(n)        IGB_TXQ(n, IGB_Q_DCA)
+#define IGB_TDWBAL(n)            IGB_TXQ(n, IGB_Q_TDWBAL)
+#define IGB_TDWBAH(n)            IGB_TXQ(n, IGB_Q_TDWBAH)
+
+/* Statistics (8.19): all clear on read. The 64-bit ones latch on reading the low half. */
+#define IGB_STATS_FIRST          0x04000
+#define IGB_CRCERRS              0x04000
+#define IGB_ALGNERRC             0x04004
+#define IGB_SYMERRS              0x04008
+#define IGB_RXERRC               0x0400C
+#define IGB_MPC                  0x04010 /* missed: no room in the packet buffer */
+#define IGB_SCC                  0x04014
+#define IGB_ECOL                 0x04018
+#define IGB_MCC                  0x0401C
+#define IGB_LATECOL              0x04020
+#define IGB_COLC                 0x04028
+#define IGB_CBTMPC               0x0402C
+#define IGB_DC                   0x04030
+#define IGB_TNCRS                0x04034
+#define IGB_HTDPMC               0x0403C
+#define IGB_RLEC                 0x04040
+#define IGB_CBRDPC               0x04044
+#define IGB_XONRXC               0x04048
+#define IGB_XONTXC               0x0404C
+#define IGB_XOFFRXC              0x04050
+#define IGB_XOFFTXC              0x04054
+#define IGB_FCRUC                0x04058
+#define IGB_PRC64                0x0405C
+#define IGB_PRC127               0x04060
+#define IGB_PRC255               0x04064
+#define IGB_PRC511               0x04068
+#define IGB_PRC1023              0x0406C
+#define IGB_PRC1522              0x04070
+#define IGB_GPRC                 0x04074
+#define IGB_BPRC                 0x04078
+#define IGB_MPRC                 0x0407C
+#define IGB_GPTC                 0x04080
+#define IGB_GORCL                0x04088
+#define IGB_GORCH                0x0408C
+#define IGB_GOTCL                0x04090
+#define IGB_GOTCH                0x04094
+#define IGB_RNBC                 0x040A0 /* no receive descriptor */
+#define IGB_RUC                  0x040A4
+#define IGB_RFC                  0x040A8
+#define IGB_ROC                  0x040AC
+#define IGB_RJC                  0x040B0
+#define IGB_MNGPRC               0x040B4
+#define IGB_MPDC                 0x040B8
+#define IGB_MNGPTC               0x040BC
+#define IGB_TORL                 0x040C0
+#define IGB_TORH                 0x040C4
+#define IGB_TOTL                 0x040C8
+#define IGB_TOTH                 0x040CC
+#define IGB_TPR                  0x040D0
+#define IGB_TPT                  0x040D4
+#define IGB_PTC64                0x040D8
+#define IGB_PTC127               0x040DC
+#define IGB_PTC255               0x040E0
+#define IGB_PTC511               0x040E4
+#define IGB_PTC1023              0x040E8
+#define IGB_PTC1522              0x040EC
+#define IGB_MPTC                 0x040F0
+#define IGB_BPTC                 0x040F4
+#define IGB_TSCTC                0x040F8
+#define IGB_IAC                  0x04100
+#define IGB_RPTHC                0x04104
+#define IGB_HGPTC                0x04118
+#define IGB_RXDMTC               0x04120
+#define IGB_HGORCL               0x04128
+#define IGB_HGORCH               0x0412C
+#define IGB_HGOTCL               0x04130
+#define IGB_HGOTCH               0x04134
+#define IGB_LENERRS              0x04138
+#define IGB_STATS_LAST           0x04138
+#define IGB_SCVPC                0x04228
+
+/* PCS (8.17, SerDes; present and quiet on copper). */
+#define IGB_PCS_CFG              0x04200
+#define IGB_PCS_LCTL             0x04208
+#define IGB_PCS_LSTAT            0x0420C
+
+/* Filters (8.10.15 ff.). */
+#define IGB_MTA(n)               (0x05200 + 4 * (n)) /* n: 0 to 127 */
+#define IGB_RAL(n)               ((n) < 16 ? 0x05400 + 8 * (n) : 0x054E0 + 8 * ((n) - 16))
+#define IGB_RAH(n)               (IGB_RAL(n) + 4)    /* n: 0 to 23 */
+#define IGB_VFTA(n)              (0x05600 + 4 * (n)) /* n: 0 to 127 */
+#define IGB_MRQC                 0x05818
+#define IGB_VT_CTL               0x0581C
+#define IGB_RETA(n)              (0x05C00 + 4 * (n)) /* n: 0 to 31, four entries each */
+#define IGB_RSSRK(n)             (0x05C80 + 4 * (n)) /* n: 0 to 9 */
+#define IGB_UTA(n)               (0x0A000 + 4 * (n)) /* n: 0 to 127 */
+#define IGB_VMOLR(n)             (0x05AD0 + 4 * (n)) /* n: 0 to 7 */
+#define IGB_RPLOLR               0x05AF0
+#define IGB_NUM_RA               24
+#define IGB_NUM_MTA              128
+#define IGB_NUM_VFTA             128
+#define IGB_NUM_RETA             128 /* entries */
+
+/* Management, semaphores (8.6 ff.). */
+#define IGB_WUC                  0x05800
+#define IGB_WUFC                 0x05808
+#define IGB_WUS                  0x05810
+#define IGB_MANC                 0x05820
+#define IGB_MANC2H               0x05860
+#define IGB_GCR                  0x05B00
+#define IGB_FACTPS               0x05B30
+#define IGB_SWSM                 0x05B50
+#define IGB_FWSM                 0x05B54
+#define IGB_SW_FW_SYNC           0x05B5C
+
+/* CTRL (8.2.1). */
+#define IGB_CTRL_FD              (1u << 0)
+#define IGB_CTRL_GIO_MASTER_DISABLE (1u << 2)
+#define IGB_CTRL_LRST            (1u << 3)
+#define IGB_CTRL_SLU             (1u << 6)
+#define IGB_CTRL_SPEED_MASK      (3u << 8)
+#define IGB_CTRL_FRCSPD          (1u << 11)
+#define IGB_CTRL_FRCDPLX         (1u << 12)
+#define IGB_CTRL_RST             (1u << 26) /* self-clearing */
+#define IGB_CTRL_RFCE            (1u << 27)
+#define IGB_CTRL_TFCE            (1u << 28)
+#define IGB_CTRL_DEV_RST         (1u << 29) /* self-clearing */
+#define IGB_CTRL_VME             (1u << 30)
+#define IGB_CTRL_PHY_RST         (1u << 31)
+
+/* STATUS (8.2.2). */
+#define IGB_STATUS_FD            (1u << 0)
+#define IGB_STATUS_LU            (1u << 1)
+#define IGB_STATUS_LAN_ID_SHIFT  2
+#define IGB_STATUS_TXOFF         (1u << 4)
+#define IGB_STATUS_SPEED_SHIFT   6
+#define IGB_STATUS_SPEED_MASK    (3u << 6) /* 0: 10, 1: 100, 2 and 3: 1000 Mb/s */
+#define IGB_STATUS_LAN_INIT_DONE (1u << 9)
+#define IGB_STATUS_PHYRA         (1u << 10)
+#define IGB_STATUS_GIO_MASTER_EN (1u << 19)
+#define IGB_STATUS_PF_RST_DONE   (1u << 21)
+
+/* EECD, EERD (8.4). */
+#define IGB_EECD_SK              (1u << 0)
+#define IGB_EECD_CS              (1u << 1)
+#define IGB_EECD_DI              (1u << 2)
+#define IGB_EECD_DO              (1u << 3)
+#define IGB_EECD_REQ             (1u << 6)
+#define IGB_EECD_GNT             (1u << 7)
+#define IGB_EECD_PRES            (1u << 8)
+#define IGB_EECD_AUTO_RD         (1u << 9)
+#define IGB_EECD_SIZE_SHIFT      11
+#define IGB_EERD_START           (1u << 0)
+#define IGB_EERD_DONE            (1u << 1)
+#define IGB_EERD_ADDR_SHIFT      2
+#define IGB_EERD_DATA_SHIFT      16
+
+/* NVM words (6.2): the sum of words 0 to 0x3F is 0xBABA. */
+#define IGB_NVM_MAC              0x00
+#define IGB_NVM_COMPAT           0x03
+#define IGB_NVM_PBA_1            0x08
+#define IGB_NVM_INIT_CTRL_1      0x0A
+#define IGB_NVM_SUBSYS_ID        0x0B
+#define IGB_NVM_SUBSYS_VENDOR    0x0C
+#define IGB_NVM_DEVICE_ID        0x0D
+#define IGB_NVM_INIT_CTRL_2      0x0F
+#define IGB_NVM_INIT_CTRL_3_LAN1 0x14
+#define IGB_NVM_INIT_CTRL_3_LAN0 0x24
+#define IGB_NVM_CHECKSUM         0x3F
+#define IGB_NVM_CHECKSUM_SUM     0xBABA
+
+/* CTRL_EXT (8.2.3). */
+#define IGB_CTRL_EXT_NSICR       (1u << 0)
+#define IGB_CTRL_EXT_EE_RST      (1u << 13)
+#define IGB_CTRL_EXT_PFRSTD      (1u << 14)
+#define IGB_CTRL_EXT_LINK_MODE_MASK (3u << 22) /* 0: internal copper PHY */
+#define IGB_CTRL_EXT_EIAME       (1u << 24)
+#define IGB_CTRL_EXT_IRCA        (1u << 27)
+#define IGB_CTRL_EXT_DRV_LOAD    (1u << 28)
+#define IGB_CTRL_EXT_PBA_CLR     (1u << 31)
+
+/* MDIC (8.2.4) and the PHY's registers (8.25, IEEE 802.3 clause 22). */
+#define IGB_MDIC_DATA_MASK       0xFFFFu
+#define IGB_MDIC_REG_SHIFT       16
+#define IGB_MDIC_PHY_SHIFT       21
+#define IGB_MDIC_OP_WRITE        (1u << 26)
+#define IGB_MDIC_OP_READ         (2u << 26)
+#define IGB_MDIC_OP_MASK         (3u << 26)
+#define IGB_MDIC_READY           (1u << 28)
+#define IGB_MDIC_INT_EN          (1u << 29)
+#define IGB_MDIC_ERROR           (1u << 30)
+#define IGB_PHY_ADDR             1
+#define IGB_PHY_CTRL             0x00
+#define IGB_PHY_STATUS           0x01
+#define IGB_PHY_ID1              0x02
+#define IGB_PHY_ID2              0x03
+#define IGB_PHY_AUTONEG_ADV      0x04
+#define IGB_PHY_LP_ABILITY       0x05
+#define IGB_PHY_AUTONEG_EXP      0x06
+#define IGB_PHY_1000T_CTRL       0x09
+#define IGB_PHY_1000T_STATUS     0x0A
+#define IGB_PHY_EXT_STATUS       0x0F
+#define IGB_PHY_PORT_CONFIG      0x10 /* IGP01E1000_PHY_PORT_CONFIG */
+#define IGB_PHY_PORT_STATUS      0x11
+#define IGB_PHY_PORT_CTRL        0x12
+#define IGB_PHY_LINK_HEALTH      0x13
+#define IGB_PHY_PAGE_SELECT      0x1F
+#define IGB_PHY_ID_82576         0x02A80391u /* (ID1 << 16) | ID2 */
+#define IGB_PHY_CTRL_RESET       0x8000
+#define IGB_PHY_CTRL_LOOPBACK    0x4000
+#define IGB_PHY_CTRL_AUTONEG_EN  0x1000
+#define IGB_PHY_CTRL_POWER_DOWN  0x0800
+#define IGB_PHY_CTRL_RESTART_AN  0x0200
+#define IGB_PHY_STATUS_LINK      0x0004
+#define IGB_PHY_STATUS_AN_DONE   0x0020
+
+/* ICR, ICS, IMS, IMC (8.8.9). */
+#define IGB_ICR_TXDW             (1u << 0)
+#define IGB_ICR_TXQE             (1u << 1)
+#define IGB_ICR_LSC              (1u << 2)
+#define IGB_ICR_RXDMT0           (1u << 4)
+#define IGB_ICR_RXO              (1u << 6)
+#define IGB_ICR_RXDW             (1u << 7)
+#define IGB_ICR_VMMB             (1u << 8)
+#define IGB_ICR_TIME_SYNC        (1u << 19)
+#define IGB_ICR_FER              (1u << 22)
+#define IGB_ICR_DOUTSYNC         (1u << 28) /* DMA out of sync */
+#define IGB_ICR_DRSTA            (1u << 30)
+#define IGB_ICR_INT_ASSERTED     (1u << 31)
+
+/* EICR and its kin without MSI-X: queue causes in bits 15:0, then these. */
+#define IGB_EICR_TCP_TIMER       (1u << 30)
+#define IGB_EICR_OTHER           (1u << 31)
+
+/* GPIE (8.8.14). */
+#define IGB_GPIE_NSICR           (1u << 0)
+#define IGB_GPIE_MULTIPLE_MSIX   (1u << 4)
+#define IGB_GPIE_EIAME           (1u << 30)
+#define IGB_GPIE_PBA             (1u << 31)
+
+/* EITR (8.8.12): interval in microseconds, bits 14:2 (a quarter's resolution is not kept). */
+#define IGB_EITR_INTERVAL_SHIFT  2
+#define IGB_EITR_INTERVAL_MASK   0x7FFCu
+#define IGB_EITR_CNT_IGNR        (1u << 31)
+
+/*
+ * IVAR (8.8.13): queue q, receive or transmit, has a byte of its own: the
+ * vector, and bit 7 "valid". Queues 0 to 7 use the low half of IVAR[q], 8 to
+ * 15 the high half of IVAR[q - 8]; in a half, receive comes first.
+ */
+#define IGB_IVAR_VALID           0x80u
+#define IGB_IVAR_REG(q)          IGB_IVAR((q) & 7)
+#define IGB_IVAR_SHIFT(q, is_tx) ((((q) & 8) ? 16 : 0) + ((is_tx) ? 8 : 0))
+#define IGB_IVAR_MISC_OTHER_SHIFT 8
+
+/* RCTL (8.10.1). */
+#define IGB_RCTL_RXEN            (1u << 1)
+#define IGB_RCTL_SBP             (1u << 2)
+#define IGB_RCTL_UPE             (1u << 3)
+#define IGB_RCTL_MPE             (1u << 4)
+#define IGB_RCTL_LPE             (1u << 5)
+#define IGB_RCTL_LBM_MASK        (3u << 6)
+#define IGB_RCTL_LBM_MAC         (1u << 6)
+#define IGB_RCTL_MO_SHIFT        12
+#define IGB_RCTL_BAM             (1u << 15)
+#define IGB_RCTL_BSIZE_SHIFT     16 /* 0: 2048, 1: 1024, 2: 512, 3: 256 bytes */
+#define IGB_RCTL_VFE             (1u << 18)
+#define IGB_RCTL_CFIEN           (1u << 19)
+#define IGB_RCTL_CFI             (1u << 20)
+#define IGB_RCTL_DPF             (1u << 22)
+#define IGB_RCTL_PMCF            (1u << 23)
+#define IGB_RCTL_SECRC           (1u << 26)
+
+/* RXCSUM (8.10.17). */
+#define IGB_RXCSUM_IPOFL         (1u << 8)
+#define IGB_RXCSUM_TUOFL         (1u << 9)
+#define IGB_RXCSUM_CRCOFL        (1u << 11) /* SCTP */
+#define IGB_RXCSUM_IPPCSE        (1u << 12)
+#define IGB_RXCSUM_PCSD          (1u << 13) /* hash instead of fragment checksum */
+
+#define IGB_RLPML_MASK           0x3FFFu
+
+/* SRRCTL (8.10.2). */
+#define IGB_SRRCTL_BSIZEPKT_MASK 0x7Fu /* units of 1 KB; 0: RCTL.BSIZE rules */
+#define IGB_SRRCTL_BSIZEPKT_SHIFT 10
+#define IGB_SRRCTL_BSIZEHDR_SHIFT 8    /* bits 13:8, units of 64 bytes */
+#define IGB_SRRCTL_BSIZEHDR_MASK (0x3Fu << 8)
+#define IGB_SRRCTL_DESCTYPE_MASK (7u << 25)
+#define IGB_SRRCTL_DESCTYPE_LEGACY (0u << 25)
+#define IGB_SRRCTL_DESCTYPE_ADV_ONE (1u << 25)
+#define IGB_SRRCTL_DESCTYPE_HDR_SPLIT (2u << 25)
+#define IGB_SRRCTL_DESCTYPE_HDR_ALWAYS (5u << 25)
+#define IGB_SRRCTL_TIMESTAMP     (1u << 30)
+#define IGB_SRRCTL_DROP_EN       (1u << 31)
+
+/* RXDCTL, TXDCTL (8.10.8, 8.12.13). */
+#define IGB_DCTL_PTHRESH_SHIFT   0
+#define IGB_DCTL_HTHRESH_SHIFT   8
+#define IGB_DCTL_WTHRESH_SHIFT   16
+#define IGB_DCTL_ENABLE          (1u << 25)
+#define IGB_DCTL_SWFLSH          (1u << 26) /* self-clearing */
+
+/* TCTL (8.12.1). */
+#define IGB_TCTL_EN              (1u << 1)
+#define IGB_TCTL_PSP             (1u << 3)
+#define IGB_TCTL_CT_SHIFT        4
+#define IGB_TCTL_CT_MASK         (0xFFu << 4)
+#define IGB_TCTL_RTLC            (1u << 24)
+
+/* RAH (8.10.16). */
+#define IGB_RAH_AV               (1u << 31)
+
+/* MRQC (8.10.18). */
+#define IGB_MRQC_ENABLE_MASK     7u
+#define IGB_MRQC_ENABLE_RSS      2u
+#define IGB_MRQC_RSS_TCPIPV4     (1u << 16)
+#define IGB_MRQC_RSS_IPV4        (1u << 17)
+#define IGB_MRQC_RSS_TCPIPV6EX   (1u << 18)
+#define IGB_MRQC_RSS_IPV6EX      (1u << 19)
+#define IGB_MRQC_RSS_IPV6        (1u << 20)
+#define IGB_MRQC_RSS_TCPIPV6     (1u << 21)
+#define IGB_MRQC_RSS_UDPIPV4     (1u << 22)
+#define IGB_MRQC_RSS_UDPIPV6     (1u << 23)
+#define IGB_MRQC_RSS_UDPIPV6EX   (1u << 24)
+
+/* SWSM (8.6.1), SW_FW_SYNC (8.6.3): software's bits low, firmware's 16 higher. */
+#define IGB_SWSM_SMBI            (1u << 0)
+#define IGB_SWSM_SWESMBI         (1u << 1)
+#define IGB_SW_FW_EEP            (1u << 0)
+#define IGB_SW_FW_PHY0           (1u << 1)
+#define IGB_SW_FW_PHY1           (1u << 2)
+#define IGB_SW_FW_MAC_CSR        (1u << 3)
+#define IGB_SW_FW_FLASH          (1u << 4)
+#define IGB_SW_FW_FW_SHIFT       16
+
+/* MANC (8.21.1). */
+#define IGB_MANC_RCV_TCO_EN      (1u << 17)
+
+/* EEMNGCTL (8.4.22). */
+#define IGB_EEMNGCTL_CFG_DONE0   (1u << 18)
+#define IGB_EEMNGCTL_CFG_DONE1   (1u << 19)
+
+/*
+ * Receive descriptors (7.1.5). The driver writes the read format, the device
+ * overwrites it with the write-back format; DD in the write-back belongs to the
+ * bit that the driver left 0 in hdr_addr.
+ */
+union igb_rx_desc {
+	struct {
+		uint64_t pkt_addr;
+		uint64_t hdr_addr; /* bit 0 must be 0: it becomes DD */
+	} read;
+	struct {
+		uint16_t pkt_info;   /* RSS type 3:0, packet type 12:4 (then SPH aside) */
+		uint16_t hdr_info;   /* header length 14:5, SPH 15 */
+		uint32_t rss;        /* RSS hash; or fragment checksum 31:16, IP id 15:0 */
+		uint32_t staterr;    /* extended status 19:0, error 31:20 */
+		uint16_t length;     /* of this buffer's part of the frame */
+		uint16_t vlan;       /* tag control information, stripped */
+	} wb;
+	struct {
+		uint64_t addr;
+		uint16_t length;
+		uint16_t csum;
+		uint8_t status;
+		uint8_t errors;
+		uint16_t vlan;
+	} legacy;
+	uint64_t qw[2];
+};
+
+#define IGB_RXD_RSSTYPE_MASK     0xFu
+#define IGB_RXD_RSS_NONE         0
+#define IGB_RXD_RSS_TCPIPV4      1
+#define IGB_RXD_RSS_IPV4         2
+#define IGB_RXD_RSS_TCPIPV6      3
+#define IGB_RXD_RSS_IPV6EX       4
+#define IGB_RXD_RSS_IPV6         5
+#define IGB_RXD_RSS_TCPIPV6EX    6
+#define IGB_RXD_RSS_UDPIPV4      7
+#define IGB_RXD_RSS_UDPIPV6      8
+#define IGB_RXD_RSS_UDPIPV6EX    9
+#define IGB_RXD_PTYPE_SHIFT      4 /* in pkt_info */
+#define IGB_RXD_PTYPE_IPV4       (1u << 0)
+#define IGB_RXD_PTYPE_IPV4_EXT   (1u << 1)
+#define IGB_RXD_PTYPE_IPV6       (1u << 2)
+#define IGB_RXD_PTYPE_IPV6_EXT   (1u << 3)
+#define IGB_RXD_PTYPE_TCP        (1u << 4)
+#define IGB_RXD_PTYPE_UDP        (1u << 5)
+#define IGB_RXD_PTYPE_SCTP       (1u << 6)
+#define IGB_RXD_PTYPE_NFS        (1u << 7)
+#define IGB_RXD_PTYPE_MASK       0xFFu
+
+#define IGB_RXD_STAT_DD          (1u << 0)
+#define IGB_RXD_STAT_EOP         (1u << 1)
+#define IGB_RXD_STAT_VP          (1u << 3) /* tag stripped */
+#define IGB_RXD_STAT_UDPCS       (1u << 4)
+#define IGB_RXD_STAT_L4I         (1u << 5) /* TCP/UDP checksum checked (TCPCS) */
+#define IGB_RXD_STAT_IPCS        (1u << 6)
+#define IGB_RXD_STAT_PIF         (1u << 7)
+#define IGB_RXD_STAT_VEXT        (1u << 9)
+#define IGB_RXD_STAT_UDPV        (1u << 10)
+#define IGB_RXD_STAT_LB          (1u << 18)
+#define IGB_RXD_ERR_L4E          (1u << 29)
+#define IGB_RXD_ERR_IPE          (1u << 30)
+#define IGB_RXD_ERR_RXE          (1u << 31)
+/* The same in the legacy format's one-byte error field. */
+#define IGB_RXD_LEG_ERR_TCPE     (1u << 5)
+#define IGB_RXD_LEG_ERR_IPE      (1u << 6)
+#define IGB_RXD_LEG_ERR_RXE      (1u << 7)
+
+/* Transmit descriptors (7.2.2). */
+union igb_tx_desc {
+	struct {
+		uint64_t addr;
+		uint32_t cmd_type_len; /* DTALEN 15:0, DTYP 23:20, DCMD 31:24 */
+		uint32_t olinfo;       /* STA 3:0, IDX 6:4, POPTS 13:8, PAYLEN 31:14 */
+	} data;
+	struct {
+		uint32_t vlan_macip_lens; /* IPLEN 8:0, MACLEN 15:9, VLAN 31:16 */
+		uint32_t seqnum;
+		uint32_t type_tucmd;      /* TUCMD 19:9, DTYP 23:20, DEXT 29 */
+		uint32_t mss_l4len_idx;   /* IDX 6:4, L4LEN 15:8, MSS 31:16 */
+	} ctx;
+	struct {
+		uint64_t rsvd;
+		uint32_t nxtseq;
+		uint32_t status;          /* DD in bit 0 */
+	} wb;
+	struct {
+		uint64_t addr;
+		uint16_t length;
+		uint8_t cso;
+		uint8_t cmd;
+		uint8_t status;
+		uint8_t css;
+		uint16_t vlan;
+	} legacy;
+	uint64_t qw[2];
+};
+
+#define IGB_TXD_DTALEN_MASK      0xFFFFu
+#define IGB_TXD_DTYP_MASK        (0xFu << 20)
+#define IGB_TXD_DTYP_CTXT        (2u << 20)
+#define IGB_TXD_DTYP_DATA        (3u << 20)
+#define IGB_TXD_EOP              (1u << 24)
+#define IGB_TXD_IFCS             (1u << 25)
+#define IGB_TXD_IC               (1u << 26) /* legacy: insert checksum */
+#define IGB_TXD_RS               (1u << 27)
+#define IGB_TXD_DEXT             (1u << 29)
+#define IGB_TXD_VLE              (1u << 30)
+#define IGB_TXD_TSE              (1u << 31)
+#define IGB_TXD_STAT_DD          (1u << 0)
+#define IGB_TXD_IDX_SHIFT        4
+#define IGB_TXD_IDX_MASK         7u
+#define IGB_TXD_CC               (1u << 7)
+#define IGB_TXD_POPTS_IXSM       (1u << 8)
+#define IGB_TXD_POPTS_TXSM       (1u << 9)
+#define IGB_TXD_PAYLEN_SHIFT     14
+#define IGB_TXD_MACLEN_SHIFT     9
+#define IGB_TXD_IPLEN_MASK       0x1FFu
+#define IGB_TXD_VLAN_SHIFT       16
+#define IGB_TXD_TUCMD_IPV4       (1u << 10)
+#define IGB_TXD_TUCMD_L4T_UDP    (0u << 11)
+#define IGB_TXD_TUCMD_L4T_TCP    (1u << 11)
+#define IGB_TXD_TUCMD_L4T_SCTP   (2u << 11)
+#define IGB_TXD_TUCMD_L4T_MASK   (3u << 11)
+#define IGB_TXD_L4LEN_SHIFT      8
+#define IGB_TXD_MSS_SHIFT        16
+/* Legacy command byte (7.2.2.1). */
+#define IGB_TXD_LEG_EOP          (1u << 0)
+#define IGB_TXD_LEG_IFCS         (1u << 1)
+#define IGB_TXD_LEG_IC           (1u << 2)
+#define IGB_TXD_LEG_RS           (1u << 3)
+#define IGB_TXD_LEG_DEXT         (1u << 5)
+#define IGB_TXD_LEG_VLE          (1u << 6)
+
+#define IGB_TX_CONTEXTS          2 /* a queue remembers two contexts (7.2.1.2) */
+
+#endif /* IGB_REGS_H */

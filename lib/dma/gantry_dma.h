@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * DMA mapping with the semantics of the Linux kernel's DMA API.
+ *
+ * Three address spaces, one rule. The CPU's virtual addresses (void *), the
+ * memory's physical addresses (gantry_phys_addr_t), the device's bus addresses
+ * (gantry_dma_addr_t). A descriptor holds a bus address, and a bus address only
+ * ever comes out of this library.
+ *
+ * Names and meanings are the kernel's (DMA-API-HOWTO) with the prefix gantry_;
+ * errors are negative errno values where the kernel's are.
+ *
+ * Thread safety: the device's set-up calls (init, masks, fini) belong to one
+ * thread. Everything else may be called from any thread on any device.
+ */
+
+#ifndef GANTRY_DMA_H
+#define GANTRY_DMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+#include <rte_atomic.h>
+#include <rte_mbuf.h>
+#include <rte_memory.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A bus address, what a device uses. The kernel's dma_addr_t. */
+typedef rte_iova_t gantry_dma_addr_t;
+/** A physical address, what the memory controller uses. The kernel's phys_addr_t. */
+typedef uint64_t gantry_phys_addr_t;
+
+/** What a failed mapping returns. Ask gantry_dma_mapping_error(), never compare. */
+#define GANTRY_DMA_MAPPING_ERROR ((gantry_dma_addr_t)UINT64_MAX)
+/** "Unknown" as a physical address (no privilege, or not present). */
+#define GANTRY_PHYS_ADDR_BAD     ((gantry_phys_addr_t)UINT64_MAX)
+
+/** A mask of n address bits. The kernel's DMA_BIT_MASK(). */
+#define GANTRY_DMA_BIT_MASK(n)   ((n) >= 64 ? UINT64_MAX : (UINT64_C(1) << (n)) - 1)
+
+/** Who writes the memory of a mapping. The kernel's enum dma_data_direction. */
+enum gantry_dma_dir {
+	GANTRY_DMA_BIDIRECTIONAL = 0,
+	GANTRY_DMA_TO_DEVICE = 1,   /**< the device reads */
+	GANTRY_DMA_FROM_DEVICE = 2, /**< the device writes */
+	GANTRY_DMA_NONE = 3,        /**< no direction: a mistake, for checks */
+};
+
+/** What kind of memory an address lies in. */
+enum gantry_mem_class {
+	GANTRY_MEM_NONE,      /**< nothing is there */
+	GANTRY_MEM_HUGEPAGE,  /**< EAL's: rte_malloc, memzone, mempool; the kernel's "low memory" */
+	GANTRY_MEM_EXTERNAL,  /**< registered with EAL (rte_extmem_register), not its own */
+	GANTRY_MEM_PROCESS,   /**< heap, stack, mmap: scattered pages; the kernel's vmalloc, high memory */
+	GANTRY_MEM_MMIO,      /**< a BAR: no DMA buffer */
+};
+
+struct gantry_dma_dev;
+
+/**
+ * What the library needs of the bus a device is on. The two backends are
+ * DPDK's PCI bus (vfio, uio) and drivers/bus/vfio_user; both map all of EAL's
+ * memory for the device by themselves, so for the direct mode map and unmap are
+ * not called. A backend that can map more gives them.
+ */
+struct gantry_dma_ops {
+	const char *name;
+	/** Lets the device reach [va, va + len) at bus address iova. 0 or -errno. */
+	int (*map)(void *opaque, void *va, gantry_dma_addr_t iova, size_t len,
+			enum gantry_dma_dir dir);
+	/** Ends that; when it returns, no access starts any more. */
+	int (*unmap)(void *opaque, void *va, gantry_dma_addr_t iova, size_t len);
+};
+
+/** What a device is created with. */
+struct gantry_dma_params {
+	const char *name;                 /**< for messages; copied */
+	const struct gantry_dma_ops *ops; /**< may be NULL: direct mode only */
+	void *opaque;                     /**< first argument of ops */
+	int socket_id;                    /**< the device's NUMA node, or SOCKET_ID_ANY */
+	bool has_iommu;                   /**< something translates between device and memory */
+};
+
+/**
+ * Makes a device object. Masks are 32 bits until set, as in the kernel.
+ * @return NULL with rte_errno: ENOMEM, EINVAL
+ */
+struct gantry_dma_dev *gantry_dma_dev_create(const struct gantry_dma_params *params);
+/** Frees it. What is still mapped or allocated is reported, and coherent memory freed. */
+void gantry_dma_dev_destroy(struct gantry_dma_dev *dev);
+
+/**
+ * How many bits of a bus address the device drives, for streaming mappings.
+ * @return 0; -EIO: memory that EAL has lies outside the mask and nothing can
+ *   bring it inside (the reason is logged and in gantry_dma_last_error())
+ */
+int gantry_dma_set_mask(struct gantry_dma_dev *dev, uint64_t mask);
+/** The same for coherent allocations. */
+int gantry_dma_set_coherent_mask(struct gantry_dma_dev *dev, uint64_t mask);
+/** Both, or neither. */
+int gantry_dma_set_mask_and_coherent(struct gantry_dma_dev *dev, uint64_t mask);
+/** The mask that all of the memory EAL has now would need. */
+uint64_t gantry_dma_get_required_mask(struct gantry_dma_dev *dev);
+
+/**
+ * Allocates memory that CPU and device may both use at any time: descriptor
+ * rings. Zeroed, from hugepage memory on @p socket_id (SOCKET_ID_ANY: the
+ * device's node), contiguous in bus addresses, aligned to the smallest power of
+ * two that holds @p size (at least a cache line), as the HOWTO promises.
+ *
+ * @param handle  [out] its bus address
+ * @return NULL with rte_errno: ENOMEM; EIO: none inside the coherent mask
+ */
+void *gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size,
+		gantry_dma_addr_t *handle, int socket_id);
+/** Gives it back; @p size and @p handle as from the allocation. NULL is allowed. */
+void gantry_dma_free_coherent(struct gantry_dma_dev *dev, size_t size, void *cpu_addr,
+		gantry_dma_addr_t handle);
+
+/**
+ * Hands a buffer to the device until gantry_dma_unmap_single(). Meanwhile the
+ * CPU keeps its hands off, or asks for it with gantry_dma_sync_single_for_cpu().
+ *
+ * @param ptr   hugepage memory (any class that the mode can serve)
+ * @param size  bytes, not 0; must be contiguous in bus addresses
+ * @return the bus address; test it with gantry_dma_mapping_error()
+ */
+static inline gantry_dma_addr_t gantry_dma_map_single(struct gantry_dma_dev *dev, void *ptr,
+		size_t size, enum gantry_dma_dir dir);
+/** Takes it back. Arguments as for the mapping. */
+static inline void gantry_dma_unmap_single(struct gantry_dma_dev *dev, gantry_dma_addr_t addr,
+		size_t size, enum gantry_dma_dir dir);
+
+/**
+ * The same for the data of one mbuf segment (not the chain): @p off and @p size
+ * are relative to buf_addr. Direct mode: buf_iova + off, no look-up.
+ */
+static inline gantry_dma_addr_t gantry_dma_map_mbuf(struct gantry_dma_dev *dev,
+		struct rte_mbuf *m, uint32_t off, size_t size, enum gantry_dma_dir dir);
+static inline void gantry_dma_unmap_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir);
+
+/** Non-zero if @p addr is a failed mapping. To be asked after every map. */
+static inline int gantry_dma_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
+
+/** The CPU may read (and, but for TO_DEVICE, must look only after this). */
+static inline void gantry_dma_sync_single_for_cpu(struct gantry_dma_dev *dev,
+		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir);
+/** The device's turn again. */
+static inline void gantry_dma_sync_single_for_device(struct gantry_dma_dev *dev,
+		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir);
+
+/*
+ * Addresses.
+ */
+
+/** What memory this is. Any pointer is a fair question. */
+enum gantry_mem_class gantry_mem_classify(const void *ptr);
+const char *gantry_mem_class_name(enum gantry_mem_class c);
+
+/**
+ * The physical address of a byte, from /proc/self/pagemap.
+ * @return 0; -EPERM: needs CAP_SYS_ADMIN (root); -EFAULT: no page there; -errno
+ */
+int gantry_virt_to_phys(const void *ptr, gantry_phys_addr_t *phys);
+/** Whether [ptr, ptr + len) is contiguous in physical memory: 1, 0, or -errno as above. */
+int gantry_phys_contiguous(const void *ptr, size_t len);
+
+/**
+ * The bus address that @p ptr has for this device when mapped directly:
+ * IOVA-as-VA its virtual, IOVA-as-PA its physical address.
+ * @return GANTRY_DMA_MAPPING_ERROR if it has none (not hugepage or registered memory)
+ */
+gantry_dma_addr_t gantry_virt_to_bus(struct gantry_dma_dev *dev, const void *ptr);
+/** The other way; NULL if no EAL memory has that bus address. */
+void *gantry_bus_to_virt(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
+
+/** One line about why this thread's last failed call failed. */
+const char *gantry_dma_last_error(void);
+
+/** What gantry_dma_dump() shows of a live coherent block. */
+struct gantry_dma_block {
+	void *cpu;
+	gantry_dma_addr_t bus;
+	size_t size;
+	int socket_id;
+};
+/** Calls fn for each live coherent block of the device. fn must not allocate or free. */
+void gantry_dma_for_each_block(struct gantry_dma_dev *dev,
+		void (*fn)(void *arg, const struct gantry_dma_block *b), void *arg);
+
+#include "gantry_dma_inline.h"
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* GANTRY_DMA_H */

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * A software 82576 behind a vfio-user socket.
+ *
+ * Two kinds of thread meet here. The server's control thread (vfu_server.h)
+ * carries out register accesses and resets. The owner's polling threads move
+ * frames: one thread at a time calls igb_model_tx() of a device, and one (the
+ * same or another) igb_model_rx(). Polling threads are registered with
+ * urcu-qsbr and pass quiescent states between calls; the control thread waits
+ * for a grace period wherever the datasheet says "when this reads back, the
+ * hardware has let go" (queue disable, reset) and before memory is unmapped.
+ *
+ * The model knows no speed: who calls it decides when a frame goes (wire.h).
+ */
+
+#ifndef IGB_MODEL_H
+#define IGB_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vfu_server.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct igb_model;
+
+/** What a device is made with. */
+struct igb_model_params {
+	const char *name;        /**< of the port, for messages; copied */
+	const char *socket;      /**< where to serve */
+	uint8_t mac[6];          /**< goes into the NVM */
+	unsigned int speed_mbps; /**< of the link, as the vendor capability reports it; 0: unlimited */
+};
+
+/** A frame between a device and a wire: from the destination address on, without FCS. */
+struct igb_frame {
+	const uint8_t *data;
+	uint32_t len;
+	uint32_t flags;          /**< IGB_FRAME_* */
+};
+
+#define IGB_FRAME_BAD_FCS (1u << 0) /**< damaged on the wire: counted, and dropped unless RCTL.SBP */
+
+/** Since the device was made; never reset by software's resets. Read from any thread. */
+struct igb_model_stats {
+	uint64_t tx_frames, tx_bytes;       /**< handed to the wire; bytes without FCS */
+	uint64_t rx_frames, rx_bytes;       /**< written to the client's memory */
+	uint64_t rx_no_desc;                /**< dropped: no receive descriptor (RNBC, RQDPC) */
+	uint64_t rx_filtered;               /**< not for this device */
+	uint64_t rx_bad;                    /**< bad FCS, too long, too short */
+	uint64_t rx_off;                    /**< dropped: link down, or receiver not enabled */
+	uint64_t tx_bad;                    /**< descriptors that made no sense, frame not sent */
+	uint64_t dma_faults;
+	struct {
+		uint64_t tx_frames, rx_frames, rx_no_desc;
+	} queue[16];
+	bool client;                        /**< one is attached */
+	bool link;
+};
+
+/**
+ * Makes the device and serves it.
+ * @param err  [out] one line, VFU_ERR_LEN bytes
+ * @return 0 or a negative errno value
+ */
+int igb_model_create(const struct igb_model_params *params, struct igb_model **model, char *err);
+/** No thread may be inside igb_model_tx() or _rx(). */
+void igb_model_destroy(struct igb_model *model);
+
+const char *igb_model_name(const struct igb_model *model);
+struct vfu_server *igb_model_server(struct igb_model *model);
+
+/** Plugs the cable in or out: STATUS.LU, PHY, LSC interrupt. Any thread. */
+void igb_model_set_link(struct igb_model *model, bool up);
+
+/**
+ * Takes the next frame that the driver posted: reads descriptors and data,
+ * applies what they ask for (checksums, tag, segmentation), round-robin among
+ * the enabled queues.
+ *
+ * Status write-backs and interrupts may be held back until igb_model_tx_flush(),
+ * which is to be called before the thread turns to something else.
+ *
+ * @param frame  [out] good until the next call of igb_model_tx() on this device
+ * @return 1, or 0: nothing to send (or link down, transmitter off, no client)
+ */
+int igb_model_tx(struct igb_model *model, struct igb_frame *frame);
+void igb_model_tx_flush(struct igb_model *model);
+
+/**
+ * True if descriptors are waiting (a cheap look at the tails; may be spuriously true). A
+ * wire that was busy and whose device still had descriptors at the last look
+ * has gone on sending meanwhile.
+ */
+bool igb_model_tx_pending(struct igb_model *model);
+
+/**
+ * A frame arrives: filters, queue selection, write to memory, write-back.
+ *
+ * @param wait  true: if no descriptor is there, take nothing and return 0 (the
+ *              wire waits, speed=max); false: drop and count, as hardware does
+ * @return 1: the frame is dealt with (delivered, filtered, or dropped), 0: it was not taken
+ */
+int igb_model_rx(struct igb_model *model, const struct igb_frame *frame, bool wait);
+void igb_model_rx_flush(struct igb_model *model);
+
+void igb_model_get_stats(const struct igb_model *model, struct igb_model_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* IGB_MODEL_H */

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * vfio-user, the client's side: what a driver needs to reach a PCI device that
+ * lives in another process.
+ *
+ * Plain POSIX, no DPDK. A client owns one connection and one thread, which
+ * receives: it hands each reply to the call that waits for it, and serves the
+ * server's own requests (DMA_READ and DMA_WRITE, for memory that was mapped
+ * without a file descriptor).
+ *
+ * Every call is synchronous, may come from any thread, and is bounded by the
+ * connection's time-out. All return 0 or a negative errno value; after the
+ * connection is lost they all return -ENODEV at once. A time-out (-ETIMEDOUT)
+ * loses the connection, too: a reply that comes later could not be told from
+ * the reply to the next request's side effects.
+ *
+ * Source: the vfio-user specification, QEMU docs/interop/vfio-user.rst.
+ */
+
+#ifndef VFU_CLIENT_H
+#define VFU_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** At most so many mappable areas of one region are kept; more is an error. */
+#define VFU_MAX_AREAS 8
+
+/** Enough for one line about anything that can go wrong. */
+#define VFU_ERR_LEN 256
+
+struct vfu_client;
+
+/** What a connection needs of its owner. */
+struct vfu_client_params {
+	/** How long to wait for a reply, milliseconds; 0 means 5,000. */
+	unsigned int timeout_ms;
+	/**
+	 * The server reads, or writes, client memory that was mapped without a
+	 * file descriptor. Called from the receiving thread, at most 64 KiB at
+	 * a time, and only for ranges that lie inside one mapping without a
+	 * file descriptor and with the permission needed (the library checks).
+	 * Returns 0 or a negative errno value, which goes into the reply.
+	 * NULL: such requests get EOPNOTSUPP.
+	 */
+	int (*dma_read)(void *opaque, uint64_t iova, void *buf, size_t len);
+	/** See dma_read. */
+	int (*dma_write)(void *opaque, uint64_t iova, const void *buf, size_t len);
+	/**
+	 * The connection is gone (the server closed it, died, timed out, or
+	 * broke the protocol: @p why says which). Called once, from whatever
+	 * thread noticed; it must not call back into the client. Not called
+	 * after vfu_client_close().
+	 */
+	void (*lost)(void *opaque, const char *why);
+	/** The first argument of the three. */
+	void *opaque;
+};
+
+/** One region (VFIO's numbering: 0 to 5 are BARs, 7 is configuration space). */
+struct vfu_region {
+	uint64_t size;          /**< bytes; 0: the device has no such region */
+	uint32_t flags;         /**< VFIO_REGION_INFO_FLAG_READ, _WRITE, _MMAP */
+	int fd;                 /**< to mmap the areas of; -1: none. The caller owns it. */
+	uint64_t fd_offset;     /**< where in @p fd the region's byte 0 lies */
+	unsigned int nr_areas;  /**< what may be mapped; if MMAP is set and 0, all of it */
+	struct {
+		uint64_t offset, size; /**< bytes, relative to the region, page-aligned */
+	} areas[VFU_MAX_AREAS];
+};
+
+/** The device. */
+struct vfu_device_info {
+	uint32_t flags;        /**< VFIO_DEVICE_FLAGS_* */
+	uint32_t num_regions;
+	uint32_t num_irqs;
+};
+
+/** One kind of interrupt (VFIO_PCI_*_IRQ_INDEX). */
+struct vfu_irq_info {
+	uint32_t flags;
+	uint32_t count;        /**< vectors; 0: none */
+};
+
+/**
+ * Connects and negotiates the version.
+ *
+ * @param path    the server's Unix socket
+ * @param params  copied
+ * @param client  [out] the connection; close it with vfu_client_close()
+ * @param err     [out] one line about what went wrong and what to do, VFU_ERR_LEN bytes
+ * @return 0; -ENAMETOOLONG, -ENOENT, -ECONNREFUSED, -EACCES: the socket;
+ *   -EPROTO: what answers is not vfio-user, or of another major version;
+ *   -ETIMEDOUT: nothing answers; -ENOMEM
+ */
+int vfu_client_connect(const char *path, const struct vfu_client_params *params,
+		struct vfu_client **client, char *err);
+
+/** Closes the connection, ends its thread, frees it. No other call may be under way. */
+void vfu_client_close(struct vfu_client *client);
+
+/** False once the connection is lost. */
+bool vfu_client_alive(const struct vfu_client *client);
+
+int vfu_client_device_info(struct vfu_client *client, struct vfu_device_info *info);
+int vfu_client_region_info(struct vfu_client *client, unsigned int index, struct vfu_region *region);
+int vfu_client_irq_info(struct vfu_client *client, unsigned int index, struct vfu_irq_info *info);
+
+/**
+ * Reads a region. Of 1, 2, 4 or 8 bytes at an aligned offset the server sees
+ * one access of that width.
+ * @param len  bytes, up to the negotiated transfer size; longer is cut into several messages
+ */
+int vfu_client_region_read(struct vfu_client *client, unsigned int index, uint64_t offset,
+		void *buf, size_t len);
+
+/**
+ * Writes a region; see vfu_client_region_read(). Returns when the server has
+ * carried it out and replied (writes are not posted).
+ */
+int vfu_client_region_write(struct vfu_client *client, unsigned int index, uint64_t offset,
+		const void *buf, size_t len);
+
+/**
+ * Wires vectors to event file descriptors (SET_IRQS with DATA_EVENTFD, ACTION_TRIGGER).
+ * @param fds  @p count descriptors, still the caller's afterwards; -1 leaves a vector unwired.
+ *             NULL with count 0 unwires all of @p index.
+ */
+int vfu_client_set_irq_fds(struct vfu_client *client, unsigned int index, unsigned int start,
+		unsigned int count, const int *fds);
+
+/**
+ * Gives the device access to memory.
+ * @param fd      the memory's file, still the caller's afterwards; -1: none,
+ *                the server then reads and writes by message (see dma_read)
+ * @param offset  in @p fd
+ * @param iova    bus address; with @p size a multiple of 4,096 bytes
+ * @param prot    VFU_DMA_READ (the device reads) | VFU_DMA_WRITE
+ */
+int vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint64_t iova,
+		uint64_t size, uint32_t prot);
+
+/**
+ * Takes it away. When this returns 0, the device has ended its accesses to the
+ * range and starts no other.
+ */
+int vfu_client_dma_unmap(struct vfu_client *client, uint64_t iova, uint64_t size);
+
+/** Resets the device (DEVICE_RESET). */
+int vfu_client_reset(struct vfu_client *client);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VFU_CLIENT_H */
