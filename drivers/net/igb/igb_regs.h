@@ -629,4 +629,16 @@ union igb_tx_desc {
 
 #define IGB_TX_CONTEXTS          2 /* a queue remembers two contexts (7.2.1.2) */
 
+/*
+ * What no 82576 has: a vendor-specific capability (PCI 3.0, ID 0x09) by which
+ * the software device tells the speed of its wire, since STATUS knows 10, 100
+ * and 1000 Mb/s only. Offsets are from the capability's first byte.
+ */
+#define IGB_VNDR_CAP_ID          0x09
+#define IGB_VNDR_CAP_LEN         16         /* the byte at +2 */
+#define IGB_VNDR_CAP_SIG         0x04       /* 32 bits */
+#define IGB_VNDR_CAP_SIGNATURE   0x79727467u /* "gtry", little-endian */
+#define IGB_VNDR_CAP_SPEED       0x08       /* 32 bits: Mb/s; 0: unlimited */
+#define IGB_VNDR_CAP_VERSION     0x0C       /* 32 bits: 1 */
+
 #endif /* IGB_REGS_H */
