@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <net/if.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "port_spec.h"
+
+/* Fills in err. Returns -EINVAL, so that a check can end with it. */
+__attribute__((format(printf, 2, 3)))
+static int
+bad(char *err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err, SPEC_ERR_LEN, fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+/*
+ * A locally administered unicast address (bits 1 and 0 of the first byte) from
+ * the port's name: the same at every start, and different for ports of one
+ * daemon. FNV-1a.
+ */
+static void
+mac_from_name(const char *name, uint8_t mac[6])
+{
+	uint64_t hash = 0xcbf29ce484222325;
+	unsigned int i;
+
+	for (; *name != '\0'; name++) {
+		hash ^= (uint8_t)*name;
+		hash *= 0x100000001b3;
+	}
+	hash ^= hash >> 32;
+	mac[0] = 0x02;
+	for (i = 1; i < 6; i++)
+		mac[i] = hash >> (8 * (5 - i));
+}
+
+static int
+parse_mac(const char *text, uint8_t mac[6], char *err)
+{
+	static const uint8_t zero[6];
+	unsigned int i;
+
+	if (strlen(text) != 17)
+		return bad(err, "mac '%.40s': expected six bytes like 02:00:00:00:00:01", text);
+	for (i = 0; i < 6; i++) {
+		const char *p = text + 3 * i;
+
+		if (!isxdigit((unsigned char)p[0]) || !isxdigit((unsigned char)p[1]) ||
+				(i < 5 && p[2] != ':'))
+			return bad(err, "mac '%s': expected six bytes like 02:00:00:00:00:01",
+					text);
+		mac[i] = strtoul(p, NULL, 16);
+	}
+	if (mac[0] & 1)
+		return bad(err, "mac '%s': a port's own address cannot be a multicast address (first byte odd)",
+				text);
+	if (memcmp(mac, zero, sizeof(zero)) == 0)
+		return bad(err, "mac '%s': is no address", text);
+	return 0;
+}
+
+/* "max", whole Mb/s, or Gb/s with at most three decimals and a 'G'. */
+static int
+parse_speed(const char *text, unsigned int *mbps, char *err)
+{
+	const char *p = text;
+	uint64_t value = 0;
+	unsigned int digits = 0, scale;
+
+	if (strcmp(text, "max") == 0) {
+		*mbps = 0;
+		return 0;
+	}
+	for (; isdigit((unsigned char)*p) && digits < 9; p++, digits++)
+		value = value * 10 + (*p - '0');
+	if (digits != 0 && (*p == 'G' || *p == '.')) {
+		value *= 1000;
+		if (*p == '.')
+			for (p++, scale = 100; isdigit((unsigned char)*p) && scale != 0;
+					p++, scale /= 10)
+				value += (*p - '0') * scale;
+		if (*p == 'G')
+			p++;
+		else
+			p = "?";
+	}
+	if (digits == 0 || *p != '\0' || value == 0 || value > SPEED_MAX_MBPS)
+		return bad(err, "speed '%.40s': expected 10, 100, 1G, 2.5G, 10G, 25G, a whole number of Mb/s up to %d, or max",
+				text, SPEED_MAX_MBPS);
+	*mbps = value;
+	return 0;
+}
+
+static bool
+good_name(const char *name)
+{
+	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			"0123456789_-.");
+
+	return len > 0 && len <= PORT_NAME_MAX && name[len] == '\0';
+}
+
+/* What the kernel's dev_valid_name() asks; '%' would make it choose a name. */
+static bool
+good_ifname(const char *name)
+{
+	size_t len = strlen(name);
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (isspace((unsigned char)name[i]) || strchr("/:%", name[i]) != NULL)
+			return false;
+	return len > 0 && len < IFNAMSIZ && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+/* Splits text in place. */
+static int
+parse_wire(char *text, struct port_spec *spec, char *err)
+{
+	char *arg = strchr(text, ':');
+	char *out;
+
+	if (arg != NULL)
+		*arg++ = '\0';
+	if (strcmp(text, "none") == 0 || strcmp(text, "loop") == 0) {
+		if (arg != NULL)
+			return bad(err, "wire=%s takes no argument", text);
+		spec->wire = text[0] == 'n' ? WIRE_NONE : WIRE_LOOP;
+		return 0;
+	}
+	if (strcmp(text, "pair") == 0) {
+		if (arg == NULL || !good_name(arg))
+			return bad(err, "wire=pair needs the name of another port: wire=pair:NAME");
+		spec->wire = WIRE_PAIR;
+		spec->peer_name = arg;
+		return 0;
+	}
+	if (strcmp(text, "tap") == 0) {
+		if (arg == NULL || !good_ifname(arg))
+			return bad(err, "wire=tap needs an interface's name of 1 to %d characters: wire=tap:IFNAME",
+					IFNAMSIZ - 1);
+		spec->wire = WIRE_TAP;
+		spec->ifname = arg;
+		return 0;
+	}
+	if (strcmp(text, "pcap") == 0) {
+		out = arg != NULL ? strchr(arg, ':') : NULL;
+		if (out != NULL)
+			*out++ = '\0';
+		if (arg == NULL || *arg == '\0' || (out != NULL && *out == '\0'))
+			return bad(err, "wire=pcap needs a capture to replay, and may name one to record: wire=pcap:IN[:OUT]");
+		if (out != NULL && strchr(out, ':') != NULL)
+			return bad(err, "wire=pcap:IN[:OUT]: a file's name cannot contain ':'");
+		spec->wire = WIRE_PCAP;
+		spec->pcap_in = arg;
+		spec->pcap_out = out;
+		return 0;
+	}
+	return bad(err, "wire '%.40s': expected loop, pair:NAME, tap:IFNAME, pcap:IN[:OUT] or none",
+			text);
+}
+
+static int
+parse_key(char *key, char *value, struct port_spec *spec, bool *mac_given, char *err)
+{
+	if (value == NULL || *value == '\0')
+		return bad(err, "'%.40s' needs a value: KEY=VALUE", key);
+	if (strcmp(key, "socket") == 0) {
+		if (spec->socket != NULL)
+			return bad(err, "socket is given twice");
+		if (strlen(value) > PORT_SOCKET_MAX)
+			return bad(err, "socket's path has %zu bytes, at most %d are possible",
+					strlen(value), PORT_SOCKET_MAX);
+		spec->socket = value;
+		return 0;
+	}
+	if (strcmp(key, "mac") == 0) {
+		if (*mac_given)
+			return bad(err, "mac is given twice");
+		*mac_given = true;
+		return parse_mac(value, spec->mac, err);
+	}
+	if (strcmp(key, "speed") == 0) {
+		if (spec->speed_given)
+			return bad(err, "speed is given twice");
+		spec->speed_given = true;
+		return parse_speed(value, &spec->speed_mbps, err);
+	}
+	if (strcmp(key, "wire") == 0) {
+		if (spec->wire_given)
+			return bad(err, "wire is given twice");
+		spec->wire_given = true;
+		spec->wire_text = strdup(value);
+		if (spec->wire_text == NULL)
+			return bad(err, "out of memory");
+		return parse_wire(value, spec, err);
+	}
+	return bad(err, "unknown key '%.40s': expected socket, mac, speed or wire", key);
+}
+
+static int
+parse_all(char *text, struct port_spec *spec, char *err)
+{
+	char detail[SPEC_ERR_LEN];
+	char *rest = strchr(text, ':');
+	bool mac_given = false;
+	char *key, *value;
+	int ret;
+
+	if (rest != NULL)
+		*rest++ = '\0';
+	if (rest == NULL || !good_name(text))
+		return bad(err, "port '%.40s': expected NAME:socket=PATH[,...], NAME of 1 to %d letters, digits, '_', '-' or '.'",
+				text, PORT_NAME_MAX);
+	spec->name = text;
+	spec->speed_mbps = SPEED_DEFAULT_MBPS;
+	mac_from_name(spec->name, spec->mac);
+
+	while ((key = strsep(&rest, ",")) != NULL) {
+		value = strchr(key, '=');
+		if (value != NULL)
+			*value++ = '\0';
+		ret = parse_key(key, value, spec, &mac_given, detail);
+		if (ret != 0) {
+			bad(err, "port %s: %.200s", spec->name, detail);
+			return ret;
+		}
+	}
+	if (spec->socket == NULL)
+		return bad(err, "port %s: needs a socket to serve: %s:socket=PATH", spec->name,
+				spec->name);
+	return 0;
+}
+
+int
+port_spec_parse(const char *arg, struct port_spec *spec, char *err)
+{
+	int ret;
+
+	memset(spec, 0, sizeof(*spec));
+	spec->text = strdup(arg);
+	if (spec->text == NULL)
+		ret = bad(err, "out of memory");
+	else
+		ret = parse_all(spec->text, spec, err);
+	if (ret != 0)
+		port_spec_free(spec);
+	return ret;
+}
+
+void
+port_spec_free(struct port_spec *spec)
+{
+	free(spec->text);
+	free(spec->wire_text);
+	memset(spec, 0, sizeof(*spec));
+}
+
+/* The file that a port writes, or opens as an interface, must be nobody else's. */
+static int
+check_two(const struct port_spec *a, const struct port_spec *b, char *err)
+{
+	if (strcmp(a->name, b->name) == 0)
+		return bad(err, "two ports are called %s: each needs a name of its own", a->name);
+	if (strcmp(a->socket, b->socket) == 0)
+		return bad(err, "ports %s and %s have the same socket %s: each needs its own",
+				a->name, b->name, a->socket);
+	if (a->ifname != NULL && b->ifname != NULL && strcmp(a->ifname, b->ifname) == 0)
+		return bad(err, "ports %s and %s have the same interface %s: each needs its own",
+				a->name, b->name, a->ifname);
+	if (a->pcap_out != NULL && b->pcap_out != NULL && strcmp(a->pcap_out, b->pcap_out) == 0)
+		return bad(err, "ports %s and %s record to the same file %s: each needs its own",
+				a->name, b->name, a->pcap_out);
+	if ((a->pcap_out != NULL && b->pcap_in != NULL && strcmp(a->pcap_out, b->pcap_in) == 0) ||
+			(b->pcap_out != NULL && a->pcap_in != NULL &&
+			strcmp(b->pcap_out, a->pcap_in) == 0))
+		return bad(err, "ports %s and %s: one would record to the file that the other replays",
+				a->name, b->name);
+	return 0;
+}
+
+/* Finds the other end of specs[i], tells it, and sees that both say the same. */
+static int
+resolve_pair(struct port_spec *specs, unsigned int nr, unsigned int i, char *err)
+{
+	struct port_spec *a = &specs[i], *b;
+	unsigned int j;
+
+	for (j = 0; j < nr; j++)
+		if (strcmp(specs[j].name, a->peer_name) == 0)
+			break;
+	if (j == nr)
+		return bad(err, "port %s: wire=pair:%s: there is no port of that name", a->name,
+				a->peer_name);
+	if (j == i)
+		return bad(err, "port %s: wire=pair:%s leads to itself: that is wire=loop", a->name,
+				a->name);
+	b = &specs[j];
+	if (b->wire_given ? b->wire != WIRE_PAIR || strcmp(b->peer_name, a->name) != 0 :
+			b->wire == WIRE_PAIR && b->peer != i)
+		return bad(err, "port %s: wire=pair:%s, but port %s has another wire: %s", a->name,
+				b->name, b->name,
+				b->wire_given ? b->wire_text : "another port names it, too");
+	if (a->speed_given && b->speed_given && a->speed_mbps != b->speed_mbps)
+		return bad(err, "ports %s and %s are two ends of one wire and have different speeds: give both the same, or only one",
+				a->name, b->name);
+	if (a->speed_given)
+		b->speed_mbps = a->speed_mbps;
+	else
+		a->speed_mbps = b->speed_mbps;
+	a->peer = j;
+	b->wire = WIRE_PAIR;
+	b->peer = i;
+	return 0;
+}
+
+int
+port_specs_check(struct port_spec *specs, unsigned int nr, char *err)
+{
+	unsigned int i, j;
+	int ret;
+
+	for (i = 0; i < nr; i++) {
+		if (specs[i].pcap_out != NULL && strcmp(specs[i].pcap_in, specs[i].pcap_out) == 0)
+			return bad(err, "port %s: would record to the file that it replays",
+					specs[i].name);
+		for (j = i + 1; j < nr; j++) {
+			ret = check_two(&specs[i], &specs[j], err);
+			if (ret != 0)
+				return ret;
+		}
+	}
+	for (i = 0; i < nr; i++) {
+		if (specs[i].peer_name == NULL)
+			continue;
+		ret = resolve_pair(specs, nr, i, err);
+		if (ret != 0)
+			return ret;
+	}
+	return 0;
+}
+
+/* A number of at most six digits. */
+static bool
+parse_core(const char **p, unsigned int *core)
+{
+	unsigned int digits;
+
+	*core = 0;
+	for (digits = 0; isdigit((unsigned char)**p) && digits < 6; digits++, (*p)++)
+		*core = *core * 10 + (**p - '0');
+	return digits != 0;
+}
+
+int
+core_list_parse(const char *list, unsigned int *cores, unsigned int max, char *err)
+{
+	const char *p = list;
+	unsigned int nr = 0, first, last, i;
+
+	do {
+		if (!parse_core(&p, &first))
+			goto syntax;
+		last = first;
+		if (*p == '-') {
+			p++;
+			if (!parse_core(&p, &last) || last < first)
+				goto syntax;
+		}
+		for (; first <= last; first++) {
+			for (i = 0; i < nr; i++)
+				if (cores[i] == first)
+					return bad(err, "cores '%.60s': core %u is listed twice",
+							list, first);
+			if (nr == max)
+				return bad(err, "cores '%.60s': more than %u", list, max);
+			cores[nr++] = first;
+		}
+	} while (*p == ',' && p++);
+	if (*p == '\0')
+		return nr;
+syntax:
+	return bad(err, "cores '%.60s': expected a list like 1 or 0,2-3", list);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * What the command line says about ports and cores.
+ *
+ *     NAME:socket=PATH[,mac=MAC][,speed=SPEED][,wire=WIRE]
+ */
+
+#ifndef PORT_SPEC_H
+#define PORT_SPEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PORT_NAME_MAX 31
+#define PORT_SOCKET_MAX 107 /* sockaddr_un.sun_path, less the NUL */
+#define PORT_MAX 64
+#define SPEC_ERR_LEN 256
+#define SPEED_DEFAULT_MBPS 1000
+#define SPEED_MAX_MBPS 400000
+
+enum wire_kind {
+	WIRE_NONE,
+	WIRE_LOOP,
+	WIRE_PAIR,
+	WIRE_TAP,
+	WIRE_PCAP,
+};
+
+struct port_spec {
+	char *text;              /* what the pointers below point into; owned */
+	const char *name;
+	const char *socket;
+	uint8_t mac[6];
+	unsigned int speed_mbps; /* 0: max */
+	bool speed_given, wire_given;
+	enum wire_kind wire;
+	char *wire_text;         /* as it was written, e.g. "pair:b"; NULL: not; owned */
+	const char *peer_name;   /* PAIR; NULL if only the other end said so */
+	unsigned int peer;       /* PAIR: index of the other end, by port_specs_check() */
+	const char *ifname;      /* TAP */
+	const char *pcap_in;     /* PCAP */
+	const char *pcap_out;    /* PCAP, or NULL */
+};
+
+/*
+ * Parses one --port argument. On error returns a negative errno value and one
+ * line in err (SPEC_ERR_LEN bytes); there is nothing to free then.
+ */
+int port_spec_parse(const char *arg, struct port_spec *spec, char *err);
+void port_spec_free(struct port_spec *spec);
+
+/*
+ * Checks what can only be seen with all ports at hand (names, sockets and
+ * interfaces used twice, pairs), and completes pairs: peer, and a speed that only
+ * one end gave.
+ */
+int port_specs_check(struct port_spec *specs, unsigned int nr, char *err);
+
+/* Parses a list of cores, "1" or "0,2-3", each at most once. Returns how many, or an error. */
+int core_list_parse(const char *list, unsigned int *cores, unsigned int max, char *err);
+
+#endif /* PORT_SPEC_H */

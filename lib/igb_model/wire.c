@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * A direction, and its clock.
+ *
+ * What a frame costs. On the wire a frame is followed, and preceded, by time in
+ * which nothing else can be sent (802.3, 4.4.2): 7 bytes of preamble, 1 of SFD,
+ * 4 of FCS, 12 of inter-frame gap. A frame of len bytes without FCS, padded to
+ * 60, thus keeps the wire busy for (len + 24) * 8 bit times; at 1 Gb/s and the
+ * shortest frame that is 672 ns, or 1,488,095 frames a second. At most speeds
+ * that is no whole number of nanoseconds: the remainder, in units of
+ * 1 / mbps ns, is carried from frame to frame, so that no rounding adds up.
+ *
+ * When a frame goes. next_free says when the wire is free again, and moves on
+ * by the cost of each frame. A frame starts at next_free or when it was known
+ * to be there, whatever is later. What matters is the time between two looks
+ * of the polling thread, which may be away for milliseconds:
+ *
+ *  - If frames were waiting at the last look (backlog), hardware would have
+ *    gone on sending them. next_free stays where it is, and the frames whose
+ *    time has come since then all go now. So the rate is exact however coarsely
+ *    the thread polls, up to WIRE_LAG_MAX_NS. Beyond that the wire time is
+ *    lost, and counted as stalled.
+ *  - If the source was empty at the last look, next_free becomes now. There is no
+ *    credit for idle time: a wire that was idle for a second does not send
+ *    a second's worth of frames at once when they come.
+ *
+ * A frame is handed over when its first bit leaves, not when its last one
+ * arrives: latency over a wire is short by the frame's own time on it, the rate
+ * is exact. Nothing is held back, so nothing has to be copied.
+ *
+ * Without a speed (speed=max) there is no clock. There the sink may ask to
+ * wait; the frame it would not take is the only one that is copied and kept.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire.h"
+
+/* How often a patient source's sink is asked whether anybody listens. */
+#define LISTEN_CHECK_NS 1000000
+
+struct wire_dir {
+	struct wire_source *src;
+	struct wire_sink *sink;
+
+	/* The clock. */
+	uint32_t mbps;      /* 0: none */
+	uint32_t rem;       /* next_free is rem / mbps ns later than it says */
+	uint64_t next_free; /* monotonic, ns */
+	bool backlog;       /* frames were waiting at the last look */
+
+	/* A patient source: */
+	bool hush;          /* it has not started yet */
+	uint64_t next_check;
+
+	bool holding;       /* held was refused; data in hold_buf */
+	struct igb_frame held;
+
+	/*
+	 * Written by the polling thread, read by others with relaxed atomics:
+	 * each number is true, together they may be a turn apart. longest_gap
+	 * is also set to 0 by wire_dir_new_interval().
+	 */
+	uint64_t last_look; /* 0: was at rest */
+	uint64_t longest_gap, longest_gap_at;
+	uint64_t over_100us, over_1ms, over_10ms;
+	uint64_t frames, bytes, drops, stalled_ns;
+
+	uint8_t hold_buf[WIRE_FRAME_MAX];
+};
+
+#define PEEK(var)       __atomic_load_n(&(var), __ATOMIC_RELAXED)
+#define POST(var, val)  __atomic_store_n(&(var), (val), __ATOMIC_RELAXED)
+#define POST_ADD(var, n) POST(var, (var) + (n))
+
+struct wire_dir *
+wire_dir_new(struct wire_source *src, struct wire_sink *sink, unsigned int speed_mbps)
+{
+	struct wire_dir *dir = calloc(1, sizeof(*dir));
+
+	if (dir == NULL)
+		return NULL;
+	dir->src = src;
+	dir->sink = sink;
+	dir->mbps = speed_mbps;
+	dir->hush = src->patient && sink->listening != NULL;
+	return dir;
+}
+
+void
+wire_dir_free(struct wire_dir *dir)
+{
+	if (dir == NULL)
+		return;
+	dir->src->close(dir->src);
+	dir->sink->close(dir->sink);
+	free(dir);
+}
+
+/* Notes how long the thread was away. */
+static void
+note_gap(struct wire_dir *dir, uint64_t now)
+{
+	uint64_t gap = now - dir->last_look;
+
+	if (dir->last_look != 0 && gap > 100000) {
+		POST_ADD(dir->over_100us, 1);
+		if (gap > 1000000)
+			POST_ADD(dir->over_1ms, 1);
+		if (gap > 10000000)
+			POST_ADD(dir->over_10ms, 1);
+	}
+	if (dir->last_look != 0 && gap > PEEK(dir->longest_gap)) {
+		POST(dir->longest_gap, gap);
+		POST(dir->longest_gap_at, now);
+	}
+	POST(dir->last_look, now);
+}
+
+/* The wire is busy with a frame. */
+static inline void
+occupy(struct wire_dir *dir, uint32_t len)
+{
+	uint64_t bits, t;
+
+	if (len < WIRE_FRAME_MIN)
+		len = WIRE_FRAME_MIN;
+	bits = (uint64_t)(len + WIRE_OVERHEAD) * 8;
+	t = bits * 1000 + dir->rem;
+	dir->next_free += t / dir->mbps;
+	dir->rem = t % dir->mbps;
+}
+
+static inline void
+account(struct wire_dir *dir, unsigned int frames, uint64_t bytes)
+{
+	if (frames == 0)
+		return;
+	POST_ADD(dir->frames, frames);
+	POST_ADD(dir->bytes, bytes);
+	if (dir->src->flush != NULL)
+		dir->src->flush(dir->src);
+	if (dir->sink->flush != NULL)
+		dir->sink->flush(dir->sink);
+}
+
+static unsigned int
+poll_paced(struct wire_dir *dir, uint64_t now)
+{
+	struct igb_frame frame;
+	unsigned int n = 0;
+	uint64_t bytes = 0;
+
+	if (dir->next_free > now) {
+		/* Busy. Whoever waits now will go on at next_free. */
+		if (!dir->backlog)
+			dir->backlog = dir->src->pending(dir->src);
+		return 0;
+	}
+	if (!dir->backlog) {
+		if (dir->next_free < now) {
+			dir->next_free = now;
+			dir->rem = 0;
+		}
+	} else if (now - dir->next_free > WIRE_LAG_MAX_NS) {
+		POST_ADD(dir->stalled_ns, now - dir->next_free - WIRE_LAG_MAX_NS);
+		dir->next_free = now - WIRE_LAG_MAX_NS;
+		dir->rem = 0;
+	}
+
+	dir->backlog = true;
+	while (n < WIRE_BURST && dir->next_free <= now) {
+		if (!dir->src->next(dir->src, now, &frame)) {
+			dir->backlog = false;
+			break;
+		}
+		if (dir->sink->put(dir->sink, dir->next_free, &frame, false) != WIRE_PUT_TAKEN)
+			POST_ADD(dir->drops, 1);
+		occupy(dir, frame.len);
+		bytes += frame.len;
+		n++;
+	}
+	if (dir->backlog)
+		dir->backlog = dir->src->pending(dir->src);
+	account(dir, n, bytes);
+	return n;
+}
+
+/* Keeps a frame that the sink would not take: its source may reuse the memory. */
+static void
+hold(struct wire_dir *dir, const struct igb_frame *frame)
+{
+	memcpy(dir->hold_buf, frame->data, frame->len);
+	dir->held = *frame;
+	dir->held.data = dir->hold_buf;
+	dir->holding = true;
+}
+
+static unsigned int
+poll_unpaced(struct wire_dir *dir, uint64_t now)
+{
+	struct igb_frame frame;
+	unsigned int n = 0;
+	uint64_t bytes = 0;
+
+	while (n < WIRE_BURST) {
+		enum wire_put put;
+		bool wait;
+
+		if (dir->holding)
+			frame = dir->held;
+		else if (!dir->src->next(dir->src, now, &frame))
+			break;
+		/* What cannot be kept cannot wait. */
+		wait = frame.len <= sizeof(dir->hold_buf);
+		put = dir->sink->put(dir->sink, now, &frame, wait);
+		if (put == WIRE_PUT_WAIT && wait) {
+			if (!dir->holding)
+				hold(dir, &frame);
+			break;
+		}
+		dir->holding = false;
+		if (put != WIRE_PUT_TAKEN)
+			POST_ADD(dir->drops, 1);
+		bytes += frame.len;
+		n++;
+	}
+	account(dir, n, bytes);
+	return n;
+}
+
+/* A patient source waits for a listener, once. */
+static bool
+still_hushed(struct wire_dir *dir, uint64_t now)
+{
+	if (now >= dir->next_check) {
+		dir->next_check = now + LISTEN_CHECK_NS;
+		dir->hush = !dir->sink->listening(dir->sink);
+	}
+	return dir->hush;
+}
+
+unsigned int
+wire_dir_poll(struct wire_dir *dir, uint64_t now)
+{
+	note_gap(dir, now);
+	if (dir->hush && still_hushed(dir, now))
+		return 0;
+	return dir->mbps != 0 ? poll_paced(dir, now) : poll_unpaced(dir, now);
+}
+
+void
+wire_dir_rest(struct wire_dir *dir)
+{
+	POST(dir->last_look, 0);
+	dir->backlog = false;
+}
+
+void
+wire_dir_get_stats(const struct wire_dir *dir, uint64_t now, struct wire_stats *stats)
+{
+	uint64_t last = PEEK(dir->last_look);
+
+	*stats = (struct wire_stats){
+		.frames = PEEK(dir->frames),
+		.bytes = PEEK(dir->bytes),
+		.drops = PEEK(dir->drops),
+		.stalled_ns = PEEK(dir->stalled_ns),
+		.gaps_over_100us = PEEK(dir->over_100us),
+		.gaps_over_1ms = PEEK(dir->over_1ms),
+		.gaps_over_10ms = PEEK(dir->over_10ms),
+		.longest_gap_ns = PEEK(dir->longest_gap),
+		.longest_gap_at = PEEK(dir->longest_gap_at),
+	};
+	if (dir->sink->drops != NULL)
+		stats->drops += dir->sink->drops(dir->sink);
+	/* Away right now. (The thread may have looked after now was read.) */
+	if (last != 0 && now > last && now - last > stats->longest_gap_ns) {
+		stats->longest_gap_ns = now - last;
+		stats->longest_gap_at = now;
+	}
+}
+
+void
+wire_dir_new_interval(struct wire_dir *dir)
+{
+	/*
+	 * The polling thread stores only what is longer than what it read
+	 * before: in a race with it this store, or the reset, is the last one.
+	 * In the first case a gap is counted for two intervals; none is lost.
+	 */
+	POST(dir->longest_gap, 0);
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * Wires: what carries frames from one place to another, and how fast.
+ *
+ * A cable is two one-way streets that know nothing of each other, so the unit
+ * here is the *direction*: one source of frames, one sink, one clock. What a
+ * user calls a wire is one or two of them:
+ *
+ *     loop        A's transmitter -> A's receiver
+ *     pair        A's transmitter -> B's receiver,   B's -> A's
+ *     tap         A's transmitter -> the TAP,        the TAP -> A's receiver
+ *     pcap        A's transmitter -> a capture file, a capture file -> A's receiver
+ *     none        A's transmitter -> nothing
+ *
+ * A direction belongs to exactly one polling thread, which calls
+ * wire_dir_poll() over and over; two directions of one cable may belong to two
+ * threads. Statistics may be read from any thread.
+ *
+ * Sources and sinks are small interfaces. A new kind of wire is one more file
+ * that fills in a struct wire_source or a struct wire_sink.
+ */
+
+#ifndef IGB_WIRE_H
+#define IGB_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "igb_model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Longest frame that a wire carries, without FCS: jumbo frames with room to spare. */
+#define WIRE_FRAME_MAX 16384
+/** Shortest: a sender's MAC pads to this (802.3: 64 with FCS). */
+#define WIRE_FRAME_MIN 60
+/** What the wire is busy with besides the frame itself: preamble and SFD, FCS, inter-frame gap. */
+#define WIRE_OVERHEAD (8 + 4 + 12)
+/** Frames that one call of wire_dir_poll() moves at most. */
+#define WIRE_BURST 32
+/** How far a wire may lie behind its clock while its polling thread is away. */
+#define WIRE_LAG_MAX_NS 10000000ULL
+/** Enough for one line about anything that can go wrong. */
+#define WIRE_ERR_LEN 256
+
+/** Where frames come from. All but close() are called by the direction's thread. */
+struct wire_source {
+	/**
+	 * The next frame, good until the next call of next(), or the thread's
+	 * next quiescent state.
+	 * @param now  monotonic time, ns
+	 * @return 1, or 0: none is waiting
+	 */
+	int (*next)(struct wire_source *src, uint64_t now, struct igb_frame *frame);
+	/** True if frames are waiting; cheap; may err on the side of true. */
+	bool (*pending)(struct wire_source *src);
+	/** The thread turns to something else. May be NULL. */
+	void (*flush)(struct wire_source *src);
+	/** Frees. */
+	void (*close)(struct wire_source *src);
+	/** A source that starts by itself (a capture) waits until the sink listens. */
+	bool patient;
+};
+
+/** What wire_sink.put() did with a frame. */
+enum wire_put {
+	WIRE_PUT_WAIT,    /**< nothing: there is no room now, and the caller said it can wait */
+	WIRE_PUT_TAKEN,
+	WIRE_PUT_DROPPED, /**< lost for want of room */
+};
+
+/** Where frames go. All but close() and drops() are called by the direction's thread. */
+struct wire_sink {
+	/**
+	 * A frame arrives.
+	 * @param at    when its first bit was on the wire, monotonic, ns
+	 * @param wait  true: answer WIRE_PUT_WAIT where it would be dropped
+	 */
+	enum wire_put (*put)(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame,
+			bool wait);
+	/** The thread turns to something else. May be NULL. */
+	void (*flush)(struct wire_sink *sink);
+	/** True if somebody listens. NULL: always. Not for every frame: may be slow. */
+	bool (*listening)(struct wire_sink *sink);
+	/** Frames lost that put() did not report. From any thread. May be NULL. */
+	uint64_t (*drops)(const struct wire_sink *sink);
+	/** Frees. */
+	void (*close)(struct wire_sink *sink);
+};
+
+/** Of one direction, since it was made. */
+struct wire_stats {
+	uint64_t frames, bytes;     /**< that went on the wire; bytes without FCS */
+	uint64_t drops;             /**< that the sink had no room for, or nobody to give them to */
+	uint64_t stalled_ns;        /**< wire time lost: the polling thread was away too long */
+	uint64_t gaps_over_100us;   /**< how often it was away for longer than ... */
+	uint64_t gaps_over_1ms;
+	uint64_t gaps_over_10ms;
+	uint64_t longest_gap_ns;    /**< since wire_dir_new_interval() */
+	uint64_t longest_gap_at;    /**< when it ended, monotonic, ns */
+};
+
+struct wire_dir;
+
+/**
+ * Makes a direction. It owns the source and the sink from then on.
+ * @param speed_mbps  0: no limit, and frames wait for the sink instead of being dropped
+ * @return NULL: no memory (source and sink are not closed then)
+ */
+struct wire_dir *wire_dir_new(struct wire_source *src, struct wire_sink *sink,
+		unsigned int speed_mbps);
+/** Closes source and sink, frees. No thread may be in wire_dir_poll(). NULL is fine. */
+void wire_dir_free(struct wire_dir *dir);
+
+/**
+ * Moves the frames whose time has come, at most WIRE_BURST. The caller is
+ * registered with urcu-qsbr where a device is at one of the ends.
+ * @param now  monotonic time, ns, never less than in the call before
+ * @return how many
+ */
+unsigned int wire_dir_poll(struct wire_dir *dir, uint64_t now);
+/** The thread is going to sleep because there is nothing to do: that is no polling gap. */
+void wire_dir_rest(struct wire_dir *dir);
+
+/** Any thread. @p now as for wire_dir_poll(): a gap that lasts still is counted. */
+void wire_dir_get_stats(const struct wire_dir *dir, uint64_t now, struct wire_stats *stats);
+/** From here on the longest gap is measured anew. Any one thread. */
+void wire_dir_new_interval(struct wire_dir *dir);
+
+/*
+ * The ends. Each makes a source, or a sink, or both; on failure it returns a
+ * negative errno value and one line in err (WIRE_ERR_LEN bytes).
+ */
+
+/** A device's transmitter and receiver (wire_dev.c). Either pointer may be NULL. */
+int wire_dev_open(struct igb_model *dev, struct wire_source **src, struct wire_sink **sink,
+		char *err);
+
+/** Drops everything, always ready (wire_null.c). */
+int wire_null_open(struct wire_sink **sink, char *err);
+
+/**
+ * A TAP interface, made if there is none of that name; it is not brought up
+ * (wire_tap.c). Source and sink are two ends of one file descriptor, which
+ * lives until both are closed.
+ */
+int wire_tap_open(const char *ifname, struct wire_source **src, struct wire_sink **sink,
+		char *err);
+
+/**
+ * Replays a capture once (wire_pcap.c), back to back at the wire's rate: time
+ * stamps are not looked at. Frames that were cut when captured are filled up
+ * with zeros to their length, short ones to WIRE_FRAME_MIN; frames longer than
+ * WIRE_FRAME_MAX are left out.
+ */
+int wire_pcap_open_source(const char *path, struct wire_source **src, char *err);
+/** Records to a capture file with time stamps in nanoseconds, complete when closed. */
+int wire_pcap_open_sink(const char *path, struct wire_sink **sink, char *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* IGB_WIRE_H */

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * A device's two ends: its transmitter is a source, its receiver a sink. The
+ * device outlives both.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "wire.h"
+
+struct dev_source {
+	struct wire_source src;
+	struct igb_model *dev;
+};
+
+struct dev_sink {
+	struct wire_sink sink;
+	struct igb_model *dev;
+};
+
+static int
+dev_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
+{
+	return igb_model_tx(((struct dev_source *)src)->dev, frame);
+}
+
+static bool
+dev_pending(struct wire_source *src)
+{
+	return igb_model_tx_pending(((struct dev_source *)src)->dev);
+}
+
+static void
+dev_flush_tx(struct wire_source *src)
+{
+	igb_model_tx_flush(((struct dev_source *)src)->dev);
+}
+
+static void
+dev_close_src(struct wire_source *src)
+{
+	free(src);
+}
+
+static enum wire_put
+dev_put(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame, bool wait)
+{
+	/* What the device drops, it counts: dev_drops(). */
+	if (igb_model_rx(((struct dev_sink *)sink)->dev, frame, wait))
+		return WIRE_PUT_TAKEN;
+	return WIRE_PUT_WAIT;
+}
+
+static void
+dev_flush_rx(struct wire_sink *sink)
+{
+	igb_model_rx_flush(((struct dev_sink *)sink)->dev);
+}
+
+static bool
+dev_listening(struct wire_sink *sink)
+{
+	struct igb_model_stats stats;
+
+	igb_model_get_stats(((struct dev_sink *)sink)->dev, &stats);
+	return stats.client && stats.link;
+}
+
+static uint64_t
+dev_drops(const struct wire_sink *sink)
+{
+	struct igb_model_stats stats;
+
+	igb_model_get_stats(((const struct dev_sink *)sink)->dev, &stats);
+	return stats.rx_no_desc + stats.rx_off;
+}
+
+static void
+dev_close_sink(struct wire_sink *sink)
+{
+	free(sink);
+}
+
+int
+wire_dev_open(struct igb_model *dev, struct wire_source **src, struct wire_sink **sink, char *err)
+{
+	struct dev_source *source = NULL;
+	struct dev_sink *receiver = NULL;
+
+	if (src != NULL && (source = calloc(1, sizeof(*source))) == NULL)
+		goto no_memory;
+	if (sink != NULL && (receiver = calloc(1, sizeof(*receiver))) == NULL)
+		goto no_memory;
+	if (source != NULL) {
+		source->dev = dev;
+		source->src.next = dev_next;
+		source->src.pending = dev_pending;
+		source->src.flush = dev_flush_tx;
+		source->src.close = dev_close_src;
+		*src = &source->src;
+	}
+	if (receiver != NULL) {
+		receiver->dev = dev;
+		receiver->sink.put = dev_put;
+		receiver->sink.flush = dev_flush_rx;
+		receiver->sink.listening = dev_listening;
+		receiver->sink.drops = dev_drops;
+		receiver->sink.close = dev_close_sink;
+		*sink = &receiver->sink;
+	}
+	return 0;
+
+no_memory:
+	free(source);
+	free(receiver);
+	snprintf(err, WIRE_ERR_LEN, "out of memory");
+	return -ENOMEM;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/* wire=none: the cable leads to a partner that listens and says nothing. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "wire.h"
+
+static enum wire_put
+null_put(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame, bool wait)
+{
+	return WIRE_PUT_TAKEN;
+}
+
+static void
+null_close(struct wire_sink *sink)
+{
+	free(sink);
+}
+
+int
+wire_null_open(struct wire_sink **sink, char *err)
+{
+	*sink = calloc(1, sizeof(**sink));
+	if (*sink == NULL) {
+		snprintf(err, WIRE_ERR_LEN, "out of memory");
+		return -ENOMEM;
+	}
+	(*sink)->put = null_put;
+	(*sink)->close = null_close;
+	return 0;
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * wire=tap:IFNAME: the cable leads into the kernel's network stack.
+ *
+ * A TAP is a file descriptor: what the stack sends out of the interface is
+ * read from it, what is written to it arrives at the interface. Each frame is a
+ * system call, which is the kernel's side of the wire and not ours. An idle
+ * TAP, though, must not cost a system call a turn: after a read that found
+ * nothing the next one is put off, by 1 us at first and up to 20 us.
+ *
+ * The interface is used as it is found: addresses, MTU and IFF_UP are whoever
+ * configures the stack's. Frames carry no virtio-net header (no IFF_VNET_HDR),
+ * so that the stack computes checksums and cuts segments as for any NIC without
+ * offloads. A frame that the stack does not take (queue full, interface down) is
+ * dropped and counted.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "wire.h"
+
+#define BACKOFF_MIN_NS 1000
+#define BACKOFF_MAX_NS 20000
+
+struct tap {
+	struct wire_source src;
+	struct wire_sink sink;
+	int fd;
+	int users;        /* of the two ends, those not closed yet */
+	char ifname[IFNAMSIZ];
+
+	/* The source's thread: */
+	bool dry;         /* the last read found nothing */
+	bool gone;        /* the interface was deleted */
+	bool told_long;
+	uint64_t next_read, backoff;
+	uint8_t buf[WIRE_FRAME_MAX + 1];
+};
+
+static struct tap *
+tap_of_src(struct wire_source *src)
+{
+	return (struct tap *)((char *)src - offsetof(struct tap, src));
+}
+
+static struct tap *
+tap_of_sink(struct wire_sink *sink)
+{
+	return (struct tap *)((char *)sink - offsetof(struct tap, sink));
+}
+
+static int
+tap_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
+{
+	struct tap *tap = tap_of_src(src);
+	ssize_t len;
+
+	if (tap->gone || (tap->dry && now < tap->next_read))
+		return 0;
+	len = read(tap->fd, tap->buf, sizeof(tap->buf));
+	if (len <= 0) {
+		if (len < 0 && errno == EBADFD) {
+			tap->gone = true;
+			fprintf(stderr, "gantry: TAP %s was deleted; its wire carries nothing from now on\n",
+					tap->ifname);
+		}
+		tap->backoff = tap->dry ? tap->backoff * 2 : BACKOFF_MIN_NS;
+		if (tap->backoff > BACKOFF_MAX_NS)
+			tap->backoff = BACKOFF_MAX_NS;
+		tap->next_read = now + tap->backoff;
+		tap->dry = true;
+		return 0;
+	}
+	tap->dry = false;
+	if (len > WIRE_FRAME_MAX) { /* maybe cut by the kernel: it filled the buffer */
+		if (!tap->told_long)
+			fprintf(stderr, "gantry: TAP %s: frames longer than %d bytes are dropped; lower the interface's MTU\n",
+					tap->ifname, WIRE_FRAME_MAX);
+		tap->told_long = true;
+		return 0;
+	}
+	if (len < WIRE_FRAME_MIN) { /* what a sending MAC does */
+		memset(tap->buf + len, 0, WIRE_FRAME_MIN - len);
+		len = WIRE_FRAME_MIN;
+	}
+	frame->data = tap->buf;
+	frame->len = len;
+	frame->flags = 0;
+	return 1;
+}
+
+static bool
+tap_pending(struct wire_source *src)
+{
+	return !tap_of_src(src)->dry;
+}
+
+static enum wire_put
+tap_put(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame, bool wait)
+{
+	struct tap *tap = tap_of_sink(sink);
+
+	if (frame->flags & IGB_FRAME_BAD_FCS)
+		return WIRE_PUT_TAKEN; /* the partner's MAC throws it away */
+	if (write(tap->fd, frame->data, frame->len) >= 0)
+		return WIRE_PUT_TAKEN;
+	return errno == EAGAIN && wait ? WIRE_PUT_WAIT : WIRE_PUT_DROPPED;
+}
+
+static void
+tap_put_down(struct tap *tap)
+{
+	if (--tap->users > 0)
+		return;
+	close(tap->fd);
+	free(tap);
+}
+
+static void
+tap_close_src(struct wire_source *src)
+{
+	tap_put_down(tap_of_src(src));
+}
+
+static void
+tap_close_sink(struct wire_sink *sink)
+{
+	tap_put_down(tap_of_sink(sink));
+}
+
+/* Attaches fd to the interface. Returns 0 or a negative errno value. */
+static int
+attach(int fd, const char *ifname)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+
+	memcpy(ifr.ifr_name, ifname, strlen(ifname));
+	if (ioctl(fd, TUNSETIFF, &ifr) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -errno;
+	/* One that was made with several queues wants to be asked so. */
+	ifr.ifr_flags |= IFF_MULTI_QUEUE;
+	return ioctl(fd, TUNSETIFF, &ifr) == 0 ? 0 : -errno;
+}
+
+static void
+explain(int ret, const char *ifname, char *err)
+{
+	switch (-ret) {
+	case EPERM:
+	case EACCES:
+		snprintf(err, WIRE_ERR_LEN, "TAP %s: not permitted; run as root, or have root make it for you: ip tuntap add %s mode tap user NAME",
+				ifname, ifname);
+		break;
+	case EBUSY:
+		snprintf(err, WIRE_ERR_LEN, "TAP %s: another process has it open", ifname);
+		break;
+	case EINVAL:
+		snprintf(err, WIRE_ERR_LEN, "TAP %s: there is an interface of that name, and it is no TAP",
+				ifname);
+		break;
+	default:
+		snprintf(err, WIRE_ERR_LEN, "TAP %s: %s", ifname, strerror(-ret));
+	}
+}
+
+int
+wire_tap_open(const char *ifname, struct wire_source **src, struct wire_sink **sink, char *err)
+{
+	struct tap *tap;
+	int ret;
+
+	if (ifname[0] == '\0' || strlen(ifname) >= IFNAMSIZ) {
+		snprintf(err, WIRE_ERR_LEN, "TAP '%s': an interface's name has 1 to %d characters",
+				ifname, IFNAMSIZ - 1);
+		return -EINVAL;
+	}
+	tap = calloc(1, sizeof(*tap));
+	if (tap == NULL) {
+		snprintf(err, WIRE_ERR_LEN, "TAP %s: out of memory", ifname);
+		return -ENOMEM;
+	}
+	memcpy(tap->ifname, ifname, strlen(ifname));
+
+	tap->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (tap->fd < 0) {
+		ret = -errno;
+		snprintf(err, WIRE_ERR_LEN, "TAP %s: cannot open /dev/net/tun: %s", ifname,
+				strerror(-ret));
+		free(tap);
+		return ret;
+	}
+	ret = attach(tap->fd, ifname);
+	if (ret != 0) {
+		explain(ret, ifname, err);
+		close(tap->fd);
+		free(tap);
+		return ret;
+	}
+
+	tap->src.next = tap_next;
+	tap->src.pending = tap_pending;
+	tap->src.close = tap_close_src;
+	tap->sink.put = tap_put;
+	tap->sink.close = tap_close_sink;
+	tap->users = 2;
+	*src = &tap->src;
+	*sink = &tap->sink;
+	return 0;
+}
