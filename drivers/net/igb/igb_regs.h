@@ -30,6 +30,9 @@
 #define IGB_DEV_ID_82576_SERDES_QUAD 0x150D
 #define IGB_DEV_ID_82576_QUAD_COPPER 0x10E8
 #define IGB_DEV_ID_82576_QUAD_COPPER_ET2 0x1526
+/* The 82576's successors, alike in most. */
+#define IGB_DEV_ID_82580_COPPER  0x150E
+#define IGB_DEV_ID_I350_COPPER   0x1521
 
 /* BARs (9.4.11). */
 #define IGB_BAR0_SIZE            0x20000 /* memory: registers */
