@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The vfio-user bus: PCI devices that live in other processes.
+ *
+ * Theory. EAL asks a bus five things: which devices are there (scan), to bring
+ * them up (probe, plug), to take one away (unplug), whether a name is one of
+ * its devices' (parse), and which kind of bus address it needs
+ * (get_iommu_class). There is nothing to discover here: a device is a Unix
+ * socket, and its name is the socket's path, so that what was asked for with
+ * -a vfio_user:/path is all there is. Scan turns device arguments into devices;
+ * it runs again at every hot-plug, and adds only what is new.
+ *
+ * A PCI device has been prepared by firmware and a kernel before its driver
+ * sees it. Here nobody has, and the bus plays their part, in this order:
+ *
+ *   connect, find a driver for the ids     vfio_user_device.c, here
+ *   size and address the BARs, map what    vfio_user_device.c
+ *     may be mapped of them
+ *   hand EAL's memory to the device        vfio_user_dma.c
+ *   memory decoding, bus mastering, MSI-X  vfio_user_device.c, vfio_user_intr.c
+ *   the driver's probe                     here
+ *
+ * and undoes it in the reverse order. The connection belongs to the device
+ * object from open to close. Who shares what between threads stands in the
+ * file that needs it. The bus believes nothing that the server says: sizes,
+ * offsets and capability chains are checked where they are read, and memory
+ * that the server could shrink is not mapped.
+ *
+ * Bus addresses: any will do for a server that is given a table of them, hence
+ * "don't care" as the IOMMU class: EAL uses virtual addresses, unless another
+ * device wants physical ones.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_devargs.h>
+#include <rte_errno.h>
+#include <rte_kvargs.h>
+#include <rte_log.h>
+#include <rte_memory.h>
+
+#include "dpdk_compat.h"
+#include "vfio_user_private.h"
+
+RTE_LOG_REGISTER(vfio_user_logtype, bus.vfio_user, NOTICE);
+
+static TAILQ_HEAD(, rte_vfio_user_device) devices = TAILQ_HEAD_INITIALIZER(devices);
+static TAILQ_HEAD(, rte_vfio_user_driver) drivers = TAILQ_HEAD_INITIALIZER(drivers);
+static struct rte_bus vfio_user_bus;
+
+static struct rte_vfio_user_device *
+find_by_name(const char *name)
+{
+	struct rte_vfio_user_device *dev;
+
+	TAILQ_FOREACH(dev, &devices, next) {
+		if (strcmp(dev->device.name, name) == 0)
+			return dev;
+	}
+	return NULL;
+}
+
+static void
+device_free(struct rte_vfio_user_device *dev)
+{
+	TAILQ_REMOVE(&devices, dev, next);
+	free(dev->path);
+	free(dev);
+}
+
+static int
+vfio_user_scan(void)
+{
+	struct rte_vfio_user_device *dev;
+	struct rte_devargs *da;
+
+	RTE_EAL_DEVARGS_FOREACH("vfio_user", da) {
+		if (da->policy == RTE_DEV_BLOCKED)
+			continue;
+		dev = find_by_name(da->name);
+		if (dev == NULL) {
+			dev = calloc(1, sizeof(*dev));
+			if (dev == NULL)
+				return -ENOMEM;
+			dev->path = strdup(da->name);
+			if (dev->path == NULL) {
+				free(dev);
+				return -ENOMEM;
+			}
+			dev->device.name = dev->path;
+			dev->device.bus = &vfio_user_bus;
+			dev->device.numa_node = SOCKET_ID_ANY;
+			TAILQ_INSERT_TAIL(&devices, dev, next);
+		}
+		dev->device.devargs = da;
+	}
+	return 0;
+}
+
+static bool
+id_is(uint32_t want, uint32_t any, uint32_t have)
+{
+	return want == any || want == have;
+}
+
+static bool
+matches(const struct rte_vfio_user_driver *drv, const struct rte_pci_id *id)
+{
+	const struct rte_pci_id *t;
+
+	for (t = drv->id_table; t->vendor_id != 0; t++) {
+		if (id_is(t->vendor_id, RTE_PCI_ANY_ID, id->vendor_id) &&
+				id_is(t->device_id, RTE_PCI_ANY_ID, id->device_id) &&
+				id_is(t->subsystem_vendor_id, RTE_PCI_ANY_ID,
+					id->subsystem_vendor_id) &&
+				id_is(t->subsystem_device_id, RTE_PCI_ANY_ID,
+					id->subsystem_device_id) &&
+				id_is(t->class_id, RTE_CLASS_ANY_ID, id->class_id))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Brings one device up. 0, or a negative errno value after one line that says why.
+ */
+static int
+probe_one(struct rte_vfio_user_device *dev)
+{
+	struct rte_vfio_user_driver *drv;
+	int ret;
+
+	if (rte_dev_is_probed(&dev->device))
+		return -EEXIST;
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		VFIO_USER_LOG(ERR, "%s: only the primary process may use a vfio-user device; leave "
+			"it out of the secondary's arguments", dev->path);
+		return -ENOTSUP;
+	}
+
+	ret = vfio_user_device_open(dev);
+	if (ret != 0)
+		return ret;
+
+	TAILQ_FOREACH(drv, &drivers, next) {
+		if (matches(drv, &dev->id))
+			break;
+	}
+	if (drv == NULL) {
+		VFIO_USER_LOG(ERR, "%s: no driver for device %04x:%04x; load its plugin with -d, or "
+			"check what serves this socket", dev->path, dev->id.vendor_id,
+			dev->id.device_id);
+		ret = -ENOTSUP;
+		goto close;
+	}
+
+	ret = vfio_user_device_start(dev);
+	if (ret != 0)
+		goto close;
+
+	VFIO_USER_LOG(INFO, "%s: device %04x:%04x, driver %s", dev->path, dev->id.vendor_id,
+		dev->id.device_id, drv->driver.name);
+	dev->driver = drv;
+	ret = drv->probe(drv, dev);
+	if (ret != 0) {
+		VFIO_USER_LOG(ERR, "%s: driver %s refuses the device: %s", dev->path,
+			drv->driver.name, strerror(abs(ret)));
+		ret = ret > 0 ? -ret : ret;
+		goto close;
+	}
+	dev->device.driver = &drv->driver;
+	/* News that came while the driver was not ready for them. */
+	if (!rte_vfio_user_alive(dev))
+		vfio_user_lost_again(dev->bus_private);
+	return 0;
+
+close:
+	dev->driver = NULL;
+	vfio_user_device_close(dev);
+	return ret;
+}
+
+static int
+remove_one(struct rte_vfio_user_device *dev)
+{
+	int ret;
+
+	/* The driver is not told of the loss of what it is just letting go. */
+	if (dev->bus_private != NULL)
+		vfio_user_lost_teardown(dev->bus_private);
+	if (dev->driver != NULL && dev->driver->remove != NULL) {
+		ret = dev->driver->remove(dev);
+		if (ret != 0)
+			return ret;
+	}
+	dev->driver = NULL;
+	dev->device.driver = NULL;
+	vfio_user_device_close(dev);
+	return 0;
+}
+
+static int
+vfio_user_probe(void)
+{
+	struct rte_vfio_user_device *dev;
+	unsigned int tried = 0, failed = 0;
+
+	TAILQ_FOREACH(dev, &devices, next) {
+		int ret = probe_one(dev);
+
+		if (ret == -EEXIST)
+			continue;
+		tried++;
+		if (ret != 0) {
+			rte_errno = -ret;
+			failed++;
+		}
+	}
+	return tried != 0 && tried == failed ? -1 : 0;
+}
+
+static int
+vfio_user_plug(struct rte_device *device)
+{
+	return probe_one(container_of(device, struct rte_vfio_user_device, device));
+}
+
+static int
+vfio_user_unplug(struct rte_device *device)
+{
+	struct rte_vfio_user_device *dev =
+		container_of(device, struct rte_vfio_user_device, device);
+	int ret;
+
+	ret = remove_one(dev);
+	if (ret != 0)
+		return ret;
+	rte_devargs_remove(device->devargs);
+	device_free(dev);
+	return 0;
+}
+
+static int
+vfio_user_cleanup(void)
+{
+	struct rte_vfio_user_device *dev;
+	int ret = 0;
+
+	while ((dev = TAILQ_FIRST(&devices)) != NULL) {
+		/* The driver's refusal does not keep the process from ending. */
+		if (remove_one(dev) != 0) {
+			vfio_user_device_close(dev);
+			ret = -1;
+		}
+		device_free(dev);
+	}
+	return ret;
+}
+
+static struct rte_device *
+vfio_user_find_device(const struct rte_device *start, rte_dev_cmp_t cmp, const void *data)
+{
+	struct rte_vfio_user_device *dev;
+
+	TAILQ_FOREACH(dev, &devices, next) {
+		if (start != NULL) {
+			if (&dev->device == start)
+				start = NULL;
+			continue;
+		}
+		if (cmp(&dev->device, data) == 0)
+			return &dev->device;
+	}
+	return NULL;
+}
+
+/* EAL asks every bus about every name: only what begins with '/' is ours. */
+static int
+vfio_user_parse(const char *name, void *addr)
+{
+	const char **path = addr;
+
+	if (name[0] != '/' || name[1] == '\0')
+		return -EINVAL;
+	if (path != NULL)
+		*path = name;
+	return 0;
+}
+
+static int
+match_kvargs(const struct rte_device *device, const void *arg)
+{
+	const struct rte_kvargs *kvargs = arg;
+	const char *name = kvargs != NULL ? rte_kvargs_get(kvargs, "name") : NULL;
+
+	return name != NULL && strcmp(name, device->name) != 0;
+}
+
+static void *
+vfio_user_dev_iterate(const void *start, const char *str, const struct rte_dev_iterator *it)
+{
+	static const char * const keys[] = { "name", NULL };
+	struct rte_kvargs *kvargs = NULL;
+	struct rte_device *found;
+
+	if (str != NULL) {
+		kvargs = rte_kvargs_parse(str, keys);
+		if (kvargs == NULL) {
+			VFIO_USER_LOG(ERR, "\"%s\": a vfio_user device is looked for by name=PATH",
+				str);
+			rte_errno = EINVAL;
+			return NULL;
+		}
+	}
+	found = vfio_user_find_device(start, match_kvargs, kvargs);
+	rte_kvargs_free(kvargs);
+	return found;
+}
+
+static int
+vfio_user_dma_map(struct rte_device *device, void *addr, uint64_t iova, size_t len)
+{
+	int ret = rte_vfio_user_dma_map(container_of(device, struct rte_vfio_user_device, device),
+			addr, iova, len);
+
+	if (ret == 0)
+		return 0;
+	rte_errno = -ret;
+	return -1;
+}
+
+static int
+vfio_user_dma_unmap(struct rte_device *device, void *addr, uint64_t iova, size_t len)
+{
+	int ret = rte_vfio_user_dma_unmap(container_of(device, struct rte_vfio_user_device, device),
+			addr, iova, len);
+
+	if (ret == 0)
+		return 0;
+	rte_errno = -ret;
+	return -1;
+}
+
+static enum rte_iova_mode
+vfio_user_get_iommu_class(void)
+{
+	return RTE_IOVA_DC;
+}
+
+static struct rte_bus vfio_user_bus = {
+	.name = "vfio_user",
+	.scan = vfio_user_scan,
+	.probe = vfio_user_probe,
+	.find_device = vfio_user_find_device,
+	.plug = vfio_user_plug,
+	.unplug = vfio_user_unplug,
+	.parse = vfio_user_parse,
+	.dma_map = vfio_user_dma_map,
+	.dma_unmap = vfio_user_dma_unmap,
+	.get_iommu_class = vfio_user_get_iommu_class,
+	.dev_iterate = vfio_user_dev_iterate,
+	.cleanup = vfio_user_cleanup,
+};
+
+/*
+ * The same plugin from another folder is another library to the loader, and EAL
+ * would have two buses of one name. The first one stays.
+ */
+RTE_INIT_PRIO(vfio_user_bus_init, BUS)
+{
+	if (rte_bus_find_by_name(vfio_user_bus.name) != NULL) {
+		VFIO_USER_LOG(WARNING, "the vfio_user bus is there already: a second copy of its "
+			"plugin was loaded and is not used");
+		return;
+	}
+	rte_bus_register(&vfio_user_bus);
+}
+
+void
+rte_vfio_user_register(struct rte_vfio_user_driver *driver)
+{
+	TAILQ_INSERT_TAIL(&drivers, driver, next);
+}
+
+void
+rte_vfio_user_unregister(struct rte_vfio_user_driver *driver)
+{
+	TAILQ_REMOVE(&drivers, driver, next);
+}
+
+struct rte_vfio_user_device *
+rte_vfio_user_device_of(const struct rte_device *device)
+{
+	struct rte_vfio_user_device *dev;
+
+	TAILQ_FOREACH(dev, &devices, next) {
+		if (&dev->device == device)
+			return dev;
+	}
+	return NULL;
+}

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * EAL's memory in the device's IOMMU.
+ *
+ * A device is given all of EAL's memory when it is attached, and from then on
+ * each page that EAL adds and before EAL removes it (memory events). A mapping
+ * is a piece of a file that the server maps, too.
+ *
+ * How much is one mapping. Neighbours in file, virtual address and bus address
+ * are merged, as far as EAL never gives them back: what it has from the start.
+ * Later pages stay single, since they may be given back one by one, and the
+ * protocol cannot take a page out of a mapping without taking the whole of it
+ * away for a moment, in which the device would fault.
+ *
+ * Memory without a file (external memory, no memfd) is mapped all the same; the
+ * server then asks for its contents by message, and the client's thread copies.
+ *
+ * Locks, in this order:
+ *  - EAL's memory lock. Events arrive with it held for writing, our walk holds
+ *    it for reading. So: the thread_unsafe calls only, and nothing is allocated
+ *    from EAL in here.
+ *  - dma_lock, ours: the list of attached devices and their tables. Held while
+ *    the server's reply is waited for, which is bounded by the connection's
+ *    time-out.
+ *  - a device's nofd_lock, see vfio_user_private.h.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_common.h>
+#include <rte_errno.h>
+#include <rte_memory.h>
+
+#include <linux/vfio.h>
+
+#include "dpdk_compat.h"
+#include "vfio_user_private.h"
+
+#define EVENT_NAME "vfio_user"
+
+#define DMA_RW (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+
+static pthread_mutex_t dma_lock = PTHREAD_MUTEX_INITIALIZER;
+static TAILQ_HEAD(, vfio_user_priv) dma_devices = TAILQ_HEAD_INITIALIZER(dma_devices);
+/* False if this process' memory stays as it is: legacy or without hugepages. */
+static bool memory_changes;
+static bool events_registered;
+
+/* Describes one page of EAL's; false if the device cannot be given it. */
+static bool
+describe(const struct rte_memseg_list *msl, const struct rte_memseg *ms, struct vfio_user_map *map)
+{
+	size_t offset;
+
+	/* External memory that is no heap is its owner's to map (rte_dev_dma_map()). */
+	if ((msl->external && !msl->heap) || ms->iova == RTE_BAD_IOVA)
+		return false;
+	map->va = (uintptr_t)ms->addr;
+	map->iova = ms->iova;
+	map->len = ms->len;
+	map->fd = -1;
+	map->offset = 0;
+	map->eal = true;
+	if (!msl->external) {
+		map->fd = rte_memseg_get_fd_thread_unsafe(ms);
+		if (map->fd >= 0 && rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) == 0)
+			map->offset = offset;
+		else
+			map->fd = -1;
+	}
+	return true;
+}
+
+static bool
+stays(const struct rte_memseg_list *msl, const struct rte_memseg *ms)
+{
+	return !msl->external && (!memory_changes || (ms->flags & RTE_MEMSEG_FLAG_DO_NOT_FREE));
+}
+
+static bool
+continues(const struct vfio_user_map *run, const struct vfio_user_map *next)
+{
+	return run->fd == next->fd && run->va + run->len == next->va &&
+			run->iova + run->len == next->iova &&
+			(run->fd < 0 || run->offset + run->len == next->offset);
+}
+
+/* Rebuilds what the client's thread looks at. Called with dma_lock held. */
+static int
+publish_nofd(struct vfio_user_priv *priv)
+{
+	struct vfio_user_map *list = NULL, *old;
+	unsigned int n = 0, i;
+
+	for (i = 0; i < priv->nr_maps; i++)
+		n += priv->maps[i].fd < 0;
+	if (n != 0) {
+		list = malloc(n * sizeof(*list));
+		if (list == NULL)
+			return -ENOMEM;
+	}
+	for (i = 0, n = 0; i < priv->nr_maps; i++) {
+		if (priv->maps[i].fd < 0)
+			list[n++] = priv->maps[i];
+	}
+	pthread_rwlock_wrlock(&priv->nofd_lock);
+	old = priv->nofd;
+	priv->nofd = list;
+	priv->nr_nofd = n;
+	pthread_rwlock_unlock(&priv->nofd_lock);
+	free(old);
+	return 0;
+}
+
+static int
+map_one(struct vfio_user_priv *priv, const struct vfio_user_map *map)
+{
+	int ret;
+
+	if (priv->nr_maps == priv->max_maps) {
+		unsigned int max = priv->max_maps != 0 ? 2 * priv->max_maps : 64;
+		struct vfio_user_map *maps = realloc(priv->maps, max * sizeof(*maps));
+
+		if (maps == NULL)
+			return -ENOMEM;
+		priv->maps = maps;
+		priv->max_maps = max;
+	}
+	/* First in the table: the server may ask as soon as it knows of the mapping. */
+	priv->maps[priv->nr_maps++] = *map;
+	ret = map->fd < 0 ? publish_nofd(priv) : 0;
+	if (ret == 0)
+		ret = vfu_client_dma_map(priv->client, map->fd, map->offset, map->iova, map->len,
+				DMA_RW);
+	if (ret != 0) {
+		priv->nr_maps--;
+		if (map->fd < 0)
+			publish_nofd(priv);
+		return ret;
+	}
+	/* The descriptor was borrowed: only what it says about the kind is kept. */
+	VFIO_USER_LOG(DEBUG, "%s: mapped va 0x%" PRIx64 " at bus 0x%" PRIx64 ", 0x%" PRIx64
+		" bytes%s", priv->dev->path, map->va, map->iova, map->len,
+		map->fd < 0 ? ", by message" : "");
+	return 0;
+}
+
+static int
+unmap_at(struct vfio_user_priv *priv, unsigned int i)
+{
+	struct vfio_user_map map = priv->maps[i];
+	int ret;
+
+	ret = vfu_client_dma_unmap(priv->client, map.iova, map.len);
+	priv->maps[i] = priv->maps[--priv->nr_maps];
+	if (map.fd < 0)
+		publish_nofd(priv);
+	return ret;
+}
+
+struct walk {
+	struct vfio_user_priv *priv;
+	struct vfio_user_map run; /* len 0: none */
+	bool run_stays;
+};
+
+static int
+walk_flush(struct walk *w)
+{
+	int ret = 0;
+
+	if (w->run.len != 0)
+		ret = map_one(w->priv, &w->run);
+	w->run.len = 0;
+	return ret;
+}
+
+static int
+walk_page(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	struct walk *w = arg;
+	struct vfio_user_map map;
+	int ret;
+
+	if (!describe(msl, ms, &map))
+		return 0;
+	if (w->run.len != 0 && w->run_stays && stays(msl, ms) && continues(&w->run, &map)) {
+		w->run.len += map.len;
+		return 0;
+	}
+	ret = walk_flush(w);
+	w->run = map;
+	w->run_stays = stays(msl, ms);
+	return ret;
+}
+
+/* Pages of [va, va + len), which EAL has just added. */
+static void
+add_pages(struct vfio_user_priv *priv, uint64_t va, uint64_t len)
+{
+	const uint64_t end = va + len;
+
+	while (va < end) {
+		const void *p = (const void *)(uintptr_t)va;
+		const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(p);
+		const struct rte_memseg *ms = msl != NULL ? rte_mem_virt2memseg(p, msl) : NULL;
+		struct vfio_user_map map;
+		int ret;
+
+		if (ms == NULL || ms->len == 0)
+			return;
+		if (describe(msl, ms, &map)) {
+			ret = map_one(priv, &map);
+			if (ret != 0 && vfu_client_alive(priv->client))
+				VFIO_USER_LOG(ERR, "%s: the device cannot reach new memory at 0x%"
+					PRIx64 ": %s", priv->dev->path, va, strerror(-ret));
+		}
+		va += ms->len;
+	}
+}
+
+/*
+ * EAL takes [va, va + len) back. A mapping that reaches beyond it is one that
+ * should have stayed; at EAL's own end even those go, and what is left of it is
+ * given back to the device.
+ */
+static void
+remove_pages(struct vfio_user_priv *priv, uint64_t va, uint64_t len)
+{
+	const uint64_t end = va + len;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < priv->nr_maps; ) {
+		const struct vfio_user_map map = priv->maps[i];
+		uint64_t left;
+
+		if (!map.eal || map.va >= end || map.va + map.len <= va) {
+			i++;
+			continue;
+		}
+		ret = unmap_at(priv, i);
+		if (ret != 0 && vfu_client_alive(priv->client))
+			VFIO_USER_LOG(ERR, "%s: the device keeps memory at 0x%" PRIx64
+				" that was given back: %s", priv->dev->path, map.va, strerror(-ret));
+		if (map.va < va)
+			add_pages(priv, map.va, va - map.va);
+		left = map.va + map.len;
+		if (left > end)
+			add_pages(priv, end, left - end);
+		i = 0; /* the table has changed */
+	}
+}
+
+static void
+memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
+{
+	struct vfio_user_priv *priv;
+
+	pthread_mutex_lock(&dma_lock);
+	TAILQ_FOREACH(priv, &dma_devices, dma_next) {
+		if (type == RTE_MEM_EVENT_ALLOC)
+			add_pages(priv, (uintptr_t)addr, len);
+		else
+			remove_pages(priv, (uintptr_t)addr, len);
+	}
+	pthread_mutex_unlock(&dma_lock);
+}
+
+/* The walk holds EAL's memory lock, so that no page comes or goes between it and the list. */
+static int
+attach_walk(const struct rte_memseg_list *msl, void *arg)
+{
+	/* Called once, for the first list: all the rest is done in here. */
+	struct walk *w = arg;
+	int ret;
+
+	pthread_mutex_lock(&dma_lock);
+	ret = rte_memseg_walk_thread_unsafe(walk_page, w);
+	if (ret == 0)
+		ret = walk_flush(w);
+	TAILQ_INSERT_TAIL(&dma_devices, w->priv, dma_next);
+	w->priv->dma_attached = true;
+	pthread_mutex_unlock(&dma_lock);
+	return ret != 0 ? ret : 1;
+}
+
+int
+vfio_user_dma_attach(struct vfio_user_priv *priv)
+{
+	struct walk w = { .priv = priv };
+	int ret;
+
+	/*
+	 * Outside of dma_lock: EAL's callback list has a lock of its own, which
+	 * is held while we are called. Devices come and go in one thread.
+	 */
+	if (!events_registered) {
+		ret = rte_mem_event_callback_register(EVENT_NAME, memory_event, NULL);
+		if (ret != 0 && rte_errno != ENOTSUP)
+			return -rte_errno;
+		events_registered = memory_changes = ret == 0;
+	}
+	ret = rte_memseg_list_walk(attach_walk, &w);
+	return ret == 1 ? 0 : ret;
+}
+
+void
+vfio_user_dma_detach(struct vfio_user_priv *priv)
+{
+	bool last;
+
+	if (priv->dma_attached) {
+		pthread_mutex_lock(&dma_lock);
+		TAILQ_REMOVE(&dma_devices, priv, dma_next);
+		priv->dma_attached = false;
+		/* A lost device answers at once. */
+		while (priv->nr_maps > 0)
+			unmap_at(priv, priv->nr_maps - 1);
+		pthread_mutex_unlock(&dma_lock);
+	}
+	pthread_mutex_lock(&dma_lock);
+	last = TAILQ_EMPTY(&dma_devices);
+	pthread_mutex_unlock(&dma_lock);
+	if (last && events_registered) {
+		rte_mem_event_callback_unregister(EVENT_NAME, NULL);
+		events_registered = false;
+	}
+	free(priv->maps);
+	free(priv->nofd);
+	priv->maps = priv->nofd = NULL;
+	priv->nr_maps = priv->max_maps = priv->nr_nofd = 0;
+}
+
+/* The file behind [va, va + len), where it is all one piece of one. */
+static void
+find_file(struct vfio_user_map *map)
+{
+	uint64_t va = map->va;
+	const uint64_t end = map->va + map->len;
+	int fd = -1;
+	size_t start = 0;
+
+	while (va < end) {
+		const void *p = (const void *)(uintptr_t)va;
+		const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(p);
+		struct rte_memseg *ms = msl != NULL ? rte_mem_virt2memseg(p, msl) : NULL;
+		size_t offset;
+		int page_fd;
+
+		if (ms == NULL || ms->len == 0 || msl->external)
+			return;
+		page_fd = rte_memseg_get_fd(ms);
+		if (page_fd < 0 || rte_memseg_get_fd_offset(ms, &offset) != 0)
+			return;
+		offset += va - (uintptr_t)ms->addr;
+		if (va == map->va) {
+			fd = page_fd;
+			start = offset;
+		} else if (page_fd != fd || offset != start + (va - map->va)) {
+			return;
+		}
+		va = (uintptr_t)ms->addr + ms->len;
+	}
+	map->fd = fd;
+	map->offset = start;
+}
+
+int
+rte_vfio_user_dma_map(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len)
+{
+	struct vfio_user_priv *priv = dev->bus_private;
+	struct vfio_user_map map = {
+		.va = (uintptr_t)va, .iova = iova, .len = len, .fd = -1,
+	};
+	unsigned int i;
+	int ret;
+
+	if (priv == NULL || !priv->dma_attached)
+		return -ENODEV;
+	if (len == 0 || ((iova | len) & 4095) != 0 || iova + (len - 1) < iova ||
+			map.va + (len - 1) < map.va)
+		return -EINVAL;
+	find_file(&map);
+
+	pthread_mutex_lock(&dma_lock);
+	ret = 0;
+	for (i = 0; i < priv->nr_maps && ret == 0; i++) {
+		const struct vfio_user_map *m = &priv->maps[i];
+
+		if (m->iova <= iova + (len - 1) && iova <= m->iova + (m->len - 1))
+			ret = -EEXIST;
+	}
+	if (ret == 0)
+		ret = map_one(priv, &map);
+	pthread_mutex_unlock(&dma_lock);
+	return ret;
+}
+
+int
+rte_vfio_user_dma_unmap(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len)
+{
+	struct vfio_user_priv *priv = dev->bus_private;
+	int ret = -ENOENT;
+	unsigned int i;
+
+	if (priv == NULL || !priv->dma_attached)
+		return -ENODEV;
+	pthread_mutex_lock(&dma_lock);
+	for (i = 0; i < priv->nr_maps; i++) {
+		const struct vfio_user_map *m = &priv->maps[i];
+
+		if (!m->eal && m->va == (uintptr_t)va && m->iova == iova && m->len == len) {
+			ret = unmap_at(priv, i);
+			break;
+		}
+	}
+	pthread_mutex_unlock(&dma_lock);
+	return ret;
+}
+
+/*
+ * The server's requests, in the client's thread. The library has checked that
+ * the range lies in one mapping without a file; here it is found again, since
+ * an unmapping may be under way.
+ */
+static int
+copy(struct vfio_user_priv *priv, uint64_t iova, void *to, const void *from, size_t len)
+{
+	unsigned int i;
+	int ret = -EFAULT;
+
+	pthread_rwlock_rdlock(&priv->nofd_lock);
+	for (i = 0; i < priv->nr_nofd; i++) {
+		const struct vfio_user_map *m = &priv->nofd[i];
+		void *va;
+
+		if (iova < m->iova || iova - m->iova > m->len ||
+				len > m->len - (iova - m->iova))
+			continue;
+		va = (void *)(uintptr_t)(m->va + (iova - m->iova));
+		if (to != NULL)
+			memcpy(to, va, len);
+		else
+			memcpy(va, from, len);
+		ret = 0;
+		break;
+	}
+	pthread_rwlock_unlock(&priv->nofd_lock);
+	return ret;
+}
+
+int
+vfio_user_dma_read(void *opaque, uint64_t iova, void *buf, size_t len)
+{
+	return copy(opaque, iova, buf, NULL, len);
+}
+
+int
+vfio_user_dma_write(void *opaque, uint64_t iova, const void *buf, size_t len)
+{
+	return copy(opaque, iova, NULL, buf, len);
+}

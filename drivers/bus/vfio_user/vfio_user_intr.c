@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Interrupts: MSI-X vectors as event file descriptors.
+ *
+ * The interrupt handle looks to a driver as vfio's does: vector 0 (the driver's
+ * "other causes") is the handle's fd, vectors 1 and up (queues) are its efds.
+ * The bus makes the descriptors and wires them once; a driver only assigns
+ * vectors to causes. It calls neither rte_intr_efd_enable() nor
+ * rte_intr_efd_disable(), which would replace or close them.
+ *
+ * The handle's type is VDEV: for vfio's own types EAL would do ioctls on a
+ * kernel device that does not exist. EAL's interrupt thread does not read the
+ * descriptor of a VDEV, so that a callback of the bus' own, registered before
+ * any of the driver's, does it; a driver's callback is written as for vfio.
+ *
+ * The end of a connection is noticed by whatever thread happens to use it. It
+ * travels through one more event file descriptor to EAL's interrupt thread, for
+ * drivers and applications expect such news there and nowhere else.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+
+#include <rte_common.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_interrupts.h>
+
+#include "dpdk_compat.h"
+#include "vfio_user_private.h"
+
+static int
+make_eventfd(void)
+{
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	return fd >= 0 ? fd : -errno;
+}
+
+static void
+drain(int fd)
+{
+	uint64_t count;
+
+	/* Nothing to read is no error: another reader was faster. */
+	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN && errno != EINTR)
+		VFIO_USER_LOG(ERR, "cannot read event file descriptor %d: %s", fd, strerror(errno));
+}
+
+static void
+vector0_drain(void *arg)
+{
+	const struct rte_vfio_user_device *dev = arg;
+
+	drain(rte_intr_fd_get(dev->intr_handle));
+}
+
+/* MSI-X's enable bit (PCI 3.0, 6.8.2.3), which the kernel sets on a real device. */
+static int
+msix_enable(struct vfio_user_priv *priv, bool on)
+{
+	uint32_t at = priv->msix_cap + PCI_MSIX_FLAGS;
+	uint8_t b[2];
+	int ret;
+
+	ret = rte_vfio_user_read_config(priv->dev, b, sizeof(b), at);
+	if (ret != 0)
+		return ret;
+	b[1] &= ~((PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) >> 8);
+	if (on)
+		b[1] |= PCI_MSIX_FLAGS_ENABLE >> 8;
+	return rte_vfio_user_write_config(priv->dev, b, sizeof(b), at);
+}
+
+int
+vfio_user_intr_setup(struct vfio_user_priv *priv)
+{
+	struct rte_vfio_user_device *dev = priv->dev;
+	int fds[1 + RTE_MAX_RXTX_INTR_VEC_ID];
+	struct rte_intr_handle *handle;
+	struct vfu_irq_info info = { 0 };
+	unsigned int i;
+	int ret;
+
+	handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	if (handle == NULL)
+		return -ENOMEM;
+	dev->intr_handle = handle;
+	rte_intr_type_set(handle, RTE_INTR_HANDLE_VDEV);
+	rte_intr_fd_set(handle, -1);
+	rte_intr_dev_fd_set(handle, -1);
+	rte_intr_efd_counter_size_set(handle, sizeof(uint64_t));
+
+	ret = vfu_client_irq_info(priv->client, VFIO_PCI_MSIX_IRQ_INDEX, &info);
+	if (ret != 0)
+		return ret;
+	dev->nb_vectors = RTE_MIN(dev->nb_vectors, info.count);
+	dev->nb_vectors = RTE_MIN(dev->nb_vectors, (uint32_t)RTE_DIM(fds));
+	if (dev->nb_vectors == 0) {
+		VFIO_USER_LOG(INFO, "%s: no MSI-X vectors: no interrupts", dev->path);
+		return 0;
+	}
+
+	for (i = 0; i < dev->nb_vectors; i++) {
+		fds[i] = make_eventfd();
+		if (fds[i] < 0)
+			return fds[i];
+		/* From here on teardown finds it. */
+		if (i == 0) {
+			rte_intr_fd_set(handle, fds[i]);
+		} else {
+			rte_intr_efds_index_set(handle, i - 1, fds[i]);
+			rte_intr_nb_efd_set(handle, i);
+		}
+	}
+	rte_intr_max_intr_set(handle, dev->nb_vectors);
+
+	ret = rte_intr_callback_register(handle, vector0_drain, dev);
+	if (ret != 0)
+		return ret;
+	priv->irqs_wired = true;
+
+	ret = vfu_client_set_irq_fds(priv->client, VFIO_PCI_MSIX_IRQ_INDEX, 0, dev->nb_vectors, fds);
+	if (ret != 0)
+		return ret;
+	return msix_enable(priv, true);
+}
+
+void
+vfio_user_intr_teardown(struct vfio_user_priv *priv)
+{
+	struct rte_vfio_user_device *dev = priv->dev;
+	struct rte_intr_handle *handle = dev->intr_handle;
+	int i;
+
+	if (handle == NULL)
+		return;
+	if (priv->irqs_wired) {
+		if (vfu_client_alive(priv->client)) {
+			msix_enable(priv, false);
+			vfu_client_set_irq_fds(priv->client, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL);
+		}
+		rte_intr_callback_unregister_sync(handle, vector0_drain, dev);
+		priv->irqs_wired = false;
+	}
+	rte_intr_free_epoll_fd(handle);
+	for (i = 0; i < rte_intr_nb_efd_get(handle); i++)
+		close(rte_intr_efds_index_get(handle, i));
+	if (rte_intr_fd_get(handle) >= 0)
+		close(rte_intr_fd_get(handle));
+	rte_intr_vec_list_free(handle);
+	rte_intr_instance_free(handle);
+	dev->intr_handle = NULL;
+}
+
+/* Wakes EAL's interrupt thread. */
+void
+vfio_user_lost_again(struct vfio_user_priv *priv)
+{
+	const uint64_t one = 1;
+
+	pthread_mutex_lock(&priv->lost_lock);
+	if (priv->lost_fd >= 0 && write(priv->lost_fd, &one, sizeof(one)) < 0)
+		VFIO_USER_LOG(ERR, "%s: its driver cannot be told: %s", priv->dev->path,
+			strerror(errno));
+	pthread_mutex_unlock(&priv->lost_lock);
+}
+
+/* The client's thread, or any other: the connection is gone. */
+void
+vfio_user_lost(void *opaque, const char *why)
+{
+	struct vfio_user_priv *priv = opaque;
+
+	VFIO_USER_LOG(ERR, "%s: the device is lost: %s", priv->dev->path, why);
+	vfio_user_lost_again(priv);
+}
+
+/* EAL's interrupt thread. */
+static void
+lost_event(void *arg)
+{
+	struct vfio_user_priv *priv = arg;
+	struct rte_vfio_user_device *dev = priv->dev;
+
+	drain(rte_intr_fd_get(priv->lost_handle));
+	/* Not before the driver's probe has succeeded; probe_one() sees to it. */
+	if (dev->device.driver == NULL || priv->lost_told)
+		return;
+	priv->lost_told = true;
+	if (dev->driver->lost != NULL)
+		dev->driver->lost(dev);
+	/* Last: an application that watches for this may remove the device. */
+	rte_dev_event_callback_process(dev->device.name, RTE_DEV_EVENT_REMOVE);
+}
+
+int
+vfio_user_lost_setup(struct vfio_user_priv *priv)
+{
+	int fd, ret;
+
+	fd = make_eventfd();
+	if (fd < 0)
+		return fd;
+	priv->lost_fd = fd;
+	priv->lost_handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	if (priv->lost_handle == NULL)
+		return -ENOMEM;
+	rte_intr_type_set(priv->lost_handle, RTE_INTR_HANDLE_EXT);
+	rte_intr_fd_set(priv->lost_handle, fd);
+	ret = rte_intr_callback_register(priv->lost_handle, lost_event, priv);
+	if (ret != 0) {
+		rte_intr_instance_free(priv->lost_handle);
+		priv->lost_handle = NULL;
+	}
+	return ret;
+}
+
+static void
+lost_close(struct rte_intr_handle *handle, void *arg)
+{
+	close(rte_intr_fd_get(handle));
+}
+
+/* May come twice. Afterwards lost_event() does not run, and nobody writes to lost_fd. */
+void
+vfio_user_lost_teardown(struct vfio_user_priv *priv)
+{
+	int fd;
+
+	pthread_mutex_lock(&priv->lost_lock);
+	fd = priv->lost_fd;
+	priv->lost_fd = -1;
+	pthread_mutex_unlock(&priv->lost_lock);
+
+	if (priv->lost_handle != NULL) {
+		/* Inside of lost_event() one cannot wait for its end: EAL does the rest after it. */
+		if (rte_thread_is_intr() && rte_intr_callback_unregister_pending(priv->lost_handle,
+				lost_event, priv, lost_close) > 0)
+			fd = -1;
+		else
+			rte_intr_callback_unregister_sync(priv->lost_handle, lost_event, priv);
+		rte_intr_instance_free(priv->lost_handle);
+		priv->lost_handle = NULL;
+	}
+	if (fd >= 0)
+		close(fd);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+#ifndef VFIO_USER_PRIVATE_H
+#define VFIO_USER_PRIVATE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <rte_log.h>
+
+#include "bus_vfio_user_driver.h"
+#include "vfu_client.h"
+
+extern int vfio_user_logtype;
+
+#define VFIO_USER_LOG(level, fmt, ...) \
+	rte_log(RTE_LOG_ ## level, vfio_user_logtype, "vfio_user: " fmt "\n", ##__VA_ARGS__)
+
+/** One DMA_MAP that the device has. */
+struct vfio_user_map {
+	uint64_t va, iova, len;
+	int fd;          /**< only told from -1: the server has no file and asks us by message */
+	uint64_t offset; /**< in the file */
+	bool eal;        /**< EAL's memory, kept up to date by its events */
+};
+
+/** What the bus knows of a device beyond what drivers see. */
+struct vfio_user_priv {
+	struct rte_vfio_user_device *dev;
+	struct vfu_client *client;
+	uint16_t msix_cap;             /**< offset in configuration space; 0: none */
+	bool irqs_wired;
+
+	/* The end of the connection on its way to EAL's interrupt thread. */
+	int lost_fd;
+	struct rte_intr_handle *lost_handle;
+	pthread_mutex_t lost_lock;     /* lost_fd, between who closes it and who writes to it */
+	bool lost_told;
+
+	/* vfio_user_dma.c: under its lock. */
+	TAILQ_ENTRY(vfio_user_priv) dma_next;
+	bool dma_attached;
+	struct vfio_user_map *maps;
+	unsigned int nr_maps, max_maps;
+
+	/*
+	 * The maps without a file, for requests that arrive in the client's
+	 * thread. A lock of its own, held while bytes are copied and never
+	 * while a reply is waited for: the thread that would bring the reply is
+	 * the one that takes it.
+	 */
+	pthread_rwlock_t nofd_lock;
+	struct vfio_user_map *nofd;
+	unsigned int nr_nofd;
+};
+
+/* vfio_user_device.c */
+int vfio_user_device_open(struct rte_vfio_user_device *dev);
+int vfio_user_device_start(struct rte_vfio_user_device *dev);
+void vfio_user_device_close(struct rte_vfio_user_device *dev);
+
+/* vfio_user_dma.c */
+int vfio_user_dma_attach(struct vfio_user_priv *priv);
+void vfio_user_dma_detach(struct vfio_user_priv *priv);
+int vfio_user_dma_read(void *opaque, uint64_t iova, void *buf, size_t len);
+int vfio_user_dma_write(void *opaque, uint64_t iova, const void *buf, size_t len);
+
+/* vfio_user_intr.c */
+int vfio_user_intr_setup(struct vfio_user_priv *priv);
+void vfio_user_intr_teardown(struct vfio_user_priv *priv);
+int vfio_user_lost_setup(struct vfio_user_priv *priv);
+void vfio_user_lost_teardown(struct vfio_user_priv *priv);
+void vfio_user_lost_again(struct vfio_user_priv *priv);
+void vfio_user_lost(void *opaque, const char *why);
+
+#endif /* VFIO_USER_PRIVATE_H */
