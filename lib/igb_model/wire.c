@@ -40,8 +40,12 @@
 
 #include "wire.h"
 
-/* How often a patient source's sink is asked whether anybody listens. */
-#define LISTEN_CHECK_NS 1000000
+/*
+ * How often a patient source's sink is asked whether anybody listens. Two times
+ * yes is a yes: a driver enables its receiver shortly before it gives it
+ * descriptors.
+ */
+#define LISTEN_CHECK_NS 10000000
 
 struct wire_dir {
 	struct wire_source *src;
@@ -55,6 +59,7 @@ struct wire_dir {
 
 	/* A patient source: */
 	bool hush;          /* it has not started yet */
+	bool heard;         /* at the last check, somebody listened */
 	uint64_t next_check;
 
 	bool holding;       /* held was refused; data in hold_buf */
@@ -138,10 +143,17 @@ occupy(struct wire_dir *dir, uint32_t len)
 static inline void
 account(struct wire_dir *dir, unsigned int frames, uint64_t bytes)
 {
-	if (frames == 0)
-		return;
 	POST_ADD(dir->frames, frames);
 	POST_ADD(dir->bytes, bytes);
+}
+
+/*
+ * Also when nothing moved: a device holds back interrupts that would come too
+ * soon after the last one (EITR), and looks at that when it is flushed.
+ */
+static inline void
+flush(struct wire_dir *dir)
+{
 	if (dir->src->flush != NULL)
 		dir->src->flush(dir->src);
 	if (dir->sink->flush != NULL)
@@ -237,9 +249,13 @@ poll_unpaced(struct wire_dir *dir, uint64_t now)
 static bool
 still_hushed(struct wire_dir *dir, uint64_t now)
 {
+	bool listening;
+
 	if (now >= dir->next_check) {
 		dir->next_check = now + LISTEN_CHECK_NS;
-		dir->hush = !dir->sink->listening(dir->sink);
+		listening = dir->sink->listening(dir->sink);
+		dir->hush = !(listening && dir->heard);
+		dir->heard = listening;
 	}
 	return dir->hush;
 }
@@ -247,10 +263,13 @@ still_hushed(struct wire_dir *dir, uint64_t now)
 unsigned int
 wire_dir_poll(struct wire_dir *dir, uint64_t now)
 {
+	unsigned int n = 0;
+
 	note_gap(dir, now);
-	if (dir->hush && still_hushed(dir, now))
-		return 0;
-	return dir->mbps != 0 ? poll_paced(dir, now) : poll_unpaced(dir, now);
+	if (!dir->hush || !still_hushed(dir, now))
+		n = dir->mbps != 0 ? poll_paced(dir, now) : poll_unpaced(dir, now);
+	flush(dir);
+	return n;
 }
 
 void

@@ -61,7 +61,7 @@ struct wire_source {
 	int (*next)(struct wire_source *src, uint64_t now, struct igb_frame *frame);
 	/** True if frames are waiting; cheap; may err on the side of true. */
 	bool (*pending)(struct wire_source *src);
-	/** The thread turns to something else. May be NULL. */
+	/** The thread turns to something else; at each turn. May be NULL. */
 	void (*flush)(struct wire_source *src);
 	/** Frees. */
 	void (*close)(struct wire_source *src);
@@ -85,9 +85,9 @@ struct wire_sink {
 	 */
 	enum wire_put (*put)(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame,
 			bool wait);
-	/** The thread turns to something else. May be NULL. */
+	/** The thread turns to something else; at each turn. May be NULL. */
 	void (*flush)(struct wire_sink *sink);
-	/** True if somebody listens. NULL: always. Not for every frame: may be slow. */
+	/** True if somebody listens, for a patient source. NULL: always. */
 	bool (*listening)(struct wire_sink *sink);
 	/** Frames lost that put() did not report. From any thread. May be NULL. */
 	uint64_t (*drops)(const struct wire_sink *sink);

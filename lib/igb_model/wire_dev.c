@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "igb_model_priv.h"
 #include "wire.h"
 
 struct dev_source {
@@ -65,10 +66,10 @@ dev_flush_rx(struct wire_sink *sink)
 static bool
 dev_listening(struct wire_sink *sink)
 {
-	struct igb_model_stats stats;
+	const struct igb_model *dev = ((struct dev_sink *)sink)->dev;
 
-	igb_model_get_stats(((struct dev_sink *)sink)->dev, &stats);
-	return stats.client && stats.link;
+	return (igb_ld_acq(&dev->gates) & IGB_GATES_RX) == IGB_GATES_RX &&
+			igb_ld_acq(&dev->rx_enabled) != 0;
 }
 
 static uint64_t

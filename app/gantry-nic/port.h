@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Ports: a device each, and the directions of its wire.
+ */
+
+#ifndef PORT_H
+#define PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "igb_model.h"
+#include "poller.h"
+#include "port_spec.h"
+#include "wire.h"
+
+struct port {
+	struct port_spec spec;
+	struct igb_model *dev;
+
+	/* The far end of a tap or pcap wire, until directions own it. */
+	struct wire_source *far_src;
+	struct wire_sink *far_sink;
+
+	struct wire_dir *out;   /* what the device sends; always there, owned */
+	struct wire_dir *in;    /* what it receives; NULL: wire=none */
+	bool in_owned;          /* else in is somebody's out: its own (loop) or the peer's */
+
+	uint64_t clients;       /* that the log knows of */
+	bool attached;
+};
+
+/*
+ * Opens the far ends, then makes the devices and serves them, then connects all.
+ * On error returns a negative errno value and one line in err (WIRE_ERR_LEN);
+ * ports_close() is to be called all the same.
+ */
+int ports_open(struct port *ports, unsigned int nr, char *err);
+/* No polling thread may run. Frees all but the specifications. */
+void ports_close(struct port *ports, unsigned int nr);
+
+/* Spreads the directions over the threads. */
+void ports_spread(struct port *ports, unsigned int nr, struct poller **pollers,
+		unsigned int nr_pollers);
+/* How many directions there are. */
+unsigned int ports_directions(const struct port *ports, unsigned int nr);
+
+/* Logs clients that came or went since the last call. */
+void ports_watch(struct port *ports, unsigned int nr);
+
+#endif /* PORT_H */
