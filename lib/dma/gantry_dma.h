@@ -115,8 +115,10 @@ uint64_t gantry_dma_get_required_mask(struct gantry_dma_dev *dev);
 /**
  * Allocates memory that CPU and device may both use at any time: descriptor
  * rings. Zeroed, from hugepage memory on @p socket_id (SOCKET_ID_ANY: the
- * device's node), contiguous in bus addresses, aligned to the smallest power of
- * two that holds @p size (at least a cache line), as the HOWTO promises.
+ * device's node; if that has none left, from another with a warning),
+ * contiguous in bus addresses, aligned to the smallest power of two that holds
+ * @p size (at least a cache line), as the HOWTO promises: in virtual addresses
+ * always, in bus addresses up to the size of a page of EAL's memory.
  *
  * @param handle  [out] its bus address
  * @return NULL with rte_errno: ENOMEM; EIO: none inside the coherent mask
@@ -184,6 +186,33 @@ int gantry_phys_contiguous(const void *ptr, size_t len);
 gantry_dma_addr_t gantry_virt_to_bus(struct gantry_dma_dev *dev, const void *ptr);
 /** The other way; NULL if no EAL memory has that bus address. */
 void *gantry_bus_to_virt(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
+
+/**
+ * Says that [va, va + len) is a mapped BAR, for gantry_mem_classify(). Where the
+ * kernel maps it (vfio, uio) the library sees that for itself; a BAR that is
+ * another process' memory it has to be told.
+ * @return 0; -ENOSPC: too many; -EINVAL
+ */
+int gantry_mem_mmio_add(const void *va, size_t len);
+/** Undoes that. */
+void gantry_mem_mmio_del(const void *va);
+
+/**
+ * The NUMA node of a core (libnuma's word; 0 on a machine without NUMA).
+ * @return -1 if it is not known: no such lcore, or one that floats over nodes
+ */
+int gantry_numa_node_of_lcore(unsigned int lcore_id);
+
+/**
+ * Warns if the core that polls a queue is on another NUMA node than the queue's
+ * memory or than the device: every access then crosses between them.
+ *
+ * @param what       the queue, for the message: "rx queue 0"
+ * @param socket_id  the memory's node; SOCKET_ID_ANY: not known
+ * @return 0: same node, or not known; 1: they differ, and a line with all three was logged
+ */
+int gantry_dma_numa_check(struct gantry_dma_dev *dev, const char *what, unsigned int lcore_id,
+		int socket_id);
 
 /** One line about why this thread's last failed call failed. */
 const char *gantry_dma_last_error(void);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Mapping out of line: what the inline functions leave, which is rare (a buffer
+ * over several pages, registered memory), refused (then: why), or a mode's.
+ */
+
+#include <inttypes.h>
+
+#include "dma_private.h"
+
+static bool
+arguments_ok(struct gantry_dma_dev *dev, const void *ptr, size_t size, enum gantry_dma_dir dir)
+{
+	const char *name = dma_device(dev)->name;
+
+	if (size == 0 || (uintptr_t)ptr + (size - 1) < (uintptr_t)ptr) {
+		dma_fail("%s: %p, %zu bytes: no such range of memory", name, ptr, size);
+		return false;
+	}
+	if ((unsigned int)dir >= GANTRY_DMA_NONE) {
+		dma_fail("%s: %p: mapped without a direction", name, ptr);
+		return false;
+	}
+	return true;
+}
+
+static void
+refuse_class(const char *name, const void *ptr)
+{
+	enum gantry_mem_class c = gantry_mem_classify(ptr);
+	const char *what;
+
+	switch (c) {
+	case GANTRY_MEM_PROCESS:
+		what = "its pages are scattered and the device was not given them; use rte_malloc(), "
+			"a memzone or a mempool";
+		break;
+	case GANTRY_MEM_MMIO:
+		what = "a device's registers are no DMA buffer";
+		break;
+	case GANTRY_MEM_EXTERNAL:
+		what = "it was registered with EAL without a bus address";
+		break;
+	case GANTRY_MEM_HUGEPAGE:
+		what = "EAL does not know its bus address";
+		break;
+	default:
+		what = "nothing is there";
+		break;
+	}
+	dma_fail("%s: %p is %s: %s", name, ptr, gantry_mem_class_name(c), what);
+}
+
+/*
+ * Page by page along the buffer: each must have a bus address, and it must
+ * follow the one before.
+ */
+static gantry_dma_addr_t
+map_direct(struct gantry_dma_dev *dev, const void *ptr, size_t size)
+{
+	const struct dma_device *d = dma_device(dev);
+	const uintptr_t start = (uintptr_t)ptr, last = start + (size - 1);
+	gantry_dma_addr_t addr = GANTRY_DMA_MAPPING_ERROR;
+	uintptr_t at = start;
+
+	for (;;) {
+		const struct rte_memseg *ms = rte_mem_virt2memseg((void *)at, NULL);
+		gantry_dma_addr_t here;
+
+		if (ms == NULL || ms->len == 0 || ms->iova == RTE_BAD_IOVA) {
+			refuse_class(d->name, (void *)at);
+			return GANTRY_DMA_MAPPING_ERROR;
+		}
+		here = ms->iova + (at - (uintptr_t)ms->addr);
+		if (at == start) {
+			addr = here;
+		} else if (here != addr + (at - start)) {
+			dma_fail("%s: %p, %zu bytes: not contiguous in bus addresses: 0x%" PRIx64
+				" is followed by 0x%" PRIx64 " at %p", d->name, ptr, size,
+				addr + (at - start) - 1, here, (void *)at);
+			return GANTRY_DMA_MAPPING_ERROR;
+		}
+		if (last - at < ms->len - (at - (uintptr_t)ms->addr))
+			break;
+		at = (uintptr_t)ms->addr + ms->len;
+	}
+	if (addr + (size - 1) > dev->direct_last || addr + (size - 1) < addr) {
+		dma_fail("%s: %p has bus address 0x%" PRIx64 ", which takes %u bits; the device drives %u",
+			d->name, ptr, addr, dma_bits(addr + (size - 1)), dma_bits(d->mask));
+		return GANTRY_DMA_MAPPING_ERROR;
+	}
+	return addr;
+}
+
+gantry_dma_addr_t
+gantry_dma_map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir)
+{
+	if (!arguments_ok(dev, ptr, size, dir))
+		return GANTRY_DMA_MAPPING_ERROR;
+	if (dev->mode != NULL)
+		return dev->mode->map(dev, ptr, size, dir);
+	return map_direct(dev, ptr, size);
+}
+
+gantry_dma_addr_t
+gantry_dma_map_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off, size_t size,
+		enum gantry_dma_dir dir)
+{
+	return gantry_dma_map_slow(dev, (uint8_t *)m->buf_addr + off, size, dir);
+}
+
+void
+gantry_dma_unmap_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir)
+{
+	dev->mode->unmap(dev, addr, size, dir);
+}
+
+void
+gantry_dma_unmap_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
+		size_t size, enum gantry_dma_dir dir)
+{
+	dev->mode->unmap(dev, addr, size, dir);
+}
+
+void
+gantry_dma_sync_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, bool for_cpu)
+{
+	dev->mode->sync(dev, addr, size, dir, for_cpu);
+}
+
+int
+gantry_dma_mapping_error_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
+{
+	return dev->mode->mapping_error(dev, addr);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Cores and memory nodes. EAL knows the node of a core from the time it
+ * started; libnuma asks the kernel, and knows it for cores that are not
+ * EAL's, too.
+ */
+
+#include <numa.h>
+
+#include <rte_lcore.h>
+
+#include "dma_private.h"
+
+int
+gantry_numa_node_of_lcore(unsigned int lcore_id)
+{
+	int cpu;
+
+	if (lcore_id >= RTE_MAX_LCORE || !rte_lcore_is_enabled(lcore_id))
+		return -1;
+	if (numa_available() < 0)
+		return 0;
+	/* An lcore may float over several CPUs; EAL tells the node if they share one. */
+	cpu = rte_lcore_to_cpu_id(lcore_id);
+	if (cpu < 0)
+		return rte_lcore_to_socket_id(lcore_id) == (unsigned int)SOCKET_ID_ANY ? -1 :
+			(int)rte_lcore_to_socket_id(lcore_id);
+	return numa_node_of_cpu(cpu);
+}
+
+int
+gantry_dma_numa_check(struct gantry_dma_dev *dev, const char *what, unsigned int lcore_id,
+		int socket_id)
+{
+	const struct dma_device *d = dma_device(dev);
+	const int device = d->params.socket_id;
+	int core = gantry_numa_node_of_lcore(lcore_id);
+
+	if (core < 0 || ((socket_id < 0 || socket_id == core) && (device < 0 || device == core)))
+		return 0;
+	if (device < 0)
+		DMA_LOG(WARNING, "%s: %s: its memory is on node %d, lcore %u that polls it on node %d: "
+			"every access crosses", d->name, what, socket_id, lcore_id, core);
+	else
+		DMA_LOG(WARNING, "%s: %s: the device is on node %d, its memory on node %d, lcore %u "
+			"that polls it on node %d: every access crosses", d->name, what, device,
+			socket_id < 0 ? device : socket_id, lcore_id, core);
+	return 1;
+}

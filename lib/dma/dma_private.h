@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+#ifndef DMA_PRIVATE_H
+#define DMA_PRIVATE_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <rte_log.h>
+#include <rte_spinlock.h>
+
+#include "gantry_dma.h"
+
+extern int gantry_dma_logtype;
+
+#define DMA_LOG(level, fmt, ...) \
+	rte_log(RTE_LOG_ ## level, gantry_dma_logtype, "gantry_dma: " fmt "\n", ##__VA_ARGS__)
+
+/** A coherent block. */
+struct dma_block {
+	TAILQ_ENTRY(dma_block) next;
+	const struct rte_memzone *mz;
+	struct gantry_dma_block pub;
+};
+
+/** What a struct gantry_dma_dev pointer points to. */
+struct dma_device {
+	struct gantry_dma_dev fast; /* first */
+	char name[64];
+	struct gantry_dma_params params;
+	uint64_t mask, coherent_mask;
+	bool mask_logged;
+	rte_spinlock_t lock;        /* of the list */
+	TAILQ_HEAD(, dma_block) blocks;
+};
+
+static inline struct dma_device *
+dma_device(struct gantry_dma_dev *dev)
+{
+	return (struct dma_device *)dev;
+}
+
+/**
+ * A mode that stands between a buffer and its bus address. The inline functions
+ * come here through the _slow functions as soon as a device has one.
+ */
+struct gantry_dma_mode {
+	const char *name;
+	gantry_dma_addr_t (*map)(struct gantry_dma_dev *dev, void *ptr, size_t size,
+			enum gantry_dma_dir dir);
+	void (*unmap)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+			enum gantry_dma_dir dir);
+	void (*sync)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+			enum gantry_dma_dir dir, bool for_cpu);
+	int (*mapping_error)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
+};
+
+/** Bits that an address needs. */
+static inline unsigned int
+dma_bits(uint64_t addr)
+{
+	return addr == 0 ? 1 : 64 - __builtin_clzll(addr);
+}
+
+/** Sets what gantry_dma_last_error() says. */
+void dma_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/** Makes the device direct, or hands it to a mode. The device must have nothing mapped. */
+void dma_set_mode(struct gantry_dma_dev *dev, const struct gantry_dma_mode *mode);
+
+/** The table of EAL's memory: one user more, one less. */
+int dma_table_get(const struct gantry_dma_table **table);
+void dma_table_put(void);
+
+#endif /* DMA_PRIVATE_H */

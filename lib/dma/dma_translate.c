@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Which memory is what, and the way between the three address spaces.
+ *
+ * EAL's memory is kept in a table with one entry for each of its smallest
+ * pages, made when the first device is, and kept up to date by EAL's memory
+ * events. EAL reserves the virtual addresses of all the memory it can ever have
+ * when it starts, so that the table's extent is fixed. The data path reads it
+ * without a lock: an entry changes only before memory is given to anybody, and
+ * after it was taken from everybody.
+ *
+ * Everything else is asked of the kernel: /proc/self/maps says what an address
+ * is, /proc/self/pagemap which page frame is behind it (Documentation/
+ * admin-guide/mm/pagemap.rst), the latter for root only.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+#include <rte_errno.h>
+
+#include "dma_private.h"
+
+/* More than that (32 MiB) is not worth a table; look-ups then go out of line. */
+#define TABLE_MAX_ENTRIES (UINT64_C(1) << 22)
+
+#define PAGEMAP_PRESENT (UINT64_C(1) << 63)
+#define PAGEMAP_PFN     ((UINT64_C(1) << 55) - 1)
+
+#define MMIO_MAX 64
+
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER; /* of the users, and who is the first and last */
+static unsigned int table_users;
+static bool table_events;
+static struct gantry_dma_table table;
+static uint64_t *table_entries;
+
+static pthread_mutex_t mmio_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+	uintptr_t start, end;
+} mmio[MMIO_MAX];
+
+/*
+ * The table.
+ */
+
+/* Called with EAL's memory lock held, as are the next four. */
+static void
+table_set(uintptr_t va, size_t len, uint64_t offset)
+{
+	uintptr_t at;
+
+	for (at = va; at - va < len; at += (uintptr_t)1 << table.shift)
+		table_entries[(at - table.base) >> table.shift] = offset;
+}
+
+static int
+table_add(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	if (!msl->external && ms->iova != RTE_BAD_IOVA)
+		table_set((uintptr_t)ms->addr, ms->len, ms->iova - (uintptr_t)ms->addr);
+	return 0;
+}
+
+static void
+table_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
+{
+	uintptr_t va = (uintptr_t)addr;
+	const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(addr);
+	const struct rte_memseg *ms;
+	uintptr_t at;
+
+	if (table.span == 0 || msl == NULL || msl->external)
+		return;
+	if (type == RTE_MEM_EVENT_FREE) {
+		table_set(va, len, GANTRY_DMA_NO_OFFSET);
+		return;
+	}
+	for (at = va; at - va < len; at += ms->len) {
+		ms = rte_mem_virt2memseg((void *)at, msl);
+		if (ms == NULL || ms->len == 0)
+			return;
+		table_add(msl, ms, NULL);
+	}
+}
+
+struct extent {
+	uintptr_t base, end;
+	uint64_t page;
+};
+
+static int
+table_extent(const struct rte_memseg_list *msl, void *arg)
+{
+	struct extent *e = arg;
+	uintptr_t base = (uintptr_t)msl->base_va;
+
+	if (msl->external || msl->base_va == NULL)
+		return 0;
+	e->base = RTE_MIN(e->base, base);
+	e->end = RTE_MAX(e->end, base + msl->len);
+	e->page = RTE_MIN(e->page, msl->page_sz);
+	return 0;
+}
+
+static int
+table_make(const struct rte_memseg_list *msl, void *arg)
+{
+	struct extent e = { .base = UINTPTR_MAX, .page = UINT64_MAX };
+	uint64_t entries, i;
+	uint32_t shift;
+	void *mem;
+
+	/* Called for one list only; it is here for the lock that the walk holds. */
+	rte_memseg_list_walk_thread_unsafe(table_extent, &e);
+	if (e.end == 0 || !rte_is_power_of_2(e.page))
+		return 1;
+	shift = __builtin_ctzll(e.page);
+	e.base = RTE_ALIGN_FLOOR(e.base, e.page);
+	entries = RTE_ALIGN_CEIL(e.end - e.base, e.page) >> shift;
+	if (entries > TABLE_MAX_ENTRIES)
+		return 1;
+	mem = mmap(NULL, entries * sizeof(*table_entries), PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED)
+		return -ENOMEM;
+	table_entries = mem;
+	for (i = 0; i < entries; i++)
+		table_entries[i] = GANTRY_DMA_NO_OFFSET;
+	table.offset = table_entries;
+	table.base = e.base;
+	table.shift = shift;
+	table.span = entries << shift;
+	rte_memseg_walk_thread_unsafe(table_add, NULL);
+	return 1;
+}
+
+int
+dma_table_get(const struct gantry_dma_table **out)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&table_lock);
+	if (table_users == 0) {
+		/*
+		 * Before the walk, or pages that come in between would be missed.
+		 * Legacy memory and memory without hugepages never change (ENOTSUP).
+		 */
+		ret = rte_mem_event_callback_register("gantry_dma", table_event, &table);
+		table_events = ret == 0;
+		ret = ret == 0 || rte_errno == ENOTSUP ? 0 : -rte_errno;
+		if (ret == 0)
+			ret = RTE_MIN(rte_memseg_list_walk(table_make, NULL), 0);
+		if (ret != 0 && table_events)
+			rte_mem_event_callback_unregister("gantry_dma", &table);
+	}
+	if (ret == 0)
+		table_users++;
+	pthread_mutex_unlock(&table_lock);
+	if (ret != 0)
+		dma_fail("cannot make the table of EAL's memory: %s", strerror(-ret));
+	*out = &table;
+	return ret;
+}
+
+void
+dma_table_put(void)
+{
+	pthread_mutex_lock(&table_lock);
+	if (--table_users == 0) {
+		if (table_events)
+			rte_mem_event_callback_unregister("gantry_dma", &table);
+		if (table_entries != NULL)
+			munmap(table_entries, (table.span >> table.shift) * sizeof(*table_entries));
+		table_entries = NULL;
+		memset(&table, 0, sizeof(table));
+	}
+	pthread_mutex_unlock(&table_lock);
+}
+
+/*
+ * Memory classes.
+ */
+
+int
+gantry_mem_mmio_add(const void *va, size_t len)
+{
+	uintptr_t start = (uintptr_t)va;
+	int ret = -ENOSPC;
+	unsigned int i;
+
+	if (va == NULL || len == 0 || start + len < start)
+		return -EINVAL;
+	pthread_mutex_lock(&mmio_lock);
+	for (i = 0; i < MMIO_MAX; i++) {
+		if (mmio[i].end == 0) {
+			mmio[i].start = start;
+			mmio[i].end = start + len;
+			ret = 0;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&mmio_lock);
+	return ret;
+}
+
+void
+gantry_mem_mmio_del(const void *va)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&mmio_lock);
+	for (i = 0; i < MMIO_MAX; i++) {
+		if (mmio[i].end != 0 && mmio[i].start == (uintptr_t)va)
+			mmio[i].start = mmio[i].end = 0;
+	}
+	pthread_mutex_unlock(&mmio_lock);
+}
+
+static bool
+is_noted_mmio(uintptr_t va)
+{
+	bool found = false;
+	unsigned int i;
+
+	pthread_mutex_lock(&mmio_lock);
+	for (i = 0; i < MMIO_MAX && !found; i++)
+		found = va >= mmio[i].start && va < mmio[i].end;
+	pthread_mutex_unlock(&mmio_lock);
+	return found;
+}
+
+/* The files behind which the kernel keeps registers. */
+static bool
+is_mmio_file(const char *path)
+{
+	return strstr(path, "[vfio-device]") != NULL || strncmp(path, "/dev/vfio/", 10) == 0 ||
+		strncmp(path, "/dev/uio", 8) == 0 || strcmp(path, "/dev/mem") == 0 ||
+		(strncmp(path, "/sys/", 5) == 0 && strstr(path, "/resource") != NULL);
+}
+
+/* A line is "start-end perms offset dev inode   path". */
+static enum gantry_mem_class
+classify_by_maps(uintptr_t va)
+{
+	enum gantry_mem_class c = GANTRY_MEM_NONE;
+	char line[512], perms[5], path[256];
+	uint64_t start, end;
+	FILE *f;
+
+	f = fopen("/proc/self/maps", "re");
+	if (f == NULL)
+		return GANTRY_MEM_NONE;
+	while (fgets(line, sizeof(line), f) != NULL) {
+		path[0] = '\0';
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*s %*s %*s %255[^\n]", &start, &end,
+				perms, path) < 3)
+			continue;
+		if (va < start || va >= end)
+			continue;
+		/* Reserved without any access: EAL's address space, guard pages. */
+		if (strncmp(perms, "---", 3) != 0)
+			c = is_mmio_file(path) ? GANTRY_MEM_MMIO : GANTRY_MEM_PROCESS;
+		break;
+	}
+	fclose(f);
+	return c;
+}
+
+enum gantry_mem_class
+gantry_mem_classify(const void *ptr)
+{
+	const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(ptr);
+	const struct rte_memseg *ms;
+
+	if (msl != NULL) {
+		ms = rte_mem_virt2memseg(ptr, msl);
+		if (ms == NULL || ms->len == 0)
+			return GANTRY_MEM_NONE;
+		return msl->external ? GANTRY_MEM_EXTERNAL : GANTRY_MEM_HUGEPAGE;
+	}
+	if (is_noted_mmio((uintptr_t)ptr))
+		return GANTRY_MEM_MMIO;
+	return classify_by_maps((uintptr_t)ptr);
+}
+
+const char *
+gantry_mem_class_name(enum gantry_mem_class c)
+{
+	switch (c) {
+	case GANTRY_MEM_NONE:
+		return "not memory";
+	case GANTRY_MEM_HUGEPAGE:
+		return "hugepage memory";
+	case GANTRY_MEM_EXTERNAL:
+		return "external memory";
+	case GANTRY_MEM_PROCESS:
+		return "process memory";
+	case GANTRY_MEM_MMIO:
+		return "a BAR";
+	}
+	return "unknown";
+}
+
+/*
+ * Virtual to physical.
+ */
+
+static int
+pagemap_read(int fd, uintptr_t va, uint64_t page_size, gantry_phys_addr_t *phys)
+{
+	uint64_t entry;
+	ssize_t n;
+
+	n = pread(fd, &entry, sizeof(entry), (off_t)(va / page_size * sizeof(entry)));
+	if (n < 0)
+		return -errno;
+	if (n != sizeof(entry) || !(entry & PAGEMAP_PRESENT))
+		return -EFAULT;
+	/* The kernel hides the frame numbers from those without CAP_SYS_ADMIN. */
+	if ((entry & PAGEMAP_PFN) == 0)
+		return -EPERM;
+	*phys = (entry & PAGEMAP_PFN) * page_size + va % page_size;
+	return 0;
+}
+
+static int
+pagemap_open(void)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	return errno == EACCES ? -EPERM : -errno;
+}
+
+static int
+phys_failed(const void *ptr, int ret)
+{
+	if (ret == -EPERM)
+		dma_fail("%p: its physical address is known to root only (CAP_SYS_ADMIN)", ptr);
+	else if (ret == -EFAULT)
+		dma_fail("%p: no page is there (never touched, swapped out, or not mapped)", ptr);
+	else
+		dma_fail("%p: cannot read /proc/self/pagemap: %s", ptr, strerror(-ret));
+	return ret;
+}
+
+int
+gantry_virt_to_phys(const void *ptr, gantry_phys_addr_t *phys)
+{
+	int fd, ret;
+
+	*phys = GANTRY_PHYS_ADDR_BAD;
+	fd = pagemap_open();
+	if (fd < 0)
+		return phys_failed(ptr, fd);
+	ret = pagemap_read(fd, (uintptr_t)ptr, sysconf(_SC_PAGESIZE), phys);
+	close(fd);
+	return ret != 0 ? phys_failed(ptr, ret) : 0;
+}
+
+int
+gantry_phys_contiguous(const void *ptr, size_t len)
+{
+	const uint64_t page = sysconf(_SC_PAGESIZE);
+	const uintptr_t start = (uintptr_t)ptr;
+	gantry_phys_addr_t first = 0, here = 0;
+	uintptr_t at;
+	int fd, ret;
+
+	if (len == 0 || start + (len - 1) < start)
+		return -EINVAL;
+	fd = pagemap_open();
+	if (fd < 0)
+		return phys_failed(ptr, fd);
+	ret = 1;
+	for (at = start; at - start < len; at = RTE_ALIGN_FLOOR(at, page) + page) {
+		int err = pagemap_read(fd, at, page, &here);
+
+		if (err != 0) {
+			ret = phys_failed((const void *)at, err);
+			break;
+		}
+		if (at == start)
+			first = here;
+		else if (here - first != at - start)
+			ret = 0; /* go on: a page that is missing matters more */
+	}
+	close(fd);
+	return ret;
+}
+
+/*
+ * Virtual to bus, and back.
+ */
+
+gantry_dma_addr_t
+gantry_virt_to_bus(struct gantry_dma_dev *dev, const void *ptr)
+{
+	const struct rte_memseg *ms = rte_mem_virt2memseg(ptr, NULL);
+
+	if (ms == NULL || ms->len == 0 || ms->iova == RTE_BAD_IOVA) {
+		dma_fail("%p is %s: it has no bus address", ptr,
+			gantry_mem_class_name(gantry_mem_classify(ptr)));
+		return GANTRY_DMA_MAPPING_ERROR;
+	}
+	return ms->iova + ((uintptr_t)ptr - (uintptr_t)ms->addr);
+}
+
+struct by_bus {
+	gantry_dma_addr_t addr;
+	void *va;
+};
+
+static int
+by_bus(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	struct by_bus *b = arg;
+
+	if (ms->iova == RTE_BAD_IOVA || b->addr < ms->iova || b->addr - ms->iova >= ms->len)
+		return 0;
+	b->va = RTE_PTR_ADD(ms->addr, b->addr - ms->iova);
+	return 1;
+}
+
+void *
+gantry_bus_to_virt(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
+{
+	struct by_bus b = { .addr = addr };
+
+	rte_memseg_walk(by_bus, &b);
+	if (b.va == NULL)
+		dma_fail("no EAL memory has bus address 0x%" PRIx64, addr);
+	return b.va;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The DMA library: theory, the device object, its masks.
+ *
+ * Theory. A byte of memory has up to three addresses. The driver's code uses
+ * its virtual address X. The memory controller knows it by its physical address
+ * Y. The device uses a bus address Z, and something between device and memory
+ * (an IOMMU, a vfio-user server's table, or nothing at all) leads from Z to Y.
+ *
+ *       CPU                     memory                   device
+ *        |  X  ---- MMU ---->  Y  <---- IOMMU ----  Z   |
+ *
+ * Mapping a buffer is finding (or making) its Z. In direct mode, the only one
+ * yet, all of EAL's memory has been mapped by the device's bus once and for all,
+ * and Z is known: IOVA-as-VA Z = X, IOVA-as-PA Z = Y. Mapping is then a look-up,
+ * and unmapping nothing.
+ *
+ * What can go wrong is therefore in the buffer: memory that is not EAL's has no
+ * Z; a buffer over two pages whose Z are not neighbours is no buffer to a device;
+ * a Z that the device cannot drive (its mask) is out of reach. Each is an error
+ * with a reason, never a wrong address.
+ *
+ * Files: gantry_dma_inline.h the hot path; dma_map.c what it leaves; here
+ * devices and masks; dma_coherent.c rings; dma_translate.c which memory is
+ * what, and between the three spaces; dma_numa.c cores and nodes.
+ *
+ * Who owns what: a device object belongs to the driver that made it, its
+ * coherent blocks to the object until they are freed, a streaming buffer to the
+ * device from map to unmap. The table of EAL's memory belongs to the process.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <rte_errno.h>
+#include <rte_string_fns.h>
+
+#include "dma_private.h"
+
+RTE_LOG_REGISTER(gantry_dma_logtype, lib.gantry_dma, NOTICE);
+
+static __thread char last_error[256];
+
+void
+dma_fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(last_error, sizeof(last_error), fmt, ap);
+	va_end(ap);
+}
+
+const char *
+gantry_dma_last_error(void)
+{
+	return last_error;
+}
+
+void
+dma_set_mode(struct gantry_dma_dev *dev, const struct gantry_dma_mode *mode)
+{
+	dev->mode = mode;
+	/* Never all ones, so that an unknown bus address (RTE_BAD_IOVA) lies beyond. */
+	dev->direct_last = mode != NULL ? 0 : RTE_MIN(dma_device(dev)->mask, UINT64_MAX - 1);
+}
+
+struct gantry_dma_dev *
+gantry_dma_dev_create(const struct gantry_dma_params *params)
+{
+	struct dma_device *d;
+	int ret;
+
+	if (params == NULL || params->name == NULL || params->name[0] == '\0') {
+		dma_fail("a DMA device needs a name");
+		rte_errno = EINVAL;
+		return NULL;
+	}
+	d = calloc(1, sizeof(*d));
+	if (d == NULL) {
+		rte_errno = ENOMEM;
+		return NULL;
+	}
+	strlcpy(d->name, params->name, sizeof(d->name));
+	d->params = *params;
+	d->params.name = d->name;
+	rte_spinlock_init(&d->lock);
+	TAILQ_INIT(&d->blocks);
+	d->mask = d->coherent_mask = GANTRY_DMA_BIT_MASK(32);
+	ret = dma_table_get(&d->fast.table);
+	if (ret != 0) {
+		free(d);
+		rte_errno = -ret;
+		return NULL;
+	}
+	dma_set_mode(&d->fast, NULL);
+	return &d->fast;
+}
+
+void
+gantry_dma_dev_destroy(struct gantry_dma_dev *dev)
+{
+	struct dma_device *d = dma_device(dev);
+	struct dma_block *b;
+
+	if (dev == NULL)
+		return;
+	while ((b = TAILQ_FIRST(&d->blocks)) != NULL) {
+		DMA_LOG(WARNING, "%s: coherent block %p (bus 0x%" PRIx64 ", %zu bytes) was never freed",
+			d->name, b->pub.cpu, b->pub.bus, b->pub.size);
+		gantry_dma_free_coherent(dev, b->pub.size, b->pub.cpu, b->pub.bus);
+	}
+	dma_table_put();
+	free(d);
+}
+
+static int
+highest(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	uint64_t *last = arg;
+
+	if (!msl->external && ms->iova != RTE_BAD_IOVA && ms->iova + (ms->len - 1) > *last)
+		*last = ms->iova + (ms->len - 1);
+	return 0;
+}
+
+uint64_t
+gantry_dma_get_required_mask(struct gantry_dma_dev *dev)
+{
+	uint64_t last = 0;
+
+	rte_memseg_walk(highest, &last);
+	return GANTRY_DMA_BIT_MASK(dma_bits(last));
+}
+
+/* Whether a device with this mask can do with the memory there is. */
+static int
+check_mask(struct gantry_dma_dev *dev, uint64_t mask)
+{
+	struct dma_device *d = dma_device(dev);
+	uint64_t last = 0;
+
+	if (mask < GANTRY_DMA_BIT_MASK(24) || (mask & (mask + 1)) != 0) {
+		dma_fail("%s: 0x%" PRIx64 " is no mask of 24 to 64 address bits", d->name, mask);
+		return -EINVAL;
+	}
+	rte_memseg_walk(highest, &last);
+	if (last <= mask || dev->mode != NULL)
+		return 0;
+	dma_fail("%s: the device drives %u address bits, but EAL's memory reaches up to bus address 0x%"
+		PRIx64 ", which takes %u; %s", d->name, dma_bits(mask), last, dma_bits(last),
+		rte_eal_iova_mode() == RTE_IOVA_VA ?
+		"start with --iova-mode=pa, or with --base-virtaddr low enough" :
+		"nothing translates in between (start with --iova-mode=va if something does)");
+	if (!d->mask_logged) {
+		DMA_LOG(ERR, "%s", gantry_dma_last_error());
+		d->mask_logged = true;
+	}
+	return -EIO;
+}
+
+int
+gantry_dma_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
+{
+	int ret = check_mask(dev, mask);
+
+	if (ret != 0)
+		return ret;
+	dma_device(dev)->mask = mask;
+	dma_set_mode(dev, dev->mode);
+	return 0;
+}
+
+int
+gantry_dma_set_coherent_mask(struct gantry_dma_dev *dev, uint64_t mask)
+{
+	int ret = check_mask(dev, mask);
+
+	if (ret == 0)
+		dma_device(dev)->coherent_mask = mask;
+	return ret;
+}
+
+int
+gantry_dma_set_mask_and_coherent(struct gantry_dma_dev *dev, uint64_t mask)
+{
+	int ret = gantry_dma_set_mask(dev, mask);
+
+	if (ret == 0)
+		dma_device(dev)->coherent_mask = mask;
+	return ret;
+}
