@@ -61,6 +61,7 @@ device_json(const struct igb_model *dev)
 	set(o, "rx_filtered", s.rx_filtered);
 	set(o, "rx_bad", s.rx_bad);
 	set(o, "rx_off", s.rx_off);
+	set(o, "bad_doorbells", s.bad_doorbells);
 	set(o, "dma_faults", s.dma_faults);
 	json_object_set_new(o, "client", json_boolean(s.client));
 	json_object_set_new(o, "link", json_boolean(s.link));

@@ -75,6 +75,7 @@ struct wire_dir {
 	uint64_t over_100us, over_1ms, over_10ms;
 	uint64_t frames, bytes, drops, stalled_ns;
 
+	uint8_t pad_buf[WIRE_FRAME_MIN];
 	uint8_t hold_buf[WIRE_FRAME_MAX];
 };
 
@@ -126,16 +127,28 @@ note_gap(struct wire_dir *dir, uint64_t now)
 	POST(dir->last_look, now);
 }
 
+/* The source's next frame, padded as a sending MAC pads (802.3, 4.2.8). */
+static inline int
+take(struct wire_dir *dir, uint64_t now, struct igb_frame *frame)
+{
+	if (!dir->src->next(dir->src, now, frame))
+		return 0;
+	if (frame->len < WIRE_FRAME_MIN) {
+		memcpy(dir->pad_buf, frame->data, frame->len);
+		memset(dir->pad_buf + frame->len, 0, WIRE_FRAME_MIN - frame->len);
+		frame->data = dir->pad_buf;
+		frame->len = WIRE_FRAME_MIN;
+	}
+	return 1;
+}
+
 /* The wire is busy with a frame. */
 static inline void
 occupy(struct wire_dir *dir, uint32_t len)
 {
-	uint64_t bits, t;
+	uint64_t bits = (uint64_t)(len + WIRE_OVERHEAD) * 8;
+	uint64_t t = bits * 1000 + dir->rem;
 
-	if (len < WIRE_FRAME_MIN)
-		len = WIRE_FRAME_MIN;
-	bits = (uint64_t)(len + WIRE_OVERHEAD) * 8;
-	t = bits * 1000 + dir->rem;
 	dir->next_free += t / dir->mbps;
 	dir->rem = t % dir->mbps;
 }
@@ -186,7 +199,7 @@ poll_paced(struct wire_dir *dir, uint64_t now)
 
 	dir->backlog = true;
 	while (n < WIRE_BURST && dir->next_free <= now) {
-		if (!dir->src->next(dir->src, now, &frame)) {
+		if (!take(dir, now, &frame)) {
 			dir->backlog = false;
 			break;
 		}
@@ -225,7 +238,7 @@ poll_unpaced(struct wire_dir *dir, uint64_t now)
 
 		if (dir->holding)
 			frame = dir->held;
-		else if (!dir->src->next(dir->src, now, &frame))
+		else if (!take(dir, now, &frame))
 			break;
 		/* What cannot be kept cannot wait. */
 		wait = frame.len <= sizeof(dir->hold_buf);

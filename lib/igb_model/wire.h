@@ -39,7 +39,7 @@ extern "C" {
 
 /** Longest frame that a wire carries, without FCS: jumbo frames with room to spare. */
 #define WIRE_FRAME_MAX 16384
-/** Shortest: a sender's MAC pads to this (802.3: 64 with FCS). */
+/** Shortest, 64 with FCS: what a source gives is padded to this. */
 #define WIRE_FRAME_MIN 60
 /** What the wire is busy with besides the frame itself: preamble and SFD, FCS, inter-frame gap. */
 #define WIRE_OVERHEAD (8 + 4 + 12)
@@ -157,8 +157,7 @@ int wire_tap_open(const char *ifname, struct wire_source **src, struct wire_sink
 /**
  * Replays a capture once (wire_pcap.c), back to back at the wire's rate: time
  * stamps are not looked at. Frames that were cut when captured are filled up
- * with zeros to their length, short ones to WIRE_FRAME_MIN; frames longer than
- * WIRE_FRAME_MAX are left out.
+ * with zeros to their length; frames longer than WIRE_FRAME_MAX are left out.
  */
 int wire_pcap_open_source(const char *path, struct wire_source **src, char *err);
 /** Records to a capture file with time stamps in nanoseconds, complete when closed. */

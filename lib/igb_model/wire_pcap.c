@@ -73,9 +73,9 @@ replay_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
 			continue;
 		}
 		memcpy(r->buf, data, hdr->caplen);
-		frame->len = hdr->len < WIRE_FRAME_MIN ? WIRE_FRAME_MIN : hdr->len;
-		memset(r->buf + hdr->caplen, 0, frame->len - hdr->caplen);
+		memset(r->buf + hdr->caplen, 0, hdr->len - hdr->caplen);
 		frame->data = r->buf;
+		frame->len = hdr->len;
 		frame->flags = 0;
 		return 1;
 	}
@@ -128,7 +128,7 @@ wire_pcap_open_source(const char *path, struct wire_source **src, char *err)
 	}
 	r->pcap = pcap_fopen_offline(file, pcap_err);
 	if (r->pcap == NULL) {
-		snprintf(err, WIRE_ERR_LEN, "capture %s: %s", path, pcap_err);
+		snprintf(err, WIRE_ERR_LEN, "capture %s: %.200s", path, pcap_err);
 		fclose(file);
 		replay_close(&r->src);
 		return -EINVAL;

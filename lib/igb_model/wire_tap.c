@@ -90,10 +90,6 @@ tap_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
 		tap->told_long = true;
 		return 0;
 	}
-	if (len < WIRE_FRAME_MIN) { /* what a sending MAC does */
-		memset(tap->buf + len, 0, WIRE_FRAME_MIN - len);
-		len = WIRE_FRAME_MIN;
-	}
 	frame->data = tap->buf;
 	frame->len = len;
 	frame->flags = 0;

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/* gantry-nic's command line: ports, pairs, cores. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "port_spec.h"
+
+static char err[SPEC_ERR_LEN];
+
+static void
+parse_ok(const char *arg, struct port_spec *spec)
+{
+	if (port_spec_parse(arg, spec, err) != 0)
+		fail_msg("'%s': %s", arg, err);
+}
+
+/* The argument is refused with one line that contains hint. */
+static void
+parse_bad(const char *arg, const char *hint)
+{
+	struct port_spec spec;
+
+	err[0] = '\0';
+	if (port_spec_parse(arg, &spec, err) == 0)
+		fail_msg("'%s' was accepted", arg);
+	if (strstr(err, hint) == NULL || strchr(err, '\n') != NULL)
+		fail_msg("'%s': \"%s\" does not say \"%s\"", arg, err, hint);
+	assert_null(spec.text);
+}
+
+static void
+test_defaults(void **state)
+{
+	struct port_spec a, b;
+
+	parse_ok("a:socket=/run/a", &a);
+	assert_string_equal(a.name, "a");
+	assert_string_equal(a.socket, "/run/a");
+	assert_int_equal(a.speed_mbps, 1000);
+	assert_int_equal(a.wire, WIRE_NONE);
+	assert_int_equal(a.mac[0] & 3, 2);
+	parse_ok("b:socket=/run/a", &b);
+	assert_memory_not_equal(a.mac, b.mac, 6);
+	port_spec_free(&b);
+	parse_ok("a:socket=/elsewhere", &b);
+	assert_memory_equal(a.mac, b.mac, 6);
+	port_spec_free(&a);
+	port_spec_free(&b);
+}
+
+static void
+test_full(void **state)
+{
+	static const uint8_t mac[6] = { 0x02, 0xAB, 0, 0, 0, 0xff };
+	struct port_spec s;
+
+	parse_ok("left-0.x:speed=10G,wire=pcap:in=1.pcap:out.pcap,mac=02:aB:00:00:00:ff,socket=/s=1", &s);
+	assert_string_equal(s.name, "left-0.x");
+	assert_string_equal(s.socket, "/s=1");
+	assert_memory_equal(s.mac, mac, 6);
+	assert_int_equal(s.speed_mbps, 10000);
+	assert_int_equal(s.wire, WIRE_PCAP);
+	assert_string_equal(s.pcap_in, "in=1.pcap");
+	assert_string_equal(s.pcap_out, "out.pcap");
+	assert_string_equal(s.wire_text, "pcap:in=1.pcap:out.pcap");
+	port_spec_free(&s);
+
+	parse_ok("a:socket=s,wire=tap:tap0", &s);
+	assert_int_equal(s.wire, WIRE_TAP);
+	assert_string_equal(s.ifname, "tap0");
+	port_spec_free(&s);
+	parse_ok("a:socket=s,wire=pcap:x", &s);
+	assert_string_equal(s.pcap_in, "x");
+	assert_null(s.pcap_out);
+	port_spec_free(&s);
+	parse_ok("a:socket=s,wire=loop", &s);
+	assert_int_equal(s.wire, WIRE_LOOP);
+	port_spec_free(&s);
+	parse_ok("a:socket=s,wire=pair:b", &s);
+	assert_int_equal(s.wire, WIRE_PAIR);
+	assert_string_equal(s.peer_name, "b");
+	port_spec_free(&s);
+}
+
+static void
+test_speeds(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned int mbps;
+	} good[] = {
+		{ "10", 10 }, { "100", 100 }, { "1G", 1000 }, { "1000", 1000 }, { "2.5G", 2500 },
+		{ "10G", 10000 }, { "25G", 25000 }, { "max", 0 }, { "1", 1 }, { "400G", 400000 },
+		{ "0.1G", 100 }, { "1.001G", 1001 }, { "400000", 400000 },
+	};
+	static const char *const bad[] = { "0", "-1", "1g", "1.5", "1.0001G", "G", "400001",
+		"99999999999999999999", "1G ", "MAX", "0G", "1.G.", " 1", "1000000G", "x" };
+	struct port_spec s;
+	char arg[100];
+	size_t i;
+
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		snprintf(arg, sizeof(arg), "a:socket=s,speed=%s", good[i].text);
+		parse_ok(arg, &s);
+		assert_int_equal(s.speed_mbps, good[i].mbps);
+		port_spec_free(&s);
+	}
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(arg, sizeof(arg), "a:socket=s,speed=%s", bad[i]);
+		parse_bad(arg, "speed '");
+	}
+}
+
+static void
+test_bad(void **state)
+{
+	char arg[300] = "a:socket=";
+
+	parse_bad("", "NAME:socket=PATH");
+	parse_bad("a", "NAME:socket=PATH");
+	parse_bad(":socket=x", "NAME:socket=PATH");
+	parse_bad("a b:socket=x", "NAME:socket=PATH");
+	parse_bad("abcdefghijklmnopqrstuvwxyzabcdef:socket=x", "NAME:socket=PATH");
+	parse_bad("a:", "needs a value");
+	parse_bad("a:speed=1G", "needs a socket");
+	parse_bad("a:socket", "'socket' needs a value");
+	parse_bad("a:socket=", "'socket' needs a value");
+	parse_bad("a:socket=x,", "needs a value");
+	parse_bad("a:socket=x,colour=red", "unknown key 'colour'");
+	parse_bad("a:socket=x,socket=y", "socket is given twice");
+	parse_bad("a:socket=x,mac=02:00:00:00:00:01,mac=02:00:00:00:00:01", "mac is given twice");
+	parse_bad("a:socket=x,speed=1G,speed=1G", "speed is given twice");
+	parse_bad("a:socket=x,wire=none,wire=loop", "wire is given twice");
+
+	parse_bad("a:socket=x,mac=02:00:00:00:00", "six bytes");
+	parse_bad("a:socket=x,mac=02:00:00:00:00:0g", "six bytes");
+	parse_bad("a:socket=x,mac=02-00-00-00-00-01", "six bytes");
+	parse_bad("a:socket=x,mac=02:00:00:00:00:01:", "six bytes");
+	parse_bad("a:socket=x,mac=01:00:00:00:00:01", "multicast");
+	parse_bad("a:socket=x,mac=00:00:00:00:00:00", "no address");
+
+	parse_bad("a:socket=x,wire=cable", "wire 'cable'");
+	parse_bad("a:socket=x,wire=loop:1", "takes no argument");
+	parse_bad("a:socket=x,wire=none:", "takes no argument");
+	parse_bad("a:socket=x,wire=pair", "pair:NAME");
+	parse_bad("a:socket=x,wire=pair:", "pair:NAME");
+	parse_bad("a:socket=x,wire=tap", "tap:IFNAME");
+	parse_bad("a:socket=x,wire=tap:abcdefghijklmnop", "tap:IFNAME");
+	parse_bad("a:socket=x,wire=tap:a/b", "tap:IFNAME");
+	parse_bad("a:socket=x,wire=tap:tap%d", "tap:IFNAME");
+	parse_bad("a:socket=x,wire=pcap", "pcap:IN");
+	parse_bad("a:socket=x,wire=pcap:", "pcap:IN");
+	parse_bad("a:socket=x,wire=pcap::out", "pcap:IN");
+	parse_bad("a:socket=x,wire=pcap:in:", "pcap:IN");
+	parse_bad("a:socket=x,wire=pcap:in:out:more", "cannot contain ':'");
+
+	memset(arg + strlen(arg), 'x', 108);
+	parse_bad(arg, "108 bytes");
+	memset(arg + strlen(arg), 'x', 180); /* nothing overflows, the line is cut */
+	parse_bad(arg, "at most 107");
+}
+
+/* Parses ports and checks them together. Returns what the check said. */
+static int
+check(struct port_spec *specs, const char *const args[])
+{
+	unsigned int nr;
+
+	for (nr = 0; args[nr] != NULL; nr++)
+		parse_ok(args[nr], &specs[nr]);
+	err[0] = '\0';
+	return port_specs_check(specs, nr, err);
+}
+
+static void
+free_all(struct port_spec *specs, const char *const args[])
+{
+	unsigned int nr;
+
+	for (nr = 0; args[nr] != NULL; nr++)
+		port_spec_free(&specs[nr]);
+}
+
+static void
+check_bad(const char *hint, const char *const args[])
+{
+	struct port_spec specs[8];
+
+	if (check(specs, args) == 0)
+		fail_msg("accepted; should say %s", hint);
+	if (strstr(err, hint) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", err, hint);
+	free_all(specs, args);
+}
+
+#define ARGS(...) (const char *const[]){ __VA_ARGS__, NULL }
+
+static void
+test_pairs(void **state)
+{
+	const char *const *const good[] = {
+		ARGS("a:socket=1,wire=pair:b", "b:socket=2"),
+		ARGS("a:socket=1", "b:socket=2,wire=pair:a"),
+		ARGS("a:socket=1,wire=pair:b", "b:socket=2,wire=pair:a"),
+		ARGS("a:socket=1,wire=pair:b,speed=1G", "b:socket=2,wire=pair:a,speed=1000"),
+	};
+	struct port_spec s[8];
+	size_t i;
+
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(check(s, good[i]), 0);
+		assert_int_equal(s[0].wire, WIRE_PAIR);
+		assert_int_equal(s[1].wire, WIRE_PAIR);
+		assert_int_equal(s[0].peer, 1);
+		assert_int_equal(s[1].peer, 0);
+		assert_int_equal(s[0].speed_mbps, 1000);
+		assert_int_equal(s[1].speed_mbps, 1000);
+		free_all(s, good[i]);
+	}
+
+	/* A speed at one end is that of both. */
+	assert_int_equal(check(s, ARGS("a:socket=1,wire=pair:b", "b:socket=2,speed=10G")), 0);
+	assert_int_equal(s[0].speed_mbps, 10000);
+	free_all(s, ARGS("", ""));
+	assert_int_equal(check(s, ARGS("a:socket=1,wire=pair:b,speed=max", "b:socket=2")), 0);
+	assert_int_equal(s[1].speed_mbps, 0);
+	free_all(s, ARGS("", ""));
+
+	check_bad("no port of that name", ARGS("a:socket=1,wire=pair:c", "b:socket=2"));
+	check_bad("leads to itself", ARGS("a:socket=1,wire=pair:a"));
+	check_bad("another wire: none", ARGS("a:socket=1,wire=pair:b", "b:socket=2,wire=none"));
+	check_bad("another wire: loop", ARGS("b:socket=2,wire=loop", "a:socket=1,wire=pair:b"));
+	check_bad("another wire: pair:c", ARGS("a:socket=1,wire=pair:b",
+			"b:socket=2,wire=pair:c", "c:socket=3"));
+	check_bad("another port names it", ARGS("a:socket=1,wire=pair:b", "b:socket=2",
+			"c:socket=3,wire=pair:b"));
+	check_bad("different speeds", ARGS("a:socket=1,wire=pair:b,speed=1G",
+			"b:socket=2,speed=10G"));
+	check_bad("different speeds", ARGS("a:socket=1,wire=pair:b,speed=max",
+			"b:socket=2,speed=1G"));
+}
+
+static void
+test_clashes(void **state)
+{
+	check_bad("called a", ARGS("a:socket=1", "a:socket=2"));
+	check_bad("same socket", ARGS("a:socket=1", "b:socket=2", "c:socket=1"));
+	check_bad("same interface", ARGS("a:socket=1,wire=tap:t", "b:socket=2,wire=tap:t"));
+	check_bad("same file", ARGS("a:socket=1,wire=pcap:i:o", "b:socket=2,wire=pcap:i:o"));
+	check_bad("that it replays", ARGS("a:socket=1,wire=pcap:i:i"));
+	check_bad("other replays", ARGS("a:socket=1,wire=pcap:i:o", "b:socket=2,wire=pcap:o"));
+	check_bad("other replays", ARGS("a:socket=1,wire=pcap:i", "b:socket=2,wire=pcap:o:i"));
+}
+
+static void
+test_cores(void **state)
+{
+	static const char *const bad[] = { "", ",", "1,", "a", "1-", "-1", "3-2", "1,1", "0-2,1",
+		"1 2", "0x1", "0-4", "1234567", "0-999999" };
+	unsigned int cores[4];
+	size_t i;
+
+	assert_int_equal(core_list_parse("1", cores, 4, err), 1);
+	assert_int_equal(cores[0], 1);
+	assert_int_equal(core_list_parse("5,0,2-3", cores, 4, err), 4);
+	assert_int_equal(cores[0], 5);
+	assert_int_equal(cores[1], 0);
+	assert_int_equal(cores[2], 2);
+	assert_int_equal(cores[3], 3);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (core_list_parse(bad[i], cores, 4, err) >= 0 || strstr(err, "cores '") == NULL)
+			fail_msg("'%s': %s", bad[i], err);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_speeds),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_clashes),
+		cmocka_unit_test(test_cores),
+	};
+
+	return cmocka_run_group_tests_name("port_spec", tests, NULL, NULL);
+}
