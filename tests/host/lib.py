@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""What the host tests share: a daemon, an application, and bounded waiting.
+
+A test starts processes through a Bench, which ends every one of them, and only
+those, when the test is over. Every wait has a limit; what a process printed is
+in the failure's message.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get('GANTRY_BUILD', os.path.join(TOP, 'build'))
+# The daemon may come from another build: the sanitizers'.
+NIC = os.environ.get('GANTRY_NIC', os.path.join(BUILD, 'app', 'gantry-nic'))
+TESTPMD = os.path.join(BUILD, 'app', 'gantry-testpmd')
+PMDS = os.path.join(BUILD, 'pmds')
+
+
+def hugepages(size_mb=256):
+    """Whether so much hugepage memory is free and this user may use it."""
+    try:
+        with open('/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages') as f:
+            free = int(f.read())
+    except OSError:
+        return False
+    return os.geteuid() == 0 and free >= size_mb // 2
+
+
+needs_root = unittest.skipUnless(os.geteuid() == 0, 'needs root')
+needs_hugepages = unittest.skipUnless(hugepages(), 'needs root and 128 free hugepages of 2 MiB')
+
+
+class Process:
+    """A child with its output in a file, and waiting for a line of it."""
+
+    def __init__(self, argv, log, env=None, **kw):
+        self.argv, self.log = argv, log
+        self.out = open(log, 'wb')
+        self.p = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=self.out,
+                                  stderr=subprocess.STDOUT, start_new_session=True,
+                                  env=dict(os.environ, **(env or {})), **kw)
+
+    def text(self):
+        with open(self.log, errors='replace') as f:
+            return f.read()
+
+    def fail(self, why):
+        raise AssertionError('%s: %s\n--- %s\n%s' % (os.path.basename(self.argv[0]), why,
+                                                   ' '.join(self.argv), self.text()[-6000:]))
+
+    def expect(self, pattern, timeout=20, start=0):
+        """Waits for a match in the output after offset start; returns it."""
+        end = time.monotonic() + timeout
+        while True:
+            m = re.compile(pattern, re.M).search(self.text(), start)
+            if m:
+                return m
+            if self.p.poll() is not None:
+                m = re.compile(pattern, re.M).search(self.text(), start)
+                return m or self.fail('ended with %d before it said %r' % (self.p.returncode, pattern))
+            if time.monotonic() > end:
+                self.fail('did not say %r within %d s' % (pattern, timeout))
+            time.sleep(0.02)
+
+    def say(self, line):
+        self.p.stdin.write(line.encode() + b'\n')
+        self.p.stdin.flush()
+
+    def signal(self, sig):
+        self.p.send_signal(sig)
+
+    def wait(self, timeout=20, status=0):
+        """Waits for the end; status None takes any."""
+        try:
+            got = self.p.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.fail('did not end within %d s' % timeout)
+        if status is not None and got != status:
+            self.fail('ended with %d, not %d' % (got, status))
+        return got
+
+    def stop(self):
+        if self.p.poll() is None:
+            self.p.send_signal(signal.SIGCONT)
+            self.p.terminate()
+            try:
+                self.p.wait(5)
+            except subprocess.TimeoutExpired:
+                self.p.kill()
+                self.p.wait()
+        self.p.stdin.close()
+        self.out.close()
+
+
+class Bench(unittest.TestCase):
+    """A test with a folder of its own and processes that end with it."""
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix='gantry.', dir='/tmp')
+        self.procs = []
+        self.count = 0
+
+    def tearDown(self):
+        for p in reversed(self.procs):
+            p.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def run_process(self, argv, **kw):
+        self.count += 1
+        name = '%d-%s.log' % (self.count, os.path.basename(argv[0]))
+        p = Process(argv, self.path(name), **kw)
+        self.procs.append(p)
+        return p
+
+    def nic(self, *ports, args=(), ready=True, **kw):
+        """The daemon. A port is NAME:KEYS; its socket is NAME.sock unless given."""
+        argv = [NIC, '--stats-json', self.path('nic.json')] + list(args)
+        for port in ports:
+            name, _, keys = port.partition(':')
+            if 'socket=' not in keys:
+                keys = 'socket=%s%s' % (self.sock(name), ',' + keys if keys else '')
+            argv += ['--port', '%s:%s' % (name, keys)]
+        p = self.run_process(argv, **kw)
+        if ready:
+            p.expect(r'^gantry-nic: ready')
+        return p
+
+    def sock(self, name):
+        return self.path(name + '.sock')
+
+    def nic_stats(self, nic):
+        """Ends the daemon and returns what it counted, by port."""
+        nic.signal(signal.SIGTERM)
+        nic.wait()
+        with open(self.path('nic.json')) as f:
+            return {p['name']: p for p in json.load(f)['ports']}
+
+    def eal(self, *socks, mem='no-huge', mb=256, iova=None, lcores='0,1', devargs=''):
+        """EAL's arguments for those ports."""
+        argv = ['-l', lcores, '--no-telemetry', '--in-memory']
+        if mem == 'no-huge':
+            argv += ['--no-huge', '-m', str(mb)]
+        elif mem == 'huge':
+            argv += ['-m', str(mb)]
+        else:
+            raise ValueError(mem)
+        if iova:
+            argv += ['--iova-mode=' + iova]
+        for s in socks:
+            argv += ['-a', 'vfio_user:%s%s' % (s, devargs)]
+        return argv
+
+    def dpdk_testpmd(self, eal, args, prompt=True, timeout=40):
+        """Debian's, unmodified, with both plugins loaded; at its prompt."""
+        argv = ['dpdk-testpmd', '-d', PMDS] + list(eal) + ['--'] + list(args)
+        if prompt:
+            argv += ['-i']
+        p = self.run_process(argv)
+        if prompt:
+            p.expect(r'^testpmd> ', timeout)
+        return p
+
+    def command(self, p, line, pattern=r'^testpmd> ', timeout=20):
+        """Says a line at testpmd's prompt, and waits for what it must print."""
+        start = len(p.text())
+        p.say(line)
+        m = p.expect(pattern, timeout, start)
+        return m
+
+    def quit(self, p, timeout=30):
+        p.say('quit')
+        p.wait(timeout)
+
+    def wait_until(self, what, timeout=20):
+        end = time.monotonic() + timeout
+        while not what():
+            if time.monotonic() > end:
+                raise AssertionError('did not come true within %d s' % timeout)
+            time.sleep(0.05)
