@@ -28,15 +28,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vfio_user.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /** At most so many mappable areas of one region are kept; more is an error. */
 #define VFU_MAX_AREAS 8
-
-/** Enough for one line about anything that can go wrong. */
-#define VFU_ERR_LEN 256
 
 struct vfu_client;
 
@@ -100,12 +99,15 @@ struct vfu_irq_info {
  * @param err     [out] one line about what went wrong and what to do, VFU_ERR_LEN bytes
  * @return 0; -ENAMETOOLONG, -ENOENT, -ECONNREFUSED, -EACCES: the socket;
  *   -EPROTO: what answers is not vfio-user, or of another major version;
- *   -ETIMEDOUT: nothing answers; -ENOMEM
+ *   -EBUSY: the server serves another client; -ETIMEDOUT: nothing answers; -ENOMEM
  */
 int vfu_client_connect(const char *path, const struct vfu_client_params *params,
 		struct vfu_client **client, char *err);
 
-/** Closes the connection, ends its thread, frees it. No other call may be under way. */
+/**
+ * Closes the connection, ends its thread, frees it. No other call may be under
+ * way; not to be called from the callbacks.
+ */
 void vfu_client_close(struct vfu_client *client);
 
 /** False once the connection is lost. */

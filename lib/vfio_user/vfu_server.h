@@ -36,6 +36,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "vfio_user.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -71,8 +73,17 @@ struct vfu_server_ops {
 			size_t len);
 	/** DEVICE_RESET. Returns when the device has let go of all its queues. */
 	int (*reset)(void *opaque);
-	/** Vectors of @p irq_index were wired or unwired; may be NULL. */
+	/**
+	 * Vectors of @p irq_index were wired, unwired, masked or unmasked; may be
+	 * NULL. A device with a level-triggered interrupt raises it again if its
+	 * cause is still there.
+	 */
 	void (*irqs_changed)(void *opaque, unsigned int irq_index);
+	/**
+	 * A message of the client's was refused: one line that says why (at most ten
+	 * of a client); may be NULL.
+	 */
+	void (*refused)(void *opaque, const char *line);
 };
 
 /** What the device is: fixed before the server starts. */
@@ -94,7 +105,12 @@ struct vfu_server_stats {
 	uint64_t clients;        /**< that attached */
 	uint64_t messages;       /**< received */
 	uint64_t bad_messages;   /**< answered with an error, or reason for a drop */
-	uint64_t dma_faults;     /**< accesses outside of what is mapped, or not permitted */
+	/**
+	 * Accesses outside of what is mapped, or not permitted, or to memory that the
+	 * client truncated. vfu_dma_ptr() does not count: its caller may go on to
+	 * vfu_dma_read() or vfu_dma_write(), which do.
+	 */
+	uint64_t dma_faults;
 	uint64_t dma_maps;       /**< entries in the table now */
 	uint64_t dma_bytes;      /**< mapped now */
 };
@@ -105,7 +121,7 @@ struct vfu_server_stats {
  *
  * @param path  of the socket, at most 107 bytes
  * @param desc  copied
- * @param err   [out] one line, VFU_ERR_LEN (vfu_client.h) bytes
+ * @param err   [out] one line, VFU_ERR_LEN bytes
  * @return 0 or a negative errno value
  */
 int vfu_server_start(const char *path, const struct vfu_server_desc *desc,

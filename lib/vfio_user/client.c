@@ -1,0 +1,910 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The client. A caller puts a struct call on its stack into the list of calls,
+ * sends, and sleeps until the receiving thread has put the reply there. Who finds
+ * the connection broken, caller or receiver, declares it lost, once, which wakes
+ * all.
+ *
+ * The server is on the other side of a trust boundary, too: every number that it
+ * sends is checked before it is believed.
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "msg.h"
+#include "vfu_client.h"
+
+#define DEFAULT_TIMEOUT_MS 5000
+/* Of one DMA_READ or DMA_WRITE from the server. */
+#define DMA_MAX 65536u
+/* Region info larger than that describes nothing that could be kept. */
+#define REGION_INFO_MAX 65536u
+
+struct call {
+	struct call *next;
+	uint16_t id;
+	struct vfu_msg *reply;
+};
+
+/* Memory without a descriptor, which the server may reach by message. */
+struct range {
+	uint64_t iova, last;
+	uint32_t prot;
+};
+
+struct vfu_client {
+	struct vfu_client_params params;
+	int sock;
+	pthread_t thread;
+	uint32_t max_data;          /* the server's max_data_xfer_size */
+	uint32_t max_fds;           /* the server's max_msg_fds */
+	uint32_t minor;
+
+	pthread_mutex_t tx_lock;    /* one message at a time */
+
+	pthread_mutex_t lock;       /* all below */
+	pthread_cond_t cond;
+	atomic_bool lost;           /* written under lock */
+	bool told;                  /* lost() was called, or is not to be called */
+	char why[112];
+	uint16_t next_id;
+	struct call *calls;
+	struct range *ranges;
+	size_t nr_ranges;
+
+	uint8_t *dma_buf;           /* the receiver's */
+};
+
+static void
+lose(struct vfu_client *c, const char *why)
+{
+	bool tell;
+
+	pthread_mutex_lock(&c->lock);
+	if (!c->lost) {
+		snprintf(c->why, sizeof(c->why), "%s", why);
+		c->lost = true;
+		shutdown(c->sock, SHUT_RDWR);
+		pthread_cond_broadcast(&c->cond);
+	}
+	tell = !c->told;
+	c->told = true;
+	pthread_mutex_unlock(&c->lock);
+	if (tell && c->params.lost != NULL)
+		c->params.lost(c->params.opaque, c->why);
+}
+
+static int
+client_send(struct vfu_client *c, struct vfio_user_header *hdr, const void *data, size_t len,
+		const void *more, size_t more_len, const int *fds, unsigned int nr_fds)
+{
+	uint64_t deadline = vfu_now_ms() + c->params.timeout_ms;
+	int ret;
+
+	pthread_mutex_lock(&c->tx_lock);
+	ret = c->lost ? -ENODEV :
+		vfu_msg_send(c->sock, hdr, data, len, more, more_len, fds, nr_fds, deadline);
+	pthread_mutex_unlock(&c->tx_lock);
+	if (ret == -ENODEV)
+		return ret;
+	/* A bad descriptor of the caller's: nothing was sent, the stream is whole. */
+	if (ret == -EBADF || ret == -ETOOMANYREFS)
+		return ret;
+	/*
+	 * The server has gone, but may have left a last word for us (a refusal, say):
+	 * the receiver reads that first, and then comes to the end.
+	 */
+	if (ret == -EPIPE || ret == -ECONNRESET)
+		return 0;
+	if (ret == -ETIMEDOUT)
+		lose(c, "server does not read its socket");
+	else if (ret != 0)
+		lose(c, "cannot send to the server");
+	return ret == 0 || ret == -ETIMEDOUT ? ret : -ENODEV;
+}
+
+/*
+ * One command and its reply. On success *reply is the server's, with a payload of
+ * at least min bytes; vfu_msg_free() it. Replies that are too short lose the
+ * connection: there is no telling what else is wrong.
+ */
+static int
+transact(struct vfu_client *c, uint16_t cmd, const void *data, size_t len, const void *more,
+		size_t more_len, const int *fds, unsigned int nr_fds, size_t min,
+		struct vfu_msg **reply)
+{
+	struct vfio_user_header hdr = { .cmd = cmd };
+	struct call call = { .reply = NULL }, **p;
+	struct timespec ts;
+	uint64_t deadline;
+	int ret;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->lost) {
+		pthread_mutex_unlock(&c->lock);
+		return -ENODEV;
+	}
+	call.id = hdr.msg_id = c->next_id++;
+	call.next = c->calls;
+	c->calls = &call;
+	pthread_mutex_unlock(&c->lock);
+
+	ret = client_send(c, &hdr, data, len, more, more_len, fds, nr_fds);
+
+	deadline = vfu_now_ms() + c->params.timeout_ms;
+	ts.tv_sec = (time_t)(deadline / 1000);
+	ts.tv_nsec = (long)(deadline % 1000) * 1000000;
+	pthread_mutex_lock(&c->lock);
+	while (ret == 0 && call.reply == NULL && !c->lost) {
+		if (pthread_cond_timedwait(&c->cond, &c->lock, &ts) == ETIMEDOUT &&
+				call.reply == NULL && !c->lost)
+			ret = -ETIMEDOUT;
+	}
+	for (p = &c->calls; *p != NULL; p = &(*p)->next) {
+		if (*p == &call) {
+			*p = call.next;
+			break;
+		}
+	}
+	if (ret == 0 && call.reply == NULL)
+		ret = -ENODEV;
+	pthread_mutex_unlock(&c->lock);
+
+	if (ret == -ETIMEDOUT)
+		lose(c, "server does not answer");
+	if (ret != 0) {
+		vfu_msg_free(call.reply);
+		return ret;
+	}
+	if (call.reply->hdr.cmd != cmd) {
+		lose(c, "server's reply names another command than the request");
+		ret = -ENODEV;
+	} else if (call.reply->hdr.flags & VFIO_USER_F_ERROR) {
+		uint32_t e = call.reply->hdr.error_no;
+
+		/* An error number is optional in the protocol. */
+		ret = e != 0 && e < 4096 ? -(int)e : -EIO;
+	} else if (call.reply->len < min) {
+		lose(c, "server's reply is too short");
+		ret = -ENODEV;
+	}
+	if (ret != 0) {
+		vfu_msg_free(call.reply);
+		return ret;
+	}
+	*reply = call.reply;
+	return 0;
+}
+
+/*
+ * The receiving thread.
+ */
+
+/* Memory without a descriptor, all of it in one mapping with that permission? */
+static bool
+range_allowed(struct vfu_client *c, uint64_t iova, uint64_t len, uint32_t prot)
+{
+	bool ok = false;
+
+	pthread_mutex_lock(&c->lock);
+	for (size_t i = 0; i < c->nr_ranges && !ok; i++) {
+		const struct range *r = &c->ranges[i];
+
+		ok = (r->prot & prot) && iova >= r->iova && iova <= r->last &&
+			len - 1 <= r->last - iova;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return ok;
+}
+
+static void
+serve_dma(struct vfu_client *c, const struct vfu_msg *msg)
+{
+	const struct vfio_user_dma_access *a = (const struct vfio_user_dma_access *)msg->data;
+	struct vfio_user_header hdr = {
+		.msg_id = msg->hdr.msg_id,
+		.cmd = msg->hdr.cmd,
+		.flags = VFIO_USER_F_TYPE_REPLY,
+	};
+	bool read = msg->hdr.cmd == VFIO_USER_DMA_READ;
+	int ret;
+
+	if (msg->len < sizeof(*a) || (!read && a->count != msg->len - sizeof(*a)))
+		ret = -EINVAL;
+	else if (a->count == 0 || a->count > DMA_MAX)
+		ret = -EINVAL;
+	else if (read ? c->params.dma_read == NULL : c->params.dma_write == NULL)
+		ret = -EOPNOTSUPP;
+	else if (!range_allowed(c, a->addr, a->count, read ? VFU_DMA_READ : VFU_DMA_WRITE))
+		ret = -EFAULT;
+	else if (read)
+		ret = c->params.dma_read(c->params.opaque, a->addr, c->dma_buf, a->count);
+	else
+		ret = c->params.dma_write(c->params.opaque, a->addr, a->data, a->count);
+
+	if (msg->hdr.flags & VFIO_USER_F_NO_REPLY)
+		return;
+	if (ret != 0) {
+		hdr.flags |= VFIO_USER_F_ERROR;
+		hdr.error_no = ret < 0 ? (uint32_t)-ret : EIO;
+		client_send(c, &hdr, NULL, 0, NULL, 0, NULL, 0);
+	} else {
+		client_send(c, &hdr, a, sizeof(*a), c->dma_buf, read ? a->count : 0, NULL, 0);
+	}
+}
+
+static void
+serve(struct vfu_client *c, struct vfu_msg *msg)
+{
+	struct vfio_user_header hdr = {
+		.msg_id = msg->hdr.msg_id,
+		.cmd = msg->hdr.cmd,
+		.flags = VFIO_USER_F_TYPE_REPLY | VFIO_USER_F_ERROR,
+		.error_no = EOPNOTSUPP,
+	};
+
+	if (msg->hdr.cmd == VFIO_USER_DMA_READ || msg->hdr.cmd == VFIO_USER_DMA_WRITE)
+		serve_dma(c, msg);
+	else if (!(msg->hdr.flags & VFIO_USER_F_NO_REPLY))
+		client_send(c, &hdr, NULL, 0, NULL, 0, NULL, 0);
+	vfu_msg_free(msg);
+}
+
+/* Gives a reply to the call that waits for it. */
+static void
+deliver(struct vfu_client *c, struct vfu_msg *msg)
+{
+	struct call **p;
+
+	pthread_mutex_lock(&c->lock);
+	for (p = &c->calls; *p != NULL && (*p)->id != msg->hdr.msg_id; p = &(*p)->next)
+		;
+	if (*p != NULL) {
+		(*p)->reply = msg;
+		*p = (*p)->next;
+		msg = NULL;
+		pthread_cond_broadcast(&c->cond);
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (msg != NULL) {
+		vfu_msg_free(msg);
+		lose(c, "server sent a reply to nothing that it was asked");
+	}
+}
+
+static void *
+receiver(void *arg)
+{
+	struct vfu_client *c = arg;
+	struct vfu_rx rx;
+
+	memset(&rx, 0, sizeof(rx));
+	while (!c->lost) {
+		struct pollfd pfd = { .fd = c->sock, .events = POLLIN };
+		struct vfu_msg *msg;
+		const char *why;
+		int ret = vfu_rx_step(&rx, c->sock, &msg, &why);
+
+		if (ret == 0) {
+			poll(&pfd, 1, -1);
+		} else if (ret < 0) {
+			char line[VFU_ERR_LEN];
+
+			snprintf(line, sizeof(line), "server: %s", why);
+			lose(c, line);
+		} else if ((msg->hdr.flags & VFIO_USER_F_TYPE_MASK) == VFIO_USER_F_TYPE_REPLY) {
+			deliver(c, msg);
+		} else {
+			serve(c, msg);
+		}
+	}
+	vfu_rx_clear(&rx);
+	return NULL;
+}
+
+/*
+ * Connecting.
+ */
+
+static int
+negotiate(struct vfu_client *c, const char *path, char *err)
+{
+	struct {
+		struct vfio_user_version v;
+		char json[512];
+	} req;
+	const struct vfio_user_version *v;
+	struct vfu_msg *reply;
+	struct vfu_caps caps = {
+		.max_msg_fds = VFU_MSG_FDS,
+		.max_data_xfer_size = DMA_MAX,
+		.pgsizes = VFU_PAGE_SIZE, .has_pgsizes = true,
+		.max_dma_maps = VFIO_USER_DEFAULT_DMA_MAPS, .has_max_dma_maps = true,
+	};
+	const char *why;
+	size_t len;
+	int ret;
+
+	req.v.major = VFIO_USER_MAJOR;
+	req.v.minor = VFIO_USER_MINOR;
+	len = vfu_caps_format(&caps, req.json, sizeof(req.json));
+	ret = transact(c, VFIO_USER_VERSION, &req, sizeof(req.v) + len, NULL, 0, NULL, 0, sizeof(*v),
+		&reply);
+	if (ret == -ETIMEDOUT) {
+		snprintf(err, VFU_ERR_LEN, "%s: nothing answers: is the server stopped?", path);
+		return ret;
+	}
+	if (ret == -EBUSY) {
+		snprintf(err, VFU_ERR_LEN, "%s: serves another client; end that first", path);
+		return ret;
+	}
+	if (ret == -ENODEV) {
+		pthread_mutex_lock(&c->lock);
+		snprintf(err, VFU_ERR_LEN, "%s: no vfio-user server (%s)", path, c->why);
+		pthread_mutex_unlock(&c->lock);
+		return -EPROTO;
+	}
+	if (ret != 0) {
+		snprintf(err, VFU_ERR_LEN, "%s: server refuses vfio-user version %d.%d: %s", path,
+			VFIO_USER_MAJOR, VFIO_USER_MINOR, strerror(-ret));
+		return -EPROTO;
+	}
+	v = (const struct vfio_user_version *)reply->data;
+	if (v->major != VFIO_USER_MAJOR || v->minor > VFIO_USER_MINOR) {
+		snprintf(err, VFU_ERR_LEN, "%s: server speaks vfio-user %u.%u, this is %d.%d", path,
+			v->major, v->minor, VFIO_USER_MAJOR, VFIO_USER_MINOR);
+		ret = -EPROTO;
+	} else if (vfu_caps_parse(&caps, v->json, reply->len - sizeof(*v), &why) != 0) {
+		snprintf(err, VFU_ERR_LEN, "%s: server's %s", path, why);
+		ret = -EPROTO;
+	} else {
+		c->max_data = caps.max_data_xfer_size;
+		c->max_fds = caps.max_msg_fds;
+	}
+	vfu_msg_free(reply);
+	return ret;
+}
+
+/* A full backlog blocks connect() without any bound; so ask again and again. */
+static int
+connect_socket(int sock, const struct sockaddr_un *sa, unsigned int timeout_ms)
+{
+	uint64_t deadline = vfu_now_ms() + timeout_ms;
+
+	while (connect(sock, (const struct sockaddr *)sa, sizeof(*sa)) != 0) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN)
+			return -errno;
+		if (vfu_ms_left(deadline) == 0)
+			return -ETIMEDOUT;
+		poll(NULL, 0, 10);
+	}
+	return 0;
+}
+
+static const char *
+connect_advice(int ret)
+{
+	switch (ret) {
+	case -ENOENT:
+		return "no such socket; is the server started, and the path right?";
+	case -ECONNREFUSED:
+		return "nobody listens there; start the server";
+	case -EACCES:
+		return "permission denied; the socket is its server's user's";
+	case -ETIMEDOUT:
+		return "nothing answers: is the server stopped?";
+	default:
+		return strerror(-ret);
+	}
+}
+
+static void
+client_free(struct vfu_client *c)
+{
+	if (c->sock >= 0)
+		close(c->sock);
+	pthread_mutex_destroy(&c->lock);
+	pthread_mutex_destroy(&c->tx_lock);
+	pthread_cond_destroy(&c->cond);
+	free(c->ranges);
+	free(c->dma_buf);
+	free(c);
+}
+
+int
+vfu_client_connect(const char *path, const struct vfu_client_params *params,
+		struct vfu_client **client, char *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	pthread_condattr_t attr;
+	struct vfu_client *c;
+	sigset_t all, old;
+	int ret;
+
+	err[0] = '\0';
+	if (strlen(path) == 0 || strlen(path) >= sizeof(sa.sun_path)) {
+		snprintf(err, VFU_ERR_LEN, "socket path of %zu bytes; it must have 1 to %zu", strlen(path),
+			sizeof(sa.sun_path) - 1);
+		return -ENAMETOOLONG;
+	}
+	strcpy(sa.sun_path, path);
+
+	c = calloc(1, sizeof(*c));
+	if (c == NULL) {
+		snprintf(err, VFU_ERR_LEN, "%s: out of memory", path);
+		return -ENOMEM;
+	}
+	c->params = *params;
+	if (c->params.timeout_ms == 0)
+		c->params.timeout_ms = DEFAULT_TIMEOUT_MS;
+	c->max_data = DMA_MAX;
+	c->max_fds = VFIO_USER_DEFAULT_MSG_FDS;
+	c->told = true; /* until connected, err tells */
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_init(&c->tx_lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->cond, &attr);
+	pthread_condattr_destroy(&attr);
+	c->dma_buf = malloc(DMA_MAX);
+	c->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (c->sock < 0 || c->dma_buf == NULL) {
+		ret = c->sock < 0 ? -errno : -ENOMEM;
+		snprintf(err, VFU_ERR_LEN, "%s: %s", path, strerror(-ret));
+		goto fail;
+	}
+	ret = connect_socket(c->sock, &sa, c->params.timeout_ms);
+	if (ret != 0) {
+		snprintf(err, VFU_ERR_LEN, "%s: %s", path, connect_advice(ret));
+		/* A file that is no socket is refused like a socket without a server. */
+		goto fail;
+	}
+
+	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = -pthread_create(&c->thread, NULL, receiver, c);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (ret != 0) {
+		snprintf(err, VFU_ERR_LEN, "%s: cannot start a thread: %s", path, strerror(-ret));
+		goto fail;
+	}
+	ret = negotiate(c, path, err);
+	if (ret != 0) {
+		vfu_client_close(c);
+		return ret;
+	}
+	*client = c;
+	pthread_mutex_lock(&c->lock);
+	c->told = false;
+	pthread_mutex_unlock(&c->lock);
+	/* It may have gone between the two. */
+	if (c->lost)
+		lose(c, c->why);
+	return 0;
+fail:
+	client_free(c);
+	return ret;
+}
+
+void
+vfu_client_close(struct vfu_client *client)
+{
+	if (client == NULL)
+		return;
+	pthread_mutex_lock(&client->lock);
+	client->told = true;
+	pthread_mutex_unlock(&client->lock);
+	lose(client, "closed");
+	pthread_join(client->thread, NULL);
+	client_free(client);
+}
+
+bool
+vfu_client_alive(const struct vfu_client *client)
+{
+	return !client->lost;
+}
+
+/*
+ * The commands.
+ */
+
+int
+vfu_client_device_info(struct vfu_client *client, struct vfu_device_info *info)
+{
+	struct vfio_user_device_info req = { .argsz = sizeof(req) }, got;
+	struct vfu_msg *reply;
+	int ret = transact(client, VFIO_USER_DEVICE_GET_INFO, &req, sizeof(req), NULL, 0, NULL, 0,
+		sizeof(got), &reply);
+
+	if (ret != 0)
+		return ret;
+	memcpy(&got, reply->data, sizeof(got));
+	vfu_msg_free(reply);
+	info->flags = got.flags;
+	info->num_regions = got.num_regions;
+	info->num_irqs = got.num_irqs;
+	return 0;
+}
+
+static bool
+area_inside(uint64_t region_size, uint64_t offset, uint64_t size)
+{
+	return size != 0 && ((offset | size) & (VFU_PAGE_SIZE - 1)) == 0 &&
+		offset <= region_size && size <= region_size - offset;
+}
+
+/* Walks the capabilities for the mappable areas. */
+static int
+parse_areas(struct vfu_region *region, const uint8_t *data, size_t len, uint32_t cap_offset)
+{
+	struct vfio_region_info_cap_sparse_mmap cap;
+	struct vfio_region_sparse_mmap_area area;
+	uint32_t offset = cap_offset, next;
+
+	/* Offsets must grow: a chain that leads back would never end. */
+	for (; offset != 0; offset = next) {
+		if (offset < sizeof(struct vfio_region_info) || offset > len ||
+				len - offset < sizeof(cap.header))
+			return -EPROTO;
+		memcpy(&cap.header, data + offset, sizeof(cap.header));
+		next = cap.header.next;
+		if (next != 0 && next <= offset)
+			return -EPROTO;
+		if (cap.header.id != VFIO_REGION_INFO_CAP_SPARSE_MMAP)
+			continue;
+		if (len - offset < sizeof(cap))
+			return -EPROTO;
+		memcpy(&cap, data + offset, sizeof(cap));
+		if (cap.nr_areas > VFU_MAX_AREAS - region->nr_areas)
+			return -E2BIG;
+		if (cap.nr_areas * sizeof(area) > len - offset - sizeof(cap))
+			return -EPROTO;
+		for (uint32_t i = 0; i < cap.nr_areas; i++) {
+			memcpy(&area, data + offset + sizeof(cap) + i * sizeof(area), sizeof(area));
+			if (!area_inside(region->size, area.offset, area.size))
+				return -EPROTO;
+			region->areas[region->nr_areas].offset = area.offset;
+			region->areas[region->nr_areas].size = area.size;
+			region->nr_areas++;
+		}
+	}
+	return 0;
+}
+
+/* A mapping behind its file's end would be a SIGBUS in the driver. */
+static bool
+file_holds(const struct vfu_region *region)
+{
+	uint64_t end = region->nr_areas == 0 ? region->size : 0;
+	struct stat st;
+
+	for (unsigned int i = 0; i < region->nr_areas; i++) {
+		if (region->areas[i].offset + region->areas[i].size > end)
+			end = region->areas[i].offset + region->areas[i].size;
+	}
+	if (fstat(region->fd, &st) != 0)
+		return false;
+	if (!S_ISREG(st.st_mode))
+		return true; /* a device's size is not in its inode */
+	return region->fd_offset <= (uint64_t)st.st_size &&
+		end <= (uint64_t)st.st_size - region->fd_offset;
+}
+
+int
+vfu_client_region_info(struct vfu_client *client, unsigned int index, struct vfu_region *region)
+{
+	struct vfio_region_info req, got;
+	struct vfu_msg *reply;
+	int ret;
+
+	memset(region, 0, sizeof(*region));
+	region->fd = -1;
+	memset(&req, 0, sizeof(req));
+	req.index = index;
+	req.argsz = sizeof(req) + sizeof(struct vfio_region_info_cap_sparse_mmap) +
+		VFU_MAX_AREAS * sizeof(struct vfio_region_sparse_mmap_area);
+	for (;;) {
+		ret = transact(client, VFIO_USER_DEVICE_GET_REGION_INFO, &req, sizeof(req), NULL, 0,
+			NULL, 0, sizeof(got), &reply);
+		if (ret != 0)
+			return ret;
+		memcpy(&got, reply->data, sizeof(got));
+		/* More than there was room for: once again, with room. */
+		if (got.argsz <= req.argsz)
+			break;
+		vfu_msg_free(reply);
+		if (got.argsz > REGION_INFO_MAX)
+			return -E2BIG;
+		req.argsz = got.argsz;
+	}
+
+	ret = -EPROTO;
+	if (got.index != index || got.size > INT64_MAX)
+		goto out;
+	region->size = got.size;
+	region->flags = got.flags & (VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
+		VFIO_REGION_INFO_FLAG_MMAP);
+	region->fd_offset = got.offset;
+	if (!(region->flags & VFIO_REGION_INFO_FLAG_MMAP) || got.size == 0 || reply->nr_fds == 0 ||
+			reply->fds[0] < 0) {
+		region->flags &= ~VFIO_REGION_INFO_FLAG_MMAP;
+		ret = 0;
+		goto out;
+	}
+	if (got.flags & VFIO_REGION_INFO_FLAG_CAPS) {
+		ret = parse_areas(region, reply->data, reply->len, got.cap_offset);
+		if (ret != 0)
+			goto out;
+		ret = -EPROTO;
+	}
+	if (got.offset > INT64_MAX || (got.offset & (VFU_PAGE_SIZE - 1)) != 0)
+		goto out;
+	region->fd = reply->fds[0];
+	if (!file_holds(region)) {
+		region->fd = -1;
+		goto out;
+	}
+	reply->fds[0] = -1;
+	ret = 0;
+out:
+	vfu_msg_free(reply);
+	if (ret != 0) {
+		memset(region, 0, sizeof(*region));
+		region->fd = -1;
+	}
+	return ret;
+}
+
+int
+vfu_client_irq_info(struct vfu_client *client, unsigned int index, struct vfu_irq_info *info)
+{
+	struct vfio_irq_info req = { .argsz = sizeof(req), .index = index }, got;
+	struct vfu_msg *reply;
+	int ret = transact(client, VFIO_USER_DEVICE_GET_IRQ_INFO, &req, sizeof(req), NULL, 0, NULL, 0,
+		sizeof(got), &reply);
+
+	if (ret != 0)
+		return ret;
+	memcpy(&got, reply->data, sizeof(got));
+	vfu_msg_free(reply);
+	if (got.index != index)
+		return -EPROTO;
+	info->flags = got.flags;
+	info->count = got.count;
+	return 0;
+}
+
+int
+vfu_client_region_read(struct vfu_client *client, unsigned int index, uint64_t offset,
+		void *buf, size_t len)
+{
+	uint8_t *p = buf;
+
+	while (len != 0) {
+		uint32_t n = len < client->max_data ? (uint32_t)len : client->max_data;
+		struct vfio_user_region_access req = { .offset = offset, .region = index, .count = n };
+		const struct vfio_user_region_access *got;
+		struct vfu_msg *reply;
+		int ret = transact(client, VFIO_USER_REGION_READ, &req, sizeof(req), NULL, 0, NULL, 0,
+			sizeof(req), &reply);
+
+		if (ret != 0)
+			return ret;
+		got = (const struct vfio_user_region_access *)reply->data;
+		if (got->count != n || reply->len != sizeof(req) + n) {
+			vfu_msg_free(reply);
+			return -EPROTO;
+		}
+		memcpy(p, got->data, n);
+		vfu_msg_free(reply);
+		p += n;
+		offset += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int
+vfu_client_region_write(struct vfu_client *client, unsigned int index, uint64_t offset,
+		const void *buf, size_t len)
+{
+	const uint8_t *p = buf;
+
+	while (len != 0) {
+		uint32_t n = len < client->max_data ? (uint32_t)len : client->max_data;
+		struct vfio_user_region_access req = { .offset = offset, .region = index, .count = n };
+		const struct vfio_user_region_access *got;
+		struct vfu_msg *reply;
+		bool fits;
+		int ret = transact(client, VFIO_USER_REGION_WRITE, &req, sizeof(req), p, n, NULL, 0,
+			sizeof(req), &reply);
+
+		if (ret != 0)
+			return ret;
+		got = (const struct vfio_user_region_access *)reply->data;
+		fits = got->count == n;
+		vfu_msg_free(reply);
+		if (!fits)
+			return -EPROTO;
+		p += n;
+		offset += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int
+set_irqs(struct vfu_client *client, uint32_t data, unsigned int index, unsigned int start,
+		unsigned int count, const int *fds, unsigned int nr_fds)
+{
+	struct vfio_irq_set req = {
+		.argsz = sizeof(req),
+		.flags = data | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = index,
+		.start = start,
+		.count = count,
+	};
+	struct vfu_msg *reply;
+	int ret = transact(client, VFIO_USER_DEVICE_SET_IRQS, &req, sizeof(req), NULL, 0, fds, nr_fds,
+		0, &reply);
+
+	if (ret == 0)
+		vfu_msg_free(reply);
+	return ret;
+}
+
+int
+vfu_client_set_irq_fds(struct vfu_client *client, unsigned int index, unsigned int start,
+		unsigned int count, const int *fds)
+{
+	if (fds == NULL)
+		return count == 0 ? set_irqs(client, VFIO_IRQ_SET_DATA_NONE, index, 0, 0, NULL, 0) :
+			-EINVAL;
+
+	/* A message has a descriptor for each of its vectors, or none at all; and only so many. */
+	for (unsigned int i = 0, n; i < count; i += n) {
+		bool wired = fds[i] >= 0;
+		int ret;
+
+		for (n = 1; i + n < count && (fds[i + n] >= 0) == wired; n++) {
+			if (wired && (n == client->max_fds || n == VFU_MSG_FDS))
+				break;
+		}
+		if (wired && client->max_fds == 0)
+			return -EOPNOTSUPP;
+		ret = set_irqs(client, VFIO_IRQ_SET_DATA_EVENTFD, index, start + i, n,
+			wired ? &fds[i] : NULL, wired ? n : 0);
+		if (ret != 0)
+			return ret;
+	}
+	return 0;
+}
+
+/*
+ * DMA. Ranges without a descriptor are noted before the server hears of them, and
+ * forgotten after it has let go of them.
+ */
+
+static int
+add_range(struct vfu_client *c, uint64_t iova, uint64_t size, uint32_t prot)
+{
+	struct range *r;
+	int ret = -ENOMEM;
+
+	pthread_mutex_lock(&c->lock);
+	r = realloc(c->ranges, (c->nr_ranges + 1) * sizeof(*r));
+	if (r != NULL) {
+		c->ranges = r;
+		r[c->nr_ranges].iova = iova;
+		r[c->nr_ranges].last = iova + (size - 1);
+		r[c->nr_ranges].prot = prot;
+		c->nr_ranges++;
+		ret = 0;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return ret;
+}
+
+/* Those within the range; of a mapping that failed, the last that was noted. */
+static void
+forget_ranges(struct vfu_client *c, uint64_t iova, uint64_t size, bool only_last)
+{
+	pthread_mutex_lock(&c->lock);
+	for (size_t i = c->nr_ranges; i-- > 0; ) {
+		if (c->ranges[i].iova < iova || c->ranges[i].last > iova + (size - 1))
+			continue;
+		memmove(&c->ranges[i], &c->ranges[i + 1], (c->nr_ranges - i - 1) * sizeof(c->ranges[0]));
+		c->nr_ranges--;
+		if (only_last)
+			break;
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+static bool
+dma_range_ok(uint64_t iova, uint64_t size)
+{
+	return size != 0 && ((iova | size) & (VFU_PAGE_SIZE - 1)) == 0 && size - 1 <= UINT64_MAX - iova;
+}
+
+int
+vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint64_t iova,
+		uint64_t size, uint32_t prot)
+{
+	struct vfio_user_dma_map req = {
+		.argsz = sizeof(req),
+		.flags = prot,
+		.offset = fd >= 0 ? offset : 0,
+		.addr = iova,
+		.size = size,
+	};
+	struct vfu_msg *reply;
+	int ret;
+
+	if (!dma_range_ok(iova, size) || prot == 0 || (prot & ~(VFU_DMA_READ | VFU_DMA_WRITE)) != 0)
+		return -EINVAL;
+	if (fd >= 0 && client->max_fds == 0)
+		return -EOPNOTSUPP;
+	if (fd < 0) {
+		ret = add_range(client, iova, size, prot);
+		if (ret != 0)
+			return ret;
+	}
+	ret = transact(client, VFIO_USER_DMA_MAP, &req, sizeof(req), NULL, 0, &fd, fd >= 0 ? 1 : 0, 0,
+		&reply);
+	if (ret == 0)
+		vfu_msg_free(reply);
+	else if (fd < 0)
+		forget_ranges(client, iova, size, true);
+	return ret;
+}
+
+int
+vfu_client_dma_unmap(struct vfu_client *client, uint64_t iova, uint64_t size)
+{
+	struct vfio_user_dma_unmap req = { .argsz = sizeof(req), .addr = iova, .size = size };
+	struct vfu_msg *reply;
+	int ret;
+
+	if (!dma_range_ok(iova, size))
+		return -EINVAL;
+	ret = transact(client, VFIO_USER_DMA_UNMAP, &req, sizeof(req), NULL, 0, NULL, 0, 0, &reply);
+	if (ret == 0) {
+		vfu_msg_free(reply);
+		forget_ranges(client, iova, size, false);
+	}
+	return ret;
+}
+
+int
+vfu_client_reset(struct vfu_client *client)
+{
+	struct vfu_msg *reply;
+	int ret = transact(client, VFIO_USER_DEVICE_RESET, NULL, 0, NULL, 0, NULL, 0, 0, &reply);
+
+	if (ret == 0)
+		vfu_msg_free(reply);
+	return ret;
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "msg.h"
+
+/* Linux passes at most so many with one sendmsg() (SCM_MAX_FD). */
+#define SCM_MAX_FDS 253
+
+uint64_t
+vfu_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+int
+vfu_ms_left(uint64_t deadline_ms)
+{
+	uint64_t now = vfu_now_ms();
+
+	if (now >= deadline_ms)
+		return 0;
+	return deadline_ms - now > 1000000 ? 1000000 : (int)(deadline_ms - now);
+}
+
+static void
+close_fds(int *fds, unsigned int nr_fds)
+{
+	for (unsigned int i = 0; i < nr_fds; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+		fds[i] = -1;
+	}
+}
+
+void
+vfu_msg_free(struct vfu_msg *msg)
+{
+	if (msg == NULL)
+		return;
+	close_fds(msg->fds, msg->nr_fds);
+	free(msg);
+}
+
+void
+vfu_rx_clear(struct vfu_rx *rx)
+{
+	close_fds(rx->fds, rx->nr_fds);
+	vfu_msg_free(rx->msg);
+	memset(rx, 0, sizeof(*rx));
+}
+
+static void
+take_fds(struct vfu_rx *rx, struct msghdr *mh)
+{
+	struct cmsghdr *c;
+
+	if (mh->msg_flags & MSG_CTRUNC)
+		rx->fds_lost = true;
+	for (c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
+		size_t n;
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+			if (rx->nr_fds < VFU_MSG_FDS) {
+				rx->fds[rx->nr_fds++] = fd;
+			} else {
+				rx->fds_lost = true;
+				close(fd);
+			}
+		}
+	}
+}
+
+/* The header, whole; checks what decides whether the stream can be followed any further. */
+static int
+start_body(struct vfu_rx *rx, const char **why)
+{
+	size_t len;
+
+	if (rx->hdr.msg_size < sizeof(rx->hdr)) {
+		*why = "message shorter than its header";
+		return -EPROTO;
+	}
+	if (rx->hdr.msg_size > VFU_MSG_MAX) {
+		*why = "message longer than the negotiated maximum";
+		return -EPROTO;
+	}
+	if ((rx->hdr.flags & VFIO_USER_F_TYPE_MASK) > VFIO_USER_F_TYPE_REPLY) {
+		*why = "message that is neither command nor reply";
+		return -EPROTO;
+	}
+	len = rx->hdr.msg_size - sizeof(rx->hdr);
+	rx->msg = malloc(sizeof(*rx->msg) + len);
+	if (rx->msg == NULL) {
+		*why = "out of memory";
+		return -ENOMEM;
+	}
+	rx->msg->next = NULL;
+	rx->msg->hdr = rx->hdr;
+	rx->msg->len = len;
+	rx->msg->nr_fds = rx->nr_fds;
+	rx->msg->fds_lost = rx->fds_lost;
+	memcpy(rx->msg->fds, rx->fds, sizeof(rx->fds));
+	rx->nr_fds = 0;
+	return 0;
+}
+
+int
+vfu_rx_step(struct vfu_rx *rx, int sock, struct vfu_msg **msg, const char **why)
+{
+	/* A union aligns the buffer for cmsghdr. */
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(SCM_MAX_FDS * sizeof(int))];
+	} ctl;
+
+	for (;;) {
+		struct iovec iov;
+		struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+		ssize_t n;
+		int ret;
+
+		if (rx->msg == NULL && rx->got == sizeof(rx->hdr)) {
+			ret = start_body(rx, why);
+			if (ret != 0)
+				return ret;
+		}
+		if (rx->msg != NULL && rx->got == rx->hdr.msg_size) {
+			*msg = rx->msg;
+			rx->msg = NULL;
+			memset(rx, 0, sizeof(*rx));
+			return 1;
+		}
+
+		/*
+		 * Descriptors come with the header. For the body there is no room for
+		 * any, and the kernel throws away what comes there nevertheless.
+		 */
+		if (rx->msg == NULL) {
+			iov.iov_base = (uint8_t *)&rx->hdr + rx->got;
+			iov.iov_len = sizeof(rx->hdr) - rx->got;
+			mh.msg_control = ctl.buf;
+			mh.msg_controllen = sizeof(ctl.buf);
+		} else {
+			size_t body = rx->got - sizeof(rx->hdr);
+
+			iov.iov_base = rx->msg->data + body;
+			iov.iov_len = rx->msg->len - body;
+		}
+		n = recvmsg(sock, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return 0;
+		if (n < 0) {
+			ret = -errno;
+			*why = "connection reset";
+			return ret;
+		}
+		if (rx->msg == NULL)
+			take_fds(rx, &mh);
+		if (n == 0) {
+			*why = rx->got == 0 ? "connection closed" :
+				"connection closed in the middle of a message";
+			return -ECONNRESET;
+		}
+		rx->got += (size_t)n;
+	}
+}
+
+int
+vfu_msg_send(int sock, struct vfio_user_header *hdr, const void *data, size_t len,
+		const void *more, size_t more_len, const int *fds, unsigned int nr_fds,
+		uint64_t deadline_ms)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(VFU_MSG_FDS * sizeof(int))];
+	} ctl;
+	struct iovec iov[3] = {
+		{ .iov_base = hdr, .iov_len = sizeof(*hdr) },
+		{ .iov_base = (void *)(uintptr_t)data, .iov_len = len },
+		{ .iov_base = (void *)(uintptr_t)more, .iov_len = more_len },
+	};
+	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 3 };
+
+	if (nr_fds > VFU_MSG_FDS)
+		return -EINVAL;
+	hdr->msg_size = (uint32_t)(sizeof(*hdr) + len + more_len);
+	if (nr_fds != 0) {
+		struct cmsghdr *c;
+
+		memset(&ctl, 0, sizeof(ctl));
+		mh.msg_control = ctl.buf;
+		mh.msg_controllen = CMSG_SPACE(nr_fds * sizeof(int));
+		c = CMSG_FIRSTHDR(&mh);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, nr_fds * sizeof(int));
+	}
+
+	while (mh.msg_iovlen != 0) {
+		ssize_t n = sendmsg(sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0) {
+			struct pollfd pfd = { .fd = sock, .events = POLLOUT };
+			int left;
+
+			if (errno == EINTR)
+				continue;
+			if (errno != EAGAIN && errno != EWOULDBLOCK)
+				return -errno;
+			left = vfu_ms_left(deadline_ms);
+			if (left == 0)
+				return -ETIMEDOUT;
+			poll(&pfd, 1, left);
+			continue;
+		}
+		/* The descriptors went with the first byte. */
+		mh.msg_control = NULL;
+		mh.msg_controllen = 0;
+		while (mh.msg_iovlen != 0 && (size_t)n >= mh.msg_iov->iov_len) {
+			n -= (ssize_t)mh.msg_iov->iov_len;
+			mh.msg_iov++;
+			mh.msg_iovlen--;
+		}
+		if (mh.msg_iovlen != 0) {
+			mh.msg_iov->iov_base = (uint8_t *)mh.msg_iov->iov_base + n;
+			mh.msg_iov->iov_len -= (size_t)n;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,991 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The server: its control thread, the connection, and the commands.
+ * What is shared between the threads, and how, stands in server_priv.h.
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <urcu-qsbr.h>
+
+#include "server_priv.h"
+
+#define MAX_COMPLAINTS 10
+
+static void
+set_deadline(struct timespec *ts, uint64_t deadline_ms)
+{
+	ts->tv_sec = (time_t)(deadline_ms / 1000);
+	ts->tv_nsec = (long)(deadline_ms % 1000) * 1000000;
+}
+
+void
+vfu_server_wake(struct vfu_server *s)
+{
+	static const uint64_t one = 1;
+
+	/* A full counter wakes, too. */
+	if (write(s->wake_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+/*
+ * The connection.
+ */
+
+static struct vfu_conn *
+conn_new(int sock)
+{
+	struct vfu_conn *conn = calloc(1, sizeof(*conn));
+	pthread_condattr_t attr;
+
+	if (conn == NULL)
+		return NULL;
+	conn->sock = sock;
+	conn->handshake_deadline = vfu_now_ms() + VFU_HANDSHAKE_MS;
+	conn->max_dma_xfer = VFU_DMA_CHUNK;
+	conn->queue_tail = &conn->queue;
+	pthread_mutex_init(&conn->lock, NULL);
+	pthread_mutex_init(&conn->tx_lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&conn->cond, &attr);
+	pthread_condattr_destroy(&attr);
+	return conn;
+}
+
+static void
+conn_free(struct vfu_conn *conn)
+{
+	while (conn->queue != NULL) {
+		struct vfu_msg *next = conn->queue->next;
+
+		vfu_msg_free(conn->queue);
+		conn->queue = next;
+	}
+	vfu_rx_clear(&conn->rx);
+	close(conn->sock);
+	pthread_mutex_destroy(&conn->lock);
+	pthread_mutex_destroy(&conn->tx_lock);
+	pthread_cond_destroy(&conn->cond);
+	free(conn);
+}
+
+/* The first reason counts. The control thread then sees a socket that is shut down. */
+static void
+kill_locked(struct vfu_conn *conn, const char *why)
+{
+	if (conn->dead)
+		return;
+	conn->dead = true;
+	snprintf(conn->why, sizeof(conn->why), "%s", why);
+	shutdown(conn->sock, SHUT_RDWR);
+	pthread_cond_broadcast(&conn->cond);
+}
+
+void
+vfu_conn_kill(struct vfu_conn *conn, const char *why)
+{
+	pthread_mutex_lock(&conn->lock);
+	kill_locked(conn, why);
+	pthread_mutex_unlock(&conn->lock);
+}
+
+/* Hands a message to whom it belongs. */
+static void
+dispatch(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
+{
+	struct vfu_wait **w;
+
+	atomic_fetch_add(&s->stats.messages, 1);
+	pthread_mutex_lock(&conn->lock);
+	if ((msg->hdr.flags & VFIO_USER_F_TYPE_MASK) == VFIO_USER_F_TYPE_REPLY) {
+		for (w = &conn->waits; *w != NULL && (*w)->id != msg->hdr.msg_id; w = &(*w)->next)
+			;
+		if (*w != NULL) {
+			(*w)->reply = msg;
+			*w = (*w)->next;
+			pthread_cond_broadcast(&conn->cond);
+		} else {
+			atomic_fetch_add(&s->stats.bad_messages, 1);
+			kill_locked(conn, "client sent a reply to nothing that it was asked");
+			vfu_msg_free(msg);
+		}
+	} else if (conn->nr_queued >= VFU_QUEUE_MSGS || conn->queued_bytes > VFU_QUEUE_BYTES) {
+		atomic_fetch_add(&s->stats.bad_messages, 1);
+		kill_locked(conn, "client sent too many commands without waiting for replies");
+		vfu_msg_free(msg);
+	} else {
+		*conn->queue_tail = msg;
+		conn->queue_tail = &msg->next;
+		conn->nr_queued++;
+		conn->queued_bytes += msg->len;
+		pthread_cond_broadcast(&conn->cond);
+	}
+	pthread_mutex_unlock(&conn->lock);
+}
+
+/* Takes one message off the socket, if there is one; by the reader. */
+static void
+receive(struct vfu_server *s, struct vfu_conn *conn)
+{
+	struct vfu_msg *msg;
+	const char *why;
+	int ret = vfu_rx_step(&conn->rx, conn->sock, &msg, &why);
+
+	if (ret > 0) {
+		dispatch(s, conn, msg);
+	} else if (ret < 0) {
+		if (ret == -EPROTO)
+			atomic_fetch_add(&s->stats.bad_messages, 1);
+		vfu_conn_kill(conn, why);
+	}
+}
+
+static void
+end_reading(struct vfu_conn *conn)
+{
+	pthread_mutex_lock(&conn->lock);
+	conn->reading = false;
+	pthread_cond_broadcast(&conn->cond);
+	pthread_mutex_unlock(&conn->lock);
+}
+
+/* Sends; a client that does not take it in time is done with. */
+static int
+conn_send(struct vfu_conn *conn, struct vfio_user_header *hdr, const void *data, size_t len,
+		const void *more, size_t more_len, const int *fds, unsigned int nr_fds,
+		uint64_t deadline)
+{
+	struct timespec ts;
+	int ret;
+
+	set_deadline(&ts, deadline);
+	ret = -pthread_mutex_clocklock(&conn->tx_lock, CLOCK_MONOTONIC, &ts);
+	if (ret == 0) {
+		ret = vfu_msg_send(conn->sock, hdr, data, len, more, more_len, fds, nr_fds, deadline);
+		pthread_mutex_unlock(&conn->tx_lock);
+	}
+	if (ret == -ETIMEDOUT)
+		vfu_conn_kill(conn, "client does not read its socket");
+	else if (ret != 0)
+		vfu_conn_kill(conn, "connection closed");
+	return ret;
+}
+
+int
+vfu_conn_request(struct vfu_server *s, struct vfu_conn *conn, uint16_t cmd, const void *data,
+		size_t len, const void *more, size_t more_len, uint64_t deadline_ms,
+		struct vfu_msg **reply)
+{
+	struct vfio_user_header hdr = { .cmd = cmd };
+	struct vfu_wait wait = { .reply = NULL }, **w;
+	struct timespec ts;
+	int ret;
+
+	set_deadline(&ts, deadline_ms);
+	pthread_mutex_lock(&conn->lock);
+	wait.id = hdr.msg_id = conn->next_id++;
+	wait.next = conn->waits;
+	conn->waits = &wait;
+	pthread_mutex_unlock(&conn->lock);
+
+	ret = conn_send(conn, &hdr, data, len, more, more_len, NULL, 0, deadline_ms);
+
+	pthread_mutex_lock(&conn->lock);
+	while (wait.reply == NULL && !conn->dead && ret == 0) {
+		int left = vfu_ms_left(deadline_ms);
+
+		if (left == 0) {
+			ret = -ETIMEDOUT;
+			kill_locked(conn, "client does not answer DMA_READ or DMA_WRITE");
+		} else if (conn->reading) {
+			pthread_cond_timedwait(&conn->cond, &conn->lock, &ts);
+		} else {
+			struct pollfd pfd = { .fd = conn->sock, .events = POLLIN };
+
+			conn->reading = true;
+			pthread_mutex_unlock(&conn->lock);
+			if (poll(&pfd, 1, left) > 0)
+				receive(s, conn);
+			end_reading(conn);
+			pthread_mutex_lock(&conn->lock);
+		}
+	}
+	if (wait.reply == NULL) {
+		/* Nobody may find this stack frame any more. */
+		for (w = &conn->waits; *w != NULL; w = &(*w)->next) {
+			if (*w == &wait) {
+				*w = wait.next;
+				break;
+			}
+		}
+		if (ret == 0)
+			ret = -ENODEV;
+	} else if (wait.reply->hdr.cmd != cmd) {
+		kill_locked(conn, "client's reply names another command than the request");
+		ret = -EPROTO;
+	}
+	pthread_mutex_unlock(&conn->lock);
+	if (ret != 0) {
+		vfu_msg_free(wait.reply);
+		return ret;
+	}
+	*reply = wait.reply;
+	return 0;
+}
+
+/* One line about a message that is refused. */
+static void __attribute__((format(printf, 3, 4)))
+complain(struct vfu_server *s, struct vfu_conn *conn, const char *fmt, ...)
+{
+	char line[VFU_ERR_LEN];
+	va_list ap;
+
+	if (s->ops.refused == NULL || conn->complaints >= MAX_COMPLAINTS)
+		return;
+	conn->complaints++;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	s->ops.refused(s->opaque, line);
+}
+
+/*
+ * The commands. Each returns 0 or a negative errno value, with *why saying in words
+ * what a person could not guess from the number. The reply's payload goes into
+ * s->out.
+ */
+
+struct reply {
+	size_t len;           /* of s->out */
+	int fd;               /* -1: none; stays the server's */
+	const char *why;
+	bool drop;            /* there is no going on with this client */
+};
+
+static int
+do_version(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, struct reply *r)
+{
+	const struct vfio_user_version *v = (const struct vfio_user_version *)msg->data;
+	struct vfio_user_version *out = (struct vfio_user_version *)s->out;
+	struct vfu_caps caps;
+	int ret;
+
+	r->why = "VERSION: a second one";
+	if (conn->versioned)
+		return -EINVAL;
+	/* From here on both sides would only guess what the other understands. */
+	r->drop = true;
+	r->why = "VERSION: too short";
+	if (msg->len < sizeof(*v))
+		return -EINVAL;
+	r->why = "VERSION: major version is not 0";
+	if (v->major != VFIO_USER_MAJOR)
+		return -EINVAL;
+	ret = vfu_caps_parse(&caps, v->json, msg->len - sizeof(*v), &r->why);
+	if (ret != 0)
+		return ret;
+	r->drop = false;
+
+	conn->versioned = true;
+	if (caps.max_data_xfer_size < conn->max_dma_xfer)
+		conn->max_dma_xfer = caps.max_data_xfer_size;
+
+	out->major = VFIO_USER_MAJOR;
+	out->minor = v->minor < VFIO_USER_MINOR ? v->minor : VFIO_USER_MINOR;
+	caps.max_msg_fds = VFU_MSG_FDS;
+	caps.max_data_xfer_size = VFU_MSG_DATA_MAX;
+	/* The client's own limit if it is lower: QEMU refuses a higher one. */
+	if (caps.max_dma_maps > VFU_MAX_DMA_MAPS)
+		caps.max_dma_maps = VFU_MAX_DMA_MAPS;
+	caps.pgsizes = VFU_PAGE_SIZE;
+	r->len = sizeof(*out) + vfu_caps_format(&caps, out->json, 512);
+
+	s->attached = true;
+	atomic_fetch_add(&s->stats.clients, 1);
+	s->ops.attached(s->opaque);
+	return 0;
+}
+
+static int
+do_dma_map(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
+{
+	const struct vfio_user_dma_map *m = (const struct vfio_user_dma_map *)msg->data;
+
+	r->why = "DMA_MAP: too short";
+	if (msg->len < sizeof(*m) || m->argsz < sizeof(*m))
+		return -EINVAL;
+	r->why = "DMA_MAP: more than one file descriptor";
+	if (msg->nr_fds > 1)
+		return -EINVAL;
+	return vfu_dma_map(s, m, msg->nr_fds == 1 ? msg->fds[0] : -1, &r->why);
+}
+
+static int
+do_dma_unmap(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
+{
+	const struct vfio_user_dma_unmap *u = (const struct vfio_user_dma_unmap *)msg->data;
+	int ret = 0;
+
+	r->why = "DMA_UNMAP: too short";
+	if (msg->len < sizeof(*u) || u->argsz < sizeof(*u))
+		return -EINVAL;
+	r->why = "DMA_UNMAP: flags other than VFIO_DMA_UNMAP_FLAG_ALL";
+	if (u->flags & ~VFIO_DMA_UNMAP_FLAG_ALL)
+		return -EINVAL;
+	if (u->flags & VFIO_DMA_UNMAP_FLAG_ALL) {
+		r->why = "DMA_UNMAP: everything goes with address and size 0";
+		if (u->addr != 0 || u->size != 0)
+			return -EINVAL;
+		vfu_dma_unmap_all(s);
+	} else {
+		ret = vfu_dma_unmap(s, u->addr, u->size, &r->why);
+	}
+	memcpy(s->out, u, sizeof(*u));
+	r->len = sizeof(*u);
+	return ret;
+}
+
+static int
+do_device_info(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
+{
+	const struct vfio_user_device_info *in = (const struct vfio_user_device_info *)msg->data;
+	struct vfio_user_device_info *out = (struct vfio_user_device_info *)s->out;
+
+	r->why = "DEVICE_GET_INFO: too short";
+	if (msg->len < sizeof(*in) || in->argsz < sizeof(*in))
+		return -EINVAL;
+	out->argsz = sizeof(*out);
+	out->flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
+	out->num_regions = VFU_SRV_REGIONS;
+	out->num_irqs = VFU_SRV_IRQS;
+	r->len = sizeof(*out);
+	return 0;
+}
+
+static int
+do_region_info(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
+{
+	const struct vfio_region_info *in = (const struct vfio_region_info *)msg->data;
+	struct vfio_region_info *out = (struct vfio_region_info *)s->out;
+	struct vfio_region_info_cap_sparse_mmap *cap = (void *)(out + 1);
+	unsigned int index, n;
+	uint32_t argsz, need;
+
+	r->why = "DEVICE_GET_REGION_INFO: too short";
+	if (msg->len < sizeof(*in) || in->argsz < sizeof(*in))
+		return -EINVAL;
+	r->why = "DEVICE_GET_REGION_INFO: no such region";
+	if (in->index >= VFU_SRV_REGIONS)
+		return -EINVAL;
+	index = in->index;
+	argsz = in->argsz;
+	n = s->desc.regions[index].nr_areas;
+	need = sizeof(*out);
+	if (n != 0)
+		need += sizeof(*cap) + n * sizeof(cap->areas[0]);
+
+	memset(out, 0, need);
+	out->argsz = need;
+	out->index = index;
+	out->size = s->desc.regions[index].size;
+	out->flags = s->desc.regions[index].flags;
+	if (n != 0 && argsz >= need) {
+		out->flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
+		out->cap_offset = sizeof(*out);
+		cap->header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
+		cap->header.version = 1;
+		cap->nr_areas = n;
+		for (unsigned int i = 0; i < n; i++) {
+			cap->areas[i].offset = s->desc.regions[index].areas[i].offset;
+			cap->areas[i].size = s->desc.regions[index].areas[i].size;
+		}
+		r->fd = s->desc.regions[index].fd;
+	} else if (n != 0) {
+		/* It asks again with the argsz that it gets now; the descriptor comes then. */
+		out->flags |= VFIO_REGION_INFO_FLAG_MMAP;
+		need = sizeof(*out);
+	} else if (out->flags & VFIO_REGION_INFO_FLAG_MMAP) {
+		r->fd = s->desc.regions[index].fd;
+	}
+	r->len = need;
+	return 0;
+}
+
+static int
+do_region_io_fds(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
+{
+	const struct vfio_user_region_io_fds *in = (const struct vfio_user_region_io_fds *)msg->data;
+	struct vfio_user_region_io_fds *out = (struct vfio_user_region_io_fds *)s->out;
+
+	r->why = "DEVICE_GET_REGION_IO_FDS: too short, or fields that must be 0";
+	if (msg->len < sizeof(*in) || in->argsz < sizeof(*in) || in->flags != 0 || in->count != 0)
+		return -EINVAL;
+	r->why = "DEVICE_GET_REGION_IO_FDS: no such region";
+	if (in->index >= VFU_SRV_REGIONS)
+		return -EINVAL;
+	/* There are none: doorbells are polled in memory, the rest is trapped. */
+	out->argsz = sizeof(*out);
+	out->flags = 0;
+	out->index = in->index;
+	out->count = 0;
+	r->len = sizeof(*out);
+	return 0;
+}
+
+static int
+do_irq_info(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
+{
+	const struct vfio_irq_info *in = (const struct vfio_irq_info *)msg->data;
+	struct vfio_irq_info *out = (struct vfio_irq_info *)s->out;
+
+	r->why = "DEVICE_GET_IRQ_INFO: too short";
+	if (msg->len < sizeof(*in) || in->argsz < sizeof(*in))
+		return -EINVAL;
+	r->why = "DEVICE_GET_IRQ_INFO: no such interrupt index";
+	if (in->index >= VFU_SRV_IRQS)
+		return -EINVAL;
+	out->argsz = sizeof(*out);
+	out->index = in->index;
+	out->count = s->desc.irq_counts[in->index];
+	out->flags = VFIO_IRQ_INFO_EVENTFD;
+	if (in->index == VFIO_PCI_INTX_IRQ_INDEX)
+		out->flags |= VFIO_IRQ_INFO_MASKABLE;
+	r->len = sizeof(*out);
+	return 0;
+}
+
+static int
+do_set_irqs(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
+{
+	const struct vfio_irq_set *set = (const struct vfio_irq_set *)msg->data;
+
+	r->why = "DEVICE_SET_IRQS: too short";
+	if (msg->len < sizeof(*set) || set->argsz < sizeof(*set))
+		return -EINVAL;
+	return vfu_irq_set(s, set, set->data, msg->len - sizeof(*set), msg->fds, msg->nr_fds, &r->why);
+}
+
+/* May the client do that to the region? */
+static int
+check_access(const struct vfu_server *s, uint32_t region, uint64_t offset, uint64_t count,
+		uint32_t flag, const char **why)
+{
+	*why = "region access: no such region";
+	if (region >= VFU_SRV_REGIONS)
+		return -EINVAL;
+	*why = "region access: beyond the region's end";
+	if (offset > s->desc.regions[region].size || count > s->desc.regions[region].size - offset)
+		return -EINVAL;
+	*why = "region access: the region is not readable, or not writable";
+	if (!(s->desc.regions[region].flags & flag))
+		return -EPERM;
+	return 0;
+}
+
+static int
+do_region_read(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
+{
+	const struct vfio_user_region_access *in = (const struct vfio_user_region_access *)msg->data;
+	struct vfio_user_region_access *out = (struct vfio_user_region_access *)s->out;
+	int ret;
+
+	r->why = "REGION_READ: too short, or more than max_data_xfer_size";
+	if (msg->len < sizeof(*in) || in->count > VFU_MSG_DATA_MAX)
+		return -EINVAL;
+	ret = check_access(s, in->region, in->offset, in->count, VFIO_REGION_INFO_FLAG_READ, &r->why);
+	if (ret != 0)
+		return ret;
+	*out = *in;
+	r->why = "REGION_READ: refused by the device";
+	/* The device fills it; whatever it leaves out must not be a former reply's content. */
+	memset(out->data, 0, in->count);
+	if (in->count != 0)
+		ret = s->ops.region_read(s->opaque, in->region, in->offset, out->data, in->count);
+	r->len = sizeof(*out) + in->count;
+	return ret;
+}
+
+static int
+do_region_write(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
+{
+	const struct vfio_user_region_access *in = (const struct vfio_user_region_access *)msg->data;
+	struct vfio_user_region_access *out = (struct vfio_user_region_access *)s->out;
+	int ret;
+
+	r->why = "REGION_WRITE: count and message size do not fit";
+	if (msg->len < sizeof(*in) || in->count != msg->len - sizeof(*in))
+		return -EINVAL;
+	ret = check_access(s, in->region, in->offset, in->count, VFIO_REGION_INFO_FLAG_WRITE, &r->why);
+	if (ret != 0)
+		return ret;
+	r->why = "REGION_WRITE: refused by the device";
+	if (in->count != 0)
+		ret = s->ops.region_write(s->opaque, in->region, in->offset, in->data, in->count);
+	*out = *in;
+	r->len = sizeof(*out);
+	return ret;
+}
+
+static int
+do_region_write_multi(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
+{
+	const struct vfio_user_region_write *wr;
+	uint64_t n;
+	int ret;
+
+	r->why = "REGION_WRITE_MULTI: count and message size do not fit";
+	if (msg->len < sizeof(n))
+		return -EINVAL;
+	memcpy(&n, msg->data, sizeof(n));
+	if (n > VFU_MSG_DATA_MAX / sizeof(*wr) || msg->len != sizeof(n) + n * sizeof(*wr))
+		return -EINVAL;
+	wr = (const struct vfio_user_region_write *)(msg->data + sizeof(n));
+	/* All or none, as far as it can be known before. */
+	for (uint64_t i = 0; i < n; i++) {
+		r->why = "REGION_WRITE_MULTI: a write of more than 8 bytes";
+		if (wr[i].count > sizeof(wr[i].data))
+			return -EINVAL;
+		ret = check_access(s, wr[i].region, wr[i].offset, wr[i].count,
+			VFIO_REGION_INFO_FLAG_WRITE, &r->why);
+		if (ret != 0)
+			return ret;
+	}
+	r->why = "REGION_WRITE_MULTI: refused by the device";
+	for (uint64_t i = 0; i < n; i++) {
+		ret = 0;
+		if (wr[i].count != 0)
+			ret = s->ops.region_write(s->opaque, wr[i].region, wr[i].offset, wr[i].data,
+				wr[i].count);
+		if (ret != 0)
+			return ret;
+	}
+	memcpy(s->out, &n, sizeof(n));
+	r->len = sizeof(n);
+	return 0;
+}
+
+static int
+do_reset(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
+{
+	r->why = "DEVICE_RESET: has no payload";
+	if (msg->len != 0)
+		return -EINVAL;
+	r->why = "DEVICE_RESET: refused by the device";
+	return s->ops.reset(s->opaque);
+}
+
+static int
+execute(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, struct reply *r)
+{
+	uint16_t cmd = msg->hdr.cmd;
+
+	r->why = "more file descriptors than one message may have";
+	if (msg->fds_lost)
+		return -EMFILE;
+	r->why = "command before VERSION";
+	if (cmd != VFIO_USER_VERSION && !conn->versioned)
+		return -EINVAL;
+	/* SPDK's client sends the memory's descriptor with DMA_UNMAP, too. */
+	r->why = "file descriptors with a command that has none";
+	if (msg->nr_fds != 0 && cmd != VFIO_USER_DMA_MAP && cmd != VFIO_USER_DMA_UNMAP &&
+			cmd != VFIO_USER_DEVICE_SET_IRQS)
+		return -EINVAL;
+
+	switch (cmd) {
+	case VFIO_USER_VERSION:
+		return do_version(s, conn, msg, r);
+	case VFIO_USER_DMA_MAP:
+		return do_dma_map(s, msg, r);
+	case VFIO_USER_DMA_UNMAP:
+		return do_dma_unmap(s, msg, r);
+	case VFIO_USER_DEVICE_GET_INFO:
+		return do_device_info(s, msg, r);
+	case VFIO_USER_DEVICE_GET_REGION_INFO:
+		return do_region_info(s, msg, r);
+	case VFIO_USER_DEVICE_GET_REGION_IO_FDS:
+		return do_region_io_fds(s, msg, r);
+	case VFIO_USER_DEVICE_GET_IRQ_INFO:
+		return do_irq_info(s, msg, r);
+	case VFIO_USER_DEVICE_SET_IRQS:
+		return do_set_irqs(s, msg, r);
+	case VFIO_USER_REGION_READ:
+		return do_region_read(s, msg, r);
+	case VFIO_USER_REGION_WRITE:
+		return do_region_write(s, msg, r);
+	case VFIO_USER_REGION_WRITE_MULTI:
+		return do_region_write_multi(s, msg, r);
+	case VFIO_USER_DEVICE_RESET:
+		return do_reset(s, msg, r);
+	case VFIO_USER_DMA_READ:
+	case VFIO_USER_DMA_WRITE:
+		r->why = "DMA_READ and DMA_WRITE go from server to client";
+		return -EINVAL;
+	default:
+		r->why = "command that is not known here";
+		return -EOPNOTSUPP;
+	}
+}
+
+static void
+handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
+{
+	struct reply r = { .fd = -1, .why = "" };
+	struct vfio_user_header hdr = {
+		.msg_id = msg->hdr.msg_id,
+		.cmd = msg->hdr.cmd,
+		.flags = VFIO_USER_F_TYPE_REPLY,
+	};
+	int ret = execute(s, conn, msg, &r);
+
+	if (ret < 0) {
+		atomic_fetch_add(&s->stats.bad_messages, 1);
+		complain(s, conn, "%s (command %u: %s)", r.why, hdr.cmd, strerror(-ret));
+		hdr.flags |= VFIO_USER_F_ERROR;
+		hdr.error_no = (uint32_t)-ret;
+		/* "If an error occurs, the reply message must only include the reply header." */
+		r.len = 0;
+		r.fd = -1;
+	}
+	if (!(msg->hdr.flags & VFIO_USER_F_NO_REPLY)) {
+		/* May wait for the client; other servers' grace periods must not wait with us. */
+		rcu_thread_offline();
+		conn_send(conn, &hdr, s->out, r.len, NULL, 0, &r.fd, r.fd >= 0 ? 1 : 0,
+			vfu_now_ms() + VFU_SEND_MS);
+		rcu_thread_online();
+	}
+	if (r.drop)
+		vfu_conn_kill(conn, r.why);
+}
+
+/*
+ * The control thread.
+ */
+
+static void
+refuse(int sock)
+{
+	/*
+	 * The first message of a connection has number 0 with most clients, so that
+	 * they take this for the reply to their VERSION, and say what the number means.
+	 */
+	struct vfio_user_header hdr = {
+		.cmd = VFIO_USER_VERSION,
+		.flags = VFIO_USER_F_TYPE_REPLY | VFIO_USER_F_ERROR,
+		.error_no = EBUSY,
+	};
+
+	vfu_msg_send(sock, &hdr, NULL, 0, NULL, 0, NULL, 0, 0);
+	close(sock);
+}
+
+static void
+accept_client(struct vfu_server *s)
+{
+	struct vfu_conn *conn;
+	int sock = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (sock < 0) {
+		/* Out of descriptors: the client stays in the backlog, and we do not spin. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			poll(NULL, 0, 100);
+		return;
+	}
+	if (s->conn != NULL) {
+		refuse(sock);
+		return;
+	}
+	conn = conn_new(sock);
+	if (conn == NULL) {
+		close(sock);
+		return;
+	}
+	atomic_store(&s->poisoned, false);
+	rcu_assign_pointer(s->conn, conn);
+}
+
+static void
+detach(struct vfu_server *s)
+{
+	struct vfu_conn *conn = s->conn;
+
+	vfu_conn_kill(conn, "connection closed");
+	if (s->attached)
+		s->ops.detached(s->opaque, conn->why);
+	s->attached = false;
+	rcu_assign_pointer(s->conn, NULL);
+	vfu_irq_unwire_all(s);
+	vfu_dma_unmap_all(s); /* waits for a grace period: nobody is in vfu_conn_request() then */
+	conn_free(conn);
+}
+
+/* The reasons to end the connection that come from other threads. */
+static void
+check_drop(struct vfu_server *s)
+{
+	if (s->conn == NULL) {
+		atomic_store(&s->drop, false);
+		return;
+	}
+	if (atomic_load(&s->poisoned))
+		vfu_conn_kill(s->conn, "client truncated memory that it had shared");
+	if (atomic_exchange(&s->drop, false)) {
+		pthread_mutex_lock(&s->drop_lock);
+		vfu_conn_kill(s->conn, s->drop_why);
+		pthread_mutex_unlock(&s->drop_lock);
+	}
+	if (!s->conn->versioned && vfu_ms_left(s->conn->handshake_deadline) == 0)
+		vfu_conn_kill(s->conn, "client sent no VERSION");
+}
+
+/*
+ * Waits until there is something to do; in the queue of commands, or otherwise.
+ * The thread is offline for RCU meanwhile.
+ */
+static struct vfu_msg *
+wait_for_work(struct vfu_server *s)
+{
+	struct vfu_conn *conn = s->conn;
+	struct vfu_msg *msg = NULL;
+	struct pollfd pfds[3] = {
+		{ .fd = s->wake_fd, .events = POLLIN },
+		{ .fd = s->listen_fd, .events = POLLIN },
+		{ .fd = -1, .events = POLLIN | POLLRDHUP },
+	};
+	int timeout = -1;
+	uint64_t count;
+
+	if (conn != NULL) {
+		struct timespec ts;
+
+		pthread_mutex_lock(&conn->lock);
+		msg = conn->queue;
+		if (msg != NULL) {
+			conn->queue = msg->next;
+			if (conn->queue == NULL)
+				conn->queue_tail = &conn->queue;
+			conn->nr_queued--;
+			conn->queued_bytes -= msg->len;
+		}
+		if (msg != NULL || conn->dead) {
+			pthread_mutex_unlock(&conn->lock);
+			return msg;
+		}
+		if (conn->reading) {
+			/* By a polling thread, for VFU_DMA_MS at most. Look at the rest now and then. */
+			set_deadline(&ts, vfu_now_ms() + 20);
+			pthread_cond_timedwait(&conn->cond, &conn->lock, &ts);
+			pthread_mutex_unlock(&conn->lock);
+			return NULL;
+		}
+		conn->reading = true;
+		pthread_mutex_unlock(&conn->lock);
+		pfds[2].fd = conn->sock;
+		if (!conn->versioned)
+			timeout = vfu_ms_left(conn->handshake_deadline);
+	}
+
+	if (poll(pfds, 3, timeout) < 0)
+		for (unsigned int i = 0; i < 3; i++)
+			pfds[i].revents = 0;
+	if (pfds[0].revents != 0 && read(s->wake_fd, &count, sizeof(count)) < 0)
+		count = 0;
+	if (conn != NULL) {
+		if (pfds[2].revents != 0)
+			receive(s, conn);
+		end_reading(conn);
+	}
+	/* A client that has gone must be noticed before the one that comes in its place. */
+	if (pfds[1].revents != 0 && (pfds[2].revents & (POLLHUP | POLLRDHUP | POLLERR)) == 0)
+		accept_client(s);
+	return NULL;
+}
+
+static void *
+control_thread(void *arg)
+{
+	struct vfu_server *s = arg;
+
+	rcu_register_thread();
+	while (!atomic_load(&s->stop)) {
+		struct vfu_msg *msg;
+
+		rcu_thread_offline();
+		msg = wait_for_work(s);
+		rcu_thread_online();
+
+		check_drop(s);
+		if (s->conn != NULL && msg != NULL && !s->conn->dead)
+			handle(s, s->conn, msg);
+		vfu_msg_free(msg);
+		if (s->conn != NULL && s->conn->dead)
+			detach(s);
+	}
+	if (s->conn != NULL) {
+		vfu_conn_kill(s->conn, "server stops");
+		detach(s);
+	}
+	rcu_unregister_thread();
+	return NULL;
+}
+
+/*
+ * The interface.
+ */
+
+static int
+check_desc(const struct vfu_server_desc *desc, char *err)
+{
+	for (unsigned int i = 0; i < VFU_SRV_REGIONS; i++) {
+		if (desc->regions[i].nr_areas > VFU_SRV_AREAS ||
+				(desc->regions[i].nr_areas != 0 && desc->regions[i].fd < 0)) {
+			snprintf(err, VFU_ERR_LEN, "region %u: too many areas, or areas without a descriptor", i);
+			return -EINVAL;
+		}
+		for (unsigned int a = 0; a < desc->regions[i].nr_areas; a++) {
+			uint64_t offset = desc->regions[i].areas[a].offset;
+			uint64_t size = desc->regions[i].areas[a].size;
+
+			if (((offset | size) & (VFU_PAGE_SIZE - 1)) != 0 || size == 0 ||
+					offset > desc->regions[i].size ||
+					size > desc->regions[i].size - offset) {
+				snprintf(err, VFU_ERR_LEN, "region %u: area %u is no pages of it", i, a);
+				return -EINVAL;
+			}
+		}
+	}
+	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
+		if (desc->irq_counts[i] > VFU_MAX_VECTORS) {
+			snprintf(err, VFU_ERR_LEN, "interrupt index %u: more than %u vectors", i, VFU_MAX_VECTORS);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static void
+server_free(struct vfu_server *s)
+{
+	vfu_sigbus_remove(s);
+	if (s->listen_fd >= 0)
+		vfu_sock_remove(s);
+	if (s->wake_fd >= 0)
+		close(s->wake_fd);
+	vfu_dma_fini(s);
+	vfu_irq_fini(s);
+	pthread_mutex_destroy(&s->drop_lock);
+	free(s->out);
+	free(s);
+}
+
+int
+vfu_server_start(const char *path, const struct vfu_server_desc *desc,
+		const struct vfu_server_ops *ops, void *opaque, struct vfu_server **server,
+		char *err)
+{
+	struct vfu_server *s;
+	sigset_t all, old;
+	int ret;
+
+	err[0] = '\0';
+	ret = check_desc(desc, err);
+	if (ret != 0)
+		return ret;
+	s = calloc(1, sizeof(*s));
+	if (s == NULL) {
+		snprintf(err, VFU_ERR_LEN, "out of memory");
+		return -ENOMEM;
+	}
+	s->desc = *desc;
+	s->ops = *ops;
+	s->opaque = opaque;
+	s->listen_fd = -1;
+	pthread_mutex_init(&s->drop_lock, NULL);
+	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s->out = malloc(VFU_MSG_MAX);
+	if (s->wake_fd < 0 || s->out == NULL || vfu_dma_init(s) != 0 || vfu_irq_init(s) != 0) {
+		ret = s->wake_fd < 0 ? -errno : -ENOMEM;
+		snprintf(err, VFU_ERR_LEN, "%s: %s", path, strerror(-ret));
+		goto fail;
+	}
+	ret = vfu_sigbus_add(s);
+	if (ret != 0) {
+		snprintf(err, VFU_ERR_LEN, "%s: too many servers in one process", path);
+		goto fail;
+	}
+	ret = vfu_sock_listen(s, path, err);
+	if (ret != 0)
+		goto fail;
+
+	/* The owner's signals are the owner's threads'; but a fault is of the thread that has it. */
+	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = -pthread_create(&s->thread, NULL, control_thread, s);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (ret != 0) {
+		snprintf(err, VFU_ERR_LEN, "%s: cannot start a thread: %s", path, strerror(-ret));
+		goto fail;
+	}
+	*server = s;
+	return 0;
+fail:
+	server_free(s);
+	return ret;
+}
+
+void
+vfu_server_stop(struct vfu_server *server)
+{
+	bool online = rcu_read_ongoing();
+
+	if (server == NULL)
+		return;
+	atomic_store(&server->stop, true);
+	vfu_server_wake(server);
+	/* The thread that ends waits for a grace period, which must not wait for us. */
+	if (online)
+		rcu_thread_offline();
+	pthread_join(server->thread, NULL);
+	if (online)
+		rcu_thread_online();
+	server_free(server);
+}
+
+void
+vfu_server_drop_client(struct vfu_server *server, const char *why)
+{
+	pthread_mutex_lock(&server->drop_lock);
+	snprintf(server->drop_why, sizeof(server->drop_why), "%s", why);
+	pthread_mutex_unlock(&server->drop_lock);
+	atomic_store(&server->drop, true);
+	vfu_server_wake(server);
+}
+
+void
+vfu_server_get_stats(const struct vfu_server *server, struct vfu_server_stats *stats)
+{
+	stats->clients = atomic_load(&server->stats.clients);
+	stats->messages = atomic_load(&server->stats.messages);
+	stats->bad_messages = atomic_load(&server->stats.bad_messages);
+	stats->dma_faults = atomic_load(&server->stats.dma_faults);
+	stats->dma_maps = atomic_load(&server->stats.dma_maps);
+	stats->dma_bytes = atomic_load(&server->stats.dma_bytes);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Interrupts: which vector is wired to which of the client's event file
+ * descriptors. Polling threads read a vector's descriptor and write to it between
+ * two quiescent states; so the control thread, which replaces descriptors, closes
+ * an old one after a grace period.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <urcu-qsbr.h>
+
+#include "server_priv.h"
+
+int
+vfu_irq_init(struct vfu_server *s)
+{
+	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
+		struct vfu_irqs *irqs = &s->irqs[i];
+
+		irqs->count = s->desc.irq_counts[i];
+		if (irqs->count == 0)
+			continue;
+		irqs->fds = malloc(irqs->count * sizeof(*irqs->fds));
+		irqs->masked = calloc(irqs->count, sizeof(*irqs->masked));
+		irqs->pending = calloc(irqs->count, sizeof(*irqs->pending));
+		if (irqs->fds == NULL || irqs->masked == NULL || irqs->pending == NULL)
+			return -ENOMEM;
+		for (uint32_t v = 0; v < irqs->count; v++)
+			irqs->fds[v] = -1;
+	}
+	return 0;
+}
+
+void
+vfu_irq_fini(struct vfu_server *s)
+{
+	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
+		free(s->irqs[i].fds);
+		free(s->irqs[i].masked);
+		free(s->irqs[i].pending);
+	}
+}
+
+static bool
+raise_irq(struct vfu_irqs *irqs, uint32_t vector)
+{
+	static const uint64_t one = 1;
+	int fd = CMM_LOAD_SHARED(irqs->fds[vector]);
+
+	if (fd < 0)
+		return false;
+	if (atomic_load(&irqs->masked[vector])) {
+		atomic_store(&irqs->pending[vector], true);
+		/* Whoever unmasks looks at pending after that; one of us sees the other. */
+		if (atomic_load(&irqs->masked[vector]) ||
+				!atomic_exchange(&irqs->pending[vector], false))
+			return true;
+	}
+	/* EAGAIN: the counter is at its maximum, the client has enough to wake up for. */
+	if (write(fd, &one, sizeof(one)) < 0)
+		return true;
+	return true;
+}
+
+bool
+vfu_server_irq(struct vfu_server *server, unsigned int irq_index, unsigned int vector)
+{
+	if (irq_index >= VFU_SRV_IRQS || vector >= server->irqs[irq_index].count)
+		return false;
+	return raise_irq(&server->irqs[irq_index], vector);
+}
+
+/*
+ * A write to an event file descriptor does not block if the descriptor says so,
+ * and nothing else that a client could send in its place is as harmless.
+ */
+static bool
+usable_eventfd(int fd)
+{
+	static const char eventfd_name[] = "anon_inode:[eventfd]";
+	char link[32], name[sizeof(eventfd_name) + 1];
+	ssize_t n;
+	int flags;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, name, sizeof(name));
+	if (n != sizeof(eventfd_name) - 1 || memcmp(name, eventfd_name, (size_t)n) != 0)
+		return false;
+	flags = fcntl(fd, F_GETFL);
+	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+}
+
+/* Puts fds (NULL: none) in place of what start to start + count - 1 are wired to. */
+static int
+wire(struct vfu_irqs *irqs, uint32_t start, uint32_t count, int *fds)
+{
+	bool any = false;
+	int *old;
+
+	if (count == 0)
+		return 0;
+	old = malloc(count * sizeof(*old));
+	if (old == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++) {
+		old[i] = irqs->fds[start + i];
+		any |= old[i] >= 0;
+		CMM_STORE_SHARED(irqs->fds[start + i], fds == NULL ? -1 : fds[i]);
+		if (fds != NULL)
+			fds[i] = -1;
+		atomic_store(&irqs->pending[start + i], false);
+	}
+	if (any)
+		synchronize_rcu();
+	for (uint32_t i = 0; i < count; i++) {
+		if (old[i] >= 0)
+			close(old[i]);
+	}
+	free(old);
+	return 0;
+}
+
+void
+vfu_irq_unwire_all(struct vfu_server *s)
+{
+	/* No memory needed here: this has to work always. */
+	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
+		struct vfu_irqs *irqs = &s->irqs[i];
+
+		for (uint32_t v = 0; v < irqs->count; v++) {
+			int fd = irqs->fds[v];
+
+			atomic_store(&irqs->masked[v], false);
+			atomic_store(&irqs->pending[v], false);
+			if (fd < 0)
+				continue;
+			CMM_STORE_SHARED(irqs->fds[v], -1);
+			synchronize_rcu();
+			close(fd);
+		}
+	}
+}
+
+int
+vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint8_t *data, size_t len,
+		int *fds, unsigned int nr_fds, const char **why)
+{
+	uint32_t kind = set->flags & VFIO_IRQ_SET_DATA_TYPE_MASK;
+	uint32_t action = set->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
+	struct vfu_irqs *irqs;
+	int ret = 0;
+
+	*why = "SET_IRQS: flags must name one kind of data and one action";
+	if ((set->flags & ~(VFIO_IRQ_SET_DATA_TYPE_MASK | VFIO_IRQ_SET_ACTION_TYPE_MASK)) != 0)
+		return -EINVAL;
+	if (kind != VFIO_IRQ_SET_DATA_NONE && kind != VFIO_IRQ_SET_DATA_BOOL &&
+			kind != VFIO_IRQ_SET_DATA_EVENTFD)
+		return -EINVAL;
+	if (action != VFIO_IRQ_SET_ACTION_MASK && action != VFIO_IRQ_SET_ACTION_UNMASK &&
+			action != VFIO_IRQ_SET_ACTION_TRIGGER)
+		return -EINVAL;
+	*why = "SET_IRQS: index, start or count beyond what the device has";
+	if (set->index >= VFU_SRV_IRQS)
+		return -EINVAL;
+	irqs = &s->irqs[set->index];
+	if (set->start > irqs->count || set->count > irqs->count - set->start)
+		return -EINVAL;
+	*why = "SET_IRQS: file descriptors that belong to nothing, or not one for each vector";
+	if (nr_fds != 0 && (kind != VFIO_IRQ_SET_DATA_EVENTFD || nr_fds != set->count))
+		return -EINVAL;
+
+	if (set->count == 0) {
+		/* "A count (and start) of 0 with DATA_NONE disables all interrupts of the index." */
+		*why = "SET_IRQS: a count of 0 goes with start 0, DATA_NONE and ACTION_TRIGGER only";
+		if (set->start != 0 || kind != VFIO_IRQ_SET_DATA_NONE ||
+				action != VFIO_IRQ_SET_ACTION_TRIGGER)
+			return -EINVAL;
+		ret = wire(irqs, 0, irqs->count, NULL);
+		for (uint32_t v = 0; v < irqs->count; v++)
+			atomic_store(&irqs->masked[v], false);
+		goto changed;
+	}
+
+	if (kind == VFIO_IRQ_SET_DATA_EVENTFD) {
+		/* Events that tell of masking would be the client's own commands, echoed. */
+		*why = "SET_IRQS: event file descriptors are for ACTION_TRIGGER only";
+		if (action != VFIO_IRQ_SET_ACTION_TRIGGER)
+			return -EINVAL;
+		*why = "SET_IRQS: a file descriptor that is no eventfd";
+		for (unsigned int i = 0; i < nr_fds; i++) {
+			if (!usable_eventfd(fds[i]))
+				return -EINVAL;
+		}
+		ret = wire(irqs, set->start, set->count, nr_fds == 0 ? NULL : fds);
+		goto changed;
+	}
+
+	*why = "SET_IRQS: DATA_BOOL needs one byte for each vector";
+	if (kind == VFIO_IRQ_SET_DATA_BOOL && len != set->count)
+		return -EINVAL;
+	for (uint32_t i = 0; i < set->count; i++) {
+		uint32_t v = set->start + i;
+
+		if (kind == VFIO_IRQ_SET_DATA_BOOL && data[i] == 0)
+			continue;
+		switch (action) {
+		case VFIO_IRQ_SET_ACTION_TRIGGER:
+			raise_irq(irqs, v);
+			break;
+		case VFIO_IRQ_SET_ACTION_MASK:
+			atomic_store(&irqs->masked[v], true);
+			break;
+		default:
+			atomic_store(&irqs->masked[v], false);
+			if (atomic_exchange(&irqs->pending[v], false))
+				raise_irq(irqs, v);
+			break;
+		}
+	}
+	if (action == VFIO_IRQ_SET_ACTION_TRIGGER)
+		return 0;
+changed:
+	if (ret == 0 && s->ops.irqs_changed != NULL)
+		s->ops.irqs_changed(s->opaque, set->index);
+	else if (ret != 0)
+		*why = "SET_IRQS: out of memory";
+	return ret;
+}

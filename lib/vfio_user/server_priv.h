@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * What the server's files share.
+ *
+ * Threads and what protects what:
+ *
+ *   control thread    the only one that writes the DMA table and the interrupt
+ *                     wiring, makes and ends connections, calls the ops
+ *   polling threads   the owner's; RCU readers of table, wiring and connection
+ *   any thread        vfu_server_drop_client(), statistics
+ *
+ * The socket is read by whoever waits for something from it ("the reader",
+ * struct vfu_conn.reading): the control thread when it waits for a command, a
+ * polling thread when it waits for the reply to its DMA_READ. The reader hands
+ * what it meets to whom it belongs: commands to the control thread's queue,
+ * replies to their waiters. So a polling thread never depends on the control
+ * thread, which may be waiting for that polling thread's quiescent state.
+ */
+
+#ifndef VFU_SERVER_PRIV_H
+#define VFU_SERVER_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "msg.h"
+#include "vfu_server.h"
+
+#define VFU_SEND_MS      1000 /* for a reply: a client that does not read for so long is dropped */
+#define VFU_HANDSHAKE_MS 5000 /* for VERSION after connecting */
+#define VFU_DMA_MS       200  /* for a DMA_READ or DMA_WRITE, its reply included */
+#define VFU_DMA_CHUNK    65536u
+
+/* Commands that wait for the control thread while a polling thread reads. */
+#define VFU_QUEUE_MSGS   4096u
+#define VFU_QUEUE_BYTES  (8u * 1024 * 1024)
+
+#define VFU_MAX_DMA_MAPS 65535u
+#define VFU_MAX_DMA_SIZE (UINT64_C(1) << 42)
+#define VFU_MAX_VECTORS  2048u
+
+/* A waiter for a reply to a request of the server's own; on the waiter's stack. */
+struct vfu_wait {
+	struct vfu_wait *next;
+	uint16_t id;
+	struct vfu_msg *reply; /* set when it has come */
+};
+
+struct vfu_conn {
+	int sock;
+	bool versioned;              /* control thread */
+	uint64_t handshake_deadline; /* control thread */
+	unsigned int complaints;     /* control thread: lines written about this client */
+	uint32_t max_dma_xfer;       /* bytes in one DMA_READ or DMA_WRITE */
+
+	pthread_mutex_t lock;        /* all below, up to tx_lock */
+	pthread_cond_t cond;         /* dead, reading, a reply, the queue: something changed */
+	bool reading;                /* somebody owns rx */
+	atomic_bool dead;            /* written under lock */
+	char why[VFU_ERR_LEN];
+	uint16_t next_id;
+	struct vfu_wait *waits;
+	struct vfu_msg *queue, **queue_tail;
+	unsigned int nr_queued;
+	size_t queued_bytes;
+
+	struct vfu_rx rx;            /* the reader's */
+	pthread_mutex_t tx_lock;     /* one message at a time on the socket */
+};
+
+/* One range of the client's memory. */
+struct vfu_map {
+	uint64_t iova;
+	uint64_t last;      /* inclusive: a range may end at 2^64 - 1 */
+	uint8_t *vaddr;     /* of iova; NULL: no file descriptor, by message only */
+	uint8_t prot;
+	uint8_t page_shift; /* of the memory that backs it: the mapping is so aligned */
+};
+
+/*
+ * The DMA table: sorted by iova, without overlaps, never changed once published.
+ * Tables that were replaced stay linked behind the current one until a grace
+ * period has passed, so that a SIGBUS can be told from somebody else's.
+ */
+struct vfu_dma_table {
+	struct vfu_dma_table *older;
+	uint32_t nr;
+	struct vfu_map maps[];
+};
+
+struct vfu_irqs {
+	uint32_t count;
+	int *fds;               /* per vector, -1: not wired; RCU */
+	atomic_bool *masked;
+	atomic_bool *pending;   /* raised while masked */
+};
+
+struct vfu_server {
+	struct vfu_server_desc desc;
+	struct vfu_server_ops ops;
+	void *opaque;
+	char path[108];
+	uint64_t path_dev, path_ino; /* of the socket file that we made */
+	int listen_fd;
+	int wake_fd;                 /* eventfd: the control thread has something to look at */
+	pthread_t thread;
+	uint8_t *out;                /* a reply's payload under construction */
+
+	atomic_bool stop;
+	atomic_bool drop;            /* drop_why is set */
+	pthread_mutex_t drop_lock;
+	char drop_why[VFU_ERR_LEN];
+
+	struct vfu_conn *conn;       /* RCU; written by the control thread */
+	bool attached;
+
+	struct vfu_dma_table *table; /* RCU; never NULL */
+	struct vfu_dma_table *empty; /* for vfu_dma_unmap_all() */
+	unsigned int nr_retired;     /* tables behind the current one */
+	uint64_t dma_size;
+	atomic_bool poisoned;
+
+	struct vfu_irqs irqs[VFU_SRV_IRQS];
+
+	struct {
+		_Atomic uint64_t clients, messages, bad_messages, dma_faults, dma_maps, dma_bytes;
+	} stats;
+};
+
+/* server.c */
+void vfu_conn_kill(struct vfu_conn *conn, const char *why);
+void vfu_server_wake(struct vfu_server *s);
+/*
+ * Sends a request of the server's own and waits for the reply; from any RCU
+ * reader. Returns 0 and the reply (vfu_msg_free() it), or a negative errno value.
+ */
+int vfu_conn_request(struct vfu_server *s, struct vfu_conn *conn, uint16_t cmd, const void *data,
+		size_t len, const void *more, size_t more_len, uint64_t deadline_ms,
+		struct vfu_msg **reply);
+
+/* server_dma.c; all but the data path from the control thread */
+int vfu_dma_init(struct vfu_server *s);
+void vfu_dma_fini(struct vfu_server *s);
+int vfu_dma_map(struct vfu_server *s, const struct vfio_user_dma_map *m, int fd, const char **why);
+int vfu_dma_unmap(struct vfu_server *s, uint64_t addr, uint64_t size, const char **why);
+void vfu_dma_unmap_all(struct vfu_server *s);
+
+/* server_irq.c; control thread */
+int vfu_irq_init(struct vfu_server *s);
+void vfu_irq_fini(struct vfu_server *s);
+int vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint8_t *data,
+		size_t len, int *fds, unsigned int nr_fds, const char **why);
+void vfu_irq_unwire_all(struct vfu_server *s);
+
+/* server_sock.c */
+int vfu_sock_listen(struct vfu_server *s, const char *path, char *err);
+void vfu_sock_remove(struct vfu_server *s);
+
+/* sigbus.c */
+int vfu_sigbus_add(struct vfu_server *s);
+void vfu_sigbus_remove(struct vfu_server *s);
+/* This thread touches clients' memory from now on. */
+void vfu_sigbus_mark_thread(void);
+
+#endif /* VFU_SERVER_PRIV_H */

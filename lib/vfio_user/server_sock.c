@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The server's socket file: nobody else's access, no file lost that is not ours.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "server_priv.h"
+
+/* 0: the path is free now. */
+static int
+remove_stale(const char *path, const struct sockaddr_un *sa, char *err)
+{
+	struct stat st;
+	int fd, ret;
+
+	if (lstat(path, &st) != 0) {
+		if (errno == ENOENT)
+			return 0;
+		ret = -errno;
+		snprintf(err, VFU_ERR_LEN, "%s: %s", path, strerror(-ret));
+		return ret;
+	}
+	if (!S_ISSOCK(st.st_mode)) {
+		snprintf(err, VFU_ERR_LEN, "%s: exists and is no socket; remove it or choose another path",
+			path);
+		return -EEXIST;
+	}
+
+	/* Only a refusal shows that nobody listens; a full backlog, for one, is a sign of life. */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0) {
+		ret = -errno;
+		snprintf(err, VFU_ERR_LEN, "%s: socket: %s", path, strerror(-ret));
+		return ret;
+	}
+	ret = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 ? 0 : -errno;
+	close(fd);
+	if (ret != -ECONNREFUSED) {
+		snprintf(err, VFU_ERR_LEN, "%s: in use by another process; stop it or choose another path",
+			path);
+		return -EADDRINUSE;
+	}
+	if (unlink(path) != 0 && errno != ENOENT) {
+		ret = -errno;
+		snprintf(err, VFU_ERR_LEN, "%s: stale socket cannot be removed: %s", path, strerror(-ret));
+		return ret;
+	}
+	return 0;
+}
+
+int
+vfu_sock_listen(struct vfu_server *s, const char *path, char *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct stat st;
+	int fd, ret;
+
+	if (strlen(path) == 0 || strlen(path) >= sizeof(sa.sun_path)) {
+		snprintf(err, VFU_ERR_LEN, "socket path of %zu bytes; it must have 1 to %zu", strlen(path),
+			sizeof(sa.sun_path) - 1);
+		return -ENAMETOOLONG;
+	}
+	strcpy(sa.sun_path, path);
+	strcpy(s->path, path);
+
+	ret = remove_stale(path, &sa, err);
+	if (ret != 0)
+		return ret;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/*
+	 * The mode of an unbound socket is what bind() gives to the file, less the
+	 * umask; so there is no moment at which the file is open to others.
+	 */
+	if (fd < 0 || fchmod(fd, 0600) != 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0) {
+		ret = -errno;
+		snprintf(err, VFU_ERR_LEN, "%s: cannot make the socket: %s", path, strerror(-ret));
+		if (fd >= 0)
+			close(fd);
+		return ret;
+	}
+	/* A umask may have taken even the owner's bits. Nobody can connect before listen(). */
+	if (chmod(path, 0600) != 0 || lstat(path, &st) != 0 || listen(fd, 8) != 0) {
+		ret = -errno;
+		snprintf(err, VFU_ERR_LEN, "%s: cannot listen: %s", path, strerror(-ret));
+		unlink(path);
+		close(fd);
+		return ret;
+	}
+	s->path_dev = st.st_dev;
+	s->path_ino = st.st_ino;
+	s->listen_fd = fd;
+	return 0;
+}
+
+void
+vfu_sock_remove(struct vfu_server *s)
+{
+	struct stat st;
+
+	/* Somebody may have replaced it meanwhile. */
+	if (lstat(s->path, &st) == 0 && st.st_dev == s->path_dev && st.st_ino == s->path_ino)
+		unlink(s->path);
+	close(s->listen_fd);
+	s->listen_fd = -1;
+}

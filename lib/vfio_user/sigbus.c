@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * A client may truncate the file behind memory that it shared, and the next access
+ * to it here is a SIGBUS. It is survived: the handler puts anonymous memory in the
+ * place of the whole mapping (the access is then repeated and reads zero), marks
+ * the server poisoned, and wakes the control thread, which drops the client. An
+ * unmapped page of huge-page memory alone could not be replaced by a small one,
+ * and one exchange for the whole spares a signal for each page.
+ *
+ * The handler runs in the thread that touched the memory. That thread is between
+ * two quiescent states (vfu_dma_ptr()'s rule), so every table that it may have
+ * found the address in still exists: the current one, or one linked behind it.
+ * Threads that never touch clients' memory are not looked at.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <urcu-qsbr.h>
+
+#include "server_priv.h"
+
+#define MAX_SERVERS 256
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool installed;
+static struct sigaction previous;
+static struct vfu_server *_Atomic servers[MAX_SERVERS];
+
+/* Not allocated on first use, which would be inside of a signal handler. */
+static __thread bool touches __attribute__((tls_model("initial-exec")));
+
+void
+vfu_sigbus_mark_thread(void)
+{
+	touches = true;
+}
+
+static bool
+replace(struct vfu_server *s, uintptr_t addr)
+{
+	static const uint64_t one = 1;
+	struct vfu_dma_table *t;
+
+	for (t = rcu_dereference(s->table); t != NULL; t = CMM_LOAD_SHARED(t->older)) {
+		for (uint32_t i = 0; i < t->nr; i++) {
+			const struct vfu_map *m = &t->maps[i];
+			uintptr_t page = ((uintptr_t)1 << m->page_shift) - 1;
+			uintptr_t base, end;
+
+			if (m->vaddr == NULL)
+				continue;
+			base = (uintptr_t)m->vaddr & ~page;
+			end = ((uintptr_t)m->vaddr + (m->last - m->iova) + page + 1) & ~page;
+			if (addr < base || addr >= end)
+				continue;
+			/* First: who reads a zero must be able to know why. */
+			atomic_store(&s->poisoned, true);
+			atomic_fetch_add(&s->stats.dma_faults, 1);
+			if (mmap((void *)base, end - base, PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
+					-1, 0) == MAP_FAILED)
+				return false;
+			if (write(s->wake_fd, &one, sizeof(one)) < 0)
+				return true; /* it is full: awake already */
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+handler(int sig, siginfo_t *info, void *context)
+{
+	int saved = errno;
+
+	/* si_code > 0: from the kernel, about an address; not kill(). */
+	if (touches && info->si_code > 0) {
+		for (unsigned int i = 0; i < MAX_SERVERS; i++) {
+			struct vfu_server *s = atomic_load(&servers[i]);
+
+			if (s != NULL && replace(s, (uintptr_t)info->si_addr)) {
+				errno = saved;
+				return;
+			}
+		}
+	}
+	errno = saved;
+
+	if (previous.sa_flags & SA_SIGINFO) {
+		previous.sa_sigaction(sig, info, context);
+	} else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+		previous.sa_handler(sig);
+	} else {
+		/* As without us: the access is repeated, or the signal sent again, and kills. */
+		signal(sig, SIG_DFL);
+		if (info->si_code <= 0)
+			raise(sig);
+	}
+}
+
+int
+vfu_sigbus_add(struct vfu_server *s)
+{
+	int ret = -ENOSPC;
+
+	pthread_mutex_lock(&lock);
+	if (!installed) {
+		struct sigaction sa = { .sa_sigaction = handler };
+
+		sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+		sigemptyset(&sa.sa_mask);
+		if (sigaction(SIGBUS, &sa, &previous) != 0) {
+			ret = -errno;
+			goto out;
+		}
+		installed = true;
+	}
+	for (unsigned int i = 0; i < MAX_SERVERS; i++) {
+		if (atomic_load(&servers[i]) == NULL) {
+			atomic_store(&servers[i], s);
+			ret = 0;
+			break;
+		}
+	}
+out:
+	pthread_mutex_unlock(&lock);
+	return ret;
+}
+
+void
+vfu_sigbus_remove(struct vfu_server *s)
+{
+	pthread_mutex_lock(&lock);
+	for (unsigned int i = 0; i < MAX_SERVERS; i++) {
+		if (atomic_load(&servers[i]) == s)
+			atomic_store(&servers[i], NULL);
+	}
+	pthread_mutex_unlock(&lock);
+}
