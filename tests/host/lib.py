@@ -140,6 +140,16 @@ class Bench(unittest.TestCase):
     def sock(self, name):
         return self.path(name + '.sock')
 
+    def nic_now(self, nic):
+        """What the running daemon has counted so far, by port."""
+        path = self.path('nic.json')
+        if os.path.exists(path):
+            os.unlink(path)
+        nic.signal(signal.SIGUSR2)
+        self.wait_until(lambda: os.path.exists(path))
+        with open(path) as f:
+            return {p['name']: p for p in json.load(f)['ports']}
+
     def nic_stats(self, nic):
         """Ends the daemon and returns what it counted, by port."""
         nic.signal(signal.SIGTERM)

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""Debian's dpdk-test, unmodified: its own test of a poll-mode driver."""
+
+import unittest
+
+from lib import PMDS, Bench, hugepages
+
+
+class DpdkTest(Bench):
+    def test_pmd_perf_autotest(self):
+        """Thousands of frames around a loop, in bursts and continuously, counted by the test itself."""
+        self.nic('p0:wire=loop,speed=max', args=['--cores', '1'])
+        mem = 'huge' if hugepages(512) else 'no-huge'
+        p = self.run_process(['dpdk-test', '-d', PMDS] +
+                             self.eal(self.sock('p0'), mem=mem, mb=512, lcores='0'),
+                             env={'DPDK_TEST': 'pmd_perf_autotest'})
+        p.expect(r'^Test OK', timeout=180)
+        p.wait(60)
+        self.assertNotIn('Test Failed', p.text())
+
+
+if __name__ == '__main__':
+    unittest.main()
