@@ -79,7 +79,7 @@ help(void)
 "  --cores LIST       one polling thread on each of these cores, e.g. 1 or 0,2-3; the\n"
 "                     directions of the wires are spread over them. Default: one thread,\n"
 "                     not pinned. A thread is busy as long as a driver is attached.\n"
-"  --stats-json FILE  write statistics at exit (- is standard output)\n"
+"  --stats-json FILE  write statistics at exit (-: to standard output, after the line 'ready')\n"
 "  --help, --version\n"
 "\n"
 "'gantry-nic: ready' on standard output says that all sockets listen.\n"

@@ -117,13 +117,13 @@ connect_in(struct port *ports, struct port *port, char *err)
 	return port->in != NULL ? 0 : -ENOMEM;
 }
 
-/* Puts the port's name in front of what went wrong. */
+/* Puts the port's name in front of what went wrong, if it is not there. */
 static int
 blame(const struct port *port, int ret, char *err)
 {
 	char text[WIRE_ERR_LEN];
 
-	if (ret != 0) {
+	if (ret != 0 && strncmp(err, "port ", 5) != 0) {
 		snprintf(text, sizeof(text), "port %s: %.215s", port->spec.name, err);
 		memcpy(err, text, sizeof(text));
 	}
