@@ -430,40 +430,45 @@ rte_vfio_user_dma_unmap(struct rte_vfio_user_device *dev, void *va, uint64_t iov
  * the range lies in one mapping without a file; here it is found again, since
  * an unmapping may be under way.
  */
-static int
-copy(struct vfio_user_priv *priv, uint64_t iova, void *to, const void *from, size_t len)
+static void *
+nofd_find(const struct vfio_user_priv *priv, uint64_t iova, size_t len)
 {
 	unsigned int i;
-	int ret = -EFAULT;
 
-	pthread_rwlock_rdlock(&priv->nofd_lock);
 	for (i = 0; i < priv->nr_nofd; i++) {
 		const struct vfio_user_map *m = &priv->nofd[i];
-		void *va;
 
-		if (iova < m->iova || iova - m->iova > m->len ||
-				len > m->len - (iova - m->iova))
-			continue;
-		va = (void *)(uintptr_t)(m->va + (iova - m->iova));
-		if (to != NULL)
-			memcpy(to, va, len);
-		else
-			memcpy(va, from, len);
-		ret = 0;
-		break;
+		if (iova >= m->iova && iova - m->iova <= m->len &&
+				len <= m->len - (iova - m->iova))
+			return (void *)(uintptr_t)(m->va + (iova - m->iova));
 	}
-	pthread_rwlock_unlock(&priv->nofd_lock);
-	return ret;
+	return NULL;
 }
 
 int
 vfio_user_dma_read(void *opaque, uint64_t iova, void *buf, size_t len)
 {
-	return copy(opaque, iova, buf, NULL, len);
+	struct vfio_user_priv *priv = opaque;
+	const void *va;
+
+	pthread_rwlock_rdlock(&priv->nofd_lock);
+	va = nofd_find(priv, iova, len);
+	if (va != NULL)
+		memcpy(buf, va, len);
+	pthread_rwlock_unlock(&priv->nofd_lock);
+	return va != NULL ? 0 : -EFAULT;
 }
 
 int
 vfio_user_dma_write(void *opaque, uint64_t iova, const void *buf, size_t len)
 {
-	return copy(opaque, iova, NULL, buf, len);
+	struct vfio_user_priv *priv = opaque;
+	void *va;
+
+	pthread_rwlock_rdlock(&priv->nofd_lock);
+	va = nofd_find(priv, iova, len);
+	if (va != NULL)
+		memcpy(va, buf, len);
+	pthread_rwlock_unlock(&priv->nofd_lock);
+	return va != NULL ? 0 : -EFAULT;
 }

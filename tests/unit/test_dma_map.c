@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/* lib/dma: devices, masks, mapping, coherent memory. */
+
+#include <sys/mman.h>
+
+#include "dma_eal.h"
+
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+
+#include "dma_private.h"
+
+#define DEV(state) (*(state))
+
+static int
+make_device(void **state)
+{
+	struct gantry_dma_params p = { .name = "test", .socket_id = SOCKET_ID_ANY };
+
+	*state = gantry_dma_dev_create(&p);
+	assert_non_null(*state);
+	assert_int_equal(gantry_dma_set_mask_and_coherent(*state, GANTRY_DMA_BIT_MASK(64)), 0);
+	return 0;
+}
+
+static int
+drop_device(void **state)
+{
+	gantry_dma_dev_destroy(*state);
+	return 0;
+}
+
+static void
+assert_reason(const char *part)
+{
+	if (strstr(gantry_dma_last_error(), part) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", gantry_dma_last_error(), part);
+}
+
+static void
+assert_refused(struct gantry_dma_dev *dev, const void *ptr, size_t size, const char *why)
+{
+	gantry_dma_addr_t a = gantry_dma_map_single(dev, (void *)(uintptr_t)ptr, size,
+			GANTRY_DMA_TO_DEVICE);
+
+	assert_true(gantry_dma_mapping_error(dev, a));
+	assert_reason(why);
+}
+
+static gantry_dma_addr_t
+expected_bus(const void *ptr)
+{
+	gantry_phys_addr_t phys;
+
+	if (rte_eal_iova_mode() == RTE_IOVA_VA)
+		return (uintptr_t)ptr;
+	assert_int_equal(gantry_virt_to_phys(ptr, &phys), 0);
+	return phys;
+}
+
+static void
+test_create(void **state)
+{
+	struct gantry_dma_params p = { .name = "", .socket_id = SOCKET_ID_ANY };
+	struct gantry_dma_dev *dev;
+
+	assert_null(gantry_dma_dev_create(NULL));
+	assert_int_equal(rte_errno, EINVAL);
+	assert_null(gantry_dma_dev_create(&p));
+	assert_int_equal(rte_errno, EINVAL);
+	gantry_dma_dev_destroy(NULL);
+
+	/* Until a driver says otherwise a device drives 32 bits, as in the kernel. */
+	p.name = "new";
+	dev = gantry_dma_dev_create(&p);
+	assert_non_null(dev);
+	assert_int_equal(dma_device(dev)->mask, UINT32_MAX);
+	assert_int_equal(dma_device(dev)->coherent_mask, UINT32_MAX);
+	gantry_dma_dev_destroy(dev);
+}
+
+static void
+test_masks(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	uint64_t need = gantry_dma_get_required_mask(dev);
+	void *p = rte_malloc(NULL, 4096, 4096);
+	gantry_dma_addr_t bus = expected_bus(p);
+
+	assert_true(bus <= need);
+	assert_true((need & (need + 1)) == 0);
+	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, need), 0);
+
+	/* No mask at all, holes, too small for any device. */
+	assert_int_equal(gantry_dma_set_mask(dev, 0), -EINVAL);
+	assert_int_equal(gantry_dma_set_mask(dev, 0xff00ffffff), -EINVAL);
+	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(23)), -EINVAL);
+
+	/* What cannot be met is refused, with the reason, and changes nothing. */
+	assert_int_equal(gantry_dma_set_mask(dev, need >> 1), -EIO);
+	assert_reason("the device drives");
+	assert_reason("bus address 0x");
+	assert_int_equal(gantry_dma_set_coherent_mask(dev, need >> 1), -EIO);
+	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, need >> 1), -EIO);
+	assert_int_equal(dma_device(dev)->mask, need);
+	assert_int_equal(dma_device(dev)->coherent_mask, need);
+	assert_int_equal(gantry_dma_map_single(dev, p, 64, GANTRY_DMA_TO_DEVICE), bus);
+
+	/*
+	 * Memory above the mask may come later than the mask. Here the mask
+	 * comes later; the mapping sees the same.
+	 */
+	dma_device(dev)->mask = need >> 1;
+	dma_device(dev)->coherent_mask = GANTRY_DMA_BIT_MASK(24);
+	dma_set_mode(dev, NULL);
+	if (bus > need >> 1) {
+		assert_refused(dev, p, 64, "bits; the device drives");
+	}
+	assert_null(gantry_dma_alloc_coherent(dev, 4096, &bus, SOCKET_ID_ANY));
+	assert_int_equal(rte_errno, EIO);
+	assert_reason("bits; the device drives 24");
+	rte_free(p);
+}
+
+static void
+test_map(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	static const size_t sizes[] = { 1, 64, 2048, 9728, 65536, 1 << 20 };
+	enum gantry_dma_dir dir;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(sizes); i++) {
+		uint8_t *p = rte_malloc(NULL, sizes[i], 64);
+
+		assert_non_null(p);
+		for (dir = GANTRY_DMA_BIDIRECTIONAL; dir < GANTRY_DMA_NONE; dir++) {
+			gantry_dma_addr_t a = gantry_dma_map_single(dev, p, sizes[i], dir);
+
+			/* 1 MiB may lie over two pages that are not neighbours. */
+			if (rte_eal_iova_mode() == RTE_IOVA_PA && sizes[i] > 65536 &&
+					gantry_dma_mapping_error(dev, a))
+				continue;
+			assert_false(gantry_dma_mapping_error(dev, a));
+			assert_int_equal(a, expected_bus(p));
+			gantry_dma_sync_single_for_cpu(dev, a, sizes[i], dir);
+			gantry_dma_sync_single_for_device(dev, a, sizes[i], dir);
+			gantry_dma_unmap_single(dev, a, sizes[i], dir);
+		}
+		rte_free(p);
+	}
+}
+
+static void
+test_map_refused(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	const size_t page = 4096;
+	void *huge = rte_malloc(NULL, page, 0), *heap = malloc(64);
+	void *reserved = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int on_stack = 0;
+
+	assert_refused(dev, heap, 64, "process memory");
+	assert_refused(dev, &on_stack, sizeof(on_stack), "process memory");
+	assert_refused(dev, (const void *)(uintptr_t)test_masks, 16, "process memory");
+	assert_refused(dev, NULL, 64, "nothing is there");
+	assert_refused(dev, reserved, 64, "nothing is there");
+	assert_refused(dev, huge, 0, "no such range");
+	assert_refused(dev, huge, SIZE_MAX, "no such range");
+	assert_refused(dev, huge, SIZE_MAX - (uintptr_t)huge, "nothing is there");
+	assert_refused(dev, (void *)UINTPTR_MAX, 2, "no such range");
+	assert_true(gantry_dma_mapping_error(dev,
+		gantry_dma_map_slow(dev, huge, 64, GANTRY_DMA_NONE)));
+	assert_reason("without a direction");
+
+	assert_int_equal(gantry_mem_mmio_add(heap, 64), 0);
+	assert_refused(dev, heap, 64, "registers are no DMA buffer");
+	gantry_mem_mmio_del(heap);
+
+	munmap(reserved, page);
+	free(heap);
+	rte_free(huge);
+}
+
+struct edge {
+	uint8_t *at;      /* first byte of a page that follows another one */
+	bool contiguous;
+	const struct rte_memseg *prev;
+};
+
+static int
+find_edge(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	struct edge *e = arg;
+
+	if (msl->external)
+		return 0;
+	if (e->prev != NULL && (uint8_t *)e->prev->addr + e->prev->len == ms->addr) {
+		bool contiguous = e->prev->iova + e->prev->len == ms->iova;
+
+		if (e->at == NULL || !contiguous) {
+			e->at = ms->addr;
+			e->contiguous = contiguous;
+		}
+		if (!contiguous)
+			return 1;
+	}
+	e->prev = ms;
+	return 0;
+}
+
+/* A buffer over the edge of two pages: right if they follow in bus addresses, else refused. */
+static void
+test_map_contiguity(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	struct edge e = { 0 };
+
+	rte_memseg_walk(find_edge, &e);
+	assert_non_null(e.at);
+	if (rte_eal_iova_mode() == RTE_IOVA_VA)
+		assert_true(e.contiguous);
+	if (e.contiguous) {
+		print_message("all of EAL's pages follow one another in bus addresses\n");
+		assert_int_equal(gantry_dma_map_single(dev, e.at - 32, 64, GANTRY_DMA_TO_DEVICE),
+			gantry_virt_to_bus(dev, e.at - 32));
+	} else {
+		assert_refused(dev, e.at - 32, 64, "not contiguous in bus addresses");
+	}
+	assert_false(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, e.at, 64,
+		GANTRY_DMA_TO_DEVICE)));
+	assert_false(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, e.at - 64, 64,
+		GANTRY_DMA_TO_DEVICE)));
+}
+
+/* Over many pages: out of line. */
+static void
+test_map_long(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	const size_t len = 12 << 20;
+	uint8_t *p = rte_malloc(NULL, len, 0);
+	gantry_dma_addr_t a;
+
+	assert_non_null(p);
+	a = gantry_dma_map_single(dev, p, len, GANTRY_DMA_TO_DEVICE);
+	if (rte_eal_iova_mode() == RTE_IOVA_VA)
+		assert_int_equal(a, (uintptr_t)p);
+	else if (gantry_phys_contiguous(p, len) == 1)
+		assert_int_equal(a, expected_bus(p));
+	else
+		assert_true(gantry_dma_mapping_error(dev, a));
+	rte_free(p);
+}
+
+static void
+test_map_mbuf(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	struct rte_mempool *pool = rte_pktmbuf_pool_create("dma_test", 64, 0, 0,
+			RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	struct rte_mbuf_ext_shared_info shared = { 0 };
+	struct rte_mbuf *m;
+	gantry_dma_addr_t a;
+	uint8_t *heap = malloc(2048);
+
+	assert_non_null(pool);
+	m = rte_pktmbuf_alloc(pool);
+	assert_non_null(m);
+	a = gantry_dma_map_mbuf(dev, m, m->data_off, 1500, GANTRY_DMA_FROM_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, a));
+	assert_int_equal(a, rte_mbuf_data_iova(m));
+	assert_int_equal(a, expected_bus(rte_pktmbuf_mtod(m, void *)));
+	gantry_dma_unmap_mbuf(dev, m, a, 1500, GANTRY_DMA_FROM_DEVICE);
+
+	/* A foreign buffer whose bus address nobody knows: no address, not one near 0. */
+	rte_mbuf_ext_refcnt_set(&shared, 2);
+	rte_pktmbuf_attach_extbuf(m, heap, RTE_BAD_IOVA, 2048, &shared);
+	a = gantry_dma_map_mbuf(dev, m, 128, 1500, GANTRY_DMA_TO_DEVICE);
+	assert_true(gantry_dma_mapping_error(dev, a));
+	assert_reason("process memory");
+	rte_pktmbuf_detach(m);
+	rte_pktmbuf_free(m);
+	rte_mempool_free(pool);
+	free(heap);
+}
+
+static void
+test_external(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	const size_t page = 4096, n = 4;
+	rte_iova_t iovas[4] = { 0x10000000, 0x10001000, 0x20000000, 0x20001000 };
+	uint8_t *mem = mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
+
+	assert_refused(dev, mem, 64, "process memory");
+	assert_int_equal(rte_extmem_register(mem, n * page, iovas, n, page), 0);
+	assert_int_equal(gantry_mem_classify(mem), GANTRY_MEM_EXTERNAL);
+	assert_int_equal(gantry_dma_map_single(dev, mem + 100, 2 * page - 100, GANTRY_DMA_TO_DEVICE),
+		0x10000000 + 100);
+	assert_refused(dev, mem + 100, 2 * page, "not contiguous");
+	assert_ptr_equal(gantry_bus_to_virt(dev, 0x20000010), mem + 2 * page + 0x10);
+	assert_int_equal(rte_extmem_unregister(mem, n * page), 0);
+
+	assert_int_equal(rte_extmem_register(mem, n * page, NULL, 0, page), 0);
+	assert_refused(dev, mem, 64, "without a bus address");
+	assert_int_equal(rte_extmem_unregister(mem, n * page), 0);
+	munmap(mem, n * page);
+}
+
+/* Memory that EAL adds and removes while devices are there. */
+static void
+test_memory_events(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	const size_t len = 128 << 20;
+	unsigned int i;
+	uint8_t *p;
+
+	if (!eal_huge() || eal_free_hugepages() < 80) {
+		print_message("skipped: needs 80 free hugepages, EAL's memory does not grow without\n");
+		skip();
+	}
+	for (i = 0; i < 3; i++) {
+		p = rte_malloc(NULL, len, 0);
+		assert_non_null(p);
+		assert_int_equal(gantry_dma_map_single(dev, p + len - 64, 64, GANTRY_DMA_TO_DEVICE),
+			expected_bus(p + len - 64));
+		rte_free(p);
+		assert_refused(dev, p + len / 2, 64, "nothing is there");
+	}
+}
+
+static void
+count_block(void *arg, const struct gantry_dma_block *b)
+{
+	unsigned int *n = arg;
+
+	assert_true(b->size != 0);
+	(*n)++;
+}
+
+static void
+test_coherent(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	gantry_dma_addr_t bus[14];
+	void *cpu[14];
+	size_t size, i, j;
+	unsigned int n, round;
+
+	for (round = 0; round < 2; round++) {
+		/* Rings from 8 to 32,768 descriptors: 128 bytes to 512 KiB. */
+		for (i = 0; i < 13; i++) {
+			size = (size_t)128 << i;
+			cpu[i] = gantry_dma_alloc_coherent(dev, size, &bus[i], SOCKET_ID_ANY);
+			assert_non_null(cpu[i]);
+			assert_int_equal(bus[i] % size, 0);
+			assert_int_equal((uintptr_t)cpu[i] % size, 0);
+			assert_int_equal(bus[i], expected_bus(cpu[i]));
+			for (j = 0; j < size; j++)
+				assert_int_equal(((uint8_t *)cpu[i])[j], 0);
+			memset(cpu[i], 0xa5, size);
+			if (rte_eal_iova_mode() == RTE_IOVA_PA)
+				assert_int_equal(gantry_phys_contiguous(cpu[i], size), 1);
+		}
+		n = 0;
+		gantry_dma_for_each_block(dev, count_block, &n);
+		assert_int_equal(n, 13);
+		for (i = 0; i < 13; i++)
+			gantry_dma_free_coherent(dev, (size_t)128 << i, cpu[i], bus[i]);
+		n = 0;
+		gantry_dma_for_each_block(dev, count_block, &n);
+		assert_int_equal(n, 0);
+	}
+
+	/* Aligned to the next power of two, and to a cache line at least. */
+	cpu[0] = gantry_dma_alloc_coherent(dev, 5000, &bus[0], SOCKET_ID_ANY);
+	assert_int_equal(bus[0] % 8192, 0);
+	cpu[1] = gantry_dma_alloc_coherent(dev, 1, &bus[1], 0);
+	assert_int_equal(bus[1] % RTE_CACHE_LINE_SIZE, 0);
+
+	/* Misuse is named and does no harm. */
+	gantry_dma_free_coherent(dev, 5000, (uint8_t *)cpu[0] + 64, bus[0] + 64);
+	assert_reason("no coherent block");
+	gantry_dma_free_coherent(dev, 4999, cpu[0], bus[0]);
+	assert_reason("allocated as 5000");
+	gantry_dma_free_coherent(dev, 5000, cpu[0], bus[0]);
+	assert_reason("no coherent block");
+	gantry_dma_free_coherent(dev, 1, NULL, 0);
+
+	assert_null(gantry_dma_alloc_coherent(dev, 0, &bus[0], SOCKET_ID_ANY));
+	assert_int_equal(rte_errno, EINVAL);
+	assert_null(gantry_dma_alloc_coherent(dev, (size_t)1 << 40, &bus[0], SOCKET_ID_ANY));
+	assert_int_equal(rte_errno, ENOMEM);
+	assert_reason("hugepage memory");
+	/* cpu[1] stays for the device's end to report and free. */
+}
+
+/* A mode gets every call, through the same inline functions. */
+
+static unsigned int mode_calls[4];
+
+static gantry_dma_addr_t
+mode_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir)
+{
+	mode_calls[0]++;
+	return 0x1234000;
+}
+
+static void
+mode_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir)
+{
+	assert_int_equal(addr, 0x1234000);
+	mode_calls[1]++;
+}
+
+static void
+mode_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir,
+		bool for_cpu)
+{
+	mode_calls[2]++;
+}
+
+static int
+mode_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
+{
+	mode_calls[3]++;
+	return 0;
+}
+
+static void
+test_mode(void **state)
+{
+	static const struct gantry_dma_mode mode = {
+		"test", mode_map, mode_unmap, mode_sync, mode_error,
+	};
+	struct gantry_dma_dev *dev = DEV(state);
+	struct rte_mbuf m;
+	uint8_t *p = rte_malloc(NULL, 64, 0);
+	gantry_dma_addr_t a;
+
+	dma_set_mode(dev, &mode);
+	a = gantry_dma_map_single(dev, p, 64, GANTRY_DMA_TO_DEVICE);
+	assert_int_equal(a, 0x1234000);
+	assert_int_equal(gantry_dma_mapping_error(dev, a), 0);
+	gantry_dma_sync_single_for_cpu(dev, a, 64, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_sync_single_for_device(dev, a, 64, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_single(dev, a, 64, GANTRY_DMA_TO_DEVICE);
+	memset(&m, 0, sizeof(m));
+	m.buf_addr = p;
+	rte_mbuf_iova_set(&m, rte_malloc_virt2iova(p));
+	a = gantry_dma_map_mbuf(dev, &m, 0, 64, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_mbuf(dev, &m, a, 64, GANTRY_DMA_TO_DEVICE);
+	assert_int_equal(mode_calls[0], 2);
+	assert_int_equal(mode_calls[1], 2);
+	assert_int_equal(mode_calls[2], 2);
+	assert_int_equal(mode_calls[3], 1);
+	dma_set_mode(dev, NULL);
+	assert_int_equal(gantry_dma_map_single(dev, p, 64, GANTRY_DMA_TO_DEVICE), expected_bus(p));
+	rte_free(p);
+}
+
+static void
+test_numa(void **state)
+{
+	struct gantry_dma_params p = { .name = "far", .socket_id = 7 };
+	struct gantry_dma_dev *dev = DEV(state), *far_dev = gantry_dma_dev_create(&p);
+	unsigned int lcore = rte_get_main_lcore();
+	int node = gantry_numa_node_of_lcore(lcore);
+
+	assert_true(node >= 0);
+	assert_int_equal(gantry_numa_node_of_lcore(RTE_MAX_LCORE), -1);
+	assert_int_equal(gantry_dma_numa_check(dev, "rx queue 0", lcore, node), 0);
+	assert_int_equal(gantry_dma_numa_check(dev, "rx queue 0", lcore, SOCKET_ID_ANY), 0);
+	assert_int_equal(gantry_dma_numa_check(dev, "rx queue 0", RTE_MAX_LCORE, 5), 0);
+	assert_int_equal(gantry_dma_numa_check(dev, "rx queue 0", lcore, node + 1), 1);
+	assert_int_equal(gantry_dma_numa_check(far_dev, "rx queue 0", lcore, node), 1);
+	gantry_dma_dev_destroy(far_dev);
+}
+
+#define ON_DEVICE(f) cmocka_unit_test_setup_teardown(f, make_device, drop_device)
+
+int
+main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_create),
+		ON_DEVICE(test_masks),
+		ON_DEVICE(test_map),
+		ON_DEVICE(test_map_refused),
+		ON_DEVICE(test_map_contiguity),
+		ON_DEVICE(test_map_long),
+		ON_DEVICE(test_map_mbuf),
+		ON_DEVICE(test_external),
+		ON_DEVICE(test_memory_events),
+		ON_DEVICE(test_coherent),
+		ON_DEVICE(test_mode),
+		ON_DEVICE(test_numa),
+	};
+	int ret;
+
+	eal_start(argc, argv, NULL);
+	ret = cmocka_run_group_tests_name(argc > 1 ? argv[1] : "no-huge", tests, NULL, NULL);
+	rte_eal_cleanup();
+	return ret;
+}
