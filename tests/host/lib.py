@@ -39,6 +39,14 @@ needs_root = unittest.skipUnless(os.geteuid() == 0, 'needs root')
 needs_hugepages = unittest.skipUnless(hugepages(), 'needs root and 128 free hugepages of 2 MiB')
 
 
+def tag(*names):
+    """Marks a test or a class of tests, for run.py --without."""
+    def mark(what):
+        what.tags = tuple(names)
+        return what
+    return mark
+
+
 class Process:
     """A child with its output in a file, and waiting for a line of it."""
 

@@ -1,0 +1,123 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""Runs the host tests: tests/host/test_*.py.
+
+    run.py [--without TAG[,TAG]] [--counts FILE] [PATTERN ...]
+
+One line a test, what a failed one printed, and a summary. A PATTERN is a part
+of a test's name (test_forward.Forward.test_io). --without leaves out tests that
+carry a tag (lib.tag). --counts appends "PASSED FAILED SKIPPED" to a file.
+
+A test that cannot run here says what it needs, in a skip whose reason begins
+with "needs"; a test skipped for any other reason could have run, and failed.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LIMIT = 300  # seconds a test may take, should one of its own limits not hold
+
+
+def flatten(suite):
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from flatten(test)
+        else:
+            yield test
+
+
+def tags(test):
+    method = getattr(test, getattr(test, '_testMethodName', ''), None)
+    return set(getattr(type(test), 'tags', ())) | set(getattr(method, 'tags', ()))
+
+
+def on_alarm(signum, frame):
+    raise AssertionError('did not end within %d s' % LIMIT)
+
+
+class Result(unittest.TestResult):
+    def __init__(self):
+        super().__init__()
+        self.passed, self.failed, self.left_out = [], [], []
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.begin = time.monotonic()
+        self.subfailures = []
+        signal.alarm(LIMIT)
+
+    def line(self, word, test, extra=''):
+        signal.alarm(0)
+        begin = getattr(self, 'begin', time.monotonic())
+        print('%-6s %s (%.1f s)%s' % (word, test.id(), time.monotonic() - begin, extra), flush=True)
+
+    def bad(self, test, err):
+        self.failed.append(test)
+        self.line('FAILED', test)
+        print(self._exc_info_to_string(err, test), flush=True)
+
+    def addSuccess(self, test):
+        if not self.subfailures:
+            self.passed.append(test)
+            self.line('passed', test)
+
+    def addSubTest(self, test, subtest, err):
+        if err is not None:
+            self.bad(subtest, err)
+            self.subfailures.append(subtest)
+
+    def addFailure(self, test, err):
+        self.bad(test, err)
+
+    def addError(self, test, err):
+        self.bad(test, err)
+
+    def addSkip(self, test, reason):
+        if reason.startswith('needs '):
+            self.left_out.append(test)
+            self.line('skip', test, ': ' + reason)
+        else:
+            self.failed.append(test)
+            self.line('FAILED', test, ': skipped without need: ' + reason)
+
+    def addExpectedFailure(self, test, err):
+        self.addSuccess(test)
+
+    def addUnexpectedSuccess(self, test):
+        self.failed.append(test)
+        self.line('FAILED', test, ': succeeded unexpectedly')
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument('--without', default='', metavar='TAG[,TAG]')
+    ap.add_argument('--counts', metavar='FILE')
+    ap.add_argument('pattern', nargs='*')
+    args = ap.parse_args()
+    without = set(filter(None, args.without.split(',')))
+
+    sys.path.insert(0, HERE)
+    tests = [t for t in flatten(unittest.TestLoader().discover(HERE, 'test_*.py'))
+             if not tags(t) & without
+             and (not args.pattern or any(p in t.id() for p in args.pattern))]
+    result = Result()
+    signal.signal(signal.SIGALRM, on_alarm)
+    # A killed runner, too, leaves by its tests' tearDown.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    unittest.TestSuite(tests).run(result)
+    counts = len(result.passed), len(result.failed), len(result.left_out)
+    print('host tests: %d passed, %d failed, %d skipped' % counts)
+    if args.counts:
+        with open(args.counts, 'a', encoding='utf-8') as f:
+            f.write('%d %d %d\n' % counts)
+    return 1 if result.failed or not result.passed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
