@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""Bad arguments, devargs, files and sockets: one clear line, an error, nothing left behind."""
+
+import os
+import socket
+import subprocess
+import threading
+import unittest
+
+import vfio_user
+from lib import NIC, PMDS, TESTPMD, Bench, needs_root
+from packets import noise, write_pcap
+
+
+class Daemon(Bench):
+    def refuse(self, argv, status, *words, **kw):
+        """It ends with that status, and one line on stderr that has these words."""
+        p = subprocess.run([NIC] + argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                           timeout=20, **kw)
+        lines = p.stderr.strip().splitlines()
+        self.assertEqual(p.returncode, status, p.stderr)
+        self.assertEqual(len(lines), 1, 'not one line:\n' + p.stderr)
+        self.assertTrue(lines[0].startswith('gantry-nic: '), lines[0])
+        for w in words:
+            self.assertIn(w, lines[0])
+
+    def port(self, keys, name='p'):
+        return ['--port', '%s:socket=%s%s' % (name, self.sock(name), keys)]
+
+    def test_arguments(self):
+        for argv, word in (
+                ([], 'no port'),
+                (['--nonsense'], 'unknown option'),
+                (['--port'], 'needs a value'),
+                (['extra'], 'unexpected argument'),
+                (['--port', 'p'], 'socket'),
+                (['--port', ':socket=/tmp/x'], 'name'),
+                (['--port', 'p:mac=02:00:00:00:00:01'], 'socket'),
+                (self.port(',colour=blue'), 'colour'),
+                (self.port(',mac=02:00:00:00:00'), 'mac'),
+                (self.port(',mac=01:00:00:00:00:01'), 'mac'),
+                (self.port(',speed=fast'), 'speed'),
+                (self.port(',speed=0'), 'speed'),
+                (self.port(',speed=-1'), 'speed'),
+                (self.port(',speed=99999999999999999999'), 'speed'),
+                (self.port(',wire=string'), 'string'),
+                (self.port(',wire=pair:nobody'), 'nobody'),
+                (self.port(',wire=tap:'), 'tap'),
+                (self.port(',wire=tap:a-name-that-is-too-long'), 'a-name-that-is-too-long'),
+                (self.port(',wire=pcap:'), 'pcap'),
+                (self.port('') + self.port(''), 'p'),
+                (self.port('') + ['--cores', 'zero'], 'cores'),
+                (self.port('') + ['--cores', '4096'], 'cores'),
+                (self.port('') + ['--cores', '1-0'], 'cores'),
+                (self.port('') + ['--stats-json', '/nonexistent/dir/f'], 'stats-json'),
+                (['--port', 'p:socket=/tmp/' + 'x' * 200], 'long'),
+                (self.port(',wire=pair:b', 'a') + self.port(',wire=pair:c', 'b') +
+                 self.port(',wire=none', 'c'), 'pair'),
+                (self.port(',wire=pair:b,speed=1G', 'a') + self.port(',speed=100', 'b'), 'speed')):
+            with self.subTest(argv=argv):
+                self.refuse(argv, 2, word)
+                self.assertEqual(os.listdir(self.dir), [])
+
+    def test_sockets(self):
+        self.refuse(['--port', 'p:socket=/nonexistent/dir/p.sock'], 1, '/nonexistent/dir/p.sock')
+        with open(self.sock('p'), 'w') as f:
+            f.write('precious')
+        self.refuse(self.port(''), 1, self.sock('p'))
+        with open(self.sock('p')) as f:
+            self.assertEqual(f.read(), 'precious')
+
+    def test_live_socket_is_not_taken_over_and_a_stale_one_is(self):
+        first = self.nic('p')
+        self.refuse(self.port(''), 1, self.sock('p'))
+        vfio_user.Client(self.sock('p')).close()      # the first one still serves
+        first.p.kill()
+        first.wait(status=-9)
+        self.assertTrue(os.path.exists(self.sock('p')))
+        second = self.nic('p')
+        self.assertEqual(os.stat(self.sock('p')).st_mode & 0o777, 0o600)
+        self.nic_stats(second)
+        self.assertFalse(os.path.exists(self.sock('p')))
+
+    def test_captures(self):
+        self.refuse(self.port(',wire=pcap:/nonexistent.pcap'), 1, '/nonexistent.pcap')
+        self.refuse(self.port(',wire=pcap:' + self.dir), 1, self.dir)
+        junk = self.path('junk.pcap')
+        with open(junk, 'wb') as f:
+            f.write(os.urandom(5000))
+        self.refuse(self.port(',wire=pcap:' + junk), 1, junk)
+        good = self.path('good.pcap')
+        write_pcap(good, [noise(100, 1)])
+        self.refuse(self.port(',wire=pcap:%s:/nonexistent/out.pcap' % good), 1, '/nonexistent/out.pcap')
+        self.assertEqual(sorted(os.listdir(self.dir)), ['good.pcap', 'junk.pcap'])
+
+    @needs_root
+    def test_tap_without_permission(self):
+        os.chmod(self.dir, 0o777)
+        self.refuse(self.port(',wire=tap:gantry-no'), 1, 'gantry-no', user=65534, group=65534,
+                    extra_groups=[])
+
+
+class Driver(Bench):
+    def eal_says(self, device, *words, mb=128, args=(), devargs=''):
+        """No port comes up; among EAL's lines is one of ours with these words."""
+        argv = ['dpdk-testpmd', '-d', PMDS] + self.eal(device, mb=mb, devargs=devargs) + \
+            ['--', '--stats-period=1'] + list(args)
+        p = self.run_process(argv)
+        p.wait(60, status=None)
+        self.assertNotEqual(p.p.returncode, 0, p.text())
+        self.assertGreaterEqual(p.p.returncode, 0, 'died of a signal:\n' + p.text())
+        for w in words:
+            self.assertIn(w, p.text())
+        return p.text()
+
+    def test_socket_is_missing(self):
+        self.eal_says(self.sock('nobody'), self.sock('nobody'), 'gantry-nic')
+
+    def test_socket_name_too_long(self):
+        text = self.eal_says('/tmp/' + 'x' * 120)
+        self.assertRegex(text, 'x{40}')
+
+    def test_socket_is_a_file(self):
+        with open(self.sock('file'), 'w'):
+            pass
+        self.eal_says(self.sock('file'), self.sock('file'))
+
+    def answering(self, what):
+        """Something listens there that is no vfio-user server."""
+        l = socket.socket(socket.AF_UNIX)
+        l.bind(self.sock('other'))
+        l.listen()
+
+        def run():
+            while True:
+                try:
+                    s, _ = l.accept()
+                    s.sendall(what)
+                    s.recv(10)
+                    s.close()
+                except OSError:
+                    return
+        threading.Thread(target=run, daemon=True).start()
+        self.addCleanup(l.close)
+        return self.sock('other')
+
+    def test_not_vfio_user(self):
+        for what in (b'HTTP/1.1 400 Bad Request\r\n\r\n', b'\0' * 64, b'', os.urandom(400)):
+            with self.subTest(what=what[:8]):
+                self.eal_says(self.answering(what), self.sock('other'))
+                os.unlink(self.sock('other'))
+
+    def test_another_major_version(self):
+        body = b'\x07\0\0\0{}\0'
+        self.eal_says(self.answering(vfio_user.header(0, 1, len(body), 1) + body), 'version')
+
+    def test_device_of_another_kind(self):
+        server = vfio_user.Server(self.sock('e1000'))
+        self.addCleanup(server.close)
+        self.eal_says(self.sock('e1000'), '8086:100e')
+
+    def test_unknown_devarg(self):
+        self.nic('p')
+        self.eal_says(self.sock('p'), 'colour', devargs=',colour=blue')
+
+    def test_bad_value_of_a_devarg(self):
+        self.nic('p')
+        self.eal_says(self.sock('p'), 'untested', devargs=',untested=perhaps')
+
+    def test_too_little_memory(self):
+        self.nic('p')
+        self.eal_says(self.sock('p'), mb=8)
+
+    def test_daemon_survives_all_that(self):
+        nic = self.nic('p')
+        self.eal_says(self.sock('p'), devargs=',colour=blue')
+        vfio_user.Client(self.sock('p')).close()
+        stats = self.nic_stats(nic)
+        self.assertGreaterEqual(stats['p']['server']['clients'], 2)
+
+
+class Application(Bench):
+    def refuse(self, argv, *words):
+        eal = ['-l', '0', '--no-huge', '-m', '64', '--in-memory', '--no-telemetry', '--no-pci',
+               '--vdev', 'net_null0']
+        p = subprocess.run([TESTPMD] + eal + ['--'] + argv, stdin=subprocess.DEVNULL,
+                           capture_output=True, text=True, timeout=30)
+        self.assertEqual(p.returncode, 2, p.stderr)
+        lines = [l for l in p.stderr.splitlines() if l.startswith('gantry-testpmd: ')]
+        self.assertEqual(len(lines), 1, p.stderr)
+        for w in words:
+            self.assertIn(w, lines[0])
+
+    def test_arguments(self):
+        for argv, word in (([], 'command'),
+                           (['dance'], 'dance'),
+                           (['forward'], 'mode'),
+                           (['forward', '--mode', 'sideways'], 'sideways'),
+                           (['forward', '--mode', 'io', '--duration', 'long'], 'duration'),
+                           (['forward', '--mode', 'io', '--duration', '-1'], 'duration'),
+                           (['forward', '--mode', 'io', '--speed', '3'], 'speed')):
+            with self.subTest(argv=argv):
+                self.refuse(argv, word)
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""Either side killed, stopped, or cheating, while packets flow."""
+
+import os
+import re
+import signal
+import time
+import unittest
+
+import vfio_user
+from lib import Bench
+from packets import noise, read_pcap, write_pcap
+
+
+class Trouble(Bench):
+    def flow(self, **kw):
+        """Frames go round a loop as fast as they can."""
+        nic = self.nic('p:wire=loop,speed=max', **kw)
+        return nic, self.app()
+
+    def app(self):
+        pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io', '--tx-first'])
+        pmd.expect('Press enter|io packet forwarding|testpmd> ')
+        self.command(pmd, 'start tx_first 4')
+        self.moving()
+        return pmd
+
+    def frames(self):
+        return self.nic_now(self.procs[0])['p']['tx']['frames']
+
+    def moving(self):
+        before = self.frames()
+        self.wait_until(lambda: self.frames() > before)
+
+    def test_daemon_killed(self):
+        nic, pmd = self.flow()
+        nic.p.kill()
+        pmd.expect(r'(?i)vfio_user.*(lost|gone|closed)', 15)
+        self.command(pmd, 'stop')
+        self.command(pmd, 'show port info 0', r'(?i)Link status: down')
+        self.command(pmd, 'port stop 0')
+        self.quit(pmd)
+
+    def test_daemon_stopped_and_continued(self):
+        nic, pmd = self.flow()
+        nic.signal(signal.SIGSTOP)
+        time.sleep(1)
+        nic.signal(signal.SIGCONT)
+        self.moving()
+        self.command(pmd, 'stop')
+        self.quit(pmd)
+
+    def test_daemon_stopped_for_good(self):
+        """No call of the application's hangs for longer than a time-out."""
+        nic, pmd = self.flow()
+        nic.signal(signal.SIGSTOP)
+        self.command(pmd, 'stop', timeout=30)
+        self.command(pmd, 'port stop 0', timeout=60)
+        self.quit(pmd, 60)
+        self.assertRegex(pmd.text(), r'(?i)timed out|time-out|lost')
+
+    def test_application_killed_and_back(self):
+        nic, pmd = self.flow()
+        for _ in range(3):
+            pmd.p.kill()
+            pmd.wait(status=-9)
+            self.wait_until(lambda: not self.nic_now(nic)['p']['device']['client'])
+            pmd = self.app()
+        self.command(pmd, 'stop')
+        self.quit(pmd)
+        stats = self.nic_stats(nic)
+        self.assertEqual(stats['p']['server']['clients'], 4)
+        self.assertEqual(stats['p']['server']['dma_maps'], 0)
+
+    def test_application_stopped(self):
+        """The wire goes on: what finds no descriptor is dropped and counted; then all is well again."""
+        write_pcap(self.path('in.pcap'), [noise(1000, i) for i in range(3000)])
+        nic = self.nic('p:wire=pcap:%s:%s' % (self.path('in.pcap'), self.path('out.pcap')),
+                       'q:wire=loop')
+        pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io', '--rxd=512',
+                                                          '--disable-device-start'])
+        self.command(pmd, 'port start all', 'Done')
+        self.command(pmd, 'start')
+        pmd.signal(signal.SIGSTOP)
+        self.wait_until(lambda: self.nic_now(nic)['p']['rx']['frames'] == 3000)
+        pmd.signal(signal.SIGCONT)
+        self.command(pmd, 'stop')
+        self.quit(pmd)
+        stats = self.nic_stats(nic)['p']
+        got = read_pcap(self.path('out.pcap'))
+        self.assertEqual(len(got), stats['device']['rx_frames'])
+        self.assertEqual(stats['device']['rx_frames'] + stats['device']['rx_no_desc'] +
+                         stats['device']['rx_off'], 3000)
+        sent = {noise(1000, i) for i in range(3000)}
+        self.assertTrue(all(f in sent for f in got), 'a frame was corrupted')
+
+    def test_memory_truncated_under_the_daemon(self):
+        """The daemon survives SIGBUS, drops that client, and serves the next."""
+        nic = self.nic('p:wire=loop,speed=max', 'q:wire=loop,speed=max')
+        c = vfio_user.Client(self.sock('p'))
+        fd = os.memfd_create('guest')
+        size = 4 << 20
+        os.ftruncate(fd, size)
+        c.dma_map(fd, 0, 0x10000000, size)
+        c.write(vfio_user.CONFIG, 4, b'\x06\x00')            # memory space, bus master
+        # A transmit ring that is all there, then is not.
+        desc = b''.join((0x10100000 + 2048 * i).to_bytes(8, 'little') +
+                        ((60 | 3 << 20 | 1 << 24 | 1 << 25 | 1 << 27 | 1 << 29) |
+                         (60 << 14) << 32).to_bytes(8, 'little') for i in range(256))
+        os.pwrite(fd, desc, 0)
+        c.set_reg(0xE000, 0x10000000)
+        c.set_reg(0xE004, 0)
+        c.set_reg(0xE008, 4096)
+        c.set_reg(0x0400, 1 << 1)                            # TCTL.EN
+        c.set_reg(0xE028, 1 << 25)                           # TXDCTL.ENABLE
+        self.assertTrue(c.reg(0xE028) & 1 << 25)
+        c.set_reg(0xE018, 100)
+        self.wait_until(lambda: self.nic_now(nic)['p']['device']['tx_frames'] == 100)
+        os.ftruncate(fd, 0)
+        try:
+            c.set_reg(0xE018, 255)
+            self.wait_until(lambda: not self.nic_now(nic)['p']['device']['client'])
+        except OSError:
+            pass                                             # dropped before the reply
+        self.wait_until(lambda: not self.nic_now(nic)['p']['device']['client'])
+        c2 = vfio_user.Client(self.sock('p'))
+        self.assertEqual(c2.read(vfio_user.CONFIG, 0, 4), b'\x86\x80\xc9\x10')
+        c2.close()
+        stats = self.nic_stats(nic)
+        self.assertEqual(stats['p']['device']['tx_frames'], 100, 'sent what was no longer there')
+        self.assertGreater(stats['p']['server']['dma_faults'], 0)
+
+    def test_hot_plug(self):
+        nic = self.nic('p:wire=loop,speed=max', 'q:wire=loop,speed=max')
+        pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io'])
+        for _ in range(3):
+            self.command(pmd, 'port attach vfio_user:' + self.sock('q'), r'Port 1 is attached')
+            self.command(pmd, 'port start 1', 'Done')
+            self.command(pmd, 'start tx_first', r'packet forwarding')
+            self.wait_until(lambda: self.nic_now(nic)['q']['tx']['frames'] > 0)
+            self.command(pmd, 'stop')
+            self.command(pmd, 'port stop 1', 'Done')
+            self.command(pmd, 'port detach 1', r'(?i)detached|removed')
+            self.wait_until(lambda: not self.nic_now(nic)['q']['device']['client'])
+        self.quit(pmd)
+
+    def test_second_client_is_refused(self):
+        nic, pmd = self.flow()
+        with self.assertRaises((OSError, ConnectionError)):
+            vfio_user.Client(self.sock('p')).reg(8)
+        self.moving()
+        self.command(pmd, 'stop')
+        self.quit(pmd)
+
+
+if __name__ == '__main__':
+    unittest.main()
