@@ -40,7 +40,11 @@ struct igb_model_params {
 	unsigned int speed_mbps; /**< of the link, as the vendor capability reports it; 0: unlimited */
 };
 
-/** A frame between a device and a wire: from the destination address on, without FCS. */
+/**
+ * A frame between a device and a wire: from the destination address on, without
+ * FCS. A wire pads to Ethernet's 60 bytes: what is shorter is a runt, counted and
+ * dropped on receive.
+ */
 struct igb_frame {
 	const uint8_t *data;
 	uint32_t len;
@@ -64,6 +68,7 @@ struct igb_model_stats {
 	} queue[16];
 	bool client;                        /**< one is attached */
 	bool link;
+	uint64_t bad_doorbells;             /**< RDT, TDT outside their ring: ignored */
 };
 
 /**

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Interrupts (7.3, 8.8).
+ *
+ * Two sets of registers. ICR and IMS hold causes as all e1000s have them. EICR
+ * and EIMS hold vectors: with GPIE.Multiple_MSIX, IVAR says which vector a
+ * queue's cause, and "everything else" (a cause in ICR that IMS lets through),
+ * sets in EICR; and a bit that EIMS lets through sends that vector's message.
+ * EIAC then clears it in EICR again, EIAM in EIMS. Without Multiple_MSIX there
+ * is one interrupt (INTx, MSI, or MSI-X vector 0) while ICR & IMS is not 0.
+ *
+ * A message is sent once for a cause: eicr_sent and icr_sent remember for which
+ * it was, until the cause is cleared. EITR holds a message back; it stays due
+ * (intr_pending) and goes at a later flush.
+ *
+ * Causes come from the polling threads, masks from the control thread, the
+ * link's from anybody: all words are changed by atomic operations, and whoever
+ * sets the "sent" bit sends. Nothing here makes a system call unless a message
+ * really goes out.
+ */
+
+#include <time.h>
+
+#include <linux/vfio.h>
+
+#include "igb_model_priv.h"
+
+#define IGB_NS_PER_US 1000ull
+/* In the mode with one interrupt, its "vector" for throttling. */
+#define IGB_SINGLE_VECTOR 0
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static uint32_t
+word(const uint32_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static uint32_t
+set(uint32_t *p, uint32_t bits)
+{
+	return __atomic_fetch_or(p, bits, __ATOMIC_ACQ_REL);
+}
+
+static uint32_t
+clear(uint32_t *p, uint32_t bits)
+{
+	return __atomic_fetch_and(p, ~bits, __ATOMIC_ACQ_REL);
+}
+
+static bool
+multiple(const struct igb_model *m)
+{
+	return igb_reg(m, IGB_GPIE) & IGB_GPIE_MULTIPLE_MSIX;
+}
+
+/* May vector v's message go now? If not, it stays due. */
+static bool
+throttle(struct igb_model *m, unsigned int v)
+{
+	uint32_t us = (igb_reg(m, IGB_EITR(v)) & IGB_EITR_INTERVAL_MASK) >> IGB_EITR_INTERVAL_SHIFT;
+	uint64_t now;
+
+	if (us == 0)
+		return true;
+	now = now_ns();
+	if (now - __atomic_load_n(&m->intr_last[v], __ATOMIC_RELAXED) < us * IGB_NS_PER_US) {
+		igb_st(&m->intr_pending, 1);
+		return false;
+	}
+	__atomic_store_n(&m->intr_last[v], now, __ATOMIC_RELAXED);
+	return true;
+}
+
+static bool
+raise_irq(struct igb_model *m, unsigned int index, unsigned int vector)
+{
+	struct vfu_server *s = __atomic_load_n(&m->server, __ATOMIC_ACQUIRE);
+
+	return s != NULL && vfu_server_irq(s, index, vector);
+}
+
+static void
+send_vector(struct igb_model *m, unsigned int v)
+{
+	uint32_t bit = 1u << v;
+
+	if (set(&m->eicr_sent, bit) & bit)
+		return; /* another thread does */
+	if (!throttle(m, v)) {
+		clear(&m->eicr_sent, bit);
+		return;
+	}
+	if (igb_reg(m, IGB_GPIE) & IGB_GPIE_EIAME)
+		clear(&m->eims, bit & igb_reg(m, IGB_EIAM));
+	if (bit & igb_reg(m, IGB_EIAC)) {
+		clear(&m->eicr, bit);
+		clear(&m->eicr_sent, bit);
+	}
+	raise_irq(m, VFIO_PCI_MSIX_IRQ_INDEX, v);
+}
+
+static void
+send_single(struct igb_model *m, uint32_t causes)
+{
+	if ((set(&m->icr_sent, causes) & causes) == causes)
+		return;
+	if (!throttle(m, IGB_SINGLE_VECTOR)) {
+		clear(&m->icr_sent, causes);
+		return;
+	}
+	/* Which of the three the client chose shows in what it wired. */
+	if (!raise_irq(m, VFIO_PCI_MSIX_IRQ_INDEX, 0) && !raise_irq(m, VFIO_PCI_MSI_IRQ_INDEX, 0))
+		raise_irq(m, VFIO_PCI_INTX_IRQ_INDEX, 0);
+}
+
+/* Sends what is due. From a polling thread or the control thread. */
+void
+igb_intr_fire(struct igb_model *m)
+{
+	uint32_t due, causes;
+
+	__atomic_store_n(&m->intr_pending, 0, __ATOMIC_SEQ_CST);
+	causes = word(&m->icr) & word(&m->ims);
+	if (!multiple(m)) {
+		if (causes & ~word(&m->icr_sent))
+			send_single(m, causes);
+		/* EIMS counts, too: IVAR gives bits 15:0, and 31 is everything else (7.3.1.2). */
+		if (word(&m->eicr) & word(&m->eims) & ~word(&m->eicr_sent)) {
+			due = word(&m->eicr) & word(&m->eims);
+			set(&m->eicr_sent, due);
+			send_single(m, IGB_ICR_INT_ASSERTED);
+			clear(&m->icr_sent, IGB_ICR_INT_ASSERTED);
+		}
+		return;
+	}
+	if (causes & ~word(&m->icr_sent)) {
+		uint32_t ivar = igb_reg(m, IGB_IVAR_MISC) >> IGB_IVAR_MISC_OTHER_SHIFT;
+
+		set(&m->icr_sent, causes);
+		if (ivar & IGB_IVAR_VALID && (ivar & 0x1F) < IGB_MSIX_VECTORS)
+			set(&m->eicr, 1u << (ivar & 0x1F));
+	}
+	due = word(&m->eicr) & word(&m->eims) & ~word(&m->eicr_sent) &
+			((1u << IGB_MSIX_VECTORS) - 1);
+	while (due != 0) {
+		send_vector(m, (unsigned int)__builtin_ctz(due));
+		due &= due - 1;
+	}
+}
+
+/* Causes that have no queue. */
+void
+igb_intr_other(struct igb_model *m, uint32_t causes)
+{
+	set(&m->icr, causes);
+	if (causes & word(&m->ims))
+		igb_intr_fire(m);
+}
+
+/* Write-backs were done in these queues. */
+void
+igb_intr_queues(struct igb_model *m, uint32_t queues, bool is_tx)
+{
+	uint32_t cause = is_tx ? IGB_ICR_TXDW : IGB_ICR_RXDW, vectors = 0;
+
+	while (queues != 0) {
+		unsigned int q = (unsigned int)__builtin_ctz(queues);
+		uint32_t ivar = igb_reg(m, IGB_IVAR_REG(q)) >> IGB_IVAR_SHIFT(q, is_tx);
+
+		queues &= queues - 1;
+		if (ivar & IGB_IVAR_VALID && (ivar & 0x1F) < IGB_MSIX_VECTORS)
+			vectors |= 1u << (ivar & 0x1F);
+	}
+	if (!multiple(m)) {
+		/* Read first: in steady state everything is set already, or masked. */
+		if (!(word(&m->icr) & cause))
+			set(&m->icr, cause);
+		if (vectors & ~word(&m->eicr))
+			set(&m->eicr, vectors);
+		if (word(&m->ims) & cause || word(&m->eims) & vectors)
+			igb_intr_fire(m);
+		return;
+	}
+	if (vectors & ~word(&m->eicr))
+		set(&m->eicr, vectors);
+	if (word(&m->eims) & vectors)
+		igb_intr_fire(m);
+}
+
+static uint32_t
+icr_value(struct igb_model *m)
+{
+	uint32_t v = word(&m->icr);
+
+	if (v & word(&m->ims))
+		v |= IGB_ICR_INT_ASSERTED;
+	return v;
+}
+
+static void
+icr_clear(struct igb_model *m, uint32_t bits)
+{
+	clear(&m->icr, bits);
+	clear(&m->icr_sent, bits);
+}
+
+/* 8.8.9: a read clears if NSICR says so, if nothing is unmasked, or if we asked for attention. */
+static uint32_t
+icr_read(struct igb_model *m)
+{
+	uint32_t v = icr_value(m);
+
+	if (igb_reg(m, IGB_GPIE) & IGB_GPIE_NSICR || word(&m->ims) == 0 ||
+			v & IGB_ICR_INT_ASSERTED) {
+		icr_clear(m, v);
+		if (v & IGB_ICR_INT_ASSERTED)
+			clear(&m->ims, igb_reg(m, IGB_IAM));
+	}
+	return v;
+}
+
+static void
+eicr_clear(struct igb_model *m, uint32_t bits)
+{
+	clear(&m->eicr, bits);
+	clear(&m->eicr_sent, bits);
+}
+
+uint32_t
+igb_intr_read(struct igb_model *m, uint32_t off)
+{
+	uint32_t v;
+
+	switch (off) {
+	case IGB_ICR:
+		return icr_read(m);
+	case IGB_IMS:
+		return word(&m->ims);
+	case IGB_EICR:
+		v = word(&m->eicr);
+		if (!multiple(m) && icr_value(m) & IGB_ICR_INT_ASSERTED)
+			v |= IGB_EICR_OTHER;
+		/* With MSI-X, bits that EIAC clears by themselves are not cleared by a read. */
+		eicr_clear(m, multiple(m) ? v & ~igb_reg(m, IGB_EIAC) : v);
+		return v;
+	case IGB_EIMS:
+		return word(&m->eims);
+	}
+	return 0; /* ICS, IMC, EICS, EIMC: write only */
+}
+
+void
+igb_intr_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	switch (off) {
+	case IGB_ICR:
+		if (word(&m->icr) & word(&m->ims))
+			clear(&m->ims, igb_reg(m, IGB_IAM));
+		icr_clear(m, v);
+		return;
+	case IGB_ICS:
+		v &= ~IGB_ICR_INT_ASSERTED;
+		clear(&m->icr_sent, v);
+		set(&m->icr, v);
+		break;
+	case IGB_IMS:
+		/* What was masked when it came has not been told: it is due now. */
+		clear(&m->icr_sent, v & ~word(&m->ims));
+		set(&m->ims, v & ~IGB_ICR_INT_ASSERTED);
+		break;
+	case IGB_IMC:
+		clear(&m->ims, v);
+		return;
+	case IGB_EICR:
+		eicr_clear(m, v);
+		return;
+	case IGB_EICS:
+		clear(&m->eicr_sent, v);
+		set(&m->eicr, v);
+		break;
+	case IGB_EIMS:
+		clear(&m->eicr_sent, v & ~word(&m->eims));
+		set(&m->eims, v);
+		break;
+	case IGB_EIMC:
+		clear(&m->eims, v);
+		return;
+	}
+	igb_intr_fire(m);
+}
+
+void
+igb_intr_reset(struct igb_model *m)
+{
+	unsigned int i;
+
+	clear(&m->ims, ~0u);
+	clear(&m->eims, ~0u);
+	icr_clear(m, ~0u);
+	eicr_clear(m, ~0u);
+	__atomic_store_n(&m->intr_pending, 0, __ATOMIC_RELEASE);
+	for (i = 0; i < IGB_MSIX_VECTORS; i++)
+		__atomic_store_n(&m->intr_last[i], 0, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The device's inside: what its files share. The theory is in igb_model.c.
+ */
+
+#ifndef IGB_MODEL_PRIV_H
+#define IGB_MODEL_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "igb_model.h"
+#include "igb_regs.h"
+#include "vfio_user.h"
+
+#define IGB_CACHE_LINE      64
+#define IGB_FCS_LEN         4
+#define IGB_ETH_HDR_LEN     14
+#define IGB_MIN_FRAME       60     /* without FCS */
+#define IGB_VLAN_TAG_LEN    4
+
+#define IGB_FETCH           64     /* descriptors read ahead, as the hardware's cache does */
+#define IGB_WB_BATCH        64     /* write-backs held back until a flush, at most */
+#define IGB_STAGING         (256 * 1024 + 1024) /* PAYLEN has 18 bits, and the headers */
+#define IGB_HEADROOM        16     /* before a frame to send: the tag goes there */
+#define IGB_NVM_WORDS       1024
+#define IGB_PHY_REGS        32
+
+#define IGB_STAT_WORDS      ((IGB_STATS_LAST - IGB_STATS_FIRST) / 4 + 1)
+#define IGB_STAT(reg)       (((reg) - IGB_STATS_FIRST) / 4)
+
+/* More registers' names than the shared header has; all from the datasheet. */
+#define IGB_TXCW            0x00178
+#define IGB_RXCW            0x00180
+#define IGB_SCTL            0x00024
+#define IGB_SYNQF           0x055FC
+#define IGB_RAH_ADDR_MASK   0x8FFFFFFFu
+#define IGB_EECD_FWE_DIS    (1u << 4)
+#define IGB_GCR_CAP_VER2    (1u << 18)
+#define IGB_CTRL_EXT_EXT_VLAN (1u << 26)
+#define IGB_SRRCTL_RDMTS_SHIFT 20
+#define IGB_SRRCTL_RDMTS_MASK 0x1Fu
+#define IGB_RXCSUM_PCSS_MASK 0xFFu
+#define IGB_RFCTL_IPV6_EX_DIS (1u << 16)
+
+/* When may frames pass? All of these, held in one word: one load per frame. */
+#define IGB_GATE_CLIENT     (1u << 0) /* a client is attached */
+#define IGB_GATE_LINK       (1u << 1) /* cable in, PHY powered */
+#define IGB_GATE_BME        (1u << 2) /* PCI command: bus master */
+#define IGB_GATE_MASTER     (1u << 3) /* CTRL.GIO_MASTER_DISABLE clear */
+#define IGB_GATE_RXEN       (1u << 4) /* RCTL.RXEN */
+#define IGB_GATE_TXEN       (1u << 5) /* TCTL.EN */
+#define IGB_GATES_DMA       (IGB_GATE_CLIENT | IGB_GATE_BME | IGB_GATE_MASTER)
+#define IGB_GATES_TX        (IGB_GATES_DMA | IGB_GATE_LINK | IGB_GATE_TXEN)
+#define IGB_GATES_RX        (IGB_GATES_DMA | IGB_GATE_LINK | IGB_GATE_RXEN)
+
+/* Messages to the log, each once for a client. */
+enum igb_log_kind {
+	IGB_LOG_RING,      /* a ring's length or address makes no sense */
+	IGB_LOG_TAIL,      /* doorbell outside the ring */
+	IGB_LOG_RING_DMA,  /* the ring is not mapped */
+	IGB_LOG_BUF_DMA,   /* a buffer is not mapped */
+	IGB_LOG_TXD,       /* a transmit descriptor makes no sense */
+	IGB_LOG_TSO,
+	IGB_LOG_SIZE,
+	IGB_LOG_KINDS,
+};
+
+static inline uint32_t
+igb_ld(const uint32_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t
+igb_ld_acq(const uint32_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static inline void
+igb_st(uint32_t *p, uint32_t v)
+{
+	__atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+
+/* A counter with one writer and any number of readers. */
+static inline void
+igb_count(uint64_t *p, uint64_t n)
+{
+	__atomic_store_n(p, *p + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t
+igb_counter(const uint64_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+/*
+ * A queue as the control thread sees it. "gen" is odd while the queue is
+ * enabled; base to head_wb are set before it becomes odd, and stay.
+ */
+struct igb_ring {
+	uint32_t *reg;         /* the queue's block in the shared page */
+	uint32_t gen;
+	uint32_t lock;         /* who enables or disables; the polling thread only tries */
+	uint64_t base;
+	uint32_t count;        /* descriptors; 0: unusable */
+	uint32_t head;         /* where to start */
+	uint32_t srrctl;
+	uint64_t head_wb;      /* TDWBA: address and enable bit */
+	uint32_t index;
+	bool is_tx;
+};
+
+/* What a polling thread keeps of a queue. It alone touches this. */
+struct igb_rxq {
+	uint32_t gen;
+	uint32_t count, head, tail;
+	uint64_t base;
+	uint32_t desctype, bufsize, hdrsize, srrctl;
+	bool dead;             /* the ring could not be read: until the next ENABLE */
+	bool low;              /* below the minimum threshold, said so */
+	uint32_t bad_tail;     /* last bad doorbell, counted */
+	uint32_t fetched, used;/* descriptors in desc[], and how many of them are used up */
+	uint32_t wb_count;     /* write-backs waiting, for wb_first onwards */
+	uint32_t wb_first;
+	union igb_rx_desc desc[IGB_FETCH];
+	union igb_rx_desc wb[IGB_WB_BATCH];
+	uint64_t frames, no_desc;
+} __attribute__((aligned(IGB_CACHE_LINE)));
+
+struct igb_tx_ctx {
+	uint32_t vlan_macip_lens, type_tucmd, mss_l4len_idx;
+};
+
+struct igb_txq {
+	uint32_t gen;
+	uint32_t count, head, tail;
+	uint64_t base, head_wb;
+	bool dead;
+	bool skip;             /* the frame under way is bad: drop up to EOP */
+	bool started;          /* of a frame, some descriptors were seen */
+	uint32_t bad_tail;
+	uint32_t fetched, used;
+	uint32_t wb_count;
+	/* First descriptor of the frame under way. */
+	uint32_t cmd, olinfo;
+	union igb_tx_desc legacy;
+	bool is_legacy;
+	struct igb_tx_ctx ctx[IGB_TX_CONTEXTS];
+	bool ctx_valid[IGB_TX_CONTEXTS];
+	/* Gathered so far; the frame begins IGB_HEADROOM behind. */
+	uint8_t *staging;
+	uint32_t len;
+	/* Segmentation under way: next payload byte, and how often IP id went up. */
+	bool tso;
+	uint32_t tso_off, tso_n;
+	union igb_tx_desc desc[IGB_FETCH];
+	struct {
+		uint32_t index;
+		uint64_t qw1;
+	} wb[IGB_WB_BATCH];
+	uint64_t frames;
+} __attribute__((aligned(IGB_CACHE_LINE)));
+
+/* Counters of one direction, written by that direction's polling thread. */
+struct igb_counters {
+	uint64_t stat[IGB_STAT_WORDS]; /* as the statistics registers; 64-bit ones at their low half */
+	uint64_t frames, bytes, no_desc, filtered, bad, off, bad_doorbells;
+	uint64_t rqdpc[IGB_MAX_QUEUES];
+} __attribute__((aligned(IGB_CACHE_LINE)));
+
+struct igb_model {
+	char name[64];
+	unsigned int speed_mbps;
+	uint8_t mac[6];
+	struct vfu_server *server;
+	int pages_fd;
+	uint8_t *pages[2];     /* 0xC000 and 0xE000, shared with the client */
+	uint32_t log_done;
+
+	/* Control thread's. */
+	uint8_t cfg[4096], cfg_wmask[4096];
+	uint8_t msix_table[IGB_MSIX_VECTORS * 16];
+	uint32_t ioaddr;
+	uint16_t nvm[IGB_NVM_WORDS];
+	uint16_t phy[IGB_PHY_REGS];
+	uint16_t phy_page;
+	uint32_t stat_high;    /* latched by reading the low half */
+	uint64_t stat_base[IGB_STAT_WORDS];
+	uint64_t rqdpc_base[IGB_MAX_QUEUES];
+
+	/* Written by the control thread, read by all. */
+	uint32_t reg[IGB_BAR0_SIZE / 4];
+	uint64_t ra[IGB_NUM_RA];                 /* receive addresses, little-endian; bit 63: valid */
+	uint32_t rss_table[80][16];              /* Toeplitz: by nibble's place and value */
+	uint32_t gates;
+	uint32_t rx_enabled, tx_enabled;         /* queues, a bit each */
+	struct igb_ring rx_ring[IGB_MAX_QUEUES], tx_ring[IGB_MAX_QUEUES];
+
+	/* Interrupts: any thread, atomically (igb_intr.c). */
+	uint32_t cable;
+	uint32_t link_was_down; /* since PHY status was read */
+	uint32_t icr, ims, eicr, eims, eicr_sent;
+	uint32_t icr_sent;
+	uint32_t intr_pending;  /* look again at the next flush */
+	uint64_t intr_last[IGB_MSIX_VECTORS]; /* ns, for throttling */
+
+	/* The receiving thread's. */
+	struct igb_counters rxc;
+	uint32_t rx_dirty;     /* queues with write-backs waiting */
+	uint32_t rx_polls;
+	uint32_t rx_causes;    /* ICR */
+	struct igb_rxq rxq[IGB_MAX_QUEUES];
+	uint8_t in[IGB_MAX_FRAME + 64];
+
+	/* The transmitting thread's. */
+	struct igb_counters txc;
+	uint32_t tx_dirty;     /* queues whose head moved since the last flush */
+	uint32_t tx_polls;
+	uint32_t tx_next;      /* queue whose turn it is */
+	uint32_t tx_quantum;
+	struct igb_txq txq[IGB_MAX_QUEUES];
+	uint8_t out[IGB_MAX_FRAME + 64];
+};
+
+static inline uint32_t
+igb_reg(const struct igb_model *m, uint32_t off)
+{
+	return igb_ld(&m->reg[off / 4]);
+}
+
+static inline void
+igb_reg_set(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	igb_st(&m->reg[off / 4], v);
+}
+
+/* The client's memory: mapped, or else by messages. */
+static inline bool
+igb_dma_get(struct igb_model *m, uint64_t addr, void *buf, size_t len)
+{
+	const void *p = vfu_dma_ptr(m->server, addr, len, VFU_DMA_READ);
+
+	if (__builtin_expect(p == NULL, 0))
+		return vfu_dma_read(m->server, addr, buf, len) == 0;
+	__builtin_memcpy(buf, p, len);
+	return true;
+}
+
+static inline bool
+igb_dma_put(struct igb_model *m, uint64_t addr, const void *buf, size_t len)
+{
+	void *p = vfu_dma_ptr(m->server, addr, len, VFU_DMA_WRITE);
+
+	if (__builtin_expect(p == NULL, 0))
+		return vfu_dma_write(m->server, addr, buf, len) == 0;
+	__builtin_memcpy(p, buf, len);
+	return true;
+}
+
+static inline void
+igb_gate(struct igb_model *m, uint32_t gate, bool open)
+{
+	if (open)
+		__atomic_fetch_or(&m->gates, gate, __ATOMIC_RELEASE);
+	else
+		__atomic_fetch_and(&m->gates, ~gate, __ATOMIC_RELEASE);
+}
+
+/* igb_model.c */
+void igb_log(struct igb_model *m, enum igb_log_kind kind, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void igb_grace_period(void);
+
+/* igb_pci.c */
+void igb_pci_init(struct igb_model *m);
+int igb_pci_read(struct igb_model *m, uint64_t off, void *buf, size_t len);
+int igb_pci_write(struct igb_model *m, uint64_t off, const void *buf, size_t len);
+int igb_msix_read(struct igb_model *m, uint64_t off, void *buf, size_t len);
+int igb_msix_write(struct igb_model *m, uint64_t off, const void *buf, size_t len);
+
+/* igb_reg.c */
+uint32_t igb_reg_read(struct igb_model *m, uint32_t off);
+void igb_reg_write(struct igb_model *m, uint32_t off, uint32_t v);
+void igb_reset_mac(struct igb_model *m);
+void igb_reset_all(struct igb_model *m);
+
+/* igb_nvm.c */
+void igb_nvm_init(struct igb_model *m);
+uint32_t igb_eerd_write(struct igb_model *m, uint32_t v);
+
+/* igb_phy.c */
+void igb_phy_reset(struct igb_model *m);
+uint32_t igb_mdic_write(struct igb_model *m, uint32_t v);
+void igb_link_update(struct igb_model *m);
+uint32_t igb_status_link(const struct igb_model *m);
+
+/* igb_queue.c */
+void igb_ring_init(struct igb_model *m);
+void igb_ring_reset(struct igb_model *m);
+void igb_ring_quiesce(struct igb_model *m);
+uint32_t igb_ring_reg_read(struct igb_model *m, struct igb_ring *r, uint32_t off);
+void igb_ring_reg_write(struct igb_model *m, struct igb_ring *r, uint32_t off, uint32_t v);
+void igb_ring_look(struct igb_model *m, struct igb_ring *rings);
+
+/* igb_intr.c */
+void igb_intr_reset(struct igb_model *m);
+uint32_t igb_intr_read(struct igb_model *m, uint32_t off);
+void igb_intr_write(struct igb_model *m, uint32_t off, uint32_t v);
+void igb_intr_other(struct igb_model *m, uint32_t causes);
+void igb_intr_queues(struct igb_model *m, uint32_t queues, bool is_tx);
+void igb_intr_fire(struct igb_model *m);
+
+/* igb_stats.c */
+void igb_stats_reset(struct igb_model *m);
+uint32_t igb_stats_read(struct igb_model *m, uint32_t off);
+uint32_t igb_rqdpc_read(struct igb_model *m, unsigned int q);
+void igb_stats_rx(struct igb_model *m, const uint8_t *data, uint32_t len);
+void igb_stats_tx(struct igb_model *m, const uint8_t *data, uint32_t len, unsigned int q);
+
+/* igb_tx_offload.c */
+bool igb_tx_prepare(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame);
+bool igb_tx_segment(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame);
+
+/* igb_csum.c */
+uint32_t igb_csum_add(const uint8_t *p, size_t len, uint32_t sum);
+uint16_t igb_csum_fold(uint32_t sum);
+uint32_t igb_sctp_crc(const uint8_t *p, size_t len);
+uint32_t igb_fcs(const uint8_t *p, size_t len);
+
+/* igb_parse.c: what the device recognises in a frame. */
+struct igb_pkt {
+	uint32_t len;          /* of the frame, as it came */
+	uint16_t vlan_off;     /* of the tag that filters and stripping mean */
+	uint16_t tci;
+	bool tagged, outer_tagged;
+	uint8_t ptype;         /* IGB_RXD_PTYPE_* */
+	uint8_t proto;         /* of layer 4; 0: none */
+	bool v4, v6, frag, first_frag, v6_ext;
+	uint16_t l3, l4, payload; /* offsets; 0: none */
+	uint32_t l3_end;       /* end of the datagram, without padding */
+	const uint8_t *src, *dst; /* addresses to hash: extension headers may give others */
+	const uint8_t *src_ex, *dst_ex;
+};
+void igb_parse(const struct igb_model *m, const uint8_t *data, uint32_t len, struct igb_pkt *pkt);
+
+/* igb_rss.c */
+void igb_rss_key(struct igb_model *m);
+uint32_t igb_rss_hash(const struct igb_model *m, const uint8_t *data, const struct igb_pkt *pkt,
+		uint32_t *type);
+
+#endif /* IGB_MODEL_PRIV_H */

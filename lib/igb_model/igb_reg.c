@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Registers: which there are, what they hold after a reset, which bits software
+ * may change, and what else happens.
+ *
+ * One table says it all. A row is a run of registers with the same nature; rows
+ * with a function have an effect or a value of their own. What no row names
+ * reads as 0 and ignores writes, as on hardware.
+ *
+ * A "MAC reset" (CTRL.RST, CTRL.DEV_RST) brings back everything but the PHY,
+ * the packet buffers' sizes, the semaphores and what belongs to PCI; a function level reset,
+ * DEVICE_RESET and a client's leaving bring back everything.
+ */
+
+#include "igb_model_priv.h"
+
+#define KEEP   (1u << 0) /* survives a MAC reset */
+
+struct row {
+	uint32_t first, count, step; /* registers "step" bytes apart */
+	uint32_t wmask;              /* bits that a write changes */
+	uint32_t reset;
+	uint32_t flags;
+	uint32_t (*read)(struct igb_model *m, uint32_t off);
+	void (*write)(struct igb_model *m, uint32_t off, uint32_t v);
+};
+
+#define CTRL_RESET     0x00100201u /* full duplex, 1000 Mb/s, ADVD3WUC */
+#define CTRL_SELF_CLEARING (IGB_CTRL_RST | IGB_CTRL_DEV_RST)
+#define EEMNGCTL_RESET (IGB_EEMNGCTL_CFG_DONE0 | IGB_EEMNGCTL_CFG_DONE1 | (1u << 31))
+#define TCTL_RESET     0xA40400F8u /* PSP, collision threshold 15, distance 64 */
+#define EECD_SIZE_1K   4u          /* 2^(4 + 6) words */
+
+static void
+ctrl_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	uint32_t old = igb_reg(m, IGB_CTRL);
+
+	if (v & CTRL_SELF_CLEARING) {
+		igb_reset_mac(m);
+		return;
+	}
+	if (v & IGB_CTRL_PHY_RST && !(old & IGB_CTRL_PHY_RST)) {
+		igb_phy_reset(m);
+		igb_link_update(m);
+	}
+	igb_reg_set(m, IGB_CTRL, v);
+	igb_gate(m, IGB_GATE_MASTER, !(v & IGB_CTRL_GIO_MASTER_DISABLE));
+	/* STATUS.GIO_MASTER_EN, which software polls next, says that no access is under way. */
+	if (v & ~old & IGB_CTRL_GIO_MASTER_DISABLE)
+		igb_grace_period();
+}
+
+static uint32_t
+ctrl_read(struct igb_model *m, uint32_t off)
+{
+	return igb_reg(m, IGB_CTRL);
+}
+
+static uint32_t
+status_read(struct igb_model *m, uint32_t off)
+{
+	uint32_t v = igb_reg(m, IGB_STATUS) | igb_status_link(m);
+
+	if (!(igb_reg(m, IGB_CTRL) & IGB_CTRL_GIO_MASTER_DISABLE))
+		v |= IGB_STATUS_GIO_MASTER_EN;
+	return v;
+}
+
+/* PHYRA, "the PHY was reset", is cleared by writing 0. */
+static void
+status_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	igb_reg_set(m, IGB_STATUS, igb_reg(m, IGB_STATUS) & (v | ~IGB_STATUS_PHYRA));
+}
+
+static void
+ctrl_ext_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	igb_reg_set(m, off, v & ~IGB_CTRL_EXT_EE_RST);
+}
+
+static void
+eecd_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	uint32_t keep = IGB_EECD_SK | IGB_EECD_CS | IGB_EECD_DI | IGB_EECD_REQ;
+
+	igb_reg_set(m, off, (igb_reg(m, off) & ~(keep | IGB_EECD_GNT)) | (v & keep) |
+			(v & IGB_EECD_REQ ? IGB_EECD_GNT : 0));
+}
+
+static void
+eerd_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	igb_reg_set(m, off, igb_eerd_write(m, v));
+}
+
+static void
+mdic_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	igb_reg_set(m, off, igb_mdic_write(m, v));
+	if (v & IGB_MDIC_INT_EN)
+		igb_intr_other(m, 1u << 9); /* ICR.MDAC */
+	igb_intr_fire(m); /* the link may have changed */
+}
+
+/* The SerDes' control: a write is done when READY (bit 31) is set again. */
+static void
+sctl_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	igb_reg_set(m, off, v | (1u << 31));
+}
+
+static void
+rctl_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	bool was = igb_reg(m, off) & IGB_RCTL_RXEN, is = v & IGB_RCTL_RXEN;
+
+	igb_reg_set(m, off, v);
+	igb_gate(m, IGB_GATE_RXEN, is);
+	if (was && !is)
+		igb_grace_period();
+}
+
+static void
+tctl_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	bool was = igb_reg(m, off) & IGB_TCTL_EN, is = v & IGB_TCTL_EN;
+
+	igb_reg_set(m, off, v);
+	igb_gate(m, IGB_GATE_TXEN, is);
+	if (was && !is)
+		igb_grace_period();
+}
+
+/* SMBI is taken by reading it as 0 (8.6.1): the read sets it. */
+static uint32_t
+swsm_read(struct igb_model *m, uint32_t off)
+{
+	uint32_t v = igb_reg(m, off);
+
+	igb_reg_set(m, off, v | IGB_SWSM_SMBI);
+	return v;
+}
+
+static void
+swsm_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	/* SMBI can be given back, not taken, by a write; nobody else wants SWESMBI. */
+	igb_reg_set(m, off, (v & ~IGB_SWSM_SMBI & 0xF) | (igb_reg(m, off) & v & IGB_SWSM_SMBI));
+}
+
+static void
+ra_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	unsigned int n = off < IGB_RAL(16) ? (off - IGB_RAL(0)) / 8 : 16 + (off - IGB_RAL(16)) / 8;
+	uint64_t a;
+
+	if (off & 4)
+		v &= IGB_RAH_ADDR_MASK;
+	igb_reg_set(m, off, v);
+	a = (uint64_t)(igb_reg(m, IGB_RAH(n)) & 0xFFFF) << 32 | igb_reg(m, IGB_RAL(n));
+	if (igb_reg(m, IGB_RAH(n)) & IGB_RAH_AV)
+		a |= 1ull << 63;
+	__atomic_store_n(&m->ra[n], a, __ATOMIC_RELAXED);
+}
+
+static void
+rssrk_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	igb_reg_set(m, off, v);
+	igb_rss_key(m);
+}
+
+static struct igb_ring *
+queue_at(struct igb_model *m, uint32_t off, uint32_t *reg)
+{
+	uint32_t o;
+
+	if (off >= IGB_TXQ_BASE)
+		o = off - IGB_TXQ_BASE;
+	else
+		o = off - IGB_RXQ_BASE;
+	*reg = o % IGB_QUEUE_STRIDE;
+	return off >= IGB_TXQ_BASE ? &m->tx_ring[o / IGB_QUEUE_STRIDE] :
+			&m->rx_ring[o / IGB_QUEUE_STRIDE];
+}
+
+static uint32_t
+queue_read(struct igb_model *m, uint32_t off)
+{
+	uint32_t reg;
+	struct igb_ring *r = queue_at(m, off, &reg);
+
+	return igb_ring_reg_read(m, r, reg);
+}
+
+static void
+queue_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	uint32_t reg;
+	struct igb_ring *r = queue_at(m, off, &reg);
+
+	igb_ring_reg_write(m, r, reg, v);
+}
+
+/* The aliases of queues 0 to 3 (and of the older interrupt registers) are other addresses only. */
+static uint32_t
+alias(uint32_t off)
+{
+	uint32_t base = off >= IGB_TXQ_ALIAS_BASE ? IGB_TXQ_ALIAS_BASE : IGB_RXQ_ALIAS_BASE;
+	uint32_t to = off >= IGB_TXQ_ALIAS_BASE ? IGB_TXQ_BASE : IGB_RXQ_BASE;
+	uint32_t n = (off - base) / IGB_QUEUE_ALIAS_STRIDE;
+
+	return to + n * IGB_QUEUE_STRIDE + (off - base) % IGB_QUEUE_ALIAS_STRIDE;
+}
+
+static uint32_t
+alias_read(struct igb_model *m, uint32_t off)
+{
+	return queue_read(m, alias(off));
+}
+
+static void
+alias_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	queue_write(m, alias(off), v);
+}
+
+static uint32_t
+old_intr(uint32_t off)
+{
+	return IGB_ICR + (off - IGB_ICR_ALIAS) / 8 * 4;
+}
+
+static uint32_t
+old_intr_read(struct igb_model *m, uint32_t off)
+{
+	return igb_reg_read(m, old_intr(off));
+}
+
+static void
+old_intr_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	igb_reg_write(m, old_intr(off), v);
+}
+
+#define RW(first, count)             {(first), (count), 4, ~0u, 0, 0, NULL, NULL}
+#define RWR(first, count, reset)     {(first), (count), 4, ~0u, (reset), 0, NULL, NULL}
+#define RO(first, reset)             {(first), 1, 4, 0, (reset), 0, NULL, NULL}
+#define FN(first, count, step, reset, rd, wr) \
+	{(first), (count), (step), ~0u, (reset), 0, (rd), (wr)}
+
+static const struct row rows[] = {
+	/* General (8.2). */
+	FN(IGB_CTRL, 2, 4, CTRL_RESET, ctrl_read, ctrl_write),
+	FN(IGB_STATUS, 1, 4, IGB_STATUS_FD | IGB_STATUS_LAN_INIT_DONE | IGB_STATUS_PHYRA |
+			IGB_STATUS_PF_RST_DONE, status_read, status_write),
+	FN(IGB_EECD, 1, 4, IGB_EECD_FWE_DIS | IGB_EECD_PRES | IGB_EECD_AUTO_RD |
+			EECD_SIZE_1K << IGB_EECD_SIZE_SHIFT, NULL, eecd_write),
+	FN(IGB_EERD, 1, 4, IGB_EERD_DONE, NULL, eerd_write),
+	FN(IGB_CTRL_EXT, 1, 4, 0, NULL, ctrl_ext_write),
+	RW(IGB_FLA, 1),
+	FN(IGB_MDIC, 1, 4, IGB_MDIC_READY, NULL, mdic_write),
+	FN(IGB_SCTL, 1, 4, 1u << 31, NULL, sctl_write),
+	RW(IGB_FCAL, 3),
+	RW(IGB_CONNSW, 1),
+	RWR(IGB_VET, 1, 0x81008100),
+	RW(IGB_FCTTV, 1),
+	RW(IGB_TXCW, 1),
+	RO(IGB_RXCW, 0),
+	RWR(IGB_LEDCTL, 1, 0x07068302),
+	RW(IGB_PBA_ECC, 1),
+	RO(IGB_EEMNGCTL, EEMNGCTL_RESET),
+	RW(IGB_EEARBC, 1),
+	RW(IGB_FCRTL, 1),
+	RW(IGB_FCRTH, 1),
+	RW(IGB_FCRTV, 1),
+	/* Interrupts (8.8). */
+	FN(IGB_ICR_ALIAS, 5, 8, 0, old_intr_read, old_intr_write),
+	FN(IGB_ICR, 4, 4, 0, igb_intr_read, igb_intr_write),
+	RW(IGB_IAM, 2), /* and GPIE */
+	FN(IGB_EICS, 3, 4, 0, igb_intr_read, igb_intr_write),
+	RW(IGB_EIAC, 2), /* and EIAM */
+	FN(IGB_EICR, 1, 4, 0, igb_intr_read, igb_intr_write),
+	{IGB_EITR(0), IGB_MSIX_VECTORS, 4, 0xFFFF, 0, 0, NULL, NULL},
+	RW(IGB_IVAR0, 8),
+	RW(IGB_IVAR_MISC, 1),
+	/* Receive (8.10). */
+	FN(IGB_RCTL, 1, 4, 0, NULL, rctl_write),
+	{IGB_RXPBS, 1, 4, 0x7F, 0x40, KEEP, NULL, NULL},
+	RW(IGB_QDE, 1),
+	RWR(IGB_RXCSUM, 1, IGB_RXCSUM_IPOFL | IGB_RXCSUM_TUOFL),
+	{IGB_RLPML, 1, 4, IGB_RLPML_MASK, 0x2600, 0, NULL, NULL},
+	RW(IGB_RFCTL, 1),
+	RW(IGB_PSRTYPE(0), 8),
+	RW(IGB_MTA(0), IGB_NUM_MTA),
+	FN(IGB_RAL(0), 32, 4, 0, NULL, ra_write),
+	FN(IGB_RAL(16), 16, 4, 0, NULL, ra_write),
+	RW(IGB_VFTA(0), IGB_NUM_VFTA),
+	RW(IGB_SYNQF, 1),
+	RW(IGB_MRQC, 2), /* and VT_CTL */
+	RW(IGB_RETA(0), IGB_NUM_RETA / 4),
+	FN(IGB_RSSRK(0), 10, 4, 0, NULL, rssrk_write),
+	RW(IGB_UTA(0), 128),
+	RWR(IGB_VMOLR(0), 8, 0x80002600),
+	RWR(IGB_RPLOLR, 1, 0x80000000),
+	RW(0x05980, 32), /* SAQF, DAQF, SPQF, FTQF: five-tuple filters, kept but not matched */
+	RW(0x05A80, 16), /* IMIR, IMIREXT */
+	RW(0x05CB0, 8),  /* ETQF */
+	/* Transmit (8.12). */
+	FN(IGB_TCTL, 1, 4, TCTL_RESET, NULL, tctl_write),
+	RWR(IGB_TCTL_EXT, 1, 0x00010840),
+	RWR(IGB_TIPG, 1, 0x00601008),
+	{IGB_TXPBS, 1, 4, 0x7F, 0x28, KEEP, NULL, NULL},
+	RWR(IGB_DTXCTL, 1, 0x4),
+	RWR(IGB_DTXTCPFLGL, 1, 0x0FF60FF6),
+	RWR(IGB_DTXTCPFLGH, 1, 0x00000F7F),
+	/* Queues. */
+	FN(IGB_RXQ_BASE, IGB_MAX_QUEUES * IGB_QUEUE_STRIDE / 4, 4, 0, queue_read, queue_write),
+	FN(IGB_TXQ_BASE, IGB_MAX_QUEUES * IGB_QUEUE_STRIDE / 4, 4, 0, queue_read, queue_write),
+	FN(IGB_RXQ_ALIAS_BASE + 0x000, 16, 4, 0, alias_read, alias_write),
+	FN(IGB_RXQ_ALIAS_BASE + 0x100, 16, 4, 0, alias_read, alias_write),
+	FN(IGB_RXQ_ALIAS_BASE + 0x200, 16, 4, 0, alias_read, alias_write),
+	FN(IGB_RXQ_ALIAS_BASE + 0x300, 16, 4, 0, alias_read, alias_write),
+	FN(IGB_TXQ_ALIAS_BASE + 0x000, 16, 4, 0, alias_read, alias_write),
+	FN(IGB_TXQ_ALIAS_BASE + 0x100, 16, 4, 0, alias_read, alias_write),
+	FN(IGB_TXQ_ALIAS_BASE + 0x200, 16, 4, 0, alias_read, alias_write),
+	FN(IGB_TXQ_ALIAS_BASE + 0x300, 16, 4, 0, alias_read, alias_write),
+	/* Statistics (8.19): cleared by reading. */
+	{IGB_STATS_FIRST, IGB_STAT_WORDS, 4, 0, 0, 0, igb_stats_read, NULL},
+	/* PCS (8.17): nobody is there on copper. */
+	RW(IGB_PCS_CFG, 1),
+	RW(IGB_PCS_LCTL, 1),
+	RO(IGB_PCS_LSTAT, 0),
+	RW(0x04218, 2), /* PCS_ANADV, PCS_LPAB */
+	/* Management, semaphores, PCIe (8.6, 8.21, 8.5). */
+	RW(IGB_WUC, 1),
+	RW(IGB_WUFC, 1),
+	RW(IGB_WUS, 1),
+	RW(IGB_MANC, 1),
+	RW(IGB_MANC2H, 1),
+	RWR(IGB_GCR, 1, IGB_GCR_CAP_VER2),
+	RO(IGB_FACTPS, 0),
+	{IGB_SWSM, 1, 4, ~0u, 0, KEEP, swsm_read, swsm_write},
+	RO(IGB_FWSM, 0),
+	{IGB_SW_FW_SYNC, 1, 4, ~0u, 0, KEEP, NULL, NULL},
+	RW(IGB_PBACL, 1),
+	RW(0x05B70, 2), /* DCA_ID, DCA_CTRL */
+	/* Time stamps (8.16): kept; the clock does not run. */
+	RW(0x0B600, 0x20),
+};
+
+/* Row of each register, plus 1; 0: none. All devices share it. */
+static uint8_t row_of[IGB_BAR0_SIZE / 4];
+
+static void __attribute__((constructor))
+index_rows(void)
+{
+	uint32_t i, n;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (n = 0; n < rows[i].count; n++)
+			row_of[(rows[i].first + n * rows[i].step) / 4] = (uint8_t)(i + 1);
+}
+
+uint32_t
+igb_reg_read(struct igb_model *m, uint32_t off)
+{
+	unsigned int i = row_of[off / 4];
+
+	if (i == 0)
+		return 0;
+	return rows[i - 1].read ? rows[i - 1].read(m, off) : igb_reg(m, off);
+}
+
+void
+igb_reg_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	unsigned int i = row_of[off / 4];
+	const struct row *r;
+
+	if (i == 0)
+		return;
+	r = &rows[i - 1];
+	if (r->write)
+		r->write(m, off, v);
+	else if (r->wmask != 0)
+		igb_reg_set(m, off, (igb_reg(m, off) & ~r->wmask) | (v & r->wmask));
+}
+
+static void
+reset_registers(struct igb_model *m, uint32_t keep)
+{
+	const uint8_t *mac = m->mac;
+	uint32_t i, n;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct row *r = &rows[i];
+
+		if (r->flags & keep)
+			continue;
+		for (n = 0; n < r->count; n++)
+			igb_reg_set(m, r->first + n * r->step, r->reset);
+	}
+	for (i = 0; i < IGB_NUM_RA; i++)
+		__atomic_store_n(&m->ra[i], 0, __ATOMIC_RELAXED);
+	/* Loaded from the NVM (6.2.1): the first receive address. */
+	ra_write(m, IGB_RAL(0), (uint32_t)mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 |
+			(uint32_t)mac[3] << 24);
+	ra_write(m, IGB_RAH(0), (uint32_t)mac[4] | (uint32_t)mac[5] << 8 | IGB_RAH_AV);
+	igb_rss_key(m);
+	igb_gate(m, IGB_GATE_MASTER, true);
+}
+
+static void
+reset_common(struct igb_model *m, uint32_t keep)
+{
+	igb_gate(m, IGB_GATE_RXEN | IGB_GATE_TXEN, false);
+	igb_ring_reset(m); /* waits: from here on no polling thread is inside a queue */
+	igb_intr_reset(m);
+	reset_registers(m, keep);
+	igb_stats_reset(m);
+}
+
+void
+igb_reset_mac(struct igb_model *m)
+{
+	reset_common(m, KEEP);
+}
+
+void
+igb_reset_all(struct igb_model *m)
+{
+	reset_common(m, 0);
+	igb_phy_reset(m);
+	igb_link_update(m);
+	igb_st(&m->link_was_down, 0);
+	m->ioaddr = 0;
+}

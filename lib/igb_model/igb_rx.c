@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Receive (7.1): from the wire to the driver's buffers.
+ *
+ * A frame passes the length and address filters, gets a queue (RSS, or queue 0),
+ * then as many descriptors as its length needs, or none: what does not fit
+ * as a whole is dropped and counted, as on hardware, unless the wire can wait.
+ * Data is written first; the descriptors' write-backs are collected and written
+ * at the flush, first half before second, the second (which holds DD) by a
+ * release store.
+ */
+
+#include <string.h>
+
+#include "igb_model_priv.h"
+
+#define RX_LOOK       256 /* calls between looks at ENABLE in the shared page */
+#define MAX_STD_FRAME 1518 /* with FCS, without tags: what passes without RCTL.LPE */
+#define IP_UDP        17
+
+enum verdict { REJECT, EXACT, INEXACT };
+
+static bool
+vlan_passes(const struct igb_model *m, uint32_t rctl, const struct igb_pkt *pkt)
+{
+	uint32_t vid = pkt->tci & 0xFFF;
+
+	if (!(rctl & IGB_RCTL_VFE) || !pkt->tagged)
+		return true;
+	if (!(igb_reg(m, IGB_VFTA(vid / 32)) & (1u << (vid % 32))))
+		return false;
+	/* CFIEN: the tag's CFI bit must be as RCTL.CFI says. */
+	return !(rctl & IGB_RCTL_CFIEN) || !!(pkt->tci & 0x1000) == !!(rctl & IGB_RCTL_CFI);
+}
+
+static enum verdict
+address_passes(const struct igb_model *m, uint32_t rctl, const uint8_t *da)
+{
+	static const uint8_t mo_shift[4] = {4, 3, 2, 0};
+	uint64_t a = 1ull << 63;
+	uint32_t hash, mo, i;
+
+	for (i = 0; i < 6; i++)
+		a |= (uint64_t)da[i] << (8 * i);
+	for (i = 0; i < IGB_NUM_RA; i++)
+		if (__atomic_load_n(&m->ra[i], __ATOMIC_RELAXED) == a)
+			return EXACT;
+	if (!(da[0] & 1))
+		return rctl & IGB_RCTL_UPE ? INEXACT : REJECT;
+	if ((a << 16) == ~0ull << 16)
+		return rctl & (IGB_RCTL_BAM | IGB_RCTL_MPE) ? EXACT : REJECT;
+	if (rctl & IGB_RCTL_MPE)
+		return INEXACT;
+	/* Twelve bits of the address, which twelve RCTL.MO says (8.10.14). */
+	mo = (rctl >> IGB_RCTL_MO_SHIFT) & 3;
+	hash = ((uint32_t)(da[4] | da[5] << 8) >> mo_shift[mo]) & 0xFFF;
+	return igb_reg(m, IGB_MTA(hash / 32)) & (1u << (hash % 32)) ? INEXACT : REJECT;
+}
+
+static bool
+length_passes(struct igb_model *m, uint32_t rctl, const struct igb_pkt *pkt)
+{
+	uint32_t len = pkt->len + IGB_FCS_LEN, max;
+
+	if (rctl & IGB_RCTL_LPE)
+		max = igb_reg(m, IGB_RLPML);
+	else
+		max = MAX_STD_FRAME + (pkt->tagged ? IGB_VLAN_TAG_LEN : 0) +
+				(pkt->outer_tagged ? IGB_VLAN_TAG_LEN : 0);
+	return len <= max && len <= IGB_MAX_FRAME;
+}
+
+static void
+rxq_open(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, uint32_t gen)
+{
+	static const uint16_t bsize[4] = {2048, 1024, 512, 256};
+
+	x->gen = gen;
+	x->base = r->base;
+	x->count = r->count;
+	x->head = x->tail = r->head;
+	x->srrctl = r->srrctl;
+	x->desctype = r->srrctl & IGB_SRRCTL_DESCTYPE_MASK;
+	x->bufsize = (r->srrctl & IGB_SRRCTL_BSIZEPKT_MASK) << IGB_SRRCTL_BSIZEPKT_SHIFT;
+	if (x->bufsize == 0)
+		x->bufsize = bsize[(igb_reg(m, IGB_RCTL) >> IGB_RCTL_BSIZE_SHIFT) & 3];
+	x->hdrsize = ((r->srrctl & IGB_SRRCTL_BSIZEHDR_MASK) >> IGB_SRRCTL_BSIZEHDR_SHIFT) * 64;
+	x->dead = x->low = false;
+	x->bad_tail = UINT32_MAX;
+	x->fetched = x->used = x->wb_count = 0;
+}
+
+static uint32_t
+rxq_available(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
+{
+	uint32_t tail = igb_ld_acq(&r->reg[IGB_Q_TAIL / 4]);
+
+	if (tail < x->count) {
+		x->tail = tail;
+	} else if (tail != x->bad_tail) {
+		x->bad_tail = tail;
+		igb_count(&m->rxc.bad_doorbells, 1);
+		igb_log(m, IGB_LOG_TAIL, "RDT of queue %u set to %u, the ring has %u descriptors: ignored",
+				r->index, tail, x->count);
+	}
+	return x->tail >= x->head ? x->tail - x->head : x->tail + x->count - x->head;
+}
+
+/* Makes n descriptors from the head on ready in desc[]. False: there are fewer. */
+static bool
+rxq_need(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, uint32_t n)
+{
+	uint32_t avail, part;
+
+	if (x->fetched - x->used >= n)
+		return true;
+	avail = rxq_available(m, x, r);
+	if (avail < n)
+		return false;
+	if (avail > IGB_FETCH)
+		avail = IGB_FETCH;
+	part = avail < x->count - x->head ? avail : x->count - x->head;
+	x->used = x->fetched = 0;
+	if (!igb_dma_get(m, x->base + (uint64_t)x->head * IGB_DESC_SIZE, x->desc,
+			part * IGB_DESC_SIZE) ||
+			(part < avail && !igb_dma_get(m, x->base, x->desc + part,
+					(avail - part) * IGB_DESC_SIZE))) {
+		igb_log(m, IGB_LOG_RING_DMA, "receive queue %u: its ring at 0x%lx is not mapped for "
+				"the device; the queue stops until it is enabled again", r->index,
+				(unsigned long)x->base);
+		x->dead = true;
+		return false;
+	}
+	x->fetched = avail;
+	return true;
+}
+
+static void
+rxq_write_back(struct igb_model *m, struct igb_rxq *x)
+{
+	union igb_rx_desc *ring;
+	uint32_t i, at = x->wb_first;
+
+	if (x->wb_count == 0)
+		return;
+	ring = vfu_dma_ptr(m->server, x->base, (size_t)x->count * IGB_DESC_SIZE, VFU_DMA_WRITE);
+	for (i = 0; i < x->wb_count; i++) {
+		if (ring != NULL) {
+			__atomic_store_n(&ring[at].qw[0], x->wb[i].qw[0], __ATOMIC_RELAXED);
+			__atomic_store_n(&ring[at].qw[1], x->wb[i].qw[1], __ATOMIC_RELEASE);
+		} else if (vfu_dma_write(m->server, x->base + (uint64_t)at * IGB_DESC_SIZE, &x->wb[i],
+				IGB_DESC_SIZE) < 0) {
+			x->dead = true;
+		}
+		at = at + 1 == x->count ? 0 : at + 1;
+	}
+	x->wb_count = 0;
+}
+
+/* What the checksums say: status and error bits of the advanced format (7.1.5.2). */
+static uint32_t
+verify(const struct igb_model *m, const uint8_t *f, const struct igb_pkt *pkt)
+{
+	uint32_t rxcsum = igb_reg(m, IGB_RXCSUM), st = 0, l4len, sum, is;
+
+	if (pkt->v4 && rxcsum & IGB_RXCSUM_IPOFL) {
+		st |= IGB_RXD_STAT_IPCS;
+		if (igb_csum_fold(igb_csum_add(f + pkt->l3, (f[pkt->l3] & 0xF) * 4u, 0)) != 0xFFFF)
+			st |= IGB_RXD_ERR_IPE;
+	}
+	if (pkt->l4 == 0)
+		return st;
+	l4len = pkt->l3_end - pkt->l4;
+	if (pkt->ptype & IGB_RXD_PTYPE_SCTP) {
+		if (!(rxcsum & IGB_RXCSUM_CRCOFL))
+			return st;
+		memcpy(&is, f + pkt->l4 + 8, 4);
+		st |= IGB_RXD_STAT_L4I;
+		if (igb_sctp_crc(f + pkt->l4, l4len) != is)
+			st |= IGB_RXD_ERR_L4E;
+		return st;
+	}
+	if (!(rxcsum & IGB_RXCSUM_TUOFL))
+		return st;
+	if (pkt->ptype & IGB_RXD_PTYPE_UDP) {
+		uint16_t c;
+
+		memcpy(&c, f + pkt->l4 + 6, 2);
+		if (c == 0 && pkt->v4)
+			return st; /* the sender made none */
+		st |= IGB_RXD_STAT_UDPCS;
+	}
+	st |= IGB_RXD_STAT_L4I;
+	sum = igb_csum_add(pkt->src, pkt->v4 ? 4 : 16, 0);
+	sum = igb_csum_add(pkt->dst, pkt->v4 ? 4 : 16, sum);
+	sum += __builtin_bswap16((uint16_t)l4len) + ((uint32_t)pkt->proto << 8);
+	if (igb_csum_fold(igb_csum_add(f + pkt->l4, l4len, sum)) != 0xFFFF)
+		st |= IGB_RXD_ERR_L4E;
+	return st;
+}
+
+/* RXCSUM.PCSD clear: a checksum and the IP identification stand where the hash would (7.1.5.2). */
+static uint32_t
+fragment_field(const struct igb_model *m, const uint8_t *f, const struct igb_pkt *pkt, uint32_t *st)
+{
+	uint32_t rxcsum = igb_reg(m, IGB_RXCSUM), id = 0, start = rxcsum & IGB_RXCSUM_PCSS_MASK;
+	uint32_t sum = 0;
+
+	if (pkt->v4)
+		id = (uint32_t)f[pkt->l3 + 4] << 8 | f[pkt->l3 + 5];
+	if (rxcsum & IGB_RXCSUM_IPPCSE) {
+		if (pkt->v4 && pkt->frag) {
+			sum = igb_csum_fold(igb_csum_add(f + pkt->payload, pkt->l3_end - pkt->payload, 0));
+			if (pkt->proto == IP_UDP && pkt->first_frag &&
+					pkt->l3_end - pkt->payload >= 8 &&
+					(f[pkt->payload + 6] | f[pkt->payload + 7]))
+				*st |= IGB_RXD_STAT_UDPV;
+		}
+	} else if (start < pkt->len) {
+		sum = igb_csum_fold(igb_csum_add(f + start, pkt->len - start, 0));
+	}
+	return (uint32_t)__builtin_bswap16((uint16_t)sum) << 16 | id;
+}
+
+/* How much of the frame goes into the header buffer (7.1.6). */
+static uint32_t
+header_part(const struct igb_rxq *x, const struct igb_pkt *pkt, uint32_t stripped, uint32_t len,
+		bool *sph)
+{
+	uint32_t hdr;
+
+	*sph = false;
+	if (x->hdrsize == 0 || (x->desctype != IGB_SRRCTL_DESCTYPE_HDR_SPLIT &&
+			x->desctype != IGB_SRRCTL_DESCTYPE_HDR_ALWAYS))
+		return 0;
+	hdr = pkt->payload > stripped ? pkt->payload - stripped : 0;
+	if (hdr != 0 && hdr <= x->hdrsize) {
+		*sph = true;
+		return hdr;
+	}
+	if (x->desctype == IGB_SRRCTL_DESCTYPE_HDR_ALWAYS)
+		return len < x->hdrsize ? len : x->hdrsize;
+	return 0;
+}
+
+/*
+ * The frame, as it is to lie in memory, into one queue's buffers.
+ * Returns 1: delivered; 0: no descriptors; -1: they can never suffice.
+ */
+static int
+deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const uint8_t *f,
+		uint32_t len, const struct igb_pkt *pkt, uint32_t stripped, uint32_t staterr,
+		uint32_t rss, uint32_t rss_type)
+{
+	bool legacy = x->desctype == IGB_SRRCTL_DESCTYPE_LEGACY, sph, ok = true;
+	uint32_t hdr = header_part(x, pkt, stripped, len, &sph);
+	uint32_t n = len > hdr ? (len - hdr + x->bufsize - 1) / x->bufsize : 1, i, part, off = hdr;
+
+	if (n >= x->count || n > IGB_FETCH)
+		return -1;
+	if (!rxq_need(m, x, r, n))
+		return 0;
+	if (x->wb_count + n > IGB_WB_BATCH)
+		rxq_write_back(m, x);
+	if (x->wb_count == 0)
+		x->wb_first = x->head;
+	for (i = 0; i < n; i++, off += part) {
+		const union igb_rx_desc *d = &x->desc[x->used + i];
+		union igb_rx_desc *wb = &x->wb[x->wb_count + i];
+		uint32_t st = i + 1 == n ? staterr | IGB_RXD_STAT_EOP : 0;
+
+		part = len - off < x->bufsize ? len - off : x->bufsize;
+		if (i == 0 && hdr != 0 && !igb_dma_put(m, d->read.hdr_addr & ~1ull, f, hdr))
+			ok = false;
+		if (part != 0 && !igb_dma_put(m, d->read.pkt_addr, f + off, part))
+			ok = false;
+		if (legacy) {
+			/* Status and errors in a byte each; the same bits, other places (7.1.5.1). */
+			wb->legacy.addr = d->legacy.addr;
+			wb->legacy.length = (uint16_t)part;
+			wb->legacy.csum = (uint16_t)(rss >> 16);
+			wb->legacy.status = (uint8_t)(st | IGB_RXD_STAT_DD);
+			wb->legacy.errors = (uint8_t)((st & IGB_RXD_ERR_L4E ? IGB_RXD_LEG_ERR_TCPE : 0) |
+					(st & IGB_RXD_ERR_IPE ? IGB_RXD_LEG_ERR_IPE : 0) |
+					(st & IGB_RXD_ERR_RXE ? IGB_RXD_LEG_ERR_RXE : 0));
+			wb->legacy.vlan = pkt->tci;
+		} else {
+			wb->wb.pkt_info = (uint16_t)(rss_type | pkt->ptype << IGB_RXD_PTYPE_SHIFT);
+			wb->wb.hdr_info = i == 0 && hdr != 0 ?
+					(uint16_t)(hdr << 5 | (sph ? 0x8000 : 0)) : 0;
+			wb->wb.rss = rss;
+			wb->wb.staterr = st | IGB_RXD_STAT_DD;
+			wb->wb.length = (uint16_t)part;
+			wb->wb.vlan = pkt->tci;
+		}
+	}
+	if (!ok) {
+		/* No length that could be taken for data; an error that says so. */
+		igb_log(m, IGB_LOG_BUF_DMA, "receive queue %u: a buffer of %u bytes at 0x%lx is not "
+				"mapped for the device to write: frame lost, reported with RXE",
+				r->index, x->bufsize, (unsigned long)x->desc[x->used].read.pkt_addr);
+		for (i = 0; i < n; i++) {
+			union igb_rx_desc *wb = &x->wb[x->wb_count + i];
+
+			if (legacy) {
+				wb->legacy.length = 0;
+				wb->legacy.errors = IGB_RXD_LEG_ERR_RXE;
+			} else {
+				wb->wb.length = 0;
+				wb->wb.staterr |= IGB_RXD_ERR_RXE;
+			}
+		}
+	}
+	x->used += n;
+	x->wb_count += n;
+	x->head += n;
+	if (x->head >= x->count)
+		x->head -= x->count;
+	m->rx_dirty |= 1u << r->index;
+	return 1;
+}
+
+static int
+bad(struct igb_model *m, uint32_t stat)
+{
+	igb_count(&m->rxc.stat[IGB_STAT(stat)], 1);
+	igb_count(&m->rxc.bad, 1);
+	return 1;
+}
+
+int
+igb_model_rx(struct igb_model *m, const struct igb_frame *frame, bool wait)
+{
+	struct igb_counters *c = &m->rxc;
+	const uint8_t *f = frame->data;
+	uint32_t rctl, len = frame->len, q = 0, gen, stripped = 0, st = 0, rss, rss_type = 0, need;
+	enum verdict v;
+	struct igb_pkt pkt;
+	struct igb_ring *r;
+	struct igb_rxq *x;
+	int ret;
+
+	if ((igb_ld_acq(&m->gates) & IGB_GATES_RX) != IGB_GATES_RX) {
+		igb_count(&c->off, 1);
+		return 1;
+	}
+	if (m->rx_polls++ % RX_LOOK == 0)
+		igb_ring_look(m, m->rx_ring);
+	rctl = igb_reg(m, IGB_RCTL);
+	if (frame->flags & IGB_FRAME_BAD_FCS) {
+		if (!(rctl & IGB_RCTL_SBP) || len < IGB_MIN_FRAME || len > IGB_MAX_FRAME - IGB_FCS_LEN)
+			return bad(m, IGB_CRCERRS);
+		st |= IGB_RXD_ERR_RXE;
+	}
+	if (len < IGB_MIN_FRAME)
+		return bad(m, IGB_RUC);
+	if (len > IGB_MAX_FRAME - IGB_FCS_LEN)
+		return bad(m, IGB_ROC);
+	igb_parse(m, f, len, &pkt);
+	v = address_passes(m, rctl, f);
+	if (v == REJECT || !vlan_passes(m, rctl, &pkt)) {
+		igb_count(&c->stat[IGB_STAT(IGB_TPR)], 1);
+		igb_count(&c->stat[IGB_STAT(IGB_TORL)], len + IGB_FCS_LEN);
+		igb_count(&c->filtered, 1);
+		return 1;
+	}
+	if (!length_passes(m, rctl, &pkt))
+		return bad(m, IGB_ROC);
+	if (v == INEXACT)
+		st |= IGB_RXD_STAT_PIF;
+
+	rss = 0;
+	if ((igb_reg(m, IGB_MRQC) & IGB_MRQC_ENABLE_MASK) == IGB_MRQC_ENABLE_RSS) {
+		rss = igb_rss_hash(m, f, &pkt, &rss_type);
+		if (rss_type != IGB_RXD_RSS_NONE)
+			q = (igb_reg(m, IGB_RETA(rss % IGB_NUM_RETA / 4)) >> (8 * (rss % 4))) & 0xF;
+	}
+	r = &m->rx_ring[q];
+	x = &m->rxq[q];
+	gen = igb_ld_acq(&r->gen);
+	if (!(gen & 1)) {
+		igb_ring_look(m, m->rx_ring);
+		gen = igb_ld_acq(&r->gen);
+		if (!(gen & 1)) {
+			igb_count(&c->off, 1);
+			return 1;
+		}
+	}
+	if (__builtin_expect(x->gen != gen, 0))
+		rxq_open(m, x, r, gen);
+
+	/* Before the work of checksums: would it go anywhere? */
+	need = (len + IGB_FCS_LEN + x->bufsize - 1) / x->bufsize;
+	ret = x->dead || x->count == 0 ? -1 : 0;
+	if (ret == 0 && rxq_need(m, x, r, 1)) {
+		uint32_t out = len;
+
+		st |= verify(m, f, &pkt);
+		if (!(igb_reg(m, IGB_RXCSUM) & IGB_RXCSUM_PCSD))
+			rss = fragment_field(m, f, &pkt, &st);
+		if (pkt.tagged && igb_reg(m, IGB_CTRL) & IGB_CTRL_VME) {
+			st |= IGB_RXD_STAT_VP;
+			stripped = IGB_VLAN_TAG_LEN;
+		} else {
+			pkt.tci = 0;
+		}
+		if (pkt.outer_tagged)
+			st |= IGB_RXD_STAT_VEXT;
+		if (stripped != 0 || !(rctl & IGB_RCTL_SECRC)) {
+			uint32_t at = stripped ? pkt.vlan_off : len, fcs;
+
+			memcpy(m->in, f, at);
+			memcpy(m->in + at, f + at + stripped, len - at - stripped);
+			out = len - stripped;
+			if (!(rctl & IGB_RCTL_SECRC)) {
+				fcs = igb_fcs(f, len);
+				if (frame->flags & IGB_FRAME_BAD_FCS)
+					fcs = ~fcs;
+				memcpy(m->in + out, &fcs, IGB_FCS_LEN);
+				out += IGB_FCS_LEN;
+			}
+			f = m->in;
+		}
+		ret = deliver(m, x, r, f, out, &pkt, stripped, st, rss, rss_type);
+	}
+	if (ret == 0 && wait && !x->dead && need < x->count) {
+		/* What is finished must not wait with us. */
+		igb_model_rx_flush(m);
+		return 0;
+	}
+	igb_count(&c->stat[IGB_STAT(IGB_TPR)], 1);
+	igb_count(&c->stat[IGB_STAT(IGB_TORL)], len + IGB_FCS_LEN);
+	if (ret <= 0) {
+		igb_count(&c->no_desc, 1);
+		igb_count(&x->no_desc, 1);
+		if (!(x->srrctl & IGB_SRRCTL_DROP_EN)) {
+			/* Hardware holds frames in its packet buffer, which then runs over. */
+			igb_count(&c->stat[IGB_STAT(IGB_RNBC)], 1);
+			igb_count(&c->stat[IGB_STAT(IGB_MPC)], 1);
+			m->rx_causes |= IGB_ICR_RXO;
+			return 1;
+		}
+		/* Dropped behind the packet buffer: received well, as far as the MAC knows. */
+		igb_count(&c->rqdpc[q], 1);
+	}
+	if (frame->flags & IGB_FRAME_BAD_FCS)
+		igb_count(&c->stat[IGB_STAT(IGB_CRCERRS)], 1);
+	else
+		igb_stats_rx(m, frame->data, len);
+	if (ret <= 0)
+		return 1;
+	igb_count(&c->stat[IGB_STAT(IGB_RPTHC)], 1);
+	igb_count(&c->stat[IGB_STAT(IGB_HGORCL)], len + IGB_FCS_LEN);
+	igb_count(&c->frames, 1);
+	igb_count(&c->bytes, len);
+	igb_count(&x->frames, 1);
+	return 1;
+}
+
+void
+igb_model_rx_flush(struct igb_model *m)
+{
+	uint32_t dirty = m->rx_dirty, told = 0, causes = m->rx_causes, min;
+
+	m->rx_dirty = 0;
+	m->rx_causes = 0;
+	while (dirty != 0) {
+		unsigned int q = (unsigned int)__builtin_ctz(dirty);
+		struct igb_ring *r = &m->rx_ring[q];
+		struct igb_rxq *x = &m->rxq[q];
+
+		dirty &= dirty - 1;
+		/* Disabled meanwhile: what was held back is nobody's any more. */
+		if (igb_ld_acq(&r->gen) != x->gen)
+			continue;
+		rxq_write_back(m, x);
+		igb_st(&r->reg[IGB_Q_HEAD / 4], x->head);
+		told |= 1u << q;
+		/* The minimum threshold, in units of 16 descriptors (8.10.2): told when crossed. */
+		min = ((x->srrctl >> IGB_SRRCTL_RDMTS_SHIFT) & IGB_SRRCTL_RDMTS_MASK) * 16;
+		if (min != 0) {
+			bool low = rxq_available(m, x, r) < min;
+
+			if (low && !x->low) {
+				igb_count(&m->rxc.stat[IGB_STAT(IGB_RXDMTC)], 1);
+				causes |= IGB_ICR_RXDMT0;
+			}
+			x->low = low;
+		}
+	}
+	if (told != 0)
+		igb_intr_queues(m, told, false);
+	if (causes != 0)
+		igb_intr_other(m, causes);
+	if (__builtin_expect(igb_ld(&m->intr_pending), 0))
+		igb_intr_fire(m);
+}

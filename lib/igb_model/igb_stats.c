@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Statistics (8.19).
+ *
+ * The polling threads count upwards in 64 bits and never look back: each
+ * counter has one writer. "Clears on read" is the control thread's affair: it
+ * remembers, per register, the value at the last read, and tells the difference.
+ */
+
+#include <string.h>
+
+#include "igb_model_priv.h"
+
+/* 64-bit counters: their low halves. */
+static bool
+is_low_half(uint32_t off)
+{
+	switch (off) {
+	case IGB_GORCL:
+	case IGB_GOTCL:
+	case IGB_TORL:
+	case IGB_TOTL:
+	case IGB_HGORCL:
+	case IGB_HGOTCL:
+		return true;
+	}
+	return false;
+}
+
+static bool
+is_high_half(uint32_t off)
+{
+	return off >= 4 && is_low_half(off - 4);
+}
+
+static uint64_t
+value(const struct igb_model *m, unsigned int i)
+{
+	return igb_counter(&m->rxc.stat[i]) + igb_counter(&m->txc.stat[i]);
+}
+
+void
+igb_stats_reset(struct igb_model *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < IGB_STAT_WORDS; i++)
+		m->stat_base[i] = value(m, i);
+	for (i = 0; i < IGB_MAX_QUEUES; i++)
+		m->rqdpc_base[i] = igb_counter(&m->rxc.rqdpc[i]);
+	m->stat_high = 0;
+}
+
+uint32_t
+igb_stats_read(struct igb_model *m, uint32_t off)
+{
+	unsigned int i = IGB_STAT(off);
+	uint64_t v, d;
+
+	if (is_high_half(off)) {
+		uint32_t h = m->stat_high;
+
+		m->stat_high = 0;
+		return h;
+	}
+	v = value(m, i);
+	d = v - m->stat_base[i];
+	m->stat_base[i] = v;
+	if (is_low_half(off)) {
+		m->stat_high = (uint32_t)(d >> 32);
+		return (uint32_t)d;
+	}
+	return d > UINT32_MAX ? UINT32_MAX : (uint32_t)d; /* they stick at their maximum */
+}
+
+uint32_t
+igb_rqdpc_read(struct igb_model *m, unsigned int q)
+{
+	uint64_t v = igb_counter(&m->rxc.rqdpc[q]), d = v - m->rqdpc_base[q];
+
+	m->rqdpc_base[q] = v;
+	return d > UINT32_MAX ? UINT32_MAX : (uint32_t)d;
+}
+
+/* Size classes count the FCS; the first is 64 bytes exactly, the last ends at the maximum. */
+static unsigned int
+size_class(uint32_t len)
+{
+	if (len <= 64)
+		return 0;
+	if (len <= 127)
+		return 1;
+	if (len <= 255)
+		return 2;
+	if (len <= 511)
+		return 3;
+	if (len <= 1023)
+		return 4;
+	return 5;
+}
+
+static bool
+is_broadcast(const uint8_t *p)
+{
+	return p[0] == 0xFF && p[1] == 0xFF && p[2] == 0xFF && p[3] == 0xFF && p[4] == 0xFF &&
+			p[5] == 0xFF;
+}
+
+/* A good frame that passed the filters. */
+void
+igb_stats_rx(struct igb_model *m, const uint8_t *data, uint32_t len)
+{
+	uint64_t *s = m->rxc.stat;
+	uint32_t wire = len + IGB_FCS_LEN;
+
+	igb_count(&s[IGB_STAT(IGB_PRC64) + size_class(wire)], 1);
+	igb_count(&s[IGB_STAT(IGB_GPRC)], 1);
+	igb_count(&s[IGB_STAT(IGB_GORCL)], wire);
+	if (data[0] & 1)
+		igb_count(&s[IGB_STAT(is_broadcast(data) ? IGB_BPRC : IGB_MPRC)], 1);
+}
+
+void
+igb_stats_tx(struct igb_model *m, const uint8_t *data, uint32_t len, unsigned int q)
+{
+	struct igb_counters *c = &m->txc;
+	uint64_t *s = c->stat;
+	uint32_t wire = len + IGB_FCS_LEN;
+
+	igb_count(&s[IGB_STAT(IGB_PTC64) + size_class(wire)], 1);
+	igb_count(&s[IGB_STAT(IGB_GPTC)], 1);
+	igb_count(&s[IGB_STAT(IGB_TPT)], 1);
+	igb_count(&s[IGB_STAT(IGB_HGPTC)], 1);
+	igb_count(&s[IGB_STAT(IGB_GOTCL)], wire);
+	igb_count(&s[IGB_STAT(IGB_TOTL)], wire);
+	igb_count(&s[IGB_STAT(IGB_HGOTCL)], wire);
+	if (data[0] & 1)
+		igb_count(&s[IGB_STAT(is_broadcast(data) ? IGB_BPTC : IGB_MPTC)], 1);
+	igb_count(&c->frames, 1);
+	igb_count(&c->bytes, len);
+	igb_count(&m->txq[q].frames, 1);
+}
+
+void
+igb_model_get_stats(const struct igb_model *m, struct igb_model_stats *st)
+{
+	struct vfu_server_stats vs;
+	unsigned int i;
+
+	memset(st, 0, sizeof(*st));
+	vfu_server_get_stats(m->server, &vs);
+	st->tx_frames = igb_counter(&m->txc.frames);
+	st->tx_bytes = igb_counter(&m->txc.bytes);
+	st->tx_bad = igb_counter(&m->txc.bad);
+	st->rx_frames = igb_counter(&m->rxc.frames);
+	st->rx_bytes = igb_counter(&m->rxc.bytes);
+	st->rx_no_desc = igb_counter(&m->rxc.no_desc);
+	st->rx_filtered = igb_counter(&m->rxc.filtered);
+	st->rx_bad = igb_counter(&m->rxc.bad);
+	st->rx_off = igb_counter(&m->rxc.off);
+	st->dma_faults = vs.dma_faults;
+	st->bad_doorbells = igb_counter(&m->rxc.bad_doorbells) +
+			igb_counter(&m->txc.bad_doorbells);
+	for (i = 0; i < IGB_MAX_QUEUES; i++) {
+		st->queue[i].tx_frames = igb_counter(&m->txq[i].frames);
+		st->queue[i].rx_frames = igb_counter(&m->rxq[i].frames);
+		st->queue[i].rx_no_desc = igb_counter(&m->rxq[i].no_desc);
+	}
+	st->client = igb_ld(&m->gates) & IGB_GATE_CLIENT;
+	st->link = igb_ld(&m->gates) & IGB_GATE_LINK;
+}

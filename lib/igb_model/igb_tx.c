@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Transmit (7.2): from the doorbell to the wire.
+ *
+ * The thread reads up to IGB_FETCH descriptors ahead and copies each frame's
+ * buffers together; a frame whose end the driver has not posted yet stays as it
+ * is, and another queue has its turn. A frame that is bad (a buffer that is not
+ * mapped, too long, a context that was never given) is gone up to its end (EOP),
+ * and reported done all the same: the driver gets its buffers back.
+ *
+ * Of descriptors with RS, the write-back is held back until the flush. Queues
+ * take turns after TX_QUANTUM frames.
+ */
+
+#include <string.h>
+
+#include "igb_model_priv.h"
+
+#define TX_QUANTUM     8
+#define TX_DESC_BUDGET 1024 /* descriptors that one call goes through without finding a frame */
+#define TX_LOOK        256  /* calls between looks at ENABLE in the shared page */
+
+#define CMD_DTYP(cmd)  ((cmd) & IGB_TXD_DTYP_MASK)
+
+static void
+txq_open(struct igb_txq *t, const struct igb_ring *r, uint32_t gen)
+{
+	t->gen = gen;
+	t->base = r->base;
+	t->count = r->count;
+	t->head = t->tail = r->head;
+	t->head_wb = r->head_wb;
+	t->dead = t->skip = t->started = t->tso = false;
+	t->bad_tail = UINT32_MAX;
+	t->fetched = t->used = t->wb_count = 0;
+	t->len = 0;
+	memset(t->ctx_valid, 0, sizeof(t->ctx_valid));
+}
+
+/* The tail, if it lies inside the ring; else the last one that did. */
+static uint32_t
+txq_tail(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
+{
+	uint32_t tail = igb_ld_acq(&r->reg[IGB_Q_TAIL / 4]);
+
+	if (tail < t->count) {
+		t->tail = tail;
+	} else if (tail != t->bad_tail) {
+		t->bad_tail = tail;
+		igb_count(&m->txc.bad_doorbells, 1);
+		igb_log(m, IGB_LOG_TAIL, "TDT of queue %u set to %u, the ring has %u descriptors: ignored",
+				r->index, tail, t->count);
+	}
+	return t->tail;
+}
+
+static bool
+txq_fetch(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
+{
+	uint32_t tail = txq_tail(m, t, r), n;
+
+	if (tail == t->head)
+		return false;
+	n = (tail > t->head ? tail : t->count) - t->head;
+	if (n > IGB_FETCH)
+		n = IGB_FETCH;
+	if (!igb_dma_get(m, t->base + (uint64_t)t->head * IGB_DESC_SIZE, t->desc, n * IGB_DESC_SIZE)) {
+		igb_log(m, IGB_LOG_RING_DMA, "transmit queue %u: its ring at 0x%lx is not mapped for "
+				"the device; the queue stops until it is enabled again", r->index,
+				(unsigned long)t->base);
+		t->dead = true;
+		return false;
+	}
+	t->fetched = n;
+	t->used = 0;
+	return true;
+}
+
+/* DD of all that waited. The status is the third quarter of a descriptor: one store. */
+static void
+txq_write_back(struct igb_model *m, struct igb_txq *t)
+{
+	union igb_tx_desc *ring = NULL;
+	uint32_t i;
+
+	if (t->wb_count != 0)
+		ring = vfu_dma_ptr(m->server, t->base, (size_t)t->count * IGB_DESC_SIZE, VFU_DMA_WRITE);
+	for (i = 0; i < t->wb_count; i++) {
+		uint64_t addr = t->base + (uint64_t)t->wb[i].index * IGB_DESC_SIZE + 8;
+
+		if (ring != NULL)
+			__atomic_store_n(&ring[t->wb[i].index].qw[1], t->wb[i].qw1, __ATOMIC_RELEASE);
+		else if (vfu_dma_write(m->server, addr, &t->wb[i].qw1, 8) < 0)
+			t->dead = true;
+	}
+	t->wb_count = 0;
+}
+
+static void
+txq_report(struct igb_model *m, struct igb_txq *t, uint32_t index, const union igb_tx_desc *d)
+{
+	if (t->wb_count == IGB_WB_BATCH)
+		txq_write_back(m, t);
+	t->wb[t->wb_count].index = index;
+	t->wb[t->wb_count].qw1 = d->qw[1] | (uint64_t)IGB_TXD_STAT_DD << 32;
+	/* Of an advanced descriptor only the status remains (7.2.2.4). */
+	if (d->data.cmd_type_len & IGB_TXD_DEXT)
+		t->wb[t->wb_count].qw1 = (uint64_t)IGB_TXD_STAT_DD << 32;
+	t->wb_count++;
+}
+
+static void
+txq_bad(struct igb_model *m, struct igb_txq *t)
+{
+	t->skip = true;
+	t->len = 0;
+}
+
+static void
+txq_context(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
+		const union igb_tx_desc *d)
+{
+	uint32_t idx = (d->ctx.mss_l4len_idx >> IGB_TXD_IDX_SHIFT) & IGB_TXD_IDX_MASK;
+
+	if (idx >= IGB_TX_CONTEXTS || t->started) {
+		igb_count(&m->txc.bad, 1);
+		igb_log(m, IGB_LOG_TXD, "transmit queue %u: %s: ignored", r->index, t->started ?
+				"a context descriptor in the middle of a frame" :
+				"a context descriptor for another context than 0 and 1");
+		return;
+	}
+	t->ctx[idx].vlan_macip_lens = d->ctx.vlan_macip_lens;
+	t->ctx[idx].type_tucmd = d->ctx.type_tucmd;
+	t->ctx[idx].mss_l4len_idx = d->ctx.mss_l4len_idx;
+	t->ctx_valid[idx] = true;
+}
+
+/* One data descriptor. True when it ends a frame that is good so far. */
+static bool
+txq_data(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
+		const union igb_tx_desc *d)
+{
+	uint32_t cmd = d->data.cmd_type_len, len = cmd & IGB_TXD_DTALEN_MASK, max;
+
+	if (!t->started) {
+		t->started = true;
+		t->skip = false;
+		t->len = 0;
+		t->cmd = cmd;
+		t->olinfo = d->data.olinfo;
+		t->is_legacy = !(cmd & IGB_TXD_DEXT);
+		t->legacy = *d;
+	}
+	if (!t->skip && t->is_legacy == !!(cmd & IGB_TXD_DEXT)) {
+		igb_log(m, IGB_LOG_TXD, "transmit queue %u: a frame of legacy and advanced "
+				"descriptors mixed: dropped", r->index);
+		txq_bad(m, t);
+	}
+	if (!t->skip && len != 0) {
+		max = !t->is_legacy && t->cmd & IGB_TXD_TSE ? IGB_STAGING - 2 * IGB_HEADROOM :
+				IGB_MAX_FRAME;
+		if (t->len + len > max) {
+			igb_log(m, IGB_LOG_SIZE, "transmit queue %u: a frame of more than %u bytes: "
+					"dropped", r->index, max);
+			txq_bad(m, t);
+		} else if (!igb_dma_get(m, d->data.addr, t->staging + IGB_HEADROOM + t->len, len)) {
+			igb_log(m, IGB_LOG_BUF_DMA, "transmit queue %u: a buffer of %u bytes at 0x%lx "
+					"is not mapped for the device to read: frame dropped",
+					r->index, len, (unsigned long)d->data.addr);
+			txq_bad(m, t);
+		} else {
+			t->len += len;
+		}
+	}
+	if (!(cmd & IGB_TXD_EOP))
+		return false;
+	t->started = false;
+	if (t->skip)
+		igb_count(&m->txc.bad, 1);
+	return !t->skip;
+}
+
+/* The next frame of one queue. */
+static int
+txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
+{
+	struct igb_ring *r = &m->tx_ring[q];
+	struct igb_txq *t = &m->txq[q];
+	uint32_t gen = igb_ld_acq(&r->gen), n, cmd, index;
+	const union igb_tx_desc *d;
+
+	if (!(gen & 1))
+		return 0;
+	if (__builtin_expect(t->gen != gen, 0))
+		txq_open(t, r, gen);
+	if (t->dead || t->count == 0)
+		return 0;
+	if (t->tso) {
+		if (igb_tx_segment(m, t, frame))
+			return 1;
+		t->tso = false;
+	}
+	for (n = 0; n < TX_DESC_BUDGET; n++) {
+		if (t->used == t->fetched && !txq_fetch(m, t, r))
+			return 0;
+		d = &t->desc[t->used++];
+		index = t->head;
+		t->head = index + 1 == t->count ? 0 : index + 1;
+		m->tx_dirty |= 1u << q;
+		cmd = d->data.cmd_type_len;
+		if (cmd & IGB_TXD_RS)
+			txq_report(m, t, index, d);
+		if (cmd & IGB_TXD_DEXT && CMD_DTYP(cmd) == IGB_TXD_DTYP_CTXT) {
+			txq_context(m, t, r, d);
+		} else if (cmd & IGB_TXD_DEXT && CMD_DTYP(cmd) != IGB_TXD_DTYP_DATA) {
+			igb_log(m, IGB_LOG_TXD, "transmit queue %u: descriptor %u is of type %u, "
+					"which an 82576 does not know: ignored", r->index, index,
+					CMD_DTYP(cmd) >> 20);
+			igb_count(&m->txc.bad, 1);
+			if (t->started)
+				txq_bad(m, t);
+		} else if (txq_data(m, t, r, d)) {
+			if (igb_tx_prepare(m, t, frame))
+				return 1;
+			igb_count(&m->txc.bad, 1);
+		}
+	}
+	return 0;
+}
+
+int
+igb_model_tx(struct igb_model *m, struct igb_frame *frame)
+{
+	uint32_t enabled, i, q;
+
+	if (__builtin_expect(igb_ld(&m->intr_pending), 0))
+		igb_intr_fire(m);
+	if ((igb_ld_acq(&m->gates) & IGB_GATES_TX) != IGB_GATES_TX)
+		return 0;
+	if (m->tx_polls++ % TX_LOOK == 0)
+		igb_ring_look(m, m->tx_ring);
+	enabled = igb_ld_acq(&m->tx_enabled);
+	if (enabled == 0)
+		return 0;
+	q = m->tx_next;
+	for (i = 0; i <= IGB_MAX_QUEUES; i++) {
+		if (enabled & (1u << q) && m->tx_quantum < TX_QUANTUM && txq_frame(m, q, frame)) {
+			/* Memory that went away reads as zeros: such a frame never was. */
+			if (__builtin_expect(vfu_server_dma_poisoned(m->server), 0))
+				return 0;
+			m->tx_next = q;
+			m->tx_quantum++;
+			igb_stats_tx(m, frame->data, frame->len, q);
+			return 1;
+		}
+		q = (q + 1) % IGB_MAX_QUEUES;
+		m->tx_quantum = 0;
+	}
+	m->tx_next = q;
+	return 0;
+}
+
+void
+igb_model_tx_flush(struct igb_model *m)
+{
+	uint32_t dirty = m->tx_dirty, told = 0;
+
+	m->tx_dirty = 0;
+	while (dirty != 0) {
+		unsigned int q = (unsigned int)__builtin_ctz(dirty);
+		struct igb_ring *r = &m->tx_ring[q];
+		struct igb_txq *t = &m->txq[q];
+		bool report = t->wb_count != 0;
+
+		dirty &= dirty - 1;
+		/* Disabled meanwhile: what was held back is nobody's any more. */
+		if (igb_ld_acq(&r->gen) != t->gen)
+			continue;
+		if (t->head_wb & 1) {
+			/* Head write-back instead of DD (7.2.3). */
+			uint32_t head = t->head;
+
+			if (report && !igb_dma_put(m, t->head_wb & ~3ull, &head, sizeof(head)))
+				t->dead = true;
+			t->wb_count = 0;
+		} else {
+			txq_write_back(m, t);
+		}
+		igb_st(&r->reg[IGB_Q_HEAD / 4], t->head);
+		if (report)
+			told |= 1u << q;
+	}
+	if (told != 0)
+		igb_intr_queues(m, told, true);
+	if (__builtin_expect(igb_ld(&m->intr_pending), 0))
+		igb_intr_fire(m);
+}
+
+bool
+igb_model_tx_pending(struct igb_model *m)
+{
+	uint32_t enabled = igb_ld_acq(&m->tx_enabled);
+
+	if ((igb_ld_acq(&m->gates) & IGB_GATES_TX) != IGB_GATES_TX)
+		return false;
+	while (enabled != 0) {
+		unsigned int q = (unsigned int)__builtin_ctz(enabled);
+		const struct igb_ring *r = &m->tx_ring[q];
+		const struct igb_txq *t = &m->txq[q];
+
+		enabled &= enabled - 1;
+		if (t->gen != igb_ld(&r->gen))
+			return true;
+		if (t->dead || t->count == 0)
+			continue;
+		if (t->tso || t->used != t->fetched)
+			return true;
+		if (igb_ld(&r->reg[IGB_Q_TAIL / 4]) < t->count &&
+				igb_ld(&r->reg[IGB_Q_TAIL / 4]) != t->head)
+			return true;
+	}
+	return false;
+}

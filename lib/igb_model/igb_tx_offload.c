@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * What transmit descriptors ask for (7.2.1, 7.2.4, 7.2.5): checksums, a tag,
+ * segmentation, padding, FCS.
+ *
+ * It all happens in memory of ours, on a frame that has been gathered. The
+ * headers' lengths come from the driver (a context descriptor) and are compared
+ * with the frame's before they are used. The driver has put the pseudo-header's
+ * sum into the checksum field, so the device adds up from the layer-4 header
+ * to the end; for segmentation that sum lacks the length, which differs from
+ * segment to segment.
+ */
+
+#include <string.h>
+
+#include "igb_model_priv.h"
+
+#define L4_TCP_CSUM    16
+#define L4_UDP_CSUM    6
+#define L4_SCTP_CSUM   8
+#define TCP_MIN_HDR    20
+#define UDP_HDR        8
+#define IPV4_MIN_HDR   20
+#define IPV6_HDR       40
+
+static void
+put16(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static uint32_t
+get16(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 8 | p[1];
+}
+
+static uint32_t
+get32(const uint8_t *p)
+{
+	return get16(p) << 16 | get16(p + 2);
+}
+
+/* What a context descriptor says, unpacked. */
+struct offload {
+	uint32_t maclen, iplen, l4len, mss, vlan;
+	uint32_t l4t;
+	bool ipv4, ixsm, txsm;
+};
+
+static void
+unpack(const struct igb_tx_ctx *c, uint32_t olinfo, struct offload *o)
+{
+	o->maclen = (c->vlan_macip_lens >> IGB_TXD_MACLEN_SHIFT) & 0x7F;
+	o->iplen = c->vlan_macip_lens & IGB_TXD_IPLEN_MASK;
+	o->vlan = c->vlan_macip_lens >> IGB_TXD_VLAN_SHIFT;
+	o->l4len = (c->mss_l4len_idx >> IGB_TXD_L4LEN_SHIFT) & 0xFF;
+	o->mss = c->mss_l4len_idx >> IGB_TXD_MSS_SHIFT;
+	o->l4t = c->type_tucmd & IGB_TXD_TUCMD_L4T_MASK;
+	o->ipv4 = c->type_tucmd & IGB_TXD_TUCMD_IPV4;
+	o->ixsm = olinfo & IGB_TXD_POPTS_IXSM;
+	o->txsm = olinfo & IGB_TXD_POPTS_TXSM;
+}
+
+static void
+ip_checksum(uint8_t *ip, uint32_t iplen)
+{
+	uint16_t c;
+
+	ip[10] = ip[11] = 0;
+	c = (uint16_t)~igb_csum_fold(igb_csum_add(ip, iplen, 0));
+	memcpy(ip + 10, &c, 2);
+}
+
+/* From p on, len bytes: the sum goes to p + at, on top of what the driver put there. */
+static void
+l4_checksum(uint8_t *p, uint32_t len, uint32_t at, uint32_t seed, bool udp)
+{
+	uint16_t c = (uint16_t)~igb_csum_fold(igb_csum_add(p, len, seed));
+
+	if (udp && c == 0)
+		c = 0xFFFF; /* 0 would mean "none" (RFC 768) */
+	memcpy(p + at, &c, 2);
+}
+
+static bool
+checksums(uint8_t *f, uint32_t len, const struct offload *o)
+{
+	uint32_t l4 = o->maclen + o->iplen, crc;
+
+	if (o->maclen < IGB_ETH_HDR_LEN || l4 > len)
+		return false;
+	if (o->ixsm && o->ipv4) {
+		if (o->iplen < IPV4_MIN_HDR)
+			return false;
+		ip_checksum(f + o->maclen, o->iplen);
+	}
+	if (!o->txsm)
+		return true;
+	switch (o->l4t) {
+	case IGB_TXD_TUCMD_L4T_TCP:
+		if (l4 + TCP_MIN_HDR > len)
+			return false;
+		l4_checksum(f + l4, len - l4, L4_TCP_CSUM, 0, false);
+		return true;
+	case IGB_TXD_TUCMD_L4T_UDP:
+		if (l4 + UDP_HDR > len)
+			return false;
+		l4_checksum(f + l4, len - l4, L4_UDP_CSUM, 0, true);
+		return true;
+	case IGB_TXD_TUCMD_L4T_SCTP:
+		if (l4 + 12 > len)
+			return false;
+		crc = igb_sctp_crc(f + l4, len - l4);
+		memcpy(f + l4 + L4_SCTP_CSUM, &crc, 4);
+		return true;
+	}
+	return false;
+}
+
+/* Legacy descriptors (7.2.2.1): sum from CSS to the end, stored at CSO. */
+static bool
+legacy_checksum(const struct igb_txq *t, uint8_t *f, uint32_t len)
+{
+	uint32_t css = t->legacy.legacy.css, cso = t->legacy.legacy.cso;
+	uint16_t c;
+
+	if (css >= len || cso + 2 > len)
+		return false;
+	c = (uint16_t)~igb_csum_fold(igb_csum_add(f + css, len - css, 0));
+	memcpy(f + cso, &c, 2);
+	return true;
+}
+
+/* Tag, padding, FCS: what every frame gets at the end. @p f has IGB_HEADROOM before it. */
+static bool
+finish(struct igb_model *m, const struct igb_txq *t, uint8_t *f, uint32_t len, uint32_t tci,
+		struct igb_frame *frame)
+{
+	frame->flags = 0;
+	if (len < IGB_ETH_HDR_LEN)
+		return false;
+	if (t->cmd & IGB_TXD_VLE) {
+		memmove(f - IGB_VLAN_TAG_LEN, f, 12);
+		f -= IGB_VLAN_TAG_LEN;
+		len += IGB_VLAN_TAG_LEN;
+		put16(f + 12, igb_reg(m, IGB_VET) & 0xFFFF);
+		put16(f + 14, tci);
+	}
+	if (!(t->cmd & IGB_TXD_IFCS)) {
+		/* Software brought its own FCS. */
+		uint32_t fcs, is;
+
+		if (len < IGB_ETH_HDR_LEN + IGB_FCS_LEN)
+			return false;
+		len -= IGB_FCS_LEN;
+		fcs = igb_fcs(f, len);
+		memcpy(&is, f + len, 4);
+		if (fcs != is)
+			frame->flags |= IGB_FRAME_BAD_FCS;
+	} else if (len < IGB_MIN_FRAME && igb_reg(m, IGB_TCTL) & IGB_TCTL_PSP) {
+		memset(f + len, 0, IGB_MIN_FRAME - len);
+		len = IGB_MIN_FRAME;
+	}
+	if (len > IGB_MAX_FRAME - IGB_FCS_LEN) {
+		igb_log(m, IGB_LOG_SIZE, "a frame of %u bytes to send, more than %u: dropped", len,
+				IGB_MAX_FRAME - IGB_FCS_LEN);
+		return false;
+	}
+	frame->data = f;
+	frame->len = len;
+	return true;
+}
+
+/* Segmentation: is what the driver said about the headers possible? */
+static bool
+tso_check(struct igb_model *m, const struct igb_txq *t, const struct offload *o)
+{
+	uint32_t hdr = o->maclen + o->iplen + o->l4len;
+	uint32_t min = o->l4t == IGB_TXD_TUCMD_L4T_TCP ? TCP_MIN_HDR : UDP_HDR;
+	const char *why = NULL;
+
+	if (o->l4t != IGB_TXD_TUCMD_L4T_TCP && o->l4t != IGB_TXD_TUCMD_L4T_UDP)
+		why = "neither TCP nor UDP";
+	else if (o->mss == 0)
+		why = "MSS is 0";
+	else if (o->maclen < IGB_ETH_HDR_LEN || o->l4len < min ||
+			o->iplen < (o->ipv4 ? IPV4_MIN_HDR : IPV6_HDR))
+		why = "header lengths are too small";
+	else if (hdr >= t->len)
+		why = "no payload behind the headers";
+	else if (hdr + o->mss > IGB_MAX_FRAME - IGB_FCS_LEN - IGB_VLAN_TAG_LEN)
+		why = "segments would be longer than a frame may be";
+	else if (t->olinfo >> IGB_TXD_PAYLEN_SHIFT != t->len - hdr)
+		why = "PAYLEN is not the buffers' length without the headers";
+	if (why != NULL)
+		igb_log(m, IGB_LOG_TSO, "segmentation asked for, but %s: frame dropped", why);
+	return why == NULL;
+}
+
+/* The next segment; the last one ends it. */
+bool
+igb_tx_segment(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
+{
+	uint32_t idx = (t->olinfo >> IGB_TXD_IDX_SHIFT) & IGB_TXD_IDX_MASK, hdr, n, total, mask, v;
+	const uint8_t *src = t->staging + IGB_HEADROOM;
+	uint8_t *f = m->out + IGB_HEADROOM, *ip, *l4;
+	struct offload o;
+	bool last, tcp;
+
+	unpack(&t->ctx[idx], t->olinfo, &o);
+	hdr = o.maclen + o.iplen + o.l4len;
+	n = t->len - t->tso_off;
+	if (n > o.mss)
+		n = o.mss;
+	last = t->tso_off + n == t->len;
+	tcp = o.l4t == IGB_TXD_TUCMD_L4T_TCP;
+	total = hdr + n;
+	memcpy(f, src, hdr);
+	memcpy(f + hdr, src + t->tso_off, n);
+	ip = f + o.maclen;
+	l4 = ip + o.iplen;
+	if (o.ipv4) {
+		put16(ip + 2, total - o.maclen);
+		put16(ip + 4, get16(ip + 4) + t->tso_n);
+	} else {
+		put16(ip + 4, total - o.maclen - IPV6_HDR);
+	}
+	if (tcp) {
+		v = get32(l4 + 4) + (t->tso_off - hdr);
+		put16(l4 + 4, v >> 16);
+		put16(l4 + 6, v);
+		/* Which flags pass: 8.12.5, first, middle and last segment. */
+		if (last)
+			mask = igb_reg(m, IGB_DTXTCPFLGH);
+		else if (t->tso_n == 0)
+			mask = igb_reg(m, IGB_DTXTCPFLGL);
+		else
+			mask = igb_reg(m, IGB_DTXTCPFLGL) >> 16;
+		if (last && t->tso_n == 0)
+			mask = 0xFFF; /* the only one */
+		put16(l4 + 12, get16(l4 + 12) & (0xF000 | (mask & 0xFFF)));
+	} else {
+		put16(l4 + 4, o.l4len + n);
+	}
+	if (o.ixsm && o.ipv4)
+		ip_checksum(ip, o.iplen);
+	if (o.txsm) {
+		uint8_t be[2];
+		uint16_t le;
+
+		/* The pseudo-header's length, in the sum's byte order. */
+		put16(be, o.l4len + n);
+		memcpy(&le, be, 2);
+		l4_checksum(l4, o.l4len + n, tcp ? L4_TCP_CSUM : L4_UDP_CSUM, le, !tcp);
+	}
+	t->tso_off += n;
+	t->tso_n++;
+	t->tso = !last;
+	return finish(m, t, f, total, o.vlan, frame);
+}
+
+/* A frame has been gathered. False: it is bad. */
+bool
+igb_tx_prepare(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
+{
+	uint8_t *f = t->staging + IGB_HEADROOM;
+	uint32_t idx;
+	struct offload o;
+
+	if (t->is_legacy) {
+		if (t->cmd & IGB_TXD_IC && !legacy_checksum(t, f, t->len)) {
+			igb_log(m, IGB_LOG_TXD, "CSS %u or CSO %u of a legacy descriptor lies outside of "
+					"its frame of %u bytes: dropped", t->legacy.legacy.css,
+					t->legacy.legacy.cso, t->len);
+			return false;
+		}
+		return finish(m, t, f, t->len, t->legacy.legacy.vlan, frame);
+	}
+	if (!(t->cmd & (IGB_TXD_TSE | IGB_TXD_VLE)) &&
+			!(t->olinfo & (IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM)))
+		return finish(m, t, f, t->len, 0, frame);
+	idx = (t->olinfo >> IGB_TXD_IDX_SHIFT) & IGB_TXD_IDX_MASK;
+	if (idx >= IGB_TX_CONTEXTS || !t->ctx_valid[idx]) {
+		igb_log(m, IGB_LOG_TXD, "offloads asked for with context %u, which was never given: "
+				"frame dropped", idx);
+		return false;
+	}
+	unpack(&t->ctx[idx], t->olinfo, &o);
+	if (t->cmd & IGB_TXD_TSE) {
+		if (!tso_check(m, t, &o))
+			return false;
+		igb_count(&m->txc.stat[IGB_STAT(IGB_TSCTC)], 1);
+		t->tso_off = o.maclen + o.iplen + o.l4len;
+		t->tso_n = 0;
+		return igb_tx_segment(m, t, frame);
+	}
+	if ((o.ixsm || o.txsm) && !checksums(f, t->len, &o)) {
+		igb_log(m, IGB_LOG_TXD, "checksum asked for with MACLEN %u, IPLEN %u in a frame of %u "
+				"bytes: dropped", o.maclen, o.iplen, t->len);
+		return false;
+	}
+	return finish(m, t, f, t->len, o.vlan, frame);
+}
