@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Forwarding. Streams are dealt out to the workers in turn; with no worker the
+ * main lcore carries them itself and looks at the clock between turns. Counters
+ * belong to the lcore that carries the stream; the main lcore reads them while
+ * they change, which is good enough for a display.
+ */
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_ip.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <rte_udp.h>
+
+#include "testpmd.h"
+
+#define PROGRESS_SECONDS 10 /* between lines where there is no terminal */
+
+struct stream {
+	struct port *in, *out;
+	uint16_t in_q, out_q;
+	uint16_t flow;              /* txonly: varies the UDP source port, so that RSS spreads */
+	uint64_t received, sent;
+	uint64_t dropped;           /* the transmit ring was full */
+	uint64_t ignored;           /* icmpecho: no request */
+} __rte_cache_aligned;
+
+struct worker {
+	const struct options *o;
+	uint16_t (*turn)(struct stream *s, const struct options *o);
+	struct stream *streams;
+	unsigned int first, step, nb_streams; /* this one's: first, first + step, ... */
+	uint64_t longest_gap;       /* TSC cycles */
+	void (*between)(void);      /* the main lcore's other duty, if this is the main lcore */
+} __rte_cache_aligned;
+
+static struct run {
+	const struct options *o;
+	struct stream *streams;
+	unsigned int nb_streams;
+	uint64_t start, last, next; /* TSC: of the run, the last display, the next */
+	struct {
+		uint64_t received, sent;
+	} shown[RTE_MAX_ETHPORTS];
+	bool terminal;
+} run;
+
+static uint16_t
+receive(struct stream *s, struct rte_mbuf **pkts, const struct options *o)
+{
+	uint16_t n = rte_eth_rx_burst(s->in->id, s->in_q, pkts, o->burst);
+
+	s->received += n;
+	return n;
+}
+
+static void
+transmit(struct stream *s, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t sent = n == 0 ? 0 : rte_eth_tx_burst(s->out->id, s->out_q, pkts, n);
+
+	s->sent += sent;
+	if (sent < n) {
+		s->dropped += n - sent;
+		rte_pktmbuf_free_bulk(pkts + sent, n - sent);
+	}
+}
+
+static uint16_t
+turn_io(struct stream *s, const struct options *o)
+{
+	struct rte_mbuf *pkts[MAX_BURST];
+	uint16_t n = receive(s, pkts, o);
+
+	transmit(s, pkts, n);
+	return n;
+}
+
+/* As dpdk-testpmd: from this port, to 02:00:00:00:00:NN of the port beyond. */
+static uint16_t
+turn_mac(struct stream *s, const struct options *o)
+{
+	struct rte_mbuf *pkts[MAX_BURST];
+	uint16_t n = receive(s, pkts, o);
+	struct rte_ether_addr to = {{RTE_ETHER_LOCAL_ADMIN_ADDR}};
+
+	to.addr_bytes[5] = s->out->id;
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_ether_hdr *eth = rte_pktmbuf_mtod(pkts[i], struct rte_ether_hdr *);
+
+		eth->dst_addr = to;
+		eth->src_addr = s->out->mac;
+	}
+	transmit(s, pkts, n);
+	return n;
+}
+
+static uint16_t
+turn_macswap(struct stream *s, const struct options *o)
+{
+	struct rte_mbuf *pkts[MAX_BURST];
+	uint16_t n = receive(s, pkts, o);
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_ether_hdr *eth = rte_pktmbuf_mtod(pkts[i], struct rte_ether_hdr *);
+		struct rte_ether_addr from = eth->src_addr;
+
+		eth->src_addr = eth->dst_addr;
+		eth->dst_addr = from;
+	}
+	transmit(s, pkts, n);
+	return n;
+}
+
+static uint16_t
+turn_rxonly(struct stream *s, const struct options *o)
+{
+	struct rte_mbuf *pkts[MAX_BURST];
+	uint16_t n = receive(s, pkts, o);
+
+	rte_pktmbuf_free_bulk(pkts, n);
+	return n;
+}
+
+static uint16_t
+turn_icmpecho(struct stream *s, const struct options *o)
+{
+	struct rte_mbuf *pkts[MAX_BURST];
+	uint16_t n = receive(s, pkts, o), replies = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		if (icmpecho_answer(pkts[i], &s->out->mac)) {
+			pkts[replies++] = pkts[i];
+		} else {
+			rte_pktmbuf_free(pkts[i]);
+			s->ignored++;
+		}
+	}
+	transmit(s, pkts, replies);
+	return n;
+}
+
+/* What txonly sends: UDP to the discard port, in RFC 2544's address range. */
+static void
+fill_udp(struct rte_mbuf *m, struct stream *s, uint32_t len)
+{
+	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(eth + 1);
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
+
+	m->data_len = m->pkt_len = len;
+	eth->dst_addr = ports[s->out->peer].mac;
+	eth->src_addr = s->out->mac;
+	eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
+	len -= sizeof(*eth);
+	*ip = (struct rte_ipv4_hdr){
+		.version_ihl = RTE_IPV4_VHL_DEF,
+		.total_length = rte_cpu_to_be_16(len),
+		.time_to_live = 64,
+		.next_proto_id = IPPROTO_UDP,
+		.src_addr = rte_cpu_to_be_32(RTE_IPV4(198, 18, 0, 1)),
+		.dst_addr = rte_cpu_to_be_32(RTE_IPV4(198, 18, 0, 2)),
+	};
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+	len -= sizeof(*ip);
+	*udp = (struct rte_udp_hdr){
+		.src_port = rte_cpu_to_be_16(1024 + s->flow++ % 1024),
+		.dst_port = RTE_BE16(9),
+		.dgram_len = rte_cpu_to_be_16(len),
+	};
+	memset(udp + 1, 0, len - sizeof(*udp));
+}
+
+static uint16_t
+turn_txonly(struct stream *s, const struct options *o)
+{
+	struct rte_mbuf *pkts[MAX_BURST];
+	uint16_t sent;
+
+	if (rte_pktmbuf_alloc_bulk(mbuf_pool, pkts, o->burst) != 0)
+		return 0;
+	for (uint16_t i = 0; i < o->burst; i++)
+		fill_udp(pkts[i], s, o->size - FCS_LEN);
+	/* A full ring is the normal state here, not a drop. */
+	sent = rte_eth_tx_burst(s->out->id, s->out_q, pkts, o->burst);
+	s->sent += sent;
+	rte_pktmbuf_free_bulk(pkts + sent, o->burst - sent);
+	return sent;
+}
+
+static int
+work(void *arg)
+{
+	struct worker *w = arg;
+	uint64_t last = rte_rdtsc();
+
+	while (!stop_requested) {
+		uint16_t n = 0;
+		uint64_t now;
+
+		for (unsigned int i = w->first; i < w->nb_streams; i += w->step)
+			n += w->turn(&w->streams[i], w->o);
+		now = rte_rdtsc();
+		w->longest_gap = RTE_MAX(w->longest_gap, now - last);
+		last = now;
+		if (w->between != NULL)
+			w->between();
+		if (n == 0 && w->o->idle_us != 0)
+			rte_delay_us_sleep(w->o->idle_us);
+	}
+	return 0;
+}
+
+static void
+display(double seconds, double interval)
+{
+	char rx[32], tx[32];
+
+	printf("%s%6.0f s", run.terminal ? "\r" : "", seconds);
+	for (unsigned int p = 0; p < nb_ports; p++) {
+		uint64_t received = 0, sent = 0;
+
+		for (unsigned int i = 0; i < run.nb_streams; i++) {
+			if (run.streams[i].in == &ports[p])
+				received += run.streams[i].received;
+			if (run.streams[i].out == &ports[p])
+				sent += run.streams[i].sent;
+		}
+		printf("   port %u rx %s tx %s", ports[p].id,
+			report_rate(rx, sizeof(rx), (received - run.shown[p].received) / interval),
+			report_rate(tx, sizeof(tx), (sent - run.shown[p].sent) / interval));
+		run.shown[p].received = received;
+		run.shown[p].sent = sent;
+	}
+	printf(run.terminal ? "\033[K" : "\n");
+	fflush(stdout);
+}
+
+/* What the main lcore has to do now and then: the display, and the end. */
+static void
+watch(void)
+{
+	uint64_t now = rte_rdtsc(), hz = rte_get_tsc_hz();
+	double seconds = (double)(now - run.start) / hz;
+
+	if (now >= run.next) {
+		display(seconds, (double)(now - run.last) / hz);
+		run.last = now;
+		run.next = now + hz * (run.terminal ? 1 : PROGRESS_SECONDS);
+	}
+	if (run.o->duration > 0 && seconds >= run.o->duration)
+		stop_requested = 1;
+}
+
+static unsigned int
+make_streams(const struct options *o, struct stream *streams)
+{
+	unsigned int n = 0;
+
+	for (unsigned int p = 0; p < nb_ports; p++) {
+		uint16_t queues = o->mode == MODE_TXONLY ? o->txq : o->rxq;
+
+		for (uint16_t q = 0; q < queues; q++) {
+			struct stream *s = &streams[n++];
+			/* A reply leaves by the port that the request came to. */
+			bool same = o->mode == MODE_ICMPECHO || o->mode == MODE_TXONLY;
+
+			s->in = &ports[p];
+			s->out = same ? &ports[p] : &ports[ports[p].peer];
+			s->in_q = s->out_q = q;
+		}
+	}
+	return n;
+}
+
+static int
+final_report(const struct options *o, double seconds, uint64_t longest_gap)
+{
+	double gap_ns = (double)longest_gap * 1e9 / rte_get_tsc_hz();
+	uint64_t received = 0, sent = 0, dropped = 0, ignored = 0;
+	json_t *doc, *list = json_array();
+	int status = 0;
+	char rate[32];
+
+	for (unsigned int i = 0; i < run.nb_streams; i++) {
+		received += run.streams[i].received;
+		sent += run.streams[i].sent;
+		dropped += run.streams[i].dropped;
+		ignored += run.streams[i].ignored;
+	}
+	for (unsigned int p = 0; p < nb_ports; p++) {
+		struct rte_eth_stats st;
+		int ret = rte_eth_stats_get(ports[p].id, &st);
+
+		if (ret != 0) {
+			complain("port %u (%s) has no statistics: %s", ports[p].id, ports[p].name,
+				rte_strerror(-ret));
+			status = 1;
+			continue;
+		}
+		printf("port %u (%s): rx %" PRIu64 " packets %" PRIu64 " bytes, missed %" PRIu64
+			", errors %" PRIu64 ", no buffer %" PRIu64 "; tx %" PRIu64 " packets %" PRIu64
+			" bytes, errors %" PRIu64 "\n", ports[p].id, ports[p].name, st.ipackets,
+			st.ibytes, st.imissed, st.ierrors, st.rx_nombuf, st.opackets, st.obytes,
+			st.oerrors);
+		json_array_append_new(list, json_pack("{sisssIsIsIsIsIsIsIsI}",
+			"port", (int)ports[p].id, "name", ports[p].name,
+			"rx_packets", (json_int_t)st.ipackets, "rx_bytes", (json_int_t)st.ibytes,
+			"rx_missed", (json_int_t)st.imissed, "rx_errors", (json_int_t)st.ierrors,
+			"rx_nombuf", (json_int_t)st.rx_nombuf,
+			"tx_packets", (json_int_t)st.opackets, "tx_bytes", (json_int_t)st.obytes,
+			"tx_errors", (json_int_t)st.oerrors));
+	}
+	printf("%.1f s: received %" PRIu64 ", sent %" PRIu64 " (%s), dropped %" PRIu64
+		", longest polling gap %.0f us\n", seconds, received, sent,
+		report_rate(rate, sizeof(rate), sent / seconds), dropped, gap_ns / 1e3);
+	fflush(stdout);
+
+	doc = json_pack("{sfsIsIsIsIsIso}", "seconds", seconds,
+		"received", (json_int_t)received, "sent", (json_int_t)sent,
+		"dropped", (json_int_t)dropped, "ignored", (json_int_t)ignored,
+		"longest_gap_ns", (json_int_t)gap_ns, "ports", list);
+	if (o->json != NULL && report_write(o->json, doc) != 0)
+		status = 1;
+	json_decref(doc);
+	return status;
+}
+
+int
+forward_run(const struct options *o)
+{
+	static uint16_t (*const turns[])(struct stream *, const struct options *) = {
+		[MODE_IO] = turn_io,
+		[MODE_MAC] = turn_mac,
+		[MODE_MACSWAP] = turn_macswap,
+		[MODE_RXONLY] = turn_rxonly,
+		[MODE_TXONLY] = turn_txonly,
+		[MODE_ICMPECHO] = turn_icmpecho,
+	};
+	unsigned int nb_workers = RTE_MAX(rte_lcore_count() - 1, 1u), i = 0, lcore;
+	struct worker *workers;
+	uint64_t gap = 0;
+	int status = 1;
+
+	run.o = o;
+	run.terminal = isatty(STDOUT_FILENO);
+	run.streams = rte_calloc("streams", (size_t)nb_ports * RTE_MAX(o->rxq, o->txq),
+		sizeof(struct stream), RTE_CACHE_LINE_SIZE);
+	workers = rte_calloc("workers", nb_workers, sizeof(*workers), RTE_CACHE_LINE_SIZE);
+	if (run.streams == NULL || workers == NULL) {
+		complain("not enough memory for the streams");
+		goto out;
+	}
+	run.nb_streams = make_streams(o, run.streams);
+	for (unsigned int w = 0; w < nb_workers; w++)
+		workers[w] = (struct worker){
+			.o = o,
+			.turn = turns[o->mode],
+			.streams = run.streams,
+			.first = w,
+			.step = nb_workers,
+			.nb_streams = run.nb_streams,
+		};
+
+	ports_wait_link(); /* a link that is down may come up; it is said, and no obstacle */
+	printf("forwarding on %u port%s, %u lcore%s\n", nb_ports, nb_ports == 1 ? "" : "s",
+		nb_workers, nb_workers == 1 ? "" : "s");
+	fflush(stdout);
+	run.start = run.last = rte_rdtsc();
+	run.next = run.start + rte_get_tsc_hz() * (run.terminal ? 1 : PROGRESS_SECONDS);
+	if (rte_lcore_count() == 1) {
+		workers[0].between = watch;
+		work(&workers[0]);
+	} else {
+		RTE_LCORE_FOREACH_WORKER(lcore)
+			rte_eal_remote_launch(work, &workers[i++], lcore);
+		while (!stop_requested) {
+			rte_delay_us_sleep(10000);
+			watch();
+		}
+		rte_eal_mp_wait_lcore();
+	}
+	if (run.terminal)
+		printf("\r\033[K");
+	for (unsigned int w = 0; w < nb_workers; w++)
+		gap = RTE_MAX(gap, workers[w].longest_gap);
+	status = final_report(o, (double)(rte_rdtsc() - run.start) / rte_get_tsc_hz(), gap);
+	if (ports_lost())
+		status = 1;
+out:
+	rte_free(workers);
+	rte_free(run.streams);
+	return status;
+}

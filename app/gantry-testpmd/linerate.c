@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Port 0 sends numbered frames as fast as its wire takes them, port 1 receives
+ * and compares every byte. Which frame it is follows from the number in it, and
+ * what the rest must be follows from the number:
+ *
+ *	 0  destination, source, 0x88B5 (for local experiments)
+ *	14  number of the trial, so that no straggler counts for the next one
+ *	16  number of the frame
+ *	24  64-bit words, word i of frame s being s * A + i * B
+ *
+ * so a stale buffer, a swapped one, a shifted or a truncated copy all show. A
+ * number is believed only when the pattern confirms it. One queue and one wire
+ * keep the order: a number ahead of the expected one means that those between are
+ * lost, a number behind it is a frame twice.
+ *
+ * Rates are those of the wire, not of the ring: the clock starts and stops at
+ * moments when the transmit ring had no room left and the receive ring no frame,
+ * so neither ring's content counts. The trial then goes on until the last frame
+ * arrived, and the loss is counted from the very first frame to the last.
+ *
+ * One lcore does all of it; the longest turn of its loop is part of the result.
+ */
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+#include <rte_cycles.h>
+#include <rte_ether.h>
+
+#include "testpmd.h"
+
+#define ETHER_TYPE_LOCAL 0x88B5
+#define PATTERN_A        UINT64_C(0x9E3779B97F4A7C15)
+#define PATTERN_B        UINT64_C(0xD1B54A32D192ED03)
+#define WIRE_OVERHEAD    20  /* preamble 7, start of frame 1, inter-frame gap 12 */
+#define SETTLE_MS        250 /* silence after which what has not arrived is lost */
+
+struct head {
+	struct rte_ether_hdr eth;
+	uint16_t trial;
+	uint64_t number;
+};
+
+struct trial {
+	uint16_t id;
+	uint32_t size, len;           /* with and without FCS */
+	uint32_t speed;               /* Mb/s; 0: not limited */
+	struct rte_ether_hdr eth;
+	struct rte_mbuf *pending[MAX_BURST]; /* made, and not taken by the ring yet */
+	uint16_t nb_pending, first_pending;
+	uint64_t made, sent;
+	uint64_t received;            /* right ones */
+	uint64_t expected;            /* the next number */
+	uint64_t lost, corrupted, misordered;
+	uint64_t longest_gap;         /* TSC cycles */
+	double tx_pps, rx_pps, seconds;
+};
+
+static void
+fill(struct rte_mbuf *m, const struct trial *t, uint64_t number)
+{
+	struct head *h = rte_pktmbuf_mtod(m, struct head *);
+	uint8_t *p = (uint8_t *)(h + 1);
+	uint64_t word = number * PATTERN_A;
+	uint32_t left = t->len - sizeof(*h);
+
+	m->data_len = m->pkt_len = t->len;
+	h->eth = t->eth;
+	h->trial = t->id;
+	h->number = number;
+	for (; left >= sizeof(word); left -= sizeof(word), p += sizeof(word)) {
+		memcpy(p, &word, sizeof(word));
+		word += PATTERN_B;
+	}
+	memcpy(p, &word, left);
+}
+
+/* Whether a frame is, in every byte, the one whose number it carries. */
+static bool
+intact(const struct rte_mbuf *m, const struct trial *t)
+{
+	uint8_t flat[9018] __rte_aligned(8); /* for a frame in several segments */
+	const struct head *h;
+	const uint8_t *p;
+	uint64_t word, seen, wrong = 0;
+	uint32_t left = t->len - sizeof(*h);
+
+	if (m->pkt_len != t->len)
+		return false;
+	h = rte_pktmbuf_read(m, 0, t->len, flat);
+	if (h == NULL || memcmp(&h->eth, &t->eth, sizeof(h->eth)) != 0 || h->trial != t->id ||
+		h->number >= t->made)
+		return false;
+	p = (const uint8_t *)(h + 1);
+	word = h->number * PATTERN_A;
+	for (; left >= sizeof(word); left -= sizeof(word), p += sizeof(word)) {
+		memcpy(&seen, p, sizeof(seen));
+		wrong |= seen ^ word;
+		word += PATTERN_B;
+	}
+	return wrong == 0 && memcmp(p, &word, left) == 0;
+}
+
+/* Of an earlier trial: it arrived late, and was counted as lost there. */
+static bool
+straggler(const struct rte_mbuf *m, const struct trial *t)
+{
+	const struct head *h = rte_pktmbuf_mtod(m, const struct head *);
+
+	return m->data_len >= sizeof(*h) &&
+		h->eth.ether_type == RTE_BE16(ETHER_TYPE_LOCAL) && h->trial < t->id;
+}
+
+static void
+judge(const struct rte_mbuf *m, struct trial *t)
+{
+	uint64_t number;
+
+	if (!intact(m, t)) {
+		t->corrupted += !straggler(m, t);
+		return;
+	}
+	number = ((const struct head *)rte_pktmbuf_mtod(m, const uint8_t *))->number;
+	if (number < t->expected) {
+		t->misordered++;
+		return;
+	}
+	t->expected = number + 1;
+	t->received++;
+}
+
+/* @return true: the ring was filled to the brim */
+static bool
+send_some(struct trial *t, const struct options *o)
+{
+	uint16_t n;
+
+	if (t->nb_pending == 0) {
+		if (rte_pktmbuf_alloc_bulk(mbuf_pool, t->pending, o->burst) != 0)
+			return false;
+		for (uint16_t i = 0; i < o->burst; i++)
+			fill(t->pending[i], t, t->made++);
+		t->first_pending = 0;
+		t->nb_pending = o->burst;
+	}
+	n = rte_eth_tx_burst(ports[0].id, 0, t->pending + t->first_pending, t->nb_pending);
+	t->first_pending += n;
+	t->nb_pending -= n;
+	t->sent += n;
+	return t->nb_pending != 0;
+}
+
+/* @return true: the ring was emptied */
+static bool
+receive_some(struct trial *t, const struct options *o, uint64_t *got)
+{
+	struct rte_mbuf *pkts[MAX_BURST];
+	uint16_t n = rte_eth_rx_burst(ports[1].id, 0, pkts, o->burst);
+
+	for (uint16_t i = 0; i < n; i++)
+		judge(pkts[i], t);
+	rte_pktmbuf_free_bulk(pkts, n);
+	*got += n;
+	return n < o->burst;
+}
+
+static void
+run_trial(struct trial *t, const struct options *o)
+{
+	const uint64_t hz = rte_get_tsc_hz();
+	uint64_t now = rte_rdtsc(), last, begin = 0, quiet, got = 0, got_before;
+	uint64_t sent_at_begin = 0, received_at_begin = 0, due;
+	bool full, empty, sending = true;
+
+	due = last = quiet = now;
+	while (!stop_requested) {
+		full = sending ? send_some(t, o) : false;
+		got_before = got;
+		empty = receive_some(t, o, &got);
+		now = rte_rdtsc();
+		t->longest_gap = RTE_MAX(t->longest_gap, now - last);
+		last = now;
+		if (got != got_before)
+			quiet = now;
+
+		/* A wire that is faster than this loop never fills the ring: do not wait for it. */
+		if (sending && now >= due && ((full && empty) || now - due > hz / 10)) {
+			if (begin == 0) {
+				begin = now;
+				due = begin + (uint64_t)(o->duration * hz);
+				sent_at_begin = t->sent;
+				received_at_begin = t->received;
+			} else {
+				t->seconds = (double)(now - begin) / hz;
+				t->tx_pps = (t->sent - sent_at_begin) / t->seconds;
+				t->rx_pps = (t->received - received_at_begin) / t->seconds;
+				sending = false;
+			}
+		}
+		if (!sending && (t->expected == t->sent || now - quiet > hz / 1000 * SETTLE_MS))
+			break;
+	}
+	/* The ring never saw these. */
+	rte_pktmbuf_free_bulk(t->pending + t->first_pending, t->nb_pending);
+	t->lost = t->sent - t->received;
+}
+
+static double
+line_rate(const struct trial *t)
+{
+	return t->speed * 1e6 / ((t->size + WIRE_OVERHEAD) * 8);
+}
+
+/* One trial: run, shown, and as JSON. @return NULL: interrupted */
+static json_t *
+trial(const struct options *o, uint32_t size, bool *good)
+{
+	static uint16_t id;
+	struct trial t = {
+		.id = ++id,
+		.size = size,
+		.len = size - FCS_LEN,
+		.eth = {
+			.dst_addr = ports[1].mac,
+			.src_addr = ports[0].mac,
+			.ether_type = RTE_BE16(ETHER_TYPE_LOCAL),
+		},
+	};
+	struct rte_eth_stats before = {0}, after = {0};
+	double rate, gap_ns;
+
+	if (ports[0].link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
+		t.speed = ports[0].link.link_speed;
+	rate = line_rate(&t);
+	rte_eth_stats_get(ports[1].id, &before);
+	run_trial(&t, o);
+	rte_eth_stats_get(ports[1].id, &after);
+	if (stop_requested)
+		return NULL;
+
+	gap_ns = (double)t.longest_gap * 1e9 / rte_get_tsc_hz();
+	*good = t.lost == 0 && t.corrupted == 0 && t.misordered == 0 && t.received > 0;
+	return json_pack("{sisisIsfsfsfsIsIsIsIsIsIsIsI}",
+		"speed_mbps", (int)t.speed, "size", (int)t.size,
+		"line_rate_pps", (json_int_t)rate,
+		"seconds", t.seconds, "tx_pps", t.tx_pps, "rx_pps", t.rx_pps,
+		"sent", (json_int_t)t.sent, "received", (json_int_t)t.received,
+		"lost", (json_int_t)t.lost, "corrupted", (json_int_t)t.corrupted,
+		"misordered", (json_int_t)t.misordered,
+		"rx_missed", (json_int_t)(after.imissed - before.imissed),
+		"rx_nombuf", (json_int_t)(after.rx_nombuf - before.rx_nombuf),
+		"longest_gap_ns", (json_int_t)gap_ns);
+}
+
+static void
+show(const json_t *result)
+{
+	double rate = json_integer_value(json_object_get(result, "line_rate_pps"));
+	double rx = json_real_value(json_object_get(result, "rx_pps"));
+	char percent[16] = "-";
+
+	if (rate > 0)
+		snprintf(percent, sizeof(percent), "%.3f", 100 * rx / rate);
+	printf("%6lld %10.0f %12.0f %12.0f %9s %8lld %8lld %9.0f\n",
+		(long long)json_integer_value(json_object_get(result, "size")), rate,
+		json_real_value(json_object_get(result, "tx_pps")), rx, percent,
+		(long long)json_integer_value(json_object_get(result, "lost")),
+		(long long)json_integer_value(json_object_get(result, "corrupted")),
+		json_integer_value(json_object_get(result, "longest_gap_ns")) / 1e3);
+	fflush(stdout);
+}
+
+/* The sizes come one a line; each result goes back as a line of JSON. */
+static int
+run_from_stdin(const struct options *o, json_t *results)
+{
+	size_t room = rte_pktmbuf_data_room_size(mbuf_pool) - RTE_PKTMBUF_HEADROOM;
+	char line[64], *end;
+	int status = 0;
+
+	while (!stop_requested && fgets(line, sizeof(line), stdin) != NULL) {
+		unsigned long size = strtoul(line, &end, 10);
+		json_t *result;
+		bool good = false;
+
+		if (end == line || *end != '\n' || size < 64 || size > 9018 || size > room) {
+			line[strcspn(line, "\n")] = '\0';
+			complain("%s: not a frame size that fits an mbuf", line);
+			return 1;
+		}
+		result = trial(o, size, &good);
+		if (result == NULL)
+			return 1;
+		json_dumpf(result, stdout, JSON_COMPACT | JSON_REAL_PRECISION(10));
+		putchar('\n');
+		fflush(stdout);
+		json_array_append_new(results, result);
+		if (!good)
+			status = 1;
+	}
+	return status;
+}
+
+static int
+run_sizes(const struct options *o, json_t *results)
+{
+	int status = 0;
+
+	printf("%6s %10s %12s %12s %9s %8s %8s %9s\n", "size", "line rate", "tx pps", "rx pps",
+		"% of line", "lost", "corrupt", "gap us");
+	for (unsigned int i = 0; i < o->nb_sizes; i++) {
+		for (unsigned int n = 0; n < o->trials; n++) {
+			bool good = false;
+			json_t *result = trial(o, o->sizes[i], &good);
+
+			if (result == NULL)
+				return 1;
+			show(result);
+			json_array_append_new(results, result);
+			if (!good)
+				status = 1;
+		}
+	}
+	return status;
+}
+
+int
+linerate_run(const struct options *o)
+{
+	json_t *results;
+	int status;
+
+	if (nb_ports < 2) {
+		complain("linerate needs two ports with a wire between them");
+		return 1;
+	}
+	if (!ports_wait_link())
+		return 1;
+	results = json_array();
+	status = o->sizes_from_stdin ? run_from_stdin(o, results) : run_sizes(o, results);
+	if (o->json != NULL && report_write(o->json, results) != 0)
+		status = 1;
+	json_decref(results);
+	if (ports_lost())
+		status = 1;
+	return status;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * From the ports that EAL found to ports that run: one mempool for all of them,
+ * large enough that every ring can be full at once.
+ */
+
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_errno.h>
+#include <rte_lcore.h>
+
+#include "testpmd.h"
+
+#define POOL_CACHE    256
+#define LINK_WAIT_MS  9000 /* a copper link's autonegotiation takes seconds */
+
+struct port ports[RTE_MAX_ETHPORTS];
+unsigned int nb_ports;
+struct rte_mempool *mbuf_pool;
+static volatile bool lost;
+
+/* A device that is gone answers nothing any more: there is nothing left to do here. */
+static int
+on_removal(uint16_t id, enum rte_eth_event_type type, void *arg, void *ret_param)
+{
+	complain("port %u: the device is gone", id);
+	lost = true;
+	stop_requested = 1;
+	return 0;
+}
+
+bool
+ports_lost(void)
+{
+	return lost;
+}
+
+/* What the frame of a given MTU has beside its payload, by this driver's count. */
+static uint32_t
+frame_overhead(const struct rte_eth_dev_info *info)
+{
+	if (info->max_mtu != UINT16_MAX && info->max_rx_pktlen > info->max_mtu)
+		return info->max_rx_pktlen - info->max_mtu;
+	return RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+}
+
+/* The largest frame that this command makes itself, in one mbuf. */
+static uint32_t
+largest_own_frame(const struct options *o)
+{
+	uint32_t largest = 0;
+
+	if (o->command == CMD_FORWARD && o->mode == MODE_TXONLY)
+		largest = o->size;
+	if (o->command == CMD_LINERATE) {
+		for (unsigned int i = 0; i < o->nb_sizes; i++)
+			largest = RTE_MAX(largest, o->sizes[i]);
+	}
+	return largest;
+}
+
+static int
+make_pool(const struct options *o)
+{
+	uint32_t room = o->mbuf_size, frame = largest_own_frame(o);
+	uint32_t n = 0;
+
+	if (room == 0)
+		room = RTE_MAX((uint32_t)RTE_MBUF_DEFAULT_DATAROOM, RTE_ALIGN(frame, 64));
+	if (room < frame) {
+		complain("--mbuf-size %u: a frame of %u bytes does not fit", room, frame);
+		return 2;
+	}
+	for (unsigned int i = 0; i < nb_ports; i++)
+		n += o->rxq * ports[i].rxd + o->txq * ports[i].txd;
+	n += rte_lcore_count() * (POOL_CACHE * 3 / 2 + 2 * MAX_BURST) + 1024;
+	mbuf_pool = rte_pktmbuf_pool_create("gantry_testpmd", n, POOL_CACHE, 0,
+		room + RTE_PKTMBUF_HEADROOM, rte_eth_dev_socket_id(ports[0].id));
+	if (mbuf_pool == NULL && (rte_errno == ENOMEM || rte_errno == ENOBUFS))
+		complain("not enough memory for %u packet buffers (%zu MB): reserve more hugepages, "
+			 "raise -m, or use smaller rings (--rxd, --txd)", n,
+			((size_t)n * (room + RTE_PKTMBUF_HEADROOM + sizeof(struct rte_mbuf))) >> 20);
+	else if (mbuf_pool == NULL)
+		complain("packet buffers: %s", rte_strerror(rte_errno));
+	return mbuf_pool == NULL;
+}
+
+/* Asked for more than the port has: one line, before the driver says it in its own way. */
+static int
+check_port(const struct options *o, struct port *p)
+{
+	const struct rte_eth_dev_info *info = &p->info;
+
+	if (o->rxq > info->max_rx_queues || o->txq > info->max_tx_queues) {
+		complain("port %u (%s) has %u receive and %u transmit queues", p->id, p->name,
+			info->max_rx_queues, info->max_tx_queues);
+		return 2;
+	}
+	if (o->mtu != 0 && (o->mtu < info->min_mtu || o->mtu > info->max_mtu)) {
+		complain("--mtu %u: port %u (%s) can do %u to %u", o->mtu, p->id, p->name,
+			info->min_mtu, info->max_mtu);
+		return 2;
+	}
+	return 0;
+}
+
+static int
+configure(const struct options *o, struct port *p)
+{
+	const struct rte_eth_dev_info *info = &p->info;
+	struct rte_eth_conf conf = {0};
+	int ret;
+
+	p->rxd = o->rxd;
+	p->txd = o->txd;
+	if (o->mtu != 0) {
+		uint32_t room = o->mbuf_size != 0 ? o->mbuf_size : RTE_MBUF_DEFAULT_DATAROOM;
+
+		conf.rxmode.mtu = o->mtu;
+		if (o->mtu + frame_overhead(info) > room) {
+			conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER & info->rx_offload_capa;
+			conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS & info->tx_offload_capa;
+		}
+	}
+	if (o->rxq > 1) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf = info->flow_type_rss_offloads &
+			(RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP);
+	}
+	ret = rte_eth_dev_configure(p->id, o->rxq, o->txq, &conf);
+	if (ret == 0)
+		ret = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &p->rxd, &p->txd);
+	if (ret != 0) {
+		complain("port %u (%s) cannot be configured: %s", p->id, p->name,
+			rte_strerror(-ret));
+		return 1;
+	}
+	if (p->rxd != o->rxd || p->txd != o->txd)
+		complain("port %u (%s) takes %u receive and %u transmit descriptors", p->id,
+			p->name, p->rxd, p->txd);
+	return 0;
+}
+
+static int
+start(const struct options *o, struct port *p)
+{
+	struct rte_eth_rxconf rxconf = p->info.default_rxconf;
+	struct rte_eth_txconf txconf = p->info.default_txconf;
+	int socket = rte_eth_dev_socket_id(p->id);
+	int ret = 0;
+
+	for (uint16_t q = 0; q < o->rxq && ret == 0; q++)
+		ret = rte_eth_rx_queue_setup(p->id, q, p->rxd, socket, &rxconf, mbuf_pool);
+	for (uint16_t q = 0; q < o->txq && ret == 0; q++)
+		ret = rte_eth_tx_queue_setup(p->id, q, p->txd, socket, &txconf);
+	if (ret == 0)
+		ret = rte_eth_dev_start(p->id);
+	if (ret != 0) {
+		complain("port %u (%s) does not start: %s", p->id, p->name, rte_strerror(-ret));
+		return 1;
+	}
+	/* Not all can; those that cannot receive everything anyway or say so. */
+	ret = rte_eth_promiscuous_enable(p->id);
+	if (ret != 0 && ret != -ENOTSUP)
+		complain("port %u (%s) stays not promiscuous: %s", p->id, p->name,
+			rte_strerror(-ret));
+	return 0;
+}
+
+int
+ports_start(const struct options *o)
+{
+	uint16_t id;
+	int ret;
+
+	RTE_ETH_FOREACH_DEV(id) {
+		struct port *p = &ports[nb_ports++];
+
+		p->id = id;
+		if (rte_eth_dev_get_name_by_port(id, p->name) != 0 ||
+			rte_eth_dev_info_get(id, &p->info) != 0 ||
+			rte_eth_macaddr_get(id, &p->mac) != 0) {
+			complain("port %u does not answer", id);
+			return 1;
+		}
+		ret = check_port(o, p);
+		if (ret != 0)
+			return ret;
+	}
+	if (nb_ports == 0) {
+		complain("no port: name devices with EAL's -a or --vdev "
+			 "(-a vfio_user:/path/to/socket)");
+		return 1;
+	}
+	rte_eth_dev_callback_register(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_RMV, on_removal, NULL);
+	for (unsigned int i = 0; i < nb_ports; i++)
+		ports[i].peer = (i ^ 1) < nb_ports ? i ^ 1 : i;
+
+	for (unsigned int i = 0; i < nb_ports; i++)
+		if (configure(o, &ports[i]) != 0)
+			return 1;
+	ret = make_pool(o);
+	for (unsigned int i = 0; i < nb_ports && ret == 0; i++)
+		ret = start(o, &ports[i]);
+	return ret;
+}
+
+bool
+ports_wait_link(void)
+{
+	unsigned int down = 0;
+
+	for (int ms = 0; ms <= LINK_WAIT_MS && !stop_requested; ms += 10) {
+		for (down = 0; down < nb_ports; down++) {
+			struct port *p = &ports[down];
+
+			if (rte_eth_link_get_nowait(p->id, &p->link) != 0 ||
+				p->link.link_status != RTE_ETH_LINK_UP)
+				break;
+		}
+		if (down == nb_ports)
+			return true;
+		rte_delay_us_sleep(10000);
+	}
+	if (!stop_requested)
+		complain("port %u (%s): the link is down", ports[down].id, ports[down].name);
+	return false;
+}
+
+int
+ports_stop(void)
+{
+	int status = 0;
+
+	rte_eth_dev_callback_unregister(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_RMV, on_removal, NULL);
+	for (unsigned int i = 0; i < nb_ports; i++) {
+		int ret = rte_eth_dev_stop(ports[i].id);
+
+		if (ret != 0) {
+			complain("port %u (%s) does not stop: %s", ports[i].id, ports[i].name,
+				rte_strerror(-ret));
+			status = 1;
+		}
+	}
+	for (unsigned int i = 0; i < nb_ports; i++)
+		rte_eth_dev_close(ports[i].id);
+	rte_mempool_free(mbuf_pool);
+	nb_ports = 0;
+	return status;
+}

@@ -1,0 +1,80 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""Runs a build folder's unit tests and counts the cases in them.
+
+    unit.py BUILD [--counts FILE]
+
+meson counts programs; each is a cmocka program of many cases, which writes TAP.
+A program that ends early has failed in all cases of its plan that it did not
+reach, and one that ends badly after the last has failed once more.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+
+
+def count(run):
+    """(passed, failed, skipped, lines to show) of one program."""
+    out = run.get('stdout') or ''
+    ok = len(re.findall(r'(?m)^ok \d+(?!.*# SKIP)', out))
+    skipped = len(re.findall(r'(?m)^ok \d+.*# SKIP', out))
+    bad = re.findall(r'(?m)^not ok \d+.*', out)
+    planned = sum(int(n) for n in re.findall(r'(?m)^1\.\.(\d+)', out))
+    missing = max(0, planned - ok - skipped - len(bad))
+    failed = len(bad) + missing
+    if run['returncode'] != 0 and failed == 0:
+        failed = 1
+    shown = bad + (['%d cases did not run' % missing] if missing else [])
+    if ok + skipped + failed == 0:  # no cmocka program: itself one case
+        ok = 1
+    return ok, failed, skipped, shown
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument('build')
+    ap.add_argument('--counts', metavar='FILE')
+    args = ap.parse_args()
+    log = os.path.join(args.build, 'meson-logs', 'testlog.json')
+    if os.path.exists(log):
+        os.unlink(log)
+    env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT='TAP')
+    env.setdefault('ASAN_OPTIONS', 'abort_on_error=1:detect_stack_use_after_return=1')
+    env.setdefault('UBSAN_OPTIONS', 'halt_on_error=1:print_stacktrace=1')
+    r = subprocess.run(['meson', 'test', '-C', args.build, '--no-rebuild', '--quiet'],
+                       env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True, check=False)
+    total = [0, 0, 0]
+    programs = 0
+    if os.path.exists(log):
+        with open(log, encoding='utf-8') as f:
+            for line in f:
+                run = json.loads(line)
+                programs += 1
+                *counts, shown = count(run)
+                total = [a + b for a, b in zip(total, counts)]
+                print('%-6s %s: %d passed, %d failed, %d skipped (%.1f s)' % (
+                    'FAILED' if counts[1] else 'passed', run['name'], *counts,
+                    run.get('duration') or 0))
+                if counts[1]:
+                    print('\n'.join(shown))
+                    print((run.get('stdout') or '')[-4000:])
+                    print((run.get('stderr') or '')[-4000:])
+    if programs == 0:
+        print(r.stdout[-4000:])
+        print('FAILED: no unit test ran in %s' % args.build)
+        total[1] += 1
+    print('unit tests in %s: %d passed, %d failed, %d skipped' % (args.build, *total), flush=True)
+    if args.counts:
+        with open(args.counts, 'a', encoding='utf-8') as f:
+            f.write('%d %d %d\n' % tuple(total))
+    return 1 if total[1] else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
