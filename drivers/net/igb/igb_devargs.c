@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include <rte_common.h>
+#include <rte_kvargs.h>
+
+#include "igb_devargs.h"
+#include "igb_logs.h"
+
+struct parse_context {
+	const char *name;
+	struct igb_devargs *devargs;
+};
+
+static int
+parse_bool(const char *value, void *field)
+{
+	if (value == NULL || (strcmp(value, "0") != 0 && strcmp(value, "1") != 0))
+		return -EINVAL;
+	*(bool *)field = value[0] == '1';
+	return 0;
+}
+
+/* Every devarg there is. */
+static const struct {
+	const char *key;
+	const char *values; /* for the message */
+	int (*parse)(const char *value, void *field);
+	size_t field;
+} keys[] = {
+	{ "untested", "0 or 1", parse_bool, offsetof(struct igb_devargs, untested) },
+};
+
+static int
+parse_one(const char *key, const char *value, void *arg)
+{
+	const struct parse_context *ctx = arg;
+	char known[128] = "";
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(keys); i++) {
+		if (strcmp(key, keys[i].key) == 0) {
+			if (keys[i].parse(value, (char *)ctx->devargs + keys[i].field) == 0)
+				return 0;
+			IGB_INIT_LOG(ERR, ctx, "devarg %s=%s: must be %s", key,
+				value == NULL ? "" : value, keys[i].values);
+			return -EINVAL;
+		}
+		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
+			i == 0 ? "" : ", ", keys[i].key);
+	}
+	IGB_INIT_LOG(ERR, ctx, "unknown devarg '%s'; known: %s", key, known);
+	return -EINVAL;
+}
+
+int
+igb_devargs_parse(const char *name, const char *args, struct igb_devargs *devargs)
+{
+	struct parse_context ctx = { .name = name, .devargs = devargs };
+	struct rte_kvargs *kvlist;
+	int ret;
+
+	memset(devargs, 0, sizeof(*devargs));
+	if (args == NULL || args[0] == '\0')
+		return 0;
+	kvlist = rte_kvargs_parse(args, NULL);
+	if (kvlist == NULL) {
+		IGB_INIT_LOG(ERR, &ctx, "devargs '%s' are not of the form key=value,...", args);
+		return -EINVAL;
+	}
+	ret = rte_kvargs_process(kvlist, NULL, parse_one, &ctx);
+	rte_kvargs_free(kvlist);
+	return ret == 0 ? 0 : -EINVAL;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+#ifndef IGB_DEVARGS_H
+#define IGB_DEVARGS_H
+
+#include <stdbool.h>
+
+/** What the text after the device's name says. */
+struct igb_devargs {
+	bool untested;  /**< untested=1: drive controllers that were never tried */
+};
+
+/**
+ * @param name  the device's, for messages
+ * @param args  "key=value,..." or NULL
+ * @return 0, or -EINVAL after one line that says what was wrong
+ */
+int igb_devargs_parse(const char *name, const char *args, struct igb_devargs *devargs);
+
+#endif /* IGB_DEVARGS_H */

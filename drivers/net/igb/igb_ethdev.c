@@ -1,0 +1,666 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * net_gantry_igb: a poll-mode driver for Intel's 82576 and its kin. Start here.
+ *
+ * The controller is a block of registers (BAR 0), up to 16 receive and 16
+ * transmit rings in memory, and a wire. Everything but the rings is set up
+ * through registers and is the control path: slow, one thread at a time, in this
+ * file and its neighbours. Packets move through the rings alone:
+ *
+ *   igb_ethdev.c   a port's life: probe, configure, start, stop, reset, close
+ *   igb_rxtx.c     rings and packets: the data path, and its own theory
+ *   igb_hw.c       reset, NVM, PHY, semaphores, link; the table of controllers
+ *   igb_intr.c     interrupts: link changes, receive queues
+ *   igb_filter.c   addresses, VLANs, RSS
+ *   igb_stats.c    counters
+ *   igb_devargs.c  what may stand after the device's name
+ *   igb_bus.h      what is needed of a bus; igb_pci.c and igb_vfio_user.c give it;
+ *                  igb_vdev.c is a front for applications that know only vdevs
+ *
+ * Who owns what. The port's struct igb_adapter lives from probe to close and
+ * belongs to the control path. A queue structure is the control path's until
+ * the queue is started and after it was stopped, and between the two its hot
+ * part belongs to the one thread that polls it. Ring memory is coherent: from
+ * gantry_dma_alloc_coherent() at set-up to release. A packet buffer is mapped
+ * (gantry_dma_map_mbuf()) when its descriptor is written and unmapped when the
+ * device has reported it done; a queue's buffers are freed only after its
+ * ENABLE bit reads 0, since until then the device may still write to them.
+ *
+ * Start: reset (whatever ran before, nothing of it remains), filters, queues,
+ * interrupts, link. Stop is the reverse and leaves the device without DMA.
+ *
+ * A device may vanish: a daemon is killed, a card is pulled. Registers then read
+ * as all ones. Nothing here waits without bound, and nothing trusts a value
+ * that might be that; igb_ethdev_lost() tells the application.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_malloc.h>
+
+#include "igb_rxtx.h"
+
+RTE_LOG_REGISTER(igb_logtype_init, pmd.net.gantry_igb.init, NOTICE)
+RTE_LOG_REGISTER(igb_logtype_driver, pmd.net.gantry_igb.driver, NOTICE)
+
+static const struct eth_dev_ops igb_eth_dev_ops;
+static const struct eth_dev_ops igb_secondary_dev_ops;
+
+/*
+ * What the port is.
+ */
+
+static int
+igb_dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
+{
+	const struct igb_adapter *ad = igb_adapter_of(dev);
+
+	info->min_rx_bufsize = IGB_MIN_RX_BUF;
+	info->max_rx_pktlen = IGB_MAX_FRAME;
+	info->min_mtu = RTE_ETHER_MIN_MTU;
+	info->max_mtu = IGB_MAX_MTU;
+	info->max_mac_addrs = ad->hw.ctl->nb_rar;
+	info->max_rx_queues = ad->nb_queues;
+	info->max_tx_queues = ad->nb_queues;
+	info->rx_offload_capa = IGB_RX_OFFLOADS;
+	info->tx_offload_capa = IGB_TX_OFFLOADS;
+	info->tx_queue_offload_capa = IGB_TX_QUEUE_OFFLOADS;
+	info->reta_size = IGB_NUM_RETA;
+	info->hash_key_size = IGB_RSS_KEY_LEN;
+	info->flow_type_rss_offloads = IGB_RSS_OFFLOADS;
+	info->rx_desc_lim = (struct rte_eth_desc_lim){ .nb_max = IGB_MAX_DESC,
+		.nb_min = IGB_MIN_DESC, .nb_align = IGB_DESC_ALIGN };
+	info->tx_desc_lim = (struct rte_eth_desc_lim){ .nb_max = IGB_MAX_DESC,
+		.nb_min = IGB_MIN_DESC, .nb_align = IGB_DESC_ALIGN,
+		.nb_seg_max = IGB_TX_MAX_SEGS, .nb_mtu_seg_max = IGB_TX_MAX_SEGS };
+	info->speed_capa = igb_link_speed_capa(&ad->hw);
+	/* Prefetch 8 when 8 are there (8.10.8); write back each: an 82576 with MSI-X needs 1. */
+	info->default_rxconf = (struct rte_eth_rxconf){
+		.rx_thresh = { .pthresh = 8, .hthresh = 8, .wthresh = 1 },
+		.rx_free_thresh = IGB_DEFAULT_RX_FREE_THRESH };
+	info->default_txconf = (struct rte_eth_txconf){
+		.tx_thresh = { .pthresh = 8, .hthresh = 1, .wthresh = 1 },
+		.tx_rs_thresh = IGB_DEFAULT_TX_RS_THRESH,
+		.tx_free_thresh = IGB_DEFAULT_TX_FREE_THRESH };
+	info->default_rxportconf = (struct rte_eth_dev_portconf){ .burst_size = 32,
+		.ring_size = 1024, .nb_queues = 1 };
+	info->default_txportconf = info->default_rxportconf;
+	info->dev_capa &= ~RTE_ETH_DEV_CAPA_FLOW_RULE_KEEP;
+	return 0;
+}
+
+static const uint32_t *
+igb_supported_ptypes_get(struct rte_eth_dev *dev GANTRY_PTYPES_ARG)
+{
+	static const uint32_t ptypes[] = {
+		RTE_PTYPE_L2_ETHER,
+		RTE_PTYPE_L3_IPV4,
+		RTE_PTYPE_L3_IPV4_EXT,
+		RTE_PTYPE_L3_IPV6,
+		RTE_PTYPE_L3_IPV6_EXT,
+		RTE_PTYPE_L4_TCP,
+		RTE_PTYPE_L4_UDP,
+		RTE_PTYPE_L4_SCTP,
+		RTE_PTYPE_UNKNOWN
+	};
+
+	return GANTRY_PTYPES_RETURN(ptypes);
+}
+
+static int
+igb_fw_version_get(struct rte_eth_dev *dev, char *version, size_t size)
+{
+	const uint16_t v = igb_hw_of(dev)->nvm_version;
+	int len;
+
+	/* The NVM image's: major in the top four bits, minor in the eight below. */
+	len = snprintf(version, size, "%u.%02x", v >> 12, v >> 4 & 0xFF);
+	if (len < 0)
+		return -EINVAL;
+	return (size_t)len + 1 > size ? len + 1 : 0;
+}
+
+static int
+igb_get_reg(struct rte_eth_dev *dev, struct rte_dev_reg_info *info)
+{
+	/* Nothing that changes by being read. */
+	static const struct {
+		uint32_t reg;
+		uint16_t nb, stride;
+	} ranges[] = {
+		{ IGB_CTRL, 1, 0 }, { IGB_STATUS, 1, 0 }, { IGB_EECD, 1, 0 },
+		{ IGB_CTRL_EXT, 1, 0 }, { IGB_MDIC, 1, 0 }, { IGB_VET, 1, 0 },
+		{ IGB_RCTL, 1, 0 }, { IGB_TCTL, 1, 0 }, { IGB_IMS, 1, 0 }, { IGB_GPIE, 1, 0 },
+		{ IGB_EIMS, 1, 0 }, { IGB_EIAC, 1, 0 }, { IGB_EIAM, 1, 0 },
+		{ IGB_IVAR0, 8, 4 }, { IGB_IVAR_MISC, 1, 0 }, { IGB_RXCSUM, 1, 0 },
+		{ IGB_RLPML, 1, 0 }, { IGB_MRQC, 1, 0 }, { IGB_RAL(0), 32, 4 },
+		{ IGB_RETA(0), 32, 4 },
+		{ IGB_RDBAL(0), 16, IGB_QUEUE_STRIDE }, { IGB_RDBAH(0), 16, IGB_QUEUE_STRIDE },
+		{ IGB_RDLEN(0), 16, IGB_QUEUE_STRIDE }, { IGB_SRRCTL(0), 16, IGB_QUEUE_STRIDE },
+		{ IGB_RDH(0), 16, IGB_QUEUE_STRIDE }, { IGB_RDT(0), 16, IGB_QUEUE_STRIDE },
+		{ IGB_RXDCTL(0), 16, IGB_QUEUE_STRIDE },
+		{ IGB_TDBAL(0), 16, IGB_QUEUE_STRIDE }, { IGB_TDBAH(0), 16, IGB_QUEUE_STRIDE },
+		{ IGB_TDLEN(0), 16, IGB_QUEUE_STRIDE }, { IGB_TDH(0), 16, IGB_QUEUE_STRIDE },
+		{ IGB_TDT(0), 16, IGB_QUEUE_STRIDE }, { IGB_TXDCTL(0), 16, IGB_QUEUE_STRIDE },
+	};
+	struct igb_hw *hw = igb_hw_of(dev);
+	uint32_t *out = info->data, nb = 0;
+	unsigned int i, k;
+
+	for (i = 0; i < RTE_DIM(ranges); i++) {
+		for (k = 0; k < ranges[i].nb; k++, nb++)
+			if (out != NULL)
+				out[nb] = igb_rd(hw, ranges[i].reg + k * ranges[i].stride);
+		if (out != NULL && !igb_hw_alive(hw))
+			return -ENODEV;
+	}
+	info->length = nb;
+	info->width = sizeof(uint32_t);
+	info->version = hw->ctl->device_id;
+	return 0;
+}
+
+static int
+igb_get_eeprom_length(struct rte_eth_dev *dev)
+{
+	return 2 * (IGB_NVM_CHECKSUM + 1);
+}
+
+static int
+igb_get_eeprom(struct rte_eth_dev *dev, struct rte_dev_eeprom_info *info)
+{
+	uint16_t word, *out = info->data;
+	uint32_t i;
+	int ret;
+
+	if (info->offset % 2 != 0 || info->length % 2 != 0 ||
+			info->offset > (uint32_t)igb_get_eeprom_length(dev) ||
+			info->length > igb_get_eeprom_length(dev) - info->offset)
+		return -EINVAL;
+	for (i = 0; i < info->length / 2; i++) {
+		ret = igb_nvm_read(igb_hw_of(dev), info->offset / 2 + i, &word);
+		if (ret != 0)
+			return ret;
+		out[i] = word;
+	}
+	info->magic = IGB_VENDOR_ID_INTEL | (uint32_t)igb_hw_of(dev)->ctl->device_id << 16;
+	return 0;
+}
+
+/*
+ * Its life.
+ */
+
+static int
+igb_dev_configure(struct rte_eth_dev *dev)
+{
+	const struct rte_eth_conf *conf = &dev->data->dev_conf;
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	struct igb_hw *hw = &ad->hw;
+
+	if (conf->rxmode.mq_mode != RTE_ETH_MQ_RX_NONE &&
+			conf->rxmode.mq_mode != RTE_ETH_MQ_RX_RSS) {
+		IGB_INIT_LOG(ERR, hw, "rx mq_mode 0x%x: only none and RSS are supported",
+			conf->rxmode.mq_mode);
+		return -EINVAL;
+	}
+	if (conf->txmode.mq_mode != RTE_ETH_MQ_TX_NONE) {
+		IGB_INIT_LOG(ERR, hw, "tx mq_mode 0x%x is not supported", conf->txmode.mq_mode);
+		return -EINVAL;
+	}
+	if (conf->link_speeds & RTE_ETH_LINK_SPEED_FIXED) {
+		IGB_INIT_LOG(ERR, hw, "a fixed link speed is not supported: leave out "
+			"RTE_ETH_LINK_SPEED_FIXED to advertise it alone");
+		return -ENOTSUP;
+	}
+	if (conf->link_speeds & ~igb_link_speed_capa(hw)) {
+		IGB_INIT_LOG(ERR, hw, "link_speeds 0x%x: the device can do 0x%x",
+			conf->link_speeds, igb_link_speed_capa(hw));
+		return -EINVAL;
+	}
+	if (conf->lpbk_mode != 0 || conf->dcb_capability_en != 0) {
+		IGB_INIT_LOG(ERR, hw, "loopback mode and DCB are not supported");
+		return -ENOTSUP;
+	}
+	if (conf->intr_conf.rxq && (!ad->intr_registered || !ad->intr_per_queue ||
+			dev->data->nb_rx_queues + 1u > ad->nb_vectors)) {
+		IGB_INIT_LOG(ERR, hw, "rx interrupts for %u queues: %s", dev->data->nb_rx_queues,
+			!ad->intr_per_queue ? "this bus or kernel driver has no MSI-X" :
+			"the device has not enough vectors");
+		return -ENOTSUP;
+	}
+	if (dev->data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG)
+		dev->data->dev_conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_RSS_HASH;
+	return igb_filter_configure(dev);
+}
+
+/* Whether frames of the MTU need more than a buffer, and may have more. */
+static int
+igb_check_scatter(struct rte_eth_dev *dev, uint16_t mtu)
+{
+	const uint32_t frame = mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	struct igb_hw *hw = igb_hw_of(dev);
+	bool needed = false;
+	uint16_t i;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		const struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		if (q == NULL || frame <= q->buf_len)
+			continue;
+		needed = true;
+		if (dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER)
+			continue;
+		IGB_INIT_LOG(ERR, hw, "MTU %u does not fit rx queue %u's buffers of %u bytes: "
+			"use larger ones or RTE_ETH_RX_OFFLOAD_SCATTER", mtu, i, q->buf_len);
+		return -EINVAL;
+	}
+	dev->data->scattered_rx = needed ||
+		dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER;
+	return 0;
+}
+
+static int
+igb_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
+{
+	struct igb_hw *hw = igb_hw_of(dev);
+	uint16_t i;
+	int ret;
+
+	ret = igb_check_scatter(dev, mtu);
+	if (ret != 0 || !dev->data->dev_started)
+		return dev->data->dev_started ? ret : 0; /* start checks it again */
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		q->max_len = RTE_MIN(mtu + IGB_ETH_OVERHEAD, IGB_MAX_FRAME);
+	}
+	igb_wr(hw, IGB_RLPML, RTE_MIN(mtu + IGB_ETH_OVERHEAD, IGB_MAX_FRAME));
+	return igb_hw_alive(hw) ? 0 : -ENODEV;
+}
+
+static int
+igb_dev_stop(struct rte_eth_dev *dev)
+{
+	struct rte_eth_link down = { .link_autoneg = RTE_ETH_LINK_AUTONEG };
+	struct igb_hw *hw = igb_hw_of(dev);
+
+	dev->data->dev_started = 0;
+	igb_intr_stop(dev);
+	igb_rxtx_stop(dev);
+	/* A reset would clear them. */
+	if (igb_hw_alive(hw))
+		igb_stats_update(dev);
+	rte_eth_linkstatus_set(dev, &down);
+	return 0;
+}
+
+static int
+igb_dev_start(struct rte_eth_dev *dev)
+{
+	struct igb_hw *hw = igb_hw_of(dev);
+	int ret;
+
+	if (!igb_hw_alive(hw)) {
+		IGB_INIT_LOG(ERR, hw, "the device is gone: close the port");
+		return -ENODEV;
+	}
+	ret = igb_check_scatter(dev, dev->data->mtu);
+	if (ret != 0)
+		return ret;
+	igb_stats_update(dev);
+	ret = igb_hw_reset(hw);
+	if (ret != 0)
+		return ret;
+	igb_filter_start(dev);
+	ret = igb_rxtx_start(dev);
+	if (ret == 0)
+		ret = igb_intr_start(dev);
+	if (ret == 0)
+		ret = igb_link_setup(hw, dev->data->dev_conf.link_speeds);
+	if (ret == 0 && !igb_hw_alive(hw))
+		ret = -ENODEV;
+	if (ret != 0) {
+		igb_dev_stop(dev);
+		return ret;
+	}
+	igb_link_update(dev, 0);
+	return 0;
+}
+
+static int
+igb_dev_close(struct rte_eth_dev *dev)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return 0;
+	if (dev->data->dev_started)
+		igb_dev_stop(dev);
+	igb_intr_teardown(dev);
+	igb_queues_release(dev);
+	igb_hw_release(&ad->hw);
+	gantry_dma_dev_destroy(ad->dma);
+	ad->dma = NULL;
+	return 0;
+}
+
+/* The application has stopped the port; it configures it anew after this. */
+static int
+igb_dev_reset(struct rte_eth_dev *dev)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	int ret;
+
+	igb_queues_release(dev);
+	memset(ad->mta, 0, sizeof(ad->mta));
+	memset(ad->vfta, 0, sizeof(ad->vfta));
+	ret = igb_hw_reset(&ad->hw);
+	if (ret == 0)
+		ret = igb_link_setup(&ad->hw, 0);
+	return ret;
+}
+
+static int
+igb_dev_set_link_up(struct rte_eth_dev *dev)
+{
+	int ret = igb_link_setup(igb_hw_of(dev), dev->data->dev_conf.link_speeds);
+
+	igb_link_update(dev, 0);
+	return ret;
+}
+
+static int
+igb_dev_set_link_down(struct rte_eth_dev *dev)
+{
+	int ret = igb_link_off(igb_hw_of(dev));
+
+	igb_link_update(dev, 0);
+	return ret;
+}
+
+static int
+igb_is_removed(struct rte_eth_dev *dev)
+{
+	return !igb_hw_alive(igb_hw_of(dev));
+}
+
+static const struct eth_dev_ops igb_eth_dev_ops = {
+	.dev_configure = igb_dev_configure,
+	.dev_start = igb_dev_start,
+	.dev_stop = igb_dev_stop,
+	.dev_set_link_up = igb_dev_set_link_up,
+	.dev_set_link_down = igb_dev_set_link_down,
+	.dev_close = igb_dev_close,
+	.dev_reset = igb_dev_reset,
+	.link_update = igb_link_update,
+	.is_removed = igb_is_removed,
+	.promiscuous_enable = igb_promiscuous_enable,
+	.promiscuous_disable = igb_promiscuous_disable,
+	.allmulticast_enable = igb_allmulticast_enable,
+	.allmulticast_disable = igb_allmulticast_disable,
+	.mac_addr_add = igb_mac_addr_add,
+	.mac_addr_remove = igb_mac_addr_remove,
+	.mac_addr_set = igb_mac_addr_set,
+	.set_mc_addr_list = igb_set_mc_addr_list,
+	.mtu_set = igb_mtu_set,
+	.stats_get = igb_stats_get,
+	.stats_reset = igb_stats_reset,
+	.xstats_get = igb_xstats_get,
+	.xstats_reset = igb_stats_reset,
+	.xstats_get_names = igb_xstats_get_names,
+	.xstats_get_by_id = igb_xstats_get_by_id,
+	.xstats_get_names_by_id = igb_xstats_get_names_by_id,
+	.dev_infos_get = igb_dev_infos_get,
+	.rxq_info_get = igb_rxq_info_get,
+	.txq_info_get = igb_txq_info_get,
+	.rx_burst_mode_get = igb_burst_mode_get,
+	.tx_burst_mode_get = igb_burst_mode_get,
+	.fw_version_get = igb_fw_version_get,
+	.dev_supported_ptypes_get = igb_supported_ptypes_get,
+	.vlan_filter_set = igb_vlan_filter_set,
+	.vlan_offload_set = igb_vlan_offload_set,
+	.rx_queue_start = igb_rx_queue_start,
+	.rx_queue_stop = igb_rx_queue_stop,
+	.tx_queue_start = igb_tx_queue_start,
+	.tx_queue_stop = igb_tx_queue_stop,
+	.rx_queue_setup = igb_rx_queue_setup,
+	.rx_queue_release = igb_rx_queue_release,
+	.tx_queue_setup = igb_tx_queue_setup,
+	.tx_queue_release = igb_tx_queue_release,
+	.rx_queue_intr_enable = igb_rx_queue_intr_enable,
+	.rx_queue_intr_disable = igb_rx_queue_intr_disable,
+	.tx_done_cleanup = igb_tx_done_cleanup,
+	.rss_hash_update = igb_rss_hash_update,
+	.rss_hash_conf_get = igb_rss_hash_conf_get,
+	.reta_update = igb_reta_update,
+	.reta_query = igb_reta_query,
+	.get_reg = igb_get_reg,
+	.get_eeprom_length = igb_get_eeprom_length,
+	.get_eeprom = igb_get_eeprom,
+};
+
+/* A secondary process has the rings and the doorbells, and no register. */
+static const struct eth_dev_ops igb_secondary_dev_ops = {
+	.dev_close = igb_dev_close,
+	.dev_infos_get = igb_dev_infos_get,
+	.rxq_info_get = igb_rxq_info_get,
+	.txq_info_get = igb_txq_info_get,
+	.rx_burst_mode_get = igb_burst_mode_get,
+	.tx_burst_mode_get = igb_burst_mode_get,
+	.fw_version_get = igb_fw_version_get,
+	.dev_supported_ptypes_get = igb_supported_ptypes_get,
+	.tx_done_cleanup = igb_tx_done_cleanup,
+	.rss_hash_conf_get = igb_rss_hash_conf_get,
+	.reta_query = igb_reta_query,
+};
+
+/*
+ * The buses' way in.
+ */
+
+bool
+igb_ethdev_is_ours(const struct rte_eth_dev *dev)
+{
+	return dev->dev_ops == &igb_eth_dev_ops || dev->dev_ops == &igb_secondary_dev_ops;
+}
+
+static int
+igb_probe_secondary(const struct igb_bus_dev *bus)
+{
+	struct rte_eth_dev *dev = rte_eth_dev_attach_secondary(bus->device->name);
+	struct igb_hw hw;
+
+	snprintf(hw.name, sizeof(hw.name), "%s", bus->device->name);
+	if (dev == NULL) {
+		IGB_INIT_LOG(ERR, &hw, "the primary process has no such port");
+		return -ENODEV;
+	}
+	if (bus->ops->doorbell(bus->dev, IGB_RDT(0)) != igb_adapter_of(dev)->doorbells[0] ||
+			bus->ops->doorbell(bus->dev, IGB_TDT(0)) !=
+			igb_adapter_of(dev)->doorbells[1]) {
+		IGB_INIT_LOG(ERR, &hw, "the doorbells are not mapped where the primary process "
+			"has them: no use in a secondary process");
+		rte_eth_dev_release_port(dev);
+		return -ENOTSUP;
+	}
+	dev->device = bus->device;
+	dev->dev_ops = &igb_secondary_dev_ops;
+	igb_rxtx_init();
+	igb_rxtx_select(dev);
+	rte_eth_dev_probing_finish(dev);
+	return 0;
+}
+
+static int
+igb_probe_primary(struct rte_eth_dev *dev, const struct igb_bus_dev *bus)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	struct igb_hw *hw = &ad->hw;
+	const struct gantry_dma_params dma = {
+		.name = hw->name,
+		.ops = &bus->ops->dma,
+		.opaque = bus->dev,
+		.socket_id = bus->device->numa_node,
+		.has_iommu = bus->ops->has_iommu(bus->dev),
+	};
+	int ret;
+
+	ad->port_id = dev->data->port_id;
+	ad->nb_vectors = bus->nb_vectors;
+	ad->intr_per_queue = bus->intr_per_queue;
+	ad->nb_queues = hw->ctl->nb_queues;
+	rte_spinlock_init(&ad->stats_lock);
+
+	ad->doorbells[0] = bus->ops->doorbell(bus->dev, IGB_RDT(0));
+	ad->doorbells[1] = bus->ops->doorbell(bus->dev, IGB_TDT(0));
+	if (ad->doorbells[0] == NULL || ad->doorbells[1] == NULL) {
+		IGB_INIT_LOG(ERR, hw, "the device's queue registers (pages 0xC000 and 0xE000 of "
+			"BAR 0) cannot be mapped: no 82576 that this driver can use");
+		return -ENOTSUP;
+	}
+	ret = igb_hw_init(hw);
+	if (ret != 0)
+		return ret;
+
+	ad->dma = gantry_dma_dev_create(&dma);
+	if (ad->dma == NULL) {
+		IGB_INIT_LOG(ERR, hw, "no DMA device: %s", rte_strerror(rte_errno));
+		return -rte_errno;
+	}
+	/* Descriptors have 64 bits for an address. */
+	ret = gantry_dma_set_mask_and_coherent(ad->dma, GANTRY_DMA_BIT_MASK(64));
+	if (ret != 0) {
+		IGB_INIT_LOG(ERR, hw, "64-bit DMA: %s", gantry_dma_last_error());
+		return ret;
+	}
+
+	dev->data->mac_addrs = rte_zmalloc("igb_mac_addrs",
+		hw->ctl->nb_rar * sizeof(struct rte_ether_addr), 0);
+	if (dev->data->mac_addrs == NULL)
+		return -ENOMEM;
+	rte_ether_addr_copy(&hw->perm_addr, &dev->data->mac_addrs[0]);
+
+	ret = igb_intr_setup(dev);
+	if (ret != 0)
+		return ret;
+	igb_rxtx_init();
+	igb_rxtx_select(dev);
+	dev->dev_ops = &igb_eth_dev_ops;
+	return igb_link_setup(hw, 0);
+}
+
+int
+igb_ethdev_probe(const struct igb_bus_dev *bus)
+{
+	const struct igb_controller *ctl = igb_controller_find(bus->vendor_id, bus->device_id);
+	const char *args = bus->device->devargs == NULL ? NULL : bus->device->devargs->args;
+	struct igb_devargs devargs;
+	struct igb_adapter *ad;
+	struct rte_eth_dev *dev;
+	struct igb_hw id;
+	int ret;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return igb_probe_secondary(bus);
+
+	snprintf(id.name, sizeof(id.name), "%s", bus->device->name);
+	ret = igb_devargs_parse(id.name, args, &devargs);
+	if (ret != 0)
+		return ret;
+	if (ctl == NULL)
+		return 1;
+	if (!ctl->tested && !devargs.untested) {
+		IGB_INIT_LOG(WARNING, &id, "%s (%04x:%04x) was never tried with this driver: left "
+			"alone; the devarg untested=1 tries", ctl->name, bus->vendor_id,
+			bus->device_id);
+		return 1; /* another driver's turn */
+	}
+
+	dev = rte_eth_dev_allocate(bus->device->name);
+	if (dev == NULL)
+		return -ENOMEM;
+	ad = rte_zmalloc_socket("igb_adapter", sizeof(*ad), RTE_CACHE_LINE_SIZE,
+		bus->device->numa_node);
+	if (ad == NULL) {
+		rte_eth_dev_release_port(dev);
+		return -ENOMEM;
+	}
+	dev->data->dev_private = ad;
+	dev->device = bus->device;
+	dev->intr_handle = bus->intr_handle;
+	dev->data->numa_node = bus->device->numa_node;
+	dev->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV |
+		RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+	ad->devargs = devargs;
+	snprintf(ad->hw.name, sizeof(ad->hw.name), "%s", bus->device->name);
+	ad->hw.bus = bus->ops;
+	ad->hw.bus_dev = bus->dev;
+	ad->hw.ctl = ctl;
+
+	ret = igb_probe_primary(dev, bus);
+	if (ret != 0) {
+		igb_dev_close(dev);
+		rte_eth_dev_release_port(dev);
+		return ret;
+	}
+	IGB_INIT_LOG(INFO, &ad->hw, "port %u: %s " RTE_ETHER_ADDR_PRT_FMT, ad->port_id,
+		ctl->name, RTE_ETHER_ADDR_BYTES(&ad->hw.perm_addr));
+	rte_eth_dev_probing_finish(dev);
+	return 0;
+}
+
+int
+igb_ethdev_remove(struct rte_device *device)
+{
+	struct rte_eth_dev *dev = rte_eth_dev_allocated(device->name);
+
+	if (dev == NULL) /* closed before */
+		return 0;
+	igb_dev_close(dev);
+	return rte_eth_dev_release_port(dev);
+}
+
+void
+igb_ethdev_lost(struct rte_device *device)
+{
+	struct rte_eth_dev *dev = rte_eth_dev_allocated(device->name);
+	struct igb_hw *hw;
+
+	if (dev == NULL)
+		return;
+	hw = igb_hw_of(dev);
+	hw->lost = true;
+	IGB_DRV_LOG(ERR, hw, "port %u: the device is gone", dev->data->port_id);
+	if (igb_link_update(dev, 0) == 0)
+		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, NULL);
+	rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RMV, NULL);
+}
+
+/*
+ * A plugin may be loaded twice, from two paths. EAL loads with RTLD_GLOBAL, so
+ * that this symbol of the second copy is the first one's.
+ */
+extern unsigned int rte_pmd_gantry_igb_copies;
+unsigned int rte_pmd_gantry_igb_copies;
+
+RTE_INIT(igb_register)
+{
+	if (rte_pmd_gantry_igb_copies++ != 0) {
+		rte_log(RTE_LOG_WARNING, igb_logtype_init, "net_gantry_igb: a second copy of the "
+			"plugin was loaded; it is not used\n");
+		return;
+	}
+	igb_vfio_user_register();
+	igb_pci_register();
+	igb_vdev_register();
+}
+
+RTE_PMD_EXPORT_NAME(net_gantry_igb, __COUNTER__);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * The port: what the driver's files share. The theory is in igb_ethdev.c.
+ */
+
+#ifndef IGB_ETHDEV_H
+#define IGB_ETHDEV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <ethdev_driver.h>
+#include <rte_ethdev.h>
+#include <rte_spinlock.h>
+
+#include <dpdk_compat.h>
+#include <gantry_dma.h>
+
+#include "igb_bus.h"
+#include "igb_devargs.h"
+#include "igb_hw.h"
+#include "igb_logs.h"
+
+#define IGB_DRIVER_NAME    "net_gantry_igb"
+
+#define IGB_MIN_DESC       32
+#define IGB_MAX_DESC       4096
+/* RDLEN and TDLEN count in 128 bytes. */
+#define IGB_DESC_ALIGN     (IGB_RING_ALIGN / IGB_DESC_SIZE)
+#define IGB_MIN_RX_BUF     1024  /* SRRCTL counts buffers in KB */
+/* Ethernet header, one VLAN tag, FCS. */
+#define IGB_ETH_OVERHEAD   (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN)
+#define IGB_MAX_MTU        (IGB_MAX_FRAME - IGB_ETH_OVERHEAD)
+#define IGB_RSS_KEY_LEN    40
+#define IGB_RSS_OFFLOADS   (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_TCP | \
+	RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_TCP | \
+	RTE_ETH_RSS_NONFRAG_IPV6_UDP | RTE_ETH_RSS_IPV6_EX | RTE_ETH_RSS_IPV6_TCP_EX | \
+	RTE_ETH_RSS_IPV6_UDP_EX)
+
+/* Statistics registers, in the order of igb_stats.c's table. */
+#define IGB_MAX_HW_STATS   64
+
+/** A port. In shared memory; see igb_bus.h for which pointers are the primary's. */
+struct igb_adapter {
+	struct igb_hw hw;
+	struct igb_devargs devargs;
+	struct gantry_dma_dev *dma;
+	uint16_t port_id;
+	uint16_t nb_queues;       /* of each direction, the controller's */
+	uint32_t nb_vectors;
+	bool intr_per_queue;
+	bool intr_registered;
+	bool intr_msix;           /* vectors are used; else one interrupt for all */
+	volatile uint32_t *doorbells[2]; /* of queue 0: RDT, TDT. The same in a secondary, or it is refused */
+
+	/* Filters, as they are to be after the next reset. */
+	uint32_t mta[IGB_NUM_MTA];
+	uint32_t vfta[IGB_NUM_VFTA];
+	uint8_t reta[IGB_NUM_RETA];
+	uint8_t rss_key[IGB_RSS_KEY_LEN];
+	uint64_t rss_hf;
+
+	/* Statistics: registers clear when read, so they are added up here. */
+	rte_spinlock_t stats_lock;
+	uint64_t hw_stats[IGB_MAX_HW_STATS];
+	uint64_t rqdpc[IGB_MAX_QUEUES];
+};
+
+static inline struct igb_adapter *
+igb_adapter_of(const struct rte_eth_dev *dev)
+{
+	return dev->data->dev_private;
+}
+
+static inline struct igb_hw *
+igb_hw_of(const struct rte_eth_dev *dev)
+{
+	return &igb_adapter_of(dev)->hw;
+}
+
+/* igb_ethdev.c: the buses' way in */
+int igb_ethdev_probe(const struct igb_bus_dev *bus);
+int igb_ethdev_remove(struct rte_device *device);
+void igb_ethdev_lost(struct rte_device *device);
+bool igb_ethdev_is_ours(const struct rte_eth_dev *dev);
+
+/* The buses */
+void igb_pci_register(void);
+void igb_vdev_register(void);
+void igb_vfio_user_register(void);
+
+/* igb_rxtx.c: see igb_rxtx.h */
+
+/* igb_intr.c */
+int igb_intr_setup(struct rte_eth_dev *dev);
+void igb_intr_teardown(struct rte_eth_dev *dev);
+int igb_intr_start(struct rte_eth_dev *dev);
+void igb_intr_stop(struct rte_eth_dev *dev);
+int igb_link_update(struct rte_eth_dev *dev, int wait_to_complete);
+int igb_rx_queue_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id);
+int igb_rx_queue_intr_disable(struct rte_eth_dev *dev, uint16_t queue_id);
+
+/* igb_stats.c */
+void igb_stats_update(struct rte_eth_dev *dev);
+int igb_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats GANTRY_QSTATS_ARG);
+int igb_stats_reset(struct rte_eth_dev *dev);
+int igb_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *stats, unsigned int n);
+int igb_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names,
+		unsigned int n);
+int igb_xstats_get_by_id(struct rte_eth_dev *dev, const uint64_t *ids, uint64_t *values,
+		unsigned int n);
+int igb_xstats_get_names_by_id(struct rte_eth_dev *dev, const uint64_t *ids,
+		struct rte_eth_xstat_name *names, unsigned int n);
+
+/* igb_filter.c */
+void igb_filter_start(struct rte_eth_dev *dev);
+int igb_filter_configure(struct rte_eth_dev *dev);
+int igb_promiscuous_enable(struct rte_eth_dev *dev);
+int igb_promiscuous_disable(struct rte_eth_dev *dev);
+int igb_allmulticast_enable(struct rte_eth_dev *dev);
+int igb_allmulticast_disable(struct rte_eth_dev *dev);
+int igb_mac_addr_add(struct rte_eth_dev *dev, struct rte_ether_addr *addr, uint32_t index,
+		uint32_t pool);
+void igb_mac_addr_remove(struct rte_eth_dev *dev, uint32_t index);
+int igb_mac_addr_set(struct rte_eth_dev *dev, struct rte_ether_addr *addr);
+int igb_set_mc_addr_list(struct rte_eth_dev *dev, struct rte_ether_addr *list, uint32_t nb);
+int igb_vlan_filter_set(struct rte_eth_dev *dev, uint16_t vlan, int on);
+int igb_vlan_offload_set(struct rte_eth_dev *dev, int mask);
+int igb_rss_hash_update(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf);
+int igb_rss_hash_conf_get(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf);
+int igb_reta_update(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *reta,
+		uint16_t size);
+int igb_reta_query(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *reta,
+		uint16_t size);
+
+#endif /* IGB_ETHDEV_H */

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * Interrupts and link state.
+ *
+ * With MSI-X (datasheet 7.3.1.3) vector 0 is for link changes, and receive
+ * queue q has vector 1 + q, as EAL counts them. IVAR says which queue raises
+ * which vector; EIMS, EIMC, EIAC have a bit per vector. Queue vectors are
+ * auto-cleared (EIAC), since nobody reads EICR for them, and auto-masked (EIAM):
+ * each interrupt is asked for.
+ *
+ * Without MSI-X there is one interrupt; ICR tells what it was for.
+ */
+
+#include <errno.h>
+
+#include <rte_cycles.h>
+#include <rte_interrupts.h>
+#include <rte_malloc.h>
+
+#include "igb_rxtx.h"
+
+#define MISC_VECTOR 0
+#define LINK_WAIT_MS 9000 /* copper auto-negotiation takes up to some seconds */
+
+static uint32_t
+igb_queue_vector(uint16_t queue_id)
+{
+	return RTE_INTR_VEC_RXTX_OFFSET + queue_id;
+}
+
+int
+igb_link_update(struct rte_eth_dev *dev, int wait_to_complete)
+{
+	struct igb_hw *hw = igb_hw_of(dev);
+	const uint64_t end = rte_get_timer_cycles() +
+		(wait_to_complete ? (uint64_t)LINK_WAIT_MS * rte_get_timer_hz() / 1000 : 0);
+	struct rte_eth_link link = { .link_speed = RTE_ETH_SPEED_NUM_NONE };
+	bool up = false, fd = false;
+	uint32_t mbps = 0;
+
+	for (;;) {
+		if (!hw->lost)
+			igb_link_get(hw, &up, &mbps, &fd);
+		if (up || hw->lost || rte_get_timer_cycles() >= end)
+			break;
+		rte_delay_us_sleep(10000);
+	}
+	link.link_autoneg = RTE_ETH_LINK_AUTONEG;
+	link.link_status = up && !hw->lost ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
+	if (link.link_status == RTE_ETH_LINK_UP) {
+		link.link_speed = mbps;
+		link.link_duplex = fd ? RTE_ETH_LINK_FULL_DUPLEX : RTE_ETH_LINK_HALF_DUPLEX;
+	}
+	return rte_eth_linkstatus_set(dev, &link);
+}
+
+static void
+igb_interrupt_handler(void *arg)
+{
+	struct rte_eth_dev *dev = arg;
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	struct igb_hw *hw = &ad->hw;
+	uint32_t icr;
+
+	if (hw->bus->intr_drain != NULL)
+		hw->bus->intr_drain(hw->bus_dev);
+	/* Reading clears the causes. */
+	icr = igb_rd(hw, IGB_ICR);
+	if (icr == UINT32_MAX && !igb_hw_alive(hw))
+		return; /* the bus tells igb_ethdev_lost() */
+	if (icr & IGB_ICR_LSC && igb_link_update(dev, 0) == 0) {
+		const struct rte_eth_link *link = &dev->data->dev_link;
+
+		IGB_DRV_LOG(INFO, hw, "link %s, %u Mb/s", link->link_status ? "up" : "down",
+			link->link_speed);
+		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, NULL);
+	}
+	/* Armed again: a cause that came meanwhile is still in ICR and fires at once. */
+	if (ad->intr_msix) {
+		igb_wr(hw, IGB_EIMS, 1u << MISC_VECTOR);
+	} else {
+		igb_wr(hw, IGB_IMS, IGB_ICR_LSC);
+		rte_intr_ack(dev->intr_handle);
+	}
+}
+
+/* Points queue `q` of a direction at a vector. */
+static void
+igb_set_ivar(struct igb_hw *hw, uint16_t q, bool tx, uint32_t vector)
+{
+	uint32_t reg = IGB_IVAR_REG(q), shift = IGB_IVAR_SHIFT(q, tx);
+
+	if (hw->ctl->ivar_by_pair) {
+		reg = IGB_IVAR(q / 2);
+		shift = (q & 1 ? 16 : 0) + (tx ? 8 : 0);
+	}
+	igb_set(hw, reg, (vector | IGB_IVAR_VALID) << shift, 0xFFu << shift);
+}
+
+int
+igb_intr_setup(struct rte_eth_dev *dev)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	int ret;
+
+	if (dev->intr_handle == NULL || rte_intr_fd_get(dev->intr_handle) < 0) {
+		IGB_INIT_LOG(WARNING, &ad->hw, "no interrupt: link changes are not reported");
+		dev->data->dev_flags &= ~RTE_ETH_DEV_INTR_LSC;
+		return 0;
+	}
+	ret = rte_intr_callback_register(dev->intr_handle, igb_interrupt_handler, dev);
+	if (ret < 0) {
+		IGB_INIT_LOG(ERR, &ad->hw, "interrupt handler: %s", strerror(-ret));
+		return ret;
+	}
+	ad->intr_registered = true;
+	return 0;
+}
+
+void
+igb_intr_teardown(struct rte_eth_dev *dev)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	unsigned int tries;
+	int ret;
+
+	if (!ad->intr_registered)
+		return;
+	ad->intr_registered = false;
+	/* -EAGAIN while the handler runs; inside of it that would never end. */
+	for (tries = 0; tries < 1000; tries++) {
+		ret = rte_intr_callback_unregister(dev->intr_handle, igb_interrupt_handler, dev);
+		if (ret != -EAGAIN)
+			return;
+		if (rte_thread_is_intr())
+			break;
+		rte_delay_us_sleep(1000);
+	}
+	rte_intr_callback_unregister_pending(dev->intr_handle, igb_interrupt_handler, dev, NULL);
+}
+
+int
+igb_intr_start(struct rte_eth_dev *dev)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	struct rte_intr_handle *ih = dev->intr_handle;
+	const bool lsc = dev->data->dev_conf.intr_conf.lsc != 0;
+	const bool rxq = dev->data->dev_conf.intr_conf.rxq != 0;
+	struct igb_hw *hw = &ad->hw;
+	uint32_t vectors = 1u << MISC_VECTOR;
+	uint16_t q;
+	int ret;
+
+	if (!ad->intr_registered)
+		return 0;
+	ad->intr_msix = ad->intr_per_queue;
+	if (rxq) {
+		/* igb_dev_configure() has made sure that there are vectors for all. */
+		ret = hw->bus->queue_vectors_on(hw->bus_dev, dev->data->nb_rx_queues);
+		if (ret == 0)
+			ret = rte_intr_vec_list_alloc(ih, "igb_intr_vec", dev->data->nb_rx_queues);
+		if (ret != 0) {
+			IGB_INIT_LOG(ERR, hw, "rx interrupts for %u queues: %s",
+				dev->data->nb_rx_queues, strerror(-ret));
+			return ret;
+		}
+		for (q = 0; q < dev->data->nb_rx_queues; q++) {
+			rte_intr_vec_list_index_set(ih, q, igb_queue_vector(q));
+			vectors |= 1u << igb_queue_vector(q);
+		}
+	}
+
+	if (ad->intr_msix) {
+		igb_wr(hw, IGB_GPIE, IGB_GPIE_MULTIPLE_MSIX | IGB_GPIE_PBA | IGB_GPIE_EIAME |
+			IGB_GPIE_NSICR);
+		igb_wr(hw, IGB_IVAR_MISC, (MISC_VECTOR | IGB_IVAR_VALID) <<
+			IGB_IVAR_MISC_OTHER_SHIFT);
+		for (q = 0; rxq && q < dev->data->nb_rx_queues; q++) {
+			igb_set_ivar(hw, q, false, igb_queue_vector(q));
+			igb_wr(hw, IGB_EITR(igb_queue_vector(q)), 0);
+		}
+		igb_wr(hw, IGB_EIAC, vectors);
+		igb_wr(hw, IGB_EIAM, vectors);
+	} else {
+		igb_wr(hw, IGB_GPIE, 0);
+	}
+	ret = rte_intr_enable(ih);
+	if (ret != 0) {
+		IGB_INIT_LOG(ERR, hw, "interrupts cannot be enabled");
+		return -EIO;
+	}
+	(void)igb_rd(hw, IGB_ICR);
+	if (lsc) {
+		igb_wr(hw, IGB_IMS, IGB_ICR_LSC);
+		if (ad->intr_msix)
+			igb_wr(hw, IGB_EIMS, 1u << MISC_VECTOR);
+	}
+	return 0;
+}
+
+void
+igb_intr_stop(struct rte_eth_dev *dev)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	struct igb_hw *hw = &ad->hw;
+
+	if (igb_hw_alive(hw)) {
+		igb_wr(hw, IGB_IMC, UINT32_MAX);
+		igb_wr(hw, IGB_EIMC, UINT32_MAX);
+		igb_flush(hw);
+	}
+	if (!ad->intr_registered)
+		return;
+	rte_intr_disable(dev->intr_handle);
+	if (dev->data->dev_conf.intr_conf.rxq) {
+		hw->bus->queue_vectors_off(hw->bus_dev);
+		rte_intr_vec_list_free(dev->intr_handle);
+	}
+}
+
+int
+igb_rx_queue_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+
+	if (!ad->intr_msix)
+		return -ENOTSUP;
+	igb_wr(&ad->hw, IGB_EIMS, 1u << igb_queue_vector(queue_id));
+	rte_intr_ack(dev->intr_handle);
+	return 0;
+}
+
+int
+igb_rx_queue_intr_disable(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+
+	if (!ad->intr_msix)
+		return -ENOTSUP;
+	igb_wr(&ad->hw, IGB_EIMC, 1u << igb_queue_vector(queue_id));
+	return 0;
+}

@@ -1,0 +1,1162 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * Rings and packets: the scalar data path.
+ *
+ * A ring is an array of 16-byte descriptors in coherent memory. The device owns
+ * those from its head up to, not including, the tail register; we own the
+ * others. Writing the tail (RDT, TDT: the doorbell) hands descriptors over;
+ * the device hands each back by writing to it, DD ("descriptor done") with it.
+ * We never read its head: DD says more, and is in our memory.
+ *
+ * Receive. Every descriptor points to a free mbuf. In ring order:
+ *
+ *      next              fill
+ *        v                 v
+ *   ----[#################]----------     # the device's: "posted" of them
+ *
+ * igb_recv_pkts() takes filled buffers at next, and once free_thresh
+ * descriptors are empty, gets that many mbufs in one go and posts them at fill.
+ * One descriptor always stays empty: head == tail means an empty ring. A pool
+ * that has run dry costs nothing but dropped frames: the ring drains, and is
+ * filled when the pool has mbufs again.
+ *
+ * Transmit. Frames lie in groups. The device reports (RS) only the last
+ * descriptor of a group, and igb_tx_clean() reclaims a group at a time:
+ *
+ *      clean             group     tail
+ *        v                 v         v
+ *   ----[####R######R#####R.........]----     R: descriptor with RS
+ *
+ * A group ends when it has rs_thresh descriptors, and in any case with the last
+ * frame of a burst. So whatever was sent is reported, and tx_done_cleanup() can
+ * give everything back to an application that has gone quiet.
+ *
+ * The device is not believed. DD, status, length and tag are read in a single
+ * load, so they can't change between check and use; a length that the buffer
+ * hasn't drops the frame. Indexes never come from the device.
+ */
+
+#include <errno.h>
+#include <stdalign.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+#include <rte_cycles.h>
+#include <rte_io.h>
+#include <rte_malloc.h>
+#include <rte_net.h>
+#include <rte_prefetch.h>
+
+#include "igb_rxtx.h"
+
+/* Offload requests that the transmit path knows. */
+#define TX_CONTEXT_FLAGS   (RTE_MBUF_F_TX_VLAN | RTE_MBUF_F_TX_IP_CKSUM | \
+	RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG)
+#define TX_KNOWN_FLAGS     (TX_CONTEXT_FLAGS | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6)
+
+/* Descriptors whose buffers are given back together. */
+#define FREE_BATCH 64
+
+/*
+ * Receive.
+ */
+
+static uint32_t ptype_table[IGB_RXD_PTYPE_MASK + 1];
+
+void
+igb_rxtx_init(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(ptype_table); i++) {
+		uint32_t t = RTE_PTYPE_L2_ETHER;
+
+		if (i & IGB_RXD_PTYPE_IPV4_EXT)
+			t |= RTE_PTYPE_L3_IPV4_EXT;
+		else if (i & IGB_RXD_PTYPE_IPV4)
+			t |= RTE_PTYPE_L3_IPV4;
+		else if (i & IGB_RXD_PTYPE_IPV6_EXT)
+			t |= RTE_PTYPE_L3_IPV6_EXT;
+		else if (i & IGB_RXD_PTYPE_IPV6)
+			t |= RTE_PTYPE_L3_IPV6;
+		if (t & RTE_PTYPE_L3_MASK) {
+			if (i & IGB_RXD_PTYPE_TCP)
+				t |= RTE_PTYPE_L4_TCP;
+			else if (i & IGB_RXD_PTYPE_UDP)
+				t |= RTE_PTYPE_L4_UDP;
+			else if (i & IGB_RXD_PTYPE_SCTP)
+				t |= RTE_PTYPE_L4_SCTP;
+		}
+		ptype_table[i] = t;
+	}
+}
+
+/* Index: L4E and IPE (error bits 29 and 30), then L4I and IPCS (status bits 5 and 6). */
+static const uint64_t rx_cksum_flags[16] = {
+#define L4(bad) ((bad) ? RTE_MBUF_F_RX_L4_CKSUM_BAD : RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+#define IP(bad) ((bad) ? RTE_MBUF_F_RX_IP_CKSUM_BAD : RTE_MBUF_F_RX_IP_CKSUM_GOOD)
+	/* Nothing was checked: the error bits mean nothing. */
+	[0x0] = 0, [0x4] = 0, [0x8] = 0, [0xC] = 0,
+	[0x1] = L4(0), [0x5] = L4(1), [0x9] = L4(0), [0xD] = L4(1),
+	[0x2] = IP(0), [0x6] = IP(0), [0xA] = IP(1), [0xE] = IP(1),
+	[0x3] = L4(0) | IP(0), [0x7] = L4(1) | IP(0),
+	[0xB] = L4(0) | IP(1), [0xF] = L4(1) | IP(1),
+#undef L4
+#undef IP
+};
+
+/* data_off, refcnt, nb_segs and port as one word: DPDK's marker of a place in the structure. */
+static inline uint64_t *
+igb_rearm_data(struct rte_mbuf *m)
+{
+	return RTE_PTR_ADD(m, offsetof(struct rte_mbuf, rearm_data));
+}
+
+/* Posts n mbufs at q->fill, which do not reach beyond the ring's end. 0 or -ENOMEM. */
+static inline int
+igb_rx_post(struct igb_rx_queue *q, uint16_t n)
+{
+	struct rte_mbuf **mbufs = &q->sw_mbuf[q->fill];
+	gantry_dma_addr_t *addrs = &q->sw_addr[q->fill];
+	union igb_rx_desc *d = &q->ring[q->fill];
+	uint16_t i;
+
+	if (unlikely(rte_mempool_get_bulk(q->pool, (void **)mbufs, n) != 0)) {
+		q->dev_data->rx_mbuf_alloc_failed += n;
+		return -ENOMEM;
+	}
+	for (i = 0; i < n; i++) {
+		addrs[i] = gantry_dma_map_mbuf(q->dma, mbufs[i], RTE_PKTMBUF_HEADROOM,
+			q->buf_len, GANTRY_DMA_FROM_DEVICE);
+		if (unlikely(gantry_dma_mapping_error(q->dma, addrs[i]))) {
+			/* What is mapped is posted; the rest goes back. */
+			rte_mempool_put_bulk(q->pool, (void **)&mbufs[i], n - i);
+			q->dev_data->rx_mbuf_alloc_failed += n - i;
+			n = i;
+			break;
+		}
+		d[i].read.pkt_addr = rte_cpu_to_le_64(addrs[i]);
+		d[i].read.hdr_addr = 0; /* DD */
+	}
+	q->posted += n;
+	q->fill += n;
+	if (q->fill == q->nb_desc)
+		q->fill = 0;
+	return n == 0 ? -ENOMEM : 0;
+}
+
+static inline void
+igb_rx_refill(struct igb_rx_queue *q)
+{
+	const uint16_t before = q->fill;
+
+	while (q->nb_desc - 1 - q->posted >= q->free_thresh) {
+		const uint16_t n = RTE_MIN(q->free_thresh, (uint16_t)(q->nb_desc - q->fill));
+
+		/* With fewer mbufs than that in circulation, one at a time keeps the ring alive. */
+		if (igb_rx_post(q, n) != 0 && (q->posted != 0 || igb_rx_post(q, 1) != 0))
+			break;
+	}
+	if (q->fill != before)
+		rte_write32(q->fill, q->rdt); /* after what was written to the ring */
+}
+
+/*
+ * A descriptor that does not make a good frame: its buffer, and what of the
+ * frame came before it, are given back. What follows up to EOP goes the same way.
+ */
+static __rte_noinline void
+igb_rx_drop(struct igb_rx_queue *q, struct rte_mbuf *m, bool eop)
+{
+	if (!q->drop_rest)
+		q->stats.errors++;
+	q->drop_rest = !eop;
+	rte_mbuf_raw_free(m);
+	if (q->first != NULL) {
+		rte_pktmbuf_free(q->first);
+		q->first = q->last = NULL;
+	}
+}
+
+uint16_t
+igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
+{
+	struct igb_rx_queue *q = rxq;
+	uint16_t next = q->next, posted = q->posted, nb_rx = 0;
+	uint64_t bytes = 0;
+
+	while (nb_rx < nb && posted != 0) {
+		union igb_rx_desc *d = &q->ring[next];
+		/* Acquire: nothing of the descriptor or the data is read before DD. */
+		const uint64_t qw1 = rte_le_to_cpu_64(__atomic_load_n(&d->qw[1],
+			__ATOMIC_ACQUIRE));
+		const uint32_t staterr = (uint32_t)qw1;
+		const uint16_t len = (uint16_t)(qw1 >> 32);
+		struct rte_mbuf *m, *head;
+		uint64_t flags;
+		uint32_t info;
+		bool eop;
+
+		if (!(staterr & IGB_RXD_STAT_DD))
+			break;
+		m = q->sw_mbuf[next];
+		gantry_dma_unmap_mbuf(q->dma, m, q->sw_addr[next], q->buf_len,
+			GANTRY_DMA_FROM_DEVICE);
+		posted--;
+		if (++next == q->nb_desc)
+			next = 0;
+		rte_prefetch0(q->sw_mbuf[next]);
+
+		eop = (staterr & IGB_RXD_STAT_EOP) != 0;
+		if (unlikely(len == 0 || len > q->buf_len || (staterr & IGB_RXD_ERR_RXE) ||
+				q->drop_rest)) {
+			igb_rx_drop(q, m, eop);
+			continue;
+		}
+
+		*igb_rearm_data(m) = q->mbuf_init;
+		m->data_len = len;
+		m->pkt_len = len;
+		head = m;
+		if (unlikely(q->first != NULL || !eop)) {
+			if (q->first == NULL) {
+				q->first = m;
+			} else {
+				if (unlikely(q->first->pkt_len + len > q->max_len)) {
+					igb_rx_drop(q, m, eop);
+					continue;
+				}
+				q->last->next = m;
+				q->first->nb_segs++;
+				q->first->pkt_len += len;
+			}
+			q->last = m;
+			if (!eop)
+				continue;
+			head = q->first;
+			q->first = q->last = NULL;
+		}
+
+		/* Of a frame in several buffers the last descriptor speaks for all (7.1.5.2). */
+		info = rte_le_to_cpu_16(d->wb.pkt_info);
+		head->packet_type = ptype_table[(info >> IGB_RXD_PTYPE_SHIFT) &
+			IGB_RXD_PTYPE_MASK];
+		flags = rx_cksum_flags[(staterr >> 27 & 0xC) | (staterr >> 5 & 3)];
+		if (info & IGB_RXD_RSSTYPE_MASK) {
+			head->hash.rss = rte_le_to_cpu_32(d->wb.rss);
+			flags |= RTE_MBUF_F_RX_RSS_HASH;
+		}
+		if (staterr & IGB_RXD_STAT_VP) {
+			head->vlan_tci = (uint16_t)(qw1 >> 48);
+			flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+		}
+		head->ol_flags = flags;
+		bytes += head->pkt_len;
+		pkts[nb_rx++] = head;
+	}
+
+	q->next = next;
+	q->posted = posted;
+	q->stats.packets += nb_rx;
+	q->stats.bytes += bytes;
+	if (q->nb_desc - 1 - posted >= q->free_thresh)
+		igb_rx_refill(q);
+	return nb_rx;
+}
+
+gantry_rx_queue_count_t
+igb_rx_queue_count(void *rxq)
+{
+	const struct igb_rx_queue *q = rxq;
+	uint16_t low = 0, high = q->posted;
+
+	/* DD is set in order: the boundary is found by bisection. */
+	while (low < high) {
+		const uint16_t mid = (low + high) / 2;
+		const uint16_t at = (q->next + mid) % q->nb_desc;
+
+		if (__atomic_load_n(&q->ring[at].wb.staterr, __ATOMIC_RELAXED) &
+				rte_cpu_to_le_32(IGB_RXD_STAT_DD))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+int
+igb_rx_descriptor_status(void *rxq, uint16_t offset)
+{
+	const struct igb_rx_queue *q = rxq;
+
+	if (unlikely(offset >= q->nb_desc))
+		return -EINVAL;
+	if (offset >= q->posted)
+		return RTE_ETH_RX_DESC_UNAVAIL;
+	if (__atomic_load_n(&q->ring[(q->next + offset) % q->nb_desc].wb.staterr,
+			__ATOMIC_RELAXED) & rte_cpu_to_le_32(IGB_RXD_STAT_DD))
+		return RTE_ETH_RX_DESC_DONE;
+	return RTE_ETH_RX_DESC_AVAIL;
+}
+
+/*
+ * Transmit.
+ */
+
+/* Buffers on their way back to their pool. */
+struct free_batch {
+	struct rte_mempool *pool;
+	unsigned int nb;
+	void *mbufs[FREE_BATCH];
+};
+
+static inline void
+free_batch_flush(struct free_batch *b)
+{
+	if (b->nb != 0)
+		rte_mempool_put_bulk(b->pool, b->mbufs, b->nb);
+	b->nb = 0;
+}
+
+static inline void
+free_batch_add(struct free_batch *b, struct rte_mbuf *m)
+{
+	if (unlikely(b->pool != m->pool || b->nb == FREE_BATCH)) {
+		free_batch_flush(b);
+		b->pool = m->pool;
+	}
+	b->mbufs[b->nb++] = m;
+}
+
+/*
+ * Reclaims groups that the device reported, until at least max_desc
+ * descriptors or max_pkts packets are free. Returns the number of packets.
+ */
+static uint32_t
+igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
+{
+	struct free_batch batch;
+	uint32_t descs = 0, packets = 0;
+
+	batch.pool = NULL;
+	batch.nb = 0;
+	while (q->clean != q->group && descs < max_desc && packets < max_pkts) {
+		const uint16_t last = q->sw[q->clean].last;
+		uint16_t at;
+
+		/* Acquire: the buffers are not written to by us before the device is done. */
+		if (!(__atomic_load_n(&q->ring[last].wb.status, __ATOMIC_ACQUIRE) &
+				rte_cpu_to_le_32(IGB_TXD_STAT_DD)))
+			break;
+		at = q->clean;
+		for (;;) {
+			struct igb_tx_entry *e = &q->sw[at];
+			struct rte_mbuf *m = e->mbuf;
+			const bool end = at == last;
+
+			if (likely(m != NULL)) {
+				gantry_dma_unmap_mbuf(q->dma, m, e->addr, e->len,
+					GANTRY_DMA_TO_DEVICE);
+				packets += e->eop;
+				e->mbuf = NULL;
+				if (!q->fast_free)
+					m = rte_pktmbuf_prefree_seg(m);
+				if (likely(m != NULL))
+					free_batch_add(&batch, m);
+			}
+			descs++;
+			if (++at == q->nb_desc)
+				at = 0;
+			if (end)
+				break;
+		}
+		q->clean = at;
+	}
+	free_batch_flush(&batch);
+	q->nb_free += descs;
+	return packets;
+}
+
+int
+igb_tx_done_cleanup(void *txq, uint32_t free_cnt)
+{
+	return igb_tx_clean(txq, UINT32_MAX, free_cnt == 0 ? UINT32_MAX : free_cnt);
+}
+
+int
+igb_tx_descriptor_status(void *txq, uint16_t offset)
+{
+	const struct igb_tx_queue *q = txq;
+	uint16_t at, first, used;
+
+	if (unlikely(offset >= q->nb_desc))
+		return -EINVAL;
+	/* Offset 0 is where the next packet goes. */
+	at = (q->tail + offset) % q->nb_desc;
+	used = (q->tail + q->nb_desc - q->clean) % q->nb_desc;
+	if ((at + q->nb_desc - q->clean) % q->nb_desc >= used)
+		return RTE_ETH_TX_DESC_DONE;
+	/* The group that it is in. */
+	for (first = q->clean; first != q->group; ) {
+		const uint16_t last = q->sw[first].last;
+
+		if ((at + q->nb_desc - first) % q->nb_desc <=
+				(last + q->nb_desc - first) % q->nb_desc)
+			return __atomic_load_n(&q->ring[last].wb.status, __ATOMIC_RELAXED) &
+				rte_cpu_to_le_32(IGB_TXD_STAT_DD) ?
+				RTE_ETH_TX_DESC_DONE : RTE_ETH_TX_DESC_FULL;
+		first = (last + 1) % q->nb_desc;
+	}
+	return RTE_ETH_TX_DESC_FULL;
+}
+
+/* The context that a packet needs (7.2.2.2). */
+static inline struct igb_tx_context
+igb_tx_context(const struct rte_mbuf *m, uint64_t flags)
+{
+	uint32_t type = IGB_TXD_DEXT | IGB_TXD_DTYP_CTXT, lens = 0, mss = 0;
+
+	if (flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG))
+		lens = (uint32_t)m->l2_len << IGB_TXD_MACLEN_SHIFT | m->l3_len;
+	if (flags & RTE_MBUF_F_TX_VLAN)
+		lens |= (uint32_t)m->vlan_tci << IGB_TXD_VLAN_SHIFT;
+	if (flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4))
+		type |= IGB_TXD_TUCMD_IPV4;
+	if (flags & RTE_MBUF_F_TX_TCP_SEG) {
+		type |= IGB_TXD_TUCMD_L4T_TCP;
+		mss = (uint32_t)m->tso_segsz << IGB_TXD_MSS_SHIFT |
+			(uint32_t)m->l4_len << IGB_TXD_L4LEN_SHIFT;
+	} else {
+		switch (flags & RTE_MBUF_F_TX_L4_MASK) {
+		case RTE_MBUF_F_TX_TCP_CKSUM:
+			type |= IGB_TXD_TUCMD_L4T_TCP;
+			break;
+		case RTE_MBUF_F_TX_SCTP_CKSUM:
+			type |= IGB_TXD_TUCMD_L4T_SCTP;
+			break;
+		default:
+			type |= IGB_TXD_TUCMD_L4T_UDP; /* 0 */
+			break;
+		}
+	}
+	return (struct igb_tx_context){ lens, (uint64_t)type << 32 | mss };
+}
+
+/* Which slot holds this context; IGB_TX_CONTEXTS: none. */
+static inline unsigned int
+igb_tx_context_find(const struct igb_tx_queue *q, const struct igb_tx_context *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < IGB_TX_CONTEXTS; i++)
+		if (q->ctx[i].lens_vlan == c->lens_vlan && q->ctx[i].type_mss == c->type_mss)
+			break;
+	return i;
+}
+
+static inline void
+igb_tx_write(union igb_tx_desc *d, uint64_t qw0, uint32_t low, uint32_t high)
+{
+	d->qw[0] = rte_cpu_to_le_64(qw0);
+	d->qw[1] = rte_cpu_to_le_64((uint64_t)high << 32 | low);
+}
+
+/* What the burst function itself must know of a packet, to not hang the device. */
+static inline bool
+igb_tx_is_bad(const struct igb_tx_queue *q, const struct rte_mbuf *m)
+{
+	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
+		return m->pkt_len > IGB_TX_MAX_TSO || m->nb_segs > q->max_segs ||
+			m->tso_segsz == 0 ||
+			(uint32_t)(m->l2_len + m->l3_len + m->l4_len) >= m->pkt_len;
+	return m->pkt_len < IGB_TX_MIN_FRAME || m->pkt_len > IGB_TX_MAX_FRAME ||
+		m->nb_segs > q->max_segs;
+}
+
+/*
+ * Maps the segments of a packet into the entries from `at` on. On failure
+ * undoes what it did: the unwinding that the DMA API asks for.
+ */
+static inline bool
+igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
+{
+	const uint16_t start = at;
+	uint16_t segs = m->nb_segs;
+	struct rte_mbuf *s;
+
+	for (s = m; s != NULL; s = s->next) {
+		struct igb_tx_entry *e = &q->sw[at];
+
+		/* The 82576 takes no empty descriptor inside a packet (7.2.2.3). */
+		if (unlikely(s->data_len == 0 || segs-- == 0))
+			goto undo;
+		e->addr = gantry_dma_map_mbuf(q->dma, s, s->data_off, s->data_len,
+			GANTRY_DMA_TO_DEVICE);
+		if (unlikely(gantry_dma_mapping_error(q->dma, e->addr)))
+			goto undo;
+		e->mbuf = s;
+		e->len = s->data_len;
+		e->eop = false;
+		if (++at == q->nb_desc)
+			at = 0;
+	}
+	if (likely(segs == 0))
+		return true;
+
+undo:
+	for (s = m, at = start; s != NULL && q->sw[at].mbuf == s; s = s->next) {
+		gantry_dma_unmap_mbuf(q->dma, s, q->sw[at].addr, q->sw[at].len,
+			GANTRY_DMA_TO_DEVICE);
+		q->sw[at].mbuf = NULL;
+		if (++at == q->nb_desc)
+			at = 0;
+	}
+	return false;
+}
+
+/* Everything from q->group to `last` is one group now. */
+static inline void
+igb_tx_end_group(struct igb_tx_queue *q, uint16_t last)
+{
+	q->ring[last].data.cmd_type_len |= rte_cpu_to_le_32(IGB_TXD_RS);
+	q->sw[q->group].last = last;
+	q->group = q->tail;
+	q->since_rs = 0;
+}
+
+uint16_t
+igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
+{
+	struct igb_tx_queue *q = txq;
+	const uint16_t before = q->tail;
+	uint16_t nb_tx, last = 0;
+	uint64_t bytes = 0;
+	uint32_t sent = 0;
+
+	/* A burst of nothing is how applications ask for buffers back. */
+	if (q->nb_free < q->free_thresh || nb == 0)
+		igb_tx_clean(q, FREE_BATCH, UINT32_MAX);
+
+	for (nb_tx = 0; nb_tx < nb; nb_tx++) {
+		struct rte_mbuf *m = pkts[nb_tx], *s;
+		const uint64_t flags = m->ol_flags & TX_CONTEXT_FLAGS;
+		uint32_t cmd = IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | IGB_TXD_IFCS;
+		uint32_t olinfo = m->pkt_len << IGB_TXD_PAYLEN_SHIFT;
+		struct igb_tx_context ctx = { 0, 0 };
+		unsigned int slot = 0;
+		bool new_ctx = false;
+		uint16_t need, at;
+
+		if (unlikely(igb_tx_is_bad(q, m))) {
+			rte_pktmbuf_free(m);
+			q->stats.errors++;
+			continue;
+		}
+		if (flags != 0) {
+			ctx = igb_tx_context(m, m->ol_flags);
+			slot = igb_tx_context_find(q, &ctx);
+			new_ctx = slot == IGB_TX_CONTEXTS;
+		}
+		need = m->nb_segs + new_ctx;
+		if (unlikely(need > q->nb_free)) {
+			igb_tx_clean(q, RTE_MAX(need, FREE_BATCH), UINT32_MAX);
+			if (need > q->nb_free)
+				break;
+		}
+
+		at = q->tail + new_ctx;
+		if (at >= q->nb_desc)
+			at -= q->nb_desc;
+		if (unlikely(!igb_tx_map(q, m, at))) {
+			rte_pktmbuf_free(m);
+			q->stats.errors++;
+			continue;
+		}
+
+		if (flags != 0) {
+			if (new_ctx) {
+				slot = q->ctx_next;
+				q->ctx_next = (slot + 1) % IGB_TX_CONTEXTS;
+				q->ctx[slot] = ctx;
+				q->sw[q->tail].mbuf = NULL;
+				igb_tx_write(&q->ring[q->tail], (uint32_t)ctx.lens_vlan,
+					ctx.type_mss >> 32,
+					(uint32_t)ctx.type_mss | slot << IGB_TXD_IDX_SHIFT);
+			}
+			olinfo |= slot << IGB_TXD_IDX_SHIFT;
+			if (flags & RTE_MBUF_F_TX_VLAN)
+				cmd |= IGB_TXD_VLE;
+			if (flags & RTE_MBUF_F_TX_IP_CKSUM)
+				olinfo |= IGB_TXD_POPTS_IXSM;
+			if (flags & RTE_MBUF_F_TX_L4_MASK)
+				olinfo |= IGB_TXD_POPTS_TXSM;
+			if (flags & RTE_MBUF_F_TX_TCP_SEG) {
+				cmd |= IGB_TXD_TSE;
+				/* PAYLEN is TCP's payload then (7.2.2.3.11). */
+				olinfo -= (m->l2_len + m->l3_len + m->l4_len) <<
+					IGB_TXD_PAYLEN_SHIFT;
+				olinfo |= IGB_TXD_POPTS_TXSM;
+			}
+		}
+
+		bytes += m->pkt_len;
+		sent++;
+		for (s = m; s != NULL; s = s->next) {
+			last = at;
+			igb_tx_write(&q->ring[at], q->sw[at].addr,
+				cmd | s->data_len | (s->next == NULL ? IGB_TXD_EOP : 0), olinfo);
+			if (++at == q->nb_desc)
+				at = 0;
+		}
+		q->sw[last].eop = true;
+		q->tail = at;
+		q->nb_free -= need;
+		q->since_rs += need;
+		if (q->since_rs >= q->rs_thresh)
+			igb_tx_end_group(q, last);
+	}
+
+	if (q->tail != before) {
+		if (q->since_rs != 0)
+			igb_tx_end_group(q, last);
+		q->stats.packets += sent;
+		q->stats.bytes += bytes;
+		rte_write32(q->tail, q->tdt); /* after what was written to the ring */
+	}
+	return nb_tx;
+}
+
+uint16_t
+igb_prep_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
+{
+	const struct igb_tx_queue *q = txq;
+	uint16_t i;
+
+	for (i = 0; i < nb; i++) {
+		struct rte_mbuf *m = pkts[i], *s;
+		const uint64_t flags = m->ol_flags;
+		uint32_t sum = 0, segs = 0;
+
+		if (flags & RTE_MBUF_F_TX_OFFLOAD_MASK & ~TX_KNOWN_FLAGS) {
+			rte_errno = ENOTSUP;
+			return i;
+		}
+		for (s = m; s != NULL && s->data_len != 0; s = s->next, segs++)
+			sum += s->data_len;
+		if (igb_tx_is_bad(q, m) || s != NULL || sum != m->pkt_len || segs != m->nb_segs ||
+				((flags & RTE_MBUF_F_TX_TCP_SEG) && m->l2_len + m->l3_len +
+				m->l4_len > IGB_TX_MAX_TSO_HDR)) {
+			rte_errno = EINVAL;
+			return i;
+		}
+#ifdef RTE_ETHDEV_DEBUG_TX
+		if (rte_validate_tx_offload(m) != 0) {
+			rte_errno = EINVAL;
+			return i;
+		}
+#endif
+		/* The pseudo-header's checksum, which the device expects in place. */
+		if (rte_net_intel_cksum_prepare(m) != 0) {
+			rte_errno = EINVAL;
+			return i;
+		}
+	}
+	return i;
+}
+
+/*
+ * Queues: set-up and release.
+ */
+
+static int
+igb_check_nb_desc(const struct igb_hw *hw, const char *what, uint16_t id, uint16_t nb_desc)
+{
+	if (nb_desc >= IGB_MIN_DESC && nb_desc <= IGB_MAX_DESC && nb_desc % IGB_DESC_ALIGN == 0)
+		return 0;
+	IGB_INIT_LOG(ERR, hw, "%s queue %u: %u descriptors: must be %u to %u and a multiple of %u",
+		what, id, nb_desc, IGB_MIN_DESC, IGB_MAX_DESC, IGB_DESC_ALIGN);
+	return -EINVAL;
+}
+
+int
+igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
+		unsigned int socket_id, const struct rte_eth_rxconf *conf,
+		struct rte_mempool *pool)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	const uint32_t room = rte_pktmbuf_data_room_size(pool);
+	struct rte_mbuf init = { .nb_segs = 1, .data_off = RTE_PKTMBUF_HEADROOM,
+		.port = dev->data->port_id };
+	uint16_t thresh = conf->rx_free_thresh;
+	struct igb_rx_queue *q;
+
+	if (dev->data->rx_queues[queue_id] != NULL)
+		igb_rx_queue_release(dev, queue_id);
+	if (igb_check_nb_desc(&ad->hw, "rx", queue_id, nb_desc) != 0)
+		return -EINVAL;
+	if (thresh == 0)
+		thresh = RTE_MIN(IGB_DEFAULT_RX_FREE_THRESH, nb_desc / 4);
+	if (thresh >= nb_desc) {
+		IGB_INIT_LOG(ERR, &ad->hw, "rx queue %u: rx_free_thresh %u of %u descriptors: "
+			"must be smaller", queue_id, thresh, nb_desc);
+		return -EINVAL;
+	}
+	if (room < RTE_PKTMBUF_HEADROOM + IGB_MIN_RX_BUF) {
+		IGB_INIT_LOG(ERR, &ad->hw, "rx queue %u: pool '%s' has buffers of %u bytes; "
+			"%u are needed", queue_id, pool->name, room,
+			RTE_PKTMBUF_HEADROOM + IGB_MIN_RX_BUF);
+		return -EINVAL;
+	}
+
+	q = rte_zmalloc_socket("igb_rx_queue", sizeof(*q), RTE_CACHE_LINE_SIZE, socket_id);
+	if (q == NULL)
+		goto no_memory;
+	q->sw_mbuf = rte_zmalloc_socket("igb_rx_mbufs", nb_desc * sizeof(*q->sw_mbuf),
+		RTE_CACHE_LINE_SIZE, socket_id);
+	q->sw_addr = rte_zmalloc_socket("igb_rx_addrs", nb_desc * sizeof(*q->sw_addr),
+		RTE_CACHE_LINE_SIZE, socket_id);
+	q->ring_size = nb_desc * sizeof(*q->ring);
+	q->ring = gantry_dma_alloc_coherent(ad->dma, q->ring_size, &q->ring_addr, socket_id);
+	q->dma = ad->dma;
+	dev->data->rx_queues[queue_id] = q;
+	if (q->sw_mbuf == NULL || q->sw_addr == NULL || q->ring == NULL) {
+		igb_rx_queue_release(dev, queue_id);
+		goto no_memory;
+	}
+
+	rte_mbuf_refcnt_set(&init, 1);
+	q->mbuf_init = *igb_rearm_data(&init);
+	q->adapter = ad;
+	q->dev_data = dev->data;
+	q->pool = pool;
+	q->nb_desc = nb_desc;
+	q->free_thresh = thresh;
+	/* SRRCTL.BSIZEPKT counts KB, and has seven bits. */
+	q->buf_len = RTE_MIN(room - RTE_PKTMBUF_HEADROOM, 63u * 1024) & ~1023u;
+	q->queue_id = queue_id;
+	q->port_id = dev->data->port_id;
+	q->conf = *conf;
+	q->conf.rx_free_thresh = thresh;
+	/* Else one queue that nobody empties would stop the others (7.1.9). */
+	if (dev->data->nb_rx_queues > 1)
+		q->conf.rx_drop_en = 1;
+	q->rdt = (volatile uint32_t *)((volatile char *)ad->doorbells[0] +
+		queue_id * IGB_QUEUE_STRIDE);
+	return 0;
+
+no_memory:
+	IGB_INIT_LOG(ERR, &ad->hw, "rx queue %u: no memory for %u descriptors on socket %d: %s",
+		queue_id, nb_desc, (int)socket_id, gantry_dma_last_error());
+	return -ENOMEM;
+}
+
+int
+igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
+		unsigned int socket_id, const struct rte_eth_txconf *conf)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	uint16_t rs_thresh = conf->tx_rs_thresh, free_thresh = conf->tx_free_thresh;
+	struct igb_tx_queue *q;
+
+	if (dev->data->tx_queues[queue_id] != NULL)
+		igb_tx_queue_release(dev, queue_id);
+	if (igb_check_nb_desc(&ad->hw, "tx", queue_id, nb_desc) != 0)
+		return -EINVAL;
+	if (rs_thresh == 0)
+		rs_thresh = RTE_MIN(IGB_DEFAULT_TX_RS_THRESH, nb_desc / 4);
+	if (free_thresh == 0)
+		free_thresh = RTE_MIN(IGB_DEFAULT_TX_FREE_THRESH, nb_desc / 4);
+	if (rs_thresh >= nb_desc - 1 || free_thresh >= nb_desc - 1) {
+		IGB_INIT_LOG(ERR, &ad->hw, "tx queue %u: tx_rs_thresh %u, tx_free_thresh %u of %u "
+			"descriptors: must be smaller by 2", queue_id, rs_thresh, free_thresh,
+			nb_desc);
+		return -EINVAL;
+	}
+
+	q = rte_zmalloc_socket("igb_tx_queue", sizeof(*q), RTE_CACHE_LINE_SIZE, socket_id);
+	if (q == NULL)
+		goto no_memory;
+	q->sw = rte_zmalloc_socket("igb_tx_entries", nb_desc * sizeof(*q->sw),
+		RTE_CACHE_LINE_SIZE, socket_id);
+	q->ring_size = nb_desc * sizeof(*q->ring);
+	q->ring = gantry_dma_alloc_coherent(ad->dma, q->ring_size, &q->ring_addr, socket_id);
+	q->dma = ad->dma;
+	q->nb_desc = nb_desc;
+	dev->data->tx_queues[queue_id] = q;
+	if (q->sw == NULL || q->ring == NULL) {
+		igb_tx_queue_release(dev, queue_id);
+		goto no_memory;
+	}
+
+	q->adapter = ad;
+	q->max_segs = RTE_MIN(IGB_TX_MAX_SEGS, nb_desc - 2); /* and a context */
+	q->rs_thresh = rs_thresh;
+	q->free_thresh = free_thresh;
+	q->fast_free = ((conf->offloads | dev->data->dev_conf.txmode.offloads) &
+		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
+	q->queue_id = queue_id;
+	q->conf = *conf;
+	q->conf.tx_rs_thresh = rs_thresh;
+	q->conf.tx_free_thresh = free_thresh;
+	q->tdt = (volatile uint32_t *)((volatile char *)ad->doorbells[1] +
+		queue_id * IGB_QUEUE_STRIDE);
+	return 0;
+
+no_memory:
+	IGB_INIT_LOG(ERR, &ad->hw, "tx queue %u: no memory for %u descriptors on socket %d: %s",
+		queue_id, nb_desc, (int)socket_id, gantry_dma_last_error());
+	return -ENOMEM;
+}
+
+/* Gives back what the device held. Only after it has let go. */
+static void
+igb_rx_ring_empty(struct igb_rx_queue *q)
+{
+	while (q->posted != 0) {
+		gantry_dma_unmap_mbuf(q->dma, q->sw_mbuf[q->next], q->sw_addr[q->next],
+			q->buf_len, GANTRY_DMA_FROM_DEVICE);
+		rte_mbuf_raw_free(q->sw_mbuf[q->next]);
+		q->posted--;
+		if (++q->next == q->nb_desc)
+			q->next = 0;
+	}
+	if (q->first != NULL)
+		rte_pktmbuf_free(q->first);
+	q->first = q->last = NULL;
+	q->drop_rest = false;
+}
+
+static void
+igb_tx_ring_empty(struct igb_tx_queue *q)
+{
+	uint16_t i;
+
+	for (i = 0; i < q->nb_desc; i++) {
+		struct igb_tx_entry *e = &q->sw[i];
+
+		if (e->mbuf == NULL)
+			continue;
+		gantry_dma_unmap_mbuf(q->dma, e->mbuf, e->addr, e->len, GANTRY_DMA_TO_DEVICE);
+		rte_pktmbuf_free_seg(e->mbuf);
+		e->mbuf = NULL;
+	}
+}
+
+void
+igb_rx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct igb_rx_queue *q = dev->data->rx_queues[queue_id];
+
+	if (q == NULL)
+		return;
+	dev->data->rx_queues[queue_id] = NULL;
+	/* A ring that the device may still write to is left alone, with its buffers. */
+	if (!q->stuck) {
+		if (q->sw_mbuf != NULL)
+			igb_rx_ring_empty(q);
+		gantry_dma_free_coherent(q->dma, q->ring_size, q->ring, q->ring_addr);
+	}
+	rte_free(q->sw_mbuf);
+	rte_free(q->sw_addr);
+	rte_free(q);
+}
+
+void
+igb_tx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct igb_tx_queue *q = dev->data->tx_queues[queue_id];
+
+	if (q == NULL)
+		return;
+	dev->data->tx_queues[queue_id] = NULL;
+	if (!q->stuck) {
+		if (q->sw != NULL)
+			igb_tx_ring_empty(q);
+		gantry_dma_free_coherent(q->dma, q->ring_size, q->ring, q->ring_addr);
+	}
+	rte_free(q->sw);
+	rte_free(q);
+}
+
+void
+igb_queues_release(struct rte_eth_dev *dev)
+{
+	uint16_t i;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++)
+		igb_rx_queue_release(dev, i);
+	for (i = 0; i < dev->data->nb_tx_queues; i++)
+		igb_tx_queue_release(dev, i);
+	dev->data->nb_rx_queues = 0;
+	dev->data->nb_tx_queues = 0;
+}
+
+/*
+ * Queues: start and stop. ENABLE reads back as 1 only when the queue works, and
+ * as 0 only when the device has let go of it (8.10.8, 8.12.13).
+ */
+
+static int
+igb_queue_enable(struct igb_hw *hw, const char *what, uint16_t id, uint32_t dctl,
+		uint32_t thresholds)
+{
+	int ret;
+
+	igb_wr(hw, dctl, thresholds | IGB_DCTL_ENABLE);
+	ret = igb_hw_poll(hw, dctl, IGB_DCTL_ENABLE, IGB_DCTL_ENABLE, 100000);
+	if (ret != 0)
+		IGB_DRV_LOG(ERR, hw, "%s queue %u: %s", what, id, ret == -ENODEV ?
+			"the device is gone" : "ENABLE not set after 100 ms");
+	return ret;
+}
+
+/* True if the device will not touch the queue's memory any more. */
+static bool
+igb_queue_disable(struct igb_hw *hw, const char *what, uint16_t id, uint32_t dctl)
+{
+	int ret;
+
+	if (!igb_hw_alive(hw))
+		return true;
+	igb_set(hw, dctl, 0, IGB_DCTL_ENABLE);
+	/* A software device may first finish a grace period of its polling threads. */
+	ret = igb_hw_poll(hw, dctl, IGB_DCTL_ENABLE, 0, 2000000);
+	if (ret == 0 || ret == -ENODEV)
+		return true;
+	IGB_DRV_LOG(ERR, hw, "%s queue %u: ENABLE not cleared after 2 s: its buffers are not "
+		"freed, the device might still use them", what, id);
+	return false;
+}
+
+int
+igb_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct igb_rx_queue *q = dev->data->rx_queues[queue_id];
+	struct igb_hw *hw = igb_hw_of(dev);
+	int ret;
+
+	if (q->stuck)
+		return -EIO;
+	memset(q->ring, 0, q->ring_size);
+	q->next = q->fill = q->posted = 0;
+	q->max_len = RTE_MIN(dev->data->mtu + IGB_ETH_OVERHEAD, IGB_MAX_FRAME);
+	while (q->posted < q->nb_desc - 1) {
+		const uint16_t n = RTE_MIN(q->free_thresh,
+			(uint16_t)(q->nb_desc - 1 - q->posted));
+
+		ret = igb_rx_post(q, n);
+		if (ret != 0) {
+			IGB_INIT_LOG(ERR, hw, "rx queue %u: pool '%s' has mbufs for %u of %u "
+				"descriptors", queue_id, q->pool->name, q->posted,
+				q->nb_desc - 1);
+			igb_rx_ring_empty(q);
+			return ret;
+		}
+	}
+
+	igb_wr(hw, IGB_RDBAL(queue_id), (uint32_t)q->ring_addr);
+	igb_wr(hw, IGB_RDBAH(queue_id), (uint32_t)(q->ring_addr >> 32));
+	igb_wr(hw, IGB_RDLEN(queue_id), q->ring_size);
+	igb_wr(hw, IGB_SRRCTL(queue_id), IGB_SRRCTL_DESCTYPE_ADV_ONE |
+		(q->conf.rx_drop_en ? IGB_SRRCTL_DROP_EN : 0) |
+		q->buf_len >> IGB_SRRCTL_BSIZEPKT_SHIFT);
+	igb_wr(hw, IGB_RDH(queue_id), 0);
+	igb_wr(hw, IGB_RDT(queue_id), 0);
+	ret = igb_queue_enable(hw, "rx", queue_id, IGB_RXDCTL(queue_id),
+		(uint32_t)q->conf.rx_thresh.pthresh << IGB_DCTL_PTHRESH_SHIFT |
+		(uint32_t)q->conf.rx_thresh.hthresh << IGB_DCTL_HTHRESH_SHIFT |
+		(uint32_t)q->conf.rx_thresh.wthresh << IGB_DCTL_WTHRESH_SHIFT);
+	if (ret != 0) {
+		q->stuck = !igb_queue_disable(hw, "rx", queue_id, IGB_RXDCTL(queue_id));
+		if (!q->stuck)
+			igb_rx_ring_empty(q);
+		return ret;
+	}
+	rte_write32(q->fill, q->rdt);
+	dev->data->rx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STARTED;
+	return 0;
+}
+
+int
+igb_rx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct igb_rx_queue *q = dev->data->rx_queues[queue_id];
+
+	if (dev->data->rx_queue_state[queue_id] == RTE_ETH_QUEUE_STATE_STOPPED)
+		return 0;
+	dev->data->rx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STOPPED;
+	q->stuck = !igb_queue_disable(igb_hw_of(dev), "rx", queue_id, IGB_RXDCTL(queue_id));
+	if (q->stuck) {
+		q->posted = 0; /* the burst function takes nothing from it any more */
+		return -EIO;
+	}
+	igb_rx_ring_empty(q);
+	return 0;
+}
+
+int
+igb_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct igb_tx_queue *q = dev->data->tx_queues[queue_id];
+	struct igb_hw *hw = igb_hw_of(dev);
+	int ret;
+
+	if (q->stuck)
+		return -EIO;
+	memset(q->ring, 0, q->ring_size);
+	/* No real context is all ones: none matches. */
+	memset(q->ctx, 0xFF, sizeof(q->ctx));
+	q->tail = q->clean = q->group = q->since_rs = q->ctx_next = 0;
+	q->nb_free = q->nb_desc - 1;
+
+	igb_wr(hw, IGB_TDBAL(queue_id), (uint32_t)q->ring_addr);
+	igb_wr(hw, IGB_TDBAH(queue_id), (uint32_t)(q->ring_addr >> 32));
+	igb_wr(hw, IGB_TDLEN(queue_id), q->ring_size);
+	igb_wr(hw, IGB_TDH(queue_id), 0);
+	igb_wr(hw, IGB_TDT(queue_id), 0);
+	ret = igb_queue_enable(hw, "tx", queue_id, IGB_TXDCTL(queue_id),
+		(uint32_t)q->conf.tx_thresh.pthresh << IGB_DCTL_PTHRESH_SHIFT |
+		(uint32_t)q->conf.tx_thresh.hthresh << IGB_DCTL_HTHRESH_SHIFT |
+		(uint32_t)q->conf.tx_thresh.wthresh << IGB_DCTL_WTHRESH_SHIFT);
+	if (ret != 0)
+		return ret;
+	dev->data->tx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STARTED;
+	return 0;
+}
+
+int
+igb_tx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct igb_tx_queue *q = dev->data->tx_queues[queue_id];
+
+	if (dev->data->tx_queue_state[queue_id] == RTE_ETH_QUEUE_STATE_STOPPED)
+		return 0;
+	dev->data->tx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STOPPED;
+	q->stuck = !igb_queue_disable(igb_hw_of(dev), "tx", queue_id, IGB_TXDCTL(queue_id));
+	q->tail = q->clean = q->group;
+	q->nb_free = 0; /* until it is started again */
+	if (q->stuck)
+		return -EIO;
+	igb_tx_ring_empty(q);
+	return 0;
+}
+
+void
+igb_rxq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_rxq_info *info)
+{
+	const struct igb_rx_queue *q = dev->data->rx_queues[queue_id];
+
+	info->mp = q->pool;
+	info->scattered_rx = dev->data->scattered_rx;
+	info->nb_desc = q->nb_desc;
+	info->rx_buf_size = q->buf_len;
+	info->conf = q->conf;
+}
+
+void
+igb_txq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_txq_info *info)
+{
+	const struct igb_tx_queue *q = dev->data->tx_queues[queue_id];
+
+	info->nb_desc = q->nb_desc;
+	info->conf = q->conf;
+}
+
+int
+igb_burst_mode_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_burst_mode *mode)
+{
+	snprintf(mode->info, sizeof(mode->info), "Scalar");
+	return 0;
+}
+
+/*
+ * The port's part.
+ */
+
+static void
+igb_rx_config(struct rte_eth_dev *dev)
+{
+	const uint64_t offloads = dev->data->dev_conf.rxmode.offloads;
+	struct igb_hw *hw = igb_hw_of(dev);
+	uint32_t rxcsum = IGB_RXCSUM_PCSD; /* the hash, not a fragment's checksum, in write-backs */
+
+	if (offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM)
+		rxcsum |= IGB_RXCSUM_IPOFL;
+	if (offloads & (RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM))
+		rxcsum |= IGB_RXCSUM_TUOFL;
+	if (offloads & RTE_ETH_RX_OFFLOAD_SCTP_CKSUM)
+		rxcsum |= IGB_RXCSUM_CRCOFL;
+	igb_wr(hw, IGB_RXCSUM, rxcsum);
+	igb_wr(hw, IGB_RLPML, RTE_MIN(dev->data->mtu + IGB_ETH_OVERHEAD, IGB_MAX_FRAME));
+}
+
+int
+igb_rxtx_start(struct rte_eth_dev *dev)
+{
+	struct igb_hw *hw = igb_hw_of(dev);
+	uint16_t i;
+	int ret;
+
+	igb_rx_config(dev);
+	/* Collision threshold as 8.12.1 advises; transmitter on before its queues (4.5.10). */
+	igb_set(hw, IGB_TCTL, IGB_TCTL_EN | IGB_TCTL_PSP | IGB_TCTL_RTLC |
+		15u << IGB_TCTL_CT_SHIFT, IGB_TCTL_CT_MASK);
+	for (i = 0; i < dev->data->nb_tx_queues; i++) {
+		const struct igb_tx_queue *q = dev->data->tx_queues[i];
+
+		if (q->conf.tx_deferred_start)
+			continue;
+		ret = igb_tx_queue_start(dev, i);
+		if (ret != 0)
+			return ret;
+	}
+	/*
+	 * Every length is RLPML's business: LPE is always set. Queues before
+	 * RXEN is as good as after (4.5.9), and loses nothing.
+	 */
+	igb_set(hw, IGB_RCTL, IGB_RCTL_BAM | IGB_RCTL_SECRC | IGB_RCTL_LPE, IGB_RCTL_SBP);
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		const struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		if (q->conf.rx_deferred_start)
+			continue;
+		ret = igb_rx_queue_start(dev, i);
+		if (ret != 0)
+			return ret;
+	}
+	igb_set(hw, IGB_RCTL, IGB_RCTL_RXEN, 0);
+	return 0;
+}
+
+void
+igb_rxtx_stop(struct rte_eth_dev *dev)
+{
+	struct igb_hw *hw = igb_hw_of(dev);
+	uint16_t i;
+
+	if (igb_hw_alive(hw))
+		igb_set(hw, IGB_RCTL, 0, IGB_RCTL_RXEN);
+	for (i = 0; i < dev->data->nb_rx_queues; i++)
+		if (dev->data->rx_queues[i] != NULL)
+			igb_rx_queue_stop(dev, i);
+	for (i = 0; i < dev->data->nb_tx_queues; i++)
+		if (dev->data->tx_queues[i] != NULL)
+			igb_tx_queue_stop(dev, i);
+	if (igb_hw_alive(hw))
+		igb_set(hw, IGB_TCTL, 0, IGB_TCTL_EN);
+}
+
+void
+igb_rxtx_select(struct rte_eth_dev *dev)
+{
+	dev->rx_pkt_burst = igb_recv_pkts;
+	dev->tx_pkt_burst = igb_xmit_pkts;
+	dev->tx_pkt_prepare = igb_prep_pkts;
+	dev->rx_queue_count = igb_rx_queue_count;
+	dev->rx_descriptor_status = igb_rx_descriptor_status;
+	dev->tx_descriptor_status = igb_tx_descriptor_status;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * Statistics, from two sources.
+ *
+ * What the application received and sent is counted by the data path, per
+ * queue, in 64 bits. What it never saw (missed, damaged, filtered) only the
+ * controller knows: its registers (datasheet 8.19) have 32 bits mostly and clear
+ * when read, so every read is added to a sum of ours, under a lock, since
+ * two threads that ask at once must not both lose half.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "igb_rxtx.h"
+
+/* In the register's order; RTE_ETH_XSTATS_NAME_SIZE is 64. */
+static const struct {
+	const char *name;
+	uint16_t reg;
+	bool wide; /* two registers; the low one is read first and latches the other */
+} igb_stats_regs[] = {
+	{ "rx_crc_errors", IGB_CRCERRS, false },
+	{ "rx_align_errors", IGB_ALGNERRC, false },
+	{ "rx_symbol_errors", IGB_SYMERRS, false },
+	{ "rx_phy_errors", IGB_RXERRC, false },
+	{ "rx_missed_packets", IGB_MPC, false },
+	{ "rx_length_errors", IGB_RLEC, false },
+	{ "rx_xon_packets", IGB_XONRXC, false },
+	{ "tx_xon_packets", IGB_XONTXC, false },
+	{ "rx_xoff_packets", IGB_XOFFRXC, false },
+	{ "tx_xoff_packets", IGB_XOFFTXC, false },
+	{ "rx_size_64_packets", IGB_PRC64, false },
+	{ "rx_size_65_to_127_packets", IGB_PRC127, false },
+	{ "rx_size_128_to_255_packets", IGB_PRC255, false },
+	{ "rx_size_256_to_511_packets", IGB_PRC511, false },
+	{ "rx_size_512_to_1023_packets", IGB_PRC1023, false },
+	{ "rx_size_1024_to_max_packets", IGB_PRC1522, false },
+	{ "rx_hw_good_packets", IGB_GPRC, false },
+	{ "rx_broadcast_packets", IGB_BPRC, false },
+	{ "rx_multicast_packets", IGB_MPRC, false },
+	{ "tx_hw_good_packets", IGB_GPTC, false },
+	{ "rx_hw_good_bytes", IGB_GORCL, true },
+	{ "tx_hw_good_bytes", IGB_GOTCL, true },
+	{ "rx_no_descriptor_packets", IGB_RNBC, false },
+	{ "rx_undersize_errors", IGB_RUC, false },
+	{ "rx_fragment_errors", IGB_RFC, false },
+	{ "rx_oversize_errors", IGB_ROC, false },
+	{ "rx_jabber_errors", IGB_RJC, false },
+	{ "rx_total_bytes", IGB_TORL, true },
+	{ "tx_total_bytes", IGB_TOTL, true },
+	{ "rx_total_packets", IGB_TPR, false },
+	{ "tx_total_packets", IGB_TPT, false },
+	{ "tx_size_64_packets", IGB_PTC64, false },
+	{ "tx_size_65_to_127_packets", IGB_PTC127, false },
+	{ "tx_size_128_to_255_packets", IGB_PTC255, false },
+	{ "tx_size_256_to_511_packets", IGB_PTC511, false },
+	{ "tx_size_512_to_1023_packets", IGB_PTC1023, false },
+	{ "tx_size_1024_to_max_packets", IGB_PTC1522, false },
+	{ "tx_multicast_packets", IGB_MPTC, false },
+	{ "tx_broadcast_packets", IGB_BPTC, false },
+	{ "tx_tso_packets", IGB_TSCTC, false },
+	{ "interrupt_assert_count", IGB_IAC, false },
+};
+
+#define NB_REGS   RTE_DIM(igb_stats_regs)
+/* Followed by one per queue: what was dropped for want of a descriptor (RQDPC). */
+
+static_assert(NB_REGS <= IGB_MAX_HW_STATS, "igb_adapter.hw_stats is too small");
+
+/* What adds up to ierrors and imissed. */
+static const uint16_t igb_error_regs[] = {
+	IGB_CRCERRS, IGB_ALGNERRC, IGB_RXERRC, IGB_RLEC, IGB_RUC, IGB_RFC, IGB_ROC, IGB_RJC,
+};
+
+static void
+igb_stats_read(struct igb_adapter *ad, unsigned int i)
+{
+	const uint16_t reg = igb_stats_regs[i].reg;
+	uint64_t value = igb_rd(&ad->hw, reg);
+
+	if (igb_stats_regs[i].wide)
+		value |= (uint64_t)igb_rd(&ad->hw, reg + 4) << 32;
+	/* All ones is what a device that has just gone reads as. */
+	if ((uint32_t)value != UINT32_MAX || igb_hw_alive(&ad->hw))
+		ad->hw_stats[i] += value;
+}
+
+static bool
+igb_is_error_reg(uint16_t reg)
+{
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(igb_error_regs); i++)
+		if (igb_error_regs[i] == reg)
+			return true;
+	return false;
+}
+
+/* basic: only what struct rte_eth_stats needs; a register may cost a round trip. */
+static void
+igb_stats_collect(struct rte_eth_dev *dev, bool basic)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	unsigned int i;
+	uint32_t value;
+	uint16_t q;
+
+	if (!igb_hw_alive(&ad->hw))
+		return;
+	rte_spinlock_lock(&ad->stats_lock);
+	for (i = 0; i < NB_REGS; i++) {
+		const uint16_t reg = igb_stats_regs[i].reg;
+
+		if (!basic || reg == IGB_MPC || igb_is_error_reg(reg))
+			igb_stats_read(ad, i);
+	}
+	for (q = 0; q < dev->data->nb_rx_queues && q < IGB_MAX_QUEUES; q++) {
+		value = igb_rd(&ad->hw, IGB_RQDPC(q));
+		if (value != UINT32_MAX || igb_hw_alive(&ad->hw))
+			ad->rqdpc[q] += value;
+	}
+	rte_spinlock_unlock(&ad->stats_lock);
+}
+
+void
+igb_stats_update(struct rte_eth_dev *dev)
+{
+	igb_stats_collect(dev, false);
+}
+
+int
+igb_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats GANTRY_QSTATS_ARG)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	unsigned int i;
+	uint16_t q;
+
+	igb_stats_collect(dev, true);
+	for (i = 0; i < NB_REGS; i++) {
+		if (igb_is_error_reg(igb_stats_regs[i].reg))
+			stats->ierrors += ad->hw_stats[i];
+		if (igb_stats_regs[i].reg == IGB_MPC)
+			stats->imissed += ad->hw_stats[i];
+	}
+	for (q = 0; q < IGB_MAX_QUEUES; q++)
+		stats->imissed += ad->rqdpc[q];
+	for (q = 0; q < dev->data->nb_rx_queues; q++) {
+		const struct igb_rx_queue *rxq = dev->data->rx_queues[q];
+
+		if (rxq == NULL)
+			continue;
+		stats->ipackets += rxq->stats.packets - rxq->stats_base.packets;
+		stats->ibytes += rxq->stats.bytes - rxq->stats_base.bytes;
+		stats->ierrors += rxq->stats.errors - rxq->stats_base.errors;
+		if (q >= RTE_ETHDEV_QUEUE_STAT_CNTRS || GANTRY_QSTATS(stats) == NULL)
+			continue;
+		GANTRY_QSTATS(stats)->q_ipackets[q] =
+			rxq->stats.packets - rxq->stats_base.packets;
+		GANTRY_QSTATS(stats)->q_ibytes[q] = rxq->stats.bytes - rxq->stats_base.bytes;
+		GANTRY_QSTATS(stats)->q_errors[q] = rxq->stats.errors - rxq->stats_base.errors;
+	}
+	for (q = 0; q < dev->data->nb_tx_queues; q++) {
+		const struct igb_tx_queue *txq = dev->data->tx_queues[q];
+
+		if (txq == NULL)
+			continue;
+		stats->opackets += txq->stats.packets - txq->stats_base.packets;
+		stats->obytes += txq->stats.bytes - txq->stats_base.bytes;
+		stats->oerrors += txq->stats.errors - txq->stats_base.errors;
+		if (q >= RTE_ETHDEV_QUEUE_STAT_CNTRS || GANTRY_QSTATS(stats) == NULL)
+			continue;
+		GANTRY_QSTATS(stats)->q_opackets[q] =
+			txq->stats.packets - txq->stats_base.packets;
+		GANTRY_QSTATS(stats)->q_obytes[q] = txq->stats.bytes - txq->stats_base.bytes;
+	}
+	stats->rx_nombuf = dev->data->rx_mbuf_alloc_failed;
+	return 0;
+}
+
+int
+igb_stats_reset(struct rte_eth_dev *dev)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	uint16_t q;
+
+	/* Clears the registers. */
+	igb_stats_collect(dev, false);
+	rte_spinlock_lock(&ad->stats_lock);
+	memset(ad->hw_stats, 0, sizeof(ad->hw_stats));
+	memset(ad->rqdpc, 0, sizeof(ad->rqdpc));
+	rte_spinlock_unlock(&ad->stats_lock);
+
+	/* The data path goes on counting meanwhile. */
+	for (q = 0; q < dev->data->nb_rx_queues; q++) {
+		struct igb_rx_queue *rxq = dev->data->rx_queues[q];
+
+		if (rxq != NULL)
+			rxq->stats_base = rxq->stats;
+	}
+	for (q = 0; q < dev->data->nb_tx_queues; q++) {
+		struct igb_tx_queue *txq = dev->data->tx_queues[q];
+
+		if (txq != NULL)
+			txq->stats_base = txq->stats;
+	}
+	dev->data->rx_mbuf_alloc_failed = 0;
+	return 0;
+}
+
+static void
+igb_xstat_name(unsigned int i, char *name, size_t len)
+{
+	if (i < NB_REGS)
+		snprintf(name, len, "%s", igb_stats_regs[i].name);
+	else
+		snprintf(name, len, "rx_q%u_no_descriptor_packets", (unsigned int)(i - NB_REGS));
+}
+
+static uint64_t
+igb_xstat_value(const struct igb_adapter *ad, unsigned int i)
+{
+	return i < NB_REGS ? ad->hw_stats[i] : ad->rqdpc[i - NB_REGS];
+}
+
+static unsigned int
+igb_nb_xstats(const struct rte_eth_dev *dev)
+{
+	return NB_REGS + RTE_MIN(dev->data->nb_rx_queues, IGB_MAX_QUEUES);
+}
+
+int
+igb_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *stats, unsigned int n)
+{
+	const unsigned int nb = igb_nb_xstats(dev);
+	unsigned int i;
+
+	if (stats == NULL || n < nb)
+		return nb;
+	igb_stats_collect(dev, false);
+	for (i = 0; i < nb; i++) {
+		stats[i].id = i;
+		stats[i].value = igb_xstat_value(igb_adapter_of(dev), i);
+	}
+	return nb;
+}
+
+int
+igb_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names, unsigned int n)
+{
+	const unsigned int nb = igb_nb_xstats(dev);
+	unsigned int i;
+
+	if (names == NULL || n < nb)
+		return nb;
+	for (i = 0; i < nb; i++)
+		igb_xstat_name(i, names[i].name, sizeof(names[i].name));
+	return nb;
+}
+
+int
+igb_xstats_get_by_id(struct rte_eth_dev *dev, const uint64_t *ids, uint64_t *values,
+		unsigned int n)
+{
+	const unsigned int nb = igb_nb_xstats(dev);
+	unsigned int i;
+
+	if (ids == NULL || values == NULL)
+		return nb;
+	igb_stats_collect(dev, false);
+	for (i = 0; i < n; i++) {
+		if (ids[i] >= nb)
+			return -EINVAL;
+		values[i] = igb_xstat_value(igb_adapter_of(dev), ids[i]);
+	}
+	return n;
+}
+
+int
+igb_xstats_get_names_by_id(struct rte_eth_dev *dev, const uint64_t *ids,
+		struct rte_eth_xstat_name *names, unsigned int n)
+{
+	const unsigned int nb = igb_nb_xstats(dev);
+	unsigned int i;
+
+	if (ids == NULL || names == NULL)
+		return igb_xstats_get_names(dev, names, n);
+	for (i = 0; i < n; i++) {
+		if (ids[i] >= nb)
+			return -EINVAL;
+		igb_xstat_name(ids[i], names[i].name, sizeof(names[i].name));
+	}
+	return n;
+}

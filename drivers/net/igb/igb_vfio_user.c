@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * The driver on the vfio-user bus. Registers go by message, all but the
+ * doorbells: the other registers of their pages have side effects that a plain
+ * store can't wait for (ENABLE) or would lose (counters that clear when read).
+ */
+
+#include <errno.h>
+
+#include <rte_interrupts.h>
+
+#include <bus_vfio_user_driver.h>
+
+#include "igb_ethdev.h"
+#include "igb_ids.h"
+
+static uint32_t
+igb_vfio_user_read32(void *dev, uint32_t reg)
+{
+	uint32_t value;
+
+	return rte_vfio_user_read32(dev, 0, reg, &value) == 0 ? value : UINT32_MAX;
+}
+
+static void
+igb_vfio_user_write32(void *dev, uint32_t reg, uint32_t value)
+{
+	rte_vfio_user_write32(dev, 0, reg, value);
+}
+
+static volatile uint32_t *
+igb_vfio_user_doorbell(void *dev, uint32_t reg)
+{
+	/* All sixteen queues' at once. */
+	return rte_vfio_user_bar_ptr(dev, 0, reg, (IGB_MAX_QUEUES - 1) * IGB_QUEUE_STRIDE + 4);
+}
+
+static int
+igb_vfio_user_read_config(void *dev, void *buf, size_t len, uint32_t offset)
+{
+	return rte_vfio_user_read_config(dev, buf, len, offset);
+}
+
+static bool
+igb_vfio_user_alive(void *dev)
+{
+	return rte_vfio_user_alive(dev);
+}
+
+static int
+igb_vfio_user_bar(void *arg, unsigned int index, struct igb_bar *bar)
+{
+	const struct rte_vfio_user_device *dev = arg;
+	unsigned int i;
+
+	if (index >= VFIO_USER_MAX_BARS)
+		return -EINVAL;
+	bar->bus_addr = dev->bars[index].bus_addr;
+	bar->size = dev->bars[index].size;
+	bar->is_io = dev->bars[index].is_io;
+	bar->nr_maps = RTE_MIN(dev->bars[index].nr_maps, RTE_DIM(bar->maps));
+	for (i = 0; i < bar->nr_maps; i++) {
+		bar->maps[i].offset = dev->bars[index].maps[i].offset;
+		bar->maps[i].size = dev->bars[index].maps[i].size;
+		bar->maps[i].addr = dev->bars[index].maps[i].addr;
+	}
+	return 0;
+}
+
+/* The bus has made and wired an event file descriptor for every vector. */
+static int
+igb_vfio_user_queue_vectors_on(void *arg, uint32_t nb)
+{
+	const struct rte_vfio_user_device *dev = arg;
+
+	return nb < dev->nb_vectors ? 0 : -ENOSPC;
+}
+
+static void
+igb_vfio_user_queue_vectors_off(void *arg)
+{
+	const struct rte_vfio_user_device *dev = arg;
+
+	rte_intr_free_epoll_fd(dev->intr_handle);
+}
+
+/* The device has a page table of its own. */
+static bool
+igb_vfio_user_has_iommu(void *dev)
+{
+	return true;
+}
+
+static int
+igb_vfio_user_dma_map(void *dev, void *va, gantry_dma_addr_t iova, size_t len,
+		enum gantry_dma_dir dir)
+{
+	return rte_vfio_user_dma_map(dev, va, iova, len);
+}
+
+static int
+igb_vfio_user_dma_unmap(void *dev, void *va, gantry_dma_addr_t iova, size_t len)
+{
+	return rte_vfio_user_dma_unmap(dev, va, iova, len);
+}
+
+static const struct igb_bus_ops igb_vfio_user_ops = {
+	.name = "vfio-user",
+	.read32 = igb_vfio_user_read32,
+	.write32 = igb_vfio_user_write32,
+	.doorbell = igb_vfio_user_doorbell,
+	.read_config = igb_vfio_user_read_config,
+	.alive = igb_vfio_user_alive,
+	.bar = igb_vfio_user_bar,
+	.queue_vectors_on = igb_vfio_user_queue_vectors_on,
+	.queue_vectors_off = igb_vfio_user_queue_vectors_off,
+	.has_iommu = igb_vfio_user_has_iommu,
+	.dma = { .name = "vfio-user", .map = igb_vfio_user_dma_map,
+		.unmap = igb_vfio_user_dma_unmap },
+};
+
+static int
+igb_vfio_user_probe(struct rte_vfio_user_driver *drv, struct rte_vfio_user_device *dev)
+{
+	const struct igb_bus_dev bus = {
+		.ops = &igb_vfio_user_ops,
+		.dev = dev,
+		.device = &dev->device,
+		.intr_handle = dev->intr_handle,
+		.vendor_id = dev->id.vendor_id,
+		.device_id = dev->id.device_id,
+		.nb_vectors = dev->nb_vectors,
+		.intr_per_queue = dev->nb_vectors > 1,
+	};
+
+	return igb_ethdev_probe(&bus);
+}
+
+static int
+igb_vfio_user_remove(struct rte_vfio_user_device *dev)
+{
+	return igb_ethdev_remove(&dev->device);
+}
+
+static void
+igb_vfio_user_lost(struct rte_vfio_user_device *dev)
+{
+	igb_ethdev_lost(&dev->device);
+}
+
+static const struct rte_pci_id igb_vfio_user_ids[] = {
+	IGB_PCI_IDS
+};
+
+static struct rte_vfio_user_driver igb_vfio_user_driver = {
+	.driver = { .name = IGB_DRIVER_NAME },
+	.id_table = igb_vfio_user_ids,
+	.probe = igb_vfio_user_probe,
+	.remove = igb_vfio_user_remove,
+	.lost = igb_vfio_user_lost,
+};
+
+void
+igb_vfio_user_register(void)
+{
+	rte_vfio_user_register(&igb_vfio_user_driver);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+#include <errno.h>
+#include <stdio.h>
+
+#include <rte_mempool.h>
+
+#include "igb_rxtx.h"
+#include "rte_pmd_gantry_igb.h"
+
+struct walk {
+	const struct igb_adapter *ad;
+	rte_pmd_gantry_igb_object_cb *cb;
+	void *arg;
+	int ret;
+	unsigned int index; /* of the queue whose pool is shown */
+};
+
+static int
+igb_port(uint16_t port_id, struct rte_eth_dev **dev)
+{
+	if (!rte_eth_dev_is_valid_port(port_id))
+		return -ENODEV;
+	*dev = &rte_eth_devices[port_id];
+	if (!igb_ethdev_is_ours(*dev) || rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return -ENOTSUP;
+	return 0;
+}
+
+static void
+show(struct walk *w, const struct rte_pmd_gantry_igb_object *o)
+{
+	if (w->ret == 0)
+		w->ret = w->cb(w->arg, o);
+}
+
+static void
+show_pool_memory(struct rte_mempool *pool, void *arg, struct rte_mempool_memhdr *mem,
+		unsigned int index)
+{
+	struct walk *w = arg;
+	const struct rte_pmd_gantry_igb_object o = {
+		.type = RTE_PMD_GANTRY_IGB_RX_POOL,
+		.index = w->index,
+		.name = pool->name,
+		.cpu = mem->addr,
+		.bus = gantry_virt_to_bus(w->ad->dma, mem->addr),
+		.size = mem->len,
+		.socket_id = pool->socket_id,
+	};
+
+	show(w, &o);
+}
+
+static void
+show_bars(struct walk *w)
+{
+	const struct igb_hw *hw = &w->ad->hw;
+	struct igb_bar bar;
+	unsigned int i, k;
+	char name[16];
+
+	for (i = 0; i < 6; i++) {
+		struct rte_pmd_gantry_igb_object o = { .type = RTE_PMD_GANTRY_IGB_BAR, .index = i,
+			.name = name, .socket_id = SOCKET_ID_ANY };
+
+		if (hw->bus->bar(hw->bus_dev, i, &bar) != 0 || bar.size == 0)
+			continue;
+		snprintf(name, sizeof(name), "BAR %u", i);
+		o.is_io = bar.is_io;
+		o.bus = bar.bus_addr;
+		o.size = bar.size;
+		if (bar.nr_maps == 0)
+			show(w, &o);
+		for (k = 0; k < bar.nr_maps; k++) {
+			o.cpu = bar.maps[k].addr;
+			o.bus = bar.bus_addr + bar.maps[k].offset;
+			o.size = bar.maps[k].size;
+			show(w, &o);
+		}
+	}
+}
+
+int
+rte_pmd_gantry_igb_for_each_object(uint16_t port_id, rte_pmd_gantry_igb_object_cb *cb, void *arg)
+{
+	struct walk w = { .cb = cb, .arg = arg };
+	struct rte_eth_dev *dev;
+	char name[32];
+	uint16_t i, k;
+	int ret;
+
+	ret = igb_port(port_id, &dev);
+	if (ret != 0)
+		return ret;
+	w.ad = igb_adapter_of(dev);
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		const struct igb_rx_queue *q = dev->data->rx_queues[i];
+		const struct rte_pmd_gantry_igb_object o = {
+			.type = RTE_PMD_GANTRY_IGB_RX_RING, .index = i, .name = name,
+			.cpu = q == NULL ? NULL : q->ring, .bus = q == NULL ? 0 : q->ring_addr,
+			.size = q == NULL ? 0 : q->ring_size,
+			.socket_id = dev->data->numa_node };
+
+		snprintf(name, sizeof(name), "rx ring %u", i);
+		if (q != NULL)
+			show(&w, &o);
+	}
+	for (i = 0; i < dev->data->nb_tx_queues; i++) {
+		const struct igb_tx_queue *q = dev->data->tx_queues[i];
+		const struct rte_pmd_gantry_igb_object o = {
+			.type = RTE_PMD_GANTRY_IGB_TX_RING, .index = i, .name = name,
+			.cpu = q == NULL ? NULL : q->ring, .bus = q == NULL ? 0 : q->ring_addr,
+			.size = q == NULL ? 0 : q->ring_size,
+			.socket_id = dev->data->numa_node };
+
+		snprintf(name, sizeof(name), "tx ring %u", i);
+		if (q != NULL)
+			show(&w, &o);
+	}
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		const struct igb_rx_queue *q = dev->data->rx_queues[i], *before = NULL;
+
+		if (q == NULL)
+			continue;
+		for (k = 0; k < i && (before == NULL || before->pool != q->pool); k++)
+			before = dev->data->rx_queues[k];
+		if (before != NULL && before->pool == q->pool)
+			continue;
+		w.index = i;
+		rte_mempool_mem_iter(q->pool, show_pool_memory, &w);
+	}
+	show_bars(&w);
+	return w.ret;
+}
+
+int
+rte_pmd_gantry_igb_virt_to_bus(uint16_t port_id, const void *ptr, uint64_t *bus)
+{
+	struct rte_eth_dev *dev;
+	gantry_dma_addr_t addr;
+	int ret;
+
+	ret = igb_port(port_id, &dev);
+	if (ret != 0)
+		return ret;
+	addr = gantry_virt_to_bus(igb_adapter_of(dev)->dma, ptr);
+	if (addr == GANTRY_DMA_MAPPING_ERROR)
+		return -EFAULT;
+	*bus = addr;
+	return 0;
+}
+
+const char *
+rte_pmd_gantry_igb_object_type_name(enum rte_pmd_gantry_igb_object_type type)
+{
+	static const char * const names[] = {
+		[RTE_PMD_GANTRY_IGB_RX_RING] = "rx ring",
+		[RTE_PMD_GANTRY_IGB_TX_RING] = "tx ring",
+		[RTE_PMD_GANTRY_IGB_RX_POOL] = "rx pool",
+		[RTE_PMD_GANTRY_IGB_BAR] = "BAR",
+	};
+
+	return (unsigned int)type < RTE_DIM(names) ? names[type] : "?";
+}

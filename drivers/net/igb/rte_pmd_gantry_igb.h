@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * What net_gantry_igb can tell beyond ethdev's API: which memory a port shares
+ * with its device, and at which addresses.
+ *
+ * The functions may be called from any thread of the primary process, as long
+ * as nobody sets up, releases or closes queues of the port meanwhile.
+ */
+
+#ifndef RTE_PMD_GANTRY_IGB_H
+#define RTE_PMD_GANTRY_IGB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The kinds of memory that a device and its driver share. */
+enum rte_pmd_gantry_igb_object_type {
+	RTE_PMD_GANTRY_IGB_RX_RING, /**< receive descriptors: coherent memory */
+	RTE_PMD_GANTRY_IGB_TX_RING, /**< transmit descriptors: coherent memory */
+	RTE_PMD_GANTRY_IGB_RX_POOL, /**< a receive queue's mempool, one piece of its memory */
+	RTE_PMD_GANTRY_IGB_BAR,     /**< a BAR, one mapped part of it (or none) */
+};
+
+/** One piece of memory. */
+struct rte_pmd_gantry_igb_object {
+	enum rte_pmd_gantry_igb_object_type type;
+	/** The queue; the BAR's number. Of a pool: the first queue that uses it. */
+	unsigned int index;
+	/** The pool's name; else what it is, for people. Valid during the call. */
+	const char *name;
+	void *cpu;        /**< in this process; NULL: a BAR that is not mapped */
+	uint64_t bus;     /**< what the device calls it; UINT64_MAX: it has no such address */
+	size_t size;      /**< bytes */
+	int socket_id;    /**< NUMA node, or SOCKET_ID_ANY */
+	bool is_io;       /**< of a BAR: I/O space */
+};
+
+/** Called for each object. @return 0 to go on; anything else ends the walk */
+typedef int (rte_pmd_gantry_igb_object_cb)(void *arg,
+		const struct rte_pmd_gantry_igb_object *object);
+
+/**
+ * Shows all the memory that a port shares with its device: the rings of its
+ * queues, the memory of the mempools of its receive queues, its BARs.
+ *
+ * @return 0; what @p cb returned if that was not 0; -ENODEV: no such port;
+ *   -ENOTSUP: not a port of this driver
+ */
+int rte_pmd_gantry_igb_for_each_object(uint16_t port_id, rte_pmd_gantry_igb_object_cb *cb,
+		void *arg);
+
+/**
+ * The bus address of a byte, for this port's device, as a descriptor would hold it.
+ *
+ * @param bus  [out]
+ * @return 0; -EFAULT: the device has no address for it; -ENODEV, -ENOTSUP as above
+ */
+int rte_pmd_gantry_igb_virt_to_bus(uint16_t port_id, const void *ptr, uint64_t *bus);
+
+/** What an object type is called. */
+const char *rte_pmd_gantry_igb_object_type_name(enum rte_pmd_gantry_igb_object_type type);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RTE_PMD_GANTRY_IGB_H */
