@@ -1,0 +1,720 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The vfio-user bus against servers in the same process: a PCI function of no
+ * make with one BAR of memory (a page of it mappable), one of I/O, and MSI-X.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+#include <urcu-qsbr.h>
+
+#include "dma_eal.h"
+
+#include <rte_dev.h>
+#include <rte_devargs.h>
+#include <rte_epoll.h>
+#include <rte_interrupts.h>
+#include <rte_malloc.h>
+
+#include "bus_vfio_user_driver.h"
+#include "vfu_client.h"
+#include "vfu_server.h"
+
+#define VENDOR  0x1af4
+#define DEVICE  0x7357
+#define VECTORS 4
+#define BAR0    0x10000u
+#define PAGE    0x1000u
+#define IRQ_REG 0x10 /* a write raises this vector */
+
+struct server {
+	struct vfu_server *srv;
+	uint8_t config[256];
+	uint8_t bar0[BAR0];
+	int memfd;
+	uint8_t *mem;
+	atomic_int attached, detached, resets;
+};
+
+static struct server main_server;
+static char main_path[64], dir[32];
+
+/* What the driver saw. */
+static struct rte_vfio_user_device *probed;
+static atomic_int probes, removes, losses, remove_events, vector0;
+static int probe_result;
+
+/*
+ * The device.
+ */
+
+static int
+dev_read(void *opaque, unsigned int region, uint64_t offset, void *buf, size_t len)
+{
+	struct server *s = opaque;
+
+	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
+		memcpy(buf, s->config + offset, len);
+	else if (region == 0)
+		memcpy(buf, s->bar0 + offset, len);
+	else
+		memset(buf, 0, len);
+	return 0;
+}
+
+static int
+dev_write(void *opaque, unsigned int region, uint64_t offset, const void *buf, size_t len)
+{
+	struct server *s = opaque;
+	uint32_t v = 0;
+
+	memcpy(&v, buf, RTE_MIN(len, sizeof(v)));
+	if (region == VFIO_PCI_CONFIG_REGION_INDEX) {
+		if (offset == PCI_BASE_ADDRESS_0)
+			v &= ~(BAR0 - 1);
+		else if (offset == PCI_BASE_ADDRESS_2)
+			v = (v & ~31u) | PCI_BASE_ADDRESS_SPACE_IO;
+		else if (offset >= PCI_BASE_ADDRESS_1 && offset <= PCI_BASE_ADDRESS_5)
+			v = 0;
+		memcpy(s->config + offset, &v, len);
+	} else if (region == 0) {
+		memcpy(s->bar0 + offset, buf, len);
+		if (offset == IRQ_REG)
+			vfu_server_irq(s->srv, VFIO_PCI_MSIX_IRQ_INDEX, v);
+	}
+	return 0;
+}
+
+static void
+dev_attached(void *opaque)
+{
+	((struct server *)opaque)->attached++;
+}
+
+static void
+dev_detached(void *opaque, const char *why)
+{
+	((struct server *)opaque)->detached++;
+}
+
+static int
+dev_reset(void *opaque)
+{
+	((struct server *)opaque)->resets++;
+	return 0;
+}
+
+static void
+put16(uint8_t *p, uint16_t v)
+{
+	memcpy(p, &v, 2);
+}
+
+static void
+serve(struct server *s, const char *path, uint16_t device, bool sealed)
+{
+	static const struct vfu_server_ops ops = {
+		.attached = dev_attached, .detached = dev_detached,
+		.region_read = dev_read, .region_write = dev_write, .reset = dev_reset,
+	};
+	struct vfu_server_desc desc;
+	char err[VFU_ERR_LEN];
+
+	memset(s, 0, sizeof(*s));
+	put16(s->config + PCI_VENDOR_ID, VENDOR);
+	put16(s->config + PCI_DEVICE_ID, device);
+	put16(s->config + PCI_CLASS_DEVICE, 0x0200);
+	put16(s->config + PCI_STATUS, PCI_STATUS_CAP_LIST);
+	s->config[PCI_CAPABILITY_LIST] = 0x40;
+	s->config[0x40] = PCI_CAP_ID_PM;
+	s->config[0x41] = 0x60;
+	s->config[0x60] = PCI_CAP_ID_MSIX;
+	put16(s->config + 0x62, VECTORS - 1);
+	put16(s->config + PCI_BASE_ADDRESS_2, PCI_BASE_ADDRESS_SPACE_IO);
+
+	s->memfd = memfd_create("bar0", MFD_ALLOW_SEALING);
+	assert_true(s->memfd >= 0);
+	assert_int_equal(ftruncate(s->memfd, BAR0), 0);
+	assert_int_equal(fcntl(s->memfd, F_ADD_SEALS, sealed ? F_SEAL_SHRINK : F_SEAL_SEAL), 0);
+	s->mem = mmap(NULL, BAR0, PROT_READ | PROT_WRITE, MAP_SHARED, s->memfd, 0);
+	assert_ptr_not_equal(s->mem, MAP_FAILED);
+
+	memset(&desc, 0, sizeof(desc));
+	for (unsigned int i = 0; i < VFU_SRV_REGIONS; i++)
+		desc.regions[i].fd = -1;
+	desc.regions[0].size = BAR0;
+	desc.regions[0].flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
+			VFIO_REGION_INFO_FLAG_MMAP;
+	desc.regions[0].fd = s->memfd;
+	desc.regions[0].nr_areas = 1;
+	desc.regions[0].areas[0].offset = 2 * PAGE;
+	desc.regions[0].areas[0].size = PAGE;
+	desc.regions[2].size = 32;
+	desc.regions[2].flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	desc.regions[VFIO_PCI_CONFIG_REGION_INDEX].size = 256;
+	desc.regions[VFIO_PCI_CONFIG_REGION_INDEX].flags = VFIO_REGION_INFO_FLAG_READ |
+			VFIO_REGION_INFO_FLAG_WRITE;
+	desc.irq_counts[VFIO_PCI_MSIX_IRQ_INDEX] = VECTORS;
+	if (vfu_server_start(path, &desc, &ops, s, &s->srv, err) != 0) {
+		printf("%s\n", err);
+		exit(1);
+	}
+}
+
+static void
+unserve(struct server *s)
+{
+	vfu_server_stop(s->srv);
+	munmap(s->mem, BAR0);
+	close(s->memfd);
+}
+
+/*
+ * The driver.
+ */
+
+static int
+drv_probe(struct rte_vfio_user_driver *drv, struct rte_vfio_user_device *dev)
+{
+	probed = dev;
+	probes++;
+	return probe_result;
+}
+
+static int
+drv_remove(struct rte_vfio_user_device *dev)
+{
+	assert_ptr_equal(dev, probed);
+	probed = NULL;
+	removes++;
+	return 0;
+}
+
+static void
+drv_lost(struct rte_vfio_user_device *dev)
+{
+	assert_true(rte_thread_is_intr());
+	losses++;
+}
+
+static const struct rte_pci_id ids[] = {
+	{
+		.class_id = RTE_CLASS_ANY_ID, .vendor_id = VENDOR, .device_id = DEVICE,
+		.subsystem_vendor_id = RTE_PCI_ANY_ID, .subsystem_device_id = RTE_PCI_ANY_ID,
+	},
+	{ .vendor_id = 0 },
+};
+
+static struct rte_vfio_user_driver driver = {
+	.id_table = ids, .probe = drv_probe, .remove = drv_remove, .lost = drv_lost,
+};
+
+RTE_PMD_REGISTER_VFIO_USER(test_driver, driver);
+
+static bool
+soon(atomic_int *what, int value)
+{
+	for (int i = 0; i < 3000 && *what != value; i++)
+		usleep(1000);
+	return *what == value;
+}
+
+static int
+plug(const char *path)
+{
+	char args[256];
+
+	snprintf(args, sizeof(args), "vfio_user:%s,key=value", path);
+	return rte_dev_probe(args);
+}
+
+/*
+ * What the device reads, writes, and has mapped: as its polling thread would see it.
+ */
+
+static bool
+device_sees(struct server *s, uint64_t bus, void *va, size_t len)
+{
+	void *p;
+	bool same = false;
+
+	rcu_register_thread();
+	p = vfu_dma_ptr(s->srv, bus, len, VFU_DMA_READ);
+	if (p != NULL) {
+		*(volatile uint8_t *)va ^= 0xff;
+		same = memcmp(p, va, len) == 0;
+		*(volatile uint8_t *)va ^= 0xff;
+	}
+	rcu_unregister_thread();
+	return same;
+}
+
+static int
+device_read(struct server *s, uint64_t bus, void *buf, size_t len)
+{
+	int ret;
+
+	rcu_register_thread();
+	ret = vfu_dma_read(s->srv, bus, buf, len);
+	rcu_unregister_thread();
+	return ret;
+}
+
+static int
+device_write(struct server *s, uint64_t bus, const void *buf, size_t len)
+{
+	int ret;
+
+	rcu_register_thread();
+	ret = vfu_dma_write(s->srv, bus, buf, len);
+	rcu_unregister_thread();
+	return ret;
+}
+
+static uint64_t
+device_maps(struct server *s, uint64_t *bytes)
+{
+	struct vfu_server_stats stats;
+
+	vfu_server_get_stats(s->srv, &stats);
+	if (bytes != NULL)
+		*bytes = stats.dma_bytes;
+	return stats.dma_maps;
+}
+
+/*
+ * Tests.
+ */
+
+/* The device named on EAL's command line. */
+static void
+test_boot(void **state)
+{
+	struct rte_vfio_user_device *dev = probed;
+	struct rte_vfio_user_bar *bar;
+	uint8_t config[64];
+	uint32_t v;
+
+	assert_int_equal(probes, 1);
+	assert_non_null(dev);
+	assert_string_equal(dev->device.name, main_path);
+	assert_string_equal(dev->path, main_path);
+	assert_string_equal(dev->device.devargs->args, "speed=fast");
+	assert_ptr_equal(rte_vfio_user_device_of(&dev->device), dev);
+	assert_null(rte_vfio_user_device_of((struct rte_device *)&v));
+	assert_true(rte_vfio_user_alive(dev));
+	assert_int_equal(dev->id.vendor_id, VENDOR);
+	assert_int_equal(dev->id.device_id, DEVICE);
+	assert_int_equal(dev->id.class_id, 0x020000);
+
+	/* Firmware's and the kernel's part. */
+	assert_int_equal(main_server.config[PCI_COMMAND] & (PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER),
+		PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_true(main_server.config[0x63] & PCI_MSIX_FLAGS_ENABLE >> 8);
+	bar = &dev->bars[0];
+	assert_int_equal(bar->size, BAR0);
+	assert_false(bar->is_io || bar->is_64);
+	assert_true(bar->bus_addr != 0 && bar->bus_addr % BAR0 == 0);
+	memcpy(&v, main_server.config + PCI_BASE_ADDRESS_0, 4);
+	assert_int_equal(v, bar->bus_addr);
+	assert_int_equal(dev->bars[1].size, 0);
+	assert_int_equal(dev->bars[2].size, 32);
+	assert_true(dev->bars[2].is_io);
+
+	/* Registers by message, and through the mapping. */
+	assert_int_equal(rte_vfio_user_write32(dev, 0, 0x100, 0x12345678), 0);
+	memcpy(&v, main_server.bar0 + 0x100, 4);
+	assert_int_equal(v, 0x12345678);
+	assert_int_equal(rte_vfio_user_read32(dev, 0, 0x100, &v), 0);
+	assert_int_equal(v, 0x12345678);
+	assert_true(rte_vfio_user_read32(dev, 0, BAR0, &v) < 0);
+	assert_int_equal(v, UINT32_MAX);
+	assert_true(rte_vfio_user_read32(dev, 6, 0, &v) < 0);
+	assert_int_equal(v, UINT32_MAX);
+	assert_true(rte_vfio_user_alive(dev));
+	assert_int_equal(rte_vfio_user_read_config(dev, config, sizeof(config), 0), 0);
+	assert_memory_equal(config, main_server.config, sizeof(config));
+
+	assert_int_equal(bar->nr_maps, 1);
+	assert_null(rte_vfio_user_bar_ptr(dev, 0, 0, 4));
+	assert_null(rte_vfio_user_bar_ptr(dev, 0, 3 * PAGE, 4));
+	assert_null(rte_vfio_user_bar_ptr(dev, 0, 3 * PAGE - 4, 8));
+	assert_null(rte_vfio_user_bar_ptr(dev, 0, UINT64_MAX, 8));
+	assert_null(rte_vfio_user_bar_ptr(dev, 9, 0, 4));
+	*(volatile uint32_t *)rte_vfio_user_bar_ptr(dev, 0, 3 * PAGE - 4, 4) = 0xcafe;
+	assert_int_equal(*(uint32_t *)(main_server.mem + 3 * PAGE - 4), 0xcafe);
+}
+
+static int
+page_seen(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	uint64_t *bytes = arg;
+
+	assert_true(device_sees(&main_server, ms->iova, ms->addr, 64));
+	*bytes += ms->len;
+	return 0;
+}
+
+/* All of EAL's memory, at its bus addresses, and no more of it than that. */
+static void
+test_dma_all(void **state)
+{
+	uint64_t want = 0, have, maps;
+
+	rte_memseg_walk(page_seen, &want);
+	maps = device_maps(&main_server, &have);
+	assert_int_equal(have, want);
+	print_message("%" PRIu64 " bytes in %" PRIu64 " mappings\n", have, maps);
+	if (!eal_huge() || *state != NULL)
+		assert_int_equal(maps, 1);
+	assert_true(maps <= want / (2 << 20) + 1);
+	assert_int_equal(device_read(&main_server, 0, &maps, 8), -EFAULT);
+}
+
+/* Memory that EAL adds and takes back while the device is there. */
+static void
+test_dma_events(void **state)
+{
+	const size_t len = 128 << 20;
+	uint64_t before, maps = device_maps(&main_server, &before), bytes;
+	const struct rte_memseg *ms;
+	rte_iova_t bus;
+	unsigned int i;
+	uint8_t *p;
+
+	if (!eal_huge() || eal_free_hugepages() < 80) {
+		print_message("skipped: EAL's memory grows only with (80 free) hugepages\n");
+		skip();
+	}
+	for (i = 0; i < 3; i++) {
+		p = rte_zmalloc(NULL, len, 0);
+		assert_non_null(p);
+		ms = rte_mem_virt2memseg(p + len - 4096, NULL);
+		bus = ms->iova + (p + len - 4096 - (uint8_t *)ms->addr);
+		assert_true(device_sees(&main_server, bus, p + len - 4096, 64));
+		device_maps(&main_server, &bytes);
+		assert_true(bytes >= before + len - (8 << 20));
+		rte_free(p);
+		assert_int_equal(device_read(&main_server, bus, &bytes, 8), -EFAULT);
+		assert_int_equal(device_maps(&main_server, &bytes), maps);
+		assert_int_equal(bytes, before);
+	}
+	assert_true(rte_vfio_user_alive(probed));
+}
+
+/* An application's own memory: no file, so the device asks for it by message. */
+static void
+test_dma_external(void **state)
+{
+	const size_t len = 16 * PAGE;
+	const uint64_t bus = 0x123400000;
+	uint64_t maps = device_maps(&main_server, NULL);
+	struct rte_device *dev = &probed->device;
+	uint8_t *mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char buf[32];
+
+	assert_int_equal(rte_extmem_register(mem, len, NULL, 0, PAGE), 0);
+	assert_int_equal(device_maps(&main_server, NULL), maps);
+	assert_int_equal(rte_dev_dma_map(dev, mem, bus, len), 0);
+	assert_int_equal(device_maps(&main_server, NULL), maps + 1);
+	strcpy((char *)mem + 5000, "from the driver");
+	assert_int_equal(device_read(&main_server, bus + 5000, buf, sizeof(buf)), 0);
+	assert_string_equal(buf, "from the driver");
+	assert_int_equal(device_write(&main_server, bus + 6000, "from the device", 16), 0);
+	assert_string_equal((char *)mem + 6000, "from the device");
+	assert_int_equal(device_read(&main_server, bus + len - 8, buf, 16), -EFAULT);
+
+	/* Twice, over another, not page-aligned, nothing; not what was mapped. */
+	assert_true(rte_vfio_user_dma_map(probed, mem, bus, len) == -EEXIST);
+	assert_true(rte_vfio_user_dma_map(probed, mem, bus - PAGE, 2 * PAGE) == -EEXIST);
+	assert_true(rte_vfio_user_dma_map(probed, mem, bus + 1, PAGE) == -EINVAL);
+	assert_true(rte_vfio_user_dma_map(probed, mem, bus, 0) == -EINVAL);
+	assert_true(rte_vfio_user_dma_map(probed, mem, -(uint64_t)PAGE, 2 * PAGE) == -EINVAL);
+	assert_true(rte_vfio_user_dma_unmap(probed, mem, bus, PAGE) == -ENOENT);
+	assert_int_equal(rte_dev_dma_unmap(dev, mem, bus, len), 0);
+	assert_int_equal(device_read(&main_server, bus + 5000, buf, sizeof(buf)), -EFAULT);
+	assert_int_equal(device_maps(&main_server, NULL), maps);
+	assert_int_equal(rte_extmem_unregister(mem, len), 0);
+
+	/* EAL's memory at a second bus address: the file is found. */
+	mem = rte_malloc(NULL, PAGE, PAGE);
+	assert_int_equal(rte_vfio_user_dma_map(probed, mem, bus, PAGE), 0);
+	assert_true(device_sees(&main_server, bus, mem, 64));
+	assert_int_equal(rte_vfio_user_dma_unmap(probed, mem, bus, PAGE), 0);
+	rte_free(mem);
+}
+
+static void
+on_vector0(void *arg)
+{
+	assert_ptr_equal(arg, probed);
+	vector0++;
+}
+
+static void
+test_interrupts(void **state)
+{
+	struct rte_vfio_user_device *dev = probed;
+	struct rte_intr_handle *h = dev->intr_handle;
+	struct rte_epoll_event ev;
+	unsigned int q;
+
+	assert_int_equal(dev->nb_vectors, VECTORS);
+	assert_int_equal(rte_intr_nb_efd_get(h), VECTORS - 1);
+	assert_true(rte_intr_allow_others(h));
+	assert_true(rte_intr_cap_multiple(h));
+	assert_int_equal(rte_intr_callback_register(h, on_vector0, dev), 0);
+	assert_int_equal(rte_intr_enable(h), 0);
+	for (int i = 1; i <= 3; i++) {
+		assert_int_equal(rte_vfio_user_write32(dev, 0, IRQ_REG, 0), 0);
+		assert_true(soon(&vector0, i));
+		assert_int_equal(rte_intr_ack(h), 0);
+	}
+	usleep(20000); /* once each, not again and again */
+	assert_int_equal(vector0, 3);
+
+	for (q = 0; q < VECTORS - 1; q++) {
+		assert_int_equal(rte_intr_rx_ctl(h, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD,
+			RTE_INTR_VEC_RXTX_OFFSET + q, (void *)(uintptr_t)q), 0);
+		assert_int_equal(rte_vfio_user_write32(dev, 0, IRQ_REG, 1 + q), 0);
+		assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 1000), 1);
+		assert_ptr_equal(ev.epdata.data, (void *)(uintptr_t)q);
+		assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 10), 0);
+		assert_int_equal(rte_intr_rx_ctl(h, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_DEL,
+			RTE_INTR_VEC_RXTX_OFFSET + q, NULL), 0);
+	}
+	assert_int_equal(rte_intr_disable(h), 0);
+	assert_true(rte_intr_callback_unregister_sync(h, on_vector0, dev) > 0);
+}
+
+static void
+test_hotplug(void **state)
+{
+	struct server second;
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/second", dir);
+	serve(&second, path, DEVICE, true);
+
+	/* A second device, beside the first. */
+	struct rte_vfio_user_device *first = probed;
+	uint64_t addr = first->bars[0].bus_addr;
+
+	assert_int_equal(plug(path), 0);
+	assert_ptr_not_equal(probed, first);
+	assert_string_equal(probed->device.name, path);
+	assert_string_equal(probed->device.devargs->args, "key=value");
+	assert_true(probed->bars[0].bus_addr != addr);
+	assert_true(device_maps(&second, NULL) > 0);
+	assert_int_equal(plug(path), 0); /* EAL's word for "is there already" */
+	assert_int_equal(probes, 2);
+	assert_int_equal(rte_dev_remove(&probed->device), 0);
+	assert_int_equal(removes, 1);
+
+	/* It let go in order: reset, silent, no memory, no vectors. */
+	assert_true(soon(&second.detached, 1));
+	assert_int_equal(second.resets, 1);
+	assert_int_equal(second.config[PCI_COMMAND] & PCI_COMMAND_MASTER, 0);
+	assert_int_equal(second.config[0x63] & PCI_MSIX_FLAGS_ENABLE >> 8, 0);
+	assert_int_equal(device_maps(&second, NULL), 0);
+
+	/* Again and again. */
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(plug(path), 0);
+		assert_int_equal(rte_dev_remove(&probed->device), 0);
+	}
+	/* The driver refuses: nothing is left of the connection, and it can be tried again. */
+	probe_result = -ENOMEM;
+	assert_int_equal(plug(path), -ENOMEM);
+	probe_result = 0;
+	assert_true(soon(&second.detached, 5));
+	assert_int_equal(plug(path), 0);
+	assert_int_equal(rte_dev_remove(&probed->device), 0);
+	unserve(&second);
+	probed = first;
+	assert_true(rte_vfio_user_alive(first));
+}
+
+/* Memory that the server could shrink under us is not mapped; registers work by message. */
+static void
+test_unsealed(void **state)
+{
+	struct rte_vfio_user_device *first = probed;
+	struct server second;
+	char path[64];
+	uint32_t v;
+
+	snprintf(path, sizeof(path), "%s/unsealed", dir);
+	serve(&second, path, DEVICE, false);
+	assert_int_equal(plug(path), 0);
+	assert_int_equal(probed->bars[0].nr_maps, 0);
+	assert_null(rte_vfio_user_bar_ptr(probed, 0, 2 * PAGE, 4));
+	assert_int_equal(rte_vfio_user_write32(probed, 0, 2 * PAGE, 42), 0);
+	assert_int_equal(rte_vfio_user_read32(probed, 0, 2 * PAGE, &v), 0);
+	assert_int_equal(v, 42);
+	assert_int_equal(rte_dev_remove(&probed->device), 0);
+	unserve(&second);
+	probed = first;
+}
+
+static void
+on_event(const char *name, enum rte_dev_event_type type, void *arg)
+{
+	if (type == RTE_DEV_EVENT_REMOVE)
+		remove_events++;
+}
+
+static void
+test_lost(void **state)
+{
+	struct rte_vfio_user_device *first = probed;
+	struct server second;
+	char path[64];
+	uint8_t config[8];
+	uint32_t v = 0;
+	void *p;
+
+	snprintf(path, sizeof(path), "%s/dies", dir);
+	serve(&second, path, DEVICE, true);
+	assert_int_equal(plug(path), 0);
+	assert_int_equal(rte_dev_event_callback_register(path, on_event, NULL), 0);
+	p = rte_vfio_user_bar_ptr(probed, 0, 2 * PAGE, 4);
+
+	unserve(&second);
+	assert_true(soon(&losses, 1));
+	assert_true(soon(&remove_events, 1));
+	assert_false(rte_vfio_user_alive(probed));
+	assert_int_equal(rte_vfio_user_read32(probed, 0, 0, &v), -ENODEV);
+	assert_int_equal(v, UINT32_MAX);
+	assert_int_equal(rte_vfio_user_read_config(probed, config, sizeof(config), 0), -ENODEV);
+	assert_int_equal(config[0], 0xff);
+	assert_int_equal(rte_vfio_user_write32(probed, 0, 0, 1), -ENODEV);
+	*(volatile uint32_t *)p = 1; /* the mapping outlives the server */
+	if (eal_huge() && eal_free_hugepages() >= 40) {
+		/* EAL's memory comes and goes as if nothing had happened. */
+		p = rte_malloc(NULL, 64 << 20, 0);
+		assert_non_null(p);
+		rte_free(p);
+	}
+	usleep(20000);
+	assert_int_equal(losses, 1);
+	assert_int_equal(rte_dev_remove(&probed->device), 0);
+	rte_dev_event_callback_unregister(path, on_event, NULL);
+
+	/* It comes back. */
+	serve(&second, path, DEVICE, true);
+	assert_int_equal(plug(path), 0);
+	assert_true(rte_vfio_user_alive(probed));
+	assert_int_equal(rte_dev_remove(&probed->device), 0);
+	unserve(&second);
+	probed = first;
+}
+
+static void *
+talk_nonsense(void *arg)
+{
+	int sock = *(int *)arg;
+	int conn = accept(sock, NULL, NULL);
+	ssize_t n = write(conn, "220 mail.example.org ESMTP ready\r\n", 34);
+
+	usleep(100000);
+	close(conn);
+	return (void *)(intptr_t)n;
+}
+
+static void
+test_bad_sockets(void **state)
+{
+	const int before = probes;
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct server other;
+	char path[100];
+	pthread_t thread;
+	int sock;
+
+	snprintf(path, sizeof(path), "%s/missing", dir);
+	assert_int_equal(plug(path), -ENOENT);
+	assert_int_equal(plug(path), -ENOENT);
+
+	snprintf(path, sizeof(path), "%s/file", dir);
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	assert_int_equal(plug(path), -ECONNREFUSED);
+	unlink(path);
+
+	/* EAL's limit for names is 63 bytes; a socket's path would be allowed 107. */
+	memset(path, 'x', sizeof(path));
+	path[0] = '/';
+	path[80] = '\0';
+	assert_true(plug(path) < 0);
+	assert_true(plug("relative.sock") < 0);
+
+	snprintf(path, sizeof(path), "%s/other", dir);
+	serve(&other, path, 0x1234, true);
+	assert_int_equal(plug(path), -ENOTSUP);
+	assert_true(soon(&other.detached, 1));
+	put16(other.config + PCI_VENDOR_ID, 0xffff);
+	assert_int_equal(plug(path), -ENODEV);
+	unserve(&other);
+
+	snprintf(path, sizeof(path), "%s/smtp", dir);
+	strcpy(sa.sun_path, path);
+	sock = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(sock, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(sock, 1), 0);
+	pthread_create(&thread, NULL, talk_nonsense, &sock);
+	assert_int_equal(plug(path), -EPROTO);
+	pthread_join(thread, NULL);
+	close(sock);
+	unlink(path);
+
+	assert_int_equal(probes, before);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_boot),
+		cmocka_unit_test(test_dma_all),
+		cmocka_unit_test(test_dma_events),
+		cmocka_unit_test(test_dma_external),
+		cmocka_unit_test(test_interrupts),
+		cmocka_unit_test(test_hotplug),
+		cmocka_unit_test(test_unsealed),
+		cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_bad_sockets),
+	};
+	/* A second argument: all hugepages in one file, which is one mapping then. */
+	char *single = argc > 2 ? argv[2] : NULL;
+	char devargs[128];
+	int ret;
+
+	snprintf(dir, sizeof(dir), "/tmp/gantry-test-XXXXXX");
+	if (mkdtemp(dir) == NULL)
+		return 1;
+	snprintf(main_path, sizeof(main_path), "%s/nic0", dir);
+	serve(&main_server, main_path, DEVICE, true);
+	snprintf(devargs, sizeof(devargs), "vfio_user:%s,speed=fast", main_path);
+	eal_start(argc, argv, "-a", devargs, single, NULL);
+	ret = cmocka_run_group_tests_name(argc > 1 ? argv[1] : "no-huge", tests, NULL, NULL);
+	rte_eal_cleanup();
+	if (probed != NULL || !soon(&main_server.detached, 1)) {
+		printf("rte_eal_cleanup() left the device\n");
+		ret = 1;
+	}
+	unserve(&main_server);
+	rmdir(dir);
+	return ret;
+}
