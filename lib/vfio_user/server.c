@@ -714,7 +714,9 @@ accept_client(struct vfu_server *s)
 		close(sock);
 		return;
 	}
+	/* What was meant for the one before. */
 	atomic_store(&s->poisoned, false);
+	atomic_store(&s->drop, false);
 	rcu_assign_pointer(s->conn, conn);
 }
 

@@ -1,0 +1,930 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The server, message by message: valid, truncated, oversized, out of order. And
+ * as others' clients speak to it: byte transcripts.
+ */
+
+#include <fcntl.h>
+#include <signal.h>
+
+#include "vfu_test.h"
+
+static struct device dev;
+
+static int
+setup(void **state)
+{
+	device_start(&dev);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	device_stop(&dev);
+	return 0;
+}
+
+/* A string literal with its NUL, as VERSION wants it. */
+#define VERSION_MSG(text) text, sizeof(text)
+
+static int
+try_version(const void *payload, size_t len)
+{
+	int s = raw_connect(dev.path);
+	int e = raw_command(s, VFIO_USER_VERSION, payload, len);
+
+	if (e != 0)
+		assert_true(raw_closed(s));
+	close(s);
+	wait_until(dev.attached == dev.detached);
+	return e;
+}
+
+static void
+version_good(void **state)
+{
+	int before = dev.attached;
+
+	assert_int_equal(try_version("\0\0\0\0", 4), 0); /* as SPDK: no JSON at all */
+	assert_int_equal(try_version("\0\0\1\0", 4), 0);
+	assert_int_equal(try_version("\0\0\xff\xff", 4), 0); /* a later minor version */
+	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{}")), 0);
+	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":{}}")), 0);
+	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":{\"max_msg_fds\":0,"
+		"\"twin_socket\":{\"supported\":true},\"unknown\":[1,2,3]}}")), 0);
+	assert_int_equal(dev.attached, before + 6);
+}
+
+static void
+version_bad(void **state)
+{
+	int before = dev.attached;
+	char deep[3000];
+
+	assert_int_equal(try_version("", 0), EINVAL);
+	assert_int_equal(try_version("\0\0\1", 3), EINVAL);
+	assert_int_equal(try_version("\1\0\0\0", 4), EINVAL); /* major 1 */
+	assert_non_null(strstr(dev.line, "major"));
+	assert_int_equal(try_version("\0\0\1\0{}", 6), EINVAL); /* no NUL */
+	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0garbage")), EINVAL);
+	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":")), EINVAL);
+	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0[1]")), EINVAL);
+	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":7}")), EINVAL);
+	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":{\"max_msg_fds\":\"8\"}}")),
+		EINVAL);
+	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":{\"max_msg_fds\":-1}}")),
+		EINVAL);
+	assert_int_equal(try_version(VERSION_MSG(
+		"\0\0\1\0{\"capabilities\":{\"max_data_xfer_size\":0}}")), EINVAL);
+	assert_int_equal(try_version(VERSION_MSG(
+		"\0\0\1\0{\"capabilities\":{\"max_data_xfer_size\":99999999999999999999999999}}")), EINVAL);
+	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":{\"pgsizes\":4.5}}")), EINVAL);
+	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":{\"write_multiple\":1}}")),
+		EINVAL);
+	memset(deep, '[', sizeof(deep));
+	memset(deep, 0, 4);
+	deep[sizeof(deep) - 1] = '\0';
+	assert_int_equal(try_version(deep, sizeof(deep)), EINVAL);
+	assert_int_equal(dev.attached, before);
+}
+
+static void
+out_of_order(void **state)
+{
+	struct vfio_user_device_info info = { .argsz = sizeof(info) };
+	int s = raw_connect(dev.path);
+
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info)), EINVAL);
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), EINVAL);
+	assert_int_equal(raw_map(s, -1, 0, 0, 4096, 3), EINVAL);
+	assert_int_equal(raw_version(s), 0);
+	assert_int_equal(raw_version(s), EINVAL); /* a second one */
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info)), 0);
+	close(s);
+}
+
+static void
+headers(void **state)
+{
+	static const struct vfio_user_header bad[] = {
+		{ .msg_size = 0 }, { .msg_size = 15 }, { .msg_size = UINT32_MAX },
+		{ .msg_size = VFU_MSG_MAX + 1 },
+		{ .msg_size = 16, .flags = 2 }, { .msg_size = 16, .flags = 15 },
+		{ .msg_size = 16, .flags = VFIO_USER_F_TYPE_REPLY }, /* to nothing */
+	};
+
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct vfio_user_header h = bad[i];
+		int s = raw_attach(&dev);
+		int detached = dev.detached;
+
+		h.cmd = VFIO_USER_DEVICE_RESET;
+		raw_send(s, &h, sizeof(h), NULL, 0);
+		assert_true(raw_closed(s));
+		close(s);
+		wait_until(dev.detached == detached + 1);
+	}
+}
+
+/* A message in as many pieces as it has bytes, and two in one piece. */
+static void
+pieces(void **state)
+{
+	struct {
+		struct vfio_user_header h;
+		struct vfio_user_device_info info;
+	} msg[2] = {
+		{ { .msg_id = 7, .cmd = VFIO_USER_DEVICE_GET_INFO, .msg_size = 32 }, { .argsz = 16 } },
+		{ { .msg_id = 8, .cmd = VFIO_USER_DEVICE_GET_INFO, .msg_size = 32 }, { .argsz = 16 } },
+	};
+	int s = raw_attach(&dev);
+
+	for (unsigned int i = 0; i < sizeof(msg[0]); i++) {
+		raw_send(s, (uint8_t *)&msg[0] + i, 1, NULL, 0);
+		usleep(100);
+	}
+	assert_true(raw_recv(s, &msg[0], sizeof(msg[0]), NULL));
+	assert_int_equal(msg[0].h.msg_id, 7);
+	assert_int_equal(msg[0].info.num_irqs, 5);
+
+	msg[0].h.flags = 0;
+	memset(&msg[0].info, 0, sizeof(msg[0].info));
+	msg[0].info.argsz = 16;
+	raw_send(s, msg, sizeof(msg), NULL, 0);
+	assert_true(raw_recv(s, msg, sizeof(msg), NULL));
+	assert_int_equal(msg[0].h.msg_id, 7);
+	assert_int_equal(msg[1].h.msg_id, 8);
+
+	/* Half a message, and gone. */
+	raw_send(s, msg, 20, NULL, 0);
+	close(s);
+	wait_until(dev.detached == dev.attached);
+}
+
+static void
+unknown(void **state)
+{
+	static const uint16_t cmds[] = { 0, 14, 16, 17, 18, 19, 255, 65535 };
+	uint8_t zero[64] = { 0 };
+	int s = raw_attach(&dev);
+
+	for (unsigned int i = 0; i < sizeof(cmds) / sizeof(cmds[0]); i++)
+		assert_int_equal(raw_command(s, cmds[i], zero, sizeof(zero)), EOPNOTSUPP);
+	assert_int_equal(raw_command(s, VFIO_USER_DMA_READ, zero, 16), EINVAL);
+	assert_int_equal(raw_command(s, VFIO_USER_DMA_WRITE, zero, 16), EINVAL);
+	close(s);
+}
+
+/* Every payload shorter than the command's structure, down to none. */
+static void
+truncated(void **state)
+{
+	static const struct {
+		uint16_t cmd;
+		size_t len;
+	} cmds[] = {
+		{ VFIO_USER_DMA_MAP, 32 }, { VFIO_USER_DMA_UNMAP, 24 }, { VFIO_USER_DEVICE_GET_INFO, 16 },
+		{ VFIO_USER_DEVICE_GET_REGION_INFO, 32 }, { VFIO_USER_DEVICE_GET_REGION_IO_FDS, 16 },
+		{ VFIO_USER_DEVICE_GET_IRQ_INFO, 16 }, { VFIO_USER_DEVICE_SET_IRQS, 20 },
+		{ VFIO_USER_REGION_READ, 16 }, { VFIO_USER_REGION_WRITE, 16 },
+		{ VFIO_USER_REGION_WRITE_MULTI, 8 },
+	};
+	uint32_t payload[16] = { sizeof(payload) };
+	int s = raw_attach(&dev);
+
+	for (unsigned int i = 0; i < sizeof(cmds) / sizeof(cmds[0]); i++) {
+		for (size_t len = 0; len < cmds[i].len; len++)
+			assert_int_equal(raw_command(s, cmds[i].cmd, payload, len), EINVAL);
+	}
+	/* An argsz that is smaller than the structure. */
+	payload[0] = 15;
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_GET_INFO, payload, 64), EINVAL);
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_GET_REGION_INFO, payload, 64), EINVAL);
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_GET_IRQ_INFO, payload, 64), EINVAL);
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_SET_IRQS, payload, 64), EINVAL);
+	assert_int_equal(raw_command(s, VFIO_USER_DMA_MAP, payload, 64), EINVAL);
+	assert_int_equal(raw_command(s, VFIO_USER_DMA_UNMAP, payload, 64), EINVAL);
+	/* A reset has no payload. */
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, payload, 4), EINVAL);
+	assert_int_equal(dev.resets, 0);
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
+	assert_int_equal(dev.resets, 1);
+	dev.fail = -EIO;
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), EIO);
+	dev.fail = 0;
+	/* The owner hears of it, but a client cannot fill its log. */
+	assert_int_equal(dev.refused, 10);
+	close(s);
+}
+
+static void
+region_info(void **state)
+{
+	struct {
+		struct vfio_region_info r;
+		struct vfio_region_info_cap_sparse_mmap cap;
+		struct vfio_region_sparse_mmap_area areas[2];
+	} info;
+	struct vfio_user_header h = { .cmd = VFIO_USER_DEVICE_GET_REGION_INFO, .msg_size = 48 };
+	uint8_t msg[48];
+	struct stat a, b;
+	size_t len;
+	int s = raw_attach(&dev), fd;
+
+	/* Without room for the areas: how much it needs, and no descriptor. */
+	memset(&info, 0, sizeof(info));
+	info.r.argsz = sizeof(info.r);
+	raw_command_fds(s, h.cmd, &info, sizeof(info.r), NULL, 0, &info, &len);
+	assert_int_equal(len, sizeof(info.r));
+	assert_int_equal(info.r.argsz, 80);
+	assert_int_equal(info.r.flags, 7);
+	assert_int_equal(info.r.size, BAR0_SIZE);
+
+	memset(&info, 0, sizeof(info));
+	info.r.argsz = 80;
+	memcpy(msg, &h, sizeof(h));
+	memcpy(msg + sizeof(h), &info.r, sizeof(info.r));
+	raw_send(s, msg, sizeof(msg), NULL, 0);
+	assert_true(raw_recv(s, &h, sizeof(h), &fd));
+	assert_int_equal(h.msg_size, 16 + 80);
+	assert_true(raw_recv(s, &info, 80, NULL));
+	assert_int_equal(info.r.argsz, 80);
+	assert_int_equal(info.r.flags, 15);
+	assert_int_equal(info.r.cap_offset, 32);
+	assert_int_equal(info.cap.header.id, VFIO_REGION_INFO_CAP_SPARSE_MMAP);
+	assert_int_equal(info.cap.header.version, 1);
+	assert_int_equal(info.cap.header.next, 0);
+	assert_int_equal(info.cap.nr_areas, 2);
+	assert_int_equal(info.areas[0].offset, 0xc000);
+	assert_int_equal(info.areas[1].offset, 0xe000);
+	assert_int_equal(info.areas[1].size, 0x1000);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &a), 0);
+	assert_int_equal(fstat(dev.bar_fd, &b), 0);
+	assert_true(a.st_ino == b.st_ino);
+	close(fd);
+
+	/* One that the device has not, and one beyond. */
+	memset(&info, 0, sizeof(info));
+	info.r.argsz = 80;
+	info.r.index = 3;
+	raw_command_fds(s, VFIO_USER_DEVICE_GET_REGION_INFO, &info, 32, NULL, 0, &info, &len);
+	assert_int_equal(info.r.size, 0);
+	assert_int_equal(info.r.flags, 0);
+	info.r.index = 9;
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_GET_REGION_INFO, &info, 32), EINVAL);
+	info.r.index = UINT32_MAX;
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_GET_REGION_INFO, &info, 32), EINVAL);
+	close(s);
+}
+
+static void
+region_io_fds(void **state)
+{
+	struct vfio_user_region_io_fds q = { .argsz = 16, .index = 0 };
+	size_t len;
+	int s = raw_attach(&dev);
+
+	raw_command_fds(s, VFIO_USER_DEVICE_GET_REGION_IO_FDS, &q, 16, NULL, 0, &q, &len);
+	assert_int_equal(len, 16);
+	assert_int_equal(q.count, 0);
+	q.index = 9;
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_GET_REGION_IO_FDS, &q, 16), EINVAL);
+	q.index = 0;
+	q.flags = 1;
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_GET_REGION_IO_FDS, &q, 16), EINVAL);
+	close(s);
+}
+
+static int
+raw_read(int s, uint32_t region, uint64_t offset, uint32_t count)
+{
+	struct vfio_user_region_access a = { .offset = offset, .region = region, .count = count };
+
+	return raw_command(s, VFIO_USER_REGION_READ, &a, sizeof(a));
+}
+
+static int
+raw_write(int s, uint32_t region, uint64_t offset, uint32_t count, size_t really)
+{
+	uint8_t buf[256] = { 0 };
+	struct vfio_user_region_access a = { .offset = offset, .region = region, .count = count };
+
+	memcpy(buf, &a, sizeof(a));
+	return raw_command(s, VFIO_USER_REGION_WRITE, buf, sizeof(a) + really);
+}
+
+static void
+region_access(void **state)
+{
+	int s = raw_attach(&dev), before;
+
+	assert_int_equal(raw_read(s, 7, 0, 256), 0);
+	assert_int_equal(raw_read(s, 7, 256, 0), 0);
+	assert_int_equal(raw_read(s, 7, 0, 257), EINVAL);
+	assert_int_equal(raw_read(s, 7, 253, 4), EINVAL);
+	assert_int_equal(raw_read(s, 7, 257, 0), EINVAL);
+	assert_int_equal(raw_read(s, 7, UINT64_MAX, 4), EINVAL);
+	assert_int_equal(raw_read(s, 7, UINT64_MAX - 3, 4), EINVAL);
+	assert_int_equal(raw_read(s, 7, 0, UINT32_MAX), EINVAL);
+	assert_int_equal(raw_read(s, 3, 0, 4), EINVAL);
+	assert_int_equal(raw_read(s, 9, 0, 4), EINVAL);
+	assert_int_equal(raw_read(s, UINT32_MAX, 0, 4), EINVAL);
+	assert_int_equal(raw_read(s, 1, 0, 4), EPERM); /* write only */
+	dev.fail = -EIO;
+	assert_int_equal(raw_read(s, 0, 0, 4), EIO);
+	dev.fail = 0;
+
+	before = dev.writes;
+	assert_int_equal(raw_write(s, 0, BAR0_SIZE - 4, 4, 4), 0);
+	assert_int_equal(dev.writes, before + 1);
+	assert_int_equal(raw_write(s, 0, BAR0_SIZE - 3, 4, 4), EINVAL);
+	assert_int_equal(raw_write(s, 0, 0, 4, 3), EINVAL);
+	assert_int_equal(raw_write(s, 0, 0, 4, 5), EINVAL);
+	assert_int_equal(raw_write(s, 0, 0, UINT32_MAX, 8), EINVAL);
+	assert_int_equal(raw_write(s, 9, 0, 4, 4), EINVAL);
+	assert_int_equal(raw_write(s, 0, UINT64_MAX, 4, 4), EINVAL);
+	assert_int_equal(dev.writes, before + 1);
+	close(s);
+}
+
+static void
+write_multi(void **state)
+{
+	struct {
+		uint64_t n;
+		struct vfio_user_region_write w[3];
+	} m = { .n = 3, .w = {
+		{ 0x10, 0, 4, { 1, 2, 3, 4 } }, { 0x20, 0, 8, { 9 } }, { 4, 7, 2, { 5, 6 } },
+	} };
+	uint64_t n = 0;
+	size_t len;
+	int s = raw_attach(&dev), before = dev.writes;
+
+	raw_command_fds(s, VFIO_USER_REGION_WRITE_MULTI, &m, sizeof(m), NULL, 0, &n, &len);
+	assert_int_equal(len, 8);
+	assert_int_equal(n, 3);
+	assert_memory_equal(dev.bar + 0x10, "\1\2\3\4", 4);
+	assert_int_equal(dev.bar[0x20], 9);
+	assert_memory_equal(dev.config + 4, "\5\6", 2);
+	assert_int_equal(dev.writes, before + 3);
+
+	assert_int_equal(raw_command(s, VFIO_USER_REGION_WRITE_MULTI, &m, sizeof(m) - 1), EINVAL);
+	m.n = 4;
+	assert_int_equal(raw_command(s, VFIO_USER_REGION_WRITE_MULTI, &m, sizeof(m)), EINVAL);
+	m.n = UINT64_MAX / sizeof(m.w[0]) + 2; /* times 24 wraps around */
+	assert_int_equal(raw_command(s, VFIO_USER_REGION_WRITE_MULTI, &m, sizeof(m)), EINVAL);
+	m.n = 3;
+	m.w[2].count = 9;
+	assert_int_equal(raw_command(s, VFIO_USER_REGION_WRITE_MULTI, &m, sizeof(m)), EINVAL);
+	m.w[2].count = 2;
+	m.w[2].offset = 255;
+	assert_int_equal(raw_command(s, VFIO_USER_REGION_WRITE_MULTI, &m, sizeof(m)), EINVAL);
+	assert_int_equal(dev.writes, before + 3); /* none of a bad message */
+	close(s);
+}
+
+/* No reply, not even to what is refused; order is kept. */
+static void
+no_reply(void **state)
+{
+	struct {
+		struct vfio_user_header h;
+		struct vfio_user_region_access a;
+		uint8_t data[4];
+	} w = {
+		{ .msg_id = 1, .cmd = VFIO_USER_REGION_WRITE, .msg_size = 36,
+			.flags = VFIO_USER_F_NO_REPLY },
+		{ .offset = 0x100, .region = 0, .count = 4 }, { 1, 1, 1, 1 },
+	};
+	int s = raw_attach(&dev), before = dev.writes;
+
+	for (uint8_t i = 0; i < 50; i++) {
+		w.data[0] = i;
+		raw_send(s, &w, 36, NULL, 0);
+	}
+	w.a.region = 9;
+	raw_send(s, &w, 36, NULL, 0);
+	w.h.cmd = 99;
+	raw_send(s, &w, 36, NULL, 0);
+	assert_int_equal(raw_read(s, 0, 0x100, 4), 0); /* its reply is the next that comes */
+	assert_int_equal(dev.writes, before + 50);
+	assert_int_equal(dev.bar[0x100], 49);
+	close(s);
+}
+
+/* More descriptors than allowed, or where none belong: refused, and all closed. */
+static void
+descriptors(void **state)
+{
+	struct vfio_user_device_info info = { .argsz = sizeof(info) };
+	struct vfio_user_dma_map m = { sizeof(m), 3, 0, 0, 4096 };
+	int mem = memory_file(4096), many[40], s = raw_attach(&dev), before;
+	struct vfio_user_header h;
+
+	for (unsigned int i = 0; i < 40; i++)
+		many[i] = mem;
+	before = count_fds();
+	h = raw_command_fds(s, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info), many, 1, NULL, NULL);
+	assert_int_equal(h.error_no, EINVAL);
+	h = raw_command_fds(s, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info), many, 40, NULL, NULL);
+	assert_int_equal(h.error_no, EMFILE);
+	h = raw_command_fds(s, VFIO_USER_DMA_MAP, &m, sizeof(m), many, 2, NULL, NULL);
+	assert_int_equal(h.error_no, EINVAL);
+	h = raw_command_fds(s, VFIO_USER_DEVICE_RESET, NULL, 0, many, 16, NULL, NULL);
+	assert_int_equal(h.error_no, EINVAL);
+	wait_until(count_fds() == before);
+
+	/* Descriptors with a message that is too long to be read, and with half of one. */
+	h.msg_size = UINT32_MAX;
+	raw_send(s, &h, sizeof(h), many, 5);
+	assert_true(raw_closed(s));
+	close(s);
+	wait_until(dev.attached == dev.detached);
+	s = raw_attach(&dev);
+	raw_send(s, &h, 7, many, 5);
+	close(s);
+	wait_until(dev.attached == dev.detached);
+	wait_until(count_fds() == before - 2); /* s, and the server's end of it */
+	close(mem);
+}
+
+static int
+raw_irqs(int s, uint32_t flags, uint32_t index, uint32_t start, uint32_t count, const int *fds,
+		unsigned int nr_fds)
+{
+	struct vfio_irq_set q = { sizeof(q), flags, index, start, count };
+
+	return (int)raw_command_fds(s, VFIO_USER_DEVICE_SET_IRQS, &q, sizeof(q), fds, nr_fds, NULL,
+		NULL).error_no;
+}
+
+static uint64_t
+events(int fd)
+{
+	uint64_t n;
+
+	return read(fd, &n, sizeof(n)) == sizeof(n) ? n : 0;
+}
+
+#define EVENTFD (VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER)
+#define NONE    (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER)
+#define MSIX    VFIO_PCI_MSIX_IRQ_INDEX
+
+static void
+irqs(void **state)
+{
+	struct vfio_irq_info info = { .argsz = 16, .index = MSIX };
+	struct {
+		struct vfio_irq_set q;
+		uint8_t bools[3];
+	} b = { { 23, VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER, MSIX, 0, 3 }, { } };
+	uint8_t bytes[23];
+	int fd[3], s = raw_attach(&dev), mem = memory_file(4096), pipes[2], before, changed;
+
+	raw_command_fds(s, VFIO_USER_DEVICE_GET_IRQ_INFO, &info, 16, NULL, 0, &info, NULL);
+	assert_int_equal(info.count, 25);
+	assert_int_equal(info.flags, VFIO_IRQ_INFO_EVENTFD);
+	info.index = 5;
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_GET_IRQ_INFO, &info, 16), EINVAL);
+
+	assert_int_equal(pipe(pipes), 0);
+	for (unsigned int i = 0; i < 3; i++)
+		fd[i] = eventfd(0, EFD_NONBLOCK);
+	before = count_fds();
+	changed = dev.irqs_changed;
+
+	assert_false(vfu_server_irq(dev.server, MSIX, 0));
+	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 1, 3, fd, 3), 0);
+	assert_int_equal(dev.irqs_changed, changed + 1);
+	assert_false(vfu_server_irq(dev.server, MSIX, 0));
+	assert_true(vfu_server_irq(dev.server, MSIX, 1));
+	assert_true(vfu_server_irq(dev.server, MSIX, 3));
+	assert_false(vfu_server_irq(dev.server, MSIX, 4));
+	assert_false(vfu_server_irq(dev.server, MSIX, 25));
+	assert_false(vfu_server_irq(dev.server, 5, 0));
+	assert_int_equal(events(fd[0]), 1);
+	assert_int_equal(events(fd[1]), 0);
+	assert_int_equal(events(fd[2]), 1);
+
+	/* The client's own trigger: all of a range, or those that are true. */
+	assert_int_equal(raw_irqs(s, NONE, MSIX, 0, 3, NULL, 0), 0);
+	assert_int_equal(events(fd[0]), 1);
+	assert_int_equal(events(fd[1]), 1);
+	assert_int_equal(events(fd[2]), 0);
+	memcpy(bytes, &b.q, 20);
+	memcpy(bytes + 20, "\0\1\0", 3);
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_SET_IRQS, bytes, 23), 0);
+	assert_int_equal(events(fd[0]), 1);
+	assert_int_equal(events(fd[1]), 0);
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_SET_IRQS, bytes, 22), EINVAL);
+
+	/* Masked: held back until unmasked. */
+	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK, MSIX, 1, 1,
+		NULL, 0), 0);
+	assert_true(vfu_server_irq(dev.server, MSIX, 1));
+	assert_int_equal(events(fd[0]), 0);
+	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, MSIX, 1, 1,
+		NULL, 0), 0);
+	assert_int_equal(events(fd[0]), 1);
+
+	/* A client that never reads its eventfd fills it, and blocks nobody. */
+	uint64_t full = UINT64_MAX - 1;
+	assert_int_equal(write(fd[0], &full, 8), 8);
+	assert_true(vfu_server_irq(dev.server, MSIX, 1));
+
+	/* Refused. */
+	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 24, 2, fd, 2), EINVAL);
+	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, UINT32_MAX, 2, fd, 2), EINVAL);
+	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 1, UINT32_MAX, fd, 2), EINVAL);
+	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 0, 3, fd, 2), EINVAL);
+	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 0, 0, NULL, 0), EINVAL);
+	assert_int_equal(raw_irqs(s, EVENTFD, 5, 0, 1, fd, 1), EINVAL);
+	assert_int_equal(raw_irqs(s, NONE, MSIX, 0, 1, fd, 1), EINVAL);
+	assert_int_equal(raw_irqs(s, NONE, MSIX, 1, 0, NULL, 0), EINVAL);
+	assert_int_equal(raw_irqs(s, 0, MSIX, 0, 1, NULL, 0), EINVAL);
+	assert_int_equal(raw_irqs(s, 0x3f, MSIX, 0, 1, NULL, 0), EINVAL);
+	assert_int_equal(raw_irqs(s, NONE | 0x40, MSIX, 0, 1, NULL, 0), EINVAL);
+	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 0, 1, &mem, 1), EINVAL); /* no eventfd */
+	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 0, 1, &pipes[1], 1), EINVAL);
+	wait_until(count_fds() == before + 3);
+
+	/* Unwired: one, then all. */
+	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 2, 1, NULL, 0), 0);
+	assert_false(vfu_server_irq(dev.server, MSIX, 2));
+	assert_true(vfu_server_irq(dev.server, MSIX, 3));
+	assert_int_equal(raw_irqs(s, NONE, MSIX, 0, 0, NULL, 0), 0);
+	assert_false(vfu_server_irq(dev.server, MSIX, 3));
+	wait_until(count_fds() == before);
+
+	/* And those that the client leaves wired. */
+	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 0, 3, fd, 3), 0);
+	close(s);
+	wait_until(dev.detached == dev.attached);
+	assert_false(vfu_server_irq(dev.server, MSIX, 0));
+	wait_until(count_fds() == before - 2);
+	for (unsigned int i = 0; i < 3; i++)
+		close(fd[i]);
+	close(mem);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* A second client is told so; the next after the first has gone is served. */
+static void
+second_client(void **state)
+{
+	int s = raw_attach(&dev), t = raw_connect(dev.path);
+	struct vfio_user_header h;
+
+	assert_true(raw_recv(t, &h, sizeof(h), NULL));
+	assert_int_equal(h.cmd, VFIO_USER_VERSION);
+	assert_int_equal(h.flags, VFIO_USER_F_TYPE_REPLY | VFIO_USER_F_ERROR);
+	assert_int_equal(h.error_no, EBUSY);
+	assert_true(raw_closed(t));
+	close(t);
+	for (unsigned int i = 0; i < 200; i++) {
+		close(s);
+		s = raw_attach(&dev); /* never refused, however fast */
+	}
+	close(s);
+	wait_until(dev.detached == dev.attached);
+}
+
+/* A client that sends commands and never reads the replies. */
+static void
+never_reads(void **state)
+{
+	struct {
+		struct vfio_user_header h;
+		struct vfio_user_region_access a;
+	} q = {
+		{ .cmd = VFIO_USER_REGION_READ, .msg_size = 32 },
+		{ .offset = 0, .region = 0, .count = BAR0_SIZE },
+	};
+	int s = raw_attach(&dev), n = 0;
+	uint64_t start = now_ms();
+
+	while (send(s, &q, sizeof(q), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+		n++;
+	assert_true(n > 0);
+	wait_until(dev.detached == dev.attached);
+	assert_true(now_ms() - start < 5000);
+	assert_non_null(strstr(dev.why, "does not read"));
+	close(s);
+	close(raw_attach(&dev));
+	wait_until(dev.detached == dev.attached);
+}
+
+static void
+drop(void **state)
+{
+	int s = raw_attach(&dev);
+
+	vfu_server_drop_client(dev.server, "the operator wishes so");
+	assert_true(raw_closed(s));
+	wait_until(dev.detached == dev.attached);
+	assert_string_equal(dev.why, "the operator wishes so");
+	close(s);
+	vfu_server_drop_client(dev.server, "nobody is there");
+	close(raw_attach(&dev));
+	wait_until(dev.detached == dev.attached);
+}
+
+/*
+ * The socket file.
+ */
+
+static int
+start_at(const char *path, struct vfu_server **server, char *err)
+{
+	struct vfu_server_desc desc;
+
+	fill_desc(&desc, -1);
+	desc.regions[0].nr_areas = 0;
+	return vfu_server_start(path, &desc, &dev_ops, &dev, server, err);
+}
+
+static void
+socket_file(void **state)
+{
+	struct vfu_server *server;
+	char err[VFU_ERR_LEN], path[200], longer[200];
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct stat st;
+	mode_t mask;
+	int fd;
+
+	/* For nobody else, whatever the umask. */
+	for (mode_t m = 0; m <= 0777; m += 0777) {
+		test_path(path, sizeof(path));
+		mask = umask(m);
+		assert_int_equal(start_at(path, &server, err), 0);
+		umask(mask);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode, S_IFSOCK | 0600);
+		vfu_server_stop(server);
+		assert_int_equal(stat(path, &st), -1);
+	}
+
+	/* A live one, ours. */
+	assert_int_equal(start_at(dev.path, &server, err), -EADDRINUSE);
+	assert_non_null(strstr(err, "in use"));
+
+	/* A dead one is replaced. */
+	test_path(path, sizeof(path));
+	strcpy(sa.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	close(fd);
+	assert_int_equal(start_at(path, &server, err), 0);
+
+	/* Ours has been replaced by somebody else's: not ours to remove. */
+	assert_int_equal(unlink(path), 0);
+	fd = open(path, O_CREAT | O_WRONLY, 0600);
+	close(fd);
+	vfu_server_stop(server);
+	assert_int_equal(access(path, F_OK), 0);
+
+	/* A file is no socket, and is left alone. */
+	assert_int_equal(start_at(path, &server, err), -EEXIST);
+	assert_int_equal(access(path, F_OK), 0);
+	unlink(path);
+
+	memset(longer, 'x', sizeof(longer));
+	longer[0] = '/';
+	longer[108] = '\0';
+	assert_int_equal(start_at(longer, &server, err), -ENAMETOOLONG);
+	assert_int_equal(start_at("", &server, err), -ENAMETOOLONG);
+	assert_int_equal(start_at("/nonexistent/folder/socket", &server, err), -ENOENT);
+}
+
+/*
+ * Interoperation. Raw bytes in, and every byte that comes out compared; written from
+ * the specification and from what these clients were seen to send.
+ */
+
+struct step {
+	const char *what;
+	const char *send;  /* hexadecimal */
+	const char *text;  /* appended with its NUL, if there is one */
+	const char *reply;
+	const char *reply_text;
+	int fd;            /* 'm': memory goes along, 'e': an eventfd, 'r': one is to come back */
+};
+
+static size_t
+bytes(uint8_t *out, const char *hex, const char *text)
+{
+	size_t n = 0;
+	unsigned int b;
+	int used;
+
+	for (; sscanf(hex, " %2x%n", &b, &used) == 1; hex += used)
+		out[n++] = (uint8_t)b;
+	if (text != NULL) {
+		memcpy(out + n, text, strlen(text) + 1);
+		n += strlen(text) + 1;
+	}
+	return n;
+}
+
+static void
+play(const struct step *steps, size_t n)
+{
+	int s = raw_connect(dev.path), mem = memory_file(MEM_SIZE), event = eventfd(0, EFD_NONBLOCK);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct step *p = &steps[i];
+		uint8_t out[1024], expect[1024], got[1024];
+		size_t len = bytes(out, p->send, p->text), want;
+		int *pass = p->fd == 'm' ? &mem : p->fd == 'e' ? &event : NULL, fd;
+
+		print_message("    %s\n", p->what);
+		raw_send(s, out, len, pass, pass != NULL ? 1 : 0);
+		want = bytes(expect, p->reply, p->reply_text);
+		if (want == 0)
+			continue;
+		assert_true(raw_recv(s, got, want, &fd));
+		assert_memory_equal(got, expect, want);
+		assert_int_equal(fd >= 0, p->fd == 'r');
+		if (fd >= 0)
+			close(fd);
+	}
+	close(mem);
+	close(event);
+	close(s);
+	wait_until(dev.detached == dev.attached);
+}
+
+static void
+qemu(void **state)
+{
+	static const struct step steps[] = {
+		{ "VERSION 0.0",
+			"0000 0100 d6000000 00000000 00000000  0000 0000",
+			"{\"capabilities\": {\"max_msg_fds\": 16, \"write_multiple\": true, "
+			"\"max_dma_maps\": 65535, \"migration\": {\"pgsize\": 4096, \"max_bitmap_size\": "
+			"268435456}, \"pgsizes\": 4096, \"max_data_xfer_size\": 1048576}}",
+			"0000 0100 8f000000 01000000 00000000  0000 0000",
+			"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576,"
+			"\"max_dma_maps\":65535,\"pgsizes\":4096,\"write_multiple\":true}}", 0 },
+		{ "DMA_MAP of guest memory, with its descriptor",
+			"0100 0200 30000000 00000000 00000000  20000000 03000000 0000000000000000"
+			"0000000000000000 0000080000000000", NULL,
+			"0100 0200 10000000 01000000 00000000", NULL, 'm' },
+		{ "DMA_MAP of a ROM without one, read only",
+			"0200 0200 30000000 00000000 00000000  20000000 01000000 0000000000000000"
+			"0000fcff00000000 0000040000000000", NULL,
+			"0200 0200 10000000 01000000 00000000", NULL, 0 },
+		{ "DEVICE_GET_INFO",
+			"0300 0400 20000000 00000000 00000000  10000000 00000000 00000000 00000000", NULL,
+			"0300 0400 20000000 01000000 00000000  10000000 03000000 09000000 05000000", NULL, 0 },
+		{ "DEVICE_GET_REGION_INFO of BAR0, the fixed part",
+			"0400 0500 30000000 00000000 00000000  20000000 00000000 00000000 00000000"
+			"0000000000000000 0000000000000000", NULL,
+			"0400 0500 30000000 01000000 00000000  50000000 07000000 00000000 00000000"
+			"0000020000000000 0000000000000000", NULL, 0 },
+		{ "again with room for the capabilities",
+			"0500 0500 30000000 00000000 00000000  50000000 00000000 00000000 00000000"
+			"0000000000000000 0000000000000000", NULL,
+			"0500 0500 60000000 01000000 00000000  50000000 0f000000 00000000 20000000"
+			"0000020000000000 0000000000000000  0100 0100 00000000 02000000 00000000"
+			"00c0000000000000 0010000000000000 00e0000000000000 0010000000000000", NULL, 'r' },
+		{ "DEVICE_GET_REGION_INFO of configuration space",
+			"0600 0500 30000000 00000000 00000000  20000000 00000000 07000000 00000000"
+			"0000000000000000 0000000000000000", NULL,
+			"0600 0500 30000000 01000000 00000000  20000000 03000000 07000000 00000000"
+			"0001000000000000 0000000000000000", NULL, 0 },
+		{ "DEVICE_GET_IRQ_INFO of MSI-X",
+			"0700 0700 20000000 00000000 00000000  10000000 00000000 02000000 00000000", NULL,
+			"0700 0700 20000000 01000000 00000000  10000000 01000000 02000000 19000000", NULL, 0 },
+		{ "REGION_READ of 4 bytes of configuration space",
+			"0800 0900 20000000 00000000 00000000  0400000000000000 07000000 04000000", NULL,
+			"0800 0900 24000000 01000000 00000000  0400000000000000 07000000 04000000"
+			"04050607", NULL, 0 },
+		{ "REGION_WRITE of 2 bytes of it",
+			"0900 0a00 22000000 00000000 00000000  0400000000000000 07000000 02000000 0701", NULL,
+			"0900 0a00 20000000 01000000 00000000  0400000000000000 07000000 02000000", NULL, 0 },
+		{ "a posted REGION_WRITE: no reply",
+			"0a00 0a00 24000000 10000000 00000000  0000000000000000 00000000 04000000 deadbeef", NULL,
+			"", NULL, 0 },
+		{ "REGION_WRITE_MULTI, posted",
+			"0b00 0f00 30000000 10000000 00000000  0100000000000000"
+			"0400000000000000 00000000 04000000 0102030400000000", NULL, "", NULL, 0 },
+		{ "REGION_READ of what the two wrote",
+			"0c00 0900 20000000 00000000 00000000  0000000000000000 00000000 08000000", NULL,
+			"0c00 0900 28000000 01000000 00000000  0000000000000000 00000000 08000000"
+			"deadbeef01020304", NULL, 0 },
+		{ "DEVICE_SET_IRQS: an eventfd for vector 0",
+			"0d00 0800 24000000 00000000 00000000  14000000 24000000 02000000 00000000 01000000", NULL,
+			"0d00 0800 10000000 01000000 00000000", NULL, 'e' },
+		{ "the same without one: unwired",
+			"0e00 0800 24000000 00000000 00000000  14000000 24000000 02000000 00000000 01000000", NULL,
+			"0e00 0800 10000000 01000000 00000000", NULL, 0 },
+		{ "DEVICE_SET_IRQS: all of MSI-X off",
+			"0f00 0800 24000000 00000000 00000000  14000000 21000000 02000000 00000000 00000000", NULL,
+			"0f00 0800 10000000 01000000 00000000", NULL, 0 },
+		{ "DMA_UNMAP",
+			"1000 0300 28000000 00000000 00000000  18000000 00000000"
+			"0000000000000000 0000080000000000", NULL,
+			"1000 0300 28000000 01000000 00000000  18000000 00000000"
+			"0000000000000000 0000080000000000", NULL, 0 },
+		{ "DMA_UNMAP of everything",
+			"1100 0300 28000000 00000000 00000000  18000000 02000000"
+			"0000000000000000 0000000000000000", NULL,
+			"1100 0300 28000000 01000000 00000000  18000000 02000000"
+			"0000000000000000 0000000000000000", NULL, 0 },
+		{ "DEVICE_RESET",
+			"1200 0d00 10000000 00000000 00000000", NULL,
+			"1200 0d00 10000000 01000000 00000000", NULL, 0 },
+		{ "an error: region 100",
+			"1300 0900 20000000 00000000 00000000  0000000000000000 64000000 04000000", NULL,
+			"1300 0900 10000000 21000000 16000000", NULL, 0 },
+	};
+
+	play(steps, sizeof(steps) / sizeof(steps[0]));
+}
+
+/* libvfio-user's sample client: version 0.1, compact JSON; asks for dirty pages, too. */
+static void
+libvfio_user(void **state)
+{
+	static const struct step steps[] = {
+		{ "VERSION 0.1",
+			"0000 0100 5a000000 00000000 00000000  0000 0100",
+			"{\"capabilities\":{\"max_msg_fds\":8,\"max_data_xfer_size\":1048576}}      ",
+			"0000 0100 55000000 01000000 00000000  0000 0100",
+			"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}", 0 },
+		{ "DEVICE_GET_INFO",
+			"0100 0400 20000000 00000000 00000000  10000000 00000000 00000000 00000000", NULL,
+			"0100 0400 20000000 01000000 00000000  10000000 03000000 09000000 05000000", NULL, 0 },
+		{ "DMA_MAP with the newer MMAP flag",
+			"0200 0200 30000000 00000000 00000000  20000000 07000000 0000000000000000"
+			"0000001000000000 0000010000000000", NULL,
+			"0200 0200 10000000 01000000 00000000", NULL, 'm' },
+		{ "DMA_MAP over it",
+			"0300 0200 30000000 00000000 00000000  20000000 03000000 0000000000000000"
+			"0000001000000000 0000010000000000", NULL,
+			"0300 0200 10000000 21000000 11000000", NULL, 'm' },
+		{ "DEVICE_FEATURE, which is not offered",
+			"0400 1000 18000000 00000000 00000000  08000000 01000500", NULL,
+			"0400 1000 10000000 21000000 5f000000", NULL, 0 },
+		{ "DEVICE_GET_REGION_IO_FDS: none",
+			"0500 0600 20000000 00000000 00000000  10000000 00000000 00000000 00000000", NULL,
+			"0500 0600 20000000 01000000 00000000  10000000 00000000 00000000 00000000", NULL, 0 },
+	};
+
+	play(steps, sizeof(steps) / sizeof(steps[0]));
+}
+
+/*
+ * SPDK's client: all messages have number 0; no JSON; a region info request as long as
+ * the buffer for the reply; DMA_UNMAP with the memory's descriptor.
+ */
+static void
+spdk(void **state)
+{
+	static const struct step steps[] = {
+		{ "VERSION without JSON",
+			"0000 0100 14000000 00000000 00000000  0000 0100", NULL,
+			"0000 0100 55000000 01000000 00000000  0000 0100",
+			"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}", 0 },
+		{ "DEVICE_GET_REGION_INFO with a long payload",
+			"0000 0500 60000000 00000000 00000000  50000000 00000000 00000000 00000000"
+			"0000000000000000 0000000000000000 0000000000000000 0000000000000000"
+			"0000000000000000 0000000000000000 0000000000000000 0000000000000000", NULL,
+			"0000 0500 60000000 01000000 00000000  50000000 0f000000 00000000 20000000"
+			"0000020000000000 0000000000000000  0100 0100 00000000 02000000 00000000"
+			"00c0000000000000 0010000000000000 00e0000000000000 0010000000000000", NULL, 'r' },
+		{ "DMA_MAP",
+			"0000 0200 30000000 00000000 00000000  20000000 03000000 0000000000000000"
+			"0000002000000000 0000020000000000", NULL,
+			"0000 0200 10000000 01000000 00000000", NULL, 'm' },
+		{ "DMA_UNMAP with a descriptor",
+			"0000 0300 28000000 00000000 00000000  18000000 00000000"
+			"0000002000000000 0000020000000000", NULL,
+			"0000 0300 28000000 01000000 00000000  18000000 00000000"
+			"0000002000000000 0000020000000000", NULL, 'm' },
+	};
+
+	play(steps, sizeof(steps) / sizeof(steps[0]));
+}
+
+int
+main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(version_good), T(version_bad), T(out_of_order), T(headers), T(pieces), T(unknown),
+		T(truncated), T(region_info), T(region_io_fds), T(region_access), T(write_multi),
+		T(no_reply), T(descriptors), T(irqs), T(second_client), T(never_reads), T(drop),
+		T(socket_file), T(qemu), T(libvfio_user), T(spdk),
+	};
+
+	return cmocka_run_group_tests_name("vfio_user_server", tests, NULL, NULL);
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * What the vfio-user tests share: a device that remembers what it was asked, and
+ * the protocol by hand, byte by byte, against either side.
+ */
+
+#ifndef VFU_TEST_H
+#define VFU_TEST_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vfu_client.h"
+#include "vfu_server.h"
+
+#define BAR0_SIZE 0x20000u
+#define MEM_SIZE  0x100000u
+
+struct device {
+	struct vfu_server *server;
+	char path[100];
+	int bar_fd;
+	atomic_int attached, detached, resets, irqs_changed, refused;
+	atomic_int writes;
+	char why[VFU_ERR_LEN];
+	char line[VFU_ERR_LEN];
+	uint8_t bar[BAR0_SIZE];
+	uint8_t config[256];
+	unsigned int last_region;
+	uint64_t last_offset;
+	size_t last_len;
+	int fail; /* what accesses and resets return */
+	void (*on_write)(struct device *dev, uint64_t offset, const void *buf, size_t len);
+};
+
+static inline void
+dev_attached(void *opaque)
+{
+	((struct device *)opaque)->attached++;
+}
+
+static inline void
+dev_detached(void *opaque, const char *why)
+{
+	struct device *d = opaque;
+
+	snprintf(d->why, sizeof(d->why), "%s", why);
+	d->detached++;
+}
+
+static inline uint8_t *
+dev_mem(struct device *d, unsigned int region, uint64_t offset)
+{
+	return region == 0 ? d->bar + offset : d->config + offset;
+}
+
+static inline int
+dev_read(void *opaque, unsigned int region, uint64_t offset, void *buf, size_t len)
+{
+	struct device *d = opaque;
+
+	d->last_region = region;
+	d->last_offset = offset;
+	d->last_len = len;
+	if (d->fail != 0)
+		return d->fail;
+	memcpy(buf, dev_mem(d, region, offset), len);
+	return 0;
+}
+
+static inline int
+dev_write(void *opaque, unsigned int region, uint64_t offset, const void *buf, size_t len)
+{
+	struct device *d = opaque;
+
+	d->last_region = region;
+	d->last_offset = offset;
+	d->last_len = len;
+	d->writes++;
+	if (d->fail != 0)
+		return d->fail;
+	memcpy(dev_mem(d, region, offset), buf, len);
+	if (d->on_write != NULL)
+		d->on_write(d, offset, buf, len);
+	return 0;
+}
+
+static inline int
+dev_reset(void *opaque)
+{
+	struct device *d = opaque;
+
+	d->resets++;
+	return d->fail;
+}
+
+static inline void
+dev_irqs_changed(void *opaque, unsigned int index)
+{
+	((struct device *)opaque)->irqs_changed++;
+}
+
+static inline void
+dev_refused(void *opaque, const char *line)
+{
+	struct device *d = opaque;
+
+	snprintf(d->line, sizeof(d->line), "%s", line);
+	d->refused++;
+}
+
+static const struct vfu_server_ops dev_ops = {
+	.attached = dev_attached,
+	.detached = dev_detached,
+	.region_read = dev_read,
+	.region_write = dev_write,
+	.reset = dev_reset,
+	.irqs_changed = dev_irqs_changed,
+	.refused = dev_refused,
+};
+
+static inline void
+test_path(char *path, size_t size)
+{
+	static int n;
+	const char *dir = getenv("TMPDIR");
+
+	snprintf(path, size, "%s/gantry-vfu-%d-%d", dir != NULL && strlen(dir) < 60 ? dir : "/tmp",
+		(int)getpid(), n++);
+}
+
+static inline int
+memory_file(size_t size)
+{
+	int fd = memfd_create("gantry-test", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	return fd;
+}
+
+static inline void
+fill_desc(struct vfu_server_desc *desc, int bar_fd)
+{
+	memset(desc, 0, sizeof(*desc));
+	for (unsigned int i = 0; i < VFU_SRV_REGIONS; i++)
+		desc->regions[i].fd = -1;
+	desc->regions[0].size = BAR0_SIZE;
+	desc->regions[0].flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	desc->regions[0].fd = bar_fd;
+	desc->regions[0].nr_areas = 2;
+	desc->regions[0].areas[0].offset = 0xc000;
+	desc->regions[0].areas[0].size = 0x1000;
+	desc->regions[0].areas[1].offset = 0xe000;
+	desc->regions[0].areas[1].size = 0x1000;
+	desc->regions[1].size = 0x40; /* write only */
+	desc->regions[1].flags = VFIO_REGION_INFO_FLAG_WRITE;
+	desc->regions[7].size = 256;
+	desc->regions[7].flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	desc->irq_counts[VFIO_PCI_INTX_IRQ_INDEX] = 1;
+	desc->irq_counts[VFIO_PCI_MSIX_IRQ_INDEX] = 25;
+}
+
+static inline void
+device_start(struct device *d)
+{
+	struct vfu_server_desc desc;
+	char err[VFU_ERR_LEN];
+
+	memset(d, 0, sizeof(*d));
+	d->bar_fd = memory_file(BAR0_SIZE);
+	for (unsigned int i = 0; i < sizeof(d->config); i++)
+		d->config[i] = (uint8_t)i;
+	fill_desc(&desc, d->bar_fd);
+	test_path(d->path, sizeof(d->path));
+	if (vfu_server_start(d->path, &desc, &dev_ops, d, &d->server, err) != 0)
+		fail_msg("%s", err);
+}
+
+static inline void
+device_stop(struct device *d)
+{
+	vfu_server_stop(d->server);
+	close(d->bar_fd);
+	assert_int_equal(access(d->path, F_OK), -1);
+}
+
+static inline uint64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Waits until what another thread does has been done. */
+#define wait_until(cond) do { \
+	uint64_t end_ = now_ms() + 8000; \
+	while (!(cond) && now_ms() < end_) \
+		usleep(200); \
+	assert_true(cond); \
+} while (0)
+
+static inline int
+count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/*
+ * The protocol by hand.
+ */
+
+static inline int
+raw_connect(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strncpy(sa.sun_path, path, sizeof(sa.sun_path) - 1);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+static inline void
+raw_send(int fd, const void *buf, size_t len, const int *fds, unsigned int nr_fds)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(64 * sizeof(int))];
+	} ctl;
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (nr_fds != 0) {
+		struct cmsghdr *c;
+
+		memset(&ctl, 0, sizeof(ctl));
+		mh.msg_control = ctl.buf;
+		mh.msg_controllen = CMSG_SPACE(nr_fds * sizeof(int));
+		c = CMSG_FIRSTHDR(&mh);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, nr_fds * sizeof(int));
+	}
+	assert_int_equal(sendmsg(fd, &mh, MSG_NOSIGNAL), len);
+}
+
+/* Exactly len bytes within 3 seconds; *got_fd, if asked for, is the first descriptor or -1. */
+static inline bool
+raw_recv(int fd, void *buf, size_t len, int *got_fd)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(16 * sizeof(int))];
+	} ctl;
+	uint8_t *p = buf;
+
+	if (got_fd != NULL)
+		*got_fd = -1;
+	while (len != 0) {
+		struct pollfd pfd = { .fd = fd, .events = POLLIN };
+		struct iovec iov = { .iov_base = p, .iov_len = len };
+		struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.buf,
+			.msg_controllen = sizeof(ctl.buf) };
+		struct cmsghdr *c;
+		ssize_t n;
+
+		if (poll(&pfd, 1, 3000) != 1)
+			return false;
+		n = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC);
+		if (n <= 0)
+			return false;
+		for (c = CMSG_FIRSTHDR(&mh); c != NULL; c = CMSG_NXTHDR(&mh, c)) {
+			for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+				int one;
+
+				memcpy(&one, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+				if (got_fd != NULL && *got_fd < 0)
+					*got_fd = one;
+				else
+					close(one);
+			}
+		}
+		p += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+static inline bool
+raw_closed(int fd)
+{
+	char c;
+
+	return !raw_recv(fd, &c, 1, NULL);
+}
+
+/* One command and its reply's header; the payload goes to out, its length to *out_len. */
+static inline struct vfio_user_header
+raw_command_fds(int fd, uint16_t cmd, const void *payload, size_t len, const int *fds,
+		unsigned int nr_fds, void *out, size_t *out_len)
+{
+	static uint16_t id = 0x1234;
+	uint8_t msg[4096];
+	struct vfio_user_header h = { .msg_id = ++id, .cmd = cmd, .msg_size = (uint32_t)(sizeof(h) + len) };
+	struct vfio_user_header r;
+	uint8_t skip[4096];
+
+	assert_true(len <= sizeof(msg) - sizeof(h));
+	memcpy(msg, &h, sizeof(h));
+	if (len != 0)
+		memcpy(msg + sizeof(h), payload, len);
+	raw_send(fd, msg, sizeof(h) + len, fds, nr_fds);
+	assert_true(raw_recv(fd, &r, sizeof(r), NULL));
+	assert_int_equal(r.msg_id, h.msg_id);
+	assert_int_equal(r.cmd, cmd);
+	assert_int_equal(r.flags & VFIO_USER_F_TYPE_MASK, VFIO_USER_F_TYPE_REPLY);
+	assert_true(r.msg_size >= sizeof(r) && r.msg_size - sizeof(r) <= sizeof(skip));
+	if (r.flags & VFIO_USER_F_ERROR)
+		assert_int_equal(r.msg_size, sizeof(r));
+	else
+		assert_int_equal(r.error_no, 0);
+	if (r.msg_size > sizeof(r))
+		assert_true(raw_recv(fd, out != NULL ? out : skip, r.msg_size - sizeof(r), NULL));
+	if (out_len != NULL)
+		*out_len = r.msg_size - sizeof(r);
+	return r;
+}
+
+/* The error number of the reply, 0 if it is none. */
+static inline int
+raw_command(int fd, uint16_t cmd, const void *payload, size_t len)
+{
+	return (int)raw_command_fds(fd, cmd, payload, len, NULL, 0, NULL, NULL).error_no;
+}
+
+static inline int
+raw_command_fd(int fd, uint16_t cmd, const void *payload, size_t len, int pass)
+{
+	return (int)raw_command_fds(fd, cmd, payload, len, &pass, 1, NULL, NULL).error_no;
+}
+
+static inline int
+raw_version(int fd)
+{
+	static const char payload[] = "\0\0\1\0{\"capabilities\":{\"max_msg_fds\":8}}";
+
+	return raw_command(fd, VFIO_USER_VERSION, payload, sizeof(payload));
+}
+
+static inline int
+raw_attach(const struct device *d)
+{
+	int fd = raw_connect(d->path);
+
+	assert_int_equal(raw_version(fd), 0);
+	return fd;
+}
+
+static inline int
+raw_map(int sock, int fd, uint64_t offset, uint64_t addr, uint64_t size, uint32_t flags)
+{
+	struct vfio_user_dma_map m = { sizeof(m), flags, offset, addr, size };
+
+	return fd >= 0 ? raw_command_fd(sock, VFIO_USER_DMA_MAP, &m, sizeof(m), fd) :
+		raw_command(sock, VFIO_USER_DMA_MAP, &m, sizeof(m));
+}
+
+static inline int
+raw_unmap(int sock, uint64_t addr, uint64_t size)
+{
+	struct vfio_user_dma_unmap u = { sizeof(u), 0, addr, size };
+
+	return raw_command(sock, VFIO_USER_DMA_UNMAP, &u, sizeof(u));
+}
+
+#endif /* VFU_TEST_H */
