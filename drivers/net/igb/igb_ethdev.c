@@ -274,9 +274,11 @@ igb_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
 	uint16_t i;
 	int ret;
 
+	if (!dev->data->dev_started)
+		return 0; /* start checks it, with the offloads that it will have */
 	ret = igb_check_scatter(dev, mtu);
-	if (ret != 0 || !dev->data->dev_started)
-		return dev->data->dev_started ? ret : 0; /* start checks it again */
+	if (ret != 0)
+		return ret;
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
 		struct igb_rx_queue *q = dev->data->rx_queues[i];
 

@@ -363,7 +363,11 @@ igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
 					GANTRY_DMA_TO_DEVICE);
 				packets += e->eop;
 				e->mbuf = NULL;
-				if (!q->fast_free)
+				/*
+				 * Segments go back unlinked; the application's promise
+				 * (MBUF_FAST_FREE) is about references alone.
+				 */
+				if (!q->fast_free || e->chained)
 					m = rte_pktmbuf_prefree_seg(m);
 				if (likely(m != NULL))
 					free_batch_add(&batch, m);
@@ -500,7 +504,8 @@ igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
 			goto undo;
 		e->mbuf = s;
 		e->len = s->data_len;
-		e->eop = false;
+		e->eop = s->next == NULL;
+		e->chained = m->next != NULL;
 		if (++at == q->nb_desc)
 			at = 0;
 	}
@@ -612,7 +617,6 @@ igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 			if (++at == q->nb_desc)
 				at = 0;
 		}
-		q->sw[last].eop = true;
 		q->tail = at;
 		q->nb_free -= need;
 		q->since_rs += need;

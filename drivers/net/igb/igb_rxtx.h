@@ -77,6 +77,7 @@ struct igb_tx_entry {
 	/** Of the first entry of a group: the descriptor which reports for all of it (RS). */
 	uint16_t last;
 	bool eop;                          /**< last segment of a packet */
+	bool chained;                      /**< one of several */
 };
 
 /** What a context descriptor says; what the device remembers in each of its slots. */
