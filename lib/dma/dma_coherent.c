@@ -68,19 +68,19 @@ gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_ad
 	if (mz == NULL && socket_id != SOCKET_ID_ANY) {
 		mz = reserve(size, SOCKET_ID_ANY, align);
 		if (mz != NULL)
-			DMA_LOG(WARNING, "%s: no memory left on node %d: %zu coherent bytes come from "
-				"node %d", d->name, socket_id, size, mz->socket_id);
+			DMA_LOG(WARNING, "%s: no memory left on node %d: %zu coherent bytes "
+				"come from node %d", d->name, socket_id, size, mz->socket_id);
 	}
 	if (mz == NULL) {
-		dma_fail("%s: no %zu bytes of contiguous hugepage memory (%s): give EAL more (-m, or more "
-			"hugepages)", d->name, size, rte_strerror(rte_errno));
+		dma_fail("%s: no %zu bytes of contiguous hugepage memory (%s): give EAL more (-m, "
+			"or more hugepages)", d->name, size, rte_strerror(rte_errno));
 		free(b);
 		rte_errno = ENOMEM;
 		return NULL;
 	}
 	if (mz->iova == RTE_BAD_IOVA || mz->iova + (size - 1) > d->coherent_mask) {
-		dma_fail("%s: coherent memory at bus address 0x%" PRIx64 " takes %u bits; the device "
-			"drives %u", d->name, mz->iova, dma_bits(mz->iova + (size - 1)),
+		dma_fail("%s: coherent memory at bus address 0x%" PRIx64 " takes %u bits; the "
+			"device drives %u", d->name, mz->iova, dma_bits(mz->iova + (size - 1)),
 			dma_bits(d->coherent_mask));
 		rte_memzone_free(mz);
 		free(b);
@@ -120,13 +120,15 @@ gantry_dma_free_coherent(struct gantry_dma_dev *dev, size_t size, void *cpu_addr
 	rte_spinlock_unlock(&d->lock);
 
 	if (b == NULL) {
-		dma_fail("%s: %p is no coherent block of this device: not freed", d->name, cpu_addr);
+		dma_fail("%s: %p is no coherent block of this device: not freed", d->name,
+			cpu_addr);
 		DMA_LOG(ERR, "%s", gantry_dma_last_error());
 		return;
 	}
 	if (b->pub.size != size || b->pub.bus != handle) {
-		dma_fail("%s: coherent block %p freed as %zu bytes at bus 0x%" PRIx64 ", allocated as %zu "
-			"at 0x%" PRIx64, d->name, cpu_addr, size, handle, b->pub.size, b->pub.bus);
+		dma_fail("%s: coherent block %p freed as %zu bytes at bus 0x%" PRIx64 ", allocated "
+			"as %zu at 0x%" PRIx64, d->name, cpu_addr, size, handle, b->pub.size,
+			b->pub.bus);
 		DMA_LOG(ERR, "%s", gantry_dma_last_error());
 	}
 	rte_memzone_free(b->mz);

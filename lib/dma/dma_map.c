@@ -35,8 +35,8 @@ refuse_class(const char *name, const void *ptr)
 
 	switch (c) {
 	case GANTRY_MEM_PROCESS:
-		what = "its pages are scattered and the device was not given them; use rte_malloc(), "
-			"a memzone or a mempool";
+		what = "its pages are scattered and the device was not given them; use "
+			"rte_malloc(), a memzone or a mempool";
 		break;
 	case GANTRY_MEM_MMIO:
 		what = "a device's registers are no DMA buffer";
@@ -88,8 +88,9 @@ map_direct(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 		at = (uintptr_t)ms->addr + ms->len;
 	}
 	if (addr + (size - 1) > dev->direct_last || addr + (size - 1) < addr) {
-		dma_fail("%s: %p has bus address 0x%" PRIx64 ", which takes %u bits; the device drives %u",
-			d->name, ptr, addr, dma_bits(addr + (size - 1)), dma_bits(d->mask));
+		dma_fail("%s: %p has bus address 0x%" PRIx64 ", which takes %u bits; the device "
+			"drives %u", d->name, ptr, addr, dma_bits(addr + (size - 1)),
+			dma_bits(d->mask));
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
 	return addr;

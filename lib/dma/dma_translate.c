@@ -39,7 +39,7 @@
 
 #define MMIO_MAX 64
 
-static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER; /* of the users, and who is the first and last */
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER; /* of the users, not the entries */
 static unsigned int table_users;
 static bool table_events;
 static struct gantry_dma_table table;

@@ -112,8 +112,8 @@ gantry_dma_dev_destroy(struct gantry_dma_dev *dev)
 	if (dev == NULL)
 		return;
 	while ((b = TAILQ_FIRST(&d->blocks)) != NULL) {
-		DMA_LOG(WARNING, "%s: coherent block %p (bus 0x%" PRIx64 ", %zu bytes) was never freed",
-			d->name, b->pub.cpu, b->pub.bus, b->pub.size);
+		DMA_LOG(WARNING, "%s: coherent block %p (bus 0x%" PRIx64 ", %zu bytes) was never "
+			"freed", d->name, b->pub.cpu, b->pub.bus, b->pub.size);
 		gantry_dma_free_coherent(dev, b->pub.size, b->pub.cpu, b->pub.bus);
 	}
 	dma_table_put();
@@ -153,9 +153,9 @@ check_mask(struct gantry_dma_dev *dev, uint64_t mask)
 	rte_memseg_walk(highest, &last);
 	if (last <= mask || dev->mode != NULL)
 		return 0;
-	dma_fail("%s: the device drives %u address bits, but EAL's memory reaches up to bus address 0x%"
-		PRIx64 ", which takes %u; %s", d->name, dma_bits(mask), last, dma_bits(last),
-		rte_eal_iova_mode() == RTE_IOVA_VA ?
+	dma_fail("%s: the device drives %u address bits, but EAL's memory reaches up to bus "
+		"address 0x%" PRIx64 ", which takes %u; %s", d->name, dma_bits(mask), last,
+		dma_bits(last), rte_eal_iova_mode() == RTE_IOVA_VA ?
 		"start with --iova-mode=pa, or with --base-virtaddr low enough" :
 		"nothing translates in between (start with --iova-mode=va if something does)");
 	if (!d->mask_logged) {

@@ -61,7 +61,8 @@ enum gantry_mem_class {
 	GANTRY_MEM_NONE,      /**< nothing is there */
 	GANTRY_MEM_HUGEPAGE,  /**< EAL's: rte_malloc, memzone, mempool; the kernel's "low memory" */
 	GANTRY_MEM_EXTERNAL,  /**< registered with EAL (rte_extmem_register), not its own */
-	GANTRY_MEM_PROCESS,   /**< heap, stack, mmap: scattered pages; the kernel's vmalloc, high memory */
+	/** heap, stack, mmap: scattered pages; the kernel's vmalloc, high memory */
+	GANTRY_MEM_PROCESS,
 	GANTRY_MEM_MMIO,      /**< a BAR: no DMA buffer */
 };
 

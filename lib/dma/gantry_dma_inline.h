@@ -98,7 +98,7 @@ gantry_dma_map_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off
 	const gantry_dma_addr_t iova = rte_mbuf_iova_get(m);
 	const gantry_dma_addr_t addr = iova + off;
 
-	/* The first comparison is for RTE_BAD_IOVA, which an addition would turn into an address. */
+	/* The first comparison is for RTE_BAD_IOVA, of which the sum would make an address. */
 	if (unlikely(iova > dev->direct_last || addr + (size - 1) > dev->direct_last))
 		return gantry_dma_map_mbuf_slow(dev, m, off, size, dir);
 	return addr;

@@ -171,7 +171,7 @@ test_map_refused(void **state)
 	assert_refused(dev, reserved, 64, "nothing is there");
 	assert_refused(dev, huge, 0, "no such range");
 	assert_refused(dev, huge, SIZE_MAX, "no such range");
-	assert_refused(dev, huge, SIZE_MAX - (uintptr_t)huge, " is "); /* whatever comes behind EAL's */
+	assert_refused(dev, huge, SIZE_MAX - (uintptr_t)huge, " is "); /* whatever follows EAL's */
 	assert_refused(dev, (void *)UINTPTR_MAX, 2, "no such range");
 	assert_true(gantry_dma_mapping_error(dev,
 		gantry_dma_map_slow(dev, huge, 64, GANTRY_DMA_NONE)));
@@ -301,8 +301,8 @@ test_external(void **state)
 	assert_refused(dev, mem, 64, "process memory");
 	assert_int_equal(rte_extmem_register(mem, n * page, iovas, n, page), 0);
 	assert_int_equal(gantry_mem_classify(mem), GANTRY_MEM_EXTERNAL);
-	assert_int_equal(gantry_dma_map_single(dev, mem + 100, 2 * page - 100, GANTRY_DMA_TO_DEVICE),
-		0x10000000 + 100);
+	assert_int_equal(gantry_dma_map_single(dev, mem + 100, 2 * page - 100,
+		GANTRY_DMA_TO_DEVICE), 0x10000000 + 100);
 	assert_refused(dev, mem + 100, 2 * page, "not contiguous");
 	assert_ptr_equal(gantry_bus_to_virt(dev, 0x20000010), mem + 2 * page + 0x10);
 	assert_int_equal(rte_extmem_unregister(mem, n * page), 0);
@@ -319,11 +319,12 @@ test_memory_events(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	const size_t len = 128 << 20;
+	uintptr_t middle;
 	unsigned int i;
 	uint8_t *p;
 
 	if (!eal_huge() || eal_free_hugepages() < 80) {
-		print_message("skipped: needs 80 free hugepages, EAL's memory does not grow without\n");
+		print_message("skipped: EAL's memory grows only with (80 free) hugepages\n");
 		skip();
 	}
 	for (i = 0; i < 3; i++) {
@@ -331,8 +332,9 @@ test_memory_events(void **state)
 		assert_non_null(p);
 		assert_int_equal(gantry_dma_map_single(dev, p + len - 64, 64, GANTRY_DMA_TO_DEVICE),
 			expected_bus(p + len - 64));
+		middle = (uintptr_t)p + len / 2;
 		rte_free(p);
-		assert_refused(dev, p + len / 2, 64, "nothing is there");
+		assert_refused(dev, (void *)middle, 64, "nothing is there");
 	}
 }
 

@@ -152,8 +152,8 @@ probe_one(struct rte_vfio_user_device *dev)
 			break;
 	}
 	if (drv == NULL) {
-		VFIO_USER_LOG(ERR, "%s: no driver for device %04x:%04x; load its plugin with -d, or "
-			"check what serves this socket", dev->path, dev->id.vendor_id,
+		VFIO_USER_LOG(ERR, "%s: no driver for device %04x:%04x; load its plugin with -d, "
+			"or check what serves this socket", dev->path, dev->id.vendor_id,
 			dev->id.device_id);
 		ret = -ENOTSUP;
 		goto close;

@@ -52,7 +52,12 @@ struct rte_vfio_user_device {
 	struct rte_device device;             /**< device.name is the socket's path */
 	struct rte_pci_id id;
 	struct rte_vfio_user_driver *driver;
-	struct rte_intr_handle *intr_handle;  /**< vector 0 is fd, the others are efds, as vfio's MSI-X */
+	/**
+	 * Vector 0 is fd, the others are efds, as vfio's MSI-X. The bus has made
+	 * and wired them all: a driver calls neither rte_intr_efd_enable() nor
+	 * rte_intr_efd_disable(). Its callback need not read the fd.
+	 */
+	struct rte_intr_handle *intr_handle;
 	uint32_t nb_vectors;                  /**< MSI-X vectors the device has */
 	struct rte_vfio_user_bar bars[VFIO_USER_MAX_BARS];
 	char *path;

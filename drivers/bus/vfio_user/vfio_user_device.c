@@ -349,8 +349,8 @@ setup_bars(struct rte_vfio_user_device *dev)
 		/* The region's size is what can be accessed; configuration space may know less. */
 		bar->size = region.size;
 		if (sized != bar->size)
-			VFIO_USER_LOG(DEBUG, "%s: BAR%u: 0x%" PRIx64 " bytes by configuration space, "
-				"0x%" PRIx64 " by region", dev->path, i, sized, bar->size);
+			VFIO_USER_LOG(DEBUG, "%s: BAR%u: 0x%" PRIx64 " bytes by configuration "
+				"space, 0x%" PRIx64 " by region", dev->path, i, sized, bar->size);
 
 		if (bar->size != 0 && bar->size == sized && bar->bus_addr == 0) {
 			uint64_t to = bar->is_io ? place_bar(dev, &io, io_end, bar->size) :

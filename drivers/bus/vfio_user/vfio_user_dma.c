@@ -248,7 +248,8 @@ remove_pages(struct vfio_user_priv *priv, uint64_t va, uint64_t len)
 		ret = unmap_at(priv, i);
 		if (ret != 0 && vfu_client_alive(priv->client))
 			VFIO_USER_LOG(ERR, "%s: the device keeps memory at 0x%" PRIx64
-				" that was given back: %s", priv->dev->path, map.va, strerror(-ret));
+				" that was given back: %s", priv->dev->path, map.va,
+				strerror(-ret));
 		if (map.va < va)
 			add_pages(priv, map.va, va - map.va);
 		left = map.va + map.len;

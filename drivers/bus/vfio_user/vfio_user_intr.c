@@ -129,7 +129,8 @@ vfio_user_intr_setup(struct vfio_user_priv *priv)
 		return ret;
 	priv->irqs_wired = true;
 
-	ret = vfu_client_set_irq_fds(priv->client, VFIO_PCI_MSIX_IRQ_INDEX, 0, dev->nb_vectors, fds);
+	ret = vfu_client_set_irq_fds(priv->client, VFIO_PCI_MSIX_IRQ_INDEX, 0, dev->nb_vectors,
+			fds);
 	if (ret != 0)
 		return ret;
 	return msix_enable(priv, true);
@@ -243,7 +244,7 @@ vfio_user_lost_teardown(struct vfio_user_priv *priv)
 	pthread_mutex_unlock(&priv->lost_lock);
 
 	if (priv->lost_handle != NULL) {
-		/* Inside of lost_event() one cannot wait for its end: EAL does the rest after it. */
+		/* Inside of lost_event() one cannot wait for its end: EAL does the rest. */
 		if (rte_thread_is_intr() && rte_intr_callback_unregister_pending(priv->lost_handle,
 				lost_event, priv, lost_close) > 0)
 			fd = -1;
