@@ -150,8 +150,8 @@ parse_wire(char *text, struct port_spec *spec, char *err)
 	}
 	if (strcmp(text, "tap") == 0) {
 		if (arg == NULL || !good_ifname(arg))
-			return bad(err, "wire=tap needs an interface's name of 1 to %d characters: wire=tap:IFNAME",
-					IFNAMSIZ - 1);
+			return bad(err, "wire=tap:%.40s: expected wire=tap:IFNAME, the interface's name of 1 to %d characters without '/', ':' and '%%'",
+					arg != NULL ? arg : "", IFNAMSIZ - 1);
 		spec->wire = WIRE_TAP;
 		spec->ifname = arg;
 		return 0;
@@ -182,7 +182,7 @@ parse_key(char *key, char *value, struct port_spec *spec, bool *mac_given, char 
 		if (spec->socket != NULL)
 			return bad(err, "socket is given twice");
 		if (strlen(value) > PORT_SOCKET_MAX)
-			return bad(err, "socket's path has %zu bytes, at most %d are possible",
+			return bad(err, "socket's path is too long: %zu bytes, at most %d are possible",
 					strlen(value), PORT_SOCKET_MAX);
 		spec->socket = value;
 		return 0;
@@ -223,7 +223,7 @@ parse_all(char *text, struct port_spec *spec, char *err)
 	if (rest != NULL)
 		*rest++ = '\0';
 	if (rest == NULL || !good_name(text))
-		return bad(err, "port '%.40s': expected NAME:socket=PATH[,...], NAME of 1 to %d letters, digits, '_', '-' or '.'",
+		return bad(err, "port '%.40s': expected NAME:socket=PATH[,...], the name of 1 to %d letters, digits, '_', '-' or '.'",
 				text, PORT_NAME_MAX);
 	spec->name = text;
 	spec->speed_mbps = SPEED_DEFAULT_MBPS;
