@@ -641,6 +641,7 @@ execute(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, struct
 	}
 }
 
+/* Takes the message. */
 static void
 handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
 {
@@ -650,8 +651,11 @@ handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
 		.cmd = msg->hdr.cmd,
 		.flags = VFIO_USER_F_TYPE_REPLY,
 	};
+	bool reply = !(msg->hdr.flags & VFIO_USER_F_NO_REPLY);
 	int ret = execute(s, conn, msg, &r);
 
+	/* Once it has the reply, the client may count on our having let go of its descriptors. */
+	vfu_msg_free(msg);
 	if (ret < 0) {
 		atomic_fetch_add(&s->stats.bad_messages, 1);
 		complain(s, conn, "%s (command %u: %s)", r.why, hdr.cmd, strerror(-ret));
@@ -661,7 +665,7 @@ handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
 		r.len = 0;
 		r.fd = -1;
 	}
-	if (!(msg->hdr.flags & VFIO_USER_F_NO_REPLY)) {
+	if (reply) {
 		/* May wait for the client; other servers' grace periods must not wait with us. */
 		rcu_thread_offline();
 		conn_send(conn, &hdr, s->out, r.len, NULL, 0, &r.fd, r.fd >= 0 ? 1 : 0,
@@ -833,7 +837,8 @@ control_thread(void *arg)
 		check_drop(s);
 		if (s->conn != NULL && msg != NULL && !s->conn->dead)
 			handle(s, s->conn, msg);
-		vfu_msg_free(msg);
+		else
+			vfu_msg_free(msg);
 		if (s->conn != NULL && s->conn->dead)
 			detach(s);
 	}

@@ -30,12 +30,13 @@
 #define MAX_SERVERS 256
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static bool installed;
 static struct sigaction previous;
 static struct vfu_server *_Atomic servers[MAX_SERVERS];
 
 /* Not allocated on first use, which would be inside of a signal handler. */
 static __thread bool touches __attribute__((tls_model("initial-exec")));
+/* This thread is in the handler before ours, which may know nothing better than to call ours. */
+static __thread bool passed_on __attribute__((tls_model("initial-exec")));
 
 void
 vfu_sigbus_mark_thread(void)
@@ -94,10 +95,14 @@ handler(int sig, siginfo_t *info, void *context)
 	}
 	errno = saved;
 
-	if (previous.sa_flags & SA_SIGINFO) {
+	if (!passed_on && (previous.sa_flags & SA_SIGINFO)) {
+		passed_on = true;
 		previous.sa_sigaction(sig, info, context);
-	} else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+		passed_on = false;
+	} else if (!passed_on && previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+		passed_on = true;
 		previous.sa_handler(sig);
+		passed_on = false;
 	} else {
 		/* As without us: the access is repeated, or the signal sent again, and kills. */
 		signal(sig, SIG_DFL);
@@ -109,19 +114,23 @@ handler(int sig, siginfo_t *info, void *context)
 int
 vfu_sigbus_add(struct vfu_server *s)
 {
+	struct sigaction sa = { .sa_sigaction = handler }, now;
 	int ret = -ENOSPC;
 
 	pthread_mutex_lock(&lock);
-	if (!installed) {
-		struct sigaction sa = { .sa_sigaction = handler };
-
+	/* Once; and once more if somebody has put another in its place meanwhile. */
+	if (sigaction(SIGBUS, NULL, &now) != 0) {
+		ret = -errno;
+		goto out;
+	}
+	if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != handler) {
 		sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
 		sigemptyset(&sa.sa_mask);
-		if (sigaction(SIGBUS, &sa, &previous) != 0) {
+		previous = now;
+		if (sigaction(SIGBUS, &sa, NULL) != 0) {
 			ret = -errno;
 			goto out;
 		}
-		installed = true;
 	}
 	for (unsigned int i = 0; i < MAX_SERVERS; i++) {
 		if (atomic_load(&servers[i]) == NULL) {

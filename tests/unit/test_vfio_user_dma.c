@@ -1,0 +1,680 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The client's memory as the server reaches it: translation, permission, the promise
+ * of DMA_UNMAP, memory that shrinks, memory without a descriptor.
+ */
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <urcu-qsbr.h>
+
+#include "vfu_test.h"
+
+#define RW (VFU_DMA_READ | VFU_DMA_WRITE)
+
+static struct device dev;
+
+static int
+setup(void **state)
+{
+	device_start(&dev);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	device_stop(&dev);
+	return 0;
+}
+
+/* What the test's own thread does as a polling thread. It must not keep others waiting else. */
+#define POLLING(...) do { \
+	rcu_thread_online(); \
+	__VA_ARGS__; \
+	rcu_quiescent_state(); \
+	rcu_thread_offline(); \
+} while (0)
+
+static void *
+ptr(uint64_t iova, size_t len, uint32_t prot)
+{
+	void *p;
+
+	POLLING(p = vfu_dma_ptr(dev.server, iova, len, prot));
+	return p;
+}
+
+static uint64_t
+faults(void)
+{
+	struct vfu_server_stats st;
+
+	vfu_server_get_stats(dev.server, &st);
+	return st.dma_faults;
+}
+
+static void
+map_errors(void **state)
+{
+	int s = raw_attach(&dev), mem = memory_file(MEM_SIZE), ro, dir, pipes[2];
+	char link[40];
+	struct vfio_user_dma_map m = { sizeof(m), VFIO_USER_DMA_MAP_F_MMAP | RW, 0, 0x1000, 0x1000 };
+
+	assert_int_equal(raw_map(s, mem, 0, 0x100000, 0, RW), EINVAL);
+	assert_int_equal(raw_map(s, mem, 0, 0x100000, 0x800, RW), EINVAL);
+	assert_int_equal(raw_map(s, mem, 0, 0x100800, 0x1000, RW), EINVAL);
+	assert_int_equal(raw_map(s, mem, 0x800, 0x100000, 0x1000, RW), EINVAL);
+	assert_int_equal(raw_map(s, mem, 0, 0x100000, 0x1000, 0), EINVAL);
+	assert_int_equal(raw_map(s, mem, 0, 0x100000, 0x1000, RW | 8), EINVAL);
+	assert_int_equal(raw_map(s, mem, 0, 0x100000, 0x1000, RW | (1u << 31)), EINVAL);
+	assert_int_equal(raw_map(s, mem, 0, UINT64_MAX - 0xfff, 0x2000, RW), EINVAL);
+	assert_int_equal(raw_map(s, -1, 0, 0x2000, UINT64_MAX - 0xfff, RW), EINVAL);
+	assert_int_equal(raw_command(s, VFIO_USER_DMA_MAP, &m, sizeof(m)), EINVAL);
+	/* Shorter than it should be. */
+	assert_int_equal(raw_map(s, mem, 0, 0, MEM_SIZE + 0x1000, RW), EINVAL);
+	assert_int_equal(raw_map(s, mem, 0x1000, 0, MEM_SIZE, RW), EINVAL);
+	assert_int_equal(raw_map(s, mem, UINT64_MAX - 0xfff, 0, 0x1000, RW), EINVAL);
+	assert_non_null(strstr(dev.line, "MAP"));
+	/* No memory. */
+	dir = open("/", O_RDONLY | O_DIRECTORY);
+	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(raw_map(s, dir, 0, 0, 0x1000, VFU_DMA_READ), EINVAL);
+	assert_int_equal(raw_map(s, pipes[0], 0, 0, 0x1000, VFU_DMA_READ), EINVAL);
+	assert_int_equal(raw_map(s, s, 0, 0, 0x1000, VFU_DMA_READ), EINVAL);
+	/* Not open for writing: permission cannot be had through us. */
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", mem);
+	ro = open(link, O_RDONLY);
+	assert_int_equal(raw_map(s, ro, 0, 0, 0x1000, RW), EACCES);
+	assert_int_equal(raw_map(s, ro, 0, 0, 0x1000, VFU_DMA_READ), 0);
+	assert_null(ptr(0, 1, VFU_DMA_WRITE));
+	assert_non_null(ptr(0, 1, VFU_DMA_READ));
+
+	assert_int_equal(raw_unmap(s, 0, 0), EINVAL);
+	assert_int_equal(raw_unmap(s, UINT64_MAX, 2), EINVAL);
+	assert_int_equal(raw_unmap(s, 0x1000, 0x1000), ENOENT);
+	close(s);
+	wait_until(dev.detached == dev.attached);
+	close(ro);
+	close(dir);
+	close(pipes[0]);
+	close(pipes[1]);
+	close(mem);
+}
+
+static void
+translation(void **state)
+{
+	int s = raw_attach(&dev), mem = memory_file(MEM_SIZE), before = count_fds();
+	uint8_t *m = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
+	uint8_t buf[0x3000], *p;
+
+	for (size_t i = 0; i < MEM_SIZE; i++)
+		m[i] = (uint8_t)(i * 7 + (i >> 12));
+	/* Three neighbours at bus addresses in an order other than in the file; one hole. */
+	assert_int_equal(raw_map(s, mem, 0x5000, 0x200000, 0x1000, RW), 0);
+	assert_int_equal(raw_map(s, mem, 0x1000, 0x202000, 0x1000, VFU_DMA_READ), 0);
+	assert_int_equal(raw_map(s, mem, 0x3000, 0x201000, 0x1000, RW), 0);
+	assert_int_equal(raw_map(s, mem, 0x8000, 0x204000, 0x2000, VFU_DMA_WRITE), 0);
+	/* The last page that there is. */
+	assert_int_equal(raw_map(s, mem, 0x7000, UINT64_MAX - 0xfff, 0x1000, RW), 0);
+	assert_int_equal(count_fds(), before); /* none is kept */
+
+	p = ptr(0x200010, 16, VFU_DMA_READ);
+	assert_non_null(p);
+	assert_memory_equal(p, m + 0x5010, 16);
+	p = ptr(0x201ff0, 16, RW);
+	assert_memory_equal(p, m + 0x3ff0, 16);
+	assert_non_null(ptr(UINT64_MAX, 1, VFU_DMA_READ));
+	assert_null(ptr(UINT64_MAX, 2, VFU_DMA_READ)); /* wraps around */
+	assert_null(ptr(UINT64_MAX - 0xfff, SIZE_MAX, VFU_DMA_READ));
+	assert_null(ptr(0x1fffff, 1, VFU_DMA_READ));
+	assert_null(ptr(0x1fffff, 2, VFU_DMA_READ));
+	assert_null(ptr(0x203000, 1, VFU_DMA_READ));
+	assert_null(ptr(0x200000, 0, VFU_DMA_READ));
+	assert_null(ptr(0x200ff1, 16, VFU_DMA_READ)); /* into the neighbour: by copy only */
+	assert_null(ptr(0x202000, 1, VFU_DMA_WRITE));
+	assert_null(ptr(0x202000, 1, RW));
+	assert_null(ptr(0x204000, 1, VFU_DMA_READ));
+	assert_int_equal(faults(), 0);
+
+	POLLING(assert_int_equal(vfu_dma_read(dev.server, 0x200800, buf, 0x2000), 0));
+	assert_memory_equal(buf, m + 0x5800, 0x800);
+	assert_memory_equal(buf + 0x800, m + 0x3000, 0x1000);
+	assert_memory_equal(buf + 0x1800, m + 0x1000, 0x800);
+	memset(buf, 0xaa, 0x800);
+	POLLING(assert_int_equal(vfu_dma_write(dev.server, 0x200c00, buf, 0x800), 0));
+	assert_int_equal(m[0x5bff], (uint8_t)(0x5bff * 7 + 5));
+	assert_memory_equal(m + 0x5c00, buf, 0x400);
+	assert_memory_equal(m + 0x3000, buf, 0x400);
+	assert_int_equal(faults(), 0);
+
+	POLLING(assert_int_equal(vfu_dma_read(dev.server, 0x202800, buf, 0x1000), -EFAULT));
+	POLLING(assert_int_equal(vfu_dma_write(dev.server, 0x202000, buf, 1), -EFAULT));
+	POLLING(assert_int_equal(vfu_dma_read(dev.server, 0x204000, buf, 1), -EFAULT));
+	POLLING(assert_int_equal(vfu_dma_read(dev.server, UINT64_MAX, buf, 2), -EFAULT));
+	POLLING(assert_int_equal(vfu_dma_read(dev.server, 0, buf, 0), 0));
+	assert_int_equal(faults(), 4);
+
+	/* Overlaps, at every edge. */
+	assert_int_equal(raw_map(s, mem, 0, 0x200000, 0x1000, RW), EEXIST);
+	assert_int_equal(raw_map(s, mem, 0, 0x1ff000, 0x2000, RW), EEXIST);
+	assert_int_equal(raw_map(s, mem, 0, 0x205000, 0x1000, RW), EEXIST);
+	assert_int_equal(raw_map(s, mem, 0, 0x203000, 0x2000, RW), EEXIST);
+	assert_int_equal(raw_map(s, -1, 0, 0, UINT64_MAX & ~0xfffull, RW), EEXIST);
+	assert_int_equal(raw_map(s, mem, 0, 0x203000, 0x1000, RW), 0);
+
+	/* Only whole mappings go, one or several. */
+	assert_int_equal(raw_unmap(s, 0x204000, 0x1000), EINVAL);
+	assert_int_equal(raw_unmap(s, 0x200000, 0x5000), EINVAL);
+	assert_non_null(ptr(0x204000, 1, VFU_DMA_WRITE));
+	assert_int_equal(raw_unmap(s, 0x201000, 0x1000), 0);
+	assert_null(ptr(0x201000, 1, VFU_DMA_READ));
+	assert_int_equal(raw_unmap(s, 0x200000, 0x6000), 0);
+	assert_null(ptr(0x204000, 1, VFU_DMA_WRITE));
+	assert_non_null(ptr(UINT64_MAX, 1, VFU_DMA_READ));
+	munmap(m, MEM_SIZE);
+	close(mem);
+	close(s);
+	wait_until(dev.detached == dev.attached);
+	assert_null(ptr(UINT64_MAX, 1, VFU_DMA_READ));
+}
+
+static void
+count_entry(void *arg, const struct vfu_dma_entry *e)
+{
+	uint64_t *sum = arg;
+
+	sum[0]++;
+	sum[1] += e->size;
+	assert_true(e->vaddr != NULL);
+}
+
+/* As IOVA-as-PA has it: thousands of pages, in no order. */
+static void
+many(void **state)
+{
+	enum { N = 4096 };
+	int s = raw_attach(&dev), mem = memory_file((size_t)N * 4096);
+	uint32_t *m = mmap(NULL, (size_t)N * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
+	struct vfu_server_stats st;
+	uint64_t sum[2] = { 0, 0 };
+
+	for (uint32_t i = 0; i < N; i++) {
+		uint32_t at = (i * 2654435761u) % N; /* odd multiplier: each once */
+
+		m[i * 1024] = i;
+		assert_int_equal(raw_map(s, mem, (uint64_t)i * 4096, (uint64_t)at << 21, 4096, RW), 0);
+	}
+	vfu_server_get_stats(dev.server, &st);
+	assert_int_equal(st.dma_maps, N);
+	assert_int_equal(st.dma_bytes, (uint64_t)N * 4096);
+	for (uint32_t i = 0; i < N; i++) {
+		uint32_t *p = ptr((uint64_t)((i * 2654435761u) % N) << 21, 4, VFU_DMA_READ);
+
+		assert_non_null(p);
+		assert_int_equal(*p, i);
+	}
+	POLLING(vfu_server_dma_for_each(dev.server, count_entry, sum));
+	assert_int_equal(sum[0], N);
+	assert_int_equal(sum[1], (uint64_t)N * 4096);
+	munmap(m, (size_t)N * 4096);
+	close(mem);
+	close(s);
+	wait_until(dev.detached == dev.attached);
+	vfu_server_get_stats(dev.server, &st);
+	assert_int_equal(st.dma_maps, 0);
+	assert_int_equal(st.dma_bytes, 0);
+}
+
+/*
+ * The promise: after the reply to DMA_UNMAP the device has ended its accesses. A
+ * polling thread writes as fast as it can; the client unmaps, and looks whether
+ * anything changes from then on.
+ */
+
+struct poller {
+	pthread_t thread;
+	atomic_bool stop;
+	atomic_ulong hits, misses;
+	uint64_t iova;
+};
+
+static void *
+poll_writes(void *arg)
+{
+	struct poller *p = arg;
+
+	rcu_register_thread();
+	while (!p->stop) {
+		for (unsigned int i = 0; i < 64; i++) {
+			volatile uint64_t *w = vfu_dma_ptr(dev.server, p->iova, 4096, RW);
+
+			if (w != NULL) {
+				/* As a device does: translate first, write some time later. */
+				for (unsigned int k = 0; k < 512; k += 8)
+					w[k]++;
+				p->hits++;
+			} else {
+				p->misses++;
+			}
+		}
+		rcu_quiescent_state();
+	}
+	rcu_unregister_thread();
+	return NULL;
+}
+
+static void
+unmap_promise(void **state)
+{
+	struct vfu_client_params params = { .timeout_ms = 3000 };
+	struct poller p = { .iova = 0x10000000 };
+	struct vfu_client *c;
+	char err[VFU_ERR_LEN];
+	int mem = memory_file(4096);
+	uint8_t *m = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0), copy[4096];
+
+	assert_int_equal(vfu_client_connect(dev.path, &params, &c, err), 0);
+	assert_int_equal(pthread_create(&p.thread, NULL, poll_writes, &p), 0);
+	for (unsigned int i = 0; i < 300; i++) {
+		unsigned long hits;
+
+		assert_int_equal(vfu_client_dma_map(c, mem, 0, p.iova, 4096, RW), 0);
+		hits = p.hits;
+		wait_until(p.hits != hits);
+		assert_int_equal(vfu_client_dma_unmap(c, p.iova, 4096), 0);
+		memcpy(copy, m, sizeof(copy));
+		usleep(i % 50 == 0 ? 2000 : 20);
+		assert_memory_equal(m, copy, sizeof(copy));
+	}
+	/* The same at the client's death. */
+	assert_int_equal(vfu_client_dma_map(c, mem, 0, p.iova, 4096, RW), 0);
+	vfu_client_close(c);
+	wait_until(dev.detached == dev.attached);
+	p.stop = true;
+	pthread_join(p.thread, NULL);
+	munmap(m, 4096);
+	close(mem);
+}
+
+/* The client truncates what it shared, under a thread that uses it. */
+static void
+truncated(void **state)
+{
+	struct poller p = { .iova = 0x10000000 };
+
+	device_start(&dev); /* here, because cmocka takes SIGBUS for itself when a test begins */
+	for (unsigned int round = 0; round < 3; round++) {
+		int s = raw_attach(&dev), mem = memory_file(0x40000), other = memory_file(4096);
+		uint64_t before = faults();
+
+		assert_false(vfu_server_dma_poisoned(dev.server));
+		assert_int_equal(raw_map(s, other, 0, 0, 4096, RW), 0);
+		assert_int_equal(raw_map(s, mem, 0x10000, p.iova, 0x30000, RW), 0);
+		p.stop = false;
+		p.hits = 0;
+		assert_int_equal(pthread_create(&p.thread, NULL, poll_writes, &p), 0);
+		wait_until(p.hits != 0);
+		assert_int_equal(ftruncate(mem, round == 0 ? 0 : round == 1 ? 0x10000 : 0x8000), 0);
+		wait_until(dev.detached == dev.attached);
+		assert_non_null(strstr(dev.why, "truncated"));
+		assert_true(raw_closed(s));
+		p.stop = true;
+		pthread_join(p.thread, NULL);
+		assert_true(faults() > before);
+		close(s);
+		close(mem);
+		close(other);
+	}
+	device_stop(&dev);
+}
+
+static void
+truncated_copy(void **state)
+{
+	int s, mem = memory_file(0x10000), status;
+	uint8_t buf[0x2000];
+
+	signal(SIGBUS, SIG_DFL);
+	device_start(&dev);
+	s = raw_attach(&dev);
+	memset(buf, 1, sizeof(buf));
+	assert_int_equal(raw_map(s, mem, 0, 0, 0x10000, RW), 0);
+	POLLING(assert_int_equal(vfu_dma_write(dev.server, 0, buf, sizeof(buf)), 0));
+	assert_int_equal(ftruncate(mem, 0x1000), 0);
+	POLLING(assert_int_equal(vfu_dma_read(dev.server, 0, buf, sizeof(buf)), -EFAULT);
+		assert_true(vfu_server_dma_poisoned(dev.server)));
+	wait_until(dev.detached == dev.attached);
+	close(s);
+	close(mem);
+	/* And a SIGBUS of somebody else's still kills: not ours to swallow. */
+	if (fork() == 0) {
+		int own = memfd_create("own", 0);
+		volatile char *p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, own, 0);
+
+		signal(SIGALRM, SIG_DFL);
+		alarm(5);
+		_exit(p[0]);
+	}
+	assert_true(wait(&status) > 0);
+	assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
+	if (WIFSIGNALED(status))
+		assert_int_equal(WTERMSIG(status), SIGBUS);
+	device_stop(&dev);
+}
+
+/*
+ * Memory without a descriptor.
+ */
+
+struct own_memory {
+	uint8_t mem[0x20000];
+	uint64_t iova;
+	atomic_int reads, writes, lost;
+	int fail;
+	unsigned int delay_ms;
+};
+
+static int
+own_read(void *opaque, uint64_t iova, void *buf, size_t len)
+{
+	struct own_memory *o = opaque;
+
+	assert_true(len <= 65536 && iova >= o->iova && iova + len <= o->iova + sizeof(o->mem));
+	o->reads++;
+	usleep(o->delay_ms * 1000);
+	memcpy(buf, o->mem + (iova - o->iova), len);
+	return o->fail;
+}
+
+static int
+own_write(void *opaque, uint64_t iova, const void *buf, size_t len)
+{
+	struct own_memory *o = opaque;
+
+	assert_true(len <= 65536 && iova >= o->iova && iova + len <= o->iova + sizeof(o->mem));
+	o->writes++;
+	memcpy(o->mem + (iova - o->iova), buf, len);
+	return o->fail;
+}
+
+static void
+own_lost(void *opaque, const char *why)
+{
+	((struct own_memory *)opaque)->lost++;
+}
+
+static struct vfu_client *
+connect_own(struct own_memory *o)
+{
+	struct vfu_client_params params = { .dma_read = own_read, .dma_write = own_write,
+		.lost = own_lost, .opaque = o };
+	struct vfu_client *c;
+	char err[VFU_ERR_LEN];
+
+	o->iova = 0x40000000;
+	if (vfu_client_connect(dev.path, &params, &c, err) != 0)
+		fail_msg("%s", err);
+	return c;
+}
+
+static void
+by_message(void **state)
+{
+	static struct own_memory o;
+	struct vfu_client *c;
+	static uint8_t buf[0x20000];
+	int mem = memory_file(0x1000);
+
+	memset(&o, 0, sizeof(o));
+	for (size_t i = 0; i < sizeof(o.mem); i++)
+		o.mem[i] = (uint8_t)(i ^ (i >> 8));
+	c = connect_own(&o);
+	assert_int_equal(vfu_client_dma_map(c, -1, 0, o.iova, 0x10000, RW), 0);
+	assert_int_equal(vfu_client_dma_map(c, -1, 0, o.iova + 0x10000, 0x10000, VFU_DMA_READ), 0);
+	assert_int_equal(vfu_client_dma_map(c, mem, 0, o.iova - 0x1000, 0x1000, RW), 0);
+	assert_null(ptr(o.iova, 1, VFU_DMA_READ));
+
+	POLLING(assert_int_equal(vfu_dma_read(dev.server, o.iova + 5, buf, 100), 0));
+	assert_memory_equal(buf, o.mem + 5, 100);
+	POLLING(assert_int_equal(vfu_dma_read(dev.server, o.iova, buf, sizeof(buf)), 0));
+	assert_memory_equal(buf, o.mem, sizeof(buf));
+	/* Half by pointer, half by message. */
+	memset(buf, 0x55, 0x200);
+	POLLING(assert_int_equal(vfu_dma_write(dev.server, o.iova - 0x100, buf, 0x200), 0));
+	assert_memory_equal(o.mem, buf, 0x100);
+	POLLING(assert_int_equal(vfu_dma_write(dev.server, o.iova + 0xfffc, buf, 8), -EFAULT));
+	o.fail = -EIO;
+	POLLING(assert_int_equal(vfu_dma_read(dev.server, o.iova, buf, 4), -EFAULT));
+	o.fail = 0;
+	POLLING(assert_int_equal(vfu_dma_read(dev.server, o.iova, buf, 4), 0));
+	assert_int_equal(vfu_client_dma_unmap(c, o.iova, 0x10000), 0);
+	POLLING(assert_int_equal(vfu_dma_read(dev.server, o.iova, buf, 4), -EFAULT));
+	POLLING(assert_int_equal(vfu_dma_read(dev.server, o.iova + 0x10000, buf, 4), 0));
+	assert_int_equal(o.lost, 0);
+	vfu_client_close(c);
+	assert_int_equal(o.lost, 0);
+	close(mem);
+}
+
+/* An access of the device's to memory without a descriptor, from within a register write. */
+static void
+write_reads_memory(struct device *d, uint64_t offset, const void *buf, size_t len)
+{
+	uint32_t v = 0;
+
+	if (offset == 0x200)
+		assert_int_equal(vfu_dma_read(d->server, 0x40000010, &v, 4), 0);
+	memcpy(d->bar + 0x300, &v, 4);
+}
+
+static atomic_ulong message_reads;
+
+static void *
+poll_reads(void *arg)
+{
+	struct poller *p = arg;
+	uint32_t v;
+
+	rcu_register_thread();
+	while (!p->stop) {
+		if (vfu_dma_read(dev.server, p->iova, &v, 4) == 0)
+			message_reads++;
+		rcu_quiescent_state();
+	}
+	rcu_unregister_thread();
+	return NULL;
+}
+
+/*
+ * All of it at once: two polling threads that read by message, register writes whose
+ * execution reads by message, and unmaps that wait for the polling threads.
+ */
+static void
+nobody_waits_for_nobody(void **state)
+{
+	static struct own_memory o;
+	struct poller p[2] = { { .iova = 0x40000000 }, { .iova = 0x40000800 } };
+	struct vfu_client *c;
+	int mem = memory_file(0x1000);
+	uint64_t start = now_ms();
+	uint32_t v = 1;
+
+	memset(&o, 0x5a, sizeof(o));
+	o.lost = o.reads = o.writes = 0;
+	o.fail = 0;
+	o.delay_ms = 0;
+	dev.on_write = write_reads_memory;
+	c = connect_own(&o);
+	assert_int_equal(vfu_client_dma_map(c, -1, 0, o.iova, 0x1000, RW), 0);
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&p[i].thread, NULL, poll_reads, &p[i]), 0);
+	for (unsigned int i = 0; i < 200; i++) {
+		assert_int_equal(vfu_client_region_write(c, 0, 0x200, &v, 4), 0);
+		assert_int_equal(vfu_client_region_read(c, 0, 0x300, &v, 4), 0);
+		assert_int_equal(v, 0x5a5a5a5a);
+		assert_int_equal(vfu_client_dma_map(c, mem, 0, 0, 0x1000, RW), 0);
+		assert_int_equal(vfu_client_dma_unmap(c, 0, 0x1000), 0);
+	}
+	wait_until(message_reads > 100);
+	assert_true(vfu_client_alive(c));
+	assert_true(now_ms() - start < 20000);
+	/* Gone in the middle of it. */
+	vfu_client_close(c);
+	wait_until(dev.detached == dev.attached);
+	for (unsigned int i = 0; i < 2; i++) {
+		p[i].stop = true;
+		pthread_join(p[i].thread, NULL);
+	}
+	close(mem);
+}
+
+/* A client that does not answer: 200 ms, then it is dropped. */
+static void
+no_answer(void **state)
+{
+	int s = raw_attach(&dev);
+	uint64_t start;
+	uint32_t v;
+
+	assert_int_equal(raw_map(s, -1, 0, 0, 0x1000, RW), 0);
+	start = now_ms();
+	POLLING(assert_int_equal(vfu_dma_read(dev.server, 0, &v, 4), -EFAULT));
+	assert_true(now_ms() - start >= 190);
+	assert_true(now_ms() - start < 2000);
+	wait_until(dev.detached == dev.attached);
+	assert_non_null(strstr(dev.why, "does not answer"));
+	close(s);
+}
+
+/* Answers of all wrong kinds, and commands in between. */
+struct liar {
+	int sock;
+	pthread_t thread;
+	struct vfio_user_header hdr;
+	struct vfio_user_dma_access a;
+	uint8_t data[8];
+	size_t len;
+};
+
+static void *
+lie(void *arg)
+{
+	struct liar *l = arg;
+	struct {
+		struct vfio_user_header h;
+		struct vfio_user_dma_access a;
+	} req;
+	struct vfio_user_header cmd = { .msg_id = 77, .cmd = VFIO_USER_DEVICE_RESET, .msg_size = 16 };
+	uint8_t msg[64];
+
+	if (!raw_recv(l->sock, &req, sizeof(req), NULL))
+		return NULL;
+	raw_send(l->sock, &cmd, sizeof(cmd), NULL, 0);
+	l->hdr.msg_id ^= req.h.msg_id;
+	l->hdr.msg_size = (uint32_t)(16 + l->len);
+	memcpy(msg, &l->hdr, 16);
+	memcpy(msg + 16, &l->a, 16);
+	memcpy(msg + 32, l->data, 8);
+	send(l->sock, msg, 16 + l->len, MSG_NOSIGNAL);
+	return NULL;
+}
+
+static void
+wrong_answers(void **state)
+{
+	/* cmd, flags, errno; address, count; length; what becomes of it */
+	static const struct {
+		struct vfio_user_header h;
+		struct vfio_user_dma_access a;
+		size_t len;
+		bool ok, dropped;
+	} t[] = {
+		{ { .cmd = 11, .flags = 1 }, { 0, 4 }, 20, true, false },
+		{ { .cmd = 11, .flags = 0x21, .error_no = 14 }, { 0, 0 }, 0, false, false },
+		{ { .cmd = 11, .flags = 0x21 }, { 0, 4 }, 20, false, false },
+		{ { .cmd = 11, .flags = 1 }, { 0, 4 }, 19, false, true },
+		{ { .cmd = 11, .flags = 1 }, { 0, 4 }, 24, false, true },
+		{ { .cmd = 11, .flags = 1 }, { 0, 4 }, 0, false, true },
+		{ { .cmd = 11, .flags = 1 }, { 0, 8 }, 20, false, true },
+		{ { .cmd = 11, .flags = 1 }, { 8, 4 }, 20, false, true },
+		{ { .cmd = 12, .flags = 1 }, { 0, 4 }, 20, false, true },
+		{ { .cmd = 11, .flags = 1, .msg_id = 1 }, { 0, 4 }, 20, false, true },
+	};
+
+	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct liar l = { .sock = raw_attach(&dev), .hdr = t[i].h, .a = t[i].a, .len = t[i].len,
+			.data = { 1, 2, 3, 4 } };
+		int resets = dev.resets, detached = dev.detached, ret;
+		uint32_t v = 0;
+
+		assert_int_equal(raw_map(l.sock, -1, 0, 0, 0x1000, RW), 0);
+		pthread_create(&l.thread, NULL, lie, &l);
+		POLLING(ret = vfu_dma_read(dev.server, 0, &v, 4));
+		pthread_join(l.thread, NULL);
+		assert_int_equal(ret, t[i].ok ? 0 : -EFAULT);
+		if (t[i].ok)
+			assert_int_equal(v, 0x04030201);
+		if (t[i].dropped) {
+			wait_until(dev.detached == detached + 1);
+		} else {
+			/* The command that came before the answer is carried out, too. */
+			struct vfio_user_header r;
+
+			wait_until(dev.resets == resets + 1);
+			assert_true(raw_recv(l.sock, &r, sizeof(r), NULL));
+			assert_int_equal(r.msg_id, 77);
+		}
+		close(l.sock);
+		wait_until(dev.detached == dev.attached);
+	}
+}
+
+/* DMA_WRITE's reply has 16 bytes, or 12 as the specification draws it. */
+static void
+write_answers(void **state)
+{
+	for (size_t len = 8; len <= 20; len += 4) {
+		struct liar l = { .sock = raw_attach(&dev), .hdr = { .cmd = 12, .flags = 1 },
+			.a = { 0, 4 }, .len = len };
+		uint32_t v = 0x12345678, got[5];
+		int ret;
+
+		assert_int_equal(raw_map(l.sock, -1, 0, 0, 0x1000, RW), 0);
+		pthread_create(&l.thread, NULL, lie, &l);
+		POLLING(ret = vfu_dma_write(dev.server, 0, &v, 4));
+		pthread_join(l.thread, NULL);
+		assert_int_equal(ret, len == 12 || len == 16 ? 0 : -EFAULT);
+		if (ret == 0) {
+			assert_true(raw_recv(l.sock, got, 4, NULL)); /* the data, which lie() left */
+			assert_int_equal(got[0], v);
+		}
+		close(l.sock);
+		wait_until(dev.detached == dev.attached);
+	}
+}
+
+int
+main(void)
+{
+	int ret;
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(map_errors), T(translation), T(many), T(unmap_promise), cmocka_unit_test(truncated),
+		cmocka_unit_test(truncated_copy), T(by_message), T(nobody_waits_for_nobody), T(no_answer),
+		T(wrong_answers), T(write_answers),
+	};
+
+	rcu_register_thread();
+	rcu_thread_offline();
+	ret = cmocka_run_group_tests_name("vfio_user_dma", tests, NULL, NULL);
+	rcu_unregister_thread();
+	return ret;
+}
