@@ -311,15 +311,18 @@ igb_model_tx_pending(struct igb_model *m)
 		const struct igb_ring *r = &m->tx_ring[q];
 		const struct igb_txq *t = &m->txq[q];
 
+		uint32_t tail = igb_ld(&r->reg[IGB_Q_TAIL / 4]), gen = igb_ld_acq(&r->gen);
+
 		enabled &= enabled - 1;
-		if (t->gen != igb_ld(&r->gen))
-			return true;
+		if (t->gen != gen) {
+			/* Not looked at since it was enabled. */
+			if (gen & 1 && tail < r->count && tail != r->head)
+				return true;
+			continue;
+		}
 		if (t->dead || t->count == 0)
 			continue;
-		if (t->tso || t->used != t->fetched)
-			return true;
-		if (igb_ld(&r->reg[IGB_Q_TAIL / 4]) < t->count &&
-				igb_ld(&r->reg[IGB_Q_TAIL / 4]) != t->head)
+		if (t->tso || t->used != t->fetched || (tail < t->count && tail != t->head))
 			return true;
 	}
 	return false;

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * A driver's place for the model's tests: a device behind a socket, a client
+ * of it, memory in a memfd that is mapped for DMA, and one receive and
+ * transmit queue's worth of helpers. The test's thread is the polling thread;
+ * while it waits for a reply it must not hold up grace periods.
+ */
+
+#ifndef IGB_RIG_H
+#define IGB_RIG_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <linux/vfio.h>
+#include <urcu-qsbr.h>
+
+#include "igb_model.h"
+#include "igb_model_priv.h"
+#include "vfio_user.h"
+#include "vfu_client.h"
+
+#define RIG_IOVA     0x4000000000ull /* far above 4 GiB */
+#define RIG_MEM      (8u << 20)
+#define RIG_RXRING   0x00000u
+#define RIG_TXRING   0x20000u
+#define RIG_RXBUF    0x100000u       /* buffers, RIG_BUF apart */
+#define RIG_TXBUF    0x400000u
+#define RIG_BUF      2048u
+#define RIG_DESCS    64u
+
+struct rig {
+	char path[64];
+	struct igb_model *m;
+	struct vfu_client *c;
+	uint8_t *mem;
+	int memfd;
+	uint8_t *bar;    /* the two pages, mapped as a driver does */
+	uint32_t rx_next, tx_next;
+};
+
+static const uint8_t rig_mac[6] = {0x02, 0x11, 0x22, 0x33, 0x44, 0x55};
+
+static inline uint32_t
+rig_rd(struct rig *g, uint32_t off)
+{
+	uint32_t v = 0;
+
+	rcu_thread_offline();
+	assert_int_equal(vfu_client_region_read(g->c, 0, off, &v, 4), 0);
+	rcu_thread_online();
+	return v;
+}
+
+static inline void
+rig_wr(struct rig *g, uint32_t off, uint32_t v)
+{
+	rcu_thread_offline();
+	assert_int_equal(vfu_client_region_write(g->c, 0, off, &v, 4), 0);
+	rcu_thread_online();
+}
+
+static inline uint32_t
+rig_cfg_rd(struct rig *g, uint32_t off, size_t len)
+{
+	uint32_t v = 0;
+
+	rcu_thread_offline();
+	assert_int_equal(vfu_client_region_read(g->c, 7, off, &v, len), 0);
+	rcu_thread_online();
+	return v;
+}
+
+static inline void
+rig_cfg_wr(struct rig *g, uint32_t off, uint32_t v, size_t len)
+{
+	rcu_thread_offline();
+	assert_int_equal(vfu_client_region_write(g->c, 7, off, &v, len), 0);
+	rcu_thread_online();
+}
+
+static inline void
+rig_connect(struct rig *g)
+{
+	struct vfu_client_params p = {.timeout_ms = 3000};
+	struct vfu_region reg;
+	char err[VFU_ERR_LEN];
+
+	rcu_thread_offline();
+	assert_int_equal(vfu_client_connect(g->path, &p, &g->c, err), 0);
+	assert_int_equal(vfu_client_dma_map(g->c, g->memfd, 0, RIG_IOVA, RIG_MEM,
+			VFU_DMA_READ | VFU_DMA_WRITE), 0);
+	assert_int_equal(vfu_client_region_info(g->c, 0, &reg), 0);
+	assert_int_equal(reg.nr_areas, 2);
+	g->bar = mmap(NULL, 0x10000, PROT_READ | PROT_WRITE, MAP_SHARED, reg.fd, (off_t)reg.fd_offset);
+	assert_ptr_not_equal(g->bar, MAP_FAILED);
+	close(reg.fd);
+	rcu_thread_online();
+	rig_cfg_wr(g, 4, 6, 2); /* memory, bus master */
+}
+
+static inline void
+rig_disconnect(struct rig *g)
+{
+	rcu_thread_offline();
+	vfu_client_close(g->c);
+	munmap(g->bar, 0x10000);
+	rcu_thread_online();
+	g->c = NULL;
+}
+
+static inline int
+rig_setup(void **state)
+{
+	struct rig *g = calloc(1, sizeof(*g));
+	struct igb_model_params p = {.name = "t0"};
+	char err[VFU_ERR_LEN];
+
+	snprintf(g->path, sizeof(g->path), "/tmp/igb-test-%d.sock", (int)getpid());
+	p.socket = g->path;
+	memcpy(p.mac, rig_mac, 6);
+	p.speed_mbps = 1000;
+	rcu_register_thread();
+	g->memfd = memfd_create("rig", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(g->memfd, RIG_MEM), 0);
+	g->mem = mmap(NULL, RIG_MEM, PROT_READ | PROT_WRITE, MAP_SHARED, g->memfd, 0);
+	assert_int_equal(igb_model_create(&p, &g->m, err), 0);
+	rig_connect(g);
+	*state = g;
+	return 0;
+}
+
+static inline int
+rig_teardown(void **state)
+{
+	struct rig *g = *state;
+
+	rcu_thread_offline();
+	if (g->c)
+		rig_disconnect(g);
+	rcu_thread_offline();
+	igb_model_destroy(g->m);
+	munmap(g->mem, RIG_MEM);
+	close(g->memfd);
+	rcu_thread_online();
+	rcu_unregister_thread();
+	free(g);
+	return 0;
+}
+
+/* Receive queue q with RIG_DESCS descriptors, all but one given to the device. */
+static inline void
+rig_rx_start(struct rig *g, unsigned int q, uint32_t srrctl)
+{
+	union igb_rx_desc *r = (void *)(g->mem + RIG_RXRING + q * RIG_DESCS * 16);
+	uint32_t i;
+
+	for (i = 0; i < RIG_DESCS; i++) {
+		r[i].read.pkt_addr = RIG_IOVA + RIG_RXBUF + (q * RIG_DESCS + i) * RIG_BUF;
+		r[i].read.hdr_addr = 0;
+	}
+	rig_wr(g, IGB_RDBAL(q), (uint32_t)(RIG_IOVA + RIG_RXRING + q * RIG_DESCS * 16));
+	rig_wr(g, IGB_RDBAH(q), (uint32_t)(RIG_IOVA >> 32));
+	rig_wr(g, IGB_RDLEN(q), RIG_DESCS * 16);
+	rig_wr(g, IGB_SRRCTL(q), srrctl);
+	rig_wr(g, IGB_RDH(q), 0);
+	rig_wr(g, IGB_RXDCTL(q), IGB_DCTL_ENABLE | 1u << 16);
+	rig_wr(g, IGB_RDT(q), RIG_DESCS - 1);
+	g->rx_next = 0;
+}
+
+static inline void
+rig_rx_on(struct rig *g, uint32_t rctl)
+{
+	rig_wr(g, IGB_RCTL, rctl | IGB_RCTL_RXEN);
+}
+
+#define RIG_ADV (IGB_SRRCTL_DESCTYPE_ADV_ONE | 2)
+
+static inline volatile union igb_rx_desc *
+rig_rxd(struct rig *g, unsigned int q, unsigned int i)
+{
+	return (void *)(g->mem + RIG_RXRING + (q * RIG_DESCS + i) * 16);
+}
+
+static inline uint8_t *
+rig_rxbuf(struct rig *g, unsigned int q, unsigned int i)
+{
+	return g->mem + RIG_RXBUF + (q * RIG_DESCS + i) * RIG_BUF;
+}
+
+static inline int
+rig_send_in(struct rig *g, const void *data, uint32_t len, uint32_t flags)
+{
+	struct igb_frame f = {.data = data, .len = len, .flags = flags};
+	int ret = igb_model_rx(g->m, &f, false);
+
+	igb_model_rx_flush(g->m);
+	rcu_quiescent_state();
+	return ret;
+}
+
+static inline volatile union igb_tx_desc *
+rig_txd(struct rig *g, unsigned int q, unsigned int i)
+{
+	return (void *)(g->mem + RIG_TXRING + (q * RIG_DESCS + i % RIG_DESCS) * 16);
+}
+
+static inline void
+rig_tx_start(struct rig *g, unsigned int q)
+{
+	memset(g->mem + RIG_TXRING + q * RIG_DESCS * 16, 0, RIG_DESCS * 16);
+	rig_wr(g, IGB_TDBAL(q), (uint32_t)(RIG_IOVA + RIG_TXRING + q * RIG_DESCS * 16));
+	rig_wr(g, IGB_TDBAH(q), (uint32_t)(RIG_IOVA >> 32));
+	rig_wr(g, IGB_TDLEN(q), RIG_DESCS * 16);
+	rig_wr(g, IGB_TDT(q), 0);
+	rig_wr(g, IGB_TDH(q), 0);
+	rig_wr(g, IGB_TXDCTL(q), IGB_DCTL_ENABLE);
+	rig_wr(g, IGB_TCTL, IGB_TCTL_EN | IGB_TCTL_PSP);
+	g->tx_next = 0;
+}
+
+/* A doorbell, as a driver rings it. */
+static inline void
+rig_tdt(struct rig *g, unsigned int q, uint32_t v)
+{
+	__atomic_store_n((uint32_t *)(g->bar + IGB_TDT(q)), v, __ATOMIC_RELEASE);
+}
+
+static inline void
+rig_rdt(struct rig *g, unsigned int q, uint32_t v)
+{
+	__atomic_store_n((uint32_t *)(g->bar + IGB_RDT(q)), v, __ATOMIC_RELEASE);
+}
+
+/* Posts one advanced data descriptor for queue 0, without ringing. */
+static inline void
+rig_post(struct rig *g, const void *data, uint32_t len, uint32_t cmd, uint32_t olinfo)
+{
+	uint32_t at = RIG_TXBUF + (g->tx_next % RIG_DESCS) * 0x10000u % 0x300000u;
+	volatile union igb_tx_desc *d = rig_txd(g, 0, g->tx_next++);
+
+	memcpy(g->mem + at, data, len);
+	d->data.addr = RIG_IOVA + at;
+	d->data.cmd_type_len = cmd | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | len;
+	d->data.olinfo = olinfo;
+}
+
+static inline void
+rig_ctx(struct rig *g, unsigned int idx, uint32_t maclen, uint32_t iplen, uint32_t l4len,
+		uint32_t mss, uint32_t tucmd, uint32_t vlan)
+{
+	volatile union igb_tx_desc *d = rig_txd(g, 0, g->tx_next++);
+
+	d->ctx.vlan_macip_lens = vlan << 16 | maclen << 9 | iplen;
+	d->ctx.seqnum = 0;
+	d->ctx.type_tucmd = tucmd | IGB_TXD_DTYP_CTXT | IGB_TXD_DEXT;
+	d->ctx.mss_l4len_idx = mss << 16 | l4len << 8 | idx << 4;
+}
+
+static inline void
+rig_ring_bell(struct rig *g)
+{
+	rig_tdt(g, 0, g->tx_next % RIG_DESCS);
+}
+
+#define RIG_LAST (IGB_TXD_EOP | IGB_TXD_IFCS | IGB_TXD_RS)
+
+static inline int
+rig_take(struct rig *g, struct igb_frame *f)
+{
+	int n = igb_model_tx(g->m, f);
+
+	igb_model_tx_flush(g->m);
+	rcu_quiescent_state();
+	return n;
+}
+
+/* Frames. */
+static inline uint32_t
+rig_eth(uint8_t *p, const uint8_t *da, uint16_t type)
+{
+	static const uint8_t sa[6] = {0x02, 0xAA, 0, 0, 0, 1};
+
+	memcpy(p, da, 6);
+	memcpy(p + 6, sa, 6);
+	p[12] = (uint8_t)(type >> 8);
+	p[13] = (uint8_t)type;
+	return 14;
+}
+
+static inline void
+rig_put16(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static inline uint32_t
+rig_sum(const uint8_t *p, uint32_t len, uint32_t s)
+{
+	uint32_t i;
+
+	for (i = 0; i + 1 < len; i += 2)
+		s += (uint32_t)p[i] << 8 | p[i + 1];
+	if (len & 1)
+		s += (uint32_t)p[len - 1] << 8;
+	while (s >> 16)
+		s = (s & 0xFFFF) + (s >> 16);
+	return s;
+}
+
+/* Ethernet, IPv4, TCP (proto 6) or UDP (17), paylen bytes; good checksums. Returns the length. */
+static inline uint32_t
+rig_ipv4(uint8_t *p, uint8_t proto, uint32_t paylen)
+{
+	uint32_t l4 = proto == 6 ? 20 : 8, total = 20 + l4 + paylen, i, s;
+	uint8_t *ip = p + rig_eth(p, rig_mac, 0x0800), *h = ip + 20;
+
+	memset(ip, 0, total);
+	ip[0] = 0x45;
+	rig_put16(ip + 2, total);
+	rig_put16(ip + 4, 0x1234);
+	ip[8] = 64;
+	ip[9] = proto;
+	memcpy(ip + 12, "\x0a\x00\x00\x01\x0a\x00\x00\x02", 8);
+	rig_put16(ip + 10, ~rig_sum(ip, 20, 0) & 0xFFFF);
+	rig_put16(h, 1000);
+	rig_put16(h + 2, 2000);
+	for (i = 0; i < paylen; i++)
+		h[l4 + i] = (uint8_t)(i * 7);
+	if (proto == 6) {
+		h[12] = 5 << 4;
+		h[13] = 0x18;
+	} else {
+		rig_put16(h + 4, l4 + paylen);
+	}
+	s = rig_sum(ip + 12, 8, proto + l4 + paylen);
+	rig_put16(h + (proto == 6 ? 16 : 6), ~rig_sum(h, l4 + paylen, s) & 0xFFFF);
+	return 14 + total;
+}
+
+#endif /* IGB_RIG_H */

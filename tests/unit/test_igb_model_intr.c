@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The model's interrupts: vectors, masks, auto-clear and auto-mask, throttling,
+ * the link's change.
+ */
+
+#include <fcntl.h>
+#include <poll.h>
+
+#include "igb_rig.h"
+
+#define VEC 3
+
+static int fds[IGB_MSIX_VECTORS];
+
+static void
+wire_up(struct rig *g, unsigned int index, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	rcu_thread_offline();
+	assert_int_equal(vfu_client_set_irq_fds(g->c, index, 0, n, fds), 0);
+	rcu_thread_online();
+}
+
+/* How often did vector v fire since the last call? */
+static uint64_t
+fired(unsigned int v)
+{
+	uint64_t n = 0;
+
+	if (read(fds[v], &n, 8) != 8)
+		return 0;
+	return n;
+}
+
+static void
+unwire(unsigned int n)
+{
+	while (n-- > 0)
+		close(fds[n]);
+}
+
+static void
+frame_in(struct rig *g)
+{
+	uint8_t f[60] = {0};
+
+	rig_eth(f, rig_mac, 0x88B5);
+	rig_send_in(g, f, 60, 0);
+}
+
+static void
+msix(struct rig *g)
+{
+	wire_up(g, VFIO_PCI_MSIX_IRQ_INDEX, IGB_MSIX_VECTORS);
+	rig_wr(g, IGB_GPIE, IGB_GPIE_MULTIPLE_MSIX | IGB_GPIE_PBA | IGB_GPIE_EIAME | IGB_GPIE_NSICR);
+	rig_wr(g, IGB_IVAR_REG(0), (VEC | IGB_IVAR_VALID) << IGB_IVAR_SHIFT(0, false));
+	rig_wr(g, IGB_IVAR_MISC, (1u | IGB_IVAR_VALID) << IGB_IVAR_MISC_OTHER_SHIFT);
+	rig_wr(g, IGB_EIAC, 1u << VEC | 2);
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_rx_on(g, IGB_RCTL_SECRC);
+}
+
+static void
+test_vectors(void **state)
+{
+	struct rig *g = *state;
+
+	msix(g);
+	frame_in(g);
+	assert_int_equal(fired(VEC), 0); /* masked */
+	rig_wr(g, IGB_EIMS, 1u << VEC);
+	assert_int_equal(fired(VEC), 1); /* it was due */
+	frame_in(g);
+	frame_in(g);
+	assert_int_equal(fired(VEC), 2);
+	assert_int_equal(fired(0), 0);
+	/* Auto-mask. */
+	rig_wr(g, IGB_EIAM, 1u << VEC);
+	frame_in(g);
+	frame_in(g);
+	assert_int_equal(fired(VEC), 1);
+	assert_int_equal(rig_rd(g, IGB_EIMS), 0);
+	rig_wr(g, IGB_EIMS, 1u << VEC);
+	assert_int_equal(fired(VEC), 1);
+	/* Software's own. */
+	rig_wr(g, IGB_EIAM, 0);
+	rig_wr(g, IGB_EIMS, 1u << 7);
+	rig_wr(g, IGB_EICS, 1u << 7);
+	assert_int_equal(fired(7), 1);
+	/* Without auto-clear a cause is told once, until it is cleared. */
+	rig_wr(g, IGB_EICS, 1u << 7);
+	frame_in(g);
+	fired(VEC);
+	rig_wr(g, IGB_EIAC, 0);
+	rig_wr(g, IGB_EIMS, 1u << VEC);
+	frame_in(g);
+	frame_in(g);
+	assert_int_equal(fired(VEC), 1);
+	assert_true(rig_rd(g, IGB_EICR) & 1u << VEC);
+	frame_in(g);
+	assert_int_equal(fired(VEC), 1);
+	rig_wr(g, IGB_EICR, ~0u);
+	assert_int_equal(rig_rd(g, IGB_EICR), 0);
+	unwire(IGB_MSIX_VECTORS);
+}
+
+static void
+test_throttle(void **state)
+{
+	struct rig *g = *state;
+	unsigned int i, n = 0;
+
+	msix(g);
+	rig_wr(g, IGB_EITR(VEC), 8000u << IGB_EITR_INTERVAL_SHIFT); /* 8 ms */
+	rig_wr(g, IGB_EIMS, 1u << VEC);
+	for (i = 0; i < 10; i++)
+		frame_in(g);
+	assert_int_equal(fired(VEC), 1);
+	/* Held back, not lost. */
+	usleep(9000);
+	assert_int_equal(fired(VEC), 0);
+	igb_model_rx_flush(g->m);
+	assert_int_equal(fired(VEC), 1);
+	for (i = 0; i < 30; i++) {
+		igb_model_tx_flush(g->m);
+		usleep(500);
+		n += (unsigned int)fired(VEC);
+	}
+	assert_int_equal(n, 0);
+	unwire(IGB_MSIX_VECTORS);
+}
+
+static void
+test_link(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+	struct igb_model_stats st;
+
+	msix(g);
+	rig_wr(g, IGB_EIMS, 2);
+	rig_wr(g, IGB_IMS, IGB_ICR_LSC);
+	rig_rd(g, IGB_ICR);
+	fired(1);
+	igb_model_set_link(g->m, false);
+	igb_model_tx(g->m, &fr);
+	assert_int_equal(fired(1), 1);
+	assert_false(rig_rd(g, IGB_STATUS) & IGB_STATUS_LU);
+	assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_LSC);
+	assert_int_equal(rig_rd(g, IGB_ICR), 0);
+	frame_in(g);
+	igb_model_get_stats(g->m, &st);
+	assert_int_equal(st.rx_off, 1);
+	assert_false(st.link);
+	igb_model_set_link(g->m, false);
+	igb_model_tx(g->m, &fr);
+	assert_int_equal(fired(1), 0); /* no change */
+	igb_model_set_link(g->m, true);
+	igb_model_rx_flush(g->m);
+	assert_int_equal(fired(1), 1);
+	assert_true(rig_rd(g, IGB_STATUS) & IGB_STATUS_LU);
+	unwire(IGB_MSIX_VECTORS);
+}
+
+/* One interrupt for everything: MSI-X vector 0 without Multiple_MSIX, MSI, INTx. */
+static void
+test_single(void **state)
+{
+	static const unsigned int index[3] = {VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
+			VFIO_PCI_INTX_IRQ_INDEX};
+	struct rig *g = *state;
+	unsigned int i;
+	uint32_t v;
+
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	rig_rd(g, IGB_ICR);
+	for (i = 0; i < 3; i++) {
+		wire_up(g, index[i], 1);
+		frame_in(g);
+		assert_int_equal(fired(0), 0);
+		rig_wr(g, IGB_IMS, IGB_ICR_RXDW);
+		assert_int_equal(fired(0), 1);
+		frame_in(g); /* not cleared yet */
+		assert_int_equal(fired(0), 0);
+		rig_wr(g, IGB_IAM, ~0u);
+		v = rig_rd(g, IGB_ICR);
+		assert_true(v & IGB_ICR_INT_ASSERTED);
+		assert_true(v & IGB_ICR_RXDW);
+		assert_int_equal(rig_rd(g, IGB_IMS), 0); /* IAM */
+		rig_wr(g, IGB_IMS, IGB_ICR_RXDW);
+		frame_in(g);
+		assert_int_equal(fired(0), 1);
+		/* Masked, and read: gone. */
+		rig_wr(g, IGB_IMC, ~0u);
+		assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_RXDW);
+		rcu_thread_offline();
+		assert_int_equal(vfu_client_set_irq_fds(g->c, index[i], 0, 0, NULL), 0);
+		rcu_thread_online();
+		unwire(1);
+	}
+}
+
+static void
+test_threshold(void **state)
+{
+	struct rig *g = *state;
+	unsigned int i;
+
+	rig_rx_start(g, 0, RIG_ADV | 2u << IGB_SRRCTL_RDMTS_SHIFT); /* 32 descriptors */
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	for (i = 0; i < 40; i++) {
+		frame_in(g);
+		if (i == 30)
+			assert_false(rig_rd(g, IGB_ICR) & IGB_ICR_RXDMT0);
+	}
+	assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_RXDMT0);
+	assert_int_equal(rig_rd(g, IGB_RXDMTC), 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_vectors, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_throttle, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_link, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_single, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_threshold, rig_setup, rig_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

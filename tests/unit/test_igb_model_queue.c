@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Queues coming and going while frames flow: the handshake that a driver's
+ * safety stands on. Here the polling thread is a thread of its own.
+ */
+
+#include <pthread.h>
+#include <time.h>
+
+#include "igb_rig.h"
+
+struct poller {
+	struct rig *g;
+	pthread_t thread;
+	bool stop;
+	uint64_t rounds;
+};
+
+static void *
+poll_loop(void *arg)
+{
+	struct poller *p = arg;
+	struct igb_frame fr, in;
+	uint8_t f[60] = {0};
+	unsigned int i;
+
+	rcu_register_thread();
+	rig_eth(f, rig_mac, 0x88B5);
+	in.data = f;
+	in.len = 60;
+	in.flags = 0;
+	while (!__atomic_load_n(&p->stop, __ATOMIC_ACQUIRE)) {
+		for (i = 0; i < 32; i++) {
+			igb_model_tx(p->g->m, &fr);
+			igb_model_rx(p->g->m, &in, false);
+			/* Held back over quiescent states, as the contract allows. */
+			if (i % 8 == 0)
+				rcu_quiescent_state();
+		}
+		igb_model_tx_flush(p->g->m);
+		igb_model_rx_flush(p->g->m);
+		rcu_quiescent_state();
+		__atomic_store_n(&p->rounds, p->rounds + 1, __ATOMIC_RELEASE);
+	}
+	rcu_unregister_thread();
+	return NULL;
+}
+
+static void
+poller_start(struct poller *p, struct rig *g)
+{
+	p->g = g;
+	p->stop = false;
+	p->rounds = 0;
+	assert_int_equal(pthread_create(&p->thread, NULL, poll_loop, p), 0);
+}
+
+static void
+poller_stop(struct poller *p)
+{
+	__atomic_store_n(&p->stop, true, __ATOMIC_RELEASE);
+	rcu_thread_offline();
+	pthread_join(p->thread, NULL);
+	rcu_thread_online();
+}
+
+/* Until the poller has been around n times more. */
+static void
+rounds(struct poller *p, uint64_t n)
+{
+	uint64_t until = __atomic_load_n(&p->rounds, __ATOMIC_ACQUIRE) + n;
+
+	rcu_thread_offline();
+	while (__atomic_load_n(&p->rounds, __ATOMIC_ACQUIRE) < until)
+		usleep(100);
+	rcu_thread_online();
+}
+
+/* After the reply to clearing ENABLE nothing of the ring or its buffers is written. */
+static void
+test_disable(void **state)
+{
+	struct rig *g = *state;
+	struct poller p;
+	static uint8_t copy[RIG_BUF * RIG_DESCS];
+	unsigned int i;
+
+	poller_start(&p, g);
+	for (i = 0; i < 200; i++) {
+		memset(rig_rxbuf(g, 0, 0), 0xEE, sizeof(copy));
+		rig_rx_start(g, 0, RIG_ADV);
+		rig_rx_on(g, IGB_RCTL_SECRC);
+		assert_true(rig_rd(g, IGB_RXDCTL(0)) & IGB_DCTL_ENABLE);
+		rig_wr(g, IGB_RXDCTL(0), 0);
+		assert_false(rig_rd(g, IGB_RXDCTL(0)) & IGB_DCTL_ENABLE);
+		memset(g->mem + RIG_RXRING, 0x5A, RIG_DESCS * 16);
+		memcpy(copy, rig_rxbuf(g, 0, 0), sizeof(copy));
+		rounds(&p, 2);
+		assert_memory_equal(rig_rxbuf(g, 0, 0), copy, sizeof(copy));
+		assert_int_equal(g->mem[RIG_RXRING], 0x5A);
+		assert_int_equal(g->mem[RIG_RXRING + 12], 0x5A);
+	}
+	poller_stop(&p);
+}
+
+/* Resets of every kind, and clients that go, while frames flow. */
+static void
+test_reset_under_load(void **state)
+{
+	struct rig *g = *state;
+	struct poller p;
+	uint8_t f[64] = {0};
+	unsigned int i, k;
+
+	poller_start(&p, g);
+	for (i = 0; i < 60; i++) {
+		rig_rx_start(g, 0, RIG_ADV);
+		rig_rx_on(g, IGB_RCTL_SECRC);
+		rig_tx_start(g, 0);
+		for (k = 0; k < 32; k++)
+			rig_post(g, f, 64, RIG_LAST, 64u << 14);
+		rig_ring_bell(g);
+		switch (i % 4) {
+		case 0:
+			rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+			break;
+		case 1:
+			rcu_thread_offline();
+			assert_int_equal(vfu_client_reset(g->c), 0);
+			rcu_thread_online();
+			break;
+		case 2:
+			rig_cfg_wr(g, 0xA8, 0x8000, 2); /* function level reset */
+			break;
+		case 3:
+			rig_disconnect(g);
+			memset(g->mem + RIG_RXRING, 0, RIG_DESCS * 16);
+			usleep(1000);
+			rig_connect(g);
+			break;
+		}
+		assert_false(rig_rd(g, IGB_RXDCTL(0)) & IGB_DCTL_ENABLE);
+		memset(g->mem + RIG_RXRING, 0x5A, RIG_DESCS * 16);
+		rounds(&p, 2);
+		assert_int_equal(g->mem[RIG_RXRING + 12], 0x5A);
+	}
+	poller_stop(&p);
+}
+
+/* Bus master and the cable, pulled while frames flow. */
+static void
+test_gates(void **state)
+{
+	struct rig *g = *state;
+	struct poller p;
+	unsigned int i;
+
+	poller_start(&p, g);
+	for (i = 0; i < 50; i++) {
+		rig_rx_start(g, 0, RIG_ADV);
+		rig_rx_on(g, IGB_RCTL_SECRC);
+		rig_cfg_wr(g, 4, 2, 2);
+		memset(g->mem + RIG_RXRING, 0x5A, RIG_DESCS * 16);
+		igb_model_set_link(g->m, i & 1);
+		rounds(&p, 2);
+		assert_int_equal(g->mem[RIG_RXRING + 12], 0x5A);
+		rig_wr(g, IGB_RXDCTL(0), 0);
+		rig_cfg_wr(g, 4, 6, 2);
+		igb_model_set_link(g->m, true);
+	}
+	poller_stop(&p);
+}
+
+/* A client that stores ENABLE through the mapping is noticed, and let go likewise. */
+static void
+test_foreign_enable(void **state)
+{
+	struct rig *g = *state;
+	struct poller p;
+	uint32_t *dctl = (uint32_t *)(g->bar + IGB_RXDCTL(0));
+	unsigned int i;
+
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_wr(g, IGB_RDH(0), 0);
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	poller_start(&p, g);
+	__atomic_store_n(dctl, IGB_DCTL_ENABLE, __ATOMIC_RELEASE);
+	rcu_thread_offline();
+	for (i = 0; i < 2000 && !(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD); i++)
+		usleep(1000);
+	rcu_thread_online();
+	assert_true(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD);
+	__atomic_store_n(dctl, 0, __ATOMIC_RELEASE);
+	rounds(&p, 20);
+	memset(g->mem + RIG_RXRING, 0x5A, RIG_DESCS * 16);
+	rig_rdt(g, 0, 5);
+	rounds(&p, 20);
+	assert_int_equal(g->mem[RIG_RXRING + 12], 0x5A);
+	poller_stop(&p);
+}
+
+/* Rings that cannot be: idle, told, and no harm. */
+static void
+test_bad_rings(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+	static const uint32_t lens[] = {0, 16, 130, 0x80080, 0xFFFFF};
+	unsigned int i;
+
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	rig_wr(g, IGB_TCTL, IGB_TCTL_EN);
+	for (i = 0; i < 5; i++) {
+		rig_wr(g, IGB_TDLEN(0), lens[i]);
+		rig_wr(g, IGB_TXDCTL(0), IGB_DCTL_ENABLE);
+		rig_tdt(g, 0, 5);
+		assert_int_equal(rig_take(g, &fr), 0);
+		rig_wr(g, IGB_TXDCTL(0), 0);
+	}
+	rig_wr(g, IGB_TDLEN(0), 0x80000); /* the largest: only partly mapped */
+	rig_wr(g, IGB_TDBAL(0), (uint32_t)RIG_IOVA + RIG_MEM - 0x1000);
+	rig_wr(g, IGB_TDBAH(0), (uint32_t)(RIG_IOVA >> 32));
+	rig_wr(g, IGB_TXDCTL(0), IGB_DCTL_ENABLE);
+	rig_tdt(g, 0, 32767);
+	for (i = 0; i < 100; i++)
+		rig_take(g, &fr);
+	/* A garbage ring: every byte of it. */
+	rig_wr(g, IGB_TXDCTL(0), 0);
+	srand(1);
+	for (i = 0; i < 0x20000; i++)
+		g->mem[i] = (uint8_t)rand();
+	rig_wr(g, IGB_TDBAL(0), (uint32_t)RIG_IOVA);
+	rig_wr(g, IGB_TDLEN(0), 0x20000);
+	rig_wr(g, IGB_TDH(0), 0);
+	rig_wr(g, IGB_TXDCTL(0), IGB_DCTL_ENABLE);
+	rig_tdt(g, 0, 0x1FFF);
+	for (i = 0; i < 20000; i++)
+		rig_take(g, &fr);
+	/* All registers, read and written with nonsense; then still a device. */
+	for (i = 0; i < IGB_BAR0_SIZE; i += 4) {
+		if (i == IGB_CTRL || i == IGB_CTRL_DUP)
+			continue;
+		rig_wr(g, i, (uint32_t)rand());
+		rig_rd(g, i);
+	}
+	for (i = 0; i < 2000; i++) {
+		uint8_t f[1514];
+
+		for (unsigned int k = 0; k < sizeof(f); k++)
+			f[k] = (uint8_t)rand();
+		if (i & 1)
+			rig_ipv4(f, i & 2 ? 6 : 17, 1000);
+		f[14 + rand() % 60] ^= (uint8_t)rand();
+		rig_send_in(g, f, 60 + (uint32_t)rand() % 1454, 0);
+		rig_take(g, &fr);
+	}
+	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+	assert_int_equal(rig_rd(g, IGB_RAL(0)), 0x33221102);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_disable, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_reset_under_load, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_gates, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_foreign_enable, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_bad_rings, rig_setup, rig_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The model's transmitter: descriptors, offloads, segmentation, and what a
+ * driver may get wrong.
+ */
+
+#include "igb_rig.h"
+
+static int
+rig_tx_setup(void **state)
+{
+	rig_setup(state);
+	rig_tx_start(*state, 0);
+	return 0;
+}
+
+static uint64_t
+tx_bad(struct rig *g)
+{
+	struct igb_model_stats st;
+
+	igb_model_get_stats(g->m, &st);
+	return st.tx_bad;
+}
+
+static void
+test_plain(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+	uint8_t f[200];
+	uint32_t i;
+
+	for (i = 0; i < sizeof(f); i++)
+		f[i] = (uint8_t)i;
+	assert_false(igb_model_tx_pending(g->m));
+	rig_post(g, f, 200, RIG_LAST, 200u << 14);
+	assert_int_equal(rig_take(g, &fr), 0); /* not rung for */
+	rig_ring_bell(g);
+	assert_true(igb_model_tx_pending(g->m));
+	assert_int_equal(igb_model_tx(g->m, &fr), 1);
+	assert_int_equal(fr.len, 200);
+	assert_int_equal(fr.flags, 0);
+	assert_memory_equal(fr.data, f, 200);
+	assert_int_equal(rig_txd(g, 0, 0)->wb.status & IGB_TXD_STAT_DD, 0);
+	igb_model_tx_flush(g->m);
+	assert_int_equal(rig_txd(g, 0, 0)->wb.status, IGB_TXD_STAT_DD);
+	assert_int_equal(rig_rd(g, IGB_TDH(0)), 1);
+	/* Padded to 60; of several descriptors; DD only where RS is. */
+	rig_post(g, f, 20, IGB_TXD_IFCS, 30u << 14);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 0); /* no end of packet yet */
+	rig_post(g, f + 20, 10, RIG_LAST, 0);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_int_equal(fr.len, 60);
+	assert_memory_equal(fr.data, f, 30);
+	for (i = 30; i < 60; i++)
+		assert_int_equal(fr.data[i], 0);
+	assert_false(rig_txd(g, 0, 1)->wb.status & IGB_TXD_STAT_DD);
+	assert_true(rig_txd(g, 0, 2)->wb.status & IGB_TXD_STAT_DD);
+	/* Around the ring, several times. */
+	for (i = 0; i < 3 * RIG_DESCS; i++) {
+		f[14] = (uint8_t)i;
+		rig_post(g, f, 64, RIG_LAST, 64u << 14);
+		rig_ring_bell(g);
+		assert_int_equal(rig_take(g, &fr), 1);
+		assert_int_equal(fr.data[14], (uint8_t)i);
+	}
+	assert_int_equal(rig_rd(g, IGB_GPTC), 2 + 3 * RIG_DESCS);
+	assert_int_equal(tx_bad(g), 0);
+}
+
+static void
+test_checksums(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+	uint8_t f[300], want[300];
+	uint32_t len, proto, n;
+
+	for (n = 10; n < 14; n++) {
+		for (proto = 6; proto <= 17; proto += 11) {
+			len = rig_ipv4(f, (uint8_t)proto, n);
+			memcpy(want, f, len);
+			rig_put16(f + 24, 0);
+			/* The pseudo-header's sum stands in the checksum's place. */
+			rig_put16(f + 34 + (proto == 6 ? 16 : 6),
+					rig_sum(f + 26, 8, proto + len - 34));
+			rig_ctx(g, 1, 14, 20, proto == 6 ? 20 : 8, 0, IGB_TXD_TUCMD_IPV4 |
+					(proto == 6 ? IGB_TXD_TUCMD_L4T_TCP : IGB_TXD_TUCMD_L4T_UDP), 0);
+			rig_post(g, f, len, RIG_LAST, len << 14 | 1u << 4 | IGB_TXD_POPTS_IXSM |
+					IGB_TXD_POPTS_TXSM);
+			rig_ring_bell(g);
+			assert_int_equal(rig_take(g, &fr), 1);
+			assert_memory_equal(fr.data, want, len);
+		}
+	}
+}
+
+static void
+test_vlan(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+	uint8_t f[100];
+	uint32_t i;
+
+	for (i = 0; i < 100; i++)
+		f[i] = (uint8_t)i;
+	rig_ctx(g, 0, 14, 20, 0, 0, 0, 0x6123);
+	rig_post(g, f, 100, RIG_LAST | IGB_TXD_VLE, 100u << 14);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_int_equal(fr.len, 104);
+	assert_memory_equal(fr.data, f, 12);
+	assert_memory_equal(fr.data + 12, "\x81\x00\x61\x23", 4);
+	assert_memory_equal(fr.data + 16, f + 12, 88);
+}
+
+static void
+test_tso(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+	static uint8_t f[9000];
+	uint32_t len = rig_ipv4(f, 6, 5000), off = 0, n = 0, part, s;
+	const uint32_t mss = 1400;
+
+	f[14 + 20 + 13] = 0x19; /* FIN, PSH, ACK */
+	rig_put16(f + 38, 0xFFFF); /* sequence number about to wrap */
+	rig_put16(f + 40, 0xFC00);
+	rig_put16(f + 18, 0xFFFE); /* and the IP identification, too */
+	rig_put16(f + 50, rig_sum(f + 26, 8, 6)); /* pseudo-header without a length */
+	rig_ctx(g, 0, 14, 20, 20, mss, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 0);
+	/* Headers and payload in two buffers. */
+	rig_post(g, f, 54, IGB_TXD_IFCS | IGB_TXD_TSE, (len - 54) << 14 | IGB_TXD_POPTS_IXSM |
+			IGB_TXD_POPTS_TXSM);
+	rig_post(g, f + 54, len - 54, RIG_LAST | IGB_TXD_TSE, 0);
+	rig_ring_bell(g);
+	while (rig_take(g, &fr)) {
+		const uint8_t *ip = fr.data + 14, *h = ip + 20;
+
+		part = 5000 - off < mss ? 5000 - off : mss;
+		assert_int_equal(fr.len, 54 + part);
+		assert_int_equal(ip[2] << 8 | ip[3], 40 + part);
+		assert_int_equal(ip[4] << 8 | ip[5], (0xFFFE + n) & 0xFFFF);
+		assert_int_equal(rig_sum(ip, 20, 0), 0xFFFF);
+		assert_int_equal((uint32_t)h[4] << 24 | h[5] << 16 | h[6] << 8 | h[7],
+				(uint32_t)(0xFFFFFC00u + off));
+		assert_int_equal(h[13], off + part == 5000 ? 0x19 : 0x10);
+		s = rig_sum(ip + 12, 8, 6 + 20 + part);
+		assert_int_equal(rig_sum(h, 20 + part, s), 0xFFFF);
+		assert_memory_equal(h + 20, f + 54 + off, part);
+		off += part;
+		n++;
+	}
+	assert_int_equal(n, 4);
+	assert_int_equal(off, 5000);
+	assert_true(rig_txd(g, 0, 2)->wb.status & IGB_TXD_STAT_DD);
+	/* UDP: its length field follows. */
+	len = rig_ipv4(f, 17, 3000);
+	rig_put16(f + 40, rig_sum(f + 26, 8, 17));
+	rig_ctx(g, 1, 14, 20, 8, 1000, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_UDP, 0);
+	rig_post(g, f, len, RIG_LAST | IGB_TXD_TSE, 3000u << 14 | 1u << 4 | IGB_TXD_POPTS_TXSM);
+	rig_ring_bell(g);
+	for (n = 0; rig_take(g, &fr); n++) {
+		assert_int_equal(fr.data[38] << 8 | fr.data[39], 1008);
+		s = rig_sum(fr.data + 26, 8, 17 + 1008);
+		assert_int_equal(rig_sum(fr.data + 34, 1008, s), 0xFFFF);
+	}
+	assert_int_equal(n, 3);
+	assert_int_equal(rig_rd(g, IGB_TSCTC), 2);
+	assert_int_equal(tx_bad(g), 0);
+}
+
+static void
+test_legacy(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+	uint8_t f[100];
+	uint32_t len = rig_ipv4(f, 17, 40);
+	volatile union igb_tx_desc *d = rig_txd(g, 0, g->tx_next++);
+
+	memcpy(g->mem + RIG_TXBUF, f, len);
+	rig_put16(g->mem + RIG_TXBUF + 40, rig_sum(f + 26, 8, 17 + 48));
+	d->legacy.addr = RIG_IOVA + RIG_TXBUF;
+	d->legacy.length = (uint16_t)len;
+	d->legacy.css = 34;
+	d->legacy.cso = 40;
+	d->legacy.vlan = 7;
+	d->legacy.status = 0;
+	d->legacy.cmd = IGB_TXD_LEG_EOP | IGB_TXD_LEG_IFCS | IGB_TXD_LEG_IC | IGB_TXD_LEG_RS;
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_memory_equal(fr.data, f, len);
+	assert_int_equal(d->legacy.status, IGB_TXD_STAT_DD);
+	assert_int_equal(d->legacy.vlan, 7);
+	/* Offsets outside. */
+	d = rig_txd(g, 0, g->tx_next++);
+	d->legacy.addr = RIG_IOVA + RIG_TXBUF;
+	d->legacy.length = 60;
+	d->legacy.css = 200;
+	d->legacy.cso = 255;
+	d->legacy.cmd = IGB_TXD_LEG_EOP | IGB_TXD_LEG_IFCS | IGB_TXD_LEG_IC | IGB_TXD_LEG_RS;
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 0);
+	assert_int_equal(tx_bad(g), 1);
+}
+
+static void
+test_own_fcs(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+	uint8_t f[68] = {1, 2, 3};
+	uint32_t fcs = igb_fcs(f, 64);
+
+	memcpy(f + 64, &fcs, 4);
+	rig_post(g, f, 68, IGB_TXD_EOP | IGB_TXD_RS, 68u << 14);
+	f[20] ^= 1;
+	rig_post(g, f, 68, IGB_TXD_EOP | IGB_TXD_RS, 68u << 14);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_int_equal(fr.len, 64);
+	assert_int_equal(fr.flags, 0);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_int_equal(fr.flags, IGB_FRAME_BAD_FCS);
+}
+
+/* Whatever a driver posts, it costs that frame only, and is reported done. */
+static void
+test_bad_descriptors(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+	static uint8_t f[60000];
+	uint32_t i;
+
+	memset(f, 0x11, sizeof(f));
+	/* A buffer nowhere. */
+	rig_post(g, f, 100, RIG_LAST, 100u << 14);
+	rig_txd(g, 0, 0)->data.addr = 0x1000;
+	/* Wrapping around the address space. */
+	rig_post(g, f, 100, RIG_LAST, 100u << 14);
+	rig_txd(g, 0, 1)->data.addr = ~0ull - 10;
+	/* No length at all; too short for a header. */
+	rig_post(g, f, 0, RIG_LAST, 0);
+	rig_post(g, f, 13, RIG_LAST, 13u << 14);
+	/* Too long. */
+	rig_post(g, f, 60000, RIG_LAST, 60000u << 14);
+	/* A type that does not exist. */
+	rig_post(g, f, 100, RIG_LAST, 0);
+	rig_txd(g, 0, 5)->data.cmd_type_len |= IGB_TXD_DTYP_MASK;
+	/* A context that was never given, and one that cannot be. */
+	rig_post(g, f, 100, RIG_LAST, 100u << 14 | 1u << 4 | IGB_TXD_POPTS_IXSM);
+	rig_post(g, f, 100, RIG_LAST, 100u << 14 | 7u << 4 | IGB_TXD_POPTS_IXSM);
+	rig_ctx(g, 5, 14, 20, 20, 100, 0, 0);
+	/* Headers longer than the frame. */
+	rig_ctx(g, 0, 127, 511, 255, 100, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 0);
+	rig_post(g, f, 100, RIG_LAST, 100u << 14 | IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM);
+	/* Segmentation of nothing, by nothing, with a PAYLEN that lies. */
+	rig_post(g, f, 100, RIG_LAST | IGB_TXD_TSE, 0);
+	rig_ctx(g, 0, 14, 20, 20, 0, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 0);
+	rig_post(g, f, 1000, RIG_LAST | IGB_TXD_TSE, 946u << 14);
+	rig_ctx(g, 0, 14, 20, 20, 100, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 0);
+	rig_post(g, f, 1000, RIG_LAST | IGB_TXD_TSE, 3u << 14);
+	/* Kinds mixed. */
+	rig_post(g, f, 100, IGB_TXD_IFCS, 0);
+	rig_txd(g, 0, g->tx_next - 1)->data.cmd_type_len &= ~IGB_TXD_DEXT;
+	rig_post(g, f, 100, RIG_LAST, 0);
+	/* A context in the middle of a frame is ignored, the frame is not hurt. */
+	i = g->tx_next;
+	rig_post(g, f, 100, IGB_TXD_IFCS, 200u << 14);
+	rig_ctx(g, 0, 14, 20, 20, 100, 0, 0);
+	rig_post(g, f, 100, RIG_LAST, 0);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_int_equal(fr.len, 200);
+	assert_int_equal(rig_take(g, &fr), 0);
+	assert_int_equal(tx_bad(g), 15);
+	while (i-- > 0)
+		if (i != 8 && i != 9 && i != 12 && i != 14 && i != 16)
+			assert_true(rig_txd(g, 0, i)->wb.status & IGB_TXD_STAT_DD);
+}
+
+/* A chain without an end: bounded in memory and in time, and over when its end comes. */
+static void
+test_endless_chain(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+	uint8_t f[1000] = {0};
+	uint32_t i, k;
+
+	for (k = 0; k < 20; k++) {
+		for (i = 0; i < RIG_DESCS - 1; i++)
+			rig_post(g, f, 1000, IGB_TXD_IFCS | IGB_TXD_TSE, 0);
+		rig_ring_bell(g);
+		assert_int_equal(rig_take(g, &fr), 0);
+	}
+	rig_post(g, f, 1000, RIG_LAST, 0);
+	rig_post(g, f, 500, RIG_LAST, 500u << 14);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_int_equal(fr.len, 500);
+	assert_int_equal(tx_bad(g), 1);
+}
+
+static void
+test_bad_tail(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+	struct igb_model_stats st;
+	uint8_t f[100] = {0};
+
+	rig_tdt(g, 0, RIG_DESCS);
+	assert_int_equal(rig_take(g, &fr), 0);
+	rig_tdt(g, 0, 0xFFFFFFFF);
+	assert_int_equal(rig_take(g, &fr), 0);
+	assert_int_equal(rig_take(g, &fr), 0);
+	igb_model_get_stats(g->m, &st);
+	assert_int_equal(st.bad_doorbells, 2);
+	rig_post(g, f, 100, RIG_LAST, 100u << 14);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+}
+
+static void
+test_head_write_back(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+	uint8_t f[100] = {0};
+	volatile uint32_t *head = (void *)(g->mem + 0x600000);
+
+	*head = 77;
+	rig_wr(g, IGB_TXDCTL(0), 0);
+	rig_wr(g, IGB_TDWBAL(0), (uint32_t)(RIG_IOVA + 0x600000) | 1);
+	rig_wr(g, IGB_TDWBAH(0), (uint32_t)(RIG_IOVA >> 32));
+	rig_tx_start(g, 0);
+	rig_post(g, f, 100, RIG_LAST, 100u << 14);
+	rig_post(g, f, 100, RIG_LAST, 100u << 14);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_int_equal(*head, 2);
+	assert_false(rig_txd(g, 0, 0)->wb.status & IGB_TXD_STAT_DD);
+}
+
+static void
+test_queues(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+	uint32_t q, i, seen[16] = {0};
+
+	for (q = 0; q < 16; q++) {
+		rig_tx_start(g, q);
+		for (i = 0; i < 16; i++) {
+			volatile union igb_tx_desc *d = rig_txd(g, q, i);
+
+			g->mem[RIG_TXBUF + q * 64 + 14] = (uint8_t)q;
+			d->data.addr = RIG_IOVA + RIG_TXBUF + q * 64;
+			d->data.cmd_type_len = 64 | RIG_LAST | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT;
+			d->data.olinfo = 64u << 14;
+		}
+		rig_tdt(g, q, 16);
+	}
+	/* Half of it: each queue had its turn. */
+	for (i = 0; i < 128; i++) {
+		assert_int_equal(igb_model_tx(g->m, &fr), 1);
+		seen[fr.data[14]]++;
+	}
+	for (q = 0; q < 16; q++)
+		assert_int_equal(seen[q], 8);
+	while (igb_model_tx(g->m, &fr))
+		seen[fr.data[14]]++;
+	igb_model_tx_flush(g->m);
+	for (q = 0; q < 16; q++) {
+		assert_int_equal(seen[q], 16);
+		assert_true(rig_txd(g, q, 15)->wb.status & IGB_TXD_STAT_DD);
+	}
+	assert_false(igb_model_tx_pending(g->m));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_plain, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_checksums, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_vlan, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_tso, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_legacy, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_own_fcs, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_bad_descriptors, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_endless_chain, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_bad_tail, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_head_write_back, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_queues, rig_tx_setup, rig_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
