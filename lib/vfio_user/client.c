@@ -60,6 +60,7 @@ struct vfu_client {
 	pthread_mutex_t lock;       /* all below */
 	pthread_cond_t cond;
 	atomic_bool lost;           /* written under lock */
+	bool started;               /* the first command is on its way */
 	bool told;                  /* lost() was called, or is not to be called */
 	char why[112];
 	uint16_t next_id;
@@ -142,6 +143,10 @@ transact(struct vfu_client *c, uint16_t cmd, const void *data, size_t len, const
 	call.id = hdr.msg_id = c->next_id++;
 	call.next = c->calls;
 	c->calls = &call;
+	if (!c->started) {
+		c->started = true;
+		pthread_cond_broadcast(&c->cond);
+	}
 	pthread_mutex_unlock(&c->lock);
 
 	ret = client_send(c, &hdr, data, len, more, more_len, fds, nr_fds);
@@ -294,6 +299,11 @@ receiver(void *arg)
 	struct vfu_rx rx;
 
 	memset(&rx, 0, sizeof(rx));
+	/* A server that is busy answers VERSION before it has been sent. */
+	pthread_mutex_lock(&c->lock);
+	while (!c->started && !c->lost)
+		pthread_cond_wait(&c->cond, &c->lock);
+	pthread_mutex_unlock(&c->lock);
 	while (!c->lost) {
 		struct pollfd pfd = { .fd = c->sock, .events = POLLIN };
 		struct vfu_msg *msg;

@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The client: against our server; and against servers by hand, which answer what they
+ * should, or lie in every field.
+ */
+
+#include <fcntl.h>
+#include <pthread.h>
+
+#include "vfu_test.h"
+
+static struct device dev;
+
+struct told {
+	atomic_int lost;
+	char why[VFU_ERR_LEN];
+};
+
+static void
+on_lost(void *opaque, const char *why)
+{
+	struct told *t = opaque;
+
+	snprintf(t->why, sizeof(t->why), "%s", why);
+	t->lost++;
+}
+
+static void
+our_server(void **state)
+{
+	struct told told = { 0 };
+	struct vfu_client_params params = { .lost = on_lost, .opaque = &told };
+	struct vfu_device_info info;
+	struct vfu_irq_info irq;
+	struct vfu_region r;
+	struct vfu_client *c, *second;
+	char err[VFU_ERR_LEN];
+	static uint8_t big[BAR0_SIZE];
+	int fds[25], before;
+	uint64_t n;
+	uint32_t v = 0xcafef00d;
+
+	device_start(&dev);
+	assert_int_equal(vfu_client_connect(dev.path, &params, &c, err), 0);
+	assert_true(vfu_client_alive(c));
+	assert_int_equal(vfu_client_connect(dev.path, &params, &second, err), -EBUSY);
+	assert_non_null(strstr(err, "another client"));
+	before = count_fds();
+
+	assert_int_equal(vfu_client_device_info(c, &info), 0);
+	assert_int_equal(info.flags, VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET);
+	assert_int_equal(info.num_regions, VFU_SRV_REGIONS);
+	assert_int_equal(info.num_irqs, VFU_SRV_IRQS);
+
+	assert_int_equal(vfu_client_region_info(c, 0, &r), 0);
+	assert_int_equal(r.size, BAR0_SIZE);
+	assert_int_equal(r.flags, 7);
+	assert_int_equal(r.nr_areas, 2);
+	assert_int_equal(r.areas[1].offset, 0xe000);
+	assert_int_equal(r.areas[1].size, 0x1000);
+	assert_true(r.fd >= 0);
+	close(r.fd);
+	assert_int_equal(vfu_client_region_info(c, 7, &r), 0);
+	assert_int_equal(r.size, 256);
+	assert_int_equal(r.fd, -1);
+	assert_int_equal(vfu_client_region_info(c, 3, &r), 0);
+	assert_int_equal(r.size, 0);
+	assert_int_equal(vfu_client_region_info(c, 9, &r), -EINVAL);
+	assert_int_equal(count_fds(), before);
+
+	assert_int_equal(vfu_client_region_write(c, 0, 0x40, &v, 4), 0);
+	assert_int_equal(dev.last_len, 4);
+	v = 0;
+	assert_int_equal(vfu_client_region_read(c, 0, 0x40, &v, 4), 0);
+	assert_int_equal(v, 0xcafef00d);
+	assert_int_equal(vfu_client_region_write(c, 0, 0, big, sizeof(big)), 0);
+	assert_int_equal(vfu_client_region_read(c, 0, 0, big, sizeof(big)), 0);
+	assert_int_equal(vfu_client_region_read(c, 0, BAR0_SIZE, &v, 4), -EINVAL);
+	assert_int_equal(vfu_client_region_read(c, 1, 0, &v, 4), -EPERM);
+	dev.fail = -EIO;
+	assert_int_equal(vfu_client_region_read(c, 0, 0, &v, 4), -EIO);
+	assert_int_equal(vfu_client_reset(c), -EIO);
+	dev.fail = 0;
+	assert_int_equal(vfu_client_reset(c), 0);
+
+	/* 25 vectors in messages of at most 16, with holes. */
+	assert_int_equal(vfu_client_irq_info(c, VFIO_PCI_MSIX_IRQ_INDEX, &irq), 0);
+	assert_int_equal(irq.count, 25);
+	for (unsigned int i = 0; i < 25; i++)
+		fds[i] = i == 5 || i == 6 ? -1 : eventfd(0, EFD_NONBLOCK);
+	assert_int_equal(vfu_client_set_irq_fds(c, VFIO_PCI_MSIX_IRQ_INDEX, 0, 25, fds), 0);
+	for (unsigned int i = 0; i < 25; i++) {
+		assert_int_equal(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, i), fds[i] >= 0);
+		if (fds[i] >= 0)
+			assert_int_equal(read(fds[i], &n, 8), 8);
+	}
+	assert_int_equal(vfu_client_set_irq_fds(c, VFIO_PCI_MSIX_IRQ_INDEX, 24, 2, fds), -EINVAL);
+	assert_int_equal(vfu_client_set_irq_fds(c, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL), 0);
+	assert_false(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0));
+	for (unsigned int i = 0; i < 25; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	assert_int_equal(count_fds(), before);
+
+	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x800, 0x1000, 3), -EINVAL);
+	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x1000, 0x1000, 4), -EINVAL);
+	assert_int_equal(vfu_client_dma_map(c, -1, 0, UINT64_MAX - 0xfff, 0x2000, 3), -EINVAL);
+	assert_int_equal(vfu_client_dma_map(c, 9999, 0, 0x1000, 0x1000, 3), -EBADF);
+	assert_true(vfu_client_alive(c));
+	assert_int_equal(vfu_client_dma_unmap(c, 0x1000, 0x1000), -ENOENT);
+
+	/* The server goes. */
+	assert_int_equal(told.lost, 0);
+	device_stop(&dev);
+	wait_until(told.lost == 1);
+	assert_false(vfu_client_alive(c));
+	assert_int_equal(vfu_client_region_read(c, 0, 0x40, &v, 4), -ENODEV);
+	assert_int_equal(vfu_client_reset(c), -ENODEV);
+	assert_int_equal(vfu_client_dma_unmap(c, 0x1000, 0x1000), -ENODEV);
+	vfu_client_close(c);
+	assert_int_equal(told.lost, 1);
+}
+
+static void
+no_server(void **state)
+{
+	struct vfu_client_params params = { .timeout_ms = 300 };
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct vfu_client *c;
+	char err[VFU_ERR_LEN], path[200];
+	int fd, before = count_fds(), clients[64], n = 0;
+	uint64_t start;
+
+	memset(path, 'x', sizeof(path));
+	path[150] = '\0';
+	assert_int_equal(vfu_client_connect(path, &params, &c, err), -ENAMETOOLONG);
+	assert_int_equal(vfu_client_connect("", &params, &c, err), -ENAMETOOLONG);
+	test_path(path, sizeof(path));
+	assert_int_equal(vfu_client_connect(path, &params, &c, err), -ENOENT);
+	assert_non_null(strstr(err, path));
+	fd = open(path, O_CREAT | O_WRONLY, 0600);
+	close(fd);
+	assert_int_equal(vfu_client_connect(path, &params, &c, err), -ECONNREFUSED);
+	unlink(path);
+
+	/* One that accepts, and says nothing; then one that does not even accept. */
+	strcpy(sa.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 0), 0);
+	start = now_ms();
+	assert_int_equal(vfu_client_connect(path, &params, &c, err), -ETIMEDOUT);
+	assert_true(now_ms() - start >= 290 && now_ms() - start < 3000);
+	while (n < 64) {
+		clients[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		if (connect(clients[n++], (struct sockaddr *)&sa, sizeof(sa)) != 0)
+			break;
+	}
+	assert_int_equal(vfu_client_connect(path, &params, &c, err), -ETIMEDOUT);
+	while (n-- > 0)
+		close(clients[n]);
+	close(fd);
+	unlink(path);
+	assert_int_equal(count_fds(), before);
+}
+
+/*
+ * A server by hand: answers VERSION properly and then one command as the test says.
+ */
+
+struct fake {
+	char path[100];
+	int listen_fd, sock;
+	pthread_t thread;
+	const void *version;      /* reply's payload to VERSION; NULL: a proper one */
+	size_t version_len;
+	struct vfio_user_header hdr; /* msg_id is XORed with the request's, cmd likewise */
+	uint8_t payload[2048];
+	size_t len;
+	uint32_t size_lie;        /* msg_size, if not 0 */
+	int fds[20];
+	unsigned int nr_fds;
+	bool silent;
+	unsigned int extra;       /* the reply is sent so many times more */
+};
+
+static void *
+fake_thread(void *arg)
+{
+	static const char proper[] = "\0\0\1\0{\"capabilities\":{\"max_msg_fds\":8}}";
+	struct fake *f = arg;
+	struct vfio_user_header h;
+	uint8_t msg[4096];
+
+	f->sock = accept(f->listen_fd, NULL, NULL);
+	for (unsigned int n = 0; raw_recv(f->sock, &h, sizeof(h), NULL); n++) {
+		uint16_t id = h.msg_id, cmd = h.cmd;
+		size_t len;
+
+		if (h.msg_size > sizeof(h) && !raw_recv(f->sock, msg, h.msg_size - sizeof(h), NULL))
+			break;
+		memset(&h, 0, sizeof(h));
+		h.flags = 1;
+		if (n == 0) {
+			len = f->version != NULL ? f->version_len : sizeof(proper);
+			memcpy(msg + 16, f->version != NULL ? f->version : proper, len);
+		} else {
+			if (f->silent)
+				continue;
+			h = f->hdr;
+			len = f->len;
+			memcpy(msg + 16, f->payload, len);
+		}
+		h.msg_id ^= id;
+		h.cmd ^= cmd;
+		h.msg_size = n != 0 && f->size_lie != 0 ? f->size_lie : (uint32_t)(16 + len);
+		memcpy(msg, &h, 16);
+		for (unsigned int i = 0; i <= (n == 0 ? 0 : f->extra); i++)
+			raw_send(f->sock, msg, 16 + len, f->fds, n == 0 ? 0 : f->nr_fds);
+	}
+	close(f->sock);
+	return NULL;
+}
+
+static void
+fake_start(struct fake *f)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+	test_path(f->path, sizeof(f->path));
+	strcpy(sa.sun_path, f->path);
+	f->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(f->listen_fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(f->listen_fd, 1), 0);
+	assert_int_equal(pthread_create(&f->thread, NULL, fake_thread, f), 0);
+}
+
+static void
+fake_stop(struct fake *f)
+{
+	pthread_join(f->thread, NULL);
+	close(f->listen_fd);
+	unlink(f->path);
+}
+
+static int
+connect_fake(struct fake *f, struct vfu_client **c, struct told *told, char *err)
+{
+	struct vfu_client_params params = { .timeout_ms = 400, .lost = on_lost, .opaque = told };
+
+	return vfu_client_connect(f->path, &params, c, err);
+}
+
+static void
+bad_versions(void **state)
+{
+	static const struct {
+		const char *p;
+		size_t len;
+	} t[] = {
+#define V(text) { text, sizeof(text) }
+		{ "", 0 }, { "\0\0", 2 }, { "\1\0\0\0", 4 }, { "\0\0\2\0", 4 }, { "\0\0\1\0{}", 6 },
+		V("\0\0\1\0nonsense"), V("\0\0\1\0{\"capabilities\":[]}"),
+		V("\0\0\1\0{\"capabilities\":{\"max_data_xfer_size\":1}}"),
+		V("\0\0\1\0{\"capabilities\":{\"max_msg_fds\":true}}"),
+	};
+	int before = count_fds();
+
+	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct fake f = { .version = t[i].p, .version_len = t[i].len };
+		struct told told = { 0 };
+		struct vfu_client *c;
+		char err[VFU_ERR_LEN] = "";
+
+		fake_start(&f);
+		assert_int_equal(connect_fake(&f, &c, &told, err), -EPROTO);
+		assert_non_null(strstr(err, f.path));
+		assert_null(strchr(err, '\n'));
+		assert_int_equal(told.lost, 0);
+		fake_stop(&f);
+	}
+	assert_int_equal(count_fds(), before);
+}
+
+/* What the client makes of one reply to DEVICE_GET_REGION_INFO. */
+static int
+region_reply(struct fake *f, struct vfu_region *r, bool *alive)
+{
+	struct told told = { 0 };
+	struct vfu_client *c;
+	char err[VFU_ERR_LEN];
+	int ret;
+
+	fake_start(f);
+	assert_int_equal(connect_fake(f, &c, &told, err), 0);
+	ret = vfu_client_region_info(c, 0, r);
+	*alive = vfu_client_alive(c);
+	if (ret == 0 && r->fd >= 0)
+		close(r->fd);
+	vfu_client_close(c);
+	fake_stop(f);
+	return ret;
+}
+
+static void
+lying_regions(void **state)
+{
+	struct reply {
+		struct vfio_region_info r;
+		struct vfio_region_info_cap_sparse_mmap cap;
+		struct vfio_region_sparse_mmap_area areas[10];
+	} good, bad;
+	int mem = memory_file(0x20000), before = count_fds();
+	struct vfu_region r;
+	struct fake f;
+	bool alive;
+
+	memset(&good, 0, sizeof(good));
+	good.r.argsz = 80;
+	good.r.flags = 15;
+	good.r.cap_offset = 32;
+	good.r.size = 0x20000;
+	good.cap.header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
+	good.cap.header.version = 1;
+	good.cap.nr_areas = 2;
+	good.areas[0].offset = 0xc000;
+	good.areas[0].size = 0x1000;
+	good.areas[1].offset = 0x1f000;
+	good.areas[1].size = 0x1000;
+
+#define TRY(length, want, ...) do { \
+	memset(&f, 0, sizeof(f)); \
+	f.hdr.flags = 1; \
+	f.fds[0] = f.fds[1] = f.fds[2] = mem; \
+	f.nr_fds = 1; \
+	bad = good; \
+	__VA_ARGS__; \
+	f.len = (length); \
+	memcpy(f.payload, &bad, sizeof(bad)); \
+	assert_int_equal(region_reply(&f, &r, &alive), want); \
+	assert_int_equal(count_fds(), before); \
+	if ((want) != 0) \
+		assert_int_equal(r.fd, -1); \
+} while (0)
+
+	TRY(80, 0, );
+	assert_int_equal(r.nr_areas, 2);
+	assert_int_equal(r.flags, 7);
+	TRY(80, 0, f.nr_fds = 3); /* two too many: closed */
+	TRY(80, 0, f.nr_fds = 0); /* none: not mappable then */
+	assert_int_equal(r.flags, 3);
+	assert_int_equal(r.nr_areas, 0);
+	TRY(31, -ENODEV, );
+	assert_false(alive);
+	TRY(0, -ENODEV, );
+	TRY(32, -EPROTO, ); /* capabilities are not there */
+	TRY(79, -EPROTO, );
+	TRY(80, -EPROTO, bad.r.index = 1);
+	TRY(80, -EPROTO, bad.r.size = UINT64_MAX);
+	TRY(80, -EPROTO, bad.r.size = 0x1f000); /* the second area is outside */
+	TRY(80, -EPROTO, bad.r.cap_offset = 4);
+	TRY(80, -EPROTO, bad.r.cap_offset = 76);
+	TRY(80, -EPROTO, bad.r.cap_offset = UINT32_MAX);
+	TRY(80, -EPROTO, bad.cap.header.next = 32); /* a circle */
+	TRY(80, -EPROTO, bad.cap.header.next = 16);
+	TRY(80, -EPROTO, bad.cap.header.next = 200);
+	TRY(80, -EPROTO, bad.cap.nr_areas = 3);
+	TRY(sizeof(bad), -E2BIG, bad.cap.nr_areas = 9);
+	TRY(80, -E2BIG, bad.cap.nr_areas = UINT32_MAX);
+	TRY(80, -EPROTO, bad.areas[0].offset = 1);
+	TRY(80, -EPROTO, bad.areas[0].size = 0x800);
+	TRY(80, -EPROTO, bad.areas[0].size = 0);
+	TRY(80, -EPROTO, bad.areas[0].size = UINT64_MAX & ~0xfffull);
+	TRY(80, -EPROTO, bad.areas[0].offset = UINT64_MAX & ~0xfffull);
+	TRY(80, -EPROTO, bad.r.offset = 0x1000); /* the file ends before the last area does */
+	TRY(80, -EPROTO, bad.r.offset = UINT64_MAX & ~0xfffull);
+	TRY(80, -EPROTO, bad.r.offset = 12);
+	TRY(80, -E2BIG, bad.r.argsz = 0x20000);
+	TRY(80, 0, bad.cap.header.id = 99; bad.r.cap_offset = 32); /* another capability: all of it */
+	assert_int_equal(r.nr_areas, 0);
+	close(mem);
+}
+
+/* Replies whose header lies. */
+static void
+lying_headers(void **state)
+{
+	static const struct {
+		struct fake f;
+		int want;
+		bool alive;
+	} t[] = {
+		{ { .hdr = { .flags = 1 } }, 0, true },
+		{ { .hdr = { .flags = 0x21, .error_no = ENOSPC } }, -ENOSPC, true },
+		{ { .hdr = { .flags = 0x21 } }, -EIO, true },
+		{ { .hdr = { .flags = 0x21, .error_no = UINT32_MAX } }, -EIO, true },
+		{ { .hdr = { .flags = 1, .msg_id = 1 } }, -ENODEV, false },
+		{ { .hdr = { .flags = 1, .cmd = 1 } }, -ENODEV, false },
+		{ { .hdr = { .flags = 7 } }, -ENODEV, false },
+		{ { .hdr = { .flags = 1 }, .size_lie = 15 }, -ENODEV, false },
+		{ { .hdr = { .flags = 1 }, .size_lie = UINT32_MAX }, -ENODEV, false },
+		{ { .hdr = { .flags = 1 }, .size_lie = 1000 }, -ETIMEDOUT, false },
+		{ { .silent = true }, -ETIMEDOUT, false },
+		{ { .hdr = { .flags = 0 } }, -ETIMEDOUT, false }, /* a command of the server's, unknown */
+	};
+
+	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct fake f = t[i].f;
+		struct told told = { 0 };
+		struct vfu_client *c;
+		char err[VFU_ERR_LEN];
+
+		print_message("    reply %u\n", i);
+		fake_start(&f);
+		assert_int_equal(connect_fake(&f, &c, &told, err), 0);
+		assert_int_equal(vfu_client_reset(c), t[i].want);
+		assert_int_equal(vfu_client_alive(c), t[i].alive);
+		/* Who notices, tells, after the call has returned perhaps. */
+		wait_until(told.lost == (t[i].alive ? 0 : 1));
+		if (!t[i].alive) {
+			assert_int_equal(vfu_client_reset(c), -ENODEV);
+			assert_true(strlen(told.why) > 0);
+		}
+		vfu_client_close(c);
+		fake_stop(&f);
+	}
+}
+
+/* A read's reply of another length than was asked for; and one reply too many. */
+static void
+lying_reads(void **state)
+{
+	for (size_t len = 0; len <= 32; len += 4) {
+		struct fake f = { .hdr = { .flags = 1 }, .len = len };
+		struct vfio_user_region_access a = { .count = 8 };
+		struct told told = { 0 };
+		struct vfu_client *c;
+		char err[VFU_ERR_LEN];
+		uint8_t buf[8];
+
+		memcpy(f.payload, &a, sizeof(a));
+		fake_start(&f);
+		assert_int_equal(connect_fake(&f, &c, &told, err), 0);
+		assert_int_equal(vfu_client_region_read(c, 0, 0, buf, 8),
+			len < 16 ? -ENODEV : len == 24 ? 0 : -EPROTO);
+		vfu_client_close(c);
+		fake_stop(&f);
+	}
+
+	struct fake f = { .hdr = { .flags = 1 }, .extra = 1 };
+	struct told told = { 0 };
+	struct vfu_client *c;
+	char err[VFU_ERR_LEN];
+
+	fake_start(&f);
+	assert_int_equal(connect_fake(&f, &c, &told, err), 0);
+	assert_int_equal(vfu_client_reset(c), 0);
+	wait_until(told.lost == 1);
+	vfu_client_close(c);
+	fake_stop(&f);
+}
+
+/* DMA_READ and DMA_WRITE from a server that asks for what it was not given. */
+
+static int
+give(void *opaque, uint64_t iova, void *buf, size_t len)
+{
+	memset(buf, 0x77, len);
+	return 0;
+}
+
+static int
+take(void *opaque, uint64_t iova, const void *buf, size_t len)
+{
+	return 0;
+}
+
+static void
+greedy_server(void **state)
+{
+	struct fake f = { .hdr = { .flags = 1 } };
+	struct vfu_client_params params = { .timeout_ms = 1000, .dma_read = give, .dma_write = take };
+	static const struct {
+		uint16_t cmd;
+		uint64_t addr, count;
+		size_t data;
+		uint32_t error;
+	} t[] = {
+		{ 11, 0x100000, 16, 0, 0 }, { 11, 0x100ff0, 16, 0, 0 }, { 11, 0x100ff1, 16, 0, EFAULT },
+		{ 11, 0, 16, 0, EFAULT }, { 11, 0x100000, 0, 0, EINVAL }, { 11, 0x100000, 65537, 0, EINVAL },
+		{ 11, 0x100000, UINT64_MAX, 0, EINVAL }, { 11, UINT64_MAX, 16, 0, EFAULT },
+		{ 11, 0x200000, 16, 0, EFAULT }, /* mapped for writing only */
+		{ 11, 0x101ff8, 16, 0, EFAULT }, /* in two mappings, not in one */
+		{ 12, 0x200000, 16, 16, 0 }, { 12, 0x101000, 16, 16, EFAULT }, /* reading only */
+		{ 12, 0x200000, 16, 15, EINVAL }, { 12, 0x200000, 16, 17, EINVAL },
+		{ 12, 0x200000, UINT64_MAX, 16, EINVAL },
+		{ 13, 0, 0, 0, EOPNOTSUPP }, { 999, 0, 0, 0, EOPNOTSUPP },
+	};
+	struct vfu_client *c;
+	char err[VFU_ERR_LEN];
+
+	fake_start(&f);
+	assert_int_equal(vfu_client_connect(f.path, &params, &c, err), 0);
+	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x100000, 0x1000, VFU_DMA_READ | VFU_DMA_WRITE), 0);
+	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x101000, 0x1000, VFU_DMA_READ), 0);
+	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x102000, 0x1000, VFU_DMA_READ), 0);
+	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x200000, 0x1000, VFU_DMA_WRITE), 0);
+	assert_int_equal(vfu_client_dma_unmap(c, 0x102000, 0x1000), 0);
+	/* Speak for the fake server from here, whose thread has nothing to say any more. */
+	int s = dup(f.sock);
+
+	pthread_cancel(f.thread);
+	pthread_join(f.thread, NULL);
+	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		uint8_t buf[64] = { 0 };
+		struct vfio_user_dma_access a = { t[i].addr, t[i].count };
+		struct vfio_user_header r;
+
+		memcpy(buf, &a, sizeof(a));
+		r = raw_command_fds(s, t[i].cmd, buf, 16 + t[i].data, NULL, 0, NULL, NULL);
+		assert_int_equal(r.error_no, t[i].error);
+		if (t[i].cmd == 11 && t[i].error == 0)
+			assert_int_equal(r.msg_size, 32 + t[i].count);
+	}
+	assert_true(vfu_client_alive(c));
+	vfu_client_close(c);
+	close(s);
+	close(f.sock);
+	close(f.listen_fd);
+	unlink(f.path);
+}
+
+/* Many threads at once on one connection. */
+static void *
+hammer(void *arg)
+{
+	struct vfu_client *c = arg;
+
+	for (uint32_t i = 0; i < 300; i++) {
+		uint64_t at = 0x1000 + 8 * ((uintptr_t)pthread_self() / 4096 % 256);
+		uint32_t v;
+
+		if (vfu_client_region_write(c, 0, at, &i, 4) != 0 ||
+				vfu_client_region_read(c, 7, 4, &v, 4) != 0 || v != 0x07060504)
+			return (void *)1;
+	}
+	return NULL;
+}
+
+static void
+threads(void **state)
+{
+	struct vfu_client_params params = { 0 };
+	struct vfu_client *c;
+	char err[VFU_ERR_LEN];
+	pthread_t t[4];
+	void *bad;
+
+	device_start(&dev);
+	assert_int_equal(vfu_client_connect(dev.path, &params, &c, err), 0);
+	for (unsigned int i = 0; i < 4; i++)
+		pthread_create(&t[i], NULL, hammer, c);
+	for (unsigned int i = 0; i < 4; i++) {
+		pthread_join(t[i], &bad);
+		assert_null(bad);
+	}
+	vfu_client_close(c);
+	device_stop(&dev);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(our_server), cmocka_unit_test(no_server),
+		cmocka_unit_test(bad_versions), cmocka_unit_test(lying_regions),
+		cmocka_unit_test(lying_headers), cmocka_unit_test(lying_reads),
+		cmocka_unit_test(greedy_server), cmocka_unit_test(threads),
+	};
+
+	return cmocka_run_group_tests_name("vfio_user_client", tests, NULL, NULL);
+}
