@@ -38,7 +38,9 @@
  * that might be that; igb_ethdev_lost() tells the application.
  */
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -225,8 +227,9 @@ igb_dev_configure(struct rte_eth_dev *dev)
 			conf->link_speeds, igb_link_speed_capa(hw));
 		return -EINVAL;
 	}
-	if (conf->lpbk_mode != 0 || conf->dcb_capability_en != 0) {
-		IGB_INIT_LOG(ERR, hw, "loopback mode and DCB are not supported");
+	if (conf->lpbk_mode > 1 || conf->dcb_capability_en != 0) {
+		IGB_INIT_LOG(ERR, hw, "lpbk_mode %u, dcb_capability_en 0x%x: only the MAC's loopback "
+			"(1) is supported, and no DCB", conf->lpbk_mode, conf->dcb_capability_en);
 		return -ENOTSUP;
 	}
 	if (conf->intr_conf.rxq && (!ad->intr_registered || !ad->intr_per_queue ||
@@ -647,17 +650,27 @@ igb_ethdev_lost(struct rte_device *device)
 }
 
 /*
- * A plugin may be loaded twice, from two paths. EAL loads with RTLD_GLOBAL, so
- * that this symbol of the second copy is the first one's.
+ * The same plugin from another folder is another library to the loader, and has
+ * variables of its own: only the list of what is loaded tells.
  */
-extern unsigned int rte_pmd_gantry_igb_copies;
-unsigned int rte_pmd_gantry_igb_copies;
+static int
+igb_is_earlier_copy(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	const char *name = strrchr(info->dlpi_name, '/');
+
+	if (info->dlpi_addr == (uintptr_t)arg)
+		return -1; /* ourselves: nobody came before */
+	return name != NULL && strncmp(name + 1, IGB_PLUGIN_FILE, strlen(IGB_PLUGIN_FILE)) == 0;
+}
 
 RTE_INIT(igb_register)
 {
-	if (rte_pmd_gantry_igb_copies++ != 0) {
+	Dl_info self;
+
+	if (dladdr(&igb_eth_dev_ops, &self) != 0 &&
+			dl_iterate_phdr(igb_is_earlier_copy, self.dli_fbase) > 0) {
 		rte_log(RTE_LOG_WARNING, igb_logtype_init, "net_gantry_igb: a second copy of the "
-			"plugin was loaded; it is not used\n");
+			"plugin was loaded and is not used: %s\n", self.dli_fname);
 		return;
 	}
 	igb_vfio_user_register();

@@ -26,6 +26,7 @@
 #include "igb_logs.h"
 
 #define IGB_DRIVER_NAME    "net_gantry_igb"
+#define IGB_PLUGIN_FILE    "librte_net_gantry_igb.so"
 
 #define IGB_MIN_DESC       32
 #define IGB_MAX_DESC       4096

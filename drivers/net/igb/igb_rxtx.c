@@ -1122,7 +1122,9 @@ igb_rxtx_start(struct rte_eth_dev *dev)
 	 * Every length is RLPML's business: LPE is always set. Queues before
 	 * RXEN is as good as after (4.5.9), and loses nothing.
 	 */
-	igb_set(hw, IGB_RCTL, IGB_RCTL_BAM | IGB_RCTL_SECRC | IGB_RCTL_LPE, IGB_RCTL_SBP);
+	igb_set(hw, IGB_RCTL, IGB_RCTL_BAM | IGB_RCTL_SECRC | IGB_RCTL_LPE |
+		(dev->data->dev_conf.lpbk_mode != 0 ? IGB_RCTL_LBM_MAC : 0),
+		IGB_RCTL_SBP | IGB_RCTL_LBM_MASK);
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
 		const struct igb_rx_queue *q = dev->data->rx_queues[i];
 
