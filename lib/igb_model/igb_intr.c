@@ -148,9 +148,10 @@ igb_intr_fire(struct igb_model *m)
 	if (causes & ~word(&m->icr_sent)) {
 		uint32_t ivar = igb_reg(m, IGB_IVAR_MISC) >> IGB_IVAR_MISC_OTHER_SHIFT;
 
-		set(&m->icr_sent, causes);
-		if (ivar & IGB_IVAR_VALID && (ivar & 0x1F) < IGB_MSIX_VECTORS)
+		if (ivar & IGB_IVAR_VALID && (ivar & 0x1F) < IGB_MSIX_VECTORS) {
+			set(&m->icr_sent, causes);
 			set(&m->eicr, 1u << (ivar & 0x1F));
+		}
 	}
 	due = word(&m->eicr) & word(&m->eims) & ~word(&m->eicr_sent) &
 			((1u << IGB_MSIX_VECTORS) - 1);
