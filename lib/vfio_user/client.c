@@ -379,7 +379,7 @@ negotiate(struct vfu_client *c, const char *path, char *err)
 		snprintf(err, VFU_ERR_LEN, "%s: server speaks vfio-user %u.%u, this is %d.%d", path,
 			v->major, v->minor, VFIO_USER_MAJOR, VFIO_USER_MINOR);
 		ret = -EPROTO;
-	} else if (vfu_caps_parse(&caps, v->json, reply->len - sizeof(*v), &why) != 0) {
+	} else if (vfu_caps_parse(&caps, (const char *)(v + 1), reply->len - sizeof(*v), &why) != 0) {
 		snprintf(err, VFU_ERR_LEN, "%s: server's %s", path, why);
 		ret = -EPROTO;
 	} else {

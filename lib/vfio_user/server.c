@@ -296,7 +296,7 @@ do_version(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, str
 	r->why = "VERSION: major version is not 0";
 	if (v->major != VFIO_USER_MAJOR)
 		return -EINVAL;
-	ret = vfu_caps_parse(&caps, v->json, msg->len - sizeof(*v), &r->why);
+	ret = vfu_caps_parse(&caps, (const char *)(v + 1), msg->len - sizeof(*v), &r->why);
 	if (ret != 0)
 		return ret;
 	r->drop = false;
@@ -313,7 +313,7 @@ do_version(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, str
 	if (caps.max_dma_maps > VFU_MAX_DMA_MAPS)
 		caps.max_dma_maps = VFU_MAX_DMA_MAPS;
 	caps.pgsizes = VFU_PAGE_SIZE;
-	r->len = sizeof(*out) + vfu_caps_format(&caps, out->json, 512);
+	r->len = sizeof(*out) + vfu_caps_format(&caps, (char *)(out + 1), 512);
 
 	s->attached = true;
 	atomic_fetch_add(&s->stats.clients, 1);

@@ -91,7 +91,7 @@ vfu_sock_listen(struct vfu_server *s, const char *path, char *err)
 	/* A umask may have taken even the owner's bits. Nobody can connect before listen(). */
 	if (chmod(path, 0600) != 0 || lstat(path, &st) != 0 || listen(fd, 8) != 0) {
 		ret = -errno;
-		snprintf(err, VFU_ERR_LEN, "%s: cannot listen: %s", path, strerror(-ret));
+		snprintf(err, VFU_ERR_LEN, "%s: cannot listen: %s", s->path, strerror(-ret));
 		unlink(path);
 		close(fd);
 		return ret;

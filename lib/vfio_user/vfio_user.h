@@ -84,7 +84,6 @@ struct vfio_user_header {
 struct vfio_user_version {
 	uint16_t major;
 	uint16_t minor;
-	char json[];
 };
 
 /* The device's permissions on the client's memory; DMA_MAP's flags. */

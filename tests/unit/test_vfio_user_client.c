@@ -219,7 +219,7 @@ fake_thread(void *arg)
 		h.msg_size = n != 0 && f->size_lie != 0 ? f->size_lie : (uint32_t)(16 + len);
 		memcpy(msg, &h, 16);
 		for (unsigned int i = 0; i <= (n == 0 ? 0 : f->extra); i++)
-			raw_send(f->sock, msg, 16 + len, f->fds, n == 0 ? 0 : f->nr_fds);
+			try_send(f->sock, msg, 16 + len, f->fds, n == 0 ? 0 : f->nr_fds);
 	}
 	close(f->sock);
 	return NULL;
