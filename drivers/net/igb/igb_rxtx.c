@@ -742,6 +742,7 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	/* SRRCTL.BSIZEPKT counts KB, and has seven bits. */
 	q->buf_len = RTE_MIN(room - RTE_PKTMBUF_HEADROOM, 63u * 1024) & ~1023u;
 	q->queue_id = queue_id;
+	q->socket_id = (int)socket_id;
 	q->port_id = dev->data->port_id;
 	q->conf = *conf;
 	q->conf.rx_free_thresh = thresh;
@@ -803,6 +804,7 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->fast_free = ((conf->offloads | dev->data->dev_conf.txmode.offloads) &
 		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
 	q->queue_id = queue_id;
+	q->socket_id = (int)socket_id;
 	q->conf = *conf;
 	q->conf.tx_rs_thresh = rs_thresh;
 	q->conf.tx_free_thresh = free_thresh;

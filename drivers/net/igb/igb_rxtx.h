@@ -65,6 +65,7 @@ struct igb_rx_queue {
 	size_t ring_size;
 	struct rte_eth_rxconf conf;
 	uint16_t queue_id;
+	int socket_id;
 	uint16_t port_id;
 	bool stuck;                        /**< the device would not let go of the buffers */
 };
@@ -111,6 +112,7 @@ struct igb_tx_queue {
 	size_t ring_size;
 	struct rte_eth_txconf conf;
 	uint16_t queue_id;
+	int socket_id;
 	bool stuck;
 };
 

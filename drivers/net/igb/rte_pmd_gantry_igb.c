@@ -102,7 +102,7 @@ rte_pmd_gantry_igb_for_each_object(uint16_t port_id, rte_pmd_gantry_igb_object_c
 			.type = RTE_PMD_GANTRY_IGB_RX_RING, .index = i, .name = name,
 			.cpu = q == NULL ? NULL : q->ring, .bus = q == NULL ? 0 : q->ring_addr,
 			.size = q == NULL ? 0 : q->ring_size,
-			.socket_id = dev->data->numa_node };
+			.socket_id = q == NULL ? SOCKET_ID_ANY : q->socket_id };
 
 		snprintf(name, sizeof(name), "rx ring %u", i);
 		if (q != NULL)
@@ -114,7 +114,7 @@ rte_pmd_gantry_igb_for_each_object(uint16_t port_id, rte_pmd_gantry_igb_object_c
 			.type = RTE_PMD_GANTRY_IGB_TX_RING, .index = i, .name = name,
 			.cpu = q == NULL ? NULL : q->ring, .bus = q == NULL ? 0 : q->ring_addr,
 			.size = q == NULL ? 0 : q->ring_size,
-			.socket_id = dev->data->numa_node };
+			.socket_id = q == NULL ? SOCKET_ID_ANY : q->socket_id };
 
 		snprintf(name, sizeof(name), "tx ring %u", i);
 		if (q != NULL)
@@ -151,6 +151,26 @@ rte_pmd_gantry_igb_virt_to_bus(uint16_t port_id, const void *ptr, uint64_t *bus)
 		return -EFAULT;
 	*bus = addr;
 	return 0;
+}
+
+int
+rte_pmd_gantry_igb_numa_check(uint16_t port_id, bool is_rx, uint16_t queue_id,
+		unsigned int lcore_id)
+{
+	struct rte_eth_dev *dev;
+	char what[32];
+	int ret, socket;
+
+	ret = igb_port(port_id, &dev);
+	if (ret != 0)
+		return ret;
+	if (queue_id >= (is_rx ? dev->data->nb_rx_queues : dev->data->nb_tx_queues) ||
+			(is_rx ? dev->data->rx_queues : dev->data->tx_queues)[queue_id] == NULL)
+		return -EINVAL;
+	socket = is_rx ? ((struct igb_rx_queue *)dev->data->rx_queues[queue_id])->socket_id :
+		((struct igb_tx_queue *)dev->data->tx_queues[queue_id])->socket_id;
+	snprintf(what, sizeof(what), "%s queue %u", is_rx ? "rx" : "tx", queue_id);
+	return gantry_dma_numa_check(igb_adapter_of(dev)->dma, what, lcore_id, socket);
 }
 
 const char *

@@ -66,6 +66,16 @@ int rte_pmd_gantry_igb_for_each_object(uint16_t port_id, rte_pmd_gantry_igb_obje
  */
 int rte_pmd_gantry_igb_virt_to_bus(uint16_t port_id, const void *ptr, uint64_t *bus);
 
+/**
+ * Logs a warning if a core that is to poll a queue is on another NUMA node than
+ * the queue's ring or the device. A driver doesn't know who will poll.
+ *
+ * @return 0: same node, or not known; 1: they differ; -EINVAL: no such queue;
+ *   -ENODEV, -ENOTSUP as above
+ */
+int rte_pmd_gantry_igb_numa_check(uint16_t port_id, bool is_rx, uint16_t queue_id,
+		unsigned int lcore_id);
+
 /** What an object type is called. */
 const char *rte_pmd_gantry_igb_object_type_name(enum rte_pmd_gantry_igb_object_type type);
 
