@@ -154,7 +154,7 @@ igb_intr_fire(struct igb_model *m)
 		}
 	}
 	due = word(&m->eicr) & word(&m->eims) & ~word(&m->eicr_sent) &
-			((1u << IGB_MSIX_VECTORS) - 1);
+	      ((1u << IGB_MSIX_VECTORS) - 1);
 	while (due != 0) {
 		send_vector(m, (unsigned int)__builtin_ctz(due));
 		due &= due - 1;
@@ -224,7 +224,7 @@ icr_read(struct igb_model *m)
 	uint32_t v = icr_value(m);
 
 	if (igb_reg(m, IGB_GPIE) & IGB_GPIE_NSICR || word(&m->ims) == 0 ||
-			v & IGB_ICR_INT_ASSERTED) {
+		v & IGB_ICR_INT_ASSERTED) {
 		icr_clear(m, v);
 		if (v & IGB_ICR_INT_ASSERTED)
 			clear(&m->ims, igb_reg(m, IGB_IAM));

@@ -50,8 +50,8 @@
 #include "igb_model_priv.h"
 #include "vfu_client.h" /* VFU_ERR_LEN */
 
-#define PAGE            0x1000
-#define IGB_PAGES_SIZE  0x10000 /* of the memfd; only two pages of it are ever touched */
+#define PAGE           0x1000
+#define IGB_PAGES_SIZE 0x10000 /* of the memfd; only two pages of it are ever touched */
 
 void
 igb_log(struct igb_model *m, enum igb_log_kind kind, const char *fmt, ...)
@@ -228,12 +228,12 @@ pages_create(struct igb_model *m)
 	m->pages_fd = memfd_create("igb-queues", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (m->pages_fd < 0)
 		return -errno;
-	if (ftruncate(m->pages_fd, IGB_PAGES_SIZE) < 0 || fcntl(m->pages_fd, F_ADD_SEALS,
-			F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+	if (ftruncate(m->pages_fd, IGB_PAGES_SIZE) < 0 ||
+		fcntl(m->pages_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return -errno;
 	for (i = 0; i < 2; i++) {
 		void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, m->pages_fd,
-				i == 0 ? IGB_RXQ_BASE : IGB_TXQ_BASE);
+			i == 0 ? IGB_RXQ_BASE : IGB_TXQ_BASE);
 
 		if (p == MAP_FAILED)
 			return -errno;
@@ -268,7 +268,8 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 	int ret;
 
 	*model = NULL;
-	m = aligned_alloc(IGB_CACHE_LINE, (sizeof(*m) + IGB_CACHE_LINE - 1) & ~(size_t)(IGB_CACHE_LINE - 1));
+	m = aligned_alloc(
+		IGB_CACHE_LINE, (sizeof(*m) + IGB_CACHE_LINE - 1) & ~(size_t)(IGB_CACHE_LINE - 1));
 	if (m == NULL) {
 		snprintf(err, VFU_ERR_LEN, "port %s: no memory for the device", params->name);
 		return -ENOMEM;
@@ -282,7 +283,7 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 	for (i = 0; ret == 0 && i < IGB_MAX_QUEUES; i++) {
 		/* Large, and touched only as far as frames reach. */
 		m->txq[i].staging = mmap(NULL, IGB_STAGING, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (m->txq[i].staging == MAP_FAILED) {
 			m->txq[i].staging = NULL;
 			ret = -errno;
@@ -290,7 +291,7 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 	}
 	if (ret < 0) {
 		snprintf(err, VFU_ERR_LEN, "port %s: cannot make the device's memory: %s", m->name,
-				strerror(-ret));
+			strerror(-ret));
 		model_free(m);
 		return ret;
 	}

@@ -37,7 +37,7 @@ struct igb_model_params {
 	const char *name;        /**< of the port, for messages; copied */
 	const char *socket;      /**< where to serve */
 	uint8_t mac[6];          /**< goes into the NVM */
-	unsigned int speed_mbps; /**< of the link, as the vendor capability reports it; 0: unlimited */
+	unsigned int speed_mbps; /**< of the link (vendor capability); 0: unlimited */
 };
 
 /**
@@ -51,7 +51,7 @@ struct igb_frame {
 	uint32_t flags;          /**< IGB_FRAME_* */
 };
 
-#define IGB_FRAME_BAD_FCS (1u << 0) /**< damaged on the wire: counted, and dropped unless RCTL.SBP */
+#define IGB_FRAME_BAD_FCS (1u << 0) /**< damaged on the wire: dropped unless RCTL.SBP */
 
 /** Since the device was made; never reset by software's resets. Read from any thread. */
 struct igb_model_stats {

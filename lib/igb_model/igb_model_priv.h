@@ -17,54 +17,54 @@
 #include "igb_regs.h"
 #include "vfio_user.h"
 
-#define IGB_CACHE_LINE      64
-#define IGB_FCS_LEN         4
-#define IGB_ETH_HDR_LEN     14
-#define IGB_MIN_FRAME       60     /* without FCS */
-#define IGB_VLAN_TAG_LEN    4
+#define IGB_CACHE_LINE   64
+#define IGB_FCS_LEN      4
+#define IGB_ETH_HDR_LEN  14
+#define IGB_MIN_FRAME    60 /* without FCS */
+#define IGB_VLAN_TAG_LEN 4
 
-#define IGB_FETCH           64     /* descriptors read ahead, as the hardware's cache does */
-#define IGB_WB_BATCH        64     /* write-backs held back until a flush, at most */
-#define IGB_STAGING         (256 * 1024 + 1024) /* PAYLEN has 18 bits, and the headers */
-#define IGB_HEADROOM        16     /* before a frame to send: the tag goes there */
-#define IGB_NVM_WORDS       1024
-#define IGB_PHY_REGS        32
+#define IGB_FETCH     64                  /* descriptors read ahead, as the hardware's cache does */
+#define IGB_WB_BATCH  64                  /* write-backs held back until a flush, at most */
+#define IGB_STAGING   (256 * 1024 + 1024) /* PAYLEN has 18 bits, and the headers */
+#define IGB_HEADROOM  16                  /* before a frame to send: the tag goes there */
+#define IGB_NVM_WORDS 1024
+#define IGB_PHY_REGS  32
 
-#define IGB_STAT_WORDS      ((IGB_STATS_LAST - IGB_STATS_FIRST) / 4 + 1)
-#define IGB_STAT(reg)       (((reg) - IGB_STATS_FIRST) / 4)
+#define IGB_STAT_WORDS ((IGB_STATS_LAST - IGB_STATS_FIRST) / 4 + 1)
+#define IGB_STAT(reg)  (((reg)-IGB_STATS_FIRST) / 4)
 
 /* More registers' names than the shared header has; all from the datasheet. */
-#define IGB_TXCW            0x00178
-#define IGB_RXCW            0x00180
-#define IGB_SCTL            0x00024
-#define IGB_SYNQF           0x055FC
-#define IGB_RAH_ADDR_MASK   0x8FFFFFFFu
-#define IGB_EECD_FWE_DIS    (1u << 4)
-#define IGB_GCR_CAP_VER2    (1u << 18)
-#define IGB_CTRL_EXT_EXT_VLAN (1u << 26)
+#define IGB_TXCW               0x00178
+#define IGB_RXCW               0x00180
+#define IGB_SCTL               0x00024
+#define IGB_SYNQF              0x055FC
+#define IGB_RAH_ADDR_MASK      0x8FFFFFFFu
+#define IGB_EECD_FWE_DIS       (1u << 4)
+#define IGB_GCR_CAP_VER2       (1u << 18)
+#define IGB_CTRL_EXT_EXT_VLAN  (1u << 26)
 #define IGB_SRRCTL_RDMTS_SHIFT 20
-#define IGB_SRRCTL_RDMTS_MASK 0x1Fu
-#define IGB_RXCSUM_PCSS_MASK 0xFFu
-#define IGB_RFCTL_IPV6_EX_DIS (1u << 16)
+#define IGB_SRRCTL_RDMTS_MASK  0x1Fu
+#define IGB_RXCSUM_PCSS_MASK   0xFFu
+#define IGB_RFCTL_IPV6_EX_DIS  (1u << 16)
 
 /* When may frames pass? All of these, held in one word: one load per frame. */
-#define IGB_GATE_CLIENT     (1u << 0) /* a client is attached */
-#define IGB_GATE_LINK       (1u << 1) /* cable in, PHY powered */
-#define IGB_GATE_BME        (1u << 2) /* PCI command: bus master */
-#define IGB_GATE_MASTER     (1u << 3) /* CTRL.GIO_MASTER_DISABLE clear */
-#define IGB_GATE_RXEN       (1u << 4) /* RCTL.RXEN */
-#define IGB_GATE_TXEN       (1u << 5) /* TCTL.EN */
-#define IGB_GATES_DMA       (IGB_GATE_CLIENT | IGB_GATE_BME | IGB_GATE_MASTER)
-#define IGB_GATES_TX        (IGB_GATES_DMA | IGB_GATE_LINK | IGB_GATE_TXEN)
-#define IGB_GATES_RX        (IGB_GATES_DMA | IGB_GATE_LINK | IGB_GATE_RXEN)
+#define IGB_GATE_CLIENT (1u << 0) /* a client is attached */
+#define IGB_GATE_LINK   (1u << 1) /* cable in, PHY powered */
+#define IGB_GATE_BME    (1u << 2) /* PCI command: bus master */
+#define IGB_GATE_MASTER (1u << 3) /* CTRL.GIO_MASTER_DISABLE clear */
+#define IGB_GATE_RXEN   (1u << 4) /* RCTL.RXEN */
+#define IGB_GATE_TXEN   (1u << 5) /* TCTL.EN */
+#define IGB_GATES_DMA   (IGB_GATE_CLIENT | IGB_GATE_BME | IGB_GATE_MASTER)
+#define IGB_GATES_TX    (IGB_GATES_DMA | IGB_GATE_LINK | IGB_GATE_TXEN)
+#define IGB_GATES_RX    (IGB_GATES_DMA | IGB_GATE_LINK | IGB_GATE_RXEN)
 
 /* Messages to the log, each once for a client. */
 enum igb_log_kind {
-	IGB_LOG_RING,      /* a ring's length or address makes no sense */
-	IGB_LOG_TAIL,      /* doorbell outside the ring */
-	IGB_LOG_RING_DMA,  /* the ring is not mapped */
-	IGB_LOG_BUF_DMA,   /* a buffer is not mapped */
-	IGB_LOG_TXD,       /* a transmit descriptor makes no sense */
+	IGB_LOG_RING,     /* a ring's length or address makes no sense */
+	IGB_LOG_TAIL,     /* doorbell outside the ring */
+	IGB_LOG_RING_DMA, /* the ring is not mapped */
+	IGB_LOG_BUF_DMA,  /* a buffer is not mapped */
+	IGB_LOG_TXD,      /* a transmit descriptor makes no sense */
 	IGB_LOG_TSO,
 	IGB_LOG_SIZE,
 	IGB_LOG_KINDS,
@@ -106,14 +106,14 @@ igb_counter(const uint64_t *p)
  * enabled; base to head_wb are set before it becomes odd, and stay.
  */
 struct igb_ring {
-	uint32_t *reg;         /* the queue's block in the shared page */
+	uint32_t *reg; /* the queue's block in the shared page */
 	uint32_t gen;
-	uint32_t lock;         /* who enables or disables; the polling thread only tries */
+	uint32_t lock; /* who enables or disables; the polling thread only tries */
 	uint64_t base;
-	uint32_t count;        /* descriptors; 0: unusable */
-	uint32_t head;         /* where to start */
+	uint32_t count; /* descriptors; 0: unusable */
+	uint32_t head;  /* where to start */
 	uint32_t srrctl;
-	uint64_t head_wb;      /* TDWBA: address and enable bit */
+	uint64_t head_wb; /* TDWBA: address and enable bit */
 	uint32_t index;
 	bool is_tx;
 };
@@ -124,11 +124,11 @@ struct igb_rxq {
 	uint32_t count, head, tail;
 	uint64_t base;
 	uint32_t desctype, bufsize, hdrsize, srrctl;
-	bool dead;             /* the ring could not be read: until the next ENABLE */
-	bool low;              /* below the minimum threshold, said so */
-	uint32_t bad_tail;     /* last bad doorbell, counted */
-	uint32_t fetched, used;/* descriptors in desc[], and how many of them are used up */
-	uint32_t wb_count;     /* write-backs waiting, for wb_first onwards */
+	bool dead;              /* the ring could not be read: until the next ENABLE */
+	bool low;               /* below the minimum threshold, said so */
+	uint32_t bad_tail;      /* last bad doorbell, counted */
+	uint32_t fetched, used; /* descriptors in desc[], and how many of them are used up */
+	uint32_t wb_count;      /* write-backs waiting, for wb_first onwards */
 	uint32_t wb_first;
 	union igb_rx_desc desc[IGB_FETCH];
 	union igb_rx_desc wb[IGB_WB_BATCH];
@@ -144,8 +144,8 @@ struct igb_txq {
 	uint32_t count, head, tail;
 	uint64_t base, head_wb;
 	bool dead;
-	bool skip;             /* the frame under way is bad: drop up to EOP */
-	bool started;          /* of a frame, some descriptors were seen */
+	bool skip;    /* the frame under way is bad: drop up to EOP */
+	bool started; /* of a frame, some descriptors were seen */
 	uint32_t bad_tail;
 	uint32_t fetched, used;
 	uint32_t wb_count;
@@ -171,7 +171,8 @@ struct igb_txq {
 
 /* Counters of one direction, written by that direction's polling thread. */
 struct igb_counters {
-	uint64_t stat[IGB_STAT_WORDS]; /* as the statistics registers; 64-bit ones at their low half */
+	uint64_t stat[IGB_STAT_WORDS]; /* as the statistics registers; 64-bit ones at their low half
+					*/
 	uint64_t frames, bytes, no_desc, filtered, bad, off, bad_doorbells;
 	uint64_t rqdpc[IGB_MAX_QUEUES];
 } __attribute__((aligned(IGB_CACHE_LINE)));
@@ -182,7 +183,7 @@ struct igb_model {
 	uint8_t mac[6];
 	struct vfu_server *server;
 	int pages_fd;
-	uint8_t *pages[2];     /* 0xC000 and 0xE000, shared with the client */
+	uint8_t *pages[2]; /* 0xC000 and 0xE000, shared with the client */
 	uint32_t log_done;
 
 	/* Control thread's. */
@@ -192,16 +193,16 @@ struct igb_model {
 	uint16_t nvm[IGB_NVM_WORDS];
 	uint16_t phy[IGB_PHY_REGS];
 	uint16_t phy_page;
-	uint32_t stat_high;    /* latched by reading the low half */
+	uint32_t stat_high; /* latched by reading the low half */
 	uint64_t stat_base[IGB_STAT_WORDS];
 	uint64_t rqdpc_base[IGB_MAX_QUEUES];
 
 	/* Written by the control thread, read by all. */
 	uint32_t reg[IGB_BAR0_SIZE / 4];
-	uint64_t ra[IGB_NUM_RA];                 /* receive addresses, little-endian; bit 63: valid */
-	uint32_t rss_table[80][16];              /* Toeplitz: by nibble's place and value */
+	uint64_t ra[IGB_NUM_RA];    /* receive addresses, little-endian; bit 63: valid */
+	uint32_t rss_table[80][16]; /* Toeplitz: by nibble's place and value */
 	uint32_t gates;
-	uint32_t rx_enabled, tx_enabled;         /* queues, a bit each */
+	uint32_t rx_enabled, tx_enabled; /* queues, a bit each */
 	struct igb_ring rx_ring[IGB_MAX_QUEUES], tx_ring[IGB_MAX_QUEUES];
 
 	/* Interrupts: any thread, atomically (igb_intr.c). */
@@ -209,22 +210,22 @@ struct igb_model {
 	uint32_t link_was_down; /* since PHY status was read */
 	uint32_t icr, ims, eicr, eims, eicr_sent;
 	uint32_t icr_sent;
-	uint32_t intr_pending;  /* look again at the next flush */
+	uint32_t intr_pending;                /* look again at the next flush */
 	uint64_t intr_last[IGB_MSIX_VECTORS]; /* ns, for throttling */
 
 	/* The receiving thread's. */
 	struct igb_counters rxc;
-	uint32_t rx_dirty;     /* queues with write-backs waiting */
+	uint32_t rx_dirty; /* queues with write-backs waiting */
 	uint32_t rx_polls;
-	uint32_t rx_causes;    /* ICR */
+	uint32_t rx_causes; /* ICR */
 	struct igb_rxq rxq[IGB_MAX_QUEUES];
 	uint8_t in[IGB_MAX_FRAME + 64];
 
 	/* The transmitting thread's. */
 	struct igb_counters txc;
-	uint32_t tx_dirty;     /* queues whose head moved since the last flush */
+	uint32_t tx_dirty; /* queues whose head moved since the last flush */
 	uint32_t tx_polls;
-	uint32_t tx_next;      /* queue whose turn it is */
+	uint32_t tx_next; /* queue whose turn it is */
 	uint32_t tx_quantum;
 	struct igb_txq txq[IGB_MAX_QUEUES];
 	uint8_t out[IGB_MAX_FRAME + 64];
@@ -337,15 +338,15 @@ uint32_t igb_fcs(const uint8_t *p, size_t len);
 
 /* igb_parse.c: what the device recognises in a frame. */
 struct igb_pkt {
-	uint32_t len;          /* of the frame, as it came */
-	uint16_t vlan_off;     /* of the tag that filters and stripping mean */
+	uint32_t len;      /* of the frame, as it came */
+	uint16_t vlan_off; /* of the tag that filters and stripping mean */
 	uint16_t tci;
 	bool tagged, outer_tagged;
-	uint8_t ptype;         /* IGB_RXD_PTYPE_* */
-	uint8_t proto;         /* of layer 4; 0: none */
+	uint8_t ptype; /* IGB_RXD_PTYPE_* */
+	uint8_t proto; /* of layer 4; 0: none */
 	bool v4, v6, frag, first_frag, v6_ext;
 	uint16_t l3, l4, payload; /* offsets; 0: none */
-	uint32_t l3_end;       /* end of the datagram, without padding */
+	uint32_t l3_end;          /* end of the datagram, without padding */
 	const uint8_t *src, *dst; /* addresses to hash: extension headers may give others */
 	const uint8_t *src_ex, *dst_ex;
 };
@@ -353,7 +354,7 @@ void igb_parse(const struct igb_model *m, const uint8_t *data, uint32_t len, str
 
 /* igb_rss.c */
 void igb_rss_key(struct igb_model *m);
-uint32_t igb_rss_hash(const struct igb_model *m, const uint8_t *data, const struct igb_pkt *pkt,
-		uint32_t *type);
+uint32_t igb_rss_hash(
+	const struct igb_model *m, const uint8_t *data, const struct igb_pkt *pkt, uint32_t *type);
 
 #endif /* IGB_MODEL_PRIV_H */

@@ -11,10 +11,10 @@
 
 #include "igb_model_priv.h"
 
-#define NVM_ID_LED        0x04
-#define NVM_OEM           0x06
-#define NVM_VENDOR_ID     0x0E
-#define NVM_ALT_MAC_PTR   0x37
+#define NVM_ID_LED      0x04
+#define NVM_OEM         0x06
+#define NVM_VENDOR_ID   0x0E
+#define NVM_ALT_MAC_PTR 0x37
 
 void
 igb_nvm_init(struct igb_model *m)
@@ -27,11 +27,11 @@ igb_nvm_init(struct igb_model *m)
 	for (i = 0; i < 3; i++)
 		w[IGB_NVM_MAC + i] = (uint16_t)(m->mac[2 * i] | m->mac[2 * i + 1] << 8);
 	w[IGB_NVM_COMPAT] = 0x0000;
-	w[NVM_ID_LED] = 0x8911;       /* off, on, default: the usual setting */
-	w[0x05] = 0x1000;             /* image version 1.0 */
+	w[NVM_ID_LED] = 0x8911; /* off, on, default: the usual setting */
+	w[0x05] = 0x1000;       /* image version 1.0 */
 	w[NVM_OEM] = 0xFFFF;
 	w[NVM_OEM + 1] = 0xFFFF;
-	w[IGB_NVM_PBA_1] = 0xE437;    /* printed board assembly, as software reads it: E43709-003 */
+	w[IGB_NVM_PBA_1] = 0xE437; /* printed board assembly, as software reads it: E43709-003 */
 	w[IGB_NVM_PBA_1 + 1] = 0x0903;
 	w[IGB_NVM_INIT_CTRL_1] = 0x4463;
 	w[IGB_NVM_SUBSYS_ID] = 0xA03C;
@@ -41,7 +41,7 @@ igb_nvm_init(struct igb_model *m)
 	w[IGB_NVM_INIT_CTRL_2] = 0x0080;
 	w[IGB_NVM_INIT_CTRL_3_LAN1] = 0x0000;
 	w[IGB_NVM_INIT_CTRL_3_LAN0] = 0x0000;
-	w[NVM_ALT_MAC_PTR] = 0xFFFF;  /* no alternate address */
+	w[NVM_ALT_MAC_PTR] = 0xFFFF; /* no alternate address */
 	for (i = 0; i < IGB_NVM_CHECKSUM; i++)
 		sum = (uint16_t)(sum + w[i]);
 	w[IGB_NVM_CHECKSUM] = (uint16_t)(IGB_NVM_CHECKSUM_SUM - sum);

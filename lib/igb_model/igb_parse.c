@@ -15,14 +15,14 @@
 #define ETH_IPV4 0x0800
 #define ETH_IPV6 0x86DD
 
-#define IP_TCP   6
-#define IP_UDP   17
-#define IP_SCTP  132
+#define IP_TCP  6
+#define IP_UDP  17
+#define IP_SCTP 132
 
-#define IPV6_HOPOPTS  0
-#define IPV6_ROUTING  43
-#define IPV6_FRAGMENT 44
-#define IPV6_DSTOPTS  60
+#define IPV6_HOPOPTS   0
+#define IPV6_ROUTING   43
+#define IPV6_FRAGMENT  44
+#define IPV6_DSTOPTS   60
 #define IPV6_HOME_ADDR 201 /* option: RFC 6275 */
 
 static uint16_t
@@ -113,8 +113,8 @@ parse_ipv6(const struct igb_model *m, struct igb_pkt *pkt, const uint8_t *data, 
 	next = data[off + 6];
 	off += 40;
 	pkt->payload = (uint16_t)off;
-	if (igb_reg(m, IGB_RFCTL) & IGB_RFCTL_IPV6_EX_DIS && (next == IPV6_HOPOPTS ||
-			next == IPV6_ROUTING || next == IPV6_DSTOPTS))
+	if (igb_reg(m, IGB_RFCTL) & IGB_RFCTL_IPV6_EX_DIS &&
+		(next == IPV6_HOPOPTS || next == IPV6_ROUTING || next == IPV6_DSTOPTS))
 		return;
 	/* The chain of extension headers: each at least 8 bytes, so it ends. */
 	for (n = 0; n < 16; n++) {
@@ -152,7 +152,7 @@ parse_ipv6(const struct igb_model *m, struct igb_pkt *pkt, const uint8_t *data, 
 					continue;
 				}
 				if (data[o] == IPV6_HOME_ADDR && data[o + 1] == 16 &&
-						o + 18 <= off + hlen)
+					o + 18 <= off + hlen)
 					pkt->src_ex = data + o + 2;
 				o += 2u + data[o + 1];
 			}
@@ -175,7 +175,7 @@ igb_parse(const struct igb_model *m, const uint8_t *data, uint32_t len, struct i
 	type = be16(data + off);
 	/* Two tags only where CTRL_EXT says so (8.2.3, EXT_VLAN); the inner one is "the" tag. */
 	if (igb_reg(m, IGB_CTRL_EXT) & IGB_CTRL_EXT_EXT_VLAN && type == vet >> 16 &&
-			off + 6 <= len) {
+		off + 6 <= len) {
 		pkt->outer_tagged = true;
 		off += IGB_VLAN_TAG_LEN;
 		type = be16(data + off);

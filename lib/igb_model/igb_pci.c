@@ -21,11 +21,11 @@
 #include "igb_model_priv.h"
 
 /* Where the 82576 has its capabilities (9.5); 0xE0 is the VPD's place, and ours. */
-#define CAP_PM     0x40
-#define CAP_MSI    0x50
-#define CAP_MSIX   0x70
-#define CAP_PCIE   0xA0
-#define CAP_VNDR   0xE0
+#define CAP_PM   0x40
+#define CAP_MSI  0x50
+#define CAP_MSIX 0x70
+#define CAP_PCIE 0xA0
+#define CAP_VNDR 0xE0
 
 #define PCIE_CAP_LEN 0x3C
 #define BAR_MSIX     3
@@ -66,8 +66,9 @@ igb_pci_init(struct igb_model *m)
 	memset(m->cfg_wmask, 0, sizeof(m->cfg_wmask));
 	put(m, PCI_VENDOR_ID, 2, IGB_VENDOR_ID_INTEL, 0);
 	put(m, PCI_DEVICE_ID, 2, IGB_DEV_ID_82576, 0);
-	put(m, PCI_COMMAND, 2, 0, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
-			PCI_COMMAND_PARITY | PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
+	put(m, PCI_COMMAND, 2, 0,
+		PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY |
+			PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
 	put(m, PCI_STATUS, 2, PCI_STATUS_CAP_LIST, 0);
 	put(m, PCI_REVISION_ID, 1, 1, 0);
 	put(m, PCI_CLASS_PROG, 3, 0x020000, 0); /* network, Ethernet */
@@ -89,7 +90,7 @@ igb_pci_init(struct igb_model *m)
 
 	put(m, CAP_MSI, 2, PCI_CAP_ID_MSI | CAP_MSIX << 8, 0);
 	put(m, CAP_MSI + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT,
-			PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+		PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
 	put(m, CAP_MSI + PCI_MSI_ADDRESS_LO, 4, 0, 0xFFFFFFFC);
 	put(m, CAP_MSI + PCI_MSI_ADDRESS_HI, 4, 0, 0xFFFFFFFF);
 	put(m, CAP_MSI + PCI_MSI_DATA_64, 2, 0, 0xFFFF);
@@ -97,7 +98,7 @@ igb_pci_init(struct igb_model *m)
 
 	put(m, CAP_MSIX, 2, PCI_CAP_ID_MSIX | CAP_PCIE << 8, 0);
 	put(m, CAP_MSIX + PCI_MSIX_FLAGS, 2, IGB_MSIX_VECTORS - 1,
-			PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+		PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 	put(m, CAP_MSIX + PCI_MSIX_TABLE, 4, BAR_MSIX, 0);
 	put(m, CAP_MSIX + PCI_MSIX_PBA, 4, IGB_MSIX_PBA_OFFSET | BAR_MSIX, 0);
 
@@ -152,8 +153,7 @@ igb_pci_write(struct igb_model *m, uint64_t off, const void *buf, size_t len)
 	} else {
 		igb_gate(m, IGB_GATE_BME, true);
 	}
-	if (off <= devctl && devctl < off + len &&
-			p[devctl - off] & (PCI_EXP_DEVCTL_BCR_FLR >> 8))
+	if (off <= devctl && devctl < off + len && p[devctl - off] & (PCI_EXP_DEVCTL_BCR_FLR >> 8))
 		igb_reset_all(m);
 	return 0;
 }
@@ -162,8 +162,7 @@ int
 igb_msix_read(struct igb_model *m, uint64_t off, void *buf, size_t len)
 {
 	uint8_t *p = buf;
-	uint32_t pba = __atomic_load_n(&m->eicr, __ATOMIC_RELAXED) &
-			((1u << IGB_MSIX_VECTORS) - 1);
+	uint32_t pba = __atomic_load_n(&m->eicr, __ATOMIC_RELAXED) & ((1u << IGB_MSIX_VECTORS) - 1);
 	size_t i;
 
 	for (i = 0; i < len; i++) {
@@ -192,7 +191,8 @@ igb_msix_write(struct igb_model *m, uint64_t off, const void *buf, size_t len)
 		if (o >= sizeof(m->msix_table))
 			break;
 		if (o % 16 >= PCI_MSIX_ENTRY_VECTOR_CTRL)
-			mask = o % 16 == PCI_MSIX_ENTRY_VECTOR_CTRL ? PCI_MSIX_ENTRY_CTRL_MASKBIT : 0;
+			mask = o % 16 == PCI_MSIX_ENTRY_VECTOR_CTRL ? PCI_MSIX_ENTRY_CTRL_MASKBIT
+								    : 0;
 		else if (o % 16 == PCI_MSIX_ENTRY_LOWER_ADDR)
 			mask = 0xFC;
 		m->msix_table[o] = p[i] & mask;

@@ -23,7 +23,7 @@
 #define PHY_PS_SPEED_SHIFT 14
 
 /* Pages of the registers from 0x10 on, chosen by a write to 0x1F. */
-#define PHY_AGC_VALUE      0x2000 /* automatic gain control of one pair: a short cable */
+#define PHY_AGC_VALUE 0x2000 /* automatic gain control of one pair: a short cable */
 
 void
 igb_phy_reset(struct igb_model *m)
@@ -68,8 +68,8 @@ void
 igb_link_update(struct igb_model *m)
 {
 	bool up = __atomic_load_n(&m->cable, __ATOMIC_ACQUIRE) &&
-			!(__atomic_load_n(&m->phy[IGB_PHY_CTRL], __ATOMIC_RELAXED) &
-					IGB_PHY_CTRL_POWER_DOWN);
+		  !(__atomic_load_n(&m->phy[IGB_PHY_CTRL], __ATOMIC_RELAXED) &
+			  IGB_PHY_CTRL_POWER_DOWN);
 	uint32_t old;
 
 	if (up)
@@ -110,7 +110,8 @@ phy_read(struct igb_model *m, unsigned int reg)
 	case IGB_PHY_1000T_STATUS:
 		return up && code == 2 ? 0x3C00 : 0; /* both receivers fine, partner does 1000T */
 	case IGB_PHY_PORT_STATUS:
-		return up ? (uint16_t)((code + 1) << PHY_PS_SPEED_SHIFT | PHY_PS_LINK | PHY_PS_FD) : 0;
+		return up ? (uint16_t)((code + 1) << PHY_PS_SPEED_SHIFT | PHY_PS_LINK | PHY_PS_FD)
+			  : 0;
 	}
 	if (reg >= 0x10 && reg != IGB_PHY_PAGE_SELECT && m->phy_page != 0) {
 		/* The one thing software wants from the other pages is the cable's length. */
@@ -131,7 +132,7 @@ phy_write(struct igb_model *m, unsigned int reg, uint16_t v)
 		} else {
 			/* RESTART_AN clears itself: negotiation is done when the write is. */
 			__atomic_store_n(&m->phy[IGB_PHY_CTRL],
-					(uint16_t)(v & ~IGB_PHY_CTRL_RESTART_AN), __ATOMIC_RELEASE);
+				(uint16_t)(v & ~IGB_PHY_CTRL_RESTART_AN), __ATOMIC_RELEASE);
 		}
 		igb_link_update(m);
 		return;

@@ -76,30 +76,32 @@ ring_enable(struct igb_model *m, struct igb_ring *r)
 	r->base = (uint64_t)page_reg(r, IGB_Q_BAH) << 32 | page_reg(r, IGB_Q_BAL);
 	r->count = len / IGB_DESC_SIZE;
 	if (len == 0 || len > IGB_MAX_RING_BYTES || len % IGB_RING_ALIGN != 0 ||
-			r->base % IGB_RING_ALIGN != 0) {
-		igb_log(m, IGB_LOG_RING, "%s queue %u enabled with a ring of %u bytes at 0x%lx: "
-				"both must be multiples of %u, and the length 1 to %u; "
-				"the queue stays idle", r->is_tx ? "transmit" : "receive",
-				r->index, len, (unsigned long)r->base, IGB_RING_ALIGN,
-				IGB_MAX_RING_BYTES);
+		r->base % IGB_RING_ALIGN != 0) {
+		igb_log(m, IGB_LOG_RING,
+			"%s queue %u enabled with a ring of %u bytes at 0x%lx: "
+			"both must be multiples of %u, and the length 1 to %u; "
+			"the queue stays idle",
+			r->is_tx ? "transmit" : "receive", r->index, len, (unsigned long)r->base,
+			IGB_RING_ALIGN, IGB_MAX_RING_BYTES);
 		r->count = 0;
 	}
 	r->head = head < r->count ? head : 0;
 	r->srrctl = page_reg(r, IGB_Q_SRRCTL);
-	r->head_wb = r->is_tx ? (uint64_t)page_reg(r, IGB_Q_TDWBAH) << 32 |
-			page_reg(r, IGB_Q_TDWBAL) : 0;
+	r->head_wb = r->is_tx
+			     ? (uint64_t)page_reg(r, IGB_Q_TDWBAH) << 32 | page_reg(r, IGB_Q_TDWBAL)
+			     : 0;
 	igb_st(&r->reg[IGB_Q_HEAD / 4], r->head);
 	__atomic_store_n(&r->gen, r->gen + 1, __ATOMIC_RELEASE);
-	__atomic_fetch_or(r->is_tx ? &m->tx_enabled : &m->rx_enabled, 1u << r->index,
-			__ATOMIC_RELEASE);
+	__atomic_fetch_or(
+		r->is_tx ? &m->tx_enabled : &m->rx_enabled, 1u << r->index, __ATOMIC_RELEASE);
 }
 
 /* With the lock held, and the queue enabled. The caller sees to the grace period. */
 static void
 ring_disable(struct igb_model *m, struct igb_ring *r)
 {
-	__atomic_fetch_and(r->is_tx ? &m->tx_enabled : &m->rx_enabled, ~(1u << r->index),
-			__ATOMIC_RELEASE);
+	__atomic_fetch_and(
+		r->is_tx ? &m->tx_enabled : &m->rx_enabled, ~(1u << r->index), __ATOMIC_RELEASE);
 	__atomic_store_n(&r->gen, r->gen + 1, __ATOMIC_RELEASE);
 }
 
@@ -147,7 +149,8 @@ igb_ring_reg_write(struct igb_model *m, struct igb_ring *r, uint32_t off, uint32
 		v &= 0xFFFF;
 		break;
 	case IGB_Q_TAIL:
-		/* As a driver's store through the mapping: what was written before is seen first. */
+		/* As a driver's store through the mapping: what was written before is seen first.
+		 */
 		__atomic_store_n(&r->reg[off / 4], v & 0xFFFF, __ATOMIC_RELEASE);
 		return;
 	case IGB_Q_RQDPC:
@@ -171,7 +174,8 @@ igb_ring_quiesce(struct igb_model *m)
 			ring_lock(r);
 			if (r->gen & 1)
 				ring_disable(m, r);
-			/* Held until the page says the same, or this would be taken for a request. */
+			/* Held until the page says the same, or this would be taken for a request.
+			 */
 		}
 	}
 	igb_grace_period();
@@ -179,8 +183,7 @@ igb_ring_quiesce(struct igb_model *m)
 		for (k = 0; k < 2; k++) {
 			struct igb_ring *r = k ? &m->tx_ring[i] : &m->rx_ring[i];
 
-			igb_st(&r->reg[IGB_Q_DCTL / 4],
-					page_reg(r, IGB_Q_DCTL) & ~IGB_DCTL_ENABLE);
+			igb_st(&r->reg[IGB_Q_DCTL / 4], page_reg(r, IGB_Q_DCTL) & ~IGB_DCTL_ENABLE);
 			ring_unlock(r);
 		}
 	}

@@ -17,7 +17,7 @@
 
 #include "igb_model_priv.h"
 
-#define KEEP   (1u << 0) /* survives a MAC reset */
+#define KEEP (1u << 0) /* survives a MAC reset */
 
 struct row {
 	uint32_t first, count, step; /* registers "step" bytes apart */
@@ -28,11 +28,11 @@ struct row {
 	void (*write)(struct igb_model *m, uint32_t off, uint32_t v);
 };
 
-#define CTRL_RESET     0x00100201u /* full duplex, 1000 Mb/s, ADVD3WUC */
+#define CTRL_RESET         0x00100201u /* full duplex, 1000 Mb/s, ADVD3WUC */
 #define CTRL_SELF_CLEARING (IGB_CTRL_RST | IGB_CTRL_DEV_RST)
-#define EEMNGCTL_RESET (IGB_EEMNGCTL_CFG_DONE0 | IGB_EEMNGCTL_CFG_DONE1 | (1u << 31))
-#define TCTL_RESET     0xA40400F8u /* PSP, collision threshold 15, distance 64 */
-#define EECD_SIZE_1K   4u          /* 2^(4 + 6) words */
+#define EEMNGCTL_RESET     (IGB_EEMNGCTL_CFG_DONE0 | IGB_EEMNGCTL_CFG_DONE1 | (1u << 31))
+#define TCTL_RESET         0xA40400F8u /* PSP, collision threshold 15, distance 64 */
+#define EECD_SIZE_1K       4u          /* 2^(4 + 6) words */
 
 static void
 ctrl_write(struct igb_model *m, uint32_t off, uint32_t v)
@@ -88,7 +88,8 @@ eecd_write(struct igb_model *m, uint32_t off, uint32_t v)
 {
 	uint32_t keep = IGB_EECD_SK | IGB_EECD_CS | IGB_EECD_DI | IGB_EECD_REQ;
 
-	igb_reg_set(m, off, (igb_reg(m, off) & ~(keep | IGB_EECD_GNT)) | (v & keep) |
+	igb_reg_set(m, off,
+		(igb_reg(m, off) & ~(keep | IGB_EECD_GNT)) | (v & keep) |
 			(v & IGB_EECD_REQ ? IGB_EECD_GNT : 0));
 }
 
@@ -104,7 +105,7 @@ mdic_write(struct igb_model *m, uint32_t off, uint32_t v)
 	igb_reg_set(m, off, igb_mdic_write(m, v));
 	if (v & IGB_MDIC_INT_EN)
 		igb_intr_other(m, 1u << 9); /* ICR.MDAC */
-	igb_intr_fire(m); /* the link may have changed */
+	igb_intr_fire(m);                   /* the link may have changed */
 }
 
 /* The SerDes' control: a write is done when READY (bit 31) is set again. */
@@ -185,8 +186,8 @@ queue_at(struct igb_model *m, uint32_t off, uint32_t *reg)
 	else
 		o = off - IGB_RXQ_BASE;
 	*reg = o % IGB_QUEUE_STRIDE;
-	return off >= IGB_TXQ_BASE ? &m->tx_ring[o / IGB_QUEUE_STRIDE] :
-			&m->rx_ring[o / IGB_QUEUE_STRIDE];
+	return off >= IGB_TXQ_BASE ? &m->tx_ring[o / IGB_QUEUE_STRIDE]
+				   : &m->rx_ring[o / IGB_QUEUE_STRIDE];
 }
 
 static uint32_t
@@ -248,19 +249,34 @@ old_intr_write(struct igb_model *m, uint32_t off, uint32_t v)
 	igb_reg_write(m, old_intr(off), v);
 }
 
-#define RW(first, count)             {(first), (count), 4, ~0u, 0, 0, NULL, NULL}
-#define RWR(first, count, reset)     {(first), (count), 4, ~0u, (reset), 0, NULL, NULL}
-#define RO(first, reset)             {(first), 1, 4, 0, (reset), 0, NULL, NULL}
-#define FN(first, count, step, reset, rd, wr) \
-	{(first), (count), (step), ~0u, (reset), 0, (rd), (wr)}
+#define RW(first, count)                                                                           \
+	{                                                                                          \
+		(first), (count), 4, ~0u, 0, 0, NULL, NULL                                         \
+	}
+#define RWR(first, count, reset)                                                                   \
+	{                                                                                          \
+		(first), (count), 4, ~0u, (reset), 0, NULL, NULL                                   \
+	}
+#define RO(first, reset)                                                                           \
+	{                                                                                          \
+		(first), 1, 4, 0, (reset), 0, NULL, NULL                                           \
+	}
+#define FN(first, count, step, reset, rd, wr)                                                      \
+	{                                                                                          \
+		(first), (count), (step), ~0u, (reset), 0, (rd), (wr)                              \
+	}
 
 static const struct row rows[] = {
 	/* General (8.2). */
 	FN(IGB_CTRL, 2, 4, CTRL_RESET, ctrl_read, ctrl_write),
-	FN(IGB_STATUS, 1, 4, IGB_STATUS_FD | IGB_STATUS_LAN_INIT_DONE | IGB_STATUS_PHYRA |
-			IGB_STATUS_PF_RST_DONE, status_read, status_write),
-	FN(IGB_EECD, 1, 4, IGB_EECD_FWE_DIS | IGB_EECD_PRES | IGB_EECD_AUTO_RD |
-			EECD_SIZE_1K << IGB_EECD_SIZE_SHIFT, NULL, eecd_write),
+	FN(IGB_STATUS, 1, 4,
+		IGB_STATUS_FD | IGB_STATUS_LAN_INIT_DONE | IGB_STATUS_PHYRA |
+			IGB_STATUS_PF_RST_DONE,
+		status_read, status_write),
+	FN(IGB_EECD, 1, 4,
+		IGB_EECD_FWE_DIS | IGB_EECD_PRES | IGB_EECD_AUTO_RD |
+			EECD_SIZE_1K << IGB_EECD_SIZE_SHIFT,
+		NULL, eecd_write),
 	FN(IGB_EERD, 1, 4, IGB_EERD_DONE, NULL, eerd_write),
 	FN(IGB_CTRL_EXT, 1, 4, 0, NULL, ctrl_ext_write),
 	RW(IGB_FLA, 1),
@@ -320,8 +336,8 @@ static const struct row rows[] = {
 	RWR(IGB_DTXTCPFLGL, 1, 0x0FF60FF6),
 	RWR(IGB_DTXTCPFLGH, 1, 0x00000F7F),
 	/* Queues. */
-	FN(IGB_RXQ_BASE, IGB_MAX_QUEUES * IGB_QUEUE_STRIDE / 4, 4, 0, queue_read, queue_write),
-	FN(IGB_TXQ_BASE, IGB_MAX_QUEUES * IGB_QUEUE_STRIDE / 4, 4, 0, queue_read, queue_write),
+	FN(IGB_RXQ_BASE, IGB_MAX_QUEUES *IGB_QUEUE_STRIDE / 4, 4, 0, queue_read, queue_write),
+	FN(IGB_TXQ_BASE, IGB_MAX_QUEUES *IGB_QUEUE_STRIDE / 4, 4, 0, queue_read, queue_write),
 	FN(IGB_RXQ_ALIAS_BASE + 0x000, 16, 4, 0, alias_read, alias_write),
 	FN(IGB_RXQ_ALIAS_BASE + 0x100, 16, 4, 0, alias_read, alias_write),
 	FN(IGB_RXQ_ALIAS_BASE + 0x200, 16, 4, 0, alias_read, alias_write),
@@ -357,8 +373,7 @@ static const struct row rows[] = {
 /* Row of each register, plus 1; 0: none. All devices share it. */
 static uint8_t row_of[IGB_BAR0_SIZE / 4];
 
-static void __attribute__((constructor))
-index_rows(void)
+static void __attribute__((constructor)) index_rows(void)
 {
 	uint32_t i, n;
 
@@ -409,7 +424,8 @@ reset_registers(struct igb_model *m, uint32_t keep)
 	for (i = 0; i < IGB_NUM_RA; i++)
 		__atomic_store_n(&m->ra[i], 0, __ATOMIC_RELAXED);
 	/* Loaded from the NVM (6.2.1): the first receive address. */
-	ra_write(m, IGB_RAL(0), (uint32_t)mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 |
+	ra_write(m, IGB_RAL(0),
+		(uint32_t)mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 |
 			(uint32_t)mac[3] << 24);
 	ra_write(m, IGB_RAH(0), (uint32_t)mac[4] | (uint32_t)mac[5] << 8 | IGB_RAH_AV);
 	igb_rss_key(m);

@@ -46,18 +46,20 @@ igb_rss_key(struct igb_model *m)
 }
 
 static uint32_t
-hash_part(const struct igb_model *m, const uint8_t *p, unsigned int len, unsigned int *at, uint32_t h)
+hash_part(
+	const struct igb_model *m, const uint8_t *p, unsigned int len, unsigned int *at, uint32_t h)
 {
 	unsigned int i;
 
 	for (i = 0; i < len; i++, *at += 2)
-		h ^= igb_ld(&m->rss_table[*at][p[i] >> 4]) ^ igb_ld(&m->rss_table[*at + 1][p[i] & 0xF]);
+		h ^= igb_ld(&m->rss_table[*at][p[i] >> 4]) ^
+		     igb_ld(&m->rss_table[*at + 1][p[i] & 0xF]);
 	return h;
 }
 
 uint32_t
-igb_rss_hash(const struct igb_model *m, const uint8_t *data, const struct igb_pkt *pkt,
-		uint32_t *type)
+igb_rss_hash(
+	const struct igb_model *m, const uint8_t *data, const struct igb_pkt *pkt, uint32_t *type)
 {
 	uint32_t mrqc = igb_reg(m, IGB_MRQC), h = 0;
 	const uint8_t *src = pkt->src, *dst = pkt->dst;
@@ -104,7 +106,7 @@ igb_rss_hash(const struct igb_model *m, const uint8_t *data, const struct igb_pk
 				*type = IGB_RXD_RSS_IPV6;
 		}
 		if (*type == IGB_RXD_RSS_TCPIPV6EX || *type == IGB_RXD_RSS_UDPIPV6EX ||
-				*type == IGB_RXD_RSS_IPV6EX) {
+			*type == IGB_RXD_RSS_IPV6EX) {
 			src = pkt->src_ex;
 			dst = pkt->dst_ex;
 		}

@@ -17,7 +17,7 @@
 
 #include "igb_model_priv.h"
 
-#define RX_LOOK       256 /* calls between looks at ENABLE in the shared page */
+#define RX_LOOK       256  /* calls between looks at ENABLE in the shared page */
 #define MAX_STD_FRAME 1518 /* with FCS, without tags: what passes without RCTL.LPE */
 #define IP_UDP        17
 
@@ -69,7 +69,7 @@ length_passes(struct igb_model *m, uint32_t rctl, const struct igb_pkt *pkt)
 		max = igb_reg(m, IGB_RLPML);
 	else
 		max = MAX_STD_FRAME + (pkt->tagged ? IGB_VLAN_TAG_LEN : 0) +
-				(pkt->outer_tagged ? IGB_VLAN_TAG_LEN : 0);
+		      (pkt->outer_tagged ? IGB_VLAN_TAG_LEN : 0);
 	return len <= max && len <= IGB_MAX_FRAME;
 }
 
@@ -103,8 +103,9 @@ rxq_available(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
 	} else if (tail != x->bad_tail) {
 		x->bad_tail = tail;
 		igb_count(&m->rxc.bad_doorbells, 1);
-		igb_log(m, IGB_LOG_TAIL, "RDT of queue %u set to %u, the ring has %u descriptors: ignored",
-				r->index, tail, x->count);
+		igb_log(m, IGB_LOG_TAIL,
+			"RDT of queue %u set to %u, the ring has %u descriptors: ignored", r->index,
+			tail, x->count);
 	}
 	return x->tail >= x->head ? x->tail - x->head : x->tail + x->count - x->head;
 }
@@ -125,12 +126,13 @@ rxq_need(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, uint3
 	part = avail < x->count - x->head ? avail : x->count - x->head;
 	x->used = x->fetched = 0;
 	if (!igb_dma_get(m, x->base + (uint64_t)x->head * IGB_DESC_SIZE, x->desc,
-			part * IGB_DESC_SIZE) ||
-			(part < avail && !igb_dma_get(m, x->base, x->desc + part,
-					(avail - part) * IGB_DESC_SIZE))) {
-		igb_log(m, IGB_LOG_RING_DMA, "receive queue %u: its ring at 0x%lx is not mapped for "
-				"the device; the queue stops until it is enabled again", r->index,
-				(unsigned long)x->base);
+		    part * IGB_DESC_SIZE) ||
+		(part < avail &&
+			!igb_dma_get(m, x->base, x->desc + part, (avail - part) * IGB_DESC_SIZE))) {
+		igb_log(m, IGB_LOG_RING_DMA,
+			"receive queue %u: its ring at 0x%lx is not mapped for "
+			"the device; the queue stops until it is enabled again",
+			r->index, (unsigned long)x->base);
 		x->dead = true;
 		return false;
 	}
@@ -151,8 +153,8 @@ rxq_write_back(struct igb_model *m, struct igb_rxq *x)
 		if (ring != NULL) {
 			__atomic_store_n(&ring[at].qw[0], x->wb[i].qw[0], __ATOMIC_RELAXED);
 			__atomic_store_n(&ring[at].qw[1], x->wb[i].qw[1], __ATOMIC_RELEASE);
-		} else if (vfu_dma_write(m->server, x->base + (uint64_t)at * IGB_DESC_SIZE, &x->wb[i],
-				IGB_DESC_SIZE) < 0) {
+		} else if (vfu_dma_write(m->server, x->base + (uint64_t)at * IGB_DESC_SIZE,
+				   &x->wb[i], IGB_DESC_SIZE) < 0) {
 			x->dead = true;
 		}
 		at = at + 1 == x->count ? 0 : at + 1;
@@ -213,10 +215,11 @@ fragment_field(const struct igb_model *m, const uint8_t *f, const struct igb_pkt
 		id = (uint32_t)f[pkt->l3 + 4] << 8 | f[pkt->l3 + 5];
 	if (rxcsum & IGB_RXCSUM_IPPCSE) {
 		if (pkt->v4 && pkt->frag) {
-			sum = igb_csum_fold(igb_csum_add(f + pkt->payload, pkt->l3_end - pkt->payload, 0));
+			sum = igb_csum_fold(
+				igb_csum_add(f + pkt->payload, pkt->l3_end - pkt->payload, 0));
 			if (pkt->proto == IP_UDP && pkt->first_frag &&
-					pkt->l3_end - pkt->payload >= 8 &&
-					(f[pkt->payload + 6] | f[pkt->payload + 7]))
+				pkt->l3_end - pkt->payload >= 8 &&
+				(f[pkt->payload + 6] | f[pkt->payload + 7]))
 				*st |= IGB_RXD_STAT_UDPV;
 		}
 	} else if (start < pkt->len) {
@@ -228,13 +231,13 @@ fragment_field(const struct igb_model *m, const uint8_t *f, const struct igb_pkt
 /* How much of the frame goes into the header buffer (7.1.6). */
 static uint32_t
 header_part(const struct igb_rxq *x, const struct igb_pkt *pkt, uint32_t stripped, uint32_t len,
-		bool *sph)
+	bool *sph)
 {
 	uint32_t hdr;
 
 	*sph = false;
 	if (x->hdrsize == 0 || (x->desctype != IGB_SRRCTL_DESCTYPE_HDR_SPLIT &&
-			x->desctype != IGB_SRRCTL_DESCTYPE_HDR_ALWAYS))
+				       x->desctype != IGB_SRRCTL_DESCTYPE_HDR_ALWAYS))
 		return 0;
 	hdr = pkt->payload > stripped ? pkt->payload - stripped : 0;
 	if (hdr != 0 && hdr <= x->hdrsize) {
@@ -252,8 +255,8 @@ header_part(const struct igb_rxq *x, const struct igb_pkt *pkt, uint32_t strippe
  */
 static int
 deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const uint8_t *f,
-		uint32_t len, const struct igb_pkt *pkt, uint32_t stripped, uint32_t staterr,
-		uint32_t rss, uint32_t rss_type)
+	uint32_t len, const struct igb_pkt *pkt, uint32_t stripped, uint32_t staterr, uint32_t rss,
+	uint32_t rss_type)
 {
 	bool legacy = x->desctype == IGB_SRRCTL_DESCTYPE_LEGACY, sph, ok = true;
 	uint32_t hdr = header_part(x, pkt, stripped, len, &sph);
@@ -278,19 +281,21 @@ deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const 
 		if (part != 0 && !igb_dma_put(m, d->read.pkt_addr, f + off, part))
 			ok = false;
 		if (legacy) {
-			/* Status and errors in a byte each; the same bits, other places (7.1.5.1). */
+			/* Status and errors in a byte each; the same bits, other places (7.1.5.1).
+			 */
 			wb->legacy.addr = d->legacy.addr;
 			wb->legacy.length = (uint16_t)part;
 			wb->legacy.csum = (uint16_t)(rss >> 16);
 			wb->legacy.status = (uint8_t)(st | IGB_RXD_STAT_DD);
-			wb->legacy.errors = (uint8_t)((st & IGB_RXD_ERR_L4E ? IGB_RXD_LEG_ERR_TCPE : 0) |
-					(st & IGB_RXD_ERR_IPE ? IGB_RXD_LEG_ERR_IPE : 0) |
-					(st & IGB_RXD_ERR_RXE ? IGB_RXD_LEG_ERR_RXE : 0));
+			wb->legacy.errors =
+				(uint8_t)((st & IGB_RXD_ERR_L4E ? IGB_RXD_LEG_ERR_TCPE : 0) |
+					  (st & IGB_RXD_ERR_IPE ? IGB_RXD_LEG_ERR_IPE : 0) |
+					  (st & IGB_RXD_ERR_RXE ? IGB_RXD_LEG_ERR_RXE : 0));
 			wb->legacy.vlan = pkt->tci;
 		} else {
 			wb->wb.pkt_info = (uint16_t)(rss_type | pkt->ptype << IGB_RXD_PTYPE_SHIFT);
-			wb->wb.hdr_info = i == 0 && hdr != 0 ?
-					(uint16_t)(hdr << 5 | (sph ? 0x8000 : 0)) : 0;
+			wb->wb.hdr_info =
+				i == 0 && hdr != 0 ? (uint16_t)(hdr << 5 | (sph ? 0x8000 : 0)) : 0;
 			wb->wb.rss = rss;
 			wb->wb.staterr = st | IGB_RXD_STAT_DD;
 			wb->wb.length = (uint16_t)part;
@@ -299,9 +304,10 @@ deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const 
 	}
 	if (!ok) {
 		/* No length that could be taken for data; an error that says so. */
-		igb_log(m, IGB_LOG_BUF_DMA, "receive queue %u: a buffer of %u bytes at 0x%lx is not "
-				"mapped for the device to write: frame lost, reported with RXE",
-				r->index, x->bufsize, (unsigned long)x->desc[x->used].read.pkt_addr);
+		igb_log(m, IGB_LOG_BUF_DMA,
+			"receive queue %u: a buffer of %u bytes at 0x%lx is not "
+			"mapped for the device to write: frame lost, reported with RXE",
+			r->index, x->bufsize, (unsigned long)x->desc[x->used].read.pkt_addr);
 		for (i = 0; i < n; i++) {
 			union igb_rx_desc *wb = &x->wb[x->wb_count + i];
 
@@ -351,7 +357,8 @@ igb_model_rx(struct igb_model *m, const struct igb_frame *frame, bool wait)
 		igb_ring_look(m, m->rx_ring);
 	rctl = igb_reg(m, IGB_RCTL);
 	if (frame->flags & IGB_FRAME_BAD_FCS) {
-		if (!(rctl & IGB_RCTL_SBP) || len < IGB_MIN_FRAME || len > IGB_MAX_FRAME - IGB_FCS_LEN)
+		if (!(rctl & IGB_RCTL_SBP) || len < IGB_MIN_FRAME ||
+			len > IGB_MAX_FRAME - IGB_FCS_LEN)
 			return bad(m, IGB_CRCERRS);
 		st |= IGB_RXD_ERR_RXE;
 	}

@@ -106,7 +106,7 @@ static bool
 is_broadcast(const uint8_t *p)
 {
 	return p[0] == 0xFF && p[1] == 0xFF && p[2] == 0xFF && p[3] == 0xFF && p[4] == 0xFF &&
-			p[5] == 0xFF;
+	       p[5] == 0xFF;
 }
 
 /* A good frame that passed the filters. */
@@ -162,8 +162,7 @@ igb_model_get_stats(const struct igb_model *m, struct igb_model_stats *st)
 	st->rx_bad = igb_counter(&m->rxc.bad);
 	st->rx_off = igb_counter(&m->rxc.off);
 	st->dma_faults = vs.dma_faults;
-	st->bad_doorbells = igb_counter(&m->rxc.bad_doorbells) +
-			igb_counter(&m->txc.bad_doorbells);
+	st->bad_doorbells = igb_counter(&m->rxc.bad_doorbells) + igb_counter(&m->txc.bad_doorbells);
 	for (i = 0; i < IGB_MAX_QUEUES; i++) {
 		st->queue[i].tx_frames = igb_counter(&m->txq[i].frames);
 		st->queue[i].rx_frames = igb_counter(&m->rxq[i].frames);

@@ -23,7 +23,7 @@
 #define TX_DESC_BUDGET 1024 /* descriptors that one call goes through without finding a frame */
 #define TX_LOOK        256  /* calls between looks at ENABLE in the shared page */
 
-#define CMD_DTYP(cmd)  ((cmd) & IGB_TXD_DTYP_MASK)
+#define CMD_DTYP(cmd) ((cmd)&IGB_TXD_DTYP_MASK)
 
 static void
 txq_open(struct igb_txq *t, const struct igb_ring *r, uint32_t gen)
@@ -51,8 +51,9 @@ txq_tail(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 	} else if (tail != t->bad_tail) {
 		t->bad_tail = tail;
 		igb_count(&m->txc.bad_doorbells, 1);
-		igb_log(m, IGB_LOG_TAIL, "TDT of queue %u set to %u, the ring has %u descriptors: ignored",
-				r->index, tail, t->count);
+		igb_log(m, IGB_LOG_TAIL,
+			"TDT of queue %u set to %u, the ring has %u descriptors: ignored", r->index,
+			tail, t->count);
 	}
 	return t->tail;
 }
@@ -67,10 +68,12 @@ txq_fetch(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 	n = (tail > t->head ? tail : t->count) - t->head;
 	if (n > IGB_FETCH)
 		n = IGB_FETCH;
-	if (!igb_dma_get(m, t->base + (uint64_t)t->head * IGB_DESC_SIZE, t->desc, n * IGB_DESC_SIZE)) {
-		igb_log(m, IGB_LOG_RING_DMA, "transmit queue %u: its ring at 0x%lx is not mapped for "
-				"the device; the queue stops until it is enabled again", r->index,
-				(unsigned long)t->base);
+	if (!igb_dma_get(
+		    m, t->base + (uint64_t)t->head * IGB_DESC_SIZE, t->desc, n * IGB_DESC_SIZE)) {
+		igb_log(m, IGB_LOG_RING_DMA,
+			"transmit queue %u: its ring at 0x%lx is not mapped for "
+			"the device; the queue stops until it is enabled again",
+			r->index, (unsigned long)t->base);
 		t->dead = true;
 		return false;
 	}
@@ -87,12 +90,14 @@ txq_write_back(struct igb_model *m, struct igb_txq *t)
 	uint32_t i;
 
 	if (t->wb_count != 0)
-		ring = vfu_dma_ptr(m->server, t->base, (size_t)t->count * IGB_DESC_SIZE, VFU_DMA_WRITE);
+		ring = vfu_dma_ptr(
+			m->server, t->base, (size_t)t->count * IGB_DESC_SIZE, VFU_DMA_WRITE);
 	for (i = 0; i < t->wb_count; i++) {
 		uint64_t addr = t->base + (uint64_t)t->wb[i].index * IGB_DESC_SIZE + 8;
 
 		if (ring != NULL)
-			__atomic_store_n(&ring[t->wb[i].index].qw[1], t->wb[i].qw1, __ATOMIC_RELEASE);
+			__atomic_store_n(
+				&ring[t->wb[i].index].qw[1], t->wb[i].qw1, __ATOMIC_RELEASE);
 		else if (vfu_dma_write(m->server, addr, &t->wb[i].qw1, 8) < 0)
 			t->dead = true;
 	}
@@ -121,15 +126,15 @@ txq_bad(struct igb_model *m, struct igb_txq *t)
 
 static void
 txq_context(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
-		const union igb_tx_desc *d)
+	const union igb_tx_desc *d)
 {
 	uint32_t idx = (d->ctx.mss_l4len_idx >> IGB_TXD_IDX_SHIFT) & IGB_TXD_IDX_MASK;
 
 	if (idx >= IGB_TX_CONTEXTS || t->started) {
 		igb_count(&m->txc.bad, 1);
-		igb_log(m, IGB_LOG_TXD, "transmit queue %u: %s: ignored", r->index, t->started ?
-				"a context descriptor in the middle of a frame" :
-				"a context descriptor for another context than 0 and 1");
+		igb_log(m, IGB_LOG_TXD, "transmit queue %u: %s: ignored", r->index,
+			t->started ? "a context descriptor in the middle of a frame"
+				   : "a context descriptor for another context than 0 and 1");
 		return;
 	}
 	t->ctx[idx].vlan_macip_lens = d->ctx.vlan_macip_lens;
@@ -141,7 +146,7 @@ txq_context(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
 /* One data descriptor. True when it ends a frame that is good so far. */
 static bool
 txq_data(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
-		const union igb_tx_desc *d)
+	const union igb_tx_desc *d)
 {
 	uint32_t cmd = d->data.cmd_type_len, len = cmd & IGB_TXD_DTALEN_MASK, max;
 
@@ -155,21 +160,26 @@ txq_data(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
 		t->legacy = *d;
 	}
 	if (!t->skip && t->is_legacy == !!(cmd & IGB_TXD_DEXT)) {
-		igb_log(m, IGB_LOG_TXD, "transmit queue %u: a frame of legacy and advanced "
-				"descriptors mixed: dropped", r->index);
+		igb_log(m, IGB_LOG_TXD,
+			"transmit queue %u: a frame of legacy and advanced "
+			"descriptors mixed: dropped",
+			r->index);
 		txq_bad(m, t);
 	}
 	if (!t->skip && len != 0) {
-		max = !t->is_legacy && t->cmd & IGB_TXD_TSE ? IGB_STAGING - 2 * IGB_HEADROOM :
-				IGB_MAX_FRAME;
+		max = !t->is_legacy && t->cmd & IGB_TXD_TSE ? IGB_STAGING - 2 * IGB_HEADROOM
+							    : IGB_MAX_FRAME;
 		if (t->len + len > max) {
-			igb_log(m, IGB_LOG_SIZE, "transmit queue %u: a frame of more than %u bytes: "
-					"dropped", r->index, max);
+			igb_log(m, IGB_LOG_SIZE,
+				"transmit queue %u: a frame of more than %u bytes: "
+				"dropped",
+				r->index, max);
 			txq_bad(m, t);
 		} else if (!igb_dma_get(m, d->data.addr, t->staging + IGB_HEADROOM + t->len, len)) {
-			igb_log(m, IGB_LOG_BUF_DMA, "transmit queue %u: a buffer of %u bytes at 0x%lx "
-					"is not mapped for the device to read: frame dropped",
-					r->index, len, (unsigned long)d->data.addr);
+			igb_log(m, IGB_LOG_BUF_DMA,
+				"transmit queue %u: a buffer of %u bytes at 0x%lx "
+				"is not mapped for the device to read: frame dropped",
+				r->index, len, (unsigned long)d->data.addr);
 			txq_bad(m, t);
 		} else {
 			t->len += len;
@@ -216,9 +226,10 @@ txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
 		if (cmd & IGB_TXD_DEXT && CMD_DTYP(cmd) == IGB_TXD_DTYP_CTXT) {
 			txq_context(m, t, r, d);
 		} else if (cmd & IGB_TXD_DEXT && CMD_DTYP(cmd) != IGB_TXD_DTYP_DATA) {
-			igb_log(m, IGB_LOG_TXD, "transmit queue %u: descriptor %u is of type %u, "
-					"which an 82576 does not know: ignored", r->index, index,
-					CMD_DTYP(cmd) >> 20);
+			igb_log(m, IGB_LOG_TXD,
+				"transmit queue %u: descriptor %u is of type %u, "
+				"which an 82576 does not know: ignored",
+				r->index, index, CMD_DTYP(cmd) >> 20);
 			igb_count(&m->txc.bad, 1);
 			if (t->started)
 				txq_bad(m, t);

@@ -18,13 +18,13 @@
 
 #include "igb_model_priv.h"
 
-#define L4_TCP_CSUM    16
-#define L4_UDP_CSUM    6
-#define L4_SCTP_CSUM   8
-#define TCP_MIN_HDR    20
-#define UDP_HDR        8
-#define IPV4_MIN_HDR   20
-#define IPV6_HDR       40
+#define L4_TCP_CSUM  16
+#define L4_UDP_CSUM  6
+#define L4_SCTP_CSUM 8
+#define TCP_MIN_HDR  20
+#define UDP_HDR      8
+#define IPV4_MIN_HDR 20
+#define IPV6_HDR     40
 
 static void
 put16(uint8_t *p, uint32_t v)
@@ -139,7 +139,7 @@ legacy_checksum(const struct igb_txq *t, uint8_t *f, uint32_t len)
 /* Tag, padding, FCS: what every frame gets at the end. @p f has IGB_HEADROOM before it. */
 static bool
 finish(struct igb_model *m, const struct igb_txq *t, uint8_t *f, uint32_t len, uint32_t tci,
-		struct igb_frame *frame)
+	struct igb_frame *frame)
 {
 	frame->flags = 0;
 	if (len < IGB_ETH_HDR_LEN)
@@ -168,7 +168,7 @@ finish(struct igb_model *m, const struct igb_txq *t, uint8_t *f, uint32_t len, u
 	}
 	if (len > IGB_MAX_FRAME - IGB_FCS_LEN) {
 		igb_log(m, IGB_LOG_SIZE, "a frame of %u bytes to send, more than %u: dropped", len,
-				IGB_MAX_FRAME - IGB_FCS_LEN);
+			IGB_MAX_FRAME - IGB_FCS_LEN);
 		return false;
 	}
 	frame->data = f;
@@ -189,7 +189,7 @@ tso_check(struct igb_model *m, const struct igb_txq *t, const struct offload *o)
 	else if (o->mss == 0)
 		why = "MSS is 0";
 	else if (o->maclen < IGB_ETH_HDR_LEN || o->l4len < min ||
-			o->iplen < (o->ipv4 ? IPV4_MIN_HDR : IPV6_HDR))
+		 o->iplen < (o->ipv4 ? IPV4_MIN_HDR : IPV6_HDR))
 		why = "header lengths are too small";
 	else if (hdr >= t->len)
 		why = "no payload behind the headers";
@@ -274,20 +274,23 @@ igb_tx_prepare(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
 
 	if (t->is_legacy) {
 		if (t->cmd & IGB_TXD_IC && !legacy_checksum(t, f, t->len)) {
-			igb_log(m, IGB_LOG_TXD, "CSS %u or CSO %u of a legacy descriptor lies outside of "
-					"its frame of %u bytes: dropped", t->legacy.legacy.css,
-					t->legacy.legacy.cso, t->len);
+			igb_log(m, IGB_LOG_TXD,
+				"CSS %u or CSO %u of a legacy descriptor lies outside of "
+				"its frame of %u bytes: dropped",
+				t->legacy.legacy.css, t->legacy.legacy.cso, t->len);
 			return false;
 		}
 		return finish(m, t, f, t->len, t->legacy.legacy.vlan, frame);
 	}
 	if (!(t->cmd & (IGB_TXD_TSE | IGB_TXD_VLE)) &&
-			!(t->olinfo & (IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM)))
+		!(t->olinfo & (IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM)))
 		return finish(m, t, f, t->len, 0, frame);
 	idx = (t->olinfo >> IGB_TXD_IDX_SHIFT) & IGB_TXD_IDX_MASK;
 	if (idx >= IGB_TX_CONTEXTS || !t->ctx_valid[idx]) {
-		igb_log(m, IGB_LOG_TXD, "offloads asked for with context %u, which was never given: "
-				"frame dropped", idx);
+		igb_log(m, IGB_LOG_TXD,
+			"offloads asked for with context %u, which was never given: "
+			"frame dropped",
+			idx);
 		return false;
 	}
 	unpack(&t->ctx[idx], t->olinfo, &o);
@@ -300,8 +303,10 @@ igb_tx_prepare(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
 		return igb_tx_segment(m, t, frame);
 	}
 	if ((o.ixsm || o.txsm) && !checksums(f, t->len, &o)) {
-		igb_log(m, IGB_LOG_TXD, "checksum asked for with MACLEN %u, IPLEN %u in a frame of %u "
-				"bytes: dropped", o.maclen, o.iplen, t->len);
+		igb_log(m, IGB_LOG_TXD,
+			"checksum asked for with MACLEN %u, IPLEN %u in a frame of %u "
+			"bytes: dropped",
+			o.maclen, o.iplen, t->len);
 		return false;
 	}
 	return finish(m, t, f, t->len, o.vlan, frame);

@@ -32,14 +32,14 @@
 #include "vfio_user.h"
 #include "vfu_client.h"
 
-#define RIG_IOVA     0x4000000000ull /* far above 4 GiB */
-#define RIG_MEM      (8u << 20)
-#define RIG_RXRING   0x00000u
-#define RIG_TXRING   0x20000u
-#define RIG_RXBUF    0x100000u       /* buffers, RIG_BUF apart */
-#define RIG_TXBUF    0x400000u
-#define RIG_BUF      2048u
-#define RIG_DESCS    64u
+#define RIG_IOVA   0x4000000000ull /* far above 4 GiB */
+#define RIG_MEM    (8u << 20)
+#define RIG_RXRING 0x00000u
+#define RIG_TXRING 0x20000u
+#define RIG_RXBUF  0x100000u /* buffers, RIG_BUF apart */
+#define RIG_TXBUF  0x400000u
+#define RIG_BUF    2048u
+#define RIG_DESCS  64u
 
 struct rig {
 	char path[64];
@@ -47,7 +47,7 @@ struct rig {
 	struct vfu_client *c;
 	uint8_t *mem;
 	int memfd;
-	uint8_t *bar;    /* the two pages, mapped as a driver does */
+	uint8_t *bar; /* the two pages, mapped as a driver does */
 	uint32_t rx_next, tx_next;
 };
 
@@ -101,10 +101,12 @@ rig_connect(struct rig *g)
 	rcu_thread_offline();
 	assert_int_equal(vfu_client_connect(g->path, &p, &g->c, err), 0);
 	assert_int_equal(vfu_client_dma_map(g->c, g->memfd, 0, RIG_IOVA, RIG_MEM,
-			VFU_DMA_READ | VFU_DMA_WRITE), 0);
+				 VFU_DMA_READ | VFU_DMA_WRITE),
+		0);
 	assert_int_equal(vfu_client_region_info(g->c, 0, &reg), 0);
 	assert_int_equal(reg.nr_areas, 2);
-	g->bar = mmap(NULL, 0x10000, PROT_READ | PROT_WRITE, MAP_SHARED, reg.fd, (off_t)reg.fd_offset);
+	g->bar = mmap(
+		NULL, 0x10000, PROT_READ | PROT_WRITE, MAP_SHARED, reg.fd, (off_t)reg.fd_offset);
 	assert_ptr_not_equal(g->bar, MAP_FAILED);
 	close(reg.fd);
 	rcu_thread_online();
@@ -260,7 +262,7 @@ rig_post(struct rig *g, const void *data, uint32_t len, uint32_t cmd, uint32_t o
 
 static inline void
 rig_ctx(struct rig *g, unsigned int idx, uint32_t maclen, uint32_t iplen, uint32_t l4len,
-		uint32_t mss, uint32_t tucmd, uint32_t vlan)
+	uint32_t mss, uint32_t tucmd, uint32_t vlan)
 {
 	volatile union igb_tx_desc *d = rig_txd(g, 0, g->tx_next++);
 

@@ -59,7 +59,8 @@ static void
 msix(struct rig *g)
 {
 	wire_up(g, VFIO_PCI_MSIX_IRQ_INDEX, IGB_MSIX_VECTORS);
-	rig_wr(g, IGB_GPIE, IGB_GPIE_MULTIPLE_MSIX | IGB_GPIE_PBA | IGB_GPIE_EIAME | IGB_GPIE_NSICR);
+	rig_wr(g, IGB_GPIE,
+		IGB_GPIE_MULTIPLE_MSIX | IGB_GPIE_PBA | IGB_GPIE_EIAME | IGB_GPIE_NSICR);
 	rig_wr(g, IGB_IVAR_REG(0), (VEC | IGB_IVAR_VALID) << IGB_IVAR_SHIFT(0, false));
 	rig_wr(g, IGB_IVAR_MISC, (1u | IGB_IVAR_VALID) << IGB_IVAR_MISC_OTHER_SHIFT);
 	rig_wr(g, IGB_EIAC, 1u << VEC | 2);
@@ -173,8 +174,8 @@ test_link(void **state)
 static void
 test_single(void **state)
 {
-	static const unsigned int index[3] = {VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
-			VFIO_PCI_INTX_IRQ_INDEX};
+	static const unsigned int index[3] = {
+		VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_INTX_IRQ_INDEX};
 	struct rig *g = *state;
 	unsigned int i;
 	uint32_t v;

@@ -115,8 +115,8 @@ phy(struct rig *g, uint32_t reg)
 {
 	uint32_t v;
 
-	rig_wr(g, IGB_MDIC, reg << IGB_MDIC_REG_SHIFT | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
-			IGB_MDIC_OP_READ);
+	rig_wr(g, IGB_MDIC,
+		reg << IGB_MDIC_REG_SHIFT | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT | IGB_MDIC_OP_READ);
 	v = rig_rd(g, IGB_MDIC);
 	assert_true(v & IGB_MDIC_READY);
 	assert_false(v & IGB_MDIC_ERROR);
@@ -127,7 +127,8 @@ phy(struct rig *g, uint32_t reg)
 static void
 phy_wr(struct rig *g, uint32_t reg, uint32_t v)
 {
-	rig_wr(g, IGB_MDIC, v | reg << IGB_MDIC_REG_SHIFT | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
+	rig_wr(g, IGB_MDIC,
+		v | reg << IGB_MDIC_REG_SHIFT | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
 			IGB_MDIC_OP_WRITE);
 	assert_true(rig_rd(g, IGB_MDIC) & IGB_MDIC_READY);
 }
@@ -211,7 +212,8 @@ test_pci(void **state)
 	assert_int_equal(rig_cfg_rd(g, 0x1C, 4), ~(IGB_BAR3_SIZE - 1u));
 	rig_cfg_wr(g, 0x20, ~0u, 4);
 	assert_int_equal(rig_cfg_rd(g, 0x20, 4), 0);
-	for (at = rig_cfg_rd(g, 0x34, 1), n = 0; at != 0 && n < 16; at = rig_cfg_rd(g, at + 1, 1), n++) {
+	for (at = rig_cfg_rd(g, 0x34, 1), n = 0; at != 0 && n < 16;
+		at = rig_cfg_rd(g, at + 1, 1), n++) {
 		uint32_t id = rig_cfg_rd(g, at, 1);
 
 		seen |= 1u << id;
@@ -220,8 +222,8 @@ test_pci(void **state)
 			assert_int_equal(rig_cfg_rd(g, at + 8, 4), IGB_MSIX_PBA_OFFSET | 3);
 		}
 		if (id == IGB_VNDR_CAP_ID) {
-			assert_int_equal(rig_cfg_rd(g, at + IGB_VNDR_CAP_SIG, 4),
-					IGB_VNDR_CAP_SIGNATURE);
+			assert_int_equal(
+				rig_cfg_rd(g, at + IGB_VNDR_CAP_SIG, 4), IGB_VNDR_CAP_SIGNATURE);
 			assert_int_equal(rig_cfg_rd(g, at + IGB_VNDR_CAP_SPEED, 4), 1000);
 		}
 	}

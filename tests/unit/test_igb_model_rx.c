@@ -108,7 +108,8 @@ test_vlan(void **state)
 	assert_int_equal(d->wb.length, len);
 	assert_false(d->wb.staterr & IGB_RXD_STAT_VP);
 	/* The parser looks behind the tag. */
-	assert_int_equal(d->wb.pkt_info >> IGB_RXD_PTYPE_SHIFT, IGB_RXD_PTYPE_IPV4 | IGB_RXD_PTYPE_UDP);
+	assert_int_equal(
+		d->wb.pkt_info >> IGB_RXD_PTYPE_SHIFT, IGB_RXD_PTYPE_IPV4 | IGB_RXD_PTYPE_UDP);
 	assert_true(d->wb.staterr & IGB_RXD_STAT_L4I);
 	assert_false(d->wb.staterr & IGB_RXD_ERR_L4E);
 	/* Stripped. */
@@ -149,7 +150,8 @@ test_checksums(void **state)
 		f[len - 1] ^= 1;
 		rig_send_in(g, f, len, 0);
 		st = rig_rxd(g, 0, i++)->wb.staterr;
-		assert_int_equal(st, DD_EOP | IGB_RXD_STAT_IPCS | IGB_RXD_STAT_L4I | IGB_RXD_ERR_L4E);
+		assert_int_equal(
+			st, DD_EOP | IGB_RXD_STAT_IPCS | IGB_RXD_STAT_L4I | IGB_RXD_ERR_L4E);
 	}
 	f[len - 1] ^= 1;
 	f[14 + 8] ^= 1; /* TTL */
@@ -277,9 +279,46 @@ test_rss(void **state)
 {
 	/* "Verifying the RSS hash calculation", Microsoft. */
 	static const uint8_t key[40] = {
-		0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
-		0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
-		0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
+		0x6d,
+		0x5a,
+		0x56,
+		0xda,
+		0x25,
+		0x5b,
+		0x0e,
+		0xc2,
+		0x41,
+		0x67,
+		0x25,
+		0x3d,
+		0x43,
+		0xa3,
+		0x8f,
+		0xb0,
+		0xd0,
+		0xca,
+		0x2b,
+		0xcb,
+		0xae,
+		0x7b,
+		0x30,
+		0xb4,
+		0x77,
+		0xcb,
+		0x2d,
+		0xa3,
+		0x80,
+		0x30,
+		0xf2,
+		0x0c,
+		0x6a,
+		0x42,
+		0xb7,
+		0x3b,
+		0xbe,
+		0xac,
+		0x01,
+		0xfa,
 	};
 	static const struct {
 		uint8_t src[4], dst[4];
@@ -309,8 +348,8 @@ test_rss(void **state)
 	for (i = 0; i < 10; i++) {
 		bool tcp = i & 1;
 
-		rig_wr(g, IGB_MRQC, IGB_MRQC_ENABLE_RSS | IGB_MRQC_RSS_IPV4 |
-				(tcp ? IGB_MRQC_RSS_TCPIPV4 : 0));
+		rig_wr(g, IGB_MRQC,
+			IGB_MRQC_ENABLE_RSS | IGB_MRQC_RSS_IPV4 | (tcp ? IGB_MRQC_RSS_TCPIPV4 : 0));
 		len = rig_ipv4(f, 6, 20);
 		memcpy(f + 26, v4[i / 2].src, 4);
 		memcpy(f + 30, v4[i / 2].dst, 4);
@@ -323,7 +362,7 @@ test_rss(void **state)
 		assert_true(d->wb.staterr & IGB_RXD_STAT_DD);
 		assert_int_equal(d->wb.rss, w);
 		assert_int_equal(d->wb.pkt_info & IGB_RXD_RSSTYPE_MASK,
-				tcp ? IGB_RXD_RSS_TCPIPV4 : IGB_RXD_RSS_IPV4);
+			tcp ? IGB_RXD_RSS_TCPIPV4 : IGB_RXD_RSS_IPV4);
 	}
 	rig_wr(g, IGB_MRQC, IGB_MRQC_ENABLE_RSS | IGB_MRQC_RSS_IPV6);
 	len = ipv6(f, 0);
@@ -371,7 +410,8 @@ test_lengths(void **state)
 			assert_true(d->wb.staterr & IGB_RXD_STAT_DD);
 			assert_int_equal(!!(d->wb.staterr & IGB_RXD_STAT_EOP), i + 1 == n);
 			assert_int_equal(d->wb.length, part);
-			assert_memory_equal(rig_rxbuf(g, 0, (at + i) % RIG_DESCS), f + i * RIG_BUF, part);
+			assert_memory_equal(
+				rig_rxbuf(g, 0, (at + i) % RIG_DESCS), f + i * RIG_BUF, part);
 			d->read.pkt_addr = RIG_IOVA + RIG_RXBUF + (at + i) % RIG_DESCS * RIG_BUF;
 			d->read.hdr_addr = 0;
 		}
@@ -435,7 +475,7 @@ test_legacy(void **state)
 	rig_send_in(g, f, len, 0);
 	d = rig_rxd(g, 0, 0);
 	assert_int_equal(d->legacy.status, DD_EOP | IGB_RXD_STAT_VP | IGB_RXD_STAT_IPCS |
-			IGB_RXD_STAT_L4I | IGB_RXD_STAT_UDPCS);
+						   IGB_RXD_STAT_L4I | IGB_RXD_STAT_UDPCS);
 	assert_int_equal(d->legacy.errors, IGB_RXD_LEG_ERR_TCPE);
 	assert_int_equal(d->legacy.length, len - 4);
 	assert_int_equal(d->legacy.vlan, 100);

@@ -89,11 +89,13 @@ test_checksums(void **state)
 			rig_put16(f + 24, 0);
 			/* The pseudo-header's sum stands in the checksum's place. */
 			rig_put16(f + 34 + (proto == 6 ? 16 : 6),
-					rig_sum(f + 26, 8, proto + len - 34));
-			rig_ctx(g, 1, 14, 20, proto == 6 ? 20 : 8, 0, IGB_TXD_TUCMD_IPV4 |
-					(proto == 6 ? IGB_TXD_TUCMD_L4T_TCP : IGB_TXD_TUCMD_L4T_UDP), 0);
-			rig_post(g, f, len, RIG_LAST, len << 14 | 1u << 4 | IGB_TXD_POPTS_IXSM |
-					IGB_TXD_POPTS_TXSM);
+				rig_sum(f + 26, 8, proto + len - 34));
+			rig_ctx(g, 1, 14, 20, proto == 6 ? 20 : 8, 0,
+				IGB_TXD_TUCMD_IPV4 | (proto == 6 ? IGB_TXD_TUCMD_L4T_TCP
+								 : IGB_TXD_TUCMD_L4T_UDP),
+				0);
+			rig_post(g, f, len, RIG_LAST,
+				len << 14 | 1u << 4 | IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM);
 			rig_ring_bell(g);
 			assert_int_equal(rig_take(g, &fr), 1);
 			assert_memory_equal(fr.data, want, len);
@@ -130,15 +132,15 @@ test_tso(void **state)
 	uint32_t len = rig_ipv4(f, 6, 5000), off = 0, n = 0, part, s;
 	const uint32_t mss = 1400;
 
-	f[14 + 20 + 13] = 0x19; /* FIN, PSH, ACK */
+	f[14 + 20 + 13] = 0x19;    /* FIN, PSH, ACK */
 	rig_put16(f + 38, 0xFFFF); /* sequence number about to wrap */
 	rig_put16(f + 40, 0xFC00);
-	rig_put16(f + 18, 0xFFFE); /* and the IP identification, too */
+	rig_put16(f + 18, 0xFFFE);                /* and the IP identification, too */
 	rig_put16(f + 50, rig_sum(f + 26, 8, 6)); /* pseudo-header without a length */
 	rig_ctx(g, 0, 14, 20, 20, mss, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 0);
 	/* Headers and payload in two buffers. */
-	rig_post(g, f, 54, IGB_TXD_IFCS | IGB_TXD_TSE, (len - 54) << 14 | IGB_TXD_POPTS_IXSM |
-			IGB_TXD_POPTS_TXSM);
+	rig_post(g, f, 54, IGB_TXD_IFCS | IGB_TXD_TSE,
+		(len - 54) << 14 | IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM);
 	rig_post(g, f + 54, len - 54, RIG_LAST | IGB_TXD_TSE, 0);
 	rig_ring_bell(g);
 	while (rig_take(g, &fr)) {
@@ -150,7 +152,7 @@ test_tso(void **state)
 		assert_int_equal(ip[4] << 8 | ip[5], (0xFFFE + n) & 0xFFFF);
 		assert_int_equal(rig_sum(ip, 20, 0), 0xFFFF);
 		assert_int_equal((uint32_t)h[4] << 24 | h[5] << 16 | h[6] << 8 | h[7],
-				(uint32_t)(0xFFFFFC00u + off));
+			(uint32_t)(0xFFFFFC00u + off));
 		assert_int_equal(h[13], off + part == 5000 ? 0x19 : 0x10);
 		s = rig_sum(ip + 12, 8, 6 + 20 + part);
 		assert_int_equal(rig_sum(h, 20 + part, s), 0xFFFF);
