@@ -184,6 +184,7 @@ struct fake {
 	int fds[20];
 	unsigned int nr_fds;
 	bool silent;
+	unsigned int max;         /* after so many it leaves the socket to the test; 0: never */
 	unsigned int extra;       /* the reply is sent so many times more */
 };
 
@@ -220,6 +221,8 @@ fake_thread(void *arg)
 		memcpy(msg, &h, 16);
 		for (unsigned int i = 0; i <= (n == 0 ? 0 : f->extra); i++)
 			try_send(f->sock, msg, 16 + len, f->fds, n == 0 ? 0 : f->nr_fds);
+		if (n + 1 == f->max)
+			return NULL;
 	}
 	close(f->sock);
 	return NULL;
@@ -481,7 +484,7 @@ take(void *opaque, uint64_t iova, const void *buf, size_t len)
 static void
 greedy_server(void **state)
 {
-	struct fake f = { .hdr = { .flags = 1 } };
+	struct fake f = { .hdr = { .flags = 1 }, .max = 6 }; /* VERSION, maps, unmap */
 	struct vfu_client_params params = { .timeout_ms = 1000, .dma_read = give, .dma_write = take };
 	static const struct {
 		uint16_t cmd;
@@ -509,11 +512,10 @@ greedy_server(void **state)
 	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x102000, 0x1000, VFU_DMA_READ), 0);
 	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x200000, 0x1000, VFU_DMA_WRITE), 0);
 	assert_int_equal(vfu_client_dma_unmap(c, 0x102000, 0x1000), 0);
-	/* Speak for the fake server from here, whose thread has nothing to say any more. */
-	int s = dup(f.sock);
-
-	pthread_cancel(f.thread);
+	/* From here we speak for it. */
 	pthread_join(f.thread, NULL);
+	int s = f.sock;
+
 	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		uint8_t buf[64] = { 0 };
 		struct vfio_user_dma_access a = { t[i].addr, t[i].count };
@@ -528,7 +530,6 @@ greedy_server(void **state)
 	assert_true(vfu_client_alive(c));
 	vfu_client_close(c);
 	close(s);
-	close(f.sock);
 	close(f.listen_fd);
 	unlink(f.path);
 }
