@@ -68,7 +68,7 @@ object(void *arg, const struct rte_pmd_gantry_igb_object *o)
 	char name[64];
 
 	if (o->type == RTE_PMD_GANTRY_IGB_BAR)
-		snprintf(name, sizeof(name), "BAR%u, %s", o->index, o->name);
+		snprintf(name, sizeof(name), "%s", o->name);
 	else if (o->type == RTE_PMD_GANTRY_IGB_RX_POOL)
 		snprintf(name, sizeof(name), "%s", o->name);
 	else

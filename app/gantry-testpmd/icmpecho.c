@@ -9,6 +9,8 @@
  * updated for the one byte that differs (RFC 1624).
  */
 
+#include <netinet/ip_icmp.h>
+
 #include <rte_arp.h>
 #include <rte_byteorder.h>
 #include <rte_icmp.h>
@@ -48,11 +50,11 @@ answer_echo(struct rte_ipv4_hdr *ip, uint32_t len)
 		(ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_OFFSET_MASK)) != 0)
 		return false;
 	icmp = (struct rte_icmp_hdr *)((uint8_t *)ip + hlen);
-	if (icmp->icmp_type != RTE_IP_ICMP_ECHO_REQUEST || icmp->icmp_code != 0)
+	if (icmp->icmp_type != ICMP_ECHO || icmp->icmp_code != 0)
 		return false;
-	icmp->icmp_type = RTE_IP_ICMP_ECHO_REPLY;
+	icmp->icmp_type = ICMP_ECHOREPLY;
 	/* HC' = ~(~HC + ~m + m'), with m = 0x0800 and m' = 0 */
-	sum = (uint16_t)~icmp->icmp_cksum + (uint16_t)~RTE_BE16(RTE_IP_ICMP_ECHO_REQUEST << 8);
+	sum = (uint16_t)~icmp->icmp_cksum + (uint16_t)~RTE_BE16(ICMP_ECHO << 8);
 	sum = (sum & 0xFFFF) + (sum >> 16);
 	icmp->icmp_cksum = (uint16_t)~sum;
 	ip->src_addr = ip->dst_addr;

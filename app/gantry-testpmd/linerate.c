@@ -30,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <rte_byteorder.h>
 #include <rte_cycles.h>
@@ -172,6 +173,16 @@ receive_some(struct trial *t, const struct options *o, uint64_t *got)
 	return n < o->burst;
 }
 
+/* EAL rounds the TSC's frequency to 10 MHz, which is too coarse for a rate. */
+static double
+seconds_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
 static void
 run_trial(struct trial *t, const struct options *o)
 {
@@ -179,6 +190,7 @@ run_trial(struct trial *t, const struct options *o)
 	uint64_t now = rte_rdtsc(), last, begin = 0, quiet, got = 0, got_before;
 	uint64_t sent_at_begin = 0, received_at_begin = 0, due;
 	bool full, empty, sending = true;
+	double begin_seconds = 0;
 
 	due = last = quiet = now;
 	while (!stop_requested) {
@@ -195,11 +207,12 @@ run_trial(struct trial *t, const struct options *o)
 		if (sending && now >= due && ((full && empty) || now - due > hz / 10)) {
 			if (begin == 0) {
 				begin = now;
+				begin_seconds = seconds_now();
 				due = begin + (uint64_t)(o->duration * hz);
 				sent_at_begin = t->sent;
 				received_at_begin = t->received;
 			} else {
-				t->seconds = (double)(now - begin) / hz;
+				t->seconds = seconds_now() - begin_seconds;
 				t->tx_pps = (t->sent - sent_at_begin) / t->seconds;
 				t->rx_pps = (t->received - received_at_begin) / t->seconds;
 				sending = false;

@@ -1,0 +1,358 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""gantry at work; run by tools/demo.
+
+    demo.py huge|REASON [--json FILE]
+
+1. A real kernel's traffic. Two network namespaces, each with a TAP that is the
+   wire of one port of gantry-nic; gantry-testpmd forwards between the ports:
+
+       namespace a                                             namespace b
+       kernel - TAP = port a - rings - gantry-testpmd - rings - port b = TAP - kernel
+
+   ping and iperf3 run across, and a file arrives with the SHA-256 it left with.
+
+2. Line rate. A pair of ports at 1 Gb/s, each of RFC 2544's frame sizes; every
+   frame is compared byte for byte (gantry-testpmd's linerate command).
+
+   Losing nothing is possible only while both sides run. Each records its longest
+   polling gap; where the two together are longer than a receive ring lasts, the
+   host took a core away for too long: the trial is void and repeated. So it is
+   where the daemon was away for longer than its wires catch up with (stalled_ns).
+   Every trial is reported, void or not; a void one never counts, good as it may look.
+
+Exit status: 0 all of it worked; 1 something did not; 3 all that ran did, but
+something had to be left out.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, 'tests', 'host'))
+from lib import NIC, TESTPMD, Process  # noqa: E402
+
+FILE_BYTES = 256 << 20
+SIZES = (64, 128, 256, 512, 1024, 1280, 1518)
+SPEED = 1000          # Mb/s
+RING = 4096
+TRIAL_SECONDS = 1.5
+TRIALS = 40           # for a size, at most
+BUDGET = 240          # seconds after which a void trial is not repeated any more
+GOOD = 0.999          # of line rate
+
+
+class Failure(Exception):
+    """One line for the user."""
+
+
+class Demo:
+    def __init__(self, memory):
+        self.memory = memory
+        self.dir = tempfile.mkdtemp(prefix='gantry.demo.', dir='/tmp')
+        self.processes = []
+        self.namespaces = []
+        self.begin = time.monotonic()
+
+    def say(self, text):
+        print('%6.1f s  %s' % (time.monotonic() - self.begin, text), flush=True)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def start(self, argv, name, nice=0, **kw):
+        def prepare():
+            if nice and os.geteuid() == 0:
+                os.nice(nice)
+        p = Process(argv, self.path(name + '.log'), preexec_fn=prepare, **kw)
+        self.processes.append(p)
+        return p
+
+    def stop_all(self):
+        while self.processes:
+            self.processes.pop().stop()
+        while self.namespaces:
+            subprocess.run(['ip', 'netns', 'del', self.namespaces.pop()], check=False,
+                           stderr=subprocess.DEVNULL)
+
+    def close(self):
+        self.stop_all()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def eal(self, *sockets):
+        """EAL's arguments: lcore 0, and nothing but these ports."""
+        if self.memory == 'huge':
+            argv = ['-m', '128', '--in-memory']
+        else:
+            argv = ['-m', '160', '--no-huge', '--no-shconf']
+        argv += ['-l', str(cores()[0]), '--no-pci', '--no-telemetry', '--log-level=notice']
+        for s in sockets:
+            argv += ['-a', 'vfio_user:' + s]
+        return argv
+
+    def nic(self, *ports):
+        # A thread of its own core; with a single core the two sides take turns.
+        p = self.start([NIC, '--cores', str(cores()[-1]), '--stats-json', self.path('nic.json')] +
+                       [x for port in ports for x in ('--port', port)], 'nic', nice=-20)
+        p.expect('^gantry-nic: ready')
+        return p
+
+
+def cores():
+    return sorted(os.sched_getaffinity(0))
+
+
+def ip(*args):
+    r = subprocess.run(['ip', *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True, check=False)
+    if r.returncode != 0:
+        raise Failure('ip %s: %s' % (' '.join(args), r.stdout.strip()))
+
+
+def sha256(name):
+    digest = hashlib.sha256()
+    with open(name, 'rb') as f:
+        while block := f.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def tcp(demo):
+    """Part 1. Returns the JSON's tcp object."""
+    side = {}
+    for name in 'ab':
+        side[name] = {'ns': 'gantry%d%s' % (os.getpid(), name),
+                      'tap': 'gt%d%s' % (os.getpid(), name),
+                      'socket': demo.path(name + '.sock'),
+                      'address': '192.0.2.%d' % (1 if name == 'a' else 2)}
+        ip('netns', 'add', side[name]['ns'])
+        demo.namespaces.append(side[name]['ns'])
+    demo.nic(*('%s:socket=%s,speed=max,wire=tap:%s' % (n, s['socket'], s['tap'])
+               for n, s in side.items()))
+    # An interface that is handed to a namespace keeps the queue that the daemon holds.
+    for s in side.values():
+        ip('link', 'set', s['tap'], 'netns', s['ns'])
+        ip('-n', s['ns'], 'addr', 'add', s['address'] + '/24', 'dev', s['tap'])
+        ip('-n', s['ns'], 'link', 'set', s['tap'], 'up')
+        ip('-n', s['ns'], 'link', 'set', 'lo', 'up')
+    app = demo.start([TESTPMD] + demo.eal(side['a']['socket'], side['b']['socket']) +
+                     ['--', 'forward', '--mode', 'io', '--rxd', str(RING), '--txd', str(RING),
+                      '--json', demo.path('forward.json')], 'testpmd')
+    app.expect('^forwarding on 2 ports', 30)
+    inside = {n: ['ip', 'netns', 'exec', s['ns']] for n, s in side.items()}
+    result = {}
+
+    demo.say('ping')
+    p = demo.start(inside['a'] + ['ping', '-n', '-c', '20', '-i', '0.1', '-W', '2',
+                                  side['b']['address']], 'ping')
+    p.wait(30, None)
+    m = re.search(r'(\d+) packets transmitted, (\d+) received', p.text())
+    rtt = re.search(r'= [\d.]+/([\d.]+)/', p.text())
+    if not m:
+        raise Failure('ping said: ' + p.text().strip())
+    result.update(ping_sent=int(m[1]), ping_received=int(m[2]),
+                  ping_ms=float(rtt[1]) if rtt else None)
+
+    demo.say('iperf3')
+    server = demo.start(inside['b'] + ['iperf3', '-s', '-1', '--forceflush'], 'iperf3-server')
+    server.expect('listening')
+    p = demo.start(inside['a'] + ['iperf3', '-J', '-t', '5', '-c', side['b']['address']], 'iperf3')
+    p.wait(40, None)
+    report = json.loads(p.text())
+    if 'error' in report:
+        raise Failure('iperf3: ' + report['error'])
+    result.update(iperf3_gbps=report['end']['sum_received']['bits_per_second'] / 1e9,
+                  iperf3_retransmits=report['end']['sum_sent']['retransmits'])
+
+    demo.say('a file of %d MiB' % (FILE_BYTES >> 20))
+    with open(demo.path('sent'), 'wb') as f:
+        for _ in range(FILE_BYTES >> 20):
+            f.write(os.urandom(1 << 20))
+    tool = ['/usr/bin/python3', os.path.join(TOP, 'tools', 'lib', 'tcpfile.py')]
+    where = [side['b']['address'], '5000']
+    receiver = demo.start(inside['b'] + tool + ['receive', *where, demo.path('received')],
+                          'receiver')
+    receiver.expect('^listening')
+    sender = demo.start(inside['a'] + tool + ['send', *where, demo.path('sent')], 'sender')
+    sender.wait(120)
+    receiver.wait(60)
+    got = json.loads(receiver.text().splitlines()[-1])
+    result.update(bytes=got['bytes'], seconds=got['seconds'],
+                  gbps=got['bytes'] * 8 / got['seconds'] / 1e9,
+                  sha256_ok=got['bytes'] == FILE_BYTES and got['sha256'] == sha256(demo.path('sent')))
+
+    app.signal(signal.SIGINT)
+    app.wait(30)
+    demo.stop_all()
+    return result
+
+
+def tcp_ok(result):
+    return (result['sha256_ok'] and result['ping_received'] == result['ping_sent'] and
+            result['iperf3_gbps'] > 0)
+
+
+def daemon_gap(demo, nic):
+    """The daemon's longest polling gap since the last call, and wire time lost since its start."""
+    name = demo.path('nic.json')
+    if os.path.exists(name):
+        os.unlink(name)
+    nic.signal(signal.SIGUSR2)
+    end = time.monotonic() + 5
+    while not os.path.exists(name):
+        if nic.p.poll() is not None or time.monotonic() > end:
+            nic.fail('does not write its statistics')
+        time.sleep(0.002)
+    with open(name, encoding='utf-8') as f:
+        ports = json.load(f)['ports']
+    directions = [d for p in ports for d in (p['tx'], p['rx']) if d]
+    return [max(d[key] for d in directions) for key in ('longest_gap_ns', 'stalled_ns')]
+
+
+def answer(app, fd, timeout):
+    """A line of JSON from the application."""
+    data = b''
+    end = time.monotonic() + timeout
+    while not data.endswith(b'\n'):
+        ready, _, _ = select.select([fd], [], [], max(0, end - time.monotonic()))
+        block = os.read(fd, 65536) if ready else b''
+        if not block:
+            app.fail('ended' if ready else 'did not answer within %d s' % timeout)
+        data += block
+    return json.loads(data)
+
+
+def linerate(demo):
+    """Part 2. Returns the trials."""
+    a, b = demo.path('a.sock'), demo.path('b.sock')
+    nic = demo.nic('a:socket=%s,speed=%d,wire=pair:b' % (a, SPEED), 'b:socket=' + b)
+    # Its standard output carries the results, its standard error goes to the log.
+    out, app_out = os.pipe()
+    app = demo.start(['/bin/sh', '-c', 'exec "$@" >&%d' % app_out, 'sh', TESTPMD] +
+                     demo.eal(a, b) + ['--', 'linerate', '--sizes', '-', '--rxd', str(RING),
+                                       '--txd', str(RING), '--duration', str(TRIAL_SECONDS)],
+                     'linerate', nice=-20, pass_fds=[app_out])
+    os.close(app_out)
+    trials = []
+    begin = time.monotonic()
+    for size in SIZES:
+        ring_ns = RING * (size + 20) * 8 * 1000 // SPEED
+        for n in range(1, TRIALS + 1):
+            _, stalled = daemon_gap(demo, nic)
+            app.say(str(size))
+            # The first answer comes after EAL's start and the link.
+            t = answer(app, out, TRIAL_SECONDS + 30)
+            t['daemon_gap_ns'], t['stalled_ns'] = daemon_gap(demo, nic)
+            t['stalled_ns'] -= stalled
+            t['app_gap_ns'] = t.pop('longest_gap_ns')
+            t['ring_ns'] = ring_ns
+            t['void'] = (t['daemon_gap_ns'] + t['app_gap_ns'] > ring_ns or t['stalled_ns'] > 0)
+            t['trial'] = n
+            trials.append(t)
+            demo.say('%4d bytes, trial %d: %.3f %% of line rate, %d lost, gaps %.2f + %.2f ms%s' % (
+                size, n, 100 * t['rx_pps'] / t['line_rate_pps'], t['lost'],
+                t['daemon_gap_ns'] / 1e6, t['app_gap_ns'] / 1e6,
+                ' of a ring of %.2f ms: void' % (ring_ns / 1e6) if t['void'] else ''))
+            if not t['void'] or time.monotonic() - begin > BUDGET:
+                break
+    app.p.stdin.close()
+    app.wait(30, None)
+    demo.stop_all()
+    os.close(out)
+    return trials
+
+
+def counting(trials):
+    """For each size the trial that counts: the one that was not void, or else the last."""
+    return [[t for t in trials if t['size'] == size][-1] for size in SIZES]
+
+
+def trial_ok(t):
+    return (not t['void'] and t['lost'] == 0 and t['corrupted'] == 0 and t['misordered'] == 0 and
+            min(t['tx_pps'], t['rx_pps']) >= GOOD * t['line_rate_pps'])
+
+
+def show(result, trials, left_out):
+    if result:
+        print('\nTCP: kernel, TAP, soft NIC, poll-mode driver, and the same way back')
+        print('  ping     %d of %d answered, %s ms on average' % (
+            result['ping_received'], result['ping_sent'], result['ping_ms']))
+        print('  iperf3   %.2f Gb/s, %d retransmits' % (
+            result['iperf3_gbps'], result['iperf3_retransmits']))
+        print('  file     %d bytes in %.1f s, %.2f Gb/s, SHA-256 %s' % (
+            result['bytes'], result['seconds'], result['gbps'],
+            'equal' if result['sha256_ok'] else 'DIFFERS'))
+    if trials:
+        print('\nLine rate: %d Mb/s over a pair, frames compared byte for byte' % SPEED)
+        print('  %5s %12s %12s %12s %10s %6s %8s %8s' % (
+            'size', 'line rate', 'tx pps', 'rx pps', '% of line', 'lost', 'corrupt', 'trials'))
+        for t in counting(trials):
+            print('  %5d %12d %12.0f %12.0f %10.3f %6d %8d %8s%s' % (
+                t['size'], t['line_rate_pps'], t['tx_pps'], t['rx_pps'],
+                100 * t['rx_pps'] / t['line_rate_pps'], t['lost'], t['corrupted'], t['trial'],
+                '' if trial_ok(t) else '  VOID' if t['void'] else '  FAILED'))
+    for line in left_out:
+        print('\nleft out: ' + line)
+    sys.stdout.flush()
+
+
+def main():
+    ap = argparse.ArgumentParser(prog='tools/demo')
+    ap.add_argument('memory')
+    ap.add_argument('--json', metavar='FILE')
+    args = ap.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
+
+    demo = Demo(args.memory)
+    result, trials, left_out, failed = None, [], [], []
+    if args.memory != 'huge':
+        demo.say('without hugepages (%s): ordinary memory' % args.memory)
+    try:
+        if os.geteuid() != 0:
+            left_out.append('TCP between two kernels: namespaces and TAPs need root '
+                            '(sudo tools/demo)')
+        else:
+            try:
+                result = tcp(demo)
+                if not tcp_ok(result):
+                    failed.append('TCP')
+            except (Failure, AssertionError) as e:
+                failed.append('TCP: %s' % e)
+            demo.stop_all()
+        try:
+            trials = linerate(demo)
+            failed += ['%d bytes: %s' % (t['size'], 'no trial without a long gap' if t['void']
+                                         else 'below line rate, or loss')
+                       for t in counting(trials) if not trial_ok(t)]
+        except (Failure, AssertionError) as e:
+            failed.append('line rate: %s' % e)
+    finally:
+        demo.close()
+
+    show(result, trials, left_out)
+    if args.json:
+        keys = ('speed_mbps', 'size', 'line_rate_pps', 'tx_pps', 'rx_pps', 'lost', 'corrupted', 'void')
+        with open(args.json, 'w', encoding='utf-8') as f:
+            json.dump({'tcp': result,
+                       'linerate': [{k: t[k] for k in keys} for t in counting(trials)] if trials else [],
+                       'trials': trials, 'left_out': left_out, 'failed': failed}, f, indent=1)
+            f.write('\n')
+    for line in failed:
+        print('FAILED ' + line, file=sys.stderr)
+    return 1 if failed else 3 if left_out else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
