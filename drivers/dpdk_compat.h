@@ -44,4 +44,11 @@ typedef int gantry_rx_queue_count_t;
 typedef uint32_t gantry_rx_queue_count_t;
 #endif
 
+/* A driver's name for tools that read its file; numbered by its user until 25.11. */
+#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
+#define GANTRY_PMD_EXPORT_NAME(name) RTE_PMD_EXPORT_NAME(name)
+#else
+#define GANTRY_PMD_EXPORT_NAME(name) RTE_PMD_EXPORT_NAME(name, __COUNTER__)
+#endif
+
 #endif /* GANTRY_DPDK_COMPAT_H */

@@ -678,4 +678,4 @@ RTE_INIT(igb_register)
 	igb_vdev_register();
 }
 
-RTE_PMD_EXPORT_NAME(net_gantry_igb, __COUNTER__);
+GANTRY_PMD_EXPORT_NAME(net_gantry_igb);
