@@ -67,10 +67,11 @@ vfu_caps_parse(struct vfu_caps *caps, const char *json, size_t len, const char *
 		ret = 0;
 		goto out;
 	}
-	*why = "VERSION's max_msg_fds, max_data_xfer_size, max_dma_maps, pgsizes or write_multiple makes no sense";
+	*why = "VERSION has a capability whose value makes no sense";
 	/* A transfer size below a register's width would leave no way to reach one. */
 	if (get_number(c, "max_msg_fds", 0, VFU_MSG_FDS, &fds, NULL) != 0 ||
-			get_number(c, "max_data_xfer_size", 8, VFU_MSG_DATA_MAX, &data, NULL) != 0 ||
+			get_number(c, "max_data_xfer_size", 8, VFU_MSG_DATA_MAX, &data,
+				NULL) != 0 ||
 			get_number(c, "max_dma_maps", 1, UINT32_MAX, &maps,
 				&caps->has_max_dma_maps) != 0 ||
 			get_number(c, "pgsizes", 1, INT64_MAX, &pgsizes, &caps->has_pgsizes) != 0)

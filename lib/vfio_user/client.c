@@ -353,8 +353,8 @@ negotiate(struct vfu_client *c, const char *path, char *err)
 	req.v.major = VFIO_USER_MAJOR;
 	req.v.minor = VFIO_USER_MINOR;
 	len = vfu_caps_format(&caps, req.json, sizeof(req.json));
-	ret = transact(c, VFIO_USER_VERSION, &req, sizeof(req.v) + len, NULL, 0, NULL, 0, sizeof(*v),
-		&reply);
+	ret = transact(c, VFIO_USER_VERSION, &req, sizeof(req.v) + len, NULL, 0, NULL, 0,
+		sizeof(*v), &reply);
 	if (ret == -ETIMEDOUT) {
 		snprintf(err, VFU_ERR_LEN, "%s: nothing answers: is the server stopped?", path);
 		return ret;
@@ -379,7 +379,8 @@ negotiate(struct vfu_client *c, const char *path, char *err)
 		snprintf(err, VFU_ERR_LEN, "%s: server speaks vfio-user %u.%u, this is %d.%d", path,
 			v->major, v->minor, VFIO_USER_MAJOR, VFIO_USER_MINOR);
 		ret = -EPROTO;
-	} else if (vfu_caps_parse(&caps, (const char *)(v + 1), reply->len - sizeof(*v), &why) != 0) {
+	} else if (vfu_caps_parse(&caps, (const char *)(v + 1), reply->len - sizeof(*v),
+		&why) != 0) {
 		snprintf(err, VFU_ERR_LEN, "%s: server's %s", path, why);
 		ret = -EPROTO;
 	} else {
@@ -450,8 +451,8 @@ vfu_client_connect(const char *path, const struct vfu_client_params *params,
 
 	err[0] = '\0';
 	if (strlen(path) == 0 || strlen(path) >= sizeof(sa.sun_path)) {
-		snprintf(err, VFU_ERR_LEN, "socket path of %zu bytes; it must have 1 to %zu", strlen(path),
-			sizeof(sa.sun_path) - 1);
+		snprintf(err, VFU_ERR_LEN, "socket path of %zu bytes; it must have 1 to %zu",
+			strlen(path), sizeof(sa.sun_path) - 1);
 		return -ENAMETOOLONG;
 	}
 	strcpy(sa.sun_path, path);
@@ -692,8 +693,8 @@ vfu_client_irq_info(struct vfu_client *client, unsigned int index, struct vfu_ir
 {
 	struct vfio_irq_info req = { .argsz = sizeof(req), .index = index }, got;
 	struct vfu_msg *reply;
-	int ret = transact(client, VFIO_USER_DEVICE_GET_IRQ_INFO, &req, sizeof(req), NULL, 0, NULL, 0,
-		sizeof(got), &reply);
+	int ret = transact(client, VFIO_USER_DEVICE_GET_IRQ_INFO, &req, sizeof(req), NULL, 0, NULL,
+		0, sizeof(got), &reply);
 
 	if (ret != 0)
 		return ret;
@@ -714,11 +715,12 @@ vfu_client_region_read(struct vfu_client *client, unsigned int index, uint64_t o
 
 	while (len != 0) {
 		uint32_t n = len < client->max_data ? (uint32_t)len : client->max_data;
-		struct vfio_user_region_access req = { .offset = offset, .region = index, .count = n };
+		struct vfio_user_region_access req = { .offset = offset, .region = index,
+			.count = n };
 		const struct vfio_user_region_access *got;
 		struct vfu_msg *reply;
-		int ret = transact(client, VFIO_USER_REGION_READ, &req, sizeof(req), NULL, 0, NULL, 0,
-			sizeof(req), &reply);
+		int ret = transact(client, VFIO_USER_REGION_READ, &req, sizeof(req), NULL, 0, NULL,
+			0, sizeof(req), &reply);
 
 		if (ret != 0)
 			return ret;
@@ -744,7 +746,8 @@ vfu_client_region_write(struct vfu_client *client, unsigned int index, uint64_t 
 
 	while (len != 0) {
 		uint32_t n = len < client->max_data ? (uint32_t)len : client->max_data;
-		struct vfio_user_region_access req = { .offset = offset, .region = index, .count = n };
+		struct vfio_user_region_access req = { .offset = offset, .region = index,
+			.count = n };
 		const struct vfio_user_region_access *got;
 		struct vfu_msg *reply;
 		bool fits;
@@ -777,8 +780,8 @@ set_irqs(struct vfu_client *client, uint32_t data, unsigned int index, unsigned 
 		.count = count,
 	};
 	struct vfu_msg *reply;
-	int ret = transact(client, VFIO_USER_DEVICE_SET_IRQS, &req, sizeof(req), NULL, 0, fds, nr_fds,
-		0, &reply);
+	int ret = transact(client, VFIO_USER_DEVICE_SET_IRQS, &req, sizeof(req), NULL, 0, fds,
+		nr_fds, 0, &reply);
 
 	if (ret == 0)
 		vfu_msg_free(reply);
@@ -845,7 +848,8 @@ forget_ranges(struct vfu_client *c, uint64_t iova, uint64_t size, bool only_last
 	for (size_t i = c->nr_ranges; i-- > 0; ) {
 		if (c->ranges[i].iova < iova || c->ranges[i].last > iova + (size - 1))
 			continue;
-		memmove(&c->ranges[i], &c->ranges[i + 1], (c->nr_ranges - i - 1) * sizeof(c->ranges[0]));
+		memmove(&c->ranges[i], &c->ranges[i + 1],
+			(c->nr_ranges - i - 1) * sizeof(c->ranges[0]));
 		c->nr_ranges--;
 		if (only_last)
 			break;
@@ -856,7 +860,8 @@ forget_ranges(struct vfu_client *c, uint64_t iova, uint64_t size, bool only_last
 static bool
 dma_range_ok(uint64_t iova, uint64_t size)
 {
-	return size != 0 && ((iova | size) & (VFU_PAGE_SIZE - 1)) == 0 && size - 1 <= UINT64_MAX - iova;
+	return size != 0 && ((iova | size) & (VFU_PAGE_SIZE - 1)) == 0 &&
+		size - 1 <= UINT64_MAX - iova;
 }
 
 int
@@ -882,8 +887,8 @@ vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint64_t 
 		if (ret != 0)
 			return ret;
 	}
-	ret = transact(client, VFIO_USER_DMA_MAP, &req, sizeof(req), NULL, 0, &fd, fd >= 0 ? 1 : 0, 0,
-		&reply);
+	ret = transact(client, VFIO_USER_DMA_MAP, &req, sizeof(req), NULL, 0, &fd, fd >= 0 ? 1 : 0,
+		0, &reply);
 	if (ret == 0)
 		vfu_msg_free(reply);
 	else if (fd < 0)

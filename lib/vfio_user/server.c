@@ -176,7 +176,8 @@ conn_send(struct vfu_conn *conn, struct vfio_user_header *hdr, const void *data,
 	set_deadline(&ts, deadline);
 	ret = -pthread_mutex_clocklock(&conn->tx_lock, CLOCK_MONOTONIC, &ts);
 	if (ret == 0) {
-		ret = vfu_msg_send(conn->sock, hdr, data, len, more, more_len, fds, nr_fds, deadline);
+		ret = vfu_msg_send(conn->sock, hdr, data, len, more, more_len, fds, nr_fds,
+			deadline);
 		pthread_mutex_unlock(&conn->tx_lock);
 	}
 	if (ret == -ETIMEDOUT)
@@ -429,7 +430,7 @@ do_region_info(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 static int
 do_region_io_fds(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 {
-	const struct vfio_user_region_io_fds *in = (const struct vfio_user_region_io_fds *)msg->data;
+	const struct vfio_user_region_io_fds *in = (const void *)msg->data;
 	struct vfio_user_region_io_fds *out = (struct vfio_user_region_io_fds *)s->out;
 
 	r->why = "DEVICE_GET_REGION_IO_FDS: too short, or fields that must be 0";
@@ -477,7 +478,8 @@ do_set_irqs(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 	r->why = "DEVICE_SET_IRQS: too short";
 	if (msg->len < sizeof(*set) || set->argsz < sizeof(*set))
 		return -EINVAL;
-	return vfu_irq_set(s, set, set->data, msg->len - sizeof(*set), msg->fds, msg->nr_fds, &r->why);
+	return vfu_irq_set(s, set, set->data, msg->len - sizeof(*set), msg->fds, msg->nr_fds,
+		&r->why);
 }
 
 /* May the client do that to the region? */
@@ -500,14 +502,15 @@ check_access(const struct vfu_server *s, uint32_t region, uint64_t offset, uint6
 static int
 do_region_read(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 {
-	const struct vfio_user_region_access *in = (const struct vfio_user_region_access *)msg->data;
+	const struct vfio_user_region_access *in = (const void *)msg->data;
 	struct vfio_user_region_access *out = (struct vfio_user_region_access *)s->out;
 	int ret;
 
 	r->why = "REGION_READ: too short, or more than max_data_xfer_size";
 	if (msg->len < sizeof(*in) || in->count > VFU_MSG_DATA_MAX)
 		return -EINVAL;
-	ret = check_access(s, in->region, in->offset, in->count, VFIO_REGION_INFO_FLAG_READ, &r->why);
+	ret = check_access(s, in->region, in->offset, in->count, VFIO_REGION_INFO_FLAG_READ,
+		&r->why);
 	if (ret != 0)
 		return ret;
 	*out = *in;
@@ -523,14 +526,15 @@ do_region_read(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 static int
 do_region_write(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 {
-	const struct vfio_user_region_access *in = (const struct vfio_user_region_access *)msg->data;
+	const struct vfio_user_region_access *in = (const void *)msg->data;
 	struct vfio_user_region_access *out = (struct vfio_user_region_access *)s->out;
 	int ret;
 
 	r->why = "REGION_WRITE: count and message size do not fit";
 	if (msg->len < sizeof(*in) || in->count != msg->len - sizeof(*in))
 		return -EINVAL;
-	ret = check_access(s, in->region, in->offset, in->count, VFIO_REGION_INFO_FLAG_WRITE, &r->why);
+	ret = check_access(s, in->region, in->offset, in->count, VFIO_REGION_INFO_FLAG_WRITE,
+		&r->why);
 	if (ret != 0)
 		return ret;
 	r->why = "REGION_WRITE: refused by the device";
@@ -792,7 +796,7 @@ wait_for_work(struct vfu_server *s)
 			return msg;
 		}
 		if (conn->reading) {
-			/* By a polling thread, for VFU_DMA_MS at most. Look at the rest now and then. */
+			/* By a polling thread, for VFU_DMA_MS at most. See to the rest meanwhile. */
 			set_deadline(&ts, vfu_now_ms() + 20);
 			pthread_cond_timedwait(&conn->cond, &conn->lock, &ts);
 			pthread_mutex_unlock(&conn->lock);
@@ -860,7 +864,8 @@ check_desc(const struct vfu_server_desc *desc, char *err)
 	for (unsigned int i = 0; i < VFU_SRV_REGIONS; i++) {
 		if (desc->regions[i].nr_areas > VFU_SRV_AREAS ||
 				(desc->regions[i].nr_areas != 0 && desc->regions[i].fd < 0)) {
-			snprintf(err, VFU_ERR_LEN, "region %u: too many areas, or areas without a descriptor", i);
+			snprintf(err, VFU_ERR_LEN,
+				"region %u: too many areas, or areas without a descriptor", i);
 			return -EINVAL;
 		}
 		for (unsigned int a = 0; a < desc->regions[i].nr_areas; a++) {
@@ -870,14 +875,16 @@ check_desc(const struct vfu_server_desc *desc, char *err)
 			if (((offset | size) & (VFU_PAGE_SIZE - 1)) != 0 || size == 0 ||
 					offset > desc->regions[i].size ||
 					size > desc->regions[i].size - offset) {
-				snprintf(err, VFU_ERR_LEN, "region %u: area %u is no pages of it", i, a);
+				snprintf(err, VFU_ERR_LEN, "region %u: area %u is no pages of it",
+					i, a);
 				return -EINVAL;
 			}
 		}
 	}
 	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
 		if (desc->irq_counts[i] > VFU_MAX_VECTORS) {
-			snprintf(err, VFU_ERR_LEN, "interrupt index %u: more than %u vectors", i, VFU_MAX_VECTORS);
+			snprintf(err, VFU_ERR_LEN, "interrupt index %u: more than %u vectors", i,
+				VFU_MAX_VECTORS);
 			return -EINVAL;
 		}
 	}
@@ -938,7 +945,7 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 	if (ret != 0)
 		goto fail;
 
-	/* The owner's signals are the owner's threads'; but a fault is of the thread that has it. */
+	/* The owner's signals are its own threads'; but a fault is of who has it. */
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS);
 	sigdelset(&all, SIGSEGV);

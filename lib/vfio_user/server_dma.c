@@ -104,8 +104,8 @@ by_message(struct vfu_server *s, uint64_t iova, void *buf, const void *data, siz
 
 	if (conn == NULL)
 		return -EFAULT;
-	ret = vfu_conn_request(s, conn, data != NULL ? VFIO_USER_DMA_WRITE : VFIO_USER_DMA_READ, &req,
-		sizeof(req), data, data != NULL ? len : 0, deadline, &reply);
+	ret = vfu_conn_request(s, conn, data != NULL ? VFIO_USER_DMA_WRITE : VFIO_USER_DMA_READ,
+		&req, sizeof(req), data, data != NULL ? len : 0, deadline, &reply);
 	if (ret != 0)
 		return ret;
 
@@ -212,9 +212,10 @@ vfu_server_dma_for_each(struct vfu_server *server,
 
 	for (uint32_t i = 0; i < t->nr; i++) {
 		const struct vfu_map *m = &t->maps[i];
-		/* The whole address space in one mapping has no 64-bit size; none so large is taken. */
+		/* No overflow: a size has 64 bits, so no mapping is all of the address space. */
 		struct vfu_dma_entry e = {
-			.iova = m->iova, .size = m->last - m->iova + 1, .prot = m->prot, .vaddr = m->vaddr,
+			.iova = m->iova, .size = m->last - m->iova + 1, .prot = m->prot,
+			.vaddr = m->vaddr,
 		};
 
 		fn(arg, &e);
@@ -319,7 +320,7 @@ map_memory(struct vfu_map *m, uint64_t offset, int fd, const char **why)
 
 		atomic_fetch_sub(&process_maps, 1);
 		*why = ret == -EACCES ?
-			"DMA_MAP: the file descriptor is not open for the access that the flags ask for" :
+			"DMA_MAP: the file descriptor is not open for what the flags ask" :
 			"DMA_MAP: the memory cannot be mapped here";
 		return ret;
 	}
@@ -332,12 +333,14 @@ vfu_dma_map(struct vfu_server *s, const struct vfio_user_dma_map *req, int fd, c
 {
 	const struct vfu_dma_table *old = s->table;
 	struct vfu_dma_table *t;
-	struct vfu_map m = { .iova = req->addr, .prot = req->flags & (VFU_DMA_READ | VFU_DMA_WRITE) };
+	struct vfu_map m = { .iova = req->addr,
+		.prot = req->flags & (VFU_DMA_READ | VFU_DMA_WRITE) };
 	uint32_t pos;
 	int ret;
 
 	*why = "DMA_MAP: flags";
-	if ((req->flags & ~(VFU_DMA_READ | VFU_DMA_WRITE | VFIO_USER_DMA_MAP_F_MMAP)) != 0 || m.prot == 0)
+	if ((req->flags & ~(VFU_DMA_READ | VFU_DMA_WRITE | VFIO_USER_DMA_MAP_F_MMAP)) != 0 ||
+			m.prot == 0)
 		return -EINVAL;
 	*why = "DMA_MAP: flags ask to mmap, but there is no file descriptor";
 	if ((req->flags & VFIO_USER_DMA_MAP_F_MMAP) && fd < 0)

@@ -179,8 +179,8 @@ vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint8_t 
 		return -EINVAL;
 
 	if (set->count == 0) {
-		/* "A count (and start) of 0 with DATA_NONE disables all interrupts of the index." */
-		*why = "SET_IRQS: a count of 0 goes with start 0, DATA_NONE and ACTION_TRIGGER only";
+		/* "A count (and start) of 0 [...] disables all interrupts of the index." */
+		*why = "SET_IRQS: a count of 0 goes with start 0, DATA_NONE, ACTION_TRIGGER";
 		if (set->start != 0 || kind != VFIO_IRQ_SET_DATA_NONE ||
 				action != VFIO_IRQ_SET_ACTION_TRIGGER)
 			return -EINVAL;

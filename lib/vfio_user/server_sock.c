@@ -31,7 +31,8 @@ remove_stale(const char *path, const struct sockaddr_un *sa, char *err)
 		return ret;
 	}
 	if (!S_ISSOCK(st.st_mode)) {
-		snprintf(err, VFU_ERR_LEN, "%s: exists and is no socket; remove it or choose another path",
+		snprintf(err, VFU_ERR_LEN,
+			"%s: exists and is no socket; remove it or choose another path",
 			path);
 		return -EEXIST;
 	}
@@ -46,13 +47,15 @@ remove_stale(const char *path, const struct sockaddr_un *sa, char *err)
 	ret = connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0 ? 0 : -errno;
 	close(fd);
 	if (ret != -ECONNREFUSED) {
-		snprintf(err, VFU_ERR_LEN, "%s: in use by another process; stop it or choose another path",
+		snprintf(err, VFU_ERR_LEN,
+			"%s: in use by another process; stop it or choose another path",
 			path);
 		return -EADDRINUSE;
 	}
 	if (unlink(path) != 0 && errno != ENOENT) {
 		ret = -errno;
-		snprintf(err, VFU_ERR_LEN, "%s: stale socket cannot be removed: %s", path, strerror(-ret));
+		snprintf(err, VFU_ERR_LEN, "%s: stale socket cannot be removed: %s", path,
+			strerror(-ret));
 		return ret;
 	}
 	return 0;
@@ -66,8 +69,8 @@ vfu_sock_listen(struct vfu_server *s, const char *path, char *err)
 	int fd, ret;
 
 	if (strlen(path) == 0 || strlen(path) >= sizeof(sa.sun_path)) {
-		snprintf(err, VFU_ERR_LEN, "socket path of %zu bytes; it must have 1 to %zu", strlen(path),
-			sizeof(sa.sun_path) - 1);
+		snprintf(err, VFU_ERR_LEN, "socket path of %zu bytes; it must have 1 to %zu",
+			strlen(path), sizeof(sa.sun_path) - 1);
 		return -ENAMETOOLONG;
 	}
 	strcpy(sa.sun_path, path);

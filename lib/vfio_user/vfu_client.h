@@ -114,7 +114,8 @@ void vfu_client_close(struct vfu_client *client);
 bool vfu_client_alive(const struct vfu_client *client);
 
 int vfu_client_device_info(struct vfu_client *client, struct vfu_device_info *info);
-int vfu_client_region_info(struct vfu_client *client, unsigned int index, struct vfu_region *region);
+int vfu_client_region_info(struct vfu_client *client, unsigned int index,
+		struct vfu_region *region);
 int vfu_client_irq_info(struct vfu_client *client, unsigned int index, struct vfu_irq_info *info);
 
 /**

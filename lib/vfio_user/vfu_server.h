@@ -91,7 +91,7 @@ struct vfu_server_desc {
 	struct {
 		uint64_t size;   /**< bytes, 0: none */
 		uint32_t flags;  /**< VFIO_REGION_INFO_FLAG_READ, _WRITE; _MMAP if areas */
-		int fd;          /**< memory of the mappable areas, region's byte 0 at offset 0; or -1 */
+		int fd;          /**< memory of the areas, the region's byte 0 at offset 0; or -1 */
 		unsigned int nr_areas;
 		struct {
 			uint64_t offset, size;
@@ -143,7 +143,7 @@ bool vfu_server_irq(struct vfu_server *server, unsigned int irq_index, unsigned 
 
 void vfu_server_get_stats(const struct vfu_server *server, struct vfu_server_stats *stats);
 
-/** Iterates over the DMA table (for dumps): calls fn for each entry. Control thread or RCU reader. */
+/** The DMA table, for dumps: calls fn for each entry. Control thread or RCU reader. */
 struct vfu_dma_entry {
 	uint64_t iova, size;
 	uint32_t prot;     /**< VFU_DMA_READ | VFU_DMA_WRITE */
@@ -183,7 +183,7 @@ void *vfu_dma_ptr(struct vfu_server *server, uint64_t iova, size_t len, uint32_t
 int vfu_dma_read(struct vfu_server *server, uint64_t iova, void *buf, size_t len);
 int vfu_dma_write(struct vfu_server *server, uint64_t iova, const void *buf, size_t len);
 
-/** The client truncated its memory under us. It is being dropped; what was read must not be used. */
+/** The client truncated its memory, and is being dropped; what was read must not be used. */
 bool vfu_server_dma_poisoned(const struct vfu_server *server);
 
 #ifdef __cplusplus

@@ -93,7 +93,8 @@ our_server(void **state)
 		fds[i] = i == 5 || i == 6 ? -1 : eventfd(0, EFD_NONBLOCK);
 	assert_int_equal(vfu_client_set_irq_fds(c, VFIO_PCI_MSIX_IRQ_INDEX, 0, 25, fds), 0);
 	for (unsigned int i = 0; i < 25; i++) {
-		assert_int_equal(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, i), fds[i] >= 0);
+		assert_int_equal(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, i),
+			fds[i] >= 0);
 		if (fds[i] >= 0)
 			assert_int_equal(read(fds[i], &n, 8), 8);
 	}
@@ -485,15 +486,18 @@ static void
 greedy_server(void **state)
 {
 	struct fake f = { .hdr = { .flags = 1 }, .max = 6 }; /* VERSION, maps, unmap */
-	struct vfu_client_params params = { .timeout_ms = 1000, .dma_read = give, .dma_write = take };
+	struct vfu_client_params params = { .timeout_ms = 1000, .dma_read = give,
+		.dma_write = take };
 	static const struct {
 		uint16_t cmd;
 		uint64_t addr, count;
 		size_t data;
 		uint32_t error;
 	} t[] = {
-		{ 11, 0x100000, 16, 0, 0 }, { 11, 0x100ff0, 16, 0, 0 }, { 11, 0x100ff1, 16, 0, EFAULT },
-		{ 11, 0, 16, 0, EFAULT }, { 11, 0x100000, 0, 0, EINVAL }, { 11, 0x100000, 65537, 0, EINVAL },
+		{ 11, 0x100000, 16, 0, 0 }, { 11, 0x100ff0, 16, 0, 0 }, { 11, 0x100ff1, 16, 0,
+			EFAULT },
+		{ 11, 0, 16, 0, EFAULT }, { 11, 0x100000, 0, 0, EINVAL }, { 11, 0x100000, 65537, 0,
+		EINVAL },
 		{ 11, 0x100000, UINT64_MAX, 0, EINVAL }, { 11, UINT64_MAX, 16, 0, EFAULT },
 		{ 11, 0x200000, 16, 0, EFAULT }, /* mapped for writing only */
 		{ 11, 0x101ff8, 16, 0, EFAULT }, /* in two mappings, not in one */
@@ -507,7 +511,8 @@ greedy_server(void **state)
 
 	fake_start(&f);
 	assert_int_equal(vfu_client_connect(f.path, &params, &c, err), 0);
-	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x100000, 0x1000, VFU_DMA_READ | VFU_DMA_WRITE), 0);
+	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x100000, 0x1000,
+		VFU_DMA_READ | VFU_DMA_WRITE), 0);
 	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x101000, 0x1000, VFU_DMA_READ), 0);
 	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x102000, 0x1000, VFU_DMA_READ), 0);
 	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x200000, 0x1000, VFU_DMA_WRITE), 0);

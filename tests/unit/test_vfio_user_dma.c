@@ -65,7 +65,8 @@ map_errors(void **state)
 {
 	int s = raw_attach(&dev), mem = memory_file(MEM_SIZE), ro, dir, pipes[2];
 	char link[40];
-	struct vfio_user_dma_map m = { sizeof(m), VFIO_USER_DMA_MAP_F_MMAP | RW, 0, 0x1000, 0x1000 };
+	struct vfio_user_dma_map m = { sizeof(m), VFIO_USER_DMA_MAP_F_MMAP | RW, 0, 0x1000,
+		0x1000 };
 
 	assert_int_equal(raw_map(s, mem, 0, 0x100000, 0, RW), EINVAL);
 	assert_int_equal(raw_map(s, mem, 0, 0x100000, 0x800, RW), EINVAL);
@@ -210,7 +211,8 @@ many(void **state)
 		uint32_t at = (i * 2654435761u) % N; /* odd multiplier: each once */
 
 		m[i * 1024] = i;
-		assert_int_equal(raw_map(s, mem, (uint64_t)i * 4096, (uint64_t)at << 21, 4096, RW), 0);
+		assert_int_equal(raw_map(s, mem, (uint64_t)i * 4096, (uint64_t)at << 21, 4096, RW),
+			0);
 	}
 	vfu_server_get_stats(dev.server, &st);
 	assert_int_equal(st.dma_maps, N);
@@ -572,7 +574,8 @@ lie(void *arg)
 		struct vfio_user_header h;
 		struct vfio_user_dma_access a;
 	} req;
-	struct vfio_user_header cmd = { .msg_id = 77, .cmd = VFIO_USER_DEVICE_RESET, .msg_size = 16 };
+	struct vfio_user_header cmd = { .msg_id = 77, .cmd = VFIO_USER_DEVICE_RESET,
+		.msg_size = 16 };
 	uint8_t msg[64];
 
 	if (!raw_recv(l->sock, &req, sizeof(req), NULL))
@@ -610,7 +613,8 @@ wrong_answers(void **state)
 	};
 
 	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-		struct liar l = { .sock = raw_attach(&dev), .hdr = t[i].h, .a = t[i].a, .len = t[i].len,
+		struct liar l = { .sock = raw_attach(&dev), .hdr = t[i].h, .a = t[i].a,
+			.len = t[i].len,
 			.data = { 1, 2, 3, 4 } };
 		int resets = dev.resets, detached = dev.detached, ret;
 		uint32_t v = 0;
@@ -667,8 +671,10 @@ main(void)
 	int ret;
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(map_errors), T(translation), T(many), T(unmap_promise), cmocka_unit_test(truncated),
-		cmocka_unit_test(truncated_copy), T(by_message), T(nobody_waits_for_nobody), T(no_answer),
+		T(map_errors), T(translation), T(many), T(unmap_promise),
+			cmocka_unit_test(truncated),
+		cmocka_unit_test(truncated_copy), T(by_message), T(nobody_waits_for_nobody),
+		T(no_answer),
 		T(wrong_answers), T(write_answers),
 	};
 

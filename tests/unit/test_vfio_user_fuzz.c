@@ -30,8 +30,10 @@ rnd(uint32_t n)
 static uint64_t
 odd_number(void)
 {
-	static const uint64_t n[] = { 0, 1, 3, 7, 8, 15, 16, 255, 256, 4095, 4096, 65535, 65536, 0x1ffff,
-		0x20000, 1u << 20, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX, UINT64_MAX - 4095 };
+	static const uint64_t n[] = { 0, 1, 3, 7, 8, 15, 16, 255, 256, 4095, 4096, 65535, 65536,
+		0x1ffff,
+		0x20000, 1u << 20, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX,
+		UINT64_MAX - 4095 };
 
 	return n[rnd(sizeof(n) / sizeof(n[0]))];
 }
@@ -279,7 +281,8 @@ mad_server(void *arg)
 				struct vfio_region_info r;
 				struct vfio_region_info_cap_sparse_mmap cap;
 				struct vfio_region_sparse_mmap_area area;
-			} region = { { 64, 15, 0, 32, 0x20000, 0 }, { { 1, 1, 0 }, 1, 0 }, { 0xc000, 0x1000 } };
+			} region = { { 64, 15, 0, 32, 0x20000, 0 }, { { 1, 1, 0 }, 1, 0 }, { 0xc000,
+				0x1000 } };
 			size_t len = h.msg_size - sizeof(h);
 			unsigned int nr_fds = 0;
 
@@ -288,7 +291,8 @@ mad_server(void *arg)
 			switch (h.cmd) {
 			case VFIO_USER_VERSION:
 				len = 39;
-				memcpy(out + 16, "\0\0\1\0{\"capabilities\":{\"max_msg_fds\":8}}", 39);
+				memcpy(out + 16, "\0\0\1\0{\"capabilities\":{\"max_msg_fds\":8}}",
+					39);
 				break;
 			case VFIO_USER_DEVICE_GET_REGION_INFO:
 				memcpy(&region.r.index, in + 8, 4);

@@ -82,7 +82,8 @@ version_bad(void **state)
 		"\0\0\1\0{\"capabilities\":{\"max_data_xfer_size\":0}}")), EINVAL);
 	assert_int_equal(try_version(VERSION_MSG(
 		"\0\0\1\0{\"capabilities\":{\"max_data_xfer_size\":99999999999999999999999999}}")), EINVAL);
-	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":{\"pgsizes\":4.5}}")), EINVAL);
+	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":{\"pgsizes\":4.5}}")),
+		EINVAL);
 	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":{\"write_multiple\":1}}")),
 		EINVAL);
 	memset(deep, '[', sizeof(deep));
@@ -138,8 +139,10 @@ pieces(void **state)
 		struct vfio_user_header h;
 		struct vfio_user_device_info info;
 	} msg[2] = {
-		{ { .msg_id = 7, .cmd = VFIO_USER_DEVICE_GET_INFO, .msg_size = 32 }, { .argsz = 16 } },
-		{ { .msg_id = 8, .cmd = VFIO_USER_DEVICE_GET_INFO, .msg_size = 32 }, { .argsz = 16 } },
+		{ { .msg_id = 7, .cmd = VFIO_USER_DEVICE_GET_INFO, .msg_size = 32 },
+			{ .argsz = 16 } },
+		{ { .msg_id = 8, .cmd = VFIO_USER_DEVICE_GET_INFO, .msg_size = 32 },
+		{ .argsz = 16 } },
 	};
 	int s = raw_attach(&dev);
 
@@ -187,8 +190,10 @@ truncated(void **state)
 		uint16_t cmd;
 		size_t len;
 	} cmds[] = {
-		{ VFIO_USER_DMA_MAP, 32 }, { VFIO_USER_DMA_UNMAP, 24 }, { VFIO_USER_DEVICE_GET_INFO, 16 },
-		{ VFIO_USER_DEVICE_GET_REGION_INFO, 32 }, { VFIO_USER_DEVICE_GET_REGION_IO_FDS, 16 },
+		{ VFIO_USER_DMA_MAP, 32 }, { VFIO_USER_DMA_UNMAP, 24 }, { VFIO_USER_DEVICE_GET_INFO,
+			16 },
+		{ VFIO_USER_DEVICE_GET_REGION_INFO, 32 }, { VFIO_USER_DEVICE_GET_REGION_IO_FDS,
+		16 },
 		{ VFIO_USER_DEVICE_GET_IRQ_INFO, 16 }, { VFIO_USER_DEVICE_SET_IRQS, 20 },
 		{ VFIO_USER_REGION_READ, 16 }, { VFIO_USER_REGION_WRITE, 16 },
 		{ VFIO_USER_REGION_WRITE_MULTI, 8 },
@@ -431,7 +436,8 @@ descriptors(void **state)
 	before = count_fds();
 	h = raw_command_fds(s, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info), many, 1, NULL, NULL);
 	assert_int_equal(h.error_no, EINVAL);
-	h = raw_command_fds(s, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info), many, 40, NULL, NULL);
+	h = raw_command_fds(s, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info), many, 40, NULL,
+		NULL);
 	assert_int_equal(h.error_no, EMFILE);
 	h = raw_command_fds(s, VFIO_USER_DMA_MAP, &m, sizeof(m), many, 2, NULL, NULL);
 	assert_int_equal(h.error_no, EINVAL);
@@ -528,7 +534,8 @@ irqs(void **state)
 		NULL, 0), 0);
 	assert_true(vfu_server_irq(dev.server, MSIX, 1));
 	assert_int_equal(events(fd[0]), 0);
-	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, MSIX, 1, 1,
+	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, MSIX, 1,
+		1,
 		NULL, 0), 0);
 	assert_int_equal(events(fd[0]), 1);
 
@@ -736,7 +743,8 @@ bytes(uint8_t *out, const char *hex, const char *text)
 static void
 play(const struct step *steps, size_t n)
 {
-	int s = raw_connect(dev.path), mem = memory_file(MEM_SIZE), event = eventfd(0, EFD_NONBLOCK);
+	int s = raw_connect(dev.path), mem = memory_file(MEM_SIZE), event = eventfd(0,
+		EFD_NONBLOCK);
 
 	for (size_t i = 0; i < n; i++) {
 		const struct step *p = &steps[i];

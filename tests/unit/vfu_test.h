@@ -344,7 +344,8 @@ raw_command_fds(int fd, uint16_t cmd, const void *payload, size_t len, const int
 {
 	static uint16_t id = 0x1234;
 	uint8_t msg[4096];
-	struct vfio_user_header h = { .msg_id = ++id, .cmd = cmd, .msg_size = (uint32_t)(sizeof(h) + len) };
+	struct vfio_user_header h = { .msg_id = ++id, .cmd = cmd,
+		.msg_size = (uint32_t)(sizeof(h) + len) };
 	struct vfio_user_header r;
 	uint8_t skip[4096];
 
