@@ -352,7 +352,9 @@ igb_dev_close(struct rte_eth_dev *dev)
 	igb_intr_teardown(dev);
 	igb_queues_release(dev);
 	igb_hw_release(&ad->hw);
-	gantry_dma_dev_destroy(ad->dma);
+	/* It frees what is left. */
+	if (!ad->stuck)
+		gantry_dma_dev_destroy(ad->dma);
 	ad->dma = NULL;
 	return 0;
 }

@@ -738,7 +738,7 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->dev_data = dev->data;
 	q->pool = pool;
 	q->nb_desc = nb_desc;
-	q->free_thresh = thresh;
+	q->free_thresh = UINT16_MAX; /* until the queue is started */
 	/* SRRCTL.BSIZEPKT counts KB, and has seven bits. */
 	q->buf_len = RTE_MIN(room - RTE_PKTMBUF_HEADROOM, 63u * 1024) & ~1023u;
 	q->queue_id = queue_id;
@@ -949,6 +949,7 @@ igb_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 		return -EIO;
 	memset(q->ring, 0, q->ring_size);
 	q->next = q->fill = q->posted = 0;
+	q->free_thresh = q->conf.rx_free_thresh;
 	q->max_len = RTE_MIN(dev->data->mtu + IGB_ETH_OVERHEAD, IGB_MAX_FRAME);
 	while (q->posted < q->nb_desc - 1) {
 		const uint16_t n = RTE_MIN(q->free_thresh,
@@ -995,11 +996,11 @@ igb_rx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id)
 	if (dev->data->rx_queue_state[queue_id] == RTE_ETH_QUEUE_STATE_STOPPED)
 		return 0;
 	dev->data->rx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STOPPED;
+	/* Whoever goes on polling finds nothing and fills nothing up. */
+	q->free_thresh = UINT16_MAX;
 	q->stuck = !igb_queue_disable(igb_hw_of(dev), "rx", queue_id, IGB_RXDCTL(queue_id));
-	if (q->stuck) {
-		q->posted = 0; /* the burst function takes nothing from it any more */
+	if (q->stuck)
 		return -EIO;
-	}
 	igb_rx_ring_empty(q);
 	return 0;
 }
@@ -1140,6 +1141,45 @@ igb_rxtx_start(struct rte_eth_dev *dev)
 	return 0;
 }
 
+/* Queues that did not let go: a reset ends their DMA, too, if the device still knows one. */
+static void
+igb_unstick(struct rte_eth_dev *dev)
+{
+	bool any = false;
+	uint16_t i;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++)
+		any |= dev->data->rx_queues[i] != NULL &&
+			((struct igb_rx_queue *)dev->data->rx_queues[i])->stuck;
+	for (i = 0; i < dev->data->nb_tx_queues; i++)
+		any |= dev->data->tx_queues[i] != NULL &&
+			((struct igb_tx_queue *)dev->data->tx_queues[i])->stuck;
+	if (!any)
+		return;
+	if (igb_hw_reset(igb_hw_of(dev)) != 0) {
+		/* Their memory is not given back, not even at close. */
+		igb_adapter_of(dev)->stuck = true;
+		return;
+	}
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		if (q != NULL && q->stuck) {
+			q->stuck = false;
+			igb_rx_ring_empty(q);
+		}
+	}
+	for (i = 0; i < dev->data->nb_tx_queues; i++) {
+		struct igb_tx_queue *q = dev->data->tx_queues[i];
+
+		if (q != NULL && q->stuck) {
+			q->stuck = false;
+			igb_tx_ring_empty(q);
+		}
+	}
+	IGB_DRV_LOG(NOTICE, igb_hw_of(dev), "a reset ended it: the buffers are free");
+}
+
 void
 igb_rxtx_stop(struct rte_eth_dev *dev)
 {
@@ -1156,6 +1196,7 @@ igb_rxtx_stop(struct rte_eth_dev *dev)
 			igb_tx_queue_stop(dev, i);
 	if (igb_hw_alive(hw))
 		igb_set(hw, IGB_TCTL, 0, IGB_TCTL_EN);
+	igb_unstick(dev);
 }
 
 void
