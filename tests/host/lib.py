@@ -167,11 +167,11 @@ class Bench(unittest.TestCase):
 
     def eal(self, *socks, mem='no-huge', mb=256, iova=None, lcores='0,1', devargs=''):
         """EAL's arguments for those ports."""
-        argv = ['-l', lcores, '--no-telemetry', '--in-memory']
-        if mem == 'no-huge':
-            argv += ['--no-huge', '-m', str(mb)]
+        argv = ['-l', lcores, '--no-telemetry', '--no-pci']
+        if mem == 'no-huge':       # implies legacy memory, which excludes --in-memory
+            argv += ['--no-huge', '--no-shconf', '-m', str(mb)]
         elif mem == 'huge':
-            argv += ['-m', str(mb)]
+            argv += ['--in-memory', '-m', str(mb)]
         else:
             raise ValueError(mem)
         if iova:
@@ -182,7 +182,10 @@ class Bench(unittest.TestCase):
 
     def dpdk_testpmd(self, eal, args, prompt=True, timeout=40):
         """Debian's, unmodified, with both plugins loaded; at its prompt."""
-        argv = ['dpdk-testpmd', '-d', PMDS] + list(eal) + ['--'] + list(args)
+        # What it prints is to be seen when it prints it, in a file, too.
+        argv = ['stdbuf', '-oL', 'dpdk-testpmd', '-d', PMDS] + list(eal) + ['--'] + list(args)
+        if not any(a.startswith('--total-num-mbufs') for a in args):
+            argv += ['--total-num-mbufs=16384']
         if prompt:
             argv += ['-i']
         p = self.run_process(argv)

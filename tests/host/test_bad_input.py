@@ -182,7 +182,7 @@ class Driver(Bench):
 
 class Application(Bench):
     def refuse(self, argv, *words):
-        eal = ['-l', '0', '--no-huge', '-m', '64', '--in-memory', '--no-telemetry', '--no-pci',
+        eal = ['-l', '0', '--no-huge', '-m', '64', '--no-shconf', '--no-telemetry', '--no-pci',
                '--vdev', 'net_null0']
         p = subprocess.run([TESTPMD] + eal + ['--'] + argv, stdin=subprocess.DEVNULL,
                            capture_output=True, text=True, timeout=30)

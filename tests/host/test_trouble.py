@@ -20,8 +20,7 @@ class Trouble(Bench):
         return nic, self.app()
 
     def app(self):
-        pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io', '--tx-first'])
-        pmd.expect('Press enter|io packet forwarding|testpmd> ')
+        pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io'])
         self.command(pmd, 'start tx_first 4')
         self.moving()
         return pmd
@@ -79,7 +78,7 @@ class Trouble(Bench):
         nic = self.nic('p:wire=pcap:%s:%s' % (self.path('in.pcap'), self.path('out.pcap')),
                        'q:wire=loop')
         pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io', '--rxd=512',
-                                                          '--disable-device-start'])
+                                                          '--disable-device-start', '--no-flush-rx'])
         self.command(pmd, 'port start all', 'Done')
         self.command(pmd, 'start')
         pmd.signal(signal.SIGSTOP)
