@@ -113,8 +113,13 @@ def cores():
     return sorted(os.sched_getaffinity(0))
 
 
-def ip(*args):
-    r = subprocess.run(['ip', *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+def enter(namespace):
+    """What runs a command in there. ip netns exec would also remount /sys, where it may."""
+    return ['nsenter', '--net=/run/netns/' + namespace, '--']
+
+
+def ip(*args, inside=None):
+    r = subprocess.run((enter(inside) if inside else []) + ['ip', *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, check=False)
     if r.returncode != 0:
         raise Failure('ip %s: %s' % (' '.join(args), r.stdout.strip()))
@@ -143,14 +148,13 @@ def tcp(demo):
     # An interface that is handed to a namespace keeps the queue that the daemon holds.
     for s in side.values():
         ip('link', 'set', s['tap'], 'netns', s['ns'])
-        ip('-n', s['ns'], 'addr', 'add', s['address'] + '/24', 'dev', s['tap'])
-        ip('-n', s['ns'], 'link', 'set', s['tap'], 'up')
-        ip('-n', s['ns'], 'link', 'set', 'lo', 'up')
+        ip('addr', 'add', s['address'] + '/24', 'dev', s['tap'], inside=s['ns'])
+        ip('link', 'set', s['tap'], 'up', inside=s['ns'])
     app = demo.start([TESTPMD] + demo.eal(side['a']['socket'], side['b']['socket']) +
-                     ['--', 'forward', '--mode', 'io', '--rxd', str(RING), '--txd', str(RING),
+                     ['--', 'forward', '--mode', 'io', '--idle', '50', '--rxd', str(RING), '--txd', str(RING),
                       '--json', demo.path('forward.json')], 'testpmd')
     app.expect('^forwarding on 2 ports', 30)
-    inside = {n: ['ip', 'netns', 'exec', s['ns']] for n, s in side.items()}
+    inside = {n: enter(s['ns']) for n, s in side.items()}
     result = {}
 
     demo.say('ping')
