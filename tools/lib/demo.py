@@ -27,6 +27,7 @@ something had to be left out.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -75,6 +76,10 @@ class Demo:
         def prepare():
             if nice and os.geteuid() == 0:
                 os.nice(nice)
+                with contextlib.suppress(OSError):
+                    # A session's processes weigh together, if the kernel groups them so.
+                    with open('/proc/self/autogroup', 'w', encoding='ascii') as f:
+                        f.write(str(nice))
         p = Process(argv, self.path(name + '.log'), preexec_fn=prepare, **kw)
         self.processes.append(p)
         return p
@@ -101,10 +106,10 @@ class Demo:
             argv += ['-a', 'vfio_user:' + s]
         return argv
 
-    def nic(self, *ports):
-        # A thread of its own core; with a single core the two sides take turns.
+    def nic(self, *ports, nice=0):
+        # A core of its own; where there is but one, the two sides take turns.
         p = self.start([NIC, '--cores', str(cores()[-1]), '--stats-json', self.path('nic.json')] +
-                       [x for port in ports for x in ('--port', port)], 'nic', nice=-20)
+                       [x for port in ports for x in ('--port', port)], 'nic', nice=nice)
         p.expect('^gantry-nic: ready')
         return p
 
@@ -119,7 +124,8 @@ def enter(namespace):
 
 
 def ip(*args, inside=None):
-    r = subprocess.run((enter(inside) if inside else []) + ['ip', *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    r = subprocess.run((enter(inside) if inside else []) + ['ip', *args],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, check=False)
     if r.returncode != 0:
         raise Failure('ip %s: %s' % (' '.join(args), r.stdout.strip()))
@@ -151,8 +157,8 @@ def tcp(demo):
         ip('addr', 'add', s['address'] + '/24', 'dev', s['tap'], inside=s['ns'])
         ip('link', 'set', s['tap'], 'up', inside=s['ns'])
     app = demo.start([TESTPMD] + demo.eal(side['a']['socket'], side['b']['socket']) +
-                     ['--', 'forward', '--mode', 'io', '--idle', '50', '--rxd', str(RING), '--txd', str(RING),
-                      '--json', demo.path('forward.json')], 'testpmd')
+                     ['--', 'forward', '--mode', 'io', '--idle', '50', '--rxd', str(RING),
+                      '--txd', str(RING)], 'testpmd')
     app.expect('^forwarding on 2 ports', 30)
     inside = {n: enter(s['ns']) for n, s in side.items()}
     result = {}
@@ -194,7 +200,8 @@ def tcp(demo):
     got = json.loads(receiver.text().splitlines()[-1])
     result.update(bytes=got['bytes'], seconds=got['seconds'],
                   gbps=got['bytes'] * 8 / got['seconds'] / 1e9,
-                  sha256_ok=got['bytes'] == FILE_BYTES and got['sha256'] == sha256(demo.path('sent')))
+                  sha256_ok=(got['bytes'] == FILE_BYTES and
+                             got['sha256'] == sha256(demo.path('sent'))))
 
     app.signal(signal.SIGINT)
     app.wait(30)
@@ -240,7 +247,7 @@ def answer(app, fd, timeout):
 def linerate(demo):
     """Part 2. Returns the trials."""
     a, b = demo.path('a.sock'), demo.path('b.sock')
-    nic = demo.nic('a:socket=%s,speed=%d,wire=pair:b' % (a, SPEED), 'b:socket=' + b)
+    nic = demo.nic('a:socket=%s,speed=%d,wire=pair:b' % (a, SPEED), 'b:socket=' + b, nice=-20)
     # Its standard output carries the results, its standard error goes to the log.
     out, app_out = os.pipe()
     app = demo.start(['/bin/sh', '-c', 'exec "$@" >&%d' % app_out, 'sh', TESTPMD] +
@@ -347,11 +354,12 @@ def main():
 
     show(result, trials, left_out)
     if args.json:
-        keys = ('speed_mbps', 'size', 'line_rate_pps', 'tx_pps', 'rx_pps', 'lost', 'corrupted', 'void')
+        keys = ('speed_mbps', 'size', 'line_rate_pps', 'tx_pps', 'rx_pps', 'lost', 'corrupted',
+                'void')
+        rates = [{k: t[k] for k in keys} for t in counting(trials)] if trials else []
         with open(args.json, 'w', encoding='utf-8') as f:
-            json.dump({'tcp': result,
-                       'linerate': [{k: t[k] for k in keys} for t in counting(trials)] if trials else [],
-                       'trials': trials, 'left_out': left_out, 'failed': failed}, f, indent=1)
+            json.dump({'tcp': result, 'linerate': rates, 'trials': trials,
+                       'left_out': left_out, 'failed': failed}, f, indent=1)
             f.write('\n')
     for line in failed:
         print('FAILED ' + line, file=sys.stderr)
