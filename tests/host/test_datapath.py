@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""Properties of the path that packets take, seen from outside the processes."""
+
+import re
+import signal
+import time
+import unittest
+
+from lib import Bench, needs_root
+
+
+class SystemCalls(Bench):
+    @needs_root                  # for strace, where the kernel is strict about ptrace
+    def test_no_system_call_per_packet(self):
+        """While frames circulate, neither the daemon nor the application calls the kernel for them."""
+        nic = self.nic('p:wire=loop,speed=max')
+        pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io'])
+        self.command(pmd, 'start tx_first 8')
+        # stdbuf and testpmd are one process: exec keeps the id.
+        before = self.nic_now(nic)['p']['device']['tx_frames']
+        traces = {'daemon': nic.p.pid, 'application': pmd.p.pid}
+        tracers = {}
+        for who, pid in traces.items():
+            tracers[who] = self.run_process(['strace', '-f', '-c', '-U', 'calls,name', '-o',
+                                             self.path(who + '.strace'), '-p', str(pid)])
+        for t in tracers.values():
+            t.expect('attached')
+        time.sleep(2)
+        for t in tracers.values():
+            t.signal(signal.SIGINT)
+            t.wait(status=None)
+        frames = self.nic_now(nic)['p']['device']['tx_frames'] - before
+        self.command(pmd, 'stop')
+        self.quit(pmd)
+        self.assertGreater(frames, 20000)
+        for who in traces:
+            with open(self.path(who + '.strace')) as f:
+                text = f.read()
+            m = re.search(r'^\s*(\d+) total$', text, re.M)
+            calls = int(m[1]) if m else 0      # no call at all: no table
+            self.assertLess(calls, frames // 100, '%s: %d frames\n%s' % (who, frames, text))
+
+
+if __name__ == '__main__':
+    unittest.main()
