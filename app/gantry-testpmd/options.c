@@ -93,7 +93,7 @@ number(const char *name, const char *text, unsigned long min, unsigned long max,
 static bool
 size_list(struct options *o, const char *text)
 {
-	char *copy, *next, *item;
+	char *copy, *next, *item = NULL;
 	unsigned long v;
 
 	o->nb_sizes = 0;
