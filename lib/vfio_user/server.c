@@ -84,7 +84,11 @@ conn_free(struct vfu_conn *conn)
 	free(conn);
 }
 
-/* The first reason counts. The control thread then sees a socket that is shut down. */
+/*
+ * The first reason counts. The control thread then sees a socket that is shut down.
+ * Only for reading: the client takes the end of what it can read, which comes with
+ * close(), as the promise that its memory is not touched any more.
+ */
 static void
 kill_locked(struct vfu_conn *conn, const char *why)
 {
@@ -92,7 +96,7 @@ kill_locked(struct vfu_conn *conn, const char *why)
 		return;
 	conn->dead = true;
 	snprintf(conn->why, sizeof(conn->why), "%s", why);
-	shutdown(conn->sock, SHUT_RDWR);
+	shutdown(conn->sock, SHUT_RD);
 	pthread_cond_broadcast(&conn->cond);
 }
 
@@ -927,13 +931,20 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 	s->desc = *desc;
 	s->ops = *ops;
 	s->opaque = opaque;
-	s->listen_fd = -1;
+	s->listen_fd = s->null_fd = -1;
 	pthread_mutex_init(&s->drop_lock, NULL);
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->out = malloc(VFU_MSG_MAX);
-	if (s->wake_fd < 0 || s->out == NULL || vfu_dma_init(s) != 0 || vfu_irq_init(s) != 0) {
+	if (s->wake_fd < 0 || s->out == NULL || vfu_dma_init(s) != 0) {
 		ret = s->wake_fd < 0 ? -errno : -ENOMEM;
 		snprintf(err, VFU_ERR_LEN, "%s: %s", path, strerror(-ret));
+		goto fail;
+	}
+	ret = vfu_irq_init(s);
+	if (ret != 0) {
+		snprintf(err, VFU_ERR_LEN,
+			"%s: cannot set up interrupts: %s (asynchronous I/O: fs.aio-max-nr)", path,
+			strerror(-ret));
 		goto fail;
 	}
 	ret = vfu_sigbus_add(s);

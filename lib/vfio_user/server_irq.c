@@ -7,22 +7,62 @@
  * descriptors. Polling threads read a vector's descriptor and write to it between
  * two quiescent states; so the control thread, which replaces descriptors, closes
  * an old one after a grace period.
+ *
+ * An event is not signalled by write(): that blocks while the counter is full,
+ * and whether it may is said by O_NONBLOCK, a flag which the client shares and can
+ * clear at any moment. The kernel itself signals an eventfd without ever waiting
+ * (a full counter stays full), and does so on behalf of whoever asks to be told so
+ * of the end of an asynchronous operation (io_submit(2), IOCB_FLAG_RESFD). So an
+ * interrupt is a read from /dev/null, which ends at once, and whose end the
+ * client's eventfd is told.
  */
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <urcu-qsbr.h>
 
 #include "server_priv.h"
 
+/* Ended operations that the kernel keeps until they are collected. */
+#define SIGNALS_KEPT 64
+
+/* Never blocks, whatever the client does to its eventfd. */
+static void
+signal_eventfd(struct vfu_server *s, int fd)
+{
+	uint8_t byte;
+	struct iocb cb = {
+		.aio_lio_opcode = IOCB_CMD_PREAD,
+		.aio_fildes = (uint32_t)s->null_fd,
+		.aio_buf = (uintptr_t)&byte,
+		.aio_nbytes = sizeof(byte),
+		.aio_flags = IOCB_FLAG_RESFD,
+		.aio_resfd = (uint32_t)fd,
+	};
+	struct iocb *cbs[] = { &cb };
+	struct io_event ended[SIGNALS_KEPT];
+
+	/* Another thread may take the place that was made; not forever. */
+	for (unsigned int i = 0; i < 16; i++) {
+		if (syscall(SYS_io_submit, s->aio, 1L, cbs) == 1 || errno != EAGAIN)
+			return;
+		syscall(SYS_io_getevents, s->aio, 0L, (long)SIGNALS_KEPT, ended, NULL);
+	}
+}
+
 int
 vfu_irq_init(struct vfu_server *s)
 {
+	s->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (s->null_fd < 0 || syscall(SYS_io_setup, SIGNALS_KEPT, &s->aio) != 0)
+		return -errno;
 	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
 		struct vfu_irqs *irqs = &s->irqs[i];
 
@@ -48,12 +88,15 @@ vfu_irq_fini(struct vfu_server *s)
 		free(s->irqs[i].masked);
 		free(s->irqs[i].pending);
 	}
+	if (s->aio != 0)
+		syscall(SYS_io_destroy, s->aio);
+	if (s->null_fd >= 0)
+		close(s->null_fd);
 }
 
 static bool
-raise_irq(struct vfu_irqs *irqs, uint32_t vector)
+raise_irq(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector)
 {
-	static const uint64_t one = 1;
 	int fd = CMM_LOAD_SHARED(irqs->fds[vector]);
 
 	if (fd < 0)
@@ -65,9 +108,7 @@ raise_irq(struct vfu_irqs *irqs, uint32_t vector)
 				!atomic_exchange(&irqs->pending[vector], false))
 			return true;
 	}
-	/* EAGAIN: the counter is at its maximum, the client has enough to wake up for. */
-	if (write(fd, &one, sizeof(one)) < 0)
-		return true;
+	signal_eventfd(s, fd);
 	return true;
 }
 
@@ -76,27 +117,19 @@ vfu_server_irq(struct vfu_server *server, unsigned int irq_index, unsigned int v
 {
 	if (irq_index >= VFU_SRV_IRQS || vector >= server->irqs[irq_index].count)
 		return false;
-	return raise_irq(&server->irqs[irq_index], vector);
+	return raise_irq(server, &server->irqs[irq_index], vector);
 }
 
-/*
- * A write to an event file descriptor does not block if the descriptor says so,
- * and nothing else that a client could send in its place is as harmless.
- */
 static bool
-usable_eventfd(int fd)
+is_eventfd(int fd)
 {
 	static const char eventfd_name[] = "anon_inode:[eventfd]";
 	char link[32], name[sizeof(eventfd_name) + 1];
 	ssize_t n;
-	int flags;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, name, sizeof(name));
-	if (n != sizeof(eventfd_name) - 1 || memcmp(name, eventfd_name, (size_t)n) != 0)
-		return false;
-	flags = fcntl(fd, F_GETFL);
-	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+	return n == sizeof(eventfd_name) - 1 && memcmp(name, eventfd_name, (size_t)n) == 0;
 }
 
 /* Puts fds (NULL: none) in place of what start to start + count - 1 are wired to. */
@@ -197,7 +230,7 @@ vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint8_t 
 			return -EINVAL;
 		*why = "SET_IRQS: a file descriptor that is no eventfd";
 		for (unsigned int i = 0; i < nr_fds; i++) {
-			if (!usable_eventfd(fds[i]))
+			if (!is_eventfd(fds[i]))
 				return -EINVAL;
 		}
 		ret = wire(irqs, set->start, set->count, nr_fds == 0 ? NULL : fds);
@@ -214,7 +247,7 @@ vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint8_t 
 			continue;
 		switch (action) {
 		case VFIO_IRQ_SET_ACTION_TRIGGER:
-			raise_irq(irqs, v);
+			raise_irq(s, irqs, v);
 			break;
 		case VFIO_IRQ_SET_ACTION_MASK:
 			atomic_store(&irqs->masked[v], true);
@@ -222,7 +255,7 @@ vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint8_t 
 		default:
 			atomic_store(&irqs->masked[v], false);
 			if (atomic_exchange(&irqs->pending[v], false))
-				raise_irq(irqs, v);
+				raise_irq(s, irqs, v);
 			break;
 		}
 	}

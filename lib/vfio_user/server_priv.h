@@ -126,6 +126,8 @@ struct vfu_server {
 	atomic_bool poisoned;
 
 	struct vfu_irqs irqs[VFU_SRV_IRQS];
+	unsigned long aio;           /* the kernel's aio_context_t: signals eventfds for us */
+	int null_fd;
 
 	struct {
 		_Atomic uint64_t clients, messages, bad_messages, dma_faults, dma_maps, dma_bytes;

@@ -539,10 +539,23 @@ irqs(void **state)
 		NULL, 0), 0);
 	assert_int_equal(events(fd[0]), 1);
 
-	/* A client that never reads its eventfd fills it, and blocks nobody. */
+	/* None is lost on the way. */
+	for (unsigned int i = 0; i < 1000; i++)
+		assert_true(vfu_server_irq(dev.server, MSIX, 1));
+	assert_int_equal(events(fd[0]), 1000);
+
+	/*
+	 * A client that fills its eventfd blocks nobody, not even if it lets writes
+	 * to it block: neither a polling thread nor the control thread.
+	 */
 	uint64_t full = UINT64_MAX - 1;
 	assert_int_equal(write(fd[0], &full, 8), 8);
+	assert_int_equal(fcntl(fd[0], F_SETFL, 0), 0);
+	alarm(10);
 	assert_true(vfu_server_irq(dev.server, MSIX, 1));
+	assert_true(vfu_server_irq(dev.server, MSIX, 1));
+	assert_int_equal(raw_irqs(s, NONE, MSIX, 1, 1, NULL, 0), 0);
+	alarm(0);
 
 	/* Refused. */
 	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 24, 2, fd, 2), EINVAL);
