@@ -80,7 +80,11 @@ lose(struct vfu_client *c, const char *why)
 	if (!c->lost) {
 		snprintf(c->why, sizeof(c->why), "%s", why);
 		c->lost = true;
-		shutdown(c->sock, SHUT_RDWR);
+		/*
+		 * The other direction stays open: its end will tell that the server has
+		 * let go (vfu_client_quiesced()).
+		 */
+		shutdown(c->sock, SHUT_WR);
 		pthread_cond_broadcast(&c->cond);
 	}
 	tell = !c->told;
@@ -527,6 +531,7 @@ vfu_client_close(struct vfu_client *client)
 	client->told = true;
 	pthread_mutex_unlock(&client->lock);
 	lose(client, "closed");
+	shutdown(client->sock, SHUT_RDWR); /* wakes the receiver */
 	pthread_join(client->thread, NULL);
 	client_free(client);
 }
@@ -535,6 +540,15 @@ bool
 vfu_client_alive(const struct vfu_client *client)
 {
 	return !client->lost;
+}
+
+bool
+vfu_client_quiesced(const struct vfu_client *client)
+{
+	struct pollfd pfd = { .fd = client->sock };
+
+	/* Both directions shut down: ours by lose(), the server's when its end was closed. */
+	return client->lost && poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP);
 }
 
 /*

@@ -113,6 +113,15 @@ void vfu_client_close(struct vfu_client *client);
 /** False once the connection is lost. */
 bool vfu_client_alive(const struct vfu_client *client);
 
+/**
+ * True once the connection is lost and the server has closed its end, or is
+ * dead: then it touches no memory that was mapped for it any more. A connection
+ * that was lost otherwise (a time-out, a breach of the protocol) says nothing of
+ * the kind: a server that was merely stopped goes on where it was when it is
+ * continued. It may become true later. Any thread.
+ */
+bool vfu_client_quiesced(const struct vfu_client *client);
+
 int vfu_client_device_info(struct vfu_client *client, struct vfu_device_info *info);
 int vfu_client_region_info(struct vfu_client *client, unsigned int index,
 		struct vfu_region *region);

@@ -115,9 +115,11 @@ our_server(void **state)
 
 	/* The server goes. */
 	assert_int_equal(told.lost, 0);
+	assert_false(vfu_client_quiesced(c));
 	device_stop(&dev);
 	wait_until(told.lost == 1);
 	assert_false(vfu_client_alive(c));
+	assert_true(vfu_client_quiesced(c));
 	assert_int_equal(vfu_client_region_read(c, 0, 0x40, &v, 4), -ENODEV);
 	assert_int_equal(vfu_client_reset(c), -ENODEV);
 	assert_int_equal(vfu_client_dma_unmap(c, 0x1000, 0x1000), -ENODEV);

@@ -114,6 +114,12 @@ int rte_vfio_user_dma_map(struct rte_vfio_user_device *dev, void *va, uint64_t i
 int rte_vfio_user_dma_unmap(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len);
 /** False once the device is lost. */
 bool rte_vfio_user_alive(const struct rte_vfio_user_device *dev);
+/**
+ * Of a lost device: true once its server has closed the connection, or is dead, and so cannot
+ * touch memory any more. False: it is only silent, and may go on where it was. May become true
+ * later.
+ */
+bool rte_vfio_user_quiesced(const struct rte_vfio_user_device *dev);
 /** The device of a generic handle of this bus, or NULL if it is of another. */
 struct rte_vfio_user_device *rte_vfio_user_device_of(const struct rte_device *dev);
 

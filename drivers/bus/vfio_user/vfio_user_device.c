@@ -528,3 +528,11 @@ rte_vfio_user_alive(const struct rte_vfio_user_device *dev)
 
 	return priv != NULL && priv->client != NULL && vfu_client_alive(priv->client);
 }
+
+bool
+rte_vfio_user_quiesced(const struct rte_vfio_user_device *dev)
+{
+	const struct vfio_user_priv *priv = dev->bus_private;
+
+	return priv != NULL && priv->client != NULL && vfu_client_quiesced(priv->client);
+}

@@ -50,6 +50,11 @@ struct igb_bus_ops {
 	int (*read_config)(void *dev, void *buf, size_t len, uint32_t offset);
 	/** False once the device is gone for good. */
 	bool (*alive)(void *dev);
+	/**
+	 * Of a device that is not alive: whether it is sure that it has let go of
+	 * memory. One that merely stopped answering may go on later.
+	 */
+	bool (*quiesced)(void *dev);
 	/** Describes a BAR (0 to 5). 0 or -errno. */
 	int (*bar)(void *dev, unsigned int index, struct igb_bar *bar);
 

@@ -35,7 +35,10 @@
  *
  * A device may vanish: a daemon is killed, a card is pulled. Registers then read
  * as all ones. Nothing here waits without bound, and nothing trusts a value
- * that might be that; igb_ethdev_lost() tells the application.
+ * that might be that; igb_ethdev_lost() tells the application. A device that is
+ * merely silent (a daemon that was stopped) looks the same, but may wake up and
+ * write where it was told to: unless the bus knows that it has let go, the rings
+ * and buffers that it had stay with it for good.
  */
 
 #include <dlfcn.h>
@@ -352,8 +355,8 @@ igb_dev_close(struct rte_eth_dev *dev)
 	igb_intr_teardown(dev);
 	igb_queues_release(dev);
 	igb_hw_release(&ad->hw);
-	/* It frees what is left. */
-	if (!ad->stuck)
+	/* It frees what is left: never rings that the device might still write to. */
+	if (!ad->quarantine)
 		gantry_dma_dev_destroy(ad->dma);
 	ad->dma = NULL;
 	return 0;

@@ -55,7 +55,7 @@ struct igb_adapter {
 	uint32_t nb_vectors;
 	bool intr_per_queue;
 	bool intr_registered;
-	bool stuck;               /* the device might still use memory of ours */
+	bool quarantine;          /* memory was left to a device that might still use it */
 	bool intr_msix;           /* vectors are used; else one interrupt for all */
 	volatile uint32_t *doorbells[2]; /* of queue 0: RDT, TDT. The same in a secondary, or it is refused */
 

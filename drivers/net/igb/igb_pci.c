@@ -58,6 +58,13 @@ igb_pci_alive(void *dev)
 	return rte_read32(igb_pci_reg(dev, IGB_STATUS)) != UINT32_MAX;
 }
 
+/* It is not in its slot any more. */
+static bool
+igb_pci_quiesced(void *dev)
+{
+	return true;
+}
+
 static int
 igb_pci_bar(void *arg, unsigned int index, struct igb_bar *bar)
 {
@@ -123,6 +130,7 @@ static const struct igb_bus_ops igb_pci_ops = {
 	.doorbell = igb_pci_doorbell,
 	.read_config = igb_pci_read_config,
 	.alive = igb_pci_alive,
+	.quiesced = igb_pci_quiesced,
 	.bar = igb_pci_bar,
 	.queue_vectors_on = igb_pci_queue_vectors_on,
 	.queue_vectors_off = igb_pci_queue_vectors_off,

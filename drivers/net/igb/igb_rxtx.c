@@ -852,6 +852,21 @@ igb_tx_ring_empty(struct igb_tx_queue *q)
 	}
 }
 
+/*
+ * Whether a ring must be left alone with its buffers, since the device may still
+ * write to them. The end of a device that was silent may have come meanwhile.
+ */
+static bool
+igb_quarantine(struct rte_eth_dev *dev, bool stuck)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+
+	if (!stuck || (!igb_hw_alive(&ad->hw) && ad->hw.bus->quiesced(ad->hw.bus_dev)))
+		return false;
+	ad->quarantine = true;
+	return true;
+}
+
 void
 igb_rx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id)
 {
@@ -860,8 +875,7 @@ igb_rx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id)
 	if (q == NULL)
 		return;
 	dev->data->rx_queues[queue_id] = NULL;
-	/* A ring that the device may still write to is left alone, with its buffers. */
-	if (!q->stuck) {
+	if (!igb_quarantine(dev, q->stuck)) {
 		if (q->sw_mbuf != NULL)
 			igb_rx_ring_empty(q);
 		gantry_dma_free_coherent(q->dma, q->ring_size, q->ring, q->ring_addr);
@@ -879,7 +893,7 @@ igb_tx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id)
 	if (q == NULL)
 		return;
 	dev->data->tx_queues[queue_id] = NULL;
-	if (!q->stuck) {
+	if (!igb_quarantine(dev, q->stuck)) {
 		if (q->sw != NULL)
 			igb_tx_ring_empty(q);
 		gantry_dma_free_coherent(q->dma, q->ring_size, q->ring, q->ring_addr);
@@ -920,22 +934,25 @@ igb_queue_enable(struct igb_hw *hw, const char *what, uint16_t id, uint32_t dctl
 	return ret;
 }
 
-/* True if the device will not touch the queue's memory any more. */
+/* True if it is sure that the device does not touch the queue's memory any more. */
 static bool
 igb_queue_disable(struct igb_hw *hw, const char *what, uint16_t id, uint32_t dctl)
 {
 	int ret;
 
-	if (!igb_hw_alive(hw))
-		return true;
-	igb_set(hw, dctl, 0, IGB_DCTL_ENABLE);
-	/* A software device may first finish a grace period of its polling threads. */
-	ret = igb_hw_poll(hw, dctl, IGB_DCTL_ENABLE, 0, 2000000);
-	if (ret == 0 || ret == -ENODEV)
-		return true;
-	IGB_DRV_LOG(ERR, hw, "%s queue %u: ENABLE not cleared after 2 s: its buffers are not "
-		"freed, the device might still use them", what, id);
-	return false;
+	if (igb_hw_alive(hw)) {
+		igb_set(hw, dctl, 0, IGB_DCTL_ENABLE);
+		/* A software device may first finish a grace period of its polling threads. */
+		ret = igb_hw_poll(hw, dctl, IGB_DCTL_ENABLE, 0, 2000000);
+		if (ret == 0)
+			return true;
+		if (ret == -ETIMEDOUT) {
+			IGB_DRV_LOG(ERR, hw, "%s queue %u: ENABLE not cleared after 2 s: its "
+				"buffers are not freed, the device might still use them", what, id);
+			return false;
+		}
+	}
+	return hw->bus->quiesced(hw->bus_dev);
 }
 
 int
@@ -1029,8 +1046,10 @@ igb_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 		(uint32_t)q->conf.tx_thresh.pthresh << IGB_DCTL_PTHRESH_SHIFT |
 		(uint32_t)q->conf.tx_thresh.hthresh << IGB_DCTL_HTHRESH_SHIFT |
 		(uint32_t)q->conf.tx_thresh.wthresh << IGB_DCTL_WTHRESH_SHIFT);
-	if (ret != 0)
+	if (ret != 0) {
+		q->stuck = !igb_queue_disable(hw, "tx", queue_id, IGB_TXDCTL(queue_id));
 		return ret;
+	}
 	dev->data->tx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STARTED;
 	return 0;
 }
@@ -1141,24 +1160,40 @@ igb_rxtx_start(struct rte_eth_dev *dev)
 	return 0;
 }
 
-/* Queues that did not let go: a reset ends their DMA, too, if the device still knows one. */
+/*
+ * Queues that did not let go. A reset ends their DMA, too, if the device still
+ * knows one; else they keep what they have, even beyond close, so that whoever
+ * gets a buffer next does not find a late frame in it.
+ */
 static void
 igb_unstick(struct rte_eth_dev *dev)
 {
-	bool any = false;
-	uint16_t i;
+	unsigned int rings = 0, mbufs = 0;
+	struct igb_hw *hw = igb_hw_of(dev);
+	uint16_t i, k;
 
-	for (i = 0; i < dev->data->nb_rx_queues; i++)
-		any |= dev->data->rx_queues[i] != NULL &&
-			((struct igb_rx_queue *)dev->data->rx_queues[i])->stuck;
-	for (i = 0; i < dev->data->nb_tx_queues; i++)
-		any |= dev->data->tx_queues[i] != NULL &&
-			((struct igb_tx_queue *)dev->data->tx_queues[i])->stuck;
-	if (!any)
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		const struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		if (q == NULL || !q->stuck)
+			continue;
+		rings++;
+		mbufs += q->posted;
+	}
+	for (i = 0; i < dev->data->nb_tx_queues; i++) {
+		const struct igb_tx_queue *q = dev->data->tx_queues[i];
+
+		if (q == NULL || !q->stuck)
+			continue;
+		rings++;
+		for (k = 0; k < q->nb_desc; k++)
+			mbufs += q->sw[k].mbuf != NULL;
+	}
+	if (rings == 0)
 		return;
-	if (igb_hw_reset(igb_hw_of(dev)) != 0) {
-		/* Their memory is not given back, not even at close. */
-		igb_adapter_of(dev)->stuck = true;
+	if (igb_hw_alive(hw) ? igb_hw_reset(hw) != 0 : !hw->bus->quiesced(hw->bus_dev)) {
+		IGB_DRV_LOG(WARNING, hw, "the device has not let go of memory and may yet write to "
+			"it: %u rings and %u mbufs are not given back", rings, mbufs);
 		return;
 	}
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
@@ -1177,7 +1212,8 @@ igb_unstick(struct rte_eth_dev *dev)
 			igb_tx_ring_empty(q);
 		}
 	}
-	IGB_DRV_LOG(NOTICE, igb_hw_of(dev), "a reset ended it: the buffers are free");
+	IGB_DRV_LOG(NOTICE, hw, "the device has let go after all: %u rings and %u mbufs are free",
+		rings, mbufs);
 }
 
 void

@@ -51,6 +51,12 @@ igb_vfio_user_alive(void *dev)
 	return rte_vfio_user_alive(dev);
 }
 
+static bool
+igb_vfio_user_quiesced(void *dev)
+{
+	return rte_vfio_user_quiesced(dev);
+}
+
 static int
 igb_vfio_user_bar(void *arg, unsigned int index, struct igb_bar *bar)
 {
@@ -115,6 +121,7 @@ static const struct igb_bus_ops igb_vfio_user_ops = {
 	.doorbell = igb_vfio_user_doorbell,
 	.read_config = igb_vfio_user_read_config,
 	.alive = igb_vfio_user_alive,
+	.quiesced = igb_vfio_user_quiesced,
 	.bar = igb_vfio_user_bar,
 	.queue_vectors_on = igb_vfio_user_queue_vectors_on,
 	.queue_vectors_off = igb_vfio_user_queue_vectors_off,
