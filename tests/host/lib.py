@@ -22,6 +22,7 @@ BUILD = os.environ.get('GANTRY_BUILD', os.path.join(TOP, 'build'))
 # The daemon may come from another build: the sanitizers'.
 NIC = os.environ.get('GANTRY_NIC', os.path.join(BUILD, 'app', 'gantry-nic'))
 TESTPMD = os.path.join(BUILD, 'app', 'gantry-testpmd')
+CALLS = os.path.join(BUILD, 'tests', 'host', 'ethdev_calls')
 PMDS = os.path.join(BUILD, 'pmds')
 
 
@@ -192,6 +193,9 @@ class Bench(unittest.TestCase):
         if prompt:
             p.expect(r'^testpmd> ', timeout)
         return p
+
+    def ethdev_calls(self, eal, scenario):
+        return self.run_process([CALLS, '-d', PMDS] + list(eal) + ['--', scenario])
 
     def command(self, p, line, pattern=r'^testpmd> ', timeout=20):
         """Says a line at testpmd's prompt, and waits for what it must print."""

@@ -4,9 +4,10 @@
 
 import unittest
 
-from lib import PMDS, Bench, hugepages
+from lib import PMDS, Bench, hugepages, tag
 
 
+@tag('slow')     # a hundred million frames
 class DpdkTest(Bench):
     def test_pmd_perf_autotest(self):
         """Thousands of frames around a loop, in bursts and continuously, counted by the test itself."""
@@ -16,7 +17,7 @@ class DpdkTest(Bench):
         p = self.run_process(['dpdk-test', '-d', PMDS] +
                              self.eal(self.sock('p0'), mem=mem, mb=512),
                              env={'DPDK_TEST': 'pmd_perf_autotest'})
-        p.expect(r'^Test OK', timeout=180)
+        p.expect(r'^Test OK', timeout=280)
         p.wait(60)
         self.assertNotIn('Test Failed', p.text())
 

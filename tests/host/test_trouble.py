@@ -59,6 +59,36 @@ class Trouble(Bench):
         self.quit(pmd, 60)
         self.assertRegex(pmd.text(), r'(?i)timed out|time-out|lost')
 
+    def test_daemon_silent_then_back(self):
+        """A daemon that was stopped for longer than the time-out finds its buffers unused."""
+        nic = self.nic('p:wire=loop,speed=max')
+        app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'silent')
+        app.expect(r'^flowing')
+        self.moving()
+        nic.signal(signal.SIGSTOP)
+        app.say('silent')
+        kept = int(app.expect(r'mbufs taken, (\d+) kept', 30).group(1))
+        nic.signal(signal.SIGCONT)
+        self.wait_until(lambda: not self.nic_now(nic)['p']['device']['client'])
+        app.say('back')
+        app.wait(20)
+        self.assertIn('silent: ok', app.text())
+        # All that the device had: its receive ring, and what waited to be sent.
+        self.assertGreater(kept, 511)
+        self.assertRegex(app.text(), r'2 rings and %d mbufs are not given back' % kept)
+
+    def test_daemon_dies_while_silent(self):
+        """Nothing is kept from use once the other end is known to be closed."""
+        nic = self.nic('p:wire=loop,speed=max')
+        app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'silent')
+        app.expect(r'^flowing')
+        nic.p.kill()
+        nic.p.wait()
+        app.say('dead')
+        app.expect(r'mbufs taken, 0 kept', 30)
+        app.say('back')
+        app.wait(20)
+
     def test_application_killed_and_back(self):
         nic, pmd = self.flow()
         for _ in range(3):

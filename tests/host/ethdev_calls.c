@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * What no packaged tool calls of ethdev, on one port whose wire is a loop:
+ *
+ *	ethdev_calls EAL-ARGS -- SCENARIO
+ *
+ * Knows nothing of gantry. Prints "SCENARIO: ok", or what was wrong, and exits
+ * with 0 or 1. "silent" is played together with test_trouble.py, line by line.
+ */
+
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_ip.h>
+#include <rte_malloc.h>
+#include <rte_sctp.h>
+
+#define RING    512
+#define MBUFS   4095
+#define PATTERN 0xA5
+#define P       0 /* the port */
+
+static const char *scenario;
+static struct rte_mempool *pool;
+static struct rte_ether_addr own;
+
+static void
+wrong(const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("%s: ", scenario);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+	fflush(stdout);
+	exit(1);
+}
+
+#define CHECK(what) do { \
+	if (!(what)) \
+		wrong("line %d: %s", __LINE__, #what); \
+} while (0)
+#define OK(call) do { \
+	int ret_ = (call); \
+	if (ret_ != 0) \
+		wrong("line %d: %s: %s", __LINE__, #call, rte_strerror(-ret_)); \
+} while (0)
+
+static void
+wait_link(void)
+{
+	struct rte_eth_link link;
+	unsigned int ms;
+
+	for (ms = 0; ms < 5000; ms += 10) {
+		OK(rte_eth_link_get_nowait(P, &link));
+		if (link.link_status)
+			return;
+		rte_delay_us_sleep(10000);
+	}
+	wrong("the link stays down");
+}
+
+static void
+queues(const struct rte_eth_conf *conf, uint16_t nb_rxq, bool deferred)
+{
+	struct rte_eth_dev_info info;
+	struct rte_eth_rxconf rxconf;
+	struct rte_eth_txconf txconf;
+	uint16_t q;
+
+	OK(rte_eth_dev_configure(P, nb_rxq, 1, conf));
+	OK(rte_eth_dev_info_get(P, &info));
+	rxconf = info.default_rxconf;
+	txconf = info.default_txconf;
+	rxconf.rx_deferred_start = txconf.tx_deferred_start = deferred;
+	for (q = 0; q < nb_rxq; q++)
+		OK(rte_eth_rx_queue_setup(P, q, RING, SOCKET_ID_ANY, &rxconf, pool));
+	OK(rte_eth_tx_queue_setup(P, 0, RING, SOCKET_ID_ANY, &txconf));
+}
+
+static void
+up(const struct rte_eth_conf *conf)
+{
+	queues(conf, 1, false);
+	OK(rte_eth_dev_start(P));
+	wait_link();
+}
+
+static void
+down(void)
+{
+	OK(rte_eth_dev_stop(P));
+	OK(rte_eth_dev_close(P));
+	if (rte_mempool_avail_count(pool) != MBUFS)
+		wrong("%u of %u mbufs came back", rte_mempool_avail_count(pool), MBUFS);
+}
+
+static struct rte_mbuf *
+frame(const struct rte_ether_addr *to, int vlan)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	uint16_t *type;
+
+	CHECK(m != NULL);
+	memset(rte_pktmbuf_append(m, 60), 0, 60);
+	memcpy(rte_pktmbuf_mtod(m, void *), to, 6);
+	rte_pktmbuf_mtod(m, uint8_t *)[6] = 2;
+	type = rte_pktmbuf_mtod_offset(m, uint16_t *, 12);
+	if (vlan >= 0) {
+		*type++ = RTE_BE16(RTE_ETHER_TYPE_VLAN);
+		*type++ = rte_cpu_to_be_16(vlan);
+	}
+	*type = RTE_BE16(0x88B5); /* for local experiments */
+	return m;
+}
+
+static void
+transmit(struct rte_mbuf *m)
+{
+	CHECK(rte_eth_tx_burst(P, 0, &m, 1) == 1);
+}
+
+static struct rte_mbuf *
+receive(unsigned int ms)
+{
+	const uint64_t end = rte_get_timer_cycles() + rte_get_timer_hz() / 1000 * ms;
+	struct rte_mbuf *m;
+
+	do {
+		if (rte_eth_rx_burst(P, 0, &m, 1) == 1)
+			return m;
+	} while (rte_get_timer_cycles() < end);
+	return NULL;
+}
+
+/* Whether a frame comes back. A broadcast behind it tells when it would have. */
+static bool
+arrives(const struct rte_ether_addr *to, int vlan)
+{
+	static const struct rte_ether_addr all = {{ 255, 255, 255, 255, 255, 255 }};
+	unsigned int nb = 0;
+	struct rte_mbuf *m;
+	bool last;
+
+	transmit(frame(to, vlan));
+	transmit(frame(&all, -1));
+	do {
+		m = receive(2000);
+		if (m == NULL)
+			wrong("the broadcast does not come back");
+		last = rte_is_broadcast_ether_addr(rte_pktmbuf_mtod(m, void *));
+		nb += !last;
+		rte_pktmbuf_free(m);
+	} while (!last);
+	CHECK(nb <= 1);
+	return nb == 1;
+}
+
+static void
+filters(void)
+{
+	struct rte_eth_conf conf = { .rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_FILTER };
+	struct rte_ether_addr second = {{ 2, 0, 0, 0, 0, 0x77 }}, other = {{ 2, 0, 0, 0, 0, 0x78 }};
+	struct rte_ether_addr group[2] = { {{ 1, 0, 0x5e, 1, 2, 3 }}, {{ 1, 0, 0x5e, 1, 2, 4 }} };
+	struct rte_ether_addr stranger = {{ 1, 0, 0x5e, 0x44, 0x55, 0x66 }};
+	unsigned int i;
+
+	up(&conf);
+	OK(rte_eth_promiscuous_disable(P));
+	OK(rte_eth_dev_set_mc_addr_list(P, group, 2));
+	OK(rte_eth_dev_mac_addr_add(P, &second, 0));
+	OK(rte_eth_dev_vlan_filter(P, 100, 1));
+	for (i = 0; i < 3; i++) {
+		CHECK(arrives(&own, -1));
+		CHECK(arrives(&second, -1));
+		CHECK(!arrives(&other, -1));
+		CHECK(arrives(&group[0], -1));
+		CHECK(arrives(&group[1], -1));
+		CHECK(!arrives(&stranger, -1));
+		CHECK(arrives(&own, 100));
+		CHECK(!arrives(&own, 101));
+		/* All of it outlives a restart; then a configuration from scratch, too. */
+		OK(rte_eth_dev_stop(P));
+		if (i == 1)
+			queues(&conf, 1, false);
+		OK(rte_eth_dev_start(P));
+		wait_link();
+	}
+	OK(rte_eth_allmulticast_enable(P));
+	CHECK(arrives(&stranger, -1));
+	CHECK(!arrives(&other, -1));
+	OK(rte_eth_promiscuous_enable(P));
+	CHECK(arrives(&other, -1));
+	OK(rte_eth_dev_stop(P));
+	OK(rte_eth_dev_start(P));
+	wait_link();
+	CHECK(arrives(&other, -1));
+	OK(rte_eth_promiscuous_disable(P));
+	CHECK(!arrives(&other, -1));
+	CHECK(arrives(&stranger, -1));
+	OK(rte_eth_allmulticast_disable(P));
+	CHECK(!arrives(&stranger, -1));
+	OK(rte_eth_dev_set_mc_addr_list(P, group, 1));
+	CHECK(arrives(&group[0], -1));
+	CHECK(!arrives(&group[1], -1));
+	OK(rte_eth_dev_mac_addr_remove(P, &second));
+	CHECK(!arrives(&second, -1));
+	OK(rte_eth_dev_vlan_filter(P, 100, 0));
+	CHECK(!arrives(&own, 100));
+	OK(rte_eth_dev_set_vlan_offload(P, 0));
+	CHECK(arrives(&own, 100));
+	OK(rte_eth_dev_default_mac_addr_set(P, &other));
+	CHECK(arrives(&other, -1));
+	CHECK(!arrives(&own, -1));
+	down();
+}
+
+static void
+interrupts(void)
+{
+	struct rte_eth_conf conf = { .intr_conf.rxq = 1 };
+	struct rte_epoll_event ev;
+	struct rte_mbuf *m;
+	unsigned int i;
+
+	up(&conf);
+	OK(rte_eth_dev_rx_intr_ctl_q(P, 0, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL));
+	for (i = 0; i < 20; i++) {
+		OK(rte_eth_dev_rx_intr_enable(P, 0));
+		CHECK(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 20) == 0);
+		transmit(frame(&own, -1));
+		CHECK(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 2000) == 1);
+		m = receive(100);
+		CHECK(m != NULL);
+		rte_pktmbuf_free(m);
+
+		/* Not asked for: none. Asked for afterwards: at once, since a frame waits. */
+		OK(rte_eth_dev_rx_intr_disable(P, 0));
+		transmit(frame(&own, -1));
+		CHECK(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 20) == 0);
+		OK(rte_eth_dev_rx_intr_enable(P, 0));
+		CHECK(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 2000) == 1);
+		m = receive(100);
+		CHECK(m != NULL);
+		rte_pktmbuf_free(m);
+		if (i != 9)
+			continue;
+		OK(rte_eth_dev_rx_intr_ctl_q(P, 0, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_DEL, NULL));
+		OK(rte_eth_dev_stop(P));
+		OK(rte_eth_dev_start(P));
+		wait_link();
+		OK(rte_eth_dev_rx_intr_ctl_q(P, 0, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL));
+	}
+	OK(rte_eth_dev_rx_intr_ctl_q(P, 0, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_DEL, NULL));
+	down();
+}
+
+static volatile int link_events, link_status = -1;
+
+static int
+on_link(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	struct rte_eth_link link;
+
+	rte_eth_link_get_nowait(port, &link);
+	link_status = link.link_status;
+	link_events++;
+	return 0;
+}
+
+static void
+expect_link(int status)
+{
+	unsigned int ms;
+
+	for (ms = 0; ms < 3000 && (link_events == 0 || link_status != status); ms++)
+		rte_delay_us_sleep(1000);
+	if (link_events == 0 || link_status != status)
+		wrong("link %d expected, %d events, the last said %d", status, link_events,
+			link_status);
+	link_events = 0;
+}
+
+static void
+link_changes(void)
+{
+	struct rte_eth_conf conf = { .intr_conf.lsc = 1 };
+	unsigned int i;
+
+	OK(rte_eth_dev_callback_register(P, RTE_ETH_EVENT_INTR_LSC, on_link, NULL));
+	queues(&conf, 1, false);
+	OK(rte_eth_dev_start(P));
+	wait_link();
+	for (i = 0; i < 3; i++) {
+		link_events = 0;
+		OK(rte_eth_dev_set_link_down(P));
+		expect_link(0);
+		OK(rte_eth_dev_set_link_up(P));
+		expect_link(1);
+		CHECK(arrives(&own, -1));
+	}
+	OK(rte_eth_dev_callback_unregister(P, RTE_ETH_EVENT_INTR_LSC, on_link, NULL));
+	/* Nobody asked for events: none, and the status is fresh all the same. */
+	conf.intr_conf.lsc = 0;
+	OK(rte_eth_dev_stop(P));
+	up(&conf);
+	OK(rte_eth_dev_set_link_down(P));
+	for (i = 0; i < 3000; i++) {
+		struct rte_eth_link link;
+
+		OK(rte_eth_link_get_nowait(P, &link));
+		if (!link.link_status)
+			break;
+		rte_delay_us_sleep(1000);
+	}
+	CHECK(i < 3000);
+	down();
+}
+
+static void
+deferred(void)
+{
+	static const struct rte_eth_conf conf;
+	struct rte_mbuf *m;
+	unsigned int i;
+
+	queues(&conf, 1, true);
+	OK(rte_eth_dev_start(P));
+	wait_link();
+	CHECK(receive(10) == NULL);
+	m = frame(&own, -1);
+	CHECK(rte_eth_tx_burst(P, 0, &m, 1) == 0);
+	rte_pktmbuf_free(m);
+	for (i = 0; i < 5; i++) {
+		OK(rte_eth_dev_rx_queue_start(P, 0));
+		OK(rte_eth_dev_tx_queue_start(P, 0));
+		CHECK(arrives(&own, -1));
+		transmit(frame(&own, -1)); /* left where it is */
+		OK(rte_eth_dev_tx_queue_stop(P, 0));
+		OK(rte_eth_dev_rx_queue_stop(P, 0));
+		CHECK(rte_mempool_avail_count(pool) == MBUFS);
+		CHECK(receive(10) == NULL);
+	}
+	down();
+}
+
+/* RFC 9260, appendix A: the reflected Castagnoli polynomial. */
+static uint32_t
+crc32c(const uint8_t *p, size_t len)
+{
+	uint32_t crc = UINT32_MAX;
+	int bit;
+
+	for (; len > 0; len--)
+		for (crc ^= *p++, bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82F63B78 : 0);
+	return ~crc;
+}
+
+static void
+sctp(void)
+{
+	struct rte_eth_conf conf = { .rxmode.offloads = RTE_ETH_RX_OFFLOAD_SCTP_CKSUM,
+		.txmode.offloads = RTE_ETH_TX_OFFLOAD_SCTP_CKSUM };
+	unsigned int i;
+
+	up(&conf);
+	for (i = 0; i < 2; i++) {
+		struct rte_mbuf *m = frame(&own, -1);
+		struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(eth + 1);
+		struct rte_sctp_hdr *s = (struct rte_sctp_hdr *)(ip + 1);
+		const size_t len = 60 - sizeof(*eth) - sizeof(*ip);
+		uint32_t got, want;
+
+		eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
+		*ip = (struct rte_ipv4_hdr){ .version_ihl = RTE_IPV4_VHL_DEF, .time_to_live = 64,
+			.total_length = rte_cpu_to_be_16(60 - sizeof(*eth)),
+			.next_proto_id = IPPROTO_SCTP, .src_addr = 1, .dst_addr = 2 };
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+		s->src_port = RTE_BE16(1000);
+		s->dst_port = RTE_BE16(2000);
+		memset(s + 1, 0x3C, len - sizeof(*s));
+		want = crc32c((uint8_t *)s, len);
+		m->l2_len = sizeof(*eth);
+		m->l3_len = sizeof(*ip);
+		m->ol_flags = i == 0 ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_SCTP_CKSUM : 0;
+		CHECK(rte_eth_tx_prepare(P, 0, &m, 1) == 1);
+		transmit(m);
+
+		m = receive(2000);
+		CHECK(m != NULL);
+		memcpy(&got, &rte_pktmbuf_mtod_offset(m, struct rte_sctp_hdr *, sizeof(*eth) +
+			sizeof(*ip))->cksum, 4);
+		CHECK((got == want) == (i == 0));
+		CHECK((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == (i == 0 ?
+			RTE_MBUF_F_RX_L4_CKSUM_GOOD : RTE_MBUF_F_RX_L4_CKSUM_BAD));
+		CHECK((m->packet_type & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_SCTP);
+		rte_pktmbuf_free(m);
+	}
+	down();
+}
+
+/* What an application may do with a port beside packets, again and again. */
+static void
+again(void)
+{
+	struct rte_eth_conf conf = { .rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
+		.rx_adv_conf.rss_conf.rss_hf = RTE_ETH_RSS_IPV4 };
+	struct rte_eth_stats stats;
+	unsigned int i;
+
+	for (i = 1; i <= 4; i++) {
+		queues(&conf, 4, false);
+		queues(&conf, i, false);
+		OK(rte_eth_dev_start(P));
+		CHECK(rte_eth_dev_start(P) == 0); /* ethdev's own: started already */
+		wait_link();
+		OK(rte_eth_stats_reset(P));
+		CHECK(arrives(&own, -1));
+		OK(rte_eth_stats_get(P, &stats));
+		CHECK(stats.ipackets == 2 && stats.opackets == 2 && stats.ibytes == 120 &&
+			stats.obytes == 120 && stats.imissed == 0 && stats.ierrors == 0);
+		OK(rte_eth_dev_stop(P));
+		/* They are not lost with the rings, and a restart resets none. */
+		OK(rte_eth_stats_get(P, &stats));
+		CHECK(stats.ipackets == 2 && stats.opackets == 2);
+		OK(rte_eth_dev_start(P));
+		OK(rte_eth_stats_get(P, &stats));
+		CHECK(stats.ipackets == 2 && stats.opackets == 2);
+		OK(rte_eth_dev_set_mtu(P, 1400));
+		OK(rte_eth_dev_stop(P));
+		OK(rte_eth_dev_set_mtu(P, 1500));
+		OK(rte_eth_stats_reset(P));
+		OK(rte_eth_stats_get(P, &stats));
+		CHECK(stats.ipackets == 0 && stats.opackets == 0);
+		OK(rte_eth_dev_reset(P));
+		CHECK(rte_mempool_avail_count(pool) == MBUFS);
+	}
+	up(&conf);
+	CHECK(arrives(&own, -1));
+	down();
+}
+
+static void
+hear(void)
+{
+	char line[64];
+
+	CHECK(fgets(line, sizeof(line), stdin) != NULL);
+}
+
+static void
+forward(void)
+{
+	struct rte_mbuf *pkts[32];
+	uint16_t n = rte_eth_rx_burst(P, 0, pkts, 32);
+	uint16_t sent = rte_eth_tx_burst(P, 0, pkts, n);
+
+	rte_pktmbuf_free_bulk(pkts + sent, n - sent);
+}
+
+/*
+ * Frames go round; the device falls silent; the port is stopped and closed. All
+ * memory that came back is then used for something else, and watched.
+ */
+static void
+silent(void)
+{
+	enum { BLOCK = 64 << 10, BLOCKS = 64 };
+	static const struct rte_eth_conf conf;
+	static struct rte_mbuf *mbufs[MBUFS];
+	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+	unsigned int i, nb = 0, bad = 0, nb_blocks = 0;
+	uint8_t *blocks[BLOCKS];
+	uint64_t end;
+	size_t at;
+
+	up(&conf);
+	for (i = 0; i < 200; i++)
+		transmit(frame(&own, -1));
+	printf("flowing\n");
+	fflush(stdout);
+	while (poll(&in, 1, 0) == 0)
+		forward();
+	hear();
+	/* The device stands still: everything gathers in the transmit ring. */
+	end = rte_get_timer_cycles() + rte_get_timer_hz() / 5;
+	while (rte_get_timer_cycles() < end)
+		forward();
+	rte_eth_dev_stop(P);
+	rte_eth_dev_close(P);
+
+	while (nb < MBUFS && rte_mempool_get(pool, (void **)&mbufs[nb]) == 0)
+		memset(mbufs[nb++]->buf_addr, PATTERN, rte_pktmbuf_data_room_size(pool));
+	while (nb_blocks < BLOCKS) {
+		blocks[nb_blocks] = rte_malloc(NULL, BLOCK, 0);
+		if (blocks[nb_blocks] == NULL)
+			break;
+		memset(blocks[nb_blocks++], PATTERN, BLOCK);
+	}
+	printf("%u mbufs taken, %u kept\n", nb, MBUFS - nb);
+	fflush(stdout);
+	hear();
+	for (i = 0; i < nb; i++) {
+		for (at = 0; at < rte_pktmbuf_data_room_size(pool) &&
+				((uint8_t *)mbufs[i]->buf_addr)[at] == PATTERN; at++)
+			;
+		bad += at != rte_pktmbuf_data_room_size(pool);
+	}
+	if (bad != 0)
+		wrong("%u mbufs were overwritten by the device", bad);
+	for (i = 0; i < nb_blocks; i++)
+		for (at = 0; at < BLOCK; at++)
+			CHECK(blocks[i][at] == PATTERN);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} scenarios[] = {
+	{ "again", again },
+	{ "deferred", deferred },
+	{ "filters", filters },
+	{ "interrupts", interrupts },
+	{ "link", link_changes },
+	{ "sctp", sctp },
+	{ "silent", silent },
+};
+
+int
+main(int argc, char **argv)
+{
+	int n = rte_eal_init(argc, argv);
+	unsigned int i;
+
+	if (n < 0 || n + 1 >= argc) {
+		fprintf(stderr, "usage: ethdev_calls EAL-ARGS -- SCENARIO\n");
+		return 2;
+	}
+	scenario = argv[n + 1];
+	pool = rte_pktmbuf_pool_create("pool", MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+		SOCKET_ID_ANY);
+	CHECK(pool != NULL);
+	OK(rte_eth_macaddr_get(P, &own));
+	for (i = 0; i < RTE_DIM(scenarios); i++) {
+		if (strcmp(scenario, scenarios[i].name) != 0)
+			continue;
+		scenarios[i].run();
+		printf("%s: ok\n", scenario);
+		rte_eal_cleanup();
+		return 0;
+	}
+	wrong("no such scenario");
+}
