@@ -327,7 +327,7 @@ final_report(const struct options *o, double seconds, uint64_t longest_gap)
 		report_rate(rate, sizeof(rate), sent / seconds), dropped, gap_ns / 1e3);
 	fflush(stdout);
 
-	doc = json_pack("{sfsIsIsIsIsIso}", "seconds", seconds,
+	doc = json_pack("{sssfsIsIsIsIsIso}", "mode", mode_names[o->mode], "seconds", seconds,
 		"received", (json_int_t)received, "sent", (json_int_t)sent,
 		"dropped", (json_int_t)dropped, "ignored", (json_int_t)ignored,
 		"longest_gap_ns", (json_int_t)gap_ns, "ports", list);

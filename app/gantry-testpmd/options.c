@@ -21,14 +21,14 @@
 	"             --trials N      for each size (1)\n" \
 	"  addresses  of rings, pools and BARs: virtual, physical, bus\n" \
 	"  all        --duration S    (forward: until a signal; linerate: 2)\n" \
-	"             --json FILE     the result\n" \
+	"             --json FILE     the result (- is standard output)\n" \
 	"             --rxq N --txq N queues of each port (1)\n" \
 	"             --rxd N --txd N descriptors of each queue (1024; linerate: 4096)\n" \
 	"             --burst N       packets a call (32)\n" \
 	"             --mtu N         of each port\n" \
 	"             --mbuf-size N   bytes of an mbuf, without headroom (2048 or more)\n"
 
-static const char *const mode_names[] = {
+const char *const mode_names[MODES] = {
 	[MODE_IO] = "io",
 	[MODE_MAC] = "mac",
 	[MODE_MACSWAP] = "macswap",

@@ -14,17 +14,21 @@
 int
 report_write(const char *path, json_t *document)
 {
+	const size_t how = JSON_INDENT(2) | JSON_REAL_PRECISION(10);
 	char *partial;
 	int ret = -1;
 
+	if (strcmp(path, "-") == 0)
+		return json_dumpf(document, stdout, how) != 0 || putchar('\n') == EOF ||
+			fflush(stdout) != 0;
 	if (asprintf(&partial, "%s.partial", path) < 0) {
 		complain("%s: out of memory", path);
 		return 1;
 	}
 	/* A reader sees the old file or the new one. A device (/dev/stdout) has no such choice. */
 	if (access(path, F_OK) == 0 && strncmp(path, "/dev/", 5) == 0)
-		ret = json_dump_file(document, path, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
-	else if (json_dump_file(document, partial, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) == 0)
+		ret = json_dump_file(document, path, how);
+	else if (json_dump_file(document, partial, how) == 0)
 		ret = rename(partial, path);
 	if (ret != 0) {
 		complain("%s: cannot be written: %s", path, strerror(errno));

@@ -35,7 +35,10 @@ enum forward_mode {
 	MODE_RXONLY,
 	MODE_TXONLY,
 	MODE_ICMPECHO,
+	MODES,
 };
+/** As --mode names them (options.c). */
+extern const char *const mode_names[MODES];
 
 /** The command line after "--". */
 struct options {
@@ -116,7 +119,9 @@ bool icmpecho_answer(struct rte_mbuf *m, const struct rte_ether_addr *own);
 /* report.c */
 
 struct json_t;
-/** Writes a JSON document to a file, completely or not at all. @return 0 or 1; complained about */
+/**
+ * Writes a JSON document to a file, completely or not at all; "-" is standard output. @return 0 or 1; complained about
+ */
 int report_write(const char *path, struct json_t *document);
 /** A packet rate for people: "1.488 Mpps". */
 const char *report_rate(char *buf, size_t len, double pps);

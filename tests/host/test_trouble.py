@@ -59,14 +59,14 @@ class Trouble(Bench):
         self.quit(pmd, 60)
         self.assertRegex(pmd.text(), r'(?i)timed out|time-out|lost')
 
-    def test_daemon_silent_then_back(self):
-        """A daemon that was stopped for longer than the time-out finds its buffers unused."""
+    def silent(self, what):
+        """The daemon is stopped for longer than the time-out, the port stopped or closed, then both go on."""
         nic = self.nic('p:wire=loop,speed=max')
         app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'silent')
         app.expect(r'^flowing')
         self.moving()
         nic.signal(signal.SIGSTOP)
-        app.say('silent')
+        app.say(what)
         kept = int(app.expect(r'mbufs taken, (\d+) kept', 30).group(1))
         nic.signal(signal.SIGCONT)
         self.wait_until(lambda: not self.nic_now(nic)['p']['device']['client'])
@@ -76,15 +76,24 @@ class Trouble(Bench):
         # All that the device had: its receive ring, and what waited to be sent.
         self.assertGreater(kept, 511)
         self.assertRegex(app.text(), r'2 rings and %d mbufs are not given back' % kept)
+        return 4095 - kept, int(app.expect(r'(\d+) mbufs in the end').group(1))
 
-    def test_daemon_dies_while_silent(self):
-        """Nothing is kept from use once the other end is known to be closed."""
+    def test_daemon_silent_then_back(self):
+        """What it still sends and receives hits no buffer that was given back."""
+        self.assertEqual(self.silent('stop')[1], 4095)
+
+    def test_daemon_silent_while_closed(self):
+        taken, end = self.silent('close')
+        self.assertEqual(taken, end)
+
+    def test_daemon_dies(self):
+        """Nothing is kept from use where the other end is known to be closed."""
         nic = self.nic('p:wire=loop,speed=max')
         app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'silent')
         app.expect(r'^flowing')
         nic.p.kill()
         nic.p.wait()
-        app.say('dead')
+        app.say('close')
         app.expect(r'mbufs taken, 0 kept', 30)
         app.say('back')
         app.wait(20)

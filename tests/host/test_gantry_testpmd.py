@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""gantry-testpmd: every mode with every byte compared, and the three addresses."""
+
+import json
+import os
+import re
+import signal
+import unittest
+
+from lib import TESTPMD, Bench, needs_hugepages
+from packets import (A, IP_A, IP_B, csum, ether, icmp_echo, ipv4, mac, noise, read_pcap, udp,
+                     write_pcap)
+
+MAC0, MAC1 = '02:00:00:00:00:10', '02:00:00:00:00:11'
+
+
+class Command(Bench):
+    def app(self, socks, args, mem='no-huge', iova=None):
+        return self.run_process([TESTPMD] + self.eal(*socks, mem=mem, iova=iova, lcores='0') +
+                                ['--'] + args)
+
+
+class Forward(Command):
+    frames = [noise(n, n) for n in range(60, 1515, 3)]
+
+    def through(self, mode, frames, expected=None):
+        """in.pcap -> port 0 -> gantry-testpmd -> port 1 -> out.pcap; what came out, its JSON."""
+        write_pcap(self.path('in.pcap'), frames)
+        write_pcap(self.path('empty.pcap'), [])
+        nic = self.nic('a:mac=%s,speed=1G,wire=pcap:%s:%s' % (MAC0, self.path('in.pcap'),
+                                                            self.path('back.pcap')),
+                       'b:mac=%s,speed=max,wire=pcap:%s:%s' % (MAC1, self.path('empty.pcap'),
+                                                              self.path('out.pcap')))
+        app = self.app([self.sock('a'), self.sock('b')],
+                       ['forward', '--mode', mode, '--rxd', '4096', '--txd', '4096',
+                        '--json', self.path('app.json')])
+        out = 'a' if mode == 'icmpecho' else 'b'
+        n = len(frames) if expected is None else expected
+        self.wait_until(lambda: self.nic_now(nic)['a']['rx']['frames'] >= len(frames) and
+                        self.nic_now(nic)[out]['tx']['frames'] >= n)
+        app.signal(signal.SIGINT)
+        app.wait()
+        self.nic_stats(nic)
+        with open(self.path('app.json')) as f:
+            report = json.load(f)
+        return read_pcap(self.path('back.pcap' if out == 'a' else 'out.pcap')), report
+
+    def assert_frames(self, got, want):
+        self.assertEqual(len(got), len(want))
+        for i, (g, w) in enumerate(zip(got, want)):
+            self.assertEqual(g.hex(), w.hex(), 'frame %d' % i)
+
+    def test_io(self):
+        got, _ = self.through('io', self.frames)
+        self.assert_frames(got, self.frames)
+
+    def test_macswap(self):
+        got, _ = self.through('macswap', self.frames)
+        self.assert_frames(got, [f[6:12] + f[:6] + f[12:] for f in self.frames])
+
+    def test_mac(self):
+        got, _ = self.through('mac', self.frames)
+        self.assert_frames([f[6:] for f in got], [mac(MAC1) + f[12:] for f in self.frames])
+
+    def test_rxonly(self):
+        got, _ = self.through('rxonly', self.frames, expected=0)
+        self.assertEqual(got, [])
+
+    def test_icmpecho(self):
+        echo = [ether(ipv4(icmp_echo(bytes(n), seq=n), 1), dst=mac(MAC0)).ljust(60, b'\0')
+                for n in range(1, 1400, 31)]
+        other = [ether(ipv4(udp(bytes(n)), 17), dst=mac(MAC0)) for n in range(40, 90)]
+        got, _ = self.through('icmpecho', echo + other, expected=len(echo))
+        self.assertEqual(len(got), len(echo))
+        for reply, request in zip(got, echo):
+            total = int.from_bytes(request[16:18], 'big')
+            self.assertEqual((reply[:6], reply[6:12]), (A, mac(MAC0)))
+            self.assertEqual((reply[26:30], reply[30:34], reply[34]), (IP_B, IP_A, 0))
+            self.assertEqual((csum(reply[14:34]), csum(reply[34:14 + total])), (0, 0))
+            self.assertEqual(reply[38:14 + total], request[38:14 + total])
+
+    def test_txonly_and_json(self):
+        write_pcap(self.path('empty.pcap'), [])
+        nic = self.nic('a:wire=pcap:%s:%s' % (self.path('empty.pcap'), self.path('out.pcap')))
+        app = self.app([self.sock('a')], ['forward', '--mode', 'txonly', '--size', '200',
+                                          '--duration', '1', '--json', self.path('app.json')])
+        app.wait(40)
+        stats = self.nic_stats(nic)['a']
+        got = read_pcap(self.path('out.pcap'))
+        self.assertEqual(len(got), stats['device']['tx_frames'])
+        self.assertGreater(len(got), 1000)
+        self.assertEqual({len(f) for f in got}, {196})     # 200 with the FCS
+        with open(self.path('app.json')) as f:
+            report = json.load(f)
+        self.assertEqual(report['mode'], 'txonly')
+        self.assertEqual(sum(p['tx_packets'] for p in report['ports']), len(got))
+
+    def test_interrupt_ends_it_cleanly(self):
+        nic = self.nic('a:wire=loop,speed=max')
+        app = self.app([self.sock('a')], ['forward', '--mode', 'txonly'])
+        app.expect('^forwarding on 1 port')
+        app.signal(signal.SIGINT)
+        app.wait(10)
+        self.wait_until(lambda: not self.nic_now(nic)['a']['device']['client'])
+
+
+class Addresses(Command):
+    def listing(self, **kw):
+        self.nic('a:wire=loop')
+        app = self.app([self.sock('a')], ['addresses', '--json', self.path('a.json')], **kw)
+        app.wait(30)
+        with open(self.path('a.json')) as f:
+            return json.load(f), app.text()
+
+    def kinds(self, entries):
+        self.assertEqual({e['kind'] for e in entries}, {'rx ring', 'tx ring', 'rx pool', 'BAR'})
+        bars = [e for e in entries if e['kind'] == 'BAR']
+        # The two pages of queue registers are mapped; the rest is reached by message.
+        self.assertEqual(sorted(e['size'] for e in bars if e['cpu'] != '-'), [4096, 4096])
+        self.assertTrue(all(e['bus'] != '-' for e in bars))
+        return [e for e in entries if e['kind'] != 'BAR']
+
+    def test_va(self):
+        """Z is X."""
+        entries, text = self.listing()
+        self.assertIn('IOVA mode VA', text)
+        for e in self.kinds(entries):
+            self.assertEqual(e['bus'], e['cpu'], e)
+
+    @needs_hugepages
+    def test_pa(self):
+        """Z is Y, and that is not X."""
+        entries, text = self.listing(mem='huge', iova='pa')
+        self.assertIn('IOVA mode PA', text)
+        for e in self.kinds(entries):
+            self.assertEqual(e['bus'], e['physical'], e)
+            self.assertNotEqual(e['bus'], e['cpu'], e)
+
+    @unittest.skipUnless(os.geteuid() == 0, 'needs root, to become somebody else')
+    def test_without_privilege_it_says_so(self):
+        os.chmod(self.dir, 0o777)
+        env = dict(os.environ, XDG_RUNTIME_DIR=self.dir)
+        who = dict(user=65534, group=65534, extra_groups=[])
+        self.nic('a:wire=loop', **who)
+        app = self.run_process([TESTPMD] + self.eal(self.sock('a'), lcores='0') + ['--', 'addresses'],
+                               env=env, **who)
+        app.wait(30)
+        self.assertIn('needs root', app.text())
+        self.assertIsNone(re.search(r'^0 +rx ring.* 0x0 ', app.text(), re.M))
+
+
+if __name__ == '__main__':
+    unittest.main()
