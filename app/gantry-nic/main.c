@@ -10,11 +10,11 @@
  *    resets, the client's coming and going (lib/vfio_user, lib/igb_model);
  *  - the polling threads, which move frames (poller.c). Each direction of each wire
  *    (lib/igb_model/wire.h) belongs to one of them;
- *  - this one, which sets all up, then waits for signals, tells the log about
- *    clients, writes statistics, and takes all down again in the reverse order:
- *    polling threads, statistics, wires, devices with their sockets.
+ *  - this one, which sets all up, then waits for signals, writes statistics, and
+ *    takes all down again in the reverse order: polling threads, statistics,
+ *    wires, devices with their sockets.
  *
- * Signals are blocked in all threads and taken by sigtimedwait() here, so no code
+ * Signals are blocked in all threads and taken by sigwaitinfo() here, so no code
  * runs in a handler. (SIGBUS is the server's: a client that truncated its
  * memory.)
  *
@@ -41,7 +41,6 @@
 
 #define EXIT_USAGE 2
 #define CORES_MAX 64
-#define WATCH_NS 100000000 /* how often to look for clients that came or went */
 
 struct options {
 	struct port *ports;
@@ -264,13 +263,8 @@ block_signals(sigset_t *set)
 static void
 wait_for_end(const struct options *opt, const sigset_t *set, uint64_t started)
 {
-	const struct timespec timeout = { .tv_nsec = WATCH_NS };
-
 	for (;;) {
-		int sig = sigtimedwait(set, NULL, &timeout);
-
-		ports_watch(opt->ports, opt->nr_ports);
-		switch (sig) {
+		switch (sigwaitinfo(set, NULL)) {
 		case SIGINT:
 		case SIGTERM:
 		case SIGHUP:
@@ -285,7 +279,7 @@ wait_for_end(const struct options *opt, const sigset_t *set, uint64_t started)
 			else
 				report_json(opt->stats_json, opt->ports, opt->nr_ports, started);
 			break;
-		default: /* the time-out, or EINTR */
+		default: /* EINTR */
 			break;
 		}
 	}

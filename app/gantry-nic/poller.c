@@ -28,6 +28,8 @@
 #define NAP_NS 1000000
 /* Rounds without a frame, in a row, before asking whether there is any client. */
 #define IDLE_ROUNDS 4096
+/* Away for so long, a client may have given us up, and its memory with us. */
+#define AWAY_NS 1000000000
 
 struct poller {
 	pthread_t thread;
@@ -62,6 +64,13 @@ any_client(const struct poller *poller)
 	return false;
 }
 
+static void
+check_clients(struct poller *poller)
+{
+	for (unsigned int i = 0; i < poller->nr_devs; i++)
+		igb_model_check_client(poller->devs[i]);
+}
+
 /* No polling for a while, and that is as it should be. */
 static void
 rest(struct poller *poller)
@@ -88,11 +97,16 @@ poller_main(void *arg)
 {
 	struct poller *poller = arg;
 	unsigned int idle = 0, i;
+	uint64_t now, last = poller_now();
 
 	urcu_qsbr_register_thread();
 	while (!__atomic_load_n(&poller->stop, __ATOMIC_RELAXED)) {
 		unsigned int moved = 0;
 
+		now = poller_now();
+		if (now - last > AWAY_NS)
+			check_clients(poller);
+		last = now;
 		for (i = 0; i < poller->nr_dirs; i++)
 			moved += wire_dir_poll(poller->dirs[i], poller_now());
 		urcu_qsbr_quiescent_state();

@@ -29,6 +29,12 @@ open_far_ends(struct port *port, char *err)
 	return ret;
 }
 
+static void
+log_line(const char *name, const char *line)
+{
+	fprintf(stderr, "gantry-nic: port %s: %s\n", name, line);
+}
+
 static int
 make_device(struct port *port, char *err)
 {
@@ -37,6 +43,7 @@ make_device(struct port *port, char *err)
 		.name = spec->name,
 		.socket = spec->socket,
 		.speed_mbps = spec->speed_mbps,
+		.log = log_line,
 	};
 	int ret;
 
@@ -201,30 +208,5 @@ ports_spread(struct port *ports, unsigned int nr, struct poller **pollers,
 		poller_add(pollers[next++ % nr_pollers], port->out, port->dev, to);
 		if (port->in_owned)
 			poller_add(pollers[next++ % nr_pollers], port->in, NULL, port->dev);
-	}
-}
-
-void
-ports_watch(struct port *ports, unsigned int nr)
-{
-	struct vfu_server_stats server;
-	struct igb_model_stats device;
-	unsigned int i;
-
-	for (i = 0; i < nr; i++) {
-		struct port *port = &ports[i];
-
-		vfu_server_get_stats(igb_model_server(port->dev), &server);
-		igb_model_get_stats(port->dev, &device);
-		if (port->attached && (!device.client || server.clients != port->clients)) {
-			fprintf(stderr, "gantry-nic: port %s: client left\n", port->spec.name);
-			port->attached = false;
-		}
-		if (!port->attached && device.client) {
-			fprintf(stderr, "gantry-nic: port %s: client attached\n",
-					port->spec.name);
-			port->attached = true;
-		}
-		port->clients = server.clients;
 	}
 }

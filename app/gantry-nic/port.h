@@ -28,9 +28,6 @@ struct port {
 	struct wire_dir *out;   /* what the device sends; always there, owned */
 	struct wire_dir *in;    /* what it receives; NULL: wire=none */
 	bool in_owned;          /* else in is somebody's out: its own (loop) or the peer's */
-
-	uint64_t clients;       /* that the log knows of */
-	bool attached;
 };
 
 /*
@@ -47,8 +44,5 @@ void ports_spread(struct port *ports, unsigned int nr, struct poller **pollers,
 		unsigned int nr_pollers);
 /* How many directions there are. */
 unsigned int ports_directions(const struct port *ports, unsigned int nr);
-
-/* Logs clients that came or went since the last call. */
-void ports_watch(struct port *ports, unsigned int nr);
 
 #endif /* PORT_H */

@@ -42,6 +42,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/vfio.h>
@@ -52,6 +53,39 @@
 
 #define PAGE           0x1000
 #define IGB_PAGES_SIZE 0x10000 /* of the memfd; only two pages of it are ever touched */
+#define LINES_PER_S    20      /* for the log: a client that comes and goes can make many */
+
+static void
+log_stderr(const char *name, const char *line)
+{
+	fprintf(stderr, "%s: %s\n", name, line);
+}
+
+/* A line for the log, if there were not too many in this second. From any thread. */
+static void __attribute__((format(printf, 2, 3)))
+say(struct igb_model *m, const char *fmt, ...)
+{
+	char line[VFU_ERR_LEN + 64];
+	struct timespec ts;
+	uint32_t lines;
+	va_list ap;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	if (__atomic_exchange_n(&m->log_second, (uint32_t)ts.tv_sec, __ATOMIC_RELAXED) !=
+		(uint32_t)ts.tv_sec) {
+		lines = __atomic_exchange_n(&m->log_lines, 0, __ATOMIC_RELAXED);
+		if (lines > LINES_PER_S) {
+			snprintf(line, sizeof(line), "%u lines were left out", lines - LINES_PER_S);
+			m->log(m->name, line);
+		}
+	}
+	if (__atomic_fetch_add(&m->log_lines, 1, __ATOMIC_RELAXED) >= LINES_PER_S)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	m->log(m->name, line);
+}
 
 void
 igb_log(struct igb_model *m, enum igb_log_kind kind, const char *fmt, ...)
@@ -64,7 +98,7 @@ igb_log(struct igb_model *m, enum igb_log_kind kind, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "%s: %s\n", m->name, line);
+	say(m, "%s", line);
 }
 
 void
@@ -190,6 +224,7 @@ attached(void *opaque)
 {
 	struct igb_model *m = opaque;
 
+	say(m, "client attached");
 	__atomic_store_n(&m->log_done, 0, __ATOMIC_RELAXED);
 	igb_gate(m, IGB_GATE_CLIENT, true);
 }
@@ -202,6 +237,13 @@ detached(void *opaque, const char *why)
 	igb_gate(m, IGB_GATE_CLIENT, false);
 	igb_reset_all(m); /* and a grace period */
 	igb_pci_init(m);
+	say(m, "client left: %s", why);
+}
+
+static void
+refused(void *opaque, const char *line)
+{
+	say(opaque, "client's message refused: %s", line);
 }
 
 /* As the kernel's vfio-pci does, a reset leaves configuration space as it was. */
@@ -218,6 +260,7 @@ static const struct vfu_server_ops ops = {
 	.region_read = region_read,
 	.region_write = region_write,
 	.reset = reset,
+	.refused = refused,
 };
 
 static int
@@ -278,6 +321,7 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 	snprintf(m->name, sizeof(m->name), "%s", params->name);
 	memcpy(m->mac, params->mac, sizeof(m->mac));
 	m->speed_mbps = params->speed_mbps;
+	m->log = params->log != NULL ? params->log : log_stderr;
 	m->pages_fd = -1;
 	ret = pages_create(m);
 	for (i = 0; ret == 0 && i < IGB_MAX_QUEUES; i++) {
@@ -352,6 +396,24 @@ struct vfu_server *
 igb_model_server(struct igb_model *m)
 {
 	return m->server;
+}
+
+bool
+igb_model_listening(const struct igb_model *m)
+{
+	return (igb_ld_acq(&m->gates) & IGB_GATES_RX) == IGB_GATES_RX &&
+	       igb_ld_acq(&m->rx_enabled) != 0;
+}
+
+void
+igb_model_check_client(struct igb_model *m)
+{
+	/*
+	 * Until our next quiescent state the control thread cannot be through with
+	 * this client, so it is not the next one's gate that is closed here.
+	 */
+	if (vfu_server_peer_gone(m->server))
+		igb_gate(m, IGB_GATE_CLIENT, false);
 }
 
 void

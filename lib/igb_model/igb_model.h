@@ -38,6 +38,11 @@ struct igb_model_params {
 	const char *socket;      /**< where to serve */
 	uint8_t mac[6];          /**< goes into the NVM */
 	unsigned int speed_mbps; /**< of the link (vendor capability); 0: unlimited */
+	/**
+	 * Takes a line for the log, from any thread: the client's coming and going, and
+	 * what it did wrong; NULL: to standard error.
+	 */
+	void (*log)(const char *name, const char *line);
 };
 
 /**
@@ -52,6 +57,11 @@ struct igb_frame {
 };
 
 #define IGB_FRAME_BAD_FCS (1u << 0) /**< damaged on the wire: dropped unless RCTL.SBP */
+/**
+ * Does not leave the device (loopback), which has received it itself; only its time
+ * on the wire is to be waited for.
+ */
+#define IGB_FRAME_LOOPED  (1u << 1)
 
 /** Since the device was made; never reset by software's resets. Read from any thread. */
 struct igb_model_stats {
@@ -83,6 +93,16 @@ void igb_model_destroy(struct igb_model *model);
 const char *igb_model_name(const struct igb_model *model);
 struct vfu_server *igb_model_server(struct igb_model *model);
 
+/** True if a frame that arrives now would be looked at: client, link and receiver are there. */
+bool igb_model_listening(const struct igb_model *model);
+
+/**
+ * For a polling thread that was away for long (stopped, or starved) and whose
+ * client may have given up and reused its memory meanwhile: if the client has closed its
+ * socket, its memory is not touched any more. Else nothing.
+ */
+void igb_model_check_client(struct igb_model *model);
+
 /** Plugs the cable in or out: STATUS.LU, PHY, LSC interrupt. Any thread. */
 void igb_model_set_link(struct igb_model *model, bool up);
 
@@ -108,7 +128,8 @@ void igb_model_tx_flush(struct igb_model *model);
 bool igb_model_tx_pending(struct igb_model *model);
 
 /**
- * A frame arrives: filters, queue selection, write to memory, write-back.
+ * A frame arrives: filters, queue selection, write to memory, write-back. (While
+ * the device is in loopback it is dropped.)
  *
  * @param wait  true: if no descriptor is there, take nothing and return 0 (the
  *              wire waits, speed=max); false: drop and count, as hardware does

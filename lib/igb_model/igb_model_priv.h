@@ -54,9 +54,12 @@
 #define IGB_GATE_MASTER (1u << 3) /* CTRL.GIO_MASTER_DISABLE clear */
 #define IGB_GATE_RXEN   (1u << 4) /* RCTL.RXEN */
 #define IGB_GATE_TXEN   (1u << 5) /* TCTL.EN */
+/* Whose the receiver is (igb_loop.c): one of the two, or for a moment none. */
+#define IGB_GATE_WIRE   (1u << 6) /* the receiving thread's */
+#define IGB_GATE_LOOP   (1u << 7) /* the transmitting thread's: loopback */
 #define IGB_GATES_DMA   (IGB_GATE_CLIENT | IGB_GATE_BME | IGB_GATE_MASTER)
 #define IGB_GATES_TX    (IGB_GATES_DMA | IGB_GATE_LINK | IGB_GATE_TXEN)
-#define IGB_GATES_RX    (IGB_GATES_DMA | IGB_GATE_LINK | IGB_GATE_RXEN)
+#define IGB_GATES_RX    (IGB_GATES_DMA | IGB_GATE_LINK | IGB_GATE_RXEN | IGB_GATE_WIRE)
 
 /* Messages to the log, each once for a client. */
 enum igb_log_kind {
@@ -184,7 +187,9 @@ struct igb_model {
 	struct vfu_server *server;
 	int pages_fd;
 	uint8_t *pages[2]; /* 0xC000 and 0xE000, shared with the client */
-	uint32_t log_done;
+	void (*log)(const char *name, const char *line);
+	uint32_t log_done;              /* kinds that had their line */
+	uint32_t log_second, log_lines; /* of the present second, so many */
 
 	/* Control thread's. */
 	uint8_t cfg[4096], cfg_wmask[4096];
@@ -213,7 +218,7 @@ struct igb_model {
 	uint32_t intr_pending;                /* look again at the next flush */
 	uint64_t intr_last[IGB_MSIX_VECTORS]; /* ns, for throttling */
 
-	/* The receiving thread's. */
+	/* The receiving thread's; in loopback the transmitting thread's. */
 	struct igb_counters rxc;
 	uint32_t rx_dirty; /* queues with write-backs waiting */
 	uint32_t rx_polls;
@@ -227,6 +232,7 @@ struct igb_model {
 	uint32_t tx_polls;
 	uint32_t tx_next; /* queue whose turn it is */
 	uint32_t tx_quantum;
+	struct igb_frame looped; /* waits for a receive descriptor; data NULL: none */
 	struct igb_txq txq[IGB_MAX_QUEUES];
 	uint8_t out[IGB_MAX_FRAME + 64];
 };
@@ -310,6 +316,17 @@ void igb_ring_quiesce(struct igb_model *m);
 uint32_t igb_ring_reg_read(struct igb_model *m, struct igb_ring *r, uint32_t off);
 void igb_ring_reg_write(struct igb_model *m, struct igb_ring *r, uint32_t off, uint32_t v);
 void igb_ring_look(struct igb_model *m, struct igb_ring *rings);
+
+/* igb_loop.c */
+void igb_loop_update(struct igb_model *m);
+int igb_loop_tx(struct igb_model *m, struct igb_frame *frame);
+
+/* igb_rx.c, for the receiver's owner */
+int igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait);
+void igb_receive_flush(struct igb_model *m);
+
+/* igb_tx.c */
+int igb_tx_next(struct igb_model *m, struct igb_frame *frame);
 
 /* igb_intr.c */
 void igb_intr_reset(struct igb_model *m);

@@ -5,7 +5,7 @@
 /*
  * The copper PHY behind MDIC (8.2.4, 8.25), and the link.
  *
- * The link is up if the cable is in and the PHY has power. Anybody may plug the
+ * The link is up if the PHY has power, and the cable is in or the PHY in loopback. Anybody may plug the
  * cable (an atomic flag); what follows from it (STATUS, PHY registers) is worked
  * out when it is read, so no lock is needed. Autonegotiation takes no time.
  */
@@ -67,9 +67,9 @@ igb_status_link(const struct igb_model *m)
 void
 igb_link_update(struct igb_model *m)
 {
-	bool up = __atomic_load_n(&m->cable, __ATOMIC_ACQUIRE) &&
-		  !(__atomic_load_n(&m->phy[IGB_PHY_CTRL], __ATOMIC_RELAXED) &
-			  IGB_PHY_CTRL_POWER_DOWN);
+	uint16_t ctrl = __atomic_load_n(&m->phy[IGB_PHY_CTRL], __ATOMIC_RELAXED);
+	bool up = (__atomic_load_n(&m->cable, __ATOMIC_ACQUIRE) || ctrl & IGB_PHY_CTRL_LOOPBACK) &&
+		  !(ctrl & IGB_PHY_CTRL_POWER_DOWN);
 	uint32_t old;
 
 	if (up)
@@ -135,6 +135,7 @@ phy_write(struct igb_model *m, unsigned int reg, uint16_t v)
 				(uint16_t)(v & ~IGB_PHY_CTRL_RESTART_AN), __ATOMIC_RELEASE);
 		}
 		igb_link_update(m);
+		igb_loop_update(m);
 		return;
 	case IGB_PHY_STATUS:
 	case IGB_PHY_ID1:

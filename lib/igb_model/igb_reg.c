@@ -46,6 +46,7 @@ ctrl_write(struct igb_model *m, uint32_t off, uint32_t v)
 	if (v & IGB_CTRL_PHY_RST && !(old & IGB_CTRL_PHY_RST)) {
 		igb_phy_reset(m);
 		igb_link_update(m);
+		igb_loop_update(m);
 	}
 	igb_reg_set(m, IGB_CTRL, v);
 	igb_gate(m, IGB_GATE_MASTER, !(v & IGB_CTRL_GIO_MASTER_DISABLE));
@@ -121,6 +122,7 @@ rctl_write(struct igb_model *m, uint32_t off, uint32_t v)
 	bool was = igb_reg(m, off) & IGB_RCTL_RXEN, is = v & IGB_RCTL_RXEN;
 
 	igb_reg_set(m, off, v);
+	igb_loop_update(m);
 	igb_gate(m, IGB_GATE_RXEN, is);
 	if (was && !is)
 		igb_grace_period();
@@ -439,6 +441,7 @@ reset_common(struct igb_model *m, uint32_t keep)
 	igb_ring_reset(m); /* waits: from here on no polling thread is inside a queue */
 	igb_intr_reset(m);
 	reset_registers(m, keep);
+	igb_loop_update(m);
 	igb_stats_reset(m);
 }
 
@@ -454,6 +457,7 @@ igb_reset_all(struct igb_model *m)
 	reset_common(m, 0);
 	igb_phy_reset(m);
 	igb_link_update(m);
+	igb_loop_update(m);
 	igb_st(&m->link_was_down, 0);
 	m->ioaddr = 0;
 }

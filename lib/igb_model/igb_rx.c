@@ -303,7 +303,11 @@ deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const 
 		}
 	}
 	if (!ok) {
-		/* No length that could be taken for data; an error that says so. */
+		/*
+		 * As on hardware, the write-back goes on as if nothing had happened. A length
+		 * of 0 would say more, but Linux's driver takes it for "not written back
+		 * yet" and waits for ever; a frame with RXE it throws away, as ours does.
+		 */
 		igb_log(m, IGB_LOG_BUF_DMA,
 			"receive queue %u: a buffer of %u bytes at 0x%lx is not "
 			"mapped for the device to write: frame lost, reported with RXE",
@@ -311,13 +315,10 @@ deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const 
 		for (i = 0; i < n; i++) {
 			union igb_rx_desc *wb = &x->wb[x->wb_count + i];
 
-			if (legacy) {
-				wb->legacy.length = 0;
+			if (legacy)
 				wb->legacy.errors = IGB_RXD_LEG_ERR_RXE;
-			} else {
-				wb->wb.length = 0;
+			else
 				wb->wb.staterr |= IGB_RXD_ERR_RXE;
-			}
 		}
 	}
 	x->used += n;
@@ -340,6 +341,16 @@ bad(struct igb_model *m, uint32_t stat)
 int
 igb_model_rx(struct igb_model *m, const struct igb_frame *frame, bool wait)
 {
+	if ((igb_ld_acq(&m->gates) & IGB_GATES_RX) != IGB_GATES_RX) {
+		__atomic_fetch_add(&m->rxc.off, 1, __ATOMIC_RELAXED);
+		return 1;
+	}
+	return igb_receive(m, frame, wait);
+}
+
+int
+igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
+{
 	struct igb_counters *c = &m->rxc;
 	const uint8_t *f = frame->data;
 	uint32_t rctl, len = frame->len, q = 0, gen, stripped = 0, st = 0, rss, rss_type = 0, need;
@@ -349,10 +360,6 @@ igb_model_rx(struct igb_model *m, const struct igb_frame *frame, bool wait)
 	struct igb_rxq *x;
 	int ret;
 
-	if ((igb_ld_acq(&m->gates) & IGB_GATES_RX) != IGB_GATES_RX) {
-		igb_count(&c->off, 1);
-		return 1;
-	}
 	if (m->rx_polls++ % RX_LOOK == 0)
 		igb_ring_look(m, m->rx_ring);
 	rctl = igb_reg(m, IGB_RCTL);
@@ -392,7 +399,7 @@ igb_model_rx(struct igb_model *m, const struct igb_frame *frame, bool wait)
 		igb_ring_look(m, m->rx_ring);
 		gen = igb_ld_acq(&r->gen);
 		if (!(gen & 1)) {
-			igb_count(&c->off, 1);
+			__atomic_fetch_add(&c->off, 1, __ATOMIC_RELAXED);
 			return 1;
 		}
 	}
@@ -435,7 +442,7 @@ igb_model_rx(struct igb_model *m, const struct igb_frame *frame, bool wait)
 	}
 	if (ret == 0 && wait && !x->dead && need < x->count) {
 		/* What is finished must not wait with us. */
-		igb_model_rx_flush(m);
+		igb_receive_flush(m);
 		return 0;
 	}
 	igb_count(&c->stat[IGB_STAT(IGB_TPR)], 1);
@@ -468,7 +475,7 @@ igb_model_rx(struct igb_model *m, const struct igb_frame *frame, bool wait)
 }
 
 void
-igb_model_rx_flush(struct igb_model *m)
+igb_receive_flush(struct igb_model *m)
 {
 	uint32_t dirty = m->rx_dirty, told = 0, causes = m->rx_causes, min;
 
@@ -502,6 +509,13 @@ igb_model_rx_flush(struct igb_model *m)
 		igb_intr_queues(m, told, false);
 	if (causes != 0)
 		igb_intr_other(m, causes);
+}
+
+void
+igb_model_rx_flush(struct igb_model *m)
+{
+	if (igb_ld_acq(&m->gates) & IGB_GATE_WIRE)
+		igb_receive_flush(m);
 	if (__builtin_expect(igb_ld(&m->intr_pending), 0))
 		igb_intr_fire(m);
 }

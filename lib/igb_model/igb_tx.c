@@ -245,12 +245,23 @@ txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
 int
 igb_model_tx(struct igb_model *m, struct igb_frame *frame)
 {
-	uint32_t enabled, i, q;
+	uint32_t gates;
 
 	if (__builtin_expect(igb_ld(&m->intr_pending), 0))
 		igb_intr_fire(m);
-	if ((igb_ld_acq(&m->gates) & IGB_GATES_TX) != IGB_GATES_TX)
+	gates = igb_ld_acq(&m->gates);
+	if ((gates & IGB_GATES_TX) != IGB_GATES_TX)
 		return 0;
+	if (gates & IGB_GATE_WIRE)
+		return igb_tx_next(m, frame);
+	return gates & IGB_GATE_LOOP ? igb_loop_tx(m, frame) : 0;
+}
+
+int
+igb_tx_next(struct igb_model *m, struct igb_frame *frame)
+{
+	uint32_t enabled, i, q;
+
 	if (m->tx_polls++ % TX_LOOK == 0)
 		igb_ring_look(m, m->tx_ring);
 	enabled = igb_ld_acq(&m->tx_enabled);
@@ -280,6 +291,8 @@ igb_model_tx_flush(struct igb_model *m)
 	uint32_t dirty = m->tx_dirty, told = 0;
 
 	m->tx_dirty = 0;
+	if (igb_ld_acq(&m->gates) & IGB_GATE_LOOP)
+		igb_receive_flush(m);
 	while (dirty != 0) {
 		unsigned int q = (unsigned int)__builtin_ctz(dirty);
 		struct igb_ring *r = &m->tx_ring[q];

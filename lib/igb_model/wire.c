@@ -142,6 +142,14 @@ take(struct wire_dir *dir, uint64_t now, struct igb_frame *frame)
 	return 1;
 }
 
+static inline enum wire_put
+put(struct wire_dir *dir, uint64_t at, const struct igb_frame *frame, bool wait)
+{
+	if (frame->flags & IGB_FRAME_LOOPED)
+		return WIRE_PUT_TAKEN; /* by who sent it */
+	return dir->sink->put(dir->sink, at, frame, wait);
+}
+
 /* The wire is busy with a frame. */
 static inline void
 occupy(struct wire_dir *dir, uint32_t len)
@@ -203,7 +211,7 @@ poll_paced(struct wire_dir *dir, uint64_t now)
 			dir->backlog = false;
 			break;
 		}
-		if (dir->sink->put(dir->sink, dir->next_free, &frame, false) != WIRE_PUT_TAKEN)
+		if (put(dir, dir->next_free, &frame, false) != WIRE_PUT_TAKEN)
 			POST_ADD(dir->drops, 1);
 		occupy(dir, frame.len);
 		bytes += frame.len;
@@ -233,7 +241,7 @@ poll_unpaced(struct wire_dir *dir, uint64_t now)
 	uint64_t bytes = 0;
 
 	while (n < WIRE_BURST) {
-		enum wire_put put;
+		enum wire_put ret;
 		bool wait;
 
 		if (dir->holding)
@@ -242,14 +250,14 @@ poll_unpaced(struct wire_dir *dir, uint64_t now)
 			break;
 		/* What cannot be kept cannot wait. */
 		wait = frame.len <= sizeof(dir->hold_buf);
-		put = dir->sink->put(dir->sink, now, &frame, wait);
-		if (put == WIRE_PUT_WAIT && wait) {
+		ret = put(dir, now, &frame, wait);
+		if (ret == WIRE_PUT_WAIT && wait) {
 			if (!dir->holding)
 				hold(dir, &frame);
 			break;
 		}
 		dir->holding = false;
-		if (put != WIRE_PUT_TAKEN)
+		if (ret != WIRE_PUT_TAKEN)
 			POST_ADD(dir->drops, 1);
 		bytes += frame.len;
 		n++;

@@ -97,7 +97,8 @@ struct wire_sink {
 
 /** Of one direction, since it was made. */
 struct wire_stats {
-	uint64_t frames, bytes;     /**< that went on the wire; bytes without FCS */
+	/** That went on the wire, or that its sender looped back; bytes without FCS. */
+	uint64_t frames, bytes;
 	uint64_t drops;             /**< that the sink had no room for, or nobody to give them to */
 	uint64_t stalled_ns;        /**< wire time lost: the polling thread was away too long */
 	uint64_t gaps_over_100us;   /**< how often it was away for longer than ... */

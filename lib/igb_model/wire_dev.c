@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "igb_model_priv.h"
 #include "wire.h"
 
 struct dev_source {
@@ -66,10 +65,7 @@ dev_flush_rx(struct wire_sink *sink)
 static bool
 dev_listening(struct wire_sink *sink)
 {
-	const struct igb_model *dev = ((struct dev_sink *)sink)->dev;
-
-	return (igb_ld_acq(&dev->gates) & IGB_GATES_RX) == IGB_GATES_RX &&
-			igb_ld_acq(&dev->rx_enabled) != 0;
+	return igb_model_listening(((struct dev_sink *)sink)->dev);
 }
 
 static uint64_t

@@ -1004,6 +1004,18 @@ vfu_server_drop_client(struct vfu_server *server, const char *why)
 	vfu_server_wake(server);
 }
 
+bool
+vfu_server_peer_gone(struct vfu_server *server)
+{
+	const struct vfu_conn *conn = rcu_dereference(server->conn);
+	struct pollfd pfd = { .events = POLLRDHUP };
+
+	if (conn == NULL)
+		return false;
+	pfd.fd = conn->sock;
+	return poll(&pfd, 1, 0) > 0;
+}
+
 void
 vfu_server_get_stats(const struct vfu_server *server, struct vfu_server_stats *stats)
 {

@@ -135,8 +135,15 @@ void vfu_server_stop(struct vfu_server *server);
 void vfu_server_drop_client(struct vfu_server *server, const char *why);
 
 /**
- * Raises an interrupt: one write to the vector's event file descriptor, if it is
- * wired. From any thread that is registered with RCU, or the control thread.
+ * Looks whether the client has closed its socket, which the control thread may not
+ * have come to yet. From a thread that is registered with RCU.
+ * @return false also if there is no client
+ */
+bool vfu_server_peer_gone(struct vfu_server *server);
+
+/**
+ * Raises an interrupt: signals the vector's event file descriptor, if it is
+ * wired; never blocks. From any thread that is registered with RCU, or the control thread.
  * @return true if a vector was wired there
  */
 bool vfu_server_irq(struct vfu_server *server, unsigned int irq_index, unsigned int vector);

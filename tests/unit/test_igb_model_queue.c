@@ -262,6 +262,138 @@ test_bad_rings(void **state)
 	assert_int_equal(rig_rd(g, IGB_RAL(0)), 0x33221102);
 }
 
+static void
+phy_write(struct rig *g, unsigned int reg, uint32_t v)
+{
+	rig_wr(g, IGB_MDIC, IGB_MDIC_OP_WRITE | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
+				    reg << IGB_MDIC_REG_SHIFT | v);
+}
+
+/* What is sent comes back, and neither leaves nor lets others in; by the MAC, by the PHY. */
+static void
+test_loopback(void **state)
+{
+	struct rig *g = *state;
+	struct igb_model_stats st;
+	struct igb_frame fr;
+	uint8_t f[60] = {0};
+	unsigned int i;
+
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_tx_start(g, 0);
+	rig_eth(f, rig_mac, 0x88B5);
+	for (i = 0; i < 2; i++) {
+		f[20] = (uint8_t)(0x10 + i);
+		if (i == 0) {
+			rig_rx_on(g, IGB_RCTL_LBM_MAC);
+		} else {
+			rig_rx_on(g, 0);
+			/* As Linux's driver does, and without a cable, too. */
+			igb_model_set_link(g->m, false);
+			phy_write(g, IGB_PHY_CTRL, 0x4140);
+			assert_true(rig_rd(g, IGB_STATUS) & IGB_STATUS_LU);
+		}
+		assert_false(igb_model_listening(g->m));
+		rig_post(g, f, 60, RIG_LAST, 60u << IGB_TXD_PAYLEN_SHIFT);
+		rig_ring_bell(g);
+		assert_int_equal(rig_take(g, &fr), 1);
+		assert_true(fr.flags & IGB_FRAME_LOOPED);
+		assert_true(rig_rxd(g, 0, i)->wb.staterr & IGB_RXD_STAT_DD);
+		assert_memory_equal(rig_rxbuf(g, 0, i), f, 60);
+		/* From outside: nothing. */
+		assert_int_equal(rig_send_in(g, f, 60, 0), 1);
+		assert_false(rig_rxd(g, 0, i + 1)->wb.staterr & IGB_RXD_STAT_DD);
+	}
+	igb_model_get_stats(g->m, &st);
+	assert_int_equal(st.rx_frames, 2);
+	assert_int_equal(st.tx_frames, 2);
+	assert_int_equal(st.rx_off, 2);
+
+	/* And out of it again; a reset does that, too. */
+	phy_write(g, IGB_PHY_CTRL, 0x1140);
+	igb_model_set_link(g->m, true);
+	assert_true(igb_model_listening(g->m));
+	rig_send_in(g, f, 60, 0);
+	assert_true(rig_rxd(g, 0, 2)->wb.staterr & IGB_RXD_STAT_DD);
+	rig_rx_on(g, IGB_RCTL_LBM_MAC);
+	assert_false(igb_model_listening(g->m));
+	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_rx_on(g, 0);
+	assert_true(igb_model_listening(g->m));
+}
+
+static void *
+receive_loop(void *arg)
+{
+	struct poller *p = arg;
+	uint8_t f[60] = {0};
+	struct igb_frame in = {.data = f, .len = 60};
+
+	rcu_register_thread();
+	rig_eth(f, rig_mac, 0x88B5);
+	while (!__atomic_load_n(&p->stop, __ATOMIC_ACQUIRE)) {
+		igb_model_rx(p->g->m, &in, false);
+		igb_model_rx_flush(p->g->m);
+		rcu_quiescent_state();
+		__atomic_store_n(&p->rounds, p->rounds + 1, __ATOMIC_RELEASE);
+	}
+	rcu_unregister_thread();
+	return NULL;
+}
+
+/* The receiver changes hands between two threads that never wait: no frame is lost or doubled. */
+static void
+test_loopback_threads(void **state)
+{
+	struct rig *g = *state;
+	struct poller p = {.g = g};
+	struct igb_model_stats st;
+	struct igb_frame fr;
+	uint32_t next = 0, got = 0, looped = 0, i, n;
+	uint8_t f[60] = {0};
+
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_tx_start(g, 0);
+	rig_eth(f, rig_mac, 0x88B5);
+	f[20] = 1; /* ours */
+	assert_int_equal(pthread_create(&p.thread, NULL, receive_loop, &p), 0);
+	for (i = 0; i < 400; i++) {
+		rig_rx_on(g, i & 1 ? IGB_RCTL_LBM_MAC : 0);
+		for (n = 0; n < 20; n++) {
+			rig_post(g, f, 60, RIG_LAST, 60u << IGB_TXD_PAYLEN_SHIFT);
+			rig_ring_bell(g);
+			assert_int_equal(rig_take(g, &fr), 1);
+			assert_int_equal(!!(fr.flags & IGB_FRAME_LOOPED), i & 1);
+			while (rig_rxd(g, 0, next)->wb.staterr & IGB_RXD_STAT_DD) {
+				__atomic_thread_fence(__ATOMIC_ACQUIRE);
+				looped += rig_rxbuf(g, 0, next)[20];
+				got++;
+				rig_rxd(g, 0, next)->read.pkt_addr =
+					RIG_IOVA + RIG_RXBUF + next * RIG_BUF;
+				rig_rxd(g, 0, next)->read.hdr_addr = 0;
+				rig_rdt(g, 0, next);
+				next = (next + 1) % RIG_DESCS;
+			}
+		}
+	}
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	__atomic_store_n(&p.stop, true, __ATOMIC_RELEASE);
+	rcu_thread_offline();
+	pthread_join(p.thread, NULL);
+	rcu_thread_online();
+	while (rig_rxd(g, 0, next)->wb.staterr & IGB_RXD_STAT_DD) {
+		looped += rig_rxbuf(g, 0, next)[20];
+		got++;
+		rig_rxd(g, 0, next)->read.hdr_addr = 0;
+		next = (next + 1) % RIG_DESCS;
+	}
+	igb_model_get_stats(g->m, &st);
+	assert_int_equal(st.rx_frames, got);
+	assert_true(looped <= 200 * 20);
+	assert_true(got > looped);
+}
+
 int
 main(void)
 {
@@ -271,6 +403,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_gates, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_enable, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_bad_rings, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_loopback, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_loopback_threads, rig_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include <urcu-qsbr.h>
+
 #include "vfu_test.h"
 
 static struct device dev;
@@ -655,6 +657,57 @@ drop(void **state)
 	wait_until(dev.detached == dev.attached);
 }
 
+static atomic_bool busy;
+
+static void
+stay_busy(struct device *d, uint64_t offset, const void *buf, size_t len)
+{
+	while (busy)
+		usleep(200);
+}
+
+static bool
+gone(void)
+{
+	bool ret;
+
+	rcu_register_thread();
+	ret = vfu_server_peer_gone(dev.server);
+	rcu_unregister_thread();
+	return ret;
+}
+
+/* Others can see that the client has gone before the control thread comes to it. */
+static void
+peer_gone(void **state)
+{
+	struct {
+		struct vfio_user_region_access a;
+		uint32_t v;
+	} wr = { { .offset = 0, .region = 0, .count = 4 }, 1 };
+	uint8_t msg[sizeof(struct vfio_user_header) + sizeof(wr)];
+	struct vfio_user_header h = { .msg_id = 7, .cmd = VFIO_USER_REGION_WRITE,
+		.msg_size = sizeof(h) + 20 };
+	int s, writes = dev.writes;
+
+	assert_false(gone());
+	s = raw_attach(&dev);
+	assert_false(gone());
+	busy = true;
+	dev.on_write = stay_busy;
+	memcpy(msg, &h, sizeof(h));
+	memcpy(msg + sizeof(h), &wr, sizeof(wr));
+	raw_send(s, msg, h.msg_size, NULL, 0);
+	wait_until(dev.writes == writes + 1);
+	assert_false(gone());
+	close(s);
+	assert_true(gone());
+	busy = false;
+	wait_until(dev.detached == dev.attached);
+	dev.on_write = NULL;
+	wait_until(!gone());
+}
+
 /*
  * The socket file.
  */
@@ -943,7 +996,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(version_good), T(version_bad), T(out_of_order), T(headers), T(pieces), T(unknown),
 		T(truncated), T(region_info), T(region_io_fds), T(region_access), T(write_multi),
-		T(no_reply), T(descriptors), T(irqs), T(second_client), T(never_reads), T(drop),
+		T(no_reply), T(descriptors), T(irqs), T(second_client), T(never_reads), T(drop), T(peer_gone),
 		T(socket_file), T(qemu), T(libvfio_user), T(spdk),
 	};
 

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Loopback (3.5.6.2, 3.5.6.3): of the MAC (RCTL.LBM) and of the PHY (its control
+ * register's bit 14). What the device sends it receives itself, at the wire's
+ * speed; the cable's other end sees nothing of it, nor is it heard.
+ *
+ * The frame goes from the transmitter right into the receiver, in the
+ * transmitting thread. Elsewhere the receiver is another thread's, perhaps; so it
+ * changes hands: the control thread closes the gate of the one, waits for a grace
+ * period, after which that thread is outside and stays there, and opens the gate of
+ * the other. Out of loopback this costs nothing.
+ */
+
+#include <string.h>
+
+#include "igb_model_priv.h"
+
+/* After anything that may have changed it. From the control thread. */
+void
+igb_loop_update(struct igb_model *m)
+{
+	bool on = (igb_reg(m, IGB_RCTL) & IGB_RCTL_LBM_MASK) == IGB_RCTL_LBM_MAC ||
+		  m->phy[IGB_PHY_CTRL] & IGB_PHY_CTRL_LOOPBACK;
+
+	if (igb_ld(&m->gates) & (on ? IGB_GATE_LOOP : IGB_GATE_WIRE))
+		return;
+	igb_gate(m, on ? IGB_GATE_WIRE : IGB_GATE_LOOP, false);
+	igb_grace_period();
+	memset(&m->looped, 0, sizeof(m->looped));
+	igb_gate(m, on ? IGB_GATE_LOOP : IGB_GATE_WIRE, true);
+}
+
+/* As igb_model_tx(). Without a speed a frame waits for a descriptor, as it would on the wire. */
+int
+igb_loop_tx(struct igb_model *m, struct igb_frame *frame)
+{
+	if (m->looped.data == NULL && !igb_tx_next(m, &m->looped))
+		return 0;
+	if (!igb_receive(m, &m->looped, m->speed_mbps == 0))
+		return 0;
+	*frame = m->looped;
+	frame->flags |= IGB_FRAME_LOOPED;
+	m->looped.data = NULL;
+	return 1;
+}
