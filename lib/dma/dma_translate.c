@@ -23,11 +23,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <rte_common.h>
 #include <rte_errno.h>
+#include <rte_malloc.h>
 
 #include "dma_private.h"
 
@@ -42,7 +42,8 @@
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER; /* of the users, not the entries */
 static unsigned int table_users;
 static bool table_events;
-static struct gantry_dma_table table;
+/* In EAL's shared memory, the entries after it: see "Secondary processes" in gantry_dma.c. */
+static struct gantry_dma_table *table;
 static uint64_t *table_entries;
 
 static pthread_mutex_t mmio_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -54,14 +55,14 @@ static struct {
  * The table.
  */
 
-/* Called with EAL's memory lock held, as are the next four. */
+/* Called with EAL's memory lock held, as are the next three. */
 static void
 table_set(uintptr_t va, size_t len, uint64_t offset)
 {
 	uintptr_t at;
 
-	for (at = va; at - va < len; at += (uintptr_t)1 << table.shift)
-		table_entries[(at - table.base) >> table.shift] = offset;
+	for (at = va; at - va < len; at += (uintptr_t)1 << table->shift)
+		table_entries[(at - table->base) >> table->shift] = offset;
 }
 
 static int
@@ -80,7 +81,7 @@ table_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 	const struct rte_memseg *ms;
 	uintptr_t at;
 
-	if (table.span == 0 || msl == NULL || msl->external)
+	if (table->span == 0 || msl == NULL || msl->external)
 		return;
 	if (type == RTE_MEM_EVENT_FREE) {
 		table_set(va, len, GANTRY_DMA_NO_OFFSET);
@@ -113,36 +114,42 @@ table_extent(const struct rte_memseg_list *msl, void *arg)
 	return 0;
 }
 
+static void
+table_free(void)
+{
+	rte_free(table);
+	table = NULL;
+	table_entries = NULL;
+}
+
+/* An empty table for all the pages that EAL can have; without entries if that is too many. */
 static int
-table_make(const struct rte_memseg_list *msl, void *arg)
+table_make(void)
 {
 	struct extent e = { .base = UINTPTR_MAX, .page = UINT64_MAX };
-	uint64_t entries, i;
-	uint32_t shift;
-	void *mem;
+	uint64_t entries = 0, i;
 
-	/* Called for one list only; it is here for the lock that the walk holds. */
-	rte_memseg_list_walk_thread_unsafe(table_extent, &e);
-	if (e.end == 0 || !rte_is_power_of_2(e.page))
-		return 1;
-	shift = __builtin_ctzll(e.page);
-	e.base = RTE_ALIGN_FLOOR(e.base, e.page);
-	entries = RTE_ALIGN_CEIL(e.end - e.base, e.page) >> shift;
-	if (entries > TABLE_MAX_ENTRIES)
-		return 1;
-	mem = mmap(NULL, entries * sizeof(*table_entries), PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (mem == MAP_FAILED)
+	rte_memseg_list_walk(table_extent, &e);
+	if (e.end != 0 && rte_is_power_of_2(e.page)) {
+		e.base = RTE_ALIGN_FLOOR(e.base, e.page);
+		entries = RTE_ALIGN_CEIL(e.end - e.base, e.page) / e.page;
+		if (entries > TABLE_MAX_ENTRIES)
+			entries = 0;
+	}
+	table = rte_zmalloc("gantry_dma_table", sizeof(*table) + entries * sizeof(*table_entries),
+			RTE_CACHE_LINE_SIZE);
+	if (table == NULL)
 		return -ENOMEM;
-	table_entries = mem;
+	if (entries == 0)
+		return 0;
+	table_entries = (uint64_t *)(table + 1);
 	for (i = 0; i < entries; i++)
 		table_entries[i] = GANTRY_DMA_NO_OFFSET;
-	table.offset = table_entries;
-	table.base = e.base;
-	table.shift = shift;
-	table.span = entries << shift;
-	rte_memseg_walk_thread_unsafe(table_add, NULL);
-	return 1;
+	table->offset = table_entries;
+	table->base = e.base;
+	table->shift = __builtin_ctzll(e.page);
+	table->span = entries << table->shift;
+	return 0;
 }
 
 int
@@ -152,24 +159,27 @@ dma_table_get(const struct gantry_dma_table **out)
 
 	pthread_mutex_lock(&table_lock);
 	if (table_users == 0) {
+		ret = table_make();
 		/*
 		 * Before the walk, or pages that come in between would be missed.
 		 * Legacy memory and memory without hugepages never change (ENOTSUP).
 		 */
-		ret = rte_mem_event_callback_register("gantry_dma", table_event, &table);
-		table_events = ret == 0;
-		ret = ret == 0 || rte_errno == ENOTSUP ? 0 : -rte_errno;
-		if (ret == 0)
-			ret = RTE_MIN(rte_memseg_list_walk(table_make, NULL), 0);
-		if (ret != 0 && table_events)
-			rte_mem_event_callback_unregister("gantry_dma", &table);
+		if (ret == 0) {
+			ret = rte_mem_event_callback_register("gantry_dma", table_event, &table);
+			table_events = ret == 0;
+			ret = ret == 0 || rte_errno == ENOTSUP ? 0 : -rte_errno;
+		}
+		if (ret != 0)
+			table_free();
+		else if (table_entries != NULL)
+			rte_memseg_walk(table_add, NULL);
 	}
 	if (ret == 0)
 		table_users++;
+	*out = table;
 	pthread_mutex_unlock(&table_lock);
 	if (ret != 0)
 		dma_fail("cannot make the table of EAL's memory: %s", strerror(-ret));
-	*out = &table;
 	return ret;
 }
 
@@ -180,10 +190,7 @@ dma_table_put(void)
 	if (--table_users == 0) {
 		if (table_events)
 			rte_mem_event_callback_unregister("gantry_dma", &table);
-		if (table_entries != NULL)
-			munmap(table_entries, (table.span >> table.shift) * sizeof(*table_entries));
-		table_entries = NULL;
-		memset(&table, 0, sizeof(table));
+		table_free();
 	}
 	pthread_mutex_unlock(&table_lock);
 }

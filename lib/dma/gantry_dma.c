@@ -29,16 +29,22 @@
  *
  * Who owns what: a device object belongs to the driver that made it, its
  * coherent blocks to the object until they are freed, a streaming buffer to the
- * device from map to unmap. The table of EAL's memory belongs to the process.
+ * device from map to unmap. The table of EAL's memory belongs to the process that
+ * made it.
+ *
+ * Secondary processes. A device object and the table lie in EAL's shared memory,
+ * so that a queue that points to its device can be polled in any process: the
+ * inline functions work everywhere. Devices, masks and coherent memory are the
+ * affair of the process that made the device.
  */
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <rte_errno.h>
+#include <rte_malloc.h>
 #include <rte_string_fns.h>
 
 #include "dma_private.h"
@@ -82,8 +88,9 @@ gantry_dma_dev_create(const struct gantry_dma_params *params)
 		rte_errno = EINVAL;
 		return NULL;
 	}
-	d = calloc(1, sizeof(*d));
+	d = rte_zmalloc("gantry_dma_dev", sizeof(*d), RTE_CACHE_LINE_SIZE);
 	if (d == NULL) {
+		dma_fail("%s: no memory left in EAL's heap for a device", params->name);
 		rte_errno = ENOMEM;
 		return NULL;
 	}
@@ -95,7 +102,7 @@ gantry_dma_dev_create(const struct gantry_dma_params *params)
 	d->mask = d->coherent_mask = GANTRY_DMA_BIT_MASK(32);
 	ret = dma_table_get(&d->fast.table);
 	if (ret != 0) {
-		free(d);
+		rte_free(d);
 		rte_errno = -ret;
 		return NULL;
 	}
@@ -117,7 +124,7 @@ gantry_dma_dev_destroy(struct gantry_dma_dev *dev)
 		gantry_dma_free_coherent(dev, b->pub.size, b->pub.cpu, b->pub.bus);
 	}
 	dma_table_put();
-	free(d);
+	rte_free(d);
 }
 
 static int

@@ -29,6 +29,9 @@
  * offsets and capability chains are checked where they are read, and memory
  * that the server could shrink is not mapped.
  *
+ * A secondary process has no connection, and gets what it may use from the
+ * primary: vfio_user_mp.c.
+ *
  * Bus addresses: any will do for a server that is given a table of them, hence
  * "don't care" as the IOMMU class: EAL uses virtual addresses, unless another
  * device wants physical ones.
@@ -73,33 +76,64 @@ device_free(struct rte_vfio_user_device *dev)
 	free(dev);
 }
 
+/* The device of that name, made if it is new. NULL: no memory. */
+static struct rte_vfio_user_device *
+device_get(const char *path)
+{
+	struct rte_vfio_user_device *dev = find_by_name(path);
+
+	if (dev != NULL)
+		return dev;
+	dev = calloc(1, sizeof(*dev));
+	if (dev == NULL)
+		return NULL;
+	dev->path = strdup(path);
+	if (dev->path == NULL) {
+		free(dev);
+		return NULL;
+	}
+	dev->device.name = dev->path;
+	dev->device.bus = &vfio_user_bus;
+	dev->device.numa_node = SOCKET_ID_ANY;
+	TAILQ_INSERT_TAIL(&devices, dev, next);
+	return dev;
+}
+
+/* A secondary process that names no device has all those of the primary. */
+static int
+found_in_primary(const char *path)
+{
+	const struct rte_devargs *da;
+
+	RTE_EAL_DEVARGS_FOREACH("vfio_user", da) {
+		if (strcmp(da->name, path) == 0) /* blocked */
+			return 0;
+	}
+	return device_get(path) != NULL ? 0 : -ENOMEM;
+}
+
 static int
 vfio_user_scan(void)
 {
+	static bool asked;
 	struct rte_vfio_user_device *dev;
 	struct rte_devargs *da;
 
+	if (rte_eal_process_type() == RTE_PROC_PRIMARY)
+		vfio_user_mp_serve();
 	RTE_EAL_DEVARGS_FOREACH("vfio_user", da) {
 		if (da->policy == RTE_DEV_BLOCKED)
 			continue;
-		dev = find_by_name(da->name);
-		if (dev == NULL) {
-			dev = calloc(1, sizeof(*dev));
-			if (dev == NULL)
-				return -ENOMEM;
-			dev->path = strdup(da->name);
-			if (dev->path == NULL) {
-				free(dev);
-				return -ENOMEM;
-			}
-			dev->device.name = dev->path;
-			dev->device.bus = &vfio_user_bus;
-			dev->device.numa_node = SOCKET_ID_ANY;
-			TAILQ_INSERT_TAIL(&devices, dev, next);
-		}
+		asked = true;
+		dev = device_get(da->name);
+		if (dev == NULL)
+			return -ENOMEM;
 		dev->device.devargs = da;
 	}
-	return 0;
+	if (rte_eal_process_type() == RTE_PROC_PRIMARY || asked)
+		return 0;
+	asked = true;
+	return vfio_user_mp_list(found_in_primary);
 }
 
 static bool
@@ -132,20 +166,15 @@ matches(const struct rte_vfio_user_driver *drv, const struct rte_pci_id *id)
 static int
 probe_one(struct rte_vfio_user_device *dev)
 {
+	const bool primary = rte_eal_process_type() == RTE_PROC_PRIMARY;
 	struct rte_vfio_user_driver *drv;
 	int ret;
 
 	if (rte_dev_is_probed(&dev->device))
 		return -EEXIST;
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		VFIO_USER_LOG(ERR, "%s: only the primary process may use a vfio-user device; leave "
-			"it out of the secondary's arguments", dev->path);
-		return -ENOTSUP;
-	}
-
-	ret = vfio_user_device_open(dev);
+	ret = primary ? vfio_user_device_open(dev) : vfio_user_mp_attach(dev);
 	if (ret != 0)
-		return ret;
+		goto close;
 
 	TAILQ_FOREACH(drv, &drivers, next) {
 		if (matches(drv, &dev->id))
@@ -159,7 +188,7 @@ probe_one(struct rte_vfio_user_device *dev)
 		goto close;
 	}
 
-	ret = vfio_user_device_start(dev);
+	ret = primary ? vfio_user_device_start(dev) : 0;
 	if (ret != 0)
 		goto close;
 
@@ -174,6 +203,9 @@ probe_one(struct rte_vfio_user_device *dev)
 		goto close;
 	}
 	dev->device.driver = &drv->driver;
+	if (!primary)
+		return 0;
+	vfio_user_mp_show(dev->bus_private);
 	/* News that came while the driver was not ready for them. */
 	if (!rte_vfio_user_alive(dev))
 		vfio_user_lost_again(dev->bus_private);
@@ -190,9 +222,11 @@ remove_one(struct rte_vfio_user_device *dev)
 {
 	int ret;
 
-	/* The driver is not told of the loss of what it is just letting go. */
-	if (dev->bus_private != NULL)
+	if (dev->bus_private != NULL) {
+		vfio_user_mp_hide(dev->bus_private);
+		/* The driver is not told of the loss of what it is just letting go. */
 		vfio_user_lost_teardown(dev->bus_private);
+	}
 	if (dev->driver != NULL && dev->driver->remove != NULL) {
 		ret = dev->driver->remove(dev);
 		if (ret != 0)

@@ -11,6 +11,12 @@
  * space, mapped what can be mapped of the BARs, handed EAL's memory to the
  * device (and keeps it up to date), switched on memory access and bus mastering
  * and made the interrupt handle.
+ *
+ * In a secondary process it has only the device's ids and the mapped areas of
+ * the BARs, at the addresses that they have in the primary, where the device's
+ * probe came first. There is no connection: the calls that need one return
+ * -ENOTSUP, there is no interrupt handle, lost is not called, and remove undoes
+ * what the secondary's probe did.
  */
 
 #ifndef BUS_VFIO_USER_DRIVER_H
@@ -112,7 +118,7 @@ void *rte_vfio_user_bar_ptr(struct rte_vfio_user_device *dev, unsigned int bar, 
 /** Maps, unmaps memory beyond EAL's own for this device. @p fd -1: looked up, or by message. */
 int rte_vfio_user_dma_map(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len);
 int rte_vfio_user_dma_unmap(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len);
-/** False once the device is lost. */
+/** False once the device is lost, and in a secondary process. */
 bool rte_vfio_user_alive(const struct rte_vfio_user_device *dev);
 /**
  * Of a lost device: true once its server has closed the connection, or is dead, and so cannot

@@ -30,6 +30,7 @@
 #include <rte_byteorder.h>
 #include <rte_common.h>
 #include <rte_eal.h>
+#include <rte_memory.h>
 
 #include "dpdk_compat.h"
 #include "vfio_user_private.h"
@@ -47,6 +48,8 @@
 
 #define CONFIG_SIZE PCI_CFG_SPACE_SIZE
 
+#define MAP_ALIGN   (UINT64_C(1) << 21)
+
 static const struct rte_vfio_user_device *mmio_slots[MMIO_SLOTS];
 
 static inline struct vfio_user_priv *
@@ -55,18 +58,33 @@ priv_of(const struct rte_vfio_user_device *dev)
 	return dev->bus_private;
 }
 
+/* Not in a secondary process. */
+static inline struct vfu_client *
+client_of(const struct rte_vfio_user_device *dev)
+{
+	const struct vfio_user_priv *priv = dev->bus_private;
+
+	return priv != NULL ? priv->client : NULL;
+}
+
 static int
 config_read(struct rte_vfio_user_device *dev, uint32_t offset, void *buf, size_t len)
 {
-	return vfu_client_region_read(priv_of(dev)->client, VFIO_PCI_CONFIG_REGION_INDEX, offset,
-			buf, len);
+	struct vfu_client *client = client_of(dev);
+
+	if (client == NULL)
+		return -ENOTSUP;
+	return vfu_client_region_read(client, VFIO_PCI_CONFIG_REGION_INDEX, offset, buf, len);
 }
 
 static int
 config_write(struct rte_vfio_user_device *dev, uint32_t offset, const void *buf, size_t len)
 {
-	return vfu_client_region_write(priv_of(dev)->client, VFIO_PCI_CONFIG_REGION_INDEX, offset,
-			buf, len);
+	struct vfu_client *client = client_of(dev);
+
+	if (client == NULL)
+		return -ENOTSUP;
+	return vfu_client_region_write(client, VFIO_PCI_CONFIG_REGION_INDEX, offset, buf, len);
 }
 
 static uint16_t
@@ -144,7 +162,8 @@ read_ids(struct rte_vfio_user_device *dev, uint8_t *config)
 }
 
 /*
- * Connects and learns what the device is. Nothing of it is switched on yet.
+ * Connects and learns what the device is. Nothing of it is switched on yet. What
+ * was done before a failure vfio_user_device_close() undoes.
  */
 int
 vfio_user_device_open(struct rte_vfio_user_device *dev)
@@ -159,6 +178,7 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 	struct vfu_region region;
 	uint8_t config[CONFIG_SIZE];
 	char err[VFU_ERR_LEN];
+	unsigned int i;
 	int ret;
 
 	priv = calloc(1, sizeof(*priv));
@@ -166,6 +186,8 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 		return -ENOMEM;
 	priv->dev = dev;
 	priv->lost_fd = -1;
+	for (i = 0; i < VFIO_USER_MAX_BARS; i++)
+		priv->bar_files[i].fd = -1;
 	pthread_rwlock_init(&priv->nofd_lock, NULL);
 	pthread_mutex_init(&priv->lost_lock, NULL);
 	dev->bus_private = priv;
@@ -173,43 +195,34 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 	/* Before the connection, which may be lost from its first moment. */
 	ret = vfio_user_lost_setup(priv);
 	if (ret != 0)
-		goto close;
+		return ret;
 
 	params.opaque = priv;
 	ret = vfu_client_connect(dev->path, &params, &priv->client, err);
 	if (ret != 0) {
 		priv->client = NULL;
 		VFIO_USER_LOG(ERR, "%s", err);
-		goto close;
+		return ret;
 	}
 	ret = vfu_client_device_info(priv->client, &info);
 	if (ret != 0) {
 		VFIO_USER_LOG(ERR, "%s: cannot ask for the device: %s", dev->path, strerror(-ret));
-		goto close;
+		return ret;
 	}
 	if (!(info.flags & VFIO_DEVICE_FLAGS_PCI) ||
 			info.num_regions <= VFIO_PCI_CONFIG_REGION_INDEX) {
 		VFIO_USER_LOG(ERR, "%s: not a PCI device (flags 0x%x, %u regions)", dev->path,
 			info.flags, info.num_regions);
-		ret = -ENODEV;
-		goto close;
+		return -ENODEV;
 	}
 	ret = vfu_client_region_info(priv->client, VFIO_PCI_CONFIG_REGION_INDEX, &region);
 	if (ret == 0 && region.fd >= 0)
 		close(region.fd);
 	if (ret != 0 || region.size < CONFIG_SIZE) {
 		VFIO_USER_LOG(ERR, "%s: the device has no configuration space", dev->path);
-		ret = ret != 0 ? ret : -ENODEV;
-		goto close;
+		return ret != 0 ? ret : -ENODEV;
 	}
-	ret = read_ids(dev, config);
-	if (ret != 0)
-		goto close;
-	return 0;
-
-close:
-	vfio_user_device_close(dev);
-	return ret;
+	return read_ids(dev, config);
 }
 
 /* True if the file can never become shorter than what is mapped of it. */
@@ -224,6 +237,46 @@ cannot_shrink(int fd, uint64_t end)
 	if (!(seals & F_SEAL_SHRINK) && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) != 0)
 		return false;
 	return fstat(fd, &st) == 0 && st.st_size >= 0 && (uint64_t)st.st_size >= end;
+}
+
+static int
+end_of_memory(const struct rte_memseg_list *msl, void *arg)
+{
+	uintptr_t *end = arg;
+
+	if (!msl->external)
+		*end = RTE_MAX(*end, (uintptr_t)msl->base_va + msl->len);
+	return 0;
+}
+
+/*
+ * Maps it above EAL's memory, where a secondary process can have it, too: the
+ * kernel's choice lies among libraries and stacks, whose places differ. With
+ * some room, in which DPDK's PCI bus does the same.
+ */
+static void *
+map_above_memory(size_t size, int fd, uint64_t offset)
+{
+	const uintptr_t room = UINT64_C(1) << 40;
+	static uintptr_t next;
+	void *addr = MAP_FAILED;
+	unsigned int tries;
+
+	if (next == 0) {
+		rte_memseg_list_walk(end_of_memory, &next);
+		next = RTE_ALIGN_CEIL(next, MAP_ALIGN) + room;
+	}
+	for (tries = 0; tries < 16; tries++) {
+		addr = (void *)next;
+		next += RTE_ALIGN_CEIL(size, MAP_ALIGN);
+		addr = mmap(addr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
+				fd, offset);
+		if (addr != MAP_FAILED || errno != EEXIST)
+			break;
+	}
+	if (addr == MAP_FAILED)
+		addr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+	return addr;
 }
 
 static int
@@ -249,7 +302,7 @@ map_area(struct rte_vfio_user_device *dev, unsigned int index, const struct vfu_
 			"against shrinking: not mapped, used by message", dev->path, index);
 		return 0;
 	}
-	addr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd, start);
+	addr = map_above_memory(size, region->fd, start);
 	if (addr == MAP_FAILED) {
 		int ret = -errno;
 
@@ -376,8 +429,13 @@ setup_bars(struct rte_vfio_user_device *dev)
 				ret = map_area(dev, i, &region, region.areas[a].offset,
 						region.areas[a].size);
 		}
-		if (region.fd >= 0)
-			close(region.fd); /* a mapping keeps its file */
+		if (bar->nr_maps != 0) {
+			/* For secondary processes. */
+			priv->bar_files[i].fd = region.fd;
+			priv->bar_files[i].offset = region.fd_offset;
+		} else if (region.fd >= 0) {
+			close(region.fd);
+		}
 		if (ret != 0)
 			return ret;
 		i += words - 1;
@@ -421,20 +479,36 @@ vfio_user_device_start(struct rte_vfio_user_device *dev)
 	return ret;
 }
 
+static void
+bars_unmap(struct rte_vfio_user_device *dev)
+{
+	unsigned int i, m;
+
+	for (i = 0; i < VFIO_USER_MAX_BARS; i++) {
+		for (m = 0; m < dev->bars[i].nr_maps; m++)
+			munmap(dev->bars[i].maps[m].addr, dev->bars[i].maps[m].size);
+	}
+	memset(dev->bars, 0, sizeof(dev->bars));
+}
+
 /*
- * Undoes open and start, however far they came. The device is silenced before
- * its memory is taken away, and that before the connection ends: after the
- * reply to the last unmapping it does not write any more, while a server that
- * merely sees its client leave may still do so for a moment.
+ * Undoes open and start, or what a secondary process has instead, however far
+ * they came. The device is silenced before its memory is taken away, and that
+ * before the connection ends: after the reply to the last unmapping it does not
+ * write any more, while a server that merely sees its client leave may still do
+ * so for a moment.
  */
 void
 vfio_user_device_close(struct rte_vfio_user_device *dev)
 {
 	struct vfio_user_priv *priv = priv_of(dev);
-	unsigned int i, m;
+	unsigned int i;
 
-	if (priv == NULL)
+	if (priv == NULL) {
+		bars_unmap(dev);
 		return;
+	}
+	vfio_user_mp_hide(priv);
 	if (priv->client != NULL && vfu_client_alive(priv->client) && priv->dma_attached) {
 		command_update(dev, 0, PCI_COMMAND_MASTER);
 		vfu_client_reset(priv->client);
@@ -444,11 +518,11 @@ vfio_user_device_close(struct rte_vfio_user_device *dev)
 	if (priv->client != NULL)
 		vfu_client_close(priv->client);
 	vfio_user_lost_teardown(priv);
+	bars_unmap(dev);
 	for (i = 0; i < VFIO_USER_MAX_BARS; i++) {
-		for (m = 0; m < dev->bars[i].nr_maps; m++)
-			munmap(dev->bars[i].maps[m].addr, dev->bars[i].maps[m].size);
+		if (priv->bar_files[i].fd >= 0)
+			close(priv->bar_files[i].fd);
 	}
-	memset(dev->bars, 0, sizeof(dev->bars));
 	for (i = 0; i < MMIO_SLOTS; i++) {
 		if (mmio_slots[i] == dev)
 			mmio_slots[i] = NULL;
@@ -464,11 +538,11 @@ int
 rte_vfio_user_read32(struct rte_vfio_user_device *dev, unsigned int bar, uint32_t offset,
 		uint32_t *value)
 {
-	int ret = -EINVAL;
+	struct vfu_client *client = client_of(dev);
+	int ret = client == NULL ? -ENOTSUP : -EINVAL;
 
-	if (bar < VFIO_USER_MAX_BARS)
-		ret = vfu_client_region_read(priv_of(dev)->client, bar, offset, value,
-				sizeof(*value));
+	if (client != NULL && bar < VFIO_USER_MAX_BARS)
+		ret = vfu_client_region_read(client, bar, offset, value, sizeof(*value));
 	if (ret != 0)
 		*value = UINT32_MAX;
 	else
@@ -480,10 +554,14 @@ int
 rte_vfio_user_write32(struct rte_vfio_user_device *dev, unsigned int bar, uint32_t offset,
 		uint32_t value)
 {
-	value = rte_cpu_to_le_32(value);
+	struct vfu_client *client = client_of(dev);
+
+	if (client == NULL)
+		return -ENOTSUP;
 	if (bar >= VFIO_USER_MAX_BARS)
 		return -EINVAL;
-	return vfu_client_region_write(priv_of(dev)->client, bar, offset, &value, sizeof(value));
+	value = rte_cpu_to_le_32(value);
+	return vfu_client_region_write(client, bar, offset, &value, sizeof(value));
 }
 
 int
@@ -524,9 +602,9 @@ rte_vfio_user_bar_ptr(struct rte_vfio_user_device *dev, unsigned int bar, uint64
 bool
 rte_vfio_user_alive(const struct rte_vfio_user_device *dev)
 {
-	const struct vfio_user_priv *priv = dev->bus_private;
+	const struct vfu_client *client = client_of(dev);
 
-	return priv != NULL && priv->client != NULL && vfu_client_alive(priv->client);
+	return client != NULL && vfu_client_alive(client);
 }
 
 bool

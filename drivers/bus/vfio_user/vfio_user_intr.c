@@ -34,6 +34,7 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_interrupts.h>
+#include <rte_string_fns.h>
 
 #include "dpdk_compat.h"
 #include "vfio_user_private.h"
@@ -192,16 +193,18 @@ lost_event(void *arg)
 {
 	struct vfio_user_priv *priv = arg;
 	struct rte_vfio_user_device *dev = priv->dev;
+	char name[RTE_DEV_NAME_MAX_LEN];
 
 	drain(rte_intr_fd_get(priv->lost_handle));
 	/* Not before the driver's probe has succeeded; probe_one() sees to it. */
 	if (dev->device.driver == NULL || priv->lost_told)
 		return;
 	priv->lost_told = true;
+	/* An application that hears of it may remove the device at once. */
+	strlcpy(name, dev->device.name, sizeof(name));
 	if (dev->driver->lost != NULL)
 		dev->driver->lost(dev);
-	/* Last: an application that watches for this may remove the device. */
-	rte_dev_event_callback_process(dev->device.name, RTE_DEV_EVENT_REMOVE);
+	rte_dev_event_callback_process(name, RTE_DEV_EVENT_REMOVE);
 }
 
 int

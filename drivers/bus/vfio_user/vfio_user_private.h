@@ -28,12 +28,16 @@ struct vfio_user_map {
 	bool eal;        /**< EAL's memory, kept up to date by its events */
 };
 
-/** What the bus knows of a device beyond what drivers see. */
+/** What the bus knows of a device beyond what drivers see. In the primary process only. */
 struct vfio_user_priv {
 	struct rte_vfio_user_device *dev;
 	struct vfu_client *client;
 	uint16_t msix_cap;             /**< offset in configuration space; 0: none */
 	bool irqs_wired;
+	struct {
+		int fd;          /**< behind the BAR's mapped areas; -1: none is mapped */
+		uint64_t offset; /**< of the BAR's byte 0 in it */
+	} bar_files[VFIO_USER_MAX_BARS];
 
 	/* The end of the connection on its way to EAL's interrupt thread. */
 	int lost_fd;
@@ -56,12 +60,23 @@ struct vfio_user_priv {
 	pthread_rwlock_t nofd_lock;
 	struct vfio_user_map *nofd;
 	unsigned int nr_nofd;
+
+	/* vfio_user_mp.c: under its lock. */
+	TAILQ_ENTRY(vfio_user_priv) mp_next;
+	bool mp_shown;
 };
 
 /* vfio_user_device.c */
 int vfio_user_device_open(struct rte_vfio_user_device *dev);
 int vfio_user_device_start(struct rte_vfio_user_device *dev);
 void vfio_user_device_close(struct rte_vfio_user_device *dev);
+
+/* vfio_user_mp.c: the primary's side, then a secondary's */
+void vfio_user_mp_serve(void);
+void vfio_user_mp_show(struct vfio_user_priv *priv);
+void vfio_user_mp_hide(struct vfio_user_priv *priv);
+int vfio_user_mp_list(int (*found)(const char *path));
+int vfio_user_mp_attach(struct rte_vfio_user_device *dev);
 
 /* vfio_user_dma.c */
 int vfio_user_dma_attach(struct vfio_user_priv *priv);

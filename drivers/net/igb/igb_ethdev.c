@@ -17,6 +17,7 @@
  *   igb_intr.c     interrupts: link changes, receive queues
  *   igb_filter.c   addresses, VLANs, RSS
  *   igb_stats.c    counters
+ *   igb_mp.c       a port in secondary processes
  *   igb_devargs.c  what may stand after the device's name
  *   igb_bus.h      what is needed of a bus; igb_pci.c and igb_vfio_user.c give it;
  *                  igb_vdev.c is a front for applications that know only vdevs
@@ -350,6 +351,7 @@ igb_dev_close(struct rte_eth_dev *dev)
 
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return 0;
+	igb_mp_close(dev);
 	if (dev->data->dev_started)
 		igb_dev_stop(dev);
 	igb_intr_teardown(dev);
@@ -457,9 +459,25 @@ static const struct eth_dev_ops igb_eth_dev_ops = {
 	.get_eeprom = igb_get_eeprom,
 };
 
-/* A secondary process has the rings and the doorbells, and no register. */
+/* Only the primary can ask the device. */
+static int
+igb_secondary_is_removed(struct rte_eth_dev *dev)
+{
+	return igb_hw_of(dev)->lost;
+}
+
+/* A secondary process has the rings and the doorbells, and no register: igb_mp.c. */
 static const struct eth_dev_ops igb_secondary_dev_ops = {
 	.dev_close = igb_dev_close,
+	.link_update = igb_mp_link_update,
+	.is_removed = igb_secondary_is_removed,
+	.stats_get = igb_stats_get,
+	.stats_reset = igb_stats_reset,
+	.xstats_get = igb_xstats_get,
+	.xstats_reset = igb_stats_reset,
+	.xstats_get_names = igb_xstats_get_names,
+	.xstats_get_by_id = igb_xstats_get_by_id,
+	.xstats_get_names_by_id = igb_xstats_get_names_by_id,
 	.dev_infos_get = igb_dev_infos_get,
 	.rxq_info_get = igb_rxq_info_get,
 	.txq_info_get = igb_txq_info_get,
@@ -613,7 +631,8 @@ igb_ethdev_probe(const struct igb_bus_dev *bus)
 	snprintf(ad->hw.name, sizeof(ad->hw.name), "%s", bus->device->name);
 	ad->hw.bus = bus->ops;
 	ad->hw.bus_dev = bus->dev;
-	ad->hw.ctl = ctl;
+	ad->controller = *ctl;
+	ad->hw.ctl = &ad->controller;
 
 	ret = igb_probe_primary(dev, bus);
 	if (ret != 0) {
@@ -621,6 +640,7 @@ igb_ethdev_probe(const struct igb_bus_dev *bus)
 		rte_eth_dev_release_port(dev);
 		return ret;
 	}
+	igb_mp_open(dev);
 	IGB_INIT_LOG(INFO, &ad->hw, "port %u: %s " RTE_ETHER_ADDR_PRT_FMT, ad->port_id,
 		ctl->name, RTE_ETHER_ADDR_BYTES(&ad->hw.perm_addr));
 	rte_eth_dev_probing_finish(dev);

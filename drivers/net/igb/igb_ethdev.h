@@ -42,12 +42,15 @@
 	RTE_ETH_RSS_NONFRAG_IPV6_UDP | RTE_ETH_RSS_IPV6_EX | RTE_ETH_RSS_IPV6_TCP_EX | \
 	RTE_ETH_RSS_IPV6_UDP_EX)
 
+#define IGB_LINK_WAIT_MS   9000 /* copper auto-negotiation takes up to some seconds */
+
 /* Statistics registers, in the order of igb_stats.c's table. */
 #define IGB_MAX_HW_STATS   64
 
 /** A port. In shared memory; see igb_bus.h for which pointers are the primary's. */
 struct igb_adapter {
 	struct igb_hw hw;
+	struct igb_controller controller; /* what hw.ctl points to: a copy that all processes see */
 	struct igb_devargs devargs;
 	struct gantry_dma_dev *dma;
 	uint16_t port_id;
@@ -106,7 +109,15 @@ int igb_link_update(struct rte_eth_dev *dev, int wait_to_complete);
 int igb_rx_queue_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id);
 int igb_rx_queue_intr_disable(struct rte_eth_dev *dev, uint16_t queue_id);
 
+/* igb_mp.c: the primary's side, then a secondary's */
+enum igb_mp_op { IGB_MP_STATS, IGB_MP_XSTATS, IGB_MP_STATS_RESET, IGB_MP_LINK };
+void igb_mp_open(struct rte_eth_dev *dev);
+void igb_mp_close(struct rte_eth_dev *dev);
+int igb_mp_ask(struct rte_eth_dev *dev, enum igb_mp_op op);
+int igb_mp_link_update(struct rte_eth_dev *dev, int wait_to_complete);
+
 /* igb_stats.c */
+int igb_stats_collect(struct rte_eth_dev *dev, bool basic);
 void igb_stats_update(struct rte_eth_dev *dev);
 int igb_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats GANTRY_QSTATS_ARG);
 int igb_stats_reset(struct rte_eth_dev *dev);

@@ -24,7 +24,6 @@
 #include "igb_rxtx.h"
 
 #define MISC_VECTOR 0
-#define LINK_WAIT_MS 9000 /* copper auto-negotiation takes up to some seconds */
 
 static uint32_t
 igb_queue_vector(uint16_t queue_id)
@@ -37,7 +36,7 @@ igb_link_update(struct rte_eth_dev *dev, int wait_to_complete)
 {
 	struct igb_hw *hw = igb_hw_of(dev);
 	const uint64_t end = rte_get_timer_cycles() +
-		(wait_to_complete ? (uint64_t)LINK_WAIT_MS * rte_get_timer_hz() / 1000 : 0);
+		(wait_to_complete ? IGB_LINK_WAIT_MS * rte_get_timer_hz() / 1000 : 0);
 	struct rte_eth_link link = { .link_speed = RTE_ETH_SPEED_NUM_NONE };
 	bool up = false, fd = false;
 	uint32_t mbps = 0;

@@ -10,7 +10,8 @@
  * queue, in 64 bits. What it never saw (missed, damaged, filtered) only the
  * controller knows: its registers (datasheet 8.19) have 32 bits mostly and clear
  * when read, so every read is added to a sum of ours, under a lock, since
- * two threads that ask at once must not both lose half.
+ * two threads that ask at once must not both lose half. A secondary process
+ * has the primary read them (igb_mp.c); the sums are in shared memory.
  */
 
 #include <errno.h>
@@ -102,7 +103,7 @@ igb_is_error_reg(uint16_t reg)
 }
 
 /* basic: only what struct rte_eth_stats needs; a register may cost a round trip. */
-static void
+int
 igb_stats_collect(struct rte_eth_dev *dev, bool basic)
 {
 	struct igb_adapter *ad = igb_adapter_of(dev);
@@ -110,8 +111,10 @@ igb_stats_collect(struct rte_eth_dev *dev, bool basic)
 	uint32_t value;
 	uint16_t q;
 
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return igb_mp_ask(dev, basic ? IGB_MP_STATS : IGB_MP_XSTATS);
 	if (!igb_hw_alive(&ad->hw))
-		return;
+		return 0;
 	rte_spinlock_lock(&ad->stats_lock);
 	for (i = 0; i < NB_REGS; i++) {
 		const uint16_t reg = igb_stats_regs[i].reg;
@@ -125,6 +128,7 @@ igb_stats_collect(struct rte_eth_dev *dev, bool basic)
 			ad->rqdpc[q] += value;
 	}
 	rte_spinlock_unlock(&ad->stats_lock);
+	return 0;
 }
 
 void
@@ -139,8 +143,11 @@ igb_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats GANTRY_QSTATS
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	unsigned int i;
 	uint16_t q;
+	int ret;
 
-	igb_stats_collect(dev, true);
+	ret = igb_stats_collect(dev, true);
+	if (ret != 0)
+		return ret;
 	for (i = 0; i < NB_REGS; i++) {
 		if (igb_is_error_reg(igb_stats_regs[i].reg))
 			stats->ierrors += ad->hw_stats[i];
@@ -188,6 +195,8 @@ igb_stats_reset(struct rte_eth_dev *dev)
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	uint16_t q;
 
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return igb_mp_ask(dev, IGB_MP_STATS_RESET);
 	/* Clears the registers. */
 	igb_stats_collect(dev, false);
 	rte_spinlock_lock(&ad->stats_lock);
@@ -238,10 +247,13 @@ igb_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *stats, unsigned in
 {
 	const unsigned int nb = igb_nb_xstats(dev);
 	unsigned int i;
+	int ret;
 
 	if (stats == NULL || n < nb)
 		return nb;
-	igb_stats_collect(dev, false);
+	ret = igb_stats_collect(dev, false);
+	if (ret != 0)
+		return ret;
 	for (i = 0; i < nb; i++) {
 		stats[i].id = i;
 		stats[i].value = igb_xstat_value(igb_adapter_of(dev), i);
@@ -268,10 +280,13 @@ igb_xstats_get_by_id(struct rte_eth_dev *dev, const uint64_t *ids, uint64_t *val
 {
 	const unsigned int nb = igb_nb_xstats(dev);
 	unsigned int i;
+	int ret;
 
 	if (ids == NULL || values == NULL)
 		return nb;
-	igb_stats_collect(dev, false);
+	ret = igb_stats_collect(dev, false);
+	if (ret != 0)
+		return ret;
 	for (i = 0; i < n; i++) {
 		if (ids[i] >= nb)
 			return -EINVAL;

@@ -76,6 +76,9 @@ igb_vdev_probe(struct rte_vdev_device *vdev)
 	struct vdev_args args;
 	int ret;
 
+	/* A secondary process gets the primary's devices by the vfio-user bus. */
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return 0;
 	ret = igb_vdev_parse(vdev, &args);
 	if (ret != 0)
 		return ret;
@@ -88,7 +91,7 @@ igb_vdev_remove(struct rte_vdev_device *vdev)
 {
 	struct vdev_args args;
 
-	if (igb_vdev_parse(vdev, &args) != 0)
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY || igb_vdev_parse(vdev, &args) != 0)
 		return 0;
 	/* It may have been unplugged by its own name before. */
 	rte_eal_hotplug_remove("vfio_user", args.path);
