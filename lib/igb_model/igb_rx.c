@@ -479,6 +479,9 @@ igb_receive_flush(struct igb_model *m)
 {
 	uint32_t dirty = m->rx_dirty, told = 0, causes = m->rx_causes, min;
 
+	/* What was held back since before a gate closed waits, or is forgotten by a reset. */
+	if ((igb_ld_acq(&m->gates) & IGB_GATES_DMA) != IGB_GATES_DMA)
+		return;
 	m->rx_dirty = 0;
 	m->rx_causes = 0;
 	while (dirty != 0) {

@@ -288,11 +288,16 @@ igb_tx_next(struct igb_model *m, struct igb_frame *frame)
 void
 igb_model_tx_flush(struct igb_model *m)
 {
-	uint32_t dirty = m->tx_dirty, told = 0;
+	uint32_t dirty = m->tx_dirty, told = 0, gates = igb_ld_acq(&m->gates);
 
-	m->tx_dirty = 0;
-	if (igb_ld_acq(&m->gates) & IGB_GATE_LOOP)
+	if (__builtin_expect(igb_ld(&m->intr_pending), 0))
+		igb_intr_fire(m);
+	/* What was held back since before a gate closed waits, or is forgotten by a reset. */
+	if ((gates & IGB_GATES_DMA) != IGB_GATES_DMA)
+		return;
+	if (gates & IGB_GATE_LOOP)
 		igb_receive_flush(m);
+	m->tx_dirty = 0;
 	while (dirty != 0) {
 		unsigned int q = (unsigned int)__builtin_ctz(dirty);
 		struct igb_ring *r = &m->tx_ring[q];
@@ -319,8 +324,6 @@ igb_model_tx_flush(struct igb_model *m)
 	}
 	if (told != 0)
 		igb_intr_queues(m, told, true);
-	if (__builtin_expect(igb_ld(&m->intr_pending), 0))
-		igb_intr_fire(m);
 }
 
 bool
