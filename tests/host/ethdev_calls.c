@@ -491,6 +491,8 @@ silent(void)
 	size_t at;
 
 	up(&conf);
+	/* A frame that has become a pattern would come back, too. */
+	OK(rte_eth_promiscuous_enable(P));
 	for (i = 0; i < 200; i++)
 		transmit(frame(&own, -1));
 	printf("flowing\n");

@@ -380,22 +380,17 @@ igb_dev_reset(struct rte_eth_dev *dev)
 	return ret;
 }
 
+/* What comes of it is the interrupt's news: an update in here would swallow the event. */
 static int
 igb_dev_set_link_up(struct rte_eth_dev *dev)
 {
-	int ret = igb_link_setup(igb_hw_of(dev), dev->data->dev_conf.link_speeds);
-
-	igb_link_update(dev, 0);
-	return ret;
+	return igb_link_setup(igb_hw_of(dev), dev->data->dev_conf.link_speeds);
 }
 
 static int
 igb_dev_set_link_down(struct rte_eth_dev *dev)
 {
-	int ret = igb_link_off(igb_hw_of(dev));
-
-	igb_link_update(dev, 0);
-	return ret;
+	return igb_link_off(igb_hw_of(dev));
 }
 
 static int

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""Several processes on one port: Debian's tools, unmodified, as secondary processes.
+
+A secondary process shares the primary's configuration and hugepage files, so
+that each test has an EAL instance of its own (--file-prefix) in the test's folder.
+"""
+
+import glob
+import os
+import re
+import signal
+import subprocess
+import time
+import unittest
+
+from lib import PMDS, Bench, needs_hugepages
+from packets import A, B, ether, ipv4, read_pcap, udp, write_pcap
+
+PLUGINS = ('librte_bus_vfio_user.so', 'librte_net_gantry_igb.so')
+
+
+def hugetlbfs():
+    with open('/proc/mounts') as f:
+        return [m[1] for m in map(str.split, f) if m[2] == 'hugetlbfs']
+
+
+def flows(n):
+    """Frames that RSS spreads over queues, each one of its kind."""
+    return [ether(A, B, 0x0800, ipv4('10.0.0.%d' % (1 + i % 200), '10.0.1.%d' % (1 + i % 7), 17,
+                                     udp(1000 + i, 2000, b'%06d' % i * 8)))
+            for i in range(n)]
+
+
+@needs_hugepages
+class Secondary(Bench):
+    def setUp(self):
+        super().setUp()
+        self.prefix = 'gantry%d' % os.getpid()
+        # EAL keeps what the processes of an instance share in there.
+        self.env = {'RUNTIME_DIRECTORY': self.dir}
+
+    def tearDown(self):
+        super().tearDown()
+        # A killed primary leaves them.
+        for mount in hugetlbfs():
+            for path in glob.glob(os.path.join(mount, self.prefix + 'map_*')):
+                os.unlink(path)
+
+    def common(self, *devices):
+        argv = ['-d', PMDS, '--file-prefix', self.prefix]
+        return argv + [a for d in devices for a in ('-a', 'vfio_user:' + d)] + (
+            [] if devices else ['--no-pci'])
+
+    def testpmd(self, eal, args):
+        p = self.run_process(['stdbuf', '-oL', 'dpdk-testpmd'] + eal + ['--'] + args + ['-i'],
+                             env=self.env)
+        p.expect(r'^testpmd> ', 40)
+        return p
+
+    def primary(self, *devices, args=(), iova=None, eal=()):
+        argv = self.common(*devices) + ['--lcores', '0@0,1@1', '-m', '128', '--no-telemetry']
+        return self.testpmd(argv + (['--iova-mode=' + iova] if iova else []) + list(eal),
+                            ['--total-num-mbufs=12288', '--rxd=2048', '--txd=1024'] + list(args))
+
+    # Its lcores have numbers of their own: memory pools have a cache for each.
+    def secondary(self, *devices, args=()):
+        return self.testpmd(self.common(*devices) + ['--proc-type=secondary', '--lcores',
+                                                     '2@0,3@1', '--no-telemetry'], list(args))
+
+    def tool(self, name, *devices, args=(), status=0, eal=()):
+        p = self.run_process([name] + list(eal) + self.common(*devices) + ['--'] + list(args),
+                             env=self.env)
+        p.wait(30, status)
+        return p.text()
+
+    def xstats(self, *devices):
+        text = self.tool('dpdk-proc-info', *devices, args=['--xstats', '-p', '0x1'])
+        return {k: int(v) for k, v in re.findall(r'^(\w+): (\d+)$', text, re.M)}
+
+    def capture(self, n):
+        """A port with n frames to be received, and a capture of what it sends."""
+        frames = flows(n)
+        write_pcap(self.path('in.pcap'), frames)
+        nic = self.nic('a:speed=max,wire=pcap:%s:%s' % (self.path('in.pcap'),
+                                                       self.path('out.pcap')))
+        return nic, frames
+
+    def sent(self, nic):
+        return self.nic_now(nic)['a']['tx']['frames']
+
+    def test_queue_each(self):
+        for iova in 'va', 'pa':
+            with self.subTest(iova=iova):
+                nic, frames = self.capture(1500)
+                args = ['--rxq=2', '--txq=2', '--num-procs=2', '--forward-mode=io']
+                pri = self.primary(self.sock('a'), args=args + ['--proc-id=0'], iova=iova)
+                sec = self.secondary(self.sock('a'), args=args + ['--proc-id=1'])
+                self.command(sec, 'start')
+                self.wait_until(lambda: self.sent(nic) > 0)
+                self.wait_until(lambda: self.xstats()['rx_total_packets'] == len(frames))
+                x = self.xstats()
+                self.assertEqual(x['rx_q0_packets'], 0)
+                self.command(pri, 'start')
+                self.wait_until(lambda: self.sent(nic) == len(frames))
+                x = self.xstats(self.sock('a'))
+                for q in 0, 1:
+                    self.assertGreater(x['rx_q%d_packets' % q], 300)
+                    self.assertEqual(x['tx_q%d_packets' % q], x['rx_q%d_packets' % q])
+                self.assertEqual(x['tx_hw_good_packets'], len(frames))
+                self.quit(sec)
+                self.quit(pri)
+                self.nic_stats(nic)
+                self.assertEqual(sorted(read_pcap(self.path('out.pcap'))), sorted(frames))
+
+    def test_proc_info(self):
+        nic, frames = self.capture(500)
+        pri = self.primary(self.sock('a'), args=['--forward-mode=io'])
+        self.command(pri, 'start')
+        self.wait_until(lambda: self.sent(nic) == len(frames))
+        text = self.tool('dpdk-proc-info', self.sock('a'), args=['--stats', '-p', '0x1'])
+        self.assertRegex(text, r'RX-packets: +500\b')
+        self.assertRegex(text, r'TX-packets: +500\b')
+        text = self.tool('dpdk-proc-info', args=['--show-port', '-p', '0x1'])
+        self.assertRegex(text, r'driver net_gantry_igb device %s' % self.sock('a'))
+        self.assertRegex(text, r'Link up at ')
+        self.assertEqual(self.xstats()['rx_hw_good_packets'], 500)
+        self.tool('dpdk-proc-info', args=['--xstats-reset', '-p', '0x1'])
+        x = self.xstats()
+        self.assertEqual((x['rx_good_packets'], x['rx_hw_good_packets']), (0, 0))
+        self.quit(pri)
+
+    def test_vdev(self):
+        nic, frames = self.capture(100)
+        pri = self.primary(eal=['--vdev', 'net_gantry_igb0,path=' + self.sock('a')],
+                           args=['--forward-mode=io'])
+        self.command(pri, 'start')
+        self.wait_until(lambda: self.sent(nic) == len(frames))
+        self.assertEqual(self.xstats()['rx_good_packets'], 100)
+        self.quit(pri)
+
+    def test_control_is_the_primarys(self):
+        self.nic('a:wire=loop')
+        pri = self.primary(self.sock('a'))
+        sec = self.secondary(self.sock('a'))
+        self.command(sec, 'port config mtu 0 1400', r'Set MTU failed. diag=-95')
+        self.command(sec, 'set promisc 0 off', r'Operation not supported')
+        self.command(sec, 'read reg 0 0x8', r'testpmd> ')
+        self.quit(sec)
+        # It closed what it had of the port, and nothing else.
+        self.command(pri, 'start tx_first')
+        self.wait_until(lambda: self.xstats()['rx_good_packets'] > 1000)
+        self.command(pri, 'stop', r'RX-packets: [1-9]')
+        self.quit(pri)
+
+    def test_hotplug(self):
+        self.nic('a:wire=loop', 'b:wire=loop')
+        pri = self.primary(self.sock('a'))
+        sec = self.secondary(self.sock('a'))
+        for _ in range(2):
+            self.command(pri, 'port attach vfio_user:' + self.sock('b'), r'Now total ports is 2')
+            self.command(sec, 'show port summary all', r'^1 .*%s' % self.sock('b'))
+            self.command(pri, 'port detach 1', r'Now total ports is 1')
+            self.command(sec, 'show port summary all', r'available ports: 1$')
+        # The other way round.
+        self.command(sec, 'port attach vfio_user:' + self.sock('b'), r'Now total ports is 2')
+        self.command(pri, 'show port summary all', r'^1 .*%s' % self.sock('b'))
+        self.quit(sec)
+        self.quit(pri)
+
+    def test_secondary_killed(self):
+        nic = self.nic('a:wire=loop')
+        args = ['--rxq=2', '--txq=2', '--num-procs=2']
+        pri = self.primary(self.sock('a'), args=args + ['--proc-id=0'])
+        for _ in range(2):
+            sec = self.secondary(self.sock('a'), args=args + ['--proc-id=1'])
+            before = self.xstats()['tx_q1_packets']
+            self.command(sec, 'start tx_first')
+            self.wait_until(lambda: self.xstats()['tx_q1_packets'] > before)
+            for _ in range(20):       # perhaps in the middle of a request
+                sec.say('show port xstats 0')
+            time.sleep(0.02)
+            sec.signal(signal.SIGKILL)
+            sec.wait(5, status=None)
+        self.command(pri, 'start tx_first')
+        self.wait_until(lambda: self.xstats()['tx_q0_packets'] > 1000)
+        self.command(pri, 'stop', r'RX-packets: [1-9]')
+        self.command(pri, 'port stop 0', r'Done')
+        self.command(pri, 'port start 0', r'Done')
+        self.quit(pri)
+        self.assertEqual(self.nic_stats(nic)['a']['dma_faults'], 0)
+
+    def test_primary_killed(self):
+        self.nic('a:wire=loop')
+        pri = self.primary(self.sock('a'))
+        sec = self.secondary(self.sock('a'))
+        self.command(sec, 'start tx_first')
+        pri.signal(signal.SIGKILL)
+        pri.wait(5, status=None)
+        self.command(sec, 'show port stats 0',
+                     r'port 0: the primary process does not answer')
+        self.command(sec, 'stop', r'Done')
+        self.quit(sec)
+
+    def test_no_such_device(self):
+        self.nic('a:wire=loop')
+        pri = self.primary(self.sock('a'))
+        text = self.tool('dpdk-proc-info', self.sock('none'), args=['--stats', '-p', '0x1'],
+                         status=None)
+        self.assertIn('%s: the primary process has no such device' % self.sock('none'), text)
+        self.quit(pri)
+
+    def test_pdump(self):
+        self.nic('a:speed=10,wire=loop')
+        pri = self.primary(self.sock('a'))
+        self.command(pri, 'start tx_first')
+        # All processes must number memory pools' operations alike, and testpmd is
+        # linked with some of them.
+        libs = re.findall(r'=> (\S*/librte_mempool_\S+)', subprocess.run(
+            ['ldd', '/usr/bin/dpdk-testpmd'], capture_output=True, text=True, check=True).stdout)
+        rx, tx = self.path('rx.pcap'), self.path('tx.pcap')
+        dump = self.run_process(
+            ['dpdk-pdump', '-l', '1'] + [a for lib in libs for a in ('-d', lib)] +
+            self.common(self.sock('a')) +
+            ['--', '--pdump', 'port=0,queue=*,rx-dev=%s,tx-dev=%s' % (rx, tx)], env=self.env)
+        dump.expect(r'capture for \(1\) tuples', 30)
+        time.sleep(2)
+        dump.signal(signal.SIGINT)
+        dump.wait(20)
+        self.quit(pri)
+        for path in rx, tx:
+            frames = read_pcap(path)
+            self.assertGreater(len(frames), 1000)
+            self.assertEqual({len(f) for f in frames}, {64})
+
+
+if __name__ == '__main__':
+    unittest.main()
