@@ -39,7 +39,9 @@ igb_loop_tx(struct igb_model *m, struct igb_frame *frame)
 {
 	if (m->looped.data == NULL && !igb_tx_next(m, &m->looped))
 		return 0;
-	if (!igb_receive(m, &m->looped, m->speed_mbps == 0))
+	if (!(igb_ld_acq(&m->gates) & IGB_GATE_RXEN))
+		__atomic_fetch_add(&m->rxc.off, 1, __ATOMIC_RELAXED);
+	else if (!igb_receive(m, &m->looped, m->speed_mbps == 0))
 		return 0;
 	*frame = m->looped;
 	frame->flags |= IGB_FRAME_LOOPED;

@@ -309,6 +309,14 @@ test_loopback(void **state)
 	assert_int_equal(st.tx_frames, 2);
 	assert_int_equal(st.rx_off, 2);
 
+	/* With the receiver off nothing is received, and the frame is gone. */
+	rig_wr(g, IGB_RCTL, 0);
+	rig_post(g, f, 60, RIG_LAST, 60u << IGB_TXD_PAYLEN_SHIFT);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_false(rig_rxd(g, 0, 2)->wb.staterr & IGB_RXD_STAT_DD);
+	rig_rx_on(g, 0);
+
 	/* And out of it again; a reset does that, too. */
 	phy_write(g, IGB_PHY_CTRL, 0x1140);
 	igb_model_set_link(g->m, true);
@@ -321,6 +329,13 @@ test_loopback(void **state)
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_rx_on(g, 0);
 	assert_true(igb_model_listening(g->m));
+}
+
+static bool
+received(struct rig *g, uint32_t i)
+{
+	return __atomic_load_n(&rig_rxd(g, 0, i)->wb.staterr, __ATOMIC_ACQUIRE) &
+	       IGB_RXD_STAT_DD;
 }
 
 static void *
@@ -365,8 +380,7 @@ test_loopback_threads(void **state)
 			rig_ring_bell(g);
 			assert_int_equal(rig_take(g, &fr), 1);
 			assert_int_equal(!!(fr.flags & IGB_FRAME_LOOPED), i & 1);
-			while (rig_rxd(g, 0, next)->wb.staterr & IGB_RXD_STAT_DD) {
-				__atomic_thread_fence(__ATOMIC_ACQUIRE);
+			while (received(g, next)) {
 				looped += rig_rxbuf(g, 0, next)[20];
 				got++;
 				rig_rxd(g, 0, next)->read.pkt_addr =
@@ -382,7 +396,7 @@ test_loopback_threads(void **state)
 	rcu_thread_offline();
 	pthread_join(p.thread, NULL);
 	rcu_thread_online();
-	while (rig_rxd(g, 0, next)->wb.staterr & IGB_RXD_STAT_DD) {
+	while (received(g, next)) {
 		looped += rig_rxbuf(g, 0, next)[20];
 		got++;
 		rig_rxd(g, 0, next)->read.hdr_addr = 0;
