@@ -12,12 +12,9 @@ import re
 import signal
 import subprocess
 import time
-import unittest
 
 from lib import PMDS, Bench, needs_hugepages
-from packets import A, B, ether, ipv4, read_pcap, udp, write_pcap
-
-PLUGINS = ('librte_bus_vfio_user.so', 'librte_net_gantry_igb.so')
+from packets import ether, ipv4, read_pcap, udp, write_pcap
 
 
 def hugetlbfs():
@@ -27,9 +24,8 @@ def hugetlbfs():
 
 def flows(n):
     """Frames that RSS spreads over queues, each one of its kind."""
-    return [ether(A, B, 0x0800, ipv4('10.0.0.%d' % (1 + i % 200), '10.0.1.%d' % (1 + i % 7), 17,
-                                     udp(1000 + i, 2000, b'%06d' % i * 8)))
-            for i in range(n)]
+    return [ether(ipv4(udp(b'%06d' % i * 8, src=a), 17, src=a))
+            for i in range(n) for a in [bytes([10, 0, i >> 8, i & 255])]]
 
 
 @needs_hugepages
@@ -48,11 +44,10 @@ class Secondary(Bench):
                 os.unlink(path)
 
     def common(self, *devices):
-        argv = ['-d', PMDS, '--file-prefix', self.prefix]
-        return argv + [a for d in devices for a in ('-a', 'vfio_user:' + d)] + (
-            [] if devices else ['--no-pci'])
+        return ['-d', PMDS, '--file-prefix', self.prefix, '--no-pci'] + [
+            a for d in devices for a in ('-a', 'vfio_user:' + d)]
 
-    def testpmd(self, eal, args):
+    def start_testpmd(self, eal, args):
         p = self.run_process(['stdbuf', '-oL', 'dpdk-testpmd'] + eal + ['--'] + args + ['-i'],
                              env=self.env)
         p.expect(r'^testpmd> ', 40)
@@ -60,12 +55,13 @@ class Secondary(Bench):
 
     def primary(self, *devices, args=(), iova=None, eal=()):
         argv = self.common(*devices) + ['--lcores', '0@0,1@1', '-m', '128', '--no-telemetry']
-        return self.testpmd(argv + (['--iova-mode=' + iova] if iova else []) + list(eal),
-                            ['--total-num-mbufs=12288', '--rxd=2048', '--txd=1024'] + list(args))
+        return self.start_testpmd(argv + (['--iova-mode=' + iova] if iova else []) + list(eal),
+                                  ['--total-num-mbufs=12288', '--rxd=2048', '--txd=1024',
+                                   '--no-flush-rx'] + list(args))
 
     # Its lcores have numbers of their own: memory pools have a cache for each.
     def secondary(self, *devices, args=()):
-        return self.testpmd(self.common(*devices) + ['--proc-type=secondary', '--lcores',
+        return self.start_testpmd(self.common(*devices) + ['--proc-type=secondary', '--lcores',
                                                      '2@0,3@1', '--no-telemetry'], list(args))
 
     def tool(self, name, *devices, args=(), status=0, eal=()):
@@ -182,13 +178,14 @@ class Secondary(Bench):
             time.sleep(0.02)
             sec.signal(signal.SIGKILL)
             sec.wait(5, status=None)
-        self.command(pri, 'start tx_first')
+        self.command(pri, 'set fwd txonly')
+        self.command(pri, 'start')
         self.wait_until(lambda: self.xstats()['tx_q0_packets'] > 1000)
-        self.command(pri, 'stop', r'RX-packets: [1-9]')
+        self.command(pri, 'stop', r'TX-packets: [1-9]')
         self.command(pri, 'port stop 0', r'Done')
         self.command(pri, 'port start 0', r'Done')
         self.quit(pri)
-        self.assertEqual(self.nic_stats(nic)['a']['dma_faults'], 0)
+        self.assertEqual(self.nic_stats(nic)['a']['device']['dma_faults'], 0)
 
     def test_primary_killed(self):
         self.nic('a:wire=loop')
@@ -210,6 +207,30 @@ class Secondary(Bench):
         self.assertIn('%s: the primary process has no such device' % self.sock('none'), text)
         self.quit(pri)
 
+    def test_place_taken(self):
+        """What the primary has mapped lies somewhere else in the secondary already."""
+        self.nic('a:wire=loop')
+        pri = self.primary(self.sock('a'))
+        pid = subprocess.run(['pgrep', '-f', '--', '--file-prefix %s ' % self.prefix],
+                             capture_output=True, text=True, check=True).stdout.split()[0]
+        with open('/proc/%s/maps' % pid) as f:
+            at = [line.split('-')[0] for line in f if '/memfd:igb-queues' in line]
+        self.assertTrue(at)
+        with open(self.path('take.c'), 'w') as f:
+            f.write('#include <sys/mman.h>\n'
+                    '__attribute__((constructor)) static void take(void)\n'
+                    '{ mmap((void *)0x%sUL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |'
+                    ' MAP_FIXED, -1, 0); }\n' % at[0])
+        subprocess.run(['cc', '-shared', '-fPIC', '-o', self.path('take.so'),
+                        self.path('take.c')], check=True)
+        self.env['LD_PRELOAD'] = self.path('take.so')
+        text = self.tool('dpdk-proc-info', args=['--stats', '-p', '0x1'], status=None)
+        self.assertRegex(text, r'BAR0: cannot be mapped at 0x%s, where the primary process has '
+                         r'it: File exists' % at[0].lstrip('0'))
+        del self.env['LD_PRELOAD']
+        self.assertIn('rx_good_packets', self.xstats())
+        self.quit(pri)
+
     def test_pdump(self):
         self.nic('a:speed=10,wire=loop')
         pri = self.primary(self.sock('a'))
@@ -220,7 +241,7 @@ class Secondary(Bench):
             ['ldd', '/usr/bin/dpdk-testpmd'], capture_output=True, text=True, check=True).stdout)
         rx, tx = self.path('rx.pcap'), self.path('tx.pcap')
         dump = self.run_process(
-            ['dpdk-pdump', '-l', '1'] + [a for lib in libs for a in ('-d', lib)] +
+            ['stdbuf', '-oL', 'dpdk-pdump', '-l', '1'] + [a for lib in libs for a in ('-d', lib)] +
             self.common(self.sock('a')) +
             ['--', '--pdump', 'port=0,queue=*,rx-dev=%s,tx-dev=%s' % (rx, tx)], env=self.env)
         dump.expect(r'capture for \(1\) tuples', 30)
@@ -232,7 +253,3 @@ class Secondary(Bench):
             frames = read_pcap(path)
             self.assertGreater(len(frames), 1000)
             self.assertEqual({len(f) for f in frames}, {64})
-
-
-if __name__ == '__main__':
-    unittest.main()
