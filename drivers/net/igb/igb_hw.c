@@ -112,9 +112,9 @@ igb_swsm_put(struct igb_hw *hw)
 static int
 igb_sync_get(struct igb_hw *hw, uint32_t resource)
 {
-	const uint32_t both = resource | resource << IGB_SW_FW_FW_SHIFT;
+	const uint32_t firmware = resource << IGB_SW_FW_FW_SHIFT;
 	unsigned int tries;
-	uint32_t sync;
+	uint32_t sync = 0;
 	int ret;
 
 	for (tries = 0; tries < 200; tries++) {
@@ -124,7 +124,13 @@ igb_sync_get(struct igb_hw *hw, uint32_t resource)
 		sync = igb_rd(hw, IGB_SW_FW_SYNC);
 		if (sync == UINT32_MAX && !igb_hw_alive(hw))
 			return -ENODEV;
-		if ((sync & both) == 0) {
+		/* Nobody needs it for that long: software that has it died with it. */
+		if (tries == 199 && (sync & (resource | firmware)) == resource) {
+			IGB_DRV_LOG(WARNING, hw, "SW_FW_SYNC resource 0x%x was never given back, "
+				"taking it over", resource);
+			sync &= ~resource;
+		}
+		if ((sync & (resource | firmware)) == 0) {
 			igb_wr(hw, IGB_SW_FW_SYNC, sync | resource);
 			igb_swsm_put(hw);
 			return 0;

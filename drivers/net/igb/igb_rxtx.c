@@ -224,6 +224,10 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 		head = m;
 		if (unlikely(q->first != NULL || !eop)) {
 			if (q->first == NULL) {
+				if (unlikely(!q->dev_data->scattered_rx)) {
+					igb_rx_drop(q, m, eop);
+					continue;
+				}
 				q->first = m;
 			} else {
 				if (unlikely(q->first->pkt_len + len > q->max_len)) {

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * lib/dma: what is said of a core on another node than its queue. This machine
+ * may have a single node: the linker puts the functions below in libnuma's place.
+ */
+
+#include "dma_eal.h"
+
+#include <rte_lcore.h>
+
+#include "gantry_dma.h"
+
+static int fake_node;
+
+int __wrap_numa_available(void);
+int __wrap_numa_node_of_cpu(int cpu);
+
+int
+__wrap_numa_available(void)
+{
+	return 0;
+}
+
+int
+__wrap_numa_node_of_cpu(int cpu)
+{
+	return fake_node;
+}
+
+static void
+check(int device_node, int core_node, int memory_node, const char *expected)
+{
+	const struct gantry_dma_params p = { .name = "nic0", .socket_id = device_node };
+	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	int ret;
+
+	assert_non_null(dev);
+	fake_node = core_node;
+	rte_openlog_stream(f);
+	ret = gantry_dma_numa_check(dev, "rx queue 3", rte_lcore_id(), memory_node);
+	rte_openlog_stream(NULL);
+	fclose(f);
+	gantry_dma_dev_destroy(dev);
+	assert_int_equal(ret, expected[0] != '\0');
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void
+nodes(void **state)
+{
+	check(0, 0, 0, "");
+	check(SOCKET_ID_ANY, 1, 1, "");
+	check(SOCKET_ID_ANY, 1, SOCKET_ID_ANY, "");
+	check(0, -1, 0, "");  /* the kernel doesn't know the core's */
+	check(SOCKET_ID_ANY, 1, 0, "gantry_dma: nic0: rx queue 3: its memory is on node 0, "
+		"lcore 0 that polls it on node 1: every access crosses\n");
+	check(1, 0, 1, "gantry_dma: nic0: rx queue 3: the device is on node 1, its memory on "
+		"node 1, lcore 0 that polls it on node 0: every access crosses\n");
+	check(1, 0, 0, "gantry_dma: nic0: rx queue 3: the device is on node 1, its memory on "
+		"node 0, lcore 0 that polls it on node 0: every access crosses\n");
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(nodes) };
+
+	eal_start(argc, argv, NULL);
+	return cmocka_run_group_tests_name("dma_numa", tests, NULL, NULL);
+}

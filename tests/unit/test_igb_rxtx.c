@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The driver against a device that is broken or means harm. The device is this
+ * file: a bus with a page of registers, and rings that the test writes to. What
+ * must hold whatever it does: no crash, well-formed mbufs or none, errors
+ * counted, and every mbuf back in its pool in the end.
+ */
+
+#include "dma_eal.h"
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "igb_rxtx.h"
+
+#define MBUFS   2047
+#define NB_DESC 256
+#define PORT    (fake.port)
+
+static struct {
+	uint32_t regs[IGB_BAR0_SIZE / 4];
+	uint16_t nvm[IGB_NVM_CHECKSUM + 1];
+	uint8_t config[256];
+	struct rte_device device;
+	uint16_t port;
+	bool sticky;      /* ENABLE is cleared by a reset only */
+	bool no_reset;    /* CTRL.RST never ends */
+	bool no_nvm;      /* EERD is never done */
+	bool no_phy;      /* MDIC says error */
+	bool ones;        /* counters read as all ones */
+	bool dead;        /* the bus says so */
+	bool quiesced;    /* and that it has let go */
+} fake;
+
+static struct rte_mempool *pool;
+
+static uint32_t *
+reg(uint32_t at)
+{
+	return &fake.regs[at / 4];
+}
+
+static void
+fake_reset(void)
+{
+	uint16_t q;
+
+	for (q = 0; q < IGB_MAX_QUEUES; q++)
+		*reg(IGB_RXDCTL(q)) = *reg(IGB_TXDCTL(q)) = 0;
+	memcpy(reg(IGB_RAL(0)), fake.nvm, 4);
+	*reg(IGB_RAH(0)) = fake.nvm[2] | IGB_RAH_AV;
+}
+
+static uint32_t
+fake_read32(void *dev, uint32_t at)
+{
+	if (fake.dead)
+		return UINT32_MAX;
+	if (fake.ones && at >= IGB_CRCERRS && at < IGB_CRCERRS + 0x100)
+		return UINT32_MAX;
+	switch (at) {
+	case IGB_STATUS:
+		return IGB_STATUS_FD | IGB_STATUS_LU | 2u << IGB_STATUS_SPEED_SHIFT |
+			(*reg(IGB_CTRL) & IGB_CTRL_GIO_MASTER_DISABLE ? 0 :
+			IGB_STATUS_GIO_MASTER_EN);
+	case IGB_EECD:
+		return IGB_EECD_PRES | IGB_EECD_AUTO_RD;
+	case IGB_EEMNGCTL:
+		return IGB_EEMNGCTL_CFG_DONE0 | IGB_EEMNGCTL_CFG_DONE1;
+	default:
+		return *reg(at);
+	}
+}
+
+static void
+fake_write32(void *dev, uint32_t at, uint32_t value)
+{
+	uint32_t phy;
+
+	if (fake.dead)
+		return;
+	if (fake.sticky && (*reg(at) & IGB_DCTL_ENABLE) && at >= IGB_RXDCTL(0) &&
+			at <= IGB_TXDCTL(IGB_MAX_QUEUES - 1) && (at & 0x3f) == (IGB_RXDCTL(0) & 0x3f))
+		return;
+	*reg(at) = value;
+	switch (at) {
+	case IGB_CTRL:
+		if (!(value & IGB_CTRL_RST) || fake.no_reset)
+			break;
+		*reg(at) = 0;
+		fake_reset();
+		break;
+	case IGB_EERD:
+		if (!fake.no_nvm)
+			*reg(at) = IGB_EERD_DONE | (uint32_t)fake.nvm[value >>
+				IGB_EERD_ADDR_SHIFT & IGB_NVM_CHECKSUM] << IGB_EERD_DATA_SHIFT;
+		break;
+	case IGB_MDIC:
+		phy = value >> IGB_MDIC_REG_SHIFT & 0x1f;
+		*reg(at) = IGB_MDIC_READY | (fake.no_phy ? IGB_MDIC_ERROR : 0) |
+			(phy == IGB_PHY_ID1 ? IGB_PHY_ID_82576 >> 16 :
+			phy == IGB_PHY_ID2 ? IGB_PHY_ID_82576 & 0xffff : 0);
+		break;
+	}
+}
+
+static volatile uint32_t *
+fake_doorbell(void *dev, uint32_t at)
+{
+	return reg(at);
+}
+
+static int
+fake_read_config(void *dev, void *buf, size_t len, uint32_t offset)
+{
+	if (offset + len > sizeof(fake.config))
+		return -EINVAL;
+	memcpy(buf, fake.config + offset, len);
+	return 0;
+}
+
+static bool
+fake_alive(void *dev)
+{
+	return !fake.dead;
+}
+
+static bool
+fake_quiesced(void *dev)
+{
+	return fake.quiesced;
+}
+
+static int
+fake_bar(void *dev, unsigned int index, struct igb_bar *bar)
+{
+	return -EINVAL;
+}
+
+static bool
+fake_has_iommu(void *dev)
+{
+	return true;
+}
+
+static const struct igb_bus_ops fake_ops = {
+	.name = "fake",
+	.read32 = fake_read32,
+	.write32 = fake_write32,
+	.doorbell = fake_doorbell,
+	.read_config = fake_read_config,
+	.alive = fake_alive,
+	.quiesced = fake_quiesced,
+	.bar = fake_bar,
+	.has_iommu = fake_has_iommu,
+};
+
+static int
+probe(void)
+{
+	const struct igb_bus_dev bus = {
+		.ops = &fake_ops,
+		.device = &fake.device,
+		.vendor_id = IGB_VENDOR_ID_INTEL,
+		.device_id = IGB_DEV_ID_82576,
+	};
+
+	return igb_ethdev_probe(&bus);
+}
+
+static void
+fake_init(void)
+{
+	static struct rte_driver driver = { .name = "fake" };
+	uint16_t sum = 0, w;
+
+	memset(&fake, 0, sizeof(fake));
+	fake.device.name = "fake0";
+	fake.device.driver = &driver;
+	fake.device.numa_node = SOCKET_ID_ANY;
+	fake.nvm[0] = 0x0002;
+	fake.nvm[2] = 0x0100;
+	for (w = 0; w < IGB_NVM_CHECKSUM; w++)
+		sum += fake.nvm[w];
+	fake.nvm[IGB_NVM_CHECKSUM] = IGB_NVM_CHECKSUM_SUM - sum;
+}
+
+static void
+start(uint64_t rx_offloads)
+{
+	const struct rte_eth_conf conf = { .rxmode.offloads = rx_offloads,
+		.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
+
+	assert_int_equal(rte_eth_dev_configure(PORT, 1, 1, &conf), 0);
+	assert_int_equal(rte_eth_rx_queue_setup(PORT, 0, NB_DESC, SOCKET_ID_ANY, NULL, pool), 0);
+	assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, NB_DESC, SOCKET_ID_ANY, NULL), 0);
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+}
+
+static int
+port_new(void **state)
+{
+	fake_init();
+	assert_int_equal(probe(), 0);
+	assert_int_equal(rte_eth_dev_get_port_by_name("fake0", &fake.port), 0);
+	return 0;
+}
+
+/* However the test went: all comes back. */
+static int
+port_gone(void **state)
+{
+	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
+	assert_int_equal(rte_mempool_avail_count(pool), MBUFS);
+	return 0;
+}
+
+static struct igb_rx_queue *
+rxq(void)
+{
+	return rte_eth_devices[PORT].data->rx_queues[0];
+}
+
+static struct igb_tx_queue *
+txq(void)
+{
+	return rte_eth_devices[PORT].data->tx_queues[0];
+}
+
+/* The device writes back the descriptor that is i after the next one. */
+static void
+write_back(unsigned int i, uint32_t staterr, uint16_t len)
+{
+	union igb_rx_desc *d = &rxq()->ring[(rxq()->next + i) % NB_DESC];
+
+	d->wb.pkt_info = (uint16_t)rand();
+	d->wb.hdr_info = (uint16_t)rand();
+	d->wb.rss = (uint32_t)rand();
+	d->wb.length = len;
+	d->wb.vlan = (uint16_t)rand();
+	d->wb.staterr = staterr;
+}
+
+/* Receives, looks at and frees everything; returns how many packets. */
+static unsigned int
+drain(void)
+{
+	struct rte_mbuf *pkts[32];
+	unsigned int total = 0;
+	const char *why;
+	uint16_t n, i;
+
+	while ((n = rte_eth_rx_burst(PORT, 0, pkts, 32)) != 0) {
+		for (i = 0; i < n; i++) {
+			if (rte_mbuf_check(pkts[i], 1, &why) != 0)
+				fail_msg("%s", why);
+			assert_in_range(pkts[i]->pkt_len, 1, IGB_MAX_FRAME);
+			assert_int_equal(pkts[i]->port, PORT);
+			rte_pktmbuf_free(pkts[i]);
+		}
+		total += n;
+	}
+	return total;
+}
+
+static uint64_t
+ierrors(void)
+{
+	struct rte_eth_stats s;
+
+	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+	return s.ierrors;
+}
+
+#define GOOD (IGB_RXD_STAT_DD | IGB_RXD_STAT_EOP)
+
+static void
+rx_good(void **state)
+{
+	unsigned int turn, i;
+
+	start(0);
+	for (turn = 0; turn < 100; turn++) {
+		for (i = 0; i < 50; i++)
+			write_back(i, GOOD, 60 + i);
+		assert_int_equal(drain(), 50);
+	}
+	assert_int_equal(ierrors(), 0);
+}
+
+static void
+rx_lengths(void **state)
+{
+	static const uint16_t bad[] = { 0, 2049, 4096, 9728, 0x8000, 0xFFFF };
+	unsigned int i;
+
+	start(0);
+	for (i = 0; i < RTE_DIM(bad); i++) {
+		write_back(0, GOOD, bad[i]);
+		write_back(1, GOOD, 60);
+		assert_int_equal(drain(), 1);
+		assert_int_equal(ierrors(), i + 1);
+	}
+	write_back(0, GOOD, rxq()->buf_len);
+	write_back(1, GOOD | IGB_RXD_ERR_RXE, 60);
+	assert_int_equal(drain(), 1);
+	assert_int_equal(ierrors(), i + 1);
+}
+
+/* A frame without an end never grows beyond what a frame may have. */
+static void
+rx_no_end(void **state)
+{
+	unsigned int turn, i;
+
+	start(RTE_ETH_RX_OFFLOAD_SCATTER);
+	for (turn = 0; turn < 100; turn++) {
+		for (i = 0; i < 100; i++)
+			write_back(i, IGB_RXD_STAT_DD, 1 + i % 7);
+		assert_int_equal(drain(), 0);
+		assert_true(rxq()->first == NULL || rxq()->first->pkt_len <= rxq()->max_len);
+	}
+	assert_int_equal(ierrors(), 1);
+	write_back(0, GOOD, 60); /* the end of it */
+	write_back(1, IGB_RXD_STAT_DD, 1000);
+	write_back(2, GOOD, 60);
+	assert_int_equal(drain(), 1);
+	/* Left in the middle of a frame. */
+	write_back(0, IGB_RXD_STAT_DD, 60);
+	write_back(1, IGB_RXD_STAT_DD, 60);
+	assert_int_equal(drain(), 0);
+	assert_non_null(rxq()->first);
+}
+
+/* Who did not ask for scattered frames gets none. */
+static void
+rx_unasked_scatter(void **state)
+{
+	start(0);
+	write_back(0, IGB_RXD_STAT_DD, 60);
+	write_back(1, IGB_RXD_STAT_DD, 60);
+	write_back(2, GOOD, 60);
+	write_back(3, GOOD, 60);
+	assert_int_equal(drain(), 1);
+	assert_int_equal(ierrors(), 1);
+}
+
+static void
+rx_out_of_order(void **state)
+{
+	unsigned int i;
+
+	start(0);
+	for (i = 1; i < NB_DESC; i += 2)
+		write_back(i, GOOD, 60);
+	assert_int_equal(drain(), 0);
+	assert_in_range(rte_eth_rx_queue_count(PORT, 0), 0, NB_DESC);
+	for (i = 0; i < 100; i += 2)
+		write_back(i, GOOD, 60);
+	assert_int_equal(drain(), 100);
+	/* All of it at once, the one descriptor that was never handed over, too. */
+	for (i = 0; i < NB_DESC; i++)
+		rxq()->ring[i].qw[1] = UINT64_MAX;
+	drain();
+}
+
+static void
+rx_noise(void **state)
+{
+	unsigned int turn, i;
+
+	start(RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_CHECKSUM |
+		RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
+	srand(1);
+	for (turn = 0; turn < 20000; turn++) {
+		const unsigned int n = rand() % NB_DESC;
+
+		for (i = 0; i < n; i++)
+			write_back(i, (uint32_t)rand() << 16 ^ (uint32_t)rand() ^
+				(rand() % 8 != 0), rand() % 4 != 0 ? rand() % 2100 : rand());
+		/* Nobody reads these. */
+		*reg(IGB_RDH(0)) = rand();
+		*reg(IGB_RDT(0)) = rand();
+		*reg(IGB_TDH(0)) = rand();
+		*reg(IGB_TDT(0)) = rand();
+		drain();
+		rte_eth_rx_queue_count(PORT, 0);
+		rte_eth_rx_descriptor_status(PORT, 0, rand() % NB_DESC);
+	}
+	assert_true(ierrors() > 0);
+}
+
+static unsigned int
+transmit(unsigned int nb, unsigned int segs)
+{
+	unsigned int i, s, sent = 0;
+
+	for (i = 0; i < nb; i++) {
+		struct rte_mbuf *m = NULL;
+
+		for (s = 0; s < segs; s++) {
+			struct rte_mbuf *next = rte_pktmbuf_alloc(pool);
+
+			assert_non_null(next);
+			assert_non_null(rte_pktmbuf_append(next, 60));
+			if (m == NULL)
+				m = next;
+			else
+				assert_int_equal(rte_pktmbuf_chain(m, next), 0);
+		}
+		if (rte_eth_tx_burst(PORT, 0, &m, 1) == 1)
+			sent++;
+		else
+			rte_pktmbuf_free(m);
+	}
+	return sent;
+}
+
+/* Done is reported early, twice, for what was never sent, in any order. */
+static void
+tx_noise(void **state)
+{
+	unsigned int turn, i;
+
+	start(0);
+	srand(2);
+	for (turn = 0; turn < 20000; turn++) {
+		transmit(rand() % 40, 1 + rand() % 3);
+		for (i = 0; i < (unsigned int)rand() % 64; i++)
+			txq()->ring[rand() % NB_DESC].wb.status ^= (uint32_t)rand();
+		if (rand() % 16 == 0)
+			assert_true(rte_eth_tx_done_cleanup(PORT, 0, rand() % 8) >= 0);
+		rte_eth_tx_descriptor_status(PORT, 0, rand() % NB_DESC);
+		assert_in_range(txq()->nb_free, 0, NB_DESC - 1);
+	}
+}
+
+/* Never done: the ring fills, and that is that. */
+static void
+tx_never_done(void **state)
+{
+	start(0);
+	assert_int_equal(transmit(1000, 1), NB_DESC - 1);
+	assert_int_equal(transmit(10, 3), 0);
+	assert_int_equal(rte_eth_tx_done_cleanup(PORT, 0, 0), 0);
+}
+
+/* A queue that is not let go of is freed by a reset. */
+static void
+stuck_queues(void **state)
+{
+	start(0);
+	transmit(50, 1);
+	fake.sticky = true;
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	assert_int_equal(rte_mempool_avail_count(pool), MBUFS);
+	fake.sticky = false;
+	start(0);
+	write_back(0, GOOD, 60);
+	assert_int_equal(drain(), 1);
+}
+
+/* A device that answers no more may still write: it keeps what it has. */
+static void
+silent(void **state)
+{
+	start(0);
+	transmit(50, 1);
+	fake.dead = true;
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	assert_int_equal(rte_mempool_avail_count(pool), MBUFS - 50 - (NB_DESC - 1));
+	/* Meanwhile its end came: port_gone() finds all of it. */
+	fake.quiesced = true;
+}
+
+static void
+dead(void **state)
+{
+	start(0);
+	transmit(50, 1);
+	fake.dead = fake.quiesced = true;
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	assert_int_equal(rte_mempool_avail_count(pool), MBUFS);
+	assert_int_not_equal(rte_eth_dev_start(PORT), 0);
+}
+
+static void
+counters_of_ones(void **state)
+{
+	struct rte_eth_xstat x[128];
+	struct rte_eth_stats s;
+
+	start(0);
+	fake.ones = true;
+	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+	assert_true(rte_eth_xstats_get(PORT, x, RTE_DIM(x)) > 0);
+	assert_int_equal(rte_eth_stats_reset(PORT), 0);
+}
+
+/* Probes that fail leave nothing behind. */
+static void
+bad_devices(void **state)
+{
+	unsigned int i;
+
+	for (i = 0; i < 9; i++) {
+		fake_init();
+		switch (i) {
+		case 0:
+			fake.nvm[5]++;
+			break;
+		case 1: /* a group's address */
+			fake.nvm[0] |= 1;
+			fake.nvm[IGB_NVM_CHECKSUM]--;
+			break;
+		case 2:
+			fake.no_reset = true;
+			break;
+		case 3:
+			fake.no_nvm = true;
+			break;
+		case 4:
+			fake.no_phy = true;
+			break;
+		case 5:
+			fake.dead = true;
+			break;
+		case 6: /* somebody keeps the NVM */
+			*reg(IGB_SW_FW_SYNC) = UINT32_MAX - 1;
+			break;
+		case 7: /* no reason to fail: a ring of capabilities */
+		case 8: /* or a process that died with all resources */
+			fake.config[0x34] = 0x40;
+			fake.config[0x41] = 0x40;
+			*reg(IGB_SW_FW_SYNC) = i == 8 ? 0x1f : 0;
+			assert_int_equal(probe(), 0);
+			assert_int_equal(igb_ethdev_remove(&fake.device), 0);
+			continue;
+		}
+		assert_true(probe() < 0);
+		assert_int_equal(rte_eth_dev_count_avail(), 0);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+#define PORT_TEST(name) cmocka_unit_test_setup_teardown(name, port_new, port_gone)
+	const struct CMUnitTest tests[] = {
+		PORT_TEST(rx_good), PORT_TEST(rx_lengths), PORT_TEST(rx_no_end),
+		PORT_TEST(rx_unasked_scatter), PORT_TEST(rx_out_of_order), PORT_TEST(rx_noise),
+		PORT_TEST(tx_noise), PORT_TEST(tx_never_done), PORT_TEST(stuck_queues),
+		PORT_TEST(silent), PORT_TEST(dead), PORT_TEST(counters_of_ones),
+		cmocka_unit_test(bad_devices),
+	};
+
+	eal_start(argc, argv, NULL);
+	pool = rte_pktmbuf_pool_create("test", MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+		SOCKET_ID_ANY);
+	assert_non_null(pool);
+	return cmocka_run_group_tests_name("igb_rxtx", tests, NULL, NULL);
+}
