@@ -284,6 +284,20 @@ make_streams(const struct options *o, struct stream *streams)
 	return n;
 }
 
+/* Who polls which queue is the application's choice, and known here only. */
+static void
+check_nodes(const struct worker *w, unsigned int lcore)
+{
+	for (unsigned int i = w->first; i < w->nb_streams; i += w->step) {
+		const struct stream *s = &w->streams[i];
+
+		if (w->o->mode != MODE_TXONLY)
+			port_check_node(s->in, true, s->in_q, lcore);
+		if (w->o->mode != MODE_RXONLY)
+			port_check_node(s->out, false, s->out_q, lcore);
+	}
+}
+
 static int
 final_report(const struct options *o, double seconds, uint64_t longest_gap)
 {
@@ -381,10 +395,13 @@ forward_run(const struct options *o)
 	run.next = run.start + rte_get_tsc_hz() * (run.terminal ? 1 : PROGRESS_SECONDS);
 	if (rte_lcore_count() == 1) {
 		workers[0].between = watch;
+		check_nodes(&workers[0], rte_lcore_id());
 		work(&workers[0]);
 	} else {
-		RTE_LCORE_FOREACH_WORKER(lcore)
+		RTE_LCORE_FOREACH_WORKER(lcore) {
+			check_nodes(&workers[i], lcore);
 			rte_eal_remote_launch(work, &workers[i++], lcore);
+		}
 		while (!stop_requested) {
 			rte_delay_us_sleep(10000);
 			watch();

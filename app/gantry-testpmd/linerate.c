@@ -35,6 +35,7 @@
 #include <rte_byteorder.h>
 #include <rte_cycles.h>
 #include <rte_ether.h>
+#include <rte_lcore.h>
 
 #include "testpmd.h"
 
@@ -357,6 +358,8 @@ linerate_run(const struct options *o)
 	}
 	if (!ports_wait_link())
 		return 1;
+	port_check_node(&ports[0], false, 0, rte_lcore_id());
+	port_check_node(&ports[1], true, 0, rte_lcore_id());
 	results = json_array();
 	status = o->sizes_from_stdin ? run_from_stdin(o, results) : run_sizes(o, results);
 	if (o->json != NULL && report_write(o->json, results) != 0)

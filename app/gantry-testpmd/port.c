@@ -13,6 +13,7 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
+#include "rte_pmd_gantry_igb.h"
 #include "testpmd.h"
 
 #define POOL_CACHE    256
@@ -207,6 +208,12 @@ ports_start(const struct options *o)
 	for (unsigned int i = 0; i < nb_ports && ret == 0; i++)
 		ret = start(o, &ports[i]);
 	return ret;
+}
+
+void
+port_check_node(const struct port *p, bool is_rx, uint16_t queue, unsigned int lcore)
+{
+	rte_pmd_gantry_igb_numa_check(p->id, is_rx, queue, lcore);
 }
 
 bool

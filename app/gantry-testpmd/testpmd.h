@@ -97,6 +97,11 @@ extern struct rte_mempool *mbuf_pool;
 int ports_start(const struct options *o);
 /** Waits a while for the links. @return true if all are up */
 bool ports_wait_link(void);
+/**
+ * Has the driver warn if the core that polls a queue is on another memory node.
+ * Other drivers than net_gantry_igb don't know how.
+ */
+void port_check_node(const struct port *p, bool is_rx, uint16_t queue, unsigned int lcore);
 /** True once a device was removed under a running command. */
 bool ports_lost(void);
 /** Stops and closes them, and frees the pool. @return 0 or 1 */
