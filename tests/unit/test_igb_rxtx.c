@@ -501,6 +501,22 @@ counters_of_ones(void **state)
 	assert_int_equal(rte_eth_stats_reset(PORT), 0);
 }
 
+static void
+registers(void **state)
+{
+	struct rte_dev_reg_info info = { 0 };
+	uint32_t *values;
+
+	assert_int_equal(rte_eth_dev_get_reg_info(PORT, &info), 0);
+	values = calloc(info.length, info.width);
+	info.data = values;
+	assert_int_equal(rte_eth_dev_get_reg_info(PORT, &info), 0);
+	assert_int_equal(values[1] & IGB_STATUS_LU, IGB_STATUS_LU);
+	info.length--;
+	assert_int_equal(rte_eth_dev_get_reg_info(PORT, &info), -ENOTSUP);
+	free(values);
+}
+
 /* Probes that fail leave nothing behind. */
 static void
 bad_devices(void **state)
@@ -555,6 +571,7 @@ main(int argc, char **argv)
 		PORT_TEST(rx_unasked_scatter), PORT_TEST(rx_out_of_order), PORT_TEST(rx_noise),
 		PORT_TEST(tx_noise), PORT_TEST(tx_never_done), PORT_TEST(stuck_queues),
 		PORT_TEST(silent), PORT_TEST(dead), PORT_TEST(counters_of_ones),
+		PORT_TEST(registers),
 		cmocka_unit_test(bad_devices),
 	};
 

@@ -157,9 +157,14 @@ igb_get_reg(struct rte_eth_dev *dev, struct rte_dev_reg_info *info)
 		{ IGB_TDT(0), 16, IGB_QUEUE_STRIDE }, { IGB_TXDCTL(0), 16, IGB_QUEUE_STRIDE },
 	};
 	struct igb_hw *hw = igb_hw_of(dev);
-	uint32_t *out = info->data, nb = 0;
+	uint32_t *out = info->data, nb = 0, total = 0;
 	unsigned int i, k;
 
+	for (i = 0; i < RTE_DIM(ranges); i++)
+		total += ranges[i].nb;
+	/* All or nothing: 0 stands for room enough, as in other drivers. */
+	if (out != NULL && info->length != 0 && info->length < total)
+		return -ENOTSUP;
 	for (i = 0; i < RTE_DIM(ranges); i++) {
 		for (k = 0; k < ranges[i].nb; k++, nb++)
 			if (out != NULL)
