@@ -16,6 +16,10 @@
  *
  * Thread safety: the device's set-up calls (init, masks, fini) belong to one
  * thread. Everything else may be called from any thread on any device.
+ *
+ * Processes: the static inline functions may also be called in a secondary
+ * process, on a device object that the primary made. The others belong to the
+ * process that made the device.
  */
 
 #ifndef GANTRY_DMA_H
