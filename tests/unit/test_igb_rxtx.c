@@ -501,6 +501,29 @@ counters_of_ones(void **state)
 	assert_int_equal(rte_eth_stats_reset(PORT), 0);
 }
 
+/* Defaults fit every ring. */
+static void
+ring_sizes(void **state)
+{
+	static const uint16_t sizes[] = { IGB_MIN_DESC, 40, 1024 };
+	static const struct rte_eth_conf conf;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(sizes); i++) {
+		assert_int_equal(rte_eth_dev_configure(PORT, 1, 1, &conf), 0);
+		assert_int_equal(rte_eth_rx_queue_setup(PORT, 0, sizes[i], SOCKET_ID_ANY, NULL,
+			pool), 0);
+		assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, sizes[i], SOCKET_ID_ANY, NULL), 0);
+		assert_int_equal(rte_eth_dev_start(PORT), 0);
+		assert_int_equal(rxq()->posted, sizes[i] - 1);
+		assert_int_equal(transmit(sizes[i], 1), sizes[i] - 1);
+		assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	}
+	for (i = 0; i < IGB_MIN_DESC; i += 8)
+		assert_true(rte_eth_rx_queue_setup(PORT, 0, i == 0 ? 4104 : i, SOCKET_ID_ANY,
+			NULL, pool) < 0);
+}
+
 static void
 registers(void **state)
 {
@@ -571,7 +594,7 @@ main(int argc, char **argv)
 		PORT_TEST(rx_unasked_scatter), PORT_TEST(rx_out_of_order), PORT_TEST(rx_noise),
 		PORT_TEST(tx_noise), PORT_TEST(tx_never_done), PORT_TEST(stuck_queues),
 		PORT_TEST(silent), PORT_TEST(dead), PORT_TEST(counters_of_ones),
-		PORT_TEST(registers),
+		PORT_TEST(registers), PORT_TEST(ring_sizes),
 		cmocka_unit_test(bad_devices),
 	};
 

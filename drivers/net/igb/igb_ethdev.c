@@ -87,14 +87,14 @@ igb_dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 		.nb_min = IGB_MIN_DESC, .nb_align = IGB_DESC_ALIGN,
 		.nb_seg_max = IGB_TX_MAX_SEGS, .nb_mtu_seg_max = IGB_TX_MAX_SEGS };
 	info->speed_capa = igb_link_speed_capa(&ad->hw);
-	/* Prefetch 8 when 8 are there (8.10.8); write back each: an 82576 with MSI-X needs 1. */
+	/*
+	 * Prefetch 8 when 8 are there (8.10.8); write back each: an 82576 with MSI-X needs 1.
+	 * The other thresholds depend on the ring's size, and are chosen with it: 0.
+	 */
 	info->default_rxconf = (struct rte_eth_rxconf){
-		.rx_thresh = { .pthresh = 8, .hthresh = 8, .wthresh = 1 },
-		.rx_free_thresh = IGB_DEFAULT_RX_FREE_THRESH };
+		.rx_thresh = { .pthresh = 8, .hthresh = 8, .wthresh = 1 } };
 	info->default_txconf = (struct rte_eth_txconf){
-		.tx_thresh = { .pthresh = 8, .hthresh = 1, .wthresh = 1 },
-		.tx_rs_thresh = IGB_DEFAULT_TX_RS_THRESH,
-		.tx_free_thresh = IGB_DEFAULT_TX_FREE_THRESH };
+		.tx_thresh = { .pthresh = 8, .hthresh = 1, .wthresh = 1 } };
 	info->default_rxportconf = (struct rte_eth_dev_portconf){ .burst_size = 32,
 		.ring_size = 1024, .nb_queues = 1 };
 	info->default_txportconf = info->default_rxportconf;
