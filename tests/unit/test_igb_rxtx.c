@@ -138,7 +138,12 @@ fake_quiesced(void *dev)
 static int
 fake_bar(void *dev, unsigned int index, struct igb_bar *bar)
 {
-	return -EINVAL;
+	if (index != 0)
+		return -EINVAL;
+	*bar = (struct igb_bar){ .size = sizeof(fake.regs), .nr_maps = 1 };
+	bar->maps[0].addr = fake.regs;
+	bar->maps[0].size = sizeof(fake.regs);
+	return 0;
 }
 
 static bool
@@ -207,6 +212,7 @@ port_new(void **state)
 	fake_init();
 	assert_int_equal(probe(), 0);
 	assert_int_equal(rte_eth_dev_get_port_by_name("fake0", &fake.port), 0);
+	assert_int_equal(gantry_mem_classify(fake.regs), GANTRY_MEM_MMIO);
 	return 0;
 }
 
@@ -216,6 +222,7 @@ port_gone(void **state)
 {
 	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
 	assert_int_equal(rte_mempool_avail_count(pool), MBUFS);
+	assert_int_equal(gantry_mem_classify(fake.regs), GANTRY_MEM_PROCESS);
 	return 0;
 }
 

@@ -349,6 +349,25 @@ igb_dev_start(struct rte_eth_dev *dev)
 	return 0;
 }
 
+/* Tells the DMA library which addresses are registers: a BAR is no DMA buffer. */
+static void
+igb_note_bars(const struct igb_hw *hw, bool mapped)
+{
+	struct igb_bar bar;
+	unsigned int i, k;
+
+	for (i = 0; i < 6; i++) {
+		if (hw->bus->bar(hw->bus_dev, i, &bar) != 0)
+			continue;
+		for (k = 0; k < bar.nr_maps; k++) {
+			if (mapped)
+				gantry_mem_mmio_add(bar.maps[k].addr, bar.maps[k].size);
+			else
+				gantry_mem_mmio_del(bar.maps[k].addr);
+		}
+	}
+}
+
 static int
 igb_dev_close(struct rte_eth_dev *dev)
 {
@@ -362,6 +381,7 @@ igb_dev_close(struct rte_eth_dev *dev)
 	igb_intr_teardown(dev);
 	igb_queues_release(dev);
 	igb_hw_release(&ad->hw);
+	igb_note_bars(&ad->hw, false);
 	/* It frees what is left: never rings that the device might still write to. */
 	if (!ad->quarantine)
 		gantry_dma_dev_destroy(ad->dma);
@@ -554,6 +574,7 @@ igb_probe_primary(struct rte_eth_dev *dev, const struct igb_bus_dev *bus)
 			"BAR 0) cannot be mapped: no 82576 that this driver can use");
 		return -ENOTSUP;
 	}
+	igb_note_bars(hw, true);
 	ret = igb_hw_init(hw);
 	if (ret != 0)
 		return ret;
@@ -647,11 +668,36 @@ igb_ethdev_probe(const struct igb_bus_dev *bus)
 	return 0;
 }
 
+/*
+ * The port may be known to this process alone: when the primary has closed it,
+ * its shared part is cleared, the name with it, and a port's number, by which
+ * rte_eth_dev_release_port() finds what else is to be let go of.
+ */
+static int
+igb_secondary_remove(const struct rte_device *device)
+{
+	struct rte_eth_dev *dev;
+	uint16_t i;
+
+	for (i = 0; i < RTE_MAX_ETHPORTS; i++) {
+		dev = &rte_eth_devices[i];
+		if (dev->state == RTE_ETH_DEV_UNUSED || dev->device != device)
+			continue;
+		if (dev->data->name[0] == '\0')
+			dev->data->port_id = i;
+		return rte_eth_dev_release_port(dev);
+	}
+	return 0;
+}
+
 int
 igb_ethdev_remove(struct rte_device *device)
 {
-	struct rte_eth_dev *dev = rte_eth_dev_allocated(device->name);
+	struct rte_eth_dev *dev;
 
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return igb_secondary_remove(device);
+	dev = rte_eth_dev_allocated(device->name);
 	if (dev == NULL) /* closed before */
 		return 0;
 	igb_dev_close(dev);
