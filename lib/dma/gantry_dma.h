@@ -18,8 +18,8 @@
  * thread. Everything else may be called from any thread on any device.
  *
  * Processes: the static inline functions may also be called in a secondary
- * process, on a device object that the primary made. The others belong to the
- * process that made the device.
+ * process, on a device object that the primary made; the others that take a
+ * device belong to the process that made it.
  */
 
 #ifndef GANTRY_DMA_H

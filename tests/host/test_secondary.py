@@ -199,6 +199,27 @@ class Secondary(Bench):
         self.command(sec, 'stop', r'Done')
         self.quit(sec)
 
+    def test_device_lost(self):
+        self.nic('a:wire=loop')
+        nic = self.nic('b:wire=loop')
+        pri = self.primary(self.sock('a'), self.sock('b'))
+        sec = self.secondary(self.sock('a'), self.sock('b'))
+        nic.signal(signal.SIGKILL)
+        pri.expect(r'the device is lost')
+        # testpmd closes a lost port, and then detaches it everywhere.
+        pri.expect(r'Now total ports is 1')
+        self.command(sec, 'show port summary all', r'available ports: 1$')
+        self.command(sec, 'set portlist 0')
+        self.command(sec, 'start tx_first')
+        self.wait_until(lambda: self.xstats()['rx_good_packets'] > 1000)
+        self.command(sec, 'stop', r'RX-packets: [1-9]')
+        # A daemon that is back is a new device for both.
+        self.nic('b:wire=loop')
+        self.command(pri, 'port attach vfio_user:' + self.sock('b'), r'Now total ports is 2')
+        self.command(sec, 'show port summary all', r'^1 .*%s' % self.sock('b'))
+        self.quit(sec)
+        self.quit(pri)
+
     def test_no_such_device(self):
         self.nic('a:wire=loop')
         pri = self.primary(self.sock('a'))
