@@ -270,6 +270,9 @@ deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const 
 		rxq_write_back(m, x);
 	if (x->wb_count == 0)
 		x->wb_first = x->head;
+	if (x->used + IGB_PREFETCH < x->fetched)
+		igb_dma_prefetch(
+			m, x->desc[x->used + IGB_PREFETCH].read.pkt_addr, VFU_DMA_WRITE);
 	for (i = 0; i < n; i++, off += part) {
 		const union igb_rx_desc *d = &x->desc[x->used + i];
 		union igb_rx_desc *wb = &x->wb[x->wb_count + i];

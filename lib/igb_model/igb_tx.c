@@ -217,6 +217,9 @@ txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
 		if (t->used == t->fetched && !txq_fetch(m, t, r))
 			return 0;
 		d = &t->desc[t->used++];
+		if (t->used + IGB_PREFETCH < t->fetched)
+			igb_dma_prefetch(
+				m, t->desc[t->used + IGB_PREFETCH].data.addr, VFU_DMA_READ);
 		index = t->head;
 		t->head = index + 1 == t->count ? 0 : index + 1;
 		m->tx_dirty |= 1u << q;
