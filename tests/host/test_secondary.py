@@ -232,9 +232,7 @@ class Secondary(Bench):
         """What the primary has mapped lies somewhere else in the secondary already."""
         self.nic('a:wire=loop')
         pri = self.primary(self.sock('a'))
-        pid = subprocess.run(['pgrep', '-f', '--', '--file-prefix %s ' % self.prefix],
-                             capture_output=True, text=True, check=True).stdout.split()[0]
-        with open('/proc/%s/maps' % pid) as f:
+        with open('/proc/%d/maps' % pri.p.pid) as f:
             at = [line.split('-')[0] for line in f if '/memfd:igb-queues' in line]
         self.assertTrue(at)
         with open(self.path('take.c'), 'w') as f:

@@ -55,6 +55,7 @@ enum mp_what {
 };
 
 struct mp_request {
+	uint32_t tag; /* in the reply, too: it may answer what was not waited for any longer */
 	uint32_t what;
 	uint32_t bar;
 	uint32_t index;
@@ -74,6 +75,7 @@ struct mp_map {
 };
 
 struct mp_reply {
+	uint32_t tag;
 	int32_t ret;
 	union {
 		char path[RTE_DEV_NAME_MAX_LEN];
@@ -168,6 +170,7 @@ answer(const struct rte_mp_msg *msg, const void *peer)
 	if (msg->len_param == sizeof(q) && msg->num_fds == 0) {
 		memcpy(&q, msg->param, sizeof(q));
 		q.path[sizeof(q.path) - 1] = '\0';
+		r.tag = q.tag;
 		pthread_mutex_lock(&shown_lock);
 		r.ret = describe_one(&q, &r, &fd);
 		pthread_mutex_unlock(&shown_lock);
@@ -225,10 +228,11 @@ vfio_user_mp_hide(struct vfio_user_priv *priv)
 
 /* 0 and the answer, or -errno: the primary's, or because it does not answer. */
 static int
-ask(const struct mp_request *q, struct mp_reply *r, int *fd)
+ask(struct mp_request *q, struct mp_reply *r, int *fd)
 {
 	/* EAL has one request of a name under way at a time. */
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static uint32_t last_tag;
 	const struct timespec wait = { .tv_sec = MP_WAIT_S };
 	struct rte_mp_msg msg = { .len_param = sizeof(*q) };
 	struct rte_mp_reply reply;
@@ -236,8 +240,9 @@ ask(const struct mp_request *q, struct mp_reply *r, int *fd)
 	int ret, i, want;
 
 	strlcpy(msg.name, MP_NAME, sizeof(msg.name));
-	memcpy(msg.param, q, sizeof(*q));
 	pthread_mutex_lock(&lock);
+	q->tag = ++last_tag;
+	memcpy(msg.param, q, sizeof(*q));
 	ret = rte_mp_request_sync(&msg, &reply, &wait);
 	pthread_mutex_unlock(&lock);
 	if (ret != 0)
@@ -252,7 +257,7 @@ ask(const struct mp_request *q, struct mp_reply *r, int *fd)
 	want = 0;
 	if (in->len_param == sizeof(*r)) {
 		memcpy(r, in->param, sizeof(*r));
-		ret = r->ret;
+		ret = r->tag == q->tag ? r->ret : -EPROTO;
 		want = ret == 0 && q->what == MP_MAP;
 	}
 	if (ret == 0 && in->num_fds != want)
