@@ -14,7 +14,7 @@
  * Names and meanings are the kernel's (DMA-API-HOWTO) with the prefix gantry_;
  * errors are negative errno values where the kernel's are.
  *
- * Thread safety: the device's set-up calls (init, masks, fini) belong to one
+ * Thread safety: the device's set-up calls (create, masks, destroy) belong to one
  * thread. Everything else may be called from any thread on any device.
  *
  * Processes: the static inline functions may also be called in a secondary
@@ -222,7 +222,7 @@ int gantry_dma_numa_check(struct gantry_dma_dev *dev, const char *what, unsigned
 /** One line about why this thread's last failed call failed. */
 const char *gantry_dma_last_error(void);
 
-/** What gantry_dma_dump() shows of a live coherent block. */
+/** A live coherent block, as gantry_dma_for_each_block() shows it. */
 struct gantry_dma_block {
 	void *cpu;
 	gantry_dma_addr_t bus;

@@ -276,8 +276,8 @@ on_link(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
 {
 	struct rte_eth_link link;
 
-	rte_eth_link_get_nowait(port, &link);
-	link_status = link.link_status;
+	if (rte_eth_link_get_nowait(port, &link) == 0)
+		link_status = link.link_status;
 	link_events++;
 	return 0;
 }
