@@ -11,12 +11,15 @@
  * register (bus master gates all DMA) and the function level reset.
  *
  * Interrupts go by event file descriptors, so the MSI-X table has no effect of
- * its own; it remembers what a client that programs it wrote.
+ * its own; it remembers what a client that programs it wrote. A virtual machine
+ * monitor keeps its guest's table itself, masks vectors by SET_IRQS, and may ask for
+ * the pending bits (PBA) here: they say what was raised while masked so.
  */
 
 #include <string.h>
 
 #include <linux/pci_regs.h>
+#include <linux/vfio.h>
 
 #include "igb_model_priv.h"
 
@@ -162,9 +165,12 @@ int
 igb_msix_read(struct igb_model *m, uint64_t off, void *buf, size_t len)
 {
 	uint8_t *p = buf;
-	uint32_t pba = __atomic_load_n(&m->eicr, __ATOMIC_RELAXED) & ((1u << IGB_MSIX_VECTORS) - 1);
+	uint32_t pba = 0;
 	size_t i;
 
+	for (i = 0; i < IGB_MSIX_VECTORS; i++)
+		if (vfu_server_irq_pending(m->server, VFIO_PCI_MSIX_IRQ_INDEX, (unsigned int)i))
+			pba |= 1u << i;
 	for (i = 0; i < len; i++) {
 		uint64_t o = off + i;
 

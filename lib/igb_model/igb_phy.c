@@ -5,8 +5,8 @@
 /*
  * The copper PHY behind MDIC (8.2.4, 8.25), and the link.
  *
- * The link is up if the PHY has power, and the cable is in or the PHY in loopback. Anybody may plug the
- * cable (an atomic flag); what follows from it (STATUS, PHY registers) is worked
+ * The link is up if the PHY has power, and the cable is in or the PHY in loopback.
+ * Anybody may plug the cable (an atomic flag); what follows from it (STATUS, PHY registers) is worked
  * out when it is read, so no lock is needed. Autonegotiation takes no time.
  */
 

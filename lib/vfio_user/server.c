@@ -963,15 +963,16 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 	sigdelset(&all, SIGFPE);
 	sigdelset(&all, SIGILL);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
+	*server = s; /* before the ops are called: they may want it */
 	ret = -pthread_create(&s->thread, NULL, control_thread, s);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (ret != 0) {
 		snprintf(err, VFU_ERR_LEN, "%s: cannot start a thread: %s", path, strerror(-ret));
 		goto fail;
 	}
-	*server = s;
 	return 0;
 fail:
+	*server = NULL;
 	server_free(s);
 	return ret;
 }

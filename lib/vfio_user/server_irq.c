@@ -120,6 +120,15 @@ vfu_server_irq(struct vfu_server *server, unsigned int irq_index, unsigned int v
 	return raise_irq(server, &server->irqs[irq_index], vector);
 }
 
+bool
+vfu_server_irq_pending(const struct vfu_server *server, unsigned int irq_index,
+		unsigned int vector)
+{
+	if (irq_index >= VFU_SRV_IRQS || vector >= server->irqs[irq_index].count)
+		return false;
+	return atomic_load(&server->irqs[irq_index].pending[vector]);
+}
+
 static bool
 is_eventfd(int fd)
 {

@@ -121,6 +121,7 @@ struct vfu_server_stats {
  *
  * @param path  of the socket, at most 107 bytes
  * @param desc  copied
+ * @param server  [out] set before the first of ops is called
  * @param err   [out] one line, VFU_ERR_LEN bytes
  * @return 0 or a negative errno value
  */
@@ -147,6 +148,10 @@ bool vfu_server_peer_gone(struct vfu_server *server);
  * @return true if a vector was wired there
  */
 bool vfu_server_irq(struct vfu_server *server, unsigned int irq_index, unsigned int vector);
+
+/** Control thread: was the vector raised while the client had it masked, and waits for that? */
+bool vfu_server_irq_pending(const struct vfu_server *server, unsigned int irq_index,
+		unsigned int vector);
 
 void vfu_server_get_stats(const struct vfu_server *server, struct vfu_server_stats *stats);
 

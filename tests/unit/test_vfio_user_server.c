@@ -534,7 +534,10 @@ irqs(void **state)
 	/* Masked: held back until unmasked. */
 	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK, MSIX, 1, 1,
 		NULL, 0), 0);
+	assert_false(vfu_server_irq_pending(dev.server, MSIX, 1));
 	assert_true(vfu_server_irq(dev.server, MSIX, 1));
+	assert_true(vfu_server_irq_pending(dev.server, MSIX, 1));
+	assert_false(vfu_server_irq_pending(dev.server, MSIX, 25));
 	assert_int_equal(events(fd[0]), 0);
 	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, MSIX, 1,
 		1,
