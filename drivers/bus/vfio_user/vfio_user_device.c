@@ -259,24 +259,24 @@ map_above_memory(size_t size, int fd, uint64_t offset)
 {
 	const uintptr_t room = UINT64_C(1) << 40;
 	static uintptr_t next;
-	void *addr = MAP_FAILED;
 	unsigned int tries;
+	void *addr;
 
 	if (next == 0) {
 		rte_memseg_list_walk(end_of_memory, &next);
 		next = RTE_ALIGN_CEIL(next, MAP_ALIGN) + room;
 	}
 	for (tries = 0; tries < 16; tries++) {
-		addr = (void *)next;
-		next += RTE_ALIGN_CEIL(size, MAP_ALIGN);
-		addr = mmap(addr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
-				fd, offset);
-		if (addr != MAP_FAILED || errno != EEXIST)
+		addr = mmap((void *)next, size, PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_FIXED_NOREPLACE, fd, offset);
+		/* Whatever the server says the size is, here it is known to be possible. */
+		if (addr == MAP_FAILED && errno != EEXIST)
 			break;
+		next += RTE_ALIGN_CEIL(size, MAP_ALIGN);
+		if (addr != MAP_FAILED)
+			return addr;
 	}
-	if (addr == MAP_FAILED)
-		addr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
-	return addr;
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
 }
 
 static int
