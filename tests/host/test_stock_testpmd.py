@@ -95,7 +95,10 @@ class Modes(Forwarding):
         write_pcap(self.path('in.pcap'), self.frames)
         nic = self.nic('a:wire=pcap:' + self.path('in.pcap'))
         pmd = self.dpdk_testpmd(self.eal(self.sock('a')),
-                                ['--forward-mode=rxonly', '--rxd=4096'])
+                                ['--forward-mode=rxonly', '--rxd=4096',
+                                 '--disable-device-start', '--no-flush-rx'])
+        # Promiscuous before the first frame comes.
+        self.command(pmd, 'port start all', r'Done')
         self.command(pmd, 'start')
         self.wait_until(lambda: 'RX-packets: %d ' % len(self.frames) in self.port_stats(pmd))
         stats = self.port_stats(pmd)

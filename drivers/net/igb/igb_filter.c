@@ -6,8 +6,10 @@
  * @file
  * Which frames are taken and where they go: addresses, VLANs, RSS.
  *
- * A reset forgets all of it. Ethdev repeats addresses and promiscuous modes
- * after a start; the rest is kept in the adapter and written again from there.
+ * A reset forgets all of it. It is written again, from the adapter and from
+ * what ethdev remembers, before the receiver is switched on: ethdev itself
+ * repeats addresses and promiscuous modes after a start, which is too late for
+ * the frames that come in between.
  */
 
 #include <errno.h>
@@ -340,7 +342,11 @@ igb_filter_start(struct rte_eth_dev *dev)
 	struct igb_hw *hw = &ad->hw;
 	unsigned int i;
 
-	igb_rar_set(hw, 0, &dev->data->mac_addrs[0]);
+	for (i = 0; i < hw->ctl->nb_rar; i++)
+		if (!rte_is_zero_ether_addr(&dev->data->mac_addrs[i]))
+			igb_rar_set(hw, i, &dev->data->mac_addrs[i]);
+	igb_set(hw, IGB_RCTL, dev->data->promiscuous ? IGB_RCTL_UPE | IGB_RCTL_MPE :
+		dev->data->all_multicast ? IGB_RCTL_MPE : 0, IGB_RCTL_UPE | IGB_RCTL_MPE);
 	for (i = 0; i < IGB_NUM_MTA; i++)
 		igb_wr(hw, IGB_MTA(i), ad->mta[i]);
 	for (i = 0; i < IGB_NUM_VFTA; i++)
