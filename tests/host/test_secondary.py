@@ -78,8 +78,9 @@ class Secondary(Bench):
         """A port with n frames to be received, and a capture of what it sends."""
         frames = flows(n)
         write_pcap(self.path('in.pcap'), frames)
-        nic = self.nic('a:speed=max,wire=pcap:%s:%s' % (self.path('in.pcap'),
-                                                       self.path('out.pcap')))
+        # They are for the port: testpmd makes it promiscuous only after it is started.
+        nic = self.nic('a:mac=02:00:00:00:0b:02,speed=max,wire=pcap:%s:%s' % (
+            self.path('in.pcap'), self.path('out.pcap')))
         return nic, frames
 
     def sent(self, nic):
