@@ -123,6 +123,12 @@ class Trouble(Bench):
         pmd.signal(signal.SIGSTOP)
         self.wait_until(lambda: self.nic_now(nic)['p']['rx']['frames'] == 3000)
         pmd.signal(signal.SIGCONT)
+
+        def all_sent():
+            now = self.nic_now(nic)['p']
+            return now['tx']['frames'] == now['device']['rx_frames']
+        # What stands in the transmit ring when the port is stopped is not sent.
+        self.wait_until(all_sent)
         self.command(pmd, 'stop')
         self.quit(pmd)
         stats = self.nic_stats(nic)['p']
