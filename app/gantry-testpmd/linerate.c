@@ -185,7 +185,7 @@ seconds_now(void)
 }
 
 static void
-run_trial(struct trial *t, const struct options *o)
+run_trial(struct trial *t, const struct options *o, double duration)
 {
 	const uint64_t hz = rte_get_tsc_hz();
 	uint64_t now = rte_rdtsc(), last, begin = 0, quiet, got = 0, got_before;
@@ -209,7 +209,7 @@ run_trial(struct trial *t, const struct options *o)
 			if (begin == 0) {
 				begin = now;
 				begin_seconds = seconds_now();
-				due = begin + (uint64_t)(o->duration * hz);
+				due = begin + (uint64_t)(duration * hz);
 				sent_at_begin = t->sent;
 				received_at_begin = t->received;
 			} else {
@@ -235,7 +235,7 @@ line_rate(const struct trial *t)
 
 /* One trial: run, shown, and as JSON. @return NULL: interrupted */
 static json_t *
-trial(const struct options *o, uint32_t size, bool *good)
+trial(const struct options *o, uint32_t size, double duration, bool *good)
 {
 	static uint16_t id;
 	struct trial t = {
@@ -255,7 +255,7 @@ trial(const struct options *o, uint32_t size, bool *good)
 		t.speed = ports[0].link.link_speed;
 	rate = line_rate(&t);
 	rte_eth_stats_get(ports[1].id, &before);
-	run_trial(&t, o);
+	run_trial(&t, o, duration);
 	rte_eth_stats_get(ports[1].id, &after);
 	if (stop_requested)
 		return NULL;
@@ -292,7 +292,7 @@ show(const json_t *result)
 	fflush(stdout);
 }
 
-/* The sizes come one a line; each result goes back as a line of JSON. */
+/* The sizes come one a line, "SIZE [SECONDS]"; each result goes back as a line of JSON. */
 static int
 run_from_stdin(const struct options *o, json_t *results)
 {
@@ -302,15 +302,20 @@ run_from_stdin(const struct options *o, json_t *results)
 
 	while (!stop_requested && fgets(line, sizeof(line), stdin) != NULL) {
 		unsigned long size = strtoul(line, &end, 10);
+		double duration = o->duration;
 		json_t *result;
 		bool good = false;
 
-		if (end == line || *end != '\n' || size < 64 || size > 9018 || size > room) {
+		if (end != line && *end == ' ')
+			duration = strtod(end, &end);
+		if (end == line || *end != '\n' || size < 64 || size > 9018 || size > room ||
+				!(duration > 0 && duration <= 3600)) {
 			line[strcspn(line, "\n")] = '\0';
-			complain("%s: not a frame size that fits an mbuf", line);
+			complain("%s: must be a frame size that fits an mbuf, and seconds if need be",
+				line);
 			return 1;
 		}
-		result = trial(o, size, &good);
+		result = trial(o, size, duration, &good);
 		if (result == NULL)
 			return 1;
 		json_dumpf(result, stdout, JSON_COMPACT | JSON_REAL_PRECISION(10));
@@ -333,7 +338,7 @@ run_sizes(const struct options *o, json_t *results)
 	for (unsigned int i = 0; i < o->nb_sizes; i++) {
 		for (unsigned int n = 0; n < o->trials; n++) {
 			bool good = false;
-			json_t *result = trial(o, o->sizes[i], &good);
+			json_t *result = trial(o, o->sizes[i], o->duration, &good);
 
 			if (result == NULL)
 				return 1;

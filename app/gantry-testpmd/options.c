@@ -16,7 +16,7 @@
 	"  forward    --mode io|mac|macswap|rxonly|txonly|icmpecho (io)\n" \
 	"             --size BYTES    of a frame that txonly sends, with FCS (64)\n" \
 	"             --idle US       sleep so long when no packet came (0: never)\n" \
-	"  linerate   --sizes LIST    frame sizes with FCS, or - to read one a line from\n" \
+	"  linerate   --sizes LIST    frame sizes with FCS, or - to read SIZE [SECONDS] lines from\n" \
 	"                             standard input (64,128,256,512,1024,1280,1518)\n" \
 	"             --trials N      for each size (1)\n" \
 	"  addresses  of rings, pools and BARs: virtual, physical, bus\n" \

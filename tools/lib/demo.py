@@ -48,8 +48,7 @@ FILE_BYTES = 256 << 20
 SIZES = (64, 128, 256, 512, 1024, 1280, 1518)
 SPEED = 1000          # Mb/s
 RING = 4096
-TRIAL_SECONDS = 1.5
-TRIALS = 40           # for a size, at most
+TRIAL_SECONDS = [1.5] * 8 + [0.8] * 8 + [0.4] * 16 + [0.25] * 48    # for a size, at most
 BUDGET = 240          # seconds after which a void trial is not repeated any more
 GOOD = 0.999          # of line rate
 
@@ -252,18 +251,18 @@ def linerate(demo):
     out, app_out = os.pipe()
     app = demo.start(['/bin/sh', '-c', 'exec "$@" >&%d' % app_out, 'sh', TESTPMD] +
                      demo.eal(a, b) + ['--', 'linerate', '--sizes', '-', '--rxd', str(RING),
-                                       '--txd', str(RING), '--duration', str(TRIAL_SECONDS)],
+                                       '--txd', str(RING)],
                      'linerate', nice=-20, pass_fds=[app_out])
     os.close(app_out)
     trials = []
     begin = time.monotonic()
     for size in SIZES:
         ring_ns = RING * (size + 20) * 8 * 1000 // SPEED
-        for n in range(1, TRIALS + 1):
+        for n, seconds in enumerate(TRIAL_SECONDS, 1):
             _, stalled = daemon_gap(demo, nic)
-            app.say(str(size))
+            app.say('%d %g' % (size, seconds))
             # The first answer comes after EAL's start and the link.
-            t = answer(app, out, TRIAL_SECONDS + 30)
+            t = answer(app, out, seconds + 30)
             t['daemon_gap_ns'], t['stalled_ns'] = daemon_gap(demo, nic)
             t['stalled_ns'] -= stalled
             t['app_gap_ns'] = t.pop('longest_gap_ns')
@@ -271,8 +270,8 @@ def linerate(demo):
             t['void'] = (t['daemon_gap_ns'] + t['app_gap_ns'] > ring_ns or t['stalled_ns'] > 0)
             t['trial'] = n
             trials.append(t)
-            demo.say('%4d bytes, trial %d: %.3f %% of line rate, %d lost, gaps %.2f + %.2f ms%s' % (
-                size, n, 100 * t['rx_pps'] / t['line_rate_pps'], t['lost'],
+            demo.say('%4d bytes, trial %d (%.2g s): %.3f %% of line rate, %d lost, gaps %.2f + %.2f ms%s' % (
+                size, n, seconds, 100 * t['rx_pps'] / t['line_rate_pps'], t['lost'],
                 t['daemon_gap_ns'] / 1e6, t['app_gap_ns'] / 1e6,
                 ' of a ring of %.2f ms: void' % (ring_ns / 1e6) if t['void'] else ''))
             if not t['void'] or time.monotonic() - begin > BUDGET:
