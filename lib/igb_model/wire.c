@@ -20,9 +20,12 @@
  *
  *  - If frames were waiting at the last look (backlog), hardware would have
  *    gone on sending them. next_free stays where it is, and the frames whose
- *    time has come since then all go now. So the rate is exact however coarsely
- *    the thread polls, up to WIRE_LAG_MAX_NS. Beyond that the wire time is
- *    lost, and counted as stalled.
+ *    time has come since then all go now. So the rate is exact however unevenly
+ *    the thread polls, as long as it is never late by more than WIRE_LAG_MAX_NS.
+ *    Longer absences (the host took the core away) are not caught up with: a
+ *    burst above line rate would overflow rings that hardware fills one frame
+ *    at a time, and what looks like the application's loss would be ours. That
+ *    wire time is lost, and counted as stalled.
  *  - If the source was empty at the last look, next_free becomes now. There is no
  *    credit for idle time: a wire that was idle for a second does not send
  *    a second's worth of frames at once when they come.
