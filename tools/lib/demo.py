@@ -309,12 +309,14 @@ def show(result, trials, left_out):
             'equal' if result['sha256_ok'] else 'DIFFERS'))
     if trials:
         print('\nLine rate: %d Mb/s over a pair, frames compared byte for byte' % SPEED)
-        print('  %5s %12s %12s %12s %10s %6s %8s %8s' % (
-            'size', 'line rate', 'tx pps', 'rx pps', '% of line', 'lost', 'corrupt', 'trials'))
+        print('  %5s %12s %12s %12s %10s %6s %8s %8s %8s' % (
+            'size', 'line rate', 'tx pps', 'rx pps', '% of line', 'lost', 'corrupt', 'seconds',
+            'trials'))
         for t in counting(trials):
-            print('  %5d %12d %12.0f %12.0f %10.3f %6d %8d %8s%s' % (
+            print('  %5d %12d %12.0f %12.0f %10.3f %6d %8d %8.2f %8d%s' % (
                 t['size'], t['line_rate_pps'], t['tx_pps'], t['rx_pps'],
-                100 * t['rx_pps'] / t['line_rate_pps'], t['lost'], t['corrupted'], t['trial'],
+                100 * t['rx_pps'] / t['line_rate_pps'], t['lost'], t['corrupted'], t['seconds'],
+                t['trial'],
                 '' if trial_ok(t) else '  VOID' if t['void'] else '  FAILED'))
     for line in left_out:
         print('\nleft out: ' + line)
@@ -357,8 +359,8 @@ def main():
 
     show(result, trials, left_out)
     if args.json:
-        keys = ('speed_mbps', 'size', 'line_rate_pps', 'tx_pps', 'rx_pps', 'lost', 'corrupted',
-                'void')
+        keys = ('speed_mbps', 'size', 'line_rate_pps', 'tx_pps', 'rx_pps', 'seconds', 'lost',
+                'corrupted', 'void', 'trial')
         rates = [{k: t[k] for k in keys} for t in counting(trials)] if trials else []
         with open(args.json, 'w', encoding='utf-8') as f:
             json.dump({'tcp': result, 'linerate': rates, 'trials': trials,
