@@ -29,6 +29,7 @@
 #include <rte_malloc.h>
 
 #include "bus_vfio_user_driver.h"
+#include "gantry_dma.h"
 #include "vfu_client.h"
 #include "vfu_server.h"
 
@@ -383,6 +384,108 @@ test_dma_all(void **state)
 	assert_int_equal(device_read(&main_server, 0, &maps, 8), -EFAULT);
 }
 
+/* The page frame's number as the kernel's pagemap has it; p must have been touched. */
+static uint64_t
+frame_of(const volatile void *p)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry = 0;
+
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &entry, 8, (uintptr_t)p / PAGE * 8), 8);
+	close(fd);
+	assert_true(entry >> 63); /* present */
+	return entry & ((UINT64_C(1) << 55) - 1);
+}
+
+static void
+fill(uint8_t *p, size_t len, uint8_t seed)
+{
+	for (size_t i = 0; i < len; i++)
+		p[i] = (uint8_t)(seed + i * 7);
+}
+
+/*
+ * One buffer, through X, the virtual, Y, the physical, and Z, the bus address: the same
+ * bytes at each. Z is the device's view, a mapping of its own by bus address. Physical
+ * memory cannot be read as such; a second mapping that the kernel says is the very page
+ * frame that gantry_virt_to_phys() named stands for Y (needs root).
+ */
+static void
+test_follow(void **state)
+{
+	struct gantry_dma_params params = { .name = "follow", .socket_id = SOCKET_ID_ANY };
+	struct gantry_dma_dev *dma = gantry_dma_dev_create(&params);
+	const size_t len = 1500;
+	uint8_t *x = rte_zmalloc(NULL, 8192, 4096), *y = NULL, *second = NULL;
+	uint8_t want[1500], got[1500];
+	struct rte_memseg *ms = NULL;
+	gantry_phys_addr_t phys;
+	gantry_dma_addr_t z;
+	size_t off = 0;
+	int fd;
+
+	assert_non_null(dma);
+	assert_non_null(x);
+	assert_int_equal(gantry_dma_set_mask_and_coherent(dma, GANTRY_DMA_BIT_MASK(64)), 0);
+	x += 100; /* not where a page begins */
+
+	if (geteuid() == 0) {
+		ms = rte_mem_virt2memseg(x, NULL);
+		assert_non_null(ms);
+		fd = rte_memseg_get_fd(ms);
+		assert_true(fd >= 0);
+		assert_int_equal(rte_memseg_get_fd_offset(ms, &off), 0);
+		second = mmap(NULL, ms->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, off);
+		assert_ptr_not_equal(second, MAP_FAILED);
+		y = second + (x - (uint8_t *)ms->addr);
+		assert_ptr_not_equal(x, y);
+	}
+
+	for (int turn = 0; turn < 3; turn++) {
+		/* The CPU writes at X, the device reads. */
+		fill(want, len, turn);
+		memcpy(x, want, len);
+		z = gantry_dma_map_single(dma, x, len, GANTRY_DMA_BIDIRECTIONAL);
+		assert_false(gantry_dma_mapping_error(dma, z));
+		assert_int_equal(device_read(&main_server, z, got, len), 0);
+		assert_memory_equal(got, want, len);
+		if (y != NULL) {
+			assert_memory_equal(y, want, len);
+			assert_int_equal(gantry_virt_to_phys(x, &phys), 0);
+			assert_int_equal(frame_of(y), phys / PAGE);
+			assert_int_equal(phys % PAGE, (uintptr_t)x % PAGE);
+			if (rte_eal_iova_mode() == RTE_IOVA_PA)
+				assert_int_equal(z, phys);
+		}
+
+		/* The device writes at Z, the CPU reads. */
+		fill(want, len, 100 + turn);
+		assert_int_equal(device_write(&main_server, z, want, len), 0);
+		gantry_dma_sync_single_for_cpu(dma, z, len, GANTRY_DMA_BIDIRECTIONAL);
+		assert_memory_equal(x, want, len);
+		if (y != NULL)
+			assert_memory_equal(y, want, len);
+		gantry_dma_sync_single_for_device(dma, z, len, GANTRY_DMA_BIDIRECTIONAL);
+
+		/* What is written to the frame itself is seen from both sides. */
+		if (y != NULL) {
+			fill(want, len, 200 + turn);
+			memcpy(y, want, len);
+			assert_memory_equal(x, want, len);
+			assert_int_equal(device_read(&main_server, z, got, len), 0);
+			assert_memory_equal(got, want, len);
+		}
+		gantry_dma_unmap_single(dma, z, len, GANTRY_DMA_BIDIRECTIONAL);
+	}
+	if (y != NULL) {
+		print_message("X %p  Y 0x%" PRIx64 "  Z 0x%" PRIx64 "\n", (void *)x, phys, z);
+		munmap(second, ms->len);
+	}
+	rte_free(x - 100);
+	gantry_dma_dev_destroy(dma);
+}
+
 /* Memory that EAL adds and takes back while the device is there. */
 static void
 test_dma_events(void **state)
@@ -688,6 +791,7 @@ main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_boot),
 		cmocka_unit_test(test_dma_all),
+		cmocka_unit_test(test_follow),
 		cmocka_unit_test(test_dma_events),
 		cmocka_unit_test(test_dma_external),
 		cmocka_unit_test(test_interrupts),
