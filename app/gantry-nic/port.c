@@ -57,14 +57,17 @@ make_device(struct port *port, char *err)
 
 /* A direction, or NULL; takes source and sink in any case. */
 static struct wire_dir *
-connect_ends(struct wire_source *src, struct wire_sink *sink, unsigned int mbps, char *err)
+connect_ends(struct wire_source *src, struct wire_sink *sink, const struct port_spec *spec,
+		char *err)
 {
-	struct wire_dir *dir = wire_dir_new(src, sink, mbps);
+	struct wire_dir *dir = wire_dir_new(src, sink, spec->speed_mbps);
 
 	if (dir == NULL) {
 		src->close(src);
 		sink->close(sink);
 		snprintf(err, WIRE_ERR_LEN, "out of memory");
+	} else {
+		wire_dir_set_lag(dir, spec->catchup_us * 1000ULL);
 	}
 	return dir;
 }
@@ -96,7 +99,7 @@ connect_out(struct port *ports, struct port *port, char *err)
 		sink->close(sink);
 		return ret;
 	}
-	port->out = connect_ends(src, sink, spec->speed_mbps, err);
+	port->out = connect_ends(src, sink, spec, err);
 	return port->out != NULL ? 0 : -ENOMEM;
 }
 
@@ -119,7 +122,7 @@ connect_in(struct port *ports, struct port *port, char *err)
 	if (ret != 0)
 		return ret;
 	port->far_src = NULL;
-	port->in = connect_ends(src, sink, spec->speed_mbps, err);
+	port->in = connect_ends(src, sink, spec, err);
 	port->in_owned = port->in != NULL;
 	return port->in != NULL ? 0 : -ENOMEM;
 }

@@ -174,6 +174,19 @@ parse_wire(char *text, struct port_spec *spec, char *err)
 }
 
 static int
+parse_catchup(const char *text, unsigned int *us, char *err)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (!isdigit((unsigned char)*text) || *end != '\0' || n > CATCHUP_MAX_US)
+		return bad(err, "catchup '%.40s': expected microseconds, 0 to %d", text,
+				CATCHUP_MAX_US);
+	*us = n;
+	return 0;
+}
+
+static int
 parse_key(char *key, char *value, struct port_spec *spec, bool *mac_given, char *err)
 {
 	if (value == NULL || *value == '\0')
@@ -208,7 +221,13 @@ parse_key(char *key, char *value, struct port_spec *spec, bool *mac_given, char 
 			return bad(err, "out of memory");
 		return parse_wire(value, spec, err);
 	}
-	return bad(err, "unknown key '%.40s': expected socket, mac, speed or wire", key);
+	if (strcmp(key, "catchup") == 0) {
+		if (spec->catchup_given)
+			return bad(err, "catchup is given twice");
+		spec->catchup_given = true;
+		return parse_catchup(value, &spec->catchup_us, err);
+	}
+	return bad(err, "unknown key '%.40s': expected socket, mac, speed, wire or catchup", key);
 }
 
 static int
@@ -227,6 +246,7 @@ parse_all(char *text, struct port_spec *spec, char *err)
 				text, PORT_NAME_MAX);
 	spec->name = text;
 	spec->speed_mbps = SPEED_DEFAULT_MBPS;
+	spec->catchup_us = CATCHUP_DEFAULT_US;
 	mac_from_name(spec->name, spec->mac);
 
 	while ((key = strsep(&rest, ",")) != NULL) {

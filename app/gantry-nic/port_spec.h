@@ -5,7 +5,7 @@
 /*
  * What the command line says about ports and cores.
  *
- *     NAME:socket=PATH[,mac=MAC][,speed=SPEED][,wire=WIRE]
+ *     NAME:socket=PATH[,mac=MAC][,speed=SPEED][,wire=WIRE][,catchup=US]
  */
 
 #ifndef PORT_SPEC_H
@@ -20,6 +20,8 @@
 #define SPEC_ERR_LEN 256
 #define SPEED_DEFAULT_MBPS 1000
 #define SPEED_MAX_MBPS 400000
+#define CATCHUP_DEFAULT_US 200
+#define CATCHUP_MAX_US 100000
 
 enum wire_kind {
 	WIRE_NONE,
@@ -35,7 +37,8 @@ struct port_spec {
 	const char *socket;
 	uint8_t mac[6];
 	unsigned int speed_mbps; /* 0: max */
-	bool speed_given, wire_given;
+	unsigned int catchup_us; /* of the directions that this port's wire makes */
+	bool speed_given, wire_given, catchup_given;
 	enum wire_kind wire;
 	char *wire_text;         /* as it was written, e.g. "pair:b"; NULL: not; owned */
 	const char *peer_name;   /* PAIR; NULL if only the other end said so */

@@ -21,7 +21,7 @@
  *  - If frames were waiting at the last look (backlog), hardware would have
  *    gone on sending them. next_free stays where it is, and the frames whose
  *    time has come since then all go now. So the rate is exact however unevenly
- *    the thread polls, as long as it is never late by more than WIRE_LAG_MAX_NS.
+ *    the thread polls, as long as it is never late by more than its lag (WIRE_LAG_NS).
  *    Longer absences (the host took the core away) are not caught up with: a
  *    burst above line rate would overflow rings that hardware fills one frame
  *    at a time, and what looks like the application's loss would be ours. That
@@ -58,6 +58,7 @@ struct wire_dir {
 	uint32_t mbps;      /* 0: none */
 	uint32_t rem;       /* next_free is rem / mbps ns later than it says */
 	uint64_t next_free; /* monotonic, ns */
+	uint64_t lag;       /* how far next_free may lie back, ns */
 	bool backlog;       /* frames were waiting at the last look */
 
 	/* A patient source: */
@@ -96,8 +97,15 @@ wire_dir_new(struct wire_source *src, struct wire_sink *sink, unsigned int speed
 	dir->src = src;
 	dir->sink = sink;
 	dir->mbps = speed_mbps;
+	dir->lag = WIRE_LAG_NS;
 	dir->hush = src->patient && sink->listening != NULL;
 	return dir;
+}
+
+void
+wire_dir_set_lag(struct wire_dir *dir, uint64_t ns)
+{
+	dir->lag = ns;
 }
 
 void
@@ -202,9 +210,9 @@ poll_paced(struct wire_dir *dir, uint64_t now)
 			dir->next_free = now;
 			dir->rem = 0;
 		}
-	} else if (now - dir->next_free > WIRE_LAG_MAX_NS) {
-		POST_ADD(dir->stalled_ns, now - dir->next_free - WIRE_LAG_MAX_NS);
-		dir->next_free = now - WIRE_LAG_MAX_NS;
+	} else if (now - dir->next_free > dir->lag) {
+		POST_ADD(dir->stalled_ns, now - dir->next_free - dir->lag);
+		dir->next_free = now - dir->lag;
 		dir->rem = 0;
 	}
 

@@ -47,10 +47,11 @@ extern "C" {
 #define WIRE_BURST 32
 /**
  * How far a wire may lie behind its clock while its polling thread is away, and
- * catch up: what polling itself is late by, and no more. At 1 Gb/s it is some 300
- * of the shortest frames, fewer than a usual ring takes.
+ * catch up, unless wire_dir_set_lag() says otherwise: what polling itself is late
+ * by, and no more. At 1 Gb/s it is some 300 of the shortest frames, fewer than a
+ * usual ring takes.
  */
-#define WIRE_LAG_MAX_NS 200000ULL
+#define WIRE_LAG_NS 200000ULL
 /** Enough for one line about anything that can go wrong. */
 #define WIRE_ERR_LEN 256
 
@@ -121,6 +122,8 @@ struct wire_dir;
  */
 struct wire_dir *wire_dir_new(struct wire_source *src, struct wire_sink *sink,
 		unsigned int speed_mbps);
+/** Another limit than WIRE_LAG_NS, before the first wire_dir_poll(). */
+void wire_dir_set_lag(struct wire_dir *dir, uint64_t ns);
 /** Closes source and sink, frees. No thread may be in wire_dir_poll(). NULL is fine. */
 void wire_dir_free(struct wire_dir *dir);
 

@@ -47,6 +47,7 @@ test_defaults(void **state)
 	assert_string_equal(a.name, "a");
 	assert_string_equal(a.socket, "/run/a");
 	assert_int_equal(a.speed_mbps, 1000);
+	assert_int_equal(a.catchup_us, 200);
 	assert_int_equal(a.wire, WIRE_NONE);
 	assert_int_equal(a.mac[0] & 3, 2);
 	parse_ok("b:socket=/run/a", &b);
@@ -141,6 +142,10 @@ test_bad(void **state)
 	parse_bad("a:socket=x,mac=02:00:00:00:00:01,mac=02:00:00:00:00:01", "mac is given twice");
 	parse_bad("a:socket=x,speed=1G,speed=1G", "speed is given twice");
 	parse_bad("a:socket=x,wire=none,wire=loop", "wire is given twice");
+	parse_bad("a:socket=x,catchup=1,catchup=1", "catchup is given twice");
+	parse_bad("a:socket=x,catchup=100001", "catchup '");
+	parse_bad("a:socket=x,catchup=-1", "catchup '");
+	parse_bad("a:socket=x,catchup=1ms", "catchup '");
 
 	parse_bad("a:socket=x,mac=02:00:00:00:00", "six bytes");
 	parse_bad("a:socket=x,mac=02:00:00:00:00:0g", "six bytes");

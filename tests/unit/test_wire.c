@@ -247,7 +247,7 @@ static void
 test_rate_whatever_the_polling(void **state)
 {
 	static const uint64_t steps[] = { 1, 671, 672, 673, 5000, 100 * US, 190 * US,
-		WIRE_LAG_MAX_NS };
+		WIRE_LAG_NS };
 	size_t i;
 
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
@@ -313,9 +313,19 @@ test_lag(void **state)
 	assert_int_equal(drain(dir, T0), 1);
 	drain(dir, T0 + 672 + away);
 	wire_dir_get_stats(dir, T0 + 672 + away, &stats);
-	assert_int_equal(stats.stalled_ns, away - WIRE_LAG_MAX_NS);
-	assert_int_equal(stats.frames, 1 + WIRE_LAG_MAX_NS / 672 + 1);
+	assert_int_equal(stats.stalled_ns, away - WIRE_LAG_NS);
+	assert_int_equal(stats.frames, 1 + WIRE_LAG_NS / 672 + 1);
 	assert_int_equal(stats.longest_gap_ns, 672 + away);
+	wire_dir_free(dir);
+
+	/* A limit of one's own. */
+	dir = fresh(1000, 60, UINT64_MAX);
+	wire_dir_set_lag(dir, 10 * MS);
+	drain(dir, T0);
+	drain(dir, T0 + 672 + away);
+	wire_dir_get_stats(dir, T0 + 672 + away, &stats);
+	assert_int_equal(stats.stalled_ns, away - 10 * MS);
+	assert_int_equal(stats.frames, 1 + 10 * MS / 672 + 1);
 	wire_dir_free(dir);
 
 	/* With nothing to send, nothing is lost. */
