@@ -16,10 +16,15 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include <rte_bus.h>
+#include <rte_dev.h>
 #include <rte_eal.h>
+#include <rte_io.h>
 #include <rte_memzone.h>
 
 #include "gantry_dma.h"
@@ -34,10 +39,37 @@ struct table {
 	bool needs_root;
 };
 
+/*
+ * Who made the mapping by which this process reaches it. A PCI device's BARs are
+ * mapped through the kernel driver that it is bound to.
+ */
+static const char *
+bar_mapper(const struct port *p, const void *cpu, bool is_io, char *buf, size_t len)
+{
+	const char *bus = rte_bus_name(rte_dev_bus(p->info.device));
+	char path[PATH_MAX], driver[PATH_MAX];
+	ssize_t n;
+
+	if (strcmp(bus, "pci") != 0) {
+		/* What is not mapped is reached by a message for each access. */
+		snprintf(buf, len, "%s", cpu != NULL ? "bus vfio_user" : "no: by message");
+		return buf;
+	}
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver",
+		rte_dev_name(p->info.device));
+	n = readlink(path, driver, sizeof(driver) - 1);
+	driver[RTE_MAX(n, 0)] = '\0';
+	if (cpu == NULL)
+		snprintf(buf, len, is_io ? "no: I/O space" : "no");
+	else
+		snprintf(buf, len, "bus pci, %s", n > 0 ? basename(driver) : "no kernel driver");
+	return buf;
+}
+
 /* @p cpu NULL: not reached by this process; @p bus UINT64_MAX: not reached by the device */
 static void
 row(struct table *t, const char *kind, const char *name, const void *cpu, uint64_t bus,
-	uint64_t size)
+	uint64_t size, const char *mapper)
 {
 	char cpu_text[ADDRESS_LEN] = "-", phys_text[ADDRESS_LEN] = "-", bus_text[ADDRESS_LEN] = "-";
 	gantry_phys_addr_t phys;
@@ -54,26 +86,35 @@ row(struct table *t, const char *kind, const char *name, const void *cpu, uint64
 	}
 	if (bus != UINT64_MAX)
 		snprintf(bus_text, sizeof(bus_text), "0x%" PRIx64, bus);
-	printf("%-4u  %-8s  %-28s  %10" PRIu64 "  %-18s  %-18s  %s\n", t->port->id, kind, name,
-		size, cpu_text, phys_text, bus_text);
-	json_array_append_new(t->rows, json_pack("{sisssssIssssss}",
+	printf("%-4u  %-8s  %-28s  %10" PRIu64 "  %-18s  %-18s  %-18s  %s\n", t->port->id, kind,
+		name, size, cpu_text, phys_text, bus_text, mapper);
+	json_array_append_new(t->rows, json_pack("{sisssssIssssssss}",
 		"port", (int)t->port->id, "kind", kind, "name", name, "size", (json_int_t)size,
-		"cpu", cpu_text, "physical", phys_text, "bus", bus_text));
+		"cpu", cpu_text, "physical", phys_text, "bus", bus_text,
+		"mapped_by", mapper));
 }
 
 static int
 object(void *arg, const struct rte_pmd_gantry_igb_object *o)
 {
 	const char *kind = rte_pmd_gantry_igb_object_type_name(o->type);
-	char name[64];
+	const char *mapper = "EAL";
+	char name[64], buf[64];
+	struct table *t = arg;
 
-	if (o->type == RTE_PMD_GANTRY_IGB_BAR)
-		snprintf(name, sizeof(name), "%s", o->name);
-	else if (o->type == RTE_PMD_GANTRY_IGB_RX_POOL)
-		snprintf(name, sizeof(name), "%s", o->name);
-	else
+	if (o->type == RTE_PMD_GANTRY_IGB_BAR) {
+		mapper = bar_mapper(t->port, o->cpu, o->is_io, buf, sizeof(buf));
+		/* A page has a physical address from its first use on; no register there minds. */
+		if (o->cpu != NULL)
+			rte_read32(o->cpu);
+	}
+	if (o->type == RTE_PMD_GANTRY_IGB_RX_RING || o->type == RTE_PMD_GANTRY_IGB_TX_RING) {
+		mapper = "lib/dma, coherent";
 		snprintf(name, sizeof(name), "queue %u", o->index);
-	row(arg, kind, name, o->cpu, o->bus, o->size);
+	} else {
+		snprintf(name, sizeof(name), "%s", o->name);
+	}
+	row(t, kind, name, o->cpu, o->bus, o->size, mapper);
 	return 0;
 }
 
@@ -87,13 +128,13 @@ eal_bus_address(rte_iova_t iova)
 static void
 pool_chunk(struct rte_mempool *mp, void *arg, struct rte_mempool_memhdr *chunk, unsigned int i)
 {
-	row(arg, "pool", mp->name, chunk->addr, eal_bus_address(chunk->iova), chunk->len);
+	row(arg, "pool", mp->name, chunk->addr, eal_bus_address(chunk->iova), chunk->len, "EAL");
 }
 
 static void
 memzone(const struct rte_memzone *mz, void *arg)
 {
-	row(arg, "memzone", mz->name, mz->addr, eal_bus_address(mz->iova), mz->len);
+	row(arg, "memzone", mz->name, mz->addr, eal_bus_address(mz->iova), mz->len, "EAL");
 }
 
 int
@@ -103,8 +144,8 @@ addresses_run(const struct options *o)
 	bool foreign = false;
 	int status = 0;
 
-	printf("%-4s  %-8s  %-28s  %10s  %-18s  %-18s  %s\n", "port", "what", "which", "bytes",
-		"CPU (virtual)", "physical", "bus (device)");
+	printf("%-4s  %-8s  %-28s  %10s  %-18s  %-18s  %-18s  %s\n", "port", "what", "which",
+		"bytes", "CPU (virtual)", "physical", "bus (device)", "mapped by");
 	for (unsigned int i = 0; i < nb_ports; i++) {
 		int ret;
 

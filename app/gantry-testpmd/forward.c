@@ -364,7 +364,7 @@ forward_run(const struct options *o)
 	};
 	unsigned int nb_workers = RTE_MAX(rte_lcore_count() - 1, 1u), i = 0, lcore;
 	struct worker *workers;
-	uint64_t gap = 0;
+	uint64_t gap = 0, end;
 	int status = 1;
 
 	run.o = o;
@@ -412,7 +412,9 @@ forward_run(const struct options *o)
 		printf("\r\033[K");
 	for (unsigned int w = 0; w < nb_workers; w++)
 		gap = RTE_MAX(gap, workers[w].longest_gap);
-	status = final_report(o, (double)(rte_rdtsc() - run.start) / rte_get_tsc_hz(), gap);
+	end = rte_rdtsc();
+	ports_drain(o); /* so that what counts as sent was */
+	status = final_report(o, (double)(end - run.start) / rte_get_tsc_hz(), gap);
 	if (ports_lost())
 		status = 1;
 out:

@@ -42,7 +42,6 @@
 #define ETHER_TYPE_LOCAL 0x88B5
 #define PATTERN_A        UINT64_C(0x9E3779B97F4A7C15)
 #define PATTERN_B        UINT64_C(0xD1B54A32D192ED03)
-#define WIRE_OVERHEAD    20  /* preamble 7, start of frame 1, inter-frame gap 12 */
 #define SETTLE_MS        250 /* silence after which what has not arrived is lost */
 
 struct head {

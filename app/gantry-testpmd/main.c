@@ -75,14 +75,28 @@ find_own_arguments(int argc, char **argv)
 	return argc;
 }
 
+/* Without "--" there is nothing of EAL's to ask about. */
+static bool
+asks_for_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return true;
+	return false;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct sigaction sa = {.sa_handler = on_signal};
 	struct options o;
-	int own = find_own_arguments(argc, argv);
+	const int own = find_own_arguments(argc, argv);
 	int status;
 
+	if (own == argc && asks_for_help(argc, argv)) {
+		options_usage();
+		return 0;
+	}
 	if (!options_parse(&o, argc - own, argv + own))
 		return 2;
 

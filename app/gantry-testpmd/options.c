@@ -26,7 +26,8 @@
 	"             --rxd N --txd N descriptors of each queue (1024; linerate: 4096)\n" \
 	"             --burst N       packets a call (32)\n" \
 	"             --mtu N         of each port\n" \
-	"             --mbuf-size N   bytes of an mbuf, without headroom (2048 or more)\n"
+	"             --mbuf-size N   bytes of an mbuf, without headroom (2048 or more)\n" \
+	"EAL-ARGUMENTS: gantry-testpmd --help -- addresses\n"
 
 const char *const mode_names[MODES] = {
 	[MODE_IO] = "io",
@@ -132,14 +133,15 @@ option(struct options *o, int opt, const char *name, const char *arg)
 		return false;
 	case OPT_DURATION:
 		o->duration = strtod(arg, &end);
-		if (!isdigit((unsigned char)arg[0]) || *end != '\0' || o->duration > 1e6) {
-			complain("--duration %s: must be a number of seconds", arg);
+		if (!isdigit((unsigned char)arg[0]) || *end != '\0' || o->duration > 1e6 ||
+				o->duration <= 0) {
+			complain("--duration %s: must be a number of seconds, more than 0", arg);
 			return false;
 		}
 		return true;
 	case OPT_JSON:
 		o->json = arg;
-		return true;
+		return report_check(arg) == 0;
 	case OPT_SIZES:
 		return size_list(o, arg);
 	case OPT_RXQ:
@@ -188,6 +190,12 @@ option(struct options *o, int opt, const char *name, const char *arg)
 	return false;
 }
 
+void
+options_usage(void)
+{
+	fputs(USAGE, stdout);
+}
+
 bool
 options_parse(struct options *o, int argc, char **argv)
 {
@@ -216,7 +224,7 @@ options_parse(struct options *o, int argc, char **argv)
 	} else if (strcmp(argv[1], "addresses") == 0) {
 		o->command = CMD_ADDRESSES;
 	} else if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-		fputs(USAGE, stdout);
+		options_usage();
 		exit(0);
 	} else {
 		complain("%s: no such command (forward, linerate, addresses)", argv[1]);
@@ -232,11 +240,11 @@ options_parse(struct options *o, int argc, char **argv)
 
 	argc--;
 	argv++;
-	optind = 0; /* EAL has its own use for getopt, later */
+	optind = 0;
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, "+:h", long_options, &index)) != -1) {
 		if (opt == 'h' || opt == OPT_HELP) {
-			fputs(USAGE, stdout);
+			options_usage();
 			exit(0);
 		}
 		if (opt == ':' || opt == '?') {
@@ -251,15 +259,13 @@ options_parse(struct options *o, int argc, char **argv)
 		complain("%s: not expected here", argv[optind]);
 		return false;
 	}
+	/* EAL uses getopt after this, and has it name what it does not know. */
 	optind = 0;
+	opterr = 1;
 	/* A stream sends on the queue of the number that it receives from. */
 	if (o->txq < o->rxq && o->command == CMD_FORWARD && o->mode != MODE_RXONLY) {
 		complain("--txq %u is less than --rxq %u: each receive queue needs its own "
 			 "transmit queue", o->txq, o->rxq);
-		return false;
-	}
-	if (o->command == CMD_LINERATE && o->duration <= 0) {
-		complain("--duration 0: a trial must end");
 		return false;
 	}
 	return true;

@@ -18,6 +18,8 @@
 
 #define POOL_CACHE    256
 #define LINK_WAIT_MS  9000 /* a copper link's autonegotiation takes seconds */
+#define DRAIN_MS      200
+#define DRAIN_MAX_MS  10000
 
 struct port ports[RTE_MAX_ETHPORTS];
 unsigned int nb_ports;
@@ -140,6 +142,8 @@ configure(const struct options *o, struct port *p)
 			rte_strerror(-ret));
 		return 1;
 	}
+	if (o->mtu != 0)
+		p->mtu = o->mtu;
 	if (p->rxd != o->rxd || p->txd != o->txd)
 		complain("port %u (%s) takes %u receive and %u transmit descriptors", p->id,
 			p->name, p->rxd, p->txd);
@@ -164,6 +168,7 @@ start(const struct options *o, struct port *p)
 		complain("port %u (%s) does not start: %s", p->id, p->name, rte_strerror(-ret));
 		return 1;
 	}
+	p->started = true;
 	/* Not all can; those that cannot receive everything anyway or say so. */
 	ret = rte_eth_promiscuous_enable(p->id);
 	if (ret != 0 && ret != -ENOTSUP)
@@ -184,6 +189,7 @@ ports_start(const struct options *o)
 		p->id = id;
 		if (rte_eth_dev_get_name_by_port(id, p->name) != 0 ||
 			rte_eth_dev_info_get(id, &p->info) != 0 ||
+			rte_eth_dev_get_mtu(id, &p->mtu) != 0 ||
 			rte_eth_macaddr_get(id, &p->mac) != 0) {
 			complain("port %u does not answer", id);
 			return 1;
@@ -238,6 +244,49 @@ ports_wait_link(void)
 	return false;
 }
 
+/* The last descriptor that was filled; a ring is worked off in its order. */
+static bool
+ring_is_done(const struct port *p, uint16_t queue)
+{
+	/* A driver that cannot tell, too. */
+	return rte_eth_tx_descriptor_status(p->id, queue, p->txd - 1) != RTE_ETH_TX_DESC_FULL;
+}
+
+/* What a full ring takes at the most, and time for a device that is not ready at once. */
+static uint64_t
+drain_ms(const struct options *o, const struct port *p)
+{
+	uint64_t bits = (uint64_t)o->txq * p->txd * 8 *
+		(RTE_MAX(p->mtu + frame_overhead(&p->info), o->size) + WIRE_OVERHEAD);
+	struct rte_eth_link link;
+
+	if (rte_eth_link_get_nowait(p->id, &link) != 0 || link.link_status != RTE_ETH_LINK_UP ||
+		link.link_speed == RTE_ETH_SPEED_NUM_NONE ||
+		link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN)
+		return DRAIN_MS;
+	return RTE_MIN(DRAIN_MS + bits / (link.link_speed * UINT64_C(1000)),
+		(uint64_t)DRAIN_MAX_MS);
+}
+
+void
+ports_drain(const struct options *o)
+{
+	const uint64_t begin = rte_rdtsc(), ms = rte_get_tsc_hz() / 1000;
+
+	for (unsigned int i = 0; i < nb_ports && !lost; i++) {
+		const struct port *p = &ports[i];
+		const uint64_t end = begin + drain_ms(o, p) * ms;
+
+		for (uint16_t q = 0; q < o->txq && !lost; q++) {
+			while (!ring_is_done(p, q) && rte_rdtsc() < end && !lost)
+				rte_delay_us_sleep(100);
+			if (!ring_is_done(p, q) && !lost)
+				complain("port %u (%s): transmit queue %u is not sent to its end; "
+					 "what is left there counts as sent", p->id, p->name, q);
+		}
+	}
+}
+
 int
 ports_stop(void)
 {
@@ -245,7 +294,7 @@ ports_stop(void)
 
 	rte_eth_dev_callback_unregister(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_RMV, on_removal, NULL);
 	for (unsigned int i = 0; i < nb_ports; i++) {
-		int ret = rte_eth_dev_stop(ports[i].id);
+		int ret = ports[i].started ? rte_eth_dev_stop(ports[i].id) : 0;
 
 		if (ret != 0) {
 			complain("port %u (%s) does not stop: %s", ports[i].id, ports[i].name,

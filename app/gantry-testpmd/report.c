@@ -4,12 +4,42 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "testpmd.h"
+
+int
+report_check(const char *path)
+{
+	struct stat st;
+	char *copy;
+	int ret = 0;
+
+	if (strcmp(path, "-") == 0)
+		return 0;
+	copy = strdup(path);
+	if (copy == NULL) {
+		complain("%s: out of memory", path);
+		return 1;
+	}
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		ret = 1;
+	} else if (strncmp(path, "/dev/", 5) == 0) {
+		ret = access(path, W_OK) != 0;
+	} else {
+		ret = access(dirname(copy), W_OK | X_OK) != 0;
+	}
+	if (ret != 0)
+		complain("--json %s: cannot be written: %s", path, strerror(errno));
+	free(copy);
+	return ret;
+}
 
 int
 report_write(const char *path, json_t *document)

@@ -21,6 +21,7 @@
 #define MAX_BURST 512
 /** Frame sizes are a wire's: they count the frame check sequence, as RFC 2544 does. */
 #define FCS_LEN   4
+#define WIRE_OVERHEAD 20  /**< preamble 7, start of frame 1, inter-frame gap 12 */
 
 enum command {
 	CMD_FORWARD,
@@ -69,6 +70,8 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* options.c */
 
+/** What --help prints. */
+void options_usage(void);
 /** Reads the command line after "--". @return false: complained about */
 bool options_parse(struct options *o, int argc, char **argv);
 
@@ -82,6 +85,8 @@ struct port {
 	char name[RTE_ETH_NAME_MAX_LEN];
 	struct rte_eth_dev_info info;
 	uint16_t rxd, txd;        /**< as the driver took them */
+	uint16_t mtu;
+	bool started;
 	struct rte_eth_link link;
 };
 
@@ -102,6 +107,11 @@ bool ports_wait_link(void);
  * Other drivers than net_gantry_igb don't know how.
  */
 void port_check_node(const struct port *p, bool is_rx, uint16_t queue, unsigned int lcore);
+/**
+ * Waits until the devices have sent what stands in their transmit rings; for no longer
+ * than their wires can need. What is then left is complained about.
+ */
+void ports_drain(const struct options *o);
 /** True once a device was removed under a running command. */
 bool ports_lost(void);
 /** Stops and closes them, and frees the pool. @return 0 or 1 */
@@ -125,7 +135,13 @@ bool icmpecho_answer(struct rte_mbuf *m, const struct rte_ether_addr *own);
 
 struct json_t;
 /**
- * Writes a JSON document to a file, completely or not at all; "-" is standard output. @return 0 or 1; complained about
+ * Whether a report could be written there: asked before it takes a while to make one.
+ * @return 0 or 1; complained about
+ */
+int report_check(const char *path);
+/**
+ * Writes a JSON document to a file, completely or not at all; "-" is standard output.
+ * @return 0 or 1; complained about
  */
 int report_write(const char *path, struct json_t *document);
 /** A packet rate for people: "1.488 Mpps". */
