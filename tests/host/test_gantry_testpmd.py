@@ -2,10 +2,16 @@
 # Copyright (c) 2026 The gantry authors
 """gantry-testpmd: every mode with every byte compared, and the three addresses."""
 
+import fcntl
 import json
 import os
+import pty
 import re
+import select
 import signal
+import subprocess
+import termios
+import time
 import unittest
 
 from lib import TESTPMD, Bench, needs_hugepages
@@ -86,6 +92,7 @@ class Forward(Command):
         app = self.app([self.sock('a')], ['forward', '--mode', 'txonly', '--size', '200',
                                           '--duration', '1', '--json', self.path('app.json')])
         app.wait(40)
+        self.assertNotIn('gantry-testpmd: ', app.text())
         stats = self.nic_stats(nic)['a']
         got = read_pcap(self.path('out.pcap'))
         self.assertEqual(len(got), stats['device']['tx_frames'])
@@ -95,6 +102,61 @@ class Forward(Command):
             report = json.load(f)
         self.assertEqual(report['mode'], 'txonly')
         self.assertEqual(sum(p['tx_packets'] for p in report['ports']), len(got))
+        self.assertEqual(report['sent'], len(got))
+
+    def test_slow_wire_is_waited_for(self):
+        """A full ring at 10 Mb/s takes longer than any fixed limit that suits a fast one."""
+        write_pcap(self.path('empty.pcap'), [])
+        nic = self.nic('a:speed=10,wire=pcap:%s:%s' % (self.path('empty.pcap'),
+                                                     self.path('out.pcap')))
+        app = self.app([self.sock('a')], ['forward', '--mode', 'txonly', '--size', '1500',
+                                          '--duration', '0.5', '--json', self.path('app.json')])
+        app.wait(40)
+        self.assertNotIn('gantry-testpmd: ', app.text())
+        self.nic_stats(nic)
+        with open(self.path('app.json')) as f:
+            report = json.load(f)
+        self.assertGreater(report['sent'], 1023)           # the ring alone: 1.2 s
+        self.assertEqual(report['sent'], len(read_pcap(self.path('out.pcap'))))
+
+    def test_rates_on_a_terminal(self):
+        """One line, refreshed once a second; Ctrl-C ends it."""
+        self.nic('a:speed=100,wire=loop')
+        master, slave = pty.openpty()
+        self.addCleanup(os.close, master)
+        argv = [TESTPMD] + self.eal(self.sock('a'), lcores='0') + \
+            ['--', 'forward', '--mode', 'txonly']
+        # A session whose terminal that is: Ctrl-C, typed there, is a signal to it.
+        app = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=subprocess.DEVNULL,
+                               start_new_session=True,
+                               preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        self.addCleanup(lambda: (app.poll() is None and app.kill(), app.wait()))
+        os.close(slave)
+        text, typed, end = b'', False, time.monotonic() + 40
+        while time.monotonic() < end:
+            if not select.select([master], [], [], 0.1)[0]:
+                continue
+            try:
+                got = os.read(master, 4096)
+            except OSError:                                # EIO: nobody has the other side
+                break
+            if not got:
+                break
+            text += got
+            if text.count(b'\033[K') >= 4 and not typed:
+                os.write(master, b'\x03')
+                typed = True
+        self.assertTrue(typed, text)
+        self.assertEqual(app.wait(10), 0, text)
+        live, _, rest = text.partition(b'\r\033[K')
+        lines = re.findall(rb'\r *(\d+) s   port 0 rx \S+ \w?pps tx ([\d.]+) kpps\033\[K', live)
+        self.assertGreaterEqual(len(lines), 4, text)
+        for n, (seconds, kpps) in enumerate(lines, 1):     # a busy machine may be late
+            self.assertIn(int(seconds), (n, n + 1), text)
+            # 100 Mb/s at 64 bytes: 148.8 kpps
+            self.assertTrue(40 < float(kpps) < 160, text)
+        self.assertNotIn(b'\n', live[re.search(rb'\r +1 s ', live).start():], text)
+        self.assertRegex(rest, rb'port 0 .*: rx \d+ packets')
 
     def test_interrupt_ends_it_cleanly(self):
         nic = self.nic('a:wire=loop,speed=max')
@@ -119,12 +181,23 @@ class Addresses(Command):
         # The two pages of queue registers are mapped; the rest is reached by message.
         self.assertEqual(sorted(e['size'] for e in bars if e['cpu'] != '-'), [4096, 4096])
         self.assertTrue(all(e['bus'] != '-' for e in bars))
+        for e in bars:
+            self.assertEqual(e['mapped_by'],
+                             'no: by message' if e['cpu'] == '-' else 'bus vfio_user', e)
+            self.assertRegex(e['physical'], '^-$' if e['cpu'] == '-' else
+                             '^0x[0-9a-f]+$' if os.geteuid() == 0 else '^needs root$', e)
+        for e in entries:
+            if e['kind'] != 'BAR':
+                self.assertEqual(e['mapped_by'],
+                                 'EAL' if e['kind'] == 'rx pool' else 'lib/dma, coherent', e)
         return [e for e in entries if e['kind'] != 'BAR']
 
     def test_va(self):
         """Z is X."""
         entries, text = self.listing()
         self.assertIn('IOVA mode VA', text)
+        self.assertRegex(text, r'(?m)^port .* mapped by$')
+        self.assertRegex(text, r'(?m)^0 +BAR .* bus vfio_user$')
         for e in self.kinds(entries):
             self.assertEqual(e['bus'], e['cpu'], e)
 
