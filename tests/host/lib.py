@@ -133,9 +133,19 @@ class Bench(unittest.TestCase):
         self.procs.append(p)
         return p
 
-    def nic(self, *ports, args=(), ready=True, **kw):
+    def for_everybody(self, *files):
+        """Copies in a folder that any user can reach, as this clone's may be none."""
+        os.chmod(self.dir, 0o777)
+        folder = self.path('copies')
+        os.makedirs(folder, exist_ok=True)
+        os.chmod(folder, 0o755)
+        for f in files:
+            os.chmod(shutil.copy(f, folder), 0o755)
+        return folder
+
+    def nic(self, *ports, args=(), ready=True, binary=NIC, **kw):
         """The daemon. A port is NAME:KEYS; its socket is NAME.sock unless given."""
-        argv = [NIC, '--stats-json', self.path('nic.json')] + list(args)
+        argv = [binary, '--stats-json', self.path('nic.json')] + list(args)
         for port in ports:
             name, _, keys = port.partition(':')
             if 'socket=' not in keys:

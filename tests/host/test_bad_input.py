@@ -3,6 +3,7 @@
 """Bad arguments, devargs, files and sockets: one clear line, an error, nothing left behind."""
 
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -14,9 +15,9 @@ from packets import noise, write_pcap
 
 
 class Daemon(Bench):
-    def refuse(self, argv, status, *words, **kw):
+    def refuse(self, argv, status, *words, binary=NIC, **kw):
         """It ends with that status, and one line on stderr that has these words."""
-        p = subprocess.run([NIC] + argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        p = subprocess.run([binary] + argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                            timeout=20, **kw)
         lines = p.stderr.strip().splitlines()
         self.assertEqual(p.returncode, status, p.stderr)
@@ -96,35 +97,44 @@ class Daemon(Bench):
 
     @needs_root
     def test_tap_without_permission(self):
-        os.chmod(self.dir, 0o777)
         self.refuse(self.port(',wire=tap:gantry-no'), 1, 'gantry-no', user=65534, group=65534,
-                    extra_groups=[])
+                    extra_groups=[], cwd=self.dir,
+                    binary=os.path.join(self.for_everybody(NIC), 'gantry-nic'))
 
 
 class Driver(Bench):
-    def eal_says(self, device, *words, mb=128, args=(), devargs=''):
-        """No port comes up; among EAL's lines is one of ours with these words."""
-        argv = ['dpdk-testpmd', '-d', PMDS] + self.eal(device, mb=mb, devargs=devargs) + \
-            ['--', '--stats-period=1'] + list(args)
-        p = self.run_process(argv)
-        p.wait(60, status=None)
-        self.assertNotEqual(p.p.returncode, 0, p.text())
-        self.assertGreaterEqual(p.p.returncode, 0, 'died of a signal:\n' + p.text())
+    def own_lines(self, text):
+        return re.findall(r'(?m)^(?:vfio_user|net_gantry_igb): .*', text)
+
+    def eal_says(self, device, *words, devargs=''):
+        """No port comes up; of the lines exactly one is ours, and has these words."""
+        p = self.dpdk_testpmd(self.eal(device, mb=64, devargs=devargs),
+                              ['--total-num-mbufs=2048'])
+        self.quit(p)
+        self.assertIn('No probed ethernet devices', p.text())
+        lines = self.own_lines(p.text())
+        # The bus names the consequence of what a driver said.
+        if lines and lines[0].startswith('net_gantry_igb: '):
+            self.assertIn('driver net_gantry_igb refuses the device', lines.pop())
+        self.assertEqual(len(lines), 1, p.text())
         for w in words:
-            self.assertIn(w, p.text())
-        return p.text()
+            self.assertIn(w, lines[0])
+        return lines[0]
 
     def test_socket_is_missing(self):
         self.eal_says(self.sock('nobody'), self.sock('nobody'), 'is the server started')
 
     def test_socket_name_too_long(self):
-        text = self.eal_says('/tmp/' + 'x' * 120)
-        self.assertRegex(text, 'x{40}')
+        """EAL's own limit, which comes before a socket's 107 bytes."""
+        p = self.dpdk_testpmd(self.eal('/tmp/' + 'x' * 120, mb=64), [], prompt=False)
+        p.wait(30, status=1)
+        self.assertRegex(p.text(), 'x{40}.*: device name should be shorter than 64')
+        self.assertEqual(self.own_lines(p.text()), [])
 
     def test_socket_is_a_file(self):
         with open(self.sock('file'), 'w'):
             pass
-        self.eal_says(self.sock('file'), self.sock('file'))
+        self.eal_says(self.sock('file'), self.sock('file'), 'nobody listens there')
 
     def answering(self, what):
         """Something listens there that is no vfio-user server."""
@@ -146,9 +156,14 @@ class Driver(Bench):
         return self.sock('other')
 
     def test_not_vfio_user(self):
-        for what in (b'HTTP/1.1 400 Bad Request\r\n\r\n', b'\0' * 64, b'', os.urandom(400)):
+        for what, why in ((b'HTTP/1.1 400 Bad Request\r\n\r\n', 'message longer than'),
+                          (b'\0' * 64, 'message shorter than its header'),
+                          (b'', 'connection reset|closed'),
+                          (os.urandom(400), 'server: .')):
             with self.subTest(what=what[:8]):
-                self.eal_says(self.answering(what), self.sock('other'))
+                line = self.eal_says(self.answering(what), self.sock('other'),
+                                     'no vfio-user server')
+                self.assertRegex(line, why)
                 os.unlink(self.sock('other'))
 
     def test_another_major_version(self):
@@ -170,7 +185,25 @@ class Driver(Bench):
 
     def test_too_little_memory(self):
         self.nic('p')
-        self.eal_says(self.sock('p'), mb=8)
+        nic = self.procs[0]
+        # How much is too little for the rings, and not for testpmd itself, is EAL's affair.
+        for mb in range(16, 25):
+            p = self.dpdk_testpmd(self.eal(self.sock('p'), mb=mb),
+                                  ['--total-num-mbufs=1600', '--mbcache=0', '--txq=16',
+                                   '--txd=4096'], prompt=False)
+            p.say('quit')
+            p.wait(30, status=None)
+            lines = self.own_lines(p.text())
+            if lines:
+                break
+        self.assertEqual(len(lines), 1, p.text())
+        self.assertRegex(lines[0], r'tx queue \d+: no memory for 4096 descriptors .* give EAL more')
+        self.assertIn('Start ports failed', p.text())
+        # Nothing is left behind that would keep the next one from it.
+        p = self.dpdk_testpmd(self.eal(self.sock('p'), mb=64), ['--total-num-mbufs=2048'])
+        self.assertIn('Checking link statuses', p.text())
+        self.quit(p)
+        self.assertEqual(self.nic_stats(nic)['p']['server']['dma_maps'], 0)
 
     def test_daemon_survives_all_that(self):
         nic = self.nic('p')
@@ -199,9 +232,39 @@ class Application(Bench):
                            (['forward', '--mode', 'sideways'], 'sideways'),
                            (['forward', '--mode', 'io', '--duration', 'long'], 'duration'),
                            (['forward', '--mode', 'io', '--duration', '-1'], 'duration'),
+                           (['forward', '--duration', '0'], 'duration'),
+                           (['linerate', '--duration', '0'], 'duration'),
+                           (['forward', '--json', '/nonexistent/x'], 'No such file'),
+                           (['linerate', '--json', '/tmp'], 'directory'),
+                           (['addresses', '--json', '/nonexistent/x'], '/nonexistent/x'),
                            (['forward', '--mode', 'io', '--speed', '3'], 'speed')):
             with self.subTest(argv=argv):
                 self.refuse(argv, word)
+
+    def call(self, *argv):
+        return subprocess.run([TESTPMD] + list(argv), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=30)
+
+    def test_help(self):
+        for argv in ['--help'], ['-h'], ['--', '--help'], ['--', 'forward', '--help']:
+            with self.subTest(argv=argv):
+                p = self.call(*argv)
+                self.assertEqual((p.returncode, p.stderr), (0, ''))
+                self.assertTrue(p.stdout.startswith('usage: gantry-testpmd '), p.stdout)
+
+    def test_argument_that_eal_does_not_know(self):
+        p = self.call('--bogus', '--', 'addresses')
+        self.assertEqual(p.returncode, 2)
+        self.assertIn("unrecognized option '--bogus'", p.stderr)
+        self.assertTrue(p.stderr.splitlines()[-1].startswith('gantry-testpmd: '), p.stderr)
+
+    def test_too_little_memory_for_its_buffers(self):
+        p = self.call('-l', '0', '--no-huge', '-m', '8', '--no-shconf', '--no-telemetry',
+                      '--no-pci', '--vdev', 'net_null0', '--', 'forward', '--duration', '1')
+        self.assertEqual(p.returncode, 1, p.stderr)
+        lines = [l for l in p.stderr.splitlines() if not l.startswith('EAL: ')]
+        self.assertEqual(len(lines), 1, p.stderr)
+        self.assertRegex(lines[0], 'gantry-testpmd: not enough memory for .* buffers')
 
 
 if __name__ == '__main__':
