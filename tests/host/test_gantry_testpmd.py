@@ -3,6 +3,7 @@
 """gantry-testpmd: every mode with every byte compared, and the three addresses."""
 
 import fcntl
+import glob
 import json
 import os
 import pty
@@ -14,7 +15,7 @@ import termios
 import time
 import unittest
 
-from lib import TESTPMD, Bench, needs_hugepages
+from lib import NIC, PMDS, TESTPMD, Bench, needs_hugepages
 from packets import (A, IP_A, IP_B, csum, ether, icmp_echo, ipv4, mac, noise, read_pcap, udp,
                      write_pcap)
 
@@ -212,11 +213,12 @@ class Addresses(Command):
 
     @unittest.skipUnless(os.geteuid() == 0, 'needs root, to become somebody else')
     def test_without_privilege_it_says_so(self):
-        os.chmod(self.dir, 0o777)
-        env = dict(os.environ, XDG_RUNTIME_DIR=self.dir)
-        who = dict(user=65534, group=65534, extra_groups=[])
-        self.nic('a:wire=loop', **who)
-        app = self.run_process([TESTPMD] + self.eal(self.sock('a'), lcores='0') + ['--', 'addresses'],
+        folder = self.for_everybody(NIC, TESTPMD, *glob.glob(os.path.join(PMDS, '*.so')))
+        env = dict(os.environ, XDG_RUNTIME_DIR=self.dir, LD_LIBRARY_PATH=folder)
+        who = dict(user=65534, group=65534, extra_groups=[], cwd=self.dir)
+        self.nic('a:wire=loop', binary=os.path.join(folder, 'gantry-nic'), **who)
+        app = self.run_process([os.path.join(folder, 'gantry-testpmd')] +
+                               self.eal(self.sock('a'), lcores='0') + ['--', 'addresses'],
                                env=env, **who)
         app.wait(30)
         self.assertIn('needs root', app.text())
