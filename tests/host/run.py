@@ -87,7 +87,7 @@ class Result(unittest.TestResult):
             self.line('FAILED', test, ': skipped without need: ' + reason)
 
     def addExpectedFailure(self, test, err):
-        self.addSuccess(test)
+        self.bad(test, err)
 
     def addUnexpectedSuccess(self, test):
         self.failed.append(test)

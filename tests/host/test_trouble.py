@@ -181,8 +181,9 @@ class Trouble(Bench):
         for _ in range(3):
             self.command(pmd, 'port attach vfio_user:' + self.sock('q'), r'Port 1 is attached')
             self.command(pmd, 'port start 1', 'Done')
+            before = self.nic_now(nic)['q']['tx']['frames']
             self.command(pmd, 'start tx_first', r'packet forwarding')
-            self.wait_until(lambda: self.nic_now(nic)['q']['tx']['frames'] > 0)
+            self.wait_until(lambda: self.nic_now(nic)['q']['tx']['frames'] > before)
             self.command(pmd, 'stop')
             self.command(pmd, 'port stop 1', 'Done')
             self.command(pmd, 'port detach 1', r'(?i)detached|removed')
