@@ -64,11 +64,11 @@ eal_start(int argc, char **argv, ...)
 	char *more;
 
 	if (!no_huge && geteuid() != 0) {
-		printf("SKIP: %s: hugepages need root\n", mode);
+		printf("needs root, for hugepages\n");
 		exit(EAL_SKIPPED);
 	}
 	if (!no_huge && eal_free_hugepages() < 64) {
-		printf("SKIP: %s: fewer than 64 free hugepages of 2 MB\n", mode);
+		printf("needs 64 free hugepages of 2 MB\n");
 		exit(EAL_SKIPPED);
 	}
 	/* EAL does not combine --no-huge and --in-memory. */

@@ -498,7 +498,7 @@ test_dma_events(void **state)
 	uint8_t *p;
 
 	if (!eal_huge() || eal_free_hugepages() < 80) {
-		print_message("skipped: EAL's memory grows only with (80 free) hugepages\n");
+		print_message("needs 80 free hugepages: EAL's memory grows only with them\n");
 		skip();
 	}
 	for (i = 0; i < 3; i++) {

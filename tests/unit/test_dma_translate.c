@@ -137,7 +137,7 @@ test_contiguity(void **state)
 	assert_int_equal(gantry_phys_contiguous(heap, 0), -EINVAL);
 	assert_int_equal(gantry_phys_contiguous(heap, SIZE_MAX), -EINVAL);
 	if (geteuid() != 0) {
-		print_message("skipped the rest: needs root\n");
+		print_message("needs root, for the rest\n");
 		munmap(heap, len);
 		skip();
 	}

@@ -8,6 +8,9 @@
 meson counts programs; each is a cmocka program of many cases, which writes TAP.
 A program that ends early has failed in all cases of its plan that it did not
 reach, and one that ends badly after the last has failed once more.
+
+A case that cannot run here prints a line "needs ..." and is skipped; so does a
+whole program, with the exit status 77. Skipped for no such reason is failed.
 """
 
 import argparse
@@ -17,25 +20,43 @@ import re
 import subprocess
 import sys
 
+SKIPPED = 77  # a program's exit status, as meson knows it
+
 
 def count(run, passed_somewhere):
     """(passed, failed, skipped, lines to show) of one program."""
     out = run.get('stdout') or ''
-    # cmocka calls a skipped case "not ok".
-    skipped = re.findall(r'(?m)^(?:not )?ok \d+ # SKIP (\S+)', out)
+    skipped, reason = [], None
+    if run['returncode'] == SKIPPED and not re.search(r'(?m)^1\.\.\d', out):
+        reason = re.search(r'(?m)^needs .*', out)
+        if reason:
+            return 0, 0, 1, ['skipped: ' + reason.group()]
+        return 0, 1, 0, ['skipped without need']
+    for line in out.splitlines():
+        if line.startswith('needs '):
+            reason = line
+        # cmocka calls a skipped case "not ok".
+        case = re.match(r'(?:not )?ok \d+(?: # SKIP (\S+))?', line)
+        if case:
+            if case.group(1):
+                skipped.append((case.group(1), reason))
+            reason = None
     ok = len(passed_cases(run))
     bad = re.findall(r'(?m)^not ok \d+(?! # SKIP).*', out)
     planned = sum(int(n) for n in re.findall(r'(?m)^1\.\.(\d+)', out))
     missing = max(0, planned - ok - len(skipped) - len(bad))
-    failed = len(bad) + missing
+    needless = [c for c, why in skipped if why is None]
+    failed = len(bad) + missing + len(needless)
     if run['returncode'] != 0 and failed == 0:
         failed = 1
     shown = bad + (['%d cases did not run' % missing] if missing else [])
+    shown += ['skipped without need: ' + c for c in needless]
     if planned == 0 and failed == 0:  # no cmocka program: itself one case
         ok = 1
     # A program runs with several kinds of memory; a case need not fit all of them.
-    skipped = [c for c in skipped if (run['command'][0], c) not in passed_somewhere]
-    return ok, failed, len(skipped), shown + ['skipped: ' + c for c in skipped]
+    skipped = [(c, why) for c, why in skipped
+               if why is not None and (run['command'][0], c) not in passed_somewhere]
+    return ok, failed, len(skipped), shown + ['skipped: %s: %s' % s for s in skipped]
 
 
 def passed_cases(run):
