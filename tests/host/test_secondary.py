@@ -142,7 +142,9 @@ class Secondary(Bench):
         sec = self.secondary(self.sock('a'))
         self.command(sec, 'port config mtu 0 1400', r'Set MTU failed. diag=-95')
         self.command(sec, 'set promisc 0 off', r'Operation not supported')
-        self.command(sec, 'read reg 0 0x8', r'testpmd> ')
+        # To look is everybody's.
+        self.command(sec, 'show port info 0', r'Link status: up')
+        self.command(sec, 'show port 0 rxq 0 desc 0 status', r'Desc status = AVAILABLE')
         self.quit(sec)
         # It closed what it had of the port, and nothing else.
         self.command(pri, 'start tx_first')
