@@ -592,6 +592,75 @@ bad_devices(void **state)
 	}
 }
 
+/* What is logged from here on until log_end(). */
+static char *log_text;
+static size_t log_len;
+static FILE *log_file;
+
+static void
+log_begin(void)
+{
+	log_file = open_memstream(&log_text, &log_len);
+	assert_non_null(log_file);
+	assert_int_equal(rte_openlog_stream(log_file), 0);
+}
+
+static unsigned int
+log_end(const char *what)
+{
+	unsigned int n = 0;
+	const char *p;
+
+	rte_openlog_stream(NULL);
+	fclose(log_file);
+	for (p = log_text; (p = strstr(p, what)) != NULL; p++)
+		n++;
+	free(log_text);
+	return n;
+}
+
+/* Process memory: EAL has no bus address for it. */
+static void
+no_iova(struct rte_mempool *mp, void *arg, void *obj, unsigned int i)
+{
+	static uint8_t buf[RTE_MBUF_DEFAULT_BUF_SIZE];
+	struct rte_mbuf *m = obj;
+
+	m->buf_addr = buf;
+	rte_mbuf_iova_set(m, RTE_BAD_IOVA);
+}
+
+/* Buffers that have no bus address: told of as such, once a run, and nothing is lost. */
+static void
+unmappable(void **state)
+{
+	struct rte_eth_stats stats;
+	unsigned int turn, i;
+
+	start(0);
+	rte_mempool_obj_iter(pool, no_iova, NULL);
+	log_begin();
+	for (turn = 0; turn < 5; turn++) {
+		for (i = 0; i < 50; i++)
+			write_back(i, GOOD, 60);
+		drain();
+	}
+	assert_int_equal(log_end("cannot be mapped"), 1);
+	assert_int_equal(rte_eth_stats_get(PORT, &stats), 0);
+	assert_true(stats.rx_nombuf > 0);
+
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	log_begin();
+	assert_int_equal(rte_eth_dev_start(PORT), -EFAULT);
+	rte_openlog_stream(NULL);
+	fflush(log_file);
+	assert_null(strstr(log_text, "has mbufs for"));
+	assert_int_equal(log_end("cannot be mapped"), 1);
+	assert_int_equal(rte_mempool_avail_count(pool), MBUFS);
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -602,6 +671,7 @@ main(int argc, char **argv)
 		PORT_TEST(tx_noise), PORT_TEST(tx_never_done), PORT_TEST(stuck_queues),
 		PORT_TEST(silent), PORT_TEST(dead), PORT_TEST(counters_of_ones),
 		PORT_TEST(registers), PORT_TEST(ring_sizes),
+		PORT_TEST(unmappable),
 		cmocka_unit_test(bad_devices),
 	};
 

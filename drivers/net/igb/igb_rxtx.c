@@ -116,7 +116,21 @@ igb_rearm_data(struct rte_mbuf *m)
 	return RTE_PTR_ADD(m, offsetof(struct rte_mbuf, rearm_data));
 }
 
-/* Posts n mbufs at q->fill, which do not reach beyond the ring's end. 0 or -ENOMEM. */
+/* The first refusal of a queue's run is told of; the rest are counted as rx_nombuf. */
+static __rte_noinline void
+igb_rx_unmappable(struct igb_rx_queue *q)
+{
+	if (q->map_refused)
+		return;
+	q->map_refused = true;
+	IGB_DRV_LOG(ERR, &q->adapter->hw, "rx queue %u: a buffer of pool '%s' cannot be mapped for "
+		"the device: %s", q->queue_id, q->pool->name, gantry_dma_last_error());
+}
+
+/*
+ * Posts n mbufs at q->fill, which do not reach beyond the ring's end. 0; -ENOMEM: the
+ * pool has not so many; -EFAULT: none could be mapped.
+ */
 static inline int
 igb_rx_post(struct igb_rx_queue *q, uint16_t n)
 {
@@ -136,6 +150,7 @@ igb_rx_post(struct igb_rx_queue *q, uint16_t n)
 			/* What is mapped is posted; the rest goes back. */
 			rte_mempool_put_bulk(q->pool, (void **)&mbufs[i], n - i);
 			q->dev_data->rx_mbuf_alloc_failed += n - i;
+			igb_rx_unmappable(q);
 			n = i;
 			break;
 		}
@@ -146,7 +161,7 @@ igb_rx_post(struct igb_rx_queue *q, uint16_t n)
 	q->fill += n;
 	if (q->fill == q->nb_desc)
 		q->fill = 0;
-	return n == 0 ? -ENOMEM : 0;
+	return n == 0 ? -EFAULT : 0;
 }
 
 static inline void
@@ -690,6 +705,8 @@ igb_check_nb_desc(const struct igb_hw *hw, const char *what, uint16_t id, uint16
 	return -EINVAL;
 }
 
+static const char igb_heap_full[] = "EAL's heap has none left; give EAL more (-m, --socket-mem)";
+
 int
 igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 		unsigned int socket_id, const struct rte_eth_rxconf *conf,
@@ -700,6 +717,7 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	struct rte_mbuf init = { .nb_segs = 1, .data_off = RTE_PKTMBUF_HEADROOM,
 		.port = dev->data->port_id };
 	uint16_t thresh = conf->rx_free_thresh;
+	const char *why = igb_heap_full;
 	struct igb_rx_queue *q;
 
 	if (dev->data->rx_queues[queue_id] != NULL)
@@ -732,6 +750,8 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->dma = ad->dma;
 	dev->data->rx_queues[queue_id] = q;
 	if (q->sw_mbuf == NULL || q->sw_addr == NULL || q->ring == NULL) {
+		if (q->ring == NULL)
+			why = gantry_dma_last_error();
 		igb_rx_queue_release(dev, queue_id);
 		goto no_memory;
 	}
@@ -759,7 +779,7 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 
 no_memory:
 	IGB_INIT_LOG(ERR, &ad->hw, "rx queue %u: no memory for %u descriptors on socket %d: %s",
-		queue_id, nb_desc, (int)socket_id, gantry_dma_last_error());
+		queue_id, nb_desc, (int)socket_id, why);
 	return -ENOMEM;
 }
 
@@ -769,6 +789,7 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 {
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	uint16_t rs_thresh = conf->tx_rs_thresh, free_thresh = conf->tx_free_thresh;
+	const char *why = igb_heap_full;
 	struct igb_tx_queue *q;
 
 	if (dev->data->tx_queues[queue_id] != NULL)
@@ -797,6 +818,8 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->nb_desc = nb_desc;
 	dev->data->tx_queues[queue_id] = q;
 	if (q->sw == NULL || q->ring == NULL) {
+		if (q->ring == NULL)
+			why = gantry_dma_last_error();
 		igb_tx_queue_release(dev, queue_id);
 		goto no_memory;
 	}
@@ -818,7 +841,7 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 
 no_memory:
 	IGB_INIT_LOG(ERR, &ad->hw, "tx queue %u: no memory for %u descriptors on socket %d: %s",
-		queue_id, nb_desc, (int)socket_id, gantry_dma_last_error());
+		queue_id, nb_desc, (int)socket_id, why);
 	return -ENOMEM;
 }
 
@@ -971,6 +994,7 @@ igb_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 	memset(q->ring, 0, q->ring_size);
 	q->next = q->fill = q->posted = 0;
 	q->free_thresh = q->conf.rx_free_thresh;
+	q->map_refused = false;
 	q->max_len = RTE_MIN(dev->data->mtu + IGB_ETH_OVERHEAD, IGB_MAX_FRAME);
 	while (q->posted < q->nb_desc - 1) {
 		const uint16_t n = RTE_MIN(q->free_thresh,
@@ -978,9 +1002,10 @@ igb_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 
 		ret = igb_rx_post(q, n);
 		if (ret != 0) {
-			IGB_INIT_LOG(ERR, hw, "rx queue %u: pool '%s' has mbufs for %u of %u "
-				"descriptors", queue_id, q->pool->name, q->posted,
-				q->nb_desc - 1);
+			if (ret == -ENOMEM) /* else the mapping's refusal was told of */
+				IGB_INIT_LOG(ERR, hw, "rx queue %u: pool '%s' has mbufs for %u of "
+					"%u descriptors", queue_id, q->pool->name, q->posted,
+					q->nb_desc - 1);
 			igb_rx_ring_empty(q);
 			return ret;
 		}

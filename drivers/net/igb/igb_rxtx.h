@@ -68,6 +68,7 @@ struct igb_rx_queue {
 	int socket_id;
 	uint16_t port_id;
 	bool stuck;                        /**< the device would not let go of the buffers */
+	bool map_refused;                  /**< a refused mapping has been told of */
 };
 
 /** One per descriptor. */
