@@ -87,3 +87,42 @@ class Install(lib.Bench):
         app.expect(r'Port 0: ([0-9A-F]{2}:){5}')
         self.quit(app)
         self.nic_stats(nic)
+
+    def test_plugins_in_dpdks_own_folder(self):
+        """-Ddpdk_plugin_dir=true: stock tools have the drivers without any -d."""
+        names = ['librte_bus_vfio_user.so', 'librte_net_gantry_igb.so']
+        self.assertEqual(glob.glob(self.root + '/**/dpdk/pmds-*', recursive=True), [])
+        # The programs are the same; what differs is what is done with them.
+        build, root = self.path('build'), self.path('overlay')
+        options = json.loads(self.call(['meson', 'introspect', '--buildoptions', lib.BUILD]))
+        sdk = [o['value'] for o in options if o['name'] == 'dpdk_sdk'][0]
+        self.call(['meson', 'setup', build, lib.TOP, '-Ddpdk_sdk=' + sdk, '-Dtests=false',
+                   '-Ddpdk_plugin_dir=true'])
+        for built in json.loads(self.call(['meson', 'introspect', '--installed', lib.BUILD])):
+            rel = os.path.relpath(built, lib.BUILD)
+            if not rel.startswith('..') and os.path.isfile(built):
+                os.makedirs(os.path.dirname(os.path.join(build, rel)), exist_ok=True)
+                shutil.copy(built, os.path.join(build, rel))
+        self.call(['meson', 'install', '-C', build, '--no-rebuild', '--destdir', root])
+        links = sorted(glob.glob(root + '/**/dpdk/pmds-*/*', recursive=True))
+        self.assertEqual([os.path.basename(p) for p in links], names)
+        for p in links:
+            target = os.readlink(p)
+            self.assertTrue(os.path.isabs(target), target)
+            self.assertTrue(os.path.isfile(root + target), target)
+        libdir = self.call(['pkg-config', '--variable=libdir', 'libdpdk']).strip()
+        self.assertTrue(links[0].startswith(root + libdir + '/dpdk/'), links[0])
+
+        # As if it were installed, for this one process: the folder lies over /usr.
+        over = 'mount -t overlay overlay -o lowerdir="$0/usr":/usr /usr && exec "$@"'
+        if os.geteuid() != 0 or subprocess.run(
+                ['unshare', '-m', 'sh', '-c', over, root, 'true'],
+                stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20).returncode != 0:
+            self.skipTest('needs root and overlayfs')
+        nic = self.nic('a:wire=loop')
+        app = self.run_process(['unshare', '-m', 'sh', '-c', over, root, 'dpdk-testpmd'] +
+                               self.eal(self.sock('a'), mb=64) +
+                               ['--', '-i', '--total-num-mbufs=4096'])
+        app.expect(r'Port 0: ([0-9A-F]{2}:){5}')
+        self.quit(app)
+        self.nic_stats(nic)
