@@ -25,6 +25,7 @@
 #include <rte_ip.h>
 #include <rte_malloc.h>
 #include <rte_sctp.h>
+#include <rte_tcp.h>
 
 #define RING    512
 #define MBUFS   4095
@@ -415,6 +416,145 @@ sctp(void)
 	down();
 }
 
+#define TSO_SEQ  0xFFFFFE00u /* wraps in the middle */
+#define TSO_IPID 0xFFFE      /* as well */
+
+static uint8_t
+tso_byte(unsigned int at)
+{
+	return at * 31 ^ at >> 8;
+}
+
+/*
+ * Hands over packets for the device to cut; the test looks at the capture. IPv4, and
+ * IPv6 with a VLAN tag to insert, each longer than an mbuf and so in a chain.
+ */
+static void
+tso(void)
+{
+	static const struct {
+		bool ip6;
+		uint32_t payload;
+		uint16_t mss;
+	} t[] = { { false, 5000, 1000 }, { true, 3333, 1200 }, { false, 700, 700 } };
+	struct rte_eth_conf conf = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_TSO |
+		RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
+		RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
+	struct rte_eth_stats stats;
+	unsigned int i, ms;
+	uint32_t at;
+
+	up(&conf);
+	for (i = 0; i < RTE_DIM(t); i++) {
+		struct rte_mbuf *m = frame(&own, -1), *tail = m;
+		struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+		struct rte_ipv4_hdr *ip4 = (struct rte_ipv4_hdr *)(eth + 1);
+		struct rte_ipv6_hdr *ip6 = (struct rte_ipv6_hdr *)(eth + 1);
+		const uint16_t l3 = t[i].ip6 ? sizeof(*ip6) : sizeof(*ip4);
+		const uint16_t headers = sizeof(*eth) + l3 + sizeof(struct rte_tcp_hdr);
+		struct rte_tcp_hdr *tcp = RTE_PTR_ADD(eth + 1, l3);
+
+		if (headers > 60)
+			CHECK(rte_pktmbuf_append(m, headers - 60) != NULL);
+		else
+			CHECK(rte_pktmbuf_trim(m, 60 - headers) == 0);
+		memset(eth + 1, 0, headers - sizeof(*eth));
+		if (t[i].ip6) {
+			eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV6);
+			ip6->vtc_flow = RTE_BE32(6u << 28);
+			ip6->payload_len = rte_cpu_to_be_16(sizeof(*tcp) + t[i].payload);
+			ip6->proto = IPPROTO_TCP;
+			ip6->hop_limits = 64;
+			((uint8_t *)ip6)[23] = 1; /* the addresses' last bytes */
+			((uint8_t *)ip6)[39] = 2;
+		} else {
+			eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
+			ip4->version_ihl = RTE_IPV4_VHL_DEF;
+			ip4->total_length = rte_cpu_to_be_16(l3 + sizeof(*tcp) + t[i].payload);
+			ip4->packet_id = RTE_BE16(TSO_IPID);
+			ip4->time_to_live = 64;
+			ip4->next_proto_id = IPPROTO_TCP;
+			ip4->src_addr = RTE_BE32(RTE_IPV4(10, 0, 0, 1));
+			ip4->dst_addr = RTE_BE32(RTE_IPV4(10, 0, 0, 2));
+		}
+		tcp->src_port = RTE_BE16(1000);
+		tcp->dst_port = rte_cpu_to_be_16(2000 + i);
+		tcp->sent_seq = RTE_BE32(TSO_SEQ);
+		tcp->recv_ack = RTE_BE32(77);
+		tcp->data_off = sizeof(*tcp) / 4 << 4;
+		tcp->tcp_flags = RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG | RTE_TCP_FIN_FLAG;
+		tcp->rx_win = RTE_BE16(8192);
+		for (at = 0; at < t[i].payload; at++) {
+			if (at % 1500 == 0) {
+				tail->next = rte_pktmbuf_alloc(pool);
+				tail = tail->next;
+				CHECK(tail != NULL);
+				m->nb_segs++;
+			}
+			rte_pktmbuf_mtod(tail, uint8_t *)[at % 1500] = tso_byte(at);
+			tail->data_len++;
+		}
+		m->pkt_len = headers + t[i].payload;
+		m->l2_len = sizeof(*eth);
+		m->l3_len = l3;
+		m->l4_len = sizeof(*tcp);
+		m->tso_segsz = t[i].mss;
+		m->ol_flags = RTE_MBUF_F_TX_TCP_SEG | (t[i].ip6 ?
+			RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_VLAN :
+			RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM);
+		m->vlan_tci = 100;
+		CHECK(rte_eth_tx_prepare(P, 0, &m, 1) == 1);
+		transmit(m);
+	}
+	/* 5, 3 and 1 segments. */
+	for (ms = 0; ms < 2000; ms++) {
+		OK(rte_eth_stats_get(P, &stats));
+		if (rte_eth_tx_done_cleanup(P, 0, 0) >= 0 && rte_mempool_avail_count(pool) ==
+				MBUFS - (RING - 1))
+			break;
+		rte_delay_us_sleep(1000);
+	}
+	CHECK(ms < 2000);
+	down();
+}
+
+/* What a port says of itself that no tool prints. */
+static void
+identity(void)
+{
+	static const struct rte_eth_conf conf;
+	struct rte_dev_eeprom_info info = { 0 };
+	uint16_t words[512], sum = 0;
+	char version[32], none[1];
+	int len, i;
+
+	OK(rte_eth_dev_fw_version_get(P, version, sizeof(version)));
+	CHECK(strlen(version) >= 3 && strchr(version, '.') != NULL);
+	/* Too small: how much would do. */
+	CHECK(rte_eth_dev_fw_version_get(P, none, 1) == (int)strlen(version) + 1);
+
+	len = rte_eth_dev_get_eeprom_length(P);
+	CHECK(len > 0 && len <= (int)sizeof(words));
+	info.data = words;
+	info.length = len;
+	OK(rte_eth_dev_get_eeprom(P, &info));
+	CHECK(info.magic == (0x8086 | 0x10c9u << 16));
+	CHECK(memcmp(words, &own, 6) == 0);
+	for (i = 0; i < len / 2; i++)
+		sum += words[i];
+	CHECK(sum == 0xBABA); /* the datasheet's, 6.2.24 */
+	info.offset = 2;
+	info.length = 4;
+	words[0] = words[1] = 0;
+	OK(rte_eth_dev_get_eeprom(P, &info));
+	CHECK(memcmp(words, own.addr_bytes + 2, 4) == 0);
+	info.offset = len;
+	info.length = 2;
+	CHECK(rte_eth_dev_get_eeprom(P, &info) == -EINVAL);
+	up(&conf);
+	down();
+}
+
 /* What an application may do with a port beside packets, again and again. */
 static void
 again(void)
@@ -535,10 +675,12 @@ static const struct {
 	{ "again", again },
 	{ "deferred", deferred },
 	{ "filters", filters },
+	{ "identity", identity },
 	{ "interrupts", interrupts },
 	{ "link", link_changes },
 	{ "sctp", sctp },
 	{ "silent", silent },
+	{ "tso", tso },
 };
 
 int
