@@ -79,7 +79,7 @@ struct gantry_dma_dev;
  * not called. A backend that can map more gives them.
  */
 struct gantry_dma_ops {
-	const char *name;
+	const char *name; /**< of the backend, for messages */
 	/** Lets the device reach [va, va + len) at bus address iova. 0 or -errno. */
 	int (*map)(void *opaque, void *va, gantry_dma_addr_t iova, size_t len,
 			enum gantry_dma_dir dir);
@@ -106,8 +106,9 @@ void gantry_dma_dev_destroy(struct gantry_dma_dev *dev);
 
 /**
  * How many bits of a bus address the device drives, for streaming mappings.
- * @return 0; -EIO: memory that EAL has lies outside the mask and nothing can
- *   bring it inside (the reason is logged and in gantry_dma_last_error())
+ * @return 0; -EINVAL: @p mask is no GANTRY_DMA_BIT_MASK() of 24 to 64 bits; -EIO:
+ *   memory that EAL has lies outside the mask and nothing can bring it inside (the
+ *   reason is in gantry_dma_last_error(), and of -EIO logged). The mask is as before then.
  */
 int gantry_dma_set_mask(struct gantry_dma_dev *dev, uint64_t mask);
 /** The same for coherent allocations. */
@@ -125,8 +126,12 @@ uint64_t gantry_dma_get_required_mask(struct gantry_dma_dev *dev);
  * @p size (at least a cache line), as the HOWTO promises: in virtual addresses
  * always, in bus addresses up to the size of a page of EAL's memory.
  *
- * @param handle  [out] its bus address
- * @return NULL with rte_errno: ENOMEM; EIO: none inside the coherent mask
+ * @param dev        the device
+ * @param size       bytes, not 0
+ * @param handle     [out] its bus address
+ * @param socket_id  a NUMA node, or SOCKET_ID_ANY
+ * @return NULL with rte_errno: ENOMEM; EIO: none inside the coherent mask; EINVAL: a
+ *   size of 0, or beyond all reason
  */
 void *gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size,
 		gantry_dma_addr_t *handle, int socket_id);
@@ -138,8 +143,10 @@ void gantry_dma_free_coherent(struct gantry_dma_dev *dev, size_t size, void *cpu
  * Hands a buffer to the device until gantry_dma_unmap_single(). Meanwhile the
  * CPU keeps its hands off, or asks for it with gantry_dma_sync_single_for_cpu().
  *
+ * @param dev   the device
  * @param ptr   hugepage memory (any class that the mode can serve)
  * @param size  bytes, not 0; must be contiguous in bus addresses
+ * @param dir   who writes the buffer
  * @return the bus address; test it with gantry_dma_mapping_error()
  */
 static inline gantry_dma_addr_t gantry_dma_map_single(struct gantry_dma_dev *dev, void *ptr,
@@ -154,16 +161,21 @@ static inline void gantry_dma_unmap_single(struct gantry_dma_dev *dev, gantry_dm
  */
 static inline gantry_dma_addr_t gantry_dma_map_mbuf(struct gantry_dma_dev *dev,
 		struct rte_mbuf *m, uint32_t off, size_t size, enum gantry_dma_dir dir);
+/** Takes it back. Arguments as for the mapping; not the chain. */
 static inline void gantry_dma_unmap_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir);
 
 /** Non-zero if @p addr is a failed mapping. To be asked after every map. */
 static inline int gantry_dma_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 
-/** The CPU may read (and, but for TO_DEVICE, must look only after this). */
+/**
+ * The CPU's turn, without unmapping: afterwards it sees what the device wrote before it
+ * reported, and may write. Not before this call may it look at a buffer that is mapped
+ * FROM_DEVICE or BIDIRECTIONAL. Arguments as for the mapping, or a part of it.
+ */
 static inline void gantry_dma_sync_single_for_cpu(struct gantry_dma_dev *dev,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir);
-/** The device's turn again. */
+/** The device's turn again: it sees what the CPU wrote. To be called before the doorbell. */
 static inline void gantry_dma_sync_single_for_device(struct gantry_dma_dev *dev,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir);
 
@@ -173,6 +185,7 @@ static inline void gantry_dma_sync_single_for_device(struct gantry_dma_dev *dev,
 
 /** What memory this is. Any pointer is a fair question. */
 enum gantry_mem_class gantry_mem_classify(const void *ptr);
+/** A class in words, for messages: a constant, never NULL. */
 const char *gantry_mem_class_name(enum gantry_mem_class c);
 
 /**
@@ -212,7 +225,9 @@ int gantry_numa_node_of_lcore(unsigned int lcore_id);
  * Warns if the core that polls a queue is on another NUMA node than the queue's
  * memory or than the device: every access then crosses between them.
  *
+ * @param dev        the device
  * @param what       the queue, for the message: "rx queue 0"
+ * @param lcore_id   the core that polls it
  * @param socket_id  the memory's node; SOCKET_ID_ANY: not known
  * @return 0: same node, or not known; 1: they differ, and a line with all three was logged
  */
@@ -224,12 +239,15 @@ const char *gantry_dma_last_error(void);
 
 /** A live coherent block, as gantry_dma_for_each_block() shows it. */
 struct gantry_dma_block {
-	void *cpu;
-	gantry_dma_addr_t bus;
-	size_t size;
-	int socket_id;
+	void *cpu;             /**< where the CPU has it */
+	gantry_dma_addr_t bus; /**< and the device */
+	size_t size;           /**< bytes, as asked for */
+	int socket_id;         /**< the NUMA node it lies on */
 };
-/** Calls fn for each live coherent block of the device. fn must not allocate or free. */
+/**
+ * Calls fn for each live coherent block of the device. The list is locked meanwhile: fn must
+ * not allocate or free coherent memory of this device.
+ */
 void gantry_dma_for_each_block(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_block *b), void *arg);
 

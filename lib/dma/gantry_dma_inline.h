@@ -42,11 +42,11 @@ struct gantry_dma_table {
 /** The part of a device that the inline functions read. Private: for them alone. */
 struct gantry_dma_dev {
 	gantry_dma_addr_t direct_last;        /**< see above; never UINT64_MAX */
-	const struct gantry_dma_table *table;
+	const struct gantry_dma_table *table; /**< of all devices */
 	const struct gantry_dma_mode *mode;   /**< NULL: direct */
 };
 
-/*
+/** @cond
  * Out of line: what the fast path did not answer. They serve every mode, say
  * why they refuse (gantry_dma_last_error()), and are not for callers.
  */
@@ -143,5 +143,6 @@ gantry_dma_sync_single_for_device(struct gantry_dma_dev *dev, gantry_dma_addr_t 
 	else
 		rte_io_mb();
 }
+/** @endcond */
 
 #endif /* GANTRY_DMA_INLINE_H */

@@ -51,8 +51,8 @@ struct igb_model_params {
  * dropped on receive.
  */
 struct igb_frame {
-	const uint8_t *data;
-	uint32_t len;
+	const uint8_t *data;     /**< its first byte; whose memory, the call that gives it says */
+	uint32_t len;            /**< bytes */
 	uint32_t flags;          /**< IGB_FRAME_* */
 };
 
@@ -65,32 +65,41 @@ struct igb_frame {
 
 /** Since the device was made; never reset by software's resets. Read from any thread. */
 struct igb_model_stats {
-	uint64_t tx_frames, tx_bytes;       /**< handed to the wire; bytes without FCS */
-	uint64_t rx_frames, rx_bytes;       /**< written to the client's memory */
+	uint64_t tx_frames;                 /**< handed to the wire */
+	uint64_t tx_bytes;                  /**< theirs, without FCS */
+	uint64_t rx_frames;                 /**< written to the client's memory */
+	uint64_t rx_bytes;                  /**< theirs, without FCS */
 	uint64_t rx_no_desc;                /**< dropped: no receive descriptor (RNBC, RQDPC) */
 	uint64_t rx_filtered;               /**< not for this device */
 	uint64_t rx_bad;                    /**< bad FCS, too long, too short */
 	uint64_t rx_off;                    /**< dropped: link down, or receiver not enabled */
 	uint64_t tx_bad;                    /**< descriptors that made no sense, frame not sent */
-	uint64_t dma_faults;
+	uint64_t dma_faults;                /**< as struct vfu_server_stats has them */
+	/** The same by queue. */
 	struct {
-		uint64_t tx_frames, rx_frames, rx_no_desc;
+		uint64_t tx_frames;         /**< sent from it */
+		uint64_t rx_frames;         /**< received to it */
+		uint64_t rx_no_desc;        /**< dropped for want of its descriptors */
 	} queue[16];
 	bool client;                        /**< one is attached */
-	bool link;
+	bool link;                          /**< is up */
 	uint64_t bad_doorbells;             /**< RDT, TDT outside their ring: ignored */
 };
 
 /**
  * Makes the device and serves it.
- * @param err  [out] one line, VFU_ERR_LEN bytes
+ * @param params  copied
+ * @param model   [out] the device; end it with igb_model_destroy()
+ * @param err     [out] one line, VFU_ERR_LEN bytes
  * @return 0 or a negative errno value
  */
 int igb_model_create(const struct igb_model_params *params, struct igb_model **model, char *err);
-/** No thread may be inside igb_model_tx() or _rx(). */
+/** Drops the client, closes the socket, frees. No thread may be inside igb_model_tx() or _rx(). */
 void igb_model_destroy(struct igb_model *model);
 
+/** The port's name; the model's memory. */
 const char *igb_model_name(const struct igb_model *model);
+/** The server that the device is behind; the model's, not to be stopped. */
 struct vfu_server *igb_model_server(struct igb_model *model);
 
 /** True if a frame that arrives now would be looked at: client, link and receiver are there. */
@@ -114,10 +123,12 @@ void igb_model_set_link(struct igb_model *model, bool up);
  * Status write-backs and interrupts may be held back until igb_model_tx_flush(),
  * which is to be called before the thread turns to something else.
  *
+ * @param model  the device
  * @param frame  [out] good until the next call of igb_model_tx() on this device
  * @return 1, or 0: nothing to send (or link down, transmitter off, no client)
  */
 int igb_model_tx(struct igb_model *model, struct igb_frame *frame);
+/** Writes back and reports what igb_model_tx() held back. From the thread that called it. */
 void igb_model_tx_flush(struct igb_model *model);
 
 /**
@@ -131,13 +142,17 @@ bool igb_model_tx_pending(struct igb_model *model);
  * A frame arrives: filters, queue selection, write to memory, write-back. (While
  * the device is in loopback it is dropped.)
  *
+ * @param model the device
+ * @param frame read until the call returns
  * @param wait  true: if no descriptor is there, take nothing and return 0 (the
  *              wire waits, speed=max); false: drop and count, as hardware does
  * @return 1: the frame is dealt with (delivered, filtered, or dropped), 0: it was not taken
  */
 int igb_model_rx(struct igb_model *model, const struct igb_frame *frame, bool wait);
+/** Writes back and reports what igb_model_rx() held back. From the thread that called it. */
 void igb_model_rx_flush(struct igb_model *model);
 
+/** Fills @p stats, each counter as it is when it is read. Any thread. */
 void igb_model_get_stats(const struct igb_model *model, struct igb_model_stats *stats);
 
 #ifdef __cplusplus

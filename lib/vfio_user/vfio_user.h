@@ -24,28 +24,28 @@
 /** Enough for one line about anything that can go wrong. */
 #define VFU_ERR_LEN 256
 
-/* The version that is spoken here; a peer's minor may be lower. */
-#define VFIO_USER_MAJOR 0
-#define VFIO_USER_MINOR 1
+#define VFIO_USER_MAJOR 0 /**< the version that is spoken here; another major is refused */
+#define VFIO_USER_MINOR 1 /**< a peer's may be lower */
 
 /* What the specification says of capabilities that a peer does not name. */
-#define VFIO_USER_DEFAULT_MSG_FDS  1u
-#define VFIO_USER_DEFAULT_DATA_MAX (1024u * 1024u)
-#define VFIO_USER_DEFAULT_DMA_MAPS 65535u
-#define VFIO_USER_DEFAULT_PGSIZES  4096u
+#define VFIO_USER_DEFAULT_MSG_FDS  1u              /**< descriptors a message */
+#define VFIO_USER_DEFAULT_DATA_MAX (1024u * 1024u) /**< bytes of data a message */
+#define VFIO_USER_DEFAULT_DMA_MAPS 65535u          /**< mappings at a time */
+#define VFIO_USER_DEFAULT_PGSIZES  4096u           /**< page sizes of mappings, a bit each */
 
 /*
  * What is offered here. Others' clients refuse a server that takes more than 16
  * descriptors a message (QEMU hw/vfio-user, its own limit).
  */
-#define VFU_MSG_FDS      16u
-#define VFU_MSG_DATA_MAX (1024u * 1024u)
-#define VFU_PAGE_SIZE    4096u
+#define VFU_MSG_FDS      16u              /**< descriptors a message */
+#define VFU_MSG_DATA_MAX (1024u * 1024u)  /**< bytes of data a message */
+#define VFU_PAGE_SIZE    4096u            /**< what mappings are a multiple of */
 
 /** The longest message: a write of VFU_MSG_DATA_MAX bytes. */
 #define VFU_MSG_MAX (sizeof(struct vfio_user_header) + \
 	sizeof(struct vfio_user_region_access) + VFU_MSG_DATA_MAX)
 
+/** What a message is about: the specification's numbers. */
 enum vfio_user_command {
 	VFIO_USER_VERSION = 1,
 	VFIO_USER_DMA_MAP = 2,
@@ -66,12 +66,13 @@ enum vfio_user_command {
 	VFIO_USER_MIG_DATA_WRITE = 18,
 };
 
-#define VFIO_USER_F_TYPE_MASK    0xfu
-#define VFIO_USER_F_TYPE_COMMAND 0x0u
-#define VFIO_USER_F_TYPE_REPLY   0x1u
-#define VFIO_USER_F_NO_REPLY     0x10u
-#define VFIO_USER_F_ERROR        0x20u
+#define VFIO_USER_F_TYPE_MASK    0xfu  /**< the type is one of the next two */
+#define VFIO_USER_F_TYPE_COMMAND 0x0u  /**< asks for something */
+#define VFIO_USER_F_TYPE_REPLY   0x1u  /**< answers */
+#define VFIO_USER_F_NO_REPLY     0x10u /**< of a command: no answer is wanted */
+#define VFIO_USER_F_ERROR        0x20u /**< of a reply: error_no is valid, no payload need follow */
 
+/** Begins each message. Numbers are in the byte order of the host, which both sides share. */
 struct vfio_user_header {
 	uint16_t msg_id;   /**< the sender's; echoed in the reply */
 	uint16_t cmd;      /**< enum vfio_user_command; echoed in the reply */
@@ -82,71 +83,73 @@ struct vfio_user_header {
 
 /** VERSION, both ways; JSON text with its NUL may follow. */
 struct vfio_user_version {
-	uint16_t major;
-	uint16_t minor;
+	uint16_t major; /**< both sides must have the same */
+	uint16_t minor; /**< the lower one counts */
 };
 
 /* The device's permissions on the client's memory; DMA_MAP's flags. */
 #define VFU_DMA_READ  (1u << 0) /**< the device reads */
 #define VFU_DMA_WRITE (1u << 1) /**< the device writes */
-/* libvfio-user's addition: how the server is to reach memory that has a descriptor. */
+/** libvfio-user's addition: memory that has a descriptor is to be reached by mmap(). */
 #define VFIO_USER_DMA_MAP_F_MMAP (1u << 2)
 
+/** DMA_MAP; the memory's descriptor may come with it. The reply has no payload. */
 struct vfio_user_dma_map {
-	uint32_t argsz;
-	uint32_t flags;
+	uint32_t argsz;  /**< of this structure, bytes */
+	uint32_t flags;  /**< VFU_DMA_READ, VFU_DMA_WRITE */
 	uint64_t offset; /**< in the file; 0 without one */
-	uint64_t addr;
-	uint64_t size;
+	uint64_t addr;   /**< bus address */
+	uint64_t size;   /**< bytes */
 };
 
-/* VFIO_DMA_UNMAP_FLAG_ALL is <linux/vfio.h>'s: everything; addr and size are 0 then. */
+/** DMA_UNMAP, both ways. */
 struct vfio_user_dma_unmap {
-	uint32_t argsz;
-	uint32_t flags;
-	uint64_t addr;
-	uint64_t size;
+	uint32_t argsz; /**< of this structure, bytes */
+	uint32_t flags; /**< VFIO_DMA_UNMAP_FLAG_ALL: everything; addr and size are 0 then */
+	uint64_t addr;  /**< bus address, as mapped */
+	uint64_t size;  /**< bytes, as mapped */
 };
 
 /** DEVICE_GET_INFO, both ways. */
 struct vfio_user_device_info {
-	uint32_t argsz;
-	uint32_t flags;
-	uint32_t num_regions;
-	uint32_t num_irqs;
+	uint32_t argsz;       /**< of this structure, bytes */
+	uint32_t flags;       /**< VFIO_DEVICE_FLAGS_*; the rest too are 0 in the request */
+	uint32_t num_regions; /**< regions have numbers below */
+	uint32_t num_irqs;    /**< kinds of interrupt have numbers below */
 };
 
 /** DEVICE_GET_REGION_IO_FDS, both ways; sub-regions may follow in the reply. */
 struct vfio_user_region_io_fds {
-	uint32_t argsz;
-	uint32_t flags;
-	uint32_t index;
-	uint32_t count;
+	uint32_t argsz; /**< room for the reply; in it, the room that it takes */
+	uint32_t flags; /**< 0 */
+	uint32_t index; /**< the region */
+	uint32_t count; /**< of sub-regions in the reply */
 };
 
 /** REGION_READ, REGION_WRITE, both ways; data follows in a write and in a read's reply. */
 struct vfio_user_region_access {
-	uint64_t offset;
-	uint32_t region;
-	uint32_t count;
-	uint8_t data[];
+	uint64_t offset; /**< in the region */
+	uint32_t region; /**< its number */
+	uint32_t count;  /**< bytes */
+	uint8_t data[];  /**< count bytes, or none */
 };
 
 /** One of REGION_WRITE_MULTI's writes, which follow a 64-bit count. */
 struct vfio_user_region_write {
-	uint64_t offset;
-	uint32_t region;
-	uint32_t count; /**< at most 8 */
-	uint8_t data[8];
+	uint64_t offset; /**< in the region */
+	uint32_t region; /**< its number */
+	uint32_t count;  /**< bytes, at most 8 */
+	uint8_t data[8]; /**< the first count of them */
 };
 
 /** DMA_READ, DMA_WRITE, both ways; data follows in a write and in a read's reply. */
 struct vfio_user_dma_access {
-	uint64_t addr;
-	uint64_t count;
-	uint8_t data[];
+	uint64_t addr;  /**< bus address */
+	uint64_t count; /**< bytes */
+	uint8_t data[]; /**< count bytes, or none */
 };
 
+/** @cond */
 _Static_assert(sizeof(struct vfio_user_header) == 16, "header");
 _Static_assert(sizeof(struct vfio_user_version) == 4, "VERSION");
 _Static_assert(sizeof(struct vfio_user_dma_map) == 32, "DMA_MAP");
@@ -159,5 +162,6 @@ _Static_assert(sizeof(struct vfio_irq_set) == 20, "DEVICE_SET_IRQS");
 _Static_assert(sizeof(struct vfio_user_region_access) == 16, "REGION_READ");
 _Static_assert(sizeof(struct vfio_user_region_write) == 24, "REGION_WRITE_MULTI");
 _Static_assert(sizeof(struct vfio_user_dma_access) == 16, "DMA_READ");
+/** @endcond */
 
 #endif /* VFIO_USER_H */

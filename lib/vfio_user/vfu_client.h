@@ -72,21 +72,23 @@ struct vfu_region {
 	int fd;                 /**< to mmap the areas of; -1: none. The caller owns it. */
 	uint64_t fd_offset;     /**< where in @p fd the region's byte 0 lies */
 	unsigned int nr_areas;  /**< what may be mapped; if MMAP is set and 0, all of it */
+	/** What may be mapped. */
 	struct {
-		uint64_t offset, size; /**< bytes, relative to the region, page-aligned */
+		uint64_t offset; /**< in the region, page-aligned */
+		uint64_t size;   /**< bytes, whole pages */
 	} areas[VFU_MAX_AREAS];
 };
 
 /** The device. */
 struct vfu_device_info {
 	uint32_t flags;        /**< VFIO_DEVICE_FLAGS_* */
-	uint32_t num_regions;
-	uint32_t num_irqs;
+	uint32_t num_regions;  /**< that vfu_client_region_info() may be asked for */
+	uint32_t num_irqs;     /**< that vfu_client_irq_info() may be asked for */
 };
 
 /** One kind of interrupt (VFIO_PCI_*_IRQ_INDEX). */
 struct vfu_irq_info {
-	uint32_t flags;
+	uint32_t flags;        /**< VFIO_IRQ_INFO_* */
 	uint32_t count;        /**< vectors; 0: none */
 };
 
@@ -122,15 +124,34 @@ bool vfu_client_alive(const struct vfu_client *client);
  */
 bool vfu_client_quiesced(const struct vfu_client *client);
 
+/*
+ * The calls. Each waits for the server's reply. Any thread, several at once. Errors are
+ * negative errno values: the server's own; -ENODEV: the connection is lost; -ETIMEDOUT: no
+ * reply, and it is lost now; -EPROTO: a reply that makes no sense; -ENOMEM.
+ */
+
+/** Asks what the device is (DEVICE_GET_INFO). @return 0 or a negative errno value */
 int vfu_client_device_info(struct vfu_client *client, struct vfu_device_info *info);
+/**
+ * Asks for region @p index (DEVICE_GET_REGION_INFO). A file in @p region is the caller's to
+ * close; it was checked to hold all of the areas.
+ * @return 0; -E2BIG: more areas than VFU_MAX_AREAS; or another negative errno value; there
+ *   is no file then
+ */
 int vfu_client_region_info(struct vfu_client *client, unsigned int index,
 		struct vfu_region *region);
+/** Asks how many vectors there are of kind @p index. @return 0 or a negative errno value */
 int vfu_client_irq_info(struct vfu_client *client, unsigned int index, struct vfu_irq_info *info);
 
 /**
  * Reads a region. Of 1, 2, 4 or 8 bytes at an aligned offset the server sees
  * one access of that width.
- * @param len  bytes, up to the negotiated transfer size; longer is cut into several messages
+ * @param client  the connection
+ * @param index   the region
+ * @param offset  in the region
+ * @param buf     [out] on success
+ * @param len     bytes, up to the negotiated transfer size; longer is cut into several messages
+ * @return 0 or a negative errno value
  */
 int vfu_client_region_read(struct vfu_client *client, unsigned int index, uint64_t offset,
 		void *buf, size_t len);
@@ -144,19 +165,27 @@ int vfu_client_region_write(struct vfu_client *client, unsigned int index, uint6
 
 /**
  * Wires vectors to event file descriptors (SET_IRQS with DATA_EVENTFD, ACTION_TRIGGER).
- * @param fds  @p count descriptors, still the caller's afterwards; -1 leaves a vector unwired.
- *             NULL with count 0 unwires all of @p index.
+ * @param client  the connection
+ * @param index   VFIO_PCI_*_IRQ_INDEX
+ * @param start   the first vector
+ * @param count   how many
+ * @param fds     @p count descriptors, still the caller's afterwards; -1 leaves a vector unwired.
+ *                NULL with count 0 unwires all of @p index.
+ * @return 0; -EOPNOTSUPP: the server takes no descriptors; or another negative errno value
  */
 int vfu_client_set_irq_fds(struct vfu_client *client, unsigned int index, unsigned int start,
 		unsigned int count, const int *fds);
 
 /**
  * Gives the device access to memory.
+ * @param client  the connection
  * @param fd      the memory's file, still the caller's afterwards; -1: none,
  *                the server then reads and writes by message (see dma_read)
  * @param offset  in @p fd
- * @param iova    bus address; with @p size a multiple of 4,096 bytes
+ * @param iova    bus address, a multiple of 4,096
+ * @param size    bytes, a multiple of 4,096
  * @param prot    VFU_DMA_READ (the device reads) | VFU_DMA_WRITE
+ * @return 0; -EINVAL: the range or @p prot; or another negative errno value
  */
 int vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint64_t iova,
 		uint64_t size, uint32_t prot);
@@ -164,10 +193,11 @@ int vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint6
 /**
  * Takes it away. When this returns 0, the device has ended its accesses to the
  * range and starts no other.
+ * @return 0; -ENOENT: nothing is mapped there; or another negative errno value
  */
 int vfu_client_dma_unmap(struct vfu_client *client, uint64_t iova, uint64_t size);
 
-/** Resets the device (DEVICE_RESET). */
+/** Resets the device (DEVICE_RESET). @return 0 or a negative errno value */
 int vfu_client_reset(struct vfu_client *client);
 
 #ifdef __cplusplus

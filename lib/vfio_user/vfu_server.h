@@ -42,9 +42,9 @@
 extern "C" {
 #endif
 
-#define VFU_SRV_REGIONS 9 /* VFIO_PCI_NUM_REGIONS */
-#define VFU_SRV_IRQS    5 /* VFIO_PCI_NUM_IRQS */
-#define VFU_SRV_AREAS   8
+#define VFU_SRV_REGIONS 9 /**< VFIO_PCI_NUM_REGIONS */
+#define VFU_SRV_IRQS    5 /**< VFIO_PCI_NUM_IRQS */
+#define VFU_SRV_AREAS   8 /**< mappable areas that one region may have */
 
 struct vfu_server;
 
@@ -88,16 +88,19 @@ struct vfu_server_ops {
 
 /** What the device is: fixed before the server starts. */
 struct vfu_server_desc {
+	/** By VFIO's number: 0 to 5 are BARs, 7 is configuration space. */
 	struct {
 		uint64_t size;   /**< bytes, 0: none */
 		uint32_t flags;  /**< VFIO_REGION_INFO_FLAG_READ, _WRITE; _MMAP if areas */
 		int fd;          /**< memory of the areas, the region's byte 0 at offset 0; or -1 */
-		unsigned int nr_areas;
+		unsigned int nr_areas; /**< entries of areas */
+		/** What a client may map. */
 		struct {
-			uint64_t offset, size;
+			uint64_t offset; /**< in the region, a multiple of a page */
+			uint64_t size;   /**< bytes, whole pages */
 		} areas[VFU_SRV_AREAS];
 	} regions[VFU_SRV_REGIONS];
-	uint32_t irq_counts[VFU_SRV_IRQS];
+	uint32_t irq_counts[VFU_SRV_IRQS]; /**< vectors, by VFIO_PCI_*_IRQ_INDEX */
 };
 
 /** Counters of one server, since it started. */
@@ -119,10 +122,12 @@ struct vfu_server_stats {
  * Makes the socket (mode 0600; a stale socket of a dead server is replaced, a
  * live one or any other file is an error) and starts the control thread.
  *
- * @param path  of the socket, at most 107 bytes
- * @param desc  copied
+ * @param path    of the socket, at most 107 bytes
+ * @param desc    copied
+ * @param ops     copied
+ * @param opaque  the first argument of ops
  * @param server  [out] set before the first of ops is called
- * @param err   [out] one line, VFU_ERR_LEN bytes
+ * @param err     [out] one line, VFU_ERR_LEN bytes
  * @return 0 or a negative errno value
  */
 int vfu_server_start(const char *path, const struct vfu_server_desc *desc,
@@ -153,14 +158,20 @@ bool vfu_server_irq(struct vfu_server *server, unsigned int irq_index, unsigned 
 bool vfu_server_irq_pending(const struct vfu_server *server, unsigned int irq_index,
 		unsigned int vector);
 
+/** Fills @p stats, each counter as it is when it is read. Any thread. */
 void vfu_server_get_stats(const struct vfu_server *server, struct vfu_server_stats *stats);
 
-/** The DMA table, for dumps: calls fn for each entry. Control thread or RCU reader. */
+/** An entry of the DMA table, for dumps. */
 struct vfu_dma_entry {
-	uint64_t iova, size;
+	uint64_t iova;     /**< bus address */
+	uint64_t size;     /**< bytes */
 	uint32_t prot;     /**< VFU_DMA_READ | VFU_DMA_WRITE */
 	void *vaddr;       /**< where the server mapped it; NULL: no file descriptor */
 };
+/**
+ * Calls fn for each entry of the DMA table. From the control thread or
+ * an RCU reader, which passes no quiescent state in fn.
+ */
 void vfu_server_dma_for_each(struct vfu_server *server,
 		void (*fn)(void *arg, const struct vfu_dma_entry *e), void *arg);
 
@@ -177,7 +188,10 @@ void vfu_server_dma_for_each(struct vfu_server *server,
  * may be truncated, after which it reads as zero, writes go nowhere, and
  * vfu_server_dma_poisoned() is true from then on.
  *
- * @param prot  the access: VFU_DMA_READ or VFU_DMA_WRITE
+ * @param server  the server
+ * @param iova    bus address of the first byte
+ * @param len     bytes
+ * @param prot    the access: VFU_DMA_READ or VFU_DMA_WRITE
  * @return NULL if the range is not mapped by one entry for that access, or has
  *   no file descriptor (use vfu_dma_read(), vfu_dma_write() then, which serve
  *   every kind)
@@ -185,14 +199,16 @@ void vfu_server_dma_for_each(struct vfu_server *server,
 void *vfu_dma_ptr(struct vfu_server *server, uint64_t iova, size_t len, uint32_t prot);
 
 /**
- * Copies from, or to, the client's memory, whatever lies behind it: across
- * neighbouring entries, through DMA_READ and DMA_WRITE messages where there is
- * no file descriptor (bounded by 200 ms; a client that does not answer is
- * dropped).
- * @return 0, or -EFAULT (a DMA fault, counted): nothing usable was read, part
- *   of it may have been written
+ * Copies from the client's memory, whatever lies behind it: across neighbouring
+ * entries, through DMA_READ messages where there is no file descriptor (bounded by
+ * 200 ms; a client that does not answer is dropped). Between quiescent states.
+ * @return 0, or -EFAULT (a DMA fault, counted): nothing usable was read
  */
 int vfu_dma_read(struct vfu_server *server, uint64_t iova, void *buf, size_t len);
+/**
+ * Copies to the client's memory; see vfu_dma_read().
+ * @return 0, or -EFAULT (a DMA fault, counted): part of it may have been written
+ */
 int vfu_dma_write(struct vfu_server *server, uint64_t iova, const void *buf, size_t len);
 
 /** The client truncated its memory, and is being dropped; what was read must not be used. */

@@ -36,6 +36,7 @@
 extern "C" {
 #endif
 
+/** BARs of a PCI function with header type 0. */
 #define VFIO_USER_MAX_BARS 6
 
 struct rte_vfio_user_driver;
@@ -46,18 +47,23 @@ struct rte_vfio_user_bar {
 	uint64_t size;      /**< bytes; 0: none */
 	bool is_io;         /**< I/O space */
 	bool is_64;         /**< a 64-bit memory BAR */
-	unsigned int nr_maps;
+	unsigned int nr_maps; /**< entries of maps; 0: reachable by message only */
+	/** Parts that can be reached by load and store; they do not overlap. */
 	struct {
-		uint64_t offset, size;
-		void *addr;     /**< in this process */
+		uint64_t offset; /**< in the BAR, bytes */
+		uint64_t size;   /**< bytes, whole pages */
+		void *addr;      /**< in this process */
 	} maps[8];
 };
 
+/** A device. The bus makes and frees it; a driver has it from its probe to its remove. */
 struct rte_vfio_user_device {
+	/** @cond */
 	RTE_TAILQ_ENTRY(rte_vfio_user_device) next;
+	/** @endcond */
 	struct rte_device device;             /**< device.name is the socket's path */
-	struct rte_pci_id id;
-	struct rte_vfio_user_driver *driver;
+	struct rte_pci_id id;                 /**< from configuration space */
+	struct rte_vfio_user_driver *driver;  /**< that probes or has it; NULL: none */
 	/**
 	 * Vector 0 is fd, the others are efds, as vfio's MSI-X. The bus has made
 	 * and wired them all: a driver calls neither rte_intr_efd_enable() nor
@@ -65,21 +71,33 @@ struct rte_vfio_user_device {
 	 */
 	struct rte_intr_handle *intr_handle;
 	uint32_t nb_vectors;                  /**< MSI-X vectors the device has */
-	struct rte_vfio_user_bar bars[VFIO_USER_MAX_BARS];
-	char *path;
-	void *bus_private;
+	struct rte_vfio_user_bar bars[VFIO_USER_MAX_BARS]; /**< by number */
+	char *path;                           /**< the socket's; the bus's to free */
+	void *bus_private;                    /**< the bus's own; a driver leaves it alone */
 };
 
+/**
+ * Takes a device that matches the driver's table.
+ * @return 0; a negative errno value: the device is not taken, and its connection is closed
+ */
 typedef int (rte_vfio_user_probe_t)(struct rte_vfio_user_driver *drv,
 		struct rte_vfio_user_device *dev);
+/**
+ * Lets go of a device, which may be lost already. Once it returns 0 the bus closes the
+ * connection, and the device object is gone.
+ * @return 0; a negative errno value: the driver keeps the device
+ */
 typedef int (rte_vfio_user_remove_t)(struct rte_vfio_user_device *dev);
 
+/** A driver, in static storage. */
 struct rte_vfio_user_driver {
+	/** @cond */
 	RTE_TAILQ_ENTRY(rte_vfio_user_driver) next;
-	struct rte_driver driver;
+	/** @endcond */
+	struct rte_driver driver;             /**< its name */
 	const struct rte_pci_id *id_table;    /**< ends with vendor_id 0 */
-	rte_vfio_user_probe_t *probe;
-	rte_vfio_user_remove_t *remove;
+	rte_vfio_user_probe_t *probe;         /**< not NULL */
+	rte_vfio_user_remove_t *remove;       /**< NULL: nothing to undo */
 	/**
 	 * The device is gone (the server died, was stopped for too long, or broke
 	 * the protocol). Called once, from EAL's interrupt thread. Register
@@ -88,9 +106,12 @@ struct rte_vfio_user_driver {
 	void (*lost)(struct rte_vfio_user_device *dev);
 };
 
+/** Makes a driver known to the bus; before rte_eal_init(), by RTE_PMD_REGISTER_VFIO_USER(). */
 void rte_vfio_user_register(struct rte_vfio_user_driver *driver);
+/** Undoes that. No device may be in the driver's hands. */
 void rte_vfio_user_unregister(struct rte_vfio_user_driver *driver);
 
+/** Registers the struct rte_vfio_user_driver @p drv by the name @p nm when the plugin is loaded. */
 #define RTE_PMD_REGISTER_VFIO_USER(nm, drv) \
 RTE_INIT(vfio_user_init_ ##nm) \
 { \
@@ -101,22 +122,39 @@ RTE_INIT(vfio_user_init_ ##nm) \
 /**
  * Register access by message. A lost device reads as all ones; the call never blocks for longer
  * than the connection's time-out. Any thread.
- * @return 0 or -errno (the value is all ones then)
+ * @return 0; -ENODEV: lost; -ENOTSUP: a secondary process; -EINVAL: no such BAR; or the
+ *   server's error. The value is all ones then.
  */
 int rte_vfio_user_read32(struct rte_vfio_user_device *dev, unsigned int bar, uint32_t offset,
 		uint32_t *value);
+/** See rte_vfio_user_read32(). When it returns 0 the device has carried the write out. */
 int rte_vfio_user_write32(struct rte_vfio_user_device *dev, unsigned int bar, uint32_t offset,
 		uint32_t value);
-/** Configuration space. @return 0 or -errno */
+/**
+ * Reads @p len bytes of configuration space at @p offset. Any thread.
+ * @return 0 or a negative errno value as rte_vfio_user_read32()'s; the bytes are all ones then
+ */
 int rte_vfio_user_read_config(struct rte_vfio_user_device *dev, void *buf, size_t len,
 		uint32_t offset);
+/** Writes configuration space; see rte_vfio_user_read_config(). */
 int rte_vfio_user_write_config(struct rte_vfio_user_device *dev, const void *buf, size_t len,
 		uint32_t offset);
-/** Where [offset, offset + len) of a BAR is mapped, or NULL. */
+/** Where [offset, offset + len) of a BAR is mapped in this process, or NULL: not in one piece. */
 void *rte_vfio_user_bar_ptr(struct rte_vfio_user_device *dev, unsigned int bar, uint64_t offset,
 		size_t len);
-/** Maps, unmaps memory beyond EAL's own for this device. @p fd -1: looked up, or by message. */
+/**
+ * Lets the device reach memory beyond EAL's own, [va, va + len), at bus address @p iova; the
+ * latter and @p len are multiples of 4,096. If a file of EAL's lies behind the memory the server
+ * maps that; else it reads and writes by message. Any thread.
+ * @return 0; -ENODEV: not connected; -EINVAL: the range; -EEXIST: something is mapped there; or
+ *   the server's error
+ */
 int rte_vfio_user_dma_map(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len);
+/**
+ * Undoes one rte_vfio_user_dma_map(), arguments as there. When it returns 0 the device makes no
+ * access any more.
+ * @return 0; -ENODEV: not connected; -ENOENT: no such mapping; or the server's error
+ */
 int rte_vfio_user_dma_unmap(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len);
 /** False once the device is lost, and in a secondary process. */
 bool rte_vfio_user_alive(const struct rte_vfio_user_device *dev);

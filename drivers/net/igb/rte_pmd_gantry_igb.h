@@ -32,7 +32,7 @@ enum rte_pmd_gantry_igb_object_type {
 
 /** One piece of memory. */
 struct rte_pmd_gantry_igb_object {
-	enum rte_pmd_gantry_igb_object_type type;
+	enum rte_pmd_gantry_igb_object_type type; /**< what it is */
 	/** The queue; the BAR's number. Of a pool: the first queue that uses it. */
 	unsigned int index;
 	/** The pool's name; else what it is, for people. Valid during the call. */
@@ -61,7 +61,9 @@ int rte_pmd_gantry_igb_for_each_object(uint16_t port_id, rte_pmd_gantry_igb_obje
 /**
  * The bus address of a byte, for this port's device, as a descriptor would hold it.
  *
- * @param bus  [out]
+ * @param port_id  the port
+ * @param ptr      the byte, in any kind of memory
+ * @param bus      [out] written only on success
  * @return 0; -EFAULT: the device has no address for it; -ENODEV, -ENOTSUP as above
  */
 int rte_pmd_gantry_igb_virt_to_bus(uint16_t port_id, const void *ptr, uint64_t *bus);
