@@ -45,6 +45,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -368,6 +369,24 @@ igb_note_bars(const struct igb_hw *hw, bool mapped)
 	}
 }
 
+/*
+ * The ports that may be told of their device's loss. The news comes in EAL's
+ * interrupt thread, at the moment when an application, which has seen its calls
+ * fail, closes the port: the lock keeps the port until the news is told, and
+ * what is closed is told nothing. Recursive, since the application may close the
+ * port in the very callback that tells it.
+ */
+static pthread_mutex_t open_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static struct rte_eth_dev *open_ports[RTE_MAX_ETHPORTS];
+
+static void
+igb_port_set_open(struct rte_eth_dev *dev, bool open)
+{
+	pthread_mutex_lock(&open_lock);
+	open_ports[dev->data->port_id] = open ? dev : NULL;
+	pthread_mutex_unlock(&open_lock);
+}
+
 static int
 igb_dev_close(struct rte_eth_dev *dev)
 {
@@ -375,6 +394,7 @@ igb_dev_close(struct rte_eth_dev *dev)
 
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return 0;
+	igb_port_set_open(dev, false);
 	igb_mp_close(dev);
 	if (dev->data->dev_started)
 		igb_dev_stop(dev);
@@ -664,6 +684,7 @@ igb_ethdev_probe(const struct igb_bus_dev *bus)
 	igb_mp_open(dev);
 	IGB_INIT_LOG(INFO, &ad->hw, "port %u: %s " RTE_ETHER_ADDR_PRT_FMT, ad->port_id,
 		ctl->name, RTE_ETHER_ADDR_BYTES(&ad->hw.perm_addr));
+	igb_port_set_open(dev, true);
 	rte_eth_dev_probing_finish(dev);
 	return 0;
 }
@@ -707,17 +728,25 @@ igb_ethdev_remove(struct rte_device *device)
 void
 igb_ethdev_lost(struct rte_device *device)
 {
-	struct rte_eth_dev *dev = rte_eth_dev_allocated(device->name);
-	struct igb_hw *hw;
+	uint16_t i;
 
-	if (dev == NULL)
-		return;
-	hw = igb_hw_of(dev);
-	hw->lost = true;
-	IGB_DRV_LOG(ERR, hw, "port %u: the device is gone", dev->data->port_id);
-	if (igb_link_update(dev, 0) == 0)
-		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, NULL);
-	rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RMV, NULL);
+	pthread_mutex_lock(&open_lock);
+	for (i = 0; i < RTE_MAX_ETHPORTS; i++)
+		if (open_ports[i] != NULL && open_ports[i]->device == device)
+			break;
+	if (i < RTE_MAX_ETHPORTS) {
+		struct rte_eth_dev *dev = open_ports[i];
+		struct igb_hw *hw = igb_hw_of(dev);
+
+		hw->lost = true;
+		IGB_DRV_LOG(ERR, hw, "port %u: the device is gone", i);
+		if (igb_link_update(dev, 0) == 0)
+			rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, NULL);
+		/* Unless that callback has closed it. */
+		if (open_ports[i] == dev)
+			rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RMV, NULL);
+	}
+	pthread_mutex_unlock(&open_lock);
 }
 
 /*
