@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "msg.h"
+#include "thread.h"
 #include "vfu_client.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
@@ -450,7 +451,6 @@ vfu_client_connect(const char *path, const struct vfu_client_params *params,
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	pthread_condattr_t attr;
 	struct vfu_client *c;
-	sigset_t all, old;
 	int ret;
 
 	err[0] = '\0';
@@ -492,14 +492,7 @@ vfu_client_connect(const char *path, const struct vfu_client_params *params,
 		goto fail;
 	}
 
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGILL);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = -pthread_create(&c->thread, NULL, receiver, c);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	ret = vfu_thread_start(&c->thread, receiver, c);
 	if (ret != 0) {
 		snprintf(err, VFU_ERR_LEN, "%s: cannot start a thread: %s", path, strerror(-ret));
 		goto fail;

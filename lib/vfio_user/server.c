@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 #include <urcu-qsbr.h>
 
 #include "server_priv.h"
+#include "thread.h"
 
 #define MAX_COMPLAINTS 10
 
@@ -916,7 +916,6 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 		char *err)
 {
 	struct vfu_server *s;
-	sigset_t all, old;
 	int ret;
 
 	err[0] = '\0';
@@ -956,16 +955,8 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 	if (ret != 0)
 		goto fail;
 
-	/* The owner's signals are its own threads'; but a fault is of who has it. */
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGILL);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	*server = s; /* before the ops are called: they may want it */
-	ret = -pthread_create(&s->thread, NULL, control_thread, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	ret = vfu_thread_start(&s->thread, control_thread, s);
 	if (ret != 0) {
 		snprintf(err, VFU_ERR_LEN, "%s: cannot start a thread: %s", path, strerror(-ret));
 		goto fail;
