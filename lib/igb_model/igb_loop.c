@@ -30,6 +30,7 @@ igb_loop_update(struct igb_model *m)
 	igb_gate(m, on ? IGB_GATE_WIRE : IGB_GATE_LOOP, false);
 	igb_grace_period();
 	memset(&m->looped, 0, sizeof(m->looped));
+	igb_st(&m->loop_waits, 0);
 	igb_gate(m, on ? IGB_GATE_LOOP : IGB_GATE_WIRE, true);
 }
 
@@ -39,10 +40,13 @@ igb_loop_tx(struct igb_model *m, struct igb_frame *frame)
 {
 	if (m->looped.data == NULL && !igb_tx_next(m, &m->looped))
 		return 0;
-	if (!(igb_ld_acq(&m->gates) & IGB_GATE_RXEN))
+	if (!(igb_ld_acq(&m->gates) & IGB_GATE_RXEN)) {
 		__atomic_fetch_add(&m->rxc.off, 1, __ATOMIC_RELAXED);
-	else if (!igb_receive(m, &m->looped, m->speed_mbps == 0))
+	} else if (!igb_receive(m, &m->looped, m->speed_mbps == 0)) {
+		igb_st(&m->loop_waits, 1);
 		return 0;
+	}
+	igb_st(&m->loop_waits, 0);
 	*frame = m->looped;
 	frame->flags |= IGB_FRAME_LOOPED;
 	m->looped.data = NULL;

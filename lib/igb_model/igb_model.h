@@ -130,6 +130,12 @@ void igb_model_set_link(struct igb_model *model, bool up);
 int igb_model_tx(struct igb_model *model, struct igb_frame *frame);
 /** Writes back and reports what igb_model_tx() held back. From the thread that called it. */
 void igb_model_tx_flush(struct igb_model *model);
+/**
+ * Whether the far end has the transmitter wait, as pause frames would (802.3x):
+ * STATUS.TXOFF. A driver then knows that a ring which stands still is no fault of
+ * the device's. From the thread that calls igb_model_tx().
+ */
+void igb_model_tx_pause(struct igb_model *model, bool paused);
 
 /**
  * True if descriptors are waiting (a cheap look at the tails; may be spuriously true). A

@@ -209,6 +209,7 @@ struct igb_model {
 	uint32_t rss_table[80][16]; /* Toeplitz: by nibble's place and value */
 	uint32_t gates;
 	uint32_t rx_enabled, tx_enabled; /* queues, a bit each */
+	uint32_t tx_paused, loop_waits;  /* by the far end, or by ourselves in loopback: TXOFF */
 	struct igb_ring rx_ring[IGB_MAX_QUEUES], tx_ring[IGB_MAX_QUEUES];
 
 	/* Interrupts: any thread, atomically (igb_intr.c). */

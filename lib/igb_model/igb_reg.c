@@ -68,6 +68,8 @@ status_read(struct igb_model *m, uint32_t off)
 
 	if (!(igb_reg(m, IGB_CTRL) & IGB_CTRL_GIO_MASTER_DISABLE))
 		v |= IGB_STATUS_GIO_MASTER_EN;
+	if (igb_ld(&m->tx_paused) || igb_ld(&m->loop_waits))
+		v |= IGB_STATUS_TXOFF;
 	return v;
 }
 

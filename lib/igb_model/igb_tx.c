@@ -329,6 +329,12 @@ igb_model_tx_flush(struct igb_model *m)
 		igb_intr_queues(m, told, true);
 }
 
+void
+igb_model_tx_pause(struct igb_model *m, bool paused)
+{
+	igb_st(&m->tx_paused, paused);
+}
+
 bool
 igb_model_tx_pending(struct igb_model *m)
 {

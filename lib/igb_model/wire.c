@@ -234,6 +234,16 @@ poll_paced(struct wire_dir *dir, uint64_t now)
 	return n;
 }
 
+static void
+set_holding(struct wire_dir *dir, bool holding)
+{
+	if (dir->holding == holding)
+		return;
+	dir->holding = holding;
+	if (dir->src->pause != NULL)
+		dir->src->pause(dir->src, holding);
+}
+
 /* Keeps a frame that the sink would not take: its source may reuse the memory. */
 static void
 hold(struct wire_dir *dir, const struct igb_frame *frame)
@@ -241,7 +251,7 @@ hold(struct wire_dir *dir, const struct igb_frame *frame)
 	memcpy(dir->hold_buf, frame->data, frame->len);
 	dir->held = *frame;
 	dir->held.data = dir->hold_buf;
-	dir->holding = true;
+	set_holding(dir, true);
 }
 
 static unsigned int
@@ -267,7 +277,7 @@ poll_unpaced(struct wire_dir *dir, uint64_t now)
 				hold(dir, &frame);
 			break;
 		}
-		dir->holding = false;
+		set_holding(dir, false);
 		if (ret != WIRE_PUT_TAKEN)
 			POST_ADD(dir->drops, 1);
 		bytes += frame.len;

@@ -42,6 +42,12 @@ dev_flush_tx(struct wire_source *src)
 }
 
 static void
+dev_pause(struct wire_source *src, bool paused)
+{
+	igb_model_tx_pause(((struct dev_source *)src)->dev, paused);
+}
+
+static void
 dev_close_src(struct wire_source *src)
 {
 	free(src);
@@ -98,6 +104,7 @@ wire_dev_open(struct igb_model *dev, struct wire_source **src, struct wire_sink 
 		source->src.next = dev_next;
 		source->src.pending = dev_pending;
 		source->src.flush = dev_flush_tx;
+		source->src.pause = dev_pause;
 		source->src.close = dev_close_src;
 		*src = &source->src;
 	}

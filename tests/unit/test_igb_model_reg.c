@@ -19,6 +19,11 @@ test_reset_values(void **state)
 	assert_true(s & IGB_STATUS_FD);
 	assert_true(s & IGB_STATUS_PF_RST_DONE);
 	assert_int_equal((s & IGB_STATUS_SPEED_MASK) >> IGB_STATUS_SPEED_SHIFT, 2);
+	assert_false(s & IGB_STATUS_TXOFF);
+	igb_model_tx_pause(g->m, true);
+	assert_int_equal(rig_rd(g, IGB_STATUS), s | IGB_STATUS_TXOFF);
+	igb_model_tx_pause(g->m, false);
+	assert_int_equal(rig_rd(g, IGB_STATUS), s);
 	assert_int_equal(rig_rd(g, IGB_RXPBS), 0x40);
 	assert_int_equal(rig_rd(g, IGB_TXPBS), 0x28);
 	assert_int_equal(rig_rd(g, IGB_RLPML), 0x2600);

@@ -33,7 +33,7 @@ struct fake_source {
 	uint64_t given;
 	uint32_t len;
 	uint64_t flushes;
-	bool closed;
+	bool paused, closed;
 	uint8_t data[WIRE_FRAME_MAX];
 };
 
@@ -78,6 +78,15 @@ static void
 fake_flush_src(struct wire_source *src)
 {
 	((struct fake_source *)src)->flushes++;
+}
+
+static void
+fake_pause(struct wire_source *src, bool paused)
+{
+	struct fake_source *s = (struct fake_source *)src;
+
+	assert_int_not_equal(s->paused, paused);
+	s->paused = paused;
 }
 
 static void
@@ -147,6 +156,7 @@ fresh(unsigned int mbps, uint32_t len, uint64_t avail)
 	source.src.next = fake_next;
 	source.src.pending = fake_pending;
 	source.src.flush = fake_flush_src;
+	source.src.pause = fake_pause;
 	source.src.close = fake_close_src;
 	source.avail = avail;
 	source.len = len;
@@ -372,12 +382,14 @@ test_max_waits(void **state)
 	assert_int_equal(wire_dir_poll(dir, T0), 40 - WIRE_BURST);
 	assert_int_equal(wire_dir_poll(dir, T0), 0);
 	assert_int_equal(source.given, 41); /* one is kept */
+	assert_true(source.paused);
 	memset(source.data, 0xEE, sizeof(source.data)); /* the source may reuse its memory */
 	sink.room = 1;
 	assert_int_equal(wire_dir_poll(dir, T0), 1);
 	assert_int_equal(sink.number, 40);
 	sink.room = UINT64_MAX;
 	assert_int_equal(drain(dir, T0), 1000 - 41);
+	assert_false(source.paused);
 	assert_int_equal(sink.number, 999);
 	assert_true(sink.in_order);
 	wire_dir_get_stats(dir, T0, &stats);
