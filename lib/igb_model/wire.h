@@ -68,7 +68,7 @@ struct wire_source {
 	bool (*pending)(struct wire_source *src);
 	/** The thread turns to something else; at each turn. May be NULL. */
 	void (*flush)(struct wire_source *src);
-	/** The wire holds the source up since the sink has no room, or does so no more. May be NULL. */
+	/** The wire holds the source up for want of room, or does so no more. May be NULL. */
 	void (*pause)(struct wire_source *src, bool paused);
 	/** Frees. */
 	void (*close)(struct wire_source *src);

@@ -3,11 +3,12 @@
  */
 
 /*
- * What no packaged tool calls of ethdev, on one port whose wire is a loop:
+ * What no packaged tool calls of ethdev, on one port whose wire is a loop; and what
+ * happens when its device fails (ethdev_device.c):
  *
  *	ethdev_calls EAL-ARGS -- SCENARIO
  *
- * Knows nothing of gantry. Prints "SCENARIO: ok", or what was wrong, and exits
+ * This file knows nothing of gantry. Prints "SCENARIO: ok", or what was wrong, and exits
  * with 0 or 1. "silent" is played together with test_trouble.py, line by line.
  */
 
@@ -20,23 +21,20 @@
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
-#include <rte_errno.h>
-#include <rte_ethdev.h>
 #include <rte_ip.h>
 #include <rte_malloc.h>
 #include <rte_sctp.h>
 #include <rte_tcp.h>
 
-#define RING    512
-#define MBUFS   4095
+#include "ethdev_calls.h"
+
 #define PATTERN 0xA5
-#define P       0 /* the port */
 
 static const char *scenario;
-static struct rte_mempool *pool;
-static struct rte_ether_addr own;
+struct rte_mempool *pool;
+struct rte_ether_addr own;
 
-static void
+void
 wrong(const char *fmt, ...)
 {
 	va_list ap;
@@ -50,17 +48,7 @@ wrong(const char *fmt, ...)
 	exit(1);
 }
 
-#define CHECK(what) do { \
-	if (!(what)) \
-		wrong("line %d: %s", __LINE__, #what); \
-} while (0)
-#define OK(call) do { \
-	int ret_ = (call); \
-	if (ret_ != 0) \
-		wrong("line %d: %s: %s", __LINE__, #call, rte_strerror(-ret_)); \
-} while (0)
-
-static void
+void
 wait_link(void)
 {
 	struct rte_eth_link link;
@@ -75,7 +63,7 @@ wait_link(void)
 	wrong("the link stays down");
 }
 
-static void
+void
 queues(const struct rte_eth_conf *conf, uint16_t nb_rxq, bool deferred)
 {
 	struct rte_eth_dev_info info;
@@ -93,7 +81,7 @@ queues(const struct rte_eth_conf *conf, uint16_t nb_rxq, bool deferred)
 	OK(rte_eth_tx_queue_setup(P, 0, RING, SOCKET_ID_ANY, &txconf));
 }
 
-static void
+void
 up(const struct rte_eth_conf *conf)
 {
 	queues(conf, 1, false);
@@ -101,7 +89,7 @@ up(const struct rte_eth_conf *conf)
 	wait_link();
 }
 
-static void
+void
 down(void)
 {
 	OK(rte_eth_dev_stop(P));
@@ -110,7 +98,7 @@ down(void)
 		wrong("%u of %u mbufs came back", rte_mempool_avail_count(pool), MBUFS);
 }
 
-static struct rte_mbuf *
+struct rte_mbuf *
 frame(const struct rte_ether_addr *to, int vlan)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
@@ -129,13 +117,13 @@ frame(const struct rte_ether_addr *to, int vlan)
 	return m;
 }
 
-static void
+void
 transmit(struct rte_mbuf *m)
 {
 	CHECK(rte_eth_tx_burst(P, 0, &m, 1) == 1);
 }
 
-static struct rte_mbuf *
+struct rte_mbuf *
 receive(unsigned int ms)
 {
 	const uint64_t end = rte_get_timer_cycles() + rte_get_timer_hz() / 1000 * ms;
@@ -149,7 +137,7 @@ receive(unsigned int ms)
 }
 
 /* Whether a frame comes back. A broadcast behind it tells when it would have. */
-static bool
+bool
 arrives(const struct rte_ether_addr *to, int vlan)
 {
 	static const struct rte_ether_addr all = {{ 255, 255, 255, 255, 255, 255 }};
@@ -673,13 +661,19 @@ static const struct {
 	void (*run)(void);
 } scenarios[] = {
 	{ "again", again },
+	{ "bad-buffer", bad_buffer },
 	{ "deferred", deferred },
+	{ "device-error", device_error },
 	{ "filters", filters },
 	{ "identity", identity },
 	{ "interrupts", interrupts },
 	{ "link", link_changes },
+	{ "quiet", quiet },
+	{ "ring-bases", ring_bases },
 	{ "sctp", sctp },
 	{ "silent", silent },
+	{ "stall-rx", stall_rx },
+	{ "stall-tx", stall_tx },
 	{ "tso", tso },
 };
 

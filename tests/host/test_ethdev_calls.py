@@ -2,10 +2,11 @@
 # Copyright (c) 2026 The gantry authors
 """What no packaged tool calls of ethdev: see ethdev_calls.c."""
 
+import re
 import struct
 import unittest
 
-from lib import Bench
+from lib import Bench, needs_hugepages
 from packets import read_pcap, write_pcap
 
 
@@ -18,13 +19,23 @@ def ones_sum(data):
     return total
 
 
-class EthdevCalls(Bench):
-    def scenario(self, name, port='wire=loop'):
+class Scenario(Bench):
+    def scenario(self, name, port='wire=loop', **kw):
         nic = self.nic('p:' + port)
-        app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), name)
-        app.wait(60)
-        self.assertIn(name + ': ok', app.text())
+        self.play(name, 'p', **kw)
         return nic
+
+    def play(self, name, *ports, timeout=60, **kw):
+        """Plays it on these ports, and returns the facts that it printed."""
+        eal = dict({'lcores': '0', 'mb': 64}, **kw)
+        app = self.ethdev_calls(self.eal(*[self.sock(p) for p in ports], **eal), name)
+        app.wait(timeout)
+        self.assertIn(name + ': ok', app.text())
+        self.facts = dict(re.findall(r'^(\w+)=(.*)$', app.text(), re.M))
+        self.text = app.text()
+
+
+class EthdevCalls(Scenario):
 
     def test_configured_and_started_again(self):
         self.scenario('again')
@@ -86,6 +97,49 @@ class EthdevCalls(Bench):
 
     def test_sctp_checksum(self):
         self.scenario('sctp')
+
+
+class Device(Scenario):
+    """The device fails, or seems to: see ethdev_device.c."""
+
+    def test_buffer_nowhere(self):
+        """A DMA fault, and nothing else: neither that frame nor trouble for the others."""
+        nic = self.scenario('bad-buffer')
+        self.assertEqual(self.facts['received'], '31')
+        self.assertEqual(self.nic_stats(nic)['p']['server']['dma_faults'], 1)
+
+    def test_device_error(self):
+        self.scenario('device-error')
+        self.assertIn('out of sync (DOUTSYNC)', self.text)
+        self.assertIn('fatal error (FER)', self.text)
+
+    def test_ring_bases(self):
+        self.scenario('ring-bases')
+        self.assertEqual(self.facts['rx1_register'], self.facts['rx1_va'])
+
+    @needs_hugepages
+    def test_ring_bases_physical(self):
+        self.scenario('ring-bases', mem='huge', iova='pa')
+        self.assertEqual(self.facts['iova_mode'], 'pa')
+        for ring in ('rx0', 'rx1', 'tx0'):
+            self.assertEqual(self.facts[ring + '_register'], self.facts[ring + '_physical'])
+            self.assertNotEqual(self.facts[ring + '_register'], self.facts[ring + '_va'])
+
+    def test_transmit_ring_nowhere(self):
+        self.scenario('stall-tx', timeout=150)
+        self.assertEqual(len(re.findall('tx queue 0 stalls', self.text)), 2)
+        self.assertIn("TDBA is 0x7654320000, the ring's address 0x", self.text)
+
+    def test_receive_ring_nowhere(self):
+        self.scenario('stall-rx', timeout=150)
+        self.assertEqual(len(re.findall('rx queue 0 stalls', self.text)), 2)
+
+    def test_no_stall(self):
+        """Idle, slow, without a link, held up by the far end: none of it is the device's fault."""
+        self.nic('p:wire=loop', 'q:wire=loop,speed=10', 'r:wire=loop', 's:wire=loop,speed=max',
+                 't:wire=loop')
+        self.play('quiet', *'pqrst')
+        self.assertNotIn('stalls', self.text)
 
 
 if __name__ == '__main__':

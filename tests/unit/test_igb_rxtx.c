@@ -16,6 +16,7 @@
 #include <rte_mbuf.h>
 
 #include "igb_rxtx.h"
+#include "rte_pmd_gantry_igb.h"
 
 #define MBUFS   2047
 #define NB_DESC 256
@@ -34,6 +35,8 @@ static struct {
 	bool ones;        /* counters read as all ones */
 	bool dead;        /* the bus says so */
 	bool quiesced;    /* and that it has let go */
+	uint32_t status;  /* STATUS bits beside those of a link that is up */
+	bool no_link;
 } fake;
 
 static struct rte_mempool *pool;
@@ -64,9 +67,16 @@ fake_read32(void *dev, uint32_t at)
 		return UINT32_MAX;
 	switch (at) {
 	case IGB_STATUS:
-		return IGB_STATUS_FD | IGB_STATUS_LU | 2u << IGB_STATUS_SPEED_SHIFT |
+		return fake.status | (fake.no_link ? 0 : IGB_STATUS_LU) | IGB_STATUS_FD |
+			2u << IGB_STATUS_SPEED_SHIFT |
 			(*reg(IGB_CTRL) & IGB_CTRL_GIO_MASTER_DISABLE ? 0 :
 			IGB_STATUS_GIO_MASTER_EN);
+	case IGB_RQDPC(0): {
+		const uint32_t missed = *reg(at);
+
+		*reg(at) = 0;
+		return missed;
+	}
 	case IGB_EECD:
 		return IGB_EECD_PRES | IGB_EECD_AUTO_RD;
 	case IGB_EEMNGCTL:
@@ -547,6 +557,331 @@ registers(void **state)
 	free(values);
 }
 
+/* What is logged from here on until log_end(). */
+static char *log_text;
+static size_t log_len;
+static FILE *log_file;
+
+static void
+log_begin(void)
+{
+	log_file = open_memstream(&log_text, &log_len);
+	assert_non_null(log_file);
+	assert_int_equal(rte_openlog_stream(log_file), 0);
+}
+
+static unsigned int
+log_end(const char *what)
+{
+	unsigned int n = 0;
+	const char *p;
+
+	rte_openlog_stream(NULL);
+	fclose(log_file);
+	for (p = log_text; (p = strstr(p, what)) != NULL; p++)
+		n++;
+	free(log_text);
+	return n;
+}
+
+/* Looks of the watchdog's, by hand: EAL's alarm would come in between. */
+#define STALL 5
+
+static void
+start_unwatched(void)
+{
+	start(0);
+	igb_watchdog_stop(&rte_eth_devices[PORT]);
+}
+
+/* How many of n looks find a (new) stall. */
+static unsigned int
+stalls(unsigned int n)
+{
+	unsigned int found = 0;
+
+	while (n-- > 0)
+		found += igb_watchdog_look(&rte_eth_devices[PORT]);
+	return found;
+}
+
+static void
+tx_done(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < NB_DESC; i++)
+		txq()->ring[i].wb.status = IGB_TXD_STAT_DD;
+}
+
+/* Fetched to the end, or not at all: in both cases nothing is reported. */
+static void
+watchdog_tx(void **state)
+{
+	unsigned int turn;
+
+	start_unwatched();
+	assert_int_equal(stalls(3 * STALL), 0);
+	for (turn = 0; turn < 2; turn++) {
+		transmit(10, 1);
+		if (turn == 0)
+			*reg(IGB_TDH(0)) = txq()->tail;
+		log_begin();
+		assert_int_equal(stalls(STALL - 1), 0);
+		assert_int_equal(stalls(1), 1);
+		assert_int_equal(stalls(3 * STALL), 0); /* once */
+		assert_int_equal(log_end("tx queue 0 stalls"), 1);
+		tx_done();
+		assert_int_equal(stalls(STALL), 0);
+		rte_eth_tx_burst(PORT, 0, NULL, 0);
+		memset(txq()->ring, 0, txq()->ring_size);
+	}
+	/* Cured by a restart, and watched again. */
+	transmit(10, 1);
+	assert_int_equal(stalls(STALL), 1);
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+	igb_watchdog_stop(&rte_eth_devices[PORT]);
+	assert_int_equal(stalls(2 * STALL), 0);
+	transmit(10, 1);
+	assert_int_equal(stalls(STALL), 1);
+}
+
+/* Whatever the application sends on top of it, until the ring is full. */
+static void
+watchdog_tx_filling(void **state)
+{
+	unsigned int i, found = 0;
+
+	start_unwatched();
+	for (i = 0; i < STALL; i++) {
+		transmit(20, 2);
+		found += stalls(1);
+	}
+	assert_int_equal(found, 1);
+}
+
+static void
+watchdog_tx_no_stall(void **state)
+{
+	unsigned int i;
+
+	start_unwatched();
+	/* Slow: the head moves, the oldest group's report is a long way off. */
+	transmit(200, 1);
+	for (i = 0; i < 4 * STALL; i++) {
+		*reg(IGB_TDH(0)) = i / 2;
+		assert_int_equal(stalls(1), 0);
+	}
+	/* Done long ago, and the application doesn't call. */
+	tx_done();
+	assert_int_equal(stalls(4 * STALL), 0);
+	rte_eth_tx_burst(PORT, 0, NULL, 0);
+	rte_eth_tx_done_cleanup(PORT, 0, 0);
+	memset(txq()->ring, 0, txq()->ring_size);
+
+	/* No link, then paused: it is not the device's fault. */
+	transmit(10, 1);
+	fake.no_link = true;
+	assert_int_equal(stalls(4 * STALL), 0);
+	fake.no_link = false;
+	fake.status = IGB_STATUS_TXOFF;
+	assert_int_equal(stalls(4 * STALL), 0);
+	fake.status = 0;
+	assert_int_equal(stalls(STALL - 2), 0);
+	assert_int_equal(stalls(1), 1);
+	/* A stopped queue is nobody's business. */
+	assert_int_equal(rte_eth_dev_tx_queue_stop(PORT, 0), 0);
+	assert_int_equal(stalls(2 * STALL), 0);
+}
+
+/* Exactly a lap between two looks, each caught before its report: busy, not stalled. */
+static void
+watchdog_tx_laps(void **state)
+{
+	unsigned int i, sent;
+
+	start_unwatched();
+	for (i = 0; i < 4 * STALL; i++) {
+		for (sent = 0; sent < NB_DESC; sent += 32) {
+			assert_int_equal(transmit(32, 1), 32);
+			if (sent + 32 == NB_DESC)
+				assert_int_equal(stalls(1), 0);
+			tx_done();
+			assert_int_equal(rte_eth_tx_done_cleanup(PORT, 0, 0), 32);
+			memset(txq()->ring, 0, txq()->ring_size);
+		}
+	}
+}
+
+static void
+watchdog_rx(void **state)
+{
+	unsigned int i;
+
+	start_unwatched();
+	write_back(0, GOOD, 60);
+	write_back(1, GOOD, 60);
+	assert_int_equal(drain(), 2);
+	*reg(IGB_RDH(0)) = 2;
+	/* Idle; nothing is wrong with frames that are missed now and then, either. */
+	for (i = 0; i < 4 * STALL; i++) {
+		*reg(IGB_RQDPC(0)) = i % 3 == 0;
+		assert_int_equal(stalls(1), 0);
+	}
+	/* Frames wait, the application does not poll. */
+	for (i = 0; i < 100; i++)
+		write_back(i, GOOD, 60);
+	*reg(IGB_RDH(0)) = 102;
+	assert_int_equal(stalls(4 * STALL), 0);
+	assert_int_equal(drain(), 100);
+	assert_int_equal(stalls(4 * STALL), 0);
+	/* The head moved on, and nothing was written. */
+	*reg(IGB_RDH(0)) = 110;
+	log_begin();
+	assert_int_equal(stalls(STALL - 2), 0);
+	*reg(IGB_RDH(0)) = 111;
+	assert_int_equal(stalls(3 * STALL), 1);
+	assert_int_equal(log_end("rx queue 0 stalls"), 1);
+	/* It did write in the end. */
+	for (i = 0; i < 9; i++)
+		write_back(i, GOOD, 60);
+	assert_int_equal(drain(), 9);
+	assert_int_equal(stalls(4 * STALL), 0);
+}
+
+/* It does not get at its descriptors: frames are missed though there are many. */
+static void
+watchdog_rx_starved(void **state)
+{
+	unsigned int i, found = 0;
+
+	start_unwatched();
+	for (i = 0; i < 3 * STALL; i++) {
+		*reg(IGB_RQDPC(0)) = 1 + i;
+		found += stalls(1);
+	}
+	assert_int_equal(found, 1);
+	/* With few, as of a pool that has run dry, it is not the device's fault. */
+	rxq()->free_thresh = UINT16_MAX;
+	for (i = 0; i < NB_DESC - 11; i++)
+		write_back(i, GOOD, 60);
+	*reg(IGB_RDH(0)) = NB_DESC - 11;
+	assert_int_equal(drain(), NB_DESC - 11);
+	assert_int_equal(rxq()->posted, 10);
+	for (i = 0; i < 3 * STALL; i++) {
+		*reg(IGB_RQDPC(0)) = 1 + i;
+		assert_int_equal(stalls(1), 0);
+	}
+}
+
+/* The device's word is taken for what it is. */
+static void
+watchdog_noise(void **state)
+{
+	unsigned int i;
+
+	start_unwatched();
+	srand(3);
+	for (i = 0; i < 20000; i++) {
+		*reg(IGB_TDH(0)) = rand();
+		*reg(IGB_RDH(0)) = rand();
+		*reg(IGB_RQDPC(0)) = rand();
+		write_back(rand() % NB_DESC, rand(), rand());
+		txq()->ring[rand() % NB_DESC].wb.status ^= (uint32_t)rand();
+		transmit(rand() % 4, 1 + rand() % 3);
+		drain();
+		stalls(1);
+	}
+}
+
+/* A card that was pulled without a word: once told is told. */
+static int removals;
+
+static int
+on_removal(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	removals++;
+	return 0;
+}
+
+static void
+removed(void **state)
+{
+	uint32_t value;
+
+	start(0);
+	transmit(50, 1);
+	removals = 0;
+	assert_int_equal(rte_eth_dev_callback_register(PORT, RTE_ETH_EVENT_INTR_RMV, on_removal,
+		NULL), 0);
+	fake.quiesced = true;
+	igb_ethdev_lost(&fake.device);
+	igb_ethdev_lost(&fake.device);
+	assert_int_equal(removals, 1);
+	assert_int_equal(rte_eth_dev_is_removed(PORT), 1);
+	/* Nothing is touched any more, though it would answer. */
+	*reg(IGB_RDH(0)) = 7;
+	assert_int_equal(rte_pmd_gantry_igb_reg_read(PORT, IGB_RDH(0), &value), -EIO);
+	assert_int_equal(rte_pmd_gantry_igb_reg_write(PORT, IGB_RDH(0), 8), -EIO);
+	assert_int_equal(drain(), 0);
+	transmit(5, 1);
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	assert_int_equal(*reg(IGB_RDH(0)), 7);
+	assert_true(*reg(IGB_RXDCTL(0)) & IGB_DCTL_ENABLE);
+	assert_int_equal(rte_mempool_avail_count(pool), MBUFS);
+	assert_true(rte_eth_dev_start(PORT) < 0);
+	assert_int_equal(removals, 1);
+	assert_int_equal(rte_eth_dev_callback_unregister(PORT, RTE_ETH_EVENT_INTR_RMV, on_removal,
+		NULL), 0);
+}
+
+static void
+register_access(void **state)
+{
+	uint32_t value;
+
+	assert_int_equal(rte_pmd_gantry_igb_reg_write(PORT, IGB_RDH(3), 77), 0);
+	assert_int_equal(*reg(IGB_RDH(3)), 77);
+	assert_int_equal(rte_pmd_gantry_igb_reg_read(PORT, IGB_RDH(3), &value), 0);
+	assert_int_equal(value, 77);
+	assert_int_equal(rte_pmd_gantry_igb_reg_read(PORT, IGB_RDH(3) + 2, &value), -EINVAL);
+	assert_int_equal(rte_pmd_gantry_igb_reg_read(PORT, IGB_BAR0_SIZE, &value), -EINVAL);
+	assert_int_equal(rte_pmd_gantry_igb_reg_read(PORT + 1, 0, &value), -ENODEV);
+}
+
+/* Far from its memory, and from the core that polls it. */
+static void
+numa(void **state)
+{
+	static const int nodes[] = { SOCKET_ID_ANY, 0, 1 };
+	unsigned int turn, i;
+
+	for (turn = 0; turn < RTE_DIM(nodes); turn++) {
+		const unsigned int far = nodes[turn] == 1;
+
+		assert_int_equal(igb_ethdev_remove(&fake.device), 0);
+		fake.device.numa_node = nodes[turn];
+		assert_int_equal(probe(), 0);
+		log_begin();
+		start_unwatched();
+		assert_int_equal(log_end("every access crosses"), far * 2);
+		log_begin();
+		assert_int_equal(stalls(3), 0);
+		assert_int_equal(log_end("that polls it"), 0); /* nobody does */
+		log_begin();
+		transmit(10, 1);
+		for (i = 0; i < 100; i++)
+			write_back(i, GOOD, 60);
+		drain();
+		tx_done();
+		rte_eth_tx_burst(PORT, 0, NULL, 0);
+		stalls(3);
+		/* Once for each queue. */
+		assert_int_equal(log_end("lcore 0 that polls it on node 0"), far * 2);
+	}
+}
+
 /* Probes that fail leave nothing behind. */
 static void
 bad_devices(void **state)
@@ -590,33 +925,6 @@ bad_devices(void **state)
 		assert_true(probe() < 0);
 		assert_int_equal(rte_eth_dev_count_avail(), 0);
 	}
-}
-
-/* What is logged from here on until log_end(). */
-static char *log_text;
-static size_t log_len;
-static FILE *log_file;
-
-static void
-log_begin(void)
-{
-	log_file = open_memstream(&log_text, &log_len);
-	assert_non_null(log_file);
-	assert_int_equal(rte_openlog_stream(log_file), 0);
-}
-
-static unsigned int
-log_end(const char *what)
-{
-	unsigned int n = 0;
-	const char *p;
-
-	rte_openlog_stream(NULL);
-	fclose(log_file);
-	for (p = log_text; (p = strstr(p, what)) != NULL; p++)
-		n++;
-	free(log_text);
-	return n;
 }
 
 /* Process memory: EAL has no bus address for it. */
@@ -671,7 +979,11 @@ main(int argc, char **argv)
 		PORT_TEST(tx_noise), PORT_TEST(tx_never_done), PORT_TEST(stuck_queues),
 		PORT_TEST(silent), PORT_TEST(dead), PORT_TEST(counters_of_ones),
 		PORT_TEST(registers), PORT_TEST(ring_sizes),
-		PORT_TEST(unmappable),
+		PORT_TEST(unmappable), PORT_TEST(watchdog_tx), PORT_TEST(watchdog_tx_filling),
+		PORT_TEST(watchdog_tx_no_stall), PORT_TEST(watchdog_tx_laps),
+		PORT_TEST(watchdog_rx), PORT_TEST(watchdog_rx_starved),
+		PORT_TEST(watchdog_noise), PORT_TEST(removed), PORT_TEST(register_access),
+		PORT_TEST(numa),
 		cmocka_unit_test(bad_devices),
 	};
 

@@ -80,4 +80,31 @@ struct igb_bus_dev {
 	bool intr_per_queue;                  /**< rx queue interrupts are possible */
 };
 
+#define IGB_MAX_CAPS 48 /* that fit; the list may be a ring, as a device writes it */
+
+/**
+ * The offset of a capability in configuration space, 0: none.
+ * @param after  offset of the one before it of the same kind; 0: the first
+ */
+static inline uint8_t
+igb_cap_find(const struct igb_bus_ops *bus, void *dev, uint8_t id, uint8_t after)
+{
+	bool past = after == 0;
+	uint8_t head[2], at = 0;
+	unsigned int hops;
+
+	if (bus->read_config(dev, &at, 1, 0x34) != 0)
+		return 0;
+	for (hops = 0; hops < IGB_MAX_CAPS && at >= 0x40; hops++) {
+		at &= ~3;
+		if (bus->read_config(dev, head, sizeof(head), at) != 0)
+			return 0;
+		if (past && head[0] == id)
+			return at;
+		past = past || at == after;
+		at = head[1];
+	}
+	return 0;
+}
+
 #endif /* IGB_BUS_H */

@@ -17,6 +17,8 @@
  *   igb_intr.c     interrupts: link changes, receive queues
  *   igb_filter.c   addresses, VLANs, RSS
  *   igb_stats.c    counters
+ *   igb_watchdog.c queues that stall
+ *   igb_numa.c     memory and cores near the device
  *   igb_mp.c       a port in secondary processes
  *   igb_devargs.c  what may stand after the device's name
  *   igb_bus.h      what is needed of a bus; igb_pci.c and igb_vfio_user.c give it;
@@ -308,6 +310,7 @@ igb_dev_stop(struct rte_eth_dev *dev)
 	struct igb_hw *hw = igb_hw_of(dev);
 
 	dev->data->dev_started = 0;
+	igb_watchdog_stop(dev);
 	igb_intr_stop(dev);
 	igb_rxtx_stop(dev);
 	/* A reset would clear them. */
@@ -347,6 +350,7 @@ igb_dev_start(struct rte_eth_dev *dev)
 		return ret;
 	}
 	igb_link_update(dev, 0);
+	igb_watchdog_start(dev);
 	return 0;
 }
 
@@ -385,6 +389,19 @@ igb_port_set_open(struct rte_eth_dev *dev, bool open)
 	pthread_mutex_lock(&open_lock);
 	open_ports[dev->data->port_id] = open ? dev : NULL;
 	pthread_mutex_unlock(&open_lock);
+}
+
+/* In the interrupt thread, of a port whose close() waits for that: if it is open still. */
+void
+igb_ethdev_tell(struct rte_eth_dev *dev, enum rte_eth_event_type event)
+{
+	bool open;
+
+	pthread_mutex_lock(&open_lock);
+	open = open_ports[dev - rte_eth_devices] == dev;
+	pthread_mutex_unlock(&open_lock);
+	if (open)
+		rte_eth_dev_callback_process(dev, event, NULL);
 }
 
 static int
@@ -656,8 +673,7 @@ igb_ethdev_probe(const struct igb_bus_dev *bus)
 	dev = rte_eth_dev_allocate(bus->device->name);
 	if (dev == NULL)
 		return -ENOMEM;
-	ad = rte_zmalloc_socket("igb_adapter", sizeof(*ad), RTE_CACHE_LINE_SIZE,
-		bus->device->numa_node);
+	ad = igb_zmalloc("igb_adapter", sizeof(*ad), bus->device->numa_node);
 	if (ad == NULL) {
 		rte_eth_dev_release_port(dev);
 		return -ENOMEM;
@@ -726,7 +742,7 @@ igb_ethdev_remove(struct rte_device *device)
 }
 
 void
-igb_ethdev_lost(struct rte_device *device)
+igb_ethdev_lost(const struct rte_device *device)
 {
 	uint16_t i;
 
@@ -734,17 +750,17 @@ igb_ethdev_lost(struct rte_device *device)
 	for (i = 0; i < RTE_MAX_ETHPORTS; i++)
 		if (open_ports[i] != NULL && open_ports[i]->device == device)
 			break;
-	if (i < RTE_MAX_ETHPORTS) {
+	if (i < RTE_MAX_ETHPORTS && !igb_adapter_of(open_ports[i])->removal_told) {
 		struct rte_eth_dev *dev = open_ports[i];
 		struct igb_hw *hw = igb_hw_of(dev);
 
+		igb_adapter_of(dev)->removal_told = true;
 		hw->lost = true;
 		IGB_DRV_LOG(ERR, hw, "port %u: the device is gone", i);
 		if (igb_link_update(dev, 0) == 0)
-			rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, NULL);
+			igb_ethdev_tell(dev, RTE_ETH_EVENT_INTR_LSC);
 		/* Unless that callback has closed it. */
-		if (open_ports[i] == dev)
-			rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RMV, NULL);
+		igb_ethdev_tell(dev, RTE_ETH_EVENT_INTR_RMV);
 	}
 	pthread_mutex_unlock(&open_lock);
 }

@@ -47,6 +47,24 @@
 /* Statistics registers, in the order of igb_stats.c's table. */
 #define IGB_MAX_HW_STATS   64
 
+/** What the watchdog saw of a queue at its last look: igb_watchdog.c. */
+struct igb_watch {
+	uint8_t looks;            /**< how many in a row found it standing still; 0: none */
+	bool told;                /**< that it stalls */
+	uint16_t at;              /**< the descriptor that should be written back next */
+	uint16_t last, used;      /**< transmit: its group's RS descriptor; descriptors in use */
+	uint32_t head;            /**< transmit: TDH */
+	const struct rte_mbuf *mbuf; /**< transmit: for telling laps apart, never followed */
+	uint64_t packets;
+	uint64_t missed;          /**< receive */
+};
+
+/** Who was seen polling a queue: igb_numa.c. */
+struct igb_poller {
+	unsigned int lcore;
+	bool warned;
+};
+
 /** A port. In shared memory; see igb_bus.h for which pointers are the primary's. */
 struct igb_adapter {
 	struct igb_hw hw;
@@ -58,6 +76,8 @@ struct igb_adapter {
 	uint32_t nb_vectors;
 	bool intr_per_queue;
 	bool intr_registered;
+	bool intr_enabled;
+	bool removal_told;
 	bool quarantine;          /* memory was left to a device that might still use it */
 	bool intr_msix;           /* vectors are used; else one interrupt for all */
 	volatile uint32_t *doorbells[2]; /* of queue 0: RDT, TDT. The same in a secondary, or it is refused */
@@ -73,6 +93,10 @@ struct igb_adapter {
 	rte_spinlock_t stats_lock;
 	uint64_t hw_stats[IGB_MAX_HW_STATS];
 	uint64_t rqdpc[IGB_MAX_QUEUES];
+
+	/* The watchdog's. */
+	struct igb_watch rx_watch[IGB_MAX_QUEUES], tx_watch[IGB_MAX_QUEUES];
+	struct igb_poller rx_poller[IGB_MAX_QUEUES], tx_poller[IGB_MAX_QUEUES];
 };
 
 static inline struct igb_adapter *
@@ -90,7 +114,8 @@ igb_hw_of(const struct rte_eth_dev *dev)
 /* igb_ethdev.c: the buses' way in */
 int igb_ethdev_probe(const struct igb_bus_dev *bus);
 int igb_ethdev_remove(struct rte_device *device);
-void igb_ethdev_lost(struct rte_device *device);
+void igb_ethdev_lost(const struct rte_device *device);
+void igb_ethdev_tell(struct rte_eth_dev *dev, enum rte_eth_event_type event);
 bool igb_ethdev_is_ours(const struct rte_eth_dev *dev);
 
 /* The buses */
@@ -116,9 +141,28 @@ void igb_mp_close(struct rte_eth_dev *dev);
 int igb_mp_ask(struct rte_eth_dev *dev, enum igb_mp_op op);
 int igb_mp_link_update(struct rte_eth_dev *dev, int wait_to_complete);
 
+/* igb_watchdog.c */
+void igb_watchdog_start(struct rte_eth_dev *dev);
+void igb_watchdog_stop(struct rte_eth_dev *dev);
+/* One look at all queues; true if a queue was found to stall. For tests, too. */
+bool igb_watchdog_look(struct rte_eth_dev *dev);
+
+/* igb_numa.c */
+void *igb_zmalloc(const char *name, size_t size, int socket_id);
+/* The node that a queue's memory is asked for from: the application's choice, or the device's. */
+int igb_numa_node(const struct rte_eth_dev *dev, unsigned int socket_id);
+/* Warns of a ring, and of a pool unless NULL, on another node than the device; the ring's node. */
+int igb_numa_check_queue(const struct rte_eth_dev *dev, const char *what, uint16_t queue_id,
+		const void *ring, struct rte_mempool *pool);
+/* Warns once of a core on another node than the device or the queue's memory. */
+void igb_numa_check_poller(const struct rte_eth_dev *dev, const char *what, uint16_t queue_id,
+		unsigned int lcore, int socket_id, struct igb_poller *before);
+
 /* igb_stats.c */
 int igb_stats_collect(struct rte_eth_dev *dev, bool basic);
 void igb_stats_update(struct rte_eth_dev *dev);
+/* Frames that a receive queue missed for want of descriptors, as far as the device can tell. */
+uint64_t igb_stats_missed(struct rte_eth_dev *dev, uint16_t queue_id);
 int igb_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats GANTRY_QSTATS_ARG);
 int igb_stats_reset(struct rte_eth_dev *dev);
 int igb_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *stats, unsigned int n);

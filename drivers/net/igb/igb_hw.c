@@ -257,18 +257,15 @@ igb_phy_write(struct igb_hw *hw, uint8_t reg, uint16_t value)
 static void
 igb_read_speed_cap(struct igb_hw *hw)
 {
-	unsigned int hops;
-	uint8_t head[2], at = 0;
+	unsigned int tries;
 	uint32_t cap[4];
+	uint8_t at = 0;
 
-	if (hw->bus->read_config(hw->bus_dev, &at, 1, 0x34) != 0)
-		return;
-	/* The list may be a ring: a device writes it, too. */
-	for (hops = 0; hops < 48 && at >= 0x40; hops++) {
-		at &= ~3;
-		if (hw->bus->read_config(hw->bus_dev, head, sizeof(head), at) != 0)
+	for (tries = 0; tries < IGB_MAX_CAPS; tries++) {
+		at = igb_cap_find(hw->bus, hw->bus_dev, IGB_VNDR_CAP_ID, at);
+		if (at == 0)
 			return;
-		if (head[0] == IGB_VNDR_CAP_ID && at <= 0x100 - IGB_VNDR_CAP_LEN &&
+		if (at <= 0x100 - IGB_VNDR_CAP_LEN &&
 				hw->bus->read_config(hw->bus_dev, cap, sizeof(cap), at) == 0 &&
 				((uint8_t *)cap)[2] >= IGB_VNDR_CAP_LEN &&
 				rte_le_to_cpu_32(cap[IGB_VNDR_CAP_SIG / 4]) ==
@@ -277,7 +274,6 @@ igb_read_speed_cap(struct igb_hw *hw)
 			hw->cap_speed = rte_le_to_cpu_32(cap[IGB_VNDR_CAP_SPEED / 4]);
 			return;
 		}
-		at = head[1];
 	}
 }
 
@@ -358,15 +354,19 @@ igb_hw_reset(struct igb_hw *hw)
 	igb_set(hw, IGB_CTRL, IGB_CTRL_RST, 0);
 	rte_delay_us_sleep(1000);
 	ret = igb_hw_poll(hw, IGB_CTRL, IGB_CTRL_RST, 0, 100000);
-	if (ret == 0)
-		ret = igb_hw_poll(hw, IGB_EECD, IGB_EECD_AUTO_RD, IGB_EECD_AUTO_RD, 100000);
 	if (ret == -ENODEV)
 		goto gone;
 	if (ret != 0) {
-		IGB_INIT_LOG(ERR, hw, "reset did not end within 100 ms: CTRL 0x%x EECD 0x%x",
-			igb_rd(hw, IGB_CTRL), igb_rd(hw, IGB_EECD));
+		IGB_INIT_LOG(ERR, hw, "reset did not end within 100 ms: CTRL 0x%x",
+			igb_rd(hw, IGB_CTRL));
 		return ret;
 	}
+	/* Never set where there is no NVM to read, as on a board without one, or in QEMU. */
+	ret = igb_hw_poll(hw, IGB_EECD, IGB_EECD_AUTO_RD, IGB_EECD_AUTO_RD, 20000);
+	if (ret == -ENODEV)
+		goto gone;
+	if (ret != 0)
+		IGB_INIT_LOG(DEBUG, hw, "EECD.AUTO_RD not set: 0x%x", igb_rd(hw, IGB_EECD));
 	/* Boards without management firmware never set this: nothing depends on it. */
 	if (igb_hw_poll(hw, IGB_EEMNGCTL, hw->lan_id == 0 ? IGB_EEMNGCTL_CFG_DONE0 :
 			IGB_EEMNGCTL_CFG_DONE1, hw->lan_id == 0 ? IGB_EEMNGCTL_CFG_DONE0 :
@@ -431,9 +431,10 @@ igb_phy_setup(struct igb_hw *hw, uint32_t speeds)
 	if (speeds & RTE_ETH_LINK_SPEED_1G || hw->has_speed_cap)
 		gig_new |= PHY_ADV_1000_FD;
 
-	/* Only a change is worth losing the link for. */
+	/* Only a change is worth losing the link for; QEMU loses it at every reset. */
 	if (adv_new == adv && gig_new == gig && (ctrl & IGB_PHY_CTRL_AUTONEG_EN) &&
-			!(ctrl & IGB_PHY_CTRL_POWER_DOWN))
+			!(ctrl & IGB_PHY_CTRL_POWER_DOWN) &&
+			(igb_rd(hw, IGB_STATUS) & IGB_STATUS_LU))
 		return 0;
 	ret = igb_phy_write(hw, IGB_PHY_AUTONEG_ADV, adv_new);
 	if (ret == 0)

@@ -51,16 +51,18 @@ struct igb_hw {
 /** NULL if the driver doesn't know the device. */
 const struct igb_controller *igb_controller_find(uint16_t vendor_id, uint16_t device_id);
 
+/* Of a device that is gone nothing is touched: its BAR may not be there any more (SIGBUS). */
 static inline uint32_t
 igb_rd(const struct igb_hw *hw, uint32_t reg)
 {
-	return hw->bus->read32(hw->bus_dev, reg);
+	return hw->lost ? UINT32_MAX : hw->bus->read32(hw->bus_dev, reg);
 }
 
 static inline void
 igb_wr(const struct igb_hw *hw, uint32_t reg, uint32_t value)
 {
-	hw->bus->write32(hw->bus_dev, reg, value);
+	if (!hw->lost)
+		hw->bus->write32(hw->bus_dev, reg, value);
 }
 
 static inline void

@@ -13,6 +13,10 @@
  * each interrupt is asked for.
  *
  * Without MSI-X there is one interrupt; ICR tells what it was for.
+ *
+ * Beside the link the device reports errors of its own (8.8.1): FER, one of its
+ * memories was corrupted, and DOUTSYNC, transmit DMA lost its place. Both are
+ * always asked for, and told as RTE_ETH_EVENT_INTR_RESET: only a reset helps.
  */
 
 #include <errno.h>
@@ -24,6 +28,15 @@
 #include "igb_rxtx.h"
 
 #define MISC_VECTOR 0
+
+#define IGB_ICR_ERRORS (IGB_ICR_FER | IGB_ICR_DOUTSYNC)
+
+/* The causes that the miscellaneous interrupt is armed for. */
+static uint32_t
+igb_misc_causes(const struct rte_eth_dev *dev)
+{
+	return IGB_ICR_ERRORS | (dev->data->dev_conf.intr_conf.lsc ? IGB_ICR_LSC : 0);
+}
 
 static uint32_t
 igb_queue_vector(uint16_t queue_id)
@@ -63,6 +76,7 @@ igb_interrupt_handler(void *arg)
 	struct rte_eth_dev *dev = arg;
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	struct igb_hw *hw = &ad->hw;
+	bool link_changed;
 	uint32_t icr;
 
 	if (hw->bus->intr_drain != NULL)
@@ -70,21 +84,28 @@ igb_interrupt_handler(void *arg)
 	/* Reading clears the causes. */
 	icr = igb_rd(hw, IGB_ICR);
 	if (icr == UINT32_MAX && !igb_hw_alive(hw))
-		return; /* the bus tells igb_ethdev_lost() */
-	if (icr & IGB_ICR_LSC && igb_link_update(dev, 0) == 0) {
-		const struct rte_eth_link *link = &dev->data->dev_link;
-
-		IGB_DRV_LOG(INFO, hw, "link %s, %u Mb/s", link->link_status ? "up" : "down",
-			link->link_speed);
-		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, NULL);
-	}
+		return; /* the bus, or the watchdog, tells igb_ethdev_lost() */
+	link_changed = icr & IGB_ICR_LSC && igb_link_update(dev, 0) == 0;
+	if (link_changed)
+		IGB_DRV_LOG(INFO, hw, "link %s, %u Mb/s",
+			dev->data->dev_link.link_status ? "up" : "down",
+			dev->data->dev_link.link_speed);
+	if (icr & IGB_ICR_ERRORS)
+		IGB_DRV_LOG(ERR, hw, "port %u: ICR 0x%x: %s: reset the port", ad->port_id, icr,
+			icr & IGB_ICR_FER ? "the device reports a fatal error (FER)" :
+			"transmit DMA is out of sync (DOUTSYNC)");
 	/* Armed again: a cause that came meanwhile is still in ICR and fires at once. */
 	if (ad->intr_msix) {
 		igb_wr(hw, IGB_EIMS, 1u << MISC_VECTOR);
 	} else {
-		igb_wr(hw, IGB_IMS, IGB_ICR_LSC);
+		igb_wr(hw, IGB_IMS, igb_misc_causes(dev));
 		rte_intr_ack(dev->intr_handle);
 	}
+	/* At the end: the application may close the port when it is told. */
+	if (link_changed)
+		igb_ethdev_tell(dev, RTE_ETH_EVENT_INTR_LSC);
+	if (icr & IGB_ICR_ERRORS)
+		igb_ethdev_tell(dev, RTE_ETH_EVENT_INTR_RESET);
 }
 
 /* Points queue `q` of a direction at a vector. */
@@ -147,7 +168,6 @@ igb_intr_start(struct rte_eth_dev *dev)
 {
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	struct rte_intr_handle *ih = dev->intr_handle;
-	const bool lsc = dev->data->dev_conf.intr_conf.lsc != 0;
 	const bool rxq = dev->data->dev_conf.intr_conf.rxq != 0;
 	struct igb_hw *hw = &ad->hw;
 	uint32_t vectors = 1u << MISC_VECTOR;
@@ -192,12 +212,11 @@ igb_intr_start(struct rte_eth_dev *dev)
 		IGB_INIT_LOG(ERR, hw, "interrupts cannot be enabled");
 		return -EIO;
 	}
+	ad->intr_enabled = true;
 	(void)igb_rd(hw, IGB_ICR);
-	if (lsc) {
-		igb_wr(hw, IGB_IMS, IGB_ICR_LSC);
-		if (ad->intr_msix)
-			igb_wr(hw, IGB_EIMS, 1u << MISC_VECTOR);
-	}
+	igb_wr(hw, IGB_IMS, igb_misc_causes(dev));
+	if (ad->intr_msix)
+		igb_wr(hw, IGB_EIMS, 1u << MISC_VECTOR);
 	return 0;
 }
 
@@ -214,7 +233,10 @@ igb_intr_stop(struct rte_eth_dev *dev)
 	}
 	if (!ad->intr_registered)
 		return;
-	rte_intr_disable(dev->intr_handle);
+	/* What was never enabled EAL can't disable without a complaint. */
+	if (ad->intr_enabled)
+		rte_intr_disable(dev->intr_handle);
+	ad->intr_enabled = false;
 	if (dev->data->dev_conf.intr_conf.rxq) {
 		hw->bus->queue_vectors_off(hw->bus_dev);
 		rte_intr_vec_list_free(dev->intr_handle);

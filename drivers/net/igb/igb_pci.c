@@ -5,11 +5,33 @@
 /**
  * @file
  * The driver on DPDK's PCI bus: every register is a load or a store.
+ *
+ * How a device is removed depends on the kernel's driver.
+ *
+ *   vfio-pci       asks: EAL is sent an event, in any application, and the device
+ *                  stays, with its BARs and its DMA, until EAL has let go of it,
+ *                  that is, until the application has detached it.
+ *   uio_pci_generic  does not ask. The kernel's event tells afterwards, to an
+ *                  application that called rte_dev_event_monitor_start(). The BAR
+ *                  is gone then, and touching it SIGBUS; who wants to live through
+ *                  that calls rte_dev_hotplug_handle_enable(), and EAL puts memory
+ *                  of all ones in its place.
+ *
+ * Either way EAL raises RTE_DEV_EVENT_REMOVE under the device's name. From then
+ * on no register is touched. The doorbells are, until the port is stopped: they
+ * lie in what is still, or again, mapped. A device that was asked for may write
+ * to memory until it is forbidden to be bus master, which igb_pci_quiesced() does.
  */
 
 #include <errno.h>
+#include <pthread.h>
+#include <string.h>
 
+#include <linux/pci_regs.h>
+
+#include <bus_driver.h>
 #include <bus_pci_driver.h>
+#include <rte_dev.h>
 #include <rte_interrupts.h>
 #include <rte_io.h>
 #include <rte_vfio.h>
@@ -58,11 +80,18 @@ igb_pci_alive(void *dev)
 	return rte_read32(igb_pci_reg(dev, IGB_STATUS)) != UINT32_MAX;
 }
 
-/* It is not in its slot any more. */
+/* Out of its slot, or else no bus master any more: reading that back orders it after its writes. */
 static bool
 igb_pci_quiesced(void *dev)
 {
-	return true;
+	uint16_t command;
+
+	if (rte_pci_read_config(dev, &command, sizeof(command), PCI_COMMAND) != sizeof(command) ||
+			command == UINT16_MAX)
+		return true;
+	rte_pci_set_bus_master(dev, false);
+	return rte_pci_read_config(dev, &command, sizeof(command), PCI_COMMAND) !=
+		sizeof(command) || command == UINT16_MAX || !(command & PCI_COMMAND_MASTER);
 }
 
 static int
@@ -83,13 +112,12 @@ igb_pci_bar(void *arg, unsigned int index, struct igb_bar *bar)
 	return 0;
 }
 
-/* vfio is told all event file descriptors at once: off and on again. */
+/* vfio is told all event file descriptors at once, when the interrupts are enabled after this. */
 static int
 igb_pci_queue_vectors_on(void *arg, uint32_t nb)
 {
 	struct rte_pci_device *dev = arg;
 
-	rte_intr_disable(dev->intr_handle);
 	return rte_intr_efd_enable(dev->intr_handle, nb);
 }
 
@@ -138,9 +166,55 @@ static const struct igb_bus_ops igb_pci_ops = {
 	.dma = { .name = "PCI", .map = igb_pci_dma_map, .unmap = igb_pci_dma_unmap },
 };
 
+/* How many vectors the device has (PCI 3.0, 6.8.2.3): EAL's handle has room for more. */
+static uint32_t
+igb_pci_vectors(struct rte_pci_device *dev)
+{
+	const uint8_t at = igb_cap_find(&igb_pci_ops, dev, PCI_CAP_ID_MSIX, 0);
+	uint16_t flags;
+
+	if (at == 0 || igb_pci_read_config(dev, &flags, sizeof(flags), at + PCI_MSIX_FLAGS) != 0)
+		return 1;
+	return RTE_MIN((flags & PCI_MSIX_FLAGS_QSIZE) + 1u, (uint32_t)RTE_MAX_RXTX_INTR_VEC_ID);
+}
+
+static int
+igb_pci_is_at(const struct rte_device *dev, const void *addr)
+{
+	return rte_pci_addr_cmp(&RTE_DEV_TO_PCI_CONST(dev)->addr, addr);
+}
+
+/* Of any device, in EAL's interrupt thread; more than once. The name is EAL's or the kernel's. */
+static void
+igb_pci_event(const char *name, enum rte_dev_event_type type, void *arg)
+{
+	struct rte_bus *bus = rte_bus_find_by_name("pci");
+	struct rte_pci_addr addr;
+	struct rte_device *dev;
+
+	if (type != RTE_DEV_EVENT_REMOVE || bus == NULL || rte_pci_addr_parse(name, &addr) != 0)
+		return;
+	dev = bus->find_device(NULL, igb_pci_is_at, &addr);
+	if (dev != NULL)
+		igb_ethdev_lost(dev);
+}
+
+/*
+ * One registration for all devices, for good: one of a device's own could not be
+ * taken back while the application closes the port in the midst of the event.
+ */
+static int igb_pci_listening;
+
+static void
+igb_pci_listen(void)
+{
+	igb_pci_listening = rte_dev_event_callback_register(NULL, igb_pci_event, NULL);
+}
+
 static int
 igb_pci_probe(struct rte_pci_driver *drv, struct rte_pci_device *dev)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	const struct igb_bus_dev bus = {
 		.ops = &igb_pci_ops,
 		.dev = dev,
@@ -148,11 +222,13 @@ igb_pci_probe(struct rte_pci_driver *drv, struct rte_pci_device *dev)
 		.intr_handle = dev->intr_handle,
 		.vendor_id = dev->id.vendor_id,
 		.device_id = dev->id.device_id,
-		.nb_vectors = RTE_MAX_RXTX_INTR_VEC_ID,
+		.nb_vectors = igb_pci_vectors(dev),
 		.intr_per_queue = rte_intr_cap_multiple(dev->intr_handle) != 0,
 	};
 
-	return igb_ethdev_probe(&bus);
+	if (rte_eal_process_type() == RTE_PROC_PRIMARY)
+		pthread_once(&once, igb_pci_listen);
+	return igb_pci_listening != 0 ? igb_pci_listening : igb_ethdev_probe(&bus);
 }
 
 static int
@@ -168,7 +244,7 @@ static const struct rte_pci_id igb_pci_ids[] = {
 static struct rte_pci_driver igb_pci_driver = {
 	.driver = { .name = IGB_DRIVER_NAME },
 	.id_table = igb_pci_ids,
-	.drv_flags = RTE_PCI_DRV_NEED_MAPPING | RTE_PCI_DRV_INTR_LSC,
+	.drv_flags = RTE_PCI_DRV_NEED_MAPPING | RTE_PCI_DRV_INTR_LSC | RTE_PCI_DRV_INTR_RMV,
 	.probe = igb_pci_probe,
 	.remove = igb_pci_remove,
 };

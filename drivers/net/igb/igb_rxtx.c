@@ -47,6 +47,7 @@
 #include <rte_byteorder.h>
 #include <rte_cycles.h>
 #include <rte_io.h>
+#include <rte_lcore.h>
 #include <rte_malloc.h>
 #include <rte_net.h>
 #include <rte_prefetch.h>
@@ -178,6 +179,8 @@ igb_rx_refill(struct igb_rx_queue *q)
 	}
 	if (q->fill != before)
 		rte_write32(q->fill, q->rdt); /* after what was written to the ring */
+	if (unlikely(q->lcore != rte_lcore_id()))
+		q->lcore = rte_lcore_id();
 }
 
 /*
@@ -401,6 +404,8 @@ igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
 	}
 	free_batch_flush(&batch);
 	q->nb_free += descs;
+	if (unlikely(q->lcore != rte_lcore_id()))
+		q->lcore = rte_lcore_id();
 	return packets;
 }
 
@@ -713,6 +718,7 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 		struct rte_mempool *pool)
 {
 	struct igb_adapter *ad = igb_adapter_of(dev);
+	const int node = igb_numa_node(dev, socket_id);
 	const uint32_t room = rte_pktmbuf_data_room_size(pool);
 	struct rte_mbuf init = { .nb_segs = 1, .data_off = RTE_PKTMBUF_HEADROOM,
 		.port = dev->data->port_id };
@@ -738,15 +744,13 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 		return -EINVAL;
 	}
 
-	q = rte_zmalloc_socket("igb_rx_queue", sizeof(*q), RTE_CACHE_LINE_SIZE, socket_id);
+	q = igb_zmalloc("igb_rx_queue", sizeof(*q), node);
 	if (q == NULL)
 		goto no_memory;
-	q->sw_mbuf = rte_zmalloc_socket("igb_rx_mbufs", nb_desc * sizeof(*q->sw_mbuf),
-		RTE_CACHE_LINE_SIZE, socket_id);
-	q->sw_addr = rte_zmalloc_socket("igb_rx_addrs", nb_desc * sizeof(*q->sw_addr),
-		RTE_CACHE_LINE_SIZE, socket_id);
+	q->sw_mbuf = igb_zmalloc("igb_rx_mbufs", nb_desc * sizeof(*q->sw_mbuf), node);
+	q->sw_addr = igb_zmalloc("igb_rx_addrs", nb_desc * sizeof(*q->sw_addr), node);
 	q->ring_size = nb_desc * sizeof(*q->ring);
-	q->ring = gantry_dma_alloc_coherent(ad->dma, q->ring_size, &q->ring_addr, socket_id);
+	q->ring = gantry_dma_alloc_coherent(ad->dma, q->ring_size, &q->ring_addr, node);
 	q->dma = ad->dma;
 	dev->data->rx_queues[queue_id] = q;
 	if (q->sw_mbuf == NULL || q->sw_addr == NULL || q->ring == NULL) {
@@ -766,7 +770,8 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	/* SRRCTL.BSIZEPKT counts KB, and has seven bits. */
 	q->buf_len = RTE_MIN(room - RTE_PKTMBUF_HEADROOM, 63u * 1024) & ~1023u;
 	q->queue_id = queue_id;
-	q->socket_id = (int)socket_id;
+	q->socket_id = igb_numa_check_queue(dev, "rx", queue_id, q->ring, pool);
+	q->lcore = LCORE_ID_ANY;
 	q->port_id = dev->data->port_id;
 	q->conf = *conf;
 	q->conf.rx_free_thresh = thresh;
@@ -779,7 +784,7 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 
 no_memory:
 	IGB_INIT_LOG(ERR, &ad->hw, "rx queue %u: no memory for %u descriptors on socket %d: %s",
-		queue_id, nb_desc, (int)socket_id, why);
+		queue_id, nb_desc, node, why);
 	return -ENOMEM;
 }
 
@@ -788,6 +793,7 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 		unsigned int socket_id, const struct rte_eth_txconf *conf)
 {
 	struct igb_adapter *ad = igb_adapter_of(dev);
+	const int node = igb_numa_node(dev, socket_id);
 	uint16_t rs_thresh = conf->tx_rs_thresh, free_thresh = conf->tx_free_thresh;
 	const char *why = igb_heap_full;
 	struct igb_tx_queue *q;
@@ -807,13 +813,12 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 		return -EINVAL;
 	}
 
-	q = rte_zmalloc_socket("igb_tx_queue", sizeof(*q), RTE_CACHE_LINE_SIZE, socket_id);
+	q = igb_zmalloc("igb_tx_queue", sizeof(*q), node);
 	if (q == NULL)
 		goto no_memory;
-	q->sw = rte_zmalloc_socket("igb_tx_entries", nb_desc * sizeof(*q->sw),
-		RTE_CACHE_LINE_SIZE, socket_id);
+	q->sw = igb_zmalloc("igb_tx_entries", nb_desc * sizeof(*q->sw), node);
 	q->ring_size = nb_desc * sizeof(*q->ring);
-	q->ring = gantry_dma_alloc_coherent(ad->dma, q->ring_size, &q->ring_addr, socket_id);
+	q->ring = gantry_dma_alloc_coherent(ad->dma, q->ring_size, &q->ring_addr, node);
 	q->dma = ad->dma;
 	q->nb_desc = nb_desc;
 	dev->data->tx_queues[queue_id] = q;
@@ -831,7 +836,8 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->fast_free = ((conf->offloads | dev->data->dev_conf.txmode.offloads) &
 		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
 	q->queue_id = queue_id;
-	q->socket_id = (int)socket_id;
+	q->socket_id = igb_numa_check_queue(dev, "tx", queue_id, q->ring, NULL);
+	q->lcore = LCORE_ID_ANY;
 	q->conf = *conf;
 	q->conf.tx_rs_thresh = rs_thresh;
 	q->conf.tx_free_thresh = free_thresh;
@@ -841,7 +847,7 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 
 no_memory:
 	IGB_INIT_LOG(ERR, &ad->hw, "tx queue %u: no memory for %u descriptors on socket %d: %s",
-		queue_id, nb_desc, (int)socket_id, why);
+		queue_id, nb_desc, node, why);
 	return -ENOMEM;
 }
 

@@ -68,6 +68,7 @@ struct igb_rx_queue {
 	int socket_id;
 	uint16_t port_id;
 	bool stuck;                        /**< the device would not let go of the buffers */
+	unsigned int lcore;                /**< that filled it up last */
 	bool map_refused;                  /**< a refused mapping has been told of */
 };
 
@@ -114,6 +115,7 @@ struct igb_tx_queue {
 	struct rte_eth_txconf conf;
 	uint16_t queue_id;
 	int socket_id;
+	unsigned int lcore;                /**< that reclaimed buffers last */
 	bool stuck;
 };
 

@@ -102,13 +102,21 @@ igb_is_error_reg(uint16_t reg)
 	return false;
 }
 
+static void
+igb_stats_read_queue(struct igb_adapter *ad, uint16_t queue_id)
+{
+	const uint32_t value = igb_rd(&ad->hw, IGB_RQDPC(queue_id));
+
+	if (value != UINT32_MAX || igb_hw_alive(&ad->hw))
+		ad->rqdpc[queue_id] += value;
+}
+
 /* basic: only what struct rte_eth_stats needs; a register may cost a round trip. */
 int
 igb_stats_collect(struct rte_eth_dev *dev, bool basic)
 {
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	unsigned int i;
-	uint32_t value;
 	uint16_t q;
 
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
@@ -122,11 +130,8 @@ igb_stats_collect(struct rte_eth_dev *dev, bool basic)
 		if (!basic || reg == IGB_MPC || igb_is_error_reg(reg))
 			igb_stats_read(ad, i);
 	}
-	for (q = 0; q < dev->data->nb_rx_queues && q < IGB_MAX_QUEUES; q++) {
-		value = igb_rd(&ad->hw, IGB_RQDPC(q));
-		if (value != UINT32_MAX || igb_hw_alive(&ad->hw))
-			ad->rqdpc[q] += value;
-	}
+	for (q = 0; q < dev->data->nb_rx_queues && q < IGB_MAX_QUEUES; q++)
+		igb_stats_read_queue(ad, q);
 	rte_spinlock_unlock(&ad->stats_lock);
 	return 0;
 }
@@ -135,6 +140,27 @@ void
 igb_stats_update(struct rte_eth_dev *dev)
 {
 	igb_stats_collect(dev, false);
+}
+
+uint64_t
+igb_stats_missed(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	uint64_t missed;
+	unsigned int i;
+
+	rte_spinlock_lock(&ad->stats_lock);
+	igb_stats_read_queue(ad, queue_id);
+	missed = ad->rqdpc[queue_id];
+	/* What the packet buffer had no room for is nobody's in particular. */
+	for (i = 0; i < NB_REGS && dev->data->nb_rx_queues == 1; i++) {
+		if (igb_stats_regs[i].reg != IGB_MPC)
+			continue;
+		igb_stats_read(ad, i);
+		missed += ad->hw_stats[i];
+	}
+	rte_spinlock_unlock(&ad->stats_lock);
+	return missed;
 }
 
 int

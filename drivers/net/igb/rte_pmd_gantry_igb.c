@@ -173,6 +173,46 @@ rte_pmd_gantry_igb_numa_check(uint16_t port_id, bool is_rx, uint16_t queue_id,
 	return gantry_dma_numa_check(igb_adapter_of(dev)->dma, what, lcore_id, socket);
 }
 
+/* The device, if it has that register and answers. */
+static int
+igb_port_reg(uint16_t port_id, uint32_t reg, struct igb_hw **hw)
+{
+	struct rte_eth_dev *dev;
+	int ret;
+
+	ret = igb_port(port_id, &dev);
+	if (ret != 0)
+		return ret;
+	if (reg % sizeof(uint32_t) != 0 || reg >= IGB_BAR0_SIZE)
+		return -EINVAL;
+	*hw = igb_hw_of(dev);
+	return igb_hw_alive(*hw) ? 0 : -EIO;
+}
+
+int
+rte_pmd_gantry_igb_reg_read(uint16_t port_id, uint32_t reg, uint32_t *value)
+{
+	struct igb_hw *hw;
+	int ret;
+
+	ret = igb_port_reg(port_id, reg, &hw);
+	if (ret == 0)
+		*value = igb_rd(hw, reg);
+	return ret;
+}
+
+int
+rte_pmd_gantry_igb_reg_write(uint16_t port_id, uint32_t reg, uint32_t value)
+{
+	struct igb_hw *hw;
+	int ret;
+
+	ret = igb_port_reg(port_id, reg, &hw);
+	if (ret == 0)
+		igb_wr(hw, reg, value);
+	return ret;
+}
+
 const char *
 rte_pmd_gantry_igb_object_type_name(enum rte_pmd_gantry_igb_object_type type)
 {

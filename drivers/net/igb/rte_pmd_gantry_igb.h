@@ -5,7 +5,7 @@
 /**
  * @file
  * What net_gantry_igb can tell beyond ethdev's API: which memory a port shares
- * with its device, and at which addresses.
+ * with its device, and at which addresses; and its registers.
  *
  * The functions may be called from any thread of the primary process, as long
  * as nobody sets up, releases or closes queues of the port meanwhile.
@@ -77,6 +77,25 @@ int rte_pmd_gantry_igb_virt_to_bus(uint16_t port_id, const void *ptr, uint64_t *
  */
 int rte_pmd_gantry_igb_numa_check(uint16_t port_id, bool is_rx, uint16_t queue_id,
 		unsigned int lcore_id);
+
+/**
+ * Reads a register of the device (BAR 0), for tests and diagnosis. Reading some has an
+ * effect: statistics and interrupt causes are cleared, and are then missing elsewhere.
+ *
+ * @param port_id  the port
+ * @param reg      the register's offset, as in the datasheet: 0x8 is STATUS
+ * @param value    [out] all ones if the device went away in that moment
+ * @return 0; -EINVAL: no register there; -EIO: the device is gone; -ENODEV, -ENOTSUP as above
+ */
+int rte_pmd_gantry_igb_reg_read(uint16_t port_id, uint32_t reg, uint32_t *value);
+
+/**
+ * Writes a register, for tests and diagnosis. The driver is not told, and goes on as if
+ * nothing had happened.
+ *
+ * @return as rte_pmd_gantry_igb_reg_read()
+ */
+int rte_pmd_gantry_igb_reg_write(uint16_t port_id, uint32_t reg, uint32_t value);
 
 /** What an object type is called. */
 const char *rte_pmd_gantry_igb_object_type_name(enum rte_pmd_gantry_igb_object_type type);

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * The watchdog: is the device still doing its part?
+ *
+ * A device whose ring it cannot reach (an IOMMU that lacks the mapping, a base
+ * register that was overwritten) says nothing. It fetches no descriptor, or what
+ * it writes back goes nowhere; the data path sees descriptors without DD, which
+ * is what an idle device looks like, too. What tells the two apart is the head
+ * register, which the data path never reads. So EAL's alarm looks once a second
+ * at each started queue. A queue stalls if, look after look,
+ *
+ *  - transmit: the oldest RS descriptor without DD is the same one, the
+ *    link is up, nobody pauses us (STATUS.TXOFF), and TDH stands still, or is at
+ *    TDT: everything was fetched, and nothing reported. A long frame on a slow
+ *    wire moves TDH; an application that does not call tx_burst() has DD set.
+ *  - receive: the next descriptor has no DD and is the same one, and RDH has gone
+ *    past it: it was used, and not reported. Or frames are missed (RQDPC; MPC where
+ *    there is one queue) though half the ring or more is the device's: it does not
+ *    get at its descriptors. An application that does not poll has DD set; one
+ *    whose pool ran dry has posted few.
+ *
+ * IGB_STALL_LOOKS in a row make a stall: a count of looks, not a time, so that a
+ * machine that stands still for a while is no reason. It is logged, and told as
+ * RTE_ETH_EVENT_INTR_RESET, once until the queue moves again. The cure is the
+ * application's: rte_eth_dev_reset(), or stopping and starting the port, which
+ * resets the device and writes all of a ring's registers anew.
+ *
+ * Threads. A look is taken in EAL's interrupt thread while others poll. It only
+ * reads what is theirs, each value by itself; a mixture of old and new resembles
+ * no other look, and so starts the count afresh. A register is read only of a
+ * queue whose memory did not change since the last look. Stopping the port cancels the
+ * alarm, and waits for a look under way; a queue is released only after that.
+ * The next look is ordered before the application is told of anything: it may
+ * stop, and even close, the port in its callback, and nothing here touches the
+ * port afterwards.
+ */
+
+#include <inttypes.h>
+#include <string.h>
+
+#include <rte_alarm.h>
+#include <rte_lcore.h>
+
+#include "igb_rxtx.h"
+
+#define IGB_WATCHDOG_US  1000000
+#define IGB_STALL_LOOKS  5
+
+/* Another thread's, at whatever moment. */
+#define PEEK(var) __atomic_load_n(&(var), __ATOMIC_RELAXED)
+
+static uint64_t
+igb_ring_base(const struct igb_hw *hw, uint32_t bal)
+{
+	return (uint64_t)igb_rd(hw, bal + (IGB_Q_BAH - IGB_Q_BAL)) << 32 | igb_rd(hw, bal);
+}
+
+/* Counts a look that found the queue as it was. True at the one that makes it a stall. */
+static bool
+igb_stall_count(struct igb_watch *w)
+{
+	if (w->looks < IGB_STALL_LOOKS)
+		w->looks++;
+	if (w->looks < IGB_STALL_LOOKS || w->told)
+		return false;
+	w->told = true;
+	return true;
+}
+
+/* Whether the device can send at all: link up, and not paused (802.3x). */
+static bool
+igb_may_send(const struct igb_hw *hw)
+{
+	const uint32_t status = igb_rd(hw, IGB_STATUS);
+
+	return (status & (IGB_STATUS_LU | IGB_STATUS_TXOFF)) == IGB_STATUS_LU;
+}
+
+/* The oldest group that is not reported done: where it begins, and its RS descriptor. */
+static bool
+igb_tx_oldest(const struct igb_tx_queue *q, uint16_t *at, uint16_t *last)
+{
+	const uint16_t end = PEEK(q->group);
+	unsigned int groups;
+
+	*at = PEEK(q->clean);
+	/* A bound: the two may be of different times. */
+	for (groups = 0; groups < q->nb_desc && *at != end; groups++) {
+		*last = PEEK(q->sw[*at].last);
+		if (!(PEEK(q->ring[*last].wb.status) & rte_cpu_to_le_32(IGB_TXD_STAT_DD)))
+			return true;
+		*at = (*last + 1) % q->nb_desc;
+	}
+	return false;
+}
+
+static bool
+igb_tx_stalls(struct igb_adapter *ad, struct igb_tx_queue *q, struct igb_watch *w)
+{
+	const uint64_t packets = PEEK(q->stats.packets);
+	const uint16_t tail = PEEK(q->tail);
+	const struct rte_mbuf *mbuf;
+	struct igb_hw *hw = &ad->hw;
+	uint16_t at, last, used;
+	uint32_t head;
+
+	if (!igb_tx_oldest(q, &at, &last)) {
+		memset(w, 0, sizeof(*w));
+		return false;
+	}
+	mbuf = PEEK(q->sw[last].mbuf);
+	used = (tail + q->nb_desc - at) % q->nb_desc;
+	/*
+	 * The same descriptor, not the same place a lap later: in between no more
+	 * packets were sent than descriptors have been added.
+	 */
+	if (w->looks == 0 || w->at != at || w->last != last || w->mbuf != mbuf ||
+			used < w->used || packets - w->packets > (uint64_t)(used - w->used)) {
+		*w = (struct igb_watch){ .looks = 1, .at = at, .last = last, .mbuf = mbuf,
+			.head = UINT32_MAX /* not read yet */ };
+		w->used = used;
+		w->packets = packets;
+		return false;
+	}
+	w->used = used;
+	w->packets = packets;
+	head = igb_rd(hw, IGB_TDH(q->queue_id));
+	if (!igb_may_send(hw) || (head != w->head && head != tail &&
+			w->head != UINT32_MAX)) {
+		w->looks = 1;
+		w->head = head;
+		return false;
+	}
+	w->head = head;
+	if (!igb_stall_count(w))
+		return false;
+	IGB_DRV_LOG(ERR, hw, "port %u: tx queue %u stalls: descriptor %u is not written back, TDH "
+		"%u, TDT %u; TDBA is 0x%" PRIx64 ", the ring's address 0x%" PRIx64 ": reset the "
+		"port", ad->port_id, q->queue_id, last, head, igb_rd(hw, IGB_TDT(q->queue_id)),
+		igb_ring_base(hw, IGB_TDBAL(q->queue_id)), q->ring_addr);
+	return true;
+}
+
+static bool
+igb_rx_stalls(struct rte_eth_dev *dev, struct igb_rx_queue *q, struct igb_watch *w)
+{
+	const uint64_t packets = PEEK(q->stats.packets) + PEEK(q->stats.errors);
+	const uint16_t next = PEEK(q->next), posted = PEEK(q->posted);
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	struct igb_hw *hw = &ad->hw;
+	uint64_t missed, missed_before;
+	uint32_t head, ahead;
+
+	if (posted == 0 || (PEEK(q->ring[next].wb.staterr) &
+			rte_cpu_to_le_32(IGB_RXD_STAT_DD))) {
+		memset(w, 0, sizeof(*w));
+		return false;
+	}
+	missed_before = w->missed;
+	if (w->looks == 0 || w->at != next || w->packets != packets) {
+		*w = (struct igb_watch){ .looks = 1, .at = next, .packets = packets,
+			.missed = UINT64_MAX };
+		return false;
+	}
+	head = igb_rd(hw, IGB_RDH(q->queue_id));
+	missed = w->missed = igb_stats_missed(dev, q->queue_id);
+	ahead = head < q->nb_desc ? (head + q->nb_desc - next) % q->nb_desc : 0;
+	if ((ahead == 0 || ahead > posted) &&
+			(missed <= missed_before || posted < q->nb_desc / 2)) {
+		w->looks = 1;
+		w->told = false;
+		return false;
+	}
+	if (!igb_stall_count(w))
+		return false;
+	IGB_DRV_LOG(ERR, hw, "port %u: rx queue %u stalls: descriptor %u is not written back, RDH "
+		"%u, RDT %u, %" PRIu64 " frames missed; RDBA is 0x%" PRIx64 ", the ring's address "
+		"0x%" PRIx64 ": reset the port", ad->port_id, q->queue_id, next, head,
+		igb_rd(hw, IGB_RDT(q->queue_id)), missed,
+		igb_ring_base(hw, IGB_RDBAL(q->queue_id)), q->ring_addr);
+	return true;
+}
+
+bool
+igb_watchdog_look(struct rte_eth_dev *dev)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	bool stall = false;
+	uint16_t i;
+
+	for (i = 0; i < dev->data->nb_tx_queues; i++) {
+		struct igb_tx_queue *q = dev->data->tx_queues[i];
+
+		if (dev->data->tx_queue_state[i] != RTE_ETH_QUEUE_STATE_STARTED) {
+			memset(&ad->tx_watch[i], 0, sizeof(ad->tx_watch[i]));
+			continue;
+		}
+		igb_numa_check_poller(dev, "tx", i, PEEK(q->lcore), q->socket_id,
+			&ad->tx_poller[i]);
+		stall |= igb_tx_stalls(ad, q, &ad->tx_watch[i]);
+	}
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		if (dev->data->rx_queue_state[i] != RTE_ETH_QUEUE_STATE_STARTED) {
+			memset(&ad->rx_watch[i], 0, sizeof(ad->rx_watch[i]));
+			continue;
+		}
+		igb_numa_check_poller(dev, "rx", i, PEEK(q->lcore), q->socket_id,
+			&ad->rx_poller[i]);
+		stall |= igb_rx_stalls(dev, q, &ad->rx_watch[i]);
+	}
+	return stall;
+}
+
+static void
+igb_watchdog_alarm(void *arg)
+{
+	struct rte_eth_dev *dev = arg;
+	bool stall;
+
+	/* Registers of all ones may be all that tells of a card that was pulled. */
+	if (!igb_hw_alive(igb_hw_of(dev))) {
+		igb_ethdev_lost(dev->device);
+		return;
+	}
+	stall = igb_watchdog_look(dev);
+	rte_eal_alarm_set(IGB_WATCHDOG_US, igb_watchdog_alarm, dev);
+	if (stall)
+		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RESET, NULL);
+}
+
+void
+igb_watchdog_start(struct rte_eth_dev *dev)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	unsigned int i;
+	int ret;
+
+	memset(ad->tx_watch, 0, sizeof(ad->tx_watch));
+	memset(ad->rx_watch, 0, sizeof(ad->rx_watch));
+	for (i = 0; i < IGB_MAX_QUEUES; i++)
+		ad->tx_poller[i] = ad->rx_poller[i] = (struct igb_poller){ .lcore = LCORE_ID_ANY };
+	ret = rte_eal_alarm_set(IGB_WATCHDOG_US, igb_watchdog_alarm, dev);
+	if (ret != 0)
+		IGB_INIT_LOG(WARNING, &ad->hw, "no alarm, so stalls are not detected: %s",
+			strerror(-ret));
+}
+
+void
+igb_watchdog_stop(struct rte_eth_dev *dev)
+{
+	rte_eal_alarm_cancel(igb_watchdog_alarm, dev);
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Scenarios around a device that fails, on any bus: a controller on PCI is put into
+ * its MAC's loopback. They reach its registers through the driver's own calls,
+ * which are looked up in the plugin that EAL has loaded, and print facts as
+ * KEY=VALUE, a line each.
+ */
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+
+#include <igb_regs.h>
+#include <rte_pmd_gantry_igb.h>
+
+#include "ethdev_calls.h"
+
+/* No application has memory there, and every IOMMU has bits for it (39 at least). */
+#define NOWHERE 0x7654320000ull
+
+static int (*reg_read)(uint16_t port, uint32_t reg, uint32_t *value);
+static int (*reg_write)(uint16_t port, uint32_t reg, uint32_t value);
+static int (*for_each_object)(uint16_t port, rte_pmd_gantry_igb_object_cb *cb, void *arg);
+
+static void
+find_calls(void)
+{
+	void *plugin = dlopen("librte_net_gantry_igb.so", RTLD_NOW | RTLD_NOLOAD);
+
+	CHECK(plugin != NULL);
+	reg_read = dlsym(plugin, "rte_pmd_gantry_igb_reg_read");
+	reg_write = dlsym(plugin, "rte_pmd_gantry_igb_reg_write");
+	for_each_object = dlsym(plugin, "rte_pmd_gantry_igb_for_each_object");
+	CHECK(reg_read != NULL && reg_write != NULL && for_each_object != NULL);
+}
+
+static uint32_t
+rd(uint32_t reg)
+{
+	uint32_t value;
+
+	OK(reg_read(P, reg, &value));
+	return value;
+}
+
+static volatile unsigned int resets;
+
+static int
+on_reset(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	resets++;
+	return 0;
+}
+
+static const struct rte_eth_conf looped = { .lpbk_mode = 1 };
+
+/* A buffer at an address that nobody has mapped; good ones before and after it. */
+void
+bad_buffer(void)
+{
+	const unsigned int nb = 32;
+	unsigned int i, back = 0;
+	struct rte_mbuf *m, *bad = NULL;
+	struct rte_eth_stats stats;
+	rte_iova_t iova = 0;
+
+	find_calls();
+	OK(rte_eth_dev_callback_register(P, RTE_ETH_EVENT_INTR_RESET, on_reset, NULL));
+	up(&looped);
+	for (i = 0; i < nb; i++) {
+		m = frame(&own, -1);
+		rte_pktmbuf_mtod(m, uint8_t *)[20] = i;
+		if (i == nb / 2) {
+			printf("bad_iova=0x%llx\n", NOWHERE);
+			iova = rte_mbuf_iova_get(m);
+			rte_mbuf_iova_set(m, NOWHERE);
+			/* Not to be used for anything else meanwhile. */
+			rte_mbuf_refcnt_update(m, 1);
+			bad = m;
+		}
+		transmit(m);
+	}
+	while ((m = receive(1000)) != NULL) {
+		if (rte_pktmbuf_mtod(m, uint8_t *)[20] == nb / 2)
+			wrong("what no address leads to was sent");
+		back++;
+		rte_pktmbuf_free(m);
+	}
+	OK(rte_eth_stats_get(P, &stats));
+	printf("sent=%u\nreceived=%u\nopackets=%" PRIu64 "\noerrors=%" PRIu64 "\nipackets=%"
+		PRIu64 "\nierrors=%" PRIu64 "\n", nb, back, stats.opackets, stats.oerrors,
+		stats.ipackets, stats.ierrors);
+	CHECK(back == nb - 1);
+	CHECK(arrives(&own, -1));
+	printf("resets=%u\n", resets);
+	CHECK(resets == 0);
+	OK(rte_eth_dev_stop(P));
+	CHECK(rte_mbuf_refcnt_read(bad) == 1);
+	rte_mbuf_iova_set(bad, iova);
+	rte_pktmbuf_free(bad);
+	OK(rte_eth_dev_start(P));
+	down();
+}
+
+/* Gives a queue another ring's address while it is disabled: no device samples it later. */
+static void
+misplace(uint32_t dctl, uint32_t bal, uint32_t bah)
+{
+	const uint32_t value = rd(dctl);
+	unsigned int ms;
+
+	OK(reg_write(P, dctl, value & ~IGB_DCTL_ENABLE));
+	for (ms = 0; rd(dctl) & IGB_DCTL_ENABLE; ms++) {
+		CHECK(ms < 5000);
+		rte_delay_us_sleep(1000);
+	}
+	OK(reg_write(P, bal, (uint32_t)NOWHERE));
+	OK(reg_write(P, bah, NOWHERE >> 32));
+	OK(reg_write(P, dctl, value | IGB_DCTL_ENABLE));
+}
+
+/* Frames come and go as long as the device lets them. */
+static void
+traffic(void)
+{
+	struct rte_mbuf *m = frame(&own, -1);
+
+	if (rte_eth_tx_burst(P, 0, &m, 1) == 0)
+		rte_pktmbuf_free(m);
+	rte_delay_us_sleep(10000);
+	if (rte_eth_rx_burst(P, 0, &m, 1) == 1)
+		rte_pktmbuf_free(m);
+}
+
+/* A ring's base that was never mapped: found, told once, and cured, in two ways. */
+static void
+stall(bool rx)
+{
+	unsigned int turn, ms;
+	uint64_t begin;
+
+	find_calls();
+	OK(rte_eth_dev_callback_register(P, RTE_ETH_EVENT_INTR_RESET, on_reset, NULL));
+	up(&looped);
+	for (turn = 0; turn < 2; turn++) {
+		CHECK(arrives(&own, -1));
+		CHECK(resets == turn);
+		if (rx)
+			misplace(IGB_RXDCTL(0), IGB_RDBAL(0), IGB_RDBAH(0));
+		else
+			misplace(IGB_TXDCTL(0), IGB_TDBAL(0), IGB_TDBAH(0));
+		begin = rte_get_timer_cycles();
+		for (ms = 0; ms < 60000 && resets == turn; ms += 10)
+			traffic();
+		if (resets == turn)
+			wrong("no RTE_ETH_EVENT_INTR_RESET within a minute");
+		printf("cure=%s\ndetected_ms=%" PRIu64 "\n", turn == 0 ? "reset" : "restart",
+			(rte_get_timer_cycles() - begin) * 1000 / rte_get_timer_hz());
+		if (turn == 0) {
+			OK(rte_eth_dev_reset(P));
+			CHECK(rte_mempool_avail_count(pool) == MBUFS);
+			up(&looped);
+		} else {
+			OK(rte_eth_dev_stop(P));
+			OK(rte_eth_dev_start(P));
+			wait_link();
+		}
+		CHECK(arrives(&own, -1));
+	}
+	printf("resets=%u\n", resets);
+	CHECK(resets == 2);
+	down();
+}
+
+void
+stall_rx(void)
+{
+	stall(true);
+}
+
+void
+stall_tx(void)
+{
+	stall(false);
+}
+
+/* What the device reports of itself; ICS raises any cause. */
+void
+device_error(void)
+{
+	static const uint32_t causes[] = { IGB_ICR_DOUTSYNC, IGB_ICR_FER };
+	unsigned int i, ms;
+
+	find_calls();
+	OK(rte_eth_dev_callback_register(P, RTE_ETH_EVENT_INTR_RESET, on_reset, NULL));
+	up(&looped);
+	for (i = 0; i < RTE_DIM(causes); i++) {
+		OK(reg_write(P, IGB_ICS, causes[i]));
+		for (ms = 0; ms < 5000 && resets <= i; ms++)
+			rte_delay_us_sleep(1000);
+		CHECK(resets == i + 1);
+		OK(rte_eth_dev_reset(P));
+		up(&looped);
+		CHECK(arrives(&own, -1));
+	}
+	printf("resets=%u\n", resets);
+	down();
+}
+
+/* The physical address of a byte, by the kernel's word; 0: it doesn't say. */
+static uint64_t
+physical(const void *va)
+{
+	const uint64_t page = sysconf(_SC_PAGESIZE);
+	const int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t entry = 0;
+
+	if (fd < 0)
+		return 0;
+	if (pread(fd, &entry, sizeof(entry), (uintptr_t)va / page * sizeof(entry)) !=
+			sizeof(entry))
+		entry = 0;
+	close(fd);
+	/* Bit 63: present; 54 to 0: the frame, 0 to who may not know. */
+	entry = entry >> 63 ? (entry & ((1ull << 55) - 1)) * page : 0;
+	return entry == 0 ? 0 : entry + (uintptr_t)va % page;
+}
+
+static int
+show_ring(void *arg, const struct rte_pmd_gantry_igb_object *o)
+{
+	const bool rx = o->type == RTE_PMD_GANTRY_IGB_RX_RING;
+	const uint32_t bal = rx ? IGB_RDBAL(o->index) : IGB_TDBAL(o->index);
+	const uint32_t bah = rx ? IGB_RDBAH(o->index) : IGB_TDBAH(o->index);
+	const uint64_t base = (uint64_t)rd(bah) << 32 | rd(bal), phys = physical(o->cpu);
+	const uint64_t page = sysconf(_SC_PAGESIZE);
+	unsigned int *differ = arg;
+	bool contiguous = true;
+	char ring[16];
+	uint64_t at;
+
+	if (!rx && o->type != RTE_PMD_GANTRY_IGB_TX_RING)
+		return 0;
+	for (at = page; at < o->size; at += page)
+		contiguous &= physical((char *)o->cpu + at) == phys + at;
+	snprintf(ring, sizeof(ring), "%s%u", rx ? "rx" : "tx", o->index);
+	printf("%s_register=0x%" PRIx64 "\n%s_va=0x%" PRIx64 "\n%s_iova=0x%" PRIx64
+		"\n%s_physical=0x%" PRIx64 "\n%s_contiguous=%d\n%s_is_va=%d\n%s_is_iova=%d\n"
+		"%s_is_physical=%d\n%s_node=%d\n", ring, base, ring, (uint64_t)(uintptr_t)o->cpu,
+		ring, o->bus, ring, phys, ring, contiguous, ring,
+		base == (uintptr_t)o->cpu, ring, base == o->bus, ring, base == phys, ring,
+		o->socket_id);
+	*differ += base != o->bus;
+	if (rte_eal_iova_mode() == RTE_IOVA_PA)
+		*differ += base != phys || !contiguous;
+	else
+		*differ += base != (uintptr_t)o->cpu;
+	return 0;
+}
+
+/* What the device was told of its rings, and what that address is. */
+void
+ring_bases(void)
+{
+	unsigned int differ = 0;
+
+	find_calls();
+	queues(&looped, 2, false);
+	OK(rte_eth_dev_start(P));
+	printf("iova_mode=%s\n", rte_eal_iova_mode() == RTE_IOVA_PA ? "pa" : "va");
+	OK(for_each_object(P, show_ring, &differ));
+	printf("differ=%u\n", differ);
+	CHECK(differ == 0);
+	down();
+}
+
+/*
+ * What looks like a stall and is none, each on a port of its own: port 0 is not polled;
+ * 1 has a slow wire and sends jumbo frames all the time; 2 has no link; on 3 the wire
+ * waits for descriptors; 4 is stopped and started.
+ */
+
+#define QUIET_S    9 /* the watchdog counts to five, once a second */
+#define QUIET_RING 256
+
+static void
+quiet_port(uint16_t port, const struct rte_eth_conf *conf)
+{
+	OK(rte_eth_dev_callback_register(port, RTE_ETH_EVENT_INTR_RESET, on_reset, NULL));
+	OK(rte_eth_dev_configure(port, 1, 1, conf));
+	OK(rte_eth_rx_queue_setup(port, 0, QUIET_RING, SOCKET_ID_ANY, NULL, pool));
+	OK(rte_eth_tx_queue_setup(port, 0, QUIET_RING, SOCKET_ID_ANY, NULL));
+	OK(rte_eth_dev_start(port));
+}
+
+static unsigned int
+fill(uint16_t port, unsigned int nb, unsigned int segs)
+{
+	static const struct rte_ether_addr all = {{ 255, 255, 255, 255, 255, 255 }};
+	unsigned int sent, i;
+	struct rte_mbuf *m;
+
+	for (sent = 0; sent < nb; sent++) {
+		m = frame(&all, -1);
+		for (i = 1; i < segs; i++) {
+			struct rte_mbuf *more = rte_pktmbuf_alloc(pool);
+
+			CHECK(more != NULL && rte_pktmbuf_append(more, 1500) != NULL);
+			CHECK(rte_pktmbuf_chain(m, more) == 0);
+		}
+		if (rte_eth_tx_burst(port, 0, &m, 1) == 1)
+			continue;
+		rte_pktmbuf_free(m);
+		break;
+	}
+	return sent;
+}
+
+void
+quiet(void)
+{
+	static const struct rte_eth_conf conf, big = {
+		.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
+	unsigned int turns = 0, jumbos = 0;
+	uint64_t end;
+	uint32_t status;
+	uint16_t port;
+
+	find_calls();
+	CHECK(rte_eth_dev_count_avail() == 5);
+	for (port = 0; port < 5; port++)
+		quiet_port(port, port == 1 ? &big : &conf);
+	for (port = 0; port < 5; port++) {
+		struct rte_eth_link link;
+
+		OK(rte_eth_link_get(port, &link));
+		CHECK(link.link_status);
+	}
+	OK(rte_eth_dev_set_link_down(2));
+	CHECK(fill(0, 200, 1) == 200);
+	CHECK(fill(2, 200, 1) == 200);
+	/* What the far ring has room for, then what the near one has. */
+	for (end = rte_get_timer_cycles() + rte_get_timer_hz() / 2; rte_get_timer_cycles() < end; )
+		fill(3, 32, 1);
+	OK(reg_read(3, IGB_STATUS, &status));
+	CHECK(status & IGB_STATUS_TXOFF);
+
+	end = rte_get_timer_cycles() + QUIET_S * rte_get_timer_hz();
+	while (rte_get_timer_cycles() < end) {
+		jumbos += fill(1, 32, 7);
+		fill(4, 10, 1);
+		OK(rte_eth_dev_stop(4));
+		OK(rte_eth_dev_start(4));
+		turns++;
+		rte_delay_us_sleep(1000);
+	}
+	printf("jumbo_frames=%u\nrestarts=%u\nresets=%u\n", jumbos, turns, resets);
+	CHECK(turns > 10 && jumbos > 100);
+	CHECK(resets == 0);
+	/* All were as they should have been. */
+	CHECK(rte_eth_rx_queue_count(0, 0) == 200);
+	CHECK(rte_eth_tx_descriptor_status(1, 0, QUIET_RING - 1) == RTE_ETH_TX_DESC_FULL);
+	CHECK(rte_eth_tx_descriptor_status(2, 0, QUIET_RING - 1) == RTE_ETH_TX_DESC_FULL);
+	CHECK(rte_eth_tx_descriptor_status(3, 0, QUIET_RING - 1) == RTE_ETH_TX_DESC_FULL);
+	for (port = 0; port < 5; port++) {
+		OK(rte_eth_dev_stop(port));
+		OK(rte_eth_dev_close(port));
+	}
+	CHECK(rte_mempool_avail_count(pool) == MBUFS);
+}
