@@ -1,17 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""What gantry takes out of Debian's archive without installing it.
+"""What gantry takes out of Debian's archive with an apt configuration of its own.
 
     debian.py sdk VERSION DIR       DPDK's driver headers, as of VERSION (22.11.11)
     debian.py release SERIES DIR    a whole DPDK of another release (24.11), unpacked
+    debian.py kernel DIR            Debian's kernel and its modules, unpacked
+    debian.py backport PACKAGE...   packages of the backports' suite, installed
 
 Debian's libdpdk-dev lacks the headers that a driver needs (DPDK installs them
 with -Denable_driver_sdk=true only). They are in the source package. Most
 machines have no deb-src line and none has a newer suite's, so apt is called
 with a configuration of our own that is made from the machine's own sources
-(same mirror, same keys, same proxy) and lives in a temporary folder: nothing
-under /etc or /var changes, and no privilege is needed.
+(same mirror, same keys, same proxy) and lives in a temporary folder: apt's own
+configuration and lists stay as they are, and nothing but backport, which
+installs, needs privilege.
 
 A mirror may lack a newer suite's source packages. GANTRY_DPDK_GIT=DIR names a
 clone of DPDK's repository to take release's driver headers from instead.
@@ -84,6 +87,14 @@ def parse_one_line(text):
         yield stanza
 
 
+def codename():
+    with open("/etc/os-release", encoding="utf-8") as f:
+        for line in f:
+            if line.startswith("VERSION_CODENAME="):
+                return line.split("=", 1)[1].strip().strip('"')
+    return None
+
+
 def machine_sources():
     """The machine's sources that are Debian's own archive."""
     config = {}
@@ -95,13 +106,8 @@ def machine_sources():
     parts = config.get("PARTS", "/etc/apt/sources.list.d")
     files += sorted(glob.glob(parts + "/*.list") + glob.glob(parts + "/*.sources"))
 
-    codename = None
-    with open("/etc/os-release", encoding="utf-8") as f:
-        for line in f:
-            if line.startswith("VERSION_CODENAME="):
-                codename = line.split("=", 1)[1].strip().strip('"')
     # A third party's repository has suites of its own (nodistro, bookworm-pgdg, ./).
-    base = [codename, "stable", "oldstable", "testing", "unstable", "sid"]
+    base = [codename(), "stable", "oldstable", "testing", "unstable", "sid"]
     known = {b + s for b in base if b
              for s in ("", "-updates", "-security", "/updates", "-proposed-updates")}
 
@@ -120,6 +126,14 @@ def machine_sources():
     if not sources:
         raise Error("no Debian archive among the machine's apt sources (%s)" % ", ".join(files))
     return sources
+
+
+def main_source():
+    """The main archive's alone: security and updates have other paths and suites."""
+    for stanza in machine_sources():
+        if not re.search(r"-|/", stanza["Suites"].split()[0]):
+            return stanza
+    raise Error("no source of Debian's main archive among the machine's apt sources")
 
 
 class PrivateApt:
@@ -153,8 +167,8 @@ class PrivateApt:
     def cache(self, *args):
         return run(["apt-cache", *self.options, *args]).stdout
 
-    def get(self, *args, cwd=None):
-        r = run(["apt-get", *self.options, "-q", "-y", *args], cwd=cwd)
+    def get(self, *args, **kwargs):
+        r = run(["apt-get", *self.options, "-q", "-y", *args], **kwargs)
         if r.returncode != 0:
             errors = [l for l in (r.stderr + r.stdout).splitlines() if l.startswith("E:")]
             raise Error("apt-get %s: %s" % (args[0], errors[0] if errors else "failed"))
@@ -163,6 +177,20 @@ class PrivateApt:
         """Versions of the source package dpdk, newest last."""
         found = re.findall(r"(?m)^Version: (\S+)", self.cache("showsrc", "dpdk"))
         return sorted(set(found), key=lambda v: [int(n) for n in re.findall(r"\d+", v)])
+
+
+def why(log):
+    """The first complaint of apt's, for the end of an error's line."""
+    lines = [l for l in log.stderr.splitlines() if l[:2] in ("E:", "W:")]
+    return ": " + lines[0] if lines else ""
+
+
+def unpack(debs, out):
+    os.makedirs(out, exist_ok=True)
+    for deb in debs:
+        r = run(["dpkg-deb", "-x", deb, out])
+        if r.returncode != 0:
+            raise Error("%s: %s" % (deb, r.stderr.strip()))
 
 
 def install_sdk(tree, version, out):
@@ -223,10 +251,8 @@ def sdk(version, out):
         log = apt.update()
         versions = [v for v in apt.source_versions() if v.startswith(series + ".")]
         if not versions:
-            lines = [l for l in log.stderr.splitlines() if l[:2] in ("E:", "W:")]
             raise Error("source package dpdk %s.x cannot be had from %s%s" % (
-                series, " ".join(sorted({s["Uris"] for s in sources})),
-                ": " + lines[0] if lines else ""))
+                series, " ".join(sorted({s["Uris"] for s in sources})), why(log)))
         if exact in versions:
             take_sdk(apt, exact, out)
             return
@@ -240,13 +266,10 @@ def release(series, out):
     """Another release's packages, unpacked into out/root, and its headers into out/sdk."""
     if series not in SUITES:
         raise Error("unknown DPDK release %s (known: %s)" % (series, ", ".join(SUITES)))
-    # The main archive only: security and updates have other paths and suites.
-    main = [s for s in machine_sources() if not re.search(r"-|/", s["Suites"].split()[0])]
-    if not main:
-        raise Error("no source of Debian's main archive among the machine's apt sources")
+    main = main_source()
     for suite in SUITES[series]:
         with tempfile.TemporaryDirectory(prefix="gantry-apt-") as tmp:
-            apt = PrivateApt(tmp, [dict(main[0], Types="deb deb-src", Suites=suite)])
+            apt = PrivateApt(tmp, [dict(main, Types="deb deb-src", Suites=suite)])
             log = apt.update()
             versions = [v for v in apt.source_versions() if v.startswith(series)]
             if not versions:
@@ -259,10 +282,7 @@ def release(series, out):
                 "--no-breaks", "--no-replaces", "--no-enhances", "libdpdk-dev"))
             apt.get("download", *("%s=%s*" % (n, versions[-1]) for n in sorted(set(names))),
                     cwd=out + "/debs")
-            for deb in glob.glob(out + "/debs/*.deb"):
-                r = run(["dpkg-deb", "-x", deb, out + "/root"])
-                if r.returncode != 0:
-                    raise Error("%s: %s" % (deb, r.stderr.strip()))
+            unpack(glob.glob(out + "/debs/*.deb"), out + "/root")
             shutil.rmtree(out + "/debs")
             if os.environ.get("GANTRY_DPDK_GIT"):
                 git_sdk(os.environ["GANTRY_DPDK_GIT"], series, out + "/sdk")
@@ -270,17 +290,78 @@ def release(series, out):
                 take_sdk(apt, versions[-1], out + "/sdk")
             print("debian.py: dpdk %s from %s in %s" % (versions[-1], suite, out))
             return
-    lines = [l for l in log.stderr.splitlines() if l[:2] in ("E:", "W:")]
     raise Error("no DPDK %s in %s of %s%s" % (series, " or ".join(SUITES[series]),
-                                             main[0]["Uris"], ": " + lines[0] if lines else ""))
+                                             main["Uris"], why(log)))
+
+
+def kernel(out):
+    """
+    Debian's kernel and its modules, what modules are built with, and the source of
+    vfio, all unpacked into out.
+    """
+    with tempfile.TemporaryDirectory(prefix="gantry-apt-") as tmp:
+        apt = PrivateApt(tmp, [dict(s, Types="deb") for s in machine_sources()])
+        log = apt.update()
+        arch = run(["dpkg", "--print-architecture"]).stdout.strip()
+
+        def depends(package, pattern):
+            found = re.findall(r"(?m)^ +Depends: (%s)$" % pattern, apt.cache("depends", package))
+            if not found:
+                raise Error("no %s in the machine's apt sources%s" % (package, why(log)))
+            return found[0]
+
+        # The meta-package names the kernel of the day.
+        image = depends("linux-image-" + arch, r"linux-image-\S+")
+        headers = image.replace("-image-", "-headers-")
+        version = re.findall(r"(?m)^Version: (\S+)", apt.cache("show", image))[0]
+        kbuild = depends(headers, r"linux-kbuild-\S+")
+        source = kbuild.replace("-kbuild-", "-source-")
+        apt.get("download", *("%s=%s" % (p, version) for p in (
+            image, headers, depends(headers, r"linux-headers-\S+-common"), kbuild, source)), cwd=tmp)
+        partial = out + ".partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        sources = glob.glob(tmp + "/linux-source-*.deb")
+        unpack(set(glob.glob(tmp + "/*.deb")) - set(sources), partial)
+        unpack(sources, tmp + "/source")
+        r = run(["tar", "-xf", glob.glob(tmp + "/source/usr/src/*.tar.xz")[0], "-C", partial,
+                 "--strip-components=2", "--wildcards", "*/drivers/vfio/*.[ch]"])
+        if r.returncode != 0:
+            raise Error("%s has no drivers/vfio: %s" % (source, r.stderr.strip().splitlines()[0]))
+        shutil.rmtree(out, ignore_errors=True)
+        os.rename(partial, out)
+        print("debian.py: %s %s in %s" % (image, version, out))
+
+
+def backport(*packages):
+    """Installs packages of the backports' suite, with what they need of it."""
+    suite = codename() + "-backports"
+    sources = [dict(s, Types="deb")
+               for s in machine_sources() + [dict(main_source(), Suites=suite)]]
+    with tempfile.TemporaryDirectory(prefix="gantry-apt-") as tmp:
+        apt = PrivateApt(tmp, sources)
+        log = apt.update()
+        for package in packages:
+            if suite not in apt.cache("policy", package):
+                raise Error("%s has no %s%s" % (suite, package, why(log)))
+        apt.get("install", "--no-install-recommends", "--no-remove", "-t", suite,
+                "-o", "DPkg::Lock::Timeout=300", *packages,
+                env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"))
+
+
+COMMANDS = {"sdk": (sdk, 2), "release": (release, 2), "kernel": (kernel, 1), "backport": (backport, None)}
 
 
 def main():
-    if len(sys.argv) != 4 or sys.argv[1] not in ("sdk", "release"):
-        print("usage: debian.py sdk VERSION DIR | release SERIES DIR", file=sys.stderr)
+    command, takes = COMMANDS.get(sys.argv[1] if len(sys.argv) > 1 else None, (None, 0))
+    args = sys.argv[2:]
+    if not command or not args or takes not in (None, len(args)):
+        print("usage: debian.py sdk VERSION DIR | release SERIES DIR | kernel DIR | "
+              "backport PACKAGE...", file=sys.stderr)
         return 2
+    if takes:
+        args[-1] = os.path.abspath(args[-1])
     try:
-        {"sdk": sdk, "release": release}[sys.argv[1]](sys.argv[2], os.path.abspath(sys.argv[3]))
+        command(*args)
     except (Error, OSError) as e:
         print("debian.py: %s" % e, file=sys.stderr)
         return 1

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""What a scenario is: a function that boots guests, does something in them, and
+leaves facts. It fails by an exception. The first line of its docstring is what
+tools/vm --list shows.
+
+    @scenario('va')
+    def va(run):
+        '''IOVA-as-VA: ...'''
+        vm = run.boot()
+        ...
+        run.facts['frames'] = 1000
+"""
+
+import os
+import re
+import shutil
+
+from vm import image, machine
+
+BUILD = image.GUEST + '/build'
+PMDS = BUILD + '/pmds'
+CALLS = BUILD + '/tests/host/ethdev_calls'
+TESTPMD = BUILD + '/app/gantry-testpmd'
+
+SCENARIOS = {}
+
+
+def scenario(name):
+    def register(function):
+        SCENARIOS[name] = function
+        return function
+    return register
+
+
+class Run:
+    """One run of a scenario: its guests, its facts, its folder of logs."""
+
+    def __init__(self, name, archive, sockets, logs):
+        self.name, self.archive, self.sockets, self.logs = name, archive, sockets, logs
+        self.facts = {}
+        self.machines = []
+        shutil.rmtree(logs, ignore_errors=True)
+        os.makedirs(logs)
+
+    def boot(self, **how):
+        """Boots a guest; how: see Machine."""
+        n = len(self.machines)
+        vm = machine.Machine(os.path.join(self.sockets, '%s%d' % (self.name, n)),
+                             os.path.join(self.logs, 'vm%d' % n), self.archive, **how)
+        self.machines.append(vm)
+        return vm
+
+    def close(self):
+        for vm in self.machines:
+            vm.close()
+
+
+def check(condition, what, *args):
+    """Like assert, and says why; what may have %s for args."""
+    if not condition:
+        raise AssertionError(what % args if args else what)
+
+
+def eal(*devices, ours=True, lcores='0,1', mb=256, prefix=None, more=()):
+    """EAL's arguments. A device is a PCI address, with devargs behind a comma if any."""
+    argv = ['-l', lcores, '-m', str(mb), '--no-telemetry']
+    if ours:
+        argv += ['-d', PMDS]
+    if prefix:
+        argv += ['--file-prefix', prefix]
+    for device in devices:
+        argv += ['-a', device]
+    return argv + list(more)
+
+
+def dpdk_testpmd(vm, eal_args, args=(), timeout=60):
+    """Debian's, at its prompt. With ours=False in eal() its driver is net_e1000_igb."""
+    p = vm.start('stdbuf', '-oL', 'dpdk-testpmd', *eal_args, '--', '-i', '--total-num-mbufs=16384',
+                 *args)
+    p.expect(r'^testpmd> ', timeout)
+    return p
+
+
+def quit_testpmd(p):
+    p.say('quit')
+    p.wait(60)
+
+
+def drivers(p):
+    """Which driver has each device, by what EAL said."""
+    return dict((address, driver) for driver, address in
+                re.findall(r'Probe PCI driver: (\S+) \(8086:10c9\) device: (\S+) ', p.text()))
+
+
+def port_stats(p, port):
+    """Counters of a port as testpmd shows them: 'RX-packets', 'TX-bytes', 'Rx-pps', ..."""
+    start = len(p.text())
+    p.command('show port stats %d' % port, r'Tx-bps:.*\n.*####')
+    return {name: int(value) for name, value in
+            re.findall(r'([RT][Xx]-\w+): +(\d+)', p.text()[start:])}

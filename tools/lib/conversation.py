@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""Waiting for what a program says, be it a child or one in a virtual machine."""
+
+import re
+import time
+
+
+class Conversation:
+    """Of a program: name(), text() that it has printed, poll() for its exit status or None."""
+
+    def fail(self, why):
+        raise AssertionError('%s: %s\n%s' % (self.name(), why, self.text()[-6000:]))
+
+    def expect(self, pattern, timeout=20, start=0):
+        """Waits for a match in the output after offset start; returns it."""
+        end = time.monotonic() + timeout
+        while True:
+            status = self.poll()  # first: what is printed afterwards can't be missed
+            m = re.compile(pattern, re.M).search(self.text(), start)
+            if m:
+                return m
+            if status is not None:
+                self.fail('ended with %d before it said %r' % (status, pattern))
+            if time.monotonic() > end:
+                self.fail('did not say %r within %d s' % (pattern, timeout))
+            time.sleep(0.02)
+
+    def command(self, line, pattern=r'^testpmd> ', timeout=20):
+        """Says a line at a prompt, and waits for what must be printed."""
+        start = len(self.text())
+        self.say(line)
+        return self.expect(pattern, timeout, start)

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""What a guest consists of: a kernel, and an archive that is its whole file system.
+
+The files are this machine's own: programs and plugins out of installed packages
+and out of build/, at the same paths as here (build/ at /gantry/build), with the
+libraries that ldd says they need. Symbolic links stay what they are: EAL takes
+one library under two real paths for two libraries, and aborts.
+"""
+
+import glob
+import os
+import re
+import shutil
+import stat
+import subprocess
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+BUILD = os.environ.get('GANTRY_BUILD', os.path.join(TOP, 'build'))
+DEPS = os.path.join(TOP, '.deps', 'vm')
+KERNEL = os.path.join(DEPS, 'kernel')
+GUEST = '/gantry'  # where build/ is in the guest
+
+PROGRAMS = ('busybox', 'dpdk-testpmd', 'dpdk-test', 'iperf3', 'ping', 'ip', 'ethtool', 'stdbuf')
+
+# What is loaded at run time and thus unknown to ldd: by stdbuf, and by pthread_cancel().
+LIBRARIES = ('/usr/libexec/coreutils/libstdbuf.so', '/usr/lib/x86_64-linux-gnu/libgcc_s.so.1')
+
+# DPDK's plugins that something in a guest may want; all of them take seconds to load.
+PLUGINS = ('bus_pci', 'bus_vdev', 'mempool_ring', 'mempool_stack', 'net_e1000', 'net_ring',
+           'net_null', 'net_tap', 'net_pcap', 'net_af_packet', 'event_sw', 'event_skeleton')
+
+# Kernel modules, with what they depend on.
+MODULES = ('virtio_pci', 'virtio_console', 'vfio-pci', 'vfio_iommu_type1', 'uio_pci_generic', 'igb',
+           'tun', 'veth', '8021q', 'af_packet', 'sch_ingress', 'cls_flower', 'act_gact',
+           'act_mirred', 'cls_bpf', 'act_bpf', 'sch_multiq')
+
+
+class Error(Exception):
+    """One line for the user."""
+
+
+def kernel_release():
+    found = glob.glob(KERNEL + '/boot/vmlinuz-*')
+    if not found:
+        raise Error('no kernel in %s; run tools/setup vm' % KERNEL)
+    return os.path.basename(found[0]).split('-', 1)[1]
+
+
+def vmlinuz():
+    return os.path.join(KERNEL, 'boot', 'vmlinuz-' + kernel_release())
+
+
+def output(*argv):
+    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          stdin=subprocess.DEVNULL, check=False).stdout
+
+
+class Image:
+    """A file system under construction in a folder."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def put(self, source, target=None):
+        """Copies a file, or a link and what it points to, to the same path."""
+        target = target or source
+        to = self.root + target
+        if os.path.lexists(to):
+            return
+        os.makedirs(os.path.dirname(to), exist_ok=True)
+        if os.path.islink(source):
+            link = os.readlink(source)
+            os.symlink(link, to)
+            self.put(os.path.normpath(os.path.join(os.path.dirname(source), link)))
+        else:
+            try:
+                os.link(source, to)  # a copy where that is another file system
+            except OSError:
+                shutil.copy2(source, to)
+
+    def put_elf(self, *files):
+        """Programs and libraries, each with the libraries it needs."""
+        for f in files:
+            self.put(f)
+        wanted = set()
+        for line in output('ldd', *files).splitlines():
+            m = re.match(r'\s+(?:\S+ => )?(/\S+) \(0x', line)
+            if m:
+                wanted.add(m.group(1))
+        for library in sorted(wanted):
+            # Here /lib may be a link to /usr/lib; in the guest it is, too.
+            self.put(os.path.join(os.path.realpath(os.path.dirname(library)),
+                                  os.path.basename(library)))
+
+    def put_modules(self):
+        release = kernel_release()
+        base = '/lib/modules/' + release
+        here = KERNEL + base
+        if not os.path.exists(here + '/modules.dep'):
+            subprocess.run(['depmod', '-b', KERNEL, release], check=True)
+        for module in MODULES:
+            for line in output('modprobe', '-d', KERNEL, '-S', release, '--show-depends',
+                               '--ignore-install', module).splitlines():
+                word = line.split()
+                if word[0] == 'insmod':
+                    self.put(word[1], '/usr' + word[1][len(KERNEL):])
+        for name in ('builtin', 'builtin.modinfo', 'order'):
+            self.put('%s/modules.%s' % (here, name), '/usr%s/modules.%s' % (base, name))
+        self.put(KERNEL + '/noiommu/vfio.ko', '/usr%s/noiommu/vfio.ko' % base)
+        subprocess.run(['depmod', '-b', self.root, release], check=True)
+
+    def put_dpdk(self):
+        folder = output('pkg-config', '--variable=libdir', 'libdpdk').strip()
+        plugins = [p for name in PLUGINS for p in glob.glob('%s/dpdk/pmds-*/librte_%s.so*'
+                                                            % (folder, name))]
+        self.put_elf(*plugins)
+
+    def put_build(self):
+        """gantry itself. Its programs find its plugins by a path relative to their own."""
+        files = glob.glob(BUILD + '/pmds/*.so')
+        files += [f for f in glob.glob(BUILD + '/app/*') + glob.glob(BUILD + '/tests/host/*') +
+                  glob.glob(BUILD + '/tests/vm/*') + glob.glob(BUILD + '/examples/*')
+                  if os.path.isfile(f) and os.access(f, os.X_OK)]
+        for f in files:
+            self.put(f, GUEST + '/build' + f[len(BUILD):])
+        for line in output('ldd', *files).splitlines():
+            m = re.match(r'\s+(?:\S+ => )?(/\S+) \(0x', line)
+            if m and not m.group(1).startswith(BUILD):
+                self.put_elf(m.group(1))
+
+    def put_base(self):
+        for folder in ('bin', 'sbin', 'lib', 'lib64'):
+            os.makedirs('%s/usr/%s' % (self.root, folder))
+            os.symlink('usr/' + folder, '%s/%s' % (self.root, folder))
+        self.put(os.path.join(HERE, 'init'), '/init')
+        self.put(os.path.join(HERE, 'launch'), '/usr/bin/launch')
+
+
+def find_program(name):
+    path = shutil.which(name, path='/usr/sbin:/usr/bin:/sbin:/bin')
+    if path is None:
+        raise Error('no program %s here; run tools/setup vm' % name)
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+
+
+def build(work):
+    """Builds the archive in the folder `work`; returns its name."""
+    root, archive = os.path.join(work, 'root'), os.path.join(work, 'initrd')
+    shutil.rmtree(root, ignore_errors=True)
+    os.makedirs(root)
+    image = Image(root)
+    image.put_base()
+    image.put_elf(*LIBRARIES, *(find_program(p) for p in PROGRAMS))
+    image.put_dpdk()
+    image.put_build()
+    image.put_modules()
+    names = ['.']  # with its mode: EAL looks whether / is anybody's to write
+    for folder, folders, files in os.walk(root):
+        names += [os.path.relpath(os.path.join(folder, n), root) for n in folders + files]
+    with open(archive, 'wb') as f:
+        subprocess.run(['cpio', '--quiet', '-o', '-H', 'newc', '-R', '0:0', '--reproducible'], cwd=root,
+                       input='\n'.join(sorted(names)).encode(), stdout=f, check=True)
+    shutil.rmtree(root)
+    return archive

@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""A guest: QEMU, its monitor, and commands inside.
+
+The board is a q35 with an Intel IOMMU and 82576s ("igb"), each in a slot of its
+own (a root port), their far ends plugged into one hub. What the host says to
+the guest goes through virtio-serial ports, each a Unix socket here: "control"
+feeds a shell, and a program that is to run beside it has a port for its input
+and output.
+
+Everything waits with a limit, and a guest ends with its Machine.
+"""
+
+import json
+import os
+import queue
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from . import image
+
+sys.path.insert(0, os.path.join(image.TOP, 'tools', 'lib'))
+from conversation import Conversation  # noqa: E402
+
+CHANNELS = 8          # programs beside the control shell at one time
+BOOT_LIMIT = 120      # seconds; a bound against hanging, not what is expected
+PORTS = ('0000:01:00.0', '0000:02:00.0', '0000:03:00.0')  # where PCI numbering puts the 82576s
+
+
+class Error(Exception):
+    """One line for the user."""
+
+
+def accelerator():
+    """kvm where a guest really runs with it: there are hosts whose /dev/kvm opens and no more."""
+    if not os.access('/dev/kvm', os.R_OK | os.W_OK):
+        return 'tcg'
+    verdict = os.path.join(image.DEPS, 'accel')
+    with open('/proc/sys/kernel/random/boot_id', encoding='ascii') as f:
+        boot = f.read().strip()
+    try:
+        with open(verdict, encoding='ascii') as f:
+            known, accel = f.read().split()
+            if known == boot:
+                return accel
+    except (OSError, ValueError):
+        pass
+    accel = 'tcg'
+    try:
+        r = subprocess.run(['qemu-system-x86_64', '-accel', 'kvm', '-m', '256', '-display', 'none',
+                            '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-kernel',
+                            image.vmlinuz(), '-append', 'console=ttyS0 panic=-1'],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL, timeout=10, check=False)
+        # Without a root file system the kernel panics, and thus ends: it ran.
+        if b'Kernel panic' in r.stdout:
+            accel = 'kvm'
+    except subprocess.TimeoutExpired:
+        pass
+    with open(verdict, 'w', encoding='ascii') as f:
+        f.write('%s %s\n' % (boot, accel))
+    return accel
+
+
+class Channel:
+    """The host's end of a virtio-serial port; what arrives goes to a file and to whom it concerns."""
+
+    def __init__(self, path, log):
+        self.log = open(log, 'ab', buffering=0)
+        self.path = log
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(path)
+        self.lines = queue.Queue()
+        self.thread = threading.Thread(target=self.receive, daemon=True)
+        self.thread.start()
+
+    def receive(self):
+        rest = b''
+        while True:
+            try:
+                data = self.socket.recv(65536)
+            except OSError:
+                data = b''
+            if not data:
+                self.lines.put(None)
+                return
+            self.log.write(data)
+            *lines, rest = (rest + data).split(b'\n')
+            for line in lines:
+                self.lines.put(line.decode(errors='replace'))
+
+    def send(self, text):
+        try:
+            self.socket.sendall(text.encode())
+        except BrokenPipeError:
+            raise Error('the guest is gone') from None
+
+    def close(self):
+        self.socket.close()
+        self.thread.join(5)
+        self.log.close()
+
+
+class Program(Conversation):
+    """A program in the guest, with its input and output at a channel."""
+
+    def __init__(self, machine, number, command):
+        self.machine, self.number, self.line = machine, number, command
+        self.channel = machine.channels[number]
+        self.begin = os.path.getsize(self.channel.path)
+        self.status = None
+        while not self.channel.lines.empty():
+            self.channel.lines.get()
+        pid = '/run/%d.pid' % number
+        self.pid = int(machine.run(
+            'rm -f %s; setsid launch %d %s >/dev/null 2>&1 &\n'
+            'while [ ! -e %s ]; do sleep 0.05; done; cat %s' % (pid, number, command, pid, pid)))
+
+    def name(self):
+        return self.line
+
+    def text(self):
+        with open(self.channel.path, 'rb') as f:
+            f.seek(self.begin)
+            return re.sub(r'\n?@ended \d+\n$', '\n', f.read().decode(errors='replace'))
+
+    def poll(self):
+        while self.status is None and not self.channel.lines.empty():
+            line = self.channel.lines.get()
+            if line is None:
+                raise Error('the guest is gone while %r ran' % self.command)
+            m = re.fullmatch(r'@ended (\d+)', line)
+            if m:
+                self.status = int(m.group(1))
+                self.machine.free_channels.append(self.number)
+        return self.status
+
+    def say(self, line):
+        self.channel.send(line + '\n')
+
+    def signal(self, name='TERM'):
+        self.machine.run('kill -%s %d' % (name, self.pid), status=None)
+
+    def wait(self, timeout=60, status=0):
+        """Waits for the end; status None takes any."""
+        end = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > end:
+                self.fail('did not end within %d s' % timeout)
+            time.sleep(0.02)
+        if status is not None and self.status != status:
+            self.fail('ended with %d, not %d' % (self.status, status))
+        return self.status
+
+
+class Monitor:
+    """QEMU's machine protocol (QMP)."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(30)
+        self.socket.connect(path)
+        self.file = self.socket.makefile('r', encoding='utf-8')
+        self.events = []
+        self.read()
+        self.execute('qmp_capabilities')
+
+    def read(self):
+        line = self.file.readline()
+        if not line:
+            raise Error('QEMU closed its monitor')
+        return json.loads(line)
+
+    def execute(self, command, **arguments):
+        self.socket.sendall(json.dumps({'execute': command, 'arguments': arguments}).encode())
+        while True:
+            answer = self.read()
+            if 'return' in answer:
+                return answer['return']
+            if 'error' in answer:
+                raise Error('QEMU refuses %s: %s' % (command, answer['error']['desc']))
+            self.events.append(answer)
+
+    def wait_event(self, name, timeout=60):
+        self.socket.settimeout(timeout)
+        try:
+            while not any(e.get('event') == name for e in self.events):
+                self.events.append(self.read())
+        except TimeoutError:
+            raise Error('QEMU did not report %s within %d s' % (name, timeout)) from None
+        finally:
+            self.socket.settimeout(30)
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+class Machine:
+    def __init__(self, work, logs, archive, ports=2, iommu=True, append='', devices=(),
+                 memory=2048, hugepages=320, cpus=2, shell=False):
+        """
+        work        folder for sockets, whose names must be short
+        logs        folder for what the guest and its programs printed
+        archive     of image.build()
+        ports       82576s: netdev and device n have the ids net<n>, nic<n>
+        iommu       whether an Intel IOMMU stands before them
+        append      more of the kernel's command line
+        devices     more of QEMU's arguments
+        """
+        os.makedirs(work)
+        os.makedirs(logs, exist_ok=True)
+        self.work, self.logs = work, logs
+        self.monitor, self.channels = None, []
+        self.free_channels = list(range(CHANNELS))
+        self.console = os.path.join(logs, 'console.log')
+        self.begin = time.monotonic()
+        # With whoever started it, be that one killed, QEMU ends as well.
+        argv = ['setpriv', '--pdeathsig', 'TERM', 'qemu-system-x86_64',
+                '-nodefaults', '-no-user-config', '-no-reboot',
+                '-accel', accelerator() + (',thread=multi' if accelerator() == 'tcg' else ''),
+                '-cpu', 'max', '-smp', str(cpus), '-m', str(memory),
+                '-machine', 'q35,kernel-irqchip=split', '-display', 'none',
+                '-kernel', image.vmlinuz(), '-initrd', archive,
+                '-append', 'console=ttyS0 panic=-1 loglevel=4 hugepages=%d tsc=reliable '
+                'iommu.strict=1 %s %s %s'
+                % (hugepages, 'intel_iommu=on' if iommu else 'intel_iommu=off',
+                   'gantry.shell' if shell else '', append),
+                '-qmp', 'unix:%s/qmp,server=on,wait=off' % work]
+        if iommu:
+            argv += ['-device', 'intel-iommu,intremap=on']
+        for i in range(ports):
+            argv += ['-device', 'pcie-root-port,id=slot%d,chassis=%d,bus=pcie.0,addr=%#x'
+                     % (i, i + 1, 4 + i)] + self.port(i)
+        argv += ['-device', 'virtio-serial-pci,bus=pcie.0,addr=0x10']
+        for name in list(range(CHANNELS)) + ['control']:
+            argv += ['-chardev', 'socket,id=c%s,path=%s/%s,server=on,wait=off' % (name, work, name),
+                     '-device', 'virtserialport,chardev=c%s,name=%s' % (name, name)]
+        argv += list(devices)
+        if shell:
+            argv += ['-chardev', 'stdio,id=tty,signal=off,logfile=' + self.console, '-serial', 'chardev:tty']
+        else:
+            argv += ['-serial', 'file:' + self.console]
+        self.qemu_log = os.path.join(logs, 'qemu.log')
+        with open(self.qemu_log, 'wb') as f:
+            self.qemu = subprocess.Popen(argv, stdin=None if shell else subprocess.DEVNULL,
+                                         stdout=None if shell else f, stderr=f,
+                                         start_new_session=not shell)
+        try:
+            self.connect()
+        except BaseException:
+            self.close()
+            raise
+
+    @staticmethod
+    def port(i):
+        """QEMU's arguments for the 82576 of slot i."""
+        return ['-netdev', 'hubport,id=net%d,hubid=0' % i,
+                '-device', 'igb,id=nic%d,netdev=net%d,bus=slot%d,mac=52:54:00:67:00:%02x'
+                % (i, i, i, i + 1)]
+
+    def connect(self):
+        control = os.path.join(self.work, 'control')
+        while not (os.path.exists(os.path.join(self.work, 'qmp')) and os.path.exists(control)):
+            self.check_alive()
+            time.sleep(0.02)
+        self.monitor = Monitor(os.path.join(self.work, 'qmp'))
+        for i in range(CHANNELS):
+            self.channels.append(Channel(os.path.join(self.work, str(i)),
+                                         os.path.join(self.logs, 'channel%d.log' % i)))
+        self.control = Channel(control, os.path.join(self.logs, 'control.log'))
+        self.number = 0
+        # What is sent before the guest has opened its end is lost: repeat till it answers.
+        end = time.monotonic() + BOOT_LIMIT
+        while True:
+            self.check_alive()
+            self.control.send('echo @here\n')
+            try:
+                if self.control.lines.get(timeout=0.25) == '@here':
+                    break
+            except queue.Empty:
+                pass
+            if time.monotonic() > end:
+                raise Error('the guest did not come up within %d s:\n%s'
+                            % (BOOT_LIMIT, self.console_text()[-3000:]))
+        self.boot_seconds = time.monotonic() - self.begin
+
+    def check_alive(self):
+        if self.qemu.poll() is not None:
+            with open(self.qemu_log, errors='replace') as f:
+                raise Error('QEMU ended with %d: %s%s' % (self.qemu.returncode, f.read()[-2000:],
+                                                          self.console_text()[-3000:]))
+
+    def console_text(self):
+        try:
+            with open(self.console, errors='replace') as f:
+                return f.read()
+        except OSError:
+            return ''
+
+    def run(self, command, timeout=60, status=0):
+        """Runs a shell command; returns what it printed. status None takes any."""
+        self.number += 1
+        mark = '@done%d' % self.number
+        self.control.send('{\n%s\n} </dev/null 2>&1; echo; echo "%s $?"\n' % (command, mark))
+        end = time.monotonic() + timeout
+        lines = []
+        while True:
+            try:
+                line = self.control.lines.get(timeout=max(0.01, end - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError('%r did not end within %d s; it printed:\n%s\n%s' % (
+                    command, timeout, '\n'.join(lines), self.console_text()[-2000:])) from None
+            if line is None:
+                raise Error('the guest is gone while %r ran:\n%s'
+                            % (command, self.console_text()[-3000:]))
+            if line.startswith(mark + ' '):
+                got = int(line.split()[1])
+                break
+            if line != '@here':  # of the greeting that was repeated
+                lines.append(line)
+        # The line that the echo before the mark ended, or began.
+        text = '\n'.join(lines[:-1] if lines and lines[-1] == '' else lines)
+        if status is not None and got != status:
+            raise AssertionError('%r ended with %d, not %d; it printed:\n%s'
+                                 % (command, got, status, text))
+        return text
+
+    def start(self, *argv):
+        """Starts a program beside the shell; returns a Program."""
+        if not self.free_channels:
+            raise Error('more than %d programs at one time' % CHANNELS)
+        return Program(self, self.free_channels.pop(0), ' '.join(map(shlex.quote, argv)))
+
+    def bind(self, driver, *addresses):
+        """Gives devices to a kernel driver, from whichever has them."""
+        if driver == 'vfio-pci':
+            self.run('modprobe vfio_iommu_type1')  # a soft dependency, which busybox doesn't follow
+        for address in addresses:
+            self.run('cd /sys/bus/pci/devices/%s\n'
+                     '[ -e driver ] && echo %s >driver/unbind\n'
+                     'echo %s >driver_override\n'
+                     'modprobe %s && echo %s >/sys/bus/pci/drivers_probe && '
+                     '[ "$(basename "$(readlink driver)")" = %s ]'
+                     % (address, address, driver, driver, address, driver))
+
+    def dmesg(self):
+        return self.run('dmesg')
+
+    def close(self):
+        for channel in self.channels + ([self.control] if hasattr(self, 'control') else []):
+            channel.close()
+        if self.monitor:
+            self.monitor.close()
+        if self.qemu.poll() is None:
+            self.qemu.terminate()
+            try:
+                self.qemu.wait(10)
+            except subprocess.TimeoutExpired:
+                self.qemu.kill()
+                self.qemu.wait()

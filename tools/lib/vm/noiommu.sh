@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+#
+# noiommu.sh DIR: builds vfio.ko with CONFIG_VFIO_NOIOMMU for the kernel that
+# debian.py unpacked into DIR, as DIR/noiommu/vfio.ko. Debian's own kernel leaves
+# that option out, for good reason; it concerns this one module only, which the
+# guest loads in place of Debian's where a scenario is about it.
+
+set -eu
+dir=$(cd "$1" && pwd)
+release=$(basename "$dir"/boot/vmlinuz-*)
+release=${release#vmlinuz-}
+headers=$dir/usr/src/linux-headers-$release
+
+# The headers are to be used where they lie, not where Debian installs them.
+sed -i "s:^include /usr/src/:include $dir/usr/src/:" "$headers/Makefile"
+rm -rf "$dir/noiommu.partial"
+mkdir "$dir/noiommu.partial"
+cp "$dir"/vfio/*.[ch] "$dir/noiommu.partial"
+cat >"$dir/noiommu.partial/Kbuild" <<'END'
+ccflags-y := -DCONFIG_VFIO_NOIOMMU=1
+obj-m := vfio.o
+vfio-y := vfio_main.o iova_bitmap.o container.o
+END
+make -s -C "$headers" M="$dir/noiommu.partial" CC=gcc modules >"$dir/noiommu.log" 2>&1 || {
+	tail -n 20 "$dir/noiommu.log" >&2
+	echo "noiommu.sh: vfio.ko cannot be built ($dir/noiommu.log)" >&2
+	exit 1
+}
+rm -rf "$dir/noiommu"
+mv "$dir/noiommu.partial" "$dir/noiommu"
