@@ -212,7 +212,7 @@ queue_write(struct igb_model *m, uint32_t off, uint32_t v)
 	igb_ring_reg_write(m, r, reg, v);
 }
 
-/* The aliases of queues 0 to 3 (and of the older interrupt registers) are other addresses only. */
+/* The aliases of queues 0 to 3, and the block at 0x1500, are other addresses only. */
 static uint32_t
 alias(uint32_t off)
 {
@@ -236,21 +236,21 @@ alias_write(struct igb_model *m, uint32_t off, uint32_t v)
 }
 
 static uint32_t
-old_intr(uint32_t off)
+intr_block(uint32_t off)
 {
-	return IGB_ICR + (off - IGB_ICR_ALIAS) / 8 * 4;
+	return IGB_ICR + (off - IGB_ICR_BLOCK) / 4 * 8;
 }
 
 static uint32_t
-old_intr_read(struct igb_model *m, uint32_t off)
+intr_block_read(struct igb_model *m, uint32_t off)
 {
-	return igb_reg_read(m, old_intr(off));
+	return igb_reg_read(m, intr_block(off));
 }
 
 static void
-old_intr_write(struct igb_model *m, uint32_t off, uint32_t v)
+intr_block_write(struct igb_model *m, uint32_t off, uint32_t v)
 {
-	igb_reg_write(m, old_intr(off), v);
+	igb_reg_write(m, intr_block(off), v);
 }
 
 #define RW(first, count)                                                                           \
@@ -300,9 +300,10 @@ static const struct row rows[] = {
 	RW(IGB_FCRTH, 1),
 	RW(IGB_FCRTV, 1),
 	/* Interrupts (8.8). */
-	FN(IGB_ICR_ALIAS, 5, 8, 0, old_intr_read, old_intr_write),
-	FN(IGB_ICR, 4, 4, 0, igb_intr_read, igb_intr_write),
-	RW(IGB_IAM, 2), /* and GPIE */
+	FN(IGB_ICR, 4, 8, 0, igb_intr_read, igb_intr_write),
+	RW(IGB_IAM, 1),
+	FN(IGB_ICR_BLOCK, 5, 4, 0, intr_block_read, intr_block_write),
+	RW(IGB_GPIE, 1),
 	FN(IGB_EICS, 3, 4, 0, igb_intr_read, igb_intr_write),
 	RW(IGB_EIAC, 2), /* and EIAM */
 	FN(IGB_EICR, 1, 4, 0, igb_intr_read, igb_intr_write),

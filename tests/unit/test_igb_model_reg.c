@@ -173,7 +173,10 @@ test_masks(void **state)
 	rig_wr(g, IGB_IMS, 0x10);
 	assert_int_equal(rig_rd(g, IGB_IMS), 0x15);
 	rig_wr(g, IGB_IMC, 0x4);
-	assert_int_equal(rig_rd(g, IGB_IMS_ALIAS), 0x11);
+	assert_int_equal(rig_rd(g, IGB_IMS), 0x11);
+	assert_int_equal(rig_rd(g, IGB_ICR_BLOCK + 8), 0x11); /* its other address */
+	rig_wr(g, IGB_ICR_BLOCK + 16, 0x22);
+	assert_int_equal(rig_rd(g, IGB_IAM), 0x22);
 	rig_wr(g, IGB_EIMS, 0x3);
 	rig_wr(g, IGB_EIMC, 0x1);
 	assert_int_equal(rig_rd(g, IGB_EIMS), 2);

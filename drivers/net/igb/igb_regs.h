@@ -73,17 +73,16 @@
 #define IGB_FCRTH                0x02168
 #define IGB_FCRTV                0x02460
 
-/* Interrupts (8.8). The block at 0x00C0 is an alias for older software. */
-#define IGB_ICR_ALIAS            0x000C0
-#define IGB_ICS_ALIAS            0x000C8
-#define IGB_IMS_ALIAS            0x000D0
-#define IGB_IMC_ALIAS            0x000D8
-#define IGB_IAM_ALIAS            0x000E0
-#define IGB_ICR                  0x01500 /* read to clear, write 1 to clear */
-#define IGB_ICS                  0x01504 /* write only */
-#define IGB_IMS                  0x01508 /* write 1 to set */
-#define IGB_IMC                  0x0150C /* write 1 to clear */
-#define IGB_IAM                  0x01510
+/*
+ * Interrupts (8.8). The first five have two addresses: those that all of the e1000s have, which
+ * drivers use and QEMU's 82576 knows alone, and an 82576's own, four bytes apart from 0x1500.
+ */
+#define IGB_ICR                  0x000C0 /* read to clear, write 1 to clear */
+#define IGB_ICS                  0x000C8 /* write only */
+#define IGB_IMS                  0x000D0 /* write 1 to set */
+#define IGB_IMC                  0x000D8 /* write 1 to clear */
+#define IGB_IAM                  0x000E0
+#define IGB_ICR_BLOCK            0x01500
 #define IGB_GPIE                 0x01514
 #define IGB_EICS                 0x01520
 #define IGB_EIMS                 0x01524
