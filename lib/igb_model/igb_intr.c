@@ -29,6 +29,11 @@
 #include "igb_model_priv.h"
 
 #define IGB_NS_PER_US 1000ull
+/* Causes that ICR has (8.8.9); the others can be neither set nor unmasked. */
+#define ICR_CAUSES 0x77DCFBFDu
+/* Vectors, or with one interrupt queues' causes and the TCP timer (8.8.2); EIMS has "other", too. */
+#define EICR_VECTORS ((1u << IGB_MSIX_VECTORS) - 1)
+#define EICR_QUEUES  (0xFFFFu | IGB_EICR_TCP_TIMER)
 /* In the mode with one interrupt, its "vector" for throttling. */
 #define IGB_SINGLE_VECTOR 0
 
@@ -184,19 +189,12 @@ igb_intr_queues(struct igb_model *m, uint32_t queues, bool is_tx)
 		if (ivar & IGB_IVAR_VALID && (ivar & 0x1F) < IGB_MSIX_VECTORS)
 			vectors |= 1u << (ivar & 0x1F);
 	}
-	if (!multiple(m)) {
-		/* Read first: in steady state everything is set already, or masked. */
-		if (!(word(&m->icr) & cause))
-			set(&m->icr, cause);
-		if (vectors & ~word(&m->eicr))
-			set(&m->eicr, vectors);
-		if (word(&m->ims) & cause || word(&m->eims) & vectors)
-			igb_intr_fire(m);
-		return;
-	}
+	/* Read first: in steady state everything is set already, or masked. */
+	if (!(word(&m->icr) & cause))
+		set(&m->icr, cause);
 	if (vectors & ~word(&m->eicr))
 		set(&m->eicr, vectors);
-	if (word(&m->eims) & vectors)
+	if (word(&m->ims) & cause || word(&m->eims) & vectors)
 		igb_intr_fire(m);
 }
 
@@ -217,18 +215,25 @@ icr_clear(struct igb_model *m, uint32_t bits)
 	clear(&m->icr_sent, bits);
 }
 
+/* 8.8.9: reading or writing ICR masks what IAM says, always or if it was we who asked. */
+static void
+icr_ack(struct igb_model *m)
+{
+	if (igb_reg(m, IGB_GPIE) & IGB_GPIE_NSICR || word(&m->icr) & word(&m->ims))
+		clear(&m->ims, igb_reg(m, IGB_IAM));
+}
+
 /* 8.8.9: a read clears if NSICR says so, if nothing is unmasked, or if we asked for attention. */
 static uint32_t
 icr_read(struct igb_model *m)
 {
 	uint32_t v = icr_value(m);
+	bool clears = igb_reg(m, IGB_GPIE) & IGB_GPIE_NSICR || word(&m->ims) == 0 ||
+		      v & IGB_ICR_INT_ASSERTED;
 
-	if (igb_reg(m, IGB_GPIE) & IGB_GPIE_NSICR || word(&m->ims) == 0 ||
-		v & IGB_ICR_INT_ASSERTED) {
+	icr_ack(m);
+	if (clears)
 		icr_clear(m, v);
-		if (v & IGB_ICR_INT_ASSERTED)
-			clear(&m->ims, igb_reg(m, IGB_IAM));
-	}
 	return v;
 }
 
@@ -248,6 +253,7 @@ igb_intr_read(struct igb_model *m, uint32_t off)
 	case IGB_ICR:
 		return icr_read(m);
 	case IGB_IMS:
+	case IGB_IMC: /* 8.8.12 */
 		return word(&m->ims);
 	case IGB_EICR:
 		v = word(&m->eicr);
@@ -259,7 +265,7 @@ igb_intr_read(struct igb_model *m, uint32_t off)
 	case IGB_EIMS:
 		return word(&m->eims);
 	}
-	return 0; /* ICS, IMC, EICS, EIMC: write only */
+	return 0; /* ICS, EICS, EIMC: write only */
 }
 
 void
@@ -267,19 +273,18 @@ igb_intr_write(struct igb_model *m, uint32_t off, uint32_t v)
 {
 	switch (off) {
 	case IGB_ICR:
-		if (word(&m->icr) & word(&m->ims))
-			clear(&m->ims, igb_reg(m, IGB_IAM));
+		icr_ack(m);
 		icr_clear(m, v);
 		return;
 	case IGB_ICS:
-		v &= ~IGB_ICR_INT_ASSERTED;
+		v &= ICR_CAUSES;
 		clear(&m->icr_sent, v);
 		set(&m->icr, v);
 		break;
 	case IGB_IMS:
 		/* What was masked when it came has not been told: it is due now. */
 		clear(&m->icr_sent, v & ~word(&m->ims));
-		set(&m->ims, v & ~IGB_ICR_INT_ASSERTED);
+		set(&m->ims, v & ICR_CAUSES);
 		break;
 	case IGB_IMC:
 		clear(&m->ims, v);
@@ -288,10 +293,12 @@ igb_intr_write(struct igb_model *m, uint32_t off, uint32_t v)
 		eicr_clear(m, v);
 		return;
 	case IGB_EICS:
+		v &= multiple(m) ? EICR_VECTORS : EICR_QUEUES;
 		clear(&m->eicr_sent, v);
 		set(&m->eicr, v);
 		break;
 	case IGB_EIMS:
+		v &= multiple(m) ? EICR_VECTORS : EICR_QUEUES | IGB_EICR_OTHER;
 		clear(&m->eicr_sent, v & ~word(&m->eims));
 		set(&m->eims, v);
 		break;

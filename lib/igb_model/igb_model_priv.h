@@ -41,7 +41,6 @@
 #define IGB_SYNQF              0x055FC
 #define IGB_RAH_ADDR_MASK      0x8FFFFFFFu
 #define IGB_EECD_FWE_DIS       (1u << 4)
-#define IGB_GCR_CAP_VER2       (1u << 18)
 #define IGB_CTRL_EXT_EXT_VLAN  (1u << 26)
 #define IGB_SRRCTL_RDMTS_SHIFT 20
 #define IGB_SRRCTL_RDMTS_MASK  0x1Fu
@@ -359,6 +358,7 @@ void igb_intr_fire(struct igb_model *m);
 void igb_stats_reset(struct igb_model *m);
 uint32_t igb_stats_read(struct igb_model *m, uint32_t off);
 uint32_t igb_rqdpc_read(struct igb_model *m, unsigned int q);
+void igb_stats_arrived(struct igb_model *m, uint32_t len);
 void igb_stats_rx(struct igb_model *m, const uint8_t *data, uint32_t len);
 void igb_stats_tx(struct igb_model *m, const uint8_t *data, uint32_t len, unsigned int q);
 

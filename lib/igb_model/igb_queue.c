@@ -210,6 +210,9 @@ igb_ring_reset(struct igb_model *m)
 			if (!r->is_tx) {
 				igb_st(&r->reg[IGB_Q_DCTL / 4], 1u << IGB_DCTL_WTHRESH_SHIFT);
 				igb_st(&r->reg[IGB_Q_SRRCTL / 4], 0x00000400); /* BSIZEHDR 4 */
+			} else {
+				/* Relaxed ordering, of reads and of data (8.13.2). */
+				igb_st(&r->reg[IGB_Q_DCA / 4], 0x00002A00);
 			}
 			ring_unlock(r);
 		}

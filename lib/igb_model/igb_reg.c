@@ -10,9 +10,9 @@
  * with a function have an effect or a value of their own. What no row names
  * reads as 0 and ignores writes, as on hardware.
  *
- * A "MAC reset" (CTRL.RST, CTRL.DEV_RST) brings back everything but the PHY,
- * the packet buffers' sizes, the semaphores and what belongs to PCI; a function level reset,
- * DEVICE_RESET and a client's leaving bring back everything.
+ * A "MAC reset" (CTRL.RST) brings back everything but the PHY, the packet buffers' sizes,
+ * throttling, the semaphores and what belongs to PCI; a function level reset, DEVICE_RESET
+ * and a client's leaving bring back everything.
  */
 
 #include "igb_model_priv.h"
@@ -28,10 +28,15 @@ struct row {
 	void (*write)(struct igb_model *m, uint32_t off, uint32_t v);
 };
 
-#define CTRL_RESET         0x00100201u /* full duplex, 1000 Mb/s, ADVD3WUC */
-#define CTRL_SELF_CLEARING (IGB_CTRL_RST | IGB_CTRL_DEV_RST)
+#define CTRL_RESET         0x00100209u /* full duplex, bit 3, 1000 Mb/s, ADVD3WUC */
+#define CTRL_EXT_CLEARING  (IGB_CTRL_EXT_EE_RST | 1u << 12) /* and ASDCHK */
 #define EEMNGCTL_RESET     (IGB_EEMNGCTL_CFG_DONE0 | IGB_EEMNGCTL_CFG_DONE1 | (1u << 31))
 #define TCTL_RESET         0xA40400F8u /* PSP, collision threshold 15, distance 64 */
+#define IGB_RA_ALIAS       0x00040
+#define IGB_MTA_ALIAS      0x00200
+#define IGB_VFTA_ALIAS     0x00600 /* as far from its registers as MTA's */
+#define GCR_RESET          0x06850200u
+#define GCR_RO             0x06800000u /* L1 entry latency, L0s */
 #define EECD_SIZE_1K       4u          /* 2^(4 + 6) words */
 
 static void
@@ -39,12 +44,13 @@ ctrl_write(struct igb_model *m, uint32_t off, uint32_t v)
 {
 	uint32_t old = igb_reg(m, IGB_CTRL);
 
-	if (v & CTRL_SELF_CLEARING) {
+	if (v & IGB_CTRL_RST) {
 		igb_reset_mac(m);
 		return;
 	}
 	if (v & IGB_CTRL_PHY_RST && !(old & IGB_CTRL_PHY_RST)) {
 		igb_phy_reset(m);
+		igb_reg_set(m, IGB_STATUS, igb_reg(m, IGB_STATUS) | IGB_STATUS_PHYRA);
 		igb_link_update(m);
 		igb_loop_update(m);
 	}
@@ -64,9 +70,14 @@ ctrl_read(struct igb_model *m, uint32_t off)
 static uint32_t
 status_read(struct igb_model *m, uint32_t off)
 {
-	uint32_t v = igb_reg(m, IGB_STATUS) | igb_status_link(m);
+	uint32_t v = igb_reg(m, IGB_STATUS) | igb_status_link(m), ctrl = igb_reg(m, IGB_CTRL);
 
-	if (!(igb_reg(m, IGB_CTRL) & IGB_CTRL_GIO_MASTER_DISABLE))
+	/* Forced, they are CTRL's, link or not (8.2.2). */
+	if (ctrl & IGB_CTRL_FRCSPD)
+		v = (v & ~IGB_STATUS_SPEED_MASK) | (ctrl & IGB_CTRL_SPEED_MASK) >> 2;
+	if (ctrl & IGB_CTRL_FRCDPLX && !(ctrl & IGB_CTRL_FD))
+		v &= ~IGB_STATUS_FD;
+	if (!(ctrl & IGB_CTRL_GIO_MASTER_DISABLE))
 		v |= IGB_STATUS_GIO_MASTER_EN;
 	if (igb_ld(&m->tx_paused) || igb_ld(&m->loop_waits))
 		v |= IGB_STATUS_TXOFF;
@@ -83,7 +94,7 @@ status_write(struct igb_model *m, uint32_t off, uint32_t v)
 static void
 ctrl_ext_write(struct igb_model *m, uint32_t off, uint32_t v)
 {
-	igb_reg_set(m, off, v & ~IGB_CTRL_EXT_EE_RST);
+	igb_reg_set(m, off, v & ~CTRL_EXT_CLEARING);
 }
 
 static void
@@ -212,7 +223,7 @@ queue_write(struct igb_model *m, uint32_t off, uint32_t v)
 	igb_ring_reg_write(m, r, reg, v);
 }
 
-/* The aliases of queues 0 to 3, and the block at 0x1500, are other addresses only. */
+/* Aliases are other addresses only. Queues 0 to 3: */
 static uint32_t
 alias(uint32_t off)
 {
@@ -233,6 +244,25 @@ static void
 alias_write(struct igb_model *m, uint32_t off, uint32_t v)
 {
 	queue_write(m, alias(off), v);
+}
+
+/* RA, MTA and VFTA where older devices have them (8.1.3). */
+static uint32_t
+filter_alias(uint32_t off)
+{
+	return off + (off < IGB_MTA_ALIAS ? IGB_RAL(0) - IGB_RA_ALIAS : IGB_MTA(0) - IGB_MTA_ALIAS);
+}
+
+static uint32_t
+filter_alias_read(struct igb_model *m, uint32_t off)
+{
+	return igb_reg_read(m, filter_alias(off));
+}
+
+static void
+filter_alias_write(struct igb_model *m, uint32_t off, uint32_t v)
+{
+	igb_reg_write(m, filter_alias(off), v);
 }
 
 static uint32_t
@@ -265,6 +295,10 @@ intr_block_write(struct igb_model *m, uint32_t off, uint32_t v)
 	{                                                                                          \
 		(first), 1, 4, 0, (reset), 0, NULL, NULL                                           \
 	}
+#define MASKED(first, count, wmask, reset)                                                         \
+	{                                                                                          \
+		(first), (count), 4, (wmask), (reset), 0, NULL, NULL                               \
+	}
 #define FN(first, count, step, reset, rd, wr)                                                      \
 	{                                                                                          \
 		(first), (count), (step), ~0u, (reset), 0, (rd), (wr)                              \
@@ -273,10 +307,10 @@ intr_block_write(struct igb_model *m, uint32_t off, uint32_t v)
 static const struct row rows[] = {
 	/* General (8.2). */
 	FN(IGB_CTRL, 2, 4, CTRL_RESET, ctrl_read, ctrl_write),
-	FN(IGB_STATUS, 1, 4,
+	{IGB_STATUS, 1, 4, ~0u,
 		IGB_STATUS_FD | IGB_STATUS_LAN_INIT_DONE | IGB_STATUS_PHYRA |
 			IGB_STATUS_PF_RST_DONE,
-		status_read, status_write),
+		KEEP, status_read, status_write}, /* PHYRA is of another reset */
 	FN(IGB_EECD, 1, 4,
 		IGB_EECD_FWE_DIS | IGB_EECD_PRES | IGB_EECD_AUTO_RD |
 			EECD_SIZE_1K << IGB_EECD_SIZE_SHIFT,
@@ -286,19 +320,20 @@ static const struct row rows[] = {
 	RW(IGB_FLA, 1),
 	FN(IGB_MDIC, 1, 4, IGB_MDIC_READY, NULL, mdic_write),
 	FN(IGB_SCTL, 1, 4, 1u << 31, NULL, sctl_write),
-	RW(IGB_FCAL, 3),
+	RW(IGB_FCAL, 1),
+	MASKED(IGB_FCAH, 2, 0xFFFF, 0), /* and FCT */
 	RW(IGB_CONNSW, 1),
 	RWR(IGB_VET, 1, 0x81008100),
-	RW(IGB_FCTTV, 1),
+	MASKED(IGB_FCTTV, 1, 0xFFFF, 0),
 	RW(IGB_TXCW, 1),
 	RO(IGB_RXCW, 0),
 	RWR(IGB_LEDCTL, 1, 0x07068302),
 	RW(IGB_PBA_ECC, 1),
 	RO(IGB_EEMNGCTL, EEMNGCTL_RESET),
 	RW(IGB_EEARBC, 1),
-	RW(IGB_FCRTL, 1),
-	RW(IGB_FCRTH, 1),
-	RW(IGB_FCRTV, 1),
+	MASKED(IGB_FCRTL, 1, 0x8000FFF8, 0),
+	MASKED(IGB_FCRTH, 1, 0xFFF8, 0),
+	MASKED(IGB_FCRTV, 1, 0xFFFF, 0),
 	/* Interrupts (8.8). */
 	FN(IGB_ICR, 4, 8, 0, igb_intr_read, igb_intr_write),
 	RW(IGB_IAM, 1),
@@ -307,7 +342,7 @@ static const struct row rows[] = {
 	FN(IGB_EICS, 3, 4, 0, igb_intr_read, igb_intr_write),
 	RW(IGB_EIAC, 2), /* and EIAM */
 	FN(IGB_EICR, 1, 4, 0, igb_intr_read, igb_intr_write),
-	{IGB_EITR(0), IGB_MSIX_VECTORS, 4, 0xFFFF, 0, 0, NULL, NULL},
+	{IGB_EITR(0), IGB_MSIX_VECTORS, 4, ~IGB_EITR_CNT_IGNR, 0, KEEP, NULL, NULL},
 	RW(IGB_IVAR0, 8),
 	RW(IGB_IVAR_MISC, 1),
 	/* Receive (8.10). */
@@ -315,13 +350,16 @@ static const struct row rows[] = {
 	{IGB_RXPBS, 1, 4, 0x7F, 0x40, KEEP, NULL, NULL},
 	RW(IGB_QDE, 1),
 	RWR(IGB_RXCSUM, 1, IGB_RXCSUM_IPOFL | IGB_RXCSUM_TUOFL),
-	{IGB_RLPML, 1, 4, IGB_RLPML_MASK, 0x2600, 0, NULL, NULL},
+	MASKED(IGB_RLPML, 1, IGB_RLPML_MASK, 0x2600),
 	RW(IGB_RFCTL, 1),
 	RW(IGB_PSRTYPE(0), 8),
 	RW(IGB_MTA(0), IGB_NUM_MTA),
 	FN(IGB_RAL(0), 32, 4, 0, NULL, ra_write),
 	FN(IGB_RAL(16), 16, 4, 0, NULL, ra_write),
 	RW(IGB_VFTA(0), IGB_NUM_VFTA),
+	FN(IGB_RA_ALIAS, 32, 4, 0, filter_alias_read, filter_alias_write),
+	FN(IGB_MTA_ALIAS, IGB_NUM_MTA, 4, 0, filter_alias_read, filter_alias_write),
+	FN(IGB_VFTA_ALIAS, IGB_NUM_VFTA, 4, 0, filter_alias_read, filter_alias_write),
 	RW(IGB_SYNQF, 1),
 	RW(IGB_MRQC, 2), /* and VT_CTL */
 	RW(IGB_RETA(0), IGB_NUM_RETA / 4),
@@ -337,7 +375,7 @@ static const struct row rows[] = {
 	RWR(IGB_TCTL_EXT, 1, 0x00010840),
 	RWR(IGB_TIPG, 1, 0x00601008),
 	{IGB_TXPBS, 1, 4, 0x7F, 0x28, KEEP, NULL, NULL},
-	RWR(IGB_DTXCTL, 1, 0x4),
+	RWR(IGB_DTXCTL, 1, 0x44), /* 802.3 length to locate headers, spoofing raises a cause */
 	RWR(IGB_DTXTCPFLGL, 1, 0x0FF60FF6),
 	RWR(IGB_DTXTCPFLGH, 1, 0x00000F7F),
 	/* Queues. */
@@ -364,7 +402,7 @@ static const struct row rows[] = {
 	RW(IGB_WUS, 1),
 	RW(IGB_MANC, 1),
 	RW(IGB_MANC2H, 1),
-	RWR(IGB_GCR, 1, IGB_GCR_CAP_VER2),
+	MASKED(IGB_GCR, 1, ~GCR_RO, GCR_RESET),
 	RO(IGB_FACTPS, 0),
 	{IGB_SWSM, 1, 4, ~0u, 0, KEEP, swsm_read, swsm_write},
 	RO(IGB_FWSM, 0),

@@ -334,8 +334,9 @@ deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const 
 }
 
 static int
-bad(struct igb_model *m, uint32_t stat)
+bad(struct igb_model *m, uint32_t stat, uint32_t len)
 {
+	igb_stats_arrived(m, len);
 	igb_count(&m->rxc.stat[IGB_STAT(stat)], 1);
 	igb_count(&m->rxc.bad, 1);
 	return 1;
@@ -369,23 +370,22 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 	if (frame->flags & IGB_FRAME_BAD_FCS) {
 		if (!(rctl & IGB_RCTL_SBP) || len < IGB_MIN_FRAME ||
 			len > IGB_MAX_FRAME - IGB_FCS_LEN)
-			return bad(m, IGB_CRCERRS);
+			return bad(m, IGB_CRCERRS, len);
 		st |= IGB_RXD_ERR_RXE;
 	}
 	if (len < IGB_MIN_FRAME)
-		return bad(m, IGB_RUC);
+		return bad(m, IGB_RUC, len);
 	if (len > IGB_MAX_FRAME - IGB_FCS_LEN)
-		return bad(m, IGB_ROC);
+		return bad(m, IGB_ROC, len);
 	igb_parse(m, f, len, &pkt);
 	v = address_passes(m, rctl, f);
 	if (v == REJECT || !vlan_passes(m, rctl, &pkt)) {
-		igb_count(&c->stat[IGB_STAT(IGB_TPR)], 1);
-		igb_count(&c->stat[IGB_STAT(IGB_TORL)], len + IGB_FCS_LEN);
+		igb_stats_arrived(m, len);
 		igb_count(&c->filtered, 1);
 		return 1;
 	}
 	if (!length_passes(m, rctl, &pkt))
-		return bad(m, IGB_ROC);
+		return bad(m, IGB_ROC, len);
 	if (v == INEXACT)
 		st |= IGB_RXD_STAT_PIF;
 
@@ -416,8 +416,10 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 		uint32_t out = len;
 
 		st |= verify(m, f, &pkt);
-		if (!(igb_reg(m, IGB_RXCSUM) & IGB_RXCSUM_PCSD))
+		if (!(igb_reg(m, IGB_RXCSUM) & IGB_RXCSUM_PCSD)) {
 			rss = fragment_field(m, f, &pkt, &st);
+			rss_type = IGB_RXD_RSS_NONE; /* of the hash that is not there */
+		}
 		if (pkt.tagged && igb_reg(m, IGB_CTRL) & IGB_CTRL_VME) {
 			st |= IGB_RXD_STAT_VP;
 			stripped = IGB_VLAN_TAG_LEN;
@@ -448,8 +450,7 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 		igb_receive_flush(m);
 		return 0;
 	}
-	igb_count(&c->stat[IGB_STAT(IGB_TPR)], 1);
-	igb_count(&c->stat[IGB_STAT(IGB_TORL)], len + IGB_FCS_LEN);
+	igb_stats_arrived(m, len);
 	if (ret <= 0) {
 		igb_count(&c->no_desc, 1);
 		igb_count(&x->no_desc, 1);

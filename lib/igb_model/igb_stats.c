@@ -85,21 +85,21 @@ igb_rqdpc_read(struct igb_model *m, unsigned int q)
 	return d > UINT32_MAX ? UINT32_MAX : (uint32_t)d;
 }
 
-/* Size classes count the FCS; the first is 64 bytes exactly, the last ends at the maximum. */
-static unsigned int
-size_class(uint32_t len)
+/*
+ * Size classes count the FCS; the first is 64 bytes exactly, the last ends at the maximum. What is
+ * shorter, as a sender may without padding, is of none.
+ */
+static void
+count_size(uint64_t *s, uint32_t len)
 {
-	if (len <= 64)
-		return 0;
-	if (len <= 127)
-		return 1;
-	if (len <= 255)
-		return 2;
-	if (len <= 511)
-		return 3;
-	if (len <= 1023)
-		return 4;
-	return 5;
+	static const uint16_t last[5] = {64, 127, 255, 511, 1023};
+	unsigned int i;
+
+	if (len < last[0])
+		return;
+	for (i = 0; i < 5 && len > last[i]; i++)
+		;
+	igb_count(&s[i], 1);
 }
 
 static bool
@@ -109,6 +109,14 @@ is_broadcast(const uint8_t *p)
 	       p[5] == 0xFF;
 }
 
+/* Whatever was on the wire: good or bad, let in or not (8.19.44, 8.19.48). */
+void
+igb_stats_arrived(struct igb_model *m, uint32_t len)
+{
+	igb_count(&m->rxc.stat[IGB_STAT(IGB_TPR)], 1);
+	igb_count(&m->rxc.stat[IGB_STAT(IGB_TORL)], len + IGB_FCS_LEN);
+}
+
 /* A good frame that passed the filters. */
 void
 igb_stats_rx(struct igb_model *m, const uint8_t *data, uint32_t len)
@@ -116,7 +124,7 @@ igb_stats_rx(struct igb_model *m, const uint8_t *data, uint32_t len)
 	uint64_t *s = m->rxc.stat;
 	uint32_t wire = len + IGB_FCS_LEN;
 
-	igb_count(&s[IGB_STAT(IGB_PRC64) + size_class(wire)], 1);
+	count_size(&s[IGB_STAT(IGB_PRC64)], wire);
 	igb_count(&s[IGB_STAT(IGB_GPRC)], 1);
 	igb_count(&s[IGB_STAT(IGB_GORCL)], wire);
 	if (data[0] & 1)
@@ -130,7 +138,7 @@ igb_stats_tx(struct igb_model *m, const uint8_t *data, uint32_t len, unsigned in
 	uint64_t *s = c->stat;
 	uint32_t wire = len + IGB_FCS_LEN;
 
-	igb_count(&s[IGB_STAT(IGB_PTC64) + size_class(wire)], 1);
+	count_size(&s[IGB_STAT(IGB_PTC64)], wire);
 	igb_count(&s[IGB_STAT(IGB_GPTC)], 1);
 	igb_count(&s[IGB_STAT(IGB_TPT)], 1);
 	igb_count(&s[IGB_STAT(IGB_HGPTC)], 1);

@@ -34,6 +34,10 @@ test_reset_values(void **state)
 	assert_int_equal(rig_rd(g, IGB_RAL(0)), 0x33221102);
 	assert_int_equal(rig_rd(g, IGB_RAH(0)), IGB_RAH_AV | 0x5544);
 	assert_int_equal(rig_rd(g, 0x1FFFC), 0);
+	assert_int_equal(rig_rd(g, IGB_CTRL), 0x00100209);
+	assert_int_equal(rig_rd(g, IGB_DTXCTL), 0x44);
+	assert_int_equal(rig_rd(g, IGB_DCA_TXCTRL(5)), 0x2A00);
+	assert_int_equal(rig_rd(g, IGB_GCR), 0x06850200);
 }
 
 static void
@@ -55,6 +59,22 @@ test_reset(void **state)
 	assert_int_equal(rig_rd(g, IGB_RAH(3)), 0);
 	assert_int_equal(rig_rd(g, IGB_RXDCTL(0)) & IGB_DCTL_ENABLE, 0);
 	assert_int_equal(rig_rd(g, IGB_RDLEN(0)), 0);
+	/* Throttling is not reset, nor the PHY; a reset of that is told of until it is cleared. */
+	rig_wr(g, IGB_EITR(3), 0x1230);
+	rig_wr(g, IGB_STATUS, 0);
+	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_RST);
+	assert_int_equal(rig_rd(g, IGB_EITR(3)), 0x1230);
+	assert_false(rig_rd(g, IGB_STATUS) & IGB_STATUS_PHYRA);
+	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_PHY_RST);
+	assert_true(rig_rd(g, IGB_STATUS) & IGB_STATUS_PHYRA);
+	/* The 82580's device reset is none here. */
+	rig_wr(g, IGB_VET, 0x12345678);
+	rig_wr(g, IGB_CTRL, IGB_CTRL_DEV_RST);
+	assert_int_equal(rig_rd(g, IGB_VET), 0x12345678);
+	/* Forced speed and duplex. */
+	rig_wr(g, IGB_CTRL, IGB_CTRL_FRCSPD | IGB_CTRL_FRCDPLX | 1u << 8);
+	assert_int_equal(rig_rd(g, IGB_STATUS) & (IGB_STATUS_SPEED_MASK | IGB_STATUS_FD), 1u << 6);
+	rig_wr(g, IGB_CTRL, 0);
 	/* Master disable: the status bit follows. */
 	assert_true(rig_rd(g, IGB_STATUS) & IGB_STATUS_GIO_MASTER_EN);
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_GIO_MASTER_DISABLE);
@@ -180,7 +200,32 @@ test_masks(void **state)
 	rig_wr(g, IGB_EIMS, 0x3);
 	rig_wr(g, IGB_EIMC, 0x1);
 	assert_int_equal(rig_rd(g, IGB_EIMS), 2);
+	assert_int_equal(rig_rd(g, IGB_IMC), 0x11);
 	rig_wr(g, IGB_IMC, ~0u);
+	/* IAM: what reading masks; with NSICR even if there was no cause. */
+	rig_rd(g, IGB_ICR);
+	rig_wr(g, IGB_IAM, 0x4);
+	rig_wr(g, IGB_IMS, 0x14);
+	assert_int_equal(rig_rd(g, IGB_ICR), 0);
+	assert_int_equal(rig_rd(g, IGB_IMS), 0x14);
+	rig_wr(g, IGB_GPIE, IGB_GPIE_NSICR);
+	assert_int_equal(rig_rd(g, IGB_ICR), 0);
+	assert_int_equal(rig_rd(g, IGB_IMS), 0x10);
+	rig_wr(g, IGB_GPIE, 0);
+	rig_wr(g, IGB_IMC, ~0u);
+	rig_wr(g, IGB_IMS, ~0u); /* only what there is */
+	assert_int_equal(rig_rd(g, IGB_IMS), 0x77DCFBFD);
+	rig_wr(g, IGB_IMC, ~0u);
+	rig_wr(g, IGB_EIMS, ~0u);
+	assert_int_equal(rig_rd(g, IGB_EIMS), 0xC000FFFF);
+	rig_wr(g, IGB_EIMC, ~0u);
+	rig_wr(g, IGB_GPIE, IGB_GPIE_MULTIPLE_MSIX);
+	rig_wr(g, IGB_EIMS, ~0u);
+	assert_int_equal(rig_rd(g, IGB_EIMS), 0x01FFFFFF);
+	rig_wr(g, IGB_EICS, ~0u);
+	assert_int_equal(rig_rd(g, IGB_EICR), 0x01FFFFFF);
+	rig_wr(g, IGB_EIMC, ~0u);
+	rig_wr(g, IGB_GPIE, 0);
 	/* ICS sets, a write of 1 clears, a read clears all (nothing unmasked). */
 	rig_wr(g, IGB_ICS, 0x14);
 	rig_wr(g, IGB_ICR, 0x10);
@@ -191,6 +236,17 @@ test_masks(void **state)
 	assert_int_equal(rig_rd(g, IGB_RDBAL(2)), 0x1000);
 	rig_wr(g, IGB_TDLEN(3), 0x400);
 	assert_int_equal(rig_rd(g, IGB_TXQ_ALIAS_BASE + 0x308), 0x400);
+	rig_wr(g, 0x00048, 0x12345678);
+	assert_int_equal(rig_rd(g, IGB_RAL(1)), 0x12345678);
+	rig_wr(g, IGB_MTA(127), 0x11);
+	assert_int_equal(rig_rd(g, 0x003FC), 0x11);
+	rig_wr(g, 0x00604, 0x22);
+	assert_int_equal(rig_rd(g, IGB_VFTA(1)), 0x22);
+	/* Bits that are not there. */
+	rig_wr(g, IGB_FCRTL, ~0u);
+	assert_int_equal(rig_rd(g, IGB_FCRTL), 0x8000FFF8);
+	rig_wr(g, IGB_GCR, 0);
+	assert_int_equal(rig_rd(g, IGB_GCR), 0x06800000);
 	/* I/O space reaches the same registers. */
 	rcu_thread_offline();
 	uint32_t v = IGB_TDLEN(3);
@@ -269,6 +325,8 @@ test_statistics(void **state)
 	assert_int_equal(rig_rd(g, IGB_CRCERRS), 1);
 	rig_send_in(g, f, 59, 0);
 	assert_int_equal(rig_rd(g, IGB_RUC), 1);
+	assert_int_equal(rig_rd(g, IGB_TPR), 2); /* whatever they were */
+	assert_int_equal(rig_rd(g, IGB_TORL), 3 * (len + 4) + 63);
 	igb_model_get_stats(g->m, &st);
 	assert_int_equal(st.rx_frames, 2);
 	assert_int_equal(st.rx_bad, 2);

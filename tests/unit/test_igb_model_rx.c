@@ -382,6 +382,13 @@ test_rss(void **state)
 	d = rig_rxd(g, 0, n[0]);
 	assert_int_equal(d->wb.rss, 0);
 	assert_true(d->wb.staterr & IGB_RXD_STAT_DD);
+	/* Where a checksum stands instead of the hash there is no type of it either. */
+	rig_wr(g, IGB_RXCSUM, 0);
+	len = ipv6(f, 0);
+	rig_send_in(g, f, len, 0);
+	d = rig_rxd(g, 0x40207d3d & 3, n[0x40207d3d & 3]++);
+	assert_true(d->wb.staterr & IGB_RXD_STAT_DD);
+	assert_int_equal(d->wb.pkt_info & IGB_RXD_RSSTYPE_MASK, IGB_RXD_RSS_NONE);
 }
 
 static void

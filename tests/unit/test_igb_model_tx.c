@@ -71,6 +71,15 @@ test_plain(void **state)
 		assert_int_equal(fr.data[14], (uint8_t)i);
 	}
 	assert_int_equal(rig_rd(g, IGB_GPTC), 2 + 3 * RIG_DESCS);
+	assert_int_equal(rig_rd(g, IGB_PTC64), 1);
+	/* Not padded: 63 bytes are of no class of lengths. */
+	rig_wr(g, IGB_TCTL, IGB_TCTL_EN);
+	rig_post(g, f, 59, RIG_LAST, 59u << 14);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_int_equal(fr.len, 59);
+	assert_int_equal(rig_rd(g, IGB_GPTC), 1);
+	assert_int_equal(rig_rd(g, IGB_PTC64), 0);
 	assert_int_equal(tx_bad(g), 0);
 }
 

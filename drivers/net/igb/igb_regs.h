@@ -278,7 +278,7 @@
 #define IGB_CTRL_RST             (1u << 26) /* self-clearing */
 #define IGB_CTRL_RFCE            (1u << 27)
 #define IGB_CTRL_TFCE            (1u << 28)
-#define IGB_CTRL_DEV_RST         (1u << 29) /* self-clearing */
+#define IGB_CTRL_DEV_RST         (1u << 29) /* of the 82580 and later; here reserved */
 #define IGB_CTRL_VME             (1u << 30)
 #define IGB_CTRL_PHY_RST         (1u << 31)
 
