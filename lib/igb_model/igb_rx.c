@@ -228,25 +228,34 @@ fragment_field(const struct igb_model *m, const uint8_t *f, const struct igb_pkt
 	return (uint32_t)__builtin_bswap16((uint16_t)sum) << 16 | id;
 }
 
-/* How much of the frame goes into the header buffer (7.1.6). */
-static uint32_t
-header_part(const struct igb_rxq *x, const struct igb_pkt *pkt, uint32_t stripped, uint32_t len,
-	bool *sph)
-{
-	uint32_t hdr;
+/* What goes into the header buffer, and what the write-back says of it (7.1.10, table 7-19). */
+struct split {
+	uint32_t bytes; /* in the header buffer */
+	uint32_t len;   /* HDR_LEN */
+	bool sph, hbo;  /* the header was recognised; it is longer than the header buffer */
+};
 
-	*sph = false;
-	if (x->hdrsize == 0 || (x->desctype != IGB_SRRCTL_DESCTYPE_HDR_SPLIT &&
-				       x->desctype != IGB_SRRCTL_DESCTYPE_HDR_ALWAYS))
-		return 0;
-	hdr = pkt->payload > stripped ? pkt->payload - stripped : 0;
-	if (hdr != 0 && hdr <= x->hdrsize) {
-		*sph = true;
-		return hdr;
+static struct split
+split_header(const struct igb_rxq *x, const struct igb_pkt *pkt, uint32_t stripped, uint32_t len)
+{
+	bool always = x->desctype == IGB_SRRCTL_DESCTYPE_HDR_ALWAYS;
+	struct split s = {0};
+	/* Of SCTP's header no split knows (8.10.4). */
+	uint32_t end = pkt->ptype & IGB_RXD_PTYPE_SCTP ? pkt->l4 : pkt->payload;
+
+	if (x->hdrsize == 0 || (x->desctype != IGB_SRRCTL_DESCTYPE_HDR_SPLIT && !always))
+		return s;
+	if (always && len <= x->hdrsize) {
+		s.bytes = s.len = len;
+	} else if (end <= stripped) {
+		s.bytes = s.len = always ? x->hdrsize : 0;
+	} else {
+		s.len = end - stripped;
+		s.sph = true;
+		s.hbo = s.len > x->hdrsize;
+		s.bytes = !s.hbo ? s.len : always ? x->hdrsize : 0;
 	}
-	if (x->desctype == IGB_SRRCTL_DESCTYPE_HDR_ALWAYS)
-		return len < x->hdrsize ? len : x->hdrsize;
-	return 0;
+	return s;
 }
 
 /*
@@ -258,8 +267,9 @@ deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const 
 	uint32_t len, const struct igb_pkt *pkt, uint32_t stripped, uint32_t staterr, uint32_t rss,
 	uint32_t rss_type)
 {
-	bool legacy = x->desctype == IGB_SRRCTL_DESCTYPE_LEGACY, sph, ok = true;
-	uint32_t hdr = header_part(x, pkt, stripped, len, &sph);
+	bool legacy = x->desctype == IGB_SRRCTL_DESCTYPE_LEGACY, ok = true;
+	const struct split split = split_header(x, pkt, stripped, len);
+	uint32_t hdr = split.bytes;
 	uint32_t n = len > hdr ? (len - hdr + x->bufsize - 1) / x->bufsize : 1, i, part, off = hdr;
 
 	if (n >= x->count || n > IGB_FETCH)
@@ -297,8 +307,13 @@ deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const 
 			wb->legacy.vlan = pkt->tci;
 		} else {
 			wb->wb.pkt_info = (uint16_t)(rss_type | pkt->ptype << IGB_RXD_PTYPE_SHIFT);
-			wb->wb.hdr_info =
-				i == 0 && hdr != 0 ? (uint16_t)(hdr << 5 | (sph ? 0x8000 : 0)) : 0;
+			wb->wb.hdr_info = 0;
+			if (i == 0) {
+				wb->wb.hdr_info =
+					(split.len << IGB_RXD_HDR_LEN_SHIFT & IGB_RXD_HDR_LEN_MASK) |
+					(split.sph ? IGB_RXD_SPH : 0);
+				st |= split.hbo ? IGB_RXD_ERR_HBO : 0;
+			}
 			wb->wb.rss = rss;
 			wb->wb.staterr = st | IGB_RXD_STAT_DD;
 			wb->wb.length = (uint16_t)part;

@@ -516,6 +516,32 @@ test_header_split(void **state)
 	assert_int_equal(d->wb.length, 40);
 	assert_memory_equal(g->mem + 0x700000, f, 54);
 	assert_memory_equal(rig_rxbuf(g, 0, 0), f + 54, 40);
+
+	/* Longer than the header buffer (64 bytes): said so, and all of it in the other one. */
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_rx_start(g, 0, IGB_SRRCTL_DESCTYPE_HDR_SPLIT | 1u << IGB_SRRCTL_BSIZEHDR_SHIFT | 2);
+	f[46] = 8 << 4; /* TCP: 12 of the payload's bytes are options */
+	rig_send_in(g, f, len, 0);
+	assert_int_equal(d->wb.hdr_info, 66 << IGB_RXD_HDR_LEN_SHIFT | IGB_RXD_SPH);
+	assert_true(d->wb.staterr & IGB_RXD_ERR_HBO);
+	assert_int_equal(d->wb.length, len);
+	/* With "always" as much as fits goes there. */
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_rx_start(g, 0, IGB_SRRCTL_DESCTYPE_HDR_ALWAYS | 1u << IGB_SRRCTL_BSIZEHDR_SHIFT | 2);
+	d->read.hdr_addr = rig_rxd(g, 0, 1)->read.hdr_addr = RIG_IOVA + 0x700000;
+	rig_send_in(g, f, len, 0);
+	assert_int_equal(d->wb.hdr_info, 66 << IGB_RXD_HDR_LEN_SHIFT | IGB_RXD_SPH);
+	assert_true(d->wb.staterr & IGB_RXD_ERR_HBO);
+	assert_int_equal(d->wb.length, len - 64);
+	assert_memory_equal(g->mem + 0x700000, f, 64);
+	/* A frame that fits as a whole is not split. */
+	memset(f, 0, 60);
+	rig_eth(f, rig_mac, 0x88B5);
+	rig_send_in(g, f, 60, 0);
+	d = rig_rxd(g, 0, 1);
+	assert_int_equal(d->wb.hdr_info, 60 << IGB_RXD_HDR_LEN_SHIFT);
+	assert_int_equal(d->wb.length, 0);
+	assert_memory_equal(g->mem + 0x700000, f, 60);
 }
 
 static void

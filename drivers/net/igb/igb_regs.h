@@ -545,6 +545,10 @@ union igb_rx_desc {
 #define IGB_RXD_PTYPE_NFS        (1u << 7)
 #define IGB_RXD_PTYPE_MASK       0xFFu
 
+#define IGB_RXD_HDR_LEN_SHIFT    5 /* in hdr_info */
+#define IGB_RXD_HDR_LEN_MASK     0x7FE0u
+#define IGB_RXD_SPH              0x8000u
+
 #define IGB_RXD_STAT_DD          (1u << 0)
 #define IGB_RXD_STAT_EOP         (1u << 1)
 #define IGB_RXD_STAT_VP          (1u << 3) /* tag stripped */
@@ -555,6 +559,7 @@ union igb_rx_desc {
 #define IGB_RXD_STAT_VEXT        (1u << 9)
 #define IGB_RXD_STAT_UDPV        (1u << 10)
 #define IGB_RXD_STAT_LB          (1u << 18)
+#define IGB_RXD_ERR_HBO          (1u << 23) /* the header is longer than its buffer */
 #define IGB_RXD_ERR_L4E          (1u << 29)
 #define IGB_RXD_ERR_IPE          (1u << 30)
 #define IGB_RXD_ERR_RXE          (1u << 31)
