@@ -9,15 +9,18 @@ in the failure's message.
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, 'tools', 'lib'))
+from conversation import Conversation  # noqa: E402
+
 BUILD = os.environ.get('GANTRY_BUILD', os.path.join(TOP, 'build'))
 # The daemon may come from another build: the sanitizers'.
 NIC = os.environ.get('GANTRY_NIC', os.path.join(BUILD, 'app', 'gantry-nic'))
@@ -48,7 +51,7 @@ def tag(*names):
     return mark
 
 
-class Process:
+class Process(Conversation):
     """A child with its output in a file, and waiting for a line of it."""
 
     def __init__(self, argv, log, env=None, **kw):
@@ -62,23 +65,11 @@ class Process:
         with open(self.log, errors='replace') as f:
             return f.read()
 
-    def fail(self, why):
-        raise AssertionError('%s: %s\n--- %s\n%s' % (os.path.basename(self.argv[0]), why,
-                                                   ' '.join(self.argv), self.text()[-6000:]))
+    def name(self):
+        return ' '.join(self.argv)
 
-    def expect(self, pattern, timeout=20, start=0):
-        """Waits for a match in the output after offset start; returns it."""
-        end = time.monotonic() + timeout
-        while True:
-            m = re.compile(pattern, re.M).search(self.text(), start)
-            if m:
-                return m
-            if self.p.poll() is not None:
-                m = re.compile(pattern, re.M).search(self.text(), start)
-                return m or self.fail('ended with %d before it said %r' % (self.p.returncode, pattern))
-            if time.monotonic() > end:
-                self.fail('did not say %r within %d s' % (pattern, timeout))
-            time.sleep(0.02)
+    def poll(self):
+        return self.p.poll()
 
     def say(self, line):
         self.p.stdin.write(line.encode() + b'\n')
@@ -209,10 +200,7 @@ class Bench(unittest.TestCase):
 
     def command(self, p, line, pattern=r'^testpmd> ', timeout=20):
         """Says a line at testpmd's prompt, and waits for what it must print."""
-        start = len(p.text())
-        p.say(line)
-        m = p.expect(pattern, timeout, start)
-        return m
+        return p.command(line, pattern, timeout)
 
     def quit(self, p, timeout=30):
         p.say('quit')

@@ -19,6 +19,7 @@ import shutil
 from vm import image, machine
 
 BUILD = image.GUEST + '/build'
+PORTS = machine.PORTS
 PMDS = BUILD + '/pmds'
 CALLS = BUILD + '/tests/host/ethdev_calls'
 TESTPMD = BUILD + '/app/gantry-testpmd'

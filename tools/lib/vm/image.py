@@ -116,6 +116,12 @@ class Image:
         plugins = [p for name in PLUGINS for p in glob.glob('%s/dpdk/pmds-*/librte_%s.so*'
                                                             % (folder, name))]
         self.put_elf(*plugins)
+        # EAL loads the folder's files by name, in any order; what one needs of another is found
+        # through the links beside it.
+        for plugin in glob.glob(self.root + folder + '/dpdk/pmds-*/*'):
+            link = os.path.join(folder, os.path.basename(plugin))
+            if os.path.lexists(link):
+                self.put(link)
 
     def put_build(self):
         """gantry itself. Its programs find its plugins by a path relative to their own."""

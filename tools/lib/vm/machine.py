@@ -29,7 +29,7 @@ from conversation import Conversation  # noqa: E402
 
 CHANNELS = 8          # programs beside the control shell at one time
 BOOT_LIMIT = 120      # seconds; a bound against hanging, not what is expected
-PORTS = ('0000:01:00.0', '0000:02:00.0', '0000:03:00.0')  # where PCI numbering puts the 82576s
+PORTS = tuple('0000:%02x:00.0' % n for n in range(1, 9))  # where PCI numbering puts the 82576s
 
 
 class Error(Exception):
@@ -101,6 +101,7 @@ class Channel:
             raise Error('the guest is gone') from None
 
     def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
         self.thread.join(5)
         self.log.close()
@@ -202,13 +203,14 @@ class Monitor:
 
 
 class Machine:
-    def __init__(self, work, logs, archive, ports=2, iommu=True, append='', devices=(),
+    def __init__(self, work, logs, archive, hubs=(0, 0), iommu=True, append='', devices=(),
                  memory=2048, hugepages=320, cpus=2, shell=False):
         """
         work        folder for sockets, whose names must be short
         logs        folder for what the guest and its programs printed
         archive     of image.build()
-        ports       82576s: netdev and device n have the ids net<n>, nic<n>
+        hubs        which hub the wire of each 82576 is plugged into: ports n on the same hub
+                    hear each other. Netdev and device n have the ids net<n>, nic<n>
         iommu       whether an Intel IOMMU stands before them
         append      more of the kernel's command line
         devices     more of QEMU's arguments
@@ -234,9 +236,9 @@ class Machine:
                 '-qmp', 'unix:%s/qmp,server=on,wait=off' % work]
         if iommu:
             argv += ['-device', 'intel-iommu,intremap=on']
-        for i in range(ports):
+        for i, hub in enumerate(hubs):
             argv += ['-device', 'pcie-root-port,id=slot%d,chassis=%d,bus=pcie.0,addr=%#x'
-                     % (i, i + 1, 4 + i)] + self.port(i)
+                     % (i, i + 1, 4 + i)] + self.port(i, hub)
         argv += ['-device', 'virtio-serial-pci,bus=pcie.0,addr=0x10']
         for name in list(range(CHANNELS)) + ['control']:
             argv += ['-chardev', 'socket,id=c%s,path=%s/%s,server=on,wait=off' % (name, work, name),
@@ -258,9 +260,9 @@ class Machine:
             raise
 
     @staticmethod
-    def port(i):
+    def port(i, hub):
         """QEMU's arguments for the 82576 of slot i."""
-        return ['-netdev', 'hubport,id=net%d,hubid=0' % i,
+        return ['-netdev', 'hubport,id=net%d,hubid=%d' % (i, hub),
                 '-device', 'igb,id=nic%d,netdev=net%d,bus=slot%d,mac=52:54:00:67:00:%02x'
                 % (i, i, i, i + 1)]
 
