@@ -376,7 +376,7 @@ static const struct row rows[] = {
 	RWR(IGB_TIPG, 1, 0x00601008),
 	{IGB_TXPBS, 1, 4, 0x7F, 0x28, KEEP, NULL, NULL},
 	RWR(IGB_DTXCTL, 1, 0x44), /* 802.3 length to locate headers, spoofing raises a cause */
-	RWR(IGB_DTXTCPFLGL, 1, 0x0FF60FF6),
+	RWR(IGB_DTXTCPFLGL, 1, 0x0F760FF6),
 	RWR(IGB_DTXTCPFLGH, 1, 0x00000F7F),
 	/* Queues. */
 	FN(IGB_RXQ_BASE, IGB_MAX_QUEUES *IGB_QUEUE_STRIDE / 4, 4, 0, queue_read, queue_write),
