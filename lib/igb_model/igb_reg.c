@@ -223,7 +223,7 @@ queue_write(struct igb_model *m, uint32_t off, uint32_t v)
 	igb_ring_reg_write(m, r, reg, v);
 }
 
-/* Aliases are other addresses only. Queues 0 to 3: */
+/* Aliases are other addresses only (8.1): of filters, of the interrupts' block, of queues 0 to 3. */
 static uint32_t
 alias(uint32_t off)
 {
@@ -231,56 +231,25 @@ alias(uint32_t off)
 	uint32_t to = off >= IGB_TXQ_ALIAS_BASE ? IGB_TXQ_BASE : IGB_RXQ_BASE;
 	uint32_t n = (off - base) / IGB_QUEUE_ALIAS_STRIDE;
 
+	if (off < IGB_MTA_ALIAS)
+		return IGB_RAL(0) + off - IGB_RA_ALIAS;
+	if (off < IGB_ICR_BLOCK)
+		return IGB_MTA(0) + off - IGB_MTA_ALIAS; /* or VFTA */
+	if (off < IGB_RXQ_ALIAS_BASE)
+		return IGB_ICR + (off - IGB_ICR_BLOCK) / 4 * 8;
 	return to + n * IGB_QUEUE_STRIDE + (off - base) % IGB_QUEUE_ALIAS_STRIDE;
 }
 
 static uint32_t
 alias_read(struct igb_model *m, uint32_t off)
 {
-	return queue_read(m, alias(off));
+	return igb_reg_read(m, alias(off));
 }
 
 static void
 alias_write(struct igb_model *m, uint32_t off, uint32_t v)
 {
-	queue_write(m, alias(off), v);
-}
-
-/* RA, MTA and VFTA where older devices have them (8.1.3). */
-static uint32_t
-filter_alias(uint32_t off)
-{
-	return off + (off < IGB_MTA_ALIAS ? IGB_RAL(0) - IGB_RA_ALIAS : IGB_MTA(0) - IGB_MTA_ALIAS);
-}
-
-static uint32_t
-filter_alias_read(struct igb_model *m, uint32_t off)
-{
-	return igb_reg_read(m, filter_alias(off));
-}
-
-static void
-filter_alias_write(struct igb_model *m, uint32_t off, uint32_t v)
-{
-	igb_reg_write(m, filter_alias(off), v);
-}
-
-static uint32_t
-intr_block(uint32_t off)
-{
-	return IGB_ICR + (off - IGB_ICR_BLOCK) / 4 * 8;
-}
-
-static uint32_t
-intr_block_read(struct igb_model *m, uint32_t off)
-{
-	return igb_reg_read(m, intr_block(off));
-}
-
-static void
-intr_block_write(struct igb_model *m, uint32_t off, uint32_t v)
-{
-	igb_reg_write(m, intr_block(off), v);
+	igb_reg_write(m, alias(off), v);
 }
 
 #define RW(first, count)                                                                           \
@@ -337,7 +306,7 @@ static const struct row rows[] = {
 	/* Interrupts (8.8). */
 	FN(IGB_ICR, 4, 8, 0, igb_intr_read, igb_intr_write),
 	RW(IGB_IAM, 1),
-	FN(IGB_ICR_BLOCK, 5, 4, 0, intr_block_read, intr_block_write),
+	FN(IGB_ICR_BLOCK, 5, 4, 0, alias_read, alias_write),
 	RW(IGB_GPIE, 1),
 	FN(IGB_EICS, 3, 4, 0, igb_intr_read, igb_intr_write),
 	RW(IGB_EIAC, 2), /* and EIAM */
@@ -357,9 +326,9 @@ static const struct row rows[] = {
 	FN(IGB_RAL(0), 32, 4, 0, NULL, ra_write),
 	FN(IGB_RAL(16), 16, 4, 0, NULL, ra_write),
 	RW(IGB_VFTA(0), IGB_NUM_VFTA),
-	FN(IGB_RA_ALIAS, 32, 4, 0, filter_alias_read, filter_alias_write),
-	FN(IGB_MTA_ALIAS, IGB_NUM_MTA, 4, 0, filter_alias_read, filter_alias_write),
-	FN(IGB_VFTA_ALIAS, IGB_NUM_VFTA, 4, 0, filter_alias_read, filter_alias_write),
+	FN(IGB_RA_ALIAS, 32, 4, 0, alias_read, alias_write),
+	FN(IGB_MTA_ALIAS, IGB_NUM_MTA, 4, 0, alias_read, alias_write),
+	FN(IGB_VFTA_ALIAS, IGB_NUM_VFTA, 4, 0, alias_read, alias_write),
 	RW(IGB_SYNQF, 1),
 	RW(IGB_MRQC, 2), /* and VT_CTL */
 	RW(IGB_RETA(0), IGB_NUM_RETA / 4),

@@ -37,6 +37,28 @@ drop_facts(const char *key)
 	ma_fact(ma_key("%s.rxo", key), "0x%x", ma_rd(&ma_b, IGB_ICR) & IGB_ICR_RXO);
 }
 
+/* The queue anew, with n descriptors and none after that. */
+static void
+starve(uint32_t srrctl, uint32_t n)
+{
+	ma_rx_close(&ma_b, 0);
+	ma_rx_setup(&ma_b, 0, srrctl);
+	ma_b.rx[0].hold = true;
+	if (n != 0)
+		ma_rx_give(&ma_b, 0, n);
+}
+
+/* Descriptors enough again: what comes now that was sent before? */
+static void
+late(void)
+{
+	ma_b.rx[0].hold = false;
+	ma_rx_give(&ma_b, 0, MA_DESCS - 1);
+	ma_sync();
+	ma_fact("late.frames", "%u", ma_b.ngot);
+	ma_b.ngot = 0;
+}
+
 static void
 heads(void)
 {
@@ -69,9 +91,7 @@ full(const char *name, uint32_t srrctl)
 {
 	ma_open(name);
 	make_frame();
-	ma_rx_close(&ma_b, 0);
-	ma_rx_setup(&ma_b, 0, srrctl);
-	ma_b.rx[0].hold = true;
+	starve(srrctl, 0);
 	send_n(2);
 	ma_settle();
 	ma_fact("none.frames", "%u", ma_b.ngot);
@@ -87,11 +107,7 @@ full(const char *name, uint32_t srrctl)
 	ma_fact("six.head_is_tail", "%s",
 		ma_rd(&ma_b, IGB_RDH(0)) == ma_rd(&ma_b, IGB_RDT(0)) ? "yes" : "no");
 	drop_facts("six");
-	ma_b.rx[0].hold = false;
-	ma_rx_give(&ma_b, 0, MA_DESCS - 1);
-	ma_sync();
-	ma_fact("late.frames", "%u", ma_b.ngot);
-	ma_b.ngot = 0;
+	late();
 }
 
 /* A frame that needs more descriptors than there are. */
@@ -106,20 +122,13 @@ partly(void)
 	make_frame();
 	ma_wr(&ma_b, IGB_RLPML, 9728);
 	ma_wr(&ma_b, IGB_RCTL, MA_RCTL | IGB_RCTL_LPE);
-	ma_rx_close(&ma_b, 0);
-	ma_rx_setup(&ma_b, 0, MA_SRRCTL);
-	ma_b.rx[0].hold = true;
-	ma_rx_give(&ma_b, 0, 1);
+	starve(MA_SRRCTL, 1);
 	ma_send(big.b, big.len);
 	ma_settle();
 	ma_fact("frames", "%u", ma_b.ngot);
 	ma_fact("descriptors", "%u", ma_b.rx[0].next);
 	drop_facts("two_needed");
-	ma_b.rx[0].hold = false;
-	ma_rx_give(&ma_b, 0, MA_DESCS - 1);
-	ma_sync();
-	ma_fact("late.frames", "%u", ma_b.ngot);
-	ma_b.ngot = 0;
+	late();
 }
 
 /* Disabled, a queue's frames are lost, or wait; what it has is left alone; then again from 0. */
@@ -153,10 +162,7 @@ threshold(void)
 {
 	ma_open("threshold");
 	make_frame();
-	ma_rx_close(&ma_b, 0);
-	ma_rx_setup(&ma_b, 0, MA_SRRCTL | 1u << 20);
-	ma_b.rx[0].hold = true;
-	ma_rx_give(&ma_b, 0, 24);
+	starve(MA_SRRCTL | 1u << 20, 24);
 	(void)ma_rd(&ma_b, IGB_ICR);
 	send_n(4);
 	ma_sync();
