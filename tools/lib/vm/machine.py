@@ -218,14 +218,15 @@ class Machine:
         os.makedirs(work)
         os.makedirs(logs, exist_ok=True)
         self.work, self.logs = work, logs
-        self.monitor, self.channels = None, []
+        self.accelerator = accelerator()
+        self.monitor, self.channels, self.control = None, [], None
         self.free_channels = list(range(CHANNELS))
         self.console = os.path.join(logs, 'console.log')
         self.begin = time.monotonic()
         # With whoever started it, be that one killed, QEMU ends as well.
         argv = ['setpriv', '--pdeathsig', 'TERM', 'qemu-system-x86_64',
                 '-nodefaults', '-no-user-config', '-no-reboot',
-                '-accel', accelerator() + (',thread=multi' if accelerator() == 'tcg' else ''),
+                '-accel', self.accelerator + (',thread=multi' if self.accelerator == 'tcg' else ''),
                 '-cpu', 'max', '-smp', str(cpus), '-m', str(memory),
                 '-machine', 'q35,kernel-irqchip=split', '-display', 'none',
                 '-kernel', image.vmlinuz(), '-initrd', archive,
@@ -355,10 +356,13 @@ class Machine:
         return self.run('dmesg')
 
     def close(self):
-        for channel in self.channels + ([self.control] if hasattr(self, 'control') else []):
-            channel.close()
+        """Ends the guest; does nothing where that was done already."""
+        for channel in self.channels + [self.control]:
+            if channel:
+                channel.close()
         if self.monitor:
             self.monitor.close()
+        self.monitor, self.channels, self.control = None, [], None
         if self.qemu.poll() is None:
             self.qemu.terminate()
             try:

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""The guest itself, as a person gets it: tools/vm shell on a terminal."""
+
+import os
+import pty
+import re
+import select
+import time
+
+from scenario import PORTS, check, image, scenario
+
+
+def converse(argv, env, prompt, line, timeout):
+    """Runs a program on a terminal, types a line at its prompt; returns its words and status."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(argv[0], argv, dict(os.environ, **env))
+    said, typed, end = '', None, time.monotonic() + timeout
+    while time.monotonic() < end:
+        if select.select([terminal], [], [], 1)[0]:
+            try:
+                data = os.read(terminal, 65536)
+            except OSError:  # the other end is closed
+                break
+            said += data.decode(errors='replace')
+            if typed is None and re.search(prompt, said):
+                os.write(terminal, line.encode() + b'\n')
+                typed = len(said)
+    else:
+        os.kill(pid, 15)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(terminal)
+    return said, status
+
+
+@scenario('machine')
+def machine(run):
+    """the guest: how fast it boots, and that a person gets a shell and two bound ports"""
+    vm = run.boot()
+    run.facts['boot_seconds'] = round(vm.boot_seconds, 1)
+    run.facts['kernel'] = vm.run('uname -r').strip()
+    run.facts['accelerator'] = vm.accelerator
+    vm.close()
+
+    said, status = converse([os.path.join(image.TOP, 'tools', 'vm'), 'shell'],
+                            {'GANTRY_BUILD': image.BUILD}, r'exit ends the guest[^#]*# ',
+                            'ls /sys/bus/pci/drivers/vfio-pci; exit', 100)
+    check(status == 0, 'tools/vm shell ended with %d:\n%s', status, said)
+    for address in PORTS[:2]:
+        # Once in the greeting, once in what was asked for.
+        check(said.split('exit ends')[-1].count(address) == 1, '%s is not bound:\n%s', address, said)
