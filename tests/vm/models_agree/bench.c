@@ -70,6 +70,17 @@ ma_wait_reg(const struct ma_port *p, uint32_t reg, uint32_t mask, uint32_t v)
 	return true;
 }
 
+bool
+ma_wait_memory(const volatile uint32_t *p, uint32_t v)
+{
+	const uint64_t end = deadline();
+
+	while (rte_le_to_cpu_32(*p) != v)
+		if (passed(end))
+			return false;
+	return true;
+}
+
 uint16_t
 ma_phy_read(const struct ma_port *p, unsigned int reg)
 {

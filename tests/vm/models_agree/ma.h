@@ -90,6 +90,8 @@ uint32_t ma_rd(const struct ma_port *p, uint32_t reg);
 void ma_wr(const struct ma_port *p, uint32_t reg, uint32_t v);
 /* True once (register & mask) == v, false after a while; reading must have no side effect. */
 bool ma_wait_reg(const struct ma_port *p, uint32_t reg, uint32_t mask, uint32_t v);
+/* The same of a word that the device writes. */
+bool ma_wait_memory(const volatile uint32_t *p, uint32_t v);
 uint16_t ma_phy_read(const struct ma_port *p, unsigned int reg);
 void ma_phy_write(const struct ma_port *p, unsigned int reg, uint16_t v);
 uint16_t ma_nvm_read(const struct ma_port *p, unsigned int word);
