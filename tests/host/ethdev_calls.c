@@ -6,10 +6,11 @@
  * What no packaged tool calls of ethdev, on one port whose wire is a loop; and what
  * happens when its device fails (ethdev_device.c):
  *
- *	ethdev_calls EAL-ARGS -- SCENARIO
+ *	ethdev_calls EAL-ARGS -- SCENARIO [looped]
  *
- * This file knows nothing of gantry. Prints "SCENARIO: ok", or what was wrong, and exits
- * with 0 or 1. "silent" is played together with test_trouble.py, line by line.
+ * "looped" puts the device into its MAC's loopback, where there is no wire that is a
+ * loop. This file knows nothing of gantry. Prints "SCENARIO: ok", or what was wrong,
+ * and exits with 0 or 1. "silent" and "unplug" are played together with a test, line by line.
  */
 
 #include <poll.h>
@@ -31,6 +32,7 @@
 #define PATTERN 0xA5
 
 static const char *scenario;
+static bool mac_loopback;
 struct rte_mempool *pool;
 struct rte_ether_addr own;
 
@@ -69,9 +71,12 @@ queues(const struct rte_eth_conf *conf, uint16_t nb_rxq, bool deferred)
 	struct rte_eth_dev_info info;
 	struct rte_eth_rxconf rxconf;
 	struct rte_eth_txconf txconf;
+	struct rte_eth_conf c = *conf;
 	uint16_t q;
 
-	OK(rte_eth_dev_configure(P, nb_rxq, 1, conf));
+	if (mac_loopback)
+		c.lpbk_mode = 1;
+	OK(rte_eth_dev_configure(P, nb_rxq, 1, &c));
 	OK(rte_eth_dev_info_get(P, &info));
 	rxconf = info.default_rxconf;
 	txconf = info.default_txconf;
@@ -668,6 +673,7 @@ static const struct {
 	{ "identity", identity },
 	{ "interrupts", interrupts },
 	{ "link", link_changes },
+	{ "link-watch", link_watch },
 	{ "quiet", quiet },
 	{ "ring-bases", ring_bases },
 	{ "sctp", sctp },
@@ -675,6 +681,7 @@ static const struct {
 	{ "stall-rx", stall_rx },
 	{ "stall-tx", stall_tx },
 	{ "tso", tso },
+	{ "unplug", unplug },
 };
 
 int
@@ -684,10 +691,11 @@ main(int argc, char **argv)
 	unsigned int i;
 
 	if (n < 0 || n + 1 >= argc) {
-		fprintf(stderr, "usage: ethdev_calls EAL-ARGS -- SCENARIO\n");
+		fprintf(stderr, "usage: ethdev_calls EAL-ARGS -- SCENARIO [looped]\n");
 		return 2;
 	}
 	scenario = argv[n + 1];
+	mac_loopback = n + 2 < argc && strcmp(argv[n + 2], "looped") == 0;
 	pool = rte_pktmbuf_pool_create("pool", MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
 		SOCKET_ID_ANY);
 	CHECK(pool != NULL);

@@ -45,9 +45,11 @@ bool arrives(const struct rte_ether_addr *to, int vlan);
 /* ethdev_device.c */
 void bad_buffer(void);
 void device_error(void);
+void link_watch(void);
 void quiet(void);
 void ring_bases(void);
 void stall_rx(void);
 void stall_tx(void);
+void unplug(void);
 
 #endif /* ETHDEV_CALLS_H */

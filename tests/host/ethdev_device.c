@@ -12,10 +12,12 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
+#include <rte_dev.h>
 #include <rte_eal.h>
 
 #include <igb_regs.h>
@@ -279,6 +281,100 @@ ring_bases(void)
 	OK(for_each_object(P, show_ring, &differ));
 	printf("differ=%u\n", differ);
 	CHECK(differ == 0);
+	down();
+}
+
+static volatile unsigned int removals, link_downs;
+
+static int
+on_removal(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	removals++;
+	return 0;
+}
+
+static int
+on_link(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	struct rte_eth_link link;
+
+	link_downs += rte_eth_link_get_nowait(port, &link) == 0 && !link.link_status;
+	return 0;
+}
+
+static int
+on_link_change(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	struct rte_eth_link link;
+
+	if (rte_eth_link_get_nowait(port, &link) == 0) {
+		printf("link=%d\nspeed=%u\n", link.link_status, link.link_speed);
+		fflush(stdout);
+	}
+	return 0;
+}
+
+/* Somebody else pulls the cable, and plugs it in: each change is printed, until a line comes. */
+void
+link_watch(void)
+{
+	const struct rte_eth_conf conf = { .intr_conf.lsc = 1 };
+	char line[16];
+
+	OK(rte_eth_dev_callback_register(P, RTE_ETH_EVENT_INTR_LSC, on_link_change, NULL));
+	up(&conf);
+	printf("watching\n");
+	fflush(stdout);
+	CHECK(fgets(line, sizeof(line), stdin) != NULL);
+	down();
+}
+
+/*
+ * The device is taken away while frames flow, and comes back: "plug DEVICE" on the
+ * standard input says so.
+ */
+void
+unplug(void)
+{
+	struct rte_eth_conf conf = looped;
+	struct rte_eth_dev_info info;
+	char line[256], *device;
+	unsigned int i;
+
+	conf.intr_conf.lsc = conf.intr_conf.rmv = 1;
+	/* For devices whose BARs go before anybody is told (uio). */
+	OK(rte_dev_hotplug_handle_enable());
+	OK(rte_dev_event_monitor_start());
+	OK(rte_eth_dev_callback_register(P, RTE_ETH_EVENT_INTR_RMV, on_removal, NULL));
+	OK(rte_eth_dev_callback_register(P, RTE_ETH_EVENT_INTR_LSC, on_link, NULL));
+	up(&conf);
+	CHECK(arrives(&own, -1));
+	link_downs = 0;
+	printf("flowing\n");
+	fflush(stdout);
+	while (removals == 0)
+		traffic();
+	/* Whoever has not heard of it yet goes on. */
+	for (i = 0; i < 200; i++)
+		traffic();
+	CHECK(rte_eth_dev_is_removed(P) == 1);
+	OK(rte_eth_dev_info_get(P, &info));
+	rte_eth_dev_stop(P);
+	OK(rte_eth_dev_close(P));
+	CHECK(rte_mempool_avail_count(pool) == MBUFS);
+	OK(rte_dev_remove(info.device));
+	printf("removals=%u\nlink_downs=%u\ndetached\n", removals, link_downs);
+	fflush(stdout);
+	CHECK(removals == 1 && link_downs == 1);
+
+	CHECK(fgets(line, sizeof(line), stdin) != NULL && strncmp(line, "plug ", 5) == 0);
+	device = line + 5;
+	device[strcspn(device, "\n")] = '\0';
+	OK(rte_dev_probe(device));
+	OK(rte_eth_macaddr_get(P, &own));
+	up(&looped);
+	CHECK(arrives(&own, -1));
+	CHECK(removals == 1);
 	down();
 }
 

@@ -134,6 +134,17 @@ class Device(Scenario):
         self.scenario('stall-rx', timeout=150)
         self.assertEqual(len(re.findall('rx queue 0 stalls', self.text)), 2)
 
+    def test_unplugged(self):
+        nic = self.nic('p:wire=loop')
+        app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'unplug')
+        app.expect(r'^flowing')
+        nic.stop()
+        app.expect(r'^detached', 60)
+        self.nic('p:wire=loop')
+        app.say('plug vfio_user:' + self.sock('p'))
+        app.wait()
+        self.assertIn('unplug: ok', app.text())
+
     def test_no_stall(self):
         """Idle, slow, without a link, held up by the far end: none of it is the device's fault."""
         self.nic('p:wire=loop', 'q:wire=loop,speed=10', 'r:wire=loop', 's:wire=loop,speed=max',
