@@ -7,7 +7,8 @@
  *
  * The link is up if the PHY has power, and the cable is in or the PHY in loopback.
  * Anybody may plug the cable (an atomic flag); what follows from it (STATUS, PHY registers) is worked
- * out when it is read, so no lock is needed. Autonegotiation takes no time.
+ * out when it is read, so no lock is needed. Autonegotiation takes no time; started again,
+ * it is told of as a link that went down and came back.
  */
 
 #include "igb_model_priv.h"
@@ -60,10 +61,17 @@ igb_status_link(const struct igb_model *m)
 	return IGB_STATUS_LU | speed_code(m) << IGB_STATUS_SPEED_SHIFT;
 }
 
-/*
- * To be called when the cable or the PHY's power changed. The cause is only
- * noted: the interrupt is raised by who may (igb_intr_fire()).
- */
+/* The cause is only noted: the interrupt is raised by who may (igb_intr_fire()). */
+static void
+link_changed(struct igb_model *m, bool down)
+{
+	if (down)
+		igb_st(&m->link_was_down, 1);
+	__atomic_fetch_or(&m->icr, IGB_ICR_LSC, __ATOMIC_RELEASE);
+	__atomic_store_n(&m->intr_pending, 1, __ATOMIC_RELEASE);
+}
+
+/* To be called when the cable or the PHY's power changed. */
 void
 igb_link_update(struct igb_model *m)
 {
@@ -76,12 +84,8 @@ igb_link_update(struct igb_model *m)
 		old = __atomic_fetch_or(&m->gates, IGB_GATE_LINK, __ATOMIC_ACQ_REL);
 	else
 		old = __atomic_fetch_and(&m->gates, ~IGB_GATE_LINK, __ATOMIC_ACQ_REL);
-	if (up == !!(old & IGB_GATE_LINK))
-		return;
-	if (!up)
-		igb_st(&m->link_was_down, 1);
-	__atomic_fetch_or(&m->icr, IGB_ICR_LSC, __ATOMIC_RELEASE);
-	__atomic_store_n(&m->intr_pending, 1, __ATOMIC_RELEASE);
+	if (up != !!(old & IGB_GATE_LINK))
+		link_changed(m, !up);
 }
 
 static uint16_t
@@ -133,6 +137,9 @@ phy_write(struct igb_model *m, unsigned int reg, uint16_t v)
 			/* RESTART_AN clears itself: negotiation is done when the write is. */
 			__atomic_store_n(&m->phy[IGB_PHY_CTRL],
 				(uint16_t)(v & ~IGB_PHY_CTRL_RESTART_AN), __ATOMIC_RELEASE);
+			if (v & IGB_PHY_CTRL_RESTART_AN && v & IGB_PHY_CTRL_AUTONEG_EN &&
+				igb_ld(&m->gates) & IGB_GATE_LINK)
+				link_changed(m, true);
 		}
 		igb_link_update(m);
 		igb_loop_update(m);

@@ -173,6 +173,13 @@ test_phy(void **state)
 	/* Latched low: once. */
 	assert_false(phy(g, IGB_PHY_STATUS) & IGB_PHY_STATUS_LINK);
 	assert_true(phy(g, IGB_PHY_STATUS) & IGB_PHY_STATUS_LINK);
+	/* Negotiation that starts again shows, short as it is. */
+	rig_rd(g, IGB_ICR);
+	phy_wr(g, IGB_PHY_CTRL, phy(g, IGB_PHY_CTRL) | IGB_PHY_CTRL_RESTART_AN);
+	assert_int_equal(rig_rd(g, IGB_ICR), IGB_ICR_LSC);
+	assert_true(rig_rd(g, IGB_STATUS) & IGB_STATUS_LU);
+	assert_false(phy(g, IGB_PHY_STATUS) & IGB_PHY_STATUS_LINK);
+	assert_true(phy(g, IGB_PHY_STATUS) & IGB_PHY_STATUS_LINK);
 	phy_wr(g, IGB_PHY_CTRL, IGB_PHY_CTRL_RESET);
 	assert_int_equal(phy(g, IGB_PHY_CTRL), 0x1140);
 	/* Nobody at another address. */
