@@ -188,10 +188,12 @@ class Monitor:
             self.events.append(answer)
 
     def wait_event(self, name, timeout=60):
+        """Waits for an event, and forgets it and all before it."""
         self.socket.settimeout(timeout)
         try:
             while not any(e.get('event') == name for e in self.events):
                 self.events.append(self.read())
+            self.events.clear()
         except TimeoutError:
             raise Error('QEMU did not report %s within %d s' % (name, timeout)) from None
         finally:
@@ -239,7 +241,9 @@ class Machine:
             argv += ['-device', 'intel-iommu,intremap=on']
         for i, hub in enumerate(hubs):
             argv += ['-device', 'pcie-root-port,id=slot%d,chassis=%d,bus=pcie.0,addr=%#x'
-                     % (i, i + 1, 4 + i)] + self.port(i, hub)
+                     % (i, i + 1, 4 + i),
+                     '-netdev', 'hubport,id=net%d,hubid=%d' % (i, hub),
+                     '-device', json.dumps(self.device(i))]
         argv += ['-device', 'virtio-serial-pci,bus=pcie.0,addr=0x10']
         for name in list(range(CHANNELS)) + ['control']:
             argv += ['-chardev', 'socket,id=c%s,path=%s/%s,server=on,wait=off' % (name, work, name),
@@ -261,11 +265,10 @@ class Machine:
             raise
 
     @staticmethod
-    def port(i, hub):
-        """QEMU's arguments for the 82576 of slot i."""
-        return ['-netdev', 'hubport,id=net%d,hubid=%d' % (i, hub),
-                '-device', 'igb,id=nic%d,netdev=net%d,bus=slot%d,mac=52:54:00:67:00:%02x'
-                % (i, i, i, i + 1)]
+    def device(i):
+        """The 82576 of slot i, as QMP's device_add takes it."""
+        return {'driver': 'igb', 'id': 'nic%d' % i, 'netdev': 'net%d' % i, 'bus': 'slot%d' % i,
+                'mac': '52:54:00:67:00:%02x' % (i + 1)}
 
     def connect(self):
         control = os.path.join(self.work, 'control')
@@ -339,6 +342,10 @@ class Machine:
         if not self.free_channels:
             raise Error('more than %d programs at one time' % CHANNELS)
         return Program(self, self.free_channels.pop(0), ' '.join(map(shlex.quote, argv)))
+
+    def wait_for(self, command, timeout=30):
+        """Waits until a shell command succeeds."""
+        self.run('until %s; do sleep 0.1; done' % command, timeout)
 
     def bind(self, driver, *addresses):
         """Gives devices to a kernel driver, from whichever has them."""

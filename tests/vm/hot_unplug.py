@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""A card that is pulled while packets flow, and put back."""
+
+import re
+
+from scenario import PORTS, check, dpdk_testpmd, eal, port_stats, quit_testpmd, scenario
+
+# pciehp blinks for five seconds before it obeys an attention button (PCIe 6.7.1.5).
+UNPLUG_LIMIT = 60
+
+
+def flow(p, ports):
+    """Waits until each port has received something since now."""
+    before = {n: port_stats(p, n)['RX-packets'] for n in ports}
+    for n in ports:
+        for _ in range(200):
+            if port_stats(p, n)['RX-packets'] > before[n]:
+                break
+        else:
+            p.fail('port %d receives nothing' % n)
+    return sum(port_stats(p, n)['RX-packets'] for n in ports)
+
+
+@scenario('hot-unplug')
+def hot_unplug(run):
+    """device_del while packets flow: removal event, no crash, no hang, plugged again"""
+    vm = run.boot()
+    vm.bind('vfio-pci', *PORTS[:2])
+    # vfio-pci asks for its device back, whether the application watches the kernel's events or not.
+    for name, options in (('plain', []), ('watching', ['--hot-plug'])):
+        p = dpdk_testpmd(vm, eal(*PORTS[:2]), options)
+        p.command('start tx_first')
+        frames = [flow(p, (0, 1))]
+        start = len(p.text())
+        vm.monitor.execute('device_del', id='nic0')
+        p.expect(r'^Device is detached\nNow total ports is 1\nDone', UNPLUG_LIMIT, start)
+        vm.monitor.wait_event('DEVICE_DELETED', UNPLUG_LIMIT)
+        events = re.findall(r'Port (\d): device removal event', p.text()[start:])
+        check(events == ['0'], 'removal events of ports %s for one removal, of port 0', events)
+        vm.run('[ ! -e /sys/bus/pci/devices/%s ]' % PORTS[0])
+
+        vm.monitor.execute('device_add', **vm.device(0))
+        vm.wait_for('[ -e /sys/bus/pci/devices/%s ]' % PORTS[0])
+        vm.bind('vfio-pci', PORTS[0])
+        p.command('stop')
+        p.command('port attach ' + PORTS[0], r'^Done', 60)
+        p.command('port start all', r'^Done', 60)
+        p.command('start tx_first')
+        frames.append(flow(p, (0, 1)))
+        quit_testpmd(p)
+        run.facts['frames_before_and_after_' + name] = frames
