@@ -16,6 +16,7 @@ def mac(text):
 
 A, B = mac('02:00:00:00:0a:01'), mac('02:00:00:00:0b:02')
 IP_A, IP_B = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])
+IP6_A, IP6_B = (bytes([0xfd] + 14 * [0] + [n]) for n in (1, 2))
 
 
 def csum(data):
@@ -39,6 +40,10 @@ def ipv4(payload, proto, src=IP_A, dst=IP_B, ident=1, bad=False):
     return head[:10] + struct.pack('>H', c) + head[12:] + payload
 
 
+def ipv6(payload, proto, src=IP6_A, dst=IP6_B):
+    return struct.pack('>IHBB', 6 << 28, len(payload), proto, 64) + src + dst + payload
+
+
 def l4_csum(segment, proto, src=IP_A, dst=IP_B):
     return csum(src + dst + struct.pack('>BBH', 0, proto, len(segment)) + segment)
 
@@ -53,6 +58,33 @@ def tcp(payload, sport=1000, dport=2000, src=IP_A, dst=IP_B, checksum=None):
     seg = struct.pack('>HHIIBBHHH', sport, dport, 1, 2, 0x50, 0x10, 8192, 0, 0) + payload
     c = l4_csum(seg, 6, src, dst) if checksum is None else checksum
     return seg[:16] + struct.pack('>H', c) + seg[18:]
+
+
+def crc32c(data):
+    """RFC 9260, appendix A: the reflected Castagnoli polynomial."""
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def sctp(payload, sport=1000, dport=2000, checksum=None):
+    head = struct.pack('>HHI', sport, dport, 77)
+    c = crc32c(head + b'\0' * 4 + payload) if checksum is None else checksum
+    return head + struct.pack('<I', c) + payload
+
+
+def toeplitz(key, data):
+    """The hash of receive-side scaling, bit by bit: who is in which queue."""
+    width = 8 * len(key)
+    key = int.from_bytes(key, 'big')
+    result = 0
+    for i in range(8 * len(data)):
+        if data[i // 8] & 0x80 >> i % 8:
+            result ^= key >> width - 32 - i
+    return result & 0xffffffff
 
 
 def icmp_echo(payload, ident=7, seq=1, reply=False):

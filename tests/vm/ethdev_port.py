@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""A port of a guest on strings (ethdev_port.c), and what it should say of a frame.
+
+What should be said is computed here, from the frame alone: by nobody who wrote
+the driver, QEMU's device, or a kernel.
+"""
+
+import os
+import re
+import struct
+import sys
+
+from scenario import BUILD, check
+from vm import image
+
+sys.path.insert(0, os.path.join(image.TOP, 'tests', 'host'))
+from packets import csum, crc32c, l4_csum, toeplitz  # noqa: E402
+
+PROGRAM = BUILD + '/tests/vm/ethdev_port'
+
+
+class Port:
+    """The one port of a process of its own."""
+
+    def __init__(self, vm, eal_args, *options):
+        self.program = vm.start(PROGRAM, *eal_args, '--', *options)
+        self.program.expect(r'^ready$', 90)
+        said = dict(re.findall(r'^(\w+)=(.*)$', self.program.text(), re.M))
+        self.driver = said['driver']
+        self.key = bytes.fromhex(said.get('rss_key', ''))
+        self.reta = [int(q) for q in said.get('reta', '0').split(',')]
+        self.seen = len(self.program.text())
+
+    def command(self, line):
+        """Returns what came in answer, up to and without "done"."""
+        start = len(self.program.text())
+        end = self.program.command(line, r'^(done|refused: .*)$')
+        check(end[1] == 'done', '%s: %s', line[:60], end[1])
+        return self.program.text()[start:]
+
+    def send(self, frame, *words):
+        self.command(' '.join(('tx', frame.hex()) + words))
+
+    def facts(self):
+        """By queue, its counters; by 'stats', the port's."""
+        return {name: {k: int(v) for k, v in re.findall(r'(\w+)=(\d+)', rest)} for name, rest in
+                re.findall(r'^(?:queue)?(\d+|stats) (\w+=.*)$', self.command('facts'), re.M)}
+
+    def received(self, number, timeout=30):
+        """The next frames, in the order in which they came; waits for so many."""
+        self.program.expect(r'(?s)(?:^rx [^\n]*\n.*?){%d}' % number if number else '',
+                            timeout, self.seen)
+        text = self.program.text()[self.seen:]
+        text = text[:text.rindex('\n') + 1]
+        self.seen += len(text)
+        frames = []
+        for line in re.findall(r'^rx (.*)$', text, re.M):
+            f = dict(word.split('=') for word in line.split())
+            f = {k: bytes.fromhex(v) if k == 'data' else int(v, 0) if v[0].isdigit() else v
+                 for k, v in f.items()}
+            frames.append(f)
+        return frames
+
+    def queue_of(self, frame):
+        """Where the frame goes by its hash; 0 without one."""
+        value = view(frame, self.key).get('hash')
+        return 0 if value is None else self.reta[value % len(self.reta)]
+
+    def expected(self, frame):
+        """What received() should say of a frame with these bytes on the wire."""
+        return dict(view(frame, self.key), queue=self.queue_of(frame))
+
+    def close(self):
+        self.program.say('quit')
+        self.program.expect(r'^closed$')
+        self.program.wait(30)
+
+
+def ipv4_parts(packet):
+    """(header, protocol, addresses, what follows or None if it is a fragment)"""
+    length, = struct.unpack('>H', packet[2:4])
+    header = packet[:4 * (packet[0] & 15)]
+    fragment = struct.unpack('>H', packet[6:8])[0] & 0x3fff
+    return header, packet[9], packet[12:20], None if fragment else packet[len(header):length]
+
+
+def l4_verdict(proto, segment, addresses):
+    half = len(addresses) // 2
+    if proto == 17 and segment[6:8] == b'\0\0':
+        return 'unknown'  # the sender made none
+    if proto == 132:
+        right = segment[8:12] == struct.pack('<I', crc32c(segment[:8] + b'\0' * 4 + segment[12:]))
+    else:
+        right = l4_csum(segment, proto, addresses[:half], addresses[half:]) == 0
+    return 'good' if right else 'bad'
+
+
+def view(frame, key):
+    """What a controller says of a frame: its tag, its checksums, its RSS hash."""
+    said = {'len': len(frame), 'ip': 'unknown', 'l4': 'unknown', 'data': frame}
+    kind, = struct.unpack('>H', frame[12:14])
+    if kind == 0x8100:
+        said['tci'], kind = struct.unpack('>HH', frame[14:18])
+        said['data'] = frame[:12] + frame[16:]
+        said['len'] -= 4
+    packet = said['data'][14:]
+    if kind == 0x0800:
+        header, proto, addresses, rest = ipv4_parts(packet)
+        said['ip'] = 'good' if csum(header) == 0 else 'bad'
+    elif kind == 0x86dd:
+        length, proto = struct.unpack('>HB', packet[4:7])
+        addresses, rest = packet[8:40], packet[40:40 + length]
+    else:
+        return said
+    ports = b''
+    if rest is not None and proto in (6, 17, 132):
+        said['l4'] = l4_verdict(proto, rest, addresses)
+        if proto != 132:
+            ports = rest[:4]
+    if key:
+        said['hash'] = toeplitz(key, addresses + ports)
+    return said
+
+
+def same(what, got, expected):
+    """Compares the views of frames, and says in which a difference is."""
+    check(len(got) == len(expected), '%s: %d frames, not %d', what, len(got), len(expected))
+    for i, (g, e) in enumerate(zip(got, expected)):
+        for name in sorted(set(e) | set(g) & {'tci', 'hash'}):
+            check(g.get(name) == e.get(name), '%s, frame %d: %s is %r, not %r; %r', what, i, name,
+                  g.get(name), e.get(name), e['data'][:80].hex())

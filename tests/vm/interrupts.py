@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""Interrupts of a real PCI device: a queue's wakes who waits for that queue, the
+link's tells of the link."""
+
+import itertools
+import re
+
+from ethdev_port import PROGRAM, Port, same
+from packets import ether, ipv4, udp
+from scenario import PORTS, check, eal, scenario
+
+QUEUES = 8    # QEMU's 82576 has ten vectors: one is the link's
+TURNS = 3
+
+
+def vectors(vm, address):
+    """How often each MSI-X vector of a device was raised, on all cores."""
+    counts = {}
+    for line in vm.run('cat /proc/interrupts').splitlines():
+        m = re.search(r'vfio-msix\[(\d+)\]\(%s\)' % re.escape(address), line)
+        if m:
+            counts[int(m[1])] = sum(map(int, itertools.takewhile(str.isdigit, line.split()[1:])))
+    return counts
+
+
+def raised(before, after):
+    return {n: after[n] - before[n] for n in after if after[n] != before[n]}
+
+
+def frames_for(port, queue, number):
+    """Frames of different flows that the port's hash gives to a queue."""
+    found, flow = [], 1024
+    while len(found) < number:
+        f = ether(ipv4(udp(b'%d' % flow, sport=flow), 17)).ljust(60, b'\0')
+        if port.queue_of(f) == queue:
+            found.append(f)
+        flow += 1
+    return found
+
+
+@scenario('rx-intr')
+def rx_intr(run):
+    """Receive interrupts per queue: MSI-X, epoll, a thread that sleeps on each queue"""
+    vm = run.boot(hubs=(0, 0))
+    a, b = PORTS[:2]
+    vm.bind('vfio-pci', a, b)
+    port = Port(vm, eal(a, prefix='a'), 'queues=%d' % QUEUES, 'sleep', 'lsc')
+    peer = Port(vm, eal(b, prefix='b', lcores='0'))
+    check(port.driver == 'net_gantry_igb', 'the driver is %s', port.driver)
+    frames = {q: frames_for(port, q, 32) for q in range(QUEUES)}
+
+    # Not asked for: frames wait, and nobody is told. The last one's queue asks.
+    last = QUEUES - 1
+    port.command('on %d' % last)
+    facts, before = port.facts(), vectors(vm, a)
+    check(len(before) == QUEUES + 1, 'vectors: %s', before)
+    for q in range(QUEUES):
+        peer.send(frames[q][0])
+    same('queue %d' % last, port.received(1), [port.expected(frames[last][0])])
+    check(set(raised(before, vectors(vm, a))) == {1 + last}, 'interrupts that nobody asked for: %s',
+          raised(before, vectors(vm, a)))
+    now = port.facts()
+    for q in range(last):
+        check(now[str(q)] == facts[str(q)], 'queue %d was looked at: %s', q, now)
+    # Asked for now: at once.
+    for q in range(last):
+        port.command('on %d' % q)
+        same('queue %d, asked for late' % q, port.received(1), [port.expected(frames[q][0])])
+
+    # Each queue's frames wake its thread and no other: not for a nanosecond.
+    wakes = 0
+    for turn in range(TURNS):
+        for q in range(QUEUES):
+            facts, before = port.facts(), vectors(vm, a)
+            peer.send(frames[q][turn])
+            same('queue %d' % q, port.received(1), [port.expected(frames[q][turn])])
+            now, fired = port.facts(), raised(before, vectors(vm, a))
+            check(set(fired) == {1 + q}, 'a frame of queue %d raised %s', q, fired)
+            for other in range(QUEUES):
+                if other != q:
+                    check(now[str(other)] == facts[str(other)],
+                          'a frame of queue %d woke the thread of queue %d: %s', q, other, now)
+            woken = now[str(q)]['wakes'] - facts[str(q)]['wakes']
+            check(1 <= woken <= fired[1 + q], '%d wakes, %d interrupts', woken, fired[1 + q])
+            check(now[str(q)]['cpu_ns'] > facts[str(q)]['cpu_ns'], 'it received in its sleep')
+            wakes += woken
+
+    # One queue does not want to be told; the others do.
+    port.command('off 3')
+    facts, before = port.facts(), vectors(vm, a)
+    for f in frames[3][:5] + frames[4][:1]:
+        peer.send(f)
+    same('queue 4', port.received(1), [port.expected(frames[4][0])])
+    check(set(raised(before, vectors(vm, a))) == {5}, 'queue 3 is not quiet: %s',
+          raised(before, vectors(vm, a)))
+    check(port.facts()['3'] == facts['3'], 'the thread of queue 3 was woken')
+    port.command('on 3')
+    same('queue 3, asked for again', port.received(5), [port.expected(f) for f in frames[3][:5]])
+
+    # Many, for all queues in turn: in each queue its own, in order.
+    facts, before = port.facts(), vectors(vm, a)
+    for i in range(32):
+        for q in range(QUEUES):
+            peer.send(frames[q][i])
+    got = port.received(32 * QUEUES)
+    for q in range(QUEUES):
+        same('queue %d of all' % q, [f for f in got if f['queue'] == q],
+             [port.expected(f) for f in frames[q]])
+
+    # Nothing to do: no thread runs.
+    facts, before = port.facts(), vectors(vm, a)
+    vm.run('sleep 2')
+    check(raised(before, vectors(vm, a)) == {}, 'interrupts without frames')
+    now = port.facts()
+    for q in range(QUEUES):
+        check(now[str(q)] == facts[str(q)], 'queue %d did not sleep: %s', q, now)
+    run.facts.update(queues=QUEUES, single_wakes=wakes, frames=32 * QUEUES,
+                     interrupts=sum(vectors(vm, a).values()))
+    port.close()
+
+    # More queues than vectors: said, and refused.
+    many = vm.start(PROGRAM, *eal(a, prefix='a'), '--', 'queues=10', 'sleep')
+    check(many.wait(60, status=None) == 1 and
+          'rx interrupts for 10 queues: the device has not enough vectors' in many.text(),
+          'ten queues with ten vectors: %s', many.text()[-500:])
+    peer.close()
