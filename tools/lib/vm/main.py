@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""Runs the driver on real PCI: QEMU's 82576 in a virtual machine.
+
+    tools/vm SCENARIO... [--json FILE]    runs scenarios, one after the other
+    tools/vm all [--json FILE]            runs all of them
+    tools/vm --list                       names them
+    tools/vm shell                        a guest for a person, two ports bound
+
+Sets the machine up first (tools/setup vm, which says what it installs), unless
+GANTRY_BUILD=DIR names a build to test. Logs are in build/vm/SCENARIO. Exit status:
+0, or 1 when one failed.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+SCENARIOS = os.path.join(TOP, 'tests', 'vm')
+sys.dont_write_bytecode = True
+sys.path[0:1] = [os.path.join(TOP, 'tools', 'lib'), SCENARIOS]  # in place of this folder
+from vm import image, machine  # noqa: E402
+
+LOGS = os.path.join(image.BUILD, 'vm')
+# In the order in which `all` runs them.
+ORDER = ('machine', 'va', 'pa-noiommu', 'pa-uio', 'dma-fault', 'rx-intr', 'link-intr', 'testpmd',
+         'dpdk-test', 'linux-peer', 'upstream-peer', 'numa', 'versus-upstream', 'models-agree',
+         'hot-unplug')
+
+
+def load():
+    """All scenarios: every file of tests/vm registers its own."""
+    for name in sorted(os.listdir(SCENARIOS)):
+        if name.endswith('.py') and name != 'scenario.py':
+            importlib.import_module(name[:-3])
+    found = importlib.import_module('scenario').SCENARIOS
+    last = len(ORDER)
+    return {name: found[name] for name in
+            sorted(found, key=lambda n: (ORDER.index(n) if n in ORDER else last, n))}
+
+
+def run_one(name, function, archive, sockets):
+    """Runs a scenario; returns its entry for the JSON file."""
+    from scenario import Run
+    run = Run(name, archive, sockets, os.path.join(LOGS, name))
+    entry = {'scenario': name, 'ok': False, 'seconds': 0, 'facts': run.facts}
+    begin = time.monotonic()
+    try:
+        function(run)
+        entry['ok'] = True
+    except (AssertionError, machine.Error, OSError) as e:
+        entry['error'] = str(e)
+    except Exception:  # a mistake in the scenario itself
+        entry['error'] = traceback.format_exc()
+    finally:
+        run.close()
+        entry['seconds'] = round(time.monotonic() - begin, 1)
+    print('%-6s %s (%.0f s)' % ('ok' if entry['ok'] else 'FAILED', name, entry['seconds']))
+    for key, value in run.facts.items():
+        print('         %s: %s' % (key, value))
+    if not entry['ok']:
+        print('%s\nlogs: %s' % (entry['error'], run.logs))
+    sys.stdout.flush()
+    return entry
+
+
+def shell(archive, sockets):
+    """A guest on this terminal; ends when its shell does."""
+    vm = machine.Machine(os.path.join(sockets, 'shell'), os.path.join(LOGS, 'shell'), archive,
+                         shell=True)
+    try:
+        ports = machine.PORTS[:2]
+        vm.bind('vfio-pci', *ports)
+        dpdk = 'dpdk-testpmd -d %s/build/pmds -a %s -a %s -- -i' % ((image.GUEST,) + ports)
+        vm.run("cat >/run/ready.new <<'EOF'\n\n%s and %s: 82576s on one hub, bound to vfio-pci. "
+               "Try:\n  %s\nexit ends the guest.\n\nEOF\nmv /run/ready.new /run/ready"
+               % (ports + (dpdk,)))
+        return vm.qemu.wait()
+    finally:
+        vm.close()
+
+
+def main():
+    ap = argparse.ArgumentParser(prog='tools/vm', usage='tools/vm SCENARIO... | all | shell | --list [--json FILE]',
+                                 description=__doc__.splitlines()[0])
+    ap.add_argument('scenario', nargs='*')
+    ap.add_argument('--list', action='store_true', help='names the scenarios')
+    ap.add_argument('--json', metavar='FILE', help='writes what was found')
+    ap.add_argument('--counts', metavar='FILE', help='appends "PASSED FAILED SKIPPED"')
+    args = ap.parse_args()
+    known = load()
+    if args.list:
+        for name, function in known.items():
+            print('%-16s %s' % (name, (function.__doc__ or '').splitlines()[0]))
+        return 0
+    wanted = list(known) if args.scenario == ['all'] else args.scenario
+    unknown = [n for n in wanted if n not in known and wanted != ['shell']]
+    if unknown or not wanted:
+        ap.error('no scenario %s; tools/vm --list names them' % ' '.join(unknown)
+                 if unknown else 'name a scenario, all, or shell; --list names them')
+    if args.json:  # rather now than after a quarter of an hour
+        try:
+            open(args.json, 'a', encoding='utf-8').close()
+        except OSError as e:
+            ap.error('--json %s: %s' % (args.json, e.strerror))
+    if wanted == ['shell'] and not sys.stdin.isatty():
+        ap.error('shell needs a terminal')
+
+    def count(*counts):
+        if args.counts:
+            with open(args.counts, 'a', encoding='utf-8') as f:
+                f.write('%d %d %d\n' % counts)
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if platform.machine() != 'x86_64':
+        print('skip   %s: the guest is an x86-64 made of this machine\'s programs, which are %s'
+              % (' '.join(wanted), platform.machine()))
+        count(0, 0, len(wanted))
+        return 1
+    if 'GANTRY_BUILD' not in os.environ and \
+            subprocess.run([TOP + '/tools/setup', 'vm'], check=False).returncode != 0:
+        count(0, len(wanted), 0)
+        return 1
+    sockets = tempfile.mkdtemp(prefix='gantry.vm.', dir='/tmp')
+    try:
+        archive = image.build(sockets)
+        if wanted == ['shell']:
+            return shell(archive, sockets)
+        entries = [run_one(name, known[name], archive, sockets) for name in wanted]
+    except (image.Error, machine.Error, OSError, subprocess.CalledProcessError) as e:
+        print('tools/vm: %s' % e, file=sys.stderr)
+        count(0, len(wanted), 0)
+        return 1
+    finally:
+        shutil.rmtree(sockets, ignore_errors=True)
+    passed = sum(e['ok'] for e in entries)
+    if args.json:
+        with open(args.json, 'w', encoding='utf-8') as f:
+            json.dump(entries, f, indent=1)
+            f.write('\n')
+    count(passed, len(entries) - passed, 0)
+    print('virtual machine: %d ok, %d failed' % (passed, len(entries) - passed))
+    return 0 if passed == len(entries) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
