@@ -667,6 +667,7 @@ static const struct {
 } scenarios[] = {
 	{ "again", again },
 	{ "bad-buffer", bad_buffer },
+	{ "bad-buffer-wire", bad_buffer_wire },
 	{ "deferred", deferred },
 	{ "device-error", device_error },
 	{ "filters", filters },

@@ -44,6 +44,7 @@ bool arrives(const struct rte_ether_addr *to, int vlan);
 
 /* ethdev_device.c */
 void bad_buffer(void);
+void bad_buffer_wire(void);
 void device_error(void);
 void link_watch(void);
 void quiet(void);

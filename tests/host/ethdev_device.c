@@ -64,50 +64,114 @@ on_reset(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
 
 static const struct rte_eth_conf looped = { .lpbk_mode = 1 };
 
-/* A buffer at an address that nobody has mapped; good ones before and after it. */
+/* A buffer, or a segment, that the device is given by an address that nobody has mapped. */
+struct strayed {
+	struct rte_mbuf *m;
+	rte_iova_t iova;
+};
+
+static struct strayed
+stray(struct rte_mbuf *m)
+{
+	struct strayed s = { m, rte_mbuf_iova_get(m) };
+
+	rte_mbuf_iova_set(m, NOWHERE);
+	/* Not to be used for anything else meanwhile. */
+	rte_mbuf_refcnt_update(m, 1);
+	return s;
+}
+
+static void
+return_strayed(const struct strayed *s)
+{
+	CHECK(rte_mbuf_refcnt_read(s->m) == 1);
+	rte_mbuf_iova_set(s->m, s->iova);
+	s->m->next = NULL; /* who had the first reference has freed the rest of the packet */
+	s->m->nb_segs = 1;
+	rte_pktmbuf_free(s->m);
+}
+
+#define BAD_FRAMES  32
+#define BAD_SINGLE  16
+#define BAD_SEGMENT 24
+
+/* Frames with a number at the end of the source address; good ones before and after each bad one. */
+static void
+numbered(unsigned int i, struct strayed *single, struct strayed *segment)
+{
+	struct rte_mbuf *m = frame(&own, -1), *more[2];
+
+	rte_pktmbuf_mtod(m, uint8_t *)[11] = i;
+	if (i == BAD_SINGLE)
+		*single = stray(m);
+	if (i == BAD_SEGMENT && segment != NULL) {
+		for (i = 0; i < RTE_DIM(more); i++) {
+			more[i] = frame(&own, -1);
+			CHECK(rte_pktmbuf_chain(m, more[i]) == 0);
+		}
+		*segment = stray(more[0]);
+	}
+	transmit(m);
+}
+
+/* One frame of the 32 has a bad address; the others come back. */
 void
 bad_buffer(void)
 {
-	const unsigned int nb = 32;
 	unsigned int i, back = 0;
-	struct rte_mbuf *m, *bad = NULL;
+	struct strayed single = {0};
+	struct rte_mbuf *m;
 	struct rte_eth_stats stats;
-	rte_iova_t iova = 0;
 
 	find_calls();
 	OK(rte_eth_dev_callback_register(P, RTE_ETH_EVENT_INTR_RESET, on_reset, NULL));
 	up(&looped);
-	for (i = 0; i < nb; i++) {
-		m = frame(&own, -1);
-		rte_pktmbuf_mtod(m, uint8_t *)[20] = i;
-		if (i == nb / 2) {
-			printf("bad_iova=0x%llx\n", NOWHERE);
-			iova = rte_mbuf_iova_get(m);
-			rte_mbuf_iova_set(m, NOWHERE);
-			/* Not to be used for anything else meanwhile. */
-			rte_mbuf_refcnt_update(m, 1);
-			bad = m;
-		}
-		transmit(m);
-	}
+	printf("bad_iova=0x%llx\n", NOWHERE);
+	for (i = 0; i < BAD_FRAMES; i++)
+		numbered(i, &single, NULL);
 	while ((m = receive(1000)) != NULL) {
-		if (rte_pktmbuf_mtod(m, uint8_t *)[20] == nb / 2)
+		if (rte_pktmbuf_mtod(m, uint8_t *)[11] == BAD_SINGLE)
 			wrong("what no address leads to was sent");
 		back++;
 		rte_pktmbuf_free(m);
 	}
 	OK(rte_eth_stats_get(P, &stats));
 	printf("sent=%u\nreceived=%u\nopackets=%" PRIu64 "\noerrors=%" PRIu64 "\nipackets=%"
-		PRIu64 "\nierrors=%" PRIu64 "\n", nb, back, stats.opackets, stats.oerrors,
+		PRIu64 "\nierrors=%" PRIu64 "\n", BAD_FRAMES, back, stats.opackets, stats.oerrors,
 		stats.ipackets, stats.ierrors);
-	CHECK(back == nb - 1);
+	CHECK(back == BAD_FRAMES - 1);
 	CHECK(arrives(&own, -1));
 	printf("resets=%u\n", resets);
 	CHECK(resets == 0);
 	OK(rte_eth_dev_stop(P));
-	CHECK(rte_mbuf_refcnt_read(bad) == 1);
-	rte_mbuf_iova_set(bad, iova);
-	rte_pktmbuf_free(bad);
+	return_strayed(&single);
+	OK(rte_eth_dev_start(P));
+	down();
+}
+
+/* The same on a wire, and a frame whose second segment is bad. Who is at the far end looks. */
+void
+bad_buffer_wire(void)
+{
+	const struct rte_eth_conf conf = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
+	struct strayed single = {0}, segment = {0};
+	unsigned int i, ms;
+
+	find_calls();
+	OK(rte_eth_dev_callback_register(P, RTE_ETH_EVENT_INTR_RESET, on_reset, NULL));
+	up(&conf);
+	printf("bad_iova=0x%llx\nbad_frame=%u\nbad_segment=%u\nsent=%u\n", NOWHERE, BAD_SINGLE,
+		BAD_SEGMENT, BAD_FRAMES);
+	for (i = 0; i < BAD_FRAMES; i++)
+		numbered(i, &single, &segment);
+	for (ms = 0; rd(IGB_TDH(0)) != rd(IGB_TDT(0)); ms++) {
+		CHECK(ms < 5000);
+		rte_delay_us_sleep(1000);
+	}
+	CHECK(resets == 0);
+	OK(rte_eth_dev_stop(P));
+	return_strayed(&single);
+	return_strayed(&segment);
 	OK(rte_eth_dev_start(P));
 	down();
 }
