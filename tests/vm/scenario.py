@@ -65,7 +65,7 @@ def check(condition, what, *args):
 
 def eal(*devices, ours=True, lcores='0,1', mb=256, prefix=None, more=()):
     """EAL's arguments. A device is a PCI address, with devargs behind a comma if any."""
-    argv = ['-l', lcores, '-m', str(mb), '--no-telemetry']
+    argv = ['--lcores', lcores, '-m', str(mb), '--no-telemetry']
     if ours:
         argv += ['-d', PMDS]
     if prefix:
@@ -100,3 +100,24 @@ def port_stats(p, port):
     p.command('show port stats %d' % port, r'Tx-bps:.*\n.*####')
     return {name: int(value) for name, value in
             re.findall(r'([RT][Xx]-\w+): +(\d+)', p.text()[start:])}
+
+
+def register(vm, address, offset):
+    """A register of a device, read by QEMU: neither a driver nor the guest has a part in it."""
+    bar = int(vm.run('head -n 1 /sys/bus/pci/devices/%s/resource' % address).split()[0], 16)
+    text = vm.monitor.execute('human-monitor-command',
+                              **{'command-line': 'xp /1xw %#x' % (bar + offset)})
+    return int(re.search(r': 0x([0-9a-f]{8})', text).group(1), 16)
+
+
+def ring_bases(vm, address):
+    """What the bases of receive and transmit ring 0 (RDBAH, RDBAL; TDBAH, TDBAL) have."""
+    return [register(vm, address, low + 4) << 32 | register(vm, address, low)
+            for low in (0xc000, 0xe000)]
+
+
+def zones(p, name):
+    """Where the memory zones whose name begins so are, [(address, bytes)], by testpmd."""
+    text = p.command('dump_memzone', r'Zone .*(?:\n.*)*^testpmd> ').group()
+    return [(int(virtual, 16), int(size, 16)) for size, virtual in
+            re.findall(r'name:<%s\S*>, len:(0x[0-9a-f]+), virt:(0x[0-9a-f]+)' % name, text)]
