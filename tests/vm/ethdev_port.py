@@ -10,6 +10,7 @@ import os
 import re
 import struct
 import sys
+import time
 
 from scenario import BUILD, check
 from vm import image
@@ -20,17 +21,57 @@ from packets import csum, crc32c, l4_csum, toeplitz  # noqa: E402
 PROGRAM = BUILD + '/tests/vm/ethdev_port'
 
 
-class Port:
+class Wire:
+    """A program that sends frames it is told, and tells of those it received."""
+
+    def __init__(self, vm, *argv):
+        self.program = vm.start(*argv)
+        self.program.expect(r'^ready$', 90)
+        self.seen = len(self.program.text())
+
+    def send(self, *lines):
+        """Sends frames, each with its words; waits until all are handed over."""
+        start = len(self.program.text())
+        for frame, *words in lines:
+            self.program.say(' '.join(['tx', frame.hex()] + list(map(str, words))))
+        for _ in lines:
+            end = self.program.expect(r'^(done|refused: .*)\n', 30, start)
+            check(end[1] == 'done', 'a frame was %s', end[1])
+            start = end.end()
+
+    def received(self, number, source=None, timeout=30):
+        """
+        The next frames, in the order in which they came: waits for so many, from that
+        address. Others are forgotten.
+        """
+        frames, end = [], time.monotonic() + timeout
+        while True:
+            self.program.poll()
+            text = self.program.text()[self.seen:]
+            text = text[:text.rfind('\n') + 1]
+            self.seen += len(text)
+            for line in re.findall(r'^rx (.*)$', text, re.M):
+                f = dict(word.split('=') for word in line.split())
+                f = {k: bytes.fromhex(v) if k == 'data' else int(v, 0) if v[0].isdigit() else v
+                     for k, v in f.items()}
+                if source is None or f['data'][6:12] == source:
+                    frames.append(f)
+            if len(frames) >= number:
+                return frames
+            if time.monotonic() > end:
+                self.program.fail('%d of %d frames within %d s' % (len(frames), number, timeout))
+            time.sleep(0.02)
+
+
+class Port(Wire):
     """The one port of a process of its own."""
 
     def __init__(self, vm, eal_args, *options):
-        self.program = vm.start(PROGRAM, *eal_args, '--', *options)
-        self.program.expect(r'^ready$', 90)
+        super().__init__(vm, PROGRAM, *eal_args, '--', *options)
         said = dict(re.findall(r'^(\w+)=(.*)$', self.program.text(), re.M))
         self.driver = said['driver']
         self.key = bytes.fromhex(said.get('rss_key', ''))
         self.reta = [int(q) for q in said.get('reta', '0').split(',')]
-        self.seen = len(self.program.text())
 
     def command(self, line):
         """Returns what came in answer, up to and without "done"."""
@@ -39,28 +80,10 @@ class Port:
         check(end[1] == 'done', '%s: %s', line[:60], end[1])
         return self.program.text()[start:]
 
-    def send(self, frame, *words):
-        self.command(' '.join(('tx', frame.hex()) + words))
-
     def facts(self):
         """By queue, its counters; by 'stats', the port's."""
         return {name: {k: int(v) for k, v in re.findall(r'(\w+)=(\d+)', rest)} for name, rest in
                 re.findall(r'^(?:queue)?(\d+|stats) (\w+=.*)$', self.command('facts'), re.M)}
-
-    def received(self, number, timeout=30):
-        """The next frames, in the order in which they came; waits for so many."""
-        self.program.expect(r'(?s)(?:^rx [^\n]*\n.*?){%d}' % number if number else '',
-                            timeout, self.seen)
-        text = self.program.text()[self.seen:]
-        text = text[:text.rindex('\n') + 1]
-        self.seen += len(text)
-        frames = []
-        for line in re.findall(r'^rx (.*)$', text, re.M):
-            f = dict(word.split('=') for word in line.split())
-            f = {k: bytes.fromhex(v) if k == 'data' else int(v, 0) if v[0].isdigit() else v
-                 for k, v in f.items()}
-            frames.append(f)
-        return frames
 
     def queue_of(self, frame):
         """Where the frame goes by its hash; 0 without one."""
@@ -75,6 +98,12 @@ class Port:
         self.program.say('quit')
         self.program.expect(r'^closed$')
         self.program.wait(30)
+
+
+# Packet types, by rte_mbuf_ptype.h.
+L3 = {4: 0x10, 6: 0x40}
+IPV4_EXT = 0x30
+L4 = {6: 0x100, 17: 0x200, 132: 0x400}
 
 
 def ipv4_parts(packet):
@@ -98,7 +127,7 @@ def l4_verdict(proto, segment, addresses):
 
 def view(frame, key):
     """What a controller says of a frame: its tag, its checksums, its RSS hash."""
-    said = {'len': len(frame), 'ip': 'unknown', 'l4': 'unknown', 'data': frame}
+    said = {'len': len(frame), 'ip': 'unknown', 'l4': 'unknown', 'ptype': 1, 'data': frame}
     kind, = struct.unpack('>H', frame[12:14])
     if kind == 0x8100:
         said['tci'], kind = struct.unpack('>HH', frame[14:18])
@@ -108,14 +137,17 @@ def view(frame, key):
     if kind == 0x0800:
         header, proto, addresses, rest = ipv4_parts(packet)
         said['ip'] = 'good' if csum(header) == 0 else 'bad'
+        said['ptype'] |= L3[4] if len(header) == 20 else IPV4_EXT
     elif kind == 0x86dd:
         length, proto = struct.unpack('>HB', packet[4:7])
         addresses, rest = packet[8:40], packet[40:40 + length]
+        said['ptype'] |= L3[6]
     else:
         return said
     ports = b''
     if rest is not None and proto in (6, 17, 132):
         said['l4'] = l4_verdict(proto, rest, addresses)
+        said['ptype'] |= L4[proto]
         if proto != 132:
             ports = rest[:4]
     if key:
@@ -123,10 +155,15 @@ def view(frame, key):
     return said
 
 
+def ordered(frames):
+    """In an order that queues, and who drains them first, have no part in."""
+    return sorted(frames, key=lambda f: f['data'])
+
+
 def same(what, got, expected):
     """Compares the views of frames, and says in which a difference is."""
     check(len(got) == len(expected), '%s: %d frames, not %d', what, len(got), len(expected))
     for i, (g, e) in enumerate(zip(got, expected)):
-        for name in sorted(set(e) | set(g) & {'tci', 'hash'}):
-            check(g.get(name) == e.get(name), '%s, frame %d: %s is %r, not %r; %r', what, i, name,
-                  g.get(name), e.get(name), e['data'][:80].hex())
+        for name in sorted(set(e) & set(g) | (set(e) ^ set(g)) & {'tci', 'hash'}):
+            check(g.get(name) == e.get(name), '%s, frame %d of %d: %s is %r, not %r; expected %r', what,
+                  i, len(got), name, g.get(name), e.get(name), dict(e, data=e['data'][:80].hex()))
