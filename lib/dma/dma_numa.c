@@ -3,9 +3,9 @@
  */
 
 /*
- * Cores and memory nodes. EAL knows the node of a core from the time it
- * started; libnuma asks the kernel, and knows it for cores that are not
- * EAL's, too.
+ * Cores and memory nodes. An lcore is a thread, and its number need not be a
+ * CPU's; nor is rte_lcore_to_cpu_id(), which numbers the cores of each socket
+ * from 0. EAL knows on which CPUs it runs, libnuma on which nodes these are.
  */
 
 #include <numa.h>
@@ -17,18 +17,23 @@
 int
 gantry_numa_node_of_lcore(unsigned int lcore_id)
 {
-	int cpu;
+	int cpu, found, node = -1;
+	rte_cpuset_t cpus;
 
 	if (lcore_id >= RTE_MAX_LCORE || !rte_lcore_is_enabled(lcore_id))
 		return -1;
 	if (numa_available() < 0)
 		return 0;
-	/* An lcore may float over several CPUs; EAL tells the node if they share one. */
-	cpu = rte_lcore_to_cpu_id(lcore_id);
-	if (cpu < 0)
-		return rte_lcore_to_socket_id(lcore_id) == (unsigned int)SOCKET_ID_ANY ? -1 :
-			(int)rte_lcore_to_socket_id(lcore_id);
-	return numa_node_of_cpu(cpu);
+	cpus = rte_lcore_cpuset(lcore_id);
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &cpus))
+			continue;
+		found = numa_node_of_cpu(cpu);
+		if (found < 0 || (node >= 0 && found != node))
+			return -1;
+		node = found;
+	}
+	return node;
 }
 
 int

@@ -4,7 +4,8 @@
 
 /*
  * lib/dma: what is said of a core on another node than its queue. This machine
- * may have a single node: the linker puts the functions below in libnuma's place.
+ * may have a single node: the linker puts the functions below in libnuma's and
+ * EAL's place. The lcore runs on CPUs of other numbers than its own.
  */
 
 #include "dma_eal.h"
@@ -13,10 +14,14 @@
 
 #include "gantry_dma.h"
 
-static int fake_node;
+#define CPU         37
+#define ANOTHER_CPU 38
+
+static int fake_node, fake_other_node;
 
 int __wrap_numa_available(void);
 int __wrap_numa_node_of_cpu(int cpu);
+rte_cpuset_t __wrap_rte_lcore_cpuset(unsigned int lcore_id);
 
 int
 __wrap_numa_available(void)
@@ -27,7 +32,19 @@ __wrap_numa_available(void)
 int
 __wrap_numa_node_of_cpu(int cpu)
 {
-	return fake_node;
+	assert_true(cpu == CPU || cpu == ANOTHER_CPU);
+	return cpu == CPU ? fake_node : fake_other_node;
+}
+
+rte_cpuset_t
+__wrap_rte_lcore_cpuset(unsigned int lcore_id)
+{
+	rte_cpuset_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(CPU, &cpus);
+	CPU_SET(ANOTHER_CPU, &cpus);
+	return cpus;
 }
 
 static void
@@ -41,7 +58,7 @@ check(int device_node, int core_node, int memory_node, const char *expected)
 	int ret;
 
 	assert_non_null(dev);
-	fake_node = core_node;
+	fake_node = fake_other_node = core_node;
 	rte_openlog_stream(f);
 	ret = gantry_dma_numa_check(dev, "rx queue 3", rte_lcore_id(), memory_node);
 	rte_openlog_stream(NULL);
@@ -67,10 +84,28 @@ nodes(void **state)
 		"node 0, lcore 0 that polls it on node 0: every access crosses\n");
 }
 
+static void
+node_of_lcore(void **state)
+{
+	const unsigned int lcore = rte_lcore_id();
+
+	fake_node = fake_other_node = 1;
+	assert_int_equal(gantry_numa_node_of_lcore(lcore), 1);
+	fake_other_node = 0; /* it floats over both */
+	assert_int_equal(gantry_numa_node_of_lcore(lcore), -1);
+	fake_other_node = -1;
+	assert_int_equal(gantry_numa_node_of_lcore(lcore), -1);
+	assert_int_equal(gantry_numa_node_of_lcore(lcore + 1), -1); /* no such lcore */
+	assert_int_equal(gantry_numa_node_of_lcore(RTE_MAX_LCORE), -1);
+}
+
 int
 main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(nodes) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nodes),
+		cmocka_unit_test(node_of_lcore),
+	};
 
 	eal_start(argc, argv, NULL);
 	return cmocka_run_group_tests_name("dma_numa", tests, NULL, NULL);
