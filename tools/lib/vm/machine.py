@@ -313,7 +313,7 @@ class Machine:
         """Runs a shell command; returns what it printed. status None takes any."""
         self.number += 1
         mark = '@done%d' % self.number
-        self.control.send('{\n%s\n} </dev/null 2>&1; echo; echo "%s $?"\n' % (command, mark))
+        self.control.send('{\n%s\n} </dev/null 2>&1; s=$?; echo; echo "%s $s"\n' % (command, mark))
         end = time.monotonic() + timeout
         lines = []
         while True:
