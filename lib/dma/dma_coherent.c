@@ -10,9 +10,11 @@
  * so that nothing else is asked of it; order is what the driver's barriers are
  * for.
  *
- * Alignment. The HOWTO promises the smallest power of two that holds the block,
- * so that a block never straddles a boundary of its own size. Within a page
- * virtual and bus addresses are aligned alike; beyond, only virtual ones are.
+ * Alignment. The HOWTO promises the smallest order of pages that holds the block, in
+ * both addresses, so that a block never straddles a boundary of its own size. Within one of
+ * EAL's pages virtual and bus addresses are aligned alike. A block over several is
+ * aligned in virtual addresses only, where the two differ; a promise that chance keeps
+ * is none, so the block is refused where it is not kept.
  */
 
 #include <errno.h>
@@ -54,7 +56,7 @@ gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_ad
 		rte_errno = EINVAL;
 		return NULL;
 	}
-	align = RTE_MAX((size_t)rte_align64pow2(size), (size_t)RTE_CACHE_LINE_SIZE);
+	align = RTE_MAX((size_t)rte_align64pow2(size), (size_t)sysconf(_SC_PAGESIZE));
 	if (socket_id == SOCKET_ID_ANY)
 		socket_id = d->params.socket_id;
 
@@ -82,10 +84,13 @@ gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_ad
 		dma_fail("%s: coherent memory at bus address 0x%" PRIx64 " takes %u bits; the "
 			"device drives %u", d->name, mz->iova, dma_bits(mz->iova + (size - 1)),
 			dma_bits(d->coherent_mask));
-		rte_memzone_free(mz);
-		free(b);
-		rte_errno = EIO;
-		return NULL;
+		goto no_use;
+	}
+	if (mz->iova % align != 0) {
+		dma_fail("%s: %zu coherent bytes at bus address 0x%" PRIx64 " are not aligned to "
+			"%zu: take larger hugepages, or --iova-mode=va", d->name, size, mz->iova,
+			align);
+		goto no_use;
 	}
 	memset(mz->addr, 0, size);
 
@@ -99,6 +104,12 @@ gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_ad
 	rte_spinlock_unlock(&d->lock);
 	*handle = mz->iova;
 	return mz->addr;
+
+no_use:
+	rte_memzone_free(mz);
+	free(b);
+	rte_errno = EIO;
+	return NULL;
 }
 
 void

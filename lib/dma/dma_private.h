@@ -31,6 +31,8 @@ struct dma_device {
 	char name[64];
 	struct gantry_dma_params params;
 	uint64_t mask, coherent_mask;
+	size_t max_seg;             /* the device's limits on a segment */
+	uint64_t seg_boundary;
 	bool mask_logged;
 	rte_spinlock_t lock;        /* of the list */
 	TAILQ_HEAD(, dma_block) blocks;
@@ -55,6 +57,10 @@ struct gantry_dma_mode {
 	void (*sync)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 			enum gantry_dma_dir dir, bool for_cpu);
 	int (*mapping_error)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
+	/** The mask that its bus addresses need; NULL: those of EAL's memory. */
+	uint64_t (*required_mask)(struct gantry_dma_dev *dev);
+	/** The longest mapping; NULL: no limit of its own. */
+	size_t (*max_mapping_size)(struct gantry_dma_dev *dev);
 };
 
 /** Bits that an address needs. */

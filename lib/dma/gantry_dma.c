@@ -99,7 +99,10 @@ gantry_dma_dev_create(const struct gantry_dma_params *params)
 	d->params.name = d->name;
 	rte_spinlock_init(&d->lock);
 	TAILQ_INIT(&d->blocks);
+	/* The kernel's defaults, all of them. */
 	d->mask = d->coherent_mask = GANTRY_DMA_BIT_MASK(32);
+	d->max_seg = 64 << 10;
+	d->seg_boundary = GANTRY_DMA_BIT_MASK(32);
 	ret = dma_table_get(&d->fast.table);
 	if (ret != 0) {
 		rte_free(d);
@@ -142,8 +145,36 @@ gantry_dma_get_required_mask(struct gantry_dma_dev *dev)
 {
 	uint64_t last = 0;
 
+	if (dev->mode != NULL && dev->mode->required_mask != NULL)
+		return dev->mode->required_mask(dev);
 	rte_memseg_walk(highest, &last);
 	return GANTRY_DMA_BIT_MASK(dma_bits(last));
+}
+
+uint64_t
+gantry_dma_get_mask(struct gantry_dma_dev *dev)
+{
+	return dma_device(dev)->mask;
+}
+
+uint64_t
+gantry_dma_get_coherent_mask(struct gantry_dma_dev *dev)
+{
+	return dma_device(dev)->coherent_mask;
+}
+
+bool
+gantry_dma_addressing_limited(struct gantry_dma_dev *dev)
+{
+	return gantry_dma_get_mask(dev) < gantry_dma_get_required_mask(dev);
+}
+
+size_t
+gantry_dma_max_mapping_size(struct gantry_dma_dev *dev)
+{
+	if (dev->mode != NULL && dev->mode->max_mapping_size != NULL)
+		return dev->mode->max_mapping_size(dev);
+	return SIZE_MAX;
 }
 
 /* Whether a device with this mask can do with the memory there is. */
@@ -202,4 +233,47 @@ gantry_dma_set_mask_and_coherent(struct gantry_dma_dev *dev, uint64_t mask)
 	if (ret == 0)
 		dma_device(dev)->coherent_mask = mask;
 	return ret;
+}
+
+/*
+ * What one segment may be, for scatter/gather.
+ */
+
+int
+gantry_dma_set_max_seg_size(struct gantry_dma_dev *dev, size_t size)
+{
+	struct dma_device *d = dma_device(dev);
+
+	if (size == 0) {
+		dma_fail("%s: segments of no byte", d->name);
+		return -EINVAL;
+	}
+	d->max_seg = size;
+	return 0;
+}
+
+size_t
+gantry_dma_get_max_seg_size(struct gantry_dma_dev *dev)
+{
+	return dma_device(dev)->max_seg;
+}
+
+int
+gantry_dma_set_seg_boundary(struct gantry_dma_dev *dev, uint64_t mask)
+{
+	struct dma_device *d = dma_device(dev);
+
+	if (mask == 0 || (mask & (mask + 1)) != 0) {
+		dma_fail("%s: 0x%" PRIx64 " is no mask of the address bits below a boundary",
+			d->name, mask);
+		return -EINVAL;
+	}
+	d->seg_boundary = mask;
+	return 0;
+}
+
+uint64_t
+gantry_dma_get_seg_boundary(struct gantry_dma_dev *dev)
+{
+	return dma_device(dev)->seg_boundary;
 }

@@ -115,23 +115,62 @@ int gantry_dma_set_mask(struct gantry_dma_dev *dev, uint64_t mask);
 int gantry_dma_set_coherent_mask(struct gantry_dma_dev *dev, uint64_t mask);
 /** Both, or neither. */
 int gantry_dma_set_mask_and_coherent(struct gantry_dma_dev *dev, uint64_t mask);
-/** The mask that all of the memory EAL has now would need. */
+/** The mask for streaming mappings as it is now. The kernel's dma_get_mask(). */
+uint64_t gantry_dma_get_mask(struct gantry_dma_dev *dev);
+/** The mask for coherent allocations as it is now. The kernel's device::coherent_dma_mask. */
+uint64_t gantry_dma_get_coherent_mask(struct gantry_dma_dev *dev);
+/**
+ * The mask that all of the memory EAL has now would need; where a mode chooses the bus
+ * addresses, what that mode needs. The kernel's dma_get_required_mask().
+ */
 uint64_t gantry_dma_get_required_mask(struct gantry_dma_dev *dev);
+/**
+ * Whether there is memory that the device's streaming mask does not reach, so that mapping
+ * it is refused, or copies. The kernel's dma_addressing_limited().
+ */
+bool gantry_dma_addressing_limited(struct gantry_dma_dev *dev);
+/**
+ * The longest single mapping, in bytes, that can be expected to work; SIZE_MAX: any that
+ * is contiguous in bus addresses. The kernel's dma_max_mapping_size().
+ */
+size_t gantry_dma_max_mapping_size(struct gantry_dma_dev *dev);
+
+/**
+ * The longest segment, in bytes, that the device takes (what one descriptor can say). No
+ * segment of gantry_dma_map_sg() or gantry_dma_map_mbuf_chain() is longer. 64 KiB until
+ * set. The kernel's dma_set_max_seg_size(). A set-up call, like the masks.
+ * @return 0; -EINVAL: 0
+ */
+int gantry_dma_set_max_seg_size(struct gantry_dma_dev *dev, size_t size);
+/** What it is now. The kernel's dma_get_max_seg_size(). */
+size_t gantry_dma_get_max_seg_size(struct gantry_dma_dev *dev);
+/**
+ * The boundary that no segment may cross, as the mask of the address bits below it
+ * (GANTRY_DMA_BIT_MASK(n): a boundary every 2^n bytes). 4 GiB until set. The kernel's
+ * dma_set_seg_boundary(). A set-up call, like the masks.
+ * @return 0; -EINVAL: no such mask
+ */
+int gantry_dma_set_seg_boundary(struct gantry_dma_dev *dev, uint64_t mask);
+/** What it is now. The kernel's dma_get_seg_boundary(). */
+uint64_t gantry_dma_get_seg_boundary(struct gantry_dma_dev *dev);
 
 /**
  * Allocates memory that CPU and device may both use at any time: descriptor
  * rings. Zeroed, from hugepage memory on @p socket_id (SOCKET_ID_ANY: the
  * device's node; if that has none left, from another with a warning),
- * contiguous in bus addresses, aligned to the smallest power of two that holds
- * @p size (at least a cache line), as the HOWTO promises: in virtual addresses
- * always, in bus addresses up to the size of a page of EAL's memory.
+ * contiguous in bus addresses. The kernel's dma_alloc_coherent().
+ *
+ * Alignment is the HOWTO's, of both addresses: to the smallest number of pages
+ * (4 KiB), rounded up to a power of two, that holds @p size. So a block of up to
+ * 64 KiB, say, never crosses a 64 KiB boundary. A block larger than EAL's pages for
+ * which that cannot be had (IOVA-as-PA) is refused.
  *
  * @param dev        the device
  * @param size       bytes, not 0
  * @param handle     [out] its bus address
  * @param socket_id  a NUMA node, or SOCKET_ID_ANY
- * @return NULL with rte_errno: ENOMEM; EIO: none inside the coherent mask; EINVAL: a
- *   size of 0, or beyond all reason
+ * @return NULL with rte_errno: ENOMEM; EIO: none inside the coherent mask, or aligned;
+ *   EINVAL: a size of 0, or beyond all reason
  */
 void *gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size,
 		gantry_dma_addr_t *handle, int socket_id);
@@ -178,6 +217,40 @@ static inline void gantry_dma_sync_single_for_cpu(struct gantry_dma_dev *dev,
 /** The device's turn again: it sees what the CPU wrote. To be called before the doorbell. */
 static inline void gantry_dma_sync_single_for_device(struct gantry_dma_dev *dev,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir);
+/**
+ * The same for @p size bytes from @p offset of a mapping at @p addr: a driver that looks at
+ * a header hands over no more than that. The kernel's dma_sync_single_range_for_cpu().
+ */
+static inline void gantry_dma_sync_single_range_for_cpu(struct gantry_dma_dev *dev,
+		gantry_dma_addr_t addr, size_t offset, size_t size, enum gantry_dma_dir dir);
+/** And back. The kernel's dma_sync_single_range_for_device(). */
+static inline void gantry_dma_sync_single_range_for_device(struct gantry_dma_dev *dev,
+		gantry_dma_addr_t addr, size_t offset, size_t size, enum gantry_dma_dir dir);
+
+/** Alignment, in bytes, of what a device writes. The kernel's dma_get_cache_alignment(). */
+#define GANTRY_DMA_CACHE_ALIGNMENT RTE_CACHE_LINE_SIZE
+
+/**
+ * Around the members of a struct that the device writes, so that they share no cache line
+ * with members that the CPU writes meanwhile. Members between them are the device's as long
+ * as one of them is mapped. @p group is a name, unique in the struct, or nothing. The
+ * kernel's __dma_from_device_group_begin() and _end().
+ *
+ * @code
+ * struct request {
+ *	int state;
+ *	GANTRY_DMA_FROM_DEVICE_GROUP_BEGIN(reply);
+ *	uint8_t reply[32];
+ *	GANTRY_DMA_FROM_DEVICE_GROUP_END(reply);
+ *	int retries;
+ * };
+ * @endcode
+ */
+#define GANTRY_DMA_FROM_DEVICE_GROUP_BEGIN(group) \
+	uint8_t gantry_dma_group_begin_ ## group[0] __rte_aligned(GANTRY_DMA_CACHE_ALIGNMENT)
+/** Ends the group. */
+#define GANTRY_DMA_FROM_DEVICE_GROUP_END(group) \
+	uint8_t gantry_dma_group_end_ ## group[0] __rte_aligned(GANTRY_DMA_CACHE_ALIGNMENT)
 
 /*
  * Addresses.

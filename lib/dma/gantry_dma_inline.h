@@ -143,6 +143,20 @@ gantry_dma_sync_single_for_device(struct gantry_dma_dev *dev, gantry_dma_addr_t 
 	else
 		rte_io_mb();
 }
+
+static inline void
+gantry_dma_sync_single_range_for_cpu(struct gantry_dma_dev *dev, gantry_dma_addr_t addr,
+		size_t offset, size_t size, enum gantry_dma_dir dir)
+{
+	gantry_dma_sync_single_for_cpu(dev, addr + offset, size, dir);
+}
+
+static inline void
+gantry_dma_sync_single_range_for_device(struct gantry_dma_dev *dev, gantry_dma_addr_t addr,
+		size_t offset, size_t size, enum gantry_dma_dir dir)
+{
+	gantry_dma_sync_single_for_device(dev, addr + offset, size, dir);
+}
 /** @endcond */
 
 #endif /* GANTRY_DMA_INLINE_H */

@@ -127,6 +127,69 @@ test_masks(void **state)
 }
 
 static void
+test_limits(void **state)
+{
+	struct gantry_dma_params p = { .name = "limits", .socket_id = SOCKET_ID_ANY };
+	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
+	uint64_t need;
+
+	assert_non_null(dev);
+	need = gantry_dma_get_required_mask(dev);
+	assert_int_equal(gantry_dma_get_mask(dev), UINT32_MAX);
+	assert_int_equal(gantry_dma_get_coherent_mask(dev), UINT32_MAX);
+	assert_int_equal(gantry_dma_addressing_limited(dev), need > UINT32_MAX);
+
+	/* Streaming and coherent are apart; only the former limits mappings. */
+	assert_int_equal(gantry_dma_set_mask(dev, need), 0);
+	assert_int_equal(gantry_dma_get_mask(dev), need);
+	assert_int_equal(gantry_dma_get_coherent_mask(dev), UINT32_MAX);
+	assert_false(gantry_dma_addressing_limited(dev));
+	assert_int_equal(gantry_dma_set_coherent_mask(dev, UINT64_MAX), 0);
+	assert_int_equal(gantry_dma_get_mask(dev), need);
+	assert_int_equal(gantry_dma_get_coherent_mask(dev), UINT64_MAX);
+	dma_device(dev)->mask = need >> 1;
+	assert_true(gantry_dma_addressing_limited(dev));
+
+	assert_int_equal(gantry_dma_max_mapping_size(dev), SIZE_MAX);
+
+	/* The kernel's defaults. */
+	assert_int_equal(gantry_dma_get_max_seg_size(dev), 65536);
+	assert_int_equal(gantry_dma_get_seg_boundary(dev), UINT32_MAX);
+	assert_int_equal(gantry_dma_set_max_seg_size(dev, 0), -EINVAL);
+	assert_int_equal(gantry_dma_set_seg_boundary(dev, 0), -EINVAL);
+	assert_int_equal(gantry_dma_set_seg_boundary(dev, 0x1000), -EINVAL);
+	assert_int_equal(gantry_dma_get_max_seg_size(dev), 65536);
+	assert_int_equal(gantry_dma_get_seg_boundary(dev), UINT32_MAX);
+	assert_int_equal(gantry_dma_set_max_seg_size(dev, 4096), 0);
+	assert_int_equal(gantry_dma_set_seg_boundary(dev, 0xffff), 0);
+	assert_int_equal(gantry_dma_get_max_seg_size(dev), 4096);
+	assert_int_equal(gantry_dma_get_seg_boundary(dev), 0xffff);
+	gantry_dma_dev_destroy(dev);
+}
+
+/* What the device writes shares no cache line with what the CPU writes. */
+static void
+test_groups(void **state)
+{
+	struct request {
+		int state;
+		GANTRY_DMA_FROM_DEVICE_GROUP_BEGIN(reply);
+		uint8_t reply[5];
+		GANTRY_DMA_FROM_DEVICE_GROUP_END(reply);
+		int retries;
+		GANTRY_DMA_FROM_DEVICE_GROUP_BEGIN();
+		uint8_t status;
+		GANTRY_DMA_FROM_DEVICE_GROUP_END();
+	};
+
+	assert_int_equal(offsetof(struct request, reply), 1 * GANTRY_DMA_CACHE_ALIGNMENT);
+	assert_int_equal(offsetof(struct request, retries), 2 * GANTRY_DMA_CACHE_ALIGNMENT);
+	assert_int_equal(offsetof(struct request, status), 3 * GANTRY_DMA_CACHE_ALIGNMENT);
+	assert_int_equal(sizeof(struct request), 4 * GANTRY_DMA_CACHE_ALIGNMENT);
+	assert_int_equal(_Alignof(struct request), GANTRY_DMA_CACHE_ALIGNMENT);
+}
+
+static void
 test_map(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
@@ -381,11 +444,19 @@ test_coherent(void **state)
 		assert_int_equal(n, 0);
 	}
 
-	/* Aligned to the next power of two, and to a cache line at least. */
+	/* Aligned to the smallest order of pages that holds it, in both addresses. */
 	cpu[0] = gantry_dma_alloc_coherent(dev, 5000, &bus[0], SOCKET_ID_ANY);
-	assert_int_equal(bus[0] % 8192, 0);
+	assert_int_equal((bus[0] | (uintptr_t)cpu[0]) % 8192, 0);
 	cpu[1] = gantry_dma_alloc_coherent(dev, 1, &bus[1], 0);
-	assert_int_equal(bus[1] % RTE_CACHE_LINE_SIZE, 0);
+	assert_int_equal((bus[1] | (uintptr_t)cpu[1]) % 4096, 0);
+	/* Over several of EAL's pages: kept, or refused. */
+	cpu[2] = gantry_dma_alloc_coherent(dev, 3 << 20, &bus[2], SOCKET_ID_ANY);
+	if (cpu[2] != NULL) {
+		assert_int_equal((bus[2] | (uintptr_t)cpu[2]) % (4 << 20), 0);
+		gantry_dma_free_coherent(dev, 3 << 20, cpu[2], bus[2]);
+	} else {
+		assert_int_equal(rte_eal_iova_mode(), RTE_IOVA_PA);
+	}
 
 	/* Misuse is named and does no harm. */
 	gantry_dma_free_coherent(dev, 5000, (uint8_t *)cpu[0] + 64, bus[0] + 64);
@@ -407,6 +478,7 @@ test_coherent(void **state)
 /* A mode gets every call, through the same inline functions. */
 
 static unsigned int mode_calls[4];
+static gantry_dma_addr_t mode_synced;
 
 static gantry_dma_addr_t
 mode_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir)
@@ -427,6 +499,7 @@ mode_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size, enum 
 		bool for_cpu)
 {
 	mode_calls[2]++;
+	mode_synced = addr;
 }
 
 static int
@@ -436,11 +509,29 @@ mode_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 	return 0;
 }
 
+static uint64_t
+mode_required_mask(struct gantry_dma_dev *dev)
+{
+	return GANTRY_DMA_BIT_MASK(28);
+}
+
+static size_t
+mode_max_mapping_size(struct gantry_dma_dev *dev)
+{
+	return 4096;
+}
+
 static void
 test_mode(void **state)
 {
 	static const struct gantry_dma_mode mode = {
-		"test", mode_map, mode_unmap, mode_sync, mode_error,
+		.name = "test",
+		.map = mode_map,
+		.unmap = mode_unmap,
+		.sync = mode_sync,
+		.mapping_error = mode_error,
+		.required_mask = mode_required_mask,
+		.max_mapping_size = mode_max_mapping_size,
 	};
 	struct gantry_dma_dev *dev = DEV(state);
 	struct rte_mbuf m;
@@ -453,6 +544,11 @@ test_mode(void **state)
 	assert_int_equal(gantry_dma_mapping_error(dev, a), 0);
 	gantry_dma_sync_single_for_cpu(dev, a, 64, GANTRY_DMA_TO_DEVICE);
 	gantry_dma_sync_single_for_device(dev, a, 64, GANTRY_DMA_TO_DEVICE);
+	assert_int_equal(mode_synced, a);
+	gantry_dma_sync_single_range_for_cpu(dev, a, 16, 8, GANTRY_DMA_TO_DEVICE);
+	assert_int_equal(mode_synced, a + 16);
+	gantry_dma_sync_single_range_for_device(dev, a, 24, 8, GANTRY_DMA_TO_DEVICE);
+	assert_int_equal(mode_synced, a + 24);
 	gantry_dma_unmap_single(dev, a, 64, GANTRY_DMA_TO_DEVICE);
 	memset(&m, 0, sizeof(m));
 	m.buf_addr = p;
@@ -461,8 +557,11 @@ test_mode(void **state)
 	gantry_dma_unmap_mbuf(dev, &m, a, 64, GANTRY_DMA_TO_DEVICE);
 	assert_int_equal(mode_calls[0], 2);
 	assert_int_equal(mode_calls[1], 2);
-	assert_int_equal(mode_calls[2], 2);
+	assert_int_equal(mode_calls[2], 4);
 	assert_int_equal(mode_calls[3], 1);
+	assert_int_equal(gantry_dma_get_required_mask(dev), GANTRY_DMA_BIT_MASK(28));
+	assert_false(gantry_dma_addressing_limited(dev));
+	assert_int_equal(gantry_dma_max_mapping_size(dev), 4096);
 	dma_set_mode(dev, NULL);
 	assert_int_equal(gantry_dma_map_single(dev, p, 64, GANTRY_DMA_TO_DEVICE), expected_bus(p));
 	rte_free(p);
@@ -494,6 +593,8 @@ main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_create),
 		ON_DEVICE(test_masks),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_groups),
 		ON_DEVICE(test_map),
 		ON_DEVICE(test_map_refused),
 		ON_DEVICE(test_map_contiguity),
