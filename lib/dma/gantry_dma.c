@@ -24,8 +24,9 @@
  * with a reason, never a wrong address.
  *
  * Files: gantry_dma_inline.h the hot path; dma_map.c what it leaves; here
- * devices and masks; dma_coherent.c rings; dma_translate.c which memory is
- * what, and between the three spaces; dma_numa.c cores and nodes.
+ * devices, masks and limits; dma_coherent.c rings; dma_sg.c lists and chains;
+ * dma_translate.c which memory is what, and between the three spaces;
+ * dma_numa.c cores and nodes.
  *
  * Who owns what: a device object belongs to the driver that made it, its
  * coherent blocks to the object until they are freed, a streaming buffer to the

@@ -13,33 +13,7 @@
 #include <rte_mbuf.h>
 
 #include "dma_private.h"
-
-#define DEV(state) (*(state))
-
-static int
-make_device(void **state)
-{
-	struct gantry_dma_params p = { .name = "test", .socket_id = SOCKET_ID_ANY };
-
-	*state = gantry_dma_dev_create(&p);
-	assert_non_null(*state);
-	assert_int_equal(gantry_dma_set_mask_and_coherent(*state, GANTRY_DMA_BIT_MASK(64)), 0);
-	return 0;
-}
-
-static int
-drop_device(void **state)
-{
-	gantry_dma_dev_destroy(*state);
-	return 0;
-}
-
-static void
-assert_reason(const char *part)
-{
-	if (strstr(gantry_dma_last_error(), part) == NULL)
-		fail_msg("\"%s\" does not say \"%s\"", gantry_dma_last_error(), part);
-}
+#include "dma_device.h"
 
 static void
 assert_refused(struct gantry_dma_dev *dev, const void *ptr, size_t size, const char *why)
@@ -49,17 +23,6 @@ assert_refused(struct gantry_dma_dev *dev, const void *ptr, size_t size, const c
 
 	assert_true(gantry_dma_mapping_error(dev, a));
 	assert_reason(why);
-}
-
-static gantry_dma_addr_t
-expected_bus(const void *ptr)
-{
-	gantry_phys_addr_t phys;
-
-	if (rte_eal_iova_mode() == RTE_IOVA_VA)
-		return (uintptr_t)ptr;
-	assert_int_equal(gantry_virt_to_phys(ptr, &phys), 0);
-	return phys;
 }
 
 static void
@@ -584,8 +547,6 @@ test_numa(void **state)
 	assert_int_equal(gantry_dma_numa_check(far_dev, "rx queue 0", lcore, node), 1);
 	gantry_dma_dev_destroy(far_dev);
 }
-
-#define ON_DEVICE(f) cmocka_unit_test_setup_teardown(f, make_device, drop_device)
 
 int
 main(int argc, char **argv)

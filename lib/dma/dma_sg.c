@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Scatter/gather, for lists and for chains of mbufs.
+ *
+ * Pieces of memory go in, one mapping each, and segments come out, of which one
+ * may cover several pieces or a part of one. Both are the same bytes in the same
+ * order. So the mapping of a piece need not be remembered: its bus address is
+ * found by walking pieces and segments side by side, as unmapping, syncing and
+ * unwinding do.
+ *
+ * In direct mode there is nothing to undo, and those return at once.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "dma_private.h"
+#include "gantry_dma_sg.h"
+
+/* Pieces: the entries of a list, or the segments of a chain. */
+struct pieces {
+	struct gantry_sg *sg;
+	unsigned int left;  /* of the list */
+	struct rte_mbuf *m; /* of the chain */
+};
+
+struct piece {
+	void *ptr;
+	size_t len;
+	struct rte_mbuf *m;
+};
+
+/* Segments, wherever they stand. */
+struct segs {
+	struct gantry_dma_seg *at;
+	size_t stride;
+	unsigned int n, max;
+	size_t off; /* walking: bytes of the first one that are behind us */
+};
+
+static bool
+next_piece(struct pieces *s, struct piece *p)
+{
+	if (s->left > 0) {
+		*p = (struct piece){ s->sg->addr, s->sg->length, s->sg->mbuf };
+		s->sg++;
+		s->left--;
+		return true;
+	}
+	while (s->m != NULL) {
+		struct rte_mbuf *m = s->m;
+
+		s->m = m->next;
+		if (m->data_len == 0)
+			continue;
+		*p = (struct piece){ rte_pktmbuf_mtod(m, void *), m->data_len, m };
+		return true;
+	}
+	return false;
+}
+
+static struct gantry_dma_seg *
+seg_at(const struct segs *s, unsigned int i)
+{
+	return (struct gantry_dma_seg *)((uint8_t *)s->at + i * s->stride);
+}
+
+/* How much of [addr, addr + len) one segment of this device can be. */
+static size_t
+seg_fits(const struct dma_device *d, gantry_dma_addr_t addr, size_t len)
+{
+	uint64_t to_boundary = d->seg_boundary - (addr & d->seg_boundary); /* less one */
+
+	len = RTE_MIN(len, d->max_seg);
+	return len - 1 > to_boundary ? to_boundary + 1 : len;
+}
+
+/* Appends a mapping: to the last segment if that is allowed, else as one or several. */
+static int
+segs_add(struct segs *s, const struct dma_device *d, gantry_dma_addr_t addr, size_t len)
+{
+	struct gantry_dma_seg *last = s->n > 0 ? seg_at(s, s->n - 1) : NULL;
+	size_t fits;
+
+	if (last != NULL && last->addr + last->len == addr &&
+			seg_fits(d, last->addr, last->len + len) == last->len + len) {
+		last->len += len;
+		return 0;
+	}
+	for (; len > 0; addr += fits, len -= fits) {
+		if (s->n == s->max)
+			return -ENOSPC;
+		fits = seg_fits(d, addr, len);
+		*seg_at(s, s->n++) = (struct gantry_dma_seg){ addr, fits };
+	}
+	return 0;
+}
+
+/* Walks over the next len bytes: their bus address, or an error if there are not as many. */
+static gantry_dma_addr_t
+segs_take(struct segs *s, size_t len)
+{
+	gantry_dma_addr_t addr;
+
+	if (s->n == 0)
+		return GANTRY_DMA_MAPPING_ERROR;
+	addr = s->at->addr + s->off;
+	while (s->n > 0 && s->at->len - s->off <= len) {
+		len -= s->at->len - s->off;
+		s->off = 0;
+		s->n--;
+		s->at = seg_at(s, 1);
+		if (len == 0)
+			return addr;
+	}
+	s->off += len;
+	return s->n > 0 ? addr : GANTRY_DMA_MAPPING_ERROR;
+}
+
+static void
+unmap_piece(struct gantry_dma_dev *dev, const struct piece *p, gantry_dma_addr_t addr,
+		enum gantry_dma_dir dir)
+{
+	if (p->m != NULL)
+		gantry_dma_unmap_mbuf(dev, p->m, addr, p->len, dir);
+	else
+		gantry_dma_unmap_single(dev, addr, p->len, dir);
+}
+
+/* Unmaps the first n pieces. False if the segments end before them. */
+static bool
+unmap_pieces(struct gantry_dma_dev *dev, struct pieces *from, unsigned int n, struct segs *segs,
+		enum gantry_dma_dir dir)
+{
+	struct piece p;
+
+	while (n-- > 0 && next_piece(from, &p)) {
+		gantry_dma_addr_t addr = segs_take(segs, p.len);
+
+		if (addr == GANTRY_DMA_MAPPING_ERROR)
+			return false;
+		unmap_piece(dev, &p, addr, dir);
+	}
+	return true;
+}
+
+/* dma_fail(), with the piece at fault before the reason. */
+static void
+refuse_piece(const struct dma_device *d, const char *what, unsigned int i)
+{
+	char why[256];
+
+	snprintf(why, sizeof(why), "%s", gantry_dma_last_error());
+	dma_fail("%s: %s %u: %s", d->name, what, i, why);
+}
+
+/* Maps all pieces, or none. 0 or -errno. */
+static int
+map_pieces(struct gantry_dma_dev *dev, const struct pieces *from, struct segs *segs, bool split,
+		enum gantry_dma_dir dir, const char *what)
+{
+	const struct dma_device *d = dma_device(dev);
+	struct pieces rest = *from, done = *from;
+	struct segs mapped = *segs;
+	gantry_dma_addr_t addr;
+	unsigned int i = 0;
+	struct piece p;
+	int ret = 0;
+
+	if ((unsigned int)dir >= GANTRY_DMA_NONE) {
+		dma_fail("%s: %s list mapped without a direction", d->name, what);
+		return -EINVAL;
+	}
+	for (; next_piece(&rest, &p); i++) {
+		if (p.m != NULL)
+			addr = gantry_dma_map_mbuf(dev, p.m,
+				(uint8_t *)p.ptr - (uint8_t *)p.m->buf_addr, p.len, dir);
+		else
+			addr = gantry_dma_map_single(dev, p.ptr, p.len, dir);
+		if (gantry_dma_mapping_error(dev, addr)) {
+			ret = -EIO;
+			break;
+		}
+		if (!split && seg_fits(d, addr, p.len) != p.len) {
+			dma_fail("%zu bytes at bus address 0x%" PRIx64 " are no segment for this "
+				"device, which takes up to %zu and none across 0x%" PRIx64,
+				p.len, addr, d->max_seg, addr | d->seg_boundary);
+			ret = -EINVAL;
+		} else {
+			ret = segs_add(segs, d, addr, p.len);
+			if (ret != 0)
+				dma_fail("it takes more than %u segments", segs->max);
+		}
+		if (ret != 0) {
+			unmap_piece(dev, &p, addr, dir);
+			break;
+		}
+	}
+	if (ret == 0 && i == 0) {
+		dma_fail("%s: %s list without data", d->name, what);
+		return -EINVAL;
+	}
+	if (ret == 0)
+		return 0;
+	refuse_piece(d, what, i);
+	mapped.n = segs->n;
+	unmap_pieces(dev, &done, i, &mapped, dir);
+	return ret;
+}
+
+/* All of them, and the segments must end where they do. */
+static void
+unmap_all(struct gantry_dma_dev *dev, struct pieces *from, struct segs *segs,
+		enum gantry_dma_dir dir, const char *what)
+{
+	if (unmap_pieces(dev, from, UINT_MAX, segs, dir) && (segs->n == 0 || segs->at->len == 0))
+		return;
+	dma_fail("%s: %s list unmapped with other lengths, or another number of them, than it was "
+		"mapped with", dma_device(dev)->name, what);
+	DMA_LOG(ERR, "%s", gantry_dma_last_error());
+}
+
+/*
+ * Lists.
+ */
+
+#define SG "sg entry"
+
+static struct segs
+sg_segs(struct gantry_sg *sg, unsigned int n, unsigned int max)
+{
+	return (struct segs){ .at = &sg->dma, .stride = sizeof(*sg), .n = n, .max = max };
+}
+
+unsigned int
+gantry_dma_map_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int nents,
+		enum gantry_dma_dir dir)
+{
+	const struct pieces from = { .sg = sg, .left = nents };
+	struct segs segs = sg_segs(sg, 0, nents);
+	unsigned int i;
+
+	if (map_pieces(dev, &from, &segs, false, dir, SG) != 0)
+		segs.n = 0;
+	for (i = segs.n; i < nents; i++)
+		sg[i].dma.len = 0;
+	return segs.n;
+}
+
+void
+gantry_dma_unmap_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int nents,
+		enum gantry_dma_dir dir)
+{
+	struct pieces from = { .sg = sg, .left = nents };
+	struct segs segs = sg_segs(sg, nents, nents);
+
+	if (dev->mode != NULL)
+		unmap_all(dev, &from, &segs, dir, SG);
+}
+
+static void
+sync_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int nents,
+		enum gantry_dma_dir dir, bool for_cpu)
+{
+	struct segs segs = sg_segs(sg, nents, nents);
+	unsigned int i;
+
+	for (i = 0; i < nents; i++) {
+		gantry_dma_addr_t addr = segs_take(&segs, sg[i].length);
+
+		if (for_cpu)
+			gantry_dma_sync_single_for_cpu(dev, addr, sg[i].length, dir);
+		else
+			gantry_dma_sync_single_for_device(dev, addr, sg[i].length, dir);
+	}
+}
+
+void
+gantry_dma_sync_sg_for_cpu(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int nents,
+		enum gantry_dma_dir dir)
+{
+	sync_sg(dev, sg, nents, dir, true);
+}
+
+void
+gantry_dma_sync_sg_for_device(struct gantry_dma_dev *dev, struct gantry_sg *sg,
+		unsigned int nents, enum gantry_dma_dir dir)
+{
+	sync_sg(dev, sg, nents, dir, false);
+}
+
+/*
+ * Chains.
+ */
+
+#define CHAIN "mbuf segment"
+
+int
+gantry_dma_map_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		struct gantry_dma_seg *segs, unsigned int max_segs, enum gantry_dma_dir dir)
+{
+	const struct pieces from = { .m = m };
+	struct segs out = { .at = segs, .stride = sizeof(*segs), .max = max_segs };
+	int ret = map_pieces(dev, &from, &out, true, dir, CHAIN);
+
+	return ret != 0 ? ret : (int)out.n;
+}
+
+void
+gantry_dma_unmap_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		const struct gantry_dma_seg *segs, unsigned int nb_segs, enum gantry_dma_dir dir)
+{
+	struct pieces from = { .m = m };
+	/* Only read. */
+	struct segs at = { .at = (struct gantry_dma_seg *)(uintptr_t)segs,
+		.stride = sizeof(*segs), .n = nb_segs };
+
+	if (dev->mode != NULL)
+		unmap_all(dev, &from, &at, dir, CHAIN);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * A device for each case of the tests of lib/dma; and a mode that keeps books of what
+ * is mapped, and whose n-th mapping fails.
+ */
+
+#ifndef DMA_DEVICE_H
+#define DMA_DEVICE_H
+
+#include "dma_eal.h"
+
+#include "dma_private.h"
+
+#define DEV(state) (*(state))
+
+static inline int
+make_device(void **state)
+{
+	struct gantry_dma_params p = { .name = "test", .socket_id = SOCKET_ID_ANY };
+
+	*state = gantry_dma_dev_create(&p);
+	assert_non_null(*state);
+	assert_int_equal(gantry_dma_set_mask_and_coherent(*state, GANTRY_DMA_BIT_MASK(64)), 0);
+	return 0;
+}
+
+static inline int
+drop_device(void **state)
+{
+	gantry_dma_dev_destroy(*state);
+	return 0;
+}
+
+#define ON_DEVICE(f) cmocka_unit_test_setup_teardown(f, make_device, drop_device)
+
+static inline void
+assert_reason(const char *part)
+{
+	if (strstr(gantry_dma_last_error(), part) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", gantry_dma_last_error(), part);
+}
+
+static inline gantry_dma_addr_t
+expected_bus(const void *ptr)
+{
+	gantry_phys_addr_t phys;
+
+	if (rte_eal_iova_mode() == RTE_IOVA_VA)
+		return (uintptr_t)ptr;
+	assert_int_equal(gantry_virt_to_phys(ptr, &phys), 0);
+	return phys;
+}
+
+/* The books. A bus address is the direct one: what is checked is who mapped what. */
+static struct {
+	rte_spinlock_t lock;
+	unsigned int fail_at; /* this mapping, from 1, fails; 0: none */
+	unsigned int maps, unmaps, syncs;
+	unsigned int live;
+	unsigned int wrong;   /* unmapped or synced, and not so mapped */
+	struct {
+		gantry_dma_addr_t addr;
+		size_t size;
+		enum gantry_dma_dir dir;
+	} at[1024];
+} books;
+
+static inline gantry_dma_addr_t
+books_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir)
+{
+	gantry_dma_addr_t addr = gantry_virt_to_bus(dev, ptr);
+
+	rte_spinlock_lock(&books.lock);
+	if (++books.maps == books.fail_at || books.live == RTE_DIM(books.at) ||
+			addr == GANTRY_DMA_MAPPING_ERROR) {
+		dma_fail("%s: a mapping that fails", dma_device(dev)->name);
+		addr = GANTRY_DMA_MAPPING_ERROR;
+	} else {
+		books.at[books.live].addr = addr;
+		books.at[books.live].size = size;
+		books.at[books.live++].dir = dir;
+	}
+	rte_spinlock_unlock(&books.lock);
+	return addr;
+}
+
+static inline void
+books_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir)
+{
+	unsigned int i = 0;
+
+	rte_spinlock_lock(&books.lock);
+	while (i < books.live && (books.at[i].addr != addr || books.at[i].size != size ||
+			books.at[i].dir != dir))
+		i++;
+	if (i == books.live)
+		books.wrong++;
+	else
+		books.at[i] = books.at[--books.live];
+	books.unmaps++;
+	rte_spinlock_unlock(&books.lock);
+}
+
+static inline void
+books_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, bool for_cpu)
+{
+	unsigned int i = 0;
+
+	rte_spinlock_lock(&books.lock);
+	while (i < books.live && (addr < books.at[i].addr || books.at[i].dir != dir ||
+			addr - books.at[i].addr + size > books.at[i].size))
+		i++;
+	books.wrong += i == books.live;
+	books.syncs++;
+	rte_spinlock_unlock(&books.lock);
+}
+
+static inline int
+books_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
+{
+	return addr == GANTRY_DMA_MAPPING_ERROR;
+}
+
+/* New books for a device whose fail_at-th mapping is to fail. */
+static inline void
+books_open(struct gantry_dma_dev *dev, unsigned int fail_at)
+{
+	static const struct gantry_dma_mode mode = {
+		.name = "books",
+		.map = books_map,
+		.unmap = books_unmap,
+		.sync = books_sync,
+		.mapping_error = books_mapping_error,
+	};
+
+	memset(&books, 0, sizeof(books));
+	books.fail_at = fail_at;
+	dma_set_mode(dev, &mode);
+}
+
+/* Everything was unmapped as it was mapped. */
+static inline void
+books_close(struct gantry_dma_dev *dev)
+{
+	dma_set_mode(dev, NULL);
+	assert_int_equal(books.wrong, 0);
+	assert_int_equal(books.live, 0);
+}
+
+#endif /* DMA_DEVICE_H */
