@@ -45,7 +45,7 @@
 #define RING       512
 #define MBUFS      12287
 #define MAX_QUEUES 16
-#define LINE       40000 /* a jumbo frame in hex, and words */
+#define LINE       140000 /* 64 KiB in hex, and words */
 
 #define RX_OFFLOADS (RTE_ETH_RX_OFFLOAD_VLAN_STRIP | RTE_ETH_RX_OFFLOAD_CHECKSUM | \
 	RTE_ETH_RX_OFFLOAD_SCTP_CKSUM | RTE_ETH_RX_OFFLOAD_RSS_HASH | RTE_ETH_RX_OFFLOAD_SCATTER)

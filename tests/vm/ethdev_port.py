@@ -101,6 +101,7 @@ class Port(Wire):
 
 
 # Packet types, by rte_mbuf_ptype.h.
+RTE_PTYPE_L2_ETHER = 1
 L3 = {4: 0x10, 6: 0x40}
 IPV4_EXT = 0x30
 L4 = {6: 0x100, 17: 0x200, 132: 0x400}
@@ -127,7 +128,8 @@ def l4_verdict(proto, segment, addresses):
 
 def view(frame, key):
     """What a controller says of a frame: its tag, its checksums, its RSS hash."""
-    said = {'len': len(frame), 'ip': 'unknown', 'l4': 'unknown', 'ptype': 1, 'data': frame}
+    said = {'len': len(frame), 'ip': 'unknown', 'l4': 'unknown', 'ptype': RTE_PTYPE_L2_ETHER,
+            'data': frame}
     kind, = struct.unpack('>H', frame[12:14])
     if kind == 0x8100:
         said['tci'], kind = struct.unpack('>HH', frame[14:18])

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""Linux's igb at the far end of the wire: what each side sends and asks its controller
+to do, the other checks; then a kernel's stack at either end, for ping and iperf3.
+
+    namespace near --- gt0, wire of a soft NIC --- gantry-testpmd --- 82576
+                                                                        |
+    namespace far --------------------------- Linux's igb --- 82576 --- hub
+"""
+
+import json
+import re
+
+from ethdev_port import Port, Wire, ordered, same, view
+from frames import Target, blank, counted, cut, plain, requests
+from packets import A, mac, tcp, udp
+from scenario import BUILD, PORTS, TESTPMD, check, eal, scenario
+from vm import image
+
+MTU = 9000
+NEAR, FAR = '10.0.0.1', '10.0.0.2'
+FAR6 = bytes([0xfd] + 14 * [0] + [2])
+IP = image.find_program('ip')
+SOCKET = BUILD + '/tests/vm/packet_socket'
+SECONDS = 3
+VID = 100
+
+
+def ip(vm, *commands):
+    """iproute2's: the guest's shell has one of its own that knows less."""
+    vm.run(' && '.join('%s %s' % (IP, c) for c in commands))
+
+
+def inside(namespace, *argv):
+    return [IP, 'netns', 'exec', namespace] + list(argv)
+
+
+def run(vm, namespace, command, **how):
+    return vm.run(' '.join(inside(namespace, command)), **how)
+
+
+def far_end(vm, address):
+    """Linux's igb in a namespace of its own; returns the interface's name, and whom to send to."""
+    vm.bind('igb', address)
+    name = vm.run('ls /sys/bus/pci/devices/%s/net' % address).strip()
+    hardware = vm.run('cat /sys/class/net/%s/address' % name).strip()
+    ip(vm, 'netns add far', 'link set %s netns far' % name, '-n far link set lo up',
+       '-n far link set %s addrgenmode none mtu %d' % (name, MTU),
+       '-n far addr add %s/24 dev %s' % (FAR, name),
+       '-n far addr add fd00::2/64 dev %s nodad' % name, '-n far link set %s up' % name)
+    return name, Target(mac(hardware), bytes(map(int, FAR.split('.'))), FAR6)
+
+
+def counters(vm):
+    """Of the far kernel: 'Udp.NoPorts', 'Udp6NoPorts', ..."""
+    text = run(vm, 'far', 'cat /proc/net/snmp /proc/net/netstat /proc/net/snmp6')
+    found = {name: int(value) for name, value in re.findall(r'^(\w+)\s+(\d+)$', text, re.M)}
+    for group, names, values in re.findall(r'^(\w+): (.*)\n\1: (.*)$', text, re.M):
+        found.update(('%s.%s' % (group, n), int(v)) for n, v in zip(names.split(), values.split()))
+    return found
+
+
+def compare(vm, address, name, to, facts):
+    """Frame by frame, both ways."""
+    # Linux believes no controller about what it receives.
+    run(vm, 'far', 'ethtool -K %s rx off gro off' % name)
+    vm.run('modprobe 8021q')
+    ip(vm, '-n far neigh add %s lladdr %s dev %s' % (NEAR, A.hex(':'), name),
+       '-n far neigh add fd00::1 lladdr %s dev %s' % (A.hex(':'), name),
+       '-n far link add link %s name v100 type vlan id %d' % (name, VID),
+       '-n far link set v100 addrgenmode none up')
+    port = Port(vm, eal(address), 'queues=4', 'mtu=%d' % MTU)
+    linux = Wire(vm, *inside('far', SOCKET, name))
+
+    # From Linux, as they are: what our receiver says of them.
+    frames = list(plain(to))
+    linux.send(*([f] for f in frames))
+    got = port.received(len(frames), A)
+    same('from Linux', ordered(got), ordered(map(port.expected, frames)))
+    facts['rx_frames'] = len(got)
+    facts['rx_bad'] = sum('bad' in (f['ip'], f['l4']) for f in got)
+    facts['rx_queues'] = sorted({f['queue'] for f in got})
+    facts['rx_hashes'] = len({f['hash'] for f in got if 'hash' in f})
+
+    # With Linux's controller making checksums, segments and tags.
+    asked, wanted = [], []
+    for sport, (version, proto, n, mss) in enumerate((
+            (4, 17, 900, 0), (6, 17, 901, 0), (4, 6, 902, 0), (6, 6, 8000, 0), (4, 6, 8000, 1448),
+            (6, 6, 9001, 1400), (4, 6, 60000, 8948), (6, 6, 40000, 536)), 5000):
+        f = to.packet(version, proto, to.segment(version, udp if proto == 17 else tcp, bytes(
+            (i * 7 + sport) & 255 for i in range(n)), sport=sport))
+        l3 = 20 if version == 4 else 40
+        start, offset = 14 + l3, 6 if proto == 17 else 16
+        at = start + offset
+        # The kernel's way: the sum of the pseudo-header, and where to begin.
+        ends = (f[26:30], f[30:34]) if version == 4 else (f[22:38], f[38:54])
+        pseudo = sum(int.from_bytes(b''.join(ends)[i:i + 2], 'big') for i in
+                     range(0, 2 * len(ends[0]), 2)) + proto + len(f) - start
+        while pseudo > 0xffff:
+            pseudo = (pseudo & 0xffff) + (pseudo >> 16)
+        asked.append([f[:at] + pseudo.to_bytes(2, 'big') + f[at + 2:], start, offset] +
+                     ([1 if version == 4 else 4, mss, start + 20] if mss else []))
+        wanted += cut(blank(f, version, 6), version, mss) if mss else [f]
+    linux.send(*asked)
+    got = port.received(len(wanted), A)
+    same("from Linux's controller", ordered(got), ordered(map(port.expected, wanted)))
+    check(all(f['l4'] == 'good' for f in got), 'a checksum is not good')
+    facts['rx_offloaded'] = len(got)
+    tagger = Wire(vm, *inside('far', SOCKET, 'v100'))
+    tagger.send(*asked[:6])
+    tagged = [f[:12] + b'\x81\0\0' + bytes([VID]) + f[12:] for f in wanted if f[34:36] in
+              {a[0][34:36] for a in asked[:6] if a[0][12:14] == b'\x08\0'} and
+              f[12:14] == b'\x08\0' or f[54:56] in {a[0][54:56] for a in asked[:6] if
+                                                    a[0][12:14] == b'\x86\xdd'}]
+    got = port.received(len(tagged), A)
+    same("tagged by Linux's controller", ordered(got), ordered(map(port.expected, tagged)))
+    check(all(f['tci'] == VID for f in got), 'a tag is not %d', VID)
+    facts['rx_tagged'] = len(got)
+
+    # To Linux, with ours making them; and plain ones, as the kernel's counters must tell wrong
+    # from right.
+    lines = [[f] + words for f, words, _ in requests(to)] + [[f] for f in frames]
+    wanted = [f for _, _, many in requests(to) for f in many] + frames
+    before = counters(vm)
+    port.send(*lines)
+    got = linux.received(len(wanted), A, 60)
+    same('to Linux', ordered(got), ordered({k: v for k, v in view(f, b'').items() if
+                                            k in ('len', 'tci', 'data')} for f in wanted))
+    facts['tx_requests'], facts['tx_frames'] = len(lines), len(got)
+    expected = counted(wanted, VID)
+    after = counters(vm)
+    found = {k: after[k] - before[k] for k in expected}
+    check(found == expected, 'the kernel counted %s, not %s', found, expected)
+    facts['kernel_counted'] = {k.replace('.', '_'): v for k, v in found.items()}
+    linux.program.say('quit')
+    tagger.program.say('quit')
+    port.close()
+    run(vm, 'far', 'ethtool -K %s rx on gro on' % name)
+    ip(vm, '-n far link del v100', '-n far neigh del %s dev %s' % (NEAR, name),
+       '-n far neigh del fd00::1 dev %s' % name)
+
+
+def iperf3(vm, *options):
+    """Gb/s as the receiver had it."""
+    server = vm.start(*inside('far', 'iperf3', '-s', '-1', '--forceflush'))
+    server.expect('listening')
+    text = run(vm, 'near', 'iperf3 -J -t %d -c %s %s' % (SECONDS, FAR, ' '.join(options)), status=None)
+    report = json.loads(text)
+    check('error' not in report, 'iperf3: %s', report.get('error'))
+    server.wait(20)
+    return report['end']['sum_received']['bits_per_second'] / 1e9
+
+
+def stacks(vm, address, facts):
+    """ping and iperf3 between two kernels, gantry on both buses in between."""
+    vm.run('modprobe tun')
+    ip(vm, 'netns add near', '-n near link set lo up')
+    nic = vm.start(BUILD + '/app/gantry-nic', '--cores', '1', '--port',
+                   'a:socket=/run/a.sock,speed=max,wire=tap:gt0')
+    nic.expect('^gantry-nic: ready')
+    # An interface that is handed to a namespace keeps the queue that the daemon holds.
+    ip(vm, 'link set gt0 netns near', '-n near link set gt0 mtu %d' % MTU,
+       '-n near addr add %s/24 dev gt0' % NEAR, '-n near addr add fd00::1/64 dev gt0 nodad',
+       '-n near link set gt0 up')
+    app = vm.start(TESTPMD, *eal('vfio_user:/run/a.sock', address, lcores='0'), '--', 'forward',
+                   '--mode', 'io', '--idle', '50', '--mtu', str(MTU))
+    app.expect('^forwarding on 2 ports', 60)
+
+    last = MTU - 28
+    text = run(vm, 'near', '%s/tests/vm/ping_sizes %s 0 %d' % (BUILD, FAR, last), timeout=150,
+               status=None)
+    m = re.search(r'sent=(\d+)\nequal=(\d+)', text)
+    check(m and m[1] == m[2] == str(last + 1), 'ping of all sizes: %s', text)
+    facts['ping_sizes'] = int(m[2])
+    # Debian's own, the other way, around each border; and one byte more than goes.
+    sizes = [0, 1, 17, 18, 1471, 1472, 1473, 2019, 2020, 4051, 4052, 8191, last - 1, last]
+    for where, whom in ('near', FAR), ('far', NEAR), ('far', 'fd00::1'):
+        for size in sizes:
+            size -= 20 if ':' in whom and size > 20 else 0
+            text = run(vm, where, 'ping -n -c 1 -W 5 -M do -s %d %s' % (size, whom), status=None)
+            check('1 received' in text, 'ping -s %d %s: %s', size, whom, text)
+    text = run(vm, 'near', 'ping -n -c 1 -W 5 -M do -s %d %s' % (last + 1, FAR), status=None)
+    check('message too long' in text, 'ping of more than the MTU: %s', text)
+    facts['ping_borders'] = 3 * len(sizes)
+
+    facts['iperf3_to_linux_gbps'] = round(iperf3(vm), 3)
+    facts['iperf3_from_linux_gbps'] = round(iperf3(vm, '-R'), 3)
+    facts['iperf3_udp_gbps'] = round(iperf3(vm, '-u', '-b', '20M', '-l', '8000'), 3)
+    check(min(v for k, v in facts.items() if k.startswith('iperf3')) > 0, 'iperf3 carried nothing')
+    app.signal('INT')
+    app.wait(30)
+    nic.signal('TERM')
+    nic.wait(30, status=None)
+
+
+@scenario('linux-peer')
+def linux_peer(this):
+    """Linux's igb at the far end: tags, checksums, hashes compared; ping of all sizes, iperf3"""
+    vm = this.boot(hubs=(0, 0), hugepages=384)
+    ours, theirs = PORTS[:2]
+    vm.bind('vfio-pci', ours)
+    name, to = far_end(vm, theirs)
+    compare(vm, ours, name, to, this.facts)
+    stacks(vm, ours, this.facts)
