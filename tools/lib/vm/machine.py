@@ -29,6 +29,7 @@ from conversation import Conversation  # noqa: E402
 
 CHANNELS = 8          # programs beside the control shell at one time
 BOOT_LIMIT = 120      # seconds; a bound against hanging, not what is expected
+FIRST_BUS = 0x40      # of node 0, where there are nodes; another's is at a multiple
 PORTS = tuple('0000:%02x:00.0' % n for n in range(1, 9))  # where PCI numbering puts the 82576s
 
 
@@ -205,15 +206,20 @@ class Monitor:
 
 
 class Machine:
-    def __init__(self, work, logs, archive, hubs=(0, 0), iommu=True, append='', devices=(),
-                 memory=2048, hugepages=320, cpus=2, shell=False):
+    def __init__(self, work, logs, archive, hubs=(0, 0), nodes=(), iommu=True,
+                 properties=None, append='', devices=(), memory=2048, hugepages=320, cpus=2,
+                 shell=False):
         """
         work        folder for sockets, whose names must be short
         logs        folder for what the guest and its programs printed
         archive     of image.build()
         hubs        which hub the wire of each 82576 is plugged into: ports n on the same hub
                     hear each other. Netdev and device n have the ids net<n>, nic<n>
+        nodes       which NUMA node each 82576 is on, if there are any: 0, 1, ... The nodes share
+                    CPUs and memory evenly, and each has a PCI root bus. What is in PORTS is
+                    elsewhere then; see self.ports
         iommu       whether an Intel IOMMU stands before them
+        properties  more of QEMU's properties: {n: {name: value}} for some 82576s
         append      more of the kernel's command line
         devices     more of QEMU's arguments
         """
@@ -239,11 +245,15 @@ class Machine:
                 '-qmp', 'unix:%s/qmp,server=on,wait=off' % work]
         if iommu:
             argv += ['-device', 'intel-iommu,intremap=on']
+        argv += self.numa(sorted(set(nodes)), cpus, memory)
+        self.ports = [PORTS[i] if not nodes else '0000:%02x:00.0'
+                      % (FIRST_BUS * (nodes[i] + 1) + 1 + nodes[:i].count(nodes[i]))
+                      for i in range(len(hubs))]
         for i, hub in enumerate(hubs):
-            argv += ['-device', 'pcie-root-port,id=slot%d,chassis=%d,bus=pcie.0,addr=%#x'
-                     % (i, i + 1, 4 + i),
+            argv += ['-device', 'pcie-root-port,id=slot%d,chassis=%d,bus=%s,addr=%#x'
+                     % (i, i + 1, 'node%d' % nodes[i] if nodes else 'pcie.0', 4 + i),
                      '-netdev', 'hubport,id=net%d,hubid=%d' % (i, hub),
-                     '-device', json.dumps(self.device(i))]
+                     '-device', json.dumps({**self.device(i), **(properties or {}).get(i, {})})]
         argv += ['-device', 'virtio-serial-pci,bus=pcie.0,addr=0x10']
         for name in list(range(CHANNELS)) + ['control']:
             argv += ['-chardev', 'socket,id=c%s,path=%s/%s,server=on,wait=off' % (name, work, name),
@@ -269,6 +279,19 @@ class Machine:
         """The 82576 of slot i, as QMP's device_add takes it."""
         return {'driver': 'igb', 'id': 'nic%d' % i, 'netdev': 'net%d' % i, 'bus': 'slot%d' % i,
                 'mac': '52:54:00:67:00:%02x' % (i + 1)}
+
+    @staticmethod
+    def numa(nodes, cpus, memory):
+        """QEMU's arguments for nodes with CPUs, memory, and a root bus each."""
+        argv = []
+        for n in nodes:
+            share = cpus // len(nodes)
+            argv += ['-object', 'memory-backend-ram,id=mem%d,size=%dM' % (n, memory // len(nodes)),
+                     '-numa', 'node,nodeid=%d,memdev=mem%d,cpus=%d-%d' % (n, n, n * share,
+                                                                          (n + 1) * share - 1),
+                     '-device', 'pxb-pcie,id=node%d,bus=pcie.0,addr=%#x,bus_nr=%d,numa_node=%d'
+                     % (n, 0x11 + n, FIRST_BUS * (n + 1), n)]
+        return argv
 
     def connect(self):
         control = os.path.join(self.work, 'control')

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""A guest with two NUMA nodes, a CPU, memory and a port on each.
+
+On which node memory lies, the kernel says in /proc/PID/numa_maps; where the rings are, the
+devices' base registers do.
+"""
+
+import re
+import time
+
+from scenario import check, dpdk_testpmd, drivers, eal, quit_testpmd, ring_bases, scenario, zones
+
+LCORES = '0@0,1@0,2@1'  # lcore 0 has the prompt; 1 polls on node 0, 2 on node 1
+PAGE = 2 << 20
+
+
+def nodes_of(vm, pid):
+    """{address of a hugepage: its node}."""
+    found = {}
+    for line in vm.run('grep huge /proc/%d/numa_maps' % pid).splitlines():
+        where = re.findall(r' N(\d+)=(\d+)', line)
+        for node, pages in where:
+            check(len(where) == 1 and pages == '1', 'more than a page: %s', line)
+            found[int(line.split()[0], 16)] = int(node)
+    return found
+
+
+def spread(nodes, address, size):
+    """The nodes on which an area lies."""
+    first = address // PAGE * PAGE
+    return sorted({nodes.get(page) for page in range(first, address + size, PAGE)}, key=str)
+
+
+def crossings(text):
+    """{(device, queue, lcore)} of which the log says that a queue is polled from another node."""
+    return set(re.findall(r'(\S+): (\w+ queue \d): the device is on node \d, its memory on node \d, '
+                          r'lcore (\d+) that polls it on node \d', text))
+
+
+def polled(p, lcore, far):
+    """Has an lcore poll both ports, until its being far from one was said; returns the warnings."""
+    p.command('set corelist %d' % lcore)
+    start = len(p.text())
+    p.command('start tx_first', r'^testpmd> ')
+    for queue in ('rx', 'tx'):
+        p.expect(r'%s: %s queue 0: .*lcore %d ' % (re.escape(far), queue, lcore), 20, start)
+    time.sleep(1.5)  # the watchdog of every port looks once a second
+    p.command('stop', r'^Done\.')
+    return crossings(p.text()[start:])
+
+
+@scenario('numa')
+def numa(run):
+    """Two nodes: rings and pools come from the port's; a queue polled from the other is warned of"""
+    vm = run.boot(nodes=(0, 1))
+    one, two = vm.ports
+    vm.bind('vfio-pci', one, two)
+    sysfs = [int(vm.run('cat /sys/bus/pci/devices/%s/numa_node' % port)) for port in vm.ports]
+    check(sysfs == [0, 1], 'by sysfs the ports are on nodes %s', sysfs)
+    p = dpdk_testpmd(vm, eal(one, two, lcores=LCORES))
+    check(drivers(p) == {one: 'net_gantry_igb', two: 'net_gantry_igb'}, 'drivers: %s', drivers(p))
+    for port, node in zip(vm.ports, (0, 1)):
+        check('device: %s (socket %d)' % (port, node) in p.text(), 'EAL has %s on another node', port)
+    run.facts['port_nodes_by_sysfs'] = run.facts['port_nodes_by_eal'] = sysfs
+
+    nodes = nodes_of(vm, p.pid)
+    check(set(nodes.values()) == {0, 1}, 'hugepages are on nodes %s only', set(nodes.values()))
+    for n, port in enumerate(vm.ports):
+        rings = ring_bases(vm, port)  # virtual addresses, in this IOVA mode
+        where = [spread(nodes, base, 16) for base in rings]
+        check(where == [[n], [n]], 'rings %s of port %s are on nodes %s', list(map(hex, rings)), n, where)
+        run.facts['port_%d_ring_nodes' % n] = [w[0] for w in where]
+        p.command('show rxq info %d 0' % n, r'Mempool: mb_pool_%d$' % n)
+        pool = zones(p, 'MP_mb_pool_%d_' % n)
+        check(pool, 'no memory of pool mb_pool_%s', n)
+        where = {node for address, size in pool for node in spread(nodes, address, size)}
+        check(where == {n}, "port %s's pool is on nodes %s", n, where)
+        run.facts['port_%d_pool_nodes' % n] = sorted(where)
+
+    # Lcore 2 is far from port 0 and near to port 1, lcore 1 the other way round.
+    check(not crossings(p.text()), 'warned of before anything was polled')
+    for lcore, node, far, near in ((2, 1, one, two), (1, 0, two, one)):
+        said = polled(p, lcore, far)
+        check(said == {(far, q + ' queue 0', str(lcore)) for q in ('rx', 'tx')},
+              'lcore %s of node %s polled both ports, and %s is near: %s', lcore, node, near, said)
+        run.facts['warned_of_on_node_%d' % node] = sorted('%s of %s' % (q, d) for d, q, _ in said)
+    quit_testpmd(p)
