@@ -34,8 +34,9 @@ struct dma_device {
 	size_t max_seg;             /* the device's limits on a segment */
 	uint64_t seg_boundary;
 	bool mask_logged;
-	rte_spinlock_t lock;        /* of the list */
+	rte_spinlock_t lock;        /* of the lists */
 	TAILQ_HEAD(, dma_block) blocks;
+	TAILQ_HEAD(, gantry_dma_pool) pools;
 };
 
 static inline struct dma_device *
@@ -75,6 +76,9 @@ void dma_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** Makes the device direct, or hands it to a mode. The device must have nothing mapped. */
 void dma_set_mode(struct gantry_dma_dev *dev, const struct gantry_dma_mode *mode);
+
+/** Destroys the device's pools, with a warning for each. */
+void dma_pools_drop(struct gantry_dma_dev *dev);
 
 /** The table of EAL's memory: one user more, one less. */
 int dma_table_get(const struct gantry_dma_table **table);

@@ -24,7 +24,8 @@
  * with a reason, never a wrong address.
  *
  * Files: gantry_dma_inline.h the hot path; dma_map.c what it leaves; here
- * devices, masks and limits; dma_coherent.c rings; dma_sg.c lists and chains;
+ * devices, masks and limits; dma_coherent.c rings; dma_pool.c blocks smaller
+ * than those; dma_sg.c lists and chains;
  * dma_translate.c which memory is what, and between the three spaces;
  * dma_numa.c cores and nodes.
  *
@@ -100,6 +101,7 @@ gantry_dma_dev_create(const struct gantry_dma_params *params)
 	d->params.name = d->name;
 	rte_spinlock_init(&d->lock);
 	TAILQ_INIT(&d->blocks);
+	TAILQ_INIT(&d->pools);
 	/* The kernel's defaults, all of them. */
 	d->mask = d->coherent_mask = GANTRY_DMA_BIT_MASK(32);
 	d->max_seg = 64 << 10;
@@ -122,6 +124,7 @@ gantry_dma_dev_destroy(struct gantry_dma_dev *dev)
 
 	if (dev == NULL)
 		return;
+	dma_pools_drop(dev);
 	while ((b = TAILQ_FIRST(&d->blocks)) != NULL) {
 		DMA_LOG(WARNING, "%s: coherent block %p (bus 0x%" PRIx64 ", %zu bytes) was never "
 			"freed", d->name, b->pub.cpu, b->pub.bus, b->pub.size);
