@@ -245,10 +245,10 @@ igb_dev_configure(struct rte_eth_dev *dev)
 		return -ENOTSUP;
 	}
 	if (conf->intr_conf.rxq && (!ad->intr_registered || !ad->intr_per_queue ||
-			dev->data->nb_rx_queues + 1u > ad->nb_vectors)) {
-		IGB_INIT_LOG(ERR, hw, "rx interrupts for %u queues: %s", dev->data->nb_rx_queues,
-			!ad->intr_per_queue ? "this bus or kernel driver has no MSI-X" :
-			"the device has not enough vectors");
+			ad->nb_vectors < 2)) {
+		IGB_INIT_LOG(ERR, hw, "rx interrupts: %s", ad->intr_per_queue ?
+			"the device has not enough vectors" :
+			"this bus or kernel driver has no MSI-X");
 		return -ENOTSUP;
 	}
 	if (dev->data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG)
@@ -603,6 +603,7 @@ igb_probe_primary(struct rte_eth_dev *dev, const struct igb_bus_dev *bus)
 	ad->intr_per_queue = bus->intr_per_queue;
 	ad->nb_queues = hw->ctl->nb_queues;
 	rte_spinlock_init(&ad->stats_lock);
+	rte_spinlock_init(&ad->intr_lock);
 
 	ad->doorbells[0] = bus->ops->doorbell(bus->dev, IGB_RDT(0));
 	ad->doorbells[1] = bus->ops->doorbell(bus->dev, IGB_TDT(0));

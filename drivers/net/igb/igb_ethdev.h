@@ -80,6 +80,8 @@ struct igb_adapter {
 	bool removal_told;
 	bool quarantine;          /* memory was left to a device that might still use it */
 	bool intr_msix;           /* vectors are used; else one interrupt for all */
+	rte_spinlock_t intr_lock;
+	uint32_t intr_armed;      /* rx queues without a vector of their own that want to be told */
 	volatile uint32_t *doorbells[2]; /* of queue 0: RDT, TDT. The same in a secondary, or it is refused */
 
 	/* Filters, as they are to be after the next reset. */

@@ -12,6 +12,12 @@
  * auto-cleared (EIAC), since nobody reads EICR for them, and auto-masked (EIAM):
  * each interrupt is asked for.
  *
+ * A device may have fewer vectors than queues (QEMU's has 10). The queues beyond
+ * share vector 0 then: each has an event file descriptor like the others, but it
+ * is the handler in EAL's interrupt thread that writes to it. Which of them it
+ * was the device does not say, so all that asked are woken; as long as one does
+ * not ask, its IVAR entry is not valid, and its frames interrupt nobody.
+ *
  * Without MSI-X there is one interrupt; ICR tells what it was for.
  *
  * Beside the link the device reports errors of its own (8.8.1): FER, one of its
@@ -20,6 +26,8 @@
  */
 
 #include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_interrupts.h>
@@ -39,9 +47,100 @@ igb_misc_causes(const struct rte_eth_dev *dev)
 }
 
 static uint32_t
-igb_queue_vector(uint16_t queue_id)
+igb_queue_vector(const struct igb_adapter *ad, uint16_t queue_id)
 {
-	return RTE_INTR_VEC_RXTX_OFFSET + queue_id;
+	const uint32_t own = RTE_INTR_VEC_RXTX_OFFSET + queue_id;
+
+	return own < ad->nb_vectors ? own : MISC_VECTOR;
+}
+
+/* Points queue `q` of a direction at a vector, or at none. */
+static void
+igb_set_ivar(struct igb_hw *hw, uint16_t q, bool tx, uint32_t vector, bool valid)
+{
+	uint32_t reg = IGB_IVAR_REG(q), shift = IGB_IVAR_SHIFT(q, tx);
+
+	if (hw->ctl->ivar_by_pair) {
+		reg = IGB_IVAR(q / 2);
+		shift = (q & 1 ? 16 : 0) + (tx ? 8 : 0);
+	}
+	igb_set(hw, reg, (vector | (valid ? IGB_IVAR_VALID : 0)) << shift, 0xFFu << shift);
+}
+
+/* Of a queue without a vector of its own. Locked: an IVAR register holds two queues. */
+static void
+igb_shared_arm(struct rte_eth_dev *dev, uint16_t queue_id, bool on)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+
+	rte_spinlock_lock(&ad->intr_lock);
+	igb_set_ivar(&ad->hw, queue_id, false, MISC_VECTOR, on);
+	if (on)
+		ad->intr_armed |= 1u << queue_id;
+	else
+		ad->intr_armed &= ~(1u << queue_id);
+	rte_spinlock_unlock(&ad->intr_lock);
+}
+
+/* Wakes those of these queues that asked, once. */
+static void
+igb_shared_wake(struct rte_eth_dev *dev, uint32_t queues)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	uint16_t q;
+
+	rte_spinlock_lock(&ad->intr_lock);
+	queues &= ad->intr_armed;
+	ad->intr_armed &= ~queues;
+	for (q = 0; queues != 0; q++, queues >>= 1) {
+		if (!(queues & 1))
+			continue;
+		igb_set_ivar(&ad->hw, q, false, MISC_VECTOR, false);
+		if (eventfd_write(rte_intr_efds_index_get(dev->intr_handle, q), 1) != 0)
+			IGB_DRV_LOG(ERR, &ad->hw, "rx queue %u: its event cannot be raised: %s", q,
+				strerror(errno));
+	}
+	rte_spinlock_unlock(&ad->intr_lock);
+}
+
+/* Behind those of the bus, one per vector, event file descriptors for the other queues. */
+static int
+igb_shared_on(struct rte_eth_dev *dev)
+{
+	const struct igb_adapter *ad = igb_adapter_of(dev);
+	uint16_t q;
+	int fd;
+
+	for (q = ad->nb_vectors - 1; q < dev->data->nb_rx_queues; q++) {
+		fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+		if (rte_intr_efds_index_set(dev->intr_handle, q, fd) != 0 ||
+				rte_intr_nb_efd_set(dev->intr_handle, q + 1) != 0) {
+			close(fd);
+			return -rte_errno;
+		}
+	}
+	return 0;
+}
+
+static void
+igb_shared_off(struct rte_eth_dev *dev)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	struct rte_intr_handle *ih = dev->intr_handle;
+	const int own = ad->nb_vectors - 1;
+	int i;
+
+	rte_spinlock_lock(&ad->intr_lock);
+	ad->intr_armed = 0;
+	rte_spinlock_unlock(&ad->intr_lock);
+	if (rte_intr_nb_efd_get(ih) <= own)
+		return;
+	rte_intr_free_epoll_fd(ih);
+	for (i = own; i < rte_intr_nb_efd_get(ih); i++)
+		close(rte_intr_efds_index_get(ih, i));
+	rte_intr_nb_efd_set(ih, own);
 }
 
 int
@@ -94,6 +193,7 @@ igb_interrupt_handler(void *arg)
 		IGB_DRV_LOG(ERR, hw, "port %u: ICR 0x%x: %s: reset the port", ad->port_id, icr,
 			icr & IGB_ICR_FER ? "the device reports a fatal error (FER)" :
 			"transmit DMA is out of sync (DOUTSYNC)");
+	igb_shared_wake(dev, UINT32_MAX);
 	/* Armed again: a cause that came meanwhile is still in ICR and fires at once. */
 	if (ad->intr_msix) {
 		igb_wr(hw, IGB_EIMS, 1u << MISC_VECTOR);
@@ -106,19 +206,6 @@ igb_interrupt_handler(void *arg)
 		igb_ethdev_tell(dev, RTE_ETH_EVENT_INTR_LSC);
 	if (icr & IGB_ICR_ERRORS)
 		igb_ethdev_tell(dev, RTE_ETH_EVENT_INTR_RESET);
-}
-
-/* Points queue `q` of a direction at a vector. */
-static void
-igb_set_ivar(struct igb_hw *hw, uint16_t q, bool tx, uint32_t vector)
-{
-	uint32_t reg = IGB_IVAR_REG(q), shift = IGB_IVAR_SHIFT(q, tx);
-
-	if (hw->ctl->ivar_by_pair) {
-		reg = IGB_IVAR(q / 2);
-		shift = (q & 1 ? 16 : 0) + (tx ? 8 : 0);
-	}
-	igb_set(hw, reg, (vector | IGB_IVAR_VALID) << shift, 0xFFu << shift);
 }
 
 int
@@ -178,8 +265,10 @@ igb_intr_start(struct rte_eth_dev *dev)
 		return 0;
 	ad->intr_msix = ad->intr_per_queue;
 	if (rxq) {
-		/* igb_dev_configure() has made sure that there are vectors for all. */
-		ret = hw->bus->queue_vectors_on(hw->bus_dev, dev->data->nb_rx_queues);
+		ret = hw->bus->queue_vectors_on(hw->bus_dev,
+			RTE_MIN(dev->data->nb_rx_queues, ad->nb_vectors - 1));
+		if (ret == 0)
+			ret = igb_shared_on(dev);
 		if (ret == 0)
 			ret = rte_intr_vec_list_alloc(ih, "igb_intr_vec", dev->data->nb_rx_queues);
 		if (ret != 0) {
@@ -188,8 +277,9 @@ igb_intr_start(struct rte_eth_dev *dev)
 			return ret;
 		}
 		for (q = 0; q < dev->data->nb_rx_queues; q++) {
-			rte_intr_vec_list_index_set(ih, q, igb_queue_vector(q));
-			vectors |= 1u << igb_queue_vector(q);
+			/* To EAL a vector is an event file descriptor. */
+			rte_intr_vec_list_index_set(ih, q, RTE_INTR_VEC_RXTX_OFFSET + q);
+			vectors |= 1u << igb_queue_vector(ad, q);
 		}
 	}
 
@@ -199,8 +289,10 @@ igb_intr_start(struct rte_eth_dev *dev)
 		igb_wr(hw, IGB_IVAR_MISC, (MISC_VECTOR | IGB_IVAR_VALID) <<
 			IGB_IVAR_MISC_OTHER_SHIFT);
 		for (q = 0; rxq && q < dev->data->nb_rx_queues; q++) {
-			igb_set_ivar(hw, q, false, igb_queue_vector(q));
-			igb_wr(hw, IGB_EITR(igb_queue_vector(q)), 0);
+			const uint32_t vector = igb_queue_vector(ad, q);
+
+			igb_set_ivar(hw, q, false, vector, vector != MISC_VECTOR);
+			igb_wr(hw, IGB_EITR(vector), 0);
 		}
 		igb_wr(hw, IGB_EIAC, vectors);
 		igb_wr(hw, IGB_EIAM, vectors);
@@ -238,6 +330,7 @@ igb_intr_stop(struct rte_eth_dev *dev)
 		rte_intr_disable(dev->intr_handle);
 	ad->intr_enabled = false;
 	if (dev->data->dev_conf.intr_conf.rxq) {
+		igb_shared_off(dev);
 		hw->bus->queue_vectors_off(hw->bus_dev);
 		rte_intr_vec_list_free(dev->intr_handle);
 	}
@@ -250,7 +343,15 @@ igb_rx_queue_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id)
 
 	if (!ad->intr_msix)
 		return -ENOTSUP;
-	igb_wr(&ad->hw, IGB_EIMS, 1u << igb_queue_vector(queue_id));
+	if (igb_queue_vector(ad, queue_id) == MISC_VECTOR) {
+		igb_shared_arm(dev, queue_id, true);
+		/* What came before raised nothing, and would not any more. */
+		if (igb_rx_descriptor_status(dev->data->rx_queues[queue_id], 0) ==
+				RTE_ETH_RX_DESC_DONE)
+			igb_shared_wake(dev, 1u << queue_id);
+		return 0;
+	}
+	igb_wr(&ad->hw, IGB_EIMS, 1u << igb_queue_vector(ad, queue_id));
 	rte_intr_ack(dev->intr_handle);
 	return 0;
 }
@@ -262,6 +363,9 @@ igb_rx_queue_intr_disable(struct rte_eth_dev *dev, uint16_t queue_id)
 
 	if (!ad->intr_msix)
 		return -ENOTSUP;
-	igb_wr(&ad->hw, IGB_EIMC, 1u << igb_queue_vector(queue_id));
+	if (igb_queue_vector(ad, queue_id) == MISC_VECTOR)
+		igb_shared_arm(dev, queue_id, false);
+	else
+		igb_wr(&ad->hw, IGB_EIMC, 1u << igb_queue_vector(ad, queue_id));
 	return 0;
 }
