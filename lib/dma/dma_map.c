@@ -11,8 +11,9 @@
 
 #include "dma_private.h"
 
-static bool
-arguments_ok(struct gantry_dma_dev *dev, const void *ptr, size_t size, enum gantry_dma_dir dir)
+bool
+dma_arguments_ok(struct gantry_dma_dev *dev, const void *ptr, size_t size,
+		enum gantry_dma_dir dir)
 {
 	const char *name = dma_device(dev)->name;
 
@@ -99,7 +100,7 @@ map_direct(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 gantry_dma_addr_t
 gantry_dma_map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir)
 {
-	if (!arguments_ok(dev, ptr, size, dir))
+	if (!dma_arguments_ok(dev, ptr, size, dir))
 		return GANTRY_DMA_MAPPING_ERROR;
 	if (dev->mode != NULL)
 		return dev->mode->map(dev, ptr, size, dir);

@@ -37,6 +37,7 @@ struct dma_device {
 	rte_spinlock_t lock;        /* of the lists */
 	TAILQ_HEAD(, dma_block) blocks;
 	TAILQ_HEAD(, gantry_dma_pool) pools;
+	TAILQ_HEAD(, dma_resource) resources;
 };
 
 static inline struct dma_device *
@@ -62,6 +63,11 @@ struct gantry_dma_mode {
 	uint64_t (*required_mask)(struct gantry_dma_dev *dev);
 	/** The longest mapping; NULL: no limit of its own. */
 	size_t (*max_mapping_size)(struct gantry_dma_dev *dev);
+	/** A BAR, at va and phys (or GANTRY_PHYS_ADDR_BAD); NULL, both: refused. */
+	gantry_dma_addr_t (*map_resource)(struct gantry_dma_dev *dev, void *va,
+			gantry_phys_addr_t phys, size_t size, enum gantry_dma_dir dir);
+	void (*unmap_resource)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+			enum gantry_dma_dir dir);
 };
 
 /** Bits that an address needs. */
@@ -76,6 +82,13 @@ void dma_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** Makes the device direct, or hands it to a mode. The device must have nothing mapped. */
 void dma_set_mode(struct gantry_dma_dev *dev, const struct gantry_dma_mode *mode);
+
+/** Whether a mapping may be asked for so; dma_fail() if not. */
+bool dma_arguments_ok(struct gantry_dma_dev *dev, const void *ptr, size_t size,
+		enum gantry_dma_dir dir);
+
+/** Unmaps the device's resources, with a warning for each. */
+void dma_resources_drop(struct gantry_dma_dev *dev);
 
 /** Destroys the device's pools, with a warning for each. */
 void dma_pools_drop(struct gantry_dma_dev *dev);

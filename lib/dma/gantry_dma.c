@@ -25,7 +25,7 @@
  *
  * Files: gantry_dma_inline.h the hot path; dma_map.c what it leaves; here
  * devices, masks and limits; dma_coherent.c rings; dma_pool.c blocks smaller
- * than those; dma_sg.c lists and chains;
+ * than those; dma_sg.c lists and chains; dma_resource.c BARs as targets;
  * dma_translate.c which memory is what, and between the three spaces;
  * dma_numa.c cores and nodes.
  *
@@ -102,6 +102,7 @@ gantry_dma_dev_create(const struct gantry_dma_params *params)
 	rte_spinlock_init(&d->lock);
 	TAILQ_INIT(&d->blocks);
 	TAILQ_INIT(&d->pools);
+	TAILQ_INIT(&d->resources);
 	/* The kernel's defaults, all of them. */
 	d->mask = d->coherent_mask = GANTRY_DMA_BIT_MASK(32);
 	d->max_seg = 64 << 10;
@@ -124,6 +125,7 @@ gantry_dma_dev_destroy(struct gantry_dma_dev *dev)
 
 	if (dev == NULL)
 		return;
+	dma_resources_drop(dev);
 	dma_pools_drop(dev);
 	while ((b = TAILQ_FIRST(&d->blocks)) != NULL) {
 		DMA_LOG(WARNING, "%s: coherent block %p (bus 0x%" PRIx64 ", %zu bytes) was never "

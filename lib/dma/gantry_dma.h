@@ -75,8 +75,8 @@ struct gantry_dma_dev;
 /**
  * What the library needs of the bus a device is on. The two backends are
  * DPDK's PCI bus (vfio, uio) and drivers/bus/vfio_user; both map all of EAL's
- * memory for the device by themselves, so for the direct mode map and unmap are
- * not called. A backend that can map more gives them.
+ * memory for the device by themselves, so in direct mode map and unmap are called
+ * for BARs only. A backend that can map more gives them.
  */
 struct gantry_dma_ops {
 	const char *name; /**< of the backend, for messages */
@@ -226,6 +226,30 @@ static inline void gantry_dma_sync_single_range_for_cpu(struct gantry_dma_dev *d
 /** And back. The kernel's dma_sync_single_range_for_device(). */
 static inline void gantry_dma_sync_single_range_for_device(struct gantry_dma_dev *dev,
 		gantry_dma_addr_t addr, size_t offset, size_t size, enum gantry_dma_dir dir);
+
+/**
+ * Lets the device reach a part of another device's BAR, peer to peer. The kernel's
+ * dma_map_resource(), which takes the physical address alone; here an IOMMU is programmed
+ * by the virtual one.
+ *
+ * Where nothing translates between devices, the bus address is the BAR's own. Where
+ * something does, the backend is asked to map it, by whole pages; it may refuse, as for a
+ * page that is mapped already.
+ *
+ * @param dev   the device that shall reach it
+ * @param va    where this process has the BAR mapped; gantry_mem_classify() must know it as
+ *   GANTRY_MEM_MMIO
+ * @param phys  the same byte's physical address (a PCI device's mem_resource[].phys_addr and
+ *   the offset), or GANTRY_PHYS_ADDR_BAD: not known, which will do in IOVA-as-VA
+ * @param size  bytes, not 0
+ * @param dir   who writes
+ * @return the bus address; test it with gantry_dma_mapping_error()
+ */
+gantry_dma_addr_t gantry_dma_map_resource(struct gantry_dma_dev *dev, void *va,
+		gantry_phys_addr_t phys, size_t size, enum gantry_dma_dir dir);
+/** Ends that. The kernel's dma_unmap_resource(). Size and direction as for the mapping. */
+void gantry_dma_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir);
 
 /** Alignment, in bytes, of what a device writes. The kernel's dma_get_cache_alignment(). */
 #define GANTRY_DMA_CACHE_ALIGNMENT RTE_CACHE_LINE_SIZE

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * A BAR as the target of another device's DMA: peer to peer.
+ *
+ * A BAR is no memory: it has no page that EAL knows, and what EAL maps for a device does
+ * not include it. Where nothing translates, the device reaches it at the BAR's own
+ * address. Where something does, the backend has to be asked; it works in whole pages,
+ * and by the virtual address that this process has for them.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dma_private.h"
+
+/** A mapping. */
+struct dma_resource {
+	TAILQ_ENTRY(dma_resource) next;
+	gantry_dma_addr_t bus;
+	size_t size;
+	enum gantry_dma_dir dir;
+	/* What the backend mapped, in whole pages; len 0: nothing. */
+	uint8_t *va;
+	gantry_dma_addr_t iova;
+	size_t len;
+};
+
+/* Sets bus, and what the backend has to map for it. False: there is no way. */
+static bool
+plan(const struct dma_device *d, struct dma_resource *r, uint8_t *va, gantry_phys_addr_t phys)
+{
+	const bool translated = d->params.has_iommu;
+	const size_t page = sysconf(_SC_PAGESIZE), in_page = (uintptr_t)va % page;
+
+	if (translated && (d->params.ops == NULL || d->params.ops->map == NULL ||
+			d->params.ops->unmap == NULL)) {
+		dma_fail("%s: %p: there is an IOMMU, and the bus cannot map a BAR through it",
+			d->name, va);
+		return false;
+	}
+	if (translated && rte_eal_iova_mode() == RTE_IOVA_VA) {
+		r->bus = (uintptr_t)va;
+	} else if (phys == GANTRY_PHYS_ADDR_BAD) {
+		dma_fail("%s: %p: a BAR without its physical address", d->name, va);
+		return false;
+	} else {
+		r->bus = phys;
+	}
+	if (r->bus + (r->size - 1) < r->bus || r->bus + (r->size - 1) > d->mask) {
+		dma_fail("%s: %p: a BAR at bus address 0x%" PRIx64 ", %zu bytes; the device drives "
+			"%u bits", d->name, va, r->bus, r->size, dma_bits(d->mask));
+		return false;
+	}
+	if (translated) {
+		r->va = va - in_page;
+		r->iova = r->bus - in_page;
+		r->len = RTE_ALIGN_CEIL(in_page + r->size, page);
+	}
+	return true;
+}
+
+gantry_dma_addr_t
+gantry_dma_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
+		enum gantry_dma_dir dir)
+{
+	struct dma_device *d = dma_device(dev);
+	struct dma_resource *r;
+	int ret;
+
+	if (!dma_arguments_ok(dev, va, size, dir))
+		return GANTRY_DMA_MAPPING_ERROR;
+	if (gantry_mem_classify(va) != GANTRY_MEM_MMIO ||
+			gantry_mem_classify((uint8_t *)va + (size - 1)) != GANTRY_MEM_MMIO) {
+		dma_fail("%s: %p, %zu bytes: no part of a BAR; memory is mapped with "
+			"gantry_dma_map_single()", d->name, va, size);
+		return GANTRY_DMA_MAPPING_ERROR;
+	}
+	if (dev->mode != NULL) {
+		if (dev->mode->map_resource != NULL)
+			return dev->mode->map_resource(dev, va, phys, size, dir);
+		dma_fail("%s: %p: no BAR can be mapped in mode %s", d->name, va, dev->mode->name);
+		return GANTRY_DMA_MAPPING_ERROR;
+	}
+
+	r = calloc(1, sizeof(*r));
+	if (r == NULL) {
+		dma_fail("%s: out of memory", d->name);
+		return GANTRY_DMA_MAPPING_ERROR;
+	}
+	r->size = size;
+	r->dir = dir;
+	if (!plan(d, r, va, phys)) {
+		free(r);
+		return GANTRY_DMA_MAPPING_ERROR;
+	}
+	ret = r->len == 0 ? 0 : d->params.ops->map(d->params.opaque, r->va, r->iova, r->len, dir);
+	if (ret != 0) {
+		dma_fail("%s: %p, %zu bytes at bus address 0x%" PRIx64 ": %s did not map the BAR: "
+			"%s", d->name, va, size, r->bus, d->params.ops->name, strerror(-ret));
+		free(r);
+		return GANTRY_DMA_MAPPING_ERROR;
+	}
+	rte_spinlock_lock(&d->lock);
+	TAILQ_INSERT_TAIL(&d->resources, r, next);
+	rte_spinlock_unlock(&d->lock);
+	return r->bus;
+}
+
+static void
+resource_end(struct dma_device *d, struct dma_resource *r)
+{
+	gantry_dma_addr_t bus = r->bus;
+	int ret = 0;
+
+	if (r->len != 0)
+		ret = d->params.ops->unmap(d->params.opaque, r->va, r->iova, r->len);
+	free(r);
+	if (ret != 0) {
+		dma_fail("%s: BAR at bus address 0x%" PRIx64 ": %s did not unmap it: %s", d->name,
+			bus, d->params.ops->name, strerror(-ret));
+		DMA_LOG(ERR, "%s", gantry_dma_last_error());
+	}
+}
+
+void
+gantry_dma_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir)
+{
+	struct dma_device *d = dma_device(dev);
+	struct dma_resource *r;
+
+	if (dev->mode != NULL) {
+		if (dev->mode->unmap_resource != NULL)
+			dev->mode->unmap_resource(dev, addr, size, dir);
+		return;
+	}
+	rte_spinlock_lock(&d->lock);
+	TAILQ_FOREACH(r, &d->resources, next) {
+		if (r->bus == addr && r->size == size && r->dir == dir)
+			break;
+	}
+	if (r != NULL)
+		TAILQ_REMOVE(&d->resources, r, next);
+	rte_spinlock_unlock(&d->lock);
+	if (r == NULL) {
+		dma_fail("%s: no BAR is mapped at bus address 0x%" PRIx64 " with %zu bytes and "
+			"direction %u: not unmapped", d->name, addr, size, dir);
+		DMA_LOG(ERR, "%s", gantry_dma_last_error());
+		return;
+	}
+	resource_end(d, r);
+}
+
+void
+dma_resources_drop(struct gantry_dma_dev *dev)
+{
+	struct dma_device *d = dma_device(dev);
+	struct dma_resource *r;
+
+	while ((r = TAILQ_FIRST(&d->resources)) != NULL) {
+		DMA_LOG(WARNING, "%s: BAR mapped at bus address 0x%" PRIx64 " (%zu bytes) was never "
+			"unmapped", d->name, r->bus, r->size);
+		TAILQ_REMOVE(&d->resources, r, next);
+		resource_end(d, r);
+	}
+}
