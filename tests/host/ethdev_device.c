@@ -95,7 +95,7 @@ return_strayed(const struct strayed *s)
 #define BAD_SINGLE  16
 #define BAD_SEGMENT 24
 
-/* Frames with a number at the end of the source address; good ones before and after each bad one. */
+/* Frames numbered at the end of the source address; good ones before and after each bad one. */
 static void
 numbered(unsigned int i, struct strayed *single, struct strayed *segment)
 {
