@@ -14,7 +14,7 @@ from packets import A, IP6_A, IP_A, csum, ether, icmp_echo, ipv4, ipv6, l4_csum,
 
 LENGTHS = (0, 1, 17, 18, 100, 458, 1000, 1471, 1472)
 JUMBO = (2020, 2021, 2048, 4000, 8000, 8972)
-FLAGS = struct.Struct('>HH')  # of an IPv4 header: identification, fragment
+VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6 = 1, 4
 
 
 class Target:
@@ -63,7 +63,7 @@ def plain(to):
     yield to.packet(4, 1, icmp_echo(payload(56), ident=next(port), reply=True))
     # A fragment, which has no ports and no checksum of its own.
     f = to.packet(4, 17, to.segment(4, udp, payload(600), sport=next(port)))
-    head = f[14:18] + FLAGS.pack(next(port), 0x2000) + f[22:24] + b'\0\0' + f[26:34]
+    head = f[14:18] + struct.pack('>HH', next(port), 0x2000) + f[22:24] + b'\0\0' + f[26:34]
     yield f[:14] + head[:10] + struct.pack('>H', csum(head)) + head[12:] + f[34:]
     yield ether(payload(80), to.mac, A, 0x88b5)
     yield ether(payload(80), to.mac, A, 0x88b5, vlan=4094)
@@ -125,10 +125,33 @@ def requests(to):
                   version, 6)
         parts = list(cut(f, version, mss))
         if vlan:
-            parts = [p[:12] + struct.pack('>HH', 0x8100, vlan) + p[12:] for p in parts]
+            parts = [tagged(p, vlan) for p in parts]
         words = ['ip%d' % version, 'tso', 'tcp', 'l2=14', 'l3=%d' % l3, 'l4=20', 'mss=%d' % mss,
                  'seg=%d' % seg] + (['ipcsum'] if version == 4 else [])
         yield f, words + (['vlan=%d' % vlan] if vlan else []), parts
+
+
+def kernel_requests(to):
+    """What a kernel asks of a controller: (words for packet_socket, frames on the wire)."""
+    for sport, (version, proto, n, mss) in enumerate((
+            (4, 17, 900, 0), (6, 17, 901, 0), (4, 6, 902, 0), (6, 6, 8000, 0), (4, 6, 8000, 1448),
+            (6, 6, 9001, 1400), (4, 6, 60000, 8948), (6, 6, 40000, 536)), 5000):
+        f = to.packet(version, proto, to.segment(version, udp if proto == 17 else tcp, payload(n),
+                                                 sport=sport))
+        start = 14 + (20 if version == 4 else 40)
+        offset = 6 if proto == 17 else 16
+        # In the place of the checksum the sum of the pseudo-header.
+        ends = f[26:34] if version == 4 else f[22:54]
+        pseudo = ~csum(ends + struct.pack('>HH', proto, len(f) - start)) & 0xffff
+        asked = [f[:start + offset] + struct.pack('>H', pseudo) + f[start + offset + 2:], start, offset]
+        if mss:
+            asked += [VIRTIO_NET_HDR_GSO_TCPV4 if version == 4 else VIRTIO_NET_HDR_GSO_TCPV6, mss,
+                      start + 20]
+        yield asked, list(cut(blank(f, version, proto), version, mss)) if mss else [f]
+
+
+def tagged(frame, tci):
+    return frame[:12] + struct.pack('>HH', 0x8100, tci) + frame[12:]
 
 
 def counted(frames, vid):

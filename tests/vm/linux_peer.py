@@ -12,8 +12,8 @@ import json
 import re
 
 from ethdev_port import Port, Wire, ordered, same, view
-from frames import Target, blank, counted, cut, plain, requests
-from packets import A, mac, tcp, udp
+from frames import Target, counted, kernel_requests, plain, requests, tagged
+from packets import A, mac
 from scenario import BUILD, PORTS, TESTPMD, check, eal, scenario
 from vm import image
 
@@ -35,7 +35,7 @@ def inside(namespace, *argv):
     return [IP, 'netns', 'exec', namespace] + list(argv)
 
 
-def run(vm, namespace, command, **how):
+def within(vm, namespace, command, **how):
     return vm.run(' '.join(inside(namespace, command)), **how)
 
 
@@ -53,7 +53,7 @@ def far_end(vm, address):
 
 def counters(vm):
     """Of the far kernel: 'Udp.NoPorts', 'Udp6NoPorts', ..."""
-    text = run(vm, 'far', 'cat /proc/net/snmp /proc/net/netstat /proc/net/snmp6')
+    text = within(vm, 'far', 'cat /proc/net/snmp /proc/net/netstat /proc/net/snmp6')
     found = {name: int(value) for name, value in re.findall(r'^(\w+)\s+(\d+)$', text, re.M)}
     for group, names, values in re.findall(r'^(\w+): (.*)\n\1: (.*)$', text, re.M):
         found.update(('%s.%s' % (group, n), int(v)) for n, v in zip(names.split(), values.split()))
@@ -63,12 +63,12 @@ def counters(vm):
 def compare(vm, address, name, to, facts):
     """Frame by frame, both ways."""
     # Linux believes no controller about what it receives.
-    run(vm, 'far', 'ethtool -K %s rx off gro off' % name)
+    within(vm, 'far', 'ethtool -K %s rx off gro off' % name)
     vm.run('modprobe 8021q')
     ip(vm, '-n far neigh add %s lladdr %s dev %s' % (NEAR, A.hex(':'), name),
        '-n far neigh add fd00::1 lladdr %s dev %s' % (A.hex(':'), name),
-       '-n far link add link %s name v100 type vlan id %d' % (name, VID),
-       '-n far link set v100 addrgenmode none up')
+       '-n far link add link %s name v%d type vlan id %d' % (name, VID, VID),
+       '-n far link set v%d addrgenmode none up' % VID)
     port = Port(vm, eal(address), 'queues=4', 'mtu=%d' % MTU)
     linux = Wire(vm, *inside('far', SOCKET, name))
 
@@ -83,37 +83,18 @@ def compare(vm, address, name, to, facts):
     facts['rx_hashes'] = len({f['hash'] for f in got if 'hash' in f})
 
     # With Linux's controller making checksums, segments and tags.
-    asked, wanted = [], []
-    for sport, (version, proto, n, mss) in enumerate((
-            (4, 17, 900, 0), (6, 17, 901, 0), (4, 6, 902, 0), (6, 6, 8000, 0), (4, 6, 8000, 1448),
-            (6, 6, 9001, 1400), (4, 6, 60000, 8948), (6, 6, 40000, 536)), 5000):
-        f = to.packet(version, proto, to.segment(version, udp if proto == 17 else tcp, bytes(
-            (i * 7 + sport) & 255 for i in range(n)), sport=sport))
-        l3 = 20 if version == 4 else 40
-        start, offset = 14 + l3, 6 if proto == 17 else 16
-        at = start + offset
-        # The kernel's way: the sum of the pseudo-header, and where to begin.
-        ends = (f[26:30], f[30:34]) if version == 4 else (f[22:38], f[38:54])
-        pseudo = sum(int.from_bytes(b''.join(ends)[i:i + 2], 'big') for i in
-                     range(0, 2 * len(ends[0]), 2)) + proto + len(f) - start
-        while pseudo > 0xffff:
-            pseudo = (pseudo & 0xffff) + (pseudo >> 16)
-        asked.append([f[:at] + pseudo.to_bytes(2, 'big') + f[at + 2:], start, offset] +
-                     ([1 if version == 4 else 4, mss, start + 20] if mss else []))
-        wanted += cut(blank(f, version, 6), version, mss) if mss else [f]
-    linux.send(*asked)
+    asked = list(kernel_requests(to))
+    wanted = [f for _, many in asked for f in many]
+    linux.send(*(line for line, _ in asked))
     got = port.received(len(wanted), A)
     same("from Linux's controller", ordered(got), ordered(map(port.expected, wanted)))
     check(all(f['l4'] == 'good' for f in got), 'a checksum is not good')
     facts['rx_offloaded'] = len(got)
-    tagger = Wire(vm, *inside('far', SOCKET, 'v100'))
-    tagger.send(*asked[:6])
-    tagged = [f[:12] + b'\x81\0\0' + bytes([VID]) + f[12:] for f in wanted if f[34:36] in
-              {a[0][34:36] for a in asked[:6] if a[0][12:14] == b'\x08\0'} and
-              f[12:14] == b'\x08\0' or f[54:56] in {a[0][54:56] for a in asked[:6] if
-                                                    a[0][12:14] == b'\x86\xdd'}]
-    got = port.received(len(tagged), A)
-    same("tagged by Linux's controller", ordered(got), ordered(map(port.expected, tagged)))
+    wanted = [tagged(f, VID) for f in wanted]
+    tagger = Wire(vm, *inside('far', SOCKET, 'v%d' % VID))
+    tagger.send(*(line for line, _ in asked))
+    got = port.received(len(wanted), A)
+    same("tagged by Linux's controller", ordered(got), ordered(map(port.expected, wanted)))
     check(all(f['tci'] == VID for f in got), 'a tag is not %d', VID)
     facts['rx_tagged'] = len(got)
 
@@ -135,8 +116,8 @@ def compare(vm, address, name, to, facts):
     linux.program.say('quit')
     tagger.program.say('quit')
     port.close()
-    run(vm, 'far', 'ethtool -K %s rx on gro on' % name)
-    ip(vm, '-n far link del v100', '-n far neigh del %s dev %s' % (NEAR, name),
+    within(vm, 'far', 'ethtool -K %s rx on gro on' % name)
+    ip(vm, '-n far link del v%d' % VID, '-n far neigh del %s dev %s' % (NEAR, name),
        '-n far neigh del fd00::1 dev %s' % name)
 
 
@@ -144,7 +125,8 @@ def iperf3(vm, *options):
     """Gb/s as the receiver had it."""
     server = vm.start(*inside('far', 'iperf3', '-s', '-1', '--forceflush'))
     server.expect('listening')
-    text = run(vm, 'near', 'iperf3 -J -t %d -c %s %s' % (SECONDS, FAR, ' '.join(options)), status=None)
+    text = within(vm, 'near', 'iperf3 -J -t %d -c %s %s' % (SECONDS, FAR, ' '.join(options)),
+                  status=None)
     report = json.loads(text)
     check('error' not in report, 'iperf3: %s', report.get('error'))
     server.wait(20)
@@ -163,12 +145,12 @@ def stacks(vm, address, facts):
        '-n near addr add %s/24 dev gt0' % NEAR, '-n near addr add fd00::1/64 dev gt0 nodad',
        '-n near link set gt0 up')
     app = vm.start(TESTPMD, *eal('vfio_user:/run/a.sock', address, lcores='0'), '--', 'forward',
-                   '--mode', 'io', '--idle', '50', '--mtu', str(MTU))
+                   '--mode', 'io', '--mtu', str(MTU))
     app.expect('^forwarding on 2 ports', 60)
 
     last = MTU - 28
-    text = run(vm, 'near', '%s/tests/vm/ping_sizes %s 0 %d' % (BUILD, FAR, last), timeout=150,
-               status=None)
+    text = within(vm, 'near', '%s/tests/vm/ping_sizes %s 0 %d' % (BUILD, FAR, last), timeout=150,
+                  status=None)
     m = re.search(r'sent=(\d+)\nequal=(\d+)', text)
     check(m and m[1] == m[2] == str(last + 1), 'ping of all sizes: %s', text)
     facts['ping_sizes'] = int(m[2])
@@ -177,9 +159,9 @@ def stacks(vm, address, facts):
     for where, whom in ('near', FAR), ('far', NEAR), ('far', 'fd00::1'):
         for size in sizes:
             size -= 20 if ':' in whom and size > 20 else 0
-            text = run(vm, where, 'ping -n -c 1 -W 5 -M do -s %d %s' % (size, whom), status=None)
+            text = within(vm, where, 'ping -n -c 1 -W 5 -M do -s %d %s' % (size, whom), status=None)
             check('1 received' in text, 'ping -s %d %s: %s', size, whom, text)
-    text = run(vm, 'near', 'ping -n -c 1 -W 5 -M do -s %d %s' % (last + 1, FAR), status=None)
+    text = within(vm, 'near', 'ping -n -c 1 -W 5 -M do -s %d %s' % (last + 1, FAR), status=None)
     check('message too long' in text, 'ping of more than the MTU: %s', text)
     facts['ping_borders'] = 3 * len(sizes)
 
@@ -194,11 +176,11 @@ def stacks(vm, address, facts):
 
 
 @scenario('linux-peer')
-def linux_peer(this):
+def linux_peer(run):
     """Linux's igb at the far end: tags, checksums, hashes compared; ping of all sizes, iperf3"""
-    vm = this.boot(hubs=(0, 0), hugepages=384)
+    vm = run.boot(hubs=(0, 0), hugepages=384)
     ours, theirs = PORTS[:2]
     vm.bind('vfio-pci', ours)
     name, to = far_end(vm, theirs)
-    compare(vm, ours, name, to, this.facts)
-    stacks(vm, ours, this.facts)
+    compare(vm, ours, name, to, run.facts)
+    stacks(vm, ours, run.facts)
