@@ -238,8 +238,9 @@ class Machine:
                 '-cpu', 'max', '-smp', str(cpus), '-m', str(memory),
                 '-machine', 'q35,kernel-irqchip=split', '-display', 'none',
                 '-kernel', image.vmlinuz(), '-initrd', archive,
-                '-append', 'console=ttyS0 panic=-1 loglevel=4 hugepages=%d tsc=reliable '
-                'iommu.strict=1 %s %s %s'
+                # Periodic ticks: one that an emulator loses is made good by the next.
+                '-append', 'console=ttyS0 panic=-1 loglevel=4 hugepages=%d tsc=reliable nohz=off '
+                'highres=off iommu.strict=1 %s %s %s'
                 % (hugepages, 'intel_iommu=on' if iommu else 'intel_iommu=off',
                    'gantry.shell' if shell else '', append),
                 '-qmp', 'unix:%s/qmp,server=on,wait=off' % work]
