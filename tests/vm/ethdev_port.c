@@ -23,6 +23,7 @@
  * is, and asks again, as l3fwd-power does; without, all queues are polled.
  */
 
+#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>

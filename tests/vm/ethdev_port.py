@@ -167,5 +167,6 @@ def same(what, got, expected):
     check(len(got) == len(expected), '%s: %d frames, not %d', what, len(got), len(expected))
     for i, (g, e) in enumerate(zip(got, expected)):
         for name in sorted(set(e) & set(g) | (set(e) ^ set(g)) & {'tci', 'hash'}):
-            check(g.get(name) == e.get(name), '%s, frame %d of %d: %s is %r, not %r; expected %r', what,
-                  i, len(got), name, g.get(name), e.get(name), dict(e, data=e['data'][:80].hex()))
+            check(g.get(name) == e.get(name), '%s, frame %d of %d: %s is %r, not %r; expected %r',
+                  what, i, len(got), name, g.get(name), e.get(name),
+                  dict(e, data=e['data'][:80].hex()))

@@ -143,7 +143,8 @@ def kernel_requests(to):
         # In the place of the checksum the sum of the pseudo-header.
         ends = f[26:34] if version == 4 else f[22:54]
         pseudo = ~csum(ends + struct.pack('>HH', proto, len(f) - start)) & 0xffff
-        asked = [f[:start + offset] + struct.pack('>H', pseudo) + f[start + offset + 2:], start, offset]
+        at = start + offset
+        asked = [f[:at] + struct.pack('>H', pseudo) + f[at + 2:], start, offset]
         if mss:
             asked += [VIRTIO_NET_HDR_GSO_TCPV4 if version == 4 else VIRTIO_NET_HDR_GSO_TCPV6, mss,
                       start + 20]
@@ -172,8 +173,8 @@ def counted(frames, vid):
         if v['ip'] == 'bad':
             total['IpExt.InCsumErrors'] += 1
         elif version and proto == 17 and (version == 6 or not f[20] & 0x20):
-            wrong = v['l4'] == 'bad'
-            total[('Udp.' if version == 4 else 'Udp6') + ('InCsumErrors' if wrong else 'NoPorts')] += 1
+            total[('Udp.' if version == 4 else 'Udp6') +
+                  ('InCsumErrors' if v['l4'] == 'bad' else 'NoPorts')] += 1
         elif version and proto == 6:
             total['Tcp.' + ('InCsumErrors' if v['l4'] == 'bad' else 'OutRsts')] += 1
     return total
