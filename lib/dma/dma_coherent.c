@@ -46,6 +46,13 @@ void *
 gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_addr_t *handle,
 		int socket_id)
 {
+	return dma_coherent_alloc(dev, size, handle, socket_id, dma_device(dev)->coherent_mask);
+}
+
+void *
+dma_coherent_alloc(struct gantry_dma_dev *dev, size_t size, gantry_dma_addr_t *handle,
+		int socket_id, uint64_t mask)
+{
 	struct dma_device *d = dma_device(dev);
 	const struct rte_memzone *mz;
 	struct dma_block *b;
@@ -80,10 +87,10 @@ gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_ad
 		rte_errno = ENOMEM;
 		return NULL;
 	}
-	if (mz->iova == RTE_BAD_IOVA || mz->iova + (size - 1) > d->coherent_mask) {
+	if (mz->iova == RTE_BAD_IOVA || mz->iova + (size - 1) > mask) {
 		dma_fail("%s: coherent memory at bus address 0x%" PRIx64 " takes %u bits; the "
 			"device drives %u", d->name, mz->iova, dma_bits(mz->iova + (size - 1)),
-			dma_bits(d->coherent_mask));
+			dma_bits(mask));
 		goto no_use;
 	}
 	if (mz->iova % align != 0) {

@@ -33,6 +33,7 @@ struct dma_device {
 	uint64_t mask, coherent_mask;
 	size_t max_seg;             /* the device's limits on a segment */
 	uint64_t seg_boundary;
+	void *mode_data;            /* the mode's own */
 	bool mask_logged;
 	rte_spinlock_t lock;        /* of the lists */
 	TAILQ_HEAD(, dma_block) blocks;
@@ -68,6 +69,10 @@ struct gantry_dma_mode {
 			gantry_phys_addr_t phys, size_t size, enum gantry_dma_dir dir);
 	void (*unmap_resource)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 			enum gantry_dma_dir dir);
+	/** Whether it can do with this mask for streaming mappings: 0, or -EIO. NULL: it can. */
+	int (*check_mask)(struct gantry_dma_dev *dev, uint64_t mask);
+	/** The device goes. NULL: nothing to do. */
+	void (*end)(struct gantry_dma_dev *dev);
 };
 
 /** Bits that an address needs. */
@@ -79,6 +84,13 @@ dma_bits(uint64_t addr)
 
 /** Sets what gantry_dma_last_error() says. */
 void dma_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/** gantry_dma_alloc_coherent() within any mask. */
+void *dma_coherent_alloc(struct gantry_dma_dev *dev, size_t size, gantry_dma_addr_t *handle,
+		int socket_id, uint64_t mask);
+
+/** Makes the device one of bounce mode. 0 or -errno. */
+int dma_bounce_start(struct gantry_dma_dev *dev);
 
 /** Makes the device direct, or hands it to a mode. The device must have nothing mapped. */
 void dma_set_mode(struct gantry_dma_dev *dev, const struct gantry_dma_mode *mode);

@@ -13,10 +13,11 @@
  *       CPU                     memory                   device
  *        |  X  ---- MMU ---->  Y  <---- IOMMU ----  Z   |
  *
- * Mapping a buffer is finding (or making) its Z. In direct mode, the only one
- * yet, all of EAL's memory has been mapped by the device's bus once and for all,
- * and Z is known: IOVA-as-VA Z = X, IOVA-as-PA Z = Y. Mapping is then a look-up,
- * and unmapping nothing.
+ * Mapping a buffer is finding (or making) its Z. In direct mode all of EAL's
+ * memory has been mapped by the device's bus once and for all, and Z is known:
+ * IOVA-as-VA Z = X, IOVA-as-PA Z = Y. Mapping is then a look-up, and unmapping
+ * nothing. In bounce mode Z leads to a buffer of the library's own, and the data is
+ * copied between that and X.
  *
  * What can go wrong is therefore in the buffer: memory that is not EAL's has no
  * Z; a buffer over two pages whose Z are not neighbours is no buffer to a device;
@@ -26,6 +27,7 @@
  * Files: gantry_dma_inline.h the hot path; dma_map.c what it leaves; here
  * devices, masks and limits; dma_coherent.c rings; dma_pool.c blocks smaller
  * than those; dma_sg.c lists and chains; dma_resource.c BARs as targets;
+ * dma_bounce.c the bounce mode;
  * dma_translate.c which memory is what, and between the three spaces;
  * dma_numa.c cores and nodes.
  *
@@ -90,6 +92,11 @@ gantry_dma_dev_create(const struct gantry_dma_params *params)
 		rte_errno = EINVAL;
 		return NULL;
 	}
+	if (params->mode > GANTRY_DMA_MODE_BOUNCE) {
+		dma_fail("%s: no DMA mode has the number %u", params->name, params->mode);
+		rte_errno = EINVAL;
+		return NULL;
+	}
 	d = rte_zmalloc("gantry_dma_dev", sizeof(*d), RTE_CACHE_LINE_SIZE);
 	if (d == NULL) {
 		dma_fail("%s: no memory left in EAL's heap for a device", params->name);
@@ -114,6 +121,14 @@ gantry_dma_dev_create(const struct gantry_dma_params *params)
 		return NULL;
 	}
 	dma_set_mode(&d->fast, NULL);
+	if (d->params.mode == GANTRY_DMA_MODE_BOUNCE) {
+		ret = dma_bounce_start(&d->fast);
+		if (ret != 0) {
+			gantry_dma_dev_destroy(&d->fast);
+			rte_errno = -ret;
+			return NULL;
+		}
+	}
 	return &d->fast;
 }
 
@@ -125,6 +140,8 @@ gantry_dma_dev_destroy(struct gantry_dma_dev *dev)
 
 	if (dev == NULL)
 		return;
+	if (dev->mode != NULL && dev->mode->end != NULL)
+		dev->mode->end(dev);
 	dma_resources_drop(dev);
 	dma_pools_drop(dev);
 	while ((b = TAILQ_FIRST(&d->blocks)) != NULL) {
@@ -214,6 +231,8 @@ gantry_dma_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	int ret = check_mask(dev, mask);
 
+	if (ret == 0 && dev->mode != NULL && dev->mode->check_mask != NULL)
+		ret = dev->mode->check_mask(dev, mask);
 	if (ret != 0)
 		return ret;
 	dma_device(dev)->mask = mask;

@@ -18,8 +18,8 @@
  * thread. Everything else may be called from any thread on any device.
  *
  * Processes: the static inline functions may also be called in a secondary
- * process, on a device object that the primary made; the others that take a
- * device belong to the process that made it.
+ * process, on a device object in direct mode that the primary made; the others that
+ * take a device belong to the process that made it.
  */
 
 #ifndef GANTRY_DMA_H
@@ -87,6 +87,20 @@ struct gantry_dma_ops {
 	int (*unmap)(void *opaque, void *va, gantry_dma_addr_t iova, size_t len);
 };
 
+/** What stands between a buffer and its bus address. */
+enum gantry_dma_mode_id {
+	/** Nothing: the bus has mapped all of EAL's memory, and mapping is a look-up. */
+	GANTRY_DMA_MODE_DIRECT = 0,
+	/**
+	 * A copy: the device gets the addresses of buffers of the library's own, and data is
+	 * copied by map, sync and unmap. Memory of any kind can be mapped, wherever it lies.
+	 */
+	GANTRY_DMA_MODE_BOUNCE,
+};
+
+/** Sizes of bounce buffers: 256, 2,048, 16,384 and 65,536 bytes. */
+#define GANTRY_DMA_BOUNCE_CLASSES 4
+
 /** What a device is created with. */
 struct gantry_dma_params {
 	const char *name;                 /**< for messages; copied */
@@ -94,6 +108,9 @@ struct gantry_dma_params {
 	void *opaque;                     /**< first argument of ops */
 	int socket_id;                    /**< the device's NUMA node, or SOCKET_ID_ANY */
 	bool has_iommu;                   /**< something translates between device and memory */
+	enum gantry_dma_mode_id mode;     /**< see there */
+	/** Bounce: how many buffers of each size; all 0: 4096, 8192, 128, 32 (21 MiB). */
+	uint32_t bounce_slots[GANTRY_DMA_BOUNCE_CLASSES];
 };
 
 /**

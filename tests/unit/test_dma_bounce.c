@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/* lib/dma: the bounce mode. The device is this test, which looks at bus addresses only. */
+
+#include <pthread.h>
+
+#include "dma_device.h"
+
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+
+#include "gantry_dma_pool.h"
+#include "gantry_dma_sg.h"
+
+#define LEN 2048
+
+static struct gantry_dma_dev *
+bounce_device(uint32_t n256, uint32_t n2048, uint32_t n16k, uint32_t n64k)
+{
+	const struct gantry_dma_params p = { .name = "bouncy", .socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_BOUNCE, .bounce_slots = { n256, n2048, n16k, n64k } };
+	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
+
+	assert_non_null(dev);
+	return dev;
+}
+
+static int
+make_bounce(void **state)
+{
+	*state = bounce_device(0, 0, 0, 0);
+	assert_int_equal(gantry_dma_set_mask_and_coherent(DEV(state), UINT64_MAX), 0);
+	return 0;
+}
+
+/* What the device sees at a bus address. */
+static uint8_t *
+view(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
+{
+	uint8_t *p = gantry_bus_to_virt(dev, addr);
+
+	assert_non_null(p);
+	return p;
+}
+
+static gantry_dma_addr_t
+map(struct gantry_dma_dev *dev, void *p, size_t size, enum gantry_dma_dir dir)
+{
+	gantry_dma_addr_t a = gantry_dma_map_single(dev, p, size, dir);
+
+	assert_false(gantry_dma_mapping_error(dev, a));
+	return a;
+}
+
+static void
+assert_bytes(const uint8_t *p, uint8_t value, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		assert_int_equal(p[i], value);
+}
+
+static void
+test_to_device(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *p = rte_malloc(NULL, LEN, 0), *seen;
+	gantry_dma_addr_t a;
+
+	memset(p, 1, LEN);
+	a = map(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+	assert_int_not_equal(a, expected_bus(p));
+	seen = view(dev, a);
+	assert_bytes(seen, 1, LEN);
+	/* The device sees what is written later when it is told, and that part only. */
+	memset(p, 2, LEN);
+	assert_bytes(seen, 1, LEN);
+	gantry_dma_sync_single_range_for_device(dev, a, 100, 28, GANTRY_DMA_TO_DEVICE);
+	assert_bytes(seen, 1, 100);
+	assert_bytes(seen + 100, 2, 28);
+	assert_bytes(seen + 128, 1, LEN - 128);
+	gantry_dma_sync_single_for_device(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
+	assert_bytes(seen, 2, LEN);
+	/* What it writes where it shall only read comes back never. */
+	memset(seen, 3, LEN);
+	gantry_dma_sync_single_for_cpu(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
+	assert_bytes(p, 2, LEN);
+	rte_free(p);
+}
+
+static void
+test_from_device(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *p = rte_malloc(NULL, LEN, 0), *seen;
+	gantry_dma_addr_t a;
+
+	memset(p, 1, LEN);
+	a = map(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
+	seen = view(dev, a);
+	memset(seen, 2, 1000);
+	assert_bytes(p, 1, LEN);
+	gantry_dma_sync_single_range_for_cpu(dev, a, 10, 20, GANTRY_DMA_FROM_DEVICE);
+	assert_bytes(p, 1, 10);
+	assert_bytes(p + 10, 2, 20);
+	assert_bytes(p + 30, 1, LEN - 30);
+	memset(p + 10, 1, 20);
+	/* The turn given back to a device that only writes moves nothing. */
+	gantry_dma_sync_single_for_device(dev, a, LEN, GANTRY_DMA_FROM_DEVICE);
+	assert_bytes(seen, 2, 1000);
+	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_FROM_DEVICE);
+	/* What the device did not write is as it was. */
+	assert_bytes(p, 2, 1000);
+	assert_bytes(p + 1000, 1, LEN - 1000);
+	/* And what it writes too late goes nowhere. */
+	memset(seen, 9, LEN);
+	assert_bytes(p, 2, 1000);
+	rte_free(p);
+}
+
+static void
+test_bidirectional(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *p = rte_malloc(NULL, LEN, 0), *seen;
+	gantry_dma_addr_t a;
+
+	memset(p, 1, LEN);
+	a = map(dev, p, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	seen = view(dev, a);
+	assert_bytes(seen, 1, LEN);
+	memset(seen, 2, LEN);
+	gantry_dma_sync_single_for_cpu(dev, a, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	assert_bytes(p, 2, LEN);
+	memset(p, 3, LEN);
+	gantry_dma_sync_single_for_device(dev, a, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	assert_bytes(seen, 3, LEN);
+	memset(seen, 4, LEN);
+	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	assert_bytes(p, 4, LEN);
+	rte_free(p);
+}
+
+/* Memory of any kind, of any size, at any address; the slot is the smallest that holds it. */
+static void
+test_sizes(void **state)
+{
+	static const struct {
+		size_t size, slot;
+	} sizes[] = {
+		{ 1, 256 }, { 256, 256 }, { 257, 2048 }, { 2048, 2048 }, { 2049, 16384 },
+		{ 16384, 16384 }, { 16385, 65536 }, { 65536, 65536 },
+	};
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *heap = malloc(65536 + 4);
+	uint8_t on_stack[100];
+	gantry_dma_addr_t a;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(sizes); i++) {
+		memset(heap + 3, i, sizes[i].size);
+		a = map(dev, heap + 3, sizes[i].size, GANTRY_DMA_BIDIRECTIONAL);
+		assert_int_equal(a % sizes[i].slot, 0);
+		assert_bytes(view(dev, a), i, sizes[i].size);
+		memset(view(dev, a), ~i, sizes[i].slot);
+		heap[3 + sizes[i].size] = 0x77;
+		gantry_dma_unmap_single(dev, a, sizes[i].size, GANTRY_DMA_BIDIRECTIONAL);
+		assert_bytes(heap + 3, ~i, sizes[i].size);
+		assert_int_equal(heap[3 + sizes[i].size], 0x77);
+	}
+	a = map(dev, on_stack, sizeof(on_stack), GANTRY_DMA_FROM_DEVICE);
+	memset(view(dev, a), 5, sizeof(on_stack));
+	gantry_dma_unmap_single(dev, a, sizeof(on_stack), GANTRY_DMA_FROM_DEVICE);
+	assert_bytes(on_stack, 5, sizeof(on_stack));
+
+	assert_int_equal(gantry_dma_max_mapping_size(dev), 65536);
+	assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, heap, 65537,
+		GANTRY_DMA_TO_DEVICE)));
+	assert_reason("the largest bounce buffer has 65536");
+	assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, heap, 0,
+		GANTRY_DMA_TO_DEVICE)));
+	assert_reason("no such range");
+	free(heap);
+}
+
+static void
+test_exhausted(void **state)
+{
+	struct gantry_dma_dev *dev = bounce_device(3, 2, 0, 0);
+	gantry_dma_addr_t a[6];
+	uint8_t heap[LEN] = { 0 };
+	unsigned int i, j;
+
+	/* Without a mask set there are 32 bits. */
+	if (gantry_dma_get_required_mask(dev) > UINT32_MAX) {
+		assert_true(gantry_dma_addressing_limited(dev));
+		a[0] = gantry_dma_map_single(dev, heap, 64, GANTRY_DMA_TO_DEVICE);
+		assert_true(gantry_dma_mapping_error(dev, a[0]));
+		assert_reason("bits; the device drives 32");
+	}
+	assert_int_equal(gantry_dma_set_mask(dev, UINT64_MAX), 0);
+	assert_int_equal(gantry_dma_max_mapping_size(dev), 2048);
+	for (j = 0; j < 3; j++) {
+		/* Five in all: small ones, then larger ones in their place. */
+		for (i = 0; i < 5; i++)
+			a[i] = map(dev, heap, 64, GANTRY_DMA_TO_DEVICE);
+		a[5] = gantry_dma_map_single(dev, heap, 64, GANTRY_DMA_TO_DEVICE);
+		assert_true(gantry_dma_mapping_error(dev, a[5]));
+		assert_reason("are in use");
+		for (i = 0; i < 5; i++)
+			gantry_dma_unmap_single(dev, a[i], 64, GANTRY_DMA_TO_DEVICE);
+		/* A large one has no smaller one in its place. */
+		for (i = 0; i < 2; i++)
+			a[i] = map(dev, heap, LEN, GANTRY_DMA_TO_DEVICE);
+		assert_true(gantry_dma_mapping_error(dev,
+			gantry_dma_map_single(dev, heap, LEN, GANTRY_DMA_TO_DEVICE)));
+		assert_reason("are in use");
+		for (i = 0; i < 2; i++)
+			gantry_dma_unmap_single(dev, a[i], LEN, GANTRY_DMA_TO_DEVICE);
+	}
+	/* Left for the device's end to report. */
+	map(dev, heap, LEN, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_dev_destroy(dev);
+}
+
+static void
+test_misuse(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *p = malloc(LEN), *other = malloc(64);
+	gantry_dma_addr_t a, b;
+
+	memset(p, 1, LEN);
+	a = map(dev, p, 1000, GANTRY_DMA_FROM_DEVICE);
+	memset(view(dev, a), 2, 1000);
+	gantry_dma_unmap_single(dev, a + 1, 1000, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("nothing was mapped there");
+	gantry_dma_unmap_single(dev, GANTRY_DMA_MAPPING_ERROR, 1000, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("nothing was mapped there");
+	gantry_dma_unmap_single(dev, 0, 1000, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("nothing was mapped there");
+	gantry_dma_unmap_single(dev, a, 1001, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("another size or direction");
+	gantry_dma_unmap_single(dev, a, 1000, GANTRY_DMA_BIDIRECTIONAL);
+	assert_reason("another size or direction");
+	gantry_dma_sync_single_range_for_cpu(dev, a, 900, 101, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("beyond the end");
+	gantry_dma_sync_single_range_for_cpu(dev, a, 1001, 0, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("beyond the end");
+	gantry_dma_sync_single_for_cpu(dev, a, SIZE_MAX, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("beyond the end");
+	gantry_dma_sync_single_for_cpu(dev, 0, 1, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("it is not mapped");
+	/* None of that has moved a byte. */
+	assert_bytes(p, 1, LEN);
+	gantry_dma_unmap_single(dev, a, 1000, GANTRY_DMA_FROM_DEVICE);
+	assert_bytes(p, 2, 1000);
+	gantry_dma_unmap_single(dev, a, 1000, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("unmapped twice?");
+	gantry_dma_sync_single_for_cpu(dev, a, 1, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("it is not mapped");
+	/* The slot was given back once: two mappings have two. */
+	a = map(dev, p, 1000, GANTRY_DMA_FROM_DEVICE);
+	b = map(dev, other, 64, GANTRY_DMA_FROM_DEVICE);
+	assert_true(a != b);
+	gantry_dma_unmap_single(dev, a, 1000, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_unmap_single(dev, b, 64, GANTRY_DMA_FROM_DEVICE);
+	free(other);
+	free(p);
+}
+
+static void
+test_mask(void **state)
+{
+	struct gantry_dma_params bad = { .name = "bad", .mode = 77 };
+	struct gantry_dma_dev *dev = bounce_device(16, 16, 0, 0);
+	uint64_t need = gantry_dma_get_required_mask(dev);
+
+	assert_null(gantry_dma_dev_create(&bad));
+	assert_int_equal(rte_errno, EINVAL);
+	assert_reason("no DMA mode");
+
+	/* Refused at once where no slot can lie inside it, and may be set wider. */
+	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(24)), -EIO);
+	assert_reason("the device drives 24");
+	assert_int_equal(gantry_dma_set_mask(dev, need), 0);
+	assert_int_equal(gantry_dma_get_mask(dev), need);
+	/* A narrower one, when the slots are there. */
+	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(24)), -EIO);
+	assert_reason("the device drives 24");
+	assert_int_equal(gantry_dma_get_mask(dev), need);
+	gantry_dma_dev_destroy(dev);
+
+	/* More than EAL's memory. */
+	dev = bounce_device(0, 0, 0, 1 << 20);
+	assert_int_equal(gantry_dma_set_mask(dev, UINT64_MAX), -ENOMEM);
+	assert_reason("hugepage memory");
+	gantry_dma_dev_destroy(dev);
+}
+
+/* The rest of the API stands on the same mode. */
+static void
+test_lists(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	struct gantry_dma_seg segs[4];
+	struct gantry_sg sg[3];
+	struct rte_mbuf m[2];
+	uint8_t *p = malloc(6000);
+	gantry_dma_addr_t bus;
+	unsigned int i, n;
+	void *cpu;
+
+	for (i = 0; i < 3; i++) {
+		memset(p + i * 2000, i, 2000);
+		gantry_sg_set_buf(&sg[i], p + i * 2000, 2000);
+	}
+	n = gantry_dma_map_sg(dev, sg, 3, GANTRY_DMA_BIDIRECTIONAL);
+	assert_int_equal(n, 3); /* neighbours only for the CPU */
+	for (i = 0; i < 3; i++) {
+		assert_bytes(view(dev, sg[i].dma.addr), i, 2000);
+		memset(view(dev, sg[i].dma.addr), i + 10, 2000);
+	}
+	gantry_dma_sync_sg_for_cpu(dev, sg, 3, GANTRY_DMA_BIDIRECTIONAL);
+	for (i = 0; i < 3; i++) {
+		assert_bytes(p + i * 2000, i + 10, 2000);
+		memset(p + i * 2000, i + 20, 2000);
+	}
+	gantry_dma_sync_sg_for_device(dev, sg, 3, GANTRY_DMA_BIDIRECTIONAL);
+	for (i = 0; i < 3; i++)
+		assert_bytes(view(dev, sg[i].dma.addr), i + 20, 2000);
+	gantry_dma_unmap_sg(dev, sg, 3, GANTRY_DMA_BIDIRECTIONAL);
+
+	memset(m, 0, sizeof(m));
+	for (i = 0; i < 2; i++) {
+		m[i].buf_addr = p + i * 3000;
+		m[i].data_len = 3000;
+		rte_mbuf_iova_set(&m[i], RTE_BAD_IOVA); /* of no concern here */
+	}
+	m[0].next = &m[1];
+	assert_int_equal(gantry_dma_map_mbuf_chain(dev, m, segs, 4, GANTRY_DMA_TO_DEVICE), 2);
+	assert_memory_equal(view(dev, segs[1].addr), p + 3000, 3000);
+	gantry_dma_unmap_mbuf_chain(dev, m, segs, 2, GANTRY_DMA_TO_DEVICE);
+
+	cpu = gantry_dma_alloc_coherent(dev, 4096, &bus, SOCKET_ID_ANY);
+	assert_ptr_equal(view(dev, bus), cpu); /* nothing stands in between */
+	gantry_dma_free_coherent(dev, 4096, cpu, bus);
+	free(p);
+}
+
+/* Threads, some of them lcores to EAL: each finds its own data, at either end. */
+
+#define THREADS 16
+
+struct worker {
+	pthread_t thread;
+	struct gantry_dma_dev *dev;
+	unsigned int id, bad;
+};
+
+static bool
+all(const uint8_t *p, uint8_t value, size_t size)
+{
+	while (size > 0 && p[size - 1] == value)
+		size--;
+	return size == 0;
+}
+
+static void *
+work(void *arg)
+{
+	static const size_t sizes[] = { 64, 256, 300, 2048, 9000 };
+	struct worker *w = arg;
+	gantry_dma_addr_t a[16];
+	uint8_t *buf = malloc(16 * 9000), *seen;
+	unsigned int round, i;
+
+	if (w->id % 2 == 0 && rte_thread_register() != 0)
+		w->bad++;
+	for (round = 0; round < 40; round++) {
+		const size_t size = sizes[(round + w->id) % RTE_DIM(sizes)];
+
+		for (i = 0; i < 16; i++) {
+			memset(buf + i * size, w->id, size);
+			a[i] = gantry_dma_map_single(w->dev, buf + i * size, size,
+				GANTRY_DMA_BIDIRECTIONAL);
+			if (gantry_dma_mapping_error(w->dev, a[i])) {
+				w->bad++;
+				goto out;
+			}
+		}
+		for (i = 0; i < 16; i++) {
+			seen = gantry_bus_to_virt(w->dev, a[i]);
+			w->bad += !all(seen, w->id, size);
+			memset(seen, w->id + 100, size);
+		}
+		for (i = 0; i < 16; i++) {
+			gantry_dma_unmap_single(w->dev, a[i], size, GANTRY_DMA_BIDIRECTIONAL);
+			w->bad += !all(buf + i * size, w->id + 100, size);
+		}
+	}
+out:
+	if (w->id % 2 == 0)
+		rte_thread_unregister();
+	free(buf);
+	return NULL;
+}
+
+static void
+test_threads(void **state)
+{
+	struct gantry_dma_dev *dev = bounce_device(1024, 1024, 512, 0);
+	struct worker w[THREADS];
+	unsigned int i, n;
+
+	assert_int_equal(gantry_dma_set_mask(dev, UINT64_MAX), 0);
+	for (n = 1; n <= THREADS; n *= 4) {
+		for (i = 0; i < n; i++) {
+			w[i] = (struct worker){ .dev = dev, .id = i };
+			assert_int_equal(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
+		}
+		for (i = 0; i < n; i++) {
+			pthread_join(w[i].thread, NULL);
+			assert_int_equal(w[i].bad, 0);
+		}
+	}
+	gantry_dma_dev_destroy(dev);
+}
+
+#define BOUNCING(f) cmocka_unit_test_setup_teardown(f, make_bounce, drop_device)
+
+int
+main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		BOUNCING(test_to_device),
+		BOUNCING(test_from_device),
+		BOUNCING(test_bidirectional),
+		BOUNCING(test_sizes),
+		cmocka_unit_test(test_exhausted),
+		BOUNCING(test_misuse),
+		cmocka_unit_test(test_mask),
+		BOUNCING(test_lists),
+		cmocka_unit_test(test_threads),
+	};
+
+	eal_start(argc, argv, NULL);
+	return cmocka_run_group_tests_name(argc > 1 ? argv[1] : "no-huge", tests, NULL, NULL);
+}
