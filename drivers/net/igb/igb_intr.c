@@ -345,7 +345,12 @@ igb_rx_queue_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id)
 		return -ENOTSUP;
 	if (igb_queue_vector(ad, queue_id) == MISC_VECTOR) {
 		igb_shared_arm(dev, queue_id, true);
-		/* What came before raised nothing, and would not any more. */
+		/*
+		 * What came before raised nothing, and would not any more. A read's completion
+		 * says that IVAR was written, and comes behind all descriptors from before that
+		 * (PCIe 2.4.1): what is not seen now raises an interrupt.
+		 */
+		(void)igb_rd(&ad->hw, IGB_STATUS);
 		if (igb_rx_descriptor_status(dev->data->rx_queues[queue_id], 0) ==
 				RTE_ETH_RX_DESC_DONE)
 			igb_shared_wake(dev, 1u << queue_id);
