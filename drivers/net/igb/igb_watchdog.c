@@ -172,7 +172,6 @@ igb_rx_stalls(struct rte_eth_dev *dev, struct igb_rx_queue *q, struct igb_watch 
 	if ((ahead == 0 || ahead > posted) &&
 			(missed <= missed_before || posted < q->nb_desc / 2)) {
 		w->looks = 1;
-		w->told = false;
 		return false;
 	}
 	if (!igb_stall_count(w))
@@ -217,6 +216,18 @@ igb_watchdog_look(struct rte_eth_dev *dev)
 	return stall;
 }
 
+static void igb_watchdog_alarm(void *arg);
+
+static void
+igb_watchdog_next(struct rte_eth_dev *dev)
+{
+	const int ret = rte_eal_alarm_set(IGB_WATCHDOG_US, igb_watchdog_alarm, dev);
+
+	if (ret != 0)
+		IGB_INIT_LOG(WARNING, igb_hw_of(dev), "no alarm, so stalls are not detected: %s",
+			strerror(-ret));
+}
+
 static void
 igb_watchdog_alarm(void *arg)
 {
@@ -229,7 +240,7 @@ igb_watchdog_alarm(void *arg)
 		return;
 	}
 	stall = igb_watchdog_look(dev);
-	rte_eal_alarm_set(IGB_WATCHDOG_US, igb_watchdog_alarm, dev);
+	igb_watchdog_next(dev);
 	if (stall)
 		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RESET, NULL);
 }
@@ -239,16 +250,12 @@ igb_watchdog_start(struct rte_eth_dev *dev)
 {
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	unsigned int i;
-	int ret;
 
 	memset(ad->tx_watch, 0, sizeof(ad->tx_watch));
 	memset(ad->rx_watch, 0, sizeof(ad->rx_watch));
 	for (i = 0; i < IGB_MAX_QUEUES; i++)
 		ad->tx_poller[i] = ad->rx_poller[i] = (struct igb_poller){ .lcore = LCORE_ID_ANY };
-	ret = rte_eal_alarm_set(IGB_WATCHDOG_US, igb_watchdog_alarm, dev);
-	if (ret != 0)
-		IGB_INIT_LOG(WARNING, &ad->hw, "no alarm, so stalls are not detected: %s",
-			strerror(-ret));
+	igb_watchdog_next(dev);
 }
 
 void
