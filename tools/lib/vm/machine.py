@@ -17,6 +17,7 @@ import queue
 import re
 import shlex
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -29,6 +30,7 @@ from conversation import Conversation  # noqa: E402
 
 CHANNELS = 8          # programs beside the control shell at one time
 BOOT_LIMIT = 120      # seconds; a bound against hanging, not what is expected
+SEND_LIMIT = 60       # the same, for what a program is told
 FIRST_BUS = 0x40      # of node 0, where there are nodes; another's is at a multiple
 PORTS = tuple('0000:%02x:00.0' % n for n in range(1, 9))  # where PCI numbering puts the 82576s
 
@@ -76,6 +78,9 @@ class Channel:
         self.path = log
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(path)
+        # When nobody in the guest has the port open, QEMU reads no more of it.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
+                               struct.pack('ll', SEND_LIMIT, 0))
         self.lines = queue.Queue()
         self.thread = threading.Thread(target=self.receive, daemon=True)
         self.thread.start()
@@ -98,7 +103,10 @@ class Channel:
     def send(self, text):
         try:
             self.socket.sendall(text.encode())
-        except BrokenPipeError:
+        except BlockingIOError:
+            raise Error('nobody in the guest has read %s for %d s'
+                        % (os.path.basename(self.path), SEND_LIMIT)) from None
+        except ConnectionError:
             raise Error('the guest is gone') from None
 
     def close(self):
@@ -135,7 +143,7 @@ class Program(Conversation):
         while self.status is None and not self.channel.lines.empty():
             line = self.channel.lines.get()
             if line is None:
-                raise Error('the guest is gone while %r ran' % self.command)
+                raise Error('the guest is gone while %r ran' % self.line)
             m = re.fullmatch(r'@ended (\d+)', line)
             if m:
                 self.status = int(m.group(1))
