@@ -122,7 +122,9 @@ def main():
             with open(args.counts, 'a', encoding='utf-8') as f:
                 f.write('%d %d %d\n' % counts)
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:  # so that all is cleaned up
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup's, and a shell's for what is behind it
+            signal.signal(number, lambda n, _: sys.exit(128 + n))
     if platform.machine() != 'x86_64':
         print('skip   %s: the guest is an x86-64 made of this machine\'s programs, which are %s'
               % (' '.join(wanted), platform.machine()))
