@@ -120,6 +120,8 @@ def on_the_host(sockets, log):
                                 '-a', 'vfio_user:' + b],
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
                                text=True, timeout=120, check=False)
+        except subprocess.TimeoutExpired:
+            check(False, 'models_agree did not end within 120 s on the host: %s', log)
         finally:
             nic.terminate()
             nic.wait(10)
