@@ -172,7 +172,7 @@ def stacks(vm, address, facts):
     app.signal('INT')
     app.wait(30)
     nic.signal('TERM')
-    nic.wait(30, status=None)
+    nic.wait(30)
 
 
 @scenario('linux-peer')
