@@ -12,9 +12,11 @@ tools/vm --list shows.
         run.facts['frames'] = 1000
 """
 
+import glob
 import os
 import re
 import shutil
+import tempfile
 
 from vm import image, machine
 
@@ -47,10 +49,18 @@ class Run:
     def boot(self, **how):
         """Boots a guest; how: see Machine."""
         n = len(self.machines)
-        vm = machine.Machine(os.path.join(self.sockets, '%s%d' % (self.name, n)),
+        vm = machine.Machine(tempfile.mkdtemp(dir=self.sockets),
                              os.path.join(self.logs, 'vm%d' % n), self.archive, **how)
         self.machines.append(vm)
         return vm
+
+    def stood_still(self):
+        """Whether a guest's kernel complained that a CPU of its got no timer interrupts."""
+        for name in glob.glob(os.path.join(self.logs, '*', 'console.log')):
+            with open(name, errors='replace') as f:
+                if re.search(r'rcu: .*(stall|starved|wakeup)', f.read()):
+                    return True
+        return False
 
     def close(self):
         for vm in self.machines:

@@ -218,7 +218,7 @@ class Machine:
                  properties=None, append='', devices=(), memory=2048, hugepages=320, cpus=2,
                  shell=False):
         """
-        work        folder for sockets, whose names must be short
+        work        empty folder for sockets, whose names must be short
         logs        folder for what the guest and its programs printed
         archive     of image.build()
         hubs        which hub the wire of each 82576 is plugged into: ports n on the same hub
@@ -231,7 +231,6 @@ class Machine:
         append      more of the kernel's command line
         devices     more of QEMU's arguments
         """
-        os.makedirs(work)
         os.makedirs(logs, exist_ok=True)
         self.work, self.logs = work, logs
         self.accelerator = accelerator()
@@ -246,9 +245,10 @@ class Machine:
                 '-cpu', 'max', '-smp', str(cpus), '-m', str(memory),
                 '-machine', 'q35,kernel-irqchip=split', '-display', 'none',
                 '-kernel', image.vmlinuz(), '-initrd', archive,
-                # Periodic ticks: one that an emulator loses is made good by the next.
+                # Periodic ticks: one that an emulator loses is made good by the next. A CPU that
+                # gets none at all, as has been seen, is told of soon (Run.stood_still()).
                 '-append', 'console=ttyS0 panic=-1 loglevel=4 hugepages=%d tsc=reliable nohz=off '
-                'highres=off iommu.strict=1 %s %s %s'
+                'highres=off nox2apic rcupdate.rcu_cpu_stall_timeout=5 iommu.strict=1 %s %s %s'
                 % (hugepages, 'intel_iommu=on' if iommu else 'intel_iommu=off',
                    'gantry.shell' if shell else '', append),
                 '-qmp', 'unix:%s/qmp,server=on,wait=off' % work]
