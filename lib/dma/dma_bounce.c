@@ -268,7 +268,8 @@ copy_out(const struct slot *slot, size_t offset, size_t size)
 }
 
 static gantry_dma_addr_t
-bounce_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir)
+bounce_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
+		unsigned long attrs)
 {
 	struct bounce *b = bounce_of(dev);
 	struct slot *slot = NULL;
@@ -299,7 +300,8 @@ bounce_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_d
 	slot->size = size;
 	slot->dir = dir;
 	__atomic_store_n(&slot->mapped, true, __ATOMIC_RELEASE);
-	copy_in(slot, 0, size);
+	if (!(attrs & GANTRY_DMA_ATTR_SKIP_CPU_SYNC))
+		copy_in(slot, 0, size);
 	return slot->bus;
 }
 
@@ -334,7 +336,7 @@ misuse(struct gantry_dma_dev *dev, const char *what, gantry_dma_addr_t addr, siz
 
 static void
 bounce_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir)
+		enum gantry_dma_dir dir, unsigned long attrs)
 {
 	struct slot *slot = slot_at(bounce_of(dev), addr);
 
@@ -351,7 +353,7 @@ bounce_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		misuse(dev, "unmapping", addr, size, "it is not mapped (unmapped twice?)");
 		return;
 	}
-	if (dir != GANTRY_DMA_TO_DEVICE) {
+	if (dir != GANTRY_DMA_TO_DEVICE && !(attrs & GANTRY_DMA_ATTR_SKIP_CPU_SYNC)) {
 		/* Nothing is read ahead of the status that said the device is done. */
 		rte_io_rmb();
 		copy_out(slot, 0, size);

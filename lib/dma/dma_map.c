@@ -98,34 +98,35 @@ map_direct(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 }
 
 gantry_dma_addr_t
-gantry_dma_map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir)
+gantry_dma_map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
+		unsigned long attrs)
 {
 	if (!dma_arguments_ok(dev, ptr, size, dir))
 		return GANTRY_DMA_MAPPING_ERROR;
 	if (dev->mode != NULL)
-		return dev->mode->map(dev, ptr, size, dir);
+		return dev->mode->map(dev, ptr, size, dir, attrs);
 	return map_direct(dev, ptr, size);
 }
 
 gantry_dma_addr_t
 gantry_dma_map_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off, size_t size,
-		enum gantry_dma_dir dir)
+		enum gantry_dma_dir dir, unsigned long attrs)
 {
-	return gantry_dma_map_slow(dev, (uint8_t *)m->buf_addr + off, size, dir);
+	return gantry_dma_map_slow(dev, (uint8_t *)m->buf_addr + off, size, dir, attrs);
 }
 
 void
 gantry_dma_unmap_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir)
+		enum gantry_dma_dir dir, unsigned long attrs)
 {
-	dev->mode->unmap(dev, addr, size, dir);
+	dev->mode->unmap(dev, addr, size, dir, attrs);
 }
 
 void
 gantry_dma_unmap_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
-		size_t size, enum gantry_dma_dir dir)
+		size_t size, enum gantry_dma_dir dir, unsigned long attrs)
 {
-	dev->mode->unmap(dev, addr, size, dir);
+	dev->mode->unmap(dev, addr, size, dir, attrs);
 }
 
 void

@@ -54,9 +54,9 @@ dma_device(struct gantry_dma_dev *dev)
 struct gantry_dma_mode {
 	const char *name;
 	gantry_dma_addr_t (*map)(struct gantry_dma_dev *dev, void *ptr, size_t size,
-			enum gantry_dma_dir dir);
+			enum gantry_dma_dir dir, unsigned long attrs);
 	void (*unmap)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-			enum gantry_dma_dir dir);
+			enum gantry_dma_dir dir, unsigned long attrs);
 	void (*sync)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 			enum gantry_dma_dir dir, bool for_cpu);
 	int (*mapping_error)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);

@@ -221,6 +221,29 @@ static inline gantry_dma_addr_t gantry_dma_map_mbuf(struct gantry_dma_dev *dev,
 static inline void gantry_dma_unmap_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir);
 
+/**
+ * The mapping, or its end, changes no turn: what is the CPU's, and the device's, is said by
+ * sync calls. For a buffer of which the device writes a part only: mapped and unmapped so,
+ * and synced as far as it was written, no more than that is copied in bounce mode. What
+ * was neither written nor synced is undefined for the other side. The kernel's
+ * DMA_ATTR_SKIP_CPU_SYNC.
+ */
+#define GANTRY_DMA_ATTR_SKIP_CPU_SYNC (1ul << 5)
+
+/** As above, with GANTRY_DMA_ATTR_ flags, or 0. The kernel's dma_map_single_attrs(). */
+static inline gantry_dma_addr_t gantry_dma_map_single_attrs(struct gantry_dma_dev *dev, void *ptr,
+		size_t size, enum gantry_dma_dir dir, unsigned long attrs);
+/** As above. The kernel's dma_unmap_single_attrs(). */
+static inline void gantry_dma_unmap_single_attrs(struct gantry_dma_dev *dev,
+		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs);
+/** As above, for an mbuf segment. */
+static inline gantry_dma_addr_t gantry_dma_map_mbuf_attrs(struct gantry_dma_dev *dev,
+		struct rte_mbuf *m, uint32_t off, size_t size, enum gantry_dma_dir dir,
+		unsigned long attrs);
+/** As above, for an mbuf segment. */
+static inline void gantry_dma_unmap_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs);
+
 /** Non-zero if @p addr is a failed mapping. To be asked after every map. */
 static inline int gantry_dma_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 

@@ -51,19 +51,20 @@ struct gantry_dma_dev {
  * why they refuse (gantry_dma_last_error()), and are not for callers.
  */
 gantry_dma_addr_t gantry_dma_map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size,
-		enum gantry_dma_dir dir);
+		enum gantry_dma_dir dir, unsigned long attrs);
 gantry_dma_addr_t gantry_dma_map_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m,
-		uint32_t off, size_t size, enum gantry_dma_dir dir);
+		uint32_t off, size_t size, enum gantry_dma_dir dir, unsigned long attrs);
 void gantry_dma_unmap_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir);
+		enum gantry_dma_dir dir, unsigned long attrs);
 void gantry_dma_unmap_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m,
-		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir);
+		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs);
 void gantry_dma_sync_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu);
 int gantry_dma_mapping_error_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 
 static inline gantry_dma_addr_t
-gantry_dma_map_single(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir)
+gantry_dma_map_single_attrs(struct gantry_dma_dev *dev, void *ptr, size_t size,
+		enum gantry_dma_dir dir, unsigned long attrs)
 {
 	const struct gantry_dma_table *t = dev->table;
 	const uintptr_t at = (uintptr_t)ptr - t->base;
@@ -74,42 +75,69 @@ gantry_dma_map_single(struct gantry_dma_dev *dev, void *ptr, size_t size, enum g
 
 	if (unlikely(at > last || last >= t->span ||
 			(last >> t->shift) - (at >> t->shift) > 1))
-		return gantry_dma_map_slow(dev, ptr, size, dir);
+		return gantry_dma_map_slow(dev, ptr, size, dir, attrs);
 	offset = t->offset[at >> t->shift];
 	addr = (uintptr_t)ptr + offset;
 	if (unlikely(offset == GANTRY_DMA_NO_OFFSET || offset != t->offset[last >> t->shift] ||
 			addr + (size - 1) > dev->direct_last))
-		return gantry_dma_map_slow(dev, ptr, size, dir);
+		return gantry_dma_map_slow(dev, ptr, size, dir, attrs);
 	return addr;
+}
+
+static inline gantry_dma_addr_t
+gantry_dma_map_single(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir)
+{
+	return gantry_dma_map_single_attrs(dev, ptr, size, dir, 0);
+}
+
+static inline void
+gantry_dma_unmap_single_attrs(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, unsigned long attrs)
+{
+	if (unlikely(dev->mode != NULL))
+		gantry_dma_unmap_slow(dev, addr, size, dir, attrs);
 }
 
 static inline void
 gantry_dma_unmap_single(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir)
 {
-	if (unlikely(dev->mode != NULL))
-		gantry_dma_unmap_slow(dev, addr, size, dir);
+	gantry_dma_unmap_single_attrs(dev, addr, size, dir, 0);
 }
 
 static inline gantry_dma_addr_t
-gantry_dma_map_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off, size_t size,
-		enum gantry_dma_dir dir)
+gantry_dma_map_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off,
+		size_t size, enum gantry_dma_dir dir, unsigned long attrs)
 {
 	const gantry_dma_addr_t iova = rte_mbuf_iova_get(m);
 	const gantry_dma_addr_t addr = iova + off;
 
 	/* The first comparison is for RTE_BAD_IOVA, of which the sum would make an address. */
 	if (unlikely(iova > dev->direct_last || addr + (size - 1) > dev->direct_last))
-		return gantry_dma_map_mbuf_slow(dev, m, off, size, dir);
+		return gantry_dma_map_mbuf_slow(dev, m, off, size, dir, attrs);
 	return addr;
+}
+
+static inline gantry_dma_addr_t
+gantry_dma_map_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off, size_t size,
+		enum gantry_dma_dir dir)
+{
+	return gantry_dma_map_mbuf_attrs(dev, m, off, size, dir, 0);
+}
+
+static inline void
+gantry_dma_unmap_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs)
+{
+	if (unlikely(dev->mode != NULL))
+		gantry_dma_unmap_mbuf_slow(dev, m, addr, size, dir, attrs);
 }
 
 static inline void
 gantry_dma_unmap_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
 		size_t size, enum gantry_dma_dir dir)
 {
-	if (unlikely(dev->mode != NULL))
-		gantry_dma_unmap_mbuf_slow(dev, m, addr, size, dir);
+	gantry_dma_unmap_mbuf_attrs(dev, m, addr, size, dir, 0);
 }
 
 static inline int

@@ -69,7 +69,8 @@ static struct {
 } books;
 
 static inline gantry_dma_addr_t
-books_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir)
+books_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
+		unsigned long attrs)
 {
 	gantry_dma_addr_t addr = gantry_virt_to_bus(dev, ptr);
 
@@ -89,7 +90,7 @@ books_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_di
 
 static inline void
 books_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir)
+		enum gantry_dma_dir dir, unsigned long attrs)
 {
 	unsigned int i = 0;
 

@@ -145,6 +145,36 @@ test_bidirectional(void **state)
 	rte_free(p);
 }
 
+/* Who syncs what was written, and says that this is all, has nothing else copied. */
+static void
+test_skip_sync(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *p = malloc(LEN);
+	gantry_dma_addr_t a;
+
+	memset(p, 1, LEN);
+	a = gantry_dma_map_single_attrs(dev, p, LEN, GANTRY_DMA_FROM_DEVICE,
+		GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
+	assert_false(gantry_dma_mapping_error(dev, a));
+	memset(view(dev, a), 2, LEN);
+	gantry_dma_sync_single_for_cpu(dev, a, 60, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_unmap_single_attrs(dev, a, LEN, GANTRY_DMA_FROM_DEVICE,
+		GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
+	assert_bytes(p, 2, 60);
+	assert_bytes(p + 60, 1, LEN - 60);
+
+	/* The slot has 2 in it, and nothing of the buffer came there. */
+	a = gantry_dma_map_single_attrs(dev, p, LEN, GANTRY_DMA_TO_DEVICE,
+		GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
+	assert_bytes(view(dev, a), 2, LEN);
+	gantry_dma_sync_single_range_for_device(dev, a, 60, 10, GANTRY_DMA_TO_DEVICE);
+	assert_bytes(view(dev, a) + 60, 1, 10);
+	assert_bytes(view(dev, a) + 70, 2, LEN - 70);
+	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
+	free(p);
+}
+
 /* Memory of any kind, of any size, at any address; the slot is the smallest that holds it. */
 static void
 test_sizes(void **state)
@@ -440,6 +470,7 @@ main(int argc, char **argv)
 		BOUNCING(test_to_device),
 		BOUNCING(test_from_device),
 		BOUNCING(test_bidirectional),
+		BOUNCING(test_skip_sync),
 		BOUNCING(test_sizes),
 		cmocka_unit_test(test_exhausted),
 		BOUNCING(test_misuse),

@@ -200,7 +200,7 @@ test_map_refused(void **state)
 	assert_refused(dev, huge, SIZE_MAX - (uintptr_t)huge, " is "); /* whatever follows EAL's */
 	assert_refused(dev, (void *)UINTPTR_MAX, 2, "no such range");
 	assert_true(gantry_dma_mapping_error(dev,
-		gantry_dma_map_slow(dev, huge, 64, GANTRY_DMA_NONE)));
+		gantry_dma_map_slow(dev, huge, 64, GANTRY_DMA_NONE, 0)));
 	assert_reason("without a direction");
 
 	assert_int_equal(gantry_mem_mmio_add(heap, 64), 0);
@@ -442,17 +442,22 @@ test_coherent(void **state)
 
 static unsigned int mode_calls[4];
 static gantry_dma_addr_t mode_synced;
+static unsigned long mode_attrs;
 
 static gantry_dma_addr_t
-mode_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir)
+mode_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
+		unsigned long attrs)
 {
+	mode_attrs = attrs;
 	mode_calls[0]++;
 	return 0x1234000;
 }
 
 static void
-mode_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir)
+mode_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, unsigned long attrs)
 {
+	mode_attrs = attrs;
 	assert_int_equal(addr, 0x1234000);
 	mode_calls[1]++;
 }
@@ -518,8 +523,17 @@ test_mode(void **state)
 	rte_mbuf_iova_set(&m, rte_malloc_virt2iova(p));
 	a = gantry_dma_map_mbuf(dev, &m, 0, 64, GANTRY_DMA_TO_DEVICE);
 	gantry_dma_unmap_mbuf(dev, &m, a, 64, GANTRY_DMA_TO_DEVICE);
-	assert_int_equal(mode_calls[0], 2);
-	assert_int_equal(mode_calls[1], 2);
+	assert_int_equal(mode_attrs, 0);
+	gantry_dma_map_mbuf_attrs(dev, &m, 0, 64, GANTRY_DMA_TO_DEVICE, 3);
+	assert_int_equal(mode_attrs, 3);
+	gantry_dma_unmap_mbuf_attrs(dev, &m, a, 64, GANTRY_DMA_TO_DEVICE, 4);
+	assert_int_equal(mode_attrs, 4);
+	gantry_dma_map_single_attrs(dev, p, 64, GANTRY_DMA_TO_DEVICE, 5);
+	assert_int_equal(mode_attrs, 5);
+	gantry_dma_unmap_single_attrs(dev, a, 64, GANTRY_DMA_TO_DEVICE, 6);
+	assert_int_equal(mode_attrs, 6);
+	assert_int_equal(mode_calls[0], 4);
+	assert_int_equal(mode_calls[1], 4);
 	assert_int_equal(mode_calls[2], 4);
 	assert_int_equal(mode_calls[3], 1);
 	assert_int_equal(gantry_dma_get_required_mask(dev), GANTRY_DMA_BIT_MASK(28));
