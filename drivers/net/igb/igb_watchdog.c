@@ -23,6 +23,9 @@
  *    get at its descriptors. An application that does not poll has DD set; one
  *    whose pool ran dry has posted few.
  *
+ * Not of a queue whose WTHRESH (8.10.8, 8.12.14) is above 1: there the device may keep
+ * reports back until there are so many, and silence is no sign.
+ *
  * IGB_STALL_LOOKS in a row make a stall: a count of looks, not a time, so that a
  * machine that stands still for a while is no reason. It is logged, and told as
  * RTE_ETH_EVENT_INTR_RESET, once until the queue moves again. The cure is the
@@ -108,7 +111,7 @@ igb_tx_stalls(struct igb_adapter *ad, struct igb_tx_queue *q, struct igb_watch *
 	uint16_t at, last, used;
 	uint32_t head;
 
-	if (!igb_tx_oldest(q, &at, &last)) {
+	if (q->conf.tx_thresh.wthresh > 1 || !igb_tx_oldest(q, &at, &last)) {
 		memset(w, 0, sizeof(*w));
 		return false;
 	}
@@ -155,7 +158,7 @@ igb_rx_stalls(struct rte_eth_dev *dev, struct igb_rx_queue *q, struct igb_watch 
 	uint64_t missed, missed_before;
 	uint32_t head, ahead;
 
-	if (posted == 0 || (PEEK(q->ring[next].wb.staterr) &
+	if (q->conf.rx_thresh.wthresh > 1 || posted == 0 || (PEEK(q->ring[next].wb.staterr) &
 			rte_cpu_to_le_32(IGB_RXD_STAT_DD))) {
 		memset(w, 0, sizeof(*w));
 		return false;
