@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import time
 
 from scenario import PORTS, check, image, scenario
@@ -27,11 +28,16 @@ def converse(argv, env, prompt, line, timeout):
             if typed is None and re.search(prompt, said):
                 os.write(terminal, line.encode() + b'\n')
                 typed = len(said)
-    else:
-        os.kill(pid, 15)
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    os.close(terminal)
-    return said, status
+    os.close(terminal)  # should it still run: that hangs up on it
+    for sig in (0, signal.SIGTERM, signal.SIGKILL):
+        os.kill(pid, sig)
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                return said, os.waitstatus_to_exitcode(status)
+            time.sleep(0.1)
+    raise AssertionError('%s does not end, not even by SIGKILL' % argv[0])
 
 
 @scenario('machine')

@@ -304,16 +304,19 @@ def kernel(out):
         log = apt.update()
         arch = run(["dpkg", "--print-architecture"]).stdout.strip()
 
-        def depends(package, pattern):
-            found = re.findall(r"(?m)^ +Depends: (%s)$" % pattern, apt.cache("depends", package))
-            if not found:
+        def found(text, pattern, package):
+            m = re.search(pattern, text)
+            if not m:
                 raise Error("no %s in the machine's apt sources%s" % (package, why(log)))
-            return found[0]
+            return m.group(1)
+
+        def depends(package, pattern):
+            return found(apt.cache("depends", package), r"(?m)^ +Depends: (%s)$" % pattern, package)
 
         # The meta-package names the kernel of the day.
         image = depends("linux-image-" + arch, r"linux-image-\S+")
         headers = image.replace("-image-", "-headers-")
-        version = re.findall(r"(?m)^Version: (\S+)", apt.cache("show", image))[0]
+        version = found(apt.cache("show", image), r"(?m)^Version: (\S+)", image)
         kbuild = depends(headers, r"linux-kbuild-\S+")
         source = kbuild.replace("-kbuild-", "-source-")
         apt.get("download", *("%s=%s" % (p, version) for p in (
@@ -323,7 +326,7 @@ def kernel(out):
         sources = glob.glob(tmp + "/linux-source-*.deb")
         unpack(set(glob.glob(tmp + "/*.deb")) - set(sources), partial)
         unpack(sources, tmp + "/source")
-        r = run(["tar", "-xf", glob.glob(tmp + "/source/usr/src/*.tar.xz")[0], "-C", partial,
+        r = run(["tar", "-xf", tmp + "/source/usr/src/" + source + ".tar.xz", "-C", partial,
                  "--strip-components=2", "--wildcards", "*/drivers/vfio/*.[ch]"])
         if r.returncode != 0:
             raise Error("%s has no drivers/vfio: %s" % (source, r.stderr.strip().splitlines()[0]))

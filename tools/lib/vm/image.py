@@ -29,12 +29,11 @@ LIBRARIES = ('/usr/libexec/coreutils/libstdbuf.so', '/usr/lib/x86_64-linux-gnu/l
 
 # DPDK's plugins that something in a guest may want; all of them take seconds to load.
 PLUGINS = ('bus_pci', 'bus_vdev', 'mempool_ring', 'mempool_stack', 'net_e1000', 'net_ring',
-           'net_null', 'net_tap', 'net_pcap', 'net_af_packet', 'event_sw', 'event_skeleton')
+           'net_null', 'net_pcap', 'event_sw', 'event_skeleton')
 
 # Kernel modules, with what they depend on.
 MODULES = ('virtio_pci', 'virtio_console', 'vfio-pci', 'vfio_iommu_type1', 'uio_pci_generic', 'igb',
-           'tun', 'veth', '8021q', 'af_packet', 'sch_ingress', 'cls_flower', 'act_gact',
-           'act_mirred', 'cls_bpf', 'act_bpf', 'sch_multiq')
+           'tun', 'veth', '8021q')
 
 
 class Error(Exception):

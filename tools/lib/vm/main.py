@@ -80,15 +80,23 @@ def run_one(name, function, archive, sockets):
     The same, but once more if it failed while the guest's kernel said that a CPU of
     its got no timer interrupts: that is an emulator on a busy machine, not the driver.
     """
-    shutil.rmtree(os.path.join(LOGS, name), ignore_errors=True)
     entry, stood_still = run_once(name, function, archive, sockets)
     if not entry['ok'] and stood_still:
         print('void   %s: the guest\'s kernel saw a CPU of its stand still; once more' % name)
-        os.rename(os.path.join(LOGS, name), os.path.join(LOGS, name + '.void'))
-        void = entry['seconds']
+        void = os.path.join(LOGS, name + '.void')
+        shutil.rmtree(void, ignore_errors=True)
+        os.rename(os.path.join(LOGS, name), void)
+        first = entry
         entry, stood_still = run_once(name, function, archive, sockets)
-        entry['void_seconds'] = void
+        entry['void'] = {'seconds': first['seconds'], 'error': first['error']}
     return entry
+
+
+def write_json(name, entries):
+    if name:
+        with open(name, 'w', encoding='utf-8') as f:
+            json.dump(entries, f, indent=1)
+            f.write('\n')
 
 
 def shell(archive, sockets):
@@ -125,11 +133,11 @@ def main():
     if unknown or not wanted:
         ap.error('no scenario %s; tools/vm --list names them' % ' '.join(unknown)
                  if unknown else 'name a scenario, all, or shell; --list names them')
-    if args.json:  # rather now than after a quarter of an hour
-        try:
-            open(args.json, 'a', encoding='utf-8').close()
-        except OSError as e:
-            ap.error('--json %s: %s' % (args.json, e.strerror))
+    entries = []
+    try:  # rather now than after a quarter of an hour
+        write_json(args.json, entries)
+    except OSError as e:
+        ap.error('--json %s: %s' % (args.json, e.strerror))
     if wanted == ['shell'] and not sys.stdin.isatty():
         ap.error('shell needs a terminal')
 
@@ -155,7 +163,9 @@ def main():
         archive = image.build(sockets)
         if wanted == ['shell']:
             return shell(archive, sockets)
-        entries = [run_one(name, known[name], archive, sockets) for name in wanted]
+        for name in wanted:
+            entries.append(run_one(name, known[name], archive, sockets))
+            write_json(args.json, entries)  # whatever becomes of the next one
     except (image.Error, machine.Error, OSError, subprocess.CalledProcessError) as e:
         print('tools/vm: %s' % e, file=sys.stderr)
         count(0, len(wanted), 0)
@@ -163,10 +173,6 @@ def main():
     finally:
         shutil.rmtree(sockets, ignore_errors=True)
     passed = sum(e['ok'] for e in entries)
-    if args.json:
-        with open(args.json, 'w', encoding='utf-8') as f:
-            json.dump(entries, f, indent=1)
-            f.write('\n')
     count(passed, len(entries) - passed, 0)
     print('virtual machine: %d ok, %d failed' % (passed, len(entries) - passed))
     return 0 if passed == len(entries) else 1
