@@ -3,14 +3,17 @@
  */
 
 /*
- * A device for each case of the tests of lib/dma; and a mode that keeps books of what
- * is mapped, and whose n-th mapping fails.
+ * A device for each case of the tests of lib/dma; threads; and a mode that keeps books
+ * of what is mapped, and whose n-th mapping fails.
  */
 
 #ifndef DMA_DEVICE_H
 #define DMA_DEVICE_H
 
 #include "dma_eal.h"
+
+#include <pthread.h>
+#include <sched.h>
 
 #include "dma_private.h"
 
@@ -52,6 +55,23 @@ expected_bus(const void *ptr)
 		return (uintptr_t)ptr;
 	assert_int_equal(gantry_virt_to_phys(ptr, &phys), 0);
 	return phys;
+}
+
+/* A thread that may run on any CPU: EAL has bound this one, and others would inherit that. */
+static inline void
+start_thread(pthread_t *thread, void *(*fn)(void *arg), void *arg)
+{
+	pthread_attr_t attr;
+	cpu_set_t cpus;
+	unsigned int i;
+
+	CPU_ZERO(&cpus);
+	for (i = 0; i < CPU_SETSIZE; i++)
+		CPU_SET(i, &cpus);
+	assert_int_equal(pthread_attr_init(&attr), 0);
+	assert_int_equal(pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus), 0);
+	assert_int_equal(pthread_create(thread, &attr, fn, arg), 0);
+	pthread_attr_destroy(&attr);
 }
 
 /* The books. A bus address is the direct one: what is checked is who mapped what. */

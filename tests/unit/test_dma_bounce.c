@@ -4,8 +4,6 @@
 
 /* lib/dma: the bounce mode. The device is this test, which looks at bus addresses only. */
 
-#include <pthread.h>
-
 #include "dma_device.h"
 
 #include <rte_lcore.h>
@@ -451,7 +449,7 @@ test_threads(void **state)
 	for (n = 1; n <= THREADS; n *= 4) {
 		for (i = 0; i < n; i++) {
 			w[i] = (struct worker){ .dev = dev, .id = i };
-			assert_int_equal(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
+			start_thread(&w[i].thread, work, &w[i]);
 		}
 		for (i = 0; i < n; i++) {
 			pthread_join(w[i].thread, NULL);

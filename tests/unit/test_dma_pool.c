@@ -4,8 +4,6 @@
 
 /* lib/dma: pools of small coherent blocks. */
 
-#include <pthread.h>
-
 #include "dma_device.h"
 
 #include "gantry_dma_pool.h"
@@ -185,14 +183,18 @@ test_exhausted(void **state)
 	assert_int_equal(nr_coherent(dev), 0);
 }
 
-/* Threads that take blocks, write their mark, and find it there when they give them back. */
+/*
+ * Threads that take blocks, find no other's mark, leave theirs, and find that when they give
+ * them back. Short, so that two are often in the pool at once.
+ */
 
 #define THREADS 8
 
 struct worker {
 	pthread_t thread;
 	struct gantry_dma_pool *pool;
-	uint8_t mark;
+	pthread_barrier_t *begin;
+	uint32_t mark;
 	unsigned int bad;
 };
 
@@ -200,29 +202,25 @@ static void *
 work(void *arg)
 {
 	struct worker *w = arg;
-	gantry_dma_addr_t bus[64];
-	uint8_t *cpu[64] = { NULL };
-	uint32_t seed = w->mark;
-	unsigned int i, j, round;
+	gantry_dma_addr_t bus[8];
+	uint32_t *cpu[8];
+	unsigned int i, round;
 
-	for (round = 0; round < 20000; round++) {
-		seed = seed * 1664525 + 1013904223;
-		i = (seed >> 8) % 64;
-		if (cpu[i] == NULL) {
+	pthread_barrier_wait(w->begin);
+	for (round = 0; round < 100000; round++) {
+		for (i = 0; i < 8; i++) {
 			cpu[i] = gantry_dma_pool_alloc(w->pool, &bus[i]);
-			if (cpu[i] == NULL)
+			if (cpu[i] == NULL) {
 				w->bad++;
-			else
-				memset(cpu[i], w->mark, 96);
-			continue;
+				return NULL;
+			}
+			w->bad += __atomic_exchange_n(cpu[i], w->mark, __ATOMIC_RELAXED) != 0;
 		}
-		for (j = 0; j < 96; j++)
-			w->bad += cpu[i][j] != w->mark;
-		gantry_dma_pool_free(w->pool, cpu[i], bus[i]);
-		cpu[i] = NULL;
+		for (i = 0; i < 8; i++) {
+			w->bad += __atomic_exchange_n(cpu[i], 0, __ATOMIC_RELAXED) != w->mark;
+			gantry_dma_pool_free(w->pool, cpu[i], bus[i]);
+		}
 	}
-	for (i = 0; i < 64; i++)
-		gantry_dma_pool_free(w->pool, cpu[i], bus[i]);
 	return NULL;
 }
 
@@ -232,16 +230,19 @@ test_threads(void **state)
 	struct gantry_dma_dev *dev = DEV(state);
 	struct gantry_dma_pool *pool = gantry_dma_pool_create("threads", dev, 96, 32, 4096);
 	struct worker w[THREADS];
+	pthread_barrier_t begin;
 	unsigned int i;
 
+	pthread_barrier_init(&begin, NULL, THREADS);
 	for (i = 0; i < THREADS; i++) {
-		w[i] = (struct worker){ .pool = pool, .mark = i + 1 };
-		assert_int_equal(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
+		w[i] = (struct worker){ .pool = pool, .begin = &begin, .mark = i + 1 };
+		start_thread(&w[i].thread, work, &w[i]);
 	}
 	for (i = 0; i < THREADS; i++) {
 		pthread_join(w[i].thread, NULL);
 		assert_int_equal(w[i].bad, 0);
 	}
+	pthread_barrier_destroy(&begin);
 	gantry_dma_pool_destroy(pool);
 	assert_int_equal(nr_coherent(dev), 0); /* nothing was in use */
 }

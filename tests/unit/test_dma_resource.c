@@ -4,7 +4,6 @@
 
 /* lib/dma: a BAR as the target of another device's DMA. */
 
-#include <pthread.h>
 #include <sys/mman.h>
 
 #include "dma_device.h"
@@ -230,6 +229,7 @@ test_mode(void **state)
 struct worker {
 	pthread_t thread;
 	struct gantry_dma_dev *dev;
+	pthread_barrier_t *begin;
 	unsigned int page, bad;
 };
 
@@ -239,7 +239,8 @@ work(void *arg)
 	struct worker *w = arg;
 	unsigned int round;
 
-	for (round = 0; round < 500; round++) {
+	pthread_barrier_wait(w->begin);
+	for (round = 0; round < 2000; round++) {
 		gantry_dma_addr_t a = gantry_dma_map_resource(w->dev, bar + w->page * PAGE,
 			BAR_PHYS + w->page * PAGE, PAGE, GANTRY_DMA_TO_DEVICE);
 
@@ -254,17 +255,20 @@ test_threads(void **state)
 {
 	struct gantry_dma_dev *dev = device(true, &with_map, 64);
 	struct worker w[BAR_SIZE / PAGE];
+	pthread_barrier_t begin;
 	unsigned int i;
 
+	pthread_barrier_init(&begin, NULL, RTE_DIM(w));
 	for (i = 0; i < RTE_DIM(w); i++) {
-		w[i] = (struct worker){ .dev = dev, .page = i };
-		assert_int_equal(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
+		w[i] = (struct worker){ .dev = dev, .begin = &begin, .page = i };
+		start_thread(&w[i].thread, work, &w[i]);
 	}
 	for (i = 0; i < RTE_DIM(w); i++) {
 		pthread_join(w[i].thread, NULL);
 		assert_int_equal(w[i].bad, 0);
 	}
-	assert_int_equal(backend.maps, 500 * RTE_DIM(w));
+	pthread_barrier_destroy(&begin);
+	assert_int_equal(backend.maps, 2000 * RTE_DIM(w));
 	assert_int_equal(backend.live, 0);
 	gantry_dma_dev_destroy(dev);
 }

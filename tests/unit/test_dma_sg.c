@@ -4,8 +4,6 @@
 
 /* lib/dma: scatter/gather, lists and chains of mbufs. */
 
-#include <pthread.h>
-
 #include "dma_device.h"
 
 #include <rte_malloc.h>
@@ -438,7 +436,7 @@ run_workers(struct gantry_dma_dev *dev, uint8_t *area)
 
 	for (i = 0; i < RTE_DIM(w); i++) {
 		w[i] = (struct worker){ .dev = dev, .area = area + i * 4096 };
-		assert_int_equal(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
+		start_thread(&w[i].thread, work, &w[i]);
 	}
 	for (i = 0; i < RTE_DIM(w); i++) {
 		pthread_join(w[i].thread, NULL);
