@@ -18,8 +18,10 @@
  *        v                 v
  *   ----[#################]----------     # the device's: "posted" of them
  *
- * igb_recv_pkts() takes filled buffers at next, and once free_thresh
+ * igb_recv_pkts() takes filled buffers at next, and once more than free_thresh
  * descriptors are empty, gets that many mbufs in one go and posts them at fill.
+ * (More than: bursts as long as free_thresh then share a doorbell, the dearest
+ * thing of all where it leaves a virtual machine.)
  * One descriptor always stays empty: head == tail means an empty ring. A pool
  * that has run dry costs nothing but dropped frames: the ring drains, and is
  * filled when the pool has mbufs again.
@@ -33,7 +35,10 @@
  *
  * A group ends when it has rs_thresh descriptors, and in any case with the last
  * frame of a burst. So whatever was sent is reported, and tx_done_cleanup() can
- * give everything back to an application that has gone quiet.
+ * give everything back to an application that has gone quiet. igb_xmit_pkts()
+ * reclaims as soon as IGB_TX_KEPT descriptors are in use, or tx_free_thresh says so:
+ * buffers that come back soon are still in the cache when they are received into,
+ * while a whole ring of them is more than a cache holds.
  *
  * The device is not believed. DD, status, length and tag are read in a single
  * load, so they can't change between check and use; a length that the buffer
@@ -285,7 +290,7 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 	q->posted = posted;
 	q->stats.packets += nb_rx;
 	q->stats.bytes += bytes;
-	if (q->nb_desc - 1 - posted >= q->free_thresh)
+	if (q->nb_desc - 1 - posted > q->free_thresh)
 		igb_rx_refill(q);
 	return nb_rx;
 }
@@ -732,9 +737,9 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 		return -EINVAL;
 	if (thresh == 0)
 		thresh = RTE_MIN(IGB_DEFAULT_RX_FREE_THRESH, nb_desc / 4);
-	if (thresh >= nb_desc) {
+	if (thresh >= nb_desc - 1) {
 		IGB_INIT_LOG(ERR, &ad->hw, "rx queue %u: rx_free_thresh %u of %u descriptors: "
-			"must be smaller", queue_id, thresh, nb_desc);
+			"must be smaller by 2", queue_id, thresh, nb_desc);
 		return -EINVAL;
 	}
 	if (room < RTE_PKTMBUF_HEADROOM + IGB_MIN_RX_BUF) {
@@ -832,7 +837,7 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->adapter = ad;
 	q->max_segs = RTE_MIN(IGB_TX_MAX_SEGS, nb_desc - 2); /* and a context */
 	q->rs_thresh = rs_thresh;
-	q->free_thresh = free_thresh;
+	q->free_thresh = RTE_MAX(free_thresh, nb_desc - RTE_MIN(IGB_TX_KEPT, nb_desc / 4 * 3));
 	q->fast_free = ((conf->offloads | dev->data->dev_conf.txmode.offloads) &
 		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
 	q->queue_id = queue_id;

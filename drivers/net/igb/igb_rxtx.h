@@ -15,6 +15,7 @@
 #define IGB_DEFAULT_RX_FREE_THRESH 32
 #define IGB_DEFAULT_TX_RS_THRESH   32
 #define IGB_DEFAULT_TX_FREE_THRESH 32
+#define IGB_TX_KEPT                128
 
 /* Limits of transmit descriptors (datasheet 7.2.2). */
 #define IGB_TX_MIN_FRAME    17      /* shorter ones hang the transmitter, padding or not */
