@@ -42,7 +42,7 @@ def count(run, passed_somewhere):
                 skipped.append((case.group(1), reason))
             reason = None
     ok = len(passed_cases(run))
-    bad = re.findall(r'(?m)^not ok \d+(?! # SKIP).*', out)
+    bad = re.findall(r'(?m)^not ok \d+\b(?! # SKIP).*', out)
     planned = sum(int(n) for n in re.findall(r'(?m)^1\.\.(\d+)', out))
     missing = max(0, planned - ok - len(skipped) - len(bad))
     needless = [c for c, why in skipped if why is None]
