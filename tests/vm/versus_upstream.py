@@ -17,40 +17,50 @@ from dpdk_test import cycles, end, start, verdict
 from scenario import BUILD, PORTS, check, dpdk_testpmd, eal, port_stats, quit_testpmd, scenario
 
 RUNS = 5
-SECONDS = 2
+WINDOWS = 5  # of dpdk-testpmd in a run
+TESTS = 2    # of pmd_perf_autotest
 NO_LOOPBACK = BUILD + '/tests/vm/libno_loopback.so'
 # Drivers have default ring sizes of their own; more descriptors are more memory to walk through.
 RINGS = ['--rxd=512', '--txd=512']
 
 
 def frames_per_second(vm, ours):
-    """Both ports' received frames a second, by testpmd's own clock."""
+    """
+    Both ports' received frames a second, by testpmd's own clock: in the best of five
+    half seconds, as what the host takes away meanwhile is neither driver's.
+    """
     p = dpdk_testpmd(vm, eal(*PORTS[:2], ours=ours), RINGS + ['--no-flush-rx'])
     p.command('start tx_first 16')
-    for port in 0, 1:  # testpmd's rates are since the statistics were asked for last
-        port_stats(p, port)
-    vm.run('sleep %d' % SECONDS)
-    stats = [port_stats(p, port) for port in (0, 1)]
+    rates = []
+    for _ in range(1 + WINDOWS):  # testpmd's rates are since the statistics were asked for last
+        stats = [port_stats(p, port) for port in (0, 1)]
+        rates.append(sum(s['Rx-pps'] for s in stats))
+        vm.run('sleep 0.5')
     p.command('stop')
     quit_testpmd(p)
     for s in stats:
         check(s['RX-missed'] == 0 and s['RX-errors'] == 0 and s['TX-errors'] == 0,
               'frames were lost: %s', stats)
-    return sum(s['Rx-pps'] for s in stats)
+    return max(rates[1:])
 
 
 def cycles_per_packet(vm, ours):
-    """By pmd_perf_autotest, which is asked to stop, as it can be, before its 6 million frames."""
-    p = start(vm, ours, preload=NO_LOOPBACK)
-    since = len(p.text())
-    p.say('pmd_perf_autotest')
-    p.expect(r'^Test will stop after', 60)
-    vm.run('sleep %d' % SECONDS)
-    p.signal('USR1')
-    found = cycles(p, since)
-    check(verdict(p, 'pmd_perf_autotest', since) == 'OK', 'it failed:\n%s', p.text())
-    end(p)
-    return found
+    """
+    By pmd_perf_autotest, the better of two, which need a process each. It is asked to
+    stop, as it can be, before its 6 million frames.
+    """
+    found = []
+    for _ in range(TESTS):
+        p = start(vm, ours, preload=NO_LOOPBACK)
+        since = len(p.text())
+        p.say('pmd_perf_autotest')
+        p.expect(r'^Test will stop after', 60, since)
+        vm.run('sleep 1')
+        p.signal('USR1')
+        found.append(cycles(p, since))
+        check(verdict(p, 'pmd_perf_autotest', since) == 'OK', 'it failed:\n%s', p.text())
+        end(p)
+    return min(found)
 
 
 @scenario('versus-upstream')
