@@ -7,8 +7,6 @@ Where they get them, and what the tests that aren't here do instead, is told in
 doc/testing.md.
 """
 
-import re
-
 from scenario import PORTS, check, drivers, eal, scenario
 
 DRIVERS = {True: 'net_gantry_igb', False: 'net_e1000_igb'}
