@@ -55,7 +55,13 @@ class Run:
         return vm
 
     def stood_still(self):
-        """Whether a guest's kernel complained that a CPU of its got no timer interrupts."""
+        """
+        Whether a CPU of a guest's gets no timer interrupts, or its kernel complained that one
+        got none, or no CPU does anything any more. Asks guests that still run.
+        """
+        for vm in self.machines:
+            if vm.monitor and vm.qemu.poll() is None and vm.post_mortem() != []:
+                return True
         for name in glob.glob(os.path.join(self.logs, '*', 'console.log')):
             with open(name, errors='replace') as f:
                 if re.search(r'rcu: .*(stall|starved|wakeup)', f.read()):

@@ -28,6 +28,7 @@ from . import image
 sys.path.insert(0, os.path.join(image.TOP, 'tools', 'lib'))
 from conversation import Conversation  # noqa: E402
 
+SHELLS = 'control', 'rescue'
 CHANNELS = 8          # programs beside the control shell at one time
 BOOT_LIMIT = 120      # seconds; a bound against hanging, not what is expected
 SEND_LIMIT = 60       # the same, for what a program is told
@@ -171,6 +172,52 @@ class Program(Conversation):
         return self.status
 
 
+class Shell:
+    """A shell in the guest, at a channel."""
+
+    def __init__(self, path, log):
+        self.channel = Channel(path, log)
+        self.number = 0
+
+    def here(self):
+        """Whether it answers. What is sent before the guest has opened its end is lost."""
+        self.channel.send('echo @here\n')
+        try:
+            return self.channel.lines.get(timeout=0.25) == '@here'
+        except queue.Empty:
+            return False
+
+    def run(self, command, timeout=60, status=0):
+        """Runs a shell command; returns what it printed. status None takes any."""
+        self.number += 1
+        mark = '@done%d' % self.number
+        self.channel.send('{\n%s\n} </dev/null 2>&1; s=$?; echo; echo "%s $s"\n' % (command, mark))
+        end = time.monotonic() + timeout
+        lines = []
+        while True:
+            try:
+                line = self.channel.lines.get(timeout=max(0.01, end - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError('%r did not end within %d s; it printed:\n%s' % (
+                    command, timeout, '\n'.join(lines))) from None
+            if line is None:
+                raise Error('the guest is gone while %r ran' % command)
+            if line.startswith(mark + ' '):
+                got = int(line.split()[1])
+                break
+            if line != '@here':  # of the greeting that was repeated
+                lines.append(line)
+        # The line that the echo before the mark ended, or began.
+        text = '\n'.join(lines[:-1] if lines and lines[-1] == '' else lines)
+        if status is not None and got != status:
+            raise AssertionError('%r ended with %d, not %d; it printed:\n%s'
+                                 % (command, got, status, text))
+        return text
+
+    def close(self):
+        self.channel.close()
+
+
 class Monitor:
     """QEMU's machine protocol (QMP)."""
 
@@ -236,8 +283,8 @@ class Machine:
         """
         os.makedirs(logs, exist_ok=True)
         self.work, self.logs = work, logs
-        self.accelerator = accelerator()
-        self.monitor, self.channels, self.control = None, [], None
+        self.accelerator, self.cpus = accelerator(), cpus
+        self.monitor, self.channels, self.control, self.rescue = None, [], None, None
         self.free_channels = list(range(CHANNELS))
         self.console = os.path.join(logs, 'console.log')
         self.begin = time.monotonic()
@@ -267,7 +314,7 @@ class Machine:
                      '-netdev', 'hubport,id=net%d,hubid=%d' % (i, hub),
                      '-device', json.dumps({**self.device(i), **(properties or {}).get(i, {})})]
         argv += ['-device', 'virtio-serial-pci,bus=pcie.0,addr=0x10']
-        for name in list(range(CHANNELS)) + ['control']:
+        for name in list(range(CHANNELS)) + list(SHELLS):
             argv += ['-chardev', 'socket,id=c%s,path=%s/%s,server=on,wait=off' % (name, work, name),
                      '-device', 'virtserialport,chardev=c%s,name=%s' % (name, name)]
         argv += list(devices)
@@ -306,9 +353,9 @@ class Machine:
         return argv
 
     def connect(self):
-        control = os.path.join(self.work, 'control')
+        control, rescue = (os.path.join(self.work, name) for name in SHELLS)
         end = self.begin + BOOT_LIMIT
-        while not (os.path.exists(os.path.join(self.work, 'qmp')) and os.path.exists(control)):
+        while not (os.path.exists(os.path.join(self.work, 'qmp')) and os.path.exists(rescue)):
             self.check_alive()
             if time.monotonic() > end:
                 raise Error('QEMU made no sockets within %d s' % BOOT_LIMIT)
@@ -317,17 +364,10 @@ class Machine:
         for i in range(CHANNELS):
             self.channels.append(Channel(os.path.join(self.work, str(i)),
                                          os.path.join(self.logs, 'channel%d.log' % i)))
-        self.control = Channel(control, os.path.join(self.logs, 'control.log'))
-        self.number = 0
-        # What is sent before the guest has opened its end is lost: repeat till it answers.
-        while True:
+        self.control = Shell(control, os.path.join(self.logs, 'control.log'))
+        self.rescue = Shell(rescue, os.path.join(self.logs, 'rescue.log'))
+        while not self.control.here() or not self.rescue.here():
             self.check_alive()
-            self.control.send('echo @here\n')
-            try:
-                if self.control.lines.get(timeout=0.25) == '@here':
-                    break
-            except queue.Empty:
-                pass
             if time.monotonic() > end:
                 raise Error('the guest did not come up within %d s:\n%s'
                             % (BOOT_LIMIT, self.console_text()[-3000:]))
@@ -348,31 +388,7 @@ class Machine:
 
     def run(self, command, timeout=60, status=0):
         """Runs a shell command; returns what it printed. status None takes any."""
-        self.number += 1
-        mark = '@done%d' % self.number
-        self.control.send('{\n%s\n} </dev/null 2>&1; s=$?; echo; echo "%s $s"\n' % (command, mark))
-        end = time.monotonic() + timeout
-        lines = []
-        while True:
-            try:
-                line = self.control.lines.get(timeout=max(0.01, end - time.monotonic()))
-            except queue.Empty:
-                raise AssertionError('%r did not end within %d s; it printed:\n%s\n%s' % (
-                    command, timeout, '\n'.join(lines), self.console_text()[-2000:])) from None
-            if line is None:
-                raise Error('the guest is gone while %r ran:\n%s'
-                            % (command, self.console_text()[-3000:]))
-            if line.startswith(mark + ' '):
-                got = int(line.split()[1])
-                break
-            if line != '@here':  # of the greeting that was repeated
-                lines.append(line)
-        # The line that the echo before the mark ended, or began.
-        text = '\n'.join(lines[:-1] if lines and lines[-1] == '' else lines)
-        if status is not None and got != status:
-            raise AssertionError('%r ended with %d, not %d; it printed:\n%s'
-                                 % (command, got, status, text))
-        return text
+        return self.control.run(command, timeout, status)
 
     def start(self, *argv):
         """Starts a program beside the shell; returns a Program."""
@@ -399,14 +415,42 @@ class Machine:
     def dmesg(self):
         return self.run('dmesg')
 
+    def ticks(self):
+        """How many timer interrupts each CPU has had."""
+        return self.rescue.run('grep LOC: /proc/interrupts', 10).split()[1:1 + self.cpus]
+
+    def post_mortem(self):
+        """
+        Writes what QEMU and the guest say of themselves to post-mortem.log. Returns the CPUs
+        that get no timer interrupts, or None if the guest doesn't even answer.
+        """
+        with open(os.path.join(self.logs, 'post-mortem.log'), 'w', encoding='utf-8') as log:
+            try:
+                for line in ['info registers -a', 'info irq'] + \
+                        ['info lapic %d' % n for n in range(self.cpus)]:
+                    log.write('%s\n%s\n' % (line, self.monitor.execute(
+                        'human-monitor-command', **{'command-line': line})))
+                ticks = [self.ticks()]
+                log.write(self.rescue.run(
+                    'cat /proc/interrupts; sleep 1; ps -T; dmesg | tail -n 50\n'
+                    'for t in /proc/[0-9]*/task/*; do\n'
+                    'grep -q . $t/cmdline && { echo; echo $t; cat $t/comm $t/stack; }\n'
+                    'done', 30, None))
+                ticks.append(self.ticks())
+                log.write('ticks %s\n' % ticks)
+            except (AssertionError, OSError, Error) as e:
+                log.write('%s\n' % e)
+                return None
+        return [n for n in range(self.cpus) if ticks[0][n] == ticks[1][n]]
+
     def close(self):
         """Ends the guest; does nothing where that was done already."""
-        for channel in self.channels + [self.control]:
+        for channel in self.channels + [self.control, self.rescue]:
             if channel:
                 channel.close()
         if self.monitor:
             self.monitor.close()
-        self.monitor, self.channels, self.control = None, [], None
+        self.monitor, self.channels, self.control, self.rescue = None, [], None, None
         if self.qemu.poll() is None:
             self.qemu.terminate()
             try:

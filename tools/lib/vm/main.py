@@ -64,25 +64,26 @@ def run_once(name, function, archive, sockets):
     except Exception:  # a mistake in the scenario itself
         entry['error'] = traceback.format_exc()
     finally:
-        run.close()
         entry['seconds'] = round(time.monotonic() - begin, 1)
+        stood_still = not entry['ok'] and run.stood_still()
+        run.close()
     print('%-6s %s (%.0f s)' % ('ok' if entry['ok'] else 'FAILED', name, entry['seconds']))
     for key, value in run.facts.items():
         print('         %s: %s' % (key, value))
     if not entry['ok']:
         print('%s\nlogs: %s' % (entry['error'], run.logs))
     sys.stdout.flush()
-    return entry, run.stood_still()
+    return entry, stood_still
 
 
 def run_one(name, function, archive, sockets):
     """
-    The same, but once more if it failed while the guest's kernel said that a CPU of
-    its got no timer interrupts: that is an emulator on a busy machine, not the driver.
+    The same, but once more if it failed while a CPU of the guest's got no timer
+    interrupts: that is an emulator on a busy machine, not the driver.
     """
     entry, stood_still = run_once(name, function, archive, sockets)
-    if not entry['ok'] and stood_still:
-        print('void   %s: the guest\'s kernel saw a CPU of its stand still; once more' % name)
+    if stood_still:
+        print('void   %s: a CPU of the guest\'s stood still; once more' % name)
         void = os.path.join(LOGS, name + '.void')
         shutil.rmtree(void, ignore_errors=True)
         os.rename(os.path.join(LOGS, name), void)
