@@ -98,6 +98,35 @@ map_direct(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 }
 
 gantry_dma_addr_t
+dma_base_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
+		unsigned long attrs)
+{
+	const struct gantry_dma_mode *base = dma_device(dev)->base;
+
+	return base != NULL ? base->map(dev, ptr, size, dir, attrs) : map_direct(dev, ptr, size);
+}
+
+void
+dma_base_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, unsigned long attrs)
+{
+	const struct gantry_dma_mode *base = dma_device(dev)->base;
+
+	if (base != NULL)
+		base->unmap(dev, addr, size, dir, attrs);
+}
+
+void
+dma_base_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, bool for_cpu)
+{
+	const struct gantry_dma_mode *base = dma_device(dev)->base;
+
+	if (base != NULL)
+		base->sync(dev, addr, size, dir, for_cpu);
+}
+
+gantry_dma_addr_t
 gantry_dma_map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs)
 {
@@ -105,7 +134,7 @@ gantry_dma_map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gan
 		return GANTRY_DMA_MAPPING_ERROR;
 	if (dev->mode != NULL)
 		return dev->mode->map(dev, ptr, size, dir, attrs);
-	return map_direct(dev, ptr, size);
+	return dma_base_map(dev, ptr, size, dir, attrs);
 }
 
 gantry_dma_addr_t

@@ -33,7 +33,9 @@ struct dma_device {
 	uint64_t mask, coherent_mask;
 	size_t max_seg;             /* the device's limits on a segment */
 	uint64_t seg_boundary;
+	const struct gantry_dma_mode *base; /* NULL: direct; fast.mode is debug's, if that is on */
 	void *mode_data;            /* the mode's own */
+	struct dma_debug *debug;    /* NULL: off */
 	bool mask_logged;
 	rte_spinlock_t lock;        /* of the lists */
 	TAILQ_HEAD(, dma_block) blocks;
@@ -94,6 +96,17 @@ int dma_bounce_start(struct gantry_dma_dev *dev);
 
 /** Makes the device direct, or hands it to a mode. The device must have nothing mapped. */
 void dma_set_mode(struct gantry_dma_dev *dev, const struct gantry_dma_mode *mode);
+
+/*
+ * What the mode below debug does with arguments that were checked: direct's look-up, or the
+ * hook of the device's mode.
+ */
+gantry_dma_addr_t dma_base_map(struct gantry_dma_dev *dev, void *ptr, size_t size,
+		enum gantry_dma_dir dir, unsigned long attrs);
+void dma_base_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, unsigned long attrs);
+void dma_base_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, bool for_cpu);
 
 /** Whether a mapping may be asked for so; dma_fail() if not. */
 bool dma_arguments_ok(struct gantry_dma_dev *dev, const void *ptr, size_t size,

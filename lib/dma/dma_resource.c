@@ -81,10 +81,10 @@ gantry_dma_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t
 			"gantry_dma_map_single()", d->name, va, size);
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
-	if (dev->mode != NULL) {
-		if (dev->mode->map_resource != NULL)
-			return dev->mode->map_resource(dev, va, phys, size, dir);
-		dma_fail("%s: %p: no BAR can be mapped in mode %s", d->name, va, dev->mode->name);
+	if (d->base != NULL) {
+		if (d->base->map_resource != NULL)
+			return d->base->map_resource(dev, va, phys, size, dir);
+		dma_fail("%s: %p: no BAR can be mapped in mode %s", d->name, va, d->base->name);
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
 
@@ -135,9 +135,9 @@ gantry_dma_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, si
 	struct dma_device *d = dma_device(dev);
 	struct dma_resource *r;
 
-	if (dev->mode != NULL) {
-		if (dev->mode->unmap_resource != NULL)
-			dev->mode->unmap_resource(dev, addr, size, dir);
+	if (d->base != NULL) {
+		if (d->base->unmap_resource != NULL)
+			d->base->unmap_resource(dev, addr, size, dir);
 		return;
 	}
 	rte_spinlock_lock(&d->lock);

@@ -76,7 +76,7 @@ gantry_dma_last_error(void)
 void
 dma_set_mode(struct gantry_dma_dev *dev, const struct gantry_dma_mode *mode)
 {
-	dev->mode = mode;
+	dma_device(dev)->base = dev->mode = mode;
 	/* Never all ones, so that an unknown bus address (RTE_BAD_IOVA) lies beyond. */
 	dev->direct_last = mode != NULL ? 0 : RTE_MIN(dma_device(dev)->mask, UINT64_MAX - 1);
 }
@@ -92,7 +92,7 @@ gantry_dma_dev_create(const struct gantry_dma_params *params)
 		rte_errno = EINVAL;
 		return NULL;
 	}
-	if (params->mode > GANTRY_DMA_MODE_BOUNCE) {
+	if ((unsigned int)params->mode > GANTRY_DMA_MODE_BOUNCE) {
 		dma_fail("%s: no DMA mode has the number %u", params->name, params->mode);
 		rte_errno = EINVAL;
 		return NULL;
@@ -140,8 +140,8 @@ gantry_dma_dev_destroy(struct gantry_dma_dev *dev)
 
 	if (dev == NULL)
 		return;
-	if (dev->mode != NULL && dev->mode->end != NULL)
-		dev->mode->end(dev);
+	if (dma_device(dev)->base != NULL && dma_device(dev)->base->end != NULL)
+		dma_device(dev)->base->end(dev);
 	dma_resources_drop(dev);
 	dma_pools_drop(dev);
 	while ((b = TAILQ_FIRST(&d->blocks)) != NULL) {
@@ -168,8 +168,8 @@ gantry_dma_get_required_mask(struct gantry_dma_dev *dev)
 {
 	uint64_t last = 0;
 
-	if (dev->mode != NULL && dev->mode->required_mask != NULL)
-		return dev->mode->required_mask(dev);
+	if (dma_device(dev)->base != NULL && dma_device(dev)->base->required_mask != NULL)
+		return dma_device(dev)->base->required_mask(dev);
 	rte_memseg_walk(highest, &last);
 	return GANTRY_DMA_BIT_MASK(dma_bits(last));
 }
@@ -195,8 +195,8 @@ gantry_dma_addressing_limited(struct gantry_dma_dev *dev)
 size_t
 gantry_dma_max_mapping_size(struct gantry_dma_dev *dev)
 {
-	if (dev->mode != NULL && dev->mode->max_mapping_size != NULL)
-		return dev->mode->max_mapping_size(dev);
+	if (dma_device(dev)->base != NULL && dma_device(dev)->base->max_mapping_size != NULL)
+		return dma_device(dev)->base->max_mapping_size(dev);
 	return SIZE_MAX;
 }
 
@@ -212,7 +212,7 @@ check_mask(struct gantry_dma_dev *dev, uint64_t mask)
 		return -EINVAL;
 	}
 	rte_memseg_walk(highest, &last);
-	if (last <= mask || dev->mode != NULL)
+	if (last <= mask || dma_device(dev)->base != NULL)
 		return 0;
 	dma_fail("%s: the device drives %u address bits, but EAL's memory reaches up to bus "
 		"address 0x%" PRIx64 ", which takes %u; %s", d->name, dma_bits(mask), last,
@@ -231,12 +231,12 @@ gantry_dma_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	int ret = check_mask(dev, mask);
 
-	if (ret == 0 && dev->mode != NULL && dev->mode->check_mask != NULL)
-		ret = dev->mode->check_mask(dev, mask);
+	if (ret == 0 && dma_device(dev)->base != NULL && dma_device(dev)->base->check_mask != NULL)
+		ret = dma_device(dev)->base->check_mask(dev, mask);
 	if (ret != 0)
 		return ret;
 	dma_device(dev)->mask = mask;
-	dma_set_mode(dev, dev->mode);
+	dma_set_mode(dev, dma_device(dev)->base);
 	return 0;
 }
 

@@ -85,17 +85,68 @@ struct gantry_dma_ops {
 			enum gantry_dma_dir dir);
 	/** Ends that; when it returns, no access starts any more. */
 	int (*unmap)(void *opaque, void *va, gantry_dma_addr_t iova, size_t len);
+	/**
+	 * Takes everything away that the bus has mapped for the device by itself, for good: from
+	 * when it returns 0, the device reaches what map() gives it and nothing else. Pages
+	 * are 4 KiB; neighbours need not be. NULL: the bus can't. 0 or -errno.
+	 */
+	int (*claim)(void *opaque);
+	/**
+	 * Puts an I/O page table between the device and the memory that the bus has mapped, for
+	 * good: from when it returns 0, a bus address of the device's is looked up there, and
+	 * nothing else is reachable. A device that has the table walks it for each access, and
+	 * remembers nothing of it: an entry counts as soon as it is stored, and its end as soon
+	 * as that is visible to other cores.
+	 * @param base     the first bus address, a multiple of 4 KiB
+	 * @param nr       entries, one for each 4 KiB page of bus addresses from @p base
+	 * @param entries  [out] the table, all zero; the bus' own, gone with the device
+	 * @return 0; -ENOTSUP: the device has none (claim(), map() and unmap() will do)
+	 */
+	int (*page_table)(void *opaque, gantry_dma_addr_t base, size_t nr, uint64_t **entries);
 };
+
+/**
+ * @name An entry of the I/O page table
+ * The page (bits 12 to 63) by the bus address at which the bus itself has mapped it, which
+ * for EAL's memory is EAL's IOVA of it; and what the device may do. 0: nothing is there.
+ * Stored and read as a whole.
+ * @{
+ */
+#define GANTRY_DMA_PTE_READ  UINT64_C(1)
+#define GANTRY_DMA_PTE_WRITE UINT64_C(2)
+/** @} */
 
 /** What stands between a buffer and its bus address. */
 enum gantry_dma_mode_id {
+	/**
+	 * What the mask and the memory demand: direct; where the mask doesn't reach EAL's memory,
+	 * window; where that can't be, bounce.
+	 */
+	GANTRY_DMA_MODE_AUTO = 0,
 	/** Nothing: the bus has mapped all of EAL's memory, and mapping is a look-up. */
-	GANTRY_DMA_MODE_DIRECT = 0,
+	GANTRY_DMA_MODE_DIRECT,
+	/**
+	 * Addresses of the library's choice, which the mask reaches: all of EAL's memory if
+	 * there is room, else page by page as it is mapped. Needs something that translates.
+	 */
+	GANTRY_DMA_MODE_WINDOW,
+	/**
+	 * Nothing is reachable but what is mapped right now, at an address of its own. Needs
+	 * something that translates.
+	 */
+	GANTRY_DMA_MODE_STRICT,
 	/**
 	 * A copy: the device gets the addresses of buffers of the library's own, and data is
 	 * copied by map, sync and unmap. Memory of any kind can be mapped, wherever it lies.
 	 */
 	GANTRY_DMA_MODE_BOUNCE,
+};
+
+/** How much is watched: gantry_dma_debug.h. */
+enum gantry_dma_debug_level {
+	GANTRY_DMA_DEBUG_OFF = 0,
+	GANTRY_DMA_DEBUG_ON,    /**< each misuse is reported */
+	GANTRY_DMA_DEBUG_ABORT, /**< and the process stops there, for a debugger: abort() */
 };
 
 /** Sizes of bounce buffers: 256, 2,048, 16,384 and 65,536 bytes. */
@@ -109,6 +160,7 @@ struct gantry_dma_params {
 	int socket_id;                    /**< the device's NUMA node, or SOCKET_ID_ANY */
 	bool has_iommu;                   /**< something translates between device and memory */
 	enum gantry_dma_mode_id mode;     /**< see there */
+	enum gantry_dma_debug_level debug; /**< see gantry_dma_debug.h */
 	/** Bounce: how many buffers of each size; all 0: 4096, 8192, 128, 32 (21 MiB). */
 	uint32_t bounce_slots[GANTRY_DMA_BOUNCE_CLASSES];
 };

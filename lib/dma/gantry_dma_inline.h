@@ -43,7 +43,8 @@ struct gantry_dma_table {
 struct gantry_dma_dev {
 	gantry_dma_addr_t direct_last;        /**< see above; never UINT64_MAX */
 	const struct gantry_dma_table *table; /**< of all devices */
-	const struct gantry_dma_mode *mode;   /**< NULL: direct */
+	const struct gantry_dma_mode *mode;   /**< NULL: mapping is a look-up */
+	bool debug;                           /**< mode is the debug layer's */
 };
 
 /** @cond
