@@ -86,6 +86,16 @@ struct gantry_dma_ops {
 	/** Ends that; when it returns, no access starts any more. */
 	int (*unmap)(void *opaque, void *va, gantry_dma_addr_t iova, size_t len);
 	/**
+	 * Like map(), for memory that lies in a file of the caller's own and not in EAL's memory:
+	 * the device's process gets @p fd and with it all of the file, which should therefore hold
+	 * nothing else. It must not shrink while it is mapped; the caller may close @p fd
+	 * afterwards. Undone with unmap(). NULL: the bus takes no files (map() will do).
+	 * @param fd      the file, at @p offset of which [va, va + len) is mapped here
+	 * @param offset  a multiple of 4 KiB, as @p iova and @p len
+	 */
+	int (*map_fd)(void *opaque, int fd, uint64_t offset, void *va, gantry_dma_addr_t iova,
+			size_t len, enum gantry_dma_dir dir);
+	/**
 	 * Takes everything away that the bus has mapped for the device by itself, for good: from
 	 * when it returns 0, the device reaches what map() gives it and nothing else. Pages
 	 * are 4 KiB; neighbours need not be. NULL: the bus can't. 0 or -errno.
