@@ -646,6 +646,8 @@ union igb_tx_desc {
 #define IGB_VNDR_CAP_SIG         0x04       /* 32 bits */
 #define IGB_VNDR_CAP_SIGNATURE   0x79727467u /* "gtry", little-endian */
 #define IGB_VNDR_CAP_SPEED       0x08       /* 32 bits: Mb/s; 0: unlimited */
-#define IGB_VNDR_CAP_VERSION     0x0C       /* 32 bits: 1 */
+#define IGB_VNDR_CAP_VERSION     0x0C       /* 32 bits: 2; 1: ends here */
+#define IGB_VNDR_CAP_LEN_1       16         /* of version 1 */
+#define IGB_VNDR_CAP_ADDR_BITS   0x10       /* 32 bits: how many of an address it drives, 24..64 */
 
 #endif /* IGB_REGS_H */
