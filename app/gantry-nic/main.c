@@ -67,6 +67,8 @@ help(void)
 "  catchup=US       when the host takes the polling core away, so many microseconds of wire\n"
 "                   time are caught up with at once; more is lost, and told as stalled_ns.\n"
 "                   Default 200: no ring overflows for it. 0 to 100000.\n"
+"  addr_bits=N      how many bits of a bus address the device drives, 24 to 64; higher bits of\n"
+"                   what it is given are lost, as on hardware. Default 64.\n"
 "  wire=WIRE        where the cable leads; default none. The link is up whatever it is.\n"
 "    none           to a partner that listens and says nothing\n"
 "    loop           back into the port\n"

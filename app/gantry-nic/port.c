@@ -43,6 +43,7 @@ make_device(struct port *port, char *err)
 		.name = spec->name,
 		.socket = spec->socket,
 		.speed_mbps = spec->speed_mbps,
+		.addr_bits = spec->addr_bits,
 		.log = log_line,
 	};
 	int ret;

@@ -173,16 +173,17 @@ parse_wire(char *text, struct port_spec *spec, char *err)
 			text);
 }
 
+/* A number from min to max, of what. */
 static int
-parse_catchup(const char *text, unsigned int *us, char *err)
+parse_number(const char *key, const char *text, const char *what, unsigned int min,
+		unsigned int max, unsigned int *value, char *err)
 {
 	char *end;
 	unsigned long n = strtoul(text, &end, 10);
 
-	if (!isdigit((unsigned char)*text) || *end != '\0' || n > CATCHUP_MAX_US)
-		return bad(err, "catchup '%.40s': expected microseconds, 0 to %d", text,
-				CATCHUP_MAX_US);
-	*us = n;
+	if (!isdigit((unsigned char)*text) || *end != '\0' || n < min || n > max)
+		return bad(err, "%s '%.40s': expected %s, %u to %u", key, text, what, min, max);
+	*value = n;
 	return 0;
 }
 
@@ -225,9 +226,18 @@ parse_key(char *key, char *value, struct port_spec *spec, bool *mac_given, char 
 		if (spec->catchup_given)
 			return bad(err, "catchup is given twice");
 		spec->catchup_given = true;
-		return parse_catchup(value, &spec->catchup_us, err);
+		return parse_number(key, value, "microseconds", 0, CATCHUP_MAX_US,
+				&spec->catchup_us, err);
 	}
-	return bad(err, "unknown key '%.40s': expected socket, mac, speed, wire or catchup", key);
+	if (strcmp(key, "addr_bits") == 0) {
+		if (spec->addr_bits_given)
+			return bad(err, "addr_bits is given twice");
+		spec->addr_bits_given = true;
+		return parse_number(key, value, "how many address bits the device drives",
+				ADDR_BITS_MIN, ADDR_BITS_MAX, &spec->addr_bits, err);
+	}
+	return bad(err, "unknown key '%.40s': expected socket, mac, speed, wire, catchup or addr_bits",
+			key);
 }
 
 static int
@@ -247,6 +257,7 @@ parse_all(char *text, struct port_spec *spec, char *err)
 	spec->name = text;
 	spec->speed_mbps = SPEED_DEFAULT_MBPS;
 	spec->catchup_us = CATCHUP_DEFAULT_US;
+	spec->addr_bits = ADDR_BITS_MAX;
 	mac_from_name(spec->name, spec->mac);
 
 	while ((key = strsep(&rest, ",")) != NULL) {

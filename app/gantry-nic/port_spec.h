@@ -5,7 +5,7 @@
 /*
  * What the command line says about ports and cores.
  *
- *     NAME:socket=PATH[,mac=MAC][,speed=SPEED][,wire=WIRE][,catchup=US]
+ *     NAME:socket=PATH[,mac=MAC][,speed=SPEED][,wire=WIRE][,catchup=US][,addr_bits=N]
  */
 
 #ifndef PORT_SPEC_H
@@ -22,6 +22,8 @@
 #define SPEED_MAX_MBPS 400000
 #define CATCHUP_DEFAULT_US 200
 #define CATCHUP_MAX_US 100000
+#define ADDR_BITS_MIN 24
+#define ADDR_BITS_MAX 64
 
 enum wire_kind {
 	WIRE_NONE,
@@ -38,7 +40,8 @@ struct port_spec {
 	uint8_t mac[6];
 	unsigned int speed_mbps; /* 0: max */
 	unsigned int catchup_us; /* of the directions that this port's wire makes */
-	bool speed_given, wire_given, catchup_given;
+	unsigned int addr_bits;  /* of a bus address, that the device drives */
+	bool speed_given, wire_given, catchup_given, addr_bits_given;
 	enum wire_kind wire;
 	char *wire_text;         /* as it was written, e.g. "pair:b"; NULL: not; owned */
 	const char *peer_name;   /* PAIR; NULL if only the other end said so */

@@ -90,6 +90,7 @@ server_json(const struct vfu_server *server)
 	set(o, "dma_faults", s.dma_faults);
 	set(o, "dma_maps", s.dma_maps);
 	set(o, "dma_bytes", s.dma_bytes);
+	set(o, "ptes", s.ptes);
 	return o;
 }
 
@@ -123,6 +124,7 @@ port_json(const struct port *ports, const struct port *port, uint64_t now, uint6
 	json_object_set_new(o, "mac", json_string(mac_text(port->spec.mac, mac)));
 	json_object_set_new(o, "socket", json_string(port->spec.socket));
 	set(o, "speed_mbps", port->spec.speed_mbps);
+	set(o, "addr_bits", port->spec.addr_bits);
 	json_object_set_new(o, "wire",
 			json_string(wire_text(ports, port, wire, sizeof(wire))));
 	json_object_set_new(o, "device", device_json(port->dev));

@@ -88,7 +88,7 @@ say(struct igb_model *m, const char *fmt, ...)
 }
 
 void
-igb_log(struct igb_model *m, enum igb_log_kind kind, const char *fmt, ...)
+igb_log(struct igb_model *m, unsigned int kind, const char *fmt, ...)
 {
 	char line[256];
 	va_list ap;
@@ -311,6 +311,12 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 	int ret;
 
 	*model = NULL;
+	if (params->addr_bits != 0 && (params->addr_bits < IGB_MIN_ADDR_BITS ||
+			params->addr_bits > 64)) {
+		snprintf(err, VFU_ERR_LEN, "port %s: a device with %u address bits: %d to 64 are possible",
+			params->name, params->addr_bits, IGB_MIN_ADDR_BITS);
+		return -EINVAL;
+	}
 	m = aligned_alloc(
 		IGB_CACHE_LINE, (sizeof(*m) + IGB_CACHE_LINE - 1) & ~(size_t)(IGB_CACHE_LINE - 1));
 	if (m == NULL) {
@@ -321,6 +327,8 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 	snprintf(m->name, sizeof(m->name), "%s", params->name);
 	memcpy(m->mac, params->mac, sizeof(m->mac));
 	m->speed_mbps = params->speed_mbps;
+	m->addr_bits = params->addr_bits != 0 ? params->addr_bits : 64;
+	m->addr_mask = UINT64_MAX >> (64 - m->addr_bits);
 	m->log = params->log != NULL ? params->log : log_stderr;
 	m->pages_fd = -1;
 	ret = pages_create(m);

@@ -39,6 +39,11 @@ struct igb_model_params {
 	uint8_t mac[6];          /**< goes into the NVM */
 	unsigned int speed_mbps; /**< of the link (vendor capability); 0: unlimited */
 	/**
+	 * How many bits of a bus address the device drives: 24 to 64; 0: 64 (vendor capability).
+	 * Higher bits of any address that it is given are lost, as on hardware.
+	 */
+	unsigned int addr_bits;
+	/**
 	 * Takes a line for the log, from any thread: the client's coming and going, and
 	 * what it did wrong; NULL: to standard error.
 	 */

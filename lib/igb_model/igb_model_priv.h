@@ -63,14 +63,18 @@
 
 /* Messages to the log, each once for a client. */
 enum igb_log_kind {
-	IGB_LOG_RING,     /* a ring's length or address makes no sense */
-	IGB_LOG_TAIL,     /* doorbell outside the ring */
-	IGB_LOG_RING_DMA, /* the ring is not mapped */
-	IGB_LOG_BUF_DMA,  /* a buffer is not mapped */
-	IGB_LOG_TXD,      /* a transmit descriptor makes no sense */
+	IGB_LOG_RING, /* a ring's length or address makes no sense */
+	IGB_LOG_TAIL, /* doorbell outside the ring */
+	IGB_LOG_TXD,  /* a transmit descriptor makes no sense */
 	IGB_LOG_TSO,
 	IGB_LOG_SIZE,
-	IGB_LOG_KINDS,
+	IGB_LOG_DMA, /* from here on: DMA faults, by what was to be reached, direction and reason */
+};
+
+/* What the device was after when it met a DMA fault. */
+enum igb_dma_what {
+	IGB_DMA_RING,
+	IGB_DMA_BUFFER,
 };
 
 static inline uint32_t
@@ -183,6 +187,8 @@ struct igb_counters {
 struct igb_model {
 	char name[64];
 	unsigned int speed_mbps;
+	unsigned int addr_bits;
+	uint64_t addr_mask; /* of the address bits that the device drives */
 	uint8_t mac[6];
 	struct vfu_server *server;
 	int pages_fd;
@@ -250,14 +256,32 @@ igb_reg_set(struct igb_model *m, uint32_t off, uint32_t v)
 	igb_st(&m->reg[off / 4], v);
 }
 
-/* The client's memory: mapped, or else by messages. */
+/*
+ * The client's memory. The device drives so many address bits, and what is above them is lost.
+ * An access is one buffer of a frame, one descriptor, or some descriptors that are
+ * copied at once; it is translated when it is made, and the translation is used for
+ * nothing else (vfu_server.h says why).
+ */
+static inline void *
+igb_dma_ptr(struct igb_model *m, uint64_t addr, size_t len, uint32_t prot)
+{
+	addr &= m->addr_mask;
+	if (__builtin_expect(len - 1 > m->addr_mask - addr, 0))
+		return NULL; /* goes round to address 0 */
+	return vfu_dma_ptr(m->server, addr, len, prot);
+}
+
+/* igb_dma.c: what has no pointer: by messages, or in pieces. False: a DMA fault. */
+bool igb_dma_read(struct igb_model *m, uint64_t addr, void *buf, size_t len);
+bool igb_dma_write(struct igb_model *m, uint64_t addr, const void *buf, size_t len);
+
 static inline bool
 igb_dma_get(struct igb_model *m, uint64_t addr, void *buf, size_t len)
 {
-	const void *p = vfu_dma_ptr(m->server, addr, len, VFU_DMA_READ);
+	const void *p = igb_dma_ptr(m, addr, len, VFU_DMA_READ);
 
 	if (__builtin_expect(p == NULL, 0))
-		return vfu_dma_read(m->server, addr, buf, len) == 0;
+		return igb_dma_read(m, addr, buf, len);
 	__builtin_memcpy(buf, p, len);
 	return true;
 }
@@ -265,22 +289,46 @@ igb_dma_get(struct igb_model *m, uint64_t addr, void *buf, size_t len)
 static inline bool
 igb_dma_put(struct igb_model *m, uint64_t addr, const void *buf, size_t len)
 {
-	void *p = vfu_dma_ptr(m->server, addr, len, VFU_DMA_WRITE);
+	void *p = igb_dma_ptr(m, addr, len, VFU_DMA_WRITE);
 
 	if (__builtin_expect(p == NULL, 0))
-		return vfu_dma_write(m->server, addr, buf, len) == 0;
+		return igb_dma_write(m, addr, buf, len);
 	__builtin_memcpy(p, buf, len);
 	return true;
 }
 
 /*
+ * For write-backs: the whole ring, where that does for all of them; where an I/O page table may
+ * change between one and the next it does not, and the ring is NULL.
+ */
+static inline void *
+igb_dma_ring(struct igb_model *m, uint64_t base, uint32_t count)
+{
+	if (__builtin_expect(vfu_dma_paged(m->server), 0))
+		return NULL;
+	return igb_dma_ptr(m, base, (size_t)count * IGB_DESC_SIZE, VFU_DMA_WRITE);
+}
+
+/* One descriptor of a ring, to write; NULL: it has no pointer. */
+static inline void *
+igb_dma_desc(struct igb_model *m, void *ring, uint64_t base, uint32_t index)
+{
+	size_t off = (size_t)index * IGB_DESC_SIZE;
+
+	if (__builtin_expect(ring == NULL, 0))
+		return igb_dma_ptr(m, base + off, IGB_DESC_SIZE, VFU_DMA_WRITE);
+	return (uint8_t *)ring + off;
+}
+
+/*
  * Buffers lie in the other core's cache, and fetching a line from there takes longer
- * than all else that is done with a frame; so it is asked for some frames before.
+ * than all else that is done with a frame; so it is asked for some frames before. (The entry of
+ * an I/O page table, too, comes nearer by that; it is read again for the access.)
  */
 static inline void
 igb_dma_prefetch(struct igb_model *m, uint64_t addr, uint32_t prot)
 {
-	const char *p = vfu_dma_ptr(m->server, addr, 1, prot);
+	const char *p = igb_dma_ptr(m, addr, 1, prot);
 
 	if (p == NULL)
 		return;
@@ -300,9 +348,13 @@ igb_gate(struct igb_model *m, uint32_t gate, bool open)
 }
 
 /* igb_model.c */
-void igb_log(struct igb_model *m, enum igb_log_kind kind, const char *fmt, ...)
+void igb_log(struct igb_model *m, unsigned int kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void igb_grace_period(void);
+
+/* igb_dma.c: says what the thread's last DMA fault was; fmt what was lost by it, and how. */
+void igb_log_dma(struct igb_model *m, enum igb_dma_what what, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* igb_pci.c */
 void igb_pci_init(struct igb_model *m);

@@ -120,7 +120,8 @@ igb_pci_init(struct igb_model *m)
 	put(m, CAP_VNDR + 2, 1, IGB_VNDR_CAP_LEN, 0);
 	put(m, CAP_VNDR + IGB_VNDR_CAP_SIG, 4, IGB_VNDR_CAP_SIGNATURE, 0);
 	put(m, CAP_VNDR + IGB_VNDR_CAP_SPEED, 4, m->speed_mbps, 0);
-	put(m, CAP_VNDR + IGB_VNDR_CAP_VERSION, 4, 1, 0);
+	put(m, CAP_VNDR + IGB_VNDR_CAP_VERSION, 4, 2, 0);
+	put(m, CAP_VNDR + IGB_VNDR_CAP_ADDR_BITS, 4, m->addr_bits, 0);
 
 	memset(m->msix_table, 0, sizeof(m->msix_table));
 	for (unsigned int i = 0; i < IGB_MSIX_VECTORS; i++)

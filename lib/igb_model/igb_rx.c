@@ -110,6 +110,15 @@ rxq_available(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
 	return x->tail >= x->head ? x->tail - x->head : x->tail + x->count - x->head;
 }
 
+static void
+rxq_dead(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
+{
+	igb_log_dma(m, IGB_DMA_RING,
+		"receive queue %u, ring at 0x%lx: the queue stops until it is enabled again",
+		r->index, (unsigned long)x->base);
+	x->dead = true;
+}
+
 /* Makes n descriptors from the head on ready in desc[]. False: there are fewer. */
 static bool
 rxq_need(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, uint32_t n)
@@ -129,11 +138,7 @@ rxq_need(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, uint3
 		    part * IGB_DESC_SIZE) ||
 		(part < avail &&
 			!igb_dma_get(m, x->base, x->desc + part, (avail - part) * IGB_DESC_SIZE))) {
-		igb_log(m, IGB_LOG_RING_DMA,
-			"receive queue %u: its ring at 0x%lx is not mapped for "
-			"the device; the queue stops until it is enabled again",
-			r->index, (unsigned long)x->base);
-		x->dead = true;
+		rxq_dead(m, x, r);
 		return false;
 	}
 	x->fetched = avail;
@@ -141,21 +146,23 @@ rxq_need(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, uint3
 }
 
 static void
-rxq_write_back(struct igb_model *m, struct igb_rxq *x)
+rxq_write_back(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
 {
-	union igb_rx_desc *ring;
 	uint32_t i, at = x->wb_first;
+	union igb_rx_desc *d;
+	void *ring;
 
 	if (x->wb_count == 0)
 		return;
-	ring = vfu_dma_ptr(m->server, x->base, (size_t)x->count * IGB_DESC_SIZE, VFU_DMA_WRITE);
+	ring = igb_dma_ring(m, x->base, x->count);
 	for (i = 0; i < x->wb_count; i++) {
-		if (ring != NULL) {
-			__atomic_store_n(&ring[at].qw[0], x->wb[i].qw[0], __ATOMIC_RELAXED);
-			__atomic_store_n(&ring[at].qw[1], x->wb[i].qw[1], __ATOMIC_RELEASE);
-		} else if (vfu_dma_write(m->server, x->base + (uint64_t)at * IGB_DESC_SIZE,
-				   &x->wb[i], IGB_DESC_SIZE) < 0) {
-			x->dead = true;
+		d = igb_dma_desc(m, ring, x->base, at);
+		if (d != NULL) {
+			__atomic_store_n(&d->qw[0], x->wb[i].qw[0], __ATOMIC_RELAXED);
+			__atomic_store_n(&d->qw[1], x->wb[i].qw[1], __ATOMIC_RELEASE);
+		} else if (!igb_dma_write(m, x->base + (uint64_t)at * IGB_DESC_SIZE, &x->wb[i],
+				   IGB_DESC_SIZE)) {
+			rxq_dead(m, x, r);
 		}
 		at = at + 1 == x->count ? 0 : at + 1;
 	}
@@ -277,7 +284,7 @@ deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const 
 	if (!rxq_need(m, x, r, n))
 		return 0;
 	if (x->wb_count + n > IGB_WB_BATCH)
-		rxq_write_back(m, x);
+		rxq_write_back(m, x, r);
 	if (x->wb_count == 0)
 		x->wb_first = x->head;
 	if (x->used + IGB_PREFETCH < x->fetched)
@@ -326,10 +333,10 @@ deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const 
 		 * of 0 would say more, but Linux's driver takes it for "not written back
 		 * yet" and waits for ever; a frame with RXE it throws away, as ours does.
 		 */
-		igb_log(m, IGB_LOG_BUF_DMA,
-			"receive queue %u: a buffer of %u bytes at 0x%lx is not "
-			"mapped for the device to write: frame lost, reported with RXE",
-			r->index, x->bufsize, (unsigned long)x->desc[x->used].read.pkt_addr);
+		igb_log_dma(m, IGB_DMA_BUFFER,
+			"receive queue %u, descriptor %u, a buffer of %u bytes: "
+			"frame lost, reported with RXE",
+			r->index, x->head, x->bufsize);
 		for (i = 0; i < n; i++) {
 			union igb_rx_desc *wb = &x->wb[x->wb_count + i];
 
@@ -512,7 +519,7 @@ igb_receive_flush(struct igb_model *m)
 		/* Disabled meanwhile: what was held back is nobody's any more. */
 		if (igb_ld_acq(&r->gen) != x->gen)
 			continue;
-		rxq_write_back(m, x);
+		rxq_write_back(m, x, r);
 		igb_st(&r->reg[IGB_Q_HEAD / 4], x->head);
 		told |= 1u << q;
 		/* The minimum threshold, in units of 16 descriptors (8.10.2): told when crossed. */

@@ -58,6 +58,15 @@ txq_tail(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 	return t->tail;
 }
 
+static void
+txq_dead(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
+{
+	igb_log_dma(m, IGB_DMA_RING,
+		"transmit queue %u, ring at 0x%lx: the queue stops until it is enabled again",
+		r->index, (unsigned long)t->base);
+	t->dead = true;
+}
+
 static bool
 txq_fetch(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 {
@@ -70,11 +79,7 @@ txq_fetch(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 		n = IGB_FETCH;
 	if (!igb_dma_get(
 		    m, t->base + (uint64_t)t->head * IGB_DESC_SIZE, t->desc, n * IGB_DESC_SIZE)) {
-		igb_log(m, IGB_LOG_RING_DMA,
-			"transmit queue %u: its ring at 0x%lx is not mapped for "
-			"the device; the queue stops until it is enabled again",
-			r->index, (unsigned long)t->base);
-		t->dead = true;
+		txq_dead(m, t, r);
 		return false;
 	}
 	t->fetched = n;
@@ -84,31 +89,32 @@ txq_fetch(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 
 /* DD of all that waited. The status is the third quarter of a descriptor: one store. */
 static void
-txq_write_back(struct igb_model *m, struct igb_txq *t)
+txq_write_back(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 {
-	union igb_tx_desc *ring = NULL;
+	union igb_tx_desc *d;
+	void *ring = NULL;
 	uint32_t i;
 
 	if (t->wb_count != 0)
-		ring = vfu_dma_ptr(
-			m->server, t->base, (size_t)t->count * IGB_DESC_SIZE, VFU_DMA_WRITE);
+		ring = igb_dma_ring(m, t->base, t->count);
 	for (i = 0; i < t->wb_count; i++) {
 		uint64_t addr = t->base + (uint64_t)t->wb[i].index * IGB_DESC_SIZE + 8;
 
-		if (ring != NULL)
-			__atomic_store_n(
-				&ring[t->wb[i].index].qw[1], t->wb[i].qw1, __ATOMIC_RELEASE);
-		else if (vfu_dma_write(m->server, addr, &t->wb[i].qw1, 8) < 0)
-			t->dead = true;
+		d = igb_dma_desc(m, ring, t->base, t->wb[i].index);
+		if (d != NULL)
+			__atomic_store_n(&d->qw[1], t->wb[i].qw1, __ATOMIC_RELEASE);
+		else if (!igb_dma_write(m, addr, &t->wb[i].qw1, 8))
+			txq_dead(m, t, r);
 	}
 	t->wb_count = 0;
 }
 
 static void
-txq_report(struct igb_model *m, struct igb_txq *t, uint32_t index, const union igb_tx_desc *d)
+txq_report(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r, uint32_t index,
+	const union igb_tx_desc *d)
 {
 	if (t->wb_count == IGB_WB_BATCH)
-		txq_write_back(m, t);
+		txq_write_back(m, t, r);
 	t->wb[t->wb_count].index = index;
 	t->wb[t->wb_count].qw1 = d->qw[1] | (uint64_t)IGB_TXD_STAT_DD << 32;
 	/* Of an advanced descriptor only the status remains (7.2.2.4). */
@@ -176,10 +182,11 @@ txq_data(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
 				r->index, max);
 			txq_bad(m, t);
 		} else if (!igb_dma_get(m, d->data.addr, t->staging + IGB_HEADROOM + t->len, len)) {
-			igb_log(m, IGB_LOG_BUF_DMA,
-				"transmit queue %u: a buffer of %u bytes at 0x%lx "
-				"is not mapped for the device to read: frame dropped",
-				r->index, len, (unsigned long)d->data.addr);
+			igb_log_dma(m, IGB_DMA_BUFFER,
+				"transmit queue %u, descriptor %u, a buffer of %u bytes at 0x%lx: "
+				"frame dropped",
+				r->index, (t->head == 0 ? t->count : t->head) - 1, len,
+				(unsigned long)d->data.addr);
 			txq_bad(m, t);
 		} else {
 			t->len += len;
@@ -225,7 +232,7 @@ txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
 		m->tx_dirty |= 1u << q;
 		cmd = d->data.cmd_type_len;
 		if (cmd & IGB_TXD_RS)
-			txq_report(m, t, index, d);
+			txq_report(m, t, r, index, d);
 		if (cmd & IGB_TXD_DEXT && CMD_DTYP(cmd) == IGB_TXD_DTYP_CTXT) {
 			txq_context(m, t, r, d);
 		} else if (cmd & IGB_TXD_DEXT && CMD_DTYP(cmd) != IGB_TXD_DTYP_DATA) {
@@ -316,10 +323,10 @@ igb_model_tx_flush(struct igb_model *m)
 			uint32_t head = t->head;
 
 			if (report && !igb_dma_put(m, t->head_wb & ~3ull, &head, sizeof(head)))
-				t->dead = true;
+				txq_dead(m, t, r);
 			t->wb_count = 0;
 		} else {
-			txq_write_back(m, t);
+			txq_write_back(m, t, r);
 		}
 		igb_st(&r->reg[IGB_Q_HEAD / 4], t->head);
 		if (report)

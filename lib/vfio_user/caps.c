@@ -43,7 +43,7 @@ vfu_caps_parse(struct vfu_caps *caps, const char *json, size_t len, const char *
 	uint64_t fds = VFIO_USER_DEFAULT_MSG_FDS;
 	uint64_t data = VFIO_USER_DEFAULT_DATA_MAX;
 	uint64_t maps = VFIO_USER_DEFAULT_DMA_MAPS;
-	uint64_t pgsizes = VFIO_USER_DEFAULT_PGSIZES;
+	uint64_t pgsizes = VFIO_USER_DEFAULT_PGSIZES, iopt = 0;
 	json_t *top = NULL;
 	const json_t *c, *j;
 	int ret = -EINVAL;
@@ -74,7 +74,9 @@ vfu_caps_parse(struct vfu_caps *caps, const char *json, size_t len, const char *
 				NULL) != 0 ||
 			get_number(c, "max_dma_maps", 1, UINT32_MAX, &maps,
 				&caps->has_max_dma_maps) != 0 ||
-			get_number(c, "pgsizes", 1, INT64_MAX, &pgsizes, &caps->has_pgsizes) != 0)
+			get_number(c, "pgsizes", 1, INT64_MAX, &pgsizes, &caps->has_pgsizes) != 0 ||
+			get_number(c, VFU_CAP_IO_PAGE_TABLE, 1, VFU_IO_PAGE_TABLE_VERSION, &iopt,
+				NULL) != 0)
 		goto out;
 	j = json_object_get(c, "write_multiple");
 	if (j != NULL) {
@@ -90,13 +92,14 @@ out:
 	caps->max_data_xfer_size = (uint32_t)data;
 	caps->max_dma_maps = (uint32_t)maps;
 	caps->pgsizes = pgsizes;
+	caps->io_page_table = (uint32_t)iopt;
 	return ret;
 }
 
 size_t
 vfu_caps_format(const struct vfu_caps *caps, char *json, size_t size)
 {
-	char maps[40] = "", pgsizes[48] = "";
+	char maps[40] = "", pgsizes[48] = "", iopt[48] = "";
 	int n;
 
 	if (caps->has_max_dma_maps)
@@ -104,9 +107,12 @@ vfu_caps_format(const struct vfu_caps *caps, char *json, size_t size)
 	if (caps->has_pgsizes)
 		snprintf(pgsizes, sizeof(pgsizes), ",\"pgsizes\":%llu",
 			(unsigned long long)caps->pgsizes);
+	if (caps->io_page_table != 0)
+		snprintf(iopt, sizeof(iopt), ",\"" VFU_CAP_IO_PAGE_TABLE "\":%u",
+			caps->io_page_table);
 	n = snprintf(json, size,
-		"{\"capabilities\":{\"max_msg_fds\":%u,\"max_data_xfer_size\":%u%s%s%s}}",
-		caps->max_msg_fds, caps->max_data_xfer_size, maps, pgsizes,
+		"{\"capabilities\":{\"max_msg_fds\":%u,\"max_data_xfer_size\":%u%s%s%s%s}}",
+		caps->max_msg_fds, caps->max_data_xfer_size, maps, pgsizes, iopt,
 		!caps->has_write_multiple ? "" :
 		caps->write_multiple ? ",\"write_multiple\":true" : ",\"write_multiple\":false");
 	return (size_t)n + 1;

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <search.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -48,13 +49,22 @@ struct range {
 	uint32_t prot;
 };
 
+/* Of a tree of ranges: those that overlap are the same to it, so that it holds none that do. */
+static int
+compare_ranges(const void *one, const void *other)
+{
+	const struct range *a = one, *b = other;
+
+	return a->last < b->iova ? -1 : a->iova > b->last;
+}
+
 struct vfu_client {
 	struct vfu_client_params params;
 	int sock;
 	pthread_t thread;
 	uint32_t max_data;          /* the server's max_data_xfer_size */
 	uint32_t max_fds;           /* the server's max_msg_fds */
-	uint32_t minor;
+	bool io_page_table;         /* the server knows the extension */
 
 	pthread_mutex_t tx_lock;    /* one message at a time */
 
@@ -66,8 +76,7 @@ struct vfu_client {
 	char why[112];
 	uint16_t next_id;
 	struct call *calls;
-	struct range *ranges;
-	size_t nr_ranges;
+	void *ranges;               /* tsearch()'s */
 
 	uint8_t *dma_buf;           /* the receiver's */
 };
@@ -209,14 +218,16 @@ transact(struct vfu_client *c, uint16_t cmd, const void *data, size_t len, const
 static bool
 range_allowed(struct vfu_client *c, uint64_t iova, uint64_t len, uint32_t prot)
 {
+	const struct range first = { .iova = iova, .last = iova };
 	bool ok = false;
+	void *node;
 
 	pthread_mutex_lock(&c->lock);
-	for (size_t i = 0; i < c->nr_ranges && !ok; i++) {
-		const struct range *r = &c->ranges[i];
+	node = tfind(&first, &c->ranges, compare_ranges);
+	if (node != NULL) {
+		const struct range *r = *(struct range **)node;
 
-		ok = (r->prot & prot) && iova >= r->iova && iova <= r->last &&
-			len - 1 <= r->last - iova;
+		ok = (r->prot & prot) && len - 1 <= r->last - iova;
 	}
 	pthread_mutex_unlock(&c->lock);
 	return ok;
@@ -349,7 +360,8 @@ negotiate(struct vfu_client *c, const char *path, char *err)
 		.max_msg_fds = VFU_MSG_FDS,
 		.max_data_xfer_size = DMA_MAX,
 		.pgsizes = VFU_PAGE_SIZE, .has_pgsizes = true,
-		.max_dma_maps = VFIO_USER_DEFAULT_DMA_MAPS, .has_max_dma_maps = true,
+		.max_dma_maps = VFU_MAX_DMA_MAPS, .has_max_dma_maps = true,
+		.io_page_table = VFU_IO_PAGE_TABLE_VERSION,
 	};
 	const char *why;
 	size_t len;
@@ -391,6 +403,7 @@ negotiate(struct vfu_client *c, const char *path, char *err)
 	} else {
 		c->max_data = caps.max_data_xfer_size;
 		c->max_fds = caps.max_msg_fds;
+		c->io_page_table = caps.io_page_table == VFU_IO_PAGE_TABLE_VERSION;
 	}
 	vfu_msg_free(reply);
 	return ret;
@@ -439,7 +452,7 @@ client_free(struct vfu_client *c)
 	pthread_mutex_destroy(&c->lock);
 	pthread_mutex_destroy(&c->tx_lock);
 	pthread_cond_destroy(&c->cond);
-	free(c->ranges);
+	tdestroy(c->ranges, free);
 	free(c->dma_buf);
 	free(c);
 }
@@ -830,36 +843,37 @@ vfu_client_set_irq_fds(struct vfu_client *client, unsigned int index, unsigned i
 static int
 add_range(struct vfu_client *c, uint64_t iova, uint64_t size, uint32_t prot)
 {
-	struct range *r;
-	int ret = -ENOMEM;
+	struct range *r = malloc(sizeof(*r));
+	void *node;
+	int ret = 0;
 
+	if (r == NULL)
+		return -ENOMEM;
+	*r = (struct range){ .iova = iova, .last = iova + (size - 1), .prot = prot };
 	pthread_mutex_lock(&c->lock);
-	r = realloc(c->ranges, (c->nr_ranges + 1) * sizeof(*r));
-	if (r != NULL) {
-		c->ranges = r;
-		r[c->nr_ranges].iova = iova;
-		r[c->nr_ranges].last = iova + (size - 1);
-		r[c->nr_ranges].prot = prot;
-		c->nr_ranges++;
-		ret = 0;
-	}
+	node = tsearch(r, &c->ranges, compare_ranges);
+	if (node == NULL)
+		ret = -ENOMEM;
+	else if (*(struct range **)node != r)
+		ret = -EEXIST;
 	pthread_mutex_unlock(&c->lock);
+	if (ret != 0)
+		free(r);
 	return ret;
 }
 
-/* Those within the range; of a mapping that failed, the last that was noted. */
 static void
-forget_ranges(struct vfu_client *c, uint64_t iova, uint64_t size, bool only_last)
+forget_ranges(struct vfu_client *c, uint64_t iova, uint64_t size)
 {
+	const struct range gone = { .iova = iova, .last = iova + (size - 1) };
+	void *node;
+
 	pthread_mutex_lock(&c->lock);
-	for (size_t i = c->nr_ranges; i-- > 0; ) {
-		if (c->ranges[i].iova < iova || c->ranges[i].last > iova + (size - 1))
-			continue;
-		memmove(&c->ranges[i], &c->ranges[i + 1],
-			(c->nr_ranges - i - 1) * sizeof(c->ranges[0]));
-		c->nr_ranges--;
-		if (only_last)
-			break;
+	while ((node = tfind(&gone, &c->ranges, compare_ranges)) != NULL) {
+		struct range *r = *(struct range **)node;
+
+		tdelete(r, &c->ranges, compare_ranges);
+		free(r);
 	}
 	pthread_mutex_unlock(&c->lock);
 }
@@ -899,7 +913,7 @@ vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint64_t 
 	if (ret == 0)
 		vfu_msg_free(reply);
 	else if (fd < 0)
-		forget_ranges(client, iova, size, true);
+		forget_ranges(client, iova, size);
 	return ret;
 }
 
@@ -915,8 +929,24 @@ vfu_client_dma_unmap(struct vfu_client *client, uint64_t iova, uint64_t size)
 	ret = transact(client, VFIO_USER_DMA_UNMAP, &req, sizeof(req), NULL, 0, NULL, 0, 0, &reply);
 	if (ret == 0) {
 		vfu_msg_free(reply);
-		forget_ranges(client, iova, size, false);
+		forget_ranges(client, iova, size);
 	}
+	return ret;
+}
+
+int
+vfu_client_page_table(struct vfu_client *client, int fd, uint64_t base, uint64_t nr)
+{
+	struct vfio_user_io_page_table req = { .argsz = sizeof(req), .base = base, .nr = nr };
+	struct vfu_msg *reply;
+	int ret;
+
+	if (!client->io_page_table || client->max_fds == 0)
+		return -EOPNOTSUPP;
+	ret = transact(client, VFIO_USER_IO_PAGE_TABLE, &req, sizeof(req), NULL, 0, &fd, 1, 0,
+		&reply);
+	if (ret == 0)
+		vfu_msg_free(reply);
 	return ret;
 }
 

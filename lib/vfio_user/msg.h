@@ -73,6 +73,7 @@ struct vfu_caps {
 	uint32_t max_dma_maps;
 	uint64_t pgsizes;
 	bool write_multiple;
+	uint32_t io_page_table; /* the extension's version (vfio_user.h); 0: it was not named */
 	/* Which of the optional ones it named; a server answers with no others. */
 	bool has_max_dma_maps, has_pgsizes, has_write_multiple;
 };

@@ -318,6 +318,7 @@ do_version(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, str
 	if (caps.max_dma_maps > VFU_MAX_DMA_MAPS)
 		caps.max_dma_maps = VFU_MAX_DMA_MAPS;
 	caps.pgsizes = VFU_PAGE_SIZE;
+	conn->io_page_table = caps.io_page_table != 0;
 	r->len = sizeof(*out) + vfu_caps_format(&caps, (char *)(out + 1), 512);
 
 	s->attached = true;
@@ -363,6 +364,20 @@ do_dma_unmap(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 	memcpy(s->out, u, sizeof(*u));
 	r->len = sizeof(*u);
 	return ret;
+}
+
+static int
+do_io_page_table(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
+{
+	const struct vfio_user_io_page_table *p = (const void *)msg->data;
+
+	r->why = "IO_PAGE_TABLE: too short";
+	if (msg->len < sizeof(*p) || p->argsz < sizeof(*p))
+		return -EINVAL;
+	r->why = "IO_PAGE_TABLE: must come with one file descriptor";
+	if (msg->nr_fds != 1)
+		return -EINVAL;
+	return vfu_dma_set_page_table(s, p, msg->fds[0], &r->why);
 }
 
 static int
@@ -611,7 +626,7 @@ execute(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, struct
 	/* SPDK's client sends the memory's descriptor with DMA_UNMAP, too. */
 	r->why = "file descriptors with a command that has none";
 	if (msg->nr_fds != 0 && cmd != VFIO_USER_DMA_MAP && cmd != VFIO_USER_DMA_UNMAP &&
-			cmd != VFIO_USER_DEVICE_SET_IRQS)
+			cmd != VFIO_USER_DEVICE_SET_IRQS && cmd != VFIO_USER_IO_PAGE_TABLE)
 		return -EINVAL;
 
 	switch (cmd) {
@@ -639,6 +654,11 @@ execute(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, struct
 		return do_region_write_multi(s, msg, r);
 	case VFIO_USER_DEVICE_RESET:
 		return do_reset(s, msg, r);
+	case VFIO_USER_IO_PAGE_TABLE:
+		if (conn->io_page_table)
+			return do_io_page_table(s, msg, r);
+		r->why = "IO_PAGE_TABLE: the extension was not negotiated";
+		return -EOPNOTSUPP;
 	case VFIO_USER_DMA_READ:
 	case VFIO_USER_DMA_WRITE:
 		r->why = "DMA_READ and DMA_WRITE go from server to client";
@@ -743,7 +763,8 @@ detach(struct vfu_server *s)
 	s->attached = false;
 	rcu_assign_pointer(s->conn, NULL);
 	vfu_irq_unwire_all(s);
-	vfu_dma_unmap_all(s); /* waits for a grace period: nobody is in vfu_conn_request() then */
+	/* Waits for a grace period: nobody is in vfu_conn_request() then. */
+	vfu_dma_forget_client(s);
 	conn_free(conn);
 }
 
@@ -1017,4 +1038,5 @@ vfu_server_get_stats(const struct vfu_server *server, struct vfu_server_stats *s
 	stats->dma_faults = atomic_load(&server->stats.dma_faults);
 	stats->dma_maps = atomic_load(&server->stats.dma_maps);
 	stats->dma_bytes = atomic_load(&server->stats.dma_bytes);
+	stats->ptes = atomic_load(&server->stats.ptes);
 }

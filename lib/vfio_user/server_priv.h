@@ -40,7 +40,6 @@
 #define VFU_QUEUE_MSGS   4096u
 #define VFU_QUEUE_BYTES  (8u * 1024 * 1024)
 
-#define VFU_MAX_DMA_MAPS 65535u
 #define VFU_MAX_DMA_SIZE (UINT64_C(1) << 42)
 #define VFU_MAX_VECTORS  2048u
 
@@ -57,6 +56,7 @@ struct vfu_conn {
 	uint64_t handshake_deadline; /* control thread */
 	unsigned int complaints;     /* control thread: lines written about this client */
 	uint32_t max_dma_xfer;       /* bytes in one DMA_READ or DMA_WRITE */
+	bool io_page_table;          /* control thread: the extension was negotiated */
 
 	pthread_mutex_t lock;        /* all below, up to tx_lock */
 	pthread_cond_t cond;         /* dead, reading, a reply, the queue: something changed */
@@ -73,24 +73,50 @@ struct vfu_conn {
 	pthread_mutex_t tx_lock;     /* one message at a time on the socket */
 };
 
+/* A part of a file of the client's, mapped here: whole pages of what backs it. */
+struct vfu_window {
+	struct vfu_window *next;
+	uint8_t *base;
+	uint64_t dev, ino;  /* the file, which lives as long as it is mapped */
+	uint64_t offset;    /* in it */
+	uint64_t len;
+	int prot;           /* mmap()'s */
+	uint32_t refs;      /* ranges that lie in it */
+};
+
+#define VFU_WINDOW_BUCKETS 1024u
+
 /* One range of the client's memory. */
 struct vfu_map {
 	uint64_t iova;
 	uint64_t last;      /* inclusive: a range may end at 2^64 - 1 */
 	uint8_t *vaddr;     /* of iova; NULL: no file descriptor, by message only */
+	struct vfu_window *window; /* which vaddr lies in */
 	uint8_t prot;
-	uint8_t page_shift; /* of the memory that backs it: the mapping is so aligned */
+};
+
+#define VFU_LEAF_MAPS 256u
+
+struct vfu_dma_leaf {
+	uint32_t refs;      /* tables that have it; the control thread's */
+	uint32_t nr;        /* never 0 */
+	struct vfu_map maps[];
 };
 
 /*
- * The DMA table: sorted by iova, without overlaps, never changed once published.
- * Tables that were replaced stay linked behind the current one until a grace
- * period has passed, so that a SIGBUS can be told from somebody else's.
+ * The DMA table: sorted by iova, without overlaps, never changed once published. With it the
+ * I/O page table, so that a thread which finds the one finds the other.
  */
 struct vfu_dma_table {
-	struct vfu_dma_table *older;
-	uint32_t nr;
-	struct vfu_map maps[];
+	struct vfu_dma_table *older; /* see server_table.c */
+	const uint64_t *ptes;        /* the client's memory; NULL: there is no page table */
+	uint64_t base, nr_ptes;
+	uint32_t nr;                 /* ranges */
+	uint32_t nr_leaves;
+	struct {
+		uint64_t last;       /* of its last range */
+		struct vfu_dma_leaf *leaf;
+	} leaves[];
 };
 
 struct vfu_irqs {
@@ -120,7 +146,10 @@ struct vfu_server {
 	bool attached;
 
 	struct vfu_dma_table *table; /* RCU; never NULL */
-	struct vfu_dma_table *empty; /* for vfu_dma_unmap_all() */
+	struct vfu_dma_table *empty[2]; /* for the end of all mappings */
+	struct vfu_dma_table *dead_tables; /* to be freed after the next grace period */
+	struct vfu_window *dead_windows;   /* likewise */
+	struct vfu_window *windows[VFU_WINDOW_BUCKETS];
 	unsigned int nr_retired;     /* tables behind the current one */
 	uint64_t dma_size;
 	atomic_bool poisoned;
@@ -130,7 +159,8 @@ struct vfu_server {
 	int null_fd;
 
 	struct {
-		_Atomic uint64_t clients, messages, bad_messages, dma_faults, dma_maps, dma_bytes;
+		_Atomic uint64_t clients, messages, bad_messages, dma_faults, dma_maps, dma_bytes,
+			ptes;
 	} stats;
 };
 
@@ -145,12 +175,27 @@ int vfu_conn_request(struct vfu_server *s, struct vfu_conn *conn, uint16_t cmd, 
 		size_t len, const void *more, size_t more_len, uint64_t deadline_ms,
 		struct vfu_msg **reply);
 
-/* server_dma.c; all but the data path from the control thread */
+/* server_table.c; control thread */
 int vfu_dma_init(struct vfu_server *s);
 void vfu_dma_fini(struct vfu_server *s);
 int vfu_dma_map(struct vfu_server *s, const struct vfio_user_dma_map *m, int fd, const char **why);
 int vfu_dma_unmap(struct vfu_server *s, uint64_t addr, uint64_t size, const char **why);
 void vfu_dma_unmap_all(struct vfu_server *s);
+int vfu_dma_set_page_table(struct vfu_server *s, const struct vfio_user_io_page_table *req, int fd,
+		const char **why);
+/* All mappings, and the page table. */
+void vfu_dma_forget_client(struct vfu_server *s);
+/* Any RCU reader: the place of the first range that ends at or behind iova; false: there is none. */
+bool vfu_table_find(const struct vfu_dma_table *t, uint64_t iova, uint32_t *leaf, uint32_t *slot);
+
+/*
+ * server_window.c; control thread. Maps [offset, offset + size) of a file, or finds that it is;
+ * 0 or a negative errno value, and says why.
+ */
+int vfu_window_get(struct vfu_server *s, int fd, uint64_t offset, uint64_t size, uint32_t prot,
+		struct vfu_window **window, const char **why);
+/* When no thread uses it for this range any more. */
+void vfu_window_put(struct vfu_server *s, struct vfu_window *window);
 
 /* server_irq.c; control thread */
 int vfu_irq_init(struct vfu_server *s);

@@ -44,35 +44,50 @@ vfu_sigbus_mark_thread(void)
 	touches = true;
 }
 
+/* The mapping of the client's memory that the table knows at addr, whole. */
+static bool
+find(const struct vfu_dma_table *t, uintptr_t addr, uintptr_t *base, size_t *len)
+{
+	*base = (uintptr_t)t->ptes;
+	*len = t->nr_ptes * sizeof(t->ptes[0]);
+	if (addr >= *base && addr - *base < *len)
+		return true;
+	for (uint32_t l = 0; l < t->nr_leaves; l++) {
+		for (uint32_t i = 0; i < t->leaves[l].leaf->nr; i++) {
+			const struct vfu_window *w = t->leaves[l].leaf->maps[i].window;
+
+			if (w == NULL)
+				continue;
+			*base = (uintptr_t)w->base;
+			*len = w->len;
+			if (addr >= *base && addr - *base < *len)
+				return true;
+		}
+	}
+	return false;
+}
+
 static bool
 replace(struct vfu_server *s, uintptr_t addr)
 {
 	static const uint64_t one = 1;
-	struct vfu_dma_table *t;
+	const struct vfu_dma_table *t;
+	uintptr_t base;
+	size_t len;
 
 	for (t = rcu_dereference(s->table); t != NULL; t = CMM_LOAD_SHARED(t->older)) {
-		for (uint32_t i = 0; i < t->nr; i++) {
-			const struct vfu_map *m = &t->maps[i];
-			uintptr_t page = ((uintptr_t)1 << m->page_shift) - 1;
-			uintptr_t base, end;
-
-			if (m->vaddr == NULL)
-				continue;
-			base = (uintptr_t)m->vaddr & ~page;
-			end = ((uintptr_t)m->vaddr + (m->last - m->iova) + page + 1) & ~page;
-			if (addr < base || addr >= end)
-				continue;
-			/* First: who reads a zero must be able to know why. */
-			atomic_store(&s->poisoned, true);
-			atomic_fetch_add(&s->stats.dma_faults, 1);
-			if (mmap((void *)base, end - base, PROT_READ | PROT_WRITE,
-					MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
-					-1, 0) == MAP_FAILED)
-				return false;
-			if (write(s->wake_fd, &one, sizeof(one)) < 0)
-				return true; /* it is full: awake already */
-			return true;
-		}
+		if (!find(t, addr, &base, &len))
+			continue;
+		/* First: who reads a zero must be able to know why. */
+		atomic_store(&s->poisoned, true);
+		atomic_fetch_add(&s->stats.dma_faults, 1);
+		if (mmap((void *)base, len, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
+				-1, 0) == MAP_FAILED)
+			return false;
+		if (write(s->wake_fd, &one, sizeof(one)) < 0)
+			return true; /* it is full: awake already */
+		return true;
 	}
 	return false;
 }

@@ -40,6 +40,7 @@
 #define VFU_MSG_FDS      16u              /**< descriptors a message */
 #define VFU_MSG_DATA_MAX (1024u * 1024u)  /**< bytes of data a message */
 #define VFU_PAGE_SIZE    4096u            /**< what mappings are a multiple of */
+#define VFU_MAX_DMA_MAPS 262144u          /**< mappings at a time */
 
 /** The longest message: a write of VFU_MSG_DATA_MAX bytes. */
 #define VFU_MSG_MAX (sizeof(struct vfio_user_header) + \
@@ -64,6 +65,8 @@ enum vfio_user_command {
 	VFIO_USER_DEVICE_FEATURE = 16,
 	VFIO_USER_MIG_DATA_READ = 17,
 	VFIO_USER_MIG_DATA_WRITE = 18,
+	/** Gantry's own: see struct vfio_user_io_page_table. */
+	VFIO_USER_IO_PAGE_TABLE = 0x4701,
 };
 
 #define VFIO_USER_F_TYPE_MASK    0xfu  /**< the type is one of the next two */
@@ -110,6 +113,56 @@ struct vfio_user_dma_unmap {
 	uint64_t size;  /**< bytes, as mapped */
 };
 
+/**
+ * @name The I/O page table, an extension
+ *
+ * A mapping by DMA_MAP costs a message, and a page is the least that can be mapped. A driver that
+ * wants each buffer mapped only while it is used hands the server a table instead, in shared
+ * memory, which stands between the device and the DMA_MAPs:
+ *
+ *     bus address --> entry of its 4 KiB page --> permission --> address in the DMA_MAPs --> memory
+ *
+ * Negotiation. A client asks by naming the capability VFU_CAP_IO_PAGE_TABLE in VERSION, with the
+ * latest version that it knows; a server that knows the extension answers with the version
+ * that will be spoken. A server that doesn't know it leaves it out, and a client that doesn't
+ * ask never sees it: both then speak the specification's protocol and nothing else.
+ *
+ * The command. VFIO_USER_IO_PAGE_TABLE has struct vfio_user_io_page_table and exactly one file
+ * descriptor: a memfd that is sealed against shrinking (F_SEAL_SHRINK) and holds nr entries of 8
+ * bytes from its first byte on. It may be open for reading only. The reply has no payload. Errors:
+ * EOPNOTSUPP: not negotiated; EINVAL: anything else that is not as said here; EEXIST: there is
+ * one already; ENOMEM. When the reply has come, every access that the device starts goes
+ * through the table; it can be neither replaced nor taken away, and ends with the connection.
+ * DMA_MAP and DMA_UNMAP go on as before.
+ *
+ * The entries are the client's to change, at any time, each as a whole (an aligned 64-bit store).
+ * The server reads an entry once for each access that touches its page, before it touches the
+ * memory, and remembers nothing of it; an access is one descriptor, a row of descriptors that is
+ * copied at once, or one buffer of a frame. So: an entry is valid as soon as it is stored, and
+ * when a client has cleared an entry and executed a fence (on x86, any locked instruction), no
+ * access starts through it any more. One that has started by then may still be under way.
+ *
+ * What the table says is not believed: an entry may hold anything and lead anywhere, and the
+ * device still reaches only what DMA_MAP gave it, and only for what both permit.
+ * @{
+ */
+#define VFU_CAP_IO_PAGE_TABLE     "gantry_io_page_table"
+#define VFU_IO_PAGE_TABLE_VERSION 1u
+#define VFU_MAX_PTES              (1u << 24) /**< entries of a table; 64 GiB of bus addresses */
+#define VFU_PTE_READ              UINT64_C(1) /**< the device may read the page */
+#define VFU_PTE_WRITE             UINT64_C(2) /**< the device may write it */
+/** Where it lies, by an address that DMA_MAP gave; bits 2 to 11 mean nothing. */
+#define VFU_PTE_ADDR              (~UINT64_C(0xfff))
+
+/** VFIO_USER_IO_PAGE_TABLE: the entry of bus address a is number (a - base) / 4096. */
+struct vfio_user_io_page_table {
+	uint32_t argsz; /**< of this structure, bytes */
+	uint32_t flags; /**< 0 */
+	uint64_t base;  /**< first bus address that has an entry, a multiple of 4096 */
+	uint64_t nr;    /**< entries, 1 to VFU_MAX_PTES; outside of them nothing is mapped */
+};
+/** @} */
+
 /** DEVICE_GET_INFO, both ways. */
 struct vfio_user_device_info {
 	uint32_t argsz;       /**< of this structure, bytes */
@@ -154,6 +207,7 @@ _Static_assert(sizeof(struct vfio_user_header) == 16, "header");
 _Static_assert(sizeof(struct vfio_user_version) == 4, "VERSION");
 _Static_assert(sizeof(struct vfio_user_dma_map) == 32, "DMA_MAP");
 _Static_assert(sizeof(struct vfio_user_dma_unmap) == 24, "DMA_UNMAP");
+_Static_assert(sizeof(struct vfio_user_io_page_table) == 24, "IO_PAGE_TABLE");
 _Static_assert(sizeof(struct vfio_user_device_info) == 16, "DEVICE_GET_INFO");
 _Static_assert(sizeof(struct vfio_region_info) == 32, "DEVICE_GET_REGION_INFO");
 _Static_assert(sizeof(struct vfio_region_info_cap_sparse_mmap) == 16, "sparse mmap");

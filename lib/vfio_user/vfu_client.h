@@ -185,7 +185,8 @@ int vfu_client_set_irq_fds(struct vfu_client *client, unsigned int index, unsign
  * @param iova    bus address, a multiple of 4,096
  * @param size    bytes, a multiple of 4,096
  * @param prot    VFU_DMA_READ (the device reads) | VFU_DMA_WRITE
- * @return 0; -EINVAL: the range or @p prot; or another negative errno value
+ * @return 0; -EINVAL: the range or @p prot; -EEXIST: something is mapped there; or another
+ *   negative errno value
  */
 int vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint64_t iova,
 		uint64_t size, uint32_t prot);
@@ -196,6 +197,20 @@ int vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint6
  * @return 0; -ENOENT: nothing is mapped there; or another negative errno value
  */
 int vfu_client_dma_unmap(struct vfu_client *client, uint64_t iova, uint64_t size);
+
+/**
+ * Puts an I/O page table between the device and the memory that vfu_client_dma_map() gives it,
+ * until the connection ends: see vfio_user.h, "The I/O page table".
+ * @param client  the connection
+ * @param fd      a memfd sealed against shrinking, still the caller's afterwards; entry 0 is its
+ *                first 8 bytes
+ * @param base    the bus address of entry 0, a multiple of 4,096
+ * @param nr      entries, 1 to VFU_MAX_PTES
+ * @return 0: from now on every access of the device goes through it; -EOPNOTSUPP: the server has
+ *   no such extension; -EEXIST: there is one; -EINVAL: the file, @p base or @p nr; or another
+ *   negative errno value
+ */
+int vfu_client_page_table(struct vfu_client *client, int fd, uint64_t base, uint64_t nr);
 
 /** Resets the device (DEVICE_RESET). @return 0 or a negative errno value */
 int vfu_client_reset(struct vfu_client *client);

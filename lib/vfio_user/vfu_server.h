@@ -20,6 +20,8 @@
  *    RCU (the data path's threads register with urcu-qsbr and pass quiescent
  *    states); DMA_UNMAP replies only after a grace period, which is what makes
  *    "no access after the reply" true;
+ *  - the I/O page table, where the client gave one (vfio_user.h): its memory, which the data
+ *    path reads for each access;
  *  - the interrupts' event file descriptors, under RCU likewise.
  *
  * The client is on the other side of a trust boundary: no message, no order of
@@ -116,6 +118,7 @@ struct vfu_server_stats {
 	uint64_t dma_faults;
 	uint64_t dma_maps;       /**< entries in the table now */
 	uint64_t dma_bytes;      /**< mapped now */
+	uint64_t ptes;           /**< entries that the I/O page table has room for; 0: none is there */
 };
 
 /**
@@ -183,7 +186,8 @@ void vfu_server_dma_for_each(struct vfu_server *server,
  * Translates a bus address range for one access.
  *
  * Call between quiescent states; the pointer is good until the thread's next
- * quiescent state. Lock-free, no system call. The memory behind it belongs to
+ * quiescent state, and with an I/O page table for one access, begun at once
+ * (vfu_dma_paged()). Lock-free, no system call. The memory behind it belongs to
  * another process: it may change at any moment (copy first, then check), and
  * may be truncated, after which it reads as zero, writes go nowhere, and
  * vfu_server_dma_poisoned() is true from then on.
@@ -193,10 +197,17 @@ void vfu_server_dma_for_each(struct vfu_server *server,
  * @param len     bytes
  * @param prot    the access: VFU_DMA_READ or VFU_DMA_WRITE
  * @return NULL if the range is not mapped by one entry for that access, or has
- *   no file descriptor (use vfu_dma_read(), vfu_dma_write() then, which serve
- *   every kind)
+ *   no file descriptor, or lies in pages that only the I/O page table makes neighbours (use
+ *   vfu_dma_read(), vfu_dma_write() then, which serve every kind)
  */
 void *vfu_dma_ptr(struct vfu_server *server, uint64_t iova, size_t len, uint32_t prot);
+
+/**
+ * Whether there is an I/O page table: then what vfu_dma_ptr() returned may be used for the
+ * access that it was asked for, one descriptor or one buffer, and for no second one, since the
+ * client may have cleared the entry meanwhile. Good until the thread's next quiescent state.
+ */
+bool vfu_dma_paged(struct vfu_server *server);
 
 /**
  * Copies from the client's memory, whatever lies behind it: across neighbouring
@@ -210,6 +221,30 @@ int vfu_dma_read(struct vfu_server *server, uint64_t iova, void *buf, size_t len
  * @return 0, or -EFAULT (a DMA fault, counted): part of it may have been written
  */
 int vfu_dma_write(struct vfu_server *server, uint64_t iova, const void *buf, size_t len);
+
+/** Why an access is a DMA fault. */
+enum vfu_dma_why {
+	VFU_DMA_NOT_MAPPED,    /**< no DMA_MAP has the address */
+	VFU_DMA_NOT_PERMITTED, /**< one has, but not for this access */
+	VFU_DMA_NO_ENTRY,      /**< the I/O page table has no entry for the address */
+	VFU_DMA_ENTRY_FORBIDS, /**< it has, but not for this access */
+	VFU_DMA_NO_ANSWER,     /**< the client refused a DMA_READ or DMA_WRITE, or was silent */
+	VFU_DMA_TRUNCATED,     /**< the client truncated its memory */
+};
+/** How many there are. */
+#define VFU_DMA_WHYS (VFU_DMA_TRUNCATED + 1)
+
+/** A DMA fault. */
+struct vfu_dma_fault {
+	uint64_t iova;         /**< the first byte that could not be reached: a bus address */
+	uint32_t prot;         /**< the access: VFU_DMA_READ or VFU_DMA_WRITE */
+	enum vfu_dma_why why;  /**< what was wrong */
+};
+
+/** The last fault of this thread's vfu_dma_read() and vfu_dma_write(), after one has failed. */
+const struct vfu_dma_fault *vfu_dma_last_fault(void);
+/** Its reason in words: a constant. */
+const char *vfu_dma_why_text(const struct vfu_dma_fault *fault);
 
 /** The client truncated its memory, and is being dropped; what was read must not be used. */
 bool vfu_server_dma_poisoned(const struct vfu_server *server);

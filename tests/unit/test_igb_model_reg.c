@@ -296,6 +296,9 @@ test_pci(void **state)
 			assert_int_equal(
 				rig_cfg_rd(g, at + IGB_VNDR_CAP_SIG, 4), IGB_VNDR_CAP_SIGNATURE);
 			assert_int_equal(rig_cfg_rd(g, at + IGB_VNDR_CAP_SPEED, 4), 1000);
+			assert_int_equal(rig_cfg_rd(g, at + 2, 1), IGB_VNDR_CAP_LEN);
+			assert_int_equal(rig_cfg_rd(g, at + IGB_VNDR_CAP_VERSION, 4), 2);
+			assert_int_equal(rig_cfg_rd(g, at + IGB_VNDR_CAP_ADDR_BITS, 4), 64);
 		}
 	}
 	assert_int_equal(seen, 1u << 1 | 1u << 5 | 1u << 9 | 1u << 16 | 1u << 17);

@@ -48,6 +48,7 @@ test_defaults(void **state)
 	assert_string_equal(a.socket, "/run/a");
 	assert_int_equal(a.speed_mbps, 1000);
 	assert_int_equal(a.catchup_us, 200);
+	assert_int_equal(a.addr_bits, 64);
 	assert_int_equal(a.wire, WIRE_NONE);
 	assert_int_equal(a.mac[0] & 3, 2);
 	parse_ok("b:socket=/run/a", &b);
@@ -146,6 +147,13 @@ test_bad(void **state)
 	parse_bad("a:socket=x,catchup=100001", "catchup '");
 	parse_bad("a:socket=x,catchup=-1", "catchup '");
 	parse_bad("a:socket=x,catchup=1ms", "catchup '");
+	parse_bad("a:socket=x,addr_bits=32,addr_bits=32", "addr_bits is given twice");
+	parse_bad("a:socket=x,addr_bits=23", "24 to 64");
+	parse_bad("a:socket=x,addr_bits=65", "addr_bits '65'");
+	parse_bad("a:socket=x,addr_bits=-32", "addr_bits '");
+	parse_bad("a:socket=x,addr_bits=4294967328", "addr_bits '");
+	parse_bad("a:socket=x,addr_bits=0x20", "addr_bits '");
+	parse_bad("a:socket=x,addr_bits=", "needs a value");
 
 	parse_bad("a:socket=x,mac=02:00:00:00:00", "six bytes");
 	parse_bad("a:socket=x,mac=02:00:00:00:00:0g", "six bytes");

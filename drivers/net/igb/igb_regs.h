@@ -639,15 +639,17 @@ union igb_tx_desc {
 /*
  * What no 82576 has: a vendor-specific capability (PCI 3.0, ID 0x09) by which
  * the software device tells the speed of its wire, since STATUS knows 10, 100
- * and 1000 Mb/s only. Offsets are from the capability's first byte.
+ * and 1000 Mb/s only, and how many address bits it drives, which for hardware is
+ * in the datasheet. Offsets are from the capability's first byte.
  */
 #define IGB_VNDR_CAP_ID          0x09
-#define IGB_VNDR_CAP_LEN         16         /* the byte at +2 */
+#define IGB_VNDR_CAP_LEN         20         /* the byte at +2 */
 #define IGB_VNDR_CAP_SIG         0x04       /* 32 bits */
 #define IGB_VNDR_CAP_SIGNATURE   0x79727467u /* "gtry", little-endian */
 #define IGB_VNDR_CAP_SPEED       0x08       /* 32 bits: Mb/s; 0: unlimited */
 #define IGB_VNDR_CAP_VERSION     0x0C       /* 32 bits: 2; 1: ends here */
 #define IGB_VNDR_CAP_LEN_1       16         /* of version 1 */
 #define IGB_VNDR_CAP_ADDR_BITS   0x10       /* 32 bits: how many of an address it drives, 24..64 */
+#define IGB_MIN_ADDR_BITS        24
 
 #endif /* IGB_REGS_H */

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The DMA table as the control thread changes it.
+ *
+ * A table is never changed once it is published. For every DMA_MAP or DMA_UNMAP the control
+ * thread makes a new one and publishes that; polling threads look up in whatever table they
+ * find. So that a change among many mappings doesn't copy them all, mappings lie in leaves of
+ * up to VFU_LEAF_MAPS, which consecutive tables share: a new table has a new leaf or two, and
+ * the others' addresses.
+ *
+ * Removal is publish, wait until all polling threads have passed a quiescent state
+ * (none can hold a pointer then), unmap, reply.
+ *
+ * What was replaced stays linked behind the current table until a grace period has passed, so
+ * that a SIGBUS can be told from somebody else's (sigbus.c); and is freed after the next, since
+ * a thread may have followed the link just before it was cut.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <linux/magic.h>
+#include <urcu-qsbr.h>
+
+#include "server_priv.h"
+
+/* Tables that wait for a grace period before the control thread waits with them. */
+#define MAX_RETIRED 16
+
+bool
+vfu_table_find(const struct vfu_dma_table *t, uint64_t iova, uint32_t *leaf, uint32_t *slot)
+{
+	uint32_t lo = 0, hi = t->nr_leaves;
+	const struct vfu_dma_leaf *l;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (t->leaves[mid].last < iova)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	*leaf = lo;
+	*slot = 0;
+	if (lo == t->nr_leaves)
+		return false;
+	l = t->leaves[lo].leaf;
+	for (lo = 0, hi = l->nr; lo < hi; ) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (l->maps[mid].last < iova)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	*slot = lo;
+	return true;
+}
+
+static void
+table_free(struct vfu_server *s, struct vfu_dma_table *t)
+{
+	for (uint32_t i = 0; i < t->nr_leaves; i++) {
+		if (--t->leaves[i].leaf->refs == 0)
+			free(t->leaves[i].leaf);
+	}
+	t->nr_leaves = 0;
+	if (t != s->empty[0] && t != s->empty[1])
+		free(t);
+}
+
+/*
+ * A new table in which nr mappings stand in the place of the old one's leaves first to
+ * end - 1; NULL: out of memory.
+ */
+static struct vfu_dma_table *
+rebuild(const struct vfu_dma_table *old, uint32_t first, uint32_t end,
+		const struct vfu_map *maps, uint32_t nr)
+{
+	uint32_t add = (nr + VFU_LEAF_MAPS - 1) / VFU_LEAF_MAPS, i;
+	uint32_t nr_leaves = old->nr_leaves - (end - first) + add;
+	struct vfu_dma_table *t = malloc(sizeof(*t) + nr_leaves * sizeof(t->leaves[0]));
+
+	if (t == NULL)
+		return NULL;
+	*t = *old;
+	t->older = NULL;
+	t->nr_leaves = nr_leaves;
+	for (i = first; i < end; i++)
+		t->nr -= old->leaves[i].leaf->nr;
+	t->nr += nr;
+
+	for (i = 0; i < add; i++) {
+		/* As evenly as it goes: a leaf that was full is two halves then. */
+		uint32_t n = nr / (add - i);
+		struct vfu_dma_leaf *l = malloc(sizeof(*l) + n * sizeof(l->maps[0]));
+
+		if (l == NULL) {
+			while (i-- > 0)
+				free(t->leaves[first + i].leaf);
+			free(t);
+			return NULL;
+		}
+		l->refs = 1;
+		l->nr = n;
+		memcpy(l->maps, maps, n * sizeof(l->maps[0]));
+		t->leaves[first + i].leaf = l;
+		t->leaves[first + i].last = l->maps[n - 1].last;
+		maps += n;
+		nr -= n;
+	}
+	memcpy(t->leaves, old->leaves, first * sizeof(t->leaves[0]));
+	memcpy(&t->leaves[first + add], &old->leaves[end],
+		(old->nr_leaves - end) * sizeof(t->leaves[0]));
+	for (i = 0; i < nr_leaves; i++) {
+		if (i < first || i >= first + add)
+			t->leaves[i].leaf->refs++;
+	}
+	return t;
+}
+
+/* Frees what was cut off before the grace period that has just passed. */
+static void
+free_dead(struct vfu_server *s)
+{
+	while (s->dead_tables != NULL) {
+		struct vfu_dma_table *older = s->dead_tables->older;
+
+		table_free(s, s->dead_tables);
+		s->dead_tables = older;
+	}
+	while (s->dead_windows != NULL) {
+		struct vfu_window *next = s->dead_windows->next;
+
+		free(s->dead_windows);
+		s->dead_windows = next;
+	}
+}
+
+/* Waits until nobody uses an older table, nor memory that only an older one has. */
+static void
+reclaim(struct vfu_server *s)
+{
+	struct vfu_dma_table *t = s->table;
+
+	synchronize_rcu();
+	free_dead(s);
+	s->dead_tables = t->older;
+	CMM_STORE_SHARED(t->older, NULL);
+	s->nr_retired = 0;
+}
+
+static void
+publish(struct vfu_server *s, struct vfu_dma_table *t)
+{
+	t->older = s->table;
+	rcu_assign_pointer(s->table, t);
+	s->nr_retired++;
+	atomic_store(&s->stats.dma_maps, t->nr);
+	atomic_store(&s->stats.dma_bytes, s->dma_size);
+	atomic_store(&s->stats.ptes, t->nr_ptes);
+}
+
+int
+vfu_dma_map(struct vfu_server *s, const struct vfio_user_dma_map *req, int fd, const char **why)
+{
+	struct vfu_map maps[VFU_LEAF_MAPS + 1];
+	struct vfu_dma_table *old = s->table, *t;
+	struct vfu_map m = { .iova = req->addr,
+		.prot = req->flags & (VFU_DMA_READ | VFU_DMA_WRITE) };
+	uint32_t leaf, slot, end, nr = 0;
+	int ret;
+
+	*why = "DMA_MAP: flags";
+	if ((req->flags & ~(VFU_DMA_READ | VFU_DMA_WRITE | VFIO_USER_DMA_MAP_F_MMAP)) != 0 ||
+			m.prot == 0)
+		return -EINVAL;
+	*why = "DMA_MAP: flags ask to mmap, but there is no file descriptor";
+	if ((req->flags & VFIO_USER_DMA_MAP_F_MMAP) && fd < 0)
+		return -EINVAL;
+	*why = "DMA_MAP: address, size and offset must be multiples of 4096";
+	if (((req->addr | req->size | req->offset) & (VFU_PAGE_SIZE - 1)) != 0)
+		return -EINVAL;
+	*why = "DMA_MAP: size is 0, or the range ends beyond 2^64";
+	if (req->size == 0 || req->size - 1 > UINT64_MAX - req->addr)
+		return -EINVAL;
+	m.last = req->addr + (req->size - 1);
+	*why = "DMA_MAP: too many mappings, or too much memory";
+	if (old->nr >= VFU_MAX_DMA_MAPS)
+		return -ENOSPC;
+	/* Without a descriptor a mapping costs nothing here, and may be of any size but all. */
+	if (fd >= 0 && (req->size > VFU_MAX_DMA_SIZE || s->dma_size > VFU_MAX_DMA_SIZE - req->size))
+		return -ENOSPC;
+	*why = "DMA_MAP: overlaps another mapping";
+	if (vfu_table_find(old, m.iova, &leaf, &slot)) {
+		if (old->leaves[leaf].leaf->maps[slot].iova <= m.last)
+			return -EEXIST;
+	} else if (old->nr_leaves != 0) {
+		leaf--; /* behind all: to the last leaf */
+		slot = old->leaves[leaf].leaf->nr;
+	}
+
+	if (fd >= 0) {
+		ret = vfu_window_get(s, fd, req->offset, req->size, m.prot, &m.window, why);
+		if (ret != 0)
+			return ret;
+		m.vaddr = m.window->base + (req->offset - m.window->offset);
+	}
+	end = leaf;
+	if (old->nr_leaves != 0) {
+		const struct vfu_dma_leaf *l = old->leaves[leaf].leaf;
+
+		end++;
+		nr = l->nr;
+		memcpy(maps, l->maps, slot * sizeof(m));
+		memcpy(&maps[slot + 1], &l->maps[slot], (nr - slot) * sizeof(m));
+	}
+	maps[slot] = m;
+	t = rebuild(old, leaf, end, maps, nr + 1);
+	if (t == NULL) {
+		*why = "DMA_MAP: out of memory";
+		if (fd >= 0)
+			vfu_window_put(s, m.window);
+		return -ENOMEM;
+	}
+	if (fd >= 0)
+		s->dma_size += req->size;
+	publish(s, t);
+	if (s->nr_retired >= MAX_RETIRED)
+		reclaim(s);
+	return 0;
+}
+
+/* A place among the mappings: before slot i of leaf l. */
+struct place {
+	uint32_t l, i;
+};
+
+static const struct vfu_map *
+at(const struct vfu_dma_table *t, struct place p)
+{
+	return p.l < t->nr_leaves ? &t->leaves[p.l].leaf->maps[p.i] : NULL;
+}
+
+static struct place
+next(const struct vfu_dma_table *t, struct place p)
+{
+	if (++p.i == t->leaves[p.l].leaf->nr)
+		p = (struct place){ .l = p.l + 1 };
+	return p;
+}
+
+/* Appends slots i to end - 1 of a leaf to maps, which has nr; returns how many it has then. */
+static uint32_t
+append(struct vfu_map *maps, uint32_t nr, const struct vfu_dma_leaf *l, uint32_t i, uint32_t end)
+{
+	memcpy(&maps[nr], &l->maps[i], (end - i) * sizeof(*maps));
+	return nr + (end - i);
+}
+
+/* A table without the nr mappings from "from" to before "to"; NULL: out of memory. */
+static struct vfu_dma_table *
+without(const struct vfu_dma_table *old, struct place from, struct place to)
+{
+	const uint32_t small = VFU_LEAF_MAPS / 2;
+	struct vfu_map keep[2 * VFU_LEAF_MAPS];
+	uint32_t first = from.l, end = to.i != 0 ? to.l + 1 : to.l, nr = 0, left = from.i;
+
+	if (to.i != 0)
+		left += old->leaves[to.l].leaf->nr - to.i;
+	/* Few are left: join them to a neighbour that has few, too. */
+	if (first > 0 && left + old->leaves[first - 1].leaf->nr <= small) {
+		first--;
+		nr = append(keep, nr, old->leaves[first].leaf, 0, old->leaves[first].leaf->nr);
+	}
+	nr = append(keep, nr, old->leaves[from.l].leaf, 0, from.i);
+	if (to.i != 0)
+		nr = append(keep, nr, old->leaves[to.l].leaf, to.i, old->leaves[to.l].leaf->nr);
+	if (end < old->nr_leaves && nr + old->leaves[end].leaf->nr <= small) {
+		nr = append(keep, nr, old->leaves[end].leaf, 0, old->leaves[end].leaf->nr);
+		end++;
+	}
+	return rebuild(old, first, end, keep, nr);
+}
+
+int
+vfu_dma_unmap(struct vfu_server *s, uint64_t addr, uint64_t size, const char **why)
+{
+	const struct vfu_dma_table *old = s->table;
+	struct vfu_window *one, **windows = &one;
+	struct place from, to, p;
+	struct vfu_dma_table *t;
+	uint32_t nr = 0, i;
+	uint64_t last;
+
+	*why = "DMA_UNMAP: size is 0, or the range ends beyond 2^64";
+	if (size == 0 || size - 1 > UINT64_MAX - addr)
+		return -EINVAL;
+	last = addr + (size - 1);
+	*why = "DMA_UNMAP: nothing is mapped there";
+	vfu_table_find(old, addr, &from.l, &from.i);
+	if (at(old, from) == NULL || at(old, from)->iova > last)
+		return -ENOENT;
+	/*
+	 * The specification wants exactly what was mapped. VFIO's own rule is taken,
+	 * which is wider: any number of whole mappings. A vIOMMU unmaps like that.
+	 */
+	*why = "DMA_UNMAP: the range cuts a mapping into pieces";
+	for (to = from; at(old, to) != NULL && at(old, to)->iova <= last; to = next(old, to), nr++) {
+		if (at(old, to)->iova < addr || at(old, to)->last > last)
+			return -EINVAL;
+	}
+
+	*why = "DMA_UNMAP: out of memory";
+	if (nr > 1)
+		windows = malloc(nr * sizeof(windows[0]));
+	t = windows != NULL ? without(old, from, to) : NULL;
+	if (t == NULL) {
+		if (windows != &one)
+			free(windows);
+		return -ENOMEM;
+	}
+	for (i = 0, p = from; i < nr; i++, p = next(old, p)) {
+		windows[i] = at(old, p)->window;
+		if (windows[i] != NULL)
+			s->dma_size -= at(old, p)->last - at(old, p)->iova + 1;
+	}
+	publish(s, t);
+	reclaim(s);
+	for (i = 0; i < nr; i++) {
+		if (windows[i] != NULL)
+			vfu_window_put(s, windows[i]);
+	}
+	if (windows != &one)
+		free(windows);
+	return 0;
+}
+
+static void
+page_table_unmap(const struct vfu_dma_table *t)
+{
+	if (t->ptes != NULL)
+		munmap((void *)(uintptr_t)t->ptes, t->nr_ptes * sizeof(t->ptes[0]));
+}
+
+/*
+ * Needs no memory, because this is how a client's leavings go: two empty tables
+ * are kept for it, of which one is not the current one.
+ */
+static void
+publish_empty(struct vfu_server *s, bool keep_page_table)
+{
+	struct vfu_dma_table *old = s->table, *t = s->empty[old == s->empty[0]];
+	struct place p = { .l = 0 };
+
+	/* After two of them no table but the current one is linked anywhere. */
+	reclaim(s);
+	reclaim(s);
+	memset(t, 0, sizeof(*t));
+	if (keep_page_table) {
+		t->ptes = old->ptes;
+		t->base = old->base;
+		t->nr_ptes = old->nr_ptes;
+	}
+	s->dma_size = 0;
+	publish(s, t);
+	reclaim(s);
+	/* The old one is dead, but there until the next time. */
+	for (; at(old, p) != NULL; p = next(old, p)) {
+		if (at(old, p)->window != NULL)
+			vfu_window_put(s, at(old, p)->window);
+	}
+	if (!keep_page_table)
+		page_table_unmap(old);
+}
+
+void
+vfu_dma_unmap_all(struct vfu_server *s)
+{
+	publish_empty(s, true);
+}
+
+void
+vfu_dma_forget_client(struct vfu_server *s)
+{
+	publish_empty(s, false);
+}
+
+/*
+ * The table must be memory that cannot go away: a memfd, sealed. (Nothing but a memfd of small
+ * pages is here, since only tmpfs and hugetlbfs know seals, and a huge page may be missing.)
+ */
+static int
+page_table_check(const struct vfio_user_io_page_table *req, int fd, const char **why)
+{
+	struct statfs fs;
+	struct stat st;
+	int seals;
+
+	*why = "IO_PAGE_TABLE: flags";
+	if (req->flags != 0)
+		return -EINVAL;
+	*why = "IO_PAGE_TABLE: the first bus address is no multiple of 4096";
+	if ((req->base & (VFU_PAGE_SIZE - 1)) != 0)
+		return -EINVAL;
+	*why = "IO_PAGE_TABLE: no entries, too many, or the last one's page ends beyond 2^64";
+	if (req->nr == 0 || req->nr > VFU_MAX_PTES ||
+			req->nr * VFU_PAGE_SIZE - 1 > UINT64_MAX - req->base)
+		return -EINVAL;
+	*why = "IO_PAGE_TABLE: the file descriptor is no memfd sealed against shrinking";
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstatfs(fd, &fs) != 0 ||
+			fs.f_type != TMPFS_MAGIC)
+		return -EINVAL;
+	*why = "IO_PAGE_TABLE: the file has not room for so many entries";
+	if (fstat(fd, &st) != 0 || (uint64_t)st.st_size < req->nr * sizeof(uint64_t))
+		return -EINVAL;
+	return 0;
+}
+
+int
+vfu_dma_set_page_table(struct vfu_server *s, const struct vfio_user_io_page_table *req, int fd,
+		const char **why)
+{
+	struct vfu_dma_table *t;
+	void *ptes;
+	int ret;
+
+	*why = "IO_PAGE_TABLE: there is one already";
+	if (s->table->ptes != NULL)
+		return -EEXIST;
+	ret = page_table_check(req, fd, why);
+	if (ret != 0)
+		return ret;
+	ptes = mmap(NULL, req->nr * sizeof(uint64_t), PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (ptes == MAP_FAILED) {
+		ret = -errno;
+		*why = "IO_PAGE_TABLE: the table cannot be mapped here";
+		return ret;
+	}
+	t = rebuild(s->table, 0, 0, NULL, 0);
+	if (t == NULL) {
+		*why = "IO_PAGE_TABLE: out of memory";
+		munmap(ptes, req->nr * sizeof(uint64_t));
+		return -ENOMEM;
+	}
+	t->ptes = ptes;
+	t->base = req->base;
+	t->nr_ptes = req->nr;
+	publish(s, t);
+	reclaim(s); /* nobody goes past it any more */
+	return 0;
+}
+
+int
+vfu_dma_init(struct vfu_server *s)
+{
+	s->empty[0] = calloc(1, sizeof(*s->empty[0]));
+	s->empty[1] = calloc(1, sizeof(*s->empty[1]));
+	s->table = s->empty[0];
+	return s->empty[0] == NULL || s->empty[1] == NULL ? -ENOMEM : 0;
+}
+
+/* No client is there any more, so the table is an empty one. */
+void
+vfu_dma_fini(struct vfu_server *s)
+{
+	free_dead(s);
+	free(s->empty[0]);
+	free(s->empty[1]);
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The client's files, mapped here.
+ *
+ * A driver that maps each buffer only while it is used sends a DMA_MAP for every 4 KiB page
+ * of a few large files. Each as a mapping of its own would soon be more than the kernel
+ * gives a process, and a huge page cannot be mapped in parts at all. So what lies within one
+ * aligned unit of a file shares one mapping of that unit: a window. What is larger has a
+ * mapping to itself. Which of it the device reaches is the DMA table's to say.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <linux/magic.h>
+
+#include "server_priv.h"
+
+/* A file's unit, if its pages are not larger. */
+#define UNIT (UINT64_C(2) << 20)
+
+/*
+ * Mappings of the whole process: the kernel allows 65,530 (vm.max_map_count), and
+ * a client must not take those that the rest of the process needs.
+ */
+#define MAX_PROCESS_MAPS 57344u
+static _Atomic uint32_t process_maps;
+
+static struct vfu_window **
+bucket(struct vfu_server *s, uint64_t ino, uint64_t offset)
+{
+	return &s->windows[(ino * 31 + offset / UNIT) % VFU_WINDOW_BUCKETS];
+}
+
+static bool
+same(const struct vfu_window *a, const struct vfu_window *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->offset == b->offset &&
+		a->len == b->len && a->prot == b->prot;
+}
+
+/*
+ * Only memory that is backed by memory: a page fault on a file of another kind may
+ * wait for a disk, or for a file system that the client itself serves.
+ */
+static int
+describe(struct vfu_window *w, int fd, uint64_t offset, uint64_t size, const char **why)
+{
+	struct statfs fs;
+	struct stat st;
+	uint64_t page = VFU_PAGE_SIZE, unit, end;
+	int access;
+
+	*why = "DMA_MAP: the file descriptor is no memory (memfd, tmpfs or hugetlbfs)";
+	if (fstat(fd, &st) != 0 || fstatfs(fd, &fs) != 0 || !S_ISREG(st.st_mode))
+		return -EINVAL;
+	if (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC && fs.f_type != RAMFS_MAGIC)
+		return -EINVAL;
+	*why = "DMA_MAP: the file ends before offset + size";
+	if (offset > (uint64_t)st.st_size || size > (uint64_t)st.st_size - offset)
+		return -EINVAL;
+	/* mmap() would say so, too, but there may be a mapping already. */
+	*why = "DMA_MAP: the file descriptor is not open for what the flags ask";
+	access = fcntl(fd, F_GETFL) & O_ACCMODE;
+	if (access == O_WRONLY || ((w->prot & PROT_WRITE) && access != O_RDWR))
+		return -EACCES;
+
+	if (fs.f_type == HUGETLBFS_MAGIC && fs.f_bsize > VFU_PAGE_SIZE)
+		page = (uint64_t)fs.f_bsize;
+	unit = page > UNIT ? page : UNIT;
+	end = offset + size;
+	/* A huge page of less than the unit is mapped whole, too: both are powers of 2. */
+	if (offset / unit != (end - 1) / unit)
+		unit = page;
+	w->dev = st.st_dev;
+	w->ino = st.st_ino;
+	w->offset = offset & ~(unit - 1);
+	w->len = ((end + unit - 1) & ~(unit - 1)) - w->offset;
+	return 0;
+}
+
+int
+vfu_window_get(struct vfu_server *s, int fd, uint64_t offset, uint64_t size, uint32_t prot,
+		struct vfu_window **window, const char **why)
+{
+	struct vfu_window w = { .refs = 1,
+		.prot = (prot & VFU_DMA_READ ? PROT_READ : 0) |
+			(prot & VFU_DMA_WRITE ? PROT_WRITE : 0) };
+	struct vfu_window **head, *p;
+	int ret = describe(&w, fd, offset, size, why);
+
+	if (ret != 0)
+		return ret;
+	head = bucket(s, w.ino, w.offset);
+	for (p = *head; p != NULL; p = p->next) {
+		if (same(p, &w)) {
+			p->refs++;
+			*window = p;
+			return 0;
+		}
+	}
+
+	*why = "DMA_MAP: this process has no room for another mapping (vm.max_map_count)";
+	if (atomic_fetch_add(&process_maps, 1) >= MAX_PROCESS_MAPS) {
+		ret = -ENOSPC;
+		goto fail;
+	}
+	*why = "DMA_MAP: out of memory";
+	ret = -ENOMEM;
+	p = malloc(sizeof(*p));
+	if (p == NULL)
+		goto fail;
+	w.base = mmap(NULL, w.len, w.prot, MAP_SHARED | MAP_NORESERVE, fd, (off_t)w.offset);
+	if (w.base == MAP_FAILED) {
+		ret = -errno;
+		*why = "DMA_MAP: the memory cannot be mapped here";
+		free(p);
+		goto fail;
+	}
+	w.next = *head;
+	*p = w;
+	*head = p;
+	*window = p;
+	return 0;
+fail:
+	atomic_fetch_sub(&process_maps, 1);
+	return ret;
+}
+
+void
+vfu_window_put(struct vfu_server *s, struct vfu_window *window)
+{
+	struct vfu_window **p;
+
+	if (--window->refs != 0)
+		return;
+	for (p = bucket(s, window->ino, window->offset); *p != window; p = &(*p)->next)
+		;
+	*p = window->next;
+	munmap(window->base, window->len);
+	atomic_fetch_sub(&process_maps, 1);
+	/* The SIGBUS handler of some thread may be looking at it. */
+	window->next = s->dead_windows;
+	s->dead_windows = window;
+}
