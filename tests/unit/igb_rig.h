@@ -27,6 +27,7 @@
 #include <linux/vfio.h>
 #include <urcu-qsbr.h>
 
+#include "../common/inet_sum.h"
 #include "igb_model.h"
 #include "igb_model_priv.h"
 #include "vfio_user.h"
@@ -310,20 +311,6 @@ rig_put16(uint8_t *p, uint32_t v)
 	p[1] = (uint8_t)v;
 }
 
-static inline uint32_t
-rig_sum(const uint8_t *p, uint32_t len, uint32_t s)
-{
-	uint32_t i;
-
-	for (i = 0; i + 1 < len; i += 2)
-		s += (uint32_t)p[i] << 8 | p[i + 1];
-	if (len & 1)
-		s += (uint32_t)p[len - 1] << 8;
-	while (s >> 16)
-		s = (s & 0xFFFF) + (s >> 16);
-	return s;
-}
-
 /* Ethernet, IPv4, TCP (proto 6) or UDP (17), paylen bytes; good checksums. Returns the length. */
 static inline uint32_t
 rig_ipv4(uint8_t *p, uint8_t proto, uint32_t paylen)
@@ -338,7 +325,7 @@ rig_ipv4(uint8_t *p, uint8_t proto, uint32_t paylen)
 	ip[8] = 64;
 	ip[9] = proto;
 	memcpy(ip + 12, "\x0a\x00\x00\x01\x0a\x00\x00\x02", 8);
-	rig_put16(ip + 10, ~rig_sum(ip, 20, 0) & 0xFFFF);
+	rig_put16(ip + 10, ~inet_sum(ip, 20, 0) & 0xFFFF);
 	rig_put16(h, 1000);
 	rig_put16(h + 2, 2000);
 	for (i = 0; i < paylen; i++)
@@ -349,8 +336,8 @@ rig_ipv4(uint8_t *p, uint8_t proto, uint32_t paylen)
 	} else {
 		rig_put16(h + 4, l4 + paylen);
 	}
-	s = rig_sum(ip + 12, 8, proto + l4 + paylen);
-	rig_put16(h + (proto == 6 ? 16 : 6), ~rig_sum(h, l4 + paylen, s) & 0xFFFF);
+	s = inet_sum(ip + 12, 8, proto + l4 + paylen);
+	rig_put16(h + (proto == 6 ? 16 : 6), ~inet_sum(h, l4 + paylen, s) & 0xFFFF);
 	return 14 + total;
 }
 

@@ -227,8 +227,8 @@ ipv6(uint8_t *f, uint32_t ext)
 	rig_put16(h, 2794);
 	rig_put16(h + 2, 1766);
 	h[12] = 5 << 4;
-	s = rig_sum(ip + 8, 32, 6 + 20);
-	rig_put16(h + 16, ~rig_sum(h, 20, s) & 0xFFFF);
+	s = inet_sum(ip + 8, 32, 6 + 20);
+	rig_put16(h + 16, ~inet_sum(h, 20, s) & 0xFFFF);
 	return 14 + 40 + ext + 20;
 }
 

@@ -98,7 +98,7 @@ test_checksums(void **state)
 			rig_put16(f + 24, 0);
 			/* The pseudo-header's sum stands in the checksum's place. */
 			rig_put16(f + 34 + (proto == 6 ? 16 : 6),
-				rig_sum(f + 26, 8, proto + len - 34));
+				inet_sum(f + 26, 8, proto + len - 34));
 			rig_ctx(g, 1, 14, 20, proto == 6 ? 20 : 8, 0,
 				IGB_TXD_TUCMD_IPV4 | (proto == 6 ? IGB_TXD_TUCMD_L4T_TCP
 								 : IGB_TXD_TUCMD_L4T_UDP),
@@ -145,7 +145,7 @@ test_tso(void **state)
 	rig_put16(f + 38, 0xFFFF); /* sequence number about to wrap */
 	rig_put16(f + 40, 0xFC00);
 	rig_put16(f + 18, 0xFFFE);                /* and the IP identification, too */
-	rig_put16(f + 50, rig_sum(f + 26, 8, 6)); /* pseudo-header without a length */
+	rig_put16(f + 50, inet_sum(f + 26, 8, 6)); /* pseudo-header without a length */
 	rig_ctx(g, 0, 14, 20, 20, mss, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 0);
 	/* Headers and payload in two buffers. */
 	rig_post(g, f, 54, IGB_TXD_IFCS | IGB_TXD_TSE,
@@ -159,12 +159,12 @@ test_tso(void **state)
 		assert_int_equal(fr.len, 54 + part);
 		assert_int_equal(ip[2] << 8 | ip[3], 40 + part);
 		assert_int_equal(ip[4] << 8 | ip[5], (0xFFFE + n) & 0xFFFF);
-		assert_int_equal(rig_sum(ip, 20, 0), 0xFFFF);
+		assert_int_equal(inet_sum(ip, 20, 0), 0xFFFF);
 		assert_int_equal((uint32_t)h[4] << 24 | h[5] << 16 | h[6] << 8 | h[7],
 			(uint32_t)(0xFFFFFC00u + off));
 		assert_int_equal(h[13], off + part == 5000 ? 0x19 : 0x10);
-		s = rig_sum(ip + 12, 8, 6 + 20 + part);
-		assert_int_equal(rig_sum(h, 20 + part, s), 0xFFFF);
+		s = inet_sum(ip + 12, 8, 6 + 20 + part);
+		assert_int_equal(inet_sum(h, 20 + part, s), 0xFFFF);
 		assert_memory_equal(h + 20, f + 54 + off, part);
 		off += part;
 		n++;
@@ -174,14 +174,14 @@ test_tso(void **state)
 	assert_true(rig_txd(g, 0, 2)->wb.status & IGB_TXD_STAT_DD);
 	/* UDP: its length field follows. */
 	len = rig_ipv4(f, 17, 3000);
-	rig_put16(f + 40, rig_sum(f + 26, 8, 17));
+	rig_put16(f + 40, inet_sum(f + 26, 8, 17));
 	rig_ctx(g, 1, 14, 20, 8, 1000, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_UDP, 0);
 	rig_post(g, f, len, RIG_LAST | IGB_TXD_TSE, 3000u << 14 | 1u << 4 | IGB_TXD_POPTS_TXSM);
 	rig_ring_bell(g);
 	for (n = 0; rig_take(g, &fr); n++) {
 		assert_int_equal(fr.data[38] << 8 | fr.data[39], 1008);
-		s = rig_sum(fr.data + 26, 8, 17 + 1008);
-		assert_int_equal(rig_sum(fr.data + 34, 1008, s), 0xFFFF);
+		s = inet_sum(fr.data + 26, 8, 17 + 1008);
+		assert_int_equal(inet_sum(fr.data + 34, 1008, s), 0xFFFF);
 	}
 	assert_int_equal(n, 3);
 	assert_int_equal(rig_rd(g, IGB_TSCTC), 2);
@@ -198,7 +198,7 @@ test_legacy(void **state)
 	volatile union igb_tx_desc *d = rig_txd(g, 0, g->tx_next++);
 
 	memcpy(g->mem + RIG_TXBUF, f, len);
-	rig_put16(g->mem + RIG_TXBUF + 40, rig_sum(f + 26, 8, 17 + 48));
+	rig_put16(g->mem + RIG_TXBUF + 40, inet_sum(f + 26, 8, 17 + 48));
 	d->legacy.addr = RIG_IOVA + RIG_TXBUF;
 	d->legacy.length = (uint16_t)len;
 	d->legacy.css = 34;

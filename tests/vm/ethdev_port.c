@@ -35,12 +35,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_interrupts.h>
 #include <rte_mbuf_ptype.h>
+
+#include "../common/link_up.h"
 
 #define P          0
 #define RING       512
@@ -261,8 +262,6 @@ port_start(uint16_t mtu, uint64_t hf, bool lsc)
 {
 	struct rte_eth_conf conf = { .intr_conf.lsc = lsc, .intr_conf.rxq = sleeping };
 	struct rte_eth_dev_info info;
-	struct rte_eth_link link;
-	unsigned int ms;
 	uint16_t i;
 
 	OK(rte_eth_dev_info_get(P, &info));
@@ -290,13 +289,7 @@ port_start(uint16_t mtu, uint64_t hf, bool lsc)
 	for (i = 0; sleeping && i < nb_queues; i++)
 		if (pthread_create(&queues[i].thread, NULL, sleeper, &queues[i]) != 0)
 			fail("pthread_create");
-	for (ms = 0; ms < 20000; ms += 10) {
-		OK(rte_eth_link_get_nowait(P, &link));
-		if (link.link_status)
-			return;
-		rte_delay_us_sleep(10000);
-	}
-	fail("the link stays down");
+	OK(wait_link_up(P, 20000));
 }
 
 static void

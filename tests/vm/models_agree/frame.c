@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "../../common/inet_sum.h"
 #include "ma.h"
 
 static const uint8_t v4_src[4] = {10, 0, 0, 1}, v4_dst[4] = {10, 0, 0, 2};
@@ -20,20 +21,6 @@ put16(uint8_t *p, uint32_t v)
 	p[0] = (uint8_t)(v >> 8);
 	p[1] = (uint8_t)v;
 	return p + 2;
-}
-
-static uint32_t
-sum16(const uint8_t *p, uint32_t len, uint32_t s)
-{
-	uint32_t i;
-
-	for (i = 0; i + 1 < len; i += 2)
-		s += (uint32_t)p[i] << 8 | p[i + 1];
-	if (len & 1)
-		s += (uint32_t)p[len - 1] << 8;
-	while (s >> 16)
-		s = (s & 0xFFFF) + (s >> 16);
-	return s;
 }
 
 /* Bit by bit: the polynomials are IEEE 802.3's and, for SCTP, Castagnoli's, both reflected. */
@@ -62,7 +49,7 @@ pseudo_sum(const struct ma_frame *f, const struct ma_spec *s, uint32_t len)
 {
 	const uint8_t *ip = f->b + f->l3;
 
-	return s->ip == 4 ? sum16(ip + 12, 8, s->proto + len) : sum16(ip + 8, 32, s->proto + len);
+	return s->ip == 4 ? inet_sum(ip + 12, 8, s->proto + len) : inet_sum(ip + 8, 32, s->proto + len);
 }
 
 static uint32_t
@@ -127,7 +114,7 @@ put_ip(uint8_t *p, const struct ma_spec *s, uint32_t l4len)
 		memcpy(p + 12, s->src ? s->src : v4_src, 4);
 		memcpy(p + 16, s->dst ? s->dst : v4_dst, 4);
 		memset(p + 20, 1, s->opts);
-		put16(p + 10, (~sum16(p, hlen, 0) & 0xFFFF) ^ (s->bad_ip ? 0x0100 : 0));
+		put16(p + 10, (~inet_sum(p, hlen, 0) & 0xFFFF) ^ (s->bad_ip ? 0x0100 : 0));
 		return p + hlen;
 	}
 	memset(p, 0, 40);
@@ -193,7 +180,7 @@ ma_build(struct ma_frame *f, const struct ma_spec *s)
 			f->b[f->l4 + 8 + i] = (uint8_t)(c >> (8 * i));
 	} else if ((s->proto == 6 || s->proto == 17) && !s->no_udp_csum) {
 		c = pseudo_sum(f, s, f->len - f->l4);
-		c = ~sum16(f->b + f->l4, f->len - f->l4, c) & 0xFFFF;
+		c = ~inet_sum(f->b + f->l4, f->len - f->l4, c) & 0xFFFF;
 		put16(f->b + csum_at(f, s), c ^ (s->bad_l4 ? 0x0100 : 0));
 	}
 }
