@@ -25,6 +25,43 @@ parse_bool(const char *value, void *field)
 	return 0;
 }
 
+static int
+parse_dma(const char *value, void *field)
+{
+	static const char * const modes[] = {
+		[GANTRY_DMA_MODE_AUTO] = "auto",
+		[GANTRY_DMA_MODE_DIRECT] = "direct",
+		[GANTRY_DMA_MODE_WINDOW] = "window",
+		[GANTRY_DMA_MODE_STRICT] = "strict",
+		[GANTRY_DMA_MODE_BOUNCE] = "bounce",
+	};
+	unsigned int i;
+
+	for (i = 0; value != NULL && i < RTE_DIM(modes); i++) {
+		if (strcmp(value, modes[i]) != 0)
+			continue;
+		*(enum gantry_dma_mode_id *)field = i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int
+parse_dma_debug(const char *value, void *field)
+{
+	enum gantry_dma_debug_level *level = field;
+	bool on;
+
+	if (value != NULL && strcmp(value, "abort") == 0) {
+		*level = GANTRY_DMA_DEBUG_ABORT;
+		return 0;
+	}
+	if (parse_bool(value, &on) != 0)
+		return -EINVAL;
+	*level = on ? GANTRY_DMA_DEBUG_ON : GANTRY_DMA_DEBUG_OFF;
+	return 0;
+}
+
 /* Every devarg there is. */
 static const struct {
 	const char *key;
@@ -33,6 +70,10 @@ static const struct {
 	size_t field;
 } keys[] = {
 	{ "untested", "0 or 1", parse_bool, offsetof(struct igb_devargs, untested) },
+	{ "dma", "auto, direct, window, strict or bounce", parse_dma,
+		offsetof(struct igb_devargs, dma) },
+	{ "dma_debug", "0, 1 or abort", parse_dma_debug,
+		offsetof(struct igb_devargs, dma_debug) },
 };
 
 static int

@@ -7,9 +7,13 @@
 
 #include <stdbool.h>
 
+#include <gantry_dma.h>
+
 /** What the text after the device's name says. */
 struct igb_devargs {
 	bool untested;  /**< untested=1: drive controllers that were never tried */
+	enum gantry_dma_mode_id dma;           /**< dma=auto|direct|window|strict|bounce */
+	enum gantry_dma_debug_level dma_debug; /**< dma_debug=0|1|abort */
 };
 
 /**

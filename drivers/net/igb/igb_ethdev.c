@@ -417,7 +417,8 @@ igb_dev_close(struct rte_eth_dev *dev)
 		igb_dev_stop(dev);
 	igb_intr_teardown(dev);
 	igb_queues_release(dev);
-	igb_hw_release(&ad->hw);
+	if (ad->doorbells[0] != NULL && ad->doorbells[1] != NULL) /* else it was never touched */
+		igb_hw_release(&ad->hw);
 	igb_note_bars(&ad->hw, false);
 	/* It frees what is left: never rings that the device might still write to. */
 	if (!ad->quarantine)
@@ -557,17 +558,49 @@ igb_ethdev_is_ours(const struct rte_eth_dev *dev)
 	return dev->dev_ops == &igb_eth_dev_ops || dev->dev_ops == &igb_secondary_dev_ops;
 }
 
+/*
+ * In a secondary process: the port that the primary has for the device, if it can be polled
+ * here; else NULL after a line that says why not. In the modes other than direct, and under
+ * the debug layer, the DMA library keeps what it knows of mappings in the primary's memory.
+ */
+static struct rte_eth_dev *
+igb_attach_secondary(const struct rte_device *device)
+{
+	struct rte_eth_dev *dev = rte_eth_dev_attach_secondary(device->name);
+	struct igb_hw hw;
+
+	snprintf(hw.name, sizeof(hw.name), "%s", device->name);
+	if (dev == NULL) {
+		IGB_INIT_LOG(ERR, &hw, "the primary process has no such port");
+		return NULL;
+	}
+	if (igb_adapter_of(dev)->dma_shared)
+		return dev;
+	IGB_INIT_LOG(ERR, &hw, "the primary process has it in a DMA mode that is not direct, or "
+		"under dma_debug: no use in a secondary process");
+	rte_eth_dev_release_port(dev);
+	return NULL;
+}
+
+bool
+igb_ethdev_can_be_shared(const struct rte_device *device)
+{
+	struct rte_eth_dev *dev = igb_attach_secondary(device);
+
+	if (dev != NULL)
+		rte_eth_dev_release_port(dev);
+	return dev != NULL;
+}
+
 static int
 igb_probe_secondary(const struct igb_bus_dev *bus)
 {
-	struct rte_eth_dev *dev = rte_eth_dev_attach_secondary(bus->device->name);
+	struct rte_eth_dev *dev = igb_attach_secondary(bus->device);
 	struct igb_hw hw;
 
-	snprintf(hw.name, sizeof(hw.name), "%s", bus->device->name);
-	if (dev == NULL) {
-		IGB_INIT_LOG(ERR, &hw, "the primary process has no such port");
+	if (dev == NULL)
 		return -ENODEV;
-	}
+	snprintf(hw.name, sizeof(hw.name), "%s", bus->device->name);
 	if (bus->ops->doorbell(bus->dev, IGB_RDT(0)) != igb_adapter_of(dev)->doorbells[0] ||
 			bus->ops->doorbell(bus->dev, IGB_TDT(0)) !=
 			igb_adapter_of(dev)->doorbells[1]) {
@@ -584,18 +617,44 @@ igb_probe_secondary(const struct igb_bus_dev *bus)
 	return 0;
 }
 
+/*
+ * The DMA device, before any register is touched: a bus may have to open the device anew so
+ * that it can be claimed, which resets it and moves its BARs.
+ */
+static int
+igb_dma_open(struct igb_adapter *ad, const struct igb_bus_dev *bus)
+{
+	const struct gantry_dma_params params = {
+		.name = ad->hw.name,
+		.ops = &bus->ops->dma,
+		.opaque = bus->dev,
+		.socket_id = bus->device->numa_node,
+		.has_iommu = bus->ops->has_iommu(bus->dev),
+		.mode = ad->devargs.dma,
+		.debug = ad->devargs.dma_debug,
+	};
+	int ret = 0;
+
+	ad->dma = gantry_dma_dev_create(&params);
+	if (ad->dma == NULL)
+		ret = -rte_errno;
+	/* Descriptors have 64 bits for an address; how many the device drives it says itself. */
+	if (ret == 0)
+		ret = gantry_dma_set_mask_and_coherent(ad->dma,
+			GANTRY_DMA_BIT_MASK(ad->hw.addr_bits));
+	if (ret != 0)
+		IGB_INIT_LOG(ERR, &ad->hw, "no DMA: %s", gantry_dma_last_error());
+	ad->dma_shared = ret == 0 && params.debug == GANTRY_DMA_DEBUG_OFF &&
+		(params.mode == GANTRY_DMA_MODE_DIRECT ||
+		(params.mode == GANTRY_DMA_MODE_AUTO && ad->hw.addr_bits == 64));
+	return ret;
+}
+
 static int
 igb_probe_primary(struct rte_eth_dev *dev, const struct igb_bus_dev *bus)
 {
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	struct igb_hw *hw = &ad->hw;
-	const struct gantry_dma_params dma = {
-		.name = hw->name,
-		.ops = &bus->ops->dma,
-		.opaque = bus->dev,
-		.socket_id = bus->device->numa_node,
-		.has_iommu = bus->ops->has_iommu(bus->dev),
-	};
 	int ret;
 
 	ad->port_id = dev->data->port_id;
@@ -605,6 +664,10 @@ igb_probe_primary(struct rte_eth_dev *dev, const struct igb_bus_dev *bus)
 	rte_spinlock_init(&ad->stats_lock);
 	rte_spinlock_init(&ad->intr_lock);
 
+	igb_hw_identify(hw);
+	ret = igb_dma_open(ad, bus);
+	if (ret != 0)
+		return ret;
 	ad->doorbells[0] = bus->ops->doorbell(bus->dev, IGB_RDT(0));
 	ad->doorbells[1] = bus->ops->doorbell(bus->dev, IGB_TDT(0));
 	if (ad->doorbells[0] == NULL || ad->doorbells[1] == NULL) {
@@ -616,18 +679,6 @@ igb_probe_primary(struct rte_eth_dev *dev, const struct igb_bus_dev *bus)
 	ret = igb_hw_init(hw);
 	if (ret != 0)
 		return ret;
-
-	ad->dma = gantry_dma_dev_create(&dma);
-	if (ad->dma == NULL) {
-		IGB_INIT_LOG(ERR, hw, "no DMA device: %s", rte_strerror(rte_errno));
-		return -rte_errno;
-	}
-	/* Descriptors have 64 bits for an address. */
-	ret = gantry_dma_set_mask_and_coherent(ad->dma, GANTRY_DMA_BIT_MASK(64));
-	if (ret != 0) {
-		IGB_INIT_LOG(ERR, hw, "64-bit DMA: %s", gantry_dma_last_error());
-		return ret;
-	}
 
 	dev->data->mac_addrs = rte_zmalloc("igb_mac_addrs",
 		hw->ctl->nb_rar * sizeof(struct rte_ether_addr), 0);

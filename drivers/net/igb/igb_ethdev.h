@@ -71,6 +71,7 @@ struct igb_adapter {
 	struct igb_controller controller; /* what hw.ctl points to: a copy that all processes see */
 	struct igb_devargs devargs;
 	struct gantry_dma_dev *dma;
+	bool dma_shared;          /* secondary processes may map and unmap: direct, not watched */
 	uint16_t port_id;
 	uint16_t nb_queues;       /* of each direction, the controller's */
 	uint32_t nb_vectors;
@@ -116,6 +117,8 @@ igb_hw_of(const struct rte_eth_dev *dev)
 /* igb_ethdev.c: the buses' way in */
 int igb_ethdev_probe(const struct igb_bus_dev *bus);
 int igb_ethdev_remove(struct rte_device *device);
+/* In a secondary process, for a bus that has to do much before it can probe; after a line false. */
+bool igb_ethdev_can_be_shared(const struct rte_device *device);
 void igb_ethdev_lost(const struct rte_device *device);
 void igb_ethdev_tell(struct rte_eth_dev *dev, enum rte_eth_event_type event);
 bool igb_ethdev_is_ours(const struct rte_eth_dev *dev);

@@ -253,28 +253,51 @@ igb_phy_write(struct igb_hw *hw, uint8_t reg, uint16_t value)
 	return 0;
 }
 
-/* Looks for gantry's vendor-specific capability, which names a speed beyond STATUS's 1 Gb/s. */
-static void
-igb_read_speed_cap(struct igb_hw *hw)
+/* Where gantry's vendor-specific capability is, and its length; 0: there is none. */
+static uint8_t
+igb_vendor_cap(const struct igb_hw *hw, uint8_t *len)
 {
 	unsigned int tries;
-	uint32_t cap[4];
+	uint32_t sig;
 	uint8_t at = 0;
 
 	for (tries = 0; tries < IGB_MAX_CAPS; tries++) {
 		at = igb_cap_find(hw->bus, hw->bus_dev, IGB_VNDR_CAP_ID, at);
 		if (at == 0)
-			return;
-		if (at <= 0x100 - IGB_VNDR_CAP_LEN &&
-				hw->bus->read_config(hw->bus_dev, cap, sizeof(cap), at) == 0 &&
-				((uint8_t *)cap)[2] >= IGB_VNDR_CAP_LEN &&
-				rte_le_to_cpu_32(cap[IGB_VNDR_CAP_SIG / 4]) ==
-				IGB_VNDR_CAP_SIGNATURE) {
-			hw->has_speed_cap = true;
-			hw->cap_speed = rte_le_to_cpu_32(cap[IGB_VNDR_CAP_SPEED / 4]);
-			return;
-		}
+			break;
+		if (hw->bus->read_config(hw->bus_dev, len, 1, at + 2) == 0 &&
+				*len >= IGB_VNDR_CAP_LEN_1 && at <= 0x100 - *len &&
+				hw->bus->read_config(hw->bus_dev, &sig, sizeof(sig),
+				at + IGB_VNDR_CAP_SIG) == 0 &&
+				rte_le_to_cpu_32(sig) == IGB_VNDR_CAP_SIGNATURE)
+			return at;
 	}
+	return 0;
+}
+
+static uint32_t
+igb_vendor_cap_get(const struct igb_hw *hw, uint8_t at, uint8_t offset)
+{
+	uint32_t value;
+
+	return hw->bus->read_config(hw->bus_dev, &value, sizeof(value), at + offset) == 0 ?
+		rte_le_to_cpu_32(value) : 0;
+}
+
+void
+igb_hw_identify(struct igb_hw *hw)
+{
+	uint8_t len, at = igb_vendor_cap(hw, &len);
+
+	hw->addr_bits = 64;
+	if (at == 0)
+		return;
+	/* A speed beyond STATUS's 1 Gb/s. */
+	hw->has_speed_cap = true;
+	hw->cap_speed = igb_vendor_cap_get(hw, at, IGB_VNDR_CAP_SPEED);
+	if (len >= IGB_VNDR_CAP_ADDR_BITS + 4 &&
+			igb_vendor_cap_get(hw, at, IGB_VNDR_CAP_VERSION) >= 2)
+		hw->addr_bits = igb_vendor_cap_get(hw, at, IGB_VNDR_CAP_ADDR_BITS);
 }
 
 int
@@ -320,7 +343,6 @@ igb_hw_init(struct igb_hw *hw)
 		if ((hw->phy_id ^ IGB_PHY_ID_82576) & ~0xFu)
 			IGB_INIT_LOG(INFO, hw, "PHY 0x%08x is not the 82576's own", hw->phy_id);
 	}
-	igb_read_speed_cap(hw);
 	return 0;
 }
 

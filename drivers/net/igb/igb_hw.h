@@ -43,6 +43,7 @@ struct igb_hw {
 	bool lost;               /**< set once: the bus said so, or registers read all ones */
 	bool has_speed_cap;      /**< the device names its speed itself (vendor capability) */
 	uint32_t cap_speed;      /**< Mb/s; 0: unlimited */
+	uint32_t addr_bits;      /**< how many bits of a bus address it drives */
 	uint16_t nvm_version;
 	uint32_t phy_id;
 	struct rte_ether_addr perm_addr;
@@ -88,7 +89,9 @@ bool igb_hw_alive(struct igb_hw *hw);
 int igb_hw_poll(struct igb_hw *hw, uint32_t reg, uint32_t mask, uint32_t want,
 		unsigned int timeout_us);
 
-/** First contact: is it alive, NVM checksum, MAC address, PHY, vendor capability. */
+/** What configuration space says of the device: the vendor capability. No register is touched. */
+void igb_hw_identify(struct igb_hw *hw);
+/** First contact: is it alive, NVM checksum, MAC address, PHY. */
 int igb_hw_init(struct igb_hw *hw);
 /** Interrupts masked, DMA ended, everything at its default. */
 int igb_hw_reset(struct igb_hw *hw);

@@ -6,6 +6,15 @@
  * @file
  * The driver on DPDK's PCI bus: every register is a load or a store.
  *
+ * DMA. With vfio a device belongs to a container, which is a set of mappings. EAL's has all
+ * of EAL's memory in it; a device that the DMA library claims moves to a container of its
+ * own, where nothing is mapped but what the library maps. A device changes container by being
+ * closed and opened again, which resets it and maps its BARs anew, so that claiming comes
+ * before anything else in a port's life. So that both containers are left in the right
+ * order, devices are mapped and unmapped here, not by EAL (RTE_PCI_DRV_NEED_MAPPING). The
+ * kernel has room for 65,535 mappings in a container (dma_entry_limit of
+ * vfio_iommu_type1); EAL's call for them, which stops at 256, is not used there.
+ *
  * How a device is removed depends on the kernel's driver.
  *
  *   vfio-pci       asks: EAL is sent an event, in any application, and the device
@@ -25,13 +34,18 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/queue.h>
 
 #include <linux/pci_regs.h>
+#include <linux/vfio.h>
 
 #include <bus_driver.h>
 #include <bus_pci_driver.h>
 #include <rte_dev.h>
+#include <rte_errno.h>
 #include <rte_interrupts.h>
 #include <rte_io.h>
 #include <rte_vfio.h>
@@ -39,51 +53,72 @@
 #include "igb_ethdev.h"
 #include "igb_ids.h"
 
+/** A device on this bus, from probe to removal. */
+struct igb_pci {
+	TAILQ_ENTRY(igb_pci) next;
+	struct rte_pci_device *dev;
+	bool mapped;   /* its BARs; and it is in a container, if it is vfio's */
+	int container; /* its own; -1: EAL's */
+};
+
+/* By which removal finds them: EAL's device has no room for a driver's pointer. */
+static TAILQ_HEAD(, igb_pci) igb_pci_list = TAILQ_HEAD_INITIALIZER(igb_pci_list);
+static pthread_mutex_t igb_pci_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static volatile uint32_t *
-igb_pci_reg(const struct rte_pci_device *dev, uint32_t reg)
+igb_pci_reg(const struct igb_pci *p, uint32_t reg)
 {
-	return (volatile uint32_t *)((volatile char *)dev->mem_resource[0].addr + reg);
+	return (volatile uint32_t *)((volatile char *)p->dev->mem_resource[0].addr + reg);
 }
 
 static uint32_t
-igb_pci_read32(void *dev, uint32_t reg)
+igb_pci_read32(void *arg, uint32_t reg)
 {
-	return rte_le_to_cpu_32(rte_read32(igb_pci_reg(dev, reg)));
+	const struct igb_pci *p = arg;
+
+	return p->mapped ? rte_le_to_cpu_32(rte_read32(igb_pci_reg(p, reg))) : UINT32_MAX;
 }
 
 static void
-igb_pci_write32(void *dev, uint32_t reg, uint32_t value)
+igb_pci_write32(void *arg, uint32_t reg, uint32_t value)
 {
-	rte_write32(rte_cpu_to_le_32(value), igb_pci_reg(dev, reg));
+	const struct igb_pci *p = arg;
+
+	if (p->mapped)
+		rte_write32(rte_cpu_to_le_32(value), igb_pci_reg(p, reg));
 }
 
 static volatile uint32_t *
 igb_pci_doorbell(void *arg, uint32_t reg)
 {
-	const struct rte_pci_device *dev = arg;
+	const struct igb_pci *p = arg;
 
-	if (dev->mem_resource[0].addr == NULL || dev->mem_resource[0].len < IGB_BAR0_SIZE)
+	if (!p->mapped || p->dev->mem_resource[0].addr == NULL ||
+			p->dev->mem_resource[0].len < IGB_BAR0_SIZE)
 		return NULL;
-	return igb_pci_reg(dev, reg);
+	return igb_pci_reg(p, reg);
 }
 
 static int
-igb_pci_read_config(void *dev, void *buf, size_t len, uint32_t offset)
+igb_pci_read_config(void *arg, void *buf, size_t len, uint32_t offset)
 {
-	return rte_pci_read_config(dev, buf, len, offset) == (int)len ? 0 : -EIO;
+	const struct igb_pci *p = arg;
+
+	return rte_pci_read_config(p->dev, buf, len, offset) == (int)len ? 0 : -EIO;
 }
 
 /* A register that is never all ones: a pulled card's are. */
 static bool
-igb_pci_alive(void *dev)
+igb_pci_alive(void *arg)
 {
-	return rte_read32(igb_pci_reg(dev, IGB_STATUS)) != UINT32_MAX;
+	return igb_pci_read32(arg, IGB_STATUS) != UINT32_MAX;
 }
 
 /* Out of its slot, or else no bus master any more: reading that back orders it after its writes. */
 static bool
-igb_pci_quiesced(void *dev)
+igb_pci_quiesced(void *arg)
 {
+	struct rte_pci_device *dev = ((struct igb_pci *)arg)->dev;
 	uint16_t command;
 
 	if (rte_pci_read_config(dev, &command, sizeof(command), PCI_COMMAND) != sizeof(command) ||
@@ -97,9 +132,10 @@ igb_pci_quiesced(void *dev)
 static int
 igb_pci_bar(void *arg, unsigned int index, struct igb_bar *bar)
 {
-	const struct rte_pci_device *dev = arg;
+	const struct igb_pci *p = arg;
+	const struct rte_pci_device *dev = p->dev;
 
-	if (index >= PCI_MAX_RESOURCE)
+	if (index >= PCI_MAX_RESOURCE || !p->mapped)
 		return -EINVAL;
 	memset(bar, 0, sizeof(*bar));
 	bar->bus_addr = dev->mem_resource[index].phys_addr;
@@ -116,39 +152,129 @@ igb_pci_bar(void *arg, unsigned int index, struct igb_bar *bar)
 static int
 igb_pci_queue_vectors_on(void *arg, uint32_t nb)
 {
-	struct rte_pci_device *dev = arg;
+	const struct igb_pci *p = arg;
 
-	return rte_intr_efd_enable(dev->intr_handle, nb);
+	return rte_intr_efd_enable(p->dev->intr_handle, nb);
 }
 
 static void
 igb_pci_queue_vectors_off(void *arg)
 {
-	struct rte_pci_device *dev = arg;
+	const struct igb_pci *p = arg;
 
-	rte_intr_efd_disable(dev->intr_handle);
+	rte_intr_efd_disable(p->dev->intr_handle);
 }
+
+/*
+ * DMA.
+ */
 
 static bool
 igb_pci_has_iommu(void *arg)
 {
-	const struct rte_pci_device *dev = arg;
+	const struct igb_pci *p = arg;
 
-	return dev->kdrv == RTE_PCI_KDRV_VFIO && rte_vfio_noiommu_is_enabled() == 0;
+	return p->dev->kdrv == RTE_PCI_KDRV_VFIO && rte_vfio_noiommu_is_enabled() == 0;
 }
 
 static int
-igb_pci_dma_map(void *dev, void *va, gantry_dma_addr_t iova, size_t len, enum gantry_dma_dir dir)
+igb_pci_map(struct igb_pci *p)
 {
-	return rte_vfio_container_dma_map(RTE_VFIO_DEFAULT_CONTAINER_FD, (uintptr_t)va, iova,
-		len) == 0 ? 0 : -rte_errno;
+	const int ret = rte_pci_map_device(p->dev);
+
+	p->mapped = ret == 0;
+	return ret;
+}
+
+/* A container can go when nobody is in it any more. */
+static void
+igb_pci_unmap(struct igb_pci *p)
+{
+	if (p->mapped)
+		rte_pci_unmap_device(p->dev);
+	p->mapped = false;
+	if (p->container >= 0)
+		rte_vfio_container_destroy(p->container);
+	p->container = -1;
+}
+
+/* Of a device that is not mapped: it will be, in a container of its own. */
+static int
+igb_pci_own_container(struct igb_pci *p)
+{
+	int group;
+
+	if (rte_vfio_get_group_num(rte_pci_get_sysfs_path(), p->dev->name, &group) <= 0)
+		return -ENODEV;
+	p->container = rte_vfio_container_create();
+	if (p->container < 0)
+		return -ENOSPC; /* of the 64 that EAL has room for */
+	/* It is open already where another device of the same group is in use. */
+	return rte_vfio_container_group_bind(p->container, group) < 0 ? -EBUSY : 0;
 }
 
 static int
-igb_pci_dma_unmap(void *dev, void *va, gantry_dma_addr_t iova, size_t len)
+igb_pci_dma_claim(void *arg)
 {
-	return rte_vfio_container_dma_unmap(RTE_VFIO_DEFAULT_CONTAINER_FD, (uintptr_t)va, iova,
-		len) == 0 ? 0 : -rte_errno;
+	struct igb_pci *p = arg;
+	int ret;
+
+	if (!igb_pci_has_iommu(p))
+		return -ENOTSUP;
+	if (p->container >= 0)
+		return 0;
+	igb_pci_unmap(p);
+	ret = igb_pci_own_container(p);
+	if (ret == 0 && igb_pci_map(p) != 0)
+		ret = -EIO;
+	if (ret != 0) {
+		igb_pci_unmap(p);
+		igb_pci_map(p); /* as it was; if it can't be, it has no registers any more */
+	}
+	return ret;
+}
+
+/* EAL's calls set rte_errno, but not of every failure. */
+static int
+igb_pci_eal_error(void)
+{
+	return rte_errno != 0 ? -rte_errno : -EIO;
+}
+
+static int
+igb_pci_dma_map(void *arg, void *va, gantry_dma_addr_t iova, size_t len, enum gantry_dma_dir dir)
+{
+	const struct igb_pci *p = arg;
+	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map), .vaddr = (uintptr_t)va,
+		.iova = iova, .size = len };
+
+	if (p->container < 0) {
+		rte_errno = 0;
+		return rte_vfio_container_dma_map(RTE_VFIO_DEFAULT_CONTAINER_FD, (uintptr_t)va,
+			iova, len) == 0 ? 0 : igb_pci_eal_error();
+	}
+	if (dir != GANTRY_DMA_FROM_DEVICE)
+		map.flags |= VFIO_DMA_MAP_FLAG_READ;
+	if (dir != GANTRY_DMA_TO_DEVICE)
+		map.flags |= VFIO_DMA_MAP_FLAG_WRITE;
+	return ioctl(p->container, VFIO_IOMMU_MAP_DMA, &map) == 0 ? 0 : -errno;
+}
+
+static int
+igb_pci_dma_unmap(void *arg, void *va, gantry_dma_addr_t iova, size_t len)
+{
+	const struct igb_pci *p = arg;
+	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = iova,
+		.size = len };
+
+	if (p->container < 0) {
+		rte_errno = 0;
+		return rte_vfio_container_dma_unmap(RTE_VFIO_DEFAULT_CONTAINER_FD, (uintptr_t)va,
+			iova, len) == 0 ? 0 : igb_pci_eal_error();
+	}
+	if (ioctl(p->container, VFIO_IOMMU_UNMAP_DMA, &unmap) != 0)
+		return -errno;
+	return unmap.size == len ? 0 : -ENOENT; /* how much was mapped there */
 }
 
 static const struct igb_bus_ops igb_pci_ops = {
@@ -163,17 +289,18 @@ static const struct igb_bus_ops igb_pci_ops = {
 	.queue_vectors_on = igb_pci_queue_vectors_on,
 	.queue_vectors_off = igb_pci_queue_vectors_off,
 	.has_iommu = igb_pci_has_iommu,
-	.dma = { .name = "PCI", .map = igb_pci_dma_map, .unmap = igb_pci_dma_unmap },
+	.dma = { .name = "PCI", .map = igb_pci_dma_map, .unmap = igb_pci_dma_unmap,
+		.claim = igb_pci_dma_claim },
 };
 
 /* How many vectors the device has (PCI 3.0, 6.8.2.3): EAL's handle has room for more. */
 static uint32_t
-igb_pci_vectors(struct rte_pci_device *dev)
+igb_pci_vectors(struct igb_pci *p)
 {
-	const uint8_t at = igb_cap_find(&igb_pci_ops, dev, PCI_CAP_ID_MSIX, 0);
+	const uint8_t at = igb_cap_find(&igb_pci_ops, p, PCI_CAP_ID_MSIX, 0);
 	uint16_t flags;
 
-	if (at == 0 || igb_pci_read_config(dev, &flags, sizeof(flags), at + PCI_MSIX_FLAGS) != 0)
+	if (at == 0 || igb_pci_read_config(p, &flags, sizeof(flags), at + PCI_MSIX_FLAGS) != 0)
 		return 1;
 	return RTE_MIN((flags & PCI_MSIX_FLAGS_QSIZE) + 1u, (uint32_t)RTE_MAX_RXTX_INTR_VEC_ID);
 }
@@ -212,29 +339,79 @@ igb_pci_listen(void)
 }
 
 static int
-igb_pci_probe(struct rte_pci_driver *drv, struct rte_pci_device *dev)
+igb_pci_open(struct igb_pci *p)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	const struct igb_bus_dev bus = {
+	struct rte_pci_device *dev = p->dev;
+	struct igb_bus_dev bus = {
 		.ops = &igb_pci_ops,
-		.dev = dev,
+		.dev = p,
 		.device = &dev->device,
 		.intr_handle = dev->intr_handle,
 		.vendor_id = dev->id.vendor_id,
 		.device_id = dev->id.device_id,
-		.nb_vectors = igb_pci_vectors(dev),
-		.intr_per_queue = rte_intr_cap_multiple(dev->intr_handle) != 0,
 	};
+	int ret;
+
+	ret = igb_pci_map(p);
+	if (ret != 0)
+		return ret;
+	bus.nb_vectors = igb_pci_vectors(p);
+	bus.intr_per_queue = rte_intr_cap_multiple(dev->intr_handle) != 0;
+	ret = igb_ethdev_probe(&bus);
+	if (ret != 0)
+		igb_pci_unmap(p);
+	return ret;
+}
+
+static int
+igb_pci_probe(struct rte_pci_driver *drv, struct rte_pci_device *dev)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct igb_pci *p;
+	int ret;
 
 	if (rte_eal_process_type() == RTE_PROC_PRIMARY)
 		pthread_once(&once, igb_pci_listen);
-	return igb_pci_listening != 0 ? igb_pci_listening : igb_ethdev_probe(&bus);
+	else if (!igb_ethdev_can_be_shared(&dev->device))
+		return -ENOTSUP;
+	if (igb_pci_listening != 0)
+		return igb_pci_listening;
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return -ENOMEM;
+	p->dev = dev;
+	p->container = -1;
+	ret = igb_pci_open(p);
+	if (ret != 0) {
+		free(p);
+		return ret;
+	}
+	pthread_mutex_lock(&igb_pci_lock);
+	TAILQ_INSERT_TAIL(&igb_pci_list, p, next);
+	pthread_mutex_unlock(&igb_pci_lock);
+	return 0;
 }
 
 static int
 igb_pci_remove(struct rte_pci_device *dev)
 {
-	return igb_ethdev_remove(&dev->device);
+	const int ret = igb_ethdev_remove(&dev->device);
+	struct igb_pci *p;
+
+	if (ret != 0)
+		return ret;
+	pthread_mutex_lock(&igb_pci_lock);
+	TAILQ_FOREACH(p, &igb_pci_list, next) {
+		if (p->dev == dev)
+			break;
+	}
+	if (p != NULL)
+		TAILQ_REMOVE(&igb_pci_list, p, next);
+	pthread_mutex_unlock(&igb_pci_lock);
+	if (p != NULL)
+		igb_pci_unmap(p);
+	free(p);
+	return 0;
 }
 
 static const struct rte_pci_id igb_pci_ids[] = {
@@ -244,7 +421,7 @@ static const struct rte_pci_id igb_pci_ids[] = {
 static struct rte_pci_driver igb_pci_driver = {
 	.driver = { .name = IGB_DRIVER_NAME },
 	.id_table = igb_pci_ids,
-	.drv_flags = RTE_PCI_DRV_NEED_MAPPING | RTE_PCI_DRV_INTR_LSC | RTE_PCI_DRV_INTR_RMV,
+	.drv_flags = RTE_PCI_DRV_INTR_LSC | RTE_PCI_DRV_INTR_RMV,
 	.probe = igb_pci_probe,
 	.remove = igb_pci_remove,
 };

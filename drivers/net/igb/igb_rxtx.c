@@ -134,6 +134,19 @@ igb_rx_unmappable(struct igb_rx_queue *q)
 }
 
 /*
+ * Takes a buffer back from the device. Of what it may have written, all of the buffer, the
+ * first len bytes are for us to see; that is what a mode which copies copies.
+ */
+static inline void
+igb_rx_unmap(struct igb_rx_queue *q, uint16_t at, uint16_t len)
+{
+	if (likely(len != 0))
+		gantry_dma_sync_single_for_cpu(q->dma, q->sw_addr[at], len, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_unmap_mbuf_attrs(q->dma, q->sw_mbuf[at], q->sw_addr[at], q->buf_len,
+		GANTRY_DMA_FROM_DEVICE, GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
+}
+
+/*
  * Posts n mbufs at q->fill, which do not reach beyond the ring's end. 0; -ENOMEM: the
  * pool has not so many; -EFAULT: none could be mapped.
  */
@@ -150,8 +163,8 @@ igb_rx_post(struct igb_rx_queue *q, uint16_t n)
 		return -ENOMEM;
 	}
 	for (i = 0; i < n; i++) {
-		addrs[i] = gantry_dma_map_mbuf(q->dma, mbufs[i], RTE_PKTMBUF_HEADROOM,
-			q->buf_len, GANTRY_DMA_FROM_DEVICE);
+		addrs[i] = gantry_dma_map_mbuf_attrs(q->dma, mbufs[i], RTE_PKTMBUF_HEADROOM,
+			q->buf_len, GANTRY_DMA_FROM_DEVICE, GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
 		if (unlikely(gantry_dma_mapping_error(q->dma, addrs[i]))) {
 			/* What is mapped is posted; the rest goes back. */
 			rte_mempool_put_bulk(q->pool, (void **)&mbufs[i], n - i);
@@ -222,21 +235,20 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 		struct rte_mbuf *m, *head;
 		uint64_t flags;
 		uint32_t info;
-		bool eop;
+		bool bad, eop;
 
 		if (!(staterr & IGB_RXD_STAT_DD))
 			break;
 		m = q->sw_mbuf[next];
-		gantry_dma_unmap_mbuf(q->dma, m, q->sw_addr[next], q->buf_len,
-			GANTRY_DMA_FROM_DEVICE);
+		bad = len == 0 || len > q->buf_len || (staterr & IGB_RXD_ERR_RXE) || q->drop_rest;
+		igb_rx_unmap(q, next, bad ? 0 : len);
 		posted--;
 		if (++next == q->nb_desc)
 			next = 0;
 		rte_prefetch0(q->sw_mbuf[next]);
 
 		eop = (staterr & IGB_RXD_STAT_EOP) != 0;
-		if (unlikely(len == 0 || len > q->buf_len || (staterr & IGB_RXD_ERR_RXE) ||
-				q->drop_rest)) {
+		if (unlikely(bad)) {
 			igb_rx_drop(q, m, eop);
 			continue;
 		}
@@ -512,13 +524,15 @@ igb_tx_is_bad(const struct igb_tx_queue *q, const struct rte_mbuf *m)
 
 /*
  * Maps the segments of a packet into the entries from `at` on. On failure
- * undoes what it did: the unwinding that the DMA API asks for.
+ * undoes what it did: the unwinding that the DMA API asks for. 0; -EINVAL: the
+ * chain is none; -EFAULT: it could not be mapped.
  */
-static inline bool
+static inline int
 igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
 {
 	const uint16_t start = at;
 	uint16_t segs = m->nb_segs;
+	int ret = -EINVAL;
 	struct rte_mbuf *s;
 
 	for (s = m; s != NULL; s = s->next) {
@@ -529,8 +543,10 @@ igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
 			goto undo;
 		e->addr = gantry_dma_map_mbuf(q->dma, s, s->data_off, s->data_len,
 			GANTRY_DMA_TO_DEVICE);
-		if (unlikely(gantry_dma_mapping_error(q->dma, e->addr)))
+		if (unlikely(gantry_dma_mapping_error(q->dma, e->addr))) {
+			ret = -EFAULT;
 			goto undo;
+		}
 		e->mbuf = s;
 		e->len = s->data_len;
 		e->eop = s->next == NULL;
@@ -539,7 +555,7 @@ igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
 			at = 0;
 	}
 	if (likely(segs == 0))
-		return true;
+		return 0;
 
 undo:
 	for (s = m, at = start; s != NULL && q->sw[at].mbuf == s; s = s->next) {
@@ -549,7 +565,7 @@ undo:
 		if (++at == q->nb_desc)
 			at = 0;
 	}
-	return false;
+	return ret;
 }
 
 /* Everything from q->group to `last` is one group now. */
@@ -570,6 +586,7 @@ igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 	uint16_t nb_tx, last = 0;
 	uint64_t bytes = 0;
 	uint32_t sent = 0;
+	int ret;
 
 	/* A burst of nothing is how applications ask for buffers back. */
 	if (q->nb_free < q->free_thresh || nb == 0)
@@ -605,7 +622,16 @@ igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 		at = q->tail + new_ctx;
 		if (at >= q->nb_desc)
 			at -= q->nb_desc;
-		if (unlikely(!igb_tx_map(q, m, at))) {
+		ret = igb_tx_map(q, m, at);
+		if (unlikely(ret != 0)) {
+			/*
+			 * A mode may be out of addresses, or of buffers: what is under way brings
+			 * some back, so the packet may come again. With nothing under way it is lost.
+			 */
+			if (ret == -EFAULT && q->clean != q->tail) {
+				igb_tx_clean(q, FREE_BATCH, UINT32_MAX);
+				break;
+			}
 			rte_pktmbuf_free(m);
 			q->stats.errors++;
 			continue;
@@ -861,8 +887,7 @@ static void
 igb_rx_ring_empty(struct igb_rx_queue *q)
 {
 	while (q->posted != 0) {
-		gantry_dma_unmap_mbuf(q->dma, q->sw_mbuf[q->next], q->sw_addr[q->next],
-			q->buf_len, GANTRY_DMA_FROM_DEVICE);
+		igb_rx_unmap(q, q->next, 0);
 		rte_mbuf_raw_free(q->sw_mbuf[q->next]);
 		q->posted--;
 		if (++q->next == q->nb_desc)

@@ -110,4 +110,5 @@ igb_vdev_register(void)
 	rte_vdev_register(&igb_vdev_driver);
 }
 
-RTE_PMD_REGISTER_PARAM_STRING(net_gantry_igb, "path=<string> untested=<0|1>");
+RTE_PMD_REGISTER_PARAM_STRING(net_gantry_igb, "path=<string> untested=<0|1> "
+	"dma=<auto|direct|window|strict|bounce> dma_debug=<0|1|abort>");

@@ -67,6 +67,12 @@ igb_ethdev_probe(const struct igb_bus_dev *bus)
 	return 0;
 }
 
+bool
+igb_ethdev_can_be_shared(const struct rte_device *device)
+{
+	return true;
+}
+
 int
 igb_ethdev_remove(struct rte_device *device)
 {
