@@ -27,6 +27,7 @@
 #include <rte_sctp.h>
 #include <rte_tcp.h>
 
+#include "../common/link_up.h"
 #include "ethdev_calls.h"
 
 #define PATTERN 0xA5
@@ -53,16 +54,7 @@ wrong(const char *fmt, ...)
 void
 wait_link(void)
 {
-	struct rte_eth_link link;
-	unsigned int ms;
-
-	for (ms = 0; ms < 5000; ms += 10) {
-		OK(rte_eth_link_get_nowait(P, &link));
-		if (link.link_status)
-			return;
-		rte_delay_us_sleep(10000);
-	}
-	wrong("the link stays down");
+	OK(wait_link_up(P, 5000));
 }
 
 void
@@ -679,6 +671,7 @@ static const struct {
 	{ "ring-bases", ring_bases },
 	{ "sctp", sctp },
 	{ "silent", silent },
+	{ "stale", stale },
 	{ "stall-rx", stall_rx },
 	{ "stall-tx", stall_tx },
 	{ "tso", tso },

@@ -49,6 +49,7 @@ void device_error(void);
 void link_watch(void);
 void quiet(void);
 void ring_bases(void);
+void stale(void);
 void stall_rx(void);
 void stall_tx(void);
 void unplug(void);

@@ -28,6 +28,12 @@ TESTPMD = os.path.join(BUILD, 'app', 'gantry-testpmd')
 CALLS = os.path.join(BUILD, 'tests', 'host', 'ethdev_calls')
 PMDS = os.path.join(BUILD, 'pmds')
 
+# How the driver maps, and in which IOVA mode, where a test does not say: run.py sets these.
+DMA = os.environ.get('GANTRY_DMA', '')              # a mode's name
+DMA_DEBUG = os.environ.get('GANTRY_DMA_DEBUG', '')  # a value of dma_debug
+IOVA = os.environ.get('GANTRY_IOVA', '')            # va or pa, with hugepages
+DIRECT = DMA in ('', 'auto', 'direct')
+
 
 def hugepages(size_mb=256):
     """Whether so much hugepage memory is free and this user may use it."""
@@ -105,6 +111,8 @@ class Bench(unittest.TestCase):
     """A test with a folder of its own and processes that end with it."""
 
     def setUp(self):
+        if IOVA and not hugepages():
+            self.skipTest('needs root and 128 free hugepages of 2 MiB')
         self.dir = tempfile.mkdtemp(prefix='gantry.', dir='/tmp')
         self.procs = []
         self.count = 0
@@ -167,9 +175,19 @@ class Bench(unittest.TestCase):
         with open(self.path('nic.json')) as f:
             return {p['name']: p for p in json.load(f)['ports']}
 
-    def eal(self, *socks, mem='no-huge', mb=256, iova=None, lcores='0,1', devargs=''):
+    def eal_device(self, sock, devargs=''):
+        """What EAL calls a port, with the devargs that all ports get in this run."""
+        if DMA and ',dma=' not in devargs:
+            devargs += ',dma=' + DMA
+        if DMA_DEBUG and ',dma_debug=' not in devargs:
+            devargs += ',dma_debug=' + DMA_DEBUG
+        return 'vfio_user:%s%s' % (sock, devargs)
+
+    def eal(self, *socks, mem=None, mb=256, iova=None, lcores='0,1', devargs=''):
         """EAL's arguments for those ports."""
         argv = ['-l', lcores, '--no-telemetry', '--no-pci']
+        if mem is None:
+            mem, iova = ('huge', IOVA) if IOVA else ('no-huge', iova)
         if mem == 'no-huge':       # implies legacy memory, which excludes --in-memory
             argv += ['--no-huge', '--no-shconf', '-m', str(mb)]
         elif mem == 'huge':
@@ -179,7 +197,7 @@ class Bench(unittest.TestCase):
         if iova:
             argv += ['--iova-mode=' + iova]
         for s in socks:
-            argv += ['-a', 'vfio_user:%s%s' % (s, devargs)]
+            argv += ['-a', self.eal_device(s, devargs)]
         return argv
 
     def dpdk_testpmd(self, eal, args, prompt=True, timeout=40):

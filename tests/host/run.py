@@ -3,11 +3,17 @@
 # Copyright (c) 2026 The gantry authors
 """Runs the host tests: tests/host/test_*.py.
 
-    run.py [--without TAG[,TAG]] [--counts FILE] [PATTERN ...]
+    run.py [--with TAG] [--without TAG[,TAG]] [--dma MODE] [--dma-debug] [--iova va|pa]
+           [--counts FILE] [PATTERN ...]
 
 One line a test, what a failed one printed, and a summary. A PATTERN is a part
 of a test's name (test_forward.Forward.test_io). --without leaves out tests that
-carry a tag (lib.tag). --counts appends "PASSED FAILED SKIPPED" to a file.
+carry a tag (lib.tag), --with those that don't. --counts appends "PASSED FAILED SKIPPED"
+to a file.
+
+--dma and --dma-debug give every port the devargs dma=MODE and dma_debug=1, and --iova
+runs what does not choose itself with hugepages in that IOVA mode. Tests for which that
+makes sense carry the tag "dma".
 
 A test that cannot run here says what it needs, in a skip whose reason begins
 with "needs"; a test skipped for any other reason could have run, and failed.
@@ -42,8 +48,9 @@ def on_alarm(signum, frame):
 
 
 class Result(unittest.TestResult):
-    def __init__(self):
+    def __init__(self, how):
         super().__init__()
+        self.how = how      # in which mode, for each line
         self.passed, self.failed, self.left_out = [], [], []
 
     def startTest(self, test):
@@ -55,7 +62,8 @@ class Result(unittest.TestResult):
     def line(self, word, test, extra=''):
         signal.alarm(0)
         begin = getattr(self, 'begin', time.monotonic())
-        print('%-6s %s (%.1f s)%s' % (word, test.id(), time.monotonic() - begin, extra), flush=True)
+        print('%-6s %s%s (%.1f s)%s' % (word, test.id(), self.how, time.monotonic() - begin, extra),
+              flush=True)
 
     def bad(self, test, err):
         self.failed.append(test)
@@ -96,17 +104,24 @@ class Result(unittest.TestResult):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument('--with', default='', metavar='TAG', dest='only')
     ap.add_argument('--without', default='', metavar='TAG[,TAG]')
+    ap.add_argument('--dma', choices=('direct', 'window', 'strict', 'bounce'))
+    ap.add_argument('--dma-debug', action='store_const', const='1')
+    ap.add_argument('--iova', choices=('va', 'pa'))
     ap.add_argument('--counts', metavar='FILE')
     ap.add_argument('pattern', nargs='*')
     args = ap.parse_args()
     without = set(filter(None, args.without.split(',')))
+    chosen = {'GANTRY_DMA': args.dma, 'GANTRY_DMA_DEBUG': args.dma_debug, 'GANTRY_IOVA': args.iova}
+    os.environ.update({name: value for name, value in chosen.items() if value})
+    how = [args.dma, args.iova, args.dma_debug and 'dma_debug']
 
     sys.path.insert(0, HERE)
     tests = [t for t in flatten(unittest.TestLoader().discover(HERE, 'test_*.py'))
-             if not tags(t) & without
+             if not tags(t) & without and (not args.only or args.only in tags(t))
              and (not args.pattern or any(p in t.id() for p in args.pattern))]
-    result = Result()
+    result = Result(' [%s]' % ', '.join(filter(None, how)) if any(how) else '')
     signal.signal(signal.SIGALRM, on_alarm)
     # A killed runner, too, leaves by its tests' tearDown.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

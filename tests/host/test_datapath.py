@@ -7,9 +7,10 @@ import signal
 import time
 import unittest
 
-from lib import Bench, needs_root
+from lib import Bench, needs_root, tag
 
 
+@tag('dma')
 class SystemCalls(Bench):
     @needs_root                  # for strace, where the kernel is strict about ptrace
     def test_no_system_call_per_packet(self):

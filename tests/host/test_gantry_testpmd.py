@@ -15,7 +15,7 @@ import termios
 import time
 import unittest
 
-from lib import NIC, PMDS, TESTPMD, Bench, needs_hugepages
+from lib import NIC, PMDS, TESTPMD, Bench, needs_hugepages, tag
 from packets import (A, IP_A, IP_B, csum, ether, icmp_echo, ipv4, mac, noise, read_pcap, udp,
                      write_pcap)
 
@@ -23,11 +23,12 @@ MAC0, MAC1 = '02:00:00:00:00:10', '02:00:00:00:00:11'
 
 
 class Command(Bench):
-    def app(self, socks, args, mem='no-huge', iova=None):
+    def app(self, socks, args, mem=None, iova=None):
         return self.run_process([TESTPMD] + self.eal(*socks, mem=mem, iova=iova, lcores='0') +
                                 ['--'] + args)
 
 
+@tag('dma')
 class Forward(Command):
     frames = [noise(n, n) for n in range(60, 1515, 3)]
 

@@ -9,7 +9,7 @@ records: what the application did to them is compared byte for byte.
 import re
 import unittest
 
-from lib import Bench, hugepages, needs_hugepages
+from lib import Bench, hugepages, needs_hugepages, tag
 from packets import (A, B, IP_A, IP_B, arp_request, csum, ether, icmp_echo, ipv4, l4_csum, mac,
                      noise, read_pcap, tcp, udp, write_pcap)
 
@@ -17,10 +17,11 @@ MAC0, MAC1 = '02:00:00:00:00:10', '02:00:00:00:00:11'
 MAIN_MEM = 'huge' if hugepages() else 'no-huge'
 
 
+@tag('dma')
 class Forwarding(Bench):
     """in.pcap -> port 0 -> testpmd -> port 1 -> out.pcap"""
 
-    def forward(self, frames, args=(), mem='no-huge', iova=None, commands=(), expected=None,
+    def forward(self, frames, args=(), mem=None, iova=None, commands=(), expected=None,
                 mb=256):
         """What came out, what testpmd said, what the daemon counted.
 
@@ -158,6 +159,7 @@ class Modes(Forwarding):
             self.assertEqual(reply[38:14 + total], request[38:14 + total])
 
 
+@tag('dma', 'memory')    # chosen by each test
 class Sizes(Forwarding):
     """Every frame size, through buffers of 2 KiB: scattered receive, chained transmit."""
 

@@ -9,10 +9,11 @@ import time
 import unittest
 
 import vfio_user
-from lib import Bench
+from lib import Bench, tag
 from packets import noise, read_pcap, write_pcap
 
 
+@tag('dma')
 class Trouble(Bench):
     def flow(self, **kw):
         """Frames go round a loop as fast as they can."""
@@ -179,7 +180,7 @@ class Trouble(Bench):
         nic = self.nic('p:wire=loop,speed=max', 'q:wire=loop,speed=max')
         pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io'])
         for _ in range(3):
-            self.command(pmd, 'port attach vfio_user:' + self.sock('q'), r'Port 1 is attached')
+            self.command(pmd, 'port attach ' + self.eal_device(self.sock('q')), r'Port 1 is attached')
             self.command(pmd, 'port start 1', 'Done')
             before = self.nic_now(nic)['q']['tx']['frames']
             self.command(pmd, 'start tx_first', r'packet forwarding')
