@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * What a pair of gantry_dma_map_...() and _unmap_...() costs, run by tools/bench dma:
+ *
+ *	bench-dma EAL-ARGUMENTS -- direct|direct-pa|window|strict|debug [ROUNDS]
+ *
+ * window and strict need a soft NIC (-a vfio_user:SOCKET), which this program takes as its
+ * driver; the others have no device. The result is JSON on standard output: for each figure the
+ * samples, one a round, in turns, in ns a pair.
+ *
+ * What is measured. A burst of buffers whose descriptions (an array of pointers; mbufs' first
+ * cache line) are in the cache, as those are that a driver has just received or allocated: for
+ * each a mapping, the question whether it failed, and an unmapping. A figure "live" is the same
+ * with all buffers mapped: the burst's are unmapped and mapped again, and the bursts go round
+ * all of them, in random order.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+#include <rte_random.h>
+
+#include <bus_pci_driver.h>
+#include <bus_vfio_user_driver.h>
+
+#include "gantry_dma.h"
+
+#define LIVE    100000 /* buffers */
+#define BURST   256    /* their first lines fit into any first-level cache */
+#define SIZE    2048   /* bytes of a buffer */
+#define REGION  (128u << 20) /* of hugepage memory beside the mbufs', for random addresses */
+#define PAIRS   200000 /* of a sample */
+#define HUGE_2M (2u << 20)
+#define SAMPLES_MAX 1000
+#define THREADS_MAX 16
+
+struct buffer {
+	void *ptr;
+	struct rte_mbuf *mbuf; /* NULL: none, ptr it is */
+	gantry_dma_addr_t addr;
+};
+
+static struct gantry_dma_dev *dev;
+static struct buffer mbufs[LIVE], randoms[LIVE];
+static unsigned int rounds = 5;
+static bool first_key = true;
+
+static void __attribute__((noreturn, format(printf, 1, 2)))
+die(const char *format, ...)
+{
+	va_list ap;
+
+	fputs("bench-dma: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+/*
+ * Pairs. Each kind of buffer has a loop of its own, as it has in a driver.
+ */
+
+static inline void
+map(struct buffer *b, bool is_mbuf)
+{
+	b->addr = is_mbuf ?
+		gantry_dma_map_mbuf(dev, b->mbuf, RTE_PKTMBUF_HEADROOM, SIZE, GANTRY_DMA_FROM_DEVICE) :
+		gantry_dma_map_single(dev, b->ptr, SIZE, GANTRY_DMA_TO_DEVICE);
+	if (unlikely(gantry_dma_mapping_error(dev, b->addr)))
+		die("%p: not mapped: %s", b->ptr, gantry_dma_last_error());
+}
+
+static inline void
+unmap(struct buffer *b, bool is_mbuf)
+{
+	if (is_mbuf)
+		gantry_dma_unmap_mbuf(dev, b->mbuf, b->addr, SIZE, GANTRY_DMA_FROM_DEVICE);
+	else
+		gantry_dma_unmap_single(dev, b->addr, SIZE, GANTRY_DMA_TO_DEVICE);
+}
+
+static __rte_noinline void
+burst_alone(struct buffer *b, bool is_mbuf)
+{
+	for (unsigned int i = 0; i < BURST; i++) {
+		map(&b[i], is_mbuf);
+		/* Nobody knows the address better than the unmapping. */
+		asm volatile("" : "+m"(b[i].addr));
+		unmap(&b[i], is_mbuf);
+	}
+}
+
+static __rte_noinline void
+burst_live(struct buffer *b, bool is_mbuf)
+{
+	for (unsigned int i = 0; i < BURST; i++) {
+		unmap(&b[i], is_mbuf);
+		map(&b[i], is_mbuf);
+	}
+}
+
+static void
+warm(struct buffer *b, bool is_mbuf)
+{
+	for (unsigned int i = 0; i < BURST; i++) {
+		const volatile uint64_t *line = is_mbuf ? (uint64_t *)b[i].mbuf : (uint64_t *)&b[i];
+
+		(void)*line;
+	}
+}
+
+/* TSC cycles of PAIRS pairs, as ns a pair. */
+static double
+sample(struct buffer *all, bool is_mbuf, bool live)
+{
+	uint64_t cycles = 0, begin;
+	unsigned int done, at = 0;
+
+	for (done = 0; done < PAIRS; done += BURST) {
+		struct buffer *b = &all[at];
+
+		warm(b, is_mbuf);
+		begin = rte_rdtsc_precise();
+		if (live)
+			burst_live(b, is_mbuf);
+		else
+			burst_alone(b, is_mbuf);
+		cycles += rte_rdtsc_precise() - begin;
+		if (live)
+			at = at + 2 * BURST <= LIVE ? at + BURST : 0;
+	}
+	return cycles * 1e9 / rte_get_tsc_hz() / done;
+}
+
+static void
+map_all(struct buffer *all, bool is_mbuf)
+{
+	for (unsigned int i = 0; i < LIVE; i++)
+		map(&all[i], is_mbuf);
+}
+
+static void
+unmap_all(struct buffer *all, bool is_mbuf)
+{
+	for (unsigned int i = 0; i < LIVE; i++)
+		unmap(&all[i], is_mbuf);
+}
+
+static double
+virt2iova(void)
+{
+	uint64_t cycles = 0, begin;
+	rte_iova_t sum = 0;
+	unsigned int i;
+
+	begin = rte_rdtsc_precise();
+	for (i = 0; i < PAIRS / 20; i++)
+		sum += rte_mem_virt2iova(randoms[i].ptr);
+	cycles = rte_rdtsc_precise() - begin;
+	asm volatile("" : : "r"(sum));
+	return cycles * 1e9 / rte_get_tsc_hz() / i;
+}
+
+/*
+ * Threads: the CPU time of each, so that it does not matter how many cores there are.
+ */
+
+struct thread {
+	pthread_t id;
+	struct buffer *buffers; /* BURST of its own */
+	pthread_barrier_t *start;
+	double ns;
+};
+
+static uint64_t
+cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void *
+thread_main(void *arg)
+{
+	struct thread *t = arg;
+	unsigned int done;
+	uint64_t begin;
+
+	burst_alone(t->buffers, true); /* a thread's first calls set things up */
+	pthread_barrier_wait(t->start);
+	begin = cpu_ns();
+	for (done = 0; done < PAIRS; done += BURST)
+		burst_alone(t->buffers, true);
+	t->ns = (double)(cpu_ns() - begin) / done;
+	return NULL;
+}
+
+/* The mean of the threads: the CPU time of all of them by the pairs of all of them. */
+static double
+threads(unsigned int n)
+{
+	struct thread t[THREADS_MAX];
+	pthread_barrier_t start;
+	pthread_attr_t attr;
+	cpu_set_t cpus;
+	double sum = 0;
+	unsigned int i;
+
+	CPU_ZERO(&cpus); /* this thread is bound to a core, and its children would be */
+	for (i = 0; i < CPU_SETSIZE; i++)
+		CPU_SET(i, &cpus);
+	pthread_attr_init(&attr);
+	pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
+	pthread_barrier_init(&start, NULL, n);
+	for (i = 0; i < n; i++) {
+		t[i].buffers = &mbufs[i * BURST];
+		t[i].start = &start;
+		if (pthread_create(&t[i].id, &attr, thread_main, &t[i]) != 0)
+			die("no thread: %s", strerror(errno));
+	}
+	for (i = 0; i < n; i++) {
+		pthread_join(t[i].id, NULL);
+		sum += t[i].ns;
+	}
+	pthread_barrier_destroy(&start);
+	pthread_attr_destroy(&attr);
+	return sum / n;
+}
+
+/*
+ * Memory.
+ */
+
+/* The kernel hands out first what it got back last: hugepages given back in random order. */
+static void
+shuffle_hugepages(unsigned int n)
+{
+	void **page = calloc(n, sizeof(*page));
+	unsigned int i, got = 0;
+
+	srand(time(NULL));
+	for (i = 0; page != NULL && i < n; i++) {
+		page[got] = mmap(NULL, HUGE_2M, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+		got += page[got] != MAP_FAILED;
+	}
+	for (; got > 0; got--) {
+		i = rand() % got;
+		munmap(page[i], HUGE_2M);
+		page[i] = page[got - 1];
+	}
+	free(page);
+}
+
+struct memory {
+	unsigned int pages, files, neighbours, in_order;
+	int fd;
+	const struct rte_memseg *before;
+};
+
+/* How many files there are, and how many neighbours in virtual addresses are so in bus addresses. */
+static int
+look(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	struct memory *m = arg;
+	const struct rte_memseg *b = m->before;
+	int fd = rte_memseg_get_fd_thread_unsafe(ms);
+
+	m->pages++;
+	m->files += fd >= 0 && fd != m->fd;
+	m->fd = fd;
+	if (b != NULL && (uintptr_t)b->addr + b->len == (uintptr_t)ms->addr) {
+		m->neighbours++;
+		m->in_order += b->iova + b->len == ms->iova;
+	}
+	m->before = ms;
+	return 0;
+}
+
+static void
+shuffle(struct buffer *all)
+{
+	for (unsigned int i = LIVE - 1; i > 0; i--) {
+		unsigned int j = rte_rand_max(i + 1);
+		struct buffer b = all[i];
+
+		all[i] = all[j];
+		all[j] = b;
+	}
+}
+
+/* In a page: what lies over two is no buffer where these are not neighbours for the device. */
+static void *
+random_address(uint8_t *region)
+{
+	return region + rte_rand_max(REGION / HUGE_2M) * HUGE_2M +
+		rte_rand_max(HUGE_2M - SIZE);
+}
+
+static void
+make_buffers(void)
+{
+	struct rte_mempool *pool = rte_pktmbuf_pool_create("bench", LIVE, 0, 0,
+		RTE_PKTMBUF_HEADROOM + SIZE, SOCKET_ID_ANY);
+	uint8_t *region = rte_malloc("bench", REGION, HUGE_2M);
+
+	if (pool == NULL || region == NULL)
+		die("not enough hugepage memory: %s", rte_strerror(rte_errno));
+	for (unsigned int i = 0; i < LIVE; i++) {
+		mbufs[i].mbuf = rte_pktmbuf_alloc(pool);
+		mbufs[i].ptr = mbufs[i].mbuf->buf_addr;
+		randoms[i].ptr = random_address(region);
+	}
+	shuffle(mbufs);
+}
+
+/*
+ * The device: a soft NIC of which nothing is used but its page table.
+ */
+
+static struct rte_vfio_user_device *nic;
+
+static int
+nic_map(void *arg, void *va, gantry_dma_addr_t iova, size_t len, enum gantry_dma_dir dir)
+{
+	return rte_vfio_user_dma_map(nic, va, iova, len);
+}
+
+static int
+nic_unmap(void *arg, void *va, gantry_dma_addr_t iova, size_t len)
+{
+	return rte_vfio_user_dma_unmap(nic, va, iova, len);
+}
+
+static int
+nic_claim(void *arg)
+{
+	return rte_vfio_user_dma_claim(nic);
+}
+
+static int
+nic_page_table(void *arg, gantry_dma_addr_t base, size_t nr, uint64_t **entries)
+{
+	return rte_vfio_user_dma_page_table(nic, base, nr, entries);
+}
+
+static const struct gantry_dma_ops nic_ops = { .name = "vfio-user", .map = nic_map,
+	.unmap = nic_unmap, .claim = nic_claim, .page_table = nic_page_table };
+
+static int
+nic_probe(struct rte_vfio_user_driver *drv, struct rte_vfio_user_device *d)
+{
+	nic = d;
+	return 0;
+}
+
+static const struct rte_pci_id nic_ids[] = { { RTE_PCI_DEVICE(0x8086, 0x10c9) }, { 0 } };
+static struct rte_vfio_user_driver nic_driver = { .id_table = nic_ids, .probe = nic_probe };
+RTE_PMD_REGISTER_VFIO_USER(bench_dma, nic_driver);
+
+/*
+ * Figures.
+ */
+
+static void
+key(const char *name)
+{
+	printf("%s\n  \"%s\": ", first_key ? "" : ",", name);
+	first_key = false;
+}
+
+static void
+numbers(const char *name, const double *samples)
+{
+	key(name);
+	for (unsigned int i = 0; i < rounds; i++)
+		printf("%s%.3f", i != 0 ? ", " : "[", samples[i]);
+	printf("]");
+}
+
+static void
+measure_pairs(void)
+{
+	static double s[5][SAMPLES_MAX];
+
+	for (unsigned int r = 0; r < rounds; r++) {
+		s[0][r] = sample(mbufs, true, false);
+		s[1][r] = sample(randoms, false, false);
+		map_all(mbufs, true);
+		s[2][r] = sample(mbufs, true, true);
+		unmap_all(mbufs, true);
+		map_all(randoms, false);
+		s[3][r] = sample(randoms, false, true);
+		unmap_all(randoms, false);
+		s[4][r] = virt2iova();
+	}
+	numbers("mbuf", s[0]);
+	numbers("random", s[1]);
+	numbers("mbuf_100k", s[2]);
+	numbers("random_100k", s[3]);
+	numbers("virt2iova", s[4]);
+}
+
+static void
+measure_threads(void)
+{
+	static const unsigned int counts[] = { 1, 4, THREADS_MAX };
+	static double s[RTE_DIM(counts)][SAMPLES_MAX];
+	char name[32];
+	unsigned int i;
+
+	for (unsigned int r = 0; r < rounds; r++) {
+		for (i = 0; i < RTE_DIM(counts); i++)
+			s[i][r] = threads(counts[i]);
+	}
+	for (i = 0; i < RTE_DIM(counts); i++) {
+		snprintf(name, sizeof(name), "threads_%u", counts[i]);
+		numbers(name, s[i]);
+	}
+}
+
+static const struct {
+	const char *name;
+	enum gantry_dma_mode_id mode;
+	bool pa, nic, debug;
+} settings[] = {
+	{ "direct", GANTRY_DMA_MODE_DIRECT, false, false, false },
+	{ "direct-pa", GANTRY_DMA_MODE_DIRECT, true, false, false },
+	{ "window", GANTRY_DMA_MODE_WINDOW, false, true, false },
+	{ "strict", GANTRY_DMA_MODE_STRICT, false, true, false },
+	{ "debug", GANTRY_DMA_MODE_DIRECT, false, false, true },
+};
+
+int
+main(int argc, char **argv)
+{
+	struct memory m = { .fd = -1 };
+	struct gantry_dma_params p = { .name = "bench", .socket_id = SOCKET_ID_ANY };
+	unsigned int s = 0;
+	int own = 1;
+
+	while (own < argc && strcmp(argv[own], "--") != 0)
+		own++;
+	while (own + 1 < argc && s < RTE_DIM(settings) &&
+			strcmp(argv[own + 1], settings[s].name) != 0)
+		s++;
+	if (own + 2 < argc)
+		rounds = strtoul(argv[own + 2], NULL, 10);
+	if (own + 1 >= argc || own + 3 < argc || s == RTE_DIM(settings) || rounds == 0 ||
+			rounds > SAMPLES_MAX) {
+		fputs("usage: bench-dma EAL-ARGUMENTS -- direct|direct-pa|window|strict|debug "
+			"[ROUNDS]\n", stderr);
+		return 2;
+	}
+	if (settings[s].pa)
+		shuffle_hugepages(512);
+	if (rte_eal_init(own, argv) < 0)
+		die("EAL does not start: %s", rte_strerror(rte_errno));
+	if (rte_eal_iova_mode() != (settings[s].pa ? RTE_IOVA_PA : RTE_IOVA_VA))
+		die("%s: EAL is in the other IOVA mode", settings[s].name);
+	if (settings[s].nic != (nic != NULL))
+		die("%s: %s", settings[s].name, nic != NULL ? "needs no device" :
+			"needs a soft NIC (-a vfio_user:SOCKET)");
+	make_buffers();
+	rte_memseg_walk(look, &m);
+
+	p.ops = nic != NULL ? &nic_ops : NULL;
+	p.has_iommu = nic != NULL;
+	p.mode = settings[s].mode;
+	p.debug = settings[s].debug ? GANTRY_DMA_DEBUG_ON : GANTRY_DMA_DEBUG_OFF;
+	dev = gantry_dma_dev_create(&p);
+	/* The window is to lie where a device of 32 bits reaches it. */
+	if (dev == NULL || gantry_dma_set_mask_and_coherent(dev, settings[s].mode ==
+			GANTRY_DMA_MODE_WINDOW ? GANTRY_DMA_BIT_MASK(32) : GANTRY_DMA_BIT_MASK(64)) != 0)
+		die("%s: %s", settings[s].name, gantry_dma_last_error());
+
+	printf("{");
+	key("setting");
+	printf("{\"mode\": \"%s\", \"iova\": \"%s\", \"pages\": %u, \"files\": %u, "
+		"\"neighbours\": %u, \"neighbours_in_order\": %u, \"live\": %u, \"bytes\": %u}",
+		gantry_dma_mode_name(dev), settings[s].pa ? "pa" : "va", m.pages, m.files,
+		m.neighbours, m.in_order, LIVE, SIZE);
+	if (settings[s].debug)
+		measure_threads();
+	else
+		measure_pairs();
+	printf("\n}\n");
+	gantry_dma_dev_destroy(dev);
+	rte_eal_cleanup();
+	return 0;
+}

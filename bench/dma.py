@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""What lib/dma costs in each mode: a mapping, and a frame."""
+
+import json
+import os
+import re
+import subprocess
+import time
+
+from lib import BUILD, PMDS
+
+from bench import TOP, Failure, cores
+
+PROGRAM = os.path.join(BUILD, 'bench', 'bench-dma')
+MB = 480          # of hugepages: the buffers
+ROUNDS = 3        # samples of a process
+SECONDS = 2       # of forwarding
+FRAME = 60        # bytes without FCS
+BURSTS = 16       # of 32 frames, in flight from each port
+
+PAIR = 'ns a pair of map and unmap, with the question for an error: '
+SETTINGS = {
+    'direct': 'direct mode, IOVA-as-VA',
+    'direct-pa': 'direct mode, IOVA-as-PA, hugepages in shuffled order (%(in_order)d of '
+                 '%(neighbours)d neighbours are neighbours in physical memory)',
+    'window': 'window mode on a soft NIC, a mask of 32 bits',
+    'strict': 'strict mode on a soft NIC\'s page table',
+}
+# In which order they take turns; debug is measured by thread CPU time.
+MICRO = ('direct', 'direct-pa', 'window', 'strict', 'debug')
+FORWARD = {'direct': 'dma=direct', 'strict': 'dma=strict', 'bounce': 'dma=bounce',
+           'debug': 'dma=direct,dma_debug=1'}
+
+
+def base(setting):
+    return setting.replace('-', '_') + '_map_unmap_ns'
+
+
+def micro_keys(setting):
+    if setting == 'debug':
+        return [base(setting)] + ['%s_%d' % (base(setting), n) for n in (1, 4, 16)]
+    keys = [base(setting), base(setting) + '_100k']
+    return keys + (['virt2iova_ns'] if setting == 'direct-pa' else [])
+
+
+def eal(*more):
+    return ['-l', str(cores()[0]), '--no-telemetry', '--no-pci', '--in-memory'] + list(more)
+
+
+def run_micro(bench, setting):
+    """One process; returns its JSON."""
+    need_hugepages()
+    args = ['-m', str(MB), '--iova-mode=' + ('pa' if setting == 'direct-pa' else 'va')]
+    if setting in ('window', 'strict'):
+        bench.nic('a')
+        args += ['-a', 'vfio_user:' + bench.sock('a')]
+    argv = [PROGRAM] + eal(*args) + ['--', setting, str(ROUNDS)]
+    r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, text=True, timeout=300, check=False)
+    if r.returncode != 0:
+        raise Failure(' '.join(r.stderr.split('\n')[-4:]).strip() or
+                      '%s ended with %d' % (' '.join(argv), r.returncode))
+    # EAL, too, writes to standard output.
+    return json.loads(r.stdout[r.stdout.index('\n  "setting"') - 1:])
+
+
+def micro(bench, setting):
+    doc = run_micro(bench, setting)
+    s = doc['setting']
+    if setting == 'debug':
+        text = 'ns of thread CPU time a pair, 2,048-byte mbufs, direct mode below, threads: '
+        counts = [(n, doc['threads_%d' % n]) for n in (1, 4, 16)]
+        for n, samples in counts:
+            bench.add('%s_%d' % (base(setting), n), samples, text + str(n))
+        # The figure is the worst of them.
+        bench.add(base(setting), [max(row) for row in zip(*(c[1] for c in counts))],
+                  text + 'the worst of 1, 4 and 16')
+        return
+    where = SETTINGS[setting] % {'in_order': s['neighbours_in_order'], 'neighbours': s['neighbours']}
+    text = PAIR + where + '; 2,048 bytes; the slower of mbufs and of random addresses'
+    for suffix, live in ('', 'one mapping live'), \
+            ('_100k', '%d live over %d files' % (s['live'], s['files'])):
+        kinds = [doc[k + suffix] for k in ('mbuf', 'random')]
+        # The slower kind of the whole process: a round's noise is not to choose.
+        bench.add(base(setting) + suffix, max(kinds, key=sum), text + '; ' + live)
+        for kind, samples in zip(('mbuf', 'random'), kinds):
+            bench.add('%s%s_%s' % (base(setting), suffix, kind), samples,
+                      PAIR + where + '; 2,048 bytes; %s; %s' % (live, kind))
+    if setting == 'direct-pa':
+        bench.add('virt2iova_ns', doc['virt2iova'],
+                  'ns a call of DPDK\'s rte_mem_virt2iova(), random addresses, in the same '
+                  'process as ' + base(setting))
+
+
+def received(p):
+    """Both ports' counters, and when they were asked for."""
+    begin, now = len(p.text()), time.monotonic()
+    p.command('show port stats all', r'(?:RX-packets: \d+[^$]*?){2}(?:Tx-bps: +\d+\s+#+\s+)\Z|^testpmd> ')
+    found = re.findall(r'RX-packets: (\d+)', p.text()[begin:])
+    end = time.monotonic() + 20
+    while len(found) < 2:
+        if time.monotonic() > end:
+            p.fail('shows no statistics')
+        time.sleep(0.01)
+        found = re.findall(r'RX-packets: (\d+)', p.text()[begin:])
+    return sum(map(int, found[:2])), now
+
+
+def forward(bench, mode):
+    need_hugepages()
+    nic = bench.nic('a:speed=max,wire=pair:b', 'b:speed=max')
+    devices = [x for s in 'ab' for x in ('-a', 'vfio_user:%s,%s' % (bench.sock(s), FORWARD[mode]))]
+    lcores = '%d@%d,%d@%d' % (0, cores()[-1], 1, cores()[0])
+    argv = ['stdbuf', '-oL', 'dpdk-testpmd', '-d', PMDS, '--lcores', lcores, '--no-telemetry',
+            '--no-pci', '--in-memory', '-m', '256'] + devices
+    argv += ['--', '-i', '--total-num-mbufs=16384', '--rxd=1024', '--txd=1024',
+             '--txpkts=%d' % FRAME]
+    p = bench.start(argv)
+    p.expect(r'^testpmd> ', 60)
+    p.command('start tx_first %d' % BURSTS)
+    time.sleep(0.5)
+    n0, t0 = received(p)
+    time.sleep(SECONDS)
+    n1, t1 = received(p)
+    p.command('stop', timeout=60)
+    p.say('quit')
+    p.wait(60)
+    faults = sum(s['dma_faults'] for s in bench.nic_stats(nic).values())
+    if faults:
+        raise Failure('%s: %d DMA faults' % (mode, faults))
+    misuses = re.findall(r'gantry_dma.*misuse.*', p.text())
+    if misuses:
+        raise Failure('%s: %s' % (mode, misuses[0]))
+    if n1 == n0:
+        raise Failure('%s: no frame was forwarded: %s' % (mode, p.text()[-2000:]))
+    bench.add('forward_%s_mpps' % mode, [(n1 - n0) / (t1 - t0) / 1e6],
+              'million frames of 64 bytes a second, both ports, dpdk-testpmd\'s io on one core, '
+              'devargs %s, gantry-nic speed=max wire=pair on the other core' % FORWARD[mode])
+
+
+def vfio(bench):
+    out = bench.path('vm.json')
+    r = subprocess.run([os.path.join(TOP, 'tools', 'vm'), 'vfio-cost', '--json', out],
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True, timeout=1800, check=False)
+    if r.returncode != 0:
+        raise Failure(r.stdout[-2000:])
+    with open(out, encoding='utf-8') as f:
+        facts = json.load(f)[0]['facts']
+    bench.add('vfio_map_unmap_ns', facts['vfio_map_unmap_ns'],
+              'ns a pair of VFIO_IOMMU_MAP_DMA and UNMAP_DMA of a page, IN A VIRTUAL MACHINE '
+              '(%s), with an emulated IOMMU: not to be compared' % facts['accelerator'])
+
+
+def need_hugepages():
+    if 'GANTRY_NO_HUGEPAGES' in os.environ:
+        raise Failure('needs hugepages: ' + os.environ['GANTRY_NO_HUGEPAGES'])
+
+
+def ratios(bench):
+    """To direct's, turn by turn: what disturbs a turn disturbs both."""
+    whole = bench.samples.get('forward_direct_mpps', [])
+    for mode in FORWARD:
+        part = bench.samples.get('forward_%s_mpps' % mode, [])
+        if mode != 'direct' and part and len(part) == len(whole):
+            bench.add('forward_%s_ratio' % mode, [p / w for p, w in zip(part, whole)],
+                      'forward_%s_mpps to forward_direct_mpps, each of the same turn' % mode)
+
+
+def measure(bench):
+    """lib/dma: a pair of map and unmap in each mode, and forwarding in each mode"""
+    for turn in range(bench.runs):
+        print('turn %d of %d' % (turn + 1, bench.runs), flush=True)
+        for setting in MICRO:
+            bench.attempt(micro_keys(setting), micro, bench, setting)
+        for mode in FORWARD:
+            bench.attempt(['forward_%s_mpps' % mode], forward, bench, mode)
+    ratios(bench)
+    bench.attempt(['vfio_map_unmap_ns'], vfio, bench)

@@ -1,0 +1,201 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""Measures; run by tools/bench.
+
+    bench.py NAME [--json FILE] [--runs N]
+    bench.py --list
+
+NAME is a file bench/NAME.py with a function measure(bench), whose docstring's first line
+--list shows. What is compared is run in turns, as often as --runs says, and each figure is the
+median of its samples. FILE gets
+
+    KEY: number, ...       the figures
+    settings: {KEY: text}  under which each was measured
+    runs: {KEY: [...]}     the samples, in the order in which they were taken
+    spread: {KEY: {min, max, quartiles}}
+    failed: {KEY: text}    what was to be measured and could not be, and why
+
+Exit status: 0; 1 if a figure is missing; 2 wrong arguments.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.dont_write_bytecode = True
+sys.path[0:1] = [os.path.join(TOP, 'bench'), os.path.join(TOP, 'tests', 'host')]
+from lib import NIC, Process  # noqa: E402
+
+ANSWERED = 3  # to --check: there is nothing to measure
+
+
+class Failure(Exception):
+    """One line for the user: why a figure is missing."""
+
+
+class Bench:
+    """Figures, and the processes that they are measured with."""
+
+    def __init__(self, runs):
+        self.runs = runs
+        self.dir = tempfile.mkdtemp(prefix='gantry.bench.', dir='/tmp')
+        self.processes = []
+        self.count = 0
+        self.samples, self.settings, self.failed = {}, {}, {}
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def start(self, argv, **kw):
+        self.count += 1
+        p = Process(argv, self.path('%d-%s.log' % (self.count, os.path.basename(argv[0]))), **kw)
+        self.processes.append(p)
+        return p
+
+    def nic(self, *ports):
+        """The daemon, on the last core; a port is NAME:KEYS, with the socket NAME.sock."""
+        argv = [NIC, '--cores', str(cores()[-1]), '--stats-json', self.path('nic.json')]
+        for port in ports:
+            name, _, keys = port.partition(':')
+            argv += ['--port', '%s:socket=%s%s' % (name, self.sock(name), keys and ',' + keys)]
+        p = self.start(argv)
+        p.expect(r'^gantry-nic: ready')
+        return p
+
+    def sock(self, name):
+        return self.path(name + '.sock')
+
+    def nic_stats(self, nic):
+        """Ends the daemon; what it counted, by port."""
+        nic.signal(signal.SIGTERM)
+        nic.wait()
+        with open(self.path('nic.json'), encoding='utf-8') as f:
+            return {p['name']: p for p in json.load(f)['ports']}
+
+    def stop_all(self):
+        while self.processes:
+            self.processes.pop().stop()
+
+    def close(self):
+        self.stop_all()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def add(self, key, samples, setting):
+        """Samples of a figure."""
+        self.samples.setdefault(key, []).extend(samples)
+        self.settings[key] = setting
+
+    def attempt(self, keys, function, *args):
+        """Measures; where that fails, the keys are missing, with the reason."""
+        if any(k in self.failed for k in keys):
+            return
+        try:
+            function(*args)
+        except (Failure, AssertionError, OSError) as e:
+            why = str(e).strip()
+            for k in keys:
+                self.failed[k] = why
+            print('FAILED %s: %s' % (', '.join(keys), why), file=sys.stderr, flush=True)
+        finally:
+            self.stop_all()
+
+    def result(self):
+        good = {k: s for k, s in self.samples.items() if k not in self.failed}
+        doc = {k: round(statistics.median(s), 3) for k, s in good.items()}
+        doc['settings'] = {k: self.settings[k] for k in good}
+        doc['runs'] = {k: [round(x, 3) for x in s] for k, s in good.items()}
+        doc['spread'] = {k: spread(s) for k, s in good.items()}
+        doc['failed'] = self.failed
+        doc['machine'] = machine()
+        return doc
+
+
+def spread(samples):
+    q = statistics.quantiles(samples, n=4) if len(samples) > 1 else samples * 3
+    return {'min': round(min(samples), 3), 'max': round(max(samples), 3),
+            'quartiles': [round(q[0], 3), round(q[2], 3)]}
+
+
+def cores():
+    return sorted(os.sched_getaffinity(0))
+
+
+def machine():
+    with open('/proc/cpuinfo', encoding='utf-8') as f:
+        model = next((line.partition(':')[2].strip() for line in f if line.startswith('model name')),
+                     'unknown')
+    return {'cpu': model, 'cores': len(cores()), 'kernel': platform.release(),
+            'load': os.getloadavg()[0]}
+
+
+def known():
+    return sorted(n[:-3] for n in os.listdir(os.path.join(TOP, 'bench')) if n.endswith('.py'))
+
+
+def show(doc):
+    for key in sorted(doc['settings']):
+        s = doc['spread'][key]
+        print('%-28s %10.3f   (%g to %g, half within %g to %g, of %d)  %s' % (
+            key, doc[key], s['min'], s['max'], *s['quartiles'], len(doc['runs'][key]),
+            doc['settings'][key]))
+    for key, why in doc['failed'].items():
+        print('%-28s    MISSING   %s' % (key, why.splitlines()[0]))
+
+
+def main():
+    ap = argparse.ArgumentParser(prog='tools/bench', usage='tools/bench NAME [--json FILE] '
+                                 '[--runs N] | --list', description=__doc__.splitlines()[0])
+    ap.add_argument('name', nargs='?')
+    ap.add_argument('--list', action='store_true', help='names what can be measured')
+    ap.add_argument('--json', metavar='FILE', help='writes the figures')
+    ap.add_argument('--runs', type=int, default=5, metavar='N', help='turns (5)')
+    ap.add_argument('--check', action='store_true', help=argparse.SUPPRESS)
+    args = ap.parse_args()
+    if args.list:
+        for name in known():
+            doc = importlib.import_module(name).measure.__doc__ or ''
+            print('%-12s %s' % (name, doc.splitlines()[0]))
+        return ANSWERED if args.check else 0
+    for wrong, line in ((args.name is None, 'name a benchmark; --list shows them'),
+                        (args.name not in known(), 'no benchmark %s; --list shows what there is'
+                         % args.name), (args.runs < 1, '--runs %d: at least 1' % args.runs)):
+        if wrong:
+            print('tools/bench: ' + line, file=sys.stderr)
+            return 2
+    if args.json:
+        try:  # rather now than in the end
+            with open(args.json, 'a', encoding='utf-8'):
+                pass
+        except OSError as e:
+            print('tools/bench: --json %s: %s' % (args.json, e.strerror), file=sys.stderr)
+            return 2
+    if args.check:
+        return 0
+    for number in signal.SIGTERM, signal.SIGINT:
+        signal.signal(number, lambda n, _: sys.exit(128 + n))
+    bench = Bench(args.runs)
+    try:
+        importlib.import_module(args.name).measure(bench)
+        doc = bench.result()
+    finally:
+        bench.close()
+    show(doc)
+    if args.json:
+        with open(args.json, 'w', encoding='utf-8') as f:
+            json.dump(doc, f, indent=1)
+            f.write('\n')
+    return 1 if doc['failed'] else 0
+
+
+if __name__ == '__main__':
+    # By the name under which the benchmarks import it: not a second copy.
+    sys.exit(importlib.import_module('bench').main())
