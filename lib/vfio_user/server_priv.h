@@ -185,7 +185,7 @@ int vfu_dma_set_page_table(struct vfu_server *s, const struct vfio_user_io_page_
 		const char **why);
 /* All mappings, and the page table. */
 void vfu_dma_forget_client(struct vfu_server *s);
-/* Any RCU reader: the place of the first range that ends at or behind iova; false: there is none. */
+/* Any RCU reader: the place of the first range that ends at or behind iova; false: no such. */
 bool vfu_table_find(const struct vfu_dma_table *t, uint64_t iova, uint32_t *leaf, uint32_t *slot);
 
 /*

@@ -315,9 +315,10 @@ vfu_dma_unmap(struct vfu_server *s, uint64_t addr, uint64_t size, const char **w
 	 * which is wider: any number of whole mappings. A vIOMMU unmaps like that.
 	 */
 	*why = "DMA_UNMAP: the range cuts a mapping into pieces";
-	for (to = from; at(old, to) != NULL && at(old, to)->iova <= last; to = next(old, to), nr++) {
+	for (to = from; at(old, to) != NULL && at(old, to)->iova <= last; to = next(old, to)) {
 		if (at(old, to)->iova < addr || at(old, to)->last > last)
 			return -EINVAL;
+		nr++;
 	}
 
 	*why = "DMA_UNMAP: out of memory";

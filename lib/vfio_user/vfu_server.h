@@ -118,7 +118,7 @@ struct vfu_server_stats {
 	uint64_t dma_faults;
 	uint64_t dma_maps;       /**< entries in the table now */
 	uint64_t dma_bytes;      /**< mapped now */
-	uint64_t ptes;           /**< entries that the I/O page table has room for; 0: none is there */
+	uint64_t ptes;           /**< entries of the I/O page table; 0: none is there */
 };
 
 /**

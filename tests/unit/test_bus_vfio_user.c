@@ -39,6 +39,7 @@
 #define BAR0    0x10000u
 #define PAGE    0x1000u
 #define IRQ_REG 0x10 /* a write raises this vector */
+#define RW      (RTE_VFIO_USER_DMA_READ | RTE_VFIO_USER_DMA_WRITE)
 
 struct server {
 	struct vfu_server *srv;
@@ -540,11 +541,13 @@ test_dma_external(void **state)
 	assert_int_equal(device_read(&main_server, bus + len - 8, buf, 16), -EFAULT);
 
 	/* Twice, over another, not page-aligned, nothing; not what was mapped. */
-	assert_true(rte_vfio_user_dma_map(probed, mem, bus, len) == -EEXIST);
-	assert_true(rte_vfio_user_dma_map(probed, mem, bus - PAGE, 2 * PAGE) == -EEXIST);
-	assert_true(rte_vfio_user_dma_map(probed, mem, bus + 1, PAGE) == -EINVAL);
-	assert_true(rte_vfio_user_dma_map(probed, mem, bus, 0) == -EINVAL);
-	assert_true(rte_vfio_user_dma_map(probed, mem, -(uint64_t)PAGE, 2 * PAGE) == -EINVAL);
+	assert_true(rte_vfio_user_dma_map(probed, mem, bus, len, RW) == -EEXIST);
+	assert_true(rte_vfio_user_dma_map(probed, mem, bus - PAGE, 2 * PAGE, RW) == -EEXIST);
+	assert_true(rte_vfio_user_dma_map(probed, mem, bus + 1, PAGE, RW) == -EINVAL);
+	assert_true(rte_vfio_user_dma_map(probed, mem, bus, 0, RW) == -EINVAL);
+	assert_true(rte_vfio_user_dma_map(probed, mem, 0x5000, PAGE, 0) == -EINVAL);
+	assert_true(rte_vfio_user_dma_map(probed, mem, 0x5000, PAGE, 4) == -EINVAL);
+	assert_true(rte_vfio_user_dma_map(probed, mem, -(uint64_t)PAGE, 2 * PAGE, RW) == -EINVAL);
 	assert_true(rte_vfio_user_dma_unmap(probed, mem, bus, PAGE) == -ENOENT);
 	assert_int_equal(rte_dev_dma_unmap(dev, mem, bus, len), 0);
 	assert_int_equal(device_read(&main_server, bus + 5000, buf, sizeof(buf)), -EFAULT);
@@ -553,10 +556,177 @@ test_dma_external(void **state)
 
 	/* EAL's memory at a second bus address: the file is found. */
 	mem = rte_malloc(NULL, PAGE, PAGE);
-	assert_int_equal(rte_vfio_user_dma_map(probed, mem, bus, PAGE), 0);
+	assert_int_equal(rte_vfio_user_dma_map(probed, mem, bus, PAGE, RW), 0);
 	assert_true(device_sees(&main_server, bus, mem, 64));
 	assert_int_equal(rte_vfio_user_dma_unmap(probed, mem, bus, PAGE), 0);
 	rte_free(mem);
+}
+
+/* Each permission by itself, in memory of EAL's and in memory without a file. */
+static void
+test_dma_prot(void **state)
+{
+	uint8_t *own = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *mems[2] = { own, rte_malloc(NULL, PAGE, PAGE) };
+	const uint64_t bus = 0x123400000;
+	char buf[8] = "device";
+
+	for (unsigned int i = 0; i < 2; i++) {
+		strcpy((char *)mems[i], "driver");
+		assert_int_equal(rte_vfio_user_dma_map(probed, mems[i], bus, PAGE,
+			RTE_VFIO_USER_DMA_WRITE), 0);
+		assert_int_equal(device_read(&main_server, bus, buf, sizeof(buf)), -EFAULT);
+		assert_int_equal(device_write(&main_server, bus, buf, sizeof(buf)), 0);
+		assert_string_equal((char *)mems[i], "device");
+		assert_int_equal(rte_vfio_user_dma_unmap(probed, mems[i], bus, PAGE), 0);
+
+		assert_int_equal(rte_vfio_user_dma_map(probed, mems[i], bus, PAGE,
+			RTE_VFIO_USER_DMA_READ), 0);
+		strcpy((char *)mems[i], "driver");
+		assert_int_equal(device_write(&main_server, bus, buf, sizeof(buf)), -EFAULT);
+		assert_string_equal((char *)mems[i], "driver");
+		assert_int_equal(device_read(&main_server, bus, buf, sizeof(buf)), 0);
+		assert_string_equal(buf, "driver");
+		assert_int_equal(rte_vfio_user_dma_unmap(probed, mems[i], bus, PAGE), 0);
+		strcpy(buf, "device");
+	}
+	munmap(own, PAGE);
+	rte_free(mems[1]);
+}
+
+/* Memory in a file of the driver's own. */
+static void
+test_dma_map_fd(void **state)
+{
+	const uint64_t bus = 0x123400000;
+	uint64_t maps = device_maps(&main_server, NULL);
+	int fd = memfd_create("arena", MFD_CLOEXEC), pipes[2];
+	uint8_t *mem;
+
+	assert_int_equal(ftruncate(fd, 8 * PAGE), 0);
+	mem = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed, -1, 0, mem, bus, PAGE, RW), -EBADF);
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 7 * PAGE, mem, bus, 2 * PAGE, RW),
+		-EINVAL);
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 100, mem, bus, PAGE, RW), -EINVAL);
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 0, mem, bus, 100, RW), -EINVAL);
+	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed, pipes[0], 0, mem, bus, PAGE, RW),
+		-EINVAL);
+	close(pipes[0]);
+	close(pipes[1]);
+	assert_int_equal(device_maps(&main_server, NULL), maps);
+
+	/* Two pages of it, in the other order; the descriptor need not stay. */
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 3 * PAGE, mem + 3 * PAGE, bus, PAGE,
+		RW), 0);
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 2 * PAGE, mem + 2 * PAGE, bus + PAGE,
+		PAGE, RTE_VFIO_USER_DMA_READ), 0);
+	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 0, mem, bus + PAGE, PAGE, RW),
+		-EEXIST);
+	close(fd);
+	fill(mem, 8 * PAGE, 1);
+	assert_true(device_sees(&main_server, bus, mem + 3 * PAGE, PAGE));
+	assert_true(device_sees(&main_server, bus + PAGE, mem + 2 * PAGE, PAGE));
+	assert_int_equal(device_write(&main_server, bus + PAGE, "x", 1), -EFAULT);
+	assert_int_equal(rte_vfio_user_dma_unmap(probed, mem, bus, PAGE), -ENOENT);
+	assert_int_equal(rte_vfio_user_dma_unmap(probed, mem + 3 * PAGE, bus, PAGE), 0);
+	assert_false(device_sees(&main_server, bus, mem + 3 * PAGE, PAGE));
+	assert_int_equal(rte_vfio_user_dma_unmap(probed, mem + 2 * PAGE, bus + PAGE, PAGE), 0);
+	assert_int_equal(device_maps(&main_server, NULL), maps);
+	munmap(mem, 8 * PAGE);
+}
+
+static int
+page_hidden(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	char byte;
+
+	assert_int_equal(device_read(arg, ms->iova, &byte, 1), -EFAULT);
+	return 0;
+}
+
+/* Of all that the bus maps by itself nothing is left, and nothing comes again. */
+static void
+test_claim(void **state)
+{
+	struct rte_vfio_user_device *first = probed, *dev;
+	const uint64_t bus = 0x123400000;
+	struct server second;
+	char path[64];
+	void *mem;
+
+	snprintf(path, sizeof(path), "%s/claimed", dir);
+	serve(&second, path, DEVICE, true);
+	assert_int_equal(plug(path), 0);
+	dev = probed;
+	mem = rte_malloc(NULL, PAGE, PAGE);
+	assert_int_equal(rte_vfio_user_dma_map(dev, mem, bus, PAGE, RW), 0);
+	assert_true(device_maps(&second, NULL) > 1);
+	assert_int_equal(rte_vfio_user_dma_claim(dev), 0);
+	assert_int_equal(device_maps(&second, NULL), 1); /* the driver's own stays */
+	assert_true(device_sees(&second, bus, mem, 64));
+	rte_memseg_walk(page_hidden, &second);
+	assert_int_equal(rte_vfio_user_dma_claim(dev), 0);
+
+	if (eal_huge() && eal_free_hugepages() >= 80) {
+		void *more = rte_zmalloc(NULL, 128 << 20, 0);
+
+		assert_non_null(more);
+		assert_int_equal(device_maps(&second, NULL), 1);
+		rte_memseg_walk(page_hidden, &second);
+		assert_true(device_maps(&main_server, NULL) > 1); /* the other device's bus goes on */
+		rte_free(more);
+	}
+	/* What the driver maps now is EAL's address, and its own affair. */
+	assert_int_equal(rte_vfio_user_dma_map(dev, mem, rte_malloc_virt2iova(mem), PAGE, RW), 0);
+	assert_true(device_sees(&second, rte_malloc_virt2iova(mem), mem, 64));
+	assert_int_equal(rte_dev_remove(&dev->device), 0);
+	assert_int_equal(device_maps(&second, NULL), 0);
+
+	/* The next driver of the device finds it as ever. */
+	assert_int_equal(plug(path), 0);
+	assert_true(device_sees(&second, rte_malloc_virt2iova(mem), mem, 64));
+	assert_int_equal(rte_dev_remove(&probed->device), 0);
+	unserve(&second);
+	probed = first;
+	rte_free(mem);
+}
+
+/* 65,536 pages, each by a message of its own, no two of them neighbours. */
+static void
+test_dma_many(void **state)
+{
+	enum { N = 65536 };
+	const size_t len = (size_t)N * PAGE;
+	int fd = memfd_create("many", MFD_CLOEXEC);
+	uint64_t maps = device_maps(&main_server, NULL);
+	const uint64_t bus = UINT64_C(1) << 50;
+	uint8_t *mem;
+
+	assert_int_equal(ftruncate(fd, len), 0);
+	mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	assert_ptr_not_equal(mem, MAP_FAILED);
+	for (uint32_t i = 0; i < N; i++) {
+		uint32_t page = i * 40503 % N; /* odd: each once */
+
+		assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, (uint64_t)page * PAGE,
+			mem + (size_t)page * PAGE, bus + (uint64_t)i * 2 * PAGE, PAGE, RW), 0);
+	}
+	assert_int_equal(device_maps(&main_server, NULL), maps + N);
+	for (uint32_t i = 0; i < N; i += 97)
+		assert_true(device_sees(&main_server, bus + (uint64_t)i * 2 * PAGE,
+			mem + (size_t)(i * 40503 % N) * PAGE, 8));
+	for (uint32_t i = 0; i < N; i++) {
+		uint32_t k = i * 3 % N;
+
+		assert_int_equal(rte_vfio_user_dma_unmap(probed,
+			mem + (size_t)(k * 40503 % N) * PAGE, bus + (uint64_t)k * 2 * PAGE, PAGE),
+			0);
+	}
+	assert_int_equal(device_maps(&main_server, NULL), maps);
+	munmap(mem, len);
+	close(fd);
 }
 
 static void
@@ -600,6 +770,83 @@ test_interrupts(void **state)
 	}
 	assert_int_equal(rte_intr_disable(h), 0);
 	assert_true(rte_intr_callback_unregister_sync(h, on_vector0, dev) > 0);
+}
+
+/*
+ * The I/O page table, from the driver's call to the device's access: EAL's memory at bus
+ * addresses that an entry gives it, and nowhere else.
+ */
+static void
+test_page_table(void **state)
+{
+	enum { N = 512 };
+	const uint64_t base = 0x40000000;
+	struct rte_vfio_user_device *first = probed, *dev;
+	struct server second;
+	uint64_t *entries, *none;
+	uint8_t *mem, buf[64];
+	rte_iova_t iova;
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/paged", dir);
+	serve(&second, path, DEVICE, true);
+	assert_int_equal(plug(path), 0);
+	dev = probed;
+	mem = rte_zmalloc(NULL, 2 * PAGE, PAGE);
+	fill(mem, 2 * PAGE, 7);
+	iova = rte_malloc_virt2iova(mem);
+	assert_true(device_sees(&second, iova, mem, 64));
+
+	assert_int_equal(rte_vfio_user_dma_page_table(dev, base, 0, &none), -EINVAL);
+	assert_int_equal(rte_vfio_user_dma_page_table(dev, base + 1, N, &none), -EINVAL);
+	assert_int_equal(rte_vfio_user_dma_page_table(dev, base, SIZE_MAX, &none), -EINVAL);
+	assert_int_equal(rte_vfio_user_dma_page_table(dev, 0 - (uint64_t)PAGE, 2, &none), -EINVAL);
+	assert_true(device_sees(&second, iova, mem, 64)); /* as before */
+	assert_int_equal(rte_vfio_user_dma_page_table(dev, base, N, &entries), 0);
+	assert_int_equal(rte_vfio_user_dma_page_table(dev, base, N, &none), -EEXIST);
+	for (unsigned int i = 0; i < N; i++)
+		assert_int_equal(entries[i], 0);
+	rte_memseg_walk(page_hidden, &second);
+	assert_int_equal(device_read(&second, base, buf, 1), -EFAULT);
+
+	entries[N - 1] = iova | RW;
+	assert_true(device_sees(&second, base + (N - 1) * PAGE, mem, PAGE));
+	assert_int_equal(device_write(&second, base + (N - 1) * PAGE + 9, "stale", 6), 0);
+	assert_string_equal((char *)mem + 9, "stale");
+	assert_int_equal(device_read(&second, base + N * PAGE - 1, buf, 2), -EFAULT);
+	entries[N - 1] = iova | RTE_VFIO_USER_DMA_READ;
+	assert_int_equal(device_write(&second, base + (N - 1) * PAGE, buf, 1), -EFAULT);
+	assert_int_equal(device_read(&second, base + (N - 1) * PAGE, buf, 1), 0);
+	entries[N - 1] = 0;
+	assert_int_equal(device_read(&second, base + (N - 1) * PAGE, buf, 1), -EFAULT);
+
+	/* A page that EAL takes back is not reachable through an entry that was left. */
+	if (eal_huge() && eal_free_hugepages() >= 80) {
+		void *more = rte_zmalloc(NULL, 128 << 20, 0);
+
+		assert_non_null(more);
+		entries[0] = rte_malloc_virt2iova(more) / PAGE * PAGE | RW;
+		assert_int_equal(device_read(&second, base, buf, 1), 0);
+		rte_free(more);
+		assert_int_equal(device_read(&second, base, buf, 1), -EFAULT);
+	}
+	/* Without EAL's memory it leads to what the driver mapped. */
+	assert_int_equal(rte_vfio_user_dma_claim(dev), 0);
+	entries[1] = iova | RW;
+	assert_int_equal(device_read(&second, base + PAGE, buf, 1), -EFAULT);
+	assert_int_equal(rte_vfio_user_dma_map(dev, mem, 0x7000, PAGE, RW), 0);
+	entries[1] = 0x7000 | RW;
+	assert_true(device_sees(&second, base + PAGE, mem, 64));
+	assert_int_equal(device_read(&second, 0x7000, buf, 1), -EFAULT);
+	assert_int_equal(rte_dev_remove(&dev->device), 0);
+
+	/* It went with the connection. */
+	assert_int_equal(plug(path), 0);
+	assert_true(device_sees(&second, iova, mem, 64));
+	assert_int_equal(rte_dev_remove(&probed->device), 0);
+	unserve(&second);
+	probed = first;
+	rte_free(mem);
 }
 
 static void
@@ -794,9 +1041,14 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_follow),
 		cmocka_unit_test(test_dma_events),
 		cmocka_unit_test(test_dma_external),
+		cmocka_unit_test(test_dma_prot),
+		cmocka_unit_test(test_dma_map_fd),
+		cmocka_unit_test(test_dma_many),
 		cmocka_unit_test(test_interrupts),
 		cmocka_unit_test(test_hotplug),
 		cmocka_unit_test(test_unsealed),
+		cmocka_unit_test(test_claim),
+		cmocka_unit_test(test_page_table),
 		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_bad_sockets),
 	};

@@ -360,7 +360,7 @@ static int
 vfio_user_dma_map(struct rte_device *device, void *addr, uint64_t iova, size_t len)
 {
 	int ret = rte_vfio_user_dma_map(container_of(device, struct rte_vfio_user_device, device),
-			addr, iova, len);
+			addr, iova, len, RTE_VFIO_USER_DMA_READ | RTE_VFIO_USER_DMA_WRITE);
 
 	if (ret == 0)
 		return 0;

@@ -142,20 +142,57 @@ int rte_vfio_user_write_config(struct rte_vfio_user_device *dev, const void *buf
 /** Where [offset, offset + len) of a BAR is mapped in this process, or NULL: not in one piece. */
 void *rte_vfio_user_bar_ptr(struct rte_vfio_user_device *dev, unsigned int bar, uint64_t offset,
 		size_t len);
+
+#define RTE_VFIO_USER_DMA_READ  1u /**< the device may read it */
+#define RTE_VFIO_USER_DMA_WRITE 2u /**< the device may write it */
+
 /**
- * Lets the device reach memory beyond EAL's own, [va, va + len), at bus address @p iova; the
- * latter and @p len are multiples of 4,096. If a file of EAL's lies behind the memory the server
- * maps that; else it reads and writes by message. Any thread.
- * @return 0; -ENODEV: not connected; -EINVAL: the range; -EEXIST: something is mapped there; or
- *   the server's error
+ * Lets the device reach memory beyond what the bus maps by itself, [va, va + len), at bus address
+ * @p iova; the latter and @p len are multiples of 4,096. If a file of EAL's lies behind the memory
+ * the server maps that; else it reads and writes by message. Any thread.
+ * @param prot  RTE_VFIO_USER_DMA_READ, RTE_VFIO_USER_DMA_WRITE or both
+ * @return 0; -ENODEV: not connected; -EINVAL: the range or @p prot; -EEXIST: something is mapped
+ *   there; or the server's error
  */
-int rte_vfio_user_dma_map(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len);
+int rte_vfio_user_dma_map(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len,
+		uint32_t prot);
 /**
- * Undoes one rte_vfio_user_dma_map(), arguments as there. When it returns 0 the device makes no
- * access any more.
+ * The same for memory in a file of the caller's own: [offset, offset + len) of @p fd is mapped
+ * here at @p va. The server gets the file, and with it all that is in it; the caller may close
+ * @p fd afterwards. The server takes a memfd, or a file of tmpfs or hugetlbfs.
+ * @return as rte_vfio_user_dma_map(); -EBADF: no file
+ */
+int rte_vfio_user_dma_map_fd(struct rte_vfio_user_device *dev, int fd, uint64_t offset, void *va,
+		uint64_t iova, size_t len, uint32_t prot);
+/**
+ * Undoes one rte_vfio_user_dma_map() or rte_vfio_user_dma_map_fd(), arguments as there. When it
+ * returns 0 the device makes no access any more.
  * @return 0; -ENODEV: not connected; -ENOENT: no such mapping; or the server's error
  */
 int rte_vfio_user_dma_unmap(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len);
+/**
+ * Takes EAL's memory away from the device, for good: when it returns 0, the device reaches what
+ * rte_vfio_user_dma_map() and rte_vfio_user_dma_map_fd() give it and nothing else, whatever
+ * memory EAL gets later. From the driver's probe, or when the device is idle.
+ * @return 0; -ENODEV: not connected; or the server's error
+ */
+int rte_vfio_user_dma_claim(struct rte_vfio_user_device *dev);
+/**
+ * Puts an I/O page table between the device and the memory that is mapped for it (by the bus, too),
+ * for good: when it returns 0, the device reaches only what an entry leads to. The device reads
+ * an entry for each access and remembers nothing of it: an entry is valid as soon as it is
+ * stored; once it was cleared, and a locked instruction executed, no access starts through it.
+ * @param dev      the device; from its driver's probe, or when it is idle
+ * @param base     the bus address of the first entry's page, a multiple of 4,096
+ * @param nr       entries, one for each 4,096 bytes of bus addresses; at most 16,777,216
+ * @param entries  [out] the table, all zero. An entry is the bus address at which the page is mapped
+ *   for the device (EAL's memory: EAL's IOVA), and RTE_VFIO_USER_DMA_READ and _WRITE. Stored
+ *   as a whole. The bus' memory, gone with the device.
+ * @return 0; -ENOTSUP: the server has no such extension; -ENODEV: not connected; -EINVAL: @p base or
+ *   @p nr; -EEXIST: there is one; -ENOMEM; or the server's error
+ */
+int rte_vfio_user_dma_page_table(struct rte_vfio_user_device *dev, uint64_t base, size_t nr,
+		uint64_t **entries);
 /** False once the device is lost, and in a secondary process. */
 bool rte_vfio_user_alive(const struct rte_vfio_user_device *dev);
 /**

@@ -188,6 +188,7 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 	priv->lost_fd = -1;
 	for (i = 0; i < VFIO_USER_MAX_BARS; i++)
 		priv->bar_files[i].fd = -1;
+	TAILQ_INIT(&priv->eal_maps);
 	pthread_rwlock_init(&priv->nofd_lock, NULL);
 	pthread_mutex_init(&priv->lost_lock, NULL);
 	dev->bus_private = priv;
@@ -517,6 +518,7 @@ vfio_user_device_close(struct rte_vfio_user_device *dev)
 	vfio_user_dma_detach(priv);
 	if (priv->client != NULL)
 		vfu_client_close(priv->client);
+	vfio_user_dma_free(priv);
 	vfio_user_lost_teardown(priv);
 	bars_unmap(dev);
 	for (i = 0; i < VFIO_USER_MAX_BARS; i++) {

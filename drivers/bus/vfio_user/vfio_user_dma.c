@@ -28,23 +28,28 @@
  *  - a device's nofd_lock, see vfio_user_private.h.
  */
 
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <rte_common.h>
 #include <rte_errno.h>
 #include <rte_memory.h>
-
-#include <linux/vfio.h>
 
 #include "dpdk_compat.h"
 #include "vfio_user_private.h"
 
 #define EVENT_NAME "vfio_user"
 
-#define DMA_RW (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+#define DMA_RW (RTE_VFIO_USER_DMA_READ | RTE_VFIO_USER_DMA_WRITE)
+static_assert(RTE_VFIO_USER_DMA_READ == VFU_DMA_READ && RTE_VFIO_USER_DMA_WRITE == VFU_DMA_WRITE,
+	"the bus' permissions are the wire's");
 
 static pthread_mutex_t dma_lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(, vfio_user_priv) dma_devices = TAILQ_HEAD_INITIALIZER(dma_devices);
@@ -66,6 +71,7 @@ describe(const struct rte_memseg_list *msl, const struct rte_memseg *ms, struct 
 	map->len = ms->len;
 	map->fd = -1;
 	map->offset = 0;
+	map->prot = DMA_RW;
 	map->eal = true;
 	if (!msl->external) {
 		map->fd = rte_memseg_get_fd_thread_unsafe(ms);
@@ -91,59 +97,82 @@ continues(const struct vfio_user_map *run, const struct vfio_user_map *next)
 			(run->fd < 0 || run->offset + run->len == next->offset);
 }
 
-/* Rebuilds what the client's thread looks at. Called with dma_lock held. */
+/* Of a tree of mappings: those that overlap are the same to it, so that it holds none that do. */
 static int
-publish_nofd(struct vfio_user_priv *priv)
+compare(const void *one, const void *other)
 {
-	struct vfio_user_map *list = NULL, *old;
-	unsigned int n = 0, i;
+	const struct vfio_user_map *a = one, *b = other;
 
-	for (i = 0; i < priv->nr_maps; i++)
-		n += priv->maps[i].fd < 0;
-	if (n != 0) {
-		list = malloc(n * sizeof(*list));
-		if (list == NULL)
-			return -ENOMEM;
-	}
-	for (i = 0, n = 0; i < priv->nr_maps; i++) {
-		if (priv->maps[i].fd < 0)
-			list[n++] = priv->maps[i];
-	}
-	pthread_rwlock_wrlock(&priv->nofd_lock);
-	old = priv->nofd;
-	priv->nofd = list;
-	priv->nr_nofd = n;
-	pthread_rwlock_unlock(&priv->nofd_lock);
-	free(old);
-	return 0;
+	return a->iova + (a->len - 1) < b->iova ? -1 : a->iova > b->iova + (b->len - 1);
 }
 
 static int
-map_one(struct vfio_user_priv *priv, const struct vfio_user_map *map)
+tree_add(void **tree, struct vfio_user_map *map)
+{
+	struct vfio_user_map **node = tsearch(map, tree, compare);
+
+	if (node == NULL)
+		return -ENOMEM;
+	return *node == map ? 0 : -EEXIST;
+}
+
+static struct vfio_user_map *
+tree_find(void *const *tree, uint64_t iova, uint64_t len)
+{
+	const struct vfio_user_map key = { .iova = iova, .len = len };
+	struct vfio_user_map **node = tfind(&key, tree, compare);
+
+	return node != NULL ? *node : NULL;
+}
+
+static int
+nofd_add(struct vfio_user_priv *priv, struct vfio_user_map *map)
 {
 	int ret;
 
-	if (priv->nr_maps == priv->max_maps) {
-		unsigned int max = priv->max_maps != 0 ? 2 * priv->max_maps : 64;
-		struct vfio_user_map *maps = realloc(priv->maps, max * sizeof(*maps));
+	pthread_rwlock_wrlock(&priv->nofd_lock);
+	ret = tree_add(&priv->nofd, map);
+	pthread_rwlock_unlock(&priv->nofd_lock);
+	return ret;
+}
 
-		if (maps == NULL)
-			return -ENOMEM;
-		priv->maps = maps;
-		priv->max_maps = max;
-	}
-	/* First in the table: the server may ask as soon as it knows of the mapping. */
-	priv->maps[priv->nr_maps++] = *map;
-	ret = map->fd < 0 ? publish_nofd(priv) : 0;
-	if (ret == 0)
-		ret = vfu_client_dma_map(priv->client, map->fd, map->offset, map->iova, map->len,
-				DMA_RW);
+static void
+nofd_del(struct vfio_user_priv *priv, struct vfio_user_map *map)
+{
+	pthread_rwlock_wrlock(&priv->nofd_lock);
+	tdelete(map, &priv->nofd, compare);
+	pthread_rwlock_unlock(&priv->nofd_lock);
+}
+
+/* Called with dma_lock held, as all that changes the tables. */
+static int
+map_one(struct vfio_user_priv *priv, const struct vfio_user_map *what)
+{
+	struct vfio_user_map *map = malloc(sizeof(*map));
+	int ret;
+
+	if (map == NULL)
+		return -ENOMEM;
+	*map = *what;
+	/* First in the tables: the server may ask as soon as it knows of the mapping. */
+	ret = tree_add(&priv->maps, map);
 	if (ret != 0) {
-		priv->nr_maps--;
-		if (map->fd < 0)
-			publish_nofd(priv);
+		free(map);
 		return ret;
 	}
+	ret = map->fd < 0 ? nofd_add(priv, map) : 0;
+	if (ret == 0)
+		ret = vfu_client_dma_map(priv->client, map->fd, map->offset, map->iova, map->len,
+				map->prot);
+	if (ret != 0) {
+		if (map->fd < 0)
+			nofd_del(priv, map);
+		tdelete(map, &priv->maps, compare);
+		free(map);
+		return ret;
+	}
+	if (map->eal)
+		TAILQ_INSERT_TAIL(&priv->eal_maps, map, next);
 	/* The descriptor was borrowed: only what it says about the kind is kept. */
 	VFIO_USER_LOG(DEBUG, "%s: mapped va 0x%" PRIx64 " at bus 0x%" PRIx64 ", 0x%" PRIx64
 		" bytes%s", priv->dev->path, map->va, map->iova, map->len,
@@ -152,15 +181,16 @@ map_one(struct vfio_user_priv *priv, const struct vfio_user_map *map)
 }
 
 static int
-unmap_at(struct vfio_user_priv *priv, unsigned int i)
+unmap_one(struct vfio_user_priv *priv, struct vfio_user_map *map)
 {
-	struct vfio_user_map map = priv->maps[i];
-	int ret;
+	int ret = vfu_client_dma_unmap(priv->client, map->iova, map->len);
 
-	ret = vfu_client_dma_unmap(priv->client, map.iova, map.len);
-	priv->maps[i] = priv->maps[--priv->nr_maps];
-	if (map.fd < 0)
-		publish_nofd(priv);
+	if (map->eal)
+		TAILQ_REMOVE(&priv->eal_maps, map, next);
+	if (map->fd < 0)
+		nofd_del(priv, map);
+	tdelete(map, &priv->maps, compare);
+	free(map);
 	return ret;
 }
 
@@ -234,28 +264,28 @@ static void
 remove_pages(struct vfio_user_priv *priv, uint64_t va, uint64_t len)
 {
 	const uint64_t end = va + len;
-	unsigned int i;
+	struct vfio_user_map *map;
+	uint64_t start, stop;
 	int ret;
 
-	for (i = 0; i < priv->nr_maps; ) {
-		const struct vfio_user_map map = priv->maps[i];
-		uint64_t left;
-
-		if (!map.eal || map.va >= end || map.va + map.len <= va) {
-			i++;
-			continue;
+	for (;;) {
+		TAILQ_FOREACH(map, &priv->eal_maps, next) {
+			if (map->va < end && map->va + map->len > va)
+				break;
 		}
-		ret = unmap_at(priv, i);
+		if (map == NULL)
+			break;
+		start = map->va;
+		stop = map->va + map->len;
+		ret = unmap_one(priv, map);
 		if (ret != 0 && vfu_client_alive(priv->client))
 			VFIO_USER_LOG(ERR, "%s: the device keeps memory at 0x%" PRIx64
-				" that was given back: %s", priv->dev->path, map.va,
+				" that was given back: %s", priv->dev->path, start,
 				strerror(-ret));
-		if (map.va < va)
-			add_pages(priv, map.va, va - map.va);
-		left = map.va + map.len;
-		if (left > end)
-			add_pages(priv, end, left - end);
-		i = 0; /* the table has changed */
+		if (start < va)
+			add_pages(priv, start, va - start);
+		if (stop > end)
+			add_pages(priv, end, stop - end);
 	}
 }
 
@@ -266,6 +296,8 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 
 	pthread_mutex_lock(&dma_lock);
 	TAILQ_FOREACH(priv, &dma_devices, dma_next) {
+		if (priv->dma_claimed)
+			continue;
 		if (type == RTE_MEM_EVENT_ALLOC)
 			add_pages(priv, (uintptr_t)addr, len);
 		else
@@ -322,8 +354,8 @@ vfio_user_dma_detach(struct vfio_user_priv *priv)
 		TAILQ_REMOVE(&dma_devices, priv, dma_next);
 		priv->dma_attached = false;
 		/* A lost device answers at once. */
-		while (priv->nr_maps > 0)
-			unmap_at(priv, priv->nr_maps - 1);
+		while (priv->maps != NULL)
+			unmap_one(priv, *(struct vfio_user_map **)priv->maps);
 		pthread_mutex_unlock(&dma_lock);
 	}
 	pthread_mutex_lock(&dma_lock);
@@ -333,10 +365,6 @@ vfio_user_dma_detach(struct vfio_user_priv *priv)
 		rte_mem_event_callback_unregister(EVENT_NAME, NULL);
 		events_registered = false;
 	}
-	free(priv->maps);
-	free(priv->nofd);
-	priv->maps = priv->nofd = NULL;
-	priv->nr_maps = priv->max_maps = priv->nr_nofd = 0;
 }
 
 /* The file behind [va, va + len), where it is all one piece of one. */
@@ -373,57 +401,156 @@ find_file(struct vfio_user_map *map)
 	map->offset = start;
 }
 
-int
-rte_vfio_user_dma_map(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len)
+static int
+map_range(struct rte_vfio_user_device *dev, struct vfio_user_map *map)
 {
 	struct vfio_user_priv *priv = dev->bus_private;
-	struct vfio_user_map map = {
-		.va = (uintptr_t)va, .iova = iova, .len = len, .fd = -1,
-	};
-	unsigned int i;
 	int ret;
 
-	if (priv == NULL || !priv->dma_attached)
-		return -ENODEV;
-	if (len == 0 || ((iova | len) & 4095) != 0 || iova + (len - 1) < iova ||
-			map.va + (len - 1) < map.va)
+	if (map->len == 0 || ((map->iova | map->len) & 4095) != 0 ||
+			map->iova + (map->len - 1) < map->iova ||
+			map->va + (map->len - 1) < map->va ||
+			map->prot == 0 || (map->prot & ~DMA_RW) != 0)
 		return -EINVAL;
-	find_file(&map);
-
 	pthread_mutex_lock(&dma_lock);
-	ret = 0;
-	for (i = 0; i < priv->nr_maps && ret == 0; i++) {
-		const struct vfio_user_map *m = &priv->maps[i];
-
-		if (m->iova <= iova + (len - 1) && iova <= m->iova + (m->len - 1))
-			ret = -EEXIST;
-	}
-	if (ret == 0)
-		ret = map_one(priv, &map);
+	ret = map_one(priv, map);
 	pthread_mutex_unlock(&dma_lock);
 	return ret;
+}
+
+static bool
+attached(const struct rte_vfio_user_device *dev)
+{
+	const struct vfio_user_priv *priv = dev->bus_private;
+
+	return priv != NULL && priv->dma_attached;
+}
+
+int
+rte_vfio_user_dma_map(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len,
+		uint32_t prot)
+{
+	struct vfio_user_map map = {
+		.va = (uintptr_t)va, .iova = iova, .len = len, .fd = -1, .prot = prot,
+	};
+
+	if (!attached(dev))
+		return -ENODEV;
+	find_file(&map);
+	return map_range(dev, &map);
+}
+
+int
+rte_vfio_user_dma_map_fd(struct rte_vfio_user_device *dev, int fd, uint64_t offset, void *va,
+		uint64_t iova, size_t len, uint32_t prot)
+{
+	struct vfio_user_map map = {
+		.va = (uintptr_t)va, .iova = iova, .len = len, .fd = fd, .offset = offset,
+		.prot = prot,
+	};
+
+	if (!attached(dev))
+		return -ENODEV;
+	return fd < 0 ? -EBADF : map_range(dev, &map);
 }
 
 int
 rte_vfio_user_dma_unmap(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len)
 {
 	struct vfio_user_priv *priv = dev->bus_private;
+	struct vfio_user_map *map;
 	int ret = -ENOENT;
-	unsigned int i;
 
-	if (priv == NULL || !priv->dma_attached)
+	if (!attached(dev))
+		return -ENODEV;
+	if (len == 0)
+		return -EINVAL;
+	pthread_mutex_lock(&dma_lock);
+	map = tree_find(&priv->maps, iova, len);
+	if (map != NULL && !map->eal && map->va == (uintptr_t)va && map->iova == iova &&
+			map->len == len)
+		ret = unmap_one(priv, map);
+	pthread_mutex_unlock(&dma_lock);
+	return ret;
+}
+
+int
+rte_vfio_user_dma_claim(struct rte_vfio_user_device *dev)
+{
+	struct vfio_user_priv *priv = dev->bus_private;
+	int ret = 0, one;
+
+	if (!attached(dev))
 		return -ENODEV;
 	pthread_mutex_lock(&dma_lock);
-	for (i = 0; i < priv->nr_maps; i++) {
-		const struct vfio_user_map *m = &priv->maps[i];
-
-		if (!m->eal && m->va == (uintptr_t)va && m->iova == iova && m->len == len) {
-			ret = unmap_at(priv, i);
-			break;
-		}
+	/* Events that come from now on find it so. */
+	priv->dma_claimed = true;
+	while (!TAILQ_EMPTY(&priv->eal_maps)) {
+		one = unmap_one(priv, TAILQ_FIRST(&priv->eal_maps));
+		if (ret == 0)
+			ret = one;
 	}
 	pthread_mutex_unlock(&dma_lock);
 	return ret;
+}
+
+/*
+ * The I/O page table. Its file is sealed: the server counts on that, and maps what it is given.
+ */
+
+static int
+page_table_file(size_t len)
+{
+	int fd = memfd_create("gantry-io-page-table", MFD_CLOEXEC | MFD_ALLOW_SEALING), ret;
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, len) == 0 &&
+			fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		return fd;
+	ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int
+rte_vfio_user_dma_page_table(struct rte_vfio_user_device *dev, uint64_t base, size_t nr,
+		uint64_t **entries)
+{
+	struct vfio_user_priv *priv = dev->bus_private;
+	size_t len = nr * sizeof(uint64_t);
+	void *ptes;
+	int fd, ret;
+
+	if (!attached(dev))
+		return -ENODEV;
+	if (nr == 0 || nr > VFU_MAX_PTES || (base & 4095) != 0)
+		return -EINVAL;
+	fd = page_table_file(len);
+	if (fd < 0)
+		return fd;
+	ptes = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ret = ptes != MAP_FAILED ? vfu_client_page_table(priv->client, fd, base, nr) : -errno;
+	close(fd);
+	if (ret != 0) {
+		if (ptes != MAP_FAILED)
+			munmap(ptes, len);
+		return ret;
+	}
+	/* There is no second one: the server sees to that. */
+	priv->ptes = ptes;
+	priv->ptes_len = len;
+	*entries = ptes;
+	return 0;
+}
+
+/* When the connection has ended. */
+void
+vfio_user_dma_free(struct vfio_user_priv *priv)
+{
+	if (priv->ptes != NULL)
+		munmap(priv->ptes, priv->ptes_len);
+	priv->ptes = NULL;
 }
 
 /*
@@ -434,16 +561,11 @@ rte_vfio_user_dma_unmap(struct rte_vfio_user_device *dev, void *va, uint64_t iov
 static void *
 nofd_find(const struct vfio_user_priv *priv, uint64_t iova, size_t len)
 {
-	unsigned int i;
+	const struct vfio_user_map *m = tree_find(&priv->nofd, iova, 1);
 
-	for (i = 0; i < priv->nr_nofd; i++) {
-		const struct vfio_user_map *m = &priv->nofd[i];
-
-		if (iova >= m->iova && iova - m->iova <= m->len &&
-				len <= m->len - (iova - m->iova))
-			return (void *)(uintptr_t)(m->va + (iova - m->iova));
-	}
-	return NULL;
+	if (m == NULL || len > m->len - (iova - m->iova))
+		return NULL;
+	return (void *)(uintptr_t)(m->va + (iova - m->iova));
 }
 
 int

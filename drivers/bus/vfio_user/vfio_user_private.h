@@ -22,9 +22,11 @@ extern int vfio_user_logtype;
 
 /** One DMA_MAP that the device has. */
 struct vfio_user_map {
+	TAILQ_ENTRY(vfio_user_map) next; /**< of EAL's */
 	uint64_t va, iova, len;
 	int fd;          /**< only told from -1: the server has no file and asks us by message */
 	uint64_t offset; /**< in the file */
+	uint32_t prot;   /**< RTE_VFIO_USER_DMA_* */
 	bool eal;        /**< EAL's memory, kept up to date by its events */
 };
 
@@ -48,8 +50,11 @@ struct vfio_user_priv {
 	/* vfio_user_dma.c: under its lock. */
 	TAILQ_ENTRY(vfio_user_priv) dma_next;
 	bool dma_attached;
-	struct vfio_user_map *maps;
-	unsigned int nr_maps, max_maps;
+	bool dma_claimed;              /* what is EAL's is not mapped any more */
+	void *maps;                    /* tsearch()'s, by bus address */
+	TAILQ_HEAD(, vfio_user_map) eal_maps;
+	void *ptes;                    /* the I/O page table; NULL: none */
+	size_t ptes_len;
 
 	/*
 	 * The maps without a file, for requests that arrive in the client's
@@ -58,8 +63,7 @@ struct vfio_user_priv {
 	 * the one that takes it.
 	 */
 	pthread_rwlock_t nofd_lock;
-	struct vfio_user_map *nofd;
-	unsigned int nr_nofd;
+	void *nofd;                    /* tsearch()'s, by bus address */
 
 	/* vfio_user_mp.c: under its lock. */
 	TAILQ_ENTRY(vfio_user_priv) mp_next;
@@ -81,6 +85,7 @@ int vfio_user_mp_attach(struct rte_vfio_user_device *dev);
 /* vfio_user_dma.c */
 int vfio_user_dma_attach(struct vfio_user_priv *priv);
 void vfio_user_dma_detach(struct vfio_user_priv *priv);
+void vfio_user_dma_free(struct vfio_user_priv *priv);
 int vfio_user_dma_read(void *opaque, uint64_t iova, void *buf, size_t len);
 int vfio_user_dma_write(void *opaque, uint64_t iova, const void *buf, size_t len);
 
