@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Scatter/gather: lists, what came out of mapping them, and what one segment may be.
+ */
+
+#include "dmacheck.h"
+
+#define PIECE 256
+
+/* A list of n pieces of one block: neighbours, which merge where bus addresses follow. */
+static uint8_t *
+list_of(struct gantry_sg *sg, unsigned int n, unsigned int seed)
+{
+	uint8_t *block = dma_buf((size_t)n * PIECE);
+	unsigned int i;
+
+	fill(block, (size_t)n * PIECE, seed);
+	for (i = 0; i < n; i++)
+		gantry_sg_set_buf(&sg[i], block + i * PIECE, PIECE);
+	return block;
+}
+
+/* Whether the device sees the list's bytes, in order. */
+static void
+list_check(struct rig *r, const struct gantry_sg *sg, unsigned int segs, size_t len,
+		unsigned int seed)
+{
+	uint8_t *got = dma_buf(len);
+	size_t at = 0;
+	unsigned int i;
+
+	for (i = 0; i < segs; i++) {
+		nic_fetch(r, gantry_sg_dma_address(&sg[i]), got + at, gantry_sg_dma_len(&sg[i]));
+		at += gantry_sg_dma_len(&sg[i]);
+	}
+	CHECK(r, at == len && filled(got, len, seed));
+	rte_free(got);
+}
+
+static unsigned int
+list_map(struct rig *r, struct gantry_sg *sg, unsigned int n, enum gantry_dma_dir dir)
+{
+	const unsigned int segs = gantry_dma_map_sg(r->dma, sg, n, dir);
+
+	if (segs == 0)
+		broken("no mapping: %s", gantry_dma_last_error());
+	return segs;
+}
+
+/*
+ * The list is unmapped with what mapping it returned. Where nothing merges that is the same
+ * number; here the driver stops one piece early for itself, too.
+ */
+CULPRIT void
+unmap_returned_count(struct rig *r, bool fixed)
+{
+	struct gantry_sg sg[4];
+	uint8_t *block = list_of(sg, 4, 1);
+	const unsigned int segs = list_map(r, sg, 4, GANTRY_DMA_TO_DEVICE);
+
+	list_check(r, sg, segs, 4 * PIECE, 1);
+	gantry_dma_unmap_sg(r->dma, sg, fixed ? 4 : RTE_MIN(segs, 3u), GANTRY_DMA_TO_DEVICE);
+	rte_free(block);
+}
+
+/* The list grew after it was mapped, and its length is asked for anew. */
+CULPRIT void
+unmap_grown_list(struct rig *r, bool fixed)
+{
+	struct gantry_sg sg[4];
+	uint8_t *block = list_of(sg, 4, 2);
+	unsigned int nents = 3;
+	const unsigned int segs = list_map(r, sg, nents, GANTRY_DMA_TO_DEVICE);
+
+	list_check(r, sg, segs, 3 * PIECE, 2);
+	sg[3].dma.len = 0;
+	if (!fixed)
+		nents++;
+	gantry_dma_unmap_sg(r->dma, sg, nents, GANTRY_DMA_TO_DEVICE);
+	rte_free(block);
+}
+
+/* The sync of a list, too, wants the number of entries. */
+CULPRIT void
+sync_returned_count(struct rig *r, bool fixed)
+{
+	struct gantry_sg sg[4];
+	uint8_t *block = list_of(sg, 4, 3);
+	const unsigned int segs = list_map(r, sg, 4, GANTRY_DMA_FROM_DEVICE);
+	uint8_t data[PIECE];
+
+	fill(data, PIECE, 4);
+	nic_store(r, gantry_sg_dma_address(&sg[0]), data, PIECE);
+	gantry_dma_sync_sg_for_cpu(r->dma, sg, fixed ? 4 : RTE_MIN(segs, 3u),
+		GANTRY_DMA_FROM_DEVICE);
+	CHECK(r, filled(block, PIECE, 4));
+	gantry_dma_unmap_sg(r->dma, sg, 4, GANTRY_DMA_FROM_DEVICE);
+	rte_free(block);
+}
+
+/* A descriptor's length field has 12 bits, and the driver hands over what it is given. */
+CULPRIT void
+long_entry(struct rig *r, bool fixed)
+{
+	const size_t len = 8192;
+	uint8_t *block = dma_buf(len);
+	struct gantry_sg sg[2];
+	unsigned int segs, n;
+
+	gantry_dma_set_max_seg_size(r->dma, 4096);
+	fill(block, len, 5);
+	if (fixed) {
+		gantry_sg_set_buf(&sg[0], block, len / 2);
+		gantry_sg_set_buf(&sg[1], block + len / 2, len / 2);
+		n = 2;
+	} else {
+		gantry_sg_set_buf(&sg[0], block, len);
+		n = 1;
+	}
+	segs = gantry_dma_map_sg(r->dma, sg, n, GANTRY_DMA_TO_DEVICE);
+	if (segs > 0) {
+		list_check(r, sg, segs, len, 5);
+		gantry_dma_unmap_sg(r->dma, sg, n, GANTRY_DMA_TO_DEVICE);
+	}
+	rte_free(block);
+}
+
+/* A device that counts in 64 KiB, and a buffer across such a border. */
+CULPRIT void
+entry_across_boundary(struct rig *r, bool fixed)
+{
+	const size_t boundary = 64 << 10, len = 4096;
+	uint8_t *block = rte_zmalloc(NULL, 2 * boundary, boundary);
+	struct gantry_sg sg[2];
+	unsigned int segs, n;
+	uint8_t *buf;
+
+	if (block == NULL)
+		broken("no memory");
+	buf = block + boundary - len / 2;
+	gantry_dma_set_seg_boundary(r->dma, boundary - 1);
+	fill(buf, len, 6);
+	if (fixed) {
+		gantry_sg_set_buf(&sg[0], buf, len / 2);
+		gantry_sg_set_buf(&sg[1], buf + len / 2, len / 2);
+		n = 2;
+	} else {
+		gantry_sg_set_buf(&sg[0], buf, len);
+		n = 1;
+	}
+	segs = gantry_dma_map_sg(r->dma, sg, n, GANTRY_DMA_TO_DEVICE);
+	if (segs > 0) {
+		list_check(r, sg, segs, len, 6);
+		gantry_dma_unmap_sg(r->dma, sg, n, GANTRY_DMA_TO_DEVICE);
+	}
+	rte_free(block);
+}
+
+/* The list is built from pages without asking where the boundary of the device lies. */
+CULPRIT void
+pages_across_boundary(struct rig *r, bool fixed)
+{
+	const size_t boundary = 4096;
+	uint8_t *block = rte_zmalloc(NULL, 4 * boundary, boundary);
+	struct gantry_sg sg[3];
+	unsigned int segs, i;
+
+	if (block == NULL)
+		broken("no memory");
+	gantry_dma_set_seg_boundary(r->dma, boundary - 1);
+	fill(block, 3 * boundary, 7);
+	/* Three pages; the mistaken ones begin in the middle. */
+	for (i = 0; i < 3; i++)
+		gantry_sg_set_buf(&sg[i], block + i * boundary + (fixed ? 0 : 512), boundary);
+	segs = gantry_dma_map_sg(r->dma, sg, 3, GANTRY_DMA_TO_DEVICE);
+	if (segs > 0) {
+		list_check(r, sg, segs, 3 * boundary, 7);
+		gantry_dma_unmap_sg(r->dma, sg, 3, GANTRY_DMA_TO_DEVICE);
+	}
+	rte_free(block);
+}
+
+/* Completion and reset both take the list back. */
+CULPRIT void
+unmap_list_twice(struct rig *r, bool fixed)
+{
+	struct gantry_sg sg[3];
+	uint8_t *block = list_of(sg, 3, 8);
+	const unsigned int segs = list_map(r, sg, 3, GANTRY_DMA_TO_DEVICE);
+
+	list_check(r, sg, segs, 3 * PIECE, 8);
+	gantry_dma_unmap_sg(r->dma, sg, 3, GANTRY_DMA_TO_DEVICE);
+	if (!fixed)
+		gantry_dma_unmap_sg(r->dma, sg, 3, GANTRY_DMA_TO_DEVICE);
+	rte_free(block);
+}
+
+static const struct bug bugs[] = {
+	PLANTED(unmap_returned_count, WRONG_NENTS),
+	PLANTED(unmap_grown_list, WRONG_NENTS),
+	PLANTED(sync_returned_count, WRONG_NENTS),
+	PLANTED(long_entry, SEGMENT_SIZE),
+	PLANTED(entry_across_boundary, SEGMENT_BOUNDARY),
+	PLANTED(pages_across_boundary, SEGMENT_BOUNDARY),
+	PLANTED(unmap_list_twice, UNMAP_TWICE),
+};
+
+FAMILY(sg, bugs, false);

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * gantry-dmacheck: a corpus of planted bugs, and whether each is found.
+ *
+ *	gantry-dmacheck [--json FILE] [--list] [--only NAME]...
+ *
+ * A bug is a few lines of a driver or of an application, with what went wrong in them, and its
+ * twin is the same without the mistake (dmacheck.h). Each is played
+ *
+ *	                debug mode over direct    strict mode, no debug    debug over strict, bounce
+ *	bug             who catches it            who catches it
+ *	twin            not accused, data right   no fault, data right     not accused, data right
+ *
+ * and what caught it is what was seen to: debug mode's one report, of the right class, that
+ * names the function where the mistake is; the IOMMU of the device in strict mode; or both.
+ * A bug of the class "iommu-fault" is one that only the IOMMU can see: the driver keeps to
+ * the API, and tells the device something else.
+ *
+ *	run.c       a play, in a process of its own
+ *	mini.c      a miniature device for drivers; softnic.c: the soft NIC for applications
+ *	bugs_*.c    the corpus
+ */
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include <jansson.h>
+
+#include "run.h"
+
+#define EXIT_USAGE 2
+#define EXIT_LEFT_OUT 3
+#define ONLY_MAX 64
+
+static const struct family * const families[] = {
+	&family_mapping, &family_sync, &family_coherent, &family_sg, &family_mbuf, &family_iommu,
+	&family_history, &family_app,
+};
+
+static const struct setting
+	debug_direct = { "debug", GANTRY_DMA_MODE_DIRECT, true },
+	strict = { "strict", GANTRY_DMA_MODE_STRICT, false },
+	debug_strict = { "debug over strict", GANTRY_DMA_MODE_STRICT, true },
+	debug_bounce = { "debug over bounce", GANTRY_DMA_MODE_BOUNCE, true };
+
+/* The plays of a bug: itself twice, and its twin. */
+#define BUG_DEBUG  0
+#define BUG_STRICT 1
+#define TWINS      2 /* the first of them */
+#define PLAYS      6
+
+static const struct setting * const settings[PLAYS] = {
+	&debug_direct, &strict, &debug_direct, &strict, &debug_strict, &debug_bounce,
+};
+
+struct options {
+	const char *json;
+	bool list;
+	unsigned int nr_only;
+	const char *only[ONLY_MAX];
+};
+
+/* What was found of one bug. */
+struct verdict {
+	const struct family *family;
+	const struct bug *bug;
+	struct play *plays;
+	bool left_out;
+	const char *caught_by; /* NULL: nothing did */
+	const char *message;
+	bool twin_ok;
+	char why[512];         /* why it is not ok; empty: it is */
+};
+
+static void
+complain(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("gantry-dmacheck: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+static void
+help(void)
+{
+	puts("gantry-dmacheck: plants bugs of DMA, and looks whether each is caught\n"
+"\n"
+"usage: gantry-dmacheck [OPTIONS]\n"
+"\n"
+"  --json FILE      writes what was found to FILE\n"
+"  --list           prints name, class and source of each bug, and plays none\n"
+"  --only NAME      plays this one; may be given several times\n"
+"  --help           this\n"
+"\n"
+"The exit status is 0 if each bug was caught and no twin accused, 1 if not, 2 for\n"
+"arguments that make no sense, 3 if all is well but some could not be played here.");
+}
+
+const char *
+class_name(int misuse)
+{
+	return misuse == CLASS_IOMMU ? "iommu-fault" : gantry_dma_misuse_name(misuse);
+}
+
+static const struct bug *
+find_bug(const char *name)
+{
+	unsigned int f, i;
+
+	for (f = 0; f < RTE_DIM(families); f++)
+		for (i = 0; i < families[f]->nr; i++)
+			if (strcmp(families[f]->bugs[i].name, name) == 0)
+				return &families[f]->bugs[i];
+	return NULL;
+}
+
+/* 0; or the exit status, less one, as a negative number. */
+static int
+parse(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "json", required_argument, NULL, 'j' },
+		{ "list", no_argument, NULL, 'l' },
+		{ "only", required_argument, NULL, 'o' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		switch (c) {
+		case 'j':
+			o->json = optarg;
+			break;
+		case 'l':
+			o->list = true;
+			break;
+		case 'o':
+			if (find_bug(optarg) == NULL) {
+				complain("there is no bug '%s'; --list names them all", optarg);
+				return -EXIT_USAGE;
+			}
+			if (o->nr_only == ONLY_MAX) {
+				complain("--only can be given %u times at most", ONLY_MAX);
+				return -EXIT_USAGE;
+			}
+			o->only[o->nr_only++] = optarg;
+			break;
+		case 'h':
+			help();
+			exit(0);
+		default:
+			return -EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		complain("'%s' is one argument too many", argv[optind]);
+		return -EXIT_USAGE;
+	}
+	return 0;
+}
+
+static bool
+wanted(const struct options *o, const struct bug *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < o->nr_only; i++)
+		if (strcmp(o->only[i], b->name) == 0)
+			return true;
+	return o->nr_only == 0;
+}
+
+static void
+list(const struct options *o)
+{
+	unsigned int f, i;
+
+	for (f = 0; f < RTE_DIM(families); f++)
+		for (i = 0; i < families[f]->nr; i++) {
+			const struct bug *b = &families[f]->bugs[i];
+
+			if (wanted(o, b))
+				printf("%-34s %-24s %s\n", b->name, class_name(b->misuse),
+					b->source);
+		}
+}
+
+/*
+ * The verdict.
+ */
+
+static void
+because(struct verdict *v, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (v->why[0] != '\0')
+		return; /* the first reason says most */
+	va_start(ap, fmt);
+	vsnprintf(v->why, sizeof(v->why), fmt, ap);
+	va_end(ap);
+}
+
+/* Whether a play came to its end. */
+static bool
+ended(struct verdict *v, const struct play *p)
+{
+	const int status = p->outcome->status;
+
+	if (p->outcome->ended)
+		return true;
+	if (WIFSIGNALED(status))
+		because(v, "%s in %s mode ended with signal %d (%s)", p->fixed ? "twin" : "bug",
+			p->setting->name, WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		because(v, "%s in %s mode could not be played", p->fixed ? "twin" : "bug",
+			p->setting->name);
+	return false;
+}
+
+/* Whether debug mode has said just what is wrong. */
+static bool
+debug_caught(struct verdict *v, const struct outcome *o)
+{
+	if (o->reports == 0)
+		return false;
+	v->message = o->report[0].text;
+	if (o->report[0].misuse != v->bug->misuse)
+		because(v, "debug mode calls it %s: %s", class_name(o->report[0].misuse),
+			o->report[0].text);
+	else if (!o->report[0].site)
+		because(v, "the report does not name %s(): %s", v->bug->culprit,
+			o->report[0].text);
+	else if (o->reports > 1)
+		because(v, "%u reports; the second: %s", o->reports, o->report[1].text);
+	return true;
+}
+
+static void
+judge_bug(struct verdict *v)
+{
+	const struct outcome *debug = v->plays[BUG_DEBUG].outcome;
+	const struct outcome *iommu = v->plays[BUG_STRICT].outcome;
+	bool by_debug = false, by_iommu = false;
+
+	v->message = "";
+	if (ended(v, &v->plays[BUG_DEBUG]))
+		by_debug = debug_caught(v, debug);
+	if (ended(v, &v->plays[BUG_STRICT]))
+		by_iommu = iommu->faults > 0;
+	if (by_iommu && v->message[0] == '\0')
+		v->message = iommu->fault;
+	v->caught_by = by_debug ? by_iommu ? "both" : "debug" : by_iommu ? "iommu" : NULL;
+	if (v->bug->misuse == CLASS_IOMMU) {
+		if (!by_iommu)
+			because(v, "the IOMMU saw nothing");
+		else if (!iommu->fault_site)
+			because(v, "the doorbell before the fault was not %s()'s: %s",
+				v->bug->culprit, iommu->fault);
+	} else if (!by_debug) {
+		because(v, "debug mode saw nothing");
+	}
+}
+
+static void
+judge_twin(struct verdict *v)
+{
+	unsigned int i;
+
+	v->twin_ok = true;
+	for (i = TWINS; i < PLAYS; i++) {
+		const struct play *p = &v->plays[i];
+		const struct outcome *o = p->outcome;
+
+		if (ended(v, p) && o->reports == 0 && o->faults == 0 && o->wrong == 0 &&
+				o->checks > 0)
+			continue;
+		v->twin_ok = false;
+		if (o->reports > 0)
+			because(v, "the twin is accused in %s mode: %s", p->setting->name,
+				o->report[0].text);
+		else if (o->faults > 0)
+			because(v, "the twin's device faults in %s mode: %s", p->setting->name,
+				o->fault);
+		else if (o->ended)
+			because(v, o->checks == 0 ? "the twin in %s mode checked no data" :
+				"the twin's data did not arrive in %s mode", p->setting->name);
+	}
+}
+
+static void
+show(const struct verdict *v)
+{
+	unsigned int i;
+
+	if (v->left_out) {
+		printf("skip   %-34s needs root and free hugepages of 2 MiB\n", v->bug->name);
+		return;
+	}
+	if (v->why[0] == '\0') {
+		printf("ok     %-34s %-24s %s\n", v->bug->name, class_name(v->bug->misuse),
+			v->caught_by);
+		return;
+	}
+	printf("FAILED %-34s %-24s %s\n", v->bug->name, class_name(v->bug->misuse), v->why);
+	for (i = 0; i < PLAYS; i++) {
+		printf("---    %s, %s mode\n", v->plays[i].fixed ? "twin" : "bug",
+			v->plays[i].setting->name);
+		run_show_log(&v->plays[i]);
+	}
+}
+
+static int
+write_json(FILE *f, const struct verdict *verdicts, unsigned int nr, unsigned int twins,
+		unsigned int accused)
+{
+	json_t *bugs = json_array(), *root;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < nr; i++) {
+		const struct verdict *v = &verdicts[i];
+
+		if (v->left_out)
+			continue;
+		json_array_append_new(bugs, json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}",
+			"name", v->bug->name, "class", class_name(v->bug->misuse),
+			"source", v->bug->source,
+			"caught_by", v->caught_by == NULL ? "nothing" : v->caught_by,
+			"message", v->message, "ok", v->why[0] == '\0'));
+	}
+	root = json_pack("{s:o, s:i, s:i}", "bugs", bugs, "twins", twins,
+		"false_positives", accused);
+	ret = root == NULL ? -1 : json_dumpf(root, f, JSON_INDENT(1));
+	json_decref(root);
+	if (ret == 0 && fputc('\n', f) == EOF)
+		ret = -1;
+	return ret;
+}
+
+static struct play *
+add_plays(struct play *at, const struct verdict *v)
+{
+	unsigned int i;
+
+	for (i = 0; i < PLAYS; i++)
+		at[i] = (struct play){ .family = v->family, .bug = v->bug,
+			.setting = settings[i], .fixed = i >= TWINS };
+	return at + PLAYS;
+}
+
+static int
+check_corpus(const struct options *o, FILE *json)
+{
+	const bool huge = run_has_hugepages();
+	unsigned int nr = 0, f, i, left_out = 0, twins = 0, accused = 0, caught = 0, bad = 0;
+	struct verdict *verdicts;
+	struct play *plays, *end;
+	int ret;
+
+	for (f = 0; f < RTE_DIM(families); f++)
+		nr += families[f]->nr;
+	verdicts = calloc(nr, sizeof(*verdicts));
+	plays = calloc(nr, PLAYS * sizeof(*plays));
+	if (verdicts == NULL || plays == NULL) {
+		complain("out of memory");
+		return 1;
+	}
+	end = plays;
+	nr = 0;
+	for (f = 0; f < RTE_DIM(families); f++) {
+		for (i = 0; i < families[f]->nr; i++) {
+			struct verdict *v = &verdicts[nr];
+
+			v->family = families[f];
+			v->bug = &families[f]->bugs[i];
+			if (!wanted(o, v->bug))
+				continue;
+			nr++;
+			v->left_out = (v->bug->needs & NEEDS_HUGEPAGES) && !huge;
+			v->plays = end;
+			if (!v->left_out)
+				end = add_plays(end, v);
+		}
+	}
+	ret = run_plays(plays, (unsigned int)(end - plays));
+	if (ret != 0) {
+		complain("cannot start a process: %s", strerror(-ret));
+		return 1;
+	}
+	for (i = 0; i < nr; i++) {
+		struct verdict *v = &verdicts[i];
+
+		if (v->left_out) {
+			left_out++;
+		} else {
+			judge_bug(v);
+			judge_twin(v);
+			twins++;
+			accused += !v->twin_ok;
+			caught += v->caught_by != NULL;
+			bad += v->why[0] != '\0';
+		}
+		show(v);
+	}
+	printf("%u bugs: %u caught, %u as they should be; %u twins, %u accused", nr - left_out,
+		caught, nr - left_out - bad, twins, accused);
+	printf(left_out > 0 ? "; %u left out\n" : "\n", left_out);
+	if (json != NULL && write_json(json, verdicts, nr, twins, accused) != 0) {
+		complain("%s: not written", o->json);
+		bad++;
+	}
+	free(plays);
+	free(verdicts);
+	return bad > 0 ? 1 : left_out > 0 ? EXIT_LEFT_OUT : 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = { 0 };
+	FILE *json = NULL;
+	int ret;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	ret = parse(argc, argv, &o);
+	if (ret != 0)
+		return -ret;
+	if (o.list) {
+		list(&o);
+		return 0;
+	}
+	if (o.json != NULL) {
+		json = fopen(o.json, "w");
+		if (json == NULL) {
+			complain("%s: %s", o.json, strerror(errno));
+			return EXIT_USAGE;
+		}
+	}
+	ret = check_corpus(&o, json);
+	if (json != NULL && fclose(json) != 0) {
+		complain("%s: %s", o.json, strerror(errno));
+		ret = 1;
+	}
+	return ret;
+}

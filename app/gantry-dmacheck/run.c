@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * A play is a process: forked, with an EAL of its own. What one bug corrupts is gone with it,
+ * and a crash is an outcome. It writes what it sees into memory that it shares with us.
+ */
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include "rte_pmd_gantry_igb.h"
+#include "run.h"
+
+/* Hanging is an outcome, too. */
+#define PLAY_SECONDS 40
+#define HUGEPAGES    40 /* of 2 MiB, for one play */
+
+static struct outcome *outcome;
+static const struct bug *bug;
+
+void
+check(struct rig *r, bool right, const char *file, int line, const char *what)
+{
+	r->checks++;
+	if (right)
+		return;
+	r->wrong++;
+	fprintf(stderr, "%s:%d: not true: %s\n", file, line, what);
+}
+
+void
+broken(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	_exit(1);
+}
+
+void
+fill(void *buf, size_t len, unsigned int seed)
+{
+	uint8_t *b = buf;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		b[i] = (uint8_t)(seed * 131 + i * 7 + (i >> 8));
+}
+
+bool
+filled(const void *buf, size_t len, unsigned int seed)
+{
+	const uint8_t *b = buf;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (b[i] != (uint8_t)(seed * 131 + i * 7 + (i >> 8)))
+			return false;
+	return true;
+}
+
+void *
+dma_buf(size_t len)
+{
+	void *buf = rte_zmalloc("dmacheck", len, RTE_CACHE_LINE_SIZE);
+
+	if (buf == NULL)
+		broken("no memory");
+	return buf;
+}
+
+/* Whether "function+0x12 (file)" is the culprit's. */
+static bool
+names_culprit(const char *symbol)
+{
+	const size_t len = strlen(bug->culprit);
+
+	return symbol != NULL && strncmp(symbol, bug->culprit, len) == 0 && symbol[len] == '+';
+}
+
+/* Whether an address of the program lies in the culprit's function. */
+static bool
+in_culprit(const void *address)
+{
+	Dl_info info;
+
+	/* A return address may be the first byte after a function that doesn't return. */
+	return address != NULL && dladdr((const uint8_t *)address - 1, &info) != 0 &&
+		info.dli_sname != NULL && strcmp(info.dli_sname, bug->culprit) == 0;
+}
+
+static void
+on_report(void *arg, const struct gantry_dma_error *e)
+{
+	const unsigned int n = outcome->reports++;
+
+	if (n >= REPORTS_KEPT)
+		return;
+	outcome->report[n].misuse = e->misuse;
+	/* What a reader of the line is told. */
+	outcome->report[n].site = names_culprit(e->symbol) || names_culprit(e->map_symbol);
+	snprintf(outcome->report[n].text, TEXT_MAX, "%s", e->text);
+}
+
+static void
+start_eal(const struct play *p, const char *devargs)
+{
+	char cores[64 + 4 * CPU_SETSIZE] = "0@(";
+	char memory[] = "64";
+	char *args[24] = { "gantry-dmacheck", "--no-pci", "--no-telemetry", "--no-shconf",
+		"--log-level", "lib.eal:error", "-m", memory, "--lcores", cores };
+	int n = 10;
+	size_t at = strlen(cores);
+	cpu_set_t set;
+	int i;
+
+	/* One lcore on any core: two plays at once must not share one. */
+	CPU_ZERO(&set);
+	sched_getaffinity(0, sizeof(set), &set);
+	for (i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &set))
+			at += snprintf(cores + at, sizeof(cores) - at, "%d,", i);
+	cores[at - 1] = ')';
+	/* EAL does not combine the two. */
+	args[n++] = p->bug->needs & NEEDS_HUGEPAGES ? "--in-memory" : "--no-huge";
+	if (devargs != NULL) {
+		args[n++] = "-a";
+		args[n++] = (char *)(uintptr_t)devargs;
+	}
+	if (rte_eal_init(n, args) < 0)
+		broken("EAL does not start: %s", rte_strerror(rte_errno));
+}
+
+static void
+play_mini(const struct play *p, struct rig *r)
+{
+	start_eal(p, NULL);
+	gantry_dma_debug_handler(on_report, NULL);
+	mini_start(r);
+	p->bug->play(r, p->fixed);
+	mini_end(r);
+}
+
+static void
+play_app(const struct play *p, struct rig *r)
+{
+	softnic_fork(r);
+	start_eal(p, softnic_devargs(r));
+	/* The driver is a plugin with a library of its own. */
+	rte_pmd_gantry_igb_dma_debug_handler(on_report, NULL);
+	softnic_start(r);
+	p->bug->play(r, p->fixed);
+	softnic_end(r);
+}
+
+static void __attribute__((noreturn))
+play(const struct play *p)
+{
+	struct rig r = { .mode = p->setting->mode, .debug = p->setting->debug };
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	dup2(p->outcome->log, STDOUT_FILENO);
+	dup2(p->outcome->log, STDERR_FILENO);
+	alarm(PLAY_SECONDS);
+	outcome = p->outcome;
+	bug = p->bug;
+	(p->family->app ? play_app : play_mini)(p, &r);
+	outcome->checks = r.checks;
+	outcome->wrong = r.wrong;
+	outcome->faults = r.faults;
+	outcome->fault_site = in_culprit(r.fault_site);
+	snprintf(outcome->fault, sizeof(outcome->fault), "%s", r.fault);
+	outcome->ended = true;
+	fflush(NULL);
+	_exit(0);
+}
+
+/* Starts a play; its process' id, or -errno. */
+static int
+start(struct play *p)
+{
+	int pid;
+
+	p->outcome = mmap(NULL, sizeof(*p->outcome), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (p->outcome == MAP_FAILED)
+		return -errno;
+	p->outcome->log = memfd_create("dmacheck", MFD_CLOEXEC);
+	if (p->outcome->log < 0)
+		return -errno;
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		play(p);
+	p->pid = pid;
+	return pid > 0 ? pid : -errno;
+}
+
+int
+run_plays(struct play *plays, unsigned int nr)
+{
+	unsigned int next = 0, running = 0, i;
+	int status, pid;
+	cpu_set_t set;
+	unsigned int jobs;
+
+	CPU_ZERO(&set);
+	jobs = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+	while (next < nr || running > 0) {
+		if (next < nr && running < jobs) {
+			pid = start(&plays[next++]);
+			if (pid < 0)
+				return pid;
+			running++;
+			continue;
+		}
+		pid = waitpid(-1, &status, 0);
+		if (pid < 0)
+			return -errno;
+		for (i = 0; i < next; i++) {
+			if (plays[i].pid == pid) {
+				plays[i].outcome->status = status;
+				plays[i].pid = 0;
+				running--;
+			}
+		}
+	}
+	return 0;
+}
+
+void
+run_show_log(const struct play *p)
+{
+	char buf[4096];
+	off_t at = 0;
+	ssize_t n;
+
+	while ((n = pread(p->outcome->log, buf, sizeof(buf), at)) > 0) {
+		fwrite(buf, 1, (size_t)n, stdout);
+		at += n;
+	}
+}
+
+bool
+run_has_hugepages(void)
+{
+	unsigned int free_pages = 0;
+	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
+
+	if (f != NULL) {
+		if (fscanf(f, "%u", &free_pages) != 1)
+			free_pages = 0;
+		fclose(f);
+	}
+	return geteuid() == 0 && free_pages >= 2 * HUGEPAGES;
+}

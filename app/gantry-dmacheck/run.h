@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Plays, each in a process of its own, and what they showed.
+ */
+
+#ifndef RUN_H
+#define RUN_H
+
+#include "dmacheck.h"
+
+/* What stands between buffer and device, and whether it is watched. */
+struct setting {
+	const char *name;
+	enum gantry_dma_mode_id mode;
+	bool debug;
+};
+
+#define REPORTS_KEPT 8
+#define TEXT_MAX 640
+
+/* What one play showed. */
+struct outcome {
+	bool ended;             /* it came to its end */
+	unsigned int checks, wrong;
+	uint64_t faults;        /* of the device's IOMMU */
+	bool fault_site;        /* the first was the culprit's */
+	char fault[256];
+	unsigned int reports;   /* of debug mode */
+	struct {
+		int misuse;
+		bool site;      /* it names the culprit */
+		char text[TEXT_MAX];
+	} report[REPORTS_KEPT];
+	int status;             /* of waitpid() */
+	int log;                /* what it printed: a file */
+};
+
+/* One play. */
+struct play {
+	const struct family *family;
+	const struct bug *bug;
+	const struct setting *setting;
+	bool fixed;
+	struct outcome *outcome; /* in memory that the process shares */
+	int pid;
+};
+
+/* Plays all of them, as many at once as there are cores. 0 or -errno. */
+int run_plays(struct play *plays, unsigned int nr);
+/* Prints what a play printed. */
+void run_show_log(const struct play *p);
+/* Whether the machine has so many hugepages for us. */
+bool run_has_hugepages(void);
+
+#endif /* RUN_H */

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The soft NIC for applications: the model of the 82576 behind its socket, in a process of
+ * its own, on a wire that is a loop. The wire can be held: what was sent then stays in the
+ * ring, and "the device still has it" is no matter of time.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <urcu-qsbr.h>
+
+#include <rte_cycles.h>
+#include <rte_errno.h>
+
+#include "igb_model.h"
+#include "vfio_user.h"
+#include "wire.h"
+
+#include "dmacheck.h"
+
+#define PORT  0
+#define RING  64
+#define MBUFS 511
+#define WAIT_MS 10000
+
+/* What both processes see. */
+static struct shared {
+	bool ready, stop;
+	bool hold, held;
+	uint64_t faults;
+	char err[VFU_ERR_LEN];
+} *shared;
+
+static char dir[64], path[80], devargs[160];
+static int nic_pid;
+
+/*
+ * The device's process.
+ */
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void
+nap(struct wire_dir *wire)
+{
+	wire_dir_rest(wire);
+	urcu_qsbr_thread_offline();
+	usleep(100);
+	urcu_qsbr_thread_online();
+}
+
+static void __attribute__((noreturn))
+nic_main(int parent)
+{
+	struct igb_model_params params = { .name = "dmacheck", .socket = path,
+		.mac = { 2, 0, 0, 0, 0, 1 } };
+	struct igb_model_stats stats;
+	struct wire_source *src;
+	struct wire_sink *sink;
+	struct igb_model *model;
+	struct wire_dir *wire;
+	char err[WIRE_ERR_LEN];
+
+	if (igb_model_create(&params, &model, shared->err) != 0)
+		_exit(1);
+	igb_model_set_link(model, true);
+	if (wire_dev_open(model, &src, &sink, err) != 0)
+		_exit(1);
+	wire = wire_dir_new(src, sink, 0);
+	urcu_qsbr_register_thread();
+	__atomic_store_n(&shared->ready, true, __ATOMIC_RELEASE);
+	/* Until we are told; or the play has ended in a way that nobody tells. */
+	while (!__atomic_load_n(&shared->stop, __ATOMIC_ACQUIRE) && getppid() == parent) {
+		const bool hold = __atomic_load_n(&shared->hold, __ATOMIC_ACQUIRE);
+
+		__atomic_store_n(&shared->held, hold, __ATOMIC_RELEASE);
+		if (hold || wire_dir_poll(wire, now_ns()) == 0)
+			nap(wire);
+		urcu_qsbr_quiescent_state();
+		igb_model_get_stats(model, &stats);
+		__atomic_store_n(&shared->faults, stats.dma_faults, __ATOMIC_RELEASE);
+	}
+	urcu_qsbr_unregister_thread();
+	wire_dir_free(wire);
+	igb_model_destroy(model);
+	rmdir(dir);
+	_exit(0);
+}
+
+/*
+ * The application's.
+ */
+
+static void
+wait_for(const bool *flag, bool value, const char *what)
+{
+	unsigned int ms;
+
+	for (ms = 0; __atomic_load_n(flag, __ATOMIC_ACQUIRE) != value; ms++) {
+		if (ms == WAIT_MS)
+			broken("the soft NIC: %s: %s", what, shared->err);
+		usleep(1000);
+	}
+}
+
+void
+softnic_fork(struct rig *r)
+{
+	static const char * const names[] = {
+		[GANTRY_DMA_MODE_DIRECT] = "direct", [GANTRY_DMA_MODE_STRICT] = "strict",
+		[GANTRY_DMA_MODE_BOUNCE] = "bounce",
+	};
+	const int parent = getpid();
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		-1, 0);
+	if (shared == MAP_FAILED)
+		broken("out of memory");
+	strcpy(dir, "/tmp/gantry-dmacheck.XXXXXX");
+	if (mkdtemp(dir) == NULL)
+		broken("%s: %s", dir, strerror(errno));
+	snprintf(path, sizeof(path), "%s/nic.sock", dir);
+	snprintf(devargs, sizeof(devargs), "vfio_user:%s,dma=%s,dma_debug=%d", path,
+		names[r->mode], r->debug);
+	fflush(NULL);
+	nic_pid = fork();
+	if (nic_pid < 0)
+		broken("cannot start a process: %s", strerror(errno));
+	if (nic_pid == 0)
+		nic_main(parent);
+	wait_for(&shared->ready, true, "does not start");
+}
+
+const char *
+softnic_devargs(const struct rig *r)
+{
+	return devargs;
+}
+
+void
+softnic_start(struct rig *r)
+{
+	const struct rte_eth_conf conf = { 0 };
+	struct rte_eth_link link = { 0 };
+	unsigned int ms;
+
+	r->pool = rte_pktmbuf_pool_create("app", MBUFS, 64, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+		SOCKET_ID_ANY);
+	if (r->pool == NULL)
+		broken("no pool: %s", rte_strerror(rte_errno));
+	if (rte_eth_dev_count_avail() != 1 || rte_eth_dev_configure(PORT, 1, 1, &conf) != 0 ||
+			rte_eth_rx_queue_setup(PORT, 0, RING, SOCKET_ID_ANY, NULL, r->pool) != 0 ||
+			rte_eth_tx_queue_setup(PORT, 0, RING, SOCKET_ID_ANY, NULL) != 0 ||
+			rte_eth_dev_start(PORT) != 0 || rte_eth_promiscuous_enable(PORT) != 0)
+		broken("the port does not start");
+	for (ms = 0; link.link_status != RTE_ETH_LINK_UP; ms++) {
+		if (ms == WAIT_MS)
+			broken("no link");
+		rte_eth_link_get_nowait(PORT, &link);
+		usleep(1000);
+	}
+}
+
+void
+softnic_hold(void)
+{
+	__atomic_store_n(&shared->hold, true, __ATOMIC_RELEASE);
+	wait_for(&shared->held, true, "does not hold");
+}
+
+void
+softnic_go(void)
+{
+	__atomic_store_n(&shared->hold, false, __ATOMIC_RELEASE);
+	wait_for(&shared->held, false, "does not go on");
+}
+
+void
+softnic_end(struct rig *r)
+{
+	softnic_go();
+	if (rte_eth_dev_stop(PORT) != 0 || rte_eth_dev_close(PORT) != 0)
+		broken("the port does not stop");
+	__atomic_store_n(&shared->stop, true, __ATOMIC_RELEASE);
+	waitpid(nic_pid, NULL, 0);
+	r->faults = shared->faults;
+	if (r->faults > 0)
+		snprintf(r->fault, sizeof(r->fault), "%" PRIu64 " DMA faults of the soft NIC",
+			r->faults);
+}
