@@ -13,30 +13,48 @@
  * write is copied in, too, as the kernel's swiotlb does: a device that writes a part of it
  * must not destroy the rest.
  *
- * Slots are coherent memory, in chunks, each of slots of one size, so that a bus address
- * leads to its slot by a search for the chunk and a shift. What is known of a slot is
- * kept apart from it. Free slots are those that a mempool holds, one for each size, with
- * its caches per lcore: there is no lock on the path. A cache keeps back at most a
- * fortieth of the slots.
+ * Slots lie in chunks, each of slots of one size, so that a bus address leads to its slot by
+ * a search for the chunk and a shift. What is known of a slot is kept apart from it: the
+ * device is not trusted, and can write all of a chunk. Free slots are those that a mempool
+ * holds, one for each size, with its caches per lcore: there is no lock on the path. A cache
+ * keeps back at most a fortieth of the slots.
+ *
+ * What the device reaches. If the bus can take EAL's memory away from the device it is asked
+ * to, and chunks and coherent blocks are memory of the library's own, each piece a file of
+ * its own where the bus hands files to the device: whoever the device is, it gets nothing
+ * else. If the bus can't (nothing translates, or the bus has mapped everything for good)
+ * chunks and blocks are EAL's memory inside the mask, and the mode is for reaching, not for
+ * keeping out.
  *
  * The chunks are allocated when the mask is set, or by the first mapping without one.
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <linux/memfd.h>
+#include <numa.h>
+
+#include <rte_eal_memconfig.h>
 #include <rte_errno.h>
 #include <rte_mempool.h>
+#include <rte_memzone.h>
 
-#include "dma_private.h"
+#include "dma_iova.h"
 
 /* As much in one piece, and so aligned, is within a hugepage even where those are scattered. */
 #define CHUNK ((size_t)512 << 10)
+/* Memory of our own has fewer and larger pieces: a mapping of the bus' for each. */
+#define CHUNK_OWN ((size_t)4 << 20)
+#define HUGE_PAGE ((size_t)2 << 20)
+/* Bus addresses for memory of our own lie low, as in dma_strict.c. */
+#define OWN_LAST  GANTRY_DMA_BIT_MASK(30)
 
 #define CLASSES GANTRY_DMA_BOUNCE_CLASSES
 
@@ -54,9 +72,11 @@ struct slot {
 	enum gantry_dma_dir dir;
 	size_t size;
 	uint8_t *buf;
+	const void *site;
 };
 
 struct chunk {
+	struct dma_block block;
 	uint8_t *cpu;
 	gantry_dma_addr_t bus;
 	size_t size;
@@ -64,19 +84,124 @@ struct chunk {
 	struct slot **slots;
 };
 
-struct bounce {
-	pthread_mutex_t lock;       /* of making it ready */
-	bool ready;
+struct dma_bounce {
+	struct dma_iova *iova;      /* of memory of our own; NULL: it is EAL's */
 	struct rte_mempool *pools[CLASSES];
 	uint32_t count[CLASSES];
 	struct chunk *chunks;       /* by bus address */
-	unsigned int nr_chunks;
+	unsigned int nr_chunks, max_chunks;
 };
 
-static struct bounce *
+static struct dma_bounce *
 bounce_of(struct gantry_dma_dev *dev)
 {
-	return dma_device(dev)->mode_data;
+	return dma_device(dev)->bounce;
+}
+
+/*
+ * Memory of our own.
+ */
+
+/* A file of len bytes, mapped; the descriptor, or -errno. */
+static int
+make_file(size_t len, unsigned int flags, void **va)
+{
+	int fd = memfd_create("gantry_dma", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags), ret;
+
+	if (fd < 0)
+		return -errno;
+	/* Who has the descriptor shall not be able to take pages away from under us. */
+	if (ftruncate(fd, len) == 0 &&
+			fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
+		*va = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (*va != MAP_FAILED)
+			return fd;
+	}
+	ret = -errno;
+	close(fd);
+	return ret;
+}
+
+static int
+own_file(struct dma_block *b, size_t size)
+{
+	int fd = -ENOMEM;
+
+	if (size >= HUGE_PAGE) {
+		b->len = RTE_ALIGN_CEIL(size, HUGE_PAGE);
+		fd = make_file(b->len, MFD_HUGETLB | MFD_HUGE_2MB, &b->pub.cpu);
+	}
+	if (fd < 0) {
+		b->len = RTE_ALIGN_CEIL(size, DMA_PAGE);
+		fd = make_file(b->len, 0, &b->pub.cpu);
+	}
+	return fd;
+}
+
+static int
+own_map(const struct dma_device *d, const struct dma_block *b, int fd)
+{
+	const struct gantry_dma_ops *ops = d->params.ops;
+	int ret;
+
+	rte_mcfg_mem_read_lock();
+	if (ops->map_fd != NULL)
+		ret = ops->map_fd(d->params.opaque, fd, 0, b->pub.cpu, b->pub.bus, b->len,
+			GANTRY_DMA_BIDIRECTIONAL);
+	else
+		ret = ops->map(d->params.opaque, b->pub.cpu, b->pub.bus, b->len,
+			GANTRY_DMA_BIDIRECTIONAL);
+	rte_mcfg_mem_read_unlock();
+	if (ret != 0)
+		dma_fail("%s: %zu bytes of bounce buffers: %s did not map them at bus address 0x%"
+			PRIx64 ": %s", d->name, b->len, ops->name, b->pub.bus, strerror(-ret));
+	return ret;
+}
+
+static int
+own_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
+		int socket_id, uint64_t mask)
+{
+	const struct dma_device *d = dma_device(dev);
+	int fd = own_file(b, size), ret;
+	uint32_t page;
+
+	if (fd < 0) {
+		dma_fail("%s: no memory for %zu bytes that the device may reach: %s", d->name, size,
+			strerror(-fd));
+		return -ENOMEM;
+	}
+	if (socket_id >= 0 && numa_available() >= 0)
+		numa_tonode_memory(b->pub.cpu, b->len, socket_id);
+	memset(b->pub.cpu, 0, b->len);
+	b->pub.size = size;
+	b->pub.socket_id = RTE_MAX(socket_id, 0);
+	page = dma_iova_get_aligned(d->bounce->iova, b->len >> DMA_PAGE_BITS,
+		align >> DMA_PAGE_BITS, mask);
+	if (page == 0) {
+		dma_fail("%s: no bus addresses are left for %zu bytes; the device drives %u bits",
+			d->name, b->len, dma_bits(mask));
+		ret = -EIO;
+	} else {
+		b->pub.bus = (gantry_dma_addr_t)page << DMA_PAGE_BITS;
+		ret = own_map(d, b, fd);
+		if (ret != 0)
+			dma_iova_put(d->bounce->iova, page, b->len >> DMA_PAGE_BITS);
+	}
+	close(fd);
+	if (ret != 0)
+		munmap(b->pub.cpu, b->len);
+	return ret;
+}
+
+static void
+own_free(struct gantry_dma_dev *dev, struct dma_block *b)
+{
+	/* What the device keeps is not handed out again. */
+	if (dma_bus_unmap(dev, b->pub.cpu, b->pub.bus, b->len) == 0)
+		dma_iova_put(bounce_of(dev)->iova, b->pub.bus >> DMA_PAGE_BITS,
+			b->len >> DMA_PAGE_BITS);
+	munmap(b->pub.cpu, b->len);
 }
 
 /*
@@ -119,6 +244,11 @@ static int
 make_chunk(struct gantry_dma_dev *dev, struct chunk *c, unsigned int shift, size_t size,
 		uint64_t mask)
 {
+	const size_t align = rte_align64pow2(RTE_MAX(size, DMA_PAGE));
+	const int socket_id = dma_device(dev)->params.socket_id;
+	struct dma_bounce *b = bounce_of(dev);
+	int ret;
+
 	c->shift = shift;
 	c->size = size;
 	c->slots = calloc(size >> shift, sizeof(*c->slots));
@@ -126,12 +256,17 @@ make_chunk(struct gantry_dma_dev *dev, struct chunk *c, unsigned int shift, size
 		dma_fail("%s: out of memory", dma_device(dev)->name);
 		return -ENOMEM;
 	}
-	c->cpu = dma_coherent_alloc(dev, size, &c->bus, SOCKET_ID_ANY, mask);
-	if (c->cpu == NULL) {
+	if (b->iova != NULL)
+		ret = own_alloc(dev, &c->block, size, (size_t)64 << 10, socket_id, mask);
+	else
+		ret = dma_block_direct(dev, &c->block, size, align, socket_id, mask);
+	if (ret != 0) {
 		free(c->slots);
-		return -rte_errno;
+		return ret;
 	}
-	bounce_of(dev)->nr_chunks++;
+	c->cpu = c->block.pub.cpu;
+	c->bus = c->block.pub.bus;
+	b->nr_chunks++;
 	return 0;
 }
 
@@ -139,7 +274,7 @@ static int
 make_class(struct gantry_dma_dev *dev, unsigned int k, uint64_t mask)
 {
 	static unsigned int number;
-	struct bounce *b = bounce_of(dev);
+	struct dma_bounce *b = bounce_of(dev);
 	const unsigned int shift = classes[k].shift;
 	struct slot_init init = { .chunk = &b->chunks[b->nr_chunks] };
 	size_t left = (size_t)b->count[k] << shift, size;
@@ -147,7 +282,7 @@ make_class(struct gantry_dma_dev *dev, unsigned int k, uint64_t mask)
 	int ret;
 
 	for (; left > 0; left -= size) {
-		size = RTE_MIN(left, CHUNK);
+		size = RTE_MIN(left, b->iova != NULL ? CHUNK_OWN : CHUNK);
 		ret = make_chunk(dev, &b->chunks[b->nr_chunks], shift, size, mask);
 		if (ret != 0)
 			return ret;
@@ -169,85 +304,93 @@ make_class(struct gantry_dma_dev *dev, unsigned int k, uint64_t mask)
 static void
 drop(struct gantry_dma_dev *dev)
 {
-	struct bounce *b = bounce_of(dev);
+	struct dma_bounce *b = bounce_of(dev);
 	unsigned int i;
 
 	for (i = 0; i < b->nr_chunks; i++) {
-		gantry_dma_free_coherent(dev, b->chunks[i].size, b->chunks[i].cpu,
-			b->chunks[i].bus);
+		if (b->iova != NULL)
+			own_free(dev, &b->chunks[i].block);
+		else
+			rte_memzone_free(b->chunks[i].block.mz);
 		free(b->chunks[i].slots);
 	}
-	b->nr_chunks = 0;
-	for (i = 0; i < CLASSES; i++) {
+	for (i = 0; i < CLASSES; i++)
 		rte_mempool_free(b->pools[i]);
-		b->pools[i] = NULL;
-	}
+	dma_iova_destroy(b->iova);
+	free(b->chunks);
+	free(b);
+	dma_device(dev)->bounce = NULL;
 }
 
-/* Locked. */
-static int
-make(struct gantry_dma_dev *dev, uint64_t mask)
+/* The slot that comes after this one, first NULL, and is mapped. */
+static const struct slot *
+next_mapped(const struct dma_bounce *b, unsigned int *chunk, size_t *at)
 {
-	struct bounce *b = bounce_of(dev);
-	unsigned int k;
-	int ret = 0;
+	for (; *chunk < b->nr_chunks; (*chunk)++, *at = 0) {
+		const struct chunk *c = &b->chunks[*chunk];
 
-	for (k = 0; k < CLASSES && ret == 0; k++)
-		ret = make_class(dev, k, mask);
-	if (ret != 0) {
-		drop(dev);
-		return ret;
-	}
-	qsort(b->chunks, b->nr_chunks, sizeof(*b->chunks), by_bus);
-	__atomic_store_n(&b->ready, true, __ATOMIC_RELEASE);
-	return 0;
-}
+		while (*at < c->size >> c->shift) {
+			const struct slot *slot = c->slots[(*at)++];
 
-/* Sees to it that there are slots, inside the mask. */
-static int
-bounce_check_mask(struct gantry_dma_dev *dev, uint64_t mask)
-{
-	struct bounce *b = bounce_of(dev);
-	const struct chunk *last;
-	int ret = 0;
-
-	pthread_mutex_lock(&b->lock);
-	if (!b->ready) {
-		ret = make(dev, mask);
-	} else if (b->nr_chunks > 0) {
-		last = &b->chunks[b->nr_chunks - 1];
-		if (last->bus + (last->size - 1) > mask) {
-			dma_fail("%s: there are bounce buffers up to bus address 0x%" PRIx64 "; the "
-				"device drives %u bits", dma_device(dev)->name,
-				last->bus + (last->size - 1), dma_bits(mask));
-			ret = -EIO;
+			if (__atomic_load_n(&slot->mapped, __ATOMIC_ACQUIRE))
+				return slot;
 		}
 	}
-	pthread_mutex_unlock(&b->lock);
-	return ret;
+	return NULL;
 }
 
 static void
 bounce_end(struct gantry_dma_dev *dev)
 {
-	struct bounce *b = bounce_of(dev);
-	unsigned int i;
-	size_t j;
+	struct dma_bounce *b = bounce_of(dev);
+	const struct slot *slot;
+	unsigned int chunk = 0;
+	size_t at = 0;
 
-	for (i = 0; i < b->nr_chunks; i++) {
-		const struct chunk *c = &b->chunks[i];
-
-		for (j = 0; j < c->size >> c->shift; j++) {
-			if (c->slots[j]->mapped)
-				DMA_LOG(WARNING, "%s: buffer %p (bus 0x%" PRIx64 ", %zu bytes) was "
-					"never unmapped", dma_device(dev)->name, c->slots[j]->buf,
-					c->slots[j]->bus, c->slots[j]->size);
-		}
-	}
+	while ((slot = next_mapped(b, &chunk, &at)) != NULL)
+		DMA_LOG(WARNING, "%s: buffer %p (bus 0x%" PRIx64 ", %zu bytes) was never unmapped",
+			dma_device(dev)->name, slot->buf, slot->bus, slot->size);
 	drop(dev);
-	pthread_mutex_destroy(&b->lock);
-	free(b->chunks);
-	free(b);
+}
+
+static void
+bounce_for_each(struct gantry_dma_dev *dev,
+		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg)
+{
+	struct dma_device *d = dma_device(dev);
+	const struct dma_bounce *b = d->bounce;
+	struct gantry_dma_mapping m = { .dir = GANTRY_DMA_BIDIRECTIONAL, .age_ms = UINT64_MAX };
+	const struct dma_block *block;
+	const struct slot *slot;
+	unsigned int chunk;
+	size_t at = 0;
+
+	m.reach = GANTRY_DMA_REACH_MEMORY;
+	for (chunk = 0; chunk < b->nr_chunks; chunk++) {
+		m.addr = b->chunks[chunk].bus;
+		m.cpu = b->chunks[chunk].cpu;
+		m.size = b->chunks[chunk].size;
+		fn(arg, &m);
+	}
+	m.reach = GANTRY_DMA_REACH_COHERENT;
+	rte_spinlock_lock(&d->lock);
+	TAILQ_FOREACH(block, &d->blocks, next) {
+		m.addr = block->pub.bus;
+		m.cpu = block->pub.cpu;
+		m.size = block->pub.size;
+		fn(arg, &m);
+	}
+	rte_spinlock_unlock(&d->lock);
+	m.reach = GANTRY_DMA_REACH_BUFFER;
+	chunk = 0;
+	while ((slot = next_mapped(b, &chunk, &at)) != NULL) {
+		m.addr = slot->bus;
+		m.cpu = slot->buf;
+		m.size = slot->size;
+		m.dir = slot->dir;
+		m.site = slot->site;
+		fn(arg, &m);
+	}
 }
 
 /*
@@ -269,17 +412,14 @@ copy_out(const struct slot *slot, size_t offset, size_t size)
 
 static gantry_dma_addr_t
 bounce_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
-		unsigned long attrs)
+		unsigned long attrs, const void *site)
 {
-	struct bounce *b = bounce_of(dev);
+	struct dma_bounce *b = bounce_of(dev);
 	struct slot *slot = NULL;
 	bool fits = false;
 	unsigned int k;
 	void *obj;
 
-	if (unlikely(!__atomic_load_n(&b->ready, __ATOMIC_ACQUIRE)) &&
-			bounce_check_mask(dev, dma_device(dev)->mask) != 0)
-		return GANTRY_DMA_MAPPING_ERROR;
 	for (k = 0; k < CLASSES && slot == NULL; k++) {
 		if (size > (size_t)1 << classes[k].shift || b->pools[k] == NULL)
 			continue;
@@ -299,6 +439,7 @@ bounce_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_d
 	slot->buf = ptr;
 	slot->size = size;
 	slot->dir = dir;
+	slot->site = site;
 	__atomic_store_n(&slot->mapped, true, __ATOMIC_RELEASE);
 	if (!(attrs & GANTRY_DMA_ATTR_SKIP_CPU_SYNC))
 		copy_in(slot, 0, size);
@@ -307,7 +448,7 @@ bounce_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_d
 
 /* The slot that a bus address lies in; NULL: in none. */
 static struct slot *
-slot_at(const struct bounce *b, gantry_dma_addr_t addr)
+slot_at(const struct dma_bounce *b, gantry_dma_addr_t addr)
 {
 	unsigned int low = 0, high = b->nr_chunks, mid;
 	const struct chunk *c;
@@ -326,31 +467,22 @@ slot_at(const struct bounce *b, gantry_dma_addr_t addr)
 }
 
 static void
-misuse(struct gantry_dma_dev *dev, const char *what, gantry_dma_addr_t addr, size_t size,
-		const char *why)
-{
-	dma_fail("%s: %s of bus address 0x%" PRIx64 ", %zu bytes: %s: not done",
-		dma_device(dev)->name, what, addr, size, why);
-	DMA_LOG(ERR, "%s", gantry_dma_last_error());
-}
-
-static void
 bounce_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs)
 {
 	struct slot *slot = slot_at(bounce_of(dev), addr);
 
 	if (unlikely(slot == NULL || slot->bus != addr)) {
-		misuse(dev, "unmapping", addr, size, "nothing was mapped there");
+		dma_misuse(dev, "unmapping", addr, size, "nothing was mapped there");
 		return;
 	}
 	if (unlikely(slot->mapped && (slot->size != size || slot->dir != dir))) {
-		misuse(dev, "unmapping", addr, size, "mapped with another size or direction");
+		dma_misuse(dev, "unmapping", addr, size, "mapped with another size or direction");
 		return;
 	}
 	/* Of two threads that unmap it one is right. */
 	if (unlikely(!__atomic_exchange_n(&slot->mapped, false, __ATOMIC_ACQ_REL))) {
-		misuse(dev, "unmapping", addr, size, "it is not mapped (unmapped twice?)");
+		dma_misuse(dev, "unmapping", addr, size, "it is not mapped (unmapped twice?)");
 		return;
 	}
 	if (dir != GANTRY_DMA_TO_DEVICE && !(attrs & GANTRY_DMA_ATTR_SKIP_CPU_SYNC)) {
@@ -368,11 +500,11 @@ bounce_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 	const struct slot *slot = slot_at(bounce_of(dev), addr);
 
 	if (unlikely(slot == NULL || !__atomic_load_n(&slot->mapped, __ATOMIC_ACQUIRE))) {
-		misuse(dev, "sync", addr, size, "it is not mapped");
+		dma_misuse(dev, "sync", addr, size, "it is not mapped");
 		return;
 	}
 	if (unlikely(addr - slot->bus > slot->size || size > slot->size - (addr - slot->bus))) {
-		misuse(dev, "sync", addr, size, "beyond the end of its mapping");
+		dma_misuse(dev, "sync", addr, size, "beyond the end of its mapping");
 		return;
 	}
 	if (for_cpu && dir != GANTRY_DMA_TO_DEVICE)
@@ -381,16 +513,10 @@ bounce_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		copy_in(slot, addr - slot->bus, size);
 }
 
-static int
-bounce_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
-{
-	return addr == GANTRY_DMA_MAPPING_ERROR;
-}
-
 static size_t
 bounce_max_mapping_size(struct gantry_dma_dev *dev)
 {
-	const struct bounce *b = bounce_of(dev);
+	const struct dma_bounce *b = bounce_of(dev);
 	unsigned int k = CLASSES;
 
 	while (k > 0 && b->count[k - 1] == 0)
@@ -398,41 +524,101 @@ bounce_max_mapping_size(struct gantry_dma_dev *dev)
 	return k == 0 ? 0 : (size_t)1 << classes[k - 1].shift;
 }
 
+static int
+bounce_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
+{
+	const struct dma_bounce *b = bounce_of(dev);
+	const struct chunk *last = b->nr_chunks > 0 ? &b->chunks[b->nr_chunks - 1] : NULL;
+
+	if (last == NULL || last->bus + (last->size - 1) <= mask)
+		return 0;
+	dma_fail("%s: there are bounce buffers up to bus address 0x%" PRIx64 "; the device drives "
+		"%u bits", dma_device(dev)->name, last->bus + (last->size - 1), dma_bits(mask));
+	return -EIO;
+}
+
+static int
+bounce_alloc_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
+		int socket_id, uint64_t mask, const void *site)
+{
+	if (bounce_of(dev)->iova != NULL)
+		return own_alloc(dev, b, size, align, socket_id, mask);
+	return dma_block_direct(dev, b, size, align, socket_id, mask);
+}
+
+static void
+bounce_free_block(struct gantry_dma_dev *dev, struct dma_block *b)
+{
+	if (bounce_of(dev)->iova != NULL)
+		own_free(dev, b);
+	else
+		rte_memzone_free(b->mz);
+}
+
 static const struct gantry_dma_mode bounce_mode = {
 	.name = "bounce",
 	.map = bounce_map,
 	.unmap = bounce_unmap,
 	.sync = bounce_sync,
-	.mapping_error = bounce_mapping_error,
 	.max_mapping_size = bounce_max_mapping_size,
-	.check_mask = bounce_check_mask,
+	.alloc_block = bounce_alloc_block,
+	.free_block = bounce_free_block,
+	.set_mask = bounce_set_mask,
+	.for_each = bounce_for_each,
 	.end = bounce_end,
 };
 
+/* How many slots of each size: as the driver says, or what half of the addresses can hold. */
+static size_t
+count_slots(const struct dma_device *d, struct dma_bounce *b, uint64_t mask)
+{
+	size_t bytes = 0, chunks = 0;
+	unsigned int k, less = 0;
+	bool said = false;
+
+	for (k = 0; k < CLASSES; k++) {
+		said |= d->params.bounce_slots[k] != 0;
+		bytes += (size_t)classes[k].slots << classes[k].shift;
+	}
+	while (bytes >> less > mask / 2)
+		less++;
+	for (k = 0; k < CLASSES; k++) {
+		b->count[k] = said ? d->params.bounce_slots[k] : classes[k].slots >> less;
+		chunks += (((size_t)b->count[k] << classes[k].shift) + CHUNK - 1) / CHUNK;
+	}
+	return chunks;
+}
+
 int
-dma_bounce_start(struct gantry_dma_dev *dev)
+dma_bounce_start(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	struct dma_device *d = dma_device(dev);
-	struct bounce *b = calloc(1, sizeof(*b));
-	size_t nr_chunks = 0;
-	bool said = false;
+	struct dma_bounce *b = calloc(1, sizeof(*b));
 	unsigned int k;
+	int ret = 0;
 
-	for (k = 0; k < CLASSES; k++)
-		said |= d->params.bounce_slots[k] != 0;
-	for (k = 0; b != NULL && k < CLASSES; k++) {
-		b->count[k] = said ? d->params.bounce_slots[k] : classes[k].slots;
-		nr_chunks += (((size_t)b->count[k] << classes[k].shift) + CHUNK - 1) / CHUNK;
-	}
 	if (b != NULL)
-		b->chunks = calloc(nr_chunks, sizeof(*b->chunks));
+		b->chunks = calloc(RTE_MAX(count_slots(d, b, mask), 1u), sizeof(*b->chunks));
 	if (b == NULL || b->chunks == NULL) {
 		free(b);
 		dma_fail("%s: out of memory", d->name);
 		return -ENOMEM;
 	}
-	pthread_mutex_init(&b->lock, NULL);
-	d->mode_data = b;
+	d->bounce = b;
+	if (dma_can_claim(dev)) {
+		ret = dma_claim(dev);
+		if (ret == 0) {
+			b->iova = dma_iova_create(d->name, RTE_MIN(mask, OWN_LAST));
+			ret = b->iova != NULL ? 0 : -rte_errno;
+		}
+	}
+	for (k = 0; k < CLASSES && ret == 0; k++)
+		ret = make_class(dev, k, mask);
+	if (ret != 0) {
+		drop(dev);
+		return ret;
+	}
+	qsort(b->chunks, b->nr_chunks, sizeof(*b->chunks), by_bus);
 	dma_set_mode(dev, &bounce_mode);
 	return 0;
 }

@@ -6,15 +6,17 @@
  * Coherent memory: what CPU and device use at the same time, descriptor rings.
  *
  * A block is a memzone: hugepage memory of one NUMA node, contiguous in bus
- * addresses. Every CPU that DPDK runs fast on has DMA coherent with its caches,
- * so that nothing else is asked of it; order is what the driver's barriers are
+ * addresses; EAL's, or those that the device's mode maps it at. (In bounce mode it may be
+ * memory of the library's own.) Every CPU that DPDK runs fast on has DMA coherent with
+ * its caches, so that nothing else is asked of it; order is what the driver's barriers are
  * for.
  *
  * Alignment. The HOWTO promises the smallest order of pages that holds the block, in
  * both addresses, so that a block never straddles a boundary of its own size. Within one of
- * EAL's pages virtual and bus addresses are aligned alike. A block over several is
+ * EAL's pages virtual and EAL's bus addresses are aligned alike. A block over several is
  * aligned in virtual addresses only, where the two differ; a promise that chance keeps
- * is none, so the block is refused where it is not kept.
+ * is none, so the block is refused where it is not kept. A mode that chooses the bus address
+ * aligns it.
  */
 
 #include <errno.h>
@@ -31,7 +33,7 @@
 #include "dma_private.h"
 
 static const struct rte_memzone *
-reserve(size_t size, int socket_id, size_t align)
+reserve(size_t size, int socket_id, size_t align, bool contig)
 {
 	static unsigned int number;
 	char name[RTE_MEMZONE_NAMESIZE];
@@ -39,84 +41,108 @@ reserve(size_t size, int socket_id, size_t align)
 	/* The names are shared by all processes of an EAL instance. */
 	snprintf(name, sizeof(name), "gantry_dma_%x_%x", (unsigned int)getpid(),
 		__atomic_fetch_add(&number, 1, __ATOMIC_RELAXED));
-	return rte_memzone_reserve_aligned(name, size, socket_id, RTE_MEMZONE_IOVA_CONTIG, align);
+	return rte_memzone_reserve_aligned(name, size, socket_id,
+		contig ? RTE_MEMZONE_IOVA_CONTIG : 0, align);
+}
+
+int
+dma_block_reserve(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
+		int socket_id, bool contig)
+{
+	const struct dma_device *d = dma_device(dev);
+	/* Whole pages, so that who maps them maps nothing else. */
+	const size_t len = RTE_ALIGN_CEIL(size, DMA_PAGE);
+
+	b->mz = reserve(len, socket_id, align, contig);
+	if (b->mz == NULL && socket_id != SOCKET_ID_ANY) {
+		b->mz = reserve(len, SOCKET_ID_ANY, align, contig);
+		if (b->mz != NULL)
+			DMA_LOG(WARNING, "%s: no memory left on node %d: %zu coherent bytes "
+				"come from node %d", d->name, socket_id, size, b->mz->socket_id);
+	}
+	if (b->mz == NULL) {
+		dma_fail("%s: no %zu bytes of contiguous hugepage memory (%s): give EAL more (-m, "
+			"or more hugepages)", d->name, size, rte_strerror(rte_errno));
+		return -ENOMEM;
+	}
+	memset(b->mz->addr, 0, len);
+	b->pub.cpu = b->mz->addr;
+	b->pub.size = size;
+	b->pub.socket_id = b->mz->socket_id;
+	return 0;
+}
+
+int
+dma_block_direct(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
+		int socket_id, uint64_t mask)
+{
+	const struct dma_device *d = dma_device(dev);
+	int ret = dma_block_reserve(dev, b, size, align, socket_id, true);
+
+	if (ret != 0)
+		return ret;
+	b->pub.bus = b->mz->iova;
+	if (b->pub.bus == RTE_BAD_IOVA || b->pub.bus + (size - 1) > mask) {
+		dma_fail("%s: coherent memory at bus address 0x%" PRIx64 " takes %u bits; the "
+			"device drives %u", d->name, b->pub.bus,
+			dma_bits(b->pub.bus + (size - 1)), dma_bits(mask));
+	} else if (b->pub.bus % align != 0) {
+		dma_fail("%s: %zu coherent bytes at bus address 0x%" PRIx64 " are not aligned to "
+			"%zu: take larger hugepages, or --iova-mode=va", d->name, size,
+			b->pub.bus, align);
+	} else {
+		return 0;
+	}
+	rte_memzone_free(b->mz);
+	return -EIO;
+}
+
+int
+dma_block_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
+		int socket_id, uint64_t mask, const void *site)
+{
+	const struct gantry_dma_mode *base = dma_device(dev)->base;
+
+	if (base != NULL && base->alloc_block != NULL)
+		return base->alloc_block(dev, b, size, align, socket_id, mask, site);
+	return dma_block_direct(dev, b, size, align, socket_id, mask);
 }
 
 void *
 gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_addr_t *handle,
 		int socket_id)
 {
-	return dma_coherent_alloc(dev, size, handle, socket_id, dma_device(dev)->coherent_mask);
-}
-
-void *
-dma_coherent_alloc(struct gantry_dma_dev *dev, size_t size, gantry_dma_addr_t *handle,
-		int socket_id, uint64_t mask)
-{
 	struct dma_device *d = dma_device(dev);
-	const struct rte_memzone *mz;
 	struct dma_block *b;
 	size_t align;
+	int ret;
 
 	if (size == 0 || size > SIZE_MAX / 4) {
 		dma_fail("%s: a coherent block of %zu bytes", d->name, size);
 		rte_errno = EINVAL;
 		return NULL;
 	}
-	align = RTE_MAX((size_t)rte_align64pow2(size), (size_t)sysconf(_SC_PAGESIZE));
+	align = RTE_MAX((size_t)rte_align64pow2(size), DMA_PAGE);
 	if (socket_id == SOCKET_ID_ANY)
 		socket_id = d->params.socket_id;
-
 	b = calloc(1, sizeof(*b));
 	if (b == NULL) {
 		dma_fail("%s: out of memory", d->name);
 		rte_errno = ENOMEM;
 		return NULL;
 	}
-	mz = reserve(size, socket_id, align);
-	if (mz == NULL && socket_id != SOCKET_ID_ANY) {
-		mz = reserve(size, SOCKET_ID_ANY, align);
-		if (mz != NULL)
-			DMA_LOG(WARNING, "%s: no memory left on node %d: %zu coherent bytes "
-				"come from node %d", d->name, socket_id, size, mz->socket_id);
-	}
-	if (mz == NULL) {
-		dma_fail("%s: no %zu bytes of contiguous hugepage memory (%s): give EAL more (-m, "
-			"or more hugepages)", d->name, size, rte_strerror(rte_errno));
+	ret = dma_block_alloc(dev, b, size, align, socket_id, d->coherent_mask,
+		__builtin_return_address(0));
+	if (ret != 0) {
 		free(b);
-		rte_errno = ENOMEM;
+		rte_errno = -ret;
 		return NULL;
 	}
-	if (mz->iova == RTE_BAD_IOVA || mz->iova + (size - 1) > mask) {
-		dma_fail("%s: coherent memory at bus address 0x%" PRIx64 " takes %u bits; the "
-			"device drives %u", d->name, mz->iova, dma_bits(mz->iova + (size - 1)),
-			dma_bits(mask));
-		goto no_use;
-	}
-	if (mz->iova % align != 0) {
-		dma_fail("%s: %zu coherent bytes at bus address 0x%" PRIx64 " are not aligned to "
-			"%zu: take larger hugepages, or --iova-mode=va", d->name, size, mz->iova,
-			align);
-		goto no_use;
-	}
-	memset(mz->addr, 0, size);
-
-	b->mz = mz;
-	b->pub.cpu = mz->addr;
-	b->pub.bus = mz->iova;
-	b->pub.size = size;
-	b->pub.socket_id = mz->socket_id;
 	rte_spinlock_lock(&d->lock);
 	TAILQ_INSERT_TAIL(&d->blocks, b, next);
 	rte_spinlock_unlock(&d->lock);
-	*handle = mz->iova;
-	return mz->addr;
-
-no_use:
-	rte_memzone_free(mz);
-	free(b);
-	rte_errno = EIO;
-	return NULL;
+	*handle = b->pub.bus;
+	return b->pub.cpu;
 }
 
 void
@@ -149,7 +175,10 @@ gantry_dma_free_coherent(struct gantry_dma_dev *dev, size_t size, void *cpu_addr
 			b->pub.bus);
 		DMA_LOG(ERR, "%s", gantry_dma_last_error());
 	}
-	rte_memzone_free(b->mz);
+	if (d->base != NULL && d->base->free_block != NULL)
+		d->base->free_block(dev, b);
+	else
+		rte_memzone_free(b->mz);
 	free(b);
 }
 

@@ -11,25 +11,29 @@
 
 #include "dma_private.h"
 
+static bool __rte_noinline __rte_cold
+refuse_arguments(struct gantry_dma_dev *dev, const void *ptr, size_t size)
+{
+	const char *name = dma_device(dev)->name;
+
+	if (size == 0 || (uintptr_t)ptr + (size - 1) < (uintptr_t)ptr)
+		dma_fail("%s: %p, %zu bytes: no such range of memory", name, ptr, size);
+	else
+		dma_fail("%s: %p: mapped without a direction", name, ptr);
+	return false;
+}
+
 bool
 dma_arguments_ok(struct gantry_dma_dev *dev, const void *ptr, size_t size,
 		enum gantry_dma_dir dir)
 {
-	const char *name = dma_device(dev)->name;
-
-	if (size == 0 || (uintptr_t)ptr + (size - 1) < (uintptr_t)ptr) {
-		dma_fail("%s: %p, %zu bytes: no such range of memory", name, ptr, size);
-		return false;
-	}
-	if ((unsigned int)dir >= GANTRY_DMA_NONE) {
-		dma_fail("%s: %p: mapped without a direction", name, ptr);
-		return false;
-	}
-	return true;
+	/* A size of 0 wraps to below. */
+	return likely((uintptr_t)ptr + (size - 1) >= (uintptr_t)ptr &&
+		(unsigned int)dir < GANTRY_DMA_NONE) || refuse_arguments(dev, ptr, size);
 }
 
-static void
-refuse_class(const char *name, const void *ptr)
+void
+dma_refuse_class(struct gantry_dma_dev *dev, const void *ptr)
 {
 	enum gantry_mem_class c = gantry_mem_classify(ptr);
 	const char *what;
@@ -52,7 +56,16 @@ refuse_class(const char *name, const void *ptr)
 		what = "nothing is there";
 		break;
 	}
-	dma_fail("%s: %p is %s: %s", name, ptr, gantry_mem_class_name(c), what);
+	dma_fail("%s: %p is %s: %s", dma_device(dev)->name, ptr, gantry_mem_class_name(c), what);
+}
+
+void
+dma_misuse(struct gantry_dma_dev *dev, const char *what, gantry_dma_addr_t addr, size_t size,
+		const char *why)
+{
+	dma_fail("%s: %s of bus address 0x%" PRIx64 ", %zu bytes: %s: not done",
+		dma_device(dev)->name, what, addr, size, why);
+	DMA_LOG(ERR, "%s", gantry_dma_last_error());
 }
 
 /*
@@ -72,7 +85,7 @@ map_direct(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 		gantry_dma_addr_t here;
 
 		if (ms == NULL || ms->len == 0 || ms->iova == RTE_BAD_IOVA) {
-			refuse_class(d->name, (void *)at);
+			dma_refuse_class(dev, (void *)at);
 			return GANTRY_DMA_MAPPING_ERROR;
 		}
 		here = ms->iova + (at - (uintptr_t)ms->addr);
@@ -88,7 +101,7 @@ map_direct(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 			break;
 		at = (uintptr_t)ms->addr + ms->len;
 	}
-	if (addr + (size - 1) > dev->direct_last || addr + (size - 1) < addr) {
+	if (addr + (size - 1) > d->mask || addr + (size - 1) < addr) {
 		dma_fail("%s: %p has bus address 0x%" PRIx64 ", which takes %u bits; the device "
 			"drives %u", d->name, ptr, addr, dma_bits(addr + (size - 1)),
 			dma_bits(d->mask));
@@ -99,11 +112,12 @@ map_direct(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 
 gantry_dma_addr_t
 dma_base_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
-		unsigned long attrs)
+		unsigned long attrs, const void *site)
 {
 	const struct gantry_dma_mode *base = dma_device(dev)->base;
 
-	return base != NULL ? base->map(dev, ptr, size, dir, attrs) : map_direct(dev, ptr, size);
+	return base != NULL ? base->map(dev, ptr, size, dir, attrs, site) :
+		map_direct(dev, ptr, size);
 }
 
 void
@@ -122,51 +136,77 @@ dma_base_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 {
 	const struct gantry_dma_mode *base = dma_device(dev)->base;
 
-	if (base != NULL)
+	if (base != NULL && base->sync != NULL)
 		base->sync(dev, addr, size, dir, for_cpu);
+}
+
+static inline gantry_dma_addr_t
+map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
+		unsigned long attrs, const void *site)
+{
+	if (unlikely(!dma_arguments_ok(dev, ptr, size, dir)))
+		return GANTRY_DMA_MAPPING_ERROR;
+	if (likely(dev->mode != NULL))
+		return dev->mode->map(dev, ptr, size, dir, attrs, site);
+	return dma_base_map(dev, ptr, size, dir, attrs, site);
 }
 
 gantry_dma_addr_t
 gantry_dma_map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs)
 {
-	if (!dma_arguments_ok(dev, ptr, size, dir))
-		return GANTRY_DMA_MAPPING_ERROR;
-	if (dev->mode != NULL)
-		return dev->mode->map(dev, ptr, size, dir, attrs);
-	return dma_base_map(dev, ptr, size, dir, attrs);
+	return map_slow(dev, ptr, size, dir, attrs, __builtin_return_address(0));
 }
 
 gantry_dma_addr_t
 gantry_dma_map_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs)
 {
-	return gantry_dma_map_slow(dev, (uint8_t *)m->buf_addr + off, size, dir, attrs);
+	uint8_t *ptr = (uint8_t *)m->buf_addr + off;
+	gantry_dma_addr_t addr;
+
+	/* In the window an mbuf's own bus address means nothing, and its buffer's does. */
+	if (gantry_dma_look_up(&dev->table, ptr, size, dev->table_last, &addr))
+		return addr;
+	return map_slow(dev, ptr, size, dir, attrs, __builtin_return_address(0));
+}
+
+static inline void
+unmap_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, unsigned long attrs)
+{
+	if (likely(dev->mode != NULL))
+		dev->mode->unmap(dev, addr, size, dir, attrs);
+	else
+		dma_base_unmap(dev, addr, size, dir, attrs);
 }
 
 void
 gantry_dma_unmap_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs)
 {
-	dev->mode->unmap(dev, addr, size, dir, attrs);
+	unmap_slow(dev, addr, size, dir, attrs);
 }
 
 void
 gantry_dma_unmap_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
 		size_t size, enum gantry_dma_dir dir, unsigned long attrs)
 {
-	dev->mode->unmap(dev, addr, size, dir, attrs);
+	unmap_slow(dev, addr, size, dir, attrs);
 }
 
 void
 gantry_dma_sync_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu)
 {
-	dev->mode->sync(dev, addr, size, dir, for_cpu);
+	if (dev->mode->sync != NULL)
+		dev->mode->sync(dev, addr, size, dir, for_cpu);
 }
 
 int
 gantry_dma_mapping_error_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 {
-	return dev->mode->mapping_error(dev, addr);
+	if (dev->mode->mapping_error != NULL)
+		return dev->mode->mapping_error(dev, addr);
+	return addr == GANTRY_DMA_MAPPING_ERROR;
 }

@@ -18,10 +18,22 @@ extern int gantry_dma_logtype;
 #define DMA_LOG(level, fmt, ...) \
 	rte_log(RTE_LOG_ ## level, gantry_dma_logtype, "gantry_dma: " fmt "\n", ##__VA_ARGS__)
 
+/** Smallest piece of memory that can be mapped, of bus addresses, and entry of a page table. */
+#define DMA_PAGE      ((size_t)4096)
+#define DMA_PAGE_BITS 12
+
+/** Pages that [at, at + size) lies in. */
+static inline size_t
+dma_pages(uint64_t at, size_t size)
+{
+	return ((at & (DMA_PAGE - 1)) + size + (DMA_PAGE - 1)) >> DMA_PAGE_BITS;
+}
+
 /** A coherent block. */
 struct dma_block {
 	TAILQ_ENTRY(dma_block) next;
-	const struct rte_memzone *mz;
+	const struct rte_memzone *mz; /* NULL: memory of the library's own, len bytes of it */
+	size_t len;
 	struct gantry_dma_block pub;
 };
 
@@ -33,9 +45,18 @@ struct dma_device {
 	uint64_t mask, coherent_mask;
 	size_t max_seg;             /* the device's limits on a segment */
 	uint64_t seg_boundary;
-	const struct gantry_dma_mode *base; /* NULL: direct; fast.mode is debug's, if that is on */
-	void *mode_data;            /* the mode's own */
+	struct gantry_dma_table eal; /* EAL's bus addresses of its memory */
+	struct gantry_dma_table own; /* the window's */
+	const struct gantry_dma_mode *base;  /* NULL: direct */
+	const struct gantry_dma_mode *above; /* the debug layer, or NULL */
 	struct dma_debug *debug;    /* NULL: off */
+	struct dma_demand *demand;  /* strict, window: mappings one by one */
+	struct dma_window *window;  /* the window's memory */
+	struct dma_bounce *bounce;
+	/* Of the bus, for good: */
+	bool claimed;
+	uint64_t *entries;          /* the I/O page table; NULL: none */
+	size_t nr_entries;
 	bool mask_logged;
 	rte_spinlock_t lock;        /* of the lists */
 	TAILQ_HEAD(, dma_block) blocks;
@@ -50,30 +71,49 @@ dma_device(struct gantry_dma_dev *dev)
 }
 
 /**
- * A mode that stands between a buffer and its bus address. The inline functions
- * come here through the _slow functions as soon as a device has one.
+ * A mode that stands between a buffer and its bus address. The inline functions come here
+ * through the _slow functions. What `site` is: who called the library, a return address.
  */
 struct gantry_dma_mode {
 	const char *name;
+	/**
+	 * Not 0: the inline functions map by dma_device.own. What isn't there comes to map(),
+	 * which gives bus addresses up to this, and those come to unmap().
+	 */
+	gantry_dma_addr_t own_above;
 	gantry_dma_addr_t (*map)(struct gantry_dma_dev *dev, void *ptr, size_t size,
-			enum gantry_dma_dir dir, unsigned long attrs);
+			enum gantry_dma_dir dir, unsigned long attrs, const void *site);
 	void (*unmap)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 			enum gantry_dma_dir dir, unsigned long attrs);
+	/** NULL: nothing to do. */
 	void (*sync)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 			enum gantry_dma_dir dir, bool for_cpu);
+	/** For the debug layer; NULL: a comparison. */
 	int (*mapping_error)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 	/** The mask that its bus addresses need; NULL: those of EAL's memory. */
 	uint64_t (*required_mask)(struct gantry_dma_dev *dev);
 	/** The longest mapping; NULL: no limit of its own. */
 	size_t (*max_mapping_size)(struct gantry_dma_dev *dev);
+	/**
+	 * Fills in b->pub and what it is made of: size bytes, zeroed, aligned to align in both
+	 * addresses. 0, or -errno. NULL, both: a memzone at EAL's address of it.
+	 */
+	int (*alloc_block)(struct gantry_dma_dev *dev, struct dma_block *b, size_t size,
+			size_t align, int socket_id, uint64_t mask, const void *site);
+	void (*free_block)(struct gantry_dma_dev *dev, struct dma_block *b);
 	/** A BAR, at va and phys (or GANTRY_PHYS_ADDR_BAD); NULL, both: refused. */
 	gantry_dma_addr_t (*map_resource)(struct gantry_dma_dev *dev, void *va,
-			gantry_phys_addr_t phys, size_t size, enum gantry_dma_dir dir);
+			gantry_phys_addr_t phys, size_t size, enum gantry_dma_dir dir,
+			const void *site);
 	void (*unmap_resource)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 			enum gantry_dma_dir dir);
-	/** Whether it can do with this mask for streaming mappings: 0, or -EIO. NULL: it can. */
-	int (*check_mask)(struct gantry_dma_dev *dev, uint64_t mask);
-	/** The device goes. NULL: nothing to do. */
+	/**
+	 * Another mask for streaming mappings: 0; -EIO, and all is as before. NULL: any will do.
+	 */
+	int (*set_mask)(struct gantry_dma_dev *dev, uint64_t mask);
+	void (*for_each)(struct gantry_dma_dev *dev,
+			void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg);
+	/** Resources and blocks are gone: gives up the rest. NULL: nothing to do. */
 	void (*end)(struct gantry_dma_dev *dev);
 };
 
@@ -87,30 +127,71 @@ dma_bits(uint64_t addr)
 /** Sets what gantry_dma_last_error() says. */
 void dma_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/** gantry_dma_alloc_coherent() within any mask. */
-void *dma_coherent_alloc(struct gantry_dma_dev *dev, size_t size, gantry_dma_addr_t *handle,
-		int socket_id, uint64_t mask);
+/*
+ * Modes.
+ */
 
-/** Makes the device one of bounce mode. 0 or -errno. */
-int dma_bounce_start(struct gantry_dma_dev *dev);
-
-/** Makes the device direct, or hands it to a mode. The device must have nothing mapped. */
+/** What the mode is from now on; NULL: direct. The device must have nothing mapped. */
 void dma_set_mode(struct gantry_dma_dev *dev, const struct gantry_dma_mode *mode);
+/** The debug layer, or NULL, above whatever mode there is or will be. */
+void dma_set_above(struct gantry_dma_dev *dev, const struct gantry_dma_mode *above);
+
+/** Make the device one of that mode, within the mask. 0, or -errno with the reason. */
+int dma_window_start(struct gantry_dma_dev *dev, uint64_t mask);
+int dma_strict_start(struct gantry_dma_dev *dev, uint64_t mask);
+int dma_bounce_start(struct gantry_dma_dev *dev, uint64_t mask);
+
+/** The bus takes away what it has mapped, if it didn't already. 0, or -errno with the reason. */
+int dma_claim(struct gantry_dma_dev *dev);
+/** Whether the bus can: false with the reason. */
+bool dma_can_claim(struct gantry_dma_dev *dev);
+/** ops->map, with EAL's memory lock taken. */
+int dma_bus_map(struct gantry_dma_dev *dev, void *va, gantry_dma_addr_t addr, size_t len,
+		enum gantry_dma_dir dir);
+/** ops->unmap, likewise; logs if it failed. */
+int dma_bus_unmap(struct gantry_dma_dev *dev, void *va, gantry_dma_addr_t addr, size_t len);
 
 /*
  * What the mode below debug does with arguments that were checked: direct's look-up, or the
  * hook of the device's mode.
  */
 gantry_dma_addr_t dma_base_map(struct gantry_dma_dev *dev, void *ptr, size_t size,
-		enum gantry_dma_dir dir, unsigned long attrs);
+		enum gantry_dma_dir dir, unsigned long attrs, const void *site);
 void dma_base_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs);
 void dma_base_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu);
 
+/** The hook of a mode other than direct, or a refusal. */
+gantry_dma_addr_t dma_base_map_resource(struct gantry_dma_dev *dev, void *va,
+		gantry_phys_addr_t phys, size_t size, enum gantry_dma_dir dir, const void *site);
+
 /** Whether a mapping may be asked for so; dma_fail() if not. */
 bool dma_arguments_ok(struct gantry_dma_dev *dev, const void *ptr, size_t size,
 		enum gantry_dma_dir dir);
+/** Says why memory of this kind has no bus address. */
+void dma_refuse_class(struct gantry_dma_dev *dev, const void *ptr);
+/** Says and logs that something (`what`) was not done, and why. */
+void dma_misuse(struct gantry_dma_dev *dev, const char *what, gantry_dma_addr_t addr,
+		size_t size, const char *why);
+
+/*
+ * Coherent memory and resources.
+ */
+
+/**
+ * Fills in b->mz and b->pub but for the bus address: aligned, zeroed memory of EAL's, whole
+ * pages. 0, or -errno with the reason.
+ * @param contig  contiguous in EAL's bus addresses
+ */
+int dma_block_reserve(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
+		int socket_id, bool contig);
+/** What the mode does for gantry_dma_alloc_coherent(), with arguments that were checked. */
+int dma_block_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
+		int socket_id, uint64_t mask, const void *site);
+/** A block at EAL's bus address of it, which lies inside the mask and is aligned, too. */
+int dma_block_direct(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
+		int socket_id, uint64_t mask);
 
 /** Unmaps the device's resources, with a warning for each. */
 void dma_resources_drop(struct gantry_dma_dev *dev);
@@ -118,8 +199,20 @@ void dma_resources_drop(struct gantry_dma_dev *dev);
 /** Destroys the device's pools, with a warning for each. */
 void dma_pools_drop(struct gantry_dma_dev *dev);
 
-/** The table of EAL's memory: one user more, one less. */
-int dma_table_get(const struct gantry_dma_table **table);
+/*
+ * The table of EAL's memory.
+ */
+
+/** One user more, one less. */
+int dma_table_get(struct gantry_dma_table *table);
 void dma_table_put(void);
+/**
+ * An empty table for all the pages that EAL can have; entries NULL, and nothing is found in
+ * it, if that is too many. The entries are rte_free()'d by the caller. 0 or -ENOMEM.
+ */
+int dma_table_make(struct gantry_dma_table *table, uint64_t **entries);
+/** [va, va + len), as far as it is in the table, has bus addresses with this offset. */
+void dma_table_set(const struct gantry_dma_table *table, uint64_t *entries, const void *va,
+		size_t len, uint64_t offset);
 
 #endif /* DMA_PRIVATE_H */

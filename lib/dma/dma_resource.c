@@ -66,12 +66,24 @@ plan(const struct dma_device *d, struct dma_resource *r, uint8_t *va, gantry_phy
 }
 
 gantry_dma_addr_t
+dma_base_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
+		enum gantry_dma_dir dir, const void *site)
+{
+	const struct gantry_dma_mode *base = dma_device(dev)->base;
+
+	if (base->map_resource != NULL)
+		return base->map_resource(dev, va, phys, size, dir, site);
+	dma_fail("%s: %p: no BAR can be mapped in mode %s", dma_device(dev)->name, va,
+		gantry_dma_mode_name(dev));
+	return GANTRY_DMA_MAPPING_ERROR;
+}
+
+gantry_dma_addr_t
 gantry_dma_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
 		enum gantry_dma_dir dir)
 {
 	struct dma_device *d = dma_device(dev);
 	struct dma_resource *r;
-	int ret;
 
 	if (!dma_arguments_ok(dev, va, size, dir))
 		return GANTRY_DMA_MAPPING_ERROR;
@@ -81,12 +93,9 @@ gantry_dma_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t
 			"gantry_dma_map_single()", d->name, va, size);
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
-	if (d->base != NULL) {
-		if (d->base->map_resource != NULL)
-			return d->base->map_resource(dev, va, phys, size, dir);
-		dma_fail("%s: %p: no BAR can be mapped in mode %s", d->name, va, d->base->name);
-		return GANTRY_DMA_MAPPING_ERROR;
-	}
+	if (d->base != NULL)
+		return dma_base_map_resource(dev, va, phys, size, dir,
+			__builtin_return_address(0));
 
 	r = calloc(1, sizeof(*r));
 	if (r == NULL) {
@@ -99,10 +108,7 @@ gantry_dma_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t
 		free(r);
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
-	ret = r->len == 0 ? 0 : d->params.ops->map(d->params.opaque, r->va, r->iova, r->len, dir);
-	if (ret != 0) {
-		dma_fail("%s: %p, %zu bytes at bus address 0x%" PRIx64 ": %s did not map the BAR: "
-			"%s", d->name, va, size, r->bus, d->params.ops->name, strerror(-ret));
+	if (r->len != 0 && dma_bus_map(dev, r->va, r->iova, r->len, dir) != 0) {
 		free(r);
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
@@ -113,19 +119,11 @@ gantry_dma_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t
 }
 
 static void
-resource_end(struct dma_device *d, struct dma_resource *r)
+resource_end(struct gantry_dma_dev *dev, struct dma_resource *r)
 {
-	gantry_dma_addr_t bus = r->bus;
-	int ret = 0;
-
 	if (r->len != 0)
-		ret = d->params.ops->unmap(d->params.opaque, r->va, r->iova, r->len);
+		dma_bus_unmap(dev, r->va, r->iova, r->len);
 	free(r);
-	if (ret != 0) {
-		dma_fail("%s: BAR at bus address 0x%" PRIx64 ": %s did not unmap it: %s", d->name,
-			bus, d->params.ops->name, strerror(-ret));
-		DMA_LOG(ERR, "%s", gantry_dma_last_error());
-	}
 }
 
 void
@@ -154,7 +152,7 @@ gantry_dma_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, si
 		DMA_LOG(ERR, "%s", gantry_dma_last_error());
 		return;
 	}
-	resource_end(d, r);
+	resource_end(dev, r);
 }
 
 void
@@ -167,6 +165,6 @@ dma_resources_drop(struct gantry_dma_dev *dev)
 		DMA_LOG(WARNING, "%s: BAR mapped at bus address 0x%" PRIx64 " (%zu bytes) was never "
 			"unmapped", d->name, r->bus, r->size);
 		TAILQ_REMOVE(&d->resources, r, next);
-		resource_end(d, r);
+		resource_end(dev, r);
 	}
 }

@@ -259,7 +259,7 @@ gantry_dma_unmap_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned i
 	struct pieces from = { .sg = sg, .left = nents };
 	struct segs segs = sg_segs(sg, nents, nents);
 
-	if (dev->mode != NULL)
+	if (dev->undo_last != 0)
 		unmap_all(dev, &from, &segs, dir, SG);
 }
 
@@ -320,6 +320,6 @@ gantry_dma_unmap_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 	struct segs at = { .at = (struct gantry_dma_seg *)(uintptr_t)segs,
 		.stride = sizeof(*segs), .n = nb_segs };
 
-	if (dev->mode != NULL)
+	if (dev->undo_last != 0)
 		unmap_all(dev, &from, &at, dir, CHAIN);
 }

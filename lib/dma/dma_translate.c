@@ -42,9 +42,8 @@
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER; /* of the users, not the entries */
 static unsigned int table_users;
 static bool table_events;
-/* In EAL's shared memory, the entries after it: see "Secondary processes" in gantry_dma.c. */
-static struct gantry_dma_table *table;
-static uint64_t *table_entries;
+static struct gantry_dma_table table;
+static uint64_t *table_entries; /* in EAL's shared memory: see "Secondary processes" */
 
 static pthread_mutex_t mmio_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
@@ -55,21 +54,24 @@ static struct {
  * The table.
  */
 
-/* Called with EAL's memory lock held, as are the next three. */
-static void
-table_set(uintptr_t va, size_t len, uint64_t offset)
+void
+dma_table_set(const struct gantry_dma_table *t, uint64_t *entries, const void *va, size_t len,
+		uint64_t offset)
 {
+	const uintptr_t first = (uintptr_t)va - t->base;
 	uintptr_t at;
 
-	for (at = va; at - va < len; at += (uintptr_t)1 << table->shift)
-		table_entries[(at - table->base) >> table->shift] = offset;
+	for (at = first; at - first < len && at < t->span; at += t->page_mask + 1)
+		entries[at >> t->shift] = offset;
 }
 
+/* Called with EAL's memory lock held, as is the next. */
 static int
 table_add(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
 {
 	if (!msl->external && ms->iova != RTE_BAD_IOVA)
-		table_set((uintptr_t)ms->addr, ms->len, ms->iova - (uintptr_t)ms->addr);
+		dma_table_set(&table, table_entries, ms->addr, ms->len,
+			ms->iova - (uintptr_t)ms->addr);
 	return 0;
 }
 
@@ -81,10 +83,10 @@ table_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 	const struct rte_memseg *ms;
 	uintptr_t at;
 
-	if (table->span == 0 || msl == NULL || msl->external)
+	if (table.span == 0 || msl == NULL || msl->external)
 		return;
 	if (type == RTE_MEM_EVENT_FREE) {
-		table_set(va, len, GANTRY_DMA_NO_OFFSET);
+		dma_table_set(&table, table_entries, addr, len, GANTRY_DMA_NO_OFFSET);
 		return;
 	}
 	for (at = va; at - va < len; at += ms->len) {
@@ -114,52 +116,43 @@ table_extent(const struct rte_memseg_list *msl, void *arg)
 	return 0;
 }
 
-static void
-table_free(void)
-{
-	rte_free(table);
-	table = NULL;
-	table_entries = NULL;
-}
-
-/* An empty table for all the pages that EAL can have; without entries if that is too many. */
-static int
-table_make(void)
+int
+dma_table_make(struct gantry_dma_table *t, uint64_t **entries)
 {
 	struct extent e = { .base = UINTPTR_MAX, .page = UINT64_MAX };
-	uint64_t entries = 0, i;
+	uint64_t nr = 0, i;
 
+	memset(t, 0, sizeof(*t));
+	*entries = NULL;
 	rte_memseg_list_walk(table_extent, &e);
 	if (e.end != 0 && rte_is_power_of_2(e.page)) {
 		e.base = RTE_ALIGN_FLOOR(e.base, e.page);
-		entries = RTE_ALIGN_CEIL(e.end - e.base, e.page) / e.page;
-		if (entries > TABLE_MAX_ENTRIES)
-			entries = 0;
+		nr = RTE_ALIGN_CEIL(e.end - e.base, e.page) / e.page;
 	}
-	table = rte_zmalloc("gantry_dma_table", sizeof(*table) + entries * sizeof(*table_entries),
-			RTE_CACHE_LINE_SIZE);
-	if (table == NULL)
-		return -ENOMEM;
-	if (entries == 0)
+	if (nr == 0 || nr > TABLE_MAX_ENTRIES)
 		return 0;
-	table_entries = (uint64_t *)(table + 1);
-	for (i = 0; i < entries; i++)
-		table_entries[i] = GANTRY_DMA_NO_OFFSET;
-	table->offset = table_entries;
-	table->base = e.base;
-	table->shift = __builtin_ctzll(e.page);
-	table->span = entries << table->shift;
+	*entries = rte_malloc("gantry_dma_table", (nr + 1) * sizeof(**entries),
+		RTE_CACHE_LINE_SIZE);
+	if (*entries == NULL)
+		return -ENOMEM;
+	for (i = 0; i < nr + 1; i++)
+		(*entries)[i] = GANTRY_DMA_NO_OFFSET;
+	t->offset = *entries;
+	t->base = e.base;
+	t->page_mask = e.page - 1;
+	t->shift = __builtin_ctzll(e.page);
+	t->span = nr << t->shift;
 	return 0;
 }
 
 int
-dma_table_get(const struct gantry_dma_table **out)
+dma_table_get(struct gantry_dma_table *out)
 {
 	int ret = 0;
 
 	pthread_mutex_lock(&table_lock);
 	if (table_users == 0) {
-		ret = table_make();
+		ret = dma_table_make(&table, &table_entries);
 		/*
 		 * Before the walk, or pages that come in between would be missed.
 		 * Legacy memory and memory without hugepages never change (ENOTSUP).
@@ -170,7 +163,7 @@ dma_table_get(const struct gantry_dma_table **out)
 			ret = ret == 0 || rte_errno == ENOTSUP ? 0 : -rte_errno;
 		}
 		if (ret != 0)
-			table_free();
+			rte_free(table_entries);
 		else if (table_entries != NULL)
 			rte_memseg_walk(table_add, NULL);
 	}
@@ -190,7 +183,7 @@ dma_table_put(void)
 	if (--table_users == 0) {
 		if (table_events)
 			rte_mem_event_callback_unregister("gantry_dma", &table);
-		table_free();
+		rte_free(table_entries);
 	}
 	pthread_mutex_unlock(&table_lock);
 }

@@ -44,6 +44,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -55,7 +56,7 @@
 
 RTE_LOG_REGISTER(gantry_dma_logtype, lib.gantry_dma, NOTICE);
 
-static __thread char last_error[256];
+static __thread char last_error[512];
 
 void
 dma_fail(const char *fmt, ...)
@@ -73,13 +74,149 @@ gantry_dma_last_error(void)
 	return last_error;
 }
 
+/*
+ * Modes.
+ */
+
+/* Tells the inline functions what they may do alone. */
+static void
+set_fast(struct dma_device *d)
+{
+	const struct gantry_dma_mode *base = d->base;
+	struct gantry_dma_dev *fast = &d->fast;
+	const struct gantry_dma_table *table = NULL;
+
+	if (d->above == NULL && base == NULL)
+		table = &d->eal;
+	else if (d->above == NULL && base->own_above != 0)
+		table = &d->own;
+	/* An empty table leads out of line, whatever else there is. */
+	__atomic_store_n(&fast->table.span, 0, __ATOMIC_SEQ_CST);
+	fast->mode = d->above != NULL ? d->above : table == NULL ? base : NULL;
+	fast->table_last = RTE_MIN(d->mask, GANTRY_DMA_ADDR_MAX);
+	fast->mbuf_last = table == &d->eal ? fast->table_last : 0;
+	fast->undo_last = table == NULL ? UINT64_MAX : table == &d->eal ? 0 : base->own_above;
+	if (table != NULL) {
+		fast->table.base = table->base;
+		fast->table.offset = table->offset;
+		fast->table.page_mask = table->page_mask;
+		fast->table.shift = table->shift;
+		__atomic_store_n(&fast->table.span, table->span, __ATOMIC_RELEASE);
+	}
+}
+
 void
 dma_set_mode(struct gantry_dma_dev *dev, const struct gantry_dma_mode *mode)
 {
-	dma_device(dev)->base = dev->mode = mode;
-	/* Never all ones, so that an unknown bus address (RTE_BAD_IOVA) lies beyond. */
-	dev->direct_last = mode != NULL ? 0 : RTE_MIN(dma_device(dev)->mask, UINT64_MAX - 1);
+	dma_device(dev)->base = mode;
+	set_fast(dma_device(dev));
 }
+
+void
+dma_set_above(struct gantry_dma_dev *dev, const struct gantry_dma_mode *above)
+{
+	dma_device(dev)->above = above;
+	set_fast(dma_device(dev));
+}
+
+static const char * const mode_names[] = {
+	[GANTRY_DMA_MODE_AUTO] = "auto",
+	[GANTRY_DMA_MODE_DIRECT] = "direct",
+	[GANTRY_DMA_MODE_WINDOW] = "window",
+	[GANTRY_DMA_MODE_STRICT] = "strict",
+	[GANTRY_DMA_MODE_BOUNCE] = "bounce",
+};
+
+static int
+start_mode(struct gantry_dma_dev *dev, enum gantry_dma_mode_id mode, uint64_t mask)
+{
+	switch (mode) {
+	case GANTRY_DMA_MODE_WINDOW:
+		return dma_window_start(dev, mask);
+	case GANTRY_DMA_MODE_STRICT:
+		return dma_strict_start(dev, mask);
+	case GANTRY_DMA_MODE_BOUNCE:
+		return dma_bounce_start(dev, mask);
+	default:
+		return -EINVAL;
+	}
+}
+
+/*
+ * A mode that was asked for and waits for a mask. Who doesn't set one gets what it is
+ * then, the kernel's 32 bits.
+ */
+
+static pthread_mutex_t wait_lock = PTHREAD_MUTEX_INITIALIZER;
+static const struct gantry_dma_mode waiting;
+
+static bool
+start_waiting(struct gantry_dma_dev *dev)
+{
+	struct dma_device *d = dma_device(dev);
+	int ret = 0;
+
+	pthread_mutex_lock(&wait_lock);
+	if (d->base == &waiting)
+		ret = start_mode(dev, d->params.mode, d->mask);
+	pthread_mutex_unlock(&wait_lock);
+	rte_errno = -ret;
+	return ret == 0;
+}
+
+static gantry_dma_addr_t
+wait_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
+		unsigned long attrs, const void *site)
+{
+	return start_waiting(dev) ? dma_base_map(dev, ptr, size, dir, attrs, site) :
+		GANTRY_DMA_MAPPING_ERROR;
+}
+
+static void
+wait_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, unsigned long attrs)
+{
+	dma_misuse(dev, "unmapping", addr, size, "nothing was mapped there");
+}
+
+static gantry_dma_addr_t
+wait_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
+		enum gantry_dma_dir dir, const void *site)
+{
+	return start_waiting(dev) ? dma_base_map_resource(dev, va, phys, size, dir, site) :
+		GANTRY_DMA_MAPPING_ERROR;
+}
+
+static int
+wait_alloc_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
+		int socket_id, uint64_t mask, const void *site)
+{
+	if (!start_waiting(dev))
+		return -rte_errno;
+	return dma_block_alloc(dev, b, size, align, socket_id, mask, site);
+}
+
+static const struct gantry_dma_mode waiting = {
+	.name = "waiting",
+	.map = wait_map,
+	.unmap = wait_unmap,
+	.alloc_block = wait_alloc_block,
+	.map_resource = wait_map_resource,
+};
+
+const char *
+gantry_dma_mode_name(struct gantry_dma_dev *dev)
+{
+	const struct dma_device *d = dma_device(dev);
+
+	if (d->base == &waiting)
+		return mode_names[d->params.mode];
+	return d->base != NULL ? d->base->name : mode_names[GANTRY_DMA_MODE_DIRECT];
+}
+
+/*
+ * Devices.
+ */
 
 struct gantry_dma_dev *
 gantry_dma_dev_create(const struct gantry_dma_params *params)
@@ -114,21 +251,13 @@ gantry_dma_dev_create(const struct gantry_dma_params *params)
 	d->mask = d->coherent_mask = GANTRY_DMA_BIT_MASK(32);
 	d->max_seg = 64 << 10;
 	d->seg_boundary = GANTRY_DMA_BIT_MASK(32);
-	ret = dma_table_get(&d->fast.table);
+	ret = dma_table_get(&d->eal);
 	if (ret != 0) {
 		rte_free(d);
 		rte_errno = -ret;
 		return NULL;
 	}
-	dma_set_mode(&d->fast, NULL);
-	if (d->params.mode == GANTRY_DMA_MODE_BOUNCE) {
-		ret = dma_bounce_start(&d->fast);
-		if (ret != 0) {
-			gantry_dma_dev_destroy(&d->fast);
-			rte_errno = -ret;
-			return NULL;
-		}
-	}
+	dma_set_mode(&d->fast, d->params.mode > GANTRY_DMA_MODE_DIRECT ? &waiting : NULL);
 	return &d->fast;
 }
 
@@ -140,8 +269,6 @@ gantry_dma_dev_destroy(struct gantry_dma_dev *dev)
 
 	if (dev == NULL)
 		return;
-	if (dma_device(dev)->base != NULL && dma_device(dev)->base->end != NULL)
-		dma_device(dev)->base->end(dev);
 	dma_resources_drop(dev);
 	dma_pools_drop(dev);
 	while ((b = TAILQ_FIRST(&d->blocks)) != NULL) {
@@ -149,9 +276,15 @@ gantry_dma_dev_destroy(struct gantry_dma_dev *dev)
 			"freed", d->name, b->pub.cpu, b->pub.bus, b->pub.size);
 		gantry_dma_free_coherent(dev, b->pub.size, b->pub.cpu, b->pub.bus);
 	}
+	if (d->base != NULL && d->base->end != NULL)
+		d->base->end(dev);
 	dma_table_put();
 	rte_free(d);
 }
+
+/*
+ * Masks.
+ */
 
 static int
 highest(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
@@ -200,54 +333,122 @@ gantry_dma_max_mapping_size(struct gantry_dma_dev *dev)
 	return SIZE_MAX;
 }
 
-/* Whether a device with this mask can do with the memory there is. */
+static bool
+is_mask(const struct dma_device *d, uint64_t mask)
+{
+	if (mask >= GANTRY_DMA_BIT_MASK(24) && (mask & (mask + 1)) == 0)
+		return true;
+	dma_fail("%s: 0x%" PRIx64 " is no mask of 24 to 64 address bits", d->name, mask);
+	return false;
+}
+
+/* The reason of the last failure, without the device's name before it. */
+static void
+reason(const struct dma_device *d, char *why, size_t size)
+{
+	const size_t n = strlen(d->name);
+	const char *text = gantry_dma_last_error();
+
+	if (strncmp(text, d->name, n) == 0 && strncmp(text + n, ": ", 2) == 0)
+		text += n + 2;
+	strlcpy(why, text, size);
+}
+
+/* The memory lies beyond the mask, and only the modes can help; AUTO tries them. */
 static int
-check_mask(struct gantry_dma_dev *dev, uint64_t mask)
+choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t last)
+{
+	struct dma_device *d = dma_device(dev);
+	char no_window[160], no_bounce[160];
+
+	if (d->params.mode == GANTRY_DMA_MODE_DIRECT) {
+		dma_fail("%s: the device drives %u address bits, but EAL's memory reaches up to bus "
+			"address 0x%" PRIx64 ", which takes %u; %s", d->name, dma_bits(mask), last,
+			dma_bits(last), rte_eal_iova_mode() == RTE_IOVA_VA ?
+			"start with --iova-mode=pa, or with --base-virtaddr low enough" :
+			"nothing translates in between (start with --iova-mode=va if something "
+			"does)");
+		return -EIO;
+	}
+	if (!TAILQ_EMPTY(&d->blocks) || !TAILQ_EMPTY(&d->resources)) {
+		dma_fail("%s: EAL's memory reaches up to bus address 0x%" PRIx64 ", the device "
+			"drives %u address bits; but there are coherent blocks, or BARs mapped, "
+			"in direct mode: the mask comes first", d->name, last, dma_bits(mask));
+		return -EIO;
+	}
+	if (dma_window_start(dev, mask) == 0)
+		return 0;
+	reason(d, no_window, sizeof(no_window));
+	if (dma_bounce_start(dev, mask) == 0)
+		return 0;
+	reason(d, no_bounce, sizeof(no_bounce));
+	dma_fail("%s: the device drives %u address bits, but EAL's memory reaches up to bus address "
+		"0x%" PRIx64 ", which takes %u; no window: %s; no bounce buffers: %s", d->name,
+		dma_bits(mask), last, dma_bits(last), no_window, no_bounce);
+	return -EIO;
+}
+
+/* Sees to it that this mask will do for streaming mappings. */
+static int
+take_mask(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	struct dma_device *d = dma_device(dev);
 	uint64_t last = 0;
 
-	if (mask < GANTRY_DMA_BIT_MASK(24) || (mask & (mask + 1)) != 0) {
-		dma_fail("%s: 0x%" PRIx64 " is no mask of 24 to 64 address bits", d->name, mask);
-		return -EINVAL;
-	}
+	if (d->base == &waiting)
+		return start_mode(dev, d->params.mode, mask);
+	if (d->base != NULL)
+		return d->base->set_mask != NULL ? d->base->set_mask(dev, mask) : 0;
 	rte_memseg_walk(highest, &last);
-	if (last <= mask || dma_device(dev)->base != NULL)
+	if (last <= mask && !d->claimed)
 		return 0;
-	dma_fail("%s: the device drives %u address bits, but EAL's memory reaches up to bus "
-		"address 0x%" PRIx64 ", which takes %u; %s", d->name, dma_bits(mask), last,
-		dma_bits(last), rte_eal_iova_mode() == RTE_IOVA_VA ?
-		"start with --iova-mode=pa, or with --base-virtaddr low enough" :
-		"nothing translates in between (start with --iova-mode=va if something does)");
-	if (!d->mask_logged) {
+	return choose(dev, mask, last);
+}
+
+/* -EIO is logged, once: a driver may try several. */
+static int
+mask_refused(struct dma_device *d, int ret)
+{
+	if (ret == -EIO && !d->mask_logged) {
 		DMA_LOG(ERR, "%s", gantry_dma_last_error());
 		d->mask_logged = true;
 	}
-	return -EIO;
+	return ret;
 }
 
 int
 gantry_dma_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 {
-	int ret = check_mask(dev, mask);
+	struct dma_device *d = dma_device(dev);
+	int ret;
 
-	if (ret == 0 && dma_device(dev)->base != NULL && dma_device(dev)->base->check_mask != NULL)
-		ret = dma_device(dev)->base->check_mask(dev, mask);
+	if (!is_mask(d, mask))
+		return -EINVAL;
+	ret = take_mask(dev, mask);
 	if (ret != 0)
-		return ret;
-	dma_device(dev)->mask = mask;
-	dma_set_mode(dev, dma_device(dev)->base);
+		return mask_refused(d, ret);
+	d->mask = mask;
+	set_fast(d);
 	return 0;
 }
 
 int
 gantry_dma_set_coherent_mask(struct gantry_dma_dev *dev, uint64_t mask)
 {
-	int ret = check_mask(dev, mask);
+	struct dma_device *d = dma_device(dev);
+	uint64_t last = 0;
+	int ret = 0;
 
-	if (ret == 0)
-		dma_device(dev)->coherent_mask = mask;
-	return ret;
+	if (!is_mask(d, mask))
+		return -EINVAL;
+	rte_memseg_walk(highest, &last);
+	/* A mode finds a place for each block, or says that there is none. */
+	if (d->base == NULL && last > mask)
+		ret = choose(dev, d->mask, last);
+	if (ret != 0)
+		return mask_refused(d, ret);
+	d->coherent_mask = mask;
+	return 0;
 }
 
 int
@@ -301,4 +502,56 @@ uint64_t
 gantry_dma_get_seg_boundary(struct gantry_dma_dev *dev)
 {
 	return dma_device(dev)->seg_boundary;
+}
+
+/*
+ * What the device can reach.
+ */
+
+struct reach {
+	void (*fn)(void *arg, const struct gantry_dma_mapping *mapping);
+	void *arg;
+	struct gantry_dma_mapping run; /* size 0: none */
+};
+
+static void
+reach_flush(struct reach *r)
+{
+	if (r->run.size != 0)
+		r->fn(r->arg, &r->run);
+	r->run.size = 0;
+}
+
+static int
+reach_page(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	struct reach *r = arg;
+
+	if (ms->iova == RTE_BAD_IOVA)
+		return 0;
+	if (r->run.size == 0 || r->run.addr + r->run.size != ms->iova ||
+			(uintptr_t)r->run.cpu + r->run.size != (uintptr_t)ms->addr) {
+		reach_flush(r);
+		r->run = (struct gantry_dma_mapping){ .reach = GANTRY_DMA_REACH_MEMORY,
+			.addr = ms->iova, .cpu = ms->addr, .dir = GANTRY_DMA_BIDIRECTIONAL,
+			.age_ms = UINT64_MAX };
+	}
+	r->run.size += ms->len;
+	return 0;
+}
+
+void
+gantry_dma_for_each_mapping(struct gantry_dma_dev *dev,
+		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg)
+{
+	struct reach r = { .fn = fn, .arg = arg };
+	const struct gantry_dma_mode *base = dma_device(dev)->base;
+
+	if (base != NULL) {
+		if (base->for_each != NULL)
+			base->for_each(dev, fn, arg);
+		return;
+	}
+	rte_memseg_walk(reach_page, &r);
+	reach_flush(&r);
 }

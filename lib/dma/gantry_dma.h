@@ -80,10 +80,15 @@ struct gantry_dma_dev;
  */
 struct gantry_dma_ops {
 	const char *name; /**< of the backend, for messages */
-	/** Lets the device reach [va, va + len) at bus address iova. 0 or -errno. */
+	bool any_memory;  /**< map() takes any memory of the process, not only EAL's and BARs */
+	/**
+	 * Lets the device reach [va, va + len) at bus address iova. The caller holds EAL's
+	 * memory lock, for reading or, in a memory event, for writing: of the calls that take
+	 * it use the thread_unsafe ones only, and allocate nothing from EAL. 0 or -errno.
+	 */
 	int (*map)(void *opaque, void *va, gantry_dma_addr_t iova, size_t len,
 			enum gantry_dma_dir dir);
-	/** Ends that; when it returns, no access starts any more. */
+	/** Ends either, as the caller of map() holds the lock; when it returns, no access starts. */
 	int (*unmap)(void *opaque, void *va, gantry_dma_addr_t iova, size_t len);
 	/**
 	 * Like map(), for memory that lies in a file of the caller's own and not in EAL's memory:
@@ -176,7 +181,9 @@ struct gantry_dma_params {
 };
 
 /**
- * Makes a device object. Masks are 32 bits until set, as in the kernel.
+ * Makes a device object. Masks are 32 bits until set, as in the kernel; the mode begins
+ * when a mask is set, or when something is mapped or allocated without one (AUTO: direct,
+ * then, and still open).
  * @return NULL with rte_errno: ENOMEM, EINVAL
  */
 struct gantry_dma_dev *gantry_dma_dev_create(const struct gantry_dma_params *params);
@@ -184,10 +191,13 @@ struct gantry_dma_dev *gantry_dma_dev_create(const struct gantry_dma_params *par
 void gantry_dma_dev_destroy(struct gantry_dma_dev *dev);
 
 /**
- * How many bits of a bus address the device drives, for streaming mappings.
+ * How many bits of a bus address the device drives, for streaming mappings. It is set
+ * before anything is mapped: where the mode has chosen bus addresses already that a
+ * narrower mask does not reach, that is refused as long as one is in use.
  * @return 0; -EINVAL: @p mask is no GANTRY_DMA_BIT_MASK() of 24 to 64 bits; -EIO:
- *   memory that EAL has lies outside the mask and nothing can bring it inside (the
- *   reason is in gantry_dma_last_error(), and of -EIO logged). The mask is as before then.
+ *   memory that EAL has lies outside the mask and nothing can bring it inside, or the mode
+ *   that was asked for can't be (the reason is in gantry_dma_last_error(), and of -EIO
+ *   logged); -ENOMEM. The mask is as before then.
  */
 int gantry_dma_set_mask(struct gantry_dma_dev *dev, uint64_t mask);
 /** The same for coherent allocations. */
@@ -198,6 +208,11 @@ int gantry_dma_set_mask_and_coherent(struct gantry_dma_dev *dev, uint64_t mask);
 uint64_t gantry_dma_get_mask(struct gantry_dma_dev *dev);
 /** The mask for coherent allocations as it is now. The kernel's device::coherent_dma_mask. */
 uint64_t gantry_dma_get_coherent_mask(struct gantry_dma_dev *dev);
+/**
+ * The name of the mode that the device is in: "direct", "window", "strict" or "bounce". What
+ * a device that was created with GANTRY_DMA_MODE_AUTO came to is known once a mask is set.
+ */
+const char *gantry_dma_mode_name(struct gantry_dma_dev *dev);
 /**
  * The mask that all of the memory EAL has now would need; where a mode chooses the bus
  * addresses, what that mode needs. The kernel's dma_get_required_mask().
@@ -449,6 +464,34 @@ struct gantry_dma_block {
  */
 void gantry_dma_for_each_block(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_block *b), void *arg);
+
+/** Why the device can reach something. */
+enum gantry_dma_reach {
+	GANTRY_DMA_REACH_MEMORY,   /**< of EAL, or bounce buffers: all of it, always */
+	GANTRY_DMA_REACH_BUFFER,   /**< a streaming mapping */
+	GANTRY_DMA_REACH_COHERENT, /**< a coherent block */
+	GANTRY_DMA_REACH_RESOURCE, /**< a BAR */
+};
+
+/** Something that the device can reach right now. */
+struct gantry_dma_mapping {
+	enum gantry_dma_reach reach;
+	gantry_dma_addr_t addr;   /**< bus address */
+	const void *cpu;          /**< CPU address: in bounce mode of the buffer that is copied */
+	size_t size;              /**< bytes; the device reaches all of the pages they lie in */
+	enum gantry_dma_dir dir;  /**< who writes */
+	const void *site;         /**< who mapped it: a return address; NULL: not known */
+	uint64_t age_ms;          /**< for how long, to 0.1 s; UINT64_MAX: not known */
+};
+/**
+ * Calls fn for each thing that the device can reach right now. In direct mode, and for what
+ * the window holds, that is EAL's memory, and single mappings are not known; in bounce mode
+ * the library's own buffers, and the mappings that have one; in strict mode the mappings are
+ * all there is. What other threads map and unmap meanwhile is there or not. EAL's memory may
+ * be locked: fn must not map, unmap, allocate or free, nor make another call that locks it.
+ */
+void gantry_dma_for_each_mapping(struct gantry_dma_dev *dev,
+		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg);
 
 #include "gantry_dma_inline.h"
 

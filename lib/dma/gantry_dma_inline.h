@@ -6,17 +6,16 @@
  * @file
  * The hot path of the DMA library. Included by gantry_dma.h, never alone.
  *
- * Direct mode costs a few instructions a mapping. It is told from every other
- * case by one comparison that it needs anyway: the bus address against
- * direct_last, the highest bus address that may be handed out without asking.
- * That is the streaming mask in direct mode, and 0 where a mode stands in
- * between; so neither the mask nor the mode costs a branch of its own.
- *
  * Hugepage memory is the kernel's low memory: bus address = virtual address +
  * offset. The offset is constant within a page and is looked up in a directly
  * indexed table. Two pages that follow one another in virtual addresses do so
  * in bus addresses exactly if their offsets are the same, so that the check for
  * contiguity is a comparison of two table entries.
+ *
+ * In direct mode the table is that of EAL's bus addresses, in the window a table of the
+ * device's own, with other offsets. In the other modes, and under the debug layer, the
+ * device's table is empty, and the first comparison, which is needed anyway, leads out of
+ * line. So the mode costs no branch.
  */
 
 #ifndef GANTRY_DMA_INLINE_H
@@ -26,24 +25,29 @@
 #error "include gantry_dma.h"
 #endif
 
-/** No offset: EAL has no memory in this page now. Not a multiple of a page, so never a real one. */
-#define GANTRY_DMA_NO_OFFSET UINT64_MAX
+/** No offset: EAL has no memory in this page now. With it every address lies beyond any limit. */
+#define GANTRY_DMA_NO_OFFSET (UINT64_C(1) << 63)
+/** No bus address lies beyond: neither RTE_BAD_IOVA nor one made with GANTRY_DMA_NO_OFFSET. */
+#define GANTRY_DMA_ADDR_MAX  (GANTRY_DMA_NO_OFFSET - 1)
 
 struct gantry_dma_mode;
 
-/** EAL's memory, one entry a page; the same for all devices. */
+/** Memory with a bus address, one entry a page, and one after the last that is empty. */
 struct gantry_dma_table {
 	uintptr_t base;          /**< virtual address of entry 0 */
 	uintptr_t span;          /**< bytes covered; 0: no table, look-ups go out of line */
-	uint32_t shift;          /**< log2 of the smallest page that EAL uses */
 	const uint64_t *offset;  /**< bus - virtual address, or GANTRY_DMA_NO_OFFSET */
+	size_t page_mask;        /**< size of the smallest page that EAL uses - 1; 4 KiB - 1 at least */
+	uint32_t shift;          /**< log2 of it */
 };
 
 /** The part of a device that the inline functions read. Private: for them alone. */
 struct gantry_dma_dev {
-	gantry_dma_addr_t direct_last;        /**< see above; never UINT64_MAX */
-	const struct gantry_dma_table *table; /**< of all devices */
-	const struct gantry_dma_mode *mode;   /**< NULL: mapping is a look-up */
+	struct gantry_dma_table table;        /**< what they may look up */
+	gantry_dma_addr_t table_last;         /**< and hand out: the highest address */
+	gantry_dma_addr_t mbuf_last;          /**< and of those that mbufs carry; 0: none */
+	gantry_dma_addr_t undo_last;          /**< up to here an unmapping has something to undo */
+	const struct gantry_dma_mode *mode;   /**< NULL: a look-up is all that there is */
 	bool debug;                           /**< mode is the debug layer's */
 };
 
@@ -63,24 +67,34 @@ void gantry_dma_sync_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, si
 		enum gantry_dma_dir dir, bool for_cpu);
 int gantry_dma_mapping_error_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 
+/* False: the table has no bus address for all of it, or none up to last. */
+static inline bool
+gantry_dma_look_up(const struct gantry_dma_table *t, const void *ptr, size_t size,
+		gantry_dma_addr_t last, gantry_dma_addr_t *addr)
+{
+	const uintptr_t at = (uintptr_t)ptr - t->base;
+	uint64_t offset;
+
+	/*
+	 * Two entries at most are looked at, the second perhaps the empty one. The first
+	 * comparison of the size is for the compiler: a constant is rarely larger. A size of 0
+	 * is.
+	 */
+	if (unlikely(at >= t->span || (size - 1 >= 4096 && size - 1 > t->page_mask)))
+		return false;
+	offset = t->offset[at >> t->shift];
+	*addr = (uintptr_t)ptr + offset;
+	return likely(offset == t->offset[(at + (size - 1)) >> t->shift] &&
+		*addr + (size - 1) <= last);
+}
+
 static inline gantry_dma_addr_t
 gantry_dma_map_single_attrs(struct gantry_dma_dev *dev, void *ptr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs)
 {
-	const struct gantry_dma_table *t = dev->table;
-	const uintptr_t at = (uintptr_t)ptr - t->base;
-	/* Wraps for a size of 0, and is out of range then. */
-	const uintptr_t last = at + (size - 1);
-	uint64_t offset;
 	gantry_dma_addr_t addr;
 
-	if (unlikely(at > last || last >= t->span ||
-			(last >> t->shift) - (at >> t->shift) > 1))
-		return gantry_dma_map_slow(dev, ptr, size, dir, attrs);
-	offset = t->offset[at >> t->shift];
-	addr = (uintptr_t)ptr + offset;
-	if (unlikely(offset == GANTRY_DMA_NO_OFFSET || offset != t->offset[last >> t->shift] ||
-			addr + (size - 1) > dev->direct_last))
+	if (unlikely(!gantry_dma_look_up(&dev->table, ptr, size, dev->table_last, &addr)))
 		return gantry_dma_map_slow(dev, ptr, size, dir, attrs);
 	return addr;
 }
@@ -95,7 +109,7 @@ static inline void
 gantry_dma_unmap_single_attrs(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs)
 {
-	if (unlikely(dev->mode != NULL))
+	if (unlikely(addr <= dev->undo_last))
 		gantry_dma_unmap_slow(dev, addr, size, dir, attrs);
 }
 
@@ -114,7 +128,7 @@ gantry_dma_map_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32
 	const gantry_dma_addr_t addr = iova + off;
 
 	/* The first comparison is for RTE_BAD_IOVA, of which the sum would make an address. */
-	if (unlikely(iova > dev->direct_last || addr + (size - 1) > dev->direct_last))
+	if (unlikely(iova > dev->mbuf_last || addr + (size - 1) > dev->mbuf_last))
 		return gantry_dma_map_mbuf_slow(dev, m, off, size, dir, attrs);
 	return addr;
 }
@@ -130,7 +144,7 @@ static inline void
 gantry_dma_unmap_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs)
 {
-	if (unlikely(dev->mode != NULL))
+	if (unlikely(addr <= dev->undo_last))
 		gantry_dma_unmap_mbuf_slow(dev, m, addr, size, dir, attrs);
 }
 

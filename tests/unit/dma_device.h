@@ -22,7 +22,8 @@
 static inline int
 make_device(void **state)
 {
-	struct gantry_dma_params p = { .name = "test", .socket_id = SOCKET_ID_ANY };
+	struct gantry_dma_params p = { .name = "test", .socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_DIRECT };
 
 	*state = gantry_dma_dev_create(&p);
 	assert_non_null(*state);
@@ -90,7 +91,7 @@ static struct {
 
 static inline gantry_dma_addr_t
 books_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
-		unsigned long attrs)
+		unsigned long attrs, const void *site)
 {
 	gantry_dma_addr_t addr = gantry_virt_to_bus(dev, ptr);
 
@@ -141,12 +142,6 @@ books_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 	rte_spinlock_unlock(&books.lock);
 }
 
-static inline int
-books_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
-{
-	return addr == GANTRY_DMA_MAPPING_ERROR;
-}
-
 /* New books for a device whose fail_at-th mapping is to fail. */
 static inline void
 books_open(struct gantry_dma_dev *dev, unsigned int fail_at)
@@ -156,7 +151,6 @@ books_open(struct gantry_dma_dev *dev, unsigned int fail_at)
 		.map = books_map,
 		.unmap = books_unmap,
 		.sync = books_sync,
-		.mapping_error = books_mapping_error,
 	};
 
 	memset(&books, 0, sizeof(books));

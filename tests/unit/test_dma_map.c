@@ -446,7 +446,7 @@ static unsigned long mode_attrs;
 
 static gantry_dma_addr_t
 mode_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
-		unsigned long attrs)
+		unsigned long attrs, const void *site)
 {
 	mode_attrs = attrs;
 	mode_calls[0]++;

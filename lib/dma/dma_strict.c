@@ -1,0 +1,605 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Mappings one by one; and the strict mode, in which there is nothing else.
+ *
+ * Each mapping has bus addresses of its own, whole pages, from when it is mapped until it is
+ * unmapped. So two buffers in one page of memory have two pages of bus addresses, and the end
+ * of one mapping leaves the other. The place in the page is kept:
+ *
+ *       memory     |....[ a ]..[ b ]...|          two buffers, one page
+ *       bus        |....[ a ]..........| |...........[ b ]...|
+ *
+ * What protects is the page: the device that has b reaches a, too, as with any IOMMU.
+ *
+ * Two backends. The bus' page table, where it has one: mapping stores entries of a table
+ * that the device walks. Else the bus' own calls, a message or a system call each.
+ *
+ * An address belongs to one mapping, and a mapping to who made it, so that its entries are
+ * plain stores. Unmapping clears them, and then exchanges the mapping's record for "not
+ * mapped". That one locked instruction does both that has to be done: on x86 it completes
+ * the stores before it (Intel SDM volume 3, "Memory Ordering": a locked instruction is a full
+ * barrier), so that no access of the device starts after the unmapping has returned; and of
+ * two threads that unmap the same it tells which was right.
+ *
+ * The record is found by the page of the bus address, in O(1). The time in it is a clock's that
+ * ticks ten times a second: to read a better one would cost as much as the mapping.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <rte_alarm.h>
+#include <rte_errno.h>
+#include <rte_memzone.h>
+
+#include "dma_iova.h"
+#include "dma_strict.h"
+
+/*
+ * A gigabyte of bus addresses: room for 100,000 buffers over two pages each, and no more than
+ * 2 MiB of page table. It lies low, so that masks of 30 bits and more reach all of it, and
+ * where machines have memory, not windows of the PCI bus.
+ */
+#define APERTURE (UINT64_C(1) << 30)
+
+/* A record's state: size, kind (enum gantry_dma_reach), direction, mapped. */
+#define STATE(size, kind, dir) ((uint64_t)(size) << 6 | (kind) << 3 | (dir) << 1 | 1)
+#define STATE_SIZE(state)      ((size_t)((state) >> 6))
+#define STATE_KIND(state)      ((enum gantry_dma_reach)((state) >> 3 & 7))
+#define STATE_DIR(state)       ((enum gantry_dma_dir)((state) >> 1 & 3))
+
+/* Of the mapping that begins in a page. */
+struct record {
+	uint64_t state;  /* 0: none begins here */
+	uintptr_t cpu;
+	const void *site;
+	uint64_t since;  /* ticks of the clock */
+};
+
+struct dma_demand {
+	struct dma_iova *iova;
+	struct record *records;
+	uint64_t *entries; /* NULL: the bus' own calls */
+	size_t nr;         /* records, entries */
+};
+
+/*
+ * The clock.
+ */
+
+#define TICK_MS 100
+
+static uint64_t ticks;
+static unsigned int clock_users; /* devices come and go in one thread */
+
+static void
+tick(void *arg)
+{
+	__atomic_store_n(&ticks, ticks + 1, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&clock_users, __ATOMIC_RELAXED) > 0)
+		rte_eal_alarm_set(TICK_MS * 1000, tick, NULL);
+}
+
+static void
+clock_get(void)
+{
+	if (__atomic_fetch_add(&clock_users, 1, __ATOMIC_RELAXED) == 0)
+		rte_eal_alarm_set(TICK_MS * 1000, tick, NULL);
+}
+
+static void
+clock_put(void)
+{
+	if (__atomic_sub_fetch(&clock_users, 1, __ATOMIC_RELAXED) == 0)
+		rte_eal_alarm_cancel(tick, NULL);
+}
+
+/*
+ * Backends.
+ */
+
+static uint64_t
+entry_bits(enum gantry_dma_dir dir)
+{
+	switch (dir) {
+	case GANTRY_DMA_TO_DEVICE:
+		return GANTRY_DMA_PTE_READ;
+	case GANTRY_DMA_FROM_DEVICE:
+		return GANTRY_DMA_PTE_WRITE;
+	default:
+		return GANTRY_DMA_PTE_READ | GANTRY_DMA_PTE_WRITE;
+	}
+}
+
+/* The device reads them whole; nobody else writes them. */
+static void
+set_entries(uint64_t *entry, size_t n, uint64_t first, uint64_t step)
+{
+	for (; n > 0; n--, first += step)
+		__atomic_store_n(entry++, first, __ATOMIC_RELAXED);
+}
+
+/* Memory over several of EAL's pages, or registered with EAL: page by page. */
+static bool
+enter_pages(struct gantry_dma_dev *dev, uint32_t page, uintptr_t at, size_t n, uint64_t bits)
+{
+	uint64_t *entries = dma_device(dev)->demand->entries;
+	size_t i;
+
+	for (i = 0; i < n; i++, at += DMA_PAGE) {
+		const struct rte_memseg *ms = rte_mem_virt2memseg((void *)at, NULL);
+		gantry_dma_addr_t iova = ms != NULL && ms->len != 0 && ms->iova != RTE_BAD_IOVA ?
+			ms->iova + (at - (uintptr_t)ms->addr) : RTE_BAD_IOVA;
+
+		if (iova % DMA_PAGE != 0) {
+			dma_refuse_class(dev, (void *)at);
+			set_entries(&entries[page], i, 0, 0);
+			return false;
+		}
+		set_entries(&entries[page + i], 1, iova | bits, 0);
+	}
+	return true;
+}
+
+static inline bool
+enter(struct gantry_dma_dev *dev, uint32_t page, size_t n, void *ptr, size_t size,
+		enum gantry_dma_dir dir)
+{
+	const struct dma_device *d = dma_device(dev);
+	gantry_dma_addr_t iova;
+
+	if (unlikely(!gantry_dma_look_up(&d->eal, ptr, size, GANTRY_DMA_ADDR_MAX, &iova)))
+		return enter_pages(dev, page, RTE_ALIGN_FLOOR((uintptr_t)ptr, DMA_PAGE), n,
+			entry_bits(dir));
+	set_entries(&d->demand->entries[page], n,
+		RTE_ALIGN_FLOOR(iova, DMA_PAGE) | entry_bits(dir), DMA_PAGE);
+	return true;
+}
+
+/* Whether the bus can be asked to map it. */
+static bool
+mappable(struct gantry_dma_dev *dev, const void *ptr)
+{
+	switch (gantry_mem_classify(ptr)) {
+	case GANTRY_MEM_HUGEPAGE:
+	case GANTRY_MEM_EXTERNAL:
+		return true;
+	case GANTRY_MEM_PROCESS:
+		if (dma_device(dev)->params.ops->any_memory)
+			return true;
+		break;
+	default:
+		break;
+	}
+	dma_refuse_class(dev, ptr);
+	return false;
+}
+
+static bool
+hand_over(struct gantry_dma_dev *dev, uint32_t page, size_t n, void *ptr, size_t size,
+		enum gantry_dma_dir dir)
+{
+	if (!mappable(dev, ptr) || !mappable(dev, (uint8_t *)ptr + (size - 1)))
+		return false;
+	return dma_bus_map(dev, RTE_PTR_ALIGN_FLOOR(ptr, DMA_PAGE),
+		(gantry_dma_addr_t)page << DMA_PAGE_BITS, n << DMA_PAGE_BITS, dir) == 0;
+}
+
+/*
+ * Mappings.
+ */
+
+static void
+note(struct dma_demand *g, uint32_t page, const void *ptr, uint64_t state, const void *site)
+{
+	struct record *r = &g->records[page];
+
+	r->cpu = (uintptr_t)ptr;
+	r->site = site;
+	r->since = __atomic_load_n(&ticks, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->state, state, __ATOMIC_RELEASE);
+}
+
+static gantry_dma_addr_t
+none_left(struct gantry_dma_dev *dev, const void *ptr, size_t size)
+{
+	const struct dma_device *d = dma_device(dev);
+
+	dma_fail("%s: %p, %zu bytes: no %zu pages of bus addresses in a row are left; of %u in all, "
+		"%u are mapped", d->name, ptr, size, dma_pages((uintptr_t)ptr, size),
+		d->demand->iova->nr, dma_iova_in_use(d->demand->iova));
+	return GANTRY_DMA_MAPPING_ERROR;
+}
+
+gantry_dma_addr_t
+dma_demand_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
+		unsigned long attrs, const void *site)
+{
+	struct dma_demand *g = dma_device(dev)->demand;
+	const size_t n = dma_pages((uintptr_t)ptr, size);
+	const uint32_t page = dma_iova_get(g->iova, n);
+
+	if (unlikely(page == 0))
+		return none_left(dev, ptr, size);
+	if (unlikely(g->entries != NULL ? !enter(dev, page, n, ptr, size, dir) :
+			!hand_over(dev, page, n, ptr, size, dir))) {
+		dma_iova_put(g->iova, page, n);
+		return GANTRY_DMA_MAPPING_ERROR;
+	}
+	note(g, page, ptr, STATE(size, GANTRY_DMA_REACH_BUFFER, dir), site);
+	return (gantry_dma_addr_t)page << DMA_PAGE_BITS | ((uintptr_t)ptr & (DMA_PAGE - 1));
+}
+
+/* Takes a mapping back; why that can't be, or NULL. Its memory is then undone, if it is the bus'. */
+static const char *
+take_back(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, uint64_t state)
+{
+	struct dma_demand *g = dma_device(dev)->demand;
+	const uint64_t page = addr >> DMA_PAGE_BITS;
+	const size_t n = dma_pages(addr, STATE_SIZE(state));
+	struct record *r;
+	uint64_t now;
+
+	if (unlikely(page >= g->nr))
+		return "nothing was mapped there";
+	r = &g->records[page];
+	now = __atomic_load_n(&r->state, __ATOMIC_ACQUIRE);
+	if (unlikely(now != state || ((addr ^ r->cpu) & (DMA_PAGE - 1)) != 0))
+		return now == 0 ? "it is not mapped (unmapped twice?)" :
+			STATE_KIND(now) != STATE_KIND(state) ?
+			"mapped by another function" : "mapped with another size or direction";
+	if (g->entries != NULL)
+		set_entries(&g->entries[page], n, 0, 0);
+	if (unlikely(__atomic_exchange_n(&r->state, 0, __ATOMIC_SEQ_CST) != state))
+		return "another thread unmapped it at the same time";
+	/* What the bus keeps is not handed out again. */
+	if (g->entries == NULL && dma_bus_unmap(dev, (void *)RTE_ALIGN_FLOOR(r->cpu, DMA_PAGE),
+			page << DMA_PAGE_BITS, n << DMA_PAGE_BITS) != 0)
+		return NULL;
+	dma_iova_put(g->iova, page, n);
+	return NULL;
+}
+
+void
+dma_demand_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, unsigned long attrs)
+{
+	const char *why = take_back(dev, addr, STATE(size, GANTRY_DMA_REACH_BUFFER, dir));
+
+	if (unlikely(why != NULL))
+		dma_misuse(dev, "unmapping", addr, size, why);
+}
+
+/*
+ * Coherent blocks.
+ */
+
+int
+dma_demand_map_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t align,
+		uint64_t mask, const void *site)
+{
+	struct dma_demand *g = dma_device(dev)->demand;
+	const size_t n = dma_pages(0, b->pub.size);
+	const uint32_t page = dma_iova_get_aligned(g->iova, n, align >> DMA_PAGE_BITS, mask);
+	bool done;
+
+	if (page == 0) {
+		dma_fail("%s: %zu coherent bytes: no %zu pages of bus addresses in a row, aligned to "
+			"%zu bytes, are left that the coherent mask reaches (%u bits)",
+			dma_device(dev)->name, b->pub.size, n, align, dma_bits(mask));
+		return -EIO;
+	}
+	b->pub.bus = (gantry_dma_addr_t)page << DMA_PAGE_BITS;
+	if (g->entries != NULL)
+		done = enter_pages(dev, page, (uintptr_t)b->pub.cpu, n,
+			entry_bits(GANTRY_DMA_BIDIRECTIONAL));
+	else
+		done = dma_bus_map(dev, b->pub.cpu, b->pub.bus, n << DMA_PAGE_BITS,
+			GANTRY_DMA_BIDIRECTIONAL) == 0;
+	if (!done) {
+		dma_iova_put(g->iova, page, n);
+		return -EIO;
+	}
+	note(g, page, b->pub.cpu, STATE(b->pub.size, GANTRY_DMA_REACH_COHERENT,
+		GANTRY_DMA_BIDIRECTIONAL), site);
+	return 0;
+}
+
+void
+dma_demand_unmap_block(struct gantry_dma_dev *dev, struct dma_block *b)
+{
+	const char *why = take_back(dev, b->pub.bus, STATE(b->pub.size, GANTRY_DMA_REACH_COHERENT,
+		GANTRY_DMA_BIDIRECTIONAL));
+
+	if (why != NULL)
+		dma_misuse(dev, "freeing", b->pub.bus, b->pub.size, why);
+}
+
+/*
+ * BARs. Behind a page table the bus has to know them first, at an address as it has for
+ * EAL's memory.
+ */
+
+gantry_dma_addr_t
+dma_demand_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
+		enum gantry_dma_dir dir, const void *site)
+{
+	struct dma_demand *g = dma_device(dev)->demand;
+	const size_t n = dma_pages((uintptr_t)va, size);
+	gantry_dma_addr_t below = rte_eal_iova_mode() == RTE_IOVA_VA ? (uintptr_t)va : phys;
+	uint32_t page;
+
+	if (dma_device(dev)->params.ops->map == NULL) {
+		dma_fail("%s: %p: the bus cannot map a BAR", dma_device(dev)->name, va);
+		return GANTRY_DMA_MAPPING_ERROR;
+	}
+	if (g->entries != NULL && below == GANTRY_PHYS_ADDR_BAD) {
+		dma_fail("%s: %p: a BAR without its physical address", dma_device(dev)->name, va);
+		return GANTRY_DMA_MAPPING_ERROR;
+	}
+	page = dma_iova_get(g->iova, n);
+	if (page == 0)
+		return none_left(dev, va, size);
+	below = g->entries == NULL ? (gantry_dma_addr_t)page << DMA_PAGE_BITS :
+		RTE_ALIGN_FLOOR(below, DMA_PAGE);
+	if (dma_bus_map(dev, RTE_PTR_ALIGN_FLOOR(va, DMA_PAGE), below, n << DMA_PAGE_BITS,
+			dir) != 0) {
+		dma_iova_put(g->iova, page, n);
+		return GANTRY_DMA_MAPPING_ERROR;
+	}
+	if (g->entries != NULL)
+		set_entries(&g->entries[page], n, below | entry_bits(dir), DMA_PAGE);
+	note(g, page, va, STATE(size, GANTRY_DMA_REACH_RESOURCE, dir), site);
+	return (gantry_dma_addr_t)page << DMA_PAGE_BITS | ((uintptr_t)va & (DMA_PAGE - 1));
+}
+
+void
+dma_demand_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir)
+{
+	struct dma_demand *g = dma_device(dev)->demand;
+	const uint64_t page = addr >> DMA_PAGE_BITS;
+	uint64_t below = g->entries != NULL && page < g->nr ? g->entries[page] : 0;
+	uintptr_t va = page < g->nr ? g->records[page].cpu : 0;
+	const char *why = take_back(dev, addr, STATE(size, GANTRY_DMA_REACH_RESOURCE, dir));
+
+	if (why != NULL)
+		dma_misuse(dev, "unmapping", addr, size, why);
+	else if (below != 0)
+		dma_bus_unmap(dev, (void *)RTE_ALIGN_FLOOR(va, DMA_PAGE),
+			RTE_ALIGN_FLOOR(below, DMA_PAGE), dma_pages(addr, size) << DMA_PAGE_BITS);
+}
+
+/*
+ * What there is.
+ */
+
+void
+dma_demand_for_each(struct gantry_dma_dev *dev,
+		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg)
+{
+	const struct dma_demand *g = dma_device(dev)->demand;
+	const uint64_t now = __atomic_load_n(&ticks, __ATOMIC_RELAXED);
+	uint64_t page;
+
+	for (page = 1; page < g->nr; page++) {
+		const struct record *r = &g->records[page];
+		uint64_t state = __atomic_load_n(&r->state, __ATOMIC_ACQUIRE);
+		struct gantry_dma_mapping m = {
+			.reach = STATE_KIND(state),
+			.addr = page << DMA_PAGE_BITS | (r->cpu & (DMA_PAGE - 1)),
+			.cpu = (void *)r->cpu,
+			.size = STATE_SIZE(state),
+			.dir = STATE_DIR(state),
+			.site = r->site,
+			.age_ms = (now - RTE_MIN(now, r->since)) * TICK_MS,
+		};
+
+		/* The second look: another mapping of the same kind and size may be there now. */
+		if (state != 0 && state == __atomic_load_n(&r->state, __ATOMIC_ACQUIRE))
+			fn(arg, &m);
+	}
+}
+
+size_t
+dma_demand_max_mapping_size(struct gantry_dma_dev *dev)
+{
+	return (size_t)dma_device(dev)->demand->iova->nr / 4 << DMA_PAGE_BITS;
+}
+
+/*
+ * Begin and end.
+ */
+
+static int
+get_table(struct dma_device *d, size_t nr)
+{
+	const struct gantry_dma_ops *ops = d->params.ops;
+	int ret;
+
+	if (d->claimed || ops == NULL || ops->page_table == NULL)
+		return -ENOTSUP;
+	if (d->entries != NULL)
+		return 0;
+	ret = ops->page_table(d->params.opaque, 0, nr, &d->entries);
+	if (ret == 0)
+		d->nr_entries = nr;
+	else if (ret != -ENOTSUP)
+		dma_fail("%s: %s makes no page table of %zu entries: %s", d->name, ops->name, nr,
+			strerror(-ret));
+	return ret;
+}
+
+int
+dma_demand_start(struct gantry_dma_dev *dev, gantry_dma_addr_t last, bool use_table)
+{
+	struct dma_device *d = dma_device(dev);
+	struct dma_demand *g = calloc(1, sizeof(*g));
+	int ret;
+
+	if (g == NULL) {
+		dma_fail("%s: out of memory", d->name);
+		return -ENOMEM;
+	}
+	last = RTE_MIN(last, APERTURE - 1);
+	ret = use_table ? get_table(d, (last + 1) >> DMA_PAGE_BITS) : -ENOTSUP;
+	if (ret == 0) {
+		g->entries = d->entries;
+		last = RTE_MIN(last, (d->nr_entries << DMA_PAGE_BITS) - 1);
+	} else if (ret == -ENOTSUP) {
+		ret = dma_claim(dev);
+	}
+	if (ret != 0) {
+		free(g);
+		return ret;
+	}
+	g->iova = dma_iova_create(d->name, last);
+	if (g->iova == NULL) {
+		free(g);
+		return -rte_errno;
+	}
+	g->nr = g->iova->nr;
+	/* Only what is used is touched. */
+	g->records = mmap(NULL, g->nr * sizeof(*g->records), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (g->records == MAP_FAILED) {
+		dma_fail("%s: out of memory", d->name);
+		dma_iova_destroy(g->iova);
+		free(g);
+		return -ENOMEM;
+	}
+	clock_get();
+	d->demand = g;
+	return 0;
+}
+
+static void
+left(void *arg, const struct gantry_dma_mapping *m)
+{
+	struct gantry_dma_dev *dev = arg;
+
+	DMA_LOG(WARNING, "%s: %s %p (bus 0x%" PRIx64 ", %zu bytes) was never unmapped",
+		dma_device(dev)->name, m->reach == GANTRY_DMA_REACH_RESOURCE ? "BAR" : "buffer",
+		m->cpu, m->addr, m->size);
+	if (m->reach == GANTRY_DMA_REACH_RESOURCE)
+		dma_demand_unmap_resource(dev, m->addr, m->size, m->dir);
+	else
+		dma_demand_unmap(dev, m->addr, m->size, m->dir, 0);
+}
+
+void
+dma_demand_end(struct gantry_dma_dev *dev)
+{
+	struct dma_demand *g = dma_device(dev)->demand;
+
+	if (g == NULL)
+		return;
+	dma_demand_for_each(dev, left, dev);
+	clock_put();
+	dma_iova_destroy(g->iova);
+	munmap(g->records, g->nr * sizeof(*g->records));
+	free(g);
+	dma_device(dev)->demand = NULL;
+}
+
+bool
+dma_demand_in_use(struct gantry_dma_dev *dev)
+{
+	return dma_iova_in_use(dma_device(dev)->demand->iova) != 0;
+}
+
+int
+dma_demand_limit(struct gantry_dma_dev *dev, gantry_dma_addr_t last)
+{
+	struct dma_device *d = dma_device(dev);
+	struct dma_demand *g = d->demand;
+	const gantry_dma_addr_t now = ((gantry_dma_addr_t)g->iova->nr << DMA_PAGE_BITS) - 1;
+	struct dma_iova *iova;
+	uint32_t in_use;
+
+	last = RTE_MIN(last, ((gantry_dma_addr_t)g->nr << DMA_PAGE_BITS) - 1);
+	if (last == now)
+		return 0;
+	in_use = dma_iova_in_use(g->iova);
+	if (in_use > 0) {
+		if (last > now)
+			return 0;
+		dma_fail("%s: %u pages of bus addresses are mapped, up to 0x%" PRIx64 "; the device "
+			"drives %u bits", d->name, in_use, now, dma_bits(last));
+		return -EIO;
+	}
+	iova = dma_iova_create(d->name, last);
+	if (iova == NULL)
+		return -rte_errno;
+	dma_iova_destroy(g->iova);
+	g->iova = iova;
+	return 0;
+}
+
+/*
+ * The mode.
+ */
+
+static int
+strict_alloc_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
+		int socket_id, uint64_t mask, const void *site)
+{
+	int ret = dma_block_reserve(dev, b, size, align, socket_id, false);
+
+	if (ret == 0) {
+		ret = dma_demand_map_block(dev, b, align, mask, site);
+		if (ret != 0)
+			rte_memzone_free(b->mz);
+	}
+	return ret;
+}
+
+static void
+strict_free_block(struct gantry_dma_dev *dev, struct dma_block *b)
+{
+	dma_demand_unmap_block(dev, b);
+	rte_memzone_free(b->mz);
+}
+
+static uint64_t
+strict_required_mask(struct gantry_dma_dev *dev)
+{
+	const uint64_t end = (uint64_t)dma_device(dev)->demand->iova->nr << DMA_PAGE_BITS;
+
+	return GANTRY_DMA_BIT_MASK(dma_bits(end - 1));
+}
+
+#define ON_DEMAND(mode) { \
+	.name = (mode), \
+	.map = dma_demand_map, \
+	.unmap = dma_demand_unmap, \
+	.required_mask = strict_required_mask, \
+	.max_mapping_size = dma_demand_max_mapping_size, \
+	.alloc_block = strict_alloc_block, \
+	.free_block = strict_free_block, \
+	.map_resource = dma_demand_map_resource, \
+	.unmap_resource = dma_demand_unmap_resource, \
+	.set_mask = dma_demand_limit, \
+	.for_each = dma_demand_for_each, \
+	.end = dma_demand_end, \
+}
+
+static const struct gantry_dma_mode strict_mode = ON_DEMAND("strict");
+/* Strict by another name: that mappings end is not the point there. */
+const struct gantry_dma_mode dma_on_demand_mode = ON_DEMAND("window");
+
+int
+dma_strict_start(struct gantry_dma_dev *dev, uint64_t mask)
+{
+	int ret = dma_demand_start(dev, mask, true);
+
+	if (ret == 0)
+		dma_set_mode(dev, &strict_mode);
+	return ret;
+}

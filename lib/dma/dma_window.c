@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The window: EAL's memory at bus addresses that the library chose, and the device's mask
+ * reaches.
+ *
+ *       virtual   |--A--|..|---B---|................|-C-|      terabytes apart
+ *       bus       0  [on demand]  |---B---|--A--|  |-C-|  ..   mask
+ *
+ * If all of it fits it is mapped once, and from then on a mapping is a look-up as in direct
+ * mode, in a table with the window's offsets (gantry_dma_inline.h). Memory events keep the
+ * window up to date: pages that EAL adds get a place next to their neighbours', if it is
+ * free, so that a buffer over both is contiguous for the device, too. Where it isn't, the
+ * buffer is mapped on demand (dma_strict.c), as is memory for which there was no place,
+ * and registered memory: at addresses below the window, by which unmapping tells them
+ * apart.
+ *
+ * If it doesn't all fit, everything is mapped on demand, which is the strict mode's work: then
+ * just the addresses are chosen for another reason.
+ *
+ * A piece of the window is what EAL gives and takes back at once: a page, or, of memory that
+ * stays, as much as is contiguous. Locks: pieces and table change with EAL's memory lock held
+ * for writing (memory events) or, before the mode begins, for reading.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include <rte_eal_memconfig.h>
+#include <rte_errno.h>
+#include <rte_malloc.h>
+#include <rte_memzone.h>
+
+#include "dma_strict.h"
+
+/* Bus addresses up to here are for mappings on demand, where the window holds the rest. */
+#define DEMAND_LAST ((UINT64_C(64) << 20) - 1)
+/* An IOMMU that translates fewer bits than the device drives is common; this many all do. */
+#define WINDOW_LAST GANTRY_DMA_BIT_MASK(39)
+/* Bus and virtual addresses are the same up to this, so that alignment up to it is, too. */
+#define ALIGN       ((uint64_t)2 << 20)
+
+#define MSI_FIRST UINT64_C(0xFEE00000) /* see dma_iova.c */
+#define MSI_LEN   UINT64_C(0x100000)
+
+struct piece {
+	TAILQ_ENTRY(piece) next;
+	uintptr_t va;
+	gantry_dma_addr_t bus;
+	size_t len;
+	bool memory; /* false: an obstacle */
+};
+TAILQ_HEAD(pieces, piece);
+
+struct dma_window {
+	struct gantry_dma_dev *dev;
+	gantry_dma_addr_t last;
+	struct pieces pieces; /* by bus address */
+	bool planning;        /* nothing is mapped */
+	bool events;
+	uint64_t *entries;    /* of dma_device.own */
+};
+
+/*
+ * Places.
+ */
+
+static gantry_dma_addr_t
+end_of(const struct piece *p)
+{
+	return p->bus + p->len;
+}
+
+/* The piece before which [bus, bus + len) would stand; false if it is not free. */
+static bool
+is_free(const struct dma_window *w, gantry_dma_addr_t bus, size_t len, struct piece **before)
+{
+	struct piece *p;
+
+	if (bus <= DEMAND_LAST || bus > w->last || len - 1 > w->last - bus)
+		return false;
+	TAILQ_FOREACH(p, &w->pieces, next) {
+		if (p->bus >= bus + len)
+			break;
+		if (end_of(p) > bus)
+			return false;
+	}
+	*before = p;
+	return true;
+}
+
+/* The first address from start on that is aligned as va is. */
+static gantry_dma_addr_t
+aligned(gantry_dma_addr_t start, uintptr_t va)
+{
+	return start + ((va - start) & (ALIGN - 1));
+}
+
+/*
+ * Where to put memory: next to its neighbour; else in the middle of the largest gap, so that
+ * both that and its neighbours can grow. 0: nowhere.
+ */
+static gantry_dma_addr_t
+find_place(const struct dma_window *w, uintptr_t va, size_t len)
+{
+	gantry_dma_addr_t start = DEMAND_LAST + 1, best = 0, at, end;
+	uint64_t most = 0;
+	bool empty = true;
+	struct piece *p, *before;
+
+	TAILQ_FOREACH(p, &w->pieces, next) {
+		if (!p->memory)
+			continue;
+		empty = false;
+		if (p->va + p->len == va && is_free(w, end_of(p), len, &before))
+			return end_of(p);
+		if (va + len == p->va && p->bus > len && is_free(w, p->bus - len, len, &before))
+			return p->bus - len;
+	}
+	p = TAILQ_FIRST(&w->pieces);
+	for (;;) {
+		end = p != NULL ? RTE_MIN(p->bus, w->last + 1) : w->last + 1;
+		at = aligned(start, va);
+		if (at < end && end - at >= len && end - at > most) {
+			most = end - at;
+			best = at;
+			if (empty)
+				break;
+			at = aligned(start + (end - start - len) / 2, va);
+			if (at < end && end - at >= len)
+				best = at;
+		}
+		if (p == NULL)
+			break;
+		start = end_of(p);
+		p = TAILQ_NEXT(p, next);
+	}
+	return best;
+}
+
+/* Puts it there, and lets the device reach it. EAL's memory lock is held. */
+static int
+put_piece(struct dma_window *w, uintptr_t va, size_t len, gantry_dma_addr_t bus, bool memory)
+{
+	struct dma_device *d = dma_device(w->dev);
+	struct piece *p, *before = NULL;
+	int ret;
+
+	if (memory && !is_free(w, bus, len, &before))
+		return -ENOSPC;
+	p = malloc(sizeof(*p));
+	if (p == NULL)
+		return -ENOMEM;
+	*p = (struct piece){ .va = va, .bus = bus, .len = len, .memory = memory };
+	if (memory && !w->planning) {
+		ret = d->params.ops->map(d->params.opaque, (void *)va, bus, len,
+			GANTRY_DMA_BIDIRECTIONAL);
+		if (ret != 0) {
+			dma_fail("%s: %p, %zu bytes of EAL's memory: %s did not map it at bus "
+				"address 0x%" PRIx64 ": %s", d->name, (void *)va, len,
+				d->params.ops->name, bus, strerror(-ret));
+			free(p);
+			return ret;
+		}
+		dma_table_set(&d->own, w->entries, (void *)va, len, bus - va);
+	}
+	if (before == NULL)
+		TAILQ_INSERT_TAIL(&w->pieces, p, next);
+	else
+		TAILQ_INSERT_BEFORE(before, p, next);
+	return 0;
+}
+
+static void
+drop_piece(struct dma_window *w, struct piece *p)
+{
+	struct dma_device *d = dma_device(w->dev);
+	int ret = 0;
+
+	if (p->memory && !w->planning) {
+		dma_table_set(&d->own, w->entries, (void *)p->va, p->len, GANTRY_DMA_NO_OFFSET);
+		ret = d->params.ops->unmap(d->params.opaque, (void *)p->va, p->bus, p->len);
+	}
+	if (ret != 0)
+		DMA_LOG(ERR, "%s: memory at %p that EAL takes back: %s did not unmap it: %s",
+			d->name, (void *)p->va, d->params.ops->name, strerror(-ret));
+	TAILQ_REMOVE(&w->pieces, p, next);
+	free(p);
+}
+
+/*
+ * EAL's memory. All with its lock held.
+ */
+
+struct run {
+	struct dma_window *w;
+	uintptr_t va;
+	size_t len;  /* 0: none */
+	size_t step; /* bytes that EAL takes back at once; 0: never */
+	int ret;
+};
+
+/* A run's pieces, at one place, or each where there is one. */
+static int
+put_run(struct run *r)
+{
+	const size_t step = r->step != 0 ? r->step : r->len;
+	gantry_dma_addr_t place = find_place(r->w, r->va, r->len), bus;
+	size_t at;
+	int ret;
+
+	for (at = 0; at < r->len; at += step) {
+		bus = place != 0 ? place + at : find_place(r->w, r->va + at, step);
+		ret = bus == 0 ? -ENOSPC : put_piece(r->w, r->va + at, step, bus, true);
+		if (ret != 0 && (ret != -ENOSPC || r->w->planning))
+			return ret;
+	}
+	return 0;
+}
+
+static bool
+placed(const struct dma_window *w, uintptr_t va)
+{
+	const struct piece *p;
+
+	TAILQ_FOREACH(p, &w->pieces, next) {
+		if (p->memory && va >= p->va && va - p->va < p->len)
+			return true;
+	}
+	return false;
+}
+
+static int
+flush_run(struct run *r)
+{
+	int ret = 0;
+
+	if (r->len != 0 && !placed(r->w, r->va))
+		ret = put_run(r);
+	r->len = 0;
+	return ret;
+}
+
+static int
+add_page(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	struct run *r = arg;
+	size_t step;
+
+	if (msl->external || ms->len == 0)
+		return 0;
+	step = r->w->events && !(ms->flags & RTE_MEMSEG_FLAG_DO_NOT_FREE) ? ms->len : 0;
+	if (r->len != 0 && (r->va + r->len != (uintptr_t)ms->addr || r->step != step)) {
+		int ret = flush_run(r);
+
+		if (ret != 0)
+			return ret;
+	}
+	if (r->len == 0) {
+		r->va = (uintptr_t)ms->addr;
+		r->step = step;
+	}
+	r->len += ms->len;
+	return 0;
+}
+
+static int
+add_all(struct dma_window *w)
+{
+	struct run r = { .w = w };
+	int ret;
+
+	rte_mcfg_mem_read_lock();
+	ret = rte_memseg_walk_thread_unsafe(add_page, &r);
+	if (ret == 0)
+		ret = flush_run(&r);
+	rte_mcfg_mem_read_unlock();
+	return ret;
+}
+
+/* What is left of a piece of which EAL takes a part stays where it is. */
+static void
+put_rest(struct dma_window *w, uintptr_t va, size_t len, gantry_dma_addr_t bus)
+{
+	if (len != 0 && put_piece(w, va, len, bus, true) != 0)
+		DMA_LOG(ERR, "%s: the device cannot reach memory at %p any more: %s",
+			dma_device(w->dev)->name, (void *)va, gantry_dma_last_error());
+}
+
+static void
+remove_pages(struct dma_window *w, uintptr_t va, size_t len)
+{
+	struct piece *p = TAILQ_FIRST(&w->pieces);
+
+	while (p != NULL) {
+		const struct piece was = *p;
+		const uintptr_t end = was.va + was.len;
+
+		if (!was.memory || was.va >= va + len || end <= va) {
+			p = TAILQ_NEXT(p, next);
+			continue;
+		}
+		drop_piece(w, p);
+		if (was.va < va)
+			put_rest(w, was.va, va - was.va, was.bus);
+		if (end > va + len)
+			put_rest(w, va + len, end - (va + len), was.bus + (va + len - was.va));
+		p = TAILQ_FIRST(&w->pieces);
+	}
+}
+
+static void
+memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
+{
+	struct dma_window *w = arg;
+	const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(addr);
+	struct run r = { .w = w };
+	uintptr_t at;
+	int ret = 0;
+
+	if (type == RTE_MEM_EVENT_FREE) {
+		remove_pages(w, (uintptr_t)addr, len);
+		return;
+	}
+	for (at = (uintptr_t)addr; msl != NULL && ret == 0 && at - (uintptr_t)addr < len; ) {
+		const struct rte_memseg *ms = rte_mem_virt2memseg((void *)at, msl);
+
+		if (ms == NULL || ms->len == 0)
+			break;
+		ret = add_page(msl, ms, &r);
+		at += ms->len;
+	}
+	if (ret == 0)
+		ret = flush_run(&r);
+	if (ret != 0)
+		DMA_LOG(WARNING, "%s: new memory of EAL's is mapped on demand: %s",
+			dma_device(w->dev)->name, gantry_dma_last_error());
+}
+
+/*
+ * The mode, if everything fits.
+ */
+
+/* As gantry_dma_look_up(), for any length. */
+static bool
+look_up_all(const struct dma_device *d, const void *ptr, size_t size, gantry_dma_addr_t *addr)
+{
+	gantry_dma_addr_t first, here;
+	size_t at, len;
+
+	if (!gantry_dma_look_up(&d->own, ptr, 1, d->mask, &first))
+		return false;
+	for (at = 0; at < size; at += len) {
+		len = RTE_MIN(size - at, d->own.page_mask + 1);
+		if (!gantry_dma_look_up(&d->own, (const uint8_t *)ptr + at, len, d->mask, &here) ||
+				here != first + at)
+			return false;
+	}
+	*addr = first;
+	return true;
+}
+
+static gantry_dma_addr_t
+window_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
+		unsigned long attrs, const void *site)
+{
+	gantry_dma_addr_t addr;
+
+	if (look_up_all(dma_device(dev), ptr, size, &addr))
+		return addr;
+	return dma_demand_map(dev, ptr, size, dir, attrs, site);
+}
+
+static void
+window_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, unsigned long attrs)
+{
+	if (addr <= DEMAND_LAST)
+		dma_demand_unmap(dev, addr, size, dir, attrs);
+}
+
+static int
+window_alloc_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
+		int socket_id, uint64_t mask, const void *site)
+{
+	const struct dma_device *d = dma_device(dev);
+	int ret = dma_block_reserve(dev, b, size, align, socket_id, false);
+
+	if (ret != 0)
+		return ret;
+	if (look_up_all(d, b->pub.cpu, size, &b->pub.bus) && b->pub.bus % align == 0 &&
+			b->pub.bus + (size - 1) <= mask)
+		return 0;
+	ret = dma_demand_map_block(dev, b, align, mask, site);
+	if (ret != 0)
+		rte_memzone_free(b->mz);
+	return ret;
+}
+
+static void
+window_free_block(struct gantry_dma_dev *dev, struct dma_block *b)
+{
+	if (b->pub.bus <= DEMAND_LAST)
+		dma_demand_unmap_block(dev, b);
+	rte_memzone_free(b->mz);
+}
+
+static gantry_dma_addr_t
+highest_place(const struct dma_window *w)
+{
+	const struct piece *p;
+
+	TAILQ_FOREACH_REVERSE(p, &w->pieces, pieces, next) {
+		if (p->memory)
+			return end_of(p) - 1;
+	}
+	return DEMAND_LAST;
+}
+
+static uint64_t
+window_required_mask(struct gantry_dma_dev *dev)
+{
+	uint64_t mask;
+
+	rte_mcfg_mem_read_lock();
+	mask = GANTRY_DMA_BIT_MASK(dma_bits(highest_place(dma_device(dev)->window)));
+	rte_mcfg_mem_read_unlock();
+	return mask;
+}
+
+static void
+window_for_each(struct gantry_dma_dev *dev,
+		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg)
+{
+	const struct piece *p;
+
+	rte_mcfg_mem_read_lock();
+	TAILQ_FOREACH(p, &dma_device(dev)->window->pieces, next) {
+		const struct gantry_dma_mapping m = { .reach = GANTRY_DMA_REACH_MEMORY,
+			.addr = p->bus, .cpu = (void *)p->va, .size = p->len,
+			.dir = GANTRY_DMA_BIDIRECTIONAL, .age_ms = UINT64_MAX };
+
+		if (p->memory)
+			fn(arg, &m);
+	}
+	rte_mcfg_mem_read_unlock();
+	dma_demand_for_each(dev, fn, arg);
+}
+
+static void
+window_drop(struct dma_window *w)
+{
+	struct dma_device *d = dma_device(w->dev);
+
+	if (w->events)
+		rte_mem_event_callback_unregister("gantry_window", w);
+	rte_mcfg_mem_read_lock();
+	while (!TAILQ_EMPTY(&w->pieces))
+		drop_piece(w, TAILQ_FIRST(&w->pieces));
+	rte_mcfg_mem_read_unlock();
+	memset(&d->own, 0, sizeof(d->own));
+	rte_free(w->entries);
+	free(w);
+}
+
+static void
+window_end(struct gantry_dma_dev *dev)
+{
+	dma_demand_end(dev);
+	window_drop(dma_device(dev)->window);
+	dma_device(dev)->window = NULL;
+}
+
+static int
+window_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
+{
+	struct dma_device *d = dma_device(dev);
+	const uint64_t need = window_required_mask(dev);
+
+	if (need <= mask)
+		return 0;
+	if (!TAILQ_EMPTY(&d->blocks) || dma_demand_in_use(dev)) {
+		dma_fail("%s: the window reaches up to %u bits, and is used; the device drives %u",
+			d->name, dma_bits(need), dma_bits(mask));
+		return -EIO;
+	}
+	window_end(dev);
+	dma_set_mode(dev, NULL);
+	return dma_window_start(dev, mask);
+}
+
+static const struct gantry_dma_mode window_mode = {
+	.name = "window",
+	.own_above = DEMAND_LAST,
+	.map = window_map,
+	.unmap = window_unmap,
+	.required_mask = window_required_mask,
+	.max_mapping_size = dma_demand_max_mapping_size,
+	.alloc_block = window_alloc_block,
+	.free_block = window_free_block,
+	.map_resource = dma_demand_map_resource,
+	.unmap_resource = dma_demand_unmap_resource,
+	.set_mask = window_set_mask,
+	.for_each = window_for_each,
+	.end = window_end,
+};
+
+/*
+ * Begin.
+ */
+
+static struct dma_window *
+new_window(struct gantry_dma_dev *dev, uint64_t mask, bool planning)
+{
+	struct dma_window *w = calloc(1, sizeof(*w));
+
+	if (w != NULL) {
+		w->dev = dev;
+		w->last = RTE_MIN(mask, WINDOW_LAST);
+		w->planning = planning;
+		TAILQ_INIT(&w->pieces);
+		if (put_piece(w, 0, MSI_LEN, MSI_FIRST, false) == 0)
+			return w;
+	}
+	free(w);
+	dma_fail("%s: out of memory", dma_device(dev)->name);
+	return NULL;
+}
+
+/* Whether all of EAL's memory would fit. */
+static bool
+plan(struct gantry_dma_dev *dev, uint64_t mask)
+{
+	struct dma_window *w = mask > DEMAND_LAST ? new_window(dev, mask, true) : NULL;
+	bool fits;
+
+	if (w == NULL)
+		return false;
+	fits = add_all(w) == 0;
+	window_drop(w);
+	return fits;
+}
+
+static int
+start_all(struct gantry_dma_dev *dev, uint64_t mask)
+{
+	struct dma_device *d = dma_device(dev);
+	struct dma_window *w;
+	int ret = dma_claim(dev);
+
+	if (ret != 0)
+		return ret;
+	w = new_window(dev, mask, false);
+	if (w == NULL)
+		return -ENOMEM;
+	ret = dma_table_make(&d->own, &w->entries);
+	if (ret == 0) {
+		/* Before the walk, or pages that come in between would be missed. */
+		w->events = rte_mem_event_callback_register("gantry_window", memory_event, w) == 0;
+		ret = w->events || rte_errno == ENOTSUP ? add_all(w) : -rte_errno;
+	} else {
+		dma_fail("%s: no memory left in EAL's heap for the window's table", d->name);
+	}
+	if (ret == 0)
+		ret = dma_demand_start(dev, DEMAND_LAST, false);
+	if (ret != 0) {
+		window_drop(w);
+		return ret;
+	}
+	d->window = w;
+	dma_set_mode(dev, &window_mode);
+	return 0;
+}
+
+int
+dma_window_start(struct gantry_dma_dev *dev, uint64_t mask)
+{
+	int ret;
+
+	if (plan(dev, mask) && dma_can_claim(dev))
+		return start_all(dev, mask);
+	ret = dma_demand_start(dev, mask, true);
+	if (ret == 0)
+		dma_set_mode(dev, &dma_on_demand_mode);
+	return ret;
+}
