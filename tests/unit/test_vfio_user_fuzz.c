@@ -8,6 +8,7 @@
  * peer is served as if nothing had been.
  */
 
+#include <fcntl.h>
 #include <pthread.h>
 
 #include <urcu-qsbr.h>
@@ -16,6 +17,7 @@
 
 #define SERVER_ROUNDS 600
 #define CLIENT_ROUNDS 400
+#define TABLE_NR      64 /* entries of the page table */
 
 static uint64_t seed;
 
@@ -61,6 +63,7 @@ some_command(uint8_t *buf)
 	union {
 		struct vfio_user_dma_map map;
 		struct vfio_user_dma_unmap unmap;
+		struct vfio_user_io_page_table table;
 		struct vfio_user_device_info info;
 		struct vfio_region_info region;
 		struct vfio_irq_info irq;
@@ -72,7 +75,9 @@ some_command(uint8_t *buf)
 	size_t len = 0;
 
 	memset(&p, 0, sizeof(p));
-	h.cmd = (uint16_t)(1 + rnd(16));
+	h.cmd = (uint16_t)(1 + rnd(17));
+	if (h.cmd == 17)
+		h.cmd = VFIO_USER_IO_PAGE_TABLE;
 	switch (h.cmd) {
 	case VFIO_USER_VERSION:
 		memcpy(p.bytes, "\0\0\1\0{\"capabilities\":{\"max_msg_fds\":8}}", 39);
@@ -89,6 +94,11 @@ some_command(uint8_t *buf)
 		if (rnd(8) == 0)
 			p.unmap = (struct vfio_user_dma_unmap){ 24, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0 };
 		len = sizeof(p.unmap);
+		break;
+	case VFIO_USER_IO_PAGE_TABLE:
+		p.table = (struct vfio_user_io_page_table){ 24, 0, (uint64_t)rnd(4) * 4096,
+			1 + rnd(TABLE_NR + 2) };
+		len = sizeof(p.table);
 		break;
 	case VFIO_USER_DEVICE_GET_INFO:
 		p.info.argsz = 16;
@@ -181,7 +191,8 @@ poll_thread(void *arg)
 static void
 server(void **state)
 {
-	int mem, event, before = count_fds();
+	int mem, event, table, before = count_fds();
+	uint64_t *entries, tables = 0;
 	struct vfu_client_params params = { 0 };
 	struct vfu_client *c;
 	char err[VFU_ERR_LEN];
@@ -192,20 +203,32 @@ server(void **state)
 	device_start(&dev);
 	mem = memory_file(16 * 4096);
 	event = eventfd(0, EFD_NONBLOCK);
+	table = memfd_create("table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(ftruncate(table, TABLE_NR * 8), 0);
+	assert_int_equal(fcntl(table, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	entries = mmap(NULL, TABLE_NR * 8, PROT_READ | PROT_WRITE, MAP_SHARED, table, 0);
 	pthread_create(&poller, NULL, poll_thread, NULL);
 	for (unsigned int round = 0; round < SERVER_ROUNDS; round++) {
 		int s = raw_connect(dev.path);
 
 		if (rnd(8) != 0) {
 			static const char version[] = "\1\0\1\0\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\1";
+			char asking[] = "\1\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0"
+				"{\"capabilities\":{\"" VFU_CAP_IO_PAGE_TABLE "\":1}}";
 
-			raw_send(s, version, 20, NULL, 0);
+			asking[4] = sizeof(asking); /* the header's msg_size */
+			if (rnd(2) == 0)
+				raw_send(s, version, 20, NULL, 0);
+			else
+				raw_send(s, asking, sizeof(asking), NULL, 0);
 		}
 		for (unsigned int n = 0; n < 40; n++) {
-			int fds[3] = { rnd(2) != 0 ? mem : event, mem, event };
+			const int files[3] = { mem, event, table };
+			int fds[3] = { files[rnd(3)], mem, event };
 			uint8_t buf[256];
 			size_t len = some_command(buf);
 			unsigned int nr_fds = rnd(3) == 0 ? 1 + rnd(3) : 0;
+			struct vfu_server_stats st;
 			struct iovec iov = { buf, len };
 			union {
 				struct cmsghdr align;
@@ -213,6 +236,12 @@ server(void **state)
 			} ctl;
 			struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 
+			entries[rnd(TABLE_NR)] = odd_number() ^ (uint64_t)rnd(70 * 4096);
+			if (((struct vfio_user_header *)buf)->cmd == VFIO_USER_IO_PAGE_TABLE &&
+					rnd(2) == 0) {
+				fds[0] = table;
+				nr_fds = 1;
+			}
 			if (rnd(3) == 0)
 				mutate(buf + 16, len - 16);
 			if (rnd(20) == 0)
@@ -231,9 +260,12 @@ server(void **state)
 			if (sendmsg(s, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 				break;
 			drain(s);
+			vfu_server_get_stats(dev.server, &st);
+			tables += st.ptes != 0;
 		}
 		close(s);
 	}
+	assert_true(tables > SERVER_ROUNDS / 10); /* it was not all refused */
 
 	/* And now a proper client, which the last of those may still be ahead of. */
 	for (unsigned int i = 0; i < 100; i++) {
@@ -251,8 +283,10 @@ server(void **state)
 	pthread_join(poller, NULL);
 	device_stop(&dev);
 	assert_int_equal(dev.attached, dev.detached);
+	munmap(entries, TABLE_NR * 8);
 	close(mem);
 	close(event);
+	close(table);
 	assert_int_equal(count_fds(), before);
 }
 

@@ -1,0 +1,904 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The I/O page table (vfio_user.h): its negotiation, its command, what the device reaches
+ * through it, whatever it holds, and the promise that a cleared entry ends what may start.
+ */
+
+#include <fcntl.h>
+#include <pthread.h>
+
+#include <linux/falloc.h>
+#include <urcu-qsbr.h>
+
+#include "vfu_test.h"
+
+#define RW     (VFU_DMA_READ | VFU_DMA_WRITE)
+#define PAGE   0x1000u
+#define BASE   UINT64_C(0x80000000) /* of the table */
+#define NR     64u
+#define IOVA   UINT64_C(0x5000000)  /* at which the memory is mapped by DMA_MAP */
+#define SEALED (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+static struct device dev;
+/* The client's: memory of which the first half is mapped, and the table. */
+static int sock, mem_fd, table_fd;
+static uint8_t *mem;
+static uint64_t *table;
+
+/* What the test's own thread does as a polling thread. It must not keep others waiting else. */
+#define POLLING(...) do { \
+	rcu_thread_online(); \
+	__VA_ARGS__; \
+	rcu_quiescent_state(); \
+	rcu_thread_offline(); \
+} while (0)
+
+static int
+table_file(uint64_t nr, unsigned int flags, int seals)
+{
+	int fd = memfd_create("page-table", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
+
+	if (fd < 0)
+		return fd;
+	assert_int_equal(ftruncate(fd, (off_t)(nr * 8)), 0);
+	if (seals != 0)
+		assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
+}
+
+/* VERSION with these capabilities; the reply's are put into json. */
+static int
+version(int s, const char *caps, char *json, size_t size)
+{
+	uint8_t req[512] = { 0, 0, 1, 0 }, reply[4096];
+	struct vfio_user_header h;
+	size_t len;
+
+	strcpy((char *)req + 4, caps);
+	h = raw_command_fds(s, VFIO_USER_VERSION, req, 4 + strlen(caps) + 1, NULL, 0, reply, &len);
+	if (h.error_no != 0)
+		return (int)h.error_no;
+	assert_true(len > 4 && len - 4 <= size && reply[len - 1] == '\0');
+	memcpy(json, reply + 4, len - 4);
+	return 0;
+}
+
+static int
+attach(void)
+{
+	int s = raw_connect(dev.path);
+	char json[512];
+
+	assert_int_equal(version(s, "{\"capabilities\":{\"" VFU_CAP_IO_PAGE_TABLE "\":1}}", json,
+		sizeof(json)), 0);
+	assert_non_null(strstr(json, "\"" VFU_CAP_IO_PAGE_TABLE "\":1"));
+	return s;
+}
+
+static int
+set_table(int s, int fd, uint64_t base, uint64_t nr)
+{
+	struct vfio_user_io_page_table p = { sizeof(p), 0, base, nr };
+
+	return raw_command_fd(s, VFIO_USER_IO_PAGE_TABLE, &p, sizeof(p), fd);
+}
+
+static void
+memory(void)
+{
+	mem_fd = memory_file(MEM_SIZE);
+	mem = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mem_fd, 0);
+	assert_ptr_not_equal(mem, MAP_FAILED);
+	for (size_t i = 0; i < MEM_SIZE; i++)
+		mem[i] = (uint8_t)(i * 7 + (i >> 12));
+	table_fd = table_file(NR, 0, SEALED);
+	table = mmap(NULL, NR * 8, PROT_READ | PROT_WRITE, MAP_SHARED, table_fd, 0);
+	assert_ptr_not_equal(table, MAP_FAILED);
+}
+
+static void
+memory_gone(void)
+{
+	munmap(mem, MEM_SIZE);
+	munmap(table, NR * 8);
+	close(mem_fd);
+	close(table_fd);
+}
+
+/* A client with half of the memory mapped, and an empty page table. */
+static int
+setup(void **state)
+{
+	device_start(&dev);
+	memory();
+	sock = attach();
+	assert_int_equal(raw_map(sock, mem_fd, 0, IOVA, MEM_SIZE / 2, RW), 0);
+	assert_int_equal(set_table(sock, table_fd, BASE, NR), 0);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	close(sock);
+	wait_until(dev.detached == dev.attached);
+	memory_gone();
+	device_stop(&dev);
+	return 0;
+}
+
+static int
+setup_device(void **state)
+{
+	device_start(&dev);
+	memory();
+	return 0;
+}
+
+static int
+teardown_device(void **state)
+{
+	memory_gone();
+	device_stop(&dev);
+	return 0;
+}
+
+static void *
+ptr(uint64_t addr, size_t len, uint32_t prot)
+{
+	void *p;
+
+	POLLING(p = vfu_dma_ptr(dev.server, addr, len, prot));
+	return p;
+}
+
+static int
+get(uint64_t addr, void *buf, size_t len)
+{
+	int ret;
+
+	POLLING(ret = vfu_dma_read(dev.server, addr, buf, len));
+	return ret;
+}
+
+static int
+put(uint64_t addr, const void *buf, size_t len)
+{
+	int ret;
+
+	POLLING(ret = vfu_dma_write(dev.server, addr, buf, len));
+	return ret;
+}
+
+static uint64_t
+faults(void)
+{
+	struct vfu_server_stats st;
+
+	vfu_server_get_stats(dev.server, &st);
+	return st.dma_faults;
+}
+
+/* The last access failed, at this address, for this reason. */
+static void
+assert_fault(uint64_t iova, uint32_t prot, enum vfu_dma_why why)
+{
+	const struct vfu_dma_fault *f = vfu_dma_last_fault();
+
+	assert_int_equal(f->iova, iova);
+	assert_int_equal(f->prot, prot);
+	assert_int_equal(f->why, why);
+	assert_true(strlen(vfu_dma_why_text(f)) > 5);
+}
+
+static uint64_t
+entry(uint64_t page, uint64_t prot)
+{
+	return (IOVA + page * PAGE) | prot;
+}
+
+/*
+ * Negotiation.
+ */
+
+static void
+not_asked(void **state)
+{
+	char json[512];
+	uint8_t buf[8];
+	int s = raw_connect(dev.path);
+
+	/* To the byte what it was without the extension. */
+	assert_int_equal(version(s, "{\"capabilities\":{}}", json, sizeof(json)), 0);
+	assert_string_equal(json,
+		"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}");
+	assert_int_equal(set_table(s, table_fd, BASE, NR), EOPNOTSUPP);
+	assert_non_null(strstr(dev.line, "not negotiated"));
+	assert_int_equal(raw_map(s, mem_fd, 0, IOVA, PAGE, RW), 0);
+	assert_int_equal(get(IOVA, buf, sizeof(buf)), 0);
+	assert_memory_equal(buf, mem, sizeof(buf));
+	close(s);
+	wait_until(dev.detached == dev.attached);
+}
+
+static void
+versions(void **state)
+{
+	static const char *const bad[] = { "0", "-1", "true", "\"1\"", "1.5", "null", "[1]", "{}" };
+	char caps[100], json[512];
+	int s;
+
+	/* A later version of it: what we know is answered. */
+	s = raw_connect(dev.path);
+	assert_int_equal(version(s, "{\"capabilities\":{\"" VFU_CAP_IO_PAGE_TABLE "\":7}}", json,
+		sizeof(json)), 0);
+	assert_non_null(strstr(json, "\"" VFU_CAP_IO_PAGE_TABLE "\":1"));
+	assert_int_equal(set_table(s, table_fd, BASE, NR), 0);
+	close(s);
+	wait_until(dev.detached == dev.attached);
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		s = raw_connect(dev.path);
+		snprintf(caps, sizeof(caps), "{\"capabilities\":{\"%s\":%s}}",
+			VFU_CAP_IO_PAGE_TABLE, bad[i]);
+		assert_int_equal(version(s, caps, json, sizeof(json)), EINVAL);
+		assert_true(raw_closed(s));
+		close(s);
+	}
+}
+
+/* A server that doesn't know the extension: the client says so, and asks it nothing. */
+static void *
+plain_server(void *arg)
+{
+	static const char reply[] = "\0\0\1\0{\"capabilities\":{\"max_msg_fds\":8}}";
+	int s = accept(*(int *)arg, NULL, NULL);
+	struct vfio_user_header h;
+	uint8_t in[600];
+
+	assert_true(raw_recv(s, &h, sizeof(h), NULL));
+	assert_true(raw_recv(s, in, h.msg_size - sizeof(h), NULL));
+	assert_non_null(strstr((char *)in + 4, VFU_CAP_IO_PAGE_TABLE));
+	h.flags = VFIO_USER_F_TYPE_REPLY;
+	h.msg_size = sizeof(h) + sizeof(reply);
+	raw_send(s, &h, sizeof(h), NULL, 0);
+	raw_send(s, reply, sizeof(reply), NULL, 0);
+	assert_int_equal(recv(s, in, 1, 0), 0); /* nothing more, until it leaves */
+	close(s);
+	return NULL;
+}
+
+static void
+unknown_to_server(void **state)
+{
+	struct vfu_client_params params = { .timeout_ms = 3000 };
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	char path[100], err[VFU_ERR_LEN];
+	struct vfu_client *c;
+	pthread_t thread;
+
+	test_path(path, sizeof(path));
+	strcpy(sa.sun_path, path);
+	assert_int_equal(bind(listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	pthread_create(&thread, NULL, plain_server, &listener);
+	if (vfu_client_connect(path, &params, &c, err) != 0)
+		fail_msg("%s", err);
+	assert_int_equal(vfu_client_page_table(c, table_fd, BASE, NR), -EOPNOTSUPP);
+	assert_true(vfu_client_alive(c));
+	vfu_client_close(c);
+	pthread_join(thread, NULL);
+	close(listener);
+	unlink(path);
+}
+
+/*
+ * The command.
+ */
+
+static void
+bad_messages(void **state)
+{
+	struct vfio_user_io_page_table p = { sizeof(p), 0, BASE, NR };
+	int s = attach(), two[2] = { table_fd, table_fd }, other;
+	char path[40];
+	uint8_t buf[8];
+
+	assert_int_equal(raw_map(s, mem_fd, 0, IOVA, PAGE, RW), 0);
+	/* Length. */
+	assert_int_equal(raw_command_fd(s, VFIO_USER_IO_PAGE_TABLE, &p, 0, table_fd), EINVAL);
+	assert_int_equal(raw_command_fd(s, VFIO_USER_IO_PAGE_TABLE, &p, sizeof(p) - 1, table_fd),
+		EINVAL);
+	p.argsz = sizeof(p) - 1;
+	assert_int_equal(raw_command_fd(s, VFIO_USER_IO_PAGE_TABLE, &p, sizeof(p), table_fd),
+		EINVAL);
+	p.argsz = sizeof(p);
+	/* Flags. */
+	p.flags = 1;
+	assert_int_equal(raw_command_fd(s, VFIO_USER_IO_PAGE_TABLE, &p, sizeof(p), table_fd),
+		EINVAL);
+	assert_non_null(strstr(dev.line, "flags"));
+	p.flags = 0;
+	/* Descriptors. */
+	assert_int_equal(raw_command(s, VFIO_USER_IO_PAGE_TABLE, &p, sizeof(p)), EINVAL);
+	assert_int_equal(raw_command_fds(s, VFIO_USER_IO_PAGE_TABLE, &p, sizeof(p), two, 2, NULL,
+		NULL).error_no, EINVAL);
+	assert_non_null(strstr(dev.line, "one file descriptor"));
+	/* Numbers. */
+	assert_int_equal(set_table(s, table_fd, BASE + 8, NR), EINVAL);
+	assert_int_equal(set_table(s, table_fd, BASE, 0), EINVAL);
+	close(s);
+	wait_until(dev.detached == dev.attached);
+	s = attach(); /* one that is still listened to */
+	assert_int_equal(raw_map(s, mem_fd, 0, IOVA, PAGE, RW), 0);
+	assert_int_equal(set_table(s, table_fd, BASE, UINT64_MAX), EINVAL);
+	assert_int_equal(set_table(s, table_fd, BASE, UINT64_C(1) << 61), EINVAL);
+	other = table_file(VFU_MAX_PTES + 1, 0, SEALED);
+	assert_int_equal(set_table(s, other, BASE, VFU_MAX_PTES + 1), EINVAL);
+	close(other);
+	assert_int_equal(set_table(s, table_fd, 0 - (uint64_t)(NR - 1) * PAGE, NR), EINVAL);
+	/* Files: short, unsealed, sealed against something else, of huge pages, no memory. */
+	other = memory_file(PAGE);
+	assert_int_equal(set_table(s, other, BASE, NR), EINVAL);
+	assert_non_null(strstr(dev.line, "sealed"));
+	close(other);
+	other = table_file(NR, 0, F_SEAL_GROW);
+	assert_int_equal(set_table(s, other, BASE, NR), EINVAL);
+	close(other);
+	other = table_file(NR - 1, 0, SEALED);
+	assert_int_equal(set_table(s, other, BASE, NR), EINVAL);
+	assert_non_null(strstr(dev.line, "room"));
+	close(other);
+	other = table_file(1 << 18, MFD_HUGETLB, SEALED);
+	if (other >= 0) {
+		assert_int_equal(set_table(s, other, BASE, NR), EINVAL);
+		close(other);
+	}
+	close(s);
+	wait_until(dev.detached == dev.attached);
+	s = attach();
+	assert_int_equal(raw_map(s, mem_fd, 0, IOVA, PAGE, RW), 0);
+	assert_int_equal(set_table(s, s, BASE, NR), EINVAL);
+	other = open("/", O_RDONLY | O_DIRECTORY);
+	assert_int_equal(set_table(s, other, BASE, NR), EINVAL);
+	close(other);
+	/* None of these has changed anything. */
+	assert_int_equal(get(IOVA, buf, sizeof(buf)), 0);
+	/* To read is all that the server wants. And a second one there is not. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", table_fd);
+	other = open(path, O_RDONLY);
+	assert_int_equal(set_table(s, other, BASE, NR), 0);
+	close(other);
+	assert_int_equal(set_table(s, table_fd, BASE, NR), EEXIST);
+	assert_int_equal(get(IOVA, buf, sizeof(buf)), -EFAULT);
+	close(s);
+	wait_until(dev.detached == dev.attached);
+}
+
+/* The largest, and at the end of the address space. */
+static void
+bounds(void **state)
+{
+	int s = attach(), big = table_file(VFU_MAX_PTES, 0, SEALED), before = count_fds();
+	const uint64_t base = 0 - (uint64_t)VFU_MAX_PTES * PAGE;
+	uint64_t *t = mmap(NULL, VFU_MAX_PTES * 8ul, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_NORESERVE, big, 0);
+	struct vfu_server_stats st;
+	uint8_t buf[2];
+
+	assert_int_equal(raw_map(s, mem_fd, 0, IOVA, PAGE, RW), 0);
+	assert_int_equal(set_table(s, big, base, VFU_MAX_PTES), 0);
+	assert_int_equal(count_fds(), before); /* none is kept */
+	vfu_server_get_stats(dev.server, &st);
+	assert_int_equal(st.ptes, VFU_MAX_PTES);
+	t[VFU_MAX_PTES - 1] = entry(0, RW);
+	assert_int_equal(get(UINT64_MAX, buf, 1), 0);
+	assert_int_equal(buf[0], mem[PAGE - 1]);
+	assert_int_equal(get(UINT64_MAX, buf, 2), -EFAULT);
+	assert_null(ptr(UINT64_MAX, 2, VFU_DMA_READ));
+	assert_null(ptr(base, SIZE_MAX, VFU_DMA_READ));
+	assert_int_equal(get(base - 1, buf, 1), -EFAULT);
+	assert_fault(base - 1, VFU_DMA_READ, VFU_DMA_NO_ENTRY);
+	assert_int_equal(get(base, buf, 1), -EFAULT);
+	t[0] = entry(0, RW);
+	assert_int_equal(get(base, buf, 1), 0);
+	munmap(t, VFU_MAX_PTES * 8ul);
+	close(big);
+	close(s);
+	wait_until(dev.detached == dev.attached);
+	vfu_server_get_stats(dev.server, &st);
+	assert_int_equal(st.ptes, 0);
+}
+
+/*
+ * What the device reaches.
+ */
+
+static void
+permissions(void **state)
+{
+	uint64_t before = faults();
+	uint8_t b = 0;
+
+	POLLING(assert_true(vfu_dma_paged(dev.server)));
+	for (uint64_t bits = 0; bits < PAGE; bits++) { /* those above 1 mean nothing */
+		bool r = bits & VFU_PTE_READ, w = bits & VFU_PTE_WRITE;
+
+		table[3] = entry(5, bits);
+		assert_true((ptr(BASE + 3 * PAGE + 17, 1, VFU_DMA_READ) != NULL) == r);
+		assert_true((ptr(BASE + 3 * PAGE + 17, 1, VFU_DMA_WRITE) != NULL) == w);
+		assert_true((ptr(BASE + 3 * PAGE + 17, 1, RW) != NULL) == (r && w));
+		assert_true((get(BASE + 3 * PAGE + 17, &b, 1) == 0) == r);
+		if (!r)
+			assert_fault(BASE + 3 * PAGE + 17, VFU_DMA_READ,
+				w ? VFU_DMA_ENTRY_FORBIDS : VFU_DMA_NO_ENTRY);
+		b = (uint8_t)bits;
+		assert_true((put(BASE + 3 * PAGE + 17, &b, 1) == 0) == w);
+		if (!w)
+			assert_fault(BASE + 3 * PAGE + 17, VFU_DMA_WRITE,
+				r ? VFU_DMA_ENTRY_FORBIDS : VFU_DMA_NO_ENTRY);
+		else
+			assert_int_equal(mem[5 * PAGE + 17], b);
+	}
+	assert_int_equal(faults() - before, PAGE / 2 * 2); /* a pointer that is not there is none */
+
+	/* The permission of DMA_MAP counts as well. */
+	assert_int_equal(raw_map(sock, mem_fd, MEM_SIZE / 2, 0x1000, PAGE, VFU_DMA_READ), 0);
+	assert_int_equal(raw_map(sock, mem_fd, MEM_SIZE / 2, 0x2000, PAGE, VFU_DMA_WRITE), 0);
+	table[3] = 0x1000 | RW;
+	assert_non_null(ptr(BASE + 3 * PAGE, 1, VFU_DMA_READ));
+	assert_null(ptr(BASE + 3 * PAGE, 1, VFU_DMA_WRITE));
+	assert_int_equal(put(BASE + 3 * PAGE, &b, 1), -EFAULT);
+	assert_fault(BASE + 3 * PAGE, VFU_DMA_WRITE, VFU_DMA_NOT_PERMITTED);
+	table[3] = 0x2000 | RW;
+	assert_int_equal(get(BASE + 3 * PAGE, &b, 1), -EFAULT);
+	assert_fault(BASE + 3 * PAGE, VFU_DMA_READ, VFU_DMA_NOT_PERMITTED);
+	assert_int_equal(put(BASE + 3 * PAGE, &b, 1), 0);
+	table[3] = 0x9000 | RW;
+	assert_int_equal(get(BASE + 3 * PAGE, &b, 1), -EFAULT);
+	assert_fault(BASE + 3 * PAGE, VFU_DMA_READ, VFU_DMA_NOT_MAPPED);
+	/* The memory's own address is nobody's any more. */
+	assert_int_equal(get(IOVA, &b, 1), -EFAULT);
+	assert_fault(IOVA, VFU_DMA_READ, VFU_DMA_NO_ENTRY);
+}
+
+static void
+ranges(void **state)
+{
+	uint8_t buf[3 * PAGE], want[3 * PAGE];
+
+	/* Neighbours in both: one piece. */
+	table[10] = entry(20, RW);
+	table[11] = entry(21, RW);
+	table[12] = entry(22, RW);
+	assert_ptr_equal(ptr(BASE + 10 * PAGE + 5, 2 * PAGE + 9, RW),
+		(uint8_t *)ptr(BASE + 10 * PAGE, 1, RW) + 5);
+	/* Neighbours by bus address, not in memory: two pieces, and no pointer. */
+	table[11] = entry(7, RW);
+	assert_null(ptr(BASE + 10 * PAGE + PAGE - 1, 2, RW));
+	assert_non_null(ptr(BASE + 10 * PAGE, PAGE, RW));
+	assert_int_equal(get(BASE + 10 * PAGE + 100, buf, 2 * PAGE), 0);
+	memcpy(want, mem + 20 * PAGE + 100, PAGE - 100);
+	memcpy(want + PAGE - 100, mem + 7 * PAGE, PAGE);
+	memcpy(want + 2 * PAGE - 100, mem + 22 * PAGE, 100);
+	assert_memory_equal(buf, want, 2 * PAGE);
+	for (size_t i = 0; i < sizeof(buf); i++)
+		buf[i] = (uint8_t)(i * 3);
+	assert_int_equal(put(BASE + 10 * PAGE, buf, sizeof(buf)), 0);
+	assert_memory_equal(mem + 20 * PAGE, buf, PAGE);
+	assert_memory_equal(mem + 7 * PAGE, buf + PAGE, PAGE);
+	assert_memory_equal(mem + 22 * PAGE, buf + 2 * PAGE, PAGE);
+	assert_int_equal(mem[21 * PAGE], (uint8_t)(21 * PAGE * 7 + 21)); /* nobody's now */
+	/* A hole in the middle: what is before it may have been written, nothing behind it. */
+	table[11] = 0;
+	memset(want, 0xee, sizeof(want));
+	assert_int_equal(put(BASE + 10 * PAGE, want, sizeof(want)), -EFAULT);
+	assert_fault(BASE + 11 * PAGE, VFU_DMA_WRITE, VFU_DMA_NO_ENTRY);
+	assert_memory_equal(mem + 22 * PAGE, buf + 2 * PAGE, PAGE);
+	assert_int_equal(get(BASE + 10 * PAGE + 10, buf, 2 * PAGE), -EFAULT);
+	/* One page at two bus addresses; one of them is taken away. */
+	table[30] = entry(9, RW);
+	table[31] = entry(9, VFU_PTE_READ);
+	assert_int_equal(put(BASE + 30 * PAGE, "both", 5), 0);
+	assert_int_equal(get(BASE + 31 * PAGE, buf, 5), 0);
+	assert_string_equal((char *)buf, "both");
+	table[30] = 0;
+	assert_int_equal(get(BASE + 30 * PAGE, buf, 5), -EFAULT);
+	assert_int_equal(get(BASE + 31 * PAGE, buf, 5), 0);
+	/* Neighbours by bus and by memory, but of two DMA_MAPs. */
+	assert_int_equal(raw_map(sock, mem_fd, MEM_SIZE / 2, IOVA + MEM_SIZE / 2, PAGE, RW), 0);
+	table[40] = entry(MEM_SIZE / 2 / PAGE - 1, RW);
+	table[41] = entry(MEM_SIZE / 2 / PAGE, RW);
+	assert_null(ptr(BASE + 41 * PAGE - 4, 8, RW));
+	assert_int_equal(get(BASE + 41 * PAGE - 4, buf, 8), 0);
+	assert_memory_equal(buf, mem + MEM_SIZE / 2 - 4, 8);
+	/* The last entry, and what is behind it. */
+	table[NR - 1] = entry(1, RW);
+	assert_int_equal(get(BASE + NR * PAGE - 1, buf, 1), 0);
+	assert_int_equal(get(BASE + NR * PAGE - 1, buf, 2), -EFAULT);
+	assert_fault(BASE + NR * PAGE, VFU_DMA_READ, VFU_DMA_NO_ENTRY);
+	assert_null(ptr(BASE + NR * PAGE - 1, 2, VFU_DMA_READ));
+	assert_int_equal(get(BASE - 1, buf, 1), -EFAULT);
+	assert_int_equal(get(BASE, buf, 0), 0);
+	assert_null(ptr(BASE + NR * PAGE - 1, 0, VFU_DMA_READ));
+	assert_null(ptr(BASE + NR * PAGE - 1, SIZE_MAX, VFU_DMA_READ));
+}
+
+/* DMA_MAP and DMA_UNMAP behind a table that leads there. */
+static void
+behind_it(void **state)
+{
+	struct vfio_user_dma_unmap all = { sizeof(all), VFIO_DMA_UNMAP_FLAG_ALL, 0, 0 };
+	uint8_t b;
+
+	table[0] = entry(2, RW);
+	assert_int_equal(get(BASE, &b, 1), 0);
+	assert_int_equal(raw_unmap(sock, IOVA, MEM_SIZE / 2), 0);
+	assert_int_equal(get(BASE, &b, 1), -EFAULT);
+	assert_fault(BASE, VFU_DMA_READ, VFU_DMA_NOT_MAPPED);
+	assert_int_equal(raw_map(sock, mem_fd, 0, IOVA, 4 * PAGE, RW), 0);
+	assert_int_equal(get(BASE, &b, 1), 0);
+	assert_int_equal(b, mem[2 * PAGE]);
+	/* All of it, and a reset: the table stays. */
+	assert_int_equal(raw_command(sock, VFIO_USER_DMA_UNMAP, &all, sizeof(all)), 0);
+	assert_int_equal(get(BASE, &b, 1), -EFAULT);
+	assert_int_equal(raw_map(sock, mem_fd, 0, IOVA, 4 * PAGE, RW), 0);
+	assert_int_equal(raw_command(sock, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
+	assert_int_equal(get(IOVA, &b, 1), -EFAULT);
+	assert_int_equal(get(BASE, &b, 1), 0);
+}
+
+static bool
+mapped_here(const char *name)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[400];
+	int n = 0;
+
+	while (fgets(line, sizeof(line), f) != NULL)
+		n += strstr(line, name) != NULL;
+	fclose(f);
+	return n > 1; /* one is the client's */
+}
+
+/* It goes with the client, and the next has none, even with the same memory. */
+static void
+client_leaves(void **state)
+{
+	uint8_t b;
+
+	table[0] = entry(2, RW);
+	assert_true(mapped_here("page-table"));
+	for (unsigned int i = 0; i < 3; i++) {
+		close(sock);
+		wait_until(dev.detached == dev.attached);
+		assert_false(mapped_here("page-table"));
+		assert_int_equal(get(BASE, &b, 1), -EFAULT);
+		assert_fault(BASE, VFU_DMA_READ, VFU_DMA_NOT_MAPPED);
+		sock = attach();
+		assert_int_equal(raw_map(sock, mem_fd, 0, IOVA, MEM_SIZE / 2, RW), 0);
+		POLLING(assert_false(vfu_dma_paged(dev.server)));
+		assert_int_equal(get(IOVA, &b, 1), 0);
+		assert_int_equal(get(BASE, &b, 1), -EFAULT);
+		assert_int_equal(set_table(sock, table_fd, BASE, NR), 0);
+		assert_int_equal(get(IOVA, &b, 1), -EFAULT);
+		assert_int_equal(get(BASE, &b, 1), 0);
+	}
+}
+
+/* It cannot be made shorter; a hole in it is a table of nothing. */
+static void
+truncation(void **state)
+{
+	uint8_t b;
+
+	table[0] = entry(2, RW);
+	assert_int_equal(get(BASE, &b, 1), 0);
+	assert_int_equal(ftruncate(table_fd, 0), -1);
+	assert_int_equal(ftruncate(table_fd, 8), -1);
+	assert_int_equal(get(BASE, &b, 1), 0);
+	assert_int_equal(fallocate(table_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+		PAGE), 0);
+	assert_int_equal(get(BASE, &b, 1), -EFAULT);
+	assert_fault(BASE, VFU_DMA_READ, VFU_DMA_NO_ENTRY);
+	assert_false(vfu_server_dma_poisoned(dev.server));
+	assert_int_equal(table[0], 0);
+	table[0] = entry(2, RW);
+	assert_int_equal(get(BASE, &b, 1), 0);
+}
+
+/* Memory without a descriptor behind the table: by message, page by page. */
+static uint8_t own[4 * PAGE];
+
+static int
+own_read(void *opaque, uint64_t iova, void *buf, size_t len)
+{
+	assert_true(iova >= 0x10000 && iova + len <= 0x10000 + sizeof(own));
+	memcpy(buf, own + (iova - 0x10000), len);
+	return 0;
+}
+
+static int
+own_write(void *opaque, uint64_t iova, const void *buf, size_t len)
+{
+	assert_true(iova >= 0x10000 && iova + len <= 0x10000 + sizeof(own));
+	memcpy(own + (iova - 0x10000), buf, len);
+	return 0;
+}
+
+static void
+by_message(void **state)
+{
+	struct vfu_client_params params = { .dma_read = own_read, .dma_write = own_write };
+	char err[VFU_ERR_LEN];
+	uint8_t buf[2 * PAGE];
+	struct vfu_client *c;
+
+	if (vfu_client_connect(dev.path, &params, &c, err) != 0)
+		fail_msg("%s", err);
+	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x10000, sizeof(own), RW), 0);
+	assert_int_equal(vfu_client_page_table(c, table_fd, BASE, NR), 0);
+	assert_int_equal(vfu_client_page_table(c, table_fd, BASE, NR), -EEXIST);
+	for (size_t i = 0; i < sizeof(own); i++)
+		own[i] = (uint8_t)(i ^ (i >> 8));
+	table[0] = (0x10000 + 3 * PAGE) | RW;
+	table[1] = (0x10000 + 1 * PAGE) | RW;
+	assert_null(ptr(BASE, 1, VFU_DMA_READ));
+	assert_int_equal(get(BASE + 50, buf, PAGE), 0);
+	assert_memory_equal(buf, own + 3 * PAGE + 50, PAGE - 50);
+	assert_memory_equal(buf + PAGE - 50, own + PAGE, 50);
+	memset(buf, 0x77, sizeof(buf));
+	assert_int_equal(put(BASE + PAGE - 1, buf, 2), 0);
+	assert_int_equal(own[4 * PAGE - 1], 0x77);
+	assert_int_equal(own[PAGE], 0x77);
+	table[1] = 0;
+	assert_int_equal(get(BASE + 50, buf, PAGE), -EFAULT);
+	vfu_client_close(c);
+	wait_until(dev.detached == dev.attached);
+	memset(table, 0, NR * 8);
+}
+
+/*
+ * Hostile: the table holds anything and changes all the time. The device must reach nothing
+ * but the first half of the memory, and only as a page that was given to it for writing.
+ */
+
+static atomic_bool stop;
+static atomic_ulong reached;
+
+static uint64_t
+random_number(uint64_t *seed)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return *seed ^ (*seed >> 29);
+}
+
+static void *
+wild_device(void *arg)
+{
+	uint64_t seed = (uintptr_t)arg;
+	uint8_t buf[3 * PAGE];
+
+	memset(buf, 0x5a, sizeof(buf));
+	rcu_register_thread();
+	while (!stop) {
+		for (unsigned int i = 0; i < 32; i++) {
+			uint64_t r = random_number(&seed);
+			uint64_t at = BASE - PAGE + r % ((NR + 2) * PAGE);
+			size_t len = 1 + (r >> 32) % sizeof(buf);
+			volatile uint8_t *p = vfu_dma_ptr(dev.server, at, len, VFU_DMA_WRITE);
+
+			if (p != NULL) {
+				p[0] = p[len - 1] = 0x5a;
+				reached++;
+			}
+			p = vfu_dma_ptr(dev.server, at, len, VFU_DMA_READ);
+			if (p != NULL)
+				buf[0] = p[0] ^ p[0] ^ p[len - 1] ^ p[len - 1] ^ 0x5a;
+			buf[0] = 0x5a;
+			if (vfu_dma_write(dev.server, at, buf, len) == 0)
+				reached++;
+			vfu_dma_read(dev.server, at, buf, len);
+			memset(buf, 0x5a, sizeof(buf));
+		}
+		rcu_quiescent_state();
+	}
+	rcu_unregister_thread();
+	return NULL;
+}
+
+static void
+hostile(void **state)
+{
+	const size_t half = MEM_SIZE / 2;
+	uint8_t *copy = malloc(MEM_SIZE);
+	pthread_t threads[2];
+	uint64_t seed = 4711;
+	uint32_t n;
+
+	/* One page of the mapped half is for reading only; the other half is not mapped. */
+	assert_int_equal(raw_unmap(sock, IOVA, half), 0);
+	assert_int_equal(raw_map(sock, mem_fd, 0, IOVA, PAGE, VFU_DMA_READ), 0);
+	assert_int_equal(raw_map(sock, mem_fd, PAGE, IOVA + PAGE, half - PAGE, RW), 0);
+	memcpy(copy, mem, MEM_SIZE);
+	stop = false;
+	reached = 0;
+	for (uintptr_t i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, wild_device, (void *)(i + 1));
+	for (n = 0; n < 2000000 || reached < 1000; n++) {
+		uint64_t r = random_number(&seed), e = random_number(&seed);
+
+		switch (r >> 61) {
+		case 0:
+			e = 0;
+			break;
+		case 1: /* anything */
+			break;
+		case 2: /* the ends of the address space */
+			e = (r & 1 ? UINT64_MAX : 0) ^ (e & 0x1fff);
+			break;
+		case 3: /* the table's own bus addresses */
+			e = BASE + e % (NR * PAGE);
+			break;
+		default: /* the memory, some before it, some behind */
+			e = IOVA - 4 * PAGE + e % (MEM_SIZE + 8 * PAGE);
+			break;
+		}
+		__atomic_store_n(&table[r % NR], e, __ATOMIC_RELAXED);
+	}
+	stop = true;
+	for (unsigned int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	assert_true(reached > 0);
+	assert_memory_equal(mem, copy, PAGE);
+	assert_memory_equal(mem + half, copy + half, MEM_SIZE - half);
+	assert_false(vfu_server_dma_poisoned(dev.server));
+	assert_int_equal(dev.detached + 1, dev.attached);
+	/* And is as good as new. */
+	memset(table, 0, NR * 8);
+	table[1] = entry(1, RW);
+	assert_int_equal(put(BASE + PAGE, "fine", 5), 0);
+	assert_string_equal((char *)mem + PAGE, "fine");
+	free(copy);
+}
+
+/*
+ * The promise: once an entry was cleared, and a locked instruction executed, no access starts.
+ *
+ * Exact, without a clock. The device numbers its accesses, by a locked instruction before each;
+ * the driver clears the entry, executes a locked instruction, and reads the number. An access
+ * with a higher one started afterwards, and must not get through.
+ *
+ * The check is worth something if it catches a device that breaks the promise. So the device is
+ * given its translation by a function: the library's, or one of some that remember.
+ */
+
+typedef uint8_t *(translate_fn)(uint64_t addr);
+
+struct walker {
+	pthread_t thread;
+	translate_fn *translate;
+	atomic_bool stop;
+	atomic_ulong started, last_hit, rounds;
+};
+
+static uint8_t *
+honest(uint64_t addr)
+{
+	return vfu_dma_ptr(dev.server, addr, 8, VFU_DMA_WRITE);
+}
+
+static __thread uint8_t *remembered;
+static __thread unsigned int uses;
+
+/* Once resolved, for good: what is done with a ring's address at ENABLE. */
+static uint8_t *
+for_good(uint64_t addr)
+{
+	if (remembered == NULL)
+		remembered = honest(addr);
+	return remembered;
+}
+
+/* Like a TLB that nobody flushes: resolved anew now and then. */
+static uint8_t *
+for_a_while(uint64_t addr)
+{
+	if (uses++ % 1000 == 0)
+		remembered = honest(addr);
+	return remembered;
+}
+
+/* Once for some descriptors that are written together. */
+static uint8_t *
+for_a_batch(uint64_t addr)
+{
+	if (uses++ % 64 == 0)
+		remembered = honest(addr);
+	return remembered;
+}
+
+static void *
+walk(void *arg)
+{
+	struct walker *w = arg;
+
+	rcu_register_thread();
+	remembered = NULL;
+	uses = 0;
+	while (!w->stop) {
+		for (unsigned int i = 0; i < 256; i++) {
+			unsigned long n = atomic_fetch_add(&w->started, 1) + 1;
+			uint8_t *p = w->translate(BASE);
+
+			if (p != NULL) {
+				__atomic_store_n((uint64_t *)(void *)p, n, __ATOMIC_RELAXED);
+				atomic_store_explicit(&w->last_hit, n, memory_order_relaxed);
+			}
+		}
+		w->rounds++;
+		rcu_quiescent_state();
+	}
+	rcu_unregister_thread();
+	return NULL;
+}
+
+/* How often the device broke the promise, of so many times that an entry was cleared. */
+static unsigned int
+broken_promises(translate_fn *translate, unsigned int times)
+{
+	struct walker w = { .translate = translate };
+	unsigned int broken = 0;
+
+	assert_int_equal(pthread_create(&w.thread, NULL, walk, &w), 0);
+	for (unsigned int i = 0; i < times && broken == 0; i++) {
+		unsigned long hit = w.last_hit, cleared, rounds;
+
+		__atomic_store_n(&table[0], entry(3, RW), __ATOMIC_RELEASE);
+		wait_until(w.last_hit != hit);
+		for (unsigned int spin = 0; spin < i * 7 % 100; spin++)
+			__builtin_ia32_pause();
+		__atomic_store_n(&table[0], 0, __ATOMIC_RELAXED);
+		atomic_thread_fence(memory_order_seq_cst);
+		cleared = w.started;
+		/* A round that began afterwards, and one more. */
+		rounds = w.rounds;
+		wait_until(w.rounds >= rounds + 2);
+		broken += w.last_hit > cleared;
+		broken += *(uint64_t *)(void *)(mem + 3 * PAGE) > cleared;
+	}
+	w.stop = true;
+	pthread_join(w.thread, NULL);
+	return broken;
+}
+
+static void
+promise(void **state)
+{
+	assert_int_equal(broken_promises(honest, 2000), 0);
+	assert_true(broken_promises(for_good, 2000) > 0);
+	assert_true(broken_promises(for_a_while, 2000) > 0);
+	assert_true(broken_promises(for_a_batch, 2000) > 0);
+}
+
+int
+main(void)
+{
+	int ret;
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define D(f) cmocka_unit_test_setup_teardown(f, setup_device, teardown_device)
+	const struct CMUnitTest tests[] = {
+		D(not_asked), D(versions), D(unknown_to_server), D(bad_messages), D(bounds),
+		T(permissions), T(ranges), T(behind_it), T(client_leaves), T(truncation),
+		D(by_message), T(hostile), T(promise),
+	};
+
+	rcu_register_thread();
+	rcu_thread_offline();
+	ret = cmocka_run_group_tests_name("vfio_user_page_table", tests, NULL, NULL);
+	rcu_unregister_thread();
+	return ret;
+}
