@@ -38,7 +38,7 @@
 #include <bus_pci_driver.h>
 #include <bus_vfio_user_driver.h>
 
-#include "gantry_dma.h"
+#include "gantry_dma_debug.h"
 
 #define LIVE    100000 /* buffers */
 #define BURST   256    /* their first lines fit into any first-level cache */
@@ -342,7 +342,9 @@ static struct rte_vfio_user_device *nic;
 static int
 nic_map(void *arg, void *va, gantry_dma_addr_t iova, size_t len, enum gantry_dma_dir dir)
 {
-	return rte_vfio_user_dma_map(nic, va, iova, len);
+	/* The directions are the permissions, but for both. */
+	return rte_vfio_user_dma_map(nic, va, iova, len,
+		dir == GANTRY_DMA_BIDIRECTIONAL ? 3 : dir);
 }
 
 static int
@@ -441,13 +443,14 @@ measure_threads(void)
 static const struct {
 	const char *name;
 	enum gantry_dma_mode_id mode;
+	const char *mode_name;
 	bool pa, nic, debug;
 } settings[] = {
-	{ "direct", GANTRY_DMA_MODE_DIRECT, false, false, false },
-	{ "direct-pa", GANTRY_DMA_MODE_DIRECT, true, false, false },
-	{ "window", GANTRY_DMA_MODE_WINDOW, false, true, false },
-	{ "strict", GANTRY_DMA_MODE_STRICT, false, true, false },
-	{ "debug", GANTRY_DMA_MODE_DIRECT, false, false, true },
+	{ "direct", GANTRY_DMA_MODE_DIRECT, "direct", false, false, false },
+	{ "direct-pa", GANTRY_DMA_MODE_DIRECT, "direct", true, false, false },
+	{ "window", GANTRY_DMA_MODE_WINDOW, "window", false, true, false },
+	{ "strict", GANTRY_DMA_MODE_STRICT, "strict", false, true, false },
+	{ "debug", GANTRY_DMA_MODE_DIRECT, "direct", false, false, true },
 };
 
 int
@@ -492,6 +495,11 @@ main(int argc, char **argv)
 	if (dev == NULL || gantry_dma_set_mask_and_coherent(dev, settings[s].mode ==
 			GANTRY_DMA_MODE_WINDOW ? GANTRY_DMA_BIT_MASK(32) : GANTRY_DMA_BIT_MASK(64)) != 0)
 		die("%s: %s", settings[s].name, gantry_dma_last_error());
+
+	if (strcmp(gantry_dma_mode_name(dev), settings[s].mode_name) != 0 ||
+			gantry_dma_debug_on(dev) != settings[s].debug)
+		die("%s: the device is in mode %s, debug %s", settings[s].name,
+			gantry_dma_mode_name(dev), gantry_dma_debug_on(dev) ? "on" : "off");
 
 	printf("{");
 	key("setting");

@@ -59,8 +59,8 @@ def run_micro(bench, setting):
     r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, text=True, timeout=300, check=False)
     if r.returncode != 0:
-        raise Failure(' '.join(r.stderr.split('\n')[-4:]).strip() or
-                      '%s ended with %d' % (' '.join(argv), r.returncode))
+        said = [line for line in r.stderr.splitlines() if line.startswith('bench-dma: ')]
+        raise Failure((said or ['%s ended with %d' % (' '.join(argv), r.returncode)])[-1])
     # EAL, too, writes to standard output.
     return json.loads(r.stdout[r.stdout.index('\n  "setting"') - 1:])
 
@@ -113,7 +113,7 @@ def forward(bench, mode):
     devices = [x for s in 'ab' for x in ('-a', 'vfio_user:%s,%s' % (bench.sock(s), FORWARD[mode]))]
     lcores = '%d@%d,%d@%d' % (0, cores()[-1], 1, cores()[0])
     argv = ['stdbuf', '-oL', 'dpdk-testpmd', '-d', PMDS, '--lcores', lcores, '--no-telemetry',
-            '--no-pci', '--in-memory', '-m', '256'] + devices
+            '--no-pci', '--in-memory', '-m', '256', '--iova-mode=va'] + devices
     argv += ['--', '-i', '--total-num-mbufs=16384', '--rxd=1024', '--txd=1024',
              '--txpkts=%d' % FRAME]
     p = bench.start(argv)
@@ -126,7 +126,7 @@ def forward(bench, mode):
     p.command('stop', timeout=60)
     p.say('quit')
     p.wait(60)
-    faults = sum(s['dma_faults'] for s in bench.nic_stats(nic).values())
+    faults = sum(s['device']['dma_faults'] for s in bench.nic_stats(nic).values())
     if faults:
         raise Failure('%s: %d DMA faults' % (mode, faults))
     misuses = re.findall(r'gantry_dma.*misuse.*', p.text())
@@ -136,7 +136,7 @@ def forward(bench, mode):
         raise Failure('%s: no frame was forwarded: %s' % (mode, p.text()[-2000:]))
     bench.add('forward_%s_mpps' % mode, [(n1 - n0) / (t1 - t0) / 1e6],
               'million frames of 64 bytes a second, both ports, dpdk-testpmd\'s io on one core, '
-              'devargs %s, gantry-nic speed=max wire=pair on the other core' % FORWARD[mode])
+              'IOVA-as-VA, devargs %s, gantry-nic speed=max wire=pair on the other core' % FORWARD[mode])
 
 
 def vfio(bench):

@@ -126,7 +126,8 @@ class Image:
         """gantry itself. Its programs find its plugins by a path relative to their own."""
         files = glob.glob(BUILD + '/pmds/*.so')
         files += [f for f in glob.glob(BUILD + '/app/*') + glob.glob(BUILD + '/tests/host/*') +
-                  glob.glob(BUILD + '/tests/vm/*') + glob.glob(BUILD + '/examples/*')
+                  glob.glob(BUILD + '/tests/vm/*') + glob.glob(BUILD + '/examples/edu/*') +
+                  glob.glob(BUILD + '/bench/*')
                   if os.path.isfile(f) and os.access(f, os.X_OK)]
         for f in files:
             self.put(f, GUEST + '/build' + f[len(BUILD):])
