@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The gantry authors
  *
- * A whole driver, of a device that is no NIC: QEMU's "edu", a DMA engine with a buffer of its
- * own, or its software twin (edu_device.c). All DMA goes through lib/dma, which alone knows
- * what is between device and memory, so the driver is the same on PCI and on the vfio-user
- * bus, and in each mode. The device drives 28 address bits, and EAL's memory lies far
- * above that: the library brings it below, or copies; the driver only says "28".
+ * A whole driver, of a device that is no NIC: QEMU's "edu", a DMA engine with a buffer of its own,
+ * or its software twin (edu_device.c). All DMA goes through lib/dma, which alone knows what is
+ * between device and memory: PCI or vfio-user, and in which mode. The device drives 28 address
+ * bits. EAL's memory lies far above: the library brings it below, the driver only says "28".
  */
 
 #include <errno.h>
@@ -25,7 +24,6 @@
 struct edu_list edu_devices = TAILQ_HEAD_INITIALIZER(edu_devices);
 
 /* 1. Two buses: registers, and for lib/dma how the device is made to reach memory. */
-
 static uint32_t
 edu_read(struct edu *edu, uint32_t reg)
 {
@@ -49,9 +47,10 @@ edu_write(struct edu *edu, uint32_t reg, uint32_t value)
 static int
 edu_dma_map(void *arg, void *va, gantry_dma_addr_t bus, size_t len, enum gantry_dma_dir dir)
 {
+	const uint32_t prot = dir == GANTRY_DMA_BIDIRECTIONAL ? 3 : dir; /* 1: read, 2: write */
 	struct edu *edu = arg;
 
-	return edu->pci == NULL ? rte_vfio_user_dma_map(edu->vu, va, bus, len) :
+	return edu->pci == NULL ? rte_vfio_user_dma_map(edu->vu, va, bus, len, prot) :
 		rte_vfio_container_dma_map(edu->container, (uintptr_t)va, bus, len);
 }
 
@@ -73,7 +72,8 @@ edu_dma_claim(void *arg)
 	return edu->pci == NULL ? rte_vfio_user_dma_claim(edu->vu) : 0;
 }
 static const struct gantry_dma_ops edu_dma_ops = {
-	.name = "edu", .map = edu_dma_map, .unmap = edu_dma_unmap, .claim = edu_dma_claim };
+	.name = "edu", .any_memory = true, .map = edu_dma_map, .unmap = edu_dma_unmap,
+	.claim = edu_dma_claim };
 struct gantry_dma_params edu_dma = { .ops = &edu_dma_ops, .has_iommu = true };
 
 /* 2. A command: between bus address addr and the device's buffer, at most 4 KiB. */
