@@ -104,7 +104,7 @@ class Daemon(Bench):
 
 class Driver(Bench):
     def own_lines(self, text):
-        return re.findall(r'(?m)^(?:vfio_user|net_gantry_igb): .*', text)
+        return re.findall(r'(?m)^(?:vfio_user|net_gantry_igb|gantry_dma): .*', text)
 
     def eal_says(self, device, *words, devargs=''):
         """No port comes up; of the lines exactly one is ours, and has these words."""
@@ -114,7 +114,7 @@ class Driver(Bench):
         self.assertIn('No probed ethernet devices', p.text())
         lines = self.own_lines(p.text())
         # The bus names the consequence of what a driver said.
-        if lines and lines[0].startswith('net_gantry_igb: '):
+        if lines and not lines[0].startswith('vfio_user: '):
             self.assertIn('driver net_gantry_igb refuses the device', lines.pop())
         self.assertEqual(len(lines), 1, p.text())
         for w in words:
@@ -181,7 +181,18 @@ class Driver(Bench):
 
     def test_bad_value_of_a_devarg(self):
         self.nic('p')
-        self.eal_says(self.sock('p'), 'untested', devargs=',untested=perhaps')
+        for key, value, allowed in (('untested', 'perhaps', '0 or 1'),
+                                    ('dma', 'fast', 'auto, direct, window, strict or bounce'),
+                                    ('dma', '', 'auto, direct, window, strict or bounce'),
+                                    ('dma_debug', '2', '0, 1 or abort')):
+            with self.subTest(key=key, value=value):
+                self.eal_says(self.sock('p'), 'devarg %s=%s: must be %s' % (key, value, allowed),
+                              devargs=',%s=%s' % (key, value))
+
+    def test_memory_out_of_the_devices_reach(self):
+        """What dma=direct can't do, and what the reader can."""
+        self.nic('p:addr_bits=32')
+        self.eal_says(self.sock('p'), 'drives 32 address bits', devargs=',dma=direct')
 
     def test_too_little_memory(self):
         self.nic('p')

@@ -152,6 +152,22 @@ class Secondary(Bench):
         self.command(pri, 'stop', r'RX-packets: [1-9]')
         self.quit(pri)
 
+    def test_only_in_direct_mode(self):
+        """Elsewhere mappings are the primary's alone; the secondary is told so, and runs on."""
+        nic = self.nic('a:wire=loop')
+        for devargs in ',dma=strict', ',dma=window', ',dma=bounce', ',dma_debug=1':
+            with self.subTest(devargs=devargs):
+                pri = self.primary(self.sock('a') + devargs)
+                text = self.tool('dpdk-proc-info', args=['--stats', '-p', '0x1'], status=None)
+                lines = re.findall(r'(?m)^(?:net_gantry_igb|gantry_dma): .*', text)
+                self.assertEqual(len(lines), 1, text)
+                self.assertIn('no use in a secondary process', lines[0])
+                before = self.nic_now(nic)['a']['tx']['frames']
+                self.command(pri, 'start tx_first')
+                self.wait_until(lambda: self.nic_now(nic)['a']['tx']['frames'] > before + 1000)
+                self.command(pri, 'stop', r'RX-packets: [1-9]')
+                self.quit(pri)
+
     def test_hotplug(self):
         self.nic('a:wire=loop', 'b:wire=loop')
         pri = self.primary(self.sock('a'))

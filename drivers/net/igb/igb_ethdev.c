@@ -633,6 +633,7 @@ igb_dma_open(struct igb_adapter *ad, const struct igb_bus_dev *bus)
 		.mode = ad->devargs.dma,
 		.debug = ad->devargs.dma_debug,
 	};
+	const char *mode;
 	int ret = 0;
 
 	ad->dma = gantry_dma_dev_create(&params);
@@ -642,12 +643,17 @@ igb_dma_open(struct igb_adapter *ad, const struct igb_bus_dev *bus)
 	if (ret == 0)
 		ret = gantry_dma_set_mask_and_coherent(ad->dma,
 			GANTRY_DMA_BIT_MASK(ad->hw.addr_bits));
-	if (ret != 0)
-		IGB_INIT_LOG(ERR, &ad->hw, "no DMA: %s", gantry_dma_last_error());
-	ad->dma_shared = ret == 0 && params.debug == GANTRY_DMA_DEBUG_OFF &&
-		(params.mode == GANTRY_DMA_MODE_DIRECT ||
-		(params.mode == GANTRY_DMA_MODE_AUTO && ad->hw.addr_bits == 64));
-	return ret;
+	if (ret != 0) {
+		if (ret != -EIO) /* which the library has told of */
+			IGB_INIT_LOG(ERR, &ad->hw, "no DMA: %s", gantry_dma_last_error());
+		return ret;
+	}
+	mode = gantry_dma_mode_name(ad->dma);
+	ad->dma_shared = strcmp(mode, "direct") == 0 && params.debug == GANTRY_DMA_DEBUG_OFF;
+	if (!ad->dma_shared)
+		IGB_INIT_LOG(NOTICE, &ad->hw, "DMA mode %s%s", mode,
+			params.debug == GANTRY_DMA_DEBUG_OFF ? "" : ", watched (dma_debug)");
+	return 0;
 }
 
 static int

@@ -289,8 +289,13 @@ static const struct igb_bus_ops igb_pci_ops = {
 	.queue_vectors_on = igb_pci_queue_vectors_on,
 	.queue_vectors_off = igb_pci_queue_vectors_off,
 	.has_iommu = igb_pci_has_iommu,
-	.dma = { .name = "PCI", .map = igb_pci_dma_map, .unmap = igb_pci_dma_unmap,
-		.claim = igb_pci_dma_claim },
+	.dma = {
+		.name = "PCI",
+		.any_memory = true,
+		.map = igb_pci_dma_map,
+		.unmap = igb_pci_dma_unmap,
+		.claim = igb_pci_dma_claim,
+	},
 };
 
 /* How many vectors the device has (PCI 3.0, 6.8.2.3): EAL's handle has room for more. */

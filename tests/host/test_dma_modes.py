@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""What the DMA modes are for: devices that reach little, and what a device gets to see.
+
+The other tests of the driver run in every mode as well: run.py --dma.
+"""
+
+import os
+import re
+import unittest
+
+from lib import Bench, needs_hugepages
+from packets import noise, read_pcap, write_pcap
+
+FRAMES = [noise(n, n) for n in range(60, 1515, 3)]
+
+
+class Modes(Bench):
+    def forward(self, nic_args, devargs, **eal):
+        """in.pcap -> port a -> testpmd -> port b -> out.pcap: all of it, unchanged; what testpmd said."""
+        self.start(nic_args, devargs, **eal)
+        self.wait_until(lambda: self.nic_now(self.daemon)['b']['tx']['frames'] >= len(FRAMES))
+        return self.finish()
+
+    def start(self, nic_args, devargs, **eal):
+        write_pcap(self.path('in.pcap'), FRAMES)
+        write_pcap(self.path('empty.pcap'), [])
+        self.daemon = self.nic(
+            'a:speed=max,wire=pcap:%s%s' % (self.path('in.pcap'), nic_args),
+            'b:speed=max,wire=pcap:%s:%s%s' % (self.path('empty.pcap'), self.path('out.pcap'),
+                                               nic_args))
+        self.pmd = self.dpdk_testpmd(
+            self.eal(self.sock('a'), self.sock('b'), devargs=devargs, **eal),
+            ['--forward-mode=io', '--rxd=1024', '--txd=512', '--disable-device-start',
+             '--no-flush-rx', '--total-num-mbufs=8192'])
+        self.command(self.pmd, 'set fwd io retry')
+        self.command(self.pmd, 'set burst tx delay 50 retry 100000')
+        self.command(self.pmd, 'port start all', r'Done')
+        self.command(self.pmd, 'start')
+
+    def finish(self):
+        self.command(self.pmd, 'stop')
+        self.quit(self.pmd)
+        for name, port in self.nic_stats(self.daemon).items():
+            self.assertEqual(port['server']['dma_faults'], 0, name)
+        got = read_pcap(self.path('out.pcap'))
+        self.assertEqual([f.hex() for f in got], [f.hex() for f in FRAMES])
+        return self.pmd.text()
+
+
+class Narrow(Modes):
+    """Devices that drive 32 and 24 address bits, and EAL's memory above both."""
+
+    def narrow(self, bits, mode, **eal):
+        devargs = ',dma=' + mode if mode else ''
+        text = self.forward(',addr_bits=%d' % bits, devargs, **eal)
+        # All of it is above: at a virtual address, since EAL begins at 4 GiB.
+        self.assertIn("Selected IOVA mode 'VA'", text)
+        return re.findall(r'(?m)^net_gantry_igb: .*: DMA mode (\w+)', text)
+
+    def test_32_bits(self):
+        """By itself: a window into which all of EAL's memory fits."""
+        self.assertEqual(self.narrow(32, ''), ['window'] * 2)
+
+    def test_32_bits_strict(self):
+        self.assertEqual(self.narrow(32, 'strict'), ['strict'] * 2)
+
+    def test_32_bits_bounce(self):
+        self.assertEqual(self.narrow(32, 'bounce'), ['bounce'] * 2)
+
+    def test_24_bits(self):
+        """16 MiB of bus addresses for 256 MiB of memory: mapped on demand."""
+        self.assertEqual(self.narrow(24, ''), ['window'] * 2)
+
+    def test_24_bits_strict(self):
+        self.assertEqual(self.narrow(24, 'strict'), ['strict'] * 2)
+
+    def test_24_bits_bounce(self):
+        self.assertEqual(self.narrow(24, 'bounce'), ['bounce'] * 2)
+
+    @needs_hugepages
+    def test_hugepages(self):
+        """Window and on demand, with memory that comes and goes (testpmd frees some at its end)."""
+        for bits in 32, 24:
+            with self.subTest(bits=bits):
+                self.narrow(bits, '', mem='huge', iova='va')
+
+
+class Shared(Modes):
+    """What the daemon's process has of the application's memory, by the kernel's word."""
+
+    def files(self, pid):
+        """Files that are mapped or open in a process: {(device, inode): name}."""
+        found = {}
+        with open('/proc/%d/maps' % pid) as f:
+            for line in f:
+                _, _, _, device, inode, *name = line.split(maxsplit=5)
+                if inode != '0':
+                    found[device, int(inode)] = name[0].strip() if name else ''
+        for fd in os.listdir('/proc/%d/fd' % pid):
+            path = '/proc/%d/fd/%s' % (pid, fd)
+            s = os.stat(path)
+            device = '%02x:%02x' % (os.major(s.st_dev), os.minor(s.st_dev))
+            found.setdefault((device, s.st_ino), os.readlink(path))
+        return found
+
+    def shared(self, mode, **eal):
+        """Names of the files of memory that both processes have, while they work."""
+        self.start('', ',dma=' + mode, **eal)
+        self.wait_until(lambda: self.nic_now(self.daemon)['b']['tx']['frames'] >= len(FRAMES))
+        both = [self.files(p.p.pid) for p in (self.daemon, self.pmd)]
+        names = {both[0][key] for key in both[0].keys() & both[1].keys()}
+        self.finish()
+        # Programs and libraries apart, and where the two talk.
+        return {re.sub(r'^/|\s*\(deleted\)$', '', n) for n in names
+                if 'memfd:' in n or 'huge' in n.lower()}
+
+    def bounce(self, **eal):
+        names = self.shared('bounce', **eal)
+        self.assertTrue(all(re.match('memfd:(gantry|igb-queues)', n) for n in names), names)
+        # The device's registers, and what the library made for the purpose.
+        self.assertTrue(any(n.startswith('memfd:gantry') for n in names), names)
+
+    def direct(self, **eal):
+        """The same search finds EAL's memory where it is shared."""
+        names = self.shared('direct', **eal)
+        self.assertTrue(any(not re.match('memfd:(gantry|igb-queues)', n) for n in names), names)
+
+    def test_bounce(self):
+        self.bounce()
+
+    def test_direct(self):
+        self.direct()
+
+    @needs_hugepages
+    def test_bounce_hugepages(self):
+        for iova in 'va', 'pa':
+            with self.subTest(iova=iova):
+                self.bounce(mem='huge', iova=iova)
+
+    @needs_hugepages
+    def test_direct_hugepages(self):
+        self.direct(mem='huge', iova='va')
+
+
+if __name__ == '__main__':
+    unittest.main()
