@@ -44,7 +44,9 @@
 #define BURST   256    /* their first lines fit into any first-level cache */
 #define SIZE    2048   /* bytes of a buffer */
 #define REGION  (128u << 20) /* of hugepage memory beside the mbufs', for random addresses */
-#define PAIRS   200000 /* of a sample */
+#define BURSTS  1001   /* of a sample */
+#define PAIRS   200000 /* of a thread's sample */
+#define CALLS   10000  /* of rte_mem_virt2iova() */
 #define HUGE_2M (2u << 20)
 #define SAMPLES_MAX 1000
 #define THREADS_MAX 16
@@ -126,14 +128,26 @@ warm(struct buffer *b, bool is_mbuf)
 	}
 }
 
-/* TSC cycles of PAIRS pairs, as ns a pair. */
+static int
+by_size(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/*
+ * Of BURSTS bursts the median, by TSC cycles, as ns a pair: what a burst costs that nobody
+ * interrupts, on a machine where somebody does.
+ */
 static double
 sample(struct buffer *all, bool is_mbuf, bool live)
 {
-	uint64_t cycles = 0, begin;
-	unsigned int done, at = 0;
+	static uint64_t cycles[BURSTS];
+	unsigned int i, at = 0;
+	uint64_t begin;
 
-	for (done = 0; done < PAIRS; done += BURST) {
+	for (i = 0; i < BURSTS; i++) {
 		struct buffer *b = &all[at];
 
 		warm(b, is_mbuf);
@@ -142,11 +156,12 @@ sample(struct buffer *all, bool is_mbuf, bool live)
 			burst_live(b, is_mbuf);
 		else
 			burst_alone(b, is_mbuf);
-		cycles += rte_rdtsc_precise() - begin;
+		cycles[i] = rte_rdtsc_precise() - begin;
 		if (live)
 			at = at + 2 * BURST <= LIVE ? at + BURST : 0;
 	}
-	return cycles * 1e9 / rte_get_tsc_hz() / done;
+	qsort(cycles, BURSTS, sizeof(*cycles), by_size);
+	return cycles[BURSTS / 2] * 1e9 / rte_get_tsc_hz() / BURST;
 }
 
 static void
@@ -171,7 +186,7 @@ virt2iova(void)
 	unsigned int i;
 
 	begin = rte_rdtsc_precise();
-	for (i = 0; i < PAIRS / 20; i++)
+	for (i = 0; i < CALLS; i++)
 		sum += rte_mem_virt2iova(randoms[i].ptr);
 	cycles = rte_rdtsc_precise() - begin;
 	asm volatile("" : : "r"(sum));

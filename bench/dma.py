@@ -19,7 +19,8 @@ SECONDS = 2       # of forwarding
 FRAME = 60        # bytes without FCS
 BURSTS = 16       # of 32 frames, in flight from each port
 
-PAIR = 'ns a pair of map and unmap, with the question for an error: '
+PAIR = 'ns a pair of map, the question for an error, and unmap; a sample is the median of ' \
+    '1,001 bursts of 256 pairs: '
 SETTINGS = {
     'direct': 'direct mode, IOVA-as-VA',
     'direct-pa': 'direct mode, IOVA-as-PA, hugepages in shuffled order (%(in_order)d of '
