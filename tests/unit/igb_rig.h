@@ -124,17 +124,17 @@ rig_disconnect(struct rig *g)
 	g->c = NULL;
 }
 
+/* A device of params, in which name, socket and the address are filled in here. */
 static inline int
-rig_setup(void **state)
+rig_setup_params(void **state, struct igb_model_params p)
 {
 	struct rig *g = calloc(1, sizeof(*g));
-	struct igb_model_params p = {.name = "t0"};
 	char err[VFU_ERR_LEN];
 
+	p.name = "t0";
 	snprintf(g->path, sizeof(g->path), "/tmp/igb-test-%d.sock", (int)getpid());
 	p.socket = g->path;
 	memcpy(p.mac, rig_mac, 6);
-	p.speed_mbps = 1000;
 	rcu_register_thread();
 	g->memfd = memfd_create("rig", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(g->memfd, RIG_MEM), 0);
@@ -143,6 +143,12 @@ rig_setup(void **state)
 	rig_connect(g);
 	*state = g;
 	return 0;
+}
+
+static inline int
+rig_setup(void **state)
+{
+	return rig_setup_params(state, (struct igb_model_params){.speed_mbps = 1000});
 }
 
 static inline int

@@ -1,0 +1,792 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The model's accesses: through an I/O page table whose entries come and go, and with fewer
+ * address bits than a driver gave it.
+ *
+ * That a translation serves one access and no second one, be it a moment later, is shown with a
+ * trap: a page that the device is to touch is protected, and when it does, the handler takes
+ * another page away, as a driver on another core might, and lets the device go on.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+
+#include "igb_rig.h"
+
+#define PAGE  4096u
+#define PAGES (RIG_MEM / PAGE)
+#define RW    (VFU_PTE_READ | VFU_PTE_WRITE)
+#define ADV_1K (IGB_SRRCTL_DESCTYPE_ADV_ONE | 1)
+
+static uint64_t *table; /* entry i is of bus address RIG_IOVA + i pages */
+static char lines[64][320];
+static unsigned int nr_lines;
+
+static void
+keep_line(const char *name, const char *line)
+{
+	unsigned int n = __atomic_fetch_add(&nr_lines, 1, __ATOMIC_RELAXED);
+
+	if (n < 64)
+		snprintf(lines[n], sizeof(lines[n]), "%s", line);
+}
+
+/* How many lines say this. */
+static unsigned int
+said(const char *what)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < nr_lines && i < 64; i++)
+		n += strstr(lines[i], what) != NULL;
+	return n;
+}
+
+static void
+set_table(struct rig *g)
+{
+	int fd = memfd_create("table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_int_equal(ftruncate(fd, PAGES * 8), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	table = mmap(NULL, PAGES * 8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(table, MAP_FAILED);
+	rcu_thread_offline();
+	assert_int_equal(vfu_client_page_table(g->c, fd, RIG_IOVA, PAGES), 0);
+	rcu_thread_online();
+	close(fd);
+}
+
+/* A page table that changes nothing: each page where it was. */
+static int
+setup_straight(void **state)
+{
+	struct rig *g;
+
+	nr_lines = 0;
+	rig_setup_params(state, (struct igb_model_params){.speed_mbps = 1000, .log = keep_line});
+	g = *state;
+	set_table(g);
+	for (unsigned int i = 0; i < PAGES; i++)
+		table[i] = (RIG_IOVA + i * PAGE) | RW;
+	return 0;
+}
+
+/*
+ * No two pages are neighbours in memory that are by bus address. The driver sees its memory
+ * in the order of bus addresses, so that nothing else here need know.
+ */
+static int
+setup_scattered(void **state)
+{
+	struct rig *g;
+
+	setup_straight(state);
+	g = *state;
+	munmap(g->mem, RIG_MEM);
+	g->mem = mmap(NULL, RIG_MEM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(g->mem, MAP_FAILED);
+	for (unsigned int i = 0; i < PAGES; i++) {
+		unsigned int to = (i * 769 + 5) % PAGES; /* odd: each once */
+
+		table[i] = (RIG_IOVA + to * PAGE) | RW;
+		assert_ptr_not_equal(mmap(g->mem + i * PAGE, PAGE, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_FIXED, g->memfd, (off_t)to * PAGE), MAP_FAILED);
+	}
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	munmap(table, PAGES * 8);
+	return rig_teardown(state);
+}
+
+static uint64_t
+faults(struct rig *g)
+{
+	struct igb_model_stats st;
+
+	igb_model_get_stats(g->m, &st);
+	return st.dma_faults;
+}
+
+static uint64_t
+tx_bad(struct rig *g)
+{
+	struct igb_model_stats st;
+
+	igb_model_get_stats(g->m, &st);
+	return st.tx_bad;
+}
+
+static uint64_t *
+entry_of(const void *p, struct rig *g)
+{
+	return &table[((const uint8_t *)p - g->mem) / PAGE];
+}
+
+/* As a driver takes a page away. */
+static void
+take_away(uint64_t *entry)
+{
+	__atomic_store_n(entry, 0, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/*
+ * The trap.
+ */
+
+static struct {
+	uint8_t *page;
+	uint64_t *entry;
+	unsigned int sprung;
+	struct sigaction before;
+} trap;
+
+static void
+spring(int sig, siginfo_t *info, void *context)
+{
+	uint8_t *at = info->si_addr;
+
+	if (at < trap.page || at >= trap.page + PAGE)
+		_exit(99);
+	take_away(trap.entry);
+	trap.sprung++;
+	mprotect(trap.page, PAGE, PROT_READ | PROT_WRITE);
+}
+
+static void
+find_memory(void *arg, const struct vfu_dma_entry *e)
+{
+	if (e->iova == RIG_IOVA)
+		*(uint8_t **)arg = e->vaddr;
+}
+
+/*
+ * When the device does to the page of p what prot does not allow, "entry" is revoked. (The pages
+ * are straight: where the server has the page can be told from where it has the memory.)
+ */
+static void
+set_trap(struct rig *g, const void *p, int prot, uint64_t *entry)
+{
+	struct sigaction sa = {.sa_sigaction = spring, .sa_flags = SA_SIGINFO};
+
+	trap.page = NULL;
+	vfu_server_dma_for_each(igb_model_server(g->m), find_memory, &trap.page);
+	assert_non_null(trap.page);
+	trap.page += ((const uint8_t *)p - g->mem) / PAGE * PAGE;
+	trap.entry = entry;
+	trap.sprung = 0;
+	assert_int_equal(sigaction(SIGSEGV, &sa, &trap.before), 0);
+	assert_int_equal(mprotect(trap.page, PAGE, prot), 0);
+}
+
+static void
+assert_sprung(void)
+{
+	sigaction(SIGSEGV, &trap.before, NULL);
+	assert_int_equal(trap.sprung, 1);
+}
+
+/*
+ * Traffic.
+ */
+
+static void
+pattern(uint8_t *p, uint32_t len, unsigned int seed)
+{
+	for (uint32_t i = 0; i < len; i++)
+		p[i] = (uint8_t)(i * 31 + (i >> 8) + seed);
+}
+
+/* Buffers across pages, rings across pages, and everything where it belongs. */
+static void
+test_scattered(void **state)
+{
+	struct rig *g = *state;
+	static uint8_t f[9000];
+	struct igb_frame fr;
+	uint64_t before;
+
+	rig_rx_start(g, 0, RIG_ADV);
+	/* Moved to where it lies in two pages, with buffers that do, too. */
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_wr(g, IGB_RDBAL(0), (uint32_t)(RIG_IOVA + PAGE - 512));
+	for (uint32_t i = 0; i < RIG_DESCS; i++) {
+		union igb_rx_desc *d = (void *)(g->mem + PAGE - 512 + i * 16);
+
+		d->read.pkt_addr = RIG_IOVA + RIG_RXBUF + i * 2 * PAGE + PAGE - 100;
+		d->read.hdr_addr = 0;
+	}
+	rig_wr(g, IGB_RDH(0), 0);
+	rig_wr(g, IGB_RDT(0), RIG_DESCS - 1);
+	rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	before = faults(g);
+	for (uint32_t i = 0; i < RIG_DESCS - 1; i++) {
+		uint32_t len = 60 + i * 22;
+
+		pattern(f, len, i);
+		rig_eth(f, rig_mac, 0x88B5);
+		assert_int_equal(rig_send_in(g, f, len, 0), 1);
+		assert_memory_equal(g->mem + RIG_RXBUF + i * 2 * PAGE + PAGE - 100, f, len);
+		assert_int_equal(((union igb_rx_desc *)(g->mem + PAGE - 512 + i * 16))->wb.length,
+			len);
+	}
+
+	rig_tx_start(g, 0);
+	for (uint32_t i = 0; i < 100; i++) {
+		uint32_t len = 60 + i * 80;
+		volatile union igb_tx_desc *d = rig_txd(g, 0, g->tx_next++);
+		uint32_t at = RIG_TXBUF + i * 20000 + 1; /* of up to three pages */
+
+		pattern(f, len, i);
+		memcpy(g->mem + at, f, len);
+		d->data.addr = RIG_IOVA + at;
+		d->data.cmd_type_len = RIG_LAST | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | len;
+		d->data.olinfo = len << 14;
+		rig_ring_bell(g);
+		assert_int_equal(rig_take(g, &fr), 1);
+		assert_int_equal(fr.len, len);
+		assert_memory_equal(fr.data, f, len);
+		assert_int_equal(d->wb.status, IGB_TXD_STAT_DD);
+	}
+	assert_int_equal(faults(g), before);
+	assert_int_equal(nr_lines, 1); /* the client has come */
+}
+
+/*
+ * Receive.
+ */
+
+#define GOOD (IGB_RXD_STAT_DD | IGB_RXD_STAT_EOP)
+
+static uint32_t
+status(struct rig *g, unsigned int i)
+{
+	return rig_rxd(g, 0, i)->wb.staterr & (GOOD | IGB_RXD_ERR_RXE);
+}
+
+/* Sixteen-odd buffers a page of the driver's are one each here, so that one can be revoked. */
+static void
+rx_start_apart(struct rig *g, uint32_t srrctl)
+{
+	rig_rx_start(g, 0, srrctl);
+	for (uint32_t i = 0; i < RIG_DESCS; i++)
+		rig_rxd(g, 0, i)->read.pkt_addr = RIG_IOVA + RIG_RXBUF + i * PAGE;
+	memset(g->mem + RIG_RXBUF, 0xee, RIG_DESCS * PAGE);
+	rig_rx_on(g, IGB_RCTL_LPE);
+	rig_wr(g, IGB_RLPML, IGB_MAX_FRAME);
+}
+
+static uint8_t *
+rx_page(struct rig *g, unsigned int i)
+{
+	return g->mem + RIG_RXBUF + i * PAGE;
+}
+
+static void
+assert_untouched(const uint8_t *p, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i++)
+		assert_int_equal(p[i], 0xee);
+}
+
+/* A buffer that the device knows already, from a descriptor that it has read ahead. */
+static void
+test_rx_buffer(void **state)
+{
+	struct rig *g = *state;
+	uint8_t f[60] = {0};
+	uint64_t before, kept;
+
+	rig_eth(f, rig_mac, 0x88B5);
+	rx_start_apart(g, RIG_ADV);
+	before = faults(g);
+	assert_int_equal(rig_send_in(g, f, 60, 0), 1);
+	kept = *entry_of(rx_page(g, 3), g);
+	take_away(entry_of(rx_page(g, 3), g));
+	*entry_of(rx_page(g, 5), g) &= ~VFU_PTE_WRITE;
+	for (unsigned int i = 1; i < 8; i++)
+		assert_int_equal(rig_send_in(g, f, 60, 0), 1);
+	for (unsigned int i = 0; i < 8; i++) {
+		bool lost = i == 3 || i == 5;
+
+		assert_int_equal(status(g, i), lost ? GOOD | IGB_RXD_ERR_RXE : GOOD);
+		if (lost)
+			assert_untouched(rx_page(g, i), PAGE);
+		else
+			assert_memory_equal(rx_page(g, i), f, 60);
+	}
+	assert_int_equal(faults(g) - before, 2);
+	assert_int_equal(said("(no entry in the page table)"), 1);
+	assert_int_equal(said("(not for writing, says the page table)"), 1);
+	/* And again: counted, but said once for a client. Given back, it is good at once. */
+	take_away(entry_of(rx_page(g, 8), g));
+	assert_int_equal(rig_send_in(g, f, 60, 0), 1);
+	*entry_of(rx_page(g, 8), g) = kept;
+	assert_int_equal(rig_send_in(g, f, 60, 0), 1);
+	assert_int_equal(status(g, 9), GOOD);
+	assert_int_equal(faults(g) - before, 3);
+	assert_int_equal(nr_lines, 3);
+}
+
+/* A frame of several buffers; while the first is written, the second goes. */
+static void
+test_rx_middle(void **state)
+{
+	struct rig *g = *state;
+	static uint8_t f[2500];
+	uint64_t before;
+
+	rig_eth(f, rig_mac, 0x88B5);
+	rx_start_apart(g, ADV_1K);
+	before = faults(g);
+	set_trap(g, rx_page(g, 0), PROT_READ, entry_of(rx_page(g, 1), g));
+	assert_int_equal(rig_send_in(g, f, sizeof(f), 0), 1);
+	assert_sprung();
+	assert_memory_equal(rx_page(g, 0), f, 1024);
+	assert_untouched(rx_page(g, 1), PAGE);
+	assert_int_equal(faults(g) - before, 1);
+	assert_true(status(g, 2) & IGB_RXD_ERR_RXE);
+}
+
+/* A buffer of two pages, of which the second goes while the first is written. */
+static void
+test_rx_two_pages(void **state)
+{
+	struct rig *g = *state;
+	static uint8_t f[2000];
+
+	rig_eth(f, rig_mac, 0x88B5);
+	rx_start_apart(g, RIG_ADV);
+	/* Not neighbours in memory, or it would be one piece, and one access. */
+	*entry_of(rx_page(g, 1), g) = (RIG_IOVA + RIG_RXBUF + 70 * PAGE) | RW;
+	rig_rxd(g, 0, 0)->read.pkt_addr = RIG_IOVA + RIG_RXBUF + 1000 + 2 * 1024;
+	memset(rx_page(g, 70), 0xee, PAGE);
+	set_trap(g, rx_page(g, 0), PROT_READ, entry_of(rx_page(g, 1), g));
+	assert_int_equal(rig_send_in(g, f, sizeof(f), 0), 1);
+	assert_sprung();
+	assert_untouched(rx_page(g, 70), PAGE);
+	assert_untouched(rx_page(g, 1), PAGE);
+	assert_int_equal(status(g, 0), GOOD | IGB_RXD_ERR_RXE);
+}
+
+/* The ring, 512 bytes before a page's end; the descriptors from number 32 on are in the next. */
+static void
+rx_start_across(struct rig *g)
+{
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	memcpy(g->mem + PAGE - 512, g->mem + RIG_RXRING, RIG_DESCS * 16);
+	rig_wr(g, IGB_RDBAL(0), (uint32_t)(RIG_IOVA + PAGE - 512));
+	rig_wr(g, IGB_RDH(0), 0);
+	rig_wr(g, IGB_RDT(0), RIG_DESCS - 1);
+	rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
+	rig_rx_on(g, 0);
+}
+
+static volatile union igb_rx_desc *
+across(struct rig *g, unsigned int i)
+{
+	return (void *)(g->mem + PAGE - 512 + i * 16);
+}
+
+/* Forty frames' write-backs, held back; while the first is written, the second page goes. */
+static void
+test_rx_write_backs(void **state)
+{
+	struct rig *g = *state;
+	uint8_t f[60] = {0};
+	struct igb_frame fr = {.data = f, .len = sizeof(f)};
+	uint64_t before, kept = table[1];
+
+	rig_eth(f, rig_mac, 0x88B5);
+	rx_start_across(g);
+	before = faults(g);
+	for (unsigned int i = 0; i < 40; i++)
+		assert_int_equal(igb_model_rx(g->m, &fr, false), 1);
+	assert_false(across(g, 0)->wb.staterr & IGB_RXD_STAT_DD);
+	set_trap(g, g->mem, PROT_READ, &table[1]);
+	igb_model_rx_flush(g->m);
+	rcu_quiescent_state();
+	assert_sprung();
+	for (unsigned int i = 0; i < 40; i++) {
+		if (i < 32)
+			assert_true(across(g, i)->wb.staterr & IGB_RXD_STAT_DD);
+		else
+			assert_int_equal(across(g, i)->read.hdr_addr, 0);
+	}
+	assert_int_equal(faults(g) - before, 8);
+	assert_int_equal(said("the queue stops"), 1);
+	/* It has, and goes on when it is enabled again. */
+	table[1] = kept;
+	rig_send_in(g, f, 60, 0);
+	assert_int_equal(across(g, 40)->read.hdr_addr, 0);
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rx_start_across(g);
+	rig_send_in(g, f, 60, 0);
+	assert_true(across(g, 0)->wb.staterr & IGB_RXD_STAT_DD);
+}
+
+/* Held back, and the whole ring has gone; and the ring as such, read. */
+static void
+test_rx_ring(void **state)
+{
+	struct rig *g = *state;
+	uint8_t f[60] = {0};
+	struct igb_frame fr = {.data = f, .len = sizeof(f)};
+	uint64_t kept = table[0];
+
+	rig_eth(f, rig_mac, 0x88B5);
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_rx_on(g, 0);
+	assert_int_equal(igb_model_rx(g->m, &fr, false), 1);
+	take_away(&table[0]);
+	igb_model_rx_flush(g->m);
+	rcu_quiescent_state();
+	assert_int_equal(rig_rxd(g, 0, 0)->read.hdr_addr, 0);
+	assert_int_equal(said("cannot write 0x4000000000 (no entry in the page table): "
+		"receive queue 0, ring at 0x4000000000: the queue stops"), 1);
+
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_send_in(g, f, 60, 0);
+	assert_int_equal(said("cannot read 0x4000000000"), 1);
+	/* For reading alone it is enough to receive, and not to say so. */
+	table[0] = kept & ~VFU_PTE_WRITE;
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_send_in(g, f, 60, 0);
+	assert_memory_equal(rig_rxbuf(g, 0, 0), f, 60);
+	assert_int_equal(rig_rxd(g, 0, 0)->read.hdr_addr, 0);
+	assert_int_equal(said("not for writing, says the page table): receive queue 0, ring"), 1);
+}
+
+/*
+ * Transmit.
+ */
+
+static uint8_t *
+tx_page(struct rig *g, unsigned int i)
+{
+	return g->mem + RIG_TXBUF + i * PAGE;
+}
+
+/* One descriptor for the beginning of a page. */
+static void
+post(struct rig *g, unsigned int page, uint32_t len, uint32_t cmd)
+{
+	volatile union igb_tx_desc *d = rig_txd(g, 0, g->tx_next++);
+
+	d->data.addr = RIG_IOVA + RIG_TXBUF + page * PAGE;
+	d->data.cmd_type_len = cmd | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | len;
+	d->data.olinfo = len << 14;
+}
+
+static void
+test_tx_buffer(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+	uint64_t before = faults(g);
+
+	rig_tx_start(g, 0);
+	for (unsigned int i = 0; i < 8; i++) {
+		pattern(tx_page(g, i), 64, i);
+		post(g, i, 64, RIG_LAST);
+	}
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1); /* all eight descriptors are read */
+	take_away(entry_of(tx_page(g, 3), g));
+	*entry_of(tx_page(g, 5), g) &= ~VFU_PTE_READ;
+	for (unsigned int i = 1; i < 8; i++) {
+		if (i == 3 || i == 5)
+			continue;
+		assert_int_equal(rig_take(g, &fr), 1);
+		assert_memory_equal(fr.data, tx_page(g, i), 64);
+	}
+	assert_int_equal(rig_take(g, &fr), 0);
+	assert_int_equal(faults(g) - before, 2);
+	assert_int_equal(tx_bad(g), 2);
+	assert_int_equal(said("cannot read 0x4000403000 (no entry in the page table): "
+		"transmit queue 0, descriptor 3, a buffer of 64 bytes"), 1);
+	assert_int_equal(said("(not for reading, says the page table)"), 1);
+	/* Reported done all the same: the driver gets its buffers back. */
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(rig_txd(g, 0, i)->wb.status, IGB_TXD_STAT_DD);
+}
+
+/* A frame of three buffers; while the first is read, the third goes: no frame. */
+static void
+test_tx_middle(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+
+	rig_tx_start(g, 0);
+	for (unsigned int i = 0; i < 3; i++)
+		post(g, i, 500, i == 2 ? RIG_LAST : IGB_TXD_IFCS);
+	rig_ring_bell(g);
+	set_trap(g, tx_page(g, 0), PROT_NONE, entry_of(tx_page(g, 2), g));
+	assert_int_equal(rig_take(g, &fr), 0);
+	assert_sprung();
+	assert_int_equal(tx_bad(g), 1);
+	assert_int_equal(said("descriptor 2"), 1);
+	post(g, 1, 100, RIG_LAST);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+}
+
+/* As test_rx_write_backs(). */
+static void
+test_tx_write_backs(void **state)
+{
+	struct rig *g = *state;
+	const uint32_t ring = RIG_TXRING + PAGE - 512;
+	volatile union igb_tx_desc *d = (void *)(g->mem + ring);
+	struct igb_frame fr;
+	uint64_t before = faults(g);
+
+	rig_tx_start(g, 0);
+	rig_wr(g, IGB_TXDCTL(0), 0);
+	rig_wr(g, IGB_TDBAL(0), (uint32_t)(RIG_IOVA + ring));
+	rig_wr(g, IGB_TDH(0), 0);
+	rig_wr(g, IGB_TXDCTL(0), IGB_DCTL_ENABLE);
+	for (unsigned int i = 0; i < 40; i++) {
+		d[i].data.addr = RIG_IOVA + RIG_TXBUF;
+		d[i].data.cmd_type_len = RIG_LAST | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | 64;
+		d[i].data.olinfo = 64u << 14;
+	}
+	rig_tdt(g, 0, 40);
+	for (unsigned int i = 0; i < 40; i++)
+		assert_int_equal(igb_model_tx(g->m, &fr), 1);
+	set_trap(g, g->mem + ring, PROT_READ, entry_of(g->mem + ring + PAGE, g));
+	igb_model_tx_flush(g->m);
+	rcu_quiescent_state();
+	assert_sprung();
+	for (unsigned int i = 0; i < 40; i++)
+		assert_int_equal(!!(d[i].wb.status & IGB_TXD_STAT_DD), i < 32);
+	assert_int_equal(faults(g) - before, 8);
+	assert_int_equal(said("the queue stops"), 1);
+}
+
+/* Head write-back instead of DD (7.2.3), to a page that has gone. */
+static void
+test_tx_head(void **state)
+{
+	struct rig *g = *state;
+	uint32_t *head = (uint32_t *)(g->mem + 0x700000);
+	struct igb_frame fr;
+
+	*head = 0x12345678;
+	rig_tx_start(g, 0);
+	rig_wr(g, IGB_TXDCTL(0), 0);
+	rig_wr(g, IGB_TDWBAL(0), (uint32_t)(RIG_IOVA + 0x700000) | 1);
+	rig_wr(g, IGB_TDWBAH(0), (uint32_t)(RIG_IOVA >> 32));
+	rig_wr(g, IGB_TXDCTL(0), IGB_DCTL_ENABLE);
+	post(g, 0, 64, RIG_LAST);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_int_equal(*head, 1);
+	take_away(entry_of(head, g));
+	post(g, 0, 64, RIG_LAST);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_int_equal(*head, 1);
+	assert_int_equal(said("the queue stops"), 1);
+}
+
+/*
+ * Address bits.
+ */
+
+static int
+setup_bits(void **state, unsigned int bits)
+{
+	struct rig *g;
+
+	nr_lines = 0;
+	rig_setup_params(state, (struct igb_model_params){.speed_mbps = 1000, .log = keep_line,
+		.addr_bits = bits});
+	g = *state;
+	/* The addresses that the driver gives are not those at which the memory is. */
+	rcu_thread_offline();
+	assert_int_equal(vfu_client_dma_unmap(g->c, RIG_IOVA, RIG_MEM), 0);
+	assert_int_equal(vfu_client_dma_map(g->c, g->memfd, 0, 0, RIG_MEM,
+		VFU_DMA_READ | VFU_DMA_WRITE), 0);
+	rcu_thread_online();
+	return 0;
+}
+
+static int
+setup_24(void **state)
+{
+	return setup_bits(state, 24);
+}
+
+static int
+setup_32(void **state)
+{
+	return setup_bits(state, 32);
+}
+
+static int
+setup_64(void **state)
+{
+	return setup_bits(state, 64);
+}
+
+static uint32_t
+vendor_bits(struct rig *g)
+{
+	uint32_t at;
+
+	for (at = rig_cfg_rd(g, 0x34, 1); at != 0; at = rig_cfg_rd(g, at + 1, 1)) {
+		if (rig_cfg_rd(g, at, 1) == IGB_VNDR_CAP_ID)
+			return rig_cfg_rd(g, at + IGB_VNDR_CAP_ADDR_BITS, 4);
+	}
+	return 0;
+}
+
+/* Rings, buffers, head write-back: what is above bit 31 is lost, so all of it lands at 0. */
+static void
+test_32_bits(void **state)
+{
+	struct rig *g = *state;
+	uint32_t *head = (uint32_t *)(g->mem + 0x700000);
+	struct igb_frame fr;
+	uint8_t f[60] = {0};
+
+	assert_int_equal(vendor_bits(g), 32);
+	rig_eth(f, rig_mac, 0x88B5);
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_rx_on(g, 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(rig_send_in(g, f, 60, 0), 1);
+		assert_int_equal(status(g, i), GOOD);
+		assert_memory_equal(rig_rxbuf(g, 0, i), f, 60);
+	}
+	rig_tx_start(g, 0);
+	pattern(tx_page(g, 0), 64, 1);
+	post(g, 0, 64, RIG_LAST);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_memory_equal(fr.data, tx_page(g, 0), 64);
+	assert_int_equal(rig_txd(g, 0, 0)->wb.status, IGB_TXD_STAT_DD);
+	rig_wr(g, IGB_TXDCTL(0), 0);
+	rig_tx_start(g, 0);
+	rig_wr(g, IGB_TXDCTL(0), 0);
+	rig_wr(g, IGB_TDWBAL(0), 0x700000 | 1);
+	rig_wr(g, IGB_TDWBAH(0), 0xABCD);
+	rig_wr(g, IGB_TXDCTL(0), IGB_DCTL_ENABLE);
+	post(g, 0, 64, RIG_LAST);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_int_equal(*head, 1);
+	assert_int_equal(faults(g), 0);
+}
+
+/* The same addresses, of a device that has all bits: nothing is there. */
+static void
+test_64_bits(void **state)
+{
+	struct rig *g = *state;
+	uint8_t f[60] = {0};
+
+	assert_int_equal(vendor_bits(g), 64);
+	rig_eth(f, rig_mac, 0x88B5);
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_rx_on(g, 0);
+	rig_send_in(g, f, 60, 0);
+	assert_int_equal(faults(g), 1);
+	assert_int_equal(said("cannot read 0x4000000000 (not mapped)"), 1);
+}
+
+/* A buffer across the last address that the device can drive: behind it comes 0. */
+static void
+test_wrap(void **state)
+{
+	struct rig *g = *state;
+	const uint32_t last = 0x7F0000; /* in the memory: the page that is at 0xFFF000 */
+	uint8_t f[60], want[60];
+	struct igb_frame fr;
+
+	assert_int_equal(vendor_bits(g), 24);
+	rcu_thread_offline();
+	assert_int_equal(vfu_client_dma_map(g->c, g->memfd, last, 0xFFF000, PAGE,
+		VFU_DMA_READ | VFU_DMA_WRITE), 0);
+	rcu_thread_online();
+	rig_tx_start(g, 0);
+	/* The ring at 0 would be in the way. */
+	rig_wr(g, IGB_TXDCTL(0), 0);
+	rig_wr(g, IGB_TDBAL(0), (uint32_t)(RIG_IOVA + RIG_TXRING));
+	rig_wr(g, IGB_TXDCTL(0), IGB_DCTL_ENABLE);
+	pattern(want, 60, 9);
+	memcpy(g->mem + last + PAGE - 16, want, 16);
+	memcpy(g->mem, want + 16, 44);
+	rig_txd(g, 0, 0)->data.addr = 0x1234000000FFFFF0;
+	rig_txd(g, 0, 0)->data.cmd_type_len = RIG_LAST | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | 60;
+	rig_txd(g, 0, 0)->data.olinfo = 60u << 14;
+	g->tx_next = 1;
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_int_equal(fr.len, 60);
+	assert_memory_equal(fr.data, want, 60);
+
+	rig_eth(f, rig_mac, 0x88B5);
+	pattern(f + 14, 46, 3);
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	memcpy(g->mem + 0x10000, g->mem + RIG_RXRING, RIG_DESCS * 16);
+	rig_wr(g, IGB_RDBAL(0), 0x10000);
+	rig_wr(g, IGB_RDH(0), 0);
+	rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
+	((union igb_rx_desc *)(g->mem + 0x10000))->read.pkt_addr = 0xFFFFE0;
+	rig_rx_on(g, 0);
+	assert_int_equal(rig_send_in(g, f, 60, 0), 1);
+	assert_memory_equal(g->mem + last + PAGE - 32, f, 32);
+	assert_memory_equal(g->mem, f + 32, 28);
+	assert_int_equal(faults(g), 0);
+}
+
+static void
+test_bad_bits(void **state)
+{
+	static const unsigned int bad[] = {1, 23, 65, 4096, ~0u};
+	struct igb_model_params p = {.name = "t0", .socket = "/tmp/igb-test-none.sock"};
+	struct igb_model *m;
+	char err[VFU_ERR_LEN];
+
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		p.addr_bits = bad[i];
+		assert_int_equal(igb_model_create(&p, &m, err), -EINVAL);
+		assert_non_null(strstr(err, "address bits"));
+		assert_null(m);
+	}
+}
+
+int
+main(void)
+{
+#define S(f) cmocka_unit_test_setup_teardown(f, setup_straight, teardown)
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_scattered, setup_scattered, teardown),
+		S(test_rx_buffer), S(test_rx_middle), S(test_rx_two_pages), S(test_rx_write_backs),
+		S(test_rx_ring), S(test_tx_buffer), S(test_tx_middle), S(test_tx_write_backs),
+		S(test_tx_head),
+		cmocka_unit_test_setup_teardown(test_32_bits, setup_32, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_64_bits, setup_64, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_wrap, setup_24, rig_teardown),
+		cmocka_unit_test(test_bad_bits),
+	};
+
+	return cmocka_run_group_tests_name("igb_model_dma", tests, NULL, NULL);
+}
