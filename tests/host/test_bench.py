@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""tools/bench: what it refuses, and that what it runs measures at all. No figure is judged here."""
+
+import json
+import os
+import subprocess
+import unittest
+
+from lib import BUILD, TOP, Bench, hugepages
+
+TOOL = os.path.join(TOP, 'tools', 'bench')
+PROGRAM = os.path.join(BUILD, 'bench', 'bench-dma')
+
+
+class Tool(Bench):
+    def call(self, *args, status=0):
+        r = subprocess.run([TOOL, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        self.assertEqual(r.returncode, status, r.stdout + r.stderr)
+        return r
+
+    def test_list(self):
+        self.assertRegex(self.call('--list').stdout, r'(?m)^dma +lib/dma: ')
+
+    def test_mistakes(self):
+        """One line each, before anything is installed, built or measured."""
+        for args, word in ((('nonsense',), 'nonsense'), ((), 'name a benchmark'),
+                           (('dma', '--json', '/nonexistent/x'), '/nonexistent/x'),
+                           (('dma', '--runs', '0'), '--runs 0')):
+            r = self.call(*args, status=2)
+            self.assertEqual(len(r.stderr.splitlines()), 1, r.stderr)
+            self.assertIn(word, r.stderr)
+            self.assertEqual(r.stdout, '')
+
+    def program(self, *args, status=0):
+        p = self.run_process([PROGRAM] + list(args))
+        p.wait(120, status)
+        return p.text()
+
+    def test_program_arguments(self):
+        for args in ((), ('--', 'fast'), ('--', 'direct', '0'), ('--', 'direct', '1', '2')):
+            self.assertRegex(self.program(*args, status=2), '^usage: ')
+
+    @unittest.skipUnless(hugepages(480), 'needs root and 240 free hugepages of 2 MiB')
+    def test_program(self):
+        """Every buffer is mapped 64 files wide at least, and PA means shuffled pages."""
+        nic = self.nic('a')
+        for setting, iova, devices, keys in (
+                ('direct', 'va', [], ('mbuf', 'random', 'mbuf_100k', 'random_100k')),
+                ('direct-pa', 'pa', [], ('mbuf', 'random_100k', 'virt2iova')),
+                ('window', 'va', [self.sock('a')], ('mbuf', 'random_100k')),
+                ('strict', 'va', [self.sock('a')], ('mbuf', 'random_100k')),
+                ('debug', 'va', [], ('threads_1', 'threads_4', 'threads_16'))):
+            with self.subTest(setting=setting):
+                text = self.program(*self.eal(*devices, mem='huge', mb=480, iova=iova, lcores='0'),
+                                    '--', setting, '2')
+                doc = json.loads(text[text.index('\n  "setting"') - 1:])
+                self.assertGreaterEqual(doc['setting']['files'], 64)
+                self.assertEqual(doc['setting']['live'], 100000)
+                self.assertEqual(doc['setting']['iova'], iova)
+                if setting == 'direct-pa':
+                    self.assertLess(doc['setting']['neighbours_in_order'],
+                                    doc['setting']['neighbours'] / 2)
+                for key in keys:
+                    self.assertEqual(len(doc[key]), 2)
+                    self.assertGreater(min(doc[key]), 0)
+        self.assertEqual(self.nic_stats(nic)['a']['device']['dma_faults'], 0)
