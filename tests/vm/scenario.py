@@ -42,23 +42,28 @@ class Run:
     def __init__(self, name, archive, sockets, logs):
         self.name, self.archive, self.sockets, self.logs = name, archive, sockets, logs
         self.facts = {}
-        self.machines = []
+        self.machines, self.booting = [], False
         shutil.rmtree(logs, ignore_errors=True)
         os.makedirs(logs)
 
     def boot(self, **how):
         """Boots a guest; how: see Machine."""
         n = len(self.machines)
+        self.booting = True
         vm = machine.Machine(tempfile.mkdtemp(dir=self.sockets),
                              os.path.join(self.logs, 'vm%d' % n), self.archive, **how)
+        self.booting = False
         self.machines.append(vm)
         return vm
 
     def stood_still(self):
         """
-        Whether a CPU of a guest's gets no timer interrupts, or its kernel complained that one
-        got none, or no CPU does anything any more. Asks guests that still run.
+        Whether a guest did not even boot, or a CPU of its gets no timer interrupts, or its
+        kernel complained that one got none, or no CPU does anything any more. Asks guests
+        that still run.
         """
+        if self.booting:  # nothing of ours has run in there
+            return True
         for vm in self.machines:
             if vm.monitor and vm.qemu.poll() is None and vm.post_mortem() != []:
                 return True

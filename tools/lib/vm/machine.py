@@ -297,8 +297,9 @@ class Machine:
                 '-kernel', image.vmlinuz(), '-initrd', archive,
                 # Periodic ticks: one that an emulator loses is made good by the next. A CPU that
                 # gets none at all, as has been seen, is told of soon (Run.stood_still()).
-                '-append', 'console=ttyS0 panic=-1 loglevel=4 hugepages=%d tsc=reliable nohz=off '
-                'highres=off nox2apic rcupdate.rcu_cpu_stall_timeout=5 iommu.strict=1 %s %s %s'
+                # On a busy machine too few come for a check at boot (no_timer_check).
+                '-append', 'console=ttyS0 panic=-1 loglevel=4 hugepages=%d tsc=reliable no_timer_check '
+                'nohz=off highres=off nox2apic rcupdate.rcu_cpu_stall_timeout=5 iommu.strict=1 %s %s %s'
                 % (hugepages, 'intel_iommu=on' if iommu else 'intel_iommu=off',
                    'gantry.shell' if shell else '', append),
                 '-qmp', 'unix:%s/qmp,server=on,wait=off' % work]
@@ -330,6 +331,8 @@ class Machine:
         try:
             self.connect()
         except BaseException:
+            if self.monitor and self.qemu.poll() is None:
+                self.post_mortem()
             self.close()
             raise
 

@@ -34,7 +34,8 @@ from vm import image, machine  # noqa: E402
 
 LOGS = os.path.join(image.BUILD, 'vm')
 # In the order in which `all` runs them.
-ORDER = ('machine', 'va', 'pa-noiommu', 'pa-uio', 'dma-fault', 'rx-intr', 'link-intr', 'testpmd',
+ORDER = ('machine', 'va', 'pa-noiommu', 'pa-uio', 'dma-fault', 'strict', 'window',
+         'dma-untranslated', 'rx-intr', 'link-intr', 'testpmd',
          'dpdk-test', 'linux-peer', 'upstream-peer', 'numa', 'versus-upstream', 'models-agree',
          'hot-unplug')
 
@@ -83,7 +84,7 @@ def run_one(name, function, archive, sockets):
     """
     entry, stood_still = run_once(name, function, archive, sockets)
     if stood_still:
-        print('void   %s: a CPU of the guest\'s stood still; once more' % name)
+        print('void   %s: the guest stood still, or did not boot; once more' % name)
         void = os.path.join(LOGS, name + '.void')
         shutil.rmtree(void, ignore_errors=True)
         os.rename(os.path.join(LOGS, name), void)
