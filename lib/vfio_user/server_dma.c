@@ -31,31 +31,54 @@ static __thread uint32_t hints[HINTS];
 /* Of this thread: its last fault. */
 static __thread struct vfu_dma_fault last_fault;
 
+/* rcu_dereference(), without the call that it is in programs of other licences than the LGPL. */
+static inline const struct vfu_dma_table *
+current_table(const struct vfu_server *s)
+{
+	return __atomic_load_n(&s->table, __ATOMIC_CONSUME);
+}
+
 static inline bool
 covers(const struct vfu_map *m, uint64_t addr)
 {
 	return addr >= m->iova && addr <= m->last;
 }
 
-static inline const struct vfu_map *
-lookup(const struct vfu_server *s, const struct vfu_dma_table *t, uint64_t addr)
+static inline uint32_t *
+hint_of(const struct vfu_server *s, uint64_t addr)
 {
 	/* 2 MiB is the page size of the longest tables; servers differ in their address. */
-	uint32_t *hint = &hints[((addr >> 21) ^ ((uintptr_t)s >> 6)) % HINTS];
-	uint32_t leaf = *hint / VFU_LEAF_MAPS, slot = *hint % VFU_LEAF_MAPS;
+	return &hints[((addr >> 21) ^ ((uintptr_t)s >> 6)) % HINTS];
+}
+
+/* Where it was the last time, if it is; else NULL. */
+static inline const struct vfu_map *
+guess(const struct vfu_server *s, const struct vfu_dma_table *t, uint64_t addr)
+{
+	const uint32_t hint = *hint_of(s, addr);
+	const uint32_t leaf = hint / VFU_LEAF_MAPS, slot = hint % VFU_LEAF_MAPS;
 	const struct vfu_map *m;
 
-	if (leaf < t->nr_leaves && slot < t->leaves[leaf].leaf->nr) {
-		m = &t->leaves[leaf].leaf->maps[slot];
-		if (covers(m, addr))
-			return m;
-	}
+	if (leaf >= t->nr_leaves || slot >= t->leaves[leaf].leaf->nr)
+		return NULL;
+	m = &t->leaves[leaf].leaf->maps[slot];
+	return covers(m, addr) ? m : NULL;
+}
+
+static const struct vfu_map *
+lookup(const struct vfu_server *s, const struct vfu_dma_table *t, uint64_t addr)
+{
+	const struct vfu_map *m = guess(s, t, addr);
+	uint32_t leaf, slot;
+
+	if (m != NULL)
+		return m;
 	if (!vfu_table_find(t, addr, &leaf, &slot))
 		return NULL;
 	m = &t->leaves[leaf].leaf->maps[slot];
-	if (m->iova > addr)
+	if (!covers(m, addr))
 		return NULL;
-	*hint = leaf * VFU_LEAF_MAPS + slot;
+	*hint_of(s, addr) = leaf * VFU_LEAF_MAPS + slot;
 	return m;
 }
 
@@ -99,29 +122,45 @@ walk_range(const struct vfu_dma_table *t, uint64_t iova, size_t len, uint32_t pr
 	return true;
 }
 
+static inline void *
+ptr_in(const struct vfu_map *m, uint64_t addr, size_t len, uint32_t prot)
+{
+	if ((m->prot & prot) != prot || m->vaddr == NULL || len == 0 || len - 1 > m->last - addr)
+		return NULL;
+	vfu_sigbus_mark_thread();
+	return m->vaddr + (addr - m->iova);
+}
+
+/* Apart, and last, so that the common case has nothing to save for it. */
+static __attribute__((noinline)) void *
+slow_ptr(const struct vfu_server *s, const struct vfu_dma_table *t, uint64_t iova, size_t len,
+		uint32_t prot)
+{
+	const struct vfu_map *m;
+	uint64_t addr = iova;
+
+	vfu_sigbus_mark_thread(); /* the page table is the client's memory, too */
+	if (t->ptes != NULL && !walk_range(t, iova, len, prot, &addr))
+		return NULL;
+	m = lookup(s, t, addr);
+	return m != NULL ? ptr_in(m, addr, len, prot) : NULL;
+}
+
 void *
 vfu_dma_ptr(struct vfu_server *server, uint64_t iova, size_t len, uint32_t prot)
 {
-	const struct vfu_dma_table *t = rcu_dereference(server->table);
-	const struct vfu_map *m;
+	const struct vfu_dma_table *t = current_table(server);
+	const struct vfu_map *m = t->ptes == NULL ? guess(server, t, iova) : NULL;
 
-	if (t->ptes != NULL) {
-		vfu_sigbus_mark_thread(); /* the table is the client's memory, too */
-		if (!walk_range(t, iova, len, prot, &iova))
-			return NULL;
-	}
-	m = lookup(server, t, iova);
-	if (m == NULL || (m->prot & prot) != prot || m->vaddr == NULL || len == 0 ||
-			len - 1 > m->last - iova)
-		return NULL;
-	vfu_sigbus_mark_thread();
-	return m->vaddr + (iova - m->iova);
+	if (__builtin_expect(m != NULL, 1))
+		return ptr_in(m, iova, len, prot);
+	return slow_ptr(server, t, iova, len, prot);
 }
 
 bool
 vfu_dma_paged(struct vfu_server *server)
 {
-	return rcu_dereference(server->table)->ptes != NULL;
+	return current_table(server)->ptes != NULL;
 }
 
 const struct vfu_dma_fault *
@@ -202,7 +241,7 @@ static int
 copy(struct vfu_server *s, uint64_t iova, uint8_t *buf, const uint8_t *data, size_t len)
 {
 	uint32_t prot = data != NULL ? VFU_DMA_WRITE : VFU_DMA_READ;
-	const struct vfu_dma_table *t = rcu_dereference(s->table);
+	const struct vfu_dma_table *t = current_table(s);
 	const struct vfu_conn *conn = rcu_dereference(s->conn);
 	enum vfu_dma_why why = VFU_DMA_NOT_MAPPED;
 	uint64_t deadline = 0;
@@ -286,7 +325,7 @@ void
 vfu_server_dma_for_each(struct vfu_server *server,
 		void (*fn)(void *arg, const struct vfu_dma_entry *e), void *arg)
 {
-	const struct vfu_dma_table *t = rcu_dereference(server->table);
+	const struct vfu_dma_table *t = current_table(server);
 
 	for (uint32_t l = 0; l < t->nr_leaves; l++) {
 		for (uint32_t i = 0; i < t->leaves[l].leaf->nr; i++) {

@@ -211,7 +211,13 @@ void vfu_sock_remove(struct vfu_server *s);
 /* sigbus.c */
 int vfu_sigbus_add(struct vfu_server *s);
 void vfu_sigbus_remove(struct vfu_server *s);
+/* Not allocated on first use, which would be inside of a signal handler. */
+extern __thread bool vfu_sigbus_touches __attribute__((tls_model("initial-exec")));
 /* This thread touches clients' memory from now on. */
-void vfu_sigbus_mark_thread(void);
+static inline void
+vfu_sigbus_mark_thread(void)
+{
+	vfu_sigbus_touches = true;
+}
 
 #endif /* VFU_SERVER_PRIV_H */

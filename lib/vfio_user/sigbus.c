@@ -33,16 +33,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction previous;
 static struct vfu_server *_Atomic servers[MAX_SERVERS];
 
-/* Not allocated on first use, which would be inside of a signal handler. */
-static __thread bool touches __attribute__((tls_model("initial-exec")));
+__thread bool vfu_sigbus_touches __attribute__((tls_model("initial-exec")));
 /* This thread is in the handler before ours, which may know nothing better than to call ours. */
 static __thread bool passed_on __attribute__((tls_model("initial-exec")));
-
-void
-vfu_sigbus_mark_thread(void)
-{
-	touches = true;
-}
 
 /* The mapping of the client's memory that the table knows at addr, whole. */
 static bool
@@ -98,7 +91,7 @@ handler(int sig, siginfo_t *info, void *context)
 	int saved = errno;
 
 	/* si_code > 0: from the kernel, about an address; not kill(). */
-	if (touches && info->si_code > 0) {
+	if (vfu_sigbus_touches && info->si_code > 0) {
 		for (unsigned int i = 0; i < MAX_SERVERS; i++) {
 			struct vfu_server *s = atomic_load(&servers[i]);
 
