@@ -30,7 +30,7 @@
 #include <rte_errno.h>
 #include <rte_memzone.h>
 
-#include "dma_private.h"
+#include "dma_debug.h"
 
 static const struct rte_memzone *
 reserve(size_t size, int socket_id, size_t align, bool contig)
@@ -109,8 +109,8 @@ dma_block_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, si
 }
 
 void *
-gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_addr_t *handle,
-		int socket_id)
+dma_coherent_alloc(struct gantry_dma_dev *dev, size_t size, gantry_dma_addr_t *handle,
+		int socket_id, const void *site)
 {
 	struct dma_device *d = dma_device(dev);
 	struct dma_block *b;
@@ -131,8 +131,7 @@ gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_ad
 		rte_errno = ENOMEM;
 		return NULL;
 	}
-	ret = dma_block_alloc(dev, b, size, align, socket_id, d->coherent_mask,
-		__builtin_return_address(0));
+	ret = dma_block_alloc(dev, b, size, align, socket_id, d->coherent_mask, site);
 	if (ret != 0) {
 		free(b);
 		rte_errno = -ret;
@@ -145,15 +144,26 @@ gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_ad
 	return b->pub.cpu;
 }
 
+void *
+gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_addr_t *handle,
+		int socket_id)
+{
+	const void *site = __builtin_return_address(0);
+	void *cpu = dma_coherent_alloc(dev, size, handle, socket_id, site);
+
+	if (gantry_dma_debug_on(dev) && cpu != NULL)
+		dma_debug_add(dev, DMA_KIND_COHERENT, NULL, cpu, *handle, size,
+			GANTRY_DMA_BIDIRECTIONAL, site);
+	return cpu;
+}
+
 void
-gantry_dma_free_coherent(struct gantry_dma_dev *dev, size_t size, void *cpu_addr,
+dma_coherent_free(struct gantry_dma_dev *dev, size_t size, void *cpu_addr,
 		gantry_dma_addr_t handle)
 {
 	struct dma_device *d = dma_device(dev);
 	struct dma_block *b;
 
-	if (cpu_addr == NULL)
-		return;
 	rte_spinlock_lock(&d->lock);
 	TAILQ_FOREACH(b, &d->blocks, next) {
 		if (b->pub.cpu == cpu_addr)
@@ -180,6 +190,19 @@ gantry_dma_free_coherent(struct gantry_dma_dev *dev, size_t size, void *cpu_addr
 	else
 		rte_memzone_free(b->mz);
 	free(b);
+}
+
+void
+gantry_dma_free_coherent(struct gantry_dma_dev *dev, size_t size, void *cpu_addr,
+		gantry_dma_addr_t handle)
+{
+	struct dma_debug_ref ref = { .kind = DMA_KIND_COHERENT, .ptr = cpu_addr, .addr = handle,
+		.size = size };
+
+	if (cpu_addr == NULL || (gantry_dma_debug_on(dev) &&
+			!dma_debug_remove(dev, &ref, __builtin_return_address(0))))
+		return;
+	dma_coherent_free(dev, ref.size, ref.ptr, ref.addr);
 }
 
 void

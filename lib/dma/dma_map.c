@@ -9,7 +9,7 @@
 
 #include <inttypes.h>
 
-#include "dma_private.h"
+#include "dma_debug.h"
 
 static bool __rte_noinline __rte_cold
 refuse_arguments(struct gantry_dma_dev *dev, const void *ptr, size_t size)
@@ -114,10 +114,15 @@ gantry_dma_addr_t
 dma_base_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs, const void *site)
 {
-	const struct gantry_dma_mode *base = dma_device(dev)->base;
+	const struct dma_device *d = dma_device(dev);
+	gantry_dma_addr_t addr;
 
-	return base != NULL ? base->map(dev, ptr, size, dir, attrs, site) :
-		map_direct(dev, ptr, size);
+	if (d->base != NULL)
+		return d->base->map(dev, ptr, size, dir, attrs, site);
+	/* The inline functions' look-up, for who comes from the debug layer. */
+	if (gantry_dma_look_up(&d->eal, ptr, size, RTE_MIN(d->mask, GANTRY_DMA_ADDR_MAX), &addr))
+		return addr;
+	return map_direct(dev, ptr, size);
 }
 
 void
@@ -155,6 +160,8 @@ gantry_dma_addr_t
 gantry_dma_map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs)
 {
+	if (gantry_dma_debug_on(dev))
+		return dma_debug_map(dev, NULL, ptr, size, dir, attrs, __builtin_return_address(0));
 	return map_slow(dev, ptr, size, dir, attrs, __builtin_return_address(0));
 }
 
@@ -165,8 +172,11 @@ gantry_dma_map_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_
 	uint8_t *ptr = (uint8_t *)m->buf_addr + off;
 	gantry_dma_addr_t addr;
 
+	if (gantry_dma_debug_on(dev))
+		return dma_debug_map(dev, m, ptr, size, dir, attrs, __builtin_return_address(0));
 	/* In the window an mbuf's own bus address means nothing, and its buffer's does. */
-	if (gantry_dma_look_up(&dev->table, ptr, size, dev->table_last, &addr))
+	if (dev->mode == NULL &&
+			gantry_dma_look_up(&dev->table, ptr, size, dev->table_last, &addr))
 		return addr;
 	return map_slow(dev, ptr, size, dir, attrs, __builtin_return_address(0));
 }
@@ -185,27 +195,37 @@ void
 gantry_dma_unmap_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs)
 {
-	unmap_slow(dev, addr, size, dir, attrs);
+	if (gantry_dma_debug_on(dev))
+		dma_debug_unmap(dev, NULL, addr, size, dir, attrs, __builtin_return_address(0));
+	else
+		unmap_slow(dev, addr, size, dir, attrs);
 }
 
 void
 gantry_dma_unmap_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
 		size_t size, enum gantry_dma_dir dir, unsigned long attrs)
 {
-	unmap_slow(dev, addr, size, dir, attrs);
+	if (gantry_dma_debug_on(dev))
+		dma_debug_unmap(dev, m, addr, size, dir, attrs, __builtin_return_address(0));
+	else
+		unmap_slow(dev, addr, size, dir, attrs);
 }
 
 void
 gantry_dma_sync_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu)
 {
-	if (dev->mode->sync != NULL)
+	if (gantry_dma_debug_on(dev))
+		dma_debug_sync(dev, addr, size, dir, for_cpu, __builtin_return_address(0));
+	else if (dev->mode->sync != NULL)
 		dev->mode->sync(dev, addr, size, dir, for_cpu);
 }
 
 int
 gantry_dma_mapping_error_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 {
+	if (gantry_dma_debug_on(dev))
+		return dma_debug_mapping_error(dev, addr);
 	if (dev->mode->mapping_error != NULL)
 		return dev->mode->mapping_error(dev, addr);
 	return addr == GANTRY_DMA_MAPPING_ERROR;

@@ -25,7 +25,7 @@
 #include <rte_errno.h>
 #include <rte_string_fns.h>
 
-#include "dma_private.h"
+#include "dma_debug.h"
 #include "gantry_dma_pool.h"
 
 /* Each chunk is a memzone, of which EAL has a few thousand. */
@@ -146,7 +146,7 @@ insert_chunk(struct gantry_dma_pool *pool, struct chunk *c)
 
 /* Takes the lock where it succeeds. */
 static bool
-grow(struct gantry_dma_pool *pool)
+grow(struct gantry_dma_pool *pool, const void *site)
 {
 	struct chunk *c = malloc(sizeof(*c) + pool->per_chunk * sizeof(c->link[0]));
 	uint32_t i;
@@ -156,7 +156,7 @@ grow(struct gantry_dma_pool *pool)
 		rte_errno = ENOMEM;
 		return false;
 	}
-	c->cpu = gantry_dma_alloc_coherent(pool->dev, pool->chunk_size, &c->bus, SOCKET_ID_ANY);
+	c->cpu = dma_coherent_alloc(pool->dev, pool->chunk_size, &c->bus, SOCKET_ID_ANY, site);
 	if (c->cpu == NULL) {
 		free(c);
 		return false;
@@ -170,14 +170,14 @@ grow(struct gantry_dma_pool *pool)
 		return true;
 	rte_spinlock_unlock(&pool->lock);
 	dma_fail("%s: pool %s: out of memory", dma_device(pool->dev)->name, pool->name);
-	gantry_dma_free_coherent(pool->dev, pool->chunk_size, c->cpu, c->bus);
+	dma_coherent_free(pool->dev, pool->chunk_size, c->cpu, c->bus);
 	free(c);
 	rte_errno = ENOMEM;
 	return false;
 }
 
-void *
-gantry_dma_pool_alloc(struct gantry_dma_pool *pool, gantry_dma_addr_t *handle)
+static void *
+take(struct gantry_dma_pool *pool, gantry_dma_addr_t *handle, const void *site)
 {
 	struct chunk *c;
 	size_t offset;
@@ -188,7 +188,7 @@ gantry_dma_pool_alloc(struct gantry_dma_pool *pool, gantry_dma_addr_t *handle)
 	if (c == NULL) {
 		/* Not under the lock; another thread may do the same, and then there are two. */
 		rte_spinlock_unlock(&pool->lock);
-		if (!grow(pool))
+		if (!grow(pool, site))
 			return NULL;
 		c = TAILQ_FIRST(&pool->avail);
 	}
@@ -202,13 +202,22 @@ gantry_dma_pool_alloc(struct gantry_dma_pool *pool, gantry_dma_addr_t *handle)
 
 	offset = offset_of(pool, i);
 	*handle = c->bus + offset;
+	if (gantry_dma_debug_on(pool->dev))
+		dma_debug_add(pool->dev, DMA_KIND_POOL, pool, c->cpu + offset, *handle, pool->size,
+			GANTRY_DMA_BIDIRECTIONAL, site);
 	return c->cpu + offset;
+}
+
+void *
+gantry_dma_pool_alloc(struct gantry_dma_pool *pool, gantry_dma_addr_t *handle)
+{
+	return take(pool, handle, __builtin_return_address(0));
 }
 
 void *
 gantry_dma_pool_zalloc(struct gantry_dma_pool *pool, gantry_dma_addr_t *handle)
 {
-	void *cpu = gantry_dma_pool_alloc(pool, handle);
+	void *cpu = take(pool, handle, __builtin_return_address(0));
 
 	if (cpu != NULL)
 		memset(cpu, 0, pool->size);
@@ -240,12 +249,17 @@ find(const struct gantry_dma_pool *pool, const void *cpu_addr, gantry_dma_addr_t
 void
 gantry_dma_pool_free(struct gantry_dma_pool *pool, void *cpu_addr, gantry_dma_addr_t handle)
 {
+	struct dma_debug_ref ref = { .kind = DMA_KIND_POOL, .owner = pool, .ptr = cpu_addr,
+		.addr = handle, .size = pool->size };
 	struct chunk *c;
 	const char *why;
 	uint32_t i;
 
-	if (cpu_addr == NULL)
+	if (cpu_addr == NULL || (gantry_dma_debug_on(pool->dev) &&
+			!dma_debug_remove(pool->dev, &ref, __builtin_return_address(0))))
 		return;
+	cpu_addr = ref.ptr;
+	handle = ref.addr;
 	rte_spinlock_lock(&pool->lock);
 	why = find(pool, cpu_addr, handle, &c, &i);
 	if (why == NULL) {
@@ -270,7 +284,7 @@ drop_chunk(struct gantry_dma_pool *pool, struct chunk *c)
 	uint32_t i = 0;
 
 	if (c->used == 0) {
-		gantry_dma_free_coherent(pool->dev, pool->chunk_size, c->cpu, c->bus);
+		dma_coherent_free(pool->dev, pool->chunk_size, c->cpu, c->bus);
 	} else {
 		while (c->link[i] != IN_USE)
 			i++;
@@ -291,6 +305,8 @@ gantry_dma_pool_destroy(struct gantry_dma_pool *pool)
 	if (pool == NULL)
 		return;
 	d = dma_device(pool->dev);
+	if (gantry_dma_debug_on(pool->dev))
+		dma_debug_drop(pool->dev, pool, __builtin_return_address(0));
 	rte_spinlock_lock(&d->lock);
 	TAILQ_REMOVE(&d->pools, pool, next);
 	rte_spinlock_unlock(&d->lock);

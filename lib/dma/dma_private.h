@@ -37,6 +37,10 @@ struct dma_block {
 	struct gantry_dma_block pub;
 };
 
+/** The limits on a segment until the driver sets others. */
+#define DMA_MAX_SEG      ((size_t)64 << 10)
+#define DMA_SEG_BOUNDARY GANTRY_DMA_BIT_MASK(32)
+
 /** What a struct gantry_dma_dev pointer points to. */
 struct dma_device {
 	struct gantry_dma_dev fast; /* first */
@@ -179,6 +183,11 @@ void dma_misuse(struct gantry_dma_dev *dev, const char *what, gantry_dma_addr_t 
  * Coherent memory and resources.
  */
 
+/** gantry_dma_alloc_coherent() and its undoing, without the books of the debug layer. */
+void *dma_coherent_alloc(struct gantry_dma_dev *dev, size_t size, gantry_dma_addr_t *handle,
+		int socket_id, const void *site);
+void dma_coherent_free(struct gantry_dma_dev *dev, size_t size, void *cpu_addr,
+		gantry_dma_addr_t handle);
 /**
  * Fills in b->mz and b->pub but for the bus address: aligned, zeroed memory of EAL's, whole
  * pages. 0, or -errno with the reason.

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "dma_private.h"
+#include "dma_debug.h"
 
 /** A mapping. */
 struct dma_resource {
@@ -78,9 +78,9 @@ dma_base_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t p
 	return GANTRY_DMA_MAPPING_ERROR;
 }
 
-gantry_dma_addr_t
-gantry_dma_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
-		enum gantry_dma_dir dir)
+static gantry_dma_addr_t
+map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
+		enum gantry_dma_dir dir, const void *site)
 {
 	struct dma_device *d = dma_device(dev);
 	struct dma_resource *r;
@@ -91,11 +91,12 @@ gantry_dma_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t
 			gantry_mem_classify((uint8_t *)va + (size - 1)) != GANTRY_MEM_MMIO) {
 		dma_fail("%s: %p, %zu bytes: no part of a BAR; memory is mapped with "
 			"gantry_dma_map_single()", d->name, va, size);
+		if (gantry_dma_debug_on(dev))
+			dma_debug_no_resource(dev, va, size, dir, site);
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
 	if (d->base != NULL)
-		return dma_base_map_resource(dev, va, phys, size, dir,
-			__builtin_return_address(0));
+		return dma_base_map_resource(dev, va, phys, size, dir, site);
 
 	r = calloc(1, sizeof(*r));
 	if (r == NULL) {
@@ -118,6 +119,18 @@ gantry_dma_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t
 	return r->bus;
 }
 
+gantry_dma_addr_t
+gantry_dma_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
+		enum gantry_dma_dir dir)
+{
+	const void *site = __builtin_return_address(0);
+	gantry_dma_addr_t addr = map_resource(dev, va, phys, size, dir, site);
+
+	if (gantry_dma_debug_on(dev) && addr != GANTRY_DMA_MAPPING_ERROR)
+		dma_debug_add(dev, DMA_KIND_RESOURCE, NULL, va, addr, size, dir, site);
+	return addr;
+}
+
 static void
 resource_end(struct gantry_dma_dev *dev, struct dma_resource *r)
 {
@@ -130,9 +143,17 @@ void
 gantry_dma_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir)
 {
+	struct dma_debug_ref ref = { .kind = DMA_KIND_RESOURCE, .addr = addr, .size = size,
+		.dir = dir };
 	struct dma_device *d = dma_device(dev);
 	struct dma_resource *r;
 
+	if (gantry_dma_debug_on(dev)) {
+		if (!dma_debug_remove(dev, &ref, __builtin_return_address(0)))
+			return;
+		size = ref.size;
+		dir = ref.dir;
+	}
 	if (d->base != NULL) {
 		if (d->base->unmap_resource != NULL)
 			d->base->unmap_resource(dev, addr, size, dir);

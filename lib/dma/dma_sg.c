@@ -19,7 +19,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "dma_private.h"
+#include "dma_debug.h"
 #include "gantry_dma_sg.h"
 
 /* Pieces: the entries of a list, or the segments of a chain. */
@@ -190,6 +190,8 @@ map_pieces(struct gantry_dma_dev *dev, const struct pieces *from, struct segs *s
 			dma_fail("%zu bytes at bus address 0x%" PRIx64 " are no segment for this "
 				"device, which takes up to %zu and none across 0x%" PRIx64,
 				p.len, addr, d->max_seg, addr | d->seg_boundary);
+			if (gantry_dma_debug_on(dev))
+				dma_debug_list_refused(dev, p.ptr, addr, p.len, dir);
 			ret = -EINVAL;
 		} else {
 			ret = segs_add(segs, d, addr, p.len);
@@ -213,6 +215,35 @@ map_pieces(struct gantry_dma_dev *dev, const struct pieces *from, struct segs *s
 	return ret;
 }
 
+/*
+ * With the debug layer, between list_begin() and list_end() all pieces are told to be the
+ * caller's.
+ */
+
+static inline void
+list_begin(struct gantry_dma_dev *dev, enum dma_kind kind, const void *site)
+{
+	if (gantry_dma_debug_on(dev))
+		dma_debug_list_begin(kind, site);
+}
+
+static inline void
+list_end(struct gantry_dma_dev *dev)
+{
+	if (gantry_dma_debug_on(dev))
+		dma_debug_list_end();
+}
+
+/* The number that a list has, if the debug layer knows better than the caller. */
+static inline unsigned int
+list_nents(struct gantry_dma_dev *dev, const struct gantry_dma_seg *first, unsigned int nents,
+		bool unmap)
+{
+	if (gantry_dma_debug_on(dev))
+		return dma_debug_list_nents(dev, first->addr, nents, unmap);
+	return nents;
+}
+
 /* All of them, and the segments must end where they do. */
 static void
 unmap_all(struct gantry_dma_dev *dev, struct pieces *from, struct segs *segs,
@@ -220,6 +251,8 @@ unmap_all(struct gantry_dma_dev *dev, struct pieces *from, struct segs *segs,
 {
 	if (unmap_pieces(dev, from, UINT_MAX, segs, dir) && (segs->n == 0 || segs->at->len == 0))
 		return;
+	if (gantry_dma_debug_on(dev))
+		return; /* which has told of it */
 	dma_fail("%s: %s list unmapped with other lengths, or another number of them, than it was "
 		"mapped with", dma_device(dev)->name, what);
 	DMA_LOG(ERR, "%s", gantry_dma_last_error());
@@ -245,8 +278,12 @@ gantry_dma_map_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int
 	struct segs segs = sg_segs(sg, 0, nents);
 	unsigned int i;
 
+	list_begin(dev, DMA_KIND_SG, __builtin_return_address(0));
 	if (map_pieces(dev, &from, &segs, false, dir, SG) != 0)
 		segs.n = 0;
+	else if (gantry_dma_debug_on(dev))
+		dma_debug_list_mapped(dev, sg->dma.addr, nents);
+	list_end(dev);
 	for (i = segs.n; i < nents; i++)
 		sg[i].dma.len = 0;
 	return segs.n;
@@ -256,20 +293,28 @@ void
 gantry_dma_unmap_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int nents,
 		enum gantry_dma_dir dir)
 {
-	struct pieces from = { .sg = sg, .left = nents };
-	struct segs segs = sg_segs(sg, nents, nents);
+	struct pieces from = { .sg = sg };
+	struct segs segs;
 
-	if (dev->undo_last != 0)
-		unmap_all(dev, &from, &segs, dir, SG);
+	if (dev->undo_last == 0)
+		return;
+	list_begin(dev, DMA_KIND_SG, __builtin_return_address(0));
+	from.left = list_nents(dev, &sg->dma, nents, true);
+	segs = sg_segs(sg, from.left, from.left);
+	unmap_all(dev, &from, &segs, dir, SG);
+	list_end(dev);
 }
 
-static void
+static inline void
 sync_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int nents,
-		enum gantry_dma_dir dir, bool for_cpu)
+		enum gantry_dma_dir dir, bool for_cpu, const void *site)
 {
-	struct segs segs = sg_segs(sg, nents, nents);
+	struct segs segs;
 	unsigned int i;
 
+	list_begin(dev, DMA_KIND_SG, site);
+	nents = list_nents(dev, &sg->dma, nents, false);
+	segs = sg_segs(sg, nents, nents);
 	for (i = 0; i < nents; i++) {
 		gantry_dma_addr_t addr = segs_take(&segs, sg[i].length);
 
@@ -278,20 +323,21 @@ sync_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int nents,
 		else
 			gantry_dma_sync_single_for_device(dev, addr, sg[i].length, dir);
 	}
+	list_end(dev);
 }
 
 void
 gantry_dma_sync_sg_for_cpu(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int nents,
 		enum gantry_dma_dir dir)
 {
-	sync_sg(dev, sg, nents, dir, true);
+	sync_sg(dev, sg, nents, dir, true, __builtin_return_address(0));
 }
 
 void
 gantry_dma_sync_sg_for_device(struct gantry_dma_dev *dev, struct gantry_sg *sg,
 		unsigned int nents, enum gantry_dma_dir dir)
 {
-	sync_sg(dev, sg, nents, dir, false);
+	sync_sg(dev, sg, nents, dir, false, __builtin_return_address(0));
 }
 
 /*
@@ -306,8 +352,13 @@ gantry_dma_map_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 {
 	const struct pieces from = { .m = m };
 	struct segs out = { .at = segs, .stride = sizeof(*segs), .max = max_segs };
-	int ret = map_pieces(dev, &from, &out, true, dir, CHAIN);
+	int ret;
 
+	list_begin(dev, DMA_KIND_CHAIN, __builtin_return_address(0));
+	ret = map_pieces(dev, &from, &out, true, dir, CHAIN);
+	if (gantry_dma_debug_on(dev) && ret == 0)
+		dma_debug_list_mapped(dev, segs->addr, out.n);
+	list_end(dev);
 	return ret != 0 ? ret : (int)out.n;
 }
 
@@ -318,8 +369,13 @@ gantry_dma_unmap_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 	struct pieces from = { .m = m };
 	/* Only read. */
 	struct segs at = { .at = (struct gantry_dma_seg *)(uintptr_t)segs,
-		.stride = sizeof(*segs), .n = nb_segs };
+		.stride = sizeof(*segs) };
 
-	if (dev->undo_last != 0)
+	if (dev->undo_last == 0)
+		return;
+	list_begin(dev, DMA_KIND_CHAIN, __builtin_return_address(0));
+	at.n = list_nents(dev, segs, nb_segs, true);
+	if (at.n != 0)
 		unmap_all(dev, &from, &at, dir, CHAIN);
+	list_end(dev);
 }

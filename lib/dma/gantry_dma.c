@@ -52,7 +52,7 @@
 #include <rte_malloc.h>
 #include <rte_string_fns.h>
 
-#include "dma_private.h"
+#include "dma_debug.h"
 
 RTE_LOG_REGISTER(gantry_dma_logtype, lib.gantry_dma, NOTICE);
 
@@ -249,8 +249,8 @@ gantry_dma_dev_create(const struct gantry_dma_params *params)
 	TAILQ_INIT(&d->resources);
 	/* The kernel's defaults, all of them. */
 	d->mask = d->coherent_mask = GANTRY_DMA_BIT_MASK(32);
-	d->max_seg = 64 << 10;
-	d->seg_boundary = GANTRY_DMA_BIT_MASK(32);
+	d->max_seg = DMA_MAX_SEG;
+	d->seg_boundary = DMA_SEG_BOUNDARY;
 	ret = dma_table_get(&d->eal);
 	if (ret != 0) {
 		rte_free(d);
@@ -258,6 +258,14 @@ gantry_dma_dev_create(const struct gantry_dma_params *params)
 		return NULL;
 	}
 	dma_set_mode(&d->fast, d->params.mode > GANTRY_DMA_MODE_DIRECT ? &waiting : NULL);
+	if (d->params.debug != GANTRY_DMA_DEBUG_OFF) {
+		ret = dma_debug_start(&d->fast, d->params.debug);
+		if (ret != 0) {
+			gantry_dma_dev_destroy(&d->fast);
+			rte_errno = -ret;
+			return NULL;
+		}
+	}
 	return &d->fast;
 }
 
@@ -269,6 +277,8 @@ gantry_dma_dev_destroy(struct gantry_dma_dev *dev)
 
 	if (dev == NULL)
 		return;
+	if (gantry_dma_debug_on(dev))
+		dma_debug_end(dev, __builtin_return_address(0));
 	dma_resources_drop(dev);
 	dma_pools_drop(dev);
 	while ((b = TAILQ_FIRST(&d->blocks)) != NULL) {

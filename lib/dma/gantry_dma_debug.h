@@ -109,6 +109,12 @@ void gantry_dma_debug_filter(const char *name);
  * @param desc   the descriptor's index
  */
 void gantry_dma_debug_context(char kind, uint16_t queue, uint16_t desc);
+/**
+ * For drivers: whoever called the driver's function, __builtin_return_address(0) there. Until
+ * the next call, what this thread maps is said to be mapped by that: of an application the
+ * place in it. NULL: by the driver itself.
+ */
+void gantry_dma_debug_caller(const void *site);
 /** Whether the device is watched. Cheap: for the data path. */
 static inline bool gantry_dma_debug_on(const struct gantry_dma_dev *dev);
 /**

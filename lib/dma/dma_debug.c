@@ -1,0 +1,1059 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The debug layer: theory, and the checks of mappings.
+ *
+ * Theory. Every misuse of the DMA API is a disagreement between two calls: what is unmapped is
+ * not what was mapped, what is synced isn't mapped, what is freed still is. So the layer
+ * keeps books (dma_debug_books.c) of what is mapped, by whom, and compares each call with them.
+ * It stands between the inline functions and the device's mode, which it calls with what
+ * the books say, not with what the caller said: a mapping that is unmapped with the wrong size
+ * is unmapped with the right one, and what is not mapped is not unmapped. So one mistake
+ * is one report, and the program goes on as if it had not been made.
+ *
+ *      gantry_dma_map_*()           an application's rte_pktmbuf_free(), ...
+ *              |                                  |
+ *        dma_debug.c ---- entries ----> dma_debug_mbuf.c     who has each mbuf
+ *              |    \                             |
+ *      dma_base_map() dma_debug_books.c   dma_debug_report.c one line, with both sites
+ *
+ * Files: dma_debug_memory.c what memory may not be mapped, and whether it was freed;
+ * dma_debug_report.c reports; dma_symbol.c names of functions; dma_telemetry.c.
+ *
+ * A mapping's entry belongs to who has taken it out of the books: of two threads that unmap
+ * the same mapping, one gets it, and the other finds nothing and is reported.
+ *
+ * Memory of EAL's is recognised by the table that the fast path has. Anything else goes
+ * through /proc/self/maps, which takes as long as a thousand mappings: only bounce mode,
+ * and mistakes, map such memory.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_string_fns.h>
+
+#include "dma_debug_books.h"
+
+/* Causes of leaked mappings that are reported one by one. */
+#define LEAKS_TOLD 16
+
+struct dma_debug_list dma_debug_devices = TAILQ_HEAD_INITIALIZER(dma_debug_devices);
+
+static const struct gantry_dma_mode debug_mode = { .name = "debug" };
+
+/* What a mapping's size and direction are called in messages. */
+static const char *const dir_names[] = {
+	[GANTRY_DMA_BIDIRECTIONAL] = "both ways",
+	[GANTRY_DMA_TO_DEVICE] = "to the device",
+	[GANTRY_DMA_FROM_DEVICE] = "from the device",
+};
+
+static const struct {
+	const char *map, *unmap;
+} functions[] = {
+	[DMA_KIND_SINGLE] = { "map_single", "unmap_single" },
+	[DMA_KIND_MBUF] = { "map_mbuf", "unmap_mbuf" },
+	[DMA_KIND_SG] = { "map_sg", "unmap_sg" },
+	[DMA_KIND_CHAIN] = { "map_mbuf_chain", "unmap_mbuf_chain" },
+	[DMA_KIND_RESOURCE] = { "map_resource", "unmap_resource" },
+	[DMA_KIND_COHERENT] = { "alloc_coherent", "free_coherent" },
+	[DMA_KIND_POOL] = { "pool_alloc", "pool_free" },
+};
+
+static const char *
+dir_name(unsigned int dir)
+{
+	return dir < RTE_DIM(dir_names) ? dir_names[dir] : "no way";
+}
+
+/*
+ * What a report says.
+ */
+
+struct dma_report
+dma_debug_report_of(enum gantry_dma_misuse misuse, const struct dma_entry *e, const void *site)
+{
+	return (struct dma_report){
+		.misuse = misuse,
+		.dev = e->dev,
+		.context = e->context,
+		.addr = e->addr,
+		.ptr = e->ptr,
+		.size = e->size,
+		.dir = e->dir,
+		.mbuf = e->mbuf,
+		.map_site = e->site,
+		.map_verb = e->kind >= DMA_KIND_COHERENT ? "allocated" : "mapped",
+		.site = site,
+	};
+}
+
+/* Of a call about which the books say nothing. */
+static struct dma_report
+report_call(enum gantry_dma_misuse misuse, struct gantry_dma_dev *dev, const struct rte_mbuf *m,
+		gantry_dma_addr_t addr, const void *ptr, size_t size, enum gantry_dma_dir dir,
+		const void *site)
+{
+	return (struct dma_report){
+		.misuse = misuse,
+		.dev = dev,
+		.context = dma_thread.context,
+		.addr = addr,
+		.ptr = ptr,
+		.size = size,
+		.dir = dir,
+		.mbuf = m,
+		.site = site,
+	};
+}
+
+/* Who called, as far as a driver or a list's function knows better. */
+static inline const void *
+site_of(const struct dma_thread *t, const void *site)
+{
+	return t->in_list ? t->list_site : site;
+}
+
+static inline enum dma_kind
+kind_of(const struct dma_thread *t, const struct rte_mbuf *m)
+{
+	return t->in_list ? t->list_kind : m != NULL ? DMA_KIND_MBUF : DMA_KIND_SINGLE;
+}
+
+/*
+ * Devices, threads.
+ */
+
+int
+dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level level)
+{
+	struct dma_debug *debug = calloc(1, sizeof(*debug));
+
+	if (debug == NULL) {
+		dma_fail("%s: out of memory", dma_device(dev)->name);
+		return -ENOMEM;
+	}
+	debug->dev = dev;
+	debug->level = level;
+	dma_debug_lock_devices();
+	if (TAILQ_EMPTY(&dma_debug_devices))
+		dma_debug_memory_start();
+	TAILQ_INSERT_TAIL(&dma_debug_devices, debug, next);
+	dma_debug_unlock_devices();
+	dma_device(dev)->debug = debug;
+	dev->debug = true;
+	dma_set_above(dev, &debug_mode);
+	return 0;
+}
+
+void
+gantry_dma_debug_context(char kind, uint16_t queue, uint16_t desc)
+{
+	dma_thread.context = (struct dma_context){ kind, queue, desc };
+}
+
+void
+gantry_dma_debug_caller(const void *site)
+{
+	dma_thread.caller = site;
+}
+
+/* A mapping failed, nobody asked, and the thread goes on. */
+static void
+tell_failed(struct dma_thread *t, const void *site)
+{
+	struct gantry_dma_dev *dev = t->failed;
+	const struct dma_debug *d;
+	struct dma_report r;
+
+	t->failed = NULL;
+	dma_debug_lock_devices();
+	TAILQ_FOREACH(d, &dma_debug_devices, next)
+		if (d->dev == dev)
+			break;
+	dma_debug_unlock_devices();
+	if (d == NULL)
+		return;
+	r = report_call(GANTRY_DMA_MISUSE_UNCHECKED, dev, NULL, GANTRY_DMA_MAPPING_ERROR,
+		t->failed_ptr, t->failed_size, GANTRY_DMA_NONE, site);
+	r.map_site = t->failed_site;
+	r.map_verb = "mapped, or not,";
+	dma_debug_report(&r, "the mapping failed, and gantry_dma_mapping_error() was not asked");
+}
+
+/*
+ * Mapping.
+ */
+
+/* What a new mapping meets. */
+struct overlap {
+	const struct dma_entry *e;
+	struct dma_entry met;
+	bool any;
+};
+
+static inline bool
+same_line(const struct dma_entry *a, const struct dma_entry *b)
+{
+	const uintptr_t line = GANTRY_DMA_CACHE_ALIGNMENT;
+
+	return (uintptr_t)a->ptr / line <= ((uintptr_t)b->ptr + (b->size - 1)) / line &&
+		(uintptr_t)b->ptr / line <= ((uintptr_t)a->ptr + (a->size - 1)) / line;
+}
+
+static inline bool
+same_bytes(const struct dma_entry *a, const struct dma_entry *b)
+{
+	return a->ptr < b->ptr + b->size && b->ptr < a->ptr + a->size;
+}
+
+static void
+look_at_neighbour(struct dma_entry *other, void *arg)
+{
+	struct overlap *o = arg;
+	const struct dma_entry *e = o->e;
+
+	if (o->any || !same_line(e, other) || ((e->flags | other->flags) & DMA_ACCUSED))
+		return;
+	/* Stale: its memory has gone to somebody else. */
+	if (other->block != 0 && other->block != dma_debug_block(other->dev, other->ptr)) {
+		other->flags |= DMA_GONE;
+	} else {
+		if (e->dir == GANTRY_DMA_TO_DEVICE && other->dir == GANTRY_DMA_TO_DEVICE)
+			return;
+		/* Pieces of one list come and go together. */
+		if (e->owner != NULL && e->owner == other->owner && !same_bytes(e, other))
+			return;
+		if (dma_debug_mbuf_twice(e, other))
+			return;
+	}
+	o->met = *other;
+	o->any = true;
+	if (other->flags & DMA_GONE)
+		other->flags |= DMA_ACCUSED;
+}
+
+static void
+tell_overlap(const struct dma_entry *e, const struct overlap *o, const void *site)
+{
+	struct dma_report r;
+
+	if (o->met.flags & DMA_GONE) {
+		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, &o->met, site);
+		dma_debug_report(&r, "its memory was freed meanwhile, allocated anew, and is mapped "
+			"again as %zu bytes at %p", e->size, e->ptr);
+		return;
+	}
+	r = dma_debug_report_of(GANTRY_DMA_MISUSE_OVERLAP, e, site);
+	r.map_site = o->met.site;
+	r.map_verb = "the other was mapped";
+	dma_debug_report(&r, "%s a cache line with %zu bytes at %p (bus 0x%" PRIx64 ") that are "
+		"mapped %s", same_bytes(e, &o->met) ? "shares bytes and" : "shares", o->met.size,
+		o->met.ptr, o->met.addr, dir_name(o->met.dir));
+}
+
+static inline bool
+is_eal_memory(const struct dma_device *d, const void *ptr, size_t size)
+{
+	gantry_dma_addr_t addr;
+
+	return gantry_dma_look_up(&d->eal, ptr, size, GANTRY_DMA_ADDR_MAX, &addr);
+}
+
+/*
+ * What is wrong with memory that the fast path's table doesn't have. MAP_INVALID: it must not
+ * even be tried. MAX: nothing.
+ */
+static enum gantry_dma_misuse
+check_buffer(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t size,
+		enum gantry_dma_dir dir, const void *site)
+{
+	enum gantry_dma_misuse misuse = dma_debug_memory(dev, ptr, size);
+	struct dma_report r;
+
+	r = report_call(misuse, dev, m, GANTRY_DMA_MAPPING_ERROR, ptr, size, dir, site);
+	if (misuse == GANTRY_DMA_MISUSE_MAP_STACK) {
+		dma_debug_report(&r, "memory of a thread's stack is mapped");
+	} else if (misuse == GANTRY_DMA_MISUSE_MAP_TEXT) {
+		dma_debug_report(&r, "program text or read-only data is mapped");
+	} else if (misuse == GANTRY_DMA_MISUSE_MAP_INVALID) {
+		const char *what = gantry_mem_class_name(gantry_mem_classify(ptr));
+
+		dma_debug_report(&r, "what is mapped is %s, or its end is not memory", what);
+		dma_fail("%s: %p, %zu bytes: %s, or its end is", dma_device(dev)->name, ptr, size,
+			what);
+	}
+	return misuse;
+}
+
+/* The mode refused it. That it had no room left is nobody's mistake. */
+static void
+check_refused(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t size,
+		enum gantry_dma_dir dir, const void *site)
+{
+	const bool translates = dma_device(dev)->base != NULL &&
+		dma_device(dev)->base->own_above == 0;
+	const bool eal = rte_mem_virt2memseg_list(ptr) != NULL;
+	char why[256];
+	struct dma_report r;
+
+	if (translates && (eal || strcmp(gantry_dma_mode_name(dev), "bounce") == 0 ||
+			(dma_device(dev)->params.ops != NULL &&
+			dma_device(dev)->params.ops->any_memory)))
+		return;
+	if (eal && dma_debug_contiguous(dev, ptr, size))
+		return; /* beyond the mask */
+	strlcpy(why, gantry_dma_last_error(), sizeof(why));
+	r = report_call(GANTRY_DMA_MISUSE_MAP_SCATTERED, dev, m, GANTRY_DMA_MAPPING_ERROR, ptr,
+		size, dir, site);
+	dma_debug_report(&r, "its pages are not contiguous in bus addresses");
+	dma_fail("%s", why);
+}
+
+/* A single mapping is held to limits that the driver has set; a list's piece to all. */
+static void
+check_segment(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, gantry_dma_addr_t addr,
+		size_t size, enum gantry_dma_dir dir, bool list, const void *site)
+{
+	const struct dma_device *d = dma_device(dev);
+	struct dma_report r;
+
+	if (size > d->max_seg && (list || d->max_seg != DMA_MAX_SEG)) {
+		r = report_call(GANTRY_DMA_MISUSE_SEGMENT_SIZE, dev, m, addr, ptr, size, dir, site);
+		dma_debug_report(&r, "the device takes segments of up to %zu bytes", d->max_seg);
+	} else if (((addr ^ (addr + (size - 1))) & ~d->seg_boundary) != 0 &&
+			(list || d->seg_boundary != DMA_SEG_BOUNDARY)) {
+		r = report_call(GANTRY_DMA_MISUSE_SEGMENT_BOUNDARY, dev, m, addr, ptr, size, dir,
+			site);
+		dma_debug_report(&r, "it crosses a boundary of the device, every 0x%" PRIx64
+			" bytes", d->seg_boundary + 1);
+	}
+}
+
+/* In direct mode, without this layer, the device would get the mbuf's own bus address. */
+static void
+check_iova(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, gantry_dma_addr_t addr,
+		size_t size, enum gantry_dma_dir dir, const void *site)
+{
+	const rte_iova_t iova = rte_mbuf_iova_get(m);
+	struct dma_report r;
+
+	if (likely(iova + ((uint8_t *)ptr - (uint8_t *)m->buf_addr) == addr) ||
+			iova > GANTRY_DMA_ADDR_MAX)
+		return;
+	r = report_call(GANTRY_DMA_MISUSE_MAP_INVALID, dev, m, addr, ptr, size, dir, site);
+	dma_debug_report(&r, "the mbuf says that its buffer has bus address 0x%" PRIx64 ", which is "
+		"that of other memory", iova);
+}
+
+gantry_dma_addr_t
+dma_debug_map(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t size,
+		enum gantry_dma_dir dir, unsigned long attrs, const void *site)
+{
+	const struct dma_device *d = dma_device(dev);
+	struct dma_thread *t = &dma_thread;
+	const enum dma_kind kind = kind_of(t, m);
+	enum gantry_dma_misuse misuse = GANTRY_DMA_MISUSE_MAX;
+	struct overlap o;
+	struct dma_entry *e;
+	struct dma_report r;
+	gantry_dma_addr_t addr;
+
+	site = site_of(t, site);
+	if (unlikely(t->failed != NULL))
+		tell_failed(t, site);
+	if (unlikely(!dma_arguments_ok(dev, ptr, size, dir))) {
+		const bool empty = (unsigned int)dir < GANTRY_DMA_NONE;
+
+		r = report_call(empty ? GANTRY_DMA_MISUSE_MAP_INVALID :
+			GANTRY_DMA_MISUSE_WRONG_DIRECTION, dev, m, GANTRY_DMA_MAPPING_ERROR, ptr,
+			size, dir, site);
+		dma_debug_report(&r, empty ? "no such range of memory" :
+			"mapped without a direction");
+		goto failed;
+	}
+	if (unlikely(!is_eal_memory(d, ptr, size))) {
+		misuse = check_buffer(dev, m, ptr, size, dir, site);
+		if (misuse == GANTRY_DMA_MISUSE_MAP_INVALID)
+			goto failed;
+	}
+	addr = dma_base_map(dev, ptr, size, dir, attrs, site);
+	if (unlikely(addr == GANTRY_DMA_MAPPING_ERROR)) {
+		if (misuse == GANTRY_DMA_MISUSE_MAX)
+			check_refused(dev, m, ptr, size, dir, site);
+		goto failed;
+	}
+	if (!t->in_list)
+		check_segment(dev, m, ptr, addr, size, dir, false, site);
+	if (m != NULL && d->base == NULL)
+		check_iova(dev, m, ptr, addr, size, dir, site);
+	e = dma_books_new();
+	if (unlikely(e == NULL)) {
+		dma_base_unmap(dev, addr, size, dir, attrs);
+		dma_fail("%s: out of memory", d->name);
+		goto failed;
+	}
+	e->addr = addr;
+	e->ptr = ptr;
+	e->size = size;
+	e->dev = dev;
+	e->mbuf = m;
+	e->lender = NULL;
+	e->site = t->caller != NULL ? t->caller : site;
+	e->owner = t->in_list ? (const void *)t->list : NULL;
+	e->block = m == NULL ? dma_debug_block(dev, ptr) : 0;
+	e->nents = 0;
+	e->context = t->context;
+	e->kind = kind;
+	e->dir = dir;
+	e->flags = 0;
+	if (m != NULL)
+		dma_debug_mbuf_mapped(e, site);
+	o.e = e;
+	o.any = false;
+	dma_books_add(e, look_at_neighbour, &o);
+	t->last = e;
+	if (unlikely(o.any))
+		tell_overlap(e, &o, site);
+	return addr;
+
+failed:
+	t->failed = dev;
+	t->failed_site = t->caller != NULL ? t->caller : site;
+	t->failed_ptr = ptr;
+	t->failed_size = size;
+	return GANTRY_DMA_MAPPING_ERROR;
+}
+
+static bool
+mark_checked(struct dma_entry *e, void *arg)
+{
+	const struct dma_want *w = arg;
+
+	if (e->dev == w->dev && e->addr == w->addr)
+		e->flags |= DMA_CHECKED;
+	return false;
+}
+
+int
+dma_debug_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
+{
+	struct dma_thread *t = &dma_thread;
+	struct dma_want w = { .dev = dev, .addr = addr };
+
+	if (unlikely(addr == GANTRY_DMA_MAPPING_ERROR)) {
+		if (t->failed == dev)
+			t->failed = NULL;
+		return 1;
+	}
+	/* Whoever asks has just mapped it: the entry is this thread's until it returns. */
+	if (likely(t->last != NULL && t->last->addr == addr && t->last->dev == dev)) {
+		t->last->flags |= DMA_CHECKED;
+		t->last = NULL;
+	} else {
+		dma_books_at_bus(dev, addr, mark_checked, &w);
+	}
+	return 0;
+}
+
+/*
+ * Unmapping.
+ */
+
+/* Nothing is mapped there. */
+static void
+tell_unknown(struct gantry_dma_dev *dev, enum dma_kind kind, const struct rte_mbuf *m,
+		gantry_dma_addr_t addr, const void *ptr, size_t size, enum gantry_dma_dir dir,
+		const void *site)
+{
+	struct dma_report r = report_call(GANTRY_DMA_MISUSE_UNMAP_UNKNOWN, dev, m, addr, ptr, size,
+		dir, site);
+	struct dma_grave dead;
+
+	if (!dma_books_dead(dev, addr, &dead)) {
+		dma_debug_report(&r, "%s of what was never %s", functions[kind].unmap,
+			kind >= DMA_KIND_COHERENT ? "allocated" : "mapped");
+		return;
+	}
+	/* What follows from a misuse that was told of. */
+	if (dead.flags >> 16 & DMA_ACCUSED)
+		return;
+	r.misuse = GANTRY_DMA_MISUSE_UNMAP_TWICE;
+	r.ptr = dead.ptr;
+	r.map_site = dead.map_site;
+	r.map_verb = kind >= DMA_KIND_COHERENT ? "allocated" : "mapped";
+	dma_debug_report(&r, "%s of what was %s already", functions[kind].unmap,
+		kind >= DMA_KIND_COHERENT ? "freed" : "unmapped");
+}
+
+static bool
+accuse_list(struct dma_entry *e, void *arg)
+{
+	const struct dma_entry *of = arg;
+
+	if (e->dev == of->dev && dma_kind_streams(e->kind) && e->owner == of->owner)
+		e->flags |= DMA_ACCUSED;
+	return false;
+}
+
+static bool
+accuse(struct dma_entry *e, void *arg)
+{
+	const struct dma_entry *of = arg;
+
+	if (e->dev == of->dev && e->addr == of->addr && e->kind == of->kind)
+		e->flags |= DMA_ACCUSED;
+	return false;
+}
+
+/* Something is there, but is not to be ended by this function. */
+static void
+tell_other(struct dma_entry *other, enum dma_kind kind, const void *site)
+{
+	struct dma_report r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_FUNCTION, other, site);
+
+	dma_books_at_bus(other->dev, other->addr, accuse, other);
+	if (other->flags & DMA_ACCUSED)
+		return;
+	dma_debug_report(&r, "%s of what %s%s gave", functions[kind].unmap,
+		kind == other->kind ? "another pool's " : "", functions[other->kind].map);
+}
+
+/* How an unmapping differs from what was mapped: one report at most. */
+static void
+compare(struct dma_entry *e, enum dma_kind kind, size_t size, enum gantry_dma_dir dir,
+		const void *site)
+{
+	struct dma_report r;
+
+	if (e->flags & DMA_ACCUSED)
+		return;
+	if (e->kind != kind) {
+		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_FUNCTION, e, site);
+		dma_debug_report(&r, "%s of what %s gave", functions[kind].unmap,
+			functions[e->kind].map);
+		if (e->owner != NULL)
+			dma_debug_for_each(accuse_list, e);
+	} else if (e->size != size) {
+		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_SIZE, e, site);
+		dma_debug_report(&r, "%s as %zu bytes what has %zu", functions[kind].unmap, size,
+			e->size);
+	} else if (e->dir != dir) {
+		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_DIRECTION, e, site);
+		dma_debug_report(&r, "%s as %s what was mapped %s", functions[kind].unmap,
+			dir_name(dir), dir_name(e->dir));
+	} else if (!(e->flags & DMA_CHECKED) && (kind <= DMA_KIND_MBUF ||
+			kind == DMA_KIND_RESOURCE)) {
+		r = dma_debug_report_of(GANTRY_DMA_MISUSE_UNCHECKED, e, site);
+		dma_debug_report(&r, "gantry_dma_mapping_error() was never asked");
+		return;
+	} else {
+		return;
+	}
+	e->flags |= DMA_ACCUSED;
+}
+
+/* Whether its memory is still what it was. */
+static void
+check_freed(struct dma_entry *e, const char *when, const void *site)
+{
+	struct dma_report r;
+
+	if (e->block == 0 || (e->flags & (DMA_GONE | DMA_ACCUSED)) ||
+			e->block == dma_debug_block(e->dev, e->ptr))
+		return;
+	e->flags |= DMA_GONE | DMA_ACCUSED;
+	r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, e, site);
+	dma_debug_report(&r, "its memory was freed before it was %s", when);
+}
+
+void
+dma_debug_unmap(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, unsigned long attrs, const void *site)
+{
+	struct dma_thread *t = &dma_thread;
+	const struct dma_want w = { .dev = dev, .addr = addr, .kind = kind_of(t, m), .size = size,
+		.dir = dir, .mbuf = m };
+	struct dma_entry *e, other;
+	struct dma_report r;
+
+	site = site_of(t, site);
+	if (unlikely(addr == GANTRY_DMA_MAPPING_ERROR)) {
+		r = report_call(GANTRY_DMA_MISUSE_UNMAP_ERROR, dev, m, addr, NULL, size, dir, site);
+		if (t->failed == dev) {
+			r.map_site = t->failed_site;
+			r.map_verb = "mapped, in vain,";
+			r.ptr = t->failed_ptr;
+			t->failed = NULL;
+		}
+		dma_debug_report(&r, "%s of the address that says that the mapping failed",
+			functions[w.kind].unmap);
+		return;
+	}
+	e = dma_books_take(&w, &other);
+	if (unlikely(e == NULL)) {
+		if (other.addr != GANTRY_DMA_MAPPING_ERROR)
+			tell_other(&other, w.kind, site);
+		else
+			tell_unknown(dev, w.kind, m, addr, NULL, size, dir, site);
+		return;
+	}
+	if (t->last == e)
+		t->last = NULL;
+	if (unlikely(e->kind != w.kind || e->size != size || e->dir != dir ||
+			!(e->flags & DMA_CHECKED)))
+		compare(e, w.kind, size, dir, site);
+	check_freed(e, "unmapped", site);
+	if (e->mbuf != NULL)
+		dma_debug_mbuf_unmapped(e, false, site);
+	dma_books_bury(e, site);
+	dma_base_unmap(dev, addr, e->size, e->dir, attrs);
+	dma_books_free(e);
+}
+
+/*
+ * Sync.
+ */
+
+struct sync {
+	struct gantry_dma_dev *dev;
+	gantry_dma_addr_t addr;
+	size_t size;
+	enum gantry_dma_dir dir;
+	bool for_cpu;
+	unsigned int best;
+	struct dma_entry *e;     /* that has it, best of all; while its bucket is locked */
+	struct dma_entry found;  /* as it was before */
+};
+
+/* Of several that begin there, the one that has all of it, in that direction. */
+static unsigned int
+sync_score(const struct dma_entry *e, const struct sync *s)
+{
+	if (e->dev != s->dev || s->addr < e->addr || s->addr - e->addr >= e->size)
+		return 0;
+	return 1 + (s->size <= e->size - (s->addr - e->addr)) * 4 + (e->dir == s->dir) * 2 +
+		dma_kind_streams(e->kind) * 8;
+}
+
+static bool
+sync_find(struct dma_entry *e, void *arg)
+{
+	struct sync *s = arg;
+	const unsigned int score = sync_score(e, s);
+
+	if (score > s->best) {
+		s->best = score;
+		s->found = *e;
+		s->e = e;
+	}
+	return score == 15;
+}
+
+/* The turns, in the entry that was found. */
+static bool
+sync_turn(struct dma_entry *e, void *arg)
+{
+	struct sync *s = arg;
+
+	if (e != s->e || sync_score(e, s) != s->best)
+		return false;
+	if (s->for_cpu)
+		e->flags |= DMA_CPU_TURN;
+	else
+		e->flags &= ~DMA_CPU_TURN;
+	if (e->flags & DMA_SUMMED && !s->for_cpu)
+		dma_debug_mbuf_sum(e);
+	return true;
+}
+
+static const char *
+sync_wrong(const struct sync *s, enum gantry_dma_misuse *misuse)
+{
+	const struct dma_entry *e = &s->found;
+
+	if (s->size > e->size - (s->addr - e->addr)) {
+		*misuse = GANTRY_DMA_MISUSE_SYNC_RANGE;
+		return "beyond its end";
+	}
+	if (e->dir == GANTRY_DMA_BIDIRECTIONAL)
+		return NULL;
+	if (e->dir != s->dir) {
+		*misuse = GANTRY_DMA_MISUSE_SYNC_DIRECTION;
+		return "with another direction";
+	}
+	*misuse = GANTRY_DMA_MISUSE_SYNC_POINTLESS;
+	if (s->for_cpu && e->dir == GANTRY_DMA_TO_DEVICE)
+		return "for the CPU of what the device only reads";
+	/* Whoever has looked at it hands it back so. */
+	if (!s->for_cpu && e->dir == GANTRY_DMA_FROM_DEVICE && !(e->flags & DMA_CPU_TURN))
+		return "for the device of what the device only writes";
+	return NULL;
+}
+
+void
+dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, bool for_cpu, const void *site)
+{
+	struct sync s = { .dev = dev, .addr = addr, .size = size, .dir = dir, .for_cpu = for_cpu };
+	enum gantry_dma_misuse misuse;
+	struct dma_report r;
+	const char *how;
+
+	site = site_of(&dma_thread, site);
+	dma_books_at_bus(dev, addr, sync_find, &s);
+	if (unlikely(s.best == 0)) {
+		r = report_call(GANTRY_DMA_MISUSE_SYNC_UNMAPPED, dev, NULL, addr, NULL, size, dir,
+			site);
+		dma_debug_report(&r, "sync for the %s of what is not mapped",
+			for_cpu ? "CPU" : "device");
+		return;
+	}
+	/* Coherent memory needs none, and takes none. */
+	if (!dma_kind_streams(s.found.kind))
+		return;
+	how = sync_wrong(&s, &misuse);
+	if (unlikely(how != NULL) && !(s.found.flags & DMA_ACCUSED)) {
+		r = dma_debug_report_of(misuse, &s.found, site);
+		dma_debug_report(&r, "sync of %zu bytes at offset %zu, %s, %s", size,
+			(size_t)(addr - s.found.addr), dir_name(dir), how);
+	}
+	if (how != NULL && misuse == GANTRY_DMA_MISUSE_SYNC_RANGE)
+		return;
+	if (unlikely(s.found.block != 0 && s.found.block != dma_debug_block(dev, s.found.ptr))) {
+		check_freed(&s.found, "synced", site);
+		dma_books_at_bus(dev, s.found.addr, accuse, &s.found);
+	}
+	dma_books_at_bus(dev, addr, sync_turn, &s);
+	dma_base_sync(dev, addr, size, s.found.dir, for_cpu);
+}
+
+/*
+ * Lists, and chains of mbufs.
+ */
+
+void
+dma_debug_list_begin(enum dma_kind kind, const void *site)
+{
+	static uintptr_t threads;
+	struct dma_thread *t = &dma_thread;
+
+	t->in_list = true;
+	t->list_kind = kind;
+	t->list_site = site;
+	/* The thread's number, then the list's. */
+	if (t->list == 0)
+		t->list = __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED) << 40;
+	t->list++;
+}
+
+void
+dma_debug_list_end(void)
+{
+	dma_thread.in_list = false;
+}
+
+struct list {
+	struct gantry_dma_dev *dev;
+	gantry_dma_addr_t first;
+	enum dma_kind kind;
+	const void *owner;
+	unsigned int nents;
+	struct dma_entry found;
+};
+
+static bool
+list_set(struct dma_entry *e, void *arg)
+{
+	const struct list *l = arg;
+
+	if (e->dev != l->dev || e->addr != l->first || e->owner != l->owner)
+		return false;
+	e->nents = l->nents;
+	return true;
+}
+
+static bool
+list_get(struct dma_entry *e, void *arg)
+{
+	struct list *l = arg;
+
+	if (e->dev != l->dev || e->addr != l->first || e->nents == 0 || e->kind != l->kind)
+		return false;
+	/* Of several, as two readers of one buffer are, the one with that number. */
+	if (l->found.nents == 0 || e->nents == l->nents)
+		l->found = *e;
+	return e->nents == l->nents;
+}
+
+void
+dma_debug_list_mapped(struct gantry_dma_dev *dev, gantry_dma_addr_t first, unsigned int nents)
+{
+	struct list l = { .dev = dev, .first = first, .nents = nents,
+		.owner = (const void *)dma_thread.list };
+
+	dma_books_at_bus(dev, first, list_set, &l);
+}
+
+unsigned int
+dma_debug_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first, unsigned int nents,
+		bool unmap)
+{
+	const struct dma_thread *t = &dma_thread;
+	struct list l = { .dev = dev, .first = first, .nents = nents, .kind = t->list_kind };
+	struct dma_report r;
+
+	dma_books_at_bus(dev, first, list_get, &l);
+	if (l.found.nents == 0 && nents == 0) {
+		r = report_call(GANTRY_DMA_MISUSE_WRONG_NENTS, dev, NULL, first, NULL, 0,
+			GANTRY_DMA_NONE, t->list_site);
+		dma_debug_report(&r, "a list of no entries");
+		return 0;
+	}
+	/* No list begins there: the first piece's unmapping finds out what does, if anything. */
+	if (l.found.nents == 0)
+		return 1;
+	if (l.found.nents != nents && !(l.found.flags & DMA_ACCUSED)) {
+		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_NENTS, &l.found, t->list_site);
+		dma_debug_report(&r, "a list of %u entries is %s with %u", l.found.nents,
+			unmap ? "unmapped" : "synced", nents);
+	}
+	return l.found.nents;
+}
+
+void
+dma_debug_list_refused(struct gantry_dma_dev *dev, void *ptr, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir)
+{
+	check_segment(dev, NULL, ptr, addr, size, dir, true, dma_thread.list_site);
+}
+
+/*
+ * Blocks and BARs.
+ */
+
+void
+dma_debug_add(struct gantry_dma_dev *dev, enum dma_kind kind, const void *owner, void *ptr,
+		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, const void *site)
+{
+	struct dma_entry *e = dma_books_new();
+	struct dma_thread *t = &dma_thread;
+
+	if (e == NULL) {
+		DMA_LOG(ERR, "%s: out of memory: %p is not watched", dma_device(dev)->name, ptr);
+		return;
+	}
+	memset(e, 0, sizeof(*e));
+	e->addr = addr;
+	e->ptr = ptr;
+	e->size = size;
+	e->dev = dev;
+	e->site = t->caller != NULL ? t->caller : site;
+	e->owner = owner;
+	e->context = t->context;
+	e->kind = kind;
+	e->dir = dir;
+	dma_books_add(e, NULL, NULL);
+	if (kind == DMA_KIND_RESOURCE)
+		t->last = e;
+}
+
+struct by_ptr {
+	const struct dma_debug_ref *ref;
+	struct gantry_dma_dev *dev;
+	struct dma_entry found;
+};
+
+static bool
+find_by_ptr(struct dma_entry *e, void *arg)
+{
+	struct by_ptr *p = arg;
+
+	if (e->dev != p->dev || e->kind != p->ref->kind || e->ptr != p->ref->ptr ||
+			e->owner != p->ref->owner)
+		return false;
+	p->found = *e;
+	return true;
+}
+
+bool
+dma_debug_remove(struct gantry_dma_dev *dev, struct dma_debug_ref *ref, const void *site)
+{
+	struct dma_want w = { .dev = dev, .addr = ref->addr, .kind = ref->kind, .size = ref->size,
+		.dir = ref->dir, .ptr = ref->ptr, .owner = ref->owner };
+	struct by_ptr by_ptr = { .ref = ref, .dev = dev };
+	struct dma_entry *e, other;
+	struct dma_report r;
+
+	e = dma_books_take(&w, &other);
+	if (e == NULL && ref->ptr != NULL) {
+		/* The bus address may be what is wrong. */
+		dma_debug_for_each(find_by_ptr, &by_ptr);
+		if (by_ptr.found.dev != NULL) {
+			w.addr = by_ptr.found.addr;
+			e = dma_books_take(&w, &other);
+		}
+	}
+	if (e == NULL) {
+		if (other.addr != GANTRY_DMA_MAPPING_ERROR)
+			tell_other(&other, ref->kind, site);
+		else
+			tell_unknown(dev, ref->kind, NULL, ref->addr, ref->ptr, ref->size, ref->dir,
+				site);
+		return false;
+	}
+	if ((ref->ptr != NULL && e->ptr != ref->ptr) || e->addr != ref->addr) {
+		if (!(e->flags & DMA_ACCUSED)) {
+			r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_CPU_ADDRESS, e, site);
+			dma_debug_report(&r, "%s with CPU address %p and bus address 0x%" PRIx64,
+				functions[ref->kind].unmap, ref->ptr, ref->addr);
+		}
+		e->flags |= DMA_ACCUSED;
+	} else {
+		compare(e, ref->kind, ref->size, ref->dir, site);
+	}
+	ref->ptr = e->ptr;
+	ref->addr = e->addr;
+	ref->size = e->size;
+	ref->dir = e->dir;
+	dma_books_bury(e, site);
+	dma_books_free(e);
+	return true;
+}
+
+void
+dma_debug_no_resource(struct gantry_dma_dev *dev, void *va, size_t size, enum gantry_dma_dir dir,
+		const void *site)
+{
+	struct dma_report r = report_call(GANTRY_DMA_MISUSE_MAP_INVALID, dev, NULL,
+		GANTRY_DMA_MAPPING_ERROR, va, size, dir, site);
+
+	dma_debug_report(&r, "map_resource of what is no BAR, but %s",
+		gantry_mem_class_name(gantry_mem_classify(va)));
+}
+
+/*
+ * What is left.
+ */
+
+static int
+by_site(const void *a, const void *b)
+{
+	const struct dma_entry *x = *(struct dma_entry *const *)a;
+	const struct dma_entry *y = *(struct dma_entry *const *)b;
+
+	if (x->site != y->site)
+		return x->site < y->site ? -1 : 1;
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+/* The mappings of one site are one cause. */
+static void
+tell_leaks(struct dma_entry **left, unsigned int nr, bool tell, const void *site)
+{
+	unsigned int i, unchecked = nr;
+	struct dma_report r;
+	size_t bytes = 0;
+
+	for (i = 0; i < nr; i++) {
+		bytes += left[i]->size;
+		if (unchecked == nr && !(left[i]->flags & DMA_CHECKED) &&
+				(left[i]->kind <= DMA_KIND_MBUF || left[i]->kind == DMA_KIND_RESOURCE))
+			unchecked = i;
+	}
+	if (!tell)
+		return;
+	r = dma_debug_report_of(GANTRY_DMA_MISUSE_LEAKED, left[0], site);
+	if (nr == 1)
+		dma_debug_report(&r, "never %s", left[0]->kind >= DMA_KIND_COHERENT ? "freed" :
+			"unmapped");
+	else
+		dma_debug_report(&r, "%u of them, %zu bytes, were never %s; the first", nr, bytes,
+			left[0]->kind >= DMA_KIND_COHERENT ? "freed" : "unmapped");
+	if (unchecked == nr)
+		return;
+	r = dma_debug_report_of(GANTRY_DMA_MISUSE_UNCHECKED, left[unchecked], site);
+	dma_debug_report(&r, "gantry_dma_mapping_error() was never asked");
+}
+
+void
+dma_debug_drop(struct gantry_dma_dev *dev, const void *owner, const void *site)
+{
+	struct dma_entry **left = NULL, **more, *e;
+	unsigned int nr = 0, room = 0, groups = 0, i, j, told = 0;
+
+	while ((e = dma_books_take_any(dev, owner)) != NULL) {
+		if (e->mbuf != NULL)
+			dma_debug_mbuf_unmapped(e, true, site);
+		if (nr == room) {
+			more = realloc(left, (room + 1024) * sizeof(*left));
+			if (more == NULL)
+				break;
+			left = more;
+			room += 1024;
+		}
+		if (e->flags & DMA_ACCUSED)
+			dma_books_free(e);
+		else
+			left[nr++] = e;
+	}
+	if (nr > 0)
+		qsort(left, nr, sizeof(*left), by_site);
+	for (i = 0; i < nr; i = j, groups++) {
+		for (j = i; j < nr && left[j]->site == left[i]->site; j++)
+			;
+		tell_leaks(&left[i], j - i, groups < LEAKS_TOLD, site);
+		told += groups < LEAKS_TOLD ? j - i : 0;
+	}
+	if (told < nr)
+		DMA_LOG(ERR, "%s: and %u more mappings, from %u other places", dma_device(dev)->name,
+			nr - told, groups - LEAKS_TOLD);
+	for (i = 0; i < nr; i++)
+		dma_books_free(left[i]);
+	free(left);
+}
+
+void
+dma_debug_end(struct gantry_dma_dev *dev, const void *site)
+{
+	struct dma_debug *debug = dma_device(dev)->debug;
+
+	dma_debug_drop(dev, NULL, site);
+	dma_books_forget(dev);
+	dma_debug_mbuf_end(dev);
+	dma_debug_lock_devices();
+	TAILQ_REMOVE(&dma_debug_devices, debug, next);
+	if (TAILQ_EMPTY(&dma_debug_devices))
+		dma_debug_memory_end();
+	dma_debug_unlock_devices();
+	if (dma_thread.failed == dev)
+		dma_thread.failed = NULL;
+	dma_set_above(dev, NULL);
+	dev->debug = false;
+	dma_device(dev)->debug = NULL;
+	free(debug->seen);
+	free(debug);
+}
+
+static bool
+count_live(struct dma_entry *e, void *arg)
+{
+	struct sync *s = arg;
+
+	s->size += s->dev == NULL || e->dev == s->dev;
+	return false;
+}
+
+uint64_t
+gantry_dma_debug_live(struct gantry_dma_dev *dev)
+{
+	struct sync s = { .dev = dev };
+
+	dma_debug_for_each(count_live, &s);
+	return s.size;
+}

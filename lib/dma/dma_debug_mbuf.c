@@ -1,0 +1,763 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The lives of mbufs.
+ *
+ *        pool  --- get --->  application  --- map --->  device
+ *         ^                   |       ^                   |
+ *         +------ put --------+       +------ unmap ------+
+ *
+ * Each arrow is legal from its own side only. The right-hand ones are the driver's calls of
+ * gantry_dma_map_mbuf(). For the left-hand ones the pool gets other operations, which do what its own
+ * did, and look: an object that comes back and is free already was freed twice, one
+ * that the device still has is freed in flight. Both are seen as they happen, so that the
+ * backtrace is the culprit's; and neither is let into the pool, so that nobody else gets an mbuf
+ * which is still in use, and the program goes on.
+ *
+ * The caches that a pool has for each lcore would hide most of that: they are switched off. What
+ * lies in one is put back by its own lcore, at its next call; nobody touches the cache of
+ * a running lcore but itself. Who frees into a cache of his own is not seen.
+ *
+ * What is known of an object stands apart from it, in an array: its state, and how often it is
+ * with a device. Objects that were in use when the watching began are believed.
+ *
+ * References. A packet may be sent by several queues at once if each has a reference, so that
+ * an mbuf is sent in a ring if it is sent more often than its count says. A clone has the
+ * buffer of another mbuf, which is lent as long as the clone is with a device.
+ *
+ * Data. What is sent has a checksum, taken when it is handed over, and compared when it comes
+ * back. A buffer that was received into, and is free now, has one, too: of its first bytes, where
+ * a device that still has it would write.
+ *
+ * Secondary processes know nothing of a pool's other operations: applications with such can't be
+ * watched.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include "dma_debug.h"
+
+#define POOLS_MAX   256 /* that were ever watched; a power of two */
+#define DEVICES_MAX 32  /* that watch a pool */
+#define FREE_SUMMED 128 /* bytes of a free mbuf's data */
+
+/* The state of an object: bits, then how often it is with a device. */
+#define FREE    (UINT64_C(1) << 0)
+#define ACCUSED (UINT64_C(1) << 1) /* misused: what follows from that is not told */
+#define WAS_RX  (UINT64_C(1) << 2) /* received into, since it was got */
+#define SUMMED  (UINT64_C(1) << 3) /* sum is that of the free mbuf's data */
+#define RX      (UINT64_C(1) << 16)
+#define TX      (UINT64_C(1) << 32)
+#define LENT    (UINT64_C(1) << 48) /* by its buffer */
+#define COUNT(state, what) ((state) / (what) & 0xFFFF)
+#define AWAY(state)        ((state) >> 16 != 0)
+
+struct object {
+	uint64_t state;
+	uint64_t sum;
+	const void *site;           /* who freed it last */
+	struct gantry_dma_dev *dev; /* that received into it last */
+	struct dma_context context;
+};
+
+/* A piece of a pool's memory. Two objects are a stride apart at least. */
+struct chunk {
+	uintptr_t start, end;
+	struct object *objects;
+};
+
+struct watch {
+	struct rte_mempool *pool;
+	bool active;
+	/* What the pool had. */
+	const struct rte_mempool_ops *ops;
+	int32_t ops_index;
+	uint32_t cache_size;
+	size_t stride;
+	unsigned int nr_chunks;
+	struct chunk *chunks;       /* by address */
+	struct gantry_dma_dev *devices[DEVICES_MAX];
+	unsigned int nr_devices;
+};
+
+/* By the pool's address. What was watched once stays, for a call that is still under way. */
+static struct watch *watches[POOLS_MAX];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of changes */
+static int watch_ops_index = -1;
+
+static struct watch *
+find(const struct rte_mempool *pool)
+{
+	unsigned int i, at = (uintptr_t)pool / RTE_CACHE_LINE_SIZE * 2654435761u >> 24;
+	struct watch *w;
+
+	for (i = 0; i < POOLS_MAX; i++, at++) {
+		w = __atomic_load_n(&watches[at % POOLS_MAX], __ATOMIC_ACQUIRE);
+		if (w == NULL || w->pool == pool)
+			return w;
+	}
+	return NULL;
+}
+
+static struct object *
+object_of(const struct watch *w, const void *obj)
+{
+	unsigned int low = 0, high = w->nr_chunks, mid;
+	const struct chunk *c;
+
+	while (low < high) {
+		mid = (low + high) / 2;
+		if (w->chunks[mid].start <= (uintptr_t)obj)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == 0)
+		return NULL;
+	c = &w->chunks[low - 1];
+	if ((uintptr_t)obj >= c->end)
+		return NULL;
+	return &c->objects[((uintptr_t)obj - c->start) / w->stride];
+}
+
+/*
+ * Checksums.
+ */
+
+static inline uint64_t
+mix(uint64_t sum, const uint8_t *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	sum = (sum ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+	return sum << 29 | sum >> 35;
+}
+
+static uint64_t
+checksum(const uint8_t *p, size_t size)
+{
+	uint64_t a = size, b = 1, c = 2, d = 3, rest = 0;
+
+	for (; size >= 32; p += 32, size -= 32) {
+		a = mix(a, p);
+		b = mix(b, p + 8);
+		c = mix(c, p + 16);
+		d = mix(d, p + 24);
+	}
+	for (; size >= 8; p += 8, size -= 8)
+		a = mix(a, p);
+	memcpy(&rest, p, size);
+	return mix(a, (uint8_t *)&rest) + b * 3 + c * 5 + d * 7;
+}
+
+/* Where a device would write, in its own buffer. */
+static uint64_t
+free_sum(struct rte_mbuf *m)
+{
+	const uint32_t room = rte_pktmbuf_data_room_size(m->pool);
+	const uint32_t head = RTE_MIN((uint32_t)RTE_PKTMBUF_HEADROOM, room);
+
+	return checksum((const uint8_t *)rte_mbuf_to_baddr(m) + head,
+		RTE_MIN(room - head, (uint32_t)FREE_SUMMED));
+}
+
+void
+dma_debug_mbuf_sum(struct dma_entry *e)
+{
+	/* Memory that isn't EAL's may be gone by the time it is looked at again. */
+	if (e->dir != GANTRY_DMA_TO_DEVICE || rte_mem_virt2memseg_list(e->ptr) == NULL)
+		return;
+	e->sum = checksum(e->ptr, e->size);
+	e->flags |= DMA_SUMMED;
+}
+
+/*
+ * Reports.
+ */
+
+struct search {
+	const struct rte_mbuf *m;
+	const struct dma_entry *not;
+	struct dma_entry found;
+};
+
+static bool
+find_mapping(struct dma_entry *e, void *arg)
+{
+	struct search *s = arg;
+
+	if (e == s->not || (e->mbuf != s->m && e->lender != s->m))
+		return false;
+	s->found = *e;
+	e->flags |= DMA_ACCUSED;
+	return true;
+}
+
+/* What is told of an mbuf: the mapping by which a device has it, if one does. */
+static struct dma_report
+report_mbuf(enum gantry_dma_misuse misuse, const struct watch *w, const struct object *o,
+		const struct rte_mbuf *m, const struct dma_entry *not, const void *site)
+{
+	struct search s = { .m = m, .not = not };
+	struct dma_report r = {
+		.misuse = misuse,
+		.addr = GANTRY_DMA_MAPPING_ERROR,
+		.ptr = m->buf_addr,
+		.dir = GANTRY_DMA_NONE,
+		.mbuf = m,
+		.pool = w->pool->name,
+		.site = site,
+	};
+	unsigned int i;
+
+	dma_debug_for_each_at(rte_mbuf_to_baddr((struct rte_mbuf *)(uintptr_t)m),
+		rte_pktmbuf_data_room_size(w->pool), find_mapping, &s);
+	if (s.found.dev == NULL && m->buf_addr != NULL && m->buf_len != 0)
+		dma_debug_for_each_at(m->buf_addr, m->buf_len, find_mapping, &s);
+	if (s.found.dev != NULL)
+		return dma_debug_report_of(misuse, &s.found, site);
+	for (i = 0; i < w->nr_devices && r.dev != o->dev; i++)
+		r.dev = w->devices[i];
+	if (r.dev == o->dev)
+		r.context = o->context;
+	else if (w->nr_devices > 0)
+		r.dev = w->devices[0];
+	return r;
+}
+
+/* Tells, once, what was done to an object, and that the rest follows from it. */
+#define TELL(o, r, ...) do { \
+	if (!(__atomic_fetch_or(&(o)->state, ACCUSED, __ATOMIC_RELAXED) & ACCUSED) && \
+			(r).dev != NULL) \
+		dma_debug_report(&(r), __VA_ARGS__); \
+} while (0)
+
+/*
+ * The pool's side.
+ */
+
+/* False: it must not go into the pool. */
+static bool
+object_put(const struct watch *w, struct rte_mbuf *m, const void *site)
+{
+	struct object *o = object_of(w, m);
+	struct dma_report r;
+	uint64_t state;
+
+	if (unlikely(dma_thread.unowned == m)) {
+		dma_thread.unowned = NULL;
+		return false;
+	}
+	if (unlikely(o == NULL))
+		return true;
+	state = __atomic_fetch_or(&o->state, FREE, __ATOMIC_ACQ_REL);
+	if (unlikely(state & FREE)) {
+		if (state & ACCUSED)
+			return false;
+		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE, w, o, m, NULL, site);
+		r.map_site = o->site;
+		r.map_verb = "freed";
+		TELL(o, r, "it is in its pool already, and is not put there again");
+		return false;
+	}
+	if (unlikely(AWAY(state))) {
+		__atomic_fetch_and(&o->state, ~FREE, __ATOMIC_RELEASE);
+		if (state & ACCUSED)
+			return false;
+		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_FREED, w, o, m, NULL, site);
+		TELL(o, r, "freed while the device may %s; it is not put into its pool",
+			COUNT(state, RX) != 0 ? "write to it" : "read it");
+		return false;
+	}
+	o->site = site;
+	if (state & WAS_RX) {
+		o->sum = free_sum(m);
+		state |= SUMMED;
+	}
+	/* It is ours until it is in the pool. */
+	__atomic_store_n(&o->state, (state & SUMMED) | FREE, __ATOMIC_RELEASE);
+	return true;
+}
+
+static void
+object_got(const struct watch *w, struct rte_mbuf *m, const void *site)
+{
+	struct object *o = object_of(w, m);
+	struct dma_report r;
+	uint64_t state;
+
+	if (unlikely(o == NULL))
+		return;
+	state = __atomic_fetch_and(&o->state, ~(FREE | ACCUSED | WAS_RX | SUMMED),
+		__ATOMIC_ACQ_REL);
+	if ((state & SUMMED) && !(state & ACCUSED) && unlikely(o->sum != free_sum(m))) {
+		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO, w, o, m, NULL, site);
+		r.map_site = o->site;
+		r.map_verb = "freed";
+		if (r.dev != NULL)
+			dma_debug_report(&r, "its data changed while it was free: by a device that "
+				"still had it, or by who freed it");
+	}
+}
+
+/* What this lcore has in its cache, from before. */
+static void
+flush(const struct watch *w, unsigned int lcore)
+{
+	struct rte_mempool_cache *cache;
+	unsigned int i, n;
+
+	if (w->cache_size == 0 || lcore >= RTE_MAX_LCORE)
+		return;
+	cache = &w->pool->local_cache[lcore];
+	if (likely(cache->len == 0))
+		return;
+	n = cache->len;
+	for (i = 0; i < n; i++) {
+		struct object *o = object_of(w, cache->objs[i]);
+
+		if (o != NULL)
+			__atomic_fetch_or(&o->state, FREE, __ATOMIC_RELEASE);
+	}
+	cache->len = 0;
+	w->ops->enqueue(w->pool, cache->objs, n);
+}
+
+static int
+watch_enqueue(struct rte_mempool *mp, void * const *objs, unsigned int n)
+{
+	const void *site = __builtin_return_address(0);
+	const struct watch *w = find(mp);
+	unsigned int i, done = 0;
+	int ret = 0;
+
+	flush(w, rte_lcore_id());
+	for (i = 0; i < n && ret == 0; i++) {
+		if (likely(!w->active || object_put(w, objs[i], site)))
+			continue;
+		/* What goes in up to here; this one stays out. */
+		if (i > done)
+			ret = w->ops->enqueue(mp, &objs[done], i - done);
+		done = i + 1;
+	}
+	if (ret == 0 && n > done)
+		ret = w->ops->enqueue(mp, &objs[done], n - done);
+	return ret;
+}
+
+static int
+watch_dequeue(struct rte_mempool *mp, void **objs, unsigned int n)
+{
+	const void *site = __builtin_return_address(0);
+	const struct watch *w = find(mp);
+	unsigned int i;
+	int ret;
+
+	flush(w, rte_lcore_id());
+	ret = w->ops->dequeue(mp, objs, n);
+	for (i = 0; i < n && ret == 0 && w->active; i++)
+		object_got(w, objs[i], site);
+	return ret;
+}
+
+/* With what other lcores have not put back yet. */
+static unsigned int
+watch_get_count(const struct rte_mempool *mp)
+{
+	const struct watch *w = find(mp);
+	unsigned int i, n = w->ops->get_count(mp);
+
+	for (i = 0; w->cache_size != 0 && i < RTE_MAX_LCORE; i++)
+		n += mp->local_cache[i].len;
+	return n;
+}
+
+static int
+watch_alloc(struct rte_mempool *mp)
+{
+	return -ENOTSUP; /* nobody begins like this */
+}
+
+static void unwatch(struct watch *w);
+
+/* The pool is freed. */
+static void
+watch_free(struct rte_mempool *mp)
+{
+	struct watch *w = find(mp);
+	struct dma_report r;
+	struct search s;
+	unsigned int i, k;
+
+	/* Each mbuf that a device has: the pool's end is one cause. */
+	for (i = 0; i < w->nr_chunks && w->active; i++) {
+		const struct chunk *c = &w->chunks[i];
+
+		for (k = 0; k < (c->end - c->start) / w->stride + 1; k++) {
+			if (!AWAY(c->objects[k].state))
+				continue;
+			s.found.dev = NULL;
+			s.m = (struct rte_mbuf *)(c->start + k * w->stride + mp->header_size);
+			s.not = NULL;
+			dma_debug_for_each_at(s.m, w->stride, find_mapping, &s);
+			if (s.found.dev == NULL || (s.found.flags & DMA_ACCUSED))
+				continue;
+			r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, &s.found,
+				__builtin_return_address(0));
+			dma_debug_report(&r, "its pool is freed");
+		}
+	}
+	pthread_mutex_lock(&lock);
+	w->nr_devices = 0;
+	unwatch(w);
+	pthread_mutex_unlock(&lock);
+	if (w->ops->free != NULL)
+		w->ops->free(mp);
+}
+
+static const struct rte_mempool_ops watch_ops = {
+	.name = "gantry_watch",
+	.alloc = watch_alloc,
+	.free = watch_free,
+	.enqueue = watch_enqueue,
+	.dequeue = watch_dequeue,
+	.get_count = watch_get_count,
+};
+
+/*
+ * Beginning and end.
+ */
+
+static int
+by_start(const void *a, const void *b)
+{
+	const struct chunk *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static void
+free_chunks(struct watch *w)
+{
+	while (w->nr_chunks > 0)
+		free(w->chunks[--w->nr_chunks].objects);
+	free(w->chunks);
+	w->chunks = NULL;
+}
+
+static int
+make_chunks(struct watch *w, struct rte_mempool *pool)
+{
+	const struct rte_mempool_memhdr *hdr;
+	struct chunk *c;
+
+	free_chunks(w);
+	w->stride = (size_t)pool->header_size + pool->elt_size + pool->trailer_size;
+	w->chunks = calloc(pool->nb_mem_chunks, sizeof(*w->chunks));
+	if (w->chunks == NULL)
+		return -ENOMEM;
+	STAILQ_FOREACH(hdr, &pool->mem_list, next) {
+		c = &w->chunks[w->nr_chunks];
+		c->start = (uintptr_t)hdr->addr;
+		c->end = c->start + hdr->len;
+		c->objects = calloc(hdr->len / w->stride + 1, sizeof(*c->objects));
+		if (c->objects == NULL) {
+			free_chunks(w);
+			return -ENOMEM;
+		}
+		w->nr_chunks++;
+	}
+	qsort(w->chunks, w->nr_chunks, sizeof(*w->chunks), by_start);
+	return 0;
+}
+
+/* A place for it, the one it had if it had one. Locked. */
+static struct watch *
+place(struct rte_mempool *pool)
+{
+	unsigned int i, at = (uintptr_t)pool / RTE_CACHE_LINE_SIZE * 2654435761u >> 24;
+	struct watch *w = find(pool);
+
+	if (w != NULL)
+		return w;
+	for (i = 0; i < POOLS_MAX; i++, at++) {
+		if (watches[at % POOLS_MAX] != NULL)
+			continue;
+		w = calloc(1, sizeof(*w));
+		if (w == NULL)
+			return NULL;
+		w->pool = pool;
+		__atomic_store_n(&watches[at % POOLS_MAX], w, __ATOMIC_RELEASE);
+		return w;
+	}
+	return NULL;
+}
+
+/* Lcores that are certainly not at work have their caches emptied now. */
+static void
+flush_idle(const struct watch *w)
+{
+	unsigned int lcore;
+
+	flush(w, rte_lcore_id());
+	RTE_LCORE_FOREACH_WORKER(lcore)
+		if (lcore != rte_lcore_id() && rte_eal_get_lcore_state(lcore) == WAIT)
+			flush(w, lcore);
+}
+
+/* Locked. */
+static int
+watch(struct watch *w, struct rte_mempool *pool)
+{
+	int ret;
+
+	if (watch_ops_index < 0) {
+		ret = rte_mempool_register_ops(&watch_ops);
+		if (ret < 0)
+			return ret;
+		watch_ops_index = ret;
+	}
+	if (pool->ops_index == watch_ops_index)
+		return -EEXIST; /* of another copy of this library */
+	ret = make_chunks(w, pool);
+	if (ret != 0)
+		return ret;
+	w->ops_index = pool->ops_index;
+	w->ops = rte_mempool_get_ops(pool->ops_index);
+	w->cache_size = pool->cache_size;
+	__atomic_store_n(&w->active, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&pool->ops_index, watch_ops_index, __ATOMIC_RELEASE);
+	__atomic_store_n(&pool->cache_size, 0, __ATOMIC_RELEASE);
+	flush_idle(w);
+	return 0;
+}
+
+/* Locked. A call that is under way finds everything as it was. */
+static void
+unwatch(struct watch *w)
+{
+	if (!w->active)
+		return;
+	__atomic_store_n(&w->active, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&w->pool->ops_index, w->ops_index, __ATOMIC_RELEASE);
+	__atomic_store_n(&w->pool->cache_size, w->cache_size, __ATOMIC_RELEASE);
+}
+
+/* Locked. */
+static int
+add_device(struct watch *w, struct gantry_dma_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < w->nr_devices; i++)
+		if (w->devices[i] == dev)
+			return 0;
+	if (w->nr_devices == DEVICES_MAX)
+		return -ENOSPC;
+	w->devices[w->nr_devices++] = dev;
+	return 0;
+}
+
+int
+gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool)
+{
+	struct watch *w;
+	int ret = 0;
+
+	if (!gantry_dma_debug_on(dev))
+		return 0;
+	if (pool->elt_size < sizeof(struct rte_mbuf) ||
+			pool->private_data_size < sizeof(struct rte_pktmbuf_pool_private))
+		return -EINVAL;
+	pthread_mutex_lock(&lock);
+	w = place(pool);
+	if (w == NULL)
+		ret = -ENOMEM;
+	if (ret == 0 && !w->active)
+		ret = watch(w, pool);
+	if (ret == 0)
+		ret = add_device(w, dev);
+	pthread_mutex_unlock(&lock);
+	if (ret != 0) {
+		dma_fail("%s: the mbufs of pool '%s' cannot be watched: %s", dma_device(dev)->name,
+			pool->name, ret == -ENOSPC ? "DPDK has room for 16 kinds of mempools, all "
+			"in use" : strerror(-ret));
+		DMA_LOG(NOTICE, "%s", gantry_dma_last_error());
+	}
+	return ret;
+}
+
+void
+dma_debug_mbuf_end(struct gantry_dma_dev *dev)
+{
+	unsigned int i, k;
+
+	pthread_mutex_lock(&lock);
+	for (i = 0; i < POOLS_MAX; i++) {
+		struct watch *w = watches[i];
+
+		for (k = 0; w != NULL && k < w->nr_devices; k++) {
+			if (w->devices[k] != dev)
+				continue;
+			w->devices[k] = w->devices[--w->nr_devices];
+			if (w->nr_devices == 0)
+				unwatch(w);
+		}
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/*
+ * The device's side.
+ */
+
+/* The object behind an mbuf; NULL: nobody knows it. */
+static struct object *
+lookup(struct gantry_dma_dev *dev, const struct rte_mbuf *m, struct watch **w)
+{
+	if (m->pool == NULL)
+		return NULL;
+	*w = find(m->pool);
+	if (unlikely(*w == NULL || !(*w)->active)) {
+		if (*w != NULL && (*w)->nr_devices == 0 && (*w)->nr_chunks == 0)
+			return NULL; /* it was tried, in vain */
+		if (gantry_dma_debug_watch(dev, m->pool) != 0)
+			return NULL;
+		*w = find(m->pool);
+	}
+	return object_of(*w, m);
+}
+
+static void
+sent(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
+{
+	const uint64_t state = __atomic_fetch_add(&o->state, TX, __ATOMIC_ACQ_REL);
+	struct rte_mbuf *m = e->mbuf;
+	struct dma_report r;
+
+	if (unlikely(state & FREE)) {
+		e->flags |= DMA_ACCUSED | DMA_UNOWNED;
+		r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_FREED, e, site);
+		r.map_site = o->site;
+		r.map_verb = "freed";
+		TELL(o, r, "sent when it was free already");
+	} else if (unlikely(COUNT(state, RX) != 0)) {
+		e->flags |= DMA_ACCUSED;
+		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_IN_RING, w, o, m, e, site);
+		TELL(o, r, "sent while it is posted for receive");
+	} else if (unlikely(COUNT(state, TX) >= rte_mbuf_refcnt_read(m))) {
+		e->flags |= DMA_ACCUSED;
+		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_IN_RING, w, o, m, e, site);
+		TELL(o, r, "sent again, with %u references, while it is in a send ring %u times",
+			rte_mbuf_refcnt_read(m), (unsigned int)COUNT(state, TX));
+	}
+	dma_debug_mbuf_sum(e);
+}
+
+static void
+posted(struct dma_entry *e, struct object *o, const void *site)
+{
+	const uint64_t state = __atomic_fetch_add(&o->state, RX, __ATOMIC_ACQ_REL);
+	struct dma_report r;
+
+	o->dev = e->dev;
+	o->context = e->context;
+	if (likely(!(state & FREE)))
+		return;
+	e->flags |= DMA_ACCUSED | DMA_UNOWNED;
+	r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_FREED, e, site);
+	r.map_site = o->site;
+	r.map_verb = "freed";
+	TELL(o, r, "posted for receive when it was free already");
+}
+
+void
+dma_debug_mbuf_mapped(struct dma_entry *e, const void *site)
+{
+	struct watch *w;
+	struct object *o;
+
+	if (RTE_MBUF_CLONED(e->mbuf)) {
+		o = lookup(e->dev, rte_mbuf_from_indirect(e->mbuf), &w);
+		if (o != NULL) {
+			e->lender = rte_mbuf_from_indirect(e->mbuf);
+			__atomic_fetch_add(&o->state, LENT, __ATOMIC_ACQ_REL);
+		}
+	}
+	o = lookup(e->dev, e->mbuf, &w);
+	if (o == NULL)
+		dma_debug_mbuf_sum(e);
+	else if (e->dir == GANTRY_DMA_TO_DEVICE)
+		sent(e, w, o, site);
+	else
+		posted(e, o, site);
+}
+
+bool
+dma_debug_mbuf_twice(const struct dma_entry *a, const struct dma_entry *b)
+{
+	return a->mbuf != NULL && a->mbuf == b->mbuf && a->dir != GANTRY_DMA_TO_DEVICE &&
+		b->dir != GANTRY_DMA_TO_DEVICE;
+}
+
+static void
+check_written(struct dma_entry *e, const void *site)
+{
+	struct dma_report r;
+
+	if (!(e->flags & DMA_SUMMED) || (e->flags & (DMA_ACCUSED | DMA_GONE)) ||
+			likely(e->sum == checksum(e->ptr, e->size)))
+		return;
+	r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_WRITTEN, e, site);
+	dma_debug_report(&r, "its data changed between being handed over for sending and coming "
+		"back");
+}
+
+void
+dma_debug_mbuf_unmapped(struct dma_entry *e, bool quiet, const void *site)
+{
+	struct watch *w = NULL;
+	struct object *o = NULL;
+	struct dma_report r;
+	uint64_t state;
+
+	if (!quiet)
+		check_written(e, site);
+	if (e->flags & DMA_GONE)
+		return; /* and its mbuf with it */
+	if (e->lender != NULL) {
+		w = find(e->lender->pool);
+		o = w != NULL ? object_of(w, e->lender) : NULL;
+		if (o != NULL)
+			__atomic_fetch_sub(&o->state, LENT, __ATOMIC_ACQ_REL);
+	}
+	w = find(e->mbuf->pool);
+	o = w != NULL ? object_of(w, e->mbuf) : NULL;
+	if (o == NULL)
+		return;
+	if (!quiet && (e->flags & DMA_UNOWNED))
+		dma_thread.unowned = e->mbuf;
+	if (e->dir == GANTRY_DMA_TO_DEVICE) {
+		__atomic_fetch_sub(&o->state, TX, __ATOMIC_ACQ_REL);
+		return;
+	}
+	__atomic_fetch_or(&o->state, WAS_RX, __ATOMIC_RELAXED);
+	state = __atomic_fetch_sub(&o->state, RX, __ATOMIC_ACQ_REL);
+	if (likely(COUNT(state, RX) <= 1) || quiet || (e->flags & DMA_ACCUSED))
+		return;
+	r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO, w, o, e->mbuf, e, site);
+	TELL(o, r, "it is given to the application, and posted for receive once more");
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Memory that must not be mapped, and memory that was freed while it was.
+ *
+ * EAL gives pages back to the system when all in them is free, and says so. What is freed
+ * in a page that stays is known to EAL's heap alone. It keeps a header before each block, of
+ * which the layout is private, but has been the same in all releases from 18.05 on; whether
+ * it is so here is tried out once, and if it isn't, nothing is said of blocks. A mapping
+ * that begins where a block does remembers what the header said. A block that was freed, or
+ * freed and cut anew, has another header by then. A mapping in the middle of a block has no
+ * header that could be found, and is only known to be stale when its page goes.
+ */
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_malloc.h>
+
+#include "dma_debug_books.h"
+
+/*
+ * EAL's heap: struct malloc_elem of lib/eal/common/malloc_elem.h, as far as it is read here.
+ */
+
+#define HEADER_LEN 128
+#define BUSY 1
+#define PAD  2 /* the header of a block that was aligned; the block's own lies before it */
+
+struct header {
+	void *heap, *prev, *next, *free_list[2];
+	struct rte_memseg_list *msl;
+	uint32_t state;
+	uint32_t pad;
+	size_t size;
+};
+
+static struct {
+	bool known;                           /* the layout is this one */
+	const struct rte_memseg_list *first, *last; /* of EAL's array of lists */
+} heap;
+
+static int
+note_list(const struct rte_memseg_list *msl, void *arg)
+{
+	if (heap.first == NULL || msl < heap.first)
+		heap.first = msl;
+	if (heap.last == NULL || msl > heap.last)
+		heap.last = msl;
+	return 0;
+}
+
+static inline bool
+is_list(const struct rte_memseg_list *msl, uintptr_t at)
+{
+	return msl >= heap.first && msl <= heap.last &&
+		((uintptr_t)msl - (uintptr_t)heap.first) % sizeof(*msl) == 0 &&
+		at - (uintptr_t)msl->base_va < msl->len;
+}
+
+/* The header is any memory, and may be no header. */
+static __attribute__((no_sanitize("address"))) uint64_t
+read_header(uintptr_t at)
+{
+	const struct header *h = (const struct header *)(at - HEADER_LEN);
+
+	if ((h->state != BUSY && h->state != PAD) || !is_list(h->msl, at) || h->heap == NULL ||
+			h->size < HEADER_LEN || h->size > h->msl->len)
+		return 0;
+	return (uint64_t)h->size << 2 | h->state;
+}
+
+static bool
+is_present(const struct gantry_dma_table *t, uintptr_t at)
+{
+	return at - t->base < t->span &&
+		t->offset[(at - t->base) >> t->shift] != GANTRY_DMA_NO_OFFSET;
+}
+
+uint64_t
+dma_debug_block(struct gantry_dma_dev *dev, const void *ptr)
+{
+	const struct gantry_dma_table *t = &dma_device(dev)->eal;
+	const uintptr_t at = (uintptr_t)ptr;
+
+	if (!heap.known || at % RTE_CACHE_LINE_SIZE != 0 || !is_present(t, at) ||
+			!is_present(t, at - HEADER_LEN))
+		return 0;
+	return read_header(at);
+}
+
+/* Two blocks side by side, one of which stays, so that their page does. */
+static void
+try_heap(void)
+{
+	void *stays = rte_malloc("gantry_dma_debug", 256, 0);
+	void *p = rte_malloc("gantry_dma_debug", 256, 0);
+	uint64_t busy;
+
+	heap.known = false;
+	rte_memseg_list_walk(note_list, NULL);
+	if (p != NULL && stays != NULL && heap.first != NULL) {
+		busy = read_header((uintptr_t)p);
+		rte_free(p);
+		if (rte_mem_virt2memseg(p, NULL) != NULL && rte_mem_virt2memseg(p, NULL)->len != 0)
+			heap.known = busy != 0 && read_header((uintptr_t)p) == 0;
+		p = NULL;
+	}
+	rte_free(p);
+	rte_free(stays);
+	if (!heap.known)
+		DMA_LOG(NOTICE, "debug: EAL's heap looks unfamiliar: of memory that is freed while "
+			"it is mapped, only whole pages are noticed");
+}
+
+/*
+ * Pages that EAL gives back. Called with EAL's memory lock held.
+ */
+
+struct freed {
+	uintptr_t start, end;
+	struct dma_entry found;
+};
+
+static bool
+find_freed(struct dma_entry *e, void *arg)
+{
+	struct freed *f = arg;
+
+	if ((e->flags & DMA_GONE) || (uintptr_t)e->ptr >= f->end ||
+			(uintptr_t)e->ptr + e->size <= f->start)
+		return false;
+	f->found = *e;
+	e->flags |= DMA_GONE | DMA_ACCUSED;
+	return true;
+}
+
+static void
+memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
+{
+	struct freed f = { .start = (uintptr_t)addr, .end = (uintptr_t)addr + len };
+	struct dma_report r;
+
+	if (type != RTE_MEM_EVENT_FREE)
+		return;
+	for (;;) {
+		f.found.dev = NULL;
+		dma_debug_for_each_at(addr, len, find_freed, &f);
+		if (f.found.dev == NULL)
+			return;
+		if (f.found.flags & DMA_ACCUSED)
+			continue;
+		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, &f.found,
+			__builtin_return_address(0));
+		dma_debug_report(&r, "its page is given back to the system");
+	}
+}
+
+void
+dma_debug_memory_start(void)
+{
+	try_heap();
+	/* ENOTSUP: memory that never changes. */
+	if (rte_mem_event_callback_register("gantry_dma_debug", memory_event, NULL) != 0 &&
+			rte_errno != ENOTSUP)
+		DMA_LOG(NOTICE, "debug: pages that EAL gives back are not noticed: %s",
+			rte_strerror(rte_errno));
+}
+
+void
+dma_debug_memory_end(void)
+{
+	rte_mem_event_callback_unregister("gantry_dma_debug", NULL);
+}
+
+/*
+ * What memory is.
+ */
+
+bool
+dma_debug_contiguous(struct gantry_dma_dev *dev, const void *ptr, size_t size)
+{
+	const struct gantry_dma_table *t = &dma_device(dev)->eal;
+	const uintptr_t at = (uintptr_t)ptr - t->base, last = at + (size - 1);
+	size_t i;
+
+	if (last < at || last >= t->span)
+		return false;
+	for (i = at >> t->shift; i < last >> t->shift; i++)
+		if (t->offset[i] != t->offset[i + 1])
+			return false;
+	return true;
+}
+
+static bool
+all_present(const struct gantry_dma_table *t, uintptr_t at, size_t size)
+{
+	const uintptr_t last = at + (size - 1);
+
+	for (; is_present(t, at); at += t->page_mask + 1)
+		if ((at | t->page_mask) >= last)
+			return true;
+	return false;
+}
+
+/* Asked once: a thread's stack does not move. */
+static void
+find_stack(struct dma_thread *t)
+{
+	pthread_attr_t attr;
+	size_t size;
+	void *base;
+
+	t->stack = t->stack_end = 1;
+	if (pthread_getattr_np(pthread_self(), &attr) != 0)
+		return;
+	if (pthread_attr_getstack(&attr, &base, &size) == 0) {
+		t->stack = (uintptr_t)base;
+		t->stack_end = (uintptr_t)base + size;
+	}
+	pthread_attr_destroy(&attr);
+}
+
+/* A line of /proc/self/maps. */
+struct region {
+	uintptr_t start, end;
+	char perms[5], path[64];
+};
+
+/*
+ * The regions that the first and last byte lie in, and the one below the first. A region's end
+ * is 0 where there is none.
+ */
+static void
+read_maps(uintptr_t at, uintptr_t last, struct region *below, struct region *first,
+		struct region *end)
+{
+	struct region r, before = { .end = 0 };
+	char line[512];
+	FILE *f = fopen("/proc/self/maps", "re");
+
+	below->end = first->end = end->end = 0;
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		r.path[0] = '\0';
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*s %*s %*s %63[^\n]", &r.start,
+				&r.end, r.perms, r.path) < 3)
+			continue;
+		if (at >= r.start && at < r.end) {
+			*below = before;
+			*first = r;
+		}
+		if (last >= r.start && last < r.end) {
+			*end = r;
+			break;
+		}
+		before = r;
+	}
+	if (f != NULL)
+		fclose(f);
+}
+
+/*
+ * Other threads' stacks have no name. The C library leaves a page or a few without access
+ * below a stack; it also does so between heaps of its own, but those begin at multiples of
+ * 64 MiB.
+ */
+static bool
+is_stack(const struct region *below, const struct region *r)
+{
+	if (strcmp(r->path, "[stack]") == 0)
+		return true;
+	return r->path[0] == '\0' && strncmp(r->perms, "rw-p", 4) == 0 &&
+		r->start % (64u << 20) != 0 && below->end == r->start &&
+		strncmp(below->perms, "---p", 4) == 0 && below->end - below->start <= 64u << 10;
+}
+
+enum gantry_dma_misuse
+dma_debug_memory(struct gantry_dma_dev *dev, const void *ptr, size_t size)
+{
+	const uintptr_t at = (uintptr_t)ptr, last = at + (size - 1);
+	const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(ptr);
+	struct region below, first, end;
+	struct dma_thread *t = &dma_thread;
+	Dl_info info;
+
+	if (msl != NULL && msl->external)
+		return GANTRY_DMA_MISUSE_MAX;
+	if (msl != NULL)
+		return dma_device(dev)->eal.span == 0 ||
+			all_present(&dma_device(dev)->eal, at, size) ?
+			GANTRY_DMA_MISUSE_MAX : GANTRY_DMA_MISUSE_MAP_INVALID;
+	if (t->stack == 0)
+		find_stack(t);
+	if (at >= t->stack && at < t->stack_end)
+		return GANTRY_DMA_MISUSE_MAP_STACK;
+	if (gantry_mem_classify(ptr) != GANTRY_MEM_PROCESS ||
+			gantry_mem_classify((const void *)last) != GANTRY_MEM_PROCESS)
+		return GANTRY_DMA_MISUSE_MAP_INVALID;
+	read_maps(at, last, &below, &first, &end);
+	if (first.end == 0 || end.end == 0)
+		return GANTRY_DMA_MISUSE_MAX; /* it has just come */
+	if (is_stack(&below, &first))
+		return GANTRY_DMA_MISUSE_MAP_STACK;
+	if ((first.perms[1] != 'w' || end.perms[1] != 'w') && dladdr(ptr, &info) != 0)
+		return GANTRY_DMA_MISUSE_MAP_TEXT;
+	return GANTRY_DMA_MISUSE_MAX;
+}

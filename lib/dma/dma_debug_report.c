@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Reports: one line for each cause.
+ *
+ * A cause is a class, a place where something was mapped, and a place where it was misused. A
+ * loop that goes wrong a million times is one report, and the rest are counted. The line has
+ * all that is known, in the order in which one asks: which misuse, whose (device, queue,
+ * descriptor), of what (addresses, size, direction, mbuf), who mapped it, and the way that led to
+ * the misuse, innermost first.
+ */
+
+#include <execinfo.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_mempool.h>
+#include <rte_string_fns.h>
+
+#include "dma_debug.h"
+
+#define TEXT_MAX   1536
+#define SYMBOL_MAX 160
+/* A program that is so wrong that there are more causes is told of these. */
+#define SEEN_MAX   4096
+/* Frames of the library's own, above the one that is looked for. */
+#define OWN_FRAMES 8
+
+/** A cause. */
+struct dma_seen {
+	enum gantry_dma_misuse misuse;
+	const void *map_site, *site;
+};
+
+/* Of all that follows. Recursive: a handler may ask for counts. */
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static gantry_dma_error_fn handler;
+static void *handler_arg;
+static char filter[64];
+static uint64_t errors, repeats, by_class[GANTRY_DMA_MISUSE_MAX];
+static char *kept[DMA_DEBUG_KEPT];
+static unsigned int nr_kept; /* ever */
+
+static pthread_mutex_t devices_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void
+dma_debug_lock_devices(void)
+{
+	pthread_mutex_lock(&devices_lock);
+}
+
+void
+dma_debug_unlock_devices(void)
+{
+	pthread_mutex_unlock(&devices_lock);
+}
+
+const char *
+gantry_dma_misuse_name(enum gantry_dma_misuse misuse)
+{
+	static const char *const names[] = {
+#define NAME(id, name) [GANTRY_DMA_MISUSE_ ## id] = name,
+		GANTRY_DMA_MISUSES(NAME)
+#undef NAME
+	};
+
+	return (unsigned int)misuse < RTE_DIM(names) ? names[misuse] : "unknown";
+}
+
+/*
+ * Settings, counts.
+ */
+
+void
+gantry_dma_debug_handler(gantry_dma_error_fn fn, void *arg)
+{
+	pthread_mutex_lock(&lock);
+	handler = fn;
+	handler_arg = arg;
+	pthread_mutex_unlock(&lock);
+}
+
+void
+gantry_dma_debug_filter(const char *name)
+{
+	pthread_mutex_lock(&lock);
+	strlcpy(filter, name != NULL ? name : "", sizeof(filter));
+	pthread_mutex_unlock(&lock);
+}
+
+void
+dma_debug_filter_get(char *buf, size_t len)
+{
+	pthread_mutex_lock(&lock);
+	strlcpy(buf, filter, len);
+	pthread_mutex_unlock(&lock);
+}
+
+uint64_t
+gantry_dma_debug_errors(struct gantry_dma_dev *dev)
+{
+	uint64_t n;
+
+	if (dev != NULL && dma_device(dev)->debug == NULL)
+		return 0;
+	pthread_mutex_lock(&lock);
+	n = dev != NULL ? dma_device(dev)->debug->errors : errors;
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+void
+dma_debug_counts(struct dma_debug_counts *c)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&lock);
+	c->errors = errors;
+	c->repeats = repeats;
+	memcpy(c->by_class, by_class, sizeof(by_class));
+	c->nr_kept = RTE_MIN(nr_kept, (unsigned int)DMA_DEBUG_KEPT);
+	for (i = 0; i < c->nr_kept; i++) {
+		c->kept[i] = strdup(kept[(nr_kept - c->nr_kept + i) % DMA_DEBUG_KEPT]);
+		if (c->kept[i] == NULL)
+			break;
+	}
+	c->nr_kept = i;
+	pthread_mutex_unlock(&lock);
+}
+
+/*
+ * Causes.
+ */
+
+/* False: it was reported, or there is no room to remember it. Locked. */
+static bool
+is_new(struct dma_debug *d, const struct dma_report *r)
+{
+	const struct dma_seen seen = { r->misuse, r->map_site, r->site };
+	struct dma_seen *more;
+	unsigned int i;
+
+	for (i = 0; i < d->nr_seen; i++)
+		if (d->seen[i].misuse == seen.misuse && d->seen[i].site == seen.site &&
+				d->seen[i].map_site == seen.map_site)
+			return false;
+	if (d->nr_seen == SEEN_MAX)
+		return false;
+	if (d->nr_seen == d->max_seen) {
+		more = realloc(d->seen, (d->max_seen + 64) * sizeof(*more));
+		if (more == NULL)
+			return false;
+		d->seen = more;
+		d->max_seen += 64;
+	}
+	d->seen[d->nr_seen++] = seen;
+	return true;
+}
+
+/*
+ * The line.
+ */
+
+struct text {
+	size_t len;
+	char buf[TEXT_MAX];
+};
+
+static void add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+add(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	t->len += vsnprintf(t->buf + t->len, sizeof(t->buf) - t->len, fmt, ap);
+	va_end(ap);
+	t->len = RTE_MIN(t->len, sizeof(t->buf) - 1);
+}
+
+static void
+add_symbol(struct text *t, const char *before, const void *addr)
+{
+	char symbol[SYMBOL_MAX];
+
+	dma_symbol(addr, symbol, sizeof(symbol));
+	add(t, "%s%s", before, symbol);
+}
+
+/* The frames from the one at site on; if it isn't among them, it comes first. */
+static unsigned int
+find_trace(const void *site, const void **trace)
+{
+	void *frames[OWN_FRAMES + GANTRY_DMA_TRACE_MAX];
+	const int n = backtrace(frames, RTE_DIM(frames));
+	unsigned int nr = 0;
+	int i = 0;
+
+	while (i < n && frames[i] != site)
+		i++;
+	if (i == n) {
+		if (site != NULL)
+			trace[nr++] = site;
+		i = RTE_MIN(n, 3); /* this function, dma_debug_report(), who called it */
+	}
+	while (i < n && nr < GANTRY_DMA_TRACE_MAX)
+		trace[nr++] = frames[i++];
+	return nr;
+}
+
+static void
+write_line(struct text *t, const struct gantry_dma_error *e, const char *map_verb,
+		const char *detail)
+{
+	static const char *const dirs[] = { "both ways", "to the device", "from the device" };
+	unsigned int i;
+
+	add(t, "%s: %s: %s", e->device, gantry_dma_misuse_name(e->misuse), detail);
+	if (e->queue >= 0)
+		add(t, "; %s queue %d, descriptor %d", e->queue_kind == 'r' ? "rx" : "tx", e->queue,
+			e->descriptor);
+	if (e->addr != GANTRY_DMA_MAPPING_ERROR)
+		add(t, "; bus 0x%" PRIx64, e->addr);
+	if (e->cpu != NULL)
+		add(t, "; cpu %p", e->cpu);
+	if (e->size != 0)
+		add(t, "; %zu bytes", e->size);
+	if ((unsigned int)e->dir < RTE_DIM(dirs))
+		add(t, " %s", dirs[e->dir]);
+	if (e->mbuf != NULL)
+		add(t, "; mbuf %p", e->mbuf);
+	if (e->pool != NULL)
+		add(t, " of pool '%s'", e->pool);
+	if (e->map_site != NULL)
+		add(t, "; %s by %s", map_verb, e->map_symbol);
+	for (i = 0; i < e->nr_trace; i++)
+		add_symbol(t, i == 0 ? "; here by " : " < ", e->trace[i]);
+}
+
+static void
+keep(const char *line)
+{
+	char **at = &kept[nr_kept % DMA_DEBUG_KEPT];
+	char *copy = strdup(line);
+
+	if (copy == NULL)
+		return;
+	free(*at);
+	*at = copy;
+	nr_kept++;
+}
+
+/* The first frame that is the application's. */
+static const void *
+culprit(const struct gantry_dma_error *e)
+{
+	unsigned int i;
+
+	for (i = 0; i < e->nr_trace; i++)
+		if (dma_symbol_is_foreign(e->trace[i]))
+			return e->trace[i];
+	return e->nr_trace > 0 ? e->trace[0] : NULL;
+}
+
+static void
+tell(const struct dma_report *r, const char *detail)
+{
+	char map_symbol[SYMBOL_MAX], symbol[SYMBOL_MAX];
+	struct text text = { .len = 0 };
+	struct gantry_dma_error e = {
+		.misuse = r->misuse,
+		.device = dma_device(r->dev)->name,
+		.queue = r->context.kind != 0 ? r->context.queue : -1,
+		.queue_kind = r->context.kind,
+		.descriptor = r->context.kind != 0 ? r->context.desc : -1,
+		.addr = r->addr,
+		.cpu = r->ptr,
+		.size = r->size,
+		.dir = r->dir,
+		.mbuf = r->mbuf,
+		.pool = r->pool != NULL ? r->pool : r->mbuf != NULL && r->mbuf->pool != NULL ?
+			r->mbuf->pool->name : NULL,
+		.map_site = r->map_site,
+		.map_symbol = map_symbol,
+		.symbol = symbol,
+		.text = text.buf,
+	};
+
+	e.nr_trace = find_trace(r->site, e.trace);
+	dma_symbol(r->map_site, map_symbol, sizeof(map_symbol));
+	dma_symbol(culprit(&e), symbol, sizeof(symbol));
+	write_line(&text, &e, r->map_verb, detail);
+	DMA_LOG(ERR, "misuse: %s", text.buf);
+	keep(text.buf);
+	if (handler != NULL)
+		handler(handler_arg, &e);
+}
+
+void
+dma_debug_report(const struct dma_report *r, const char *fmt, ...)
+{
+	struct dma_device *d = dma_device(r->dev);
+	char detail[512];
+	va_list ap;
+	bool told;
+
+	/* A handler's own misuses are its own affair. */
+	if (dma_thread.reporting)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(detail, sizeof(detail), fmt, ap);
+	va_end(ap);
+	dma_thread.reporting = true;
+	pthread_mutex_lock(&lock);
+	if (filter[0] != '\0' && strstr(d->name, filter) == NULL) {
+		told = false;
+	} else if (is_new(d->debug, r)) {
+		told = true;
+		errors++;
+		d->debug->errors++;
+		by_class[r->misuse]++;
+		tell(r, detail);
+	} else {
+		told = false;
+		repeats++;
+		d->debug->repeats++;
+	}
+	pthread_mutex_unlock(&lock);
+	dma_thread.reporting = false;
+	if (told && d->debug->level == GANTRY_DMA_DEBUG_ABORT)
+		abort();
+}

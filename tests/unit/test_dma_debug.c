@@ -1,0 +1,1196 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The debug layer: each class of misuse of mappings is reported once, with its class and its
+ * place, and the same code without the mistake is not.
+ */
+
+#include "dma_device.h"
+
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+
+#include "dma_reports.h"
+#include "gantry_dma_pool.h"
+#include "gantry_dma_sg.h"
+
+#define LEN 512
+
+/* A function that a report must name. */
+#define HERE __attribute__((noinline))
+
+static uint8_t *
+memory(size_t len)
+{
+	uint8_t *p = rte_zmalloc("test", len, RTE_CACHE_LINE_SIZE);
+
+	assert_non_null(p);
+	return p;
+}
+
+static gantry_dma_addr_t
+map(struct gantry_dma_dev *dev, void *p, size_t len, enum gantry_dma_dir dir)
+{
+	gantry_dma_addr_t addr = gantry_dma_map_single(dev, p, len, dir);
+
+	assert_false(gantry_dma_mapping_error(dev, addr));
+	return addr;
+}
+
+/*
+ * A play: with `fixed` it makes no mistake. Its name is what reports must name. All of
+ * them leave nothing behind but what the mistake leaves.
+ */
+struct play {
+	const char *name;
+	enum gantry_dma_misuse misuse;
+	void (*play)(struct gantry_dma_dev *dev, bool fixed);
+};
+
+/* Single mappings. */
+
+static void HERE
+unmap_unknown(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	gantry_dma_addr_t addr = map(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+
+	if (!fixed)
+		gantry_dma_unmap_single(dev, addr + LEN / 2, LEN / 2, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+}
+
+static void HERE
+unmap_twice(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	gantry_dma_addr_t addr = map(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
+	if (fixed)
+		addr = map(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+}
+
+static void HERE
+wrong_size(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	gantry_dma_addr_t addr = map(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
+
+	gantry_dma_unmap_single(dev, addr, fixed ? LEN : 60, GANTRY_DMA_FROM_DEVICE);
+	rte_free(p);
+}
+
+static void HERE
+wrong_direction(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	gantry_dma_addr_t addr = map(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
+
+	gantry_dma_unmap_single(dev, addr, LEN, fixed ? GANTRY_DMA_FROM_DEVICE :
+		GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+}
+
+static void HERE
+no_direction(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	gantry_dma_addr_t addr = gantry_dma_map_single(dev, p, LEN, fixed ?
+		GANTRY_DMA_BIDIRECTIONAL : GANTRY_DMA_NONE);
+
+	if (gantry_dma_mapping_error(dev, addr) == 0)
+		gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	rte_free(p);
+}
+
+static void HERE
+wrong_function(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct gantry_sg sg;
+	uint8_t *p = memory(LEN);
+
+	gantry_sg_set_buf(&sg, p, LEN);
+	assert_int_equal(gantry_dma_map_sg(dev, &sg, 1, GANTRY_DMA_TO_DEVICE), 1);
+	if (fixed)
+		gantry_dma_unmap_sg(dev, &sg, 1, GANTRY_DMA_TO_DEVICE);
+	else
+		gantry_dma_unmap_single(dev, gantry_sg_dma_address(&sg), LEN,
+			GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+}
+
+static void HERE
+unmap_error(struct gantry_dma_dev *dev, bool fixed)
+{
+	gantry_dma_addr_t addr = GANTRY_DMA_MAPPING_ERROR;
+
+	if (!fixed)
+		gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
+}
+
+static void HERE
+unchecked(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	gantry_dma_addr_t addr = gantry_dma_map_single(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+
+	if (fixed)
+		assert_false(gantry_dma_mapping_error(dev, addr));
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+}
+
+/* Asked late, after others were mapped; that is as good. */
+static void HERE
+unchecked_one_of_two(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(2 * LEN);
+	gantry_dma_addr_t a, b;
+
+	a = gantry_dma_map_single(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+	b = gantry_dma_map_single(dev, p + LEN, LEN, GANTRY_DMA_TO_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, a));
+	if (fixed)
+		assert_false(gantry_dma_mapping_error(dev, b));
+	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_single(dev, b, LEN, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+}
+
+/* Sync. */
+
+static void HERE
+sync_unmapped(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	gantry_dma_addr_t addr = map(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
+
+	if (fixed)
+		gantry_dma_sync_single_for_cpu(dev, addr, LEN, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_FROM_DEVICE);
+	if (!fixed)
+		gantry_dma_sync_single_for_cpu(dev, addr, LEN, GANTRY_DMA_FROM_DEVICE);
+	rte_free(p);
+}
+
+static void HERE
+sync_range(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	gantry_dma_addr_t addr = map(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
+
+	gantry_dma_sync_single_range_for_cpu(dev, addr, 100, fixed ? LEN - 100 : LEN - 99,
+		GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_FROM_DEVICE);
+	rte_free(p);
+}
+
+static void HERE
+sync_direction(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	enum gantry_dma_dir dir = fixed ? GANTRY_DMA_BIDIRECTIONAL : GANTRY_DMA_TO_DEVICE;
+	gantry_dma_addr_t addr = map(dev, p, LEN, dir);
+
+	/* Either is a part of both ways. */
+	gantry_dma_sync_single_for_cpu(dev, addr, LEN, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_unmap_single(dev, addr, LEN, dir);
+	rte_free(p);
+}
+
+static void HERE
+sync_pointless_cpu(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	gantry_dma_addr_t addr = map(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+
+	if (!fixed)
+		gantry_dma_sync_single_for_cpu(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
+	p[0]++;
+	gantry_dma_sync_single_for_device(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+}
+
+static void HERE
+sync_pointless_device(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	gantry_dma_addr_t addr = map(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
+
+	/* A buffer that was looked at is handed back so. */
+	if (fixed)
+		gantry_dma_sync_single_for_cpu(dev, addr, LEN, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_sync_single_for_device(dev, addr, LEN, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_FROM_DEVICE);
+	rte_free(p);
+}
+
+/* Memory. */
+
+/* Maps what may not be; in some modes that works. */
+static inline __attribute__((always_inline)) void
+map_and_unmap(struct gantry_dma_dev *dev, void *p, size_t len)
+{
+	gantry_dma_addr_t addr = gantry_dma_map_single(dev, p, len, GANTRY_DMA_TO_DEVICE);
+
+	if (gantry_dma_mapping_error(dev, addr) == 0)
+		gantry_dma_unmap_single(dev, addr, len, GANTRY_DMA_TO_DEVICE);
+}
+
+static void HERE
+map_nothing(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+
+	map_and_unmap(dev, fixed ? p : (void *)(uintptr_t)LEN, LEN);
+	rte_free(p);
+}
+
+static void HERE
+map_empty(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+
+	map_and_unmap(dev, p, fixed ? 1 : 0);
+	rte_free(p);
+}
+
+static void HERE
+map_bar(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN), *bar;
+
+	bar = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(bar, MAP_FAILED);
+	assert_int_equal(gantry_mem_mmio_add(bar, 4096), 0);
+	map_and_unmap(dev, fixed ? p : bar, LEN);
+	gantry_mem_mmio_del(bar);
+	munmap(bar, 4096);
+	rte_free(p);
+}
+
+static void HERE
+map_stack(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	/* Not an array: with ASan that may lie elsewhere. */
+	uint8_t *local = __builtin_alloca(LEN);
+
+	memset(local, 0, LEN);
+	map_and_unmap(dev, fixed ? p : local, LEN);
+	rte_free(p);
+}
+
+static const char text[64] = "read-only data";
+
+static void HERE
+map_text(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+
+	map_and_unmap(dev, fixed ? p : (void *)(uintptr_t)text, sizeof(text));
+	rte_free(p);
+}
+
+static void HERE
+map_code(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+
+	map_and_unmap(dev, fixed ? p : (void *)(uintptr_t)map_code, 16);
+	rte_free(p);
+}
+
+static void HERE
+map_scattered(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN), *heap = calloc(1, LEN);
+
+	map_and_unmap(dev, fixed ? p : heap, LEN);
+	free(heap);
+	rte_free(p);
+}
+
+static void HERE
+overlap_bytes(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	enum gantry_dma_dir dir = fixed ? GANTRY_DMA_TO_DEVICE : GANTRY_DMA_FROM_DEVICE;
+	gantry_dma_addr_t a, b;
+
+	/* Two readers of one buffer are no mistake. */
+	a = map(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+	b = gantry_dma_map_single(dev, p + 128, 128, dir);
+	assert_false(gantry_dma_mapping_error(dev, b));
+	gantry_dma_unmap_single(dev, b, 128, dir);
+	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+}
+
+static void HERE
+overlap_line(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	const size_t first = fixed ? 128 : 100;
+	gantry_dma_addr_t a, b;
+
+	a = map(dev, p, first, GANTRY_DMA_FROM_DEVICE);
+	b = gantry_dma_map_single(dev, p + first, 100, GANTRY_DMA_TO_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, b));
+	gantry_dma_unmap_single(dev, b, 100, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_single(dev, a, first, GANTRY_DMA_FROM_DEVICE);
+	rte_free(p);
+}
+
+/* A large one, and a small one in the middle of it. */
+static void HERE
+overlap_sizes(struct gantry_dma_dev *dev, bool fixed)
+{
+	const size_t large = 200000;
+	uint8_t *p = memory(large);
+	gantry_dma_addr_t a, b;
+
+	a = map(dev, p + 100096, 256, GANTRY_DMA_TO_DEVICE);
+	b = gantry_dma_map_single(dev, p, fixed ? 100096 : large, GANTRY_DMA_FROM_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, b));
+	gantry_dma_unmap_single(dev, b, fixed ? 100096 : large, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_unmap_single(dev, a, 256, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+}
+
+/* A block that stays in the same page, so that EAL keeps the page. */
+static void HERE
+freed_mapped(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	gantry_dma_addr_t addr = map(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+
+	if (!fixed)
+		rte_free(p);
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
+	if (fixed)
+		rte_free(p);
+}
+
+/* Freed, allocated again as something larger, and mapped again. */
+static void HERE
+freed_reused(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN), *q;
+	gantry_dma_addr_t a, b;
+
+	a = map(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+	if (fixed)
+		gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+	q = memory(4 * LEN);
+	b = gantry_dma_map_single(dev, q, 4 * LEN, GANTRY_DMA_TO_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, b));
+	gantry_dma_unmap_single(dev, b, 4 * LEN, GANTRY_DMA_TO_DEVICE);
+	/* Wherever q came to lie. */
+	if (!fixed)
+		gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
+	rte_free(q);
+}
+
+/* Coherent memory, pools. */
+
+static void HERE
+coherent_twice(struct gantry_dma_dev *dev, bool fixed)
+{
+	gantry_dma_addr_t addr;
+	void *cpu = gantry_dma_alloc_coherent(dev, LEN, &addr, SOCKET_ID_ANY);
+
+	assert_non_null(cpu);
+	gantry_dma_free_coherent(dev, LEN, cpu, addr);
+	if (!fixed)
+		gantry_dma_free_coherent(dev, LEN, cpu, addr);
+}
+
+static void HERE
+coherent_unknown(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+
+	if (!fixed)
+		gantry_dma_free_coherent(dev, LEN, p, (uintptr_t)p);
+	rte_free(p);
+}
+
+static void HERE
+coherent_size(struct gantry_dma_dev *dev, bool fixed)
+{
+	gantry_dma_addr_t addr;
+	void *cpu = gantry_dma_alloc_coherent(dev, LEN, &addr, SOCKET_ID_ANY);
+
+	assert_non_null(cpu);
+	gantry_dma_free_coherent(dev, fixed ? LEN : LEN * 2, cpu, addr);
+}
+
+static void HERE
+coherent_pointer(struct gantry_dma_dev *dev, bool fixed)
+{
+	gantry_dma_addr_t addr;
+	uint8_t *cpu = gantry_dma_alloc_coherent(dev, LEN, &addr, SOCKET_ID_ANY);
+
+	assert_non_null(cpu);
+	gantry_dma_free_coherent(dev, LEN, fixed ? cpu : cpu + 64, addr);
+}
+
+static void HERE
+coherent_handle(struct gantry_dma_dev *dev, bool fixed)
+{
+	gantry_dma_addr_t addr;
+	uint8_t *cpu = gantry_dma_alloc_coherent(dev, LEN, &addr, SOCKET_ID_ANY);
+
+	assert_non_null(cpu);
+	gantry_dma_free_coherent(dev, LEN, cpu, fixed ? addr : addr + 64);
+}
+
+static void HERE
+coherent_unmapped(struct gantry_dma_dev *dev, bool fixed)
+{
+	gantry_dma_addr_t addr;
+	uint8_t *cpu = gantry_dma_alloc_coherent(dev, LEN, &addr, SOCKET_ID_ANY);
+
+	assert_non_null(cpu);
+	if (!fixed)
+		gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	gantry_dma_free_coherent(dev, LEN, cpu, addr);
+}
+
+static void HERE
+pool_twice(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct gantry_dma_pool *pool = gantry_dma_pool_create("p", dev, 64, 64, 0);
+	gantry_dma_addr_t a, b;
+	void *x = gantry_dma_pool_alloc(pool, &a), *y = gantry_dma_pool_zalloc(pool, &b);
+
+	assert_true(x != NULL && y != NULL);
+	gantry_dma_pool_free(pool, x, a);
+	if (!fixed)
+		gantry_dma_pool_free(pool, x, a);
+	gantry_dma_pool_free(pool, y, b);
+	gantry_dma_pool_destroy(pool);
+}
+
+static void HERE
+pool_pointer(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct gantry_dma_pool *pool = gantry_dma_pool_create("p", dev, 64, 64, 0);
+	gantry_dma_addr_t a, b;
+	void *x = gantry_dma_pool_alloc(pool, &a), *y = gantry_dma_pool_alloc(pool, &b);
+
+	assert_true(x != NULL && y != NULL);
+	gantry_dma_pool_free(pool, fixed ? x : y, a);
+	gantry_dma_pool_free(pool, y, b);
+	gantry_dma_pool_destroy(pool);
+}
+
+static void HERE
+pool_other(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct gantry_dma_pool *pool = gantry_dma_pool_create("p", dev, 64, 64, 0);
+	struct gantry_dma_pool *other = gantry_dma_pool_create("q", dev, 64, 64, 0);
+	gantry_dma_addr_t a;
+	void *x = gantry_dma_pool_alloc(pool, &a);
+
+	assert_non_null(x);
+	if (!fixed)
+		gantry_dma_pool_free(other, x, a);
+	gantry_dma_pool_free(pool, x, a);
+	gantry_dma_pool_destroy(other);
+	gantry_dma_pool_destroy(pool);
+}
+
+static void HERE
+pool_leaked(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct gantry_dma_pool *pool = gantry_dma_pool_create("p", dev, 64, 64, 0);
+	gantry_dma_addr_t a;
+	void *x = gantry_dma_pool_alloc(pool, &a);
+
+	assert_non_null(x);
+	if (fixed)
+		gantry_dma_pool_free(pool, x, a);
+	gantry_dma_pool_destroy(pool);
+}
+
+/* Lists, chains, BARs. */
+
+static void
+list(struct gantry_sg *sg, uint8_t *p, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		gantry_sg_set_buf(&sg[i], p + i * LEN, LEN / 2);
+}
+
+static void HERE
+sg_nents_less(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(3 * LEN);
+	struct gantry_sg sg[3];
+
+	list(sg, p, 3);
+	assert_int_equal(gantry_dma_map_sg(dev, sg, 3, GANTRY_DMA_FROM_DEVICE), 3);
+	gantry_dma_unmap_sg(dev, sg, fixed ? 3 : 2, GANTRY_DMA_FROM_DEVICE);
+	rte_free(p);
+}
+
+/* What the mapping returned, where it merged. */
+static void HERE
+sg_nents_merged(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(2 * LEN);
+	struct gantry_sg sg[2];
+	unsigned int n;
+
+	gantry_sg_set_buf(&sg[0], p, LEN);
+	gantry_sg_set_buf(&sg[1], p + LEN, LEN);
+	n = gantry_dma_map_sg(dev, sg, 2, GANTRY_DMA_TO_DEVICE);
+	assert_int_equal(n, 1);
+	gantry_dma_unmap_sg(dev, sg, fixed ? 2 : n, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+}
+
+static void HERE
+sg_sync_nents(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(3 * LEN);
+	struct gantry_sg sg[3];
+
+	list(sg, p, 3);
+	assert_int_equal(gantry_dma_map_sg(dev, sg, 3, GANTRY_DMA_FROM_DEVICE), 3);
+	gantry_dma_sync_sg_for_cpu(dev, sg, fixed ? 3 : 1, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_unmap_sg(dev, sg, 3, GANTRY_DMA_FROM_DEVICE);
+	rte_free(p);
+}
+
+static void HERE
+sg_twice(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(3 * LEN);
+	struct gantry_sg sg[3];
+
+	list(sg, p, 3);
+	assert_int_equal(gantry_dma_map_sg(dev, sg, 3, GANTRY_DMA_TO_DEVICE), 3);
+	gantry_dma_unmap_sg(dev, sg, 3, GANTRY_DMA_TO_DEVICE);
+	if (!fixed)
+		gantry_dma_unmap_sg(dev, sg, 3, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+}
+
+/* Small pieces side by side, written by the device, are one list's. */
+static void HERE
+sg_overlap(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	struct gantry_sg sg[2];
+
+	gantry_sg_set_buf(&sg[0], p, 10);
+	gantry_sg_set_buf(&sg[1], p + (fixed ? 10 : 9), 10);
+	assert_int_not_equal(gantry_dma_map_sg(dev, sg, 2, GANTRY_DMA_FROM_DEVICE), 0);
+	gantry_dma_unmap_sg(dev, sg, 2, GANTRY_DMA_FROM_DEVICE);
+	rte_free(p);
+}
+
+static void HERE
+sg_too_long(struct gantry_dma_dev *dev, bool fixed)
+{
+	const size_t max = gantry_dma_get_max_seg_size(dev);
+	uint8_t *p = memory(2 * LEN);
+	struct gantry_sg sg;
+
+	assert_int_equal(gantry_dma_set_max_seg_size(dev, LEN), 0);
+	gantry_sg_set_buf(&sg, p, fixed ? LEN : LEN + 1);
+	if (gantry_dma_map_sg(dev, &sg, 1, GANTRY_DMA_TO_DEVICE) != 0)
+		gantry_dma_unmap_sg(dev, &sg, 1, GANTRY_DMA_TO_DEVICE);
+	assert_int_equal(gantry_dma_set_max_seg_size(dev, max), 0);
+	rte_free(p);
+}
+
+static void HERE
+single_boundary(struct gantry_dma_dev *dev, bool fixed)
+{
+	const uint64_t mask = gantry_dma_get_seg_boundary(dev);
+	uint8_t *p = rte_malloc("test", 8192, 8192);
+	gantry_dma_addr_t addr;
+	size_t at;
+
+	assert_non_null(p);
+	assert_int_equal(gantry_dma_set_seg_boundary(dev, 4095), 0);
+	at = fixed ? 0 : 3840;
+	addr = gantry_dma_map_single(dev, p + at, LEN, GANTRY_DMA_TO_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, addr));
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
+	assert_int_equal(gantry_dma_set_seg_boundary(dev, mask), 0);
+	rte_free(p);
+}
+
+static void HERE
+resource_size(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *bar = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	gantry_dma_addr_t addr;
+
+	assert_ptr_not_equal(bar, MAP_FAILED);
+	assert_int_equal(gantry_mem_mmio_add(bar, 8192), 0);
+	addr = gantry_dma_map_resource(dev, bar, 0xE0000000, 8192, GANTRY_DMA_BIDIRECTIONAL);
+	assert_false(gantry_dma_mapping_error(dev, addr));
+	gantry_dma_unmap_resource(dev, addr, fixed ? 8192 : 4096, GANTRY_DMA_BIDIRECTIONAL);
+	gantry_mem_mmio_del(bar);
+	munmap(bar, 8192);
+}
+
+static void HERE
+resource_single(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *bar = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	gantry_dma_addr_t addr;
+
+	assert_ptr_not_equal(bar, MAP_FAILED);
+	assert_int_equal(gantry_mem_mmio_add(bar, 4096), 0);
+	addr = gantry_dma_map_resource(dev, bar, 0xE0000000, 4096, GANTRY_DMA_BIDIRECTIONAL);
+	assert_false(gantry_dma_mapping_error(dev, addr));
+	if (!fixed)
+		gantry_dma_unmap_single(dev, addr, 4096, GANTRY_DMA_BIDIRECTIONAL);
+	gantry_dma_unmap_resource(dev, addr, 4096, GANTRY_DMA_BIDIRECTIONAL);
+	gantry_mem_mmio_del(bar);
+	munmap(bar, 4096);
+}
+
+static void HERE
+resource_memory(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+
+	if (!fixed)
+		assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_resource(dev, p, 0x1000,
+			LEN, GANTRY_DMA_BIDIRECTIONAL)));
+	rte_free(p);
+}
+
+static const struct play plays[] = {
+#define PLAY(name, class) { #name, GANTRY_DMA_MISUSE_ ## class, name }
+	PLAY(unmap_unknown, UNMAP_UNKNOWN),
+	PLAY(unmap_twice, UNMAP_TWICE),
+	PLAY(wrong_size, WRONG_SIZE),
+	PLAY(wrong_direction, WRONG_DIRECTION),
+	PLAY(no_direction, WRONG_DIRECTION),
+	PLAY(wrong_function, WRONG_FUNCTION),
+	PLAY(unmap_error, UNMAP_ERROR),
+	PLAY(unchecked, UNCHECKED),
+	PLAY(unchecked_one_of_two, UNCHECKED),
+	PLAY(sync_unmapped, SYNC_UNMAPPED),
+	PLAY(sync_range, SYNC_RANGE),
+	PLAY(sync_direction, SYNC_DIRECTION),
+	PLAY(sync_pointless_cpu, SYNC_POINTLESS),
+	PLAY(sync_pointless_device, SYNC_POINTLESS),
+	PLAY(map_nothing, MAP_INVALID),
+	PLAY(map_empty, MAP_INVALID),
+	PLAY(map_bar, MAP_INVALID),
+	PLAY(map_stack, MAP_STACK),
+	PLAY(map_text, MAP_TEXT),
+	PLAY(map_code, MAP_TEXT),
+	PLAY(map_scattered, MAP_SCATTERED),
+	PLAY(overlap_bytes, OVERLAP),
+	PLAY(overlap_line, OVERLAP),
+	PLAY(overlap_sizes, OVERLAP),
+	PLAY(freed_mapped, FREED_MAPPED),
+	PLAY(freed_reused, FREED_MAPPED),
+	PLAY(coherent_twice, UNMAP_TWICE),
+	PLAY(coherent_unknown, UNMAP_UNKNOWN),
+	PLAY(coherent_size, WRONG_SIZE),
+	PLAY(coherent_pointer, WRONG_CPU_ADDRESS),
+	PLAY(coherent_handle, WRONG_CPU_ADDRESS),
+	PLAY(coherent_unmapped, WRONG_FUNCTION),
+	PLAY(pool_twice, UNMAP_TWICE),
+	PLAY(pool_pointer, WRONG_CPU_ADDRESS),
+	PLAY(pool_other, WRONG_FUNCTION),
+	PLAY(pool_leaked, LEAKED),
+	PLAY(sg_nents_less, WRONG_NENTS),
+	PLAY(sg_nents_merged, WRONG_NENTS),
+	PLAY(sg_sync_nents, WRONG_NENTS),
+	PLAY(sg_twice, UNMAP_TWICE),
+	PLAY(sg_overlap, OVERLAP),
+	PLAY(sg_too_long, SEGMENT_SIZE),
+	PLAY(single_boundary, SEGMENT_BOUNDARY),
+	PLAY(resource_size, WRONG_SIZE),
+	PLAY(resource_single, WRONG_FUNCTION),
+	PLAY(resource_memory, MAP_INVALID),
+#undef PLAY
+};
+
+static struct gantry_dma_dev *
+debug_device(const char *name, enum gantry_dma_debug_level level)
+{
+	struct gantry_dma_params p = { .name = name, .socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_DIRECT, .debug = level };
+	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
+
+	assert_non_null(dev);
+	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, GANTRY_DMA_BIT_MASK(64)), 0);
+	return dev;
+}
+
+/* Each play without its mistake, all on one device. */
+static void
+test_twins(void **state)
+{
+	struct gantry_dma_dev *dev = debug_device("twins", GANTRY_DMA_DEBUG_ON);
+	unsigned int i, round;
+
+	reports_begin();
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < RTE_DIM(plays); i++) {
+			plays[i].play(dev, true);
+			if (reports.nr != 0)
+				fail_msg("%s: %s", plays[i].name, reports.at[0].text);
+			assert_int_equal(gantry_dma_debug_live(dev), 0);
+		}
+	}
+	assert_int_equal(gantry_dma_debug_errors(dev), 0);
+	gantry_dma_dev_destroy(dev);
+	assert_int_equal(reports.nr, 0);
+}
+
+/* Each with it: one report, of that class, which names the play; and again: no more. */
+static void
+test_bugs(void **state)
+{
+	const uint64_t before = gantry_dma_debug_errors(NULL);
+	struct gantry_dma_dev *dev;
+	unsigned int i, round;
+
+	for (i = 0; i < RTE_DIM(plays); i++) {
+		dev = debug_device(plays[i].name, GANTRY_DMA_DEBUG_ON);
+		reports_begin();
+		for (round = 0; round < 3; round++) {
+			plays[i].play(dev, false);
+			reports_expect(plays[i].misuse, plays[i].name);
+			assert_string_equal(reports.at[0].device, plays[i].name);
+		}
+		assert_int_equal(gantry_dma_debug_errors(dev), 1);
+		assert_int_equal(gantry_dma_debug_live(dev), 0);
+		gantry_dma_dev_destroy(dev);
+		assert_int_equal(reports.nr, 1);
+	}
+	assert_int_equal(gantry_dma_debug_errors(NULL) - before, RTE_DIM(plays));
+}
+
+/* Leaks, one cause for each place; more places than are told of. */
+static void
+test_leaks(void **state)
+{
+	struct gantry_dma_dev *dev = debug_device("leaks", GANTRY_DMA_DEBUG_ON);
+	uint8_t *p = memory(64 * LEN);
+	gantry_dma_addr_t bus;
+	void *block;
+	unsigned int i;
+
+	reports_begin();
+	for (i = 0; i < 32; i++)
+		map(dev, p + i * LEN, LEN, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_map_single(dev, p + 40 * LEN, LEN, GANTRY_DMA_FROM_DEVICE);
+	block = gantry_dma_alloc_coherent(dev, 100, &bus, SOCKET_ID_ANY);
+	assert_non_null(block);
+	assert_int_equal(gantry_dma_debug_live(dev), 34);
+	gantry_dma_dev_destroy(dev);
+	assert_int_equal(gantry_dma_debug_live(NULL), 0);
+	assert_int_equal(reports_count(GANTRY_DMA_MISUSE_LEAKED), 3);
+	assert_int_equal(reports_count(GANTRY_DMA_MISUSE_UNCHECKED), 1);
+	assert_int_equal(reports.nr, 4);
+	rte_free(p);
+}
+
+/* Which call mapped it, and which misused it. */
+static gantry_dma_addr_t HERE
+who_maps(struct gantry_dma_dev *dev, void *p)
+{
+	gantry_dma_addr_t addr = gantry_dma_map_single(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+
+	assert_false(gantry_dma_mapping_error(dev, addr));
+	return addr;
+}
+
+static void HERE
+who_unmaps(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
+{
+	gantry_dma_unmap_single(dev, addr, LEN - 1, GANTRY_DMA_TO_DEVICE);
+	assert_non_null(dev); /* what follows keeps the call from being the last thing it does */
+}
+
+static bool
+is_in(const void *site, const void *fn)
+{
+	return (uintptr_t)site > (uintptr_t)fn && (uintptr_t)site - (uintptr_t)fn < 1024;
+}
+
+static void
+test_sites(void **state)
+{
+	struct gantry_dma_dev *dev = debug_device("sites", GANTRY_DMA_DEBUG_ON);
+	uint8_t *p = memory(LEN);
+	const struct report *r;
+	gantry_dma_addr_t addr;
+
+	reports_begin();
+	gantry_dma_debug_context('t', 3, 17);
+	addr = who_maps(dev, p);
+	gantry_dma_debug_context(0, 0, 0);
+	who_unmaps(dev, addr);
+	assert_int_equal(reports.nr, 1);
+	r = &reports.at[0];
+	assert_true(is_in(r->map_site, (const void *)who_maps));
+	assert_true(is_in(r->trace[0], (const void *)who_unmaps));
+	assert_true(is_in(r->trace[1], (const void *)test_sites));
+	assert_non_null(strstr(r->map_symbol, "who_maps+0x"));
+	assert_non_null(strstr(r->symbol, "who_unmaps+0x"));
+	assert_int_equal(r->queue, 3);
+	assert_int_equal(r->queue_kind, 't');
+	assert_int_equal(r->descriptor, 17);
+	assert_int_equal(r->addr, addr);
+	assert_ptr_equal(r->cpu, p);
+	assert_int_equal(r->size, LEN);
+	assert_int_equal(r->dir, GANTRY_DMA_TO_DEVICE);
+	assert_non_null(strstr(r->text, "sites: wrong-size: unmap_single as 511 bytes"));
+	assert_non_null(strstr(r->text, "tx queue 3, descriptor 17"));
+	assert_non_null(strstr(r->text, "who_maps+0x"));
+	assert_null(strchr(r->text, '\n'));
+
+	/* On whose behalf a driver maps. */
+	reports_begin();
+	gantry_dma_debug_caller(test_sites);
+	addr = who_maps(dev, p);
+	gantry_dma_debug_caller(NULL);
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_FROM_DEVICE);
+	assert_int_equal(reports.nr, 1);
+	assert_ptr_equal(reports.at[0].map_site, test_sites);
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+}
+
+/* A mapping that failed, and was not asked about: the thread goes on as if it had worked. */
+static void HERE
+never_asks(struct gantry_dma_dev *dev)
+{
+	gantry_dma_addr_t addr = gantry_dma_map_single(dev, never_asks, 1,
+		GANTRY_DMA_TO_DEVICE);
+
+	assert_true(addr == GANTRY_DMA_MAPPING_ERROR);
+}
+
+static void
+test_failed(void **state)
+{
+	struct gantry_dma_dev *dev = debug_device("failed", GANTRY_DMA_DEBUG_ON);
+	uint8_t *p = memory(LEN);
+	gantry_dma_addr_t addr;
+
+	reports_begin();
+	never_asks(dev);
+	addr = map(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
+	assert_int_equal(reports.nr, 2);
+	assert_int_equal(reports.at[0].misuse, GANTRY_DMA_MISUSE_MAP_TEXT);
+	assert_int_equal(reports.at[1].misuse, GANTRY_DMA_MISUSE_UNCHECKED);
+	assert_true(is_in(reports.at[1].map_site, (const void *)never_asks));
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+}
+
+static void
+test_filter(void **state)
+{
+	struct gantry_dma_dev *a = debug_device("card-a", GANTRY_DMA_DEBUG_ON);
+	struct gantry_dma_dev *b = debug_device("card-b", GANTRY_DMA_DEBUG_ON);
+
+	reports_begin();
+	gantry_dma_debug_filter("-b");
+	wrong_size(a, false);
+	wrong_size(b, false);
+	reports_expect(GANTRY_DMA_MISUSE_WRONG_SIZE, "wrong_size");
+	assert_string_equal(reports.at[0].device, "card-b");
+	assert_int_equal(gantry_dma_debug_errors(a), 0);
+	assert_int_equal(gantry_dma_debug_errors(b), 1);
+	gantry_dma_debug_filter(NULL);
+	wrong_size(a, false);
+	assert_int_equal(gantry_dma_debug_errors(a), 1);
+	gantry_dma_dev_destroy(a);
+	gantry_dma_dev_destroy(b);
+}
+
+/* The process ends there, with the line told first. */
+static void
+test_abort(void **state)
+{
+	struct gantry_dma_dev *dev = debug_device("abort", GANTRY_DMA_DEBUG_ABORT);
+	int status = 0;
+	pid_t pid;
+
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		signal(SIGABRT, SIG_DFL);
+		unmap_unknown(dev, true);
+		unmap_unknown(dev, false);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGABRT);
+	gantry_dma_dev_destroy(dev);
+}
+
+/* Another thread's stack, while it waits. */
+static void *
+lend_stack(void *arg)
+{
+	uint8_t *local = __builtin_alloca(LEN);
+	uint8_t **out = arg;
+
+	memset(local, 0, LEN);
+	__atomic_store_n(out, local, __ATOMIC_RELEASE);
+	while (__atomic_load_n(out, __ATOMIC_ACQUIRE) != NULL)
+		sched_yield();
+	return NULL;
+}
+
+static void
+test_other_stack(void **state)
+{
+	struct gantry_dma_dev *dev = debug_device("stack", GANTRY_DMA_DEBUG_ON);
+	uint8_t *lent = NULL;
+	pthread_t thread;
+
+	reports_begin();
+	start_thread(&thread, lend_stack, &lent);
+	while (__atomic_load_n(&lent, __ATOMIC_ACQUIRE) == NULL)
+		sched_yield();
+	map_and_unmap(dev, lent, LEN);
+	__atomic_store_n(&lent, NULL, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	reports_expect(GANTRY_DMA_MISUSE_MAP_STACK, "test_other_stack");
+	gantry_dma_dev_destroy(dev);
+}
+
+/* Pages that EAL gives back to the system while they are mapped. */
+static void
+test_page_freed(void **state)
+{
+	struct gantry_dma_dev *dev;
+	gantry_dma_addr_t addr;
+	uint8_t *p;
+
+	if (!eal_huge()) {
+		printf("needs hugepages\n");
+		skip();
+	}
+	dev = debug_device("pages", GANTRY_DMA_DEBUG_ON);
+	p = rte_malloc("test", 80 << 20, 0); /* more than the heap began with, and keeps */
+	if (p == NULL) {
+		printf("needs 48 more free hugepages of 2 MB\n");
+		gantry_dma_dev_destroy(dev);
+		skip();
+	}
+	reports_begin();
+	addr = map(dev, p + (40 << 20), LEN, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+	reports_expect(GANTRY_DMA_MISUSE_FREED_MAPPED, "test_page_freed");
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
+	assert_int_equal(reports.nr, 1);
+	gantry_dma_dev_destroy(dev);
+}
+
+/* In bounce mode the memory is anything; the checks are the same. */
+static void
+test_bounce(void **state)
+{
+	struct gantry_dma_params p = { .name = "bounce", .socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_BOUNCE, .debug = GANTRY_DMA_DEBUG_ON,
+		.bounce_slots = { 64, 64, 8, 0 } };
+	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
+	uint8_t *heap = malloc(LEN), *local = __builtin_alloca(LEN);
+	gantry_dma_addr_t addr;
+
+	assert_non_null(dev);
+	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, GANTRY_DMA_BIT_MASK(64)), 0);
+	assert_non_null(heap);
+	memset(heap, 1, LEN);
+	memset(local, 1, LEN);
+	reports_begin();
+	addr = map(dev, heap, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	memset(heap, 2, LEN);
+	gantry_dma_sync_single_range_for_device(dev, addr, 100, 100, GANTRY_DMA_BIDIRECTIONAL);
+	gantry_dma_sync_single_for_cpu(dev, addr, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	assert_int_equal(heap[99], 1);
+	assert_int_equal(heap[100], 2);
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	assert_int_equal(reports.nr, 0);
+	map_and_unmap(dev, local, LEN);
+	reports_expect(GANTRY_DMA_MISUSE_MAP_STACK, "test_bounce");
+	/* What is unmapped with the wrong size is unmapped all the same: no slot is lost. */
+	reports_begin();
+	wrong_size(dev, false);
+	reports_expect(GANTRY_DMA_MISUSE_WRONG_SIZE, "wrong_size");
+	map_nothing(dev, false);
+	assert_int_equal(reports.nr, 2);
+	assert_int_equal(gantry_dma_debug_live(dev), 0);
+	gantry_dma_dev_destroy(dev);
+	assert_int_equal(reports.nr, 2);
+	free(heap);
+}
+
+/* Threads: what each maps is its own, and nothing is reported; and one mapping, unmapped by two. */
+
+#define THREADS 16
+#define BUFS    64
+
+struct worker {
+	pthread_t thread;
+	struct gantry_dma_dev *dev;
+	uint8_t *mem;
+	unsigned int bad;
+	gantry_dma_addr_t shared;
+};
+
+static void *
+work(void *arg)
+{
+	struct worker *w = arg;
+	gantry_dma_addr_t addr[BUFS];
+	unsigned int round, i;
+
+	for (round = 0; round < 200; round++) {
+		for (i = 0; i < BUFS; i++) {
+			addr[i] = gantry_dma_map_single(w->dev, w->mem + i * LEN, LEN - 64 * (i % 3),
+				GANTRY_DMA_FROM_DEVICE);
+			w->bad += gantry_dma_mapping_error(w->dev, addr[i]) != 0;
+		}
+		for (i = 0; i < BUFS; i++) {
+			const unsigned int k = (i + round) % BUFS;
+
+			gantry_dma_sync_single_for_cpu(w->dev, addr[k] + 64, 64,
+				GANTRY_DMA_FROM_DEVICE);
+			gantry_dma_unmap_single(w->dev, addr[k], LEN - 64 * (k % 3),
+				GANTRY_DMA_FROM_DEVICE);
+		}
+	}
+	return NULL;
+}
+
+static void *
+unmap_shared(void *arg)
+{
+	struct worker *w = arg;
+
+	gantry_dma_unmap_single(w->dev, w->shared, LEN, GANTRY_DMA_TO_DEVICE);
+	return NULL;
+}
+
+static void
+test_threads(void **state)
+{
+	struct gantry_dma_dev *dev = debug_device("threads", GANTRY_DMA_DEBUG_ON);
+	uint8_t *p = memory(THREADS * BUFS * LEN);
+	struct worker w[THREADS];
+	unsigned int i;
+
+	reports_begin();
+	for (i = 0; i < THREADS; i++) {
+		w[i] = (struct worker){ .dev = dev, .mem = p + i * BUFS * LEN };
+		start_thread(&w[i].thread, work, &w[i]);
+	}
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(w[i].thread, NULL);
+		assert_int_equal(w[i].bad, 0);
+	}
+	assert_int_equal(reports.nr, 0);
+	assert_int_equal(gantry_dma_debug_live(dev), 0);
+
+	w[0].shared = map(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+	for (i = 0; i < THREADS; i++) {
+		w[i].shared = w[0].shared;
+		start_thread(&w[i].thread, unmap_shared, &w[i]);
+	}
+	for (i = 0; i < THREADS; i++)
+		pthread_join(w[i].thread, NULL);
+	/* Another site may have been seen first, so there may be two causes, never 16. */
+	assert_true(reports.nr >= 1 && reports.nr <= 2);
+	assert_int_equal(reports.at[0].misuse, GANTRY_DMA_MISUSE_UNMAP_TWICE);
+	assert_int_equal(gantry_dma_debug_live(dev), 0);
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+}
+
+/* More than the index has buckets, and of every size. */
+static void
+test_many(void **state)
+{
+	struct gantry_dma_dev *dev = debug_device("many", GANTRY_DMA_DEBUG_ON);
+	const unsigned int nr = 100000;
+	gantry_dma_addr_t *addr = malloc(nr * sizeof(*addr));
+	uint8_t *p = memory(nr * 64);
+	unsigned int i, top;
+
+	assert_non_null(addr);
+	reports_begin();
+	for (i = 0; i < nr; i++)
+		addr[i] = map(dev, p + i * 64, 64, GANTRY_DMA_FROM_DEVICE);
+	assert_int_equal(gantry_dma_debug_live(dev), nr);
+	for (i = 0; i < nr; i++)
+		gantry_dma_unmap_single(dev, addr[i], 64, GANTRY_DMA_FROM_DEVICE);
+	/* Physical pages are scattered: there a large one may be no mapping. */
+	top = rte_eal_iova_mode() == RTE_IOVA_VA ? 20 : 9;
+	for (i = 1; i < top; i++) {
+		addr[i] = map(dev, p, 10ul << (i % 19), GANTRY_DMA_TO_DEVICE);
+		assert_int_equal(gantry_dma_debug_live(dev), i);
+	}
+	for (i = top - 1; i > 0; i--)
+		gantry_dma_unmap_single(dev, addr[i], 10ul << (i % 19), GANTRY_DMA_TO_DEVICE);
+	assert_int_equal(gantry_dma_debug_live(dev), 0);
+	assert_int_equal(reports.nr, 0);
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+	free(addr);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_twins),
+		cmocka_unit_test(test_bugs),
+		cmocka_unit_test(test_leaks),
+		cmocka_unit_test(test_sites),
+		cmocka_unit_test(test_failed),
+		cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_abort),
+		cmocka_unit_test(test_other_stack),
+		cmocka_unit_test(test_page_freed),
+		cmocka_unit_test(test_bounce),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_many),
+	};
+	uint8_t *stays;
+
+	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);
+	gantry_dma_debug_handler(reports_add, NULL);
+	/* Something of the heap's stays in the pages that the tests use. */
+	stays = memory(64);
+	gantry_dma_debug_filter("");
+	return cmocka_run_group_tests_name(argc > 1 ? argv[1] : "no-huge", tests, NULL, NULL) +
+		(stays == NULL);
+}
