@@ -11,6 +11,10 @@
  *
  * Only a driver knows where its rings and BARs are. Ours tells; of other drivers
  * the memzones are shown, which is where DPDK's drivers keep their rings.
+ *
+ * And below that what the device may reach: that the driver uses three rings does not say what a
+ * device that goes wrong could touch. In direct mode that is all of EAL's memory; in strict
+ * mode each mapping by itself, and who made it.
  */
 
 #include <errno.h>
@@ -27,7 +31,7 @@
 #include <rte_io.h>
 #include <rte_memzone.h>
 
-#include "gantry_dma.h"
+#include "gantry_dma_reach.h"
 #include "rte_pmd_gantry_igb.h"
 #include "testpmd.h"
 
@@ -137,10 +141,66 @@ memzone(const struct rte_memzone *mz, void *arg)
 	row(arg, "memzone", mz->name, mz->addr, eal_bus_address(mz->iova), mz->len, "EAL");
 }
 
+/*
+ * What a device may reach.
+ */
+
+struct reach {
+	const struct port *port;
+	const char *mode;
+	json_t *rows;
+};
+
+static void
+group(void *arg, const struct gantry_dma_reach_group *g)
+{
+	struct reach *r = arg;
+	char first[ADDRESS_LEN], last[ADDRESS_LEN], cpu[ADDRESS_LEN], since[16] = "-";
+	const bool known = g->oldest_ms != UINT64_MAX;
+
+	snprintf(first, sizeof(first), "0x%" PRIx64, g->first);
+	snprintf(last, sizeof(last), "0x%" PRIx64, g->last);
+	snprintf(cpu, sizeof(cpu), "0x%" PRIxPTR, (uintptr_t)g->cpu);
+	if (known)
+		snprintf(since, sizeof(since), "%.1f s", g->oldest_ms / 1000.0);
+	printf("%-4u  %-6s  %-8s  %-6s  %8u  %10" PRIu64 "  %-18s  %-18s  %-18s  %8s  %s\n",
+		r->port->id, r->mode, gantry_dma_reach_name(g->reach),
+		gantry_dma_access_name(g->dir), g->nr, g->bytes, first, last, cpu, since, g->by);
+	json_array_append_new(r->rows, json_pack("{sissssss sisIssssss sI ss}",
+		"port", (int)r->port->id, "mode", r->mode, "what", gantry_dma_reach_name(g->reach),
+		"access", gantry_dma_access_name(g->dir), "mappings", (int)g->nr,
+		"bytes", (json_int_t)g->bytes, "first", first, "last", last, "cpu", cpu,
+		"oldest_ms", known ? (json_int_t)g->oldest_ms : (json_int_t)-1,
+		"mapped_by", g->by));
+}
+
+/* @return the groups, an array */
+static json_t *
+show_reach(void)
+{
+	struct reach r = { .rows = json_array() };
+	int ret;
+
+	printf("\nwhat the device may reach now\n%-4s  %-6s  %-8s  %-6s  %8s  %10s  %-18s  %-18s  %-18s"
+		"  %8s  %s\n", "port", "mode", "what", "access", "mappings", "bytes", "bus, first",
+		"bus, last", "CPU, first", "since", "mapped by");
+	for (unsigned int i = 0; i < nb_ports; i++) {
+		r.port = &ports[i];
+		ret = rte_pmd_gantry_igb_for_each_reach(ports[i].id, &r.mode, group, &r);
+		if (ret == -ENOTSUP)
+			printf("%-4u  not known: its driver is another\n", ports[i].id);
+		else if (ret != 0)
+			complain("port %u (%s): what it may reach is not known: %s", ports[i].id,
+				ports[i].name, strerror(-ret));
+	}
+	return r.rows;
+}
+
 int
 addresses_run(const struct options *o)
 {
 	struct table t = {.rows = json_array()};
+	json_t *report;
 	bool foreign = false;
 	int status = 0;
 
@@ -168,8 +228,9 @@ addresses_run(const struct options *o)
 		rte_eal_iova_mode() == RTE_IOVA_PA ? "PA (physical)" : "VA (virtual)");
 	if (t.needs_root)
 		printf("physical addresses: needs root (CAP_SYS_ADMIN)\n");
-	if (o->json != NULL && report_write(o->json, t.rows) != 0)
+	report = json_pack("{soso}", "objects", t.rows, "reach", show_reach());
+	if (o->json != NULL && report_write(o->json, report) != 0)
 		status = 1;
-	json_decref(t.rows);
+	json_decref(report);
 	return status;
 }

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,7 +119,9 @@ layer(struct gantry_dma_dev *dev, enum gantry_dma_reach reach)
 {
 	if (reach != GANTRY_DMA_REACH_MEMORY)
 		return "lib/dma";
-	return dma_device(dev)->base == NULL ? "bus, all of EAL's memory" : "lib/dma, for all mappings";
+	if (dma_device(dev)->base == NULL)
+		return "bus, all of EAL's memory";
+	return dma_device(dev)->bounce != NULL ? "lib/dma, bounce buffers" : "lib/dma, window";
 }
 
 void
@@ -153,12 +156,146 @@ gantry_dma_for_each_group(struct gantry_dma_dev *dev,
 static rte_spinlock_t devices_lock = RTE_SPINLOCK_INITIALIZER;
 static TAILQ_HEAD(, dma_device) devices = TAILQ_HEAD_INITIALIZER(devices);
 
+/*
+ * Telemetry. A group is a row, but a dictionary can hold arrays of plain values and nothing
+ * deeper (DPDK 22.11): so there is an array for each column.
+ */
+
+#define SHOWN_MAX 64 /* rows; the answer's room is 16 KiB */
+
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
+#define TEL_UINT RTE_TEL_UINT_VAL
+#define tel_add_uint rte_tel_data_add_array_uint
+#else
+#define TEL_UINT RTE_TEL_U64_VAL
+#define tel_add_uint rte_tel_data_add_array_u64
+#endif
+
+enum { WHAT, ACCESS, FIRST, LAST, CPU, MAPPINGS, BYTES, OLDEST, YOUNGEST, BY, COLUMNS };
+
+static const struct {
+	const char *name;
+	enum rte_tel_value_type type;
+} columns[COLUMNS] = {
+	[WHAT] = { "what", RTE_TEL_STRING_VAL },
+	[ACCESS] = { "access", RTE_TEL_STRING_VAL },
+	[FIRST] = { "first", RTE_TEL_STRING_VAL },
+	[LAST] = { "last", RTE_TEL_STRING_VAL },
+	[CPU] = { "cpu", RTE_TEL_STRING_VAL },
+	[MAPPINGS] = { "mappings", RTE_TEL_INT_VAL },
+	[BYTES] = { "bytes", TEL_UINT },
+	[OLDEST] = { "oldest_ms", RTE_TEL_INT_VAL },
+	[YOUNGEST] = { "youngest_ms", RTE_TEL_INT_VAL },
+	[BY] = { "mapped_by", RTE_TEL_STRING_VAL },
+};
+
+struct answer {
+	struct rte_tel_data *column[COLUMNS];
+	int shown, left_out;
+};
+
+static const char *
+hex(char *buf, size_t len, uint64_t value)
+{
+	snprintf(buf, len, "0x%" PRIx64, value);
+	return buf;
+}
+
+/* -1: not known. */
+static int
+age(uint64_t ms)
+{
+	return ms == UINT64_MAX ? -1 : (int)RTE_MIN(ms, (uint64_t)INT_MAX);
+}
+
+static void
+show_group(void *arg, const struct gantry_dma_reach_group *g)
+{
+	struct answer *a = arg;
+	char buf[20];
+
+	if (a->shown == SHOWN_MAX) {
+		a->left_out++;
+		return;
+	}
+	a->shown++;
+	rte_tel_data_add_array_string(a->column[WHAT], gantry_dma_reach_name(g->reach));
+	rte_tel_data_add_array_string(a->column[ACCESS], gantry_dma_access_name(g->dir));
+	rte_tel_data_add_array_string(a->column[FIRST], hex(buf, sizeof(buf), g->first));
+	rte_tel_data_add_array_string(a->column[LAST], hex(buf, sizeof(buf), g->last));
+	rte_tel_data_add_array_string(a->column[CPU], hex(buf, sizeof(buf), (uintptr_t)g->cpu));
+	rte_tel_data_add_array_int(a->column[MAPPINGS], g->nr);
+	tel_add_uint(a->column[BYTES], g->bytes);
+	rte_tel_data_add_array_int(a->column[OLDEST], age(g->oldest_ms));
+	rte_tel_data_add_array_int(a->column[YOUNGEST], age(g->youngest_ms));
+	rte_tel_data_add_array_string(a->column[BY], g->by);
+}
+
+static int
+show_device(struct gantry_dma_dev *dev, struct rte_tel_data *d)
+{
+	struct answer a = { .shown = 0 };
+	char buf[20];
+	int i;
+
+	for (i = 0; i < COLUMNS; i++) {
+		a.column[i] = rte_tel_data_alloc();
+		if (a.column[i] == NULL) {
+			while (i-- > 0)
+				rte_tel_data_free(a.column[i]);
+			return -ENOMEM;
+		}
+		rte_tel_data_start_array(a.column[i], columns[i].type);
+	}
+	gantry_dma_for_each_group(dev, show_group, &a);
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_string(d, "device", dma_device(dev)->name);
+	rte_tel_data_add_dict_string(d, "mode", gantry_dma_mode_name(dev));
+	rte_tel_data_add_dict_string(d, "mask", hex(buf, sizeof(buf), gantry_dma_get_mask(dev)));
+	rte_tel_data_add_dict_int(d, "left_out", a.left_out);
+	for (i = 0; i < COLUMNS; i++)
+		rte_tel_data_add_dict_container(d, columns[i].name, a.column[i], 0);
+	return 0;
+}
+
+static int
+reach(const char *cmd, const char *name, struct rte_tel_data *d)
+{
+	const bool list = name == NULL || name[0] == '\0';
+	int ret = list ? 0 : -ENODEV;
+	struct dma_device *dev;
+
+	if (list)
+		rte_tel_data_start_array(d, RTE_TEL_STRING_VAL);
+	rte_spinlock_lock(&devices_lock);
+	TAILQ_FOREACH(dev, &devices, next) {
+		if (list)
+			rte_tel_data_add_array_string(d, dev->name);
+		else if (strcmp(dev->name, name) == 0)
+			ret = show_device(&dev->fast, d);
+	}
+	rte_spinlock_unlock(&devices_lock);
+	return ret;
+}
+
+/*
+ * A process may have several copies of this library, one in each plugin and one of its own,
+ * and the last one that registers a command answers it. So only one that has devices does.
+ */
 void
 dma_reach_add(struct gantry_dma_dev *dev)
 {
+	static bool registered;
+	bool first;
+
 	rte_spinlock_lock(&devices_lock);
 	TAILQ_INSERT_TAIL(&devices, dma_device(dev), next);
+	first = !registered;
+	registered = true;
 	rte_spinlock_unlock(&devices_lock);
+	if (first)
+		rte_telemetry_register_cmd("/gantry/dma/reach", reach, "What DMA devices may reach "
+			"now. Parameter: a device's name; none: lists the devices");
 }
 
 void
@@ -167,115 +304,4 @@ dma_reach_remove(struct gantry_dma_dev *dev)
 	rte_spinlock_lock(&devices_lock);
 	TAILQ_REMOVE(&devices, dma_device(dev), next);
 	rte_spinlock_unlock(&devices_lock);
-}
-
-/*
- * Telemetry. Its buffer has 16 KiB.
- */
-
-#define SHOWN_MAX 64
-
-struct answer {
-	struct rte_tel_data *list;
-	unsigned int shown, left_out;
-};
-
-static void
-add_address(struct rte_tel_data *d, const char *name, uint64_t value)
-{
-	char text[20];
-
-	snprintf(text, sizeof(text), "0x%" PRIx64, value);
-	rte_tel_data_add_dict_string(d, name, text);
-}
-
-static void
-add_number(struct rte_tel_data *d, const char *name, uint64_t value)
-{
-#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
-	rte_tel_data_add_dict_uint(d, name, value);
-#else
-	rte_tel_data_add_dict_u64(d, name, value);
-#endif
-}
-
-static void
-show_group(void *arg, const struct gantry_dma_reach_group *g)
-{
-	struct answer *a = arg;
-	struct rte_tel_data *d = a->shown < SHOWN_MAX ? rte_tel_data_alloc() : NULL;
-
-	if (d == NULL) {
-		a->left_out++;
-		return;
-	}
-	rte_tel_data_start_dict(d);
-	rte_tel_data_add_dict_string(d, "what", gantry_dma_reach_name(g->reach));
-	rte_tel_data_add_dict_string(d, "access", gantry_dma_access_name(g->dir));
-	add_address(d, "first", g->first);
-	add_address(d, "last", g->last);
-	add_address(d, "cpu", (uintptr_t)g->cpu);
-	add_number(d, "mappings", g->nr);
-	add_number(d, "bytes", g->bytes);
-	if (g->oldest_ms != UINT64_MAX) {
-		add_number(d, "oldest_ms", g->oldest_ms);
-		add_number(d, "youngest_ms", g->youngest_ms);
-	}
-	rte_tel_data_add_dict_string(d, "mapped_by", g->by);
-	rte_tel_data_add_array_container(a->list, d, 0);
-	a->shown++;
-}
-
-static void
-show_device(struct gantry_dma_dev *dev, struct rte_tel_data *d)
-{
-	rte_tel_data_add_dict_string(d, "device", dma_device(dev)->name);
-	rte_tel_data_add_dict_string(d, "mode", gantry_dma_mode_name(dev));
-	add_address(d, "mask", gantry_dma_get_mask(dev));
-}
-
-static int
-reach(const char *cmd, const char *name, struct rte_tel_data *d)
-{
-	struct dma_device *dev;
-	struct answer a = { 0 };
-	int ret = 0;
-
-	rte_spinlock_lock(&devices_lock);
-	if (name == NULL || name[0] == '\0') {
-		rte_tel_data_start_array(d, RTE_TEL_CONTAINER);
-		TAILQ_FOREACH(dev, &devices, next) {
-			struct rte_tel_data *one = rte_tel_data_alloc();
-
-			if (one == NULL)
-				break;
-			rte_tel_data_start_dict(one);
-			show_device(&dev->fast, one);
-			rte_tel_data_add_array_container(d, one, 0);
-		}
-	} else {
-		TAILQ_FOREACH(dev, &devices, next) {
-			if (strcmp(dev->name, name) == 0)
-				break;
-		}
-		a.list = dev != NULL ? rte_tel_data_alloc() : NULL;
-		if (a.list != NULL) {
-			rte_tel_data_start_dict(d);
-			show_device(&dev->fast, d);
-			rte_tel_data_start_array(a.list, RTE_TEL_CONTAINER);
-			gantry_dma_for_each_group(&dev->fast, show_group, &a);
-			rte_tel_data_add_dict_container(d, "reach", a.list, 0);
-			add_number(d, "left_out", a.left_out);
-		} else {
-			ret = dev == NULL ? -ENODEV : -ENOMEM;
-		}
-	}
-	rte_spinlock_unlock(&devices_lock);
-	return ret;
-}
-
-RTE_INIT(dma_reach_telemetry)
-{
-	rte_telemetry_register_cmd("/gantry/dma/reach", reach,
-		"What DMA devices may reach now. Parameters: name of a device; none: lists devices");
 }

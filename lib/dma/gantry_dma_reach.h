@@ -7,8 +7,8 @@
  * What a device may reach right now, for people: gantry_dma_for_each_mapping() with the
  * thousand mappings of one place in a driver as one.
  *
- * Telemetry: /gantry/dma/reach lists the process' devices and their modes,
- * /gantry/dma/reach,DEVICE shows one.
+ * Telemetry: /gantry/dma/reach lists the process' devices, /gantry/dma/reach,DEVICE shows one:
+ * its mode and mask, and an array for each of the members below.
  *
  * Thread safety: any thread.
  */

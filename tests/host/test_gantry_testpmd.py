@@ -175,7 +175,7 @@ class Addresses(Command):
         app = self.app([self.sock('a')], ['addresses', '--json', self.path('a.json')], **kw)
         app.wait(30)
         with open(self.path('a.json')) as f:
-            return json.load(f), app.text()
+            return json.load(f)['objects'], app.text()
 
     def kinds(self, entries):
         self.assertEqual({e['kind'] for e in entries}, {'rx ring', 'tx ring', 'rx pool', 'BAR'})

@@ -7,6 +7,7 @@
 
 #include <rte_mempool.h>
 
+#include "gantry_dma_reach.h"
 #include "igb_rxtx.h"
 #include "rte_pmd_gantry_igb.h"
 
@@ -36,6 +37,31 @@ show(struct walk *w, const struct rte_pmd_gantry_igb_object *o)
 		w->ret = w->cb(w->arg, o);
 }
 
+struct look_up {
+	const void *ptr;
+	uint64_t bus;
+};
+
+static void
+is_it_in(void *arg, const struct gantry_dma_reach_group *g)
+{
+	struct look_up *l = arg;
+	const uintptr_t at = (uintptr_t)l->ptr - (uintptr_t)g->cpu;
+
+	if (g->reach == GANTRY_DMA_REACH_MEMORY && at <= g->last - g->first)
+		l->bus = g->first + at;
+}
+
+/* Of memory that the device reaches as such: in strict and bounce mode there is none. */
+static uint64_t
+bus_address(const struct igb_adapter *ad, const void *ptr)
+{
+	struct look_up l = { .ptr = ptr, .bus = UINT64_MAX };
+
+	gantry_dma_for_each_group(ad->dma, is_it_in, &l);
+	return l.bus;
+}
+
 static void
 show_pool_memory(struct rte_mempool *pool, void *arg, struct rte_mempool_memhdr *mem,
 		unsigned int index)
@@ -46,7 +72,7 @@ show_pool_memory(struct rte_mempool *pool, void *arg, struct rte_mempool_memhdr 
 		.index = w->index,
 		.name = pool->name,
 		.cpu = mem->addr,
-		.bus = gantry_virt_to_bus(w->ad->dma, mem->addr),
+		.bus = bus_address(w->ad, mem->addr),
 		.size = mem->len,
 		.socket_id = pool->socket_id,
 	};
@@ -140,16 +166,31 @@ int
 rte_pmd_gantry_igb_virt_to_bus(uint16_t port_id, const void *ptr, uint64_t *bus)
 {
 	struct rte_eth_dev *dev;
-	gantry_dma_addr_t addr;
+	uint64_t addr;
 	int ret;
 
 	ret = igb_port(port_id, &dev);
 	if (ret != 0)
 		return ret;
-	addr = gantry_virt_to_bus(igb_adapter_of(dev)->dma, ptr);
-	if (addr == GANTRY_DMA_MAPPING_ERROR)
+	addr = bus_address(igb_adapter_of(dev), ptr);
+	if (addr == UINT64_MAX)
 		return -EFAULT;
 	*bus = addr;
+	return 0;
+}
+
+int
+rte_pmd_gantry_igb_for_each_reach(uint16_t port_id, const char **mode,
+		void (*fn)(void *arg, const struct gantry_dma_reach_group *group), void *arg)
+{
+	struct rte_eth_dev *dev;
+	int ret;
+
+	ret = igb_port(port_id, &dev);
+	if (ret != 0)
+		return ret;
+	*mode = gantry_dma_mode_name(igb_adapter_of(dev)->dma);
+	gantry_dma_for_each_group(igb_adapter_of(dev)->dma, fn, arg);
 	return 0;
 }
 

@@ -64,9 +64,25 @@ int rte_pmd_gantry_igb_for_each_object(uint16_t port_id, rte_pmd_gantry_igb_obje
  * @param port_id  the port
  * @param ptr      the byte, in any kind of memory
  * @param bus      [out] written only on success
- * @return 0; -EFAULT: the device has no address for it; -ENODEV, -ENOTSUP as above
+ * @return 0; -EFAULT: the device has no address for it (in strict and bounce mode none for
+ *   any memory as such); -ENODEV, -ENOTSUP as above
  */
 int rte_pmd_gantry_igb_virt_to_bus(uint16_t port_id, const void *ptr, uint64_t *bus);
+
+struct gantry_dma_reach_group;
+
+/**
+ * Shows what the port's device may reach right now, and who mapped it: see gantry_dma_reach.h.
+ * Unlike the objects above that is not what the driver uses, but what the device could touch.
+ *
+ * @param port_id  the port
+ * @param mode     [out] the mode of lib/dma that the port is in, before fn is called: a constant
+ * @param fn       called for each group
+ * @param arg      its first argument
+ * @return 0; -ENODEV, -ENOTSUP as above
+ */
+int rte_pmd_gantry_igb_for_each_reach(uint16_t port_id, const char **mode,
+		void (*fn)(void *arg, const struct gantry_dma_reach_group *group), void *arg);
 
 /**
  * Logs a warning if a core that is to poll a queue is on another NUMA node than
