@@ -84,7 +84,7 @@ struct watch {
 	/* What the pool had. */
 	const struct rte_mempool_ops *ops;
 	int32_t ops_index;
-	uint32_t cache_size;
+	uint32_t cache_size, cache_limit;
 	size_t stride;
 	unsigned int nr_chunks;
 	struct chunk *chunks;       /* by address */
@@ -229,12 +229,15 @@ report_mbuf(enum gantry_dma_misuse misuse, const struct watch *w, const struct o
 		dma_debug_for_each_at(m->buf_addr, m->buf_len, find_mapping, &s);
 	if (s.found.dev != NULL)
 		return dma_debug_report_of(misuse, &s.found, site);
-	for (i = 0; i < w->nr_devices && r.dev != o->dev; i++)
-		r.dev = w->devices[i];
-	if (r.dev == o->dev)
-		r.context = o->context;
-	else if (w->nr_devices > 0)
+	/* Else the device that received into it last; else any that watches the pool. */
+	if (w->nr_devices > 0)
 		r.dev = w->devices[0];
+	for (i = 0; i < w->nr_devices; i++) {
+		if (w->devices[i] == o->dev) {
+			r.dev = o->dev;
+			r.context = o->context;
+		}
+	}
 	return r;
 }
 
@@ -288,7 +291,7 @@ object_put(const struct watch *w, struct rte_mbuf *m, const void *site)
 		state |= SUMMED;
 	}
 	/* It is ours until it is in the pool. */
-	__atomic_store_n(&o->state, (state & SUMMED) | FREE, __ATOMIC_RELEASE);
+	__atomic_store_n(&o->state, (state & (SUMMED | ACCUSED)) | FREE, __ATOMIC_RELEASE);
 	return true;
 }
 
@@ -373,16 +376,10 @@ watch_dequeue(struct rte_mempool *mp, void **objs, unsigned int n)
 	return ret;
 }
 
-/* With what other lcores have not put back yet. */
 static unsigned int
 watch_get_count(const struct rte_mempool *mp)
 {
-	const struct watch *w = find(mp);
-	unsigned int i, n = w->ops->get_count(mp);
-
-	for (i = 0; w->cache_size != 0 && i < RTE_MAX_LCORE; i++)
-		n += mp->local_cache[i].len;
-	return n;
+	return find(mp)->ops->get_count(mp);
 }
 
 static int
@@ -506,6 +503,21 @@ place(struct rte_mempool *pool)
 	return NULL;
 }
 
+/*
+ * How much a pool's caches take. 0: no object stays there. The pool's own cache_size is left
+ * alone: it says where the pool's private data begin.
+ */
+static void
+set_caches(const struct watch *w, uint32_t size, uint32_t limit)
+{
+	unsigned int i;
+
+	for (i = 0; w->cache_size != 0 && i < RTE_MAX_LCORE; i++) {
+		__atomic_store_n(&w->pool->local_cache[i].size, size, __ATOMIC_RELAXED);
+		__atomic_store_n(&w->pool->local_cache[i].flushthresh, limit, __ATOMIC_RELEASE);
+	}
+}
+
 /* Lcores that are certainly not at work have their caches emptied now. */
 static void
 flush_idle(const struct watch *w)
@@ -538,9 +550,11 @@ watch(struct watch *w, struct rte_mempool *pool)
 	w->ops_index = pool->ops_index;
 	w->ops = rte_mempool_get_ops(pool->ops_index);
 	w->cache_size = pool->cache_size;
+	if (w->cache_size != 0)
+		w->cache_limit = pool->local_cache[0].flushthresh;
 	__atomic_store_n(&w->active, true, __ATOMIC_RELEASE);
 	__atomic_store_n(&pool->ops_index, watch_ops_index, __ATOMIC_RELEASE);
-	__atomic_store_n(&pool->cache_size, 0, __ATOMIC_RELEASE);
+	set_caches(w, 0, 0);
 	flush_idle(w);
 	return 0;
 }
@@ -553,7 +567,7 @@ unwatch(struct watch *w)
 		return;
 	__atomic_store_n(&w->active, false, __ATOMIC_RELEASE);
 	__atomic_store_n(&w->pool->ops_index, w->ops_index, __ATOMIC_RELEASE);
-	__atomic_store_n(&w->pool->cache_size, w->cache_size, __ATOMIC_RELEASE);
+	set_caches(w, w->cache_size, w->cache_limit);
 }
 
 /* Locked. */
