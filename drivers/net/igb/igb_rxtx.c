@@ -57,6 +57,8 @@
 #include <rte_net.h>
 #include <rte_prefetch.h>
 
+#include <gantry_dma_debug.h>
+
 #include "igb_rxtx.h"
 
 /* Offload requests that the transmit path knows. */
@@ -163,6 +165,8 @@ igb_rx_post(struct igb_rx_queue *q, uint16_t n)
 		return -ENOMEM;
 	}
 	for (i = 0; i < n; i++) {
+		if (gantry_dma_debug_on(q->dma))
+			gantry_dma_debug_context('r', q->queue_id, q->fill + i);
 		addrs[i] = gantry_dma_map_mbuf_attrs(q->dma, mbufs[i], RTE_PKTMBUF_HEADROOM,
 			q->buf_len, GANTRY_DMA_FROM_DEVICE, GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
 		if (unlikely(gantry_dma_mapping_error(q->dma, addrs[i]))) {
@@ -541,6 +545,8 @@ igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
 		/* The 82576 takes no empty descriptor inside a packet (7.2.2.3). */
 		if (unlikely(s->data_len == 0 || segs-- == 0))
 			goto undo;
+		if (gantry_dma_debug_on(q->dma))
+			gantry_dma_debug_context('t', q->queue_id, at);
 		e->addr = gantry_dma_map_mbuf(q->dma, s, s->data_off, s->data_len,
 			GANTRY_DMA_TO_DEVICE);
 		if (unlikely(gantry_dma_mapping_error(q->dma, e->addr))) {
@@ -811,6 +817,7 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 		q->conf.rx_drop_en = 1;
 	q->rdt = (volatile uint32_t *)((volatile char *)ad->doorbells[0] +
 		queue_id * IGB_QUEUE_STRIDE);
+	gantry_dma_debug_watch(ad->dma, pool); /* says so if it can't; the queue works without */
 	return 0;
 
 no_memory:
@@ -1300,11 +1307,43 @@ igb_rxtx_stop(struct rte_eth_dev *dev)
 	igb_unstick(dev);
 }
 
+/*
+ * Under the DMA library's debug layer: what is mapped meanwhile is on behalf of whoever called
+ * us, the place in the application.
+ */
+
+static void
+igb_debug_end(void)
+{
+	gantry_dma_debug_caller(NULL);
+	gantry_dma_debug_context(0, 0, 0);
+}
+
+static uint16_t
+igb_recv_pkts_debug(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
+{
+	gantry_dma_debug_caller(__builtin_return_address(0));
+	nb = igb_recv_pkts(rxq, pkts, nb);
+	igb_debug_end();
+	return nb;
+}
+
+static uint16_t
+igb_xmit_pkts_debug(void *txq, struct rte_mbuf **pkts, uint16_t nb)
+{
+	gantry_dma_debug_caller(__builtin_return_address(0));
+	nb = igb_xmit_pkts(txq, pkts, nb);
+	igb_debug_end();
+	return nb;
+}
+
 void
 igb_rxtx_select(struct rte_eth_dev *dev)
 {
-	dev->rx_pkt_burst = igb_recv_pkts;
-	dev->tx_pkt_burst = igb_xmit_pkts;
+	const bool debug = gantry_dma_debug_on(igb_adapter_of(dev)->dma);
+
+	dev->rx_pkt_burst = debug ? igb_recv_pkts_debug : igb_recv_pkts;
+	dev->tx_pkt_burst = debug ? igb_xmit_pkts_debug : igb_xmit_pkts;
 	dev->tx_pkt_prepare = igb_prep_pkts;
 	dev->rx_queue_count = igb_rx_queue_count;
 	dev->rx_descriptor_status = igb_rx_descriptor_status;
