@@ -44,6 +44,7 @@ struct dma_block {
 /** What a struct gantry_dma_dev pointer points to. */
 struct dma_device {
 	struct gantry_dma_dev fast; /* first */
+	TAILQ_ENTRY(dma_device) next; /* of dma_reach.c */
 	char name[64];
 	struct gantry_dma_params params;
 	uint64_t mask, coherent_mask;
@@ -207,6 +208,10 @@ void dma_resources_drop(struct gantry_dma_dev *dev);
 
 /** Destroys the device's pools, with a warning for each. */
 void dma_pools_drop(struct gantry_dma_dev *dev);
+
+/** The list of all devices, for telemetry. Once they are removed nobody looks at them. */
+void dma_reach_add(struct gantry_dma_dev *dev);
+void dma_reach_remove(struct gantry_dma_dev *dev);
 
 /*
  * The table of EAL's memory.

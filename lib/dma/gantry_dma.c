@@ -258,6 +258,7 @@ gantry_dma_dev_create(const struct gantry_dma_params *params)
 		return NULL;
 	}
 	dma_set_mode(&d->fast, d->params.mode > GANTRY_DMA_MODE_DIRECT ? &waiting : NULL);
+	dma_reach_add(&d->fast);
 	if (d->params.debug != GANTRY_DMA_DEBUG_OFF) {
 		ret = dma_debug_start(&d->fast, d->params.debug);
 		if (ret != 0) {
@@ -277,6 +278,7 @@ gantry_dma_dev_destroy(struct gantry_dma_dev *dev)
 
 	if (dev == NULL)
 		return;
+	dma_reach_remove(dev);
 	if (gantry_dma_debug_on(dev))
 		dma_debug_end(dev, __builtin_return_address(0));
 	dma_resources_drop(dev);
