@@ -6,6 +6,7 @@
  * What the modes ask of a device's bus.
  */
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@ dma_can_claim(struct gantry_dma_dev *dev)
 	const struct dma_device *d = dma_device(dev);
 	const struct gantry_dma_ops *ops = d->params.ops;
 
-	if (ops != NULL && ops->claim != NULL && ops->map != NULL && ops->unmap != NULL)
+	if (d->params.has_iommu && ops != NULL && ops->claim != NULL && ops->map != NULL && ops->unmap != NULL)
 		return true;
 	if (d->params.has_iommu)
 		dma_fail("%s: the bus maps all of EAL's memory for the device, and that cannot be "
@@ -79,7 +80,8 @@ dma_bus_unmap(struct gantry_dma_dev *dev, void *va, gantry_dma_addr_t addr, size
 	if (ret != 0) {
 		dma_fail("%s: bus address 0x%" PRIx64 ", %zu bytes: %s did not unmap it: %s",
 			d->name, addr, len, d->params.ops->name, strerror(-ret));
-		DMA_LOG(ERR, "%s", gantry_dma_last_error());
+		if (ret != -ENODEV) /* a device that is gone reaches nothing */
+			DMA_LOG(ERR, "%s", gantry_dma_last_error());
 	}
 	return ret;
 }

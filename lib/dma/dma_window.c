@@ -186,7 +186,7 @@ drop_piece(struct dma_window *w, struct piece *p)
 		dma_table_set(&d->own, w->entries, (void *)p->va, p->len, GANTRY_DMA_NO_OFFSET);
 		ret = d->params.ops->unmap(d->params.opaque, (void *)p->va, p->bus, p->len);
 	}
-	if (ret != 0)
+	if (ret != 0 && ret != -ENODEV) /* a device that is gone reaches nothing */
 		DMA_LOG(ERR, "%s: memory at %p that EAL takes back: %s did not unmap it: %s",
 			d->name, (void *)p->va, d->params.ops->name, strerror(-ret));
 	TAILQ_REMOVE(&w->pieces, p, next);
@@ -202,7 +202,8 @@ struct run {
 	uintptr_t va;
 	size_t len;  /* 0: none */
 	size_t step; /* bytes that EAL takes back at once; 0: never */
-	int ret;
+	int fd;      /* the file that it is all in; -1: none is known */
+	size_t offset;
 };
 
 /* A run's pieces, at one place, or each where there is one. */
@@ -250,12 +251,18 @@ static int
 add_page(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
 {
 	struct run *r = arg;
-	size_t step;
+	size_t step, offset = 0;
+	int fd;
 
 	if (msl->external || ms->len == 0)
 		return 0;
 	step = r->w->events && !(ms->flags & RTE_MEMSEG_FLAG_DO_NOT_FREE) ? ms->len : 0;
-	if (r->len != 0 && (r->va + r->len != (uintptr_t)ms->addr || r->step != step)) {
+	/* A bus that hands files over has one for each mapping. */
+	fd = rte_memseg_get_fd_thread_unsafe(ms);
+	if (fd >= 0 && rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) != 0)
+		fd = -1;
+	if (r->len != 0 && (r->va + r->len != (uintptr_t)ms->addr || r->step != step ||
+			r->fd != fd || (fd >= 0 && r->offset + r->len != offset))) {
 		int ret = flush_run(r);
 
 		if (ret != 0)
@@ -264,6 +271,8 @@ add_page(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *a
 	if (r->len == 0) {
 		r->va = (uintptr_t)ms->addr;
 		r->step = step;
+		r->fd = fd;
+		r->offset = offset;
 	}
 	r->len += ms->len;
 	return 0;
