@@ -22,6 +22,11 @@
 #define LEN  200
 #define RING 64
 
+/*
+ * What an application's loop does is part of the function whose bug is played, as it would
+ * be there: inline.
+ */
+
 /* A frame for everybody, whose payload depends on a seed. */
 static struct rte_mbuf *
 frame(struct rig *r, unsigned int seed)
@@ -51,7 +56,7 @@ is_frame(const struct rte_mbuf *m, unsigned int seed)
 }
 
 /* The next frame; NULL if there is none for long. */
-static struct rte_mbuf *
+static __rte_always_inline struct rte_mbuf *
 receive(void)
 {
 	const uint64_t end = rte_get_timer_cycles() + 5 * rte_get_timer_hz();
@@ -65,7 +70,7 @@ receive(void)
 	return NULL;
 }
 
-static void
+static __rte_always_inline void
 receive_and_free(struct rig *r, unsigned int seed)
 {
 	struct rte_mbuf *m = receive();
@@ -74,7 +79,7 @@ receive_and_free(struct rig *r, unsigned int seed)
 	rte_pktmbuf_free(m);
 }
 
-static void
+static __rte_always_inline void
 transmit(struct rte_mbuf *m)
 {
 	if (rte_eth_tx_burst(PORT, 0, &m, 1) != 1)
@@ -82,7 +87,7 @@ transmit(struct rte_mbuf *m)
 }
 
 /* Has the driver give back n packets that were sent. */
-static void
+static __rte_always_inline void
 reclaim(unsigned int n)
 {
 	const uint64_t end = rte_get_timer_cycles() + 5 * rte_get_timer_hz();
@@ -98,7 +103,7 @@ reclaim(unsigned int n)
 }
 
 /* A frame there and back, as it should be. */
-static void
+static __rte_always_inline void
 echo(struct rig *r, unsigned int seed)
 {
 	transmit(frame(r, seed));
@@ -270,12 +275,15 @@ app_free_pinned_chain(struct rig *r, bool fixed)
 	}
 }
 
-/* The offload says that nobody else has a reference (bonding, broadcast): somebody has. */
+/*
+ * DPDK's bonding in broadcast mode: one frame with a reference for each port, and the offload
+ * that says that no frame has more than one.
+ */
 CULPRIT void
 app_fast_free_shared(struct rig *r, bool fixed)
 {
 	struct rte_eth_conf conf = { 0 };
-	struct rte_mbuf *m, *kept;
+	struct rte_mbuf *m;
 
 	if (!fixed)
 		conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
@@ -284,12 +292,13 @@ app_fast_free_shared(struct rig *r, bool fixed)
 			rte_eth_tx_queue_setup(PORT, 0, RING, SOCKET_ID_ANY, NULL) != 0 ||
 			rte_eth_dev_start(PORT) != 0)
 		broken("the port does not start");
-	m = kept = frame(r, 10);
+	m = frame(r, 10);
 	rte_mbuf_refcnt_update(m, 1);
 	transmit(m);
+	transmit(m);
 	receive_and_free(r, 10);
-	reclaim(1);
-	rte_pktmbuf_free(kept);
+	receive_and_free(r, 10);
+	reclaim(2);
 }
 
 /* l2fwd, with the lines in the wrong order: the address is changed when the frame is gone. */
@@ -347,8 +356,6 @@ app_send_twice(struct rig *r, bool fixed)
 	again = fixed ? rte_pktmbuf_copy(m, r->pool, 0, UINT32_MAX) : m;
 	if (again == NULL)
 		broken("no mbuf");
-	if (!fixed)
-		rte_mbuf_refcnt_update(m, 1);
 	transmit(m);
 	transmit(again);
 	softnic_go();
@@ -366,8 +373,6 @@ app_twice_in_burst(struct rig *r, bool fixed)
 	softnic_hold();
 	burst[0] = frame(r, 15);
 	burst[1] = fixed ? frame(r, 15) : burst[0];
-	if (!fixed)
-		rte_mbuf_refcnt_update(burst[0], 1);
 	if (rte_eth_tx_burst(PORT, 0, burst, 2) != 2)
 		broken("the ring is full");
 	softnic_go();
@@ -376,30 +381,47 @@ app_twice_in_burst(struct rig *r, bool fixed)
 	reclaim(2);
 }
 
-/* The time-out for an answer is shorter than the wire is slow: the request is sent again. */
+/*
+ * The time-out for an answer is shorter than the wire is slow: the request is sent again, and
+ * nobody counted its references.
+ */
 CULPRIT void
 app_retransmit(struct rig *r, bool fixed)
 {
 	struct rte_mbuf *request = frame(r, 16);
-	unsigned int tries = 0;
+	int tries;
 
 	softnic_hold();
-	do {
-		rte_mbuf_refcnt_update(request, 1);
+	for (tries = 0; tries < 2; tries++) {
+		if (fixed)
+			rte_mbuf_refcnt_update(request, 1);
 		transmit(request);
-		if (fixed) {
-			softnic_go();
-			receive_and_free(r, 16);
-			reclaim(1);
-		}
-	} while (++tries < 2);
-	if (!fixed) {
-		softnic_go();
-		receive_and_free(r, 16);
-		receive_and_free(r, 16);
-		reclaim(2);
 	}
-	rte_pktmbuf_free(request);
+	softnic_go();
+	receive_and_free(r, 16);
+	receive_and_free(r, 16);
+	reclaim(2);
+	if (fixed)
+		rte_pktmbuf_free(request);
+}
+
+/* An answer is made out of a request that was freed meanwhile, and sent. */
+CULPRIT void
+app_send_freed(struct rig *r, bool fixed)
+{
+	struct rte_mbuf *m;
+
+	transmit(frame(r, 17));
+	m = receive();
+	CHECK(r, is_frame(m, 17));
+	reclaim(1);
+	if (!fixed)
+		rte_pktmbuf_free(m);
+	transmit(m);
+	m = receive();
+	CHECK(r, !fixed || is_frame(m, 17));
+	rte_pktmbuf_free(m);
+	reclaim(1);
 }
 
 /*
@@ -427,7 +449,7 @@ ext_frame(struct rig *r, void *buf, struct rte_mbuf_ext_shared_info *info, rte_i
 }
 
 /* Sends an external buffer if the driver takes it; it may say that it cannot. */
-static void
+static __rte_always_inline void
 ext_send(struct rig *r, struct rte_mbuf *m, bool fixed)
 {
 	struct rte_mbuf *in;
@@ -486,51 +508,30 @@ app_send_heap(struct rig *r, bool fixed)
 }
 
 /*
- * A clone is held while its original goes back by the pool's function, which asks for no
- * reference. The buffer is received into, and the clone's holder reads another frame.
+ * A pointer into a received frame outlives the frame: a counter is written there when the driver
+ * may have received into that buffer again.
  */
 CULPRIT void
-app_put_cloned(struct rig *r, bool fixed)
+app_write_freed(struct rig *r, bool fixed)
 {
-	struct rte_mbuf *m, *clone;
-	unsigned int i;
-
-	transmit(frame(r, 19));
-	m = receive();
-	CHECK(r, is_frame(m, 19));
-	clone = rte_pktmbuf_clone(m, r->pool);
-	if (clone == NULL)
-		broken("no mbuf");
-	if (fixed)
-		rte_pktmbuf_free(m);
-	else
-		rte_mempool_put(r->pool, m);
-	reclaim(1);
-	for (i = 0; i < 2 * RING; i++)
-		echo(r, 20 + i % 4);
-	CHECK(r, !fixed || is_frame(clone, 19));
-	if (fixed)
-		rte_pktmbuf_free(clone);
-}
-
-/* Frames are kept for later without a reference of their own; the driver receives into them. */
-CULPRIT void
-app_free_kept(struct rig *r, bool fixed)
-{
-	struct rte_mbuf *kept;
-	unsigned int i;
+	struct rte_mbuf *m;
+	uint8_t *counter;
+	int i;
 
 	transmit(frame(r, 24));
-	kept = receive();
-	CHECK(r, is_frame(kept, 24));
-	if (fixed)
-		rte_mbuf_refcnt_update(kept, 1);
-	rte_pktmbuf_free(kept); /* the loop's end; "kept" is used on */
+	m = receive();
+	CHECK(r, is_frame(m, 24));
 	reclaim(1);
-	for (i = 0; i < 600; i++)
-		echo(r, 25 + i % 4);
-	CHECK(r, !fixed || is_frame(kept, 24));
-	rte_pktmbuf_free(kept); /* it was the driver's meanwhile */
+	counter = rte_pktmbuf_mtod_offset(m, uint8_t *, 20);
+	if (fixed)
+		++*counter;
+	rte_pktmbuf_free(m);
+	if (!fixed)
+		++*counter;
+	/* Sooner or later the pool gives that mbuf to somebody. */
+	for (i = rte_mempool_avail_count(r->pool); i > 0; i--)
+		rte_pktmbuf_free(rte_pktmbuf_alloc(r->pool));
+	echo(r, 25);
 }
 
 #define APP(fn, class) APP_FROM(fn, class, "planted")
@@ -556,8 +557,8 @@ static const struct bug bugs[] = {
 	APP(app_send_stack, MAP_STACK),
 	APP(app_send_constant, MAP_TEXT),
 	APP(app_send_heap, MAP_SCATTERED),
-	APP(app_put_cloned, MBUF_RECEIVED_INTO),
-	APP(app_free_kept, MBUF_DOUBLE_FREE),
+	APP(app_send_freed, MBUF_FREED),
+	APP(app_write_freed, MBUF_RECEIVED_INTO),
 };
 
 FAMILY(app, bugs, true);

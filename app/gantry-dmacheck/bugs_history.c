@@ -12,7 +12,7 @@
 
 #define LEN 512
 
-static gantry_dma_addr_t
+static __rte_always_inline gantry_dma_addr_t
 map(struct rig *r, void *buf, size_t len, enum gantry_dma_dir dir)
 {
 	gantry_dma_addr_t addr = gantry_dma_map_single(r->dma, buf, len, dir);
@@ -164,18 +164,24 @@ mt7601u_vendor_request(struct rig *r, bool fixed)
 CULPRIT void
 sof_load_firmware(struct rig *r, bool fixed)
 {
-	const size_t len = 540672;
+	const size_t len = 540672, piece = RTE_MIN(len, gantry_dma_max_mapping_size(r->dma));
 	uint8_t *fw = dma_buf(len), got[64];
-	struct gantry_sg sg;
+	unsigned int n = 0, segs;
+	struct gantry_sg sg[16];
+	size_t at;
 
 	fill(fw, len, 7);
 	if (fixed)
 		gantry_dma_set_max_seg_size(r->dma, UINT32_MAX);
-	gantry_sg_set_buf(&sg, fw, len);
-	if (gantry_dma_map_sg(r->dma, &sg, 1, GANTRY_DMA_TO_DEVICE) == 1) {
-		nic_fetch(r, gantry_sg_dma_address(&sg) + len - 64, got, 64);
+	for (at = 0; at < len; at += piece)
+		gantry_sg_set_buf(&sg[n++], fw + at, RTE_MIN(piece, len - at));
+	segs = gantry_dma_map_sg(r->dma, sg, n, GANTRY_DMA_TO_DEVICE);
+	if (segs > 0) {
+		const struct gantry_sg *last = &sg[segs - 1];
+
+		nic_fetch(r, gantry_sg_dma_address(last) + gantry_sg_dma_len(last) - 64, got, 64);
 		CHECK(r, memcmp(got, fw + len - 64, 64) == 0);
-		gantry_dma_unmap_sg(r->dma, &sg, 1, GANTRY_DMA_TO_DEVICE);
+		gantry_dma_unmap_sg(r->dma, sg, n, GANTRY_DMA_TO_DEVICE);
 	}
 	rte_free(fw);
 }
@@ -287,21 +293,21 @@ spdk_free_part(struct rig *r, bool fixed)
 	if (region == NULL)
 		broken("no memory");
 	fill(region, 64, 13);
-	addr = map(r, region, 4 * page, GANTRY_DMA_TO_DEVICE);
+	addr = map(r, region, 60000, GANTRY_DMA_TO_DEVICE);
 	nic_fetch(r, addr, got, 64);
 	CHECK(r, filled(got, 64, 13));
 	if (fixed)
-		gantry_dma_unmap_single(r->dma, addr, 4 * page, GANTRY_DMA_TO_DEVICE);
+		gantry_dma_unmap_single(r->dma, addr, 60000, GANTRY_DMA_TO_DEVICE);
 	rte_free(region);
 	region = rte_zmalloc(NULL, 2 * page, page);
 	if (region == NULL)
 		broken("no memory");
 	if (fixed) {
 		fill(region, 64, 14);
-		addr = map(r, region, 2 * page, GANTRY_DMA_TO_DEVICE);
+		addr = map(r, region, 30000, GANTRY_DMA_TO_DEVICE);
 		nic_fetch(r, addr, got, 64);
 		CHECK(r, filled(got, 64, 14));
-		gantry_dma_unmap_single(r->dma, addr, 2 * page, GANTRY_DMA_TO_DEVICE);
+		gantry_dma_unmap_single(r->dma, addr, 30000, GANTRY_DMA_TO_DEVICE);
 	}
 	rte_free(region);
 }
@@ -516,8 +522,8 @@ mlx5_rx_err_handle(struct rig *r, bool fixed)
 	/* The second is not to be had: roll back. */
 	rte_pktmbuf_free_seg(elts[i & (fixed ? e_mask : elts_n)]);
 	if (!fixed) {
+		nic_reset(r);
 		gantry_dma_unmap_mbuf(r->dma, rx.sw[0], rx.addr[0], 2048, GANTRY_DMA_FROM_DEVICE);
-		drv_roundtrip(r, 24);
 		return;
 	}
 	drv_tx(r, &tx, drv_frame(r, LEN, 24));

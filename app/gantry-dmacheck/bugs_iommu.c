@@ -11,7 +11,7 @@
 
 #define LEN 600
 
-static gantry_dma_addr_t
+static __rte_always_inline gantry_dma_addr_t
 map(struct rig *r, void *buf, size_t len, enum gantry_dma_dir dir)
 {
 	gantry_dma_addr_t addr = gantry_dma_map_single(r->dma, buf, len, dir);

@@ -38,6 +38,7 @@ release_before_stop(struct rig *r, bool fixed)
 	if (!fixed)
 		rte_pktmbuf_free(m);
 	/* The device is stopped, and what it had is taken back. */
+	nic_reset(r);
 	gantry_dma_unmap_mbuf(r->dma, m, rx.addr[rx.clean % MINI_RING], 2048,
 		GANTRY_DMA_FROM_DEVICE);
 	if (fixed)
@@ -49,8 +50,9 @@ CULPRIT void
 free_at_doorbell(struct rig *r, bool fixed)
 {
 	struct drv_queue tx = { 0 }, rx = { 0 };
-	struct rte_mbuf *m = drv_frame(r, LEN, 2);
+	struct rte_mbuf *m = drv_frame(r, LEN, 2), *in;
 
+	drv_rx_fill(r, &rx, 1);
 	drv_tx(r, &tx, m);
 	if (!fixed)
 		rte_pktmbuf_free(m);
@@ -59,8 +61,9 @@ free_at_doorbell(struct rig *r, bool fixed)
 	gantry_dma_unmap_mbuf(r->dma, m, tx.addr[0], tx.len[0], GANTRY_DMA_TO_DEVICE);
 	if (fixed)
 		rte_pktmbuf_free(m);
-	tx.clean++;
-	exchange(r, &tx, &rx, 3);
+	in = drv_rx(r, &rx);
+	CHECK(r, drv_is_frame(in, LEN, 2));
+	rte_pktmbuf_free(in);
 }
 
 /* A frame with an error is dropped, and given to the application all the same. */
@@ -174,7 +177,10 @@ retry_what_was_taken(struct rig *r, bool fixed)
 	}
 }
 
-/* A heartbeat frame is kept, and sent every time; the last one may still be in the ring. */
+/*
+ * A heartbeat frame is kept, and sent every time, the last one still in the ring: that takes a
+ * reference each time.
+ */
 CULPRIT void
 resend_kept_frame(struct rig *r, bool fixed)
 {
@@ -184,12 +190,9 @@ resend_kept_frame(struct rig *r, bool fixed)
 
 	drv_rx_fill(r, &rx, 2);
 	for (i = 0; i < 2; i++) {
-		rte_mbuf_refcnt_update(beat, 1);
+		if (fixed)
+			rte_mbuf_refcnt_update(beat, 1);
 		drv_tx(r, &tx, beat);
-		if (fixed) {
-			nic_kick(r);
-			drv_tx_clean(r, &tx);
-		}
 	}
 	nic_kick(r);
 	drv_tx_clean(r, &tx);
@@ -198,38 +201,38 @@ resend_kept_frame(struct rig *r, bool fixed)
 		CHECK(r, drv_is_frame(in, LEN, 10));
 		rte_pktmbuf_free(in);
 	}
-	rte_pktmbuf_free(beat);
+	if (fixed)
+		rte_pktmbuf_free(beat);
 }
 
-/* A ring that is refilled with the buffer that was just delivered. */
+/*
+ * The driver looks at a "done" of the ring's last round, and delivers a buffer that the device
+ * still has. The application frees it, and the frame comes when it is free.
+ */
 CULPRIT void
-refill_with_delivered(struct rig *r, bool fixed)
+deliver_too_early(struct rig *r, bool fixed)
 {
 	struct drv_queue tx = { 0 }, rx = { 0 };
-	struct rte_mbuf *m, *again;
-	gantry_dma_addr_t addr;
+	struct rte_mbuf *m;
+	int i;
 
 	drv_rx_fill(r, &rx, 1);
 	drv_tx(r, &tx, drv_frame(r, LEN, 11));
-	nic_kick(r);
-	drv_tx_clean(r, &tx);
-	m = drv_rx(r, &rx);
-	CHECK(r, drv_is_frame(m, LEN, 11)); /* the application has it from here on */
-	again = fixed ? rte_mbuf_raw_alloc(drv_pool(r)) : m;
-	addr = gantry_dma_map_mbuf(r->dma, again, RTE_PKTMBUF_HEADROOM, 2048,
-		GANTRY_DMA_FROM_DEVICE);
-	if (gantry_dma_mapping_error(r->dma, addr))
-		broken("no mapping: %s", gantry_dma_last_error());
-	nic_rx(r, addr, 2048);
-	drv_tx(r, &tx, drv_frame(r, LEN, 12));
-	nic_kick(r);
-	drv_tx_clean(r, &tx);
-	CHECK(r, nic_rx_done(r) == LEN);
-	gantry_dma_unmap_mbuf(r->dma, again, addr, 2048, GANTRY_DMA_FROM_DEVICE);
-	CHECK(r, !fixed || drv_is_frame(m, LEN, 11));
 	if (fixed)
-		rte_mbuf_raw_free(again);
+		nic_kick(r);
+	m = rx.sw[0];
+	gantry_dma_unmap_mbuf(r->dma, m, rx.addr[0], 2048, GANTRY_DMA_FROM_DEVICE);
+	rte_pktmbuf_reset(m);
+	m->data_len = LEN;
+	m->pkt_len = LEN;
+	CHECK(r, !fixed || drv_is_frame(m, LEN, 11));
 	rte_pktmbuf_free(m);
+	if (!fixed)
+		nic_kick(r);
+	drv_tx_clean(r, &tx);
+	/* Sooner or later the pool gives that mbuf to somebody. */
+	for (i = rte_mempool_avail_count(drv_pool(r)); i > 0; i--)
+		rte_pktmbuf_free(rte_pktmbuf_alloc(drv_pool(r)));
 }
 
 /*
@@ -275,7 +278,7 @@ static const struct bug bugs[] = {
 	PLANTED(tag_shared_data, MBUF_WRITTEN),
 	PLANTED(retry_what_was_taken, MBUF_IN_RING),
 	PLANTED(resend_kept_frame, MBUF_IN_RING),
-	PLANTED(refill_with_delivered, MBUF_RECEIVED_INTO),
+	PLANTED(deliver_too_early, MBUF_RECEIVED_INTO),
 	PLANTED(refill_posts_twice, MBUF_RECEIVED_INTO),
 };
 

@@ -118,6 +118,8 @@ void nic_kick(struct rig *r);
 /* The next descriptor that the device has given back: its frame's length; -1: none, or a fault. */
 int nic_tx_done(struct rig *r);
 int nic_rx_done(struct rig *r);
+/* Stops the device, and starts it again: it lets go of all descriptors, and of the wire's frames. */
+void nic_reset(struct rig *r);
 /* For what this device asks besides its rings: it reads, or writes, there. */
 void nic_fetch(struct rig *r, gantry_dma_addr_t addr, void *buf, size_t len);
 void nic_store(struct rig *r, gantry_dma_addr_t addr, const void *buf, size_t len);
@@ -155,7 +157,7 @@ void drv_tx_clean(struct rig *r, struct drv_queue *q);
 void drv_rx_fill(struct rig *r, struct drv_queue *q, unsigned int n);
 /* The next frame received, or NULL. */
 struct rte_mbuf *drv_rx(struct rig *r, struct drv_queue *q);
-/* Takes back what was posted and not used. */
+/* Stops the device, and takes back what was posted and not used. */
 void drv_rx_release(struct rig *r, struct drv_queue *q);
 
 /*

@@ -428,6 +428,16 @@ nic_rx(struct rig *r, gantry_dma_addr_t addr, size_t len)
 	ring_post(&r->nic->rx, addr, len);
 }
 
+void
+nic_reset(struct rig *r)
+{
+	struct mini *n = r->nic;
+
+	n->tx.head = n->tx.clean = n->tx.tail;
+	n->rx.head = n->rx.clean = n->rx.tail;
+	n->wire_nr = 0;
+}
+
 int
 nic_tx_done(struct rig *r)
 {
@@ -498,19 +508,27 @@ drv_is_frame(const struct rte_mbuf *m, uint16_t len, unsigned int seed)
 	return m != NULL && m->data_len == len && filled(rte_pktmbuf_mtod(m, void *), len, seed);
 }
 
+/* From here on the driver works for whoever called it, on a descriptor; or for nobody. */
+#define ON_BEHALF(r, kind, desc) do { \
+	if (gantry_dma_debug_on((r)->dma)) { \
+		gantry_dma_debug_context(kind, 0, desc); \
+		gantry_dma_debug_caller(kind == 0 ? NULL : __builtin_return_address(0)); \
+	} \
+} while (0)
+
 CULPRIT void
 drv_tx(struct rig *r, struct drv_queue *q, struct rte_mbuf *m)
 {
 	const unsigned int i = q->tail++ % MINI_RING;
 
-	gantry_dma_debug_context('t', 0, i);
+	ON_BEHALF(r, 't', i);
 	q->sw[i] = m;
 	q->len[i] = m->data_len;
 	q->addr[i] = gantry_dma_map_mbuf(r->dma, m, m->data_off, m->data_len,
 		GANTRY_DMA_TO_DEVICE);
 	if (gantry_dma_mapping_error(r->dma, q->addr[i]))
 		broken("no mapping: %s", gantry_dma_last_error());
-	gantry_dma_debug_context(0, 0, 0);
+	ON_BEHALF(r, 0, 0);
 	nic_tx(r, q->addr[i], m->data_len);
 }
 
@@ -535,14 +553,14 @@ drv_rx_fill(struct rig *r, struct drv_queue *q, unsigned int n)
 
 		if (m == NULL)
 			broken("no mbuf");
-		gantry_dma_debug_context('r', 0, i);
+		ON_BEHALF(r, 'r', i);
 		q->sw[i] = m;
 		q->len[i] = 2048;
 		q->addr[i] = gantry_dma_map_mbuf(r->dma, m, RTE_PKTMBUF_HEADROOM, 2048,
 			GANTRY_DMA_FROM_DEVICE);
 		if (gantry_dma_mapping_error(r->dma, q->addr[i]))
 			broken("no mapping: %s", gantry_dma_last_error());
-		gantry_dma_debug_context(0, 0, 0);
+		ON_BEHALF(r, 0, 0);
 		nic_rx(r, q->addr[i], 2048);
 	}
 }
@@ -567,6 +585,7 @@ drv_rx(struct rig *r, struct drv_queue *q)
 CULPRIT void
 drv_rx_release(struct rig *r, struct drv_queue *q)
 {
+	nic_reset(r);
 	for (; q->clean != q->tail; q->clean++) {
 		const unsigned int i = q->clean % MINI_RING;
 

@@ -7,8 +7,10 @@
  * and a crash is an outcome. It writes what it sees into memory that it shares with us.
  */
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -26,8 +28,10 @@
 #include "run.h"
 
 /* Hanging is an outcome, too. */
-#define PLAY_SECONDS 40
-#define HUGEPAGES    40 /* of 2 MiB, for one play */
+#define PLAY_SECONDS 20
+/* Plays that run at once, on each core: they wait most of the time. */
+#define PLAYS_A_CORE 4
+#define HUGEPAGES    80 /* of 2 MiB, for those plays */
 
 static struct outcome *outcome;
 static const struct bug *bug;
@@ -123,10 +127,9 @@ static void
 start_eal(const struct play *p, const char *devargs)
 {
 	char cores[64 + 4 * CPU_SETSIZE] = "0@(";
-	char memory[] = "64";
 	char *args[24] = { "gantry-dmacheck", "--no-pci", "--no-telemetry", "--no-shconf",
-		"--log-level", "lib.eal:error", "-m", memory, "--lcores", cores };
-	int n = 10;
+		"--log-level", "lib.eal:error", "--iova-mode=va", "--lcores", cores };
+	int n = 9;
 	size_t at = strlen(cores);
 	cpu_set_t set;
 	int i;
@@ -139,7 +142,13 @@ start_eal(const struct play *p, const char *devargs)
 			at += snprintf(cores + at, sizeof(cores) - at, "%d,", i);
 	cores[at - 1] = ')';
 	/* EAL does not combine the two. */
-	args[n++] = p->bug->needs & NEEDS_HUGEPAGES ? "--in-memory" : "--no-huge";
+	if (p->bug->needs & NEEDS_HUGEPAGES) {
+		args[n++] = "--in-memory";
+	} else {
+		args[n++] = "--no-huge";
+		args[n++] = "-m";
+		args[n++] = p->setting->mode == GANTRY_DMA_MODE_BOUNCE ? "48" : "16";
+	}
 	if (devargs != NULL) {
 		args[n++] = "-a";
 		args[n++] = (char *)(uintptr_t)devargs;
@@ -213,6 +222,28 @@ start(struct play *p)
 	return pid > 0 ? pid : -errno;
 }
 
+/*
+ * EAL loads every driver that is installed, which takes longer than a play. Loaded here, they
+ * are there already when a play's EAL comes to them.
+ */
+static void
+load_drivers(void)
+{
+	DIR *dir = opendir(RTE_EAL_PMD_PATH);
+	const struct dirent *e;
+	char path[PATH_MAX];
+
+	while (dir != NULL && (e = readdir(dir)) != NULL) {
+		const size_t len = strlen(e->d_name);
+
+		snprintf(path, sizeof(path), "%s/%s", RTE_EAL_PMD_PATH, e->d_name);
+		if (len > 3 && strstr(e->d_name, ".so") != NULL)
+			(void)dlopen(path, RTLD_NOW);
+	}
+	if (dir != NULL)
+		closedir(dir);
+}
+
 int
 run_plays(struct play *plays, unsigned int nr)
 {
@@ -221,8 +252,10 @@ run_plays(struct play *plays, unsigned int nr)
 	cpu_set_t set;
 	unsigned int jobs;
 
+	load_drivers();
 	CPU_ZERO(&set);
 	jobs = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+	jobs = RTE_MIN(jobs, 4u) * PLAYS_A_CORE;
 	while (next < nr || running > 0) {
 		if (next < nr && running < jobs) {
 			pid = start(&plays[next++]);
@@ -269,5 +302,5 @@ run_has_hugepages(void)
 			free_pages = 0;
 		fclose(f);
 	}
-	return geteuid() == 0 && free_pages >= 2 * HUGEPAGES;
+	return geteuid() == 0 && free_pages >= HUGEPAGES;
 }

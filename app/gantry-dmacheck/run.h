@@ -48,7 +48,7 @@ struct play {
 	int pid;
 };
 
-/* Plays all of them, as many at once as there are cores. 0 or -errno. */
+/* Plays all of them, some at once. 0 or -errno. */
 int run_plays(struct play *plays, unsigned int nr);
 /* Prints what a play printed. */
 void run_show_log(const struct play *p);

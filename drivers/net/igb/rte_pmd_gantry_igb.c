@@ -7,6 +7,7 @@
 
 #include <rte_mempool.h>
 
+#include "gantry_dma_debug.h"
 #include "gantry_dma_reach.h"
 #include "igb_rxtx.h"
 #include "rte_pmd_gantry_igb.h"
@@ -252,6 +253,12 @@ rte_pmd_gantry_igb_reg_write(uint16_t port_id, uint32_t reg, uint32_t value)
 	if (ret == 0)
 		igb_wr(hw, reg, value);
 	return ret;
+}
+
+void
+rte_pmd_gantry_igb_dma_debug_handler(gantry_dma_error_fn fn, void *arg)
+{
+	gantry_dma_debug_handler(fn, arg);
 }
 
 const char *

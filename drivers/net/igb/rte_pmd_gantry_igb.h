@@ -113,6 +113,20 @@ int rte_pmd_gantry_igb_reg_read(uint16_t port_id, uint32_t reg, uint32_t *value)
  */
 int rte_pmd_gantry_igb_reg_write(uint16_t port_id, uint32_t reg, uint32_t value);
 
+struct gantry_dma_error;
+
+/**
+ * Who gets the reports of dma_debug=1, of all ports of this driver, besides the log; NULL:
+ * nobody. The driver has the DMA library built in, so that gantry_dma_debug_handler() of an
+ * application which links the library itself gets none of them.
+ *
+ * @param fn   a gantry_dma_error_fn, called as gantry_dma_debug.h says, in the thread that met
+ *   the misuse
+ * @param arg  its first argument
+ */
+void rte_pmd_gantry_igb_dma_debug_handler(void (*fn)(void *arg,
+		const struct gantry_dma_error *error), void *arg);
+
 /** What an object type is called. */
 const char *rte_pmd_gantry_igb_object_type_name(enum rte_pmd_gantry_igb_object_type type);
 

@@ -1,0 +1,123 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""gantry-dmacheck: the corpus, each bug a test of its own; and its command line.
+
+The whole corpus is played once; a test then looks at what was found of its bug.
+"""
+
+import json
+import os
+import subprocess
+import unittest
+
+from lib import BUILD, Bench, tag
+
+DMACHECK = os.path.join(BUILD, 'app', 'gantry-dmacheck')
+
+# Two of each at least: gantry_dma_debug.h's, and what only the device's IOMMU can see.
+CLASSES = '''unmap-unknown unmap-twice wrong-size wrong-function wrong-direction
+wrong-cpu-address wrong-nents unmap-error-address unchecked-mapping leaked-mapping
+sync-unmapped sync-out-of-range sync-wrong-direction sync-pointless map-invalid map-stack
+map-text map-not-contiguous overlap segment-too-long segment-boundary freed-while-mapped
+mbuf-freed-in-flight mbuf-double-free mbuf-written-after-send mbuf-sent-in-ring
+mbuf-received-into iommu-fault'''.split()
+
+
+def run(*args, timeout=20):
+    return subprocess.run([DMACHECK, *args], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=timeout)
+
+
+def listing():
+    """Name, class and source of each bug; nothing if the program isn't there."""
+    try:
+        return [line.split(None, 2) for line in run('--list').stdout.splitlines()]
+    except OSError:
+        return []
+
+
+@tag('dmacheck')
+class Corpus(Bench):
+    played = None
+
+    def bug(self, name):
+        cls = type(self)
+        if cls.played is None:
+            path = self.path('dmacheck.json')
+            p = run('--json', path, timeout=280)
+            with open(path, encoding='utf-8') as f:
+                cls.played = json.load(f)
+            cls.status, cls.output = p.returncode, p.stdout + p.stderr
+        for bug in cls.played['bugs']:
+            if bug['name'] == name:
+                return bug
+        self.skipTest('needs root and 80 free hugepages of 2 MiB')
+
+    def test_all(self):
+        """What the program says of itself: as many twins as bugs, none accused."""
+        bugs = listing()
+        self.assertGreaterEqual(len(bugs), 60)
+        self.bug(bugs[0][0])
+        self.assertEqual(self.played['false_positives'], 0, self.output)
+        self.assertEqual(self.played['twins'], len(self.played['bugs']))
+        self.assertIn(self.status, (0, 3), self.output)
+        self.assertEqual(self.status == 3, len(self.played['bugs']) < len(bugs), self.output)
+
+    def test_each_class_twice(self):
+        bugs = listing()
+        self.assertEqual({c for _, c, _ in bugs}, set(CLASSES))
+        for c in CLASSES:
+            self.assertGreaterEqual(sum(b[1] == c for b in bugs), 2, c)
+        self.assertEqual(len({b[0] for b in bugs}), len(bugs))
+        self.assertGreaterEqual(sum(b[2] != 'planted' for b in bugs), 15)
+        self.assertGreaterEqual(sum(b[0].startswith('app_') for b in bugs), 15)
+
+
+def of_bug(name, kind):
+    def test(self):
+        bug = self.bug(name)
+        self.assertTrue(bug['ok'], '\n'.join(
+            line for line in self.output.splitlines() if line.split()[1:2] == [name]))
+        self.assertEqual(bug['class'], kind)
+        self.assertIn(bug['caught_by'], ('debug', 'iommu', 'both'))
+        self.assertTrue(bug['message'])
+    return test
+
+
+for _name, _class, _ in listing():
+    setattr(Corpus, 'test_' + _name, of_bug(_name, _class))
+
+
+@tag('dmacheck')
+class CommandLine(Bench):
+    def assert_refused(self, p, pattern):
+        self.assertEqual(p.returncode, 2, p.stdout + p.stderr)
+        self.assertRegex(p.stderr, pattern)
+        self.assertEqual(len(p.stderr.splitlines()), 1, p.stderr)
+        self.assertEqual(p.stdout, '')
+
+    def test_only(self):
+        path = self.path('one.json')
+        p = run('--only', 'clean_tx_as_rx', '--only', 'sync_with_fcs', '--json', path, timeout=120)
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+        with open(path, encoding='utf-8') as f:
+            report = json.load(f)
+        self.assertEqual([b['name'] for b in report['bugs']], ['clean_tx_as_rx', 'sync_with_fcs'])
+        self.assertEqual((report['twins'], report['false_positives']), (2, 0))
+        self.assertEqual(set(report['bugs'][0]),
+                         {'name', 'class', 'source', 'caught_by', 'message', 'ok'})
+
+    def test_unknown_name(self):
+        self.assert_refused(run('--only', 'no_such_bug'), "no bug 'no_such_bug'")
+
+    def test_unwritable_file(self):
+        self.assert_refused(run('--json', self.path('no/such/folder.json')), 'No such file')
+
+    def test_bad_arguments(self):
+        self.assert_refused(run('more'), "'more'")
+        self.assertEqual(run('--nonsense').returncode, 2)
+
+
+if __name__ == '__main__':
+    unittest.main()
