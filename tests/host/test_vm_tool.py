@@ -9,7 +9,7 @@ import unittest
 from lib import BUILD, TOP
 
 SCENARIOS = ('va pa-noiommu pa-uio dma-fault rx-intr link-intr testpmd dpdk-test linux-peer '
-             'upstream-peer numa versus-upstream models-agree hot-unplug').split()
+             'upstream-peer numa versus-upstream models-agree hot-unplug edu vfio-cost').split()
 
 
 class VmTool(unittest.TestCase):
