@@ -21,7 +21,8 @@ dma_can_claim(struct gantry_dma_dev *dev)
 	const struct dma_device *d = dma_device(dev);
 	const struct gantry_dma_ops *ops = d->params.ops;
 
-	if (d->params.has_iommu && ops != NULL && ops->claim != NULL && ops->map != NULL && ops->unmap != NULL)
+	if (d->params.has_iommu && ops != NULL && ops->claim != NULL && ops->map != NULL &&
+			ops->unmap != NULL)
 		return true;
 	if (d->params.has_iommu)
 		dma_fail("%s: the bus maps all of EAL's memory for the device, and that cannot be "

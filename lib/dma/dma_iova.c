@@ -65,14 +65,24 @@ is_taken(const struct dma_iova *a, uint32_t page)
 	return a->taken[page / 64] >> page % 64 & 1;
 }
 
-static void
+/* The bits of n pages from this one on that are in its word. */
+static inline uint64_t
+bits_of(uint32_t page, size_t n)
+{
+	return (n < 64 ? (UINT64_C(1) << n) - 1 : UINT64_MAX) << page % 64;
+}
+
+static inline void
 set_taken(struct dma_iova *a, uint32_t page, size_t n, bool taken)
 {
-	for (; n > 0; n--, page++) {
+	size_t here;
+
+	for (; n > 0; n -= here, page += here) {
+		here = RTE_MIN(n, 64 - page % 64);
 		if (taken)
-			a->taken[page / 64] |= UINT64_C(1) << page % 64;
+			a->taken[page / 64] |= bits_of(page, here);
 		else
-			a->taken[page / 64] &= ~(UINT64_C(1) << page % 64);
+			a->taken[page / 64] &= ~bits_of(page, here);
 	}
 }
 
@@ -82,33 +92,38 @@ words(const struct dma_iova *a)
 	return (a->nr + 63) / 64;
 }
 
-/* Up to max runs of n pages, none of them across a word's end. Returns how many there are. */
+/*
+ * Up to max runs of n pages, none of them across a word's end, the first of them last: they are
+ * handed out from the stack's end. Returns how many there are.
+ */
 static uint32_t
 take_short(struct dma_iova *a, unsigned int n, uint32_t *page, uint32_t max)
 {
-	const uint64_t run = (UINT64_C(1) << n) - 1;
-	uint32_t found = 0, looked;
+	uint32_t at = a->next, left = max, looked;
 
-	for (looked = 0; looked <= words(a) && found < max; looked++) {
-		uint64_t *word = &a->taken[a->next];
+	for (looked = 0; looked <= words(a) && left > 0; looked++) {
+		uint64_t word = a->taken[at / 64], starts = ~word & UINT64_MAX << at % 64;
+		unsigned int i, bit;
 
-		for (;;) {
-			uint64_t starts = ~*word;
-			unsigned int i, bit;
-
-			for (i = 1; i < n; i++)
-				starts &= ~*word >> i;
-			if (starts == 0 || found == max)
-				break;
+		for (i = 1; i < n; i++)
+			starts &= ~word >> i;
+		while (starts != 0 && left > 0) {
 			bit = __builtin_ctzll(starts);
-			*word |= run << bit;
-			page[found++] = a->next * 64 + bit;
+			word |= bits_of(bit, n);
+			starts &= ~bits_of(bit, n);
+			page[--left] = at / 64 * 64 + bit;
 		}
-		if (found < max)
-			a->next = a->next + 1 < words(a) ? a->next + 1 : 0;
+		a->taken[at / 64] = word;
+		/* On with the rest of the word, in which others may be given back meanwhile. */
+		at = starts != 0 ? page[left] + n : (at / 64 + 1) * 64;
+		if (at >= a->nr)
+			at = 0;
 	}
-	a->in_use += found * n;
-	return found;
+	a->next = at;
+	a->in_use += (max - left) * n;
+	if (left > 0)
+		memmove(page, page + left, (max - left) * sizeof(*page));
+	return max - left;
 }
 
 /* n pages in [first, end), the first a multiple of align; 0: there are none. */
@@ -134,10 +149,22 @@ take_long(struct dma_iova *a, size_t n, size_t align, uint32_t first, uint32_t e
 static void
 give(struct dma_iova *a, const uint32_t *page, uint32_t count, size_t n)
 {
-	uint32_t i;
+	uint64_t free = 0; /* bits of the word that the last ones were in */
+	uint32_t word = 0, i;
 
-	for (i = 0; i < count; i++)
-		set_taken(a, page[i], n, false);
+	for (i = 0; i < count; i++) {
+		if (page[i] % 64 + n > 64) {
+			set_taken(a, page[i], n, false);
+			continue;
+		}
+		if (page[i] / 64 != word) {
+			a->taken[word] &= ~free;
+			word = page[i] / 64;
+			free = 0;
+		}
+		free |= bits_of(page[i], n);
+	}
+	a->taken[word] &= ~free;
 	a->in_use -= count * n;
 }
 
@@ -238,43 +265,40 @@ dma_iova_get_aligned(struct dma_iova *a, size_t n, size_t align, gantry_dma_addr
 static uint32_t
 get_long(struct dma_iova *a, size_t n)
 {
-	const uint32_t at = a->next * 64;
-	uint32_t page = take_long(a, n, 1, at, a->nr);
+	uint32_t page = take_long(a, n, 1, a->next, a->nr);
 
 	if (page == 0)
-		page = take_long(a, n, 1, 1, RTE_MIN(at + n, a->nr));
+		page = take_long(a, n, 1, 1, RTE_MIN(a->next + n, (size_t)a->nr));
 	if (page != 0)
-		a->next = (page + n - 1) / 64;
+		a->next = page + n < a->nr ? page + n : 0;
 	return page;
 }
 
 uint32_t
 dma_iova_get_slow(struct dma_iova *a, size_t n)
 {
-	struct dma_iova_cache *c = n <= DMA_IOVA_RUNS ? cache_of_thread(a) : NULL;
+	struct dma_iova_cache *c = cache_of_thread(a);
 	struct dma_iova_stack *s;
-	uint32_t page = 0, i;
+	uint32_t page = 0;
+	unsigned int i;
 
 	if (n >= a->nr)
 		return 0;
 	rte_spinlock_lock(&a->lock);
-	if (c != NULL) {
-		s = &c->get[n - 1];
-		s->n = take_short(a, n, s->page, a->batch);
-		/* None, so that this thread's own count; what others keep is theirs. */
-		if (s->n == 0) {
+	/* The second time with what this thread keeps; what others keep is theirs. */
+	for (i = 0; i < 2 && page == 0; i++) {
+		if (i == 1 && c != NULL)
 			cache_empty(a, c);
+		if (c != NULL && n <= DMA_IOVA_RUNS) {
+			s = &c->get[n - 1];
 			s->n = take_short(a, n, s->page, a->batch);
+			if (s->n > 0)
+				page = s->page[--s->n];
 		}
-		/* They are handed out from the end. */
-		for (i = 0; i < s->n / 2; i++)
-			RTE_SWAP(s->page[i], s->page[s->n - 1 - i]);
-		if (s->n > 0)
-			page = s->page[--s->n];
+		/* Longer, or across a word's end. */
+		if (page == 0)
+			page = get_long(a, n);
 	}
-	/* There may be a run across two words. */
-	if (page == 0)
-		page = get_long(a, n);
 	rte_spinlock_unlock(&a->lock);
 	return page;
 }

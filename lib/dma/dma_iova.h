@@ -37,7 +37,7 @@ struct dma_iova {
 	uint32_t nr;             /* pages; those that may not be used are taken for good */
 	rte_spinlock_t lock;     /* of all below */
 	uint64_t *taken;         /* a bit a page */
-	uint32_t next;           /* word of it where the search goes on */
+	uint32_t next;           /* page where the search goes on */
 	uint32_t in_use;         /* pages that are taken and may be given back */
 	LIST_HEAD(, dma_iova_cache) caches;
 };

@@ -37,6 +37,17 @@ struct dma_block {
 	struct gantry_dma_block pub;
 };
 
+/** Mappings one by one: dma_strict.c. All 0: there are none. */
+struct dma_demand {
+	uint64_t *entries;   /* the bus' page table; NULL: the bus' own calls */
+	uint64_t *states;    /* of mappings, by page of the bus address, as the next */
+	struct dma_record *records;
+	struct dma_iova *iova;
+	unsigned int id;     /* its id */
+	uint32_t least;      /* pages of bus addresses that a mapping takes at least; 0: 1 */
+	size_t nr;           /* entries, states, records */
+};
+
 /** The limits on a segment until the driver sets others. */
 #define DMA_MAX_SEG      ((size_t)64 << 10)
 #define DMA_SEG_BOUNDARY GANTRY_DMA_BIT_MASK(32)
@@ -55,7 +66,7 @@ struct dma_device {
 	const struct gantry_dma_mode *base;  /* NULL: direct */
 	const struct gantry_dma_mode *above; /* the debug layer, or NULL */
 	struct dma_debug *debug;    /* NULL: off */
-	struct dma_demand *demand;  /* strict, window: mappings one by one */
+	struct dma_demand demand;   /* strict, window: mappings one by one */
 	struct dma_window *window;  /* the window's memory */
 	struct dma_bounce *bounce;
 	/* Of the bus, for good: */
@@ -93,7 +104,7 @@ struct gantry_dma_mode {
 	/** NULL: nothing to do. */
 	void (*sync)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 			enum gantry_dma_dir dir, bool for_cpu);
-	/** For the debug layer; NULL: a comparison. */
+	/** NULL: a comparison. */
 	int (*mapping_error)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 	/** The mask that its bus addresses need; NULL: those of EAL's memory. */
 	uint64_t (*required_mask)(struct gantry_dma_dev *dev);

@@ -12,20 +12,26 @@
  *       memory     |....[ a ]..[ b ]...|          two buffers, one page
  *       bus        |....[ a ]..........| |...........[ b ]...|
  *
- * What protects is the page: the device that has b reaches a, too, as with any IOMMU.
+ * What protects is the page: the device that has b reaches a, too, as with any IOMMU. Where
+ * there is room, what lies in one page of memory takes two of bus addresses, and the second
+ * leads nowhere: so all usual buffers are mapped by the same code, without a branch that
+ * depends on where they lie, and a device that runs over the end of a page finds nothing.
  *
  * Two backends. The bus' page table, where it has one: mapping stores entries of a table
  * that the device walks. Else the bus' own calls, a message or a system call each.
  *
  * An address belongs to one mapping, and a mapping to who made it, so that its entries are
- * plain stores. Unmapping clears them, and then exchanges the mapping's record for "not
+ * plain stores. Unmapping clears them, and then exchanges the mapping's state for "not
  * mapped". That one locked instruction does both that has to be done: on x86 it completes
  * the stores before it (Intel SDM volume 3, "Memory Ordering": a locked instruction is a full
  * barrier), so that no access of the device starts after the unmapping has returned; and of
- * two threads that unmap the same it tells which was right.
+ * two threads that unmap the same it tells which was right. It is also a third of what a
+ * mapping and its end cost. No load after it begins before it is done, so that what can be
+ * loaded before is.
  *
- * The record is found by the page of the bus address, in O(1). The time in it is a clock's that
- * ticks ten times a second: to read a better one would cost as much as the mapping.
+ * The state is found by the page of the bus address, in O(1), and apart from what is known
+ * beyond it, which unmapping need not read. The time in that is a clock's that ticks ten times
+ * a second: to read a better one would cost as much as the mapping.
  */
 
 #include <errno.h>
@@ -48,25 +54,25 @@
  */
 #define APERTURE (UINT64_C(1) << 30)
 
-/* A record's state: size, kind (enum gantry_dma_reach), direction, mapped. */
-#define STATE(size, kind, dir) ((uint64_t)(size) << 6 | (kind) << 3 | (dir) << 1 | 1)
-#define STATE_SIZE(state)      ((size_t)((state) >> 6))
+/*
+ * A mapping's state, under the page in which it begins: size, place in that page, kind (enum
+ * gantry_dma_reach), direction. 0: none begins here.
+ */
+#define STATE(size, at, kind, dir) ((uint64_t)(size) << 18 | ((at) & (DMA_PAGE - 1)) << 6 | \
+	(kind) << 3 | (dir) << 1 | 1)
+#define STATE_SIZE(state)      ((size_t)((state) >> 18))
+#define STATE_IN_PAGE(state)   ((state) >> 6 & (DMA_PAGE - 1))
 #define STATE_KIND(state)      ((enum gantry_dma_reach)((state) >> 3 & 7))
 #define STATE_DIR(state)       ((enum gantry_dma_dir)((state) >> 1 & 3))
 
-/* Of the mapping that begins in a page. */
-struct record {
-	uint64_t state;  /* 0: none begins here */
+/* Usual buffers, up to two pages of memory, take a pair of pages of bus addresses. */
+#define PAIR 2
+
+/* What else is known of it. */
+struct dma_record {
 	uintptr_t cpu;
 	const void *site;
 	uint64_t since;  /* ticks of the clock */
-};
-
-struct dma_demand {
-	struct dma_iova *iova;
-	struct record *records;
-	uint64_t *entries; /* NULL: the bus' own calls */
-	size_t nr;         /* records, entries */
 };
 
 /*
@@ -104,17 +110,12 @@ clock_put(void)
  * Backends.
  */
 
-static uint64_t
+static inline uint64_t
 entry_bits(enum gantry_dma_dir dir)
 {
-	switch (dir) {
-	case GANTRY_DMA_TO_DEVICE:
-		return GANTRY_DMA_PTE_READ;
-	case GANTRY_DMA_FROM_DEVICE:
-		return GANTRY_DMA_PTE_WRITE;
-	default:
-		return GANTRY_DMA_PTE_READ | GANTRY_DMA_PTE_WRITE;
-	}
+	_Static_assert(GANTRY_DMA_PTE_READ == GANTRY_DMA_TO_DEVICE &&
+		GANTRY_DMA_PTE_WRITE == GANTRY_DMA_FROM_DEVICE, "directions are permissions");
+	return dir != GANTRY_DMA_BIDIRECTIONAL ? dir : GANTRY_DMA_PTE_READ | GANTRY_DMA_PTE_WRITE;
 }
 
 /* The device reads them whole; nobody else writes them. */
@@ -129,7 +130,7 @@ set_entries(uint64_t *entry, size_t n, uint64_t first, uint64_t step)
 static bool
 enter_pages(struct gantry_dma_dev *dev, uint32_t page, uintptr_t at, size_t n, uint64_t bits)
 {
-	uint64_t *entries = dma_device(dev)->demand->entries;
+	uint64_t *entries = dma_device(dev)->demand.entries;
 	size_t i;
 
 	for (i = 0; i < n; i++, at += DMA_PAGE) {
@@ -144,21 +145,6 @@ enter_pages(struct gantry_dma_dev *dev, uint32_t page, uintptr_t at, size_t n, u
 		}
 		set_entries(&entries[page + i], 1, iova | bits, 0);
 	}
-	return true;
-}
-
-static inline bool
-enter(struct gantry_dma_dev *dev, uint32_t page, size_t n, void *ptr, size_t size,
-		enum gantry_dma_dir dir)
-{
-	const struct dma_device *d = dma_device(dev);
-	gantry_dma_addr_t iova;
-
-	if (unlikely(!gantry_dma_look_up(&d->eal, ptr, size, GANTRY_DMA_ADDR_MAX, &iova)))
-		return enter_pages(dev, page, RTE_ALIGN_FLOOR((uintptr_t)ptr, DMA_PAGE), n,
-			entry_bits(dir));
-	set_entries(&d->demand->entries[page], n,
-		RTE_ALIGN_FLOOR(iova, DMA_PAGE) | entry_bits(dir), DMA_PAGE);
 	return true;
 }
 
@@ -195,15 +181,16 @@ hand_over(struct gantry_dma_dev *dev, uint32_t page, size_t n, void *ptr, size_t
  * Mappings.
  */
 
-static void
+static inline gantry_dma_addr_t
 note(struct dma_demand *g, uint32_t page, const void *ptr, uint64_t state, const void *site)
 {
-	struct record *r = &g->records[page];
+	struct dma_record *r = &g->records[page];
 
 	r->cpu = (uintptr_t)ptr;
 	r->site = site;
 	r->since = __atomic_load_n(&ticks, __ATOMIC_RELAXED);
-	__atomic_store_n(&r->state, state, __ATOMIC_RELEASE);
+	__atomic_store_n(&g->states[page], state, __ATOMIC_RELEASE);
+	return (gantry_dma_addr_t)page << DMA_PAGE_BITS | ((uintptr_t)ptr & (DMA_PAGE - 1));
 }
 
 static gantry_dma_addr_t
@@ -213,67 +200,164 @@ none_left(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 
 	dma_fail("%s: %p, %zu bytes: no %zu pages of bus addresses in a row are left; of %u in all, "
 		"%u are mapped", d->name, ptr, size, dma_pages((uintptr_t)ptr, size),
-		d->demand->iova->nr, dma_iova_in_use(d->demand->iova));
+		d->demand.iova->nr, dma_iova_in_use(d->demand.iova));
 	return GANTRY_DMA_MAPPING_ERROR;
+}
+
+/* How many pages of bus addresses n pages of memory take. */
+static inline size_t
+run_of(const struct dma_demand *g, size_t n)
+{
+	return n < g->least ? g->least : n;
+}
+
+/* By either backend. */
+static bool
+enter(struct gantry_dma_dev *dev, uint32_t page, size_t n, void *ptr, size_t size,
+		enum gantry_dma_dir dir)
+{
+	const struct dma_device *d = dma_device(dev);
+	gantry_dma_addr_t iova;
+
+	if (d->demand.entries == NULL)
+		return hand_over(dev, page, n, ptr, size, dir);
+	if (!gantry_dma_look_up(&d->eal, ptr, size, GANTRY_DMA_ADDR_MAX, &iova))
+		return enter_pages(dev, page, RTE_ALIGN_FLOOR((uintptr_t)ptr, DMA_PAGE), n,
+			entry_bits(dir));
+	set_entries(&d->demand.entries[page], n,
+		RTE_ALIGN_FLOOR(iova, DMA_PAGE) | entry_bits(dir), DMA_PAGE);
+	return true;
+}
+
+static gantry_dma_addr_t __rte_noinline
+map_any(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
+		const void *site)
+{
+	struct dma_demand *g = &dma_device(dev)->demand;
+	const size_t n = dma_pages((uintptr_t)ptr, size), run = run_of(g, n);
+	const uint32_t page = dma_iova_get(g->iova, run);
+
+	if (page == 0)
+		return none_left(dev, ptr, size);
+	if (!enter(dev, page, n, ptr, size, dir)) {
+		dma_iova_put(g->iova, page, run);
+		return GANTRY_DMA_MAPPING_ERROR;
+	}
+	return note(g, page, ptr, STATE(size, (uintptr_t)ptr, GANTRY_DMA_REACH_BUFFER, dir), site);
 }
 
 gantry_dma_addr_t
 dma_demand_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs, const void *site)
 {
-	struct dma_demand *g = dma_device(dev)->demand;
+	struct dma_device *d = dma_device(dev);
+	struct dma_demand *g = &d->demand;
 	const size_t n = dma_pages((uintptr_t)ptr, size);
-	const uint32_t page = dma_iova_get(g->iova, n);
+	struct dma_iova_cache *c = dma_iova_mine[g->id];
+	struct dma_iova_stack *s;
+	gantry_dma_addr_t iova;
+	uint64_t entry;
+	uint32_t page;
 
-	if (unlikely(page == 0))
-		return none_left(dev, ptr, size);
-	if (unlikely(g->entries != NULL ? !enter(dev, page, n, ptr, size, dir) :
-			!hand_over(dev, page, n, ptr, size, dir))) {
-		dma_iova_put(g->iova, page, n);
-		return GANTRY_DMA_MAPPING_ERROR;
-	}
-	note(g, page, ptr, STATE(size, GANTRY_DMA_REACH_BUFFER, dir), site);
-	return (gantry_dma_addr_t)page << DMA_PAGE_BITS | ((uintptr_t)ptr & (DMA_PAGE - 1));
+	/*
+	 * What map_any() does, for a pair (least is 0 without a page table) that the thread
+	 * has. No other call is made here, so that no register is saved.
+	 */
+	if (unlikely(n > g->least || c == NULL || c->get[PAIR - 1].n == 0 ||
+			!gantry_dma_look_up(&d->eal, ptr, size, GANTRY_DMA_ADDR_MAX, &iova)))
+		return map_any(dev, ptr, size, dir, site);
+	s = &c->get[PAIR - 1];
+	page = s->page[--s->n];
+	entry = RTE_ALIGN_FLOOR(iova, DMA_PAGE) | entry_bits(dir);
+	set_entries(&g->entries[page], 1, entry, 0);
+	set_entries(&g->entries[page + 1], 1, n == PAIR ? entry + DMA_PAGE : 0, 0);
+	return note(g, page, ptr, STATE(size, (uintptr_t)ptr, GANTRY_DMA_REACH_BUFFER, dir), site);
 }
 
-/* Takes a mapping back; why that can't be, or NULL. Its memory is then undone, if it is the bus'. */
+/* Why the mapping at this address is none that has this state. */
+static const char *
+why_not(const struct dma_demand *g, uint64_t page, uint64_t state)
+{
+	const uint64_t is = page < g->nr ? __atomic_load_n(&g->states[page], __ATOMIC_RELAXED) : 0;
+
+	if (page >= g->nr)
+		return "nothing was mapped there";
+	if (is == 0)
+		return "it is not mapped (unmapped twice?)";
+	if (STATE_KIND(is) != STATE_KIND(state))
+		return "mapped by another function";
+	if (STATE_IN_PAGE(is) != STATE_IN_PAGE(state))
+		return "no mapping begins there";
+	return "mapped with another size or direction";
+}
+
+/* Takes any mapping back. NULL, or why that can't be. */
 static const char *
 take_back(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, uint64_t state)
 {
-	struct dma_demand *g = dma_device(dev)->demand;
+	struct dma_demand *g = &dma_device(dev)->demand;
 	const uint64_t page = addr >> DMA_PAGE_BITS;
 	const size_t n = dma_pages(addr, STATE_SIZE(state));
-	struct record *r;
-	uint64_t now;
+	uintptr_t cpu;
 
-	if (unlikely(page >= g->nr))
-		return "nothing was mapped there";
-	r = &g->records[page];
-	now = __atomic_load_n(&r->state, __ATOMIC_ACQUIRE);
-	if (unlikely(now != state || ((addr ^ r->cpu) & (DMA_PAGE - 1)) != 0))
-		return now == 0 ? "it is not mapped (unmapped twice?)" :
-			STATE_KIND(now) != STATE_KIND(state) ?
-			"mapped by another function" : "mapped with another size or direction";
+	if (page >= g->nr || __atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE) != state)
+		return why_not(g, page, state);
+	cpu = g->records[page].cpu;
 	if (g->entries != NULL)
 		set_entries(&g->entries[page], n, 0, 0);
-	if (unlikely(__atomic_exchange_n(&r->state, 0, __ATOMIC_SEQ_CST) != state))
+	if (__atomic_exchange_n(&g->states[page], 0, __ATOMIC_SEQ_CST) != state)
 		return "another thread unmapped it at the same time";
 	/* What the bus keeps is not handed out again. */
-	if (g->entries == NULL && dma_bus_unmap(dev, (void *)RTE_ALIGN_FLOOR(r->cpu, DMA_PAGE),
+	if (g->entries == NULL && dma_bus_unmap(dev, (void *)RTE_ALIGN_FLOOR(cpu, DMA_PAGE),
 			page << DMA_PAGE_BITS, n << DMA_PAGE_BITS) != 0)
 		return NULL;
-	dma_iova_put(g->iova, page, n);
+	dma_iova_put(g->iova, page, STATE_KIND(state) == GANTRY_DMA_REACH_BUFFER ?
+		run_of(g, n) : n);
 	return NULL;
+}
+
+static void __rte_noinline __rte_cold
+lost_race(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size)
+{
+	dma_misuse(dev, "unmapping", addr, size, "another thread unmapped it at the same time");
+}
+
+static void __rte_noinline
+unmap_any(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size, uint64_t state)
+{
+	const char *why = take_back(dev, addr, state);
+
+	if (why != NULL)
+		dma_misuse(dev, "unmapping", addr, size, why);
 }
 
 void
 dma_demand_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs)
 {
-	const char *why = take_back(dev, addr, STATE(size, GANTRY_DMA_REACH_BUFFER, dir));
+	struct dma_demand *g = &dma_device(dev)->demand;
+	const uint64_t page = addr >> DMA_PAGE_BITS;
+	const uint64_t state = STATE(size, addr, GANTRY_DMA_REACH_BUFFER, dir);
+	struct dma_iova_cache *c = dma_iova_mine[g->id];
+	struct dma_iova_stack *s;
+	uint32_t kept;
 
-	if (unlikely(why != NULL))
-		dma_misuse(dev, "unmapping", addr, size, why);
+	/* What take_back() does, for a pair that the thread's stack has room for. */
+	if (unlikely(page >= g->nr || dma_pages(addr, size) > g->least || c == NULL ||
+			c->put[PAIR - 1].n == DMA_IOVA_BATCH ||
+			__atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE) != state)) {
+		unmap_any(dev, addr, size, state);
+		return;
+	}
+	s = &c->put[PAIR - 1];
+	kept = s->n;
+	s->page[kept] = page;
+	set_entries(&g->entries[page], PAIR, 0, 0);
+	if (unlikely(__atomic_exchange_n(&g->states[page], 0, __ATOMIC_SEQ_CST) != state)) {
+		lost_race(dev, addr, size);
+		return;
+	}
+	s->n = kept + 1;
 }
 
 /*
@@ -284,7 +368,7 @@ int
 dma_demand_map_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t align,
 		uint64_t mask, const void *site)
 {
-	struct dma_demand *g = dma_device(dev)->demand;
+	struct dma_demand *g = &dma_device(dev)->demand;
 	const size_t n = dma_pages(0, b->pub.size);
 	const uint32_t page = dma_iova_get_aligned(g->iova, n, align >> DMA_PAGE_BITS, mask);
 	bool done;
@@ -306,16 +390,16 @@ dma_demand_map_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t ali
 		dma_iova_put(g->iova, page, n);
 		return -EIO;
 	}
-	note(g, page, b->pub.cpu, STATE(b->pub.size, GANTRY_DMA_REACH_COHERENT,
-		GANTRY_DMA_BIDIRECTIONAL), site);
+	note(g, page, b->pub.cpu, STATE(b->pub.size, 0,
+		GANTRY_DMA_REACH_COHERENT, GANTRY_DMA_BIDIRECTIONAL), site);
 	return 0;
 }
 
 void
 dma_demand_unmap_block(struct gantry_dma_dev *dev, struct dma_block *b)
 {
-	const char *why = take_back(dev, b->pub.bus, STATE(b->pub.size, GANTRY_DMA_REACH_COHERENT,
-		GANTRY_DMA_BIDIRECTIONAL));
+	const char *why = take_back(dev, b->pub.bus, STATE(b->pub.size, 0,
+		GANTRY_DMA_REACH_COHERENT, GANTRY_DMA_BIDIRECTIONAL));
 
 	if (why != NULL)
 		dma_misuse(dev, "freeing", b->pub.bus, b->pub.size, why);
@@ -330,7 +414,7 @@ gantry_dma_addr_t
 dma_demand_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
 		enum gantry_dma_dir dir, const void *site)
 {
-	struct dma_demand *g = dma_device(dev)->demand;
+	struct dma_demand *g = &dma_device(dev)->demand;
 	const size_t n = dma_pages((uintptr_t)va, size);
 	gantry_dma_addr_t below = rte_eal_iova_mode() == RTE_IOVA_VA ? (uintptr_t)va : phys;
 	uint32_t page;
@@ -355,19 +439,19 @@ dma_demand_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t
 	}
 	if (g->entries != NULL)
 		set_entries(&g->entries[page], n, below | entry_bits(dir), DMA_PAGE);
-	note(g, page, va, STATE(size, GANTRY_DMA_REACH_RESOURCE, dir), site);
-	return (gantry_dma_addr_t)page << DMA_PAGE_BITS | ((uintptr_t)va & (DMA_PAGE - 1));
+	return note(g, page, va, STATE(size, (uintptr_t)va, GANTRY_DMA_REACH_RESOURCE, dir), site);
 }
 
 void
 dma_demand_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir)
 {
-	struct dma_demand *g = dma_device(dev)->demand;
+	struct dma_demand *g = &dma_device(dev)->demand;
 	const uint64_t page = addr >> DMA_PAGE_BITS;
 	uint64_t below = g->entries != NULL && page < g->nr ? g->entries[page] : 0;
 	uintptr_t va = page < g->nr ? g->records[page].cpu : 0;
-	const char *why = take_back(dev, addr, STATE(size, GANTRY_DMA_REACH_RESOURCE, dir));
+	const char *why = take_back(dev, addr, STATE(size, addr, GANTRY_DMA_REACH_RESOURCE,
+		dir));
 
 	if (why != NULL)
 		dma_misuse(dev, "unmapping", addr, size, why);
@@ -384,25 +468,23 @@ void
 dma_demand_for_each(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg)
 {
-	const struct dma_demand *g = dma_device(dev)->demand;
+	const struct dma_demand *g = &dma_device(dev)->demand;
 	const uint64_t now = __atomic_load_n(&ticks, __ATOMIC_RELAXED);
 	uint64_t page;
 
 	for (page = 1; page < g->nr; page++) {
-		const struct record *r = &g->records[page];
-		uint64_t state = __atomic_load_n(&r->state, __ATOMIC_ACQUIRE);
-		struct gantry_dma_mapping m = {
-			.reach = STATE_KIND(state),
-			.addr = page << DMA_PAGE_BITS | (r->cpu & (DMA_PAGE - 1)),
-			.cpu = (void *)r->cpu,
-			.size = STATE_SIZE(state),
-			.dir = STATE_DIR(state),
-			.site = r->site,
-			.age_ms = (now - RTE_MIN(now, r->since)) * TICK_MS,
-		};
+		const struct dma_record *r = &g->records[page];
+		uint64_t state = __atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE);
+		struct gantry_dma_mapping m;
 
-		/* The second look: another mapping of the same kind and size may be there now. */
-		if (state != 0 && state == __atomic_load_n(&r->state, __ATOMIC_ACQUIRE))
+		if (state == 0)
+			continue;
+		m = (struct gantry_dma_mapping){ .reach = STATE_KIND(state),
+			.addr = page << DMA_PAGE_BITS | STATE_IN_PAGE(state), .cpu = (void *)r->cpu,
+			.size = STATE_SIZE(state), .dir = STATE_DIR(state), .site = r->site,
+			.age_ms = (now - RTE_MIN(now, r->since)) * TICK_MS };
+		/* Another like it may have taken its place. */
+		if (state == __atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE))
 			fn(arg, &m);
 	}
 }
@@ -410,7 +492,7 @@ dma_demand_for_each(struct gantry_dma_dev *dev,
 size_t
 dma_demand_max_mapping_size(struct gantry_dma_dev *dev)
 {
-	return (size_t)dma_device(dev)->demand->iova->nr / 4 << DMA_PAGE_BITS;
+	return (size_t)dma_device(dev)->demand.iova->nr / 4 << DMA_PAGE_BITS;
 }
 
 /*
@@ -436,17 +518,44 @@ get_table(struct dma_device *d, size_t nr)
 	return ret;
 }
 
+static void
+set_iova(struct dma_demand *g, struct dma_iova *iova)
+{
+	g->iova = iova;
+	g->id = iova->id;
+	/* Few addresses are not taken by twos. There, threads keep fewer than a batch, too. */
+	g->least = g->entries != NULL && iova->batch == DMA_IOVA_BATCH ? PAIR : 0;
+}
+
+/* Zeroed; only what is used is touched. */
+static void *
+many(size_t nr, size_t size)
+{
+	void *p = mmap(NULL, nr * size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p != MAP_FAILED ? p : NULL;
+}
+
+static void
+demand_free(struct dma_demand *g)
+{
+	dma_iova_destroy(g->iova);
+	if (g->states != NULL)
+		munmap(g->states, g->nr * sizeof(*g->states));
+	if (g->records != NULL)
+		munmap(g->records, g->nr * sizeof(*g->records));
+	memset(g, 0, sizeof(*g));
+}
+
 int
 dma_demand_start(struct gantry_dma_dev *dev, gantry_dma_addr_t last, bool use_table)
 {
 	struct dma_device *d = dma_device(dev);
-	struct dma_demand *g = calloc(1, sizeof(*g));
+	struct dma_demand *g = &d->demand;
+	struct dma_iova *iova;
 	int ret;
 
-	if (g == NULL) {
-		dma_fail("%s: out of memory", d->name);
-		return -ENOMEM;
-	}
 	last = RTE_MIN(last, APERTURE - 1);
 	ret = use_table ? get_table(d, (last + 1) >> DMA_PAGE_BITS) : -ENOTSUP;
 	if (ret == 0) {
@@ -455,27 +564,23 @@ dma_demand_start(struct gantry_dma_dev *dev, gantry_dma_addr_t last, bool use_ta
 	} else if (ret == -ENOTSUP) {
 		ret = dma_claim(dev);
 	}
-	if (ret != 0) {
-		free(g);
+	if (ret != 0)
 		return ret;
-	}
-	g->iova = dma_iova_create(d->name, last);
-	if (g->iova == NULL) {
-		free(g);
+	iova = dma_iova_create(d->name, last);
+	if (iova == NULL) {
+		g->entries = NULL;
 		return -rte_errno;
 	}
-	g->nr = g->iova->nr;
-	/* Only what is used is touched. */
-	g->records = mmap(NULL, g->nr * sizeof(*g->records), PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (g->records == MAP_FAILED) {
+	set_iova(g, iova);
+	g->nr = iova->nr;
+	g->states = many(g->nr, sizeof(*g->states));
+	g->records = many(g->nr, sizeof(*g->records));
+	if (g->states == NULL || g->records == NULL) {
 		dma_fail("%s: out of memory", d->name);
-		dma_iova_destroy(g->iova);
-		free(g);
+		demand_free(g);
 		return -ENOMEM;
 	}
 	clock_get();
-	d->demand = g;
 	return 0;
 }
 
@@ -496,29 +601,24 @@ left(void *arg, const struct gantry_dma_mapping *m)
 void
 dma_demand_end(struct gantry_dma_dev *dev)
 {
-	struct dma_demand *g = dma_device(dev)->demand;
+	struct dma_demand *g = &dma_device(dev)->demand;
 
-	if (g == NULL)
-		return;
 	dma_demand_for_each(dev, left, dev);
 	clock_put();
-	dma_iova_destroy(g->iova);
-	munmap(g->records, g->nr * sizeof(*g->records));
-	free(g);
-	dma_device(dev)->demand = NULL;
+	demand_free(g);
 }
 
 bool
 dma_demand_in_use(struct gantry_dma_dev *dev)
 {
-	return dma_iova_in_use(dma_device(dev)->demand->iova) != 0;
+	return dma_iova_in_use(dma_device(dev)->demand.iova) != 0;
 }
 
 int
 dma_demand_limit(struct gantry_dma_dev *dev, gantry_dma_addr_t last)
 {
 	struct dma_device *d = dma_device(dev);
-	struct dma_demand *g = d->demand;
+	struct dma_demand *g = &d->demand;
 	const gantry_dma_addr_t now = ((gantry_dma_addr_t)g->iova->nr << DMA_PAGE_BITS) - 1;
 	struct dma_iova *iova;
 	uint32_t in_use;
@@ -538,7 +638,7 @@ dma_demand_limit(struct gantry_dma_dev *dev, gantry_dma_addr_t last)
 	if (iova == NULL)
 		return -rte_errno;
 	dma_iova_destroy(g->iova);
-	g->iova = iova;
+	set_iova(g, iova);
 	return 0;
 }
 
@@ -570,7 +670,7 @@ strict_free_block(struct gantry_dma_dev *dev, struct dma_block *b)
 static uint64_t
 strict_required_mask(struct gantry_dma_dev *dev)
 {
-	const uint64_t end = (uint64_t)dma_device(dev)->demand->iova->nr << DMA_PAGE_BITS;
+	const uint64_t end = (uint64_t)dma_device(dev)->demand.iova->nr << DMA_PAGE_BITS;
 
 	return GANTRY_DMA_BIT_MASK(dma_bits(end - 1));
 }

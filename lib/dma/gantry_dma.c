@@ -92,6 +92,7 @@ set_fast(struct dma_device *d)
 		table = &d->own;
 	/* An empty table leads out of line, whatever else there is. */
 	__atomic_store_n(&fast->table.span, 0, __ATOMIC_SEQ_CST);
+	fast->debug = d->above != NULL;
 	fast->mode = d->above != NULL ? d->above : table == NULL ? base : NULL;
 	fast->table_last = RTE_MIN(d->mask, GANTRY_DMA_ADDR_MAX);
 	fast->mbuf_last = table == &d->eal ? fast->table_last : 0;

@@ -158,7 +158,7 @@ gantry_dma_unmap_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma
 static inline int
 gantry_dma_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 {
-	if (unlikely(dev->mode != NULL))
+	if (unlikely(dev->debug))
 		return gantry_dma_mapping_error_slow(dev, addr);
 	return addr == GANTRY_DMA_MAPPING_ERROR;
 }

@@ -440,7 +440,7 @@ test_coherent(void **state)
 
 /* A mode gets every call, through the same inline functions. */
 
-static unsigned int mode_calls[4];
+static unsigned int mode_calls[3];
 static gantry_dma_addr_t mode_synced;
 static unsigned long mode_attrs;
 
@@ -470,13 +470,6 @@ mode_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size, enum 
 	mode_synced = addr;
 }
 
-static int
-mode_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
-{
-	mode_calls[3]++;
-	return 0;
-}
-
 static uint64_t
 mode_required_mask(struct gantry_dma_dev *dev)
 {
@@ -497,7 +490,6 @@ test_mode(void **state)
 		.map = mode_map,
 		.unmap = mode_unmap,
 		.sync = mode_sync,
-		.mapping_error = mode_error,
 		.required_mask = mode_required_mask,
 		.max_mapping_size = mode_max_mapping_size,
 	};
@@ -535,7 +527,6 @@ test_mode(void **state)
 	assert_int_equal(mode_calls[0], 4);
 	assert_int_equal(mode_calls[1], 4);
 	assert_int_equal(mode_calls[2], 4);
-	assert_int_equal(mode_calls[3], 1);
 	assert_int_equal(gantry_dma_get_required_mask(dev), GANTRY_DMA_BIT_MASK(28));
 	assert_false(gantry_dma_addressing_limited(dev));
 	assert_int_equal(gantry_dma_max_mapping_size(dev), 4096);

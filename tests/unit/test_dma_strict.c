@@ -1,0 +1,773 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * lib/dma: the strict mode, by page table and by the bus' own calls. The device is this test,
+ * behind the IOMMU of dma_bus.h.
+ */
+
+#include "dma_bus.h"
+
+#include <rte_malloc.h>
+
+#include "gantry_dma_pool.h"
+#include "gantry_dma_sg.h"
+
+#define LEN 2048
+
+static struct gantry_dma_dev *
+strict_device(const struct gantry_dma_ops *ops, unsigned int bits)
+{
+	struct gantry_dma_dev *dev = bus_device(ops, GANTRY_DMA_MODE_STRICT);
+
+	bus_mask(dev, bits);
+	assert_string_equal(gantry_dma_mode_name(dev), "strict");
+	return dev;
+}
+
+static int
+make_table(void **state)
+{
+	*state = strict_device(&bus_with_table, 64);
+	assert_int_equal(bus.claims, 0);
+	return 0;
+}
+
+static int
+make_calls(void **state)
+{
+	*state = strict_device(&bus_any_memory, 64);
+	assert_int_equal(bus.claims, 1);
+	return 0;
+}
+
+/* And nothing is left of it. */
+static int
+drop_strict(void **state)
+{
+	size_t i;
+
+	gantry_dma_dev_destroy(DEV(state));
+	assert_int_equal(bus.nr_maps, 0);
+	for (i = 0; i < bus.nr; i++)
+		assert_int_equal(bus.table[i], 0);
+	return 0;
+}
+
+/* X, Y and Z: the address is nobody else's, and leads to the same bytes. */
+static void
+test_reach(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *p = rte_malloc(NULL, LEN, 64);
+	gantry_dma_addr_t a, b;
+
+	assert_false(device_fill(expected_bus(p), 1, 1));
+	memset(p, 1, LEN);
+	a = bus_map_ok(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+	assert_int_not_equal(a, expected_bus(p));
+	assert_int_equal(a % 4096, (uintptr_t)p % 4096);
+	assert_seen(a, 1, LEN);
+	assert_false(device_fill(a, 9, 1)); /* it may read, and no more */
+	b = bus_map_ok(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
+	assert_int_not_equal(a, b);
+	assert_true(device_fill(b, 2, LEN));
+	assert_bytes(p, 2, LEN);
+	assert_false(device_read(b, &(uint8_t){ 0 }, 1));
+	/* One ends, the other does not. */
+	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
+	assert_false(device_read(a, &(uint8_t){ 0 }, 1));
+	assert_true(device_fill(b, 3, LEN));
+	gantry_dma_unmap_single(dev, b, LEN, GANTRY_DMA_FROM_DEVICE);
+	assert_false(device_fill(b, 4, 1));
+	assert_bytes(p, 3, LEN);
+
+	a = bus_map_ok(dev, p, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	assert_true(device_fill(a, 5, LEN));
+	assert_seen(a, 5, LEN);
+	gantry_dma_sync_single_for_cpu(dev, a, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	gantry_dma_sync_single_for_device(dev, a, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	assert_false(device_fill(a, 6, 1));
+	rte_free(p);
+}
+
+/* Two buffers in one page. */
+static void
+test_neighbours(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *p = rte_malloc(NULL, 4096, 4096);
+	gantry_dma_addr_t a, b;
+
+	a = bus_map_ok(dev, p, 100, GANTRY_DMA_FROM_DEVICE);
+	b = bus_map_ok(dev, p + 100, 100, GANTRY_DMA_FROM_DEVICE);
+	assert_int_not_equal(a >> 12, b >> 12);
+	gantry_dma_unmap_single(dev, a, 100, GANTRY_DMA_FROM_DEVICE);
+	assert_false(device_fill(a, 1, 1));
+	memset(p, 0, 200);
+	assert_true(device_fill(b, 2, 100));
+	assert_bytes(p, 0, 100);
+	assert_bytes(p + 100, 2, 100);
+	gantry_dma_unmap_single(dev, b, 100, GANTRY_DMA_FROM_DEVICE);
+	rte_free(p);
+}
+
+/* Buffers over page boundaries, EAL's among them, which need not be neighbours (IOVA-as-PA). */
+static void
+test_pages(void **state)
+{
+	static const struct {
+		size_t at, size;
+	} cases[] = {
+		{ 0, 1 }, { 4095, 1 }, { 4095, 2 }, { 3000, 2048 }, { 0, 4096 }, { 1, 4096 },
+		{ 4095, 4098 }, { 100, 9000 }, { 0, 65536 }, { 4000, 65536 },
+		{ (2 << 20) - 1000, 2048 }, { (2 << 20) - 4096, 8192 }, { 0, (4 << 20) + 1 },
+	};
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *p = rte_malloc(NULL, 6 << 20, 2 << 20);
+	gantry_dma_addr_t a;
+	unsigned int i, dir;
+
+	assert_non_null(p);
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		uint8_t *at = p + cases[i].at;
+		size_t size = cases[i].size, n = RTE_MIN(size, (size_t)65536);
+
+		for (dir = 0; dir < GANTRY_DMA_NONE; dir++) {
+			a = bus_map_ok(dev, at, size, dir);
+			memset(at, i, size);
+			if (dir != GANTRY_DMA_FROM_DEVICE) {
+				assert_seen(a, i, n);
+				assert_seen(a + size - n, i, n);
+			}
+			if (dir != GANTRY_DMA_TO_DEVICE) {
+				assert_true(device_fill(a + size - n, i + 1, n));
+				assert_bytes(at + size - n, i + 1, n);
+			}
+			/* Not the page before, nor the page after. */
+			assert_false(device_read((a & ~4095ul) - 1, &(uint8_t){ 0 }, 1) &&
+				bus.table == NULL);
+			gantry_dma_unmap_single(dev, a, size, dir);
+			assert_false(device_read(a, &(uint8_t){ 0 }, 1));
+			assert_false(device_fill(a + size - 1, 0, 1));
+		}
+	}
+	rte_free(p);
+}
+
+/* A device that runs over the end of a page finds nothing. */
+static void
+test_beyond(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *p = rte_malloc(NULL, 4 * 4096, 4096);
+	gantry_dma_addr_t a[64];
+	unsigned int i;
+
+	for (i = 0; i < 64; i++)
+		a[i] = bus_map_ok(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
+	for (i = 0; i < 64; i++) {
+		assert_true(device_fill(a[i], 1, 4096));
+		assert_false(device_fill(a[i] + 4096, 1, 1));
+		gantry_dma_unmap_single(dev, a[i], LEN, GANTRY_DMA_FROM_DEVICE);
+	}
+	rte_free(p);
+}
+
+static void
+test_mbufs(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	struct gantry_dma_seg segs[8];
+	struct rte_mbuf *m, *tail;
+	struct rte_mempool *pool;
+	gantry_dma_addr_t a;
+	int n, i;
+
+	pool = rte_pktmbuf_pool_create("strict", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	assert_non_null(pool);
+	m = rte_pktmbuf_alloc(pool);
+	tail = rte_pktmbuf_alloc(pool);
+	a = gantry_dma_map_mbuf(dev, m, m->data_off, LEN, GANTRY_DMA_FROM_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, a));
+	assert_true(device_fill(a, 7, LEN));
+	assert_bytes(rte_pktmbuf_mtod(m, uint8_t *), 7, LEN);
+	gantry_dma_unmap_mbuf(dev, m, a, LEN, GANTRY_DMA_FROM_DEVICE);
+	assert_false(device_fill(a, 7, 1));
+
+	rte_pktmbuf_append(m, 100);
+	rte_pktmbuf_append(tail, 200);
+	memset(rte_pktmbuf_mtod(tail, uint8_t *), 8, 200);
+	rte_pktmbuf_chain(m, tail);
+	n = gantry_dma_map_mbuf_chain(dev, m, segs, RTE_DIM(segs), GANTRY_DMA_TO_DEVICE);
+	assert_true(n >= 2);
+	assert_seen(segs[n - 1].addr, 8, segs[n - 1].len);
+	gantry_dma_unmap_mbuf_chain(dev, m, segs, n, GANTRY_DMA_TO_DEVICE);
+	for (i = 0; i < n; i++)
+		assert_false(device_read(segs[i].addr, &(uint8_t){ 0 }, 1));
+	rte_pktmbuf_free(m);
+	rte_mempool_free(pool);
+}
+
+/* What is mapped is coherent blocks, whole and no more, aligned as promised, large ones, too. */
+static void
+test_coherent(void **state)
+{
+	static const size_t sizes[] = { 1, 4096, 4097, 65536, 100000, 3 << 20 };
+	struct gantry_dma_dev *dev = DEV(state);
+	struct gantry_dma_pool *pool;
+	gantry_dma_addr_t a, b;
+	unsigned int i;
+	uint8_t *p, *q;
+
+	for (i = 0; i < RTE_DIM(sizes); i++) {
+		const size_t pages = RTE_ALIGN_CEIL(sizes[i], 4096);
+
+		p = gantry_dma_alloc_coherent(dev, sizes[i], &a, SOCKET_ID_ANY);
+		assert_non_null(p);
+		assert_int_equal(a % rte_align64pow2(pages), 0);
+		assert_int_equal((uintptr_t)p % rte_align64pow2(pages), 0);
+		assert_bytes(p, 0, sizes[i]);
+		assert_true(device_fill(a, 5, sizes[i]));
+		assert_bytes(p, 5, sizes[i]);
+		assert_seen(a, 5, RTE_MIN(sizes[i], (size_t)65536));
+		assert_false(device_fill(a + pages, 5, 1));
+		assert_false(device_fill(a - 1, 5, 1));
+		/* It is no streaming mapping. */
+		gantry_dma_unmap_single(dev, a, sizes[i], GANTRY_DMA_BIDIRECTIONAL);
+		assert_reason("by another function");
+		assert_true(device_fill(a, 6, 1));
+		gantry_dma_free_coherent(dev, sizes[i], p, a);
+		assert_false(device_fill(a, 6, 1));
+	}
+	pool = gantry_dma_pool_create("small", dev, 48, 16, 4096);
+	p = gantry_dma_pool_alloc(pool, &a);
+	q = gantry_dma_pool_alloc(pool, &b);
+	assert_true(p != NULL && q != NULL && a != b);
+	assert_true(device_fill(a, 1, 48) && device_fill(b, 2, 48));
+	assert_bytes(p, 1, 48);
+	assert_bytes(q, 2, 48);
+	gantry_dma_pool_free(pool, p, a);
+	gantry_dma_pool_free(pool, q, b);
+	gantry_dma_pool_destroy(pool);
+	assert_false(device_fill(a, 1, 1));
+}
+
+static void
+test_misuse(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *p = rte_malloc(NULL, 8192, 4096);
+	gantry_dma_addr_t a = bus_map_ok(dev, p + 1000, 4096, GANTRY_DMA_FROM_DEVICE);
+
+	gantry_dma_unmap_single(dev, GANTRY_DMA_MAPPING_ERROR, 64, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("nothing was mapped there");
+	gantry_dma_unmap_single(dev, 0, 64, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("it is not mapped");
+	gantry_dma_unmap_single(dev, a, 4095, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("another size or direction");
+	gantry_dma_unmap_single(dev, a, 4096, GANTRY_DMA_TO_DEVICE);
+	assert_reason("another size or direction");
+	gantry_dma_unmap_single(dev, a + 1, 4096, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("no mapping begins there");
+	gantry_dma_unmap_single(dev, a + 4096, 4096, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("it is not mapped");
+	gantry_dma_unmap_resource(dev, a, 4096, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("by another function");
+	assert_true(device_fill(a, 3, 4096));
+	gantry_dma_unmap_single(dev, a, 4096, GANTRY_DMA_FROM_DEVICE);
+	assert_false(device_fill(a, 3, 1));
+	gantry_dma_unmap_single(dev, a, 4096, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("unmapped twice?");
+
+	assert_not_mapped(dev, p, 0, "no such range");
+	assert_not_mapped(dev, NULL, 64, "nothing is there");
+	assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, p, 64,
+		GANTRY_DMA_NONE)));
+	rte_free(p);
+}
+
+/* The bus of the table knows EAL's memory; another one maps what it is given. */
+static void
+test_other_memory(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *heap = aligned_alloc(4096, 4096);
+	gantry_dma_addr_t a;
+
+	memset(heap, 1, 4096);
+	if (bus.table != NULL) {
+		assert_not_mapped(dev, heap, 64, "process memory");
+	} else {
+		a = bus_map_ok(dev, heap + 8, 64, GANTRY_DMA_TO_DEVICE);
+		assert_seen(a, 1, 64);
+		gantry_dma_unmap_single(dev, a, 64, GANTRY_DMA_TO_DEVICE);
+	}
+	free(heap);
+	assert_not_mapped(dev, (void *)8, 64, "nothing is there");
+}
+
+static void
+test_registered(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	rte_iova_t iovas[4] = { 0x7000000000, 0x7000005000, 0x7000002000, 0x7000008000 };
+	uint8_t *p = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		-1, 0);
+	gantry_dma_addr_t a;
+
+	assert_int_equal(rte_extmem_register(p, 4 * 4096, iovas, 4, 4096), 0);
+	a = bus_map_ok(dev, p + 4000, 8000, GANTRY_DMA_FROM_DEVICE);
+	if (bus.table != NULL) {
+		/* By the addresses that it was registered with. */
+		assert_int_equal(bus.table[a >> 12] & ~4095ul, iovas[0]);
+		assert_int_equal(bus.table[(a >> 12) + 1] & ~4095ul, iovas[1]);
+		assert_int_equal(bus.table[(a >> 12) + 2] & ~4095ul, iovas[2]);
+	} else {
+		assert_true(device_fill(a, 1, 8000));
+		assert_bytes(p + 4000, 1, 8000);
+	}
+	gantry_dma_unmap_single(dev, a, 8000, GANTRY_DMA_FROM_DEVICE);
+	assert_int_equal(rte_extmem_unregister(p, 4 * 4096), 0);
+	munmap(p, 4 * 4096);
+}
+
+static void
+test_resource(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *bar = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		-1, 0);
+	gantry_dma_addr_t a;
+
+	assert_int_equal(gantry_mem_mmio_add(bar, 4 * 4096), 0);
+	a = gantry_dma_map_resource(dev, bar + 4000, 0xf0000000 + 4000, 200,
+		GANTRY_DMA_FROM_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, a));
+	assert_true(device_fill(a, 9, 200));
+	assert_bytes(bar + 4000, 9, 200);
+	assert_false(device_read(a, &(uint8_t){ 0 }, 1));
+	gantry_dma_unmap_resource(dev, a, 199, GANTRY_DMA_FROM_DEVICE);
+	assert_reason("another size");
+	assert_true(device_fill(a, 9, 200));
+	gantry_dma_unmap_resource(dev, a, 200, GANTRY_DMA_FROM_DEVICE);
+	assert_false(device_fill(a, 9, 1));
+	assert_int_equal(bus.nr_maps, 0);
+	/* Left for the device's end. */
+	gantry_dma_map_resource(dev, bar, 0xf0000000, 4096, GANTRY_DMA_FROM_DEVICE);
+	gantry_mem_mmio_del(bar);
+}
+
+struct seen {
+	unsigned int n;
+	struct gantry_dma_mapping m[8];
+};
+
+static void
+see(void *arg, const struct gantry_dma_mapping *m)
+{
+	struct seen *s = arg;
+
+	assert_true(s->n < RTE_DIM(s->m));
+	s->m[s->n++] = *m;
+}
+
+static void
+test_query(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *p = rte_malloc(NULL, LEN, 0);
+	struct seen s = { 0 };
+	gantry_dma_addr_t a, ring;
+	void *cpu;
+	unsigned int i;
+
+	gantry_dma_for_each_mapping(dev, see, &s);
+	assert_int_equal(s.n, 0);
+	cpu = gantry_dma_alloc_coherent(dev, 4096, &ring, SOCKET_ID_ANY);
+	a = bus_map_ok(dev, p + 5, 1000, GANTRY_DMA_TO_DEVICE);
+	usleep(300000);
+	gantry_dma_for_each_mapping(dev, see, &s);
+	assert_int_equal(s.n, 2);
+	i = s.m[0].reach == GANTRY_DMA_REACH_BUFFER ? 0 : 1;
+	assert_int_equal(s.m[i].reach, GANTRY_DMA_REACH_BUFFER);
+	assert_int_equal(s.m[i].addr, a);
+	assert_ptr_equal(s.m[i].cpu, p + 5);
+	assert_int_equal(s.m[i].size, 1000);
+	assert_int_equal(s.m[i].dir, GANTRY_DMA_TO_DEVICE);
+	/* Who it was: this program. */
+	assert_true((uintptr_t)s.m[i].site - (uintptr_t)bus_map_ok + (1 << 20) < 2 << 20);
+	assert_true(s.m[i].age_ms >= 100 && s.m[i].age_ms < 60000);
+	assert_int_equal(s.m[1 - i].reach, GANTRY_DMA_REACH_COHERENT);
+	assert_int_equal(s.m[1 - i].addr, ring);
+	assert_ptr_equal(s.m[1 - i].cpu, cpu);
+	gantry_dma_unmap_single(dev, a, 1000, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_free_coherent(dev, 4096, cpu, ring);
+	s.n = 0;
+	gantry_dma_for_each_mapping(dev, see, &s);
+	assert_int_equal(s.n, 0);
+	rte_free(p);
+}
+
+/*
+ * Masks.
+ */
+
+static void
+test_masks(void **state)
+{
+	static const unsigned int bits[] = { 24, 32, 40, 64 };
+	const struct gantry_dma_ops *ops[] = { &bus_with_table, &bus_any_memory };
+	uint8_t *p = rte_malloc(NULL, LEN, 0);
+	gantry_dma_addr_t a, b;
+	unsigned int i, j, k;
+	void *cpu;
+
+	for (i = 0; i < RTE_DIM(bits); i++) {
+		for (j = 0; j < RTE_DIM(ops); j++) {
+			const uint64_t mask = GANTRY_DMA_BIT_MASK(bits[i]);
+			struct gantry_dma_dev *dev = strict_device(ops[j], bits[i]);
+
+			assert_int_equal(gantry_dma_get_mask(dev), mask);
+			assert_true(gantry_dma_get_required_mask(dev) <= mask);
+			assert_false(gantry_dma_addressing_limited(dev));
+			assert_true(gantry_dma_max_mapping_size(dev) >= 1 << 20);
+			for (k = 0; k < 5000; k++) {
+				a = bus_map_ok(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+				assert_true(a != 0 && a + LEN - 1 <= mask);
+				gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
+			}
+			cpu = gantry_dma_alloc_coherent(dev, 65536, &b, SOCKET_ID_ANY);
+			assert_true(cpu != NULL && b + 65535 <= mask);
+			/* A coherent mask of its own. */
+			assert_int_equal(gantry_dma_set_coherent_mask(dev,
+				GANTRY_DMA_BIT_MASK(24)), 0);
+			gantry_dma_free_coherent(dev, 65536, cpu, b);
+			cpu = gantry_dma_alloc_coherent(dev, 4096, &b, SOCKET_ID_ANY);
+			assert_true(cpu != NULL && b + 4095 <= GANTRY_DMA_BIT_MASK(24));
+			/* A narrower mask is no matter while nothing is mapped. */
+			if (bits[i] > 24) {
+				assert_int_equal(gantry_dma_set_mask(dev,
+					GANTRY_DMA_BIT_MASK(24)), -EIO);
+				assert_reason("are mapped");
+				assert_int_equal(gantry_dma_get_mask(dev), mask);
+			}
+			gantry_dma_free_coherent(dev, 4096, cpu, b);
+			assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(24)), 0);
+			a = bus_map_ok(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+			assert_true(a + LEN - 1 <= GANTRY_DMA_BIT_MASK(24));
+			gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
+			assert_int_equal(gantry_dma_set_mask(dev, mask), 0);
+			gantry_dma_dev_destroy(dev);
+		}
+	}
+	rte_free(p);
+}
+
+/* Without a mask there are 32 bits, and the mode begins when it has to. */
+static void
+test_no_mask(void **state)
+{
+	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_STRICT);
+	uint8_t *p = rte_malloc(NULL, LEN, 0);
+	gantry_dma_addr_t a;
+	void *cpu;
+
+	assert_string_equal(gantry_dma_mode_name(dev), "strict");
+	assert_null(bus.table);
+	gantry_dma_unmap_single(dev, 0x1000, LEN, GANTRY_DMA_TO_DEVICE);
+	assert_reason("nothing was mapped there");
+	cpu = gantry_dma_alloc_coherent(dev, 4096, &a, SOCKET_ID_ANY);
+	assert_true(cpu != NULL && a + 4095 <= UINT32_MAX);
+	assert_true(device_fill(a, 1, 4096));
+	gantry_dma_free_coherent(dev, 4096, cpu, a);
+	gantry_dma_dev_destroy(dev);
+
+	dev = bus_device(&bus_any_memory, GANTRY_DMA_MODE_STRICT);
+	a = bus_map_ok(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+	assert_true(a + LEN - 1 <= UINT32_MAX);
+	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+}
+
+/* Nothing that translates, no strict mode. */
+static void
+test_refused(void **state)
+{
+	struct gantry_dma_dev *dev = bus_device(NULL, GANTRY_DMA_MODE_STRICT);
+	uint8_t *p = rte_malloc(NULL, LEN, 0);
+	gantry_dma_addr_t a;
+
+	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, UINT64_MAX), -EIO);
+	assert_reason("nothing translates");
+	assert_not_mapped(dev, p, LEN, "nothing translates");
+	assert_null(gantry_dma_alloc_coherent(dev, 4096, &a, SOCKET_ID_ANY));
+	assert_reason("nothing translates");
+	gantry_dma_dev_destroy(dev);
+	dev = bus_device(&bus_without, GANTRY_DMA_MODE_STRICT);
+	assert_int_equal(gantry_dma_set_mask(dev, UINT64_MAX), -EIO);
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+}
+
+/*
+ * Too much.
+ */
+
+/* A list that doesn't fit leaves nothing behind. */
+static void
+test_exhausted(void **state)
+{
+	struct gantry_dma_dev *dev = strict_device(&bus_with_table, 24);
+	static struct gantry_sg sg[5000];
+	static gantry_dma_addr_t a[5000];
+	uint8_t *p = rte_malloc(NULL, 8192, 4096);
+	unsigned int n, i, round;
+
+	for (i = 0; i < RTE_DIM(sg); i++)
+		gantry_sg_set_buf(&sg[i], p, 64);
+	for (round = 0; round < 3; round++) {
+		assert_int_equal(gantry_dma_map_sg(dev, sg, RTE_DIM(sg), GANTRY_DMA_TO_DEVICE), 0);
+		assert_reason("no 1 pages of bus addresses");
+		for (i = 0; i < bus.nr; i++)
+			assert_int_equal(bus.table[i], 0);
+		for (n = 0; n < RTE_DIM(a); n++) {
+			a[n] = gantry_dma_map_single(dev, p, 64, GANTRY_DMA_TO_DEVICE);
+			if (gantry_dma_mapping_error(dev, a[n]))
+				break;
+		}
+		assert_int_equal(n, 4095); /* all but page 0 */
+		assert_not_mapped(dev, p + 4000, 200, "no 2 pages");
+		assert_null(gantry_dma_alloc_coherent(dev, 4096, &a[n], SOCKET_ID_ANY));
+		assert_reason("no 1 pages of bus addresses");
+		while (n > 0)
+			gantry_dma_unmap_single(dev, a[--n], 64, GANTRY_DMA_TO_DEVICE);
+	}
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+}
+
+/* A bus that fails: nothing is handed out, nothing is lost, and what it keeps stays taken. */
+static void
+test_bus_fails(void **state)
+{
+	struct gantry_dma_dev *dev = strict_device(&bus_any_memory, 24);
+	uint8_t *p = rte_malloc(NULL, 8192, 4096);
+	gantry_dma_addr_t a;
+	unsigned int i;
+
+	for (i = 0; i < 5000; i++) {
+		bus.fail_at = bus.calls + 1;
+		assert_not_mapped(dev, p, LEN, "No space left");
+		bus.fail_at = bus.calls + 1;
+		assert_null(gantry_dma_alloc_coherent(dev, 4096, &a, SOCKET_ID_ANY));
+	}
+	bus.fail_at = 0;
+	a = bus_map_ok(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+	bus.keeps = true;
+	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
+	assert_reason("did not unmap it");
+	bus.keeps = false;
+	for (i = 0; i < 8000; i++) {
+		gantry_dma_addr_t b = bus_map_ok(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+
+		assert_int_not_equal(b >> 12, a >> 12);
+		gantry_dma_unmap_single(dev, b, LEN, GANTRY_DMA_TO_DEVICE);
+	}
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+}
+
+/* What is left when the device goes is taken from it. */
+static void
+test_left(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *p = rte_malloc(NULL, LEN, 0);
+	gantry_dma_addr_t a;
+
+	bus_map_ok(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+	bus_map_ok(dev, p, 1, GANTRY_DMA_BIDIRECTIONAL);
+	assert_non_null(gantry_dma_alloc_coherent(dev, 4096, &a, SOCKET_ID_ANY));
+	rte_free(p);
+}
+
+/*
+ * Threads, some of them lcores to EAL, with mappings of their own; each has its device see it.
+ */
+
+#define THREADS 8
+
+struct worker {
+	pthread_t thread;
+	struct gantry_dma_dev *dev;
+	uint8_t *buf;
+	unsigned int id, bad, rounds;
+};
+
+static void *
+work(void *arg)
+{
+	struct worker *w = arg;
+	gantry_dma_addr_t a[100];
+	unsigned int round, i;
+	uint8_t byte;
+
+	if (w->id % 2 == 0 && rte_thread_register() != 0)
+		w->bad++;
+	for (round = 0; round < w->rounds; round++) {
+		for (i = 0; i < 100; i++) {
+			w->buf[i * 50] = w->id * 100 + i;
+			a[i] = gantry_dma_map_single(w->dev, w->buf + i * 50, 50 + i,
+				GANTRY_DMA_BIDIRECTIONAL);
+			w->bad += gantry_dma_mapping_error(w->dev, a[i]);
+		}
+		for (i = 0; i < 100; i++) {
+			w->bad += !device_read(a[i], &byte, 1) ||
+				byte != (uint8_t)(w->id * 100 + i);
+			gantry_dma_unmap_single(w->dev, a[i], 50 + i, GANTRY_DMA_BIDIRECTIONAL);
+		}
+	}
+	if (w->id % 2 == 0)
+		rte_thread_unregister();
+	return NULL;
+}
+
+static void
+test_threads(void **state)
+{
+	struct worker w[THREADS];
+	unsigned int i;
+
+	for (i = 0; i < THREADS; i++) {
+		w[i] = (struct worker){ .dev = DEV(state), .id = i,
+			.buf = rte_malloc(NULL, 8192, 0), .rounds = bus.table != NULL ? 300 : 20 };
+		start_thread(&w[i].thread, work, &w[i]);
+	}
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(w[i].thread, NULL);
+		assert_int_equal(w[i].bad, 0);
+		rte_free(w[i].buf);
+	}
+}
+
+/*
+ * The promise: when unmapping has returned no access starts. A thread is the device, and
+ * writes where it was told as fast as it can. It says before each access that it begins and
+ * after it that it has ended. The other one unmaps; waits until what had begun by then has
+ * ended; writes a mark; and there it must stay.
+ */
+
+static struct {
+	gantry_dma_addr_t addr;
+	uint64_t begun, ended; /* accesses */
+	uint64_t done;         /* of them no faults */
+	bool stop;
+} dev_thread;
+
+static void *
+be_device(void *arg)
+{
+	while (!__atomic_load_n(&dev_thread.stop, __ATOMIC_RELAXED)) {
+		uint8_t *p;
+
+		__atomic_store_n(&dev_thread.begun, dev_thread.begun + 1, __ATOMIC_SEQ_CST);
+		p = bus_walk(__atomic_load_n(&dev_thread.addr, __ATOMIC_ACQUIRE), true);
+		if (p != NULL) {
+			__atomic_store_n(p, 1, __ATOMIC_RELAXED);
+			dev_thread.done++;
+		}
+		__atomic_store_n(&dev_thread.ended, dev_thread.begun, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+static void
+wait_ended(uint64_t until)
+{
+	while (__atomic_load_n(&dev_thread.ended, __ATOMIC_ACQUIRE) < until)
+		sched_yield();
+}
+
+/* How many marks were overwritten. */
+static unsigned int
+break_promise(struct gantry_dma_dev *dev, bool remembers, unsigned int rounds)
+{
+	uint8_t *p = rte_malloc(NULL, LEN, 64);
+	unsigned int broken = 0, i;
+	uint64_t seen;
+	pthread_t thread;
+
+	memset(&dev_thread, 0, sizeof(dev_thread));
+	bus.remembers = remembers;
+	start_thread(&thread, be_device, NULL);
+	for (i = 0; i < rounds; i++) {
+		gantry_dma_addr_t a = bus_map_ok(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
+
+		__atomic_store_n(&dev_thread.addr, a, __ATOMIC_RELEASE);
+		seen = __atomic_load_n(&dev_thread.ended, __ATOMIC_ACQUIRE);
+		wait_ended(seen + 2); /* it has been there */
+		gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_FROM_DEVICE);
+		seen = __atomic_load_n(&dev_thread.begun, __ATOMIC_RELAXED);
+		wait_ended(seen);
+		__atomic_store_n(p, 2, __ATOMIC_SEQ_CST);
+		seen = __atomic_load_n(&dev_thread.begun, __ATOMIC_RELAXED);
+		wait_ended(seen + 2); /* of which the last began after the mark */
+		broken += __atomic_load_n(p, __ATOMIC_RELAXED) != 2;
+	}
+	__atomic_store_n(&dev_thread.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	assert_true(dev_thread.done >= rounds);
+	bus.remembers = false;
+	rte_free(p);
+	return broken;
+}
+
+static void
+test_promise(void **state)
+{
+	assert_int_equal(break_promise(DEV(state), false, 3000), 0);
+}
+
+/* The same test finds a device that keeps what it has walked. */
+static void
+test_promise_broken(void **state)
+{
+	assert_true(break_promise(DEV(state), true, 100) > 50);
+}
+
+#define BY_TABLE(f) { "table_" #f, f, make_table, drop_strict, NULL }
+#define BY_CALLS(f) { "calls_" #f, f, make_calls, drop_strict, NULL }
+
+int
+main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		BY_TABLE(test_reach), BY_CALLS(test_reach),
+		BY_TABLE(test_neighbours), BY_CALLS(test_neighbours),
+		BY_TABLE(test_pages), BY_CALLS(test_pages),
+		BY_TABLE(test_beyond),
+		BY_TABLE(test_mbufs), BY_CALLS(test_mbufs),
+		BY_TABLE(test_coherent), BY_CALLS(test_coherent),
+		BY_TABLE(test_misuse), BY_CALLS(test_misuse),
+		BY_TABLE(test_other_memory), BY_CALLS(test_other_memory),
+		BY_TABLE(test_registered), BY_CALLS(test_registered),
+		BY_TABLE(test_resource), BY_CALLS(test_resource),
+		BY_TABLE(test_query), BY_CALLS(test_query),
+		cmocka_unit_test(test_masks),
+		cmocka_unit_test(test_no_mask),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_exhausted),
+		cmocka_unit_test(test_bus_fails),
+		BY_TABLE(test_left), BY_CALLS(test_left),
+		BY_TABLE(test_threads), BY_CALLS(test_threads),
+		BY_TABLE(test_promise), BY_CALLS(test_promise),
+		BY_TABLE(test_promise_broken),
+	};
+
+	eal_start(argc, argv, NULL);
+	return cmocka_run_group_tests_name(argc > 1 ? argv[1] : "no-huge", tests, NULL, NULL);
+}
