@@ -480,7 +480,9 @@ app_send_stack(struct rig *r, bool fixed)
 }
 
 /* "Zero copy": a constant page, from where the linker put it. */
-static const uint8_t page[LEN] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5 };
+static const uint8_t page[LEN] = {
+	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5,
+};
 
 CULPRIT void
 app_send_constant(struct rig *r, bool fixed)

@@ -118,7 +118,7 @@ void nic_kick(struct rig *r);
 /* The next descriptor that the device has given back: its frame's length; -1: none, or a fault. */
 int nic_tx_done(struct rig *r);
 int nic_rx_done(struct rig *r);
-/* Stops the device, and starts it again: it lets go of all descriptors, and of the wire's frames. */
+/* Stops the device and starts it again: it lets go of all descriptors, and of all frames. */
 void nic_reset(struct rig *r);
 /* For what this device asks besides its rings: it reads, or writes, there. */
 void nic_fetch(struct rig *r, gantry_dma_addr_t addr, void *buf, size_t len);
