@@ -69,6 +69,8 @@ help(void)
 "                   Default 200: no ring overflows for it. 0 to 100000.\n"
 "  addr_bits=N      how many bits of a bus address the device drives, 24 to 64; higher bits of\n"
 "                   what it is given are lost, as on hardware. Default 64.\n"
+"  page_table=off   to drivers, a device without an I/O page table, as other servers' are: a\n"
+"                   driver that maps each buffer by itself sends a message for each. Default on.\n"
 "  wire=WIRE        where the cable leads; default none. The link is up whatever it is.\n"
 "    none           to a partner that listens and says nothing\n"
 "    loop           back into the port\n"

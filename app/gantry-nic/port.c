@@ -44,6 +44,7 @@ make_device(struct port *port, char *err)
 		.socket = spec->socket,
 		.speed_mbps = spec->speed_mbps,
 		.addr_bits = spec->addr_bits,
+		.no_page_table = spec->no_page_table,
 		.log = log_line,
 	};
 	int ret;

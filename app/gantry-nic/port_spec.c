@@ -236,7 +236,15 @@ parse_key(char *key, char *value, struct port_spec *spec, bool *mac_given, char 
 		return parse_number(key, value, "how many address bits the device drives",
 				ADDR_BITS_MIN, ADDR_BITS_MAX, &spec->addr_bits, err);
 	}
-	return bad(err, "unknown key '%.40s': expected socket, mac, speed, wire, catchup or addr_bits",
+	if (strcmp(key, "page_table") == 0) {
+		if (spec->page_table_given)
+			return bad(err, "page_table is given twice");
+		spec->page_table_given = true;
+		spec->no_page_table = strcmp(value, "off") == 0;
+		return spec->no_page_table || strcmp(value, "on") == 0 ? 0 :
+			bad(err, "page_table '%.40s': expected on or off", value);
+	}
+	return bad(err, "unknown key '%.40s': expected socket, mac, speed, wire, catchup, addr_bits or page_table",
 			key);
 }
 

@@ -6,6 +6,7 @@
  * What the command line says about ports and cores.
  *
  *     NAME:socket=PATH[,mac=MAC][,speed=SPEED][,wire=WIRE][,catchup=US][,addr_bits=N]
+ *         [,page_table=on|off]
  */
 
 #ifndef PORT_SPEC_H
@@ -41,7 +42,8 @@ struct port_spec {
 	unsigned int speed_mbps; /* 0: max */
 	unsigned int catchup_us; /* of the directions that this port's wire makes */
 	unsigned int addr_bits;  /* of a bus address, that the device drives */
-	bool speed_given, wire_given, catchup_given, addr_bits_given;
+	bool no_page_table;      /* a driver is told of no I/O page table */
+	bool speed_given, wire_given, catchup_given, addr_bits_given, page_table_given;
 	enum wire_kind wire;
 	char *wire_text;         /* as it was written, e.g. "pair:b"; NULL: not; owned */
 	const char *peer_name;   /* PAIR; NULL if only the other end said so */

@@ -373,6 +373,7 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 	desc.regions[VFIO_PCI_BAR3_REGION_INDEX].flags = rw;
 	desc.regions[VFIO_PCI_CONFIG_REGION_INDEX].size = sizeof(m->cfg);
 	desc.regions[VFIO_PCI_CONFIG_REGION_INDEX].flags = rw;
+	desc.no_page_table = params->no_page_table;
 	desc.irq_counts[VFIO_PCI_INTX_IRQ_INDEX] = 1;
 	desc.irq_counts[VFIO_PCI_MSI_IRQ_INDEX] = 1;
 	desc.irq_counts[VFIO_PCI_MSIX_IRQ_INDEX] = IGB_MSIX_VECTORS;

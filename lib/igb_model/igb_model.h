@@ -43,6 +43,7 @@ struct igb_model_params {
 	 * Higher bits of any address that it is given are lost, as on hardware.
 	 */
 	unsigned int addr_bits;
+	bool no_page_table; /**< a server without the I/O page table (vfio_user.h) */
 	/**
 	 * Takes a line for the log, from any thread: the client's coming and going, and
 	 * what it did wrong; NULL: to standard error.

@@ -318,6 +318,8 @@ do_version(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, str
 	if (caps.max_dma_maps > VFU_MAX_DMA_MAPS)
 		caps.max_dma_maps = VFU_MAX_DMA_MAPS;
 	caps.pgsizes = VFU_PAGE_SIZE;
+	if (s->desc.no_page_table)
+		caps.io_page_table = 0;
 	conn->io_page_table = caps.io_page_table != 0;
 	r->len = sizeof(*out) + vfu_caps_format(&caps, (char *)(out + 1), 512);
 

@@ -103,6 +103,7 @@ struct vfu_server_desc {
 		} areas[VFU_SRV_AREAS];
 	} regions[VFU_SRV_REGIONS];
 	uint32_t irq_counts[VFU_SRV_IRQS]; /**< vectors, by VFIO_PCI_*_IRQ_INDEX */
+	bool no_page_table; /**< to clients, a server that has no such extension (vfio_user.h) */
 };
 
 /** Counters of one server, since it started. */

@@ -49,6 +49,7 @@ test_defaults(void **state)
 	assert_int_equal(a.speed_mbps, 1000);
 	assert_int_equal(a.catchup_us, 200);
 	assert_int_equal(a.addr_bits, 64);
+	assert_false(a.no_page_table);
 	assert_int_equal(a.wire, WIRE_NONE);
 	assert_int_equal(a.mac[0] & 3, 2);
 	parse_ok("b:socket=/run/a", &b);
@@ -84,6 +85,10 @@ test_full(void **state)
 	parse_ok("a:socket=s,wire=pcap:x", &s);
 	assert_string_equal(s.pcap_in, "x");
 	assert_null(s.pcap_out);
+	port_spec_free(&s);
+	parse_ok("a:socket=s,addr_bits=24,page_table=off", &s);
+	assert_int_equal(s.addr_bits, 24);
+	assert_true(s.no_page_table);
 	port_spec_free(&s);
 	parse_ok("a:socket=s,wire=loop", &s);
 	assert_int_equal(s.wire, WIRE_LOOP);
@@ -154,6 +159,8 @@ test_bad(void **state)
 	parse_bad("a:socket=x,addr_bits=4294967328", "addr_bits '");
 	parse_bad("a:socket=x,addr_bits=0x20", "addr_bits '");
 	parse_bad("a:socket=x,addr_bits=", "needs a value");
+	parse_bad("a:socket=x,page_table=no", "expected on or off");
+	parse_bad("a:socket=x,page_table=on,page_table=off", "page_table is given twice");
 
 	parse_bad("a:socket=x,mac=02:00:00:00:00", "six bytes");
 	parse_bad("a:socket=x,mac=02:00:00:00:00:0g", "six bytes");

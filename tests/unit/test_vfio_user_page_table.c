@@ -224,6 +224,34 @@ not_asked(void **state)
 	wait_until(dev.detached == dev.attached);
 }
 
+/* To a server that was told not to have it, asking is not having asked. */
+static void
+switched_off(void **state)
+{
+	struct vfu_server_desc desc;
+	char json[512], err[VFU_ERR_LEN];
+	int s;
+
+	memset(&dev, 0, sizeof(dev));
+	memory();
+	dev.bar_fd = memory_file(BAR0_SIZE);
+	fill_desc(&desc, dev.bar_fd);
+	desc.no_page_table = true;
+	test_path(dev.path, sizeof(dev.path));
+	if (vfu_server_start(dev.path, &desc, &dev_ops, &dev, &dev.server, err) != 0)
+		fail_msg("%s", err);
+	s = raw_connect(dev.path);
+	assert_int_equal(version(s, "{\"capabilities\":{\"" VFU_CAP_IO_PAGE_TABLE "\":1}}", json,
+		sizeof(json)), 0);
+	assert_string_equal(json,
+		"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}");
+	assert_int_equal(set_table(s, table_fd, BASE, NR), EOPNOTSUPP);
+	close(s);
+	wait_until(dev.detached == dev.attached);
+	device_stop(&dev);
+	memory_gone();
+}
+
 static void
 versions(void **state)
 {
@@ -891,7 +919,8 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define D(f) cmocka_unit_test_setup_teardown(f, setup_device, teardown_device)
 	const struct CMUnitTest tests[] = {
-		D(not_asked), D(versions), D(unknown_to_server), D(bad_messages), D(bounds),
+		D(not_asked), cmocka_unit_test(switched_off), D(versions), D(unknown_to_server),
+		D(bad_messages), D(bounds),
 		T(permissions), T(ranges), T(behind_it), T(client_leaves), T(truncation),
 		D(by_message), T(hostile), T(promise),
 	};
