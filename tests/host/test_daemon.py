@@ -2,6 +2,7 @@
 # Copyright (c) 2026 The gantry authors
 """gantry-nic as a process: what it holds, what it tells, how it ends."""
 
+import fcntl
 import json
 import os
 import signal
@@ -52,6 +53,69 @@ class Daemon(Bench):
         self.assertEqual(after[0], before[0], 'file descriptors')
         self.assertLessEqual(after[1], before[1] + 2, 'mappings')   # the allocator's own may move
         self.assertEqual(self.nic_stats(nic)['p']['server']['clients'], 44)
+
+    def test_page_table(self):
+        """A driver's first frames through one, written from vfio_user.h; then without an entry."""
+        nic = self.nic('p:mac=02:00:00:00:00:01,addr_bits=40', 'q:page_table=off')
+        memory, table = (os.memfd_create(n, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING) for n in 'mt')
+        for fd in memory, table:
+            os.ftruncate(fd, 0x4000)
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+        caps = {'capabilities': {'max_msg_fds': 8, 'gantry_io_page_table': 1}}
+        ring, buffer, descriptors = 0x9000_0000, 0x9000_2000, 8    # bus addresses
+
+        def driver(name):
+            c = vfio_user.Client(self.sock(name), hello=False)
+            answer = c.call(vfio_user.VERSION, vfio_user.version_body(caps))
+            return c, json.loads(answer[4:-1])['capabilities'].get('gantry_io_page_table')
+
+        def enter(page, at, prot):
+            os.pwrite(table, struct.pack('<Q', 0x40_0000 + at * 4096 | prot), page * 8)
+
+        c, version = driver('q')
+        self.assertIsNone(version)
+        c.close()
+        for client in range(2):
+            c, version = driver('p')
+            self.assertEqual(version, 1)
+            c.dma_map(memory, 0, 0x40_0000, 0x4000)
+            c.call(0x4701, struct.pack('<IIQQ', 24, 0, ring, 4), [table])
+            enter(0, 3, 3)          # the ring, in the memory's last page
+            enter(2, 1, 1)          # a buffer, only to be read
+            os.pwrite(memory, bytes(range(64)), 0x1000)
+            c.write(vfio_user.CONFIG, 4, b'\x06\0')
+            for reg, value in ((0xe000, ring), (0xe004, 0xff00_0000),   # above bit 39: lost
+                               (0xe008, 16 * descriptors), (0xe010, 0), (0xe018, 0),
+                               (0xe028, 1 << 25), (0x400, 0xa)):
+                c.set_reg(reg, value)
+
+            def send(i):
+                """Descriptor i: a whole frame of 64 bytes, report status."""
+                os.pwrite(memory, struct.pack('<QII', buffer, 0x2b30_0000 | 64, 64 << 14),
+                          0x3000 + 16 * i)
+                c.set_reg(0xe018, i + 1)
+                self.wait_until(lambda: os.pread(memory, 1, 0x3000 + 16 * i + 12) == b'\1')
+
+            send(0)
+            stats = self.nic_now(nic)['p']
+            self.assertEqual((stats['addr_bits'], stats['server']['ptes']), (40, 4))
+            self.assertEqual(stats['device']['tx_frames'], client + 1)
+            self.assertEqual(stats['device']['dma_faults'], 2 * client)
+            enter(2, 0, 0)
+            send(1)
+            send(2)
+            stats = self.nic_now(nic)['p']
+            self.assertEqual(stats['device']['tx_frames'], client + 1)
+            self.assertEqual(stats['device']['dma_faults'], 2 * client + 2)
+            c.close()
+            self.wait_until(lambda: self.nic_now(nic)['p']['server']['ptes'] == 0)
+        said = [line for line in nic.text().splitlines() if 'DMA fault' in line]
+        # Once for each client, whatever they did.
+        self.assertEqual(said, ['gantry-nic: port p: DMA fault, cannot read 0x90002000 (no entry in '
+                                'the page table): transmit queue 0, descriptor 1, a buffer of 64 '
+                                'bytes at 0x90002000: frame dropped'] * 2)
+        for fd in memory, table:
+            os.close(fd)
 
     def test_ends_cleanly(self):
         for sig in (signal.SIGINT, signal.SIGTERM):
