@@ -206,7 +206,7 @@ struct run {
 	size_t offset;
 };
 
-/* A run's pieces, at one place, or each where there is one. */
+/* A run's pieces, at one place, or each where there is one; else they are mapped on demand. */
 static int
 put_run(struct run *r)
 {
@@ -217,8 +217,10 @@ put_run(struct run *r)
 
 	for (at = 0; at < r->len; at += step) {
 		bus = place != 0 ? place + at : find_place(r->w, r->va + at, step);
+		if (bus == 0 && !r->w->planning)
+			continue;
 		ret = bus == 0 ? -ENOSPC : put_piece(r->w, r->va + at, step, bus, true);
-		if (ret != 0 && (ret != -ENOSPC || r->w->planning))
+		if (ret != 0)
 			return ret;
 	}
 	return 0;

@@ -4,7 +4,7 @@
 
 /* lib/dma: the bounce mode. The device is this test, which looks at bus addresses only. */
 
-#include "dma_device.h"
+#include "dma_bus.h"
 
 #include <rte_lcore.h>
 #include <rte_malloc.h>
@@ -50,15 +50,6 @@ map(struct gantry_dma_dev *dev, void *p, size_t size, enum gantry_dma_dir dir)
 
 	assert_false(gantry_dma_mapping_error(dev, a));
 	return a;
-}
-
-static void
-assert_bytes(const uint8_t *p, uint8_t value, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i < size; i++)
-		assert_int_equal(p[i], value);
 }
 
 static void
@@ -459,6 +450,193 @@ test_threads(void **state)
 	gantry_dma_dev_destroy(dev);
 }
 
+/*
+ * On a bus that can take EAL's memory away: what the device reaches is the library's own.
+ */
+
+static struct gantry_dma_dev *
+shut_in_device(const struct gantry_dma_ops *ops, unsigned int bits)
+{
+	struct gantry_dma_dev *dev = bus_device(ops, GANTRY_DMA_MODE_BOUNCE);
+
+	assert_int_equal(bus.claims, 0);
+	bus_mask(dev, bits);
+	assert_int_equal(bus.claims, 1);
+	assert_string_equal(gantry_dma_mode_name(dev), "bounce");
+	return dev;
+}
+
+static int
+no_eal_memory(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	const uint8_t *va = ms->addr;
+	unsigned int i;
+
+	for (i = 0; i < bus.nr_maps; i++)
+		assert_true(bus.maps[i].va + bus.maps[i].len <= va ||
+			va + ms->len <= bus.maps[i].va);
+	return 0;
+}
+
+/* All that the device sees, looked at from its side. */
+static void
+assert_shut_in(unsigned int bits, bool files)
+{
+	unsigned int i;
+
+	assert_true(bus.claimed && bus.table == NULL && bus.nr_maps > 0);
+	for (i = 0; i < bus.nr_maps; i++) {
+		assert_int_equal(bus.maps[i].file, files);
+		assert_true(bus.maps[i].iova + (bus.maps[i].len - 1) <= GANTRY_DMA_BIT_MASK(bits));
+	}
+	rte_memseg_walk(no_eal_memory, NULL);
+}
+
+static void
+fill_all(uint8_t value)
+{
+	unsigned int i;
+
+	for (i = 0; i < bus.nr_maps; i++)
+		memset(bus.maps[i].va, value, bus.maps[i].len);
+}
+
+static size_t
+count_all(uint8_t value)
+{
+	size_t n = 0, j;
+	unsigned int i;
+
+	for (i = 0; i < bus.nr_maps; i++) {
+		for (j = 0; j < bus.maps[i].len; j++)
+			n += bus.maps[i].va[j] == value;
+	}
+	return n;
+}
+
+static void
+test_shut_in(void **state)
+{
+	const struct gantry_dma_ops *ops[] = { &bus_with_table, &bus_with_files, &bus_any_memory };
+	static const unsigned int bits[] = { 24, 32, 64 };
+	uint8_t *p = rte_malloc(NULL, LEN, 0), heap[LEN];
+	gantry_dma_addr_t a, b, ring;
+	unsigned int i, j;
+	uint8_t *cpu;
+
+	for (i = 0; i < RTE_DIM(ops) * RTE_DIM(bits); i++) {
+		const unsigned int n = bits[i % RTE_DIM(bits)];
+		const bool files = ops[i / RTE_DIM(bits)]->map_fd != NULL;
+		struct gantry_dma_dev *dev = shut_in_device(ops[i / RTE_DIM(bits)], n);
+
+		assert_shut_in(n, files);
+		cpu = gantry_dma_alloc_coherent(dev, 20000, &ring, SOCKET_ID_ANY);
+		assert_non_null(cpu);
+		assert_int_equal(ring % 32768, 0);
+		assert_shut_in(n, files);
+		assert_true(device_fill(ring, 4, 20000));
+		assert_bytes(cpu, 4, 20000);
+
+		memset(p, 0xa5, LEN);
+		memset(heap, 0x5a, LEN);
+		a = map(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+		b = map(dev, heap, LEN, GANTRY_DMA_FROM_DEVICE);
+		assert_seen(a, 0xa5, LEN);
+		assert_true(device_fill(b, 1, 100));
+		/* It finds these bytes, and no others of ours; EAL's address of them is a fault. */
+		assert_int_equal(count_all(0xa5), LEN);
+		assert_false(device_read(expected_bus(p), &(uint8_t){ 0 }, 1) &&
+			expected_bus(p) > GANTRY_DMA_BIT_MASK(n));
+		gantry_dma_unmap_single(dev, b, LEN, GANTRY_DMA_FROM_DEVICE);
+		assert_bytes(heap, 1, 100);
+		assert_bytes(heap + 100, 0x5a, LEN - 100);
+
+		/* Whatever it writes, wherever it can: the books are elsewhere. */
+		fill_all(0xff);
+		gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
+		assert_bytes(p, 0xa5, LEN);
+		for (j = 0; j < 100; j++) {
+			heap[j + 1] = 0xee;
+			a = map(dev, heap, j + 1, GANTRY_DMA_BIDIRECTIONAL);
+			assert_true(device_fill(a, j, 256));
+			fill_all(j);
+			gantry_dma_unmap_single(dev, a, j + 1, GANTRY_DMA_BIDIRECTIONAL);
+			assert_bytes(heap, j, j + 1);
+			assert_int_equal(heap[j + 1], 0xee);
+		}
+		gantry_dma_free_coherent(dev, 20000, cpu, ring);
+		assert_false(device_fill(ring, 4, 1));
+		gantry_dma_dev_destroy(dev);
+		assert_int_equal(bus.nr_maps, 0);
+	}
+	rte_free(p);
+}
+
+struct sum {
+	size_t memory, buffers, coherent;
+	gantry_dma_addr_t buffer;
+	const void *cpu;
+};
+
+static void
+add_up(void *arg, const struct gantry_dma_mapping *m)
+{
+	struct sum *s = arg;
+
+	if (m->reach == GANTRY_DMA_REACH_MEMORY) {
+		s->memory += m->size;
+	} else if (m->reach == GANTRY_DMA_REACH_COHERENT) {
+		s->coherent += m->size;
+	} else {
+		s->buffers += m->size;
+		s->buffer = m->addr;
+		s->cpu = m->cpu;
+	}
+}
+
+static void
+test_query(void **state)
+{
+	struct gantry_dma_dev *dev = shut_in_device(&bus_with_files, 32);
+	gantry_dma_addr_t ring, a;
+	struct sum s = { 0 };
+	uint8_t heap[LEN];
+	size_t all = 0;
+	unsigned int i;
+	void *cpu;
+
+	for (i = 0; i < bus.nr_maps; i++)
+		all += bus.maps[i].len;
+	cpu = gantry_dma_alloc_coherent(dev, 4096, &ring, SOCKET_ID_ANY);
+	a = map(dev, heap, LEN, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_for_each_mapping(dev, add_up, &s);
+	assert_true(s.memory >= 21 << 20 && s.memory <= all);
+	assert_int_equal(s.coherent, 4096);
+	assert_int_equal(s.buffers, LEN);
+	assert_int_equal(s.buffer, a);
+	assert_ptr_equal(s.cpu, heap);
+	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_free_coherent(dev, 4096, cpu, ring);
+	gantry_dma_dev_destroy(dev);
+}
+
+/* A bus that does not map: the reason, and nothing left. */
+static void
+test_bus_fails(void **state)
+{
+	unsigned int at;
+
+	for (at = 1; at <= 3; at++) {
+		struct gantry_dma_dev *dev = bus_device(&bus_with_files, GANTRY_DMA_MODE_BOUNCE);
+
+		bus.fail_at = at;
+		assert_true(gantry_dma_set_mask(dev, UINT32_MAX) < 0);
+		assert_reason("bus did not map them");
+		assert_int_equal(bus.nr_maps, 0);
+		gantry_dma_dev_destroy(dev);
+	}
+}
+
 #define BOUNCING(f) cmocka_unit_test_setup_teardown(f, make_bounce, drop_device)
 
 int
@@ -475,6 +653,9 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_mask),
 		BOUNCING(test_lists),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_shut_in),
+		cmocka_unit_test(test_query),
+		cmocka_unit_test(test_bus_fails),
 	};
 
 	eal_start(argc, argv, NULL);
