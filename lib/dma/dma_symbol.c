@@ -119,7 +119,7 @@ locate(const void *addr, Dl_info *info, struct link_map **map, char *name, size_
 		uint64_t *offset)
 {
 	/* A return address may be the first of the next function. */
-	const uint8_t *in = (const uint8_t *)addr - 1;
+	const void *in = (const void *)((uintptr_t)addr - 1);
 	const void *program = (const void *)getauxval(AT_PHDR);
 	Dl_info own;
 	const char *path;
