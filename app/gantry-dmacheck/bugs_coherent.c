@@ -10,7 +10,7 @@
 
 #define RING 8192
 
-static void *
+static __rte_always_inline void *
 ring_alloc(struct rig *r, gantry_dma_addr_t *bus)
 {
 	void *ring = gantry_dma_alloc_coherent(r->dma, RING, bus, SOCKET_ID_ANY);
@@ -107,7 +107,7 @@ pool_make(struct rig *r)
 	return pool;
 }
 
-static uint8_t *
+static __rte_always_inline uint8_t *
 command(struct rig *r, struct gantry_dma_pool *pool, gantry_dma_addr_t *bus, unsigned int seed)
 {
 	uint8_t *cmd = gantry_dma_pool_alloc(pool, bus), got[64];

@@ -40,7 +40,7 @@ list_check(struct rig *r, const struct gantry_sg *sg, unsigned int segs, size_t 
 	rte_free(got);
 }
 
-static unsigned int
+static __rte_always_inline unsigned int
 list_map(struct rig *r, struct gantry_sg *sg, unsigned int n, enum gantry_dma_dir dir)
 {
 	const unsigned int segs = gantry_dma_map_sg(r->dma, sg, n, dir);

@@ -16,7 +16,7 @@ struct pair {
 	gantry_dma_addr_t tx, rx;
 };
 
-static void
+static __rte_always_inline void
 pair_map(struct rig *r, struct pair *p, unsigned int seed)
 {
 	p->out = dma_buf(LEN);
