@@ -86,7 +86,7 @@ dma_debug_report_of(enum gantry_dma_misuse misuse, const struct dma_entry *e, co
 		.ptr = e->ptr,
 		.size = e->size,
 		.dir = e->dir,
-		.mbuf = e->mbuf,
+		.mbuf = e->flags & DMA_GONE ? NULL : e->mbuf,
 		.map_site = e->site,
 		.map_verb = e->kind >= DMA_KIND_COHERENT ? "allocated" : "mapped",
 		.site = site,

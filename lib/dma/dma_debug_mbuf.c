@@ -390,32 +390,42 @@ watch_alloc(struct rte_mempool *mp)
 
 static void unwatch(struct watch *w);
 
-/* The pool is freed. */
+struct of_pool {
+	const struct watch *w;
+	struct dma_entry found;
+};
+
+static bool
+find_of_pool(struct dma_entry *e, void *arg)
+{
+	struct of_pool *s = arg;
+
+	if (e->mbuf == NULL || (e->flags & DMA_GONE) || object_of(s->w, e->mbuf) == NULL)
+		return false;
+	s->found = *e;
+	e->flags |= DMA_GONE | DMA_ACCUSED;
+	return true;
+}
+
+/* The pool is freed, its memory already: what a device has of it is stale from now on. */
 static void
 watch_free(struct rte_mempool *mp)
 {
 	struct watch *w = find(mp);
+	struct of_pool s = { .w = w };
 	struct dma_report r;
-	struct search s;
-	unsigned int i, k;
 
-	/* Each mbuf that a device has: the pool's end is one cause. */
-	for (i = 0; i < w->nr_chunks && w->active; i++) {
-		const struct chunk *c = &w->chunks[i];
-
-		for (k = 0; k < (c->end - c->start) / w->stride + 1; k++) {
-			if (!AWAY(c->objects[k].state))
-				continue;
-			s.found.dev = NULL;
-			s.m = (struct rte_mbuf *)(c->start + k * w->stride + mp->header_size);
-			s.not = NULL;
-			dma_debug_for_each_at(s.m, w->stride, find_mapping, &s);
-			if (s.found.dev == NULL || (s.found.flags & DMA_ACCUSED))
-				continue;
-			r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, &s.found,
-				__builtin_return_address(0));
-			dma_debug_report(&r, "its pool is freed");
-		}
+	for (; w->active; s.found.dev = NULL) {
+		dma_debug_for_each(find_of_pool, &s);
+		if (s.found.dev == NULL)
+			break;
+		if (s.found.flags & DMA_ACCUSED)
+			continue;
+		s.found.mbuf = NULL;
+		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, &s.found,
+			__builtin_return_address(0));
+		r.pool = mp->name;
+		dma_debug_report(&r, "its pool is freed");
 	}
 	pthread_mutex_lock(&lock);
 	w->nr_devices = 0;

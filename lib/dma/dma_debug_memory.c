@@ -157,6 +157,7 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 			return;
 		if (f.found.flags & DMA_ACCUSED)
 			continue;
+		f.found.mbuf = NULL;
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, &f.found,
 			__builtin_return_address(0));
 		dma_debug_report(&r, "its page is given back to the system");

@@ -1,0 +1,708 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The debug layer and the lives of mbufs: a driver of a few lines, pools of each kind, and
+ * an application that makes each mistake, or none.
+ */
+
+#define EAL_LCORES "0,1@0" /* two lcores, of which one CPU is enough */
+#include "dma_device.h"
+
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
+#include <rte_mempool.h>
+
+#include "dma_reports.h"
+
+#define MBUFS 255
+#define CACHE 32
+#define FRAME 200
+
+/* A function that a report must name. */
+#define HERE __attribute__((noinline))
+
+static struct rte_mempool *pool;
+
+/*
+ * The driver: it does everything right.
+ */
+
+static HERE gantry_dma_addr_t
+drv_post(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint16_t desc)
+{
+	gantry_dma_addr_t addr;
+
+	gantry_dma_debug_context('r', 1, desc);
+	addr = gantry_dma_map_mbuf(dev, m, RTE_PKTMBUF_HEADROOM, FRAME, GANTRY_DMA_FROM_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, addr));
+	return addr;
+}
+
+static HERE void
+drv_deliver(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr)
+{
+	gantry_dma_unmap_mbuf(dev, m, addr, FRAME, GANTRY_DMA_FROM_DEVICE);
+	rte_pktmbuf_reset(m);
+	assert_non_null(rte_pktmbuf_append(m, FRAME));
+}
+
+static HERE gantry_dma_addr_t
+drv_send(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint16_t desc)
+{
+	gantry_dma_addr_t addr;
+
+	gantry_dma_debug_context('t', 2, desc);
+	addr = gantry_dma_map_mbuf(dev, m, m->data_off, m->data_len, GANTRY_DMA_TO_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, addr));
+	return addr;
+}
+
+static HERE void
+drv_complete(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr)
+{
+	gantry_dma_unmap_mbuf(dev, m, addr, m->data_len, GANTRY_DMA_TO_DEVICE);
+	rte_pktmbuf_free_seg(m);
+}
+
+/*
+ * The application.
+ */
+
+static inline __attribute__((always_inline)) struct rte_mbuf *
+frame(void)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	char *data;
+
+	assert_non_null(m);
+	data = rte_pktmbuf_append(m, FRAME);
+	assert_non_null(data);
+	memset(data, 0x5A, FRAME);
+	return m;
+}
+
+struct play {
+	const char *name;
+	enum gantry_dma_misuse misuse;
+	void (*play)(struct gantry_dma_dev *dev, bool fixed);
+};
+
+static HERE void
+freed_sent(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *m = frame();
+	gantry_dma_addr_t addr;
+
+	/* Who wants to keep it needs a reference of his own. */
+	if (fixed)
+		rte_mbuf_refcnt_update(m, 1);
+	addr = drv_send(dev, m, 7);
+	rte_pktmbuf_free(m);
+	drv_complete(dev, m, addr);
+}
+
+static HERE void
+freed_posted(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	gantry_dma_addr_t addr = drv_post(dev, m, 3);
+
+	if (!fixed)
+		rte_pktmbuf_free(m);
+	drv_deliver(dev, m, addr);
+	rte_pktmbuf_free(m);
+}
+
+static HERE void
+freed_twice(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *m = frame();
+
+	rte_pktmbuf_free(m);
+	if (!fixed)
+		rte_pktmbuf_free(m);
+}
+
+static HERE void
+freed_twice_at_once(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *m[4] = { frame(), frame(), frame(), frame() };
+
+	if (!fixed)
+		rte_mempool_put(pool, m[2]);
+	rte_pktmbuf_free_bulk(m, 4);
+}
+
+/* Freed by the driver, which has sent it, and by the application. */
+static HERE void
+freed_after_sent(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *m = frame();
+	gantry_dma_addr_t addr = drv_send(dev, m, 0);
+
+	drv_complete(dev, m, addr);
+	if (!fixed)
+		rte_pktmbuf_free(m);
+}
+
+static HERE void
+written_after_send(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *m = frame();
+	gantry_dma_addr_t addr;
+
+	if (fixed)
+		*rte_pktmbuf_mtod_offset(m, char *, FRAME - 1) ^= 1;
+	addr = drv_send(dev, m, 9);
+	if (!fixed)
+		*rte_pktmbuf_mtod_offset(m, char *, FRAME - 1) ^= 1;
+	drv_complete(dev, m, addr);
+}
+
+static HERE void
+sent_posted(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	gantry_dma_addr_t posted = drv_post(dev, m, 3), sent;
+
+	if (fixed) {
+		drv_deliver(dev, m, posted);
+		drv_complete(dev, m, drv_send(dev, m, 4));
+		return;
+	}
+	m->data_len = FRAME;
+	sent = drv_send(dev, m, 4);
+	drv_complete(dev, m, sent);
+	drv_deliver(dev, m, posted);
+	rte_pktmbuf_free(m);
+}
+
+/* The same packet to two queues. */
+static HERE void
+sent_twice(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *m = frame();
+	gantry_dma_addr_t a, b;
+
+	if (fixed)
+		rte_mbuf_refcnt_update(m, 1);
+	a = drv_send(dev, m, 4);
+	b = drv_send(dev, m, 5);
+	drv_complete(dev, m, a);
+	drv_complete(dev, m, b);
+}
+
+static HERE void
+sent_after_free(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *m = frame();
+
+	if (!fixed)
+		rte_pktmbuf_free(m);
+	drv_complete(dev, m, drv_send(dev, m, 6));
+}
+
+/* Delivered from one descriptor, while it is posted in another. */
+static HERE void
+delivered_posted(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool), *n = fixed ? rte_pktmbuf_alloc(pool) : m;
+	gantry_dma_addr_t a = drv_post(dev, m, 11), b = drv_post(dev, n, 12);
+
+	gantry_dma_unmap_mbuf(dev, m, a, FRAME, GANTRY_DMA_FROM_DEVICE);
+	rte_pktmbuf_free(m);
+	gantry_dma_unmap_mbuf(dev, n, b, FRAME, GANTRY_DMA_FROM_DEVICE);
+	rte_pktmbuf_free(n);
+}
+
+/* Whoever gets it next finds out. It is the only one that the pool has. */
+static HERE void
+written_free(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *others[MBUFS - 1], *m = rte_pktmbuf_alloc(pool);
+	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *);
+
+	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, others, MBUFS - 1), 0);
+	drv_deliver(dev, m, drv_post(dev, m, 13));
+	if (fixed)
+		data[1]++;
+	rte_pktmbuf_free(m);
+	if (!fixed)
+		data[1]++;
+	m = rte_pktmbuf_alloc(pool);
+	assert_non_null(m);
+	rte_pktmbuf_free(m);
+	rte_pktmbuf_free_bulk(others, MBUFS - 1);
+}
+
+/* The buffer of a clone that is being sent, put into the pool behind its back. */
+static HERE void
+freed_lent(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *m = frame(), *clone = rte_pktmbuf_clone(m, pool);
+	gantry_dma_addr_t addr;
+
+	assert_non_null(clone);
+	addr = drv_send(dev, clone, 8);
+	if (fixed)
+		rte_pktmbuf_free(m);
+	else
+		rte_mempool_put(pool, m);
+	drv_complete(dev, clone, addr);
+	if (!fixed)
+		rte_pktmbuf_free(m);
+}
+
+static const struct play plays[] = {
+#define PLAY(name, class) { #name, GANTRY_DMA_MISUSE_ ## class, name }
+	PLAY(freed_sent, MBUF_FREED),
+	PLAY(freed_posted, MBUF_FREED),
+	PLAY(freed_twice, MBUF_DOUBLE_FREE),
+	PLAY(freed_twice_at_once, MBUF_DOUBLE_FREE),
+	PLAY(freed_after_sent, MBUF_DOUBLE_FREE),
+	PLAY(sent_posted, MBUF_IN_RING),
+	PLAY(sent_twice, MBUF_IN_RING),
+	PLAY(sent_after_free, MBUF_FREED),
+	PLAY(delivered_posted, MBUF_RECEIVED_INTO),
+	PLAY(written_free, MBUF_RECEIVED_INTO),
+	PLAY(written_after_send, MBUF_WRITTEN),
+	PLAY(freed_lent, MBUF_FREED),
+#undef PLAY
+};
+
+/* Found when the driver gets hold of it, which is not where it was done. */
+static bool
+is_found_late(const struct play *p)
+{
+	return p->misuse == GANTRY_DMA_MISUSE_MBUF_WRITTEN ||
+		p->play == sent_posted || p->play == sent_twice || p->play == sent_after_free;
+}
+
+/*
+ * Pools.
+ */
+
+struct kind {
+	const char *ops;
+	unsigned int cache;
+};
+
+static const struct kind kinds[] = {
+	{ "ring_mp_mc", 0 },
+	{ "ring_mp_mc", CACHE },
+	{ "stack", CACHE },
+	{ "ring_sp_sc", 0 },
+};
+
+static void
+make_pool(const struct kind *k)
+{
+	struct rte_mbuf *m[CACHE];
+
+	pool = rte_pktmbuf_pool_create_by_ops("mbufs", MBUFS, k->cache, 0, 2048, SOCKET_ID_ANY,
+		k->ops);
+	assert_non_null(pool);
+	/* So that there is something in the cache. */
+	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, m, RTE_DIM(m)), 0);
+	rte_pktmbuf_free_bulk(m, RTE_DIM(m));
+}
+
+static void
+drop_pool(void)
+{
+	assert_true(rte_mempool_full(pool));
+	rte_mempool_free(pool);
+	pool = NULL;
+}
+
+static struct gantry_dma_dev *
+device(const char *name)
+{
+	struct gantry_dma_params p = { .name = name, .socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_DIRECT, .debug = GANTRY_DMA_DEBUG_ON };
+	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
+
+	assert_non_null(dev);
+	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, GANTRY_DMA_BIT_MASK(64)), 0);
+	return dev;
+}
+
+static void
+test_twins(void **state)
+{
+	struct gantry_dma_dev *dev;
+	unsigned int i, k, round;
+
+	for (k = 0; k < RTE_DIM(kinds); k++) {
+		make_pool(&kinds[k]);
+		dev = device("twins");
+		reports_begin();
+		assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
+		for (round = 0; round < 3; round++) {
+			for (i = 0; i < RTE_DIM(plays); i++) {
+				plays[i].play(dev, true);
+				if (reports.nr != 0)
+					fail_msg("%s: %s", plays[i].name, reports.at[0].text);
+				assert_true(rte_mempool_full(pool));
+			}
+		}
+		assert_int_equal(gantry_dma_debug_live(dev), 0);
+		gantry_dma_dev_destroy(dev);
+		drop_pool();
+	}
+}
+
+static void
+test_bugs(void **state)
+{
+	struct gantry_dma_dev *dev;
+	unsigned int i, k, round;
+
+	for (k = 0; k < RTE_DIM(kinds); k++) {
+		for (i = 0; i < RTE_DIM(plays); i++) {
+			make_pool(&kinds[k]);
+			dev = device(plays[i].name);
+			assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
+			reports_begin();
+			for (round = 0; round < 3; round++) {
+				plays[i].play(dev, false);
+				if (is_found_late(&plays[i]))
+					assert_non_null(strstr(reports.at[0].text, plays[i].name));
+				reports_expect(plays[i].misuse, is_found_late(&plays[i]) ?
+					plays[i].misuse == GANTRY_DMA_MISUSE_MBUF_WRITTEN ?
+					"drv_complete" : "drv_send" : plays[i].name);
+				assert_string_equal(reports.at[0].device, plays[i].name);
+				assert_string_equal(reports.at[0].pool, "mbufs");
+				assert_non_null(reports.at[0].mbuf);
+				/* No mbuf is lost, and none is there twice. */
+				assert_true(rte_mempool_full(pool));
+			}
+			gantry_dma_dev_destroy(dev);
+			drop_pool();
+		}
+	}
+}
+
+/* What a report knows. */
+static void
+test_report(void **state)
+{
+	struct gantry_dma_dev *dev = device("nic0");
+	const struct report *r = &reports.at[0];
+	struct rte_mbuf *m;
+	gantry_dma_addr_t addr;
+
+	make_pool(&kinds[1]);
+	assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
+	reports_begin();
+	m = frame();
+	addr = drv_send(dev, m, 77);
+	rte_pktmbuf_free(m);
+	drv_complete(dev, m, addr);
+	reports_expect(GANTRY_DMA_MISUSE_MBUF_FREED, "test_report");
+	assert_int_equal(r->queue, 2);
+	assert_int_equal(r->queue_kind, 't');
+	assert_int_equal(r->descriptor, 77);
+	assert_ptr_equal(r->mbuf, m);
+	assert_int_equal(r->addr, addr);
+	assert_int_equal(r->size, FRAME);
+	assert_int_equal(r->dir, GANTRY_DMA_TO_DEVICE);
+	assert_non_null(strstr(r->map_symbol, "drv_send+0x"));
+	assert_non_null(strstr(r->text, "of pool 'mbufs'"));
+
+	/* And of one freed twice, who did so first: a function of DPDK's that is inlined or not. */
+	reports_begin();
+	freed_twice(dev, false);
+	assert_true(strstr(r->map_symbol, "freed_twice+0x") != NULL ||
+		strstr(r->map_symbol, "rte_pktmbuf_free+0x") != NULL);
+	gantry_dma_dev_destroy(dev);
+	drop_pool();
+}
+
+/* Nothing of it stays. */
+static void
+test_restored(void **state)
+{
+	struct gantry_dma_dev *a = device("a"), *b = device("b");
+	unsigned int k, limit = 0;
+	struct rte_mbuf *m;
+	int32_t ops;
+
+	for (k = 0; k < RTE_DIM(kinds); k++) {
+		make_pool(&kinds[k]);
+		ops = pool->ops_index;
+		if (kinds[k].cache != 0)
+			limit = pool->local_cache[0].flushthresh;
+		assert_int_equal(gantry_dma_debug_watch(a, pool), 0);
+		assert_int_equal(gantry_dma_debug_watch(b, pool), 0);
+		assert_int_equal(gantry_dma_debug_watch(b, pool), 0);
+		assert_int_not_equal(pool->ops_index, ops);
+		if (kinds[k].cache != 0)
+			assert_int_equal(pool->local_cache[0].flushthresh, 0);
+		assert_int_equal(rte_pktmbuf_data_room_size(pool), 2048);
+		assert_int_equal(rte_mempool_avail_count(pool), MBUFS);
+		m = frame();
+		gantry_dma_dev_destroy(a);
+		assert_int_not_equal(pool->ops_index, ops);
+		gantry_dma_dev_destroy(b);
+		assert_int_equal(pool->ops_index, ops);
+		assert_int_equal(pool->cache_size, kinds[k].cache);
+		if (kinds[k].cache != 0) {
+			assert_int_equal(pool->local_cache[0].size, kinds[k].cache);
+			assert_int_equal(pool->local_cache[0].flushthresh, limit);
+			assert_int_equal(pool->local_cache[1].flushthresh, limit);
+		}
+		rte_pktmbuf_free(m);
+		drop_pool();
+		a = device("a");
+		b = device("b");
+	}
+	gantry_dma_dev_destroy(a);
+	gantry_dma_dev_destroy(b);
+}
+
+/* A pool that nobody announced is watched from its first mapping on. */
+static void
+test_unannounced(void **state)
+{
+	struct gantry_dma_dev *dev = device("late");
+	struct rte_mbuf *m;
+
+	make_pool(&kinds[1]);
+	reports_begin();
+	m = frame();
+	drv_complete(dev, m, drv_send(dev, m, 0));
+	assert_int_equal(reports.nr, 0);
+	freed_twice(dev, false);
+	reports_expect(GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE, "freed_twice");
+	gantry_dma_dev_destroy(dev);
+	drop_pool();
+}
+
+/* A pool that is freed while the device has buffers of it. */
+static void
+test_pool_freed(void **state)
+{
+	struct gantry_dma_dev *dev = device("gone");
+	struct rte_mbuf *m;
+
+	make_pool(&kinds[1]);
+	assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
+	reports_begin();
+	m = rte_pktmbuf_alloc(pool);
+	assert_non_null(m);
+	drv_post(dev, m, 5);
+	rte_mempool_free(pool);
+	reports_expect(GANTRY_DMA_MISUSE_FREED_MAPPED, "test_pool_freed");
+	assert_int_equal(reports.at[0].descriptor, 5);
+	/* Another pool, perhaps at the same place. */
+	make_pool(&kinds[2]);
+	assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
+	freed_twice(dev, true);
+	assert_int_equal(reports.nr, 1);
+	gantry_dma_dev_destroy(dev);
+	assert_int_equal(reports.nr, 1);
+	drop_pool();
+}
+
+/* Chains, buffers of others, a headroom in use: all of it is right. */
+static void
+ext_free(void *addr, void *opaque)
+{
+	*(unsigned int *)opaque += 1;
+}
+
+static void
+test_shapes(void **state)
+{
+	struct gantry_dma_dev *dev = device("shapes");
+	struct rte_mbuf_ext_shared_info shinfo = { .free_cb = ext_free };
+	unsigned int freed = 0;
+	struct rte_mbuf *m, *n, *c;
+	gantry_dma_addr_t a, b;
+	uint8_t *ext = rte_zmalloc("ext", 2048, 64);
+
+	make_pool(&kinds[2]);
+	assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
+	reports_begin();
+
+	/* A chain, segment by segment, and both have clones that are sent as well. */
+	m = frame();
+	n = frame();
+	assert_int_equal(rte_pktmbuf_chain(m, n), 0);
+	c = rte_pktmbuf_clone(m, pool);
+	assert_non_null(c);
+	a = drv_send(dev, m, 0);
+	b = drv_send(dev, n, 1);
+	drv_complete(dev, c->next, drv_send(dev, c->next, 2));
+	c->next = NULL;
+	c->nb_segs = 1;
+	drv_complete(dev, c, drv_send(dev, c, 3));
+	n = m->next;
+	m->next = NULL;
+	m->nb_segs = 1;
+	drv_complete(dev, m, a);
+	drv_complete(dev, n, b);
+
+	/* An external buffer. */
+	assert_non_null(ext);
+	m = rte_pktmbuf_alloc(pool);
+	shinfo.fcb_opaque = &freed;
+	rte_mbuf_ext_refcnt_set(&shinfo, 1);
+	rte_pktmbuf_attach_extbuf(m, ext, rte_malloc_virt2iova(ext), 2048, &shinfo);
+	assert_non_null(rte_pktmbuf_append(m, FRAME));
+	a = drv_send(dev, m, 4);
+	drv_complete(dev, m, a);
+	assert_int_equal(freed, 1);
+
+	/* A received buffer goes on to another queue, with more in front. */
+	m = rte_pktmbuf_alloc(pool);
+	drv_deliver(dev, m, drv_post(dev, m, 0));
+	memset(rte_pktmbuf_prepend(m, 64), 1, 64);
+	drv_complete(dev, m, drv_send(dev, m, 5));
+	if (reports.nr != 0)
+		fail_msg("%s", reports.at[0].text);
+	assert_true(rte_mempool_full(pool));
+	gantry_dma_dev_destroy(dev);
+	rte_free(ext);
+	drop_pool();
+}
+
+/* Threads, half of them lcores with caches from before; and then one frees what is another's. */
+
+#define THREADS 8
+
+struct worker {
+	pthread_t thread;
+	struct gantry_dma_dev *dev;
+	unsigned int id, bad;
+	unsigned int *ready;
+	const bool *watched;
+};
+
+static void *
+work(void *arg)
+{
+	struct rte_mbuf *m[8];
+	struct worker *w = arg;
+	unsigned int round, i;
+
+	if (w->id % 2 == 0 && rte_thread_register() != 0)
+		w->bad++;
+	/* Something in its cache. */
+	if (rte_pktmbuf_alloc_bulk(pool, m, 8) == 0)
+		rte_pktmbuf_free_bulk(m, 8);
+	__atomic_fetch_add(w->ready, 1, __ATOMIC_ACQ_REL);
+	while (!__atomic_load_n(w->watched, __ATOMIC_ACQUIRE))
+		sched_yield();
+	for (round = 0; round < 500; round++) {
+		for (i = 0; i < 8; i++) {
+			m[i] = rte_pktmbuf_alloc(pool);
+			if (m[i] == NULL)
+				break;
+			memset(rte_pktmbuf_append(m[i], FRAME), w->id, FRAME);
+		}
+		while (i-- > 0) {
+			if (round % 2 == 0)
+				drv_complete(w->dev, m[i], drv_send(w->dev, m[i], w->id));
+			else if (round % 3 == 0)
+				drv_deliver(w->dev, m[i], drv_post(w->dev, m[i], w->id));
+			if (round % 2 != 0)
+				rte_pktmbuf_free(m[i]);
+		}
+	}
+	if (w->id % 2 == 0)
+		rte_thread_unregister();
+	return NULL;
+}
+
+static void
+test_threads(void **state)
+{
+	unsigned int i, k, ready;
+	struct worker w[THREADS];
+	struct gantry_dma_dev *dev;
+	bool watched;
+
+	for (k = 0; k < 3; k++) {
+		make_pool(&kinds[k]);
+		dev = device("threads");
+		reports_begin();
+		ready = 0;
+		watched = false;
+		for (i = 0; i < THREADS; i++) {
+			w[i] = (struct worker){ .dev = dev, .id = i, .ready = &ready,
+				.watched = &watched };
+			start_thread(&w[i].thread, work, &w[i]);
+		}
+		while (__atomic_load_n(&ready, __ATOMIC_ACQUIRE) != THREADS)
+			sched_yield();
+		assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
+		__atomic_store_n(&watched, true, __ATOMIC_RELEASE);
+		for (i = 0; i < THREADS; i++) {
+			pthread_join(w[i].thread, NULL);
+			assert_int_equal(w[i].bad, 0);
+		}
+		if (reports.nr != 0)
+			fail_msg("%s", reports.at[0].text);
+		assert_int_equal(gantry_dma_debug_live(dev), 0);
+		gantry_dma_dev_destroy(dev);
+		drop_pool();
+	}
+}
+
+/* Fewer mbufs than are in use by EAL's other lcores' caches: they come back by themselves. */
+static int
+use_cache(void *arg)
+{
+	struct rte_mbuf *m[8];
+
+	if (rte_pktmbuf_alloc_bulk(pool, m, 8) != 0)
+		return -1;
+	rte_pktmbuf_free_bulk(m, 8);
+	return 0;
+}
+
+static void
+test_idle_lcores(void **state)
+{
+	const unsigned int lcore = rte_get_next_lcore(-1, 1, 0);
+	struct gantry_dma_dev *dev = device("idle");
+	struct rte_mbuf *m[MBUFS];
+
+	make_pool(&kinds[1]);
+	assert_int_equal(rte_eal_remote_launch(use_cache, NULL, lcore), 0);
+	assert_int_equal(rte_eal_wait_lcore(lcore), 0);
+	assert_int_not_equal(pool->local_cache[lcore].len, 0);
+	assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
+	/* All of them can be had. */
+	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, m, MBUFS), 0);
+	rte_pktmbuf_free_bulk(m, MBUFS);
+	gantry_dma_dev_destroy(dev);
+	drop_pool();
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_twins),
+		cmocka_unit_test(test_bugs),
+		cmocka_unit_test(test_report),
+		cmocka_unit_test(test_restored),
+		cmocka_unit_test(test_unannounced),
+		cmocka_unit_test(test_pool_freed),
+		cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_idle_lcores),
+	};
+
+	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);
+	gantry_dma_debug_handler(reports_add, NULL);
+	return cmocka_run_group_tests_name(argc > 1 ? argv[1] : "no-huge", tests, NULL, NULL);
+}
