@@ -235,6 +235,152 @@ many(void **state)
 	assert_int_equal(st.dma_bytes, 0);
 }
 
+static unsigned int
+count_mappings(void)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	unsigned int n = 0;
+	int c;
+
+	while ((c = fgetc(f)) != EOF)
+		n += c == '\n';
+	fclose(f);
+	return n;
+}
+
+/* Single pages of one file, of each permission: few mappings of the process, and none left. */
+static void
+windows(void **state)
+{
+	enum { N = 2048 }; /* 8 MiB: four units */
+	int s = raw_attach(&dev), mem = memory_file((size_t)N * 4096), ro;
+	uint32_t *m = mmap(NULL, (size_t)N * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
+	unsigned int before = count_mappings();
+	char path[40];
+
+	for (uint32_t i = 0; i < N; i++) {
+		m[i * 1024] = i;
+		assert_int_equal(raw_map(s, mem, (uint64_t)i * 4096, (uint64_t)(N - i) << 21, 4096,
+			1 + i % 3), 0);
+	}
+	assert_true(count_mappings() <= before + 4 * 3 + 2); /* the allocator's own may come, too */
+	for (uint32_t i = 0; i < N; i++) {
+		uint64_t at = (uint64_t)(N - i) << 21;
+		uint32_t prot = 1 + i % 3, *p = ptr(at, 4, prot);
+
+		assert_non_null(p);
+		if (prot & VFU_DMA_READ)
+			assert_int_equal(*p, i);
+		if (prot != RW)
+			assert_null(ptr(at, 4, RW ^ prot));
+		assert_null(ptr(at + 4095, 2, prot));
+	}
+	/* What is mapped for writing already is no way around a descriptor that is not for it. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", mem);
+	ro = open(path, O_RDONLY);
+	assert_int_equal(raw_map(s, ro, 2 * 4096, 4096, 4096, RW), EACCES);
+	close(ro);
+	/* The same page again; across two units; more than one. */
+	assert_int_equal(raw_map(s, mem, 2 * 4096, 4096, 4096, RW), 0);
+	assert_int_equal(*(uint32_t *)ptr(4096, 4, RW), 2);
+	assert_int_equal(raw_map(s, mem, 511 * 4096, 0x10000, 0x2000, RW), 0);
+	assert_int_equal(*(uint32_t *)ptr(0x11000, 4, RW), 512);
+	assert_int_equal(raw_map(s, mem, 0, 0x1000000000, (uint64_t)N * 4096, RW), 0);
+	assert_int_equal(*(uint32_t *)ptr(0x1000000000 + 2047 * 4096, 4, RW), 2047);
+	assert_int_equal(raw_unmap(s, 4096, 4096), 0);
+	assert_null(ptr(4096, 4, RW));
+	for (uint32_t i = 0; i < N; i += 2)
+		assert_int_equal(raw_unmap(s, (uint64_t)(N - i) << 21, 4096), 0);
+	assert_int_equal(*(uint32_t *)ptr((uint64_t)(N - 3) << 21, 4, VFU_DMA_READ), 3);
+	assert_int_equal(raw_unmap(s, 0, UINT64_C(1) << 62), 0);
+	assert_true(count_mappings() <= before + 2);
+	munmap(m, (size_t)N * 4096);
+	close(mem);
+	close(s);
+	wait_until(dev.detached == dev.attached);
+}
+
+/*
+ * DMA_MAP and DMA_UNMAP at random, beside a table that is simple: for each page of bus addresses
+ * the page of the file, and whether a mapping begins there.
+ */
+static void
+beside_a_simple_one(void **state)
+{
+	enum { PAGES = 3000, FILE_PAGES = 700, OPS = 12000 };
+	static struct { int at; bool first; } want[PAGES + 8];
+	int s = raw_attach(&dev), mem = memory_file((size_t)FILE_PAGES * 4096);
+	uint32_t *m = mmap(NULL, (size_t)FILE_PAGES * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, mem,
+		0);
+	const uint64_t base = 0x7000000000;
+	struct vfu_server_stats st;
+	uint64_t seed = 99, nr = 0, most = 0;
+
+	for (unsigned int i = 0; i < FILE_PAGES; i++)
+		m[i * 1024] = i;
+	for (unsigned int i = 0; i < PAGES + 8; i++)
+		want[i].at = -1;
+	for (unsigned int op = 0; op < OPS; op++) {
+		/* Fuller and emptier by turns. */
+		bool filling = op / 2000 % 2 == 0;
+		unsigned int r, page, len, at;
+		int expect;
+
+		seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		r = (unsigned int)(seed >> 33);
+		page = r % PAGES;
+		at = r / PAGES % (FILE_PAGES - 4);
+		if ((r >> 8) % 8 < (filling ? 7 : 2)) {
+			len = 1 + (r >> 20) % 10 / 7;
+			expect = 0;
+			for (unsigned int i = page; i < page + len; i++)
+				expect |= want[i].at >= 0 ? EEXIST : 0;
+			assert_int_equal(raw_map(s, mem, at * 4096ul, base + page * 4096ul,
+				len * 4096ul, RW), expect);
+			for (unsigned int i = 0; expect == 0 && i < len; i++) {
+				want[page + i].at = (int)(at + i);
+				want[page + i].first = i == 0;
+			}
+			nr += expect == 0;
+		} else {
+			unsigned int found = 0;
+
+			len = 1 + (r >> 20) % (r % 64 == 0 ? 700 : 3);
+			if (len > PAGES - page)
+				len = PAGES - page;
+			for (unsigned int i = page; i < page + len; i++)
+				found += want[i].at >= 0;
+			expect = found == 0 ? ENOENT : 0;
+			if (found != 0 && ((want[page].at >= 0 && !want[page].first) ||
+					(want[page + len].at >= 0 && !want[page + len].first)))
+				expect = EINVAL;
+			assert_int_equal(raw_unmap(s, base + page * 4096ul, len * 4096ul), expect);
+			for (unsigned int i = page; expect == 0 && i < page + len; i++) {
+				nr -= want[i].at >= 0 && want[i].first;
+				want[i].at = -1;
+			}
+		}
+		most = nr > most ? nr : most;
+		for (unsigned int i = 0; i < 4; i++) {
+			unsigned int look = (page + i * i * 37) % PAGES;
+			uint32_t *p = ptr(base + look * 4096ul, 4096, RW);
+
+			assert_true((p != NULL) == (want[look].at >= 0));
+			if (p != NULL)
+				assert_int_equal(*p, want[look].at);
+		}
+		vfu_server_get_stats(dev.server, &st);
+		assert_int_equal(st.dma_maps, nr);
+	}
+	assert_true(most > 1000); /* several leaves */
+	for (unsigned int i = 0; i < PAGES; i++)
+		assert_true((ptr(base + i * 4096ul, 1, RW) != NULL) == (want[i].at >= 0));
+	munmap(m, (size_t)FILE_PAGES * 4096);
+	close(mem);
+	close(s);
+	wait_until(dev.detached == dev.attached);
+}
+
 /*
  * The promise: after the reply to DMA_UNMAP the device has ended its accesses. A
  * polling thread writes as fast as it can; the client unmaps, and looks whether
@@ -671,7 +817,8 @@ main(void)
 	int ret;
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(map_errors), T(translation), T(many), T(unmap_promise),
+		T(map_errors), T(translation), T(many), T(windows), T(beside_a_simple_one),
+		T(unmap_promise),
 			cmocka_unit_test(truncated),
 		cmocka_unit_test(truncated_copy), T(by_message), T(nobody_waits_for_nobody),
 		T(no_answer),
