@@ -27,29 +27,18 @@
 
 #define BYTES 40000 /* ten commands each way, the last one a short one */
 
-static const char * const modes[] = {
-	[GANTRY_DMA_MODE_AUTO] = "auto",
-	[GANTRY_DMA_MODE_DIRECT] = "direct",
-	[GANTRY_DMA_MODE_WINDOW] = "window",
-	[GANTRY_DMA_MODE_STRICT] = "strict",
-	[GANTRY_DMA_MODE_BOUNCE] = "bounce",
-};
-
 static bool heap;
 
 /* What stands after "--". */
 static bool
 options(int argc, char **argv)
 {
-	unsigned int m;
 	int i;
 
 	for (i = 1; i < argc; i++) {
-		for (m = 0; m < RTE_DIM(modes) && strcmp(argv[i], modes[m]) != 0; m++)
-			;
-		if (m < RTE_DIM(modes)) {
-			edu_dma.mode = m;
-		} else if (strcmp(argv[i], "debug") == 0) {
+		if (gantry_dma_mode_of_name(argv[i], &edu_dma.mode) == 0)
+			continue;
+		if (strcmp(argv[i], "debug") == 0) {
 			edu_dma.debug = GANTRY_DMA_DEBUG_ON;
 		} else if (strcmp(argv[i], "heap") == 0) {
 			heap = true;

@@ -47,6 +47,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <rte_errno.h>
 #include <rte_malloc.h>
@@ -204,6 +205,20 @@ static const struct gantry_dma_mode waiting = {
 	.alloc_block = wait_alloc_block,
 	.map_resource = wait_map_resource,
 };
+
+int
+gantry_dma_mode_of_name(const char *name, enum gantry_dma_mode_id *mode)
+{
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(mode_names); i++) {
+		if (strcmp(name, mode_names[i]) == 0) {
+			*mode = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
 
 const char *
 gantry_dma_mode_name(struct gantry_dma_dev *dev)

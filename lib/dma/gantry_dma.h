@@ -214,6 +214,11 @@ uint64_t gantry_dma_get_coherent_mask(struct gantry_dma_dev *dev);
  */
 const char *gantry_dma_mode_name(struct gantry_dma_dev *dev);
 /**
+ * The mode of a name, as users give it: the above, or "auto".
+ * @return 0; -EINVAL: no mode has that name, and @p mode is as before
+ */
+int gantry_dma_mode_of_name(const char *name, enum gantry_dma_mode_id *mode);
+/**
  * The mask that all of the memory EAL has now would need; where a mode chooses the bus
  * addresses, what that mode needs. The kernel's dma_get_required_mask().
  */

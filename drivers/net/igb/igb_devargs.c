@@ -28,22 +28,7 @@ parse_bool(const char *value, void *field)
 static int
 parse_dma(const char *value, void *field)
 {
-	static const char * const modes[] = {
-		[GANTRY_DMA_MODE_AUTO] = "auto",
-		[GANTRY_DMA_MODE_DIRECT] = "direct",
-		[GANTRY_DMA_MODE_WINDOW] = "window",
-		[GANTRY_DMA_MODE_STRICT] = "strict",
-		[GANTRY_DMA_MODE_BOUNCE] = "bounce",
-	};
-	unsigned int i;
-
-	for (i = 0; value != NULL && i < RTE_DIM(modes); i++) {
-		if (strcmp(value, modes[i]) != 0)
-			continue;
-		*(enum gantry_dma_mode_id *)field = i;
-		return 0;
-	}
-	return -EINVAL;
+	return value == NULL ? -EINVAL : gantry_dma_mode_of_name(value, field);
 }
 
 static int
