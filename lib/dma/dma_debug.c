@@ -133,6 +133,7 @@ int
 dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level level)
 {
 	struct dma_debug *debug = calloc(1, sizeof(*debug));
+	static bool registered;
 
 	if (debug == NULL) {
 		dma_fail("%s: out of memory", dma_device(dev)->name);
@@ -143,6 +144,9 @@ dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level level)
 	dma_debug_lock_devices();
 	if (TAILQ_EMPTY(&dma_debug_devices))
 		dma_debug_memory_start();
+	if (!registered)
+		dma_debug_telemetry();
+	registered = true;
 	TAILQ_INSERT_TAIL(&dma_debug_devices, debug, next);
 	dma_debug_unlock_devices();
 	dma_device(dev)->debug = debug;

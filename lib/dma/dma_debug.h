@@ -233,6 +233,8 @@ struct dma_debug_counts {
 	char *kept[DMA_DEBUG_KEPT]; /* oldest first; the caller's to free() */
 };
 void dma_debug_counts(struct dma_debug_counts *c);
+/** Registers the commands. Once. */
+void dma_debug_telemetry(void);
 /** The filter as it is. */
 void dma_debug_filter_get(char *buf, size_t len);
 

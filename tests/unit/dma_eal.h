@@ -32,6 +32,10 @@
 #ifndef EAL_LCORES
 #define EAL_LCORES "0"
 #endif
+/* Of a test that asks by it. */
+#ifndef EAL_TELEMETRY
+#define EAL_TELEMETRY "--no-telemetry"
+#endif
 
 static inline unsigned int
 eal_free_hugepages(void)
@@ -62,7 +66,7 @@ eal_start(int argc, char **argv, ...)
 	const char *mode = argc > 1 ? argv[1] : "no-huge";
 	bool no_huge = strcmp(mode, "no-huge") == 0;
 	bool pa = strcmp(mode, "pa") == 0;
-	char *args[32] = { argv[0], "--lcores", EAL_LCORES, "--no-pci", "--no-telemetry", "--no-shconf",
+	char *args[32] = { argv[0], "--lcores", EAL_LCORES, "--no-pci", EAL_TELEMETRY, "--no-shconf",
 		"--log-level", "lib.eal:error", "-m", "64" };
 	int n = 10;
 	va_list ap;

@@ -7,9 +7,12 @@
  * place, and the same code without the mistake is not.
  */
 
+#define EAL_TELEMETRY "--telemetry"
 #include "dma_device.h"
 
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <rte_malloc.h>
@@ -1135,6 +1138,85 @@ test_threads(void **state)
 	rte_free(p);
 }
 
+/* Telemetry, by its socket. */
+
+static int
+telemetry_connect(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	const struct timeval patience = { .tv_sec = 20 };
+	char greeting[1024];
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/dpdk_telemetry.v2",
+		rte_eal_get_runtime_dir());
+	assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+	assert_true(recv(fd, greeting, sizeof(greeting), 0) > 0);
+	return fd;
+}
+
+static void
+ask(int fd, const char *command, const char *answer)
+{
+	static char buf[32768];
+	ssize_t n;
+
+	assert_int_equal(send(fd, command, strlen(command), 0), strlen(command));
+	n = recv(fd, buf, sizeof(buf) - 1, 0);
+	assert_true(n > 0);
+	buf[n] = '\0';
+	if (strstr(buf, answer) == NULL)
+		fail_msg("%s: \"%s\" does not say \"%s\"", command, buf, answer);
+}
+
+static void
+test_telemetry(void **state)
+{
+	struct gantry_dma_dev *dev = debug_device("tel0", GANTRY_DMA_DEBUG_ON);
+	struct gantry_dma_dev *other = debug_device("tel1", GANTRY_DMA_DEBUG_ON);
+	uint8_t *p = memory(100 * LEN);
+	char expected[64];
+	unsigned int i;
+	int fd = telemetry_connect();
+
+	reports_begin();
+	gantry_dma_debug_context('r', 5, 6);
+	for (i = 0; i < 100; i++)
+		map(dev, p + i * LEN, LEN, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_debug_context(0, 0, 0);
+	ask(fd, "/gantry/dma/live", "\"devices\":[\"tel0\",\"tel1\"],\"mappings\":[100,0]");
+	ask(fd, "/gantry/dma/dump", "\"total\":100,\"first\":0,\"mappings\":[\"0x");
+	ask(fd, "/gantry/dma/dump,tel0", " 512 from single rx5:6 test_telemetry+0x");
+	ask(fd, "/gantry/dma/dump,tel0,99", "\"first\":99,\"mappings\":[\"0x");
+	ask(fd, "/gantry/dma/dump,tel0,100", "\"mappings\":[]");
+	ask(fd, "/gantry/dma/dump,tel1", "\"total\":0");
+	ask(fd, "/gantry/dma/dump,tel2", "null");
+
+	wrong_size(other, false);
+	wrong_size(other, false);
+	snprintf(expected, sizeof(expected), "\"errors\":%u,\"repeats\":",
+		(unsigned int)gantry_dma_debug_errors(NULL));
+	ask(fd, "/gantry/dma/errors", expected);
+	ask(fd, "/gantry/dma/errors", "\"wrong_size\":");
+	ask(fd, "/gantry/dma/errors,1", "tel1: wrong-size: unmap_single as 60 bytes what has 512");
+	ask(fd, "/gantry/dma/errors,0", "null");
+	ask(fd, "/gantry/dma/errors,1000", "null");
+
+	ask(fd, "/gantry/dma/filter", "\"*\"");
+	ask(fd, "/gantry/dma/filter,el0", "\"el0\"");
+	wrong_direction(other, false);
+	assert_int_equal(reports.nr, 1);
+	ask(fd, "/gantry/dma/filter,*", "\"*\"");
+	wrong_direction(other, false);
+	assert_int_equal(reports.nr, 2);
+	close(fd);
+	gantry_dma_dev_destroy(dev);
+	gantry_dma_dev_destroy(other);
+	rte_free(p);
+}
+
 /* More than the index has buckets, and of every size. */
 static void
 test_many(void **state)
@@ -1182,6 +1264,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_page_freed),
 		cmocka_unit_test(test_bounce),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_telemetry),
 		cmocka_unit_test(test_many),
 	};
 	uint8_t *stays;
