@@ -12,6 +12,7 @@
 #ifndef IGB_RIG_H
 #define IGB_RIG_H
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -41,6 +42,8 @@
 #define RIG_TXBUF  0x400000u
 #define RIG_BUF    2048u
 #define RIG_DESCS  64u
+#define RIG_PAGE   4096u
+#define RIG_PAGES  (RIG_MEM / RIG_PAGE)
 
 struct rig {
 	char path[64];
@@ -112,6 +115,33 @@ rig_connect(struct rig *g)
 	close(reg.fd);
 	rcu_thread_online();
 	rig_cfg_wr(g, 4, 6, 2); /* memory, bus master */
+}
+
+/* Entry i is of bus address RIG_IOVA + i pages, and changes nothing: each page is where it was. */
+static inline void
+rig_straight(uint64_t *table)
+{
+	for (unsigned int i = 0; i < RIG_PAGES; i++)
+		table[i] = (RIG_IOVA + i * RIG_PAGE) | VFU_PTE_READ | VFU_PTE_WRITE;
+}
+
+/* An I/O page table for all of the memory, straight. munmap() it, RIG_PAGES * 8 bytes. */
+static inline uint64_t *
+rig_page_table(struct rig *g)
+{
+	int fd = memfd_create("table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	uint64_t *table;
+
+	assert_int_equal(ftruncate(fd, RIG_PAGES * 8), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	table = mmap(NULL, RIG_PAGES * 8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(table, MAP_FAILED);
+	rig_straight(table);
+	rcu_thread_offline();
+	assert_int_equal(vfu_client_page_table(g->c, fd, RIG_IOVA, RIG_PAGES), 0);
+	rcu_thread_online();
+	close(fd);
+	return table;
 }
 
 static inline void

@@ -12,13 +12,11 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 
 #include "igb_rig.h"
 
-#define PAGE  4096u
-#define PAGES (RIG_MEM / PAGE)
+#define PAGE  RIG_PAGE
 #define RW    (VFU_PTE_READ | VFU_PTE_WRITE)
 #define ADV_1K (IGB_SRRCTL_DESCTYPE_ADV_ONE | 1)
 
@@ -46,33 +44,13 @@ said(const char *what)
 	return n;
 }
 
-static void
-set_table(struct rig *g)
-{
-	int fd = memfd_create("table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	assert_int_equal(ftruncate(fd, PAGES * 8), 0);
-	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-	table = mmap(NULL, PAGES * 8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	assert_ptr_not_equal(table, MAP_FAILED);
-	rcu_thread_offline();
-	assert_int_equal(vfu_client_page_table(g->c, fd, RIG_IOVA, PAGES), 0);
-	rcu_thread_online();
-	close(fd);
-}
-
 /* A page table that changes nothing: each page where it was. */
 static int
 setup_straight(void **state)
 {
-	struct rig *g;
-
 	nr_lines = 0;
 	rig_setup_params(state, (struct igb_model_params){.speed_mbps = 1000, .log = keep_line});
-	g = *state;
-	set_table(g);
-	for (unsigned int i = 0; i < PAGES; i++)
-		table[i] = (RIG_IOVA + i * PAGE) | RW;
+	table = rig_page_table(*state);
 	return 0;
 }
 
@@ -90,8 +68,8 @@ setup_scattered(void **state)
 	munmap(g->mem, RIG_MEM);
 	g->mem = mmap(NULL, RIG_MEM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(g->mem, MAP_FAILED);
-	for (unsigned int i = 0; i < PAGES; i++) {
-		unsigned int to = (i * 769 + 5) % PAGES; /* odd: each once */
+	for (unsigned int i = 0; i < RIG_PAGES; i++) {
+		unsigned int to = (i * 769 + 5) % RIG_PAGES; /* odd: each once */
 
 		table[i] = (RIG_IOVA + to * PAGE) | RW;
 		assert_ptr_not_equal(mmap(g->mem + i * PAGE, PAGE, PROT_READ | PROT_WRITE,
@@ -103,7 +81,7 @@ setup_scattered(void **state)
 static int
 teardown(void **state)
 {
-	munmap(table, PAGES * 8);
+	munmap(table, RIG_PAGES * 8);
 	return rig_teardown(state);
 }
 

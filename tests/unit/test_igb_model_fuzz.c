@@ -5,7 +5,8 @@
 /*
  * A driver gone mad: descriptors, registers, doorbells and frames that are nearly
  * right, or not at all. Nothing of it may crash or hang the device, and after a
- * reset it works as if nothing had been. The numbers are the same in every run;
+ * reset it works as if nothing had been. Once more behind an I/O page table of the same
+ * kind. The numbers are the same in every run;
  * with an argument they begin elsewhere: test_igb_model_fuzz [SEED [STEPS]].
  */
 
@@ -17,6 +18,7 @@
 
 static uint64_t seed = 1;
 static unsigned int steps = 30000;
+static uint64_t *table; /* the I/O page table; NULL: none */
 
 /* splitmix64 */
 static uint64_t
@@ -167,6 +169,21 @@ some_descriptors(struct rig *g)
 				       below(0x400) * 4) = (uint32_t)rnd();
 }
 
+/* Some entries anew, of buffers rather than of rings: right, wrong, mad, or none. */
+static void
+some_entries(void)
+{
+	for (unsigned int n = below(8); n > 0; n--) {
+		uint32_t i = one_in(32) ? below(RIG_PAGES) :
+			RIG_RXBUF / RIG_PAGE + below(RIG_PAGES - RIG_RXBUF / RIG_PAGE);
+		uint64_t entry = RIG_IOVA + below(RIG_PAGES + 1) * RIG_PAGE + below(4);
+
+		if (one_in(8))
+			entry = one_in(2) ? 0 : rnd();
+		__atomic_store_n(&table[i], entry, __ATOMIC_RELAXED);
+	}
+}
+
 /* A frame that is nearly good. */
 static void
 some_frame(struct rig *g, uint8_t *f)
@@ -213,8 +230,13 @@ test_mad_driver(void **state)
 		*(uint64_t *)(g->mem + RIG_RXBUF + i) = rnd();
 	alarm(100);
 	for (i = 0; i < steps; i++) {
-		if (i % 50 == 0)
+		if (i % 50 == 0) {
+			if (table != NULL)
+				rig_straight(table);
 			sane(g);
+		}
+		if (table != NULL && one_in(4))
+			some_entries();
 		if (one_in(8))
 			some_register(g);
 		some_descriptors(g);
@@ -234,6 +256,8 @@ test_mad_driver(void **state)
 	assert_true(sent > steps / 20 && st.rx_frames > steps / 20);
 
 	/* All forgotten. */
+	if (table != NULL)
+		rig_straight(table);
 	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
 	rig_wr(g, IGB_MDIC, IGB_MDIC_OP_WRITE | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT | 0x8000);
 	rig_cfg_wr(g, 4, 6, 2);
@@ -251,11 +275,28 @@ test_mad_driver(void **state)
 	assert_memory_equal(rig_rxbuf(g, 0, 0), f, n);
 }
 
+static int
+setup_paged(void **state)
+{
+	rig_setup(state);
+	table = rig_page_table(*state);
+	return 0;
+}
+
+static int
+teardown_paged(void **state)
+{
+	munmap(table, RIG_PAGES * 8);
+	table = NULL;
+	return rig_teardown(state);
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_mad_driver, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_mad_driver, setup_paged, teardown_paged),
 	};
 
 	if (argc > 1)
