@@ -12,16 +12,6 @@
 
 #define LEN 512
 
-static __rte_always_inline gantry_dma_addr_t
-map(struct rig *r, void *buf, size_t len, enum gantry_dma_dir dir)
-{
-	gantry_dma_addr_t addr = gantry_dma_map_single(r->dma, buf, len, dir);
-
-	if (gantry_dma_mapping_error(r->dma, addr))
-		broken("no mapping: %s", gantry_dma_last_error());
-	return addr;
-}
-
 /*
  * fec, i.MX: map and unmap did not match; the clean-up unmapped buffers of 2,048 bytes by
  * addresses that no mapping had ("tries to free DMA memory it has not allocated").
@@ -35,7 +25,7 @@ fec_free_buffers(struct rig *r, bool fixed)
 
 	for (i = 0; i < 2; i++) {
 		buf[i] = dma_buf(2048);
-		ring[i] = map(r, buf[i], 2048, GANTRY_DMA_FROM_DEVICE);
+		ring[i] = drv_map(r, buf[i], 2048, GANTRY_DMA_FROM_DEVICE);
 	}
 	ring[2] = ring[1] + 2048; /* a descriptor of the ring that got no buffer */
 	for (i = 0; i < 3; i++)
@@ -58,8 +48,8 @@ ftgmac_rx_packet(struct rig *r, bool fixed)
 	int size;
 
 	fill(out, 42, 2);
-	tx = map(r, out, 42, GANTRY_DMA_TO_DEVICE);
-	rx = map(r, in, 1536, GANTRY_DMA_FROM_DEVICE);
+	tx = drv_map(r, out, 42, GANTRY_DMA_TO_DEVICE);
+	rx = drv_map(r, in, 1536, GANTRY_DMA_FROM_DEVICE);
 	nic_tx(r, tx, 42);
 	nic_rx(r, rx, 1536);
 	nic_kick(r);
@@ -85,7 +75,7 @@ netmap_unload_map(struct rig *r, bool fixed)
 
 	for (i = 0; i < 4; i++) {
 		buf[i] = dma_buf(2048);
-		addr[i] = map(r, buf[i], 2048, GANTRY_DMA_BIDIRECTIONAL);
+		addr[i] = drv_map(r, buf[i], 2048, GANTRY_DMA_BIDIRECTIONAL);
 	}
 	for (i = fixed ? 0 : 2; i < 4; i++)
 		gantry_dma_unmap_single(r->dma, addr[i], 2048, GANTRY_DMA_BIDIRECTIONAL);
@@ -100,8 +90,8 @@ edma_rx_reap(struct rig *r, bool fixed)
 	gantry_dma_addr_t tx, rx;
 
 	fill(out, LEN, 4);
-	tx = map(r, out, LEN, GANTRY_DMA_TO_DEVICE);
-	rx = map(r, in, LEN, fixed ? GANTRY_DMA_FROM_DEVICE : GANTRY_DMA_TO_DEVICE);
+	tx = drv_map(r, out, LEN, GANTRY_DMA_TO_DEVICE);
+	rx = drv_map(r, in, LEN, fixed ? GANTRY_DMA_FROM_DEVICE : GANTRY_DMA_TO_DEVICE);
 	nic_tx(r, tx, LEN);
 	nic_rx(r, rx, LEN);
 	nic_kick(r);
@@ -117,7 +107,7 @@ CULPRIT void
 edma_cleanup(struct rig *r, bool fixed)
 {
 	uint8_t *buf = dma_buf(2048);
-	gantry_dma_addr_t addr = map(r, buf, 2048, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_addr_t addr = drv_map(r, buf, 2048, GANTRY_DMA_FROM_DEVICE);
 
 	drv_roundtrip(r, 5);
 	if (fixed)
@@ -240,10 +230,10 @@ fe_reuse_slot(struct rig *r, bool fixed)
 	uint8_t *first = dma_buf(LEN), *second = dma_buf(LEN);
 	struct fe_slot slot = { .len = { LEN, LEN } };
 
-	slot.addr[0] = map(r, first, LEN, GANTRY_DMA_TO_DEVICE);
-	slot.addr[1] = map(r, second, LEN, GANTRY_DMA_TO_DEVICE);
+	slot.addr[0] = drv_map(r, first, LEN, GANTRY_DMA_TO_DEVICE);
+	slot.addr[1] = drv_map(r, second, LEN, GANTRY_DMA_TO_DEVICE);
 	fe_txd_unmap(r, &slot, fixed);
-	slot.addr[0] = map(r, first, LEN, GANTRY_DMA_TO_DEVICE);
+	slot.addr[0] = drv_map(r, first, LEN, GANTRY_DMA_TO_DEVICE);
 	slot.len[0] = LEN;
 	fe_txd_unmap(r, &slot, fixed);
 	drv_roundtrip(r, 9);
@@ -264,9 +254,9 @@ rtl8192_rx(struct rig *r, bool fixed)
 
 	for (i = 0; i < 3; i++) {
 		fill(out, LEN, 10 + i);
-		tx = map(r, out, LEN, GANTRY_DMA_TO_DEVICE);
+		tx = drv_map(r, out, LEN, GANTRY_DMA_TO_DEVICE);
 		in = dma_buf(9100);
-		rx = map(r, in, 9100, GANTRY_DMA_FROM_DEVICE);
+		rx = drv_map(r, in, 9100, GANTRY_DMA_FROM_DEVICE);
 		nic_tx(r, tx, LEN);
 		nic_rx(r, rx, 9100);
 		nic_kick(r);
@@ -293,7 +283,7 @@ spdk_free_part(struct rig *r, bool fixed)
 	if (region == NULL)
 		broken("no memory");
 	fill(region, 64, 13);
-	addr = map(r, region, 60000, GANTRY_DMA_TO_DEVICE);
+	addr = drv_map(r, region, 60000, GANTRY_DMA_TO_DEVICE);
 	nic_fetch(r, addr, got, 64);
 	CHECK(r, filled(got, 64, 13));
 	if (fixed)
@@ -304,7 +294,7 @@ spdk_free_part(struct rig *r, bool fixed)
 		broken("no memory");
 	if (fixed) {
 		fill(region, 64, 14);
-		addr = map(r, region, 30000, GANTRY_DMA_TO_DEVICE);
+		addr = drv_map(r, region, 30000, GANTRY_DMA_TO_DEVICE);
 		nic_fetch(r, addr, got, 64);
 		CHECK(r, filled(got, 64, 14));
 		gantry_dma_unmap_single(r->dma, addr, 30000, GANTRY_DMA_TO_DEVICE);
@@ -317,8 +307,8 @@ CULPRIT void
 ntnic_release_queue(struct rig *r, bool fixed)
 {
 	uint8_t *control = dma_buf(4096), *buffers = dma_buf(32 << 10);
-	gantry_dma_addr_t a = map(r, control, 4096, GANTRY_DMA_BIDIRECTIONAL);
-	gantry_dma_addr_t b = map(r, buffers, 32 << 10, GANTRY_DMA_BIDIRECTIONAL);
+	gantry_dma_addr_t a = drv_map(r, control, 4096, GANTRY_DMA_BIDIRECTIONAL);
+	gantry_dma_addr_t b = drv_map(r, buffers, 32 << 10, GANTRY_DMA_BIDIRECTIONAL);
 
 	drv_roundtrip(r, 15);
 	gantry_dma_unmap_single(r->dma, a, 4096, GANTRY_DMA_BIDIRECTIONAL);
@@ -362,7 +352,7 @@ hns3_rx_queue_start(struct rig *r, bool fixed)
 			rte_free(sw.buf);
 		}
 		sw.buf = dma_buf(2048);
-		sw.addr = map(r, sw.buf, 2048, GANTRY_DMA_FROM_DEVICE);
+		sw.addr = drv_map(r, sw.buf, 2048, GANTRY_DMA_FROM_DEVICE);
 	}
 	gantry_dma_unmap_single(r->dma, sw.addr, 2048, GANTRY_DMA_FROM_DEVICE);
 	rte_free(sw.buf);
@@ -375,7 +365,7 @@ xdna_check_read_index(struct rig *r, bool fixed)
 {
 	struct gantry_dma_dev *other = mini_second(r);
 	uint8_t *queue = dma_buf(4096), index[8];
-	gantry_dma_addr_t addr = map(r, queue, 4096, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_addr_t addr = drv_map(r, queue, 4096, GANTRY_DMA_FROM_DEVICE);
 
 	fill(index, sizeof(index), 18);
 	nic_store(r, addr, index, sizeof(index));
@@ -569,8 +559,8 @@ nfp_recv_pkts(struct rig *r, bool fixed)
 	gantry_dma_addr_t rx, tx;
 
 	fill(out, LEN, 26);
-	tx = map(r, out, LEN, GANTRY_DMA_TO_DEVICE);
-	rx = map(r, in, 2048, GANTRY_DMA_FROM_DEVICE);
+	tx = drv_map(r, out, LEN, GANTRY_DMA_TO_DEVICE);
+	rx = drv_map(r, in, 2048, GANTRY_DMA_FROM_DEVICE);
 	nic_rx(r, fixed ? rx : 0xdead0000beefull, 2048);
 	nic_tx(r, tx, LEN);
 	nic_kick(r);
@@ -589,8 +579,8 @@ dmadev_copy(struct rig *r, bool fixed)
 	gantry_dma_addr_t s, d;
 
 	fill(src, LEN, 27);
-	s = map(r, src, LEN, GANTRY_DMA_TO_DEVICE);
-	d = map(r, dst, LEN, GANTRY_DMA_FROM_DEVICE);
+	s = drv_map(r, src, LEN, GANTRY_DMA_TO_DEVICE);
+	d = drv_map(r, dst, LEN, GANTRY_DMA_FROM_DEVICE);
 	nic_tx(r, fixed ? s : (uintptr_t)src, LEN);
 	nic_rx(r, fixed ? d : (uintptr_t)dst, LEN);
 	nic_kick(r);
@@ -607,7 +597,7 @@ fastswap_read_page(struct rig *r, bool fixed)
 {
 	const enum gantry_dma_dir dir = fixed ? GANTRY_DMA_FROM_DEVICE : GANTRY_DMA_TO_DEVICE;
 	uint8_t *page = dma_buf(4096), remote[64];
-	gantry_dma_addr_t addr = map(r, page, 4096, dir);
+	gantry_dma_addr_t addr = drv_map(r, page, 4096, dir);
 
 	fill(remote, sizeof(remote), 28);
 	nic_store(r, addr, remote, sizeof(remote));

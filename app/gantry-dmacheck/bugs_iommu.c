@@ -11,16 +11,6 @@
 
 #define LEN 600
 
-static __rte_always_inline gantry_dma_addr_t
-map(struct rig *r, void *buf, size_t len, enum gantry_dma_dir dir)
-{
-	gantry_dma_addr_t addr = gantry_dma_map_single(r->dma, buf, len, dir);
-
-	if (gantry_dma_mapping_error(r->dma, addr))
-		broken("no mapping: %s", gantry_dma_last_error());
-	return addr;
-}
-
 /* The CPU's address in the descriptor: right as long as there is nothing in between. */
 CULPRIT void
 virtual_in_descriptor(struct rig *r, bool fixed)
@@ -29,7 +19,7 @@ virtual_in_descriptor(struct rig *r, bool fixed)
 	gantry_dma_addr_t addr;
 
 	fill(buf, LEN, 1);
-	addr = map(r, buf, LEN, GANTRY_DMA_TO_DEVICE);
+	addr = drv_map(r, buf, LEN, GANTRY_DMA_TO_DEVICE);
 	nic_tx(r, fixed ? addr : (uintptr_t)buf, LEN);
 	nic_kick(r);
 	CHECK(r, nic_tx_done(r) == LEN || !fixed);
@@ -43,13 +33,13 @@ CULPRIT void
 half_an_address(struct rig *r, bool fixed)
 {
 	uint8_t *buf = dma_buf(LEN);
-	gantry_dma_addr_t addr = map(r, buf, LEN, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_addr_t addr = drv_map(r, buf, LEN, GANTRY_DMA_FROM_DEVICE);
 	const gantry_dma_addr_t told = fixed ? addr : addr << 32;
 	uint8_t *out = dma_buf(LEN);
 	gantry_dma_addr_t tx;
 
 	fill(out, LEN, 2);
-	tx = map(r, out, LEN, GANTRY_DMA_TO_DEVICE);
+	tx = drv_map(r, out, LEN, GANTRY_DMA_TO_DEVICE);
 	nic_rx(r, told, LEN);
 	nic_tx(r, tx, LEN);
 	nic_kick(r);
@@ -68,7 +58,7 @@ unmap_at_post(struct rig *r, bool fixed)
 	gantry_dma_addr_t addr;
 
 	fill(buf, LEN, 3);
-	addr = map(r, buf, LEN, GANTRY_DMA_TO_DEVICE);
+	addr = drv_map(r, buf, LEN, GANTRY_DMA_TO_DEVICE);
 	nic_tx(r, addr, LEN);
 	if (!fixed)
 		gantry_dma_unmap_single(r->dma, addr, LEN, GANTRY_DMA_TO_DEVICE);
@@ -88,8 +78,8 @@ descriptor_too_long(struct rig *r, bool fixed)
 	gantry_dma_addr_t tx, rx;
 
 	fill(out, len, 4);
-	tx = map(r, out, len, GANTRY_DMA_TO_DEVICE);
-	rx = map(r, in, room, GANTRY_DMA_FROM_DEVICE);
+	tx = drv_map(r, out, len, GANTRY_DMA_TO_DEVICE);
+	rx = drv_map(r, in, room, GANTRY_DMA_FROM_DEVICE);
 	nic_tx(r, tx, len);
 	nic_rx(r, rx, fixed ? room : MINI_FRAME);
 	nic_kick(r);
@@ -109,7 +99,7 @@ answer_in_place(struct rig *r, bool fixed)
 	gantry_dma_addr_t addr;
 
 	fill(cmd, LEN, 5);
-	addr = map(r, cmd, LEN, dir);
+	addr = drv_map(r, cmd, LEN, dir);
 	nic_fetch(r, addr, got, sizeof(got));
 	CHECK(r, filled(got, sizeof(got), 5));
 	fill(got, sizeof(got), 6);

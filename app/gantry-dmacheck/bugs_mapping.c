@@ -15,16 +15,6 @@
 
 #define LEN 512
 
-static __rte_always_inline gantry_dma_addr_t
-map(struct rig *r, void *buf, size_t len, enum gantry_dma_dir dir)
-{
-	gantry_dma_addr_t addr = gantry_dma_map_single(r->dma, buf, len, dir);
-
-	if (gantry_dma_mapping_error(r->dma, addr))
-		broken("no mapping: %s", gantry_dma_last_error());
-	return addr;
-}
-
 /*
  * The loop over the ring's entries runs one too far: "<=". The entry behind the last was
  * cleared when the ring was made, and 0 is a bus address like any other.
@@ -39,7 +29,7 @@ clean_one_too_many(struct rig *r, bool fixed)
 	for (i = 0; i < used; i++) {
 		ring[i].buf = dma_buf(LEN);
 		fill(ring[i].buf, LEN, i);
-		ring[i].addr = map(r, ring[i].buf, LEN, GANTRY_DMA_TO_DEVICE);
+		ring[i].addr = drv_map(r, ring[i].buf, LEN, GANTRY_DMA_TO_DEVICE);
 		nic_tx(r, ring[i].addr, LEN);
 	}
 	nic_kick(r);
@@ -62,8 +52,8 @@ clean_header_and_data(struct rig *r, bool fixed)
 	gantry_dma_addr_t addr, back;
 
 	fill(buf, LEN, 1);
-	addr = map(r, buf, LEN, GANTRY_DMA_TO_DEVICE);
-	back = map(r, in, LEN, GANTRY_DMA_FROM_DEVICE);
+	addr = drv_map(r, buf, LEN, GANTRY_DMA_TO_DEVICE);
+	back = drv_map(r, in, LEN, GANTRY_DMA_FROM_DEVICE);
 	nic_tx(r, addr, LEN);
 	nic_rx(r, back, LEN);
 	nic_kick(r);
@@ -100,7 +90,7 @@ reset_after_completion(struct rig *r, bool fixed)
 	struct tx_entry e = { .len = LEN, .buf = dma_buf(LEN) };
 
 	fill(e.buf, LEN, 2);
-	e.addr = map(r, e.buf, LEN, GANTRY_DMA_TO_DEVICE);
+	e.addr = drv_map(r, e.buf, LEN, GANTRY_DMA_TO_DEVICE);
 	nic_tx(r, e.addr, LEN);
 	nic_kick(r);
 	CHECK(r, nic_tx_done(r) == LEN);
@@ -124,7 +114,7 @@ unmap_per_descriptor(struct rig *r, bool fixed)
 	unsigned int i;
 
 	fill(buf, LEN, 3);
-	addr = map(r, buf, LEN, GANTRY_DMA_TO_DEVICE);
+	addr = drv_map(r, buf, LEN, GANTRY_DMA_TO_DEVICE);
 	nic_tx(r, addr, LEN / 2);
 	nic_tx(r, addr + LEN / 2, LEN / 2);
 	nic_kick(r);
@@ -148,8 +138,8 @@ unmap_frame_length(struct rig *r, bool fixed)
 	int len;
 
 	fill(out, 60, 4);
-	a = map(r, out, 60, GANTRY_DMA_TO_DEVICE);
-	b = map(r, in, 2048, GANTRY_DMA_FROM_DEVICE);
+	a = drv_map(r, out, 60, GANTRY_DMA_TO_DEVICE);
+	b = drv_map(r, in, 2048, GANTRY_DMA_FROM_DEVICE);
 	nic_tx(r, a, 60);
 	nic_rx(r, b, 2048);
 	nic_kick(r);
@@ -212,7 +202,7 @@ clean_tx_as_rx(struct rig *r, bool fixed)
 	gantry_dma_addr_t addr;
 
 	fill(buf, LEN, 7);
-	addr = map(r, buf, LEN, GANTRY_DMA_TO_DEVICE);
+	addr = drv_map(r, buf, LEN, GANTRY_DMA_TO_DEVICE);
 	nic_tx(r, addr, LEN);
 	nic_kick(r);
 	CHECK(r, nic_tx_done(r) == LEN);
@@ -230,7 +220,7 @@ unmap_command_half(struct rig *r, bool fixed)
 	gantry_dma_addr_t addr;
 
 	fill(cmd, LEN, 8);
-	addr = map(r, cmd, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	addr = drv_map(r, cmd, LEN, GANTRY_DMA_BIDIRECTIONAL);
 	nic_fetch(r, addr, got, LEN);
 	CHECK(r, filled(got, LEN, 8));
 	fill(got, LEN, 9);
@@ -343,7 +333,7 @@ CULPRIT void
 leak_on_error(struct rig *r, bool fixed)
 {
 	uint8_t *buf = dma_buf(LEN);
-	gantry_dma_addr_t addr = map(r, buf, LEN, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_addr_t addr = drv_map(r, buf, LEN, GANTRY_DMA_TO_DEVICE);
 	const bool ring_full = true;
 
 	if (ring_full) {
@@ -365,12 +355,26 @@ leak_posted_at_close(struct rig *r, bool fixed)
 
 	for (i = 0; i < 2; i++) {
 		buf[i] = dma_buf(LEN);
-		addr[i] = map(r, buf[i], LEN, GANTRY_DMA_FROM_DEVICE);
+		addr[i] = drv_map(r, buf[i], LEN, GANTRY_DMA_FROM_DEVICE);
 	}
 	nic_rx(r, addr[0], LEN);
 	for (i = 0; i < (fixed ? 2 : 1); i++)
 		gantry_dma_unmap_single(r->dma, addr[i], LEN, GANTRY_DMA_FROM_DEVICE);
 	CHECK(r, nic_rx_done(r) == -1);
+}
+
+/* Sends what may not be memory for it; the device is told nothing of what cannot be mapped. */
+static __rte_always_inline void
+try_to_send(struct rig *r, void *ptr, size_t len)
+{
+	gantry_dma_addr_t addr = gantry_dma_map_single(r->dma, ptr, len, GANTRY_DMA_TO_DEVICE);
+
+	if (gantry_dma_mapping_error(r->dma, addr))
+		return;
+	nic_tx(r, addr, len);
+	nic_kick(r);
+	CHECK(r, nic_tx_done(r) == (int)len);
+	gantry_dma_unmap_single(r->dma, addr, len, GANTRY_DMA_TO_DEVICE);
 }
 
 /* The buffer's memory was unmapped from the process before it was mapped for the device. */
@@ -380,16 +384,9 @@ map_gone(struct rig *r, bool fixed)
 	uint8_t *gone = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		-1, 0);
 	uint8_t *buf = dma_buf(LEN);
-	gantry_dma_addr_t addr;
 
 	munmap(gone, 4096);
-	addr = gantry_dma_map_single(r->dma, fixed ? buf : gone, LEN, GANTRY_DMA_TO_DEVICE);
-	if (!gantry_dma_mapping_error(r->dma, addr)) {
-		nic_tx(r, addr, LEN);
-		nic_kick(r);
-		CHECK(r, nic_tx_done(r) == LEN);
-		gantry_dma_unmap_single(r->dma, addr, LEN, GANTRY_DMA_TO_DEVICE);
-	}
+	try_to_send(r, fixed ? buf : gone, LEN);
 	rte_free(buf);
 }
 
@@ -399,16 +396,9 @@ map_registers(struct rig *r, bool fixed)
 {
 	uint8_t *bar = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	uint8_t *buf = dma_buf(LEN);
-	gantry_dma_addr_t addr;
 
 	gantry_mem_mmio_add(bar, 4096);
-	addr = gantry_dma_map_single(r->dma, fixed ? buf : bar, LEN, GANTRY_DMA_TO_DEVICE);
-	if (!gantry_dma_mapping_error(r->dma, addr)) {
-		nic_tx(r, addr, LEN);
-		nic_kick(r);
-		CHECK(r, nic_tx_done(r) == LEN);
-		gantry_dma_unmap_single(r->dma, addr, LEN, GANTRY_DMA_TO_DEVICE);
-	}
+	try_to_send(r, fixed ? buf : bar, LEN);
 	gantry_mem_mmio_del(bar);
 	munmap(bar, 4096);
 	rte_free(buf);
@@ -419,16 +409,9 @@ CULPRIT void
 send_mailbox_from_stack(struct rig *r, bool fixed)
 {
 	uint8_t local[64], *buf = dma_buf(64), *msg = fixed ? buf : local;
-	gantry_dma_addr_t addr;
 
 	fill(msg, 64, 17);
-	addr = gantry_dma_map_single(r->dma, msg, 64, GANTRY_DMA_TO_DEVICE);
-	if (!gantry_dma_mapping_error(r->dma, addr)) {
-		nic_tx(r, addr, 64);
-		nic_kick(r);
-		CHECK(r, nic_tx_done(r) == 64);
-		gantry_dma_unmap_single(r->dma, addr, 64, GANTRY_DMA_TO_DEVICE);
-	}
+	try_to_send(r, msg, 64);
 	rte_free(buf);
 }
 
@@ -458,17 +441,9 @@ CULPRIT void
 map_program_text(struct rig *r, bool fixed)
 {
 	uint8_t *buf = dma_buf(64);
-	void *ptr = fixed ? buf : (void *)(uintptr_t)map_program_text;
-	gantry_dma_addr_t addr;
 
 	fill(buf, 64, 18);
-	addr = gantry_dma_map_single(r->dma, ptr, 64, GANTRY_DMA_TO_DEVICE);
-	if (!gantry_dma_mapping_error(r->dma, addr)) {
-		nic_tx(r, addr, 64);
-		nic_kick(r);
-		CHECK(r, nic_tx_done(r) == 64);
-		gantry_dma_unmap_single(r->dma, addr, 64, GANTRY_DMA_TO_DEVICE);
-	}
+	try_to_send(r, fixed ? buf : (void *)(uintptr_t)map_program_text, 64);
 	rte_free(buf);
 }
 
@@ -547,8 +522,8 @@ reply_beside_command(struct rig *r, bool fixed)
 	uint8_t got[32];
 
 	fill(command, 32, 21);
-	a = map(r, command, 32, GANTRY_DMA_TO_DEVICE);
-	b = map(r, reply, 32, GANTRY_DMA_FROM_DEVICE);
+	a = drv_map(r, command, 32, GANTRY_DMA_TO_DEVICE);
+	b = drv_map(r, reply, 32, GANTRY_DMA_FROM_DEVICE);
 	nic_fetch(r, a, got, 32);
 	nic_store(r, b, got, 32);
 	gantry_dma_unmap_single(r->dma, b, 32, GANTRY_DMA_FROM_DEVICE);
@@ -568,9 +543,9 @@ buffers_too_close(struct rig *r, bool fixed)
 	unsigned int i;
 
 	fill(out, len, 22);
-	tx = map(r, out, len, GANTRY_DMA_TO_DEVICE);
+	tx = drv_map(r, out, len, GANTRY_DMA_TO_DEVICE);
 	for (i = 0; i < 2; i++) {
-		rx[i] = map(r, block + i * stride, len, GANTRY_DMA_FROM_DEVICE);
+		rx[i] = drv_map(r, block + i * stride, len, GANTRY_DMA_FROM_DEVICE);
 		nic_rx(r, rx[i], len);
 	}
 	nic_tx(r, tx, len);
@@ -595,7 +570,7 @@ free_table_in_use(struct rig *r, bool fixed)
 	gantry_dma_addr_t addr;
 
 	fill(table, 64, 23);
-	addr = map(r, table, len, GANTRY_DMA_TO_DEVICE);
+	addr = drv_map(r, table, len, GANTRY_DMA_TO_DEVICE);
 	nic_fetch(r, addr, got, 64);
 	CHECK(r, filled(got, 64, 23));
 	if (fixed)
@@ -613,7 +588,7 @@ free_then_unmap(struct rig *r, bool fixed)
 	gantry_dma_addr_t addr;
 
 	fill(cmd, LEN, 24);
-	addr = map(r, cmd, LEN, GANTRY_DMA_TO_DEVICE);
+	addr = drv_map(r, cmd, LEN, GANTRY_DMA_TO_DEVICE);
 	nic_fetch(r, addr, got, 64);
 	CHECK(r, filled(got, 64, 24));
 	if (!fixed)

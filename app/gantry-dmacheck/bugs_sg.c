@@ -50,6 +50,31 @@ list_map(struct rig *r, struct gantry_sg *sg, unsigned int n, enum gantry_dma_di
 	return segs;
 }
 
+/* A list that may be no list for this device: sent if it can be mapped. */
+static __rte_always_inline void
+list_try(struct rig *r, struct gantry_sg *sg, unsigned int n, size_t len, unsigned int seed)
+{
+	const unsigned int segs = gantry_dma_map_sg(r->dma, sg, n, GANTRY_DMA_TO_DEVICE);
+
+	if (segs == 0)
+		return;
+	list_check(r, sg, segs, len, seed);
+	gantry_dma_unmap_sg(r->dma, sg, n, GANTRY_DMA_TO_DEVICE);
+}
+
+/* A buffer as one entry, or as two halves: how many there are. */
+static unsigned int
+list_halves(struct gantry_sg *sg, uint8_t *buf, size_t len, bool two)
+{
+	if (!two) {
+		gantry_sg_set_buf(&sg[0], buf, len);
+		return 1;
+	}
+	gantry_sg_set_buf(&sg[0], buf, len / 2);
+	gantry_sg_set_buf(&sg[1], buf + len / 2, len / 2);
+	return 2;
+}
+
 /*
  * The list is unmapped with what mapping it returned. Where nothing merges that is the same
  * number; here the driver stops one piece early for itself, too.
@@ -108,23 +133,10 @@ long_entry(struct rig *r, bool fixed)
 	const size_t len = 8192;
 	uint8_t *block = dma_buf(len);
 	struct gantry_sg sg[2];
-	unsigned int segs, n;
 
 	gantry_dma_set_max_seg_size(r->dma, 4096);
 	fill(block, len, 5);
-	if (fixed) {
-		gantry_sg_set_buf(&sg[0], block, len / 2);
-		gantry_sg_set_buf(&sg[1], block + len / 2, len / 2);
-		n = 2;
-	} else {
-		gantry_sg_set_buf(&sg[0], block, len);
-		n = 1;
-	}
-	segs = gantry_dma_map_sg(r->dma, sg, n, GANTRY_DMA_TO_DEVICE);
-	if (segs > 0) {
-		list_check(r, sg, segs, len, 5);
-		gantry_dma_unmap_sg(r->dma, sg, n, GANTRY_DMA_TO_DEVICE);
-	}
+	list_try(r, sg, list_halves(sg, block, len, fixed), len, 5);
 	rte_free(block);
 }
 
@@ -135,7 +147,6 @@ entry_across_boundary(struct rig *r, bool fixed)
 	const size_t boundary = 64 << 10, len = 4096;
 	uint8_t *block = rte_zmalloc(NULL, 2 * boundary, boundary);
 	struct gantry_sg sg[2];
-	unsigned int segs, n;
 	uint8_t *buf;
 
 	if (block == NULL)
@@ -143,19 +154,7 @@ entry_across_boundary(struct rig *r, bool fixed)
 	buf = block + boundary - len / 2;
 	gantry_dma_set_seg_boundary(r->dma, boundary - 1);
 	fill(buf, len, 6);
-	if (fixed) {
-		gantry_sg_set_buf(&sg[0], buf, len / 2);
-		gantry_sg_set_buf(&sg[1], buf + len / 2, len / 2);
-		n = 2;
-	} else {
-		gantry_sg_set_buf(&sg[0], buf, len);
-		n = 1;
-	}
-	segs = gantry_dma_map_sg(r->dma, sg, n, GANTRY_DMA_TO_DEVICE);
-	if (segs > 0) {
-		list_check(r, sg, segs, len, 6);
-		gantry_dma_unmap_sg(r->dma, sg, n, GANTRY_DMA_TO_DEVICE);
-	}
+	list_try(r, sg, list_halves(sg, buf, len, fixed), len, 6);
 	rte_free(block);
 }
 
@@ -166,7 +165,7 @@ pages_across_boundary(struct rig *r, bool fixed)
 	const size_t boundary = 4096;
 	uint8_t *block = rte_zmalloc(NULL, 4 * boundary, boundary);
 	struct gantry_sg sg[3];
-	unsigned int segs, i;
+	unsigned int i;
 
 	if (block == NULL)
 		broken("no memory");
@@ -175,11 +174,7 @@ pages_across_boundary(struct rig *r, bool fixed)
 	/* Three pages; the mistaken ones begin in the middle. */
 	for (i = 0; i < 3; i++)
 		gantry_sg_set_buf(&sg[i], block + i * boundary + (fixed ? 0 : 512), boundary);
-	segs = gantry_dma_map_sg(r->dma, sg, 3, GANTRY_DMA_TO_DEVICE);
-	if (segs > 0) {
-		list_check(r, sg, segs, 3 * boundary, 7);
-		gantry_dma_unmap_sg(r->dma, sg, 3, GANTRY_DMA_TO_DEVICE);
-	}
+	list_try(r, sg, 3, 3 * boundary, 7);
 	rte_free(block);
 }
 

@@ -131,6 +131,17 @@ struct gantry_dma_dev *mini_second(struct rig *r);
  * A correct driver, for what a play is not about.
  */
 
+/* Maps what can be mapped; in the function that calls it, as it would stand there. */
+static __rte_always_inline gantry_dma_addr_t
+drv_map(struct rig *r, void *buf, size_t len, enum gantry_dma_dir dir)
+{
+	gantry_dma_addr_t addr = gantry_dma_map_single(r->dma, buf, len, dir);
+
+	if (gantry_dma_mapping_error(r->dma, addr))
+		broken("no mapping: %s", gantry_dma_last_error());
+	return addr;
+}
+
 /* Sends one buffer through the device, and looks at what comes back. */
 void drv_roundtrip(struct rig *r, unsigned int seed);
 
