@@ -29,6 +29,13 @@ dma_pages(uint64_t at, size_t size)
 	return ((at & (DMA_PAGE - 1)) + size + (DMA_PAGE - 1)) >> DMA_PAGE_BITS;
 }
 
+/**
+ * Where an x86 machine takes writes for interrupts (Intel SDM volume 3, "Message Address
+ * Register Format"; AMD I/O Virtualization, "Interrupt Address Range"), IOMMU or not.
+ */
+#define DMA_MSI_FIRST UINT64_C(0xFEE00000)
+#define DMA_MSI_LEN   UINT64_C(0x100000)
+
 /** A coherent block. */
 struct dma_block {
 	TAILQ_ENTRY(dma_block) next;
@@ -131,6 +138,8 @@ struct gantry_dma_mode {
 			void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg);
 	/** Resources and blocks are gone: gives up the rest. NULL: nothing to do. */
 	void (*end)(struct gantry_dma_dev *dev);
+	/** Calls the bus no more; all stays as it is. NULL: it does nothing by itself. */
+	void (*abandon)(struct gantry_dma_dev *dev);
 };
 
 /** Bits that an address needs. */

@@ -45,9 +45,6 @@
 /* Bus and virtual addresses are the same up to this, so that alignment up to it is, too. */
 #define ALIGN       ((uint64_t)2 << 20)
 
-#define MSI_FIRST UINT64_C(0xFEE00000) /* see dma_iova.c */
-#define MSI_LEN   UINT64_C(0x100000)
-
 struct piece {
 	TAILQ_ENTRY(piece) next;
 	uintptr_t va;
@@ -479,6 +476,17 @@ window_drop(struct dma_window *w)
 	free(w);
 }
 
+/* EAL's memory goes on coming and going, and the bus may have forgotten the device. */
+static void
+window_abandon(struct gantry_dma_dev *dev)
+{
+	struct dma_window *w = dma_device(dev)->window;
+
+	if (w->events)
+		rte_mem_event_callback_unregister("gantry_window", w);
+	w->events = false;
+}
+
 static void
 window_end(struct gantry_dma_dev *dev)
 {
@@ -519,6 +527,7 @@ static const struct gantry_dma_mode window_mode = {
 	.set_mask = window_set_mask,
 	.for_each = window_for_each,
 	.end = window_end,
+	.abandon = window_abandon,
 };
 
 /*
@@ -535,7 +544,7 @@ new_window(struct gantry_dma_dev *dev, uint64_t mask, bool planning)
 		w->last = RTE_MIN(mask, WINDOW_LAST);
 		w->planning = planning;
 		TAILQ_INIT(&w->pieces);
-		if (put_piece(w, 0, MSI_LEN, MSI_FIRST, false) == 0)
+		if (put_piece(w, 0, DMA_MSI_LEN, DMA_MSI_FIRST, false) == 0)
 			return w;
 	}
 	free(w);

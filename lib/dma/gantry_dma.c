@@ -13,23 +13,34 @@
  *       CPU                     memory                   device
  *        |  X  ---- MMU ---->  Y  <---- IOMMU ----  Z   |
  *
- * Mapping a buffer is finding (or making) its Z. In direct mode all of EAL's
- * memory has been mapped by the device's bus once and for all, and Z is known:
- * IOVA-as-VA Z = X, IOVA-as-PA Z = Y. Mapping is then a look-up, and unmapping
- * nothing. In bounce mode Z leads to a buffer of the library's own, and the data is
- * copied between that and X.
+ * Mapping a buffer is finding or making its Z. How is the device's mode:
  *
- * What can go wrong is therefore in the buffer: memory that is not EAL's has no
- * Z; a buffer over two pages whose Z are not neighbours is no buffer to a device;
- * a Z that the device cannot drive (its mask) is out of reach. Each is an error
- * with a reason, never a wrong address.
+ *   direct  All of EAL's memory has been mapped by the device's bus once and for all, and Z
+ *           is known: IOVA-as-VA Z = X, IOVA-as-PA Z = Y. Mapping is a look-up, and unmapping
+ *           nothing.
+ *   window  The library has mapped all of EAL's memory itself, at addresses of its choice
+ *           that the device's mask reaches. The same look-up, in another table. What has no
+ *           place there is mapped on demand, as in strict mode.
+ *   strict  Nothing is mapped. Each mapping makes a Z of its own, and its end destroys it.
+ *   bounce  Z leads to a buffer of the library's own, and the data is copied between that
+ *           and X. If the bus can do it, nothing else is mapped.
  *
- * Files: gantry_dma_inline.h the hot path; dma_map.c what it leaves; here
- * devices, masks and limits; dma_coherent.c rings; dma_pool.c blocks smaller
- * than those; dma_sg.c lists and chains; dma_resource.c BARs as targets;
- * dma_bounce.c the bounce mode;
- * dma_translate.c which memory is what, and between the three spaces;
- * dma_numa.c cores and nodes.
+ * A mode is a struct gantry_dma_mode of hooks; direct has none. Above any of them the debug
+ * layer may stand, which is hooks as well, and calls those below. What the inline functions
+ * can do alone (all that direct and window usually do) doesn't come to a hook; set_fast() says
+ * what that is. The mode begins when the mask is set: that says what it has to do, and takes
+ * from the bus what it has mapped for the device, which can't be undone.
+ *
+ * What can go wrong is in the buffer: memory that the mode can't map has no Z; a buffer over
+ * two pages whose Z are not neighbours is no buffer to a device; a Z that the device cannot
+ * drive (its mask) is out of reach. Each is an error with a reason, never a wrong address.
+ *
+ * Files: gantry_dma_inline.h the hot path; dma_map.c what it leaves; here devices, modes, masks
+ * and limits; dma_window.c, dma_strict.c, dma_bounce.c the modes; dma_iova.c bus addresses for
+ * them; dma_bus.c what they ask of the bus; dma_debug*.c the debug layer; dma_reach.c what
+ * a device can reach, for people; dma_coherent.c rings; dma_pool.c blocks smaller than those;
+ * dma_sg.c lists and chains; dma_resource.c BARs as targets; dma_translate.c which memory is
+ * what, and between the three spaces; dma_numa.c cores and nodes.
  *
  * Who owns what: a device object belongs to the driver that made it, its
  * coherent blocks to the object until they are freed, a streaming buffer to the
@@ -152,26 +163,26 @@ start_mode(struct gantry_dma_dev *dev, enum gantry_dma_mode_id mode, uint64_t ma
 static pthread_mutex_t wait_lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct gantry_dma_mode waiting;
 
-static bool
-start_waiting(struct gantry_dma_dev *dev)
+static int
+start_waiting(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	struct dma_device *d = dma_device(dev);
 	int ret = 0;
 
 	pthread_mutex_lock(&wait_lock);
 	if (d->base == &waiting)
-		ret = start_mode(dev, d->params.mode, d->mask);
+		ret = start_mode(dev, d->params.mode, mask);
 	pthread_mutex_unlock(&wait_lock);
-	rte_errno = -ret;
-	return ret == 0;
+	return ret;
 }
 
 static gantry_dma_addr_t
 wait_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs, const void *site)
 {
-	return start_waiting(dev) ? dma_base_map(dev, ptr, size, dir, attrs, site) :
-		GANTRY_DMA_MAPPING_ERROR;
+	if (start_waiting(dev, dma_device(dev)->mask) != 0)
+		return GANTRY_DMA_MAPPING_ERROR;
+	return dma_base_map(dev, ptr, size, dir, attrs, site);
 }
 
 static void
@@ -185,16 +196,19 @@ static gantry_dma_addr_t
 wait_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
 		enum gantry_dma_dir dir, const void *site)
 {
-	return start_waiting(dev) ? dma_base_map_resource(dev, va, phys, size, dir, site) :
-		GANTRY_DMA_MAPPING_ERROR;
+	if (start_waiting(dev, dma_device(dev)->mask) != 0)
+		return GANTRY_DMA_MAPPING_ERROR;
+	return dma_base_map_resource(dev, va, phys, size, dir, site);
 }
 
 static int
 wait_alloc_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
 		int socket_id, uint64_t mask, const void *site)
 {
-	if (!start_waiting(dev))
-		return -rte_errno;
+	int ret = start_waiting(dev, dma_device(dev)->mask);
+
+	if (ret != 0)
+		return ret;
 	return dma_block_alloc(dev, b, size, align, socket_id, mask, site);
 }
 
@@ -310,6 +324,18 @@ gantry_dma_dev_destroy(struct gantry_dma_dev *dev)
 	rte_free(d);
 }
 
+void
+gantry_dma_dev_abandon(struct gantry_dma_dev *dev)
+{
+	struct dma_device *d = dma_device(dev);
+
+	if (dev == NULL)
+		return;
+	dma_reach_remove(dev);
+	if (d->base != NULL && d->base->abandon != NULL)
+		d->base->abandon(dev);
+}
+
 /*
  * Masks.
  */
@@ -423,8 +449,12 @@ take_mask(struct gantry_dma_dev *dev, uint64_t mask)
 	struct dma_device *d = dma_device(dev);
 	uint64_t last = 0;
 
-	if (d->base == &waiting)
-		return start_mode(dev, d->params.mode, mask);
+	if (d->base == &waiting) {
+		int ret = start_waiting(dev, mask);
+
+		if (ret != 0)
+			return ret;
+	}
 	if (d->base != NULL)
 		return d->base->set_mask != NULL ? d->base->set_mask(dev, mask) : 0;
 	rte_memseg_walk(highest, &last);

@@ -76,7 +76,7 @@ struct gantry_dma_dev;
  * What the library needs of the bus a device is on. The two backends are
  * DPDK's PCI bus (vfio, uio) and drivers/bus/vfio_user; both map all of EAL's
  * memory for the device by themselves, so in direct mode map and unmap are called
- * for BARs only. A backend that can map more gives them.
+ * for BARs only. The other modes take it over from there: see claim and page_table.
  */
 struct gantry_dma_ops {
 	const char *name; /**< of the backend, for messages */
@@ -189,6 +189,13 @@ struct gantry_dma_params {
 struct gantry_dma_dev *gantry_dma_dev_create(const struct gantry_dma_params *params);
 /** Frees it. What is still mapped or allocated is reported, and coherent memory freed. */
 void gantry_dma_dev_destroy(struct gantry_dma_dev *dev);
+/**
+ * Instead, for a device that fell silent and may yet write to what it was given: the object
+ * and all that is mapped or allocated stay as they are, for good, and the bus is not called
+ * any more, so that it may forget the device. The object is not to be used afterwards. Of
+ * NULL: nothing.
+ */
+void gantry_dma_dev_abandon(struct gantry_dma_dev *dev);
 
 /**
  * How many bits of a bus address the device drives, for streaming mappings. It is set

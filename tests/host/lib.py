@@ -9,6 +9,7 @@ in the failure's message.
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -116,11 +117,24 @@ class Bench(unittest.TestCase):
         self.dir = tempfile.mkdtemp(prefix='gantry.', dir='/tmp')
         self.procs = []
         self.count = 0
+        self.misuses = set()    # what a test does wrong on purpose, for the debug layer
 
     def tearDown(self):
         for p in reversed(self.procs):
             p.stop()
+        said = [p.text() for p in self.procs if any('vfio_user:' in a for a in p.argv)]
         shutil.rmtree(self.dir, ignore_errors=True)
+        if said and (DMA_DEBUG or not DIRECT):
+            self.check_dma('\n'.join(said))
+
+    def check_dma(self, text):
+        """That the ports were in this run's mode, and that no misuse was reported."""
+        modes = set(re.findall(r'(?m)^net_gantry_igb: .*: (DMA mode .*)', text))
+        self.assertEqual(modes, {'DMA mode %s%s' % (DMA or 'direct',
+                                                    ', watched (dma_debug)' if DMA_DEBUG else '')})
+        reports = re.findall(r'(?m)^gantry_dma: misuse: .*', text)
+        kinds = {re.match(r'gantry_dma: misuse: \S+: ([a-z-]+): ', r)[1] for r in reports}
+        self.assertEqual(kinds, self.misuses, '\n'.join(reports))
 
     def path(self, name):
         return os.path.join(self.dir, name)

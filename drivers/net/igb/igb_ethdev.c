@@ -421,7 +421,9 @@ igb_dev_close(struct rte_eth_dev *dev)
 		igb_hw_release(&ad->hw);
 	igb_note_bars(&ad->hw, false);
 	/* It frees what is left: never rings that the device might still write to. */
-	if (!ad->quarantine)
+	if (ad->quarantine)
+		gantry_dma_dev_abandon(ad->dma);
+	else
 		gantry_dma_dev_destroy(ad->dma);
 	ad->dma = NULL;
 	return 0;
