@@ -32,6 +32,9 @@
 
 #include "dma_debug.h"
 
+/* So many blocks at most are tried to find one that the mask reaches. */
+#define ASIDE_MAX 512
+
 static const struct rte_memzone *
 reserve(size_t size, int socket_id, size_t align, bool contig)
 {
@@ -72,29 +75,60 @@ dma_block_reserve(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, 
 	return 0;
 }
 
+/* Whether a device with this mask can have it, as it is aligned; why not is said. */
+static bool
+usable(const struct dma_device *d, const struct dma_block *b, size_t align, uint64_t mask)
+{
+	const size_t size = b->pub.size;
+
+	if (b->pub.bus == RTE_BAD_IOVA || b->pub.bus + (size - 1) > mask)
+		dma_fail("%s: coherent memory at bus address 0x%" PRIx64 " takes %u bits; the "
+			"device drives %u", d->name, b->pub.bus,
+			dma_bits(b->pub.bus + (size - 1)), dma_bits(mask));
+	else if (b->pub.bus % align != 0)
+		dma_fail("%s: %zu coherent bytes at bus address 0x%" PRIx64 " are not aligned to "
+			"%zu: take larger hugepages, or --iova-mode=va", d->name, size,
+			b->pub.bus, align);
+	else
+		return true;
+	return false;
+}
+
+static int
+reaches(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	return !msl->external && ms->iova <= *(uint64_t *)arg;
+}
+
 int
 dma_block_direct(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
 		int socket_id, uint64_t mask)
 {
-	const struct dma_device *d = dma_device(dev);
-	int ret = dma_block_reserve(dev, b, size, align, socket_id, true);
+	const struct rte_memzone *aside[ASIDE_MAX];
+	unsigned int n = 0;
+	int ret;
 
-	if (ret != 0)
-		return ret;
-	b->pub.bus = b->mz->iova;
-	if (b->pub.bus == RTE_BAD_IOVA || b->pub.bus + (size - 1) > mask) {
-		dma_fail("%s: coherent memory at bus address 0x%" PRIx64 " takes %u bits; the "
-			"device drives %u", d->name, b->pub.bus,
-			dma_bits(b->pub.bus + (size - 1)), dma_bits(mask));
-	} else if (b->pub.bus % align != 0) {
-		dma_fail("%s: %zu coherent bytes at bus address 0x%" PRIx64 " are not aligned to "
-			"%zu: take larger hugepages, or --iova-mode=va", d->name, size,
-			b->pub.bus, align);
-	} else {
-		return 0;
+	/* EAL can't be told which of its memory. What is of no use is kept until some is. */
+	for (;;) {
+		ret = dma_block_reserve(dev, b, size, align, socket_id, true);
+		if (ret != 0)
+			break;
+		b->pub.bus = b->mz->iova;
+		if (usable(dma_device(dev), b, align, mask))
+			break;
+		ret = -EIO;
+		aside[n++] = b->mz;
+		if (n == ASIDE_MAX || rte_memseg_walk(reaches, &mask) == 0)
+			break;
 	}
-	rte_memzone_free(b->mz);
-	return -EIO;
+	if (ret == -ENOMEM && n > 0) {
+		b->pub.bus = aside[0]->iova;
+		usable(dma_device(dev), b, align, mask);
+		ret = -EIO;
+	}
+	while (n > 0)
+		rte_memzone_free(aside[--n]);
+	return ret;
 }
 
 int

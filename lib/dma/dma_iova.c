@@ -17,9 +17,8 @@
  * taken twice in 64 mappings. What a thread maps another may unmap. What a thread keeps
  * others can't have; where addresses are few, it keeps fewer.
  *
- * Never handed out: page 0, so that no mapping has the address 0; and 0xFEE00000 to 0xFEEFFFFF,
- * where an x86 machine takes writes for interrupts (Intel SDM volume 3, "Message Address
- * Register Format"; AMD I/O Virtualization, "Interrupt Address Range"), IOMMU or not.
+ * Never handed out: page 0, so that no mapping has the address 0; and the addresses of
+ * interrupts (DMA_MSI_FIRST).
  */
 
 #include <errno.h>
@@ -33,9 +32,6 @@
 #include "dma_iova.h"
 
 #define ALLOCATORS_MAX 128 /* in a process */
-
-#define MSI_FIRST UINT64_C(0xFEE00000)
-#define MSI_LAST  UINT64_C(0xFEEFFFFF)
 
 /* A thread's caches, by allocator. */
 struct mine {
@@ -344,11 +340,10 @@ dma_iova_create(const char *name, gantry_dma_addr_t last)
 	/* Where there are few, threads keep fewer. */
 	a->batch = RTE_MAX(4u, RTE_MIN(a->nr / 1024, (uint32_t)DMA_IOVA_BATCH));
 	set_taken(a, 0, 1, true);
-	for (page = MSI_FIRST >> DMA_PAGE_BITS; page <= MSI_LAST >> DMA_PAGE_BITS &&
-			page < a->nr; page++)
-		set_taken(a, page, 1, true);
-	for (page = a->nr; page < (uint64_t)words(a) * 64; page++)
-		set_taken(a, page, 1, true);
+	page = DMA_MSI_FIRST >> DMA_PAGE_BITS;
+	if (page < a->nr)
+		set_taken(a, page, RTE_MIN(a->nr - page, DMA_MSI_LEN >> DMA_PAGE_BITS), true);
+	set_taken(a, a->nr, (size_t)words(a) * 64 - a->nr, true);
 
 	pthread_mutex_lock(&lock);
 	for (id = 0; id < ALLOCATORS_MAX && allocators[id] != NULL; id++)

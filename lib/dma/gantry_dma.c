@@ -48,9 +48,9 @@
  * made it.
  *
  * Secondary processes. A device object and the table lie in EAL's shared memory,
- * so that a queue that points to its device can be polled in any process: the
- * inline functions work everywhere. Devices, masks and coherent memory are the
- * affair of the process that made the device.
+ * so that a queue that points to its device can be polled in any process: in direct mode,
+ * without the debug layer, the inline functions work everywhere. Devices, masks, coherent
+ * memory and the other modes are the affair of the process that made the device.
  */
 
 #include <errno.h>

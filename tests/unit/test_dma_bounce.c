@@ -321,6 +321,52 @@ test_mask(void **state)
 	gantry_dma_dev_destroy(dev);
 }
 
+/* Of memory on both sides of the mask (IOVA-as-PA) that is taken which the device reaches. */
+
+struct sides {
+	uint64_t mask;
+	bool below, above;
+};
+
+static int
+on_sides(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	struct sides *s = arg;
+
+	s->below |= ms->iova + ms->len - 1 <= s->mask;
+	s->above |= ms->iova > s->mask;
+	return 0;
+}
+
+static void
+test_both_sides(void **state)
+{
+	struct sides s = { .mask = GANTRY_DMA_BIT_MASK(24) };
+	struct gantry_dma_dev *dev;
+	gantry_dma_addr_t a[32];
+	uint8_t heap[LEN];
+	unsigned int bits, i;
+
+	for (bits = 24; bits < 64 && !(s.below && s.above); bits++) {
+		s = (struct sides){ .mask = GANTRY_DMA_BIT_MASK(bits) };
+		rte_memseg_walk(on_sides, &s);
+	}
+	if (bits == 64) {
+		print_message("needs memory on both sides of a power of two\n");
+		skip();
+	}
+	bits--;
+	dev = bounce_device(0, 32, 0, 0);
+	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, s.mask), 0);
+	for (i = 0; i < 32; i++) {
+		a[i] = map(dev, heap, LEN, GANTRY_DMA_TO_DEVICE);
+		assert_true(a[i] + LEN - 1 <= s.mask);
+	}
+	for (i = 0; i < 32; i++)
+		gantry_dma_unmap_single(dev, a[i], LEN, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_dev_destroy(dev);
+}
+
 /* The rest of the API stands on the same mode. */
 static void
 test_lists(void **state)
@@ -651,6 +697,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_exhausted),
 		BOUNCING(test_misuse),
 		cmocka_unit_test(test_mask),
+		cmocka_unit_test(test_both_sides),
 		BOUNCING(test_lists),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_shut_in),
