@@ -16,8 +16,6 @@
 
 #include "vfu_test.h"
 
-#define RW (VFU_DMA_READ | VFU_DMA_WRITE)
-
 static struct device dev;
 
 static int
@@ -34,30 +32,10 @@ teardown(void **state)
 	return 0;
 }
 
-/* What the test's own thread does as a polling thread. It must not keep others waiting else. */
-#define POLLING(...) do { \
-	rcu_thread_online(); \
-	__VA_ARGS__; \
-	rcu_quiescent_state(); \
-	rcu_thread_offline(); \
-} while (0)
-
 static void *
 ptr(uint64_t iova, size_t len, uint32_t prot)
 {
-	void *p;
-
-	POLLING(p = vfu_dma_ptr(dev.server, iova, len, prot));
-	return p;
-}
-
-static uint64_t
-faults(void)
-{
-	struct vfu_server_stats st;
-
-	vfu_server_get_stats(dev.server, &st);
-	return st.dma_faults;
+	return device_ptr(&dev, iova, len, prot);
 }
 
 static void
@@ -143,7 +121,7 @@ translation(void **state)
 	assert_null(ptr(0x202000, 1, VFU_DMA_WRITE));
 	assert_null(ptr(0x202000, 1, RW));
 	assert_null(ptr(0x204000, 1, VFU_DMA_READ));
-	assert_int_equal(faults(), 0);
+	assert_int_equal(device_faults(&dev), 0);
 
 	POLLING(assert_int_equal(vfu_dma_read(dev.server, 0x200800, buf, 0x2000), 0));
 	assert_memory_equal(buf, m + 0x5800, 0x800);
@@ -154,14 +132,14 @@ translation(void **state)
 	assert_int_equal(m[0x5bff], (uint8_t)(0x5bff * 7 + 5));
 	assert_memory_equal(m + 0x5c00, buf, 0x400);
 	assert_memory_equal(m + 0x3000, buf, 0x400);
-	assert_int_equal(faults(), 0);
+	assert_int_equal(device_faults(&dev), 0);
 
 	POLLING(assert_int_equal(vfu_dma_read(dev.server, 0x202800, buf, 0x1000), -EFAULT));
 	POLLING(assert_int_equal(vfu_dma_write(dev.server, 0x202000, buf, 1), -EFAULT));
 	POLLING(assert_int_equal(vfu_dma_read(dev.server, 0x204000, buf, 1), -EFAULT));
 	POLLING(assert_int_equal(vfu_dma_read(dev.server, UINT64_MAX, buf, 2), -EFAULT));
 	POLLING(assert_int_equal(vfu_dma_read(dev.server, 0, buf, 0), 0));
-	assert_int_equal(faults(), 4);
+	assert_int_equal(device_faults(&dev), 4);
 
 	/* Overlaps, at every edge. */
 	assert_int_equal(raw_map(s, mem, 0, 0x200000, 0x1000, RW), EEXIST);
@@ -461,7 +439,7 @@ truncated(void **state)
 	device_start(&dev); /* here, because cmocka takes SIGBUS for itself when a test begins */
 	for (unsigned int round = 0; round < 3; round++) {
 		int s = raw_attach(&dev), mem = memory_file(0x40000), other = memory_file(4096);
-		uint64_t before = faults();
+		uint64_t before = device_faults(&dev);
 
 		assert_false(vfu_server_dma_poisoned(dev.server));
 		assert_int_equal(raw_map(s, other, 0, 0, 4096, RW), 0);
@@ -476,7 +454,7 @@ truncated(void **state)
 		assert_true(raw_closed(s));
 		p.stop = true;
 		pthread_join(p.thread, NULL);
-		assert_true(faults() > before);
+		assert_true(device_faults(&dev) > before);
 		close(s);
 		close(mem);
 		close(other);

@@ -15,7 +15,6 @@
 
 #include "vfu_test.h"
 
-#define RW     (VFU_DMA_READ | VFU_DMA_WRITE)
 #define PAGE   0x1000u
 #define BASE   UINT64_C(0x80000000) /* of the table */
 #define NR     64u
@@ -27,14 +26,6 @@ static struct device dev;
 static int sock, mem_fd, table_fd;
 static uint8_t *mem;
 static uint64_t *table;
-
-/* What the test's own thread does as a polling thread. It must not keep others waiting else. */
-#define POLLING(...) do { \
-	rcu_thread_online(); \
-	__VA_ARGS__; \
-	rcu_quiescent_state(); \
-	rcu_thread_offline(); \
-} while (0)
 
 static int
 table_file(uint64_t nr, unsigned int flags, int seals)
@@ -147,12 +138,9 @@ teardown_device(void **state)
 }
 
 static void *
-ptr(uint64_t addr, size_t len, uint32_t prot)
+ptr(uint64_t iova, size_t len, uint32_t prot)
 {
-	void *p;
-
-	POLLING(p = vfu_dma_ptr(dev.server, addr, len, prot));
-	return p;
+	return device_ptr(&dev, iova, len, prot);
 }
 
 static int
@@ -171,15 +159,6 @@ put(uint64_t addr, const void *buf, size_t len)
 
 	POLLING(ret = vfu_dma_write(dev.server, addr, buf, len));
 	return ret;
-}
-
-static uint64_t
-faults(void)
-{
-	struct vfu_server_stats st;
-
-	vfu_server_get_stats(dev.server, &st);
-	return st.dma_faults;
 }
 
 /* The last access failed, at this address, for this reason. */
@@ -448,7 +427,7 @@ bounds(void **state)
 static void
 permissions(void **state)
 {
-	uint64_t before = faults();
+	uint64_t before = device_faults(&dev);
 	uint8_t b = 0;
 
 	POLLING(assert_true(vfu_dma_paged(dev.server)));
@@ -471,7 +450,7 @@ permissions(void **state)
 		else
 			assert_int_equal(mem[5 * PAGE + 17], b);
 	}
-	assert_int_equal(faults() - before, PAGE / 2 * 2); /* a pointer that is not there is none */
+	assert_int_equal(device_faults(&dev) - before, PAGE / 2 * 2); /* a pointer that is not there is none */
 
 	/* The permission of DMA_MAP counts as well. */
 	assert_int_equal(raw_map(sock, mem_fd, MEM_SIZE / 2, 0x1000, PAGE, VFU_DMA_READ), 0);

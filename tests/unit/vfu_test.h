@@ -32,6 +32,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <urcu-qsbr.h>
+
 #include "vfu_client.h"
 #include "vfu_server.h"
 
@@ -40,6 +42,7 @@
 #pragma clang diagnostic ignored "-Wgnu-variable-sized-type-not-at-end"
 #endif
 
+#define RW        (VFU_DMA_READ | VFU_DMA_WRITE)
 #define BAR0_SIZE 0x20000u
 #define MEM_SIZE  0x100000u
 
@@ -210,6 +213,32 @@ device_stop(struct device *d)
 	vfu_server_stop(d->server);
 	close(d->bar_fd);
 	assert_int_equal(access(d->path, F_OK), -1);
+}
+
+/* What the test's own thread does as a polling thread. It must not keep others waiting else. */
+#define POLLING(...) do { \
+	rcu_thread_online(); \
+	__VA_ARGS__; \
+	rcu_quiescent_state(); \
+	rcu_thread_offline(); \
+} while (0)
+
+static inline void *
+device_ptr(struct device *d, uint64_t iova, size_t len, uint32_t prot)
+{
+	void *p;
+
+	POLLING(p = vfu_dma_ptr(d->server, iova, len, prot));
+	return p;
+}
+
+static inline uint64_t
+device_faults(const struct device *d)
+{
+	struct vfu_server_stats st;
+
+	vfu_server_get_stats(d->server, &st);
+	return st.dma_faults;
 }
 
 static inline uint64_t

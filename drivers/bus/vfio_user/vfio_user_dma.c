@@ -18,6 +18,10 @@
  * Memory without a file (external memory, no memfd) is mapped all the same; the
  * server then asks for its contents by message, and the client's thread copies.
  *
+ * A driver may have it otherwise. It claims the device: then EAL's memory is taken away, for good,
+ * and what the driver maps is all there is. Or it puts an I/O page table in front of the
+ * mappings, if the server has such a thing: they stay, and lead nowhere by themselves.
+ *
  * Locks, in this order:
  *  - EAL's memory lock. Events arrive with it held for writing, our walk holds
  *    it for reading. So: the thread_unsafe calls only, and nothing is allocated
