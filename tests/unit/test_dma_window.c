@@ -176,6 +176,39 @@ test_events(void **state)
 	}
 }
 
+/* A device that may yet write to its memory: it keeps all that it has, and the bus may forget it. */
+static void
+test_abandoned(void **state)
+{
+	struct gantry_dma_dev *dev = window_device(&bus_any_memory, 32);
+	gantry_dma_addr_t handle;
+	unsigned int maps, calls;
+	uint8_t *ring, *p;
+
+	if (!eal_huge()) {
+		gantry_dma_dev_destroy(dev);
+		print_message("needs hugepages, which come and go\n");
+		skip();
+	}
+	ring = gantry_dma_alloc_coherent(dev, 4096, &handle, SOCKET_ID_ANY);
+	assert_non_null(ring);
+	p = rte_malloc(NULL, 30 << 20, 2 << 20);
+	assert_non_null(p);
+	maps = bus.nr_maps;
+	calls = bus.calls;
+	gantry_dma_dev_abandon(dev);
+	rte_free(p);
+	p = rte_malloc(NULL, 60 << 20, 2 << 20);
+	assert_non_null(p);
+	rte_free(p);
+	assert_int_equal(bus.nr_maps, maps);
+	assert_int_equal(bus.calls, calls);
+	/* Nobody is given the ring's memory. */
+	memset(ring, 0xA5, 4096);
+	assert_true(device_read(handle, &(uint8_t){ 0 }, 1));
+	gantry_dma_dev_abandon(NULL);
+}
+
 /* New memory for which the bus has no place is mapped on demand. */
 static void
 test_events_refused(void **state)
@@ -549,6 +582,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_on_demand),
 		cmocka_unit_test(test_fails),
 		cmocka_unit_test(test_auto),
+		cmocka_unit_test(test_abandoned),
 		IN_WINDOW(test_threads),
 	};
 
