@@ -31,6 +31,7 @@
  */
 
 #include <errno.h>
+#include <execinfo.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,7 @@ dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level level)
 {
 	struct dma_debug *debug = calloc(1, sizeof(*debug));
 	static bool registered;
+	void *frame;
 
 	if (debug == NULL) {
 		dma_fail("%s: out of memory", dma_device(dev)->name);
@@ -144,8 +146,10 @@ dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level level)
 	dma_debug_lock_devices();
 	if (TAILQ_EMPTY(&dma_debug_devices))
 		dma_debug_memory_start();
-	if (!registered)
+	if (!registered) {
 		dma_debug_telemetry();
+		backtrace(&frame, 1); /* the first call loads a library */
+	}
 	registered = true;
 	TAILQ_INSERT_TAIL(&dma_debug_devices, debug, next);
 	dma_debug_unlock_devices();

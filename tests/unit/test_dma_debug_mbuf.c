@@ -415,11 +415,10 @@ test_report(void **state)
 	assert_non_null(strstr(r->map_symbol, "drv_send+0x"));
 	assert_non_null(strstr(r->text, "of pool 'mbufs'"));
 
-	/* And of one freed twice, who did so first: a function of DPDK's that is inlined or not. */
+	/* And of one freed twice, who did so first, whether DPDK's function is inlined or not. */
 	reports_begin();
 	freed_twice(dev, false);
-	assert_true(strstr(r->map_symbol, "freed_twice+0x") != NULL ||
-		strstr(r->map_symbol, "rte_pktmbuf_free+0x") != NULL);
+	assert_non_null(strstr(r->map_symbol, "freed_twice+0x"));
 	gantry_dma_dev_destroy(dev);
 	drop_pool();
 }
