@@ -63,13 +63,12 @@ edu_dma_unmap(void *arg, void *va, gantry_dma_addr_t bus, size_t len)
 		rte_vfio_container_dma_unmap(edu->container, (uintptr_t)va, bus, len);
 }
 
-/* From here on nothing is mapped but by the above. A vfio container of our own begins so. */
 static int
 edu_dma_claim(void *arg)
 {
 	struct edu *edu = arg;
 
-	return edu->pci == NULL ? rte_vfio_user_dma_claim(edu->vu) : 0;
+	return edu->pci == NULL ? rte_vfio_user_dma_claim(edu->vu) : 0; /* a container is empty */
 }
 static const struct gantry_dma_ops edu_dma_ops = {
 	.name = "edu", .any_memory = true, .map = edu_dma_map, .unmap = edu_dma_unmap,
@@ -89,7 +88,7 @@ edu_transfer(struct edu *edu, gantry_dma_addr_t addr, size_t len, bool to_memory
 	edu_write(edu, EDU_DMA_COMMAND, EDU_DMA_RUN | (to_memory ? EDU_DMA_TO_MEMORY : 0));
 	for (ms = 0; ms < 10000 && (edu_read(edu, EDU_DMA_COMMAND) & EDU_DMA_RUN); ms++)
 		rte_delay_us_sleep(1000); /* QEMU's takes 100 of them */
-	return ms < 10000 ? 0 : -ETIMEDOUT;
+	return (edu->silent |= ms == 10000) ? -ETIMEDOUT : 0;
 }
 
 /* 3. Streaming mappings: buffers change hands. */
@@ -139,7 +138,8 @@ edu_self_test(struct edu *edu)
 	ok = edu_transfer(edu, bus, 2048, false) == 0 &&
 		edu_transfer(edu, bus + 2048, 2048, true) == 0 &&
 		memcmp(cpu, cpu + 2048, 2048) == 0;
-	gantry_dma_free_coherent(edu->dma, 4096, cpu, bus);
+	if (!edu->silent)
+		gantry_dma_free_coherent(edu->dma, 4096, cpu, bus);
 	return ok ? 0 : -EIO;
 }
 
@@ -148,7 +148,7 @@ void
 edu_close(struct edu *edu)
 {
 	TAILQ_REMOVE(&edu_devices, edu, next);
-	gantry_dma_dev_destroy(edu->dma);
+	(edu->silent ? gantry_dma_dev_abandon : gantry_dma_dev_destroy)(edu->dma);
 	if (edu->pci != NULL)
 		rte_pci_unmap_device(edu->pci);
 	free(edu);

@@ -26,6 +26,7 @@ struct edu {
 	struct rte_pci_device *pci;      /**< the bus that it is on: this one, or */
 	struct rte_vfio_user_device *vu; /**< this one; the other is NULL */
 	int container;                   /**< of vfio, on PCI */
+	bool silent; /**< it did not answer, and may yet write to what it was given */
 };
 
 /** What lib/dma is asked for: mode, debug; may be changed before rte_eal_init(). */

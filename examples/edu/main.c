@@ -6,10 +6,10 @@
  * Copies noise with each edu device that EAL finds, and says where it was:
  *
  *	edu-device /tmp/edu.sock &
- *	edu-copy --no-huge -m 64 --no-pci -a vfio_user:/tmp/edu.sock -- [MODE] [debug] [heap]
+ *	edu-copy --no-huge -m 64 --no-pci -a vfio_user:/tmp/edu.sock -- [MODE] [debug] [heap] [pause]
  *
  * MODE is a mode of lib/dma (auto, direct, window, strict, bounce). heap: the buffers are
- * ordinary memory, which bounce alone can do with. Exit status: 0, or 1 if a copy failed or
+ * ordinary memory. pause: it waits before the copy, for a line. Exit status: 0, or 1 if a copy failed or
  * no device was there.
  */
 
@@ -27,7 +27,7 @@
 
 #define BYTES 40000 /* ten commands each way, the last one a short one */
 
-static bool heap;
+static bool heap, pause_first;
 
 /* What stands after "--". */
 static bool
@@ -42,9 +42,11 @@ options(int argc, char **argv)
 			edu_dma.debug = GANTRY_DMA_DEBUG_ON;
 		} else if (strcmp(argv[i], "heap") == 0) {
 			heap = true;
+		} else if (strcmp(argv[i], "pause") == 0) {
+			pause_first = true;
 		} else {
 			fprintf(stderr, "edu-copy: %s: must be a mode (auto, direct, window, strict, "
-				"bounce), debug or heap\n", argv[i]);
+				"bounce), debug, heap or pause\n", argv[i]);
 			return false;
 		}
 	}
@@ -114,6 +116,11 @@ main(int argc, char **argv)
 	if (TAILQ_EMPTY(&edu_devices)) {
 		fprintf(stderr, "edu-copy: no edu device here\n");
 		status = 1;
+	}
+	if (pause_first) {
+		puts("edu-copy: press return");
+		fflush(stdout);
+		getchar();
 	}
 	while ((edu = TAILQ_FIRST(&edu_devices)) != NULL) {
 		if (copy(edu))

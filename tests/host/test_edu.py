@@ -6,7 +6,7 @@ import os
 import re
 import signal
 
-from lib import BUILD, Bench, needs_hugepages
+from lib import BUILD, Bench, needs_hugepages, tag
 
 DEVICE = os.path.join(BUILD, 'examples', 'edu', 'edu-device')
 COPY = os.path.join(BUILD, 'examples', 'edu', 'edu-copy')
@@ -75,6 +75,20 @@ class Edu(Bench):
         app.wait(60)
         self.assertIn('40000 bytes copied, mode direct, mask 0xfffffff', app.text())
         device.expect(r'client left .*: 22 transfers, 0 refused, 0 DMA faults')
+
+    @tag('slow')
+    def test_device_dies(self):
+        """In the middle of a copy: an error, and nothing that it could still touch is given back."""
+        device = self.device()
+        app = self.run_process([COPY] + self.eal(self.sock('e'), lcores='0', mb=64) +
+                               ['--', 'bounce', 'debug', 'pause'])
+        app.expect(r'^edu-copy: press return')
+        device.signal(signal.SIGKILL)
+        device.wait(status=None)
+        app.say('')
+        app.wait(60, 1)
+        self.assertRegex(app.text(), r'(?m)^edu-copy: .*: Connection timed out')
+        self.assertNotIn('misuse', app.text())
 
     def test_arguments(self):
         app = self.run_process([COPY, '--', 'fast'])
