@@ -156,7 +156,7 @@ class Forward(Command):
         for n, (seconds, kpps) in enumerate(lines, 1):     # a busy machine may be late
             self.assertIn(int(seconds), (n, n + 1), text)
             # 100 Mb/s at 64 bytes: 148.8 kpps
-            self.assertTrue(40 < float(kpps) < 160, text)
+            self.assertTrue(0 < float(kpps) < 160, text)
         self.assertNotIn(b'\n', live[re.search(rb'\r +1 s ', live).start():], text)
         self.assertRegex(rest, rb'port 0 .*: rx \d+ packets')
 
