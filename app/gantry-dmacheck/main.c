@@ -243,6 +243,9 @@ debug_caught(struct verdict *v, const struct outcome *o)
 	else if (!o->report[0].site)
 		because(v, "the report does not name %s(): %s", v->bug->culprit,
 			o->report[0].text);
+	else if (!o->report[0].whole)
+		because(v, "the report lacks mbuf, pool, queue or descriptor: %s",
+			o->report[0].text);
 	else if (o->reports > 1)
 		because(v, "%u reports; the second: %s", o->reports, o->report[1].text);
 	return true;

@@ -99,15 +99,28 @@ names_culprit(const char *symbol)
 	return symbol != NULL && strncmp(symbol, bug->culprit, len) == 0 && symbol[len] == '+';
 }
 
-/* Whether an address of the program lies in the culprit's function. */
-static bool
-in_culprit(const void *address)
+/* Who rang the doorbell. A return address may be the first byte of the next function. */
+static const char *
+function_at(const void *address)
 {
 	Dl_info info;
 
-	/* A return address may be the first byte after a function that doesn't return. */
 	return address != NULL && dladdr((const uint8_t *)address - 1, &info) != 0 &&
-		info.dli_sname != NULL && strcmp(info.dli_sname, bug->culprit) == 0;
+		info.dli_sname != NULL ? info.dli_sname : NULL;
+}
+
+/*
+ * What a report on an application's mbuf must have besides: the mbuf, its pool, and whose it
+ * is, or was, by queue and descriptor. An mbuf that no device has is no queue's.
+ */
+static bool
+is_whole(const struct gantry_dma_error *e)
+{
+	return e->device != NULL && e->mbuf != NULL && e->pool != NULL &&
+		strcmp(e->pool, SOFTNIC_POOL) == 0 &&
+		(e->misuse == GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE ||
+		(e->queue == 0 && e->descriptor >= 0 &&
+		e->queue_kind == (e->misuse == GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO ? 'r' : 't')));
 }
 
 static void
@@ -120,6 +133,7 @@ on_report(void *arg, const struct gantry_dma_error *e)
 	outcome->report[n].misuse = e->misuse;
 	/* What a reader of the line is told. */
 	outcome->report[n].site = names_culprit(e->symbol) || names_culprit(e->map_symbol);
+	outcome->report[n].whole = arg == NULL || is_whole(e);
 	snprintf(outcome->report[n].text, TEXT_MAX, "%s", e->text);
 }
 
@@ -173,7 +187,7 @@ play_app(const struct play *p, struct rig *r)
 	softnic_fork(r);
 	start_eal(p, softnic_devargs(r));
 	/* The driver is a plugin with a library of its own. */
-	rte_pmd_gantry_igb_dma_debug_handler(on_report, NULL);
+	rte_pmd_gantry_igb_dma_debug_handler(on_report, r);
 	softnic_start(r);
 	p->bug->play(r, p->fixed);
 	softnic_end(r);
@@ -183,6 +197,7 @@ static void __attribute__((noreturn))
 play(const struct play *p)
 {
 	struct rig r = { .mode = p->setting->mode, .debug = p->setting->debug };
+	const char *site;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(p->outcome->log, STDOUT_FILENO);
@@ -194,8 +209,10 @@ play(const struct play *p)
 	outcome->checks = r.checks;
 	outcome->wrong = r.wrong;
 	outcome->faults = r.faults;
-	outcome->fault_site = in_culprit(r.fault_site);
-	snprintf(outcome->fault, sizeof(outcome->fault), "%s", r.fault);
+	site = function_at(r.fault_site);
+	outcome->fault_site = site != NULL && strcmp(site, bug->culprit) == 0;
+	snprintf(outcome->fault, sizeof(outcome->fault), "%s%s%s", r.fault,
+		site == NULL ? "" : "; its doorbell was rung by ", site == NULL ? "" : site);
 	outcome->ended = true;
 	fflush(NULL);
 	_exit(0);

@@ -19,7 +19,7 @@ struct setting {
 };
 
 #define REPORTS_KEPT 8
-#define TEXT_MAX 640
+#define TEXT_MAX     640
 
 /* What one play showed. */
 struct outcome {
@@ -27,11 +27,12 @@ struct outcome {
 	unsigned int checks, wrong;
 	uint64_t faults;        /* of the device's IOMMU */
 	bool fault_site;        /* the first was the culprit's */
-	char fault[256];
+	char fault[TEXT_MAX];   /* in words */
 	unsigned int reports;   /* of debug mode */
 	struct {
 		int misuse;
 		bool site;      /* it names the culprit */
+		bool whole;     /* it has all that can be known of an application's mbuf */
 		char text[TEXT_MAX];
 	} report[REPORTS_KEPT];
 	int status;             /* of waitpid() */
