@@ -450,7 +450,8 @@ permissions(void **state)
 		else
 			assert_int_equal(mem[5 * PAGE + 17], b);
 	}
-	assert_int_equal(device_faults(&dev) - before, PAGE / 2 * 2); /* a pointer that is not there is none */
+	/* A pointer that there is not is no fault. */
+	assert_int_equal(device_faults(&dev) - before, PAGE / 2 * 2);
 
 	/* The permission of DMA_MAP counts as well. */
 	assert_int_equal(raw_map(sock, mem_fd, MEM_SIZE / 2, 0x1000, PAGE, VFU_DMA_READ), 0);
@@ -558,17 +559,22 @@ behind_it(void **state)
 	assert_int_equal(get(BASE, &b, 1), 0);
 }
 
-static bool
-mapped_here(const char *name)
+/* Where the server has the table mapped; NULL: nowhere. */
+static void *
+server_table(void)
 {
 	FILE *f = fopen("/proc/self/maps", "r");
+	void *found = NULL;
 	char line[400];
-	int n = 0;
 
-	while (fgets(line, sizeof(line), f) != NULL)
-		n += strstr(line, name) != NULL;
+	while (fgets(line, sizeof(line), f) != NULL) {
+		void *at = (void *)strtoul(line, NULL, 16);
+
+		if (strstr(line, "page-table") != NULL && at != table) /* that is the client's */
+			found = at;
+	}
 	fclose(f);
-	return n > 1; /* one is the client's */
+	return found;
 }
 
 /* It goes with the client, and the next has none, even with the same memory. */
@@ -578,11 +584,11 @@ client_leaves(void **state)
 	uint8_t b;
 
 	table[0] = entry(2, RW);
-	assert_true(mapped_here("page-table"));
+	assert_non_null(server_table());
 	for (unsigned int i = 0; i < 3; i++) {
 		close(sock);
 		wait_until(dev.detached == dev.attached);
-		assert_false(mapped_here("page-table"));
+		assert_null(server_table());
 		assert_int_equal(get(BASE, &b, 1), -EFAULT);
 		assert_fault(BASE, VFU_DMA_READ, VFU_DMA_NOT_MAPPED);
 		sock = attach();
@@ -615,6 +621,30 @@ truncation(void **state)
 	assert_int_equal(table[0], 0);
 	table[0] = entry(2, RW);
 	assert_int_equal(get(BASE, &b, 1), 0);
+}
+
+/*
+ * Should the kernel have no page for it all the same (here: the mapping is led to an empty file),
+ * the table is empty from then on, and the client is dropped.
+ */
+static void
+table_fails(void **state)
+{
+	int empty;
+	uint8_t b;
+
+	setup(state); /* here, because cmocka takes SIGBUS for itself when a test begins */
+	table[0] = entry(2, RW);
+	assert_int_equal(get(BASE, &b, 1), 0);
+	empty = memory_file(0);
+	assert_ptr_not_equal(mmap(server_table(), PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, empty,
+		0), MAP_FAILED);
+	assert_int_equal(get(BASE, &b, 1), -EFAULT);
+	wait_until(dev.detached == dev.attached);
+	assert_non_null(strstr(dev.why, "truncated"));
+	assert_true(raw_closed(sock));
+	close(empty);
+	teardown(state);
 }
 
 /* Memory without a descriptor behind the table: by message, page by page. */
@@ -901,6 +931,7 @@ main(void)
 		D(not_asked), cmocka_unit_test(switched_off), D(versions), D(unknown_to_server),
 		D(bad_messages), D(bounds),
 		T(permissions), T(ranges), T(behind_it), T(client_leaves), T(truncation),
+		cmocka_unit_test(table_fails),
 		D(by_message), T(hostile), T(promise),
 	};
 
