@@ -275,11 +275,16 @@ ports_drain(const struct options *o)
 
 	for (unsigned int i = 0; i < nb_ports && !lost; i++) {
 		const struct port *p = &ports[i];
-		const uint64_t end = begin + drain_ms(o, p) * ms;
+		const uint64_t patience = drain_ms(o, p) * ms;
+		uint64_t end = begin + patience;
 
 		for (uint16_t q = 0; q < o->txq && !lost; q++) {
-			while (!ring_is_done(p, q) && rte_rdtsc() < end && !lost)
+			while (!ring_is_done(p, q) && rte_rdtsc() < end && !lost) {
+				/* What goes on, however slowly on a busy machine, comes to an end. */
+				if (rte_eth_tx_done_cleanup(p->id, q, 0) > 0)
+					end = rte_rdtsc() + patience;
 				rte_delay_us_sleep(100);
+			}
 			if (!ring_is_done(p, q) && !lost)
 				complain("port %u (%s): transmit queue %u is not sent to its end; "
 					 "what is left there counts as sent", p->id, p->name, q);
