@@ -197,7 +197,10 @@ app_free_unsent(struct rig *r, bool fixed)
 	reclaim(3);
 }
 
-/* Freed where the frame was found bad, and at the end of the loop once more. */
+/*
+ * ipfixprobe had mbufs that it was done with freed twice. Here: where the frame was found bad, and
+ * at the end of the loop once more.
+ */
 CULPRIT void
 app_free_twice(struct rig *r, bool fixed)
 {
@@ -545,12 +548,12 @@ static const struct bug bugs[] = {
 	APP(app_free_sent, MBUF_FREED),
 	APP(app_put_sent_back, MBUF_FREED),
 	APP_FROM(app_free_whole_burst, MBUF_FREED, "seladb/PcapPlusPlus issue 121"),
-	APP_FROM(app_free_unsent, MBUF_FREED, "DPDK 6c4329c8990513bc1fff6afd09d5c22916b9f0c3"),
+	APP_FROM(app_free_unsent, MBUF_FREED, "DPDK/dpdk 6c4329c8990513bc1fff6afd09d5c22916b9f0c3"),
 	APP_FROM(app_free_twice, MBUF_DOUBLE_FREE, "CESNET/ipfixprobe pull 82"),
 	APP_FROM(app_free_after_flush, MBUF_DOUBLE_FREE, "iMasaruOki/rust-dpdk pull 26"),
 	APP_FROM(app_free_pinned_chain, MBUF_DOUBLE_FREE, "yanet-platform/yanet2 pull 1878"),
 	APP_FROM(app_fast_free_shared, MBUF_DOUBLE_FREE,
-		"DPDK 18c41457cbaeaf44a87f88fe861de35c923ab702"),
+		"DPDK/dpdk 18c41457cbaeaf44a87f88fe861de35c923ab702"),
 	APP(app_mac_after_send, MBUF_WRITTEN),
 	APP(app_reuse_payload, MBUF_WRITTEN),
 	APP(app_send_twice, MBUF_IN_RING),

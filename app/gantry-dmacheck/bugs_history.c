@@ -278,7 +278,7 @@ spdk_free_part(struct rig *r, bool fixed)
 {
 	const size_t page = 2 << 20;
 	uint8_t *region = rte_zmalloc(NULL, 4 * page, page), got[64];
-	gantry_dma_addr_t addr;
+	gantry_dma_addr_t addr, again;
 
 	if (region == NULL)
 		broken("no memory");
@@ -292,13 +292,12 @@ spdk_free_part(struct rig *r, bool fixed)
 	region = rte_zmalloc(NULL, 2 * page, page);
 	if (region == NULL)
 		broken("no memory");
-	if (fixed) {
-		fill(region, 64, 14);
-		addr = drv_map(r, region, 30000, GANTRY_DMA_TO_DEVICE);
-		nic_fetch(r, addr, got, 64);
-		CHECK(r, filled(got, 64, 14));
-		gantry_dma_unmap_single(r->dma, addr, 30000, GANTRY_DMA_TO_DEVICE);
-	}
+	fill(region, 64, 14);
+	again = drv_map(r, region, 30000, GANTRY_DMA_TO_DEVICE);
+	/* The mistaken device goes by the mapping that stayed. */
+	nic_fetch(r, fixed ? again : addr, got, 64);
+	CHECK(r, !fixed || filled(got, 64, 14));
+	gantry_dma_unmap_single(r->dma, again, 30000, GANTRY_DMA_TO_DEVICE);
 	rte_free(region);
 }
 
@@ -628,27 +627,27 @@ static const struct bug bugs[] = {
 	  .source = "spdk/spdk issue 1705", .play = spdk_free_part, .culprit = "spdk_free_part",
 	  .needs = NEEDS_HUGEPAGES },
 	REPLAY(ntnic_release_queue, DEBUG(LEAKED),
-		"DPDK 842c1cee225ca8c79a8a321e2194f83d54a4495a"),
+		"DPDK/dpdk 842c1cee225ca8c79a8a321e2194f83d54a4495a"),
 	REPLAY(hns3_queue_release, DEBUG(UNMAP_TWICE),
-		"DPDK bbf6fcc0cc62031a26517608a471873339423d8c"),
+		"DPDK/dpdk bbf6fcc0cc62031a26517608a471873339423d8c"),
 	REPLAY(hns3_rx_queue_start, DEBUG(LEAKED),
-		"DPDK f81a18f491522c56ca7ee6ea78be10c784f2ae32"),
+		"DPDK/dpdk f81a18f491522c56ca7ee6ea78be10c784f2ae32"),
 	REPLAY(xdna_check_read_index, DEBUG(SYNC_UNMAPPED), "amd/xdna-driver pull 1088"),
 	REPLAY(vfu_map_sg, DEBUG(LEAKED), "nutanix/libvfio-user issue 558"),
 	REPLAY(nbl_stop_rx_ring, DEBUG(MBUF_DOUBLE_FREE),
-		"DPDK 43ed974c6976af0df3383ca0d793021204a1a1f3"),
+		"DPDK/dpdk 43ed974c6976af0df3383ca0d793021204a1a1f3"),
 	REPLAY(ark_rx_queue_release, DEBUG(MBUF_DOUBLE_FREE),
-		"DPDK f8c85054cc9cb160ca12e1bf96b569e654f96c74"),
+		"DPDK/dpdk f8c85054cc9cb160ca12e1bf96b569e654f96c74"),
 	REPLAY(ionic_empty_array, DEBUG(MBUF_DOUBLE_FREE),
-		"DPDK d46b9fa83f136beb0e6feedd0a7b3a228b0d8cd3"),
+		"DPDK/dpdk d46b9fa83f136beb0e6feedd0a7b3a228b0d8cd3"),
 	REPLAY(ena_tx_cleanup, DEBUG(MBUF_DOUBLE_FREE),
-		"DPDK 237407f0c3dff2d0a6bbeb5f35c8b32fe5c8afed"),
+		"DPDK/dpdk 237407f0c3dff2d0a6bbeb5f35c8b32fe5c8afed"),
 	REPLAY(mlx5_rx_err_handle, DEBUG(MBUF_FREED),
-		"DPDK 7b3add55404dd816f1e9610097b2a7ac1fca4713"),
+		"DPDK/dpdk 7b3add55404dd816f1e9610097b2a7ac1fca4713"),
 	REPLAY(pcap_send_or_free, DEBUG(MBUF_DOUBLE_FREE),
-		"DPDK 49a0a2ffd5db85f7bcc1de37391272f859aabbd4"),
-	REPLAY(nfp_recv_pkts, CLASS_IOMMU, "DPDK 0c48f5ad446d17d3039432d629b1537d2b2d1b98"),
-	REPLAY(dmadev_copy, CLASS_IOMMU, "DPDK 5879d209d847c1025d0852dad7f3bee3e5cff2f6"),
+		"DPDK/dpdk 49a0a2ffd5db85f7bcc1de37391272f859aabbd4"),
+	REPLAY(nfp_recv_pkts, CLASS_IOMMU, "DPDK/dpdk 0c48f5ad446d17d3039432d629b1537d2b2d1b98"),
+	REPLAY(dmadev_copy, CLASS_IOMMU, "DPDK/dpdk 5879d209d847c1025d0852dad7f3bee3e5cff2f6"),
 	REPLAY(fastswap_read_page, CLASS_IOMMU, "clusterfarmem/fastswap pull 6"),
 };
 
