@@ -24,6 +24,11 @@
    not burst above its rate to catch up; here it may for 10 ms, the rings hold that.)
    Every trial is reported, void or not; a void one never counts, good as it may look.
 
+3. Watched. The same for a moment with dma_debug=1, in which every mapping of the driver's
+   and every mbuf's ownership is followed: nothing may be reported. How fast that is does not
+   matter here; that frames arrive, each byte as it was sent, does. What is watched and what
+   was reported is asked of the running application by DPDK's telemetry.
+
 Exit status: 0 all of it worked; 1 something did not; 3 all that ran did, but
 something had to be left out.
 """
@@ -37,6 +42,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -54,6 +60,7 @@ CATCHUP_US = 10000
 TRIAL_SECONDS = [1.5] * 4 + [0.8] * 6 + [0.4] * 10 + [0.25] * 60    # for a size, at most
 BUDGET = 240          # seconds after which a void trial is not repeated any more
 GOOD = 0.999          # of line rate
+WATCHED = ((64, 0.5), (1518, 0.5))  # sizes and seconds of the debug-mode run
 
 
 class Failure(Exception):
@@ -97,15 +104,17 @@ class Demo:
         self.stop_all()
         shutil.rmtree(self.dir, ignore_errors=True)
 
-    def eal(self, *sockets):
+    def eal(self, *sockets, devargs='', telemetry=False):
         """EAL's arguments: lcore 0, and nothing but these ports."""
         if self.memory == 'huge':
             argv = ['-m', '128', '--in-memory']
         else:
             argv = ['-m', '160', '--no-huge', '--no-shconf']
-        argv += ['-l', str(cores()[0]), '--no-pci', '--no-telemetry', '--log-level=notice']
+        argv += ['-l', str(cores()[0]), '--no-pci', '--log-level=notice']
+        if not telemetry:
+            argv += ['--no-telemetry']
         for s in sockets:
-            argv += ['-a', 'vfio_user:' + s]
+            argv += ['-a', 'vfio_user:' + s + devargs]
         return argv
 
     def nic(self, *ports, nice=0):
@@ -246,18 +255,24 @@ def answer(app, fd, timeout):
     return json.loads(data)
 
 
-def linerate(demo):
-    """Part 2. Returns the trials."""
+def tester(demo, name, **eal):
+    """A pair of ports at line rate, and who tries them: daemon, application, where it answers."""
     a, b = demo.path('a.sock'), demo.path('b.sock')
     nic = demo.nic('a:socket=%s,speed=%d,wire=pair:b,catchup=%d' % (a, SPEED, CATCHUP_US),
                    'b:socket=' + b, nice=-20)
     # Its standard output carries the results, its standard error goes to the log.
     out, app_out = os.pipe()
     app = demo.start(['/bin/sh', '-c', 'exec "$@" >&%d' % app_out, 'sh', TESTPMD] +
-                     demo.eal(a, b) + ['--', 'linerate', '--sizes', '-', '--rxd', str(RING),
-                                       '--txd', str(RING)],
-                     'linerate', nice=-20, pass_fds=[app_out])
+                     demo.eal(a, b, **eal) + ['--', 'linerate', '--sizes', '-', '--rxd', str(RING),
+                                              '--txd', str(RING)],
+                     name, nice=-20, pass_fds=[app_out], env={'RUNTIME_DIRECTORY': demo.dir})
     os.close(app_out)
+    return nic, app, out
+
+
+def linerate(demo):
+    """Part 2. Returns the trials."""
+    nic, app, out = tester(demo, 'linerate')
     trials = []
     begin = time.monotonic()
     for size in SIZES:
@@ -289,6 +304,38 @@ def linerate(demo):
     return trials
 
 
+def telemetry(demo, question):
+    """What the running application answers."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        s.settimeout(10)
+        s.connect(demo.path('dpdk/rte/dpdk_telemetry.v2'))
+        s.recv(1024)                                   # who it is
+        s.send(question.encode())
+        return json.loads(s.recv(65536))[question.partition(',')[0]]
+
+
+def watched(demo):
+    """Part 3. Returns the JSON's debug object."""
+    demo.say('with dma_debug=1')
+    _, app, out = tester(demo, 'watched', devargs=',dma_debug=1', telemetry=True)
+    result = {'frames': 0, 'corrupted': 0, 'misordered': 0}
+    for size, seconds in WATCHED:
+        app.say('%d %g' % (size, seconds))
+        t = answer(app, out, seconds + 30)
+        result['frames'] += t['received']
+        result['corrupted'] += t['corrupted']
+        result['misordered'] += t['misordered']
+    result['mappings_watched'] = sum(telemetry(demo, '/gantry/dma/live')['mappings'])
+    counted = telemetry(demo, '/gantry/dma/errors')['errors']
+    app.p.stdin.close()
+    app.wait(30, None)
+    # The log has those of the very end as well, when mappings may be left.
+    result['errors'] = max(counted, len(re.findall(r'(?m)^gantry_dma: misuse: ', app.text())))
+    demo.stop_all()
+    os.close(out)
+    return result
+
+
 def counting(trials):
     """For each size the trial that counts: the one that was not void, or else the last."""
     return [[t for t in trials if t['size'] == size][-1] for size in SIZES]
@@ -299,7 +346,12 @@ def trial_ok(t):
             min(t['tx_pps'], t['rx_pps']) >= GOOD * t['line_rate_pps'])
 
 
-def show(result, trials, left_out):
+def watched_ok(result):
+    return (result['errors'] == 0 and result['mappings_watched'] > 0 and result['frames'] > 0 and
+            result['corrupted'] == 0 and result['misordered'] == 0)
+
+
+def show(result, trials, debug, left_out):
     if result:
         print('\nTCP: kernel, TAP, soft NIC, poll-mode driver, and the same way back')
         print('  ping     %d of %d answered, %s ms on average' % (
@@ -320,6 +372,11 @@ def show(result, trials, left_out):
                 100 * t['rx_pps'] / t['line_rate_pps'], t['lost'], t['corrupted'], t['seconds'],
                 t['trial'],
                 '' if trial_ok(t) else '  VOID' if t['void'] else '  FAILED'))
+    if debug:
+        print('\nWatched: the same with dma_debug=1, every mapping and every mbuf followed')
+        print('  errors   %d reported; %d mappings watched at the end' % (
+            debug['errors'], debug['mappings_watched']))
+        print('  frames   %d received, %d corrupted' % (debug['frames'], debug['corrupted']))
     for line in left_out:
         print('\nleft out: ' + line)
     sys.stdout.flush()
@@ -334,7 +391,7 @@ def main():
     signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
     demo = Demo(args.memory)
-    result, trials, left_out, failed = None, [], [], []
+    result, trials, debug, left_out, failed = None, [], None, [], []
     if args.memory != 'huge':
         demo.say('without hugepages (%s): ordinary memory' % args.memory)
     try:
@@ -356,16 +413,23 @@ def main():
                        for t in counting(trials) if not trial_ok(t)]
         except (Failure, AssertionError) as e:
             failed.append('line rate: %s' % e)
+        demo.stop_all()
+        try:
+            debug = watched(demo)
+            if not watched_ok(debug):
+                failed.append('debug mode: %s' % debug)
+        except (Failure, AssertionError, OSError) as e:
+            failed.append('debug mode: %s' % e)
     finally:
         demo.close()
 
-    show(result, trials, left_out)
+    show(result, trials, debug, left_out)
     if args.json:
         keys = ('speed_mbps', 'size', 'line_rate_pps', 'tx_pps', 'rx_pps', 'seconds', 'lost',
                 'corrupted', 'void', 'trial')
         rates = [{k: t[k] for k in keys} for t in counting(trials)] if trials else []
         with open(args.json, 'w', encoding='utf-8') as f:
-            json.dump({'tcp': result, 'linerate': rates, 'trials': trials,
+            json.dump({'tcp': result, 'linerate': rates, 'debug': debug, 'trials': trials,
                        'left_out': left_out, 'failed': failed}, f, indent=1)
             f.write('\n')
     for line in failed:
