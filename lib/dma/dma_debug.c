@@ -113,6 +113,13 @@ report_call(enum gantry_dma_misuse misuse, struct gantry_dma_dev *dev, const str
 	};
 }
 
+/* Lists return a number, and allocations a pointer. */
+static inline bool
+needs_check(enum dma_kind kind)
+{
+	return kind <= DMA_KIND_MBUF || kind == DMA_KIND_RESOURCE;
+}
+
 /* Who called, as far as a driver or a list's function knows better. */
 static inline const void *
 site_of(const struct dma_thread *t, const void *site)
@@ -253,8 +260,8 @@ tell_overlap(const struct dma_entry *e, const struct overlap *o, const void *sit
 
 	if (o->met.flags & DMA_GONE) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, &o->met, site);
-		dma_debug_report(&r, "its memory was freed meanwhile, allocated anew, and is mapped "
-			"again as %zu bytes at %p", e->size, e->ptr);
+		dma_debug_report(&r, "its memory was freed meanwhile, allocated anew, and is "
+			"mapped again as %zu bytes at %p", e->size, e->ptr);
 		return;
 	}
 	r = dma_debug_report_of(GANTRY_DMA_MISUSE_OVERLAP, e, site);
@@ -355,8 +362,8 @@ check_iova(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, gantry_dma
 			iova > GANTRY_DMA_ADDR_MAX)
 		return;
 	r = report_call(GANTRY_DMA_MISUSE_MAP_INVALID, dev, m, addr, ptr, size, dir, site);
-	dma_debug_report(&r, "the mbuf says that its buffer has bus address 0x%" PRIx64 ", which is "
-		"that of other memory", iova);
+	dma_debug_report(&r, "the mbuf says that its buffer has bus address 0x%" PRIx64 ", which "
+		"is that of other memory", iova);
 }
 
 gantry_dma_addr_t
@@ -555,8 +562,7 @@ compare(struct dma_entry *e, enum dma_kind kind, size_t size, enum gantry_dma_di
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_DIRECTION, e, site);
 		dma_debug_report(&r, "%s as %s what was mapped %s", functions[kind].unmap,
 			dir_name(dir), dir_name(e->dir));
-	} else if (!(e->flags & DMA_CHECKED) && (kind <= DMA_KIND_MBUF ||
-			kind == DMA_KIND_RESOURCE)) {
+	} else if (!(e->flags & DMA_CHECKED) && needs_check(kind)) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_UNCHECKED, e, site);
 		dma_debug_report(&r, "gantry_dma_mapping_error() was never asked");
 		return;
@@ -970,8 +976,8 @@ tell_leaks(struct dma_entry **left, unsigned int nr, bool tell, const void *site
 
 	for (i = 0; i < nr; i++) {
 		bytes += left[i]->size;
-		if (unchecked == nr && !(left[i]->flags & DMA_CHECKED) &&
-				(left[i]->kind <= DMA_KIND_MBUF || left[i]->kind == DMA_KIND_RESOURCE))
+		if (unchecked == nr && needs_check(left[i]->kind) &&
+				!(left[i]->flags & DMA_CHECKED))
 			unchecked = i;
 	}
 	if (!tell)
@@ -1019,8 +1025,8 @@ dma_debug_drop(struct gantry_dma_dev *dev, const void *owner, const void *site)
 		told += groups < LEAKS_TOLD ? j - i : 0;
 	}
 	if (told < nr)
-		DMA_LOG(ERR, "%s: and %u more mappings, from %u other places", dma_device(dev)->name,
-			nr - told, groups - LEAKS_TOLD);
+		DMA_LOG(ERR, "%s: and %u more mappings, from %u other places",
+			dma_device(dev)->name, nr - told, groups - LEAKS_TOLD);
 	for (i = 0; i < nr; i++)
 		dma_books_free(left[i]);
 	free(left);

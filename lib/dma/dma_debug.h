@@ -116,7 +116,7 @@ struct dma_entry {
 	struct rte_mbuf *mbuf;
 	struct rte_mbuf *lender; /* whose buffer it is, where mbuf is a clone */
 	const void *site;       /* who mapped it */
-	const void *owner;      /* of a pool's block: the pool; of a list's piece: the list's number */
+	const void *owner;      /* of a pool's block the pool, of a list's piece its number */
 	uint64_t sum;
 	uint64_t block;         /* what EAL's heap said of the memory; 0: nothing */
 	uint32_t nents;         /* of the first piece of a list */

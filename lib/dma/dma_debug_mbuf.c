@@ -10,11 +10,11 @@
  *         +------ put --------+       +------ unmap ------+
  *
  * Each arrow is legal from its own side only. The right-hand ones are the driver's calls of
- * gantry_dma_map_mbuf(). For the left-hand ones the pool gets other operations, which do what its own
- * did, and look: an object that comes back and is free already was freed twice, one
- * that the device still has is freed in flight. Both are seen as they happen, so that the
- * backtrace is the culprit's; and neither is let into the pool, so that nobody else gets an mbuf
- * which is still in use, and the program goes on.
+ * gantry_dma_map_mbuf(). For the left-hand ones the pool gets other operations, which do what
+ * its own did, and look: an object that comes back and is free already was freed twice, one that
+ * the device still has is freed in flight. Both are seen as they happen, so that the backtrace
+ * is the culprit's; and neither is let into the pool, so that nobody else gets an mbuf which is
+ * still in use, and the program goes on.
  *
  * The caches that a pool has for each lcore would hide most of that: they are switched off. What
  * lies in one is put back by its own lcore, at its next call; nobody touches the cache of

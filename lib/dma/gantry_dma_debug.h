@@ -81,7 +81,12 @@ struct gantry_dma_error {
 	enum gantry_dma_dir dir;
 	const struct rte_mbuf *mbuf; /**< NULL: none is known */
 	const char *pool;          /**< the mbuf's; NULL */
-	const void *map_site;      /**< who mapped it (return address); NULL: nobody known */
+	/**
+	 * Who mapped it: a return address, of whoever called the driver if it says so
+	 * (gantry_dma_debug_caller()). Of what was freed, sent or allocated twice who did so
+	 * first; of an overlap who mapped the other. NULL: nobody is known.
+	 */
+	const void *map_site;
 	const char *map_symbol;    /**< as text: "function+0x12 (file)" */
 	unsigned int nr_trace;     /**< who misused it, innermost first: return addresses */
 	const void *trace[GANTRY_DMA_TRACE_MAX];
@@ -89,7 +94,10 @@ struct gantry_dma_error {
 	const char *text;          /**< the whole line, as it was logged */
 };
 
-/** Called for each report, after it was logged, in the thread that met it. */
+/**
+ * Called for each report, after it was logged, in the thread that met it, which may hold
+ * EAL's memory lock: it must not allocate or free memory of EAL's, nor map.
+ */
 typedef void (*gantry_dma_error_fn)(void *arg, const struct gantry_dma_error *error);
 
 /** Who gets the reports of this process besides the log; NULL: nobody. One at a time. */
@@ -121,7 +129,9 @@ static inline bool gantry_dma_debug_on(const struct gantry_dma_dev *dev);
  * For drivers: mbufs of this pool will be handed to the device (a receive queue's pool, say).
  * From here on its objects' lives are watched. Pools of mbufs that are mapped and not
  * known are added by themselves, later than would be good.
- * @return 0 or -errno; with debug off 0
+ * @return 0, and always with debug off; -EINVAL: no pool of mbufs; -ENOSPC: DPDK has no room
+ *   for another kind of mempool, or too many devices watch it; -ENOMEM; -EEXIST: another copy of
+ *   this library watches it. What failed is logged, and all else works without.
  */
 int gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool);
 

@@ -3,7 +3,7 @@
  */
 
 /*
- * What the debug layer of lib/dma reported, for its tests.
+ * Mistakes, and what the debug layer of lib/dma reported of them, for its tests.
  */
 
 #ifndef DMA_REPORTS_H
@@ -12,6 +12,20 @@
 #include "dma_device.h"
 
 #include "gantry_dma_debug.h"
+
+/* A function that a report must name. */
+#define HERE __attribute__((noinline))
+
+/*
+ * A play: with `fixed` it makes no mistake. Its name is what reports must name. It leaves
+ * nothing behind but what the mistake leaves.
+ */
+struct play {
+	const char *name;
+	enum gantry_dma_misuse misuse;
+	void (*play)(struct gantry_dma_dev *dev, bool fixed);
+};
+#define PLAY(name, class) { #name, GANTRY_DMA_MISUSE_ ## class, name }
 
 struct report {
 	enum gantry_dma_misuse misuse;
@@ -89,7 +103,8 @@ reports_expect_first(enum gantry_dma_misuse misuse, const char *function)
 	if (reports.nr == 0)
 		fail_msg("%s: no report", function);
 	if (reports.at[0].misuse != misuse)
-		fail_msg("%s: %s, not %s: %s", function, gantry_dma_misuse_name(reports.at[0].misuse),
+		fail_msg("%s: %s, not %s: %s", function,
+			gantry_dma_misuse_name(reports.at[0].misuse),
 			gantry_dma_misuse_name(misuse), reports.at[0].text);
 	if (strncmp(reports.at[0].symbol, function, len) != 0 || reports.at[0].symbol[len] != '+')
 		fail_msg("%s: the culprit is %s: %s", function, reports.at[0].symbol,

@@ -25,9 +25,6 @@
 
 #define LEN 512
 
-/* A function that a report must name. */
-#define HERE __attribute__((noinline))
-
 static uint8_t *
 memory(size_t len)
 {
@@ -45,16 +42,6 @@ map(struct gantry_dma_dev *dev, void *p, size_t len, enum gantry_dma_dir dir)
 	assert_false(gantry_dma_mapping_error(dev, addr));
 	return addr;
 }
-
-/*
- * A play: with `fixed` it makes no mistake. Its name is what reports must name. All of
- * them leave nothing behind but what the mistake leaves.
- */
-struct play {
-	const char *name;
-	enum gantry_dma_misuse misuse;
-	void (*play)(struct gantry_dma_dev *dev, bool fixed);
-};
 
 /* Single mappings. */
 
@@ -687,7 +674,6 @@ resource_memory(struct gantry_dma_dev *dev, bool fixed)
 }
 
 static const struct play plays[] = {
-#define PLAY(name, class) { #name, GANTRY_DMA_MISUSE_ ## class, name }
 	PLAY(unmap_unknown, UNMAP_UNKNOWN),
 	PLAY(unmap_twice, UNMAP_TWICE),
 	PLAY(wrong_size, WRONG_SIZE),
@@ -734,7 +720,6 @@ static const struct play plays[] = {
 	PLAY(resource_size, WRONG_SIZE),
 	PLAY(resource_single, WRONG_FUNCTION),
 	PLAY(resource_memory, MAP_INVALID),
-#undef PLAY
 };
 
 static struct gantry_dma_dev *
@@ -1086,8 +1071,8 @@ work(void *arg)
 
 	for (round = 0; round < 200; round++) {
 		for (i = 0; i < BUFS; i++) {
-			addr[i] = gantry_dma_map_single(w->dev, w->mem + i * LEN, LEN - 64 * (i % 3),
-				GANTRY_DMA_FROM_DEVICE);
+			addr[i] = gantry_dma_map_single(w->dev, w->mem + i * LEN,
+				LEN - 64 * (i % 3), GANTRY_DMA_FROM_DEVICE);
 			w->bad += gantry_dma_mapping_error(w->dev, addr[i]) != 0;
 		}
 		for (i = 0; i < BUFS; i++) {

@@ -23,9 +23,6 @@
 #define CACHE 32
 #define FRAME 200
 
-/* A function that a report must name. */
-#define HERE __attribute__((noinline))
-
 static struct rte_mempool *pool;
 
 /*
@@ -85,12 +82,6 @@ frame(void)
 	memset(data, 0x5A, FRAME);
 	return m;
 }
-
-struct play {
-	const char *name;
-	enum gantry_dma_misuse misuse;
-	void (*play)(struct gantry_dma_dev *dev, bool fixed);
-};
 
 static HERE void
 freed_sent(struct gantry_dma_dev *dev, bool fixed)
@@ -259,7 +250,6 @@ freed_lent(struct gantry_dma_dev *dev, bool fixed)
 }
 
 static const struct play plays[] = {
-#define PLAY(name, class) { #name, GANTRY_DMA_MISUSE_ ## class, name }
 	PLAY(freed_sent, MBUF_FREED),
 	PLAY(freed_posted, MBUF_FREED),
 	PLAY(freed_twice, MBUF_DOUBLE_FREE),
@@ -272,7 +262,6 @@ static const struct play plays[] = {
 	PLAY(written_free, MBUF_RECEIVED_INTO),
 	PLAY(written_after_send, MBUF_WRITTEN),
 	PLAY(freed_lent, MBUF_FREED),
-#undef PLAY
 };
 
 /* Found when the driver gets hold of it, which is not where it was done. */
@@ -578,7 +567,7 @@ test_shapes(void **state)
 
 /* What a thread that loses its core in the middle of a call does not hold up for long. */
 static const struct kind preemptible[] = {
-	{ "ring_mt_rts", CACHE },
+	{ "ring_mt_hts", CACHE },
 	{ "stack", CACHE },
 };
 

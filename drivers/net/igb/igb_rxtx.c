@@ -1053,6 +1053,8 @@ igb_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 			return ret;
 		}
 	}
+	if (gantry_dma_debug_on(q->dma))
+		gantry_dma_debug_context(0, 0, 0);
 
 	igb_wr(hw, IGB_RDBAL(queue_id), (uint32_t)q->ring_addr);
 	igb_wr(hw, IGB_RDBAH(queue_id), (uint32_t)(q->ring_addr >> 32));
