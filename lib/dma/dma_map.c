@@ -11,8 +11,8 @@
 
 #include "dma_debug.h"
 
-static bool __rte_noinline __rte_cold
-refuse_arguments(struct gantry_dma_dev *dev, const void *ptr, size_t size)
+void
+dma_refuse_arguments(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 {
 	const char *name = dma_device(dev)->name;
 
@@ -20,16 +20,6 @@ refuse_arguments(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 		dma_fail("%s: %p, %zu bytes: no such range of memory", name, ptr, size);
 	else
 		dma_fail("%s: %p: mapped without a direction", name, ptr);
-	return false;
-}
-
-bool
-dma_arguments_ok(struct gantry_dma_dev *dev, const void *ptr, size_t size,
-		enum gantry_dma_dir dir)
-{
-	/* A size of 0 wraps to below. */
-	return likely((uintptr_t)ptr + (size - 1) >= (uintptr_t)ptr &&
-		(unsigned int)dir < GANTRY_DMA_NONE) || refuse_arguments(dev, ptr, size);
 }
 
 void
@@ -149,7 +139,7 @@ static inline gantry_dma_addr_t
 map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs, const void *site)
 {
-	if (unlikely(!dma_arguments_ok(dev, ptr, size, dir)))
+	if (!dma_arguments_ok(dev, ptr, size, dir))
 		return GANTRY_DMA_MAPPING_ERROR;
 	if (likely(dev->mode != NULL))
 		return dev->mode->map(dev, ptr, size, dir, attrs, site);
@@ -165,19 +155,28 @@ gantry_dma_map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gan
 	return map_slow(dev, ptr, size, dir, attrs, __builtin_return_address(0));
 }
 
+/* In the window an mbuf's own bus address means nothing, and its buffer's does. */
+static gantry_dma_addr_t __rte_noinline
+map_in_window(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
+		unsigned long attrs, const void *site)
+{
+	gantry_dma_addr_t addr;
+
+	if (gantry_dma_look_up(&dev->table, ptr, size, dev->table_last, &addr))
+		return addr;
+	return map_slow(dev, ptr, size, dir, attrs, site);
+}
+
 gantry_dma_addr_t
 gantry_dma_map_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs)
 {
 	uint8_t *ptr = (uint8_t *)m->buf_addr + off;
-	gantry_dma_addr_t addr;
 
 	if (gantry_dma_debug_on(dev))
 		return dma_debug_map(dev, m, ptr, size, dir, attrs, __builtin_return_address(0));
-	/* In the window an mbuf's own bus address means nothing, and its buffer's does. */
-	if (dev->mode == NULL &&
-			gantry_dma_look_up(&dev->table, ptr, size, dev->table_last, &addr))
-		return addr;
+	if (dev->mode == NULL)
+		return map_in_window(dev, ptr, size, dir, attrs, __builtin_return_address(0));
 	return map_slow(dev, ptr, size, dir, attrs, __builtin_return_address(0));
 }
 

@@ -51,7 +51,7 @@ struct dma_demand {
 	struct dma_record *records;
 	struct dma_iova *iova;
 	unsigned int id;     /* its id */
-	uint32_t least;      /* pages of bus addresses that a mapping takes at least; 0: 1 */
+	uint32_t pair_max;   /* buffers up to this many bytes take a pair of pages; 0: none */
 	size_t nr;           /* entries, states, records */
 };
 
@@ -191,9 +191,22 @@ void dma_base_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t si
 gantry_dma_addr_t dma_base_map_resource(struct gantry_dma_dev *dev, void *va,
 		gantry_phys_addr_t phys, size_t size, enum gantry_dma_dir dir, const void *site);
 
+/** Says what is wrong with the arguments of a mapping. */
+void dma_refuse_arguments(struct gantry_dma_dev *dev, const void *ptr, size_t size) __rte_cold;
+
 /** Whether a mapping may be asked for so; dma_fail() if not. */
-bool dma_arguments_ok(struct gantry_dma_dev *dev, const void *ptr, size_t size,
-		enum gantry_dma_dir dir);
+static inline bool
+dma_arguments_ok(struct gantry_dma_dev *dev, const void *ptr, size_t size,
+		enum gantry_dma_dir dir)
+{
+	/* A size of 0 wraps to below. */
+	if (likely((uintptr_t)ptr + (size - 1) >= (uintptr_t)ptr &&
+			(unsigned int)dir < GANTRY_DMA_NONE))
+		return true;
+	dma_refuse_arguments(dev, ptr, size);
+	return false;
+}
+
 /** Says why memory of this kind has no bus address. */
 void dma_refuse_class(struct gantry_dma_dev *dev, const void *ptr);
 /** Says and logs that something (`what`) was not done, and why. */

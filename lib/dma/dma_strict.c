@@ -48,9 +48,9 @@
 #include "dma_strict.h"
 
 /*
- * A gigabyte of bus addresses: room for 100,000 buffers over two pages each, and no more than
- * 2 MiB of page table. It lies low, so that masks of 30 bits and more reach all of it, and
- * where machines have memory, not windows of the PCI bus.
+ * A gigabyte of bus addresses: room for 100,000 buffers, a pair of pages each; 2 MiB of page
+ * table, and 8 MiB of states and records. It lies low, so that masks of 30 bits and more reach
+ * all of it, and where machines have memory, not windows of the PCI bus.
  */
 #define APERTURE (UINT64_C(1) << 30)
 
@@ -65,7 +65,7 @@
 #define STATE_KIND(state)      ((enum gantry_dma_reach)((state) >> 3 & 7))
 #define STATE_DIR(state)       ((enum gantry_dma_dir)((state) >> 1 & 3))
 
-/* Usual buffers, up to two pages of memory, take a pair of pages of bus addresses. */
+/* Usual buffers take a pair of pages of bus addresses: as many as a page's size may lie in. */
 #define PAIR 2
 
 /* What else is known of it. */
@@ -208,7 +208,7 @@ none_left(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 static inline size_t
 run_of(const struct dma_demand *g, size_t n)
 {
-	return n < g->least ? g->least : n;
+	return g->pair_max != 0 && n < PAIR ? PAIR : n;
 }
 
 /* By either backend. */
@@ -252,25 +252,28 @@ dma_demand_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_d
 {
 	struct dma_device *d = dma_device(dev);
 	struct dma_demand *g = &d->demand;
-	const size_t n = dma_pages((uintptr_t)ptr, size);
-	struct dma_iova_cache *c = dma_iova_mine[g->id];
+	struct dma_iova_cache *c;
 	struct dma_iova_stack *s;
 	gantry_dma_addr_t iova;
 	uint64_t entry;
 	uint32_t page;
 
 	/*
-	 * What map_any() does, for a pair (least is 0 without a page table) that the thread
-	 * has. No other call is made here, so that no register is saved.
+	 * What map_any() does, for a pair that the thread has. No other call is made here, and
+	 * nothing is loaded before it is used, so that few registers are saved.
 	 */
-	if (unlikely(n > g->least || c == NULL || c->get[PAIR - 1].n == 0 ||
+	if (unlikely(size > g->pair_max ||
 			!gantry_dma_look_up(&d->eal, ptr, size, GANTRY_DMA_ADDR_MAX, &iova)))
+		return map_any(dev, ptr, size, dir, site);
+	c = dma_iova_mine[g->id];
+	if (unlikely(c == NULL || c->get[PAIR - 1].n == 0))
 		return map_any(dev, ptr, size, dir, site);
 	s = &c->get[PAIR - 1];
 	page = s->page[--s->n];
 	entry = RTE_ALIGN_FLOOR(iova, DMA_PAGE) | entry_bits(dir);
 	set_entries(&g->entries[page], 1, entry, 0);
-	set_entries(&g->entries[page + 1], 1, n == PAIR ? entry + DMA_PAGE : 0, 0);
+	entry = (iova & (DMA_PAGE - 1)) + size > DMA_PAGE ? entry + DMA_PAGE : 0;
+	set_entries(&g->entries[page + 1], 1, entry, 0);
 	return note(g, page, ptr, STATE(size, (uintptr_t)ptr, GANTRY_DMA_REACH_BUFFER, dir), site);
 }
 
@@ -343,7 +346,7 @@ dma_demand_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size
 	uint32_t kept;
 
 	/* What take_back() does, for a pair that the thread's stack has room for. */
-	if (unlikely(page >= g->nr || dma_pages(addr, size) > g->least || c == NULL ||
+	if (unlikely(page >= g->nr || size > g->pair_max || c == NULL ||
 			c->put[PAIR - 1].n == DMA_IOVA_BATCH ||
 			__atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE) != state)) {
 		unmap_any(dev, addr, size, state);
@@ -524,15 +527,15 @@ set_iova(struct dma_demand *g, struct dma_iova *iova)
 	g->iova = iova;
 	g->id = iova->id;
 	/* Few addresses are not taken by twos. There, threads keep fewer than a batch, too. */
-	g->least = g->entries != NULL && iova->batch == DMA_IOVA_BATCH ? PAIR : 0;
+	g->pair_max = g->entries != NULL && iova->batch == DMA_IOVA_BATCH ? DMA_PAGE : 0;
 }
 
-/* Zeroed; only what is used is touched. */
+/* Zeroed, and there: addresses go round, and each page would cost a mapping a page fault. */
 static void *
 many(size_t nr, size_t size)
 {
 	void *p = mmap(NULL, nr * size, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	return p != MAP_FAILED ? p : NULL;
 }
