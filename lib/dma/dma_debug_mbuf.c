@@ -178,8 +178,12 @@ free_sum(struct rte_mbuf *m)
 void
 dma_debug_mbuf_sum(struct dma_entry *e)
 {
-	/* Memory that isn't EAL's may be gone by the time it is looked at again. */
-	if (e->dir != GANTRY_DMA_TO_DEVICE || rte_mem_virt2memseg_list(e->ptr) == NULL)
+	gantry_dma_addr_t addr;
+
+	/* Memory that isn't EAL's, or registered, may be gone by the time it is looked at again. */
+	if (e->dir != GANTRY_DMA_TO_DEVICE || (!gantry_dma_look_up(&dma_device(e->dev)->eal, e->ptr,
+			e->size, GANTRY_DMA_ADDR_MAX, &addr) &&
+			rte_mem_virt2memseg_list(e->ptr) == NULL))
 		return;
 	e->sum = checksum(e->ptr, e->size);
 	e->flags |= DMA_SUMMED;
