@@ -17,7 +17,7 @@ FRAMES = [noise(n, n) for n in range(60, 1515, 3)]
 
 class Modes(Bench):
     def forward(self, nic_args, devargs, **eal):
-        """in.pcap -> port a -> testpmd -> port b -> out.pcap: all of it, unchanged; what testpmd said."""
+        """in.pcap -> port a -> testpmd -> port b -> out.pcap, unchanged; what testpmd said."""
         self.start(nic_args, devargs, **eal)
         self.wait_until(lambda: self.nic_now(self.daemon)['b']['tx']['frames'] >= len(FRAMES))
         return self.finish()

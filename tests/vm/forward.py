@@ -141,7 +141,8 @@ def bars(vm, driver):
     p = vm.start(TESTPMD, *eal(*PORTS[2:4], prefix='tester', lcores='0'), '--', 'addresses',
                  '--json', '/tmp/addresses.json')
     p.wait()
-    rows = [r for r in json.loads(vm.run('cat /tmp/addresses.json')) if r['kind'] == 'BAR']
+    report = json.loads(vm.run('cat /tmp/addresses.json'))
+    rows = [r for r in report['objects'] if r['kind'] == 'BAR']
     for port in 0, 1:
         mapped = {r['name']: r for r in rows if r['port'] == port and r['cpu'] != '-'}
         check('BAR 0' in mapped and mapped['BAR 0']['size'] == 0x20000 and 'BAR 3' in mapped,
