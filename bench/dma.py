@@ -20,7 +20,7 @@ FRAME = 60        # bytes without FCS
 BURSTS = 16       # of 32 frames, in flight from each port
 
 PAIR = 'ns a pair of map, the question for an error, and unmap; a sample is the median of ' \
-    '1,001 bursts of 256 pairs: '
+    '1,001 bursts of 256 pairs, and the first of a process does not count: '
 SETTINGS = {
     'direct': 'direct mode, IOVA-as-VA',
     'direct-pa': 'direct mode, IOVA-as-PA, hugepages in shuffled order (%(in_order)d of '
