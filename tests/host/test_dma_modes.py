@@ -86,6 +86,35 @@ class Narrow(Modes):
                 self.narrow(bits, '', mem='huge', iova='va')
 
 
+class OutOfBuffers(Bench):
+    def test_send(self):
+        """Rings with room for more than there are bounce buffers: the sender waits."""
+        nic = self.nic('a:speed=10,wire=loop')
+        pmd = self.dpdk_testpmd(
+            self.eal(self.sock('a'), devargs=',dma=bounce'),
+            ['--forward-mode=txonly', '--txpkts=1500', '--rxq=2', '--txq=2', '--rxd=2048',
+             '--txd=4096', '--total-num-mbufs=32768'])
+        self.command(pmd, 'start')
+        self.seen = []
+
+        def standing():
+            """Ring and buffers are full: what more comes is what the slow wire has taken."""
+            start = len(pmd.text())
+            self.command(pmd, 'show port stats 0', r'Tx-bps.*\n')
+            text = pmd.text()[start:]
+            self.assertRegex(text, r'TX-errors: 0 ')
+            self.seen.append(int(re.search(r'TX-packets: (\d+)', text)[1]) -
+                             self.nic_now(nic)['a']['tx']['frames'])
+            return len(self.seen) > 5 and abs(self.seen[-1] - self.seen[-6]) < 64
+        self.wait_until(standing)
+        # 2,048 and more bytes: 8,192 + 128 + 32 buffers, 4,094 of which wait for frames.
+        self.assertLess(self.seen[-1], 8192 + 128 + 32 - 4094 + 64)
+        self.assertGreater(self.seen[-1], 3500)
+        self.command(pmd, 'stop')
+        self.quit(pmd)
+        self.assertEqual(self.nic_stats(nic)['a']['server']['dma_faults'], 0)
+
+
 class Shared(Modes):
     """What the daemon's process has of the application's memory, by the kernel's word."""
 
