@@ -183,8 +183,8 @@ dma_resources_drop(struct gantry_dma_dev *dev)
 	struct dma_resource *r;
 
 	while ((r = TAILQ_FIRST(&d->resources)) != NULL) {
-		DMA_LOG(WARNING, "%s: BAR mapped at bus address 0x%" PRIx64 " (%zu bytes) was never "
-			"unmapped", d->name, r->bus, r->size);
+		DMA_LOG(WARNING, "%s: BAR mapped at bus address 0x%" PRIx64 " (%zu bytes) was "
+			"never unmapped", d->name, r->bus, r->size);
 		TAILQ_REMOVE(&d->resources, r, next);
 		resource_end(dev, r);
 	}

@@ -198,8 +198,8 @@ none_left(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 {
 	const struct dma_device *d = dma_device(dev);
 
-	dma_fail("%s: %p, %zu bytes: no %zu pages of bus addresses in a row are left; of %u in all, "
-		"%u are mapped", d->name, ptr, size, dma_pages((uintptr_t)ptr, size),
+	dma_fail("%s: %p, %zu bytes: no %zu pages of bus addresses in a row are left; of %u in "
+		"all, %u are mapped", d->name, ptr, size, dma_pages((uintptr_t)ptr, size),
 		d->demand.iova->nr, dma_iova_in_use(d->demand.iova));
 	return GANTRY_DMA_MAPPING_ERROR;
 }
@@ -377,8 +377,8 @@ dma_demand_map_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t ali
 	bool done;
 
 	if (page == 0) {
-		dma_fail("%s: %zu coherent bytes: no %zu pages of bus addresses in a row, aligned to "
-			"%zu bytes, are left that the coherent mask reaches (%u bits)",
+		dma_fail("%s: %zu coherent bytes: no %zu pages of bus addresses in a row, aligned "
+			"to %zu bytes, are left that the coherent mask reaches (%u bits)",
 			dma_device(dev)->name, b->pub.size, n, align, dma_bits(mask));
 		return -EIO;
 	}
@@ -633,8 +633,8 @@ dma_demand_limit(struct gantry_dma_dev *dev, gantry_dma_addr_t last)
 	if (in_use > 0) {
 		if (last > now)
 			return 0;
-		dma_fail("%s: %u pages of bus addresses are mapped, up to 0x%" PRIx64 "; the device "
-			"drives %u bits", d->name, in_use, now, dma_bits(last));
+		dma_fail("%s: %u pages of bus addresses are mapped, up to 0x%" PRIx64 "; the "
+			"device drives %u bits", d->name, in_use, now, dma_bits(last));
 		return -EIO;
 	}
 	iova = dma_iova_create(d->name, last);

@@ -416,9 +416,9 @@ choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t last)
 	char no_window[160], no_bounce[160];
 
 	if (d->params.mode == GANTRY_DMA_MODE_DIRECT) {
-		dma_fail("%s: the device drives %u address bits, but EAL's memory reaches up to bus "
-			"address 0x%" PRIx64 ", which takes %u; %s", d->name, dma_bits(mask), last,
-			dma_bits(last), rte_eal_iova_mode() == RTE_IOVA_VA ?
+		dma_fail("%s: the device drives %u address bits, but EAL's memory reaches up to "
+			"bus address 0x%" PRIx64 ", which takes %u; %s", d->name, dma_bits(mask),
+			last, dma_bits(last), rte_eal_iova_mode() == RTE_IOVA_VA ?
 			"start with --iova-mode=pa, or with --base-virtaddr low enough" :
 			"nothing translates in between (start with --iova-mode=va if something "
 			"does)");
@@ -436,9 +436,9 @@ choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t last)
 	if (dma_bounce_start(dev, mask) == 0)
 		return 0;
 	reason(d, no_bounce, sizeof(no_bounce));
-	dma_fail("%s: the device drives %u address bits, but EAL's memory reaches up to bus address "
-		"0x%" PRIx64 ", which takes %u; no window: %s; no bounce buffers: %s", d->name,
-		dma_bits(mask), last, dma_bits(last), no_window, no_bounce);
+	dma_fail("%s: the device drives %u address bits, but EAL's memory reaches up to bus "
+		"address 0x%" PRIx64 ", which takes %u; no window: %s; no bounce buffers: %s",
+		d->name, dma_bits(mask), last, dma_bits(last), no_window, no_bounce);
 	return -EIO;
 }
 

@@ -88,7 +88,7 @@ struct gantry_dma_ops {
 	 */
 	int (*map)(void *opaque, void *va, gantry_dma_addr_t iova, size_t len,
 			enum gantry_dma_dir dir);
-	/** Ends either, as the caller of map() holds the lock; when it returns, no access starts. */
+	/** Ends either; the lock as for map(). When it returns, no access starts any more. */
 	int (*unmap)(void *opaque, void *va, gantry_dma_addr_t iova, size_t len);
 	/**
 	 * Like map(), for memory that lies in a file of the caller's own and not in EAL's memory:

@@ -37,7 +37,7 @@ struct gantry_dma_table {
 	uintptr_t base;          /**< virtual address of entry 0 */
 	uintptr_t span;          /**< bytes covered; 0: no table, look-ups go out of line */
 	const uint64_t *offset;  /**< bus - virtual address, or GANTRY_DMA_NO_OFFSET */
-	size_t page_mask;        /**< size of the smallest page that EAL uses - 1; 4 KiB - 1 at least */
+	size_t page_mask;        /**< smallest page that EAL uses, its size - 1; at least 4,095 */
 	uint32_t shift;          /**< log2 of it */
 };
 

@@ -186,7 +186,8 @@ test_mbufs(void **state)
 	gantry_dma_addr_t a;
 	int n, i;
 
-	pool = rte_pktmbuf_pool_create("strict", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	pool = rte_pktmbuf_pool_create("strict", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+		SOCKET_ID_ANY);
 	assert_non_null(pool);
 	m = rte_pktmbuf_alloc(pool);
 	tail = rte_pktmbuf_alloc(pool);
