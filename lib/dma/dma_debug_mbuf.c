@@ -18,7 +18,11 @@
  *
  * The caches that a pool has for each lcore would hide most of that: they are switched off. What
  * lies in one is put back by its own lcore, at its next call; nobody touches the cache of
- * a running lcore but itself. Who frees into a cache of his own is not seen.
+ * a running lcore but itself. Who frees into a cache of his own is not seen. In their place
+ * stand queues behind the look, of the same size: what was freed rests there while half as many
+ * as a cache holds are freed after it, so that a device or an application that still has it
+ * is found out, and is got again before it is out of the CPU's caches. Each has a lock,
+ * which nobody else takes before the end of the watching.
  *
  * What is known of an object stands apart from it, in an array: its state, and how often it is
  * with a device. Objects that were in use when the watching began are believed.
@@ -79,6 +83,15 @@ struct chunk {
 	struct object *objects;
 };
 
+#define KEPT_MAX (RTE_MEMPOOL_CACHE_MAX_SIZE * 2) /* flushthresh is less; a power of two */
+
+/* An lcore's queue, behind the look. */
+struct kept {
+	rte_spinlock_t lock;
+	unsigned int head, n;
+	void *objs[KEPT_MAX];
+};
+
 struct watch {
 	struct rte_mempool *pool;
 	bool active;
@@ -91,6 +104,7 @@ struct watch {
 	struct chunk *chunks;       /* by address */
 	struct gantry_dma_dev *devices[DEVICES_MAX];
 	unsigned int nr_devices;
+	struct kept *kept[RTE_MAX_LCORE]; /* as long as the watch: for good */
 };
 
 /* By the pool's address. What was watched once stays, for a call that is still under way. */
@@ -390,11 +404,87 @@ flush(const struct watch *w, unsigned int lcore)
 	w->ops->enqueue(w->pool, cache->objs, n);
 }
 
+/* This lcore's queue, locked; NULL: it has none. The pool may not have had caches either. */
+static struct kept *
+kept_get(struct watch *w)
+{
+	const unsigned int lcore = rte_lcore_id();
+	struct kept *k;
+
+	if (w->cache_size == 0 || lcore >= RTE_MAX_LCORE)
+		return NULL;
+	k = w->kept[lcore];
+	if (unlikely(k == NULL)) {
+		k = calloc(1, sizeof(*k));
+		if (k == NULL)
+			return NULL;
+		rte_spinlock_init(&k->lock);
+		__atomic_store_n(&w->kept[lcore], k, __ATOMIC_RELEASE);
+	}
+	rte_spinlock_lock(&k->lock);
+	if (likely(w->active))
+		return k;
+	rte_spinlock_unlock(&k->lock);
+	return NULL;
+}
+
+/* The oldest ones of a queue. */
+static void
+kept_take(struct kept *k, void **objs, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		objs[i] = k->objs[k->head++ % KEPT_MAX];
+	k->n -= n;
+}
+
+/* So many of them go into the pool. */
+static int
+kept_drop(const struct watch *w, struct kept *k, unsigned int n)
+{
+	void *objs[KEPT_MAX];
+
+	kept_take(k, objs, n);
+	return w->ops->enqueue(w->pool, objs, n);
+}
+
+static int
+keep(const struct watch *w, struct kept *k, void * const *objs, unsigned int n)
+{
+	unsigned int i;
+	int ret;
+
+	if (k->n + n > w->cache_limit) {
+		ret = kept_drop(w, k, k->n - RTE_MIN(k->n, w->cache_size -
+			RTE_MIN(w->cache_size, n)));
+		if (ret != 0)
+			return ret;
+	}
+	for (i = 0; i < n; i++)
+		k->objs[(k->head + k->n++) % KEPT_MAX] = objs[i];
+	return 0;
+}
+
+/* Objects that were looked at, and are let in. */
+static int
+let_in(struct watch *w, void * const *objs, unsigned int n)
+{
+	struct kept *k = n <= w->cache_limit ? kept_get(w) : NULL;
+	int ret;
+
+	if (k == NULL)
+		return w->ops->enqueue(w->pool, objs, n);
+	ret = keep(w, k, objs, n);
+	rte_spinlock_unlock(&k->lock);
+	return ret;
+}
+
 static int
 watch_enqueue(struct rte_mempool *mp, void * const *objs, unsigned int n)
 {
 	const void *site = __builtin_return_address(0);
-	const struct watch *w = find(mp);
+	struct watch *w = find(mp);
 	unsigned int i, done = 0;
 	int ret = 0;
 
@@ -404,11 +494,35 @@ watch_enqueue(struct rte_mempool *mp, void * const *objs, unsigned int n)
 			continue;
 		/* What goes in up to here; this one stays out. */
 		if (i > done)
-			ret = w->ops->enqueue(mp, &objs[done], i - done);
+			ret = let_in(w, &objs[done], i - done);
 		done = i + 1;
 	}
 	if (ret == 0 && n > done)
-		ret = w->ops->enqueue(mp, &objs[done], n - done);
+		ret = let_in(w, &objs[done], n - done);
+	return ret;
+}
+
+/* All or nothing. What rests is disturbed if nothing else is left. */
+static int
+let_out(struct watch *w, void **objs, unsigned int n)
+{
+	struct kept *k = kept_get(w);
+	unsigned int here, rest;
+	int ret = 0;
+
+	if (k == NULL)
+		return w->ops->dequeue(w->pool, objs, n);
+	rest = RTE_MIN(k->n, w->cache_size / 2);
+	here = RTE_MIN(n, k->n - rest);
+	if (n > here)
+		ret = w->ops->dequeue(w->pool, &objs[here], n - here);
+	if (ret != 0 && k->n > here) {
+		here = RTE_MIN(n, k->n);
+		ret = n > here ? w->ops->dequeue(w->pool, &objs[here], n - here) : 0;
+	}
+	if (ret == 0)
+		kept_take(k, objs, here);
+	rte_spinlock_unlock(&k->lock);
 	return ret;
 }
 
@@ -416,12 +530,12 @@ static int
 watch_dequeue(struct rte_mempool *mp, void **objs, unsigned int n)
 {
 	const void *site = __builtin_return_address(0);
-	const struct watch *w = find(mp);
+	struct watch *w = find(mp);
 	unsigned int i;
 	int ret;
 
 	flush(w, rte_lcore_id());
-	ret = w->ops->dequeue(mp, objs, n);
+	ret = let_out(w, objs, n);
 	for (i = 0; i < n && ret == 0 && w->active; i++)
 		object_got(w, objs[i], site);
 	return ret;
@@ -430,7 +544,16 @@ watch_dequeue(struct rte_mempool *mp, void **objs, unsigned int n)
 static unsigned int
 watch_get_count(const struct rte_mempool *mp)
 {
-	return find(mp)->ops->get_count(mp);
+	const struct watch *w = find(mp);
+	unsigned int count = w->ops->get_count(mp), i;
+
+	for (i = 0; i < RTE_MAX_LCORE; i++) {
+		const struct kept *k = __atomic_load_n(&w->kept[i], __ATOMIC_ACQUIRE);
+
+		if (k != NULL)
+			count += __atomic_load_n(&k->n, __ATOMIC_RELAXED);
+	}
+	return count;
 }
 
 static int
@@ -620,13 +743,24 @@ watch(struct watch *w, struct rte_mempool *pool)
 	return 0;
 }
 
-/* Locked. A call that is under way finds everything as it was. */
+/* Locked. A call that is under way finds everything as it was, or an empty queue. */
 static void
 unwatch(struct watch *w)
 {
+	unsigned int i;
+
 	if (!w->active)
 		return;
 	__atomic_store_n(&w->active, false, __ATOMIC_RELEASE);
+	for (i = 0; i < RTE_MAX_LCORE; i++) {
+		struct kept *k = w->kept[i];
+
+		if (k == NULL)
+			continue;
+		rte_spinlock_lock(&k->lock);
+		kept_drop(w, k, k->n);
+		rte_spinlock_unlock(&k->lock);
+	}
 	__atomic_store_n(&w->pool->ops_index, w->ops_index, __ATOMIC_RELEASE);
 	set_caches(w, w->cache_size, w->cache_limit);
 }

@@ -30,7 +30,8 @@ class Modes(Bench):
             'b:speed=max,wire=pcap:%s:%s%s' % (self.path('empty.pcap'), self.path('out.pcap'),
                                                nic_args))
         self.pmd = self.dpdk_testpmd(
-            self.eal(self.sock('a'), self.sock('b'), devargs=devargs, **eal),
+            self.eal(self.sock('a'), self.sock('b'), devargs=devargs, **eal) +
+            ['--log-level=bus.vfio_user:debug'],
             ['--forward-mode=io', '--rxd=1024', '--txd=512', '--disable-device-start',
              '--no-flush-rx', '--total-num-mbufs=8192'])
         self.command(self.pmd, 'set fwd io retry')
@@ -137,6 +138,8 @@ class Shared(Modes):
         """Names of the files of memory that both processes have, while they work."""
         self.start('', ',dma=' + mode, **eal)
         self.wait_until(lambda: self.nic_now(self.daemon)['b']['tx']['frames'] >= len(FRAMES))
+        with open('/proc/%d/maps' % self.pmd.p.pid) as f:
+            self.maps = f.read().splitlines()
         both = [self.files(p.p.pid) for p in (self.daemon, self.pmd)]
         names = {both[0][key] for key in both[0].keys() & both[1].keys()}
         self.finish()
@@ -144,8 +147,22 @@ class Shared(Modes):
         return {re.sub(r'^/|\s*\(deleted\)$', '', n) for n in names
                 if 'memfd:' in n or 'huge' in n.lower()}
 
+    def file_at(self, va):
+        """What the application has mapped there."""
+        for line in self.maps:
+            area, _, _, _, _, *name = line.split(maxsplit=5)
+            start, end = (int(x, 16) for x in area.split('-'))
+            if start <= va < end:
+                return name[0] if name else ''
+        return 'nothing'
+
     def bounce(self, **eal):
         names = self.shared('bounce', **eal)
+        # Not even for a moment: no mapping was asked for but of the library's files.
+        vas = [int(va, 16) for va in re.findall(r'mapped va (0x\w+)', self.pmd.text())]
+        self.assertTrue(vas)
+        for va in vas:
+            self.assertRegex(self.file_at(va), 'memfd:gantry')
         self.assertTrue(all(re.match('memfd:(gantry|igb-queues)', n) for n in names), names)
         # The device's registers, and what the library made for the purpose.
         self.assertTrue(any(n.startswith('memfd:gantry') for n in names), names)
@@ -153,6 +170,8 @@ class Shared(Modes):
     def direct(self, **eal):
         """The same search finds EAL's memory where it is shared."""
         names = self.shared('direct', **eal)
+        self.assertFalse(all('memfd:gantry' in self.file_at(int(va, 16)) for va in
+                             re.findall(r'mapped va (0x\w+)', self.pmd.text())))
         self.assertTrue(any(not re.match('memfd:(gantry|igb-queues)', n) for n in names), names)
 
     def test_bounce(self):

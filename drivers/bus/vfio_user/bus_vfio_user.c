@@ -188,7 +188,7 @@ probe_one(struct rte_vfio_user_device *dev)
 		goto close;
 	}
 
-	ret = primary ? vfio_user_device_start(dev) : 0;
+	ret = primary ? vfio_user_device_start(dev, drv->claims != NULL && drv->claims(dev)) : 0;
 	if (ret != 0)
 		goto close;
 

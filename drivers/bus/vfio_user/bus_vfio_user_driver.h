@@ -104,6 +104,12 @@ struct rte_vfio_user_driver {
 	 * reads give all ones from then on, writes go nowhere.
 	 */
 	void (*lost)(struct rte_vfio_user_device *dev);
+	/**
+	 * Whether the driver will claim the device (rte_vfio_user_dma_claim()). Asked before its
+	 * probe, and before anything of EAL's memory is handed over: a device that is not
+	 * trusted gets none of it, not even for a moment. NULL: no.
+	 */
+	bool (*claims)(const struct rte_vfio_user_device *dev);
 };
 
 /** Makes a driver known to the bus; before rte_eal_init(), by RTE_PMD_REGISTER_VFIO_USER(). */

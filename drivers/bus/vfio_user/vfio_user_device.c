@@ -450,10 +450,10 @@ broken:
 }
 
 /*
- * Makes the device ready for its driver's probe.
+ * Makes the device ready for its driver's probe; claimed: without EAL's memory.
  */
 int
-vfio_user_device_start(struct rte_vfio_user_device *dev)
+vfio_user_device_start(struct rte_vfio_user_device *dev, bool claimed)
 {
 	struct vfio_user_priv *priv = priv_of(dev);
 	int ret;
@@ -461,7 +461,7 @@ vfio_user_device_start(struct rte_vfio_user_device *dev)
 	ret = setup_bars(dev);
 	if (ret != 0)
 		return ret;
-	ret = vfio_user_dma_attach(priv);
+	ret = vfio_user_dma_attach(priv, claimed);
 	if (ret != 0) {
 		VFIO_USER_LOG(ERR, "%s: cannot give the device access to memory: %s", dev->path,
 			strerror(-ret));

@@ -18,8 +18,9 @@
  * Memory without a file (external memory, no memfd) is mapped all the same; the
  * server then asks for its contents by message, and the client's thread copies.
  *
- * A driver may have it otherwise. It claims the device: then EAL's memory is taken away, for good,
- * and what the driver maps is all there is. Or it puts an I/O page table in front of the
+ * A driver may have it otherwise. It claims the device, in its probe (then EAL's memory is taken
+ * away, for good) or before it (then nothing is ever handed over), and what the driver maps
+ * is all there is. Or it puts an I/O page table in front of the
  * mappings, if the server has such a thing: they stay, and lead nowhere by themselves.
  *
  * Locks, in this order:
@@ -319,7 +320,7 @@ attach_walk(const struct rte_memseg_list *msl, void *arg)
 	int ret;
 
 	pthread_mutex_lock(&dma_lock);
-	ret = rte_memseg_walk_thread_unsafe(walk_page, w);
+	ret = w->priv->dma_claimed ? 0 : rte_memseg_walk_thread_unsafe(walk_page, w);
 	if (ret == 0)
 		ret = walk_flush(w);
 	TAILQ_INSERT_TAIL(&dma_devices, w->priv, dma_next);
@@ -329,7 +330,7 @@ attach_walk(const struct rte_memseg_list *msl, void *arg)
 }
 
 int
-vfio_user_dma_attach(struct vfio_user_priv *priv)
+vfio_user_dma_attach(struct vfio_user_priv *priv, bool claimed)
 {
 	struct walk w = { .priv = priv };
 	int ret;
@@ -344,6 +345,7 @@ vfio_user_dma_attach(struct vfio_user_priv *priv)
 			return -rte_errno;
 		events_registered = memory_changes = ret == 0;
 	}
+	priv->dma_claimed = claimed;
 	ret = rte_memseg_list_walk(attach_walk, &w);
 	return ret == 1 ? 0 : ret;
 }

@@ -72,7 +72,7 @@ struct vfio_user_priv {
 
 /* vfio_user_device.c */
 int vfio_user_device_open(struct rte_vfio_user_device *dev);
-int vfio_user_device_start(struct rte_vfio_user_device *dev);
+int vfio_user_device_start(struct rte_vfio_user_device *dev, bool claimed);
 void vfio_user_device_close(struct rte_vfio_user_device *dev);
 
 /* vfio_user_mp.c: the primary's side, then a secondary's */
@@ -83,7 +83,7 @@ int vfio_user_mp_list(int (*found)(const char *path));
 int vfio_user_mp_attach(struct rte_vfio_user_device *dev);
 
 /* vfio_user_dma.c */
-int vfio_user_dma_attach(struct vfio_user_priv *priv);
+int vfio_user_dma_attach(struct vfio_user_priv *priv, bool claimed);
 void vfio_user_dma_detach(struct vfio_user_priv *priv);
 void vfio_user_dma_free(struct vfio_user_priv *priv);
 int vfio_user_dma_read(void *opaque, uint64_t iova, void *buf, size_t len);

@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include <rte_interrupts.h>
+#include <rte_kvargs.h>
 
 #include <bus_vfio_user_driver.h>
 
@@ -192,6 +193,24 @@ igb_vfio_user_probe(struct rte_vfio_user_driver *drv, struct rte_vfio_user_devic
 	return igb_ethdev_probe(&bus);
 }
 
+/*
+ * A device that is to be kept out is, from the start: it could keep the files that it got.
+ * Devargs that are no good are refused in the probe.
+ */
+static bool
+igb_vfio_user_claims(const struct rte_vfio_user_device *dev)
+{
+	const char *args = dev->device.devargs == NULL ? NULL : dev->device.devargs->args;
+	struct rte_kvargs *kvlist = args == NULL ? NULL : rte_kvargs_parse(args, NULL);
+	const char *name = kvlist == NULL ? NULL : rte_kvargs_get(kvlist, "dma");
+	enum gantry_dma_mode_id mode = GANTRY_DMA_MODE_AUTO;
+
+	if (name != NULL)
+		gantry_dma_mode_of_name(name, &mode);
+	rte_kvargs_free(kvlist);
+	return mode == GANTRY_DMA_MODE_BOUNCE;
+}
+
 static int
 igb_vfio_user_remove(struct rte_vfio_user_device *dev)
 {
@@ -213,6 +232,7 @@ static struct rte_vfio_user_driver igb_vfio_user_driver = {
 	.id_table = igb_vfio_user_ids,
 	.probe = igb_vfio_user_probe,
 	.remove = igb_vfio_user_remove,
+	.claims = igb_vfio_user_claims,
 	.lost = igb_vfio_user_lost,
 };
 
