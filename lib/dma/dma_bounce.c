@@ -102,9 +102,33 @@ bounce_of(struct gantry_dma_dev *dev)
  * Memory of our own.
  */
 
+/* Maps a file where the address is aligned to more than a page. NULL with errno. */
+static void *
+map_aligned(int fd, size_t len, size_t align)
+{
+	uint8_t *room = mmap(NULL, len + align, PROT_NONE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *at = RTE_PTR_ALIGN_CEIL(room, align);
+	int saved;
+
+	if (room == MAP_FAILED)
+		return NULL;
+	if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+		saved = errno;
+		munmap(room, len + align);
+		errno = saved;
+		return NULL;
+	}
+	if (at > room)
+		munmap(room, at - room);
+	if (room + align > at)
+		munmap(at + len, room + align - at);
+	return at;
+}
+
 /* A file of len bytes, mapped; the descriptor, or -errno. */
 static int
-make_file(size_t len, unsigned int flags, void **va)
+make_file(size_t len, size_t align, unsigned int flags, void **va)
 {
 	int fd = memfd_create("gantry_dma", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags), ret;
 
@@ -113,8 +137,8 @@ make_file(size_t len, unsigned int flags, void **va)
 	/* Who has the descriptor shall not be able to take pages away from under us. */
 	if (ftruncate(fd, len) == 0 &&
 			fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
-		*va = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		if (*va != MAP_FAILED)
+		*va = map_aligned(fd, len, align);
+		if (*va != NULL)
 			return fd;
 	}
 	ret = -errno;
@@ -123,17 +147,18 @@ make_file(size_t len, unsigned int flags, void **va)
 }
 
 static int
-own_file(struct dma_block *b, size_t size)
+own_file(struct dma_block *b, size_t size, size_t align)
 {
 	int fd = -ENOMEM;
 
 	if (size >= HUGE_PAGE) {
 		b->len = RTE_ALIGN_CEIL(size, HUGE_PAGE);
-		fd = make_file(b->len, MFD_HUGETLB | MFD_HUGE_2MB, &b->pub.cpu);
+		fd = make_file(b->len, RTE_MAX(align, HUGE_PAGE), MFD_HUGETLB | MFD_HUGE_2MB,
+			&b->pub.cpu);
 	}
 	if (fd < 0) {
 		b->len = RTE_ALIGN_CEIL(size, DMA_PAGE);
-		fd = make_file(b->len, 0, &b->pub.cpu);
+		fd = make_file(b->len, align, 0, &b->pub.cpu);
 	}
 	return fd;
 }
@@ -163,7 +188,7 @@ own_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t a
 		int socket_id, uint64_t mask)
 {
 	const struct dma_device *d = dma_device(dev);
-	int fd = own_file(b, size), ret;
+	int fd = own_file(b, size, align), ret;
 	uint32_t page;
 
 	if (fd < 0) {

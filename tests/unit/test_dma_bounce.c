@@ -579,6 +579,7 @@ test_shut_in(void **state)
 		cpu = gantry_dma_alloc_coherent(dev, 20000, &ring, SOCKET_ID_ANY);
 		assert_non_null(cpu);
 		assert_int_equal(ring % 32768, 0);
+		assert_int_equal((uintptr_t)cpu % 32768, 0);
 		assert_shut_in(n, files);
 		assert_true(device_fill(ring, 4, 20000));
 		assert_bytes(cpu, 4, 20000);
