@@ -500,6 +500,7 @@ window_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	struct dma_device *d = dma_device(dev);
 	const uint64_t need = window_required_mask(dev);
+	int ret;
 
 	if (need <= mask)
 		return 0;
@@ -510,7 +511,10 @@ window_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 	}
 	window_end(dev);
 	dma_set_mode(dev, NULL);
-	return dma_window_start(dev, mask);
+	ret = dma_window_start(dev, mask);
+	if (ret != 0) /* as before: for that there was room */
+		dma_window_start(dev, d->mask);
+	return ret;
 }
 
 static const struct gantry_dma_mode window_mode = {
