@@ -58,14 +58,16 @@ class Run:
 
     def stood_still(self):
         """
-        Whether a guest did not even boot, or a CPU of its gets no timer interrupts, or its
-        kernel complained that one got none, or no CPU does anything any more. Asks guests
-        that still run.
+        Whether a guest did not even boot, or QEMU was killed by a signal, or a CPU gets no
+        timer interrupts, or the guest's kernel complained that one got none, or no CPU does
+        anything any more. Asks guests that still run.
         """
         if self.booting:  # nothing of ours has run in there
             return True
         for vm in self.machines:
             if vm.monitor and vm.qemu.poll() is None and vm.post_mortem() != []:
+                return True
+            if vm.monitor and (vm.qemu.poll() or 0) < 0:  # an assertion of QEMU's own
                 return True
         for name in glob.glob(os.path.join(self.logs, '*', 'console.log')):
             with open(name, errors='replace') as f:

@@ -79,12 +79,12 @@ def run_once(name, function, archive, sockets):
 
 def run_one(name, function, archive, sockets):
     """
-    The same, but once more if it failed while a CPU of the guest's got no timer
-    interrupts: that is an emulator on a busy machine, not the driver.
+    The same, but once more if it failed because QEMU or the guest did, apart from the
+    driver (Run.stood_still()): that is an emulator on a busy machine.
     """
     entry, stood_still = run_once(name, function, archive, sockets)
     if stood_still:
-        print('void   %s: the guest stood still, or did not boot; once more' % name)
+        print('void   %s: QEMU or the guest failed by itself; once more' % name)
         void = os.path.join(LOGS, name + '.void')
         shutil.rmtree(void, ignore_errors=True)
         os.rename(os.path.join(LOGS, name), void)
