@@ -33,6 +33,7 @@ sys.path[0:1] = [os.path.join(TOP, 'tools', 'lib'), SCENARIOS]  # in place of th
 from vm import image, machine  # noqa: E402
 
 LOGS = os.path.join(image.BUILD, 'vm')
+VOIDS = 2  # runs of a scenario that may be void
 # In the order in which `all` runs them.
 ORDER = ('machine', 'va', 'pa-noiommu', 'pa-uio', 'dma-fault', 'strict', 'window',
          'dma-untranslated', 'rx-intr', 'link-intr', 'testpmd',
@@ -79,19 +80,21 @@ def run_once(name, function, archive, sockets):
 
 def run_one(name, function, archive, sockets):
     """
-    The same, but once more if it failed because QEMU or the guest did, apart from the
+    The same, but once or twice more if it failed because QEMU or the guest did, apart from the
     driver (Run.stood_still()): that is an emulator on a busy machine.
     """
-    entry, stood_still = run_once(name, function, archive, sockets)
-    if stood_still:
+    voids = []
+    while True:
+        entry, stood_still = run_once(name, function, archive, sockets)
+        if voids:
+            entry['void'] = voids
+        if not stood_still or len(voids) == VOIDS:
+            return entry
         print('void   %s: QEMU or the guest failed by itself; once more' % name)
-        void = os.path.join(LOGS, name + '.void')
+        void = os.path.join(LOGS, '%s.void%d' % (name, len(voids)))
         shutil.rmtree(void, ignore_errors=True)
         os.rename(os.path.join(LOGS, name), void)
-        first = entry
-        entry, stood_still = run_once(name, function, archive, sockets)
-        entry['void'] = {'seconds': first['seconds'], 'error': first['error']}
-    return entry
+        voids.append({'seconds': entry['seconds'], 'error': entry['error']})
 
 
 def write_json(name, entries):
