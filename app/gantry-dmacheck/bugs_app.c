@@ -547,7 +547,7 @@ app_write_freed(struct rig *r, bool fixed)
 static const struct bug bugs[] = {
 	APP(app_free_sent, MBUF_FREED),
 	APP(app_put_sent_back, MBUF_FREED),
-	APP_FROM(app_free_whole_burst, MBUF_FREED, "seladb/PcapPlusPlus issue 121"),
+	APP_FROM(app_free_whole_burst, MBUF_FREED, "seladb/PcapPlusPlus#121"),
 	APP_FROM(app_free_unsent, MBUF_FREED, "DPDK/dpdk 6c4329c8990513bc1fff6afd09d5c22916b9f0c3"),
 	APP_FROM(app_free_twice, MBUF_DOUBLE_FREE, "CESNET/ipfixprobe pull 82"),
 	APP_FROM(app_free_after_flush, MBUF_DOUBLE_FREE, "iMasaruOki/rust-dpdk pull 26"),
