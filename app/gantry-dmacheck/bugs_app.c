@@ -540,9 +540,11 @@ app_write_freed(struct rig *r, bool fixed)
 }
 
 #define APP(fn, class) APP_FROM(fn, class, "planted")
-#define APP_FROM(fn, class, from) \
+#define APP_FROM(fn, class, from) APP_AND(fn, class, from, NULL)
+#define APP_AND(fn, class, from, first) \
 	{ .name = #fn, .misuse = GANTRY_DMA_MISUSE_ ## class, .source = from, .play = fn, \
-	  .culprit = #fn }
+	  .culprit = #fn, .mapper = first }
+#define DRIVER "(librte_net_gantry_igb.so)"
 
 static const struct bug bugs[] = {
 	APP(app_free_sent, MBUF_FREED),
@@ -551,9 +553,9 @@ static const struct bug bugs[] = {
 	APP_FROM(app_free_unsent, MBUF_FREED, "DPDK/dpdk 6c4329c8990513bc1fff6afd09d5c22916b9f0c3"),
 	APP_FROM(app_free_twice, MBUF_DOUBLE_FREE, "CESNET/ipfixprobe pull 82"),
 	APP_FROM(app_free_after_flush, MBUF_DOUBLE_FREE, "iMasaruOki/rust-dpdk pull 26"),
-	APP_FROM(app_free_pinned_chain, MBUF_DOUBLE_FREE, "yanet-platform/yanet2 pull 1878"),
-	APP_FROM(app_fast_free_shared, MBUF_DOUBLE_FREE,
-		"DPDK/dpdk 18c41457cbaeaf44a87f88fe861de35c923ab702"),
+	APP_AND(app_free_pinned_chain, MBUF_DOUBLE_FREE, "yanet-platform/yanet2 pull 1878", DRIVER),
+	APP_AND(app_fast_free_shared, MBUF_DOUBLE_FREE,
+		"DPDK/dpdk 18c41457cbaeaf44a87f88fe861de35c923ab702", DRIVER),
 	APP(app_mac_after_send, MBUF_WRITTEN),
 	APP(app_reuse_payload, MBUF_WRITTEN),
 	APP(app_send_twice, MBUF_IN_RING),

@@ -56,7 +56,9 @@ struct bug {
 	const char *source;  /* "planted", or where it is from: repository and commit or thread */
 	/* Plays it, or with fixed its twin: the same code without the mistake. */
 	void (*play)(struct rig *r, bool fixed);
-	const char *culprit; /* the function that a report must name */
+	const char *culprit; /* the function whose call is the misuse */
+	/* That which mapped, or did first what is done twice; or "(file)". NULL: the same. */
+	const char *mapper;
 	unsigned int needs;  /* NEEDS_ */
 };
 

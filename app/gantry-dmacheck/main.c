@@ -15,7 +15,7 @@
  *	twin            not accused, data right   no fault, data right     not accused, data right
  *
  * and what caught it is what was seen to: debug mode's one report, of the right class, that
- * names the function where the mistake is; the IOMMU of the device in strict mode; or both.
+ * names the call where the mistake is, and the mapping's; the IOMMU in strict mode; or both.
  * A bug of the class "iommu-fault" is one that only the IOMMU can see: the driver keeps to
  * the API, and tells the device something else.
  *
@@ -230,6 +230,89 @@ ended(struct verdict *v, const struct play *p)
 	return false;
 }
 
+/*
+ * What a report of each class can know: the call that is the misuse, and the call by which the
+ * memory was mapped, or which did first what is done twice. What it can know it must have right,
+ * and only a misuse that is no call, or is seen by none, may go by its mapping alone. What only
+ * the device's IOMMU sees has neither: there it is the doorbell before the fault.
+ */
+#define MISUSE  1u
+#define MAPPING 2u
+/* Both, and they are calls of the same function: in a loop it may be one place. */
+#define ALIKE   4u
+
+static const unsigned int sites[GANTRY_DMA_MISUSE_MAX] = {
+	[GANTRY_DMA_MISUSE_UNMAP_UNKNOWN] = MISUSE, /* nothing was mapped */
+	[GANTRY_DMA_MISUSE_UNMAP_TWICE] = MISUSE | MAPPING,
+	[GANTRY_DMA_MISUSE_WRONG_SIZE] = MISUSE | MAPPING,
+	[GANTRY_DMA_MISUSE_WRONG_FUNCTION] = MISUSE | MAPPING,
+	[GANTRY_DMA_MISUSE_WRONG_DIRECTION] = MISUSE | MAPPING,
+	[GANTRY_DMA_MISUSE_WRONG_CPU_ADDRESS] = MISUSE | MAPPING,
+	[GANTRY_DMA_MISUSE_WRONG_NENTS] = MISUSE | MAPPING,
+	[GANTRY_DMA_MISUSE_UNMAP_ERROR] = MISUSE, /* nothing was mapped */
+	/* What is wrong is a call that is missing; it belongs where the mapping was made. */
+	[GANTRY_DMA_MISUSE_UNCHECKED] = MAPPING,
+	/* A missing call, too, which nothing but the end of the device shows. */
+	[GANTRY_DMA_MISUSE_LEAKED] = MAPPING,
+	[GANTRY_DMA_MISUSE_SYNC_UNMAPPED] = MISUSE, /* nothing is mapped */
+	[GANTRY_DMA_MISUSE_SYNC_RANGE] = MISUSE | MAPPING,
+	[GANTRY_DMA_MISUSE_SYNC_DIRECTION] = MISUSE | MAPPING,
+	[GANTRY_DMA_MISUSE_SYNC_POINTLESS] = MISUSE | MAPPING,
+	/* The mapping itself is the misuse. */
+	[GANTRY_DMA_MISUSE_MAP_INVALID] = MISUSE,
+	[GANTRY_DMA_MISUSE_MAP_STACK] = MISUSE,
+	[GANTRY_DMA_MISUSE_MAP_TEXT] = MISUSE,
+	[GANTRY_DMA_MISUSE_MAP_SCATTERED] = MISUSE,
+	[GANTRY_DMA_MISUSE_OVERLAP] = MISUSE | MAPPING | ALIKE,
+	[GANTRY_DMA_MISUSE_SEGMENT_SIZE] = MISUSE,
+	[GANTRY_DMA_MISUSE_SEGMENT_BOUNDARY] = MISUSE,
+	/*
+	 * EAL's free tells nobody; it is seen when the memory is looked at again. Unless
+	 * its pages are given back at once, which EAL does tell, within the call.
+	 */
+	[GANTRY_DMA_MISUSE_FREED_MAPPED] = MAPPING,
+	[GANTRY_DMA_MISUSE_MBUF_FREED] = MISUSE | MAPPING,
+	[GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE] = MISUSE | MAPPING | ALIKE,
+	/* A store of the CPU, which is no call; seen when the data are looked at again. */
+	[GANTRY_DMA_MISUSE_MBUF_WRITTEN] = MAPPING,
+	[GANTRY_DMA_MISUSE_MBUF_IN_RING] = MISUSE | MAPPING | ALIKE,
+	/* The device's write, which is no call; seen likewise. */
+	[GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO] = MAPPING,
+};
+
+/* Whether a report's site is in that function, or in that file. */
+static bool
+is_in(const char *site, const char *where)
+{
+	const size_t len = strlen(where), all = strlen(site);
+
+	if (where[0] == '(')
+		return all > len && strcmp(site + all - len, where) == 0;
+	return strncmp(site, where, len) == 0 && site[len] == '+';
+}
+
+/* Debug mode's first report has the right class: whether it has the right places. */
+static void
+check_sites(struct verdict *v, const char *here, const char *mapped, const char *text)
+{
+	const struct bug *b = v->bug;
+	const char *mapper = b->mapper != NULL ? b->mapper : b->culprit;
+	unsigned int known = sites[b->misuse];
+
+	if (b->misuse == GANTRY_DMA_MISUSE_FREED_MAPPED && (b->needs & NEEDS_HUGEPAGES))
+		known |= MISUSE;
+	if (known == 0)
+		because(v, "what a report of its class can know is not written down");
+	else if ((known & MISUSE) && !is_in(here, b->culprit))
+		because(v, "the misuse is in %s, and not %s: %s", b->culprit, here, text);
+	else if ((known & MAPPING) && !is_in(mapped, mapper))
+		because(v, "the mapping is in %s, and not %s: %s", mapper, mapped, text);
+	else if (!(known & MAPPING) && mapped[0] != '\0')
+		because(v, "nothing was mapped, by %s or another: %s", mapped, text);
+	else if (known == (MISUSE | MAPPING) && strcmp(here, mapped) == 0)
+		because(v, "misuse and mapping are said to be one call: %s", text);
+}
+
 /* Whether debug mode has said just what is wrong. */
 static bool
 debug_caught(struct verdict *v, const struct outcome *o)
@@ -240,10 +323,9 @@ debug_caught(struct verdict *v, const struct outcome *o)
 	if (o->report[0].misuse != v->bug->misuse)
 		because(v, "debug mode calls it %s: %s", class_name(o->report[0].misuse),
 			o->report[0].text);
-	else if (!o->report[0].site)
-		because(v, "the report does not name %s(): %s", v->bug->culprit,
-			o->report[0].text);
-	else if (!o->report[0].whole)
+	else
+		check_sites(v, o->report[0].here, o->report[0].mapped, o->report[0].text);
+	if (!o->report[0].whole)
 		because(v, "the report lacks mbuf, pool, queue or descriptor: %s",
 			o->report[0].text);
 	else if (o->reports > 1)

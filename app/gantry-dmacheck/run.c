@@ -90,15 +90,6 @@ dma_buf(size_t len)
 	return buf;
 }
 
-/* Whether "function+0x12 (file)" is the culprit's. */
-static bool
-names_culprit(const char *symbol)
-{
-	const size_t len = strlen(bug->culprit);
-
-	return symbol != NULL && strncmp(symbol, bug->culprit, len) == 0 && symbol[len] == '+';
-}
-
 /* Who rang the doorbell. A return address may be the first byte of the next function. */
 static const char *
 function_at(const void *address)
@@ -132,7 +123,9 @@ on_report(void *arg, const struct gantry_dma_error *e)
 		return;
 	outcome->report[n].misuse = e->misuse;
 	/* What a reader of the line is told. */
-	outcome->report[n].site = names_culprit(e->symbol) || names_culprit(e->map_symbol);
+	snprintf(outcome->report[n].here, SITE_MAX, "%s", e->symbol);
+	if (e->map_site != NULL)
+		snprintf(outcome->report[n].mapped, SITE_MAX, "%s", e->map_symbol);
 	outcome->report[n].whole = arg == NULL || is_whole(e);
 	snprintf(outcome->report[n].text, TEXT_MAX, "%s", e->text);
 }

@@ -20,6 +20,7 @@ struct setting {
 
 #define REPORTS_KEPT 8
 #define TEXT_MAX     640
+#define SITE_MAX     160
 
 /* What one play showed. */
 struct outcome {
@@ -31,7 +32,8 @@ struct outcome {
 	unsigned int reports;   /* of debug mode */
 	struct {
 		int misuse;
-		bool site;      /* it names the culprit */
+		/* "function+0x12 (file)": of the misuse, of the mapping; empty: it has none. */
+		char here[SITE_MAX], mapped[SITE_MAX];
 		bool whole;     /* it has all that can be known of an application's mbuf */
 		char text[TEXT_MAX];
 	} report[REPORTS_KEPT];

@@ -257,13 +257,15 @@ keep(const char *line)
 	nr_kept++;
 }
 
-/* The first frame that is the application's. */
+/* The first frame that is the application's: above the driver, if that says who called it. */
 static const void *
 culprit(const struct gantry_dma_error *e)
 {
-	unsigned int i;
+	unsigned int first = 0, i;
 
-	for (i = 0; i < e->nr_trace; i++)
+	while (first < e->nr_trace && e->trace[first] != dma_thread.caller)
+		first++;
+	for (i = first < e->nr_trace ? first : 0; i < e->nr_trace; i++)
 		if (dma_symbol_is_foreign(e->trace[i]))
 			return e->trace[i];
 	return e->nr_trace > 0 ? e->trace[0] : NULL;

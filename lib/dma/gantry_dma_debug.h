@@ -90,7 +90,11 @@ struct gantry_dma_error {
 	const char *map_symbol;    /**< as text: "function+0x12 (file)" */
 	unsigned int nr_trace;     /**< who misused it, innermost first: return addresses */
 	const void *trace[GANTRY_DMA_TRACE_MAX];
-	const char *symbol;        /**< the first of these outside of gantry and DPDK, or the first */
+	/**
+	 * The first of these outside of gantry and DPDK, and above the driver if it says who called
+	 * it; or the first.
+	 */
+	const char *symbol;
 	const char *text;          /**< the whole line, as it was logged */
 };
 

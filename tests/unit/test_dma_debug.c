@@ -835,6 +835,16 @@ is_in(const void *site, const char *name, const void *fn)
 }
 #define IS_IN(site, fn) is_in(site, #fn, (const void *)fn)
 
+/* Code that the library does not know to be a driver's, and works for whoever called it. */
+static void HERE
+drives(struct gantry_dma_dev *dev)
+{
+	gantry_dma_debug_caller(__builtin_return_address(0));
+	assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, drives, 1,
+		GANTRY_DMA_TO_DEVICE)));
+	gantry_dma_debug_caller(NULL);
+}
+
 static void
 test_sites(void **state)
 {
@@ -875,6 +885,10 @@ test_sites(void **state)
 	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_FROM_DEVICE);
 	assert_int_equal(reports.nr, 1);
 	assert_ptr_equal(reports.at[0].map_site, test_sites);
+	drives(dev);
+	assert_int_equal(reports.nr, 2);
+	assert_true(IS_IN(reports.at[1].trace[0], drives));
+	assert_non_null(strstr(reports.at[1].symbol, "test_sites+0x"));
 	gantry_dma_dev_destroy(dev);
 	rte_free(p);
 }
