@@ -52,6 +52,7 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
+#include "dma_checksum.h"
 #include "dma_debug.h"
 
 #define POOLS_MAX   256 /* that were ever watched; a power of two */
@@ -151,33 +152,6 @@ object_of(const struct watch *w, const void *obj)
  * Checksums.
  */
 
-static inline uint64_t
-mix(uint64_t sum, const uint8_t *p)
-{
-	uint64_t word;
-
-	memcpy(&word, p, sizeof(word));
-	sum = (sum ^ word) * UINT64_C(0x9E3779B97F4A7C15);
-	return sum << 29 | sum >> 35;
-}
-
-static uint64_t
-checksum(const uint8_t *p, size_t size)
-{
-	uint64_t a = size, b = 1, c = 2, d = 3, rest = 0;
-
-	for (; size >= 32; p += 32, size -= 32) {
-		a = mix(a, p);
-		b = mix(b, p + 8);
-		c = mix(c, p + 16);
-		d = mix(d, p + 24);
-	}
-	for (; size >= 8; p += 8, size -= 8)
-		a = mix(a, p);
-	memcpy(&rest, p, size);
-	return mix(a, (uint8_t *)&rest) + b * 3 + c * 5 + d * 7;
-}
-
 /* Where a device would write, in its own buffer. */
 static uint64_t
 free_sum(struct rte_mbuf *m)
@@ -185,7 +159,7 @@ free_sum(struct rte_mbuf *m)
 	const uint32_t room = rte_pktmbuf_data_room_size(m->pool);
 	const uint32_t head = RTE_MIN((uint32_t)RTE_PKTMBUF_HEADROOM, room);
 
-	return checksum((const uint8_t *)rte_mbuf_to_baddr(m) + head,
+	return dma_checksum((const uint8_t *)rte_mbuf_to_baddr(m) + head,
 		RTE_MIN(room - head, (uint32_t)FREE_SUMMED));
 }
 
@@ -199,7 +173,7 @@ dma_debug_mbuf_sum(struct dma_entry *e)
 			e->size, GANTRY_DMA_ADDR_MAX, &addr) &&
 			rte_mem_virt2memseg_list(e->ptr) == NULL))
 		return;
-	e->sum = checksum(e->ptr, e->size);
+	e->sum = dma_checksum(e->ptr, e->size);
 	e->flags |= DMA_SUMMED;
 }
 
@@ -928,7 +902,7 @@ check_written(struct dma_entry *e, const void *site)
 	struct dma_report r;
 
 	if (!(e->flags & DMA_SUMMED) || (e->flags & (DMA_ACCUSED | DMA_GONE)) ||
-			likely(e->sum == checksum(e->ptr, e->size)))
+			likely(e->sum == dma_checksum(e->ptr, e->size)))
 		return;
 	r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_WRITTEN, e, site);
 	dma_debug_report(&r, "its data changed between being handed over for sending and coming "

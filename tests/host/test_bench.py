@@ -51,7 +51,8 @@ class Tool(Bench):
                 ('direct-pa', 'pa', [], ('mbuf', 'random_100k', 'virt2iova')),
                 ('window', 'va', [self.sock('a')], ('mbuf', 'random_100k')),
                 ('strict', 'va', [self.sock('a')], ('mbuf', 'random_100k')),
-                ('debug', 'va', [], ('threads_1', 'threads_4', 'threads_16'))):
+                ('debug', 'va', [], [way + '_threads_%d' % n for way in ('from', 'to')
+                                       for n in (1, 4, 16)])):
             with self.subTest(setting=setting):
                 text = self.program(*self.eal(*devices, mem='huge', mb=480, iova=iova, lcores='0'),
                                     '--', setting, '2')

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The checksums of the debug layer of lib/dma: they see each change, and touch nothing but
+ * the data.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "dma_checksum.h"
+
+#define PAGE 4096
+#define LONG 2048
+
+static uint64_t (*const sums[])(const void *data, size_t size) = {
+	dma_checksum, dma_checksum_plain
+};
+#define EACH(k) (k = 0; k < sizeof(sums) / sizeof(sums[0]); k++)
+
+/* A page behind which there is nothing. */
+static uint8_t *page;
+
+static int
+make_page(void **state)
+{
+	page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return page == MAP_FAILED || mprotect(page + PAGE, PAGE, PROT_NONE) != 0;
+}
+
+static int
+drop_page(void **state)
+{
+	return munmap(page, 2 * PAGE);
+}
+
+static void
+fill(uint8_t *p, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		p[i] = i * 31 ^ i >> 8;
+}
+
+/* Each bit of each byte, of each size up to several of the loop's steps. */
+static void
+test_bits(void **state)
+{
+	unsigned int k, bit;
+	uint64_t sum;
+	size_t size, i;
+
+	for EACH(k) {
+		for (size = 1; size <= LONG; size += size < 300 ? 1 : 437) {
+			uint8_t *p = page + PAGE - size;
+
+			fill(p, size);
+			sum = sums[k](p, size);
+			for (i = 0; i < size; i++) {
+				for (bit = 0; bit < 8; bit++) {
+					p[i] ^= 1 << bit;
+					assert_int_not_equal(sums[k](p, size), sum);
+					p[i] ^= 1 << bit;
+				}
+			}
+			assert_int_equal(sums[k](p, size), sum);
+		}
+	}
+}
+
+/* The same anywhere: nothing but the data counts. */
+static void
+test_places(void **state)
+{
+	uint8_t data[LONG];
+	unsigned int k;
+	size_t at;
+
+	fill(data, LONG);
+	for EACH(k) {
+		for (at = 0; at < 70; at++) {
+			memset(page, 0xEE - at, PAGE);
+			memcpy(page + at, data, LONG - 1);
+			assert_int_equal(sums[k](page + at, LONG - 1), sums[k](data, LONG - 1));
+		}
+	}
+}
+
+/* Two changes at once, of which one could undo the other: the same one, at each distance. */
+static void
+test_pairs(void **state)
+{
+	static const uint8_t masks[] = { 0x01, 0x80, 0xFF };
+	unsigned int k, m;
+	uint64_t sum;
+	size_t i, j;
+
+	fill(page, LONG);
+	for EACH(k) {
+		sum = sums[k](page, LONG);
+		for (m = 0; m < sizeof(masks); m++) {
+			for (i = 0; i < 160; i += 5) {
+				for (j = i + 1; j < LONG; j++) {
+					page[i] ^= masks[m];
+					page[j] ^= masks[m];
+					assert_int_not_equal(sums[k](page, LONG), sum);
+					page[i] ^= masks[m];
+					page[j] ^= masks[m];
+				}
+			}
+		}
+	}
+}
+
+/* Pieces in another order, all of it inverted, of another byte, of another length. */
+static void
+test_wholes(void **state)
+{
+	uint8_t other[LONG];
+	unsigned int k;
+	size_t piece, i;
+
+	fill(page, LONG);
+	for EACH(k) {
+		const uint64_t sum = sums[k](page, LONG);
+
+		for (piece = 2; piece <= LONG / 2; piece *= 2) {
+			memcpy(other, page, LONG);
+			memcpy(other, page + piece, piece);
+			memcpy(other + piece, page, piece);
+			assert_int_not_equal(sums[k](other, LONG), sum);
+		}
+		for (i = 0; i < LONG; i++)
+			other[i] = ~page[i];
+		assert_int_not_equal(sums[k](other, LONG), sum);
+		for (i = 0; i < 256; i++) {
+			memset(other, i, LONG);
+			assert_int_not_equal(sums[k](other, LONG), sum);
+			assert_int_not_equal(sums[k](other, i), sums[k](other, i + 1));
+		}
+	}
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bits),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_wholes),
+	};
+
+	return cmocka_run_group_tests(tests, make_page, drop_page);
+}
