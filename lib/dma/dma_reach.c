@@ -33,6 +33,8 @@ gantry_dma_reach_name(enum gantry_dma_reach reach)
 		return "coherent";
 	case GANTRY_DMA_REACH_RESOURCE:
 		return "BAR";
+	case GANTRY_DMA_REACH_UNKNOWN:
+		return "unknown";
 	}
 	return "?";
 }
@@ -78,8 +80,8 @@ collect(void *arg, const struct gantry_dma_mapping *m)
 	struct group *g = NULL;
 	size_t i, max;
 
-	/* Backwards: memory continues what came last. */
-	for (i = all->nr; i > 0 && g == NULL; i--)
+	/* Backwards: memory continues what came last. What nobody knows has nothing in common. */
+	for (i = m->reach != GANTRY_DMA_REACH_UNKNOWN ? all->nr : 0; i > 0 && g == NULL; i--)
 		g = belongs(&all->list[i - 1], m) ? &all->list[i - 1] : NULL;
 	if (g == NULL) {
 		if (all->nr == all->max) {
@@ -117,6 +119,8 @@ by_address(const void *a, const void *b)
 static const char *
 layer(struct gantry_dma_dev *dev, enum gantry_dma_reach reach)
 {
+	if (reach == GANTRY_DMA_REACH_UNKNOWN)
+		return "unknown";
 	if (reach != GANTRY_DMA_REACH_MEMORY)
 		return "lib/dma";
 	if (dma_device(dev)->base == NULL)

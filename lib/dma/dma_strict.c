@@ -467,29 +467,36 @@ dma_demand_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, si
  * What there is.
  */
 
+bool
+dma_demand_at(struct gantry_dma_dev *dev, uint64_t page, struct gantry_dma_mapping *m)
+{
+	const struct dma_demand *g = &dma_device(dev)->demand;
+	const uint64_t now = __atomic_load_n(&ticks, __ATOMIC_RELAXED);
+	const uint64_t state = page < g->nr ?
+		__atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE) : 0;
+	const struct dma_record *r;
+
+	if (state == 0)
+		return false;
+	r = &g->records[page];
+	*m = (struct gantry_dma_mapping){ .reach = STATE_KIND(state),
+		.addr = page << DMA_PAGE_BITS | STATE_IN_PAGE(state), .cpu = (void *)r->cpu,
+		.size = STATE_SIZE(state), .dir = STATE_DIR(state), .site = r->site,
+		.age_ms = (now - RTE_MIN(now, r->since)) * TICK_MS };
+	/* Another like it may have taken its place. */
+	return state == __atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE);
+}
+
 void
 dma_demand_for_each(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg)
 {
-	const struct dma_demand *g = &dma_device(dev)->demand;
-	const uint64_t now = __atomic_load_n(&ticks, __ATOMIC_RELAXED);
+	struct gantry_dma_mapping m;
 	uint64_t page;
 
-	for (page = 1; page < g->nr; page++) {
-		const struct dma_record *r = &g->records[page];
-		uint64_t state = __atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE);
-		struct gantry_dma_mapping m;
-
-		if (state == 0)
-			continue;
-		m = (struct gantry_dma_mapping){ .reach = STATE_KIND(state),
-			.addr = page << DMA_PAGE_BITS | STATE_IN_PAGE(state), .cpu = (void *)r->cpu,
-			.size = STATE_SIZE(state), .dir = STATE_DIR(state), .site = r->site,
-			.age_ms = (now - RTE_MIN(now, r->since)) * TICK_MS };
-		/* Another like it may have taken its place. */
-		if (state == __atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE))
+	for (page = 1; page < dma_device(dev)->demand.nr; page++)
+		if (dma_demand_at(dev, page, &m))
 			fn(arg, &m);
-	}
 }
 
 size_t
@@ -689,7 +696,7 @@ strict_required_mask(struct gantry_dma_dev *dev)
 	.map_resource = dma_demand_map_resource, \
 	.unmap_resource = dma_demand_unmap_resource, \
 	.set_mask = dma_demand_limit, \
-	.for_each = dma_demand_for_each, \
+	.for_each = dma_entries_for_each, \
 	.end = dma_demand_end, \
 }
 

@@ -41,6 +41,12 @@ void dma_demand_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t add
 void dma_demand_for_each(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg);
 
+/* The mapping that begins in this page of bus addresses. False: none does. */
+bool dma_demand_at(struct gantry_dma_dev *dev, uint64_t page, struct gantry_dma_mapping *m);
+/* Likewise of what is in the page table, where there is one: dma_entries.c. */
+void dma_entries_for_each(struct gantry_dma_dev *dev,
+		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg);
+
 /*
  * A block's memory, whole pages of it, from where EAL knows it; and back.
  * 0, or -errno with the reason.

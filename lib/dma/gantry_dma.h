@@ -483,13 +483,16 @@ enum gantry_dma_reach {
 	GANTRY_DMA_REACH_BUFFER,   /**< a streaming mapping */
 	GANTRY_DMA_REACH_COHERENT, /**< a coherent block */
 	GANTRY_DMA_REACH_RESOURCE, /**< a BAR */
+	/** The page table has an entry for it, and no mapping accounts for that. */
+	GANTRY_DMA_REACH_UNKNOWN,
 };
 
 /** Something that the device can reach right now. */
 struct gantry_dma_mapping {
 	enum gantry_dma_reach reach;
 	gantry_dma_addr_t addr;   /**< bus address */
-	const void *cpu;          /**< CPU address: in bounce mode of the buffer that is copied */
+	/** CPU address: in bounce mode of the buffer that is copied. NULL: of no memory of EAL's */
+	const void *cpu;
 	size_t size;              /**< bytes; the device reaches all of the pages they lie in */
 	enum gantry_dma_dir dir;  /**< who writes */
 	const void *site;         /**< who mapped it: a return address; NULL: not known */
@@ -499,8 +502,11 @@ struct gantry_dma_mapping {
  * Calls fn for each thing that the device can reach right now. In direct mode, and for what
  * the window holds, that is EAL's memory, and single mappings are not known; in bounce mode
  * the library's own buffers, and the mappings that have one; in strict mode the mappings are
- * all there is. What other threads map and unmap meanwhile is there or not. EAL's memory may
- * be locked: fn must not map, unmap, allocate or free, nor make another call that locks it.
+ * all there is. Of a device with an I/O page table it is what stands in that table, address and
+ * direction; who made the entry and when is the library's record, and an entry that
+ * isn't in its records is GANTRY_DMA_REACH_UNKNOWN. What other threads map and unmap
+ * meanwhile is there or not. EAL's memory may be locked: fn must not map, unmap, allocate or
+ * free, nor make another call that locks it.
  */
 void gantry_dma_for_each_mapping(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg);

@@ -36,14 +36,17 @@ struct gantry_dma_reach_group {
 	unsigned int nr;             /**< how many mappings */
 	uint64_t oldest_ms;          /**< for how long the oldest exists; UINT64_MAX: not known */
 	uint64_t youngest_ms;        /**< and the youngest */
-	/** Who mapped it: "function+0x12 (file)"; or the layer that did. Valid during the call. */
+	/**
+	 * Who mapped it: "function+0x12 (file)"; or the layer that did; or "unknown". Valid during
+	 * the call.
+	 */
 	const char *by;
 };
 
 /** Calls fn for each group, by ascending lowest address; as gantry_dma_for_each_mapping(). */
 void gantry_dma_for_each_group(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_reach_group *group), void *arg);
-/** "memory", "buffer", "coherent", "BAR". */
+/** "memory", "buffer", "coherent", "BAR", "unknown". */
 const char *gantry_dma_reach_name(enum gantry_dma_reach reach);
 /** What the device may do: "r", "w", "rw". */
 const char *gantry_dma_access_name(enum gantry_dma_dir dir);

@@ -132,6 +132,209 @@ test_strict(void **state)
 	rte_free(p);
 }
 
+/* The group at that bus address. */
+static const struct gantry_dma_reach_group *
+group_at(gantry_dma_addr_t first, const char *by)
+{
+	for (unsigned int i = 0; i < seen.nr; i++) {
+		if (seen.at[i].first == first) {
+			assert_non_null(strstr(seen.by[i], by));
+			return &seen.at[i];
+		}
+	}
+	fail_msg("nothing is shown at 0x%" PRIx64, first);
+	return NULL;
+}
+
+static void
+assert_unknown(gantry_dma_addr_t first, const void *cpu, uint64_t bytes, enum gantry_dma_dir dir)
+{
+	const struct gantry_dma_reach_group *g = group_at(first, "unknown");
+
+	assert_int_equal(g->reach, GANTRY_DMA_REACH_UNKNOWN);
+	assert_string_equal(gantry_dma_reach_name(g->reach), "unknown");
+	assert_ptr_equal(g->cpu, cpu);
+	assert_int_equal(g->bytes, bytes);
+	assert_int_equal(g->last, first + bytes - 1);
+	assert_int_equal(g->dir, dir);
+	assert_int_equal(g->oldest_ms, UINT64_MAX);
+}
+
+/* What the device reaches is what stands in its page table, whoever wrote it there. */
+static void
+planted(struct gantry_dma_dev *dev)
+{
+	uint8_t *p = rte_malloc(NULL, 2 * 4096, 4096);
+	const gantry_dma_addr_t memory = expected_bus(p);
+	const uint64_t at = bus.nr - 8; /* nobody has come so far */
+	const struct gantry_dma_reach_group *g;
+	gantry_dma_addr_t addr;
+	uint64_t page;
+
+	assert_non_null(p);
+	memset(p, 7, 2 * 4096);
+	look(dev);
+	assert_int_equal(seen.nr, 0);
+	/* A page in the middle of nowhere. */
+	bus.table[at] = memory | GANTRY_DMA_PTE_READ;
+	look(dev);
+	assert_int_equal(seen.nr, 1);
+	assert_unknown(at << 12, p, 4096, GANTRY_DMA_TO_DEVICE);
+	assert_seen(at << 12, 7, 4096);
+	/* One that may do more is another; one that may do nothing is none; and one leads nowhere. */
+	bus.table[at + 1] = (memory + 4096) | GANTRY_DMA_PTE_READ | GANTRY_DMA_PTE_WRITE;
+	bus.table[at + 2] = memory;
+	bus.table[at + 3] = UINT64_C(0xdead) << 44 | GANTRY_DMA_PTE_WRITE;
+	look(dev);
+	assert_int_equal(seen.nr, 3);
+	assert_unknown(at << 12, p, 4096, GANTRY_DMA_TO_DEVICE);
+	assert_unknown((at + 1) << 12, p + 4096, 4096, GANTRY_DMA_BIDIRECTIONAL);
+	assert_unknown((at + 3) << 12, NULL, 4096, GANTRY_DMA_FROM_DEVICE);
+	bus.table[at + 2] = bus.table[at + 3] = 0;
+	/* Neighbours. */
+	bus.table[at + 1] = (memory + 4096) | GANTRY_DMA_PTE_READ;
+	look(dev);
+	assert_int_equal(seen.nr, 1);
+	assert_unknown(at << 12, p, 8192, GANTRY_DMA_TO_DEVICE);
+	bus.table[at] = bus.table[at + 1] = 0;
+	look(dev);
+	assert_int_equal(seen.nr, 0);
+
+	/* A mapping's entries: with another permission, beside it, elsewhere, and gone. */
+	addr = one_place(dev, p, GANTRY_DMA_TO_DEVICE);
+	page = addr >> 12;
+	look(dev);
+	assert_int_equal(seen.nr, 1);
+	assert_int_equal(group_at(addr, "test_dma_reach")->dir, GANTRY_DMA_TO_DEVICE);
+	bus.table[page] |= GANTRY_DMA_PTE_WRITE;
+	look(dev);
+	assert_int_equal(seen.nr, 1);
+	g = group_at(addr, "test_dma_reach");
+	assert_int_equal(g->reach, GANTRY_DMA_REACH_BUFFER);
+	assert_int_equal(g->dir, GANTRY_DMA_BIDIRECTIONAL);
+	assert_int_equal(g->bytes, LEN);
+	bus.table[page + 1] = (memory + 4096) | GANTRY_DMA_PTE_WRITE;
+	look(dev);
+	assert_int_equal(seen.nr, 2);
+	assert_unknown((page + 1) << 12, p + 4096, 4096, GANTRY_DMA_FROM_DEVICE);
+	bus.table[page + 1] = 0;
+	bus.table[page] = (memory + 4096) | GANTRY_DMA_PTE_READ;
+	look(dev);
+	assert_int_equal(seen.nr, 1);
+	assert_unknown(page << 12, p + 4096, 4096, GANTRY_DMA_TO_DEVICE);
+	bus.table[page] = 0;
+	look(dev);
+	assert_int_equal(seen.nr, 0);
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+}
+
+static void
+test_planted_strict(void **state)
+{
+	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_STRICT);
+
+	bus_mask(dev, 64);
+	planted(dev);
+}
+
+/* A window that does not hold all of EAL's memory. */
+static void
+test_planted_window(void **state)
+{
+	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_WINDOW);
+
+	bus_mask(dev, 24);
+	assert_non_null(bus.table);
+	planted(dev);
+}
+
+/* A mapping of several pages is one, and shows what of it is left. */
+static void
+test_pieces(void **state)
+{
+	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_STRICT);
+	uint8_t *p = rte_malloc(NULL, 4 * 4096, 4096);
+	const size_t size = 3 * 4096, in_page = 100;
+	gantry_dma_addr_t addr;
+	uint64_t entry;
+
+	assert_non_null(p);
+	bus_mask(dev, 64);
+	addr = bus_map_ok(dev, p + in_page, size, GANTRY_DMA_FROM_DEVICE);
+	look(dev);
+	assert_int_equal(seen.nr, 1);
+	assert_int_equal(seen.at[0].first, addr);
+	assert_int_equal(seen.at[0].bytes, size);
+	assert_int_equal(seen.at[0].nr, 1);
+	/* Without its second page. */
+	entry = bus.table[(addr >> 12) + 1];
+	bus.table[(addr >> 12) + 1] = 0;
+	look(dev);
+	assert_int_equal(seen.nr, 1);
+	assert_int_equal(seen.at[0].nr, 2);
+	assert_int_equal(seen.at[0].first, addr);
+	assert_int_equal(seen.at[0].last, addr + size - 1);
+	assert_int_equal(seen.at[0].bytes, size - 4096);
+	bus.table[(addr >> 12) + 1] = entry;
+	gantry_dma_unmap_single(dev, addr, size, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+}
+
+/* While others map and unmap nothing is shown that nobody made. */
+static struct gantry_dma_dev *busy_dev;
+static bool busy_stop;
+
+static void *
+busy(void *arg)
+{
+	static const enum gantry_dma_dir dirs[] = { GANTRY_DMA_TO_DEVICE,
+		GANTRY_DMA_FROM_DEVICE, GANTRY_DMA_BIDIRECTIONAL };
+	gantry_dma_addr_t addr[8];
+	uint8_t *p = arg;
+
+	for (unsigned int i = 0; !__atomic_load_n(&busy_stop, __ATOMIC_RELAXED); i++) {
+		const enum gantry_dma_dir dir = dirs[i % RTE_DIM(dirs)];
+
+		for (unsigned int k = 0; k < RTE_DIM(addr); k++)
+			addr[k] = gantry_dma_map_single(busy_dev, p + k * 1000, 3000, dir);
+		for (unsigned int k = 0; k < RTE_DIM(addr); k++)
+			gantry_dma_unmap_single(busy_dev, addr[k], 3000, dir);
+	}
+	return NULL;
+}
+
+static void
+test_busy(void **state)
+{
+	pthread_t threads[2];
+	uint8_t *p = rte_malloc(NULL, 2 * 16384, 4096);
+	const struct gantry_dma_reach_group *g;
+	uint64_t shown = 0;
+
+	assert_non_null(p);
+	busy_dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_STRICT);
+	bus_mask(busy_dev, 64);
+	busy_stop = false;
+	for (unsigned int i = 0; i < RTE_DIM(threads); i++)
+		start_thread(&threads[i], busy, p + i * 16384);
+	for (unsigned int i = 0; i < 50 || shown == 0; i++) {
+		look(busy_dev);
+		for (unsigned int dir = 0; dir < GANTRY_DMA_NONE; dir++)
+			assert_int_equal(groups(GANTRY_DMA_REACH_UNKNOWN, dir, &g), 0);
+		shown += seen.nr;
+	}
+	__atomic_store_n(&busy_stop, true, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < RTE_DIM(threads); i++)
+		pthread_join(threads[i], NULL);
+	look(busy_dev);
+	assert_int_equal(seen.nr, 0);
+	gantry_dma_dev_destroy(busy_dev);
+	rte_free(p);
+}
+
 /* All of EAL's memory, as EAL has it: each page is in one of the groups, at its address. */
 static int
 is_shown(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
@@ -193,6 +396,10 @@ main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_strict),
+		cmocka_unit_test(test_planted_strict),
+		cmocka_unit_test(test_planted_window),
+		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_direct),
 		cmocka_unit_test(test_names),
 	};
