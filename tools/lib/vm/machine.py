@@ -298,13 +298,17 @@ class Machine:
                 # Periodic ticks: one that an emulator loses is made good by the next. A CPU that
                 # gets none at all, as has been seen, is told of soon (Run.stood_still()).
                 # On a busy machine too few come for a check at boot (no_timer_check).
+                # With an IOMMU that takes 32-bit APIC numbers (eim) the kernel has its APICs in
+                # x2APIC mode, whose registers are MSRs: those of the page at 0xFEE00000 go
+                # through an emulated CPU's translations of addresses, which on a busy machine
+                # ended in an assertion of QEMU's own (iotlb_to_section).
                 '-append', 'console=ttyS0 panic=-1 loglevel=4 hugepages=%d tsc=reliable no_timer_check '
-                'nohz=off highres=off nox2apic rcupdate.rcu_cpu_stall_timeout=5 iommu.strict=1 %s %s %s'
+                'nohz=off highres=off rcupdate.rcu_cpu_stall_timeout=5 iommu.strict=1 %s %s %s'
                 % (hugepages, 'intel_iommu=on' if iommu else 'intel_iommu=off',
                    'gantry.shell' if shell else '', append),
                 '-qmp', 'unix:%s/qmp,server=on,wait=off' % work]
         if iommu:
-            argv += ['-device', 'intel-iommu,intremap=on']
+            argv += ['-device', 'intel-iommu,intremap=on,eim=on']
         argv += self.numa(sorted(set(nodes)), cpus, memory)
         self.ports = [PORTS[i] if not nodes else '0000:%02x:00.0'
                       % (FIRST_BUS * (nodes[i] + 1) + 1 + nodes[:i].count(nodes[i]))
