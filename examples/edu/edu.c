@@ -13,13 +13,14 @@
 #include <string.h>
 
 #include <bus_pci_driver.h>
-#include <bus_vfio_user_driver.h>
 #include <rte_cycles.h>
 #include <rte_io.h>
 #include <rte_vfio.h>
+#include <vfio_user_dma_ops.h>
 
 #include "edu.h"
 #include "edu_regs.h"
+#include "gantry_dma_vfio.h"
 
 struct edu_list edu_devices = TAILQ_HEAD_INITIALIZER(edu_devices);
 
@@ -45,35 +46,26 @@ edu_write(struct edu *edu, uint32_t reg, uint32_t value)
 }
 
 static int
-edu_dma_map(void *arg, void *va, gantry_dma_addr_t bus, size_t len, enum gantry_dma_dir dir)
+edu_pci_dma_map(void *edu, void *va, gantry_dma_addr_t bus, size_t len, enum gantry_dma_dir dir)
 {
-	const uint32_t prot = dir == GANTRY_DMA_BIDIRECTIONAL ? 3 : dir; /* 1: read, 2: write */
-	struct edu *edu = arg;
-
-	return edu->pci == NULL ? rte_vfio_user_dma_map(edu->vu, va, bus, len, prot) :
-		rte_vfio_container_dma_map(edu->container, (uintptr_t)va, bus, len);
+	return gantry_dma_vfio_map(((struct edu *)edu)->container, va, bus, len, dir);
 }
 
 static int
-edu_dma_unmap(void *arg, void *va, gantry_dma_addr_t bus, size_t len)
+edu_pci_dma_unmap(void *edu, void *va, gantry_dma_addr_t bus, size_t len)
 {
-	struct edu *edu = arg;
-
-	return edu->pci == NULL ? rte_vfio_user_dma_unmap(edu->vu, va, bus, len) :
-		rte_vfio_container_dma_unmap(edu->container, (uintptr_t)va, bus, len);
+	return gantry_dma_vfio_unmap(((struct edu *)edu)->container, bus, len);
 }
 
 static int
-edu_dma_claim(void *arg)
+edu_pci_dma_claim(void *edu)
 {
-	struct edu *edu = arg;
-
-	return edu->pci == NULL ? rte_vfio_user_dma_claim(edu->vu) : 0; /* a container is empty */
+	return 0; /* a container of one's own is empty */
 }
-static const struct gantry_dma_ops edu_dma_ops = {
-	.name = "edu", .any_memory = true, .map = edu_dma_map, .unmap = edu_dma_unmap,
-	.claim = edu_dma_claim };
-struct gantry_dma_params edu_dma = { .ops = &edu_dma_ops, .has_iommu = true };
+static const struct gantry_dma_ops edu_pci_dma_ops = {
+	.name = "vfio", .any_memory = true, .map = edu_pci_dma_map, .unmap = edu_pci_dma_unmap,
+	.claim = edu_pci_dma_claim };
+struct gantry_dma_params edu_dma = { .has_iommu = true };
 
 /* 2. A command: between bus address addr and the device's buffer, at most 4 KiB. */
 static int
@@ -149,8 +141,10 @@ edu_close(struct edu *edu)
 {
 	TAILQ_REMOVE(&edu_devices, edu, next);
 	(edu->silent ? gantry_dma_dev_abandon : gantry_dma_dev_destroy)(edu->dma);
-	if (edu->pci != NULL)
+	if (edu->pci != NULL && edu->pci->mem_resource[0].addr != NULL)
 		rte_pci_unmap_device(edu->pci);
+	if (edu->container >= 0) /* with all that is mapped in it */
+		rte_vfio_container_destroy(edu->container);
 	free(edu);
 }
 
@@ -162,9 +156,10 @@ edu_start(struct rte_pci_device *pci, struct rte_vfio_user_device *vu, const cha
 
 	if (edu == NULL)
 		return -ENOMEM;
-	*edu = (struct edu){ .name = name, .pci = pci, .vu = vu };
+	*edu = (struct edu){ .name = name, .pci = pci, .vu = vu, .container = -1 };
 	TAILQ_INSERT_TAIL(&edu_devices, edu, next);
-	edu_dma.opaque = edu;
+	edu_dma.ops = pci != NULL ? &edu_pci_dma_ops : &vfio_user_dma_ops; /* ready-made */
+	edu_dma.opaque = pci != NULL ? (void *)edu : vu;
 	edu_dma.name = name;
 	if ((pci == NULL || ((edu->container = rte_vfio_container_create()) >= 0 &&
 			rte_vfio_get_group_num(rte_pci_get_sysfs_path(), name, &group) > 0 &&

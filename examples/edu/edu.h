@@ -25,7 +25,7 @@ struct edu {
 	struct gantry_dma_dev *dma;
 	struct rte_pci_device *pci;      /**< the bus that it is on: this one, or */
 	struct rte_vfio_user_device *vu; /**< this one; the other is NULL */
-	int container;                   /**< of vfio, on PCI */
+	int container;                   /**< of vfio, on PCI; else -1 */
 	bool silent; /**< it did not answer, and may yet write to what it was given */
 };
 

@@ -180,7 +180,7 @@ int rte_vfio_user_dma_unmap(struct rte_vfio_user_device *dev, void *va, uint64_t
  * Takes EAL's memory away from the device, for good: when it returns 0, the device reaches what
  * rte_vfio_user_dma_map() and rte_vfio_user_dma_map_fd() give it and nothing else, whatever
  * memory EAL gets later. From the driver's probe, or when the device is idle.
- * @return 0; -ENODEV: not connected; or the server's error
+ * @return 0; -ENODEV: not connected; or the server's error: what it took is given back then
  */
 int rte_vfio_user_dma_claim(struct rte_vfio_user_device *dev);
 /**

@@ -35,7 +35,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <search.h>
 #include <stdlib.h>
@@ -48,6 +47,8 @@
 #include <rte_memory.h>
 
 #include "dpdk_compat.h"
+#include "eal_run.h"
+#include "sealed_file.h"
 #include "vfio_user_private.h"
 
 #define EVENT_NAME "vfio_user"
@@ -62,44 +63,12 @@ static TAILQ_HEAD(, vfio_user_priv) dma_devices = TAILQ_HEAD_INITIALIZER(dma_dev
 static bool memory_changes;
 static bool events_registered;
 
-/* Describes one page of EAL's; false if the device cannot be given it. */
+/* Whether the device is given this page of EAL's. */
 static bool
-describe(const struct rte_memseg_list *msl, const struct rte_memseg *ms, struct vfio_user_map *map)
+is_given(const struct rte_memseg_list *msl, const struct rte_memseg *ms)
 {
-	size_t offset;
-
 	/* External memory that is no heap is its owner's to map (rte_dev_dma_map()). */
-	if ((msl->external && !msl->heap) || ms->iova == RTE_BAD_IOVA)
-		return false;
-	map->va = (uintptr_t)ms->addr;
-	map->iova = ms->iova;
-	map->len = ms->len;
-	map->fd = -1;
-	map->offset = 0;
-	map->prot = DMA_RW;
-	map->eal = true;
-	if (!msl->external) {
-		map->fd = rte_memseg_get_fd_thread_unsafe(ms);
-		if (map->fd >= 0 && rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) == 0)
-			map->offset = offset;
-		else
-			map->fd = -1;
-	}
-	return true;
-}
-
-static bool
-stays(const struct rte_memseg_list *msl, const struct rte_memseg *ms)
-{
-	return !msl->external && (!memory_changes || (ms->flags & RTE_MEMSEG_FLAG_DO_NOT_FREE));
-}
-
-static bool
-continues(const struct vfio_user_map *run, const struct vfio_user_map *next)
-{
-	return run->fd == next->fd && run->va + run->len == next->va &&
-			run->iova + run->len == next->iova &&
-			(run->fd < 0 || run->offset + run->len == next->offset);
+	return (!msl->external || msl->heap) && ms->iova != RTE_BAD_IOVA;
 }
 
 /* Of a tree of mappings: those that overlap are the same to it, so that it holds none that do. */
@@ -185,24 +154,39 @@ map_one(struct vfio_user_priv *priv, const struct vfio_user_map *what)
 	return 0;
 }
 
-static int
-unmap_one(struct vfio_user_priv *priv, struct vfio_user_map *map)
+/* As if there had never been such a mapping. */
+static void
+forget_one(struct vfio_user_priv *priv, struct vfio_user_map *map)
 {
-	int ret = vfu_client_dma_unmap(priv->client, map->iova, map->len);
-
 	if (map->eal)
 		TAILQ_REMOVE(&priv->eal_maps, map, next);
 	if (map->fd < 0)
 		nofd_del(priv, map);
 	tdelete(map, &priv->maps, compare);
 	free(map);
+}
+
+static int
+unmap_one(struct vfio_user_priv *priv, struct vfio_user_map *map)
+{
+	int ret = vfu_client_dma_unmap(priv->client, map->iova, map->len);
+
+	forget_one(priv, map);
 	return ret;
+}
+
+static int
+map_run(struct vfio_user_priv *priv, const struct eal_run *run)
+{
+	const struct vfio_user_map map = { .va = run->va, .iova = run->iova, .len = run->len,
+		.fd = run->fd, .offset = run->offset, .prot = DMA_RW, .eal = true };
+
+	return map_one(priv, &map);
 }
 
 struct walk {
 	struct vfio_user_priv *priv;
-	struct vfio_user_map run; /* len 0: none */
-	bool run_stays;
+	struct eal_run run; /* len 0: none */
 };
 
 static int
@@ -211,7 +195,7 @@ walk_flush(struct walk *w)
 	int ret = 0;
 
 	if (w->run.len != 0)
-		ret = map_one(w->priv, &w->run);
+		ret = map_run(w->priv, &w->run);
 	w->run.len = 0;
 	return ret;
 }
@@ -219,19 +203,19 @@ walk_flush(struct walk *w)
 static int
 walk_page(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
 {
+	const struct eal_run page = eal_run_of(msl, ms, memory_changes);
 	struct walk *w = arg;
-	struct vfio_user_map map;
 	int ret;
 
-	if (!describe(msl, ms, &map))
+	if (!is_given(msl, ms))
 		return 0;
-	if (w->run.len != 0 && w->run_stays && stays(msl, ms) && continues(&w->run, &map)) {
-		w->run.len += map.len;
+	if (w->run.len != 0 && w->run.stays && eal_run_continues(&w->run, &page) &&
+			w->run.iova + w->run.len == page.iova) {
+		w->run.len += page.len;
 		return 0;
 	}
 	ret = walk_flush(w);
-	w->run = map;
-	w->run_stays = stays(msl, ms);
+	w->run = page;
 	return ret;
 }
 
@@ -240,23 +224,19 @@ static void
 add_pages(struct vfio_user_priv *priv, uint64_t va, uint64_t len)
 {
 	const uint64_t end = va + len;
+	const struct rte_memseg_list *msl;
+	const struct rte_memseg *ms;
 
-	while (va < end) {
-		const void *p = (const void *)(uintptr_t)va;
-		const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(p);
-		const struct rte_memseg *ms = msl != NULL ? rte_mem_virt2memseg(p, msl) : NULL;
-		struct vfio_user_map map;
+	for (; va < end && (ms = eal_page_at(va, &msl)) != NULL; va += ms->len) {
+		const struct eal_run page = eal_run_of(msl, ms, memory_changes);
 		int ret;
 
-		if (ms == NULL || ms->len == 0)
-			return;
-		if (describe(msl, ms, &map)) {
-			ret = map_one(priv, &map);
-			if (ret != 0 && vfu_client_alive(priv->client))
-				VFIO_USER_LOG(ERR, "%s: the device cannot reach new memory at 0x%"
-					PRIx64 ": %s", priv->dev->path, va, strerror(-ret));
-		}
-		va += ms->len;
+		if (!is_given(msl, ms))
+			continue;
+		ret = map_run(priv, &page);
+		if (ret != 0 && vfu_client_alive(priv->client))
+			VFIO_USER_LOG(ERR, "%s: the device cannot reach new memory at 0x%" PRIx64
+				": %s", priv->dev->path, va, strerror(-ret));
 	}
 }
 
@@ -373,38 +353,29 @@ vfio_user_dma_detach(struct vfio_user_priv *priv)
 	}
 }
 
-/* The file behind [va, va + len), where it is all one piece of one. */
+/* The file behind [va, va + len), where it is all one piece of one of EAL's. */
 static void
 find_file(struct vfio_user_map *map)
 {
-	uint64_t va = map->va;
 	const uint64_t end = map->va + map->len;
-	int fd = -1;
-	size_t start = 0;
+	struct eal_run run = { 0 }, page;
+	const struct rte_memseg_list *msl;
+	const struct rte_memseg *ms;
 
-	while (va < end) {
-		const void *p = (const void *)(uintptr_t)va;
-		const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(p);
-		struct rte_memseg *ms = msl != NULL ? rte_mem_virt2memseg(p, msl) : NULL;
-		size_t offset;
-		int page_fd;
-
-		if (ms == NULL || ms->len == 0 || msl->external)
+	do {
+		ms = eal_page_at(run.len == 0 ? map->va : run.va + run.len, &msl);
+		if (ms == NULL)
 			return;
-		page_fd = rte_memseg_get_fd(ms);
-		if (page_fd < 0 || rte_memseg_get_fd_offset(ms, &offset) != 0)
+		page = eal_run_of(msl, ms, false);
+		if (page.fd < 0 || (run.len != 0 && !eal_run_continues(&run, &page)))
 			return;
-		offset += va - (uintptr_t)ms->addr;
-		if (va == map->va) {
-			fd = page_fd;
-			start = offset;
-		} else if (page_fd != fd || offset != start + (va - map->va)) {
-			return;
-		}
-		va = (uintptr_t)ms->addr + ms->len;
-	}
-	map->fd = fd;
-	map->offset = start;
+		if (run.len == 0)
+			run = page;
+		else
+			run.len += page.len;
+	} while (run.va + run.len < end);
+	map->fd = run.fd;
+	map->offset = run.offset + (map->va - run.va);
 }
 
 static int
@@ -480,21 +451,43 @@ rte_vfio_user_dma_unmap(struct rte_vfio_user_device *dev, void *va, uint64_t iov
 	return ret;
 }
 
+static int
+map_again(const struct vfio_user_priv *priv, const struct vfio_user_map *map)
+{
+	int ret = vfu_client_dma_map(priv->client, map->fd, map->offset, map->iova, map->len,
+		map->prot);
+
+	if (ret != 0 && vfu_client_alive(priv->client))
+		VFIO_USER_LOG(ERR, "%s: the device cannot reach memory at 0x%" PRIx64
+			" any more: %s", priv->dev->path, map->va, strerror(-ret));
+	return ret;
+}
+
+/*
+ * All, or nothing: half of EAL's memory would be no state that anybody could go on from. Pages
+ * can't go meanwhile, with their files: their event waits for dma_lock.
+ */
 int
 rte_vfio_user_dma_claim(struct rte_vfio_user_device *dev)
 {
 	struct vfio_user_priv *priv = dev->bus_private;
-	int ret = 0, one;
+	struct vfio_user_map *kept, *map, *next;
+	int ret = 0;
 
 	if (!attached(dev))
 		return -ENODEV;
 	pthread_mutex_lock(&dma_lock);
+	TAILQ_FOREACH(kept, &priv->eal_maps, next) {
+		ret = vfu_client_dma_unmap(priv->client, kept->iova, kept->len);
+		if (ret != 0)
+			break;
+	}
 	/* Events that come from now on find it so. */
-	priv->dma_claimed = true;
-	while (!TAILQ_EMPTY(&priv->eal_maps)) {
-		one = unmap_one(priv, TAILQ_FIRST(&priv->eal_maps));
-		if (ret == 0)
-			ret = one;
+	priv->dma_claimed |= ret == 0;
+	for (map = TAILQ_FIRST(&priv->eal_maps); map != kept; map = next) {
+		next = TAILQ_NEXT(map, next);
+		if (ret == 0 || map_again(priv, map) != 0)
+			forget_one(priv, map);
 	}
 	pthread_mutex_unlock(&dma_lock);
 	return ret;
@@ -503,21 +496,6 @@ rte_vfio_user_dma_claim(struct rte_vfio_user_device *dev)
 /*
  * The I/O page table. Its file is sealed: the server counts on that, and maps what it is given.
  */
-
-static int
-page_table_file(size_t len)
-{
-	int fd = memfd_create("gantry-io-page-table", MFD_CLOEXEC | MFD_ALLOW_SEALING), ret;
-
-	if (fd < 0)
-		return -errno;
-	if (ftruncate(fd, len) == 0 &&
-			fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
-		return fd;
-	ret = -errno;
-	close(fd);
-	return ret;
-}
 
 int
 rte_vfio_user_dma_page_table(struct rte_vfio_user_device *dev, uint64_t base, size_t nr,
@@ -532,7 +510,7 @@ rte_vfio_user_dma_page_table(struct rte_vfio_user_device *dev, uint64_t base, si
 		return -ENODEV;
 	if (nr == 0 || nr > VFU_MAX_PTES || (base & 4095) != 0)
 		return -EINVAL;
-	fd = page_table_file(len);
+	fd = sealed_file("gantry-io-page-table", len, 0);
 	if (fd < 0)
 		return fd;
 	ptes = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -66,7 +66,7 @@ struct igb_bus_ops {
 
 	/** Whether something translates between the device and memory. */
 	bool (*has_iommu)(void *dev);
-	struct gantry_dma_ops dma;
+	const struct gantry_dma_ops *dma;
 };
 
 /** What a bus hands to igb_ethdev_probe(). */

@@ -628,7 +628,7 @@ igb_dma_open(struct igb_adapter *ad, const struct igb_bus_dev *bus)
 {
 	const struct gantry_dma_params params = {
 		.name = ad->hw.name,
-		.ops = &bus->ops->dma,
+		.ops = bus->ops->dma,
 		.opaque = bus->dev,
 		.socket_id = bus->device->numa_node,
 		.has_iommu = bus->ops->has_iommu(bus->dev),

@@ -36,11 +36,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/queue.h>
 
 #include <linux/pci_regs.h>
-#include <linux/vfio.h>
 
 #include <bus_driver.h>
 #include <bus_pci_driver.h>
@@ -49,6 +47,8 @@
 #include <rte_interrupts.h>
 #include <rte_io.h>
 #include <rte_vfio.h>
+
+#include <gantry_dma_vfio.h>
 
 #include "igb_ethdev.h"
 #include "igb_ids.h"
@@ -245,37 +245,35 @@ static int
 igb_pci_dma_map(void *arg, void *va, gantry_dma_addr_t iova, size_t len, enum gantry_dma_dir dir)
 {
 	const struct igb_pci *p = arg;
-	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map), .vaddr = (uintptr_t)va,
-		.iova = iova, .size = len };
 
 	if (p->container < 0) {
 		rte_errno = 0;
 		return rte_vfio_container_dma_map(RTE_VFIO_DEFAULT_CONTAINER_FD, (uintptr_t)va,
 			iova, len) == 0 ? 0 : igb_pci_eal_error();
 	}
-	if (dir != GANTRY_DMA_FROM_DEVICE)
-		map.flags |= VFIO_DMA_MAP_FLAG_READ;
-	if (dir != GANTRY_DMA_TO_DEVICE)
-		map.flags |= VFIO_DMA_MAP_FLAG_WRITE;
-	return ioctl(p->container, VFIO_IOMMU_MAP_DMA, &map) == 0 ? 0 : -errno;
+	return gantry_dma_vfio_map(p->container, va, iova, len, dir);
 }
 
 static int
 igb_pci_dma_unmap(void *arg, void *va, gantry_dma_addr_t iova, size_t len)
 {
 	const struct igb_pci *p = arg;
-	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = iova,
-		.size = len };
 
 	if (p->container < 0) {
 		rte_errno = 0;
 		return rte_vfio_container_dma_unmap(RTE_VFIO_DEFAULT_CONTAINER_FD, (uintptr_t)va,
 			iova, len) == 0 ? 0 : igb_pci_eal_error();
 	}
-	if (ioctl(p->container, VFIO_IOMMU_UNMAP_DMA, &unmap) != 0)
-		return -errno;
-	return unmap.size == len ? 0 : -ENOENT; /* how much was mapped there */
+	return gantry_dma_vfio_unmap(p->container, iova, len);
 }
+
+static const struct gantry_dma_ops igb_pci_dma_ops = {
+	.name = "PCI",
+	.any_memory = true,
+	.map = igb_pci_dma_map,
+	.unmap = igb_pci_dma_unmap,
+	.claim = igb_pci_dma_claim,
+};
 
 static const struct igb_bus_ops igb_pci_ops = {
 	.name = "PCI",
@@ -289,13 +287,7 @@ static const struct igb_bus_ops igb_pci_ops = {
 	.queue_vectors_on = igb_pci_queue_vectors_on,
 	.queue_vectors_off = igb_pci_queue_vectors_off,
 	.has_iommu = igb_pci_has_iommu,
-	.dma = {
-		.name = "PCI",
-		.any_memory = true,
-		.map = igb_pci_dma_map,
-		.unmap = igb_pci_dma_unmap,
-		.claim = igb_pci_dma_claim,
-	},
+	.dma = &igb_pci_dma_ops,
 };
 
 /* How many vectors the device has (PCI 3.0, 6.8.2.3): EAL's handle has room for more. */

@@ -9,13 +9,13 @@
  * store can't wait for (ENABLE) or would lose (counters that clear when read).
  */
 
-#include <assert.h>
 #include <errno.h>
 
 #include <rte_interrupts.h>
 #include <rte_kvargs.h>
 
 #include <bus_vfio_user_driver.h>
+#include <vfio_user_dma_ops.h>
 
 #include "igb_ethdev.h"
 #include "igb_ids.h"
@@ -103,57 +103,6 @@ igb_vfio_user_has_iommu(void *dev)
 	return true;
 }
 
-/* What the device may do with memory that is mapped so. */
-static uint32_t
-igb_vfio_user_prot(enum gantry_dma_dir dir)
-{
-	switch (dir) {
-	case GANTRY_DMA_TO_DEVICE:
-		return RTE_VFIO_USER_DMA_READ;
-	case GANTRY_DMA_FROM_DEVICE:
-		return RTE_VFIO_USER_DMA_WRITE;
-	case GANTRY_DMA_BIDIRECTIONAL:
-		return RTE_VFIO_USER_DMA_READ | RTE_VFIO_USER_DMA_WRITE;
-	default:
-		return 0; /* which the bus refuses */
-	}
-}
-
-static int
-igb_vfio_user_dma_map(void *dev, void *va, gantry_dma_addr_t iova, size_t len,
-		enum gantry_dma_dir dir)
-{
-	return rte_vfio_user_dma_map(dev, va, iova, len, igb_vfio_user_prot(dir));
-}
-
-static int
-igb_vfio_user_dma_map_fd(void *dev, int fd, uint64_t offset, void *va, gantry_dma_addr_t iova,
-		size_t len, enum gantry_dma_dir dir)
-{
-	return rte_vfio_user_dma_map_fd(dev, fd, offset, va, iova, len, igb_vfio_user_prot(dir));
-}
-
-static int
-igb_vfio_user_dma_unmap(void *dev, void *va, gantry_dma_addr_t iova, size_t len)
-{
-	return rte_vfio_user_dma_unmap(dev, va, iova, len);
-}
-
-static int
-igb_vfio_user_dma_claim(void *dev)
-{
-	return rte_vfio_user_dma_claim(dev);
-}
-
-static_assert(GANTRY_DMA_PTE_READ == RTE_VFIO_USER_DMA_READ &&
-	GANTRY_DMA_PTE_WRITE == RTE_VFIO_USER_DMA_WRITE, "one page table entry, two names");
-
-static int
-igb_vfio_user_dma_page_table(void *dev, gantry_dma_addr_t base, size_t nr, uint64_t **entries)
-{
-	return rte_vfio_user_dma_page_table(dev, base, nr, entries);
-}
-
 static const struct igb_bus_ops igb_vfio_user_ops = {
 	.name = "vfio-user",
 	.read32 = igb_vfio_user_read32,
@@ -166,14 +115,7 @@ static const struct igb_bus_ops igb_vfio_user_ops = {
 	.queue_vectors_on = igb_vfio_user_queue_vectors_on,
 	.queue_vectors_off = igb_vfio_user_queue_vectors_off,
 	.has_iommu = igb_vfio_user_has_iommu,
-	.dma = {
-		.name = "vfio-user",
-		.map = igb_vfio_user_dma_map,
-		.map_fd = igb_vfio_user_dma_map_fd,
-		.unmap = igb_vfio_user_dma_unmap,
-		.claim = igb_vfio_user_dma_claim,
-		.page_table = igb_vfio_user_dma_page_table,
-	},
+	.dma = &vfio_user_dma_ops,
 };
 
 static int
