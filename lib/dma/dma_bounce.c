@@ -30,7 +30,6 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +46,7 @@
 #include <rte_memzone.h>
 
 #include "dma_iova.h"
+#include "sealed_file.h"
 
 /* As much in one piece, and so aligned, is within a hugepage even where those are scattered. */
 #define CHUNK ((size_t)512 << 10)
@@ -130,17 +130,13 @@ map_aligned(int fd, size_t len, size_t align)
 static int
 make_file(size_t len, size_t align, unsigned int flags, void **va)
 {
-	int fd = memfd_create("gantry_dma", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags), ret;
+	int fd = sealed_file("gantry_dma", len, flags), ret;
 
 	if (fd < 0)
-		return -errno;
-	/* Who has the descriptor shall not be able to take pages away from under us. */
-	if (ftruncate(fd, len) == 0 &&
-			fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
-		*va = map_aligned(fd, len, align);
-		if (*va != NULL)
-			return fd;
-	}
+		return fd;
+	*va = map_aligned(fd, len, align);
+	if (*va != NULL)
+		return fd;
 	ret = -errno;
 	close(fd);
 	return ret;

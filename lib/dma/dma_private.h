@@ -158,6 +158,11 @@ void dma_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** What the mode is from now on; NULL: direct. The device must have nothing mapped. */
 void dma_set_mode(struct gantry_dma_dev *dev, const struct gantry_dma_mode *mode);
+/**
+ * None yet: the first mapping or allocation, and a mask, start the one that was asked for, or say
+ * why that can't be.
+ */
+extern const struct gantry_dma_mode dma_no_mode;
 /** The debug layer, or NULL, above whatever mode there is or will be. */
 void dma_set_above(struct gantry_dma_dev *dev, const struct gantry_dma_mode *above);
 

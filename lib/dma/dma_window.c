@@ -37,6 +37,7 @@
 #include <rte_memzone.h>
 
 #include "dma_strict.h"
+#include "eal_run.h"
 
 /* Bus addresses up to here are for mappings on demand, where the window holds the rest. */
 #define DEMAND_LAST ((UINT64_C(64) << 20) - 1)
@@ -140,83 +141,130 @@ find_place(const struct dma_window *w, uintptr_t va, size_t len)
 	return best;
 }
 
-/* Puts it there, and lets the device reach it. EAL's memory lock is held. */
 static int
-put_piece(struct dma_window *w, uintptr_t va, size_t len, gantry_dma_addr_t bus, bool memory)
+insert(struct dma_window *w, struct piece what, struct piece *before, struct piece **inserted)
 {
-	struct dma_device *d = dma_device(w->dev);
-	struct piece *p, *before = NULL;
-	int ret;
+	struct piece *p = malloc(sizeof(*p));
 
-	if (memory && !is_free(w, bus, len, &before))
-		return -ENOSPC;
-	p = malloc(sizeof(*p));
 	if (p == NULL)
 		return -ENOMEM;
-	*p = (struct piece){ .va = va, .bus = bus, .len = len, .memory = memory };
-	if (memory && !w->planning) {
-		ret = d->params.ops->map(d->params.opaque, (void *)va, bus, len,
-			GANTRY_DMA_BIDIRECTIONAL);
-		if (ret != 0) {
-			dma_fail("%s: %p, %zu bytes of EAL's memory: %s did not map it at bus "
-				"address 0x%" PRIx64 ": %s", d->name, (void *)va, len,
-				d->params.ops->name, bus, strerror(-ret));
-			free(p);
-			return ret;
-		}
-		dma_table_set(&d->own, w->entries, (void *)va, len, bus - va);
-	}
+	*p = what;
 	if (before == NULL)
 		TAILQ_INSERT_TAIL(&w->pieces, p, next);
 	else
 		TAILQ_INSERT_BEFORE(before, p, next);
+	*inserted = p;
 	return 0;
 }
 
 static void
+forget(struct dma_window *w, struct piece *p)
+{
+	TAILQ_REMOVE(&w->pieces, p, next);
+	free(p);
+}
+
+/* Puts it there, and lets the device reach it. EAL's memory lock is held. */
+static int
+put_piece(struct dma_window *w, uintptr_t va, size_t len, gantry_dma_addr_t bus)
+{
+	const struct piece piece = { .va = va, .bus = bus, .len = len, .memory = true };
+	struct dma_device *d = dma_device(w->dev);
+	struct piece *before, *p;
+	int ret;
+
+	if (!is_free(w, bus, len, &before))
+		return -ENOSPC;
+	ret = insert(w, piece, before, &p);
+	if (ret != 0 || w->planning)
+		return ret;
+	ret = d->params.ops->map(d->params.opaque, (void *)va, bus, len,
+		GANTRY_DMA_BIDIRECTIONAL);
+	if (ret != 0) {
+		dma_fail("%s: %p, %zu bytes of EAL's memory: %s did not map it at bus address 0x%"
+			PRIx64 ": %s", d->name, (void *)va, len, d->params.ops->name, bus,
+			strerror(-ret));
+		forget(w, p);
+		return ret;
+	}
+	dma_table_set(&d->own, w->entries, (void *)va, len, bus - va);
+	return 0;
+}
+
+/* Addresses that nothing may be put at. */
+static int
+put_obstacle(struct dma_window *w, gantry_dma_addr_t bus, size_t len)
+{
+	const struct piece piece = { .bus = bus, .len = len };
+	struct piece *before, *p;
+
+	TAILQ_FOREACH(before, &w->pieces, next) {
+		if (before->bus > bus)
+			break;
+	}
+	return insert(w, piece, before, &p);
+}
+
+/*
+ * Takes it away. Where the bus does not, the device may go on reaching what was there: the place
+ * stays taken, by an obstacle.
+ */
+static int
 drop_piece(struct dma_window *w, struct piece *p)
 {
 	struct dma_device *d = dma_device(w->dev);
 	int ret = 0;
 
-	if (p->memory && !w->planning) {
+	if (!w->planning) {
 		dma_table_set(&d->own, w->entries, (void *)p->va, p->len, GANTRY_DMA_NO_OFFSET);
 		ret = d->params.ops->unmap(d->params.opaque, (void *)p->va, p->bus, p->len);
 	}
-	if (ret != 0 && ret != -ENODEV) /* a device that is gone reaches nothing */
-		DMA_LOG(ERR, "%s: memory at %p that EAL takes back: %s did not unmap it: %s",
-			d->name, (void *)p->va, d->params.ops->name, strerror(-ret));
-	TAILQ_REMOVE(&w->pieces, p, next);
-	free(p);
+	if (ret != 0 && ret != -ENODEV) { /* a device that is gone reaches nothing */
+		DMA_LOG(ERR, "%s: the device may still reach memory at %p, bus address 0x%" PRIx64
+			", %zu bytes: %s did not unmap it: %s", d->name, (void *)p->va, p->bus,
+			p->len, d->params.ops->name, strerror(-ret));
+		p->memory = false;
+		return ret;
+	}
+	forget(w, p);
+	return 0;
+}
+
+static void
+drop_all(struct dma_window *w)
+{
+	struct piece *p, *next;
+
+	for (p = TAILQ_FIRST(&w->pieces); p != NULL; p = next) {
+		next = TAILQ_NEXT(p, next);
+		if (p->memory)
+			drop_piece(w, p);
+	}
 }
 
 /*
  * EAL's memory. All with its lock held.
  */
 
-struct run {
+struct walk {
 	struct dma_window *w;
-	uintptr_t va;
-	size_t len;  /* 0: none */
-	size_t step; /* bytes that EAL takes back at once; 0: never */
-	int fd;      /* the file that it is all in; -1: none is known */
-	size_t offset;
+	struct eal_run run;
 };
 
 /* A run's pieces, at one place, or each where there is one; else they are mapped on demand. */
 static int
-put_run(struct run *r)
+put_run(struct dma_window *w, const struct eal_run *run)
 {
-	const size_t step = r->step != 0 ? r->step : r->len;
-	gantry_dma_addr_t place = find_place(r->w, r->va, r->len), bus;
+	const size_t step = run->stays ? run->len : run->page;
+	gantry_dma_addr_t place = find_place(w, run->va, run->len), bus;
 	size_t at;
 	int ret;
 
-	for (at = 0; at < r->len; at += step) {
-		bus = place != 0 ? place + at : find_place(r->w, r->va + at, step);
-		if (bus == 0 && !r->w->planning)
+	for (at = 0; at < run->len; at += step) {
+		bus = place != 0 ? place + at : find_place(w, run->va + at, step);
+		if (bus == 0 && !w->planning)
 			continue;
-		ret = bus == 0 ? -ENOSPC : put_piece(r->w, r->va + at, step, bus, true);
+		ret = bus == 0 ? -ENOSPC : put_piece(w, run->va + at, step, bus);
 		if (ret != 0)
 			return ret;
 	}
@@ -236,66 +284,51 @@ placed(const struct dma_window *w, uintptr_t va)
 }
 
 static int
-flush_run(struct run *r)
+flush_run(struct walk *walk)
 {
 	int ret = 0;
 
-	if (r->len != 0 && !placed(r->w, r->va))
-		ret = put_run(r);
-	r->len = 0;
+	if (walk->run.len != 0 && !placed(walk->w, walk->run.va))
+		ret = put_run(walk->w, &walk->run);
+	walk->run.len = 0;
 	return ret;
 }
 
 static int
 add_page(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
 {
-	struct run *r = arg;
-	size_t step, offset = 0;
-	int fd;
+	struct walk *walk = arg;
+	struct eal_run page;
+	int ret = 0;
 
 	if (msl->external || ms->len == 0)
 		return 0;
-	step = r->w->events && !(ms->flags & RTE_MEMSEG_FLAG_DO_NOT_FREE) ? ms->len : 0;
+	page = eal_run_of(msl, ms, walk->w->events);
 	/* A bus that hands files over has one for each mapping. */
-	fd = rte_memseg_get_fd_thread_unsafe(ms);
-	if (fd >= 0 && rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) != 0)
-		fd = -1;
-	if (r->len != 0 && (r->va + r->len != (uintptr_t)ms->addr || r->step != step ||
-			r->fd != fd || (fd >= 0 && r->offset + r->len != offset))) {
-		int ret = flush_run(r);
-
-		if (ret != 0)
-			return ret;
+	if (walk->run.len != 0 && eal_run_continues(&walk->run, &page)) {
+		walk->run.len += page.len;
+	} else {
+		ret = flush_run(walk);
+		walk->run = page;
 	}
-	if (r->len == 0) {
-		r->va = (uintptr_t)ms->addr;
-		r->step = step;
-		r->fd = fd;
-		r->offset = offset;
-	}
-	r->len += ms->len;
-	return 0;
+	return ret;
 }
 
+/* The lock is held. */
 static int
 add_all(struct dma_window *w)
 {
-	struct run r = { .w = w };
-	int ret;
+	struct walk walk = { .w = w };
+	int ret = rte_memseg_walk_thread_unsafe(add_page, &walk);
 
-	rte_mcfg_mem_read_lock();
-	ret = rte_memseg_walk_thread_unsafe(add_page, &r);
-	if (ret == 0)
-		ret = flush_run(&r);
-	rte_mcfg_mem_read_unlock();
-	return ret;
+	return ret != 0 ? ret : flush_run(&walk);
 }
 
 /* What is left of a piece of which EAL takes a part stays where it is. */
 static void
 put_rest(struct dma_window *w, uintptr_t va, size_t len, gantry_dma_addr_t bus)
 {
-	if (len != 0 && put_piece(w, va, len, bus, true) != 0)
+	if (len != 0 && put_piece(w, va, len, bus) != 0)
 		DMA_LOG(ERR, "%s: the device cannot reach memory at %p any more: %s",
 			dma_device(w->dev)->name, (void *)va, gantry_dma_last_error());
 }
@@ -313,11 +346,13 @@ remove_pages(struct dma_window *w, uintptr_t va, size_t len)
 			p = TAILQ_NEXT(p, next);
 			continue;
 		}
-		drop_piece(w, p);
-		if (was.va < va)
-			put_rest(w, was.va, va - was.va, was.bus);
-		if (end > va + len)
-			put_rest(w, va + len, end - (va + len), was.bus + (va + len - was.va));
+		if (drop_piece(w, p) == 0) {
+			if (was.va < va)
+				put_rest(w, was.va, va - was.va, was.bus);
+			if (end > va + len)
+				put_rest(w, va + len, end - (va + len),
+					was.bus + (va + len - was.va));
+		}
 		p = TAILQ_FIRST(&w->pieces);
 	}
 }
@@ -325,29 +360,27 @@ remove_pages(struct dma_window *w, uintptr_t va, size_t len)
 static void
 memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 {
-	struct dma_window *w = arg;
-	const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(addr);
-	struct run r = { .w = w };
-	uintptr_t at;
+	struct walk walk = { .w = arg };
+	const struct rte_memseg_list *msl;
+	const struct rte_memseg *ms;
+	uintptr_t at = (uintptr_t)addr;
 	int ret = 0;
 
 	if (type == RTE_MEM_EVENT_FREE) {
-		remove_pages(w, (uintptr_t)addr, len);
+		remove_pages(walk.w, at, len);
 		return;
 	}
-	for (at = (uintptr_t)addr; msl != NULL && ret == 0 && at - (uintptr_t)addr < len; ) {
-		const struct rte_memseg *ms = rte_mem_virt2memseg((void *)at, msl);
-
-		if (ms == NULL || ms->len == 0)
+	for (; ret == 0 && at - (uintptr_t)addr < len; at += ms->len) {
+		ms = eal_page_at(at, &msl);
+		if (ms == NULL)
 			break;
-		ret = add_page(msl, ms, &r);
-		at += ms->len;
+		ret = add_page(msl, ms, &walk);
 	}
 	if (ret == 0)
-		ret = flush_run(&r);
+		ret = flush_run(&walk);
 	if (ret != 0)
 		DMA_LOG(WARNING, "%s: new memory of EAL's is mapped on demand: %s",
-			dma_device(w->dev)->name, gantry_dma_last_error());
+			dma_device(walk.w->dev)->name, gantry_dma_last_error());
 }
 
 /*
@@ -468,10 +501,12 @@ window_drop(struct dma_window *w)
 	if (w->events)
 		rte_mem_event_callback_unregister("gantry_window", w);
 	rte_mcfg_mem_read_lock();
-	while (!TAILQ_EMPTY(&w->pieces))
-		drop_piece(w, TAILQ_FIRST(&w->pieces));
+	drop_all(w);
 	rte_mcfg_mem_read_unlock();
-	memset(&d->own, 0, sizeof(d->own));
+	while (!TAILQ_EMPTY(&w->pieces))
+		forget(w, TAILQ_FIRST(&w->pieces));
+	if (!w->planning)
+		memset(&d->own, 0, sizeof(d->own));
 	rte_free(w->entries);
 	free(w);
 }
@@ -495,6 +530,73 @@ window_end(struct gantry_dma_dev *dev)
 	dma_device(dev)->window = NULL;
 }
 
+static gantry_dma_addr_t
+last_of(uint64_t mask)
+{
+	return RTE_MIN(mask, WINDOW_LAST);
+}
+
+static struct dma_window *
+new_window(struct gantry_dma_dev *dev, uint64_t mask, bool planning)
+{
+	struct dma_window *w = calloc(1, sizeof(*w));
+
+	if (w != NULL) {
+		w->dev = dev;
+		w->last = last_of(mask);
+		w->planning = planning;
+		TAILQ_INIT(&w->pieces);
+		if (put_obstacle(w, DMA_MSI_FIRST, DMA_MSI_LEN) == 0)
+			return w;
+	}
+	free(w);
+	dma_fail("%s: out of memory", dma_device(dev)->name);
+	return NULL;
+}
+
+/* Whether all of EAL's memory would fit. @param now the device's window; NULL: it has none */
+static bool
+plan(struct gantry_dma_dev *dev, uint64_t mask, const struct dma_window *now)
+{
+	struct dma_window *w = mask > DEMAND_LAST ? new_window(dev, mask, true) : NULL;
+	const struct piece *p;
+	bool fits = true;
+
+	if (w == NULL)
+		return false;
+	rte_mcfg_mem_read_lock();
+	if (now != NULL) {
+		TAILQ_FOREACH(p, &now->pieces, next) {
+			if (!p->memory && p->bus != DMA_MSI_FIRST)
+				fits &= put_obstacle(w, p->bus, p->len) == 0;
+		}
+	}
+	fits = fits && add_all(w) == 0;
+	rte_mcfg_mem_read_unlock();
+	window_drop(w);
+	return fits;
+}
+
+/* Everything to other places, up to this mask; or back to the ones it has now. */
+static int
+move_all(struct dma_window *w, uint64_t mask)
+{
+	const gantry_dma_addr_t was = w->last;
+	int ret;
+
+	rte_mcfg_mem_read_lock();
+	drop_all(w);
+	w->last = last_of(mask);
+	ret = add_all(w);
+	if (ret != 0) {
+		drop_all(w);
+		w->last = was;
+		add_all(w); /* for that there was room; and what can't be put is mapped on demand */
+	}
+	rte_mcfg_mem_read_unlock();
+	return ret;
+}
+
 static int
 window_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 {
@@ -509,10 +611,12 @@ window_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 			d->name, dma_bits(need), dma_bits(mask));
 		return -EIO;
 	}
+	if (plan(dev, mask, d->window))
+		return move_all(d->window, mask);
 	window_end(dev);
-	dma_set_mode(dev, NULL);
+	dma_set_mode(dev, &dma_no_mode);
 	ret = dma_window_start(dev, mask);
-	if (ret != 0) /* as before: for that there was room */
+	if (ret != 0) /* as before */
 		dma_window_start(dev, d->mask);
 	return ret;
 }
@@ -538,38 +642,6 @@ static const struct gantry_dma_mode window_mode = {
  * Begin.
  */
 
-static struct dma_window *
-new_window(struct gantry_dma_dev *dev, uint64_t mask, bool planning)
-{
-	struct dma_window *w = calloc(1, sizeof(*w));
-
-	if (w != NULL) {
-		w->dev = dev;
-		w->last = RTE_MIN(mask, WINDOW_LAST);
-		w->planning = planning;
-		TAILQ_INIT(&w->pieces);
-		if (put_piece(w, 0, DMA_MSI_LEN, DMA_MSI_FIRST, false) == 0)
-			return w;
-	}
-	free(w);
-	dma_fail("%s: out of memory", dma_device(dev)->name);
-	return NULL;
-}
-
-/* Whether all of EAL's memory would fit. */
-static bool
-plan(struct gantry_dma_dev *dev, uint64_t mask)
-{
-	struct dma_window *w = mask > DEMAND_LAST ? new_window(dev, mask, true) : NULL;
-	bool fits;
-
-	if (w == NULL)
-		return false;
-	fits = add_all(w) == 0;
-	window_drop(w);
-	return fits;
-}
-
 static int
 start_all(struct gantry_dma_dev *dev, uint64_t mask)
 {
@@ -586,7 +658,11 @@ start_all(struct gantry_dma_dev *dev, uint64_t mask)
 	if (ret == 0) {
 		/* Before the walk, or pages that come in between would be missed. */
 		w->events = rte_mem_event_callback_register("gantry_window", memory_event, w) == 0;
-		ret = w->events || rte_errno == ENOTSUP ? add_all(w) : -rte_errno;
+		ret = w->events || rte_errno == ENOTSUP ? 0 : -rte_errno;
+		rte_mcfg_mem_read_lock();
+		if (ret == 0)
+			ret = add_all(w);
+		rte_mcfg_mem_read_unlock();
 	} else {
 		dma_fail("%s: no memory left in EAL's heap for the window's table", d->name);
 	}
@@ -606,7 +682,7 @@ dma_window_start(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	int ret;
 
-	if (plan(dev, mask) && dma_can_claim(dev))
+	if (plan(dev, mask, NULL) && dma_can_claim(dev))
 		return start_all(dev, mask);
 	ret = dma_demand_start(dev, mask, true);
 	if (ret == 0)

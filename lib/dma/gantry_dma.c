@@ -140,10 +140,14 @@ static const char * const mode_names[] = {
 	[GANTRY_DMA_MODE_BOUNCE] = "bounce",
 };
 
+static int choose(struct gantry_dma_dev *dev, uint64_t mask);
+
 static int
 start_mode(struct gantry_dma_dev *dev, enum gantry_dma_mode_id mode, uint64_t mask)
 {
 	switch (mode) {
+	case GANTRY_DMA_MODE_AUTO:
+		return choose(dev, mask);
 	case GANTRY_DMA_MODE_WINDOW:
 		return dma_window_start(dev, mask);
 	case GANTRY_DMA_MODE_STRICT:
@@ -157,11 +161,11 @@ start_mode(struct gantry_dma_dev *dev, enum gantry_dma_mode_id mode, uint64_t ma
 
 /*
  * A mode that was asked for and waits for a mask. Who doesn't set one gets what it is
- * then, the kernel's 32 bits.
+ * then, the kernel's 32 bits. And what a device has that the bus shut off, before no mode
+ * could be started: there is no way back to direct from there.
  */
 
 static pthread_mutex_t wait_lock = PTHREAD_MUTEX_INITIALIZER;
-static const struct gantry_dma_mode waiting;
 
 static int
 start_waiting(struct gantry_dma_dev *dev, uint64_t mask)
@@ -170,7 +174,7 @@ start_waiting(struct gantry_dma_dev *dev, uint64_t mask)
 	int ret = 0;
 
 	pthread_mutex_lock(&wait_lock);
-	if (d->base == &waiting)
+	if (d->base == &dma_no_mode)
 		ret = start_mode(dev, d->params.mode, mask);
 	pthread_mutex_unlock(&wait_lock);
 	return ret;
@@ -212,7 +216,7 @@ wait_alloc_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, s
 	return dma_block_alloc(dev, b, size, align, socket_id, mask, site);
 }
 
-static const struct gantry_dma_mode waiting = {
+const struct gantry_dma_mode dma_no_mode = {
 	.name = "waiting",
 	.map = wait_map,
 	.unmap = wait_unmap,
@@ -239,7 +243,7 @@ gantry_dma_mode_name(struct gantry_dma_dev *dev)
 {
 	const struct dma_device *d = dma_device(dev);
 
-	if (d->base == &waiting)
+	if (d->base == &dma_no_mode)
 		return mode_names[d->params.mode];
 	return d->base != NULL ? d->base->name : mode_names[GANTRY_DMA_MODE_DIRECT];
 }
@@ -287,7 +291,7 @@ gantry_dma_dev_create(const struct gantry_dma_params *params)
 		rte_errno = -ret;
 		return NULL;
 	}
-	dma_set_mode(&d->fast, d->params.mode > GANTRY_DMA_MODE_DIRECT ? &waiting : NULL);
+	dma_set_mode(&d->fast, d->params.mode > GANTRY_DMA_MODE_DIRECT ? &dma_no_mode : NULL);
 	dma_reach_add(&d->fast);
 	if (d->params.debug != GANTRY_DMA_DEBUG_OFF) {
 		ret = dma_debug_start(&d->fast, d->params.debug);
@@ -332,6 +336,8 @@ gantry_dma_dev_abandon(struct gantry_dma_dev *dev)
 	if (dev == NULL)
 		return;
 	dma_reach_remove(dev);
+	if (gantry_dma_debug_on(dev))
+		dma_debug_abandon(dev);
 	if (d->base != NULL && d->base->abandon != NULL)
 		d->base->abandon(dev);
 }
@@ -350,15 +356,21 @@ highest(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *ar
 	return 0;
 }
 
-uint64_t
-gantry_dma_get_required_mask(struct gantry_dma_dev *dev)
+static uint64_t
+highest_address(void)
 {
 	uint64_t last = 0;
 
+	rte_memseg_walk(highest, &last);
+	return last;
+}
+
+uint64_t
+gantry_dma_get_required_mask(struct gantry_dma_dev *dev)
+{
 	if (dma_device(dev)->base != NULL && dma_device(dev)->base->required_mask != NULL)
 		return dma_device(dev)->base->required_mask(dev);
-	rte_memseg_walk(highest, &last);
-	return GANTRY_DMA_BIT_MASK(dma_bits(last));
+	return GANTRY_DMA_BIT_MASK(dma_bits(highest_address()));
 }
 
 uint64_t
@@ -410,9 +422,10 @@ reason(const struct dma_device *d, char *why, size_t size)
 
 /* The memory lies beyond the mask, and only the modes can help; AUTO tries them. */
 static int
-choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t last)
+choose(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	struct dma_device *d = dma_device(dev);
+	const uint64_t last = highest_address();
 	char no_window[160], no_bounce[160];
 
 	if (d->params.mode == GANTRY_DMA_MODE_DIRECT) {
@@ -439,6 +452,9 @@ choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t last)
 	dma_fail("%s: the device drives %u address bits, but EAL's memory reaches up to bus "
 		"address 0x%" PRIx64 ", which takes %u; no window: %s; no bounce buffers: %s",
 		d->name, dma_bits(mask), last, dma_bits(last), no_window, no_bounce);
+	/* What was taken from the device for one of them is gone. */
+	if (d->claimed)
+		dma_set_mode(dev, &dma_no_mode);
 	return -EIO;
 }
 
@@ -447,9 +463,8 @@ static int
 take_mask(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	struct dma_device *d = dma_device(dev);
-	uint64_t last = 0;
 
-	if (d->base == &waiting) {
+	if (d->base == &dma_no_mode) {
 		int ret = start_waiting(dev, mask);
 
 		if (ret != 0)
@@ -457,10 +472,7 @@ take_mask(struct gantry_dma_dev *dev, uint64_t mask)
 	}
 	if (d->base != NULL)
 		return d->base->set_mask != NULL ? d->base->set_mask(dev, mask) : 0;
-	rte_memseg_walk(highest, &last);
-	if (last <= mask && !d->claimed)
-		return 0;
-	return choose(dev, mask, last);
+	return highest_address() <= mask ? 0 : choose(dev, mask);
 }
 
 /* -EIO is logged, once: a driver may try several. */
@@ -494,15 +506,13 @@ int
 gantry_dma_set_coherent_mask(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	struct dma_device *d = dma_device(dev);
-	uint64_t last = 0;
 	int ret = 0;
 
 	if (!is_mask(d, mask))
 		return -EINVAL;
-	rte_memseg_walk(highest, &last);
 	/* A mode finds a place for each block, or says that there is none. */
-	if (d->base == NULL && last > mask)
-		ret = choose(dev, d->mask, last);
+	if (d->base == NULL && highest_address() > mask)
+		ret = choose(dev, d->mask);
 	if (ret != 0)
 		return mask_refused(d, ret);
 	d->coherent_mask = mask;

@@ -38,6 +38,7 @@ static struct {
 	} maps[BUS_MAPS];
 	unsigned int nr_maps, calls;
 	unsigned int fail_at;  /* this call of map, from 1, fails; 0: none */
+	bool fails;            /* every map does */
 	bool keeps;            /* unmap fails */
 } bus = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -51,7 +52,7 @@ bus_add(void *va, gantry_dma_addr_t iova, size_t len, enum gantry_dma_dir dir, b
 	if ((((uintptr_t)va | iova | len) & 4095) != 0 || len == 0 || iova + len < iova)
 		return -EINVAL;
 	pthread_mutex_lock(&bus.lock);
-	if (++bus.calls == bus.fail_at || bus.nr_maps == BUS_MAPS)
+	if (++bus.calls == bus.fail_at || bus.fails || bus.nr_maps == BUS_MAPS)
 		ret = -ENOSPC;
 	for (i = 0; i < bus.nr_maps && ret == 0; i++) {
 		if (iova < bus.maps[i].iova + bus.maps[i].len && bus.maps[i].iova < iova + len)
@@ -143,7 +144,7 @@ bus_reset(void)
 	if (bus.table != NULL)
 		munmap(bus.table, bus.nr * sizeof(*bus.table));
 	bus.table = NULL;
-	bus.claimed = bus.remembers = bus.keeps = false;
+	bus.claimed = bus.remembers = bus.fails = bus.keeps = false;
 	bus.claims = bus.nr_maps = bus.calls = bus.fail_at = 0;
 	bus.nr = 0;
 }

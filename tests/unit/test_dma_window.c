@@ -245,6 +245,47 @@ test_events_refused(void **state)
 	rte_free(p);
 }
 
+/* Where the bus keeps what EAL took back nothing else is put: the device may still be there. */
+static void
+test_kept(void **state)
+{
+	struct gantry_dma_dev *dev = window_device(&bus_any_memory, 32);
+	unsigned int before, kept, i;
+	gantry_dma_addr_t a;
+	uint8_t *p;
+
+	if (!eal_huge()) {
+		gantry_dma_dev_destroy(dev);
+		print_message("needs hugepages, which come and go\n");
+		skip();
+	}
+	before = bus.nr_maps;
+	p = rte_malloc(NULL, 100 << 20, 2 << 20); /* more than there is */
+	assert_non_null(p);
+	kept = bus.nr_maps - before;
+	assert_true(kept > 0);
+	bus.keeps = true;
+	rte_free(p);
+	bus.keeps = false;
+	assert_int_equal(bus.nr_maps, before + kept);
+	p = rte_malloc(NULL, 100 << 20, 2 << 20);
+	assert_non_null(p);
+	assert_int_equal(bus.nr_maps, before + 2 * kept);
+	for (i = 0; i < 100; i++) {
+		memset(p + (i << 20), i, LEN);
+		a = map_window(dev, p + (i << 20), LEN, GANTRY_DMA_TO_DEVICE);
+		assert_seen(a, i, LEN);
+	}
+	rte_free(p);
+	assert_int_equal(bus.nr_maps, before + kept);
+	/* Another window avoids it, too, or is none. */
+	gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(27));
+	assert_true(bus.nr_maps >= kept);
+	gantry_dma_dev_destroy(dev);
+	assert_int_equal(bus.nr_maps, kept);
+	bus_reset();
+}
+
 /* Memory that was registered, and any other where the bus can: on demand, below the window. */
 static void
 test_other_memory(void **state)
@@ -515,6 +556,64 @@ test_auto(void **state)
 	rte_free(p);
 }
 
+/*
+ * A bus that shuts the device off and then maps nothing: no mode, and the reason in one line. What
+ * was taken away is not handed out as if it were there.
+ */
+static void
+test_auto_fails(void **state)
+{
+	struct gantry_dma_dev *dev = bus_device(&bus_any_memory, GANTRY_DMA_MODE_AUTO);
+	uint8_t *p = rte_malloc(NULL, LEN, 0);
+	const struct gantry_dma_ops ops = { .name = "bus", .map = bus_map, .unmap = bus_unmap,
+		.claim = bus_claim };
+	const uint64_t narrow = gantry_dma_get_required_mask(dev) >> 1;
+	gantry_dma_addr_t a;
+	struct sum s = { 0 };
+	char *log = NULL, *first;
+	size_t len;
+	FILE *f;
+
+	gantry_dma_dev_destroy(dev);
+	dev = bus_device(&ops, GANTRY_DMA_MODE_AUTO);
+	bus.fails = true;
+	f = open_memstream(&log, &len);
+	assert_non_null(f);
+	rte_openlog_stream(f);
+	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, narrow), -EIO);
+	rte_openlog_stream(NULL);
+	fclose(f);
+	/* One line. */
+	first = strchr(log, '\n');
+	assert_true(first != NULL && first[1] == '\0');
+	assert_non_null(strstr(log, gantry_dma_last_error()));
+	free(log);
+	assert_reason("no window: ");
+	assert_reason("no bounce buffers: ");
+	assert_reason("did not map");
+	assert_int_equal(bus.nr_maps, 0);
+	assert_true(bus.claimed);
+
+	/* However low the memory lies. */
+	assert_int_equal(gantry_dma_set_mask(dev, UINT64_MAX), -EIO);
+	assert_not_mapped(dev, p, LEN, "did not map");
+	assert_null(gantry_dma_alloc_coherent(dev, 4096, &a, SOCKET_ID_ANY));
+	assert_reason("did not map");
+	gantry_dma_for_each_mapping(dev, add_up, &s);
+	assert_int_equal(s.memory + s.buffers, 0);
+
+	/* Until the bus is itself again. */
+	bus.fails = false;
+	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, narrow), 0);
+	a = bus_map_ok(dev, p, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	assert_true(device_fill(a, 7, LEN));
+	assert_bytes(p, 7, LEN);
+	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_BIDIRECTIONAL);
+	gantry_dma_dev_destroy(dev);
+	assert_int_equal(bus.nr_maps, 0);
+	rte_free(p);
+}
+
 /* Threads that map while EAL's memory grows and shrinks. */
 
 struct worker {
@@ -579,6 +678,7 @@ main(int argc, char **argv)
 		IN_WINDOW(test_large),
 		IN_WINDOW(test_events),
 		IN_WINDOW(test_events_refused),
+		cmocka_unit_test(test_kept),
 		IN_WINDOW(test_other_memory),
 		IN_WINDOW(test_coherent),
 		IN_WINDOW(test_resource),
@@ -587,6 +687,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_on_demand),
 		cmocka_unit_test(test_fails),
 		cmocka_unit_test(test_auto),
+		cmocka_unit_test(test_auto_fails),
 		cmocka_unit_test(test_abandoned),
 		IN_WINDOW(test_threads),
 	};
