@@ -18,6 +18,7 @@
  * all of them, in random order.
  */
 
+#include <err.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -62,19 +63,6 @@ static struct buffer mbufs[LIVE], randoms[LIVE];
 static unsigned int rounds = 5;
 static bool first_key = true;
 
-static void __attribute__((noreturn, format(printf, 1, 2)))
-die(const char *format, ...)
-{
-	va_list ap;
-
-	fputs("bench-dma: ", stderr);
-	va_start(ap, format);
-	vfprintf(stderr, format, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	exit(1);
-}
-
 /*
  * Pairs. Each kind of buffer has a loop of its own, as it has in a driver.
  */
@@ -85,7 +73,7 @@ map(struct buffer *b, bool is_mbuf, enum gantry_dma_dir dir)
 	b->addr = is_mbuf ? gantry_dma_map_mbuf(dev, b->mbuf, RTE_PKTMBUF_HEADROOM, SIZE, dir) :
 		gantry_dma_map_single(dev, b->ptr, SIZE, dir);
 	if (unlikely(gantry_dma_mapping_error(dev, b->addr)))
-		die("%p: not mapped: %s", b->ptr, gantry_dma_last_error());
+		errx(1, "%p: not mapped: %s", b->ptr, gantry_dma_last_error());
 }
 
 static inline void
@@ -257,8 +245,9 @@ threads(unsigned int n, enum gantry_dma_dir dir)
 		t[i].buffers = &mbufs[i * BURST];
 		t[i].dir = dir;
 		t[i].start = &start;
-		if (pthread_create(&t[i].id, &attr, thread_main, &t[i]) != 0)
-			die("no thread: %s", strerror(errno));
+		errno = pthread_create(&t[i].id, &attr, thread_main, &t[i]);
+		if (errno != 0)
+			err(1, "no thread");
 	}
 	for (i = 0; i < n; i++) {
 		pthread_join(t[i].id, NULL);
@@ -347,7 +336,7 @@ make_buffers(void)
 	uint8_t *region = rte_malloc("bench", REGION, HUGE_2M);
 
 	if (pool == NULL || region == NULL)
-		die("not enough hugepage memory: %s", rte_strerror(rte_errno));
+		errx(1, "not enough hugepage memory: %s", rte_strerror(rte_errno));
 	for (unsigned int i = 0; i < LIVE; i++) {
 		mbufs[i].mbuf = rte_pktmbuf_alloc(pool);
 		mbufs[i].ptr = mbufs[i].mbuf->buf_addr;
@@ -507,11 +496,11 @@ main(int argc, char **argv)
 	if (settings[s].pa)
 		shuffle_hugepages(512);
 	if (rte_eal_init(own, argv) < 0)
-		die("EAL does not start: %s", rte_strerror(rte_errno));
+		errx(1, "EAL does not start: %s", rte_strerror(rte_errno));
 	if (rte_eal_iova_mode() != (settings[s].pa ? RTE_IOVA_PA : RTE_IOVA_VA))
-		die("%s: EAL is in the other IOVA mode", settings[s].name);
+		errx(1, "%s: EAL is in the other IOVA mode", settings[s].name);
 	if (settings[s].nic != (nic != NULL))
-		die("%s: %s", settings[s].name, nic != NULL ? "needs no device" :
+		errx(1, "%s: %s", settings[s].name, nic != NULL ? "needs no device" :
 			"needs a soft NIC (-a vfio_user:SOCKET)");
 	make_buffers();
 	rte_memseg_walk(look, &m);
@@ -524,11 +513,11 @@ main(int argc, char **argv)
 	/* The window is to lie where a device of 32 bits reaches it. */
 	if (dev == NULL || gantry_dma_set_mask_and_coherent(dev, settings[s].mode ==
 			GANTRY_DMA_MODE_WINDOW ? GANTRY_DMA_BIT_MASK(32) : GANTRY_DMA_BIT_MASK(64)) != 0)
-		die("%s: %s", settings[s].name, gantry_dma_last_error());
+		errx(1, "%s: %s", settings[s].name, gantry_dma_last_error());
 
 	if (strcmp(gantry_dma_mode_name(dev), settings[s].mode_name) != 0 ||
 			gantry_dma_debug_on(dev) != settings[s].debug)
-		die("%s: the device is in mode %s, debug %s", settings[s].name,
+		errx(1, "%s: the device is in mode %s, debug %s", settings[s].name,
 			gantry_dma_mode_name(dev), gantry_dma_debug_on(dev) ? "on" : "off");
 
 	printf("{");

@@ -24,7 +24,7 @@
  *	bugs_*.c    the corpus
  */
 
-#include <errno.h>
+#include <err.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -78,18 +78,6 @@ struct verdict {
 	bool twin_ok;
 	char why[512];         /* why it is not ok; empty: it is */
 };
-
-static void
-complain(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("gantry-dmacheck: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-}
 
 static void
 help(void)
@@ -148,11 +136,11 @@ parse(int argc, char **argv, struct options *o)
 			break;
 		case 'o':
 			if (find_bug(optarg) == NULL) {
-				complain("there is no bug '%s'; --list names them all", optarg);
+				warnx("there is no bug '%s'; --list names them all", optarg);
 				return -EXIT_USAGE;
 			}
 			if (o->nr_only == ONLY_MAX) {
-				complain("--only can be given %u times at most", ONLY_MAX);
+				warnx("--only can be given %u times at most", ONLY_MAX);
 				return -EXIT_USAGE;
 			}
 			o->only[o->nr_only++] = optarg;
@@ -165,7 +153,7 @@ parse(int argc, char **argv, struct options *o)
 		}
 	}
 	if (optind < argc) {
-		complain("'%s' is one argument too many", argv[optind]);
+		warnx("'%s' is one argument too many", argv[optind]);
 		return -EXIT_USAGE;
 	}
 	return 0;
@@ -460,7 +448,7 @@ check_corpus(const struct options *o, FILE *json)
 	verdicts = calloc(nr, sizeof(*verdicts));
 	plays = calloc(nr, PLAYS * sizeof(*plays));
 	if (verdicts == NULL || plays == NULL) {
-		complain("out of memory");
+		warnx("out of memory");
 		return 1;
 	}
 	end = plays;
@@ -482,7 +470,7 @@ check_corpus(const struct options *o, FILE *json)
 	}
 	ret = run_plays(plays, (unsigned int)(end - plays));
 	if (ret != 0) {
-		complain("cannot start a process: %s", strerror(-ret));
+		warnx("cannot start a process: %s", strerror(-ret));
 		return 1;
 	}
 	for (i = 0; i < nr; i++) {
@@ -504,7 +492,7 @@ check_corpus(const struct options *o, FILE *json)
 		caught, nr - left_out - bad, twins, accused);
 	printf(left_out > 0 ? "; %u left out\n" : "\n", left_out);
 	if (json != NULL && write_json(json, verdicts, nr, twins, accused) != 0) {
-		complain("%s: not written", o->json);
+		warnx("%s: not written", o->json);
 		bad++;
 	}
 	free(plays);
@@ -530,13 +518,13 @@ main(int argc, char **argv)
 	if (o.json != NULL) {
 		json = fopen(o.json, "w");
 		if (json == NULL) {
-			complain("%s: %s", o.json, strerror(errno));
+			warn("%s", o.json);
 			return EXIT_USAGE;
 		}
 	}
 	ret = check_corpus(&o, json);
 	if (json != NULL && fclose(json) != 0) {
-		complain("%s: %s", o.json, strerror(errno));
+		warn("%s", o.json);
 		ret = 1;
 	}
 	return ret;

@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <err.h>
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
@@ -52,9 +53,8 @@ broken(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vwarnx(fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 	_exit(1);
 }
 

@@ -22,11 +22,11 @@
  * poller.c threads; report.c statistics.
  */
 
+#include <err.h>
 #include <errno.h>
 #include <getopt.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,19 +100,8 @@ help(void)
 "Exit status: 0, 1 something failed, 2 wrong arguments.");
 }
 
-__attribute__((format(printf, 1, 2)))
-static int
-usage_error(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("gantry-nic: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputs("\n", stderr);
-	return EXIT_USAGE;
-}
+/* Says what is wrong with the arguments; the exit status. */
+#define usage_error(...) (warnx(__VA_ARGS__), EXIT_USAGE)
 
 static int
 add_port(struct options *opt, const char *arg)
@@ -333,7 +322,7 @@ run(const struct options *opt)
 		fflush(stdout);
 		wait_for_end(opt, &set, started);
 	} else {
-		fprintf(stderr, "gantry-nic: %s\n", err);
+		warnx("%s", err);
 	}
 	for (i = 0; i < CORES_MAX; i++)
 		poller_free(pollers[i]);

@@ -34,7 +34,7 @@
  *	report.c    JSON
  */
 
-#include <errno.h>
+#include <err.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,11 +52,9 @@ complain(const char *format, ...)
 	va_list ap;
 
 	fflush(stdout);
-	fputs("gantry-testpmd: ", stderr);
 	va_start(ap, format);
-	vfprintf(stderr, format, ap);
+	vwarnx(format, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 }
 
 static void
