@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import time
 
 from lib import TESTPMD, Bench, needs_hugepages
 
@@ -87,8 +86,7 @@ class Reach(Bench):
         buffers, coherent = self.rings_and_buffers(groups, objects)
         self.assertEqual(len(buffers) + len(coherent), len(groups))
         for g in groups:
-            self.assertGreaterEqual(g['oldest_ms'], 0)
-            self.assertLess(g['oldest_ms'], 30000)
+            self.assertGreaterEqual(g['oldest_ms'], 0)      # -1: not known
 
     def test_bounce(self):
         groups, objects = self.groups('bounce')
@@ -137,9 +135,8 @@ class Telemetry(Bench):
 
         self.wait_until(lambda: sum(g['mappings'] for g in buffers()) == RING - 1)
         first = buffers()
-        time.sleep(0.3)
-        self.assertGreater(max(g['oldest_ms'] for g in buffers()),
-                           max(g['oldest_ms'] for g in first))
+        age = max(g['oldest_ms'] for g in first)
+        self.wait_until(lambda: max(g['oldest_ms'] for g in buffers()) > age)
         for g in first:
             self.assertEqual(g['access'], 'w')
             self.assertIn('igb_', g['mapped_by'])
