@@ -33,6 +33,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,6 +138,9 @@ kind_of(const struct dma_thread *t, const struct rte_mbuf *m)
  * Devices, threads.
  */
 
+/* Of beginnings and ends: the first and the last call EAL, which the devices' lock must not. */
+static pthread_mutex_t users_lock = PTHREAD_MUTEX_INITIALIZER;
+
 int
 dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level level)
 {
@@ -150,7 +154,7 @@ dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level level)
 	}
 	debug->dev = dev;
 	debug->level = level;
-	dma_debug_lock_devices();
+	pthread_mutex_lock(&users_lock);
 	if (TAILQ_EMPTY(&dma_debug_devices))
 		dma_debug_memory_start();
 	if (!registered) {
@@ -158,8 +162,10 @@ dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level level)
 		backtrace(&frame, 1); /* the first call loads a library */
 	}
 	registered = true;
+	dma_debug_lock_devices();
 	TAILQ_INSERT_TAIL(&dma_debug_devices, debug, next);
 	dma_debug_unlock_devices();
+	pthread_mutex_unlock(&users_lock);
 	dma_device(dev)->debug = debug;
 	dev->debug = true;
 	dma_set_above(dev, &debug_mode);
@@ -182,20 +188,10 @@ gantry_dma_debug_caller(const void *site)
 static void
 tell_failed(struct dma_thread *t, const void *site)
 {
-	struct gantry_dma_dev *dev = t->failed;
-	const struct dma_debug *d;
-	struct dma_report r;
+	struct dma_report r = report_call(GANTRY_DMA_MISUSE_UNCHECKED, t->failed, NULL,
+		GANTRY_DMA_MAPPING_ERROR, t->failed_ptr, t->failed_size, GANTRY_DMA_NONE, site);
 
 	t->failed = NULL;
-	dma_debug_lock_devices();
-	TAILQ_FOREACH(d, &dma_debug_devices, next)
-		if (d->dev == dev)
-			break;
-	dma_debug_unlock_devices();
-	if (d == NULL)
-		return;
-	r = report_call(GANTRY_DMA_MISUSE_UNCHECKED, dev, NULL, GANTRY_DMA_MAPPING_ERROR,
-		t->failed_ptr, t->failed_size, GANTRY_DMA_NONE, site);
 	r.map_site = t->failed_site;
 	r.map_verb = "mapped, or not,";
 	dma_debug_report(&r, "the mapping failed, and gantry_dma_mapping_error() was not asked");
@@ -1032,19 +1028,21 @@ dma_debug_drop(struct gantry_dma_dev *dev, const void *owner, const void *site)
 	free(left);
 }
 
-void
-dma_debug_end(struct gantry_dma_dev *dev, const void *site)
+/* Nothing of it is in the books any more. */
+static void
+end(struct gantry_dma_dev *dev)
 {
 	struct dma_debug *debug = dma_device(dev)->debug;
 
-	dma_debug_drop(dev, NULL, site);
 	dma_books_forget(dev);
 	dma_debug_mbuf_end(dev);
+	pthread_mutex_lock(&users_lock);
 	dma_debug_lock_devices();
 	TAILQ_REMOVE(&dma_debug_devices, debug, next);
+	dma_debug_unlock_devices();
 	if (TAILQ_EMPTY(&dma_debug_devices))
 		dma_debug_memory_end();
-	dma_debug_unlock_devices();
+	pthread_mutex_unlock(&users_lock);
 	if (dma_thread.failed == dev)
 		dma_thread.failed = NULL;
 	dma_set_above(dev, NULL);
@@ -1052,6 +1050,26 @@ dma_debug_end(struct gantry_dma_dev *dev, const void *site)
 	dma_device(dev)->debug = NULL;
 	free(debug->seen);
 	free(debug);
+}
+
+void
+dma_debug_end(struct gantry_dma_dev *dev, const void *site)
+{
+	dma_debug_drop(dev, NULL, site);
+	end(dev);
+}
+
+void
+dma_debug_abandon(struct gantry_dma_dev *dev)
+{
+	struct dma_entry *e;
+
+	while ((e = dma_books_take_any(dev, NULL)) != NULL) {
+		if (e->mbuf != NULL)
+			dma_debug_mbuf_unmapped(e, true, NULL);
+		dma_books_free(e);
+	}
+	end(dev);
 }
 
 static bool

@@ -38,6 +38,8 @@ struct dma_context {
 int dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level level);
 /** The device goes: what is left is reported. Before anything of it is given up. */
 void dma_debug_end(struct gantry_dma_dev *dev, const void *site);
+/** The device is left as it is: nothing is reported, and nobody is watched on its behalf. */
+void dma_debug_abandon(struct gantry_dma_dev *dev);
 
 gantry_dma_addr_t dma_debug_map(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr,
 		size_t size, enum gantry_dma_dir dir, unsigned long attrs, const void *site);
@@ -98,6 +100,8 @@ enum {
 	DMA_SUMMED = 1 << 3,   /* sum is the data's */
 	DMA_GONE = 1 << 4,     /* its memory was given back to EAL */
 	DMA_UNOWNED = 1 << 5,  /* its mbuf was free when it was mapped */
+	DMA_FOREIGN = 1 << 6,  /* its buffer isn't the mbuf's own, and may go before that */
+	DMA_COUNTED = 1 << 7,  /* its mbuf's object says that a device has it */
 };
 
 /** A member of a bucket's list. An entry is aligned, so that its address leads to it. */
@@ -192,7 +196,10 @@ void dma_debug_for_each(bool (*fn)(struct dma_entry *e, void *arg), void *arg);
 void dma_debug_for_each_at(const void *ptr, size_t size,
 		bool (*fn)(struct dma_entry *e, void *arg), void *arg);
 
-/** Before each device is given up, and whenever the list of devices is read. */
+/**
+ * Whoever holds this finds each device of the list alive. It is a report's lock, too: no lock of
+ * EAL's is taken under it, as reports come from under those. Recursive.
+ */
 void dma_debug_lock_devices(void);
 void dma_debug_unlock_devices(void);
 TAILQ_HEAD(dma_debug_list, dma_debug);
@@ -219,7 +226,7 @@ void dma_debug_mbuf_mapped(struct dma_entry *e, const void *site);
 void dma_debug_mbuf_unmapped(struct dma_entry *e, bool quiet, const void *site);
 /** The same mbuf twice, for receive: it is told of when the application gets it. */
 bool dma_debug_mbuf_twice(const struct dma_entry *a, const struct dma_entry *b);
-/** The device's turn: from here on its data may not change. */
+/** The device's turn: from here on its data may not change. A bucket may be locked. */
 void dma_debug_mbuf_sum(struct dma_entry *e);
 /** The device watches no pool any more. */
 void dma_debug_mbuf_end(struct gantry_dma_dev *dev);

@@ -21,8 +21,9 @@
  * a running lcore but itself. Who frees into a cache of his own is not seen. In their place
  * stand queues behind the look, of the same size: what was freed rests there while half as many
  * as a cache holds are freed after it, so that a device or an application that still has it
- * is found out, and is got again before it is out of the CPU's caches. Each has a lock,
- * which nobody else takes before the end of the watching.
+ * is found out, and is got again before it is out of the CPU's caches. Each has a lock, which
+ * nobody takes but its lcore, until the pool is empty or the watching ends: then all queues
+ * are emptied into the pool, those of lcores that are gone, too.
  *
  * What is known of an object stands apart from it, in an array: its state, and how often it is
  * with a device. Objects that were in use when the watching began are believed.
@@ -33,7 +34,9 @@
  *
  * Data. What is sent has a checksum, taken when it is handed over, and compared when it comes
  * back. A buffer that was received into, and is free now, has one, too: of its first bytes, where
- * a device that still has it would write.
+ * a device that still has it would write. A buffer which isn't the mbuf's own, nor another
+ * mbuf's, is the application's, which may take it away any time: it is read by a system call,
+ * which is told so where the processor would fault.
  *
  * Secondary processes know nothing of a pool's other operations: applications with such can't be
  * watched.
@@ -45,6 +48,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <rte_errno.h>
 #include <rte_launch.h>
@@ -64,6 +69,7 @@
 #define ACCUSED (UINT64_C(1) << 1) /* misused: what follows from that is not told */
 #define WAS_RX  (UINT64_C(1) << 2) /* received into, since it was got */
 #define SUMMED  (UINT64_C(1) << 3) /* sum is that of the free mbuf's data */
+#define FLAGS   UINT64_C(0xFFFF)
 #define RX      (UINT64_C(1) << 16)
 #define TX      (UINT64_C(1) << 32)
 #define LENT    (UINT64_C(1) << 48) /* by its buffer */
@@ -163,18 +169,46 @@ free_sum(struct rte_mbuf *m)
 		RTE_MIN(room - head, (uint32_t)FREE_SUMMED));
 }
 
-void
-dma_debug_mbuf_sum(struct dma_entry *e)
+/* Of memory that may not be there: false. */
+static bool
+foreign_sum(const uint8_t *p, size_t size, uint64_t *sum)
+{
+	uint8_t copy[4096];
+	size_t n;
+
+	for (*sum = size; size > 0; p += n, size -= n) {
+		struct iovec to = { .iov_base = copy }, from = { .iov_base = (void *)(uintptr_t)p };
+
+		n = RTE_MIN(size, sizeof(copy));
+		to.iov_len = from.iov_len = n;
+		if (process_vm_readv(getpid(), &to, 1, &from, 1, 0) != (ssize_t)n)
+			return false;
+		*sum = *sum * UINT64_C(0x9E3779B97F4A7C15) + dma_checksum(copy, n);
+	}
+	return true;
+}
+
+/* False: the data is not there any more. */
+static bool
+data_sum(const struct dma_entry *e, uint64_t *sum)
 {
 	gantry_dma_addr_t addr;
 
-	/* Memory that isn't EAL's, or registered, may be gone by the time it is looked at again. */
-	if (e->dir != GANTRY_DMA_TO_DEVICE || (!gantry_dma_look_up(&dma_device(e->dev)->eal, e->ptr,
-			e->size, GANTRY_DMA_ADDR_MAX, &addr) &&
-			rte_mem_virt2memseg_list(e->ptr) == NULL))
-		return;
-	e->sum = dma_checksum(e->ptr, e->size);
-	e->flags |= DMA_SUMMED;
+	if (unlikely(e->flags & DMA_FOREIGN))
+		return foreign_sum(e->ptr, e->size, sum);
+	/* EAL's, or registered with it. */
+	if (!gantry_dma_look_up(&dma_device(e->dev)->eal, e->ptr, e->size, GANTRY_DMA_ADDR_MAX,
+			&addr) && rte_mem_virt2memseg_list(e->ptr) == NULL)
+		return false;
+	*sum = dma_checksum(e->ptr, e->size);
+	return true;
+}
+
+void
+dma_debug_mbuf_sum(struct dma_entry *e)
+{
+	if (e->dir == GANTRY_DMA_TO_DEVICE && data_sum(e, &e->sum))
+		e->flags |= DMA_SUMMED;
 }
 
 /*
@@ -199,7 +233,10 @@ find_mapping(struct dma_entry *e, void *arg)
 	return true;
 }
 
-/* What is told of an mbuf: the mapping by which a device has it, if one does. */
+/*
+ * What is told of an mbuf: the mapping by which a device has it, if one does. The device may be
+ * gone by the time that it is told; then nothing is.
+ */
 static struct dma_report
 report_mbuf(enum gantry_dma_misuse misuse, const struct watch *w, const struct object *o,
 		const struct rte_mbuf *m, const struct dma_entry *not, const void *site)
@@ -223,6 +260,7 @@ report_mbuf(enum gantry_dma_misuse misuse, const struct watch *w, const struct o
 	if (s.found.dev != NULL)
 		return dma_debug_report_of(misuse, &s.found, site);
 	/* Else the device that received into it last; else any that watches the pool. */
+	pthread_mutex_lock(&lock);
 	if (w->nr_devices > 0)
 		r.dev = w->devices[0];
 	for (i = 0; i < w->nr_devices; i++) {
@@ -231,6 +269,7 @@ report_mbuf(enum gantry_dma_misuse misuse, const struct watch *w, const struct o
 			r.context = o->context;
 		}
 	}
+	pthread_mutex_unlock(&lock);
 	return r;
 }
 
@@ -355,7 +394,23 @@ object_got(const struct watch *w, struct rte_mbuf *m, const void *site)
 	}
 }
 
-/* What this lcore has in its cache, from before. */
+/*
+ * Whether a call of the pool's operations is about an lcore's cache itself: DPDK fills it, or
+ * empties it.
+ */
+static bool
+is_cache(const struct watch *w, void * const *objs)
+{
+	const unsigned int lcore = rte_lcore_id();
+	struct rte_mempool_cache *cache;
+
+	if (w->cache_size == 0 || lcore >= RTE_MAX_LCORE)
+		return false;
+	cache = &w->pool->local_cache[lcore];
+	return objs >= cache->objs && objs < cache->objs + RTE_DIM(cache->objs);
+}
+
+/* What an lcore has in its cache, from before. It is the caller's own, or idle. */
 static void
 flush(const struct watch *w, unsigned int lcore)
 {
@@ -423,6 +478,24 @@ kept_drop(const struct watch *w, struct kept *k, unsigned int n)
 	return w->ops->enqueue(w->pool, objs, n);
 }
 
+/* All queues go into the pool. None of them is locked by the caller. */
+static void
+empty_kept(struct watch *w)
+{
+	struct kept *k;
+	unsigned int i;
+
+	for (i = 0; i < RTE_MAX_LCORE; i++) {
+		k = __atomic_load_n(&w->kept[i], __ATOMIC_ACQUIRE);
+		if (k == NULL)
+			continue;
+		rte_spinlock_lock(&k->lock);
+		if (k->n > 0)
+			kept_drop(w, k, k->n);
+		rte_spinlock_unlock(&k->lock);
+	}
+}
+
 static int
 keep(const struct watch *w, struct kept *k, void * const *objs, unsigned int n)
 {
@@ -462,7 +535,9 @@ watch_enqueue(struct rte_mempool *mp, void * const *objs, unsigned int n)
 	unsigned int i, done = 0;
 	int ret = 0;
 
-	flush(w, rte_lcore_id());
+	/* A cache that DPDK puts back itself is that of before. */
+	if (!is_cache(w, objs))
+		flush(w, rte_lcore_id());
 	for (i = 0; i < n && ret == 0; i++) {
 		if (likely(!w->active || object_put(w, objs[i], site)))
 			continue;
@@ -482,22 +557,22 @@ let_out(struct watch *w, void **objs, unsigned int n)
 {
 	struct kept *k = kept_get(w);
 	unsigned int here, rest;
-	int ret = 0;
+	int ret;
 
-	if (k == NULL)
-		return w->ops->dequeue(w->pool, objs, n);
-	rest = RTE_MIN(k->n, w->cache_size / 2);
-	here = RTE_MIN(n, k->n - rest);
-	if (n > here)
-		ret = w->ops->dequeue(w->pool, &objs[here], n - here);
-	if (ret != 0 && k->n > here) {
-		here = RTE_MIN(n, k->n);
+	if (k != NULL) {
+		rest = RTE_MIN(k->n, w->cache_size / 2);
+		here = RTE_MIN(n, k->n - rest);
 		ret = n > here ? w->ops->dequeue(w->pool, &objs[here], n - here) : 0;
+		if (ret == 0)
+			kept_take(k, objs, here);
+		rte_spinlock_unlock(&k->lock);
+	} else {
+		ret = w->ops->dequeue(w->pool, objs, n);
 	}
-	if (ret == 0)
-		kept_take(k, objs, here);
-	rte_spinlock_unlock(&k->lock);
-	return ret;
+	if (likely(ret == 0))
+		return 0;
+	empty_kept(w);
+	return w->ops->dequeue(w->pool, objs, n);
 }
 
 static int
@@ -508,6 +583,9 @@ watch_dequeue(struct rte_mempool *mp, void **objs, unsigned int n)
 	unsigned int i;
 	int ret;
 
+	/* A cache is not to be filled: then DPDK asks for what it needs. */
+	if (w->active && is_cache(w, objs))
+		return -ENOBUFS;
 	flush(w, rte_lcore_id());
 	ret = let_out(w, objs, n);
 	for (i = 0; i < n && ret == 0 && w->active; i++)
@@ -537,6 +615,7 @@ watch_alloc(struct rte_mempool *mp)
 }
 
 static void unwatch(struct watch *w);
+static void free_chunks(struct watch *w);
 
 struct of_pool {
 	const struct watch *w;
@@ -548,14 +627,18 @@ find_of_pool(struct dma_entry *e, void *arg)
 {
 	struct of_pool *s = arg;
 
-	if (e->mbuf == NULL || (e->flags & DMA_GONE) || object_of(s->w, e->mbuf) == NULL)
+	if (e->mbuf == NULL || object_of(s->w, e->mbuf) == NULL)
 		return false;
 	s->found = *e;
 	e->flags |= DMA_GONE | DMA_ACCUSED;
+	e->mbuf = NULL;
 	return true;
 }
 
-/* The pool is freed, its memory already: what a device has of it is stale from now on. */
+/*
+ * The pool is freed, its memory already: what a device has of it is stale from now on. All that
+ * was in it, and in the queues, was got before.
+ */
 static void
 watch_free(struct rte_mempool *mp)
 {
@@ -578,6 +661,7 @@ watch_free(struct rte_mempool *mp)
 	pthread_mutex_lock(&lock);
 	w->nr_devices = 0;
 	unwatch(w);
+	free_chunks(w);
 	pthread_mutex_unlock(&lock);
 	if (w->ops->free != NULL)
 		w->ops->free(mp);
@@ -613,14 +697,46 @@ free_chunks(struct watch *w)
 	w->chunks = NULL;
 }
 
+/*
+ * The pool is watched anew: those of its memory are used again, since a call may be under way that
+ * has begun when it was watched before. What devices have they have still.
+ */
+static bool
+reuse_chunks(struct watch *w, const struct rte_mempool *pool, size_t stride)
+{
+	const struct rte_mempool_memhdr *hdr;
+	const struct chunk *c;
+	unsigned int i;
+	size_t k;
+
+	if (w->nr_chunks != pool->nb_mem_chunks || w->stride != stride)
+		return false;
+	STAILQ_FOREACH(hdr, &pool->mem_list, next) {
+		for (i = 0; i < w->nr_chunks; i++)
+			if (w->chunks[i].start == (uintptr_t)hdr->addr &&
+					w->chunks[i].end == (uintptr_t)hdr->addr + hdr->len)
+				break;
+		if (i == w->nr_chunks)
+			return false;
+	}
+	for (c = w->chunks; c < &w->chunks[w->nr_chunks]; c++)
+		for (k = 0; k <= (c->end - c->start) / stride; k++)
+			__atomic_fetch_and(&c->objects[k].state, ~FLAGS, __ATOMIC_ACQ_REL);
+	return true;
+}
+
 static int
 make_chunks(struct watch *w, struct rte_mempool *pool)
 {
+	const size_t stride = (size_t)pool->header_size + pool->elt_size + pool->trailer_size;
 	const struct rte_mempool_memhdr *hdr;
 	struct chunk *c;
 
+	if (reuse_chunks(w, pool, stride))
+		return 0;
+	/* Another pool, at the place of one that was freed: nobody is at work there. */
 	free_chunks(w);
-	w->stride = (size_t)pool->header_size + pool->elt_size + pool->trailer_size;
+	w->stride = stride;
 	w->chunks = calloc(pool->nb_mem_chunks, sizeof(*w->chunks));
 	if (w->chunks == NULL)
 		return -ENOMEM;
@@ -662,29 +778,34 @@ place(struct rte_mempool *pool)
 }
 
 /*
- * How much a pool's caches take. 0: no object stays there. The pool's own cache_size is left
- * alone: it says where the pool's private data begin.
+ * How much is put into a pool's caches. 0: nothing. Their size is left alone: who gets an object
+ * reads it twice, and what is got meanwhile would be lost; and the pool's own cache_size: it
+ * says where the pool's private data begin.
  */
 static void
-set_caches(const struct watch *w, uint32_t size, uint32_t limit)
+set_caches(const struct watch *w, uint32_t limit)
 {
 	unsigned int i;
 
-	for (i = 0; w->cache_size != 0 && i < RTE_MAX_LCORE; i++) {
-		__atomic_store_n(&w->pool->local_cache[i].size, size, __ATOMIC_RELAXED);
+	for (i = 0; w->cache_size != 0 && i < RTE_MAX_LCORE; i++)
 		__atomic_store_n(&w->pool->local_cache[i].flushthresh, limit, __ATOMIC_RELEASE);
-	}
 }
 
-/* Lcores that are certainly not at work have their caches emptied now. */
+/*
+ * Lcores that are certainly not at work have their caches emptied now. Only the main lcore knows
+ * that: it is who would send them to work.
+ */
 static void
 flush_idle(const struct watch *w)
 {
+	const unsigned int self = rte_lcore_id();
 	unsigned int lcore;
 
-	flush(w, rte_lcore_id());
+	flush(w, self);
+	if (self != rte_get_main_lcore())
+		return;
 	RTE_LCORE_FOREACH_WORKER(lcore)
-		if (lcore != rte_lcore_id() && rte_eal_get_lcore_state(lcore) == WAIT)
+		if (rte_eal_get_lcore_state(lcore) == WAIT)
 			flush(w, lcore);
 }
 
@@ -712,7 +833,7 @@ watch(struct watch *w, struct rte_mempool *pool)
 		w->cache_limit = pool->local_cache[0].flushthresh;
 	__atomic_store_n(&w->active, true, __ATOMIC_RELEASE);
 	__atomic_store_n(&pool->ops_index, watch_ops_index, __ATOMIC_RELEASE);
-	set_caches(w, 0, 0);
+	set_caches(w, 0);
 	flush_idle(w);
 	return 0;
 }
@@ -721,22 +842,14 @@ watch(struct watch *w, struct rte_mempool *pool)
 static void
 unwatch(struct watch *w)
 {
-	unsigned int i;
-
 	if (!w->active)
 		return;
-	__atomic_store_n(&w->active, false, __ATOMIC_RELEASE);
-	for (i = 0; i < RTE_MAX_LCORE; i++) {
-		struct kept *k = w->kept[i];
-
-		if (k == NULL)
-			continue;
-		rte_spinlock_lock(&k->lock);
-		kept_drop(w, k, k->n);
-		rte_spinlock_unlock(&k->lock);
-	}
+	/* Before any queue is looked at: who makes one looks at this after. */
+	__atomic_store_n(&w->active, false, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	empty_kept(w);
 	__atomic_store_n(&w->pool->ops_index, w->ops_index, __ATOMIC_RELEASE);
-	set_caches(w, w->cache_size, w->cache_limit);
+	set_caches(w, w->cache_limit);
 }
 
 /* Locked. */
@@ -867,6 +980,14 @@ posted(struct dma_entry *e, struct object *o, const void *site)
 	TELL(o, r, "posted for receive when it was free already");
 }
 
+/* An mbuf's own buffer follows it, behind its private data. A clone has another mbuf's. */
+static inline bool
+is_foreign(const struct rte_mbuf *m)
+{
+	return RTE_MBUF_HAS_EXTBUF(m) || (!RTE_MBUF_CLONED(m) &&
+		(uintptr_t)m->buf_addr - (uintptr_t)m > sizeof(*m) + UINT16_MAX);
+}
+
 void
 dma_debug_mbuf_mapped(struct dma_entry *e, const void *site)
 {
@@ -880,10 +1001,15 @@ dma_debug_mbuf_mapped(struct dma_entry *e, const void *site)
 			__atomic_fetch_add(&o->state, LENT, __ATOMIC_ACQ_REL);
 		}
 	}
+	if (unlikely(is_foreign(e->mbuf)))
+		e->flags |= DMA_FOREIGN;
 	o = lookup(e->dev, e->mbuf, &w);
-	if (o == NULL)
+	if (o == NULL) {
 		dma_debug_mbuf_sum(e);
-	else if (e->dir == GANTRY_DMA_TO_DEVICE)
+		return;
+	}
+	e->flags |= DMA_COUNTED;
+	if (e->dir == GANTRY_DMA_TO_DEVICE)
 		sent(e, w, o, site);
 	else
 		posted(e, o, site);
@@ -897,16 +1023,22 @@ dma_debug_mbuf_twice(const struct dma_entry *a, const struct dma_entry *b)
 }
 
 static void
-check_written(struct dma_entry *e, const void *site)
+check_data(struct dma_entry *e, const void *site)
 {
 	struct dma_report r;
+	uint64_t sum;
 
-	if (!(e->flags & DMA_SUMMED) || (e->flags & (DMA_ACCUSED | DMA_GONE)) ||
-			likely(e->sum == dma_checksum(e->ptr, e->size)))
+	if (!(e->flags & DMA_SUMMED) || (e->flags & (DMA_ACCUSED | DMA_GONE)))
 		return;
-	r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_WRITTEN, e, site);
-	dma_debug_report(&r, "its data changed between being handed over for sending and coming "
-		"back");
+	if (unlikely(!data_sum(e, &sum))) {
+		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, e, site);
+		dma_debug_report(&r, "its data was taken away between being handed over for "
+			"sending and coming back");
+	} else if (unlikely(sum != e->sum)) {
+		r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_WRITTEN, e, site);
+		dma_debug_report(&r, "its data changed between being handed over for sending and "
+			"coming back");
+	}
 }
 
 void
@@ -918,8 +1050,8 @@ dma_debug_mbuf_unmapped(struct dma_entry *e, bool quiet, const void *site)
 	uint64_t state;
 
 	if (!quiet)
-		check_written(e, site);
-	if (e->flags & DMA_GONE)
+		check_data(e, site);
+	if ((e->flags & (DMA_GONE | DMA_FOREIGN)) == DMA_GONE)
 		return; /* and its mbuf with it */
 	if (e->lender != NULL) {
 		w = find(e->lender->pool);
@@ -927,6 +1059,8 @@ dma_debug_mbuf_unmapped(struct dma_entry *e, bool quiet, const void *site)
 		if (o != NULL)
 			__atomic_fetch_sub(&o->state, LENT, __ATOMIC_ACQ_REL);
 	}
+	if (!(e->flags & DMA_COUNTED))
+		return;
 	w = find(e->mbuf->pool);
 	o = w != NULL ? object_of(w, e->mbuf) : NULL;
 	if (o == NULL)

@@ -38,7 +38,7 @@ struct dma_seen {
 	const void *map_site, *site;
 };
 
-/* Of all that follows. Recursive: a handler may ask for counts. */
+/* Of all that follows, and of the list of devices. Recursive: a handler may ask for counts. */
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static gantry_dma_error_fn handler;
 static void *handler_arg;
@@ -47,18 +47,16 @@ static uint64_t errors, repeats, by_class[GANTRY_DMA_MISUSE_MAX];
 static char *kept[DMA_DEBUG_KEPT];
 static unsigned int nr_kept; /* ever */
 
-static pthread_mutex_t devices_lock = PTHREAD_MUTEX_INITIALIZER;
-
 void
 dma_debug_lock_devices(void)
 {
-	pthread_mutex_lock(&devices_lock);
+	pthread_mutex_lock(&lock);
 }
 
 void
 dma_debug_unlock_devices(void)
 {
-	pthread_mutex_unlock(&devices_lock);
+	pthread_mutex_unlock(&lock);
 }
 
 const char *
@@ -305,13 +303,25 @@ tell(const struct dma_report *r, const char *detail)
 		handler(handler_arg, &e);
 }
 
+/* NULL: it is gone, as may happen to the one that a pool's mbuf or a mapping was found to be of. */
+static struct dma_debug *
+debug_of(const struct gantry_dma_dev *dev)
+{
+	struct dma_debug *debug;
+
+	TAILQ_FOREACH(debug, &dma_debug_devices, next)
+		if (debug->dev == dev)
+			break;
+	return debug;
+}
+
 void
 dma_debug_report(const struct dma_report *r, const char *fmt, ...)
 {
-	struct dma_device *d = dma_device(r->dev);
+	struct dma_debug *debug;
+	bool fatal = false;
 	char detail[512];
 	va_list ap;
-	bool told;
 
 	/* A handler's own misuses are its own affair. */
 	if (dma_thread.reporting)
@@ -321,21 +331,22 @@ dma_debug_report(const struct dma_report *r, const char *fmt, ...)
 	va_end(ap);
 	dma_thread.reporting = true;
 	pthread_mutex_lock(&lock);
-	if (filter[0] != '\0' && strstr(d->name, filter) == NULL) {
-		told = false;
-	} else if (is_new(d->debug, r)) {
-		told = true;
+	debug = debug_of(r->dev);
+	if (debug == NULL || (filter[0] != '\0' &&
+			strstr(dma_device(r->dev)->name, filter) == NULL)) {
+		/* Nobody is told. */
+	} else if (is_new(debug, r)) {
 		errors++;
-		d->debug->errors++;
+		debug->errors++;
 		by_class[r->misuse]++;
+		fatal = debug->level == GANTRY_DMA_DEBUG_ABORT;
 		tell(r, detail);
 	} else {
-		told = false;
 		repeats++;
-		d->debug->repeats++;
+		debug->repeats++;
 	}
 	pthread_mutex_unlock(&lock);
 	dma_thread.reporting = false;
-	if (told && d->debug->level == GANTRY_DMA_DEBUG_ABORT)
+	if (fatal)
 		abort();
 }

@@ -7,81 +7,11 @@
  * an application that makes each mistake, or none.
  */
 
-#define EAL_LCORES "0,1@0" /* two lcores, of which one CPU is enough */
-#include "dma_device.h"
-
-#include <rte_launch.h>
-#include <rte_lcore.h>
-#include <rte_malloc.h>
-#include <rte_mbuf.h>
-#include <rte_mbuf_pool_ops.h>
-#include <rte_mempool.h>
-
-#include "dma_reports.h"
-
-#define MBUFS 255
-#define CACHE 32
-#define FRAME 200
-
-static struct rte_mempool *pool;
-
-/*
- * The driver: it does everything right.
- */
-
-static HERE gantry_dma_addr_t
-drv_post(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint16_t desc)
-{
-	gantry_dma_addr_t addr;
-
-	gantry_dma_debug_context('r', 1, desc);
-	addr = gantry_dma_map_mbuf(dev, m, RTE_PKTMBUF_HEADROOM, FRAME, GANTRY_DMA_FROM_DEVICE);
-	assert_false(gantry_dma_mapping_error(dev, addr));
-	return addr;
-}
-
-static HERE void
-drv_deliver(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr)
-{
-	gantry_dma_unmap_mbuf(dev, m, addr, FRAME, GANTRY_DMA_FROM_DEVICE);
-	rte_pktmbuf_reset(m);
-	assert_non_null(rte_pktmbuf_append(m, FRAME));
-}
-
-static HERE gantry_dma_addr_t
-drv_send(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint16_t desc)
-{
-	gantry_dma_addr_t addr;
-
-	gantry_dma_debug_context('t', 2, desc);
-	addr = gantry_dma_map_mbuf(dev, m, m->data_off, m->data_len, GANTRY_DMA_TO_DEVICE);
-	assert_false(gantry_dma_mapping_error(dev, addr));
-	return addr;
-}
-
-static HERE void
-drv_complete(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr)
-{
-	gantry_dma_unmap_mbuf(dev, m, addr, m->data_len, GANTRY_DMA_TO_DEVICE);
-	rte_pktmbuf_free_seg(m);
-}
+#include "dma_mbufs.h"
 
 /*
  * The application.
  */
-
-static inline __attribute__((always_inline)) struct rte_mbuf *
-frame(void)
-{
-	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
-	char *data;
-
-	assert_non_null(m);
-	data = rte_pktmbuf_append(m, FRAME);
-	assert_non_null(data);
-	memset(data, 0x5A, FRAME);
-	return m;
-}
 
 static HERE void
 freed_sent(struct gantry_dma_dev *dev, bool fixed)
@@ -270,55 +200,6 @@ is_found_late(const struct play *p)
 {
 	return p->misuse == GANTRY_DMA_MISUSE_MBUF_WRITTEN ||
 		p->play == sent_posted || p->play == sent_twice || p->play == sent_after_free;
-}
-
-/*
- * Pools.
- */
-
-struct kind {
-	const char *ops;
-	unsigned int cache;
-};
-
-static const struct kind kinds[] = {
-	{ "ring_mp_mc", 0 },
-	{ "ring_mp_mc", CACHE },
-	{ "stack", CACHE },
-	{ "ring_sp_sc", 0 },
-};
-
-static void
-make_pool(const struct kind *k)
-{
-	struct rte_mbuf *m[CACHE];
-
-	pool = rte_pktmbuf_pool_create_by_ops("mbufs", MBUFS, k->cache, 0, 2048, SOCKET_ID_ANY,
-		k->ops);
-	assert_non_null(pool);
-	/* So that there is something in the cache. */
-	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, m, RTE_DIM(m)), 0);
-	rte_pktmbuf_free_bulk(m, RTE_DIM(m));
-}
-
-static void
-drop_pool(void)
-{
-	assert_true(rte_mempool_full(pool));
-	rte_mempool_free(pool);
-	pool = NULL;
-}
-
-static struct gantry_dma_dev *
-device(const char *name)
-{
-	struct gantry_dma_params p = { .name = name, .socket_id = SOCKET_ID_ANY,
-		.mode = GANTRY_DMA_MODE_DIRECT, .debug = GANTRY_DMA_DEBUG_ON };
-	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
-
-	assert_non_null(dev);
-	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, GANTRY_DMA_BIT_MASK(64)), 0);
-	return dev;
 }
 
 static void
@@ -650,37 +531,6 @@ test_threads(void **state)
 	}
 }
 
-/* Fewer mbufs than are in use by EAL's other lcores' caches: they come back by themselves. */
-static int
-use_cache(void *arg)
-{
-	struct rte_mbuf *m[8];
-
-	if (rte_pktmbuf_alloc_bulk(pool, m, 8) != 0)
-		return -1;
-	rte_pktmbuf_free_bulk(m, 8);
-	return 0;
-}
-
-static void
-test_idle_lcores(void **state)
-{
-	const unsigned int lcore = rte_get_next_lcore(-1, 1, 0);
-	struct gantry_dma_dev *dev = device("idle");
-	struct rte_mbuf *m[MBUFS];
-
-	make_pool(&kinds[1]);
-	assert_int_equal(rte_eal_remote_launch(use_cache, NULL, lcore), 0);
-	assert_int_equal(rte_eal_wait_lcore(lcore), 0);
-	assert_int_not_equal(pool->local_cache[lcore].len, 0);
-	assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
-	/* All of them can be had. */
-	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, m, MBUFS), 0);
-	rte_pktmbuf_free_bulk(m, MBUFS);
-	gantry_dma_dev_destroy(dev);
-	drop_pool();
-}
-
 int
 main(int argc, char **argv)
 {
@@ -693,7 +543,6 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_pool_freed),
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_idle_lcores),
 	};
 
 	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);

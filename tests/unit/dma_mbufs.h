@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * What the tests of watched mbufs share: a driver of a few lines, which does everything right,
+ * pools of each kind, and a device under the debug layer.
+ */
+
+#ifndef DMA_MBUFS_H
+#define DMA_MBUFS_H
+
+#define EAL_LCORES "0,1@0" /* two lcores, of which one CPU is enough */
+#include "dma_device.h"
+
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
+#include <rte_mempool.h>
+
+#include "dma_reports.h"
+
+#define MBUFS 255
+#define CACHE 32
+#define FRAME 200
+
+static struct rte_mempool *pool;
+
+/*
+ * The driver.
+ */
+
+static __rte_unused HERE gantry_dma_addr_t
+drv_post(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint16_t desc)
+{
+	gantry_dma_addr_t addr;
+
+	gantry_dma_debug_context('r', 1, desc);
+	addr = gantry_dma_map_mbuf(dev, m, RTE_PKTMBUF_HEADROOM, FRAME, GANTRY_DMA_FROM_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, addr));
+	return addr;
+}
+
+static __rte_unused HERE void
+drv_deliver(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr)
+{
+	gantry_dma_unmap_mbuf(dev, m, addr, FRAME, GANTRY_DMA_FROM_DEVICE);
+	rte_pktmbuf_reset(m);
+	assert_non_null(rte_pktmbuf_append(m, FRAME));
+}
+
+static __rte_unused HERE gantry_dma_addr_t
+drv_send(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint16_t desc)
+{
+	gantry_dma_addr_t addr;
+
+	gantry_dma_debug_context('t', 2, desc);
+	addr = gantry_dma_map_mbuf(dev, m, m->data_off, m->data_len, GANTRY_DMA_TO_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, addr));
+	return addr;
+}
+
+static __rte_unused HERE void
+drv_complete(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr)
+{
+	gantry_dma_unmap_mbuf(dev, m, addr, m->data_len, GANTRY_DMA_TO_DEVICE);
+	rte_pktmbuf_free_seg(m);
+}
+
+/* An mbuf with data. */
+static inline __attribute__((always_inline)) struct rte_mbuf *
+frame(void)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	char *data;
+
+	assert_non_null(m);
+	data = rte_pktmbuf_append(m, FRAME);
+	assert_non_null(data);
+	memset(data, 0x5A, FRAME);
+	return m;
+}
+
+/*
+ * Pools.
+ */
+
+struct kind {
+	const char *ops;
+	unsigned int cache;
+};
+
+static const struct kind kinds[] = {
+	{ "ring_mp_mc", 0 },
+	{ "ring_mp_mc", CACHE },
+	{ "stack", CACHE },
+	{ "ring_sp_sc", 0 },
+};
+
+static inline void
+make_pool(const struct kind *k)
+{
+	struct rte_mbuf *m[CACHE];
+
+	pool = rte_pktmbuf_pool_create_by_ops("mbufs", MBUFS, k->cache, 0, 2048, SOCKET_ID_ANY,
+		k->ops);
+	assert_non_null(pool);
+	/* So that there is something in the cache. */
+	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, m, RTE_DIM(m)), 0);
+	rte_pktmbuf_free_bulk(m, RTE_DIM(m));
+}
+
+static inline void
+drop_pool(void)
+{
+	assert_true(rte_mempool_full(pool));
+	rte_mempool_free(pool);
+	pool = NULL;
+}
+
+static inline struct gantry_dma_dev *
+device(const char *name)
+{
+	struct gantry_dma_params p = { .name = name, .socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_DIRECT, .debug = GANTRY_DMA_DEBUG_ON };
+	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
+
+	assert_non_null(dev);
+	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, GANTRY_DMA_BIT_MASK(64)), 0);
+	return dev;
+}
+
+/* A few of its mbufs into the cache of whoever does it. */
+static inline int
+use_cache(void *arg)
+{
+	struct rte_mbuf *m[8];
+
+	if (rte_pktmbuf_alloc_bulk(pool, m, 8) != 0)
+		return -1;
+	rte_pktmbuf_free_bulk(m, 8);
+	return 0;
+}
+
+#endif /* DMA_MBUFS_H */
