@@ -8,8 +8,10 @@ import unittest
 
 from lib import BUILD, TOP
 
-SCENARIOS = ('va pa-noiommu pa-uio dma-fault rx-intr link-intr testpmd dpdk-test linux-peer '
-             'upstream-peer numa versus-upstream models-agree hot-unplug edu vfio-cost').split()
+SCENARIOS = ('va pa-noiommu pa-uio dma-fault strict window dma-untranslated rx-intr link-intr '
+             'intr-window intr-strict testpmd testpmd-window testpmd-strict '
+             'dpdk-test dpdk-test-window dpdk-test-strict linux-peer upstream-peer numa '
+             'versus-upstream models-agree hot-unplug edu vfio-cost').split()
 
 
 class VmTool(unittest.TestCase):

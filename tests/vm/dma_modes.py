@@ -13,8 +13,8 @@ import re
 
 from dma_fault import NO_BOUNCE, faults
 from forward import JUMBO, flood
-from scenario import (BUILD, CALLS, PORTS, TESTPMD, check, dpdk_testpmd, eal, quit_testpmd,
-                      ring_bases, scenario, zones)
+from scenario import (BUILD, CALLS, PORTS, TESTPMD, check, dpdk_testpmd, eal, in_mode,
+                      quit_testpmd, ring_bases, scenario, zones)
 
 A, B = PORTS[:2]
 RING = 1024
@@ -31,8 +31,7 @@ def forwarding(run, vm, mode):
     """Frames through two ports in that mode; the forwarder, with its ports started."""
     vm.bind('vfio-pci', *PORTS[:4])
     vm.run('dmesg -c')
-    forward = dpdk_testpmd(vm, eal(*['%s,dma=%s' % (port, mode) for port in (A, B)],
-                                   prefix='forward', lcores='0,1'),
+    forward = dpdk_testpmd(vm, eal(*in_mode(mode, A, B), prefix='forward', lcores='0,1'),
                            JUMBO + ('--rxd=%d' % RING, '--txd=%d' % RING))
     for s in flood(vm, forward):
         run.facts['frames_%d' % s['size']] = s['received']
@@ -50,7 +49,7 @@ def forwarding(run, vm, mode):
 def stale(vm, mode):
     """Whether a frame came back by an address of which the mapping had ended, and the faults."""
     vm.run('dmesg -c')
-    p = vm.start(CALLS, *eal('%s,dma=%s' % (A, mode), prefix='calls', lcores='1', mb=64),
+    p = vm.start(CALLS, *eal(*in_mode(mode, A), prefix='calls', lcores='1', mb=64),
                  '--', 'stale')
     p.wait(60)
     check('stale: ok' in p.text(), '%s', p.text()[-3000:])
@@ -102,13 +101,12 @@ def untranslated(run):
     vm = run.boot(hubs=(0, 1, 0, 1), iommu=False)
     vm.bind('uio_pci_generic', *PORTS[:4])
     for mode in 'strict', 'window':
-        p = vm.start(TESTPMD, *eal('%s,dma=%s' % (A, mode), lcores='0', mb=64), '--', 'addresses')
+        p = vm.start(TESTPMD, *eal(*in_mode(mode, A), lcores='0', mb=64), '--', 'addresses')
         p.wait(60, 1)
         lines = re.findall(r'(?m)^(?:gantry_dma|net_gantry_igb): .*', p.text())
         check(len(lines) == 1 and 'translates' in lines[0], '%s: %s', mode, p.text()[-3000:])
         run.facts[mode + '_refused'] = lines[0]
-    forward = dpdk_testpmd(vm, eal(*['%s,dma=bounce' % port for port in (A, B)], prefix='forward',
-                                   lcores='0,1'), JUMBO)
+    forward = dpdk_testpmd(vm, eal(*in_mode('bounce', A, B), prefix='forward', lcores='0,1'), JUMBO)
     for s in flood(vm, forward):
         run.facts['bounce_frames_%d' % s['size']] = s['received']
     quit_testpmd(forward)

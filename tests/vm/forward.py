@@ -182,7 +182,8 @@ def forwarding(run, vm, driver, iova, irq):
     vm.bind(driver, a, b, c, d)
     facts = run.facts
     facts['boot_seconds'] = round(vm.boot_seconds, 1)
-    forward = dpdk_testpmd(vm, eal(a, b, prefix='forward', lcores='0,1'), JUMBO)
+    forward = dpdk_testpmd(vm, eal(a, b, prefix='forward', lcores='0,1'),
+                           JUMBO + ('--print-event=intr_lsc',), ready=r'^Done$')
     check(drivers(forward) == {a: 'net_gantry_igb', b: 'net_gantry_igb'},
           'the ports have other drivers: %s', drivers(forward))
     check("Selected IOVA mode '%s'" % iova in forward.text(), 'the IOVA mode is not %s', iova)

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
 """Interrupts of a real PCI device: a queue's wakes who waits for that queue, the
-link's tells of the link."""
+link's tells of the link. In each DMA mode that an IOMMU allows."""
 
 import itertools
 import re
 
 from ethdev_port import PROGRAM, Port, same
 from packets import ether, ipv4, udp
-from scenario import PORTS, check, dpdk_testpmd, eal, port_stats, quit_testpmd, scenario
+from scenario import (PORTS, check, dpdk_testpmd, eal, in_mode, port_stats, quit_testpmd,
+                      scenario)
 
 QUEUES = 8    # QEMU's 82576 has ten vectors: one is the link's
 OWN = 9       # queues that can have one each
@@ -56,14 +57,11 @@ def frames_for(port, queue, number):
     return found
 
 
-@scenario('rx-intr')
-def rx_intr(run):
-    """Receive interrupts per queue: MSI-X, epoll, a thread that sleeps on each queue"""
-    vm = run.boot(hubs=(0, 0))
-    a, b = PORTS[:2]
-    vm.bind('vfio-pci', a, b)
-    port = Port(vm, eal(a, prefix='a'), 'queues=%d' % QUEUES, 'sleep', 'lsc')
-    peer = Port(vm, eal(b, prefix='b', lcores='0'))
+def queues_interrupts(run, vm, dma):
+    """Those of the queues, with two ports on one hub."""
+    a, (device, far) = PORTS[0], in_mode(dma, *PORTS[:2])
+    port = Port(vm, eal(device, prefix='a'), 'queues=%d' % QUEUES, 'sleep', 'lsc')
+    peer = Port(vm, eal(far, prefix='b', lcores='0'))
     check(port.driver == 'net_gantry_igb', 'the driver is %s', port.driver)
     frames = {q: frames_for(port, q, 32) for q in range(QUEUES)}
 
@@ -138,7 +136,7 @@ def rx_intr(run):
 
     # More queues than vectors: each is woken by its frames. Those without a vector of their own
     # share the link's, and are woken together.
-    port = Port(vm, eal(a, prefix='a'), 'queues=%d' % MANY, 'sleep', 'lsc')
+    port = Port(vm, eal(device, prefix='a'), 'queues=%d' % MANY, 'sleep', 'lsc')
     for q in range(MANY):
         port.command('on %d' % q)
     for q in list(range(MANY)) * TURNS:
@@ -176,14 +174,11 @@ def set_link(vm, name, up):
     vm.monitor.execute('set_link', name=name, up=up)
 
 
-@scenario('link-intr')
-def link_intr(run):
-    """Link-status interrupts, alone and beside queues', when QEMU's link goes down and up"""
-    vm = run.boot(hubs=(0, 0))
-    a, b = PORTS[:2]
-    vm.bind('vfio-pci', a, b)
-    port = Port(vm, eal(a, prefix='a'), 'queues=2', 'sleep', 'lsc')
-    peer = Port(vm, eal(b, prefix='b', lcores='0'))
+def links_interrupts(run, vm, dma):
+    """Those of the link, with two ports on one hub."""
+    a, (device, far) = PORTS[0], in_mode(dma, *PORTS[:2])
+    port = Port(vm, eal(device, prefix='a'), 'queues=2', 'sleep', 'lsc')
+    peer = Port(vm, eal(far, prefix='b', lcores='0'))
     frames = [frames_for(port, q, 8) for q in range(2)]
     port.command('on 0')
     port.command('on 1')
@@ -216,7 +211,7 @@ def link_intr(run):
     peer.close()
 
     # As a stock application hears of it, in the midst of traffic.
-    p = dpdk_testpmd(vm, eal(a, b))
+    p = dpdk_testpmd(vm, eal(device, far), ['--print-event=intr_lsc'], ready=r'^Done$')
     for n in 0, 1:  # their negotiation has ended
         p.expect('Port %d: link state change event' % n)
     p.command('start tx_first', r'^testpmd> ')
@@ -239,3 +234,29 @@ def link_intr(run):
                 check(False, 'port %d: no traffic after the link came back, %d packets', n, now)
     quit_testpmd(p)
     run.facts.update(link_changes=changes)
+
+
+def two_ports(run):
+    vm = run.boot(hubs=(0, 0))
+    vm.bind('vfio-pci', *PORTS[:2])
+    return vm
+
+
+@scenario('rx-intr')
+def rx_intr(run):
+    """Receive interrupts per queue: MSI-X, epoll, a thread that sleeps on each queue"""
+    queues_interrupts(run, two_ports(run), 'direct')
+
+
+@scenario('link-intr')
+def link_intr(run):
+    """Link-status interrupts, alone and beside queues', when QEMU's link goes down and up"""
+    links_interrupts(run, two_ports(run), 'direct')
+
+
+@scenario('intr', ('window', 'strict'))
+def intr(run, dma):
+    """What rx-intr and link-intr do, one after the other"""
+    vm = two_ports(run)
+    queues_interrupts(run, vm, dma)
+    links_interrupts(run, vm, dma)

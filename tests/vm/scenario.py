@@ -12,6 +12,7 @@ tools/vm --list shows.
         run.facts['frames'] = 1000
 """
 
+import functools
 import glob
 import os
 import re
@@ -27,11 +28,21 @@ CALLS = BUILD + '/tests/host/ethdev_calls'
 TESTPMD = BUILD + '/app/gantry-testpmd'
 
 SCENARIOS = {}
+DMA_MODES = 'direct', 'window', 'strict'  # those behind an IOMMU
 
 
-def scenario(name):
+def scenario(name, dma=()):
+    """
+    With DMA modes there is one for each, NAME-MODE (NAME for direct), and the function gets the
+    mode as `dma`.
+    """
     def register(function):
-        SCENARIOS[name] = function
+        for mode in dma:
+            variant = functools.partial(function, dma=mode)
+            variant.__doc__ = '%s (dma=%s)' % (function.__doc__.splitlines()[0], mode)
+            SCENARIOS[name if mode == 'direct' else '%s-%s' % (name, mode)] = variant
+        if not dma:
+            SCENARIOS[name] = function
         return function
     return register
 
@@ -98,11 +109,20 @@ def eal(*devices, ours=True, lcores='0,1', mb=256, prefix=None, more=()):
     return argv + list(more)
 
 
-def dpdk_testpmd(vm, eal_args, args=(), timeout=60):
-    """Debian's, at its prompt. With ours=False in eal() its driver is net_e1000_igb."""
+def in_mode(dma, *addresses):
+    """PCI devices for eal(), in a DMA mode."""
+    return ['%s,dma=%s' % (address, dma) for address in addresses]
+
+
+def dpdk_testpmd(vm, eal_args, args=(), timeout=60, ready=r'^testpmd> '):
+    """
+    Debian's, at its prompt. With ours=False in eal() its driver is net_e1000_igb. It says
+    nothing of the link's changes, or would in the midst of its prompt; who asks for that
+    (--print-event=intr_lsc) waits for something else than the first prompt.
+    """
     p = vm.start('stdbuf', '-oL', 'dpdk-testpmd', *eal_args, '--', '-i', '--total-num-mbufs=16384',
-                 *args)
-    p.expect(r'^testpmd> ', timeout)
+                 '--mask-event=intr_lsc', *args)
+    p.expect(ready, timeout)
     return p
 
 

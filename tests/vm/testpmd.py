@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
 """Debian's dpdk-testpmd, unmodified, and each feature of the driver that it has a
-command for; then what it has none for (tests/host/ethdev_calls.c).
+command for; then what it has none for (tests/host/ethdev_calls.c). In each DMA mode that an
+IOMMU allows.
 
     C --- hub 0 --- A   dpdk-testpmd   B --- hub 1 --- D
 
@@ -12,10 +13,11 @@ prints itself, with what the controller said of it.
 import re
 import time
 
+from dma_modes import mappings
 from ethdev_port import Port, same, view
 from packets import (IP_A, IP_B, arp_request, csum, ether, icmp_echo, ipv4, mac, tcp, udp)
-from scenario import (CALLS, PORTS, check, dpdk_testpmd, drivers, eal, port_stats, quit_testpmd,
-                      scenario)
+from scenario import (CALLS, DMA_MODES, PORTS, check, dpdk_testpmd, drivers, eal, in_mode,
+                      port_stats, quit_testpmd, scenario)
 
 BROADCAST = b'\xff' * 6
 MAC_A, MAC_B = mac('52:54:00:67:00:01'), mac('52:54:00:67:00:02')
@@ -37,11 +39,12 @@ def text_of(address):
 class Tester:
     """testpmd with its two ports, and the two at the other ends of the wires."""
 
-    def __init__(self, vm):
+    def __init__(self, vm, dma):
         self.vm = vm
-        self.pmd = dpdk_testpmd(vm, eal(*PORTS[:2], prefix='testpmd'), ARGS)
-        self.c = Port(vm, eal(PORTS[2], prefix='c', lcores='0', mb=96), 'mtu=9000')
-        self.d = Port(vm, eal(PORTS[3], prefix='d', lcores='0', mb=96), 'mtu=9000')
+        self.devices = in_mode(dma, *PORTS[:4])
+        self.pmd = dpdk_testpmd(vm, eal(*self.devices[:2], prefix='testpmd'), ARGS)
+        self.c = Port(vm, eal(self.devices[2], prefix='c', lcores='0', mb=96), 'mtu=9000')
+        self.d = Port(vm, eal(self.devices[3], prefix='d', lcores='0', mb=96), 'mtu=9000')
         self.source = 0
 
     def ask(self, line, pattern=r'^testpmd> ', timeout=20):
@@ -425,7 +428,7 @@ def life(t):
     t.forwarding(False)
     t.ask('port stop 0')
     t.ask('port detach 0', r'is detached|^Done')
-    t.ask('port attach ' + PORTS[0], r'Port \d is attached')
+    t.ask('port attach ' + t.devices[0], r'Port \d is attached')
     check('Fail' not in t.ask('port start 0'), 'no start')
     t.set('set portlist 0,1', 'set promisc 0 on')
     t.forwarding(mode='rxonly')
@@ -454,14 +457,19 @@ FEATURES = (identity, descriptors, filters, vlan, rss, queues, checksums, segmen
             jumbo, statistics, link, life, floods)
 
 
-@scenario('testpmd')
-def testpmd(run):
+@scenario('testpmd', DMA_MODES)
+def testpmd(run, dma):
     """Debian's dpdk-testpmd: each feature of the driver; then what no packaged tool calls"""
     vm = run.boot(hubs=(0, 1, 0, 1))
     vm.bind('vfio-pci', *PORTS[:4])
-    t = Tester(vm)
+    vm.run('dmesg -c')
+    t = Tester(vm, dma)
     check(drivers(t.pmd) == dict.fromkeys(PORTS[:2], 'net_gantry_igb'), 'the drivers are %s',
           drivers(t.pmd))
+    # EAL's container for both ports, or one for each that the library claimed.
+    run.facts['mappings'] = mappings(vm, t.pmd.pid)
+    check(len(run.facts['mappings']) == (1 if dma == 'direct' else 2), 'mappings of the containers: %s',
+          run.facts['mappings'])
     t.set('set verbose 1')
     t.forwarding()
     for feature in FEATURES:
@@ -471,7 +479,9 @@ def testpmd(run):
     quit_testpmd(t.pmd)
     run.facts['features'] = [f.__name__ for f in FEATURES]
     for name in CALLS_HERE:
-        p = vm.start(CALLS, *eal(PORTS[0], lcores='0', mb=96), '--', name, 'looped')
+        p = vm.start(CALLS, *eal(t.devices[0], lcores='0', mb=96), '--', name, 'looped')
         p.wait(60)
         check(name + ': ok' in p.text(), '%s: %s', name, p.text()[-1000:])
     run.facts['ethdev_calls'] = list(CALLS_HERE)
+    log = vm.dmesg()
+    check('DMAR: [' not in log, 'DMAR faults: %s', log)

@@ -36,9 +36,10 @@ LOGS = os.path.join(image.BUILD, 'vm')
 VOIDS = 2  # runs of a scenario that may be void
 # In the order in which `all` runs them.
 ORDER = ('machine', 'va', 'pa-noiommu', 'pa-uio', 'dma-fault', 'strict', 'window',
-         'dma-untranslated', 'rx-intr', 'link-intr', 'testpmd',
-         'dpdk-test', 'linux-peer', 'upstream-peer', 'numa', 'versus-upstream', 'models-agree',
-         'hot-unplug')
+         'dma-untranslated', 'rx-intr', 'link-intr', 'intr-window', 'intr-strict',
+         'testpmd', 'testpmd-window', 'testpmd-strict',
+         'dpdk-test', 'dpdk-test-window', 'dpdk-test-strict', 'linux-peer', 'upstream-peer',
+         'numa', 'versus-upstream', 'models-agree', 'hot-unplug')
 
 
 def load():
