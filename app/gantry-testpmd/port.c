@@ -156,8 +156,17 @@ start(const struct options *o, struct port *p)
 	struct rte_eth_rxconf rxconf = p->info.default_rxconf;
 	struct rte_eth_txconf txconf = p->info.default_txconf;
 	int socket = rte_eth_dev_socket_id(p->id);
-	int ret = 0;
+	int ret;
 
+	/*
+	 * Before it starts, or frames for others that come first are dropped. Not all can; those
+	 * that cannot receive everything anyway or say so.
+	 */
+	ret = rte_eth_promiscuous_enable(p->id);
+	if (ret != 0 && ret != -ENOTSUP)
+		complain("port %u (%s) stays not promiscuous: %s", p->id, p->name,
+			rte_strerror(-ret));
+	ret = 0;
 	for (uint16_t q = 0; q < o->rxq && ret == 0; q++)
 		ret = rte_eth_rx_queue_setup(p->id, q, p->rxd, socket, &rxconf, mbuf_pool);
 	for (uint16_t q = 0; q < o->txq && ret == 0; q++)
@@ -169,11 +178,6 @@ start(const struct options *o, struct port *p)
 		return 1;
 	}
 	p->started = true;
-	/* Not all can; those that cannot receive everything anyway or say so. */
-	ret = rte_eth_promiscuous_enable(p->id);
-	if (ret != 0 && ret != -ENOTSUP)
-		complain("port %u (%s) stays not promiscuous: %s", p->id, p->name,
-			rte_strerror(-ret));
 	return 0;
 }
 
