@@ -10,7 +10,7 @@
  *
  * "looped" puts the device into its MAC's loopback, where there is no wire that is a
  * loop. This file knows nothing of gantry. Prints "SCENARIO: ok", or what was wrong,
- * and exits with 0 or 1. "silent" and "unplug" are played together with a test, line by line.
+ * and exits with 0 or 1. "freed", "silent" and "unplug" are played together with a test, line by line.
  */
 
 #include <poll.h>
@@ -590,6 +590,37 @@ hear(void)
 	return line;
 }
 
+static __rte_noinline void
+free_what_was_sent(void)
+{
+	struct rte_mbuf *m = frame(&own, -1);
+
+	transmit(m);
+	rte_pktmbuf_free(m);
+	printf("freed\n");
+	fflush(stdout);
+}
+
+/* A mistake, and once more when a line has come: only for who has somebody look for it. */
+static void
+freed(void)
+{
+	static const struct rte_eth_conf conf;
+	unsigned int i;
+
+	up(&conf);
+	free_what_was_sent();
+	hear();
+	free_what_was_sent();
+	for (i = 0; i < 2; i++) {
+		struct rte_mbuf *m = receive(5000);
+
+		CHECK(m != NULL);
+		rte_pktmbuf_free(m);
+	}
+	down();
+}
+
 static void
 forward(void)
 {
@@ -663,6 +694,7 @@ static const struct {
 	{ "deferred", deferred },
 	{ "device-error", device_error },
 	{ "filters", filters },
+	{ "freed", freed },
 	{ "identity", identity },
 	{ "interrupts", interrupts },
 	{ "link", link_changes },

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -226,6 +227,22 @@ class Bench(unittest.TestCase):
         if prompt:
             p.expect(r'^testpmd> ', timeout)
         return p
+
+    def telemetry(self, eal):
+        """EAL's arguments with telemetry, and the path at which it will be asked."""
+        prefix = os.path.basename(self.dir)
+        base = '/var/run' if os.geteuid() == 0 else os.environ.get('XDG_RUNTIME_DIR', '/tmp')
+        eal = [a for a in eal if a not in ('--no-telemetry', '--no-shconf')]
+        return eal + ['--file-prefix', prefix], os.path.join(base, 'dpdk', prefix, 'dpdk_telemetry.v2')
+
+    def ask(self, path, command):
+        """What a running application answers by telemetry; None if it has no answer."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            s.settimeout(10)
+            s.connect(path)
+            limit = json.loads(s.recv(1024))['max_output_len']
+            s.send(command.encode())
+            return json.loads(s.recv(limit))[command.partition(',')[0]]
 
     def ethdev_calls(self, eal, scenario):
         return self.run_process([CALLS, '-d', PMDS] + list(eal) + ['--', scenario])

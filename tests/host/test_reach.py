@@ -5,7 +5,6 @@
 import json
 import os
 import signal
-import socket
 
 from lib import TESTPMD, Bench, needs_hugepages
 
@@ -96,25 +95,11 @@ class Reach(Bench):
 
 
 class Telemetry(Bench):
-    def ask(self, path, command):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
-            s.settimeout(10)
-            s.connect(path)
-            limit = json.loads(s.recv(1024))['max_output_len']
-            s.send(command.encode())
-            return json.loads(s.recv(limit))[command.partition(',')[0]]
-
-    def path_of(self, prefix):
-        base = '/var/run' if os.geteuid() == 0 else os.environ.get('XDG_RUNTIME_DIR', '/tmp')
-        return os.path.join(base, 'dpdk', prefix, 'dpdk_telemetry.v2')
-
     def start(self, mode):
-        prefix = 'gantry-reach-%d' % os.getpid()
-        argv = [a for a in self.eal(self.sock('a'), mb=MB, lcores='0', devargs=',dma=' + mode)
-                if a not in ('--no-telemetry', '--no-shconf')]
-        app = self.run_process([TESTPMD] + argv + ['--file-prefix', prefix, '--', 'forward',
-                                                   '--rxd', str(RING), '--idle', '1000'])
-        path = self.path_of(prefix)
+        argv, path = self.telemetry(self.eal(self.sock('a'), mb=MB, lcores='0',
+                                             devargs=',dma=' + mode))
+        app = self.run_process([TESTPMD] + argv + ['--', 'forward', '--rxd', str(RING),
+                                                   '--idle', '1000'])
         self.wait_until(lambda: os.path.exists(path))
         return app, path
 

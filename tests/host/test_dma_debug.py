@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""dma_debug of applications that know nothing of it: what ends them, and what they say while they run.
+
+Debian's dpdk-testpmd, which makes no mistake, and ethdev_calls, which makes one: it frees an
+mbuf that it has sent.
+"""
+
+import re
+import resource
+import signal
+
+from lib import CALLS, PMDS, Bench
+
+RING = 256      # descriptors
+MISUSE = r'(?m)^gantry_dma: misuse: .*'
+
+
+class Debug(Bench):
+    def play(self, scenario, level):
+        """The application, and where it is asked."""
+        self.nic('a:wire=loop')
+        eal, path = self.telemetry(self.eal(self.sock('a'), mb=64, lcores='0',
+                                            devargs=',dma_debug=' + level))
+        self.misuses = {'mbuf-freed-in-flight'} if scenario == 'freed' else set()
+        # It is to end badly, and to leave nothing behind.
+        return self.run_process([CALLS, '-d', PMDS] + eal + ['--', scenario], preexec_fn=lambda:
+                                resource.setrlimit(resource.RLIMIT_CORE, (0, 0))), path
+
+    def the_report(self, app):
+        """There is one, and it has all that is known."""
+        report, = re.findall(MISUSE, app.text())
+        self.assertRegex(report, r'%s: mbuf-freed-in-flight: .*; tx queue 0, descriptor \d+; .*'
+                                 r"; 60 bytes to the device; mbuf 0x\w+ of pool 'pool'; mapped by "
+                                 r'(transmit|free_what_was_sent)\+0x.*; here by .*free_what_was_sent\+0x'
+                                 % re.escape(self.sock('a')))
+        return report
+
+    def test_abort(self):
+        """It ends where it makes the mistake, and the report is its last words."""
+        app, _ = self.play('freed', 'abort')
+        app.wait(60, -signal.SIGABRT)
+        report = self.the_report(app)
+        self.assertNotRegex(app.text(), '(?m)^freed')
+        self.assertEqual(app.text().splitlines()[-1], report)
+
+    def test_abort_without_misuse(self):
+        app, _ = self.play('again', 'abort')
+        app.wait(60)
+        self.assertIn('again: ok', app.text())
+        self.assertNotRegex(app.text(), MISUSE)
+
+    def test_goes_on(self):
+        """It is told, and asked, while it runs; and nothing is lost by its mistake."""
+        app, path = self.play('freed', '1')
+        app.expect('^freed', 60)
+        report = self.the_report(app)
+        self.assertEqual(self.ask(path, '/gantry/dma/errors'),
+                         {'errors': 1, 'repeats': 0, 'mbuf_freed_in_flight': 1})
+        self.assertIn(self.ask(path, '/gantry/dma/errors,1'), report)
+        self.assertIsNone(self.ask(path, '/gantry/dma/errors,2'))
+        app.say('again')
+        app.wait(60)
+        self.assertIn('freed: ok', app.text())
+        self.the_report(app)
+
+
+class RunningTestpmd(Bench):
+    def table(self, path, device):
+        """All that a device may reach, in rows of words: address, bytes, direction, kind, ..."""
+        rows, total = [], 1
+        while len(rows) < total:
+            answer = self.ask(path, '/gantry/dma/dump,%s,%d' % (device, len(rows)))
+            self.assertEqual(answer['first'], len(rows))
+            total = answer['total']
+            if not answer['mappings']:
+                break   # it has become less meanwhile
+            rows += [row.split(' ', 5) for row in answer['mappings']]
+        return rows
+
+    def test_telemetry(self):
+        """At rest a port has two rings and a buffer a descriptor; at work also what it sends."""
+        self.nic('a:speed=max,wire=pair:b', 'b:speed=max')
+        names = [self.sock('a'), self.sock('b')]
+        eal, path = self.telemetry(self.eal(*names, mb=128, devargs=',dma=strict,dma_debug=1'))
+        pmd = self.dpdk_testpmd(eal, ['--rxd=%d' % RING, '--txd=%d' % RING,
+                                      '--total-num-mbufs=4096'])
+        at_rest = RING - 1 + 2
+        self.assertEqual(self.ask(path, '/gantry/dma/live'),
+                         {'devices': names, 'mappings': [at_rest] * 2})
+        for name in names:
+            rows = self.table(path, name)
+            self.assertEqual(len(rows), at_rest)
+            self.assertEqual(len({r[0] for r in rows}), at_rest)
+            posted = [r for r in rows if r[2:4] == ['from', 'mbuf']]
+            self.assertEqual({r[4] for r in posted}, {'rx0:%d' % i for i in range(RING - 1)})
+            self.assertEqual({r[1] for r in posted}, {'2048'})
+            rings = [r for r in rows if r[3] == 'coherent']
+            self.assertEqual([(int(r[1]), r[2]) for r in rings], [(16 * RING, 'both')] * 2)
+            self.assertEqual(len(posted) + len(rings), at_rest)
+        self.assertIsNone(self.ask(path, '/gantry/dma/dump,nobody'))
+
+        self.command(pmd, 'start tx_first')
+        seen = set()
+        self.wait_until(lambda: seen.update(' '.join(r[2:4] + r[4:5]) for r in self.table(path, '*'))
+                        or any(re.match(r'to mbuf tx0:\d+$', row) for row in seen))
+        self.command(pmd, 'stop')
+        self.assertEqual(self.ask(path, '/gantry/dma/errors'), {'errors': 0, 'repeats': 0})
+        self.assertIsNone(self.ask(path, '/gantry/dma/errors,1'))
+        self.assertEqual(self.ask(path, '/gantry/dma/filter'), '*')
+        self.assertEqual(self.ask(path, '/gantry/dma/filter,' + names[1]), names[1])
+        self.assertEqual(self.ask(path, '/gantry/dma/filter,*'), '*')
+        self.command(pmd, 'port stop all', r'Done')
+        self.command(pmd, 'port close all', r'Done')
+        self.assertEqual(self.ask(path, '/gantry/dma/live'), {'devices': [], 'mappings': []})
+        self.quit(pmd)
+        self.assertNotRegex(pmd.text(), MISUSE)
