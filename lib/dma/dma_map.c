@@ -211,6 +211,26 @@ gantry_dma_unmap_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantr
 }
 
 void
+gantry_dma_unmap_mbuf_gather_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs,
+		struct gantry_dma_gather *g)
+{
+	if (gantry_dma_debug_on(dev))
+		dma_debug_unmap(dev, m, addr, size, dir, attrs, __builtin_return_address(0));
+	else if (dev->mode != NULL && dev->mode->unmap_gather != NULL)
+		dev->mode->unmap_gather(dev, addr, size, dir, g);
+	else
+		unmap_slow(dev, addr, size, dir, attrs);
+}
+
+void
+gantry_dma_unmap_gathered_slow(struct gantry_dma_dev *dev, struct gantry_dma_gather *g)
+{
+	/* By who gathered: the debug layer holds nothing back. */
+	dma_device(dev)->base->unmap_gathered(dev, g);
+}
+
+void
 gantry_dma_sync_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu)
 {

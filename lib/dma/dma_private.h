@@ -108,6 +108,13 @@ struct gantry_dma_mode {
 			enum gantry_dma_dir dir, unsigned long attrs, const void *site);
 	void (*unmap)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 			enum gantry_dma_dir dir, unsigned long attrs);
+	/**
+	 * NULL, both: unmap() will do. The first may leave what has to be waited for to the
+	 * second, which it calls itself when g is full.
+	 */
+	void (*unmap_gather)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+			enum gantry_dma_dir dir, struct gantry_dma_gather *g);
+	void (*unmap_gathered)(struct gantry_dma_dev *dev, struct gantry_dma_gather *g);
 	/** NULL: nothing to do. */
 	void (*sync)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 			enum gantry_dma_dir dir, bool for_cpu);

@@ -27,7 +27,7 @@
  * barrier), so that no access of the device starts after the unmapping has returned; and of
  * two threads that unmap the same it tells which was right. It is also a third of what a
  * mapping and its end cost. No load after it begins before it is done, so that what can be
- * loaded before is.
+ * loaded before is. A burst waits once for all its mappings (dma_demand_unmap_gather()).
  *
  * The state is found by the page of the bus address, in O(1), and apart from what is known
  * beyond it, which unmapping need not read. The time in that is a clock's that ticks ten times
@@ -177,6 +177,17 @@ hand_over(struct gantry_dma_dev *dev, uint32_t page, size_t n, void *ptr, size_t
 		(gantry_dma_addr_t)page << DMA_PAGE_BITS, n << DMA_PAGE_BITS, dir) == 0;
 }
 
+static inline void
+prefetch_for_write(const void *p)
+{
+#ifdef RTE_ARCH_X86
+	/* GCC has it only for processors that are known to have it; others do nothing. */
+	asm volatile("prefetchw %0" : : "m" (*(const char *)p));
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
+
 /*
  * Mappings.
  */
@@ -294,6 +305,8 @@ why_not(const struct dma_demand *g, uint64_t page, uint64_t state)
 	return "mapped with another size or direction";
 }
 
+static const char two_at_once[] = "unmapped twice in a burst, or by two threads at the same time";
+
 /* Takes any mapping back. NULL, or why that can't be. */
 static const char *
 take_back(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, uint64_t state)
@@ -309,7 +322,7 @@ take_back(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, uint64_t state)
 	if (g->entries != NULL)
 		set_entries(&g->entries[page], n, 0, 0);
 	if (__atomic_exchange_n(&g->states[page], 0, __ATOMIC_SEQ_CST) != state)
-		return "another thread unmapped it at the same time";
+		return two_at_once;
 	/* What the bus keeps is not handed out again. */
 	if (g->entries == NULL && dma_bus_unmap(dev, (void *)RTE_ALIGN_FLOOR(cpu, DMA_PAGE),
 			page << DMA_PAGE_BITS, n << DMA_PAGE_BITS) != 0)
@@ -322,7 +335,7 @@ take_back(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, uint64_t state)
 static void __rte_noinline __rte_cold
 lost_race(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size)
 {
-	dma_misuse(dev, "unmapping", addr, size, "another thread unmapped it at the same time");
+	dma_misuse(dev, "unmapping", addr, size, two_at_once);
 }
 
 static void __rte_noinline
@@ -361,6 +374,51 @@ dma_demand_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size
 		return;
 	}
 	s->n = kept + 1;
+}
+
+/*
+ * A burst's. Of all that unmapping does, waiting for the stores to the entries is dearest: the
+ * device's core has read those lines, and each has to come back from its cache. Here they come
+ * side by side, while the caller does something else, and the first exchange waits for all.
+ */
+void
+dma_demand_unmap_gather(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, struct gantry_dma_gather *g)
+{
+	const struct dma_demand *d = &dma_device(dev)->demand;
+	const uint64_t page = addr >> DMA_PAGE_BITS;
+	const uint64_t state = STATE(size, addr, GANTRY_DMA_REACH_BUFFER, dir);
+
+	if (unlikely(page >= d->nr || size > d->pair_max ||
+			__atomic_load_n(&d->states[page], __ATOMIC_ACQUIRE) != state)) {
+		unmap_any(dev, addr, size, state);
+		return;
+	}
+	prefetch_for_write(&d->entries[page]);
+	g->of[g->n].addr = addr;
+	g->of[g->n].state = state;
+	if (++g->n == GANTRY_DMA_GATHER_MAX)
+		dma_demand_unmap_gathered(dev, g);
+}
+
+void
+dma_demand_unmap_gathered(struct gantry_dma_dev *dev, struct gantry_dma_gather *g)
+{
+	struct dma_demand *d = &dma_device(dev)->demand;
+	uint32_t i;
+
+	for (i = 0; i < g->n; i++)
+		set_entries(&d->entries[g->of[i].addr >> DMA_PAGE_BITS], PAIR, 0, 0);
+	for (i = 0; i < g->n; i++) {
+		const uint32_t page = g->of[i].addr >> DMA_PAGE_BITS;
+
+		if (unlikely(__atomic_exchange_n(&d->states[page], 0, __ATOMIC_SEQ_CST) !=
+				g->of[i].state))
+			lost_race(dev, g->of[i].addr, STATE_SIZE(g->of[i].state));
+		else
+			dma_iova_put(d->iova, page, PAIR);
+	}
+	g->n = 0;
 }
 
 /*
@@ -689,6 +747,8 @@ strict_required_mask(struct gantry_dma_dev *dev)
 	.name = (mode), \
 	.map = dma_demand_map, \
 	.unmap = dma_demand_unmap, \
+	.unmap_gather = dma_demand_unmap_gather, \
+	.unmap_gathered = dma_demand_unmap_gathered, \
 	.required_mask = strict_required_mask, \
 	.max_mapping_size = dma_demand_max_mapping_size, \
 	.alloc_block = strict_alloc_block, \

@@ -33,6 +33,9 @@ gantry_dma_addr_t dma_demand_map(struct gantry_dma_dev *dev, void *ptr, size_t s
 		enum gantry_dma_dir dir, unsigned long attrs, const void *site);
 void dma_demand_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs);
+void dma_demand_unmap_gather(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, struct gantry_dma_gather *g);
+void dma_demand_unmap_gathered(struct gantry_dma_dev *dev, struct gantry_dma_gather *g);
 size_t dma_demand_max_mapping_size(struct gantry_dma_dev *dev);
 gantry_dma_addr_t dma_demand_map_resource(struct gantry_dma_dev *dev, void *va,
 		gantry_phys_addr_t phys, size_t size, enum gantry_dma_dir dir, const void *site);

@@ -333,6 +333,36 @@ static inline gantry_dma_addr_t gantry_dma_map_mbuf_attrs(struct gantry_dma_dev 
 static inline void gantry_dma_unmap_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs);
 
+/** How many unmappings are gathered at most. */
+#define GANTRY_DMA_GATHER_MAX 64
+
+/**
+ * Unmappings under way, which are completed together. Who unmaps has one for a burst, on the
+ * stack, and sets n to 0; the rest is the library's.
+ */
+struct gantry_dma_gather {
+	uint32_t n;                    /**< how many; 0: none */
+	struct {
+		gantry_dma_addr_t addr;
+		uint64_t state;
+	} of[GANTRY_DMA_GATHER_MAX];   /**< private */
+};
+/**
+ * gantry_dma_unmap_mbuf_attrs() for a burst: what makes sure that no access of the device
+ * starts any more is waited for once, for all that @p g holds, as the kernel's IOMMU drivers
+ * do it with struct iommu_iotlb_gather. In strict mode that wait is most of what an unmapping
+ * costs; in other modes the unmapping is done at once.
+ *
+ * Until gantry_dma_unmap_gathered() has returned, the memory is the device's: nobody may
+ * write to it, read from it what the device was to write, or free it.
+ */
+static inline void gantry_dma_unmap_mbuf_gather(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs,
+		struct gantry_dma_gather *g);
+/** Completes what @p g holds, which is empty then. No access of the device starts afterwards. */
+static inline void gantry_dma_unmap_gathered(struct gantry_dma_dev *dev,
+		struct gantry_dma_gather *g);
+
 /** Non-zero if @p addr is a failed mapping. To be asked after every map. */
 static inline int gantry_dma_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 

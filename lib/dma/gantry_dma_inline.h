@@ -65,6 +65,10 @@ void gantry_dma_unmap_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs);
 void gantry_dma_sync_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu);
+void gantry_dma_unmap_mbuf_gather_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs,
+		struct gantry_dma_gather *g);
+void gantry_dma_unmap_gathered_slow(struct gantry_dma_dev *dev, struct gantry_dma_gather *g);
 int gantry_dma_mapping_error_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 
 /* False: the table has no bus address for all of it, or none up to last. */
@@ -153,6 +157,22 @@ gantry_dma_unmap_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma
 		size_t size, enum gantry_dma_dir dir)
 {
 	gantry_dma_unmap_mbuf_attrs(dev, m, addr, size, dir, 0);
+}
+
+static inline void
+gantry_dma_unmap_mbuf_gather(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs,
+		struct gantry_dma_gather *g)
+{
+	if (unlikely(addr <= dev->undo_last))
+		gantry_dma_unmap_mbuf_gather_slow(dev, m, addr, size, dir, attrs, g);
+}
+
+static inline void
+gantry_dma_unmap_gathered(struct gantry_dma_dev *dev, struct gantry_dma_gather *g)
+{
+	if (unlikely(g->n != 0))
+		gantry_dma_unmap_gathered_slow(dev, g);
 }
 
 static inline int

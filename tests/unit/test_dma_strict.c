@@ -290,6 +290,68 @@ test_misuse(void **state)
 	rte_free(p);
 }
 
+/*
+ * Unmapped in a burst: at gantry_dma_unmap_gathered() at the latest, and once 64 are gathered.
+ * What another page holds goes on.
+ */
+static void
+test_gather(void **state)
+{
+	struct gantry_dma_dev *dev = DEV(state);
+	gantry_dma_addr_t a[GANTRY_DMA_GATHER_MAX + 10], kept;
+	struct gantry_dma_gather g = { .n = 0 };
+	struct rte_mbuf *m[RTE_DIM(a)];
+	struct rte_mempool *pool;
+	unsigned int i;
+
+	pool = rte_pktmbuf_pool_create("gather", 127, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+		SOCKET_ID_ANY);
+	assert_non_null(pool);
+	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, m, RTE_DIM(m)), 0);
+	for (i = 0; i < RTE_DIM(a); i++) {
+		a[i] = gantry_dma_map_mbuf(dev, m[i], 0, LEN, GANTRY_DMA_FROM_DEVICE);
+		assert_false(gantry_dma_mapping_error(dev, a[i]));
+	}
+	kept = gantry_dma_map_mbuf(dev, m[0], 0, LEN, GANTRY_DMA_FROM_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, kept));
+	for (i = 0; i < RTE_DIM(a); i++) {
+		gantry_dma_unmap_mbuf_gather(dev, m[i], a[i], LEN, GANTRY_DMA_FROM_DEVICE, 0, &g);
+		assert_true(g.n < GANTRY_DMA_GATHER_MAX);
+	}
+	for (i = 0; i < GANTRY_DMA_GATHER_MAX; i++)
+		assert_false(device_fill(a[i], 1, 1));
+	gantry_dma_unmap_gathered(dev, &g);
+	assert_int_equal(g.n, 0);
+	for (i = 0; i < RTE_DIM(a); i++)
+		assert_false(device_fill(a[i], 1, 1));
+	assert_true(device_fill(kept, 2, LEN));
+
+	/* Each mistake once, and what is mapped stays. */
+	gantry_dma_unmap_mbuf_gather(dev, m[0], a[0], LEN, GANTRY_DMA_FROM_DEVICE, 0, &g);
+	assert_reason("unmapped twice?");
+	gantry_dma_unmap_mbuf_gather(dev, m[0], kept, LEN - 1, GANTRY_DMA_FROM_DEVICE, 0, &g);
+	assert_reason("another size or direction");
+	assert_int_equal(g.n, 0);
+	assert_true(device_fill(kept, 3, LEN));
+	gantry_dma_unmap_mbuf_gather(dev, m[0], kept, LEN, GANTRY_DMA_FROM_DEVICE, 0, &g);
+	gantry_dma_unmap_mbuf_gather(dev, m[0], kept, LEN, GANTRY_DMA_FROM_DEVICE, 0, &g);
+	gantry_dma_unmap_gathered(dev, &g);
+	assert_reason("unmapped twice");
+	assert_false(device_fill(kept, 4, 1));
+
+	/* No bus address is given back twice: all that are mapped now differ. */
+	for (i = 0; i < RTE_DIM(a); i++) {
+		a[i] = gantry_dma_map_mbuf(dev, m[i], 0, LEN, GANTRY_DMA_FROM_DEVICE);
+		assert_false(gantry_dma_mapping_error(dev, a[i]));
+		assert_true(device_fill(a[i], i, LEN));
+	}
+	for (i = 0; i < RTE_DIM(a); i++) {
+		assert_bytes((uint8_t *)m[i]->buf_addr, i, LEN);
+		gantry_dma_unmap_mbuf(dev, m[i], a[i], LEN, GANTRY_DMA_FROM_DEVICE);
+	}
+	rte_mempool_free(pool);
+}
+
 /* The bus of the table knows EAL's memory; another one maps what it is given. */
 static void
 test_other_memory(void **state)
@@ -699,8 +761,9 @@ wait_ended(uint64_t until)
 
 /* How many marks were overwritten. */
 static unsigned int
-break_promise(struct gantry_dma_dev *dev, bool remembers, unsigned int rounds)
+break_promise(struct gantry_dma_dev *dev, bool remembers, bool gather, unsigned int rounds)
 {
+	struct gantry_dma_gather g = { .n = 0 };
 	uint8_t *p = rte_malloc(NULL, LEN, 64);
 	unsigned int broken = 0, i;
 	uint64_t seen;
@@ -715,7 +778,13 @@ break_promise(struct gantry_dma_dev *dev, bool remembers, unsigned int rounds)
 		__atomic_store_n(&dev_thread.addr, a, __ATOMIC_RELEASE);
 		seen = __atomic_load_n(&dev_thread.ended, __ATOMIC_ACQUIRE);
 		wait_ended(seen + 2); /* it has been there */
-		gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_FROM_DEVICE);
+		if (gather) {
+			gantry_dma_unmap_mbuf_gather(dev, NULL, a, LEN, GANTRY_DMA_FROM_DEVICE, 0,
+				&g);
+			gantry_dma_unmap_gathered(dev, &g);
+		} else {
+			gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_FROM_DEVICE);
+		}
 		seen = __atomic_load_n(&dev_thread.begun, __ATOMIC_RELAXED);
 		wait_ended(seen);
 		__atomic_store_n(p, 2, __ATOMIC_SEQ_CST);
@@ -734,14 +803,16 @@ break_promise(struct gantry_dma_dev *dev, bool remembers, unsigned int rounds)
 static void
 test_promise(void **state)
 {
-	assert_int_equal(break_promise(DEV(state), false, 3000), 0);
+	assert_int_equal(break_promise(DEV(state), false, false, 3000), 0);
+	assert_int_equal(break_promise(DEV(state), false, true, 3000), 0);
 }
 
 /* The same test finds a device that keeps what it has walked. */
 static void
 test_promise_broken(void **state)
 {
-	assert_true(break_promise(DEV(state), true, 100) > 50);
+	assert_true(break_promise(DEV(state), true, false, 100) > 50);
+	assert_true(break_promise(DEV(state), true, true, 100) > 50);
 }
 
 #define BY_TABLE(f) { "table_" #f, f, make_table, drop_strict, NULL }
@@ -758,6 +829,7 @@ main(int argc, char **argv)
 		BY_TABLE(test_mbufs), BY_CALLS(test_mbufs),
 		BY_TABLE(test_coherent), BY_CALLS(test_coherent),
 		BY_TABLE(test_misuse), BY_CALLS(test_misuse),
+		BY_TABLE(test_gather), BY_CALLS(test_gather),
 		BY_TABLE(test_other_memory), BY_CALLS(test_other_memory),
 		BY_TABLE(test_registered), BY_CALLS(test_registered),
 		BY_TABLE(test_resource), BY_CALLS(test_resource),

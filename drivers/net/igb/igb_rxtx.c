@@ -136,16 +136,17 @@ igb_rx_unmappable(struct igb_rx_queue *q)
 }
 
 /*
- * Takes a buffer back from the device. Of what it may have written, all of the buffer, the
+ * Takes a buffer back from the device, which holds for all of a burst once
+ * gantry_dma_unmap_gathered() has returned. Of what it may have written, all of the buffer, the
  * first len bytes are for us to see; that is what a mode which copies copies.
  */
 static inline void
-igb_rx_unmap(struct igb_rx_queue *q, uint16_t at, uint16_t len)
+igb_rx_unmap(struct igb_rx_queue *q, uint16_t at, uint16_t len, struct gantry_dma_gather *g)
 {
 	if (likely(len != 0))
 		gantry_dma_sync_single_for_cpu(q->dma, q->sw_addr[at], len, GANTRY_DMA_FROM_DEVICE);
-	gantry_dma_unmap_mbuf_attrs(q->dma, q->sw_mbuf[at], q->sw_addr[at], q->buf_len,
-		GANTRY_DMA_FROM_DEVICE, GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
+	gantry_dma_unmap_mbuf_gather(q->dma, q->sw_mbuf[at], q->sw_addr[at], q->buf_len,
+		GANTRY_DMA_FROM_DEVICE, GANTRY_DMA_ATTR_SKIP_CPU_SYNC, g);
 }
 
 /*
@@ -210,8 +211,9 @@ igb_rx_refill(struct igb_rx_queue *q)
  * frame came before it, are given back. What follows up to EOP goes the same way.
  */
 static __rte_noinline void
-igb_rx_drop(struct igb_rx_queue *q, struct rte_mbuf *m, bool eop)
+igb_rx_drop(struct igb_rx_queue *q, struct rte_mbuf *m, bool eop, struct gantry_dma_gather *g)
 {
+	gantry_dma_unmap_gathered(q->dma, g);
 	if (!q->drop_rest)
 		q->stats.errors++;
 	q->drop_rest = !eop;
@@ -227,7 +229,10 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 {
 	struct igb_rx_queue *q = rxq;
 	uint16_t next = q->next, posted = q->posted, nb_rx = 0;
+	struct gantry_dma_gather g;
 	uint64_t bytes = 0;
+
+	g.n = 0;
 
 	while (nb_rx < nb && posted != 0) {
 		union igb_rx_desc *d = &q->ring[next];
@@ -245,7 +250,7 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 			break;
 		m = q->sw_mbuf[next];
 		bad = len == 0 || len > q->buf_len || (staterr & IGB_RXD_ERR_RXE) || q->drop_rest;
-		igb_rx_unmap(q, next, bad ? 0 : len);
+		igb_rx_unmap(q, next, bad ? 0 : len, &g);
 		posted--;
 		if (++next == q->nb_desc)
 			next = 0;
@@ -253,7 +258,7 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 
 		eop = (staterr & IGB_RXD_STAT_EOP) != 0;
 		if (unlikely(bad)) {
-			igb_rx_drop(q, m, eop);
+			igb_rx_drop(q, m, eop, &g);
 			continue;
 		}
 
@@ -264,13 +269,13 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 		if (unlikely(q->first != NULL || !eop)) {
 			if (q->first == NULL) {
 				if (unlikely(!q->dev_data->scattered_rx)) {
-					igb_rx_drop(q, m, eop);
+					igb_rx_drop(q, m, eop, &g);
 					continue;
 				}
 				q->first = m;
 			} else {
 				if (unlikely(q->first->pkt_len + len > q->max_len)) {
-					igb_rx_drop(q, m, eop);
+					igb_rx_drop(q, m, eop, &g);
 					continue;
 				}
 				q->last->next = m;
@@ -302,6 +307,7 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 		pkts[nb_rx++] = head;
 	}
 
+	gantry_dma_unmap_gathered(q->dma, &g);
 	q->next = next;
 	q->posted = posted;
 	q->stats.packets += nb_rx;
@@ -382,28 +388,37 @@ free_batch_add(struct free_batch *b, struct rte_mbuf *m)
 static uint32_t
 igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
 {
+	struct gantry_dma_gather g;
 	struct free_batch batch;
 	uint32_t descs = 0, packets = 0;
 
+	g.n = 0;
 	batch.pool = NULL;
 	batch.nb = 0;
 	while (q->clean != q->group && descs < max_desc && packets < max_pkts) {
 		const uint16_t last = q->sw[q->clean].last;
-		uint16_t at;
+		const uint16_t end = last + 1 == q->nb_desc ? 0 : last + 1;
+		uint16_t at = q->clean;
 
 		/* Acquire: the buffers are not written to by us before the device is done. */
 		if (!(__atomic_load_n(&q->ring[last].wb.status, __ATOMIC_ACQUIRE) &
 				rte_cpu_to_le_32(IGB_TXD_STAT_DD)))
 			break;
-		at = q->clean;
-		for (;;) {
-			struct igb_tx_entry *e = &q->sw[at];
+		do {
+			const struct igb_tx_entry *e = &q->sw[at];
+
+			if (likely(e->mbuf != NULL))
+				gantry_dma_unmap_mbuf_gather(q->dma, e->mbuf, e->addr, e->len,
+					GANTRY_DMA_TO_DEVICE, 0, &g);
+			if (++at == q->nb_desc)
+				at = 0;
+		} while (at != end);
+		gantry_dma_unmap_gathered(q->dma, &g);
+		do {
+			struct igb_tx_entry *e = &q->sw[q->clean];
 			struct rte_mbuf *m = e->mbuf;
-			const bool end = at == last;
 
 			if (likely(m != NULL)) {
-				gantry_dma_unmap_mbuf(q->dma, m, e->addr, e->len,
-					GANTRY_DMA_TO_DEVICE);
 				packets += e->eop;
 				e->mbuf = NULL;
 				/*
@@ -416,12 +431,9 @@ igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
 					free_batch_add(&batch, m);
 			}
 			descs++;
-			if (++at == q->nb_desc)
-				at = 0;
-			if (end)
-				break;
-		}
-		q->clean = at;
+			if (++q->clean == q->nb_desc)
+				q->clean = 0;
+		} while (q->clean != end);
 	}
 	free_batch_flush(&batch);
 	q->nb_free += descs;
@@ -893,8 +905,12 @@ no_memory:
 static void
 igb_rx_ring_empty(struct igb_rx_queue *q)
 {
+	struct gantry_dma_gather g;
+
+	g.n = 0;
 	while (q->posted != 0) {
-		igb_rx_unmap(q, q->next, 0);
+		igb_rx_unmap(q, q->next, 0, &g);
+		gantry_dma_unmap_gathered(q->dma, &g);
 		rte_mbuf_raw_free(q->sw_mbuf[q->next]);
 		q->posted--;
 		if (++q->next == q->nb_desc)
