@@ -181,7 +181,7 @@ planted(struct gantry_dma_dev *dev)
 	assert_int_equal(seen.nr, 1);
 	assert_unknown(at << 12, p, 4096, GANTRY_DMA_TO_DEVICE);
 	assert_seen(at << 12, 7, 4096);
-	/* One that may do more is another; one that may do nothing is none; and one leads nowhere. */
+	/* One that may do more is another; one that may do nothing is none; one leads nowhere. */
 	bus.table[at + 1] = (memory + 4096) | GANTRY_DMA_PTE_READ | GANTRY_DMA_PTE_WRITE;
 	bus.table[at + 2] = memory;
 	bus.table[at + 3] = UINT64_C(0xdead) << 44 | GANTRY_DMA_PTE_WRITE;
