@@ -16,8 +16,14 @@
  * Slots lie in chunks, each of slots of one size, so that a bus address leads to its slot by
  * a search for the chunk and a shift. What is known of a slot is kept apart from it: the
  * device is not trusted, and can write all of a chunk. Free slots are those that a mempool
- * holds, one for each size, with its caches per lcore: there is no lock on the path. A cache
- * keeps back at most a fortieth of the slots.
+ * hold, with their caches per lcore: there is no lock on the path. A cache keeps back at most a
+ * fortieth of its mempool.
+ *
+ * There are as many slots as are asked for. Who finds none of his size adds a mempool, with
+ * chunks, as large as all that this size has; who finds one does not notice. An array that is
+ * searched for a chunk is replaced by a longer one and kept until the end, since
+ * somebody may still search it. The limit is what half of the addresses can hold, or GROW_MAX;
+ * then larger slots serve. A driver that says how many slots it wants has so many.
  *
  * What the device reaches. If the bus can take EAL's memory away from the device it is asked
  * to, and chunks and coherent blocks are memory of the library's own, each piece a file of
@@ -31,6 +37,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,11 +63,16 @@
 /* Bus addresses for memory of our own lie low, as in dma_strict.c. */
 #define OWN_LAST  GANTRY_DMA_BIT_MASK(30)
 
+/* Bytes of slots in all: of 2,048 bytes, enough for 16 queues of 4,096 each way, twice. */
+#define GROW_MAX  ((size_t)512 << 20)
+/* Each doubles what a class has. */
+#define POOLS_MAX 24
+
 #define CLASSES GANTRY_DMA_BOUNCE_CLASSES
 
 static const struct {
 	unsigned int shift;
-	uint32_t slots; /* unless the driver says */
+	uint32_t slots; /* to begin with, unless the driver says */
 } classes[CLASSES] = { { 8, 4096 }, { 11, 8192 }, { 14, 128 }, { 16, 32 } };
 
 struct slot {
@@ -81,15 +93,29 @@ struct chunk {
 	gantry_dma_addr_t bus;
 	size_t size;
 	unsigned int shift;  /* of its slots' size */
-	struct slot **slots;
+	struct slot *slots[];
+};
+
+struct chunks {
+	struct chunks *before; /* whose place this one took */
+	unsigned int nr;
+	struct chunk *at[];    /* by bus address */
+};
+
+struct class {
+	unsigned int nr_pools;
+	bool full;             /* there can be no more */
+	struct rte_mempool *pools[POOLS_MAX];
+	uint32_t count;
 };
 
 struct dma_bounce {
-	struct dma_iova *iova;      /* of memory of our own; NULL: it is EAL's */
-	struct rte_mempool *pools[CLASSES];
-	uint32_t count[CLASSES];
-	struct chunk *chunks;       /* by bus address */
-	unsigned int nr_chunks, max_chunks;
+	struct dma_iova *iova; /* of memory of our own; NULL: it is EAL's */
+	struct class classes[CLASSES];
+	struct chunks *chunks;
+	pthread_mutex_t lock;  /* of whoever adds to it; and of the rest */
+	size_t bytes, limit;   /* of slots */
+	char why[200];         /* there can be no more; "": nobody was refused */
 };
 
 static struct dma_bounce *
@@ -229,126 +255,254 @@ own_free(struct gantry_dma_dev *dev, struct dma_block *b)
  * Making and ending.
  */
 
-static int
-by_bus(const void *a, const void *b)
-{
-	const struct chunk *x = a, *y = b;
-
-	return x->bus < y->bus ? -1 : x->bus > y->bus;
-}
-
-/* Hands the slots of a class's chunks to the objects of its pool, one by one. */
-struct slot_init {
-	struct chunk *chunk;
-	size_t next; /* slot of it */
+/* A mempool's chunks, whose slots its objects are, one by one. */
+struct making {
+	struct chunk **chunk;
+	unsigned int nr;
+	unsigned int at; /* chunk whose turn it is */
+	size_t next;     /* slot of it */
 };
 
 static void
 init_slot(struct rte_mempool *mp, void *arg, void *obj, unsigned int i)
 {
-	struct slot_init *init = arg;
+	struct making *m = arg;
+	struct chunk *c = m->chunk[m->at];
 	struct slot *slot = obj;
-	size_t offset = init->next << init->chunk->shift;
+	size_t offset = m->next << c->shift;
 
 	memset(slot, 0, sizeof(*slot));
 	slot->home = mp;
-	slot->cpu = init->chunk->cpu + offset;
-	slot->bus = init->chunk->bus + offset;
-	init->chunk->slots[init->next++] = slot;
-	if (init->next << init->chunk->shift == init->chunk->size) {
-		init->chunk++;
-		init->next = 0;
+	slot->cpu = c->cpu + offset;
+	slot->bus = c->bus + offset;
+	c->slots[m->next++] = slot;
+	if (m->next << c->shift == c->size) {
+		m->at++;
+		m->next = 0;
 	}
 }
 
 static int
-make_chunk(struct gantry_dma_dev *dev, struct chunk *c, unsigned int shift, size_t size,
-		uint64_t mask)
+make_chunk(struct gantry_dma_dev *dev, unsigned int shift, size_t size, uint64_t mask,
+		struct chunk **made)
 {
 	const size_t align = rte_align64pow2(RTE_MAX(size, DMA_PAGE));
 	const int socket_id = dma_device(dev)->params.socket_id;
-	struct dma_bounce *b = bounce_of(dev);
+	struct chunk *c = calloc(1, sizeof(*c) + (size >> shift) * sizeof(c->slots[0]));
 	int ret;
 
-	c->shift = shift;
-	c->size = size;
-	c->slots = calloc(size >> shift, sizeof(*c->slots));
-	if (c->slots == NULL) {
+	if (c == NULL) {
 		dma_fail("%s: out of memory", dma_device(dev)->name);
 		return -ENOMEM;
 	}
-	if (b->iova != NULL)
+	c->shift = shift;
+	c->size = size;
+	if (bounce_of(dev)->iova != NULL)
 		ret = own_alloc(dev, &c->block, size, (size_t)64 << 10, socket_id, mask);
 	else
 		ret = dma_block_direct(dev, &c->block, size, align, socket_id, mask);
 	if (ret != 0) {
-		free(c->slots);
+		free(c);
 		return ret;
 	}
 	c->cpu = c->block.pub.cpu;
 	c->bus = c->block.pub.bus;
-	b->nr_chunks++;
+	*made = c;
 	return 0;
 }
 
+static void
+drop_chunk(struct gantry_dma_dev *dev, struct chunk *c)
+{
+	if (bounce_of(dev)->iova != NULL)
+		own_free(dev, &c->block);
+	else
+		rte_memzone_free(c->block.mz);
+	free(c);
+}
+
 static int
-make_class(struct gantry_dma_dev *dev, unsigned int k, uint64_t mask)
+by_bus(const void *a, const void *b)
+{
+	const struct chunk *x = *(struct chunk * const *)a, *y = *(struct chunk * const *)b;
+
+	return x->bus < y->bus ? -1 : x->bus > y->bus;
+}
+
+/* From now on these are found, too. */
+static bool
+show_chunks(struct dma_bounce *b, const struct making *m)
+{
+	struct chunks *old = b->chunks, *all;
+	const unsigned int nr = old != NULL ? old->nr : 0;
+
+	all = malloc(sizeof(*all) + (nr + m->nr) * sizeof(all->at[0]));
+	if (all == NULL)
+		return false;
+	all->before = old;
+	all->nr = nr + m->nr;
+	if (nr > 0)
+		memcpy(all->at, old->at, nr * sizeof(all->at[0]));
+	memcpy(all->at + nr, m->chunk, m->nr * sizeof(all->at[0]));
+	qsort(all->at, all->nr, sizeof(all->at[0]), by_bus);
+	__atomic_store_n(&b->chunks, all, __ATOMIC_RELEASE);
+	return true;
+}
+
+static int
+make_pool(struct gantry_dma_dev *dev, uint32_t count, struct making *m, struct rte_mempool **pool)
 {
 	static unsigned int number;
-	struct dma_bounce *b = bounce_of(dev);
-	const unsigned int shift = classes[k].shift;
-	struct slot_init init = { .chunk = &b->chunks[b->nr_chunks] };
-	size_t left = (size_t)b->count[k] << shift, size;
 	char name[RTE_MEMPOOL_NAMESIZE];
-	int ret;
 
-	for (; left > 0; left -= size) {
-		size = RTE_MIN(left, b->iova != NULL ? CHUNK_OWN : CHUNK);
-		ret = make_chunk(dev, &b->chunks[b->nr_chunks], shift, size, mask);
-		if (ret != 0)
-			return ret;
-	}
-	if (b->count[k] == 0)
-		return 0;
 	snprintf(name, sizeof(name), "dma_%x_%x", (unsigned int)getpid(),
 		__atomic_fetch_add(&number, 1, __ATOMIC_RELAXED));
-	b->pools[k] = rte_mempool_create(name, b->count[k], sizeof(struct slot),
-		RTE_MIN(b->count[k] / 64, 64u), 0, NULL, NULL, init_slot, &init,
-		dma_device(dev)->params.socket_id, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
-	if (b->pools[k] != NULL)
+	*pool = rte_mempool_create(name, count, sizeof(struct slot), RTE_MIN(count / 64, 64u), 0,
+		NULL, NULL, init_slot, m, dma_device(dev)->params.socket_id,
+		RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+	if (*pool != NULL && show_chunks(bounce_of(dev), m))
 		return 0;
-	dma_fail("%s: no memory for %u bounce buffers: %s", dma_device(dev)->name, b->count[k],
-		rte_strerror(rte_errno));
+	dma_fail("%s: no memory for %u bounce buffers: %s", dma_device(dev)->name, count,
+		rte_strerror(*pool == NULL ? rte_errno : ENOMEM));
+	rte_mempool_free(*pool);
 	return -ENOMEM;
+}
+
+/* So many slots more of a class. */
+static int
+add_slots(struct gantry_dma_dev *dev, unsigned int k, uint32_t count, uint64_t mask)
+{
+	struct dma_bounce *b = bounce_of(dev);
+	struct class *class = &b->classes[k];
+	const size_t all = (size_t)count << classes[k].shift;
+	const size_t most = b->iova != NULL ? CHUNK_OWN : CHUNK;
+	struct making m = { .chunk = calloc((all + most - 1) / most, sizeof(*m.chunk)) };
+	struct rte_mempool *pool;
+	size_t left, size;
+	int ret = 0;
+
+	if (m.chunk == NULL) {
+		dma_fail("%s: out of memory", dma_device(dev)->name);
+		return -ENOMEM;
+	}
+	for (left = all; left > 0 && ret == 0; left -= size) {
+		size = RTE_MIN(left, most);
+		ret = make_chunk(dev, classes[k].shift, size, mask, &m.chunk[m.nr]);
+		m.nr += ret == 0;
+	}
+	if (ret == 0)
+		ret = make_pool(dev, count, &m, &pool);
+	if (ret != 0) {
+		while (m.nr > 0)
+			drop_chunk(dev, m.chunk[--m.nr]);
+	} else {
+		class->count += count;
+		b->bytes += all;
+		class->pools[class->nr_pools] = pool;
+		__atomic_store_n(&class->nr_pools, class->nr_pools + 1, __ATOMIC_RELEASE);
+	}
+	free(m.chunk);
+	return ret;
+}
+
+/* A class that was found empty: whether there is hope. */
+static bool
+grow(struct gantry_dma_dev *dev, unsigned int k, unsigned int nr_pools)
+{
+	struct dma_device *d = dma_device(dev);
+	struct dma_bounce *b = d->bounce;
+	struct class *class = &b->classes[k];
+	bool grown = true;
+	uint32_t more;
+
+	if (__atomic_load_n(&class->full, __ATOMIC_ACQUIRE))
+		return false;
+	pthread_mutex_lock(&b->lock);
+	/* Else another thread was faster. */
+	if (class->nr_pools == nr_pools && !class->full) {
+		more = RTE_MIN(class->count, (b->limit - b->bytes) >> classes[k].shift);
+		if (more == 0 || nr_pools == POOLS_MAX)
+			dma_fail("%s: there are %zu MiB of them, the limit with %u address bits; "
+				"fewer or shorter rings need less, other modes none", d->name,
+				b->bytes >> 20, dma_bits(d->mask));
+		grown = more != 0 && nr_pools < POOLS_MAX &&
+			add_slots(dev, k, more, d->mask) == 0;
+		if (grown) {
+			DMA_LOG(INFO, "%s: bounce buffers of %u bytes: %u, of any size: %zu MiB",
+				d->name, 1u << classes[k].shift, class->count, b->bytes >> 20);
+		} else {
+			/* Once: it is the same for the next larger ones. */
+			if (b->why[0] == '\0') {
+				dma_reason(dev, b->why, sizeof(b->why));
+				DMA_LOG(WARNING, "%s: no more than %u bounce buffers of %u bytes: "
+					"%s", d->name, class->count, 1u << classes[k].shift,
+					b->why);
+			}
+			__atomic_store_n(&class->full, true, __ATOMIC_RELEASE);
+		}
+	}
+	pthread_mutex_unlock(&b->lock);
+	return grown;
 }
 
 static void
 drop(struct gantry_dma_dev *dev)
 {
 	struct dma_bounce *b = bounce_of(dev);
-	unsigned int i;
+	struct chunks *chunks = b->chunks, *before;
+	unsigned int i, k;
 
-	for (i = 0; i < b->nr_chunks; i++) {
-		if (b->iova != NULL)
-			own_free(dev, &b->chunks[i].block);
-		else
-			rte_memzone_free(b->chunks[i].block.mz);
-		free(b->chunks[i].slots);
+	for (i = 0; chunks != NULL && i < chunks->nr; i++)
+		drop_chunk(dev, chunks->at[i]);
+	for (; chunks != NULL; chunks = before) {
+		before = chunks->before;
+		free(chunks);
 	}
-	for (i = 0; i < CLASSES; i++)
-		rte_mempool_free(b->pools[i]);
+	for (k = 0; k < CLASSES; k++) {
+		for (i = 0; i < b->classes[k].nr_pools; i++)
+			rte_mempool_free(b->classes[k].pools[i]);
+	}
 	dma_iova_destroy(b->iova);
-	free(b->chunks);
+	pthread_mutex_destroy(&b->lock);
 	free(b);
 	dma_device(dev)->bounce = NULL;
 }
 
+static const struct chunks *
+chunks_of(const struct dma_bounce *b)
+{
+	return __atomic_load_n(&b->chunks, __ATOMIC_ACQUIRE);
+}
+
+/* Half of the addresses: coherent blocks take theirs of the rest. */
+static void
+set_limit(struct dma_bounce *b, uint64_t mask)
+{
+	uint64_t half = (mask >> 1) + 1;
+
+	if (b->iova != NULL)
+		half = RTE_MIN(half, (uint64_t)b->iova->nr << DMA_PAGE_BITS >> 1);
+	b->limit = RTE_MIN(half, GROW_MAX);
+}
+
+/* Whether the driver says how many slots it wants. */
+static bool
+said(const struct dma_device *d)
+{
+	bool any = false;
+	unsigned int k;
+
+	for (k = 0; k < CLASSES; k++)
+		any |= d->params.bounce_slots[k] != 0;
+	return any;
+}
+
 /* The slot that comes after this one, first NULL, and is mapped. */
 static const struct slot *
-next_mapped(const struct dma_bounce *b, unsigned int *chunk, size_t *at)
+next_mapped(const struct chunks *chunks, unsigned int *chunk, size_t *at)
 {
-	for (; *chunk < b->nr_chunks; (*chunk)++, *at = 0) {
-		const struct chunk *c = &b->chunks[*chunk];
+	for (; *chunk < chunks->nr; (*chunk)++, *at = 0) {
+		const struct chunk *c = chunks->at[*chunk];
 
 		while (*at < c->size >> c->shift) {
 			const struct slot *slot = c->slots[(*at)++];
@@ -363,12 +517,12 @@ next_mapped(const struct dma_bounce *b, unsigned int *chunk, size_t *at)
 static void
 bounce_end(struct gantry_dma_dev *dev)
 {
-	struct dma_bounce *b = bounce_of(dev);
+	const struct chunks *chunks = chunks_of(bounce_of(dev));
 	const struct slot *slot;
 	unsigned int chunk = 0;
 	size_t at = 0;
 
-	while ((slot = next_mapped(b, &chunk, &at)) != NULL)
+	while ((slot = next_mapped(chunks, &chunk, &at)) != NULL)
 		DMA_LOG(WARNING, "%s: buffer %p (bus 0x%" PRIx64 ", %zu bytes) was never unmapped",
 			dma_device(dev)->name, slot->buf, slot->bus, slot->size);
 	drop(dev);
@@ -379,7 +533,7 @@ bounce_for_each(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg)
 {
 	struct dma_device *d = dma_device(dev);
-	const struct dma_bounce *b = d->bounce;
+	const struct chunks *chunks = chunks_of(d->bounce);
 	struct gantry_dma_mapping m = { .dir = GANTRY_DMA_BIDIRECTIONAL, .age_ms = UINT64_MAX };
 	const struct dma_block *block;
 	const struct slot *slot;
@@ -387,10 +541,10 @@ bounce_for_each(struct gantry_dma_dev *dev,
 	size_t at = 0;
 
 	m.reach = GANTRY_DMA_REACH_MEMORY;
-	for (chunk = 0; chunk < b->nr_chunks; chunk++) {
-		m.addr = b->chunks[chunk].bus;
-		m.cpu = b->chunks[chunk].cpu;
-		m.size = b->chunks[chunk].size;
+	for (chunk = 0; chunk < chunks->nr; chunk++) {
+		m.addr = chunks->at[chunk]->bus;
+		m.cpu = chunks->at[chunk]->cpu;
+		m.size = chunks->at[chunk]->size;
 		fn(arg, &m);
 	}
 	m.reach = GANTRY_DMA_REACH_COHERENT;
@@ -404,7 +558,7 @@ bounce_for_each(struct gantry_dma_dev *dev,
 	rte_spinlock_unlock(&d->lock);
 	m.reach = GANTRY_DMA_REACH_BUFFER;
 	chunk = 0;
-	while ((slot = next_mapped(b, &chunk, &at)) != NULL) {
+	while ((slot = next_mapped(chunks, &chunk, &at)) != NULL) {
 		m.addr = slot->bus;
 		m.cpu = slot->buf;
 		m.size = slot->size;
@@ -431,32 +585,54 @@ copy_out(const struct slot *slot, size_t offset, size_t size)
 	memcpy(slot->buf + offset, slot->cpu + offset, size);
 }
 
+static struct slot *
+take_slot(struct gantry_dma_dev *dev, unsigned int k)
+{
+	struct class *class = &bounce_of(dev)->classes[k];
+	unsigned int nr, i;
+	void *obj;
+
+	do {
+		nr = __atomic_load_n(&class->nr_pools, __ATOMIC_ACQUIRE);
+		/* The last one holds half of the slots. */
+		for (i = nr; i > 0; i--) {
+			if (rte_mempool_get(class->pools[i - 1], &obj) == 0)
+				return obj;
+		}
+	} while (nr > 0 && grow(dev, k, nr));
+	return NULL;
+}
+
+static gantry_dma_addr_t __rte_cold
+none_left(struct gantry_dma_dev *dev, const void *ptr, size_t size)
+{
+	struct dma_bounce *b = bounce_of(dev);
+
+	if (size > gantry_dma_max_mapping_size(dev)) {
+		dma_fail("%s: %p, %zu bytes: the largest bounce buffer has %zu",
+			dma_device(dev)->name, ptr, size, gantry_dma_max_mapping_size(dev));
+	} else {
+		pthread_mutex_lock(&b->lock);
+		dma_fail("%s: %p, %zu bytes: all bounce buffers of this size are in use: %s",
+			dma_device(dev)->name, ptr, size, b->why);
+		pthread_mutex_unlock(&b->lock);
+	}
+	return GANTRY_DMA_MAPPING_ERROR;
+}
+
 static gantry_dma_addr_t
 bounce_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs, const void *site)
 {
-	struct dma_bounce *b = bounce_of(dev);
 	struct slot *slot = NULL;
-	bool fits = false;
 	unsigned int k;
-	void *obj;
 
 	for (k = 0; k < CLASSES && slot == NULL; k++) {
-		if (size > (size_t)1 << classes[k].shift || b->pools[k] == NULL)
-			continue;
-		fits = true;
-		if (rte_mempool_get(b->pools[k], &obj) == 0)
-			slot = obj;
+		if (size <= (size_t)1 << classes[k].shift)
+			slot = take_slot(dev, k);
 	}
-	if (unlikely(slot == NULL)) {
-		if (fits)
-			dma_fail("%s: %p, %zu bytes: all bounce buffers of this size are in use",
-				dma_device(dev)->name, ptr, size);
-		else
-			dma_fail("%s: %p, %zu bytes: the largest bounce buffer has %zu",
-				dma_device(dev)->name, ptr, size, gantry_dma_max_mapping_size(dev));
-		return GANTRY_DMA_MAPPING_ERROR;
-	}
+	if (unlikely(slot == NULL))
+		return none_left(dev, ptr, size);
 	slot->buf = ptr;
 	slot->size = size;
 	slot->dir = dir;
@@ -471,19 +647,20 @@ bounce_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_d
 static struct slot *
 slot_at(const struct dma_bounce *b, gantry_dma_addr_t addr)
 {
-	unsigned int low = 0, high = b->nr_chunks, mid;
+	const struct chunks *chunks = chunks_of(b);
+	unsigned int low = 0, high = chunks->nr, mid;
 	const struct chunk *c;
 
 	while (low < high) {
 		mid = (low + high) / 2;
-		if (b->chunks[mid].bus <= addr)
+		if (chunks->at[mid]->bus <= addr)
 			low = mid + 1;
 		else
 			high = mid;
 	}
 	if (low == 0)
 		return NULL;
-	c = &b->chunks[low - 1];
+	c = chunks->at[low - 1];
 	return addr - c->bus < c->size ? c->slots[(addr - c->bus) >> c->shift] : NULL;
 }
 
@@ -540,7 +717,7 @@ bounce_max_mapping_size(struct gantry_dma_dev *dev)
 	const struct dma_bounce *b = bounce_of(dev);
 	unsigned int k = CLASSES;
 
-	while (k > 0 && b->count[k - 1] == 0)
+	while (k > 0 && b->classes[k - 1].count == 0)
 		k--;
 	return k == 0 ? 0 : (size_t)1 << classes[k - 1].shift;
 }
@@ -548,11 +725,13 @@ bounce_max_mapping_size(struct gantry_dma_dev *dev)
 static int
 bounce_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 {
-	const struct dma_bounce *b = bounce_of(dev);
-	const struct chunk *last = b->nr_chunks > 0 ? &b->chunks[b->nr_chunks - 1] : NULL;
+	const struct chunks *chunks = chunks_of(bounce_of(dev));
+	const struct chunk *last = chunks->at[chunks->nr - 1];
 
-	if (last == NULL || last->bus + (last->size - 1) <= mask)
+	if (last->bus + (last->size - 1) <= mask) {
+		set_limit(bounce_of(dev), mask);
 		return 0;
+	}
 	dma_fail("%s: there are bounce buffers up to bus address 0x%" PRIx64 "; the device drives "
 		"%u bits", dma_device(dev)->name, last->bus + (last->size - 1), dma_bits(mask));
 	return -EIO;
@@ -589,25 +768,19 @@ static const struct gantry_dma_mode bounce_mode = {
 	.end = bounce_end,
 };
 
-/* How many slots of each size: as the driver says, or what half of the addresses can hold. */
-static size_t
-count_slots(const struct dma_device *d, struct dma_bounce *b, uint64_t mask)
+/* How many slots of each size to begin with: as the driver says, or no more than may be. */
+static void
+count_slots(const struct dma_device *d, uint32_t count[CLASSES], size_t limit)
 {
-	size_t bytes = 0, chunks = 0;
 	unsigned int k, less = 0;
-	bool said = false;
+	size_t bytes = 0;
 
-	for (k = 0; k < CLASSES; k++) {
-		said |= d->params.bounce_slots[k] != 0;
+	for (k = 0; k < CLASSES; k++)
 		bytes += (size_t)classes[k].slots << classes[k].shift;
-	}
-	while (bytes >> less > mask / 2)
+	while (bytes >> less > limit)
 		less++;
-	for (k = 0; k < CLASSES; k++) {
-		b->count[k] = said ? d->params.bounce_slots[k] : classes[k].slots >> less;
-		chunks += (((size_t)b->count[k] << classes[k].shift) + CHUNK - 1) / CHUNK;
-	}
-	return chunks;
+	for (k = 0; k < CLASSES; k++)
+		count[k] = said(d) ? d->params.bounce_slots[k] : classes[k].slots >> less;
 }
 
 int
@@ -615,16 +788,15 @@ dma_bounce_start(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	struct dma_device *d = dma_device(dev);
 	struct dma_bounce *b = calloc(1, sizeof(*b));
+	uint32_t count[CLASSES];
 	unsigned int k;
 	int ret = 0;
 
-	if (b != NULL)
-		b->chunks = calloc(RTE_MAX(count_slots(d, b, mask), 1u), sizeof(*b->chunks));
-	if (b == NULL || b->chunks == NULL) {
-		free(b);
+	if (b == NULL) {
 		dma_fail("%s: out of memory", d->name);
 		return -ENOMEM;
 	}
+	pthread_mutex_init(&b->lock, NULL);
 	d->bounce = b;
 	if (dma_can_claim(dev)) {
 		ret = dma_claim(dev);
@@ -633,13 +805,19 @@ dma_bounce_start(struct gantry_dma_dev *dev, uint64_t mask)
 			ret = b->iova != NULL ? 0 : -rte_errno;
 		}
 	}
-	for (k = 0; k < CLASSES && ret == 0; k++)
-		ret = make_class(dev, k, mask);
+	set_limit(b, mask);
+	count_slots(d, count, b->limit);
+	for (k = 0; k < CLASSES && ret == 0; k++) {
+		if (count[k] != 0)
+			ret = add_slots(dev, k, count[k], mask);
+		b->classes[k].full = said(d);
+	}
 	if (ret != 0) {
 		drop(dev);
 		return ret;
 	}
-	qsort(b->chunks, b->nr_chunks, sizeof(*b->chunks), by_bus);
+	if (said(d))
+		snprintf(b->why, sizeof(b->why), "there are as many as the driver asked for");
 	dma_set_mode(dev, &bounce_mode);
 	return 0;
 }

@@ -158,6 +158,8 @@ dma_bits(uint64_t addr)
 
 /** Sets what gantry_dma_last_error() says. */
 void dma_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/** What it says now, without the device's name before it. */
+void dma_reason(struct gantry_dma_dev *dev, char *why, size_t size);
 
 /*
  * Modes.

@@ -86,6 +86,17 @@ gantry_dma_last_error(void)
 	return last_error;
 }
 
+void
+dma_reason(struct gantry_dma_dev *dev, char *why, size_t size)
+{
+	const char *name = dma_device(dev)->name, *text = last_error;
+	const size_t n = strlen(name);
+
+	if (strncmp(text, name, n) == 0 && strncmp(text + n, ": ", 2) == 0)
+		text += n + 2;
+	strlcpy(why, text, size);
+}
+
 /*
  * Modes.
  */
@@ -408,18 +419,6 @@ is_mask(const struct dma_device *d, uint64_t mask)
 	return false;
 }
 
-/* The reason of the last failure, without the device's name before it. */
-static void
-reason(const struct dma_device *d, char *why, size_t size)
-{
-	const size_t n = strlen(d->name);
-	const char *text = gantry_dma_last_error();
-
-	if (strncmp(text, d->name, n) == 0 && strncmp(text + n, ": ", 2) == 0)
-		text += n + 2;
-	strlcpy(why, text, size);
-}
-
 /* The memory lies beyond the mask, and only the modes can help; AUTO tries them. */
 static int
 choose(struct gantry_dma_dev *dev, uint64_t mask)
@@ -445,10 +444,10 @@ choose(struct gantry_dma_dev *dev, uint64_t mask)
 	}
 	if (dma_window_start(dev, mask) == 0)
 		return 0;
-	reason(d, no_window, sizeof(no_window));
+	dma_reason(dev, no_window, sizeof(no_window));
 	if (dma_bounce_start(dev, mask) == 0)
 		return 0;
-	reason(d, no_bounce, sizeof(no_bounce));
+	dma_reason(dev, no_bounce, sizeof(no_bounce));
 	dma_fail("%s: the device drives %u address bits, but EAL's memory reaches up to bus "
 		"address 0x%" PRIx64 ", which takes %u; no window: %s; no bounce buffers: %s",
 		d->name, dma_bits(mask), last, dma_bits(last), no_window, no_bounce);

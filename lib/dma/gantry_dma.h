@@ -176,7 +176,11 @@ struct gantry_dma_params {
 	bool has_iommu;                   /**< something translates between device and memory */
 	enum gantry_dma_mode_id mode;     /**< see there */
 	enum gantry_dma_debug_level debug; /**< see gantry_dma_debug.h */
-	/** Bounce: how many buffers of each size; all 0: 4096, 8192, 128, 32 (21 MiB). */
+	/**
+	 * Bounce: how many buffers of each size, and no more. All 0: 4096, 8192, 128, 32 (21 MiB)
+	 * to begin with, and more as more are mapped at the same time, up to 512 MiB, or
+	 * half of what the mask reaches.
+	 */
 	uint32_t bounce_slots[GANTRY_DMA_BOUNCE_CLASSES];
 };
 

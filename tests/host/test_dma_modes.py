@@ -89,11 +89,12 @@ class Narrow(Modes):
 
 class OutOfBuffers(Bench):
     def test_send(self):
-        """Rings with room for more than there are bounce buffers: the sender waits."""
-        nic = self.nic('a:speed=10,wire=loop')
+        """Rings with room for more than there can be bounce buffers: the sender waits."""
+        # Half of the 24 bits' addresses: 8 MiB, room for 4,096 frames.
+        nic = self.nic('a:speed=10,wire=loop,addr_bits=24')
         pmd = self.dpdk_testpmd(
             self.eal(self.sock('a'), devargs=',dma=bounce'),
-            ['--forward-mode=txonly', '--txpkts=1500', '--rxq=2', '--txq=2', '--rxd=2048',
+            ['--forward-mode=txonly', '--txpkts=1500', '--rxq=2', '--txq=2', '--rxd=512',
              '--txd=4096', '--total-num-mbufs=32768'])
         self.command(pmd, 'start')
         self.seen = []
@@ -108,11 +109,33 @@ class OutOfBuffers(Bench):
                              self.nic_now(nic)['a']['tx']['frames'])
             return len(self.seen) > 5 and abs(self.seen[-1] - self.seen[-6]) < 64
         self.wait_until(standing)
-        # 2,048 and more bytes: 8,192 + 128 + 32 buffers, 4,094 of which wait for frames.
-        self.assertLess(self.seen[-1], 8192 + 128 + 32 - 4094 + 64)
-        self.assertGreater(self.seen[-1], 3500)
+        # Two rings of 511 wait for frames, and have their buffers.
+        self.assertLess(self.seen[-1], 4096 - 2 * 511 + 64)
+        self.assertGreater(self.seen[-1], 1500)
         self.command(pmd, 'stop')
         self.quit(pmd)
+        # Said once, with the reason.
+        said = re.findall(r'gantry_dma: .*no more than.*', pmd.text())
+        self.assertEqual(len(said), 1, said)
+        self.assertIn('the limit with 24 address bits', said[0])
+        self.assertEqual(self.nic_stats(nic)['a']['server']['dma_faults'], 0)
+
+
+class ManyBuffers(Bench):
+    def test_all_rings(self):
+        """Sixteen queues of 4,096 descriptors, all with buffers: there are as many as that takes."""
+        nic = self.nic('a:speed=max,wire=loop')
+        pmd = self.dpdk_testpmd(
+            self.eal(self.sock('a'), devargs=',dma=bounce', mb=512) +
+            ['--log-level=lib.gantry_dma:info'],
+            ['--forward-mode=io', '--rxq=16', '--txq=16', '--rxd=4096', '--txd=4096',
+             '--total-num-mbufs=100000', '--tx-first'], prompt=False)
+        self.wait_until(lambda: self.nic_now(nic)['a']['tx']['frames'] > 10000)
+        pmd.say('')
+        pmd.wait()
+        grown = [int(n) for n in
+                 re.findall(r'bounce buffers of 2048 bytes: (\d+)', pmd.text())]
+        self.assertTrue(grown and grown[-1] >= 16 * 4095, grown)
         self.assertEqual(self.nic_stats(nic)['a']['server']['dma_faults'], 0)
 
 

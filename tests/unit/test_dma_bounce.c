@@ -684,6 +684,161 @@ test_bus_fails(void **state)
 	}
 }
 
+/*
+ * More mappings at the same time than there were slots to begin with.
+ */
+
+#define MANY 32768
+
+static gantry_dma_addr_t many[MANY];
+
+/* Maps as many as there can be, each of 2,048 bytes with its number in it. How many. */
+static unsigned int
+map_many(struct gantry_dma_dev *dev, unsigned int max)
+{
+	uint8_t heap[LEN] = { 0 };
+	unsigned int n;
+
+	for (n = 0; n < max; n++) {
+		memcpy(heap, &n, sizeof(n));
+		many[n] = gantry_dma_map_single(dev, heap, LEN, GANTRY_DMA_TO_DEVICE);
+		if (gantry_dma_mapping_error(dev, many[n]))
+			break;
+	}
+	return n;
+}
+
+static void
+unmap_many(struct gantry_dma_dev *dev, unsigned int n)
+{
+	while (n > 0)
+		gantry_dma_unmap_single(dev, many[--n], LEN, GANTRY_DMA_TO_DEVICE);
+}
+
+static void
+test_grows(void **state)
+{
+	struct gantry_dma_dev *dev = shut_in_device(&bus_with_files, 32);
+	unsigned int i, seen, n = 3 * 8192, maps = bus.nr_maps;
+	struct sum s = { 0 };
+
+	assert_int_equal(map_many(dev, n), n);
+	assert_true(bus.nr_maps > maps);
+	assert_shut_in(32, true);
+	for (i = 0; i < n; i++) {
+		assert_true(device_read(many[i], &seen, sizeof(seen)));
+		assert_int_equal(seen, i);
+	}
+	gantry_dma_for_each_mapping(dev, add_up, &s);
+	assert_int_equal(s.buffers, (size_t)n * LEN);
+	/* What there is serves again. */
+	maps = bus.nr_maps;
+	unmap_many(dev, n);
+	assert_int_equal(map_many(dev, n), n);
+	assert_int_equal(bus.nr_maps, maps);
+	unmap_many(dev, n);
+	gantry_dma_dev_destroy(dev);
+	assert_int_equal(bus.nr_maps, 0);
+}
+
+static unsigned int
+lines(const char *text)
+{
+	unsigned int n = 0;
+
+	while ((text = strchr(text, '\n')) != NULL) {
+		text++;
+		n++;
+	}
+	return n;
+}
+
+/* Up to the limit, which is said, and logged once; and a bus that maps no more is another one. */
+static void
+test_grows_no_more(void **state)
+{
+	static const char * const why[] = { "the limit with 24 address bits", "bus did not map" };
+	unsigned int i, round, n, first = 0;
+
+	for (i = 0; i < RTE_DIM(why); i++) {
+		struct gantry_dma_dev *dev = shut_in_device(&bus_with_files, 24);
+		gantry_dma_addr_t ring;
+		char *log = NULL;
+		size_t len;
+		FILE *f;
+		void *cpu;
+
+		bus.fails = i == 1;
+		f = open_memstream(&log, &len);
+		assert_non_null(f);
+		rte_openlog_stream(f);
+		for (round = 0; round < 3; round++) {
+			n = map_many(dev, MANY);
+			assert_reason("are in use: ");
+			assert_reason(why[i]);
+			/* 2,048, 32 and 8 to begin with. */
+			assert_true(i == 1 ? n == 2048 + 32 + 8 : n > 3000 && n <= 4096);
+			assert_true(round == 0 || n == first);
+			first = n;
+			unmap_many(dev, n);
+		}
+		rte_openlog_stream(NULL);
+		fclose(f);
+		assert_non_null(strstr(log, why[i]));
+		assert_int_equal(lines(log), 1);
+		free(log);
+		/* There is room left for rings. */
+		bus.fails = false;
+		cpu = gantry_dma_alloc_coherent(dev, 1 << 20, &ring, SOCKET_ID_ANY);
+		assert_non_null(cpu);
+		gantry_dma_free_coherent(dev, 1 << 20, cpu, ring);
+		gantry_dma_dev_destroy(dev);
+		assert_int_equal(bus.nr_maps, 0);
+	}
+}
+
+#define PART 3000 /* of all of them */
+
+static void *
+map_part(void *arg)
+{
+	struct worker *w = arg;
+	uint8_t heap[LEN] = { 0 };
+	unsigned int i, seen;
+
+	for (i = w->id * PART; i < (w->id + 1) * PART; i++) {
+		memcpy(heap, &i, sizeof(i));
+		many[i] = gantry_dma_map_single(w->dev, heap, LEN, GANTRY_DMA_TO_DEVICE);
+		if (gantry_dma_mapping_error(w->dev, many[i])) {
+			w->bad++;
+			return NULL;
+		}
+	}
+	for (i = w->id * PART; i < (w->id + 1) * PART; i++)
+		w->bad += !device_read(many[i], &seen, sizeof(seen)) || seen != i;
+	return NULL;
+}
+
+/* All at the same time: none finds another's data, or none. */
+static void
+test_grows_in_threads(void **state)
+{
+	struct gantry_dma_dev *dev = shut_in_device(&bus_with_files, 32);
+	struct worker w[4];
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(w); i++) {
+		w[i] = (struct worker){ .dev = dev, .id = i };
+		start_thread(&w[i].thread, map_part, &w[i]);
+	}
+	for (i = 0; i < RTE_DIM(w); i++) {
+		pthread_join(w[i].thread, NULL);
+		assert_int_equal(w[i].bad, 0);
+	}
+	unmap_many(dev, RTE_DIM(w) * PART);
+	gantry_dma_dev_destroy(dev);
+}
+
 #define BOUNCING(f) cmocka_unit_test_setup_teardown(f, make_bounce, drop_device)
 
 int
@@ -704,6 +859,9 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_shut_in),
 		cmocka_unit_test(test_query),
 		cmocka_unit_test(test_bus_fails),
+		cmocka_unit_test(test_grows),
+		cmocka_unit_test(test_grows_no_more),
+		cmocka_unit_test(test_grows_in_threads),
 	};
 
 	eal_start(argc, argv, NULL);
