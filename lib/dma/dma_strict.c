@@ -38,6 +38,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/mman.h>
 
 #include <rte_alarm.h>
@@ -72,7 +73,7 @@
 struct dma_record {
 	uintptr_t cpu;
 	const void *site;
-	uint64_t since;  /* ticks of the clock */
+	uint64_t since;  /* by the clock */
 };
 
 /*
@@ -81,13 +82,23 @@ struct dma_record {
 
 #define TICK_MS 100
 
-static uint64_t ticks;
+static uint64_t now_ms;          /* of the monotonic clock, at the last tick */
 static unsigned int clock_users; /* devices come and go in one thread */
+
+static void
+look_at_clock(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	__atomic_store_n(&now_ms, (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000,
+		__ATOMIC_RELAXED);
+}
 
 static void
 tick(void *arg)
 {
-	__atomic_store_n(&ticks, ticks + 1, __ATOMIC_RELAXED);
+	look_at_clock();
 	if (__atomic_load_n(&clock_users, __ATOMIC_RELAXED) > 0)
 		rte_eal_alarm_set(TICK_MS * 1000, tick, NULL);
 }
@@ -95,8 +106,10 @@ tick(void *arg)
 static void
 clock_get(void)
 {
-	if (__atomic_fetch_add(&clock_users, 1, __ATOMIC_RELAXED) == 0)
+	if (__atomic_fetch_add(&clock_users, 1, __ATOMIC_RELAXED) == 0) {
+		look_at_clock();
 		rte_eal_alarm_set(TICK_MS * 1000, tick, NULL);
+	}
 }
 
 static void
@@ -199,7 +212,7 @@ note(struct dma_demand *g, uint32_t page, const void *ptr, uint64_t state, const
 
 	r->cpu = (uintptr_t)ptr;
 	r->site = site;
-	r->since = __atomic_load_n(&ticks, __ATOMIC_RELAXED);
+	r->since = __atomic_load_n(&now_ms, __ATOMIC_RELAXED);
 	__atomic_store_n(&g->states[page], state, __ATOMIC_RELEASE);
 	return (gantry_dma_addr_t)page << DMA_PAGE_BITS | ((uintptr_t)ptr & (DMA_PAGE - 1));
 }
@@ -529,7 +542,7 @@ bool
 dma_demand_at(struct gantry_dma_dev *dev, uint64_t page, struct gantry_dma_mapping *m)
 {
 	const struct dma_demand *g = &dma_device(dev)->demand;
-	const uint64_t now = __atomic_load_n(&ticks, __ATOMIC_RELAXED);
+	const uint64_t now = __atomic_load_n(&now_ms, __ATOMIC_RELAXED);
 	const uint64_t state = page < g->nr ?
 		__atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE) : 0;
 	const struct dma_record *r;
@@ -540,7 +553,7 @@ dma_demand_at(struct gantry_dma_dev *dev, uint64_t page, struct gantry_dma_mappi
 	*m = (struct gantry_dma_mapping){ .reach = STATE_KIND(state),
 		.addr = page << DMA_PAGE_BITS | STATE_IN_PAGE(state), .cpu = (void *)r->cpu,
 		.size = STATE_SIZE(state), .dir = STATE_DIR(state), .site = r->site,
-		.age_ms = (now - RTE_MIN(now, r->since)) * TICK_MS };
+		.age_ms = now - RTE_MIN(now, r->since) };
 	/* Another like it may have taken its place. */
 	return state == __atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE);
 }
