@@ -803,8 +803,8 @@ break_promise(struct gantry_dma_dev *dev, bool remembers, bool gather, unsigned 
 static void
 test_promise(void **state)
 {
-	assert_int_equal(break_promise(DEV(state), false, false, 3000), 0);
-	assert_int_equal(break_promise(DEV(state), false, true, 3000), 0);
+	assert_int_equal(break_promise(DEV(state), false, false, 1500), 0);
+	assert_int_equal(break_promise(DEV(state), false, true, 1500), 0);
 }
 
 /* The same test finds a device that keeps what it has walked. */
