@@ -37,7 +37,7 @@
 #include <rte_random.h>
 
 #include <bus_pci_driver.h>
-#include <bus_vfio_user_driver.h>
+#include <vfio_user_dma_ops.h>
 
 #include "gantry_dma_debug.h"
 
@@ -352,35 +352,6 @@ make_buffers(void)
 static struct rte_vfio_user_device *nic;
 
 static int
-nic_map(void *arg, void *va, gantry_dma_addr_t iova, size_t len, enum gantry_dma_dir dir)
-{
-	/* The directions are the permissions, but for both. */
-	return rte_vfio_user_dma_map(nic, va, iova, len,
-		dir == GANTRY_DMA_BIDIRECTIONAL ? 3 : dir);
-}
-
-static int
-nic_unmap(void *arg, void *va, gantry_dma_addr_t iova, size_t len)
-{
-	return rte_vfio_user_dma_unmap(nic, va, iova, len);
-}
-
-static int
-nic_claim(void *arg)
-{
-	return rte_vfio_user_dma_claim(nic);
-}
-
-static int
-nic_page_table(void *arg, gantry_dma_addr_t base, size_t nr, uint64_t **entries)
-{
-	return rte_vfio_user_dma_page_table(nic, base, nr, entries);
-}
-
-static const struct gantry_dma_ops nic_ops = { .name = "vfio-user", .map = nic_map,
-	.unmap = nic_unmap, .claim = nic_claim, .page_table = nic_page_table };
-
-static int
 nic_probe(struct rte_vfio_user_driver *drv, struct rte_vfio_user_device *d)
 {
 	nic = d;
@@ -505,7 +476,8 @@ main(int argc, char **argv)
 	make_buffers();
 	rte_memseg_walk(look, &m);
 
-	p.ops = nic != NULL ? &nic_ops : NULL;
+	p.ops = nic != NULL ? &vfio_user_dma_ops : NULL;
+	p.opaque = nic;
 	p.has_iommu = nic != NULL;
 	p.mode = settings[s].mode;
 	p.debug = settings[s].debug ? GANTRY_DMA_DEBUG_ON : GANTRY_DMA_DEBUG_OFF;

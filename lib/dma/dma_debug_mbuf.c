@@ -116,6 +116,7 @@ struct watch {
 
 /* By the pool's address. What was watched once stays, for a call that is still under way. */
 static struct watch *watches[POOLS_MAX];
+static bool no_place; /* for one more: one was refused, and that was said */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of changes */
 static int watch_ops_index = -1;
 
@@ -774,6 +775,7 @@ place(struct rte_mempool *pool)
 		__atomic_store_n(&watches[at % POOLS_MAX], w, __ATOMIC_RELEASE);
 		return w;
 	}
+	__atomic_store_n(&no_place, true, __ATOMIC_RELAXED);
 	return NULL;
 }
 
@@ -870,6 +872,7 @@ add_device(struct watch *w, struct gantry_dma_dev *dev)
 int
 gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool)
 {
+	const bool said = __atomic_load_n(&no_place, __ATOMIC_RELAXED);
 	struct watch *w;
 	int ret = 0;
 
@@ -881,7 +884,7 @@ gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool)
 	pthread_mutex_lock(&lock);
 	w = place(pool);
 	if (w == NULL)
-		ret = -ENOMEM;
+		ret = no_place ? -ENFILE : -ENOMEM;
 	if (ret == 0 && !w->active)
 		ret = watch(w, pool);
 	if (ret == 0)
@@ -890,8 +893,10 @@ gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool)
 	if (ret != 0) {
 		dma_fail("%s: the mbufs of pool '%s' cannot be watched: %s", dma_device(dev)->name,
 			pool->name, ret == -ENOSPC ? "DPDK has room for 16 kinds of mempools, all "
-			"in use" : strerror(-ret));
-		DMA_LOG(NOTICE, "%s", gantry_dma_last_error());
+			"in use" : ret == -ENFILE ? "256 pools were watched already, and there "
+			"can be no more; nor are later ones" : strerror(-ret));
+		if (ret != -ENFILE || !said)
+			DMA_LOG(NOTICE, "%s", gantry_dma_last_error());
 	}
 	return ret;
 }
@@ -928,6 +933,8 @@ lookup(struct gantry_dma_dev *dev, const struct rte_mbuf *m, struct watch **w)
 		return NULL;
 	*w = find(m->pool);
 	if (unlikely(*w == NULL || !(*w)->active)) {
+		if (*w == NULL && __atomic_load_n(&no_place, __ATOMIC_RELAXED))
+			return NULL;
 		if (*w != NULL && (*w)->nr_devices == 0 && (*w)->nr_chunks == 0)
 			return NULL; /* it was tried, in vain */
 		if (gantry_dma_debug_watch(dev, m->pool) != 0)

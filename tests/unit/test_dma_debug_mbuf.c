@@ -531,6 +531,51 @@ test_threads(void **state)
 	}
 }
 
+/* More pools than can be watched: the rest works unwatched, and that is said once. */
+static void
+test_pools(void **state)
+{
+	struct gantry_dma_dev *dev = device("pools");
+	struct rte_mempool *pools[300];
+	unsigned int i, k, lines = 0;
+	char name[32], *log = NULL;
+	gantry_dma_addr_t addr;
+	struct rte_mbuf *m;
+	size_t len;
+	FILE *f = open_memstream(&log, &len);
+
+	assert_non_null(f);
+	rte_openlog_stream(f);
+	rte_log_set_level_pattern("lib.gantry_dma", RTE_LOG_NOTICE);
+	reports_begin();
+	for (i = 0; i < RTE_DIM(pools); i++) {
+		snprintf(name, sizeof(name), "pool%u", i);
+		pools[i] = rte_pktmbuf_pool_create(name, 1, 0, 0, 1024, SOCKET_ID_ANY);
+		assert_non_null(pools[i]);
+		for (k = 0; k < 3; k++) {
+			m = rte_pktmbuf_alloc(pools[i]);
+			assert_non_null(m);
+			addr = gantry_dma_map_mbuf(dev, m, RTE_PKTMBUF_HEADROOM, FRAME,
+				GANTRY_DMA_FROM_DEVICE);
+			assert_false(gantry_dma_mapping_error(dev, addr));
+			gantry_dma_unmap_mbuf(dev, m, addr, FRAME, GANTRY_DMA_FROM_DEVICE);
+			rte_pktmbuf_free(m);
+		}
+	}
+	rte_log_set_level_pattern("lib.gantry_dma", RTE_LOG_CRIT);
+	rte_openlog_stream(NULL);
+	fclose(f);
+	for (char *at = log; (at = strchr(at, '\n')) != NULL; at++)
+		lines++;
+	if (lines != 1 || strstr(log, "256 pools were watched already") == NULL)
+		fail_msg("%u lines: %.400s", lines, log);
+	free(log);
+	assert_int_equal(reports.nr, 0);
+	gantry_dma_dev_destroy(dev);
+	for (i = 0; i < RTE_DIM(pools); i++)
+		rte_mempool_free(pools[i]);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -543,6 +588,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_pool_freed),
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_pools), /* no place is left: the last */
 	};
 
 	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);
