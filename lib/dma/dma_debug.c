@@ -1028,12 +1028,12 @@ dma_debug_drop(struct gantry_dma_dev *dev, const void *owner, const void *site)
 	free(left);
 }
 
-/* Nothing of it is in the books any more. */
-static void
-end(struct gantry_dma_dev *dev)
+void
+dma_debug_end(struct gantry_dma_dev *dev, const void *site)
 {
 	struct dma_debug *debug = dma_device(dev)->debug;
 
+	dma_debug_drop(dev, NULL, site);
 	dma_books_forget(dev);
 	dma_debug_mbuf_end(dev);
 	pthread_mutex_lock(&users_lock);
@@ -1053,23 +1053,11 @@ end(struct gantry_dma_dev *dev)
 }
 
 void
-dma_debug_end(struct gantry_dma_dev *dev, const void *site)
-{
-	dma_debug_drop(dev, NULL, site);
-	end(dev);
-}
-
-void
 dma_debug_abandon(struct gantry_dma_dev *dev)
 {
-	struct dma_entry *e;
-
-	while ((e = dma_books_take_any(dev, NULL)) != NULL) {
-		if (e->mbuf != NULL)
-			dma_debug_mbuf_unmapped(e, true, NULL);
-		dma_books_free(e);
-	}
-	end(dev);
+	dma_debug_mbuf_end(dev);
+	if (dma_thread.failed == dev)
+		dma_thread.failed = NULL;
 }
 
 static bool

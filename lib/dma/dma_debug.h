@@ -38,7 +38,10 @@ struct dma_context {
 int dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level level);
 /** The device goes: what is left is reported. Before anything of it is given up. */
 void dma_debug_end(struct gantry_dma_dev *dev, const void *site);
-/** The device is left as it is: nothing is reported, and nobody is watched on its behalf. */
+/**
+ * The device is left as it is, with all that it has: it watches no pool any more, and who frees or
+ * maps what it may yet write to is reported.
+ */
 void dma_debug_abandon(struct gantry_dma_dev *dev);
 
 gantry_dma_addr_t dma_debug_map(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr,

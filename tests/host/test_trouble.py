@@ -9,7 +9,7 @@ import time
 import unittest
 
 import vfio_user
-from lib import DMA_DEBUG, Bench, tag
+from lib import Bench, tag
 from packets import noise, read_pcap, write_pcap
 
 
@@ -59,8 +59,6 @@ class Trouble(Bench):
         self.command(pmd, 'port stop 0', timeout=60)
         self.quit(pmd, 60)
         self.assertRegex(pmd.text(), r'(?i)timed out|time-out|lost')
-        # It frees the pool of mbufs that a device which is merely silent still has.
-        self.misuses = {'freed-while-mapped'} if DMA_DEBUG else set()
 
     def silent(self, what):
         """The daemon is stopped for longer than the time-out, the port stopped or closed, then both go on."""
