@@ -18,7 +18,7 @@
 
 #define POOL_CACHE    256
 #define LINK_WAIT_MS  9000 /* a copper link's autonegotiation takes seconds */
-#define DRAIN_MS      200
+#define DRAIN_MS      1000
 #define DRAIN_MAX_MS  10000
 
 struct port ports[RTE_MAX_ETHPORTS];
