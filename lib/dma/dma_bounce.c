@@ -354,18 +354,32 @@ make_pool(struct gantry_dma_dev *dev, uint32_t count, struct making *m, struct r
 {
 	static unsigned int number;
 	char name[RTE_MEMPOOL_NAMESIZE];
+	int ret;
 
 	snprintf(name, sizeof(name), "dma_%x_%x", (unsigned int)getpid(),
 		__atomic_fetch_add(&number, 1, __ATOMIC_RELAXED));
-	*pool = rte_mempool_create(name, count, sizeof(struct slot), RTE_MIN(count / 64, 64u), 0,
-		NULL, NULL, init_slot, m, dma_device(dev)->params.socket_id,
-		RTE_MEMPOOL_F_NO_IOVA_CONTIG);
-	if (*pool != NULL && show_chunks(bounce_of(dev), m))
-		return 0;
-	dma_fail("%s: no memory for %u bounce buffers: %s", dma_device(dev)->name, count,
-		rte_strerror(*pool == NULL ? rte_errno : ENOMEM));
-	rte_mempool_free(*pool);
-	return -ENOMEM;
+	*pool = rte_mempool_create_empty(name, count, sizeof(struct slot), RTE_MIN(count / 64, 64u),
+		0, dma_device(dev)->params.socket_id, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+	/*
+	 * Threads that are no lcores have no cache. In the usual ring each would wait for the
+	 * one before it, which may be without a CPU; in this one nobody does.
+	 */
+	if (*pool == NULL)
+		ret = -rte_errno;
+	else
+		ret = rte_mempool_set_ops_byname(*pool, "ring_mt_rts", NULL);
+	if (ret == 0)
+		ret = RTE_MIN(rte_mempool_populate_default(*pool), 0);
+	if (ret == 0) {
+		rte_mempool_obj_iter(*pool, init_slot, m);
+		ret = show_chunks(bounce_of(dev), m) ? 0 : -ENOMEM;
+	}
+	if (ret != 0) {
+		dma_fail("%s: no memory for %u bounce buffers: %s", dma_device(dev)->name, count,
+			strerror(-ret));
+		rte_mempool_free(*pool);
+	}
+	return ret;
 }
 
 /* So many slots more of a class. */
