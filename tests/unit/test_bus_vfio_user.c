@@ -30,6 +30,8 @@
 
 #include "bus_vfio_user_driver.h"
 #include "gantry_dma.h"
+#include "promise.h"
+#include "vfio_user_dma_ops.h"
 #include "vfu_client.h"
 #include "vfu_server.h"
 
@@ -1032,6 +1034,63 @@ test_bad_sockets(void **state)
 	assert_int_equal(probes, before);
 }
 
+/*
+ * What gantry_dma_unmap_single() promises in strict mode, from the driver's call to the device's
+ * access.
+ */
+
+struct buffer {
+	struct gantry_dma_dev *dma;
+	uint8_t *mem;
+};
+
+static uint64_t
+map_buffer(void *arg)
+{
+	const struct buffer *b = arg;
+	gantry_dma_addr_t addr = gantry_dma_map_single(b->dma, b->mem, 64, GANTRY_DMA_FROM_DEVICE);
+
+	assert_false(gantry_dma_mapping_error(b->dma, addr));
+	return addr;
+}
+
+static void
+unmap_buffer(void *arg, uint64_t addr)
+{
+	gantry_dma_unmap_single(((struct buffer *)arg)->dma, addr, 64, GANTRY_DMA_FROM_DEVICE);
+}
+
+static void
+test_promise(void **state)
+{
+	struct rte_vfio_user_device *first = probed;
+	struct gantry_dma_params params = { .name = "promise", .socket_id = SOCKET_ID_ANY,
+		.ops = &vfio_user_dma_ops, .has_iommu = true, .mode = GANTRY_DMA_MODE_STRICT };
+	struct promise p = { .map = map_buffer, .unmap = unmap_buffer };
+	struct server second;
+	struct buffer buffer;
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/promises", dir);
+	serve(&second, path, DEVICE, true);
+	assert_int_equal(plug(path), 0);
+	params.opaque = probed;
+	buffer.dma = gantry_dma_dev_create(&params);
+	assert_non_null(buffer.dma);
+	assert_int_equal(gantry_dma_set_mask_and_coherent(buffer.dma, UINT64_MAX), 0);
+	buffer.mem = rte_zmalloc(NULL, 64, 64);
+	assert_non_null(buffer.mem);
+	p.server = second.srv;
+	p.memory = (uint64_t *)(void *)buffer.mem;
+	p.arg = &buffer;
+	promise_test(&p, 2000);
+	gantry_dma_dev_destroy(buffer.dma);
+	rte_free(buffer.mem);
+	assert_int_equal(rte_dev_remove(&probed->device), 0);
+	unserve(&second);
+	probed = first;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -1049,6 +1108,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_unsealed),
 		cmocka_unit_test(test_claim),
 		cmocka_unit_test(test_page_table),
+		cmocka_unit_test(test_promise),
 		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_bad_sockets),
 	};

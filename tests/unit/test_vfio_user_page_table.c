@@ -14,6 +14,7 @@
 #include <urcu-qsbr.h>
 
 #include "vfu_test.h"
+#include "promise.h"
 
 #define PAGE   0x1000u
 #define BASE   UINT64_C(0x80000000) /* of the table */
@@ -804,121 +805,30 @@ hostile(void **state)
 
 /*
  * The promise: once an entry was cleared, and a locked instruction executed, no access starts.
- *
- * Exact, without a clock. The device numbers its accesses, by a locked instruction before each;
- * the driver clears the entry, executes a locked instruction, and reads the number. An access
- * with a higher one started afterwards, and must not get through.
- *
- * The check is worth something if it catches a device that breaks the promise. So the device is
- * given its translation by a function: the library's, or one of some that remember.
  */
 
-typedef uint8_t *(translate_fn)(uint64_t addr);
-
-struct walker {
-	pthread_t thread;
-	translate_fn *translate;
-	atomic_bool stop;
-	atomic_ulong started, last_hit, rounds;
-};
-
-static uint8_t *
-honest(uint64_t addr)
+static uint64_t
+set_entry(void *arg)
 {
-	return vfu_dma_ptr(dev.server, addr, 8, VFU_DMA_WRITE);
+	__atomic_store_n(&table[0], entry(3, RW), __ATOMIC_RELEASE);
+	return BASE;
 }
 
-static __thread uint8_t *remembered;
-static __thread unsigned int uses;
-
-/* Once resolved, for good: what is done with a ring's address at ENABLE. */
-static uint8_t *
-for_good(uint64_t addr)
+static void
+clear_entry(void *arg, uint64_t addr)
 {
-	if (remembered == NULL)
-		remembered = honest(addr);
-	return remembered;
-}
-
-/* Like a TLB that nobody flushes: resolved anew now and then. */
-static uint8_t *
-for_a_while(uint64_t addr)
-{
-	if (uses++ % 1000 == 0)
-		remembered = honest(addr);
-	return remembered;
-}
-
-/* Once for some descriptors that are written together. */
-static uint8_t *
-for_a_batch(uint64_t addr)
-{
-	if (uses++ % 64 == 0)
-		remembered = honest(addr);
-	return remembered;
-}
-
-static void *
-walk(void *arg)
-{
-	struct walker *w = arg;
-
-	rcu_register_thread();
-	remembered = NULL;
-	uses = 0;
-	while (!w->stop) {
-		for (unsigned int i = 0; i < 256; i++) {
-			unsigned long n = atomic_fetch_add(&w->started, 1) + 1;
-			uint8_t *p = w->translate(BASE);
-
-			if (p != NULL) {
-				__atomic_store_n((uint64_t *)(void *)p, n, __ATOMIC_RELAXED);
-				atomic_store_explicit(&w->last_hit, n, memory_order_relaxed);
-			}
-		}
-		w->rounds++;
-		rcu_quiescent_state();
-	}
-	rcu_unregister_thread();
-	return NULL;
-}
-
-/* How often the device broke the promise, of so many times that an entry was cleared. */
-static unsigned int
-broken_promises(translate_fn *translate, unsigned int times)
-{
-	struct walker w = { .translate = translate };
-	unsigned int broken = 0;
-
-	assert_int_equal(pthread_create(&w.thread, NULL, walk, &w), 0);
-	for (unsigned int i = 0; i < times && broken == 0; i++) {
-		unsigned long hit = w.last_hit, cleared, rounds;
-
-		__atomic_store_n(&table[0], entry(3, RW), __ATOMIC_RELEASE);
-		wait_until(w.last_hit != hit);
-		for (unsigned int spin = 0; spin < i * 7 % 100; spin++)
-			__builtin_ia32_pause();
-		__atomic_store_n(&table[0], 0, __ATOMIC_RELAXED);
-		atomic_thread_fence(memory_order_seq_cst);
-		cleared = w.started;
-		/* A round that began afterwards, and one more. */
-		rounds = w.rounds;
-		wait_until(w.rounds >= rounds + 2);
-		broken += w.last_hit > cleared;
-		broken += *(uint64_t *)(void *)(mem + 3 * PAGE) > cleared;
-	}
-	w.stop = true;
-	pthread_join(w.thread, NULL);
-	return broken;
+	__atomic_store_n(&table[0], 0, __ATOMIC_RELAXED);
+	atomic_thread_fence(memory_order_seq_cst);
 }
 
 static void
 promise(void **state)
 {
-	assert_int_equal(broken_promises(honest, 2000), 0);
-	assert_true(broken_promises(for_good, 2000) > 0);
-	assert_true(broken_promises(for_a_while, 2000) > 0);
-	assert_true(broken_promises(for_a_batch, 2000) > 0);
+	const struct promise p = { .server = dev.server,
+		.memory = (uint64_t *)(void *)(mem + 3 * PAGE), .map = set_entry,
+		.unmap = clear_entry };
+
+	promise_test(&p, 2000);
 }
 
 int
