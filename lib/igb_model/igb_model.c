@@ -36,7 +36,6 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +48,7 @@
 #include <urcu-qsbr.h>
 
 #include "igb_model_priv.h"
+#include "sealed_file.h"
 #include "vfu_client.h" /* VFU_ERR_LEN */
 
 #define PAGE           0x1000
@@ -268,12 +268,9 @@ pages_create(struct igb_model *m)
 {
 	unsigned int i;
 
-	m->pages_fd = memfd_create("igb-queues", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	m->pages_fd = sealed_file("igb-queues", IGB_PAGES_SIZE, 0);
 	if (m->pages_fd < 0)
-		return -errno;
-	if (ftruncate(m->pages_fd, IGB_PAGES_SIZE) < 0 ||
-		fcntl(m->pages_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return -errno;
+		return m->pages_fd;
 	for (i = 0; i < 2; i++) {
 		void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, m->pages_fd,
 			i == 0 ? IGB_RXQ_BASE : IGB_TXQ_BASE);
