@@ -136,6 +136,8 @@ class Bench(unittest.TestCase):
         reports = re.findall(r'(?m)^gantry_dma: misuse: .*', text)
         kinds = {re.match(r'gantry_dma: misuse: \S+: ([a-z-]+): ', r)[1] for r in reports}
         self.assertEqual(kinds, self.misuses, '\n'.join(reports))
+        # Who ends leaves nothing behind; without the debug layer, too.
+        self.assertEqual(re.findall(r'gantry_dma: .* was never \w+', text), [])
 
     def path(self, name):
         return os.path.join(self.dir, name)

@@ -27,14 +27,17 @@ class SystemCalls(Bench):
                                              self.path(who + '.strace'), '-p', str(pid)])
         for t in tracers.values():
             t.expect('attached')
-        time.sleep(2)
+
+        def sent():
+            return self.nic_now(nic)['p']['device']['tx_frames'] - before
+        # Looking, too, takes the daemon system calls: seldom.
+        self.wait_until(lambda: time.sleep(0.5) or sent() > 200000, 60)
         for t in tracers.values():
             t.signal(signal.SIGINT)
             t.wait(status=None)
-        frames = self.nic_now(nic)['p']['device']['tx_frames'] - before
+        frames = sent()
         self.command(pmd, 'stop')
         self.quit(pmd)
-        self.assertGreater(frames, 20000)
         for who in traces:
             with open(self.path(who + '.strace')) as f:
                 text = f.read()

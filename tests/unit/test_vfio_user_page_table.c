@@ -589,7 +589,7 @@ client_leaves(void **state)
 	for (unsigned int i = 0; i < 3; i++) {
 		close(sock);
 		wait_until(dev.detached == dev.attached);
-		assert_null(server_table());
+		wait_until(server_table() == NULL);
 		assert_int_equal(get(BASE, &b, 1), -EFAULT);
 		assert_fault(BASE, VFU_DMA_READ, VFU_DMA_NOT_MAPPED);
 		sock = attach();
