@@ -48,13 +48,6 @@ struct dma_debug_list dma_debug_devices = TAILQ_HEAD_INITIALIZER(dma_debug_devic
 
 static const struct gantry_dma_mode debug_mode = { .name = "debug" };
 
-/* What a mapping's size and direction are called in messages. */
-static const char *const dir_names[] = {
-	[GANTRY_DMA_BIDIRECTIONAL] = "both ways",
-	[GANTRY_DMA_TO_DEVICE] = "to the device",
-	[GANTRY_DMA_FROM_DEVICE] = "from the device",
-};
-
 static const struct {
 	const char *map, *unmap;
 } functions[] = {
@@ -66,12 +59,6 @@ static const struct {
 	[DMA_KIND_COHERENT] = { "alloc_coherent", "free_coherent" },
 	[DMA_KIND_POOL] = { "pool_alloc", "pool_free" },
 };
-
-static const char *
-dir_name(unsigned int dir)
-{
-	return dir < RTE_DIM(dir_names) ? dir_names[dir] : "no way";
-}
 
 /*
  * What a report says.
@@ -265,7 +252,7 @@ tell_overlap(const struct dma_entry *e, const struct overlap *o, const void *sit
 	r.map_verb = "the other was mapped";
 	dma_debug_report(&r, "%s a cache line with %zu bytes at %p (bus 0x%" PRIx64 ") that are "
 		"mapped %s", same_bytes(e, &o->met) ? "shares bytes and" : "shares", o->met.size,
-		o->met.ptr, o->met.addr, dir_name(o->met.dir));
+		o->met.ptr, o->met.addr, dma_debug_dir_name(o->met.dir));
 }
 
 static inline bool
@@ -376,6 +363,7 @@ dma_debug_map(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t 
 	gantry_dma_addr_t addr;
 
 	site = site_of(t, site);
+	t->unowned = NULL;
 	if (unlikely(t->failed != NULL))
 		tell_failed(t, site);
 	if (unlikely(!dma_arguments_ok(dev, ptr, size, dir))) {
@@ -557,7 +545,7 @@ compare(struct dma_entry *e, enum dma_kind kind, size_t size, enum gantry_dma_di
 	} else if (e->dir != dir) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_DIRECTION, e, site);
 		dma_debug_report(&r, "%s as %s what was mapped %s", functions[kind].unmap,
-			dir_name(dir), dir_name(e->dir));
+			dma_debug_dir_name(dir), dma_debug_dir_name(e->dir));
 	} else if (!(e->flags & DMA_CHECKED) && needs_check(kind)) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_UNCHECKED, e, site);
 		dma_debug_report(&r, "gantry_dma_mapping_error() was never asked");
@@ -731,7 +719,7 @@ dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 	if (unlikely(how != NULL) && !(s.found.flags & DMA_ACCUSED)) {
 		r = dma_debug_report_of(misuse, &s.found, site);
 		dma_debug_report(&r, "sync of %zu bytes at offset %zu, %s, %s", size,
-			(size_t)(addr - s.found.addr), dir_name(dir), how);
+			(size_t)(addr - s.found.addr), dma_debug_dir_name(dir), how);
 	}
 	if (how != NULL && misuse == GANTRY_DMA_MISUSE_SYNC_RANGE)
 		return;
@@ -1060,20 +1048,25 @@ dma_debug_abandon(struct gantry_dma_dev *dev)
 		dma_thread.failed = NULL;
 }
 
+struct live {
+	const struct gantry_dma_dev *dev; /* NULL: of all */
+	uint64_t nr;
+};
+
 static bool
 count_live(struct dma_entry *e, void *arg)
 {
-	struct sync *s = arg;
+	struct live *l = arg;
 
-	s->size += s->dev == NULL || e->dev == s->dev;
+	l->nr += l->dev == NULL || e->dev == l->dev;
 	return false;
 }
 
 uint64_t
 gantry_dma_debug_live(struct gantry_dma_dev *dev)
 {
-	struct sync s = { .dev = dev };
+	struct live l = { .dev = dev };
 
-	dma_debug_for_each(count_live, &s);
-	return s.size;
+	dma_debug_for_each(count_live, &l);
+	return l.nr;
 }

@@ -149,7 +149,11 @@ struct dma_thread {
 	const void *failed_site;
 	size_t failed_size;
 	void *failed_ptr;
-	/* An mbuf that the driver gives back next, and that isn't its to give. */
+	/*
+	 * An mbuf that the driver gives back next, and that isn't its to give. Until something is
+	 * mapped, or the thread gets that mbuf: then the driver did not give it back. Not until
+	 * something is unmapped: drivers unmap a burst before they give it back.
+	 */
 	const struct rte_mbuf *unowned;
 	/* The stack; 0: not known yet. */
 	uintptr_t stack, stack_end;
@@ -217,6 +221,9 @@ bool dma_debug_contiguous(struct gantry_dma_dev *dev, const void *ptr, size_t si
 /** With the first device, after the last. */
 void dma_debug_memory_start(void);
 void dma_debug_memory_end(void);
+
+/** "to the device" and the like; of none "no way". */
+const char *dma_debug_dir_name(enum gantry_dma_dir dir);
 
 /** A code address as "function+0x12 (file)". False: not even a file. */
 bool dma_symbol(const void *addr, char *buf, size_t len);

@@ -331,9 +331,15 @@ who_called(const void *site)
  * The pool's side.
  */
 
+/* Who puts objects: the same for all of a call, so that it is looked for once, if at all. */
+struct putter {
+	const void *site;
+	const void *who; /* who_called(site); NULL: not looked for yet */
+};
+
 /* False: it must not go into the pool. */
 static bool
-object_put(const struct watch *w, struct rte_mbuf *m, const void *site)
+object_put(const struct watch *w, struct rte_mbuf *m, struct putter *by)
 {
 	struct object *o = object_of(w, m);
 	struct dma_report r;
@@ -349,7 +355,7 @@ object_put(const struct watch *w, struct rte_mbuf *m, const void *site)
 	if (unlikely(state & FREE)) {
 		if (state & ACCUSED)
 			return false;
-		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE, w, o, m, NULL, site);
+		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE, w, o, m, NULL, by->site);
 		r.map_site = o->site;
 		r.map_verb = "freed";
 		TELL(o, r, "it is in its pool already, and is not put there again");
@@ -359,12 +365,14 @@ object_put(const struct watch *w, struct rte_mbuf *m, const void *site)
 		__atomic_fetch_and(&o->state, ~FREE, __ATOMIC_RELEASE);
 		if (state & ACCUSED)
 			return false;
-		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_FREED, w, o, m, NULL, site);
+		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_FREED, w, o, m, NULL, by->site);
 		TELL(o, r, "freed while the device may %s; it is not put into its pool",
 			COUNT(state, RX) != 0 ? "write to it" : "read it");
 		return false;
 	}
-	o->site = who_called(site);
+	if (by->who == NULL)
+		by->who = who_called(by->site);
+	o->site = by->who;
 	if (state & WAS_RX) {
 		o->sum = free_sum(m);
 		state |= SUMMED;
@@ -381,6 +389,9 @@ object_got(const struct watch *w, struct rte_mbuf *m, const void *site)
 	struct dma_report r;
 	uint64_t state;
 
+	/* From here on it is this thread's to give. */
+	if (unlikely(dma_thread.unowned == m))
+		dma_thread.unowned = NULL;
 	if (unlikely(o == NULL))
 		return;
 	state = __atomic_fetch_and(&o->state, ~(FREE | ACCUSED | WAS_RX | SUMMED),
@@ -531,7 +542,7 @@ let_in(struct watch *w, void * const *objs, unsigned int n)
 static int
 watch_enqueue(struct rte_mempool *mp, void * const *objs, unsigned int n)
 {
-	const void *site = __builtin_return_address(0);
+	struct putter by = { .site = __builtin_return_address(0) };
 	struct watch *w = find(mp);
 	unsigned int i, done = 0;
 	int ret = 0;
@@ -540,7 +551,7 @@ watch_enqueue(struct rte_mempool *mp, void * const *objs, unsigned int n)
 	if (!is_cache(w, objs))
 		flush(w, rte_lcore_id());
 	for (i = 0; i < n && ret == 0; i++) {
-		if (likely(!w->active || object_put(w, objs[i], site)))
+		if (likely(!w->active || object_put(w, objs[i], &by)))
 			continue;
 		/* What goes in up to here; this one stays out. */
 		if (i > done)

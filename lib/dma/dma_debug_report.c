@@ -71,6 +71,18 @@ gantry_dma_misuse_name(enum gantry_dma_misuse misuse)
 	return (unsigned int)misuse < RTE_DIM(names) ? names[misuse] : "unknown";
 }
 
+const char *
+dma_debug_dir_name(enum gantry_dma_dir dir)
+{
+	static const char *const names[] = {
+		[GANTRY_DMA_BIDIRECTIONAL] = "both ways",
+		[GANTRY_DMA_TO_DEVICE] = "to the device",
+		[GANTRY_DMA_FROM_DEVICE] = "from the device",
+	};
+
+	return (unsigned int)dir < RTE_DIM(names) ? names[dir] : "no way";
+}
+
 /*
  * Settings, counts.
  */
@@ -217,7 +229,6 @@ static void
 write_line(struct text *t, const struct gantry_dma_error *e, const char *map_verb,
 		const char *detail)
 {
-	static const char *const dirs[] = { "both ways", "to the device", "from the device" };
 	unsigned int i;
 
 	add(t, "%s: %s: %s", e->device, gantry_dma_misuse_name(e->misuse), detail);
@@ -230,8 +241,8 @@ write_line(struct text *t, const struct gantry_dma_error *e, const char *map_ver
 		add(t, "; cpu %p", e->cpu);
 	if (e->size != 0)
 		add(t, "; %zu bytes", e->size);
-	if ((unsigned int)e->dir < RTE_DIM(dirs))
-		add(t, " %s", dirs[e->dir]);
+	if ((unsigned int)e->dir < GANTRY_DMA_NONE)
+		add(t, " %s", dma_debug_dir_name(e->dir));
 	if (e->mbuf != NULL)
 		add(t, "; mbuf %p", e->mbuf);
 	if (e->pool != NULL)

@@ -24,6 +24,11 @@
  * in between may have lost its CPU.
  */
 #define LOOKS 7
+/*
+ * Pieces that are shown of what is nobody's: what memory each leads to is searched for, and
+ * a table gone wrong may have as many as entries.
+ */
+#define STRAYS_SHOWN 1024
 
 struct stray {
 	uint64_t page, entry;
@@ -170,25 +175,39 @@ look_again(struct walk *w)
 	free(again.strays);
 }
 
+static void
+show_stray(const struct walk *w, const struct stray *s, size_t n)
+{
+	const struct gantry_dma_mapping m = { .reach = GANTRY_DMA_REACH_UNKNOWN,
+		.addr = s->page << DMA_PAGE_BITS, .size = n << DMA_PAGE_BITS,
+		.dir = dir_of(s->entry), .cpu = gantry_bus_to_virt(w->dev, page_of(s->entry)),
+		.age_ms = UINT64_MAX };
+
+	show(w, &m);
+}
+
 /* Neighbours as one. */
 static void
 show_strays(const struct walk *w)
 {
-	size_t i, n;
+	size_t i, n, pieces = 0, shown = 0;
 
-	for (i = 0; i < w->nr; i += n) {
+	for (i = 0; i < w->nr; i += n, pieces++) {
 		const struct stray *s = &w->strays[i];
-		struct gantry_dma_mapping m = { .reach = GANTRY_DMA_REACH_UNKNOWN,
-			.addr = s->page << DMA_PAGE_BITS, .dir = dir_of(s->entry),
-			.cpu = gantry_bus_to_virt(w->dev, page_of(s->entry)),
-			.age_ms = UINT64_MAX };
 
 		for (n = 1; i + n < w->nr && s[n].page == s->page + n &&
 				s[n].entry == s->entry + n * DMA_PAGE; n++)
 			;
-		m.size = n << DMA_PAGE_BITS;
-		show(w, &m);
+		if (pieces < STRAYS_SHOWN) {
+			show_stray(w, s, n);
+			shown += n;
+		}
 	}
+	if (pieces > STRAYS_SHOWN)
+		DMA_LOG(WARNING, "%s: its page table has %zu more entries that no mapping accounts "
+			"for, in %zu pieces: only the first %u pieces are shown",
+			dma_device(w->dev)->name, w->nr - shown, pieces - STRAYS_SHOWN,
+			STRAYS_SHOWN);
 }
 
 void

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,10 +155,11 @@ gantry_dma_for_each_group(struct gantry_dma_dev *dev,
 }
 
 /*
- * The devices of this process.
+ * The devices of this process. One that is shown is held by the lock, for as long as a walk of
+ * its page table takes (dma_entries.c), which may sleep: so who waits sleeps, too.
  */
 
-static rte_spinlock_t devices_lock = RTE_SPINLOCK_INITIALIZER;
+static pthread_mutex_t devices_lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(, dma_device) devices = TAILQ_HEAD_INITIALIZER(devices);
 
 /*
@@ -271,14 +273,14 @@ reach(const char *cmd, const char *name, struct rte_tel_data *d)
 
 	if (list)
 		rte_tel_data_start_array(d, RTE_TEL_STRING_VAL);
-	rte_spinlock_lock(&devices_lock);
+	pthread_mutex_lock(&devices_lock);
 	TAILQ_FOREACH(dev, &devices, next) {
 		if (list)
 			rte_tel_data_add_array_string(d, dev->name);
 		else if (strcmp(dev->name, name) == 0)
 			ret = show_device(&dev->fast, d);
 	}
-	rte_spinlock_unlock(&devices_lock);
+	pthread_mutex_unlock(&devices_lock);
 	return ret;
 }
 
@@ -292,11 +294,11 @@ dma_reach_add(struct gantry_dma_dev *dev)
 	static bool registered;
 	bool first;
 
-	rte_spinlock_lock(&devices_lock);
+	pthread_mutex_lock(&devices_lock);
 	TAILQ_INSERT_TAIL(&devices, dma_device(dev), next);
 	first = !registered;
 	registered = true;
-	rte_spinlock_unlock(&devices_lock);
+	pthread_mutex_unlock(&devices_lock);
 	if (first)
 		rte_telemetry_register_cmd("/gantry/dma/reach", reach, "What DMA devices may reach "
 			"now. Parameter: a device's name; none: lists the devices");
@@ -305,7 +307,7 @@ dma_reach_add(struct gantry_dma_dev *dev)
 void
 dma_reach_remove(struct gantry_dma_dev *dev)
 {
-	rte_spinlock_lock(&devices_lock);
+	pthread_mutex_lock(&devices_lock);
 	TAILQ_REMOVE(&devices, dma_device(dev), next);
-	rte_spinlock_unlock(&devices_lock);
+	pthread_mutex_unlock(&devices_lock);
 }

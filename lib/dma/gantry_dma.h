@@ -538,8 +538,9 @@ struct gantry_dma_mapping {
  * the library's own buffers, and the mappings that have one; in strict mode the mappings are
  * all there is. Of a device with an I/O page table it is what stands in that table, address and
  * direction; who made the entry and when is the library's record, and an entry that
- * isn't in its records is GANTRY_DMA_REACH_UNKNOWN. What other threads map and unmap
- * meanwhile is there or not. EAL's memory may be locked: fn must not map, unmap, allocate or
+ * isn't in its records is GANTRY_DMA_REACH_UNKNOWN: of those the first 1024 pieces, and a line in
+ * the log that says how many more there are. What other threads map and unmap meanwhile is there
+ * or not. EAL's memory may be locked: fn must not map, unmap, allocate or
  * free, nor make another call that locks it.
  */
 void gantry_dma_for_each_mapping(struct gantry_dma_dev *dev,

@@ -258,6 +258,80 @@ test_bugs(void **state)
 	}
 }
 
+/* One that is with the device when the application, or who gets it next, has all mbufs. */
+static HERE struct rte_mbuf *
+sent_free(struct gantry_dma_dev *dev, gantry_dma_addr_t *addr, struct rte_mbuf *all[MBUFS])
+{
+	struct rte_mbuf *m = frame();
+
+	rte_pktmbuf_free(m);
+	*addr = drv_send(dev, m, 0);
+	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, all, MBUFS), 0);
+	return m;
+}
+
+static void
+drv_unmap(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr)
+{
+	gantry_dma_unmap_mbuf(dev, m, addr, FRAME, GANTRY_DMA_TO_DEVICE);
+}
+
+/*
+ * What was sent when it was free is not the driver's to give back: it stays with who got it. If
+ * the driver does not give it back, nor does a later free by its owner go amiss.
+ */
+static void
+test_unowned(void **state)
+{
+	struct rte_mbuf *all[MBUFS], *m, *other;
+	struct gantry_dma_dev *dev;
+	gantry_dma_addr_t addr, b;
+	unsigned int k;
+
+	for (k = 0; k < RTE_DIM(kinds); k++) {
+		make_pool(&kinds[k]);
+		dev = device("unowned");
+		assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
+		reports_begin();
+
+		/* Given back, after another one was unmapped. */
+		m = sent_free(dev, &addr, all);
+		other = all[0] != m ? all[0] : all[1];
+		assert_non_null(rte_pktmbuf_append(other, FRAME));
+		b = drv_send(dev, other, 1);
+		drv_unmap(dev, m, addr);
+		drv_unmap(dev, other, b);
+		rte_pktmbuf_free(m);
+		assert_true(rte_mempool_empty(pool));
+		rte_pktmbuf_free_bulk(all, MBUFS);
+		assert_true(rte_mempool_full(pool));
+
+		/* Not given back; the thread maps something else. */
+		m = sent_free(dev, &addr, all);
+		drv_unmap(dev, m, addr);
+		other = all[0] != m ? all[0] : all[1];
+		assert_non_null(rte_pktmbuf_append(other, FRAME));
+		drv_unmap(dev, other, drv_send(dev, other, 1));
+		rte_pktmbuf_free_bulk(all, MBUFS);
+		assert_true(rte_mempool_full(pool));
+
+		/* Not given back; the thread gets it itself. */
+		m = frame();
+		rte_pktmbuf_free(m);
+		drv_unmap(dev, m, drv_send(dev, m, 0));
+		assert_int_equal(rte_pktmbuf_alloc_bulk(pool, all, MBUFS), 0);
+		rte_pktmbuf_free_bulk(all, MBUFS);
+		assert_true(rte_mempool_full(pool));
+
+		/* Each time it was told that it was free, from two places. */
+		assert_int_equal(reports.nr, 2);
+		assert_int_equal(reports.at[0].misuse, GANTRY_DMA_MISUSE_MBUF_FREED);
+		assert_int_equal(reports.at[1].misuse, GANTRY_DMA_MISUSE_MBUF_FREED);
+		gantry_dma_dev_destroy(dev);
+		drop_pool();
+	}
+}
+
 /* What a report knows. */
 static void
 test_report(void **state)
@@ -582,6 +656,7 @@ main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_twins),
 		cmocka_unit_test(test_bugs),
+		cmocka_unit_test(test_unowned),
 		cmocka_unit_test(test_report),
 		cmocka_unit_test(test_restored),
 		cmocka_unit_test(test_unannounced),

@@ -250,6 +250,56 @@ test_planted_window(void **state)
 	planted(dev);
 }
 
+static void
+count_unknown(void *arg, const struct gantry_dma_mapping *m)
+{
+	assert_int_equal(m->reach, GANTRY_DMA_REACH_UNKNOWN);
+	++*(unsigned int *)arg;
+}
+
+/* Of a table full of what nobody made so much is shown, and the rest counted. */
+static void
+test_planted_many(void **state)
+{
+	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_STRICT);
+	uint8_t *p = rte_malloc(NULL, 4096, 4096);
+	const uint64_t entry = expected_bus(p) | GANTRY_DMA_PTE_READ;
+	unsigned int i, shown = 0;
+	char *log = NULL;
+	uint64_t at;
+	size_t len;
+	FILE *f;
+
+	assert_non_null(p);
+	bus_mask(dev, 64);
+	/* They all lead to one page: no neighbours. */
+	at = bus.nr - 1024;
+	for (i = 0; i < 1024; i++)
+		bus.table[at + i] = entry;
+	f = open_memstream(&log, &len);
+	assert_non_null(f);
+	rte_openlog_stream(f);
+	gantry_dma_for_each_mapping(dev, count_unknown, &shown);
+	fflush(f);
+	assert_int_equal(shown, 1024);
+	assert_int_equal(len, 0);
+	/* Two pieces more, one of two entries. */
+	bus.table[at - 4] = entry;
+	bus.table[at - 3] = entry + 4096;
+	bus.table[at - 2] = entry;
+	shown = 0;
+	gantry_dma_for_each_mapping(dev, count_unknown, &shown);
+	rte_openlog_stream(NULL);
+	fclose(f);
+	assert_int_equal(shown, 1024);
+	if (strstr(log, "2 more entries that no mapping accounts for, in 2 pieces") == NULL)
+		fail_msg("\"%s\" does not say how many more there are", log);
+	free(log);
+	memset(&bus.table[at - 4], 0, (1024 + 4) * sizeof(*bus.table));
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+}
+
 /* A mapping of several pages is one, and shows what of it is left. */
 static void
 test_pieces(void **state)
@@ -398,6 +448,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_strict),
 		cmocka_unit_test(test_planted_strict),
 		cmocka_unit_test(test_planted_window),
+		cmocka_unit_test(test_planted_many),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_direct),
