@@ -434,7 +434,9 @@ grow(struct gantry_dma_dev *dev, unsigned int k, unsigned int nr_pools)
 	pthread_mutex_lock(&b->lock);
 	/* Else another thread was faster. */
 	if (class->nr_pools == nr_pools && !class->full) {
-		more = RTE_MIN(class->count, (b->limit - b->bytes) >> classes[k].shift);
+		/* A narrower mask may have set a limit below what there is. */
+		more = b->bytes < b->limit ?
+			RTE_MIN(class->count, (b->limit - b->bytes) >> classes[k].shift) : 0;
 		if (more == 0 || nr_pools == POOLS_MAX)
 			dma_fail("%s: there are %zu MiB of them, the limit with %u address bits; "
 				"fewer or shorter rings need less, other modes none", d->name,
@@ -739,11 +741,14 @@ bounce_max_mapping_size(struct gantry_dma_dev *dev)
 static int
 bounce_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 {
-	const struct chunks *chunks = chunks_of(bounce_of(dev));
+	struct dma_bounce *b = bounce_of(dev);
+	const struct chunks *chunks = chunks_of(b);
 	const struct chunk *last = chunks->at[chunks->nr - 1];
 
 	if (last->bus + (last->size - 1) <= mask) {
-		set_limit(bounce_of(dev), mask);
+		pthread_mutex_lock(&b->lock);
+		set_limit(b, mask);
+		pthread_mutex_unlock(&b->lock);
 		return 0;
 	}
 	dma_fail("%s: there are bounce buffers up to bus address 0x%" PRIx64 "; the device drives "
@@ -801,11 +806,17 @@ int
 dma_bounce_start(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	struct dma_device *d = dma_device(dev);
-	struct dma_bounce *b = calloc(1, sizeof(*b));
 	uint32_t count[CLASSES];
+	struct dma_bounce *b;
 	unsigned int k;
 	int ret = 0;
 
+	if (d->entries != NULL) {
+		dma_fail("%s: the device has its page table for good, and bounce buffers have no "
+			"entries in it", d->name);
+		return -EIO;
+	}
+	b = calloc(1, sizeof(*b));
 	if (b == NULL) {
 		dma_fail("%s: out of memory", d->name);
 		return -ENOMEM;

@@ -52,7 +52,8 @@ struct dma_demand {
 	struct dma_iova *iova;
 	unsigned int id;     /* its id */
 	uint32_t pair_max;   /* buffers up to this many bytes take a pair of pages; 0: none */
-	size_t nr;           /* entries, states, records */
+	size_t nr;           /* entries, states, records, below */
+	gantry_dma_addr_t *below; /* behind a page table: where the bus has mapped a BAR */
 };
 
 /** The limits on a segment until the driver sets others. */

@@ -481,7 +481,7 @@ dma_demand_unmap_block(struct gantry_dma_dev *dev, struct dma_block *b)
 
 /*
  * BARs. Behind a page table the bus has to know them first, at an address as it has for
- * EAL's memory.
+ * EAL's memory. That is kept here, and not read back from the table: others may see that, too.
  */
 
 gantry_dma_addr_t
@@ -511,8 +511,10 @@ dma_demand_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t
 		dma_iova_put(g->iova, page, n);
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
-	if (g->entries != NULL)
+	if (g->entries != NULL) {
+		g->below[page] = below;
 		set_entries(&g->entries[page], n, below | entry_bits(dir), DMA_PAGE);
+	}
 	return note(g, page, va, STATE(size, (uintptr_t)va, GANTRY_DMA_REACH_RESOURCE, dir), site);
 }
 
@@ -522,16 +524,17 @@ dma_demand_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, si
 {
 	struct dma_demand *g = &dma_device(dev)->demand;
 	const uint64_t page = addr >> DMA_PAGE_BITS;
-	uint64_t below = g->entries != NULL && page < g->nr ? g->entries[page] : 0;
-	uintptr_t va = page < g->nr ? g->records[page].cpu : 0;
+	const bool known = page < g->nr;
+	const uintptr_t va = known ? g->records[page].cpu : 0;
+	const gantry_dma_addr_t below = known && g->entries != NULL ? g->below[page] : 0;
 	const char *why = take_back(dev, addr, STATE(size, addr, GANTRY_DMA_REACH_RESOURCE,
 		dir));
 
 	if (why != NULL)
 		dma_misuse(dev, "unmapping", addr, size, why);
-	else if (below != 0)
-		dma_bus_unmap(dev, (void *)RTE_ALIGN_FLOOR(va, DMA_PAGE),
-			RTE_ALIGN_FLOOR(below, DMA_PAGE), dma_pages(addr, size) << DMA_PAGE_BITS);
+	else if (g->entries != NULL)
+		dma_bus_unmap(dev, (void *)RTE_ALIGN_FLOOR(va, DMA_PAGE), below,
+			dma_pages(addr, size) << DMA_PAGE_BITS);
 }
 
 /*
@@ -608,12 +611,15 @@ set_iova(struct dma_demand *g, struct dma_iova *iova)
 	g->pair_max = g->entries != NULL && iova->batch == DMA_IOVA_BATCH ? DMA_PAGE : 0;
 }
 
-/* Zeroed, and there: addresses go round, and each page would cost a mapping a page fault. */
+/*
+ * Zeroed. MAP_POPULATE for what each mapping uses: addresses go round, and each page would cost
+ * one a page fault. MAP_NORESERVE for what hardly any does.
+ */
 static void *
-many(size_t nr, size_t size)
+many(size_t nr, size_t size, int flags)
 {
 	void *p = mmap(NULL, nr * size, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 
 	return p != MAP_FAILED ? p : NULL;
 }
@@ -626,6 +632,8 @@ demand_free(struct dma_demand *g)
 		munmap(g->states, g->nr * sizeof(*g->states));
 	if (g->records != NULL)
 		munmap(g->records, g->nr * sizeof(*g->records));
+	if (g->below != NULL)
+		munmap(g->below, g->nr * sizeof(*g->below));
 	memset(g, 0, sizeof(*g));
 }
 
@@ -654,9 +662,10 @@ dma_demand_start(struct gantry_dma_dev *dev, gantry_dma_addr_t last, bool use_ta
 	}
 	set_iova(g, iova);
 	g->nr = iova->nr;
-	g->states = many(g->nr, sizeof(*g->states));
-	g->records = many(g->nr, sizeof(*g->records));
-	if (g->states == NULL || g->records == NULL) {
+	g->states = many(g->nr, sizeof(*g->states), MAP_POPULATE);
+	g->records = many(g->nr, sizeof(*g->records), MAP_POPULATE);
+	g->below = many(g->nr, sizeof(*g->below), MAP_NORESERVE);
+	if (g->states == NULL || g->records == NULL || g->below == NULL) {
 		dma_fail("%s: out of memory", d->name);
 		demand_free(g);
 		return -ENOMEM;

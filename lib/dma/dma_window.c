@@ -682,7 +682,8 @@ dma_window_start(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	int ret;
 
-	if (plan(dev, mask, NULL) && dma_can_claim(dev))
+	/* A page table that was installed stays, and would hide all that is mapped at once. */
+	if (dma_device(dev)->entries == NULL && plan(dev, mask, NULL) && dma_can_claim(dev))
 		return start_all(dev, mask);
 	ret = dma_demand_start(dev, mask, true);
 	if (ret == 0)

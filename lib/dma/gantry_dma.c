@@ -452,7 +452,7 @@ choose(struct gantry_dma_dev *dev, uint64_t mask)
 		"address 0x%" PRIx64 ", which takes %u; no window: %s; no bounce buffers: %s",
 		d->name, dma_bits(mask), last, dma_bits(last), no_window, no_bounce);
 	/* What was taken from the device for one of them is gone. */
-	if (d->claimed)
+	if (d->claimed || d->entries != NULL)
 		dma_set_mode(dev, &dma_no_mode);
 	return -EIO;
 }

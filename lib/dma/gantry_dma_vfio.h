@@ -26,7 +26,8 @@ extern "C" {
 /**
  * Lets the container's devices reach [va, va + len) at bus address iova. Any thread.
  * @param container  from rte_vfio_container_create(), with a group bound to it
- * @return 0 or -errno: -EEXIST: something is mapped there; -ENOSPC: no more mappings
+ * @return 0 or -errno: -EEXIST: something is mapped there; -ENOSPC: no more mappings; -EINVAL: no
+ *   direction, or what the kernel refuses
  */
 static inline int
 gantry_dma_vfio_map(int container, void *va, gantry_dma_addr_t iova, size_t len,
@@ -41,6 +42,8 @@ gantry_dma_vfio_map(int container, void *va, gantry_dma_addr_t iova, size_t len,
 		.size = len,
 	};
 
+	if ((unsigned int)dir >= GANTRY_DMA_NONE)
+		return -EINVAL;
 	return ioctl(container, VFIO_IOMMU_MAP_DMA, &map) == 0 ? 0 : -errno;
 }
 

@@ -129,7 +129,9 @@ struct vfio_user_dma_unmap {
  *
  * The command. VFIO_USER_IO_PAGE_TABLE has struct vfio_user_io_page_table and exactly one file
  * descriptor: a memfd that is sealed against shrinking (F_SEAL_SHRINK) and holds nr entries of 8
- * bytes from its first byte on. It may be open for reading only. The reply has no payload. Errors:
+ * bytes from its first byte on. The server maps it for reading; a client should send it open for
+ * reading only, and sealed against what would write it later (F_SEAL_FUTURE_WRITE), so that the
+ * server's process can't. The reply has no payload. Errors:
  * EOPNOTSUPP: not negotiated; EINVAL: anything else that is not as said here; EEXIST: there is
  * one already; ENOMEM. When the reply has come, every access that the device starts goes
  * through the table; it can be neither replaced nor taken away, and ends with the connection.

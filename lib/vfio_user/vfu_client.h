@@ -202,8 +202,8 @@ int vfu_client_dma_unmap(struct vfu_client *client, uint64_t iova, uint64_t size
  * Puts an I/O page table between the device and the memory that vfu_client_dma_map() gives it,
  * until the connection ends: see vfio_user.h, "The I/O page table".
  * @param client  the connection
- * @param fd      a memfd sealed against shrinking, still the caller's afterwards; entry 0 is its
- *                first 8 bytes
+ * @param fd      a memfd sealed against shrinking, best open for reading only, still the caller's
+ *                afterwards; entry 0 is its first 8 bytes
  * @param base    the bus address of entry 0, a multiple of 4,096
  * @param nr      entries, 1 to VFU_MAX_PTES
  * @return 0: from now on every access of the device goes through it; -EOPNOTSUPP: the server has

@@ -26,9 +26,6 @@ static struct {
 	unsigned int claims;
 	uint64_t *table;       /* NULL: none */
 	size_t nr;
-	bool remembers;        /* a device that breaks the promise: it keeps what it walked */
-	gantry_dma_addr_t kept_page;
-	uint64_t kept;
 	struct {
 		uint8_t *va;
 		gantry_dma_addr_t iova;
@@ -144,7 +141,7 @@ bus_reset(void)
 	if (bus.table != NULL)
 		munmap(bus.table, bus.nr * sizeof(*bus.table));
 	bus.table = NULL;
-	bus.claimed = bus.remembers = bus.fails = bus.keeps = false;
+	bus.claimed = bus.fails = bus.keeps = false;
 	bus.claims = bus.nr_maps = bus.calls = bus.fail_at = 0;
 	bus.nr = 0;
 }
@@ -190,15 +187,9 @@ bus_walk(gantry_dma_addr_t addr, bool write)
 	uint64_t entry;
 
 	if (bus.table != NULL) {
-		if (bus.remembers && bus.kept_page == addr >> 12 && bus.kept != 0) {
-			entry = bus.kept;
-		} else {
-			if (addr >> 12 >= bus.nr)
-				return NULL;
-			entry = __atomic_load_n(&bus.table[addr >> 12], __ATOMIC_ACQUIRE);
-			bus.kept_page = addr >> 12;
-			bus.kept = entry;
-		}
+		if (addr >> 12 >= bus.nr)
+			return NULL;
+		entry = __atomic_load_n(&bus.table[addr >> 12], __ATOMIC_ACQUIRE);
 		if (!(entry & (write ? GANTRY_DMA_PTE_WRITE : GANTRY_DMA_PTE_READ)))
 			return NULL;
 		addr = (entry & ~UINT64_C(4095)) | (addr & 4095);

@@ -3,115 +3,97 @@
  */
 
 /*
- * The promise: once a mapping has ended, no access of the device starts.
+ * The promise: once mappings have ended, no access of the device to them starts.
  *
  * Exact, without a clock. The device numbers its accesses, by a locked instruction before each;
- * the driver ends the mapping, and then reads the number. An access with a higher one started
+ * the driver ends the mappings, and then reads the number. An access with a higher one started
  * afterwards, and must not get through.
  *
- * The check is worth something if it catches a device that breaks the promise. So the device is
- * given its translation by a function: the library's, or one of some that remember.
+ * The check is worth something if it catches a device that breaks the promise. So the device
+ * resolves its addresses for each access, or is one of some that remember.
  */
 
 #ifndef PROMISE_H
 #define PROMISE_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
-#include <urcu-qsbr.h>
+#define PROMISE_MAX 16
 
-#include "vfu_server.h"
-
-typedef uint8_t *(translate_fn)(struct vfu_server *server, uint64_t addr);
-
-struct walker {
-	pthread_t thread;
-	struct vfu_server *server;
-	translate_fn *translate;
-	atomic_bool stop;
-	atomic_ulong addr; /* where the device writes eight bytes */
-	atomic_ulong started, last_hit, rounds;
-};
-
-/* The driver's side. The memory, 8 bytes, is where the device's writes arrive. */
 struct promise {
-	struct vfu_server *server;
-	uint64_t *memory;
-	uint64_t (*map)(void *arg); /* its bus address */
-	void (*unmap)(void *arg, uint64_t addr);
+	/* The device, in a thread of its own. Where it writes 8 bytes; NULL: it may not. */
+	uint8_t *(*translate)(void *device, uint64_t addr);
+	void *device;
+	/* In its thread: first, now and then between two accesses, last. NULL: nothing. */
+	void (*begin)(void), (*pause)(void), (*end)(void);
+	/* The driver. Mapping i, of nr, is of this memory, 8 bytes of it; its bus address. */
+	unsigned int nr;
+	uint64_t *memory[PROMISE_MAX];
+	uint64_t (*map)(void *arg, unsigned int i);
+	/* Ends all of them. */
+	void (*unmap)(void *arg, const uint64_t *addr, unsigned int nr);
 	void *arg;
 };
 
-static uint8_t *
-honest(struct vfu_server *server, uint64_t addr)
+struct walker {
+	pthread_t thread;
+	const struct promise *promise;
+	unsigned int resolves; /* one in so many accesses to a mapping; 0: only the first */
+	atomic_bool stop;
+	atomic_ulong started, rounds;
+	struct {
+		atomic_ulong addr, last_hit;
+		/* The device's own: */
+		uint8_t *kept;
+		unsigned int uses;
+	} at[PROMISE_MAX];
+};
+
+static inline void
+promise_access(struct walker *w, unsigned int i)
 {
-	return vfu_dma_ptr(server, addr, 8, VFU_DMA_WRITE);
+	const unsigned long n = atomic_fetch_add(&w->started, 1) + 1;
+	uint8_t *p = w->at[i].kept;
+
+	if (p == NULL || (w->resolves != 0 && w->at[i].uses++ % w->resolves == 0))
+		p = w->promise->translate(w->promise->device, w->at[i].addr);
+	w->at[i].kept = p;
+	if (p != NULL) {
+		__atomic_store_n((uint64_t *)(void *)p, n, __ATOMIC_RELAXED);
+		atomic_store_explicit(&w->at[i].last_hit, n, memory_order_relaxed);
+	}
 }
 
-static __thread uint8_t *remembered;
-static __thread unsigned int uses;
-
-/* Once resolved, for good: what is done with a ring's address at ENABLE. */
-static uint8_t *
-for_good(struct vfu_server *server, uint64_t addr)
-{
-	if (remembered == NULL)
-		remembered = honest(server, addr);
-	return remembered;
-}
-
-/* Like a TLB that nobody flushes: resolved anew now and then. */
-static uint8_t *
-for_a_while(struct vfu_server *server, uint64_t addr)
-{
-	if (uses++ % 1000 == 0)
-		remembered = honest(server, addr);
-	return remembered;
-}
-
-/* Once for some descriptors that are written together. */
-static uint8_t *
-for_a_batch(struct vfu_server *server, uint64_t addr)
-{
-	if (uses++ % 64 == 0)
-		remembered = honest(server, addr);
-	return remembered;
-}
-
-static void *
-walk(void *arg)
+static inline void *
+promise_walk(void *arg)
 {
 	struct walker *w = arg;
+	unsigned int i = 0;
 
-	rcu_register_thread();
-	remembered = NULL;
-	uses = 0;
+	if (w->promise->begin != NULL)
+		w->promise->begin();
 	while (!w->stop) {
-		for (unsigned int i = 0; i < 256; i++) {
-			unsigned long n = atomic_fetch_add(&w->started, 1) + 1;
-			uint8_t *p = w->translate(w->server, w->addr);
-
-			if (p != NULL) {
-				__atomic_store_n((uint64_t *)(void *)p, n, __ATOMIC_RELAXED);
-				atomic_store_explicit(&w->last_hit, n, memory_order_relaxed);
-			}
+		for (unsigned int n = 0; n < 256; n++) {
+			promise_access(w, i);
+			i = (i + 1) % w->promise->nr;
 		}
 		w->rounds++;
-		rcu_quiescent_state();
+		if (w->promise->pause != NULL)
+			w->promise->pause();
 	}
-	rcu_unregister_thread();
+	if (w->promise->end != NULL)
+		w->promise->end();
 	return NULL;
 }
 
-/* How often the device broke the promise, of so many times that a mapping ended. */
-static unsigned int
-broken_promises(const struct promise *promise, translate_fn *translate, unsigned int times)
+static inline void
+promise_start(struct walker *w)
 {
-	struct walker w = { .server = promise->server, .translate = translate };
-	unsigned int broken = 0;
 	pthread_attr_t attr;
 	cpu_set_t cpus;
 
@@ -120,38 +102,61 @@ broken_promises(const struct promise *promise, translate_fn *translate, unsigned
 		CPU_SET(i, &cpus);
 	assert_int_equal(pthread_attr_init(&attr), 0);
 	assert_int_equal(pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus), 0);
-	assert_int_equal(pthread_create(&w.thread, &attr, walk, &w), 0);
+	assert_int_equal(pthread_create(&w->thread, &attr, promise_walk, w), 0);
 	pthread_attr_destroy(&attr);
-	for (unsigned int i = 0; i < times && broken == 0; i++) {
-		unsigned long hit = w.last_hit, ended, rounds;
+}
 
-		w.addr = promise->map(promise->arg);
-		while (w.last_hit == hit)
-			sched_yield();
-		for (unsigned int spin = 0; spin < i * 7 % 100; spin++)
+/* How often the device broke the promise, of so many times that the mappings ended. */
+static inline unsigned int
+broken_promises(const struct promise *promise, unsigned int resolves, unsigned int times)
+{
+	struct walker w = { .promise = promise, .resolves = resolves };
+	unsigned int broken = 0, i;
+
+	promise_start(&w);
+	for (unsigned int t = 0; t < times && broken == 0; t++) {
+		uint64_t addr[PROMISE_MAX];
+		unsigned long ended, rounds;
+
+		ended = w.started;
+		for (i = 0; i < promise->nr; i++)
+			w.at[i].addr = addr[i] = promise->map(promise->arg, i);
+		for (i = 0; i < promise->nr; i++) {
+			while (w.at[i].last_hit <= ended)
+				sched_yield();
+		}
+		for (unsigned int spin = 0; spin < t * 7 % 100; spin++)
 			__builtin_ia32_pause();
-		promise->unmap(promise->arg, w.addr);
+		promise->unmap(promise->arg, addr, promise->nr);
 		ended = w.started;
 		/* A round that began afterwards, and one more. */
 		rounds = w.rounds;
 		while (w.rounds < rounds + 2)
 			sched_yield();
-		broken += w.last_hit > ended;
-		broken += *(volatile uint64_t *)promise->memory > ended;
+		for (i = 0; i < promise->nr; i++) {
+			broken += w.at[i].last_hit > ended;
+			broken += *(volatile uint64_t *)promise->memory[i] > ended;
+		}
 	}
 	w.stop = true;
 	pthread_join(w.thread, NULL);
+	/* The next device counts anew. */
+	for (i = 0; i < promise->nr; i++)
+		*(volatile uint64_t *)promise->memory[i] = 0;
 	return broken;
 }
 
-/* The device of the server keeps it, and others would be found out. */
+/* The device keeps it, and others would be found out. */
 static inline void
 promise_test(const struct promise *promise, unsigned int times)
 {
-	assert_int_equal(broken_promises(promise, honest, times), 0);
-	assert_true(broken_promises(promise, for_good, times) > 0);
-	assert_true(broken_promises(promise, for_a_while, times) > 0);
-	assert_true(broken_promises(promise, for_a_batch, times) > 0);
+	assert_int_equal(broken_promises(promise, 1, times), 0);
+	/* Once resolved, for good: what is done with a ring's address at ENABLE. */
+	assert_true(broken_promises(promise, 0, times) > 0);
+	/* Like a TLB that nobody flushes: resolved anew now and then. */
+	assert_true(broken_promises(promise, 1000, times) > 0);
+	/* Once for some descriptors that are written together. */
+	assert_true(broken_promises(promise, 64, times) > 0);
 }
 
 #endif /* PROMISE_H */

@@ -11,10 +11,12 @@
 #include "dma_eal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include <rte_malloc.h>
 
+#include "gantry_dma_vfio.h"
 #include "vfio_user_dma_ops.h"
 #include "vfio_user_private.h"
 
@@ -30,7 +32,9 @@ static struct {
 	int fd;
 } maps[MAPS];
 static unsigned int nr_maps, unmaps, fail_unmap_at;
-static bool fail_map;
+static bool fail_map, takes_tables;
+static unsigned int tables;
+static const uint64_t *server_sees;
 
 bool
 vfu_client_alive(const struct vfu_client *client)
@@ -70,7 +74,26 @@ vfu_client_dma_unmap(struct vfu_client *client, uint64_t iova, uint64_t size)
 int
 vfu_client_page_table(struct vfu_client *client, int fd, uint64_t base, uint64_t nr)
 {
-	return -ENOTSUP;
+	char path[32];
+	int again;
+
+	if (!takes_tables)
+		return -ENOTSUP;
+	/* Its process can't write it, not even if it opens the file anew. */
+	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_true(mmap(NULL, nr * 8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, O_RDWR | O_CLOEXEC);
+	if (again >= 0) {
+		assert_int_equal(write(again, path, 8), -1);
+		assert_true(mmap(NULL, nr * 8, PROT_READ | PROT_WRITE, MAP_SHARED, again, 0) ==
+			MAP_FAILED);
+		close(again);
+	}
+	server_sees = mmap(NULL, nr * 8, PROT_READ, MAP_SHARED, fd, 0);
+	assert_true(server_sees != MAP_FAILED);
+	tables++;
+	return 0;
 }
 
 static struct vfio_user_priv priv;
@@ -84,7 +107,8 @@ attach(void **state)
 	TAILQ_INIT(&priv.eal_maps);
 	pthread_rwlock_init(&priv.nofd_lock, NULL);
 	nr_maps = unmaps = fail_unmap_at = 0;
-	fail_map = false;
+	fail_map = takes_tables = false;
+	tables = 0;
 	return vfio_user_dma_attach(&priv, false);
 }
 
@@ -201,6 +225,37 @@ test_ops(void **state)
 	free(p);
 }
 
+/* One, for the server to read, even if it would take another. */
+static void
+test_page_table(void **state)
+{
+	uint64_t *entries, *other = NULL;
+
+	takes_tables = true;
+	assert_int_equal(rte_vfio_user_dma_page_table(&dev, 0, 512, &entries), 0);
+	entries[7] = 4711;
+	assert_int_equal(server_sees[7], 4711);
+	assert_int_equal(rte_vfio_user_dma_page_table(&dev, 0, 512, &other), -EEXIST);
+	assert_null(other);
+	assert_int_equal(tables, 1);
+	entries[7] = 4712;
+	assert_int_equal(server_sees[7], 4712);
+	munmap((void *)(uintptr_t)server_sees, 4096);
+	vfio_user_dma_free(&priv);
+}
+
+/* A direction that is none is no permission, to the kernel's vfio, either. */
+static void
+test_vfio_direction(void **state)
+{
+	uint8_t *p = aligned_alloc(PAGE, PAGE);
+
+	assert_int_equal(gantry_dma_vfio_map(-1, p, 0, PAGE, GANTRY_DMA_NONE), -EINVAL);
+	assert_int_equal(gantry_dma_vfio_map(-1, p, 0, PAGE, (enum gantry_dma_dir)-1), -EINVAL);
+	assert_int_equal(gantry_dma_vfio_map(-1, p, 0, PAGE, GANTRY_DMA_BIDIRECTIONAL), -EBADF);
+	free(p);
+}
+
 /*
  * The library's window. New memory arrives with EAL's memory lock held for writing, and its file is
  * looked for then; this hangs where that takes the lock.
@@ -248,6 +303,8 @@ main(int argc, char **argv)
 		ATTACHED(test_claim_fails_for_good),
 		ATTACHED(test_memory_comes),
 		ATTACHED(test_ops),
+		ATTACHED(test_page_table),
+		cmocka_unit_test(test_vfio_direction),
 		ATTACHED(test_window),
 	};
 	rte_iova_t iovas[PAGES] = { 0x7000000000, 0x7000005000, 0x7000002000 };

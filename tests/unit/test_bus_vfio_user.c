@@ -30,7 +30,7 @@
 
 #include "bus_vfio_user_driver.h"
 #include "gantry_dma.h"
-#include "promise.h"
+#include "promise_server.h"
 #include "vfio_user_dma_ops.h"
 #include "vfu_client.h"
 #include "vfu_server.h"
@@ -1045,7 +1045,7 @@ struct buffer {
 };
 
 static uint64_t
-map_buffer(void *arg)
+map_buffer(void *arg, unsigned int i)
 {
 	const struct buffer *b = arg;
 	gantry_dma_addr_t addr = gantry_dma_map_single(b->dma, b->mem, 64, GANTRY_DMA_FROM_DEVICE);
@@ -1055,9 +1055,9 @@ map_buffer(void *arg)
 }
 
 static void
-unmap_buffer(void *arg, uint64_t addr)
+unmap_buffer(void *arg, const uint64_t *addr, unsigned int nr)
 {
-	gantry_dma_unmap_single(((struct buffer *)arg)->dma, addr, 64, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_unmap_single(((struct buffer *)arg)->dma, *addr, 64, GANTRY_DMA_FROM_DEVICE);
 }
 
 static void
@@ -1066,9 +1066,9 @@ test_promise(void **state)
 	struct rte_vfio_user_device *first = probed;
 	struct gantry_dma_params params = { .name = "promise", .socket_id = SOCKET_ID_ANY,
 		.ops = &vfio_user_dma_ops, .has_iommu = true, .mode = GANTRY_DMA_MODE_STRICT };
-	struct promise p = { .map = map_buffer, .unmap = unmap_buffer };
 	struct server second;
 	struct buffer buffer;
+	struct promise p;
 	char path[64];
 
 	snprintf(path, sizeof(path), "%s/promises", dir);
@@ -1080,9 +1080,9 @@ test_promise(void **state)
 	assert_int_equal(gantry_dma_set_mask_and_coherent(buffer.dma, UINT64_MAX), 0);
 	buffer.mem = rte_zmalloc(NULL, 64, 64);
 	assert_non_null(buffer.mem);
-	p.server = second.srv;
-	p.memory = (uint64_t *)(void *)buffer.mem;
-	p.arg = &buffer;
+	p = (struct promise){ PROMISE_OF_SERVER(second.srv), .nr = 1,
+		.memory = { (uint64_t *)(void *)buffer.mem }, .map = map_buffer,
+		.unmap = unmap_buffer, .arg = &buffer };
 	promise_test(&p, 2000);
 	gantry_dma_dev_destroy(buffer.dma);
 	rte_free(buffer.mem);

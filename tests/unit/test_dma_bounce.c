@@ -741,6 +741,24 @@ test_grows(void **state)
 	assert_int_equal(bus.nr_maps, 0);
 }
 
+/* A narrower mask, which all that there is still fits: there is more than the limit then. */
+static void
+test_narrows(void **state)
+{
+	struct gantry_dma_dev *dev = shut_in_device(&bus_with_files, 32);
+	const unsigned int n = 2 * 8192 + 128 + 32; /* once grown, and what is larger */
+
+	assert_int_equal(map_many(dev, 8192 + 1), 8192 + 1);
+	unmap_many(dev, 8192 + 1);
+	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(26)), 0);
+	assert_int_equal(map_many(dev, MANY), n);
+	assert_reason("the limit with 26 address bits");
+	unmap_many(dev, n);
+	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(25)), -EIO);
+	gantry_dma_dev_destroy(dev);
+	assert_int_equal(bus.nr_maps, 0);
+}
+
 static unsigned int
 lines(const char *text)
 {
@@ -860,6 +878,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_query),
 		cmocka_unit_test(test_bus_fails),
 		cmocka_unit_test(test_grows),
+		cmocka_unit_test(test_narrows),
 		cmocka_unit_test(test_grows_no_more),
 		cmocka_unit_test(test_grows_in_threads),
 	};

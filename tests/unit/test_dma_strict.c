@@ -13,6 +13,7 @@
 
 #include "gantry_dma_pool.h"
 #include "gantry_dma_sg.h"
+#include "promise.h"
 
 #define LEN 2048
 
@@ -415,6 +416,9 @@ test_resource(void **state)
 	gantry_dma_unmap_resource(dev, a, 199, GANTRY_DMA_FROM_DEVICE);
 	assert_reason("another size");
 	assert_true(device_fill(a, 9, 200));
+	/* What the device's side writes into the table misleads nobody here. */
+	if (bus.table != NULL)
+		bus.table[a >> 12] = 0x123456789000 | GANTRY_DMA_PTE_WRITE;
 	gantry_dma_unmap_resource(dev, a, 200, GANTRY_DMA_FROM_DEVICE);
 	assert_false(device_fill(a, 9, 1));
 	assert_int_equal(bus.nr_maps, 0);
@@ -722,97 +726,65 @@ test_threads(void **state)
 }
 
 /*
- * The promise: when unmapping has returned no access starts. A thread is the device, and
- * writes where it was told as fast as it can. It says before each access that it begins and
- * after it that it has ended. The other one unmaps; waits until what had begun by then has
- * ended; writes a mark; and there it must stay.
+ * The promise, of one mapping, and of some that are unmapped in a burst.
  */
 
-static struct {
-	gantry_dma_addr_t addr;
-	uint64_t begun, ended; /* accesses */
-	uint64_t done;         /* of them no faults */
-	bool stop;
-} dev_thread;
+struct buffers {
+	struct gantry_dma_dev *dev;
+	uint8_t *at; /* LEN bytes each */
+};
 
-static void *
-be_device(void *arg)
+static uint8_t *
+walk_to_write(void *device, uint64_t addr)
 {
-	while (!__atomic_load_n(&dev_thread.stop, __ATOMIC_RELAXED)) {
-		uint8_t *p;
+	return bus_walk(addr, true);
+}
 
-		__atomic_store_n(&dev_thread.begun, dev_thread.begun + 1, __ATOMIC_SEQ_CST);
-		p = bus_walk(__atomic_load_n(&dev_thread.addr, __ATOMIC_ACQUIRE), true);
-		if (p != NULL) {
-			__atomic_store_n(p, 1, __ATOMIC_RELAXED);
-			dev_thread.done++;
-		}
-		__atomic_store_n(&dev_thread.ended, dev_thread.begun, __ATOMIC_RELEASE);
-	}
-	return NULL;
+static uint64_t
+map_buffer(void *arg, unsigned int i)
+{
+	const struct buffers *b = arg;
+
+	return bus_map_ok(b->dev, b->at + i * LEN, LEN, GANTRY_DMA_FROM_DEVICE);
 }
 
 static void
-wait_ended(uint64_t until)
+unmap_each(void *arg, const uint64_t *addr, unsigned int nr)
 {
-	while (__atomic_load_n(&dev_thread.ended, __ATOMIC_ACQUIRE) < until)
-		sched_yield();
+	const struct buffers *b = arg;
+
+	while (nr-- > 0)
+		gantry_dma_unmap_single(b->dev, addr[nr], LEN, GANTRY_DMA_FROM_DEVICE);
 }
 
-/* How many marks were overwritten. */
-static unsigned int
-break_promise(struct gantry_dma_dev *dev, bool remembers, bool gather, unsigned int rounds)
+static void
+unmap_burst(void *arg, const uint64_t *addr, unsigned int nr)
 {
 	struct gantry_dma_gather g = { .n = 0 };
-	uint8_t *p = rte_malloc(NULL, LEN, 64);
-	unsigned int broken = 0, i;
-	uint64_t seen;
-	pthread_t thread;
+	const struct buffers *b = arg;
 
-	memset(&dev_thread, 0, sizeof(dev_thread));
-	bus.remembers = remembers;
-	start_thread(&thread, be_device, NULL);
-	for (i = 0; i < rounds; i++) {
-		gantry_dma_addr_t a = bus_map_ok(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
-
-		__atomic_store_n(&dev_thread.addr, a, __ATOMIC_RELEASE);
-		seen = __atomic_load_n(&dev_thread.ended, __ATOMIC_ACQUIRE);
-		wait_ended(seen + 2); /* it has been there */
-		if (gather) {
-			gantry_dma_unmap_mbuf_gather(dev, NULL, a, LEN, GANTRY_DMA_FROM_DEVICE, 0,
-				&g);
-			gantry_dma_unmap_gathered(dev, &g);
-		} else {
-			gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_FROM_DEVICE);
-		}
-		seen = __atomic_load_n(&dev_thread.begun, __ATOMIC_RELAXED);
-		wait_ended(seen);
-		__atomic_store_n(p, 2, __ATOMIC_SEQ_CST);
-		seen = __atomic_load_n(&dev_thread.begun, __ATOMIC_RELAXED);
-		wait_ended(seen + 2); /* of which the last began after the mark */
-		broken += __atomic_load_n(p, __ATOMIC_RELAXED) != 2;
-	}
-	__atomic_store_n(&dev_thread.stop, true, __ATOMIC_RELAXED);
-	pthread_join(thread, NULL);
-	assert_true(dev_thread.done >= rounds);
-	bus.remembers = false;
-	rte_free(p);
-	return broken;
+	while (nr-- > 0)
+		gantry_dma_unmap_mbuf_gather(b->dev, NULL, addr[nr], LEN,
+			GANTRY_DMA_FROM_DEVICE, 0, &g);
+	gantry_dma_unmap_gathered(b->dev, &g);
 }
 
 static void
 test_promise(void **state)
 {
-	assert_int_equal(break_promise(DEV(state), false, false, 1500), 0);
-	assert_int_equal(break_promise(DEV(state), false, true, 1500), 0);
-}
+	struct buffers b = { .dev = DEV(state), .at = rte_zmalloc(NULL, 8 * LEN, 64) };
+	struct promise p = { .translate = walk_to_write, .nr = 1, .map = map_buffer,
+		.unmap = unmap_each, .arg = &b };
+	unsigned int i;
 
-/* The same test finds a device that keeps what it has walked. */
-static void
-test_promise_broken(void **state)
-{
-	assert_true(break_promise(DEV(state), true, false, 100) > 50);
-	assert_true(break_promise(DEV(state), true, true, 100) > 50);
+	assert_non_null(b.at);
+	for (i = 0; i < 8; i++)
+		p.memory[i] = (uint64_t *)(void *)(b.at + i * LEN);
+	promise_test(&p, 1500);
+	p.nr = 8;
+	p.unmap = unmap_burst;
+	promise_test(&p, 1500);
+	rte_free(b.at);
 }
 
 #define BY_TABLE(f) { "table_" #f, f, make_table, drop_strict, NULL }
@@ -842,7 +814,6 @@ main(int argc, char **argv)
 		BY_TABLE(test_left), BY_CALLS(test_left),
 		BY_TABLE(test_threads), BY_CALLS(test_threads),
 		BY_TABLE(test_promise), BY_CALLS(test_promise),
-		BY_TABLE(test_promise_broken),
 	};
 
 	eal_start(argc, argv, NULL);

@@ -11,6 +11,7 @@
 
 #include <rte_malloc.h>
 
+#include "dma_iova.h"
 #include "gantry_dma_sg.h"
 
 #define LEN     2048
@@ -493,6 +494,41 @@ test_fails(void **state)
 	gantry_dma_dev_destroy(dev);
 }
 
+/* A page table is for good: if nothing comes of it, no other mode is behind it. */
+static void
+test_table_left(void **state)
+{
+	static struct dma_iova *taken[1024];
+	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_AUTO);
+	uint8_t *p = rte_malloc(NULL, LEN, 0);
+	gantry_dma_addr_t a;
+	unsigned int n = 0;
+
+	while (n < RTE_DIM(taken) && (taken[n] = dma_iova_create("other", UINT32_MAX)) != NULL)
+		n++;
+	assert_true(n > 0 && n < RTE_DIM(taken));
+	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(24)), -EIO);
+	assert_reason("there can be no more");
+	assert_reason("bounce buffers have no entries");
+	assert_non_null(bus.table);
+	assert_int_equal(bus.claims, 0);
+	assert_string_equal(gantry_dma_mode_name(dev), "auto");
+	assert_not_mapped(dev, p, LEN, "there can be no more");
+	while (n > 0)
+		dma_iova_destroy(taken[--n]);
+	/* Through the table, even where all would fit. */
+	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(40)), 0);
+	assert_string_equal(gantry_dma_mode_name(dev), "window");
+	a = bus_map_ok(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
+	assert_true(device_fill(a, 7, LEN));
+	assert_bytes(p, 7, LEN);
+	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_FROM_DEVICE);
+	assert_false(device_fill(a, 8, 1));
+	assert_int_equal(bus.claims, 0);
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+}
+
 /*
  * What mask and memory demand.
  */
@@ -686,6 +722,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_masks),
 		cmocka_unit_test(test_on_demand),
 		cmocka_unit_test(test_fails),
+		cmocka_unit_test(test_table_left),
 		cmocka_unit_test(test_auto),
 		cmocka_unit_test(test_auto_fails),
 		cmocka_unit_test(test_abandoned),

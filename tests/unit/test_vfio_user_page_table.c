@@ -14,7 +14,7 @@
 #include <urcu-qsbr.h>
 
 #include "vfu_test.h"
-#include "promise.h"
+#include "promise_server.h"
 
 #define PAGE   0x1000u
 #define BASE   UINT64_C(0x80000000) /* of the table */
@@ -808,26 +808,31 @@ hostile(void **state)
  */
 
 static uint64_t
-set_entry(void *arg)
+set_entry(void *arg, unsigned int i)
 {
-	__atomic_store_n(&table[0], entry(3, RW), __ATOMIC_RELEASE);
-	return BASE;
+	__atomic_store_n(&table[i], entry(3 + i, RW), __ATOMIC_RELEASE);
+	return BASE + i * PAGE;
 }
 
 static void
-clear_entry(void *arg, uint64_t addr)
+clear_entries(void *arg, const uint64_t *addr, unsigned int nr)
 {
-	__atomic_store_n(&table[0], 0, __ATOMIC_RELAXED);
+	while (nr-- > 0)
+		__atomic_store_n(&table[nr], 0, __ATOMIC_RELAXED);
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
 static void
 promise(void **state)
 {
-	const struct promise p = { .server = dev.server,
-		.memory = (uint64_t *)(void *)(mem + 3 * PAGE), .map = set_entry,
-		.unmap = clear_entry };
+	struct promise p = { PROMISE_OF_SERVER(dev.server), .map = set_entry,
+		.unmap = clear_entries };
 
+	for (unsigned int i = 0; i < 8; i++)
+		p.memory[i] = (uint64_t *)(void *)(mem + (3 + i) * PAGE);
+	p.nr = 1;
+	promise_test(&p, 2000);
+	p.nr = 8;
 	promise_test(&p, 2000);
 }
 

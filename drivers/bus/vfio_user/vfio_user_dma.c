@@ -464,7 +464,9 @@ map_again(const struct vfio_user_priv *priv, const struct vfio_user_map *map)
 }
 
 /*
- * All, or nothing: half of EAL's memory would be no state that anybody could go on from. Pages
+ * All, or nothing: half of EAL's memory would be no state that anybody could go on from. But the
+ * server has to play along: if it refuses to unmap a piece, and then to map again what it had
+ * unmapped, the device can't reach that part any more, which is logged piece by piece. Pages
  * can't go meanwhile, with their files: their event waits for dma_lock.
  */
 int
@@ -495,37 +497,50 @@ rte_vfio_user_dma_claim(struct rte_vfio_user_device *dev)
 
 /*
  * The I/O page table. Its file is sealed: the server counts on that, and maps what it is given.
+ * And it is the server's to read: what stands in the table is this process' alone to say.
  */
+
+static int
+make_page_table(struct vfio_user_priv *priv, uint64_t base, size_t nr)
+{
+	const size_t len = nr * sizeof(uint64_t);
+	void *ptes;
+	int fd, ret;
+
+	/* A server that takes a second one would have the first, which is in use, forgotten. */
+	if (priv->ptes != NULL)
+		return -EEXIST;
+	fd = sealed_file_to_read("gantry-io-page-table", len, &ptes);
+	if (fd < 0)
+		return fd;
+	ret = vfu_client_page_table(priv->client, fd, base, nr);
+	close(fd);
+	if (ret != 0) {
+		munmap(ptes, len);
+		return ret;
+	}
+	priv->ptes = ptes;
+	priv->ptes_len = len;
+	return 0;
+}
 
 int
 rte_vfio_user_dma_page_table(struct rte_vfio_user_device *dev, uint64_t base, size_t nr,
 		uint64_t **entries)
 {
 	struct vfio_user_priv *priv = dev->bus_private;
-	size_t len = nr * sizeof(uint64_t);
-	void *ptes;
-	int fd, ret;
+	int ret;
 
 	if (!attached(dev))
 		return -ENODEV;
 	if (nr == 0 || nr > VFU_MAX_PTES || (base & 4095) != 0)
 		return -EINVAL;
-	fd = sealed_file("gantry-io-page-table", len, 0);
-	if (fd < 0)
-		return fd;
-	ptes = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	ret = ptes != MAP_FAILED ? vfu_client_page_table(priv->client, fd, base, nr) : -errno;
-	close(fd);
-	if (ret != 0) {
-		if (ptes != MAP_FAILED)
-			munmap(ptes, len);
-		return ret;
-	}
-	/* There is no second one: the server sees to that. */
-	priv->ptes = ptes;
-	priv->ptes_len = len;
-	*entries = ptes;
-	return 0;
+	pthread_mutex_lock(&dma_lock);
+	ret = make_page_table(priv, base, nr);
+	if (ret == 0)
+		*entries = priv->ptes;
+	pthread_mutex_unlock(&dma_lock);
+	return ret;
 }
 
 /* When the connection has ended. */

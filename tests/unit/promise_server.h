@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/* The device of promise.h, where it is a vfio-user server's. */
+
+#ifndef PROMISE_SERVER_H
+#define PROMISE_SERVER_H
+
+#include <urcu-qsbr.h>
+
+#include "promise.h"
+#include "vfu_server.h"
+
+static inline uint8_t *
+promise_server_ptr(void *server, uint64_t addr)
+{
+	return vfu_dma_ptr(server, addr, 8, VFU_DMA_WRITE);
+}
+
+static inline void
+promise_server_begin(void)
+{
+	rcu_register_thread();
+}
+
+static inline void
+promise_server_pause(void)
+{
+	rcu_quiescent_state();
+}
+
+static inline void
+promise_server_end(void)
+{
+	rcu_unregister_thread();
+}
+
+/* Of a struct promise. */
+#define PROMISE_OF_SERVER(server) .translate = promise_server_ptr, .device = (server), \
+	.begin = promise_server_begin, .pause = promise_server_pause, .end = promise_server_end
+
+#endif /* PROMISE_SERVER_H */
