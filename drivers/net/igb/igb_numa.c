@@ -51,6 +51,30 @@ igb_numa_first(struct rte_mempool *pool, void *arg, struct rte_mempool_memhdr *m
 		*(int *)arg = igb_numa_of(mem->addr);
 }
 
+struct igb_ring_place {
+	const void *ring;
+	int node;
+};
+
+static void
+igb_numa_block(void *arg, const struct gantry_dma_block *b)
+{
+	struct igb_ring_place *place = arg;
+
+	if (b->cpu == place->ring)
+		place->node = b->socket_id;
+}
+
+/* Whether in EAL's memory or not (dma=bounce). */
+static int
+igb_numa_of_ring(const struct rte_eth_dev *dev, const void *ring)
+{
+	struct igb_ring_place place = { ring, SOCKET_ID_ANY };
+
+	gantry_dma_for_each_block(igb_adapter_of(dev)->dma, igb_numa_block, &place);
+	return place.node;
+}
+
 static bool
 igb_numa_differs(int node, int device)
 {
@@ -62,7 +86,7 @@ igb_numa_check_queue(const struct rte_eth_dev *dev, const char *what, uint16_t q
 		const void *ring, struct rte_mempool *pool)
 {
 	const struct igb_hw *hw = igb_hw_of(dev);
-	const int device = dev->device->numa_node, at = igb_numa_of(ring);
+	const int device = dev->device->numa_node, at = igb_numa_of_ring(dev, ring);
 	int mbufs = SOCKET_ID_ANY;
 
 	if (pool != NULL)
