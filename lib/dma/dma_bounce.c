@@ -46,6 +46,7 @@
 
 #include <linux/memfd.h>
 #include <numa.h>
+#include <numaif.h>
 
 #include <rte_eal_memconfig.h>
 #include <rte_errno.h>
@@ -205,6 +206,21 @@ own_map(const struct dma_device *d, const struct dma_block *b, int fd)
 	return ret;
 }
 
+/* Memory of a NUMA node, if that has some; the node that it came from. */
+static int
+own_place(struct dma_block *b, int socket_id)
+{
+	int node;
+
+	if (socket_id >= 0 && socket_id <= numa_max_node() &&
+			numa_bitmask_isbitset(numa_all_nodes_ptr, socket_id))
+		numa_tonode_memory(b->pub.cpu, b->len, socket_id);
+	memset(b->pub.cpu, 0, b->len);
+	if (get_mempolicy(&node, NULL, 0, b->pub.cpu, MPOL_F_NODE | MPOL_F_ADDR) == 0)
+		return node;
+	return RTE_MAX(socket_id, 0); /* a container may forbid the question */
+}
+
 static int
 own_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
 		int socket_id, uint64_t mask)
@@ -218,11 +234,12 @@ own_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t a
 			strerror(-fd));
 		return -ENOMEM;
 	}
-	if (socket_id >= 0 && numa_available() >= 0)
-		numa_tonode_memory(b->pub.cpu, b->len, socket_id);
-	memset(b->pub.cpu, 0, b->len);
+	b->pub.socket_id = 0;
+	if (numa_available() < 0)
+		memset(b->pub.cpu, 0, b->len);
+	else
+		b->pub.socket_id = own_place(b, socket_id);
 	b->pub.size = size;
-	b->pub.socket_id = RTE_MAX(socket_id, 0);
 	page = dma_iova_get_aligned(d->bounce->iova, b->len >> DMA_PAGE_BITS,
 		align >> DMA_PAGE_BITS, mask);
 	if (page == 0) {
@@ -349,27 +366,46 @@ show_chunks(struct dma_bounce *b, const struct making *m)
 	return true;
 }
 
-static int
-make_pool(struct gantry_dma_dev *dev, uint32_t count, struct making *m, struct rte_mempool **pool)
+/* NULL, with rte_errno. */
+static struct rte_mempool *
+make_pool_on(int socket_id, uint32_t count)
 {
 	static unsigned int number;
 	char name[RTE_MEMPOOL_NAMESIZE];
+	struct rte_mempool *pool;
 	int ret;
 
 	snprintf(name, sizeof(name), "dma_%x_%x", (unsigned int)getpid(),
 		__atomic_fetch_add(&number, 1, __ATOMIC_RELAXED));
-	*pool = rte_mempool_create_empty(name, count, sizeof(struct slot), RTE_MIN(count / 64, 64u),
-		0, dma_device(dev)->params.socket_id, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+	pool = rte_mempool_create_empty(name, count, sizeof(struct slot), RTE_MIN(count / 64, 64u),
+		0, socket_id, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+	if (pool == NULL)
+		return NULL;
 	/*
 	 * Threads that are no lcores have no cache. In the usual ring each would wait for the
 	 * one before it, which may be without a CPU; in this one nobody does.
 	 */
-	if (*pool == NULL)
-		ret = -rte_errno;
-	else
-		ret = rte_mempool_set_ops_byname(*pool, "ring_mt_rts", NULL);
+	ret = rte_mempool_set_ops_byname(pool, "ring_mt_rts", NULL);
 	if (ret == 0)
-		ret = RTE_MIN(rte_mempool_populate_default(*pool), 0);
+		ret = rte_mempool_populate_default(pool);
+	if (ret >= 0)
+		return pool;
+	rte_mempool_free(pool);
+	rte_errno = -ret;
+	return NULL;
+}
+
+static int
+make_pool(struct gantry_dma_dev *dev, uint32_t count, struct making *m, struct rte_mempool **pool)
+{
+	const int near = dma_device(dev)->params.socket_id;
+	int ret;
+
+	*pool = make_pool_on(near, count);
+	/* The device's node may have no memory, or none of EAL's. */
+	if (*pool == NULL && near != SOCKET_ID_ANY)
+		*pool = make_pool_on(SOCKET_ID_ANY, count);
+	ret = *pool == NULL ? -rte_errno : 0;
 	if (ret == 0) {
 		rte_mempool_obj_iter(*pool, init_slot, m);
 		ret = show_chunks(bounce_of(dev), m) ? 0 : -ENOMEM;
