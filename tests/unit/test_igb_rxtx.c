@@ -37,6 +37,7 @@ static struct {
 	bool quiesced;    /* and that it has let go */
 	uint32_t status;  /* STATUS bits beside those of a link that is up */
 	bool no_link;
+	unsigned int deaf; /* how often it was without its address while it received */
 } fake;
 
 static struct rte_mempool *pool;
@@ -98,6 +99,9 @@ fake_write32(void *dev, uint32_t at, uint32_t value)
 		return;
 	*reg(at) = value;
 	switch (at) {
+	case IGB_RAH(0):
+		fake.deaf += !(value & IGB_RAH_AV) && (*reg(IGB_RCTL) & IGB_RCTL_RXEN);
+		break;
 	case IGB_CTRL:
 		if (!(value & IGB_CTRL_RST) || fake.no_reset)
 			break;
@@ -905,6 +909,23 @@ register_access(void **state)
 	assert_int_equal(rte_pmd_gantry_igb_reg_read(PORT + 1, 0, &value), -ENODEV);
 }
 
+/* Its own address is a port's from when it receives on, until it gets another one. */
+static void
+address(void **state)
+{
+	struct rte_ether_addr own, other = { { 2, 1, 2, 3, 4, 5 } };
+
+	start(0);
+	assert_int_equal(rte_eth_macaddr_get(PORT, &own), 0);
+	assert_int_equal(rte_eth_dev_default_mac_addr_set(PORT, &own), 0);
+	assert_int_equal(fake.deaf, 0);
+	assert_true(*reg(IGB_RAH(0)) & IGB_RAH_AV);
+	assert_int_equal(rte_eth_dev_default_mac_addr_set(PORT, &other), 0);
+	assert_int_equal(fake.deaf, 1);
+	assert_memory_equal(reg(IGB_RAL(0)), &other, 4);
+	assert_int_equal(*reg(IGB_RAH(0)), IGB_RAH_AV | 0x0504);
+}
+
 /* Far from its memory, and from the core that polls it. */
 static void
 numa(void **state)
@@ -1040,7 +1061,7 @@ main(int argc, char **argv)
 		PORT_TEST(watchdog_tx_no_stall), PORT_TEST(watchdog_tx_laps),
 		PORT_TEST(watchdog_rx), PORT_TEST(watchdog_rx_starved),
 		PORT_TEST(watchdog_noise), PORT_TEST(removed), PORT_TEST(register_access),
-		PORT_TEST(numa),
+		PORT_TEST(address), PORT_TEST(numa),
 		cmocka_unit_test(bad_devices),
 	};
 

@@ -56,6 +56,12 @@ igb_rar_set(struct igb_hw *hw, uint32_t index, const struct rte_ether_addr *addr
 		low = rte_le_to_cpu_32(low);
 		high = rte_le_to_cpu_32(high) | IGB_RAH_AV;
 	}
+	/*
+	 * What is there stays valid all the time: ethdev sets addresses anew when a port has
+	 * started, and frames that come meanwhile are for us.
+	 */
+	if (igb_rd(hw, IGB_RAL(index)) == low && igb_rd(hw, IGB_RAH(index)) == high)
+		return 0;
 	/* Never valid with half of an address. */
 	igb_wr(hw, IGB_RAH(index), 0);
 	igb_wr(hw, IGB_RAL(index), low);
