@@ -261,5 +261,6 @@ class Bench(unittest.TestCase):
         end = time.monotonic() + timeout
         while not what():
             if time.monotonic() > end:
-                raise AssertionError('did not come true within %d s' % timeout)
+                raise AssertionError('did not come true within %d s\n%s' % (timeout, '\n'.join(
+                    '%s: %s' % (p.argv[0], p.text()[-2000:]) for p in self.procs)))
             time.sleep(0.05)
