@@ -91,6 +91,7 @@ server_json(const struct vfu_server *server)
 	set(o, "dma_maps", s.dma_maps);
 	set(o, "dma_bytes", s.dma_bytes);
 	set(o, "ptes", s.ptes);
+	json_object_set_new(o, "client", json_boolean(s.client));
 	return o;
 }
 

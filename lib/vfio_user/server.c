@@ -751,6 +751,7 @@ accept_client(struct vfu_server *s)
 	/* What was meant for the one before. */
 	atomic_store(&s->poisoned, false);
 	atomic_store(&s->drop, false);
+	atomic_store(&s->stats.client, true);
 	rcu_assign_pointer(s->conn, conn);
 }
 
@@ -768,6 +769,7 @@ detach(struct vfu_server *s)
 	/* Waits for a grace period: nobody is in vfu_conn_request() then. */
 	vfu_dma_forget_client(s);
 	conn_free(conn);
+	atomic_store(&s->stats.client, false);
 }
 
 /* The reasons to end the connection that come from other threads. */
@@ -1041,4 +1043,5 @@ vfu_server_get_stats(const struct vfu_server *server, struct vfu_server_stats *s
 	stats->dma_maps = atomic_load(&server->stats.dma_maps);
 	stats->dma_bytes = atomic_load(&server->stats.dma_bytes);
 	stats->ptes = atomic_load(&server->stats.ptes);
+	stats->client = atomic_load(&server->stats.client);
 }

@@ -161,6 +161,7 @@ struct vfu_server {
 	struct {
 		_Atomic uint64_t clients, messages, bad_messages, dma_faults, dma_maps, dma_bytes,
 			ptes;
+		_Atomic bool client;
 	} stats;
 };
 

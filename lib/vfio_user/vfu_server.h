@@ -120,6 +120,8 @@ struct vfu_server_stats {
 	uint64_t dma_maps;       /**< entries in the table now */
 	uint64_t dma_bytes;      /**< mapped now */
 	uint64_t ptes;           /**< entries of the I/O page table; 0: none is there */
+	/** One is connected, or something of the last one's (memory, file descriptors) is held. */
+	bool client;
 };
 
 /**

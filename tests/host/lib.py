@@ -185,6 +185,10 @@ class Bench(unittest.TestCase):
         with open(path) as f:
             return {p['name']: p for p in json.load(f)['ports']}
 
+    def wait_client_gone(self, nic, port):
+        """The device's last client, and all that was held of it."""
+        self.wait_until(lambda: not self.nic_now(nic)[port]['server']['client'])
+
     def nic_stats(self, nic):
         """Ends the daemon and returns what it counted, by port."""
         nic.signal(signal.SIGTERM)

@@ -43,7 +43,7 @@ class Daemon(Bench):
                 except OSError:
                     pass
             c.close()
-            self.wait_until(lambda: not self.nic_now(nic)['p']['device']['client'])
+            self.wait_client_gone(nic, 'p')
         for i in range(4):
             visit(i)
         before = self.held(nic)

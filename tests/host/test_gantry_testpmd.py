@@ -166,7 +166,7 @@ class Forward(Command):
         app.expect('^forwarding on 1 port')
         app.signal(signal.SIGINT)
         app.wait(10)
-        self.wait_until(lambda: not self.nic_now(nic)['a']['device']['client'])
+        self.wait_client_gone(nic, 'a')
 
 
 class Addresses(Command):

@@ -70,7 +70,7 @@ class Trouble(Bench):
         app.say(what)
         kept = int(app.expect(r'mbufs taken, (\d+) kept', 30).group(1))
         nic.signal(signal.SIGCONT)
-        self.wait_until(lambda: not self.nic_now(nic)['p']['device']['client'])
+        self.wait_client_gone(nic, 'p')
         app.say('back')
         app.wait(20)
         self.assertIn('silent: ok', app.text())
@@ -104,7 +104,7 @@ class Trouble(Bench):
         for _ in range(3):
             pmd.p.kill()
             pmd.wait(status=-9)
-            self.wait_until(lambda: not self.nic_now(nic)['p']['device']['client'])
+            self.wait_client_gone(nic, 'p')
             pmd = self.app()
         self.command(pmd, 'stop')
         self.quit(pmd)
@@ -165,10 +165,10 @@ class Trouble(Bench):
         os.ftruncate(fd, 0)
         try:
             c.set_reg(0xE018, 255)
-            self.wait_until(lambda: not self.nic_now(nic)['p']['device']['client'])
+            self.wait_client_gone(nic, 'p')
         except OSError:
             pass                                             # dropped before the reply
-        self.wait_until(lambda: not self.nic_now(nic)['p']['device']['client'])
+        self.wait_client_gone(nic, 'p')
         c2 = vfio_user.Client(self.sock('p'))
         self.assertEqual(c2.read(vfio_user.CONFIG, 0, 4), b'\x86\x80\xc9\x10')
         c2.close()
@@ -188,7 +188,7 @@ class Trouble(Bench):
             self.command(pmd, 'stop')
             self.command(pmd, 'port stop 1', 'Done')
             self.command(pmd, 'port detach 1', r'(?i)detached|removed')
-            self.wait_until(lambda: not self.nic_now(nic)['q']['device']['client'])
+            self.wait_client_gone(nic, 'q')
         self.quit(pmd)
 
     def test_second_client_is_refused(self):
