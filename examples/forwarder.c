@@ -52,8 +52,9 @@ start(uint16_t port, struct rte_mempool *pool)
 	check(rte_eth_dev_configure(port, 1, 1, &conf), "configure", port);
 	check(rte_eth_rx_queue_setup(port, 0, RING, SOCKET_ID_ANY, NULL, pool), "rx queue", port);
 	check(rte_eth_tx_queue_setup(port, 0, RING, SOCKET_ID_ANY, NULL), "tx queue", port);
-	check(rte_eth_dev_start(port), "start", port);
+	/* Before it starts, or frames for others that come first are dropped. */
 	check(rte_eth_promiscuous_enable(port), "promiscuous", port);
+	check(rte_eth_dev_start(port), "start", port);
 }
 
 int

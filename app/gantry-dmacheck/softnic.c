@@ -169,7 +169,7 @@ softnic_start(struct rig *r)
 	if (rte_eth_dev_count_avail() != 1 || rte_eth_dev_configure(PORT, 1, 1, &conf) != 0 ||
 			rte_eth_rx_queue_setup(PORT, 0, RING, SOCKET_ID_ANY, NULL, r->pool) != 0 ||
 			rte_eth_tx_queue_setup(PORT, 0, RING, SOCKET_ID_ANY, NULL) != 0 ||
-			rte_eth_dev_start(PORT) != 0 || rte_eth_promiscuous_enable(PORT) != 0)
+			rte_eth_promiscuous_enable(PORT) != 0 || rte_eth_dev_start(PORT) != 0)
 		broken("the port does not start");
 	for (ms = 0; link.link_status != RTE_ETH_LINK_UP; ms++) {
 		if (ms == WAIT_MS)
