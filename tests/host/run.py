@@ -4,11 +4,12 @@
 """Runs the host tests: tests/host/test_*.py.
 
     run.py [--with TAG] [--without TAG[,TAG]] [--dma MODE] [--dma-debug] [--iova va|pa]
-           [--counts FILE] [PATTERN ...]
+           [--part K/N] [--counts FILE] [PATTERN ...]
 
 One line a test, what a failed one printed, and a summary. A PATTERN is a part
 of a test's name (test_forward.Forward.test_io). --without leaves out tests that
-carry a tag (lib.tag), --with those that don't. --counts appends "PASSED FAILED SKIPPED"
+carry a tag (lib.tag), --with those that don't. --part runs each Nth of them from the Kth
+on, so that N runs beside each other share them. --counts appends "PASSED FAILED SKIPPED"
 to a file.
 
 --dma and --dma-debug give every port the devargs dma=MODE and dma_debug=1, and --iova
@@ -46,6 +47,13 @@ def tags(test):
 
 def on_alarm(signum, frame):
     raise AssertionError('did not end within %d s' % LIMIT)
+
+
+def part(text):
+    k, slash, n = text.partition('/')
+    if not slash or not 1 <= int(k) <= int(n):
+        raise ValueError
+    return int(k), int(n)
 
 
 class Result(unittest.TestResult):
@@ -111,6 +119,7 @@ def main():
     ap.add_argument('--dma', choices=('direct', 'window', 'strict', 'bounce'))
     ap.add_argument('--dma-debug', action='store_const', const='1')
     ap.add_argument('--iova', choices=('va', 'pa'))
+    ap.add_argument('--part', type=part, default=(1, 1), metavar='K/N')
     ap.add_argument('--counts', metavar='FILE')
     ap.add_argument('pattern', nargs='*')
     args = ap.parse_args()
@@ -123,6 +132,7 @@ def main():
     tests = [t for t in flatten(unittest.TestLoader().discover(HERE, 'test_*.py'))
              if not tags(t) & without and (not args.only or args.only in tags(t))
              and (not args.pattern or any(p in t.id() for p in args.pattern))]
+    tests = tests[args.part[0] - 1::args.part[1]]
     result = Result(' [%s]' % ', '.join(filter(None, how)) if any(how) else '')
     signal.signal(signal.SIGALRM, on_alarm)
     # A killed runner, too, leaves by its tests' tearDown.

@@ -10,6 +10,7 @@
 #ifndef DMA_EAL_H
 #define DMA_EAL_H
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -59,19 +60,29 @@ eal_huge(void)
 	return rte_eal_has_hugepages() != 0;
 }
 
+static inline bool
+eal_no_huge(int argc, char **argv)
+{
+	return argc < 2 || strcmp(argv[1], "no-huge") == 0;
+}
+
 /* Starts EAL with more arguments (NULL at the end); ends the test if it cannot be run here. */
 static inline void
 eal_start(int argc, char **argv, ...)
 {
 	const char *mode = argc > 1 ? argv[1] : "no-huge";
-	bool no_huge = strcmp(mode, "no-huge") == 0;
+	bool no_huge = eal_no_huge(argc, argv);
 	bool pa = strcmp(mode, "pa") == 0;
+	char prefix[64];
 	char *args[32] = { argv[0], "--lcores", EAL_LCORES, "--no-pci", EAL_TELEMETRY, "--no-shconf",
-		"--log-level", "lib.eal:error", "-m", "64" };
-	int n = 10;
+		"--log-level", "lib.eal:error", "-m", "64",
+		"--file-prefix", prefix };
+	int n = 12;
 	va_list ap;
 	char *more;
 
+	/* Programs that run at one time have a telemetry socket each. */
+	snprintf(prefix, sizeof(prefix), "%s-%s", program_invocation_short_name, mode);
 	if (!no_huge && geteuid() != 0) {
 		printf("needs root, for hugepages\n");
 		exit(EAL_SKIPPED);

@@ -258,6 +258,7 @@ main(int argc, char **argv)
 		ON_DEVICE(test_threads),
 	};
 
-	eal_start(argc, argv, NULL);
+	/* What can be exhausted here, and leaves the rest to the programs beside this one. */
+	eal_start(argc, argv, eal_no_huge(argc, argv) ? NULL : "--socket-limit=256", NULL);
 	return cmocka_run_group_tests_name(argc > 1 ? argv[1] : "no-huge", tests, NULL, NULL);
 }

@@ -74,7 +74,9 @@ def main():
     env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT='TAP')
     env.setdefault('ASAN_OPTIONS', 'abort_on_error=1:detect_stack_use_after_return=1')
     env.setdefault('UBSAN_OPTIONS', 'halt_on_error=1:print_stacktrace=1')
-    r = subprocess.run(['meson', 'test', '-C', args.build, '--no-rebuild', '--quiet'],
+    # Many do little but wait. No more than five: each may take 100 of 512 hugepages.
+    r = subprocess.run(['meson', 'test', '-C', args.build, '--no-rebuild', '--quiet',
+                        '--num-processes', str(min(5, (os.cpu_count() or 1) + 2))],
                        env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, check=False)
     total = [0, 0, 0]
