@@ -100,6 +100,12 @@ reaches(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *ar
 	return !msl->external && ms->iova <= *(uint64_t *)arg;
 }
 
+bool
+dma_block_reachable(uint64_t mask)
+{
+	return rte_memseg_walk(reaches, &mask) != 0;
+}
+
 int
 dma_block_direct(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
 		int socket_id, uint64_t mask)
@@ -118,7 +124,7 @@ dma_block_direct(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, s
 			break;
 		ret = -EIO;
 		aside[n++] = b->mz;
-		if (n == ASIDE_MAX || rte_memseg_walk(reaches, &mask) == 0)
+		if (n == ASIDE_MAX || !dma_block_reachable(mask))
 			break;
 	}
 	if (ret == -ENOMEM && n > 0) {

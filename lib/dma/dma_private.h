@@ -251,6 +251,9 @@ int dma_block_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t size
 int dma_block_direct(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
 		int socket_id, uint64_t mask);
 
+/** Whether some of EAL's memory lies, at EAL's bus address of it, inside the mask. */
+bool dma_block_reachable(uint64_t mask);
+
 /** Unmaps the device's resources, with a warning for each. */
 void dma_resources_drop(struct gantry_dma_dev *dev);
 

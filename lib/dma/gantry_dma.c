@@ -151,14 +151,14 @@ static const char * const mode_names[] = {
 	[GANTRY_DMA_MODE_BOUNCE] = "bounce",
 };
 
-static int choose(struct gantry_dma_dev *dev, uint64_t mask);
+static int choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t beyond);
 
 static int
 start_mode(struct gantry_dma_dev *dev, enum gantry_dma_mode_id mode, uint64_t mask)
 {
 	switch (mode) {
 	case GANTRY_DMA_MODE_AUTO:
-		return choose(dev, mask);
+		return choose(dev, mask, mask);
 	case GANTRY_DMA_MODE_WINDOW:
 		return dma_window_start(dev, mask);
 	case GANTRY_DMA_MODE_STRICT:
@@ -419,18 +419,23 @@ is_mask(const struct dma_device *d, uint64_t mask)
 	return false;
 }
 
-/* The memory lies beyond the mask, and only the modes can help; AUTO tries them. */
+/*
+ * The memory lies beyond a mask, and only the modes can help; AUTO tries them.
+ * @param mask    the one for streaming mappings
+ * @param beyond  the one: that, or the one for coherent memory, where it is the narrower
+ */
 static int
-choose(struct gantry_dma_dev *dev, uint64_t mask)
+choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t beyond)
 {
 	struct dma_device *d = dma_device(dev);
+	const char *coherent = beyond == mask ? "" : " for coherent memory";
 	const uint64_t last = highest_address();
 	char no_window[160], no_bounce[160];
 
 	if (d->params.mode == GANTRY_DMA_MODE_DIRECT) {
-		dma_fail("%s: the device drives %u address bits, but EAL's memory reaches up to "
-			"bus address 0x%" PRIx64 ", which takes %u; %s", d->name, dma_bits(mask),
-			last, dma_bits(last), rte_eal_iova_mode() == RTE_IOVA_VA ?
+		dma_fail("%s: the device drives %u address bits%s, but EAL's memory reaches up to "
+			"bus address 0x%" PRIx64 ", which takes %u; %s", d->name, dma_bits(beyond),
+			coherent, last, dma_bits(last), rte_eal_iova_mode() == RTE_IOVA_VA ?
 			"start with --iova-mode=pa, or with --base-virtaddr low enough" :
 			"nothing translates in between (start with --iova-mode=va if something "
 			"does)");
@@ -438,19 +443,21 @@ choose(struct gantry_dma_dev *dev, uint64_t mask)
 	}
 	if (!TAILQ_EMPTY(&d->blocks) || !TAILQ_EMPTY(&d->resources)) {
 		dma_fail("%s: EAL's memory reaches up to bus address 0x%" PRIx64 ", the device "
-			"drives %u address bits; but there are coherent blocks, or BARs mapped, "
-			"in direct mode: the mask comes first", d->name, last, dma_bits(mask));
+			"drives %u address bits%s; but there are coherent blocks, or BARs mapped, "
+			"in direct mode: the mask comes first", d->name, last, dma_bits(beyond),
+			coherent);
 		return -EIO;
 	}
 	if (dma_window_start(dev, mask) == 0)
 		return 0;
 	dma_reason(dev, no_window, sizeof(no_window));
-	if (dma_bounce_start(dev, mask) == 0)
+	/* Of no use to coherent memory, unless they lie where that has to. */
+	if (dma_bounce_start(dev, RTE_MIN(mask, beyond)) == 0)
 		return 0;
 	dma_reason(dev, no_bounce, sizeof(no_bounce));
-	dma_fail("%s: the device drives %u address bits, but EAL's memory reaches up to bus "
+	dma_fail("%s: the device drives %u address bits%s, but EAL's memory reaches up to bus "
 		"address 0x%" PRIx64 ", which takes %u; no window: %s; no bounce buffers: %s",
-		d->name, dma_bits(mask), last, dma_bits(last), no_window, no_bounce);
+		d->name, dma_bits(beyond), coherent, last, dma_bits(last), no_window, no_bounce);
 	/* What was taken from the device for one of them is gone. */
 	if (d->claimed || d->entries != NULL)
 		dma_set_mode(dev, &dma_no_mode);
@@ -471,7 +478,7 @@ take_mask(struct gantry_dma_dev *dev, uint64_t mask)
 	}
 	if (d->base != NULL)
 		return d->base->set_mask != NULL ? d->base->set_mask(dev, mask) : 0;
-	return highest_address() <= mask ? 0 : choose(dev, mask);
+	return highest_address() <= mask ? 0 : choose(dev, mask, mask);
 }
 
 /* -EIO is logged, once: a driver may try several. */
@@ -501,6 +508,19 @@ gantry_dma_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 	return 0;
 }
 
+/*
+ * Whether direct mode will do, as long as blocks are what lies below the mask. Who could have a
+ * window has places for all.
+ */
+static bool
+stays_direct(struct gantry_dma_dev *dev, uint64_t mask)
+{
+	if (highest_address() <= mask)
+		return true;
+	return dma_block_reachable(mask) && (dma_device(dev)->params.mode ==
+		GANTRY_DMA_MODE_DIRECT || !dma_can_claim(dev));
+}
+
 int
 gantry_dma_set_coherent_mask(struct gantry_dma_dev *dev, uint64_t mask)
 {
@@ -510,8 +530,8 @@ gantry_dma_set_coherent_mask(struct gantry_dma_dev *dev, uint64_t mask)
 	if (!is_mask(d, mask))
 		return -EINVAL;
 	/* A mode finds a place for each block, or says that there is none. */
-	if (d->base == NULL && highest_address() > mask)
-		ret = choose(dev, d->mask);
+	if (d->base == NULL && !stays_direct(dev, mask))
+		ret = choose(dev, d->mask, mask);
 	if (ret != 0)
 		return mask_refused(d, ret);
 	d->coherent_mask = mask;

@@ -211,7 +211,10 @@ void gantry_dma_dev_abandon(struct gantry_dma_dev *dev);
  *   logged); -ENOMEM. The mask is as before then.
  */
 int gantry_dma_set_mask(struct gantry_dma_dev *dev, uint64_t mask);
-/** The same for coherent allocations. */
+/**
+ * The same for coherent allocations. In direct mode it will do if some of EAL's memory lies
+ * inside: blocks come from there, and one for which nothing is left fails.
+ */
 int gantry_dma_set_coherent_mask(struct gantry_dma_dev *dev, uint64_t mask);
 /** Both, or neither. */
 int gantry_dma_set_mask_and_coherent(struct gantry_dma_dev *dev, uint64_t mask);
