@@ -263,6 +263,9 @@ void dma_pools_drop(struct gantry_dma_dev *dev);
 /** The list of all devices, for telemetry. Once they are removed nobody looks at them. */
 void dma_reach_add(struct gantry_dma_dev *dev);
 void dma_reach_remove(struct gantry_dma_dev *dev);
+/** Of a device in the list: its mode begins, or is another, with this held. */
+void dma_reach_lock(void);
+void dma_reach_unlock(void);
 
 /*
  * The table of EAL's memory.

@@ -155,12 +155,25 @@ gantry_dma_for_each_group(struct gantry_dma_dev *dev,
 }
 
 /*
- * The devices of this process. One that is shown is held by the lock, for as long as a walk of
- * its page table takes (dma_entries.c), which may sleep: so who waits sleeps, too.
+ * The devices of this process. One that is shown is held by the lock, and its mode with it, for
+ * as long as a walk of its page table takes (dma_entries.c), which may sleep: so who waits
+ * sleeps, too.
  */
 
 static pthread_mutex_t devices_lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(, dma_device) devices = TAILQ_HEAD_INITIALIZER(devices);
+
+void
+dma_reach_lock(void)
+{
+	pthread_mutex_lock(&devices_lock);
+}
+
+void
+dma_reach_unlock(void)
+{
+	pthread_mutex_unlock(&devices_lock);
+}
 
 /*
  * Telemetry. A group is a row, but a dictionary can hold arrays of plain values and nothing

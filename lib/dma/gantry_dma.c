@@ -55,7 +55,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -176,18 +175,16 @@ start_mode(struct gantry_dma_dev *dev, enum gantry_dma_mode_id mode, uint64_t ma
  * could be started: there is no way back to direct from there.
  */
 
-static pthread_mutex_t wait_lock = PTHREAD_MUTEX_INITIALIZER;
-
 static int
-start_waiting(struct gantry_dma_dev *dev, uint64_t mask)
+start_waiting(struct gantry_dma_dev *dev)
 {
 	struct dma_device *d = dma_device(dev);
 	int ret = 0;
 
-	pthread_mutex_lock(&wait_lock);
+	dma_reach_lock();
 	if (d->base == &dma_no_mode)
-		ret = start_mode(dev, d->params.mode, mask);
-	pthread_mutex_unlock(&wait_lock);
+		ret = start_mode(dev, d->params.mode, d->mask);
+	dma_reach_unlock();
 	return ret;
 }
 
@@ -195,7 +192,7 @@ static gantry_dma_addr_t
 wait_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs, const void *site)
 {
-	if (start_waiting(dev, dma_device(dev)->mask) != 0)
+	if (start_waiting(dev) != 0)
 		return GANTRY_DMA_MAPPING_ERROR;
 	return dma_base_map(dev, ptr, size, dir, attrs, site);
 }
@@ -211,7 +208,7 @@ static gantry_dma_addr_t
 wait_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
 		enum gantry_dma_dir dir, const void *site)
 {
-	if (start_waiting(dev, dma_device(dev)->mask) != 0)
+	if (start_waiting(dev) != 0)
 		return GANTRY_DMA_MAPPING_ERROR;
 	return dma_base_map_resource(dev, va, phys, size, dir, site);
 }
@@ -220,7 +217,7 @@ static int
 wait_alloc_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
 		int socket_id, uint64_t mask, const void *site)
 {
-	int ret = start_waiting(dev, dma_device(dev)->mask);
+	int ret = start_waiting(dev);
 
 	if (ret != 0)
 		return ret;
@@ -464,14 +461,14 @@ choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t beyond)
 	return -EIO;
 }
 
-/* Sees to it that this mask will do for streaming mappings. */
+/* Sees to it that this mask will do for streaming mappings. dma_reach_lock() is held. */
 static int
 take_mask(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	struct dma_device *d = dma_device(dev);
 
 	if (d->base == &dma_no_mode) {
-		int ret = start_waiting(dev, mask);
+		int ret = start_mode(dev, d->params.mode, mask);
 
 		if (ret != 0)
 			return ret;
@@ -500,12 +497,14 @@ gantry_dma_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 
 	if (!is_mask(d, mask))
 		return -EINVAL;
+	dma_reach_lock();
 	ret = take_mask(dev, mask);
-	if (ret != 0)
-		return mask_refused(d, ret);
-	d->mask = mask;
-	set_fast(d);
-	return 0;
+	if (ret == 0) {
+		d->mask = mask;
+		set_fast(d);
+	}
+	dma_reach_unlock();
+	return mask_refused(d, ret);
 }
 
 /*
@@ -530,12 +529,13 @@ gantry_dma_set_coherent_mask(struct gantry_dma_dev *dev, uint64_t mask)
 	if (!is_mask(d, mask))
 		return -EINVAL;
 	/* A mode finds a place for each block, or says that there is none. */
+	dma_reach_lock();
 	if (d->base == NULL && !stays_direct(dev, mask))
 		ret = choose(dev, d->mask, mask);
-	if (ret != 0)
-		return mask_refused(d, ret);
-	d->coherent_mask = mask;
-	return 0;
+	if (ret == 0)
+		d->coherent_mask = mask;
+	dma_reach_unlock();
+	return mask_refused(d, ret);
 }
 
 int

@@ -6,10 +6,14 @@
  * lib/dma: what a device may reach, in groups.
  */
 
+#define EAL_TELEMETRY "--telemetry"
 #include "dma_bus.h"
+
+#include <poll.h>
 
 #include <rte_malloc.h>
 
+#include "dma_telemetry.h"
 #include "gantry_dma_reach.h"
 
 #define MANY 1000
@@ -430,6 +434,53 @@ test_direct(void **state)
 	rte_free(p);
 }
 
+/*
+ * A mode that is about to be another, with a thread of telemetry's that wants to know what the
+ * device may reach: it waits, or it would look at what is no more.
+ */
+
+static struct {
+	int fd;
+	unsigned int asked, answered;
+} meanwhile;
+
+static int
+unmap_and_ask(void *opaque, void *va, gantry_dma_addr_t iova, size_t len)
+{
+	struct pollfd p = { .fd = meanwhile.fd, .events = POLLIN };
+
+	if (meanwhile.fd >= 0 && meanwhile.asked++ == 0) {
+		telemetry_send(meanwhile.fd, "/gantry/dma/reach,dev");
+		/* Long enough for a wrong answer; the right one doesn't come. */
+		meanwhile.answered += poll(&p, 1, 200) != 0;
+	}
+	return bus_unmap(opaque, va, iova, len);
+}
+
+static void
+test_mode_changes(void **state)
+{
+	const struct gantry_dma_ops ops = { .name = "bus", .map = bus_map, .unmap = unmap_and_ask,
+		.claim = bus_claim };
+	struct gantry_dma_dev *dev;
+	int fd;
+
+	meanwhile.fd = -1;
+	dev = bus_device(&ops, GANTRY_DMA_MODE_WINDOW);
+	bus_mask(dev, 64);
+	fd = telemetry_connect();
+	ask(fd, "/gantry/dma/reach,dev", "\"mask\":\"0xffffffffffffffff\"");
+	meanwhile.fd = fd;
+	bus_mask(dev, 24); /* too narrow for a window of all memory: it ends */
+	meanwhile.fd = -1;
+	assert_true(meanwhile.asked > 0);
+	assert_int_equal(meanwhile.answered, 0);
+	telemetry_expect(fd, "\"mask\":\"0xffffff\"");
+	close(fd);
+	gantry_dma_dev_destroy(dev);
+	assert_int_equal(bus.nr_maps, 0);
+}
+
 static void
 test_names(void **state)
 {
@@ -452,6 +503,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_direct),
+		cmocka_unit_test(test_mode_changes),
 		cmocka_unit_test(test_names),
 	};
 	int ret;
