@@ -11,8 +11,6 @@
 #include "dma_device.h"
 
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <rte_malloc.h>
@@ -20,6 +18,7 @@
 
 #include "dma_debug.h"
 #include "dma_reports.h"
+#include "dma_telemetry.h"
 #include "gantry_dma_pool.h"
 #include "gantry_dma_sg.h"
 
@@ -1146,39 +1145,6 @@ test_threads(void **state)
 	rte_free(p);
 }
 
-/* Telemetry, by its socket. */
-
-static int
-telemetry_connect(void)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	const struct timeval patience = { .tv_sec = 20 };
-	char greeting[1024];
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/dpdk_telemetry.v2",
-		rte_eal_get_runtime_dir());
-	assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
-	assert_true(recv(fd, greeting, sizeof(greeting), 0) > 0);
-	return fd;
-}
-
-static void
-ask(int fd, const char *command, const char *answer)
-{
-	static char buf[32768];
-	ssize_t n;
-
-	assert_int_equal(send(fd, command, strlen(command), 0), strlen(command));
-	n = recv(fd, buf, sizeof(buf) - 1, 0);
-	assert_true(n > 0);
-	buf[n] = '\0';
-	if (strstr(buf, answer) == NULL)
-		fail_msg("%s: \"%s\" does not say \"%s\"", command, buf, answer);
-}
-
 static void
 test_telemetry(void **state)
 {
@@ -1213,12 +1179,17 @@ test_telemetry(void **state)
 	ask(fd, "/gantry/dma/errors,1000", "null");
 
 	ask(fd, "/gantry/dma/filter", "\"*\"");
+	/* Of whom it leaves out nothing is said; of the others it is. */
 	ask(fd, "/gantry/dma/filter,el0", "\"el0\"");
 	wrong_direction(other, false);
 	assert_int_equal(reports.nr, 1);
+	wrong_direction(dev, false);
+	assert_int_equal(reports.nr, 2);
+	assert_string_equal(reports.at[1].device, "tel0");
 	ask(fd, "/gantry/dma/filter,*", "\"*\"");
 	wrong_direction(other, false);
-	assert_int_equal(reports.nr, 2);
+	assert_int_equal(reports.nr, 3);
+	assert_string_equal(reports.at[2].device, "tel1");
 	close(fd);
 	gantry_dma_dev_destroy(dev);
 	gantry_dma_dev_destroy(other);
