@@ -21,7 +21,7 @@ import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, 'tools', 'lib'))
-from conversation import Conversation  # noqa: E402
+from conversation import PATIENCE, Conversation  # noqa: E402
 
 BUILD = os.environ.get('GANTRY_BUILD', os.path.join(TOP, 'build'))
 # The daemon may come from another build: the sanitizers'.
@@ -86,7 +86,7 @@ class Process(Conversation):
     def signal(self, sig):
         self.p.send_signal(sig)
 
-    def wait(self, timeout=20, status=0):
+    def wait(self, timeout=PATIENCE, status=0):
         """Waits for the end; status None takes any."""
         try:
             got = self.p.wait(timeout)
@@ -101,7 +101,7 @@ class Process(Conversation):
             self.p.send_signal(signal.SIGCONT)
             self.p.terminate()
             try:
-                self.p.wait(5)
+                self.p.wait(20)
             except subprocess.TimeoutExpired:
                 self.p.kill()
                 self.p.wait()
@@ -221,7 +221,7 @@ class Bench(unittest.TestCase):
             argv += ['-a', self.eal_device(s, devargs)]
         return argv
 
-    def dpdk_testpmd(self, eal, args, prompt=True, timeout=40):
+    def dpdk_testpmd(self, eal, args, prompt=True, timeout=PATIENCE):
         """Debian's, unmodified, with both plugins loaded; at its prompt."""
         # What it prints is to be seen when it prints it, in a file, too.
         argv = ['stdbuf', '-oL', 'dpdk-testpmd', '-d', PMDS] + list(eal) + ['--'] + list(args)
@@ -244,8 +244,11 @@ class Bench(unittest.TestCase):
     def ask(self, path, command):
         """What a running application answers by telemetry; None if it has no answer."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
-            s.settimeout(10)
-            s.connect(path)
+            s.settimeout(PATIENCE)
+            try:
+                s.connect(path)
+            except ConnectionRefusedError:      # bound, but not listened at yet
+                return None
             limit = json.loads(s.recv(1024))['max_output_len']
             s.send(command.encode())
             return json.loads(s.recv(limit))[command.partition(',')[0]]
@@ -253,15 +256,17 @@ class Bench(unittest.TestCase):
     def ethdev_calls(self, eal, scenario):
         return self.run_process([CALLS, '-d', PMDS] + list(eal) + ['--', scenario])
 
-    def command(self, p, line, pattern=r'^testpmd> ', timeout=20):
-        """Says a line at testpmd's prompt, and waits for what it must print."""
-        return p.command(line, pattern, timeout)
+    def command(self, p, line, pattern='', timeout=PATIENCE):
+        """Says a line at testpmd's prompt, and waits for what it must print, and the next prompt."""
+        m = p.command(line, pattern, timeout)
+        p.expect(r'testpmd> ', timeout, m.end())
+        return m
 
-    def quit(self, p, timeout=30):
+    def quit(self, p, timeout=PATIENCE):
         p.say('quit')
         p.wait(timeout)
 
-    def wait_until(self, what, timeout=20):
+    def wait_until(self, what, timeout=PATIENCE):
         end = time.monotonic() + timeout
         while not what():
             if time.monotonic() > end:

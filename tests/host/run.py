@@ -29,7 +29,7 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LIMIT = 300  # seconds a test may take, should one of its own limits not hold
+LIMIT = 900  # seconds a test may take, should one of its own limits not hold
 
 
 def flatten(suite):

@@ -18,7 +18,7 @@ class Daemon(Bench):
     def refuse(self, argv, status, *words, binary=NIC, **kw):
         """It ends with that status, and one line on stderr that has these words."""
         p = subprocess.run([binary] + argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                           timeout=20, **kw)
+                           timeout=60, **kw)
         lines = p.stderr.strip().splitlines()
         self.assertEqual(p.returncode, status, p.stderr)
         self.assertEqual(len(lines), 1, 'not one line:\n' + p.stderr)
@@ -131,7 +131,7 @@ class Driver(Bench):
     def test_socket_name_too_long(self):
         """EAL's own limit, which comes before a socket's 107 bytes."""
         p = self.dpdk_testpmd(self.eal('/tmp/' + 'x' * 120, mb=64), [], prompt=False)
-        p.wait(30, status=1)
+        p.wait(status=1)
         self.assertRegex(p.text(), 'x{40}.*: device name should be shorter than 64')
         self.assertEqual(self.own_lines(p.text()), [])
 
@@ -207,7 +207,7 @@ class Driver(Bench):
                                   ['--total-num-mbufs=1600', '--mbcache=0', '--txq=16',
                                    '--txd=4096'], prompt=False)
             p.say('quit')
-            p.wait(30, status=None)
+            p.wait(status=None)
             lines = self.own_lines(p.text())
             if lines:
                 break
@@ -233,7 +233,7 @@ class Application(Bench):
         eal = ['-l', '0', '--no-huge', '-m', '64', '--no-shconf', '--no-telemetry', '--no-pci',
                '--vdev', 'net_null0']
         p = subprocess.run([TESTPMD] + eal + ['--'] + argv, stdin=subprocess.DEVNULL,
-                           capture_output=True, text=True, timeout=30)
+                           capture_output=True, text=True, timeout=60)
         self.assertEqual(p.returncode, 2, p.stderr)
         lines = [l for l in p.stderr.splitlines() if l.startswith('gantry-testpmd: ')]
         self.assertEqual(len(lines), 1, p.stderr)
@@ -258,7 +258,7 @@ class Application(Bench):
 
     def call(self, *argv):
         return subprocess.run([TESTPMD] + list(argv), stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=30)
+                              capture_output=True, text=True, timeout=60)
 
     def test_help(self):
         for argv in ['--help'], ['-h'], ['--', '--help'], ['--', 'forward', '--help']:

@@ -123,7 +123,7 @@ class Daemon(Bench):
                 nic = self.nic('p:wire=loop', 'q:wire=pair:r', 'r')
                 c = vfio_user.Client(self.sock('p')) if client else None
                 nic.signal(sig)
-                nic.wait(5)
+                nic.wait()
                 self.assertEqual([f for f in os.listdir(self.dir) if f.endswith('.sock')], [])
                 with open(self.path('nic.json')) as f:
                     self.assertEqual([p['name'] for p in json.load(f)['ports']], ['p', 'q', 'r'])

@@ -24,7 +24,7 @@ mbuf-freed-in-flight mbuf-double-free mbuf-written-after-send mbuf-sent-in-ring
 mbuf-received-into iommu-fault'''.split()
 
 
-def run(*args, timeout=20):
+def run(*args, timeout=60):
     return subprocess.run([DMACHECK, *args], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=timeout)
 
@@ -45,7 +45,7 @@ class Corpus(Bench):
         cls = type(self)
         if cls.played is None:
             path = self.path('dmacheck.json')
-            p = run('--json', path, timeout=280)
+            p = run('--json', path, timeout=800)
             with open(path, encoding='utf-8') as f:
                 cls.played = json.load(f)
             cls.status, cls.output = p.returncode, p.stdout + p.stderr

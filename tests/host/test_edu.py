@@ -92,7 +92,7 @@ class Edu(Bench):
 
     def test_arguments(self):
         app = self.run_process([COPY, '--', 'fast'])
-        app.wait(10, 2)
+        app.wait(status=2)
         self.assertRegex(app.text(), r'^edu-copy: fast: must be .*\n$')
 
     def test_length(self):

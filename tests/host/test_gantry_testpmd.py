@@ -93,7 +93,7 @@ class Forward(Command):
         nic = self.nic('a:wire=pcap:%s:%s' % (self.path('empty.pcap'), self.path('out.pcap')))
         app = self.app([self.sock('a')], ['forward', '--mode', 'txonly', '--size', '200',
                                           '--duration', '1', '--json', self.path('app.json')])
-        app.wait(40)
+        app.wait()
         self.assertNotIn('gantry-testpmd: ', app.text())
         stats = self.nic_stats(nic)['a']
         got = read_pcap(self.path('out.pcap'))
@@ -113,7 +113,7 @@ class Forward(Command):
                                                      self.path('out.pcap')))
         app = self.app([self.sock('a')], ['forward', '--mode', 'txonly', '--size', '1500',
                                           '--duration', '0.5', '--json', self.path('app.json')])
-        app.wait(40)
+        app.wait()
         self.assertNotIn('gantry-testpmd: ', app.text())
         self.nic_stats(nic)
         with open(self.path('app.json')) as f:
@@ -149,12 +149,12 @@ class Forward(Command):
                 os.write(master, b'\x03')
                 typed = True
         self.assertTrue(typed, text)
-        self.assertEqual(app.wait(10), 0, text)
+        self.assertEqual(app.wait(), 0, text)
         live, _, rest = text.partition(b'\r\033[K')
         lines = re.findall(rb'\r *(\d+) s   port 0 rx \S+ \w?pps tx ([\d.]+) kpps\033\[K', live)
         self.assertGreaterEqual(len(lines), 4, text)
-        for n, (seconds, kpps) in enumerate(lines, 1):     # a busy machine may be late
-            self.assertIn(int(seconds), (n, n + 1), text)
+        for n, (seconds, kpps) in enumerate(lines, 1):
+            self.assertGreaterEqual(int(seconds), n, text)  # a busy machine is late
             # 100 Mb/s at 64 bytes: 148.8 kpps
             self.assertTrue(0 < float(kpps) < 160, text)
         self.assertNotIn(b'\n', live[re.search(rb'\r +1 s ', live).start():], text)
@@ -165,7 +165,7 @@ class Forward(Command):
         app = self.app([self.sock('a')], ['forward', '--mode', 'txonly'])
         app.expect('^forwarding on 1 port')
         app.signal(signal.SIGINT)
-        app.wait(10)
+        app.wait()
         self.wait_client_gone(nic, 'a')
 
 
@@ -173,7 +173,7 @@ class Addresses(Command):
     def listing(self, **kw):
         self.nic('a:wire=loop')
         app = self.app([self.sock('a')], ['addresses', '--json', self.path('a.json')], **kw)
-        app.wait(30)
+        app.wait()
         with open(self.path('a.json')) as f:
             return json.load(f)['objects'], app.text()
 
@@ -221,7 +221,7 @@ class Addresses(Command):
         app = self.run_process([os.path.join(folder, 'gantry-testpmd')] +
                                self.eal(self.sock('a'), lcores='0') + ['--', 'addresses'],
                                env=env, **who)
-        app.wait(30)
+        app.wait()
         self.assertIn('needs root', app.text())
         self.assertIsNone(re.search(r'^0 +rx ring.* 0x0 ', app.text(), re.M))
 

@@ -67,7 +67,7 @@ class Secondary(Bench):
     def tool(self, name, *devices, args=(), status=0, eal=()):
         p = self.run_process([name] + list(eal) + self.common(*devices) + ['--'] + list(args),
                              env=self.env)
-        p.wait(30, status)
+        p.wait(status=status)
         return p.text()
 
     def xstats(self, *devices):
@@ -282,10 +282,10 @@ class Secondary(Bench):
             ['stdbuf', '-oL', 'dpdk-pdump', '-l', '1'] + [a for lib in libs for a in ('-d', lib)] +
             self.common(self.sock('a')) +
             ['--', '--pdump', 'port=0,queue=*,rx-dev=%s,tx-dev=%s' % (rx, tx)], env=self.env)
-        dump.expect(r'capture for \(1\) tuples', 30)
-        time.sleep(2)
+        dump.expect(r'capture for \(1\) tuples')
+        self.wait_until(lambda: all(os.path.getsize(f) > 1000 * (64 + 32) for f in (rx, tx)))
         dump.signal(signal.SIGINT)
-        dump.wait(20)
+        dump.wait()
         self.quit(pri)
         for path in rx, tx:
             frames = read_pcap(path)

@@ -17,8 +17,8 @@ class DpdkTest(Bench):
         p = self.run_process(['dpdk-test', '-d', PMDS] +
                              self.eal(self.sock('p0'), mem=mem, mb=512),
                              env={'DPDK_TEST': 'pmd_perf_autotest'})
-        p.expect(r'^Test OK', timeout=280)
-        p.wait(60)
+        p.expect(r'^Test OK', timeout=800)
+        p.wait()
         self.assertNotIn('Test Failed', p.text())
 
 

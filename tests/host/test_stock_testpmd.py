@@ -121,10 +121,11 @@ class Modes(Forwarding):
         self.command(pmd, 'start')
         self.wait_until(lambda: self.nic_now(nic)['a']['tx']['frames'] >= 5000)
         self.command(pmd, 'stop')
-        text = pmd.text()
+        sent = int(re.findall(r'TX-packets: (\d+)', pmd.text())[0])
+        # What stands in the transmit ring when the port is stopped is not sent.
+        self.wait_until(lambda: self.nic_now(nic)['a']['tx']['frames'] == sent)
         self.quit(pmd)
         self.nic_stats(nic)
-        sent = int(re.findall(r'TX-packets: (\d+)', text)[0])
         got = read_pcap(self.path('out.pcap'))
         self.assertEqual(len(got), sent)
         for f in got:

@@ -5,6 +5,8 @@
 import re
 import time
 
+PATIENCE = 60  # seconds; bounds hanging, so a busy machine must not come near it
+
 
 class Conversation:
     """Of a program: name(), text() that it has printed, poll() for its exit status or None."""
@@ -12,7 +14,7 @@ class Conversation:
     def fail(self, why):
         raise AssertionError('%s: %s\n%s' % (self.name(), why, self.text()[-6000:]))
 
-    def expect(self, pattern, timeout=20, start=0):
+    def expect(self, pattern, timeout=PATIENCE, start=0):
         """Waits for a match in the output after offset start; returns it."""
         end = time.monotonic() + timeout
         while True:
@@ -26,7 +28,7 @@ class Conversation:
                 self.fail('did not say %r within %d s' % (pattern, timeout))
             time.sleep(0.02)
 
-    def command(self, line, pattern=r'^testpmd> ', timeout=20):
+    def command(self, line, pattern=r'^testpmd> ', timeout=PATIENCE):
         """Says a line at a prompt, and waits for what must be printed."""
         start = len(self.text())
         self.say(line)
