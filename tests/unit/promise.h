@@ -17,19 +17,26 @@
 #define PROMISE_H
 
 #include <pthread.h>
-#include <sched.h>
+#include <sched.h> /* CPU_SET() */
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #define PROMISE_MAX 16
+/*
+ * So many rounds of accesses the device goes on, once the driver has been told that it may go on:
+ * the driver's next step falls into them. A device that has done them sleeps, as a driver does
+ * that waits for it for long: then neither takes from the other, nor from other processes, the
+ * processor's time for which it would have to wait itself.
+ */
+#define PROMISE_AHEAD 256
 
 struct promise {
 	/* The device, in a thread of its own. Where it writes 8 bytes; NULL: it may not. */
 	uint8_t *(*translate)(void *device, uint64_t addr);
 	void *device;
-	/* In its thread: first, now and then between two accesses, last. NULL: nothing. */
+	/* In its thread: before accesses, now and then between two, after the last. NULL: nothing. */
 	void (*begin)(void), (*pause)(void), (*end)(void);
 	/* The driver. Mapping i, of nr, is of this memory, 8 bytes of it; its bus address. */
 	unsigned int nr;
@@ -44,8 +51,11 @@ struct walker {
 	pthread_t thread;
 	const struct promise *promise;
 	unsigned int resolves; /* one in so many accesses to a mapping; 0: only the first */
-	atomic_bool stop;
 	atomic_ulong started, rounds;
+	pthread_mutex_t lock; /* of all changes of rounds, limit and stop */
+	pthread_cond_t changed;
+	unsigned long limit;
+	bool stop;
 	struct {
 		atomic_ulong addr, last_hit;
 		/* The device's own: */
@@ -69,26 +79,73 @@ promise_access(struct walker *w, unsigned int i)
 	}
 }
 
+static inline void
+promise_call(void (*hook)(void))
+{
+	if (hook != NULL)
+		hook();
+}
+
+/* One more round; waits until the next may begin. Whether it does. */
+static inline bool
+promise_round_done(struct walker *w)
+{
+	bool go_on;
+
+	pthread_mutex_lock(&w->lock);
+	w->rounds++;
+	pthread_cond_signal(&w->changed);
+	if (w->rounds < w->limit && !w->stop) {
+		promise_call(w->promise->pause);
+	} else {
+		promise_call(w->promise->end);
+		while (w->rounds >= w->limit && !w->stop)
+			pthread_cond_wait(&w->changed, &w->lock);
+		promise_call(w->promise->begin);
+	}
+	go_on = !w->stop;
+	pthread_mutex_unlock(&w->lock);
+	return go_on;
+}
+
 static inline void *
 promise_walk(void *arg)
 {
 	struct walker *w = arg;
 	unsigned int i = 0;
 
-	if (w->promise->begin != NULL)
-		w->promise->begin();
-	while (!w->stop) {
-		for (unsigned int n = 0; n < 256; n++) {
+	promise_call(w->promise->begin);
+	do {
+		for (unsigned int n = 0; n < 64; n++) {
 			promise_access(w, i);
 			i = (i + 1) % w->promise->nr;
 		}
-		w->rounds++;
-		if (w->promise->pause != NULL)
-			w->promise->pause();
-	}
-	if (w->promise->end != NULL)
-		w->promise->end();
+	} while (promise_round_done(w));
+	promise_call(w->promise->end);
 	return NULL;
+}
+
+/* Waits for a round that begins from now on, and ends. The device goes on afterwards. */
+static inline void
+promise_await_round(struct walker *w)
+{
+	unsigned long wanted;
+
+	pthread_mutex_lock(&w->lock);
+	wanted = w->rounds + 2; /* one may be under way */
+	w->limit = wanted + PROMISE_AHEAD;
+	pthread_cond_signal(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	/* It takes microseconds if the device runs; then it runs still, when this goes on. */
+	for (unsigned int spin = 0; spin < 2000; spin++) {
+		if (w->rounds >= wanted)
+			return;
+		__builtin_ia32_pause();
+	}
+	pthread_mutex_lock(&w->lock);
+	while (w->rounds < wanted)
+		pthread_cond_wait(&w->changed, &w->lock);
+	pthread_mutex_unlock(&w->lock);
 }
 
 static inline void
@@ -110,35 +167,35 @@ promise_start(struct walker *w)
 static inline unsigned int
 broken_promises(const struct promise *promise, unsigned int resolves, unsigned int times)
 {
-	struct walker w = { .promise = promise, .resolves = resolves };
+	struct walker w = { .promise = promise, .resolves = resolves, .limit = PROMISE_AHEAD,
+		.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 	unsigned int broken = 0, i;
 
 	promise_start(&w);
 	for (unsigned int t = 0; t < times && broken == 0; t++) {
 		uint64_t addr[PROMISE_MAX];
-		unsigned long ended, rounds;
+		unsigned long ended;
 
 		ended = w.started;
 		for (i = 0; i < promise->nr; i++)
 			w.at[i].addr = addr[i] = promise->map(promise->arg, i);
-		for (i = 0; i < promise->nr; i++) {
-			while (w.at[i].last_hit <= ended)
-				sched_yield();
-		}
+		promise_await_round(&w);
+		for (i = 0; i < promise->nr; i++)
+			assert_true(w.at[i].last_hit > ended);
 		for (unsigned int spin = 0; spin < t * 7 % 100; spin++)
 			__builtin_ia32_pause();
 		promise->unmap(promise->arg, addr, promise->nr);
 		ended = w.started;
-		/* A round that began afterwards, and one more. */
-		rounds = w.rounds;
-		while (w.rounds < rounds + 2)
-			sched_yield();
+		promise_await_round(&w);
 		for (i = 0; i < promise->nr; i++) {
 			broken += w.at[i].last_hit > ended;
 			broken += *(volatile uint64_t *)promise->memory[i] > ended;
 		}
 	}
+	pthread_mutex_lock(&w.lock);
 	w.stop = true;
+	pthread_cond_signal(&w.changed);
+	pthread_mutex_unlock(&w.lock);
 	pthread_join(w.thread, NULL);
 	/* The next device counts anew. */
 	for (i = 0; i < promise->nr; i++)

@@ -780,10 +780,10 @@ test_promise(void **state)
 	assert_non_null(b.at);
 	for (i = 0; i < 8; i++)
 		p.memory[i] = (uint64_t *)(void *)(b.at + i * LEN);
-	promise_test(&p, 1500);
+	promise_test(&p, 5000);
 	p.nr = 8;
 	p.unmap = unmap_burst;
-	promise_test(&p, 1500);
+	promise_test(&p, 5000);
 	rte_free(b.at);
 }
 
