@@ -28,12 +28,15 @@
 
 #include <rte_common.h>
 #include <rte_errno.h>
+#include <rte_malloc.h>
 #include <rte_memzone.h>
 
 #include "dma_debug.h"
 
 /* So many blocks at most are tried to find one that the mask reaches. */
 #define ASIDE_MAX 512
+/* Other memory that it doesn't reach is set aside in pieces of at most so much. */
+#define ASIDE_LEN ((size_t)1 << 20)
 
 static const struct rte_memzone *
 reserve(size_t size, int socket_id, size_t align, bool contig)
@@ -106,11 +109,56 @@ dma_block_reachable(uint64_t mask)
 	return rte_memseg_walk(reaches, &mask) != 0;
 }
 
+static uint64_t
+eal_address(const void *p)
+{
+	const struct rte_memseg *ms = rte_mem_virt2memseg(p, NULL);
+
+	return ms == NULL ? 0 : ms->iova + RTE_PTR_DIFF(p, ms->addr);
+}
+
+/* As much as EAL has, and hasn't to get. The caller's if it lies beyond the mask; else NULL. */
+static void **
+get_beyond(size_t len, int socket_id, uint64_t mask)
+{
+	struct rte_malloc_socket_stats heap;
+	void **piece;
+
+	if (rte_malloc_get_socket_stats(socket_id, &heap) != 0 ||
+			heap.greatest_free_size < 2 * len)
+		return NULL;
+	piece = rte_malloc_socket(NULL, len, DMA_PAGE, socket_id);
+	if (piece == NULL || (eal_address(piece) > mask &&
+			eal_address((uint8_t *)piece + len - 1) > mask))
+		return piece;
+	rte_free(piece);
+	return NULL;
+}
+
+/*
+ * What EAL would give next, as long as it lies beyond the mask: in large pieces, and in smaller
+ * ones what is left between others' blocks. The first word of each leads to the one before.
+ */
+static void
+set_aside(void ***pieces, int socket_id, uint64_t mask)
+{
+	void **piece;
+	size_t len;
+
+	for (len = ASIDE_LEN; len >= DMA_PAGE; len /= 2) {
+		while ((piece = get_beyond(len, socket_id, mask)) != NULL) {
+			*piece = *pieces;
+			*pieces = piece;
+		}
+	}
+}
+
 int
 dma_block_direct(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
 		int socket_id, uint64_t mask)
 {
 	const struct rte_memzone *aside[ASIDE_MAX];
+	void **pieces = NULL, **piece;
 	unsigned int n = 0;
 	int ret;
 
@@ -126,6 +174,7 @@ dma_block_direct(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, s
 		aside[n++] = b->mz;
 		if (n == ASIDE_MAX || !dma_block_reachable(mask))
 			break;
+		set_aside(&pieces, b->pub.socket_id, mask);
 	}
 	if (ret == -ENOMEM && n > 0) {
 		b->pub.bus = aside[0]->iova;
@@ -134,6 +183,10 @@ dma_block_direct(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, s
 	}
 	while (n > 0)
 		rte_memzone_free(aside[--n]);
+	while ((piece = pieces) != NULL) {
+		pieces = *piece;
+		rte_free(piece);
+	}
 	return ret;
 }
 

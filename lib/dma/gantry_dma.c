@@ -528,8 +528,8 @@ gantry_dma_set_coherent_mask(struct gantry_dma_dev *dev, uint64_t mask)
 
 	if (!is_mask(d, mask))
 		return -EINVAL;
-	/* A mode finds a place for each block, or says that there is none. */
 	dma_reach_lock();
+	/* A mode finds a place for each block, or says that there is none. */
 	if (d->base == NULL && !stays_direct(dev, mask))
 		ret = choose(dev, d->mask, mask);
 	if (ret == 0)

@@ -90,7 +90,7 @@ test_masks(void **state)
 
 struct sides {
 	uint64_t mask;
-	bool below, above;
+	size_t below, above;
 };
 
 static int
@@ -98,42 +98,85 @@ on_sides(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *a
 {
 	struct sides *s = arg;
 
-	s->below |= ms->iova <= s->mask;
-	s->above |= ms->iova + (ms->len - 1) > s->mask;
+	*(ms->iova <= s->mask ? &s->below : &s->above) += ms->len;
 	return 0;
+}
+
+static struct sides
+sides_of(uint64_t mask)
+{
+	struct sides s = { .mask = mask };
+
+	rte_memseg_walk(on_sides, &s);
+	return s;
+}
+
+#define ENOUGH ((size_t)8 << 20) /* of which something is free */
+#define PIECE  ((size_t)512 << 10)
+
+/* Takes all but what is below the mask, and holes above it, which EAL fills first. */
+static unsigned int
+make_holes(void **pieces, unsigned int max, uint64_t mask)
+{
+	struct rte_malloc_socket_stats heap;
+	unsigned int i, n, above = 0;
+
+	for (n = 0; n < max; n++) {
+		assert_int_equal(rte_malloc_get_socket_stats(rte_socket_id(), &heap), 0);
+		if (heap.greatest_free_size < 2 * PIECE)
+			break;
+		pieces[n] = rte_malloc(NULL, PIECE, 4096);
+		assert_non_null(pieces[n]);
+	}
+	for (i = 0; i < n; i++) {
+		if (rte_mem_virt2iova(pieces[i]) <= mask || above++ % 2 == 0) {
+			rte_free(pieces[i]);
+			pieces[i] = NULL;
+		}
+	}
+	return n;
 }
 
 /* The coherent mask apart: why it is refused is its own affair, not that of the other mask. */
 static void
 test_coherent_mask(void **state)
 {
-	struct sides s = { .mask = gantry_dma_get_required_mask(DEV(state)) >> 1 };
+	struct sides s = sides_of(gantry_dma_get_required_mask(DEV(state)) >> 1), less = s;
 	struct gantry_dma_params p = { .name = "apart", .socket_id = SOCKET_ID_ANY };
 	struct gantry_dma_dev *dev;
 	gantry_dma_addr_t bus;
+	void *block, *pieces[256];
+	unsigned int n;
 	char drives[64];
-	void *block;
 
-	rte_memseg_walk(on_sides, &s);
-	assert_true(s.above);
+	assert_true(s.above > 0);
+	for (; less.mask > GANTRY_DMA_BIT_MASK(24) && less.below >= ENOUGH;
+			less = sides_of(s.mask >> 1))
+		s = less;
 	snprintf(drives, sizeof(drives), "the device drives %u address bits for coherent memory",
 		dma_bits(s.mask));
 	for (p.mode = GANTRY_DMA_MODE_AUTO; p.mode <= GANTRY_DMA_MODE_DIRECT; p.mode++) {
 		dev = gantry_dma_dev_create(&p);
 		assert_non_null(dev);
 		assert_int_equal(gantry_dma_set_mask(dev, UINT64_MAX), 0);
-		if (s.below) {
-			/* Of memory on both sides (IOVA-as-PA) blocks are what lies below. */
-			assert_int_equal(gantry_dma_set_coherent_mask(dev, s.mask), 0);
-			assert_int_equal(gantry_dma_get_coherent_mask(dev), s.mask);
-			block = gantry_dma_alloc_coherent(dev, 4096, &bus, SOCKET_ID_ANY);
-			assert_non_null(block);
-			assert_true(bus + 4095 <= s.mask);
-			gantry_dma_free_coherent(dev, 4096, block, bus);
-		} else {
+		if (s.below == 0) {
 			assert_int_equal(gantry_dma_set_coherent_mask(dev, s.mask), -EIO);
 			assert_reason(drives);
 			assert_int_equal(gantry_dma_get_coherent_mask(dev), UINT32_MAX);
+		} else {
+			assert_int_equal(gantry_dma_set_coherent_mask(dev, s.mask), 0);
+			assert_int_equal(gantry_dma_get_coherent_mask(dev), s.mask);
+		}
+		/* Of memory on both sides (IOVA-as-PA) blocks are what lies below. */
+		if (s.below >= ENOUGH) {
+			n = make_holes(pieces, RTE_DIM(pieces), s.mask);
+			block = gantry_dma_alloc_coherent(dev, 4096, &bus, SOCKET_ID_ANY);
+			while (n > 0)
+				rte_free(pieces[--n]);
+			if (block == NULL)
+				fail_msg("%s", gantry_dma_last_error());
+			assert_true(bus + 4095 <= s.mask);
+			gantry_dma_free_coherent(dev, 4096, block, bus);
 		}
 		assert_string_equal(gantry_dma_mode_name(dev), "direct");
 		gantry_dma_dev_destroy(dev);
