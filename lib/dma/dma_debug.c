@@ -115,6 +115,18 @@ site_of(const struct dma_thread *t, const void *site)
 	return t->in_list ? t->list_site : site;
 }
 
+/* Who maps: whoever called the driver, if it says so. That is looked for once a call. */
+static inline const void *
+mapper(struct dma_thread *t, const void *site)
+{
+	if (t->caller == NULL)
+		return site;
+	if (!t->caller_known)
+		t->caller = dma_who_called(t->caller, DMA_CODE_LIBRARY);
+	t->caller_known = true;
+	return t->caller;
+}
+
 static inline enum dma_kind
 kind_of(const struct dma_thread *t, const struct rte_mbuf *m)
 {
@@ -169,6 +181,7 @@ void
 gantry_dma_debug_caller(const void *site)
 {
 	dma_thread.caller = site;
+	dma_thread.caller_known = false;
 }
 
 /* A mapping failed, nobody asked, and the thread goes on. */
@@ -403,7 +416,7 @@ dma_debug_map(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t 
 	e->dev = dev;
 	e->mbuf = m;
 	e->lender = NULL;
-	e->site = t->caller != NULL ? t->caller : site;
+	e->site = mapper(t, site);
 	e->owner = t->in_list ? (const void *)t->list : NULL;
 	e->block = m == NULL ? dma_debug_block(dev, ptr) : 0;
 	e->nents = 0;
@@ -423,7 +436,7 @@ dma_debug_map(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t 
 
 failed:
 	t->failed = dev;
-	t->failed_site = t->caller != NULL ? t->caller : site;
+	t->failed_site = mapper(t, site);
 	t->failed_ptr = ptr;
 	t->failed_size = size;
 	return GANTRY_DMA_MAPPING_ERROR;
@@ -851,7 +864,7 @@ dma_debug_add(struct gantry_dma_dev *dev, enum dma_kind kind, const void *owner,
 	e->ptr = ptr;
 	e->size = size;
 	e->dev = dev;
-	e->site = t->caller != NULL ? t->caller : site;
+	e->site = mapper(t, site);
 	e->owner = owner;
 	e->context = t->context;
 	e->kind = kind;

@@ -136,6 +136,7 @@ struct dma_entry {
 struct dma_thread {
 	struct dma_context context;
 	const void *caller;          /* on whose behalf the driver works */
+	bool caller_known;           /* it is no function of a library's */
 	bool in_list;
 	bool reporting;
 	bool registered;             /* its end is noticed */
@@ -227,8 +228,20 @@ const char *dma_debug_dir_name(enum gantry_dma_dir dir);
 
 /** A code address as "function+0x12 (file)". False: not even a file. */
 bool dma_symbol(const void *addr, char *buf, size_t len);
-/** Whether it is the application's, not gantry's or DPDK's. */
-bool dma_symbol_is_foreign(const void *addr);
+/** Whose code it is; more is more of a library's. */
+enum dma_code {
+	DMA_CODE_FOREIGN, /* the application's, or another driver's */
+	DMA_CODE_LIBRARY, /* gantry's or DPDK's */
+	DMA_CODE_DPDK,    /* a function of DPDK's API, perhaps in the program itself */
+};
+#define DMA_WAY_MAX 32
+/**
+ * A return address on this thread's way here, and from there outwards the first that is less than
+ * code; site itself if none is. NULL: it is not on the way. As slow as a backtrace.
+ */
+const void *dma_way_out(const void *site, enum dma_code code);
+/** The same; site if it is not on the way, and at once if that is less than code. */
+const void *dma_who_called(const void *site, enum dma_code code);
 
 /** The lives of mbufs: one is handed over, before its entry is in the books. */
 void dma_debug_mbuf_mapped(struct dma_entry *e, const void *site);

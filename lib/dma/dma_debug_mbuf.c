@@ -43,7 +43,6 @@
  */
 
 #include <errno.h>
-#include <execinfo.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -282,59 +281,13 @@ report_mbuf(enum gantry_dma_misuse misuse, const struct watch *w, const struct o
 } while (0)
 
 /*
- * Who freed it. DPDK's functions are inlined in their caller, or not; then who called them is
- * meant. Whether a place is in one of them is looked up once, and costs a look into the
- * program's symbols; the way to its caller is a short backtrace.
- */
-
-#define SITES 256 /* remembered; a power of two */
-
-static struct {
-	const void *site;
-	bool is_dpdk;
-} sites[SITES];
-
-/* Two threads that meet in one place may mix them up, which spoils a name at worst. */
-static bool
-is_dpdk(const void *site)
-{
-	const unsigned int at = (uintptr_t)site * 2654435761u >> 24 & (SITES - 1);
-	char symbol[128];
-	bool is;
-
-	if (likely(__atomic_load_n(&sites[at].site, __ATOMIC_ACQUIRE) == site))
-		return __atomic_load_n(&sites[at].is_dpdk, __ATOMIC_RELAXED);
-	dma_symbol(site, symbol, sizeof(symbol));
-	is = strncmp(symbol, "rte_", 4) == 0;
-	__atomic_store_n(&sites[at].is_dpdk, is, __ATOMIC_RELAXED);
-	__atomic_store_n(&sites[at].site, site, __ATOMIC_RELEASE);
-	return is;
-}
-
-static const void *
-who_called(const void *site)
-{
-	void *frames[8];
-	int i = 0, n;
-
-	if (likely(!is_dpdk(site)))
-		return site;
-	n = backtrace(frames, RTE_DIM(frames));
-	while (i < n && frames[i] != site)
-		i++;
-	while (i < n && is_dpdk(frames[i]))
-		i++;
-	return i < n ? frames[i] : site;
-}
-
-/*
  * The pool's side.
  */
 
 /* Who puts objects: the same for all of a call, so that it is looked for once, if at all. */
 struct putter {
 	const void *site;
-	const void *who; /* who_called(site); NULL: not looked for yet */
+	const void *who; /* has called DPDK's functions; NULL: not looked for yet */
 };
 
 /* False: it must not go into the pool. */
@@ -371,7 +324,7 @@ object_put(const struct watch *w, struct rte_mbuf *m, struct putter *by)
 		return false;
 	}
 	if (by->who == NULL)
-		by->who = who_called(by->site);
+		by->who = dma_who_called(by->site, DMA_CODE_DPDK);
 	o->site = by->who;
 	if (state & WAS_RX) {
 		o->sum = free_sum(m);

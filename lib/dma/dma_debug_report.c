@@ -6,10 +6,11 @@
  * Reports: one line for each cause.
  *
  * A cause is a class, a place where something was mapped, and a place where it was misused. A
- * loop that goes wrong a million times is one report, and the rest are counted. The line has
- * all that is known, in the order in which one asks: which misuse, whose (device, queue,
- * descriptor), of what (addresses, size, direction, mbuf), who mapped it, and the way that led to
- * the misuse, innermost first.
+ * loop that goes wrong a million times is one report, and the rest are counted. Places are those
+ * outside of DPDK and of this library: where the driver says who called it, both the one in the
+ * driver, if that is neither, and the one in the application. The line has all that is known, in
+ * the order in which one asks: which misuse, whose (device, queue, descriptor), of what (addresses,
+ * size, direction, mbuf), who mapped it, and the way that led to the misuse, innermost first.
  */
 
 #include <execinfo.h>
@@ -29,13 +30,13 @@
 #define SYMBOL_MAX 160
 /* A program that is so wrong that there are more causes is told of these. */
 #define SEEN_MAX   4096
-/* Frames of the library's own, above the one that is looked for. */
-#define OWN_FRAMES 8
+/* Of a trace, at least: the culprit's, and of those who called it. */
+#define CULPRITS_FRAMES 6
 
 /** A cause. */
 struct dma_seen {
 	enum gantry_dma_misuse misuse;
-	const void *map_site, *site;
+	const void *map_site, *site, *culprit;
 };
 
 /* Of all that follows, and of the list of devices. Recursive: a handler may ask for counts. */
@@ -148,17 +149,34 @@ dma_debug_counts(struct dma_debug_counts *c)
  * Causes.
  */
 
+/* The culprit is above the driver, if that says who called it. */
+static struct dma_seen
+cause_of(const struct dma_report *r)
+{
+	struct dma_seen c = {
+		.misuse = r->misuse,
+		.map_site = r->map_site,
+		.site = dma_who_called(r->site, DMA_CODE_LIBRARY),
+	};
+
+	if (dma_thread.caller != NULL)
+		c.culprit = dma_way_out(dma_thread.caller, DMA_CODE_LIBRARY);
+	if (c.culprit == NULL)
+		c.culprit = c.site;
+	return c;
+}
+
 /* False: it was reported, or there is no room to remember it. Locked. */
 static bool
-is_new(struct dma_debug *d, const struct dma_report *r)
+is_new(struct dma_debug *d, const struct dma_seen *cause)
 {
-	const struct dma_seen seen = { r->misuse, r->map_site, r->site };
 	struct dma_seen *more;
 	unsigned int i;
 
 	for (i = 0; i < d->nr_seen; i++)
-		if (d->seen[i].misuse == seen.misuse && d->seen[i].site == seen.site &&
-				d->seen[i].map_site == seen.map_site)
+		if (d->seen[i].misuse == cause->misuse && d->seen[i].site == cause->site &&
+				d->seen[i].map_site == cause->map_site &&
+				d->seen[i].culprit == cause->culprit)
 			return false;
 	if (d->nr_seen == SEEN_MAX)
 		return false;
@@ -169,7 +187,7 @@ is_new(struct dma_debug *d, const struct dma_report *r)
 		d->seen = more;
 		d->max_seen += 64;
 	}
-	d->seen[d->nr_seen++] = seen;
+	d->seen[d->nr_seen++] = *cause;
 	return true;
 }
 
@@ -204,21 +222,34 @@ add_symbol(struct text *t, const char *before, const void *addr)
 	add(t, "%s%s", before, symbol);
 }
 
-/* The frames from the one at site on; if it isn't among them, it comes first. */
-static unsigned int
-find_trace(const void *site, const void **trace)
+static int
+find_frame(void **frames, int n, const void *site)
 {
-	void *frames[OWN_FRAMES + GANTRY_DMA_TRACE_MAX];
-	const int n = backtrace(frames, RTE_DIM(frames));
-	unsigned int nr = 0;
 	int i = 0;
 
 	while (i < n && frames[i] != site)
 		i++;
+	return i;
+}
+
+/*
+ * The frames from the one at site on; if it isn't among them, it comes first. Libraries' are left
+ * out where without them there is no room for the culprit, and for those who called it.
+ */
+static unsigned int
+find_trace(const void *site, const void *culprit, const void **trace)
+{
+	void *frames[DMA_WAY_MAX];
+	const int n = backtrace(frames, RTE_DIM(frames)), at = find_frame(frames, n, culprit);
+	int i = find_frame(frames, n, site);
+	unsigned int nr = 0;
+
 	if (i == n) {
 		if (site != NULL)
 			trace[nr++] = site;
 		i = RTE_MIN(n, 3); /* this function, dma_debug_report(), who called it */
+	} else if (at < n) {
+		i = RTE_MAX(i, at - GANTRY_DMA_TRACE_MAX + CULPRITS_FRAMES);
 	}
 	while (i < n && nr < GANTRY_DMA_TRACE_MAX)
 		trace[nr++] = frames[i++];
@@ -266,22 +297,8 @@ keep(const char *line)
 	nr_kept++;
 }
 
-/* The first frame that is the application's: above the driver, if that says who called it. */
-static const void *
-culprit(const struct gantry_dma_error *e)
-{
-	unsigned int first = 0, i;
-
-	while (first < e->nr_trace && e->trace[first] != dma_thread.caller)
-		first++;
-	for (i = first < e->nr_trace ? first : 0; i < e->nr_trace; i++)
-		if (dma_symbol_is_foreign(e->trace[i]))
-			return e->trace[i];
-	return e->nr_trace > 0 ? e->trace[0] : NULL;
-}
-
 static void
-tell(const struct dma_report *r, const char *detail)
+tell(const struct dma_report *r, const void *culprit, const char *detail)
 {
 	char map_symbol[SYMBOL_MAX], symbol[SYMBOL_MAX];
 	struct text text = { .len = 0 };
@@ -304,9 +321,9 @@ tell(const struct dma_report *r, const char *detail)
 		.text = text.buf,
 	};
 
-	e.nr_trace = find_trace(r->site, e.trace);
+	e.nr_trace = find_trace(r->site, culprit, e.trace);
 	dma_symbol(r->map_site, map_symbol, sizeof(map_symbol));
-	dma_symbol(culprit(&e), symbol, sizeof(symbol));
+	dma_symbol(culprit, symbol, sizeof(symbol));
 	write_line(&text, &e, r->map_verb, detail);
 	DMA_LOG(ERR, "misuse: %s", text.buf);
 	keep(text.buf);
@@ -330,6 +347,7 @@ void
 dma_debug_report(const struct dma_report *r, const char *fmt, ...)
 {
 	struct dma_debug *debug;
+	struct dma_seen cause;
 	bool fatal = false;
 	char detail[512];
 	va_list ap;
@@ -340,18 +358,19 @@ dma_debug_report(const struct dma_report *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(detail, sizeof(detail), fmt, ap);
 	va_end(ap);
+	cause = cause_of(r);
 	dma_thread.reporting = true;
 	pthread_mutex_lock(&lock);
 	debug = debug_of(r->dev);
 	if (debug == NULL || (filter[0] != '\0' &&
 			strstr(dma_device(r->dev)->name, filter) == NULL)) {
 		/* Nobody is told. */
-	} else if (is_new(debug, r)) {
+	} else if (is_new(debug, &cause)) {
 		errors++;
 		debug->errors++;
 		by_class[r->misuse]++;
 		fatal = debug->level == GANTRY_DMA_DEBUG_ABORT;
-		tell(r, detail);
+		tell(r, cause.culprit, detail);
 	} else {
 		repeats++;
 		debug->repeats++;

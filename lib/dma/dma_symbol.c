@@ -9,10 +9,13 @@
  * functions' among them, stand in the file's symbol table (.symtab) unless it was stripped.
  * Reading it takes milliseconds, which a report may. The file is believed as little as any
  * other: it may have been replaced since it was loaded.
+ *
+ * And who called: whose function is at fault, if it was called by a library's.
  */
 
 #include <dlfcn.h>
 #include <elf.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <link.h>
 #include <stdio.h>
@@ -163,13 +166,14 @@ dma_symbol(const void *addr, char *buf, size_t len)
 }
 
 /*
- * gantry and DPDK are libraries, and may be parts of the program: then their functions are
- * told by their names.
+ * Whose code it is. gantry and DPDK are libraries, and may be parts of the program: then their
+ * functions are told by their names. Those that DPDK has in headers are parts of whatever has
+ * called them, unless they were inlined.
  */
-bool
-dma_symbol_is_foreign(const void *addr)
+static enum dma_code
+classify(const void *addr)
 {
-	static const char *const prefixes[] = { "rte_", "igb_", "gantry_dma_", "eth_dev_" };
+	static const char *const prefixes[] = { "igb_", "gantry_dma_", "eth_dev_" };
 	const char *file;
 	struct link_map *map;
 	char name[96];
@@ -178,12 +182,59 @@ dma_symbol_is_foreign(const void *addr)
 	unsigned int i;
 
 	if (!locate(addr, &info, &map, name, sizeof(name), &offset))
-		return true;
+		return DMA_CODE_FOREIGN;
+	if (strncmp(name, "rte_", 4) == 0 || strncmp(name, "__rte_", 6) == 0)
+		return DMA_CODE_DPDK;
 	file = base_of(info.dli_fname);
 	if (strncmp(file, "librte_", 7) == 0 || strncmp(file, "libgantry", 9) == 0)
-		return false;
+		return DMA_CODE_LIBRARY;
 	for (i = 0; i < RTE_DIM(prefixes); i++)
 		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
-			return false;
-	return true;
+			return DMA_CODE_LIBRARY;
+	return DMA_CODE_FOREIGN;
+}
+
+#define CODE_BITS 2
+#define KNOWN     1024 /* addresses; a power of two */
+
+/* An address is looked up once: it and its class are one word, so that threads mix up nothing. */
+static enum dma_code
+code_of(const void *addr)
+{
+	static uint64_t known[KNOWN];
+	const uint64_t at = (uintptr_t)addr;
+	uint64_t *k = &known[at * UINT64_C(0x9E3779B97F4A7C15) >> 32 & (KNOWN - 1)];
+	uint64_t is = __atomic_load_n(k, __ATOMIC_RELAXED);
+
+	if (unlikely(is >> CODE_BITS != at)) {
+		is = at << CODE_BITS | classify(addr);
+		__atomic_store_n(k, is, __ATOMIC_RELAXED);
+	}
+	return is & ((1 << CODE_BITS) - 1);
+}
+
+const void *
+dma_way_out(const void *site, enum dma_code code)
+{
+	void *frames[DMA_WAY_MAX];
+	const int n = backtrace(frames, RTE_DIM(frames));
+	int i = 0;
+
+	while (i < n && frames[i] != site)
+		i++;
+	if (i == n)
+		return NULL;
+	while (i < n && code_of(frames[i]) >= code)
+		i++;
+	return i < n ? frames[i] : site;
+}
+
+const void *
+dma_who_called(const void *site, enum dma_code code)
+{
+	const void *who = NULL;
+
+	if (unlikely(code_of(site) >= code))
+		who = dma_way_out(site, code);
+	return who != NULL ? who : site;
 }

@@ -124,7 +124,8 @@ void gantry_dma_debug_context(char kind, uint16_t queue, uint16_t desc);
 /**
  * For drivers: whoever called the driver's function, __builtin_return_address(0) there. Until
  * the next call, what this thread maps is said to be mapped by that: of an application the
- * place in it. NULL: by the driver itself.
+ * place in it, which is further out if the functions of ethdev were not inlined. NULL: by the
+ * driver itself.
  */
 void gantry_dma_debug_caller(const void *site);
 /** Whether the device is watched. Cheap: for the data path. */

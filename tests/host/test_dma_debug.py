@@ -3,14 +3,15 @@
 """dma_debug of applications that know nothing of it: what ends them, and what they say while they run.
 
 Debian's dpdk-testpmd, which makes no mistake, and ethdev_calls, which makes one: it frees an
-mbuf that it has sent.
+mbuf that it has sent. And culprits, built with optimisation and without.
 """
 
+import os
 import re
 import resource
 import signal
 
-from lib import CALLS, PMDS, Bench
+from lib import BUILD, CALLS, PMDS, Bench
 
 RING = 256      # descriptors
 MISUSE = r'(?m)^gantry_dma: misuse: .*'
@@ -63,6 +64,28 @@ class Debug(Bench):
         app.wait(60)
         self.assertIn('freed: ok', app.text())
         self.the_report(app)
+
+
+class Culprits(Bench):
+    def test_each(self):
+        """Who frees what who has sent, both by the name of the place in the application, once."""
+        for name in 'culprits', 'culprits_o0':
+            with self.subTest(name):
+                nic = self.nic('a:wire=loop')
+                self.misuses = {'mbuf-freed-in-flight'}
+                app = self.run_process([os.path.join(BUILD, 'tests', 'host', name), '-d', PMDS] +
+                                       self.eal(self.sock('a'), mb=64, lcores='0',
+                                                devargs=',dma_debug=1'))
+                app.wait()
+                self.assertIn('culprits: done', app.text())
+                reports = re.findall(MISUSE, app.text())
+                pairs = [re.search(r'mapped by (\w+)\+0x.*; here by .*?(free_(?:one|two))\+0x', r)
+                         for r in reports]
+                self.assertEqual([p and p.groups() for p in pairs],
+                                 [(s, f) for s in ('send_one', 'send_two')
+                                  for f in ('free_one', 'free_two')], reports)
+                nic.signal(signal.SIGTERM)
+                nic.wait()
 
 
 class RunningTestpmd(Bench):
