@@ -158,17 +158,6 @@ object_of(const struct watch *w, const void *obj)
  * Checksums.
  */
 
-/* Where a device would write, in its own buffer. */
-static uint64_t
-free_sum(struct rte_mbuf *m)
-{
-	const uint32_t room = rte_pktmbuf_data_room_size(m->pool);
-	const uint32_t head = RTE_MIN((uint32_t)RTE_PKTMBUF_HEADROOM, room);
-
-	return dma_checksum((const uint8_t *)rte_mbuf_to_baddr(m) + head,
-		RTE_MIN(room - head, (uint32_t)FREE_SUMMED));
-}
-
 /* Of memory that may not be there: false. */
 static bool
 foreign_sum(const uint8_t *p, size_t size, uint64_t *sum)
@@ -185,6 +174,23 @@ foreign_sum(const uint8_t *p, size_t size, uint64_t *sum)
 			return false;
 		*sum = *sum * UINT64_C(0x9E3779B97F4A7C15) + dma_checksum(copy, n);
 	}
+	return true;
+}
+
+/*
+ * Where a device would write when the mbuf is free: into the buffer that it has for good. That
+ * follows the mbuf, unless those of its pool are pinned to buffers of the application's.
+ */
+static bool
+free_sum(struct rte_mbuf *m, uint64_t *sum)
+{
+	const uint32_t room = rte_pktmbuf_data_room_size(m->pool);
+	const uint32_t head = RTE_MIN((uint32_t)RTE_PKTMBUF_HEADROOM, room);
+	const uint32_t size = RTE_MIN(room - head, (uint32_t)FREE_SUMMED);
+
+	if (unlikely(rte_pktmbuf_priv_flags(m->pool) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF))
+		return foreign_sum((const uint8_t *)m->buf_addr + head, size, sum);
+	*sum = dma_checksum((const uint8_t *)rte_mbuf_to_baddr(m) + head, size);
 	return true;
 }
 
@@ -326,10 +332,8 @@ object_put(const struct watch *w, struct rte_mbuf *m, struct putter *by)
 	if (by->who == NULL)
 		by->who = dma_who_called(by->site, DMA_CODE_DPDK);
 	o->site = by->who;
-	if (state & WAS_RX) {
-		o->sum = free_sum(m);
+	if ((state & WAS_RX) && free_sum(m, &o->sum))
 		state |= SUMMED;
-	}
 	/* It is ours until it is in the pool. */
 	__atomic_store_n(&o->state, (state & (SUMMED | ACCUSED)) | FREE, __ATOMIC_RELEASE);
 	return true;
@@ -340,7 +344,7 @@ object_got(const struct watch *w, struct rte_mbuf *m, const void *site)
 {
 	struct object *o = object_of(w, m);
 	struct dma_report r;
-	uint64_t state;
+	uint64_t state, sum;
 
 	/* From here on it is this thread's to give. */
 	if (unlikely(dma_thread.unowned == m))
@@ -349,7 +353,8 @@ object_got(const struct watch *w, struct rte_mbuf *m, const void *site)
 		return;
 	state = __atomic_fetch_and(&o->state, ~(FREE | ACCUSED | WAS_RX | SUMMED),
 		__ATOMIC_ACQ_REL);
-	if ((state & SUMMED) && !(state & ACCUSED) && unlikely(o->sum != free_sum(m))) {
+	if ((state & SUMMED) && !(state & ACCUSED) && free_sum(m, &sum) &&
+			unlikely(o->sum != sum)) {
 		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO, w, o, m, NULL, site);
 		r.map_site = o->site;
 		r.map_verb = "freed";

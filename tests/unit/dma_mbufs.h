@@ -18,6 +18,7 @@
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 #include <rte_mbuf_pool_ops.h>
+#include <rte_memzone.h>
 #include <rte_mempool.h>
 
 #include "dma_reports.h"
@@ -88,24 +89,47 @@ frame(void)
  */
 
 struct kind {
-	const char *ops;
+	const char *ops; /* NULL: whatever DPDK takes */
 	unsigned int cache;
+	bool pinned;     /* to buffers that lie elsewhere, for good */
 };
 
 static const struct kind kinds[] = {
-	{ "ring_mp_mc", 0 },
-	{ "ring_mp_mc", CACHE },
-	{ "stack", CACHE },
-	{ "ring_sp_sc", 0 },
+	{ .ops = "ring_mp_mc" },
+	{ .ops = "ring_mp_mc", .cache = CACHE },
+	{ .ops = "stack", .cache = CACHE },
+	{ .ops = "ring_sp_sc" },
+	{ .cache = CACHE, .pinned = true },
 };
+
+/* Where the buffers of such a pool lie. */
+static const struct rte_memzone *pinned_zone;
+
+static inline void
+make_pinned_pool(const struct kind *k)
+{
+	const uint16_t size = 2048;
+	struct rte_pktmbuf_extmem mem = { .elt_size = size, .buf_len = (size_t)size * MBUFS };
+
+	pinned_zone = rte_memzone_reserve_aligned("pinned", mem.buf_len, SOCKET_ID_ANY,
+		RTE_MEMZONE_IOVA_CONTIG, 4096);
+	assert_non_null(pinned_zone);
+	mem.buf_ptr = pinned_zone->addr;
+	mem.buf_iova = pinned_zone->iova;
+	pool = rte_pktmbuf_pool_create_extbuf("mbufs", MBUFS, k->cache, 0, size, SOCKET_ID_ANY,
+		&mem, 1);
+}
 
 static inline void
 make_pool(const struct kind *k)
 {
 	struct rte_mbuf *m[CACHE];
 
-	pool = rte_pktmbuf_pool_create_by_ops("mbufs", MBUFS, k->cache, 0, 2048, SOCKET_ID_ANY,
-		k->ops);
+	if (k->pinned)
+		make_pinned_pool(k);
+	else
+		pool = rte_pktmbuf_pool_create_by_ops("mbufs", MBUFS, k->cache, 0, 2048,
+			SOCKET_ID_ANY, k->ops);
 	assert_non_null(pool);
 	/* So that there is something in the cache. */
 	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, m, RTE_DIM(m)), 0);
@@ -117,6 +141,9 @@ drop_pool(void)
 {
 	assert_true(rte_mempool_full(pool));
 	rte_mempool_free(pool);
+	if (pinned_zone != NULL)
+		rte_memzone_free(pinned_zone);
+	pinned_zone = NULL;
 	pool = NULL;
 }
 

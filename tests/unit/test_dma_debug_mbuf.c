@@ -179,7 +179,30 @@ freed_lent(struct gantry_dma_dev *dev, bool fixed)
 		rte_pktmbuf_free(m);
 }
 
+/* A burst of all that the pool has, of another length each time, as a wire brings it. */
+static HERE void
+received_all(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *all[MBUFS];
+	gantry_dma_addr_t addr[MBUFS];
+	static unsigned int seed;
+	unsigned int i;
+
+	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, all, MBUFS), 0);
+	for (i = 0; i < MBUFS; i++)
+		addr[i] = drv_post(dev, all[i], i);
+	for (i = 0; i < MBUFS; i++) {
+		drv_deliver(dev, all[i], addr[i]);
+		rte_pktmbuf_trim(all[i], ++seed % FRAME);
+		all[i]->port = seed % 8;
+	}
+	rte_pktmbuf_free_bulk(all, MBUFS);
+	if (!fixed)
+		rte_pktmbuf_free(all[MBUFS - 1]);
+}
+
 static const struct play plays[] = {
+	PLAY(received_all, MBUF_DOUBLE_FREE),
 	PLAY(freed_sent, MBUF_FREED),
 	PLAY(freed_posted, MBUF_FREED),
 	PLAY(freed_twice, MBUF_DOUBLE_FREE),
@@ -193,6 +216,13 @@ static const struct play plays[] = {
 	PLAY(written_after_send, MBUF_WRITTEN),
 	PLAY(freed_lent, MBUF_FREED),
 };
+
+/* A buffer that is pinned to an mbuf is not lent by it, but counted by DPDK. */
+static bool
+is_played(const struct play *p, const struct kind *k)
+{
+	return !k->pinned || p->play != freed_lent;
+}
 
 /* Found when the driver gets hold of it, which is not where it was done. */
 static bool
@@ -215,6 +245,8 @@ test_twins(void **state)
 		assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
 		for (round = 0; round < 3; round++) {
 			for (i = 0; i < RTE_DIM(plays); i++) {
+				if (!is_played(&plays[i], &kinds[k]))
+					continue;
 				plays[i].play(dev, true);
 				if (reports.nr != 0)
 					fail_msg("%s: %s", plays[i].name, reports.at[0].text);
@@ -235,6 +267,8 @@ test_bugs(void **state)
 
 	for (k = 0; k < RTE_DIM(kinds); k++) {
 		for (i = 0; i < RTE_DIM(plays); i++) {
+			if (!is_played(&plays[i], &kinds[k]))
+				continue;
 			make_pool(&kinds[k]);
 			dev = device(plays[i].name);
 			assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
@@ -522,8 +556,8 @@ test_shapes(void **state)
 
 /* What a thread that loses its core in the middle of a call does not hold up for long. */
 static const struct kind preemptible[] = {
-	{ "ring_mt_hts", CACHE },
-	{ "stack", CACHE },
+	{ .ops = "ring_mt_hts", .cache = CACHE },
+	{ .ops = "stack", .cache = CACHE },
 };
 
 struct worker {

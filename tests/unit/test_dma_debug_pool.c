@@ -88,7 +88,7 @@ static const struct rte_mempool_ops midway = {
 };
 RTE_MEMPOOL_REGISTER_OPS(midway);
 
-static const struct kind stoppable = { "midway", CACHE };
+static const struct kind stoppable = { .ops = "midway", .cache = CACHE };
 
 /* The watching begins while DPDK is filling a cache: nothing of what it gets may be lost. */
 
