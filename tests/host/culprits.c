@@ -62,7 +62,7 @@ main(int argc, char **argv)
 	if (pool == NULL || rte_eth_dev_configure(P, 1, 1, &conf) != 0 ||
 			rte_eth_rx_queue_setup(P, 0, 64, SOCKET_ID_ANY, NULL, pool) != 0 ||
 			rte_eth_tx_queue_setup(P, 0, 256, SOCKET_ID_ANY, NULL) != 0 ||
-			rte_eth_dev_start(P) != 0 || wait_link_up(P, 5000) != 0)
+			rte_eth_dev_start(P) != 0 || wait_link_up(P, 20000) != 0)
 		return 1;
 	play(send_one, free_one);
 	play(send_one, free_two);

@@ -54,7 +54,7 @@ wrong(const char *fmt, ...)
 void
 wait_link(void)
 {
-	OK(wait_link_up(P, 5000));
+	OK(wait_link_up(P, SOON_MS));
 }
 
 void
@@ -145,7 +145,7 @@ arrives(const struct rte_ether_addr *to, int vlan)
 	transmit(frame(to, vlan));
 	transmit(frame(&all, -1));
 	do {
-		m = receive(2000);
+		m = receive(SOON_MS);
 		if (m == NULL)
 			wrong("the broadcast does not come back");
 		last = rte_is_broadcast_ether_addr(rte_pktmbuf_mtod(m, void *));
@@ -229,8 +229,8 @@ interrupts(void)
 		OK(rte_eth_dev_rx_intr_enable(P, 0));
 		CHECK(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 20) == 0);
 		transmit(frame(&own, -1));
-		CHECK(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 2000) == 1);
-		m = receive(100);
+		CHECK(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, SOON_MS) == 1);
+		m = receive(SOON_MS);
 		CHECK(m != NULL);
 		rte_pktmbuf_free(m);
 
@@ -239,8 +239,8 @@ interrupts(void)
 		transmit(frame(&own, -1));
 		CHECK(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 20) == 0);
 		OK(rte_eth_dev_rx_intr_enable(P, 0));
-		CHECK(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 2000) == 1);
-		m = receive(100);
+		CHECK(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, SOON_MS) == 1);
+		m = receive(SOON_MS);
 		CHECK(m != NULL);
 		rte_pktmbuf_free(m);
 		if (i != 9)
@@ -273,7 +273,7 @@ expect_link(int status)
 {
 	unsigned int ms;
 
-	for (ms = 0; ms < 3000 && (link_events == 0 || link_status != status); ms++)
+	for (ms = 0; ms < SOON_MS && (link_events == 0 || link_status != status); ms++)
 		rte_delay_us_sleep(1000);
 	if (link_events == 0 || link_status != status)
 		wrong("link %d expected, %d events, the last said %d", status, link_events,
@@ -285,6 +285,7 @@ static void
 link_changes(void)
 {
 	struct rte_eth_conf conf = { .intr_conf.lsc = 1 };
+	struct rte_eth_link link;
 	unsigned int i;
 
 	OK(rte_eth_dev_callback_register(P, RTE_ETH_EVENT_INTR_LSC, on_link, NULL));
@@ -305,15 +306,7 @@ link_changes(void)
 	OK(rte_eth_dev_stop(P));
 	up(&conf);
 	OK(rte_eth_dev_set_link_down(P));
-	for (i = 0; i < 3000; i++) {
-		struct rte_eth_link link;
-
-		OK(rte_eth_link_get_nowait(P, &link));
-		if (!link.link_status)
-			break;
-		rte_delay_us_sleep(1000);
-	}
-	CHECK(i < 3000);
+	SOON(rte_eth_link_get_nowait(P, &link) == 0 && !link.link_status);
 	down();
 }
 
@@ -388,7 +381,7 @@ sctp(void)
 		CHECK(rte_eth_tx_prepare(P, 0, &m, 1) == 1);
 		transmit(m);
 
-		m = receive(2000);
+		m = receive(SOON_MS);
 		CHECK(m != NULL);
 		memcpy(&got, &rte_pktmbuf_mtod_offset(m, struct rte_sctp_hdr *, sizeof(*eth) +
 			sizeof(*ip))->cksum, 4);
@@ -425,8 +418,7 @@ tso(void)
 	struct rte_eth_conf conf = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_TSO |
 		RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
 		RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
-	struct rte_eth_stats stats;
-	unsigned int i, ms;
+	unsigned int i;
 	uint32_t at;
 
 	up(&conf);
@@ -492,14 +484,8 @@ tso(void)
 		transmit(m);
 	}
 	/* 5, 3 and 1 segments. */
-	for (ms = 0; ms < 2000; ms++) {
-		OK(rte_eth_stats_get(P, &stats));
-		if (rte_eth_tx_done_cleanup(P, 0, 0) >= 0 && rte_mempool_avail_count(pool) ==
-				MBUFS - (RING - 1))
-			break;
-		rte_delay_us_sleep(1000);
-	}
-	CHECK(ms < 2000);
+	SOON(rte_eth_tx_done_cleanup(P, 0, 0) >= 0 &&
+		rte_mempool_avail_count(pool) == MBUFS - (RING - 1));
 	down();
 }
 
@@ -613,7 +599,7 @@ freed(void)
 	hear();
 	free_what_was_sent();
 	for (i = 0; i < 2; i++) {
-		struct rte_mbuf *m = receive(5000);
+		struct rte_mbuf *m = receive(SOON_MS);
 
 		CHECK(m != NULL);
 		rte_pktmbuf_free(m);

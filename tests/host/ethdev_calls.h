@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 
@@ -31,6 +32,17 @@ void wrong(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)))
 	int ret_ = (call); \
 	if (ret_ != 0) \
 		wrong("%s, line %d: %s: %s", __FILE__, __LINE__, #call, rte_strerror(-ret_)); \
+} while (0)
+
+/* What must come true does within this: it only bounds hanging. */
+#define SOON_MS 20000
+#define SOON(what) do { \
+	const uint64_t end_ = rte_get_timer_cycles() + rte_get_timer_hz() / 1000 * SOON_MS; \
+	while (!(what)) { \
+		if (rte_get_timer_cycles() > end_) \
+			wrong("%s, line %d: not within %u ms: %s", __FILE__, __LINE__, SOON_MS, #what); \
+		rte_delay_us_sleep(1000); \
+	} \
 } while (0)
 
 void wait_link(void);

@@ -121,7 +121,7 @@ numbered(unsigned int i, struct strayed *single, struct strayed *segment)
 void
 bad_buffer(void)
 {
-	unsigned int i, back = 0, bad_back = 0;
+	unsigned int i, number, back = 0, bad_back = 0;
 	struct strayed single = {0};
 	struct rte_mbuf *m;
 	struct rte_eth_stats stats;
@@ -132,11 +132,14 @@ bad_buffer(void)
 	printf("bad_iova=0x%llx\n", NOWHERE);
 	for (i = 0; i < BAD_FRAMES; i++)
 		numbered(i, &single, NULL);
-	while ((m = receive(1000)) != NULL) {
-		bad_back += rte_pktmbuf_mtod(m, uint8_t *)[11] == BAD_SINGLE;
+	do {
+		m = receive(SOON_MS);
+		CHECK(m != NULL);
+		number = rte_pktmbuf_mtod(m, uint8_t *)[11];
+		bad_back += number == BAD_SINGLE;
 		back++;
 		rte_pktmbuf_free(m);
-	}
+	} while (number != BAD_FRAMES - 1);
 	OK(rte_eth_stats_get(P, &stats));
 	printf("sent=%u\nreceived=%u\nbad_came_back=%u\nopackets=%" PRIu64 "\noerrors=%" PRIu64 "\nipackets=%"
 		PRIu64 "\nierrors=%" PRIu64 "\n", BAD_FRAMES, back, bad_back, stats.opackets, stats.oerrors,
@@ -157,7 +160,7 @@ bad_buffer_wire(void)
 {
 	const struct rte_eth_conf conf = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
 	struct strayed single = {0}, segment = {0};
-	unsigned int i, ms;
+	unsigned int i;
 
 	find_calls();
 	OK(rte_eth_dev_callback_register(P, RTE_ETH_EVENT_INTR_RESET, on_reset, NULL));
@@ -166,10 +169,7 @@ bad_buffer_wire(void)
 		BAD_SEGMENT, BAD_FRAMES);
 	for (i = 0; i < BAD_FRAMES; i++)
 		numbered(i, &single, &segment);
-	for (ms = 0; rd(IGB_TDH(0)) != rd(IGB_TDT(0)); ms++) {
-		CHECK(ms < 5000);
-		rte_delay_us_sleep(1000);
-	}
+	SOON(rd(IGB_TDH(0)) == rd(IGB_TDT(0)));
 	CHECK(resets == 0);
 	OK(rte_eth_dev_stop(P));
 	return_strayed(&single);
@@ -183,13 +183,9 @@ static void
 misplace(uint32_t dctl, uint32_t bal, uint32_t bah)
 {
 	const uint32_t value = rd(dctl);
-	unsigned int ms;
 
 	OK(reg_write(P, dctl, value & ~IGB_DCTL_ENABLE));
-	for (ms = 0; rd(dctl) & IGB_DCTL_ENABLE; ms++) {
-		CHECK(ms < 5000);
-		rte_delay_us_sleep(1000);
-	}
+	SOON((rd(dctl) & IGB_DCTL_ENABLE) == 0);
 	OK(reg_write(P, bal, (uint32_t)NOWHERE));
 	OK(reg_write(P, bah, NOWHERE >> 32));
 	OK(reg_write(P, dctl, value | IGB_DCTL_ENABLE));
@@ -265,15 +261,14 @@ void
 device_error(void)
 {
 	static const uint32_t causes[] = { IGB_ICR_DOUTSYNC, IGB_ICR_FER };
-	unsigned int i, ms;
+	unsigned int i;
 
 	find_calls();
 	OK(rte_eth_dev_callback_register(P, RTE_ETH_EVENT_INTR_RESET, on_reset, NULL));
 	up(&looped);
 	for (i = 0; i < RTE_DIM(causes); i++) {
 		OK(reg_write(P, IGB_ICS, causes[i]));
-		for (ms = 0; ms < 5000 && resets <= i; ms++)
-			rte_delay_us_sleep(1000);
+		SOON(resets > i);
 		CHECK(resets == i + 1);
 		OK(rte_eth_dev_reset(P));
 		up(&looped);
@@ -379,15 +374,18 @@ stale(void)
 	qw[1] = ring[at].qw[1];
 	OK(reg_write(P, IGB_TCTL, tctl));
 	OK(reg_write(P, IGB_TDT(0), at + 1));
-	m = receive(5000);
+	m = receive(SOON_MS);
 	CHECK(m != NULL);
 	rte_pktmbuf_free(m);
-	CHECK(rte_eth_tx_done_cleanup(P, 0, 0) == 1);
+	/* The frame comes first, and then the word that its descriptor is done with. */
+	SOON(rte_eth_tx_done_cleanup(P, 0, 0) == 1);
 
 	at++;
 	ring[at].qw[0] = qw[0];
 	ring[at].qw[1] = qw[1];
 	OK(reg_write(P, IGB_TDT(0), at + 1));
+	/* When the device is done with it the frame has come, or it does not. */
+	SOON(rd(IGB_TDH(0)) == at + 1);
 	m = receive(1000);
 	printf("stale_iova=0x%" PRIx64 "\ncame_back=%d\n", qw[0], m != NULL);
 	rte_pktmbuf_free(m);
@@ -530,12 +528,19 @@ fill(uint16_t port, unsigned int nb, unsigned int segs)
 	return sent;
 }
 
+/* What was handed over last has not been sent yet. */
+static bool
+last_is_queued(uint16_t port)
+{
+	return rte_eth_tx_descriptor_status(port, 0, QUIET_RING - 1) == RTE_ETH_TX_DESC_FULL;
+}
+
 void
 quiet(void)
 {
 	static const struct rte_eth_conf conf, big = {
 		.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
-	unsigned int turns = 0, jumbos = 0;
+	unsigned int turns = 0, jumbos = 0, busy = 0;
 	uint64_t end;
 	uint32_t status;
 	uint16_t port;
@@ -554,13 +559,13 @@ quiet(void)
 	CHECK(fill(0, 200, 1) == 200);
 	CHECK(fill(2, 200, 1) == 200);
 	/* What the far ring has room for, then what the near one has. */
-	for (end = rte_get_timer_cycles() + rte_get_timer_hz() / 2; rte_get_timer_cycles() < end; )
-		fill(3, 32, 1);
-	OK(reg_read(3, IGB_STATUS, &status));
-	CHECK(status & IGB_STATUS_TXOFF);
+	SOON(fill(3, 32, 1) < 32 && reg_read(3, IGB_STATUS, &status) == 0 &&
+		(status & IGB_STATUS_TXOFF));
+	fill(3, QUIET_RING, 1);
 
 	end = rte_get_timer_cycles() + QUIET_S * rte_get_timer_hz();
 	while (rte_get_timer_cycles() < end) {
+		busy += last_is_queued(1);
 		jumbos += fill(1, 32, 7);
 		fill(4, 10, 1);
 		OK(rte_eth_dev_stop(4));
@@ -568,14 +573,14 @@ quiet(void)
 		turns++;
 		rte_delay_us_sleep(1000);
 	}
-	printf("jumbo_frames=%u\nrestarts=%u\nresets=%u\n", jumbos, turns, resets);
+	printf("jumbo_frames=%u\nrestarts=%u\nbusy=%u\nresets=%u\n", jumbos, turns, busy, resets);
 	CHECK(turns > 10 && jumbos > 100);
 	CHECK(resets == 0);
 	/* All were as they should have been. */
 	CHECK(rte_eth_rx_queue_count(0, 0) == 200);
-	CHECK(rte_eth_tx_descriptor_status(1, 0, QUIET_RING - 1) == RTE_ETH_TX_DESC_FULL);
-	CHECK(rte_eth_tx_descriptor_status(2, 0, QUIET_RING - 1) == RTE_ETH_TX_DESC_FULL);
-	CHECK(rte_eth_tx_descriptor_status(3, 0, QUIET_RING - 1) == RTE_ETH_TX_DESC_FULL);
+	CHECK(busy > 0);
+	CHECK(last_is_queued(2));
+	CHECK(last_is_queued(3));
 	for (port = 0; port < 5; port++) {
 		OK(rte_eth_dev_stop(port));
 		OK(rte_eth_dev_close(port));
