@@ -16,6 +16,9 @@
  * device's own, with other offsets. In the other modes, and under the debug layer, the
  * device's table is empty, and the first comparison, which is needed anyway, leads out of
  * line. So the mode costs no branch.
+ *
+ * They are inlined where nothing is optimised, too: who maps, unmaps or syncs is known by where
+ * the call of what is out of line returns to.
  */
 
 #ifndef GANTRY_DMA_INLINE_H
@@ -92,7 +95,7 @@ gantry_dma_look_up(const struct gantry_dma_table *t, const void *ptr, size_t siz
 		*addr + (size - 1) <= last);
 }
 
-static inline gantry_dma_addr_t
+static __rte_always_inline gantry_dma_addr_t
 gantry_dma_map_single_attrs(struct gantry_dma_dev *dev, void *ptr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs)
 {
@@ -103,13 +106,13 @@ gantry_dma_map_single_attrs(struct gantry_dma_dev *dev, void *ptr, size_t size,
 	return addr;
 }
 
-static inline gantry_dma_addr_t
+static __rte_always_inline gantry_dma_addr_t
 gantry_dma_map_single(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir)
 {
 	return gantry_dma_map_single_attrs(dev, ptr, size, dir, 0);
 }
 
-static inline void
+static __rte_always_inline void
 gantry_dma_unmap_single_attrs(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs)
 {
@@ -117,14 +120,14 @@ gantry_dma_unmap_single_attrs(struct gantry_dma_dev *dev, gantry_dma_addr_t addr
 		gantry_dma_unmap_slow(dev, addr, size, dir, attrs);
 }
 
-static inline void
+static __rte_always_inline void
 gantry_dma_unmap_single(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir)
 {
 	gantry_dma_unmap_single_attrs(dev, addr, size, dir, 0);
 }
 
-static inline gantry_dma_addr_t
+static __rte_always_inline gantry_dma_addr_t
 gantry_dma_map_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off,
 		size_t size, enum gantry_dma_dir dir, unsigned long attrs)
 {
@@ -137,14 +140,14 @@ gantry_dma_map_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32
 	return addr;
 }
 
-static inline gantry_dma_addr_t
+static __rte_always_inline gantry_dma_addr_t
 gantry_dma_map_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off, size_t size,
 		enum gantry_dma_dir dir)
 {
 	return gantry_dma_map_mbuf_attrs(dev, m, off, size, dir, 0);
 }
 
-static inline void
+static __rte_always_inline void
 gantry_dma_unmap_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs)
 {
@@ -152,14 +155,14 @@ gantry_dma_unmap_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		gantry_dma_unmap_mbuf_slow(dev, m, addr, size, dir, attrs);
 }
 
-static inline void
+static __rte_always_inline void
 gantry_dma_unmap_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
 		size_t size, enum gantry_dma_dir dir)
 {
 	gantry_dma_unmap_mbuf_attrs(dev, m, addr, size, dir, 0);
 }
 
-static inline void
+static __rte_always_inline void
 gantry_dma_unmap_mbuf_gather(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs,
 		struct gantry_dma_gather *g)
@@ -168,14 +171,14 @@ gantry_dma_unmap_mbuf_gather(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		gantry_dma_unmap_mbuf_gather_slow(dev, m, addr, size, dir, attrs, g);
 }
 
-static inline void
+static __rte_always_inline void
 gantry_dma_unmap_gathered(struct gantry_dma_dev *dev, struct gantry_dma_gather *g)
 {
 	if (unlikely(g->n != 0))
 		gantry_dma_unmap_gathered_slow(dev, g);
 }
 
-static inline int
+static __rte_always_inline int
 gantry_dma_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 {
 	if (unlikely(dev->debug))
@@ -183,7 +186,7 @@ gantry_dma_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 	return addr == GANTRY_DMA_MAPPING_ERROR;
 }
 
-static inline void
+static __rte_always_inline void
 gantry_dma_sync_single_for_cpu(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir)
 {
@@ -194,7 +197,7 @@ gantry_dma_sync_single_for_cpu(struct gantry_dma_dev *dev, gantry_dma_addr_t add
 		gantry_dma_sync_slow(dev, addr, size, dir, true);
 }
 
-static inline void
+static __rte_always_inline void
 gantry_dma_sync_single_for_device(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir)
 {
@@ -207,14 +210,14 @@ gantry_dma_sync_single_for_device(struct gantry_dma_dev *dev, gantry_dma_addr_t 
 		rte_io_mb();
 }
 
-static inline void
+static __rte_always_inline void
 gantry_dma_sync_single_range_for_cpu(struct gantry_dma_dev *dev, gantry_dma_addr_t addr,
 		size_t offset, size_t size, enum gantry_dma_dir dir)
 {
 	gantry_dma_sync_single_for_cpu(dev, addr + offset, size, dir);
 }
 
-static inline void
+static __rte_always_inline void
 gantry_dma_sync_single_range_for_device(struct gantry_dma_dev *dev, gantry_dma_addr_t addr,
 		size_t offset, size_t size, enum gantry_dma_dir dir)
 {
