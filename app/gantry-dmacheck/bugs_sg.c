@@ -3,7 +3,8 @@
  */
 
 /*
- * Scatter/gather: lists, what came out of mapping them, and what one segment may be.
+ * Scatter/gather: lists and chains of mbufs, what came out of mapping them, and what one segment
+ * may be.
  */
 
 #include "dmacheck.h"
@@ -193,6 +194,91 @@ unmap_list_twice(struct rig *r, bool fixed)
 	rte_free(block);
 }
 
+/* Bounce buffers run out in the middle of a list, and its clean-up isn't told. */
+CULPRIT void
+unmap_failed_list(struct rig *r, bool fixed)
+{
+	const size_t len = 60000; /* only the largest will do */
+	uint8_t *block = dma_buf(6 * len);
+	struct gantry_sg sg[6];
+	unsigned int i, segs;
+
+	mini_bounce(r, 4);
+	for (i = 0; i < 6; i++)
+		gantry_sg_set_buf(&sg[i], block + i * len, len);
+	segs = gantry_dma_map_sg(r->dma, sg, 6, GANTRY_DMA_TO_DEVICE);
+	CHECK(r, segs == 0);
+	if (segs != 0 || !fixed)
+		gantry_dma_unmap_sg(r->dma, sg, 6, GANTRY_DMA_TO_DEVICE);
+	drv_roundtrip(r, 9);
+	rte_free(block);
+}
+
+/* A reset takes back all lists of the ring, those of the slots that were never used, too. */
+CULPRIT void
+reset_unused_lists(struct rig *r, bool fixed)
+{
+	struct gantry_sg ring[4][2];
+	unsigned int i, segs[4] = { 0 };
+	uint8_t *block[4];
+
+	memset(ring, 0, sizeof(ring));
+	for (i = 0; i < 4; i++)
+		block[i] = list_of(ring[i], 2, 10);
+	segs[0] = list_map(r, ring[0], 2, GANTRY_DMA_TO_DEVICE);
+	list_check(r, ring[0], segs[0], 2 * PIECE, 10);
+	for (i = 0; i < 4; i++) {
+		if (segs[i] != 0 || !fixed)
+			gantry_dma_unmap_sg(r->dma, ring[i], 2, GANTRY_DMA_TO_DEVICE);
+		rte_free(block[i]);
+	}
+}
+
+/* A frame of two mbufs. */
+static struct rte_mbuf *
+chain_of(struct rig *r, struct rte_mbuf **tail)
+{
+	struct rte_mbuf *head = drv_frame(r, PIECE, 11);
+
+	*tail = drv_frame(r, PIECE, 12);
+	if (rte_pktmbuf_chain(head, *tail) != 0)
+		broken("no chain");
+	return head;
+}
+
+static __rte_always_inline unsigned int
+chain_map(struct rig *r, struct rte_mbuf *m, struct gantry_dma_seg segs[2],
+		enum gantry_dma_dir dir)
+{
+	const int n = gantry_dma_map_mbuf_chain(r->dma, m, segs, 2, dir);
+
+	if (n < 0)
+		broken("no mapping: %s", gantry_dma_last_error());
+	return n;
+}
+
+/* A sent chain is taken apart, to keep its header, before it is unmapped. */
+CULPRIT void
+unmap_cut_chain(struct rig *r, bool fixed)
+{
+	struct gantry_dma_seg segs[2];
+	struct rte_mbuf *tail, *head = chain_of(r, &tail);
+	const unsigned int n = chain_map(r, head, segs, GANTRY_DMA_TO_DEVICE);
+	uint8_t got[PIECE];
+
+	nic_fetch(r, segs[0].addr, got, PIECE);
+	CHECK(r, filled(got, PIECE, 11));
+	if (fixed)
+		gantry_dma_unmap_mbuf_chain(r->dma, head, segs, n, GANTRY_DMA_TO_DEVICE);
+	head->next = NULL;
+	head->nb_segs = 1;
+	head->pkt_len = PIECE;
+	if (!fixed)
+		gantry_dma_unmap_mbuf_chain(r->dma, head, segs, n, GANTRY_DMA_TO_DEVICE);
+	rte_pktmbuf_free(tail);
+	rte_pktmbuf_free(head);
+}
+
 static const struct bug bugs[] = {
 	PLANTED(unmap_returned_count, WRONG_NENTS),
 	PLANTED(unmap_grown_list, WRONG_NENTS),
@@ -201,6 +287,9 @@ static const struct bug bugs[] = {
 	PLANTED(entry_across_boundary, SEGMENT_BOUNDARY),
 	PLANTED(pages_across_boundary, SEGMENT_BOUNDARY),
 	PLANTED(unmap_list_twice, UNMAP_TWICE),
+	PLANTED(unmap_failed_list, UNMAP_ERROR),
+	PLANTED(reset_unused_lists, UNMAP_UNKNOWN),
+	PLANTED(unmap_cut_chain, WRONG_NENTS),
 };
 
 FAMILY(sg, bugs, false);

@@ -552,6 +552,7 @@ compare(struct dma_entry *e, enum dma_kind kind, size_t size, enum gantry_dma_di
 		if (e->owner != NULL)
 			dma_debug_for_each(accuse_list, e);
 	} else if (e->size != size) {
+		dma_thread.list_told = true;
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_SIZE, e, site);
 		dma_debug_report(&r, "%s as %zu bytes what has %zu", functions[kind].unmap, size,
 			e->size);
@@ -614,6 +615,7 @@ dma_debug_unmap(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_
 			tell_unknown(dev, w.kind, m, addr, NULL, size, dir, site);
 		return;
 	}
+	t->unmapped_site = e->site;
 	if (t->last == e)
 		t->last = NULL;
 	if (unlikely(e->kind != w.kind || e->size != size || e->dir != dir ||
@@ -755,6 +757,7 @@ dma_debug_list_begin(enum dma_kind kind, const void *site)
 	struct dma_thread *t = &dma_thread;
 
 	t->in_list = true;
+	t->list_told = false;
 	t->list_kind = kind;
 	t->list_site = site;
 	/* The thread's number, then the list's. */
@@ -835,6 +838,57 @@ dma_debug_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first, unsign
 			unmap ? "unmapped" : "synced", nents);
 	}
 	return l.found.nents;
+}
+
+/* The pieces and the segments of a list or chain did not end together. */
+static void
+tell_pieces(struct dma_report *r, const char *how)
+{
+	struct dma_thread *t = &dma_thread;
+
+	if (!t->list_told)
+		dma_debug_report(r, "%s with %s pieces than it was mapped with",
+			functions[t->list_kind].unmap, how);
+	t->list_told = true;
+}
+
+void
+dma_debug_list_longer(struct gantry_dma_dev *dev, enum gantry_dma_dir dir)
+{
+	struct dma_report r = report_call(GANTRY_DMA_MISUSE_WRONG_NENTS, dev, NULL,
+		GANTRY_DMA_MAPPING_ERROR, NULL, 0, dir, dma_thread.list_site);
+
+	r.map_site = dma_thread.unmapped_site;
+	r.map_verb = "mapped";
+	tell_pieces(&r, "more");
+}
+
+static bool
+find_left(struct dma_entry *e, void *arg)
+{
+	struct list *l = arg;
+
+	if (e->dev != l->dev || e->addr != l->first || e->kind != l->kind)
+		return false;
+	l->found = *e;
+	return true;
+}
+
+size_t
+dma_debug_list_left(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
+{
+	const struct dma_thread *t = &dma_thread;
+	struct list l = { .dev = dev, .first = addr, .kind = t->list_kind };
+	const struct dma_entry *e = &l.found;
+	struct dma_report r;
+
+	if (!dma_books_at_bus(dev, addr, find_left, &l))
+		return 0;
+	r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_NENTS, e, t->list_site);
+	if (!(e->flags & DMA_ACCUSED))
+		tell_pieces(&r, "fewer");
+	dma_debug_unmap(dev, e->mbuf, addr, e->size, e->dir, 0, t->list_site);
+	return e->size;
 }
 
 void

@@ -63,6 +63,10 @@ void dma_debug_list_mapped(struct gantry_dma_dev *dev, gantry_dma_addr_t first,
 /** The nents that a list is to be unmapped or synced with; 0: not at all. */
 unsigned int dma_debug_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first,
 		unsigned int nents, bool unmap);
+/** A chain is unmapped with more pieces than it was mapped with. */
+void dma_debug_list_longer(struct gantry_dma_dev *dev, enum gantry_dma_dir dir);
+/** With fewer: what is left there is unmapped, one piece. Its size; 0: none begins there. */
+size_t dma_debug_list_left(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 /** A piece that is no segment for this device. */
 void dma_debug_list_refused(struct gantry_dma_dev *dev, void *ptr, gantry_dma_addr_t addr,
 		size_t size, enum gantry_dma_dir dir);
@@ -138,10 +142,12 @@ struct dma_thread {
 	const void *caller;          /* on whose behalf the driver works */
 	bool caller_known;           /* it is no function of a library's */
 	bool in_list;
+	bool list_told;              /* of what is wrong with it: one mistake, one report */
 	bool reporting;
 	bool registered;             /* its end is noticed */
 	enum dma_kind list_kind;
 	const void *list_site;
+	const void *unmapped_site;   /* who had mapped what was unmapped last */
 	uintptr_t list;              /* its number */
 	/* The last mapping, whose mapping error is asked next. */
 	struct dma_entry *last;

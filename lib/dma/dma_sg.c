@@ -70,6 +70,9 @@ seg_at(const struct segs *s, unsigned int i)
 	return (struct gantry_dma_seg *)((uint8_t *)s->at + i * s->stride);
 }
 
+/* What nothing is mapped by. */
+static const struct gantry_dma_seg no_seg = { .addr = GANTRY_DMA_MAPPING_ERROR };
+
 /* How much of [addr, addr + len) one segment of this device can be. */
 static size_t
 seg_fits(const struct dma_device *d, gantry_dma_addr_t addr, size_t len)
@@ -101,25 +104,32 @@ segs_add(struct segs *s, const struct dma_device *d, gantry_dma_addr_t addr, siz
 	return 0;
 }
 
-/* Walks over the next len bytes: their bus address, or an error if there are not as many. */
-static gantry_dma_addr_t
-segs_take(struct segs *s, size_t len)
+/* Whether there are no more: behind the last one of a list are empty ones. */
+static bool
+segs_end(const struct segs *s)
 {
-	gantry_dma_addr_t addr;
+	return s->n == 0 || s->at->len == 0;
+}
 
-	if (s->n == 0)
-		return GANTRY_DMA_MAPPING_ERROR;
-	addr = s->at->addr + s->off;
-	while (s->n > 0 && s->at->len - s->off <= len) {
+/*
+ * Walks over the next len bytes: the bus address that they begin at, or an error if there is
+ * none; and whether there are as many.
+ */
+static gantry_dma_addr_t
+segs_take(struct segs *s, size_t len, bool *whole)
+{
+	const gantry_dma_addr_t addr = segs_end(s) ? GANTRY_DMA_MAPPING_ERROR :
+		s->at->addr + s->off;
+
+	while (!segs_end(s) && s->at->len - s->off <= len) {
 		len -= s->at->len - s->off;
 		s->off = 0;
 		s->n--;
 		s->at = seg_at(s, 1);
-		if (len == 0)
-			return addr;
 	}
+	*whole = len == 0 || !segs_end(s);
 	s->off += len;
-	return s->n > 0 ? addr : GANTRY_DMA_MAPPING_ERROR;
+	return addr;
 }
 
 static void
@@ -137,16 +147,17 @@ static bool
 unmap_pieces(struct gantry_dma_dev *dev, struct pieces *from, unsigned int n, struct segs *segs,
 		enum gantry_dma_dir dir)
 {
+	gantry_dma_addr_t addr;
+	bool whole = true;
 	struct piece p;
 
-	while (n-- > 0 && next_piece(from, &p)) {
-		gantry_dma_addr_t addr = segs_take(segs, p.len);
-
-		if (addr == GANTRY_DMA_MAPPING_ERROR)
-			return false;
-		unmap_piece(dev, &p, addr, dir);
+	while (n-- > 0 && whole && next_piece(from, &p)) {
+		addr = segs_take(segs, p.len, &whole);
+		/* How long a piece was, of which less is there, the debug layer knows. */
+		if (whole || (addr != GANTRY_DMA_MAPPING_ERROR && gantry_dma_debug_on(dev)))
+			unmap_piece(dev, &p, addr, dir);
 	}
-	return true;
+	return whole;
 }
 
 /* dma_fail(), with the piece at fault before the reason. */
@@ -244,15 +255,39 @@ list_nents(struct gantry_dma_dev *dev, const struct gantry_dma_seg *first, unsig
 	return nents;
 }
 
+/* A list or chain as it is, which is not as it was mapped. */
+static void
+unmap_other(struct gantry_dma_dev *dev, struct segs *segs, enum gantry_dma_dir dir)
+{
+	size_t size = 1;
+	bool whole;
+
+	if (segs_end(segs))
+		dma_debug_list_longer(dev, dir);
+	for (; !segs_end(segs) && size != 0; segs_take(segs, size, &whole))
+		size = dma_debug_list_left(dev, segs->at->addr + segs->off);
+}
+
 /* All of them, and the segments must end where they do. */
 static void
 unmap_all(struct gantry_dma_dev *dev, struct pieces *from, struct segs *segs,
 		enum gantry_dma_dir dir, const char *what)
 {
-	if (unmap_pieces(dev, from, UINT_MAX, segs, dir) && (segs->n == 0 || segs->at->len == 0))
+	const bool debug = gantry_dma_debug_on(dev);
+	struct piece p = { 0 };
+
+	if (debug && segs->n > 0 && segs_end(segs)) {
+		/* Mapping it failed, or was left out: as with a single mapping. */
+		next_piece(from, &p);
+		unmap_piece(dev, &p, segs->at->addr, dir);
 		return;
-	if (gantry_dma_debug_on(dev))
-		return; /* which has told of it */
+	}
+	if (unmap_pieces(dev, from, UINT_MAX, segs, dir) && segs_end(segs))
+		return;
+	if (debug) {
+		unmap_other(dev, segs, dir);
+		return;
+	}
 	dma_fail("%s: %s list unmapped with other lengths, or another number of them, than it was "
 		"mapped with", dma_device(dev)->name, what);
 	DMA_LOG(ERR, "%s", gantry_dma_last_error());
@@ -285,7 +320,7 @@ gantry_dma_map_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int
 		dma_debug_list_mapped(dev, sg->dma.addr, nents);
 	list_end(dev);
 	for (i = segs.n; i < nents; i++)
-		sg[i].dma.len = 0;
+		sg[i].dma = no_seg;
 	return segs.n;
 }
 
@@ -311,12 +346,13 @@ sync_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int nents,
 {
 	struct segs segs;
 	unsigned int i;
+	bool whole;
 
 	list_begin(dev, DMA_KIND_SG, site);
 	nents = list_nents(dev, &sg->dma, nents, false);
 	segs = sg_segs(sg, nents, nents);
 	for (i = 0; i < nents; i++) {
-		gantry_dma_addr_t addr = segs_take(&segs, sg[i].length);
+		gantry_dma_addr_t addr = segs_take(&segs, sg[i].length, &whole);
 
 		if (for_cpu)
 			gantry_dma_sync_single_for_cpu(dev, addr, sg[i].length, dir);
@@ -359,6 +395,8 @@ gantry_dma_map_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 	if (gantry_dma_debug_on(dev) && ret == 0)
 		dma_debug_list_mapped(dev, segs->addr, out.n);
 	list_end(dev);
+	if (ret != 0 && max_segs > 0)
+		segs[0] = no_seg;
 	return ret != 0 ? ret : (int)out.n;
 }
 

@@ -33,7 +33,7 @@ extern "C" {
 	X(WRONG_FUNCTION, "wrong-function")         /* unmapped by the function of another kind */ \
 	X(WRONG_DIRECTION, "wrong-direction")       /* unmapped with another direction */ \
 	X(WRONG_CPU_ADDRESS, "wrong-cpu-address")   /* a coherent block with another pointer */ \
-	X(WRONG_NENTS, "wrong-nents")               /* a list with another number of entries */ \
+	X(WRONG_NENTS, "wrong-nents")               /* a list, a chain with other pieces */ \
 	X(UNMAP_ERROR, "unmap-error-address")       /* what gantry_dma_mapping_error() is true of */ \
 	X(UNCHECKED, "unchecked-mapping")           /* never asked for a mapping error */ \
 	X(LEAKED, "leaked-mapping")                 /* left when the device goes */ \

@@ -82,8 +82,9 @@ gantry_sg_dma_len(const struct gantry_sg *sg)
  * @param sg     the list
  * @param nents  its entries
  * @param dir    who writes the memory
- * @return the segments, 1 to @p nents; 0: failed, nothing is mapped, and
- *   gantry_dma_last_error() names the entry and the reason
+ * @return the segments, 1 to @p nents; 0: failed, nothing is mapped,
+ *   gantry_dma_last_error() names the entry and the reason, and the entries' addresses are
+ *   GANTRY_DMA_MAPPING_ERROR
  */
 unsigned int gantry_dma_map_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg,
 		unsigned int nents, enum gantry_dma_dir dir);

@@ -24,6 +24,8 @@
 
 #define LEN 512
 
+static struct rte_mempool *pool;
+
 static uint8_t *
 memory(size_t len)
 {
@@ -630,6 +632,117 @@ single_boundary(struct gantry_dma_dev *dev, bool fixed)
 	rte_free(p);
 }
 
+/* Never mapped: the reset path goes over each list that it has. */
+static void HERE
+sg_unmapped(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(3 * LEN);
+	struct gantry_sg sg[3];
+
+	memset(sg, 0, sizeof(sg));
+	list(sg, p, 3);
+	if (fixed)
+		assert_int_equal(gantry_dma_map_sg(dev, sg, 3, GANTRY_DMA_TO_DEVICE), 3);
+	gantry_dma_unmap_sg(dev, sg, 3, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+}
+
+/* One entry, longer than it was: there is no segment for all of it. */
+static void HERE
+sg_grown(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(2 * LEN);
+	struct gantry_sg sg;
+
+	gantry_sg_set_buf(&sg, p, LEN);
+	assert_int_equal(gantry_dma_map_sg(dev, &sg, 1, GANTRY_DMA_TO_DEVICE), 1);
+	sg.length += fixed ? 0 : LEN;
+	gantry_dma_unmap_sg(dev, &sg, 1, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+}
+
+/* Two mbufs with data, which are no neighbours, and one behind them. */
+static void
+chain(struct rte_mbuf *m[3])
+{
+	unsigned int i;
+
+	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, m, 3), 0);
+	for (i = 0; i < 3; i++)
+		assert_non_null(rte_pktmbuf_append(m[i], LEN));
+	assert_int_equal(rte_pktmbuf_chain(m[0], m[1]), 0);
+}
+
+static void
+chain_free(struct rte_mbuf *m[3])
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		m[i]->next = NULL;
+		m[i]->nb_segs = 1;
+		rte_pktmbuf_free(m[i]);
+	}
+}
+
+static void HERE
+chain_unmapped(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct gantry_dma_seg segs[4] = { 0 };
+	struct rte_mbuf *m[3];
+	int n = 2;
+
+	chain(m);
+	if (fixed)
+		n = gantry_dma_map_mbuf_chain(dev, m[0], segs, 4, GANTRY_DMA_TO_DEVICE);
+	assert_int_equal(n, 2);
+	gantry_dma_unmap_mbuf_chain(dev, m[0], segs, n, GANTRY_DMA_TO_DEVICE);
+	chain_free(m);
+}
+
+/* There was no room for it, and the clean-up goes over it all the same. */
+static void HERE
+chain_failed(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct gantry_dma_seg segs[2];
+	struct rte_mbuf *m[3];
+
+	chain(m);
+	if (gantry_dma_map_mbuf_chain(dev, m[0], segs, fixed ? 2 : 1, GANTRY_DMA_TO_DEVICE) < 0)
+		assert_false(fixed);
+	gantry_dma_unmap_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_TO_DEVICE);
+	chain_free(m);
+}
+
+/* Another number of mbufs than was mapped. What is left is unmapped with the rest. */
+static void HERE
+chain_cut(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct gantry_dma_seg segs[2];
+	struct rte_mbuf *m[3];
+
+	chain(m);
+	assert_int_equal(gantry_dma_map_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_TO_DEVICE), 2);
+	if (!fixed)
+		m[0]->next = NULL;
+	gantry_dma_unmap_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_TO_DEVICE);
+	chain_free(m);
+}
+
+static void HERE
+chain_grown(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct gantry_dma_seg segs[2];
+	struct rte_mbuf *m[3];
+
+	chain(m);
+	assert_int_equal(gantry_dma_map_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_TO_DEVICE), 2);
+	if (!fixed)
+		m[1]->next = m[2];
+	gantry_dma_unmap_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_TO_DEVICE);
+	chain_free(m);
+}
+
 static void HERE
 resource_size(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -716,6 +829,12 @@ static const struct play plays[] = {
 	PLAY(sg_twice, UNMAP_TWICE),
 	PLAY(sg_overlap, OVERLAP),
 	PLAY(sg_too_long, SEGMENT_SIZE),
+	PLAY(sg_unmapped, UNMAP_UNKNOWN),
+	PLAY(sg_grown, WRONG_SIZE),
+	PLAY(chain_unmapped, UNMAP_UNKNOWN),
+	PLAY(chain_failed, UNMAP_ERROR),
+	PLAY(chain_cut, WRONG_NENTS),
+	PLAY(chain_grown, WRONG_NENTS),
 	PLAY(single_boundary, SEGMENT_BOUNDARY),
 	PLAY(resource_size, WRONG_SIZE),
 	PLAY(resource_single, WRONG_FUNCTION),
@@ -773,6 +892,9 @@ test_bugs(void **state)
 		}
 		assert_int_equal(gantry_dma_debug_errors(dev), 1);
 		assert_int_equal(gantry_dma_debug_live(dev), 0);
+		/* Other entries were mapped by somebody. */
+		if (plays[i].misuse == GANTRY_DMA_MISUSE_WRONG_NENTS)
+			assert_non_null(reports.at[0].map_site);
 		gantry_dma_dev_destroy(dev);
 		assert_int_equal(reports.nr, 1);
 	}
@@ -1063,6 +1185,44 @@ test_bounce(void **state)
 	free(heap);
 }
 
+/* A list that no bounce buffers are left for is unmapped as if it had been mapped. */
+static void HERE
+unmap_failed_list(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(3 * LEN);
+	struct gantry_sg sg[3];
+
+	list(sg, p, 3);
+	if (gantry_dma_map_sg(dev, sg, fixed ? 2 : 3, GANTRY_DMA_TO_DEVICE) == 0) {
+		assert_false(fixed);
+		assert_reason("are in use");
+	}
+	gantry_dma_unmap_sg(dev, sg, fixed ? 2 : 3, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+}
+
+static void
+test_failed_list(void **state)
+{
+	struct gantry_dma_params p = { .name = "short", .socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_BOUNCE, .debug = GANTRY_DMA_DEBUG_ON,
+		.bounce_slots = { 2, 0, 0, 0 } };
+	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
+
+	assert_non_null(dev);
+	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, GANTRY_DMA_BIT_MASK(64)), 0);
+	reports_begin();
+	unmap_failed_list(dev, true);
+	assert_int_equal(reports.nr, 0);
+	unmap_failed_list(dev, false);
+	reports_expect(GANTRY_DMA_MISUSE_UNMAP_ERROR, "unmap_failed_list");
+	/* No buffer is lost. */
+	unmap_failed_list(dev, true);
+	assert_int_equal(gantry_dma_debug_live(dev), 0);
+	gantry_dma_dev_destroy(dev);
+	assert_int_equal(reports.nr, 1);
+}
+
 /* Threads: what each maps is its own, and nothing is reported; and one mapping, unmapped by two. */
 
 #define THREADS 16
@@ -1242,6 +1402,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_other_stack),
 		cmocka_unit_test(test_page_freed),
 		cmocka_unit_test(test_bounce),
+		cmocka_unit_test(test_failed_list),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_telemetry),
 		cmocka_unit_test(test_many),
@@ -1252,6 +1413,9 @@ main(int argc, char **argv)
 	gantry_dma_debug_handler(reports_add, NULL);
 	/* Something of the heap's stays in the pages that the tests use. */
 	stays = memory(64);
+	pool = rte_pktmbuf_pool_create("mbufs", 63, 0, 0, 2048, SOCKET_ID_ANY);
+	if (pool == NULL)
+		return 1;
 	gantry_dma_debug_filter("");
 	return cmocka_run_group_tests_name(argc > 1 ? argv[1] : "no-huge", tests, NULL, NULL) +
 		(stays == NULL);
