@@ -626,7 +626,7 @@ static const struct bug bugs[] = {
 	PLANTED(free_then_unmap, FREED_MAPPED),
 	{ .name = "free_table_in_use", .misuse = GANTRY_DMA_MISUSE_FREED_MAPPED,
 	  .source = "planted", .play = free_table_in_use, .culprit = "free_table_in_use",
-	  .needs = NEEDS_HUGEPAGES },
+	  .needs = NEEDS_HUGEPAGES, .faults = true },
 };
 
 FAMILY(mapping, bugs, false);

@@ -185,6 +185,42 @@ sync_posted_for_device(struct rig *r, bool fixed)
 	pair_free(&p);
 }
 
+/* A header is changed, so it is taken back first: from a device that doesn't write it. */
+CULPRIT void
+sync_header_for_cpu(struct rig *r, bool fixed)
+{
+	struct pair p;
+
+	pair_map(r, &p, 10);
+	if (!fixed)
+		gantry_dma_sync_single_range_for_cpu(r->dma, p.tx, 0, 64, GANTRY_DMA_TO_DEVICE);
+	p.out[0] ^= 0xff;
+	gantry_dma_sync_single_range_for_device(r->dma, p.tx, 0, 64, GANTRY_DMA_TO_DEVICE);
+	pair_through(r, &p);
+	pair_unmap(r, &p);
+	p.in[0] ^= 0xff;
+	CHECK(r, filled(p.in, LEN, 10));
+	pair_free(&p);
+}
+
+/* The room for the frame's header is cleared when the device has it already, and doesn't read it. */
+CULPRIT void
+sync_cleared_for_device(struct rig *r, bool fixed)
+{
+	struct pair p;
+
+	pair_map(r, &p, 11);
+	if (!fixed) {
+		memset(p.in, 0, 64);
+		gantry_dma_sync_single_range_for_device(r->dma, p.rx, 0, 64,
+			GANTRY_DMA_FROM_DEVICE);
+	}
+	pair_through(r, &p);
+	pair_unmap(r, &p);
+	CHECK(r, filled(p.in, LEN, 11));
+	pair_free(&p);
+}
+
 static const struct bug bugs[] = {
 	PLANTED(sync_after_unmap, SYNC_UNMAPPED),
 	PLANTED(sync_by_offset_in_ring, SYNC_UNMAPPED),
@@ -194,6 +230,8 @@ static const struct bug bugs[] = {
 	PLANTED(sync_both_ways, SYNC_DIRECTION),
 	PLANTED(sync_sent_for_cpu, SYNC_POINTLESS),
 	PLANTED(sync_posted_for_device, SYNC_POINTLESS),
+	PLANTED(sync_header_for_cpu, SYNC_POINTLESS),
+	PLANTED(sync_cleared_for_device, SYNC_POINTLESS),
 };
 
 FAMILY(sync, bugs, false);

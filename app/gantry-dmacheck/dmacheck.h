@@ -60,6 +60,7 @@ struct bug {
 	/* That which mapped, or did first what is done twice; or "(file)". NULL: the same. */
 	const char *mapper;
 	unsigned int needs;  /* NEEDS_ */
+	bool faults;         /* the device's IOMMU catches it, too; it always does a CLASS_IOMMU */
 };
 
 /* A file of bugs that are played on the same kind of device. */

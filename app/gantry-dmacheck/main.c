@@ -16,6 +16,7 @@
  *
  * and what caught it is what was seen to: debug mode's one report, of the right class, that
  * names the call where the mistake is, and the mapping's; the IOMMU in strict mode; or both.
+ * Which of them it has to be is said with the bug.
  * A bug of the class "iommu-fault" is one that only the IOMMU can see: the driver keeps to
  * the API, and tells the device something else.
  *
@@ -336,15 +337,15 @@ judge_bug(struct verdict *v)
 	if (by_iommu && v->message[0] == '\0')
 		v->message = iommu->fault;
 	v->caught_by = by_debug ? by_iommu ? "both" : "debug" : by_iommu ? "iommu" : NULL;
-	if (v->bug->misuse == CLASS_IOMMU) {
-		if (!by_iommu)
-			because(v, "the IOMMU saw nothing");
-		else if (!iommu->fault_site)
-			because(v, "the doorbell before the fault was not %s()'s: %s",
-				v->bug->culprit, iommu->fault);
-	} else if (!by_debug) {
+	if (v->bug->misuse != CLASS_IOMMU && !by_debug)
 		because(v, "debug mode saw nothing");
-	}
+	else if (!by_iommu && (v->bug->misuse == CLASS_IOMMU || v->bug->faults))
+		because(v, "the IOMMU saw nothing");
+	else if (by_iommu && v->bug->misuse != CLASS_IOMMU && !v->bug->faults)
+		because(v, "the IOMMU saw what it should know nothing of: %s", iommu->fault);
+	else if (v->bug->misuse == CLASS_IOMMU && !iommu->fault_site)
+		because(v, "the doorbell before the fault was not %s()'s: %s", v->bug->culprit,
+			iommu->fault);
 }
 
 static void
