@@ -362,6 +362,34 @@ check_iova(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, gantry_dma
 		"is that of other memory", iova);
 }
 
+bool
+dma_debug_arguments(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t size,
+		enum gantry_dma_dir dir, const void *site)
+{
+	const bool empty = (unsigned int)dir < GANTRY_DMA_NONE;
+	struct dma_report r;
+
+	if (likely(dma_arguments_ok(dev, ptr, size, dir)))
+		return true;
+	r = report_call(empty ? GANTRY_DMA_MISUSE_MAP_INVALID : GANTRY_DMA_MISUSE_WRONG_DIRECTION,
+		dev, m, GANTRY_DMA_MAPPING_ERROR, ptr, size, dir, site_of(&dma_thread, site));
+	dma_debug_report(&r, empty ? "no such range of memory" : "mapped without a direction");
+	return false;
+}
+
+/* Whether anybody asks is seen at this thread's next mapping. */
+static gantry_dma_addr_t
+mapping_failed(struct gantry_dma_dev *dev, void *ptr, size_t size, const void *site)
+{
+	struct dma_thread *t = &dma_thread;
+
+	t->failed = dev;
+	t->failed_site = mapper(t, site);
+	t->failed_ptr = ptr;
+	t->failed_size = size;
+	return GANTRY_DMA_MAPPING_ERROR;
+}
+
 gantry_dma_addr_t
 dma_debug_map(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs, const void *site)
@@ -372,23 +400,14 @@ dma_debug_map(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t 
 	enum gantry_dma_misuse misuse = GANTRY_DMA_MISUSE_MAX;
 	struct overlap o;
 	struct dma_entry *e;
-	struct dma_report r;
 	gantry_dma_addr_t addr;
 
 	site = site_of(t, site);
 	t->unowned = NULL;
 	if (unlikely(t->failed != NULL))
 		tell_failed(t, site);
-	if (unlikely(!dma_arguments_ok(dev, ptr, size, dir))) {
-		const bool empty = (unsigned int)dir < GANTRY_DMA_NONE;
-
-		r = report_call(empty ? GANTRY_DMA_MISUSE_MAP_INVALID :
-			GANTRY_DMA_MISUSE_WRONG_DIRECTION, dev, m, GANTRY_DMA_MAPPING_ERROR, ptr,
-			size, dir, site);
-		dma_debug_report(&r, empty ? "no such range of memory" :
-			"mapped without a direction");
+	if (unlikely(!dma_debug_arguments(dev, m, ptr, size, dir, site)))
 		goto failed;
-	}
 	if (unlikely(!is_eal_memory(d, ptr, size))) {
 		misuse = check_buffer(dev, m, ptr, size, dir, site);
 		if (misuse == GANTRY_DMA_MISUSE_MAP_INVALID)
@@ -435,11 +454,7 @@ dma_debug_map(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t 
 	return addr;
 
 failed:
-	t->failed = dev;
-	t->failed_site = mapper(t, site);
-	t->failed_ptr = ptr;
-	t->failed_size = size;
-	return GANTRY_DMA_MAPPING_ERROR;
+	return mapping_failed(dev, ptr, size, site);
 }
 
 static bool
@@ -584,6 +599,25 @@ check_freed(struct dma_entry *e, const char *when, const void *site)
 	dma_debug_report(&r, "its memory was freed before it was %s", when);
 }
 
+/* What a mapping that failed gave. */
+static void
+tell_error_address(struct gantry_dma_dev *dev, enum dma_kind kind, const struct rte_mbuf *m,
+		size_t size, enum gantry_dma_dir dir, const void *site)
+{
+	struct dma_thread *t = &dma_thread;
+	struct dma_report r = report_call(GANTRY_DMA_MISUSE_UNMAP_ERROR, dev, m,
+		GANTRY_DMA_MAPPING_ERROR, NULL, size, dir, site);
+
+	if (t->failed == dev) {
+		r.map_site = t->failed_site;
+		r.map_verb = "mapped, in vain,";
+		r.ptr = t->failed_ptr;
+		t->failed = NULL;
+	}
+	dma_debug_report(&r, "%s of the address that says that the mapping failed",
+		functions[kind].unmap);
+}
+
 void
 dma_debug_unmap(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs, const void *site)
@@ -592,19 +626,10 @@ dma_debug_unmap(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_
 	const struct dma_want w = { .dev = dev, .addr = addr, .kind = kind_of(t, m), .size = size,
 		.dir = dir, .mbuf = m };
 	struct dma_entry *e, other;
-	struct dma_report r;
 
 	site = site_of(t, site);
 	if (unlikely(addr == GANTRY_DMA_MAPPING_ERROR)) {
-		r = report_call(GANTRY_DMA_MISUSE_UNMAP_ERROR, dev, m, addr, NULL, size, dir, site);
-		if (t->failed == dev) {
-			r.map_site = t->failed_site;
-			r.map_verb = "mapped, in vain,";
-			r.ptr = t->failed_ptr;
-			t->failed = NULL;
-		}
-		dma_debug_report(&r, "%s of the address that says that the mapping failed",
-			functions[w.kind].unmap);
+		tell_error_address(dev, w.kind, m, size, dir, site);
 		return;
 	}
 	e = dma_books_take(&w, &other);
@@ -928,6 +953,24 @@ dma_debug_add(struct gantry_dma_dev *dev, enum dma_kind kind, const void *owner,
 		t->last = e;
 }
 
+gantry_dma_addr_t
+dma_debug_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
+		enum gantry_dma_dir dir, const void *site)
+{
+	struct dma_thread *t = &dma_thread;
+	gantry_dma_addr_t addr = GANTRY_DMA_MAPPING_ERROR;
+
+	t->unowned = NULL;
+	if (unlikely(t->failed != NULL))
+		tell_failed(t, site);
+	if (dma_debug_arguments(dev, NULL, va, size, dir, site))
+		addr = dma_resource_map(dev, va, phys, size, dir, site);
+	if (addr == GANTRY_DMA_MAPPING_ERROR)
+		return mapping_failed(dev, va, size, site);
+	dma_debug_add(dev, DMA_KIND_RESOURCE, NULL, va, addr, size, dir, site);
+	return addr;
+}
+
 struct by_ptr {
 	const struct dma_debug_ref *ref;
 	struct gantry_dma_dev *dev;
@@ -955,6 +998,10 @@ dma_debug_remove(struct gantry_dma_dev *dev, struct dma_debug_ref *ref, const vo
 	struct dma_entry *e, other;
 	struct dma_report r;
 
+	if (ref->kind == DMA_KIND_RESOURCE && ref->addr == GANTRY_DMA_MAPPING_ERROR) {
+		tell_error_address(dev, ref->kind, NULL, ref->size, ref->dir, site);
+		return false;
+	}
 	e = dma_books_take(&w, &other);
 	if (e == NULL && ref->ptr != NULL) {
 		/* The bus address may be what is wrong. */

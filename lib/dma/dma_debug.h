@@ -51,6 +51,9 @@ void dma_debug_unmap(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_
 void dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu, const void *site);
 int dma_debug_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
+/** Whether a mapping may be asked for so; false with the reason, and reported. */
+bool dma_debug_arguments(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t size,
+		enum gantry_dma_dir dir, const void *site);
 
 /**
  * What this thread maps, unmaps and syncs are pieces of a list, from here to
@@ -72,6 +75,9 @@ void dma_debug_list_refused(struct gantry_dma_dev *dev, void *ptr, gantry_dma_ad
 		size_t size, enum gantry_dma_dir dir);
 void dma_debug_list_end(void);
 
+/** gantry_dma_map_resource(), by dma_resource_map(). */
+gantry_dma_addr_t dma_debug_map_resource(struct gantry_dma_dev *dev, void *va,
+		gantry_phys_addr_t phys, size_t size, enum gantry_dma_dir dir, const void *site);
 /**
  * Something was allocated, or a BAR mapped.
  * @param owner  of a block of a pool: which

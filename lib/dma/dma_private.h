@@ -202,6 +202,9 @@ void dma_base_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t s
 void dma_base_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu);
 
+/** gantry_dma_map_resource() without the books of the debug layer. */
+gantry_dma_addr_t dma_resource_map(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys,
+		size_t size, enum gantry_dma_dir dir, const void *site);
 /** The hook of a mode other than direct, or a refusal. */
 gantry_dma_addr_t dma_base_map_resource(struct gantry_dma_dev *dev, void *va,
 		gantry_phys_addr_t phys, size_t size, enum gantry_dma_dir dir, const void *site);

@@ -78,8 +78,8 @@ dma_base_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t p
 	return GANTRY_DMA_MAPPING_ERROR;
 }
 
-static gantry_dma_addr_t
-map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
+gantry_dma_addr_t
+dma_resource_map(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
 		enum gantry_dma_dir dir, const void *site)
 {
 	struct dma_device *d = dma_device(dev);
@@ -124,11 +124,10 @@ gantry_dma_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t
 		enum gantry_dma_dir dir)
 {
 	const void *site = __builtin_return_address(0);
-	gantry_dma_addr_t addr = map_resource(dev, va, phys, size, dir, site);
 
-	if (gantry_dma_debug_on(dev) && addr != GANTRY_DMA_MAPPING_ERROR)
-		dma_debug_add(dev, DMA_KIND_RESOURCE, NULL, va, addr, size, dir, site);
-	return addr;
+	if (gantry_dma_debug_on(dev))
+		return dma_debug_map_resource(dev, va, phys, size, dir, site);
+	return dma_resource_map(dev, va, phys, size, dir, site);
 }
 
 static void

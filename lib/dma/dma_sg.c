@@ -184,6 +184,8 @@ map_pieces(struct gantry_dma_dev *dev, const struct pieces *from, struct segs *s
 	int ret = 0;
 
 	if ((unsigned int)dir >= GANTRY_DMA_NONE) {
+		if (gantry_dma_debug_on(dev) && next_piece(&rest, &p))
+			dma_debug_arguments(dev, p.m, p.ptr, p.len, dir, NULL);
 		dma_fail("%s: %s list mapped without a direction", d->name, what);
 		return -EINVAL;
 	}

@@ -106,6 +106,32 @@ no_direction(struct gantry_dma_dev *dev, bool fixed)
 }
 
 static void HERE
+sg_no_direction(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(LEN);
+	struct gantry_sg sg;
+
+	gantry_sg_set_buf(&sg, p, LEN);
+	if (gantry_dma_map_sg(dev, &sg, 1, fixed ? GANTRY_DMA_BIDIRECTIONAL : GANTRY_DMA_NONE) != 0)
+		gantry_dma_unmap_sg(dev, &sg, 1, GANTRY_DMA_BIDIRECTIONAL);
+	rte_free(p);
+}
+
+static void HERE
+chain_no_direction(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	struct gantry_dma_seg seg;
+
+	assert_non_null(m);
+	assert_non_null(rte_pktmbuf_append(m, LEN));
+	if (gantry_dma_map_mbuf_chain(dev, m, &seg, 1, fixed ? GANTRY_DMA_BIDIRECTIONAL :
+			GANTRY_DMA_NONE) == 1)
+		gantry_dma_unmap_mbuf_chain(dev, m, &seg, 1, GANTRY_DMA_BIDIRECTIONAL);
+	rte_pktmbuf_free(m);
+}
+
+static void HERE
 wrong_function(struct gantry_dma_dev *dev, bool fixed)
 {
 	struct gantry_sg sg;
@@ -743,36 +769,121 @@ chain_grown(struct gantry_dma_dev *dev, bool fixed)
 	chain_free(m);
 }
 
+#define BAR_LEN  8192
+#define BAR_PHYS 0xE0000000
+
+static uint8_t *
+make_bar(void)
+{
+	uint8_t *bar = mmap(NULL, BAR_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		0);
+
+	assert_ptr_not_equal(bar, MAP_FAILED);
+	assert_int_equal(gantry_mem_mmio_add(bar, BAR_LEN), 0);
+	return bar;
+}
+
+static void
+drop_bar(uint8_t *bar)
+{
+	gantry_mem_mmio_del(bar);
+	munmap(bar, BAR_LEN);
+}
+
 static void HERE
 resource_size(struct gantry_dma_dev *dev, bool fixed)
 {
-	uint8_t *bar = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	gantry_dma_addr_t addr;
+	uint8_t *bar = make_bar();
+	gantry_dma_addr_t addr = gantry_dma_map_resource(dev, bar, BAR_PHYS, BAR_LEN,
+		GANTRY_DMA_BIDIRECTIONAL);
 
-	assert_ptr_not_equal(bar, MAP_FAILED);
-	assert_int_equal(gantry_mem_mmio_add(bar, 8192), 0);
-	addr = gantry_dma_map_resource(dev, bar, 0xE0000000, 8192, GANTRY_DMA_BIDIRECTIONAL);
 	assert_false(gantry_dma_mapping_error(dev, addr));
-	gantry_dma_unmap_resource(dev, addr, fixed ? 8192 : 4096, GANTRY_DMA_BIDIRECTIONAL);
-	gantry_mem_mmio_del(bar);
-	munmap(bar, 8192);
+	gantry_dma_unmap_resource(dev, addr, fixed ? BAR_LEN : 4096, GANTRY_DMA_BIDIRECTIONAL);
+	drop_bar(bar);
 }
 
 static void HERE
 resource_single(struct gantry_dma_dev *dev, bool fixed)
 {
-	uint8_t *bar = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	gantry_dma_addr_t addr;
+	uint8_t *bar = make_bar();
+	gantry_dma_addr_t addr = gantry_dma_map_resource(dev, bar, BAR_PHYS, 4096,
+		GANTRY_DMA_BIDIRECTIONAL);
 
-	assert_ptr_not_equal(bar, MAP_FAILED);
-	assert_int_equal(gantry_mem_mmio_add(bar, 4096), 0);
-	addr = gantry_dma_map_resource(dev, bar, 0xE0000000, 4096, GANTRY_DMA_BIDIRECTIONAL);
 	assert_false(gantry_dma_mapping_error(dev, addr));
 	if (!fixed)
 		gantry_dma_unmap_single(dev, addr, 4096, GANTRY_DMA_BIDIRECTIONAL);
 	gantry_dma_unmap_resource(dev, addr, 4096, GANTRY_DMA_BIDIRECTIONAL);
-	gantry_mem_mmio_del(bar);
-	munmap(bar, 4096);
+	drop_bar(bar);
+}
+
+/* A BAR of which nobody knows the physical address can't be mapped. */
+static void HERE
+resource_error(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *bar = make_bar();
+	gantry_dma_addr_t addr = gantry_dma_map_resource(dev, bar, GANTRY_PHYS_ADDR_BAD, 4096,
+		GANTRY_DMA_BIDIRECTIONAL);
+
+	if (!gantry_dma_mapping_error(dev, addr) || !fixed)
+		gantry_dma_unmap_resource(dev, addr, 4096, GANTRY_DMA_BIDIRECTIONAL);
+	drop_bar(bar);
+}
+
+static void HERE
+resource_no_direction(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *bar = make_bar();
+	gantry_dma_addr_t addr = gantry_dma_map_resource(dev, bar, BAR_PHYS, 4096, fixed ?
+		GANTRY_DMA_BIDIRECTIONAL : GANTRY_DMA_NONE);
+
+	if (!gantry_dma_mapping_error(dev, addr))
+		gantry_dma_unmap_resource(dev, addr, 4096, GANTRY_DMA_BIDIRECTIONAL);
+	drop_bar(bar);
+}
+
+static void HERE
+resource_empty(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *bar = make_bar();
+	gantry_dma_addr_t addr = gantry_dma_map_resource(dev, bar, BAR_PHYS, fixed ? 1 : 0,
+		GANTRY_DMA_BIDIRECTIONAL);
+
+	if (!gantry_dma_mapping_error(dev, addr))
+		gantry_dma_unmap_resource(dev, addr, 1, GANTRY_DMA_BIDIRECTIONAL);
+	drop_bar(bar);
+}
+
+/* It fails, and the thread goes on to map something else. */
+static void HERE
+resource_unchecked(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *bar = make_bar(), *p = memory(LEN);
+	gantry_dma_addr_t addr = gantry_dma_map_resource(dev, bar, GANTRY_PHYS_ADDR_BAD, 4096,
+		GANTRY_DMA_BIDIRECTIONAL);
+
+	if (fixed)
+		assert_true(gantry_dma_mapping_error(dev, addr));
+	addr = gantry_dma_map_single(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, addr));
+	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
+	rte_free(p);
+	drop_bar(bar);
+}
+
+/* Or another BAR. */
+static void HERE
+unchecked_then_resource(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *bar = make_bar();
+	gantry_dma_addr_t addr = gantry_dma_map_resource(dev, bar, GANTRY_PHYS_ADDR_BAD, 4096,
+		GANTRY_DMA_BIDIRECTIONAL);
+
+	if (fixed)
+		assert_true(gantry_dma_mapping_error(dev, addr));
+	addr = gantry_dma_map_resource(dev, bar, BAR_PHYS, 4096, GANTRY_DMA_BIDIRECTIONAL);
+	assert_false(gantry_dma_mapping_error(dev, addr));
+	gantry_dma_unmap_resource(dev, addr, 4096, GANTRY_DMA_BIDIRECTIONAL);
+	drop_bar(bar);
 }
 
 static void HERE
@@ -792,6 +903,8 @@ static const struct play plays[] = {
 	PLAY(wrong_size, WRONG_SIZE),
 	PLAY(wrong_direction, WRONG_DIRECTION),
 	PLAY(no_direction, WRONG_DIRECTION),
+	PLAY(sg_no_direction, WRONG_DIRECTION),
+	PLAY(chain_no_direction, WRONG_DIRECTION),
 	PLAY(wrong_function, WRONG_FUNCTION),
 	PLAY(unmap_error, UNMAP_ERROR),
 	PLAY(unchecked, UNCHECKED),
@@ -839,6 +952,11 @@ static const struct play plays[] = {
 	PLAY(resource_size, WRONG_SIZE),
 	PLAY(resource_single, WRONG_FUNCTION),
 	PLAY(resource_memory, MAP_INVALID),
+	PLAY(resource_error, UNMAP_ERROR),
+	PLAY(resource_no_direction, WRONG_DIRECTION),
+	PLAY(resource_empty, MAP_INVALID),
+	PLAY(resource_unchecked, UNCHECKED),
+	PLAY(unchecked_then_resource, UNCHECKED),
 };
 
 static struct gantry_dma_dev *
