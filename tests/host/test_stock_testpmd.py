@@ -40,8 +40,7 @@ class Forwarding(Bench):
         self.command(pmd, 'set burst tx delay 50 retry 100000')
         for c in commands:
             self.command(pmd, c)
-        self.command(pmd, 'port start all', r'^testpmd> ')
-        pmd.expect(r'Done')
+        self.command(pmd, 'port start all', r'Done')
         self.command(pmd, 'start')
         n = len(frames) if expected is None else expected
         self.wait_until(lambda: self.nic_now(nic)['b']['tx']['frames'] >= n)
