@@ -217,12 +217,6 @@ same_line(const struct dma_entry *a, const struct dma_entry *b)
 		(uintptr_t)b->ptr / line <= ((uintptr_t)a->ptr + (a->size - 1)) / line;
 }
 
-static inline bool
-same_bytes(const struct dma_entry *a, const struct dma_entry *b)
-{
-	return a->ptr < b->ptr + b->size && b->ptr < a->ptr + a->size;
-}
-
 static void
 look_at_neighbour(struct dma_entry *other, void *arg)
 {
@@ -238,7 +232,7 @@ look_at_neighbour(struct dma_entry *other, void *arg)
 		if (e->dir == GANTRY_DMA_TO_DEVICE && other->dir == GANTRY_DMA_TO_DEVICE)
 			return;
 		/* Pieces of one list come and go together. */
-		if (e->owner != NULL && e->owner == other->owner && !same_bytes(e, other))
+		if (e->owner != NULL && e->owner == other->owner && !dma_same_bytes(e, other))
 			return;
 		if (dma_debug_mbuf_twice(e, other))
 			return;
@@ -264,7 +258,7 @@ tell_overlap(const struct dma_entry *e, const struct overlap *o, const void *sit
 	r.map_site = o->met.site;
 	r.map_verb = "the other was mapped";
 	dma_debug_report(&r, "%s a cache line with %zu bytes at %p (bus 0x%" PRIx64 ") that are "
-		"mapped %s", same_bytes(e, &o->met) ? "shares bytes and" : "shares", o->met.size,
+		"mapped %s", dma_same_bytes(e, &o->met) ? "shares bytes and" : "shares", o->met.size,
 		o->met.ptr, o->met.addr, dma_debug_dir_name(o->met.dir));
 }
 

@@ -18,6 +18,13 @@ dma_kind_streams(enum dma_kind kind)
 	return kind <= DMA_KIND_CHAIN;
 }
 
+/** Whether they share bytes of memory. */
+static inline bool
+dma_same_bytes(const struct dma_entry *a, const struct dma_entry *b)
+{
+	return a->ptr < b->ptr + b->size && b->ptr < a->ptr + a->size;
+}
+
 /** An entry to fill in, of which nothing is set; NULL: no memory. */
 struct dma_entry *dma_books_new(void);
 void dma_books_free(struct dma_entry *e);

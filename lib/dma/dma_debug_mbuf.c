@@ -32,6 +32,10 @@
  * an mbuf is sent in a ring if it is sent more often than its count says. A clone has the
  * buffer of another mbuf, which is lent as long as the clone is with a device.
  *
+ * Parts. What is handed over once may be several mappings: of header and payload apart, or the
+ * entries of a list. So how often an mbuf is mapped says that nothing is wrong, or that its
+ * mappings must be looked at: those of the same bytes, of a list one, are the hand-overs.
+ *
  * Data. What is sent has a checksum, taken when it is handed over, and compared when it comes
  * back. A buffer that was received into, and is free now, has one, too: of its first bytes, where
  * a device that still has it would write. A buffer which isn't the mbuf's own, nor another
@@ -57,7 +61,7 @@
 #include <rte_mempool.h>
 
 #include "dma_checksum.h"
-#include "dma_debug.h"
+#include "dma_debug_books.h"
 
 #define POOLS_MAX   256 /* that were ever watched; a power of two */
 #define DEVICES_MAX 32  /* that watch a pool */
@@ -218,12 +222,60 @@ dma_debug_mbuf_sum(struct dma_entry *e)
 }
 
 /*
+ * Hand-overs.
+ */
+
+#define RIVALS_MAX 64 /* counted */
+
+/* The other hand-overs, of a direction, of bytes of an mbuf that a mapping has. */
+struct rivals {
+	const struct dma_entry *of;
+	bool rx;
+	unsigned int nr;
+	const void *by[RIVALS_MAX]; /* each a list, or a mapping */
+};
+
+static bool
+is_rival(const struct dma_entry *e, const struct rivals *v)
+{
+	return e->mbuf == v->of->mbuf && (e->dir != GANTRY_DMA_TO_DEVICE) == v->rx &&
+		(e->owner == NULL || e->owner != v->of->owner) && dma_same_bytes(e, v->of);
+}
+
+static bool
+add_rival(struct dma_entry *e, void *arg)
+{
+	struct rivals *v = arg;
+	const void *by = e->owner != NULL ? e->owner : e;
+	unsigned int i;
+
+	if (!is_rival(e, v))
+		return false;
+	for (i = 0; i < v->nr; i++)
+		if (v->by[i] == by)
+			return false;
+	v->by[v->nr++] = by;
+	return v->nr == RIVALS_MAX;
+}
+
+/* How many there are. The mapping itself is not in the books. */
+static unsigned int
+count_rivals(struct rivals *v, const struct dma_entry *of, bool rx)
+{
+	v->of = of;
+	v->rx = rx;
+	v->nr = 0;
+	dma_debug_for_each_at(of->ptr, of->size, add_rival, v);
+	return v->nr;
+}
+
+/*
  * Reports.
  */
 
 struct search {
 	const struct rte_mbuf *m;
-	const struct dma_entry *not;
+	const struct rivals *rivals; /* one of these; NULL: any that has the mbuf's buffer */
 	struct dma_entry found;
 };
 
@@ -232,7 +284,7 @@ find_mapping(struct dma_entry *e, void *arg)
 {
 	struct search *s = arg;
 
-	if (e == s->not || (e->mbuf != s->m && e->lender != s->m))
+	if (s->rivals != NULL ? !is_rival(e, s->rivals) : e->mbuf != s->m && e->lender != s->m)
 		return false;
 	s->found = *e;
 	e->flags |= DMA_ACCUSED;
@@ -245,9 +297,9 @@ find_mapping(struct dma_entry *e, void *arg)
  */
 static struct dma_report
 report_mbuf(enum gantry_dma_misuse misuse, const struct watch *w, const struct object *o,
-		const struct rte_mbuf *m, const struct dma_entry *not, const void *site)
+		const struct rte_mbuf *m, const struct rivals *rivals, const void *site)
 {
-	struct search s = { .m = m, .not = not };
+	struct search s = { .m = m, .rivals = rivals };
 	struct dma_report r = {
 		.misuse = misuse,
 		.addr = GANTRY_DMA_MAPPING_ERROR,
@@ -918,6 +970,8 @@ sent(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
 {
 	const uint64_t state = __atomic_fetch_add(&o->state, TX, __ATOMIC_ACQ_REL);
 	struct rte_mbuf *m = e->mbuf;
+	const unsigned int refs = rte_mbuf_refcnt_read(m);
+	struct rivals v;
 	struct dma_report r;
 
 	if (unlikely(state & FREE)) {
@@ -926,15 +980,15 @@ sent(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
 		r.map_site = o->site;
 		r.map_verb = "freed";
 		TELL(o, r, "sent when it was free already");
-	} else if (unlikely(COUNT(state, RX) != 0)) {
+	} else if (unlikely(COUNT(state, RX) != 0) && count_rivals(&v, e, true) != 0) {
 		e->flags |= DMA_ACCUSED;
-		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_IN_RING, w, o, m, e, site);
+		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_IN_RING, w, o, m, &v, site);
 		TELL(o, r, "sent while it is posted for receive");
-	} else if (unlikely(COUNT(state, TX) >= rte_mbuf_refcnt_read(m))) {
+	} else if (unlikely(COUNT(state, TX) >= refs) && count_rivals(&v, e, false) >= refs) {
 		e->flags |= DMA_ACCUSED;
-		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_IN_RING, w, o, m, e, site);
+		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_IN_RING, w, o, m, &v, site);
 		TELL(o, r, "sent again, with %u references, while it is in a send ring %u times",
-			rte_mbuf_refcnt_read(m), (unsigned int)COUNT(state, TX));
+			refs, v.nr);
 	}
 	dma_debug_mbuf_sum(e);
 }
@@ -1022,6 +1076,7 @@ dma_debug_mbuf_unmapped(struct dma_entry *e, bool quiet, const void *site)
 {
 	struct watch *w = NULL;
 	struct object *o = NULL;
+	struct rivals v;
 	struct dma_report r;
 	uint64_t state;
 
@@ -1049,8 +1104,9 @@ dma_debug_mbuf_unmapped(struct dma_entry *e, bool quiet, const void *site)
 	}
 	__atomic_fetch_or(&o->state, WAS_RX, __ATOMIC_RELAXED);
 	state = __atomic_fetch_sub(&o->state, RX, __ATOMIC_ACQ_REL);
-	if (likely(COUNT(state, RX) <= 1) || quiet || (e->flags & DMA_ACCUSED))
+	if (likely(COUNT(state, RX) <= 1) || quiet || (e->flags & DMA_ACCUSED) ||
+			count_rivals(&v, e, true) == 0)
 		return;
-	r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO, w, o, e->mbuf, e, site);
+	r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO, w, o, e->mbuf, &v, site);
 	TELL(o, r, "it is given to the application, and posted for receive once more");
 }

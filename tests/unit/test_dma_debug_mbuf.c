@@ -9,6 +9,8 @@
 
 #include "dma_mbufs.h"
 
+#include "gantry_dma_sg.h"
+
 /*
  * The application.
  */
@@ -550,6 +552,130 @@ test_shapes(void **state)
 	drop_pool();
 }
 
+/*
+ * An mbuf that is handed over in parts: for several descriptors, or as a list's entries.
+ */
+
+#define HEADER 64
+
+static HERE gantry_dma_addr_t
+map_part(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off, size_t size,
+		enum gantry_dma_dir dir)
+{
+	gantry_dma_addr_t addr = gantry_dma_map_mbuf(dev, m, RTE_PKTMBUF_HEADROOM + off, size, dir);
+
+	assert_false(gantry_dma_mapping_error(dev, addr));
+	return addr;
+}
+
+/* Header and payload have a descriptor each. */
+static HERE void
+parts_sent_twice(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *m = frame();
+	gantry_dma_addr_t header[2], rest[2];
+	unsigned int i;
+
+	if (fixed)
+		rte_mbuf_refcnt_update(m, 1);
+	for (i = 0; i < 2; i++) {
+		header[i] = map_part(dev, m, 0, HEADER, GANTRY_DMA_TO_DEVICE);
+		rest[i] = map_part(dev, m, HEADER, FRAME - HEADER, GANTRY_DMA_TO_DEVICE);
+	}
+	for (i = 0; i < 2; i++) {
+		gantry_dma_unmap_mbuf(dev, m, header[i], HEADER, GANTRY_DMA_TO_DEVICE);
+		gantry_dma_unmap_mbuf(dev, m, rest[i], FRAME - HEADER, GANTRY_DMA_TO_DEVICE);
+	}
+	rte_mbuf_refcnt_set(m, 1);
+	rte_pktmbuf_free(m);
+}
+
+/* The header goes before each half of the payload: its bytes stand in one list twice. */
+static HERE void
+list_sent_twice(struct gantry_dma_dev *dev, bool fixed)
+{
+	const size_t half = (FRAME - HEADER) / 2;
+	struct rte_mbuf *m = frame();
+	struct gantry_sg sg[2][4];
+	unsigned int i;
+
+	if (fixed)
+		rte_mbuf_refcnt_update(m, 1);
+	for (i = 0; i < 2; i++) {
+		gantry_sg_set_mbuf(&sg[i][0], m, RTE_PKTMBUF_HEADROOM, HEADER);
+		gantry_sg_set_mbuf(&sg[i][1], m, RTE_PKTMBUF_HEADROOM + HEADER, half);
+		gantry_sg_set_mbuf(&sg[i][2], m, RTE_PKTMBUF_HEADROOM, HEADER);
+		gantry_sg_set_mbuf(&sg[i][3], m, RTE_PKTMBUF_HEADROOM + HEADER + half, half);
+		assert_int_not_equal(gantry_dma_map_sg(dev, sg[i], 4, GANTRY_DMA_TO_DEVICE), 0);
+	}
+	for (i = 0; i < 2; i++)
+		gantry_dma_unmap_sg(dev, sg[i], 4, GANTRY_DMA_TO_DEVICE);
+	rte_mbuf_refcnt_set(m, 1);
+	rte_pktmbuf_free(m);
+}
+
+/* The header is received into one part, what follows it into another; or into the first again. */
+static HERE void
+parts_posted_twice(struct gantry_dma_dev *dev, bool fixed)
+{
+	const size_t rest = 1024, second = fixed ? HEADER : HEADER / 2;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	gantry_dma_addr_t a, b;
+
+	a = map_part(dev, m, 0, HEADER, GANTRY_DMA_FROM_DEVICE);
+	b = map_part(dev, m, second, rest, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_unmap_mbuf(dev, m, a, HEADER, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_unmap_mbuf(dev, m, b, rest, GANTRY_DMA_FROM_DEVICE);
+	rte_pktmbuf_free(m);
+}
+
+/* A request is sent out of an mbuf, and the status comes back behind it; or on top of it. */
+static HERE void
+answer_in_request(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct rte_mbuf *m = frame();
+	gantry_dma_addr_t status, request;
+
+	status = map_part(dev, m, fixed ? 1024 : HEADER, HEADER, GANTRY_DMA_FROM_DEVICE);
+	request = map_part(dev, m, 0, FRAME, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_mbuf(dev, m, request, FRAME, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_mbuf(dev, m, status, HEADER, GANTRY_DMA_FROM_DEVICE);
+	rte_pktmbuf_free(m);
+}
+
+static void
+test_parts(void **state)
+{
+	static const struct {
+		struct play play;
+		const char *found_in;
+	} parts[] = {
+		{ PLAY(parts_sent_twice, MBUF_IN_RING), "map_part" },
+		{ PLAY(list_sent_twice, MBUF_IN_RING), "list_sent_twice" },
+		{ PLAY(parts_posted_twice, MBUF_RECEIVED_INTO), "parts_posted_twice" },
+		{ PLAY(answer_in_request, MBUF_IN_RING), "map_part" },
+	};
+	struct gantry_dma_dev *dev;
+	unsigned int i, round;
+
+	for (i = 0; i < RTE_DIM(parts); i++) {
+		make_pool(&kinds[1]);
+		dev = device(parts[i].play.name);
+		assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
+		reports_begin();
+		for (round = 0; round < 3; round++) {
+			parts[i].play.play(dev, true);
+			if (reports.nr != 0)
+				fail_msg("%s: %s", parts[i].play.name, reports.at[0].text);
+		}
+		parts[i].play.play(dev, false);
+		reports_expect_first(parts[i].play.misuse, parts[i].found_in);
+		assert_int_equal(gantry_dma_debug_live(dev), 0);
+		gantry_dma_dev_destroy(dev);
+		drop_pool();
+	}
+}
+
 /* Threads, half of them lcores with caches from before; and then one frees what is another's. */
 
 #define THREADS 4
@@ -696,6 +822,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_unannounced),
 		cmocka_unit_test(test_pool_freed),
 		cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_pools), /* no place is left: the last */
 	};
