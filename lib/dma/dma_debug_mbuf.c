@@ -315,8 +315,12 @@ report_mbuf(enum gantry_dma_misuse misuse, const struct watch *w, const struct o
 		rte_pktmbuf_data_room_size(w->pool), find_mapping, &s);
 	if (s.found.dev == NULL && m->buf_addr != NULL && m->buf_len != 0)
 		dma_debug_for_each_at(m->buf_addr, m->buf_len, find_mapping, &s);
-	if (s.found.dev != NULL)
-		return dma_debug_report_of(misuse, &s.found, site);
+	if (s.found.dev != NULL) {
+		r = dma_debug_report_of(misuse, &s.found, site);
+		r.mbuf = m; /* and not a clone that was handed over */
+		r.pool = w->pool->name;
+		return r;
+	}
 	/* Else the device that received into it last; else any that watches the pool. */
 	pthread_mutex_lock(&lock);
 	if (w->nr_devices > 0)

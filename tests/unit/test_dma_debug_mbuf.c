@@ -403,6 +403,39 @@ test_report(void **state)
 	drop_pool();
 }
 
+/* The mapping is the clone's; what was freed is the mbuf that lent its buffer, of another pool. */
+static void
+test_report_lent(void **state)
+{
+	struct rte_mempool *clones = rte_pktmbuf_pool_create("clones", 31, 0, 0, 0, SOCKET_ID_ANY);
+	struct gantry_dma_dev *dev = device("lent");
+	const struct report *r = &reports.at[0];
+	struct rte_mbuf *m, *clone;
+	gantry_dma_addr_t addr;
+
+	make_pool(&kinds[1]);
+	assert_non_null(clones);
+	assert_int_equal(gantry_dma_debug_watch(dev, clones), 0);
+	reports_begin();
+	m = frame();
+	clone = rte_pktmbuf_clone(m, clones);
+	assert_non_null(clone);
+	addr = drv_send(dev, clone, 8);
+	rte_mempool_put(pool, m);
+	reports_expect(GANTRY_DMA_MISUSE_MBUF_FREED, "test_report_lent");
+	assert_ptr_equal(r->mbuf, m);
+	assert_string_equal(r->pool, "mbufs");
+	assert_int_equal(r->addr, addr);
+	assert_ptr_equal(r->cpu, rte_pktmbuf_mtod(m, void *));
+	assert_int_equal(r->descriptor, 8);
+	assert_non_null(strstr(r->map_symbol, "drv_send+0x"));
+	drv_complete(dev, clone, addr);
+	rte_pktmbuf_free(m);
+	gantry_dma_dev_destroy(dev);
+	drop_pool();
+	rte_mempool_free(clones);
+}
+
 /* Nothing of it stays. */
 static void
 test_restored(void **state)
@@ -818,6 +851,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_bugs),
 		cmocka_unit_test(test_unowned),
 		cmocka_unit_test(test_report),
+		cmocka_unit_test(test_report_lent),
 		cmocka_unit_test(test_restored),
 		cmocka_unit_test(test_unannounced),
 		cmocka_unit_test(test_pool_freed),
