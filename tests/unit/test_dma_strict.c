@@ -449,14 +449,16 @@ test_query(void **state)
 	struct seen s = { 0 };
 	gantry_dma_addr_t a, ring;
 	void *cpu;
-	unsigned int i;
+	unsigned int i, looks = 0;
 
 	gantry_dma_for_each_mapping(dev, see, &s);
 	assert_int_equal(s.n, 0);
 	cpu = gantry_dma_alloc_coherent(dev, 4096, &ring, SOCKET_ID_ANY);
 	a = bus_map_ok(dev, p + 5, 1000, GANTRY_DMA_TO_DEVICE);
-	/* They grow older. */
+	/* They grow older. Half a minute is patience enough. */
 	do {
+		if (looks++ == 3000)
+			fail_msg("its age stays 0");
 		s.n = 0;
 		gantry_dma_for_each_mapping(dev, see, &s);
 		assert_int_equal(s.n, 2);
