@@ -117,7 +117,7 @@ edu_copy(struct edu *edu, void *dst, void *src, size_t len)
 }
 
 /* 4. Coherent memory: both sides' at any time, without a call. One half of it to the other. */
-static int
+static const char *
 edu_self_test(struct edu *edu)
 {
 	gantry_dma_addr_t bus;
@@ -125,14 +125,14 @@ edu_self_test(struct edu *edu)
 	bool ok;
 
 	if (cpu == NULL)
-		return -ENOMEM;
+		return gantry_dma_last_error();
 	memset(cpu, 0xed, 2048);
 	ok = edu_transfer(edu, bus, 2048, false) == 0 &&
 		edu_transfer(edu, bus + 2048, 2048, true) == 0 &&
 		memcmp(cpu, cpu + 2048, 2048) == 0;
 	if (!edu->silent)
 		gantry_dma_free_coherent(edu->dma, 4096, cpu, bus);
-	return ok ? 0 : -EIO;
+	return ok ? NULL : edu->silent ? "it does not answer" : "what it copies does not arrive";
 }
 
 /* 5. Devices come, on either bus, and go. */
@@ -152,6 +152,7 @@ static int
 edu_start(struct rte_pci_device *pci, struct rte_vfio_user_device *vu, const char *name)
 {
 	struct edu *edu = calloc(1, sizeof(*edu));
+	const char *why;
 	int group;
 
 	if (edu == NULL)
@@ -161,16 +162,18 @@ edu_start(struct rte_pci_device *pci, struct rte_vfio_user_device *vu, const cha
 	edu_dma.ops = pci != NULL ? &edu_pci_dma_ops : &vfio_user_dma_ops; /* ready-made */
 	edu_dma.opaque = pci != NULL ? (void *)edu : vu;
 	edu_dma.name = name;
-	if ((pci == NULL || ((edu->container = rte_vfio_container_create()) >= 0 &&
-			rte_vfio_get_group_num(rte_pci_get_sysfs_path(), name, &group) > 0 &&
-			rte_vfio_container_group_bind(edu->container, group) >= 0 &&
-			rte_pci_map_device(pci) == 0)) &&
+	if (pci != NULL && ((edu->container = rte_vfio_container_create()) < 0 ||
+			rte_vfio_get_group_num(rte_pci_get_sysfs_path(), name, &group) <= 0 ||
+			rte_vfio_container_group_bind(edu->container, group) < 0 ||
+			rte_pci_map_device(pci) != 0))
+		why = "it has no vfio container of its own: bind it to vfio-pci";
+	else if ((edu->dma = gantry_dma_dev_create(&edu_dma)) == NULL ||
 			/* The mask comes first: it decides where the library puts what it maps. */
-			(edu->dma = gantry_dma_dev_create(&edu_dma)) != NULL &&
-			gantry_dma_set_mask_and_coherent(edu->dma, GANTRY_DMA_BIT_MASK(28)) == 0 &&
-			edu_self_test(edu) == 0)
+			gantry_dma_set_mask_and_coherent(edu->dma, GANTRY_DMA_BIT_MASK(28)) != 0)
+		why = gantry_dma_last_error();
+	else if ((why = edu_self_test(edu)) == NULL)
 		return 0;
-	fprintf(stderr, "edu: %s is not usable: %s\n", name, gantry_dma_last_error());
+	fprintf(stderr, "edu: %s is not usable: %s\n", name, why);
 	edu_close(edu);
 	return -EIO;
 }

@@ -6,11 +6,17 @@ import os
 import re
 import signal
 
+import vfio_user
 from lib import BUILD, Bench, needs_hugepages, tag
 
 DEVICE = os.path.join(BUILD, 'examples', 'edu', 'edu-device')
 COPY = os.path.join(BUILD, 'examples', 'edu', 'edu-copy')
 LIMIT = 200  # lines
+
+
+class Idle(vfio_user.Server):
+    """Says of each transfer at once that it has ended, and makes none."""
+    vendor, device = 0x1234, 0x11e8
 
 
 class Edu(Bench):
@@ -66,6 +72,14 @@ class Edu(Bench):
         self.assertRegex(text, r'(?m)^edu: %s is not usable: .*drives 28 address bits'
                          % re.escape(self.sock('e')))
         device.expect(r'client left .*: 0 transfers, 0 refused, 0 DMA faults')
+
+    def test_no_transfer(self):
+        """A device that copies nothing is not used, and that is the reason that is given."""
+        server = Idle(self.sock('e'))
+        self.addCleanup(server.close)
+        text = self.copy('auto', status=1)
+        self.assertRegex(text, r'(?m)^edu: %s is not usable: what it copies does not arrive$'
+                         % re.escape(self.sock('e')))
 
     def test_direct_where_memory_lies_low(self):
         """Nothing to bring anywhere: its addresses fit as they are."""
