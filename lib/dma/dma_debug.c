@@ -37,8 +37,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_string_fns.h>
-
 #include "dma_debug_books.h"
 
 /* Causes of leaked mappings that are reported one by one. */
@@ -313,11 +311,11 @@ check_refused(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t 
 		return;
 	if (eal && dma_debug_contiguous(dev, ptr, size))
 		return; /* beyond the mask */
-	strlcpy(why, gantry_dma_last_error(), sizeof(why));
+	dma_reason(dev, why, sizeof(why));
 	r = report_call(GANTRY_DMA_MISUSE_MAP_SCATTERED, dev, m, GANTRY_DMA_MAPPING_ERROR, ptr,
 		size, dir, site);
-	dma_debug_report(&r, "its pages are not contiguous in bus addresses");
-	dma_fail("%s", why);
+	dma_debug_report(&r, "it has no one bus address for the device: %s", why);
+	dma_fail("%s: %s", dma_device(dev)->name, why);
 }
 
 /* A single mapping is held to limits that the driver has set; a list's piece to all. */

@@ -44,7 +44,7 @@ extern "C" {
 	X(MAP_INVALID, "map-invalid")               /* nothing is there, or a BAR */ \
 	X(MAP_STACK, "map-stack")                   /* memory of a thread's stack */ \
 	X(MAP_TEXT, "map-text")                     /* program text, or read-only data */ \
-	X(MAP_SCATTERED, "map-not-contiguous")      /* not contiguous where it must be */ \
+	X(MAP_SCATTERED, "map-not-contiguous")      /* no one bus address: scattered, not given */ \
 	X(OVERLAP, "overlap")                       /* a cache line mapped twice, written once */ \
 	X(SEGMENT_SIZE, "segment-too-long")         /* longer than the device takes */ \
 	X(SEGMENT_BOUNDARY, "segment-boundary")     /* across a boundary that it may not cross */ \

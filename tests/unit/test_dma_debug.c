@@ -1019,6 +1019,47 @@ test_bugs(void **state)
 	assert_int_equal(gantry_dma_debug_errors(NULL) - before, RTE_DIM(plays));
 }
 
+static void
+expect_why(struct gantry_dma_dev *dev, void *ptr, size_t size, const char *why)
+{
+	reports_begin();
+	assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, ptr, size,
+		GANTRY_DMA_TO_DEVICE)));
+	assert_reason(why);
+	assert_int_equal(reports.nr, 1);
+	assert_int_equal(reports.at[0].misuse, GANTRY_DMA_MISUSE_MAP_SCATTERED);
+	if (strstr(reports.at[0].text, why) == NULL)
+		fail_msg("not \"%s\": %s", why, reports.at[0].text);
+}
+
+/* Memory has no bus address for several reasons: the report has the right one. */
+static void
+test_why(void **state)
+{
+	const size_t page = 4096, n = 3;
+	rte_iova_t iovas[3] = { 0x10000000, 0x10001000, 0x20000000 };
+	uint8_t *mem = mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		-1, 0);
+	static const char *const whys[] = { "the device was not given them",
+		"registered with EAL without a bus address", "0x10001fff is followed by 0x20000000",
+	};
+	struct gantry_dma_dev *dev;
+	unsigned int i;
+
+	assert_ptr_not_equal(mem, MAP_FAILED);
+	for (i = 0; i < RTE_DIM(whys); i++) {
+		dev = debug_device("why", GANTRY_DMA_DEBUG_ON);
+		if (i > 0)
+			assert_int_equal(rte_extmem_register(mem, n * page, i == 1 ? NULL : iovas,
+				i == 1 ? 0 : n, page), 0);
+		expect_why(dev, mem, n * page, whys[i]);
+		if (i > 0)
+			assert_int_equal(rte_extmem_unregister(mem, n * page), 0);
+		gantry_dma_dev_destroy(dev);
+	}
+	munmap(mem, n * page);
+}
+
 /* Leaks, one cause for each place; more places than are told of. */
 static void
 test_leaks(void **state)
@@ -1512,6 +1553,7 @@ main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_twins),
 		cmocka_unit_test(test_bugs),
+		cmocka_unit_test(test_why),
 		cmocka_unit_test(test_leaks),
 		cmocka_unit_test(test_sites),
 		cmocka_unit_test(test_failed),
