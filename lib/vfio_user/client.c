@@ -182,6 +182,12 @@ transact(struct vfu_client *c, uint16_t cmd, const void *data, size_t len, const
 	}
 	if (ret == 0 && call.reply == NULL)
 		ret = -ENODEV;
+	/*
+	 * Who is refused finds the connection lost perhaps before anything is sent, but has been
+	 * told why.
+	 */
+	if (ret == -ENODEV && call.reply != NULL)
+		ret = 0;
 	pthread_mutex_unlock(&c->lock);
 
 	if (ret == -ETIMEDOUT)

@@ -46,8 +46,11 @@ our_server(void **state)
 	device_start(&dev);
 	assert_int_equal(vfu_client_connect(dev.path, &params, &c, err), 0);
 	assert_true(vfu_client_alive(c));
-	assert_int_equal(vfu_client_connect(dev.path, &params, &second, err), -EBUSY);
-	assert_non_null(strstr(err, "another client"));
+	/* The refusal may come, and the connection's end behind it, before anything is sent. */
+	for (unsigned int i = 0; i < 300; i++) {
+		assert_int_equal(vfu_client_connect(dev.path, &params, &second, err), -EBUSY);
+		assert_non_null(strstr(err, "another client"));
+	}
 	before = count_fds();
 
 	assert_int_equal(vfu_client_device_info(c, &info), 0);
@@ -156,7 +159,7 @@ no_server(void **state)
 	assert_int_equal(listen(fd, 0), 0);
 	start = now_ms();
 	assert_int_equal(vfu_client_connect(path, &params, &c, err), -ETIMEDOUT);
-	assert_true(now_ms() - start >= 290 && now_ms() - start < 3000);
+	assert_true(now_ms() - start >= 290);
 	while (n < 64) {
 		clients[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 		if (connect(clients[n++], (struct sockaddr *)&sa, sizeof(sa)) != 0)
@@ -187,6 +190,7 @@ struct fake {
 	int fds[20];
 	unsigned int nr_fds;
 	bool silent;
+	unsigned int timeout_ms;  /* the client's; 0: SOON_MS */
 	unsigned int max;         /* after so many it leaves the socket to the test; 0: never */
 	unsigned int extra;       /* the reply is sent so many times more */
 };
@@ -255,7 +259,8 @@ fake_stop(struct fake *f)
 static int
 connect_fake(struct fake *f, struct vfu_client **c, struct told *told, char *err)
 {
-	struct vfu_client_params params = { .timeout_ms = 400, .lost = on_lost, .opaque = told };
+	struct vfu_client_params params = { .lost = on_lost, .opaque = told,
+		.timeout_ms = f->timeout_ms != 0 ? f->timeout_ms : SOON_MS };
 
 	return vfu_client_connect(f->path, &params, c, err);
 }
@@ -420,6 +425,8 @@ lying_headers(void **state)
 		char err[VFU_ERR_LEN];
 
 		print_message("    reply %u\n", i);
+		if (t[i].want == -ETIMEDOUT)
+			f.timeout_ms = 1500; /* is waited for; VERSION before is answered within it */
 		fake_start(&f);
 		assert_int_equal(connect_fake(&f, &c, &told, err), 0);
 		assert_int_equal(vfu_client_reset(c), t[i].want);
@@ -579,7 +586,7 @@ libvfio_user_server(void **state)
 {
 	struct foreign_server s = { .mem = memory_file(0x4000) };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	struct vfu_client_params params = { .timeout_ms = 1000 };
+	struct vfu_client_params params = { .timeout_ms = SOON_MS };
 	int before = count_fds(), fd = eventfd(0, 0);
 	struct vfu_device_info info;
 	struct vfu_irq_info irq;
@@ -657,7 +664,7 @@ static void
 greedy_server(void **state)
 {
 	struct fake f = { .hdr = { .flags = 1 }, .max = 6 }; /* VERSION, maps, unmap */
-	struct vfu_client_params params = { .timeout_ms = 1000, .dma_read = give,
+	struct vfu_client_params params = { .timeout_ms = SOON_MS, .dma_read = give,
 		.dma_write = take };
 	static const struct {
 		uint16_t cmd;
