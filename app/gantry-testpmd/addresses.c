@@ -72,7 +72,7 @@ bar_mapper(const struct port *p, const void *cpu, bool is_io, char *buf, size_t 
 
 /* @p cpu NULL: not reached by this process; @p bus UINT64_MAX: not reached by the device */
 static void
-row(struct table *t, const char *kind, const char *name, const void *cpu, uint64_t bus,
+row(struct table *t, const char *kind, const char *name, const void *cpu, gantry_dma_addr_t bus,
 	uint64_t size, const char *mapper)
 {
 	char cpu_text[ADDRESS_LEN] = "-", phys_text[ADDRESS_LEN] = "-", bus_text[ADDRESS_LEN] = "-";
@@ -108,7 +108,10 @@ object(void *arg, const struct rte_pmd_gantry_igb_object *o)
 
 	if (o->type == RTE_PMD_GANTRY_IGB_BAR) {
 		mapper = bar_mapper(t->port, o->cpu, o->is_io, buf, sizeof(buf));
-		/* A page has a physical address from its first use on; no register there minds. */
+		/*
+		 * A page has a physical address from its first use on. No register there minds;
+		 * besides the driver's accesses this is the only one to a BAR.
+		 */
 		if (o->cpu != NULL)
 			rte_read32(o->cpu);
 	}
@@ -123,7 +126,7 @@ object(void *arg, const struct rte_pmd_gantry_igb_object *o)
 }
 
 /* Another driver's port: EAL's view of the memory. */
-static uint64_t
+static gantry_dma_addr_t
 eal_bus_address(rte_iova_t iova)
 {
 	return iova == RTE_BAD_IOVA ? UINT64_MAX : iova;

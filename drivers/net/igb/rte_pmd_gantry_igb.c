@@ -40,7 +40,7 @@ show(struct walk *w, const struct rte_pmd_gantry_igb_object *o)
 
 struct look_up {
 	const void *ptr;
-	uint64_t bus;
+	gantry_dma_addr_t bus;
 };
 
 static void
@@ -54,7 +54,7 @@ is_it_in(void *arg, const struct gantry_dma_reach_group *g)
 }
 
 /* Of memory that the device reaches as such: in strict and bounce mode there is none. */
-static uint64_t
+static gantry_dma_addr_t
 bus_address(const struct igb_adapter *ad, const void *ptr)
 {
 	struct look_up l = { .ptr = ptr, .bus = UINT64_MAX };
@@ -164,10 +164,10 @@ rte_pmd_gantry_igb_for_each_object(uint16_t port_id, rte_pmd_gantry_igb_object_c
 }
 
 int
-rte_pmd_gantry_igb_virt_to_bus(uint16_t port_id, const void *ptr, uint64_t *bus)
+rte_pmd_gantry_igb_virt_to_bus(uint16_t port_id, const void *ptr, gantry_dma_addr_t *bus)
 {
 	struct rte_eth_dev *dev;
-	uint64_t addr;
+	gantry_dma_addr_t addr;
 	int ret;
 
 	ret = igb_port(port_id, &dev);

@@ -18,9 +18,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <rte_common.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** A bus address: gantry_dma.h's type, for programs that don't need the rest of that header. */
+typedef rte_iova_t gantry_dma_addr_t;
 
 /** The kinds of memory that a device and its driver share. */
 enum rte_pmd_gantry_igb_object_type {
@@ -37,11 +42,11 @@ struct rte_pmd_gantry_igb_object {
 	unsigned int index;
 	/** The pool's name; else what it is, for people. Valid during the call. */
 	const char *name;
-	void *cpu;        /**< in this process; NULL: a BAR that is not mapped */
-	uint64_t bus;     /**< what the device calls it; UINT64_MAX: it has no such address */
-	size_t size;      /**< bytes */
-	int socket_id;    /**< NUMA node, or SOCKET_ID_ANY */
-	bool is_io;       /**< of a BAR: I/O space */
+	void *cpu;             /**< in this process; NULL: a BAR that is not mapped */
+	gantry_dma_addr_t bus; /**< what the device calls it; UINT64_MAX: it has no such address */
+	size_t size;           /**< bytes */
+	int socket_id;         /**< NUMA node, or SOCKET_ID_ANY */
+	bool is_io;            /**< of a BAR: I/O space */
 };
 
 /** Called for each object. @return 0 to go on; anything else ends the walk */
@@ -67,7 +72,8 @@ int rte_pmd_gantry_igb_for_each_object(uint16_t port_id, rte_pmd_gantry_igb_obje
  * @return 0; -EFAULT: the device has no address for it (in strict and bounce mode none for
  *   any memory as such); -ENODEV, -ENOTSUP as above
  */
-int rte_pmd_gantry_igb_virt_to_bus(uint16_t port_id, const void *ptr, uint64_t *bus);
+int rte_pmd_gantry_igb_virt_to_bus(uint16_t port_id, const void *ptr,
+		gantry_dma_addr_t *bus);
 
 struct gantry_dma_reach_group;
 
