@@ -825,7 +825,7 @@ wait_for_work(struct vfu_server *s)
 			return msg;
 		}
 		if (conn->reading) {
-			/* By a polling thread, for VFU_DMA_MS at most. See to the rest meanwhile. */
+			/* By a polling thread, for desc.dma_timeout_ms at most. See to the rest meanwhile. */
 			set_deadline(&ts, vfu_now_ms() + 20);
 			pthread_cond_timedwait(&conn->cond, &conn->lock, &ts);
 			pthread_mutex_unlock(&conn->lock);
@@ -953,6 +953,8 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 		return -ENOMEM;
 	}
 	s->desc = *desc;
+	if (s->desc.dma_timeout_ms == 0)
+		s->desc.dma_timeout_ms = VFU_DMA_MS;
 	s->ops = *ops;
 	s->opaque = opaque;
 	s->listen_fd = s->null_fd = -1;

@@ -277,7 +277,7 @@ copy(struct vfu_server *s, uint64_t iova, uint8_t *buf, const uint8_t *data, siz
 				memcpy(buf, mem, n);
 		} else {
 			if (deadline == 0)
-				deadline = vfu_now_ms() + VFU_DMA_MS;
+				deadline = vfu_now_ms() + s->desc.dma_timeout_ms;
 			if (conn != NULL && n > conn->max_dma_xfer)
 				n = conn->max_dma_xfer;
 			why = VFU_DMA_NO_ANSWER;

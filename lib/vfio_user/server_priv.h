@@ -33,7 +33,7 @@
 
 #define VFU_SEND_MS      1000 /* for a reply: a client that does not read for so long is dropped */
 #define VFU_HANDSHAKE_MS 5000 /* for VERSION after connecting */
-#define VFU_DMA_MS       200  /* for a DMA_READ or DMA_WRITE, its reply included */
+#define VFU_DMA_MS       200  /* for DMA_READ or DMA_WRITE and the reply, if desc says nothing */
 #define VFU_DMA_CHUNK    65536u
 
 /* Commands that wait for the control thread while a polling thread reads. */

@@ -104,6 +104,11 @@ struct vfu_server_desc {
 	} regions[VFU_SRV_REGIONS];
 	uint32_t irq_counts[VFU_SRV_IRQS]; /**< vectors, by VFIO_PCI_*_IRQ_INDEX */
 	bool no_page_table; /**< to clients, a server that has no such extension (vfio_user.h) */
+	/**
+	 * How long a polling thread waits for the client's part in an access to memory without a
+	 * file descriptor, milliseconds; who does not answer is dropped. 0 means 200.
+	 */
+	unsigned int dma_timeout_ms;
 };
 
 /** Counters of one server, since it started. */

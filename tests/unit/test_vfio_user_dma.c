@@ -400,7 +400,7 @@ poll_writes(void *arg)
 static void
 unmap_promise(void **state)
 {
-	struct vfu_client_params params = { .timeout_ms = 3000 };
+	struct vfu_client_params params = { .timeout_ms = SOON_MS };
 	struct poller p = { .iova = 0x10000000 };
 	struct vfu_client *c;
 	char err[VFU_ERR_LEN];
@@ -486,7 +486,7 @@ truncated_copy(void **state)
 		volatile char *p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, own, 0);
 
 		signal(SIGALRM, SIG_DFL);
-		alarm(5);
+		alarm(20);
 		_exit(p[0]);
 	}
 	assert_true(wait(&status) > 0);
@@ -541,7 +541,7 @@ static struct vfu_client *
 connect_own(struct own_memory *o)
 {
 	struct vfu_client_params params = { .dma_read = own_read, .dma_write = own_write,
-		.lost = own_lost, .opaque = o };
+		.lost = own_lost, .opaque = o, .timeout_ms = SOON_MS };
 	struct vfu_client *c;
 	char err[VFU_ERR_LEN];
 
@@ -630,7 +630,6 @@ nobody_waits_for_nobody(void **state)
 	struct poller p[2] = { { .iova = 0x40000000 }, { .iova = 0x40000800 } };
 	struct vfu_client *c;
 	int mem = memory_file(0x1000);
-	uint64_t start = now_ms();
 	uint32_t v = 1;
 
 	memset(&o, 0x5a, sizeof(o));
@@ -651,7 +650,6 @@ nobody_waits_for_nobody(void **state)
 	}
 	wait_until(message_reads > 100);
 	assert_true(vfu_client_alive(c));
-	assert_true(now_ms() - start < 20000);
 	/* Gone in the middle of it. */
 	vfu_client_close(c);
 	wait_until(dev.detached == dev.attached);
@@ -666,18 +664,20 @@ nobody_waits_for_nobody(void **state)
 static void
 no_answer(void **state)
 {
-	int s = raw_attach(&dev);
 	uint64_t start;
 	uint32_t v;
+	int s;
 
+	device_start_dma(&dev, 0);
+	s = raw_attach(&dev);
 	assert_int_equal(raw_map(s, -1, 0, 0, 0x1000, RW), 0);
 	start = now_ms();
 	POLLING(assert_int_equal(vfu_dma_read(dev.server, 0, &v, 4), -EFAULT));
 	assert_true(now_ms() - start >= 190);
-	assert_true(now_ms() - start < 2000);
 	wait_until(dev.detached == dev.attached);
 	assert_non_null(strstr(dev.why, "does not answer"));
 	close(s);
+	device_stop(&dev);
 }
 
 /* Answers of all wrong kinds, and commands in between. */
@@ -799,7 +799,7 @@ main(void)
 		T(unmap_promise),
 			cmocka_unit_test(truncated),
 		cmocka_unit_test(truncated_copy), T(by_message), T(nobody_waits_for_nobody),
-		T(no_answer),
+		cmocka_unit_test(no_answer),
 		T(wrong_answers), T(write_answers),
 	};
 

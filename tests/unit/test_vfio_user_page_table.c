@@ -281,7 +281,7 @@ plain_server(void *arg)
 static void
 unknown_to_server(void **state)
 {
-	struct vfu_client_params params = { .timeout_ms = 3000 };
+	struct vfu_client_params params = { .timeout_ms = SOON_MS };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
 	char path[100], err[VFU_ERR_LEN];
@@ -670,7 +670,8 @@ own_write(void *opaque, uint64_t iova, const void *buf, size_t len)
 static void
 by_message(void **state)
 {
-	struct vfu_client_params params = { .dma_read = own_read, .dma_write = own_write };
+	struct vfu_client_params params = { .dma_read = own_read, .dma_write = own_write,
+		.timeout_ms = SOON_MS };
 	char err[VFU_ERR_LEN];
 	uint8_t buf[2 * PAGE];
 	struct vfu_client *c;

@@ -632,13 +632,11 @@ never_reads(void **state)
 		{ .offset = 0, .region = 0, .count = BAR0_SIZE },
 	};
 	int s = raw_attach(&dev), n = 0;
-	uint64_t start = now_ms();
 
 	while (send(s, &q, sizeof(q), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
 		n++;
 	assert_true(n > 0);
 	wait_until(dev.detached == dev.attached);
-	assert_true(now_ms() - start < 5000);
 	assert_non_null(strstr(dev.why, "does not read"));
 	close(s);
 	close(raw_attach(&dev));

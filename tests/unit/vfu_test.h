@@ -45,6 +45,7 @@
 #define RW        (VFU_DMA_READ | VFU_DMA_WRITE)
 #define BAR0_SIZE 0x20000u
 #define MEM_SIZE  0x100000u
+#define SOON_MS   20000 /* what comes, comes within this: it only bounds hanging */
 
 struct device {
 	struct vfu_server *server;
@@ -191,8 +192,9 @@ fill_desc(struct vfu_server_desc *desc, int bar_fd)
 	desc->irq_counts[VFIO_PCI_MSIX_IRQ_INDEX] = 25;
 }
 
+/* A device; dma_timeout_ms as its description's. */
 static inline void
-device_start(struct device *d)
+device_start_dma(struct device *d, unsigned int dma_timeout_ms)
 {
 	struct vfu_server_desc desc;
 	char err[VFU_ERR_LEN];
@@ -202,9 +204,16 @@ device_start(struct device *d)
 	for (unsigned int i = 0; i < sizeof(d->config); i++)
 		d->config[i] = (uint8_t)i;
 	fill_desc(&desc, d->bar_fd);
+	desc.dma_timeout_ms = dma_timeout_ms;
 	test_path(d->path, sizeof(d->path));
 	if (vfu_server_start(d->path, &desc, &dev_ops, d, &d->server, err) != 0)
 		fail_msg("%s", err);
+}
+
+static inline void
+device_start(struct device *d)
+{
+	device_start_dma(d, SOON_MS);
 }
 
 static inline void
@@ -252,7 +261,7 @@ now_ms(void)
 
 /* Waits until what another thread does has been done. */
 #define wait_until(cond) do { \
-	uint64_t end_ = now_ms() + 8000; \
+	uint64_t end_ = now_ms() + SOON_MS; \
 	while (!(cond) && now_ms() < end_) \
 		usleep(200); \
 	assert_true(cond); \
@@ -316,9 +325,11 @@ raw_send(int fd, const void *buf, size_t len, const int *fds, unsigned int nr_fd
 	assert_true(try_send(fd, buf, len, fds, nr_fds));
 }
 
-/* Exactly len bytes within 3 seconds; *got_fd, if asked for, is the first descriptor or -1. */
-static inline bool
-raw_recv(int fd, void *buf, size_t len, int *got_fd)
+enum raw_end { RAW_ALL, RAW_CLOSED, RAW_SILENCE };
+
+/* Exactly len bytes; *got_fd, if asked for, is the first descriptor or -1. */
+static inline enum raw_end
+raw_recv_end(int fd, void *buf, size_t len, int *got_fd)
 {
 	union {
 		struct cmsghdr align;
@@ -336,11 +347,11 @@ raw_recv(int fd, void *buf, size_t len, int *got_fd)
 		struct cmsghdr *c;
 		ssize_t n;
 
-		if (poll(&pfd, 1, 3000) != 1)
-			return false;
+		if (poll(&pfd, 1, SOON_MS) != 1)
+			return RAW_SILENCE;
 		n = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC);
 		if (n <= 0)
-			return false;
+			return RAW_CLOSED;
 		for (c = CMSG_FIRSTHDR(&mh); c != NULL; c = CMSG_NXTHDR(&mh, c)) {
 			for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
 				int one;
@@ -355,7 +366,13 @@ raw_recv(int fd, void *buf, size_t len, int *got_fd)
 		p += n;
 		len -= (size_t)n;
 	}
-	return true;
+	return RAW_ALL;
+}
+
+static inline bool
+raw_recv(int fd, void *buf, size_t len, int *got_fd)
+{
+	return raw_recv_end(fd, buf, len, got_fd) == RAW_ALL;
 }
 
 static inline bool
@@ -363,7 +380,7 @@ raw_closed(int fd)
 {
 	char c;
 
-	return !raw_recv(fd, &c, 1, NULL);
+	return raw_recv_end(fd, &c, 1, NULL) == RAW_CLOSED;
 }
 
 /* One command and its reply's header; the payload goes to out, its length to *out_len. */
