@@ -400,7 +400,8 @@ static inline void gantry_dma_sync_single_range_for_device(struct gantry_dma_dev
  *
  * Where nothing translates between devices, the bus address is the BAR's own. Where
  * something does, the backend is asked to map it, by whole pages; it may refuse, as for a
- * page that is mapped already.
+ * page that is mapped already. In bounce mode it is always refused: what is behind a BAR's
+ * addresses is no memory that could be copied.
  *
  * @param dev   the device that shall reach it
  * @param va    where this process has the BAR mapped; gantry_mem_classify() must know it as

@@ -367,6 +367,21 @@ test_both_sides(void **state)
 	gantry_dma_dev_destroy(dev);
 }
 
+/* What is behind a BAR's addresses can't be copied. */
+static void
+test_resource(void **state)
+{
+	uint8_t *bar = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	gantry_dma_addr_t a;
+
+	assert_int_equal(gantry_mem_mmio_add(bar, 4096), 0);
+	a = gantry_dma_map_resource(DEV(state), bar, UINT64_C(0xf0000000), 64, GANTRY_DMA_TO_DEVICE);
+	assert_true(gantry_dma_mapping_error(DEV(state), a));
+	assert_reason("no BAR can be mapped in mode bounce");
+	gantry_mem_mmio_del(bar);
+	munmap(bar, 4096);
+}
+
 /* The rest of the API stands on the same mode. */
 static void
 test_lists(void **state)
@@ -872,6 +887,7 @@ main(int argc, char **argv)
 		BOUNCING(test_misuse),
 		cmocka_unit_test(test_mask),
 		cmocka_unit_test(test_both_sides),
+		BOUNCING(test_resource),
 		BOUNCING(test_lists),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_shut_in),
