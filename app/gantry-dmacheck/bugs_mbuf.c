@@ -278,7 +278,7 @@ static const struct bug bugs[] = {
 	PLANTED(tag_shared_data, MBUF_WRITTEN),
 	PLANTED(retry_what_was_taken, MBUF_IN_RING),
 	PLANTED(resend_kept_frame, MBUF_IN_RING),
-	{ .name = "deliver_too_early", .misuse = GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO,
+	{ .name = "deliver_too_early", .misuse = GANTRY_DMA_MISUSE_MBUF_WRITTEN_FREE,
 	  .source = "planted", .play = deliver_too_early, .culprit = "deliver_too_early",
 	  .faults = true },
 	PLANTED(refill_posts_twice, MBUF_RECEIVED_INTO),

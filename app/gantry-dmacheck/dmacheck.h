@@ -178,8 +178,6 @@ void drv_rx_release(struct rig *r, struct drv_queue *q);
  * The soft NIC (softnic.c): a process of its own, whose wire is a loop too.
  */
 
-#define SOFTNIC_POOL "app" /* the mbufs' */
-
 /* Before EAL: forks it. Then port 0 is started. */
 void softnic_fork(struct rig *r);
 const char *softnic_devargs(const struct rig *r);

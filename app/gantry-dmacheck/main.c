@@ -264,8 +264,10 @@ static const unsigned int sites[GANTRY_DMA_MISUSE_MAX] = {
 	[GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE] = MISUSE | MAPPING | ALIKE,
 	/* A store of the CPU, which is no call; seen when the data are looked at again. */
 	[GANTRY_DMA_MISUSE_MBUF_WRITTEN] = MAPPING,
+	/* Likewise; or the device's, which is no call either. */
+	[GANTRY_DMA_MISUSE_MBUF_WRITTEN_FREE] = MAPPING,
 	[GANTRY_DMA_MISUSE_MBUF_IN_RING] = MISUSE | MAPPING | ALIKE,
-	/* The device's write, which is no call; seen likewise. */
+	/* Seen when the driver takes it back: it is with the device once more. */
 	[GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO] = MAPPING,
 };
 

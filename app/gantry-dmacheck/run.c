@@ -107,11 +107,13 @@ function_at(const void *address)
 static bool
 is_whole(const struct gantry_dma_error *e)
 {
+	const bool rx = e->misuse == GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO ||
+		e->misuse == GANTRY_DMA_MISUSE_MBUF_WRITTEN_FREE;
+
 	return e->device != NULL && e->mbuf != NULL && e->pool != NULL &&
-		strcmp(e->pool, SOFTNIC_POOL) == 0 &&
+		strcmp(e->pool, e->mbuf->pool->name) == 0 &&
 		(e->misuse == GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE ||
-		(e->queue == 0 && e->descriptor >= 0 &&
-		e->queue_kind == (e->misuse == GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO ? 'r' : 't')));
+		(e->queue == 0 && e->descriptor >= 0 && e->queue_kind == (rx ? 'r' : 't')));
 }
 
 static void

@@ -162,7 +162,7 @@ softnic_start(struct rig *r)
 	struct rte_eth_link link = { 0 };
 	unsigned int ms;
 
-	r->pool = rte_pktmbuf_pool_create(SOFTNIC_POOL, MBUFS, 64, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+	r->pool = rte_pktmbuf_pool_create("app", MBUFS, 64, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
 		SOCKET_ID_ANY);
 	if (r->pool == NULL)
 		broken("no pool: %s", rte_strerror(rte_errno));

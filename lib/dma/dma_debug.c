@@ -299,8 +299,7 @@ static void
 check_refused(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t size,
 		enum gantry_dma_dir dir, const void *site)
 {
-	const bool translates = dma_device(dev)->base != NULL &&
-		dma_device(dev)->base->own_above == 0;
+	const bool translates = dma_debug_cuts_off(dev);
 	const bool eal = rte_mem_virt2memseg_list(ptr) != NULL;
 	char why[256];
 	struct dma_report r;

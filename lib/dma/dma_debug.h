@@ -235,6 +235,18 @@ bool dma_debug_contiguous(struct gantry_dma_dev *dev, const void *ptr, size_t si
 void dma_debug_memory_start(void);
 void dma_debug_memory_end(void);
 
+/**
+ * Whether each mapping has bus addresses of its own, which lead nowhere when it ends, as in strict
+ * and bounce mode; else the device reaches whatever lies at EAL's, or the window's.
+ */
+static inline bool
+dma_debug_cuts_off(struct gantry_dma_dev *dev)
+{
+	const struct gantry_dma_mode *base = dma_device(dev)->base;
+
+	return base != NULL && base->own_above == 0;
+}
+
 /** "to the device" and the like; of none "no way". */
 const char *dma_debug_dir_name(enum gantry_dma_dir dir);
 

@@ -335,6 +335,20 @@ report_mbuf(enum gantry_dma_misuse misuse, const struct watch *w, const struct o
 	return r;
 }
 
+/* Whether no device that watches the pool can have written to a buffer which it gave back. */
+static bool
+cut_off(const struct watch *w)
+{
+	bool all = true;
+	unsigned int i;
+
+	pthread_mutex_lock(&lock);
+	for (i = 0; i < w->nr_devices; i++)
+		all = all && dma_debug_cuts_off(w->devices[i]);
+	pthread_mutex_unlock(&lock);
+	return all;
+}
+
 /* Tells, once, what was done to an object, and that the rest follows from it. */
 #define TELL(o, r, ...) do { \
 	if (!(__atomic_fetch_or(&(o)->state, ACCUSED, __ATOMIC_RELAXED) & ACCUSED) && \
@@ -411,12 +425,13 @@ object_got(const struct watch *w, struct rte_mbuf *m, const void *site)
 		__ATOMIC_ACQ_REL);
 	if ((state & SUMMED) && !(state & ACCUSED) && free_sum(m, &sum) &&
 			unlikely(o->sum != sum)) {
-		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO, w, o, m, NULL, site);
+		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_WRITTEN_FREE, w, o, m, NULL, site);
 		r.map_site = o->site;
 		r.map_verb = "freed";
 		if (r.dev != NULL)
-			dma_debug_report(&r, "its data changed while it was free: by a device that "
-				"still had it, or by who freed it");
+			dma_debug_report(&r, "its data changed while it was free: by the CPU, %s",
+				cut_off(w) ? "as no device reaches what was unmapped" :
+				"or by a device that still had it");
 	}
 }
 

@@ -52,6 +52,7 @@ extern "C" {
 	X(MBUF_FREED, "mbuf-freed-in-flight")       /* freed while the device may touch it */ \
 	X(MBUF_DOUBLE_FREE, "mbuf-double-free")     /* freed twice */ \
 	X(MBUF_WRITTEN, "mbuf-written-after-send")  /* written after it was handed over */ \
+	X(MBUF_WRITTEN_FREE, "mbuf-written-after-free") /* written while it was free */ \
 	X(MBUF_IN_RING, "mbuf-sent-in-ring")        /* sent while it is still in a ring */ \
 	X(MBUF_RECEIVED_INTO, "mbuf-received-into") /* received into after it was taken */
 

@@ -20,8 +20,8 @@ CLASSES = '''unmap-unknown unmap-twice wrong-size wrong-function wrong-direction
 wrong-cpu-address wrong-nents unmap-error-address unchecked-mapping leaked-mapping
 sync-unmapped sync-out-of-range sync-wrong-direction sync-pointless map-invalid map-stack
 map-text map-not-contiguous overlap segment-too-long segment-boundary freed-while-mapped
-mbuf-freed-in-flight mbuf-double-free mbuf-written-after-send mbuf-sent-in-ring
-mbuf-received-into iommu-fault'''.split()
+mbuf-freed-in-flight mbuf-double-free mbuf-written-after-send mbuf-written-after-free
+mbuf-sent-in-ring mbuf-received-into iommu-fault'''.split()
 
 
 def run(*args, timeout=60):

@@ -8,6 +8,7 @@
  */
 
 #include "dma_mbufs.h"
+#include "dma_bus.h"
 
 #include "gantry_dma_sg.h"
 
@@ -214,7 +215,7 @@ static const struct play plays[] = {
 	PLAY(sent_twice, MBUF_IN_RING),
 	PLAY(sent_after_free, MBUF_FREED),
 	PLAY(delivered_posted, MBUF_RECEIVED_INTO),
-	PLAY(written_free, MBUF_RECEIVED_INTO),
+	PLAY(written_free, MBUF_WRITTEN_FREE),
 	PLAY(written_after_send, MBUF_WRITTEN),
 	PLAY(freed_lent, MBUF_FREED),
 };
@@ -434,6 +435,38 @@ test_report_lent(void **state)
 	gantry_dma_dev_destroy(dev);
 	drop_pool();
 	rte_mempool_free(clones);
+}
+
+/* Who wrote to a free mbuf is known where no device can have. */
+static void
+test_report_written_free(void **state)
+{
+	const struct gantry_dma_params p = { .name = "strict", .socket_id = SOCKET_ID_ANY,
+		.ops = &bus_with_table, .has_iommu = true, .mode = GANTRY_DMA_MODE_STRICT,
+		.debug = GANTRY_DMA_DEBUG_ON };
+	static const char known[] = "by the CPU, as no device reaches what was unmapped";
+	static const char open[] = "by the CPU, or by a device that still had it";
+	struct gantry_dma_dev *direct, *strict;
+
+	bus_reset();
+	strict = gantry_dma_dev_create(&p);
+	assert_non_null(strict);
+	bus_mask(strict, 64);
+	make_pool(&kinds[0]);
+	reports_begin();
+	written_free(strict, false);
+	reports_expect(GANTRY_DMA_MISUSE_MBUF_WRITTEN_FREE, "written_free");
+	assert_non_null(strstr(reports.at[0].text, known));
+
+	direct = device("direct");
+	assert_int_equal(gantry_dma_debug_watch(direct, pool), 0);
+	reports_begin();
+	written_free(direct, false);
+	reports_expect(GANTRY_DMA_MISUSE_MBUF_WRITTEN_FREE, "written_free");
+	assert_non_null(strstr(reports.at[0].text, open));
+	gantry_dma_dev_destroy(direct);
+	gantry_dma_dev_destroy(strict);
+	drop_pool();
 }
 
 /* Nothing of it stays. */
@@ -852,6 +885,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_unowned),
 		cmocka_unit_test(test_report),
 		cmocka_unit_test(test_report_lent),
+		cmocka_unit_test(test_report_written_free),
 		cmocka_unit_test(test_restored),
 		cmocka_unit_test(test_unannounced),
 		cmocka_unit_test(test_pool_freed),
