@@ -171,6 +171,7 @@ serve(struct server *s, const char *path, uint16_t device, bool sealed)
 	desc.regions[VFIO_PCI_CONFIG_REGION_INDEX].flags = VFIO_REGION_INFO_FLAG_READ |
 			VFIO_REGION_INFO_FLAG_WRITE;
 	desc.irq_counts[VFIO_PCI_MSIX_IRQ_INDEX] = VECTORS;
+	desc.dma_timeout_ms = 20000;
 	if (vfu_server_start(path, &desc, &ops, s, &s->srv, err) != 0) {
 		printf("%s\n", err);
 		exit(1);
@@ -230,7 +231,7 @@ RTE_PMD_REGISTER_VFIO_USER(test_driver, driver);
 static bool
 soon(atomic_int *what, int value)
 {
-	for (int i = 0; i < 3000 && *what != value; i++)
+	for (int i = 0; i < 20000 && *what != value; i++)
 		usleep(1000);
 	return *what == value;
 }
@@ -764,7 +765,7 @@ test_interrupts(void **state)
 		assert_int_equal(rte_intr_rx_ctl(h, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD,
 			RTE_INTR_VEC_RXTX_OFFSET + q, (void *)(uintptr_t)q), 0);
 		assert_int_equal(rte_vfio_user_write32(dev, 0, IRQ_REG, 1 + q), 0);
-		assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 1000), 1);
+		assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 20000), 1);
 		assert_ptr_equal(ev.epdata.data, (void *)(uintptr_t)q);
 		assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 10), 0);
 		assert_int_equal(rte_intr_rx_ctl(h, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_DEL,

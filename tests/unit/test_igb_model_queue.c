@@ -190,7 +190,7 @@ test_foreign_enable(void **state)
 	poller_start(&p, g);
 	__atomic_store_n(dctl, IGB_DCTL_ENABLE, __ATOMIC_RELEASE);
 	rcu_thread_offline();
-	for (i = 0; i < 2000 && !(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD); i++)
+	for (i = 0; i < 20000 && !(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD); i++)
 		usleep(1000);
 	rcu_thread_online();
 	assert_true(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD);
