@@ -20,6 +20,8 @@ class Modes(Bench):
         """in.pcap -> port a -> testpmd -> port b -> out.pcap, unchanged; what testpmd said."""
         self.start(nic_args, devargs, **eal)
         self.wait_until(lambda: self.nic_now(self.daemon)['b']['tx']['frames'] >= len(FRAMES))
+        now = self.nic_now(self.daemon)
+        self.servers = [now[port]['server'] for port in 'ab']
         return self.finish()
 
     def start(self, nic_args, devargs, **eal):
@@ -85,6 +87,41 @@ class Narrow(Modes):
         for bits in 32, 24:
             with self.subTest(bits=bits):
                 self.narrow(bits, '', mem='huge', iova='va')
+
+
+class PageTable(Modes):
+    """A device without an I/O page table, as other servers' are: DMA_MAP and DMA_UNMAP do it all."""
+
+    def without(self, mode, nic_args='', asked=None, **eal):
+        text = self.forward(',page_table=off' + nic_args, ',dma=' + (asked or mode), **eal)
+        self.assertEqual(re.findall(r'(?m)^net_gantry_igb: .*: DMA mode (\w+)', text), [mode] * 2)
+        for server in self.servers:
+            self.assertEqual((server['ptes'], server['bad_messages']), (0, 0))
+            self.assertGreater(server['dma_maps'], 0)
+
+    def test_with_it(self):
+        self.forward('', ',dma=strict')
+        self.assertTrue(all(server['ptes'] > 0 for server in self.servers))
+
+    def test_strict_without_page_table(self):
+        self.without('strict')
+        # Nothing of EAL's memory but what is in use: the receive ring's buffers, a page or two each.
+        self.assertGreater(self.servers[0]['dma_maps'], 1000)
+
+    def test_bounce_without_page_table(self):
+        self.without('bounce')
+
+    def test_24_bits_without_page_table(self):
+        self.without('window', ',addr_bits=24', 'auto')
+
+    def test_24_bits_strict_without_page_table(self):
+        self.without('strict', ',addr_bits=24')
+
+    @needs_hugepages
+    def test_hugepages_without_page_table(self):
+        for iova in 'va', 'pa':
+            with self.subTest(iova=iova):
+                self.without('strict', mem='huge', iova=iova)
 
 
 class OutOfBuffers(Bench):
