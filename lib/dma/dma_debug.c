@@ -353,19 +353,16 @@ check_iova(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, gantry_dma
 		"is that of other memory", iova);
 }
 
-bool
+void
 dma_debug_arguments(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t size,
 		enum gantry_dma_dir dir, const void *site)
 {
 	const bool empty = (unsigned int)dir < GANTRY_DMA_NONE;
-	struct dma_report r;
+	struct dma_report r = report_call(empty ? GANTRY_DMA_MISUSE_MAP_INVALID :
+		GANTRY_DMA_MISUSE_WRONG_DIRECTION, dev, m, GANTRY_DMA_MAPPING_ERROR, ptr, size,
+		dir, site_of(&dma_thread, site));
 
-	if (likely(dma_arguments_ok(dev, ptr, size, dir)))
-		return true;
-	r = report_call(empty ? GANTRY_DMA_MISUSE_MAP_INVALID : GANTRY_DMA_MISUSE_WRONG_DIRECTION,
-		dev, m, GANTRY_DMA_MAPPING_ERROR, ptr, size, dir, site_of(&dma_thread, site));
 	dma_debug_report(&r, empty ? "no such range of memory" : "mapped without a direction");
-	return false;
 }
 
 /* Whether anybody asks is seen at this thread's next mapping. */
@@ -397,8 +394,10 @@ dma_debug_map(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t 
 	t->unowned = NULL;
 	if (unlikely(t->failed != NULL))
 		tell_failed(t, site);
-	if (unlikely(!dma_debug_arguments(dev, m, ptr, size, dir, site)))
+	if (unlikely(!dma_arguments_ok(dev, ptr, size, dir))) {
+		dma_debug_arguments(dev, m, ptr, size, dir, site);
 		goto failed;
+	}
 	if (unlikely(!is_eal_memory(d, ptr, size))) {
 		misuse = check_buffer(dev, m, ptr, size, dir, site);
 		if (misuse == GANTRY_DMA_MISUSE_MAP_INVALID)
@@ -954,8 +953,10 @@ dma_debug_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t 
 	t->unowned = NULL;
 	if (unlikely(t->failed != NULL))
 		tell_failed(t, site);
-	if (dma_debug_arguments(dev, NULL, va, size, dir, site))
+	if (dma_arguments_ok(dev, va, size, dir))
 		addr = dma_resource_map(dev, va, phys, size, dir, site);
+	else
+		dma_debug_arguments(dev, NULL, va, size, dir, site);
 	if (addr == GANTRY_DMA_MAPPING_ERROR)
 		return mapping_failed(dev, va, size, site);
 	dma_debug_add(dev, DMA_KIND_RESOURCE, NULL, va, addr, size, dir, site);

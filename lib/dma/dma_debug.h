@@ -51,8 +51,8 @@ void dma_debug_unmap(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_
 void dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu, const void *site);
 int dma_debug_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
-/** Whether a mapping may be asked for so; false with the reason, and reported. */
-bool dma_debug_arguments(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t size,
+/** Reports a mapping that may not be asked for so. */
+void dma_debug_arguments(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t size,
 		enum gantry_dma_dir dir, const void *site);
 
 /**
