@@ -279,6 +279,44 @@ unmap_cut_chain(struct rig *r, bool fixed)
 	rte_pktmbuf_free(head);
 }
 
+/* The length of a frame in a chain, and of its check sequence, which the device has cut off. */
+CULPRIT void
+sync_chain_with_fcs(struct rig *r, bool fixed)
+{
+	struct gantry_dma_seg segs[2];
+	struct rte_mbuf *tail, *head = chain_of(r, &tail);
+	const unsigned int n = chain_map(r, head, segs, GANTRY_DMA_FROM_DEVICE);
+	uint8_t data[PIECE];
+
+	fill(data, PIECE, 13);
+	nic_store(r, segs[0].addr, data, PIECE);
+	gantry_dma_sync_mbuf_chain_range_for_cpu(r->dma, head, segs, n, 0,
+		2 * PIECE + (fixed ? 0 : 4), GANTRY_DMA_FROM_DEVICE);
+	CHECK(r, filled(rte_pktmbuf_mtod(head, void *), PIECE, 13));
+	gantry_dma_unmap_mbuf_chain(r->dma, head, segs, n, GANTRY_DMA_FROM_DEVICE);
+	rte_pktmbuf_free(head);
+}
+
+/* A segment that covers several entries is synced as far as the list has room, not data. */
+CULPRIT void
+sync_segment_beyond(struct rig *r, bool fixed)
+{
+	struct gantry_sg sg[4];
+	uint8_t *block = list_of(sg, 4, 14);
+	const unsigned int segs = list_map(r, sg, 3, GANTRY_DMA_FROM_DEVICE);
+	uint8_t data[PIECE];
+	unsigned int i;
+
+	fill(data, PIECE, 15);
+	nic_store(r, gantry_sg_dma_address(&sg[0]), data, PIECE);
+	for (i = 0; i < segs; i++)
+		gantry_dma_sync_single_for_cpu(r->dma, gantry_sg_dma_address(&sg[i]),
+			gantry_sg_dma_len(&sg[i]) + (fixed ? 0 : PIECE), GANTRY_DMA_FROM_DEVICE);
+	CHECK(r, filled(block, PIECE, 15));
+	gantry_dma_unmap_sg(r->dma, sg, 3, GANTRY_DMA_FROM_DEVICE);
+	rte_free(block);
+}
+
 static const struct bug bugs[] = {
 	PLANTED(unmap_returned_count, WRONG_NENTS),
 	PLANTED(unmap_grown_list, WRONG_NENTS),
@@ -290,6 +328,8 @@ static const struct bug bugs[] = {
 	PLANTED(unmap_failed_list, UNMAP_ERROR),
 	PLANTED(reset_unused_lists, UNMAP_UNKNOWN),
 	PLANTED(unmap_cut_chain, WRONG_NENTS),
+	PLANTED(sync_chain_with_fcs, SYNC_RANGE),
+	PLANTED(sync_segment_beyond, SYNC_RANGE),
 };
 
 FAMILY(sg, bugs, false);

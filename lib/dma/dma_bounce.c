@@ -86,6 +86,7 @@ struct slot {
 	size_t size;
 	uint8_t *buf;
 	const void *site;
+	uintptr_t list;  /* whose piece it is; 0: of none */
 };
 
 struct chunk {
@@ -689,6 +690,7 @@ bounce_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_d
 	slot->size = size;
 	slot->dir = dir;
 	slot->site = site;
+	slot->list = dma_list;
 	__atomic_store_n(&slot->mapped, true, __ATOMIC_RELEASE);
 	if (!(attrs & GANTRY_DMA_ATTR_SKIP_CPU_SYNC))
 		copy_in(slot, 0, size);
@@ -743,24 +745,55 @@ bounce_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 	rte_mempool_put(slot->home, slot);
 }
 
+static inline bool
+is_mapped(const struct slot *slot)
+{
+	return slot != NULL && __atomic_load_n(&slot->mapped, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * Whether [addr, addr + size) is a mapping's, or that of neighbours in one list, which may be one
+ * segment. Whoever has the list asks, so that its slots do not go meanwhile.
+ */
+static bool
+spans(const struct dma_bounce *b, const struct slot *slot, gantry_dma_addr_t addr, size_t size)
+{
+	const uintptr_t list = slot->list;
+
+	while (addr - slot->bus <= slot->size && size > slot->size - (addr - slot->bus)) {
+		size -= slot->size - (addr - slot->bus);
+		addr = slot->bus + slot->size;
+		slot = slot_at(b, addr);
+		if (list == 0 || !is_mapped(slot) || slot->bus != addr || slot->list != list)
+			return false;
+	}
+	return addr - slot->bus <= slot->size;
+}
+
 static void
 bounce_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu)
 {
-	const struct slot *slot = slot_at(bounce_of(dev), addr);
+	const struct dma_bounce *b = bounce_of(dev);
+	const struct slot *slot = slot_at(b, addr);
+	size_t part;
 
-	if (unlikely(slot == NULL || !__atomic_load_n(&slot->mapped, __ATOMIC_ACQUIRE))) {
+	if (unlikely(!is_mapped(slot))) {
 		dma_misuse(dev, "sync", addr, size, "it is not mapped");
 		return;
 	}
-	if (unlikely(addr - slot->bus > slot->size || size > slot->size - (addr - slot->bus))) {
+	if (unlikely(!spans(b, slot, addr, size))) {
 		dma_misuse(dev, "sync", addr, size, "beyond the end of its mapping");
 		return;
 	}
-	if (for_cpu && dir != GANTRY_DMA_TO_DEVICE)
-		copy_out(slot, addr - slot->bus, size);
-	else if (!for_cpu && dir != GANTRY_DMA_FROM_DEVICE)
-		copy_in(slot, addr - slot->bus, size);
+	for (; size > 0; addr += part, size -= part) {
+		slot = slot_at(b, addr);
+		part = RTE_MIN(size, slot->size - (addr - slot->bus));
+		if (for_cpu && dir != GANTRY_DMA_TO_DEVICE)
+			copy_out(slot, addr - slot->bus, part);
+		else if (!for_cpu && dir != GANTRY_DMA_FROM_DEVICE)
+			copy_in(slot, addr - slot->bus, part);
+	}
 }
 
 static size_t

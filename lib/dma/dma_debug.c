@@ -426,7 +426,7 @@ dma_debug_map(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t 
 	e->mbuf = m;
 	e->lender = NULL;
 	e->site = mapper(t, site);
-	e->owner = t->in_list ? (const void *)t->list : NULL;
+	e->owner = (const void *)dma_list;
 	e->block = m == NULL ? dma_debug_block(dev, ptr) : 0;
 	e->nents = 0;
 	e->context = t->context;
@@ -614,7 +614,7 @@ dma_debug_unmap(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_
 {
 	struct dma_thread *t = &dma_thread;
 	const struct dma_want w = { .dev = dev, .addr = addr, .kind = kind_of(t, m), .size = size,
-		.dir = dir, .mbuf = m };
+		.dir = dir, .mbuf = m, .owner = t->in_list ? t->list_owner : NULL };
 	struct dma_entry *e, other;
 
 	site = site_of(t, site);
@@ -648,22 +648,38 @@ dma_debug_unmap(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_
  * Sync.
  */
 
+/* Whether it is a piece of one: then owner is its number. */
+static inline bool
+in_list(const struct dma_entry *e)
+{
+	return e->kind == DMA_KIND_SG || e->kind == DMA_KIND_CHAIN;
+}
+
 struct sync {
 	struct gantry_dma_dev *dev;
 	gantry_dma_addr_t addr;
 	size_t size;
 	enum gantry_dma_dir dir;
 	bool for_cpu;
+	bool turn;               /* another part of what is synced is the CPU's */
+	const void *owner;       /* of a piece of this list; NULL: of anything */
 	unsigned int best;
 	struct dma_entry *e;     /* that has it, best of all; while its bucket is locked */
 	struct dma_entry found;  /* as it was before */
 };
 
+static inline bool
+has_byte(const struct dma_entry *e, const struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
+{
+	return e->dev == dev && addr >= e->addr && addr - e->addr < e->size;
+}
+
 /* Of several that begin there, the one that has all of it, in that direction. */
 static unsigned int
 sync_score(const struct dma_entry *e, const struct sync *s)
 {
-	if (e->dev != s->dev || s->addr < e->addr || s->addr - e->addr >= e->size)
+	if (!has_byte(e, s->dev, s->addr) ||
+			(s->owner != NULL && !(in_list(e) && e->owner == s->owner)))
 		return 0;
 	return 1 + (s->size <= e->size - (s->addr - e->addr)) * 4 + (e->dir == s->dir) * 2 +
 		dma_kind_streams(e->kind) * 8;
@@ -691,9 +707,10 @@ sync_turn(struct dma_entry *e, void *arg)
 
 	if (e != s->e || sync_score(e, s) != s->best)
 		return false;
+	/* Handed back in parts, it is the CPU's until all of it is. */
 	if (s->for_cpu)
 		e->flags |= DMA_CPU_TURN;
-	else
+	else if (s->addr == e->addr && s->size == e->size)
 		e->flags &= ~DMA_CPU_TURN;
 	if (e->flags & DMA_SUMMED && !s->for_cpu)
 		dma_debug_mbuf_sum(e);
@@ -719,21 +736,109 @@ sync_wrong(const struct sync *s, enum gantry_dma_misuse *misuse)
 	if (s->for_cpu && e->dir == GANTRY_DMA_TO_DEVICE)
 		return "for the CPU of what the device only reads";
 	/* Whoever has looked at it hands it back so. */
-	if (!s->for_cpu && e->dir == GANTRY_DMA_FROM_DEVICE && !(e->flags & DMA_CPU_TURN))
+	if (!s->for_cpu && e->dir == GANTRY_DMA_FROM_DEVICE &&
+			!(e->flags & DMA_CPU_TURN) && !s->turn)
 		return "for the device of what the device only writes";
 	return NULL;
+}
+
+/* What was found, with what is asked. */
+static void
+sync_found(struct sync *s, const void *site)
+{
+	struct gantry_dma_dev *dev = s->dev;
+	enum gantry_dma_misuse misuse;
+	struct dma_report r;
+	const char *how = sync_wrong(s, &misuse);
+
+	if (unlikely(how != NULL) && !(s->found.flags & DMA_ACCUSED)) {
+		r = dma_debug_report_of(misuse, &s->found, site);
+		dma_debug_report(&r, "sync of %zu bytes at offset %zu, %s, %s", s->size,
+			(size_t)(s->addr - s->found.addr), dma_debug_dir_name(s->dir), how);
+	}
+	if (how != NULL && misuse == GANTRY_DMA_MISUSE_SYNC_RANGE)
+		return;
+	if (unlikely(s->found.block != 0 &&
+			s->found.block != dma_debug_block(dev, s->found.ptr))) {
+		check_freed(&s->found, "synced", site);
+		dma_books_at_bus(dev, s->found.addr, accuse, &s->found);
+	}
+	dma_books_at_bus(dev, s->addr, sync_turn, s);
+	dma_base_sync(dev, s->addr, s->size, s->found.dir, s->for_cpu);
+}
+
+/*
+ * A segment that covers several pieces is synced as one. They are found by their list, of
+ * which several may be there: two readers of one buffer.
+ */
+struct run {
+	struct gantry_dma_dev *dev;
+	gantry_dma_addr_t at, end;
+	uintptr_t after;   /* lists up to this one were tried */
+	const void *owner; /* the one that is tried */
+	bool turn;
+};
+
+static bool
+run_list(struct dma_entry *e, void *arg)
+{
+	struct run *r = arg;
+
+	if (has_byte(e, r->dev, r->at) && in_list(e) && (uintptr_t)e->owner > r->after &&
+			(r->owner == NULL || e->owner < r->owner))
+		r->owner = e->owner;
+	return false;
+}
+
+static bool
+run_piece(struct dma_entry *e, void *arg)
+{
+	struct run *r = arg;
+
+	if (has_byte(e, r->dev, r->at) && in_list(e) && e->owner == r->owner) {
+		r->end = RTE_MAX(r->end, e->addr + e->size);
+		r->turn |= (e->flags & DMA_CPU_TURN) != 0;
+	}
+	return false;
+}
+
+/* Whether a list's pieces have all of it, side by side: s->owner's. */
+static bool
+sync_spans(struct sync *s)
+{
+	struct run r = { .dev = s->dev, .at = s->addr };
+	size_t left;
+
+	while (dma_books_at_bus(s->dev, s->addr, run_list, &r), r.owner != NULL) {
+		left = s->size;
+		r.turn = false;
+		for (r.at = r.end = s->addr; left > 0; r.at = r.end) {
+			dma_books_at_bus(s->dev, r.at, run_piece, &r);
+			if (r.end == r.at)
+				break;
+			left -= RTE_MIN(left, r.end - r.at);
+		}
+		if (left == 0) {
+			s->owner = r.owner;
+			s->turn |= r.turn;
+			return true;
+		}
+		r = (struct run){ .dev = s->dev, .at = s->addr, .after = (uintptr_t)r.owner };
+	}
+	return false;
 }
 
 void
 dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu, const void *site)
 {
-	struct sync s = { .dev = dev, .addr = addr, .size = size, .dir = dir, .for_cpu = for_cpu };
-	enum gantry_dma_misuse misuse;
+	const struct dma_thread *t = &dma_thread;
+	struct sync s = { .dev = dev, .addr = addr, .size = size, .dir = dir, .for_cpu = for_cpu,
+		.turn = t->in_list && t->list_turn };
 	struct dma_report r;
-	const char *how;
+	size_t rest;
 
-	site = site_of(&dma_thread, site);
+	site = site_of(t, site);
 	dma_books_at_bus(dev, addr, sync_find, &s);
 	if (unlikely(s.best == 0)) {
 		r = report_call(GANTRY_DMA_MISUSE_SYNC_UNMAPPED, dev, NULL, addr, NULL, size, dir,
@@ -745,20 +850,21 @@ dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 	/* Coherent memory needs none, and takes none. */
 	if (!dma_kind_streams(s.found.kind))
 		return;
-	how = sync_wrong(&s, &misuse);
-	if (unlikely(how != NULL) && !(s.found.flags & DMA_ACCUSED)) {
-		r = dma_debug_report_of(misuse, &s.found, site);
-		dma_debug_report(&r, "sync of %zu bytes at offset %zu, %s, %s", size,
-			(size_t)(addr - s.found.addr), dma_debug_dir_name(dir), how);
-	}
-	if (how != NULL && misuse == GANTRY_DMA_MISUSE_SYNC_RANGE)
+	rest = s.found.size - (addr - s.found.addr);
+	if (likely(size <= rest) || !sync_spans(&s)) {
+		sync_found(&s, site);
 		return;
-	if (unlikely(s.found.block != 0 && s.found.block != dma_debug_block(dev, s.found.ptr))) {
-		check_freed(&s.found, "synced", site);
-		dma_books_at_bus(dev, s.found.addr, accuse, &s.found);
 	}
-	dma_books_at_bus(dev, addr, sync_turn, &s);
-	dma_base_sync(dev, addr, size, s.found.dir, for_cpu);
+	for (; size > 0; s.addr += s.size, size -= s.size) {
+		s.best = 0;
+		s.size = 1;
+		dma_books_at_bus(dev, s.addr, sync_find, &s);
+		if (s.best == 0)
+			return; /* another thread has unmapped it meanwhile */
+		s.size = RTE_MIN(size, s.found.size - (s.addr - s.found.addr));
+		s.best = sync_score(&s.found, &s);
+		sync_found(&s, site);
+	}
 }
 
 /*
@@ -768,17 +874,14 @@ dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 void
 dma_debug_list_begin(enum dma_kind kind, const void *site)
 {
-	static uintptr_t threads;
 	struct dma_thread *t = &dma_thread;
 
 	t->in_list = true;
 	t->list_told = false;
+	t->list_turn = false;
 	t->list_kind = kind;
 	t->list_site = site;
-	/* The thread's number, then the list's. */
-	if (t->list == 0)
-		t->list = __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED) << 40;
-	t->list++;
+	t->list_owner = (const void *)dma_list;
 }
 
 void
@@ -824,7 +927,7 @@ void
 dma_debug_list_mapped(struct gantry_dma_dev *dev, gantry_dma_addr_t first, unsigned int nents)
 {
 	struct list l = { .dev = dev, .first = first, .nents = nents,
-		.owner = (const void *)dma_thread.list };
+		.owner = (const void *)dma_list };
 
 	dma_books_at_bus(dev, first, list_set, &l);
 }
@@ -833,7 +936,7 @@ unsigned int
 dma_debug_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first, unsigned int nents,
 		bool unmap)
 {
-	const struct dma_thread *t = &dma_thread;
+	struct dma_thread *t = &dma_thread;
 	struct list l = { .dev = dev, .first = first, .nents = nents, .kind = t->list_kind };
 	struct dma_report r;
 
@@ -847,12 +950,50 @@ dma_debug_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first, unsign
 	/* No list begins there: the first piece's unmapping finds out what does, if anything. */
 	if (l.found.nents == 0)
 		return 1;
+	t->list_owner = l.found.owner;
 	if (l.found.nents != nents && !(l.found.flags & DMA_ACCUSED)) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_NENTS, &l.found, t->list_site);
 		dma_debug_report(&r, "a list of %u entries is %s with %u", l.found.nents,
 			unmap ? "unmapped" : "synced", nents);
 	}
 	return l.found.nents;
+}
+
+static bool
+find_turn(struct dma_entry *e, void *arg)
+{
+	const struct run *r = arg;
+
+	return has_byte(e, r->dev, r->at) && (e->flags & DMA_CPU_TURN);
+}
+
+void
+dma_debug_list_turn(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
+{
+	struct run r = { .dev = dev, .at = addr };
+
+	dma_thread.list_turn |= dma_books_at_bus(dev, addr, find_turn, &r);
+}
+
+void
+dma_debug_list_range(struct gantry_dma_dev *dev, gantry_dma_addr_t first, size_t off, size_t size,
+		enum gantry_dma_dir dir)
+{
+	const struct dma_thread *t = &dma_thread;
+	struct list l = { .dev = dev, .first = first, .kind = t->list_kind };
+	struct dma_report r;
+
+	dma_books_at_bus(dev, first, list_get, &l);
+	if (l.found.nents == 0)
+		r = report_call(GANTRY_DMA_MISUSE_SYNC_UNMAPPED, dev, NULL, first, NULL, size, dir,
+			t->list_site);
+	else if (l.found.flags & DMA_ACCUSED)
+		return;
+	else
+		r = dma_debug_report_of(GANTRY_DMA_MISUSE_SYNC_RANGE, &l.found, t->list_site);
+	dma_debug_report(&r, "sync of %zu bytes at offset %zu of a chain, %s, %s", size, off,
+		dma_debug_dir_name(dir), l.found.nents == 0 ? "which is not mapped" :
+		"beyond its end");
 }
 
 /* The pieces and the segments of a list or chain did not end together. */
@@ -883,7 +1024,8 @@ find_left(struct dma_entry *e, void *arg)
 {
 	struct list *l = arg;
 
-	if (e->dev != l->dev || e->addr != l->first || e->kind != l->kind)
+	if (e->dev != l->dev || e->addr != l->first || e->kind != l->kind ||
+			e->owner != l->owner)
 		return false;
 	l->found = *e;
 	return true;
@@ -893,7 +1035,8 @@ size_t
 dma_debug_list_left(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 {
 	const struct dma_thread *t = &dma_thread;
-	struct list l = { .dev = dev, .first = addr, .kind = t->list_kind };
+	struct list l = { .dev = dev, .first = addr, .kind = t->list_kind,
+		.owner = t->list_owner };
 	const struct dma_entry *e = &l.found;
 	struct dma_report r;
 

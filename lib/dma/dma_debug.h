@@ -66,6 +66,11 @@ void dma_debug_list_mapped(struct gantry_dma_dev *dev, gantry_dma_addr_t first,
 /** The nents that a list is to be unmapped or synced with; 0: not at all. */
 unsigned int dma_debug_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first,
 		unsigned int nents, bool unmap);
+/** There is a part of what is to be synced. All of them are asked before one is. */
+void dma_debug_list_turn(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
+/** A sync of [off, off + size) of a chain's bytes, which has fewer. */
+void dma_debug_list_range(struct gantry_dma_dev *dev, gantry_dma_addr_t first, size_t off,
+		size_t size, enum gantry_dma_dir dir);
 /** A chain is unmapped with more pieces than it was mapped with. */
 void dma_debug_list_longer(struct gantry_dma_dev *dev, enum gantry_dma_dir dir);
 /** With fewer: what is left there is unmapped, one piece. Its size; 0: none begins there. */
@@ -149,12 +154,13 @@ struct dma_thread {
 	bool caller_known;           /* it is no function of a library's */
 	bool in_list;
 	bool list_told;              /* of what is wrong with it: one mistake, one report */
+	bool list_turn;              /* a part of what is synced is the CPU's */
 	bool reporting;
 	bool registered;             /* its end is noticed */
 	enum dma_kind list_kind;
 	const void *list_site;
+	const void *list_owner;      /* its number, when it was mapped */
 	const void *unmapped_site;   /* who had mapped what was unmapped last */
-	uintptr_t list;              /* its number */
 	/* The last mapping, whose mapping error is asked next. */
 	struct dma_entry *last;
 	/* A mapping that failed, and nobody has asked. */

@@ -353,11 +353,12 @@ score(const struct dma_entry *e, const struct dma_want *w)
 {
 	if (e->addr != w->addr || e->dev != w->dev)
 		return 0;
-	return 1 + (e->kind == w->kind) * 16 + (e->size == w->size) * 8 + (e->dir == w->dir) * 4 +
-		(e->mbuf == w->mbuf) * 2 + (e->ptr == w->ptr || w->ptr == NULL);
+	return 1 + (e->kind == w->kind) * 32 + (e->size == w->size) * 16 + (e->dir == w->dir) * 8 +
+		(e->mbuf == w->mbuf) * 4 + (e->owner == w->owner || w->owner == NULL) * 2 +
+		(e->ptr == w->ptr || w->ptr == NULL);
 }
 
-#define PERFECT 32
+#define PERFECT 64
 
 static bool
 may_take(const struct dma_entry *e, const struct dma_want *w)

@@ -44,7 +44,7 @@ struct dma_want {
 	enum gantry_dma_dir dir;
 	const struct rte_mbuf *mbuf;
 	const void *ptr;   /* NULL: any */
-	const void *owner;
+	const void *owner; /* NULL: any */
 };
 /**
  * Takes out what begins at an address and is most like it. NULL: nothing is there, or nothing

@@ -225,6 +225,12 @@ dma_arguments_ok(struct gantry_dma_dev *dev, const void *ptr, size_t size,
 	return false;
 }
 
+/**
+ * The list or chain of mbufs whose pieces this thread maps; 0: none. A number that no other has
+ * had.
+ */
+extern __thread uintptr_t dma_list;
+
 /** Says why memory of this kind has no bus address. */
 void dma_refuse_class(struct gantry_dma_dev *dev, const void *ptr);
 /** Says and logs that something (`what`) was not done, and why. */

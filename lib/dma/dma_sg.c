@@ -229,13 +229,24 @@ map_pieces(struct gantry_dma_dev *dev, const struct pieces *from, struct segs *s
 }
 
 /*
- * With the debug layer, between list_begin() and list_end() all pieces are told to be the
- * caller's.
+ * Between list_begin() and list_end() all pieces are one list's; with the debug layer they are
+ * told to be the caller's.
  */
+
+__thread uintptr_t dma_list;
 
 static inline void
 list_begin(struct gantry_dma_dev *dev, enum dma_kind kind, const void *site)
 {
+	static uintptr_t threads;
+	static __thread uintptr_t number;
+
+	if (dev->mode == NULL)
+		return;
+	/* The thread's number, then the list's. */
+	if (number == 0)
+		number = __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED) << 40;
+	dma_list = ++number;
 	if (gantry_dma_debug_on(dev))
 		dma_debug_list_begin(kind, site);
 }
@@ -243,6 +254,7 @@ list_begin(struct gantry_dma_dev *dev, enum dma_kind kind, const void *site)
 static inline void
 list_end(struct gantry_dma_dev *dev)
 {
+	dma_list = 0;
 	if (gantry_dma_debug_on(dev))
 		dma_debug_list_end();
 }
@@ -296,6 +308,76 @@ unmap_all(struct gantry_dma_dev *dev, struct pieces *from, struct segs *segs,
 }
 
 /*
+ * Sync.
+ */
+
+/* [off, off + size) of a list's or chain's bytes, or of what is left of them. */
+struct range {
+	struct pieces from;
+	struct segs segs;
+	size_t off, size;
+};
+
+/* The part of the next piece that is in it. */
+static bool
+next_part(struct range *r, struct gantry_dma_seg *part)
+{
+	struct piece p;
+	size_t skip;
+	bool whole;
+
+	part->len = 0;
+	while (r->size > 0 && part->len == 0 && next_piece(&r->from, &p)) {
+		skip = RTE_MIN(r->off, p.len);
+		part->addr = segs_take(&r->segs, p.len, &whole);
+		if (part->addr != GANTRY_DMA_MAPPING_ERROR)
+			part->addr += skip;
+		part->len = RTE_MIN(r->size, p.len - skip);
+		r->off -= skip;
+		r->size -= part->len;
+	}
+	return part->len > 0;
+}
+
+static inline void
+sync_part(struct gantry_dma_dev *dev, const struct gantry_dma_seg *part, enum gantry_dma_dir dir,
+		bool for_cpu)
+{
+	if (for_cpu)
+		gantry_dma_sync_single_for_cpu(dev, part->addr, part->len, dir);
+	else
+		gantry_dma_sync_single_for_device(dev, part->addr, part->len, dir);
+}
+
+/* Piece by piece, where the mode does something; else it is an ordering, for all of them. */
+static void
+sync_range(struct gantry_dma_dev *dev, struct range r, enum gantry_dma_dir dir, bool for_cpu)
+{
+	struct gantry_dma_seg part = no_seg;
+	struct range ask = r;
+
+	if (dev->mode == NULL) {
+		sync_part(dev, &part, dir, for_cpu);
+		return;
+	}
+	while (gantry_dma_debug_on(dev) && next_part(&ask, &part))
+		dma_debug_list_turn(dev, part.addr);
+	while (next_part(&r, &part))
+		sync_part(dev, &part, dir, for_cpu);
+}
+
+/* Whether the segments have as many bytes. */
+static bool
+in_segs(struct segs s, size_t off, size_t size)
+{
+	size_t all = 0;
+
+	for (; !segs_end(&s); s.n--, s.at = seg_at(&s, 1))
+		all += s.at->len;
+	return off <= all && size <= all - off;
+}
+
+/*
  * Lists.
  */
 
@@ -346,21 +428,13 @@ static inline void
 sync_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int nents,
 		enum gantry_dma_dir dir, bool for_cpu, const void *site)
 {
-	struct segs segs;
-	unsigned int i;
-	bool whole;
+	struct range r = { .size = SIZE_MAX };
 
 	list_begin(dev, DMA_KIND_SG, site);
 	nents = list_nents(dev, &sg->dma, nents, false);
-	segs = sg_segs(sg, nents, nents);
-	for (i = 0; i < nents; i++) {
-		gantry_dma_addr_t addr = segs_take(&segs, sg[i].length, &whole);
-
-		if (for_cpu)
-			gantry_dma_sync_single_for_cpu(dev, addr, sg[i].length, dir);
-		else
-			gantry_dma_sync_single_for_device(dev, addr, sg[i].length, dir);
-	}
+	r.from = (struct pieces){ .sg = sg, .left = nents };
+	r.segs = sg_segs(sg, nents, nents);
+	sync_range(dev, r, dir, for_cpu);
 	list_end(dev);
 }
 
@@ -383,6 +457,14 @@ gantry_dma_sync_sg_for_device(struct gantry_dma_dev *dev, struct gantry_sg *sg,
  */
 
 #define CHAIN "mbuf segment"
+
+/* Those that the mapping returned, which are only read; their number is to be found out. */
+static struct segs
+chain_segs(const struct gantry_dma_seg *segs)
+{
+	return (struct segs){ .at = (struct gantry_dma_seg *)(uintptr_t)segs,
+		.stride = sizeof(*segs) };
+}
 
 int
 gantry_dma_map_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
@@ -407,9 +489,7 @@ gantry_dma_unmap_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		const struct gantry_dma_seg *segs, unsigned int nb_segs, enum gantry_dma_dir dir)
 {
 	struct pieces from = { .m = m };
-	/* Only read. */
-	struct segs at = { .at = (struct gantry_dma_seg *)(uintptr_t)segs,
-		.stride = sizeof(*segs) };
+	struct segs at = chain_segs(segs);
 
 	if (dev->undo_last == 0)
 		return;
@@ -418,4 +498,55 @@ gantry_dma_unmap_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 	if (at.n != 0)
 		unmap_all(dev, &from, &at, dir, CHAIN);
 	list_end(dev);
+}
+
+static inline void
+sync_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m, const struct gantry_dma_seg *segs,
+		unsigned int nb_segs, size_t off, size_t size, enum gantry_dma_dir dir,
+		bool for_cpu, const void *site)
+{
+	struct range r = { .from = { .m = m }, .segs = chain_segs(segs), .off = off, .size = size };
+
+	list_begin(dev, DMA_KIND_CHAIN, site);
+	r.segs.n = list_nents(dev, segs, nb_segs, false);
+	/* All of them, or nothing is moved. */
+	if (dev->mode == NULL || size == SIZE_MAX || in_segs(r.segs, off, size))
+		sync_range(dev, r, dir, for_cpu);
+	else if (gantry_dma_debug_on(dev))
+		dma_debug_list_range(dev, segs->addr, off, size, dir);
+	else
+		dma_misuse(dev, "sync", segs->addr + off, size, "beyond the end of the chain");
+	list_end(dev);
+}
+
+void
+gantry_dma_sync_mbuf_chain_for_cpu(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		const struct gantry_dma_seg *segs, unsigned int nb_segs, enum gantry_dma_dir dir)
+{
+	sync_chain(dev, m, segs, nb_segs, 0, SIZE_MAX, dir, true, __builtin_return_address(0));
+}
+
+void
+gantry_dma_sync_mbuf_chain_for_device(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		const struct gantry_dma_seg *segs, unsigned int nb_segs, enum gantry_dma_dir dir)
+{
+	sync_chain(dev, m, segs, nb_segs, 0, SIZE_MAX, dir, false, __builtin_return_address(0));
+}
+
+void
+gantry_dma_sync_mbuf_chain_range_for_cpu(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset,
+		size_t size, enum gantry_dma_dir dir)
+{
+	sync_chain(dev, m, segs, nb_segs, offset, RTE_MIN(size, SIZE_MAX - 1), dir, true,
+		__builtin_return_address(0));
+}
+
+void
+gantry_dma_sync_mbuf_chain_range_for_device(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset,
+		size_t size, enum gantry_dma_dir dir)
+{
+	sync_chain(dev, m, segs, nb_segs, offset, RTE_MIN(size, SIZE_MAX - 1), dir, false,
+		__builtin_return_address(0));
 }

@@ -376,7 +376,8 @@ static inline int gantry_dma_mapping_error(struct gantry_dma_dev *dev, gantry_dm
 /**
  * The CPU's turn, without unmapping: afterwards it sees what the device wrote before it
  * reported, and may write. Not before this call may it look at a buffer that is mapped
- * FROM_DEVICE or BIDIRECTIONAL. Arguments as for the mapping, or a part of it.
+ * FROM_DEVICE or BIDIRECTIONAL. Arguments as for the mapping, or a part of it; or a segment
+ * of a list or a chain of mbufs (gantry_dma_sg.h), or a part.
  */
 static inline void gantry_dma_sync_single_for_cpu(struct gantry_dma_dev *dev,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir);

@@ -123,6 +123,30 @@ int gantry_dma_map_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 /** Takes it back: the same chain, the segments and their number as the mapping returned them. */
 void gantry_dma_unmap_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		const struct gantry_dma_seg *segs, unsigned int nb_segs, enum gantry_dma_dir dir);
+/**
+ * The CPU's turn, for the whole chain; as gantry_dma_sync_sg_for_cpu() of a list. Arguments as
+ * for the unmapping.
+ */
+void gantry_dma_sync_mbuf_chain_for_cpu(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		const struct gantry_dma_seg *segs, unsigned int nb_segs, enum gantry_dma_dir dir);
+/** The device's turn again. */
+void gantry_dma_sync_mbuf_chain_for_device(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		const struct gantry_dma_seg *segs, unsigned int nb_segs, enum gantry_dma_dir dir);
+/**
+ * The CPU's turn for a part of the chain's data: a frame's header, or as much as was received;
+ * as gantry_dma_sync_single_range_for_cpu() of a single mapping.
+ *
+ * @param offset  where it begins, in bytes of data from the chain's first
+ * @param size    its bytes; beyond the chain's end nothing is synced, and in the modes that sync
+ *   does something in it is an error that is logged, or reported by the debug layer
+ */
+void gantry_dma_sync_mbuf_chain_range_for_cpu(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset,
+		size_t size, enum gantry_dma_dir dir);
+/** And back. */
+void gantry_dma_sync_mbuf_chain_range_for_device(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset,
+		size_t size, enum gantry_dma_dir dir);
 
 #ifdef __cplusplus
 }

@@ -769,6 +769,106 @@ chain_grown(struct gantry_dma_dev *dev, bool fixed)
 	chain_free(m);
 }
 
+/* A chain that the device writes, synced: what, and how. */
+static inline __attribute__((always_inline)) void
+chain_sync(struct gantry_dma_dev *dev, enum gantry_dma_dir dir, size_t size, unsigned int nb_segs,
+		bool for_cpu)
+{
+	struct gantry_dma_seg segs[2];
+	struct rte_mbuf *m[3];
+
+	chain(m);
+	assert_int_equal(gantry_dma_map_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_FROM_DEVICE), 2);
+	if (for_cpu)
+		gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m[0], segs, nb_segs, 10, size, dir);
+	gantry_dma_sync_mbuf_chain_for_device(dev, m[0], segs, 2, GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_unmap_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_FROM_DEVICE);
+	chain_free(m);
+}
+
+static void HERE
+chain_sync_range(struct gantry_dma_dev *dev, bool fixed)
+{
+	struct gantry_dma_seg segs[2];
+	struct rte_mbuf *m[3];
+
+	chain(m);
+	assert_int_equal(gantry_dma_map_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_FROM_DEVICE), 2);
+	gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m[0], segs, 2, LEN - 10,
+		LEN + (fixed ? 10 : 11), GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_unmap_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_FROM_DEVICE);
+	chain_free(m);
+}
+
+/* While it is mapped, or after that; all of it, or a part. */
+static inline __attribute__((always_inline)) void
+chain_sync_when(struct gantry_dma_dev *dev, bool mapped, bool all)
+{
+	struct gantry_dma_seg segs[2];
+	struct rte_mbuf *m[3];
+	unsigned int i;
+
+	chain(m);
+	assert_int_equal(gantry_dma_map_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_FROM_DEVICE), 2);
+	for (i = 0; i < 2; i++) {
+		if (i == mapped)
+			gantry_dma_unmap_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_FROM_DEVICE);
+		else if (all)
+			gantry_dma_sync_mbuf_chain_for_cpu(dev, m[0], segs, 2,
+				GANTRY_DMA_FROM_DEVICE);
+		else
+			gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m[0], segs, 2, LEN, LEN,
+				GANTRY_DMA_FROM_DEVICE);
+	}
+	chain_free(m);
+}
+
+static void HERE
+chain_sync_unmapped(struct gantry_dma_dev *dev, bool fixed)
+{
+	chain_sync_when(dev, fixed, true);
+}
+
+static void HERE
+chain_sync_part_unmapped(struct gantry_dma_dev *dev, bool fixed)
+{
+	chain_sync_when(dev, fixed, false);
+}
+
+static void HERE
+chain_sync_nents(struct gantry_dma_dev *dev, bool fixed)
+{
+	chain_sync(dev, GANTRY_DMA_FROM_DEVICE, LEN, fixed ? 2 : 1, true);
+}
+
+static void HERE
+chain_sync_direction(struct gantry_dma_dev *dev, bool fixed)
+{
+	chain_sync(dev, fixed ? GANTRY_DMA_FROM_DEVICE : GANTRY_DMA_BIDIRECTIONAL, LEN, 2, true);
+}
+
+static void HERE
+chain_sync_pointless(struct gantry_dma_dev *dev, bool fixed)
+{
+	chain_sync(dev, GANTRY_DMA_FROM_DEVICE, 1, 2, fixed);
+}
+
+/* The segment that covers both entries, and one byte more. */
+static void HERE
+merged_sync_range(struct gantry_dma_dev *dev, bool fixed)
+{
+	uint8_t *p = memory(3 * LEN);
+	struct gantry_sg sg[2];
+
+	gantry_sg_set_buf(&sg[0], p, LEN);
+	gantry_sg_set_buf(&sg[1], p + LEN, LEN);
+	assert_int_equal(gantry_dma_map_sg(dev, sg, 2, GANTRY_DMA_FROM_DEVICE), 1);
+	gantry_dma_sync_single_range_for_cpu(dev, gantry_sg_dma_address(&sg[0]), 10,
+		2 * LEN - (fixed ? 10 : 9), GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_unmap_sg(dev, sg, 2, GANTRY_DMA_FROM_DEVICE);
+	rte_free(p);
+}
+
 #define BAR_LEN  8192
 #define BAR_PHYS 0xE0000000
 
@@ -948,6 +1048,13 @@ static const struct play plays[] = {
 	PLAY(chain_failed, UNMAP_ERROR),
 	PLAY(chain_cut, WRONG_NENTS),
 	PLAY(chain_grown, WRONG_NENTS),
+	PLAY(chain_sync_range, SYNC_RANGE),
+	PLAY(chain_sync_unmapped, SYNC_UNMAPPED),
+	PLAY(chain_sync_part_unmapped, SYNC_UNMAPPED),
+	PLAY(chain_sync_nents, WRONG_NENTS),
+	PLAY(chain_sync_direction, SYNC_DIRECTION),
+	PLAY(chain_sync_pointless, SYNC_POINTLESS),
+	PLAY(merged_sync_range, SYNC_RANGE),
 	PLAY(single_boundary, SEGMENT_BOUNDARY),
 	PLAY(resource_size, WRONG_SIZE),
 	PLAY(resource_single, WRONG_FUNCTION),

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * lib/dma: sync of chains of mbufs, and of segments that cover several pieces, in every mode, with
+ * the debug layer and without. What a sync promises is the same in all of them; in bounce mode
+ * it can be seen that no more is moved than was asked for.
+ */
+
+#include "dma_bus.h"
+
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+
+#include "dma_reports.h"
+#include "gantry_dma_sg.h"
+
+#define SLOT   2048 /* of a piece; and of a bounce buffer that it fills */
+#define PIECES 4
+#define LEN    ((size_t)PIECES * SLOT)
+
+static const struct mode {
+	const char *name;
+	enum gantry_dma_mode_id id;
+	const struct gantry_dma_ops *ops;
+	unsigned int bits;
+	bool apart; /* each mapping has pages of its own: nothing merges */
+} modes[] = {
+	{ "direct", GANTRY_DMA_MODE_DIRECT, &bus_without, 64, false },
+	{ "window", GANTRY_DMA_MODE_WINDOW, &bus_with_table, 32, false },
+	{ "on-demand", GANTRY_DMA_MODE_WINDOW, &bus_any_memory, 24, true },
+	{ "strict", GANTRY_DMA_MODE_STRICT, &bus_with_table, 64, true },
+	{ "bounce", GANTRY_DMA_MODE_BOUNCE, &bus_with_files, 32, false },
+};
+
+static struct rte_mempool *pool;
+
+/* As few bounce buffers as are needed, which are handed out in order. */
+static struct gantry_dma_dev *
+device(const struct mode *m, bool debug)
+{
+	const struct gantry_dma_params p = { .name = m->name, .socket_id = SOCKET_ID_ANY,
+		.ops = m->ops, .mode = m->id, .has_iommu = m->ops->map != NULL,
+		.debug = debug ? GANTRY_DMA_DEBUG_ON : GANTRY_DMA_DEBUG_OFF,
+		.bounce_slots = { 0, PIECES, 0, 0 } };
+	struct gantry_dma_dev *dev;
+
+	bus_reset();
+	dev = gantry_dma_dev_create(&p);
+	assert_non_null(dev);
+	bus_mask(dev, m->bits);
+	reports_begin();
+	return dev;
+}
+
+static void
+drop(struct gantry_dma_dev *dev)
+{
+	if (reports.nr != 0)
+		fail_msg("%s", reports.at[0].text);
+	gantry_dma_dev_destroy(dev);
+	assert_int_equal(reports.nr, 0);
+}
+
+/* One report. Its place is another test's subject. */
+static void
+expect(enum gantry_dma_misuse misuse)
+{
+	if (reports.nr != 1 || reports.at[0].misuse != misuse)
+		fail_msg("%u reports, and not %s: %s", reports.nr, gantry_dma_misuse_name(misuse),
+			reports.nr > 0 ? reports.at[0].text : "");
+}
+
+static bool
+copies(struct gantry_dma_dev *dev)
+{
+	return strcmp(gantry_dma_mode_name(dev), "bounce") == 0;
+}
+
+/*
+ * What the CPU has: pieces apart from each other, with a chain's data or a list's. And what the
+ * device has.
+ */
+
+static void
+cpu_fill(struct rte_mbuf *m, uint8_t value)
+{
+	for (; m != NULL; m = m->next)
+		memset(rte_pktmbuf_mtod(m, void *), value, m->data_len);
+}
+
+/* Within [off, off + size) it is this, and where anything is copied the rest is that. */
+static void
+cpu_check(struct gantry_dma_dev *dev, const struct rte_mbuf *m, size_t off, size_t size,
+		uint8_t inside, uint8_t outside)
+{
+	size_t at = 0, i;
+
+	for (; m != NULL; m = m->next) {
+		for (i = 0; i < m->data_len; i++, at++) {
+			const bool in = at - off < size;
+			const uint8_t is = *rte_pktmbuf_mtod_offset(m, const uint8_t *, i);
+
+			if ((in || copies(dev)) && is != (in ? inside : outside))
+				fail_msg("%s: byte %zu is %u", gantry_dma_mode_name(dev), at, is);
+		}
+	}
+}
+
+static void
+nic_fill(const struct gantry_dma_seg *segs, unsigned int n, uint8_t value)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		assert_true(device_fill(segs[i].addr, value, segs[i].len));
+}
+
+static void
+nic_check(struct gantry_dma_dev *dev, const struct gantry_dma_seg *segs, unsigned int n,
+		size_t off, size_t size, uint8_t inside, uint8_t outside)
+{
+	size_t at = 0, i;
+	unsigned int k;
+	uint8_t is = 0;
+
+	for (k = 0; k < n; k++) {
+		for (i = 0; i < segs[k].len; i++, at++) {
+			const bool in = at - off < size;
+
+			assert_true(device_read(segs[k].addr + i, &is, 1));
+			if ((in || copies(dev)) && is != (in ? inside : outside))
+				fail_msg("%s: byte %zu is %u", gantry_dma_mode_name(dev), at, is);
+		}
+	}
+}
+
+/* The first and the second fill a slot each, the third is empty. */
+static struct rte_mbuf *
+chain(void)
+{
+	static const uint16_t len[] = { SLOT, SLOT, 0, 700 };
+	struct rte_mbuf *m, *head = NULL;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(len); i++) {
+		m = rte_pktmbuf_alloc(pool);
+		assert_non_null(m);
+		assert_non_null(rte_pktmbuf_append(m, len[i]));
+		if (head == NULL)
+			head = m;
+		else
+			assert_int_equal(rte_pktmbuf_chain(head, m), 0);
+	}
+	return head;
+}
+
+#define CHAIN_LEN (2 * SLOT + 700)
+
+static const struct {
+	size_t off, size;
+} parts[] = {
+	{ 0, 1 }, { 10, 100 }, { SLOT - 1, 2 }, { SLOT - 10, SLOT + 20 }, { 2 * SLOT, 700 },
+	{ CHAIN_LEN - 1, 1 }, { CHAIN_LEN, 0 }, { 100, 0 }, { 0, CHAIN_LEN },
+};
+
+static void
+chain_received(struct gantry_dma_dev *dev, enum gantry_dma_dir dir)
+{
+	struct gantry_dma_seg segs[8];
+	struct rte_mbuf *m = chain();
+	unsigned int i;
+	int n;
+
+	cpu_fill(m, 1);
+	n = gantry_dma_map_mbuf_chain(dev, m, segs, RTE_DIM(segs), dir);
+	assert_true(n > 0);
+	for (i = 0; i < RTE_DIM(parts); i++) {
+		nic_fill(segs, n, 2);
+		gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m, segs, n, parts[i].off,
+			parts[i].size, dir);
+		cpu_check(dev, m, parts[i].off, parts[i].size, 2, 1);
+		nic_fill(segs, n, 1);
+		gantry_dma_sync_mbuf_chain_for_cpu(dev, m, segs, n, dir);
+		cpu_check(dev, m, 0, CHAIN_LEN, 1, 0);
+		/* Handed back in two parts, and once in one. */
+		gantry_dma_sync_mbuf_chain_range_for_device(dev, m, segs, n, 0, 100, dir);
+		gantry_dma_sync_mbuf_chain_range_for_device(dev, m, segs, n, 100, CHAIN_LEN - 100,
+			dir);
+		gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m, segs, n, 0, 14, dir);
+		gantry_dma_sync_mbuf_chain_for_device(dev, m, segs, n, dir);
+	}
+	nic_fill(segs, n, 3);
+	gantry_dma_unmap_mbuf_chain(dev, m, segs, n, dir);
+	cpu_check(dev, m, 0, CHAIN_LEN, 3, 0);
+	rte_pktmbuf_free(m);
+}
+
+static void
+chain_sent(struct gantry_dma_dev *dev, enum gantry_dma_dir dir)
+{
+	struct gantry_dma_seg segs[8];
+	struct rte_mbuf *m = chain();
+	unsigned int i;
+	int n;
+
+	cpu_fill(m, 1);
+	n = gantry_dma_map_mbuf_chain(dev, m, segs, RTE_DIM(segs), dir);
+	assert_true(n > 0);
+	for (i = 0; i < RTE_DIM(parts); i++) {
+		cpu_fill(m, 2);
+		gantry_dma_sync_mbuf_chain_range_for_device(dev, m, segs, n, parts[i].off,
+			parts[i].size, dir);
+		nic_check(dev, segs, n, parts[i].off, parts[i].size, 2, 1);
+		cpu_fill(m, 1);
+		gantry_dma_sync_mbuf_chain_for_device(dev, m, segs, n, dir);
+		nic_check(dev, segs, n, 0, CHAIN_LEN, 1, 0);
+	}
+	gantry_dma_unmap_mbuf_chain(dev, m, segs, n, dir);
+	rte_pktmbuf_free(m);
+}
+
+static void
+test_chain(void **state)
+{
+	struct gantry_dma_dev *dev;
+	unsigned int i;
+
+	for (i = 0; i < 2 * RTE_DIM(modes); i++) {
+		dev = device(&modes[i / 2], i % 2);
+		chain_received(dev, GANTRY_DMA_FROM_DEVICE);
+		chain_received(dev, GANTRY_DMA_BIDIRECTIONAL);
+		chain_sent(dev, GANTRY_DMA_TO_DEVICE);
+		chain_sent(dev, GANTRY_DMA_BIDIRECTIONAL);
+		/* Segments that are shorter than pieces. */
+		assert_int_equal(gantry_dma_set_max_seg_size(dev, 1500), 0);
+		chain_received(dev, GANTRY_DMA_FROM_DEVICE);
+		chain_sent(dev, GANTRY_DMA_TO_DEVICE);
+		drop(dev);
+	}
+}
+
+/* Nothing is moved, not even what is there; where a sync does anything that is told. */
+static void
+test_chain_beyond(void **state)
+{
+	static const struct {
+		size_t off, size;
+	} beyond[] = { { 0, CHAIN_LEN + 1 }, { CHAIN_LEN, 1 }, { 1, SIZE_MAX }, { SIZE_MAX, 2 } };
+	struct rte_mbuf *m = chain();
+	struct gantry_dma_seg segs[8];
+	struct gantry_dma_dev *dev;
+	unsigned int i, k;
+	int n;
+
+	for (i = 0; i < 2 * RTE_DIM(modes); i++) {
+		dev = device(&modes[i / 2], i % 2);
+		cpu_fill(m, 1);
+		n = gantry_dma_map_mbuf_chain(dev, m, segs, RTE_DIM(segs),
+			GANTRY_DMA_FROM_DEVICE);
+		assert_true(n > 0);
+		for (k = 0; k < RTE_DIM(beyond); k++) {
+			if (copies(dev))
+				nic_fill(segs, n, 2);
+			dma_fail("nothing");
+			gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m, segs, n, beyond[k].off,
+				beyond[k].size, GANTRY_DMA_FROM_DEVICE);
+			cpu_check(dev, m, 0, CHAIN_LEN, 1, 0);
+			if (i % 2)
+				expect(GANTRY_DMA_MISUSE_SYNC_RANGE);
+			else if (copies(dev))
+				assert_reason("beyond the end of the chain");
+		}
+		gantry_dma_unmap_mbuf_chain(dev, m, segs, n, GANTRY_DMA_FROM_DEVICE);
+		assert_int_equal(reports.nr, i % 2);
+		reports_begin();
+		drop(dev);
+	}
+	rte_pktmbuf_free(m);
+}
+
+/*
+ * A segment that covers several pieces: the driver knows no other address.
+ */
+
+/*
+ * n pieces of this memory. What is copied need be no neighbours to become such: there they are
+ * two apart.
+ */
+static unsigned int
+pieces(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int n, uint8_t *mem,
+		enum gantry_dma_dir dir)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		gantry_sg_set_buf(&sg[i], mem + i * SLOT * (copies(dev) ? 2 : 1), SLOT);
+	return gantry_dma_map_sg(dev, sg, n, dir);
+}
+
+static void
+pieces_fill(const struct gantry_sg *sg, unsigned int n, uint8_t value)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		memset(sg[i].addr, value, SLOT);
+}
+
+static void
+pieces_check(struct gantry_dma_dev *dev, const struct gantry_sg *sg, unsigned int n,
+		size_t off, size_t size, uint8_t inside, uint8_t outside)
+{
+	size_t at;
+
+	for (at = 0; at < (size_t)n * SLOT; at++) {
+		const bool in = at - off < size;
+		const uint8_t is = ((uint8_t *)sg[at / SLOT].addr)[at % SLOT];
+
+		if ((in || copies(dev)) && is != (in ? inside : outside))
+			fail_msg("%s: byte %zu is %u", gantry_dma_mode_name(dev), at, is);
+	}
+}
+
+static void
+merged(struct gantry_dma_dev *dev, const struct mode *m, uint8_t *mem, enum gantry_dma_dir dir)
+{
+	static const struct {
+		size_t off, size;
+	} part[] = {
+		{ 0, LEN }, { 0, SLOT }, { SLOT, SLOT }, { SLOT - 1, 2 }, { 100, 3 * SLOT },
+		{ LEN - 1, 1 }, { SLOT + 1, 2 * SLOT },
+	};
+	struct gantry_dma_seg seg;
+	struct gantry_sg sg[PIECES];
+	unsigned int i, n;
+
+	n = pieces(dev, sg, PIECES, mem, dir);
+	if (n != 1) {
+		assert_true(m->apart);
+		gantry_dma_unmap_sg(dev, sg, PIECES, dir);
+		return;
+	}
+	seg = sg[0].dma;
+	assert_int_equal(seg.len, LEN);
+	for (i = 0; i < RTE_DIM(part); i++) {
+		if (dir != GANTRY_DMA_TO_DEVICE) {
+			pieces_fill(sg, PIECES, 1);
+			nic_fill(&seg, 1, 2);
+			gantry_dma_sync_single_range_for_cpu(dev, seg.addr, part[i].off,
+				part[i].size, dir);
+			pieces_check(dev, sg, PIECES, part[i].off, part[i].size, 2, 1);
+		}
+		if (dir != GANTRY_DMA_FROM_DEVICE) {
+			pieces_fill(sg, PIECES, 1);
+			gantry_dma_sync_single_for_device(dev, seg.addr, LEN, dir);
+			nic_check(dev, &seg, 1, 0, LEN, 1, 0);
+			pieces_fill(sg, PIECES, 3);
+			gantry_dma_sync_single_range_for_device(dev, seg.addr, part[i].off,
+				part[i].size, dir);
+			nic_check(dev, &seg, 1, part[i].off, part[i].size, 3, 1);
+		} else {
+			gantry_dma_sync_single_for_device(dev, seg.addr, LEN, dir);
+		}
+	}
+	gantry_dma_unmap_sg(dev, sg, PIECES, dir);
+}
+
+static uint8_t *
+memory(void)
+{
+	uint8_t *mem = rte_zmalloc(NULL, 2 * LEN, 2 * LEN);
+
+	assert_non_null(mem);
+	return mem;
+}
+
+static void
+test_merged(void **state)
+{
+	uint8_t *mem = memory();
+	struct gantry_dma_dev *dev;
+	unsigned int i, dir;
+
+	for (i = 0; i < 2 * RTE_DIM(modes); i++) {
+		for (dir = GANTRY_DMA_BIDIRECTIONAL; dir < GANTRY_DMA_NONE; dir++) {
+			dev = device(&modes[i / 2], i % 2);
+			merged(dev, &modes[i / 2], mem, dir);
+			drop(dev);
+		}
+	}
+	rte_free(mem);
+}
+
+/* Neighbours of another list, or of none, are not synced with it. */
+static void
+test_foreign(void **state)
+{
+	const struct mode *bounce = &modes[RTE_DIM(modes) - 1];
+	struct gantry_sg a[2], b[2];
+	uint8_t *mem = memory(), *other = memory();
+	gantry_dma_addr_t x, y;
+	struct gantry_dma_dev *dev;
+	unsigned int debug;
+
+	for (debug = 0; debug < 2; debug++) {
+		dev = device(bounce, debug);
+		assert_int_equal(pieces(dev, a, 2, mem, GANTRY_DMA_FROM_DEVICE), 1);
+		assert_int_equal(pieces(dev, b, 2, other, GANTRY_DMA_FROM_DEVICE), 1);
+		assert_int_equal(a[0].dma.addr + a[0].dma.len, b[0].dma.addr);
+		pieces_fill(a, 2, 1);
+		pieces_fill(b, 2, 1);
+		nic_fill(&a[0].dma, 1, 2);
+		nic_fill(&b[0].dma, 1, 2);
+		dma_fail("nothing");
+		gantry_dma_sync_single_for_cpu(dev, a[0].dma.addr, 2 * SLOT + 1,
+			GANTRY_DMA_FROM_DEVICE);
+		assert_reason(debug ? "" : "beyond the end");
+		assert_int_equal(reports.nr, debug);
+		pieces_check(dev, a, 2, 0, 2 * SLOT, 1, 0);
+		pieces_check(dev, b, 2, 0, 2 * SLOT, 1, 0);
+		gantry_dma_unmap_sg(dev, a, 2, GANTRY_DMA_FROM_DEVICE);
+		gantry_dma_unmap_sg(dev, b, 2, GANTRY_DMA_FROM_DEVICE);
+		reports_begin();
+		drop(dev);
+
+		dev = device(bounce, debug);
+		x = bus_map_ok(dev, mem, SLOT, GANTRY_DMA_FROM_DEVICE);
+		y = bus_map_ok(dev, other, SLOT, GANTRY_DMA_FROM_DEVICE);
+		assert_int_equal(x + SLOT, y);
+		dma_fail("nothing");
+		memset(mem, 1, SLOT);
+		assert_true(device_fill(x, 2, 2 * SLOT));
+		gantry_dma_sync_single_for_cpu(dev, x, 2 * SLOT, GANTRY_DMA_FROM_DEVICE);
+		assert_bytes(mem, 1, SLOT);
+		assert_reason(debug ? "" : "beyond the end");
+		assert_int_equal(reports.nr, debug);
+		gantry_dma_unmap_single(dev, x, SLOT, GANTRY_DMA_FROM_DEVICE);
+		gantry_dma_unmap_single(dev, y, SLOT, GANTRY_DMA_FROM_DEVICE);
+		reports_begin();
+		drop(dev);
+	}
+	rte_free(mem);
+	rte_free(other);
+}
+
+/* Several readers of the same bytes, as lists and as none: of whichever it may be, it is right. */
+static void
+test_readers(void **state)
+{
+	static const unsigned int n[] = { 1, PIECES, 2, 3 };
+	struct gantry_sg sg[RTE_DIM(n)][PIECES];
+	uint8_t *mem = memory();
+	struct gantry_dma_dev *dev = device(&modes[0], true);
+	gantry_dma_addr_t x;
+	unsigned int i, k;
+
+	x = bus_map_ok(dev, mem, SLOT / 2, GANTRY_DMA_TO_DEVICE);
+	for (i = 0; i < RTE_DIM(n); i++)
+		assert_int_equal(pieces(dev, sg[i], n[i], mem, GANTRY_DMA_TO_DEVICE), 1);
+	for (k = 0; k < RTE_DIM(n); k++) {
+		gantry_dma_sync_single_for_device(dev, x, sg[k][0].dma.len, GANTRY_DMA_TO_DEVICE);
+		gantry_dma_sync_sg_for_device(dev, sg[k], n[k], GANTRY_DMA_TO_DEVICE);
+	}
+	assert_int_equal(reports.nr, 0);
+	/* When the longest has gone it is too long. */
+	gantry_dma_unmap_sg(dev, sg[1], n[1], GANTRY_DMA_TO_DEVICE);
+	gantry_dma_sync_single_for_device(dev, x, 3 * SLOT, GANTRY_DMA_TO_DEVICE);
+	assert_int_equal(reports.nr, 0);
+	gantry_dma_sync_single_for_device(dev, x, LEN, GANTRY_DMA_TO_DEVICE);
+	expect(GANTRY_DMA_MISUSE_SYNC_RANGE);
+	reports_begin();
+	for (i = 0; i < RTE_DIM(n); i++)
+		if (i != 1)
+			gantry_dma_unmap_sg(dev, sg[i], n[i], GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_single(dev, x, SLOT / 2, GANTRY_DMA_TO_DEVICE);
+	drop(dev);
+	rte_free(mem);
+}
+
+/* Whose turn it is goes for a list or chain as a whole, and for a buffer handed back in parts. */
+static void
+test_turns(void **state)
+{
+	uint8_t *mem = memory();
+	struct gantry_dma_dev *dev = device(&modes[0], true);
+	const enum gantry_dma_dir dir = GANTRY_DMA_FROM_DEVICE;
+	struct gantry_sg sg[PIECES];
+	gantry_dma_addr_t x;
+
+	assert_int_equal(pieces(dev, sg, PIECES, mem, dir), 1);
+	x = sg[0].dma.addr;
+	/* A header is looked at, and all of it handed back: as a list, as a segment. */
+	gantry_dma_sync_single_for_cpu(dev, x, 64, dir);
+	gantry_dma_sync_sg_for_device(dev, sg, PIECES, dir);
+	gantry_dma_sync_single_for_cpu(dev, x + SLOT, 64, dir);
+	gantry_dma_sync_single_for_device(dev, x, LEN, dir);
+	assert_int_equal(reports.nr, 0);
+	/* And once more, for nothing. */
+	gantry_dma_sync_single_for_device(dev, x, LEN, dir);
+	expect(GANTRY_DMA_MISUSE_SYNC_POINTLESS);
+	reports_begin();
+	gantry_dma_unmap_sg(dev, sg, PIECES, dir);
+
+	x = bus_map_ok(dev, mem, LEN, dir);
+	gantry_dma_sync_single_for_cpu(dev, x, LEN, dir);
+	gantry_dma_sync_single_for_device(dev, x, 64, dir);
+	gantry_dma_sync_single_for_device(dev, x + 64, LEN - 64, dir);
+	gantry_dma_unmap_single(dev, x, LEN, dir);
+	drop(dev);
+	rte_free(mem);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_chain_beyond),
+		cmocka_unit_test(test_merged),
+		cmocka_unit_test(test_foreign),
+		cmocka_unit_test(test_readers),
+		cmocka_unit_test(test_turns),
+	};
+
+	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);
+	gantry_dma_debug_handler(reports_add, NULL);
+	pool = rte_pktmbuf_pool_create("mbufs", 15, 0, 0, RTE_PKTMBUF_HEADROOM + SLOT,
+		SOCKET_ID_ANY);
+	if (pool == NULL)
+		return 1;
+	return cmocka_run_group_tests_name(argc > 1 ? argv[1] : "no-huge", tests, NULL, NULL);
+}
