@@ -9,6 +9,9 @@
  * the driver ends the mappings, and then reads the number. An access with a higher one started
  * afterwards, and must not get through.
  *
+ * More is promised where the end of a mapping is told to the device, and answered: that accesses
+ * which started before have ended. There the device takes a second number behind each.
+ *
  * The check is worth something if it catches a device that breaks the promise. So the device
  * resolves its addresses for each access, or is one of some that remember.
  */
@@ -36,6 +39,7 @@ struct promise {
 	/* The device, in a thread of its own. Where it writes 8 bytes; NULL: it may not. */
 	uint8_t *(*translate)(void *device, uint64_t addr);
 	void *device;
+	bool ends; /* the second promise, too */
 	/* In its thread: before accesses, now and then between two, after the last. NULL: nothing. */
 	void (*begin)(void), (*pause)(void), (*end)(void);
 	/* The driver. Mapping i, of nr, is of this memory, 8 bytes of it; its bus address. */
@@ -67,7 +71,7 @@ struct walker {
 static inline void
 promise_access(struct walker *w, unsigned int i)
 {
-	const unsigned long n = atomic_fetch_add(&w->started, 1) + 1;
+	unsigned long n = atomic_fetch_add(&w->started, 1) + 1;
 	uint8_t *p = w->at[i].kept;
 
 	if (p == NULL || (w->resolves != 0 && w->at[i].uses++ % w->resolves == 0))
@@ -75,6 +79,8 @@ promise_access(struct walker *w, unsigned int i)
 	w->at[i].kept = p;
 	if (p != NULL) {
 		__atomic_store_n((uint64_t *)(void *)p, n, __ATOMIC_RELAXED);
+		if (w->promise->ends)
+			n = atomic_fetch_add(&w->started, 1) + 1;
 		atomic_store_explicit(&w->at[i].last_hit, n, memory_order_relaxed);
 	}
 }
@@ -212,8 +218,9 @@ promise_test(const struct promise *promise, unsigned int times)
 	assert_true(broken_promises(promise, 0, times) > 0);
 	/* Like a TLB that nobody flushes: resolved anew now and then. */
 	assert_true(broken_promises(promise, 1000, times) > 0);
-	/* Once for some descriptors that are written together. */
-	assert_true(broken_promises(promise, 64, times) > 0);
+	/* Once for some descriptors that are written together. A reply takes longer than that. */
+	if (!promise->ends)
+		assert_true(broken_promises(promise, 64, times) > 0);
 }
 
 #endif /* PROMISE_H */

@@ -127,7 +127,7 @@ put16(uint8_t *p, uint16_t v)
 }
 
 static void
-serve(struct server *s, const char *path, uint16_t device, bool sealed)
+serve_as(struct server *s, const char *path, uint16_t device, bool sealed, bool page_table)
 {
 	static const struct vfu_server_ops ops = {
 		.attached = dev_attached, .detached = dev_detached,
@@ -172,10 +172,17 @@ serve(struct server *s, const char *path, uint16_t device, bool sealed)
 			VFIO_REGION_INFO_FLAG_WRITE;
 	desc.irq_counts[VFIO_PCI_MSIX_IRQ_INDEX] = VECTORS;
 	desc.dma_timeout_ms = 20000;
+	desc.no_page_table = !page_table;
 	if (vfu_server_start(path, &desc, &ops, s, &s->srv, err) != 0) {
 		printf("%s\n", err);
 		exit(1);
 	}
+}
+
+static void
+serve(struct server *s, const char *path, uint16_t device, bool sealed)
+{
+	serve_as(s, path, device, sealed, true);
 }
 
 static void
@@ -1061,19 +1068,43 @@ unmap_buffer(void *arg, const uint64_t *addr, unsigned int nr)
 	gantry_dma_unmap_single(((struct buffer *)arg)->dma, *addr, 64, GANTRY_DMA_FROM_DEVICE);
 }
 
+/*
+ * Without a page table the server itself gives up what the driver unmaps: a device that remembers
+ * where it was has a pointer to nothing. So that it can be found out, by the same check, and
+ * does not crash, it asks the server whether it may, and then writes by the driver's pointer.
+ */
+struct beside {
+	struct vfu_server *srv;
+	uint8_t *mem;
+	unsigned int accesses;
+};
+
+static uint8_t *
+beside_ptr(void *device, uint64_t addr)
+{
+	struct beside *b = device;
+	const bool may = promise_server_ptr(b->srv, addr) != NULL;
+
+	/* As a device does: translate first, write some time later. */
+	for (unsigned int spin = b->accesses++ % 16 != 0 ? 0 : 500; spin > 0; spin--)
+		rte_pause();
+	return may ? b->mem : NULL;
+}
+
 static void
-test_promise(void **state)
+promised(bool page_table, unsigned int times)
 {
 	struct rte_vfio_user_device *first = probed;
 	struct gantry_dma_params params = { .name = "promise", .socket_id = SOCKET_ID_ANY,
 		.ops = &vfio_user_dma_ops, .has_iommu = true, .mode = GANTRY_DMA_MODE_STRICT };
 	struct server second;
 	struct buffer buffer;
+	struct beside beside;
 	struct promise p;
 	char path[64];
 
 	snprintf(path, sizeof(path), "%s/promises", dir);
-	serve(&second, path, DEVICE, true);
+	serve_as(&second, path, DEVICE, true, page_table);
 	assert_int_equal(plug(path), 0);
 	params.opaque = probed;
 	buffer.dma = gantry_dma_dev_create(&params);
@@ -1084,12 +1115,31 @@ test_promise(void **state)
 	p = (struct promise){ PROMISE_OF_SERVER(second.srv), .nr = 1,
 		.memory = { (uint64_t *)(void *)buffer.mem }, .map = map_buffer,
 		.unmap = unmap_buffer, .arg = &buffer };
-	promise_test(&p, 2000);
+	if (!page_table) {
+		beside = (struct beside){ .srv = second.srv, .mem = buffer.mem };
+		p.device = &beside;
+		p.translate = beside_ptr;
+		p.ends = true;
+	}
+	promise_test(&p, times);
 	gantry_dma_dev_destroy(buffer.dma);
 	rte_free(buffer.mem);
 	assert_int_equal(rte_dev_remove(&probed->device), 0);
 	unserve(&second);
 	probed = first;
+}
+
+static void
+test_promise(void **state)
+{
+	promised(true, 2000);
+}
+
+/* Each mapping is a DMA_MAP, and its end a DMA_UNMAP with its reply. */
+static void
+test_promise_by_message(void **state)
+{
+	promised(false, 500);
 }
 
 int
@@ -1110,6 +1160,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_claim),
 		cmocka_unit_test(test_page_table),
 		cmocka_unit_test(test_promise),
+		cmocka_unit_test(test_promise_by_message),
 		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_bad_sockets),
 	};
