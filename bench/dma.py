@@ -166,18 +166,20 @@ def need_hugepages():
 
 def ratios(bench):
     """To direct's, turn by turn: what disturbs a turn disturbs both."""
-    whole = bench.samples.get('forward_direct_mpps', [])
+    whole = bench.by_turn('forward_direct_mpps')
     for mode in FORWARD:
-        part = bench.samples.get('forward_%s_mpps' % mode, [])
-        if mode != 'direct' and part and len(part) == len(whole):
-            bench.add('forward_%s_ratio' % mode, [p / w for p, w in zip(part, whole)],
-                      'forward_%s_mpps to forward_direct_mpps, each of the same turn' % mode)
+        part = bench.by_turn('forward_%s_mpps' % mode)
+        both = sorted(part.keys() & whole.keys())
+        if mode != 'direct' and both:
+            bench.add('forward_%s_ratio' % mode, [part[t] / whole[t] for t in both],
+                      'forward_%s_mpps to forward_direct_mpps, each of the same turn' % mode, both)
 
 
 def measure(bench):
     """lib/dma: a pair of map and unmap in each mode, and forwarding in each mode"""
     for turn in range(bench.runs):
         print('turn %d of %d' % (turn + 1, bench.runs), flush=True)
+        bench.turn = turn
         for setting in MICRO:
             bench.attempt(micro_keys(setting), micro, bench, setting)
         for mode in FORWARD:

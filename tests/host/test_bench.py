@@ -2,6 +2,9 @@
 # Copyright (c) 2026 The gantry authors
 """tools/bench: what it refuses, and that what it runs measures at all. No figure is judged here."""
 
+import contextlib
+import importlib.util
+import io
 import json
 import os
 import subprocess
@@ -11,6 +14,41 @@ from lib import BUILD, TOP, Bench, hugepages
 
 TOOL = os.path.join(TOP, 'tools', 'bench')
 PROGRAM = os.path.join(BUILD, 'bench', 'bench-dma')
+
+
+class Turns(unittest.TestCase):
+    """What fails in a turn costs that turn, whatever it was."""
+
+    def test_lost(self):
+        spec = importlib.util.spec_from_file_location(
+            'bench_tool', os.path.join(TOP, 'tools', 'lib', 'bench.py'))
+        tool = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(tool)
+        bench, called = tool.Bench(5), []
+        self.addCleanup(bench.close)
+
+        def flaky():
+            if bench.turn == 1:
+                raise subprocess.TimeoutExpired('slow', 300)
+            bench.add('flaky', [float(bench.turn)], 'a setting')
+
+        def never():
+            called.append(bench.turn)
+            raise KeyError('facts')
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            for bench.turn in range(5):
+                bench.attempt(['flaky'], flaky)
+                bench.attempt(['never'], never)
+        doc = bench.result()
+        self.assertEqual((doc['flaky'], doc['turns']), (2.5, {'flaky': 4}))
+        self.assertEqual(bench.by_turn('flaky'), {0: 0, 2: 2, 3: 3, 4: 4})
+        self.assertIn('timed out after 300', doc['lost']['flaky'][0])
+        self.assertEqual(doc['failed'], {'never': "KeyError: 'facts'"})
+        self.assertEqual(called, [0, 1])
+        self.assertEqual(len(said.getvalue().splitlines()), 3)
+        with contextlib.redirect_stdout(io.StringIO()) as shown:
+            tool.show(doc)
+        self.assertRegex(shown.getvalue(), r'(?m)^flaky .*4 turns, 1 lost: .*\n^never +MISSING')
 
 
 class Tool(Bench):

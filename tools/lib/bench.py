@@ -14,7 +14,9 @@ median of its samples. FILE gets
     settings: {KEY: text}  under which each was measured
     runs: {KEY: [...]}     the samples, in the order in which they were taken
     spread: {KEY: {min, max, quartiles}}
-    failed: {KEY: text}    what was to be measured and could not be, and why
+    turns: {KEY: number}   from how many turns it is
+    lost: {KEY: [text]}    the turns in which it could not be measured: why
+    failed: {KEY: text}    what could not be measured in any, and why
 
 Exit status: 0; 1 if a figure is missing; 2 wrong arguments.
 """
@@ -35,6 +37,7 @@ sys.dont_write_bytecode = True
 sys.path[0:1] = [os.path.join(TOP, 'bench'), os.path.join(TOP, 'tests', 'host')]
 from lib import NIC, Process  # noqa: E402
 
+ATTEMPTS = 2  # that fail, before what never came true is not tried any more
 ANSWERED = 3  # to --check: there is nothing to measure
 
 
@@ -50,7 +53,8 @@ class Bench:
         self.dir = tempfile.mkdtemp(prefix='gantry.bench.', dir='/tmp')
         self.processes = []
         self.count = 0
-        self.samples, self.settings, self.failed = {}, {}, {}
+        self.turn = 0
+        self.samples, self.settings, self.turns, self.lost = {}, {}, {}, {}
 
     def path(self, name):
         return os.path.join(self.dir, name)
@@ -89,32 +93,44 @@ class Bench:
         self.stop_all()
         shutil.rmtree(self.dir, ignore_errors=True)
 
-    def add(self, key, samples, setting):
-        """Samples of a figure."""
+    def add(self, key, samples, setting, turns=None):
+        """Samples of a figure, of this turn if nothing else is said."""
         self.samples.setdefault(key, []).extend(samples)
+        self.turns.setdefault(key, []).extend([self.turn] if turns is None else turns)
         self.settings[key] = setting
 
+    def by_turn(self, key):
+        """{turn: sample} of a figure that has one a turn."""
+        return dict(zip(self.turns.get(key, []), self.samples.get(key, [])))
+
+    def failed(self):
+        return {k: whys[0] for k, whys in self.lost.items() if k not in self.samples}
+
     def attempt(self, keys, function, *args):
-        """Measures; where that fails, the keys are missing, with the reason."""
-        if any(k in self.failed for k in keys):
+        """Measures; where that fails, however, this turn is missing, with the reason."""
+        if any(len(self.lost.get(k, [])) >= ATTEMPTS for k in self.failed().keys() & set(keys)):
             return
         try:
             function(*args)
-        except (Failure, AssertionError, OSError) as e:
+        except Exception as e:  # pylint: disable=broad-except  # the other figures are not lost
             why = str(e).strip()
+            if not isinstance(e, (Failure, AssertionError, OSError)):
+                why = '%s: %s' % (type(e).__name__, why)
             for k in keys:
-                self.failed[k] = why
+                self.lost.setdefault(k, []).append(why)
             print('FAILED %s: %s' % (', '.join(keys), why), file=sys.stderr, flush=True)
         finally:
             self.stop_all()
 
     def result(self):
-        good = {k: s for k, s in self.samples.items() if k not in self.failed}
+        good = self.samples
         doc = {k: round(statistics.median(s), 3) for k, s in good.items()}
-        doc['settings'] = {k: self.settings[k] for k in good}
+        doc['settings'] = self.settings
         doc['runs'] = {k: [round(x, 3) for x in s] for k, s in good.items()}
         doc['spread'] = {k: spread(s) for k, s in good.items()}
-        doc['failed'] = self.failed
+        doc['turns'] = {k: len(turns) for k, turns in self.turns.items()}
+        doc['lost'] = self.lost
+        doc['failed'] = self.failed()
         doc['machine'] = machine()
         return doc
 
@@ -147,8 +163,12 @@ def show(doc):
         print('%-28s %10.3f   (%g to %g, half within %g to %g, of %d)  %s' % (
             key, doc[key], s['min'], s['max'], *s['quartiles'], len(doc['runs'][key]),
             doc['settings'][key]))
+    for key, whys in doc['lost'].items():
+        if key not in doc['failed']:
+            print('%-28s    %d turns, %d lost: %s' % (key, doc['turns'][key], len(whys),
+                                                      (whys[0].splitlines() or [''])[0]))
     for key, why in doc['failed'].items():
-        print('%-28s    MISSING   %s' % (key, why.splitlines()[0]))
+        print('%-28s    MISSING   %s' % (key, (why.splitlines() or [''])[0]))
 
 
 def main():
