@@ -41,6 +41,7 @@
 #define BAR0    0x10000u
 #define PAGE    0x1000u
 #define IRQ_REG 0x10 /* a write raises this vector */
+#define ELSEWHERE (UINT64_C(1) << 51) /* no memory, nor anything that EAL has, is there */
 #define RW      (RTE_VFIO_USER_DMA_READ | RTE_VFIO_USER_DMA_WRITE)
 
 struct server {
@@ -533,7 +534,7 @@ static void
 test_dma_external(void **state)
 {
 	const size_t len = 16 * PAGE;
-	const uint64_t bus = 0x123400000;
+	const uint64_t bus = ELSEWHERE;
 	uint64_t maps = device_maps(&main_server, NULL);
 	struct rte_device *dev = &probed->device;
 	uint8_t *mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -578,7 +579,7 @@ test_dma_prot(void **state)
 {
 	uint8_t *own = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint8_t *mems[2] = { own, rte_malloc(NULL, PAGE, PAGE) };
-	const uint64_t bus = 0x123400000;
+	const uint64_t bus = ELSEWHERE;
 	char buf[8] = "device";
 
 	for (unsigned int i = 0; i < 2; i++) {
@@ -608,7 +609,7 @@ test_dma_prot(void **state)
 static void
 test_dma_map_fd(void **state)
 {
-	const uint64_t bus = 0x123400000;
+	const uint64_t bus = ELSEWHERE;
 	uint64_t maps = device_maps(&main_server, NULL);
 	int fd = memfd_create("arena", MFD_CLOEXEC), pipes[2];
 	uint8_t *mem;
@@ -661,7 +662,7 @@ static void
 test_claim(void **state)
 {
 	struct rte_vfio_user_device *first = probed, *dev;
-	const uint64_t bus = 0x123400000;
+	const uint64_t bus = ELSEWHERE;
 	struct server second;
 	char path[64];
 	void *mem;
