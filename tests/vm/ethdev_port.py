@@ -158,8 +158,11 @@ def view(frame, key):
 
 
 def ordered(frames):
-    """In an order that queues, and who drains them first, have no part in."""
-    return sorted(frames, key=lambda f: f['data'])
+    """
+    In an order that queues, and who drains them first, have no part in; nor has it when two
+    frames differ in their tags alone.
+    """
+    return sorted(frames, key=lambda f: (f['data'], f.get('tci', -1)))
 
 
 def same(what, got, expected):
