@@ -165,17 +165,29 @@ static const struct {
 	{ CHAIN_LEN - 1, 1 }, { CHAIN_LEN, 0 }, { 100, 0 }, { 0, CHAIN_LEN },
 };
 
+#define CHAIN_SEGS 8 /* at most */
+
+/* One that is filled with ones, and mapped. */
+static struct rte_mbuf *
+chain_mapped(struct gantry_dma_dev *dev, struct gantry_dma_seg *segs, int *n,
+		enum gantry_dma_dir dir)
+{
+	struct rte_mbuf *m = chain();
+
+	cpu_fill(m, 1);
+	*n = gantry_dma_map_mbuf_chain(dev, m, segs, CHAIN_SEGS, dir);
+	assert_true(*n > 0);
+	return m;
+}
+
 static void
 chain_received(struct gantry_dma_dev *dev, enum gantry_dma_dir dir)
 {
-	struct gantry_dma_seg segs[8];
-	struct rte_mbuf *m = chain();
+	struct gantry_dma_seg segs[CHAIN_SEGS];
 	unsigned int i;
 	int n;
+	struct rte_mbuf *m = chain_mapped(dev, segs, &n, dir);
 
-	cpu_fill(m, 1);
-	n = gantry_dma_map_mbuf_chain(dev, m, segs, RTE_DIM(segs), dir);
-	assert_true(n > 0);
 	for (i = 0; i < RTE_DIM(parts); i++) {
 		nic_fill(segs, n, 2);
 		gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m, segs, n, parts[i].off,
@@ -200,14 +212,11 @@ chain_received(struct gantry_dma_dev *dev, enum gantry_dma_dir dir)
 static void
 chain_sent(struct gantry_dma_dev *dev, enum gantry_dma_dir dir)
 {
-	struct gantry_dma_seg segs[8];
-	struct rte_mbuf *m = chain();
+	struct gantry_dma_seg segs[CHAIN_SEGS];
 	unsigned int i;
 	int n;
+	struct rte_mbuf *m = chain_mapped(dev, segs, &n, dir);
 
-	cpu_fill(m, 1);
-	n = gantry_dma_map_mbuf_chain(dev, m, segs, RTE_DIM(segs), dir);
-	assert_true(n > 0);
 	for (i = 0; i < RTE_DIM(parts); i++) {
 		cpu_fill(m, 2);
 		gantry_dma_sync_mbuf_chain_range_for_device(dev, m, segs, n, parts[i].off,
