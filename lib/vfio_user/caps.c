@@ -43,7 +43,7 @@ vfu_caps_parse(struct vfu_caps *caps, const char *json, size_t len, const char *
 	uint64_t fds = VFIO_USER_DEFAULT_MSG_FDS;
 	uint64_t data = VFIO_USER_DEFAULT_DATA_MAX;
 	uint64_t maps = VFIO_USER_DEFAULT_DMA_MAPS;
-	uint64_t pgsizes = VFIO_USER_DEFAULT_PGSIZES, iopt = 0;
+	uint64_t pgsizes = VFIO_USER_DEFAULT_PGSIZES, iopt = 0, pages = 0;
 	json_t *top = NULL;
 	const json_t *c, *j;
 	int ret = -EINVAL;
@@ -76,6 +76,8 @@ vfu_caps_parse(struct vfu_caps *caps, const char *json, size_t len, const char *
 				&caps->has_max_dma_maps) != 0 ||
 			get_number(c, "pgsizes", 1, INT64_MAX, &pgsizes, &caps->has_pgsizes) != 0 ||
 			get_number(c, VFU_CAP_IO_PAGE_TABLE, 1, VFU_IO_PAGE_TABLE_VERSION, &iopt,
+				NULL) != 0 ||
+			get_number(c, VFU_CAP_QUEUE_PAGES, 1, VFU_QUEUE_PAGES_VERSION, &pages,
 				NULL) != 0)
 		goto out;
 	j = json_object_get(c, "write_multiple");
@@ -93,13 +95,14 @@ out:
 	caps->max_dma_maps = (uint32_t)maps;
 	caps->pgsizes = pgsizes;
 	caps->io_page_table = (uint32_t)iopt;
+	caps->queue_pages = (uint32_t)pages;
 	return ret;
 }
 
 size_t
 vfu_caps_format(const struct vfu_caps *caps, char *json, size_t size)
 {
-	char maps[40] = "", pgsizes[48] = "", iopt[48] = "";
+	char maps[40] = "", pgsizes[48] = "", iopt[48] = "", pages[48] = "";
 	int n;
 
 	if (caps->has_max_dma_maps)
@@ -110,9 +113,11 @@ vfu_caps_format(const struct vfu_caps *caps, char *json, size_t size)
 	if (caps->io_page_table != 0)
 		snprintf(iopt, sizeof(iopt), ",\"" VFU_CAP_IO_PAGE_TABLE "\":%u",
 			caps->io_page_table);
+	if (caps->queue_pages != 0)
+		snprintf(pages, sizeof(pages), ",\"" VFU_CAP_QUEUE_PAGES "\":%u", caps->queue_pages);
 	n = snprintf(json, size,
-		"{\"capabilities\":{\"max_msg_fds\":%u,\"max_data_xfer_size\":%u%s%s%s%s}}",
-		caps->max_msg_fds, caps->max_data_xfer_size, maps, pgsizes, iopt,
+		"{\"capabilities\":{\"max_msg_fds\":%u,\"max_data_xfer_size\":%u%s%s%s%s%s}}",
+		caps->max_msg_fds, caps->max_data_xfer_size, maps, pgsizes, iopt, pages,
 		!caps->has_write_multiple ? "" :
 		caps->write_multiple ? ",\"write_multiple\":true" : ",\"write_multiple\":false");
 	return (size_t)n + 1;

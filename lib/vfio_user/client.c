@@ -32,6 +32,8 @@
 #include "vfu_client.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
+/* Of each message, not counted as waiting (VFU_CLIENT_WAIT_MS): the scheduler's, not the server's. */
+#define FREE_WAIT_MS 10
 /* Of one DMA_READ or DMA_WRITE from the server. */
 #define DMA_MAX 65536u
 /* Region info larger than that describes nothing that could be kept. */
@@ -43,7 +45,7 @@ struct call {
 	struct vfu_msg *reply;
 };
 
-/* Memory without a descriptor, which the server may reach by message. */
+/* Mapped memory: with a descriptor or without, the server may reach it by message. */
 struct range {
 	uint64_t iova, last;
 	uint32_t prot;
@@ -71,14 +73,17 @@ struct vfu_client {
 	pthread_mutex_t lock;       /* all below */
 	pthread_cond_t cond;
 	atomic_bool lost;           /* written under lock */
+	_Atomic uint64_t limit;     /* vfu_client_limit()'s, on vfu_now_ms()'s clock; 0: none */
 	bool started;               /* the first command is on its way */
 	bool told;                  /* lost() was called, or is not to be called */
 	char why[112];
 	uint16_t next_id;
+	uint64_t waited, waited_at; /* against VFU_CLIENT_WAIT_MS; the last time it was looked at */
 	struct call *calls;
 	void *ranges;               /* tsearch()'s */
 
 	uint8_t *dma_buf;           /* the receiver's */
+	struct vfu_closer *closer;  /* of all descriptors that the server passed, and of the socket */
 };
 
 static void
@@ -104,17 +109,62 @@ lose(struct vfu_client *c, const char *why)
 		c->params.lost(c->params.opaque, c->why);
 }
 
+static void
+to_timespec(struct timespec *ts, uint64_t deadline_ms)
+{
+	ts->tv_sec = (time_t)(deadline_ms / 1000);
+	ts->tv_nsec = (long)(deadline_ms % 1000) * 1000000;
+}
+
+/* A server that answers each message just in time must not stretch the whole beyond its limit. */
+static uint64_t
+message_deadline(struct vfu_client *c)
+{
+	uint64_t deadline = vfu_now_ms() + c->params.timeout_ms, limit = c->limit;
+
+	return limit != 0 && limit < deadline ? limit : deadline;
+}
+
+/*
+ * A start or a stop is hundreds of messages. So that a server which answers each of them just in
+ * time cannot make it last for hours, the time that callers wait adds up, except for a few
+ * milliseconds each, and is forgiven in the time in which nobody waits. With the lock held.
+ */
+static bool
+waited_too_long(struct vfu_client *c, uint64_t now)
+{
+	const uint64_t idle = now > c->waited_at ? now - c->waited_at : 0;
+
+	c->waited -= idle < c->waited ? idle : c->waited;
+	c->waited_at = now;
+	return c->waited > VFU_CLIENT_WAIT_MS;
+}
+
+static void
+add_wait(struct vfu_client *c, uint64_t start, uint64_t now)
+{
+	if (now - start > FREE_WAIT_MS)
+		c->waited += now - start - FREE_WAIT_MS;
+	if (now > c->waited_at)
+		c->waited_at = now;
+}
+
 static int
 client_send(struct vfu_client *c, struct vfio_user_header *hdr, const void *data, size_t len,
 		const void *more, size_t more_len, const int *fds, unsigned int nr_fds)
 {
-	uint64_t deadline = vfu_now_ms() + c->params.timeout_ms;
+	uint64_t deadline = message_deadline(c);
+	struct timespec ts;
 	int ret;
 
-	pthread_mutex_lock(&c->tx_lock);
-	ret = c->lost ? -ENODEV :
-		vfu_msg_send(c->sock, hdr, data, len, more, more_len, fds, nr_fds, deadline);
-	pthread_mutex_unlock(&c->tx_lock);
+	/* The receiver may have it for long, if the server asks for much and reads little. */
+	to_timespec(&ts, deadline);
+	ret = -pthread_mutex_clocklock(&c->tx_lock, CLOCK_MONOTONIC, &ts);
+	if (ret == 0) {
+		ret = c->lost ? -ENODEV : vfu_msg_send(c->sock, hdr, data, len, more, more_len, fds,
+			nr_fds, deadline);
+		pthread_mutex_unlock(&c->tx_lock);
+	}
 	if (ret == -ENODEV)
 		return ret;
 	/* A bad descriptor of the caller's: nothing was sent, the stream is whole. */
@@ -146,13 +196,18 @@ transact(struct vfu_client *c, uint16_t cmd, const void *data, size_t len, const
 	struct vfio_user_header hdr = { .cmd = cmd };
 	struct call call = { .reply = NULL }, **p;
 	struct timespec ts;
-	uint64_t deadline;
+	const uint64_t start = vfu_now_ms();
 	int ret;
 
 	pthread_mutex_lock(&c->lock);
 	if (c->lost) {
 		pthread_mutex_unlock(&c->lock);
 		return -ENODEV;
+	}
+	if (waited_too_long(c, start) || vfu_ms_left(message_deadline(c)) == 0) {
+		pthread_mutex_unlock(&c->lock);
+		lose(c, "server answers too slowly");
+		return -ETIMEDOUT;
 	}
 	call.id = hdr.msg_id = c->next_id++;
 	call.next = c->calls;
@@ -165,9 +220,7 @@ transact(struct vfu_client *c, uint16_t cmd, const void *data, size_t len, const
 
 	ret = client_send(c, &hdr, data, len, more, more_len, fds, nr_fds);
 
-	deadline = vfu_now_ms() + c->params.timeout_ms;
-	ts.tv_sec = (time_t)(deadline / 1000);
-	ts.tv_nsec = (long)(deadline % 1000) * 1000000;
+	to_timespec(&ts, message_deadline(c));
 	pthread_mutex_lock(&c->lock);
 	while (ret == 0 && call.reply == NULL && !c->lost) {
 		if (pthread_cond_timedwait(&c->cond, &c->lock, &ts) == ETIMEDOUT &&
@@ -188,6 +241,7 @@ transact(struct vfu_client *c, uint16_t cmd, const void *data, size_t len, const
 	 */
 	if (ret == -ENODEV && call.reply != NULL)
 		ret = 0;
+	add_wait(c, start, vfu_now_ms());
 	pthread_mutex_unlock(&c->lock);
 
 	if (ret == -ETIMEDOUT)
@@ -202,8 +256,11 @@ transact(struct vfu_client *c, uint16_t cmd, const void *data, size_t len, const
 	} else if (call.reply->hdr.flags & VFIO_USER_F_ERROR) {
 		uint32_t e = call.reply->hdr.error_no;
 
-		/* An error number is optional in the protocol. */
-		ret = e != 0 && e < 4096 ? -(int)e : -EIO;
+		/*
+		 * An error number is optional in the protocol. Two of them tell the caller that the
+		 * connection is lost, which only this side may say.
+		 */
+		ret = e != 0 && e < 4096 && e != ENODEV && e != ETIMEDOUT ? -(int)e : -EIO;
 	} else if (call.reply->len < min) {
 		lose(c, "server's reply is too short");
 		ret = -ENODEV;
@@ -220,12 +277,12 @@ transact(struct vfu_client *c, uint16_t cmd, const void *data, size_t len, const
  * The receiving thread.
  */
 
-/* Memory without a descriptor, all of it in one mapping with that permission? */
-static bool
-range_allowed(struct vfu_client *c, uint64_t iova, uint64_t len, uint32_t prot)
+/* How much of [iova, iova + len) is in iova's mapping, if that has the permission; else 0. */
+static uint64_t
+allowed_piece(struct vfu_client *c, uint64_t iova, uint64_t len, uint32_t prot)
 {
 	const struct range first = { .iova = iova, .last = iova };
-	bool ok = false;
+	uint64_t piece = 0;
 	void *node;
 
 	pthread_mutex_lock(&c->lock);
@@ -233,10 +290,49 @@ range_allowed(struct vfu_client *c, uint64_t iova, uint64_t len, uint32_t prot)
 	if (node != NULL) {
 		const struct range *r = *(struct range **)node;
 
-		ok = (r->prot & prot) && len - 1 <= r->last - iova;
+		if (r->prot & prot)
+			piece = len - 1 <= r->last - iova ? len : r->last - iova + 1;
 	}
 	pthread_mutex_unlock(&c->lock);
-	return ok;
+	return piece;
+}
+
+/* All of it mapped with that permission, in one mapping or several side by side? */
+static bool
+range_allowed(struct vfu_client *c, uint64_t iova, uint64_t len, uint32_t prot)
+{
+	uint64_t piece;
+
+	if (len - 1 > UINT64_MAX - iova)
+		return false;
+	for (; len != 0; iova += piece, len -= piece) {
+		piece = allowed_piece(c, iova, len, prot);
+		if (piece == 0)
+			return false;
+	}
+	return true;
+}
+
+/* Has the owner copy, mapping by mapping: each may be other memory. */
+static int
+copy_range(struct vfu_client *c, uint64_t iova, uint64_t len, const uint8_t *written)
+{
+	uint64_t done = 0, piece;
+	int ret = 0;
+
+	for (; ret == 0 && done < len; done += piece) {
+		piece = allowed_piece(c, iova + done, len - done,
+			written == NULL ? VFU_DMA_READ : VFU_DMA_WRITE);
+		if (piece == 0) /* it has just been unmapped */
+			ret = -EFAULT;
+		else if (written == NULL)
+			ret = c->params.dma_read(c->params.opaque, iova + done, c->dma_buf + done,
+				piece);
+		else
+			ret = c->params.dma_write(c->params.opaque, iova + done, written + done,
+				piece);
+	}
+	return ret;
 }
 
 static void
@@ -259,10 +355,8 @@ serve_dma(struct vfu_client *c, const struct vfu_msg *msg)
 		ret = -EOPNOTSUPP;
 	else if (!range_allowed(c, a->addr, a->count, read ? VFU_DMA_READ : VFU_DMA_WRITE))
 		ret = -EFAULT;
-	else if (read)
-		ret = c->params.dma_read(c->params.opaque, a->addr, c->dma_buf, a->count);
 	else
-		ret = c->params.dma_write(c->params.opaque, a->addr, a->data, a->count);
+		ret = copy_range(c, a->addr, a->count, read ? NULL : a->data);
 
 	if (msg->hdr.flags & VFIO_USER_F_NO_REPLY)
 		return;
@@ -321,6 +415,7 @@ receiver(void *arg)
 	struct vfu_rx rx;
 
 	memset(&rx, 0, sizeof(rx));
+	rx.closer = c->closer;
 	/* A server that is busy answers VERSION before it has been sent. */
 	pthread_mutex_lock(&c->lock);
 	while (!c->started && !c->lost)
@@ -368,6 +463,7 @@ negotiate(struct vfu_client *c, const char *path, char *err)
 		.pgsizes = VFU_PAGE_SIZE, .has_pgsizes = true,
 		.max_dma_maps = VFU_MAX_DMA_MAPS, .has_max_dma_maps = true,
 		.io_page_table = VFU_IO_PAGE_TABLE_VERSION,
+		.queue_pages = c->params.queue_pages ? VFU_QUEUE_PAGES_VERSION : 0,
 	};
 	const char *why;
 	size_t len;
@@ -454,7 +550,8 @@ static void
 client_free(struct vfu_client *c)
 {
 	if (c->sock >= 0)
-		close(c->sock);
+		vfu_closer_close(c->closer, c->sock);
+	vfu_closer_free(c->closer);
 	pthread_mutex_destroy(&c->lock);
 	pthread_mutex_destroy(&c->tx_lock);
 	pthread_cond_destroy(&c->cond);
@@ -498,12 +595,14 @@ vfu_client_connect(const char *path, const struct vfu_client_params *params,
 	pthread_cond_init(&c->cond, &attr);
 	pthread_condattr_destroy(&attr);
 	c->dma_buf = malloc(DMA_MAX);
+	c->closer = vfu_closer_new(0);
 	c->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->sock < 0 || c->dma_buf == NULL) {
+	if (c->sock < 0 || c->dma_buf == NULL || c->closer == NULL) {
 		ret = c->sock < 0 ? -errno : -ENOMEM;
 		snprintf(err, VFU_ERR_LEN, "%s: %s", path, strerror(-ret));
 		goto fail;
 	}
+	vfu_closer_took(c->closer);
 	ret = connect_socket(c->sock, &sa, c->params.timeout_ms);
 	if (ret != 0) {
 		snprintf(err, VFU_ERR_LEN, "%s: %s", path, connect_advice(ret));
@@ -511,7 +610,7 @@ vfu_client_connect(const char *path, const struct vfu_client_params *params,
 		goto fail;
 	}
 
-	ret = vfu_thread_start(&c->thread, receiver, c);
+	ret = vfu_thread_start(&c->thread, NULL, "client", receiver, c);
 	if (ret != 0) {
 		snprintf(err, VFU_ERR_LEN, "%s: cannot start a thread: %s", path, strerror(-ret));
 		goto fail;
@@ -546,6 +645,12 @@ vfu_client_close(struct vfu_client *client)
 	shutdown(client->sock, SHUT_RDWR); /* wakes the receiver */
 	pthread_join(client->thread, NULL);
 	client_free(client);
+}
+
+void
+vfu_client_limit(struct vfu_client *client, unsigned int ms)
+{
+	client->limit = ms != 0 ? vfu_now_ms() + ms : 0;
 }
 
 bool
@@ -630,7 +735,10 @@ parse_areas(struct vfu_region *region, const uint8_t *data, size_t len, uint32_t
 	return 0;
 }
 
-/* A mapping behind its file's end would be a SIGBUS in the driver. */
+/*
+ * A mapping behind its file's end would be a SIGBUS in the driver. (The file is memory, which
+ * answers fstat() at once.)
+ */
 static bool
 file_holds(const struct vfu_region *region)
 {
@@ -643,8 +751,6 @@ file_holds(const struct vfu_region *region)
 	}
 	if (fstat(region->fd, &st) != 0)
 		return false;
-	if (!S_ISREG(st.st_mode))
-		return true; /* a device's size is not in its inode */
 	return region->fd_offset <= (uint64_t)st.st_size &&
 		end <= (uint64_t)st.st_size - region->fd_offset;
 }
@@ -654,6 +760,7 @@ vfu_client_region_info(struct vfu_client *client, unsigned int index, struct vfu
 {
 	struct vfio_region_info req, got;
 	struct vfu_msg *reply;
+	unsigned int asked = 0;
 	int ret;
 
 	memset(region, 0, sizeof(*region));
@@ -668,10 +775,12 @@ vfu_client_region_info(struct vfu_client *client, unsigned int index, struct vfu
 		if (ret != 0)
 			return ret;
 		memcpy(&got, reply->data, sizeof(got));
-		/* More than there was room for: once again, with room. */
+		/* More than there was room for: once again, with room; a size that grows again lies. */
 		if (got.argsz <= req.argsz)
 			break;
 		vfu_msg_free(reply);
+		if (asked++ != 0)
+			return -EPROTO;
 		if (got.argsz > REGION_INFO_MAX)
 			return -E2BIG;
 		req.argsz = got.argsz;
@@ -684,8 +793,9 @@ vfu_client_region_info(struct vfu_client *client, unsigned int index, struct vfu
 	region->flags = got.flags & (VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
 		VFIO_REGION_INFO_FLAG_MMAP);
 	region->fd_offset = got.offset;
+	/* The driver maps memory only (foreign_fd.h); it uses any other region by message. */
 	if (!(region->flags & VFIO_REGION_INFO_FLAG_MMAP) || got.size == 0 || reply->nr_fds == 0 ||
-			reply->fds[0] < 0) {
+			reply->fds[0] < 0 || !vfu_fd_is_memory(reply->fds[0])) {
 		region->flags &= ~VFIO_REGION_INFO_FLAG_MMAP;
 		ret = 0;
 		goto out;
@@ -795,12 +905,12 @@ vfu_client_region_write(struct vfu_client *client, unsigned int index, uint64_t 
 }
 
 static int
-set_irqs(struct vfu_client *client, uint32_t data, unsigned int index, unsigned int start,
+set_irqs(struct vfu_client *client, uint32_t flags, unsigned int index, unsigned int start,
 		unsigned int count, const int *fds, unsigned int nr_fds)
 {
 	struct vfio_irq_set req = {
 		.argsz = sizeof(req),
-		.flags = data | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.flags = flags,
 		.index = index,
 		.start = start,
 		.count = count,
@@ -819,7 +929,8 @@ vfu_client_set_irq_fds(struct vfu_client *client, unsigned int index, unsigned i
 		unsigned int count, const int *fds)
 {
 	if (fds == NULL)
-		return count == 0 ? set_irqs(client, VFIO_IRQ_SET_DATA_NONE, index, 0, 0, NULL, 0) :
+		return count == 0 ? set_irqs(client, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0,
+			NULL, 0) :
 			-EINVAL;
 
 	/* A message has a descriptor for each of its vectors, or none at all; and only so many. */
@@ -833,7 +944,8 @@ vfu_client_set_irq_fds(struct vfu_client *client, unsigned int index, unsigned i
 		}
 		if (wired && client->max_fds == 0)
 			return -EOPNOTSUPP;
-		ret = set_irqs(client, VFIO_IRQ_SET_DATA_EVENTFD, index, start + i, n,
+		ret = set_irqs(client, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index,
+			start + i, n,
 			wired ? &fds[i] : NULL, wired ? n : 0);
 		if (ret != 0)
 			return ret;
@@ -841,9 +953,17 @@ vfu_client_set_irq_fds(struct vfu_client *client, unsigned int index, unsigned i
 	return 0;
 }
 
+int
+vfu_client_unmask_irqs(struct vfu_client *client, unsigned int index, unsigned int start,
+		unsigned int count)
+{
+	return set_irqs(client, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, index, start,
+		count, NULL, 0);
+}
+
 /*
- * DMA. Ranges without a descriptor are noted before the server hears of them, and
- * forgotten after it has let go of them.
+ * DMA. Ranges are noted before the server hears of them, and forgotten after it has let go of
+ * them.
  */
 
 static int
@@ -909,16 +1029,14 @@ vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint64_t 
 		return -EINVAL;
 	if (fd >= 0 && client->max_fds == 0)
 		return -EOPNOTSUPP;
-	if (fd < 0) {
-		ret = add_range(client, iova, size, prot);
-		if (ret != 0)
-			return ret;
-	}
+	ret = add_range(client, iova, size, prot);
+	if (ret != 0)
+		return ret;
 	ret = transact(client, VFIO_USER_DMA_MAP, &req, sizeof(req), NULL, 0, &fd, fd >= 0 ? 1 : 0,
 		0, &reply);
 	if (ret == 0)
 		vfu_msg_free(reply);
-	else if (fd < 0)
+	else
 		forget_ranges(client, iova, size);
 	return ret;
 }
@@ -934,9 +1052,15 @@ vfu_client_dma_unmap(struct vfu_client *client, uint64_t iova, uint64_t size)
 		return -EINVAL;
 	ret = transact(client, VFIO_USER_DMA_UNMAP, &req, sizeof(req), NULL, 0, NULL, 0, 0, &reply);
 	if (ret == 0) {
+		const struct vfio_user_dma_unmap *u = (const void *)reply->data;
+
+		/* Servers either report ENOENT for a range without mappings, or that it had 0 bytes. */
+		if (reply->len >= sizeof(*u) && u->size == 0)
+			ret = -ENOENT;
 		vfu_msg_free(reply);
-		forget_ranges(client, iova, size);
 	}
+	if (ret == 0 || ret == -ENOENT)
+		forget_ranges(client, iova, size);
 	return ret;
 }
 

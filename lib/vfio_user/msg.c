@@ -36,13 +36,20 @@ vfu_ms_left(uint64_t deadline_ms)
 }
 
 static void
-close_fds(int *fds, unsigned int nr_fds)
+close_fds(struct vfu_closer *closer, int *fds, unsigned int nr_fds)
 {
 	for (unsigned int i = 0; i < nr_fds; i++) {
 		if (fds[i] >= 0)
-			close(fds[i]);
+			vfu_closer_close(closer, fds[i]);
 		fds[i] = -1;
 	}
+}
+
+/* Ready for the next message. */
+static void
+rx_reset(struct vfu_rx *rx)
+{
+	*rx = (struct vfu_rx){ .closer = rx->closer };
 }
 
 void
@@ -50,24 +57,30 @@ vfu_msg_free(struct vfu_msg *msg)
 {
 	if (msg == NULL)
 		return;
-	close_fds(msg->fds, msg->nr_fds);
+	close_fds(msg->closer, msg->fds, msg->nr_fds);
 	free(msg);
 }
 
 void
 vfu_rx_clear(struct vfu_rx *rx)
 {
-	close_fds(rx->fds, rx->nr_fds);
+	close_fds(rx->closer, rx->fds, rx->nr_fds);
 	vfu_msg_free(rx->msg);
-	memset(rx, 0, sizeof(*rx));
+	rx_reset(rx);
 }
 
+/*
+ * The header's descriptors are the message's. Those that come with a message's body are nobody's,
+ * and are received only to be closed by the right thread: the kernel would close what has no room
+ * in the receiving one.
+ */
 static void
 take_fds(struct vfu_rx *rx, struct msghdr *mh)
 {
+	const bool body = rx->msg != NULL;
 	struct cmsghdr *c;
 
-	if (mh->msg_flags & MSG_CTRUNC)
+	if (mh->msg_flags & MSG_CTRUNC && !body)
 		rx->fds_lost = true;
 	for (c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
 		size_t n;
@@ -79,11 +92,12 @@ take_fds(struct vfu_rx *rx, struct msghdr *mh)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			if (rx->nr_fds < VFU_MSG_FDS) {
+			vfu_closer_took(rx->closer);
+			if (!body && rx->nr_fds < VFU_MSG_FDS) {
 				rx->fds[rx->nr_fds++] = fd;
 			} else {
-				rx->fds_lost = true;
-				close(fd);
+				rx->fds_lost |= !body;
+				vfu_closer_close(rx->closer, fd);
 			}
 		}
 	}
@@ -114,6 +128,7 @@ start_body(struct vfu_rx *rx, const char **why)
 		return -ENOMEM;
 	}
 	rx->msg->next = NULL;
+	rx->msg->closer = rx->closer;
 	rx->msg->hdr = rx->hdr;
 	rx->msg->len = len;
 	rx->msg->nr_fds = rx->nr_fds;
@@ -134,7 +149,8 @@ vfu_rx_step(struct vfu_rx *rx, int sock, struct vfu_msg **msg, const char **why)
 
 	for (;;) {
 		struct iovec iov;
-		struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+		struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.buf,
+			.msg_controllen = sizeof(ctl.buf) };
 		ssize_t n;
 		int ret;
 
@@ -146,25 +162,22 @@ vfu_rx_step(struct vfu_rx *rx, int sock, struct vfu_msg **msg, const char **why)
 		if (rx->msg != NULL && rx->got == rx->hdr.msg_size) {
 			*msg = rx->msg;
 			rx->msg = NULL;
-			memset(rx, 0, sizeof(*rx));
+			rx_reset(rx);
 			return 1;
 		}
 
-		/*
-		 * Descriptors come with the header. For the body there is no room for
-		 * any, and the kernel throws away what comes there nevertheless.
-		 */
 		if (rx->msg == NULL) {
 			iov.iov_base = (uint8_t *)&rx->hdr + rx->got;
 			iov.iov_len = sizeof(rx->hdr) - rx->got;
-			mh.msg_control = ctl.buf;
-			mh.msg_controllen = sizeof(ctl.buf);
 		} else {
 			size_t body = rx->got - sizeof(rx->hdr);
 
 			iov.iov_base = rx->msg->data + body;
 			iov.iov_len = rx->msg->len - body;
 		}
+		*why = vfu_closer_refuses(rx->closer);
+		if (*why != NULL)
+			return -EMFILE;
 		n = recvmsg(sock, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -175,8 +188,7 @@ vfu_rx_step(struct vfu_rx *rx, int sock, struct vfu_msg **msg, const char **why)
 			*why = "connection reset";
 			return ret;
 		}
-		if (rx->msg == NULL)
-			take_fds(rx, &mh);
+		take_fds(rx, &mh);
 		if (n == 0) {
 			*why = rx->got == 0 ? "connection closed" :
 				"connection closed in the middle of a message";

@@ -19,11 +19,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "foreign_fd.h"
 #include "vfio_user.h"
 
 /* One message that was received. */
 struct vfu_msg {
 	struct vfu_msg *next;        /* for whoever queues it */
+	struct vfu_closer *closer;   /* of fds */
 	struct vfio_user_header hdr;
 	unsigned int nr_fds;
 	int fds[VFU_MSG_FDS];        /* owned by the message; who takes one puts -1 there */
@@ -33,6 +35,7 @@ struct vfu_msg {
 };
 
 struct vfu_rx {
+	struct vfu_closer *closer;   /* set before the first step */
 	struct vfio_user_header hdr;
 	size_t got;                  /* bytes of header and data so far */
 	unsigned int nr_fds;
@@ -73,7 +76,8 @@ struct vfu_caps {
 	uint32_t max_dma_maps;
 	uint64_t pgsizes;
 	bool write_multiple;
-	uint32_t io_page_table; /* the extension's version (vfio_user.h); 0: it was not named */
+	/* The extensions' versions (vfio_user.h); 0: it was not named. */
+	uint32_t io_page_table, queue_pages;
 	/* Which of the optional ones it named; a server answers with no others. */
 	bool has_max_dma_maps, has_pgsizes, has_write_multiple;
 };

@@ -18,18 +18,30 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <urcu-qsbr.h>
-
 #include "server_priv.h"
 #include "thread.h"
 
 #define MAX_COMPLAINTS 10
+#define CLOSING_MS     20 /* to look again whether descriptors have been closed */
 
-static void
-set_deadline(struct timespec *ts, uint64_t deadline_ms)
+void
+vfu_set_deadline(struct timespec *ts, uint64_t deadline_ms)
 {
 	ts->tv_sec = (time_t)(deadline_ms / 1000);
 	ts->tv_nsec = (long)(deadline_ms % 1000) * 1000000;
+}
+
+int
+vfu_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+	int ret;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	ret = -pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+	return ret;
 }
 
 void
@@ -42,28 +54,37 @@ vfu_server_wake(struct vfu_server *s)
 		return;
 }
 
+const char *
+vfu_why(struct vfu_server *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->why, sizeof(s->why), fmt, ap);
+	va_end(ap);
+	return s->why;
+}
+
 /*
  * The connection.
  */
 
 static struct vfu_conn *
-conn_new(int sock)
+conn_new(int sock, struct vfu_closer *closer)
 {
 	struct vfu_conn *conn = calloc(1, sizeof(*conn));
-	pthread_condattr_t attr;
 
 	if (conn == NULL)
 		return NULL;
 	conn->sock = sock;
+	conn->rx.closer = closer;
 	conn->handshake_deadline = vfu_now_ms() + VFU_HANDSHAKE_MS;
 	conn->max_dma_xfer = VFU_DMA_CHUNK;
+	conn->queue_pages = -1;
 	conn->queue_tail = &conn->queue;
 	pthread_mutex_init(&conn->lock, NULL);
 	pthread_mutex_init(&conn->tx_lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&conn->cond, &attr);
-	pthread_condattr_destroy(&attr);
+	vfu_cond_init(&conn->cond);
 	return conn;
 }
 
@@ -77,7 +98,7 @@ conn_free(struct vfu_conn *conn)
 		conn->queue = next;
 	}
 	vfu_rx_clear(&conn->rx);
-	close(conn->sock);
+	vfu_closer_close(conn->rx.closer, conn->sock);
 	pthread_mutex_destroy(&conn->lock);
 	pthread_mutex_destroy(&conn->tx_lock);
 	pthread_cond_destroy(&conn->cond);
@@ -128,7 +149,8 @@ dispatch(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
 			kill_locked(conn, "client sent a reply to nothing that it was asked");
 			vfu_msg_free(msg);
 		}
-	} else if (conn->nr_queued >= VFU_QUEUE_MSGS || conn->queued_bytes > VFU_QUEUE_BYTES) {
+	} else if (conn->nr_queued >= VFU_QUEUE_MSGS || conn->queued_bytes > VFU_QUEUE_BYTES ||
+			conn->queued_fds > VFU_QUEUE_FDS) {
 		atomic_fetch_add(&s->stats.bad_messages, 1);
 		kill_locked(conn, "client sent too many commands without waiting for replies");
 		vfu_msg_free(msg);
@@ -137,9 +159,18 @@ dispatch(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
 		conn->queue_tail = &msg->next;
 		conn->nr_queued++;
 		conn->queued_bytes += msg->len;
+		conn->queued_fds += msg->nr_fds;
 		pthread_cond_broadcast(&conn->cond);
 	}
 	pthread_mutex_unlock(&conn->lock);
+}
+
+/* Ends the connection of a client that began a message long ago; by the reader. */
+static void
+check_message(struct vfu_conn *conn)
+{
+	if (conn->rx_deadline != 0 && vfu_ms_left(conn->rx_deadline) == 0)
+		vfu_conn_kill(conn, "client began a message and did not send the rest of it");
 }
 
 /* Takes one message off the socket, if there is one; by the reader. */
@@ -150,6 +181,10 @@ receive(struct vfu_server *s, struct vfu_conn *conn)
 	const char *why;
 	int ret = vfu_rx_step(&conn->rx, conn->sock, &msg, &why);
 
+	if (conn->rx.got == 0)
+		conn->rx_deadline = 0;
+	else if (conn->rx_deadline == 0)
+		conn->rx_deadline = vfu_now_ms() + VFU_MESSAGE_MS;
 	if (ret > 0) {
 		dispatch(s, conn, msg);
 	} else if (ret < 0) {
@@ -177,7 +212,7 @@ conn_send(struct vfu_conn *conn, struct vfio_user_header *hdr, const void *data,
 	struct timespec ts;
 	int ret;
 
-	set_deadline(&ts, deadline);
+	vfu_set_deadline(&ts, deadline);
 	ret = -pthread_mutex_clocklock(&conn->tx_lock, CLOCK_MONOTONIC, &ts);
 	if (ret == 0) {
 		ret = vfu_msg_send(conn->sock, hdr, data, len, more, more_len, fds, nr_fds,
@@ -201,8 +236,12 @@ vfu_conn_request(struct vfu_server *s, struct vfu_conn *conn, uint16_t cmd, cons
 	struct timespec ts;
 	int ret;
 
-	set_deadline(&ts, deadline_ms);
+	vfu_set_deadline(&ts, deadline_ms);
 	pthread_mutex_lock(&conn->lock);
+	if (conn->dead) {
+		pthread_mutex_unlock(&conn->lock);
+		return -ENODEV;
+	}
 	wait.id = hdr.msg_id = conn->next_id++;
 	wait.next = conn->waits;
 	conn->waits = &wait;
@@ -253,16 +292,16 @@ vfu_conn_request(struct vfu_server *s, struct vfu_conn *conn, uint16_t cmd, cons
 	return 0;
 }
 
-/* One line about a message that is refused. */
-static void __attribute__((format(printf, 3, 4)))
-complain(struct vfu_server *s, struct vfu_conn *conn, const char *fmt, ...)
+void
+vfu_server_complain(struct vfu_server *s, struct vfu_conn *conn, const char *fmt, ...)
 {
 	char line[VFU_ERR_LEN];
 	va_list ap;
 
-	if (s->ops.refused == NULL || conn->complaints >= MAX_COMPLAINTS)
+	if (s->ops.refused == NULL || conn == NULL ||
+			atomic_load(&conn->complaints) >= MAX_COMPLAINTS)
 		return;
-	conn->complaints++;
+	atomic_fetch_add(&conn->complaints, 1);
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
@@ -317,10 +356,17 @@ do_version(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, str
 	/* The client's own limit if it is lower: QEMU refuses a higher one. */
 	if (caps.max_dma_maps > VFU_MAX_DMA_MAPS)
 		caps.max_dma_maps = VFU_MAX_DMA_MAPS;
+	/* Each may be a mapping of its own here. */
+	if (caps.max_dma_maps > s->desc.limits.max_maps)
+		caps.max_dma_maps = s->desc.limits.max_maps;
 	caps.pgsizes = VFU_PAGE_SIZE;
 	if (s->desc.no_page_table)
 		caps.io_page_table = 0;
 	conn->io_page_table = caps.io_page_table != 0;
+	if (caps.queue_pages != 0 && s->ops.queue_pages != NULL)
+		conn->queue_pages = s->ops.queue_pages(s->opaque);
+	if (conn->queue_pages < 0)
+		caps.queue_pages = 0;
 	r->len = sizeof(*out) + vfu_caps_format(&caps, (char *)(out + 1), 512);
 
 	s->attached = true;
@@ -347,6 +393,7 @@ static int
 do_dma_unmap(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 {
 	const struct vfio_user_dma_unmap *u = (const struct vfio_user_dma_unmap *)msg->data;
+	struct vfio_user_dma_unmap *out = (struct vfio_user_dma_unmap *)s->out;
 	int ret = 0;
 
 	r->why = "DMA_UNMAP: too short";
@@ -355,16 +402,16 @@ do_dma_unmap(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 	r->why = "DMA_UNMAP: flags other than VFIO_DMA_UNMAP_FLAG_ALL";
 	if (u->flags & ~VFIO_DMA_UNMAP_FLAG_ALL)
 		return -EINVAL;
+	*out = *u;
 	if (u->flags & VFIO_DMA_UNMAP_FLAG_ALL) {
 		r->why = "DMA_UNMAP: everything goes with address and size 0";
 		if (u->addr != 0 || u->size != 0)
 			return -EINVAL;
 		vfu_dma_unmap_all(s);
 	} else {
-		ret = vfu_dma_unmap(s, u->addr, u->size, &r->why);
+		ret = vfu_dma_unmap(s, u->addr, &out->size, &r->why);
 	}
-	memcpy(s->out, u, sizeof(*u));
-	r->len = sizeof(*u);
+	r->len = sizeof(*out);
 	return ret;
 }
 
@@ -400,13 +447,14 @@ do_device_info(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 }
 
 static int
-do_region_info(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
+do_region_info(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, struct reply *r)
 {
 	const struct vfio_region_info *in = (const struct vfio_region_info *)msg->data;
 	struct vfio_region_info *out = (struct vfio_region_info *)s->out;
 	struct vfio_region_info_cap_sparse_mmap *cap = (void *)(out + 1);
 	unsigned int index, n;
 	uint32_t argsz, need;
+	int fd;
 
 	r->why = "DEVICE_GET_REGION_INFO: too short";
 	if (msg->len < sizeof(*in) || in->argsz < sizeof(*in))
@@ -417,6 +465,12 @@ do_region_info(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 	index = in->index;
 	argsz = in->argsz;
 	n = s->desc.regions[index].nr_areas;
+	fd = s->desc.regions[index].fd;
+	if (n != 0 && fd < 0) {
+		/* Registers that only a client which knows them may map. */
+		fd = conn->queue_pages;
+		n = fd < 0 ? 0 : n;
+	}
 	need = sizeof(*out);
 	if (n != 0)
 		need += sizeof(*cap) + n * sizeof(cap->areas[0]);
@@ -436,13 +490,13 @@ do_region_info(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 			cap->areas[i].offset = s->desc.regions[index].areas[i].offset;
 			cap->areas[i].size = s->desc.regions[index].areas[i].size;
 		}
-		r->fd = s->desc.regions[index].fd;
+		r->fd = fd;
 	} else if (n != 0) {
 		/* It asks again with the argsz that it gets now; the descriptor comes then. */
 		out->flags |= VFIO_REGION_INFO_FLAG_MMAP;
 		need = sizeof(*out);
 	} else if (out->flags & VFIO_REGION_INFO_FLAG_MMAP) {
-		r->fd = s->desc.regions[index].fd;
+		r->fd = fd;
 	}
 	r->len = need;
 	return 0;
@@ -486,7 +540,7 @@ do_irq_info(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 	out->count = s->desc.irq_counts[in->index];
 	out->flags = VFIO_IRQ_INFO_EVENTFD;
 	if (in->index == VFIO_PCI_INTX_IRQ_INDEX)
-		out->flags |= VFIO_IRQ_INFO_MASKABLE;
+		out->flags |= VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
 	r->len = sizeof(*out);
 	return 0;
 }
@@ -630,6 +684,11 @@ execute(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, struct
 	if (msg->nr_fds != 0 && cmd != VFIO_USER_DMA_MAP && cmd != VFIO_USER_DMA_UNMAP &&
 			cmd != VFIO_USER_DEVICE_SET_IRQS && cmd != VFIO_USER_IO_PAGE_TABLE)
 		return -EINVAL;
+	if (msg->nr_fds != 0 && vfu_closer_held(s->closer) > s->desc.limits.max_fds) {
+		r->why = vfu_why(s, "this client has %u file descriptors open here, its limit is "
+			"max_fds=%u", vfu_closer_held(s->closer), s->desc.limits.max_fds);
+		return -EMFILE;
+	}
 
 	switch (cmd) {
 	case VFIO_USER_VERSION:
@@ -641,7 +700,7 @@ execute(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, struct
 	case VFIO_USER_DEVICE_GET_INFO:
 		return do_device_info(s, msg, r);
 	case VFIO_USER_DEVICE_GET_REGION_INFO:
-		return do_region_info(s, msg, r);
+		return do_region_info(s, conn, msg, r);
 	case VFIO_USER_DEVICE_GET_REGION_IO_FDS:
 		return do_region_io_fds(s, msg, r);
 	case VFIO_USER_DEVICE_GET_IRQ_INFO:
@@ -682,13 +741,19 @@ handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
 		.flags = VFIO_USER_F_TYPE_REPLY,
 	};
 	bool reply = !(msg->hdr.flags & VFIO_USER_F_NO_REPLY);
-	int ret = execute(s, conn, msg, &r);
+	int ret;
+
+	/* The command comes behind the device's accesses so far, the reply behind those that it causes. */
+	vfu_dma_wait(s);
+	ret = execute(s, conn, msg, &r);
+	vfu_dma_wait(s);
 
 	/* Once it has the reply, the client may count on our having let go of its descriptors. */
 	vfu_msg_free(msg);
 	if (ret < 0) {
 		atomic_fetch_add(&s->stats.bad_messages, 1);
-		complain(s, conn, "%s (command %u: %s)", r.why, hdr.cmd, strerror(-ret));
+		vfu_server_complain(s, conn, "client's message refused: %s (command %u: %s)", r.why,
+			hdr.cmd, strerror(-ret));
 		hdr.flags |= VFIO_USER_F_ERROR;
 		hdr.error_no = (uint32_t)-ret;
 		/* "If an error occurs, the reply message must only include the reply header." */
@@ -696,11 +761,11 @@ handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
 		r.fd = -1;
 	}
 	if (reply) {
-		/* May wait for the client; other servers' grace periods must not wait with us. */
-		rcu_thread_offline();
+		/* May wait for the client, and holds no pointer. */
+		vfu_rcu_offline();
 		conn_send(conn, &hdr, s->out, r.len, NULL, 0, &r.fd, r.fd >= 0 ? 1 : 0,
 			vfu_now_ms() + VFU_SEND_MS);
-		rcu_thread_online();
+		vfu_rcu_online();
 	}
 	if (r.drop)
 		vfu_conn_kill(conn, r.why);
@@ -711,26 +776,11 @@ handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
  */
 
 static void
-refuse(int sock)
-{
-	/*
-	 * The first message of a connection has number 0 with most clients, so that
-	 * they take this for the reply to their VERSION, and say what the number means.
-	 */
-	struct vfio_user_header hdr = {
-		.cmd = VFIO_USER_VERSION,
-		.flags = VFIO_USER_F_TYPE_REPLY | VFIO_USER_F_ERROR,
-		.error_no = EBUSY,
-	};
-
-	vfu_msg_send(sock, &hdr, NULL, 0, NULL, 0, NULL, 0, 0);
-	close(sock);
-}
-
-static void
 accept_client(struct vfu_server *s)
 {
 	struct vfu_conn *conn;
+	struct ucred peer;
+	socklen_t peer_len = sizeof(peer);
 	int sock = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
 	if (sock < 0) {
@@ -739,20 +789,23 @@ accept_client(struct vfu_server *s)
 			poll(NULL, 0, 100);
 		return;
 	}
+	vfu_closer_took(s->closer);
 	if (s->conn != NULL) {
-		refuse(sock);
+		vfu_refuse_add(s, sock);
 		return;
 	}
-	conn = conn_new(sock);
+	conn = conn_new(sock, s->closer);
 	if (conn == NULL) {
-		close(sock);
+		vfu_closer_close(s->closer, sock);
 		return;
 	}
 	/* What was meant for the one before. */
 	atomic_store(&s->poisoned, false);
 	atomic_store(&s->drop, false);
 	atomic_store(&s->stats.client, true);
-	rcu_assign_pointer(s->conn, conn);
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) == 0)
+		atomic_store(&s->peer, peer.pid);
+	__atomic_store_n(&s->conn, conn, __ATOMIC_RELEASE);
 }
 
 static void
@@ -764,9 +817,9 @@ detach(struct vfu_server *s)
 	if (s->attached)
 		s->ops.detached(s->opaque, conn->why);
 	s->attached = false;
-	rcu_assign_pointer(s->conn, NULL);
+	vfu_async_forget_client(s);
+	__atomic_store_n(&s->conn, NULL, __ATOMIC_RELEASE);
 	vfu_irq_unwire_all(s);
-	/* Waits for a grace period: nobody is in vfu_conn_request() then. */
 	vfu_dma_forget_client(s);
 	conn_free(conn);
 	atomic_store(&s->stats.client, false);
@@ -776,6 +829,8 @@ detach(struct vfu_server *s)
 static void
 check_drop(struct vfu_server *s)
 {
+	const char *why;
+
 	if (s->conn == NULL) {
 		atomic_store(&s->drop, false);
 		return;
@@ -787,6 +842,9 @@ check_drop(struct vfu_server *s)
 		vfu_conn_kill(s->conn, s->drop_why);
 		pthread_mutex_unlock(&s->drop_lock);
 	}
+	why = vfu_closer_refuses(s->closer);
+	if (why != NULL)
+		vfu_conn_kill(s->conn, why);
 	if (!s->conn->versioned && vfu_ms_left(s->conn->handshake_deadline) == 0)
 		vfu_conn_kill(s->conn, "client sent no VERSION");
 }
@@ -796,14 +854,15 @@ check_drop(struct vfu_server *s)
  * The thread is offline for RCU meanwhile.
  */
 static struct vfu_msg *
-wait_for_work(struct vfu_server *s)
+wait_for_work(struct vfu_server *s, bool *unmask)
 {
 	struct vfu_conn *conn = s->conn;
 	struct vfu_msg *msg = NULL;
-	struct pollfd pfds[3] = {
+	struct pollfd pfds[4 + VFU_REFUSALS] = {
 		{ .fd = s->wake_fd, .events = POLLIN },
 		{ .fd = s->listen_fd, .events = POLLIN },
 		{ .fd = -1, .events = POLLIN | POLLRDHUP },
+		{ .fd = s->unmask_epoll, .events = POLLIN },
 	};
 	int timeout = -1;
 	uint64_t count;
@@ -819,14 +878,15 @@ wait_for_work(struct vfu_server *s)
 				conn->queue_tail = &conn->queue;
 			conn->nr_queued--;
 			conn->queued_bytes -= msg->len;
+			conn->queued_fds -= msg->nr_fds;
 		}
 		if (msg != NULL || conn->dead) {
 			pthread_mutex_unlock(&conn->lock);
 			return msg;
 		}
 		if (conn->reading) {
-			/* By a polling thread, for desc.dma_timeout_ms at most. See to the rest meanwhile. */
-			set_deadline(&ts, vfu_now_ms() + 20);
+			/* By the DMA thread, for desc.dma_timeout_ms at most. See to the rest meanwhile. */
+			vfu_set_deadline(&ts, vfu_now_ms() + 20);
 			pthread_cond_timedwait(&conn->cond, &conn->lock, &ts);
 			pthread_mutex_unlock(&conn->lock);
 			return NULL;
@@ -836,18 +896,30 @@ wait_for_work(struct vfu_server *s)
 		pfds[2].fd = conn->sock;
 		if (!conn->versioned)
 			timeout = vfu_ms_left(conn->handshake_deadline);
+		else if (conn->rx_deadline != 0)
+			timeout = vfu_ms_left(conn->rx_deadline);
 	}
 
-	if (poll(pfds, 3, timeout) < 0)
-		for (unsigned int i = 0; i < 3; i++)
+	/* Clients left descriptors that do not close: the next one waits for that. */
+	if (vfu_closer_refuses(s->closer) != NULL) {
+		pfds[1].fd = -1;
+		timeout = timeout < 0 || timeout > CLOSING_MS ? CLOSING_MS : timeout;
+	}
+	timeout = vfu_refuse_prepare(s, &pfds[4], timeout);
+	if (poll(pfds, 4 + VFU_REFUSALS, timeout) < 0)
+		for (unsigned int i = 0; i < 4 + VFU_REFUSALS; i++)
 			pfds[i].revents = 0;
 	if (pfds[0].revents != 0 && read(s->wake_fd, &count, sizeof(count)) < 0)
 		count = 0;
 	if (conn != NULL) {
 		if (pfds[2].revents != 0)
 			receive(s, conn);
+		check_message(conn);
 		end_reading(conn);
 	}
+	if (pfds[3].revents != 0)
+		*unmask = vfu_irq_take_unmask(s);
+	vfu_refuse_work(s, &pfds[4]);
 	/* A client that has gone must be noticed before the one that comes in its place. */
 	if (pfds[1].revents != 0 && (pfds[2].revents & (POLLHUP | POLLRDHUP | POLLERR)) == 0)
 		accept_client(s);
@@ -859,14 +931,18 @@ control_thread(void *arg)
 {
 	struct vfu_server *s = arg;
 
-	rcu_register_thread();
+	vfu_rcu_register();
+	vfu_rcu_only(&s, 1);
 	while (!atomic_load(&s->stop)) {
 		struct vfu_msg *msg;
+		bool unmask = false;
 
-		rcu_thread_offline();
-		msg = wait_for_work(s);
-		rcu_thread_online();
+		vfu_rcu_offline();
+		msg = wait_for_work(s, &unmask);
+		vfu_rcu_online();
 
+		if (unmask)
+			vfu_irq_unmask(s);
 		check_drop(s);
 		if (s->conn != NULL && msg != NULL && !s->conn->dead)
 			handle(s, s->conn, msg);
@@ -879,7 +955,8 @@ control_thread(void *arg)
 		vfu_conn_kill(s->conn, "server stops");
 		detach(s);
 	}
-	rcu_unregister_thread();
+	vfu_refuse_fini(s);
+	vfu_rcu_unregister();
 	return NULL;
 }
 
@@ -888,11 +965,12 @@ control_thread(void *arg)
  */
 
 static int
-check_desc(const struct vfu_server_desc *desc, char *err)
+check_desc(const struct vfu_server_desc *desc, const struct vfu_server_ops *ops, char *err)
 {
 	for (unsigned int i = 0; i < VFU_SRV_REGIONS; i++) {
 		if (desc->regions[i].nr_areas > VFU_SRV_AREAS ||
-				(desc->regions[i].nr_areas != 0 && desc->regions[i].fd < 0)) {
+				(desc->regions[i].nr_areas != 0 && desc->regions[i].fd < 0 &&
+					ops->queue_pages == NULL)) {
 			snprintf(err, VFU_ERR_LEN,
 				"region %u: too many areas, or areas without a descriptor", i);
 			return -EINVAL;
@@ -928,8 +1006,10 @@ server_free(struct vfu_server *s)
 		vfu_sock_remove(s);
 	if (s->wake_fd >= 0)
 		close(s->wake_fd);
+	vfu_async_fini(s);
 	vfu_dma_fini(s);
 	vfu_irq_fini(s);
+	vfu_closer_free(s->closer);
 	pthread_mutex_destroy(&s->drop_lock);
 	free(s->out);
 	free(s);
@@ -944,7 +1024,7 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 	int ret;
 
 	err[0] = '\0';
-	ret = check_desc(desc, err);
+	ret = check_desc(desc, ops, err);
 	if (ret != 0)
 		return ret;
 	s = calloc(1, sizeof(*s));
@@ -957,11 +1037,20 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 		s->desc.dma_timeout_ms = VFU_DMA_MS;
 	s->ops = *ops;
 	s->opaque = opaque;
-	s->listen_fd = s->null_fd = -1;
+	s->listen_fd = s->null_fd = s->unmask_epoll = -1;
+	if (s->desc.limits.max_maps == 0)
+		s->desc.limits.max_maps = VFU_DEFAULT_MAPS;
+	if (s->desc.limits.max_fds == 0)
+		s->desc.limits.max_fds = VFU_DEFAULT_FDS;
+	if (s->desc.limits.max_mem == 0)
+		s->desc.limits.max_mem = VFU_DEFAULT_MEM;
+	s->closer = vfu_closer_new(s->desc.limits.max_fds);
+	vfu_refuse_init(s);
 	pthread_mutex_init(&s->drop_lock, NULL);
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->out = malloc(VFU_MSG_MAX);
-	if (s->wake_fd < 0 || s->out == NULL || vfu_dma_init(s) != 0) {
+	vfu_async_init(s);
+	if (s->wake_fd < 0 || s->out == NULL || s->closer == NULL || vfu_dma_init(s) != 0) {
 		ret = s->wake_fd < 0 ? -errno : -ENOMEM;
 		snprintf(err, VFU_ERR_LEN, "%s: %s", path, strerror(-ret));
 		goto fail;
@@ -983,7 +1072,7 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 		goto fail;
 
 	*server = s; /* before the ops are called: they may want it */
-	ret = vfu_thread_start(&s->thread, control_thread, s);
+	ret = vfu_thread_start(&s->thread, NULL, "control", control_thread, s);
 	if (ret != 0) {
 		snprintf(err, VFU_ERR_LEN, "%s: cannot start a thread: %s", path, strerror(-ret));
 		goto fail;
@@ -996,21 +1085,33 @@ fail:
 }
 
 void
+vfu_server_end(struct vfu_server *server)
+{
+	atomic_store(&server->stop, true);
+	vfu_server_wake(server);
+}
+
+void
 vfu_server_stop(struct vfu_server *server)
 {
-	bool online = rcu_read_ongoing();
+	bool online = vfu_rcu_is_online();
 
 	if (server == NULL)
 		return;
-	atomic_store(&server->stop, true);
-	vfu_server_wake(server);
+	vfu_server_end(server);
 	/* The thread that ends waits for a grace period, which must not wait for us. */
 	if (online)
-		rcu_thread_offline();
+		vfu_rcu_offline();
 	pthread_join(server->thread, NULL);
 	if (online)
-		rcu_thread_online();
+		vfu_rcu_online();
 	server_free(server);
+}
+
+int
+vfu_server_run_on(struct vfu_server *server, const cpu_set_t *cores)
+{
+	return -pthread_setaffinity_np(server->thread, sizeof(*cores), cores);
 }
 
 void
@@ -1026,13 +1127,19 @@ vfu_server_drop_client(struct vfu_server *server, const char *why)
 bool
 vfu_server_peer_gone(struct vfu_server *server)
 {
-	const struct vfu_conn *conn = rcu_dereference(server->conn);
+	const struct vfu_conn *conn = __atomic_load_n(&server->conn, __ATOMIC_CONSUME);
 	struct pollfd pfd = { .events = POLLRDHUP };
 
 	if (conn == NULL)
 		return false;
 	pfd.fd = conn->sock;
 	return poll(&pfd, 1, 0) > 0;
+}
+
+pid_t
+vfu_server_peer(const struct vfu_server *server)
+{
+	return atomic_load(&server->peer);
 }
 
 void
@@ -1045,5 +1152,6 @@ vfu_server_get_stats(const struct vfu_server *server, struct vfu_server_stats *s
 	stats->dma_maps = atomic_load(&server->stats.dma_maps);
 	stats->dma_bytes = atomic_load(&server->stats.dma_bytes);
 	stats->ptes = atomic_load(&server->stats.ptes);
+	stats->dma_posted = atomic_load(&server->async.posted);
 	stats->client = atomic_load(&server->stats.client);
 }

@@ -12,6 +12,8 @@
  * unlike one it needs no flush, because what it holds is only a guess, checked against the
  * table every time.
  *
+ * Memory without a file descriptor takes messages, for which no polling thread waits: server_async.c.
+ *
  * The I/O page table is the client's memory, and changes whenever the client likes. Its
  * promise (vfio_user.h) is that a cleared entry ends what may start: so an entry is read
  * for every access, once, and nothing of it is kept, not even as a guess. What it holds is only
@@ -21,8 +23,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include <urcu-qsbr.h>
-
 #include "server_priv.h"
 
 #define HINTS 256
@@ -31,7 +31,6 @@ static __thread uint32_t hints[HINTS];
 /* Of this thread: its last fault. */
 static __thread struct vfu_dma_fault last_fault;
 
-/* rcu_dereference(), without the call that it is in programs of other licences than the LGPL. */
 static inline const struct vfu_dma_table *
 current_table(const struct vfu_server *s)
 {
@@ -123,11 +122,12 @@ walk_range(const struct vfu_dma_table *t, uint64_t iova, size_t len, uint32_t pr
 }
 
 static inline void *
-ptr_in(const struct vfu_map *m, uint64_t addr, size_t len, uint32_t prot)
+ptr_in(const struct vfu_server *s, const struct vfu_map *m, uint64_t addr, size_t len,
+		uint32_t prot)
 {
 	if ((m->prot & prot) != prot || m->vaddr == NULL || len == 0 || len - 1 > m->last - addr)
 		return NULL;
-	vfu_sigbus_mark_thread();
+	vfu_sigbus_mark_thread(s);
 	return m->vaddr + (addr - m->iova);
 }
 
@@ -139,21 +139,27 @@ slow_ptr(const struct vfu_server *s, const struct vfu_dma_table *t, uint64_t iov
 	const struct vfu_map *m;
 	uint64_t addr = iova;
 
-	vfu_sigbus_mark_thread(); /* the page table is the client's memory, too */
+	if (vfu_async_posted(s))
+		return NULL; /* nothing passes a posted write */
+	vfu_sigbus_mark_thread(s); /* the page table is the client's memory, too */
 	if (t->ptes != NULL && !walk_range(t, iova, len, prot, &addr))
 		return NULL;
 	m = lookup(s, t, addr);
-	return m != NULL ? ptr_in(m, addr, len, prot) : NULL;
+	return m != NULL ? ptr_in(s, m, addr, len, prot) : NULL;
 }
 
 void *
 vfu_dma_ptr(struct vfu_server *server, uint64_t iova, size_t len, uint32_t prot)
 {
 	const struct vfu_dma_table *t = current_table(server);
-	const struct vfu_map *m = t->ptes == NULL ? guess(server, t, iova) : NULL;
+	const struct vfu_map *m;
+
+	if (__builtin_expect(atomic_load_explicit(&server->poisoned, memory_order_relaxed), 0))
+		return NULL;
+	m = t->plain ? guess(server, t, iova) : NULL;
 
 	if (__builtin_expect(m != NULL, 1))
-		return ptr_in(m, iova, len, prot);
+		return ptr_in(server, m, iova, len, prot);
 	return slow_ptr(server, t, iova, len, prot);
 }
 
@@ -161,6 +167,12 @@ bool
 vfu_dma_paged(struct vfu_server *server)
 {
 	return current_table(server)->ptes != NULL;
+}
+
+bool
+vfu_dma_by_message(struct vfu_server *server)
+{
+	return current_table(server)->nr_messages != 0;
 }
 
 const struct vfu_dma_fault *
@@ -192,12 +204,15 @@ vfu_dma_why_text(const struct vfu_dma_fault *fault)
 	return "?";
 }
 
-/* One DMA_READ (data NULL) or DMA_WRITE. */
+/*
+ * One DMA_READ (data NULL) or DMA_WRITE. Offline meanwhile: what the caller has of a table is gone
+ * when it returns. The connection stays until the DMA thread is idle (vfu_async_forget_client()).
+ */
 static int
 by_message(struct vfu_server *s, uint64_t iova, void *buf, const void *data, size_t len,
 		uint64_t deadline)
 {
-	struct vfu_conn *conn = rcu_dereference(s->conn);
+	struct vfu_conn *conn = s->conn;
 	const struct vfio_user_dma_access *a;
 	struct vfio_user_dma_access req = { .addr = iova, .count = len };
 	struct vfu_msg *reply;
@@ -205,8 +220,10 @@ by_message(struct vfu_server *s, uint64_t iova, void *buf, const void *data, siz
 
 	if (conn == NULL)
 		return -EFAULT;
+	vfu_rcu_offline();
 	ret = vfu_conn_request(s, conn, data != NULL ? VFIO_USER_DMA_WRITE : VFIO_USER_DMA_READ,
 		&req, sizeof(req), data, data != NULL ? len : 0, deadline, &reply);
+	vfu_rcu_online();
 	if (ret != 0)
 		return ret;
 
@@ -236,26 +253,32 @@ by_message(struct vfu_server *s, uint64_t iova, void *buf, const void *data, siz
 	return ret;
 }
 
-/* Both directions; one of buf and data is NULL. */
-static int
-copy(struct vfu_server *s, uint64_t iova, uint8_t *buf, const uint8_t *data, size_t len)
+int
+vfu_dma_access(struct vfu_server *s, uint64_t iova, uint8_t *buf, const uint8_t *data, size_t len,
+		enum vfu_dma_how how)
 {
+	const uint64_t mask = s->desc.addr_mask != 0 ? s->desc.addr_mask : UINT64_MAX;
 	uint32_t prot = data != NULL ? VFU_DMA_WRITE : VFU_DMA_READ;
-	const struct vfu_dma_table *t = current_table(s);
-	const struct vfu_conn *conn = rcu_dereference(s->conn);
 	enum vfu_dma_why why = VFU_DMA_NOT_MAPPED;
 	uint64_t deadline = 0;
 
 	if (len == 0)
 		return 0;
-	if (len - 1 > UINT64_MAX - iova)
+	iova &= mask;
+	if (s->desc.addr_mask == 0 && len - 1 > UINT64_MAX - iova)
 		goto fault;
-	vfu_sigbus_mark_thread();
+	vfu_sigbus_mark_thread(s);
+	/* One signal is enough: a client may have truncated a thousand mappings. */
+	if (atomic_load_explicit(&s->poisoned, memory_order_relaxed))
+		goto truncated;
 	while (len != 0) {
+		const struct vfu_dma_table *t = current_table(s);
 		const struct vfu_map *m;
 		uint64_t addr = iova;
 		size_t n = len;
 
+		if (n - 1 > mask - iova)
+			n = mask - iova + 1;
 		if (t->ptes != NULL) {
 			if (!walk(t, iova, prot, &addr, &why))
 				goto fault;
@@ -268,23 +291,27 @@ copy(struct vfu_server *s, uint64_t iova, uint8_t *buf, const uint8_t *data, siz
 			goto fault;
 		if (n - 1 > m->last - addr)
 			n = m->last - addr + 1;
-		if (m->vaddr != NULL) {
+		if (how == VFU_DMA_CHECK) {
+			; /* nothing is copied */
+		} else if (m->vaddr != NULL) {
 			uint8_t *mem = m->vaddr + (addr - m->iova);
 
 			if (data != NULL)
 				memcpy(mem, data, n);
 			else
 				memcpy(buf, mem, n);
+		} else if (how == VFU_DMA_DIRECT) {
+			return -EAGAIN;
 		} else {
 			if (deadline == 0)
 				deadline = vfu_now_ms() + s->desc.dma_timeout_ms;
-			if (conn != NULL && n > conn->max_dma_xfer)
-				n = conn->max_dma_xfer;
+			if (s->conn != NULL && n > s->conn->max_dma_xfer)
+				n = s->conn->max_dma_xfer;
 			why = VFU_DMA_NO_ANSWER;
 			if (by_message(s, addr, buf, data, n, deadline) != 0)
 				goto fault;
 		}
-		iova += n;
+		iova = (iova + n) & mask;
 		len -= n;
 		if (data != NULL)
 			data += n;
@@ -293,6 +320,7 @@ copy(struct vfu_server *s, uint64_t iova, uint8_t *buf, const uint8_t *data, siz
 	}
 	if (!atomic_load_explicit(&s->poisoned, memory_order_relaxed))
 		return 0;
+truncated:
 	/* That one was counted by whoever met it. */
 	last_fault = (struct vfu_dma_fault){ iova, prot, VFU_DMA_TRUNCATED };
 	return -EFAULT;
@@ -303,16 +331,43 @@ fault:
 	return -EFAULT;
 }
 
-int
-vfu_dma_read(struct vfu_server *server, uint64_t iova, void *buf, size_t len)
+/* No memory to queue an access: as if the client had not answered. */
+static int
+not_queued(struct vfu_server *s, uint64_t iova, uint32_t prot)
 {
-	return copy(server, iova, buf, NULL, len);
+	last_fault = (struct vfu_dma_fault){ iova, prot, VFU_DMA_NO_ANSWER };
+	atomic_fetch_add_explicit(&s->stats.dma_faults, 1, memory_order_relaxed);
+	return -EFAULT;
+}
+
+int
+vfu_dma_read(struct vfu_server *server, unsigned int slot, uint64_t iova, void *buf, size_t len)
+{
+	int ret = -EAGAIN;
+
+	/* A read that was asked for ends in its slot. */
+	if (!vfu_async_posted(server) && atomic_load_explicit(&server->async.slots[slot].state,
+			memory_order_relaxed) == VFU_SLOT_FREE)
+		ret = vfu_dma_access(server, iova, buf, NULL, len, VFU_DMA_DIRECT);
+	if (ret == -EAGAIN)
+		ret = vfu_async_read(server, slot, iova, buf, len, &last_fault);
+	return ret == -ENOMEM ? not_queued(server, iova, VFU_DMA_READ) : ret;
 }
 
 int
 vfu_dma_write(struct vfu_server *server, uint64_t iova, const void *buf, size_t len)
 {
-	return copy(server, iova, NULL, buf, len);
+	int ret = -EAGAIN;
+
+	if (!vfu_async_posted(server))
+		ret = vfu_dma_access(server, iova, NULL, buf, len, VFU_DMA_DIRECT);
+	if (ret != -EAGAIN)
+		return ret;
+	/* A fault that can be seen now is reported now. */
+	ret = vfu_dma_access(server, iova, NULL, buf, len, VFU_DMA_CHECK);
+	if (ret == 0)
+		ret = vfu_async_write(server, iova, buf, len);
+	return ret == -ENOMEM ? not_queued(server, iova, VFU_DMA_WRITE) : ret;
 }
 
 bool

@@ -23,10 +23,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
-
-#include <urcu-qsbr.h>
 
 #include "server_priv.h"
 
@@ -61,12 +61,15 @@ int
 vfu_irq_init(struct vfu_server *s)
 {
 	s->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (s->null_fd < 0 || syscall(SYS_io_setup, SIGNALS_KEPT, &s->aio) != 0)
+	s->unmask_epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (s->null_fd < 0 || s->unmask_epoll < 0 || syscall(SYS_io_setup, SIGNALS_KEPT, &s->aio) != 0)
 		return -errno;
 	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
 		struct vfu_irqs *irqs = &s->irqs[i];
 
 		irqs->count = s->desc.irq_counts[i];
+		irqs->level = i == VFIO_PCI_INTX_IRQ_INDEX;
+		irqs->unmask_fd = -1;
 		if (irqs->count == 0)
 			continue;
 		irqs->fds = malloc(irqs->count * sizeof(*irqs->fds));
@@ -92,15 +95,22 @@ vfu_irq_fini(struct vfu_server *s)
 		syscall(SYS_io_destroy, s->aio);
 	if (s->null_fd >= 0)
 		close(s->null_fd);
+	if (s->unmask_epoll >= 0)
+		close(s->unmask_epoll);
 }
 
 static bool
 raise_irq(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector)
 {
-	int fd = CMM_LOAD_SHARED(irqs->fds[vector]);
+	int fd = __atomic_load_n(&irqs->fds[vector], __ATOMIC_RELAXED);
 
 	if (fd < 0)
 		return false;
+	if (irqs->level) {
+		if (!atomic_exchange(&irqs->masked[vector], true))
+			signal_eventfd(s, fd);
+		return true;
+	}
 	if (atomic_load(&irqs->masked[vector])) {
 		atomic_store(&irqs->pending[vector], true);
 		/* Whoever unmasks looks at pending after that; one of us sees the other. */
@@ -113,11 +123,94 @@ raise_irq(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector)
 }
 
 bool
+vfu_irq_raise(struct vfu_server *s, unsigned int index, unsigned int vector)
+{
+	return raise_irq(s, &s->irqs[index], vector);
+}
+
+bool
 vfu_server_irq(struct vfu_server *server, unsigned int irq_index, unsigned int vector)
 {
 	if (irq_index >= VFU_SRV_IRQS || vector >= server->irqs[irq_index].count)
 		return false;
-	return raise_irq(server, &server->irqs[irq_index], vector);
+	/* An interrupt says that the writes before it are done. */
+	if (!vfu_async_posted(server))
+		return vfu_irq_raise(server, irq_index, vector);
+	return __atomic_load_n(&server->irqs[irq_index].fds[vector], __ATOMIC_RELAXED) >= 0 &&
+		vfu_async_irq(server, irq_index, vector);
+}
+
+/* A message that was raised while it was masked is sent now. */
+static void
+unmask(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector)
+{
+	atomic_store(&irqs->masked[vector], false);
+	if (atomic_exchange(&irqs->pending[vector], false))
+		raise_irq(s, irqs, vector);
+}
+
+void
+vfu_server_irq_mask(struct vfu_server *server, unsigned int irq_index, unsigned int vector,
+		bool masked)
+{
+	if (irq_index >= VFU_SRV_IRQS || vector >= server->irqs[irq_index].count)
+		return;
+	if (masked)
+		atomic_store(&server->irqs[irq_index].masked[vector], true);
+	else
+		unmask(server, &server->irqs[irq_index], vector);
+}
+
+/*
+ * Edge-triggered: the client wakes this thread once for each of its writes. An eventfd that is
+ * readable for ever (EFD_SEMAPHORE) would otherwise keep it busy.
+ */
+static int
+set_unmask_fd(struct vfu_server *s, int fd)
+{
+	struct vfu_irqs *irqs = &s->irqs[VFIO_PCI_INTX_IRQ_INDEX];
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+
+	if (irqs->unmask_fd >= 0) {
+		/* The client has the file open as well: closing it here ends no watch. */
+		epoll_ctl(s->unmask_epoll, EPOLL_CTL_DEL, irqs->unmask_fd, NULL);
+		vfu_closer_close(s->closer, irqs->unmask_fd);
+	}
+	irqs->unmask_fd = fd;
+	return fd >= 0 && epoll_ctl(s->unmask_epoll, EPOLL_CTL_ADD, fd, &ev) != 0 ? -errno : 0;
+}
+
+bool
+vfu_irq_take_unmask(struct vfu_server *s)
+{
+	struct vfu_irqs *irqs = &s->irqs[VFIO_PCI_INTX_IRQ_INDEX];
+	uint64_t count;
+	struct iovec v = { &count, sizeof(count) };
+	struct epoll_event ev;
+
+	if (epoll_wait(s->unmask_epoll, &ev, 1, 0) != 1)
+		return false;
+	/* O_NONBLOCK is the client's to clear, and so is the event: it may be gone again. */
+	if (preadv2(irqs->unmask_fd, &v, 1, -1, RWF_NOWAIT) == sizeof(count))
+		return true;
+	if (errno != EAGAIN)
+		set_unmask_fd(s, -1);
+	return false;
+}
+
+void
+vfu_irq_unmask(struct vfu_server *s)
+{
+	unmask(s, &s->irqs[VFIO_PCI_INTX_IRQ_INDEX], 0);
+	if (s->ops.irqs_changed != NULL)
+		s->ops.irqs_changed(s->opaque, VFIO_PCI_INTX_IRQ_INDEX);
+}
+
+bool
+vfu_server_irq_wired(const struct vfu_server *server, unsigned int irq_index, unsigned int vector)
+{
+	return irq_index < VFU_SRV_IRQS && vector < server->irqs[irq_index].count &&
+		server->irqs[irq_index].fds[vector] >= 0;
 }
 
 bool
@@ -129,21 +222,9 @@ vfu_server_irq_pending(const struct vfu_server *server, unsigned int irq_index,
 	return atomic_load(&server->irqs[irq_index].pending[vector]);
 }
 
-static bool
-is_eventfd(int fd)
-{
-	static const char eventfd_name[] = "anon_inode:[eventfd]";
-	char link[32], name[sizeof(eventfd_name) + 1];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, name, sizeof(name));
-	return n == sizeof(eventfd_name) - 1 && memcmp(name, eventfd_name, (size_t)n) == 0;
-}
-
 /* Puts fds (NULL: none) in place of what start to start + count - 1 are wired to. */
 static int
-wire(struct vfu_irqs *irqs, uint32_t start, uint32_t count, int *fds)
+wire(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t start, uint32_t count, int *fds)
 {
 	bool any = false;
 	int *old;
@@ -156,16 +237,16 @@ wire(struct vfu_irqs *irqs, uint32_t start, uint32_t count, int *fds)
 	for (uint32_t i = 0; i < count; i++) {
 		old[i] = irqs->fds[start + i];
 		any |= old[i] >= 0;
-		CMM_STORE_SHARED(irqs->fds[start + i], fds == NULL ? -1 : fds[i]);
+		__atomic_store_n(&irqs->fds[start + i], fds == NULL ? -1 : fds[i], __ATOMIC_RELAXED);
 		if (fds != NULL)
 			fds[i] = -1;
 		atomic_store(&irqs->pending[start + i], false);
 	}
 	if (any)
-		synchronize_rcu();
+		vfu_rcu_wait(s);
 	for (uint32_t i = 0; i < count; i++) {
 		if (old[i] >= 0)
-			close(old[i]);
+			vfu_closer_close(s->closer, old[i]);
 	}
 	free(old);
 	return 0;
@@ -175,6 +256,7 @@ void
 vfu_irq_unwire_all(struct vfu_server *s)
 {
 	/* No memory needed here: this has to work always. */
+	set_unmask_fd(s, -1);
 	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
 		struct vfu_irqs *irqs = &s->irqs[i];
 
@@ -185,9 +267,9 @@ vfu_irq_unwire_all(struct vfu_server *s)
 			atomic_store(&irqs->pending[v], false);
 			if (fd < 0)
 				continue;
-			CMM_STORE_SHARED(irqs->fds[v], -1);
-			synchronize_rcu();
-			close(fd);
+			__atomic_store_n(&irqs->fds[v], -1, __ATOMIC_RELAXED);
+			vfu_rcu_wait(s);
+			vfu_closer_close(s->closer, fd);
 		}
 	}
 }
@@ -226,23 +308,32 @@ vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint8_t 
 		if (set->start != 0 || kind != VFIO_IRQ_SET_DATA_NONE ||
 				action != VFIO_IRQ_SET_ACTION_TRIGGER)
 			return -EINVAL;
-		ret = wire(irqs, 0, irqs->count, NULL);
+		ret = wire(s, irqs, 0, irqs->count, NULL);
 		for (uint32_t v = 0; v < irqs->count; v++)
 			atomic_store(&irqs->masked[v], false);
+		if (irqs->level)
+			set_unmask_fd(s, -1);
 		goto changed;
 	}
 
 	if (kind == VFIO_IRQ_SET_DATA_EVENTFD) {
-		/* Events that tell of masking would be the client's own commands, echoed. */
-		*why = "SET_IRQS: event file descriptors are for ACTION_TRIGGER only";
-		if (action != VFIO_IRQ_SET_ACTION_TRIGGER)
+		*why = "SET_IRQS: event file descriptors are for ACTION_TRIGGER, and for INTx ACTION_UNMASK";
+		if (action != VFIO_IRQ_SET_ACTION_TRIGGER &&
+				(action != VFIO_IRQ_SET_ACTION_UNMASK || !irqs->level))
 			return -EINVAL;
 		*why = "SET_IRQS: a file descriptor that is no eventfd";
 		for (unsigned int i = 0; i < nr_fds; i++) {
-			if (!is_eventfd(fds[i]))
+			if (!vfu_fd_is_eventfd(fds[i]))
 				return -EINVAL;
 		}
-		ret = wire(irqs, set->start, set->count, nr_fds == 0 ? NULL : fds);
+		if (action == VFIO_IRQ_SET_ACTION_UNMASK) {
+			*why = "SET_IRQS: the event file descriptor cannot be watched";
+			ret = set_unmask_fd(s, nr_fds == 0 ? -1 : fds[0]);
+			if (nr_fds != 0)
+				fds[0] = -1;
+			return ret;
+		}
+		ret = wire(s, irqs, set->start, set->count, nr_fds == 0 ? NULL : fds);
 		goto changed;
 	}
 
@@ -262,9 +353,7 @@ vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint8_t 
 			atomic_store(&irqs->masked[v], true);
 			break;
 		default:
-			atomic_store(&irqs->masked[v], false);
-			if (atomic_exchange(&irqs->pending[v], false))
-				raise_irq(s, irqs, v);
+			unmask(s, irqs, v);
 			break;
 		}
 	}

@@ -7,14 +7,20 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "server_priv.h"
+
+#define LOCK_MS 5000 /* for another server in the folder to finish its start */
 
 /* 0: the path is free now. */
 static int
@@ -61,18 +67,42 @@ remove_stale(const char *path, const struct sockaddr_un *sa, char *err)
 	return 0;
 }
 
-int
-vfu_sock_listen(struct vfu_server *s, const char *path, char *err)
+/*
+ * One server at a time looks for a stale socket in a folder and puts its own in that place: two
+ * that did so at once would both find the old one stale, and the second would remove the socket
+ * of the first. The lock is the folder's (flock()), so that no file is left behind. Returns its
+ * descriptor, or a negative errno value.
+ */
+static int
+lock_folder(const char *path, char *err)
+{
+	const uint64_t deadline = vfu_now_ms() + LOCK_MS;
+	char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	int fd, ret;
+
+	strcpy(folder, path);
+	fd = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ret = fd < 0 ? -errno : 0;
+	while (ret == 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		ret = errno != EWOULDBLOCK ? -errno : vfu_ms_left(deadline) == 0 ? -EBUSY : 0;
+		poll(NULL, 0, 1);
+	}
+	if (ret == 0)
+		return fd;
+	snprintf(err, VFU_ERR_LEN, "%s: its folder cannot be locked: %s", path,
+		ret == -EBUSY ? "another process keeps it locked" : strerror(-ret));
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+static int
+listen_locked(struct vfu_server *s, const char *path, char *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	struct stat st;
 	int fd, ret;
 
-	if (strlen(path) == 0 || strlen(path) >= sizeof(sa.sun_path)) {
-		snprintf(err, VFU_ERR_LEN, "socket path of %zu bytes; it must have 1 to %zu",
-			strlen(path), sizeof(sa.sun_path) - 1);
-		return -ENAMETOOLONG;
-	}
 	strcpy(sa.sun_path, path);
 	strcpy(s->path, path);
 
@@ -103,6 +133,25 @@ vfu_sock_listen(struct vfu_server *s, const char *path, char *err)
 	s->path_ino = st.st_ino;
 	s->listen_fd = fd;
 	return 0;
+}
+
+int
+vfu_sock_listen(struct vfu_server *s, const char *path, char *err)
+{
+	const size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+	int lock, ret;
+
+	if (strlen(path) == 0 || strlen(path) > max) {
+		snprintf(err, VFU_ERR_LEN, "socket path of %zu bytes; it must have 1 to %zu",
+			strlen(path), max);
+		return -ENAMETOOLONG;
+	}
+	lock = lock_folder(path, err);
+	if (lock < 0)
+		return lock;
+	ret = listen_locked(s, path, err);
+	close(lock);
+	return ret;
 }
 
 void

@@ -28,8 +28,6 @@
 #include <sys/vfs.h>
 
 #include <linux/magic.h>
-#include <urcu-qsbr.h>
-
 #include "server_priv.h"
 
 /* Tables that wait for a grace period before the control thread waits with them. */
@@ -152,18 +150,23 @@ reclaim(struct vfu_server *s)
 {
 	struct vfu_dma_table *t = s->table;
 
-	synchronize_rcu();
+	vfu_rcu_wait(s);
 	free_dead(s);
 	s->dead_tables = t->older;
-	CMM_STORE_SHARED(t->older, NULL);
+	__atomic_store_n(&t->older, NULL, __ATOMIC_RELAXED);
 	s->nr_retired = 0;
 }
 
 static void
 publish(struct vfu_server *s, struct vfu_dma_table *t)
 {
+	/*
+	 * A thread that finds a table without such ranges may have queued a write by the one before:
+	 * nothing passes that one either.
+	 */
+	t->plain = t->ptes == NULL && t->nr_messages == 0 && s->table->nr_messages == 0;
 	t->older = s->table;
-	rcu_assign_pointer(s->table, t);
+	__atomic_store_n(&s->table, t, __ATOMIC_RELEASE);
 	s->nr_retired++;
 	atomic_store(&s->stats.dma_maps, t->nr);
 	atomic_store(&s->stats.dma_bytes, s->dma_size);
@@ -194,12 +197,10 @@ vfu_dma_map(struct vfu_server *s, const struct vfio_user_dma_map *req, int fd, c
 	if (req->size == 0 || req->size - 1 > UINT64_MAX - req->addr)
 		return -EINVAL;
 	m.last = req->addr + (req->size - 1);
-	*why = "DMA_MAP: too many mappings, or too much memory";
-	if (old->nr >= VFU_MAX_DMA_MAPS)
+	if (old->nr >= VFU_MAX_DMA_MAPS) {
+		*why = vfu_why(s, "DMA_MAP: this client has %u ranges, and may have no more", old->nr);
 		return -ENOSPC;
-	/* Without a descriptor a mapping costs nothing here, and may be of any size but all. */
-	if (fd >= 0 && (req->size > VFU_MAX_DMA_SIZE || s->dma_size > VFU_MAX_DMA_SIZE - req->size))
-		return -ENOSPC;
+	}
 	*why = "DMA_MAP: overlaps another mapping";
 	if (vfu_table_find(old, m.iova, &leaf, &slot)) {
 		if (old->leaves[leaf].leaf->maps[slot].iova <= m.last)
@@ -214,6 +215,11 @@ vfu_dma_map(struct vfu_server *s, const struct vfio_user_dma_map *req, int fd, c
 		if (ret != 0)
 			return ret;
 		m.vaddr = m.window->base + (req->offset - m.window->offset);
+	} else {
+		*why = "DMA_MAP: no thread for memory without a file descriptor";
+		ret = vfu_async_start(s);
+		if (ret != 0)
+			return ret;
 	}
 	end = leaf;
 	if (old->nr_leaves != 0) {
@@ -234,6 +240,8 @@ vfu_dma_map(struct vfu_server *s, const struct vfio_user_dma_map *req, int fd, c
 	}
 	if (fd >= 0)
 		s->dma_size += req->size;
+	else
+		t->nr_messages++;
 	publish(s, t);
 	if (s->nr_retired >= MAX_RETIRED)
 		reclaim(s);
@@ -293,33 +301,36 @@ without(const struct vfu_dma_table *old, struct place from, struct place to)
 }
 
 int
-vfu_dma_unmap(struct vfu_server *s, uint64_t addr, uint64_t size, const char **why)
+vfu_dma_unmap(struct vfu_server *s, uint64_t addr, uint64_t *size, const char **why)
 {
 	const struct vfu_dma_table *old = s->table;
 	struct vfu_window *one, **windows = &one;
 	struct place from, to, p;
 	struct vfu_dma_table *t;
+	uint64_t last, bytes = 0;
 	uint32_t nr = 0, i;
-	uint64_t last;
 
 	*why = "DMA_UNMAP: size is 0, or the range ends beyond 2^64";
-	if (size == 0 || size - 1 > UINT64_MAX - addr)
+	if (*size == 0 || *size - 1 > UINT64_MAX - addr)
 		return -EINVAL;
-	last = addr + (size - 1);
-	*why = "DMA_UNMAP: nothing is mapped there";
+	last = addr + (*size - 1);
 	vfu_table_find(old, addr, &from.l, &from.i);
-	if (at(old, from) == NULL || at(old, from)->iova > last)
-		return -ENOENT;
 	/*
-	 * The specification wants exactly what was mapped. VFIO's own rule is taken,
-	 * which is wider: any number of whole mappings. A vIOMMU unmaps like that.
+	 * The specification wants exactly what was mapped. The server takes VFIO's own rule
+	 * (VFIO_IOMMU_UNMAP_DMA), which is wider: any number of whole mappings, none included, and
+	 * the reply's size is how much was mapped. QEMU's virtual IOMMU unmaps like that: all of
+	 * an address space, in pieces, whenever the guest changes or invalidates it as a whole.
 	 */
 	*why = "DMA_UNMAP: the range cuts a mapping into pieces";
 	for (to = from; at(old, to) != NULL && at(old, to)->iova <= last; to = next(old, to)) {
 		if (at(old, to)->iova < addr || at(old, to)->last > last)
 			return -EINVAL;
+		bytes += at(old, to)->last - at(old, to)->iova + 1;
 		nr++;
 	}
+	*size = bytes;
+	if (nr == 0)
+		return 0;
 
 	*why = "DMA_UNMAP: out of memory";
 	if (nr > 1)
@@ -334,6 +345,8 @@ vfu_dma_unmap(struct vfu_server *s, uint64_t addr, uint64_t size, const char **w
 		windows[i] = at(old, p)->window;
 		if (windows[i] != NULL)
 			s->dma_size -= at(old, p)->last - at(old, p)->iova + 1;
+		else
+			t->nr_messages--;
 	}
 	publish(s, t);
 	reclaim(s);
@@ -347,10 +360,14 @@ vfu_dma_unmap(struct vfu_server *s, uint64_t addr, uint64_t size, const char **w
 }
 
 static void
-page_table_unmap(const struct vfu_dma_table *t)
+page_table_unmap(struct vfu_server *s, const struct vfu_dma_table *t)
 {
-	if (t->ptes != NULL)
-		munmap((void *)(uintptr_t)t->ptes, t->nr_ptes * sizeof(t->ptes[0]));
+	const size_t len = t->nr_ptes * sizeof(t->ptes[0]);
+
+	if (t->ptes == NULL)
+		return;
+	vfu_unmap((void *)(uintptr_t)t->ptes, len);
+	vfu_maps_credit(s, len);
 }
 
 /*
@@ -381,7 +398,7 @@ publish_empty(struct vfu_server *s, bool keep_page_table)
 			vfu_window_put(s, at(old, p)->window);
 	}
 	if (!keep_page_table)
-		page_table_unmap(old);
+		page_table_unmap(s, old);
 }
 
 void
@@ -432,6 +449,7 @@ int
 vfu_dma_set_page_table(struct vfu_server *s, const struct vfio_user_io_page_table *req, int fd,
 		const char **why)
 {
+	const uint64_t len = req->nr * sizeof(uint64_t);
 	struct vfu_dma_table *t;
 	void *ptes;
 	int ret;
@@ -440,18 +458,22 @@ vfu_dma_set_page_table(struct vfu_server *s, const struct vfio_user_io_page_tabl
 	if (s->table->ptes != NULL)
 		return -EEXIST;
 	ret = page_table_check(req, fd, why);
+	if (ret == 0)
+		ret = vfu_maps_charge(s, len, "IO_PAGE_TABLE", why);
 	if (ret != 0)
 		return ret;
-	ptes = mmap(NULL, req->nr * sizeof(uint64_t), PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	ptes = mmap(NULL, len, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (ptes == MAP_FAILED) {
 		ret = -errno;
 		*why = "IO_PAGE_TABLE: the table cannot be mapped here";
+		vfu_maps_credit(s, len);
 		return ret;
 	}
 	t = rebuild(s->table, 0, 0, NULL, 0);
 	if (t == NULL) {
 		*why = "IO_PAGE_TABLE: out of memory";
-		munmap(ptes, req->nr * sizeof(uint64_t));
+		munmap(ptes, len);
+		vfu_maps_credit(s, len);
 		return -ENOMEM;
 	}
 	t->ptes = ptes;

@@ -14,24 +14,50 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 
 #include <linux/magic.h>
 
 #include "server_priv.h"
 
 /* A file's unit, if its pages are not larger. */
-#define UNIT (UINT64_C(2) << 20)
+#define UNIT (2 * MIB)
+#define MIB  (UINT64_C(1) << 20)
+#define UNMAP_STEP (4 * MIB)
+#define UNMAP_NAP_NS 100000
 
-/*
- * Mappings of the whole process: the kernel allows 65,530 (vm.max_map_count), and
- * a client must not take those that the rest of the process needs.
- */
-#define MAX_PROCESS_MAPS 57344u
-static _Atomic uint32_t process_maps;
+int
+vfu_maps_charge(struct vfu_server *s, uint64_t bytes, const char *command, const char **why)
+{
+	const struct vfu_limits *limits = &s->desc.limits;
+
+	if (s->nr_maps >= limits->max_maps) {
+		*why = vfu_why(s, "%s: this client has %u mappings of files here, its limit is "
+			"max_maps=%u", command, s->nr_maps, limits->max_maps);
+		return -ENOSPC;
+	}
+	if (bytes > limits->max_mem - s->mapped) {
+		*why = vfu_why(s, "%s: this client has %" PRIu64 " MiB of files mapped here, its limit "
+			"is max_mem=%" PRIu64 ", and this needs %" PRIu64 " more", command,
+			s->mapped / MIB, limits->max_mem / MIB, (bytes + MIB - 1) / MIB);
+		return -ENOSPC;
+	}
+	s->nr_maps++;
+	s->mapped += bytes;
+	return 0;
+}
+
+void
+vfu_maps_credit(struct vfu_server *s, uint64_t bytes)
+{
+	s->nr_maps--;
+	s->mapped -= bytes;
+}
 
 static struct vfu_window **
 bucket(struct vfu_server *s, uint64_t ino, uint64_t offset)
@@ -59,9 +85,7 @@ describe(struct vfu_window *w, int fd, uint64_t offset, uint64_t size, const cha
 	int access;
 
 	*why = "DMA_MAP: the file descriptor is no memory (memfd, tmpfs or hugetlbfs)";
-	if (fstat(fd, &st) != 0 || fstatfs(fd, &fs) != 0 || !S_ISREG(st.st_mode))
-		return -EINVAL;
-	if (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC && fs.f_type != RAMFS_MAGIC)
+	if (!vfu_fd_is_memory(fd) || fstat(fd, &st) != 0 || fstatfs(fd, &fs) != 0)
 		return -EINVAL;
 	*why = "DMA_MAP: the file ends before offset + size";
 	if (offset > (uint64_t)st.st_size || size > (uint64_t)st.st_size - offset)
@@ -83,6 +107,7 @@ describe(struct vfu_window *w, int fd, uint64_t offset, uint64_t size, const cha
 	w->ino = st.st_ino;
 	w->offset = offset & ~(unit - 1);
 	w->len = ((end + unit - 1) & ~(unit - 1)) - w->offset;
+	w->page = page;
 	return 0;
 }
 
@@ -107,11 +132,9 @@ vfu_window_get(struct vfu_server *s, int fd, uint64_t offset, uint64_t size, uin
 		}
 	}
 
-	*why = "DMA_MAP: this process has no room for another mapping (vm.max_map_count)";
-	if (atomic_fetch_add(&process_maps, 1) >= MAX_PROCESS_MAPS) {
-		ret = -ENOSPC;
-		goto fail;
-	}
+	ret = vfu_maps_charge(s, w.len, "DMA_MAP", why);
+	if (ret != 0)
+		return ret;
 	*why = "DMA_MAP: out of memory";
 	ret = -ENOMEM;
 	p = malloc(sizeof(*p));
@@ -130,8 +153,32 @@ vfu_window_get(struct vfu_server *s, int fd, uint64_t offset, uint64_t size, uin
 	*window = p;
 	return 0;
 fail:
-	atomic_fetch_sub(&process_maps, 1);
+	vfu_maps_credit(s, w.len);
 	return ret;
+}
+
+/*
+ * While the kernel unmaps, no thread of the process may map or unmap, and in gigabytes of small
+ * pages that lasts for seconds. So it is done in steps, and after one that took longer than a nap the
+ * others have their turn.
+ */
+void
+vfu_unmap(void *at, uint64_t len)
+{
+	const struct timespec nap = { .tv_nsec = UNMAP_NAP_NS };
+	struct timespec before, after;
+	uint8_t *base = at;
+
+	for (; len > UNMAP_STEP; base += UNMAP_STEP, len -= UNMAP_STEP) {
+		clock_gettime(CLOCK_MONOTONIC, &before);
+		if (munmap(base, UNMAP_STEP) != 0)
+			break; /* the step is a part of a huge page: there are few of these */
+		clock_gettime(CLOCK_MONOTONIC, &after);
+		if ((after.tv_sec - before.tv_sec) * 1000000000LL + after.tv_nsec - before.tv_nsec >
+				nap.tv_nsec)
+			nanosleep(&nap, NULL);
+	}
+	munmap(base, len);
 }
 
 void
@@ -144,8 +191,8 @@ vfu_window_put(struct vfu_server *s, struct vfu_window *window)
 	for (p = bucket(s, window->ino, window->offset); *p != window; p = &(*p)->next)
 		;
 	*p = window->next;
-	munmap(window->base, window->len);
-	atomic_fetch_sub(&process_maps, 1);
+	vfu_unmap(window->base, window->len);
+	vfu_maps_credit(s, window->len);
 	/* The SIGBUS handler of some thread may be looking at it. */
 	window->next = s->dead_windows;
 	s->dead_windows = window;

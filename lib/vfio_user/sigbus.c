@@ -5,10 +5,10 @@
 /*
  * A client may truncate the file behind memory that it shared, and the next access
  * to it here is a SIGBUS. It is survived: the handler puts anonymous memory in the
- * place of the whole mapping (the access is then repeated and reads zero), marks
- * the server poisoned, and wakes the control thread, which drops the client. An
- * unmapped page of huge-page memory alone could not be replaced by a small one,
- * and one exchange for the whole spares a signal for each page.
+ * place of the mapping, from the page that was touched to the end (the access is then
+ * repeated and reads zero), marks the server poisoned, and wakes the control thread,
+ * which drops the client. Nothing is mapped behind the file's new end, so that this is
+ * quick; in front of it there may be gigabytes, whose unmapping would stop the thread.
  *
  * The handler runs in the thread that touched the memory. That thread is between
  * two quiescent states (vfu_dma_ptr()'s rule), so every table that it may have
@@ -23,24 +23,29 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <urcu-qsbr.h>
-
 #include "server_priv.h"
 
 #define MAX_SERVERS 256
+
+#define REPLACED ((size_t)4 << 20)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction previous;
 static struct vfu_server *_Atomic servers[MAX_SERVERS];
 
-__thread bool vfu_sigbus_touches __attribute__((tls_model("initial-exec")));
+__thread const struct vfu_server *vfu_sigbus_touches __attribute__((tls_model("initial-exec")));
 /* This thread is in the handler before ours, which may know nothing better than to call ours. */
 static __thread bool passed_on __attribute__((tls_model("initial-exec")));
 
-/* The mapping of the client's memory that the table knows at addr, whole. */
+/*
+ * The part of the mapping of the client's memory that the table knows at addr, from that page on. Not
+ * all of it: pages behind it may be there, and to unmap gigabytes would keep this thread for long.
+ */
 static bool
 find(const struct vfu_dma_table *t, uintptr_t addr, uintptr_t *base, size_t *len)
 {
+	size_t most;
+
 	*base = (uintptr_t)t->ptes;
 	*len = t->nr_ptes * sizeof(t->ptes[0]);
 	if (addr >= *base && addr - *base < *len)
@@ -51,10 +56,14 @@ find(const struct vfu_dma_table *t, uintptr_t addr, uintptr_t *base, size_t *len
 
 			if (w == NULL)
 				continue;
-			*base = (uintptr_t)w->base;
-			*len = w->len;
-			if (addr >= *base && addr - *base < *len)
-				return true;
+			if (addr < (uintptr_t)w->base || addr - (uintptr_t)w->base >= w->len)
+				continue;
+			*base = addr & ~(w->page - 1);
+			*len = w->len - (*base - (uintptr_t)w->base);
+			most = w->page > REPLACED ? w->page : REPLACED;
+			if (*len > most)
+				*len = most;
+			return true;
 		}
 	}
 	return false;
@@ -68,7 +77,8 @@ replace(struct vfu_server *s, uintptr_t addr)
 	uintptr_t base;
 	size_t len;
 
-	for (t = rcu_dereference(s->table); t != NULL; t = CMM_LOAD_SHARED(t->older)) {
+	for (t = __atomic_load_n(&s->table, __ATOMIC_CONSUME); t != NULL;
+			t = __atomic_load_n(&t->older, __ATOMIC_RELAXED)) {
 		if (!find(t, addr, &base, &len))
 			continue;
 		/* First: who reads a zero must be able to know why. */
@@ -91,11 +101,15 @@ handler(int sig, siginfo_t *info, void *context)
 	int saved = errno;
 
 	/* si_code > 0: from the kernel, about an address; not kill(). */
-	if (vfu_sigbus_touches && info->si_code > 0) {
-		for (unsigned int i = 0; i < MAX_SERVERS; i++) {
-			struct vfu_server *s = atomic_load(&servers[i]);
+	if (vfu_sigbus_touches != NULL && info->si_code > 0) {
+		/* The server that was touched last first: others' tables may be long. */
+		for (unsigned int i = 0; i < 2 * MAX_SERVERS; i++) {
+			struct vfu_server *s = atomic_load(&servers[i % MAX_SERVERS]);
 
-			if (s != NULL && replace(s, (uintptr_t)info->si_addr)) {
+			/* Tables of devices that it does not read may be freed meanwhile. */
+			if (s != NULL && vfu_rcu_reads(s) &&
+					(s == vfu_sigbus_touches) == (i < MAX_SERVERS) &&
+					replace(s, (uintptr_t)info->si_addr)) {
 				errno = saved;
 				return;
 			}

@@ -3,19 +3,48 @@
  */
 
 /*
- * How both sides start the one thread that each of them has.
+ * How both sides start their threads.
  */
 
+#include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include "thread.h"
 
-int
-vfu_thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
+struct start {
+	const char *name, *starter;
+	void *(*run)(void *);
+	void *arg;
+};
+
+void (*vfu_thread_hook)(const char *name, const char *starter);
+
+static __thread const char *current;
+
+static void *
+thread_main(void *arg)
 {
+	const struct start start = *(struct start *)arg;
+
+	free(arg);
+	current = start.name;
+	if (vfu_thread_hook != NULL)
+		vfu_thread_hook(start.name, start.starter);
+	return start.run(start.arg);
+}
+
+int
+vfu_thread_start(pthread_t *thread, const pthread_attr_t *attr, const char *name,
+		void *(*run)(void *), void *arg)
+{
+	struct start *start = malloc(sizeof(*start));
 	sigset_t all, old;
 	int ret;
 
+	if (start == NULL)
+		return -ENOMEM;
+	*start = (struct start){ .name = name, .starter = current, .run = run, .arg = arg };
 	/* The owner's signals are its own threads'; but a fault is of who has it. */
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS);
@@ -23,7 +52,9 @@ vfu_thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
 	sigdelset(&all, SIGFPE);
 	sigdelset(&all, SIGILL);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = -pthread_create(thread, NULL, run, arg);
+	ret = -pthread_create(thread, attr, thread_main, start);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (ret != 0)
+		free(start);
 	return ret;
 }

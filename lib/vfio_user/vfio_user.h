@@ -110,7 +110,7 @@ struct vfio_user_dma_unmap {
 	uint32_t argsz; /**< of this structure, bytes */
 	uint32_t flags; /**< VFIO_DMA_UNMAP_FLAG_ALL: everything; addr and size are 0 then */
 	uint64_t addr;  /**< bus address, as mapped */
-	uint64_t size;  /**< bytes, as mapped */
+	uint64_t size;  /**< bytes; in the reply: how many of them were mapped, 0 included */
 };
 
 /**
@@ -163,6 +163,21 @@ struct vfio_user_io_page_table {
 	uint64_t base;  /**< first bus address that has an entry, a multiple of 4096 */
 	uint64_t nr;    /**< entries, 1 to VFU_MAX_PTES; outside of them nothing is mapped */
 };
+/** @} */
+
+/**
+ * @name Queue pages, an extension
+ *
+ * A generic client (QEMU) reads and writes whatever it may map as plain memory, and a page of
+ * registers with side effects must not be offered to it. So a device offers such pages to a client
+ * only that names the capability VFU_CAP_QUEUE_PAGES in VERSION, with the latest version that it
+ * knows; the server answers with the version that will be spoken. Such a client knows which
+ * registers may be reached through the mapping (the doorbells), and reaches the others by message.
+ * To every other client the region has no mappable area.
+ * @{
+ */
+#define VFU_CAP_QUEUE_PAGES     "gantry_queue_pages"
+#define VFU_QUEUE_PAGES_VERSION 1u
 /** @} */
 
 /** DEVICE_GET_INFO, both ways. */

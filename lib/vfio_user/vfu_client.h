@@ -9,8 +9,7 @@
  *
  * Plain POSIX, no DPDK. A client owns one connection and one thread, which
  * receives: it hands each reply to the call that waits for it, and serves the
- * server's own requests (DMA_READ and DMA_WRITE, for memory that was mapped
- * without a file descriptor).
+ * server's own requests (DMA_READ and DMA_WRITE, of all memory that is mapped).
  *
  * Every call is synchronous, may come from any thread, and is bounded by the
  * connection's time-out. All return 0 or a negative errno value; after the
@@ -44,10 +43,17 @@ struct vfu_client_params {
 	/** How long to wait for a reply, milliseconds; 0 means 5,000. */
 	unsigned int timeout_ms;
 	/**
-	 * The server reads, or writes, client memory that was mapped without a
-	 * file descriptor. Called from the receiving thread, at most 64 KiB at
-	 * a time, and only for ranges that lie inside one mapping without a
-	 * file descriptor and with the permission needed (the library checks).
+	 * The owner knows which registers in a device's queue pages may be stored to directly, and
+	 * reaches the others by message: offers VFU_CAP_QUEUE_PAGES (vfio_user.h).
+	 */
+	bool queue_pages;
+	/**
+	 * The server reads, or writes, client memory by message: of mappings
+	 * without a file descriptor, and of those with one where the server
+	 * prefers to. Called from the receiving thread, at most 64 KiB at a
+	 * time, and only for ranges that lie inside one mapping with the
+	 * permission needed: the library checks, and asks once for each of the
+	 * mappings that a request spans.
 	 * Returns 0 or a negative errno value, which goes into the reply.
 	 * NULL: such requests get EOPNOTSUPP.
 	 */
@@ -112,6 +118,21 @@ int vfu_client_connect(const char *path, const struct vfu_client_params *params,
  */
 void vfu_client_close(struct vfu_client *client);
 
+/**
+ * How long a server may have its callers wait altogether, milliseconds: the waits for its replies
+ * add up, and the time in which nobody waits takes as much off. Beyond it the connection is lost.
+ */
+#define VFU_CLIENT_WAIT_MS 60000
+
+/**
+ * Bound all messages from now on together, each by its own timeout as before.
+ * The connection is lost when the time is over in the middle of a message, or
+ * when another message is sent afterwards.
+ *
+ * @param ms  milliseconds from now; 0 removes the limit
+ */
+void vfu_client_limit(struct vfu_client *client, unsigned int ms);
+
 /** False once the connection is lost. */
 bool vfu_client_alive(const struct vfu_client *client);
 
@@ -175,6 +196,15 @@ int vfu_client_region_write(struct vfu_client *client, unsigned int index, uint6
  */
 int vfu_client_set_irq_fds(struct vfu_client *client, unsigned int index, unsigned int start,
 		unsigned int count, const int *fds);
+
+/**
+ * Unmasks vectors (SET_IRQS with ACTION_UNMASK). An interrupt that the server masks when it signals
+ * it (VFIO_IRQ_INFO_AUTOMASKED: INTx) has to be unmasked after each event; if its cause is still
+ * there, the next event comes at once.
+ * @return 0 or a negative errno value
+ */
+int vfu_client_unmask_irqs(struct vfu_client *client, unsigned int index, unsigned int start,
+		unsigned int count);
 
 /**
  * Gives the device access to memory.

@@ -6,7 +6,7 @@
  * @file
  * vfio-user, the server's side: a PCI device of one's own behind a Unix socket.
  *
- * Plain POSIX and liburcu (the QSBR flavour), no DPDK.
+ * Plain POSIX, no DPDK.
  *
  * Theory. A server has one socket and serves one client at a time, in one
  * control thread of its own. That thread answers the protocol's bookkeeping
@@ -17,7 +17,7 @@
  * The device's data path runs in threads of the device's owner. They never
  * take a lock of the server's. What they share with the control thread is
  *  - the DMA table, replaced as a whole by the control thread and read under
- *    RCU (the data path's threads register with urcu-qsbr and pass quiescent
+ *    RCU (the data path's threads register with vfu_rcu.h and pass quiescent
  *    states); DMA_UNMAP replies only after a grace period, which is what makes
  *    "no access after the reply" true;
  *  - the I/O page table, where the client gave one (vfio_user.h): its memory, which the data
@@ -33,6 +33,7 @@
 #ifndef VFU_SERVER_H
 #define VFU_SERVER_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,6 +59,15 @@ struct vfu_server_ops {
 	/** A client has come (after version negotiation). */
 	void (*attached)(void *opaque);
 	/**
+	 * Before attached(), for a client that knows VFU_CAP_QUEUE_PAGES: asks for the file of the
+	 * regions whose areas have none of their own (regions[].fd -1). The file is for this
+	 * client alone, so that nothing of a former client's mapping leads to it. NULL: the
+	 * device has no such areas, and the capability is not negotiated.
+	 * @return a file descriptor, the device's, good until detached(); or a negative errno
+	 *   value: the capability is not negotiated
+	 */
+	int (*queue_pages)(void *opaque);
+	/**
 	 * The client has gone, or was dropped. The device must let go of all
 	 * of its memory: when this returns, no thread uses the DMA table's
 	 * memory any more. @p why is one line for the log.
@@ -77,15 +87,26 @@ struct vfu_server_ops {
 	int (*reset)(void *opaque);
 	/**
 	 * Vectors of @p irq_index were wired, unwired, masked or unmasked; may be
-	 * NULL. A device with a level-triggered interrupt raises it again if its
-	 * cause is still there.
+	 * NULL. INTx is a level: it is masked when it is signalled, and a device whose
+	 * cause is still there raises it again here.
 	 */
 	void (*irqs_changed)(void *opaque, unsigned int irq_index);
 	/**
-	 * A message of the client's was refused: one line that says why (at most ten
-	 * of a client); may be NULL.
+	 * A message of the client's was refused, or the client refused a DMA_WRITE of the
+	 * server's (from a thread of the server's that is not the control thread): one line that
+	 * says why (about ten of a client); may be NULL.
 	 */
 	void (*refused)(void *opaque, const char *line);
+};
+
+/**
+ * The limits of one client on what all servers of the process share. 0 in a field: the default, which
+ * suits a process with one server.
+ */
+struct vfu_limits {
+	uint32_t max_maps; /**< mappings of its files here (vm.max_map_count); default 57,344 */
+	uint32_t max_fds;  /**< descriptors that it passed and that are open here; default 1,024 */
+	uint64_t max_mem;  /**< bytes of its files that are mapped here; default 2^42 */
 };
 
 /** What the device is: fixed before the server starts. */
@@ -94,7 +115,8 @@ struct vfu_server_desc {
 	struct {
 		uint64_t size;   /**< bytes, 0: none */
 		uint32_t flags;  /**< VFIO_REGION_INFO_FLAG_READ, _WRITE; _MMAP if areas */
-		int fd;          /**< memory of the areas, the region's byte 0 at offset 0; or -1 */
+		/** Memory of the areas, the region's byte 0 at offset 0; -1: ops.queue_pages(). */
+		int fd;
 		unsigned int nr_areas; /**< entries of areas */
 		/** What a client may map. */
 		struct {
@@ -105,10 +127,17 @@ struct vfu_server_desc {
 	uint32_t irq_counts[VFU_SRV_IRQS]; /**< vectors, by VFIO_PCI_*_IRQ_INDEX */
 	bool no_page_table; /**< to clients, a server that has no such extension (vfio_user.h) */
 	/**
-	 * How long a polling thread waits for the client's part in an access to memory without a
-	 * file descriptor, milliseconds; who does not answer is dropped. 0 means 200.
+	 * How long the client may take for its part in an access to memory without a file
+	 * descriptor, milliseconds; who does not answer is dropped. 0 means 200.
 	 */
 	unsigned int dma_timeout_ms;
+	/**
+	 * The bits of a bus address that the device drives: vfu_dma_read() and vfu_dma_write()
+	 * ignore the others, and an access that passes the last address goes on at address 0.
+	 * 0: all 64, and to pass the last address is a DMA fault.
+	 */
+	uint64_t addr_mask;
+	struct vfu_limits limits; /**< of each client */
 };
 
 /** Counters of one server, since it started. */
@@ -124,6 +153,7 @@ struct vfu_server_stats {
 	uint64_t dma_faults;
 	uint64_t dma_maps;       /**< entries in the table now */
 	uint64_t dma_bytes;      /**< mapped now */
+	uint64_t dma_posted;     /**< writes and interrupts that wait for the client's answers */
 	uint64_t ptes;           /**< entries of the I/O page table; 0: none is there */
 	/** One is connected, or something of the last one's (memory, file descriptors) is held. */
 	bool client;
@@ -145,8 +175,18 @@ int vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 		const struct vfu_server_ops *ops, void *opaque, struct vfu_server **server,
 		char *err);
 
+/** Has vfu_server_stop() wait less: several servers, each told before, end side by side. */
+void vfu_server_end(struct vfu_server *server);
+
 /** Drops the client, ends the thread, removes the socket, frees. */
 void vfu_server_stop(struct vfu_server *server);
+
+/**
+ * Has the server's threads run on these cores alone: the control thread, and those that it starts
+ * from now on.
+ * @return 0 or a negative errno value
+ */
+int vfu_server_run_on(struct vfu_server *server, const cpu_set_t *cores);
 
 /** Asks the control thread to drop the client, from any thread; returns at once. */
 void vfu_server_drop_client(struct vfu_server *server, const char *why);
@@ -158,12 +198,26 @@ void vfu_server_drop_client(struct vfu_server *server, const char *why);
  */
 bool vfu_server_peer_gone(struct vfu_server *server);
 
+/** @return the process that connected last (SO_PEERCRED); 0: none, or not known. Any thread. */
+pid_t vfu_server_peer(const struct vfu_server *server);
+
 /**
  * Raises an interrupt: signals the vector's event file descriptor, if it is
  * wired; never blocks. From any thread that is registered with RCU, or the control thread.
  * @return true if a vector was wired there
  */
 bool vfu_server_irq(struct vfu_server *server, unsigned int irq_index, unsigned int vector);
+
+/** Control thread: does the client have an event file descriptor for the vector? */
+bool vfu_server_irq_wired(const struct vfu_server *server, unsigned int irq_index,
+		unsigned int vector);
+
+/**
+ * Control thread: masks or unmasks a vector, as SET_IRQS does. For a device on which software has
+ * another way to do so (a message's mask bit in configuration space).
+ */
+void vfu_server_irq_mask(struct vfu_server *server, unsigned int irq_index, unsigned int vector,
+		bool masked);
 
 /** Control thread: was the vector raised while the client had it masked, and waits for that? */
 bool vfu_server_irq_pending(const struct vfu_server *server, unsigned int irq_index,
@@ -205,8 +259,8 @@ void vfu_server_dma_for_each(struct vfu_server *server,
  * @param len     bytes
  * @param prot    the access: VFU_DMA_READ or VFU_DMA_WRITE
  * @return NULL if the range is not mapped by one entry for that access, or has
- *   no file descriptor, or lies in pages that only the I/O page table makes neighbours (use
- *   vfu_dma_read(), vfu_dma_write() then, which serve every kind)
+ *   no file descriptor, or lies in pages that only the I/O page table makes neighbours, or a
+ *   posted write is queued (use vfu_dma_read(), vfu_dma_write() then, which serve every kind)
  */
 void *vfu_dma_ptr(struct vfu_server *server, uint64_t iova, size_t len, uint32_t prot);
 
@@ -217,18 +271,47 @@ void *vfu_dma_ptr(struct vfu_server *server, uint64_t iova, size_t len, uint32_t
  */
 bool vfu_dma_paged(struct vfu_server *server);
 
+/** Reads that may be under way at once: vfu_dma_read()'s slots. */
+#define VFU_DMA_SLOTS 32
+
 /**
  * Copies from the client's memory, whatever lies behind it: across neighbouring
- * entries, through DMA_READ messages where there is no file descriptor (bounded by
- * 200 ms; a client that does not answer is dropped). Between quiescent states.
- * @return 0, or -EFAULT (a DMA fault, counted): nothing usable was read
+ * entries, through DMA_READ messages where there is no file descriptor. Never waits
+ * for the client: what takes a message is asked for, and -EAGAIN returned. The caller then
+ * calls again with the same slot, address and length until the result is another one; or gives
+ * up by vfu_dma_cancel(). A client that does not answer a message within desc.dma_timeout_ms is
+ * dropped. Between quiescent states.
+ * @param server  the server
+ * @param slot    whose read this is, below VFU_DMA_SLOTS; one thread at a time uses a slot
+ * @param iova    bus address of the first byte
+ * @param buf     receives the bytes
+ * @param len     bytes
+ * @return 0; -EAGAIN; or -EFAULT (a DMA fault, counted): nothing usable was read
  */
-int vfu_dma_read(struct vfu_server *server, uint64_t iova, void *buf, size_t len);
+int vfu_dma_read(struct vfu_server *server, unsigned int slot, uint64_t iova, void *buf,
+		size_t len);
+/** Forgets a slot's read; the next vfu_dma_read() begins anew. By the slot's user. */
+void vfu_dma_cancel(struct vfu_server *server, unsigned int slot);
 /**
- * Copies to the client's memory; see vfu_dma_read().
+ * Copies to the client's memory; see vfu_dma_read(). A write is posted: where it takes a message,
+ * or an earlier one does, it is queued with a copy of the data. Later writes, reads and interrupts
+ * come behind it, and so does the reply to the client's next command. If the client refuses such a
+ * write, that is a DMA fault, counted, which no return value tells.
  * @return 0, or -EFAULT (a DMA fault, counted): part of it may have been written
  */
 int vfu_dma_write(struct vfu_server *server, uint64_t iova, const void *buf, size_t len);
+/** Whether a part of the memory that is mapped now has no file descriptor. As vfu_dma_paged(). */
+bool vfu_dma_by_message(struct vfu_server *server);
+/**
+ * Whether so many writes are queued that the device should start no new work until the client has
+ * answered. Memory is the only limit for a device that does not ask. Any thread.
+ */
+bool vfu_dma_busy(struct vfu_server *server);
+/**
+ * Waits until everything is done that was queued before the call. For devices with a thread of
+ * their own, which may wait for the client; no pointer of vfu_dma_ptr() survives the call.
+ */
+void vfu_dma_wait(struct vfu_server *server);
 
 /** Why an access is a DMA fault. */
 enum vfu_dma_why {

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "foreign_fd.h"
+#include "thread.h"
+#include "vfio_user.h"
+
+/*
+ * More than VFU_MAX_CLOSING: a peer that is dropped leaves what one receipt brought, what its
+ * queued commands have, and the same for those that were refused meanwhile.
+ */
+#define ROOM    4096u
+#define STOP_MS 20
+
+struct vfu_closer {
+	pthread_mutex_t lock;
+	pthread_cond_t change;
+	pthread_t thread;
+	bool started, stop, left_behind, done;
+	unsigned int first, nr;  /* of fds */
+	_Atomic unsigned int pending; /* nr, and the one that is being closed */
+	_Atomic unsigned int held;    /* all that are open */
+	unsigned int max_fds;         /* 0: no limit */
+	int fds[ROOM];
+};
+
+bool
+vfu_fd_is_memory(int fd)
+{
+	return fcntl(fd, F_GET_SEALS) >= 0;
+}
+
+bool
+vfu_fd_is_eventfd(int fd)
+{
+	static const char eventfd_name[] = "anon_inode:[eventfd]";
+	char link[32], name[sizeof(eventfd_name) + 1];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, name, sizeof(name));
+	return n == sizeof(eventfd_name) - 1 && memcmp(name, eventfd_name, (size_t)n) == 0;
+}
+
+static void
+free_closer(struct vfu_closer *c)
+{
+	pthread_mutex_destroy(&c->lock);
+	pthread_cond_destroy(&c->change);
+	free(c);
+}
+
+static void *
+close_all(void *arg)
+{
+	struct vfu_closer *c = arg;
+	bool left_behind;
+
+	pthread_mutex_lock(&c->lock);
+	while (c->nr != 0 || !c->stop) {
+		int fd;
+
+		if (c->nr == 0) {
+			pthread_cond_wait(&c->change, &c->lock);
+			continue;
+		}
+		fd = c->fds[c->first];
+		c->first = (c->first + 1) % ROOM;
+		c->nr--;
+		pthread_mutex_unlock(&c->lock);
+		close(fd);
+		atomic_fetch_sub(&c->held, 1);
+		atomic_fetch_sub(&c->pending, 1);
+		pthread_mutex_lock(&c->lock);
+	}
+	c->done = true;
+	left_behind = c->left_behind;
+	pthread_cond_broadcast(&c->change);
+	pthread_mutex_unlock(&c->lock);
+	if (left_behind)
+		free_closer(c);
+	return NULL;
+}
+
+struct vfu_closer *
+vfu_closer_new(unsigned int max_fds)
+{
+	struct vfu_closer *c = calloc(1, sizeof(*c));
+	pthread_condattr_t attr;
+
+	if (c == NULL)
+		return NULL;
+	c->max_fds = max_fds;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->change, &attr);
+	pthread_condattr_destroy(&attr);
+	return c;
+}
+
+void
+vfu_closer_free(struct vfu_closer *c)
+{
+	struct timespec end;
+
+	if (c == NULL)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += STOP_MS * 1000000L;
+	if (end.tv_nsec >= 1000000000L) {
+		end.tv_sec++;
+		end.tv_nsec -= 1000000000L;
+	}
+	pthread_mutex_lock(&c->lock);
+	c->stop = true;
+	pthread_cond_broadcast(&c->change);
+	while (c->started && !c->done &&
+			pthread_cond_timedwait(&c->change, &c->lock, &end) == 0)
+		;
+	if (c->started && !c->done) {
+		c->left_behind = true;
+		pthread_detach(c->thread);
+		pthread_mutex_unlock(&c->lock);
+		return;
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (c->started)
+		pthread_join(c->thread, NULL);
+	free_closer(c);
+}
+
+void
+vfu_closer_close(struct vfu_closer *c, int fd)
+{
+	bool taken = false;
+
+	if (c != NULL && !vfu_fd_is_memory(fd) && !vfu_fd_is_eventfd(fd)) {
+		pthread_mutex_lock(&c->lock);
+		if (!c->started)
+			c->started = vfu_thread_start(&c->thread, NULL, "closer", close_all, c) == 0;
+		if (c->started && c->nr < ROOM) {
+			c->fds[(c->first + c->nr++) % ROOM] = fd;
+			atomic_fetch_add(&c->pending, 1);
+			taken = true;
+			pthread_cond_broadcast(&c->change);
+		}
+		pthread_mutex_unlock(&c->lock);
+	}
+	/* A process that gets no thread any more has nothing better to do than to wait. */
+	if (!taken) {
+		close(fd);
+		if (c != NULL)
+			atomic_fetch_sub(&c->held, 1);
+	}
+}
+
+void
+vfu_closer_took(struct vfu_closer *c)
+{
+	if (c != NULL)
+		atomic_fetch_add(&c->held, 1);
+}
+
+unsigned int
+vfu_closer_held(const struct vfu_closer *c)
+{
+	return atomic_load(&c->held);
+}
+
+const char *
+vfu_closer_refuses(const struct vfu_closer *c)
+{
+	if (c == NULL)
+		return NULL;
+	if (atomic_load(&c->pending) > VFU_MAX_CLOSING)
+		return "it passed file descriptors that do not close";
+	/* The message that is refused for the limit's sake may come in pieces. */
+	if (c->max_fds != 0 && atomic_load(&c->held) > c->max_fds + VFU_MSG_FDS)
+		return "it passed more file descriptors than it may have open (max_fds)";
+	return NULL;
+}

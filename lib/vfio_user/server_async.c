@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Memory without a file descriptor: accesses that take as long as the client likes.
+ *
+ * The server reaches such memory by DMA_READ and DMA_WRITE messages. A polling thread serves other
+ * devices, so it never waits for a client's answer. A thread of the server's, the DMA thread, sends
+ * the messages and waits; it starts with the first mapping that has no file descriptor. A polling
+ * thread only queues accesses for it, by the rules of PCI Express (PCIe 2.1, 2.4.1):
+ *
+ *  - A write is posted. vfu_dma_write() copies the data into the queue and returns.
+ *  - A read is split. The first vfu_dma_read() queues a request in the caller's slot and returns
+ *    -EAGAIN; a later one with the same arguments returns the data.
+ *  - Nothing passes a posted write. As long as one is queued, all accesses and interrupts go
+ *    through the queue, also those that need no message.
+ *  - The reply to a command of the client pushes what the device did before: the control thread
+ *    sends it after all that was queued (vfu_dma_wait()). So a register read completes behind the
+ *    writes, and after DMA_UNMAP, a reset, or the end of a queue nothing comes any more.
+ *
+ * The queue is bounded by its user: a device that has queued VFU_POSTED_BYTES is busy
+ * (vfu_dma_busy()) and starts nothing new until the client has answered.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server_priv.h"
+#include "thread.h"
+
+#define VFU_POSTED_BYTES (256u * 1024)
+#define LOOK_MS          20 /* the control thread looks whether it is to stop */
+
+enum access_kind { ACCESS_WRITE, ACCESS_READ, ACCESS_IRQ };
+
+struct vfu_access {
+	struct vfu_access *next;
+	enum access_kind kind;
+	uint64_t iova;     /* ACCESS_IRQ: the index */
+	uint32_t len;      /* ACCESS_IRQ: the vector */
+	unsigned int slot; /* ACCESS_READ */
+	uint8_t data[];    /* ACCESS_WRITE */
+};
+
+int
+vfu_async_init(struct vfu_server *s)
+{
+	struct vfu_async *a = &s->async;
+
+	a->end = &a->first;
+	pthread_mutex_init(&a->lock, NULL);
+	pthread_cond_init(&a->work, NULL);
+	return vfu_cond_init(&a->progress);
+}
+
+void
+vfu_async_fini(struct vfu_server *s)
+{
+	struct vfu_async *a = &s->async;
+
+	pthread_mutex_lock(&a->lock);
+	a->stop = true;
+	pthread_cond_signal(&a->work);
+	pthread_mutex_unlock(&a->lock);
+	if (atomic_load(&a->started))
+		pthread_join(a->thread, NULL);
+	pthread_mutex_destroy(&a->lock);
+	pthread_cond_destroy(&a->work);
+	pthread_cond_destroy(&a->progress);
+}
+
+/* The slot has what the DMA thread read; under the lock. */
+static void
+fill_slot(struct vfu_slot *slot, uint8_t *data, int ret)
+{
+	if (slot->cancelled) {
+		free(data);
+		*slot = (struct vfu_slot){ .state = VFU_SLOT_FREE };
+		return;
+	}
+	slot->data = data;
+	slot->ret = ret;
+	if (ret != 0)
+		slot->fault = *vfu_dma_last_fault();
+	slot->state = VFU_SLOT_DONE;
+}
+
+static void
+carry_out(struct vfu_server *s, struct vfu_access *access)
+{
+	struct vfu_async *a = &s->async;
+	uint8_t *data = NULL;
+	int ret;
+
+	vfu_rcu_online();
+	switch (access->kind) {
+	case ACCESS_WRITE:
+		if (vfu_dma_access(s, access->iova, NULL, access->data, access->len,
+				VFU_DMA_MESSAGES) != 0)
+			vfu_server_complain(s, s->conn, "DMA fault: DMA_WRITE of %u bytes at 0x%llx: %s",
+				access->len, (unsigned long long)access->iova,
+				vfu_dma_why_text(vfu_dma_last_fault()));
+		break;
+	case ACCESS_READ:
+		data = malloc(access->len);
+		ret = data == NULL ? -ENOMEM : vfu_dma_access(s, access->iova, data, NULL,
+			access->len, VFU_DMA_MESSAGES);
+		pthread_mutex_lock(&a->lock);
+		fill_slot(&a->slots[access->slot], data, ret);
+		pthread_mutex_unlock(&a->lock);
+		break;
+	case ACCESS_IRQ:
+		vfu_irq_raise(s, (unsigned int)access->iova, access->len);
+		break;
+	}
+	vfu_rcu_offline();
+}
+
+static void *
+dma_thread(void *arg)
+{
+	struct vfu_server *s = arg;
+	struct vfu_async *a = &s->async;
+	struct vfu_access *access;
+
+	vfu_rcu_register();
+	vfu_rcu_only(&s, 1);
+	vfu_rcu_offline();
+	pthread_mutex_lock(&a->lock);
+	while (!a->stop) {
+		access = a->first;
+		if (access == NULL) {
+			pthread_cond_wait(&a->work, &a->lock);
+			continue;
+		}
+		a->first = access->next;
+		if (a->first == NULL)
+			a->end = &a->first;
+		pthread_mutex_unlock(&a->lock);
+		carry_out(s, access);
+		pthread_mutex_lock(&a->lock);
+		if (access->kind == ACCESS_WRITE)
+			a->bytes -= access->len;
+		if (access->kind != ACCESS_READ)
+			atomic_fetch_sub(&a->posted, 1);
+		a->done++;
+		pthread_mutex_unlock(&a->lock);
+		/* Polling threads take the lock: nothing that may last happens under it. */
+		pthread_cond_broadcast(&a->progress);
+		free(access);
+		pthread_mutex_lock(&a->lock);
+	}
+	pthread_mutex_unlock(&a->lock);
+	vfu_rcu_unregister();
+	return NULL;
+}
+
+int
+vfu_async_start(struct vfu_server *s)
+{
+	struct vfu_async *a = &s->async;
+	int ret;
+
+	if (atomic_load(&a->started))
+		return 0;
+	ret = vfu_thread_start(&a->thread, NULL, "dma", dma_thread, s);
+	atomic_store(&a->started, ret == 0);
+	return ret;
+}
+
+/* Under the lock; data is a write's. False: out of memory. */
+static bool
+enqueue(struct vfu_async *a, const struct vfu_access *what, const void *data)
+{
+	size_t len = data != NULL ? what->len : 0;
+	struct vfu_access *access = malloc(sizeof(*access) + len);
+
+	if (access == NULL)
+		return false;
+	*access = *what;
+	access->next = NULL;
+	if (data != NULL)
+		memcpy(access->data, data, len);
+	*a->end = access;
+	a->end = &access->next;
+	a->bytes += len;
+	a->queued++;
+	if (what->kind != ACCESS_READ)
+		atomic_fetch_add(&a->posted, 1);
+	pthread_cond_signal(&a->work);
+	return true;
+}
+
+int
+vfu_async_write(struct vfu_server *s, uint64_t iova, const void *data, size_t len)
+{
+	const struct vfu_access write = { .kind = ACCESS_WRITE, .iova = iova,
+		.len = (uint32_t)len };
+	bool ok;
+
+	pthread_mutex_lock(&s->async.lock);
+	ok = enqueue(&s->async, &write, data);
+	pthread_mutex_unlock(&s->async.lock);
+	return ok ? 0 : -ENOMEM;
+}
+
+bool
+vfu_async_irq(struct vfu_server *s, unsigned int index, unsigned int vector)
+{
+	const struct vfu_access irq = { .kind = ACCESS_IRQ, .iova = index, .len = vector };
+	bool ok;
+
+	pthread_mutex_lock(&s->async.lock);
+	ok = enqueue(&s->async, &irq, NULL);
+	pthread_mutex_unlock(&s->async.lock);
+	return ok;
+}
+
+int
+vfu_async_read(struct vfu_server *s, unsigned int nr, uint64_t iova, void *buf, size_t len,
+		struct vfu_dma_fault *fault)
+{
+	const struct vfu_access read = { .kind = ACCESS_READ, .iova = iova, .len = (uint32_t)len,
+		.slot = nr };
+	struct vfu_async *a = &s->async;
+	struct vfu_slot *slot = &a->slots[nr];
+	int ret = -EAGAIN;
+
+	if (slot->state == VFU_SLOT_ASKED)
+		return -EAGAIN;
+	pthread_mutex_lock(&a->lock);
+	if (slot->state == VFU_SLOT_DONE) {
+		if (slot->iova == iova && slot->len == len) {
+			ret = slot->ret;
+			*fault = slot->fault;
+			if (ret == 0)
+				memcpy(buf, slot->data, len);
+		}
+		free(slot->data);
+		*slot = (struct vfu_slot){ .state = VFU_SLOT_FREE };
+	}
+	if (slot->state == VFU_SLOT_FREE && ret == -EAGAIN) {
+		if (enqueue(a, &read, NULL))
+			*slot = (struct vfu_slot){ .state = VFU_SLOT_ASKED, .iova = iova,
+				.len = len };
+		else
+			ret = -ENOMEM;
+	}
+	pthread_mutex_unlock(&a->lock);
+	return ret;
+}
+
+void
+vfu_dma_cancel(struct vfu_server *s, unsigned int nr)
+{
+	struct vfu_async *a = &s->async;
+	struct vfu_slot *slot = &a->slots[nr];
+
+	if (!atomic_load(&a->started))
+		return;
+	pthread_mutex_lock(&a->lock);
+	if (slot->state == VFU_SLOT_ASKED) {
+		slot->cancelled = true;
+	} else {
+		free(slot->data);
+		*slot = (struct vfu_slot){ .state = VFU_SLOT_FREE };
+	}
+	pthread_mutex_unlock(&a->lock);
+}
+
+bool
+vfu_dma_busy(struct vfu_server *s)
+{
+	return atomic_load_explicit(&s->async.bytes, memory_order_relaxed) > VFU_POSTED_BYTES;
+}
+
+/* Waits for a->progress; the caller has looked at what it waits for under the lock. */
+static void
+wait_progress(struct vfu_async *a)
+{
+	struct timespec ts;
+
+	vfu_set_deadline(&ts, vfu_now_ms() + LOOK_MS);
+	pthread_cond_timedwait(&a->progress, &a->lock, &ts);
+}
+
+void
+vfu_dma_wait(struct vfu_server *s)
+{
+	struct vfu_async *a = &s->async;
+	bool online = vfu_rcu_is_online();
+	uint64_t last;
+
+	if (!atomic_load(&a->started))
+		return;
+	if (online)
+		vfu_rcu_offline();
+	pthread_mutex_lock(&a->lock);
+	for (last = a->queued; a->done < last && !atomic_load(&s->stop) && !atomic_load(&s->drop); )
+		wait_progress(a);
+	pthread_mutex_unlock(&a->lock);
+	if (online)
+		vfu_rcu_online();
+}
+
+void
+vfu_async_forget_client(struct vfu_server *s)
+{
+	struct vfu_async *a = &s->async;
+	struct vfu_access *access;
+
+	pthread_mutex_lock(&a->lock);
+	while ((access = a->first) != NULL) {
+		a->first = access->next;
+		if (access->kind == ACCESS_READ)
+			a->slots[access->slot].state = VFU_SLOT_FREE;
+		else
+			atomic_fetch_sub(&a->posted, 1);
+		if (access->kind == ACCESS_WRITE)
+			a->bytes -= access->len;
+		a->done++;
+		free(access);
+	}
+	a->end = &a->first;
+	while (a->done < a->queued) /* the one that is under way */
+		wait_progress(a);
+	for (unsigned int i = 0; i < VFU_DMA_SLOTS; i++) {
+		free(a->slots[i].data);
+		a->slots[i] = (struct vfu_slot){ .state = VFU_SLOT_FREE };
+	}
+	pthread_mutex_unlock(&a->lock);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * A reader has two words: how often it was asked for a quiescent state, and which of these
+ * questions it has answered. The waiter publishes, then asks; the reader that sees the question
+ * sees what was published before it. So an answer is an answer to all questions up to it, and a
+ * reader that nobody asks has one load of its own cache line to do.
+ *
+ * The list of readers has a lock, which nobody holds while it waits for a reader: a reference
+ * keeps the reader in the list meanwhile.
+ */
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "vfu_rcu.h"
+
+#define SPINS    200
+#define SLEEP_NS 20000
+
+struct reader {
+	_Atomic uint64_t asked;
+	_Atomic uint64_t answered;
+	atomic_bool online;
+	struct vfu_server *const *servers; /* NULL: all */
+	unsigned int nr_servers;
+	/* Under the lock: */
+	bool registered;
+	unsigned int refs;
+	struct reader *prev, *next;
+} __attribute__((aligned(64)));
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t unused = PTHREAD_COND_INITIALIZER;
+static struct reader *readers;
+
+/* Not allocated on first use, which may be inside of a signal handler. */
+static __thread struct reader self __attribute__((tls_model("initial-exec")));
+
+void
+vfu_rcu_register(void)
+{
+	self.servers = NULL;
+	self.nr_servers = 0;
+	pthread_mutex_lock(&lock);
+	self.prev = NULL;
+	self.next = readers;
+	if (readers != NULL)
+		readers->prev = &self;
+	readers = &self;
+	self.registered = true;
+	pthread_mutex_unlock(&lock);
+	vfu_rcu_online();
+}
+
+void
+vfu_rcu_only(struct vfu_server *const *servers, unsigned int nr)
+{
+	pthread_mutex_lock(&lock);
+	self.servers = servers;
+	self.nr_servers = nr;
+	pthread_mutex_unlock(&lock);
+}
+
+void
+vfu_rcu_unregister(void)
+{
+	vfu_rcu_offline();
+	pthread_mutex_lock(&lock);
+	while (self.refs != 0)
+		pthread_cond_wait(&unused, &lock);
+	if (self.prev != NULL)
+		self.prev->next = self.next;
+	else
+		readers = self.next;
+	if (self.next != NULL)
+		self.next->prev = self.prev;
+	self.registered = false;
+	pthread_mutex_unlock(&lock);
+}
+
+void
+vfu_rcu_quiescent(void)
+{
+	uint64_t asked = atomic_load_explicit(&self.asked, memory_order_relaxed);
+
+	if (asked == atomic_load_explicit(&self.answered, memory_order_relaxed))
+		return;
+	/* Earlier reads stay before the answer, later reads come behind it. */
+	atomic_store_explicit(&self.answered, asked, memory_order_release);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+void
+vfu_rcu_offline(void)
+{
+	atomic_store_explicit(&self.online, false, memory_order_release);
+}
+
+void
+vfu_rcu_online(void)
+{
+	atomic_store_explicit(&self.online, true, memory_order_relaxed);
+	/* The waiter sees that, or this thread sees what the waiter published. */
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+bool
+vfu_rcu_is_online(void)
+{
+	return atomic_load_explicit(&self.online, memory_order_relaxed);
+}
+
+static bool
+reads(const struct reader *r, const struct vfu_server *server)
+{
+	for (unsigned int i = 0; i < r->nr_servers; i++) {
+		if (r->servers[i] == server)
+			return true;
+	}
+	return r->servers == NULL;
+}
+
+bool
+vfu_rcu_reads(const struct vfu_server *server)
+{
+	return self.registered && reads(&self, server);
+}
+
+/* Waits for an answer to the question with that number. */
+static void
+wait_answer(const struct reader *r, uint64_t question)
+{
+	const struct timespec ts = { .tv_nsec = SLEEP_NS };
+
+	for (unsigned int i = 0; atomic_load_explicit(&r->online, memory_order_acquire) &&
+			atomic_load_explicit(&r->answered, memory_order_acquire) < question; i++) {
+		if (i >= SPINS)
+			nanosleep(&ts, NULL);
+	}
+}
+
+void
+vfu_rcu_wait(const struct vfu_server *server)
+{
+	bool online = vfu_rcu_is_online();
+
+	if (online)
+		vfu_rcu_offline();
+	atomic_thread_fence(memory_order_seq_cst);
+	pthread_mutex_lock(&lock);
+	for (struct reader *r = readers; r != NULL; r = r->next) {
+		uint64_t question;
+
+		if (!reads(r, server))
+			continue;
+		r->refs++;
+		pthread_mutex_unlock(&lock);
+		question = atomic_fetch_add(&r->asked, 1) + 1;
+		wait_answer(r, question);
+		pthread_mutex_lock(&lock);
+		if (--r->refs == 0)
+			pthread_cond_broadcast(&unused);
+	}
+	pthread_mutex_unlock(&lock);
+	if (online)
+		vfu_rcu_online();
+}
