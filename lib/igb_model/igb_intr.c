@@ -14,15 +14,18 @@
  *
  * A message is sent once for a cause: eicr_sent and icr_sent remember for which
  * it was, until the cause is cleared. EITR holds a message back; it stays due
- * (intr_pending) and goes at a later flush.
+ * (intr_pending) and goes at a later flush. INTx is no message but a level: the server
+ * masks it when it signals it, and igb_intr_unmasked() signals it again.
  *
  * Causes come from the polling threads, masks from the control thread, the
  * link's from anybody: all words are changed by atomic operations, and whoever
  * sets the "sent" bit sends. Nothing here makes a system call unless a message
- * really goes out.
+ * really goes out. A polling thread sends at most FLUSH_MESSAGES in one flush of a device; what is
+ * due beyond that goes at the next, so that a driver that asks for no throttling (EITR 0) cannot
+ * keep the thread from other devices.
  */
 
-#include <time.h>
+#include <limits.h>
 
 #include <linux/vfio.h>
 
@@ -37,13 +40,16 @@
 /* In the mode with one interrupt, its "vector" for throttling. */
 #define IGB_SINGLE_VECTOR 0
 
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
+/* Messages that a polling thread sends in one flush: each is two system calls. */
+#define FLUSH_MESSAGES 2
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+/* Of this thread, while it flushes a device. */
+static __thread unsigned int messages_left = UINT_MAX;
+
+void
+igb_intr_flush(bool begins)
+{
+	messages_left = begins ? FLUSH_MESSAGES : UINT_MAX;
 }
 
 static uint32_t
@@ -70,21 +76,36 @@ multiple(const struct igb_model *m)
 	return igb_reg(m, IGB_GPIE) & IGB_GPIE_MULTIPLE_MSIX;
 }
 
-/* May vector v's message go now? If not, it stays due. */
+/*
+ * Something is due that a later flush must send. After the "sent" bits were taken back: a thread that
+ * found them set has already taken the reminder before that.
+ */
+static void
+remind(struct igb_model *m)
+{
+	__atomic_store_n(&m->intr_pending, 1, __ATOMIC_SEQ_CST);
+}
+
+/* May vector v's message go now? If not, it stays due, and the caller calls remind(). */
 static bool
 throttle(struct igb_model *m, unsigned int v)
 {
 	uint32_t us = (igb_reg(m, IGB_EITR(v)) & IGB_EITR_INTERVAL_MASK) >> IGB_EITR_INTERVAL_SHIFT;
 	uint64_t now;
 
-	if (us == 0)
-		return true;
-	now = now_ns();
-	if (now - __atomic_load_n(&m->intr_last[v], __ATOMIC_RELAXED) < us * IGB_NS_PER_US) {
-		igb_st(&m->intr_pending, 1);
+	if (messages_left == 0)
 		return false;
+	if (us == 0) {
+		if (messages_left != UINT_MAX)
+			messages_left--;
+		return true;
 	}
+	now = igb_now_ns();
+	if (now - __atomic_load_n(&m->intr_last[v], __ATOMIC_RELAXED) < us * IGB_NS_PER_US)
+		return false;
 	__atomic_store_n(&m->intr_last[v], now, __ATOMIC_RELAXED);
+	if (messages_left != UINT_MAX)
+		messages_left--;
 	return true;
 }
 
@@ -105,6 +126,7 @@ send_vector(struct igb_model *m, unsigned int v)
 		return; /* another thread does */
 	if (!throttle(m, v)) {
 		clear(&m->eicr_sent, bit);
+		remind(m);
 		return;
 	}
 	if (igb_reg(m, IGB_GPIE) & IGB_GPIE_EIAME)
@@ -116,25 +138,38 @@ send_vector(struct igb_model *m, unsigned int v)
 	raise_irq(m, VFIO_PCI_MSIX_IRQ_INDEX, v);
 }
 
-static void
+/* False: the message stays due. */
+static bool
 send_single(struct igb_model *m, uint32_t causes)
 {
-	if ((set(&m->icr_sent, causes) & causes) == causes)
-		return;
+	uint32_t before = set(&m->icr_sent, causes);
+
+	if ((before & causes) == causes)
+		return true; /* another thread does */
 	if (!throttle(m, IGB_SINGLE_VECTOR)) {
-		clear(&m->icr_sent, causes);
-		return;
+		clear(&m->icr_sent, causes & ~before);
+		remind(m);
+		return false;
 	}
 	/* Which of the three the client chose shows in what it wired. */
-	if (!raise_irq(m, VFIO_PCI_MSIX_IRQ_INDEX, 0) && !raise_irq(m, VFIO_PCI_MSI_IRQ_INDEX, 0))
+	if (!raise_irq(m, VFIO_PCI_MSIX_IRQ_INDEX, 0) && !raise_irq(m, VFIO_PCI_MSI_IRQ_INDEX, 0) &&
+		igb_ld_acq(&m->gates) & IGB_GATE_INTX)
 		raise_irq(m, VFIO_PCI_INTX_IRQ_INDEX, 0);
+	return true;
+}
+
+bool
+igb_intr_asserted(const struct igb_model *m)
+{
+	return !multiple(m) &&
+	       (word(&m->icr) & word(&m->ims) || word(&m->eicr) & word(&m->eims));
 }
 
 /* Sends what is due. From a polling thread or the control thread. */
 void
 igb_intr_fire(struct igb_model *m)
 {
-	uint32_t due, causes;
+	uint32_t due, later, causes;
 
 	__atomic_store_n(&m->intr_pending, 0, __ATOMIC_SEQ_CST);
 	causes = word(&m->icr) & word(&m->ims);
@@ -144,8 +179,11 @@ igb_intr_fire(struct igb_model *m)
 		/* EIMS counts, too: IVAR gives bits 15:0, and 31 is everything else (7.3.1.2). */
 		if (word(&m->eicr) & word(&m->eims) & ~word(&m->eicr_sent)) {
 			due = word(&m->eicr) & word(&m->eims);
-			set(&m->eicr_sent, due);
-			send_single(m, IGB_ICR_INT_ASSERTED);
+			due &= ~set(&m->eicr_sent, due);
+			if (!send_single(m, IGB_ICR_INT_ASSERTED)) {
+				clear(&m->eicr_sent, due);
+				remind(m);
+			}
 			clear(&m->icr_sent, IGB_ICR_INT_ASSERTED);
 		}
 		return;
@@ -160,10 +198,35 @@ igb_intr_fire(struct igb_model *m)
 	}
 	due = word(&m->eicr) & word(&m->eims) & ~word(&m->eicr_sent) &
 	      ((1u << IGB_MSIX_VECTORS) - 1);
+	/* From the one after the last that went, so that each has its turn. */
+	later = due & ~0u << __atomic_load_n(&m->intr_next, __ATOMIC_RELAXED);
 	while (due != 0) {
-		send_vector(m, (unsigned int)__builtin_ctz(due));
-		due &= due - 1;
+		unsigned int v = (unsigned int)__builtin_ctz(later != 0 ? later : due);
+
+		if (messages_left == 0) {
+			remind(m);
+			return;
+		}
+		send_vector(m, v);
+		due &= ~(1u << v);
+		later &= ~(1u << v);
+		__atomic_store_n(&m->intr_next, (v + 1) % IGB_MSIX_VECTORS, __ATOMIC_RELAXED);
 	}
+}
+
+/*
+ * INTx is a level (PCI 2.3, 2.2.6): while it is asserted, whoever unmasks it meets it again. A
+ * message was sent once, and stays sent.
+ */
+void
+igb_intr_unmasked(struct igb_model *m)
+{
+	if (!igb_intr_asserted(m) ||
+		!vfu_server_irq_wired(m->server, VFIO_PCI_INTX_IRQ_INDEX, 0))
+		return;
+	clear(&m->icr_sent, ~0u);
+	clear(&m->eicr_sent, ~0u);
+	igb_intr_fire(m);
 }
 
 /* Causes that have no queue. */

@@ -28,7 +28,7 @@ igb_loop_update(struct igb_model *m)
 	if (igb_ld(&m->gates) & (on ? IGB_GATE_LOOP : IGB_GATE_WIRE))
 		return;
 	igb_gate(m, on ? IGB_GATE_WIRE : IGB_GATE_LOOP, false);
-	igb_grace_period();
+	igb_grace_period(m);
 	memset(&m->looped, 0, sizeof(m->looped));
 	igb_st(&m->loop_waits, 0);
 	igb_gate(m, on ? IGB_GATE_LOOP : IGB_GATE_WIRE, true);

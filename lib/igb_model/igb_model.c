@@ -21,8 +21,8 @@
  *    be the same. They own struct igb_rxq and igb_txq: heads, descriptors read
  *    ahead, write-backs held back. They read reg[] with relaxed loads: as on
  *    hardware, a change takes effect about now.
- *  - "When this reads back, the hardware has let go" is a grace period of
- *    urcu-qsbr: queue disable, RCTL.RXEN, TCTL.EN, bus master, master disable and
+ *  - "When this reads back, the hardware has let go" is a grace period of the
+ *    device (vfu_rcu.h): queue disable, RCTL.RXEN, TCTL.EN, bus master, master disable and
  *    the resets all wait until each polling thread has left the call that it
  *    was in. A thread that enters afterwards finds the gate closed, or the ring's
  *    generation changed, and forgets what it held back (igb_queue.c).
@@ -45,15 +45,12 @@
 #include <unistd.h>
 
 #include <linux/vfio.h>
-#include <urcu-qsbr.h>
 
 #include "igb_model_priv.h"
-#include "sealed_file.h"
 #include "vfu_client.h" /* VFU_ERR_LEN */
+#include "vfu_rcu.h"
 
-#define PAGE           0x1000
-#define IGB_PAGES_SIZE 0x10000 /* of the memfd; only two pages of it are ever touched */
-#define LINES_PER_S    20      /* for the log: a client that comes and goes can make many */
+#define LINES_PER_S 20 /* for the log: a client that comes and goes can make many */
 
 static void
 log_stderr(const char *name, const char *line)
@@ -101,10 +98,44 @@ igb_log(struct igb_model *m, unsigned int kind, const char *fmt, ...)
 	say(m, "%s", line);
 }
 
-void
-igb_grace_period(void)
+/*
+ * When a client's process last did something to one of its devices: of processes whose
+ * numbers are the same in this, each is taken for the other, which lets a replay begin later.
+ * A process of another PID namespace has no number: each of its devices is by itself.
+ */
+static uint64_t busy_at[256];
+
+static uint64_t *
+busy_slot(struct igb_model *m)
 {
-	synchronize_rcu();
+	unsigned int pid = (unsigned int)vfu_server_peer(m->server);
+
+	if (pid == 0)
+		return &m->busy_at;
+	return &busy_at[pid % (sizeof(busy_at) / sizeof(busy_at[0]))];
+}
+
+/* From the control thread. */
+void
+igb_note_busy(struct igb_model *m)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	__atomic_store_n(busy_slot(m), (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec,
+		__ATOMIC_RELAXED);
+}
+
+uint64_t
+igb_model_busy_at(struct igb_model *m)
+{
+	return igb_counter(busy_slot(m));
+}
+
+void
+igb_grace_period(struct igb_model *m)
+{
+	vfu_rcu_wait(m->server);
 }
 
 /* A register access: 4 or 8 aligned bytes, or a dump of many; smaller ones may only read. */
@@ -227,6 +258,20 @@ attached(void *opaque)
 	say(m, "client attached");
 	__atomic_store_n(&m->log_done, 0, __ATOMIC_RELAXED);
 	igb_gate(m, IGB_GATE_CLIENT, true);
+	igb_link_update(m);
+}
+
+/* The pages of this client alone: a former client's mapping leads nowhere. */
+static int
+queue_pages(void *opaque)
+{
+	struct igb_model *m = opaque;
+	int fd = igb_ring_map(m);
+
+	if (fd < 0)
+		say(m, "no memory for the queue pages: %s: gantry's driver will refuse the port: free "
+			"memory or descriptors, and attach again", strerror(-fd));
+	return fd;
 }
 
 static void
@@ -235,15 +280,24 @@ detached(void *opaque, const char *why)
 	struct igb_model *m = opaque;
 
 	igb_gate(m, IGB_GATE_CLIENT, false);
+	igb_nvm_init(m);
 	igb_reset_all(m); /* and a grace period */
+	igb_ring_unmap(m);
 	igb_pci_init(m);
 	say(m, "client left: %s", why);
 }
 
 static void
+irqs_changed(void *opaque, unsigned int irq_index)
+{
+	if (irq_index == VFIO_PCI_INTX_IRQ_INDEX)
+		igb_intr_unmasked(opaque);
+}
+
+static void
 refused(void *opaque, const char *line)
 {
-	say(opaque, "client's message refused: %s", line);
+	say(opaque, "%s", line);
 }
 
 /* As the kernel's vfio-pci does, a reset leaves configuration space as it was. */
@@ -256,42 +310,21 @@ reset(void *opaque)
 
 static const struct vfu_server_ops ops = {
 	.attached = attached,
+	.queue_pages = queue_pages,
 	.detached = detached,
 	.region_read = region_read,
 	.region_write = region_write,
 	.reset = reset,
+	.irqs_changed = irqs_changed,
 	.refused = refused,
 };
-
-static int
-pages_create(struct igb_model *m)
-{
-	unsigned int i;
-
-	m->pages_fd = sealed_file("igb-queues", IGB_PAGES_SIZE, 0);
-	if (m->pages_fd < 0)
-		return m->pages_fd;
-	for (i = 0; i < 2; i++) {
-		void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, m->pages_fd,
-			i == 0 ? IGB_RXQ_BASE : IGB_TXQ_BASE);
-
-		if (p == MAP_FAILED)
-			return -errno;
-		m->pages[i] = p;
-	}
-	return 0;
-}
 
 static void
 model_free(struct igb_model *m)
 {
 	unsigned int i;
 
-	for (i = 0; i < 2; i++)
-		if (m->pages[i])
-			munmap(m->pages[i], PAGE);
-	if (m->pages_fd >= 0)
-		close(m->pages_fd);
+	igb_ring_unmap(m);
 	for (i = 0; i < IGB_MAX_QUEUES; i++)
 		if (m->txq[i].staging)
 			munmap(m->txq[i].staging, IGB_STAGING);
@@ -305,7 +338,7 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 	struct vfu_server_desc desc;
 	struct igb_model *m;
 	unsigned int i;
-	int ret;
+	int ret = 0;
 
 	*model = NULL;
 	if (params->addr_bits != 0 && (params->addr_bits < IGB_MIN_ADDR_BITS ||
@@ -327,9 +360,10 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 	m->addr_bits = params->addr_bits != 0 ? params->addr_bits : 64;
 	m->addr_mask = UINT64_MAX >> (64 - m->addr_bits);
 	m->log = params->log != NULL ? params->log : log_stderr;
-	m->pages_fd = -1;
-	ret = pages_create(m);
+	igb_ring_init(m);
 	for (i = 0; ret == 0 && i < IGB_MAX_QUEUES; i++) {
+		m->rxq[i].read.slot = IGB_RX_SLOT(i);
+		m->txq[i].read.slot = IGB_TX_SLOT(i);
 		/* Large, and touched only as far as frames reach. */
 		m->txq[i].staging = mmap(NULL, IGB_STAGING, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -347,21 +381,21 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 	igb_nvm_init(m);
 	igb_pci_init(m);
 	igb_phy_reset(m);
-	igb_ring_init(m);
 	m->cable = 1;
+	m->partner = IGB_ABLE_ALL;
 	igb_reset_all(m);
 
 	memset(&desc, 0, sizeof(desc));
 	for (i = 0; i < VFU_SRV_REGIONS; i++)
 		desc.regions[i].fd = -1;
 	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].size = IGB_BAR0_SIZE;
-	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].flags = rw | VFIO_REGION_INFO_FLAG_MMAP;
-	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].fd = m->pages_fd;
+	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].flags = rw;
+	/* For clients that know which of their registers may be stored to: queue_pages(). */
 	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].nr_areas = 2;
 	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].areas[0].offset = IGB_RXQ_BASE;
-	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].areas[0].size = PAGE;
+	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].areas[0].size = VFU_PAGE_SIZE;
 	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].areas[1].offset = IGB_TXQ_BASE;
-	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].areas[1].size = PAGE;
+	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].areas[1].size = VFU_PAGE_SIZE;
 	desc.regions[VFIO_PCI_BAR1_REGION_INDEX].size = IGB_BAR1_SIZE;
 	desc.regions[VFIO_PCI_BAR1_REGION_INDEX].flags = rw;
 	desc.regions[VFIO_PCI_BAR2_REGION_INDEX].size = IGB_BAR2_SIZE;
@@ -370,7 +404,10 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 	desc.regions[VFIO_PCI_BAR3_REGION_INDEX].flags = rw;
 	desc.regions[VFIO_PCI_CONFIG_REGION_INDEX].size = sizeof(m->cfg);
 	desc.regions[VFIO_PCI_CONFIG_REGION_INDEX].flags = rw;
+	desc.addr_mask = m->addr_mask;
+	desc.dma_timeout_ms = params->dma_timeout_ms;
 	desc.no_page_table = params->no_page_table;
+	desc.limits = params->limits;
 	desc.irq_counts[VFIO_PCI_INTX_IRQ_INDEX] = 1;
 	desc.irq_counts[VFIO_PCI_MSI_IRQ_INDEX] = 1;
 	desc.irq_counts[VFIO_PCI_MSIX_IRQ_INDEX] = IGB_MSIX_VECTORS;
@@ -418,13 +455,21 @@ igb_model_check_client(struct igb_model *m)
 	 * Until our next quiescent state the control thread cannot be through with
 	 * this client, so it is not the next one's gate that is closed here.
 	 */
-	if (vfu_server_peer_gone(m->server))
+	if (vfu_server_peer_gone(m->server)) {
 		igb_gate(m, IGB_GATE_CLIENT, false);
+		igb_link_update(m);
+	}
 }
 
 void
 igb_model_set_link(struct igb_model *m, bool up)
 {
-	__atomic_store_n(&m->cable, up, __ATOMIC_RELEASE);
+	__atomic_store_n(&m->cable, up, __ATOMIC_SEQ_CST);
 	igb_link_update(m);
+}
+
+uint32_t
+igb_model_carrier(const struct igb_model *m)
+{
+	return igb_ld_acq(&m->carrier);
 }

@@ -10,7 +10,7 @@
  * carries out register accesses and resets. The owner's polling threads move
  * frames: one thread at a time calls igb_model_tx() of a device, and one (the
  * same or another) igb_model_rx(). Polling threads are registered with
- * urcu-qsbr and pass quiescent states between calls; the control thread waits
+ * vfu_rcu.h and pass quiescent states between calls; the control thread waits
  * for a grace period wherever the datasheet says "when this reads back, the
  * hardware has let go" (queue disable, reset) and before memory is unmapped.
  *
@@ -43,7 +43,9 @@ struct igb_model_params {
 	 * Higher bits of any address that it is given are lost, as on hardware.
 	 */
 	unsigned int addr_bits;
+	unsigned int dma_timeout_ms; /**< see struct vfu_server_desc */
 	bool no_page_table; /**< a server without the I/O page table (vfio_user.h) */
+	struct vfu_limits limits; /**< of each client */
 	/**
 	 * Takes a line for the log, from any thread: the client's coming and going, and
 	 * what it did wrong; NULL: to standard error.
@@ -110,6 +112,14 @@ struct vfu_server *igb_model_server(struct igb_model *model);
 
 /** True if a frame that arrives now would be looked at: client, link and receiver are there. */
 bool igb_model_listening(const struct igb_model *model);
+/**
+ * When the client's process last accessed a register, of this device or of another one
+ * that it drives here; the tails, interrupts and statistics do not count, which a driver
+ * accesses while it runs. An application that sets up its ports one after the other
+ * is so seen to be busy at all of them, unless it is in another PID namespace.
+ * @return monotonic, ns; 0: never
+ */
+uint64_t igb_model_busy_at(struct igb_model *model);
 
 /**
  * For a polling thread that was away for long (stopped, or starved) and whose
@@ -118,8 +128,36 @@ bool igb_model_listening(const struct igb_model *model);
  */
 void igb_model_check_client(struct igb_model *model);
 
-/** Plugs the cable in or out: STATUS.LU, PHY, LSC interrupt. Any thread. */
+/**
+ * Says whether the far end of the cable signals: STATUS.LU, PHY, LSC interrupt. It does from the
+ * beginning. Any thread.
+ */
 void igb_model_set_link(struct igb_model *model, bool up);
+/**
+ * Whether this end of the cable signals: a client is there that asked for a link (CTRL.SLU), and the
+ * PHY has power and is not in loopback.
+ * @return odd if it does; grows with each change, and by two when the link is negotiated again.
+ *   Any thread.
+ */
+uint32_t igb_model_carrier(const struct igb_model *model);
+
+/**
+ * What a transceiver can do, in 802.3's order of preference (annex 28B): a speed, half or full
+ * duplex. The last stands for 1000 Mb/s and whatever faster speed the wire has.
+ */
+#define IGB_ABLE_10_HALF   (1u << 0)
+#define IGB_ABLE_10_FULL   (1u << 1)
+#define IGB_ABLE_100_HALF  (1u << 2)
+#define IGB_ABLE_100_FULL  (1u << 3)
+#define IGB_ABLE_1000_FULL (1u << 4)
+#define IGB_ABLE_ALL       0x1Fu
+
+/** What the device offers its partner now: IGB_ABLE_*. Read after igb_model_carrier(). Any thread. */
+uint32_t igb_model_ability(const struct igb_model *model);
+/** What the partner offers (IGB_ABLE_*, all at first). Any one thread. */
+void igb_model_set_partner(struct igb_model *model, uint32_t able);
+/** The link's speed, Mb/s, where it is less than the wire's own; 0: it is not. Any thread. */
+unsigned int igb_model_speed(const struct igb_model *model);
 
 /**
  * Takes the next frame that the driver posted: reads descriptors and data,

@@ -9,9 +9,11 @@
 #ifndef IGB_MODEL_PRIV_H
 #define IGB_MODEL_PRIV_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "igb_model.h"
 #include "igb_regs.h"
@@ -29,6 +31,7 @@
 #define IGB_STAGING   (256 * 1024 + 1024) /* PAYLEN has 18 bits, and the headers */
 #define IGB_HEADROOM  16                  /* before a frame to send: the tag goes there */
 #define IGB_NVM_WORDS 1024
+#define IGB_SPI_PAGE  32 /* bytes that the EEPROM writes at once */
 #define IGB_PHY_REGS  32
 
 #define IGB_STAT_WORDS ((IGB_STATS_LAST - IGB_STATS_FIRST) / 4 + 1)
@@ -41,6 +44,7 @@
 #define IGB_SYNQF              0x055FC
 #define IGB_RAH_ADDR_MASK      0x8FFFFFFFu
 #define IGB_EECD_FWE_DIS       (1u << 4)
+#define IGB_EECD_ADDR_16       (1u << 10)
 #define IGB_CTRL_EXT_EXT_VLAN  (1u << 26)
 #define IGB_SRRCTL_RDMTS_SHIFT 20
 #define IGB_SRRCTL_RDMTS_MASK  0x1Fu
@@ -49,7 +53,7 @@
 
 /* When may frames pass? All of these, held in one word: one load per frame. */
 #define IGB_GATE_CLIENT (1u << 0) /* a client is attached */
-#define IGB_GATE_LINK   (1u << 1) /* cable in, PHY powered */
+#define IGB_GATE_LINK   (1u << 1) /* the far end signals, PHY powered */
 #define IGB_GATE_BME    (1u << 2) /* PCI command: bus master */
 #define IGB_GATE_MASTER (1u << 3) /* CTRL.GIO_MASTER_DISABLE clear */
 #define IGB_GATE_RXEN   (1u << 4) /* RCTL.RXEN */
@@ -57,6 +61,8 @@
 /* Whose the receiver is (igb_loop.c): one of the two, or for a moment none. */
 #define IGB_GATE_WIRE   (1u << 6) /* the receiving thread's */
 #define IGB_GATE_LOOP   (1u << 7) /* the transmitting thread's: loopback */
+/* PCI command: INTx is not disabled. */
+#define IGB_GATE_INTX (1u << 8)
 #define IGB_GATES_DMA   (IGB_GATE_CLIENT | IGB_GATE_BME | IGB_GATE_MASTER)
 #define IGB_GATES_TX    (IGB_GATES_DMA | IGB_GATE_LINK | IGB_GATE_TXEN)
 #define IGB_GATES_RX    (IGB_GATES_DMA | IGB_GATE_LINK | IGB_GATE_RXEN | IGB_GATE_WIRE)
@@ -113,16 +119,35 @@ igb_counter(const uint64_t *p)
  * enabled; base to head_wb are set before it becomes odd, and stay.
  */
 struct igb_ring {
-	uint32_t *reg; /* the queue's block in the shared page */
+	uint32_t reg[IGB_QUEUE_STRIDE / 4]; /* HEAD is written by the polling thread */
+	uint32_t *tail;      /* in the client's mapping, or reg[]'s */
+	uint32_t *head_hint; /* likewise; written only */
 	uint32_t gen;
-	uint32_t lock; /* who enables or disables; the polling thread only tries */
 	uint64_t base;
+	uint32_t len;   /* as the driver gave it, bytes */
 	uint32_t count; /* descriptors; 0: unusable */
 	uint32_t head;  /* where to start */
 	uint32_t srrctl;
 	uint64_t head_wb; /* TDWBA: address and enable bit */
 	uint32_t index;
 	bool is_tx;
+};
+
+/* How far the device has come: all descriptors before it are written back. */
+static inline void
+igb_ring_set_head(struct igb_ring *r, uint32_t head)
+{
+	igb_st(&r->reg[IGB_Q_HEAD / 4], head);
+	igb_st(r->head_hint, head);
+}
+
+/*
+ * A queue's reads: one at a time. What takes a message to the client (vfu_dma_read()) is asked for;
+ * the same read is made again until it is there, and the queue waits meanwhile. One slot each.
+ */
+struct igb_read {
+	unsigned int slot;
+	uint32_t asked; /* bytes; 0: nothing */
 };
 
 /* What a polling thread keeps of a queue. It alone touches this. */
@@ -135,6 +160,7 @@ struct igb_rxq {
 	bool low;               /* below the minimum threshold, said so */
 	uint32_t bad_tail;      /* last bad doorbell, counted */
 	uint32_t fetched, used; /* descriptors in desc[], and how many of them are used up */
+	struct igb_read read;
 	uint32_t wb_count;      /* write-backs waiting, for wb_first onwards */
 	uint32_t wb_first;
 	union igb_rx_desc desc[IGB_FETCH];
@@ -155,6 +181,7 @@ struct igb_txq {
 	bool started; /* of a frame, some descriptors were seen */
 	uint32_t bad_tail;
 	uint32_t fetched, used;
+	struct igb_read read;
 	uint32_t wb_count;
 	/* First descriptor of the frame under way. */
 	uint32_t cmd, olinfo;
@@ -184,6 +211,18 @@ struct igb_counters {
 	uint64_t rqdpc[IGB_MAX_QUEUES];
 } __attribute__((aligned(IGB_CACHE_LINE)));
 
+/* The EEPROM behind EECD's pins (igb_nvm.c). */
+struct igb_spi {
+	uint32_t pins;    /* EECD's, as the EEPROM sees them */
+	uint32_t bits;    /* of the command so far */
+	uint32_t in;      /* the last of them */
+	uint32_t written; /* bytes of page[] that the command gave, a bit each */
+	uint16_t addr;
+	uint8_t code, status;
+	uint8_t page[IGB_SPI_PAGE];
+	bool out;         /* DO */
+};
+
 struct igb_model {
 	char name[64];
 	unsigned int speed_mbps;
@@ -192,7 +231,7 @@ struct igb_model {
 	uint8_t mac[6];
 	struct vfu_server *server;
 	int pages_fd;
-	uint8_t *pages[2]; /* 0xC000 and 0xE000, shared with the client */
+	uint8_t *pages[2]; /* 0xC000 and 0xE000, shared with the client; NULL: it maps nothing */
 	void (*log)(const char *name, const char *line);
 	uint32_t log_done;              /* kinds that had their line */
 	uint32_t log_second, log_lines; /* of the present second, so many */
@@ -202,6 +241,7 @@ struct igb_model {
 	uint8_t msix_table[IGB_MSIX_VECTORS * 16];
 	uint32_t ioaddr;
 	uint16_t nvm[IGB_NVM_WORDS];
+	struct igb_spi spi;
 	uint16_t phy[IGB_PHY_REGS];
 	uint16_t phy_page;
 	uint32_t stat_high; /* latched by reading the low half */
@@ -209,40 +249,56 @@ struct igb_model {
 	uint64_t rqdpc_base[IGB_MAX_QUEUES];
 
 	/* Written by the control thread, read by all. */
+	uint64_t busy_at; /* of a client without a process number */
 	uint32_t reg[IGB_BAR0_SIZE / 4];
 	uint64_t ra[IGB_NUM_RA];    /* receive addresses, little-endian; bit 63: valid */
 	uint32_t rss_table[80][16]; /* Toeplitz: by nibble's place and value */
 	uint32_t gates;
+	uint32_t link_wanted; /* CTRL.SLU was set, and not taken back */
 	uint32_t rx_enabled, tx_enabled; /* queues, a bit each */
 	uint32_t tx_paused, loop_waits;  /* by the far end, or by ourselves in loopback: TXOFF */
 	struct igb_ring rx_ring[IGB_MAX_QUEUES], tx_ring[IGB_MAX_QUEUES];
 
 	/* Interrupts: any thread, atomically (igb_intr.c). */
-	uint32_t cable;
+	uint32_t cable;   /* the far end signals */
+	uint32_t carrier; /* igb_model_carrier() */
+	uint32_t ability, partner; /* IGB_ABLE_: what this end offers, and what the far end does */
 	uint32_t link_was_down; /* since PHY status was read */
 	uint32_t icr, ims, eicr, eims, eicr_sent;
 	uint32_t icr_sent;
 	uint32_t intr_pending;                /* look again at the next flush */
 	uint64_t intr_last[IGB_MSIX_VECTORS]; /* ns, for throttling */
+	uint32_t intr_next; /* vector whose turn it is */
 
 	/* The receiving thread's; in loopback the transmitting thread's. */
 	struct igb_counters rxc;
 	uint32_t rx_dirty; /* queues with write-backs waiting */
-	uint32_t rx_polls;
 	uint32_t rx_causes; /* ICR */
+	bool rx_busy;       /* so much is posted that no frame is taken */
 	struct igb_rxq rxq[IGB_MAX_QUEUES];
 	uint8_t in[IGB_MAX_FRAME + 64];
 
 	/* The transmitting thread's. */
 	struct igb_counters txc;
 	uint32_t tx_dirty; /* queues whose head moved since the last flush */
-	uint32_t tx_polls;
 	uint32_t tx_next; /* queue whose turn it is */
 	uint32_t tx_quantum;
+	uint32_t tx_descs, tx_bytes; /* since the last flush */
+	uint64_t tx_began;           /* at the first look at the clock since then, ns */
+	bool tx_busy;     /* so much is posted that no frame is begun */
 	struct igb_frame looped; /* waits for a receive descriptor; data NULL: none */
 	struct igb_txq txq[IGB_MAX_QUEUES];
 	uint8_t out[IGB_MAX_FRAME + 64];
 };
+
+static inline uint64_t
+igb_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
 
 static inline uint32_t
 igb_reg(const struct igb_model *m, uint32_t off)
@@ -271,28 +327,45 @@ igb_dma_ptr(struct igb_model *m, uint64_t addr, size_t len, uint32_t prot)
 	return vfu_dma_ptr(m->server, addr, len, prot);
 }
 
-/* igb_dma.c: what has no pointer: by messages, or in pieces. False: a DMA fault. */
-bool igb_dma_read(struct igb_model *m, uint64_t addr, void *buf, size_t len);
-bool igb_dma_write(struct igb_model *m, uint64_t addr, const void *buf, size_t len);
+#define IGB_RX_SLOT(q) (q)
+#define IGB_TX_SLOT(q) (IGB_MAX_QUEUES + (q))
+_Static_assert(IGB_TX_SLOT(IGB_MAX_QUEUES) <= VFU_DMA_SLOTS, "a slot for each queue");
 
-static inline bool
-igb_dma_get(struct igb_model *m, uint64_t addr, void *buf, size_t len)
+/* Forgets a read that was asked for. */
+static inline void
+igb_dma_cancel(struct igb_model *m, struct igb_read *read)
 {
-	const void *p = igb_dma_ptr(m, addr, len, VFU_DMA_READ);
-
-	if (__builtin_expect(p == NULL, 0))
-		return igb_dma_read(m, addr, buf, len);
-	__builtin_memcpy(buf, p, len);
-	return true;
+	if (read->asked != 0)
+		vfu_dma_cancel(m->server, read->slot);
+	read->asked = 0;
 }
 
+/* 0; -EAGAIN: it was asked for; -EFAULT: a DMA fault. */
+static inline int
+igb_dma_get(struct igb_model *m, struct igb_read *read, uint64_t addr, void *buf, size_t len)
+{
+	const void *p = NULL;
+	int ret;
+
+	if (__builtin_expect(read->asked == 0, 1))
+		p = igb_dma_ptr(m, addr, len, VFU_DMA_READ);
+	if (__builtin_expect(p != NULL, 1)) {
+		__builtin_memcpy(buf, p, len);
+		return 0;
+	}
+	ret = vfu_dma_read(m->server, read->slot, addr, buf, len);
+	read->asked = ret == -EAGAIN ? (uint32_t)len : 0;
+	return ret;
+}
+
+/* False: a DMA fault. */
 static inline bool
 igb_dma_put(struct igb_model *m, uint64_t addr, const void *buf, size_t len)
 {
 	void *p = igb_dma_ptr(m, addr, len, VFU_DMA_WRITE);
 
 	if (__builtin_expect(p == NULL, 0))
-		return igb_dma_write(m, addr, buf, len);
+		return vfu_dma_write(m->server, addr, buf, len) == 0;
 	__builtin_memcpy(p, buf, len);
 	return true;
 }
@@ -350,7 +423,8 @@ igb_gate(struct igb_model *m, uint32_t gate, bool open)
 /* igb_model.c */
 void igb_log(struct igb_model *m, unsigned int kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-void igb_grace_period(void);
+void igb_grace_period(struct igb_model *m);
+void igb_note_busy(struct igb_model *m);
 
 /* igb_dma.c: says what the thread's last DMA fault was; fmt what was lost by it, and how. */
 void igb_log_dma(struct igb_model *m, enum igb_dma_what what, const char *fmt, ...)
@@ -372,6 +446,8 @@ void igb_reset_all(struct igb_model *m);
 /* igb_nvm.c */
 void igb_nvm_init(struct igb_model *m);
 uint32_t igb_eerd_write(struct igb_model *m, uint32_t v);
+/* EECD's pins have changed, perhaps: what DO is now. */
+bool igb_nvm_pins(struct igb_model *m, uint32_t eecd);
 
 /* igb_phy.c */
 void igb_phy_reset(struct igb_model *m);
@@ -382,10 +458,13 @@ uint32_t igb_status_link(const struct igb_model *m);
 /* igb_queue.c */
 void igb_ring_init(struct igb_model *m);
 void igb_ring_reset(struct igb_model *m);
-void igb_ring_quiesce(struct igb_model *m);
+/* Fresh pages for a client that maps them: their file, or a negative errno value. */
+int igb_ring_map(struct igb_model *m);
+void igb_ring_unmap(struct igb_model *m);
 uint32_t igb_ring_reg_read(struct igb_model *m, struct igb_ring *r, uint32_t off);
 void igb_ring_reg_write(struct igb_model *m, struct igb_ring *r, uint32_t off, uint32_t v);
-void igb_ring_look(struct igb_model *m, struct igb_ring *rings);
+/* Logs, for the thread that would use it, that the ring is impossible. */
+void igb_ring_unusable(struct igb_model *m, const struct igb_ring *r);
 
 /* igb_loop.c */
 void igb_loop_update(struct igb_model *m);
@@ -404,7 +483,13 @@ uint32_t igb_intr_read(struct igb_model *m, uint32_t off);
 void igb_intr_write(struct igb_model *m, uint32_t off, uint32_t v);
 void igb_intr_other(struct igb_model *m, uint32_t causes);
 void igb_intr_queues(struct igb_model *m, uint32_t queues, bool is_tx);
+/* A polling thread begins or ends a flush, in which only so many messages may go. */
+void igb_intr_flush(bool begins);
 void igb_intr_fire(struct igb_model *m);
+/* Whether a cause asks for attention by the one interrupt that is not a vector of many. */
+bool igb_intr_asserted(const struct igb_model *m);
+/* INTx may be signalled again: control thread. */
+void igb_intr_unmasked(struct igb_model *m);
 
 /* igb_stats.c */
 void igb_stats_reset(struct igb_model *m);
@@ -415,6 +500,14 @@ void igb_stats_rx(struct igb_model *m, const uint8_t *data, uint32_t len);
 void igb_stats_tx(struct igb_model *m, const uint8_t *data, uint32_t len, unsigned int q);
 
 /* igb_tx_offload.c */
+/* Whether the frame that has begun uses a context. */
+static inline bool
+igb_tx_needs_context(const struct igb_txq *t)
+{
+	return !t->is_legacy && (t->cmd & (IGB_TXD_TSE | IGB_TXD_VLE) ||
+		t->olinfo & (IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM));
+}
+bool igb_tx_start(struct igb_model *m, const struct igb_txq *t);
 bool igb_tx_prepare(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame);
 bool igb_tx_segment(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame);
 

@@ -3,8 +3,13 @@
  */
 
 /*
- * The NVM (6.2), read through EERD (8.4.2): 1,024 words, of which 0 to 0x3F are
- * the image that software checks: their sum is 0xBABA.
+ * The NVM (6.2): 1,024 words, of which 0 to 0x3F are the image that software checks: their sum is
+ * 0xBABA. Software reads a word through EERD (8.4.2), and writes by EECD's pins (8.4.1), which
+ * are those of an SPI EEPROM of 2 KiB (as Atmel's AT25160): mode 0, addresses of two bytes, pages
+ * of 32 bytes. A command begins when CS falls, and what it writes is written when CS rises again.
+ *
+ * A client's words stay until it leaves: the next one finds the words and the chip as they were
+ * made. Registers that are loaded from it follow at the next reset.
  */
 
 #include <string.h>
@@ -15,6 +20,21 @@
 #define NVM_OEM         0x06
 #define NVM_VENDOR_ID   0x0E
 #define NVM_ALT_MAC_PTR 0x37
+
+#define NVM_BYTES (IGB_NVM_WORDS * 2u)
+
+/* The EEPROM's commands, and its status register. */
+#define SPI_WRSR   0x01
+#define SPI_WRITE  0x02
+#define SPI_READ   0x03
+#define SPI_WRDI   0x04
+#define SPI_RDSR   0x05
+#define SPI_WREN   0x06
+#define SPI_ST_WEN 0x02 /* a WREN permits one write; the chip is never busy */
+
+/* Bits of a command: its code, and its address where it has one. */
+#define SPI_CODE_BITS 8u
+#define SPI_ADDR_BITS 24u
 
 void
 igb_nvm_init(struct igb_model *m)
@@ -45,6 +65,7 @@ igb_nvm_init(struct igb_model *m)
 	for (i = 0; i < IGB_NVM_CHECKSUM; i++)
 		sum = (uint16_t)(sum + w[i]);
 	w[IGB_NVM_CHECKSUM] = (uint16_t)(IGB_NVM_CHECKSUM_SUM - sum);
+	m->spi = (struct igb_spi){ .pins = IGB_EECD_CS };
 }
 
 /* A write with START reads the word at once: DONE is set in what is read next. */
@@ -57,4 +78,84 @@ igb_eerd_write(struct igb_model *m, uint32_t v)
 		return v & 0xFFFC;
 	word = addr < IGB_NVM_WORDS ? m->nvm[addr] : 0xFFFF;
 	return word << IGB_EERD_DATA_SHIFT | addr << IGB_EERD_ADDR_SHIFT | IGB_EERD_DONE;
+}
+
+/* The words lie in memory as in the EEPROM: low byte first. */
+static uint8_t *
+spi_byte(struct igb_model *m, uint32_t addr)
+{
+	return (uint8_t *)m->nvm + addr % NVM_BYTES;
+}
+
+/* SK rises: the EEPROM takes a bit. */
+static void
+spi_take(struct igb_spi *s, bool bit)
+{
+	uint32_t n;
+
+	s->in = s->in << 1 | bit;
+	s->bits++;
+	if (s->bits == SPI_CODE_BITS)
+		s->code = (uint8_t)s->in;
+	if (s->bits == SPI_ADDR_BITS)
+		s->addr = (uint16_t)s->in;
+	if (s->code != SPI_WRITE || s->bits <= SPI_ADDR_BITS || s->bits % 8 != 0)
+		return;
+	/* Beyond the page's end the address goes round to its beginning. */
+	n = (s->addr + (s->bits - SPI_ADDR_BITS) / 8 - 1) % IGB_SPI_PAGE;
+	s->page[n] = (uint8_t)s->in;
+	s->written |= 1u << n;
+}
+
+/* SK falls: the EEPROM shows its next bit. */
+static bool
+spi_give(struct igb_model *m, const struct igb_spi *s)
+{
+	uint32_t n;
+
+	if (s->code == SPI_RDSR && s->bits >= SPI_CODE_BITS)
+		return s->status >> (7 - s->bits % 8) & 1;
+	if (s->code != SPI_READ || s->bits < SPI_ADDR_BITS)
+		return false;
+	n = s->bits - SPI_ADDR_BITS;
+	return *spi_byte(m, s->addr + n / 8) >> (7 - n % 8) & 1;
+}
+
+/* CS rises: the command ends, and a write is done if it is made of whole bytes. */
+static void
+spi_end(struct igb_model *m, struct igb_spi *s)
+{
+	uint32_t i;
+
+	if (s->code == SPI_WREN && s->bits == SPI_CODE_BITS)
+		s->status |= SPI_ST_WEN;
+	if (s->code == SPI_WRITE && s->status & SPI_ST_WEN && s->bits % 8 == 0)
+		for (i = 0; i < IGB_SPI_PAGE; i++)
+			if (s->written & (1u << i))
+				*spi_byte(m, s->addr / IGB_SPI_PAGE * IGB_SPI_PAGE + i) =
+					s->page[i];
+	if (s->code == SPI_WRDI || s->code == SPI_WRSR || s->code == SPI_WRITE)
+		s->status &= (uint8_t)~SPI_ST_WEN;
+	s->bits = s->in = s->written = 0;
+	s->code = 0;
+}
+
+bool
+igb_nvm_pins(struct igb_model *m, uint32_t eecd)
+{
+	struct igb_spi *s = &m->spi;
+	uint32_t old = s->pins;
+
+	/* Without the grant the pins are not software's, and the EEPROM is not selected. */
+	s->pins = eecd & IGB_EECD_GNT ? eecd : IGB_EECD_CS;
+	if (s->pins & IGB_EECD_CS) {
+		if (!(old & IGB_EECD_CS))
+			spi_end(m, s);
+		s->out = false;
+	} else if (~old & s->pins & IGB_EECD_SK) {
+		spi_take(s, s->pins & IGB_EECD_DI);
+	} else if (old & ~s->pins & IGB_EECD_SK) {
+		s->out = spi_give(m, s);
+	}
+	return s->out;
 }

@@ -7,8 +7,8 @@
  *
  * Configuration space is two arrays: what it holds, and which bits a write may
  * change. Sizing a BAR needs nothing else: the bits below its size cannot be
- * written. A write then has consequences in two places only, the command
- * register (bus master gates all DMA) and the function level reset.
+ * written. A write then has consequences in a few places only: the command
+ * register (bus master gates all DMA, INTx disable), MSI's mask, and the function level reset.
  *
  * Interrupts go by event file descriptors, so the MSI-X table has no effect of
  * its own; it remembers what a client that programs it wrote. A virtual machine
@@ -127,11 +127,20 @@ igb_pci_init(struct igb_model *m)
 	for (unsigned int i = 0; i < IGB_MSIX_VECTORS; i++)
 		m->msix_table[16 * i + PCI_MSIX_ENTRY_VECTOR_CTRL] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	igb_gate(m, IGB_GATE_BME, false);
+	igb_gate(m, IGB_GATE_INTX, true);
 }
 
 int
 igb_pci_read(struct igb_model *m, uint64_t off, void *buf, size_t len)
 {
+	const bool intx = !(get(m, CAP_MSI + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_ENABLE) &&
+			  !(get(m, CAP_MSIX + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE);
+
+	/* An interrupt that waits, whether it is disabled or masked or not. */
+	put(m, PCI_STATUS, 2,
+		PCI_STATUS_CAP_LIST | (intx && igb_intr_asserted(m) ? PCI_STATUS_INTERRUPT : 0), 0);
+	put(m, CAP_MSI + PCI_MSI_PENDING_64, 4,
+		vfu_server_irq_pending(m->server, VFIO_PCI_MSI_IRQ_INDEX, 0), 0);
 	memcpy(buf, m->cfg + off, len);
 	return 0;
 }
@@ -140,6 +149,7 @@ int
 igb_pci_write(struct igb_model *m, uint64_t off, const void *buf, size_t len)
 {
 	const unsigned int devctl = CAP_PCIE + PCI_EXP_DEVCTL + 1;
+	const uint32_t msi_mask = get(m, CAP_MSI + PCI_MSI_MASK_64, 4);
 	const uint8_t *p = buf;
 	size_t i;
 
@@ -152,11 +162,19 @@ igb_pci_write(struct igb_model *m, uint64_t off, const void *buf, size_t len)
 		if (igb_ld(&m->gates) & IGB_GATE_BME) {
 			/* When the reply goes out, no access is under way. */
 			igb_gate(m, IGB_GATE_BME, false);
-			igb_grace_period();
+			igb_grace_period(m);
 		}
 	} else {
 		igb_gate(m, IGB_GATE_BME, true);
 	}
+	if (get(m, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE) {
+		igb_gate(m, IGB_GATE_INTX, false);
+	} else if (!(igb_ld(&m->gates) & IGB_GATE_INTX)) {
+		igb_gate(m, IGB_GATE_INTX, true);
+		igb_intr_unmasked(m);
+	}
+	if (get(m, CAP_MSI + PCI_MSI_MASK_64, 4) != msi_mask)
+		vfu_server_irq_mask(m->server, VFIO_PCI_MSI_IRQ_INDEX, 0, !msi_mask);
 	if (off <= devctl && devctl < off + len && p[devctl - off] & (PCI_EXP_DEVCTL_BCR_FLR >> 8))
 		igb_reset_all(m);
 	return 0;

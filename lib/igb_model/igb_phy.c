@@ -5,10 +5,17 @@
 /*
  * The copper PHY behind MDIC (8.2.4, 8.25), and the link.
  *
- * The link is up if the PHY has power, and the cable is in or the PHY in loopback.
- * Anybody may plug the cable (an atomic flag); what follows from it (STATUS, PHY registers) is worked
- * out when it is read, so no lock is needed. Autonegotiation takes no time; started again,
- * it is told of as a link that went down and came back.
+ * The link is up if the PHY has power, and the far end signals or the PHY is in loopback. This
+ * end signals (its carrier) while a client is there that asked for a link (CTRL.SLU), and the PHY
+ * has power and is not in loopback: without a driver nobody would hear the far end. Any thread may
+ * say that the far end's carrier changed (an atomic flag); what follows from it (STATUS, PHY
+ * registers) is worked out when it is read, so no lock is needed.
+ *
+ * Each end offers what its registers 4 and 9 say, or has one mode forced upon it; the link has the
+ * best mode (speed, duplex) that both ends and the wire have, and is down if there is none. A mode
+ * of 1000 Mb/s stands for whatever speed of that or more the wire has. Autonegotiation takes no
+ * time; started again, it shows at both ends as a link that went down and came back. What is
+ * written to registers 4 and 9 is offered when it is started next.
  */
 
 #include "igb_model_priv.h"
@@ -17,6 +24,19 @@
 #define PHY_STATUS_DEFAULT 0x7949 /* 10 and 100 Mb/s, extended status, autonegotiation */
 #define PHY_ADV_DEFAULT    0x0DE1
 #define PHY_1000T_DEFAULT  0x0300
+#define PHY_1000T_FD       0x0200
+#define PHY_ADV_SHIFT      5 /* 10 and 100 Mb/s, half and full, in IGB_ABLE_'s order */
+
+/* Control register: speed and duplex that are forced without autonegotiation. */
+#define PHY_CTRL_SPEED_1000 0x0040
+#define PHY_CTRL_SPEED_100  0x2000
+#define PHY_CTRL_FD         0x0100
+
+/* Link partner's ability: acknowledged, pause both ways, 802.3; and in register 10. */
+#define PHY_LP_BASE         0x4001
+#define PHY_LP_PAUSE        0x0C00
+#define PHY_1000T_LP        0x0C00
+#define PHY_1000T_RECEIVERS 0x3000 /* both are fine */
 #define PHY_EXT_1000T      0x3000
 
 #define PHY_PS_LINK        0x0400 /* port status: link, duplex, speed */
@@ -25,6 +45,38 @@
 
 /* Pages of the registers from 0x10 on, chosen by a write to 0x1F. */
 #define PHY_AGC_VALUE 0x2000 /* automatic gain control of one pair: a short cable */
+
+/* The wire's speed, 0: 10, 1: 100, 2: 1000 Mb/s and whatever is faster. */
+static unsigned int
+wire_code(const struct igb_model *m)
+{
+	if (m->speed_mbps == 0 || m->speed_mbps > 100)
+		return 2;
+	return m->speed_mbps > 10 ? 1 : 0;
+}
+
+static uint16_t
+phy_ctrl(const struct igb_model *m)
+{
+	return __atomic_load_n(&m->phy[IGB_PHY_CTRL], __ATOMIC_SEQ_CST);
+}
+
+/* From the registers: what this end offers, or the one mode that software forces. */
+static uint32_t
+ability(const struct igb_model *m)
+{
+	const uint16_t ctrl = phy_ctrl(m);
+	const bool full = ctrl & PHY_CTRL_FD;
+
+	if (ctrl & IGB_PHY_CTRL_AUTONEG_EN)
+		return (m->phy[IGB_PHY_AUTONEG_ADV] >> PHY_ADV_SHIFT & 0xF) |
+		       (m->phy[IGB_PHY_1000T_CTRL] & PHY_1000T_FD ? IGB_ABLE_1000_FULL : 0);
+	if (ctrl & PHY_CTRL_SPEED_1000)
+		return IGB_ABLE_1000_FULL;
+	if (ctrl & PHY_CTRL_SPEED_100)
+		return full ? IGB_ABLE_100_FULL : IGB_ABLE_100_HALF;
+	return full ? IGB_ABLE_10_FULL : IGB_ABLE_10_HALF;
+}
 
 void
 igb_phy_reset(struct igb_model *m)
@@ -41,15 +93,39 @@ igb_phy_reset(struct igb_model *m)
 	m->phy[IGB_PHY_EXT_STATUS] = PHY_EXT_1000T;
 	m->phy[IGB_PHY_PORT_CONFIG] = 0x0120;
 	m->phy_page = 0;
+	__atomic_store_n(&m->ability, ability(m), __ATOMIC_SEQ_CST);
+	/* Whatever it was, the far end lost it for a moment. */
+	__atomic_fetch_add(&m->carrier, 2, __ATOMIC_SEQ_CST);
 }
 
-/* 0: 10, 1: 100, 2: 1000 Mb/s and whatever is faster. */
+/* The best mode that both ends and the wire between them have, as one bit; 0: there is none. */
+static uint32_t
+mode(const struct igb_model *m)
+{
+	static const uint32_t wire[3] = {IGB_ABLE_10_HALF | IGB_ABLE_10_FULL,
+		IGB_ABLE_ALL & ~IGB_ABLE_1000_FULL, IGB_ABLE_ALL};
+	uint32_t able = __atomic_load_n(&m->ability, __ATOMIC_SEQ_CST);
+
+	if (!(phy_ctrl(m) & IGB_PHY_CTRL_LOOPBACK))
+		able &= __atomic_load_n(&m->partner, __ATOMIC_SEQ_CST) & wire[wire_code(m)];
+	return able == 0 ? 0 : 1u << (31 - __builtin_clz(able));
+}
+
+/* The link's speed, as wire_code(). */
 static unsigned int
 speed_code(const struct igb_model *m)
 {
-	if (m->speed_mbps == 0 || m->speed_mbps > 100)
-		return 2;
-	return m->speed_mbps > 10 ? 1 : 0;
+	uint32_t is = mode(m);
+
+	if (is == 0)
+		return wire_code(m);
+	return is & IGB_ABLE_1000_FULL ? 2 : is & (IGB_ABLE_100_FULL | IGB_ABLE_100_HALF) ? 1 : 0;
+}
+
+static bool
+half_duplex(const struct igb_model *m)
+{
+	return mode(m) & (IGB_ABLE_10_HALF | IGB_ABLE_100_HALF);
 }
 
 /* The link's part of STATUS. */
@@ -57,8 +133,32 @@ uint32_t
 igb_status_link(const struct igb_model *m)
 {
 	if (!(igb_ld(&m->gates) & IGB_GATE_LINK))
+		return IGB_STATUS_FD;
+	return IGB_STATUS_LU | speed_code(m) << IGB_STATUS_SPEED_SHIFT |
+	       (half_duplex(m) ? 0 : IGB_STATUS_FD);
+}
+
+unsigned int
+igb_model_speed(const struct igb_model *m)
+{
+	unsigned int code = speed_code(m);
+
+	if (!(igb_ld(&m->gates) & IGB_GATE_LINK) || code >= wire_code(m))
 		return 0;
-	return IGB_STATUS_LU | speed_code(m) << IGB_STATUS_SPEED_SHIFT;
+	return code == 1 ? 100 : 10;
+}
+
+uint32_t
+igb_model_ability(const struct igb_model *m)
+{
+	return __atomic_load_n(&m->ability, __ATOMIC_SEQ_CST);
+}
+
+void
+igb_model_set_partner(struct igb_model *m, uint32_t able)
+{
+	__atomic_store_n(&m->partner, able, __ATOMIC_SEQ_CST);
+	igb_link_update(m);
 }
 
 /* The cause is only noted: the interrupt is raised by who may (igb_intr_fire()). */
@@ -71,35 +171,71 @@ link_changed(struct igb_model *m, bool down)
 	__atomic_store_n(&m->intr_pending, 1, __ATOMIC_RELEASE);
 }
 
-/* To be called when the cable or the PHY's power changed. */
+static bool
+link_is_up(const struct igb_model *m)
+{
+	uint16_t ctrl = __atomic_load_n(&m->phy[IGB_PHY_CTRL], __ATOMIC_SEQ_CST);
+
+	return ((__atomic_load_n(&m->cable, __ATOMIC_SEQ_CST) && mode(m) != 0) ||
+		       ctrl & IGB_PHY_CTRL_LOOPBACK) &&
+	       !(ctrl & IGB_PHY_CTRL_POWER_DOWN);
+}
+
+static bool
+signals(const struct igb_model *m)
+{
+	uint16_t ctrl = __atomic_load_n(&m->phy[IGB_PHY_CTRL], __ATOMIC_SEQ_CST);
+
+	return __atomic_load_n(&m->gates, __ATOMIC_SEQ_CST) & IGB_GATE_CLIENT &&
+	       igb_ld(&m->link_wanted) &&
+	       !(ctrl & (IGB_PHY_CTRL_POWER_DOWN | IGB_PHY_CTRL_LOOPBACK));
+}
+
+/*
+ * To be called when the far end's carrier, CTRL.SLU, the PHY's control register or the client
+ * changed. Two threads may be in here, and the one that is late with an old answer looks again.
+ */
 void
 igb_link_update(struct igb_model *m)
 {
-	uint16_t ctrl = __atomic_load_n(&m->phy[IGB_PHY_CTRL], __ATOMIC_RELAXED);
-	bool up = (__atomic_load_n(&m->cable, __ATOMIC_ACQUIRE) || ctrl & IGB_PHY_CTRL_LOOPBACK) &&
-		  !(ctrl & IGB_PHY_CTRL_POWER_DOWN);
-	uint32_t old;
+	uint32_t old, carrier;
+	bool up;
 
-	if (up)
-		old = __atomic_fetch_or(&m->gates, IGB_GATE_LINK, __ATOMIC_ACQ_REL);
-	else
-		old = __atomic_fetch_and(&m->gates, ~IGB_GATE_LINK, __ATOMIC_ACQ_REL);
-	if (up != !!(old & IGB_GATE_LINK))
-		link_changed(m, !up);
+	do {
+		up = link_is_up(m);
+		if (up)
+			old = __atomic_fetch_or(&m->gates, IGB_GATE_LINK, __ATOMIC_SEQ_CST);
+		else
+			old = __atomic_fetch_and(&m->gates, ~IGB_GATE_LINK, __ATOMIC_SEQ_CST);
+		if (up != !!(old & IGB_GATE_LINK))
+			link_changed(m, !up);
+	} while (up != link_is_up(m));
+
+	carrier = __atomic_load_n(&m->carrier, __ATOMIC_SEQ_CST);
+	while (signals(m) != (carrier & 1)) {
+		if (__atomic_compare_exchange_n(&m->carrier, &carrier, carrier + 1, false,
+				__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			carrier++;
+	}
 }
 
 static uint16_t
 phy_read(struct igb_model *m, unsigned int reg)
 {
-	bool up = igb_ld(&m->gates) & IGB_GATE_LINK;
-	unsigned int code = speed_code(m);
+	const bool up = igb_ld(&m->gates) & IGB_GATE_LINK;
+	const uint32_t partner = __atomic_load_n(&m->partner, __ATOMIC_SEQ_CST);
+	const unsigned int code = speed_code(m);
 	uint16_t v;
 
+	if (reg >= 0x10 && reg != IGB_PHY_PAGE_SELECT && m->phy_page != 0) {
+		/* The one thing software wants from the other pages is the cable's length. */
+		return reg == 0x11 ? PHY_AGC_VALUE : 0;
+	}
 	switch (reg) {
 	case IGB_PHY_STATUS:
 		v = PHY_STATUS_DEFAULT;
 		if (up) {
-			v |= IGB_PHY_STATUS_AN_DONE;
+			v |= phy_ctrl(m) & IGB_PHY_CTRL_AUTONEG_EN ? IGB_PHY_STATUS_AN_DONE : 0;
 			/* Latches low: a loss since the last read shows once. */
 			if (!__atomic_exchange_n(&m->link_was_down, 0, __ATOMIC_ACQ_REL))
 				v |= IGB_PHY_STATUS_LINK;
@@ -108,22 +244,41 @@ phy_read(struct igb_model *m, unsigned int reg)
 	case IGB_PHY_LP_ABILITY:
 		if (!up)
 			return 0;
-		return code == 0 ? 0x4061 : 0x4DE1; /* acknowledged; pause both ways from 100 up */
+		v = (uint16_t)(PHY_LP_BASE | (partner & 0xF) << PHY_ADV_SHIFT);
+		return code == 0 ? v : v | PHY_LP_PAUSE;
 	case IGB_PHY_AUTONEG_EXP:
 		return up ? 0x000F : 0x0004;
 	case IGB_PHY_1000T_STATUS:
-		return up && code == 2 ? 0x3C00 : 0; /* both receivers fine, partner does 1000T */
+		if (!up)
+			return 0;
+		v = partner & IGB_ABLE_1000_FULL ? PHY_1000T_LP : 0;
+		return code == 2 ? v | PHY_1000T_RECEIVERS : v;
 	case IGB_PHY_PORT_STATUS:
-		return up ? (uint16_t)((code + 1) << PHY_PS_SPEED_SHIFT | PHY_PS_LINK | PHY_PS_FD)
-			  : 0;
-	}
-	if (reg >= 0x10 && reg != IGB_PHY_PAGE_SELECT && m->phy_page != 0) {
-		/* The one thing software wants from the other pages is the cable's length. */
-		return reg == 0x11 ? PHY_AGC_VALUE : 0;
+		if (!up)
+			return 0;
+		return (uint16_t)((code + 1) << PHY_PS_SPEED_SHIFT | PHY_PS_LINK |
+				  (half_duplex(m) ? 0 : PHY_PS_FD));
 	}
 	if (reg == IGB_PHY_PAGE_SELECT)
 		return m->phy_page;
 	return m->phy[reg];
+}
+
+/* RESTART_AN clears itself: negotiation is done when the write is. */
+static void
+phy_ctrl_write(struct igb_model *m, uint16_t v)
+{
+	const uint32_t old = m->ability;
+	const bool restart = v & IGB_PHY_CTRL_RESTART_AN && v & IGB_PHY_CTRL_AUTONEG_EN;
+
+	__atomic_store_n(&m->phy[IGB_PHY_CTRL], (uint16_t)(v & ~IGB_PHY_CTRL_RESTART_AN),
+		__ATOMIC_SEQ_CST);
+	__atomic_store_n(&m->ability, ability(m), __ATOMIC_SEQ_CST);
+	if (!restart && m->ability == old)
+		return;
+	if (igb_ld(&m->gates) & IGB_GATE_LINK)
+		link_changed(m, true);
+	__atomic_fetch_add(&m->carrier, 2, __ATOMIC_SEQ_CST);
 }
 
 static void
@@ -134,12 +289,7 @@ phy_write(struct igb_model *m, unsigned int reg, uint16_t v)
 		if (v & IGB_PHY_CTRL_RESET) {
 			igb_phy_reset(m);
 		} else {
-			/* RESTART_AN clears itself: negotiation is done when the write is. */
-			__atomic_store_n(&m->phy[IGB_PHY_CTRL],
-				(uint16_t)(v & ~IGB_PHY_CTRL_RESTART_AN), __ATOMIC_RELEASE);
-			if (v & IGB_PHY_CTRL_RESTART_AN && v & IGB_PHY_CTRL_AUTONEG_EN &&
-				igb_ld(&m->gates) & IGB_GATE_LINK)
-				link_changed(m, true);
+			phy_ctrl_write(m, v);
 		}
 		igb_link_update(m);
 		igb_loop_update(m);

@@ -5,98 +5,155 @@
 /*
  * Queues: being enabled, and letting go (8.10.8, 8.12.13).
  *
- * The queues' registers lie in two pages that the client may map. Only the
- * tails are meant to be used so; everything else arrives as messages, which
- * makes this simple:
+ * The registers are the control thread's, and arrive as messages, the tails
+ * apart: a client that negotiated it (vfio_user.h, queue pages) may also store
+ * those into pages that it maps.
  *  - ENABLE samples base, length, head and SRRCTL, then makes the ring's
  *    generation odd. The polling thread notices the new generation and takes a
  *    copy; from then on it looks at nothing but the tail.
  *  - Clearing ENABLE makes the generation even, and waits for a grace period:
  *    no polling thread is inside the queue any more when the reply goes out.
  *    What a thread held back of an old generation, it drops.
- * A client that stores ENABLE through the mapping is served, too: the polling
- * thread looks at the pages now and then. The ring's lock keeps it from taking
- * the control thread's unfinished work for a request; it never waits for it.
+ * The device reads nothing but tails from the pages, and stores heads there, as
+ * hints. Whatever else a client stores in them means nothing.
  */
 
+#include <errno.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "igb_model_priv.h"
+#include "sealed_file.h"
 
-#define RING_LEN_MASK 0xFFFFF
+#define PAGES_SIZE 0x10000 /* of the file; only two pages of it are ever touched */
 
-static bool
-ring_trylock(struct igb_ring *r)
+/*
+ * Bits of a queue's registers that are there (8.10, 8.12); the others read as 0. What was written to
+ * them is remembered all the same, to tell of a ring that is not aligned.
+ */
+#define BAL_MASK 0xFFFFFF80u
+#define LEN_MASK 0x000FFFF0u
+#define RING_LEN_MASK 0x000FFFFFu /* and what is not there */
+#define PTR_MASK 0x0000FFFFu
+#define COMMON_MASKS                                                                               \
+	[IGB_Q_BAL / 4] = BAL_MASK, [IGB_Q_BAH / 4] = ~0u, [IGB_Q_LEN / 4] = LEN_MASK,             \
+	[IGB_Q_HEAD / 4] = PTR_MASK, [IGB_Q_DCA / 4] = ~0u, [IGB_Q_TAIL / 4] = PTR_MASK,           \
+	[IGB_Q_DCTL / 4] = ~IGB_DCTL_SWFLSH
+
+static const uint32_t bits[2][IGB_QUEUE_STRIDE / 4] = {
+	{COMMON_MASKS, [IGB_Q_SRRCTL / 4] = ~0u},
+	{COMMON_MASKS, [IGB_Q_TDWBAL / 4] = ~0u, [IGB_Q_TDWBAH / 4] = ~0u},
+};
+
+static struct igb_ring *
+ring_of(struct igb_model *m, unsigned int is_tx, unsigned int i)
 {
-	return !__atomic_exchange_n(&r->lock, 1, __ATOMIC_ACQUIRE);
+	return is_tx ? &m->tx_ring[i] : &m->rx_ring[i];
 }
 
+/* Where the tails and the heads' hints are, while no queue is enabled. */
 static void
-ring_lock(struct igb_ring *r)
+place_pointers(struct igb_model *m)
 {
-	/* A polling thread holds it for a few instructions only. */
-	while (!ring_trylock(r))
-		__builtin_ia32_pause();
-}
+	unsigned int i, k;
 
-static void
-ring_unlock(struct igb_ring *r)
-{
-	__atomic_store_n(&r->lock, 0, __ATOMIC_RELEASE);
+	for (i = 0; i < IGB_MAX_QUEUES; i++) {
+		for (k = 0; k < 2; k++) {
+			struct igb_ring *r = ring_of(m, k, i);
+			uint32_t *block = r->reg;
+
+			if (m->pages[k] != NULL)
+				block = (uint32_t *)(m->pages[k] + i * IGB_QUEUE_STRIDE);
+			r->tail = &block[IGB_Q_TAIL / 4];
+			r->head_hint = &block[IGB_Q_HEAD / 4];
+		}
+	}
 }
 
 void
 igb_ring_init(struct igb_model *m)
 {
-	unsigned int i;
+	unsigned int i, k;
 
+	m->pages_fd = -1;
 	for (i = 0; i < IGB_MAX_QUEUES; i++) {
-		m->rx_ring[i].reg = (uint32_t *)(m->pages[0] + i * IGB_QUEUE_STRIDE);
-		m->rx_ring[i].index = i;
-		m->tx_ring[i].reg = (uint32_t *)(m->pages[1] + i * IGB_QUEUE_STRIDE);
-		m->tx_ring[i].index = i;
-		m->tx_ring[i].is_tx = true;
+		for (k = 0; k < 2; k++) {
+			ring_of(m, k, i)->index = i;
+			ring_of(m, k, i)->is_tx = k;
+		}
 	}
+	place_pointers(m);
 	igb_ring_reset(m);
 }
 
+void
+igb_ring_unmap(struct igb_model *m)
+{
+	unsigned int k;
+
+	for (k = 0; k < 2; k++) {
+		if (m->pages[k] != NULL)
+			munmap(m->pages[k], VFU_PAGE_SIZE);
+		m->pages[k] = NULL;
+	}
+	if (m->pages_fd >= 0)
+		close(m->pages_fd);
+	m->pages_fd = -1;
+	place_pointers(m);
+}
+
+int
+igb_ring_map(struct igb_model *m)
+{
+	unsigned int k;
+	int ret;
+
+	ret = m->pages_fd = sealed_file("igb-queues", PAGES_SIZE, 0);
+	for (k = 0; ret >= 0 && k < 2; k++) {
+		void *p = mmap(NULL, VFU_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, m->pages_fd,
+			k == 0 ? IGB_RXQ_BASE : IGB_TXQ_BASE);
+
+		if (p == MAP_FAILED)
+			ret = -errno;
+		else
+			m->pages[k] = p;
+	}
+	if (ret < 0) {
+		igb_ring_unmap(m);
+		return ret;
+	}
+	place_pointers(m);
+	return m->pages_fd;
+}
+
 static uint32_t
-page_reg(const struct igb_ring *r, uint32_t off)
+ring_reg(const struct igb_ring *r, uint32_t off)
 {
 	return igb_ld(&r->reg[off / 4]);
 }
 
-/* With the lock held, and the queue disabled. */
+/* The queue is disabled. */
 static void
 ring_enable(struct igb_model *m, struct igb_ring *r)
 {
-	uint32_t len = page_reg(r, IGB_Q_LEN) & RING_LEN_MASK;
-	uint32_t head = page_reg(r, IGB_Q_HEAD) & 0xFFFF;
+	uint32_t head = ring_reg(r, IGB_Q_HEAD);
 
-	r->base = (uint64_t)page_reg(r, IGB_Q_BAH) << 32 | page_reg(r, IGB_Q_BAL);
-	r->count = len / IGB_DESC_SIZE;
-	if (len == 0 || len > IGB_MAX_RING_BYTES || len % IGB_RING_ALIGN != 0 ||
-		r->base % IGB_RING_ALIGN != 0) {
-		igb_log(m, IGB_LOG_RING,
-			"%s queue %u enabled with a ring of %u bytes at 0x%lx: "
-			"both must be multiples of %u, and the length 1 to %u; "
-			"the queue stays idle",
-			r->is_tx ? "transmit" : "receive", r->index, len, (unsigned long)r->base,
-			IGB_RING_ALIGN, IGB_MAX_RING_BYTES);
+	r->base = (uint64_t)ring_reg(r, IGB_Q_BAH) << 32 | ring_reg(r, IGB_Q_BAL);
+	r->len = ring_reg(r, IGB_Q_LEN) & RING_LEN_MASK;
+	r->count = r->len / IGB_DESC_SIZE;
+	if (r->len > IGB_MAX_RING_BYTES || r->len % IGB_RING_ALIGN != 0 ||
+		r->base % IGB_RING_ALIGN != 0)
 		r->count = 0;
-	}
 	r->head = head < r->count ? head : 0;
-	r->srrctl = page_reg(r, IGB_Q_SRRCTL);
-	r->head_wb = r->is_tx
-			     ? (uint64_t)page_reg(r, IGB_Q_TDWBAH) << 32 | page_reg(r, IGB_Q_TDWBAL)
-			     : 0;
-	igb_st(&r->reg[IGB_Q_HEAD / 4], r->head);
+	r->srrctl = ring_reg(r, IGB_Q_SRRCTL);
+	r->head_wb = (uint64_t)ring_reg(r, IGB_Q_TDWBAH) << 32 | ring_reg(r, IGB_Q_TDWBAL);
+	igb_ring_set_head(r, r->head);
 	__atomic_store_n(&r->gen, r->gen + 1, __ATOMIC_RELEASE);
 	__atomic_fetch_or(
 		r->is_tx ? &m->tx_enabled : &m->rx_enabled, 1u << r->index, __ATOMIC_RELEASE);
 }
 
-/* With the lock held, and the queue enabled. The caller sees to the grace period. */
+/* The queue is enabled. The caller sees to the grace period. */
 static void
 ring_disable(struct igb_model *m, struct igb_ring *r)
 {
@@ -105,23 +162,19 @@ ring_disable(struct igb_model *m, struct igb_ring *r)
 	__atomic_store_n(&r->gen, r->gen + 1, __ATOMIC_RELEASE);
 }
 
+/* SWFLSH clears itself, and asks for nothing: nothing is held back beyond the next flush. */
 static void
 dctl_write(struct igb_model *m, struct igb_ring *r, uint32_t v)
 {
-	bool want = v & IGB_DCTL_ENABLE, is;
+	bool want = v & IGB_DCTL_ENABLE, is = r->gen & 1;
 
-	v &= ~IGB_DCTL_SWFLSH;
-	ring_lock(r);
-	is = r->gen & 1;
 	if (want && !is)
 		ring_enable(m, r);
 	if (!want && is) {
 		ring_disable(m, r);
-		igb_grace_period();
+		igb_grace_period(m);
 	}
-	/* Readers of the page, too, see ENABLE go only after the thread let go. */
 	igb_st(&r->reg[IGB_Q_DCTL / 4], v);
-	ring_unlock(r);
 }
 
 uint32_t
@@ -129,7 +182,9 @@ igb_ring_reg_read(struct igb_model *m, struct igb_ring *r, uint32_t off)
 {
 	if (off == IGB_Q_RQDPC && !r->is_tx)
 		return igb_rqdpc_read(m, r->index);
-	return page_reg(r, off);
+	if (off == IGB_Q_TAIL)
+		return igb_ld(r->tail) & PTR_MASK;
+	return ring_reg(r, off) & bits[r->is_tx][off / 4];
 }
 
 void
@@ -139,69 +194,38 @@ igb_ring_reg_write(struct igb_model *m, struct igb_ring *r, uint32_t off, uint32
 	case IGB_Q_DCTL:
 		dctl_write(m, r, v);
 		return;
-	case IGB_Q_LEN:
-		v &= RING_LEN_MASK;
-		break;
 	case IGB_Q_HEAD:
 		/* The device's own head is not moved under a running queue. */
-		if (r->gen & 1)
-			return;
-		v &= 0xFFFF;
-		break;
-	case IGB_Q_TAIL:
-		/* As a driver's store through the mapping: what was written before is seen first.
-		 */
-		__atomic_store_n(&r->reg[off / 4], v & 0xFFFF, __ATOMIC_RELEASE);
+		if (!(r->gen & 1))
+			igb_ring_set_head(r, v & PTR_MASK);
 		return;
-	case IGB_Q_RQDPC:
-		if (!r->is_tx)
-			return;
-		break;
+	case IGB_Q_TAIL:
+		/* As a driver's store through the mapping: what was written before is seen first. */
+		__atomic_store_n(r->tail, v & PTR_MASK, __ATOMIC_RELEASE);
+		return;
 	}
 	igb_st(&r->reg[off / 4], v);
 }
 
-/* All queues off, and nobody inside. */
-void
-igb_ring_quiesce(struct igb_model *m)
-{
-	unsigned int i, k;
-
-	for (i = 0; i < IGB_MAX_QUEUES; i++) {
-		for (k = 0; k < 2; k++) {
-			struct igb_ring *r = k ? &m->tx_ring[i] : &m->rx_ring[i];
-
-			ring_lock(r);
-			if (r->gen & 1)
-				ring_disable(m, r);
-			/* Held until the page says the same, or this would be taken for a request.
-			 */
-		}
-	}
-	igb_grace_period();
-	for (i = 0; i < IGB_MAX_QUEUES; i++) {
-		for (k = 0; k < 2; k++) {
-			struct igb_ring *r = k ? &m->tx_ring[i] : &m->rx_ring[i];
-
-			igb_st(&r->reg[IGB_Q_DCTL / 4], page_reg(r, IGB_Q_DCTL) & ~IGB_DCTL_ENABLE);
-			ring_unlock(r);
-		}
-	}
-}
-
+/* All queues off, and nobody inside; then as after power-on. */
 void
 igb_ring_reset(struct igb_model *m)
 {
 	unsigned int i, k, o;
 
-	igb_ring_quiesce(m);
+	for (i = 0; i < IGB_MAX_QUEUES; i++)
+		for (k = 0; k < 2; k++)
+			if (ring_of(m, k, i)->gen & 1)
+				ring_disable(m, ring_of(m, k, i));
+	igb_grace_period(m);
 	for (i = 0; i < IGB_MAX_QUEUES; i++) {
 		for (k = 0; k < 2; k++) {
-			struct igb_ring *r = k ? &m->tx_ring[i] : &m->rx_ring[i];
+			struct igb_ring *r = ring_of(m, k, i);
 
-			ring_lock(r);
 			for (o = 0; o < IGB_QUEUE_STRIDE; o += 4)
 				igb_st(&r->reg[o / 4], 0);
+			igb_st(r->tail, 0);
+			igb_st(r->head_hint, 0);
 			/*
 			 * 8.10.8: WTHRESH is 1. Hardware also enables queue 0, with a
 			 * length of 0; here ENABLE means "sample the ring now", so it
@@ -214,28 +238,16 @@ igb_ring_reset(struct igb_model *m)
 				/* Relaxed ordering, of reads and of data (8.13.2). */
 				igb_st(&r->reg[IGB_Q_DCA / 4], 0x00002A00);
 			}
-			ring_unlock(r);
 		}
 	}
 }
 
-/* The polling thread's look at ENABLE bits that were stored through the mapping. */
 void
-igb_ring_look(struct igb_model *m, struct igb_ring *rings)
+igb_ring_unusable(struct igb_model *m, const struct igb_ring *r)
 {
-	unsigned int i;
-
-	for (i = 0; i < IGB_MAX_QUEUES; i++) {
-		struct igb_ring *r = &rings[i];
-		bool want = page_reg(r, IGB_Q_DCTL) & IGB_DCTL_ENABLE;
-
-		if (want == !!(igb_ld(&r->gen) & 1) || !ring_trylock(r))
-			continue;
-		want = page_reg(r, IGB_Q_DCTL) & IGB_DCTL_ENABLE;
-		if (want && !(r->gen & 1))
-			ring_enable(m, r);
-		else if (!want && r->gen & 1)
-			ring_disable(m, r);
-		ring_unlock(r);
-	}
+	igb_log(m, IGB_LOG_RING,
+		"%s queue %u enabled with a ring of %u bytes at 0x%lx: "
+		"both must be multiples of %u, and the length 1 to %u; the queue stays idle",
+		r->is_tx ? "transmit" : "receive", r->index, r->len, (unsigned long)r->base,
+		IGB_RING_ALIGN, IGB_MAX_RING_BYTES);
 }

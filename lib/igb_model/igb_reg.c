@@ -55,10 +55,15 @@ ctrl_write(struct igb_model *m, uint32_t off, uint32_t v)
 		igb_loop_update(m);
 	}
 	igb_reg_set(m, IGB_CTRL, v);
+	if (v & IGB_CTRL_SLU)
+		igb_st(&m->link_wanted, 1);
+	else if (old & IGB_CTRL_SLU) /* else a MAC reset cleared it, which leaves the link alone */
+		igb_st(&m->link_wanted, 0);
+	igb_link_update(m);
 	igb_gate(m, IGB_GATE_MASTER, !(v & IGB_CTRL_GIO_MASTER_DISABLE));
 	/* STATUS.GIO_MASTER_EN, which software polls next, says that no access is under way. */
 	if (v & ~old & IGB_CTRL_GIO_MASTER_DISABLE)
-		igb_grace_period();
+		igb_grace_period(m);
 }
 
 static uint32_t
@@ -102,9 +107,9 @@ eecd_write(struct igb_model *m, uint32_t off, uint32_t v)
 {
 	uint32_t keep = IGB_EECD_SK | IGB_EECD_CS | IGB_EECD_DI | IGB_EECD_REQ;
 
-	igb_reg_set(m, off,
-		(igb_reg(m, off) & ~(keep | IGB_EECD_GNT)) | (v & keep) |
-			(v & IGB_EECD_REQ ? IGB_EECD_GNT : 0));
+	v = (igb_reg(m, off) & ~(keep | IGB_EECD_GNT | IGB_EECD_DO)) | (v & keep) |
+	    (v & IGB_EECD_REQ ? IGB_EECD_GNT : 0);
+	igb_reg_set(m, off, v | (igb_nvm_pins(m, v) ? IGB_EECD_DO : 0));
 }
 
 static void
@@ -138,7 +143,7 @@ rctl_write(struct igb_model *m, uint32_t off, uint32_t v)
 	igb_loop_update(m);
 	igb_gate(m, IGB_GATE_RXEN, is);
 	if (was && !is)
-		igb_grace_period();
+		igb_grace_period(m);
 }
 
 static void
@@ -149,7 +154,7 @@ tctl_write(struct igb_model *m, uint32_t off, uint32_t v)
 	igb_reg_set(m, off, v);
 	igb_gate(m, IGB_GATE_TXEN, is);
 	if (was && !is)
-		igb_grace_period();
+		igb_grace_period(m);
 }
 
 /* SMBI is taken by reading it as 0 (8.6.1): the read sets it. */
@@ -277,11 +282,10 @@ static const struct row rows[] = {
 	/* General (8.2). */
 	FN(IGB_CTRL, 2, 4, CTRL_RESET, ctrl_read, ctrl_write),
 	{IGB_STATUS, 1, 4, ~0u,
-		IGB_STATUS_FD | IGB_STATUS_LAN_INIT_DONE | IGB_STATUS_PHYRA |
-			IGB_STATUS_PF_RST_DONE,
+		IGB_STATUS_LAN_INIT_DONE | IGB_STATUS_PHYRA | IGB_STATUS_PF_RST_DONE,
 		KEEP, status_read, status_write}, /* PHYRA is of another reset */
 	FN(IGB_EECD, 1, 4,
-		IGB_EECD_FWE_DIS | IGB_EECD_PRES | IGB_EECD_AUTO_RD |
+		IGB_EECD_FWE_DIS | IGB_EECD_PRES | IGB_EECD_AUTO_RD | IGB_EECD_ADDR_16 |
 			EECD_SIZE_1K << IGB_EECD_SIZE_SHIFT,
 		NULL, eecd_write),
 	FN(IGB_EERD, 1, 4, IGB_EERD_DONE, NULL, eerd_write),
@@ -394,11 +398,35 @@ static void __attribute__((constructor)) index_rows(void)
 			row_of[(rows[i].first + n * rows[i].step) / 4] = (uint8_t)(i + 1);
 }
 
+/*
+ * What a driver accesses while it runs, and not only while it sets its port up: interrupts
+ * (their registers, and the block at the old addresses), statistics, and the tails at both
+ * of their addresses.
+ */
+static bool
+is_routine(uint32_t off)
+{
+	if (off >= IGB_RXQ_BASE && off < IGB_TXQ_BASE + IGB_MAX_QUEUES * IGB_QUEUE_STRIDE)
+		return off % IGB_QUEUE_STRIDE == IGB_Q_TAIL || off % IGB_QUEUE_STRIDE == IGB_Q_RQDPC;
+	if (off >= IGB_RXQ_ALIAS_BASE && off < IGB_TXQ_ALIAS_BASE + 4 * IGB_QUEUE_ALIAS_STRIDE)
+		return off % IGB_QUEUE_ALIAS_STRIDE == IGB_Q_TAIL;
+	return (off >= IGB_ICR && off < IGB_RCTL) || (off >= IGB_ICR_BLOCK && off <= IGB_IVAR_MISC) ||
+	       (off >= IGB_STATS_FIRST && off <= IGB_STATS_LAST);
+}
+
+static void
+note_access(struct igb_model *m, uint32_t off)
+{
+	if (!is_routine(off))
+		igb_note_busy(m);
+}
+
 uint32_t
 igb_reg_read(struct igb_model *m, uint32_t off)
 {
 	unsigned int i = row_of[off / 4];
 
+	note_access(m, off);
 	if (i == 0)
 		return 0;
 	return rows[i - 1].read ? rows[i - 1].read(m, off) : igb_reg(m, off);
@@ -410,6 +438,7 @@ igb_reg_write(struct igb_model *m, uint32_t off, uint32_t v)
 	unsigned int i = row_of[off / 4];
 	const struct row *r;
 
+	note_access(m, off);
 	if (i == 0)
 		return;
 	r = &rows[i - 1];
@@ -422,7 +451,7 @@ igb_reg_write(struct igb_model *m, uint32_t off, uint32_t v)
 static void
 reset_registers(struct igb_model *m, uint32_t keep)
 {
-	const uint8_t *mac = m->mac;
+	const uint16_t *mac = &m->nvm[IGB_NVM_MAC];
 	uint32_t i, n;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -436,10 +465,9 @@ reset_registers(struct igb_model *m, uint32_t keep)
 	for (i = 0; i < IGB_NUM_RA; i++)
 		__atomic_store_n(&m->ra[i], 0, __ATOMIC_RELAXED);
 	/* Loaded from the NVM (6.2.1): the first receive address. */
-	ra_write(m, IGB_RAL(0),
-		(uint32_t)mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 |
-			(uint32_t)mac[3] << 24);
-	ra_write(m, IGB_RAH(0), (uint32_t)mac[4] | (uint32_t)mac[5] << 8 | IGB_RAH_AV);
+	igb_nvm_pins(m, 0);
+	ra_write(m, IGB_RAL(0), (uint32_t)mac[0] | (uint32_t)mac[1] << 16);
+	ra_write(m, IGB_RAH(0), mac[2] | IGB_RAH_AV);
 	igb_rss_key(m);
 	igb_gate(m, IGB_GATE_MASTER, true);
 }
@@ -465,6 +493,7 @@ void
 igb_reset_all(struct igb_model *m)
 {
 	reset_common(m, 0);
+	igb_st(&m->link_wanted, 0);
 	igb_phy_reset(m);
 	igb_link_update(m);
 	igb_loop_update(m);

@@ -17,7 +17,6 @@
 
 #include "igb_model_priv.h"
 
-#define RX_LOOK       256  /* calls between looks at ENABLE in the shared page */
 #define MAX_STD_FRAME 1518 /* with FCS, without tags: what passes without RCTL.LPE */
 #define IP_UDP        17
 
@@ -91,12 +90,15 @@ rxq_open(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, uint3
 	x->dead = x->low = false;
 	x->bad_tail = UINT32_MAX;
 	x->fetched = x->used = x->wb_count = 0;
+	igb_dma_cancel(m, &x->read);
+	if (x->count == 0)
+		igb_ring_unusable(m, r);
 }
 
 static uint32_t
 rxq_available(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
 {
-	uint32_t tail = igb_ld_acq(&r->reg[IGB_Q_TAIL / 4]);
+	uint32_t tail = igb_ld_acq(r->tail);
 
 	if (tail < x->count) {
 		x->tail = tail;
@@ -119,29 +121,39 @@ rxq_dead(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
 	x->dead = true;
 }
 
-/* Makes n descriptors from the head on ready in desc[]. False: there are fewer. */
+/* Makes n descriptors from the head on ready in desc[]. False: there are fewer, or not yet. */
 static bool
 rxq_need(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, uint32_t n)
 {
-	uint32_t avail, part;
+	uint32_t have, avail, at, part;
+	int ret;
 
-	if (x->fetched - x->used >= n)
-		return true;
-	avail = rxq_available(m, x, r);
-	if (avail < n)
-		return false;
-	if (avail > IGB_FETCH)
-		avail = IGB_FETCH;
-	part = avail < x->count - x->head ? avail : x->count - x->head;
-	x->used = x->fetched = 0;
-	if (!igb_dma_get(m, x->base + (uint64_t)x->head * IGB_DESC_SIZE, x->desc,
-		    part * IGB_DESC_SIZE) ||
-		(part < avail &&
-			!igb_dma_get(m, x->base, x->desc + part, (avail - part) * IGB_DESC_SIZE))) {
-		rxq_dead(m, x, r);
-		return false;
+	while ((have = x->fetched - x->used) < n) {
+		avail = rxq_available(m, x, r);
+		if (avail < n)
+			return false;
+		if (avail > IGB_FETCH)
+			avail = IGB_FETCH;
+		if (x->used != 0) {
+			memmove(x->desc, x->desc + x->used, have * sizeof(x->desc[0]));
+			x->used = 0;
+			x->fetched = have;
+		}
+		at = x->head + have;
+		if (at >= x->count)
+			at -= x->count;
+		part = avail - have < x->count - at ? avail - have : x->count - at;
+		if (x->read.asked != 0)
+			part = x->read.asked / IGB_DESC_SIZE;
+		ret = igb_dma_get(m, &x->read, x->base + (uint64_t)at * IGB_DESC_SIZE,
+			x->desc + have, part * IGB_DESC_SIZE);
+		if (ret != 0) {
+			if (ret != -EAGAIN)
+				rxq_dead(m, x, r);
+			return false;
+		}
+		x->fetched = have + part;
 	}
-	x->fetched = avail;
 	return true;
 }
 
@@ -160,8 +172,8 @@ rxq_write_back(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
 		if (d != NULL) {
 			__atomic_store_n(&d->qw[0], x->wb[i].qw[0], __ATOMIC_RELAXED);
 			__atomic_store_n(&d->qw[1], x->wb[i].qw[1], __ATOMIC_RELEASE);
-		} else if (!igb_dma_write(m, x->base + (uint64_t)at * IGB_DESC_SIZE, &x->wb[i],
-				   IGB_DESC_SIZE)) {
+		} else if (vfu_dma_write(m->server, x->base + (uint64_t)at * IGB_DESC_SIZE,
+				   &x->wb[i], IGB_DESC_SIZE) != 0) {
 			rxq_dead(m, x, r);
 		}
 		at = at + 1 == x->count ? 0 : at + 1;
@@ -386,8 +398,6 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 	struct igb_rxq *x;
 	int ret;
 
-	if (m->rx_polls++ % RX_LOOK == 0)
-		igb_ring_look(m, m->rx_ring);
 	rctl = igb_reg(m, IGB_RCTL);
 	if (frame->flags & IGB_FRAME_BAD_FCS) {
 		if (!(rctl & IGB_RCTL_SBP) || len < IGB_MIN_FRAME ||
@@ -421,12 +431,8 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 	x = &m->rxq[q];
 	gen = igb_ld_acq(&r->gen);
 	if (!(gen & 1)) {
-		igb_ring_look(m, m->rx_ring);
-		gen = igb_ld_acq(&r->gen);
-		if (!(gen & 1)) {
-			__atomic_fetch_add(&c->off, 1, __ATOMIC_RELAXED);
-			return 1;
-		}
+		__atomic_fetch_add(&c->off, 1, __ATOMIC_RELAXED);
+		return 1;
 	}
 	if (__builtin_expect(x->gen != gen, 0))
 		rxq_open(m, x, r, gen);
@@ -434,7 +440,7 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 	/* Before the work of checksums: would it go anywhere? */
 	need = (len + IGB_FCS_LEN + x->bufsize - 1) / x->bufsize;
 	ret = x->dead || x->count == 0 ? -1 : 0;
-	if (ret == 0 && rxq_need(m, x, r, 1)) {
+	if (ret == 0 && !m->rx_busy && rxq_need(m, x, r, 1)) {
 		uint32_t out = len;
 
 		st |= verify(m, f, &pkt);
@@ -469,7 +475,9 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 	}
 	if (ret == 0 && wait && !x->dead && need < x->count) {
 		/* What is finished must not wait with us. */
+		igb_intr_flush(true);
 		igb_receive_flush(m);
+		igb_intr_flush(false);
 		return 0;
 	}
 	igb_stats_arrived(m, len);
@@ -500,6 +508,33 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 	return 1;
 }
 
+/*
+ * Descriptors that take a message are read before a frame needs them, as the hardware's cache does.
+ * A frame that comes before they are here is dropped.
+ */
+static void
+read_ahead(struct igb_model *m)
+{
+	uint32_t enabled = igb_ld_acq(&m->rx_enabled), avail;
+
+	while (enabled != 0) {
+		unsigned int q = (unsigned int)__builtin_ctz(enabled);
+		const struct igb_ring *r = &m->rx_ring[q];
+		struct igb_rxq *x = &m->rxq[q];
+		uint32_t gen = igb_ld_acq(&r->gen);
+
+		enabled &= enabled - 1;
+		if (!(gen & 1))
+			continue;
+		if (x->gen != gen)
+			rxq_open(m, x, r, gen);
+		if (x->dead || x->count == 0)
+			continue;
+		avail = rxq_available(m, x, r);
+		rxq_need(m, x, r, avail < IGB_FETCH / 2 ? avail : IGB_FETCH / 2);
+	}
+}
+
 void
 igb_receive_flush(struct igb_model *m)
 {
@@ -508,6 +543,15 @@ igb_receive_flush(struct igb_model *m)
 	/* What was held back since before a gate closed waits, or is forgotten by a reset. */
 	if ((igb_ld_acq(&m->gates) & IGB_GATES_DMA) != IGB_GATES_DMA)
 		return;
+	if (__builtin_expect(vfu_dma_by_message(m->server), 0)) {
+		if (igb_ld(&m->gates) & IGB_GATE_RXEN)
+			read_ahead(m);
+		m->rx_busy = vfu_dma_busy(m->server);
+		if (m->rx_busy)
+			return;
+	} else {
+		m->rx_busy = false;
+	}
 	m->rx_dirty = 0;
 	m->rx_causes = 0;
 	while (dirty != 0) {
@@ -520,7 +564,7 @@ igb_receive_flush(struct igb_model *m)
 		if (igb_ld_acq(&r->gen) != x->gen)
 			continue;
 		rxq_write_back(m, x, r);
-		igb_st(&r->reg[IGB_Q_HEAD / 4], x->head);
+		igb_ring_set_head(r, x->head);
 		told |= 1u << q;
 		/* The minimum threshold, in units of 16 descriptors (8.10.2): told when crossed. */
 		min = ((x->srrctl >> IGB_SRRCTL_RDMTS_SHIFT) & IGB_SRRCTL_RDMTS_MASK) * 16;
@@ -543,8 +587,10 @@ igb_receive_flush(struct igb_model *m)
 void
 igb_model_rx_flush(struct igb_model *m)
 {
+	igb_intr_flush(true);
 	if (igb_ld_acq(&m->gates) & IGB_GATE_WIRE)
 		igb_receive_flush(m);
 	if (__builtin_expect(igb_ld(&m->intr_pending), 0))
 		igb_intr_fire(m);
+	igb_intr_flush(false);
 }

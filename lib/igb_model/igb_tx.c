@@ -13,6 +13,14 @@
  *
  * Of descriptors with RS, the write-back is held back until the flush. Queues
  * take turns after TX_QUANTUM frames.
+ *
+ * The polling thread has other ports to serve, whatever a driver posts: descriptors without a
+ * frame, or frames that are gathered and then turn out bad. So the work between two flushes is
+ * bounded in descriptors, in bytes and in time; a port that has used it up has no frame until the
+ * next flush, and begins there with the next queue. Time counts because the driver decides what a
+ * descriptor costs: a page of its memory that is not there yet is a page fault of this thread. A
+ * descriptor or a buffer that takes a message to the client is asked for, and its queue has no
+ * frame until it is here.
  */
 
 #include <string.h>
@@ -20,13 +28,15 @@
 #include "igb_model_priv.h"
 
 #define TX_QUANTUM     8
-#define TX_DESC_BUDGET 1024 /* descriptors that one call goes through without finding a frame */
-#define TX_LOOK        256  /* calls between looks at ENABLE in the shared page */
+#define TX_DESC_BUDGET 1024       /* descriptors between two flushes */
+#define TX_BYTE_BUDGET (256 << 10) /* bytes gathered between two flushes, and the last buffer */
+#define TX_TIME_BUDGET 20000      /* ns between two flushes, and the descriptors of a last step */
+#define TX_TIME_STEP   16         /* descriptors between two looks at the clock */
 
 #define CMD_DTYP(cmd) ((cmd)&IGB_TXD_DTYP_MASK)
 
 static void
-txq_open(struct igb_txq *t, const struct igb_ring *r, uint32_t gen)
+txq_open(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r, uint32_t gen)
 {
 	t->gen = gen;
 	t->base = r->base;
@@ -37,14 +47,17 @@ txq_open(struct igb_txq *t, const struct igb_ring *r, uint32_t gen)
 	t->bad_tail = UINT32_MAX;
 	t->fetched = t->used = t->wb_count = 0;
 	t->len = 0;
+	igb_dma_cancel(m, &t->read);
 	memset(t->ctx_valid, 0, sizeof(t->ctx_valid));
+	if (t->count == 0)
+		igb_ring_unusable(m, r);
 }
 
 /* The tail, if it lies inside the ring; else the last one that did. */
 static uint32_t
 txq_tail(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 {
-	uint32_t tail = igb_ld_acq(&r->reg[IGB_Q_TAIL / 4]);
+	uint32_t tail = igb_ld_acq(r->tail);
 
 	if (tail < t->count) {
 		t->tail = tail;
@@ -71,15 +84,20 @@ static bool
 txq_fetch(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 {
 	uint32_t tail = txq_tail(m, t, r), n;
+	int ret;
 
 	if (tail == t->head)
 		return false;
 	n = (tail > t->head ? tail : t->count) - t->head;
 	if (n > IGB_FETCH)
 		n = IGB_FETCH;
-	if (!igb_dma_get(
-		    m, t->base + (uint64_t)t->head * IGB_DESC_SIZE, t->desc, n * IGB_DESC_SIZE)) {
-		txq_dead(m, t, r);
+	if (t->read.asked != 0)
+		n = t->read.asked / IGB_DESC_SIZE;
+	ret = igb_dma_get(m, &t->read, t->base + (uint64_t)t->head * IGB_DESC_SIZE, t->desc,
+		n * IGB_DESC_SIZE);
+	if (ret != 0) {
+		if (ret != -EAGAIN)
+			txq_dead(m, t, r);
 		return false;
 	}
 	t->fetched = n;
@@ -103,7 +121,7 @@ txq_write_back(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 		d = igb_dma_desc(m, ring, t->base, t->wb[i].index);
 		if (d != NULL)
 			__atomic_store_n(&d->qw[1], t->wb[i].qw1, __ATOMIC_RELEASE);
-		else if (!igb_dma_write(m, addr, &t->wb[i].qw1, 8))
+		else if (vfu_dma_write(m->server, addr, &t->wb[i].qw1, 8) != 0)
 			txq_dead(m, t, r);
 	}
 	t->wb_count = 0;
@@ -149,12 +167,16 @@ txq_context(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
 	t->ctx_valid[idx] = true;
 }
 
-/* One data descriptor. True when it ends a frame that is good so far. */
+/*
+ * Gathers the buffer of one data descriptor. False: the buffer is on its way, and the descriptor's
+ * turn comes again.
+ */
 static bool
 txq_data(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
 	const union igb_tx_desc *d)
 {
 	uint32_t cmd = d->data.cmd_type_len, len = cmd & IGB_TXD_DTALEN_MASK, max;
+	int ret;
 
 	if (!t->started) {
 		t->started = true;
@@ -164,6 +186,8 @@ txq_data(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
 		t->olinfo = d->data.olinfo;
 		t->is_legacy = !(cmd & IGB_TXD_DEXT);
 		t->legacy = *d;
+		if (igb_tx_needs_context(t) && !igb_tx_start(m, t))
+			txq_bad(m, t);
 	}
 	if (!t->skip && t->is_legacy == !!(cmd & IGB_TXD_DEXT)) {
 		igb_log(m, IGB_LOG_TXD,
@@ -181,23 +205,44 @@ txq_data(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
 				"dropped",
 				r->index, max);
 			txq_bad(m, t);
-		} else if (!igb_dma_get(m, d->data.addr, t->staging + IGB_HEADROOM + t->len, len)) {
+			return true;
+		}
+		ret = igb_dma_get(m, &t->read, d->data.addr, t->staging + IGB_HEADROOM + t->len,
+			len);
+		if (ret == -EAGAIN)
+			return false;
+		if (ret != 0) {
 			igb_log_dma(m, IGB_DMA_BUFFER,
 				"transmit queue %u, descriptor %u, a buffer of %u bytes at 0x%lx: "
 				"frame dropped",
-				r->index, (t->head == 0 ? t->count : t->head) - 1, len,
-				(unsigned long)d->data.addr);
+				r->index, t->head, len, (unsigned long)d->data.addr);
 			txq_bad(m, t);
-		} else {
-			t->len += len;
+			return true;
 		}
+		t->len += len;
+		m->tx_bytes += len;
 	}
-	if (!(cmd & IGB_TXD_EOP))
-		return false;
+	return true;
+}
+
+/* The frame's last descriptor. True: the frame is good so far. */
+static bool
+txq_end(struct igb_model *m, struct igb_txq *t)
+{
 	t->started = false;
 	if (t->skip)
 		igb_count(&m->txc.bad, 1);
 	return !t->skip;
+}
+
+/* Whether the port may look at one more descriptor before the next flush. */
+static bool
+within_budget(struct igb_model *m)
+{
+	if (m->tx_descs % TX_TIME_STEP == 0 && m->tx_descs != 0 &&
+			igb_now_ns() - m->tx_began > TX_TIME_BUDGET)
+		m->tx_descs = TX_DESC_BUDGET;
+	return m->tx_descs < TX_DESC_BUDGET && m->tx_bytes < TX_BYTE_BUDGET;
 }
 
 /* The next frame of one queue. */
@@ -206,13 +251,13 @@ txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
 {
 	struct igb_ring *r = &m->tx_ring[q];
 	struct igb_txq *t = &m->txq[q];
-	uint32_t gen = igb_ld_acq(&r->gen), n, cmd, index;
+	uint32_t gen = igb_ld_acq(&r->gen), cmd, index;
 	const union igb_tx_desc *d;
 
 	if (!(gen & 1))
 		return 0;
 	if (__builtin_expect(t->gen != gen, 0))
-		txq_open(t, r, gen);
+		txq_open(m, t, r, gen);
 	if (t->dead || t->count == 0)
 		return 0;
 	if (t->tso) {
@@ -220,22 +265,37 @@ txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
 			return 1;
 		t->tso = false;
 	}
-	for (n = 0; n < TX_DESC_BUDGET; n++) {
+	while (within_budget(m)) {
+		bool is_data;
+
 		if (t->used == t->fetched && !txq_fetch(m, t, r))
 			return 0;
-		d = &t->desc[t->used++];
-		if (t->used + IGB_PREFETCH < t->fetched)
-			igb_dma_prefetch(
-				m, t->desc[t->used + IGB_PREFETCH].data.addr, VFU_DMA_READ);
+		if (m->tx_descs == 0)
+			m->tx_began = igb_now_ns();
+		d = &t->desc[t->used];
+		if (t->used + 1 + IGB_PREFETCH < t->fetched)
+			igb_dma_prefetch(m, t->desc[t->used + 1 + IGB_PREFETCH].data.addr,
+				VFU_DMA_READ);
+		cmd = d->data.cmd_type_len;
+		is_data = !(cmd & IGB_TXD_DEXT) || CMD_DTYP(cmd) == IGB_TXD_DTYP_DATA;
+		if (is_data && !txq_data(m, t, r, d))
+			return 0;
+		t->used++;
+		m->tx_descs++;
 		index = t->head;
 		t->head = index + 1 == t->count ? 0 : index + 1;
 		m->tx_dirty |= 1u << q;
-		cmd = d->data.cmd_type_len;
 		if (cmd & IGB_TXD_RS)
 			txq_report(m, t, r, index, d);
-		if (cmd & IGB_TXD_DEXT && CMD_DTYP(cmd) == IGB_TXD_DTYP_CTXT) {
+		if (is_data) {
+			if (!(cmd & IGB_TXD_EOP) || !txq_end(m, t))
+				continue;
+			if (igb_tx_prepare(m, t, frame))
+				return 1;
+			igb_count(&m->txc.bad, 1);
+		} else if (CMD_DTYP(cmd) == IGB_TXD_DTYP_CTXT) {
 			txq_context(m, t, r, d);
-		} else if (cmd & IGB_TXD_DEXT && CMD_DTYP(cmd) != IGB_TXD_DTYP_DATA) {
+		} else {
 			igb_log(m, IGB_LOG_TXD,
 				"transmit queue %u: descriptor %u is of type %u, "
 				"which an 82576 does not know: ignored",
@@ -243,10 +303,6 @@ txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
 			igb_count(&m->txc.bad, 1);
 			if (t->started)
 				txq_bad(m, t);
-		} else if (txq_data(m, t, r, d)) {
-			if (igb_tx_prepare(m, t, frame))
-				return 1;
-			igb_count(&m->txc.bad, 1);
 		}
 	}
 	return 0;
@@ -257,8 +313,6 @@ igb_model_tx(struct igb_model *m, struct igb_frame *frame)
 {
 	uint32_t gates;
 
-	if (__builtin_expect(igb_ld(&m->intr_pending), 0))
-		igb_intr_fire(m);
 	gates = igb_ld_acq(&m->gates);
 	if ((gates & IGB_GATES_TX) != IGB_GATES_TX)
 		return 0;
@@ -272,10 +326,8 @@ igb_tx_next(struct igb_model *m, struct igb_frame *frame)
 {
 	uint32_t enabled, i, q;
 
-	if (m->tx_polls++ % TX_LOOK == 0)
-		igb_ring_look(m, m->tx_ring);
 	enabled = igb_ld_acq(&m->tx_enabled);
-	if (enabled == 0)
+	if (enabled == 0 || m->tx_busy)
 		return 0;
 	q = m->tx_next;
 	for (i = 0; i <= IGB_MAX_QUEUES; i++) {
@@ -295,11 +347,12 @@ igb_tx_next(struct igb_model *m, struct igb_frame *frame)
 	return 0;
 }
 
-void
-igb_model_tx_flush(struct igb_model *m)
+static void
+flush(struct igb_model *m)
 {
 	uint32_t dirty = m->tx_dirty, told = 0, gates = igb_ld_acq(&m->gates);
 
+	m->tx_descs = m->tx_bytes = 0;
 	if (__builtin_expect(igb_ld(&m->intr_pending), 0))
 		igb_intr_fire(m);
 	/* What was held back since before a gate closed waits, or is forgotten by a reset. */
@@ -307,6 +360,9 @@ igb_model_tx_flush(struct igb_model *m)
 		return;
 	if (gates & IGB_GATE_LOOP)
 		igb_receive_flush(m);
+	m->tx_busy = vfu_dma_busy(m->server);
+	if (m->tx_busy)
+		return;
 	m->tx_dirty = 0;
 	while (dirty != 0) {
 		unsigned int q = (unsigned int)__builtin_ctz(dirty);
@@ -328,12 +384,20 @@ igb_model_tx_flush(struct igb_model *m)
 		} else {
 			txq_write_back(m, t, r);
 		}
-		igb_st(&r->reg[IGB_Q_HEAD / 4], t->head);
+		igb_ring_set_head(r, t->head);
 		if (report)
 			told |= 1u << q;
 	}
 	if (told != 0)
 		igb_intr_queues(m, told, true);
+}
+
+void
+igb_model_tx_flush(struct igb_model *m)
+{
+	igb_intr_flush(true);
+	flush(m);
+	igb_intr_flush(false);
 }
 
 void
@@ -354,7 +418,7 @@ igb_model_tx_pending(struct igb_model *m)
 		const struct igb_ring *r = &m->tx_ring[q];
 		const struct igb_txq *t = &m->txq[q];
 
-		uint32_t tail = igb_ld(&r->reg[IGB_Q_TAIL / 4]), gen = igb_ld_acq(&r->gen);
+		uint32_t tail = igb_ld(r->tail), gen = igb_ld_acq(&r->gen);
 
 		enabled &= enabled - 1;
 		if (t->gen != gen) {
@@ -363,7 +427,8 @@ igb_model_tx_pending(struct igb_model *m)
 				return true;
 			continue;
 		}
-		if (t->dead || t->count == 0)
+		/* What waits for the client's answer is no frame yet. */
+		if (t->dead || t->count == 0 || t->read.asked != 0)
 			continue;
 		if (t->tso || t->used != t->fetched || (tail < t->count && tail != t->head))
 			return true;

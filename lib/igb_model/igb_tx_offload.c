@@ -176,43 +176,82 @@ finish(struct igb_model *m, const struct igb_txq *t, uint8_t *f, uint32_t len, u
 	return true;
 }
 
-/* Segmentation: is what the driver said about the headers possible? */
-static bool
-tso_check(struct igb_model *m, const struct igb_txq *t, const struct offload *o)
+/* Segmentation: why what the driver said about the headers is not possible; NULL: it is. */
+static const char *
+tso_headers_wrong(const struct offload *o)
 {
-	uint32_t hdr = o->maclen + o->iplen + o->l4len;
 	uint32_t min = o->l4t == IGB_TXD_TUCMD_L4T_TCP ? TCP_MIN_HDR : UDP_HDR;
-	const char *why = NULL;
 
 	if (o->l4t != IGB_TXD_TUCMD_L4T_TCP && o->l4t != IGB_TXD_TUCMD_L4T_UDP)
-		why = "neither TCP nor UDP";
-	else if (o->mss == 0)
-		why = "MSS is 0";
-	else if (o->maclen < IGB_ETH_HDR_LEN || o->l4len < min ||
-		 o->iplen < (o->ipv4 ? IPV4_MIN_HDR : IPV6_HDR))
-		why = "header lengths are too small";
-	else if (hdr >= t->len)
-		why = "no payload behind the headers";
-	else if (hdr + o->mss > IGB_MAX_FRAME - IGB_FCS_LEN - IGB_VLAN_TAG_LEN)
-		why = "segments would be longer than a frame may be";
-	else if (t->olinfo >> IGB_TXD_PAYLEN_SHIFT != t->len - hdr)
-		why = "PAYLEN is not the buffers' length without the headers";
+		return "neither TCP nor UDP";
+	if (o->mss == 0)
+		return "MSS is 0";
+	if (o->maclen < IGB_ETH_HDR_LEN || o->l4len < min ||
+			o->iplen < (o->ipv4 ? IPV4_MIN_HDR : IPV6_HDR))
+		return "header lengths are too small";
+	if (o->maclen + o->iplen + o->l4len + o->mss >
+			IGB_MAX_FRAME - IGB_FCS_LEN - IGB_VLAN_TAG_LEN)
+		return "segments would be longer than a frame may be";
+	return NULL;
+}
+
+static const char *
+tso_length_wrong(const struct igb_txq *t, uint32_t hdr)
+{
+	if (hdr >= t->len)
+		return "no payload behind the headers";
+	if (t->olinfo >> IGB_TXD_PAYLEN_SHIFT != t->len - hdr)
+		return "PAYLEN is not the buffers' length without the headers";
+	return NULL;
+}
+
+/* True if there is no reason why not; else logs it. */
+static bool
+tso_possible(struct igb_model *m, const char *why)
+{
 	if (why != NULL)
 		igb_log(m, IGB_LOG_TSO, "segmentation asked for, but %s: frame dropped", why);
 	return why == NULL;
+}
+
+static uint32_t
+context_of(const struct igb_txq *t)
+{
+	return (t->olinfo >> IGB_TXD_IDX_SHIFT) & IGB_TXD_IDX_MASK;
+}
+
+/*
+ * Whether the device can do what a frame's first descriptor asks of a context, as far as both
+ * say. A frame for which it can't is dropped before any of its data is read.
+ */
+bool
+igb_tx_start(struct igb_model *m, const struct igb_txq *t)
+{
+	const uint32_t idx = context_of(t);
+	struct offload o;
+
+	if (idx >= IGB_TX_CONTEXTS || !t->ctx_valid[idx]) {
+		igb_log(m, IGB_LOG_TXD,
+			"offloads asked for with context %u, which was never given: "
+			"frame dropped",
+			idx);
+		return false;
+	}
+	unpack(&t->ctx[idx], t->olinfo, &o);
+	return !(t->cmd & IGB_TXD_TSE) || tso_possible(m, tso_headers_wrong(&o));
 }
 
 /* The next segment; the last one ends it. */
 bool
 igb_tx_segment(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
 {
-	uint32_t idx = (t->olinfo >> IGB_TXD_IDX_SHIFT) & IGB_TXD_IDX_MASK, hdr, n, total, mask, v;
+	uint32_t hdr, n, total, mask, v;
 	const uint8_t *src = t->staging + IGB_HEADROOM;
 	uint8_t *f = m->out + IGB_HEADROOM, *ip, *l4;
 	struct offload o;
 	bool last, tcp;
 
-	unpack(&t->ctx[idx], t->olinfo, &o);
+	unpack(&t->ctx[context_of(t)], t->olinfo, &o);
 	hdr = o.maclen + o.iplen + o.l4len;
 	n = t->len - t->tso_off;
 	if (n > o.mss)
@@ -264,12 +303,11 @@ igb_tx_segment(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
 	return finish(m, t, f, total, o.vlan, frame);
 }
 
-/* A frame has been gathered. False: it is bad. */
+/* A frame that igb_tx_start() let pass has been gathered. False: it is bad. */
 bool
 igb_tx_prepare(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
 {
 	uint8_t *f = t->staging + IGB_HEADROOM;
-	uint32_t idx;
 	struct offload o;
 
 	if (t->is_legacy) {
@@ -282,23 +320,14 @@ igb_tx_prepare(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
 		}
 		return finish(m, t, f, t->len, t->legacy.legacy.vlan, frame);
 	}
-	if (!(t->cmd & (IGB_TXD_TSE | IGB_TXD_VLE)) &&
-		!(t->olinfo & (IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM)))
+	if (!igb_tx_needs_context(t))
 		return finish(m, t, f, t->len, 0, frame);
-	idx = (t->olinfo >> IGB_TXD_IDX_SHIFT) & IGB_TXD_IDX_MASK;
-	if (idx >= IGB_TX_CONTEXTS || !t->ctx_valid[idx]) {
-		igb_log(m, IGB_LOG_TXD,
-			"offloads asked for with context %u, which was never given: "
-			"frame dropped",
-			idx);
-		return false;
-	}
-	unpack(&t->ctx[idx], t->olinfo, &o);
+	unpack(&t->ctx[context_of(t)], t->olinfo, &o);
 	if (t->cmd & IGB_TXD_TSE) {
-		if (!tso_check(m, t, &o))
+		t->tso_off = o.maclen + o.iplen + o.l4len;
+		if (!tso_possible(m, tso_length_wrong(t, t->tso_off)))
 			return false;
 		igb_count(&m->txc.stat[IGB_STAT(IGB_TSCTC)], 1);
-		t->tso_off = o.maclen + o.iplen + o.l4len;
 		t->tso_n = 0;
 		return igb_tx_segment(m, t, frame);
 	}

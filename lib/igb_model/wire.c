@@ -44,9 +44,8 @@
 #include "wire.h"
 
 /*
- * How often a patient source's sink is asked whether anybody listens. Two times
- * yes is a yes: a driver enables its receiver shortly before it gives it
- * descriptors.
+ * How often a patient source's sink is asked whether anybody listens, and how long it must
+ * have: a driver enables its receiver shortly before it gives it descriptors.
  */
 #define LISTEN_CHECK_NS 10000000
 
@@ -55,15 +54,21 @@ struct wire_dir {
 	struct wire_sink *sink;
 
 	/* The clock. */
-	uint32_t mbps;      /* 0: none */
+	uint32_t own_mbps;  /* the wire's; 0: none */
+	uint32_t mbps;      /* what its ends have agreed on, at most that; 0: none */
 	uint32_t rem;       /* next_free is rem / mbps ns later than it says */
 	uint64_t next_free; /* monotonic, ns */
 	uint64_t lag;       /* how far next_free may lie back, ns */
 	bool backlog;       /* frames were waiting at the last look */
 
+	uint32_t carrier;   /* the source's, as the sink knows it; 0: nothing was passed on */
+
 	/* A patient source: */
 	bool hush;          /* it has not started yet */
-	bool heard;         /* at the last check, somebody listened */
+	bool on_demand;     /* it waits for go, not for quiet */
+	bool go;            /* from any thread */
+	uint64_t quiet;     /* ns without a change of the listener's set-up */
+	uint64_t heard;     /* since when somebody has listened at each check; 0: nobody does */
 	uint64_t next_check;
 
 	bool holding;       /* held was refused; data in hold_buf */
@@ -96,10 +101,31 @@ wire_dir_new(struct wire_source *src, struct wire_sink *sink, unsigned int speed
 		return NULL;
 	dir->src = src;
 	dir->sink = sink;
-	dir->mbps = speed_mbps;
+	dir->own_mbps = dir->mbps = speed_mbps;
 	dir->lag = WIRE_LAG_NS;
+	dir->quiet = WIRE_QUIET_NS;
 	dir->hush = src->patient && sink->listening != NULL;
+	if (!dir->hush && src->start != NULL)
+		src->start(src, sink);
 	return dir;
+}
+
+void
+wire_dir_set_quiet(struct wire_dir *dir, uint64_t quiet_ns)
+{
+	dir->quiet = quiet_ns > LISTEN_CHECK_NS ? quiet_ns : LISTEN_CHECK_NS;
+}
+
+void
+wire_dir_set_on_demand(struct wire_dir *dir)
+{
+	dir->on_demand = true;
+}
+
+void
+wire_dir_start(struct wire_dir *dir)
+{
+	POST(dir->go, true);
 }
 
 void
@@ -218,18 +244,15 @@ poll_paced(struct wire_dir *dir, uint64_t now)
 
 	dir->backlog = true;
 	while (n < WIRE_BURST && dir->next_free <= now) {
-		if (!take(dir, now, &frame)) {
-			dir->backlog = false;
-			break;
-		}
+		if (!take(dir, now, &frame))
+			break; /* for now: a device has a budget for each flush */
 		if (put(dir, dir->next_free, &frame, false) != WIRE_PUT_TAKEN)
 			POST_ADD(dir->drops, 1);
 		occupy(dir, frame.len);
 		bytes += frame.len;
 		n++;
 	}
-	if (dir->backlog)
-		dir->backlog = dir->src->pending(dir->src);
+	dir->backlog = dir->src->pending(dir->src);
 	account(dir, n, bytes);
 	return n;
 }
@@ -287,19 +310,87 @@ poll_unpaced(struct wire_dir *dir, uint64_t now)
 	return n;
 }
 
+/* Passes the source's carrier on. A loss that is over already is passed on as well. */
+static inline void
+follow_carrier(struct wire_dir *dir)
+{
+	uint32_t carrier = dir->src->carrier != NULL ? dir->src->carrier(dir->src) : 1;
+
+	if (carrier == dir->carrier)
+		return;
+	if (dir->sink->carrier != NULL) {
+		if (dir->carrier & 1)
+			dir->sink->carrier(dir->sink, false);
+		if (carrier & 1 && dir->sink->partner != NULL)
+			dir->sink->partner(dir->sink, dir->src->ability != NULL ?
+				dir->src->ability(dir->src) : IGB_ABLE_ALL);
+		if (carrier & 1)
+			dir->sink->carrier(dir->sink, true);
+	}
+	dir->carrier = carrier;
+}
+
+/*
+ * Whether the listener has set itself up. A device cannot see that its driver polls: with
+ * nothing received, no tail moves. But it sees each register that the driver
+ * accesses while it starts the port, sets filters and waits for the link.
+ */
+static bool
+is_ready(const struct wire_dir *dir, uint64_t now)
+{
+	uint64_t busy_at = dir->sink->busy_at != NULL ? dir->sink->busy_at(dir->sink) : 0;
+
+	if (dir->on_demand)
+		return PEEK(dir->go) && now - dir->heard >= LISTEN_CHECK_NS;
+	if (now - dir->heard >= dir->quiet + WIRE_BUSY_NS)
+		return true;
+	/* busy_at may be later than now, which was read before. */
+	return now - dir->heard >= dir->quiet && now >= busy_at + dir->quiet;
+}
+
+/* The ends agree on a speed by themselves, which may be less than the wire's. */
+static inline void
+follow_speed(struct wire_dir *dir)
+{
+	uint32_t mbps = dir->own_mbps, in, out;
+
+	out = dir->src->speed != NULL ? dir->src->speed(dir->src) : 0;
+	in = dir->sink->speed != NULL ? dir->sink->speed(dir->sink) : 0;
+	if (out != 0)
+		mbps = out;
+	if (in != 0 && (mbps == 0 || in < mbps))
+		mbps = in;
+	if (mbps == dir->mbps)
+		return;
+	dir->mbps = mbps;
+	dir->rem = 0;
+	dir->backlog = false; /* an older clock's: it is no stall of the new one */
+	/* The link was lost for that, and with it a frame that waited for its sink. */
+	if (dir->holding) {
+		set_holding(dir, false);
+		POST_ADD(dir->drops, 1);
+	}
+}
+
 /* A patient source waits for a listener, once. */
 static bool
 still_hushed(struct wire_dir *dir, uint64_t now)
 {
-	bool listening;
-
-	if (now >= dir->next_check) {
-		dir->next_check = now + LISTEN_CHECK_NS;
-		listening = dir->sink->listening(dir->sink);
-		dir->hush = !(listening && dir->heard);
-		dir->heard = listening;
+	if (now < dir->next_check)
+		return true;
+	dir->next_check = now + LISTEN_CHECK_NS;
+	if (!dir->sink->listening(dir->sink)) {
+		dir->heard = 0;
+		return true;
 	}
-	return dir->hush;
+	if (dir->heard == 0)
+		dir->heard = now;
+	if (!is_ready(dir, now))
+		return true;
+	dir->hush = false;
+	if (dir->src->start != NULL)
+		dir->src->start(dir->src, dir->sink);
+	return false;
 }
 
 unsigned int
@@ -308,6 +399,8 @@ wire_dir_poll(struct wire_dir *dir, uint64_t now)
 	unsigned int n = 0;
 
 	note_gap(dir, now);
+	follow_carrier(dir);
+	follow_speed(dir);
 	if (!dir->hush || !still_hushed(dir, now))
 		n = dir->mbps != 0 ? poll_paced(dir, now) : poll_unpaced(dir, now);
 	flush(dir);

@@ -16,6 +16,10 @@
  *     pcap        A's transmitter -> a capture file, a capture file -> A's receiver
  *     none        A's transmitter -> nothing
  *
+ * A direction carries more than frames: the transceiver at its source signals, or it does
+ * not, and the sink's link is up only while it does (struct wire_source, carrier()). The
+ * thread that moves a direction's frames passes changes on, so that they keep their order.
+ *
  * A direction belongs to exactly one polling thread, which calls
  * wire_dir_poll() over and over; two directions of one cable may belong to two
  * threads. Statistics may be read from any thread.
@@ -52,8 +56,19 @@ extern "C" {
  * usual ring takes.
  */
 #define WIRE_LAG_NS 200000ULL
+/**
+ * A driver that has left its registers alone for so long has set its port up: DPDK's
+ * applications look at the link ten times a second until all ports have one, then set promiscuous
+ * mode, and testpmd then throws away for some 20 ms what it receives. Less than a second,
+ * because some go on to look at the link once a second.
+ */
+#define WIRE_QUIET_NS 750000000ULL
+/** How much longer a replay waits for that: DPDK's applications wait for links for 9 s. */
+#define WIRE_BUSY_NS 10000000000ULL
 /** Enough for one line about anything that can go wrong. */
 #define WIRE_ERR_LEN 256
+
+struct wire_sink;
 
 /** Where frames come from. All but close() are called by the direction's thread. */
 struct wire_source {
@@ -68,8 +83,19 @@ struct wire_source {
 	bool (*pending)(struct wire_source *src);
 	/** The thread turns to something else; at each turn. May be NULL. */
 	void (*flush)(struct wire_source *src);
+	/** A patient source begins now: somebody listens at the sink. May be NULL. */
+	void (*start)(struct wire_source *src, struct wire_sink *sink);
 	/** The wire holds the source up for want of room, or does so no more. May be NULL. */
 	void (*pause)(struct wire_source *src, bool paused);
+	/**
+	 * Whether the transceiver at this end signals: an odd number if it does, which grows
+	 * with each change, so that no loss is too short to be noticed. NULL: it always does.
+	 */
+	uint32_t (*carrier)(struct wire_source *src);
+	/** What that transceiver offers, IGB_ABLE_*: a change comes with one of carrier(). NULL: all. */
+	uint32_t (*ability)(struct wire_source *src);
+	/** The speed that this end has agreed on, Mb/s; 0, or NULL: the direction's own. */
+	unsigned int (*speed)(const struct wire_source *src);
 	/** Frees. */
 	void (*close)(struct wire_source *src);
 	/** A source that starts by itself (a capture) waits until the sink listens. */
@@ -83,7 +109,10 @@ enum wire_put {
 	WIRE_PUT_DROPPED, /**< lost for want of room */
 };
 
-/** Where frames go. All but close() and drops() are called by the direction's thread. */
+/**
+ * Where frames go. All but close(), drops() and filtered() are called by the direction's
+ * thread.
+ */
 struct wire_sink {
 	/**
 	 * A frame arrives.
@@ -96,8 +125,21 @@ struct wire_sink {
 	void (*flush)(struct wire_sink *sink);
 	/** True if somebody listens, for a patient source. NULL: always. */
 	bool (*listening)(struct wire_sink *sink);
+	/**
+	 * The far end's transceiver signals, or no longer. Called before the first frame, and
+	 * with each change. NULL: the sink does not care.
+	 */
+	void (*carrier)(struct wire_sink *sink, bool up);
+	/** What that transceiver offers, IGB_ABLE_*, before it is up. NULL: the sink does not care. */
+	void (*partner)(struct wire_sink *sink, uint32_t able);
+	/** As the source's. */
+	unsigned int (*speed)(const struct wire_sink *sink);
+	/** When the listener last did something to its set-up, monotonic, ns. NULL: never. */
+	uint64_t (*busy_at)(struct wire_sink *sink);
 	/** Frames lost that put() did not report. From any thread. May be NULL. */
 	uint64_t (*drops)(const struct wire_sink *sink);
+	/** Frames that the listener took and its filters refused. From any thread. May be NULL. */
+	uint64_t (*filtered)(const struct wire_sink *sink);
 	/** Frees. */
 	void (*close)(struct wire_sink *sink);
 };
@@ -126,12 +168,22 @@ struct wire_dir *wire_dir_new(struct wire_source *src, struct wire_sink *sink,
 		unsigned int speed_mbps);
 /** Another limit than WIRE_LAG_NS, before the first wire_dir_poll(). */
 void wire_dir_set_lag(struct wire_dir *dir, uint64_t ns);
+/**
+ * When a patient source begins, before the first wire_dir_poll(): as soon as somebody has
+ * listened and has left its set-up alone for @p quiet_ns, by default WIRE_QUIET_NS; and
+ * at the latest WIRE_BUSY_NS after that, for a listener that never leaves it alone.
+ */
+void wire_dir_set_quiet(struct wire_dir *dir, uint64_t quiet_ns);
+/** A patient source begins when somebody listens, and wire_dir_start() was called. */
+void wire_dir_set_on_demand(struct wire_dir *dir);
+/** Any thread, any time. */
+void wire_dir_start(struct wire_dir *dir);
 /** Closes source and sink, frees. No thread may be in wire_dir_poll(). NULL is fine. */
 void wire_dir_free(struct wire_dir *dir);
 
 /**
  * Moves the frames whose time has come, at most WIRE_BURST. The caller is
- * registered with urcu-qsbr where a device is at one of the ends.
+ * registered with vfu_rcu.h where a device is at one of the ends.
  * @param now  monotonic time, ns, never less than in the call before
  * @return how many
  */
@@ -158,20 +210,44 @@ int wire_null_open(struct wire_sink **sink, char *err);
 
 /**
  * A TAP interface, made if there is none of that name; it is not brought up
- * (wire_tap.c). Source and sink are two ends of one file descriptor, which
+ * (wire_tap.c). The source has a carrier while the interface is up, and the carrier of the
+ * sink is the interface's. Source and sink are two ends of one file descriptor, which
  * lives until both are closed.
  */
 int wire_tap_open(const char *ifname, struct wire_source **src, struct wire_sink **sink,
 		char *err);
 
+/** Of a replay, since it was opened. */
+struct wire_replay_stats {
+	uint64_t frames;       /**< given to the wire */
+	uint64_t not_ethernet; /**< records left out: of an interface of another link type */
+	uint64_t too_short;    /**< left out: fewer than 14 bytes */
+	uint64_t too_long;     /**< left out: more than WIRE_FRAME_MAX bytes */
+	uint64_t filled;       /**< frames that were cut when captured, filled up with zeros */
+	uint64_t bad_fcs;      /**< frames sent with a bad FCS, as captured */
+	uint64_t filtered;     /**< frames that the listener's filters refused */
+	bool started, ended;
+	bool broken;           /**< the file broke off, or could not be read */
+};
+
 /**
- * Replays a capture once (wire_pcap.c), back to back at the wire's rate: time
- * stamps are not looked at. Frames that were cut when captured are filled up
- * with zeros to their length; frames longer than WIRE_FRAME_MAX are left out.
+ * Replays a capture once (wire_pcap.c): pcap or pcapng, plain or compressed with gzip, back to
+ * back at the wire's rate: time stamps are not looked at. The file's first GiB is read
+ * first: one that breaks off in it, or ends without an Ethernet frame, is an error.
+ *
+ * A frame has the record's original length without the FCS, if the file says that there
+ * is one. struct wire_replay_stats has what is done with records that are no such frames.
  */
 int wire_pcap_open_source(const char *path, struct wire_source **src, char *err);
-/** Records to a capture file with time stamps in nanoseconds, complete when closed. */
+/** @param src  of wire_pcap_open_source(), not closed yet. Any thread. */
+void wire_pcap_get_stats(const struct wire_source *src, struct wire_replay_stats *stats);
+/**
+ * Records to a capture file with time stamps in nanoseconds, complete when closed: pcapng
+ * if the name ends in ".pcapng", else pcap.
+ */
 int wire_pcap_open_sink(const char *path, struct wire_sink **sink, char *err);
+/** @return captures of this process, so far, whose reading or writing failed. Any thread. */
+unsigned int wire_pcap_failures(void);
 
 #ifdef __cplusplus
 }

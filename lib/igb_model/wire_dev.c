@@ -47,6 +47,24 @@ dev_pause(struct wire_source *src, bool paused)
 	igb_model_tx_pause(((struct dev_source *)src)->dev, paused);
 }
 
+static uint32_t
+dev_carrier(struct wire_source *src)
+{
+	return igb_model_carrier(((struct dev_source *)src)->dev);
+}
+
+static uint32_t
+dev_ability(struct wire_source *src)
+{
+	return igb_model_ability(((struct dev_source *)src)->dev);
+}
+
+static unsigned int
+dev_speed_out(const struct wire_source *src)
+{
+	return igb_model_speed(((const struct dev_source *)src)->dev);
+}
+
 static void
 dev_close_src(struct wire_source *src)
 {
@@ -72,6 +90,39 @@ static bool
 dev_listening(struct wire_sink *sink)
 {
 	return igb_model_listening(((struct dev_sink *)sink)->dev);
+}
+
+static void
+dev_far_carrier(struct wire_sink *sink, bool up)
+{
+	igb_model_set_link(((struct dev_sink *)sink)->dev, up);
+}
+
+static void
+dev_partner(struct wire_sink *sink, uint32_t able)
+{
+	igb_model_set_partner(((struct dev_sink *)sink)->dev, able);
+}
+
+static unsigned int
+dev_speed_in(const struct wire_sink *sink)
+{
+	return igb_model_speed(((const struct dev_sink *)sink)->dev);
+}
+
+static uint64_t
+dev_busy_at(struct wire_sink *sink)
+{
+	return igb_model_busy_at(((struct dev_sink *)sink)->dev);
+}
+
+static uint64_t
+dev_filtered(const struct wire_sink *sink)
+{
+	struct igb_model_stats stats;
+
+	igb_model_get_stats(((const struct dev_sink *)sink)->dev, &stats);
+	return stats.rx_filtered;
 }
 
 static uint64_t
@@ -105,6 +156,9 @@ wire_dev_open(struct igb_model *dev, struct wire_source **src, struct wire_sink 
 		source->src.pending = dev_pending;
 		source->src.flush = dev_flush_tx;
 		source->src.pause = dev_pause;
+		source->src.carrier = dev_carrier;
+		source->src.ability = dev_ability;
+		source->src.speed = dev_speed_out;
 		source->src.close = dev_close_src;
 		*src = &source->src;
 	}
@@ -113,7 +167,12 @@ wire_dev_open(struct igb_model *dev, struct wire_source **src, struct wire_sink 
 		receiver->sink.put = dev_put;
 		receiver->sink.flush = dev_flush_rx;
 		receiver->sink.listening = dev_listening;
+		receiver->sink.carrier = dev_far_carrier;
+		receiver->sink.partner = dev_partner;
+		receiver->sink.speed = dev_speed_in;
+		receiver->sink.busy_at = dev_busy_at;
 		receiver->sink.drops = dev_drops;
+		receiver->sink.filtered = dev_filtered;
 		receiver->sink.close = dev_close_sink;
 		*sink = &receiver->sink;
 	}

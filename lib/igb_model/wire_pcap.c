@@ -6,9 +6,14 @@
  * wire=pcap:IN[:OUT]: the cable leads to a capture that is replayed, and to one
  * that is recorded.
  *
- * The replay begins when somebody listens, goes once through the file at the
- * wire's rate, and then the partner falls silent. The file is read by the
- * polling thread as it goes, through stdio's buffer and the page cache.
+ * The replay begins when the direction says so (wire.c), goes once through the file
+ * at the wire's rate, and then the partner falls silent. The polling thread reads the
+ * file as it goes, through zlib's buffer and the page cache. A file that breaks off is
+ * found when it is opened: it is read once from end to end, or as far as CHECK_BYTES.
+ *
+ * A record is not always a frame. The replay leaves out what is no Ethernet, shorter
+ * than an Ethernet header or longer than a wire carries, fills up with zeros what was cut
+ * when captured, strips the FCS, and counts each of these.
  *
  * Recording keeps the time at which each frame was on the wire, by the wire's
  * own clock: of frames that went back to back the stamps are exactly one frame
@@ -16,68 +21,149 @@
  */
 
 #include <errno.h>
-#include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
+#include <zlib.h>
 
+#include "capture.h"
 #include "wire.h"
+
+#define ETHERNET_HEADER 14
+#define ETHERNET_FCS 4
+/* A second or so, decompressed. What lies behind is found out by the replay itself. */
+#define CHECK_BYTES (1ULL << 30)
+#define LEFT_OUT_BURST 64
+
+/* Captures that could not be read to the end, or not be written. */
+static unsigned int failures;
+
+#define COUNT(r, what) \
+	__atomic_store_n(&(r)->stats.what, (r)->stats.what + 1, __ATOMIC_RELAXED)
 
 struct replay {
 	struct wire_source src;
-	pcap_t *pcap;
+	struct capture *capture;
 	bool done;
-	uint64_t left_out;
 	char *path;
-	uint8_t buf[WIRE_FRAME_MAX];
+	/* Written by the polling thread, read by others: relaxed atomics. */
+	struct wire_replay_stats stats;
+	struct wire_sink *sink; /* since the start; released */
+	uint64_t filtered_base;
 };
 
 struct record {
 	struct wire_sink sink;
-	pcap_t *pcap;
-	pcap_dumper_t *dump;
+	struct capture_writer *writer;
 	bool failed;
 	uint64_t to_realtime; /* monotonic + this = real time, ns */
 	char *path;
 };
 
+static void
+fail(void)
+{
+	__atomic_fetch_add(&failures, 1, __ATOMIC_RELAXED);
+}
+
+unsigned int
+wire_pcap_failures(void)
+{
+	return __atomic_load_n(&failures, __ATOMIC_RELAXED);
+}
+
 /*
  * Replay.
  */
 
+static bool
+fcs_is_wrong(const uint8_t *data, uint32_t len)
+{
+	uint32_t fcs = crc32(0, data, len - ETHERNET_FCS);
+	uint8_t bytes[ETHERNET_FCS] = { fcs, fcs >> 8, fcs >> 16, fcs >> 24 };
+
+	return memcmp(data + len - ETHERNET_FCS, bytes, sizeof(bytes)) != 0;
+}
+
+/* Makes a frame of a record. False: it is left out, and counted. */
+static bool
+to_frame(struct replay *r, const struct capture_record *c, struct igb_frame *frame)
+{
+	/* Captured beyond the packet's end: padding of whoever captured it. */
+	uint32_t kept = c->caplen < c->len ? c->caplen : c->len;
+	uint32_t len = c->len > c->fcs_len ? c->len - c->fcs_len : 0;
+
+	if (c->link_type != CAPTURE_ETHERNET) {
+		COUNT(r, not_ethernet);
+		return false;
+	}
+	if (len < ETHERNET_HEADER || kept < ETHERNET_HEADER) {
+		COUNT(r, too_short);
+		return false;
+	}
+	if (len > WIRE_FRAME_MAX) {
+		COUNT(r, too_long);
+		return false;
+	}
+	frame->data = c->data;
+	frame->len = len;
+	frame->flags = 0;
+	if (c->errored || (c->fcs_len == ETHERNET_FCS && kept == c->len &&
+			fcs_is_wrong(c->data, kept))) {
+		COUNT(r, bad_fcs);
+		frame->flags = IGB_FRAME_BAD_FCS;
+	}
+	if (kept < len) {
+		COUNT(r, filled);
+		memset(c->data + kept, 0, len - kept);
+	}
+	COUNT(r, frames);
+	return true;
+}
+
+static void
+replay_ends(struct replay *r)
+{
+	struct wire_replay_stats s;
+
+	r->done = true;
+	__atomic_store_n(&r->stats.ended, true, __ATOMIC_RELAXED);
+	wire_pcap_get_stats(&r->src, &s);
+	if (s.not_ethernet + s.too_short + s.too_long != 0)
+		fprintf(stderr, "gantry: capture %s: %llu records are left out: %llu not Ethernet, %llu shorter than %d bytes, %llu longer than %d bytes\n",
+				r->path,
+				(unsigned long long)(s.not_ethernet + s.too_short + s.too_long),
+				(unsigned long long)s.not_ethernet, (unsigned long long)s.too_short,
+				ETHERNET_HEADER, (unsigned long long)s.too_long, WIRE_FRAME_MAX);
+	if (s.filtered != 0)
+		fprintf(stderr, "gantry: capture %s: the port's filters refused %llu of %llu frames: they are for other addresses or VLANs: make the application set promiscuous mode, or give the port their address with mac=\n",
+				r->path, (unsigned long long)s.filtered,
+				(unsigned long long)s.frames);
+}
+
+/* Leaves out no more than LEFT_OUT_BURST in one turn: the polling thread has others to serve. */
 static int
 replay_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
 {
 	struct replay *r = (struct replay *)src;
-	struct pcap_pkthdr *hdr;
-	const u_char *data;
+	struct capture_record record;
+	unsigned int i;
 	int ret;
 
-	while (!r->done) {
-		ret = pcap_next_ex(r->pcap, &hdr, &data);
-		if (ret != 1) {
-			r->done = true;
-			if (ret != PCAP_ERROR_BREAK) /* which says end of file */
-				fprintf(stderr, "gantry: capture %s: the replay ends early: %s\n",
-						r->path, pcap_geterr(r->pcap));
-			if (r->left_out != 0)
-				fprintf(stderr, "gantry: capture %s: %llu frames longer than %d bytes were left out\n",
-						r->path, (unsigned long long)r->left_out,
-						WIRE_FRAME_MAX);
-			break;
-		}
-		if (hdr->len > sizeof(r->buf) || hdr->caplen > hdr->len) {
-			r->left_out++;
+	for (i = 0; i < LEFT_OUT_BURST && !r->done; i++) {
+		ret = capture_next(r->capture, &record);
+		if (ret == 1 && to_frame(r, &record, frame))
+			return 1;
+		if (ret > 0)
 			continue;
+		if (ret != 0) {
+			fail();
+			__atomic_store_n(&r->stats.broken, true, __ATOMIC_RELAXED);
+			fprintf(stderr, "gantry: capture %s: %s: the replay ends early: repair the file\n",
+					r->path, capture_error(r->capture));
 		}
-		memcpy(r->buf, data, hdr->caplen);
-		memset(r->buf + hdr->caplen, 0, hdr->len - hdr->caplen);
-		frame->data = r->buf;
-		frame->len = hdr->len;
-		frame->flags = 0;
-		return 1;
+		replay_ends(r);
 	}
 	return 0;
 }
@@ -89,58 +175,100 @@ replay_pending(struct wire_source *src)
 }
 
 static void
+replay_start(struct wire_source *src, struct wire_sink *sink)
+{
+	struct replay *r = (struct replay *)src;
+
+	if (sink->filtered != NULL)
+		r->filtered_base = sink->filtered(sink);
+	__atomic_store_n(&r->sink, sink, __ATOMIC_RELEASE);
+}
+
+static void
 replay_close(struct wire_source *src)
 {
 	struct replay *r = (struct replay *)src;
 
-	if (r->pcap != NULL)
-		pcap_close(r->pcap);
+	capture_close(r->capture);
 	free(r->path);
 	free(r);
+}
+
+void
+wire_pcap_get_stats(const struct wire_source *src, struct wire_replay_stats *stats)
+{
+	const struct replay *r = (const struct replay *)src;
+	const struct wire_sink *sink = __atomic_load_n(&r->sink, __ATOMIC_ACQUIRE);
+
+#define LOAD(what) .what = __atomic_load_n(&r->stats.what, __ATOMIC_RELAXED)
+	*stats = (struct wire_replay_stats){
+		LOAD(frames), LOAD(not_ethernet), LOAD(too_short), LOAD(too_long), LOAD(filled),
+		LOAD(bad_fcs), LOAD(ended), LOAD(broken),
+	};
+#undef LOAD
+	stats->started = sink != NULL;
+	if (sink != NULL && sink->filtered != NULL)
+		stats->filtered = sink->filtered(sink) - r->filtered_base;
+}
+
+/* Reads the file once, before anybody relies on it. */
+static int
+check(struct replay *r, char *err)
+{
+	struct capture_record record;
+	uint64_t ethernet = 0;
+	int64_t of_all = capture_link_type(r->capture);
+	uint32_t other = of_all >= 0 ? of_all : CAPTURE_ETHERNET;
+	int ret;
+
+	do {
+		ret = capture_next(r->capture, &record);
+		if (ret == CAPTURE_AGAIN)
+			continue;
+		if (ret != 1)
+			break;
+		ethernet += record.link_type == CAPTURE_ETHERNET;
+		if (record.link_type != CAPTURE_ETHERNET)
+			other = record.link_type;
+	} while (capture_offset(r->capture) < CHECK_BYTES);
+	/* An empty pcapng file names no link type, or any number of them. */
+	if (ret == 0 && ethernet == 0 && other != CAPTURE_ETHERNET) {
+		snprintf(err, WIRE_ERR_LEN, "capture %s: holds no Ethernet frames (link type %u)",
+				r->path, other);
+		return -EINVAL;
+	}
+	if (ret >= 0)
+		ret = capture_rewind(r->capture);
+	if (ret != 0)
+		snprintf(err, WIRE_ERR_LEN, "capture %s: %s: repair the file", r->path,
+				capture_error(r->capture));
+	return ret;
 }
 
 int
 wire_pcap_open_source(const char *path, struct wire_source **src, char *err)
 {
-	char pcap_err[PCAP_ERRBUF_SIZE] = "";
-	struct replay *r;
-	struct stat st;
-	FILE *file;
+	struct replay *r = calloc(1, sizeof(*r));
+	char why[WIRE_ERR_LEN];
 	int ret;
 
-	/* A pipe would stop the polling thread. */
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		snprintf(err, WIRE_ERR_LEN, "capture %s: not a regular file", path);
-		return -EINVAL;
-	}
-	file = fopen(path, "rbe");
-	if (file == NULL) {
-		ret = -errno;
-		snprintf(err, WIRE_ERR_LEN, "capture %s: %s", path, strerror(-ret));
-		return ret;
-	}
-	r = calloc(1, sizeof(*r));
 	if (r == NULL || (r->path = strdup(path)) == NULL) {
 		snprintf(err, WIRE_ERR_LEN, "capture %s: out of memory", path);
-		fclose(file);
 		free(r);
 		return -ENOMEM;
 	}
-	r->pcap = pcap_fopen_offline(file, pcap_err);
-	if (r->pcap == NULL) {
-		snprintf(err, WIRE_ERR_LEN, "capture %s: %.200s", path, pcap_err);
-		fclose(file);
+	ret = capture_open(path, &r->capture, why, sizeof(why));
+	if (ret != 0)
+		snprintf(err, WIRE_ERR_LEN, "capture %s: %.200s", path, why);
+	else
+		ret = check(r, err);
+	if (ret != 0) {
 		replay_close(&r->src);
-		return -EINVAL;
-	}
-	if (pcap_datalink(r->pcap) != DLT_EN10MB) {
-		snprintf(err, WIRE_ERR_LEN, "capture %s: holds no Ethernet frames (link type %d)",
-				path, pcap_datalink(r->pcap));
-		replay_close(&r->src);
-		return -EINVAL;
+		return ret;
 	}
 	r->src.next = replay_next;
 	r->src.pending = replay_pending;
+	r->src.start = replay_start;
 	r->src.close = replay_close;
 	r->src.patient = true;
 	*src = &r->src;
@@ -151,43 +279,29 @@ wire_pcap_open_source(const char *path, struct wire_source **src, char *err)
  * Record.
  */
 
+/* Says once that the file could not be written; what comes after is counted as dropped. */
+static void
+record_check(struct record *r, bool good)
+{
+	if (r->failed || good)
+		return;
+	r->failed = true;
+	fail();
+	fprintf(stderr, "gantry: capture %s: cannot be written (disk full?); it is incomplete\n",
+			r->path);
+}
+
 static enum wire_put
 record_put(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame, bool wait)
 {
 	struct record *r = (struct record *)sink;
-	uint64_t t = at + r->to_realtime;
-	struct pcap_pkthdr hdr = {
-		.ts.tv_sec = t / 1000000000,
-		.ts.tv_usec = t % 1000000000, /* nanoseconds, as the file's header says */
-		.caplen = frame->len,
-		.len = frame->len,
-	};
 
 	if (frame->flags & IGB_FRAME_BAD_FCS)
 		return WIRE_PUT_TAKEN; /* the partner's MAC throws it away */
 	if (r->failed)
 		return WIRE_PUT_DROPPED;
-	pcap_dump((u_char *)r->dump, &hdr, frame->data);
+	record_check(r, capture_write(r->writer, at + r->to_realtime, frame->data, frame->len));
 	return WIRE_PUT_TAKEN;
-}
-
-/* Says once that the file could not be written; what comes after is counted as dropped. */
-static void
-record_check(struct record *r, bool failed)
-{
-	if (r->failed || !failed)
-		return;
-	r->failed = true;
-	fprintf(stderr, "gantry: capture %s: cannot be written (disk full?); it is incomplete\n",
-			r->path);
-}
-
-static void
-record_flush(struct wire_sink *sink)
-{
-	struct record *r = (struct record *)sink;
-
-	record_check(r, ferror(pcap_dump_file(r->dump)) != 0);
 }
 
 static void
@@ -195,12 +309,8 @@ record_close(struct wire_sink *sink)
 {
 	struct record *r = (struct record *)sink;
 
-	if (r->dump != NULL) {
-		record_check(r, pcap_dump_flush(r->dump) != 0);
-		pcap_dump_close(r->dump);
-	}
-	if (r->pcap != NULL)
-		pcap_close(r->pcap);
+	if (r->writer != NULL)
+		record_check(r, capture_finish(r->writer));
 	free(r->path);
 	free(r);
 }
@@ -217,33 +327,23 @@ clock_ns(clockid_t clock)
 int
 wire_pcap_open_sink(const char *path, struct wire_sink **sink, char *err)
 {
-	struct record *r;
-	struct stat st;
+	struct record *r = calloc(1, sizeof(*r));
+	char why[WIRE_ERR_LEN];
+	int ret;
 
-	/* "-" is standard output to libpcap. */
-	if (strcmp(path, "-") == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode))) {
-		snprintf(err, WIRE_ERR_LEN, "capture %s: not a regular file", path);
-		return -EINVAL;
-	}
-	r = calloc(1, sizeof(*r));
 	if (r == NULL || (r->path = strdup(path)) == NULL) {
 		snprintf(err, WIRE_ERR_LEN, "capture %s: out of memory", path);
 		free(r);
 		return -ENOMEM;
 	}
-	r->pcap = pcap_open_dead_with_tstamp_precision(DLT_EN10MB, WIRE_FRAME_MAX,
-			PCAP_TSTAMP_PRECISION_NANO);
-	if (r->pcap != NULL)
-		r->dump = pcap_dump_open(r->pcap, path);
-	if (r->dump == NULL) { /* libpcap's message begins with the path */
-		snprintf(err, WIRE_ERR_LEN, "capture %s",
-				r->pcap != NULL ? pcap_geterr(r->pcap) : "out of memory");
+	ret = capture_create(path, &r->writer, why, sizeof(why));
+	if (ret != 0) {
+		snprintf(err, WIRE_ERR_LEN, "capture %s: %.200s", path, why);
 		record_close(&r->sink);
-		return -EIO;
+		return ret;
 	}
 	r->to_realtime = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
 	r->sink.put = record_put;
-	r->sink.flush = record_flush;
 	r->sink.close = record_close;
 	*sink = &r->sink;
 	return 0;

@@ -11,6 +11,14 @@
  * TAP, though, must not cost a system call a turn: after a read that found
  * nothing the next one is put off, by 1 us at first and up to 20 us.
  *
+ * The cable has two ends. The port's link is up while the interface is (IFF_UP), and the
+ * interface has a carrier while the port's transceiver signals, so that the kernel sees the
+ * port stop. Neither is looked at, or set, by a polling thread: setting a carrier waits for the
+ * kernel's lock of all interfaces, which others may hold for long. A thread of the TAP's own does
+ * both 100 times a second. Whether the interface is up shows in poll(): only then is the file
+ * descriptor writable, in whatever network namespace the interface is by now. (Kernels before
+ * 5.2 say that it always is.)
+ *
  * The interface is used as it is found: addresses, MTU and IFF_UP are whoever
  * configures the stack's. Frames carry no virtio-net header (no IFF_VNET_HDR),
  * so that the stack computes checksums and cuts segments as for any NIC without
@@ -22,16 +30,22 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "thread.h"
 #include "wire.h"
 
 #define BACKOFF_MIN_NS 1000
 #define BACKOFF_MAX_NS 20000
+/* How often the interface's state is looked at. */
+#define WATCH_NS 10000000
 
 struct tap {
 	struct wire_source src;
@@ -39,6 +53,12 @@ struct tap {
 	int fd;
 	int users;        /* of the two ends, those not closed yet */
 	char ifname[IFNAMSIZ];
+
+	/* Between its thread and the polling threads, atomic: */
+	pthread_t watch;
+	bool stop;
+	uint32_t up;      /* as struct wire_source's carrier() returns it */
+	bool carrier;     /* the port's */
 
 	/* The source's thread: */
 	bool dry;         /* the last read found nothing */
@@ -114,11 +134,54 @@ tap_put(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame, bool
 	return errno == EAGAIN && wait ? WIRE_PUT_WAIT : WIRE_PUT_DROPPED;
 }
 
+static uint32_t
+tap_carrier(struct wire_source *src)
+{
+	return __atomic_load_n(&tap_of_src(src)->up, __ATOMIC_RELAXED);
+}
+
+static void
+tap_far_carrier(struct wire_sink *sink, bool up)
+{
+	__atomic_store_n(&tap_of_sink(sink)->carrier, up, __ATOMIC_RELAXED);
+}
+
+static void
+set_carrier(const struct tap *tap, bool up)
+{
+	/* A deleted interface has none; an old kernel (before 5.0) knows no such call. */
+	ioctl(tap->fd, TUNSETCARRIER, &(int){ up });
+}
+
+static void *
+watch_main(void *arg)
+{
+	const struct timespec pause = { .tv_nsec = WATCH_NS };
+	struct tap *tap = arg;
+	bool told = false, carrier;
+
+	while (!__atomic_load_n(&tap->stop, __ATOMIC_RELAXED)) {
+		struct pollfd pfd = { .fd = tap->fd, .events = POLLOUT };
+		const bool up = poll(&pfd, 1, 0) == 1 && pfd.revents & POLLOUT;
+
+		if (up != (tap->up & 1))
+			__atomic_store_n(&tap->up, tap->up + 1, __ATOMIC_RELAXED);
+		carrier = __atomic_load_n(&tap->carrier, __ATOMIC_RELAXED);
+		if (carrier != told)
+			set_carrier(tap, carrier);
+		told = carrier;
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
 static void
 tap_put_down(struct tap *tap)
 {
 	if (--tap->users > 0)
 		return;
+	__atomic_store_n(&tap->stop, true, __ATOMIC_RELAXED);
+	pthread_join(tap->watch, NULL);
 	close(tap->fd);
 	free(tap);
 }
@@ -206,10 +269,21 @@ wire_tap_open(const char *ifname, struct wire_source **src, struct wire_sink **s
 		return ret;
 	}
 
+	set_carrier(tap, false); /* nobody is at the port yet */
+	ret = vfu_thread_start(&tap->watch, NULL, "tap", watch_main, tap);
+	if (ret != 0) {
+		snprintf(err, WIRE_ERR_LEN, "TAP %s: cannot start a thread: %s", ifname,
+				strerror(-ret));
+		close(tap->fd);
+		free(tap);
+		return ret;
+	}
 	tap->src.next = tap_next;
 	tap->src.pending = tap_pending;
+	tap->src.carrier = tap_carrier;
 	tap->src.close = tap_close_src;
 	tap->sink.put = tap_put;
+	tap->sink.carrier = tap_far_carrier;
 	tap->sink.close = tap_close_sink;
 	tap->users = 2;
 	*src = &tap->src;
