@@ -182,6 +182,12 @@ gantry_dma_debug_caller(const void *site)
 	dma_thread.caller_known = false;
 }
 
+void
+gantry_dma_debug_promise(struct gantry_dma_promise *promise)
+{
+	dma_thread.promise = promise;
+}
+
 /* A mapping failed, nobody asked, and the thread goes on. */
 static void
 tell_failed(struct dma_thread *t, const void *site)
@@ -300,7 +306,8 @@ check_refused(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t 
 		enum gantry_dma_dir dir, const void *site)
 {
 	const bool translates = dma_debug_cuts_off(dev);
-	const bool eal = rte_mem_virt2memseg_list(ptr) != NULL;
+	const struct rte_memseg *ms = rte_mem_virt2memseg(ptr, NULL);
+	const bool eal = ms != NULL && ms->len != 0 && ms->iova != RTE_BAD_IOVA;
 	char why[256];
 	struct dma_report r;
 

@@ -161,6 +161,7 @@ struct dma_thread {
 	const void *list_site;
 	const void *list_owner;      /* its number, when it was mapped */
 	const void *unmapped_site;   /* who had mapped what was unmapped last */
+	struct gantry_dma_promise *promise; /* of what is sent */
 	/* The last mapping, whose mapping error is asked next. */
 	struct dma_entry *last;
 	/* A mapping that failed, and nobody has asked. */
@@ -281,6 +282,17 @@ void dma_debug_mbuf_unmapped(struct dma_entry *e, bool quiet, const void *site);
 bool dma_debug_mbuf_twice(const struct dma_entry *a, const struct dma_entry *b);
 /** The device's turn: from here on its data may not change. A bucket may be locked. */
 void dma_debug_mbuf_sum(struct dma_entry *e);
+/**
+ * Whether mempools work so that a pool with these operations can be watched: the first call tests
+ * it. NULL: they do; else what would go unseen.
+ * @param ops_index  the watch's operations, which pass those of a pool that they do not know to
+ *   dma_debug_probe_put() and _get()
+ */
+const char *dma_debug_probe(int32_t ops_index);
+int dma_debug_probe_put(void * const *objs, unsigned int n);
+int dma_debug_probe_get(void **objs, unsigned int n);
+/** Whether another process shares the memory of this one now. */
+bool dma_debug_is_shared(void);
 /** The device watches no pool any more. */
 void dma_debug_mbuf_end(struct gantry_dma_dev *dev);
 

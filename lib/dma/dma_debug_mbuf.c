@@ -42,6 +42,11 @@
  * mbuf's, is the application's, which may take it away any time: it is read by a system call,
  * which is told so where the processor would fault.
  *
+ * Fields. A driver reads an mbuf's fields when it is handed over, and again when it comes back, so
+ * that they may not change in between. They are noted with the first hand-over. References are
+ * counted: each hand-over needs one, and who has none cannot take one. What DPDK lets others
+ * write at any time (dynamic fields, hash, time stamps, flags) is nobody's business.
+ *
  * Secondary processes know nothing of a pool's other operations: applications with such can't be
  * watched.
  */
@@ -49,6 +54,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdalign.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -59,6 +66,7 @@
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
+#include <rte_version.h>
 
 #include "dma_checksum.h"
 #include "dma_debug_books.h"
@@ -78,14 +86,30 @@
 #define LENT    (UINT64_C(1) << 48) /* by its buffer */
 #define COUNT(state, what) ((state) / (what) & 0xFFFF)
 #define AWAY(state)        ((state) >> 16 != 0)
+#define IN_FLIGHT(state)   (COUNT(state, RX) != 0 || COUNT(state, TX) != 0)
+
+/* The fields of an mbuf that may not change while it is with a device. */
+struct fields {
+	const struct rte_mbuf *next;
+	const void *buf_addr;
+	uint32_t pkt_len;
+	uint16_t data_off, data_len, nb_segs;
+	uint16_t max_refs;          /* more are a misuse; 0: the fields are not known */
+};
 
 struct object {
 	uint64_t state;
-	uint64_t sum;
-	const void *site;           /* who freed it last */
+	const void *at;             /* where the mbuf is; NULL: none begins in this stride */
 	struct gantry_dma_dev *dev; /* that received into it last */
 	struct dma_context context;
-};
+	union {
+		struct { /* while it is free */
+			uint64_t sum;
+			const void *site;   /* who freed it last */
+		};
+		struct fields fields;       /* while it is with a device */
+	};
+} __rte_cache_aligned;
 
 /* A piece of a pool's memory. Two objects are a stride apart at least. */
 struct chunk {
@@ -110,6 +134,7 @@ struct watch {
 	int32_t ops_index;
 	uint32_t cache_size, cache_limit;
 	size_t stride;
+	uint32_t nr_objects;        /* when the watching began */
 	unsigned int nr_chunks;
 	struct chunk *chunks;       /* by address */
 	struct gantry_dma_dev *devices[DEVICES_MAX];
@@ -120,6 +145,7 @@ struct watch {
 /* By the pool's address. What was watched once stays, for a call that is still under way. */
 static struct watch *watches[POOLS_MAX];
 static bool no_place; /* for one more: one was refused, and that was said */
+static const char *blind; /* what of a pool would go unseen: none is watched, and that was said */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of changes */
 static int watch_ops_index = -1;
 
@@ -137,8 +163,9 @@ find(const struct rte_mempool *pool)
 	return NULL;
 }
 
+/* The stride that an address is in. */
 static struct object *
-object_of(const struct watch *w, const void *obj)
+stride_of(const struct watch *w, const void *obj)
 {
 	unsigned int low = 0, high = w->nr_chunks, mid;
 	const struct chunk *c;
@@ -156,6 +183,15 @@ object_of(const struct watch *w, const void *obj)
 	if ((uintptr_t)obj >= c->end)
 		return NULL;
 	return &c->objects[((uintptr_t)obj - c->start) / w->stride];
+}
+
+/* NULL: it is no object of the pool. */
+static struct object *
+object_of(const struct watch *w, const void *obj)
+{
+	struct object *o = stride_of(w, obj);
+
+	return likely(o != NULL && o->at == obj) ? o : NULL;
 }
 
 /*
@@ -366,6 +402,59 @@ struct putter {
 	const void *who; /* has called DPDK's functions; NULL: not looked for yet */
 };
 
+/* The mbuf of a watched pool that an address is in; NULL: it is in none. */
+static struct rte_mbuf *
+mbuf_around(const struct watch *w, const void *obj)
+{
+	const struct object *o = stride_of(w, obj);
+
+	/* The stride before may be the one where the mbuf begins. */
+	if (o != NULL && (o->at == NULL || o->at > obj))
+		o = stride_of(w, (const uint8_t *)obj - w->stride);
+	return o != NULL && o->at != NULL && o->at <= obj &&
+		(uintptr_t)obj - (uintptr_t)o->at < w->pool->elt_size ?
+		(struct rte_mbuf *)(uintptr_t)o->at : NULL;
+}
+
+/* False: what is put is no mbuf of the pool, and does not enter it. */
+static bool
+stranger_put(const struct watch *w, const void *obj, const struct putter *by)
+{
+	struct dma_report r = {
+		.misuse = GANTRY_DMA_MISUSE_MBUF_NOT_OF_POOL,
+		.addr = GANTRY_DMA_MAPPING_ERROR,
+		.ptr = obj,
+		.dir = GANTRY_DMA_NONE,
+		.site = by->site,
+	};
+	char what[64] = "is no mbuf of a watched pool";
+	unsigned int i;
+
+	/* The pool has been given more memory since the watching began. */
+	if (w->pool->populated_size != w->nr_objects && stride_of(w, obj) == NULL)
+		return true;
+	pthread_mutex_lock(&lock);
+	r.dev = w->nr_devices > 0 ? w->devices[0] : NULL;
+	for (i = 0; r.mbuf == NULL && i < POOLS_MAX; i++) {
+		const struct watch *of = watches[i];
+
+		if (of == NULL || !of->active)
+			continue;
+		r.mbuf = mbuf_around(of, obj);
+		r.pool = r.mbuf != NULL ? of->pool->name : NULL;
+	}
+	pthread_mutex_unlock(&lock);
+	if (r.mbuf == obj)
+		snprintf(what, sizeof(what), "is an mbuf of another pool");
+	else if (r.mbuf != NULL)
+		snprintf(what, sizeof(what), "is no mbuf, but %zu bytes behind the beginning of one",
+			(size_t)((uintptr_t)obj - (uintptr_t)r.mbuf));
+	if (r.dev != NULL)
+		dma_debug_report(&r, "%p is put into pool '%s', and %s; it does not enter the pool",
+			obj, w->pool->name, obj == NULL ? "is no mbuf" : what);
+	return false;
+}
+
 /* False: it must not go into the pool. */
 static bool
 object_put(const struct watch *w, struct rte_mbuf *m, struct putter *by)
@@ -374,12 +463,12 @@ object_put(const struct watch *w, struct rte_mbuf *m, struct putter *by)
 	struct dma_report r;
 	uint64_t state;
 
+	if (unlikely(o == NULL))
+		return stranger_put(w, m, by);
 	if (unlikely(dma_thread.unowned == m)) {
 		dma_thread.unowned = NULL;
 		return false;
 	}
-	if (unlikely(o == NULL))
-		return true;
 	state = __atomic_fetch_or(&o->state, FREE, __ATOMIC_ACQ_REL);
 	if (unlikely(state & FREE)) {
 		if (state & ACCUSED)
@@ -402,6 +491,7 @@ object_put(const struct watch *w, struct rte_mbuf *m, struct putter *by)
 	if (by->who == NULL)
 		by->who = dma_who_called(by->site, DMA_CODE_DPDK);
 	o->site = by->who;
+	o->fields.max_refs = 0;
 	if ((state & WAS_RX) && free_sum(m, &o->sum))
 		state |= SUMMED;
 	/* It is ours until it is in the pool. */
@@ -421,6 +511,7 @@ object_got(const struct watch *w, struct rte_mbuf *m, const void *site)
 		dma_thread.unowned = NULL;
 	if (unlikely(o == NULL))
 		return;
+	o->fields.max_refs = 0;
 	state = __atomic_fetch_and(&o->state, ~(FREE | ACCUSED | WAS_RX | SUMMED),
 		__ATOMIC_ACQ_REL);
 	if ((state & SUMMED) && !(state & ACCUSED) && free_sum(m, &sum) &&
@@ -467,8 +558,10 @@ flush(const struct watch *w, unsigned int lcore)
 	for (i = 0; i < n; i++) {
 		struct object *o = object_of(w, cache->objs[i]);
 
-		if (o != NULL)
-			__atomic_fetch_or(&o->state, FREE, __ATOMIC_RELEASE);
+		if (o == NULL)
+			continue;
+		o->site = NULL; /* before the watching */
+		__atomic_fetch_or(&o->state, FREE, __ATOMIC_RELEASE);
 	}
 	cache->len = 0;
 	w->ops->enqueue(w->pool, cache->objs, n);
@@ -576,6 +669,8 @@ watch_enqueue(struct rte_mempool *mp, void * const *objs, unsigned int n)
 	unsigned int i, done = 0;
 	int ret = 0;
 
+	if (unlikely(w == NULL))
+		return dma_debug_probe_put(objs, n);
 	/* A cache that DPDK puts back itself is that of before. */
 	if (!is_cache(w, objs))
 		flush(w, rte_lcore_id());
@@ -624,6 +719,8 @@ watch_dequeue(struct rte_mempool *mp, void **objs, unsigned int n)
 	unsigned int i;
 	int ret;
 
+	if (unlikely(w == NULL))
+		return dma_debug_probe_get(objs, n);
 	/* A cache is not to be filled: then DPDK asks for what it needs. */
 	if (w->active && is_cache(w, objs))
 		return -ENOBUFS;
@@ -766,12 +863,23 @@ reuse_chunks(struct watch *w, const struct rte_mempool *pool, size_t stride)
 	return true;
 }
 
+/* Two objects are a stride apart at least, so that each has an entry of its own. */
+static void
+enter_object(struct rte_mempool *pool, void *w, void *obj, unsigned int idx)
+{
+	struct object *o = stride_of(w, obj);
+
+	if (o != NULL)
+		o->at = obj;
+}
+
 static int
 make_chunks(struct watch *w, struct rte_mempool *pool)
 {
 	const size_t stride = (size_t)pool->header_size + pool->elt_size + pool->trailer_size;
 	const struct rte_mempool_memhdr *hdr;
 	struct chunk *c;
+	size_t size;
 
 	if (reuse_chunks(w, pool, stride))
 		return 0;
@@ -785,11 +893,13 @@ make_chunks(struct watch *w, struct rte_mempool *pool)
 		c = &w->chunks[w->nr_chunks];
 		c->start = (uintptr_t)hdr->addr;
 		c->end = c->start + hdr->len;
-		c->objects = calloc(hdr->len / w->stride + 1, sizeof(*c->objects));
+		size = (hdr->len / w->stride + 1) * sizeof(*c->objects);
+		c->objects = aligned_alloc(alignof(struct object), size);
 		if (c->objects == NULL) {
 			free_chunks(w);
 			return -ENOMEM;
 		}
+		memset(c->objects, 0, size);
 		w->nr_chunks++;
 	}
 	qsort(w->chunks, w->nr_chunks, sizeof(*w->chunks), by_start);
@@ -865,9 +975,15 @@ watch(struct watch *w, struct rte_mempool *pool)
 	}
 	if (strcmp(rte_mempool_get_ops(pool->ops_index)->name, watch_ops.name) == 0)
 		return -EEXIST; /* another copy of this library does */
+	blind = dma_debug_probe(watch_ops_index);
+	if (blind != NULL)
+		return -ENOTSUP;
+	if (dma_debug_is_shared())
+		return -EBUSY;
 	ret = make_chunks(w, pool);
 	if (ret != 0)
 		return ret;
+	w->nr_objects = rte_mempool_obj_iter(pool, enter_object, w);
 	w->ops_index = pool->ops_index;
 	w->ops = rte_mempool_get_ops(pool->ops_index);
 	w->cache_size = pool->cache_size;
@@ -909,11 +1025,36 @@ add_device(struct watch *w, struct gantry_dma_dev *dev)
 	return 0;
 }
 
+/* Why a pool is not watched. */
+static const char *
+why_not(int ret, char *buf, size_t len)
+{
+	switch (ret) {
+	case -ENOSPC:
+		return "DPDK has room for 16 kinds of mempools, all in use";
+	case -ENFILE:
+		return "256 pools were watched already, and there can be no more; nor are later "
+			"ones";
+	case -EEXIST:
+		return "another copy of this library watches it";
+	case -EBUSY:
+		return "a secondary process is attached, which does not have the watch's "
+			"operations: end it first";
+	case -ENOTSUP:
+		snprintf(buf, len, "with %s %s; nor are other pools: use a release that was "
+			"tested", rte_version(), blind);
+		return buf;
+	default:
+		return strerror(-ret);
+	}
+}
+
 int
 gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool)
 {
-	const bool said = __atomic_load_n(&no_place, __ATOMIC_RELAXED);
+	bool said = false;
 	struct watch *w;
+	char why[256];
 	int ret = 0;
 
 	if (!gantry_dma_debug_on(dev))
@@ -922,6 +1063,7 @@ gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool)
 			pool->private_data_size < sizeof(struct rte_pktmbuf_pool_private))
 		return -EINVAL;
 	pthread_mutex_lock(&lock);
+	said = no_place || blind != NULL;
 	w = place(pool);
 	if (w == NULL)
 		ret = no_place ? -ENFILE : -ENOMEM;
@@ -931,11 +1073,9 @@ gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool)
 		ret = add_device(w, dev);
 	pthread_mutex_unlock(&lock);
 	if (ret != 0) {
-		dma_fail("%s: the mbufs of pool '%s' cannot be watched: %s", dma_device(dev)->name,
-			pool->name, ret == -ENOSPC ? "DPDK has room for 16 kinds of mempools, all "
-			"in use" : ret == -ENFILE ? "256 pools were watched already, and there "
-			"can be no more; nor are later ones" : strerror(-ret));
-		if (ret != -ENFILE || !said)
+		dma_fail("%s: pool '%s': its mbufs are not watched, mappings are: %s",
+			dma_device(dev)->name, pool->name, why_not(ret, why, sizeof(why)));
+		if ((ret != -ENFILE && ret != -ENOTSUP) || !said)
 			DMA_LOG(NOTICE, "%s", gantry_dma_last_error());
 	}
 	return ret;
@@ -984,15 +1124,154 @@ lookup(struct gantry_dma_dev *dev, const struct rte_mbuf *m, struct watch **w)
 	return object_of(*w, m);
 }
 
+/*
+ * Fields. Notes them with the first hand-over; and how many references there may be from now on.
+ */
+static void
+note_fields(struct object *o, const struct rte_mbuf *m, uint16_t max_refs)
+{
+	if (!IN_FLIGHT(__atomic_load_n(&o->state, __ATOMIC_ACQUIRE)))
+		o->fields = (struct fields){
+			.next = m->next,
+			.buf_addr = m->buf_addr,
+			.pkt_len = m->pkt_len,
+			.data_off = m->data_off,
+			.data_len = m->data_len,
+			.nb_segs = m->nb_segs,
+			.max_refs = max_refs,
+		};
+	else if (o->fields.max_refs != 0)
+		o->fields.max_refs = max_refs;
+}
+
+/*
+ * Whether they are not what they were, and how. A driver may write the length of what it has
+ * received before it unmaps it. min_refs: what the hand-overs need.
+ */
+static bool
+fields_differ(const struct object *o, const struct dma_entry *e, unsigned int refs,
+		unsigned int min_refs, char *how, size_t len)
+{
+	const bool received = e->dir != GANTRY_DMA_TO_DEVICE;
+	const struct fields *f = &o->fields;
+	const struct rte_mbuf *m = e->mbuf;
+	const bool lengths = !received && (m->data_len != f->data_len || m->pkt_len != f->pkt_len);
+	size_t at = 0;
+
+	if (likely(m->next == f->next && m->buf_addr == f->buf_addr && m->data_off == f->data_off &&
+			m->nb_segs == f->nb_segs && !lengths && refs >= min_refs &&
+			refs <= f->max_refs))
+		return false;
+	/* A chain that was cut, or grew, is unmapped with other pieces: that is told of. */
+	if (e->kind == DMA_KIND_CHAIN && m->next != f->next)
+		return false;
+#define ADD(...) (at += snprintf(how + at, len - at, __VA_ARGS__))
+	if (m->next != f->next)
+		ADD(", next from %p to %p", (const void *)f->next, (const void *)m->next);
+	if (m->buf_addr != f->buf_addr)
+		ADD(", buf_addr from %p to %p", f->buf_addr, m->buf_addr);
+	if (m->data_off != f->data_off)
+		ADD(", data_off from %u to %u", f->data_off, m->data_off);
+	if (lengths && m->data_len != f->data_len)
+		ADD(", data_len from %u to %u", f->data_len, m->data_len);
+	if (lengths && m->pkt_len != f->pkt_len)
+		ADD(", pkt_len from %u to %u", f->pkt_len, m->pkt_len);
+	if (m->nb_segs != f->nb_segs)
+		ADD(", nb_segs from %u to %u", f->nb_segs, m->nb_segs);
+	if (refs < min_refs)
+		ADD(", refcnt to %u, where %u %s with a device", refs, min_refs,
+			min_refs == 1 ? "reference is" : "references are");
+	else if (refs > f->max_refs)
+		ADD(", refcnt from %u to %u, and nobody else had a reference", f->max_refs, refs);
+#undef ADD
+	return true;
+}
+
+/* Tells if they do. */
+static bool
+check_fields(struct dma_entry *e, struct object *o, unsigned int refs, unsigned int min_refs,
+		const char *when, const void *site)
+{
+	struct dma_report r;
+	char how[320];
+
+	if (likely(o->fields.max_refs == 0 ||
+			!fields_differ(o, e, refs, min_refs, how, sizeof(how))))
+		return false;
+	e->flags |= DMA_ACCUSED;
+	r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_CHANGED, e, site);
+	TELL(o, r, "its fields changed between being handed over and %s: %s", when, &how[2]);
+	return true;
+}
+
+/* When it comes back. The mapping is not in the books any more, and the others may end meanwhile. */
+static void
+check_returned(struct dma_entry *e, struct object *o, const void *site)
+{
+	unsigned int refs = rte_mbuf_refcnt_read(e->mbuf), needed = 1;
+	const uint64_t state = __atomic_load_n(&o->state, __ATOMIC_ACQUIRE);
+	struct rivals v;
+
+	if ((state & (FREE | ACCUSED)) || (e->flags & DMA_ACCUSED))
+		return;
+	if (e->dir != GANTRY_DMA_TO_DEVICE) {
+		needed = o->fields.max_refs;
+	} else if (unlikely(refs < COUNT(state, TX))) {
+		needed = count_rivals(&v, e, false) + 1;
+		refs = RTE_MAX(refs, (unsigned int)rte_mbuf_refcnt_read(e->mbuf));
+	}
+	check_fields(e, o, refs, needed, "coming back", site);
+}
+
+/* Promises. */
+static void
+check_promise(struct dma_entry *e, struct object *o, const void *site)
+{
+	struct gantry_dma_promise *p = dma_thread.promise;
+	struct rte_mbuf *m = e->mbuf;
+	const char *but = NULL;
+	struct dma_report r;
+
+	if (p->one_segment && m->next != NULL) {
+		r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_CHAIN, e, site);
+		e->flags |= DMA_ACCUSED;
+		TELL(o, r, "a chain is sent on a queue without RTE_ETH_TX_OFFLOAD_MULTI_SEGS");
+		return;
+	}
+	if (!p->fast_free)
+		return;
+	if (p->pool == NULL)
+		p->pool = m->pool;
+	if (rte_mbuf_refcnt_read(m) != 1)
+		but = "has more references than one";
+	else if (m->pool != p->pool)
+		but = "is of another pool than those before";
+	else if (RTE_MBUF_CLONED(m))
+		but = "is indirect: its buffer is another mbuf's";
+	else if (RTE_MBUF_HAS_EXTBUF(m) && !RTE_MBUF_HAS_PINNED_EXTBUF(m))
+		but = "has an external buffer";
+	if (likely(but == NULL))
+		return;
+	r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_FAST_FREE, e, site);
+	e->flags |= DMA_ACCUSED;
+	TELL(o, r, "sent on a queue with RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, and %s", but);
+}
+
 static void
 sent(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
 {
-	const uint64_t state = __atomic_fetch_add(&o->state, TX, __ATOMIC_ACQ_REL);
 	struct rte_mbuf *m = e->mbuf;
 	const unsigned int refs = rte_mbuf_refcnt_read(m);
+	unsigned int others = 0;
 	struct rivals v;
 	struct dma_report r;
+	uint64_t state = __atomic_load_n(&o->state, __ATOMIC_ACQUIRE);
 
+	if (unlikely(COUNT(state, TX) + 1 >= refs && COUNT(state, TX) != 0))
+		others = count_rivals(&v, e, false);
+	if (likely(!(state & FREE)))
+		note_fields(o, m, refs > others + 1 ? UINT16_MAX : refs);
+	state = __atomic_fetch_add(&o->state, TX, __ATOMIC_ACQ_REL);
 	if (unlikely(state & FREE)) {
 		e->flags |= DMA_ACCUSED | DMA_UNOWNED;
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_FREED, e, site);
@@ -1008,6 +1287,11 @@ sent(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
 		r = report_mbuf(GANTRY_DMA_MISUSE_MBUF_IN_RING, w, o, m, &v, site);
 		TELL(o, r, "sent again, with %u references, while it is in a send ring %u times",
 			refs, v.nr);
+	} else if (COUNT(state, TX) != 0 &&
+			check_fields(e, o, refs, 0, "being handed over once more", site)) {
+		/* Told. */
+	} else if (dma_thread.promise != NULL) {
+		check_promise(e, o, site);
 	}
 	dma_debug_mbuf_sum(e);
 }
@@ -1015,9 +1299,12 @@ sent(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
 static void
 posted(struct dma_entry *e, struct object *o, const void *site)
 {
-	const uint64_t state = __atomic_fetch_add(&o->state, RX, __ATOMIC_ACQ_REL);
+	uint64_t state = __atomic_load_n(&o->state, __ATOMIC_ACQUIRE);
 	struct dma_report r;
 
+	if (likely(!(state & FREE)))
+		note_fields(o, e->mbuf, rte_mbuf_refcnt_read(e->mbuf));
+	state = __atomic_fetch_add(&o->state, RX, __ATOMIC_ACQ_REL);
 	o->dev = e->dev;
 	o->context = e->context;
 	if (likely(!(state & FREE)))
@@ -1040,6 +1327,7 @@ is_foreign(const struct rte_mbuf *m)
 void
 dma_debug_mbuf_mapped(struct dma_entry *e, const void *site)
 {
+	struct object unknown = { 0 };
 	struct watch *w;
 	struct object *o;
 
@@ -1054,6 +1342,8 @@ dma_debug_mbuf_mapped(struct dma_entry *e, const void *site)
 		e->flags |= DMA_FOREIGN;
 	o = lookup(e->dev, e->mbuf, &w);
 	if (o == NULL) {
+		if (e->dir == GANTRY_DMA_TO_DEVICE && dma_thread.promise != NULL)
+			check_promise(e, &unknown, site);
 		dma_debug_mbuf_sum(e);
 		return;
 	}
@@ -1093,26 +1383,28 @@ check_data(struct dma_entry *e, const void *site)
 void
 dma_debug_mbuf_unmapped(struct dma_entry *e, bool quiet, const void *site)
 {
-	struct watch *w = NULL;
-	struct object *o = NULL;
+	struct object *o = NULL, *lender;
+	struct watch *w = NULL, *lent_by;
 	struct rivals v;
 	struct dma_report r;
 	uint64_t state;
 
+	if ((e->flags & (DMA_GONE | DMA_FOREIGN)) == DMA_GONE)
+		return; /* and its mbuf with it: nothing of either is looked at */
+	if (e->flags & DMA_COUNTED) {
+		w = find(e->mbuf->pool);
+		o = w != NULL ? object_of(w, e->mbuf) : NULL;
+		if (o != NULL && !quiet)
+			check_returned(e, o, site);
+	}
 	if (!quiet)
 		check_data(e, site);
-	if ((e->flags & (DMA_GONE | DMA_FOREIGN)) == DMA_GONE)
-		return; /* and its mbuf with it */
 	if (e->lender != NULL) {
-		w = find(e->lender->pool);
-		o = w != NULL ? object_of(w, e->lender) : NULL;
-		if (o != NULL)
-			__atomic_fetch_sub(&o->state, LENT, __ATOMIC_ACQ_REL);
+		lent_by = find(e->lender->pool);
+		lender = lent_by != NULL ? object_of(lent_by, e->lender) : NULL;
+		if (lender != NULL)
+			__atomic_fetch_sub(&lender->state, LENT, __ATOMIC_ACQ_REL);
 	}
-	if (!(e->flags & DMA_COUNTED))
-		return;
-	w = find(e->mbuf->pool);
-	o = w != NULL ? object_of(w, e->mbuf) : NULL;
 	if (o == NULL)
 		return;
 	if (!quiet && (e->flags & DMA_UNOWNED))

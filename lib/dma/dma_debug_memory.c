@@ -102,16 +102,20 @@ try_heap(void)
 {
 	void *stays = rte_malloc("gantry_dma_debug", 256, 0);
 	void *p = rte_malloc("gantry_dma_debug", 256, 0);
+	/* Volatile hides from the compiler that the address of a freed block is used on purpose. */
+	const volatile uintptr_t at = (uintptr_t)p;
+	const struct rte_memseg *page;
 	uint64_t busy;
 
 	heap.known = false;
 	rte_memseg_list_walk(note_list, NULL);
 	if (p != NULL && stays != NULL && heap.first != NULL) {
-		busy = read_header((uintptr_t)p);
+		busy = read_header(at);
 		rte_free(p);
-		if (rte_mem_virt2memseg(p, NULL) != NULL && rte_mem_virt2memseg(p, NULL)->len != 0)
-			heap.known = busy != 0 && read_header((uintptr_t)p) == 0;
 		p = NULL;
+		page = rte_mem_virt2memseg((const void *)at, NULL);
+		if (page != NULL && page->len != 0)
+			heap.known = busy != 0 && read_header(at) == 0;
 	}
 	rte_free(p);
 	rte_free(stays);

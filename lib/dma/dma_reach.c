@@ -16,8 +16,8 @@
 #include <string.h>
 
 #include <rte_telemetry.h>
-#include <rte_version.h>
 
+#include "dpdk_compat.h"
 #include "dma_debug.h"
 #include "dma_private.h"
 #include "gantry_dma_reach.h"
@@ -182,14 +182,6 @@ dma_reach_unlock(void)
 
 #define SHOWN_MAX 64 /* rows; the answer's room is 16 KiB */
 
-#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
-#define TEL_UINT RTE_TEL_UINT_VAL
-#define tel_add_uint rte_tel_data_add_array_uint
-#else
-#define TEL_UINT RTE_TEL_U64_VAL
-#define tel_add_uint rte_tel_data_add_array_u64
-#endif
-
 enum { WHAT, ACCESS, FIRST, LAST, CPU, MAPPINGS, BYTES, OLDEST, YOUNGEST, BY, COLUMNS };
 
 static const struct {
@@ -202,7 +194,7 @@ static const struct {
 	[LAST] = { "last", RTE_TEL_STRING_VAL },
 	[CPU] = { "cpu", RTE_TEL_STRING_VAL },
 	[MAPPINGS] = { "mappings", RTE_TEL_INT_VAL },
-	[BYTES] = { "bytes", TEL_UINT },
+	[BYTES] = { "bytes", GANTRY_TEL_UINT_VAL },
 	[OLDEST] = { "oldest_ms", RTE_TEL_INT_VAL },
 	[YOUNGEST] = { "youngest_ms", RTE_TEL_INT_VAL },
 	[BY] = { "mapped_by", RTE_TEL_STRING_VAL },
@@ -244,7 +236,7 @@ show_group(void *arg, const struct gantry_dma_reach_group *g)
 	rte_tel_data_add_array_string(a->column[LAST], hex(buf, sizeof(buf), g->last));
 	rte_tel_data_add_array_string(a->column[CPU], hex(buf, sizeof(buf), (uintptr_t)g->cpu));
 	rte_tel_data_add_array_int(a->column[MAPPINGS], g->nr);
-	tel_add_uint(a->column[BYTES], g->bytes);
+	gantry_tel_add_array_uint(a->column[BYTES], g->bytes);
 	rte_tel_data_add_array_int(a->column[OLDEST], age(g->oldest_ms));
 	rte_tel_data_add_array_int(a->column[YOUNGEST], age(g->youngest_ms));
 	rte_tel_data_add_array_string(a->column[BY], g->by);

@@ -138,8 +138,9 @@ locate(const void *addr, Dl_info *info, struct link_map **map, char *name, size_
 		*offset = (uintptr_t)addr - (uintptr_t)own.dli_saddr;
 		return true;
 	}
-	path = dladdr(program, &own) != 0 && own.dli_fbase == info->dli_fbase ? "/proc/self/exe" :
-		info->dli_fname;
+	/* A loader that was itself the command (it has no AT_BASE) is what /proc/self/exe leads to. */
+	path = dladdr(program, &own) != 0 && own.dli_fbase == info->dli_fbase &&
+		getauxval(AT_BASE) != 0 ? "/proc/self/exe" : info->dli_fname;
 	if (read_name(path, (uintptr_t)in - (*map)->l_addr, name, len, offset))
 		++*offset;
 	return true;

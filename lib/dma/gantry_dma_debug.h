@@ -54,7 +54,11 @@ extern "C" {
 	X(MBUF_WRITTEN, "mbuf-written-after-send")  /* written after it was handed over */ \
 	X(MBUF_WRITTEN_FREE, "mbuf-written-after-free") /* written while it was free */ \
 	X(MBUF_IN_RING, "mbuf-sent-in-ring")        /* sent while it is still in a ring */ \
-	X(MBUF_RECEIVED_INTO, "mbuf-received-into") /* received into after it was taken */
+	X(MBUF_RECEIVED_INTO, "mbuf-received-into") /* received into after it was taken */ \
+	X(MBUF_CHANGED, "mbuf-changed-in-flight")   /* its own fields, while the device had it */ \
+	X(MBUF_FAST_FREE, "mbuf-fast-free-broken")  /* sent against the promise of MBUF_FAST_FREE */ \
+	X(MBUF_CHAIN, "mbuf-chain-not-enabled")     /* a chain, without MULTI_SEGS */ \
+	X(MBUF_NOT_OF_POOL, "mbuf-not-of-pool")     /* no mbuf of the pool that it is put into */
 
 /** The classes. */
 enum gantry_dma_misuse {
@@ -129,15 +133,34 @@ void gantry_dma_debug_context(char kind, uint16_t queue, uint16_t desc);
  * driver itself.
  */
 void gantry_dma_debug_caller(const void *site);
+/** What an application has promised of the mbufs that a queue sends. */
+struct gantry_dma_promise {
+	/** One pool, one reference each, direct buffers: RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE. */
+	bool fast_free;
+	bool one_segment; /**< no chains: RTE_ETH_TX_OFFLOAD_MULTI_SEGS is not enabled */
+	/** The pool of the first mbuf. The library sets it; NULL to begin with. */
+	const struct rte_mempool *pool;
+};
+/**
+ * For drivers: until the next call, each mbuf that this thread maps to the device is sent under
+ * this promise, and is reported if it breaks it. A driver that frees accordingly should not do so
+ * if gantry_dma_debug_on(), because a broken promise then does more harm than a report.
+ * @param promise  the queue's, which no two threads use concurrently; NULL: none
+ */
+void gantry_dma_debug_promise(struct gantry_dma_promise *promise);
 /** Whether the device is watched. Cheap: for the data path. */
 static inline bool gantry_dma_debug_on(const struct gantry_dma_dev *dev);
 /**
  * For drivers: mbufs of this pool will be handed to the device (a receive queue's pool, say).
  * From here on its objects' lives are watched. Pools of mbufs that are mapped and not
  * known are added by themselves, later than would be good.
+ *
+ * The first pool is watched after a test whether this release of DPDK shows the library each put
+ * and each get.
  * @return 0, and always with debug off; -EINVAL: no pool of mbufs; -ENOSPC: DPDK has no room
  *   for another kind of mempool, or too many devices watch it; -ENOMEM; -EEXIST: another copy of
- *   this library watches it. What failed is logged, and all else works without.
+ *   this library watches it; -ENOTSUP: puts or gets would not be seen; -EBUSY: secondary
+ *   processes are attached. What failed is logged, and all else works without.
  */
 int gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool);
 
