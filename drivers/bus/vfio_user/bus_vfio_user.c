@@ -32,6 +32,12 @@
  * A secondary process has no connection, and gets what it may use from the
  * primary: vfio_user_mp.c.
  *
+ * A device of another bus may own a device here (rte_vfio_user_open()): a driver's
+ * vdev does, because much of DPDK, and of what is built on it, finds ports only
+ * through the buses that it knows. EAL and the application see the owner alone;
+ * its bus says when the device comes and goes, and this bus neither scans, lists
+ * nor cleans up what is owned.
+ *
  * Bus addresses: any will do for a server that is given a table of them, hence
  * "don't care" as the IOMMU class: EAL uses virtual addresses, unless another
  * device wants physical ones.
@@ -52,7 +58,10 @@
 
 RTE_LOG_REGISTER(vfio_user_logtype, bus.vfio_user, NOTICE);
 
-static TAILQ_HEAD(, rte_vfio_user_device) devices = TAILQ_HEAD_INITIALIZER(devices);
+TAILQ_HEAD(device_list, rte_vfio_user_device);
+
+static struct device_list devices = TAILQ_HEAD_INITIALIZER(devices);
+static struct device_list owned = TAILQ_HEAD_INITIALIZER(owned);
 static TAILQ_HEAD(, rte_vfio_user_driver) drivers = TAILQ_HEAD_INITIALIZER(drivers);
 static struct rte_bus vfio_user_bus;
 
@@ -69,22 +78,19 @@ find_by_name(const char *name)
 }
 
 static void
-device_free(struct rte_vfio_user_device *dev)
+device_free(struct device_list *list, struct rte_vfio_user_device *dev)
 {
-	TAILQ_REMOVE(&devices, dev, next);
+	TAILQ_REMOVE(list, dev, next);
 	free(dev->path);
 	free(dev);
 }
 
-/* The device of that name, made if it is new. NULL: no memory. */
+/* owner NULL: the device itself. NULL: no memory. */
 static struct rte_vfio_user_device *
-device_get(const char *path)
+device_new(struct device_list *list, const char *path, struct rte_device *owner)
 {
-	struct rte_vfio_user_device *dev = find_by_name(path);
+	struct rte_vfio_user_device *dev = calloc(1, sizeof(*dev));
 
-	if (dev != NULL)
-		return dev;
-	dev = calloc(1, sizeof(*dev));
 	if (dev == NULL)
 		return NULL;
 	dev->path = strdup(path);
@@ -95,8 +101,18 @@ device_get(const char *path)
 	dev->device.name = dev->path;
 	dev->device.bus = &vfio_user_bus;
 	dev->device.numa_node = SOCKET_ID_ANY;
-	TAILQ_INSERT_TAIL(&devices, dev, next);
+	dev->owner = owner != NULL ? owner : &dev->device;
+	TAILQ_INSERT_TAIL(list, dev, next);
 	return dev;
+}
+
+/* The bus's device of that name, made if it is new. NULL: no memory. */
+static struct rte_vfio_user_device *
+device_get(const char *path)
+{
+	struct rte_vfio_user_device *dev = find_by_name(path);
+
+	return dev != NULL ? dev : device_new(&devices, path, NULL);
 }
 
 /* A secondary process that names no device has all those of the primary. */
@@ -170,7 +186,8 @@ probe_one(struct rte_vfio_user_device *dev)
 	struct rte_vfio_user_driver *drv;
 	int ret;
 
-	if (rte_dev_is_probed(&dev->device))
+	/* EAL's word for it, device.driver, is set before the probe by some releases. */
+	if (dev->driver != NULL)
 		return -EEXIST;
 	ret = primary ? vfio_user_device_open(dev) : vfio_user_mp_attach(dev);
 	if (ret != 0)
@@ -205,6 +222,7 @@ probe_one(struct rte_vfio_user_device *dev)
 	dev->device.driver = &drv->driver;
 	if (!primary)
 		return 0;
+	vfu_client_limit(((struct vfio_user_priv *)dev->bus_private)->client, 0);
 	vfio_user_mp_show(dev->bus_private);
 	/* News that came while the driver was not ready for them. */
 	if (!rte_vfio_user_alive(dev))
@@ -239,7 +257,7 @@ remove_one(struct rte_vfio_user_device *dev)
 }
 
 static int
-vfio_user_probe(void)
+vfio_user_probe(GANTRY_BUS_ONLY_ARG)
 {
 	struct rte_vfio_user_device *dev;
 	unsigned int tried = 0, failed = 0;
@@ -259,7 +277,7 @@ vfio_user_probe(void)
 }
 
 static int
-vfio_user_plug(struct rte_device *device)
+vfio_user_plug(GANTRY_DRIVER_ARG struct rte_device *device)
 {
 	return probe_one(container_of(device, struct rte_vfio_user_device, device));
 }
@@ -274,13 +292,15 @@ vfio_user_unplug(struct rte_device *device)
 	ret = remove_one(dev);
 	if (ret != 0)
 		return ret;
+	if (GANTRY_BUS_KEEPS_UNPLUGGED)
+		return 0;
 	rte_devargs_remove(device->devargs);
-	device_free(dev);
+	device_free(&devices, dev);
 	return 0;
 }
 
 static int
-vfio_user_cleanup(void)
+vfio_user_cleanup(GANTRY_BUS_ONLY_ARG)
 {
 	struct rte_vfio_user_device *dev;
 	int ret = 0;
@@ -291,13 +311,14 @@ vfio_user_cleanup(void)
 			vfio_user_device_close(dev);
 			ret = -1;
 		}
-		device_free(dev);
+		device_free(&devices, dev);
 	}
 	return ret;
 }
 
 static struct rte_device *
-vfio_user_find_device(const struct rte_device *start, rte_dev_cmp_t cmp, const void *data)
+vfio_user_find_device(GANTRY_BUS_ARG const struct rte_device *start, rte_dev_cmp_t cmp,
+		const void *data)
 {
 	struct rte_vfio_user_device *dev;
 
@@ -336,7 +357,8 @@ match_kvargs(const struct rte_device *device, const void *arg)
 }
 
 static void *
-vfio_user_dev_iterate(const void *start, const char *str, const struct rte_dev_iterator *it)
+vfio_user_dev_iterate(GANTRY_BUS_ARG const void *start, const char *str,
+		const struct rte_dev_iterator *it)
 {
 	static const char * const keys[] = { "name", NULL };
 	struct rte_kvargs *kvargs = NULL;
@@ -351,16 +373,31 @@ vfio_user_dev_iterate(const void *start, const char *str, const struct rte_dev_i
 			return NULL;
 		}
 	}
-	found = vfio_user_find_device(start, match_kvargs, kvargs);
+	found = GANTRY_BUS_FIND_DEVICE(&vfio_user_bus, start, match_kvargs, kvargs);
 	rte_kvargs_free(kvargs);
 	return found;
+}
+
+/*
+ * The application's mappings (rte_dev_dma_map()). If a driver has claimed the device, that driver
+ * chooses all bus addresses and maps each buffer itself. A mapping of the application's would be
+ * of no use then, and could take an address that the driver is about to use: it succeeds without
+ * effect.
+ */
+static bool
+is_claimed(const struct rte_vfio_user_device *dev)
+{
+	const struct vfio_user_priv *priv = dev->bus_private;
+
+	return priv != NULL && priv->dma_claimed;
 }
 
 static int
 vfio_user_dma_map(struct rte_device *device, void *addr, uint64_t iova, size_t len)
 {
-	int ret = rte_vfio_user_dma_map(container_of(device, struct rte_vfio_user_device, device),
-			addr, iova, len, RTE_VFIO_USER_DMA_READ | RTE_VFIO_USER_DMA_WRITE);
+	struct rte_vfio_user_device *dev = container_of(device, struct rte_vfio_user_device, device);
+	int ret = is_claimed(dev) ? 0 : rte_vfio_user_dma_map(dev, addr, iova, len,
+			RTE_VFIO_USER_DMA_READ | RTE_VFIO_USER_DMA_WRITE);
 
 	if (ret == 0)
 		return 0;
@@ -371,8 +408,8 @@ vfio_user_dma_map(struct rte_device *device, void *addr, uint64_t iova, size_t l
 static int
 vfio_user_dma_unmap(struct rte_device *device, void *addr, uint64_t iova, size_t len)
 {
-	int ret = rte_vfio_user_dma_unmap(container_of(device, struct rte_vfio_user_device, device),
-			addr, iova, len);
+	struct rte_vfio_user_device *dev = container_of(device, struct rte_vfio_user_device, device);
+	int ret = is_claimed(dev) ? 0 : rte_vfio_user_dma_unmap(dev, addr, iova, len);
 
 	if (ret == 0)
 		return 0;
@@ -391,8 +428,9 @@ static struct rte_bus vfio_user_bus = {
 	.scan = vfio_user_scan,
 	.probe = vfio_user_probe,
 	.find_device = vfio_user_find_device,
-	.plug = vfio_user_plug,
-	.unplug = vfio_user_unplug,
+	.GANTRY_BUS_PLUG = vfio_user_plug,
+	.GANTRY_BUS_UNPLUG = vfio_user_unplug,
+	GANTRY_BUS_MATCH_ANY
 	.parse = vfio_user_parse,
 	.dma_map = vfio_user_dma_map,
 	.dma_unmap = vfio_user_dma_unmap,
@@ -413,6 +451,7 @@ RTE_INIT_PRIO(vfio_user_bus_init, BUS)
 		return;
 	}
 	rte_bus_register(&vfio_user_bus);
+	GANTRY_BUS_ADD_ANY_DRIVER(&vfio_user_bus);
 }
 
 void
@@ -436,5 +475,38 @@ rte_vfio_user_device_of(const struct rte_device *device)
 		if (&dev->device == device)
 			return dev;
 	}
+	TAILQ_FOREACH(dev, &owned, next) {
+		if (dev->owner == device)
+			return dev;
+	}
 	return NULL;
+}
+
+int
+rte_vfio_user_open(const char *path, struct rte_device *owner)
+{
+	struct rte_vfio_user_device *dev = device_new(&owned, path != NULL ? path : owner->name,
+		owner);
+	int ret;
+
+	if (dev == NULL)
+		return -ENOMEM;
+	ret = probe_one(dev);
+	if (ret != 0)
+		device_free(&owned, dev);
+	return ret;
+}
+
+int
+rte_vfio_user_close(const struct rte_device *owner)
+{
+	struct rte_vfio_user_device *dev = rte_vfio_user_device_of(owner);
+	int ret;
+
+	if (dev == NULL)
+		return -ENODEV;
+	ret = remove_one(dev);
+	if (ret == 0)
+		device_free(&owned, dev);
+	return ret;
 }

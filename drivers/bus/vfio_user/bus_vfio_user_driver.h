@@ -62,6 +62,11 @@ struct rte_vfio_user_device {
 	RTE_TAILQ_ENTRY(rte_vfio_user_device) next;
 	/** @endcond */
 	struct rte_device device;             /**< device.name is the socket's path */
+	/**
+	 * The device that EAL and the application know, which names the port and has the devargs:
+	 * `device`, or the one of another bus that rte_vfio_user_open() was given.
+	 */
+	struct rte_device *owner;
 	struct rte_pci_id id;                 /**< from configuration space */
 	struct rte_vfio_user_driver *driver;  /**< that probes or has it; NULL: none */
 	/**
@@ -145,7 +150,11 @@ int rte_vfio_user_read_config(struct rte_vfio_user_device *dev, void *buf, size_
 /** Writes configuration space; see rte_vfio_user_read_config(). */
 int rte_vfio_user_write_config(struct rte_vfio_user_device *dev, const void *buf, size_t len,
 		uint32_t offset);
-/** Where [offset, offset + len) of a BAR is mapped in this process, or NULL: not in one piece. */
+/**
+ * Where [offset, offset + len) of a BAR is mapped in this process, or NULL: not in one piece. Of
+ * registers that the device reads there at its leisure (doorbells): to reach one that has a side
+ * effect, or a value of the device's, use rte_vfio_user_read32() and rte_vfio_user_write32().
+ */
 void *rte_vfio_user_bar_ptr(struct rte_vfio_user_device *dev, unsigned int bar, uint64_t offset,
 		size_t len);
 
@@ -177,6 +186,12 @@ int rte_vfio_user_dma_map_fd(struct rte_vfio_user_device *dev, int fd, uint64_t 
  */
 int rte_vfio_user_dma_unmap(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len);
 /**
+ * Gives all devices that have EAL's memory the heaps of external memory that they lack, and takes
+ * away those that EAL has no longer. EAL sends no event for such heaps without hugepages. A driver
+ * calls this before it hands the device buffers, as when a port starts.
+ */
+void rte_vfio_user_dma_give_heaps(void);
+/**
  * Takes EAL's memory away from the device, for good: when it returns 0, the device reaches what
  * rte_vfio_user_dma_map() and rte_vfio_user_dma_map_fd() give it and nothing else, whatever
  * memory EAL gets later. From the driver's probe, or when the device is idle.
@@ -207,8 +222,24 @@ bool rte_vfio_user_alive(const struct rte_vfio_user_device *dev);
  * later.
  */
 bool rte_vfio_user_quiesced(const struct rte_vfio_user_device *dev);
-/** The device of a generic handle of this bus, or NULL if it is of another. */
+/** The device that @p dev owns or, on this bus, is; NULL: none. */
 struct rte_vfio_user_device *rte_vfio_user_device_of(const struct rte_device *dev);
+
+/**
+ * Opens the device at @p path for a device of another bus, @p owner, from the probe of the
+ * owner's driver: finds a driver on this bus, and calls its probe. Under EAL the device has the
+ * owner's name and devargs, and rte_vfio_user_close() ends it, not this bus.
+ * @param path   the socket's; not used in a secondary process, which has the device that an owner
+ *   of the same name has in the primary
+ * @param owner  outlives the device
+ * @return 0; or a negative errno value after one line that says why
+ */
+int rte_vfio_user_open(const char *path, struct rte_device *owner);
+/**
+ * Undoes rte_vfio_user_open(): calls the driver's remove, and closes the connection.
+ * @return 0; -ENODEV: @p owner has no device; or what the driver's remove returned: it keeps it
+ */
+int rte_vfio_user_close(const struct rte_device *owner);
 
 #ifdef __cplusplus
 }

@@ -22,8 +22,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <linux/magic.h>
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
@@ -32,7 +34,6 @@
 #include <rte_eal.h>
 #include <rte_memory.h>
 
-#include "dpdk_compat.h"
 #include "vfio_user_private.h"
 
 /*
@@ -170,6 +171,7 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 {
 	struct vfio_user_priv *priv;
 	struct vfu_client_params params = {
+		.queue_pages = true,
 		.dma_read = vfio_user_dma_read,
 		.dma_write = vfio_user_dma_write,
 		.lost = vfio_user_lost,
@@ -189,7 +191,7 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 	for (i = 0; i < VFIO_USER_MAX_BARS; i++)
 		priv->bar_files[i].fd = -1;
 	TAILQ_INIT(&priv->eal_maps);
-	pthread_rwlock_init(&priv->nofd_lock, NULL);
+	pthread_rwlock_init(&priv->served_lock, NULL);
 	pthread_mutex_init(&priv->lost_lock, NULL);
 	dev->bus_private = priv;
 
@@ -205,6 +207,7 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 		VFIO_USER_LOG(ERR, "%s", err);
 		return ret;
 	}
+	vfu_client_limit(priv->client, VFIO_USER_PROBE_MS);
 	ret = vfu_client_device_info(priv->client, &info);
 	if (ret != 0) {
 		VFIO_USER_LOG(ERR, "%s: cannot ask for the device: %s", dev->path, strerror(-ret));
@@ -226,14 +229,19 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 	return read_ids(dev, config);
 }
 
-/* True if the file can never become shorter than what is mapped of it. */
+/*
+ * True if the file can never become shorter than what is mapped of it, and never
+ * lacks a page of it: the seal does not stop a hole being punched, and touching a
+ * hole of a hugetlb file raises SIGBUS when no huge page is free.
+ */
 static bool
 cannot_shrink(int fd, uint64_t end)
 {
-	struct stat st;
 	int seals = fcntl(fd, F_GET_SEALS);
+	struct statfs fs;
+	struct stat st;
 
-	if (seals < 0)
+	if (seals < 0 || fstatfs(fd, &fs) != 0 || fs.f_type == HUGETLBFS_MAGIC)
 		return false;
 	if (!(seals & F_SEAL_SHRINK) && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) != 0)
 		return false;
@@ -299,8 +307,8 @@ map_area(struct rte_vfio_user_device *dev, unsigned int index, const struct vfu_
 		return -EPROTO;
 	}
 	if (!cannot_shrink(region->fd, end)) {
-		VFIO_USER_LOG(WARNING, "%s: BAR%u: the server's memory is too short or not sealed "
-			"against shrinking: not mapped, used by message", dev->path, index);
+		VFIO_USER_LOG(WARNING, "%s: BAR%u: the server's memory is too short, of huge pages or "
+			"not sealed against shrinking: not mapped, used by message", dev->path, index);
 		return 0;
 	}
 	addr = map_above_memory(size, region->fd, start);
@@ -510,6 +518,8 @@ vfio_user_device_close(struct rte_vfio_user_device *dev)
 		return;
 	}
 	vfio_user_mp_hide(priv);
+	if (priv->client != NULL)
+		vfu_client_limit(priv->client, VFIO_USER_CLOSE_MS);
 	if (priv->client != NULL && vfu_client_alive(priv->client) && priv->dma_attached) {
 		command_update(dev, 0, PCI_COMMAND_MASTER);
 		vfu_client_reset(priv->client);
@@ -529,7 +539,7 @@ vfio_user_device_close(struct rte_vfio_user_device *dev)
 		if (mmio_slots[i] == dev)
 			mmio_slots[i] = NULL;
 	}
-	pthread_rwlock_destroy(&priv->nofd_lock);
+	pthread_rwlock_destroy(&priv->served_lock);
 	pthread_mutex_destroy(&priv->lost_lock);
 	dev->bus_private = NULL;
 	dev->nb_vectors = 0;

@@ -16,7 +16,16 @@
  * away for a moment, in which the device would fault.
  *
  * Memory without a file (external memory, no memfd) is mapped all the same; the
- * server then asks for its contents by message, and the client's thread copies.
+ * server then asks for its contents by message, and the client's thread copies. It may ask so
+ * for any memory that is mapped, file or not.
+ *
+ * External memory. A heap's is given to the device when EAL adds it, list by list, as it is taken
+ * back. EAL tells of that by an event before it marks the list as a heap's, and not at all without
+ * hugepages: each mempool that is complete and each start of a port has all heaps looked at again,
+ * since external buffers may be in one that no mempool is in. EAL may not know the memory that a
+ * mempool was populated with. The bus therefore also gives the device the memory of each complete
+ * mempool, as far as the device lacks it, until no mempool is in it (vfio_user_pool.c). A mapping
+ * that the application makes by itself (rte_dev_dma_map()) goes before all of that.
  *
  * A driver may have it otherwise. It claims the device, in its probe (then EAL's memory is taken
  * away, for good) or before it (then nothing is ever handed over), and what the driver maps
@@ -30,7 +39,9 @@
  *  - dma_lock, ours: the list of attached devices and their tables. Held while
  *    the server's reply is waited for, which is bounded by the connection's
  *    time-out.
- *  - a device's nofd_lock, see vfio_user_private.h.
+ *  - a device's served_lock, see vfio_user_private.h.
+ * Nobody who holds dma_lock waits for EAL's lock of mempools, whose owner may be waiting for
+ * memory, and so for dma_lock.
  */
 
 #include <assert.h>
@@ -40,13 +51,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <rte_common.h>
 #include <rte_errno.h>
 #include <rte_memory.h>
 
-#include "dpdk_compat.h"
 #include "eal_run.h"
 #include "sealed_file.h"
 #include "vfio_user_private.h"
@@ -62,14 +73,6 @@ static TAILQ_HEAD(, vfio_user_priv) dma_devices = TAILQ_HEAD_INITIALIZER(dma_dev
 /* False if this process' memory stays as it is: legacy or without hugepages. */
 static bool memory_changes;
 static bool events_registered;
-
-/* Whether the device is given this page of EAL's. */
-static bool
-is_given(const struct rte_memseg_list *msl, const struct rte_memseg *ms)
-{
-	/* External memory that is no heap is its owner's to map (rte_dev_dma_map()). */
-	return (!msl->external || msl->heap) && ms->iova != RTE_BAD_IOVA;
-}
 
 /* Of a tree of mappings: those that overlap are the same to it, so that it holds none that do. */
 static int
@@ -100,22 +103,22 @@ tree_find(void *const *tree, uint64_t iova, uint64_t len)
 }
 
 static int
-nofd_add(struct vfio_user_priv *priv, struct vfio_user_map *map)
+served_add(struct vfio_user_priv *priv, struct vfio_user_map *map)
 {
 	int ret;
 
-	pthread_rwlock_wrlock(&priv->nofd_lock);
-	ret = tree_add(&priv->nofd, map);
-	pthread_rwlock_unlock(&priv->nofd_lock);
+	pthread_rwlock_wrlock(&priv->served_lock);
+	ret = tree_add(&priv->served, map);
+	pthread_rwlock_unlock(&priv->served_lock);
 	return ret;
 }
 
 static void
-nofd_del(struct vfio_user_priv *priv, struct vfio_user_map *map)
+served_del(struct vfio_user_priv *priv, struct vfio_user_map *map)
 {
-	pthread_rwlock_wrlock(&priv->nofd_lock);
-	tdelete(map, &priv->nofd, compare);
-	pthread_rwlock_unlock(&priv->nofd_lock);
+	pthread_rwlock_wrlock(&priv->served_lock);
+	tdelete(map, &priv->served, compare);
+	pthread_rwlock_unlock(&priv->served_lock);
 }
 
 /* Called with dma_lock held, as all that changes the tables. */
@@ -134,13 +137,12 @@ map_one(struct vfio_user_priv *priv, const struct vfio_user_map *what)
 		free(map);
 		return ret;
 	}
-	ret = map->fd < 0 ? nofd_add(priv, map) : 0;
+	ret = served_add(priv, map);
 	if (ret == 0)
 		ret = vfu_client_dma_map(priv->client, map->fd, map->offset, map->iova, map->len,
 				map->prot);
 	if (ret != 0) {
-		if (map->fd < 0)
-			nofd_del(priv, map);
+		served_del(priv, map);
 		tdelete(map, &priv->maps, compare);
 		free(map);
 		return ret;
@@ -160,84 +162,147 @@ forget_one(struct vfio_user_priv *priv, struct vfio_user_map *map)
 {
 	if (map->eal)
 		TAILQ_REMOVE(&priv->eal_maps, map, next);
-	if (map->fd < 0)
-		nofd_del(priv, map);
+	served_del(priv, map);
 	tdelete(map, &priv->maps, compare);
 	free(map);
+}
+
+/* A server that has no such mapping keeps none: the device has lost it, as it should. */
+static int
+unmap_at_server(struct vfio_user_priv *priv, const struct vfio_user_map *map)
+{
+	int ret = vfu_client_dma_unmap(priv->client, map->iova, map->len);
+
+	return ret == -ENOENT ? 0 : ret;
 }
 
 static int
 unmap_one(struct vfio_user_priv *priv, struct vfio_user_map *map)
 {
-	int ret = vfu_client_dma_unmap(priv->client, map->iova, map->len);
+	int ret = unmap_at_server(priv, map);
 
 	forget_one(priv, map);
 	return ret;
 }
 
-static int
-map_run(struct vfio_user_priv *priv, const struct eal_run *run)
+/* The mapping with the lowest bus address of those in [iova, iova + len). */
+static struct vfio_user_map *
+first_map(const struct vfio_user_priv *priv, uint64_t iova, uint64_t len)
 {
-	const struct vfio_user_map map = { .va = run->va, .iova = run->iova, .len = run->len,
-		.fd = run->fd, .offset = run->offset, .prot = DMA_RW, .eal = true };
+	struct vfio_user_map *first = NULL, *map;
 
-	return map_one(priv, &map);
+	while (len != 0 && (map = tree_find(&priv->maps, iova, len)) != NULL) {
+		first = map;
+		len = map->iova > iova ? map->iova - iova : 0;
+	}
+	return first;
 }
 
+/* Maps of it what is not mapped. */
+static int
+map_gaps(struct vfio_user_priv *priv, const struct vfio_user_map *what)
+{
+	uint64_t done = 0, stop;
+	int ret = 0;
+
+	while (ret == 0 && done < what->len) {
+		const struct vfio_user_map *next = first_map(priv, what->iova + done,
+			what->len - done);
+		struct vfio_user_map gap = *what;
+
+		stop = next != NULL && next->iova > what->iova + done ? next->iova - what->iova :
+			next != NULL ? done : what->len;
+		gap.va += done;
+		gap.iova += done;
+		gap.len = stop - done;
+		if (gap.len != 0)
+			ret = map_one(priv, &gap);
+		done = next != NULL ? next->iova + next->len - what->iova : what->len;
+	}
+	return ret;
+}
+
+/* Pages on their way to be one mapping, of one list where they are external. */
 struct walk {
 	struct vfio_user_priv *priv;
 	struct eal_run run; /* len 0: none */
+	const struct rte_memseg_list *msl;
+	bool pool;          /* given for the sake of a mempool */
 };
 
 static int
 walk_flush(struct walk *w)
 {
+	const struct vfio_user_map map = { .va = w->run.va, .iova = w->run.iova,
+		.len = w->run.len, .fd = w->run.fd, .offset = w->run.offset, .prot = DMA_RW,
+		.eal = true, .external = w->msl != NULL && w->msl->external, .pool = w->pool };
 	int ret = 0;
 
-	if (w->run.len != 0)
-		ret = map_run(w->priv, &w->run);
 	w->run.len = 0;
+	if (map.external) /* its owner may have mapped a part of it */
+		ret = map_gaps(w->priv, &map);
+	else if (map.len != 0)
+		ret = map_one(w->priv, &map);
+	return ret;
+}
+
+static int
+walk_add(struct walk *w, const struct rte_memseg_list *msl, const struct rte_memseg *ms)
+{
+	struct eal_run page = eal_run_of(msl, ms, memory_changes);
+	int ret;
+
+	if (ms->iova == RTE_BAD_IOVA)
+		return 0;
+	page.stays |= msl->external; /* as long as its neighbours in the list do */
+	if (w->run.len != 0 && w->run.stays && eal_run_continues(&w->run, &page) &&
+			w->run.iova + w->run.len == page.iova &&
+			(w->msl == msl || !(w->msl->external || msl->external))) {
+		w->run.len += page.len;
+		return 0;
+	}
+	ret = walk_flush(w);
+	w->run = page;
+	w->msl = msl;
 	return ret;
 }
 
 static int
 walk_page(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
 {
-	const struct eal_run page = eal_run_of(msl, ms, memory_changes);
-	struct walk *w = arg;
-	int ret;
-
-	if (!is_given(msl, ms))
-		return 0;
-	if (w->run.len != 0 && w->run.stays && eal_run_continues(&w->run, &page) &&
-			w->run.iova + w->run.len == page.iova) {
-		w->run.len += page.len;
-		return 0;
-	}
-	ret = walk_flush(w);
-	w->run = page;
-	return ret;
+	/* External memory that is no heap is its owner's to map (rte_dev_dma_map()). */
+	return !msl->external || msl->heap ? walk_add(arg, msl, ms) : 0;
 }
 
-/* Pages of [va, va + len), which EAL has just added. */
 static void
-add_pages(struct vfio_user_priv *priv, uint64_t va, uint64_t len)
+report_unreachable(const struct vfio_user_priv *priv, uint64_t va, int ret)
 {
+	if (ret != 0 && vfu_client_alive(priv->client))
+		VFIO_USER_LOG(ERR, "%s: memory at 0x%" PRIx64 ": the device cannot reach it: %s",
+			priv->dev->path, va, strerror(-ret));
+}
+
+static void
+report_kept(const struct vfio_user_priv *priv, uint64_t va, int ret)
+{
+	if (ret != 0 && vfu_client_alive(priv->client))
+		VFIO_USER_LOG(ERR, "%s: the device keeps memory at 0x%" PRIx64
+			" that was given back: %s", priv->dev->path, va, strerror(-ret));
+}
+
+/* Pages of [va, va + len), which EAL has just added, or a mempool is in. */
+static void
+give_pages(struct vfio_user_priv *priv, uint64_t va, uint64_t len, bool pool)
+{
+	struct walk w = { .priv = priv, .pool = pool };
 	const uint64_t end = va + len;
 	const struct rte_memseg_list *msl;
 	const struct rte_memseg *ms;
+	int ret = 0;
 
-	for (; va < end && (ms = eal_page_at(va, &msl)) != NULL; va += ms->len) {
-		const struct eal_run page = eal_run_of(msl, ms, memory_changes);
-		int ret;
-
-		if (!is_given(msl, ms))
-			continue;
-		ret = map_run(priv, &page);
-		if (ret != 0 && vfu_client_alive(priv->client))
-			VFIO_USER_LOG(ERR, "%s: the device cannot reach new memory at 0x%" PRIx64
-				": %s", priv->dev->path, va, strerror(-ret));
-	}
+	for (; ret == 0 && va < end && (ms = eal_page_at(va, &msl)) != NULL; va += ms->len)
+		ret = walk_add(&w, msl, ms);
+	report_unreachable(priv, va, ret != 0 ? ret : walk_flush(&w));
 }
 
 /*
@@ -251,7 +316,6 @@ remove_pages(struct vfio_user_priv *priv, uint64_t va, uint64_t len)
 	const uint64_t end = va + len;
 	struct vfio_user_map *map;
 	uint64_t start, stop;
-	int ret;
 
 	for (;;) {
 		TAILQ_FOREACH(map, &priv->eal_maps, next) {
@@ -262,15 +326,11 @@ remove_pages(struct vfio_user_priv *priv, uint64_t va, uint64_t len)
 			break;
 		start = map->va;
 		stop = map->va + map->len;
-		ret = unmap_one(priv, map);
-		if (ret != 0 && vfu_client_alive(priv->client))
-			VFIO_USER_LOG(ERR, "%s: the device keeps memory at 0x%" PRIx64
-				" that was given back: %s", priv->dev->path, start,
-				strerror(-ret));
+		report_kept(priv, start, unmap_one(priv, map));
 		if (start < va)
-			add_pages(priv, start, va - start);
+			give_pages(priv, start, va - start, false);
 		if (stop > end)
-			add_pages(priv, end, stop - end);
+			give_pages(priv, end, stop - end, false);
 	}
 }
 
@@ -284,9 +344,155 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 		if (priv->dma_claimed)
 			continue;
 		if (type == RTE_MEM_EVENT_ALLOC)
-			add_pages(priv, (uintptr_t)addr, len);
+			give_pages(priv, (uintptr_t)addr, len, false);
 		else
 			remove_pages(priv, (uintptr_t)addr, len);
+	}
+	pthread_mutex_unlock(&dma_lock);
+}
+
+/* Whether [iova, iova + len) is part of external memory that the device was given at va. */
+static bool
+is_external(const struct vfio_user_map *map, uint64_t va, uint64_t iova, uint64_t len)
+{
+	return map != NULL && map->external && iova >= map->iova && va - map->va == iova - map->iova &&
+		len <= map->len - (iova - map->iova);
+}
+
+/*
+ * A piece of a mempool's memory. All of an external list is given at once: other mempools may be
+ * in it, and on the same page. Of memory that EAL does not know, whole pages.
+ */
+static void
+give_piece(struct vfio_user_priv *priv, const struct rte_mempool *mp, uint64_t va, uint64_t iova,
+		uint64_t len)
+{
+	const uint64_t before = va & 4095;
+	struct vfio_user_map map = { .va = va - before, .iova = iova - before,
+		.len = RTE_ALIGN_CEIL(len + before, UINT64_C(4096)), .fd = -1, .prot = DMA_RW,
+		.eal = true, .external = true, .pool = true };
+	const struct rte_memseg_list *msl;
+	const struct rte_memseg *ms = eal_page_at(va, &msl);
+	int ret;
+
+	if (iova == RTE_BAD_IOVA || len == 0 || (ms != NULL && !msl->external) ||
+			is_external(tree_find(&priv->maps, iova, 1), va, iova, len))
+		return;
+	if (ms != NULL && ms->iova != RTE_BAD_IOVA) {
+		give_pages(priv, (uintptr_t)msl->base_va, msl->len, true);
+		return;
+	}
+	ret = (iova & 4095) == before ? map_gaps(priv, &map) : -EINVAL;
+	if (ret != 0 && vfu_client_alive(priv->client))
+		VFIO_USER_LOG(ERR, "%s: mempool %s: the device cannot reach its memory at 0x%"
+			PRIx64 ", bus address 0x%" PRIx64 ": %s", priv->dev->path, mp->name, va,
+			iova, strerror(-ret));
+}
+
+static void
+give_pool(struct vfio_user_priv *priv, const struct rte_mempool *mp)
+{
+	const struct rte_mempool_memhdr *hdr;
+
+	if (priv->dma_claimed || mp->flags & RTE_MEMPOOL_F_NON_IO)
+		return;
+	STAILQ_FOREACH(hdr, &mp->mem_list, next)
+		give_piece(priv, mp, (uintptr_t)hdr->addr, hdr->iova, hdr->len);
+}
+
+void
+vfio_user_dma_give_pool(const struct rte_mempool *mp)
+{
+	struct vfio_user_priv *priv;
+
+	pthread_mutex_lock(&dma_lock);
+	TAILQ_FOREACH(priv, &dma_devices, dma_next)
+		give_pool(priv, mp);
+	pthread_mutex_unlock(&dma_lock);
+}
+
+/* Removes heaps that EAL has no longer: it sent no event where memory does not change. */
+static void
+sweep_heaps(struct vfio_user_priv *priv)
+{
+	const struct rte_memseg_list *msl;
+	struct vfio_user_map *map, *next;
+
+	for (map = TAILQ_FIRST(&priv->eal_maps); map != NULL; map = next) {
+		const uint64_t va = map->va;
+
+		next = TAILQ_NEXT(map, next);
+		if (map->external && !map->pool &&
+				(eal_page_at(va, &msl) == NULL || !msl->external))
+			report_kept(priv, va, unmap_one(priv, map));
+	}
+}
+
+static int
+give_heap(const struct rte_memseg_list *msl, void *arg)
+{
+	if (msl->external && msl->heap)
+		give_pages(arg, (uintptr_t)msl->base_va, msl->len, false);
+	return 0;
+}
+
+/* Called once, for the first list, with EAL's memory lock held. */
+static int
+heaps_walk(const struct rte_memseg_list *msl, void *arg)
+{
+	struct vfio_user_priv *priv;
+
+	pthread_mutex_lock(&dma_lock);
+	TAILQ_FOREACH(priv, &dma_devices, dma_next) {
+		if (priv->dma_claimed)
+			continue;
+		sweep_heaps(priv);
+		rte_memseg_list_walk_thread_unsafe(give_heap, priv);
+	}
+	pthread_mutex_unlock(&dma_lock);
+	return 1;
+}
+
+void
+rte_vfio_user_dma_give_heaps(void)
+{
+	rte_memseg_list_walk(heaps_walk, NULL);
+}
+
+static bool
+overlaps(const struct vfio_user_map *map, const struct iovec *pieces, size_t nr)
+{
+	size_t i;
+
+	for (i = 0; i < nr; i++) {
+		const uint64_t va = (uintptr_t)pieces[i].iov_base;
+
+		if (va < map->va + map->len && map->va < va + pieces[i].iov_len)
+			return true;
+	}
+	return false;
+}
+
+void
+vfio_user_dma_take_pool(const struct iovec *gone, size_t nr_gone, const struct iovec *left,
+		size_t nr_left)
+{
+	struct vfio_user_priv *priv;
+	struct vfio_user_map *map, *next;
+	int ret;
+
+	pthread_mutex_lock(&dma_lock);
+	TAILQ_FOREACH(priv, &dma_devices, dma_next) {
+		for (map = TAILQ_FIRST(&priv->eal_maps); map != NULL; map = next) {
+			next = TAILQ_NEXT(map, next);
+			if (!map->pool || !overlaps(map, gone, nr_gone) ||
+					overlaps(map, left, nr_left))
+				continue;
+			ret = unmap_one(priv, map);
+			if (ret != 0 && vfu_client_alive(priv->client))
+				VFIO_USER_LOG(ERR, "%s: the device keeps the memory of a mempool "
+					"that was freed: %s", priv->dev->path, strerror(-ret));
+		}
 	}
 	pthread_mutex_unlock(&dma_lock);
 }
@@ -327,6 +533,8 @@ vfio_user_dma_attach(struct vfio_user_priv *priv, bool claimed)
 	}
 	priv->dma_claimed = claimed;
 	ret = rte_memseg_list_walk(attach_walk, &w);
+	if (ret == 1 && !claimed)
+		vfio_user_pool_attach();
 	return ret == 1 ? 0 : ret;
 }
 
@@ -378,6 +586,41 @@ find_file(struct vfio_user_map *map)
 	map->offset = run.offset + (map->va - run.va);
 }
 
+/*
+ * The owner of external memory maps it. The device keeps the rest of the memory that the bus gave
+ * it unasked.
+ */
+static int
+map_over_external(struct vfio_user_priv *priv, const struct vfio_user_map *map)
+{
+	struct vfio_user_map *old, rest;
+	int ret = 0;
+
+	if (is_external(tree_find(&priv->maps, map->iova, map->len), map->va, map->iova, map->len))
+		return 0;
+	while (ret == 0 && (old = tree_find(&priv->maps, map->iova, map->len)) != NULL) {
+		if (!old->external)
+			return -EEXIST;
+		rest = *old;
+		ret = unmap_one(priv, old);
+		if (ret == 0 && rest.iova < map->iova) {
+			struct vfio_user_map left = rest;
+
+			left.len = map->iova - rest.iova;
+			ret = map_one(priv, &left);
+		}
+		if (ret == 0 && rest.iova + rest.len > map->iova + map->len) {
+			const uint64_t cut = map->iova + map->len - rest.iova;
+
+			rest.va += cut;
+			rest.iova += cut;
+			rest.len -= cut;
+			ret = map_one(priv, &rest);
+		}
+	}
+	return ret != 0 ? ret : map_one(priv, map);
+}
+
 static int
 map_range(struct rte_vfio_user_device *dev, struct vfio_user_map *map)
 {
@@ -390,7 +633,7 @@ map_range(struct rte_vfio_user_device *dev, struct vfio_user_map *map)
 			map->prot == 0 || (map->prot & ~DMA_RW) != 0)
 		return -EINVAL;
 	pthread_mutex_lock(&dma_lock);
-	ret = map_one(priv, map);
+	ret = map_over_external(priv, map);
 	pthread_mutex_unlock(&dma_lock);
 	return ret;
 }
@@ -447,6 +690,8 @@ rte_vfio_user_dma_unmap(struct rte_vfio_user_device *dev, void *va, uint64_t iov
 	if (map != NULL && !map->eal && map->va == (uintptr_t)va && map->iova == iova &&
 			map->len == len)
 		ret = unmap_one(priv, map);
+	else if (is_external(map, (uintptr_t)va, iova, len))
+		ret = 0; /* a mempool or a heap is in it */
 	pthread_mutex_unlock(&dma_lock);
 	return ret;
 }
@@ -480,7 +725,7 @@ rte_vfio_user_dma_claim(struct rte_vfio_user_device *dev)
 		return -ENODEV;
 	pthread_mutex_lock(&dma_lock);
 	TAILQ_FOREACH(kept, &priv->eal_maps, next) {
-		ret = vfu_client_dma_unmap(priv->client, kept->iova, kept->len);
+		ret = unmap_at_server(priv, kept);
 		if (ret != 0)
 			break;
 	}
@@ -554,43 +799,53 @@ vfio_user_dma_free(struct vfio_user_priv *priv)
 
 /*
  * The server's requests, in the client's thread. The library has checked that
- * the range lies in one mapping without a file; here it is found again, since
- * an unmapping may be under way.
+ * the range lies in one mapping; here it is found again, since an unmapping may
+ * be under way. The memory itself may have gone, where its owner has not told anybody: the kernel
+ * copies, and says so.
  */
-static void *
-nofd_find(const struct vfio_user_priv *priv, uint64_t iova, size_t len)
+
+static int
+copy(const struct vfio_user_priv *priv, uint64_t iova, void *buf, size_t len, bool to_memory)
 {
-	const struct vfio_user_map *m = tree_find(&priv->nofd, iova, 1);
+	const struct vfio_user_map *m = tree_find(&priv->served, iova, 1);
+	struct iovec ours = { .iov_base = buf, .iov_len = len }, memory = { .iov_len = len };
+	ssize_t ret;
 
 	if (m == NULL || len > m->len - (iova - m->iova))
-		return NULL;
-	return (void *)(uintptr_t)(m->va + (iova - m->iova));
+		return -EFAULT;
+	memory.iov_base = (void *)(uintptr_t)(m->va + (iova - m->iova));
+	ret = to_memory ? process_vm_writev(getpid(), &ours, 1, &memory, 1, 0) :
+		process_vm_readv(getpid(), &ours, 1, &memory, 1, 0);
+	if (ret >= 0 || (errno != EPERM && errno != ENOSYS))
+		return ret == (ssize_t)len ? 0 : -EFAULT;
+	/* A sandbox without these calls. */
+	if (to_memory)
+		memcpy(memory.iov_base, buf, len);
+	else
+		memcpy(buf, memory.iov_base, len);
+	return 0;
 }
 
 int
 vfio_user_dma_read(void *opaque, uint64_t iova, void *buf, size_t len)
 {
 	struct vfio_user_priv *priv = opaque;
-	const void *va;
+	int ret;
 
-	pthread_rwlock_rdlock(&priv->nofd_lock);
-	va = nofd_find(priv, iova, len);
-	if (va != NULL)
-		memcpy(buf, va, len);
-	pthread_rwlock_unlock(&priv->nofd_lock);
-	return va != NULL ? 0 : -EFAULT;
+	pthread_rwlock_rdlock(&priv->served_lock);
+	ret = copy(priv, iova, buf, len, false);
+	pthread_rwlock_unlock(&priv->served_lock);
+	return ret;
 }
 
 int
 vfio_user_dma_write(void *opaque, uint64_t iova, const void *buf, size_t len)
 {
 	struct vfio_user_priv *priv = opaque;
-	void *va;
+	int ret;
 
-	pthread_rwlock_rdlock(&priv->nofd_lock);
-	va = nofd_find(priv, iova, len);
-	if (va != NULL)
-		memcpy(va, buf, len);
-	pthread_rwlock_unlock(&priv->nofd_lock);
-	return va != NULL ? 0 : -EFAULT;
+	pthread_rwlock_rdlock(&priv->served_lock);
+	ret = copy(priv, iova, (void *)(uintptr_t)buf, len, true);
+	pthread_rwlock_unlock(&priv->served_lock);
+	return ret;
 }

@@ -36,7 +36,6 @@
 #include <rte_interrupts.h>
 #include <rte_string_fns.h>
 
-#include "dpdk_compat.h"
 #include "vfio_user_private.h"
 
 static int
@@ -201,7 +200,7 @@ lost_event(void *arg)
 		return;
 	priv->lost_told = true;
 	/* An application that hears of it may remove the device at once. */
-	strlcpy(name, dev->device.name, sizeof(name));
+	strlcpy(name, dev->owner->name, sizeof(name));
 	if (dev->driver->lost != NULL)
 		dev->driver->lost(dev);
 	rte_dev_event_callback_process(name, RTE_DEV_EVENT_REMOVE);

@@ -41,7 +41,6 @@
 #include <rte_errno.h>
 #include <rte_string_fns.h>
 
-#include "dpdk_compat.h"
 #include "vfio_user_private.h"
 
 #define MP_NAME    "bus_vfio_user"
@@ -49,8 +48,8 @@
 #define MP_MAX_MAPS RTE_DIM(((struct rte_vfio_user_bar *)0)->maps)
 
 enum mp_what {
-	MP_LIST,   /* the device number `index`: its path */
-	MP_DEVICE, /* the device at `path` */
+	MP_LIST,   /* the device number `index` of this bus: its name */
+	MP_DEVICE, /* the device that EAL knows by `name` */
 	MP_MAP,    /* its area number `index` of `bar` */
 };
 
@@ -59,7 +58,7 @@ struct mp_request {
 	uint32_t what;
 	uint32_t bar;
 	uint32_t index;
-	char path[RTE_DEV_NAME_MAX_LEN];
+	char name[RTE_DEV_NAME_MAX_LEN];
 };
 
 struct mp_device {
@@ -78,7 +77,7 @@ struct mp_reply {
 	uint32_t tag;
 	int32_t ret;
 	union {
-		char path[RTE_DEV_NAME_MAX_LEN];
+		char name[RTE_DEV_NAME_MAX_LEN];
 		struct mp_device device;
 		struct mp_map map; /* with its file descriptor */
 	};
@@ -132,6 +131,13 @@ describe_map(const struct vfio_user_priv *priv, const struct mp_request *q, stru
 	return 0;
 }
 
+/* The other bus lists a device that one of its own devices owns. */
+static bool
+is_listed(const struct vfio_user_priv *priv)
+{
+	return priv->dev->owner == &priv->dev->device;
+}
+
 static int
 describe_one(const struct mp_request *q, struct mp_reply *r, int *fd)
 {
@@ -139,14 +145,15 @@ describe_one(const struct mp_request *q, struct mp_reply *r, int *fd)
 	uint32_t n = 0;
 
 	TAILQ_FOREACH(priv, &shown, mp_next) {
-		if (q->what == MP_LIST ? n++ == q->index : strcmp(priv->dev->path, q->path) == 0)
+		if (q->what == MP_LIST ? is_listed(priv) && n++ == q->index :
+				strcmp(priv->dev->owner->name, q->name) == 0)
 			break;
 	}
 	if (priv == NULL)
 		return -ENODEV;
 	switch (q->what) {
 	case MP_LIST:
-		strlcpy(r->path, priv->dev->path, sizeof(r->path));
+		strlcpy(r->name, priv->dev->owner->name, sizeof(r->name));
 		return 0;
 	case MP_DEVICE:
 		describe_device(priv->dev, &r->device);
@@ -169,7 +176,7 @@ answer(const struct rte_mp_msg *msg, const void *peer)
 
 	if (msg->len_param == sizeof(q) && msg->num_fds == 0) {
 		memcpy(&q, msg->param, sizeof(q));
-		q.path[sizeof(q.path) - 1] = '\0';
+		q.name[sizeof(q.name) - 1] = '\0';
 		r.tag = q.tag;
 		pthread_mutex_lock(&shown_lock);
 		r.ret = describe_one(&q, &r, &fd);
@@ -226,9 +233,23 @@ vfio_user_mp_hide(struct vfio_user_priv *priv)
  * The secondary's side.
  */
 
-/* 0 and the answer, or -errno: the primary's, or because it does not answer. */
+/* EAL scans its buses before it knows the frequency of its timer: rte_get_timer_hz() is 0 then. */
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * 0 and the answer, or -errno: the primary's, or because it does not answer. All questions of one
+ * probe have the same end, so that a primary that answers each just in time is no reason to wait
+ * for minutes.
+ */
 static int
-ask(struct mp_request *q, struct mp_reply *r, int *fd)
+ask(struct mp_request *q, struct mp_reply *r, int *fd, uint64_t end_ms)
 {
 	/* EAL has one request of a name under way at a time. */
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -239,6 +260,8 @@ ask(struct mp_request *q, struct mp_reply *r, int *fd)
 	const struct rte_mp_msg *in;
 	int ret, i, want;
 
+	if (now_ms() >= end_ms)
+		return -ETIMEDOUT;
 	strlcpy(msg.name, MP_NAME, sizeof(msg.name));
 	pthread_mutex_lock(&lock);
 	q->tag = ++last_tag;
@@ -274,12 +297,13 @@ ask(struct mp_request *q, struct mp_reply *r, int *fd)
 int
 vfio_user_mp_list(int (*found)(const char *path))
 {
+	const uint64_t end_ms = now_ms() + VFIO_USER_PROBE_MS;
 	struct mp_request q = { .what = MP_LIST };
 	struct mp_reply r;
 	int ret;
 
 	for (;; q.index++) {
-		ret = ask(&q, &r, NULL);
+		ret = ask(&q, &r, NULL, end_ms);
 		if (ret == -ENODEV)
 			return 0;
 		if (ret != 0) {
@@ -287,8 +311,8 @@ vfio_user_mp_list(int (*found)(const char *path))
 				"it has: %s", strerror(-ret));
 			return 0;
 		}
-		r.path[sizeof(r.path) - 1] = '\0';
-		ret = found(r.path);
+		r.name[sizeof(r.name) - 1] = '\0';
+		ret = found(r.name);
 		if (ret != 0)
 			return ret;
 	}
@@ -323,14 +347,15 @@ map_here(struct rte_vfio_user_device *dev, unsigned int index, const struct mp_m
 int
 vfio_user_mp_attach(struct rte_vfio_user_device *dev)
 {
+	const uint64_t end_ms = now_ms() + VFIO_USER_PROBE_MS;
 	struct mp_request q = { .what = MP_DEVICE };
 	struct mp_reply r, area;
 	unsigned int i;
 	int fd, ret;
 
-	if (strlcpy(q.path, dev->path, sizeof(q.path)) >= sizeof(q.path))
+	if (strlcpy(q.name, dev->owner->name, sizeof(q.name)) >= sizeof(q.name))
 		return -ENAMETOOLONG;
-	ret = ask(&q, &r, NULL);
+	ret = ask(&q, &r, NULL, end_ms);
 	if (ret != 0) {
 		VFIO_USER_LOG(ERR, "%s: %s", dev->path, ret == -ENODEV ?
 			"the primary process has no such device: name it in the primary's "
@@ -349,7 +374,7 @@ vfio_user_mp_attach(struct rte_vfio_user_device *dev)
 		q.bar = i;
 		for (q.index = 0; q.index < RTE_MIN(r.device.bars[i].nr_maps, MP_MAX_MAPS);
 				q.index++) {
-			ret = ask(&q, &area, &fd);
+			ret = ask(&q, &area, &fd, end_ms);
 			if (ret != 0) {
 				VFIO_USER_LOG(ERR, "%s: BAR%u: the primary process does not give "
 					"it: %s", dev->path, i, strerror(-ret));

@@ -9,8 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/uio.h>
 
 #include <rte_log.h>
+#include <rte_mempool.h>
 
 #include "bus_vfio_user_driver.h"
 #include "vfu_client.h"
@@ -27,7 +29,9 @@ struct vfio_user_map {
 	int fd;          /**< only told from -1: the server has no file and asks us by message */
 	uint64_t offset; /**< in the file */
 	uint32_t prot;   /**< RTE_VFIO_USER_DMA_* */
-	bool eal;        /**< EAL's memory, kept up to date by its events */
+	bool eal;        /**< given without being asked for: EAL's memory, or a mempool's */
+	bool external;   /**< of that, what another owner may map, too */
+	bool pool;       /**< of that, what a mempool is in and no event tells of */
 };
 
 /** What the bus knows of a device beyond what drivers see. In the primary process only. */
@@ -57,18 +61,21 @@ struct vfio_user_priv {
 	size_t ptes_len;
 
 	/*
-	 * The maps without a file, for requests that arrive in the client's
-	 * thread. A lock of its own, held while bytes are copied and never
-	 * while a reply is waited for: the thread that would bring the reply is
-	 * the one that takes it.
+	 * The maps again, for requests that arrive in the client's thread. A lock of its own,
+	 * held while bytes are copied and never while a reply is waited for: the thread that
+	 * would bring the reply is the one that takes it.
 	 */
-	pthread_rwlock_t nofd_lock;
-	void *nofd;                    /* tsearch()'s, by bus address */
+	pthread_rwlock_t served_lock;
+	void *served;                  /* tsearch()'s, by bus address */
 
 	/* vfio_user_mp.c: under its lock. */
 	TAILQ_ENTRY(vfio_user_priv) mp_next;
 	bool mp_shown;
 };
+
+/* All messages of one probe together, and of one closing: the server chooses how many those are. */
+#define VFIO_USER_PROBE_MS 60000
+#define VFIO_USER_CLOSE_MS 10000
 
 /* vfio_user_device.c */
 int vfio_user_device_open(struct rte_vfio_user_device *dev);
@@ -86,8 +93,15 @@ int vfio_user_mp_attach(struct rte_vfio_user_device *dev);
 int vfio_user_dma_attach(struct vfio_user_priv *priv, bool claimed);
 void vfio_user_dma_detach(struct vfio_user_priv *priv);
 void vfio_user_dma_free(struct vfio_user_priv *priv);
+void vfio_user_dma_give_pool(const struct rte_mempool *mp);
+/* Takes memory given for mempools back: in the pieces that are gone, and in none that are left. */
+void vfio_user_dma_take_pool(const struct iovec *gone, size_t nr_gone, const struct iovec *left,
+		size_t nr_left);
 int vfio_user_dma_read(void *opaque, uint64_t iova, void *buf, size_t len);
 int vfio_user_dma_write(void *opaque, uint64_t iova, const void *buf, size_t len);
+
+/* vfio_user_pool.c */
+void vfio_user_pool_attach(void);
 
 /* vfio_user_intr.c */
 int vfio_user_intr_setup(struct vfio_user_priv *priv);

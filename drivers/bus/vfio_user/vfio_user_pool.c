@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Mempools, for the sake of their memory: see "External memory" in vfio_user_dma.c. DPDK
+ * reports each that is complete, and each that is about to be freed. The device keeps those parts
+ * of a freed mempool's memory that other mempools are in.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_memory.h>
+
+#include "vfio_user_private.h"
+
+/* One event at a time. Outside of all other locks. */
+static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool pool_events;
+
+struct pieces {
+	struct iovec *list;
+	size_t nr;
+	const struct rte_mempool *but; /* not of this one */
+	bool failed;
+};
+
+/* A mempool keeps all of the external list that it is in. */
+static struct iovec
+kept(const struct rte_mempool_memhdr *hdr)
+{
+	const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(hdr->addr);
+
+	if (msl != NULL && msl->external)
+		return (struct iovec){ .iov_base = msl->base_va, .iov_len = msl->len };
+	return (struct iovec){ .iov_base = hdr->addr, .iov_len = hdr->len };
+}
+
+static void
+collect(struct rte_mempool *mp, void *arg)
+{
+	const struct rte_mempool_memhdr *hdr;
+	struct pieces *p = arg;
+	const size_t max = p->nr + mp->nb_mem_chunks;
+	struct iovec *list;
+
+	if (mp == p->but || mp->nb_mem_chunks == 0)
+		return;
+	list = realloc(p->list, max * sizeof(*list));
+	if (list == NULL) {
+		p->failed = true;
+		return;
+	}
+	p->list = list;
+	STAILQ_FOREACH(hdr, &mp->mem_list, next) {
+		if (p->nr < max) /* one may just be added */
+			p->list[p->nr++] = kept(hdr);
+	}
+}
+
+static void
+pool_event(enum rte_mempool_event event, struct rte_mempool *mp, void *arg)
+{
+	struct pieces gone = { .nr = 0 }, left = { .but = mp };
+
+	pthread_mutex_lock(&pool_lock);
+	if (event == RTE_MEMPOOL_EVENT_READY) {
+		rte_vfio_user_dma_give_heaps(); /* its buffers may be in one (pinned external) */
+		vfio_user_dma_give_pool(mp);
+	} else {
+		collect(mp, &gone);
+		rte_mempool_walk(collect, &left);
+		if (!gone.failed && !left.failed)
+			vfio_user_dma_take_pool(gone.list, gone.nr, left.list, left.nr);
+	}
+	pthread_mutex_unlock(&pool_lock);
+	free(gone.list);
+	free(left.list);
+}
+
+static void
+give(struct rte_mempool *mp, void *arg)
+{
+	if (mp->populated_size == mp->size)
+		vfio_user_dma_give_pool(mp);
+}
+
+/* A device was attached: what mempools there are, and will be. */
+void
+vfio_user_pool_attach(void)
+{
+	pthread_mutex_lock(&pool_lock);
+	if (!pool_events && rte_mempool_event_callback_register(pool_event, NULL) != 0)
+		VFIO_USER_LOG(WARNING, "no events of mempools: those in memory that is not EAL's "
+			"need rte_dev_dma_map(): %s", strerror(rte_errno));
+	else
+		pool_events = true;
+	rte_mempool_walk(give, NULL);
+	pthread_mutex_unlock(&pool_lock);
+}
