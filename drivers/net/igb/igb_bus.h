@@ -66,6 +66,8 @@ struct igb_bus_ops {
 
 	/** Whether something translates between the device and memory. */
 	bool (*has_iommu)(void *dev);
+	/** Gives the device memory that EAL sent no event for; NULL: the bus has no means. */
+	void (*give_memory)(void *dev);
 	const struct gantry_dma_ops *dma;
 };
 
@@ -73,7 +75,8 @@ struct igb_bus_ops {
 struct igb_bus_dev {
 	const struct igb_bus_ops *ops;
 	void *dev;                            /**< first argument of ops */
-	struct rte_device *device;
+	struct rte_device *device;            /**< the port's, which gives it its name */
+	bool vdev;                            /**< that is igb_vdev.c's */
 	struct rte_intr_handle *intr_handle;
 	uint16_t vendor_id, device_id;
 	uint32_t nb_vectors;                  /**< MSI-X vectors that may be used, vector 0 included */

@@ -7,14 +7,26 @@
 
 #include <rte_common.h>
 #include <rte_kvargs.h>
+#include <rte_string_fns.h>
 
 #include "igb_devargs.h"
 #include "igb_logs.h"
 
 struct parse_context {
 	const char *name;
+	bool vdev;
 	struct igb_devargs *devargs;
 };
+
+static int
+parse_path(const char *value, void *field)
+{
+	if (value == NULL || value[0] != '/' || value[1] == '\0' ||
+			strlcpy(field, value, sizeof(((struct igb_devargs *)0)->path)) >=
+			sizeof(((struct igb_devargs *)0)->path))
+		return -EINVAL;
+	return 0;
+}
 
 static int
 parse_bool(const char *value, void *field)
@@ -53,12 +65,15 @@ static const struct {
 	const char *values; /* for the message */
 	int (*parse)(const char *value, void *field);
 	size_t field;
+	bool vdev; /* a vdev's only: elsewhere the device's name says it */
 } keys[] = {
-	{ "untested", "0 or 1", parse_bool, offsetof(struct igb_devargs, untested) },
+	{ "path", "the absolute path of a socket, at most 107 bytes", parse_path,
+		offsetof(struct igb_devargs, path), true },
+	{ "untested", "0 or 1", parse_bool, offsetof(struct igb_devargs, untested), false },
 	{ "dma", "auto, direct, window, strict or bounce", parse_dma,
-		offsetof(struct igb_devargs, dma) },
+		offsetof(struct igb_devargs, dma), false },
 	{ "dma_debug", "0, 1 or abort", parse_dma_debug,
-		offsetof(struct igb_devargs, dma_debug) },
+		offsetof(struct igb_devargs, dma_debug), false },
 };
 
 static int
@@ -69,6 +84,8 @@ parse_one(const char *key, const char *value, void *arg)
 	unsigned int i;
 
 	for (i = 0; i < RTE_DIM(keys); i++) {
+		if (keys[i].vdev && !ctx->vdev)
+			continue;
 		if (strcmp(key, keys[i].key) == 0) {
 			if (keys[i].parse(value, (char *)ctx->devargs + keys[i].field) == 0)
 				return 0;
@@ -77,22 +94,22 @@ parse_one(const char *key, const char *value, void *arg)
 			return -EINVAL;
 		}
 		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
-			i == 0 ? "" : ", ", keys[i].key);
+			known[0] == '\0' ? "" : ", ", keys[i].key);
 	}
 	IGB_INIT_LOG(ERR, ctx, "unknown devarg '%s'; known: %s", key, known);
 	return -EINVAL;
 }
 
 int
-igb_devargs_parse(const char *name, const char *args, struct igb_devargs *devargs)
+igb_devargs_parse(const char *name, const char *args, bool vdev, struct igb_devargs *devargs)
 {
-	struct parse_context ctx = { .name = name, .devargs = devargs };
+	struct parse_context ctx = { .name = name, .vdev = vdev, .devargs = devargs };
 	struct rte_kvargs *kvlist;
 	int ret;
 
 	memset(devargs, 0, sizeof(*devargs));
-	if (args == NULL || args[0] == '\0')
-		return 0;
+	if (args == NULL)
+		args = "";
 	kvlist = rte_kvargs_parse(args, NULL);
 	if (kvlist == NULL) {
 		IGB_INIT_LOG(ERR, &ctx, "devargs '%s' are not of the form key=value,...", args);
@@ -100,5 +117,10 @@ igb_devargs_parse(const char *name, const char *args, struct igb_devargs *devarg
 	}
 	ret = rte_kvargs_process(kvlist, NULL, parse_one, &ctx);
 	rte_kvargs_free(kvlist);
+	if (ret == 0 && vdev && devargs->path[0] == '\0') {
+		IGB_INIT_LOG(ERR, &ctx, "devargs '%s': path=SOCKET is missing: name the socket that "
+			"gantry-nic listens on", args);
+		ret = -EINVAL;
+	}
 	return ret == 0 ? 0 : -EINVAL;
 }

@@ -22,7 +22,7 @@
  *   igb_mp.c       a port in secondary processes
  *   igb_devargs.c  what may stand after the device's name
  *   igb_bus.h      what is needed of a bus; igb_pci.c and igb_vfio_user.c give it;
- *                  igb_vdev.c is a front for applications that know only vdevs
+ *                  igb_vdev.c has a vdev own a device of the latter bus
  *
  * Who owns what. The port's struct igb_adapter lives from probe to close and
  * belongs to the control path. A queue structure is the control path's until
@@ -72,7 +72,8 @@ igb_dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	const struct igb_adapter *ad = igb_adapter_of(dev);
 
 	info->min_rx_bufsize = IGB_MIN_RX_BUF;
-	info->max_rx_pktlen = IGB_MAX_FRAME;
+	/* Without the tag, for which there is always room: this is how ethdev gets an MTU from it. */
+	info->max_rx_pktlen = IGB_MAX_MTU + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
 	info->min_mtu = RTE_ETHER_MIN_MTU;
 	info->max_mtu = IGB_MAX_MTU;
 	info->max_mac_addrs = ad->hw.ctl->nb_rar;
@@ -216,6 +217,7 @@ static int
 igb_dev_configure(struct rte_eth_dev *dev)
 {
 	const struct rte_eth_conf *conf = &dev->data->dev_conf;
+	const uint32_t speeds = conf->link_speeds & ~RTE_ETH_LINK_SPEED_FIXED;
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	struct igb_hw *hw = &ad->hw;
 
@@ -229,12 +231,12 @@ igb_dev_configure(struct rte_eth_dev *dev)
 		IGB_INIT_LOG(ERR, hw, "tx mq_mode 0x%x is not supported", conf->txmode.mq_mode);
 		return -EINVAL;
 	}
-	if (conf->link_speeds & RTE_ETH_LINK_SPEED_FIXED) {
-		IGB_INIT_LOG(ERR, hw, "a fixed link speed is not supported: leave out "
-			"RTE_ETH_LINK_SPEED_FIXED to advertise it alone");
-		return -ENOTSUP;
+	if (conf->link_speeds & RTE_ETH_LINK_SPEED_FIXED && __builtin_popcount(speeds) != 1) {
+		IGB_INIT_LOG(ERR, hw, "link_speeds 0x%x: a fixed speed is exactly one: set one speed, or "
+			"leave out RTE_ETH_LINK_SPEED_FIXED", conf->link_speeds);
+		return -EINVAL;
 	}
-	if (conf->link_speeds & ~igb_link_speed_capa(hw)) {
+	if (speeds & ~igb_link_speed_capa(hw)) {
 		IGB_INIT_LOG(ERR, hw, "link_speeds 0x%x: the device can do 0x%x",
 			conf->link_speeds, igb_link_speed_capa(hw));
 		return -EINVAL;
@@ -256,66 +258,40 @@ igb_dev_configure(struct rte_eth_dev *dev)
 	return igb_filter_configure(dev);
 }
 
-/* Whether frames of the MTU need more than a buffer, and may have more. */
-static int
-igb_check_scatter(struct rte_eth_dev *dev, uint16_t mtu)
-{
-	const uint32_t frame = mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
-	struct igb_hw *hw = igb_hw_of(dev);
-	bool needed = false;
-	uint16_t i;
-
-	for (i = 0; i < dev->data->nb_rx_queues; i++) {
-		const struct igb_rx_queue *q = dev->data->rx_queues[i];
-
-		if (q == NULL || frame <= q->buf_len)
-			continue;
-		needed = true;
-		if (dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER)
-			continue;
-		IGB_INIT_LOG(ERR, hw, "MTU %u does not fit rx queue %u's buffers of %u bytes: "
-			"use larger ones or RTE_ETH_RX_OFFLOAD_SCATTER", mtu, i, q->buf_len);
-		return -EINVAL;
-	}
-	dev->data->scattered_rx = needed ||
-		dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER;
-	return 0;
-}
-
 static int
 igb_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
 {
-	struct igb_hw *hw = igb_hw_of(dev);
-	uint16_t i;
 	int ret;
 
 	if (!dev->data->dev_started)
-		return 0; /* start checks it, with the offloads that it will have */
-	ret = igb_check_scatter(dev, mtu);
+		return 0; /* start checks it, with the queues that it will have */
+	ret = igb_rx_fit(dev, mtu);
 	if (ret != 0)
 		return ret;
-	for (i = 0; i < dev->data->nb_rx_queues; i++) {
-		struct igb_rx_queue *q = dev->data->rx_queues[i];
-
-		q->max_len = RTE_MIN(mtu + IGB_ETH_OVERHEAD, IGB_MAX_FRAME);
-	}
-	igb_wr(hw, IGB_RLPML, RTE_MIN(mtu + IGB_ETH_OVERHEAD, IGB_MAX_FRAME));
-	return igb_hw_alive(hw) ? 0 : -ENODEV;
+	igb_rx_set_mtu(dev, mtu);
+	return igb_hw_alive(igb_hw_of(dev)) ? 0 : -ENODEV;
 }
 
 static int
 igb_dev_stop(struct rte_eth_dev *dev)
 {
-	struct rte_eth_link down = { .link_autoneg = RTE_ETH_LINK_AUTONEG };
+	struct rte_eth_link down = { .link_autoneg = igb_link_autoneg(dev) };
+	struct igb_adapter *ad = igb_adapter_of(dev);
 	struct igb_hw *hw = igb_hw_of(dev);
 
 	dev->data->dev_started = 0;
+	/* A thread that read the link before has stored it: the port's end is stored after that. */
+	rte_spinlock_lock(&ad->intr_lock);
+	ad->link_on = false;
+	rte_spinlock_unlock(&ad->intr_lock);
 	igb_watchdog_stop(dev);
 	igb_intr_stop(dev);
 	igb_rxtx_stop(dev);
 	/* A reset would clear them. */
-	if (igb_hw_alive(hw))
+	if (igb_hw_alive(hw)) {
 		igb_stats_update(dev);
+		igb_link_off(hw); /* the far end sees that nobody receives here */
+	}
 	rte_eth_linkstatus_set(dev, &down);
 	return 0;
 }
@@ -330,15 +306,18 @@ igb_dev_start(struct rte_eth_dev *dev)
 		IGB_INIT_LOG(ERR, hw, "the device is gone: close the port");
 		return -ENODEV;
 	}
-	ret = igb_check_scatter(dev, dev->data->mtu);
+	ret = igb_rx_fit(dev, dev->data->mtu);
 	if (ret != 0)
 		return ret;
 	igb_stats_update(dev);
 	ret = igb_hw_reset(hw);
 	if (ret != 0)
 		return ret;
+	if (hw->bus->give_memory != NULL)
+		hw->bus->give_memory(hw->bus_dev);
 	igb_filter_start(dev);
 	ret = igb_rxtx_start(dev);
+	igb_adapter_of(dev)->link_on = true;
 	if (ret == 0)
 		ret = igb_intr_start(dev);
 	if (ret == 0)
@@ -437,18 +416,24 @@ igb_dev_reset(struct rte_eth_dev *dev)
 	int ret;
 
 	igb_queues_release(dev);
+	igb_stats_update(dev); /* the reset would clear them */
 	memset(ad->mta, 0, sizeof(ad->mta));
 	memset(ad->vfta, 0, sizeof(ad->vfta));
 	ret = igb_hw_reset(&ad->hw);
 	if (ret == 0)
-		ret = igb_link_setup(&ad->hw, 0);
+		ret = igb_link_off(&ad->hw);
 	return ret;
 }
 
-/* What comes of it is the interrupt's news: an update in here would swallow the event. */
+/*
+ * What comes of it is the interrupt's news: an update in here would swallow the event. A stopped
+ * port's link is down, and its start brings it up.
+ */
 static int
 igb_dev_set_link_up(struct rte_eth_dev *dev)
 {
+	if (!igb_adapter_of(dev)->link_on)
+		return 0;
 	return igb_link_setup(igb_hw_of(dev), dev->data->dev_conf.link_speeds);
 }
 
@@ -700,7 +685,8 @@ igb_probe_primary(struct rte_eth_dev *dev, const struct igb_bus_dev *bus)
 	igb_rxtx_init();
 	igb_rxtx_select(dev);
 	dev->dev_ops = &igb_eth_dev_ops;
-	return igb_link_setup(hw, 0);
+	/* Until it is started, as after it was stopped. */
+	return igb_link_off(hw);
 }
 
 int
@@ -718,7 +704,7 @@ igb_ethdev_probe(const struct igb_bus_dev *bus)
 		return igb_probe_secondary(bus);
 
 	snprintf(id.name, sizeof(id.name), "%s", bus->device->name);
-	ret = igb_devargs_parse(id.name, args, &devargs);
+	ret = igb_devargs_parse(id.name, args, bus->vdev, &devargs);
 	if (ret != 0)
 		return ret;
 	if (ctl == NULL)

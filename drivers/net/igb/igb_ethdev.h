@@ -10,6 +10,7 @@
 #ifndef IGB_ETHDEV_H
 #define IGB_ETHDEV_H
 
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,7 +33,7 @@
 #define IGB_MAX_DESC       4096
 /* RDLEN and TDLEN count in 128 bytes. */
 #define IGB_DESC_ALIGN     (IGB_RING_ALIGN / IGB_DESC_SIZE)
-#define IGB_MIN_RX_BUF     1024  /* SRRCTL counts buffers in KB */
+#define IGB_MIN_RX_BUF     256   /* RCTL.BSIZE's least */
 /* Ethernet header, one VLAN tag, FCS. */
 #define IGB_ETH_OVERHEAD   (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN)
 #define IGB_MAX_MTU        (IGB_MAX_FRAME - IGB_ETH_OVERHEAD)
@@ -46,6 +47,20 @@
 
 /* Statistics registers, in the order of igb_stats.c's table. */
 #define IGB_MAX_HW_STATS   64
+
+/** The data path's counts of a queue. */
+struct igb_queue_counts {
+	uint64_t packets, bytes, errors;
+	uint64_t nombuf;          /**< receive: descriptors that an empty pool left without an mbuf */
+};
+
+/**
+ * Of one queue number, for the life of the port: a queue that is set up again goes on counting.
+ * `now` has one writer, the polling thread, and only ever rises; a reset copies it to `base`.
+ */
+struct igb_queue_stats {
+	struct igb_queue_counts now, base;
+};
 
 /** What the watchdog saw of a queue at its last look: igb_watchdog.c. */
 struct igb_watch {
@@ -79,6 +94,7 @@ struct igb_adapter {
 	bool intr_registered;
 	bool intr_enabled;
 	bool removal_told;
+	bool link_on;             /* from start to stop: else the link is down, whatever the PHY says */
 	bool quarantine;          /* memory was left to a device that might still use it */
 	bool intr_msix;           /* vectors are used; else one interrupt for all */
 	rte_spinlock_t intr_lock;
@@ -96,6 +112,9 @@ struct igb_adapter {
 	rte_spinlock_t stats_lock;
 	uint64_t hw_stats[IGB_MAX_HW_STATS];
 	uint64_t rqdpc[IGB_MAX_QUEUES];
+	/* One cache line each: two cores poll two queues. */
+	alignas(RTE_CACHE_LINE_SIZE) struct igb_queue_stats rx_stats[IGB_MAX_QUEUES];
+	struct igb_queue_stats tx_stats[IGB_MAX_QUEUES];
 
 	/* The watchdog's. */
 	struct igb_watch rx_watch[IGB_MAX_QUEUES], tx_watch[IGB_MAX_QUEUES];
@@ -112,6 +131,13 @@ static inline struct igb_hw *
 igb_hw_of(const struct rte_eth_dev *dev)
 {
 	return &igb_adapter_of(dev)->hw;
+}
+
+static inline uint16_t
+igb_link_autoneg(const struct rte_eth_dev *dev)
+{
+	return dev->data->dev_conf.link_speeds & RTE_ETH_LINK_SPEED_FIXED ?
+		RTE_ETH_LINK_FIXED : RTE_ETH_LINK_AUTONEG;
 }
 
 /* igb_ethdev.c: the buses' way in */

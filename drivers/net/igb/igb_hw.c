@@ -439,6 +439,8 @@ igb_phy_setup(struct igb_hw *hw, uint32_t speeds)
 
 	adv_new = adv & ~PHY_ADV_SPEEDS;
 	gig_new = gig & ~PHY_ADV_1000_FD;
+	/* A fixed speed is the only one that is offered; 1 Gb/s needs the negotiation anyway. */
+	speeds &= ~RTE_ETH_LINK_SPEED_FIXED;
 	if (speeds == 0)
 		speeds = UINT32_MAX;
 	if (speeds & RTE_ETH_LINK_SPEED_10M_HD)
@@ -449,8 +451,9 @@ igb_phy_setup(struct igb_hw *hw, uint32_t speeds)
 		adv_new |= PHY_ADV_100_HD;
 	if (speeds & RTE_ETH_LINK_SPEED_100M)
 		adv_new |= PHY_ADV_100_FD;
-	/* 1 Gb/s is what the PHY calls every speed of a device with a speed of its own. */
-	if (speeds & RTE_ETH_LINK_SPEED_1G || hw->has_speed_cap)
+	/* 1 Gb/s is what the PHY calls every higher speed of a device with a speed of its own. */
+	if (speeds & ~(RTE_ETH_LINK_SPEED_10M_HD | RTE_ETH_LINK_SPEED_10M |
+			RTE_ETH_LINK_SPEED_100M_HD | RTE_ETH_LINK_SPEED_100M))
 		gig_new |= PHY_ADV_1000_FD;
 
 	/* Only a change is worth losing the link for; QEMU loses it at every reset. */
@@ -505,9 +508,11 @@ igb_link_get(struct igb_hw *hw, bool *up, uint32_t *mbps, bool *full_duplex)
 	*mbps = speeds[(status & IGB_STATUS_SPEED_MASK) >> IGB_STATUS_SPEED_SHIFT];
 	/*
 	 * A wire without a limit is reported as 100 Gb/s: a number that
-	 * applications may divide by, which "unknown" (all ones) is not.
+	 * applications may divide by, which "unknown" (all ones) is not. A link at less
+	 * than the wire's speed is what the PHYs agreed on.
 	 */
-	if (hw->has_speed_cap)
+	if (hw->has_speed_cap && *mbps == (hw->cap_speed == 0 || hw->cap_speed > 100 ? 1000 :
+			hw->cap_speed > 10 ? 100 : 10))
 		*mbps = hw->cap_speed == 0 ? RTE_ETH_SPEED_NUM_100G : hw->cap_speed;
 }
 

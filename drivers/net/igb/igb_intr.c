@@ -146,27 +146,33 @@ igb_shared_off(struct rte_eth_dev *dev)
 int
 igb_link_update(struct rte_eth_dev *dev, int wait_to_complete)
 {
-	struct igb_hw *hw = igb_hw_of(dev);
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	struct igb_hw *hw = &ad->hw;
 	const uint64_t end = rte_get_timer_cycles() +
 		(wait_to_complete ? IGB_LINK_WAIT_MS * rte_get_timer_hz() / 1000 : 0);
 	struct rte_eth_link link = { .link_speed = RTE_ETH_SPEED_NUM_NONE };
 	bool up = false, fd = false;
 	uint32_t mbps = 0;
+	int ret;
 
 	for (;;) {
-		if (!hw->lost)
+		if (!hw->lost && ad->link_on)
 			igb_link_get(hw, &up, &mbps, &fd);
-		if (up || hw->lost || rte_get_timer_cycles() >= end)
+		if (up || hw->lost || !ad->link_on || rte_get_timer_cycles() >= end)
 			break;
 		rte_delay_us_sleep(10000);
 	}
-	link.link_autoneg = RTE_ETH_LINK_AUTONEG;
-	link.link_status = up && !hw->lost ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
+	link.link_autoneg = igb_link_autoneg(dev);
+	/* Against a stop in another thread. */
+	rte_spinlock_lock(&ad->intr_lock);
+	link.link_status = up && !hw->lost && ad->link_on ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
 	if (link.link_status == RTE_ETH_LINK_UP) {
 		link.link_speed = mbps;
 		link.link_duplex = fd ? RTE_ETH_LINK_FULL_DUPLEX : RTE_ETH_LINK_HALF_DUPLEX;
 	}
-	return rte_eth_linkstatus_set(dev, &link);
+	ret = rte_eth_linkstatus_set(dev, &link);
+	rte_spinlock_unlock(&ad->intr_lock);
+	return ret;
 }
 
 static void

@@ -138,7 +138,8 @@ igb_mp_link_update(struct rte_eth_dev *dev, int wait_to_complete)
 	for (;;) {
 		ret = igb_mp_ask(dev, IGB_MP_LINK);
 		if (ret != 0 || dev->data->dev_link.link_status == RTE_ETH_LINK_UP ||
-				igb_hw_of(dev)->lost || rte_get_timer_cycles() >= end)
+				igb_hw_of(dev)->lost || !igb_adapter_of(dev)->link_on ||
+				rte_get_timer_cycles() >= end)
 			return ret;
 		rte_delay_us_sleep(10000);
 	}

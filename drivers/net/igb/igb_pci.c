@@ -14,6 +14,9 @@
  * order, devices are mapped and unmapped here, not by EAL (RTE_PCI_DRV_NEED_MAPPING). The
  * kernel has room for 65,535 mappings in a container (dma_entry_limit of
  * vfio_iommu_type1); EAL's call for them, which stops at 256, is not used there.
+ * EAL's container lacks memory that EAL does not map, which is external memory that is no heap,
+ * memory that EAL does not know, and heaps without hugepages (EAL sends no event of those): the
+ * application maps it with rte_dev_dma_map(), and the driver warns of each mempool in such memory.
  *
  * How a device is removed depends on the kernel's driver.
  *
@@ -46,6 +49,7 @@
 #include <rte_errno.h>
 #include <rte_interrupts.h>
 #include <rte_io.h>
+#include <rte_mempool.h>
 #include <rte_vfio.h>
 
 #include <gantry_dma_vfio.h>
@@ -305,7 +309,7 @@ igb_pci_vectors(struct igb_pci *p)
 static int
 igb_pci_is_at(const struct rte_device *dev, const void *addr)
 {
-	return rte_pci_addr_cmp(&RTE_DEV_TO_PCI_CONST(dev)->addr, addr);
+	return rte_pci_addr_cmp(&container_of(dev, const struct rte_pci_device, device)->addr, addr);
 }
 
 /* Of any device, in EAL's interrupt thread; more than once. The name is EAL's or the kernel's. */
@@ -318,9 +322,56 @@ igb_pci_event(const char *name, enum rte_dev_event_type type, void *arg)
 
 	if (type != RTE_DEV_EVENT_REMOVE || bus == NULL || rte_pci_addr_parse(name, &addr) != 0)
 		return;
-	dev = bus->find_device(NULL, igb_pci_is_at, &addr);
+	dev = GANTRY_BUS_FIND_DEVICE(bus, NULL, igb_pci_is_at, &addr);
 	if (dev != NULL)
 		igb_ethdev_lost(dev);
+}
+
+/* Whether EAL has mapped the memory, or will, for devices in its own container. */
+static bool
+igb_pci_in_eal_container(const struct rte_mempool_memhdr *mem)
+{
+	const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(mem->addr);
+
+	return msl != NULL && (!msl->external || (msl->heap && rte_eal_has_hugepages()));
+}
+
+static void
+igb_pci_check_pool(struct igb_pci *p, const struct rte_mempool *mp)
+{
+	const struct rte_mempool_memhdr *mem;
+
+	if (p->container >= 0 || !igb_pci_has_iommu(p) || (mp->flags & RTE_MEMPOOL_F_NON_IO))
+		return;
+	STAILQ_FOREACH(mem, &mp->mem_list, next) {
+		if (igb_pci_in_eal_container(mem))
+			continue;
+		IGB_INIT_LOG(WARNING, p->dev, "mempool %s: EAL has not mapped its memory at %p "
+			"for devices: the IOMMU blocks DMA there unless the application maps it: "
+			"call rte_dev_dma_map(), or start with dma=bounce", mp->name, mem->addr);
+		return;
+	}
+}
+
+/* Any mempool is complete, or about to be freed. */
+static void
+igb_pci_pool_event(enum rte_mempool_event event, struct rte_mempool *mp, void *arg __rte_unused)
+{
+	struct igb_pci *p;
+
+	if (event != RTE_MEMPOOL_EVENT_READY)
+		return;
+	pthread_mutex_lock(&igb_pci_lock);
+	TAILQ_FOREACH(p, &igb_pci_list, next)
+		igb_pci_check_pool(p, mp);
+	pthread_mutex_unlock(&igb_pci_lock);
+}
+
+static void
+igb_pci_check_complete_pool(struct rte_mempool *mp, void *arg)
+{
+	if (mp->populated_size == mp->size)
+		igb_pci_check_pool(arg, mp);
 }
 
 /*
@@ -333,6 +384,7 @@ static void
 igb_pci_listen(void)
 {
 	igb_pci_listening = rte_dev_event_callback_register(NULL, igb_pci_event, NULL);
+	rte_mempool_event_callback_register(igb_pci_pool_event, NULL);
 }
 
 static int
@@ -386,6 +438,7 @@ igb_pci_probe(struct rte_pci_driver *drv, struct rte_pci_device *dev)
 	pthread_mutex_lock(&igb_pci_lock);
 	TAILQ_INSERT_TAIL(&igb_pci_list, p, next);
 	pthread_mutex_unlock(&igb_pci_lock);
+	rte_mempool_walk(igb_pci_check_complete_pool, p);
 	return 0;
 }
 

@@ -418,6 +418,10 @@
 #define IGB_RCTL_MO_SHIFT        12
 #define IGB_RCTL_BAM             (1u << 15)
 #define IGB_RCTL_BSIZE_SHIFT     16 /* 0: 2048, 1: 1024, 2: 512, 3: 256 bytes */
+#define IGB_RCTL_BSIZE_MASK      (3u << IGB_RCTL_BSIZE_SHIFT)
+#define IGB_RCTL_BSIZE_2048      (0u << IGB_RCTL_BSIZE_SHIFT)
+#define IGB_RCTL_BSIZE_512       (2u << IGB_RCTL_BSIZE_SHIFT)
+#define IGB_RCTL_BSIZE_256       (3u << IGB_RCTL_BSIZE_SHIFT)
 #define IGB_RCTL_VFE             (1u << 18)
 #define IGB_RCTL_CFIEN           (1u << 19)
 #define IGB_RCTL_CFI             (1u << 20)

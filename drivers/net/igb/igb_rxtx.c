@@ -24,7 +24,11 @@
  * thing of all where it leaves a virtual machine.)
  * One descriptor always stays empty: head == tail means an empty ring. A pool
  * that has run dry costs nothing but dropped frames: the ring drains, and is
- * filled when the pool has mbufs again.
+ * filled when the pool has mbufs again. Each descriptor that a failed attempt
+ * leaves empty counts once as rx_nombuf, until it has got an mbuf.
+ *
+ * A frame that is longer than a buffer takes several (scattered receive), and
+ * arrives as a chain of mbufs. igb_rx_fit() turns that on by itself.
  *
  * Transmit. Frames lie in groups. The device reports (RS) only the last
  * descriptor of a group, and igb_tx_clean() reclaims a group at a time:
@@ -60,6 +64,7 @@
 #include <gantry_dma_debug.h>
 
 #include "igb_rxtx.h"
+#include "uninitialized.h"
 
 /* Offload requests that the transmit path knows. */
 #define TX_CONTEXT_FLAGS   (RTE_MBUF_F_TX_VLAN | RTE_MBUF_F_TX_IP_CKSUM | \
@@ -103,8 +108,12 @@ igb_rxtx_init(void)
 	}
 }
 
-/* Index: L4E and IPE (error bits 29 and 30), then L4I and IPCS (status bits 5 and 6). */
-static const uint64_t rx_cksum_flags[16] = {
+/*
+ * Index: IPv6, then L4E and IPE (error bits 29 and 30), then L4I and IPCS (status bits 5 and 6).
+ * IPv6 has no checksum of its own, so none can be wrong: DPDK's drivers and test suites call it
+ * good. IPCS beside it tells of an IPv4 header in the same frame.
+ */
+static const uint64_t rx_cksum_flags[32] = {
 #define L4(bad) ((bad) ? RTE_MBUF_F_RX_L4_CKSUM_BAD : RTE_MBUF_F_RX_L4_CKSUM_GOOD)
 #define IP(bad) ((bad) ? RTE_MBUF_F_RX_IP_CKSUM_BAD : RTE_MBUF_F_RX_IP_CKSUM_GOOD)
 	/* Nothing was checked: the error bits mean nothing. */
@@ -113,6 +122,12 @@ static const uint64_t rx_cksum_flags[16] = {
 	[0x2] = IP(0), [0x6] = IP(0), [0xA] = IP(1), [0xE] = IP(1),
 	[0x3] = L4(0) | IP(0), [0x7] = L4(1) | IP(0),
 	[0xB] = L4(0) | IP(1), [0xF] = L4(1) | IP(1),
+	[0x10] = IP(0), [0x14] = IP(0), [0x18] = IP(0), [0x1C] = IP(0),
+	[0x11] = L4(0) | IP(0), [0x15] = L4(1) | IP(0),
+	[0x19] = L4(0) | IP(0), [0x1D] = L4(1) | IP(0),
+	[0x12] = IP(0), [0x16] = IP(0), [0x1A] = IP(1), [0x1E] = IP(1),
+	[0x13] = L4(0) | IP(0), [0x17] = L4(1) | IP(0),
+	[0x1B] = L4(0) | IP(1), [0x1F] = L4(1) | IP(1),
 #undef L4
 #undef IP
 };
@@ -161,10 +176,8 @@ igb_rx_post(struct igb_rx_queue *q, uint16_t n)
 	union igb_rx_desc *d = &q->ring[q->fill];
 	uint16_t i;
 
-	if (unlikely(rte_mempool_get_bulk(q->pool, (void **)mbufs, n) != 0)) {
-		q->dev_data->rx_mbuf_alloc_failed += n;
+	if (unlikely(rte_mempool_get_bulk(q->pool, (void **)mbufs, n) != 0))
 		return -ENOMEM;
-	}
 	for (i = 0; i < n; i++) {
 		if (gantry_dma_debug_on(q->dma))
 			gantry_dma_debug_context('r', q->queue_id, q->fill + i);
@@ -173,7 +186,6 @@ igb_rx_post(struct igb_rx_queue *q, uint16_t n)
 		if (unlikely(gantry_dma_mapping_error(q->dma, addrs[i]))) {
 			/* What is mapped is posted; the rest goes back. */
 			rte_mempool_put_bulk(q->pool, (void **)&mbufs[i], n - i);
-			q->dev_data->rx_mbuf_alloc_failed += n - i;
 			igb_rx_unmappable(q);
 			n = i;
 			break;
@@ -182,23 +194,41 @@ igb_rx_post(struct igb_rx_queue *q, uint16_t n)
 		d[i].read.hdr_addr = 0; /* DD */
 	}
 	q->posted += n;
+	q->missing -= RTE_MIN(q->missing, n);
 	q->fill += n;
 	if (q->fill == q->nb_desc)
 		q->fill = 0;
 	return n == 0 ? -EFAULT : 0;
 }
 
+/* Counts the descriptors that stay empty and were not counted before. */
+static __rte_noinline void
+igb_rx_count_missing(struct igb_rx_queue *q)
+{
+	const uint16_t empty = q->nb_desc - 1 - q->posted;
+
+	if (empty <= q->missing)
+		return;
+	q->stats->now.nombuf += empty - q->missing;
+	q->missing = empty;
+}
+
 static inline void
 igb_rx_refill(struct igb_rx_queue *q)
 {
+	/* Once: another thread changes it with the MTU, and when it stops the queue. */
+	const uint16_t thresh = __atomic_load_n(&q->free_thresh, __ATOMIC_RELAXED);
 	const uint16_t before = q->fill;
 
-	while (q->nb_desc - 1 - q->posted >= q->free_thresh) {
-		const uint16_t n = RTE_MIN(q->free_thresh, (uint16_t)(q->nb_desc - q->fill));
+	while (q->nb_desc - 1 - q->posted >= thresh) {
+		const uint16_t n = RTE_MIN(thresh, (uint16_t)(q->nb_desc - q->fill));
 
 		/* With fewer mbufs than that in circulation, one at a time keeps the ring alive. */
-		if (igb_rx_post(q, n) != 0 && (q->posted != 0 || igb_rx_post(q, 1) != 0))
+		if (unlikely(igb_rx_post(q, n) != 0) &&
+				(q->posted != 0 || igb_rx_post(q, 1) != 0)) {
+			igb_rx_count_missing(q);
 			break;
+		}
 	}
 	if (q->fill != before)
 		rte_write32(q->fill, q->rdt); /* after what was written to the ring */
@@ -215,7 +245,7 @@ igb_rx_drop(struct igb_rx_queue *q, struct rte_mbuf *m, bool eop, struct gantry_
 {
 	gantry_dma_unmap_gathered(q->dma, g);
 	if (!q->drop_rest)
-		q->stats.errors++;
+		q->stats->now.errors++;
 	q->drop_rest = !eop;
 	rte_mbuf_raw_free(m);
 	if (q->first != NULL) {
@@ -229,7 +259,7 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 {
 	struct igb_rx_queue *q = rxq;
 	uint16_t next = q->next, posted = q->posted, nb_rx = 0;
-	struct gantry_dma_gather g;
+	GANTRY_UNINITIALIZED struct gantry_dma_gather g;
 	uint64_t bytes = 0;
 
 	g.n = 0;
@@ -274,7 +304,8 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 				}
 				q->first = m;
 			} else {
-				if (unlikely(q->first->pkt_len + len > q->max_len)) {
+				if (unlikely(q->first->pkt_len + len > IGB_MAX_FRAME ||
+						q->first->nb_segs == q->max_bufs)) {
 					igb_rx_drop(q, m, eop, &g);
 					continue;
 				}
@@ -293,7 +324,8 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 		info = rte_le_to_cpu_16(d->wb.pkt_info);
 		head->packet_type = ptype_table[(info >> IGB_RXD_PTYPE_SHIFT) &
 			IGB_RXD_PTYPE_MASK];
-		flags = rx_cksum_flags[(staterr >> 27 & 0xC) | (staterr >> 5 & 3)];
+		flags = rx_cksum_flags[((info & q->ipv6_mask) != 0) << 4 |
+			(staterr >> 27 & 0xC) | (staterr >> 5 & 3)];
 		if (info & IGB_RXD_RSSTYPE_MASK) {
 			head->hash.rss = rte_le_to_cpu_32(d->wb.rss);
 			flags |= RTE_MBUF_F_RX_RSS_HASH;
@@ -310,8 +342,8 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 	gantry_dma_unmap_gathered(q->dma, &g);
 	q->next = next;
 	q->posted = posted;
-	q->stats.packets += nb_rx;
-	q->stats.bytes += bytes;
+	q->stats->now.packets += nb_rx;
+	q->stats->now.bytes += bytes;
 	if (q->nb_desc - 1 - posted > q->free_thresh)
 		igb_rx_refill(q);
 	return nb_rx;
@@ -382,14 +414,15 @@ free_batch_add(struct free_batch *b, struct rte_mbuf *m)
 }
 
 /*
- * Reclaims groups that the device reported, until at least max_desc
- * descriptors or max_pkts packets are free. Returns the number of packets.
+ * Reclaims what the device reported: whole groups, until at least max_desc
+ * descriptors are free, but never more than max_pkts packets; the rest of a
+ * group is a group then. Returns the number of packets.
  */
 static uint32_t
 igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
 {
-	struct gantry_dma_gather g;
-	struct free_batch batch;
+	GANTRY_UNINITIALIZED struct gantry_dma_gather g;
+	GANTRY_UNINITIALIZED struct free_batch batch;
 	uint32_t descs = 0, packets = 0;
 
 	g.n = 0;
@@ -407,19 +440,20 @@ igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
 		do {
 			const struct igb_tx_entry *e = &q->sw[at];
 
-			if (likely(e->mbuf != NULL))
+			if (likely(e->mbuf != NULL)) {
 				gantry_dma_unmap_mbuf_gather(q->dma, e->mbuf, e->addr, e->len,
 					GANTRY_DMA_TO_DEVICE, 0, &g);
+				packets += e->eop;
+			}
 			if (++at == q->nb_desc)
 				at = 0;
-		} while (at != end);
+		} while (at != end && packets < max_pkts);
 		gantry_dma_unmap_gathered(q->dma, &g);
 		do {
 			struct igb_tx_entry *e = &q->sw[q->clean];
 			struct rte_mbuf *m = e->mbuf;
 
 			if (likely(m != NULL)) {
-				packets += e->eop;
 				e->mbuf = NULL;
 				/*
 				 * Segments go back unlinked; the application's promise
@@ -433,7 +467,9 @@ igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
 			descs++;
 			if (++q->clean == q->nb_desc)
 				q->clean = 0;
-		} while (q->clean != end);
+		} while (q->clean != at);
+		if (unlikely(at != end))
+			q->sw[at].last = last;
 	}
 	free_batch_flush(&batch);
 	q->nb_free += descs;
@@ -526,16 +562,53 @@ igb_tx_write(union igb_tx_desc *d, uint64_t qw0, uint32_t low, uint32_t high)
 	d->qw[1] = rte_cpu_to_le_64((uint64_t)high << 32 | low);
 }
 
-/* What the burst function itself must know of a packet, to not hang the device. */
+/* Segmentation: the headers' lengths, and a segment's with a tag (7.2.4). */
+static __rte_noinline bool
+igb_tx_tso_is_bad(const struct rte_mbuf *m)
+{
+	const bool ipv4 = m->ol_flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4);
+	const uint32_t hdr = m->l2_len + m->l3_len + m->l4_len;
+
+	return m->pkt_len > IGB_TX_MAX_TSO || m->tso_segsz == 0 ||
+		m->l2_len < RTE_ETHER_HDR_LEN || m->l4_len < sizeof(struct rte_tcp_hdr) ||
+		m->l3_len < (ipv4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr)) ||
+		hdr > IGB_TX_MAX_TSO_HDR || hdr >= m->pkt_len ||
+		hdr + m->tso_segsz + RTE_VLAN_HLEN > IGB_TX_MAX_FRAME;
+}
+
+/* Checksums: the headers must have their least lengths, and lie in the packet (7.2.5). */
+static inline bool
+igb_tx_cksum_is_bad(const struct rte_mbuf *m)
+{
+	static const uint8_t l4_min[] = {
+		0, sizeof(struct rte_tcp_hdr), sizeof(struct rte_sctp_hdr),
+		sizeof(struct rte_udp_hdr),
+	};
+	const uint64_t l4 = (m->ol_flags & RTE_MBUF_F_TX_L4_MASK) / RTE_MBUF_F_TX_TCP_CKSUM;
+
+	if (l4 == 0 && !(m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM))
+		return false;
+	return m->l2_len < RTE_ETHER_HDR_LEN ||
+		((m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) &&
+			m->l3_len < sizeof(struct rte_ipv4_hdr)) ||
+		(uint32_t)(m->l2_len + m->l3_len + l4_min[l4]) > m->pkt_len;
+}
+
+/*
+ * A packet that the device would not send, or that would hang it. rte_eth_tx_prepare() refuses
+ * it, and the burst function counts it as an error.
+ */
 static inline bool
 igb_tx_is_bad(const struct igb_tx_queue *q, const struct rte_mbuf *m)
 {
-	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
-		return m->pkt_len > IGB_TX_MAX_TSO || m->nb_segs > q->max_segs ||
-			m->tso_segsz == 0 ||
-			(uint32_t)(m->l2_len + m->l3_len + m->l4_len) >= m->pkt_len;
-	return m->pkt_len < IGB_TX_MIN_FRAME || m->pkt_len > IGB_TX_MAX_FRAME ||
-		m->nb_segs > q->max_segs;
+	const uint32_t tag = m->ol_flags & RTE_MBUF_F_TX_VLAN ? RTE_VLAN_HLEN : 0;
+
+	if (m->nb_segs > q->max_segs)
+		return true;
+	if (unlikely(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG))
+		return igb_tx_tso_is_bad(m);
+	return m->pkt_len < IGB_TX_MIN_FRAME || m->pkt_len + tag > IGB_TX_MAX_FRAME ||
+		igb_tx_cksum_is_bad(m);
 }
 
 /*
@@ -548,6 +621,7 @@ igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
 {
 	const uint16_t start = at;
 	uint16_t segs = m->nb_segs;
+	uint32_t left = m->pkt_len;
 	int ret = -EINVAL;
 	struct rte_mbuf *s;
 
@@ -555,8 +629,9 @@ igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
 		struct igb_tx_entry *e = &q->sw[at];
 
 		/* The 82576 takes no empty descriptor inside a packet (7.2.2.3). */
-		if (unlikely(s->data_len == 0 || segs-- == 0))
+		if (unlikely(s->data_len == 0 || segs-- == 0 || s->data_len > left))
 			goto undo;
+		left -= s->data_len;
 		if (gantry_dma_debug_on(q->dma))
 			gantry_dma_debug_context('t', q->queue_id, at);
 		e->addr = gantry_dma_map_mbuf(q->dma, s, s->data_off, s->data_len,
@@ -572,7 +647,7 @@ igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
 		if (++at == q->nb_desc)
 			at = 0;
 	}
-	if (likely(segs == 0))
+	if (likely(segs == 0 && left == 0))
 		return 0;
 
 undo:
@@ -622,7 +697,7 @@ igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 
 		if (unlikely(igb_tx_is_bad(q, m))) {
 			rte_pktmbuf_free(m);
-			q->stats.errors++;
+			q->stats->now.errors++;
 			continue;
 		}
 		if (flags != 0) {
@@ -651,7 +726,7 @@ igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 				break;
 			}
 			rte_pktmbuf_free(m);
-			q->stats.errors++;
+			q->stats->now.errors++;
 			continue;
 		}
 
@@ -700,8 +775,8 @@ igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 	if (q->tail != before) {
 		if (q->since_rs != 0)
 			igb_tx_end_group(q, last);
-		q->stats.packets += sent;
-		q->stats.bytes += bytes;
+		q->stats->now.packets += sent;
+		q->stats->now.bytes += bytes;
 		rte_write32(q->tail, q->tdt); /* after what was written to the ring */
 	}
 	return nb_tx;
@@ -724,9 +799,7 @@ igb_prep_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 		}
 		for (s = m; s != NULL && s->data_len != 0; s = s->next, segs++)
 			sum += s->data_len;
-		if (igb_tx_is_bad(q, m) || s != NULL || sum != m->pkt_len || segs != m->nb_segs ||
-				((flags & RTE_MBUF_F_TX_TCP_SEG) && m->l2_len + m->l3_len +
-				m->l4_len > IGB_TX_MAX_TSO_HDR)) {
+		if (igb_tx_is_bad(q, m) || s != NULL || sum != m->pkt_len || segs != m->nb_segs) {
 			rte_errno = EINVAL;
 			return i;
 		}
@@ -757,6 +830,18 @@ igb_check_nb_desc(const struct igb_hw *hw, const char *what, uint16_t id, uint16
 	IGB_INIT_LOG(ERR, hw, "%s queue %u: %u descriptors: must be %u to %u and a multiple of %u",
 		what, id, nb_desc, IGB_MIN_DESC, IGB_MAX_DESC, IGB_DESC_ALIGN);
 	return -EINVAL;
+}
+
+/*
+ * The bytes of a buffer that the device uses: SRRCTL.BSIZEPACKET counts KB, and has seven bits;
+ * RCTL.BSIZE, one for all queues without one of their own, knows 512 and 256 (8.10.1, 8.10.2).
+ */
+static uint16_t
+igb_rx_buf_len(uint32_t room)
+{
+	if (room >= 1024)
+		return RTE_MIN(room, 63u * 1024) & ~1023u;
+	return room >= 512 ? 512 : 256;
 }
 
 static const char igb_heap_full[] = "EAL's heap has none left; give EAL more (-m, --socket-mem)";
@@ -813,11 +898,11 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->mbuf_init = *igb_rearm_data(&init);
 	q->adapter = ad;
 	q->dev_data = dev->data;
+	q->stats = &ad->rx_stats[queue_id];
 	q->pool = pool;
 	q->nb_desc = nb_desc;
 	q->free_thresh = UINT16_MAX; /* until the queue is started */
-	/* SRRCTL.BSIZEPKT counts KB, and has seven bits. */
-	q->buf_len = RTE_MIN(room - RTE_PKTMBUF_HEADROOM, 63u * 1024) & ~1023u;
+	q->buf_len = igb_rx_buf_len(room - RTE_PKTMBUF_HEADROOM);
 	q->queue_id = queue_id;
 	q->socket_id = igb_numa_check_queue(dev, "rx", queue_id, q->ring, pool);
 	q->lcore = LCORE_ID_ANY;
@@ -843,6 +928,7 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 		unsigned int socket_id, const struct rte_eth_txconf *conf)
 {
 	struct igb_adapter *ad = igb_adapter_of(dev);
+	const uint64_t offloads = conf->offloads | dev->data->dev_conf.txmode.offloads;
 	const int node = igb_numa_node(dev, socket_id);
 	uint16_t rs_thresh = conf->tx_rs_thresh, free_thresh = conf->tx_free_thresh;
 	const char *why = igb_heap_full;
@@ -880,11 +966,14 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	}
 
 	q->adapter = ad;
+	q->stats = &ad->tx_stats[queue_id];
 	q->max_segs = RTE_MIN(IGB_TX_MAX_SEGS, nb_desc - 2); /* and a context */
 	q->rs_thresh = rs_thresh;
 	q->free_thresh = RTE_MAX(free_thresh, nb_desc - RTE_MIN(IGB_TX_KEPT, nb_desc / 4 * 3));
-	q->fast_free = ((conf->offloads | dev->data->dev_conf.txmode.offloads) &
-		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
+	q->promise.fast_free = (offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
+	q->promise.one_segment = !(offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+	/* The debug layer reports a promise that is not kept; trusting it would do harm besides. */
+	q->fast_free = q->promise.fast_free && !gantry_dma_debug_on(ad->dma);
 	q->queue_id = queue_id;
 	q->socket_id = igb_numa_check_queue(dev, "tx", queue_id, q->ring, NULL);
 	q->lcore = LCORE_ID_ANY;
@@ -1041,6 +1130,87 @@ igb_queue_disable(struct igb_hw *hw, const char *what, uint16_t id, uint32_t dct
 	return hw->bus->quiesced(hw->bus_dev);
 }
 
+/* The longest frame that the device lets in, FCS included: RLPML counts all of it (8.10.3). */
+static uint32_t
+igb_rx_max_frame(uint16_t mtu)
+{
+	/* As without RLPML (RCTL.LPE): up to MTU 1500, 1522 bytes with a tag. */
+	return RTE_MIN((uint32_t)RTE_MAX(mtu, RTE_ETHER_MTU) + IGB_ETH_OVERHEAD, IGB_MAX_FRAME);
+}
+
+static uint16_t
+igb_rx_nb_bufs(const struct igb_rx_queue *q, uint16_t mtu)
+{
+	return (igb_rx_max_frame(mtu) - RTE_ETHER_CRC_LEN + q->buf_len - 1) / q->buf_len;
+}
+
+/* As asked for, but never so that what is posted is too little for a frame. */
+static uint16_t
+igb_rx_free_thresh(const struct igb_rx_queue *q, uint16_t mtu)
+{
+	return RTE_MIN(q->conf.rx_free_thresh, q->nb_desc - 1 - igb_rx_nb_bufs(q, mtu));
+}
+
+/* RCTL.BSIZE's length, which all buffers below 1 KB share; 0: there are none. */
+static uint16_t
+igb_rx_small_buf_len(const struct rte_eth_dev *dev)
+{
+	uint16_t i, len = 0;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		const struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		if (q != NULL && q->buf_len < 1024 && (len == 0 || q->buf_len < len))
+			len = q->buf_len;
+	}
+	return len;
+}
+
+int
+igb_rx_fit(struct rte_eth_dev *dev, uint16_t mtu)
+{
+	const uint16_t small = igb_rx_small_buf_len(dev);
+	struct igb_hw *hw = igb_hw_of(dev);
+	bool scatter = dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER;
+	uint16_t i, nb;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		if (q == NULL)
+			continue;
+		if (q->buf_len < 1024)
+			q->buf_len = small;
+		nb = igb_rx_nb_bufs(q, mtu);
+		scatter |= nb > 1;
+		if (nb <= q->nb_desc - 2)
+			continue;
+		IGB_INIT_LOG(ERR, hw, "rx queue %u: a frame of MTU %u takes %u buffers of %u bytes, "
+			"more than %u descriptors can hold: use larger buffers or more descriptors",
+			i, mtu, nb, q->buf_len, q->nb_desc);
+		return -EINVAL;
+	}
+	/* Frames in several buffers may be in the rings of a port that runs: on it stays on. */
+	if (dev->data->dev_started)
+		scatter |= dev->data->scattered_rx;
+	dev->data->scattered_rx = scatter;
+	return 0;
+}
+
+void
+igb_rx_set_mtu(struct rte_eth_dev *dev, uint16_t mtu)
+{
+	uint16_t i;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		if (dev->data->rx_queue_state[i] == RTE_ETH_QUEUE_STATE_STARTED)
+			q->free_thresh = igb_rx_free_thresh(q, mtu);
+	}
+	igb_wr(igb_hw_of(dev), IGB_RLPML, igb_rx_max_frame(mtu));
+}
+
 int
 igb_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 {
@@ -1051,10 +1221,12 @@ igb_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 	if (q->stuck)
 		return -EIO;
 	memset(q->ring, 0, q->ring_size);
-	q->next = q->fill = q->posted = 0;
-	q->free_thresh = q->conf.rx_free_thresh;
+	q->next = q->fill = q->posted = q->missing = 0;
+	q->free_thresh = igb_rx_free_thresh(q, dev->data->mtu);
+	q->max_bufs = (IGB_MAX_FRAME + q->buf_len - 1) / q->buf_len;
 	q->map_refused = false;
-	q->max_len = RTE_MIN(dev->data->mtu + IGB_ETH_OVERHEAD, IGB_MAX_FRAME);
+	q->ipv6_mask = dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM ?
+		(IGB_RXD_PTYPE_IPV6 | IGB_RXD_PTYPE_IPV6_EXT) << IGB_RXD_PTYPE_SHIFT : 0;
 	while (q->posted < q->nb_desc - 1) {
 		const uint16_t n = RTE_MIN(q->free_thresh,
 			(uint16_t)(q->nb_desc - 1 - q->posted));
@@ -1126,6 +1298,7 @@ igb_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 	memset(q->ctx, 0xFF, sizeof(q->ctx));
 	q->tail = q->clean = q->group = q->since_rs = q->ctx_next = 0;
 	q->nb_free = q->nb_desc - 1;
+	q->promise.pool = NULL;
 
 	igb_wr(hw, IGB_TDBAL(queue_id), (uint32_t)q->ring_addr);
 	igb_wr(hw, IGB_TDBAH(queue_id), (uint32_t)(q->ring_addr >> 32));
@@ -1144,15 +1317,35 @@ igb_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 	return 0;
 }
 
+/* The packets in the ring that a stopped queue has not sent. */
+static uint16_t
+igb_tx_unsent(const struct igb_tx_queue *q, uint32_t head)
+{
+	uint16_t at = q->clean, packets = 0;
+
+	while (at != q->group && __atomic_load_n(&q->ring[q->sw[at].last].wb.status,
+			__ATOMIC_RELAXED) & rte_cpu_to_le_32(IGB_TXD_STAT_DD))
+		at = (q->sw[at].last + 1) % q->nb_desc;
+	/* The group that is not done may be sent in part; the head of a lost device says nothing. */
+	if (head < q->nb_desc && (head + q->nb_desc - at) % q->nb_desc <=
+			(uint32_t)(q->group + q->nb_desc - at) % q->nb_desc)
+		at = head;
+	for (; at != q->group; at = (at + 1) % q->nb_desc)
+		packets += q->sw[at].mbuf != NULL && q->sw[at].eop;
+	return packets;
+}
+
 int
 igb_tx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id)
 {
 	struct igb_tx_queue *q = dev->data->tx_queues[queue_id];
+	struct igb_hw *hw = igb_hw_of(dev);
 
 	if (dev->data->tx_queue_state[queue_id] == RTE_ETH_QUEUE_STATE_STOPPED)
 		return 0;
 	dev->data->tx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STOPPED;
-	q->stuck = !igb_queue_disable(igb_hw_of(dev), "tx", queue_id, IGB_TXDCTL(queue_id));
+	q->stuck = !igb_queue_disable(hw, "tx", queue_id, IGB_TXDCTL(queue_id));
+	q->stats->now.errors += igb_tx_unsent(q, igb_rd(hw, IGB_TDH(queue_id)));
 	q->tail = q->clean = q->group;
 	q->nb_free = 0; /* until it is started again */
 	if (q->stuck)
@@ -1207,12 +1400,13 @@ igb_rx_config(struct rte_eth_dev *dev)
 	if (offloads & RTE_ETH_RX_OFFLOAD_SCTP_CKSUM)
 		rxcsum |= IGB_RXCSUM_CRCOFL;
 	igb_wr(hw, IGB_RXCSUM, rxcsum);
-	igb_wr(hw, IGB_RLPML, RTE_MIN(dev->data->mtu + IGB_ETH_OVERHEAD, IGB_MAX_FRAME));
+	igb_rx_set_mtu(dev, dev->data->mtu);
 }
 
 int
 igb_rxtx_start(struct rte_eth_dev *dev)
 {
+	const uint16_t small = igb_rx_small_buf_len(dev);
 	struct igb_hw *hw = igb_hw_of(dev);
 	uint16_t i;
 	int ret;
@@ -1235,8 +1429,10 @@ igb_rxtx_start(struct rte_eth_dev *dev)
 	 * RXEN is as good as after (4.5.9), and loses nothing.
 	 */
 	igb_set(hw, IGB_RCTL, IGB_RCTL_BAM | IGB_RCTL_SECRC | IGB_RCTL_LPE |
-		(dev->data->dev_conf.lpbk_mode != 0 ? IGB_RCTL_LBM_MAC : 0),
-		IGB_RCTL_SBP | IGB_RCTL_LBM_MASK);
+		(dev->data->dev_conf.lpbk_mode != 0 ? IGB_RCTL_LBM_MAC : 0) |
+		(small == 0 ? IGB_RCTL_BSIZE_2048 : small == 512 ? IGB_RCTL_BSIZE_512 :
+		IGB_RCTL_BSIZE_256),
+		IGB_RCTL_SBP | IGB_RCTL_LBM_MASK | IGB_RCTL_BSIZE_MASK);
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
 		const struct igb_rx_queue *q = dev->data->rx_queues[i];
 
@@ -1281,6 +1477,7 @@ igb_unstick(struct rte_eth_dev *dev)
 	}
 	if (rings == 0)
 		return;
+	igb_stats_update(dev); /* the reset would clear them */
 	if (igb_hw_alive(hw) ? igb_hw_reset(hw) != 0 : !hw->bus->quiesced(hw->bus_dev)) {
 		IGB_DRV_LOG(WARNING, hw, "the device has not let go of memory and may yet write to "
 			"it: %u rings and %u mbufs are not given back", rings, mbufs);
@@ -1333,6 +1530,7 @@ igb_rxtx_stop(struct rte_eth_dev *dev)
 static void
 igb_debug_end(void)
 {
+	gantry_dma_debug_promise(NULL);
 	gantry_dma_debug_caller(NULL);
 	gantry_dma_debug_context(0, 0, 0);
 }
@@ -1349,7 +1547,10 @@ igb_recv_pkts_debug(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 static uint16_t
 igb_xmit_pkts_debug(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 {
+	struct igb_tx_queue *q = txq;
+
 	gantry_dma_debug_caller(__builtin_return_address(0));
+	gantry_dma_debug_promise(&q->promise);
 	nb = igb_xmit_pkts(txq, pkts, nb);
 	igb_debug_end();
 	return nb;

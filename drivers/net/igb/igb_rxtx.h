@@ -10,6 +10,8 @@
 #ifndef IGB_RXTX_H
 #define IGB_RXTX_H
 
+#include <gantry_dma_debug.h>
+
 #include "igb_ethdev.h"
 
 #define IGB_DEFAULT_RX_FREE_THRESH 32
@@ -33,11 +35,6 @@
 	RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE)
 #define IGB_TX_QUEUE_OFFLOADS RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE
 
-/** What the data path counts, only ever upwards; a reset remembers where it was. */
-struct igb_queue_stats {
-	uint64_t packets, bytes, errors;
-};
-
 struct igb_rx_queue {
 	/* Read for every packet. */
 	union igb_rx_desc *ring;
@@ -50,16 +47,17 @@ struct igb_rx_queue {
 	uint16_t nb_desc;
 	uint16_t free_thresh;
 	uint16_t buf_len;                  /**< bytes that the device may write to a buffer */
-	uint16_t max_len;                  /**< of a frame */
+	uint16_t max_bufs;                 /**< that the longest frame of all takes */
+	uint16_t missing;                  /**< empty descriptors that nombuf has counted */
+	uint16_t ipv6_mask;                /**< of pkt_info: packets without an IP checksum to check */
 	bool drop_rest;                    /**< in a bad frame, until its EOP */
 	struct rte_mbuf *first, *last;     /**< frame under way */
-	struct igb_queue_stats stats;
+	struct igb_queue_stats *stats;     /**< the adapter's, of the queue's number */
 	struct gantry_dma_dev *dma;
 	volatile uint32_t *rdt;
 	struct rte_mempool *pool;
 
 	/* Control. */
-	struct igb_queue_stats stats_base;
 	struct rte_eth_dev_data *dev_data;
 	struct igb_adapter *adapter;
 	gantry_dma_addr_t ring_addr;
@@ -105,11 +103,10 @@ struct igb_tx_queue {
 	bool fast_free;
 	uint8_t ctx_next;                  /**< slot to overwrite next */
 	struct igb_tx_context ctx[IGB_TX_CONTEXTS];
-	struct igb_queue_stats stats;
+	struct igb_queue_stats *stats;     /**< the adapter's, of the queue's number */
 	struct gantry_dma_dev *dma;
 	volatile uint32_t *tdt;
 
-	struct igb_queue_stats stats_base;
 	struct igb_adapter *adapter;
 	gantry_dma_addr_t ring_addr;
 	size_t ring_size;
@@ -118,6 +115,7 @@ struct igb_tx_queue {
 	int socket_id;
 	unsigned int lcore;                /**< that reclaimed buffers last */
 	bool stuck;
+	struct gantry_dma_promise promise; /**< under the debug layer: what the application said */
 };
 
 uint16_t igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb);
@@ -144,6 +142,16 @@ void igb_rxq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth
 void igb_txq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_txq_info *info);
 int igb_burst_mode_get(struct rte_eth_dev *dev, uint16_t queue_id,
 		struct rte_eth_burst_mode *mode);
+
+/**
+ * Decides which queues' buffers hold a frame of the MTU alone, and which take several: scattered_rx.
+ *
+ * @return
+ *   0; -EINVAL: a ring is too short for such a frame.
+ */
+int igb_rx_fit(struct rte_eth_dev *dev, uint16_t mtu);
+/** Lets frames of the MTU in; after igb_rx_fit(). */
+void igb_rx_set_mtu(struct rte_eth_dev *dev, uint16_t mtu);
 
 /** RCTL, RXCSUM, TCTL and what else holds for all queues; then those that aren't deferred. */
 int igb_rxtx_start(struct rte_eth_dev *dev);

@@ -7,11 +7,13 @@
  * Statistics, from two sources.
  *
  * What the application received and sent is counted by the data path, per
- * queue, in 64 bits. What it never saw (missed, damaged, filtered) only the
- * controller knows: its registers (datasheet 8.19) have 32 bits mostly and clear
- * when read, so every read is added to a sum of ours, under a lock, since
- * two threads that ask at once must not both lose half. A secondary process
- * has the primary read them (igb_mp.c); the sums are in shared memory.
+ * queue, in 64 bits, for as long as the port is open: no stop, reset or new
+ * set-up of a queue takes anything back, only rte_eth_stats_reset(). What the
+ * application never saw (missed, damaged, filtered) only the controller knows:
+ * its registers (datasheet 8.19) have 32 bits mostly and clear when read, so
+ * every read is added to a sum of ours, under a lock, since two threads that
+ * ask at once must not both lose half. A secondary process has the primary read
+ * them (igb_mp.c); the sums are in shared memory.
  */
 
 #include <errno.h>
@@ -82,13 +84,12 @@ static void
 igb_stats_read(struct igb_adapter *ad, unsigned int i)
 {
 	const uint16_t reg = igb_stats_regs[i].reg;
-	uint64_t value = igb_rd(&ad->hw, reg);
+	const uint32_t low = igb_rd(&ad->hw, reg);
+	const uint32_t high = igb_stats_regs[i].wide ? igb_rd(&ad->hw, reg + 4) : 0;
 
-	if (igb_stats_regs[i].wide)
-		value |= (uint64_t)igb_rd(&ad->hw, reg + 4) << 32;
 	/* All ones is what a device that has just gone reads as. */
-	if ((uint32_t)value != UINT32_MAX || igb_hw_alive(&ad->hw))
-		ad->hw_stats[i] += value;
+	if ((low != UINT32_MAX && high != UINT32_MAX) || igb_hw_alive(&ad->hw))
+		ad->hw_stats[i] += (uint64_t)high << 32 | low;
 }
 
 static bool
@@ -163,6 +164,25 @@ igb_stats_missed(struct rte_eth_dev *dev, uint16_t queue_id)
 	return missed;
 }
 
+/* A queue's counts since the last reset. */
+static struct igb_queue_counts
+igb_queue_counts(const struct igb_queue_stats *s)
+{
+	struct igb_queue_counts c;
+
+	/* Base first: a concurrent reset takes it no farther than what is read after it. */
+#define SINCE_RESET(field) do { \
+	c.field = __atomic_load_n(&s->base.field, __ATOMIC_ACQUIRE); \
+	c.field = __atomic_load_n(&s->now.field, __ATOMIC_RELAXED) - c.field; \
+} while (0)
+	SINCE_RESET(packets);
+	SINCE_RESET(bytes);
+	SINCE_RESET(errors);
+	SINCE_RESET(nombuf);
+#undef SINCE_RESET
+	return c;
+}
+
 int
 igb_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats GANTRY_QSTATS_ARG)
 {
@@ -182,36 +202,25 @@ igb_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats GANTRY_QSTATS
 	}
 	for (q = 0; q < IGB_MAX_QUEUES; q++)
 		stats->imissed += ad->rqdpc[q];
-	for (q = 0; q < dev->data->nb_rx_queues; q++) {
-		const struct igb_rx_queue *rxq = dev->data->rx_queues[q];
+	for (q = 0; q < IGB_MAX_QUEUES; q++) {
+		const struct igb_queue_counts rx = igb_queue_counts(&ad->rx_stats[q]);
+		const struct igb_queue_counts tx = igb_queue_counts(&ad->tx_stats[q]);
 
-		if (rxq == NULL)
-			continue;
-		stats->ipackets += rxq->stats.packets - rxq->stats_base.packets;
-		stats->ibytes += rxq->stats.bytes - rxq->stats_base.bytes;
-		stats->ierrors += rxq->stats.errors - rxq->stats_base.errors;
+		stats->ipackets += rx.packets;
+		stats->ibytes += rx.bytes;
+		stats->ierrors += rx.errors;
+		stats->rx_nombuf += rx.nombuf;
+		stats->opackets += tx.packets;
+		stats->obytes += tx.bytes;
+		stats->oerrors += tx.errors;
 		if (q >= RTE_ETHDEV_QUEUE_STAT_CNTRS || GANTRY_QSTATS(stats) == NULL)
 			continue;
-		GANTRY_QSTATS(stats)->q_ipackets[q] =
-			rxq->stats.packets - rxq->stats_base.packets;
-		GANTRY_QSTATS(stats)->q_ibytes[q] = rxq->stats.bytes - rxq->stats_base.bytes;
-		GANTRY_QSTATS(stats)->q_errors[q] = rxq->stats.errors - rxq->stats_base.errors;
+		GANTRY_QSTATS(stats)->q_ipackets[q] = rx.packets;
+		GANTRY_QSTATS(stats)->q_ibytes[q] = rx.bytes;
+		GANTRY_QSTATS(stats)->q_errors[q] = rx.errors;
+		GANTRY_QSTATS(stats)->q_opackets[q] = tx.packets;
+		GANTRY_QSTATS(stats)->q_obytes[q] = tx.bytes;
 	}
-	for (q = 0; q < dev->data->nb_tx_queues; q++) {
-		const struct igb_tx_queue *txq = dev->data->tx_queues[q];
-
-		if (txq == NULL)
-			continue;
-		stats->opackets += txq->stats.packets - txq->stats_base.packets;
-		stats->obytes += txq->stats.bytes - txq->stats_base.bytes;
-		stats->oerrors += txq->stats.errors - txq->stats_base.errors;
-		if (q >= RTE_ETHDEV_QUEUE_STAT_CNTRS || GANTRY_QSTATS(stats) == NULL)
-			continue;
-		GANTRY_QSTATS(stats)->q_opackets[q] =
-			txq->stats.packets - txq->stats_base.packets;
-		GANTRY_QSTATS(stats)->q_obytes[q] = txq->stats.bytes - txq->stats_base.bytes;
-	}
-	stats->rx_nombuf = dev->data->rx_mbuf_alloc_failed;
 	return 0;
 }
 
@@ -230,20 +239,11 @@ igb_stats_reset(struct rte_eth_dev *dev)
 	memset(ad->rqdpc, 0, sizeof(ad->rqdpc));
 	rte_spinlock_unlock(&ad->stats_lock);
 
-	/* The data path goes on counting meanwhile. */
-	for (q = 0; q < dev->data->nb_rx_queues; q++) {
-		struct igb_rx_queue *rxq = dev->data->rx_queues[q];
-
-		if (rxq != NULL)
-			rxq->stats_base = rxq->stats;
+	/* The data path goes on counting. */
+	for (q = 0; q < IGB_MAX_QUEUES; q++) {
+		ad->rx_stats[q].base = ad->rx_stats[q].now;
+		ad->tx_stats[q].base = ad->tx_stats[q].now;
 	}
-	for (q = 0; q < dev->data->nb_tx_queues; q++) {
-		struct igb_tx_queue *txq = dev->data->tx_queues[q];
-
-		if (txq != NULL)
-			txq->stats_base = txq->stats;
-	}
-	dev->data->rx_mbuf_alloc_failed = 0;
 	return 0;
 }
 

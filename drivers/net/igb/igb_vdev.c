@@ -4,104 +4,60 @@
 
 /**
  * @file
- * --vdev net_gantry_igb0,path=SOCKET[,devargs]: for applications that can name
- * a vdev only. It plugs vfio_user:SOCKET[,devargs] and is otherwise nothing;
- * the port's name is the socket's path.
+ * --vdev net_gantry_igb0,path=SOCKET[,devargs]: the device at a socket as a vdev.
+ *
+ * DPDK's device iterators, and with them Open vSwitch, net_bonding and net_failsafe, find
+ * ports only on the buses that they know, and vdev is one of those. The vdev owns a device of
+ * the vfio-user bus, and the port is the vdev's, in name and device; everything else is
+ * igb_vfio_user.c.
+ *
+ * A secondary process has the vdevs of the primary by their names alone, without devargs; the
+ * vfio-user bus finds the device by the vdev's name.
  */
 
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
 #include <bus_vdev_driver.h>
+#include <bus_vfio_user_driver.h>
 #include <rte_dev.h>
-#include <rte_kvargs.h>
-#include <rte_string_fns.h>
 
 #include "igb_ethdev.h"
-
-#define MAX_DEVARGS 512
-
-struct vdev_args {
-	char path[256];
-	char rest[MAX_DEVARGS]; /* ",key=value..." */
-};
-
-static int
-igb_vdev_arg(const char *key, const char *value, void *arg)
-{
-	struct vdev_args *a = arg;
-	size_t len = strlen(a->rest);
-	int ret;
-
-	if (strcmp(key, "path") == 0)
-		ret = snprintf(a->path, sizeof(a->path), "%s", value == NULL ? "" : value) <
-			(int)sizeof(a->path) ? 0 : -ENAMETOOLONG;
-	else
-		ret = snprintf(a->rest + len, sizeof(a->rest) - len, ",%s=%s", key,
-			value == NULL ? "" : value) < (int)(sizeof(a->rest) - len) ?
-			0 : -ENAMETOOLONG;
-	return ret;
-}
-
-static int
-igb_vdev_parse(struct rte_vdev_device *vdev, struct vdev_args *args)
-{
-	const char *text = rte_vdev_device_args(vdev);
-	struct igb_hw id;
-	struct rte_kvargs *kvlist;
-	int ret = 0;
-
-	if (text == NULL)
-		text = "";
-	memset(args, 0, sizeof(*args));
-	rte_strscpy(id.name, rte_vdev_device_name(vdev), sizeof(id.name));
-	kvlist = rte_kvargs_parse(text, NULL);
-	if (kvlist != NULL) {
-		ret = rte_kvargs_process(kvlist, NULL, igb_vdev_arg, args);
-		rte_kvargs_free(kvlist);
-	}
-	if (kvlist == NULL || ret != 0 || args->path[0] != '/') {
-		IGB_INIT_LOG(ERR, &id, "'%s': path=SOCKET is needed, an absolute path",
-			text);
-		return -EINVAL;
-	}
-	return 0;
-}
 
 static int
 igb_vdev_probe(struct rte_vdev_device *vdev)
 {
-	char devargs[sizeof(struct vdev_args) + 16];
-	struct vdev_args args;
+	struct igb_devargs devargs;
 	int ret;
 
-	/* A secondary process gets the primary's devices by the vfio-user bus. */
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
-		return 0;
-	ret = igb_vdev_parse(vdev, &args);
-	if (ret != 0)
-		return ret;
-	snprintf(devargs, sizeof(devargs), "vfio_user:%s%s", args.path, args.rest);
-	return rte_dev_probe(devargs);
+		return rte_vfio_user_open(NULL, &vdev->device);
+	ret = igb_devargs_parse(rte_vdev_device_name(vdev), rte_vdev_device_args(vdev), true,
+		&devargs);
+	return ret != 0 ? ret : rte_vfio_user_open(devargs.path, &vdev->device);
 }
 
 static int
 igb_vdev_remove(struct rte_vdev_device *vdev)
 {
-	struct vdev_args args;
+	return rte_vfio_user_close(&vdev->device);
+}
 
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY || igb_vdev_parse(vdev, &args) != 0)
-		return 0;
-	/* It may have been unplugged by its own name before. */
-	rte_eal_hotplug_remove("vfio_user", args.path);
-	return 0;
+static int
+igb_vdev_dma_map(struct rte_vdev_device *vdev, void *addr, rte_iova_t iova, size_t len)
+{
+	return rte_dev_dma_map(&rte_vfio_user_device_of(&vdev->device)->device, addr, iova, len);
+}
+
+static int
+igb_vdev_dma_unmap(struct rte_vdev_device *vdev, void *addr, rte_iova_t iova, size_t len)
+{
+	return rte_dev_dma_unmap(&rte_vfio_user_device_of(&vdev->device)->device, addr, iova, len);
 }
 
 static struct rte_vdev_driver igb_vdev_driver = {
 	.driver = { .name = IGB_DRIVER_NAME },
 	.probe = igb_vdev_probe,
 	.remove = igb_vdev_remove,
+	.dma_map = igb_vdev_dma_map,
+	.dma_unmap = igb_vdev_dma_unmap,
 };
 
 void

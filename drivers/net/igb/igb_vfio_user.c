@@ -103,6 +103,12 @@ igb_vfio_user_has_iommu(void *dev)
 	return true;
 }
 
+static void
+igb_vfio_user_give_memory(void *dev)
+{
+	rte_vfio_user_dma_give_heaps();
+}
+
 static const struct igb_bus_ops igb_vfio_user_ops = {
 	.name = "vfio-user",
 	.read32 = igb_vfio_user_read32,
@@ -115,6 +121,7 @@ static const struct igb_bus_ops igb_vfio_user_ops = {
 	.queue_vectors_on = igb_vfio_user_queue_vectors_on,
 	.queue_vectors_off = igb_vfio_user_queue_vectors_off,
 	.has_iommu = igb_vfio_user_has_iommu,
+	.give_memory = igb_vfio_user_give_memory,
 	.dma = &vfio_user_dma_ops,
 };
 
@@ -124,7 +131,8 @@ igb_vfio_user_probe(struct rte_vfio_user_driver *drv, struct rte_vfio_user_devic
 	const struct igb_bus_dev bus = {
 		.ops = &igb_vfio_user_ops,
 		.dev = dev,
-		.device = &dev->device,
+		.device = dev->owner,
+		.vdev = dev->owner != &dev->device,
 		.intr_handle = dev->intr_handle,
 		.vendor_id = dev->id.vendor_id,
 		.device_id = dev->id.device_id,
@@ -142,7 +150,7 @@ igb_vfio_user_probe(struct rte_vfio_user_driver *drv, struct rte_vfio_user_devic
 static bool
 igb_vfio_user_claims(const struct rte_vfio_user_device *dev)
 {
-	const char *args = dev->device.devargs == NULL ? NULL : dev->device.devargs->args;
+	const char *args = dev->owner->devargs == NULL ? NULL : dev->owner->devargs->args;
 	struct rte_kvargs *kvlist = args == NULL ? NULL : rte_kvargs_parse(args, NULL);
 	const char *name = kvlist == NULL ? NULL : rte_kvargs_get(kvlist, "dma");
 	enum gantry_dma_mode_id mode = GANTRY_DMA_MODE_AUTO;
@@ -156,13 +164,13 @@ igb_vfio_user_claims(const struct rte_vfio_user_device *dev)
 static int
 igb_vfio_user_remove(struct rte_vfio_user_device *dev)
 {
-	return igb_ethdev_remove(&dev->device);
+	return igb_ethdev_remove(dev->owner);
 }
 
 static void
 igb_vfio_user_lost(struct rte_vfio_user_device *dev)
 {
-	igb_ethdev_lost(&dev->device);
+	igb_ethdev_lost(dev->owner);
 }
 
 static const struct rte_pci_id igb_vfio_user_ids[] = {

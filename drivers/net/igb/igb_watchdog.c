@@ -104,7 +104,7 @@ igb_tx_oldest(const struct igb_tx_queue *q, uint16_t *at, uint16_t *last)
 static bool
 igb_tx_stalls(struct igb_adapter *ad, struct igb_tx_queue *q, struct igb_watch *w)
 {
-	const uint64_t packets = PEEK(q->stats.packets);
+	const uint64_t packets = PEEK(q->stats->now.packets);
 	const uint16_t tail = PEEK(q->tail);
 	const struct rte_mbuf *mbuf;
 	struct igb_hw *hw = &ad->hw;
@@ -151,7 +151,7 @@ igb_tx_stalls(struct igb_adapter *ad, struct igb_tx_queue *q, struct igb_watch *
 static bool
 igb_rx_stalls(struct rte_eth_dev *dev, struct igb_rx_queue *q, struct igb_watch *w)
 {
-	const uint64_t packets = PEEK(q->stats.packets) + PEEK(q->stats.errors);
+	const uint64_t packets = PEEK(q->stats->now.packets) + PEEK(q->stats->now.errors);
 	const uint16_t next = PEEK(q->next), posted = PEEK(q->posted);
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	struct igb_hw *hw = &ad->hw;
