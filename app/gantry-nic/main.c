@@ -14,32 +14,49 @@
  *    takes all down again in the reverse order: polling threads, statistics,
  *    wires, devices with their sockets.
  *
- * Signals are blocked in all threads and taken by sigwaitinfo() here, so no code
- * runs in a handler. (SIGBUS is the server's: a client that truncated its
- * memory.)
+ * Signals are blocked in all threads and taken by sigwaitinfo() here. Only while this thread does
+ * something that may last (opening files, writing statistics) the signals to end come to a handler,
+ * and once one has come, SIGALRM ends the process if all else waits. (SIGBUS is the server's: a
+ * client that truncated its memory.)
  *
- * Files: port_spec.c what the command line says; port.c devices and their wires;
- * poller.c threads; report.c statistics.
+ * After set-up all threads are confined (sandbox.c), and a second process changes files for them
+ * (file_keeper.c).
+ *
+ * Files: port_spec.c what the command line says; port_limits.c what each port may use; files.c what it
+ * names; port.c devices and their wires; poller.c threads; log.c standard error; report.c
+ * statistics.
  */
 
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "file_keeper.h"
+#include "files.h"
+#include "port_limits.h"
+#include "log.h"
+#include "output_file.h"
 #include "poller.h"
 #include "port.h"
 #include "port_spec.h"
 #include "report.h"
+#include "sandbox.h"
+#include "std_fds.h"
 
 #define EXIT_USAGE 2
+#define END_MS   1900 /* from the signal to the end of the process, whatever waits */
+#define STATS_MS 1000 /* for the reader of the statistics; at the end: */
+#define STATS_END_MS 500
 #define CORES_MAX 64
 
 struct options {
@@ -47,7 +64,11 @@ struct options {
 	unsigned int nr_ports;
 	unsigned int cores[CORES_MAX];
 	unsigned int nr_cores;  /* 0: one thread, not pinned */
+	bool free_cores;        /* besides those */
 	const char *stats_json;
+	struct output_file stats;
+	bool stats_failed;      /* once or more */
+	enum sandbox_mode sandbox;
 };
 
 static void
@@ -71,31 +92,51 @@ help(void)
 "                   what it is given are lost, as on hardware. Default 64.\n"
 "  page_table=off   to drivers, a device without an I/O page table, as other servers' are: a\n"
 "                   driver that maps each buffer by itself sends a message for each. Default on.\n"
-"  wire=WIRE        where the cable leads; default none. The link is up whatever it is.\n"
+"  max_maps=N       how many mappings of its files, max_fds=N: how many open descriptors,\n"
+"  max_fds=N        max_mem=MIB: how much mapped memory a client of this port may have in this\n"
+"  max_mem=MIB      process. Default: an equal share of vm.max_map_count; one of the limit on\n"
+"                   open files (ulimit -Hn), at most 1024; and as much as RAM and swap.\n"
+"  wire=WIRE        where the cable leads; default none\n"
 "    none           to a partner that listens and says nothing\n"
 "    loop           back into the port\n"
 "    pair:NAME      to another port; one end may name the other, or both each other. A\n"
-"                   speed given at one end is that of both.\n"
-"    tap:IFNAME     to a TAP interface, made if there is none; it is not brought up\n"
-"    pcap:IN[:OUT]  to a capture that is replayed once, back to back at the wire's speed,\n"
-"                   as soon as the driver receives; and one that records what the port sends.\n"
-"                   Time stamps of IN are not looked at. Neither name may hold ':' or ','.\n"
+"                   speed given at one end is that of both. The link is up while both ends\n"
+"                   have a driver that started its port.\n"
+"    tap:IFNAME     to a TAP interface, made if there is none; it is not brought up. The link\n"
+"                   is up while the interface is, and the interface has a carrier while the\n"
+"                   port is started.\n"
+"    pcap:IN[:OUT]  to a capture that is replayed once, back to back at the wire's speed\n"
+"                   (pcap or pcapng, also with gzip); and one that records what the port\n"
+"                   sends (pcapng if OUT ends in .pcapng, else pcap). Time stamps of IN are not\n"
+"                   looked at. Neither name may hold ':' or ','.\n"
+"  start=WHEN       when the replay begins: MS, 0 to 600000, once the port receives and the\n"
+"                   driver's process has accessed no register but tails, interrupts and\n"
+"                   statistics for so many milliseconds (default 750; at the latest 10 s\n"
+"                   after that time); or signal: when SIGRTMIN comes and the port receives\n"
 "\n"
 "Options:\n"
 "  --cores LIST       one polling thread on each of these cores, e.g. 1 or 0,2-3; the\n"
 "                     directions of the wires are spread over them. Default: one thread,\n"
-"                     not pinned. A thread is busy as long as a driver is attached.\n"
+"                     not pinned. A thread is busy as long as a driver is attached. All other\n"
+"                     threads stay off these cores, if the process may run on others; else a\n"
+"                     port's threads run on the cores that poll the port.\n"
 "  --stats-json FILE  write statistics at exit (-: to standard output, after the line 'ready')\n"
+"  --sandbox=on|log|off\n"
+"                     what becomes of the daemon once it is ready. on, the default: it is no longer\n"
+"                     root but nobody, has no capabilities, opens no files, and a system call that a\n"
+"                     thread has no use for fails. log: such a call is executed, and the kernel's\n"
+"                     log names it (type=1326); files are not protected. off: as started.\n"
 "  --help, --version\n"
 "\n"
 "'gantry-nic: ready' on standard output says that all sockets listen.\n"
 "\n"
 "Signals:\n"
-"  SIGINT, SIGTERM  end\n"
+"  SIGINT, SIGTERM  end, within 2 s\n"
 "  SIGUSR1          statistics as text to standard error\n"
 "  SIGUSR2          write the file of --stats-json now (it is replaced as a whole), and\n"
 "                   measure anew from here: longest_gap_ns is always since the last writing;\n"
 "                   all other numbers are since the start\n"
+"  SIGRTMIN         begin the replays that wait for it (start=signal): kill -s RTMIN PID\n"
 "\n"
 "Exit status: 0, 1 something failed, 2 wrong arguments.");
 }
@@ -127,6 +168,7 @@ static int
 check_ports(struct options *opt)
 {
 	struct port_spec specs[PORT_MAX];
+	struct limits limits;
 	char err[SPEC_ERR_LEN];
 	unsigned int i;
 	int ret;
@@ -134,6 +176,10 @@ check_ports(struct options *opt)
 	for (i = 0; i < opt->nr_ports; i++)
 		specs[i] = opt->ports[i].spec;
 	ret = port_specs_check(specs, opt->nr_ports, err);
+	if (ret == 0) {
+		limits_get(&limits);
+		ret = limits_divide(&limits, specs, opt->nr_ports, err);
+	}
 	for (i = 0; i < opt->nr_ports; i++)
 		opt->ports[i].spec = specs[i];
 	return ret == 0 ? 0 : usage_error("%s", err);
@@ -161,29 +207,53 @@ set_cores(struct options *opt, const char *arg)
 
 /* Found out now, not after hours. */
 static int
-check_stats_path(const char *path)
+set_stats(struct options *opt, const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	char *dir;
-	int ret = 0;
+	const char *why;
 
-	if (strcmp(path, "-") == 0)
-		return 0;
-	dir = slash == NULL ? strdup(".") : strndup(path, slash - path + 1);
-	if (dir == NULL)
-		return usage_error("out of memory");
-	if (path[0] == '\0' || (slash != NULL && slash[1] == '\0'))
-		ret = usage_error("--stats-json: '%s' is no file's name", path);
-	else if (access(dir, W_OK | X_OK) != 0)
-		ret = usage_error("--stats-json %s: cannot write there: %s", path,
-				strerror(errno));
-	free(dir);
-	return ret;
+	if (opt->stats_json != NULL)
+		return usage_error("--stats-json is given twice");
+	opt->stats_json = path;
+	if (output_file_open(path, &opt->stats, &why) != 0)
+		return usage_error("--stats-json %s: cannot be written: %s", path, why);
+	opt->stats.limit_ms = STATS_MS;
+	return 0;
+}
+
+/* "-", and standard output by any other name, is one file with what the shell opened, on purpose. */
+static int
+check_files(const struct options *opt)
+{
+	const char *stats = opt->stats.fd == STDOUT_FILENO ? NULL : opt->stats_json;
+	char err[SPEC_ERR_LEN];
+	int ret = files_check(opt->ports, opt->nr_ports, stats, err);
+
+	if (ret != 0)
+		warnx("%s", err);
+	return ret == 0 ? 0 : ret == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
+}
+
+static int
+set_sandbox(struct options *opt, const char *arg)
+{
+	static const char *const modes[] = {
+		[SANDBOX_ON] = "on", [SANDBOX_LOG] = "log", [SANDBOX_OFF] = "off",
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(arg, modes[i]) == 0) {
+			opt->sandbox = (enum sandbox_mode)i;
+			return 0;
+		}
+	}
+	return usage_error("--sandbox=%s: expected on, log or off", arg);
 }
 
 enum {
 	OPT_PORT = 256,
 	OPT_CORES,
+	OPT_SANDBOX,
 	OPT_STATS_JSON,
 	OPT_HELP,
 	OPT_VERSION,
@@ -197,6 +267,7 @@ parse_options(int argc, char **argv, struct options *opt, int *status)
 		{ "port", required_argument, NULL, OPT_PORT },
 		{ "cores", required_argument, NULL, OPT_CORES },
 		{ "stats-json", required_argument, NULL, OPT_STATS_JSON },
+		{ "sandbox", required_argument, NULL, OPT_SANDBOX },
 		{ "help", no_argument, NULL, OPT_HELP },
 		{ "version", no_argument, NULL, OPT_VERSION },
 		{ NULL, 0, NULL, 0 },
@@ -214,8 +285,10 @@ parse_options(int argc, char **argv, struct options *opt, int *status)
 			*status = set_cores(opt, optarg);
 			break;
 		case OPT_STATS_JSON:
-			opt->stats_json = optarg;
-			*status = check_stats_path(optarg);
+			*status = set_stats(opt, optarg);
+			break;
+		case OPT_SANDBOX:
+			*status = set_sandbox(opt, optarg);
 			break;
 		case OPT_HELP:
 			help();
@@ -236,35 +309,86 @@ parse_options(int argc, char **argv, struct options *opt, int *status)
 		*status = usage_error("no port: give --port NAME:socket=PATH (see --help)");
 	if (*status == 0)
 		*status = check_ports(opt);
+	if (*status == 0)
+		*status = check_files(opt);
 	return *status == 0 ? 0 : -1;
 }
 
-/* Blocks what wait_for_end() takes. A hangup that nohup ignores stays ignored. */
-static void
-block_signals(sigset_t *set)
-{
-	struct sigaction hup;
+static volatile sig_atomic_t ending;
 
-	sigemptyset(set);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGTERM);
+/* From now on the process has END_MS. Safe in a handler. */
+static void
+begin_end(int sig)
+{
+	const struct itimerval timer = { .it_value = { END_MS / 1000, END_MS % 1000 * 1000 } };
+
+	if (!ending)
+		setitimer(ITIMER_REAL, &timer, NULL);
+	ending = 1;
+}
+
+/* SIGALRM: something did not end. Sockets that stay behind are replaced at the next start. */
+static void
+end_now(int sig)
+{
+	static const char line[] = "gantry-nic: something did not end in time: status 1\n";
+	struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	if (poll(&pfd, 1, 0) != 1 || write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
+		_exit(EXIT_FAILURE);
+	_exit(EXIT_FAILURE);
+}
+
+/* Blocks what wait_for_end() takes; ends: those that end. A hangup that nohup ignores stays so. */
+static void
+block_signals(sigset_t *set, sigset_t *ends)
+{
+	const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction sa;
+
+	sigemptyset(ends);
+	for (unsigned int i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
+		if (sigs[i] == SIGHUP && sigaction(SIGHUP, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN)
+			continue;
+		sigaddset(ends, sigs[i]);
+		sa = (struct sigaction){ .sa_handler = begin_end, .sa_flags = SA_RESTART };
+		sigaction(sigs[i], &sa, NULL);
+	}
+	sa = (struct sigaction){ .sa_handler = end_now };
+	sigaction(SIGALRM, &sa, NULL);
+	*set = *ends;
 	sigaddset(set, SIGUSR1);
 	sigaddset(set, SIGUSR2);
-	if (sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler != SIG_IGN)
-		sigaddset(set, SIGHUP);
+	sigaddset(set, SIGRTMIN);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
 static void
-wait_for_end(const struct options *opt, const sigset_t *set, uint64_t started)
+write_stats(struct options *opt, uint64_t started)
 {
-	for (;;) {
-		switch (sigwaitinfo(set, NULL)) {
+	int ret = report_json(&opt->stats, opt->ports, opt->nr_ports, started);
+
+	if (ret != 0)
+		fprintf(stderr, "gantry-nic: cannot write statistics to %s: %s\n", opt->stats_json,
+				ret == -EAGAIN ? "nobody reads them" : strerror(-ret));
+	opt->stats_failed |= ret != 0;
+}
+
+static void
+wait_for_end(struct options *opt, const sigset_t *set, const sigset_t *ends, uint64_t started)
+{
+	while (!ending) {
+		int sig = sigwaitinfo(set, NULL);
+
+		if (sig == SIGRTMIN) /* no constant */
+			ports_start(opt->ports, opt->nr_ports);
+		switch (sig) {
 		case SIGINT:
 		case SIGTERM:
 		case SIGHUP:
-			return;
+			begin_end(sig);
+			break;
 		case SIGUSR1:
 			report_text(stderr, opt->ports, opt->nr_ports, started);
 			break;
@@ -272,8 +396,11 @@ wait_for_end(const struct options *opt, const sigset_t *set, uint64_t started)
 			if (opt->stats_json == NULL)
 				fputs("gantry-nic: SIGUSR2: there is no --stats-json FILE to write\n",
 						stderr);
-			else
-				report_json(opt->stats_json, opt->ports, opt->nr_ports, started);
+			else {
+				pthread_sigmask(SIG_UNBLOCK, ends, NULL);
+				write_stats(opt, started);
+				pthread_sigmask(SIG_BLOCK, ends, NULL);
+			}
 			break;
 		default: /* EINTR */
 			break;
@@ -298,51 +425,99 @@ start_pollers(const struct options *opt, struct poller **pollers, char *err)
 			return -ENOMEM;
 	}
 	ports_spread(opt->ports, opt->nr_ports, pollers, nr);
+	if (!opt->free_cores)
+		ports_keep_to_cores(opt->ports, opt->nr_ports, pollers, nr);
 	for (i = 0; i < nr && ret == 0; i++)
 		ret = poller_start(pollers[i], err);
 	return ret;
 }
 
+/*
+ * No client can have its port's control thread take the core of another port's polling thread:
+ * all threads but the polling ones stay off the polling cores, if there are others. If not, a port's
+ * threads run where the port is polled (start_pollers()). Returns whether there are others.
+ */
+static bool
+leave_polling_cores(const struct options *opt)
+{
+	cpu_set_t others;
+	unsigned int i;
+
+	if (sched_getaffinity(0, sizeof(others), &others) != 0)
+		return true;
+	for (i = 0; i < opt->nr_cores; i++)
+		CPU_CLR(opt->cores[i], &others);
+	return CPU_COUNT(&others) != 0 && sched_setaffinity(0, sizeof(others), &others) == 0;
+}
+
 static int
-run(const struct options *opt)
+run(struct options *opt)
 {
 	struct poller *pollers[CORES_MAX] = { NULL };
 	uint64_t started = poller_now();
 	char err[WIRE_ERR_LEN] = "";
 	unsigned int i;
-	sigset_t set;
+	sigset_t set, ends;
 	int ret;
 
-	block_signals(&set);
+	opt->free_cores = leave_polling_cores(opt);
+	block_signals(&set, &ends);
+	ret = sandbox_prepare(opt->sandbox);
+	if (ret == 0 && opt->sandbox != SANDBOX_OFF)
+		ret = file_keeper_start(opt->ports, opt->nr_ports, &opt->stats);
+	if (ret != 0) {
+		warnx("the sandbox: %s", strerror(-ret));
+		return EXIT_FAILURE;
+	}
+	ret = log_start();
+	if (ret != 0) {
+		warnx("the log's thread: %s", strerror(-ret));
+		return EXIT_FAILURE;
+	}
+	pthread_sigmask(SIG_UNBLOCK, &ends, NULL);
 	ret = ports_open(opt->ports, opt->nr_ports, err);
+	pthread_sigmask(SIG_BLOCK, &ends, NULL);
 	if (ret == 0)
 		ret = start_pollers(opt, pollers, err);
 	if (ret == 0) {
+		file_keeper_note_sockets();
+		sandbox_enter();
+		pthread_sigmask(SIG_UNBLOCK, &ends, NULL);
 		puts("gantry-nic: ready");
 		fflush(stdout);
-		wait_for_end(opt, &set, started);
+		pthread_sigmask(SIG_BLOCK, &ends, NULL);
+		wait_for_end(opt, &set, &ends, started);
 	} else {
+		sandbox_abandon();
 		warnx("%s", err);
 	}
 	for (i = 0; i < CORES_MAX; i++)
 		poller_free(pollers[i]);
+	opt->stats.limit_ms = STATS_END_MS;
 	if (ret == 0 && opt->stats_json != NULL)
-		ret = report_json(opt->stats_json, opt->ports, opt->nr_ports, started);
+		write_stats(opt, started);
+	file_keeper_stop();
 	ports_close(opt->ports, opt->nr_ports);
-	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	log_stop();
+	alarm(0); /* nothing is left that could wait */
+	/* A line has reported each capture that was not read or written to its end. */
+	return ret == 0 && !opt->stats_failed && wire_pcap_failures() == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int
 main(int argc, char **argv)
 {
-	struct options opt = { .ports = NULL };
+	struct options opt = { .stats.fd = -1 };
 	unsigned int i;
 	int status;
 
+	std_fds_reserve();
+	json_object_seed(0); /* from /dev/urandom, which the sandbox does not open for jansson later */
 	if (parse_options(argc, argv, &opt, &status) == 0)
 		status = run(&opt);
 	for (i = 0; i < opt.nr_ports; i++)
 		port_spec_free(&opt.ports[i].spec);
 	free(opt.ports);
+	output_file_close(&opt.stats);
 	return status;
 }

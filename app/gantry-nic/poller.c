@@ -5,8 +5,13 @@
 /*
  * A polling thread goes round its directions without end and without a system
  * call: a doorbell is a store into shared memory, and nobody says that it was
- * rung. It is a reader of the devices' RCU (urcu-qsbr), and between two rounds
+ * rung. It is a reader of its devices (vfu_rcu.h), and between two polls
  * holds no pointer into a client's memory: that is its quiescent state.
+ *
+ * Directions share the core by time, because a driver decides what a poll of its port costs. In a
+ * round each direction is polled once; then each that had frames is polled again for as long as
+ * the longest poll of the round took. So a port beside one whose polls are a hundred times as long
+ * as its own still has as much of the core.
  *
  * As long as a client is attached to any of its devices it keeps its core busy,
  * as a NIC keeps its own. With no client at all there is nobody to ring, so it
@@ -21,15 +26,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <urcu-qsbr.h>
 
 #include "poller.h"
+#include "thread.h"
+#include "vfu_rcu.h"
 
 #define NAP_NS 1000000
 /* Rounds without a frame, in a row, before asking whether there is any client. */
 #define IDLE_ROUNDS 4096
 /* Away for so long, a client may have given us up, and its memory with us. */
 #define AWAY_NS 1000000000
+/* Polls that take less are equally long: a burst of frames. */
+#define BURST_NS 10000
+/* A longer poll was interrupted: the host took the core away. */
+#define POLL_NS_MAX 500000
 
 struct poller {
 	pthread_t thread;
@@ -39,6 +49,7 @@ struct poller {
 	unsigned int nr_dirs, nr_devs;
 	struct wire_dir *dirs[POLLER_DIRS_MAX];
 	struct igb_model *devs[2 * POLLER_DIRS_MAX];
+	struct vfu_server *servers[2 * POLLER_DIRS_MAX]; /* theirs */
 };
 
 uint64_t
@@ -87,30 +98,79 @@ nap(struct poller *poller)
 	struct timespec ts = { .tv_nsec = NAP_NS };
 
 	rest(poller);
-	urcu_qsbr_thread_offline();
+	vfu_rcu_offline();
 	nanosleep(&ts, NULL);
-	urcu_qsbr_thread_online();
+	vfu_rcu_online();
+}
+
+/* Polls a direction; returns how many frames moved, and adds to *now the time that it took. */
+static unsigned int
+poll_dir(struct wire_dir *dir, uint64_t *now)
+{
+	unsigned int moved = wire_dir_poll(dir, *now);
+
+	vfu_rcu_quiescent();
+	*now = poller_now();
+	return moved;
+}
+
+/* Polls a direction that had frames for as long as another one was polled; its first poll took ns. */
+static unsigned int
+poll_as_long(struct wire_dir *dir, uint64_t *now, uint64_t ns, uint64_t longest)
+{
+	unsigned int moved = 0, n = 1;
+	uint64_t spent, begin;
+
+	for (spent = ns; n != 0 && spent + ns <= longest; spent += ns) {
+		begin = *now;
+		n = poll_dir(dir, now);
+		ns = *now - begin;
+		moved += n;
+	}
+	return moved;
+}
+
+/* Polls all directions; returns how many frames moved. */
+static unsigned int
+poll_round(struct poller *poller, uint64_t now)
+{
+	unsigned int moved = 0, i, n[POLLER_DIRS_MAX];
+	uint64_t ns[POLLER_DIRS_MAX], longest = 0;
+
+	for (i = 0; i < poller->nr_dirs; i++) {
+		uint64_t begin = now;
+
+		n[i] = poll_dir(poller->dirs[i], &now);
+		ns[i] = now - begin;
+		if (ns[i] > longest)
+			longest = ns[i];
+		moved += n[i];
+	}
+	if (longest <= BURST_NS)
+		return moved;
+	if (longest > POLL_NS_MAX)
+		longest = POLL_NS_MAX;
+	for (i = 0; i < poller->nr_dirs; i++)
+		if (n[i] != 0)
+			moved += poll_as_long(poller->dirs[i], &now, ns[i], longest);
+	return moved;
 }
 
 static void *
 poller_main(void *arg)
 {
 	struct poller *poller = arg;
-	unsigned int idle = 0, i;
+	unsigned int idle = 0;
 	uint64_t now, last = poller_now();
 
-	urcu_qsbr_register_thread();
+	vfu_rcu_register();
+	vfu_rcu_only(poller->servers, poller->nr_devs);
 	while (!__atomic_load_n(&poller->stop, __ATOMIC_RELAXED)) {
-		unsigned int moved = 0;
-
 		now = poller_now();
 		if (now - last > AWAY_NS)
 			check_clients(poller);
 		last = now;
-		for (i = 0; i < poller->nr_dirs; i++)
-			moved += wire_dir_poll(poller->dirs[i], poller_now());
-		urcu_qsbr_quiescent_state();
-		if (moved != 0) {
+		if (poll_round(poller, now) != 0) {
 			idle = 0;
 		} else if (++idle >= IDLE_ROUNDS) {
 			if (any_client(poller))
@@ -120,7 +180,7 @@ poller_main(void *arg)
 		}
 	}
 	rest(poller);
-	urcu_qsbr_unregister_thread();
+	vfu_rcu_unregister();
 	return NULL;
 }
 
@@ -137,15 +197,31 @@ poller_new(int core, char *err)
 	return poller;
 }
 
+static void
+add_device(struct poller *poller, struct igb_model *dev)
+{
+	if (dev == NULL)
+		return;
+	poller->servers[poller->nr_devs] = igb_model_server(dev);
+	poller->devs[poller->nr_devs++] = dev;
+}
+
 void
 poller_add(struct poller *poller, struct wire_dir *dir, struct igb_model *from,
 		struct igb_model *to)
 {
 	poller->dirs[poller->nr_dirs++] = dir;
-	if (from != NULL)
-		poller->devs[poller->nr_devs++] = from;
-	if (to != NULL)
-		poller->devs[poller->nr_devs++] = to;
+	add_device(poller, from);
+	add_device(poller, to);
+}
+
+void
+poller_core_of(const struct poller *poller, const struct igb_model *dev, cpu_set_t *cores)
+{
+	for (unsigned int i = 0; i < poller->nr_devs && poller->core >= 0; i++) {
+		if (poller->devs[i] == dev)
+			CPU_SET(poller->core, cores);
+	}
 }
 
 int
@@ -161,7 +237,7 @@ poller_start(struct poller *poller, char *err)
 		CPU_SET(poller->core, &set);
 		pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
 	}
-	ret = pthread_create(&poller->thread, &attr, poller_main, poller);
+	ret = -vfu_thread_start(&poller->thread, &attr, "poll", poller_main, poller);
 	pthread_attr_destroy(&attr);
 	if (ret != 0) {
 		if (poller->core >= 0)

@@ -8,25 +8,29 @@
 
 #include "port.h"
 
-/* TAPs and captures first: what they lack is found out before any socket exists. */
+/* TAPs, and captures to replay, first: what they lack is found out before any socket exists. */
 static int
 open_far_ends(struct port *port, char *err)
 {
 	const struct port_spec *spec = &port->spec;
-	int ret;
 
-	switch (spec->wire) {
-	case WIRE_TAP:
+	if (spec->wire == WIRE_TAP)
 		return wire_tap_open(spec->ifname, &port->far_src, &port->far_sink, err);
-	case WIRE_PCAP:
-		ret = wire_pcap_open_source(spec->pcap_in, &port->far_src, err);
-		if (ret != 0 || spec->pcap_out == NULL)
-			break;
-		return wire_pcap_open_sink(spec->pcap_out, &port->far_sink, err);
-	default:
+	if (spec->wire == WIRE_PCAP)
+		return wire_pcap_open_source(spec->pcap_in, &port->far_src, err);
+	return 0;
+}
+
+/*
+ * Captures to record last: they are emptied, and must not be where anything else fails. A
+ * daemon that was started twice would empty what the first one records.
+ */
+static int
+open_record(struct port *port, char *err)
+{
+	if (port->spec.pcap_out == NULL)
 		return 0;
-	}
-	return ret;
+	return wire_pcap_open_sink(port->spec.pcap_out, &port->far_sink, err);
 }
 
 static void
@@ -45,6 +49,11 @@ make_device(struct port *port, char *err)
 		.speed_mbps = spec->speed_mbps,
 		.addr_bits = spec->addr_bits,
 		.no_page_table = spec->no_page_table,
+		.limits = {
+			.max_maps = spec->max_maps,
+			.max_fds = spec->max_fds,
+			.max_mem = (uint64_t)spec->max_mem_mib << 20,
+		},
 		.log = log_line,
 	};
 	int ret;
@@ -53,7 +62,8 @@ make_device(struct port *port, char *err)
 	ret = igb_model_create(&params, &port->dev, err);
 	if (ret != 0)
 		return ret;
-	igb_model_set_link(port->dev, true); /* the cable is plugged in as long as the daemon lives */
+	/* Where somebody is at the far end, the wire says when (struct wire_sink, carrier()). */
+	igb_model_set_link(port->dev, spec->wire != WIRE_PAIR && spec->wire != WIRE_TAP);
 	return 0;
 }
 
@@ -87,6 +97,9 @@ connect_out(struct port *ports, struct port *port, char *err)
 		struct port *to = spec->wire == WIRE_LOOP ? port : &ports[spec->peer];
 
 		ret = wire_dev_open(to->dev, NULL, &sink, err);
+		/* A port that hears itself has a link whenever its PHY has power. */
+		if (ret == 0 && spec->wire == WIRE_LOOP)
+			sink->carrier = NULL;
 	} else if (port->far_sink != NULL) {
 		sink = port->far_sink;
 		port->far_sink = NULL;
@@ -126,7 +139,14 @@ connect_in(struct port *ports, struct port *port, char *err)
 	port->far_src = NULL;
 	port->in = connect_ends(src, sink, spec, err);
 	port->in_owned = port->in != NULL;
-	return port->in != NULL ? 0 : -ENOMEM;
+	if (port->in == NULL)
+		return -ENOMEM;
+	if (spec->wire == WIRE_PCAP)
+		port->replay = src;
+	wire_dir_set_quiet(port->in, spec->start_ms * 1000000ULL);
+	if (spec->start_on_signal)
+		wire_dir_set_on_demand(port->in);
+	return 0;
 }
 
 /* Puts the port's name in front of what went wrong, if it is not there. */
@@ -153,6 +173,8 @@ ports_open(struct port *ports, unsigned int nr, char *err)
 	for (i = 0; i < nr && ret == 0; i++)
 		ret = blame(&ports[i], make_device(&ports[i], err), err);
 	for (i = 0; i < nr && ret == 0; i++)
+		ret = blame(&ports[i], open_record(&ports[i], err), err);
+	for (i = 0; i < nr && ret == 0; i++)
 		ret = blame(&ports[i], connect_out(ports, &ports[i], err), err);
 	for (i = 0; i < nr && ret == 0; i++)
 		ret = blame(&ports[i], connect_in(ports, &ports[i], err), err);
@@ -175,15 +197,29 @@ ports_close(struct port *ports, unsigned int nr)
 		if (port->far_sink != NULL)
 			port->far_sink->close(port->far_sink);
 		port->out = port->in = NULL;
+		port->replay = NULL;
 		port->far_src = NULL;
 		port->far_sink = NULL;
 		port->in_owned = false;
 	}
+	for (i = 0; i < nr; i++)
+		if (ports[i].dev != NULL)
+			vfu_server_end(igb_model_server(ports[i].dev));
 	for (i = 0; i < nr; i++) {
 		if (ports[i].dev != NULL)
 			igb_model_destroy(ports[i].dev);
 		ports[i].dev = NULL;
 	}
+}
+
+void
+ports_start(struct port *ports, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (ports[i].in_owned)
+			wire_dir_start(ports[i].in);
 }
 
 unsigned int
@@ -213,5 +249,20 @@ ports_spread(struct port *ports, unsigned int nr, struct poller **pollers,
 		poller_add(pollers[next++ % nr_pollers], port->out, port->dev, to);
 		if (port->in_owned)
 			poller_add(pollers[next++ % nr_pollers], port->in, NULL, port->dev);
+	}
+}
+
+void
+ports_keep_to_cores(struct port *ports, unsigned int nr, struct poller *const *pollers,
+		unsigned int nr_pollers)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		cpu_set_t cores;
+
+		CPU_ZERO(&cores);
+		for (unsigned int p = 0; p < nr_pollers; p++)
+			poller_core_of(pollers[p], ports[i].dev, &cores);
+		/* Where the kernel refuses, the port is as it was. */
+		vfu_server_run_on(igb_model_server(ports[i].dev), &cores);
 	}
 }

@@ -187,6 +187,16 @@ parse_number(const char *key, const char *text, const char *what, unsigned int m
 	return 0;
 }
 
+/* The same, once. */
+static int
+parse_limit(const char *key, const char *text, const char *what, unsigned int min,
+		unsigned int max, unsigned int *value, char *err)
+{
+	if (*value != 0)
+		return bad(err, "%s is given twice", key);
+	return parse_number(key, text, what, min, max, value, err);
+}
+
 static int
 parse_key(char *key, char *value, struct port_spec *spec, bool *mac_given, char *err)
 {
@@ -244,7 +254,24 @@ parse_key(char *key, char *value, struct port_spec *spec, bool *mac_given, char 
 		return spec->no_page_table || strcmp(value, "on") == 0 ? 0 :
 			bad(err, "page_table '%.40s': expected on or off", value);
 	}
-	return bad(err, "unknown key '%.40s': expected socket, mac, speed, wire, catchup, addr_bits or page_table",
+	if (strcmp(key, "start") == 0) {
+		if (spec->start_given)
+			return bad(err, "start is given twice");
+		spec->start_given = true;
+		spec->start_on_signal = strcmp(value, "signal") == 0;
+		return spec->start_on_signal ? 0 :
+			parse_number(key, value, "signal, or milliseconds", 0, START_MAX_MS,
+					&spec->start_ms, err);
+	}
+	if (strcmp(key, "max_maps") == 0)
+		return parse_limit(key, value, "mappings", MAX_MAPS_MIN, MAX_MAPS_MAX, &spec->max_maps,
+				err);
+	if (strcmp(key, "max_fds") == 0)
+		return parse_limit(key, value, "file descriptors", MAX_FDS_MIN, MAX_FDS_MAX,
+				&spec->max_fds, err);
+	if (strcmp(key, "max_mem") == 0)
+		return parse_limit(key, value, "MiB", 1, MAX_MEM_MAX, &spec->max_mem_mib, err);
+	return bad(err, "unknown key '%.40s': expected socket, mac, speed, wire, start, catchup, addr_bits, page_table, max_maps, max_fds or max_mem",
 			key);
 }
 
@@ -266,6 +293,7 @@ parse_all(char *text, struct port_spec *spec, char *err)
 	spec->speed_mbps = SPEED_DEFAULT_MBPS;
 	spec->catchup_us = CATCHUP_DEFAULT_US;
 	spec->addr_bits = ADDR_BITS_MAX;
+	spec->start_ms = START_DEFAULT_MS;
 	mac_from_name(spec->name, spec->mac);
 
 	while ((key = strsep(&rest, ",")) != NULL) {
@@ -278,6 +306,9 @@ parse_all(char *text, struct port_spec *spec, char *err)
 			return ret;
 		}
 	}
+	if (spec->start_given && spec->wire != WIRE_PCAP)
+		return bad(err, "port %s: start=%s is for a replay: give wire=pcap:IN[:OUT]", spec->name,
+				spec->start_on_signal ? "signal" : "MS");
 	if (spec->socket == NULL)
 		return bad(err, "port %s: needs a socket to serve: %s:socket=PATH", spec->name,
 				spec->name);
@@ -308,7 +339,7 @@ port_spec_free(struct port_spec *spec)
 	memset(spec, 0, sizeof(*spec));
 }
 
-/* The file that a port writes, or opens as an interface, must be nobody else's. */
+/* No two ports may serve one socket, or open one interface. (Files: files.c.) */
 static int
 check_two(const struct port_spec *a, const struct port_spec *b, char *err)
 {
@@ -320,14 +351,6 @@ check_two(const struct port_spec *a, const struct port_spec *b, char *err)
 	if (a->ifname != NULL && b->ifname != NULL && strcmp(a->ifname, b->ifname) == 0)
 		return bad(err, "ports %s and %s have the same interface %s: each needs its own",
 				a->name, b->name, a->ifname);
-	if (a->pcap_out != NULL && b->pcap_out != NULL && strcmp(a->pcap_out, b->pcap_out) == 0)
-		return bad(err, "ports %s and %s record to the same file %s: each needs its own",
-				a->name, b->name, a->pcap_out);
-	if ((a->pcap_out != NULL && b->pcap_in != NULL && strcmp(a->pcap_out, b->pcap_in) == 0) ||
-			(b->pcap_out != NULL && a->pcap_in != NULL &&
-			strcmp(b->pcap_out, a->pcap_in) == 0))
-		return bad(err, "ports %s and %s: one would record to the file that the other replays",
-				a->name, b->name);
 	return 0;
 }
 
@@ -373,9 +396,6 @@ port_specs_check(struct port_spec *specs, unsigned int nr, char *err)
 	int ret;
 
 	for (i = 0; i < nr; i++) {
-		if (specs[i].pcap_out != NULL && strcmp(specs[i].pcap_in, specs[i].pcap_out) == 0)
-			return bad(err, "port %s: would record to the file that it replays",
-					specs[i].name);
 		for (j = i + 1; j < nr; j++) {
 			ret = check_two(&specs[i], &specs[j], err);
 			if (ret != 0)

@@ -6,7 +6,7 @@
  * What the command line says about ports and cores.
  *
  *     NAME:socket=PATH[,mac=MAC][,speed=SPEED][,wire=WIRE][,catchup=US][,addr_bits=N]
- *         [,page_table=on|off]
+ *         [,page_table=on|off][,start=MS|signal][,max_maps=N][,max_fds=N][,max_mem=MIB]
  */
 
 #ifndef PORT_SPEC_H
@@ -23,8 +23,17 @@
 #define SPEED_MAX_MBPS 400000
 #define CATCHUP_DEFAULT_US 200
 #define CATCHUP_MAX_US 100000
+#define START_DEFAULT_MS 750
+#define START_MAX_MS 600000
 #define ADDR_BITS_MIN 24
 #define ADDR_BITS_MAX 64
+/* A driver wires 26 vectors, and new ones beside the old ones. */
+#define MAX_FDS_MIN 64
+#define MAX_FDS_DEFAULT 1024
+#define MAX_FDS_MAX 1000000
+#define MAX_MAPS_MIN 16
+#define MAX_MAPS_MAX 1000000000
+#define MAX_MEM_MAX (4u << 20) /* MiB */
 
 enum wire_kind {
 	WIRE_NONE,
@@ -42,8 +51,12 @@ struct port_spec {
 	unsigned int speed_mbps; /* 0: max */
 	unsigned int catchup_us; /* of the directions that this port's wire makes */
 	unsigned int addr_bits;  /* of a bus address, that the device drives */
+	unsigned int max_maps, max_fds, max_mem_mib; /* 0: not given; see port_limits.h */
 	bool no_page_table;      /* a driver is told of no I/O page table */
+	unsigned int start_ms;   /* PCAP: how long the driver's registers must be left alone */
+	bool start_on_signal;    /* PCAP: the replay waits for a signal instead */
 	bool speed_given, wire_given, catchup_given, addr_bits_given, page_table_given;
+	bool start_given;
 	enum wire_kind wire;
 	char *wire_text;         /* as it was written, e.g. "pair:b"; NULL: not; owned */
 	const char *peer_name;   /* PAIR; NULL if only the other end said so */

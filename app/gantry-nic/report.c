@@ -5,10 +5,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "log.h"
 #include "report.h"
 
 #define NR_QUEUES (sizeof(((struct igb_model_stats *)0)->queue) / \
@@ -90,6 +89,7 @@ server_json(const struct vfu_server *server)
 	set(o, "dma_faults", s.dma_faults);
 	set(o, "dma_maps", s.dma_maps);
 	set(o, "dma_bytes", s.dma_bytes);
+	set(o, "dma_posted", s.dma_posted);
 	set(o, "ptes", s.ptes);
 	json_object_set_new(o, "client", json_boolean(s.client));
 	return o;
@@ -114,6 +114,36 @@ wire_text(const struct port *ports, const struct port *port, char *text, size_t 
 	return text;
 }
 
+static const char *
+replay_state(const struct wire_replay_stats *s)
+{
+	return !s->started ? "waiting" : !s->ended ? "running" : s->broken ? "broken" : "ended";
+}
+
+/* NULL is null: the port's wire is no capture. */
+static json_t *
+replay_json(const struct wire_source *replay)
+{
+	struct wire_replay_stats s;
+	json_t *o, *left_out;
+
+	if (replay == NULL)
+		return json_null();
+	wire_pcap_get_stats(replay, &s);
+	o = json_object();
+	json_object_set_new(o, "state", json_string(replay_state(&s)));
+	set(o, "frames", s.frames);
+	set(o, "filtered", s.filtered);
+	set(o, "filled", s.filled);
+	set(o, "bad_fcs", s.bad_fcs);
+	left_out = json_object();
+	set(left_out, "not_ethernet", s.not_ethernet);
+	set(left_out, "too_short", s.too_short);
+	set(left_out, "too_long", s.too_long);
+	json_object_set_new(o, "left_out", left_out);
+	return o;
+}
+
 static json_t *
 port_json(const struct port *ports, const struct port *port, uint64_t now, uint64_t started)
 {
@@ -132,37 +162,21 @@ port_json(const struct port *ports, const struct port *port, uint64_t now, uint6
 	json_object_set_new(o, "server", server_json(igb_model_server(port->dev)));
 	json_object_set_new(o, "tx", direction_json(port->out, now, started));
 	json_object_set_new(o, "rx", direction_json(port->in, now, started));
+	json_object_set_new(o, "replay", replay_json(port->replay));
 	return o;
 }
 
-/* To a neighbour of the file, which then takes its place: a reader sees the old or the new one. */
-static int
-dump_atomically(const json_t *root, const char *path)
-{
-	char *tmp;
-	int ret = 0;
-
-	if (asprintf(&tmp, "%s.%ld.tmp", path, (long)getpid()) < 0)
-		return -ENOMEM;
-	errno = 0;
-	if (json_dump_file(root, tmp, JSON_INDENT(1)) != 0 || rename(tmp, path) != 0) {
-		ret = errno != 0 ? -errno : -EIO;
-		unlink(tmp);
-	}
-	free(tmp);
-	return ret;
-}
-
 int
-report_json(const char *path, const struct port *ports, unsigned int nr, uint64_t started)
+report_json(struct output_file *out, const struct port *ports, unsigned int nr, uint64_t started)
 {
 	uint64_t now = poller_now();
 	json_t *root = json_object();
 	json_t *array = json_array();
 	unsigned int i;
-	int ret = 0;
+	int ret;
 
 	set(root, "uptime_ns", now - started);
+	set(root, "log_lines_lost", log_lines_lost());
 	for (i = 0; i < nr; i++)
 		json_array_append_new(array, port_json(ports, &ports[i], now, started));
 	json_object_set_new(root, "ports", array);
@@ -171,16 +185,8 @@ report_json(const char *path, const struct port *ports, unsigned int nr, uint64_
 		if (ports[i].in_owned)
 			wire_dir_new_interval(ports[i].in);
 	}
-	if (strcmp(path, "-") != 0) {
-		ret = dump_atomically(root, path);
-	} else if (json_dumpf(root, stdout, JSON_INDENT(1)) != 0 || putchar('\n') == EOF ||
-			fflush(stdout) != 0) {
-		ret = -EIO;
-	}
+	ret = output_file_write(out, root, JSON_INDENT(1));
 	json_decref(root);
-	if (ret != 0)
-		fprintf(stderr, "gantry-nic: cannot write statistics to %s: %s\n", path,
-				strerror(-ret));
 	return ret;
 }
 
@@ -197,6 +203,21 @@ direction_text(FILE *out, const char *label, const struct wire_dir *dir, uint64_
 			" over 1 ms, %" PRIu64 " over 10 ms), stalled %.3f ms\n",
 			label, s.frames, s.bytes, s.drops, s.longest_gap_ns / 1e6,
 			s.gaps_over_100us, s.gaps_over_1ms, s.gaps_over_10ms, s.stalled_ns / 1e6);
+}
+
+static void
+replay_text(FILE *out, const struct wire_source *replay)
+{
+	struct wire_replay_stats s;
+
+	if (replay == NULL)
+		return;
+	wire_pcap_get_stats(replay, &s);
+	fprintf(out, "  replay: %s, %" PRIu64 " frames (filtered %" PRIu64 ", filled up %" PRIu64
+			", bad FCS %" PRIu64 "), left out: not Ethernet %" PRIu64
+			", too short %" PRIu64 ", too long %" PRIu64 "\n",
+			replay_state(&s), s.frames, s.filtered, s.filled, s.bad_fcs,
+			s.not_ethernet, s.too_short, s.too_long);
 }
 
 void
@@ -227,6 +248,7 @@ report_text(FILE *out, const struct port *ports, unsigned int nr, uint64_t start
 				s.rx_bad, s.rx_off, s.dma_faults);
 		direction_text(out, "wire out:", port->out, now);
 		direction_text(out, "wire in: ", port->in, now);
+		replay_text(out, port->replay);
 	}
 	fflush(out);
 }

@@ -12,15 +12,16 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "output_file.h"
 #include "port.h"
 
 /*
- * Writes the statistics of all ports to a file, which is replaced as a whole (or to
- * standard output: "-"), and starts a new interval of longest gaps.
+ * Writes the statistics of all ports, and starts a new interval of longest gaps.
  * @param started  poller_now() at the start
- * @return 0, or a negative errno value, and said so on stderr
+ * @return 0 or a negative errno value
  */
-int report_json(const char *path, const struct port *ports, unsigned int nr, uint64_t started);
+int report_json(struct output_file *out, const struct port *ports, unsigned int nr,
+		uint64_t started);
 
 void report_text(FILE *out, const struct port *ports, unsigned int nr, uint64_t started);
 

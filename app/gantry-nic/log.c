@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "thread.h"
+
+#define BUFFER_BYTES (256 << 10)
+#define PIECE_BYTES  4096 /* written at a time */
+#define STOP_MS      400
+
+static struct {
+	pthread_mutex_t lock;   /* held for a copy, never for a write */
+	pthread_cond_t change;
+	pthread_t writer;
+	FILE *before;           /* what stderr was */
+	bool stop;
+	size_t head, used;      /* of buffer */
+	uint64_t lost, reported;
+	size_t before_lost;     /* bytes in front of the place where lines are missing */
+	char buffer[BUFFER_BYTES];
+} logs = { .lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER };
+
+static uint64_t
+count_lines(const char *text, size_t len)
+{
+	uint64_t lines = 0;
+
+	for (size_t i = 0; i < len; i++)
+		lines += text[i] == '\n';
+	return lines;
+}
+
+/* What stdio calls for each line; "takes" a line that is lost as well. */
+static ssize_t
+append(void *cookie, const char *text, size_t len)
+{
+	pthread_mutex_lock(&logs.lock);
+	if (len > sizeof(logs.buffer) - logs.used) {
+		if (logs.lost == logs.reported)
+			logs.before_lost = logs.used;
+		logs.lost += count_lines(text, len);
+	} else {
+		for (size_t i = 0; i < len; i++)
+			logs.buffer[(logs.head + logs.used++) % sizeof(logs.buffer)] = text[i];
+		pthread_cond_signal(&logs.change);
+	}
+	pthread_mutex_unlock(&logs.lock);
+	return (ssize_t)len;
+}
+
+/* The next piece; 0: there is none, and none will come. */
+static size_t
+take(char *piece)
+{
+	size_t len = 0, most;
+
+	pthread_mutex_lock(&logs.lock);
+	while (logs.used == 0 && logs.lost == logs.reported && !logs.stop)
+		pthread_cond_wait(&logs.change, &logs.lock);
+	most = logs.lost != logs.reported && logs.before_lost < PIECE_BYTES ? logs.before_lost :
+		PIECE_BYTES;
+	while (logs.used != 0 && len < most) {
+		piece[len++] = logs.buffer[logs.head];
+		logs.head = (logs.head + 1) % sizeof(logs.buffer);
+		logs.used--;
+	}
+	logs.before_lost -= len < logs.before_lost ? len : logs.before_lost;
+	if (len == 0 && logs.lost != logs.reported) {
+		len = (size_t)snprintf(piece, PIECE_BYTES, "gantry-nic: %" PRIu64 " lines of the "
+			"log were lost: standard error was not read in time\n",
+			logs.lost - logs.reported);
+		logs.reported = logs.lost;
+	}
+	pthread_mutex_unlock(&logs.lock);
+	return len;
+}
+
+static void
+write_all(const char *piece, size_t len)
+{
+	struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	ssize_t n;
+
+	while (len != 0) {
+		n = write(STDERR_FILENO, piece, len);
+		if (n >= 0) {
+			piece += n;
+			len -= (size_t)n;
+		} else if (errno == EAGAIN) { /* somebody shares it and made it so */
+			poll(&pfd, 1, -1);
+		} else if (errno != EINTR) {
+			return;
+		}
+	}
+}
+
+static void *
+write_out(void *arg)
+{
+	char piece[PIECE_BYTES];
+	size_t len;
+
+	while ((len = take(piece)) != 0)
+		write_all(piece, len);
+	return NULL;
+}
+
+int
+log_start(void)
+{
+	const cookie_io_functions_t functions = { .write = append };
+	FILE *stream = fopencookie(NULL, "w", functions);
+	int ret;
+
+	if (stream == NULL)
+		return -ENOMEM;
+	setvbuf(stream, NULL, _IOLBF, BUFSIZ);
+	ret = vfu_thread_start(&logs.writer, NULL, "log", write_out, NULL);
+	if (ret != 0) {
+		fclose(stream);
+		return ret;
+	}
+	logs.before = stderr;
+	stderr = stream;
+	return 0;
+}
+
+void
+log_stop(void)
+{
+	FILE *stream = stderr;
+	struct timespec end;
+
+	stderr = logs.before;
+	fclose(stream);
+	pthread_mutex_lock(&logs.lock);
+	logs.stop = true;
+	pthread_cond_signal(&logs.change);
+	pthread_mutex_unlock(&logs.lock);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += STOP_MS * 1000000L;
+	end.tv_sec += end.tv_nsec / 1000000000;
+	end.tv_nsec %= 1000000000;
+	/* If nobody reads, the thread ends with the process. */
+	pthread_clockjoin_np(logs.writer, NULL, CLOCK_MONOTONIC, &end);
+}
+
+uint64_t
+log_lines_lost(void)
+{
+	uint64_t lost;
+
+	pthread_mutex_lock(&logs.lock);
+	lost = logs.lost;
+	pthread_mutex_unlock(&logs.lock);
+	return lost;
+}

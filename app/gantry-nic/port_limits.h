@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The ports' shares of what the process may have: mappings, file descriptors, memory. A port's
+ * client uses up its own share, and no other port's.
+ */
+
+#ifndef PORT_LIMITS_H
+#define PORT_LIMITS_H
+
+#include <stdint.h>
+
+#include "port_spec.h"
+
+/* The limit of the process. */
+struct limits {
+	uint64_t maps;    /* vm.max_map_count */
+	uint64_t fds;     /* RLIMIT_NOFILE */
+	uint64_t mem_mib; /* RAM and swap */
+};
+
+/* Raises the soft limit of file descriptors to the hard one, and looks what there is. */
+void limits_get(struct limits *limits);
+
+/*
+ * Gives each port a share of what the ports with values of their own leave: max_maps, max_fds,
+ * max_mem. On error returns a negative errno value and one line in err (SPEC_ERR_LEN).
+ */
+int limits_divide(const struct limits *limits, struct port_spec *specs, unsigned int nr, char *err);
+
+#endif /* PORT_LIMITS_H */

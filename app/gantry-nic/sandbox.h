@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The rights of the daemon's threads after set-up; sandbox.c has the theory.
+ */
+
+#ifndef SANDBOX_H
+#define SANDBOX_H
+
+enum sandbox_mode {
+	SANDBOX_ON,  /* a call that no filter names fails */
+	SANDBOX_LOG, /* the kernel logs such a call and executes it */
+	SANDBOX_OFF,
+};
+
+/**
+ * Prepares the sandbox: from here on no program that the process executes gains rights, and each
+ * thread of vfu_thread_start() that the main thread starts waits, before it runs, for
+ * sandbox_enter() or sandbox_abandon(). Call it before any thread starts.
+ * @return 0 or a negative errno value
+ */
+int sandbox_prepare(enum sandbox_mode mode);
+
+/**
+ * Ends set-up, in the main thread: drops the user and the capabilities of all threads and
+ * confines each. On return all threads that had been started are confined. What this kernel
+ * does not offer costs a line on stderr.
+ */
+void sandbox_enter(void);
+
+/** Ends a set-up that failed: the threads run unconfined, so that they can be ended. */
+void sandbox_abandon(void);
+
+/**
+ * Confines the file keeper's process (file_keeper.c), which keeps its user.
+ * @param replaced  the file that it writes by replacing it, or NULL
+ * @param removed   files that it removes
+ * @param nr        number of those
+ */
+void sandbox_keeper(const char *replaced, const char *const *removed, unsigned int nr);
+
+#endif /* SANDBOX_H */
