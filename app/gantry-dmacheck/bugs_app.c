@@ -3,113 +3,13 @@
  */
 
 /*
- * Applications: ethdev's calls on a port, and nothing of gantry's. The port is net_gantry_igb
- * on a soft NIC, told dma_debug=1 on EAL's command line, as any application can be.
- *
- * The wire is held where a frame must still be in the ring; nothing here waits for luck.
+ * Applications: frames that are freed, written to or sent again while the device has them, and
+ * buffers that it cannot reach.
  */
 
 #include <stdlib.h>
-#include <unistd.h>
 
-#include <rte_cycles.h>
-#include <rte_errno.h>
-#include <rte_ether.h>
-
-#include "dmacheck.h"
-
-#define PORT 0
-#define LEN  200
-#define RING 64
-
-/*
- * What an application's loop does is part of the function whose bug is played, as it would
- * be there: inline.
- */
-
-/* A frame for everybody, whose payload depends on a seed. */
-static struct rte_mbuf *
-frame(struct rig *r, unsigned int seed)
-{
-	struct rte_mbuf *m = rte_pktmbuf_alloc(r->pool);
-	struct rte_ether_hdr *eth;
-
-	if (m == NULL || rte_pktmbuf_append(m, LEN) == NULL)
-		broken("no mbuf");
-	fill(rte_pktmbuf_mtod(m, void *), LEN, seed);
-	eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
-	memset(&eth->dst_addr, 0xff, sizeof(eth->dst_addr));
-	eth->src_addr.addr_bytes[0] = 2;
-	eth->ether_type = RTE_BE16(0x88b5); /* for local experiments */
-	return m;
-}
-
-/* Whether that is it, as it came back. */
-static bool
-is_frame(const struct rte_mbuf *m, unsigned int seed)
-{
-	uint8_t want[LEN];
-
-	fill(want, LEN, seed);
-	return m != NULL && m->pkt_len == LEN && memcmp(rte_pktmbuf_mtod_offset(m, uint8_t *, 14),
-		want + 14, LEN - 14) == 0;
-}
-
-/* The next frame; NULL if there is none for long. */
-static __rte_always_inline struct rte_mbuf *
-receive(void)
-{
-	const uint64_t end = rte_get_timer_cycles() + 5 * rte_get_timer_hz();
-	struct rte_mbuf *m;
-
-	do {
-		if (rte_eth_rx_burst(PORT, 0, &m, 1) == 1)
-			return m;
-		usleep(50);
-	} while (rte_get_timer_cycles() < end);
-	return NULL;
-}
-
-static __rte_always_inline void
-receive_and_free(struct rig *r, unsigned int seed)
-{
-	struct rte_mbuf *m = receive();
-
-	CHECK(r, is_frame(m, seed));
-	rte_pktmbuf_free(m);
-}
-
-static __rte_always_inline void
-transmit(struct rte_mbuf *m)
-{
-	if (rte_eth_tx_burst(PORT, 0, &m, 1) != 1)
-		broken("the ring is full");
-}
-
-/* Has the driver give back n packets that were sent. */
-static __rte_always_inline void
-reclaim(unsigned int n)
-{
-	const uint64_t end = rte_get_timer_cycles() + 5 * rte_get_timer_hz();
-	int done;
-
-	while (n > 0) {
-		done = rte_eth_tx_done_cleanup(PORT, 0, 0);
-		if (done < 0 || rte_get_timer_cycles() > end)
-			broken("what was sent does not come back");
-		n -= RTE_MIN(n, (unsigned int)done);
-		usleep(50);
-	}
-}
-
-/* A frame there and back, as it should be. */
-static __rte_always_inline void
-echo(struct rig *r, unsigned int seed)
-{
-	transmit(frame(r, seed));
-	receive_and_free(r, seed);
-	reclaim(1);
-}
+#include "app.h"
 
 /* Frees what was sent: the driver will, when the device has read it. */
 CULPRIT void
@@ -285,16 +185,9 @@ app_free_pinned_chain(struct rig *r, bool fixed)
 CULPRIT void
 app_fast_free_shared(struct rig *r, bool fixed)
 {
-	struct rte_eth_conf conf = { 0 };
 	struct rte_mbuf *m;
 
-	if (!fixed)
-		conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
-	if (rte_eth_dev_stop(PORT) != 0 || rte_eth_dev_configure(PORT, 1, 1, &conf) != 0 ||
-			rte_eth_rx_queue_setup(PORT, 0, RING, SOCKET_ID_ANY, NULL, r->pool) != 0 ||
-			rte_eth_tx_queue_setup(PORT, 0, RING, SOCKET_ID_ANY, NULL) != 0 ||
-			rte_eth_dev_start(PORT) != 0)
-		broken("the port does not start");
+	restart(r->pool, fixed ? 0 : RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
 	m = frame(r, 10);
 	rte_mbuf_refcnt_update(m, 1);
 	transmit(m);
@@ -427,30 +320,6 @@ app_send_freed(struct rig *r, bool fixed)
 	reclaim(1);
 }
 
-/*
- * External buffers. The application says where one is for the device, and when it may go.
- */
-static void
-ext_free(void *addr, void *opaque)
-{
-}
-
-static struct rte_mbuf *
-ext_frame(struct rig *r, void *buf, struct rte_mbuf_ext_shared_info *info, rte_iova_t iova)
-{
-	struct rte_mbuf *m = rte_pktmbuf_alloc(r->pool);
-
-	if (m == NULL)
-		broken("no mbuf");
-	info->free_cb = ext_free;
-	info->fcb_opaque = NULL;
-	rte_mbuf_ext_refcnt_set(info, 1);
-	rte_pktmbuf_attach_extbuf(m, buf, iova, LEN, info);
-	m->data_len = LEN;
-	m->pkt_len = LEN;
-	return m;
-}
-
 /* Sends an external buffer if the driver takes it; it may say that it cannot. */
 static __rte_always_inline void
 ext_send(struct rig *r, struct rte_mbuf *m, bool fixed)
@@ -547,7 +416,6 @@ app_write_freed(struct rig *r, bool fixed)
 CULPRIT void
 app_pool_has_twice(struct rig *r, bool fixed)
 {
-	const struct rte_eth_conf conf = { 0 };
 	const unsigned int mbufs = 128;
 	struct rte_mempool *pool = rte_pktmbuf_pool_create("rx", mbufs, 0, 0,
 		RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
@@ -559,11 +427,7 @@ app_pool_has_twice(struct rig *r, bool fixed)
 	rte_pktmbuf_free(m);
 	if (!fixed)
 		rte_pktmbuf_free(m);
-	if (rte_eth_dev_stop(PORT) != 0 || rte_eth_dev_configure(PORT, 1, 1, &conf) != 0 ||
-			rte_eth_rx_queue_setup(PORT, 0, RING, SOCKET_ID_ANY, NULL, pool) != 0 ||
-			rte_eth_tx_queue_setup(PORT, 0, RING, SOCKET_ID_ANY, NULL) != 0 ||
-			rte_eth_dev_start(PORT) != 0)
-		broken("the port does not start");
+	restart(pool, 0);
 	/* One after the other, until each of the pool's has had its turn; one frame is kept. */
 	transmit(frame(r, 26));
 	m = receive();
@@ -577,13 +441,6 @@ app_pool_has_twice(struct rig *r, bool fixed)
 	rte_pktmbuf_free(m);
 }
 
-#define APP(fn, class) APP_FROM(fn, class, "planted")
-#define APP_FROM(fn, class, from) APP_AND(fn, class, from, NULL)
-#define APP_AND(fn, class, from, first) \
-	{ .name = #fn, .misuse = GANTRY_DMA_MISUSE_ ## class, .source = from, .play = fn, \
-	  .culprit = #fn, .mapper = first }
-#define DRIVER "(librte_net_gantry_igb.so)"
-
 static const struct bug bugs[] = {
 	APP(app_free_sent, MBUF_FREED),
 	APP(app_put_sent_back, MBUF_FREED),
@@ -592,8 +449,8 @@ static const struct bug bugs[] = {
 	APP_FROM(app_free_twice, MBUF_DOUBLE_FREE, "CESNET/ipfixprobe pull 82"),
 	APP_FROM(app_free_after_flush, MBUF_DOUBLE_FREE, "iMasaruOki/rust-dpdk pull 26"),
 	APP_AND(app_free_pinned_chain, MBUF_DOUBLE_FREE, "yanet-platform/yanet2 pull 1878", DRIVER),
-	APP_AND(app_fast_free_shared, MBUF_DOUBLE_FREE,
-		"DPDK/dpdk 18c41457cbaeaf44a87f88fe861de35c923ab702", DRIVER),
+	APP_FROM(app_fast_free_shared, MBUF_FAST_FREE,
+		"DPDK/dpdk 18c41457cbaeaf44a87f88fe861de35c923ab702"),
 	APP(app_mac_after_send, MBUF_WRITTEN),
 	APP(app_reuse_payload, MBUF_WRITTEN),
 	APP(app_send_twice, MBUF_IN_RING),

@@ -269,6 +269,44 @@ refill_posts_twice(struct rig *r, bool fixed)
 	rte_pktmbuf_free(first);
 }
 
+/* The driver has its free buffers in a list, by their "next": also those that it has posted. */
+CULPRIT void
+link_posted(struct rig *r, bool fixed)
+{
+	struct drv_queue tx = { 0 }, rx = { 0 };
+	struct rte_mbuf *m, *list = rte_pktmbuf_alloc(drv_pool(r));
+
+	drv_rx_fill(r, &rx, 1);
+	if (!fixed)
+		rx.sw[0]->next = list;
+	drv_tx(r, &tx, drv_frame(r, LEN, 15));
+	nic_kick(r);
+	m = drv_rx(r, &rx);
+	CHECK(r, drv_is_frame(m, LEN, 15));
+	m->next = NULL;
+	rte_pktmbuf_free(m);
+	rte_pktmbuf_free(list);
+	drv_tx_clean(r, &tx);
+}
+
+/* A length of nothing is how this driver marks what is in the ring. */
+CULPRIT void
+mark_in_ring(struct rig *r, bool fixed)
+{
+	struct drv_queue tx = { 0 }, rx = { 0 };
+	struct rte_mbuf *m = drv_frame(r, LEN, 16), *in;
+
+	drv_rx_fill(r, &rx, 1);
+	drv_tx(r, &tx, m);
+	if (!fixed)
+		m->data_len = 0;
+	nic_kick(r);
+	drv_tx_clean(r, &tx);
+	in = drv_rx(r, &rx);
+	CHECK(r, drv_is_frame(in, LEN, 16));
+	rte_pktmbuf_free(in);
+}
+
 static const struct bug bugs[] = {
 	PLANTED(release_before_stop, MBUF_FREED),
 	PLANTED(free_at_doorbell, MBUF_FREED),
@@ -282,6 +320,8 @@ static const struct bug bugs[] = {
 	  .source = "planted", .play = deliver_too_early, .culprit = "deliver_too_early",
 	  .faults = true },
 	PLANTED(refill_posts_twice, MBUF_RECEIVED_INTO),
+	PLANTED(link_posted, MBUF_CHANGED),
+	PLANTED(mark_in_ring, MBUF_CHANGED),
 };
 
 FAMILY(mbuf, bugs, false);

@@ -72,7 +72,7 @@ struct family {
 };
 
 extern const struct family family_mapping, family_sync, family_coherent, family_sg, family_mbuf,
-	family_iommu, family_history, family_app;
+	family_iommu, family_history, family_app, family_fields, family_pool;
 
 /* Most bugs are named after the function that the mistake is in. */
 #define PLANTED(fn, class) \

@@ -26,15 +26,19 @@
  */
 
 #include <err.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include <jansson.h>
 
+#include "output_file.h"
 #include "run.h"
+#include "std_fds.h"
 
 #define EXIT_USAGE 2
 #define EXIT_LEFT_OUT 3
@@ -42,7 +46,7 @@
 
 static const struct family * const families[] = {
 	&family_mapping, &family_sync, &family_coherent, &family_sg, &family_mbuf, &family_iommu,
-	&family_history, &family_app,
+	&family_history, &family_app, &family_fields, &family_pool,
 };
 
 static const struct setting
@@ -269,6 +273,12 @@ static const unsigned int sites[GANTRY_DMA_MISUSE_MAX] = {
 	[GANTRY_DMA_MISUSE_MBUF_IN_RING] = MISUSE | MAPPING | ALIKE,
 	/* Seen when the driver takes it back: it is with the device once more. */
 	[GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO] = MAPPING,
+	/* Stores, which are no calls; seen when the fields are looked at again. */
+	[GANTRY_DMA_MISUSE_MBUF_CHANGED] = MAPPING,
+	/* The mapping itself is the misuse, and said to be both. */
+	[GANTRY_DMA_MISUSE_MBUF_FAST_FREE] = MISUSE | MAPPING | ALIKE,
+	[GANTRY_DMA_MISUSE_MBUF_CHAIN] = MISUSE | MAPPING | ALIKE,
+	[GANTRY_DMA_MISUSE_MBUF_NOT_OF_POOL] = MISUSE, /* nothing was mapped */
 };
 
 /* Whether a report's site is in that function, or in that file. */
@@ -399,8 +409,8 @@ show(const struct verdict *v)
 }
 
 static int
-write_json(FILE *f, const struct verdict *verdicts, unsigned int nr, unsigned int twins,
-		unsigned int accused)
+write_json(struct output_file *out, const struct verdict *verdicts, unsigned int nr,
+		unsigned int twins, unsigned int accused)
 {
 	json_t *bugs = json_array(), *root;
 	unsigned int i;
@@ -419,10 +429,8 @@ write_json(FILE *f, const struct verdict *verdicts, unsigned int nr, unsigned in
 	}
 	root = json_pack("{s:o, s:i, s:i}", "bugs", bugs, "twins", twins,
 		"false_positives", accused);
-	ret = root == NULL ? -1 : json_dumpf(root, f, JSON_INDENT(1));
+	ret = root == NULL ? -ENOMEM : output_file_write(out, root, JSON_INDENT(1));
 	json_decref(root);
-	if (ret == 0 && fputc('\n', f) == EOF)
-		ret = -1;
 	return ret;
 }
 
@@ -438,7 +446,7 @@ add_plays(struct play *at, const struct verdict *v)
 }
 
 static int
-check_corpus(const struct options *o, FILE *json)
+check_corpus(const struct options *o, struct output_file *json)
 {
 	const bool huge = run_has_hugepages();
 	unsigned int nr = 0, f, i, left_out = 0, twins = 0, accused = 0, caught = 0, bad = 0;
@@ -494,9 +502,12 @@ check_corpus(const struct options *o, FILE *json)
 	printf("%u bugs: %u caught, %u as they should be; %u twins, %u accused", nr - left_out,
 		caught, nr - left_out - bad, twins, accused);
 	printf(left_out > 0 ? "; %u left out\n" : "\n", left_out);
-	if (json != NULL && write_json(json, verdicts, nr, twins, accused) != 0) {
-		warnx("%s: not written", o->json);
-		bad++;
+	if (o->json != NULL) {
+		ret = write_json(json, verdicts, nr, twins, accused);
+		if (ret != 0) {
+			warnx("--json %s: cannot be written: %s", o->json, strerror(-ret));
+			bad++;
+		}
 	}
 	free(plays);
 	free(verdicts);
@@ -507,9 +518,11 @@ int
 main(int argc, char **argv)
 {
 	struct options o = { 0 };
-	FILE *json = NULL;
+	struct output_file json = { .fd = -1 };
+	const char *why;
 	int ret;
 
+	std_fds_reserve();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	ret = parse(argc, argv, &o);
 	if (ret != 0)
@@ -518,17 +531,11 @@ main(int argc, char **argv)
 		list(&o);
 		return 0;
 	}
-	if (o.json != NULL) {
-		json = fopen(o.json, "w");
-		if (json == NULL) {
-			warn("%s", o.json);
-			return EXIT_USAGE;
-		}
+	if (o.json != NULL && output_file_open(o.json, &json, &why) != 0) {
+		warnx("--json %s: cannot be written: %s", o.json, why);
+		return EXIT_USAGE;
 	}
-	ret = check_corpus(&o, json);
-	if (json != NULL && fclose(json) != 0) {
-		warn("%s", o.json);
-		ret = 1;
-	}
+	ret = check_corpus(&o, &json);
+	output_file_close(&json);
 	return ret;
 }

@@ -102,7 +102,8 @@ function_at(const void *address)
 
 /*
  * What a report on an application's mbuf must have besides: the mbuf, its pool, and whose it
- * is, or was, by queue and descriptor. An mbuf that no device has is no queue's.
+ * is, or was, by queue and descriptor. An mbuf that no device has is no queue's, and what is
+ * no mbuf has neither.
  */
 static bool
 is_whole(const struct gantry_dma_error *e)
@@ -110,6 +111,8 @@ is_whole(const struct gantry_dma_error *e)
 	const bool rx = e->misuse == GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO ||
 		e->misuse == GANTRY_DMA_MISUSE_MBUF_WRITTEN_FREE;
 
+	if (e->misuse == GANTRY_DMA_MISUSE_MBUF_NOT_OF_POOL)
+		return e->device != NULL;
 	return e->device != NULL && e->mbuf != NULL && e->pool != NULL &&
 		strcmp(e->pool, e->mbuf->pool->name) == 0 &&
 		(e->misuse == GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE ||

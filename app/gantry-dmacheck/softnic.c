@@ -18,13 +18,13 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <urcu-qsbr.h>
 
 #include <rte_cycles.h>
 #include <rte_errno.h>
 
 #include "igb_model.h"
 #include "vfio_user.h"
+#include "vfu_rcu.h"
 #include "wire.h"
 
 #include "dmacheck.h"
@@ -62,9 +62,9 @@ static void
 nap(struct wire_dir *wire)
 {
 	wire_dir_rest(wire);
-	urcu_qsbr_thread_offline();
+	vfu_rcu_offline();
 	usleep(100);
-	urcu_qsbr_thread_online();
+	vfu_rcu_online();
 }
 
 static void __attribute__((noreturn))
@@ -85,7 +85,7 @@ nic_main(int parent)
 	if (wire_dev_open(model, &src, &sink, err) != 0)
 		_exit(1);
 	wire = wire_dir_new(src, sink, 0);
-	urcu_qsbr_register_thread();
+	vfu_rcu_register();
 	__atomic_store_n(&shared->ready, true, __ATOMIC_RELEASE);
 	/* Until we are told; or the play has ended in a way that nobody tells. */
 	while (!__atomic_load_n(&shared->stop, __ATOMIC_ACQUIRE) && getppid() == parent) {
@@ -94,11 +94,11 @@ nic_main(int parent)
 		__atomic_store_n(&shared->held, hold, __ATOMIC_RELEASE);
 		if (hold || wire_dir_poll(wire, now_ns()) == 0)
 			nap(wire);
-		urcu_qsbr_quiescent_state();
+		vfu_rcu_quiescent();
 		igb_model_get_stats(model, &stats);
 		__atomic_store_n(&shared->faults, stats.dma_faults, __ATOMIC_RELEASE);
 	}
-	urcu_qsbr_unregister_thread();
+	vfu_rcu_unregister();
 	wire_dir_free(wire);
 	igb_model_destroy(model);
 	rmdir(dir);
@@ -158,7 +158,7 @@ softnic_devargs(const struct rig *r)
 void
 softnic_start(struct rig *r)
 {
-	const struct rte_eth_conf conf = { 0 };
+	const struct rte_eth_conf conf = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
 	struct rte_eth_link link = { 0 };
 	unsigned int ms;
 
@@ -171,10 +171,10 @@ softnic_start(struct rig *r)
 			rte_eth_tx_queue_setup(PORT, 0, RING, SOCKET_ID_ANY, NULL) != 0 ||
 			rte_eth_promiscuous_enable(PORT) != 0 || rte_eth_dev_start(PORT) != 0)
 		broken("the port does not start");
-	for (ms = 0; link.link_status != RTE_ETH_LINK_UP; ms++) {
+	for (ms = 0; rte_eth_link_get_nowait(PORT, &link) != 0 ||
+			link.link_status != RTE_ETH_LINK_UP; ms++) {
 		if (ms == WAIT_MS)
 			broken("no link");
-		rte_eth_link_get_nowait(PORT, &link);
 		usleep(1000);
 	}
 }

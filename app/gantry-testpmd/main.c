@@ -42,6 +42,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 
+#include "std_fds.h"
 #include "testpmd.h"
 
 volatile sig_atomic_t stop_requested;
@@ -91,6 +92,7 @@ main(int argc, char **argv)
 	const int own = find_own_arguments(argc, argv);
 	int status;
 
+	std_fds_reserve();
 	if (own == argc && asks_for_help(argc, argv)) {
 		options_usage();
 		return 0;

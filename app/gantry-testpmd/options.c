@@ -141,7 +141,7 @@ option(struct options *o, int opt, const char *name, const char *arg)
 		return true;
 	case OPT_JSON:
 		o->json = arg;
-		return report_check(arg) == 0;
+		return report_open(arg) == 0;
 	case OPT_SIZES:
 		return size_list(o, arg);
 	case OPT_RXQ:

@@ -135,12 +135,14 @@ bool icmpecho_answer(struct rte_mbuf *m, const struct rte_ether_addr *own);
 
 struct json_t;
 /**
- * Whether a report could be written there: asked before it takes a while to make one.
+ * Opens the report's file ("-": standard output) before it takes a while to make one,
+ * and changes nothing of it.
  * @return 0 or 1; complained about
  */
-int report_check(const char *path);
+int report_open(const char *path);
 /**
- * Writes a JSON document to a file, completely or not at all; "-" is standard output.
+ * Writes a JSON document to the file that was opened, completely or not at all, and closes it.
+ * @param path  for the complaint
  * @return 0 or 1; complained about
  */
 int report_write(const char *path, struct json_t *document);

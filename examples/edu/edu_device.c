@@ -19,6 +19,7 @@
  * transfer takes no time; one that does not fit into the buffer is not carried out.
  */
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -28,10 +29,10 @@
 
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
-#include <urcu-qsbr.h>
 
 #include "edu_regs.h"
 #include "vfu_client.h" /* VFU_ERR_LEN */
+#include "vfu_rcu.h"
 #include "vfu_server.h"
 
 #define CONFIG_SIZE PCI_CFG_SPACE_SIZE
@@ -73,13 +74,16 @@ transfer(struct edu *e)
 	uint64_t inside = to_memory ? e->source : e->destination;
 	/* Address lines that the device doesn't have. */
 	uint64_t bus = (to_memory ? e->destination : e->source) & reach;
+	int ret;
 
 	if (!fits(inside, e->count))
 		return false;
 	inside -= EDU_BUFFER;
 	if (to_memory)
 		return vfu_dma_write(e->server, bus, e->buffer + inside, e->count) == 0;
-	return vfu_dma_read(e->server, bus, e->buffer + inside, e->count) == 0;
+	while ((ret = vfu_dma_read(e->server, 0, bus, e->buffer + inside, e->count)) == -EAGAIN)
+		vfu_dma_wait(e->server);
+	return ret == 0;
 }
 
 static bool
@@ -94,13 +98,13 @@ engine(void *arg)
 	struct edu *e = arg;
 	bool ok;
 
-	urcu_qsbr_register_thread();
+	vfu_rcu_register();
 	pthread_mutex_lock(&e->lock);
 	while (!e->stop) {
 		if (!may_start(e)) {
-			urcu_qsbr_thread_offline();
+			vfu_rcu_offline();
 			pthread_cond_wait(&e->changed, &e->lock);
-			urcu_qsbr_thread_online();
+			vfu_rcu_online();
 			continue;
 		}
 		e->busy = true;
@@ -116,10 +120,10 @@ engine(void *arg)
 			vfu_server_irq(e->server, VFIO_PCI_MSIX_IRQ_INDEX, 0);
 		}
 		pthread_cond_broadcast(&e->changed);
-		urcu_qsbr_quiescent_state();
+		vfu_rcu_quiescent();
 	}
 	pthread_mutex_unlock(&e->lock);
-	urcu_qsbr_unregister_thread();
+	vfu_rcu_unregister();
 	return NULL;
 }
 
