@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Captures: the reader of lib/igb_model/capture_read.c on files that are wrong.
+ *
+ * The input is one byte, then the file. The byte's lowest bit asks for compression: the target
+ * compresses the rest with gzip, so that the fuzzer also reaches what is behind a checksum that it
+ * cannot guess. If bit 1 is set as well, the compressed file is cut, at a place that the upper bits
+ * choose. A file that begins with gzip's own magic is decompressed by the reader in any case.
+ *
+ * Beyond memory safety: a rewound capture yields the same records again.
+ */
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <zlib.h>
+
+#include "capture.h"
+#include "fuzz.h"
+
+#define FILE_MAX 65536
+
+static int file;
+static char path[32];
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	file = memfd_create("capture", MFD_CLOEXEC);
+	MUST(file >= 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	return 0;
+}
+
+static size_t
+compress_gzip(const uint8_t *data, size_t size, uint8_t *out, size_t room)
+{
+	z_stream z = { .next_in = (uint8_t *)(uintptr_t)data, .avail_in = (unsigned int)size,
+		.next_out = out, .avail_out = (unsigned int)room };
+
+	/* A fast level, and 16 more window bits for gzip's header and checksum. */
+	MUST(deflateInit2(&z, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+	MUST(deflate(&z, Z_FINISH) == Z_STREAM_END);
+	MUST(deflateEnd(&z) == Z_OK);
+	return room - z.avail_out;
+}
+
+/* Reads to the end, or to the first error; a digest of all records. */
+static uint64_t
+read_all(struct capture *capture)
+{
+	struct capture_record r;
+	uint64_t sum = 14695981039346656037u;
+	int ret;
+
+	while ((ret = capture_next(capture, &r)) > 0) {
+		uint32_t kept = r.caplen < CAPTURE_KEEP ? r.caplen : CAPTURE_KEEP;
+
+		if (ret == CAPTURE_AGAIN)
+			continue;
+		for (uint32_t i = 0; i < kept; i++)
+			sum = (sum ^ r.data[i]) * 1099511628211u;
+		sum = (sum ^ r.len ^ r.link_type ^ r.ts_ns ^ r.fcs_len ^ r.errored) *
+			1099511628211u;
+		/* The caller may write to all of it. */
+		r.data[0] = r.data[CAPTURE_KEEP - 1] = 0;
+	}
+	if (ret < 0)
+		MUST(capture_error(capture)[0] != '\0');
+	return sum ^ capture_offset(capture);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static uint8_t gz[FILE_MAX + 1024];
+	struct capture *capture;
+	char err[256];
+	uint64_t sum;
+	uint8_t how;
+
+	if (size < 1 || size > FILE_MAX)
+		return 0;
+	how = *data++;
+	size--;
+	if (how & 1) {
+		size = compress_gzip(data, size, gz, sizeof(gz));
+		data = gz;
+		if (how & 2)
+			size = size * (how >> 2) / 64;
+	}
+	MUST(ftruncate(file, 0) == 0);
+	MUST(pwrite(file, data, size, 0) == (ssize_t)size);
+	if (capture_open(path, &capture, err, sizeof(err)) != 0) {
+		MUST(err[0] != '\0');
+		return 0;
+	}
+	sum = read_all(capture);
+	if (capture_rewind(capture) == 0)
+		MUST(read_all(capture) == sum);
+	capture_close(capture);
+	return 0;
+}
