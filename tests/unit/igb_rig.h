@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
@@ -26,13 +27,13 @@
 
 #include <cmocka.h>
 #include <linux/vfio.h>
-#include <urcu-qsbr.h>
 
 #include "../common/inet_sum.h"
 #include "igb_model.h"
 #include "igb_model_priv.h"
 #include "vfio_user.h"
 #include "vfu_client.h"
+#include "vfu_rcu.h"
 
 #define RIG_IOVA   0x4000000000ull /* far above 4 GiB */
 #define RIG_MEM    (8u << 20)
@@ -42,6 +43,7 @@
 #define RIG_TXBUF  0x400000u
 #define RIG_BUF    2048u
 #define RIG_DESCS  64u
+#define RIG_BAR    0x10000u /* as far as it may be mapped */
 #define RIG_PAGE   4096u
 #define RIG_PAGES  (RIG_MEM / RIG_PAGE)
 
@@ -51,7 +53,11 @@ struct rig {
 	struct vfu_client *c;
 	uint8_t *mem;
 	int memfd;
-	uint8_t *bar; /* the two pages, mapped as a driver does */
+	bool by_message;    /* the memory has no file descriptor */
+	atomic_bool silent; /* its client does not answer, for the time being */
+	atomic_uint asked;  /* DMA_READ and DMA_WRITE that came */
+	bool trapped; /* a client that knows nothing of the queue pages, as QEMU's */
+	uint8_t *bar; /* else the two pages, mapped as our driver does */
 	uint32_t rx_next, tx_next;
 };
 
@@ -62,18 +68,18 @@ rig_rd(struct rig *g, uint32_t off)
 {
 	uint32_t v = 0;
 
-	rcu_thread_offline();
+	vfu_rcu_offline();
 	assert_int_equal(vfu_client_region_read(g->c, 0, off, &v, 4), 0);
-	rcu_thread_online();
+	vfu_rcu_online();
 	return v;
 }
 
 static inline void
 rig_wr(struct rig *g, uint32_t off, uint32_t v)
 {
-	rcu_thread_offline();
+	vfu_rcu_offline();
 	assert_int_equal(vfu_client_region_write(g->c, 0, off, &v, 4), 0);
-	rcu_thread_online();
+	vfu_rcu_online();
 }
 
 static inline uint32_t
@@ -81,39 +87,72 @@ rig_cfg_rd(struct rig *g, uint32_t off, size_t len)
 {
 	uint32_t v = 0;
 
-	rcu_thread_offline();
+	vfu_rcu_offline();
 	assert_int_equal(vfu_client_region_read(g->c, 7, off, &v, len), 0);
-	rcu_thread_online();
+	vfu_rcu_online();
 	return v;
 }
 
 static inline void
 rig_cfg_wr(struct rig *g, uint32_t off, uint32_t v, size_t len)
 {
-	rcu_thread_offline();
+	vfu_rcu_offline();
 	assert_int_equal(vfu_client_region_write(g->c, 7, off, &v, len), 0);
-	rcu_thread_online();
+	vfu_rcu_online();
+}
+
+/* A client's answers to DMA_READ and DMA_WRITE. */
+static inline uint8_t *
+rig_asked(struct rig *g, uint64_t iova, size_t len)
+{
+	g->asked++;
+	while (g->silent)
+		usleep(100);
+	assert_true(iova >= RIG_IOVA && iova + len <= RIG_IOVA + RIG_MEM);
+	return g->mem + (iova - RIG_IOVA);
+}
+
+static inline int
+rig_dma_read(void *opaque, uint64_t iova, void *buf, size_t len)
+{
+	memcpy(buf, rig_asked(opaque, iova, len), len);
+	return 0;
+}
+
+static inline int
+rig_dma_write(void *opaque, uint64_t iova, const void *buf, size_t len)
+{
+	memcpy(rig_asked(opaque, iova, len), buf, len);
+	return 0;
 }
 
 static inline void
 rig_connect(struct rig *g)
 {
-	struct vfu_client_params p = {.timeout_ms = 3000};
+	struct vfu_client_params p = {.timeout_ms = 3000, .queue_pages = !g->trapped,
+		.dma_read = rig_dma_read, .dma_write = rig_dma_write, .opaque = g};
 	struct vfu_region reg;
 	char err[VFU_ERR_LEN];
 
-	rcu_thread_offline();
+	vfu_rcu_offline();
 	assert_int_equal(vfu_client_connect(g->path, &p, &g->c, err), 0);
-	assert_int_equal(vfu_client_dma_map(g->c, g->memfd, 0, RIG_IOVA, RIG_MEM,
+	assert_int_equal(vfu_client_dma_map(g->c, g->by_message ? -1 : g->memfd, 0, RIG_IOVA, RIG_MEM,
 				 VFU_DMA_READ | VFU_DMA_WRITE),
 		0);
 	assert_int_equal(vfu_client_region_info(g->c, 0, &reg), 0);
-	assert_int_equal(reg.nr_areas, 2);
-	g->bar = mmap(
-		NULL, 0x10000, PROT_READ | PROT_WRITE, MAP_SHARED, reg.fd, (off_t)reg.fd_offset);
-	assert_ptr_not_equal(g->bar, MAP_FAILED);
-	close(reg.fd);
-	rcu_thread_online();
+	g->bar = NULL;
+	if (g->trapped) {
+		assert_int_equal(reg.nr_areas, 0);
+		assert_int_equal(reg.fd, -1);
+		assert_false(reg.flags & VFIO_REGION_INFO_FLAG_MMAP);
+	} else {
+		assert_int_equal(reg.nr_areas, 2);
+		g->bar = mmap(NULL, RIG_BAR, PROT_READ | PROT_WRITE, MAP_SHARED, reg.fd,
+			(off_t)reg.fd_offset);
+		assert_ptr_not_equal(g->bar, MAP_FAILED);
+		close(reg.fd);
+	}
+	vfu_rcu_online();
 	rig_cfg_wr(g, 4, 6, 2); /* memory, bus master */
 }
 
@@ -137,9 +176,9 @@ rig_page_table(struct rig *g)
 	table = mmap(NULL, RIG_PAGES * 8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	assert_ptr_not_equal(table, MAP_FAILED);
 	rig_straight(table);
-	rcu_thread_offline();
+	vfu_rcu_offline();
 	assert_int_equal(vfu_client_page_table(g->c, fd, RIG_IOVA, RIG_PAGES), 0);
-	rcu_thread_online();
+	vfu_rcu_online();
 	close(fd);
 	return table;
 }
@@ -147,25 +186,26 @@ rig_page_table(struct rig *g)
 static inline void
 rig_disconnect(struct rig *g)
 {
-	rcu_thread_offline();
+	vfu_rcu_offline();
 	vfu_client_close(g->c);
-	munmap(g->bar, 0x10000);
-	rcu_thread_online();
+	if (g->bar != NULL)
+		munmap(g->bar, RIG_BAR);
+	vfu_rcu_online();
 	g->c = NULL;
 }
 
-/* A device of params, in which name, socket and the address are filled in here. */
 static inline int
-rig_setup_params(void **state, struct igb_model_params p)
+rig_setup_as(void **state, struct igb_model_params p, struct rig what)
 {
 	struct rig *g = calloc(1, sizeof(*g));
 	char err[VFU_ERR_LEN];
 
+	*g = what;
 	p.name = "t0";
 	snprintf(g->path, sizeof(g->path), "/tmp/igb-test-%d.sock", (int)getpid());
 	p.socket = g->path;
 	memcpy(p.mac, rig_mac, 6);
-	rcu_register_thread();
+	vfu_rcu_register();
 	g->memfd = memfd_create("rig", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(g->memfd, RIG_MEM), 0);
 	g->mem = mmap(NULL, RIG_MEM, PROT_READ | PROT_WRITE, MAP_SHARED, g->memfd, 0);
@@ -173,6 +213,25 @@ rig_setup_params(void **state, struct igb_model_params p)
 	rig_connect(g);
 	*state = g;
 	return 0;
+}
+
+static inline int
+rig_setup_client(void **state, struct igb_model_params p, bool trapped)
+{
+	return rig_setup_as(state, p, (struct rig){.trapped = trapped});
+}
+
+/* A device of params, in which name, socket and the address are filled in here. */
+static inline int
+rig_setup_params(void **state, struct igb_model_params p)
+{
+	return rig_setup_client(state, p, false);
+}
+
+static inline int
+rig_setup_trapped(void **state)
+{
+	return rig_setup_client(state, (struct igb_model_params){.speed_mbps = 1000}, true);
 }
 
 static inline int
@@ -186,15 +245,16 @@ rig_teardown(void **state)
 {
 	struct rig *g = *state;
 
-	rcu_thread_offline();
+	g->silent = false;
+	vfu_rcu_offline();
 	if (g->c)
 		rig_disconnect(g);
-	rcu_thread_offline();
+	vfu_rcu_offline();
 	igb_model_destroy(g->m);
 	munmap(g->mem, RIG_MEM);
 	close(g->memfd);
-	rcu_thread_online();
-	rcu_unregister_thread();
+	vfu_rcu_online();
+	vfu_rcu_unregister();
 	free(g);
 	return 0;
 }
@@ -247,7 +307,7 @@ rig_send_in(struct rig *g, const void *data, uint32_t len, uint32_t flags)
 	int ret = igb_model_rx(g->m, &f, false);
 
 	igb_model_rx_flush(g->m);
-	rcu_quiescent_state();
+	vfu_rcu_quiescent();
 	return ret;
 }
 
@@ -273,15 +333,24 @@ rig_tx_start(struct rig *g, unsigned int q)
 
 /* A doorbell, as a driver rings it. */
 static inline void
+rig_tail(struct rig *g, uint32_t off, uint32_t v)
+{
+	if (g->trapped)
+		rig_wr(g, off, v);
+	else
+		__atomic_store_n((uint32_t *)(g->bar + off), v, __ATOMIC_RELEASE);
+}
+
+static inline void
 rig_tdt(struct rig *g, unsigned int q, uint32_t v)
 {
-	__atomic_store_n((uint32_t *)(g->bar + IGB_TDT(q)), v, __ATOMIC_RELEASE);
+	rig_tail(g, IGB_TDT(q), v);
 }
 
 static inline void
 rig_rdt(struct rig *g, unsigned int q, uint32_t v)
 {
-	__atomic_store_n((uint32_t *)(g->bar + IGB_RDT(q)), v, __ATOMIC_RELEASE);
+	rig_tail(g, IGB_RDT(q), v);
 }
 
 /* Posts one advanced data descriptor for queue 0, without ringing. */
@@ -317,13 +386,21 @@ rig_ring_bell(struct rig *g)
 
 #define RIG_LAST (IGB_TXD_EOP | IGB_TXD_IFCS | IGB_TXD_RS)
 
+/* The next frame before a flush, however slow the machine: time is no limit. */
+static inline int
+rig_next(struct rig *g, struct igb_frame *f)
+{
+	g->m->tx_descs = 0;
+	return igb_model_tx(g->m, f);
+}
+
 static inline int
 rig_take(struct rig *g, struct igb_frame *f)
 {
 	int n = igb_model_tx(g->m, f);
 
 	igb_model_tx_flush(g->m);
-	rcu_quiescent_state();
+	vfu_rcu_quiescent();
 	return n;
 }
 

@@ -7,9 +7,8 @@
 #ifndef PROMISE_SERVER_H
 #define PROMISE_SERVER_H
 
-#include <urcu-qsbr.h>
-
 #include "promise.h"
+#include "vfu_rcu.h"
 #include "vfu_server.h"
 
 static inline uint8_t *
@@ -21,19 +20,19 @@ promise_server_ptr(void *server, uint64_t addr)
 static inline void
 promise_server_begin(void)
 {
-	rcu_register_thread();
+	vfu_rcu_register();
 }
 
 static inline void
 promise_server_pause(void)
 {
-	rcu_quiescent_state();
+	vfu_rcu_quiescent();
 }
 
 static inline void
 promise_server_end(void)
 {
-	rcu_unregister_thread();
+	vfu_rcu_unregister();
 }
 
 /* Of a struct promise. */

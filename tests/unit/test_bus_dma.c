@@ -13,8 +13,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <rte_dev.h>
 #include <rte_malloc.h>
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
 
 #include "gantry_dma_vfio.h"
 #include "vfio_user_dma_ops.h"
@@ -23,6 +28,7 @@
 #define PAGE  4096u
 #define MAPS  4096
 #define PAGES 3 /* of a heap beside EAL's: a mapping for each */
+#define LATE_IOVA UINT64_C(0x7100000000)
 
 int vfio_user_logtype;
 
@@ -32,7 +38,7 @@ static struct {
 	int fd;
 } maps[MAPS];
 static unsigned int nr_maps, unmaps, fail_unmap_at;
-static bool fail_map, takes_tables;
+static bool fail_map, loses_maps, takes_tables;
 static unsigned int tables;
 static const uint64_t *server_sees;
 
@@ -65,7 +71,7 @@ vfu_client_dma_unmap(struct vfu_client *client, uint64_t iova, uint64_t size)
 	for (i = 0; i < nr_maps; i++) {
 		if (maps[i].iova == iova && maps[i].len == size) {
 			maps[i] = maps[--nr_maps];
-			return 0;
+			return loses_maps ? -ENOENT : 0;
 		}
 	}
 	return -ENOENT;
@@ -105,9 +111,9 @@ attach(void **state)
 	memset(&priv, 0, sizeof(priv));
 	priv.dev = &dev;
 	TAILQ_INIT(&priv.eal_maps);
-	pthread_rwlock_init(&priv.nofd_lock, NULL);
+	pthread_rwlock_init(&priv.served_lock, NULL);
 	nr_maps = unmaps = fail_unmap_at = 0;
-	fail_map = takes_tables = false;
+	fail_map = loses_maps = takes_tables = false;
 	tables = 0;
 	return vfio_user_dma_attach(&priv, false);
 }
@@ -170,6 +176,22 @@ test_claim_fails_for_good(void **state)
 	assert_int_equal(nr_maps, 0);
 }
 
+/* One that had lost the mapping before: the device reaches nothing there, which is no failure. */
+static void
+mapping_that_the_server_has_lost_is_unmapped(void **state)
+{
+	uint8_t *va = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(va, MAP_FAILED);
+	loses_maps = true;
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, PAGE, 3), 0);
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, PAGE), 0);
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, PAGE), -ENOENT);
+	assert_int_equal(rte_vfio_user_dma_claim(&dev), 0);
+	assert_int_equal(nr_maps, 0);
+	munmap(va, PAGE);
+}
+
 /* Memory that comes after a claim that failed is the device's, as it would have been. */
 static void
 test_memory_comes(void **state)
@@ -189,6 +211,293 @@ test_memory_comes(void **state)
 	assert_true(nr_maps > n);
 	rte_free(more);
 	fail_unmap_at = 0;
+}
+
+static bool
+is_mapped(uint64_t iova, uint64_t len)
+{
+	for (unsigned int i = 0; i < nr_maps; i++) {
+		if (iova >= maps[i].iova && len <= maps[i].len &&
+				iova - maps[i].iova <= maps[i].len - len)
+			return true;
+	}
+	return false;
+}
+
+static struct rte_mempool *
+empty_pool(const char *name, unsigned int n)
+{
+	struct rte_mempool *mp = rte_mempool_create_empty(name, n, 1000, 0, 0, SOCKET_ID_ANY, 0);
+
+	assert_non_null(mp);
+	assert_int_equal(rte_mempool_set_ops_byname(mp, "ring_mp_mc", NULL), 0);
+	return mp;
+}
+
+static void
+heap_of_the_application_reaches_the_device_by_event_or_mempool(void **state)
+{
+	const size_t len = 16 * PAGE;
+	const unsigned int before = nr_maps;
+	rte_iova_t iovas[16];
+	struct rte_mempool *mp;
+	uint8_t *va;
+
+	va = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(va, MAP_FAILED);
+	for (unsigned int i = 0; i < 16; i++)
+		iovas[i] = LATE_IOVA + i * PAGE;
+	assert_int_equal(rte_malloc_heap_create("late"), 0);
+	assert_int_equal(rte_malloc_heap_memory_add("late", va, len, iovas, 16, PAGE), 0);
+	assert_int_equal(is_mapped(LATE_IOVA, len), eal_huge());
+	mp = rte_mempool_create("late", 16, 1000, 0, 0, NULL, NULL, NULL, NULL,
+		rte_malloc_heap_get_socket("late"), 0);
+	assert_non_null(mp);
+	assert_true(is_mapped(LATE_IOVA, len));
+	assert_int_equal(nr_maps, before + 1);
+	/* The application may map it all the same, before or after. */
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, len, 3), 0);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va + PAGE, LATE_IOVA + PAGE, PAGE, 3), 0);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA + PAGE, PAGE, 3), 0);
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA + PAGE, PAGE), 0);
+	rte_mempool_free(mp);
+	assert_int_equal(rte_malloc_heap_memory_remove("late", va, len), 0);
+	rte_vfio_user_dma_give_heaps();
+	assert_int_equal(nr_maps, before);
+	assert_int_equal(rte_malloc_heap_destroy("late"), 0);
+	munmap(va, len);
+}
+
+/* As external mbuf data is, and a pool's pinned external buffers: no mempool's memory is in it. */
+static void
+heap_without_a_mempool_reaches_the_device_by_other_pool_or_start(void **state)
+{
+	const size_t len = 16 * PAGE;
+	const unsigned int before = nr_maps;
+	struct rte_pktmbuf_extmem ext = { .elt_size = 4096, .buf_len = len,
+		.buf_iova = LATE_IOVA };
+	rte_iova_t iovas[16];
+	struct rte_mempool *mp;
+	uint8_t *va = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(va, MAP_FAILED);
+	for (unsigned int i = 0; i < 16; i++)
+		iovas[i] = LATE_IOVA + i * PAGE;
+	for (int pinned = 0; pinned < 2; pinned++) {
+		assert_int_equal(rte_malloc_heap_create("late"), 0);
+		assert_int_equal(rte_malloc_heap_memory_add("late", va, len, iovas, 16, PAGE), 0);
+		ext.buf_ptr = va;
+		mp = NULL;
+		if (pinned) {
+			mp = rte_pktmbuf_pool_create_extbuf("pinned", 16, 0, 0, 2176, SOCKET_ID_ANY,
+				&ext, 1);
+			assert_non_null(mp);
+		} else {
+			rte_vfio_user_dma_give_heaps(); /* a port starts */
+		}
+		assert_true(is_mapped(LATE_IOVA, len));
+		assert_int_equal(nr_maps, before + 1);
+		rte_mempool_free(mp);
+		assert_true(is_mapped(LATE_IOVA, len)); /* other buffers may be in it */
+		assert_int_equal(rte_malloc_heap_memory_remove("late", va, len), 0);
+		assert_int_equal(nr_maps, before + !eal_huge());
+		rte_vfio_user_dma_give_heaps();
+		assert_int_equal(nr_maps, before);
+		assert_int_equal(rte_malloc_heap_destroy("late"), 0);
+	}
+	munmap(va, len);
+}
+
+static void
+memory_of_a_mempool_that_eal_does_not_know_reaches_the_device(void **state)
+{
+	const unsigned int before = nr_maps;
+	const size_t len = 32 * PAGE;
+	struct rte_mempool *one = empty_pool("one", 16), *two = empty_pool("two", 16), *anon;
+	uint8_t *va = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned int n;
+
+	/* Two, and a page that both are on. */
+	assert_ptr_not_equal(va, MAP_FAILED);
+	assert_true(rte_mempool_populate_iova(one, (char *)va, LATE_IOVA, len / 2 + 64, NULL,
+		NULL) > 0);
+	assert_true(is_mapped(LATE_IOVA, len / 2 + PAGE));
+	assert_true(rte_mempool_populate_iova(two, (char *)va + len / 2 + 64,
+		LATE_IOVA + len / 2 + 64, len / 2 - 64, NULL, NULL) > 0);
+	assert_int_equal(nr_maps, before + 2);
+	assert_true(is_mapped(LATE_IOVA + len - PAGE, PAGE));
+	rte_mempool_free(one);
+	assert_true(is_mapped(LATE_IOVA + len / 2, PAGE));
+	rte_mempool_free(two);
+	assert_int_equal(nr_maps, before);
+
+	/* As testpmd's --mp-alloc=anon. */
+	anon = empty_pool("anon", 64);
+	/* EAL's mlock() does nothing under AddressSanitizer, and an absent page has no address. */
+	syscall(SYS_mlockall, MCL_FUTURE);
+	assert_true(rte_mempool_populate_anon(anon) > 0);
+	syscall(SYS_munlockall);
+	n = nr_maps;
+	assert_true(n > before);
+	assert_true(is_mapped(STAILQ_FIRST(&anon->mem_list)->iova, PAGE));
+	/* A device that is attached later. */
+	detach(NULL);
+	attach(NULL);
+	assert_int_equal(nr_maps, n);
+	rte_mempool_free(anon);
+	assert_int_equal(nr_maps, before);
+	munmap(va, len);
+}
+
+static void
+requests_of_the_server_for_memory_that_has_gone_are_refused(void **state)
+{
+	uint8_t *va = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		0), buf[8] = "abcdefg";
+
+	assert_ptr_not_equal(va, MAP_FAILED);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, 2 * PAGE, 3), 0);
+	assert_int_equal(vfio_user_dma_write(&priv, LATE_IOVA + 100, buf, 8), 0);
+	assert_string_equal((char *)va + 100, "abcdefg");
+	munmap(va + PAGE, PAGE);
+	assert_int_equal(vfio_user_dma_write(&priv, LATE_IOVA + PAGE, buf, 8), -EFAULT);
+	assert_int_equal(vfio_user_dma_read(&priv, LATE_IOVA + PAGE - 4, buf, 8), -EFAULT);
+	assert_int_equal(vfio_user_dma_read(&priv, LATE_IOVA + 2 * PAGE, buf, 8), -EFAULT);
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, 2 * PAGE), 0);
+	munmap(va, PAGE);
+}
+
+/* Mappings of this process whose file has that name. */
+static unsigned int
+mappings_named(const char *name)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[512];
+	unsigned int n = 0;
+
+	while (fgets(line, sizeof(line), f) != NULL)
+		n += strstr(line, name) != NULL;
+	fclose(f);
+	return n;
+}
+
+static void
+mapping_that_the_server_refuses_leaves_nothing(void **state)
+{
+	const unsigned int before = nr_maps, tables_before = mappings_named("gantry-io-page-table");
+	uint8_t *va = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t *entries = NULL;
+	uint8_t buf[8];
+
+	assert_ptr_not_equal(va, MAP_FAILED);
+	for (int turn = 0; turn < 2; turn++) {
+		fail_map = true;
+		assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, PAGE, 3), -ENOSPC);
+		fail_map = false;
+		assert_int_equal(vfio_user_dma_read(&priv, LATE_IOVA, buf, 8), -EFAULT);
+		assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, PAGE), -ENOENT);
+		assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, PAGE, 3), 0);
+		assert_int_equal(vfio_user_dma_read(&priv, LATE_IOVA, buf, 8), 0);
+		assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, PAGE), 0);
+		assert_int_equal(vfio_user_dma_read(&priv, LATE_IOVA, buf, 8), -EFAULT);
+	}
+	/* The same of a page table. */
+	assert_int_equal(rte_vfio_user_dma_page_table(&dev, 0, 512, &entries), -ENOTSUP);
+	assert_null(entries);
+	assert_int_equal(mappings_named("gantry-io-page-table"), tables_before);
+	assert_int_equal(rte_vfio_user_dma_page_table(&dev, 1, 512, &entries), -EINVAL);
+	assert_int_equal(rte_vfio_user_dma_page_table(&dev, 0, 0, &entries), -EINVAL);
+	assert_int_equal(rte_vfio_user_dma_page_table(&dev, 0, VFU_MAX_PTES + 1, &entries),
+		-EINVAL);
+	assert_int_equal(nr_maps, before);
+	munmap(va, PAGE);
+}
+
+static void
+mappings_have_exact_ends(void **state)
+{
+	uint8_t *va = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		0), buf[8] = "1234567";
+	const uint64_t top = UINT64_MAX - PAGE + 1;
+
+	assert_ptr_not_equal(va, MAP_FAILED);
+	/* Neighbours do not overlap. */
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, PAGE, 3), 0);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va + PAGE, LATE_IOVA + PAGE, PAGE, 1), 0);
+	assert_int_equal(maps[nr_maps - 1].prot, 1);
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, PAGE), 0);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, PAGE, 3), 0);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, 2 * PAGE, 3), -EEXIST);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA - PAGE, 2 * PAGE, 3), -EEXIST);
+	/* A request is answered from one mapping, up to its last byte. */
+	assert_int_equal(vfio_user_dma_write(&priv, LATE_IOVA + PAGE - 8, buf, 8), 0);
+	assert_memory_equal(va + PAGE - 8, buf, 8);
+	assert_int_equal(vfio_user_dma_write(&priv, LATE_IOVA + PAGE - 7, buf, 8), -EFAULT);
+	assert_int_equal(vfio_user_dma_read(&priv, LATE_IOVA + 2 * PAGE - 8, buf, 8), 0);
+	assert_int_equal(vfio_user_dma_read(&priv, LATE_IOVA - 1, buf, 1), -EFAULT);
+	/* What is unmapped must be what was mapped. */
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, 2 * PAGE), -ENOENT);
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va + 1, LATE_IOVA, PAGE), -ENOENT);
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, 0), -EINVAL);
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, PAGE), 0);
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va + PAGE, LATE_IOVA + PAGE, PAGE), 0);
+	/* The last page that there is, and one beyond it. */
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va, top, PAGE, 3), 0);
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, top, PAGE), 0);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va, top, 2 * PAGE, 3), -EINVAL);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, (void *)top, LATE_IOVA, 2 * PAGE, 3), -EINVAL);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, 0, 3), -EINVAL);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA + 2048, PAGE, 3), -EINVAL);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, 2048, 3), -EINVAL);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, PAGE, 0), -EINVAL);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, PAGE, 7), -EINVAL);
+	assert_int_equal(rte_vfio_user_dma_map_fd(&dev, -1, 0, va, LATE_IOVA, PAGE, 3), -EBADF);
+	munmap(va, 2 * PAGE);
+}
+
+/* External memory of which the application maps a part: the device keeps the rest. */
+static void
+application_may_map_a_part_of_a_heap(void **state)
+{
+	const size_t len = 8 * PAGE;
+	const unsigned int before = nr_maps;
+	uint8_t *va = mmap(NULL, 2 * len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		-1, 0);
+	rte_iova_t iovas[8];
+
+	assert_ptr_not_equal(va, MAP_FAILED);
+	for (unsigned int i = 0; i < 8; i++)
+		iovas[i] = LATE_IOVA + i * PAGE;
+	assert_int_equal(rte_malloc_heap_create("late"), 0);
+	assert_int_equal(rte_malloc_heap_memory_add("late", va, len, iovas, 8, PAGE), 0);
+	rte_vfio_user_dma_give_heaps();
+	assert_int_equal(nr_maps, before + 1);
+	/* At other addresses of its own: what is in the way goes, page by page. */
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va + len, LATE_IOVA + 2 * PAGE, 3 * PAGE,
+		3), 0);
+	assert_int_equal(nr_maps, before + 3);
+	assert_true(is_mapped(LATE_IOVA, 2 * PAGE));
+	assert_false(is_mapped(LATE_IOVA, 2 * PAGE + 1));
+	assert_true(is_mapped(LATE_IOVA + 2 * PAGE, 3 * PAGE));
+	assert_true(is_mapped(LATE_IOVA + 5 * PAGE, 3 * PAGE));
+	assert_int_equal(vfio_user_dma_write(&priv, LATE_IOVA + 2 * PAGE, "there", 6), 0);
+	assert_string_equal((char *)va + len, "there");
+	assert_int_equal(vfio_user_dma_write(&priv, LATE_IOVA + 5 * PAGE, "here", 5), 0);
+	assert_string_equal((char *)va + 5 * PAGE, "here");
+	assert_int_equal(vfio_user_dma_write(&priv, LATE_IOVA + PAGE, "first", 6), 0);
+	assert_string_equal((char *)va + PAGE, "first");
+	/* Only the gap that this leaves is given again. */
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va + len, LATE_IOVA + 2 * PAGE,
+		3 * PAGE), 0);
+	assert_false(is_mapped(LATE_IOVA + 2 * PAGE, 1));
+	rte_vfio_user_dma_give_heaps();
+	assert_true(is_mapped(LATE_IOVA + 2 * PAGE, 3 * PAGE));
+	assert_int_equal(nr_maps, before + 3);
+	assert_int_equal(rte_malloc_heap_memory_remove("late", va, len), 0);
+	rte_vfio_user_dma_give_heaps();
+	assert_int_equal(nr_maps, before);
+	assert_int_equal(rte_malloc_heap_destroy("late"), 0);
+	munmap(va, 2 * len);
 }
 
 /* The ready-made operations say what they are told. */
@@ -301,7 +610,15 @@ main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 		ATTACHED(test_claim_fails),
 		ATTACHED(test_claim_fails_for_good),
+		ATTACHED(mapping_that_the_server_has_lost_is_unmapped),
 		ATTACHED(test_memory_comes),
+		ATTACHED(heap_of_the_application_reaches_the_device_by_event_or_mempool),
+		ATTACHED(heap_without_a_mempool_reaches_the_device_by_other_pool_or_start),
+		ATTACHED(memory_of_a_mempool_that_eal_does_not_know_reaches_the_device),
+		ATTACHED(requests_of_the_server_for_memory_that_has_gone_are_refused),
+		ATTACHED(mapping_that_the_server_refuses_leaves_nothing),
+		ATTACHED(mappings_have_exact_ends),
+		ATTACHED(application_may_map_a_part_of_a_heap),
 		ATTACHED(test_ops),
 		ATTACHED(test_page_table),
 		cmocka_unit_test(test_vfio_direction),

@@ -14,11 +14,11 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
-#include <urcu-qsbr.h>
 
 #include "dma_eal.h"
 
@@ -33,6 +33,7 @@
 #include "promise_server.h"
 #include "vfio_user_dma_ops.h"
 #include "vfu_client.h"
+#include "vfu_rcu.h"
 #include "vfu_server.h"
 
 #define VENDOR  0x1af4
@@ -51,6 +52,8 @@ struct server {
 	int memfd;
 	uint8_t *mem;
 	atomic_int attached, detached, resets;
+	unsigned int slow_ms; /* that pass while it answers */
+	atomic_int slow;      /* how often they did */
 };
 
 static struct server main_server;
@@ -60,16 +63,43 @@ static char main_path[64], dir[32];
 static struct rte_vfio_user_device *probed;
 static atomic_int probes, removes, losses, remove_events, vector0;
 static int probe_result;
+static unsigned int probe_ms; /* that the driver's probe lasts */
+
+/* Stands in for the C library's, for EAL and the bus as well: the tests let time pass. */
+static _Atomic uint64_t passed_ms;
+
+int
+clock_gettime(clockid_t id, struct timespec *ts)
+{
+	const uint64_t ms = passed_ms;
+	int ret = (int)syscall(SYS_clock_gettime, id, ts);
+
+	ts->tv_sec += (time_t)(ms / 1000);
+	ts->tv_nsec += (long)(ms % 1000) * 1000000;
+	if (ts->tv_nsec >= 1000000000) {
+		ts->tv_sec++;
+		ts->tv_nsec -= 1000000000;
+	}
+	return ret;
+}
 
 /*
  * The device.
  */
+
+static void
+answer_late(struct server *s)
+{
+	passed_ms += s->slow_ms;
+	s->slow += s->slow_ms != 0;
+}
 
 static int
 dev_read(void *opaque, unsigned int region, uint64_t offset, void *buf, size_t len)
 {
 	struct server *s = opaque;
 
+	answer_late(s);
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
 		memcpy(buf, s->config + offset, len);
 	else if (region == 0)
@@ -85,6 +115,7 @@ dev_write(void *opaque, unsigned int region, uint64_t offset, const void *buf, s
 	struct server *s = opaque;
 	uint32_t v = 0;
 
+	answer_late(s);
 	memcpy(&v, buf, RTE_MIN(len, sizeof(v)));
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX) {
 		if (offset == PCI_BASE_ADDRESS_0)
@@ -118,6 +149,7 @@ static int
 dev_reset(void *opaque)
 {
 	((struct server *)opaque)->resets++;
+	answer_late(opaque);
 	return 0;
 }
 
@@ -203,6 +235,10 @@ drv_probe(struct rte_vfio_user_driver *drv, struct rte_vfio_user_device *dev)
 {
 	probed = dev;
 	probes++;
+	if (probe_ms != 0) {
+		passed_ms += probe_ms;
+		return rte_vfio_user_write32(dev, 0, 0, 0);
+	}
 	return probe_result;
 }
 
@@ -263,14 +299,14 @@ device_sees(struct server *s, uint64_t bus, void *va, size_t len)
 	void *p;
 	bool same = false;
 
-	rcu_register_thread();
+	vfu_rcu_register();
 	p = vfu_dma_ptr(s->srv, bus, len, VFU_DMA_READ);
 	if (p != NULL) {
 		*(volatile uint8_t *)va ^= 0xff;
 		same = memcmp(p, va, len) == 0;
 		*(volatile uint8_t *)va ^= 0xff;
 	}
-	rcu_unregister_thread();
+	vfu_rcu_unregister();
 	return same;
 }
 
@@ -279,9 +315,11 @@ device_read(struct server *s, uint64_t bus, void *buf, size_t len)
 {
 	int ret;
 
-	rcu_register_thread();
-	ret = vfu_dma_read(s->srv, bus, buf, len);
-	rcu_unregister_thread();
+	vfu_rcu_register();
+	/* Memory without a descriptor takes a message: the read is asked for, and repeated. */
+	while ((ret = vfu_dma_read(s->srv, 0, bus, buf, len)) == -EAGAIN)
+		vfu_dma_wait(s->srv);
+	vfu_rcu_unregister();
 	return ret;
 }
 
@@ -290,9 +328,10 @@ device_write(struct server *s, uint64_t bus, const void *buf, size_t len)
 {
 	int ret;
 
-	rcu_register_thread();
+	vfu_rcu_register();
 	ret = vfu_dma_write(s->srv, bus, buf, len);
-	rcu_unregister_thread();
+	vfu_dma_wait(s->srv); /* it may be posted */
+	vfu_rcu_unregister();
 	return ret;
 }
 
@@ -909,6 +948,43 @@ test_hotplug(void **state)
 }
 
 /* Memory that the server could shrink under us is not mapped; registers work by message. */
+/* All of a probe is limited, and so is all of a closing; what comes in between is not. */
+static void
+test_slow(void **state)
+{
+	struct rte_vfio_user_device *first = probed;
+	struct server second;
+	char path[64];
+	uint32_t v;
+
+	snprintf(path, sizeof(path), "%s/slow", dir);
+	serve(&second, path, DEVICE, true);
+	/* A device that answers each message in time: no more of them than fit into a minute. */
+	second.slow_ms = 4000;
+	assert_true(plug(path) < 0);
+	assert_in_range(second.slow, 10, 16);
+	assert_true(soon(&second.detached, 1));
+
+	/* A probe that has lasted too long. */
+	second.slow_ms = 0;
+	probe_ms = 61000;
+	assert_int_equal(plug(path), -ETIMEDOUT);
+	probe_ms = 59000;
+	assert_int_equal(plug(path), 0);
+	probe_ms = 0;
+	passed_ms += 61000;
+	assert_int_equal(rte_vfio_user_read32(probed, 0, 0, &v), 0);
+
+	second.slow = 0;
+	second.slow_ms = 4900;
+	assert_int_equal(rte_dev_remove(&probed->device), 0);
+	assert_in_range(second.slow, 2, 3);
+	assert_true(soon(&second.detached, 3));
+	unserve(&second);
+	probed = first;
+	assert_true(rte_vfio_user_alive(first));
+}
+
 static void
 test_unsealed(void **state)
 {
@@ -1157,6 +1233,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_dma_many),
 		cmocka_unit_test(test_interrupts),
 		cmocka_unit_test(test_hotplug),
+		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_unsealed),
 		cmocka_unit_test(test_claim),
 		cmocka_unit_test(test_page_table),

@@ -589,8 +589,6 @@ test_shapes(void **state)
 	c->nb_segs = 1;
 	drv_complete(dev, c, drv_send(dev, c, 3));
 	n = m->next;
-	m->next = NULL;
-	m->nb_segs = 1;
 	drv_complete(dev, m, a);
 	drv_complete(dev, n, b);
 

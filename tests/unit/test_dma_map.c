@@ -410,6 +410,89 @@ test_map_mbuf(void **state)
 }
 
 static void
+mask_is_exactly(struct gantry_dma_dev *dev, uint64_t mask)
+{
+	dma_device(dev)->mask = mask;
+	dma_set_mode(dev, NULL);
+}
+
+/* The last byte counts, in line and out of line, of buffers and of mbufs. */
+static void
+end_of_a_buffer_is_compared_with_the_mask_exactly(void **state)
+{
+	static const size_t sizes[] = { 1, 2, 64, 2048, 4096, 4097, 65536, 1 << 20 };
+	struct rte_mempool *pool = rte_pktmbuf_pool_create("ends", 63, 0, 0,
+		RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *p = rte_malloc(NULL, 1 << 20, 1 << 20);
+	const gantry_dma_addr_t bus = expected_bus(p);
+	struct rte_mbuf *m;
+	gantry_dma_addr_t at;
+	unsigned int i;
+
+	assert_non_null(p);
+	assert_non_null(pool);
+	m = rte_pktmbuf_alloc(pool);
+	for (i = 0; i < RTE_DIM(sizes); i++) {
+		const size_t size = sizes[i];
+
+		if (rte_eal_iova_mode() == RTE_IOVA_PA && gantry_phys_contiguous(p, size) != 1)
+			continue;
+		mask_is_exactly(dev, bus + size - 1);
+		assert_int_equal(gantry_dma_map_single(dev, p, size, GANTRY_DMA_TO_DEVICE), bus);
+		assert_int_equal(gantry_dma_map_slow(dev, p, size, GANTRY_DMA_TO_DEVICE, 0), bus);
+		mask_is_exactly(dev, bus + size - 2);
+		assert_refused(dev, p, size, "the device drives");
+		assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_slow(dev, p, size,
+			GANTRY_DMA_TO_DEVICE, 0)));
+		if (size > 2048)
+			continue;
+		at = rte_mbuf_iova_get(m) + m->data_off;
+		mask_is_exactly(dev, at + size - 1);
+		assert_int_equal(gantry_dma_map_mbuf(dev, m, m->data_off, size,
+			GANTRY_DMA_TO_DEVICE), at);
+		mask_is_exactly(dev, at + size - 2);
+		assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_mbuf(dev, m, m->data_off,
+			size, GANTRY_DMA_TO_DEVICE)));
+	}
+	mask_is_exactly(dev, UINT64_MAX);
+	rte_pktmbuf_free(m);
+	rte_mempool_free(pool);
+	rte_free(p);
+}
+
+static int
+find_end(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	uint8_t **end = arg;
+
+	if (!msl->external && ms->len != 0)
+		*end = RTE_MAX(*end, (uint8_t *)ms->addr + ms->len);
+	return 0;
+}
+
+/* Up to the last byte of EAL's memory, and no farther. */
+static void
+end_of_memory_is_the_end_of_what_can_be_mapped(void **state)
+{
+	static const size_t sizes[] = { 1, 64, 2048, 4096 };
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *end = NULL;
+	unsigned int i;
+
+	rte_memseg_walk(find_end, &end);
+	assert_non_null(end);
+	for (i = 0; i < RTE_DIM(sizes); i++) {
+		assert_int_equal(gantry_dma_map_single(dev, end - sizes[i], sizes[i],
+			GANTRY_DMA_TO_DEVICE), expected_bus(end - sizes[i]));
+		assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev,
+			end - sizes[i], sizes[i] + 1, GANTRY_DMA_TO_DEVICE)));
+	}
+	assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, end, 1,
+		GANTRY_DMA_TO_DEVICE)));
+}
+
+static void
 test_external(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
@@ -661,6 +744,8 @@ main(int argc, char **argv)
 		ON_DEVICE(test_map_contiguity),
 		ON_DEVICE(test_map_long),
 		ON_DEVICE(test_map_mbuf),
+		ON_DEVICE(end_of_a_buffer_is_compared_with_the_mask_exactly),
+		ON_DEVICE(end_of_memory_is_the_end_of_what_can_be_mapped),
 		ON_DEVICE(test_external),
 		ON_DEVICE(test_memory_events),
 		ON_DEVICE(test_coherent),

@@ -177,6 +177,74 @@ test_beyond(void **state)
 	rte_free(p);
 }
 
+/* A buffer that ends with its page has that page alone; one byte more, and it has two. */
+static void
+end_of_a_page_is_the_end_of_a_mapping(void **state)
+{
+	static const size_t sizes[] = { 1, 64, 2048, 4096 };
+	struct gantry_dma_dev *dev = DEV(state);
+	uint8_t *p = rte_malloc(NULL, 4 * 4096, 4096);
+	gantry_dma_addr_t a;
+	unsigned int i, turn;
+
+	/* Twice: at first the thread has no addresses of its own. */
+	for (turn = 0; turn < 2; turn++) {
+		for (i = 0; i < RTE_DIM(sizes); i++) {
+			a = bus_map_ok(dev, p + 4096 - sizes[i], sizes[i], GANTRY_DMA_FROM_DEVICE);
+			assert_true(device_fill(a, 1, sizes[i]));
+			assert_false(device_fill(a + sizes[i], 1, 1));
+			gantry_dma_unmap_single(dev, a, sizes[i], GANTRY_DMA_FROM_DEVICE);
+			a = bus_map_ok(dev, p + 4096 - sizes[i] + 1, sizes[i], GANTRY_DMA_FROM_DEVICE);
+			assert_true(device_fill(a, 2, sizes[i]));
+			assert_int_equal(p[4096], 2);
+			gantry_dma_unmap_single(dev, a, sizes[i], GANTRY_DMA_FROM_DEVICE);
+			assert_false(device_fill(a, 3, 1));
+			assert_false(device_fill(a + sizes[i] - 1, 3, 1));
+			memset(p, 0, 2 * 4096);
+		}
+	}
+	rte_free(p);
+}
+
+static size_t
+nr_entries(void)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < bus.nr; i++)
+		n += bus.table[i] != 0;
+	return n;
+}
+
+/* Memory whose last page has no bus address: what was entered before it is taken out again. */
+static void
+failed_map_leaves_no_entry(void **state)
+{
+	rte_iova_t iovas[4] = { 0x10000000, 0x10001000, 0x20000000, RTE_BAD_IOVA };
+	struct gantry_dma_dev *dev = DEV(state);
+	const size_t before = nr_entries();
+	unsigned int first, turn;
+	uint8_t *mem = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		-1, 0);
+	gantry_dma_addr_t a;
+
+	assert_ptr_not_equal(mem, MAP_FAILED);
+	assert_int_equal(rte_extmem_register(mem, 4 * 4096, iovas, 4, 4096), 0);
+	for (turn = 0; turn < 2; turn++) {
+		for (first = 0; first < 4; first++) {
+			assert_not_mapped(dev, mem + first * 4096, (4 - first) * 4096, "bus address");
+			assert_int_equal(nr_entries(), before);
+		}
+		/* Without that page it is mapped, wherever its pages are. */
+		a = bus_map_ok(dev, mem, 3 * 4096, GANTRY_DMA_TO_DEVICE);
+		assert_int_equal(nr_entries(), before + 3);
+		gantry_dma_unmap_single(dev, a, 3 * 4096, GANTRY_DMA_TO_DEVICE);
+		assert_int_equal(nr_entries(), before);
+	}
+	assert_int_equal(rte_extmem_unregister(mem, 4 * 4096), 0);
+	munmap(mem, 4 * 4096);
+}
+
 static void
 test_mbufs(void **state)
 {
@@ -800,6 +868,9 @@ main(int argc, char **argv)
 		BY_TABLE(test_neighbours), BY_CALLS(test_neighbours),
 		BY_TABLE(test_pages), BY_CALLS(test_pages),
 		BY_TABLE(test_beyond),
+		BY_TABLE(failed_map_leaves_no_entry),
+		BY_TABLE(end_of_a_page_is_the_end_of_a_mapping),
+		BY_CALLS(end_of_a_page_is_the_end_of_a_mapping),
 		BY_TABLE(test_mbufs), BY_CALLS(test_mbufs),
 		BY_TABLE(test_coherent), BY_CALLS(test_coherent),
 		BY_TABLE(test_misuse), BY_CALLS(test_misuse),

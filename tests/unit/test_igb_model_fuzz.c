@@ -164,7 +164,7 @@ some_descriptors(struct rig *g)
 	}
 	rig_tdt(g, q, one_in(16) ? (uint32_t)rnd() : below(RIG_DESCS));
 	rig_rdt(g, q, one_in(16) ? (uint32_t)rnd() : below(RIG_DESCS));
-	if (one_in(8)) /* and where no driver should write */
+	if (!g->trapped && one_in(8)) /* and where no driver should write */
 		*(volatile uint32_t *)(g->bar + (one_in(2) ? IGB_RXQ_BASE : IGB_TXQ_BASE) +
 				       below(0x400) * 4) = (uint32_t)rnd();
 }
@@ -296,6 +296,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_mad_driver, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_mad_driver, rig_setup_trapped, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_mad_driver, setup_paged, teardown_paged),
 	};
 

@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <poll.h>
 
+#include <time.h>
+
 #include "igb_rig.h"
 
 #define VEC 3
@@ -23,9 +25,9 @@ wire_up(struct rig *g, unsigned int index, unsigned int n)
 
 	for (i = 0; i < n; i++)
 		fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	rcu_thread_offline();
+	vfu_rcu_offline();
 	assert_int_equal(vfu_client_set_irq_fds(g->c, index, 0, n, fds), 0);
-	rcu_thread_online();
+	vfu_rcu_online();
 }
 
 /* How often did vector v fire since the last call? */
@@ -44,6 +46,14 @@ unwire(unsigned int n)
 {
 	while (n-- > 0)
 		close(fds[n]);
+}
+
+static void
+unmask(struct rig *g, unsigned int index)
+{
+	vfu_rcu_offline();
+	assert_int_equal(vfu_client_unmask_irqs(g->c, index, 0, 1), 0);
+	vfu_rcu_online();
 }
 
 static void
@@ -113,6 +123,92 @@ test_vectors(void **state)
 	unwire(IGB_MSIX_VECTORS);
 }
 
+/* However many vectors are due in each flush, few messages go in one, and each has its turn. */
+static void
+flush_sends_few_messages(void **state)
+{
+	const unsigned int nr = 8;
+	struct rig *g = *state;
+	uint64_t n, all = 0;
+
+	msix(g);
+	for (unsigned int q = 0; q < nr; q++) {
+		uint32_t ivar = rig_rd(g, IGB_IVAR_REG(q)) & ~(0xFFu << IGB_IVAR_SHIFT(q, false));
+
+		rig_wr(g, IGB_IVAR_REG(q),
+			ivar | (q | IGB_IVAR_VALID) << IGB_IVAR_SHIFT(q, false));
+	}
+	rig_wr(g, IGB_EIAC, 0xFF);
+	rig_wr(g, IGB_EIMS, 0xFF);
+	for (unsigned int flush = 0; flush < nr / 2; flush++) {
+		igb_intr_flush(true);
+		igb_intr_queues(g->m, 0xFF, false);
+		igb_intr_queues(g->m, 0xFF, false);
+		igb_intr_flush(false);
+	}
+	for (unsigned int v = 0; v < nr; v++) {
+		n = fired(v);
+		assert_int_equal(n, 1);
+		all += n;
+	}
+	/* The rest is due, and goes without a new cause. */
+	for (unsigned int flush = 0; flush < nr / 2; flush++) {
+		assert_true(g->m->intr_pending);
+		igb_model_rx_flush(g->m);
+		vfu_rcu_quiescent();
+	}
+	for (unsigned int v = 0; v < nr; v++)
+		all += fired(v);
+	assert_int_equal(all, 2 * nr);
+	igb_model_rx_flush(g->m);
+	assert_false(g->m->intr_pending);
+	unwire(IGB_MSIX_VECTORS);
+}
+
+/*
+ * One interrupt for all, and EIMS: a message that has no place in a flush goes in a later one. And so
+ * does one that EITR holds back.
+ */
+static void
+single_message_stays_due(void **state)
+{
+	struct rig *g = *state;
+	unsigned int n = 0;
+
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	wire_up(g, VFIO_PCI_MSI_IRQ_INDEX, 1);
+	rig_wr(g, IGB_IVAR_REG(0), IGB_IVAR_VALID << IGB_IVAR_SHIFT(0, false));
+	rig_wr(g, IGB_EIMS, 1);
+	/* Two other messages go first. */
+	igb_intr_flush(true);
+	for (unsigned int i = 0; i < 3; i++) {
+		igb_intr_queues(g->m, 1, false);
+		if (i < 2) {
+			assert_int_equal(fired(0), 1);
+			rig_wr(g, IGB_EICR, 1);
+		}
+	}
+	igb_intr_flush(false);
+	assert_int_equal(fired(0), 0);
+	igb_model_rx_flush(g->m);
+	assert_int_equal(fired(0), 1);
+
+	rig_wr(g, IGB_EITR(0), 2000u << IGB_EITR_INTERVAL_SHIFT);
+	rig_wr(g, IGB_EICR, 1);
+	igb_intr_queues(g->m, 1, false); /* now, or it is held back */
+	rig_wr(g, IGB_EICR, 1);
+	fired(0);
+	igb_intr_queues(g->m, 1, false);
+	for (unsigned int i = 0; i < 20000 && n == 0; i++) {
+		igb_model_rx_flush(g->m);
+		n += (unsigned int)fired(0);
+		usleep(100);
+	}
+	assert_int_equal(n, 1);
+	unwire(1);
+}
+
 static uint64_t
 now_us(void)
 {
@@ -179,7 +275,7 @@ test_link(void **state)
 	rig_rd(g, IGB_ICR);
 	fired(1);
 	igb_model_set_link(g->m, false);
-	igb_model_tx(g->m, &fr);
+	rig_take(g, &fr);
 	assert_int_equal(fired(1), 1);
 	assert_false(rig_rd(g, IGB_STATUS) & IGB_STATUS_LU);
 	assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_LSC);
@@ -189,7 +285,7 @@ test_link(void **state)
 	assert_int_equal(st.rx_off, 1);
 	assert_false(st.link);
 	igb_model_set_link(g->m, false);
-	igb_model_tx(g->m, &fr);
+	rig_take(g, &fr);
 	assert_int_equal(fired(1), 0); /* no change */
 	igb_model_set_link(g->m, true);
 	igb_model_rx_flush(g->m);
@@ -224,17 +320,110 @@ test_single(void **state)
 		assert_true(v & IGB_ICR_INT_ASSERTED);
 		assert_true(v & IGB_ICR_RXDW);
 		assert_int_equal(rig_rd(g, IGB_IMS), 0); /* IAM */
+		unmask(g, index[i]);
 		rig_wr(g, IGB_IMS, IGB_ICR_RXDW);
 		frame_in(g);
 		assert_int_equal(fired(0), 1);
 		/* Masked, and read: gone. */
 		rig_wr(g, IGB_IMC, ~0u);
 		assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_RXDW);
-		rcu_thread_offline();
+		vfu_rcu_offline();
 		assert_int_equal(vfu_client_set_irq_fds(g->c, index[i], 0, 0, NULL), 0);
-		rcu_thread_online();
+		vfu_rcu_online();
 		unwire(1);
 	}
+}
+
+#define COMMAND       0x04
+#define STATUS        0x06
+#define STATUS_INTX   0x08
+#define INTX_DISABLED 0x400
+#define MASTER        0x006
+#define MSI_MASK      0x60
+#define MSI_PENDING   0x64
+
+/* INTx stays asserted until its cause is gone: whoever unmasks it before meets it again. */
+static void
+intx_is_a_level(void **state)
+{
+	struct rig *g = *state;
+	unsigned int i;
+
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	rig_rd(g, IGB_ICR);
+	wire_up(g, VFIO_PCI_INTX_IRQ_INDEX, 1);
+	rig_wr(g, IGB_IMS, IGB_ICR_RXDW | IGB_ICR_LSC);
+	assert_int_equal(fired(0), 0);
+	assert_false(rig_cfg_rd(g, STATUS, 2) & STATUS_INTX);
+	frame_in(g);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(fired(0), 1);
+		assert_true(rig_cfg_rd(g, STATUS, 2) & STATUS_INTX);
+		rig_wr(g, IGB_ICS, IGB_ICR_LSC); /* another cause changes nothing: it is asserted */
+		assert_int_equal(fired(0), 0);
+		unmask(g, VFIO_PCI_INTX_IRQ_INDEX);
+	}
+	assert_int_equal(fired(0), 1);
+	/* The cause is gone, and came and went once more, before it is unmasked. */
+	assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_LSC);
+	assert_false(rig_cfg_rd(g, STATUS, 2) & STATUS_INTX);
+	frame_in(g);
+	rig_rd(g, IGB_ICR);
+	unmask(g, VFIO_PCI_INTX_IRQ_INDEX);
+	assert_int_equal(fired(0), 0);
+	/* By the device's own mask. */
+	rig_wr(g, IGB_IMC, ~0u);
+	rig_wr(g, IGB_ICS, IGB_ICR_LSC);
+	assert_int_equal(fired(0), 0);
+	rig_wr(g, IGB_IMS, IGB_ICR_LSC);
+	assert_int_equal(fired(0), 1);
+	rig_wr(g, IGB_IMC, ~0u);
+	unmask(g, VFIO_PCI_INTX_IRQ_INDEX);
+	assert_int_equal(fired(0), 0);
+	rig_wr(g, IGB_IMS, IGB_ICR_LSC);
+	assert_int_equal(fired(0), 1);
+	/* By configuration space: the status stays. */
+	rig_cfg_wr(g, COMMAND, MASTER | INTX_DISABLED, 2);
+	unmask(g, VFIO_PCI_INTX_IRQ_INDEX);
+	assert_int_equal(fired(0), 0);
+	assert_true(rig_cfg_rd(g, STATUS, 2) & STATUS_INTX);
+	rig_cfg_wr(g, COMMAND, MASTER, 2);
+	assert_int_equal(fired(0), 1);
+	/* A client that begins to listen meets it, too. */
+	vfu_rcu_offline();
+	assert_int_equal(vfu_client_set_irq_fds(g->c, VFIO_PCI_INTX_IRQ_INDEX, 0, 0, NULL), 0);
+	vfu_rcu_online();
+	unwire(1);
+	wire_up(g, VFIO_PCI_INTX_IRQ_INDEX, 1);
+	assert_int_equal(fired(0), 1);
+	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+	unmask(g, VFIO_PCI_INTX_IRQ_INDEX);
+	assert_int_equal(fired(0), 0);
+	unwire(1);
+}
+
+/* A message that is masked in configuration space waits, and shows. */
+static void
+masked_msi_is_pending(void **state)
+{
+	struct rig *g = *state;
+
+	rig_rd(g, IGB_ICR);
+	wire_up(g, VFIO_PCI_MSI_IRQ_INDEX, 1);
+	rig_wr(g, IGB_IMS, IGB_ICR_LSC);
+	rig_cfg_wr(g, MSI_MASK, 1, 4);
+	rig_wr(g, IGB_ICS, IGB_ICR_LSC);
+	assert_int_equal(fired(0), 0);
+	assert_int_equal(rig_cfg_rd(g, MSI_PENDING, 4), 1);
+	rig_cfg_wr(g, MSI_MASK, 0, 4);
+	assert_int_equal(fired(0), 1);
+	assert_int_equal(rig_cfg_rd(g, MSI_PENDING, 4), 0);
+	/* It was sent: to unmask it again sends no other, though the cause is still there. */
+	rig_cfg_wr(g, MSI_MASK, 1, 4);
+	rig_cfg_wr(g, MSI_MASK, 0, 4);
+	assert_int_equal(fired(0), 0);
+	unwire(1);
 }
 
 static void
@@ -259,9 +448,13 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_vectors, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(flush_sends_few_messages, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(single_message_stays_due, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_throttle, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_link, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_single, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(intx_is_a_level, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(masked_msi_is_pending, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_threshold, rig_setup, rig_teardown),
 	};
 

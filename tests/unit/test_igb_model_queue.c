@@ -27,7 +27,7 @@ poll_loop(void *arg)
 	uint8_t f[60] = {0};
 	unsigned int i;
 
-	rcu_register_thread();
+	vfu_rcu_register();
 	rig_eth(f, rig_mac, 0x88B5);
 	in.data = f;
 	in.len = 60;
@@ -38,14 +38,14 @@ poll_loop(void *arg)
 			igb_model_rx(p->g->m, &in, false);
 			/* Held back over quiescent states, as the contract allows. */
 			if (i % 8 == 0)
-				rcu_quiescent_state();
+				vfu_rcu_quiescent();
 		}
 		igb_model_tx_flush(p->g->m);
 		igb_model_rx_flush(p->g->m);
-		rcu_quiescent_state();
+		vfu_rcu_quiescent();
 		__atomic_store_n(&p->rounds, p->rounds + 1, __ATOMIC_RELEASE);
 	}
-	rcu_unregister_thread();
+	vfu_rcu_unregister();
 	return NULL;
 }
 
@@ -62,9 +62,9 @@ static void
 poller_stop(struct poller *p)
 {
 	__atomic_store_n(&p->stop, true, __ATOMIC_RELEASE);
-	rcu_thread_offline();
+	vfu_rcu_offline();
 	pthread_join(p->thread, NULL);
-	rcu_thread_online();
+	vfu_rcu_online();
 }
 
 /* Until the poller has been around n times more. */
@@ -73,10 +73,17 @@ rounds(struct poller *p, uint64_t n)
 {
 	uint64_t until = __atomic_load_n(&p->rounds, __ATOMIC_ACQUIRE) + n;
 
-	rcu_thread_offline();
+	vfu_rcu_offline();
 	while (__atomic_load_n(&p->rounds, __ATOMIC_ACQUIRE) < until)
 		usleep(100);
-	rcu_thread_online();
+	vfu_rcu_online();
+}
+
+static bool
+received(struct rig *g, uint32_t i)
+{
+	return __atomic_load_n(&rig_rxd(g, 0, i)->wb.staterr, __ATOMIC_ACQUIRE) &
+	       IGB_RXD_STAT_DD;
 }
 
 /* After the reply to clearing ENABLE nothing of the ring or its buffers is written. */
@@ -128,9 +135,9 @@ test_reset_under_load(void **state)
 			rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
 			break;
 		case 1:
-			rcu_thread_offline();
+			vfu_rcu_offline();
 			assert_int_equal(vfu_client_reset(g->c), 0);
-			rcu_thread_online();
+			vfu_rcu_online();
 			break;
 		case 2:
 			rig_cfg_wr(g, 0xA8, 0x8000, 2); /* function level reset */
@@ -174,33 +181,140 @@ test_gates(void **state)
 	poller_stop(&p);
 }
 
-/* A client that stores ENABLE through the mapping is noticed, and let go likewise. */
+static uint32_t *
+mapped(struct rig *g, uint32_t off)
+{
+	return (uint32_t *)(g->bar + off);
+}
+
+/* Whatever is stored into the queue pages, the tails apart, means nothing: ENABLE least of all. */
 static void
-test_foreign_enable(void **state)
+only_tails_are_read_from_the_mapping(void **state)
 {
 	struct rig *g = *state;
 	struct poller p;
-	uint32_t *dctl = (uint32_t *)(g->bar + IGB_RXDCTL(0));
-	unsigned int i;
+	uint32_t o;
 
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_wr(g, IGB_RXDCTL(0), 0);
 	rig_wr(g, IGB_RDH(0), 0);
 	rig_rx_on(g, IGB_RCTL_SECRC);
 	poller_start(&p, g);
-	__atomic_store_n(dctl, IGB_DCTL_ENABLE, __ATOMIC_RELEASE);
-	rcu_thread_offline();
-	for (i = 0; i < 20000 && !(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD); i++)
-		usleep(1000);
-	rcu_thread_online();
-	assert_true(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD);
-	__atomic_store_n(dctl, 0, __ATOMIC_RELEASE);
-	rounds(&p, 20);
-	memset(g->mem + RIG_RXRING, 0x5A, RIG_DESCS * 16);
-	rig_rdt(g, 0, 5);
-	rounds(&p, 20);
-	assert_int_equal(g->mem[RIG_RXRING + 12], 0x5A);
+
+	__atomic_store_n(mapped(g, IGB_RXDCTL(0)), IGB_DCTL_ENABLE, __ATOMIC_RELEASE);
+	rounds(&p, 50);
+	assert_false(received(g, 0));
+	assert_false(rig_rd(g, IGB_RXDCTL(0)) & IGB_DCTL_ENABLE);
+
+	/* Enabled by message with the page full of nonsense: what came by message counts. */
+	for (o = 0; o < IGB_QUEUE_STRIDE; o += 4)
+		if (o != IGB_Q_TAIL)
+			__atomic_store_n(mapped(g, IGB_RXQ_BASE + o), 0, __ATOMIC_RELEASE);
+	rig_rdt(g, 0, 8);
+	rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
+	while (!received(g, 7))
+		rounds(&p, 1);
+	assert_true(rig_rd(g, IGB_RXDCTL(0)) & IGB_DCTL_ENABLE);
+	assert_int_equal(rig_rd(g, IGB_RDLEN(0)), RIG_DESCS * 16);
+	assert_int_equal(rig_rd(g, IGB_RDH(0)), 8);
+	assert_int_equal(rig_rd(g, IGB_RDT(0)), 8);
+	/* The head is there to be seen, as a hint. */
+	assert_int_equal(*mapped(g, IGB_RDH(0)), 8);
 	poller_stop(&p);
+}
+
+/* Heads, tails and drops of all sixteen queues, as the datasheet has them, by message. */
+static void
+trapped_registers_are_exact(void **state)
+{
+	struct rig *g = *state;
+	struct igb_model_stats st;
+	struct igb_frame fr;
+	uint8_t f[60] = {0};
+	uint32_t q, i, drops;
+
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	rig_eth(f, rig_mac, 0x88B5);
+	for (q = 0; q < IGB_MAX_QUEUES; q += 5) { /* the first four have other addresses, too */
+		const uint32_t rdt = q < 4 ? IGB_RXQ_ALIAS_BASE + q * 0x100 + IGB_Q_TAIL : IGB_RDT(q);
+
+		rig_rx_start(g, q, RIG_ADV | IGB_SRRCTL_DROP_EN);
+		rig_wr(g, rdt, 0xABCD0003);
+		assert_int_equal(rig_rd(g, rdt), 3);
+		assert_int_equal(rig_rd(g, IGB_RDT(q)), 3);
+		for (i = 0; i < IGB_NUM_RETA / 4; i++)
+			rig_wr(g, IGB_RETA(i), q * 0x01010101u);
+		rig_wr(g, IGB_MRQC, IGB_MRQC_ENABLE_RSS | 0x00030000u);
+		for (i = 0; i < 5; i++) {
+			uint8_t ip[200];
+
+			rig_send_in(g, ip, rig_ipv4(ip, 17, 20), 0);
+			assert_int_equal(rig_rd(g, IGB_RDH(q)), i < 3 ? i + 1 : 3);
+		}
+		assert_true(rig_rxd(g, q, 2)->wb.staterr & IGB_RXD_STAT_DD);
+		igb_model_get_stats(g->m, &st);
+		drops = rig_rd(g, q < 4 ? IGB_RXQ_ALIAS_BASE + q * 0x100 + IGB_Q_RQDPC : IGB_RQDPC(q));
+		assert_int_equal(drops, 2);
+		assert_int_equal(st.queue[q].rx_no_desc, drops);
+		assert_int_equal(rig_rd(g, IGB_RQDPC(q)), 0); /* clears on read */
+	}
+	for (q = 0; q < 2; q++) {
+		rig_tx_start(g, q);
+		for (i = 0; i < 3; i++) {
+			volatile union igb_tx_desc *d = rig_txd(g, q, i);
+
+			d->data.addr = RIG_IOVA + RIG_TXBUF;
+			d->data.cmd_type_len = RIG_LAST | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | 60;
+			d->data.olinfo = 60u << IGB_TXD_PAYLEN_SHIFT;
+			rig_tdt(g, q, i + 1);
+			assert_int_equal(rig_take(g, &fr), 1);
+			assert_int_equal(rig_rd(g, IGB_TDH(q)), i + 1);
+			assert_int_equal(rig_rd(g, IGB_TDT(q)), i + 1);
+		}
+		/* SWFLSH clears itself, and leaves the queue as it is. */
+		rig_wr(g, IGB_TXDCTL(q), IGB_DCTL_ENABLE | IGB_DCTL_SWFLSH);
+		assert_int_equal(rig_rd(g, IGB_TXDCTL(q)), IGB_DCTL_ENABLE);
+		assert_int_equal(rig_rd(g, IGB_TDH(q)), 3);
+		/* A running queue's head is the device's own. */
+		rig_wr(g, IGB_TDH(q), 9);
+		assert_int_equal(rig_rd(g, IGB_TDH(q)), 3);
+	}
+	/* Bits that are not there, and the holes between registers. */
+	rig_wr(g, IGB_RDBAL(7), ~0u);
+	assert_int_equal(rig_rd(g, IGB_RDBAL(7)), 0xFFFFFF80);
+	rig_wr(g, IGB_TDLEN(7), ~0u);
+	assert_int_equal(rig_rd(g, IGB_TDLEN(7)), 0xFFFF0);
+	rig_wr(g, IGB_TXQ(7, IGB_Q_SRRCTL), ~0u);
+	assert_int_equal(rig_rd(g, IGB_TXQ(7, IGB_Q_SRRCTL)), 0);
+	rig_wr(g, IGB_RXQ(7, 0x20), ~0u);
+	assert_int_equal(rig_rd(g, IGB_RXQ(7, 0x20)), 0);
+}
+
+/* Each client's pages are its own: what a former one stores reaches nobody. */
+static void
+former_clients_mapping_leads_nowhere(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame fr;
+	uint8_t f[60] = {0}, *old;
+	uint32_t o;
+
+	memset(g->bar + IGB_TXQ_BASE, 0xA5, RIG_PAGE);
+	old = mremap(g->bar, 0, RIG_BAR, MREMAP_MAYMOVE); /* a second view, which stays */
+	assert_ptr_not_equal(old, MAP_FAILED);
+	rig_disconnect(g);
+	rig_connect(g);
+	for (o = 0; o < RIG_PAGE; o++)
+		assert_int_equal(g->bar[IGB_TXQ_BASE + o], 0);
+	rig_tx_start(g, 0);
+	rig_post(g, f, 60, RIG_LAST, 60u << IGB_TXD_PAYLEN_SHIFT);
+	*(volatile uint32_t *)(old + IGB_TDT(0)) = 1;
+	assert_int_equal(rig_take(g, &fr), 0);
+	assert_int_equal(rig_rd(g, IGB_TDT(0)), 0);
+	rig_ring_bell(g);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_int_equal(*(volatile uint32_t *)(old + IGB_TDT(0)), 1);
+	munmap(old, RIG_BAR);
 }
 
 /* Rings that cannot be: idle, told, and no harm. */
@@ -331,13 +445,6 @@ test_loopback(void **state)
 	assert_true(igb_model_listening(g->m));
 }
 
-static bool
-received(struct rig *g, uint32_t i)
-{
-	return __atomic_load_n(&rig_rxd(g, 0, i)->wb.staterr, __ATOMIC_ACQUIRE) &
-	       IGB_RXD_STAT_DD;
-}
-
 static void *
 receive_loop(void *arg)
 {
@@ -345,15 +452,15 @@ receive_loop(void *arg)
 	uint8_t f[60] = {0};
 	struct igb_frame in = {.data = f, .len = 60};
 
-	rcu_register_thread();
+	vfu_rcu_register();
 	rig_eth(f, rig_mac, 0x88B5);
 	while (!__atomic_load_n(&p->stop, __ATOMIC_ACQUIRE)) {
 		igb_model_rx(p->g->m, &in, false);
 		igb_model_rx_flush(p->g->m);
-		rcu_quiescent_state();
+		vfu_rcu_quiescent();
 		__atomic_store_n(&p->rounds, p->rounds + 1, __ATOMIC_RELEASE);
 	}
-	rcu_unregister_thread();
+	vfu_rcu_unregister();
 	return NULL;
 }
 
@@ -396,9 +503,9 @@ test_loopback_threads(void **state)
 	}
 	rig_wr(g, IGB_RXDCTL(0), 0);
 	__atomic_store_n(&p.stop, true, __ATOMIC_RELEASE);
-	rcu_thread_offline();
+	vfu_rcu_offline();
 	pthread_join(p.thread, NULL);
-	rcu_thread_online();
+	vfu_rcu_online();
 	while (received(g, next)) {
 		looped += rig_rxbuf(g, 0, next)[20];
 		got++;
@@ -414,14 +521,21 @@ test_loopback_threads(void **state)
 int
 main(void)
 {
+#define BOTH(test)                                                                                 \
+	cmocka_unit_test_setup_teardown(test, rig_setup, rig_teardown),                            \
+		{#test " trapped", test, rig_setup_trapped, rig_teardown, NULL}
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_disable, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_reset_under_load, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_gates, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_foreign_enable, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_bad_rings, rig_setup, rig_teardown),
+		BOTH(test_disable),
+		BOTH(test_reset_under_load),
+		BOTH(test_gates),
+		BOTH(trapped_registers_are_exact),
+		cmocka_unit_test_setup_teardown(
+			only_tails_are_read_from_the_mapping, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			former_clients_mapping_leads_nowhere, rig_setup, rig_teardown),
+		BOTH(test_bad_rings),
 		cmocka_unit_test_setup_teardown(test_loopback, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_loopback_threads, rig_setup, rig_teardown),
+		BOTH(test_loopback_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

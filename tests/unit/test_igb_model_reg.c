@@ -79,9 +79,9 @@ test_reset(void **state)
 	assert_true(rig_rd(g, IGB_STATUS) & IGB_STATUS_GIO_MASTER_EN);
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_GIO_MASTER_DISABLE);
 	assert_false(rig_rd(g, IGB_STATUS) & IGB_STATUS_GIO_MASTER_EN);
-	rcu_thread_offline();
+	vfu_rcu_offline();
 	assert_int_equal(vfu_client_reset(g->c), 0);
-	rcu_thread_online();
+	vfu_rcu_online();
 	assert_true(rig_rd(g, IGB_STATUS) & IGB_STATUS_GIO_MASTER_EN);
 	assert_int_equal(rig_rd(g, IGB_RXPBS), 0x40);
 }
@@ -133,6 +133,133 @@ test_nvm(void **state)
 	assert_true(rig_rd(g, IGB_EECD) & IGB_EECD_GNT);
 	rig_wr(g, IGB_EECD, rig_rd(g, IGB_EECD) & ~IGB_EECD_REQ);
 	assert_false(rig_rd(g, IGB_EECD) & IGB_EECD_GNT);
+}
+
+/* The EEPROM's pins, as a driver moves them. */
+static void
+pins(struct rig *g, uint32_t set, uint32_t clear)
+{
+	rig_wr(g, IGB_EECD, (rig_rd(g, IGB_EECD) & ~clear) | set);
+}
+
+static void
+spi_out(struct rig *g, uint32_t data, unsigned int bits)
+{
+	while (bits-- > 0) {
+		pins(g, data >> bits & 1 ? IGB_EECD_DI : 0, IGB_EECD_DI);
+		pins(g, IGB_EECD_SK, 0);
+		pins(g, 0, IGB_EECD_SK);
+	}
+}
+
+static uint32_t
+spi_in(struct rig *g, unsigned int bits)
+{
+	uint32_t v = 0;
+
+	while (bits-- > 0) {
+		pins(g, IGB_EECD_SK, IGB_EECD_DI);
+		v = v << 1 | !!(rig_rd(g, IGB_EECD) & IGB_EECD_DO);
+		pins(g, 0, IGB_EECD_SK);
+	}
+	return v;
+}
+
+/* A command of so many bits, up to the next one. */
+static void
+spi_command(struct rig *g, uint32_t data, unsigned int bits)
+{
+	pins(g, IGB_EECD_CS, 0);
+	pins(g, 0, IGB_EECD_CS);
+	spi_out(g, data, bits);
+}
+
+#define SPI_WRITE 0x02u
+#define SPI_READ  0x03u
+#define SPI_RDSR  0x05u
+#define SPI_WREN  0x06u
+
+static uint32_t
+spi_status(struct rig *g)
+{
+	spi_command(g, SPI_RDSR, 8);
+	return spi_in(g, 8);
+}
+
+static void
+spi_write(struct rig *g, uint32_t word, const uint16_t *data, uint32_t n)
+{
+	spi_command(g, SPI_WREN, 8);
+	spi_command(g, SPI_WRITE << 16 | word * 2, 24);
+	for (; n > 0; n--, data++)
+		spi_out(g, __builtin_bswap16(*data), 16);
+	pins(g, IGB_EECD_CS, 0);
+}
+
+static uint16_t
+spi_read(struct rig *g, uint32_t word)
+{
+	spi_command(g, SPI_READ << 16 | word * 2, 24);
+	return __builtin_bswap16((uint16_t)spi_in(g, 16));
+}
+
+/* What software writes by EECD's pins, EERD reads, and the next reset; the next client does not. */
+static void
+nvm_is_written_by_its_pins(void **state)
+{
+	static const uint16_t data[] = {0x1234, 0xABCD, 0x0F0F};
+	struct rig *g = *state;
+	uint16_t word = nvm(g, 0x20), sum = 0, mac = 0x2202;
+	uint32_t i;
+
+	/* Without the grant the pins move nothing. */
+	spi_write(g, 0x20, data, 1);
+	assert_int_equal(nvm(g, 0x20), word);
+	pins(g, IGB_EECD_REQ, 0);
+	assert_int_equal(spi_status(g), 0);
+	assert_int_equal(spi_read(g, IGB_NVM_DEVICE_ID), IGB_DEV_ID_82576);
+	assert_int_equal(spi_in(g, 16), 0x8680); /* the next word follows: the vendor's */
+
+	/* Each write wants its permission. */
+	spi_command(g, SPI_WRITE << 16 | 0x40, 24);
+	spi_out(g, 0x5555, 16);
+	pins(g, IGB_EECD_CS, 0);
+	assert_int_equal(nvm(g, 0x20), word);
+	spi_command(g, SPI_WREN, 8);
+	assert_int_equal(spi_status(g), 2);
+	spi_write(g, 0x20, data, 1);
+	assert_int_equal(spi_status(g), 0);
+	assert_int_equal(nvm(g, 0x20), 0x1234);
+	/* Half a byte more, and it is no command. */
+	spi_command(g, SPI_WREN, 8);
+	spi_command(g, SPI_WRITE << 16 | 0x40, 24);
+	spi_out(g, 0xFFFFF, 20);
+	pins(g, IGB_EECD_CS, 0);
+	assert_int_equal(nvm(g, 0x20), 0x1234);
+	/* A page of 16 words: behind its end comes its beginning. */
+	word = nvm(g, 0x40);
+	spi_write(g, 0x3E, data, 3);
+	assert_int_equal(nvm(g, 0x3E), 0x1234);
+	assert_int_equal(nvm(g, 0x3F), 0xABCD);
+	assert_int_equal(nvm(g, 0x30), 0x0F0F);
+	assert_int_equal(nvm(g, 0x40), word);
+	assert_int_equal(spi_read(g, 0x3F), 0xABCD);
+
+	/* Another address, and the sum: as the driver's tool does it. */
+	spi_write(g, IGB_NVM_MAC, &mac, 1);
+	for (i = 0; i < IGB_NVM_CHECKSUM; i++)
+		sum = (uint16_t)(sum + nvm(g, i));
+	sum = (uint16_t)(IGB_NVM_CHECKSUM_SUM - sum);
+	spi_write(g, IGB_NVM_CHECKSUM, &sum, 1);
+	pins(g, 0, IGB_EECD_REQ);
+	assert_int_equal(rig_rd(g, IGB_RAL(0)), 0x33221102);
+	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+	assert_int_equal(rig_rd(g, IGB_RAL(0)), 0x33222202);
+	assert_int_equal(nvm(g, IGB_NVM_CHECKSUM), sum);
+	rig_disconnect(g);
+	rig_connect(g);
+	assert_int_equal(rig_rd(g, IGB_RAL(0)), 0x33221102);
+	assert_int_equal(nvm(g, 0x20), 0);
 }
 
 static uint32_t
@@ -189,6 +316,264 @@ test_phy(void **state)
 	phy_wr(g, IGB_PHY_PAGE_SELECT, 0x11B1);
 	assert_int_not_equal(phy(g, 0x11) >> 9, 0);
 	phy_wr(g, IGB_PHY_PAGE_SELECT, 0);
+}
+
+/* Both ends' advertisements, or what software forces, decide on speed and duplex. */
+static void
+link_has_the_best_mode_of_both_ends(void **state)
+{
+	static const struct {
+		uint32_t ctrl, adv, gig, partner;
+		int code; /* STATUS.SPEED, -1: no link */
+		bool full;
+		unsigned int mbps;
+	} c[] = {
+		{0x1340, 0x0DE1, 0x0200, IGB_ABLE_ALL, 2, true, 0},
+		{0x1340, 0x0DE1, 0x0000, IGB_ABLE_ALL, 1, true, 100},
+		{0x1340, 0x0CE1, 0x0100, IGB_ABLE_ALL, 1, false, 100}, /* 1000 half: nobody has it */
+		{0x1340, 0x0C61, 0x0000, IGB_ABLE_ALL, 0, true, 10},
+		{0x1340, 0x0C21, 0x0000, IGB_ABLE_ALL, 0, false, 10},
+		{0x1340, 0x0DE1, 0x0200, IGB_ABLE_100_HALF | IGB_ABLE_10_FULL, 1, false, 100},
+		{0x1340, 0x0C41, 0x0000, IGB_ABLE_1000_FULL, -1, true, 0},
+		{0x2100, 0x0DE1, 0x0200, IGB_ABLE_ALL, 1, true, 100}, /* forced */
+		{0x2000, 0x0DE1, 0x0200, IGB_ABLE_ALL, 1, false, 100},
+		{0x0100, 0x0DE1, 0x0200, IGB_ABLE_ALL, 0, true, 10},
+		{0x2100, 0x0DE1, 0x0200, IGB_ABLE_10_FULL, -1, true, 0},
+	};
+	struct rig *g = *state;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		const uint32_t before = rig_rd(g, IGB_STATUS), was = igb_model_carrier(g->m);
+		const bool up = c[i].code >= 0;
+		uint32_t s;
+
+		/* What is offered counts when negotiation starts. */
+		phy_wr(g, IGB_PHY_AUTONEG_ADV, c[i].adv);
+		phy_wr(g, IGB_PHY_1000T_CTRL, c[i].gig);
+		assert_int_equal(rig_rd(g, IGB_STATUS), before);
+		igb_model_set_partner(g->m, c[i].partner);
+		rig_rd(g, IGB_ICR);
+		phy_wr(g, IGB_PHY_CTRL, c[i].ctrl);
+		s = rig_rd(g, IGB_STATUS);
+		assert_int_equal(!!(s & IGB_STATUS_LU), up);
+		assert_int_equal(igb_model_speed(g->m), c[i].mbps);
+		assert_true(igb_model_carrier(g->m) > was); /* the far end sees it, too */
+		assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_LSC || !(before & IGB_STATUS_LU));
+		phy(g, IGB_PHY_STATUS);
+		assert_int_equal(phy(g, IGB_PHY_STATUS) & (IGB_PHY_STATUS_LINK | IGB_PHY_STATUS_AN_DONE),
+			!up ? 0 : c[i].ctrl & IGB_PHY_CTRL_AUTONEG_EN ?
+			IGB_PHY_STATUS_LINK | IGB_PHY_STATUS_AN_DONE : IGB_PHY_STATUS_LINK);
+		if (!up) {
+			assert_int_equal(phy(g, IGB_PHY_PORT_STATUS), 0);
+			continue;
+		}
+		assert_int_equal((s & IGB_STATUS_SPEED_MASK) >> IGB_STATUS_SPEED_SHIFT, c[i].code);
+		assert_int_equal(!!(s & IGB_STATUS_FD), c[i].full);
+		assert_int_equal(phy(g, IGB_PHY_PORT_STATUS) >> 14, c[i].code + 1);
+		assert_int_equal(!!(phy(g, IGB_PHY_PORT_STATUS) & 0x0200), c[i].full);
+		assert_int_equal(phy(g, IGB_PHY_LP_ABILITY) >> 5 & 0xF, c[i].partner & 0xF);
+		assert_int_equal(!!(phy(g, IGB_PHY_1000T_STATUS) & 0x0800),
+			!!(c[i].partner & IGB_ABLE_1000_FULL));
+	}
+	/* The partner's change is one of this end. */
+	phy_wr(g, IGB_PHY_CTRL, 0x1340);
+	assert_int_equal(igb_model_ability(g->m), IGB_ABLE_ALL);
+	igb_model_set_partner(g->m, IGB_ABLE_100_FULL);
+	assert_int_equal(igb_model_speed(g->m), 100);
+	igb_model_set_partner(g->m, IGB_ABLE_ALL);
+	assert_int_equal(igb_model_speed(g->m), 0);
+}
+
+static unsigned int lines;
+
+static void
+count_line(const char *name, const char *line)
+{
+	lines++;
+}
+
+static int
+setup_counted(void **state)
+{
+	return rig_setup_params(state,
+		(struct igb_model_params){.speed_mbps = 1000, .log = count_line});
+}
+
+/* Writes patterns, and expects the bits of the mask back. */
+static void
+pattern(struct rig *g, uint32_t off, uint32_t mask, uint32_t bits)
+{
+	static const uint32_t p[] = {0x5A5A5A5A, 0xA5A5A5A5, 0, ~0u};
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		rig_wr(g, off, p[i] & bits);
+		if ((rig_rd(g, off) & mask) != (p[i] & bits & mask))
+			fail_msg("register 0x%05x: 0x%08x is 0x%08x", off, p[i] & bits,
+				rig_rd(g, off));
+	}
+}
+
+/*
+ * What a driver's self-test does to the device (Linux' igb: ethtool -t offline): patterns to the
+ * registers, with queues enabled on rings of nonsense while frames arrive, and each interrupt. A
+ * test is no misuse, and no line is written about it.
+ */
+static void
+self_test_passes_and_logs_nothing(void **state)
+{
+	static const unsigned int index[] = {
+		VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_INTX_IRQ_INDEX};
+	static const uint32_t whole[] = {IGB_FCAL, IGB_VET};
+	const uint32_t toggle = 0x7FFFF3FF, causes = 0x77D4FBFD;
+	struct rig *g = *state;
+	struct igb_frame fr;
+	uint32_t i, q, v, n = lines;
+	uint8_t f[60];
+	int fd;
+
+	memset(f, 0xFF, sizeof(f));
+	v = rig_rd(g, IGB_STATUS);
+	rig_wr(g, IGB_STATUS, toggle);
+	assert_int_equal(rig_rd(g, IGB_STATUS) & toggle, v & toggle);
+	for (i = 0; i < 2; i++)
+		pattern(g, whole[i], ~0u, ~0u);
+	pattern(g, IGB_FCAH, 0xFFFF, ~0u);
+	pattern(g, IGB_FCAH + 4, 0xFFFF, ~0u); /* FCT */
+	pattern(g, IGB_FCRTH, 0xFFF0, 0xFFF0);
+	pattern(g, IGB_FCTTV, 0xFFFF, 0xFFFF);
+	pattern(g, IGB_TIPG, 0x3FFFFFFF, 0x3FFFFFFF);
+	for (q = 0; q < IGB_MAX_QUEUES; q++) {
+		const uint32_t rx = q < 4 ? IGB_RXQ_ALIAS_BASE + q * 0x100 : IGB_RXQ(q, 0);
+		const uint32_t tx = q < 4 ? IGB_TXQ_ALIAS_BASE + q * 0x100 : IGB_TXQ(q, 0);
+
+		for (i = 0; i < 2; i++) {
+			pattern(g, (i ? tx : rx) + IGB_Q_BAL, 0xFFFFFF80, ~0u);
+			pattern(g, (i ? tx : rx) + IGB_Q_BAH, ~0u, ~0u);
+			pattern(g, (i ? tx : rx) + IGB_Q_LEN, 0xFFFF0, 0xFFFFF);
+		}
+		rig_wr(g, rx + IGB_Q_DCTL, IGB_DCTL_ENABLE);
+		pattern(g, rx + IGB_Q_TAIL, 0xFFFF, 0xFFFF);
+		rig_send_in(g, f, sizeof(f), 0);
+		rig_take(g, &fr);
+		rig_wr(g, rx + IGB_Q_DCTL, 0);
+	}
+	for (i = 0; i < 3; i++) {
+		const uint32_t bits = (const uint32_t[]){0, 0x003FFFFB, ~0u}[i];
+		const uint32_t mask = i == 0 ? ~0u : 0x04CFB0FE;
+
+		rig_wr(g, IGB_RCTL, bits & mask);
+		assert_int_equal(rig_rd(g, IGB_RCTL) & mask, bits & mask);
+		rig_send_in(g, f, sizeof(f), 0);
+		rig_take(g, &fr);
+	}
+	rig_wr(g, IGB_TCTL, 0);
+	assert_int_equal(rig_rd(g, IGB_TCTL), 0);
+	for (i = 0; i < IGB_NUM_RA; i++) {
+		pattern(g, IGB_RAL(i), ~0u, ~0u);
+		pattern(g, IGB_RAH(i), 0x83FFFFFF, ~0u);
+	}
+	for (i = 0; i < IGB_NUM_MTA; i++)
+		pattern(g, IGB_MTA(i), ~0u, ~0u);
+
+	for (i = 0; i < 3; i++) {
+		uint32_t mask;
+		uint64_t count;
+
+		rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		vfu_rcu_offline();
+		assert_int_equal(vfu_client_set_irq_fds(g->c, index[i], 0, 1, &fd), 0);
+		vfu_rcu_online();
+		rig_wr(g, IGB_IMC, ~0u);
+		for (mask = 1; mask != 1u << 31; mask <<= 1) {
+			if (!(mask & causes))
+				continue;
+			/* Masked, it is silent; unmasked, it is posted; and others' are not. */
+			rig_wr(g, IGB_ICR, ~0u);
+			rig_wr(g, IGB_IMC, mask);
+			rig_wr(g, IGB_ICS, mask);
+			assert_int_equal(read(fd, &count, 8), -1);
+			rig_wr(g, IGB_ICR, ~0u);
+			rig_wr(g, IGB_IMS, mask);
+			rig_wr(g, IGB_ICS, mask);
+			assert_int_equal(read(fd, &count, 8), 8);
+			assert_true(rig_rd(g, IGB_ICR) & mask);
+			if (index[i] == VFIO_PCI_INTX_IRQ_INDEX) {
+				vfu_rcu_offline();
+				assert_int_equal(vfu_client_unmask_irqs(g->c, index[i], 0, 1), 0);
+				vfu_rcu_online();
+			}
+			rig_wr(g, IGB_ICR, ~0u);
+			rig_wr(g, IGB_IMC, ~mask);
+			rig_wr(g, IGB_ICS, ~mask);
+			assert_int_equal(read(fd, &count, 8), -1);
+		}
+		vfu_rcu_offline();
+		assert_int_equal(vfu_client_set_irq_fds(g->c, index[i], 0, 0, NULL), 0);
+		vfu_rcu_online();
+		close(fd);
+	}
+	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+	assert_int_equal(lines, n);
+
+	/* Such a ring that is to be used is a mistake, and told once. */
+	rig_wr(g, IGB_RDLEN(0), 100);
+	rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
+	rig_rx_on(g, IGB_RCTL_BAM);
+	assert_int_equal(lines, n);
+	rig_send_in(g, f, sizeof(f), 0);
+	rig_send_in(g, f, sizeof(f), 0);
+	assert_int_equal(lines, n + 1);
+}
+
+/* What the far end sees of this one: igb_model_carrier(). */
+static void
+carrier_follows_client_set_link_up_and_phy_power(void **state)
+{
+	struct rig *g = *state;
+	uint32_t was;
+
+	assert_false(igb_model_carrier(g->m) & 1);
+	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_SLU);
+	assert_true(igb_model_carrier(g->m) & 1);
+	phy_wr(g, IGB_PHY_CTRL, phy(g, IGB_PHY_CTRL) | IGB_PHY_CTRL_POWER_DOWN);
+	assert_false(igb_model_carrier(g->m) & 1);
+	phy_wr(g, IGB_PHY_CTRL, phy(g, IGB_PHY_CTRL) & ~IGB_PHY_CTRL_POWER_DOWN);
+	assert_true(igb_model_carrier(g->m) & 1);
+	phy_wr(g, IGB_PHY_CTRL, phy(g, IGB_PHY_CTRL) | IGB_PHY_CTRL_LOOPBACK);
+	assert_false(igb_model_carrier(g->m) & 1);
+	phy_wr(g, IGB_PHY_CTRL, phy(g, IGB_PHY_CTRL) & ~IGB_PHY_CTRL_LOOPBACK);
+	/* Short losses are counted: negotiation, and resets of the PHY. */
+	was = igb_model_carrier(g->m);
+	phy_wr(g, IGB_PHY_CTRL, phy(g, IGB_PHY_CTRL) | IGB_PHY_CTRL_RESTART_AN);
+	assert_int_equal(igb_model_carrier(g->m), was + 2);
+	phy_wr(g, IGB_PHY_CTRL, IGB_PHY_CTRL_RESET);
+	assert_int_equal(igb_model_carrier(g->m), was + 4);
+	/* A reset of the MAC leaves the link alone. */
+	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_RST);
+	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) & ~IGB_CTRL_SLU);
+	assert_int_equal(igb_model_carrier(g->m), was + 4);
+	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_SLU);
+	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) & ~IGB_CTRL_SLU);
+	assert_false(igb_model_carrier(g->m) & 1);
+	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_SLU);
+	assert_true(igb_model_carrier(g->m) & 1);
+	/* That of the device does not, until a driver asks for it again. */
+	vfu_rcu_offline();
+	assert_int_equal(vfu_client_reset(g->c), 0);
+	vfu_rcu_online();
+	assert_false(igb_model_carrier(g->m) & 1);
+	/* A far end that is down has no say in it. */
+	igb_model_set_link(g->m, false);
+	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_SLU);
+	assert_true(igb_model_carrier(g->m) & 1);
+	assert_false(rig_rd(g, IGB_STATUS) & IGB_STATUS_LU);
+	rig_disconnect(g);
+	assert_false(igb_model_carrier(g->m) & 1);
+	rig_connect(g);
+	assert_false(igb_model_carrier(g->m) & 1);
 }
 
 static void
@@ -255,7 +640,7 @@ test_masks(void **state)
 	rig_wr(g, IGB_GCR, 0);
 	assert_int_equal(rig_rd(g, IGB_GCR), 0x06800000);
 	/* I/O space reaches the same registers. */
-	rcu_thread_offline();
+	vfu_rcu_offline();
 	uint32_t v = IGB_TDLEN(3);
 	assert_int_equal(vfu_client_region_write(g->c, 2, 0, &v, 4), 0);
 	assert_int_equal(vfu_client_region_read(g->c, 2, 4, &v, 4), 0);
@@ -264,7 +649,7 @@ test_masks(void **state)
 	assert_true(vfu_client_region_write(g->c, 0, 2, &v, 4) < 0);
 	assert_true(vfu_client_region_write(g->c, 0, 0, &v, 2) < 0);
 	assert_true(vfu_client_region_read(g->c, 0, IGB_BAR0_SIZE - 2, &v, 4) < 0);
-	rcu_thread_online();
+	vfu_rcu_online();
 }
 
 static void
@@ -303,14 +688,14 @@ test_pci(void **state)
 	}
 	assert_int_equal(seen, 1u << 1 | 1u << 5 | 1u << 9 | 1u << 16 | 1u << 17);
 	/* The MSI-X table remembers; the PBA cannot be written. */
-	rcu_thread_offline();
+	vfu_rcu_offline();
 	uint32_t v = 0xFEE00001;
 	assert_int_equal(vfu_client_region_write(g->c, 3, 0x10, &v, 4), 0);
 	assert_int_equal(vfu_client_region_read(g->c, 3, 0x10, &v, 4), 0);
 	assert_int_equal(v, 0xFEE00000);
 	assert_int_equal(vfu_client_region_read(g->c, 3, 0x1C, &v, 4), 0);
 	assert_int_equal(v, 1);
-	rcu_thread_online();
+	vfu_rcu_online();
 }
 
 static void
@@ -354,18 +739,87 @@ test_statistics(void **state)
 	assert_int_equal(st.rx_frames, 3);
 }
 
+/* Whether this access counts as the client's setting its port up. */
+static bool
+busy_after(struct rig *g, uint32_t off, bool write)
+{
+	uint64_t before = igb_model_busy_at(g->m);
+
+	if (write)
+		rig_wr(g, off, 0);
+	else
+		rig_rd(g, off);
+	return igb_model_busy_at(g->m) != before;
+}
+
+static void
+access_counts_as_set_up_but_for_tails_interrupts_and_statistics(void **state)
+{
+	static const uint32_t set_up[] = { IGB_CTRL, IGB_STATUS, IGB_RCTL, IGB_TCTL, IGB_MTA(3),
+		IGB_RAL(0), IGB_VFTA(7), IGB_MDIC, IGB_RETA(0), IGB_RXQ(3, IGB_Q_DCTL),
+		IGB_TXQ(15, IGB_Q_LEN), IGB_RXQ_ALIAS_BASE };
+	static const uint32_t routine[] = { IGB_RDT(0), IGB_RDT(15), IGB_TDT(0), IGB_TDT(15),
+		IGB_RXQ_ALIAS_BASE + IGB_Q_TAIL, IGB_TXQ_ALIAS_BASE + 0x300 + IGB_Q_TAIL, IGB_ICR,
+		IGB_IMS, IGB_ICR_BLOCK, IGB_EICR, IGB_EITR(24), IGB_STATS_FIRST, IGB_GPRC,
+		IGB_STATS_LAST, IGB_RXQ(2, IGB_Q_RQDPC) };
+	struct rig *g = *state;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(set_up) / sizeof(set_up[0]); i++) {
+		assert_true(busy_after(g, set_up[i], false));
+		assert_true(busy_after(g, set_up[i], true));
+	}
+	for (i = 0; i < sizeof(routine) / sizeof(routine[0]); i++) {
+		assert_false(busy_after(g, routine[i], false));
+		assert_false(busy_after(g, routine[i], true));
+	}
+}
+
+/* A process of another PID namespace has number 0: two of them are not one. */
+static void
+client_without_a_number_is_busy_at_one_device(void **state)
+{
+	struct igb_model_params p = {.name = "t", .speed_mbps = 1000};
+	struct igb_model *m[2];
+	char err[VFU_ERR_LEN], path[64];
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "/tmp/igb-test-%d-%u.sock", (int)getpid(), i);
+		p.socket = path;
+		assert_int_equal(igb_model_create(&p, &m[i], err), 0);
+	}
+	igb_note_busy(m[0]);
+	assert_int_not_equal(igb_model_busy_at(m[0]), 0);
+	assert_int_equal(igb_model_busy_at(m[1]), 0);
+	for (i = 0; i < 2; i++)
+		igb_model_destroy(m[i]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(client_without_a_number_is_busy_at_one_device),
 		cmocka_unit_test_setup_teardown(test_reset_values, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_reset, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_semaphores, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_nvm, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			nvm_is_written_by_its_pins, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_phy, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			link_has_the_best_mode_of_both_ends, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			self_test_passes_and_logs_nothing, setup_counted, rig_teardown),
+		cmocka_unit_test_setup_teardown(carrier_follows_client_set_link_up_and_phy_power,
+			rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_masks, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_pci, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_statistics, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			access_counts_as_set_up_but_for_tails_interrupts_and_statistics,
+			rig_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

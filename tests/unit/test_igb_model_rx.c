@@ -589,7 +589,7 @@ test_drops(void **state)
 	fr.data = big;
 	fr.len = 9000;
 	assert_int_equal(igb_model_rx(g->m, &fr, true), 1);
-	rcu_quiescent_state();
+	vfu_rcu_quiescent();
 }
 
 static void

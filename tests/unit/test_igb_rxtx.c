@@ -9,348 +9,11 @@
  * counted, and every mbuf back in its pool in the end.
  */
 
-#include "dma_eal.h"
+#include "igb_fake.h"
 
-#include <rte_cycles.h>
-#include <rte_ethdev.h>
-#include <rte_mbuf.h>
-
-#include "igb_rxtx.h"
-#include "rte_pmd_gantry_igb.h"
-
-#define MBUFS   2047
-#define NB_DESC 256
-#define PORT    (fake.port)
-
-static struct {
-	uint32_t regs[IGB_BAR0_SIZE / 4];
-	uint16_t nvm[IGB_NVM_CHECKSUM + 1];
-	uint8_t config[256];
-	struct rte_device device;
-	uint16_t port;
-	bool sticky;      /* ENABLE is cleared by a reset only */
-	bool no_reset;    /* CTRL.RST never ends */
-	bool no_nvm;      /* EERD is never done */
-	bool no_phy;      /* MDIC says error */
-	bool ones;        /* counters read as all ones */
-	bool dead;        /* the bus says so */
-	bool quiesced;    /* and that it has let go */
-	uint32_t status;  /* STATUS bits beside those of a link that is up */
-	bool no_link;
-	unsigned int deaf; /* how often it was without its address while it received */
-} fake;
-
-static struct rte_mempool *pool;
-
-static uint32_t *
-reg(uint32_t at)
-{
-	return &fake.regs[at / 4];
-}
-
-static void
-fake_reset(void)
-{
-	uint16_t q;
-
-	for (q = 0; q < IGB_MAX_QUEUES; q++)
-		*reg(IGB_RXDCTL(q)) = *reg(IGB_TXDCTL(q)) = 0;
-	memcpy(reg(IGB_RAL(0)), fake.nvm, 4);
-	*reg(IGB_RAH(0)) = fake.nvm[2] | IGB_RAH_AV;
-}
-
-static uint32_t
-fake_read32(void *dev, uint32_t at)
-{
-	if (fake.dead)
-		return UINT32_MAX;
-	if (fake.ones && at >= IGB_CRCERRS && at < IGB_CRCERRS + 0x100)
-		return UINT32_MAX;
-	switch (at) {
-	case IGB_STATUS:
-		return fake.status | (fake.no_link ? 0 : IGB_STATUS_LU) | IGB_STATUS_FD |
-			2u << IGB_STATUS_SPEED_SHIFT |
-			(*reg(IGB_CTRL) & IGB_CTRL_GIO_MASTER_DISABLE ? 0 :
-			IGB_STATUS_GIO_MASTER_EN);
-	case IGB_RQDPC(0): {
-		const uint32_t missed = *reg(at);
-
-		*reg(at) = 0;
-		return missed;
-	}
-	case IGB_EECD:
-		return IGB_EECD_PRES | IGB_EECD_AUTO_RD;
-	case IGB_EEMNGCTL:
-		return IGB_EEMNGCTL_CFG_DONE0 | IGB_EEMNGCTL_CFG_DONE1;
-	default:
-		return *reg(at);
-	}
-}
-
-static void
-fake_write32(void *dev, uint32_t at, uint32_t value)
-{
-	uint32_t phy;
-
-	if (fake.dead)
-		return;
-	if (fake.sticky && (*reg(at) & IGB_DCTL_ENABLE) && at >= IGB_RXDCTL(0) &&
-			at <= IGB_TXDCTL(IGB_MAX_QUEUES - 1) && (at & 0x3f) == (IGB_RXDCTL(0) & 0x3f))
-		return;
-	*reg(at) = value;
-	switch (at) {
-	case IGB_RAH(0):
-		fake.deaf += !(value & IGB_RAH_AV) && (*reg(IGB_RCTL) & IGB_RCTL_RXEN);
-		break;
-	case IGB_CTRL:
-		if (!(value & IGB_CTRL_RST) || fake.no_reset)
-			break;
-		*reg(at) = 0;
-		fake_reset();
-		break;
-	case IGB_EERD:
-		if (!fake.no_nvm)
-			*reg(at) = IGB_EERD_DONE | (uint32_t)fake.nvm[value >>
-				IGB_EERD_ADDR_SHIFT & IGB_NVM_CHECKSUM] << IGB_EERD_DATA_SHIFT;
-		break;
-	case IGB_MDIC:
-		phy = value >> IGB_MDIC_REG_SHIFT & 0x1f;
-		*reg(at) = IGB_MDIC_READY | (fake.no_phy ? IGB_MDIC_ERROR : 0) |
-			(phy == IGB_PHY_ID1 ? IGB_PHY_ID_82576 >> 16 :
-			phy == IGB_PHY_ID2 ? IGB_PHY_ID_82576 & 0xffff : 0);
-		break;
-	}
-}
-
-static volatile uint32_t *
-fake_doorbell(void *dev, uint32_t at)
-{
-	return reg(at);
-}
-
-static int
-fake_read_config(void *dev, void *buf, size_t len, uint32_t offset)
-{
-	if (offset + len > sizeof(fake.config))
-		return -EINVAL;
-	memcpy(buf, fake.config + offset, len);
-	return 0;
-}
-
-static bool
-fake_alive(void *dev)
-{
-	return !fake.dead;
-}
-
-static bool
-fake_quiesced(void *dev)
-{
-	return fake.quiesced;
-}
-
-static int
-fake_bar(void *dev, unsigned int index, struct igb_bar *bar)
-{
-	if (index != 0)
-		return -EINVAL;
-	*bar = (struct igb_bar){ .size = sizeof(fake.regs), .nr_maps = 1 };
-	bar->maps[0].addr = fake.regs;
-	bar->maps[0].size = sizeof(fake.regs);
-	return 0;
-}
-
-static bool
-fake_has_iommu(void *dev)
-{
-	return true;
-}
-
-/*
- * In which mode it maps is the test's last argument. The IOMMU is one that nobody asks: the
- * device looks at rings only, and no farther.
- */
-
-static struct {
-	const char *mode;
-	struct rte_devargs devargs;
-	uint64_t *table;
-	size_t nr;
-} iommu;
-
-static int
-iommu_map(void *opaque, void *va, gantry_dma_addr_t iova, size_t len, enum gantry_dma_dir dir)
-{
-	return 0;
-}
-
-static int
-iommu_unmap(void *opaque, void *va, gantry_dma_addr_t iova, size_t len)
-{
-	return 0;
-}
-
-static int
-iommu_claim(void *opaque)
-{
-	return 0;
-}
-
-static int
-iommu_page_table(void *opaque, gantry_dma_addr_t base, size_t nr, uint64_t **entries)
-{
-	free(iommu.table);
-	iommu.table = *entries = calloc(nr, sizeof(**entries));
-	iommu.nr = nr;
-	return *entries == NULL ? -ENOMEM : 0;
-}
-
-static const struct gantry_dma_ops iommu_ops = { .name = "fake", .map = iommu_map,
-	.unmap = iommu_unmap, .claim = iommu_claim, .page_table = iommu_page_table };
-
-/* Nothing is mapped any more. */
-static void
-assert_none_mapped(void)
-{
-	size_t i;
-
-	for (i = 0; i < iommu.nr; i++)
-		assert_int_equal(iommu.table[i], 0);
-}
-
-static const struct igb_bus_ops fake_ops = {
-	.name = "fake",
-	.dma = &iommu_ops,
-	.read32 = fake_read32,
-	.write32 = fake_write32,
-	.doorbell = fake_doorbell,
-	.read_config = fake_read_config,
-	.alive = fake_alive,
-	.quiesced = fake_quiesced,
-	.bar = fake_bar,
-	.has_iommu = fake_has_iommu,
-};
-
-static int
-probe(void)
-{
-	const struct igb_bus_dev bus = {
-		.ops = &fake_ops,
-		.device = &fake.device,
-		.vendor_id = IGB_VENDOR_ID_INTEL,
-		.device_id = IGB_DEV_ID_82576,
-	};
-
-	return igb_ethdev_probe(&bus);
-}
-
-static void
-fake_init(void)
-{
-	static struct rte_driver driver = { .name = "fake" };
-	uint16_t sum = 0, w;
-
-	memset(&fake, 0, sizeof(fake));
-	fake.device.name = "fake0";
-	fake.device.driver = &driver;
-	fake.device.numa_node = SOCKET_ID_ANY;
-	fake.device.devargs = &iommu.devargs;
-	fake.nvm[0] = 0x0002;
-	fake.nvm[2] = 0x0100;
-	for (w = 0; w < IGB_NVM_CHECKSUM; w++)
-		sum += fake.nvm[w];
-	fake.nvm[IGB_NVM_CHECKSUM] = IGB_NVM_CHECKSUM_SUM - sum;
-}
-
-static void
-start(uint64_t rx_offloads)
-{
-	const struct rte_eth_conf conf = { .rxmode.offloads = rx_offloads,
-		.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
-
-	assert_int_equal(rte_eth_dev_configure(PORT, 1, 1, &conf), 0);
-	assert_int_equal(rte_eth_rx_queue_setup(PORT, 0, NB_DESC, SOCKET_ID_ANY, NULL, pool), 0);
-	assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, NB_DESC, SOCKET_ID_ANY, NULL), 0);
-	assert_int_equal(rte_eth_dev_start(PORT), 0);
-}
-
-static int
-port_new(void **state)
-{
-	fake_init();
-	assert_int_equal(probe(), 0);
-	assert_int_equal(rte_eth_dev_get_port_by_name("fake0", &fake.port), 0);
-	assert_int_equal(gantry_mem_classify(fake.regs), GANTRY_MEM_MMIO);
-	return 0;
-}
-
-/* However the test went: all comes back. */
-static int
-port_gone(void **state)
-{
-	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
-	assert_int_equal(rte_mempool_avail_count(pool), MBUFS);
-	assert_int_equal(gantry_mem_classify(fake.regs), GANTRY_MEM_PROCESS);
-	assert_none_mapped();
-	return 0;
-}
-
-static struct igb_rx_queue *
-rxq(void)
-{
-	return rte_eth_devices[PORT].data->rx_queues[0];
-}
-
-static struct igb_tx_queue *
-txq(void)
-{
-	return rte_eth_devices[PORT].data->tx_queues[0];
-}
-
-/* The device writes back the descriptor that is i after the next one. */
-static void
-write_back(unsigned int i, uint32_t staterr, uint16_t len)
-{
-	union igb_rx_desc *d = &rxq()->ring[(rxq()->next + i) % NB_DESC];
-
-	d->wb.pkt_info = (uint16_t)rand();
-	d->wb.hdr_info = (uint16_t)rand();
-	d->wb.rss = (uint32_t)rand();
-	d->wb.length = len;
-	d->wb.vlan = (uint16_t)rand();
-	d->wb.staterr = staterr;
-}
-
-/* Receives, looks at and frees everything; returns how many packets. */
-static unsigned int
-drain(void)
-{
-	struct rte_mbuf *pkts[32];
-	unsigned int total = 0;
-	const char *why;
-	uint16_t n, i;
-
-	while ((n = rte_eth_rx_burst(PORT, 0, pkts, 32)) != 0) {
-		for (i = 0; i < n; i++) {
-			if (rte_mbuf_check(pkts[i], 1, &why) != 0)
-				fail_msg("%s", why);
-			assert_in_range(pkts[i]->pkt_len, 1, IGB_MAX_FRAME);
-			assert_int_equal(pkts[i]->port, PORT);
-			rte_pktmbuf_free(pkts[i]);
-		}
-		total += n;
-	}
-	return total;
-}
-
-static uint64_t
-ierrors(void)
-{
-	struct rte_eth_stats s;
-
-	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
-	return s.ierrors;
-}
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#endif
 
 #define GOOD (IGB_RXD_STAT_DD | IGB_RXD_STAT_EOP)
 
@@ -398,7 +61,8 @@ rx_no_end(void **state)
 		for (i = 0; i < 100; i++)
 			write_back(i, IGB_RXD_STAT_DD, 1 + i % 7);
 		assert_int_equal(drain(), 0);
-		assert_true(rxq()->first == NULL || rxq()->first->pkt_len <= rxq()->max_len);
+		assert_true(rxq()->first == NULL || rxq()->first->nb_segs <=
+			IGB_MAX_FRAME / rxq()->buf_len + 1);
 	}
 	assert_int_equal(ierrors(), 1);
 	write_back(0, GOOD, 60); /* the end of it */
@@ -423,6 +87,267 @@ rx_unasked_scatter(void **state)
 	write_back(3, GOOD, 60);
 	assert_int_equal(drain(), 1);
 	assert_int_equal(ierrors(), 1);
+}
+
+/* Receives the one frame that is there, as a chain of so many bytes and mbufs; frees it. */
+static void
+assert_received(uint32_t len, uint16_t segs)
+{
+	struct rte_mbuf *m;
+	const char *why;
+
+	assert_int_equal(rte_eth_rx_burst(PORT, 0, &m, 1), 1);
+	if (rte_mbuf_check(m, 1, &why) != 0)
+		fail_msg("%s", why);
+	assert_int_equal(m->pkt_len, len);
+	assert_int_equal(m->nb_segs, segs);
+	rte_pktmbuf_free(m);
+}
+
+/* The device writes a frame of that length into as many buffers as it takes. */
+static void
+write_frame(uint32_t len)
+{
+	const uint16_t part = rxq()->buf_len;
+	unsigned int i;
+
+	for (i = 0; len > part; len -= part)
+		write_back(i++, IGB_RXD_STAT_DD, part);
+	write_back(i, GOOD, len);
+}
+
+static void
+queues_of(struct rte_mempool *mp, uint16_t nb_desc)
+{
+	static const struct rte_eth_conf conf;
+
+	assert_int_equal(rte_eth_dev_configure(PORT, 1, 1, &conf), 0);
+	assert_int_equal(rte_eth_rx_queue_setup(PORT, 0, nb_desc, SOCKET_ID_ANY, NULL, mp), 0);
+	assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, NB_DESC, SOCKET_ID_ANY, NULL), 0);
+}
+
+/* Frames that do not fit their buffers come in chains, whether the application asked or not. */
+static void
+rx_small_buffers(void **state)
+{
+	/* Bytes behind the headroom; those that the device uses of them, and RCTL.BSIZE. */
+	static const struct {
+		uint16_t room, used;
+		uint32_t bsize;
+		bool scatter;
+	} t[] = {
+		{ 2048, 2048, IGB_RCTL_BSIZE_2048, false },
+		{ 1920, 1024, IGB_RCTL_BSIZE_2048, true },
+		{ 1024, 1024, IGB_RCTL_BSIZE_2048, true },
+		{ 1023, 512, IGB_RCTL_BSIZE_512, true },
+		{ 511, 256, IGB_RCTL_BSIZE_256, true },
+		{ 256, 256, IGB_RCTL_BSIZE_256, true },
+	};
+	struct rte_eth_rxq_info info;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(t); i++) {
+		struct rte_mempool *mp = rte_pktmbuf_pool_create("small", MBUFS, 0, 0,
+			t[i].room + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+
+		assert_non_null(mp);
+		queues_of(mp, NB_DESC);
+		assert_int_equal(rte_eth_dev_start(PORT), 0);
+		assert_int_equal(*reg(IGB_SRRCTL(0)) & IGB_SRRCTL_BSIZEPKT_MASK, t[i].used / 1024);
+		assert_int_equal(*reg(IGB_RCTL) & IGB_RCTL_BSIZE_MASK, t[i].bsize);
+		assert_int_equal(rte_eth_rx_queue_info_get(PORT, 0, &info), 0);
+		assert_int_equal(info.rx_buf_size, t[i].used);
+		assert_int_equal(info.scattered_rx, t[i].scatter);
+		write_frame(1518);
+		assert_received(1518, (1518 + t[i].used - 1) / t[i].used);
+		assert_int_equal(ierrors(), 0);
+
+		/* A larger MTU at run time, and back while such a frame is in the ring. */
+		assert_int_equal(rte_eth_dev_set_mtu(PORT, 9000), 0);
+		assert_int_equal(*reg(IGB_RLPML), 9022);
+		assert_int_equal(rte_eth_rx_queue_info_get(PORT, 0, &info), 0);
+		assert_true(info.scattered_rx);
+		write_frame(9018);
+		assert_int_equal(rte_eth_dev_set_mtu(PORT, 1500), 0);
+		assert_int_equal(*reg(IGB_RLPML), 1522);
+		assert_received(9018, (9018 + t[i].used - 1) / t[i].used);
+		assert_int_equal(ierrors(), 0);
+
+		/* The next start decides afresh. */
+		assert_int_equal(rte_eth_dev_stop(PORT), 0);
+		assert_int_equal(rte_eth_dev_start(PORT), 0);
+		assert_int_equal(rte_eth_rx_queue_info_get(PORT, 0, &info), 0);
+		assert_int_equal(info.scattered_rx, t[i].scatter);
+		assert_int_equal(rte_eth_dev_stop(PORT), 0);
+		queues_of(pool, NB_DESC);
+		rte_mempool_free(mp);
+	}
+}
+
+/* Up to MTU 1500 the device lets in what it lets in without RLPML: 1522 bytes with a tag. */
+static void
+rx_limit_is_that_of_standard_frames(void **state)
+{
+	static const uint16_t mtu[] = { 68, 576, 1499, 1500, 1501, 9000, IGB_MAX_MTU };
+	unsigned int i;
+
+	start(0);
+	for (i = 0; i < RTE_DIM(mtu); i++) {
+		assert_int_equal(rte_eth_dev_set_mtu(PORT, mtu[i]), 0);
+		assert_int_equal(*reg(IGB_RLPML), RTE_MAX(mtu[i], 1500) + 22);
+	}
+}
+
+/* RCTL.BSIZE is one for all queues whose buffers are below 1 KB: the least of theirs. */
+static void
+rx_mixed_pools(void **state)
+{
+	static const uint16_t room[] = { 256, 600, 1920, 4096 }, used[] = { 256, 256, 1024, 4096 };
+	static const struct rte_eth_conf conf = { .rxmode.mq_mode = RTE_ETH_MQ_RX_RSS };
+	struct rte_mempool *mp[RTE_DIM(room)];
+	struct rte_eth_rxq_info info;
+	char name[16];
+	uint16_t i;
+
+	assert_int_equal(rte_eth_dev_configure(PORT, RTE_DIM(room), 1, &conf), 0);
+	for (i = 0; i < RTE_DIM(room); i++) {
+		snprintf(name, sizeof(name), "mixed%u", i);
+		mp[i] = rte_pktmbuf_pool_create(name, NB_DESC, 0, 0,
+			room[i] + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+		assert_non_null(mp[i]);
+		assert_int_equal(rte_eth_rx_queue_setup(PORT, i, NB_DESC, SOCKET_ID_ANY, NULL,
+			mp[i]), 0);
+	}
+	assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, NB_DESC, SOCKET_ID_ANY, NULL), 0);
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+	assert_int_equal(*reg(IGB_RCTL) & IGB_RCTL_BSIZE_MASK, IGB_RCTL_BSIZE_256);
+	for (i = 0; i < RTE_DIM(room); i++) {
+		assert_int_equal(rte_eth_rx_queue_info_get(PORT, i, &info), 0);
+		assert_int_equal(info.rx_buf_size, used[i]);
+		assert_int_equal(*reg(IGB_SRRCTL(i)) & IGB_SRRCTL_BSIZEPKT_MASK, used[i] / 1024);
+	}
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	queues_of(pool, NB_DESC);
+	for (i = 0; i < RTE_DIM(room); i++)
+		rte_mempool_free(mp[i]);
+}
+
+/* A ring that can never hold a frame is refused, at start and at run time; any other receives. */
+static void
+rx_short_ring(void **state)
+{
+	struct rte_mempool *mp = rte_pktmbuf_pool_create("small", MBUFS, 0, 0,
+		256 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+	unsigned int turn;
+
+	assert_non_null(mp);
+	queues_of(mp, IGB_MIN_DESC);
+	assert_int_equal(rte_eth_dev_set_mtu(PORT, 7700), 0);
+	log_begin();
+	assert_int_equal(rte_eth_dev_start(PORT), -EINVAL);
+	assert_int_equal(log_end("takes 31 buffers of 256 bytes, more than 32 descriptors"), 1);
+	assert_int_equal(rte_eth_dev_set_mtu(PORT, 1500), 0);
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+	assert_int_equal(rte_eth_dev_set_mtu(PORT, 7700), -EINVAL);
+	/* 30 buffers of the 31: the driver fills the ring up in time, whatever the threshold. */
+	assert_int_equal(rte_eth_dev_set_mtu(PORT, 7662), 0);
+	for (turn = 0; turn < 3 * IGB_MIN_DESC; turn++) {
+		write_back(0, GOOD, 60);
+		assert_received(60, 1);
+		assert_true(rxq()->posted >= 30);
+	}
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	queues_of(pool, NB_DESC);
+	rte_mempool_free(mp);
+}
+
+static uint64_t
+nombuf(void)
+{
+	struct rte_eth_stats s;
+
+	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+	return s.rx_nombuf;
+}
+
+/* A descriptor without an mbuf counts once, however often the application polls. */
+static void
+rx_nombuf_counts_shortages(void **state)
+{
+	static struct rte_mbuf *taken[MBUFS];
+	unsigned int turn, i, n;
+
+	start(0);
+	for (turn = 1; turn <= 2; turn++) {
+		const uint64_t before = nombuf();
+
+		n = rte_mempool_avail_count(pool);
+		assert_int_equal(rte_pktmbuf_alloc_bulk(pool, taken, n), 0);
+		for (i = 0; i < 40; i++)
+			write_back(i, GOOD, 60);
+		/* Each frame's mbuf stays with the application: 40 descriptors are empty. */
+		assert_int_equal(rte_eth_rx_burst(PORT, 0, taken + n, 40), 40);
+		assert_int_equal(nombuf(), before + 40);
+		for (i = 0; i < 1000; i++)
+			drain();
+		assert_int_equal(nombuf(), before + 40);
+		/* Five more frames: five more mbufs that are missing. */
+		for (i = 0; i < 5; i++)
+			write_back(i, GOOD, 60);
+		assert_int_equal(rte_eth_rx_burst(PORT, 0, taken + n + 40, 40), 5);
+		for (i = 0; i < 1000; i++)
+			drain();
+		assert_int_equal(nombuf(), before + 45);
+		/* The shortage ends, and the next one counts afresh. */
+		rte_pktmbuf_free_bulk(taken, n + 45);
+		drain();
+		assert_int_equal(nombuf(), before + 45);
+	}
+	assert_int_equal(rte_eth_stats_reset(PORT), 0);
+	assert_int_equal(nombuf(), 0);
+}
+
+/* IPv6 has no checksum that could be wrong; what is not IP is not called good. */
+static void
+rx_ip_checksum_flags(void **state)
+{
+	static const struct {
+		uint16_t ptype;
+		uint32_t status;
+		uint64_t flags;
+	} t[] = {
+		{ 0, 0, 0 },
+		{ IGB_RXD_PTYPE_IPV4, 0, 0 },
+		{ IGB_RXD_PTYPE_IPV4, IGB_RXD_STAT_IPCS, RTE_MBUF_F_RX_IP_CKSUM_GOOD },
+		{ IGB_RXD_PTYPE_IPV4, IGB_RXD_STAT_IPCS | IGB_RXD_ERR_IPE,
+			RTE_MBUF_F_RX_IP_CKSUM_BAD },
+		{ IGB_RXD_PTYPE_IPV6, 0, RTE_MBUF_F_RX_IP_CKSUM_GOOD },
+		{ IGB_RXD_PTYPE_IPV6_EXT, 0, RTE_MBUF_F_RX_IP_CKSUM_GOOD },
+		{ IGB_RXD_PTYPE_IPV6 | IGB_RXD_PTYPE_TCP, IGB_RXD_STAT_L4I,
+			RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD },
+		{ IGB_RXD_PTYPE_IPV6 | IGB_RXD_PTYPE_UDP, IGB_RXD_STAT_L4I | IGB_RXD_ERR_L4E,
+			RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_BAD },
+		/* IPv4 around IPv6: the sum that was verified decides. */
+		{ IGB_RXD_PTYPE_IPV4 | IGB_RXD_PTYPE_IPV6, IGB_RXD_STAT_IPCS | IGB_RXD_ERR_IPE,
+			RTE_MBUF_F_RX_IP_CKSUM_BAD },
+	};
+	static const uint64_t offloads[] = { RTE_ETH_RX_OFFLOAD_CHECKSUM, 0 };
+	const uint64_t mask = RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK;
+	struct rte_mbuf *m;
+	unsigned int i, k;
+
+	for (k = 0; k < RTE_DIM(offloads); k++) {
+		start(offloads[k]);
+		for (i = 0; i < RTE_DIM(t); i++) {
+			/* Without the offload the device checks nothing. */
+			write_back(0, GOOD | (k == 0 ? t[i].status : 0), 60);
+			rxq()->ring[rxq()->next].wb.pkt_info = t[i].ptype << IGB_RXD_PTYPE_SHIFT;
+			assert_int_equal(rte_eth_rx_burst(PORT, 0, &m, 1), 1);
+			assert_int_equal(m->ol_flags & mask, k == 0 ? t[i].flags : 0);
+			rte_pktmbuf_free(m);
+		}
+		assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	}
 }
 
 static void
@@ -515,6 +440,332 @@ tx_noise(void **state)
 	}
 }
 
+/* At most n packets come back, not descriptors, and not what was sent in the same burst. */
+static void
+tx_cleanup_frees_no_more_than_asked_for(void **state)
+{
+	static const unsigned int asked[] = { 1, 3, 1, 2, 5, 0 };
+	unsigned int i, n, left = 30, segs = 3;
+	struct rte_mbuf *burst[30];
+
+	start(0);
+	for (i = 0; i < left; i++) {
+		struct rte_mbuf *next[2];
+
+		burst[i] = rte_pktmbuf_alloc(pool);
+		assert_non_null(burst[i]);
+		assert_int_equal(rte_pktmbuf_alloc_bulk(pool, next, 2), 0);
+		rte_pktmbuf_append(burst[i], 60);
+		rte_pktmbuf_append(next[0], 60);
+		rte_pktmbuf_append(next[1], 60);
+		rte_pktmbuf_chain(burst[i], next[0]);
+		rte_pktmbuf_chain(burst[i], next[1]);
+		burst[i]->ol_flags = i % 4 == 0 ? RTE_MBUF_F_TX_VLAN : 0;
+		burst[i]->vlan_tci = i; /* a context descriptor before it */
+	}
+	assert_int_equal(rte_eth_tx_burst(PORT, 0, burst, left), left);
+	assert_int_equal(rte_eth_tx_done_cleanup(PORT, 0, 1), 0);
+	for (i = 0; i < NB_DESC; i++)
+		txq()->ring[i].wb.status |= IGB_TXD_STAT_DD;
+	for (i = 0; i < RTE_DIM(asked); i++) {
+		n = asked[i] == 0 ? left : asked[i];
+		assert_int_equal(rte_eth_tx_done_cleanup(PORT, 0, asked[i]), n);
+		left -= n;
+		assert_int_equal(rte_mempool_avail_count(pool), MBUFS - (NB_DESC - 1) -
+			left * segs);
+		/* A group that was begun is still watched and asked about as one. */
+		assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0,
+			(txq()->nb_desc - 1)), RTE_ETH_TX_DESC_DONE);
+	}
+	assert_int_equal(txq()->nb_free, NB_DESC - 1);
+	assert_int_equal(rte_eth_tx_done_cleanup(PORT, 0, 0), 0);
+	assert_int_equal(transmit(50, 1), 50);
+}
+
+/* No stop, reset, MTU or new set-up of the queues takes anything back; a reset of them does. */
+static void
+counters_never_go_back(void **state)
+{
+	struct rte_eth_stats s;
+	unsigned int turn, i;
+
+	for (turn = 1; turn <= 4; turn++) {
+		start(0);
+		for (i = 0; i < 10; i++)
+			write_back(i, GOOD, 60);
+		write_back(10, GOOD, 0);
+		drain();
+		transmit(5, 1);
+		*reg(IGB_TDH(0)) = 3; /* the two behind it are never sent */
+		*reg(IGB_RQDPC(0)) = 7;
+		assert_int_equal(rte_eth_dev_set_mtu(PORT, turn % 2 != 0 ? 9000 : 1500), 0);
+		if (turn == 2) {
+			assert_int_equal(rte_eth_dev_rx_queue_stop(PORT, 0), 0);
+			assert_int_equal(rte_eth_dev_tx_queue_stop(PORT, 0), 0);
+			assert_int_equal(rte_eth_dev_rx_queue_start(PORT, 0), 0);
+			assert_int_equal(rte_eth_dev_tx_queue_start(PORT, 0), 0);
+		}
+		fake.dead = fake.quiesced = turn == 4;
+		assert_int_equal(rte_eth_dev_stop(PORT), 0);
+		if (turn == 3)
+			assert_int_equal(rte_eth_dev_reset(PORT), 0);
+		assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+		assert_int_equal(s.ipackets, 10 * turn);
+		assert_int_equal(s.ibytes, 600 * turn);
+		assert_int_equal(s.ierrors, turn);
+		assert_int_equal(s.opackets, 5 * turn);
+		assert_int_equal(s.obytes, 300 * turn);
+		/* A device that is gone says nothing of the five: none is known to be sent. */
+		assert_int_equal(s.oerrors, turn < 4 ? 2 * turn : 11);
+		/* What the device had counted when it went is lost with it. */
+		assert_int_equal(s.imissed, 7 * RTE_MIN(turn, 3));
+	}
+	assert_int_equal(rte_eth_stats_reset(PORT), 0);
+	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+	assert_true(s.ipackets == 0 && s.opackets == 0 && s.imissed == 0 && s.ierrors == 0);
+}
+
+/* The device writes back everything that was sent. */
+static void
+tx_all_done(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < NB_DESC; i++)
+		txq()->ring[i].wb.status |= IGB_TXD_STAT_DD;
+	rte_eth_tx_done_cleanup(PORT, 0, 0);
+	assert_int_equal(txq()->nb_free, NB_DESC - 1);
+}
+
+static void
+rx_queue_count_and_status_are_right_across_the_wrap(void **state)
+{
+	unsigned int i;
+
+	start(0);
+	while (rxq()->next < NB_DESC - 10) {
+		write_back(0, GOOD, 60);
+		assert_int_equal(drain(), 1);
+	}
+	assert_int_equal(rte_eth_rx_queue_count(PORT, 0), 0);
+	for (i = 0; i < 20; i++) {
+		write_back(i, GOOD, 60);
+		assert_int_equal(rte_eth_rx_queue_count(PORT, 0), i + 1);
+		assert_int_equal(rte_eth_rx_descriptor_status(PORT, 0, i), RTE_ETH_RX_DESC_DONE);
+		assert_int_equal(rte_eth_rx_descriptor_status(PORT, 0, i + 1),
+			RTE_ETH_RX_DESC_AVAIL);
+	}
+	assert_int_equal(rte_eth_rx_descriptor_status(PORT, 0, rxq()->posted - 1),
+		RTE_ETH_RX_DESC_AVAIL);
+	assert_int_equal(rte_eth_rx_descriptor_status(PORT, 0, rxq()->posted),
+		RTE_ETH_RX_DESC_UNAVAIL);
+	assert_int_equal(rte_eth_rx_descriptor_status(PORT, 0, NB_DESC), -EINVAL);
+	assert_int_equal(drain(), 20);
+}
+
+static void
+tx_descriptor_status_is_right_across_the_wrap(void **state)
+{
+	unsigned int i;
+
+	start(0);
+	assert_int_equal(transmit(NB_DESC - 10, 1), NB_DESC - 10);
+	tx_all_done();
+	assert_int_equal(transmit(20, 1), 20);
+	assert_int_equal(txq()->tail, 10);
+	/* Offset 0 is the tail: the 20 that were sent are the last offsets. */
+	for (i = 0; i < NB_DESC; i++)
+		assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0, i), i < NB_DESC - 20 ?
+			RTE_ETH_TX_DESC_DONE : RTE_ETH_TX_DESC_FULL);
+	assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0, NB_DESC), -EINVAL);
+	/* Each burst of one is a group. */
+	for (i = 0; i < 20; i++) {
+		txq()->ring[(NB_DESC - 10 + i) % NB_DESC].wb.status |= IGB_TXD_STAT_DD;
+		assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0, NB_DESC - 20 + i),
+			RTE_ETH_TX_DESC_DONE);
+		if (i < 19)
+			assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0, NB_DESC - 19 + i),
+				RTE_ETH_TX_DESC_FULL);
+	}
+}
+
+static void
+tx_context_descriptor_wraps_and_is_counted(void **state)
+{
+	struct rte_mbuf *m;
+
+	start(0);
+	assert_int_equal(transmit(NB_DESC - 1, 1), NB_DESC - 1);
+	tx_all_done();
+	assert_int_equal(txq()->tail, NB_DESC - 1);
+	m = rte_pktmbuf_alloc(pool);
+	assert_non_null(m);
+	assert_non_null(rte_pktmbuf_append(m, 60));
+	m->ol_flags = RTE_MBUF_F_TX_VLAN;
+	m->vlan_tci = 5;
+	assert_int_equal(rte_eth_tx_burst(PORT, 0, &m, 1), 1);
+	assert_int_equal(rte_le_to_cpu_32(txq()->ring[NB_DESC - 1].data.cmd_type_len),
+		IGB_TXD_DEXT | IGB_TXD_DTYP_CTXT);
+	assert_null(txq()->sw[NB_DESC - 1].mbuf);
+	assert_ptr_equal(txq()->sw[0].mbuf, m);
+	assert_int_equal(txq()->tail, 1);
+	assert_int_equal(txq()->nb_free, NB_DESC - 3);
+	/* The context counts: two descriptors that are free do not hold two segments and one. */
+	assert_int_equal(transmit(NB_DESC - 4, 1), NB_DESC - 4);
+	assert_int_equal(txq()->nb_free, 1);
+	m = rte_pktmbuf_alloc(pool);
+	assert_non_null(rte_pktmbuf_append(m, 60));
+	m->ol_flags = RTE_MBUF_F_TX_VLAN;
+	m->vlan_tci = 6;
+	assert_int_equal(rte_eth_tx_burst(PORT, 0, &m, 1), 0);
+	rte_pktmbuf_free(m);
+}
+
+static struct rte_mbuf *
+chain_of(unsigned int segs)
+{
+	struct rte_mbuf *head = NULL, *m;
+
+	while (segs-- != 0) {
+		m = rte_pktmbuf_alloc(pool);
+		assert_non_null(m);
+		assert_non_null(rte_pktmbuf_append(m, 60));
+		if (head == NULL)
+			head = m;
+		else
+			assert_int_equal(rte_pktmbuf_chain(head, m), 0);
+	}
+	return head;
+}
+
+static void
+tx_fast_free_returns_linked_segments_unlinked(void **state)
+{
+	const struct rte_eth_conf conf = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS |
+		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE };
+	static struct rte_mbuf *all[MBUFS];
+	struct rte_mbuf *m;
+	unsigned int i, n;
+
+	assert_int_equal(rte_eth_dev_configure(PORT, 1, 1, &conf), 0);
+	assert_int_equal(rte_eth_rx_queue_setup(PORT, 0, NB_DESC, SOCKET_ID_ANY, NULL, pool), 0);
+	assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, NB_DESC, SOCKET_ID_ANY, NULL), 0);
+	assert_true(txq()->fast_free);
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+	m = chain_of(3);
+	assert_int_equal(rte_eth_tx_burst(PORT, 0, &m, 1), 1);
+	tx_all_done();
+	n = rte_mempool_avail_count(pool);
+	assert_int_equal(rte_mempool_get_bulk(pool, (void **)all, n), 0);
+	for (i = 0; i < n; i++) {
+		assert_null(all[i]->next);
+		assert_int_equal(all[i]->nb_segs, 1);
+	}
+	rte_mempool_put_bulk(pool, (void **)all, n);
+}
+
+static size_t
+nr_mapped(void)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < iommu.nr; i++)
+		n += iommu.table[i] != 0;
+	return n;
+}
+
+static void
+tx_failing_chain_leaves_no_mapping(void **state)
+{
+	struct rte_eth_stats s;
+	unsigned int bad, avail;
+	struct rte_mbuf *m;
+	size_t mapped;
+	uint16_t i;
+
+	start(0);
+	avail = rte_mempool_avail_count(pool);
+	mapped = nr_mapped();
+	for (bad = 0; bad < 4; bad++) {
+		m = chain_of(3);
+		if (bad == 0)
+			m->next->next->data_len = 0;
+		else if (bad == 1)
+			m->nb_segs = 4;
+		else if (bad == 2)
+			m->nb_segs = 2;
+		else
+			m->pkt_len++;
+		assert_int_equal(rte_eth_tx_burst(PORT, 0, &m, 1), 1);
+		assert_int_equal(nr_mapped(), mapped);
+		assert_int_equal(rte_mempool_avail_count(pool), avail);
+		assert_int_equal(txq()->nb_free, NB_DESC - 1);
+		for (i = 0; i < NB_DESC; i++)
+			assert_null(txq()->sw[i].mbuf);
+	}
+	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+	assert_int_equal(s.oerrors, bad);
+}
+
+/* Process memory: EAL has no bus address for it. */
+static void
+no_iova(struct rte_mempool *mp, void *arg, void *obj, unsigned int i)
+{
+	static uint8_t buf[RTE_MBUF_DEFAULT_BUF_SIZE];
+	struct rte_mbuf *m = obj;
+
+	m->buf_addr = buf;
+	rte_mbuf_iova_set(m, RTE_BAD_IOVA);
+}
+
+/* A packet that cannot be mapped is lost with nothing under way; else it may come again. */
+static void
+tx_chain_that_cannot_be_mapped_is_undone(void **state)
+{
+	struct rte_mbuf *m, *last;
+	struct rte_eth_stats s;
+	unsigned int avail;
+	size_t mapped;
+	uint16_t i;
+
+	if (strcmp(iommu.mode, "bounce") == 0)
+		return; /* what is copied may be anywhere */
+	start(0);
+	avail = rte_mempool_avail_count(pool);
+	mapped = nr_mapped();
+	m = chain_of(3);
+	last = m->next->next;
+	no_iova(pool, NULL, last, 0);
+	assert_int_equal(rte_eth_tx_burst(PORT, 0, &m, 1), 1);
+	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+	assert_int_equal(s.oerrors, 1);
+	assert_int_equal(rte_mempool_avail_count(pool), avail);
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	assert_int_equal(nr_mapped(), mapped);
+	for (i = 0; i < NB_DESC; i++)
+		assert_null(txq()->sw[i].mbuf);
+
+	assert_int_equal(transmit(1, 1), 1);
+	mapped = nr_mapped();
+	m = chain_of(3);
+	last = m->next->next;
+	no_iova(pool, NULL, last, 0);
+	assert_int_equal(rte_eth_tx_burst(PORT, 0, &m, 1), 0);
+	assert_int_equal(nr_mapped(), mapped);
+	assert_int_equal(txq()->nb_free, NB_DESC - 2);
+	assert_int_equal(txq()->tail, 1);
+	for (i = 1; i < NB_DESC; i++)
+		assert_null(txq()->sw[i].mbuf);
+	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+	assert_int_equal(s.oerrors, 1);
+	rte_pktmbuf_free(m);
+	assert_int_equal(rte_mempool_avail_count(pool), avail - 1);
+	/* The mbuf under way keeps its mapping, and the pool's buffers are its own again. */
+	tx_all_done();
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+}
+
 /* Never done: the ring fills, and that is that. */
 static void
 tx_never_done(void **state)
@@ -538,6 +789,74 @@ stuck_queues(void **state)
 	start(0);
 	write_back(0, GOOD, 60);
 	assert_int_equal(drain(), 1);
+}
+
+static void
+count_block(void *arg, const struct gantry_dma_block *b)
+{
+	++*(unsigned int *)arg;
+}
+
+static unsigned int
+nr_blocks(void)
+{
+	unsigned int n = 0;
+
+	gantry_dma_for_each_block(igb_adapter_of(&rte_eth_devices[PORT])->dma, count_block, &n);
+	return n;
+}
+
+/* Memory that the port keeps for ever, its mappings' included, is no leak to LeakSanitizer. */
+static int
+port_new_that_keeps_memory(void **state)
+{
+#if defined(__SANITIZE_ADDRESS__)
+	__lsan_disable();
+#endif
+	return port_new(state);
+}
+
+static int
+port_kept(void **state)
+{
+#if defined(__SANITIZE_ADDRESS__)
+	__lsan_enable();
+#endif
+	return 0;
+}
+
+/* What the device might still write to is given to nobody else, not even when the port closes. */
+static void
+stuck_queues_keep_their_memory_when_they_are_released(void **state)
+{
+	struct rte_mempool *mp = rte_pktmbuf_pool_create("kept", MBUFS, 0, 0,
+		RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	const unsigned int left = MBUFS - (NB_DESC - 1) - 10;
+	struct rte_mbuf *m;
+	unsigned int i;
+
+	assert_non_null(mp);
+	queues_of(mp, NB_DESC);
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+	for (i = 0; i < 10; i++) {
+		m = rte_pktmbuf_alloc(mp);
+		rte_pktmbuf_append(m, 60);
+		assert_int_equal(rte_eth_tx_burst(PORT, 0, &m, 1), 1);
+	}
+	fake.sticky = fake.no_reset = true;
+	log_begin();
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	assert_int_equal(log_end("2 rings and 265 mbufs are not given back"), 1);
+	assert_int_equal(rte_mempool_avail_count(mp), left);
+	assert_int_equal(nr_blocks(), 2);
+	assert_true(rte_eth_dev_rx_queue_start(PORT, 0) < 0);
+	assert_true(rte_eth_dev_tx_queue_start(PORT, 0) < 0);
+	queues_of(pool, NB_DESC);
+	assert_int_equal(rte_mempool_avail_count(mp), left);
+	assert_int_equal(nr_blocks(), 4);
+	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
+	assert_int_equal(rte_mempool_avail_count(mp), left);
+	assert_pool_is_whole();
 }
 
 /* A device that answers no more may still write: it keeps what it has. */
@@ -614,33 +933,6 @@ registers(void **state)
 	info.length--;
 	assert_int_equal(rte_eth_dev_get_reg_info(PORT, &info), -ENOTSUP);
 	free(values);
-}
-
-/* What is logged from here on until log_end(). */
-static char *log_text;
-static size_t log_len;
-static FILE *log_file;
-
-static void
-log_begin(void)
-{
-	log_file = open_memstream(&log_text, &log_len);
-	assert_non_null(log_file);
-	assert_int_equal(rte_openlog_stream(log_file), 0);
-}
-
-static unsigned int
-log_end(const char *what)
-{
-	unsigned int n = 0;
-	const char *p;
-
-	rte_openlog_stream(NULL);
-	fclose(log_file);
-	for (p = log_text; (p = strstr(p, what)) != NULL; p++)
-		n++;
-	free(log_text);
-	return n;
 }
 
 /* Looks of the watchdog's, by hand: EAL's alarm would come in between. */
@@ -1003,17 +1295,6 @@ bad_devices(void **state)
 	}
 }
 
-/* Process memory: EAL has no bus address for it. */
-static void
-no_iova(struct rte_mempool *mp, void *arg, void *obj, unsigned int i)
-{
-	static uint8_t buf[RTE_MBUF_DEFAULT_BUF_SIZE];
-	struct rte_mbuf *m = obj;
-
-	m->buf_addr = buf;
-	rte_mbuf_iova_set(m, RTE_BAD_IOVA);
-}
-
 /* Buffers that have no bus address: told of as such, once a run, and nothing is lost. */
 static void
 unmappable(void **state)
@@ -1053,7 +1334,18 @@ main(int argc, char **argv)
 #define PORT_TEST(name) cmocka_unit_test_setup_teardown(name, port_new, port_gone)
 	const struct CMUnitTest tests[] = {
 		PORT_TEST(rx_good), PORT_TEST(rx_lengths), PORT_TEST(rx_no_end),
-		PORT_TEST(rx_unasked_scatter), PORT_TEST(rx_out_of_order), PORT_TEST(rx_noise),
+		PORT_TEST(rx_unasked_scatter), PORT_TEST(rx_small_buffers),
+		PORT_TEST(rx_limit_is_that_of_standard_frames), PORT_TEST(rx_mixed_pools),
+		PORT_TEST(rx_short_ring), PORT_TEST(rx_nombuf_counts_shortages),
+		PORT_TEST(rx_ip_checksum_flags), PORT_TEST(rx_out_of_order), PORT_TEST(rx_noise),
+		PORT_TEST(tx_cleanup_frees_no_more_than_asked_for),
+		PORT_TEST(rx_queue_count_and_status_are_right_across_the_wrap),
+		PORT_TEST(tx_descriptor_status_is_right_across_the_wrap),
+		PORT_TEST(tx_context_descriptor_wraps_and_is_counted),
+		PORT_TEST(tx_fast_free_returns_linked_segments_unlinked),
+		PORT_TEST(tx_failing_chain_leaves_no_mapping),
+		PORT_TEST(tx_chain_that_cannot_be_mapped_is_undone),
+		PORT_TEST(counters_never_go_back),
 		PORT_TEST(tx_noise), PORT_TEST(tx_never_done), PORT_TEST(stuck_queues),
 		PORT_TEST(silent), PORT_TEST(dead), PORT_TEST(counters_of_ones),
 		PORT_TEST(registers), PORT_TEST(ring_sizes),
@@ -1063,6 +1355,10 @@ main(int argc, char **argv)
 		PORT_TEST(watchdog_noise), PORT_TEST(removed), PORT_TEST(register_access),
 		PORT_TEST(address), PORT_TEST(numa),
 		cmocka_unit_test(bad_devices),
+		/* The last one: what it leaves to the device stays mapped. */
+		cmocka_unit_test_setup_teardown(
+			stuck_queues_keep_their_memory_when_they_are_released,
+			port_new_that_keeps_memory, port_kept),
 	};
 
 	static char args[32];

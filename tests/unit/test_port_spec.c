@@ -4,6 +4,7 @@
 
 /* gantry-nic's command line: ports, pairs, cores. */
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "port_limits.h"
 #include "port_spec.h"
 
 static char err[SPEC_ERR_LEN];
@@ -85,6 +87,8 @@ test_full(void **state)
 	parse_ok("a:socket=s,wire=pcap:x", &s);
 	assert_string_equal(s.pcap_in, "x");
 	assert_null(s.pcap_out);
+	assert_int_equal(s.start_ms, 750);
+	assert_false(s.start_on_signal);
 	port_spec_free(&s);
 	parse_ok("a:socket=s,addr_bits=24,page_table=off", &s);
 	assert_int_equal(s.addr_bits, 24);
@@ -144,6 +148,10 @@ test_bad(void **state)
 	parse_bad("a:socket=", "'socket' needs a value");
 	parse_bad("a:socket=x,", "needs a value");
 	parse_bad("a:socket=x,colour=red", "unknown key 'colour'");
+	parse_bad("a:socket=x,max_maps=15", "expected mappings, 16 to");
+	parse_bad("a:socket=x,max_fds=63", "expected file descriptors, 64 to");
+	parse_bad("a:socket=x,max_mem=0", "expected MiB, 1 to");
+	parse_bad("a:socket=x,max_mem=1,max_mem=1", "max_mem is given twice");
 	parse_bad("a:socket=x,socket=y", "socket is given twice");
 	parse_bad("a:socket=x,mac=02:00:00:00:00:01,mac=02:00:00:00:00:01", "mac is given twice");
 	parse_bad("a:socket=x,speed=1G,speed=1G", "speed is given twice");
@@ -178,6 +186,12 @@ test_bad(void **state)
 	parse_bad("a:socket=x,wire=tap:abcdefghijklmnop", "tap:IFNAME");
 	parse_bad("a:socket=x,wire=tap:a/b", "tap:IFNAME");
 	parse_bad("a:socket=x,wire=tap:tap%d", "tap:IFNAME");
+	parse_bad("a:socket=x,wire=pcap:i,start=", "needs a value");
+	parse_bad("a:socket=x,wire=pcap:i,start=600001", "0 to 600000");
+	parse_bad("a:socket=x,wire=pcap:i,start=soon", "signal, or milliseconds");
+	parse_bad("a:socket=x,wire=pcap:i,start=1,start=signal", "twice");
+	parse_bad("a:socket=x,start=1,wire=loop", "start=MS is for a replay");
+	parse_bad("a:socket=x,start=signal", "start=signal is for a replay");
 	parse_bad("a:socket=x,wire=pcap", "pcap:IN");
 	parse_bad("a:socket=x,wire=pcap:", "pcap:IN");
 	parse_bad("a:socket=x,wire=pcap::out", "pcap:IN");
@@ -276,10 +290,6 @@ test_clashes(void **state)
 	check_bad("called a", ARGS("a:socket=1", "a:socket=2"));
 	check_bad("same socket", ARGS("a:socket=1", "b:socket=2", "c:socket=1"));
 	check_bad("same interface", ARGS("a:socket=1,wire=tap:t", "b:socket=2,wire=tap:t"));
-	check_bad("same file", ARGS("a:socket=1,wire=pcap:i:o", "b:socket=2,wire=pcap:i:o"));
-	check_bad("that it replays", ARGS("a:socket=1,wire=pcap:i:i"));
-	check_bad("other replays", ARGS("a:socket=1,wire=pcap:i:o", "b:socket=2,wire=pcap:o"));
-	check_bad("other replays", ARGS("a:socket=1,wire=pcap:i", "b:socket=2,wire=pcap:o:i"));
 }
 
 static void
@@ -302,6 +312,61 @@ test_cores(void **state)
 			fail_msg("'%s': %s", bad[i], err);
 }
 
+/* Whatever the clients of all ports use up, the process keeps what it needs itself. */
+static void
+shares_leave_room_for_every_port_and_the_process(void **state)
+{
+	const struct limits have = { .maps = 65530, .fds = 20000, .mem_mib = 24000 };
+	struct port_spec s[PORT_MAX];
+	uint64_t maps, fds;
+
+	for (unsigned int nr = 1; nr <= PORT_MAX; nr *= 2) {
+		memset(s, 0, sizeof(s));
+		assert_int_equal(limits_divide(&have, s, nr, err), 0);
+		maps = fds = 0;
+		for (unsigned int i = 0; i < nr; i++) {
+			maps += s[i].max_maps;
+			fds += s[i].max_fds;
+			assert_int_equal(s[i].max_mem_mib, 24000);
+			assert_int_equal(s[i].max_maps, s[0].max_maps);
+			assert_in_range(s[i].max_fds, MAX_FDS_MIN, MAX_FDS_DEFAULT);
+		}
+		assert_in_range(maps, 57338 - nr, 57338);
+		assert_true(fds <= 20000 - 128);
+	}
+	assert_int_equal(s[0].max_maps, 57338 / PORT_MAX);
+}
+
+static void
+ports_with_limits_of_their_own_leave_the_rest_to_the_others(void **state)
+{
+	struct limits have = { .maps = 65530, .fds = 4096, .mem_mib = 24000 };
+	struct port_spec s[3];
+
+	parse_ok("a:socket=a,max_maps=57000,max_fds=2000,max_mem=7", &s[0]);
+	parse_ok("b:socket=b", &s[1]);
+	parse_ok("c:socket=c", &s[2]);
+	assert_int_equal(limits_divide(&have, s, 3, err), 0);
+	assert_int_equal(s[0].max_maps, 57000);
+	assert_int_equal(s[0].max_fds, 2000);
+	assert_int_equal(s[0].max_mem_mib, 7);
+	assert_int_equal(s[1].max_maps, 338 / 2);
+	assert_int_equal(s[1].max_fds, (4096 - 128 - 2000 - 538) / 2 - 538);
+	assert_int_equal(s[2].max_mem_mib, 24000);
+
+	s[1].max_maps = s[2].max_maps = 0;
+	s[0].max_maps = 57330;
+	assert_int_equal(limits_divide(&have, s, 3, err), -ENOSPC);
+	assert_non_null(strstr(err, "2 ports are left with 4 mappings each"));
+	/* Fewer than the process itself could need: half of them are the ports'. */
+	have.maps = 1000;
+	s[0].max_maps = 0;
+	assert_int_equal(limits_divide(&have, s, 3, err), 0);
+	assert_int_equal(s[0].max_maps, 166);
+	for (unsigned int i = 0; i < 3; i++)
+		port_spec_free(&s[i]);
+}
+
 int
 main(void)
 {
@@ -313,6 +378,8 @@ main(void)
 		cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_clashes),
 		cmocka_unit_test(test_cores),
+		cmocka_unit_test(shares_leave_room_for_every_port_and_the_process),
+		cmocka_unit_test(ports_with_limits_of_their_own_leave_the_rest_to_the_others),
 	};
 
 	return cmocka_run_group_tests_name("port_spec", tests, NULL, NULL);

@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 
+#include <sys/syscall.h>
+
 #include "vfu_test.h"
 
 static struct device dev;
@@ -72,7 +74,7 @@ our_server(void **state)
 	assert_int_equal(vfu_client_region_info(c, 3, &r), 0);
 	assert_int_equal(r.size, 0);
 	assert_int_equal(vfu_client_region_info(c, 9, &r), -EINVAL);
-	assert_int_equal(count_fds(), before);
+	wait_until(count_fds() <= before);
 
 	assert_int_equal(vfu_client_region_write(c, 0, 0x40, &v, 4), 0);
 	assert_int_equal(dev.last_len, 4);
@@ -107,7 +109,7 @@ our_server(void **state)
 	for (unsigned int i = 0; i < 25; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	assert_int_equal(count_fds(), before);
+	wait_until(count_fds() <= before);
 
 	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x800, 0x1000, 3), -EINVAL);
 	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x1000, 0x1000, 4), -EINVAL);
@@ -170,7 +172,7 @@ no_server(void **state)
 		close(clients[n]);
 	close(fd);
 	unlink(path);
-	assert_int_equal(count_fds(), before);
+	wait_until(count_fds() <= before);
 }
 
 /*
@@ -293,7 +295,7 @@ bad_versions(void **state)
 		assert_int_equal(told.lost, 0);
 		fake_stop(&f);
 	}
-	assert_int_equal(count_fds(), before);
+	wait_until(count_fds() <= before);
 }
 
 /* What the client makes of one reply to DEVICE_GET_REGION_INFO. */
@@ -352,7 +354,7 @@ lying_regions(void **state)
 	f.len = (length); \
 	memcpy(f.payload, &bad, sizeof(bad)); \
 	assert_int_equal(region_reply(&f, &r, &alive), want); \
-	assert_int_equal(count_fds(), before); \
+	wait_until(count_fds() <= before); \
 	if ((want) != 0) \
 		assert_int_equal(r.fd, -1); \
 } while (0)
@@ -408,6 +410,9 @@ lying_headers(void **state)
 		{ { .hdr = { .flags = 0x21, .error_no = ENOSPC } }, -ENOSPC, true },
 		{ { .hdr = { .flags = 0x21 } }, -EIO, true },
 		{ { .hdr = { .flags = 0x21, .error_no = UINT32_MAX } }, -EIO, true },
+		/* These two say that the connection is lost, which it is not. */
+		{ { .hdr = { .flags = 0x21, .error_no = ENODEV } }, -EIO, true },
+		{ { .hdr = { .flags = 0x21, .error_no = ETIMEDOUT } }, -EIO, true },
 		{ { .hdr = { .flags = 1, .msg_id = 1 } }, -ENODEV, false },
 		{ { .hdr = { .flags = 1, .cmd = 1 } }, -ENODEV, false },
 		{ { .hdr = { .flags = 7 } }, -ENODEV, false },
@@ -641,7 +646,7 @@ libvfio_user_server(void **state)
 	close(s.listen_fd);
 	unlink(sa.sun_path);
 	close(fd);
-	assert_int_equal(count_fds(), before);
+	wait_until(count_fds() <= before);
 	close(s.mem);
 }
 
@@ -650,6 +655,7 @@ libvfio_user_server(void **state)
 static int
 give(void *opaque, uint64_t iova, void *buf, size_t len)
 {
+	assert_true(len <= 0x1000 - (iova & 0xFFF)); /* one mapping at a time */
 	memset(buf, 0x77, len);
 	return 0;
 }
@@ -663,22 +669,29 @@ take(void *opaque, uint64_t iova, const void *buf, size_t len)
 static void
 greedy_server(void **state)
 {
-	struct fake f = { .hdr = { .flags = 1 }, .max = 6 }; /* VERSION, maps, unmap */
+	struct fake f = { .hdr = { .flags = 1 }, .max = 8 }; /* VERSION, maps, unmap */
 	struct vfu_client_params params = { .timeout_ms = SOON_MS, .dma_read = give,
 		.dma_write = take };
+	const int fd = memory_file(0x2000);
 	static const struct {
 		uint16_t cmd;
 		uint64_t addr, count;
 		size_t data;
 		uint32_t error;
 	} t[] = {
-		{ 11, 0x100000, 16, 0, 0 }, { 11, 0x100ff0, 16, 0, 0 }, { 11, 0x100ff1, 16, 0,
-			EFAULT },
+		{ 11, 0x100000, 16, 0, 0 }, { 11, 0x100ff0, 16, 0, 0 },
+		{ 11, 0x100ff1, 16, 0, 0 }, /* side by side */
+		{ 11, 0x100010, 0x1ff1, 0, EFAULT }, { 12, 0x100ff8, 16, 16, EFAULT },
+		/* With a file: for reading, for both, side by side; and beyond. */
+		{ 11, 0x300000, 16, 0, 0 }, { 12, 0x300000, 16, 16, EFAULT },
+		{ 11, 0x300ff8, 16, 0, 0 }, { 12, 0x301000, 16, 16, 0 },
+		{ 12, 0x300ff8, 16, 16, EFAULT }, { 11, 0x301ff8, 16, 0, EFAULT },
+		{ 11, 0x2ffff8, 16, 0, EFAULT },
 		{ 11, 0, 16, 0, EFAULT }, { 11, 0x100000, 0, 0, EINVAL }, { 11, 0x100000, 65537, 0,
 		EINVAL },
 		{ 11, 0x100000, UINT64_MAX, 0, EINVAL }, { 11, UINT64_MAX, 16, 0, EFAULT },
 		{ 11, 0x200000, 16, 0, EFAULT }, /* mapped for writing only */
-		{ 11, 0x101ff8, 16, 0, EFAULT }, /* in two mappings, not in one */
+		{ 11, 0x101ff8, 16, 0, EFAULT }, /* its end was unmapped */
 		{ 12, 0x200000, 16, 16, 0 }, { 12, 0x101000, 16, 16, EFAULT }, /* reading only */
 		{ 12, 0x200000, 16, 15, EINVAL }, { 12, 0x200000, 16, 17, EINVAL },
 		{ 12, 0x200000, UINT64_MAX, 16, EINVAL },
@@ -694,6 +707,9 @@ greedy_server(void **state)
 	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x101000, 0x1000, VFU_DMA_READ), 0);
 	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x102000, 0x1000, VFU_DMA_READ), 0);
 	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x200000, 0x1000, VFU_DMA_WRITE), 0);
+	assert_int_equal(vfu_client_dma_map(c, fd, 0, 0x300000, 0x1000, VFU_DMA_READ), 0);
+	assert_int_equal(vfu_client_dma_map(c, fd, 0x1000, 0x301000, 0x1000,
+		VFU_DMA_READ | VFU_DMA_WRITE), 0);
 	assert_int_equal(vfu_client_dma_unmap(c, 0x102000, 0x1000), 0);
 	/* From here we speak for it. */
 	pthread_join(f.thread, NULL);
@@ -713,8 +729,35 @@ greedy_server(void **state)
 	assert_true(vfu_client_alive(c));
 	vfu_client_close(c);
 	close(s);
+	close(fd);
 	close(f.listen_fd);
 	unlink(f.path);
+}
+
+/* The server has lost the mapping, and says so in either way: the range is free again. */
+static void
+range_that_the_server_has_lost_is_forgotten(void **state)
+{
+	static const struct vfio_user_dma_unmap nothing = { sizeof(nothing), 0, 0x1000, 0 };
+	struct fake f = { .hdr = { .flags = 1 } };
+	struct vfu_client *c;
+	struct told told;
+	char err[VFU_ERR_LEN];
+
+	fake_start(&f);
+	assert_int_equal(connect_fake(&f, &c, &told, err), 0);
+	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x1000, 0x1000, VFU_DMA_READ), 0);
+	f.hdr = (struct vfio_user_header){ .flags = 0x21, .error_no = ENOENT };
+	assert_int_equal(vfu_client_dma_unmap(c, 0x1000, 0x1000), -ENOENT);
+	f.hdr = (struct vfio_user_header){ .flags = 1 };
+	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x1000, 0x1000, VFU_DMA_READ), 0);
+	memcpy(f.payload, &nothing, sizeof(nothing));
+	f.len = sizeof(nothing);
+	assert_int_equal(vfu_client_dma_unmap(c, 0x1000, 0x1000), -ENOENT);
+	f.len = 0;
+	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x1000, 0x1000, VFU_DMA_READ), 0);
+	vfu_client_close(c);
+	fake_stop(&f);
 }
 
 /* Many threads at once on one connection. */
@@ -755,6 +798,94 @@ threads(void **state)
 	device_stop(&dev);
 }
 
+static void
+messages_beyond_the_common_limit_lose_the_connection(void **state)
+{
+	struct vfu_client_params params = { 0 };
+	struct vfu_device_info info;
+	struct vfu_client *c;
+	char err[VFU_ERR_LEN];
+	struct device dev;
+
+	device_start(&dev);
+	assert_int_equal(vfu_client_connect(dev.path, &params, &c, err), 0);
+	vfu_client_limit(c, 1);
+	vfu_client_limit(c, 0);
+	usleep(2000);
+	assert_int_equal(vfu_client_device_info(c, &info), 0);
+	vfu_client_limit(c, 1);
+	usleep(2000);
+	assert_int_equal(vfu_client_device_info(c, &info), -ETIMEDOUT);
+	assert_false(vfu_client_alive(c));
+	vfu_client_close(c);
+	device_stop(&dev);
+}
+
+/* Stands in for the C library's: the tests let time pass. */
+static _Atomic uint64_t passed_ms;
+
+int
+clock_gettime(clockid_t id, struct timespec *ts)
+{
+	const uint64_t ms = passed_ms;
+	int ret = (int)syscall(SYS_clock_gettime, id, ts);
+
+	ts->tv_sec += (time_t)(ms / 1000);
+	ts->tv_nsec += (long)(ms % 1000) * 1000000;
+	if (ts->tv_nsec >= 1000000000) {
+		ts->tv_sec++;
+		ts->tv_nsec -= 1000000000;
+	}
+	return ret;
+}
+
+static unsigned int reply_ms;
+
+static void
+answer_late(struct device *d, uint64_t offset, const void *buf, size_t len)
+{
+	passed_ms += reply_ms;
+}
+
+/* Writes until the connection is lost; how often, at most n times. */
+static unsigned int
+write_until_lost(struct vfu_client *c, unsigned int n, unsigned int each_ms, unsigned int pause_ms)
+{
+	uint32_t v = 0;
+	unsigned int i;
+
+	reply_ms = each_ms;
+	for (i = 0; i < n && vfu_client_region_write(c, 0, 0, &v, sizeof(v)) == 0; i++)
+		passed_ms += pause_ms;
+	return i;
+}
+
+/* Hundreds of messages, each answered just in time, make no operation last for hours. */
+static void
+server_that_is_always_slow_is_lost(void **state)
+{
+	struct vfu_client_params params = { 0 };
+	struct vfu_client *c;
+	char err[VFU_ERR_LEN];
+	struct device dev;
+	uint32_t v = 0;
+
+	device_start(&dev);
+	dev.on_write = answer_late;
+	assert_int_equal(vfu_client_connect(dev.path, &params, &c, err), 0);
+	/* What the scheduler may cost is nothing, nor is a server that is slow now and then. */
+	assert_int_equal(write_until_lost(c, 8000, 8, 0), 8000);
+	assert_int_equal(write_until_lost(c, 100, 4000, 4000), 100);
+	/* Most of it is forgiven after a while, and none twice. */
+	assert_int_equal(write_until_lost(c, 14, 4000, 0), 14);
+	passed_ms += 40000;
+	assert_in_range(write_until_lost(c, 100, 4000, 0), 9, 12);
+	assert_int_equal(vfu_client_region_write(c, 0, 0, &v, sizeof(v)), -ENODEV);
+	assert_false(vfu_client_alive(c));
+	vfu_client_close(c);
+	device_stop(&dev);
+}
+
 int
 main(void)
 {
@@ -763,7 +894,10 @@ main(void)
 		cmocka_unit_test(bad_versions), cmocka_unit_test(lying_regions),
 		cmocka_unit_test(lying_headers), cmocka_unit_test(lying_reads),
 		cmocka_unit_test(libvfio_user_server), cmocka_unit_test(greedy_server),
+		cmocka_unit_test(range_that_the_server_has_lost_is_forgotten),
 		cmocka_unit_test(threads),
+		cmocka_unit_test(messages_beyond_the_common_limit_lose_the_connection),
+		cmocka_unit_test(server_that_is_always_slow_is_lost),
 	};
 
 	return cmocka_run_group_tests_name("vfio_user_client", tests, NULL, NULL);

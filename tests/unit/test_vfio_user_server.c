@@ -8,10 +8,14 @@
  */
 
 #include <fcntl.h>
+#include <libgen.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
+#include <sys/file.h>
 
-#include <urcu-qsbr.h>
-
+#include "foreign_fd.h"
+#include "vfu_rcu.h"
 #include "vfu_test.h"
 
 static struct device dev;
@@ -289,6 +293,73 @@ region_info(void **state)
 	close(s);
 }
 
+static int pages_file; /* what the next client's queue pages are, or a negative errno value */
+
+static int
+give_pages(void *opaque)
+{
+	return pages_file;
+}
+
+/* Areas of registers: for a client alone that names the capability, and if the device has pages. */
+static void
+queue_pages_go_to_clients_that_ask(void **state)
+{
+	static const char asks[] = "\0\0\1\0{\"capabilities\":{\"" VFU_CAP_QUEUE_PAGES "\":7}}";
+	static const char knows_not[] = "\0\0\1\0{\"capabilities\":{}}";
+	static const char plain[] =
+		"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}";
+	static const char echoed[] = "{\"capabilities\":{\"max_msg_fds\":16,"
+		"\"max_data_xfer_size\":1048576,\"" VFU_CAP_QUEUE_PAGES "\":1}}";
+	struct vfu_server_ops ops = dev_ops;
+	struct vfu_server_desc desc;
+	struct vfio_region_info info;
+	char err[VFU_ERR_LEN];
+	struct device d = { 0 };
+	uint8_t reply[512];
+	size_t len;
+
+	fill_desc(&desc, -1);
+	test_path(d.path, sizeof(d.path));
+	assert_int_equal(vfu_server_start(d.path, &desc, &ops, &d, &d.server, err), -EINVAL);
+	ops.queue_pages = give_pages;
+	assert_int_equal(vfu_server_start(d.path, &desc, &ops, &d, &d.server, err), 0);
+	d.bar_fd = memory_file(BAR0_SIZE);
+	for (unsigned int i = 0; i < 3; i++) {
+		const bool ask = i != 0, get = i == 2;
+		int s = raw_connect(d.path), fd = -1;
+		struct vfio_user_header h = { .cmd = VFIO_USER_DEVICE_GET_REGION_INFO,
+			.msg_size = sizeof(h) + sizeof(info) };
+		struct stat a, b;
+
+		pages_file = i == 1 ? -EMFILE : d.bar_fd;
+		raw_command_fds(s, VFIO_USER_VERSION, ask ? asks : knows_not,
+			ask ? sizeof(asks) : sizeof(knows_not), NULL, 0, reply, &len);
+		assert_string_equal(reply + 4, get ? echoed : plain);
+
+		info = (struct vfio_region_info){ .argsz = 80 };
+		memcpy(reply, &h, sizeof(h));
+		memcpy(reply + sizeof(h), &info, sizeof(info));
+		raw_send(s, reply, h.msg_size, NULL, 0);
+		assert_true(raw_recv(s, &h, sizeof(h), &fd));
+		assert_true(raw_recv(s, reply, h.msg_size - sizeof(h), NULL));
+		memcpy(&info, reply, sizeof(info));
+		assert_int_equal(h.msg_size, 16 + (get ? 80 : 32));
+		assert_int_equal(info.argsz, get ? 80 : 32);
+		assert_int_equal(info.flags, get ? 15 : 3);
+		assert_int_equal(fd >= 0, get);
+		if (get) {
+			assert_int_equal(fstat(fd, &a), 0);
+			assert_int_equal(fstat(d.bar_fd, &b), 0);
+			assert_true(a.st_ino == b.st_ino);
+			close(fd);
+		}
+		close(s);
+		wait_until(d.detached == d.attached);
+	}
+	device_stop(&d);
+}
+
 static void
 region_io_fds(void **state)
 {
@@ -445,7 +516,7 @@ descriptors(void **state)
 	assert_int_equal(h.error_no, EINVAL);
 	h = raw_command_fds(s, VFIO_USER_DEVICE_RESET, NULL, 0, many, 16, NULL, NULL);
 	assert_int_equal(h.error_no, EINVAL);
-	wait_until(count_fds() == before);
+	wait_until(count_fds() <= before);
 
 	/* Descriptors with a message that is too long to be read, and with half of one. */
 	h.msg_size = UINT32_MAX;
@@ -459,6 +530,83 @@ descriptors(void **state)
 	wait_until(dev.attached == dev.detached);
 	wait_until(count_fds() == before - 2); /* s, and the server's end of it */
 	close(mem);
+}
+
+/* A socket whose close() waits as long as its peer reads nothing. */
+static int
+lingering(int listener, int *peer)
+{
+	static const struct linger linger = { .l_onoff = 1, .l_linger = 100 };
+	static const uint8_t data[65536];
+	struct sockaddr_in sa = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sa);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&sa, &len), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, len), 0);
+	*peer = accept(listener, NULL, NULL);
+	assert_true(*peer >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	while (send(fd, data, sizeof(data), MSG_DONTWAIT) > 0)
+		;
+	return fd;
+}
+
+/* It stops neither the client's next command, nor the end of the connection, nor the server's. */
+static void
+descriptor_whose_close_waits_stops_nothing(void **state)
+{
+	static const struct {
+		struct vfio_user_header h;
+		struct vfio_user_device_info info;
+	} q = { { .cmd = VFIO_USER_DEVICE_GET_INFO, .msg_size = sizeof(q) },
+		{ .argsz = sizeof(q.info) } };
+	const uint8_t *last = (const uint8_t *)(&q + 1) - 1;
+	int listener = socket(AF_INET, SOCK_STREAM, 0), peers[VFU_MAX_CLOSING + 1], before, s, t;
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct vfio_user_header r;
+	struct pollfd pfd = { .events = POLLIN };
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(listener, 8), 0);
+	before = count_fds();
+	s = raw_attach(&dev);
+	for (unsigned int i = 0; i <= VFU_MAX_CLOSING; i++) {
+		int fd = lingering(listener, &peers[i]);
+
+		/* The server is to have the last reference, so the rest comes when ours is gone. */
+		raw_send(s, &q, sizeof(q) - 1, &fd, 1);
+		close(fd);
+		raw_send(s, last, 1, NULL, 0);
+		if (i == VFU_MAX_CLOSING)
+			break;
+		assert_true(raw_recv(s, &r, sizeof(r), NULL));
+		assert_int_equal(r.error_no, EINVAL);
+	}
+	wait_until(dev.detached == dev.attached);
+	assert_non_null(strstr(dev.why, "do not close"));
+	close(s);
+
+	/* The port is served again when they are closed. */
+	t = pfd.fd = raw_connect(dev.path);
+	raw_send(t, &q, sizeof(q), NULL, 0);
+	assert_int_equal(poll(&pfd, 1, 100), 0);
+	for (unsigned int i = 0; i <= VFU_MAX_CLOSING; i++)
+		close(peers[i]);
+	assert_true(raw_recv(t, &r, sizeof(r), NULL));
+	close(t);
+	wait_until(count_fds() <= before);
+
+	/* Its closing does not keep the server from its end. */
+	s = raw_attach(&dev);
+	t = lingering(listener, &peers[0]);
+	raw_send(s, &q, sizeof(q.h), &t, 1);
+	close(t);
+	close(s);
+	device_stop(&dev);
+	close(peers[0]);
+	device_start(&dev);
+	close(listener);
 }
 
 static int
@@ -584,7 +732,7 @@ irqs(void **state)
 	assert_true(vfu_server_irq(dev.server, MSIX, 3));
 	assert_int_equal(raw_irqs(s, NONE, MSIX, 0, 0, NULL, 0), 0);
 	assert_false(vfu_server_irq(dev.server, MSIX, 3));
-	wait_until(count_fds() == before);
+	wait_until(count_fds() <= before);
 
 	/* And those that the client leaves wired. */
 	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 0, 3, fd, 3), 0);
@@ -599,24 +747,181 @@ irqs(void **state)
 	close(pipes[1]);
 }
 
-/* A second client is told so; the next after the first has gone is served. */
+/* INTx is a level: an event masks it, and unmasking asks the device whether it is still there. */
 static void
-second_client(void **state)
+intx_masks_itself_until_it_is_unmasked(void **state)
 {
-	int s = raw_attach(&dev), t = raw_connect(dev.path);
+	const uint32_t unmask = VFIO_IRQ_SET_ACTION_UNMASK;
+	struct vfio_irq_info info = { .argsz = 16, .index = VFIO_PCI_INTX_IRQ_INDEX };
+	int fd = eventfd(0, EFD_NONBLOCK), eoi = eventfd(0, 0), none = -1, s = raw_attach(&dev), changed;
+	int many = eventfd(1000000, EFD_SEMAPHORE);
+	const uint64_t one = 1;
+
+	raw_command_fds(s, VFIO_USER_DEVICE_GET_IRQ_INFO, &info, 16, NULL, 0, &info, NULL);
+	assert_int_equal(info.flags, VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
+		VFIO_IRQ_INFO_AUTOMASKED);
+	assert_int_equal(raw_irqs(s, EVENTFD, info.index, 0, 1, &fd, 1), 0);
+	changed = dev.irqs_changed;
+	for (unsigned int i = 0; i < 3; i++) {
+		for (unsigned int k = 0; k < 3; k++)
+			assert_true(vfu_server_irq(dev.server, info.index, 0));
+		assert_int_equal(events(fd), 1);
+		/* What came in the meantime is the device's to say: it may be gone. */
+		assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_NONE | unmask, info.index, 0, 1, NULL, 0), 0);
+		assert_int_equal(dev.irqs_changed, ++changed);
+		assert_int_equal(events(fd), 0);
+	}
+	/* By an event, as KVM reports the end of an interrupt; it may even block its readers. */
+	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_EVENTFD | unmask, info.index, 0, 1, &eoi, 1), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_true(vfu_server_irq(dev.server, info.index, 0));
+		assert_int_equal(events(fd), 1);
+		assert_int_equal(write(eoi, &one, 8), 8);
+		++changed;
+		wait_until(dev.irqs_changed == changed);
+	}
+	/* One that stays readable is taken once for each write. */
+	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_EVENTFD | unmask, info.index, 0, 1, &many, 1), 0);
+	wait_until(dev.irqs_changed == changed + 1);
+	for (unsigned int i = 0; i < 100; i++)
+		raw_command_fds(s, VFIO_USER_DEVICE_GET_IRQ_INFO, &info, 16, NULL, 0, &info, NULL);
+	assert_int_equal(dev.irqs_changed, ++changed);
+	assert_int_equal(write(many, &one, 8), 8);
+	++changed;
+	wait_until(dev.irqs_changed == changed);
+	/* Taken back: the events mean nothing. */
+	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_EVENTFD | unmask, info.index, 0, 1, &none, 0), 0);
+	assert_int_equal(write(many, &one, 8), 8);
+	assert_int_equal(write(eoi, &one, 8), 8);
+	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_EVENTFD | unmask, MSIX, 0, 1, &eoi, 1), EINVAL);
+	assert_int_equal(dev.irqs_changed, changed);
+	close(s);
+	close(many);
+	close(eoi);
+	close(fd);
+}
+
+/* The error reply of a server that serves another client, and the end of the connection. */
+static void
+assert_refused(int t, uint16_t msg_id)
+{
 	struct vfio_user_header h;
 
 	assert_true(raw_recv(t, &h, sizeof(h), NULL));
+	assert_int_equal(h.msg_id, msg_id);
 	assert_int_equal(h.cmd, VFIO_USER_VERSION);
 	assert_int_equal(h.flags, VFIO_USER_F_TYPE_REPLY | VFIO_USER_F_ERROR);
 	assert_int_equal(h.error_no, EBUSY);
+	assert_int_equal(h.msg_size, sizeof(h));
 	assert_true(raw_closed(t));
 	close(t);
+}
+
+static void
+next_client_is_served_however_fast(void **state)
+{
+	int s = raw_attach(&dev);
+
 	for (unsigned int i = 0; i < 200; i++) {
 		close(s);
-		s = raw_attach(&dev); /* never refused, however fast */
+		s = raw_attach(&dev);
 	}
 	close(s);
+	wait_until(dev.detached == dev.attached);
+}
+
+/* It sends VERSION when it likes, in pieces and with descriptors, and never gets EPIPE. */
+static void
+second_client_gets_a_reply_to_its_version(void **state)
+{
+	const struct {
+		struct vfio_user_header h;
+		char payload[44];
+	} version = {
+		{ .msg_id = 0x4321, .cmd = VFIO_USER_VERSION, .msg_size = sizeof(version) },
+		"\0\0\1\0{\"capabilities\":{\"max_msg_fds\":8}}",
+	};
+	const uint8_t *bytes = (const uint8_t *)&version;
+	int s = raw_attach(&dev), before = count_fds();
+
+	for (unsigned int i = 0; i < 100; i++) {
+		int t = raw_connect(dev.path);
+		struct pollfd pfd = { .fd = t, .events = POLLIN };
+		size_t half = i % sizeof(version);
+
+		if (i % 10 == 0) {
+			assert_int_equal(poll(&pfd, 1, 20), 0); /* the server waits for it */
+			assert_true(try_send(t, bytes, half, &s, half != 0 ? 1 : 0));
+		} else {
+			assert_true(try_send(t, bytes, half, NULL, 0));
+		}
+		assert_true(try_send(t, bytes + half, sizeof(version) - half, NULL, 0));
+		assert_refused(t, version.h.msg_id);
+		assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
+	}
+	wait_until(count_fds() <= before);
+	close(s);
+	wait_until(dev.detached == dev.attached);
+}
+
+/* Clients that send nothing, or half a message, stop nobody and end by themselves. */
+static void
+silent_second_clients_are_refused_in_time(void **state)
+{
+	static const struct vfio_user_header long_one = { .cmd = VFIO_USER_VERSION,
+		.msg_size = VFU_MSG_MAX }, bad = { .msg_size = 3 };
+	enum { SILENT = 40, KEPT = 4 };
+	int s = raw_attach(&dev), before = count_fds(), t[SILENT];
+
+	for (unsigned int i = 0; i < SILENT; i++) {
+		t[i] = raw_connect(dev.path);
+		raw_send(t[i], &long_one, i % (sizeof(long_one) + 1), NULL, 0);
+		assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
+		if (i >= KEPT) /* the oldest makes room, without any waiting */
+			assert_refused(t[i - KEPT], 0);
+	}
+	for (unsigned int i = SILENT - KEPT; i < SILENT; i++)
+		assert_refused(t[i], 0);
+
+	/* A message that cannot be followed, and a client that goes by itself. */
+	t[0] = raw_connect(dev.path);
+	raw_send(t[0], &bad, sizeof(bad), NULL, 0);
+	assert_refused(t[0], 0);
+	close(raw_connect(dev.path));
+	wait_until(count_fds() <= before);
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
+
+	/* One that is left when the server stops, or when the first client has gone. */
+	for (unsigned int i = 0; i < 2; i++) {
+		t[i] = raw_connect(dev.path);
+		/* The server accepts one client a turn; the reply means that it has taken this one. */
+		assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
+	}
+	close(s);
+	wait_until(dev.detached == dev.attached);
+	raw_send(t[0], &long_one, sizeof(long_one) - 1, NULL, 0);
+	close(raw_attach(&dev));
+	device_stop(&dev);
+	assert_refused(t[0], 0);
+	assert_refused(t[1], 0);
+	device_start(&dev);
+}
+
+static void
+client_that_ends_no_message_is_dropped_in_time(void **state)
+{
+	static const struct {
+		struct vfio_user_header h;
+		uint32_t half;
+	} q = { { .cmd = VFIO_USER_DEVICE_GET_INFO, .msg_size = 32 }, 16 };
+	int s = raw_attach(&dev);
+
+	raw_send(s, &q, sizeof(q), NULL, 0);
+	wait_until(dev.detached == dev.attached);
+	assert_non_null(strstr(dev.why, "did not send the rest"));
+	assert_true(raw_closed(s));
+	close(s);
+	close(raw_attach(&dev));
 	wait_until(dev.detached == dev.attached);
 }
 
@@ -672,9 +977,9 @@ gone(void)
 {
 	bool ret;
 
-	rcu_register_thread();
+	vfu_rcu_register();
 	ret = vfu_server_peer_gone(dev.server);
-	rcu_unregister_thread();
+	vfu_rcu_unregister();
 	return ret;
 }
 
@@ -721,6 +1026,34 @@ start_at(const char *path, struct vfu_server **server, char *err)
 	fill_desc(&desc, -1);
 	desc.regions[0].nr_areas = 0;
 	return vfu_server_start(path, &desc, &dev_ops, &dev, server, err);
+}
+
+/* What a client has masked is not masked for the next one, and what was raised does not come. */
+static void
+next_client_finds_no_vector_masked_or_pending(void **state)
+{
+	const uint32_t wire = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	const uint32_t mask = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	static const uint32_t kinds[] = { VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		int s = raw_attach(&dev);
+
+		assert_int_equal(raw_irqs(s, wire, kinds[i], 0, 1, &fd, 1), 0);
+		assert_int_equal(raw_irqs(s, mask, kinds[i], 0, 1, NULL, 0), 0);
+		POLLING(assert_true(vfu_server_irq(dev.server, kinds[i], 0)));
+		assert_int_equal(events(fd), 0);
+		close(s);
+		s = raw_attach(&dev);
+		assert_int_equal(raw_irqs(s, wire, kinds[i], 0, 1, &fd, 1), 0);
+		assert_int_equal(events(fd), 0);
+		POLLING(assert_true(vfu_server_irq(dev.server, kinds[i], 0)));
+		assert_int_equal(events(fd), 1);
+		close(s);
+	}
+	close(fd);
+	wait_until(dev.detached == dev.attached);
 }
 
 static void
@@ -775,6 +1108,56 @@ socket_file(void **state)
 	assert_int_equal(start_at(longer, &server, err), -ENAMETOOLONG);
 	assert_int_equal(start_at("", &server, err), -ENAMETOOLONG);
 	assert_int_equal(start_at("/nonexistent/folder/socket", &server, err), -ENOENT);
+}
+
+struct starter {
+	pthread_t thread;
+	const char *path;
+	struct vfu_server *server;
+	char err[VFU_ERR_LEN];
+	int ret;
+	atomic_bool done;
+};
+
+static void *
+start_in_thread(void *arg)
+{
+	struct starter *s = arg;
+
+	s->ret = start_at(s->path, &s->server, s->err);
+	s->done = true;
+	return NULL;
+}
+
+/*
+ * A server that is about to look for a stale socket waits for another one that is doing so, which
+ * here is the test. It then finds that one's socket, and leaves it alone.
+ */
+static void
+one_server_at_a_time_takes_a_stale_socket(void **state)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	char path[100], folder[100];
+	struct starter s = { .path = path };
+	int fd, lock;
+
+	test_path(path, sizeof(path));
+	strcpy(sa.sun_path, path);
+	strcpy(folder, path);
+	lock = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(pthread_create(&s.thread, NULL, start_in_thread, &s), 0);
+	usleep(50000);
+	assert_false(s.done);
+	assert_int_equal(listen(fd, 1), 0); /* no longer stale */
+	close(lock);
+	assert_int_equal(pthread_join(s.thread, NULL), 0);
+	assert_int_equal(s.ret, -EADDRINUSE);
+	assert_non_null(strstr(s.err, "in use"));
+	assert_int_equal(unlink(path), 0);
+	close(fd);
 }
 
 /*
@@ -847,7 +1230,7 @@ qemu(void **state)
 			"268435456}, \"pgsizes\": 4096, \"max_data_xfer_size\": 1048576}}",
 			"0000 0100 8f000000 01000000 00000000  0000 0000",
 			"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576,"
-			"\"max_dma_maps\":65535,\"pgsizes\":4096,\"write_multiple\":true}}", 0 },
+			"\"max_dma_maps\":57344,\"pgsizes\":4096,\"write_multiple\":true}}", 0 },
 		{ "DMA_MAP of guest memory, with its descriptor",
 			"0100 0200 30000000 00000000 00000000  20000000 03000000 0000000000000000"
 			"0000000000000000 0000080000000000", NULL,
@@ -996,9 +1379,15 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(version_good), T(version_bad), T(out_of_order), T(headers), T(pieces), T(unknown),
-		T(truncated), T(region_info), T(region_io_fds), T(region_access), T(write_multi),
-		T(no_reply), T(descriptors), T(irqs), T(second_client), T(never_reads), T(drop), T(peer_gone),
-		T(socket_file), T(qemu), T(libvfio_user), T(spdk),
+		T(truncated), T(region_info),
+		T(queue_pages_go_to_clients_that_ask), T(region_io_fds), T(region_access), T(write_multi),
+		T(no_reply), T(descriptors), T(descriptor_whose_close_waits_stops_nothing), T(irqs), T(intx_masks_itself_until_it_is_unmasked),
+		T(next_client_is_served_however_fast),
+		T(second_client_gets_a_reply_to_its_version),
+		T(silent_second_clients_are_refused_in_time),
+		T(client_that_ends_no_message_is_dropped_in_time),
+		T(never_reads), T(drop), T(peer_gone), T(next_client_finds_no_vector_masked_or_pending),
+		T(socket_file), T(one_server_at_a_time_takes_a_stale_socket), T(qemu), T(libvfio_user), T(spdk),
 	};
 
 	return cmocka_run_group_tests_name("vfio_user_server", tests, NULL, NULL);

@@ -31,9 +31,14 @@ struct fake_source {
 	struct wire_source src;
 	uint64_t avail;         /* frames waiting */
 	uint64_t given;
+	uint64_t per_flush;     /* frames between two flushes; 0: as many as there are */
+	uint64_t since_flush;
 	uint32_t len;
 	uint64_t flushes;
+	uint64_t starts;
 	bool paused, closed;
+	uint32_t carrier, able;
+	unsigned int speed;
 	uint8_t data[WIRE_FRAME_MAX];
 };
 
@@ -47,19 +52,27 @@ struct fake_sink {
 	uint32_t last_len;
 	bool in_order;
 	bool ears;
+	uint64_t busy_at;
 	uint64_t lost_inside;
 	uint64_t flushes;
+	char carrier[16];       /* u and d, as they were passed on */
+	uint32_t partner;
+	unsigned int speed;
 	bool closed;
 };
+
+static struct fake_source source;
+static struct fake_sink sink;
 
 static int
 fake_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
 {
 	struct fake_source *s = (struct fake_source *)src;
 
-	if (s->avail == 0)
+	if (s->avail == 0 || (s->per_flush != 0 && s->since_flush == s->per_flush))
 		return 0;
 	s->avail--;
+	s->since_flush++;
 	memcpy(s->data, &s->given, sizeof(s->given));
 	s->given++;
 	frame->data = s->data;
@@ -78,6 +91,7 @@ static void
 fake_flush_src(struct wire_source *src)
 {
 	((struct fake_source *)src)->flushes++;
+	((struct fake_source *)src)->since_flush = 0;
 }
 
 static void
@@ -87,6 +101,43 @@ fake_pause(struct wire_source *src, bool paused)
 
 	assert_int_not_equal(s->paused, paused);
 	s->paused = paused;
+}
+
+static uint32_t
+fake_carrier(struct wire_source *src)
+{
+	return ((struct fake_source *)src)->carrier;
+}
+
+static void
+fake_far_carrier(struct wire_sink *sink, bool up)
+{
+	strcat(((struct fake_sink *)sink)->carrier, up ? "u" : "d");
+}
+
+static uint32_t
+fake_ability(struct wire_source *src)
+{
+	return ((struct fake_source *)src)->able;
+}
+
+static void
+fake_partner(struct wire_sink *sink, uint32_t able)
+{
+	((struct fake_sink *)sink)->partner = able;
+	strcat(((struct fake_sink *)sink)->carrier, "p");
+}
+
+static unsigned int
+fake_speed_out(const struct wire_source *src)
+{
+	return ((const struct fake_source *)src)->speed;
+}
+
+static unsigned int
+fake_speed_in(const struct wire_sink *sink)
+{
+	return ((const struct fake_sink *)sink)->speed;
 }
 
 static void
@@ -130,6 +181,19 @@ fake_listening(struct wire_sink *sink)
 	return ((struct fake_sink *)sink)->ears;
 }
 
+static void
+fake_start(struct wire_source *src, struct wire_sink *to)
+{
+	((struct fake_source *)src)->starts++;
+	assert_ptr_equal(to, &sink.sink);
+}
+
+static uint64_t
+fake_busy_at(struct wire_sink *sink)
+{
+	return ((struct fake_sink *)sink)->busy_at;
+}
+
 static uint64_t
 fake_drops(const struct wire_sink *sink)
 {
@@ -141,9 +205,6 @@ fake_close_sink(struct wire_sink *sink)
 {
 	((struct fake_sink *)sink)->closed = true;
 }
-
-static struct fake_source source;
-static struct fake_sink sink;
 
 /* A direction between two fakes; the sink has room for everything. */
 static struct wire_dir *
@@ -312,6 +373,23 @@ test_backlog_known_while_busy(void **state)
 	wire_dir_free(dir);
 }
 
+/* A source with a budget for each flush is not empty when it has used that up. */
+static void
+test_budget_of_the_source_costs_no_wire_time(void **state)
+{
+	struct wire_dir *dir = fresh(1000, 60, UINT64_MAX);
+	struct wire_stats stats;
+
+	source.per_flush = 8;
+	for (uint64_t t = 0; t <= 10 * MS; t += 20000) /* 29.8 frames */
+		for (unsigned int i = 0; i < 5; i++)
+			wire_dir_poll(dir, T0 + t);
+	assert_int_equal(sink.got, exact(1000, 60, 10 * MS));
+	wire_dir_get_stats(dir, T0 + 10 * MS, &stats);
+	assert_int_equal(stats.stalled_ns, 0);
+	wire_dir_free(dir);
+}
+
 /* Away for longer than the lag: wire time is lost, and counted to the nanosecond. */
 static void
 test_lag(void **state)
@@ -461,27 +539,232 @@ test_gaps(void **state)
 	wire_dir_free(dir);
 }
 
-static void
-test_patience(void **state)
+/* A patient source's direction, not listened at yet. */
+static struct wire_dir *
+patient(void)
 {
-	struct wire_dir *dir = fresh(1000, 60, 10);
-	uint64_t t;
-
-	wire_dir_free(dir);
+	wire_dir_free(fresh(1000, 60, 10));
 	source.src.patient = true;
-	dir = wire_dir_new(&source.src, &sink.sink, 1000);
-	for (t = 0; t < SEC; t += MS)
-		assert_int_equal(wire_dir_poll(dir, T0 + t), 0);
+	source.src.start = fake_start;
+	sink.sink.busy_at = fake_busy_at;
+	return wire_dir_new(&source.src, &sink.sink, 1000);
+}
+
+/* Polls each millisecond for so long, from *t on. @return when a frame came, after T0; 0: none */
+static uint64_t
+first_within(struct wire_dir *dir, uint64_t *t, uint64_t ns)
+{
+	uint64_t end = *t + ns;
+
+	for (; *t < end; *t += MS) {
+		wire_dir_poll(dir, T0 + *t);
+		if (sink.got != 0)
+			return *t;
+	}
+	return 0;
+}
+
+static void
+replay_starts_when_the_listener_is_quiet(void **state)
+{
+	struct wire_dir *dir = patient();
+	uint64_t t = 0, began;
+
+	assert_int_equal(first_within(dir, &t, SEC), 0);
 	sink.ears = true;
-	for (; t < SEC + 50 * MS; t += 1000)
+	/* Busy with its set-up, a tenth of a second apart. */
+	for (began = t; t < began + 3 * SEC; ) {
+		sink.busy_at = T0 + t;
+		assert_int_equal(first_within(dir, &t, 100 * MS), 0);
+	}
+	began = first_within(dir, &t, 2 * SEC);
+	assert_in_range(began, sink.busy_at - T0 + WIRE_QUIET_NS,
+			sink.busy_at - T0 + WIRE_QUIET_NS + 12 * MS);
+	assert_int_equal(source.starts, 1);
+	for (; t < began + MS * 10; t += 1000)
 		wire_dir_poll(dir, T0 + t);
 	assert_int_equal(sink.got, 10);
 	assert_int_equal(sink.last_at - sink.first_at, 9 * 672);
 	sink.ears = false; /* once started it goes on */
 	source.avail = 5;
-	for (; t < 2 * SEC; t += MS)
+	first_within(dir, &t, MS);
+	for (; source.avail != 0; t += MS)
 		wire_dir_poll(dir, T0 + t);
 	assert_int_equal(sink.got, 15);
+	wire_dir_free(dir);
+}
+
+static void
+carrier_changes_reach_the_sink_in_order_and_none_is_lost(void **state)
+{
+	struct wire_dir *dir = fresh(1000, 60, 0);
+
+	sink.sink.carrier = fake_far_carrier;
+	/* A source without a say always signals. */
+	wire_dir_poll(dir, T0);
+	wire_dir_poll(dir, T0 + 1);
+	assert_string_equal(sink.carrier, "u");
+	wire_dir_free(dir);
+
+	dir = fresh(1000, 60, 0);
+	sink.sink.carrier = fake_far_carrier;
+	source.src.carrier = fake_carrier;
+	wire_dir_poll(dir, T0);
+	assert_string_equal(sink.carrier, "");
+	source.carrier = 2; /* came and went */
+	wire_dir_poll(dir, T0 + 1);
+	assert_string_equal(sink.carrier, "");
+	source.carrier = 3;
+	wire_dir_poll(dir, T0 + 2);
+	wire_dir_poll(dir, T0 + 3);
+	assert_string_equal(sink.carrier, "u");
+	source.carrier = 7; /* went and came, twice */
+	wire_dir_poll(dir, T0 + 4);
+	assert_string_equal(sink.carrier, "udu");
+	source.carrier = 8;
+	wire_dir_poll(dir, T0 + 5);
+	assert_string_equal(sink.carrier, "udud");
+	wire_dir_free(dir);
+}
+
+static void
+partner_is_known_before_its_carrier(void **state)
+{
+	struct wire_dir *dir = fresh(1000, 60, 0);
+
+	sink.sink.carrier = fake_far_carrier;
+	sink.sink.partner = fake_partner;
+	wire_dir_poll(dir, T0); /* a source without a say can do everything */
+	assert_string_equal(sink.carrier, "pu");
+	assert_int_equal(sink.partner, IGB_ABLE_ALL);
+	wire_dir_free(dir);
+
+	dir = fresh(1000, 60, 0);
+	sink.sink.carrier = fake_far_carrier;
+	sink.sink.partner = fake_partner;
+	source.src.carrier = fake_carrier;
+	source.src.ability = fake_ability;
+	source.able = IGB_ABLE_100_FULL;
+	source.carrier = 1;
+	wire_dir_poll(dir, T0);
+	assert_int_equal(sink.partner, IGB_ABLE_100_FULL);
+	source.able = IGB_ABLE_10_HALF;
+	source.carrier = 3;
+	wire_dir_poll(dir, T0 + 1);
+	assert_int_equal(sink.partner, IGB_ABLE_10_HALF);
+	source.carrier = 4;
+	wire_dir_poll(dir, T0 + 2);
+	assert_string_equal(sink.carrier, "pudpud");
+	wire_dir_free(dir);
+}
+
+/* Frames of a millisecond, the ends having agreed on speeds of their own. */
+static uint64_t
+in_a_millisecond(unsigned int wire, unsigned int out, unsigned int in)
+{
+	struct wire_dir *dir = fresh(wire, 60, UINT64_MAX);
+	uint64_t t;
+
+	source.src.speed = fake_speed_out;
+	sink.sink.speed = fake_speed_in;
+	source.speed = out;
+	sink.speed = in;
+	for (t = 0; t < 1000000; t += 10000)
+		drain(dir, T0 + t);
+	drain(dir, T0 + 1000000);
+	wire_dir_free(dir);
+	return sink.got;
+}
+
+static void
+rate_follows_the_speed_that_the_ends_agreed_on(void **state)
+{
+	struct wire_dir *dir;
+	struct wire_stats stats;
+
+	assert_int_equal(in_a_millisecond(1000, 0, 0), exact(1000, 60, 1000000));
+	assert_int_equal(in_a_millisecond(1000, 100, 0), exact(100, 60, 1000000));
+	assert_int_equal(in_a_millisecond(1000, 0, 10), exact(10, 60, 1000000));
+	assert_int_equal(in_a_millisecond(1000, 10, 100), exact(10, 60, 1000000));
+	/* A wire without a clock gets one. A frame that was held for the sink is lost with the link. */
+	assert_int_equal(in_a_millisecond(0, 100, 100), exact(100, 60, 1000000));
+	dir = fresh(0, 60, UINT64_MAX);
+	source.src.speed = fake_speed_out;
+	sink.room = 5;
+	drain(dir, T0);
+	assert_true(source.paused);
+	source.speed = 100;
+	sink.room = UINT64_MAX;
+	drain(dir, T0 + 1);
+	assert_false(source.paused);
+	wire_dir_get_stats(dir, T0 + 1, &stats);
+	assert_int_equal(stats.drops, 1);
+	assert_true(sink.got > 5);
+	source.speed = 0;
+	wire_dir_poll(dir, T0 + 2);
+	assert_true(sink.got >= 5 + WIRE_BURST);
+	/* A clock begins when it is set: it makes up for nothing before that. */
+	source.speed = 100;
+	sink.got = 0;
+	wire_dir_poll(dir, T0 + 3600 * SEC);
+	assert_int_equal(sink.got, 1);
+	wire_dir_get_stats(dir, T0 + 3600 * SEC, &stats);
+	assert_int_equal(stats.stalled_ns, 0);
+	wire_dir_free(dir);
+}
+
+static void
+replay_waits_again_for_a_listener_that_went_away(void **state)
+{
+	struct wire_dir *dir = patient();
+	uint64_t t = 0, began;
+
+	sink.ears = true;
+	assert_int_equal(first_within(dir, &t, 400 * MS), 0);
+	sink.ears = false;
+	assert_int_equal(first_within(dir, &t, 20 * MS), 0);
+	sink.ears = true;
+	began = t;
+	assert_in_range(first_within(dir, &t, 2 * SEC), began + WIRE_QUIET_NS,
+			began + WIRE_QUIET_NS + 12 * MS);
+	wire_dir_free(dir);
+}
+
+static void
+replay_starts_at_last_although_the_listener_is_busy(void **state)
+{
+	struct wire_dir *dir = patient();
+	uint64_t t = 0, began = 0;
+
+	sink.ears = true;
+	wire_dir_set_quiet(dir, 2 * SEC);
+	while (began == 0 && t < 20 * SEC) {
+		sink.busy_at = T0 + t;
+		began = first_within(dir, &t, 100 * MS);
+	}
+	assert_in_range(began, 2 * SEC + WIRE_BUSY_NS, 2 * SEC + WIRE_BUSY_NS + 20 * MS);
+	wire_dir_free(dir);
+}
+
+static void
+replay_on_demand_starts_when_told_and_listened_to(void **state)
+{
+	struct wire_dir *dir = patient();
+	uint64_t t = 0;
+
+	wire_dir_set_on_demand(dir);
+	sink.ears = true;
+	assert_int_equal(first_within(dir, &t, 30 * SEC), 0);
+	sink.ears = false;
+	wire_dir_start(dir);
+	assert_int_equal(first_within(dir, &t, SEC), 0);
+	assert_int_equal(source.starts, 0);
+	sink.ears = true;
+	sink.busy_at = T0 + t; /* does not matter */
+	/* The receiver is enabled before it has descriptors. */
+	assert_int_equal(first_within(dir, &t, 9 * MS), 0);
+	assert_int_not_equal(first_within(dir, &t, 15 * MS), 0);
+	assert_int_equal(source.starts, 1);
 	wire_dir_free(dir);
 }
 
@@ -572,9 +855,9 @@ write_file(const char *path, const void *bytes, size_t len)
 static void
 test_pcap_bad(void **state)
 {
-	/* Header, link type 1; a frame of 100 bytes of which 20 were kept; one cut by the file's end. */
-	uint8_t bytes[24 + 16 + 20 + 16 + 10] = { 0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, [18] = 1,
-		[20] = 1, [32] = 20, [36] = 100, [40] = 0xAA, [68] = 60, [72] = 60 };
+	/* Header, link type 1; a frame of 100 bytes of which 20 were kept. */
+	uint8_t bytes[24 + 16 + 20] = { 0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, [18] = 1, [20] = 1,
+		[32] = 20, [36] = 100, [40] = 0xAA };
 	char path[] = "/tmp/test_wire_XXXXXX";
 	struct wire_source *replay;
 	struct wire_sink *record;
@@ -588,7 +871,7 @@ test_pcap_bad(void **state)
 	sink.sink.listening = NULL;
 	assert_int_equal(wire_pcap_open_source(path, &replay, err), 0);
 	dir = wire_dir_new(replay, &sink.sink, 0);
-	assert_int_equal(drain(dir, T0), 1); /* and a line about the second */
+	assert_int_equal(drain(dir, T0), 1);
 	assert_int_equal(sink.last_len, 100);
 	wire_dir_free(dir);
 
@@ -631,12 +914,19 @@ main(void)
 		cmocka_unit_test(test_rate_whatever_the_polling),
 		cmocka_unit_test(test_no_credit_after_idle),
 		cmocka_unit_test(test_backlog_known_while_busy),
+		cmocka_unit_test(test_budget_of_the_source_costs_no_wire_time),
 		cmocka_unit_test(test_lag),
 		cmocka_unit_test(test_drops),
 		cmocka_unit_test(test_max_waits),
 		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_gaps),
-		cmocka_unit_test(test_patience),
+		cmocka_unit_test(carrier_changes_reach_the_sink_in_order_and_none_is_lost),
+		cmocka_unit_test(partner_is_known_before_its_carrier),
+		cmocka_unit_test(rate_follows_the_speed_that_the_ends_agreed_on),
+		cmocka_unit_test(replay_starts_when_the_listener_is_quiet),
+		cmocka_unit_test(replay_waits_again_for_a_listener_that_went_away),
+		cmocka_unit_test(replay_starts_at_last_although_the_listener_is_busy),
+		cmocka_unit_test(replay_on_demand_starts_when_told_and_listened_to),
 		cmocka_unit_test(test_null),
 		cmocka_unit_test(test_pcap),
 		cmocka_unit_test(test_pcap_bad),

@@ -32,9 +32,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <urcu-qsbr.h>
-
 #include "vfu_client.h"
+#include "vfu_rcu.h"
 #include "vfu_server.h"
 
 /* The wire's structures end in flexible arrays; the tests put right behind what belongs there. */
@@ -192,9 +191,9 @@ fill_desc(struct vfu_server_desc *desc, int bar_fd)
 	desc->irq_counts[VFIO_PCI_MSIX_IRQ_INDEX] = 25;
 }
 
-/* A device; dma_timeout_ms as its description's. */
+/* A device; dma_timeout_ms and limits (NULL: the defaults) as its description's. */
 static inline void
-device_start_dma(struct device *d, unsigned int dma_timeout_ms)
+device_start_limits(struct device *d, unsigned int dma_timeout_ms, const struct vfu_limits *limits)
 {
 	struct vfu_server_desc desc;
 	char err[VFU_ERR_LEN];
@@ -205,9 +204,17 @@ device_start_dma(struct device *d, unsigned int dma_timeout_ms)
 		d->config[i] = (uint8_t)i;
 	fill_desc(&desc, d->bar_fd);
 	desc.dma_timeout_ms = dma_timeout_ms;
+	if (limits != NULL)
+		desc.limits = *limits;
 	test_path(d->path, sizeof(d->path));
 	if (vfu_server_start(d->path, &desc, &dev_ops, d, &d->server, err) != 0)
 		fail_msg("%s", err);
+}
+
+static inline void
+device_start_dma(struct device *d, unsigned int dma_timeout_ms)
+{
+	device_start_limits(d, dma_timeout_ms, NULL);
 }
 
 static inline void
@@ -226,10 +233,10 @@ device_stop(struct device *d)
 
 /* What the test's own thread does as a polling thread. It must not keep others waiting else. */
 #define POLLING(...) do { \
-	rcu_thread_online(); \
+	vfu_rcu_online(); \
 	__VA_ARGS__; \
-	rcu_quiescent_state(); \
-	rcu_thread_offline(); \
+	vfu_rcu_quiescent(); \
+	vfu_rcu_offline(); \
 } while (0)
 
 static inline void *
@@ -266,6 +273,17 @@ now_ms(void)
 		usleep(200); \
 	assert_true(cond); \
 } while (0)
+
+/* vfu_dma_read() until it is there; from an RCU reader. */
+static inline int
+dma_read(struct vfu_server *server, uint64_t iova, void *buf, size_t len)
+{
+	int ret;
+
+	while ((ret = vfu_dma_read(server, 0, iova, buf, len)) == -EAGAIN)
+		vfu_dma_wait(server);
+	return ret;
+}
 
 static inline int
 count_fds(void)
@@ -397,7 +415,7 @@ raw_command_fds(int fd, uint16_t cmd, const void *payload, size_t len, const int
 
 	assert_true(len <= sizeof(msg) - sizeof(h));
 	memcpy(msg, &h, sizeof(h));
-	if (len != 0)
+	if (payload != NULL)
 		memcpy(msg + sizeof(h), payload, len);
 	raw_send(fd, msg, sizeof(h) + len, fds, nr_fds);
 	assert_true(raw_recv(fd, &r, sizeof(r), NULL));

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The model at its limits: the longest frames, the checksum of zero, padding, the whole
+ * redirection table, and rings that are disabled before the model writes back.
+ */
+
+#include "igb_rig.h"
+
+#define TCP4 (IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP)
+#define UDP4 (IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_UDP)
+
+static uint8_t f[16384];
+static struct igb_frame fr;
+
+static int
+edges_setup(void **state)
+{
+	rig_setup(state);
+	rig_tx_start(*state, 0);
+	return 0;
+}
+
+/* Posts f as one frame; returns whether the device sends it. */
+static int
+sends(struct rig *g, uint32_t len, uint32_t paylen, uint32_t cmd, uint32_t popts)
+{
+	rig_post(g, f, len, RIG_LAST | cmd, paylen << IGB_TXD_PAYLEN_SHIFT | popts);
+	rig_ring_bell(g);
+	return rig_take(g, &fr);
+}
+
+static void
+tx_udp_checksum_of_zero_is_sent_as_ffff(void **state)
+{
+	struct rig *g = *state;
+	uint32_t len = rig_ipv4(f, 17, 100), w;
+
+	/* With the old checksum added to a word of payload, the sum is 0xFFFF, its complement 0. */
+	w = (uint32_t)(f[42] << 8 | f[43]) + (uint32_t)(f[40] << 8 | f[41]);
+	rig_put16(f + 42, (w & 0xFFFF) + (w >> 16));
+	rig_put16(f + 40, inet_sum(f + 26, 8, 17 + len - 34));
+	rig_ctx(g, 0, 14, 20, 8, 0, UDP4, 0);
+	assert_int_equal(sends(g, len, len, 0, IGB_TXD_POPTS_TXSM), 1);
+	assert_int_equal(fr.data[40] << 8 | fr.data[41], 0xFFFF);
+}
+
+static void
+tx_frame_limit_is_exact_with_and_without_tag(void **state)
+{
+	const uint32_t max = IGB_MAX_FRAME - IGB_FCS_LEN;
+	struct rig *g = *state;
+
+	rig_ctx(g, 0, 14, 20, 0, 0, 0, 0x123);
+	assert_int_equal(sends(g, max, max, 0, 0), 1);
+	assert_int_equal(fr.len, max);
+	assert_int_equal(sends(g, max + 1, max + 1, 0, 0), 0);
+	assert_int_equal(sends(g, max - 4, max - 4, IGB_TXD_VLE, 0), 1);
+	assert_int_equal(fr.len, max);
+	assert_int_equal(sends(g, max - 3, max - 3, IGB_TXD_VLE, 0), 0);
+}
+
+static void
+tso_mss_limit_is_exact(void **state)
+{
+	const uint32_t mss = IGB_MAX_FRAME - IGB_FCS_LEN - 4 - 54;
+	struct rig *g = *state;
+	uint32_t i;
+
+	for (i = 0; i < 2; i++) {
+		rig_ipv4(f, 6, mss + 1);
+		rig_ctx(g, 0, 14, 20, 20, mss + i, TCP4, 0);
+		assert_int_equal(sends(g, 54 + mss, mss, IGB_TXD_TSE, 0), 1 - (int)i);
+	}
+	rig_ctx(g, 0, 14, 20, 20, 0, TCP4, 0);
+	assert_int_equal(sends(g, 154, 100, IGB_TXD_TSE, 0), 0);
+	/* One byte is payload, none is not. */
+	rig_ctx(g, 0, 14, 20, 20, 1, TCP4, 0);
+	assert_int_equal(sends(g, 55, 1, IGB_TXD_TSE, 0), 1);
+	assert_int_equal(sends(g, 54, 0, IGB_TXD_TSE, 0), 0);
+	/* PAYLEN is the buffers' length without the headers, exactly. */
+	assert_int_equal(sends(g, 55, 2, IGB_TXD_TSE, 0), 0);
+}
+
+static void
+tso_padding_has_no_bytes_of_the_segment_before(void **state)
+{
+	struct rig *g = *state;
+	uint32_t i;
+
+	rig_ipv4(f, 6, 103);
+	memset(f + 54, 0xA5, 103);
+	rig_ctx(g, 0, 14, 20, 20, 100, TCP4, 0);
+	assert_int_equal(sends(g, 157, 103, IGB_TXD_TSE, 0), 1);
+	assert_int_equal(rig_take(g, &fr), 1);
+	assert_int_equal(fr.len, 60);
+	assert_int_equal(fr.data[56], 0xA5);
+	for (i = 57; i < 60; i++)
+		assert_int_equal(fr.data[i], 0);
+}
+
+static void
+tx_padding_of_a_tagged_frame_has_no_bytes_of_the_frame_before(void **state)
+{
+	struct rig *g = *state;
+	uint32_t i;
+
+	memset(f, 0xA5, 200);
+	assert_int_equal(sends(g, 200, 200, 0, 0), 1);
+	rig_ctx(g, 0, 14, 20, 0, 0, 0, 0x123);
+	assert_int_equal(sends(g, 40, 40, IGB_TXD_VLE, 0), 1);
+	assert_int_equal(fr.len, 60);
+	for (i = 44; i < 60; i++)
+		assert_int_equal(fr.data[i], 0);
+}
+
+/* Sends a frame whose hash is 0x51ccc178 ("Verifying the RSS hash calculation", Microsoft). */
+static void
+reta_entry_alone_selects_the_queue(void **state)
+{
+	static const uint8_t key[40] = "\x6d\x5a\x56\xda\x25\x5b\x0e\xc2\x41\x67\x25\x3d\x43\xa3"
+		"\x8f\xb0\xd0\xca\x2b\xcb\xae\x7b\x30\xb4\x77\xcb\x2d\xa3\x80\x30\xf2\x0c\x6a\x42"
+		"\xb7\x3b\xbe\xac\x01\xfa";
+	struct rig *g = *state;
+	uint32_t i, w, q, len;
+
+	for (i = 0; i < 10; i++) {
+		memcpy(&w, key + 4 * i, 4);
+		rig_wr(g, IGB_RSSRK(i), w);
+	}
+	for (q = 0; q < 16; q++)
+		rig_rx_start(g, q, RIG_ADV);
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	rig_wr(g, IGB_RXCSUM, IGB_RXCSUM_PCSD);
+	rig_wr(g, IGB_MRQC, IGB_MRQC_ENABLE_RSS | IGB_MRQC_RSS_TCPIPV4);
+	len = rig_ipv4(f, 6, 20);
+	memcpy(f + 26, "\x42\x09\x95\xbb\xa1\x8e\x64\x50", 8);
+	rig_put16(f + 34, 2794);
+	rig_put16(f + 36, 1766);
+	/* Entry 0x78 is the first of register 30; all others select queue 0. */
+	for (i = 0; i < 32; i++)
+		rig_wr(g, IGB_RETA(i), 0);
+	for (q = 1; q < 16; q++) {
+		rig_wr(g, IGB_RETA(30), q);
+		rig_send_in(g, f, len, 0);
+		assert_true(rig_rxd(g, q, 0)->wb.staterr & IGB_RXD_STAT_DD);
+	}
+	assert_false(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD);
+}
+
+static void
+tx_ring_disabled_before_the_flush_is_not_written(void **state)
+{
+	struct rig *g = *state;
+
+	memset(f, 1, 100);
+	rig_post(g, f, 100, RIG_LAST, 100u << IGB_TXD_PAYLEN_SHIFT);
+	rig_ring_bell(g);
+	assert_int_equal(igb_model_tx(g->m, &fr), 1);
+	rig_wr(g, IGB_TXDCTL(0), 0);
+	igb_model_tx_flush(g->m);
+	assert_int_equal(rig_txd(g, 0, 0)->data.cmd_type_len,
+		RIG_LAST | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | 100);
+	assert_int_equal(rig_txd(g, 0, 0)->wb.status, 100u << IGB_TXD_PAYLEN_SHIFT);
+}
+
+static void
+rx_ring_disabled_before_the_flush_is_not_written(void **state)
+{
+	struct igb_frame in = {.data = f, .len = 60};
+	struct rig *g = *state;
+
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	rig_eth(f, rig_mac, 0x88B5);
+	assert_int_equal(igb_model_rx(g->m, &in, false), 1);
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	igb_model_rx_flush(g->m);
+	assert_int_equal(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD, 0);
+}
+
+int
+main(void)
+{
+#define EDGE(name) cmocka_unit_test_setup_teardown(name, edges_setup, rig_teardown)
+	const struct CMUnitTest tests[] = {
+		EDGE(tx_udp_checksum_of_zero_is_sent_as_ffff),
+		EDGE(tx_frame_limit_is_exact_with_and_without_tag),
+		EDGE(tso_mss_limit_is_exact),
+		EDGE(tso_padding_has_no_bytes_of_the_segment_before),
+		EDGE(tx_padding_of_a_tagged_frame_has_no_bytes_of_the_frame_before),
+		EDGE(reta_entry_alone_selects_the_queue),
+		EDGE(tx_ring_disabled_before_the_flush_is_not_written),
+		EDGE(rx_ring_disabled_before_the_flush_is_not_written),
+	};
+
+	return cmocka_run_group_tests_name("igb_model_edges", tests, NULL, NULL);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The model on memory without a file descriptor: rings and buffers that take a message each, and
+ * a client that does not answer for a while.
+ */
+
+#include <time.h>
+
+#include "igb_rig.h"
+
+#define PATIENCE_MS 20000
+
+static uint8_t f[2048];
+
+static uint64_t
+ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static int
+setup(void **state)
+{
+	struct rig *g;
+
+	rig_setup_as(state, (struct igb_model_params){.speed_mbps = 1000,
+				    .dma_timeout_ms = PATIENCE_MS},
+		(struct rig){.by_message = true});
+	g = *state;
+	for (unsigned int i = 0; i < sizeof(f); i++)
+		f[i] = (uint8_t)(i * 7 + 1);
+	memcpy(f, rig_mac, 6);
+	rig_tx_start(g, 0);
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	return 0;
+}
+
+/* One round of a polling thread; whether a frame was there to be sent. */
+static int
+poll_once(struct rig *g, struct igb_frame *frame)
+{
+	int n = rig_take(g, frame);
+
+	igb_model_rx_flush(g->m);
+	vfu_rcu_quiescent();
+	return n;
+}
+
+#define poll_until(g, cond) do { \
+	struct igb_frame frame_; \
+	uint64_t end_ = ms() + PATIENCE_MS; \
+	while (!(cond) && ms() < end_) \
+		poll_once(g, &frame_); \
+	assert_true(cond); \
+} while (0)
+
+/* Polls until a frame is sent. */
+static void
+poll_for_frame(struct rig *g, struct igb_frame *frame)
+{
+	uint64_t end = ms() + PATIENCE_MS;
+	int n;
+
+	while ((n = poll_once(g, frame)) == 0 && ms() < end)
+		;
+	assert_int_equal(n, 1);
+}
+
+static bool
+dd(struct rig *g, unsigned int i)
+{
+	return rig_rxd(g, 0, i)->wb.staterr & IGB_RXD_STAT_DD;
+}
+
+static void
+frames_go_both_ways(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame frame;
+
+	for (unsigned int i = 0; i < 100; i++) {
+		f[20] = (uint8_t)i;
+		/* In two buffers. */
+		rig_post(g, f, 20, IGB_TXD_IFCS, 600u << IGB_TXD_PAYLEN_SHIFT);
+		rig_post(g, f + 20, 580, RIG_LAST, 0);
+		rig_ring_bell(g);
+		poll_for_frame(g, &frame);
+		assert_int_equal(frame.len, 600);
+		assert_memory_equal(frame.data, f, 600);
+		poll_until(g, rig_txd(g, 0, g->tx_next - 1)->qw[1] >> 32 & IGB_TXD_STAT_DD);
+	}
+	for (unsigned int i = 0; i < 150; i++) {
+		unsigned int at = i % RIG_DESCS;
+		uint64_t end = ms() + PATIENCE_MS;
+		struct igb_model_stats st;
+
+		f[21] = (uint8_t)i;
+		/* A frame that comes before its descriptor was read is dropped, and counted. */
+		do {
+			rig_send_in(g, f, 700, 0);
+			igb_model_get_stats(g->m, &st);
+			usleep(50);
+		} while (st.rx_frames == i && ms() < end);
+		poll_until(g, dd(g, at));
+		assert_int_equal(rig_rxd(g, 0, at)->wb.length, 700);
+		assert_memory_equal(rig_rxbuf(g, 0, at), f, 700);
+		rig_rxd(g, 0, at)->qw[0] = RIG_IOVA + RIG_RXBUF + at * RIG_BUF;
+		rig_rxd(g, 0, at)->qw[1] = 0;
+		rig_rdt(g, 0, at);
+	}
+}
+
+/* However long the client takes, the polling thread goes on, and asks once for each thing. */
+static void
+polling_thread_does_not_wait(void **state)
+{
+	struct rig *g = *state;
+	struct igb_frame frame;
+	unsigned int asked;
+
+	poll_until(g, g->asked != 0);
+	vfu_rcu_offline();
+	while (g->asked != 1) /* the receive descriptors */
+		usleep(100);
+	vfu_rcu_online();
+	poll_until(g, igb_model_tx_pending(g->m) == false);
+	asked = g->asked;
+	g->silent = true;
+	rig_post(g, f, 600, RIG_LAST, 600u << IGB_TXD_PAYLEN_SHIFT);
+	rig_ring_bell(g);
+	for (unsigned int i = 0; i < 1000; i++)
+		assert_int_equal(poll_once(g, &frame), 0);
+	assert_false(igb_model_tx_pending(g->m)); /* it has no frame yet */
+	poll_until(g, g->asked == asked + 1);
+	/* Descriptors that are posted meanwhile change nothing about what was asked for. */
+	rig_post(g, f, 500, RIG_LAST, 500u << IGB_TXD_PAYLEN_SHIFT);
+	rig_ring_bell(g);
+	for (unsigned int i = 0; i < 1000; i++)
+		assert_int_equal(poll_once(g, &frame), 0);
+	assert_int_equal(g->asked, asked + 1);
+	asked++;
+	g->silent = false;
+	poll_for_frame(g, &frame);
+	assert_int_equal(frame.len, 600);
+	assert_memory_equal(frame.data, f, 600);
+	poll_for_frame(g, &frame);
+	assert_int_equal(frame.len, 500);
+	/* A descriptor and its data twice, and at most two write-backs. */
+	assert_in_range(g->asked, asked + 3, asked + 5);
+}
+
+/* Data, then DD, then the interrupt: and none of it while the client is silent. */
+static void
+interrupt_comes_behind_the_frame(void **state)
+{
+	struct rig *g = *state;
+	int efd = eventfd(0, EFD_NONBLOCK);
+	struct igb_model_stats st;
+	uint64_t n, end = ms() + PATIENCE_MS;
+
+	rig_wr(g, IGB_GPIE, IGB_GPIE_MULTIPLE_MSIX);
+	rig_wr(g, IGB_IVAR_REG(0), IGB_IVAR_VALID << IGB_IVAR_SHIFT(0, false));
+	rig_wr(g, IGB_EIAC, 1);
+	rig_wr(g, IGB_EIMS, 1);
+	vfu_rcu_offline();
+	assert_int_equal(vfu_client_set_irq_fds(g->c, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &efd), 0);
+	vfu_rcu_online();
+	/* Until the descriptors are here. */
+	do {
+		poll_until(g, true);
+		usleep(200);
+		rig_send_in(g, f, 60, 0);
+		igb_model_get_stats(g->m, &st);
+	} while (st.rx_frames == 0 && ms() < end);
+	while (read(efd, &n, 8) != 8 && ms() < end)
+		usleep(100);
+	assert_true(dd(g, 0));
+
+	g->silent = true;
+	rig_send_in(g, f, 700, 0);
+	igb_model_get_stats(g->m, &st);
+	assert_int_equal(st.rx_frames, 2);
+	usleep(20000);
+	assert_false(dd(g, 1));
+	assert_int_equal(read(efd, &n, 8), -1);
+	g->silent = false;
+	end = ms() + PATIENCE_MS;
+	while (read(efd, &n, 8) != 8 && ms() < end)
+		usleep(100);
+	assert_true(ms() < end);
+	assert_true(dd(g, 1));
+	assert_memory_equal(rig_rxbuf(g, 0, 1), f, 700);
+	close(efd);
+}
+
+/* After the reply to the write that disables a queue, nothing comes from it. */
+static void
+disabled_queue_has_written_all(void **state)
+{
+	struct rig *g = *state;
+	struct igb_model_stats st;
+	uint64_t end = ms() + PATIENCE_MS;
+	unsigned int asked;
+
+	for (unsigned int i = 0; i < 40; i++) {
+		rig_send_in(g, f, 700, 0);
+		poll_until(g, true);
+		usleep(100);
+	}
+	igb_model_get_stats(g->m, &st);
+	assert_true(st.rx_frames > 0 && ms() < end);
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	for (unsigned int i = 0; i < st.rx_frames; i++)
+		assert_true(dd(g, i));
+	asked = g->asked;
+	usleep(5000);
+	assert_int_equal(g->asked, asked);
+}
+
+int
+main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, rig_teardown)
+	const struct CMUnitTest tests[] = {
+		T(frames_go_both_ways), T(polling_thread_does_not_wait),
+		T(interrupt_comes_behind_the_frame), T(disabled_queue_has_written_all),
+	};
+
+	return cmocka_run_group_tests_name("igb_model_message", tests, NULL, NULL);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/* How the directions of a polling thread share its core. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "poller.h"
+
+/* A source with frames without end, or with none, each look for which takes a while. */
+struct rig_source {
+	struct wire_source src;
+	uint64_t ns;        /* what next() takes */
+	int frames;         /* what it returns */
+	atomic_uint looks;
+};
+
+static int
+rig_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
+{
+	static const uint8_t data[WIRE_FRAME_MIN];
+	struct rig_source *s = (struct rig_source *)src;
+	uint64_t begin = poller_now();
+
+	while (poller_now() - begin < s->ns)
+		;
+	s->looks++;
+	*frame = (struct igb_frame){ .data = data, .len = sizeof(data) };
+	return s->frames;
+}
+
+static bool
+rig_pending(struct wire_source *src)
+{
+	return true;
+}
+
+static void
+rig_close(struct wire_source *src)
+{
+}
+
+static void
+add(struct poller *poller, struct rig_source *s, struct wire_dir **dir)
+{
+	char err[WIRE_ERR_LEN];
+	struct wire_sink *sink;
+
+	s->src = (struct wire_source){ .next = rig_next, .pending = rig_pending, .close = rig_close };
+	assert_int_equal(wire_null_open(&sink, err), 0);
+	*dir = wire_dir_new(&s->src, sink, 0);
+	assert_non_null(*dir);
+	poller_add(poller, *dir, NULL, NULL);
+}
+
+/* Lets two directions share a thread until the first was polled for 50 times. */
+static void
+share(struct rig_source *a, struct rig_source *b)
+{
+	char err[WIRE_ERR_LEN];
+	struct poller *poller = poller_new(-1, err);
+	struct wire_dir *dirs[2];
+
+	assert_non_null(poller);
+	add(poller, a, &dirs[0]);
+	add(poller, b, &dirs[1]);
+	assert_int_equal(poller_start(poller, err), 0);
+	while (a->looks < 50)
+		usleep(1000);
+	poller_free(poller);
+	wire_dir_free(dirs[0]);
+	wire_dir_free(dirs[1]);
+}
+
+/* A port whose polls last 400 us and bring nothing leaves its neighbour more than a burst a poll. */
+static void
+test_neighbour_of_long_polls_has_as_much_time(void **state)
+{
+	struct rig_source slow = { .ns = 400000, .frames = 0 };
+	struct rig_source busy = { .ns = 0, .frames = 1 };
+
+	share(&slow, &busy);
+	assert_true(busy.looks > 3 * WIRE_BURST * slow.looks);
+}
+
+/* A neighbour that has no frames does not take the time that it could have. */
+static void
+test_idle_neighbour_takes_no_time(void **state)
+{
+	struct rig_source slow = { .ns = 400000, .frames = 0 };
+	struct rig_source idle = { .ns = 0, .frames = 0 };
+
+	share(&slow, &idle);
+	assert_in_range(idle.looks, slow.looks - 1, slow.looks + 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_neighbour_of_long_polls_has_as_much_time),
+		cmocka_unit_test(test_idle_neighbour_takes_no_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The server's accesses to memory without a file descriptor (server_async.c), by a client that
+ * answers when the test says so.
+ */
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/vfio.h>
+
+#include "vfu_test.h"
+
+#define PATIENCE_MS 20000
+#define RW          (VFU_DMA_READ | VFU_DMA_WRITE)
+#define SIZE        0x10000u
+
+static struct device dev;
+static int s, mem;
+static uint8_t *m; /* the memory at bus address SIZE, which has a descriptor; at 0 is none */
+
+/* The next DMA_READ or DMA_WRITE that the server sent. */
+struct asked {
+	struct vfio_user_header h;
+	struct vfio_user_dma_access a;
+	uint8_t data[SIZE];
+};
+
+static int
+setup(void **state)
+{
+	device_start_dma(&dev, PATIENCE_MS);
+	s = raw_attach(&dev);
+	mem = memory_file(SIZE);
+	m = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
+	assert_int_equal(raw_map(s, -1, 0, 0, SIZE, RW), 0);
+	assert_int_equal(raw_map(s, mem, 0, SIZE, SIZE, RW), 0);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	munmap(m, SIZE);
+	close(mem);
+	if (s >= 0)
+		close(s);
+	device_stop(&dev);
+	return 0;
+}
+
+static void
+expect(struct asked *q, uint16_t cmd, uint64_t addr, uint64_t count)
+{
+	assert_true(raw_recv(s, q, sizeof(q->h) + sizeof(q->a), NULL));
+	assert_int_equal(q->h.cmd, cmd);
+	assert_int_equal(q->a.addr, addr);
+	assert_int_equal(q->a.count, count);
+	if (cmd == VFIO_USER_DMA_WRITE)
+		assert_true(raw_recv(s, q->data, count, NULL));
+}
+
+/* Of a read, with count bytes of this value. */
+static void
+answer(struct asked *q, int value)
+{
+	q->h.flags = VFIO_USER_F_TYPE_REPLY;
+	q->h.msg_size = sizeof(q->h) + sizeof(q->a);
+	if (q->h.cmd == VFIO_USER_DMA_READ) {
+		memset(q->data, value, q->a.count);
+		q->h.msg_size += q->a.count;
+	}
+	raw_send(s, q, q->h.msg_size, NULL, 0);
+}
+
+static int
+read_once(unsigned int slot, uint64_t iova, void *buf, size_t len)
+{
+	int ret;
+
+	POLLING(ret = vfu_dma_read(dev.server, slot, iova, buf, len));
+	return ret;
+}
+
+/* Until it is another result than -EAGAIN. */
+static int
+read_all(unsigned int slot, uint64_t iova, void *buf, size_t len)
+{
+	uint64_t end = now_ms() + SOON_MS;
+	int ret;
+
+	while ((ret = read_once(slot, iova, buf, len)) == -EAGAIN && now_ms() < end)
+		usleep(100);
+	return ret;
+}
+
+static bool
+message_waits(void)
+{
+	struct pollfd pfd = { .fd = s, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) == 1;
+}
+
+static uint64_t
+posted(void)
+{
+	struct vfu_server_stats st;
+
+	vfu_server_get_stats(dev.server, &st);
+	return st.dma_posted;
+}
+
+static void
+read_is_split(void **state)
+{
+	struct asked q;
+	uint8_t buf[64] = { 0 };
+
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(read_once(3, 0x100, buf, 64), -EAGAIN);
+	expect(&q, VFIO_USER_DMA_READ, 0x100, 64);
+	/* Another slot's read queues behind it; memory with a descriptor needs no turn. */
+	assert_int_equal(read_once(4, 0x200, buf, 32), -EAGAIN);
+	memset(m, 0x11, 64);
+	assert_int_equal(read_once(5, SIZE, buf, 64), 0);
+	assert_int_equal(buf[63], 0x11);
+	answer(&q, 0x22);
+	assert_int_equal(read_all(3, 0x100, buf, 64), 0);
+	assert_int_equal(buf[0], 0x22);
+	expect(&q, VFIO_USER_DMA_READ, 0x200, 32);
+	answer(&q, 0x33);
+	assert_int_equal(read_all(4, 0x200, buf, 32), 0);
+	assert_int_equal(buf[31], 0x33);
+	assert_int_equal(buf[32], 0x22);
+}
+
+/* What was read for another address, before vfu_dma_cancel(), or for a former use is no answer. */
+static void
+stale_read_is_no_answer(void **state)
+{
+	struct asked q;
+	uint8_t buf[64];
+
+	assert_int_equal(read_once(0, 0x100, buf, 64), -EAGAIN);
+	expect(&q, VFIO_USER_DMA_READ, 0x100, 64);
+	vfu_dma_cancel(dev.server, 0);
+	assert_int_equal(read_once(0, 0x100, buf, 64), -EAGAIN);
+	answer(&q, 0x22);
+	wait_until(read_once(0, 0x100, buf, 64) != -EAGAIN || message_waits());
+	expect(&q, VFIO_USER_DMA_READ, 0x100, 64);
+	answer(&q, 0x33);
+	assert_int_equal(read_all(0, 0x100, buf, 64), 0);
+	assert_int_equal(buf[0], 0x33);
+
+	/* Cancelled when it had come. */
+	assert_int_equal(read_once(0, 0x100, buf, 64), -EAGAIN);
+	expect(&q, VFIO_USER_DMA_READ, 0x100, 64);
+	answer(&q, 0x44);
+	vfu_dma_wait(dev.server);
+	vfu_dma_cancel(dev.server, 0);
+	assert_int_equal(read_once(0, 0x100, buf, 64), -EAGAIN);
+	expect(&q, VFIO_USER_DMA_READ, 0x100, 64);
+	answer(&q, 0x55);
+	assert_int_equal(read_all(0, 0x100, buf, 64), 0);
+	assert_int_equal(buf[0], 0x55);
+
+	/* Another address, or another length. */
+	assert_int_equal(read_once(0, 0x100, buf, 64), -EAGAIN);
+	expect(&q, VFIO_USER_DMA_READ, 0x100, 64);
+	answer(&q, 0x66);
+	vfu_dma_wait(dev.server);
+	assert_int_equal(read_once(0, 0x100, buf, 32), -EAGAIN);
+	expect(&q, VFIO_USER_DMA_READ, 0x100, 32);
+	answer(&q, 0x77);
+	vfu_dma_wait(dev.server);
+	assert_int_equal(read_once(0, 0x200, buf, 32), -EAGAIN);
+	expect(&q, VFIO_USER_DMA_READ, 0x200, 32);
+	answer(&q, 0x78);
+	assert_int_equal(read_all(0, 0x200, buf, 32), 0);
+	assert_int_equal(buf[0], 0x78);
+}
+
+/* Asks for a register; the reply comes later. */
+static void
+ask_register(void)
+{
+	struct {
+		struct vfio_user_header h;
+		struct vfio_user_region_access a;
+	} req = { { .msg_id = 99, .cmd = VFIO_USER_REGION_READ, .msg_size = sizeof(req) },
+		{ .offset = 0x10, .region = 0, .count = 4 } };
+
+	raw_send(s, &req, sizeof(req), NULL, 0);
+}
+
+static void
+wire(int efd)
+{
+	struct vfio_irq_set set = { .argsz = sizeof(set), .count = 1,
+		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX };
+
+	assert_int_equal(raw_command_fd(s, VFIO_USER_DEVICE_SET_IRQS, &set, sizeof(set), efd), 0);
+}
+
+/* Posted writes: memory with a descriptor, interrupts and the reply to a command come behind. */
+static void
+nothing_passes_a_posted_write(void **state)
+{
+	struct vfio_user_header h;
+	uint8_t buf[64], reply[64];
+	struct asked q;
+	uint64_t n;
+	int efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	wire(efd);
+	memset(buf, 0x5a, sizeof(buf));
+	memset(m, 0, 64);
+	POLLING(assert_int_equal(vfu_dma_write(dev.server, 0x100, buf, 64), 0));
+	expect(&q, VFIO_USER_DMA_WRITE, 0x100, 64);
+	assert_memory_equal(q.data, buf, 64);
+	assert_null(device_ptr(&dev, SIZE, 4, VFU_DMA_WRITE));
+	POLLING(assert_int_equal(vfu_dma_write(dev.server, SIZE, buf, 64), 0));
+	POLLING(assert_true(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0)));
+	POLLING(assert_false(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 1)));
+	assert_int_equal(read_once(0, SIZE, reply, 4), -EAGAIN);
+	/* A fault that can be known is told at once. */
+	POLLING(assert_int_equal(vfu_dma_write(dev.server, 2 * SIZE - 4, buf, 8), -EFAULT));
+	assert_int_equal(posted(), 3);
+	ask_register();
+	usleep(20000);
+	assert_int_equal(m[0], 0);
+	assert_int_equal(read(efd, &n, 8), -1);
+	assert_false(message_waits());
+
+	answer(&q, 0);
+	assert_true(raw_recv(s, &h, sizeof(h), NULL));
+	assert_int_equal(h.msg_id, 99);
+	assert_int_equal(h.flags & VFIO_USER_F_ERROR, 0);
+	assert_true(raw_recv(s, reply, h.msg_size - sizeof(h), NULL));
+	assert_memory_equal(m, buf, 64);
+	assert_int_equal(read(efd, &n, 8), 8);
+	assert_int_equal(n, 1);
+	assert_int_equal(posted(), 0);
+	assert_non_null(device_ptr(&dev, SIZE, 4, VFU_DMA_WRITE));
+	assert_int_equal(read_once(0, SIZE, reply, 4), 0);
+	assert_int_equal(reply[0], 0x5a);
+	close(efd);
+}
+
+static void
+write_posts(struct device *d, uint64_t offset, const void *buf, size_t len)
+{
+	assert_int_equal(vfu_dma_write(d->server, 0x100, buf, len), 0);
+}
+
+/* What the device wrote because of a command comes before the reply to that. */
+static void
+reply_comes_behind_what_the_command_wrote(void **state)
+{
+	struct {
+		struct vfio_user_header h;
+		struct vfio_user_region_access a;
+		uint32_t v;
+	} req = { { .msg_id = 99, .cmd = VFIO_USER_REGION_WRITE, .msg_size = 36 },
+		{ .offset = 0x10, .region = 0, .count = 4 }, 0x12345678 };
+	struct vfio_user_header h;
+	struct asked q;
+
+	dev.on_write = write_posts;
+	raw_send(s, &req, 36, NULL, 0);
+	expect(&q, VFIO_USER_DMA_WRITE, 0x100, 4);
+	usleep(20000);
+	assert_false(message_waits());
+	answer(&q, 0);
+	assert_true(raw_recv(s, &h, sizeof(h), NULL));
+	assert_int_equal(h.msg_id, 99);
+}
+
+static void
+device_is_busy_when_much_is_posted(void **state)
+{
+	static uint8_t buf[0x1000];
+	struct asked q;
+	unsigned int n = 0;
+
+	while (!vfu_dma_busy(dev.server)) {
+		POLLING(assert_int_equal(vfu_dma_write(dev.server, 0, buf, sizeof(buf)), 0));
+		assert_true(++n <= 100);
+	}
+	assert_int_equal(n, 256 / 4 + 1);
+	while (n-- != 0) {
+		expect(&q, VFIO_USER_DMA_WRITE, 0, sizeof(buf));
+		answer(&q, 0);
+	}
+	vfu_dma_wait(dev.server);
+	assert_false(vfu_dma_busy(dev.server));
+	assert_int_equal(posted(), 0);
+}
+
+/* A client that leaves takes what was queued for it along; the next one sees nothing of it. */
+static void
+next_client_gets_nothing_of_it(void **state)
+{
+	uint8_t buf[64];
+	struct asked q;
+
+	memset(buf, 0x5a, sizeof(buf));
+	assert_int_equal(read_once(0, 0x100, buf, 64), -EAGAIN);
+	expect(&q, VFIO_USER_DMA_READ, 0x100, 64);
+	answer(&q, 0x22);
+	vfu_dma_wait(dev.server);
+	assert_int_equal(read_once(1, 0x200, buf, 64), -EAGAIN);
+	assert_int_equal(read_once(2, 0x300, buf, 64), -EAGAIN);
+	for (unsigned int i = 0; i < 10; i++)
+		POLLING(assert_int_equal(vfu_dma_write(dev.server, 0x100, buf, 64), 0));
+	close(s);
+	wait_until(dev.detached == dev.attached);
+	wait_until(posted() == 0);
+	assert_false(vfu_dma_busy(dev.server));
+
+	s = raw_attach(&dev);
+	assert_int_equal(raw_map(s, -1, 0, 0, SIZE, RW), 0);
+	assert_false(message_waits());
+	for (unsigned int slot = 0; slot < 3; slot++) {
+		assert_int_equal(read_once(slot, 0x100 * (slot + 1), buf, 64), -EAGAIN);
+		expect(&q, VFIO_USER_DMA_READ, 0x100 * (slot + 1), 64);
+		answer(&q, 0x40 + (int)slot);
+		assert_int_equal(read_all(slot, 0x100 * (slot + 1), buf, 64), 0);
+		assert_int_equal(buf[0], 0x40 + slot);
+	}
+}
+
+/* A range from one kind of memory into the other, and one that passes the last address. */
+static void
+ranges_of_both_kinds(void **state)
+{
+	uint8_t buf[64];
+	struct asked q;
+
+	memset(m, 0x11, 32);
+	assert_int_equal(read_once(0, SIZE - 32, buf, 64), -EAGAIN);
+	expect(&q, VFIO_USER_DMA_READ, SIZE - 32, 32);
+	answer(&q, 0x22);
+	assert_int_equal(read_all(0, SIZE - 32, buf, 64), 0);
+	assert_int_equal(buf[31], 0x22);
+	assert_int_equal(buf[32], 0x11);
+	/* Behind 2 * SIZE nothing is mapped: the fault is found when its turn comes. */
+	assert_int_equal(read_once(0, 2 * SIZE - 32, buf, 64), -EFAULT);
+	assert_int_equal(vfu_dma_last_fault()->why, VFU_DMA_NOT_MAPPED);
+	assert_int_equal(vfu_dma_last_fault()->iova, 2 * SIZE);
+	assert_int_equal(device_faults(&dev), 1);
+}
+
+int
+main(void)
+{
+	int ret;
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(read_is_split), T(stale_read_is_no_answer), T(nothing_passes_a_posted_write),
+		T(reply_comes_behind_what_the_command_wrote),
+		T(device_is_busy_when_much_is_posted), T(next_client_gets_nothing_of_it),
+		T(ranges_of_both_kinds),
+	};
+
+	vfu_rcu_register();
+	vfu_rcu_offline();
+	ret = cmocka_run_group_tests_name("vfio_user_async", tests, NULL, NULL);
+	vfu_rcu_unregister();
+	return ret;
+}
