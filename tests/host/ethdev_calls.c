@@ -4,7 +4,7 @@
 
 /*
  * What no packaged tool calls of ethdev, on one port whose wire is a loop; and what
- * happens when its device fails (ethdev_device.c):
+ * happens at the limits of frames (ethdev_limits.c) and when its device fails (ethdev_device.c):
  *
  *	ethdev_calls EAL-ARGS -- SCENARIO [looped]
  *
@@ -307,6 +307,53 @@ link_changes(void)
 	up(&conf);
 	OK(rte_eth_dev_set_link_down(P));
 	SOON(rte_eth_link_get_nowait(P, &link) == 0 && !link.link_status);
+	down();
+}
+
+/* A port offers what it is told to, and links at the best of that. */
+static void
+speeds(void)
+{
+	static const struct {
+		uint32_t offered, mbps;
+		bool half;
+	} good[] = {
+		{ RTE_ETH_LINK_SPEED_100M, 100, false },
+		{ RTE_ETH_LINK_SPEED_10M, 10, false },
+		{ RTE_ETH_LINK_SPEED_10M | RTE_ETH_LINK_SPEED_100M_HD, 100, true },
+		{ RTE_ETH_LINK_SPEED_FIXED | RTE_ETH_LINK_SPEED_100M, 100, false },
+		{ RTE_ETH_LINK_SPEED_FIXED | RTE_ETH_LINK_SPEED_10M_HD, 10, true },
+		{ RTE_ETH_LINK_SPEED_FIXED | RTE_ETH_LINK_SPEED_1G, 1000, false },
+		{ RTE_ETH_LINK_SPEED_AUTONEG, 1000, false },
+	};
+	static const uint32_t bad[] = {
+		RTE_ETH_LINK_SPEED_FIXED, RTE_ETH_LINK_SPEED_2_5G,
+		RTE_ETH_LINK_SPEED_FIXED | RTE_ETH_LINK_SPEED_2_5G,
+		RTE_ETH_LINK_SPEED_FIXED | RTE_ETH_LINK_SPEED_10M | RTE_ETH_LINK_SPEED_100M,
+	};
+	struct rte_eth_conf conf = { 0 };
+	struct rte_eth_link link;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(bad); i++) {
+		conf.link_speeds = bad[i];
+		CHECK(rte_eth_dev_configure(P, 1, 1, &conf) == -EINVAL);
+	}
+	for (i = 0; i < RTE_DIM(good); i++) {
+		const bool fixed = good[i].offered & RTE_ETH_LINK_SPEED_FIXED;
+
+		conf.link_speeds = good[i].offered;
+		up(&conf);
+		OK(rte_eth_link_get(P, &link));
+		if (link.link_speed != good[i].mbps || link.link_duplex == good[i].half ||
+				link.link_autoneg == fixed)
+			wrong("offered 0x%x: %u Mb/s, duplex %u, autoneg %u", good[i].offered,
+				link.link_speed, link.link_duplex, link.link_autoneg);
+		CHECK(arrives(&own, -1));
+		OK(rte_eth_dev_stop(P));
+		OK(rte_eth_link_get(P, &link));
+		CHECK(!link.link_status && link.link_autoneg == !fixed);
+	}
 	down();
 }
 
@@ -675,6 +722,7 @@ static const struct {
 	void (*run)(void);
 } scenarios[] = {
 	{ "again", again },
+	{ "application-maps", application_maps },
 	{ "bad-buffer", bad_buffer },
 	{ "bad-buffer-wire", bad_buffer_wire },
 	{ "deferred", deferred },
@@ -685,15 +733,19 @@ static const struct {
 	{ "interrupts", interrupts },
 	{ "link", link_changes },
 	{ "link-watch", link_watch },
+	{ "prepare", prepare },
 	{ "quiet", quiet },
 	{ "ring-bases", ring_bases },
+	{ "scatter", scatter },
 	{ "sctp", sctp },
 	{ "silent", silent },
+	{ "speeds", speeds },
 	{ "stale", stale },
 	{ "stall-rx", stall_rx },
 	{ "stall-tx", stall_tx },
 	{ "tso", tso },
 	{ "unplug", unplug },
+	{ "vdev", vdev },
 };
 
 int

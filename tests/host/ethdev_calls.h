@@ -66,4 +66,12 @@ void stall_rx(void);
 void stall_tx(void);
 void unplug(void);
 
+/* ethdev_limits.c */
+void prepare(void);
+void scatter(void);
+
+/* ethdev_vdev.c */
+void application_maps(void);
+void vdev(void);
+
 #endif /* ETHDEV_CALLS_H */

@@ -23,12 +23,15 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(TOP, 'tools', 'lib'))
 from conversation import PATIENCE, Conversation  # noqa: E402
 
-BUILD = os.environ.get('GANTRY_BUILD', os.path.join(TOP, 'build'))
+BUILD = os.path.abspath(os.environ.get('GANTRY_BUILD', os.path.join(TOP, 'build')))
 # The daemon may come from another build: the sanitizers'.
 NIC = os.environ.get('GANTRY_NIC', os.path.join(BUILD, 'app', 'gantry-nic'))
 TESTPMD = os.path.join(BUILD, 'app', 'gantry-testpmd')
 CALLS = os.path.join(BUILD, 'tests', 'host', 'ethdev_calls')
 PMDS = os.path.join(BUILD, 'pmds')
+# Another release of DPDK than the machine's, and what starts what is linked with it.
+DPDK = os.environ.get('GANTRY_DPDK', '')
+WITH_DPDK = [os.environ['GANTRY_DPDK_RUN']] if os.environ.get('GANTRY_DPDK_RUN') else []
 
 # How the driver maps, and in which IOVA mode, where a test does not say: run.py sets these.
 DMA = os.environ.get('GANTRY_DMA', '')              # a mode's name
@@ -189,6 +192,15 @@ class Bench(unittest.TestCase):
         """The device's last client, and all that was held of it."""
         self.wait_until(lambda: not self.nic_now(nic)[port]['server']['client'])
 
+    def open_files(self, *procs):
+        """How many descriptors each process has."""
+        return [len(os.listdir('/proc/%d/fd' % p.p.pid)) for p in procs]
+
+    def wait_files(self, limit, *procs):
+        """No process keeps more than that. Threads of their own close the last ones."""
+        self.wait_until(lambda: all(
+            n <= most for n, most in zip(self.open_files(*procs), limit, strict=True)))
+
     def nic_stats(self, nic):
         """Ends the daemon and returns what it counted, by port."""
         nic.signal(signal.SIGTERM)
@@ -224,7 +236,8 @@ class Bench(unittest.TestCase):
     def dpdk_testpmd(self, eal, args, prompt=True, timeout=PATIENCE):
         """Debian's, unmodified, with both plugins loaded; at its prompt."""
         # What it prints is to be seen when it prints it, in a file, too.
-        argv = ['stdbuf', '-oL', 'dpdk-testpmd', '-d', PMDS] + list(eal) + ['--'] + list(args)
+        argv = (['stdbuf', '-oL'] + WITH_DPDK + ['dpdk-testpmd', '-d', PMDS] + list(eal) + ['--'] +
+                list(args))
         if not any(a.startswith('--total-num-mbufs') for a in args):
             argv += ['--total-num-mbufs=16384']
         if prompt:
@@ -254,13 +267,12 @@ class Bench(unittest.TestCase):
             return json.loads(s.recv(limit))[command.partition(',')[0]]
 
     def ethdev_calls(self, eal, scenario):
-        return self.run_process([CALLS, '-d', PMDS] + list(eal) + ['--', scenario])
+        return self.run_process(WITH_DPDK + [CALLS, '-d', PMDS] + list(eal) + ['--', scenario])
 
     def command(self, p, line, pattern='', timeout=PATIENCE):
         """Says a line at testpmd's prompt, and waits for what it must print, and the next prompt."""
-        m = p.command(line, pattern, timeout)
-        p.expect(r'testpmd> ', timeout, m.end())
-        return m
+        p.prompt = 'testpmd> '
+        return p.command(line, pattern, timeout)
 
     def quit(self, p, timeout=PATIENCE):
         p.say('quit')

@@ -4,7 +4,7 @@
 """Runs the host tests: tests/host/test_*.py.
 
     run.py [--with TAG] [--without TAG[,TAG]] [--dma MODE] [--dma-debug] [--iova va|pa]
-           [--part K/N] [--counts FILE] [PATTERN ...]
+           [--dpdk RELEASE] [--part K/N] [--counts FILE] [PATTERN ...]
 
 One line a test, what a failed one printed, and a summary. A PATTERN is a part
 of a test's name (test_forward.Forward.test_io). --without leaves out tests that
@@ -15,6 +15,10 @@ to a file.
 --dma and --dma-debug give every port the devargs dma=MODE and dma_debug=1, and --iova
 runs what does not choose itself with hugepages in that IOVA mode. Tests for which that
 makes sense carry the tag "dma".
+
+--dpdk takes programs and plugins of the build for another release (25.11), which
+tools/lib/matrix.sh made, and runs them and the release's dpdk-testpmd with the
+release's own libraries. The daemon, which does not link DPDK, is build/'s.
 
 A test that cannot run here says what it needs, in a skip whose reason begins
 with "needs"; a test skipped for any other reason could have run, and failed. So
@@ -29,6 +33,7 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
 LIMIT = 900  # seconds a test may take, should one of its own limits not hold
 
 
@@ -119,14 +124,20 @@ def main():
     ap.add_argument('--dma', choices=('direct', 'window', 'strict', 'bounce'))
     ap.add_argument('--dma-debug', action='store_const', const='1')
     ap.add_argument('--iova', choices=('va', 'pa'))
+    ap.add_argument('--dpdk', metavar='RELEASE')
     ap.add_argument('--part', type=part, default=(1, 1), metavar='K/N')
     ap.add_argument('--counts', metavar='FILE')
     ap.add_argument('pattern', nargs='*')
     args = ap.parse_args()
     without = set(filter(None, args.without.split(',')))
     chosen = {'GANTRY_DMA': args.dma, 'GANTRY_DMA_DEBUG': args.dma_debug, 'GANTRY_IOVA': args.iova}
+    if args.dpdk:
+        chosen['GANTRY_DPDK'] = args.dpdk
+        chosen['GANTRY_BUILD'] = os.path.join(TOP, 'build-' + args.dpdk)
+        chosen['GANTRY_NIC'] = os.path.join(TOP, 'build', 'app', 'gantry-nic')
+        chosen['GANTRY_DPDK_RUN'] = os.path.join(TOP, '.deps', 'matrix', args.dpdk, 'root', 'run')
     os.environ.update({name: value for name, value in chosen.items() if value})
-    how = [args.dma, args.iova, args.dma_debug and 'dma_debug']
+    how = [args.dma, args.iova, args.dma_debug and 'dma_debug', args.dpdk and 'DPDK ' + args.dpdk]
 
     sys.path.insert(0, HERE)
     tests = [t for t in flatten(unittest.TestLoader().discover(HERE, 'test_*.py'))

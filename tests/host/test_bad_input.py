@@ -75,6 +75,16 @@ class Daemon(Bench):
         with open(self.sock('p')) as f:
             self.assertEqual(f.read(), 'precious')
 
+    def test_one_socket_by_two_names(self):
+        os.symlink(self.dir, self.path('link'))
+        for other in '/./p.sock', '/link/p.sock', '/../%s/p.sock' % os.path.basename(self.dir):
+            with self.subTest(other):
+                self.refuse(self.port('', 'p') + ['--port', 'q:socket=%s%s' % (self.dir, other)], 2,
+                            'ports p and q have the same socket %s%s' % (self.dir, other))
+        self.assertEqual(os.listdir(self.dir), ['link'])
+        self.refuse(['--port', 'a:socket=/nonesuch/p', '--port', 'b:socket=/nonesuch2/p'], 1,
+                    '/nonesuch/p')
+
     def test_live_socket_is_not_taken_over_and_a_stale_one_is(self):
         first = self.nic('p')
         self.refuse(self.port(''), 1, self.sock('p'))

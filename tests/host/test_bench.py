@@ -8,6 +8,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 import unittest
 
 from lib import BUILD, TOP, Bench, hugepages
@@ -51,6 +52,39 @@ class Turns(unittest.TestCase):
         self.assertRegex(shown.getvalue(), r'(?m)^flaky .*4 turns, 1 lost: .*\n^never +MISSING')
 
 
+def load(name, *folders):
+    spec = importlib.util.spec_from_file_location(name, os.path.join(TOP, *folders, name + '.py'))
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Limits(unittest.TestCase):
+    """tools/bench isolation names each limit that an attack breaks."""
+
+    def missed(self, mode, *turns):
+        load('bench', 'tools', 'lib')
+        row = load('isolation', 'bench').Row('tso0', mode)
+        spin = {'rate': 1000.0, 'gap_ms': 5.0, 'map_ms_max': 1.0}
+        for rate, gap, longest, end in turns:
+            row.add(spin, {'rate': rate, 'gap_ms': gap, 'map_ms_max': longest, 'end_s': end,
+                           'map_ms_median': None}, spin)
+        doc = row.json()
+        self.assertEqual(doc['ok'], not doc['missed'])
+        return [text.split()[0] for text in doc['missed']]
+
+    def test_limits(self):
+        self.assertEqual(self.missed('own', (801.0, 24.9, 99.0, 1.9)), [])
+        self.assertEqual(self.missed('own', (799.0, 25.1, 101.0, 2.1)), ['rate', 'gap', 'map', 'end'])
+        self.assertEqual(self.missed('shared', (501.0, 5.0, 1.0, 0.1)), [])
+        self.assertEqual(self.missed('shared', (499.0, 5.0, 1.0, 0.1)), ['rate'])
+        # The median turn's rate counts, but each gap and each mapping does.
+        good = (1000.0, 5.0, 1.0, 0.1)
+        self.assertEqual(self.missed('own', good, (0.0, 5.0, 1.0, 0.1), good), [])
+        self.assertEqual(self.missed('own', good, (1000.0, 500.0, 1.0, 0.1), good), ['gap'])
+        self.assertEqual(self.missed('own', good, (1000.0, 5.0, 500.0, 0.1), good), ['map'])
+
+
 class Tool(Bench):
     def call(self, *args, status=0):
         r = subprocess.run([TOOL, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -60,16 +94,33 @@ class Tool(Bench):
 
     def test_list(self):
         self.assertRegex(self.call('--list').stdout, r'(?m)^dma +lib/dma: ')
+        self.assertRegex(self.call('isolation', '--list').stdout, r'(?m)^spin +burns CPU')
 
     def test_mistakes(self):
         """One line each, before anything is installed, built or measured."""
         for args, word in ((('nonsense',), 'nonsense'), ((), 'name a benchmark'),
                            (('dma', '--json', '/nonexistent/x'), '/nonexistent/x'),
-                           (('dma', '--runs', '0'), '--runs 0')):
+                           (('dma', '--runs', '0'), '--runs 0'),
+                           (('isolation', '--attack', 'nonsense'), 'nonsense')):
             r = self.call(*args, status=2)
             self.assertEqual(len(r.stderr.splitlines()), 1, r.stderr)
             self.assertIn(word, r.stderr)
             self.assertEqual(r.stdout, '')
+
+    @unittest.skipUnless(os.cpu_count() > 1, 'needs two cores')
+    def test_isolation(self):
+        """The yardstick beside itself; without tools/bench, which would reserve hugepages."""
+        out = self.path('isolation.json')
+        p = self.run_process([sys.executable, os.path.join(TOP, 'tools', 'lib', 'bench.py'), 'isolation',
+                              '--attack', 'spin', '--runs', '1', '--seconds', '0.2', '--json', out])
+        p.wait(120)
+        with open(out) as f:
+            rows = json.load(f)['rows']
+        self.assertEqual([(r['attack'], r['cores']) for r in rows],
+                         [('spin', 'own'), ('spin', 'shared')])
+        for row in rows:
+            self.assertGreater(min(row['rate'], row['spin_rate'], row['map_ms_max'], row['gap_ms']), 0)
+            self.assertRegex(row['runs'][0]['attacker'], '^rounds: [1-9]')
 
     def program(self, *args, status=0):
         p = self.run_process([PROGRAM] + list(args))

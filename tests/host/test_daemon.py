@@ -2,24 +2,26 @@
 # Copyright (c) 2026 The gantry authors
 """gantry-nic as a process: what it holds, what it tells, how it ends."""
 
+import errno
 import fcntl
 import json
 import os
 import signal
 import struct
 import subprocess
+import time
 import unittest
 
 import vfio_user
 from lib import NIC, Bench
 
+STATUS = 8
+
 
 class Daemon(Bench):
-    def held(self, nic):
-        """File descriptors and mappings."""
-        pid = nic.p.pid
-        with open('/proc/%d/maps' % pid) as f:
-            return len(os.listdir('/proc/%d/fd' % pid)), sum(1 for _ in f)
+    def mappings(self, nic):
+        with open('/proc/%d/maps' % nic.p.pid) as f:
+            return sum(1 for _ in f)
 
     def test_clients_leave_nothing_behind(self):
         """Neither polite ones, nor those that end in the middle of a message."""
@@ -44,15 +46,136 @@ class Daemon(Bench):
                     pass
             c.close()
             self.wait_client_gone(nic, 'p')
+        files = self.open_files(nic)
         for i in range(4):
             visit(i)
-        before = self.held(nic)
+        before = self.mappings(nic)
         for i in range(40):
             visit(i)
-        after = self.held(nic)
-        self.assertEqual(after[0], before[0], 'file descriptors')
-        self.assertLessEqual(after[1], before[1] + 2, 'mappings')   # the allocator's own may move
+        self.wait_files(files, nic)
+        self.assertLessEqual(self.mappings(nic), before + 2)    # the allocator's own may move
         self.assertEqual(self.nic_stats(nic)['p']['server']['clients'], 44)
+
+    def test_log_that_nobody_reads_stops_nothing(self):
+        """Lines that find no room are lost and counted, while a neighbour's device answers."""
+        log, end = os.pipe()
+        self.addCleanup(os.close, log)
+        fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 4096)
+        stats = self.path('stats.json')
+        p = subprocess.Popen([NIC, '--port', 'a:socket=' + self.sock('a'), '--port',
+                              'b:socket=' + self.sock('b'), '--stats-json', stats],
+                             stdout=subprocess.PIPE, stderr=end)
+        self.addCleanup(p.wait)
+        self.addCleanup(p.kill)
+        os.close(end)
+        self.assertEqual(p.stdout.readline(), b'gantry-nic: ready\n')
+        p.stdout.close()
+        neighbour = vfio_user.Client(self.sock('b'))
+        for _ in range(1000):  # a kilobyte of lines each, for a buffer of 256
+            p.send_signal(signal.SIGUSR1)
+            time.sleep(0.001)
+        for _ in range(5):
+            vfio_user.Client(self.sock('a')).close()
+            self.assertNotEqual(neighbour.reg(STATUS), 0)
+        text = b''
+        while b'lines of the log were lost' not in text:
+            text += os.read(log, 65536)
+        self.assertIn(b'gantry-nic: statistics after', text)
+        p.terminate()
+        self.assertEqual(p.wait(60), 0)
+        with open(stats) as f:
+            self.assertGreater(json.load(f)['log_lines_lost'], 0)
+
+    def daemon(self, *ports, **kw):
+        """With standard output of the caller's, as `nic()` cannot have it."""
+        argv = [NIC]
+        for port in ports:
+            argv += ['--port', '%s:socket=%s' % (port, self.sock(port))]
+        p = subprocess.Popen(argv + kw.pop('args', []), stderr=subprocess.PIPE, text=True, **kw)
+        self.addCleanup(p.wait)
+        self.addCleanup(p.kill)
+        self.addCleanup(p.stderr.close)
+        return p
+
+    def small_pipe(self):
+        r, w = os.pipe()
+        self.addCleanup(os.close, r)
+        fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
+        return r, w
+
+    def test_ends_though_nobody_reads_its_statistics(self):
+        r, w = self.small_pipe()
+        ports = ['p%d' % i for i in range(8)]   # their statistics are longer than the pipe
+        p = self.daemon(*ports, args=['--stats-json', '-'], stdout=w)
+        os.close(w)
+        self.assertEqual(os.read(r, 18), b'gantry-nic: ready\n')
+        p.send_signal(signal.SIGUSR2)
+        self.assertIn('cannot write statistics to -: nobody reads them', next(line for line in p.stderr if 'cannot' in line))
+        p.terminate()
+        self.assertEqual(p.wait(60), 1)
+
+    def test_ends_though_it_waits_for_ever(self):
+        """Here for the reader of 'ready': no wait in the whole process lasts beyond SIGTERM."""
+        r, w = self.small_pipe()
+        os.set_blocking(w, False)
+        os.write(w, bytes(4096))
+        os.set_blocking(w, True)
+        p = self.daemon('a', stdout=w)
+        os.close(w)
+        self.wait_until(lambda: os.path.exists(self.sock('a')))
+        vfio_user.Client(self.sock('a')).close()
+        p.terminate()
+        self.assertEqual(p.wait(60), 1)
+        self.assertIn('did not end in time', p.stderr.read())
+        self.nic('a')           # in the place of the socket that stayed behind
+
+    def test_status_is_1_if_statistics_failed_once(self):
+        name = self.path('fifo')
+        os.mkfifo(name)
+        fd = os.open(name, os.O_RDWR | os.O_NONBLOCK)
+        self.addCleanup(os.close, fd)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                os.write(fd, bytes(4096))
+        p = self.daemon('a', args=['--stats-json', name], stdout=subprocess.PIPE)
+        self.addCleanup(p.stdout.close)
+        self.assertEqual(p.stdout.readline(), 'gantry-nic: ready\n')
+        p.send_signal(signal.SIGUSR2)
+        self.assertIn('cannot write statistics', next(line for line in p.stderr if 'cannot' in line))
+        with self.assertRaises(BlockingIOError):
+            while True:
+                os.read(fd, 65536)
+        p.terminate()
+        self.assertEqual(p.wait(60), 1)
+        self.assertEqual(json.loads(os.read(fd, 65536))['ports'][0]['name'], 'a')
+
+    def test_client_uses_up_no_share_but_its_own(self):
+        """Mappings until it is refused; its neighbour has as many as ever."""
+        nic = self.nic('a:max_maps=40', 'b:max_maps=40')
+        fd = os.memfd_create('guest')
+        self.addCleanup(os.close, fd)
+        unit = 2 << 20
+        os.ftruncate(fd, 80 * unit)
+
+        def fill(name):
+            c = vfio_user.Client(self.sock(name))
+            for i in range(80):
+                try:
+                    c.dma_map(fd, i * unit, i * unit, 4096)
+                except OSError as e:
+                    self.assertEqual(e.errno, errno.ENOSPC)
+                    return i, c
+            return 80, c
+
+        clients = []
+        for name in 'ab':
+            n, c = fill(name)
+            self.assertEqual(n, 40)
+            clients.append(c)
+        nic.expect(r'port a: .*this client has 40 mappings of files here, its limit is max_maps=40')
+        nic.expect(r'port b: .*max_maps=40')
+        for c in clients:
+            c.close()
 
     def test_page_table(self):
         """A driver's first frames through one, written from vfio_user.h; then without an entry."""
@@ -130,6 +253,29 @@ class Daemon(Bench):
                 if c:
                     c.close()
 
+    @unittest.skipUnless(len(os.sched_getaffinity(0)) > 1, 'needs two cores')
+    def test_polling_cores_are_for_polling(self):
+        """No client's work in another thread takes a polling thread's core."""
+        cores = sorted(os.sched_getaffinity(0))
+        nic = self.nic('p:wire=loop', args=('--cores', str(cores[0])))
+        c = vfio_user.Client(self.sock('p'))
+        allowed = [os.sched_getaffinity(int(t))
+                   for t in os.listdir('/proc/%d/task' % nic.p.pid)]
+        self.assertEqual([a for a in allowed if cores[0] in a], [{cores[0]}])
+        self.assertGreater(len(allowed), 2)
+        c.close()
+        nic.stop()
+        # Without another core a port's threads share those that poll the port.
+        nic = self.nic('p:wire=loop', 'q:wire=loop',
+                       args=('--cores', ','.join(str(c) for c in cores)))
+        clients = [vfio_user.Client(self.sock(p)) for p in 'pq']
+        allowed = [os.sched_getaffinity(int(t))
+                   for t in os.listdir('/proc/%d/task' % nic.p.pid)]
+        for core in cores[:2]:
+            self.assertEqual(allowed.count({core}), 2, allowed)
+        for c in clients:
+            c.close()
+
     def test_statistics_on_signal(self):
         nic = self.nic('p:wire=loop')
         nic.signal(signal.SIGUSR1)
@@ -152,7 +298,7 @@ class Daemon(Bench):
                      lambda: c.read(9, 0, 4),
                      lambda: c.read(4, 0, 4),
                      lambda: c.write(0, 2 ** 63, b'1234'),
-                     lambda: c.dma_unmap(0x1000, 0x1000),
+                     lambda: c.dma_unmap(0x1000, 0),
                      lambda: c.dma_map(None, 0, 0x123, 0x1000),
                      lambda: c.dma_map(None, 0, 2 ** 64 - 0x1000, 0x2000),
                      lambda: c.call(vfio_user.SET_IRQS, struct.pack('<IIIII', 20, 4 | 1 << 5, 2, 25, 1),

@@ -11,9 +11,9 @@ import os
 import subprocess
 import unittest
 
-from lib import BUILD, Bench, tag
+from lib import BUILD, WITH_DPDK, Bench, tag
 
-DMACHECK = os.path.join(BUILD, 'app', 'gantry-dmacheck')
+DMACHECK = WITH_DPDK + [os.path.join(BUILD, 'app', 'gantry-dmacheck')]
 
 # Two of each at least: gantry_dma_debug.h's, and what only the device's IOMMU can see.
 CLASSES = '''unmap-unknown unmap-twice wrong-size wrong-function wrong-direction
@@ -21,11 +21,12 @@ wrong-cpu-address wrong-nents unmap-error-address unchecked-mapping leaked-mappi
 sync-unmapped sync-out-of-range sync-wrong-direction sync-pointless map-invalid map-stack
 map-text map-not-contiguous overlap segment-too-long segment-boundary freed-while-mapped
 mbuf-freed-in-flight mbuf-double-free mbuf-written-after-send mbuf-written-after-free
-mbuf-sent-in-ring mbuf-received-into iommu-fault'''.split()
+mbuf-sent-in-ring mbuf-received-into mbuf-changed-in-flight mbuf-fast-free-broken
+mbuf-chain-not-enabled mbuf-not-of-pool iommu-fault'''.split()
 
 
 def run(*args, timeout=60):
-    return subprocess.run([DMACHECK, *args], stdin=subprocess.DEVNULL, capture_output=True,
+    return subprocess.run([*DMACHECK, *args], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=timeout)
 
 

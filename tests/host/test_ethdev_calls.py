@@ -41,6 +41,10 @@ class EthdevCalls(Scenario):
     def test_configured_and_started_again(self):
         self.scenario('again')
 
+    if DMA in ('window', 'bounce'):
+        def test_mapping_of_the_application_takes_no_address_from_the_driver(self):
+            self.scenario('application-maps')
+
     def test_deferred_start(self):
         self.scenario('deferred')
 
@@ -49,6 +53,12 @@ class EthdevCalls(Scenario):
 
     def test_identity(self):
         self.scenario('identity')
+
+    def test_accepted_packets_are_sent_and_others_counted(self):
+        self.scenario('prepare')
+
+    def test_buffers_of_any_size_receive_frames_of_any_length(self):
+        self.scenario('scatter', mb=128)
 
     def test_tso(self):
         """The segments as a capture on the wire has them."""
@@ -92,6 +102,9 @@ class EthdevCalls(Scenario):
 
     def test_link_events(self):
         self.scenario('link')
+
+    def test_link_has_the_speed_that_was_offered(self):
+        self.scenario('speeds')
 
     def test_rx_interrupts(self):
         self.scenario('interrupts')

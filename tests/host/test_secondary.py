@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 
-from lib import PMDS, Bench, needs_hugepages
+from lib import PMDS, WITH_DPDK, Bench, needs_hugepages
 from packets import ether, ipv4, read_pcap, udp, write_pcap
 
 
@@ -48,8 +48,8 @@ class Secondary(Bench):
             a for d in devices for a in ('-a', 'vfio_user:' + d)]
 
     def start_testpmd(self, eal, args):
-        p = self.run_process(['stdbuf', '-oL', 'dpdk-testpmd'] + eal + ['--'] + args + ['-i'],
-                             env=self.env)
+        p = self.run_process(['stdbuf', '-oL'] + WITH_DPDK + ['dpdk-testpmd'] + eal + ['--'] + args +
+                             ['-i'], env=self.env)
         p.expect(r'^testpmd> ', 40)
         return p
 
@@ -65,7 +65,7 @@ class Secondary(Bench):
                                                      '2@0,3@1', '--no-telemetry'], list(args))
 
     def tool(self, name, *devices, args=(), status=0, eal=()):
-        p = self.run_process([name] + list(eal) + self.common(*devices) + ['--'] + list(args),
+        p = self.run_process(WITH_DPDK + [name] + list(eal) + self.common(*devices) + ['--'] + list(args),
                              env=self.env)
         p.wait(status=status)
         return p.text()
@@ -134,6 +134,32 @@ class Secondary(Bench):
         self.command(pri, 'start')
         self.wait_until(lambda: self.sent(nic) == len(frames))
         self.assertEqual(self.xstats()['rx_good_packets'], 100)
+        self.quit(pri)
+
+    def test_vdev_comes_and_goes(self):
+        """A secondary polls the vdev's port by its name, and follows attach, detach and loss."""
+        self.nic('a:wire=loop')
+        other = self.nic('b:wire=loop')
+        first, second = ('net_gantry_igb%d,path=%s' % (n, self.sock(name))
+                         for n, name in enumerate('ab'))
+        pri = self.primary(eal=['--vdev', first])
+        sec = self.secondary()
+        self.command(sec, 'show port summary all', r'^0 .* net_gantry_igb0 ')
+        self.command(sec, 'start tx_first')
+        self.wait_until(lambda: self.xstats()['rx_good_packets'] > 1000)
+        self.command(sec, 'stop', r'RX-packets: [1-9]')
+        for _ in range(2):
+            self.command(pri, 'port attach ' + second, r'Now total ports is 2')
+            self.command(sec, 'show port summary all', r'^1 .* net_gantry_igb1 ')
+            self.command(pri, 'port detach 1', r'Now total ports is 1')
+            self.command(sec, 'show port summary all', r'available ports: 1$')
+        self.command(sec, 'port attach ' + second, r'Now total ports is 2')
+        self.command(pri, 'show port summary all', r'^1 .* net_gantry_igb1 ')
+        other.signal(signal.SIGKILL)
+        pri.expect(r'the device is gone')
+        pri.expect(r'(?s:device removal event.*Now total ports is 1)')
+        self.command(sec, 'show port summary all', r'available ports: 1$')
+        self.quit(sec)
         self.quit(pri)
 
     def test_control_is_the_primarys(self):
@@ -275,11 +301,12 @@ class Secondary(Bench):
         self.command(pri, 'start tx_first')
         # All processes must number memory pools' operations alike, and testpmd is
         # linked with some of them.
+        testpmd = ''.join(map(os.path.dirname, WITH_DPDK)) + '/usr/bin/dpdk-testpmd'
         libs = re.findall(r'=> (\S*/librte_mempool_\S+)', subprocess.run(
-            ['ldd', '/usr/bin/dpdk-testpmd'], capture_output=True, text=True, check=True).stdout)
+            WITH_DPDK + ['ldd', testpmd], capture_output=True, text=True, check=True).stdout)
         rx, tx = self.path('rx.pcap'), self.path('tx.pcap')
         dump = self.run_process(
-            ['stdbuf', '-oL', 'dpdk-pdump', '-l', '1'] + [a for lib in libs for a in ('-d', lib)] +
+            ['stdbuf', '-oL'] + WITH_DPDK + ['dpdk-pdump', '-l', '1'] + [a for lib in libs for a in ('-d', lib)] +
             self.common(self.sock('a')) +
             ['--', '--pdump', 'port=0,queue=*,rx-dev=%s,tx-dev=%s' % (rx, tx)], env=self.env)
         dump.expect(r'capture for \(1\) tuples')

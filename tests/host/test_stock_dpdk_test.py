@@ -7,17 +7,19 @@ import unittest
 from lib import PMDS, Bench, hugepages, tag
 
 
-@tag('slow')     # a hundred million frames
+@tag('slow')     # wants both cores for itself
 class DpdkTest(Bench):
     def test_pmd_perf_autotest(self):
         """Thousands of frames around a loop, in bursts and continuously, counted by the test itself."""
-        self.nic('p0:wire=loop,speed=max', args=['--cores', '0'])
-        # The test runs on a worker, lcore 1; its main lcore sleeps meanwhile.
+        # The test receives as many frames as the link carries in two seconds at the speed that
+        # the driver reports: 3 million at 1 Gb/s, but 298 million at 100 Gb/s.
+        self.nic('p0:wire=loop,speed=1G', args=['--cores', '0'])
+        # The test runs on a worker, lcore 1; its main lcore sleeps in the meantime.
         mem = 'huge' if hugepages(512) else 'no-huge'
         p = self.run_process(['dpdk-test', '-d', PMDS] +
                              self.eal(self.sock('p0'), mem=mem, mb=512),
                              env={'DPDK_TEST': 'pmd_perf_autotest'})
-        p.expect(r'^Test OK', timeout=800)
+        p.expect(r'^Test OK', timeout=300)
         p.wait()
         self.assertNotIn('Test Failed', p.text())
 

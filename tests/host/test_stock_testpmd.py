@@ -29,7 +29,7 @@ class Forwarding(Bench):
         to try again when its transmit ring is full.
         """
         write_pcap(self.path('in.pcap'), frames)
-        nic = self.nic('a:mac=%s,speed=max,wire=pcap:%s' % (MAC0, self.path('in.pcap')),
+        nic = self.nic('a:mac=%s,speed=max,start=0,wire=pcap:%s' % (MAC0, self.path('in.pcap')),
                        'b:mac=%s,speed=max,wire=pcap:%s:%s' % (MAC1, self.empty_input(),
                                                               self.path('out.pcap')))
         pmd = self.dpdk_testpmd(
@@ -116,7 +116,8 @@ class Modes(Forwarding):
     def test_txonly(self):
         nic = self.nic('a:wire=pcap:%s:%s' % (self.empty_input(), self.path('out.pcap')))
         pmd = self.dpdk_testpmd(self.eal(self.sock('a')),
-                                ['--forward-mode=txonly', '--txpkts=64,100,36'])
+                                ['--forward-mode=txonly', '--txpkts=64,100,36',
+                                 '--tx-offloads=0x8000'])
         self.command(pmd, 'start')
         self.wait_until(lambda: self.nic_now(nic)['a']['tx']['frames'] >= 5000)
         self.command(pmd, 'stop')

@@ -11,7 +11,8 @@ from lib import BUILD, TOP
 SCENARIOS = ('va pa-noiommu pa-uio dma-fault strict window dma-untranslated rx-intr link-intr '
              'intr-window intr-strict testpmd testpmd-window testpmd-strict '
              'dpdk-test dpdk-test-window dpdk-test-strict linux-peer upstream-peer numa '
-             'versus-upstream models-agree hot-unplug edu vfio-cost').split()
+             'versus-upstream models-agree hot-unplug guest-linux guest-dpdk edu '
+             'vfio-cost').split()
 
 
 class VmTool(unittest.TestCase):

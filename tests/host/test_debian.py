@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""
+tools/lib/debian.py: which versions it takes from an archive whose packages do not all match, and
+from which of the machine's sources. tools/lib/vm/noiommu.sh: of which files it builds vfio.ko.
+tools/lib/matrix.sh, dpdk_git.py: what is skipped, and what has failed.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+from lib import TOP
+
+sys.path.insert(0, os.path.join(TOP, 'tools', 'lib'))
+import debian  # noqa: E402
+
+
+def kernel(version, abi, leave_out=()):
+    """The stanzas of one kernel as Debian's archive has them."""
+    series = '.'.join(version.split('.')[:2])
+    kbuild = 'linux-kbuild-' + (series if series == '6.1' else abi)
+    packages = {
+        'linux-image-%s-amd64' % abi: '',
+        'linux-image-%s-cloud-amd64' % abi: '',
+        'linux-headers-%s-amd64' % abi:
+            'linux-headers-%s-common (= %s), %s (>= %s), gcc-12' % (abi, version, kbuild, version),
+        'linux-headers-%s-common' % abi: '',
+        kbuild: '',
+        'linux-source-' + series: '',
+    }
+    return [{'Package': p, 'Version': version, 'Depends': d} for p, d in packages.items()
+            if p not in leave_out]
+
+
+STOCK = [{'Package': 'linux-image-amd64', 'Version': '6.1.176-1', 'Depends': ''}]
+
+
+class KernelSets(unittest.TestCase):
+    def versions(self, *stanzas):
+        return [v for v, _ in debian.kernel_sets(STOCK + [s for k in stanzas for s in k], 'amd64')]
+
+    def test_newest_complete_set_is_first(self):
+        self.assertEqual(self.versions(kernel('6.1.99-1', '6.1.0-20'),
+                                       kernel('6.1.176-1', '6.1.0-50')),
+                         ['6.1.176-1', '6.1.99-1'])
+
+    def test_image_without_its_kbuild_is_passed_over(self):
+        self.assertEqual(self.versions(kernel('6.1.192-2', '6.1.0-56', ('linux-kbuild-6.1',)),
+                                       kernel('6.1.176-1', '6.1.0-50')), ['6.1.176-1'])
+
+    def test_each_package_of_the_set_is_required(self):
+        for missing in ('linux-headers-6.1.0-56-amd64', 'linux-headers-6.1.0-56-common',
+                        'linux-image-6.1.0-56-amd64', 'linux-source-6.1'):
+            self.assertEqual(self.versions(kernel('6.1.192-2', '6.1.0-56', (missing,))), [], missing)
+
+    def test_stock_series_comes_before_a_newer_one(self):
+        self.assertEqual(self.versions(kernel('6.12.117-1', '6.12.117+deb12'),
+                                       kernel('6.1.176-1', '6.1.0-50')),
+                         ['6.1.176-1', '6.12.117-1'])
+
+    def test_other_series_serves_where_stock_is_incomplete(self):
+        self.assertEqual(self.versions(kernel('6.12.117-1', '6.12.117+deb12'),
+                                       kernel('6.1.192-2', '6.1.0-56', ('linux-kbuild-6.1',))),
+                         ['6.12.117-1'])
+
+    def test_meta_package_of_backports_does_not_make_its_series_the_stock_one(self):
+        backports = [{'Package': 'linux-image-amd64', 'Version': '6.12.111-1~bpo12+1',
+                      'Depends': ''}]
+        self.assertEqual(self.versions(backports, kernel('6.12.117-1', '6.12.117+deb12'),
+                                       kernel('6.1.176-1', '6.1.0-50')),
+                         ['6.1.176-1', '6.12.117-1'])
+
+    def test_set_names_every_package(self):
+        self.assertEqual(debian.kernel_sets(STOCK + kernel('6.1.176-1', '6.1.0-50'), 'amd64'),
+                         [('6.1.176-1', ['linux-image-6.1.0-50-amd64', 'linux-headers-6.1.0-50-amd64',
+                                         'linux-headers-6.1.0-50-common', 'linux-kbuild-6.1',
+                                         'linux-source-6.1'])])
+
+
+class CommonVersions(unittest.TestCase):
+    def versions(self, have, candidates=()):
+        stanzas = [{'Package': name, 'Version': version}
+                   for name, versions in have.items() for version in versions.split()]
+        return debian.common_versions(stanzas, ['a', 'b'], candidates)
+
+    def test_newest_version_that_all_have_is_first(self):
+        self.assertEqual(self.versions({'a': '3.1-1 3.1-2 3.1-10', 'b': '3.1-1 3.1-2'}),
+                         ['3.1-2', '3.1-1'])
+
+    def test_no_version_that_all_have(self):
+        self.assertEqual(self.versions({'a': '3.1-2', 'b': '3.1-1'}), [])
+        self.assertEqual(self.versions({'a': '3.1-2'}), [])
+
+    def test_candidate_comes_before_backports_version(self):
+        self.assertEqual(self.versions({'a': '3.1-1 3.1-2 3.5-1~bpo12+1',
+                                        'b': '3.1-1 3.1-2 3.5-1~bpo12+1'}, ['3.1-2']),
+                         ['3.1-2', '3.5-1~bpo12+1', '3.1-1'])
+
+
+class DebianSources(unittest.TestCase):
+    def suites(self, text, release='bookworm'):
+        return [s['Suites'] for s in debian.debian_sources(debian.parse_one_line(text), release)]
+
+    def test_each_suite_of_the_archive_is_taken(self):
+        for suite in ('bookworm', 'bookworm-updates', 'bookworm-backports', 'trixie-backports',
+                      'bookworm-backports-sloppy', 'stable-proposed-updates', 'sid',
+                      'experimental', 'bullseye/updates', 'forky'):
+            self.assertEqual(self.suites('deb http://m/archive %s main contrib' % suite), [suite])
+
+    def test_release_without_a_known_name(self):
+        self.assertEqual(self.suites('deb http://m/archive next-backports main', 'next'),
+                         ['next-backports'])
+
+    def test_any_suite_of_a_mirror_that_has_the_archive(self):
+        self.assertEqual(self.suites('deb http://m/archive bookworm main\n'
+                                     'deb http://m/archive/ bookworm-rebuilds main\n'),
+                         ['bookworm', 'bookworm-rebuilds'])
+
+    def test_third_party_is_left_out(self):
+        self.assertEqual(self.suites('deb http://m/archive bookworm main\n'
+                                     'deb http://p/pgdg bookworm-pgdg main\n'
+                                     'deb http://n/node nodistro main\n'
+                                     'deb http://c/cuda ./\n'
+                                     'deb http://m/archive bookworm-extra contrib\n'), ['bookworm'])
+
+    def test_deb822_with_several_suites(self):
+        stanzas = list(debian.parse_deb822(
+            'Types: deb\nURIs: http://m/archive\nSuites: bookworm bookworm-backports\n'
+            'Components: main\n'))
+        self.assertEqual(debian.debian_sources(stanzas, 'bookworm'), stanzas)
+
+    def test_suite_that_is_there_is_not_added_again(self):
+        main = {'Uris': 'http://m/archive', 'Suites': 'bookworm'}
+        with_it = [dict(main, Suites='bookworm bookworm-backports')]
+        self.assertEqual(debian.with_suite(with_it, main, 'bookworm-backports'), with_it)
+        self.assertEqual(debian.with_suite([main], main, 'bookworm-backports'),
+                         [main, dict(main, Suites='bookworm-backports')])
+
+
+# What drivers/vfio/Makefile of a kernel may have, in the ways in which the series write it, and
+# the files that are to be taken.
+SERIES = {
+    'one list': ('obj-$(CONFIG_VFIO) += vfio.o\n\nvfio-y += vfio_main.o \\\n\t  maps.o \\\n'
+                 '\t  container.o\n\nobj-$(CONFIG_VFIO_VIRQFD) += virqfd_module.o\n'
+                 'obj-$(CONFIG_VFIO_PCI) += pci/\n',
+                 'vfio_main.o maps.o container.o'),
+    'by option': ('obj-$(CONFIG_VFIO) += vfio.o\n\nvfio-y += vfio_main.o\n'
+                  'vfio-$(CONFIG_GROUP) += group.o\nvfio-$(CONFIG_CDEV) += cdev.o\n'
+                  'obj-$(CONFIG_VFIO_PCI) += pci/\n',
+                  'vfio_main.o group.o'),
+}
+
+# In place of a kernel's: it has the configuration, and names the folder of the module.
+HEADERS = """CONFIG_VFIO := m
+CONFIG_VFIO_VIRQFD := y
+CONFIG_VFIO_PCI := m
+CONFIG_GROUP := y
+src := $(M)
+include $(M)/Kbuild
+modules:
+\t@echo '$(obj-y)/$(obj-m)/$(vfio-y)/$(ccflags-y)' >$(M)/vfio.ko
+"""
+
+
+class Noiommu(unittest.TestCase):
+    def build(self, makefile, headers=HEADERS):
+        folder = tempfile.TemporaryDirectory(prefix='gantry-test-noiommu-')
+        self.addCleanup(folder.cleanup)
+        for name, text in (('boot/vmlinuz-6.0-x', ''), ('vfio/vfio_main.c', ''),
+                           ('vfio/Makefile', makefile),
+                           ('usr/src/linux-headers-6.0-x/Makefile', headers)):
+            path = os.path.join(folder.name, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, 'w', encoding='utf-8') as f:
+                f.write(text)
+        r = subprocess.run([os.path.join(TOP, 'tools/lib/vm/noiommu.sh'), folder.name],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, check=False)
+        return r, os.path.join(folder.name, 'noiommu', 'vfio.ko')
+
+    def test_files_are_those_of_the_kernels_own_makefile(self):
+        for name, (makefile, objects) in SERIES.items():
+            with self.subTest(name):
+                r, module = self.build(makefile)
+                self.assertEqual(r.returncode, 0, r.stdout)
+                with open(module, encoding='utf-8') as f:
+                    self.assertEqual(f.read().strip(),
+                                     '/vfio.o/%s/-DCONFIG_VFIO_NOIOMMU=1' % objects)
+
+    def test_failure_is_one_line_and_leaves_no_module(self):
+        r, module = self.build('', 'modules:\n\tfalse\n')
+        self.assertNotEqual(r.returncode, 0)
+        self.assertIn('noiommu.sh: vfio.ko cannot be built', r.stdout.splitlines()[-1])
+        self.assertFalse(os.path.exists(module))
+
+
+class Matrix(unittest.TestCase):
+    """A release that cannot be had is skipped, and one that does not build has failed."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix='gantry-test-matrix-')
+        self.addCleanup(folder.cleanup)
+        self.dir = folder.name
+
+    def file(self, name, text):
+        path = os.path.join(self.dir, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'w', encoding='utf-8') as f:
+            f.write(text)
+        return path
+
+    def status(self, *argv, **env):
+        env = dict(os.environ, **env)
+        return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, env=env, check=False).returncode
+
+    def test_status_of_what_fetches_or_builds(self):
+        script = os.path.join(self.dir, 'tools/lib/matrix.sh')
+        self.file('tools/lib/x', '')
+        shutil.copy(os.path.join(TOP, 'tools/lib/matrix.sh'), script)
+        for series, fetcher, status, expected in (
+                ('26.07', 'dpdk_git.py', 1, 1), ('26.07', 'dpdk_git.py', 77, 77),
+                ('25.11', 'debian.py', 1, 77)):
+            with self.subTest(fetcher=fetcher, status=status):
+                self.file('tools/lib/' + fetcher, 'import sys\nsys.exit(%d)\n' % status)
+                self.assertEqual(self.status(script, series), expected)
+
+    def build(self, clone):
+        return self.status(sys.executable, os.path.join(TOP, 'tools/lib/dpdk_git.py'), 'build',
+                           '26.07', os.path.join(self.dir, 'out'), GANTRY_DPDK_GIT=clone)
+
+    def test_release_that_no_clone_has(self):
+        self.assertEqual(self.build(''), 77)
+        self.assertEqual(self.build(self.dir), 77)
+
+    @unittest.skipUnless(shutil.which('git'), 'needs git')
+    def test_release_that_does_not_build(self):
+        clone = os.path.join(self.dir, 'clone')
+        self.file('clone/meson.build', "project('x')\n")     # which has no options
+        for version, expected in ('25.11.0', 77), ('26.07.0', 1):
+            self.file('clone/VERSION', version + '\n')
+            for args in (['init', '-q'], ['add', '.'],
+                         ['-c', 'user.name=x', '-c', 'user.email=x', 'commit', '-qm', 'x']):
+                self.assertEqual(self.status('git', '-C', clone, *args), 0)
+            self.assertEqual(self.build(clone), expected, version)
+        with open(os.path.join(self.dir, 'out/build.log'), encoding='utf-8') as f:
+            self.assertIn('ERROR: Unknown options', f.read())
+
+
+class FirstThatCanBeHad(unittest.TestCase):
+    def test_candidate_that_the_archive_no_longer_serves_is_passed_over(self):
+        def take(version):
+            if version != '22.11.7':
+                raise debian.Error('404 ' + version)
+        self.assertEqual(debian.first_that_can_be_had(['22.11.11', '22.11.7', '22.11.1'], take, 'x'),
+                         '22.11.7')
+
+    def test_error_names_what_was_tried(self):
+        def take(version):
+            raise debian.Error('404 ' + version)
+        with self.assertRaisesRegex(debian.Error, 'dpdk cannot be had; 404 2; 404 1'):
+            debian.first_that_can_be_had(['2', '1'], take, 'dpdk')
+
+    def test_debian_order_of_versions(self):
+        self.assertEqual(sorted(['22.11.11-1', '22.11.7-1~deb12u1', '22.11.7-1', '22.11.4-1'],
+                                key=debian.version_key),
+                         ['22.11.4-1', '22.11.7-1~deb12u1', '22.11.7-1', '22.11.11-1'])
+
+
+class Unpack(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix='gantry-test-debian-')
+        self.addCleanup(folder.cleanup)
+        self.dir = folder.name
+
+    def deb(self, *files):
+        """A package of empty files."""
+        tree = os.path.join(self.dir, 'tree')
+        for name in (*files, 'DEBIAN/control'):
+            os.makedirs(os.path.dirname(os.path.join(tree, name)), exist_ok=True)
+            with open(os.path.join(tree, name), 'w', encoding='utf-8') as f:
+                if name == 'DEBIAN/control':
+                    f.write('Package: x\nVersion: 1\nArchitecture: all\nMaintainer: x\n'
+                            'Description: x\n')
+        package = os.path.join(self.dir, 'x.deb')
+        subprocess.run(['dpkg-deb', '-b', tree, package], check=True, stdout=subprocess.DEVNULL)
+        return package
+
+    def test_files_land_below_usr_whatever_folder_the_package_names(self):
+        # Debian's older suites have the C library in /lib, and its loader's name in /lib64.
+        out = os.path.join(self.dir, 'out')
+        for folder in ('lib', 'lib64'):
+            os.makedirs(os.path.join(out, 'usr', folder))
+            os.symlink('usr/' + folder, os.path.join(out, folder))
+        debian.unpack([self.deb('lib/a/libc.so.6', 'lib64/ld.so', 'usr/lib/libz.so')], out)
+        for name in ('usr/lib/a/libc.so.6', 'usr/lib64/ld.so', 'usr/lib/libz.so'):
+            self.assertTrue(os.path.isfile(os.path.join(out, name)), name)
+        self.assertTrue(os.path.islink(os.path.join(out, 'lib')))
+
+    def test_package_that_breaks_off_is_an_error(self):
+        package = self.deb('lib/a')
+        os.truncate(package, os.path.getsize(package) - 20)
+        with self.assertRaisesRegex(debian.Error, 'x.deb: '):
+            debian.unpack([package], os.path.join(self.dir, 'out'))
+
+
+if __name__ == '__main__':
+    unittest.main()
