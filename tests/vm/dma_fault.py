@@ -13,7 +13,7 @@ has a byte on its wire.
 import re
 
 from ethdev_port import Port
-from scenario import CALLS, PORTS, check, eal, scenario
+from scenario import CALLS, PORTS, check, dpdk_testpmd, eal, quit_testpmd, scenario
 
 A, FAR, DEFAULT = PORTS[:3]
 NO_BOUNCE = {0: {'x-max-bounce-buffer-size': 0}}
@@ -85,6 +85,18 @@ def stall(vm, facts, name):
                   ring + '_stall_cured_by': found['cure']})
 
 
+def unmapped_pools(vm):
+    """The driver warns of mempools whose memory EAL does not map, and of no others."""
+    for kind, memory, unmapped in (('xmem', (), False), ('anon', (), True),
+                                   ('xmem', ('--no-huge',), True)):
+        p = dpdk_testpmd(vm, eal(A, prefix='pools', more=memory),
+                         ['--mp-alloc=' + kind, '--total-num-mbufs=4096'])
+        found = re.findall(r'mempool (\S+): EAL has not mapped its memory', p.text())
+        check(found == ['mb_pool_0'] * unmapped, 'pools of kind %s with %s: warned of %s', kind,
+              memory, found)
+        quit_testpmd(p)
+
+
 @scenario('dma-fault')
 def dma_fault(run):
     """The IOMMU bites: unmapped buffers fault and are not sent; a ring that stalls is reset"""
@@ -99,3 +111,4 @@ def dma_fault(run):
     far.close()
     stall(vm, run.facts, 'stall-tx')
     stall(vm, run.facts, 'stall-rx')
+    unmapped_pools(vm)

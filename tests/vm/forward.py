@@ -15,11 +15,13 @@ round, that nothing is lost or made up.
 """
 
 import json
+import os
 import re
 import time
 
 from scenario import (CALLS, PORTS, TESTPMD, check, dpdk_testpmd, drivers, eal, port_stats,
                       quit_testpmd, ring_bases, scenario, zones)
+from vm import image
 
 SIZES = (64, 65, 128, 594, 1518, 9000)  # of 9000, a forwarder's mbufs take five
 ENOUGH = 100                            # of each size; the least seen in that time is 50 times that
@@ -31,7 +33,7 @@ def flood(vm, forward):
     """The frames of gantry-testpmd through the forwarder, compared; returns a result for each size."""
     c, d = PORTS[2:4]
     forward.command('clear port stats all', r'cleared')
-    forward.command('start', r'^testpmd> ')
+    forward.command('start')
     # Small bursts: these send little more than the forwarder takes.
     tester = vm.start(TESTPMD, *eal(c, d, prefix='tester', lcores='0'), '--', 'linerate',
                       '--sizes', ','.join(map(str, SIZES)), '--duration', '0.3', '--burst', '4',
@@ -61,7 +63,7 @@ def flood(vm, forward):
 def counters(p, port):
     """What the controller counted, and what the driver did, by testpmd."""
     start = len(p.text())
-    p.command('show port xstats %d' % port, r'^testpmd> ')
+    p.command('show port xstats %d' % port)
     return {name: int(value) for name, value in
             re.findall(r'^([rt]x_(?:hw_)?good_(?:packets|bytes)|\w+_errors|rx_missed_packets): (\d+)',
                        p.text()[start:], re.M)}
@@ -71,8 +73,8 @@ def circulate(vm, forward):
     """A few frames go round through all four ports for a while; returns how far they came."""
     forward.command('clear port xstats all')
     tester = dpdk_testpmd(vm, eal(*PORTS[2:4], prefix='tester', lcores='0,1'))
-    forward.command('start', r'^testpmd> ')
-    tester.command('start tx_first ' + ROUNDS, r'^testpmd> ')
+    forward.command('start')
+    tester.command('start tx_first ' + ROUNDS)
     time.sleep(1)
     tester.command('stop', r'^Done\.')
     # What is under way goes through the forwarder once more, and stays in the tester's rings,
@@ -213,6 +215,8 @@ def va(run):
 @scenario('pa-noiommu')
 def pa_noiommu(run):
     """IOVA-as-PA: vfio-pci in no-IOMMU mode, ring bases are physical addresses"""
+    check(os.path.exists(image.NOIOMMU), 'tools/setup could not build %s, vfio with '
+          'CONFIG_VFIO_NOIOMMU', image.NOIOMMU)
     vm = run.boot(hubs=(0, 1, 0, 1), iommu=False)
     vm.run('insmod /lib/modules/$(uname -r)/noiommu/vfio.ko enable_unsafe_noiommu_mode=1')
     forwarding(run, vm, 'vfio-pci', 'PA', r'vfio-msix.*\(%s\)' % PORTS[0])

@@ -42,7 +42,7 @@ def polled(p, lcore, far):
     """Has an lcore poll both ports, until its being far from one was said; returns the warnings."""
     p.command('set corelist %d' % lcore)
     start = len(p.text())
-    p.command('start tx_first', r'^testpmd> ')
+    p.command('start tx_first')
     for queue in ('rx', 'tx'):
         p.expect(r'%s: %s queue 0: .*lcore %d ' % (re.escape(far), queue, lcore), 20, start)
     time.sleep(1.5)  # the watchdog of every port looks once a second

@@ -12,6 +12,7 @@ tools/vm --list shows.
         run.facts['frames'] = 1000
 """
 
+import contextlib
 import functools
 import glob
 import os
@@ -54,6 +55,7 @@ class Run:
         self.name, self.archive, self.sockets, self.logs = name, archive, sockets, logs
         self.facts = {}
         self.machines, self.booting = [], False
+        self.kept, self.daemons = contextlib.ExitStack(), []
         shutil.rmtree(logs, ignore_errors=True)
         os.makedirs(logs)
 
@@ -71,8 +73,11 @@ class Run:
         """
         Whether a guest did not even boot, or QEMU was killed by a signal, or a CPU gets no
         timer interrupts, or the guest's kernel complained that one got none, or no CPU does
-        anything any more. Asks guests that still run.
+        anything any more. Asks guests that still run. A daemon that is gone or
+        silent is the cause of all of these: QEMU aborts without it.
         """
+        if not all(daemon.answers() for daemon in self.daemons):
+            return False
         if self.booting:  # nothing of ours has run in there
             return True
         for vm in self.machines:
@@ -89,6 +94,12 @@ class Run:
     def close(self):
         for vm in self.machines:
             vm.close()
+        self.kept.close()
+
+    def keep(self, thing):
+        """Returns the thing, which is closed when the guests are."""
+        self.kept.callback(thing.close)
+        return thing
 
 
 def check(condition, what, *args):
@@ -122,7 +133,9 @@ def dpdk_testpmd(vm, eal_args, args=(), timeout=60, ready=r'^testpmd> '):
     """
     p = vm.start('stdbuf', '-oL', 'dpdk-testpmd', *eal_args, '--', '-i', '--total-num-mbufs=16384',
                  '--mask-event=intr_lsc', *args)
-    p.expect(ready, timeout)
+    p.prompt = 'testpmd> '
+    # The first prompt is no command's: it has come before any is said.
+    p.expect(p.prompt, timeout, p.expect(ready, timeout).start())
     return p
 
 
@@ -161,6 +174,8 @@ def ring_bases(vm, address):
 
 def zones(p, name):
     """Where the memory zones whose name begins so are, [(address, bytes)], by testpmd."""
-    text = p.command('dump_memzone', r'Zone .*(?:\n.*)*^testpmd> ').group()
+    start = len(p.text())
+    p.command('dump_memzone')
     return [(int(virtual, 16), int(size, 16)) for size, virtual in
-            re.findall(r'name:<%s\S*>, len:(0x[0-9a-f]+), virt:(0x[0-9a-f]+)' % name, text)]
+            re.findall(r'name:<%s\S*>, len:(0x[0-9a-f]+), virt:(0x[0-9a-f]+)' % name,
+                       p.text()[start:])]

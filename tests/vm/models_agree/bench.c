@@ -159,6 +159,8 @@ link_wait(struct ma_port *p)
 void
 ma_link_up(struct ma_port *p)
 {
+	/* A cable has two ends, and a link if both want one. */
+	link_start(p == &ma_a ? &ma_b : &ma_a);
 	link_start(p);
 	link_wait(p);
 }

@@ -17,9 +17,11 @@ import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
-BUILD = os.environ.get('GANTRY_BUILD', os.path.join(TOP, 'build'))
+BUILD = os.path.abspath(os.environ.get('GANTRY_BUILD', os.path.join(TOP, 'build')))
 DEPS = os.path.join(TOP, '.deps', 'vm')
 KERNEL = os.path.join(DEPS, 'kernel')
+NOIOMMU = os.path.join(KERNEL, 'noiommu', 'vfio.ko')  # noiommu.sh may fail
+QEMU = os.path.join(DEPS, 'qemu')  # one that has vfio-user-pci
 GUEST = '/gantry'  # where build/ is in the guest
 
 PROGRAMS = ('busybox', 'dpdk-testpmd', 'dpdk-test', 'iperf3', 'ping', 'ip', 'ethtool', 'stdbuf')
@@ -107,7 +109,8 @@ class Image:
                     self.put(word[1], '/usr' + word[1][len(KERNEL):])
         for name in ('builtin', 'builtin.modinfo', 'order'):
             self.put('%s/modules.%s' % (here, name), '/usr%s/modules.%s' % (base, name))
-        self.put(KERNEL + '/noiommu/vfio.ko', '/usr%s/noiommu/vfio.ko' % base)
+        if os.path.exists(NOIOMMU):
+            self.put(NOIOMMU, '/usr%s/noiommu/vfio.ko' % base)
         subprocess.run(['depmod', '-b', self.root, release], check=True)
 
     def put_dpdk(self):

@@ -2,8 +2,9 @@
 # Copyright (c) 2026 The gantry authors
 """A guest: QEMU, its monitor, and commands inside.
 
-The board is a q35 with an Intel IOMMU and 82576s ("igb"), each in a slot of its
-own (a root port), their far ends plugged into one hub. What the host says to
+The board is a q35 with an Intel IOMMU and 82576s, each in a slot of its own (a
+root port): QEMU's "igb", their far ends plugged into hubs, or soft NICs, which a
+gantry-nic on the host serves (QEMU's "vfio-user-pci"). What the host says to
 the guest goes through virtio-serial ports, each a Unix socket here: "control"
 feeds a shell, and a program that is to run beside it has a port for its input
 and output.
@@ -11,11 +12,14 @@ and output.
 Everything waits with a limit, and a guest ends with its Machine.
 """
 
+import functools
+import glob
 import json
 import os
 import queue
 import re
 import shlex
+import shutil
 import socket
 import struct
 import subprocess
@@ -30,7 +34,7 @@ from conversation import Conversation  # noqa: E402
 
 SHELLS = 'control', 'rescue'
 CHANNELS = 8          # programs beside the control shell at one time
-BOOT_LIMIT = 120      # seconds; a bound against hanging, not what is expected
+BOOT_LIMIT = 240      # seconds; a bound against hanging, not what is expected
 SEND_LIMIT = 60       # the same, for what a program is told
 FIRST_BUS = 0x40      # of node 0, where there are nodes; another's is at a multiple
 PORTS = tuple('0000:%02x:00.0' % n for n in range(1, 9))  # where PCI numbering puts the 82576s
@@ -56,11 +60,13 @@ def accelerator():
         pass
     accel = 'tcg'
     try:
-        r = subprocess.run(['qemu-system-x86_64', '-accel', 'kvm', '-m', '256', '-display', 'none',
+        command, environment = qemu(False)
+        r = subprocess.run([*command, '-accel', 'kvm', '-m', '256', '-display', 'none',
                             '-serial', 'stdio', '-monitor', 'none', '-no-reboot', '-kernel',
                             image.vmlinuz(), '-append', 'console=ttyS0 panic=-1'],
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                           stderr=subprocess.DEVNULL, timeout=10, check=False)
+                           stderr=subprocess.DEVNULL, timeout=10, check=False,
+                           env=dict(os.environ, **environment))
         # Without a root file system the kernel panics, and thus ends: it ran.
         if b'Kernel panic' in r.stdout:
             accel = 'kvm'
@@ -72,6 +78,24 @@ def accelerator():
     except OSError:
         pass  # another user's: it is but remembered
     return accel
+
+
+@functools.cache
+def qemu(soft):
+    """
+    QEMU's command, and what its environment has more: the machine's if that has an 82576, or the
+    one for soft NICs, which has both.
+    """
+    name = 'qemu-system-x86_64'
+    if not soft and shutil.which(name) and '"igb"' in image.output(name, '-device', 'help'):
+        return [name], {}
+    modules = glob.glob(os.path.join(image.QEMU, 'usr/lib/*/qemu'))
+    if not modules:
+        raise Error('no QEMU in %s; run tools/setup vm' % image.QEMU)
+    # Unpacked, not installed: nothing of the machine's own QEMU may get in between.
+    share = os.path.join(image.QEMU, 'usr/share')
+    return [os.path.join(image.QEMU, 'run'), name, '-L', share + '/qemu',
+            '-L', share + '/seabios'], {'QEMU_MODULE_DIR': modules[0]}
 
 
 class Channel:
@@ -179,11 +203,11 @@ class Shell:
         self.channel = Channel(path, log)
         self.number = 0
 
-    def here(self):
+    def here(self, timeout=0.25):
         """Whether it answers. What is sent before the guest has opened its end is lost."""
         self.channel.send('echo @here\n')
         try:
-            return self.channel.lines.get(timeout=0.25) == '@here'
+            return self.channel.lines.get(timeout=timeout) == '@here'
         except queue.Empty:
             return False
 
@@ -264,7 +288,7 @@ class Monitor:
 
 
 class Machine:
-    def __init__(self, work, logs, archive, hubs=(0, 0), nodes=(), iommu=True,
+    def __init__(self, work, logs, archive, hubs=(0, 0), soft=(), nodes=(), iommu=True,
                  properties=None, append='', devices=(), memory=2048, hugepages=320, cpus=2,
                  shell=False):
         """
@@ -273,6 +297,7 @@ class Machine:
         archive     of image.build()
         hubs        which hub the wire of each 82576 is plugged into: ports n on the same hub
                     hear each other. Netdev and device n have the ids net<n>, nic<n>
+        soft        in place of hubs: the sockets of soft NICs, one for each 82576
         nodes       which NUMA node each 82576 is on, if there are any: 0, 1, ... The nodes share
                     CPUs and memory evenly, and each has a PCI root bus. What is in PORTS is
                     elsewhere then; see self.ports
@@ -288,8 +313,9 @@ class Machine:
         self.free_channels = list(range(CHANNELS))
         self.console = os.path.join(logs, 'console.log')
         self.begin = time.monotonic()
+        command, environment = qemu(bool(soft))
         # With whoever started it, be that one killed, QEMU ends as well.
-        argv = ['setpriv', '--pdeathsig', 'TERM', 'qemu-system-x86_64',
+        argv = ['setpriv', '--pdeathsig', 'TERM', *command,
                 '-nodefaults', '-no-user-config', '-no-reboot',
                 '-accel', self.accelerator + (',thread=multi' if self.accelerator == 'tcg' else ''),
                 '-cpu', 'max', '-smp', str(cpus), '-m', str(memory),
@@ -307,17 +333,23 @@ class Machine:
                 % (hugepages, 'intel_iommu=on' if iommu else 'intel_iommu=off',
                    'gantry.shell' if shell else '', append),
                 '-qmp', 'unix:%s/qmp,server=on,wait=off' % work]
-        if iommu:
-            argv += ['-device', 'intel-iommu,intremap=on,eim=on']
+        if iommu: # caching-mode: QEMU hears of each mapping, which it hands on to gantry-nic
+            argv += ['-device', 'intel-iommu,intremap=on,eim=on' + (',caching-mode=on' if soft else '')]
+        if soft: # gantry-nic maps the guest's memory, so that must be a file
+            argv += ['-object', 'memory-backend-memfd,id=ram,size=%dM,share=on' % memory,
+                     '-machine', 'memory-backend=ram']
         argv += self.numa(sorted(set(nodes)), cpus, memory)
+        cards = [self.soft_device(i, path) for i, path in enumerate(soft)] or \
+            [self.device(i) for i in range(len(hubs))]
         self.ports = [PORTS[i] if not nodes else '0000:%02x:00.0'
                       % (FIRST_BUS * (nodes[i] + 1) + 1 + nodes[:i].count(nodes[i]))
-                      for i in range(len(hubs))]
-        for i, hub in enumerate(hubs):
+                      for i in range(len(cards))]
+        for i, card in enumerate(cards):
             argv += ['-device', 'pcie-root-port,id=slot%d,chassis=%d,bus=%s,addr=%#x'
-                     % (i, i + 1, 'node%d' % nodes[i] if nodes else 'pcie.0', 4 + i),
-                     '-netdev', 'hubport,id=net%d,hubid=%d' % (i, hub),
-                     '-device', json.dumps({**self.device(i), **(properties or {}).get(i, {})})]
+                     % (i, i + 1, 'node%d' % nodes[i] if nodes else 'pcie.0', 4 + i)]
+            if not soft:
+                argv += ['-netdev', 'hubport,id=net%d,hubid=%d' % (i, hubs[i])]
+            argv += ['-device', json.dumps({**card, **(properties or {}).get(i, {})})]
         argv += ['-device', 'virtio-serial-pci,bus=pcie.0,addr=0x10']
         for name in list(range(CHANNELS)) + list(SHELLS):
             argv += ['-chardev', 'socket,id=c%s,path=%s/%s,server=on,wait=off' % (name, work, name),
@@ -331,7 +363,8 @@ class Machine:
         with open(self.qemu_log, 'wb') as f:
             self.qemu = subprocess.Popen(argv, stdin=None if shell else subprocess.DEVNULL,
                                          stdout=None if shell else f, stderr=f,
-                                         start_new_session=not shell)
+                                         start_new_session=not shell,
+                                         env=dict(os.environ, **environment))
         try:
             self.connect()
         except BaseException:
@@ -345,6 +378,12 @@ class Machine:
         """The 82576 of slot i, as QMP's device_add takes it."""
         return {'driver': 'igb', 'id': 'nic%d' % i, 'netdev': 'net%d' % i, 'bus': 'slot%d' % i,
                 'mac': '52:54:00:67:00:%02x' % (i + 1)}
+
+    @staticmethod
+    def soft_device(i, path):
+        """The soft NIC of slot i, likewise."""
+        return {'driver': 'vfio-user-pci', 'id': 'nic%d' % i, 'bus': 'slot%d' % i,
+                'socket': {'type': 'unix', 'path': path}}
 
     @staticmethod
     def numa(nodes, cpus, memory):
@@ -373,12 +412,36 @@ class Machine:
                                          os.path.join(self.logs, 'channel%d.log' % i)))
         self.control = Shell(control, os.path.join(self.logs, 'control.log'))
         self.rescue = Shell(rescue, os.path.join(self.logs, 'rescue.log'))
-        while not self.control.here() or not self.rescue.here():
+        self.wait_up(end)
+        self.boot_seconds = time.monotonic() - self.begin
+
+    def wait_up(self, end):
+        """Waits until both shells answer."""
+        patience = 0.25  # and more each time, as what nobody reads yet takes room in the sockets
+        while not self.control.here(patience) or not self.rescue.here(patience):
+            patience = min(2, patience * 1.1)
             self.check_alive()
             if time.monotonic() > end:
                 raise Error('the guest did not come up within %d s:\n%s'
                             % (BOOT_LIMIT, self.console_text()[-3000:]))
-        self.boot_seconds = time.monotonic() - self.begin
+
+    def reset(self):
+        """Presses the reset button, and waits until the guest has booted again."""
+        self.monitor.execute('set-action', reboot='reset')  # -no-reboot is for a guest that fails
+        self.monitor.execute('system_reset')
+        self.monitor.wait_event('RESET')
+        self.free_channels = list(range(CHANNELS))
+        self.wait_up(time.monotonic() + BOOT_LIMIT)
+
+    def kill(self):
+        """Kills QEMU, which can say goodbye to nobody then."""
+        self.qemu.kill()
+        self.qemu.wait()
+        self.close()
+
+    def version(self):
+        """QEMU's."""
+        return '%(major)d.%(minor)d.%(micro)d' % self.monitor.execute('query-version')['qemu']
 
     def check_alive(self):
         if self.qemu.poll() is not None:

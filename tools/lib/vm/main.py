@@ -13,8 +13,8 @@ GANTRY_BUILD=DIR names a build to test. Logs are in build/vm/SCENARIO. Exit stat
 """
 
 import argparse
+import contextlib
 import importlib
-import json
 import os
 import platform
 import shutil
@@ -30,6 +30,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 SCENARIOS = os.path.join(TOP, 'tests', 'vm')
 sys.dont_write_bytecode = True
 sys.path[0:1] = [os.path.join(TOP, 'tools', 'lib'), SCENARIOS]  # in place of this folder
+from output import Output  # noqa: E402
 from vm import image, machine  # noqa: E402
 
 LOGS = os.path.join(image.BUILD, 'vm')
@@ -39,7 +40,7 @@ ORDER = ('machine', 'va', 'pa-noiommu', 'pa-uio', 'dma-fault', 'strict', 'window
          'dma-untranslated', 'rx-intr', 'link-intr', 'intr-window', 'intr-strict',
          'testpmd', 'testpmd-window', 'testpmd-strict',
          'dpdk-test', 'dpdk-test-window', 'dpdk-test-strict', 'linux-peer', 'upstream-peer',
-         'numa', 'versus-upstream', 'models-agree', 'hot-unplug')
+         'numa', 'versus-upstream', 'models-agree', 'hot-unplug', 'guest-linux', 'guest-dpdk')
 
 
 def load():
@@ -59,17 +60,22 @@ def run_once(name, function, archive, sockets):
     run = Run(name, archive, sockets, os.path.join(LOGS, name))
     entry = {'scenario': name, 'ok': False, 'seconds': 0, 'facts': run.facts}
     begin = time.monotonic()
+    failure, stood_still = None, False
     try:
-        function(run)
+        with contextlib.closing(run):  # which fails if a daemon does not end well
+            try:
+                function(run)
+            except Exception as e:
+                failure, stood_still = e, run.stood_still()
+                raise
+            finally:
+                entry['seconds'] = round(time.monotonic() - begin, 1)
         entry['ok'] = True
     except (AssertionError, machine.Error, OSError) as e:
-        entry['error'] = str(e)
+        entry['error'] = str(e) if failure in (None, e) else '%s\n%s' % (failure, e)
+        stood_still = stood_still and e is failure
     except Exception:  # a mistake in the scenario itself
         entry['error'] = traceback.format_exc()
-    finally:
-        entry['seconds'] = round(time.monotonic() - begin, 1)
-        stood_still = not entry['ok'] and run.stood_still()
-        run.close()
     print('%-6s %s (%.0f s)' % ('ok' if entry['ok'] else 'FAILED', name, entry['seconds']))
     for key, value in run.facts.items():
         print('         %s: %s' % (key, value))
@@ -96,13 +102,6 @@ def run_one(name, function, archive, sockets):
         shutil.rmtree(void, ignore_errors=True)
         os.rename(os.path.join(LOGS, name), void)
         voids.append({'seconds': entry['seconds'], 'error': entry['error']})
-
-
-def write_json(name, entries):
-    if name:
-        with open(name, 'w', encoding='utf-8') as f:
-            json.dump(entries, f, indent=1)
-            f.write('\n')
 
 
 def shell(archive, sockets):
@@ -141,7 +140,7 @@ def main():
                  if unknown else 'name a scenario, all, or shell; --list names them')
     entries = []
     try:  # rather now than after a quarter of an hour
-        write_json(args.json, entries)
+        out = Output(args.json) if args.json else None
     except OSError as e:
         ap.error('--json %s: %s' % (args.json, e.strerror))
     if wanted == ['shell'] and not sys.stdin.isatty():
@@ -171,7 +170,8 @@ def main():
             return shell(archive, sockets)
         for name in wanted:
             entries.append(run_one(name, known[name], archive, sockets))
-            write_json(args.json, entries)  # whatever becomes of the next one
+            if out:
+                out.write(entries)  # whatever becomes of the next one
     except (image.Error, machine.Error, OSError, subprocess.CalledProcessError) as e:
         print('tools/vm: %s' % e, file=sys.stderr)
         count(0, len(wanted), 0)

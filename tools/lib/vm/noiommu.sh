@@ -18,12 +18,17 @@ sed -i "s:^include /usr/src/:include $dir/usr/src/:" "$headers/Makefile"
 rm -rf "$dir/noiommu.partial"
 mkdir "$dir/noiommu.partial"
 cp "$dir"/vfio/*.[ch] "$dir/noiommu.partial"
+cp "$dir/vfio/Makefile" "$dir/noiommu.partial/Makefile.vfio"
+# Which files make vfio.o differs between the series and with the configuration, so the
+# kernel's own Makefile says it. The modules and folders that it also names are left out.
 cat >"$dir/noiommu.partial/Kbuild" <<'END'
-ccflags-y := -DCONFIG_VFIO_NOIOMMU=1
+include $(src)/Makefile.vfio
+ccflags-y += -DCONFIG_VFIO_NOIOMMU=1
+obj-y :=
 obj-m := vfio.o
-vfio-y := vfio_main.o iova_bitmap.o container.o
 END
-make -s -C "$headers" M="$dir/noiommu.partial" CC=gcc modules >"$dir/noiommu.log" 2>&1 || {
+# Nothing needs the module's BTF, for which newer series would want pahole.
+make -s -C "$headers" M="$dir/noiommu.partial" CC=gcc CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$dir/noiommu.log" 2>&1 || {
 	tail -n 20 "$dir/noiommu.log" >&2
 	echo "noiommu.sh: vfio.ko cannot be built ($dir/noiommu.log)" >&2
 	exit 1
