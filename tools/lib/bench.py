@@ -3,12 +3,14 @@
 # Copyright (c) 2026 The gantry authors
 """Measures; run by tools/bench.
 
-    bench.py NAME [--json FILE] [--runs N]
-    bench.py --list
+    bench.py NAME [--json FILE] [--runs N] [OPTIONS OF NAME]
+    bench.py [NAME] --list
 
 NAME is a file bench/NAME.py with a function measure(bench), whose docstring's first line
---list shows. What is compared is run in turns, as often as --runs says, and each figure is the
-median of its samples. FILE gets
+--list shows. It may have RUNS, the turns by default; options(parser), which adds arguments for
+bench.options, and mistake(options), which names a wrong one; listing(), the lines of NAME --list.
+What is compared is run in turns, as often as --runs says, and each figure is the median of its
+samples. FILE gets
 
     KEY: number, ...       the figures
     settings: {KEY: text}  under which each was measured
@@ -17,6 +19,7 @@ median of its samples. FILE gets
     turns: {KEY: number}   from how many turns it is
     lost: {KEY: [text]}    the turns in which it could not be measured: why
     failed: {KEY: text}    what could not be measured in any, and why
+    rows: [{...}]          what NAME puts into bench.rows, if anything
 
 Exit status: 0; 1 if a figure is missing; 2 wrong arguments.
 """
@@ -31,11 +34,13 @@ import signal
 import statistics
 import sys
 import tempfile
+import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.dont_write_bytecode = True
 sys.path[0:1] = [os.path.join(TOP, 'bench'), os.path.join(TOP, 'tests', 'host')]
-from lib import NIC, Process  # noqa: E402
+from lib import NIC, PATIENCE, Process  # noqa: E402
+from output import Output  # noqa: E402 (lib has put tools/lib on the path)
 
 ATTEMPTS = 2  # that fail, before what never came true is not tried any more
 ANSWERED = 3  # to --check: there is nothing to measure
@@ -48,8 +53,9 @@ class Failure(Exception):
 class Bench:
     """Figures, and the processes that they are measured with."""
 
-    def __init__(self, runs):
-        self.runs = runs
+    def __init__(self, runs, options=None):
+        self.runs, self.options = runs, options
+        self.rows = []
         self.dir = tempfile.mkdtemp(prefix='gantry.bench.', dir='/tmp')
         self.processes = []
         self.count = 0
@@ -65,9 +71,10 @@ class Bench:
         self.processes.append(p)
         return p
 
-    def nic(self, *ports):
-        """The daemon, on the last core; a port is NAME:KEYS, with the socket NAME.sock."""
-        argv = [NIC, '--cores', str(cores()[-1]), '--stats-json', self.path('nic.json')]
+    def nic(self, *ports, on=None):
+        """The daemon, on the last core or these; a port is NAME:KEYS, with the socket NAME.sock."""
+        argv = [NIC, '--cores', ','.join(map(str, on or cores()[-1:])),
+                '--stats-json', self.path('nic.json')]
         for port in ports:
             name, _, keys = port.partition(':')
             argv += ['--port', '%s:socket=%s%s' % (name, self.sock(name), keys and ',' + keys)]
@@ -82,6 +89,22 @@ class Bench:
         """Ends the daemon; what it counted, by port."""
         nic.signal(signal.SIGTERM)
         nic.wait()
+        return self.read_stats()
+
+    def nic_now(self, nic):
+        """What the running daemon has counted, by port. The longest gaps restart from here."""
+        path = self.path('nic.json')
+        if os.path.exists(path):
+            os.unlink(path)
+        nic.signal(signal.SIGUSR2)
+        end = time.monotonic() + PATIENCE
+        while not os.path.exists(path):
+            if nic.poll() is not None or time.monotonic() > end:
+                nic.fail('writes no statistics')
+            time.sleep(0.005)
+        return self.read_stats()
+
+    def read_stats(self):
         with open(self.path('nic.json'), encoding='utf-8') as f:
             return {p['name']: p for p in json.load(f)['ports']}
 
@@ -107,11 +130,12 @@ class Bench:
         return {k: whys[0] for k, whys in self.lost.items() if k not in self.samples}
 
     def attempt(self, keys, function, *args):
-        """Measures; where that fails, however, this turn is missing, with the reason."""
+        """Measures and returns the result; where that fails, however, this turn is missing, with the
+        reason, and the result is None."""
         if any(len(self.lost.get(k, [])) >= ATTEMPTS for k in self.failed().keys() & set(keys)):
-            return
+            return None
         try:
-            function(*args)
+            return function(*args)
         except Exception as e:  # pylint: disable=broad-except  # the other figures are not lost
             why = str(e).strip()
             if not isinstance(e, (Failure, AssertionError, OSError)):
@@ -119,6 +143,7 @@ class Bench:
             for k in keys:
                 self.lost.setdefault(k, []).append(why)
             print('FAILED %s: %s' % (', '.join(keys), why), file=sys.stderr, flush=True)
+            return None
         finally:
             self.stop_all()
 
@@ -131,6 +156,8 @@ class Bench:
         doc['turns'] = {k: len(turns) for k, turns in self.turns.items()}
         doc['lost'] = self.lost
         doc['failed'] = self.failed()
+        if self.rows:
+            doc['rows'] = self.rows
         doc['machine'] = machine()
         return doc
 
@@ -177,24 +204,34 @@ def main():
     ap.add_argument('name', nargs='?')
     ap.add_argument('--list', action='store_true', help='names what can be measured')
     ap.add_argument('--json', metavar='FILE', help='writes the figures')
-    ap.add_argument('--runs', type=int, default=5, metavar='N', help='turns (5)')
+    ap.add_argument('--runs', type=int, metavar='N', help='turns (5)')
     ap.add_argument('--check', action='store_true', help=argparse.SUPPRESS)
+    name = ap.parse_known_args()[0].name
+    module = importlib.import_module(name) if name in known() else None
+    if hasattr(module, 'options'):
+        module.options(ap)
     args = ap.parse_args()
+    if args.runs is None:
+        args.runs = getattr(module, 'RUNS', 5)
+    if args.list and hasattr(module, 'listing'):
+        print('\n'.join(module.listing()))
+        return ANSWERED if args.check else 0
     if args.list:
         for name in known():
             doc = importlib.import_module(name).measure.__doc__ or ''
             print('%-12s %s' % (name, doc.splitlines()[0]))
         return ANSWERED if args.check else 0
+    mistake = module.mistake(args) if hasattr(module, 'mistake') else None
     for wrong, line in ((args.name is None, 'name a benchmark; --list shows them'),
                         (args.name not in known(), 'no benchmark %s; --list shows what there is'
-                         % args.name), (args.runs < 1, '--runs %d: at least 1' % args.runs)):
+                         % args.name), (args.runs < 1, '--runs %d: at least 1' % args.runs),
+                        (mistake is not None, mistake)):
         if wrong:
             print('tools/bench: ' + line, file=sys.stderr)
             return 2
     if args.json:
         try:  # rather now than in the end
-            with open(args.json, 'a', encoding='utf-8'):
-                pass
+            out = Output(args.json)
         except OSError as e:
             print('tools/bench: --json %s: %s' % (args.json, e.strerror), file=sys.stderr)
             return 2
@@ -202,17 +239,15 @@ def main():
         return 0
     for number in signal.SIGTERM, signal.SIGINT:
         signal.signal(number, lambda n, _: sys.exit(128 + n))
-    bench = Bench(args.runs)
+    bench = Bench(args.runs, args)
     try:
-        importlib.import_module(args.name).measure(bench)
+        module.measure(bench)
         doc = bench.result()
     finally:
         bench.close()
     show(doc)
     if args.json:
-        with open(args.json, 'w', encoding='utf-8') as f:
-            json.dump(doc, f, indent=1)
-            f.write('\n')
+        out.write(doc)
     return 1 if doc['failed'] else 0
 
 

@@ -11,6 +11,8 @@ PATIENCE = 60  # seconds; bounds hanging, so a busy machine must not come near i
 class Conversation:
     """Of a program: name(), text() that it has printed, poll() for its exit status or None."""
 
+    prompt = ''  # what the program prints when it has answered a command
+
     def fail(self, why):
         raise AssertionError('%s: %s\n%s' % (self.name(), why, self.text()[-6000:]))
 
@@ -28,8 +30,10 @@ class Conversation:
                 self.fail('did not say %r within %d s' % (pattern, timeout))
             time.sleep(0.02)
 
-    def command(self, line, pattern=r'^testpmd> ', timeout=PATIENCE):
-        """Says a line at a prompt, and waits for what must be printed."""
+    def command(self, line, pattern='', timeout=PATIENCE):
+        """Says a line at a prompt, and waits for what must be printed, and for the next prompt."""
         start = len(self.text())
         self.say(line)
-        return self.expect(pattern, timeout, start)
+        m = self.expect(pattern, timeout, start)
+        self.expect(self.prompt, timeout, m.end())
+        return m

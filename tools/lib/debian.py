@@ -4,9 +4,17 @@
 """What gantry takes out of Debian's archive with an apt configuration of its own.
 
     debian.py sdk VERSION DIR       DPDK's driver headers, as of VERSION (22.11.11)
-    debian.py release SERIES DIR    a whole DPDK of another release (24.11), unpacked
+    debian.py release SERIES DIR    a whole DPDK of another release (24.11), unpacked with
+                                    what it needs to run
     debian.py kernel DIR            Debian's kernel and its modules, unpacked
     debian.py backport PACKAGE...   packages of the backports' suite, installed
+    debian.py packages DIR PACKAGE...
+                                    packages of one source alone, all of one version, of the
+                                    machine's own suites, unpacked
+    debian.py unpack SUITES DIR PACKAGE...
+                                    packages and all that they depend on, unpacked from
+                                    the first of SUITES (sid,forky) that has them; the
+                                    script DIR/run starts a program of theirs
 
 Debian's libdpdk-dev lacks the headers that a driver needs (DPDK installs them
 with -Denable_driver_sdk=true only). They are in the source package. Most
@@ -17,9 +25,10 @@ configuration and lists stay as they are, and nothing but backport, which
 installs, needs privilege.
 
 A mirror may lack a newer suite's source packages. GANTRY_DPDK_GIT=DIR names a
-clone of DPDK's repository to take release's driver headers from instead.
+clone of DPDK's repository to take release's driver headers from instead (dpdk_git.py).
 """
 
+import functools
 import glob
 import os
 import re
@@ -28,16 +37,8 @@ import subprocess
 import sys
 import tempfile
 
-# Where the headers are in DPDK's source.
-SDK_HEADERS = (
-    "lib/ethdev/ethdev_driver.h",
-    "lib/ethdev/ethdev_pci.h",
-    "lib/ethdev/ethdev_vdev.h",
-    "lib/eal/include/bus_driver.h",
-    "lib/eal/include/dev_driver.h",
-    "drivers/bus/pci/bus_pci_driver.h",
-    "drivers/bus/vdev/bus_vdev_driver.h",
-)
+import dpdk_git
+from dpdk_git import SDK_HEADERS, Error, install_sdk
 
 # The suites that have a DPDK of a release, the one to prefer first.
 SUITES = {"22.11": ["bookworm"], "24.11": ["trixie"], "25.11": ["forky", "sid"]}
@@ -45,10 +46,6 @@ SUITES = {"22.11": ["bookworm"], "24.11": ["trixie"], "25.11": ["forky", "sid"]}
 # sources.list(5): options of the one-line style whose deb822 name is not just capitalized.
 OPTIONS = {"arch": "Architectures", "lang": "Languages", "target": "Targets",
            "pdiffs": "PDiffs", "inrelease-path": "InRelease-Path"}
-
-
-class Error(Exception):
-    """One line for the user."""
 
 
 def run(argv, **kwargs):
@@ -95,6 +92,32 @@ def codename():
     return None
 
 
+# Suites of Debian's archive, and what is put behind their names.
+ARCHIVE = ("stable", "oldstable", "oldoldstable", "testing", "unstable", "sid", "experimental",
+           "bullseye", "bookworm", "trixie", "forky", "duke")
+PARTS = ("", "-updates", "-security", "/updates", "-proposed-updates", "-backports",
+         "-backports-sloppy")
+
+
+def debian_sources(stanzas, release):
+    """
+    Those of a machine's sources that are Debian's own archive, whatever their suites. A third
+    party's repository has suites of its own (nodistro, bookworm-pgdg, ./); a mirror that has one
+    of Debian's suites is trusted for all that the machine takes from it.
+    """
+    known = {name + part for name in (*ARCHIVE, release) if name for part in PARTS}
+    usable = [s for s in stanzas if "main" in s.get("Components", "").split()]
+    mirrors = {uri.rstrip("/") for s in usable for uri in s["Uris"].split()
+               if known & set(s.get("Suites", "").split())}
+    sources = []
+    for stanza in usable:
+        whole = all(uri.rstrip("/") in mirrors for uri in stanza["Uris"].split())
+        suites = [n for n in stanza.get("Suites", "").split() if whole or n in known]
+        if suites:
+            sources.append(dict(stanza, Suites=" ".join(suites), Components="main"))
+    return sources
+
+
 def machine_sources():
     """The machine's sources that are Debian's own archive."""
     config = {}
@@ -106,23 +129,15 @@ def machine_sources():
     parts = config.get("PARTS", "/etc/apt/sources.list.d")
     files += sorted(glob.glob(parts + "/*.list") + glob.glob(parts + "/*.sources"))
 
-    # A third party's repository has suites of its own (nodistro, bookworm-pgdg, ./).
-    base = [codename(), "stable", "oldstable", "testing", "unstable", "sid"]
-    known = {b + s for b in base if b
-             for s in ("", "-updates", "-security", "/updates", "-proposed-updates")}
-
-    sources = []
+    stanzas = []
     for name in files:
         try:
             with open(name, encoding="utf-8", errors="replace") as f:
                 text = f.read()
         except OSError:
             continue
-        parse = parse_deb822 if name.endswith(".sources") else parse_one_line
-        for stanza in parse(text):
-            suites = [s for s in stanza.get("Suites", "").split() if s in known]
-            if suites and "main" in stanza.get("Components", "").split():
-                sources.append(dict(stanza, Suites=" ".join(suites), Components="main"))
+        stanzas += (parse_deb822 if name.endswith(".sources") else parse_one_line)(text)
+    sources = debian_sources(stanzas, codename())
     if not sources:
         raise Error("no Debian archive among the machine's apt sources (%s)" % ", ".join(files))
     return sources
@@ -131,7 +146,7 @@ def machine_sources():
 def main_source():
     """The main archive's alone: security and updates have other paths and suites."""
     for stanza in machine_sources():
-        if not re.search(r"-|/", stanza["Suites"].split()[0]):
+        if any(not re.search(r"-|/", suite) for suite in stanza["Suites"].split()):
             return stanza
     raise Error("no source of Debian's main archive among the machine's apt sources")
 
@@ -167,6 +182,15 @@ class PrivateApt:
     def cache(self, *args):
         return run(["apt-cache", *self.options, *args]).stdout
 
+    def show(self, *packages):
+        """The stanzas of all versions of packages, as dicts, in no order."""
+        stanzas = []
+        for paragraph in self.cache("show", "--all-versions", *packages).split("\n\n"):
+            fields = dict(re.findall(r"(?m)^(Package|Version|Depends): (.*)$", paragraph))
+            if "Package" in fields:
+                stanzas.append(fields)
+        return stanzas
+
     def get(self, *args, **kwargs):
         r = run(["apt-get", *self.options, "-q", "-y", *args], **kwargs)
         if r.returncode != 0:
@@ -176,7 +200,17 @@ class PrivateApt:
     def source_versions(self):
         """Versions of the source package dpdk, newest last."""
         found = re.findall(r"(?m)^Version: (\S+)", self.cache("showsrc", "dpdk"))
-        return sorted(set(found), key=lambda v: [int(n) for n in re.findall(r"\d+", v)])
+        return sorted(set(found), key=version_key)
+
+
+def compare_versions(a, b):
+    """Debian's order of versions, for functools.cmp_to_key."""
+    if a == b:
+        return 0
+    return -1 if run(["dpkg", "--compare-versions", a, "lt", b]).returncode == 0 else 1
+
+
+version_key = functools.cmp_to_key(compare_versions)
 
 
 def why(log):
@@ -186,24 +220,14 @@ def why(log):
 
 
 def unpack(debs, out):
+    """A package that has /lib puts its files where out's link of that name leads, if any."""
     os.makedirs(out, exist_ok=True)
     for deb in debs:
-        r = run(["dpkg-deb", "-x", deb, out])
+        # dpkg-deb -x would put a folder in such a link's place.
+        r = run(["bash", "-o", "pipefail", "-c", 'dpkg-deb --fsys-tarfile "$0" | '
+                 'tar -xp --keep-directory-symlink --warning=no-timestamp -C "$1"', deb, out])
         if r.returncode != 0:
             raise Error("%s: %s" % (deb, r.stderr.strip()))
-
-
-def install_sdk(tree, version, out):
-    """Copies the headers from a source tree, all or nothing."""
-    partial = out + ".partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    os.makedirs(partial)
-    for header in SDK_HEADERS:
-        shutil.copy(os.path.join(tree, header), partial)
-    with open(partial + "/VERSION", "w", encoding="utf-8") as f:
-        f.write(version + "\n")
-    shutil.rmtree(out, ignore_errors=True)
-    os.rename(partial, out)
 
 
 def take_sdk(apt, version, out):
@@ -221,77 +245,104 @@ def take_sdk(apt, version, out):
         install_sdk(tmp, version, out)
 
 
-def git_sdk(git, series, out):
-    """The same out of a clone of DPDK's repository, from the newest tag of a series."""
-    tags = run(["git", "-C", git, "tag", "--list", "v%s*" % series]).stdout.split()
-    tags = [t for t in tags if "-" not in t]
-    if not tags:
-        raise Error("%s has no tag v%s" % (git, series))
-    tag = max(tags, key=lambda t: [int(n) for n in t[1:].split(".")])
-    with tempfile.TemporaryDirectory(prefix="gantry-sdk-") as tmp:
-        for header in SDK_HEADERS:
-            os.makedirs(os.path.join(tmp, os.path.dirname(header)), exist_ok=True)
-            r = run(["git", "-C", git, "show", "%s:%s" % (tag, header)])
-            if r.returncode != 0:
-                raise Error("%s: %s" % (git, r.stderr.strip()))
-            with open(os.path.join(tmp, header), "w", encoding="utf-8") as f:
-                f.write(r.stdout)
-        install_sdk(tmp, tag, out)
+def first_that_can_be_had(candidates, take, what):
+    """
+    Calls take(candidate) until one succeeds, and returns that candidate. An archive
+    may list a version that it no longer (or not yet) serves.
+    """
+    complaints = []
+    for candidate in candidates:
+        try:
+            take(candidate)
+            return candidate
+        except Error as e:
+            complaints.append(str(e))
+    raise Error("%s cannot be had%s" % (what, "".join("; " + c for c in complaints[:3])))
 
 
 def sdk(version, out):
     """Driver headers of the installed version, or else of another of its series."""
     series = ".".join(version.split(".")[:2])
     exact = run(["dpkg-query", "-W", "-f", "${source:Version}", "libdpdk-dev"]).stdout
-    if not exact.startswith(version):
-        exact = None
     sources = [dict(s, Types="deb-src") for s in machine_sources()]
     with tempfile.TemporaryDirectory(prefix="gantry-apt-") as tmp:
         apt = PrivateApt(tmp, sources)
         log = apt.update()
+        # The installed package's own source first, then its upstream version, then the newest.
         versions = [v for v in apt.source_versions() if v.startswith(series + ".")]
-        if not versions:
-            raise Error("source package dpdk %s.x cannot be had from %s%s" % (
+        versions.sort(key=lambda v: (v == exact, v.split("-")[0] == version, version_key(v)),
+                      reverse=True)
+        taken = first_that_can_be_had(
+            versions, lambda v: take_sdk(apt, v, out),
+            "source package dpdk %s.x of %s%s" % (
                 series, " ".join(sorted({s["Uris"] for s in sources})), why(log)))
-        if exact in versions:
-            take_sdk(apt, exact, out)
-            return
-        same = [v for v in versions if v.split("-")[0] == version]
-        take = same[-1] if same else versions[-1]
-        print("debian.py: driver headers of dpdk %s stand in for %s's" % (take, version))
-        take_sdk(apt, take, out)
+        if taken.split("-")[0] != version:
+            print("debian.py: driver headers of dpdk %s stand in for %s's" % (taken, version))
 
 
 def release(series, out):
-    """Another release's packages, unpacked into out/root, and its headers into out/sdk."""
+    """
+    Another release's libraries and programs, with all that they need, unpacked into out/root,
+    and its driver headers into out/sdk.
+    """
     if series not in SUITES:
         raise Error("unknown DPDK release %s (known: %s)" % (series, ", ".join(SUITES)))
-    main = main_source()
-    for suite in SUITES[series]:
-        with tempfile.TemporaryDirectory(prefix="gantry-apt-") as tmp:
-            apt = PrivateApt(tmp, [dict(main, Types="deb deb-src", Suites=suite)])
-            log = apt.update()
-            versions = [v for v in apt.source_versions() if v.startswith(series)]
-            if not versions:
-                continue
-            # DPDK's own packages. What they need beyond (libc6) is not unpacked.
-            shutil.rmtree(out, ignore_errors=True)
-            os.makedirs(out + "/debs")
-            names = re.findall(r"(?m)^(librte-\S+|libdpdk-dev)$", apt.cache(
-                "depends", "--recurse", "--no-recommends", "--no-suggests", "--no-conflicts",
-                "--no-breaks", "--no-replaces", "--no-enhances", "libdpdk-dev"))
-            apt.get("download", *("%s=%s*" % (n, versions[-1]) for n in sorted(set(names))),
-                    cwd=out + "/debs")
-            unpack(glob.glob(out + "/debs/*.deb"), out + "/root")
-            shutil.rmtree(out + "/debs")
-            if os.environ.get("GANTRY_DPDK_GIT"):
-                git_sdk(os.environ["GANTRY_DPDK_GIT"], series, out + "/sdk")
-            else:
-                take_sdk(apt, versions[-1], out + "/sdk")
-            print("debian.py: dpdk %s from %s in %s" % (versions[-1], suite, out))
-            return
-    raise Error("no DPDK %s in %s of %s%s" % (series, " or ".join(SUITES[series]),
-                                             main["Uris"], why(log)))
+    shutil.rmtree(out, ignore_errors=True)
+    os.makedirs(out)
+    repository = os.environ.get("GANTRY_DPDK_GIT")
+    if repository:
+        try:
+            dpdk_git.headers(repository, series, out + "/headers")
+        except dpdk_git.Error as e:
+            print("debian.py: %s; trying Debian's source packages" % e)
+            repository = None
+
+    def take(suite):
+        if not repository:
+            with tempfile.TemporaryDirectory(prefix="gantry-apt-") as tmp:
+                apt = PrivateApt(tmp, [dict(main_source(), Types="deb-src", Suites=suite)])
+                apt.update()
+                found = [v for v in apt.source_versions() if v.startswith(series + ".")]
+                first_that_can_be_had(
+                    reversed(found), lambda v: take_sdk(apt, v, out + "/headers"),
+                    "source package dpdk %s.x of %s" % (series, suite))
+        unpack_closure(suite, out + "/root", "dpdk-dev", "libdpdk-dev")
+        with open(out + "/root/VERSIONS", encoding="utf-8") as f:
+            version = re.search(r"(?m)^libdpdk-dev (\S+)", f.read())[1]
+        if not version.startswith(series + "."):
+            raise Error("%s has dpdk %s by now" % (suite, version))
+
+    first_that_can_be_had(SUITES[series], take, "DPDK %s of %s" % (series, main_source()["Uris"]))
+    # Last, as it says that the rest is there.
+    os.rename(out + "/headers", out + "/sdk")
+
+
+def kernel_sets(stanzas, arch):
+    """
+    The complete sets of kernel packages among stanzas, the one to prefer first: an image,
+    the headers and tools that modules are built with, and the source, all of one version.
+    A suite may serve these in different versions for days, because the signed image is
+    built after the rest. The series that the oldest meta-package names comes before any other,
+    because that is the release's own kernel, and backports' meta-package is newer; within a
+    series, newer comes first.
+    """
+    def series(version):
+        return re.match(r"\d+\.\d+", version).group()
+
+    metas = [s["Version"] for s in stanzas if s["Package"] == "linux-image-" + arch]
+    stock = {series(v) for v in sorted(metas, key=version_key)[:1]}
+    have = {(s["Package"], s["Version"]): s.get("Depends", "") for s in stanzas}
+    sets = []
+    for package, version in have:
+        if not re.fullmatch(r"linux-image-\d[^-]*(-\d+)?-" + re.escape(arch), package):
+            continue # a meta-package, an unsigned image, or another flavour
+        headers = package.replace("-image-", "-headers-")
+        depends = have.get((headers, version), "")
+        needs = re.findall(r"linux-headers-\S+-common|linux-kbuild-[^\s,]+", depends)
+        wanted = [package, headers, *needs, "linux-source-" + series(version)]
+        if len(needs) == 2 and all((name, version) in have for name in wanted):
+            sets.append((version, wanted))
+    return sorted(sets, key=lambda s: (series(s[0]) in stock, version_key(s[0])), reverse=True)
 
 
 def kernel(out):
@@ -299,47 +350,153 @@ def kernel(out):
     Debian's kernel and its modules, what modules are built with, and the source of
     vfio, all unpacked into out.
     """
+    arch = run(["dpkg", "--print-architecture"]).stdout.strip()
+    partial = out + ".partial"
+
+    def take(candidate):
+        version, packages = candidate
+        with tempfile.TemporaryDirectory(prefix="gantry-kernel-") as debs:
+            apt.get("download", *("%s=%s" % (p, version) for p in packages), cwd=debs)
+            shutil.rmtree(partial, ignore_errors=True)
+            sources = glob.glob(debs + "/linux-source-*.deb")
+            unpack(set(glob.glob(debs + "/*.deb")) - set(sources), partial)
+            unpack(sources, debs + "/source")
+            r = run(["tar", "-xf", debs + "/source/usr/src/" + packages[-1] + ".tar.xz",
+                     "-C", partial, "--strip-components=2", "--wildcards",
+                     "*/drivers/vfio/*.[ch]", "*/drivers/vfio/Makefile"])
+            if r.returncode != 0:
+                raise Error("%s has no drivers/vfio: %s"
+                            % (packages[-1], r.stderr.strip().splitlines()[0]))
+
     with tempfile.TemporaryDirectory(prefix="gantry-apt-") as tmp:
         apt = PrivateApt(tmp, [dict(s, Types="deb") for s in machine_sources()])
         log = apt.update()
-        arch = run(["dpkg", "--print-architecture"]).stdout.strip()
+        names = [n for n in apt.cache("pkgnames", "linux-").split()
+                 if re.match(r"linux-(image|headers|kbuild|source)-\d", n)]
+        sets = kernel_sets(apt.show("linux-image-" + arch, *names) if names else [], arch)
+        version, packages = first_that_can_be_had(
+            sets, take, "a kernel for %s with headers, kbuild and source of one version%s"
+            % (arch, why(log)))
+    shutil.rmtree(out, ignore_errors=True)
+    os.rename(partial, out)
+    print("debian.py: chose %s %s among %s, the versions that are complete; it is in %s"
+          % (packages[0], version, ", ".join(v for v, _ in sets), out))
 
-        def found(text, pattern, package):
-            m = re.search(pattern, text)
-            if not m:
-                raise Error("no %s in the machine's apt sources%s" % (package, why(log)))
-            return m.group(1)
 
-        def depends(package, pattern):
-            return found(apt.cache("depends", package), r"(?m)^ +Depends: (%s)$" % pattern, package)
+# What DIR/run does: no file of the system's libc is used, since a newer suite's programs need
+# a newer one. The loader's --argv0 keeps the name that a program may look at.
+RUN = """#!/bin/sh
+# run PROGRAM [ARG...]: a program unpacked here, with the loader and libraries unpacked here.
+root=$(cd "$(dirname "$0")" && pwd)
+program=$1
+shift
+for file in "$root/usr/bin/$program" "$root/usr/sbin/$program" "$program"; do
+	[ -x "$file" ] && break
+done
+for libc in "$root"/usr/lib/*/libc.so.6; do libs=${libc%/libc.so.6}; done
+for loader in "$libs"/ld-linux-*.so.*; do :; done # lib64's may be a link to the system's
+# DPDK looks for its drivers below /usr alone, and cannot do without that of its rings.
+for driver in "$libs"/dpdk/pmds-*/librte_mempool_ring.so; do
+	[ -e "$driver" ] || driver=
+done
+exec "$loader" --argv0 "$program" ${driver:+--preload "$driver"} \
+	--library-path "${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$libs:$root/usr/lib" "$file" "$@"
+"""
 
-        # The meta-package names the kernel of the day.
-        image = depends("linux-image-" + arch, r"linux-image-\S+")
-        headers = image.replace("-image-", "-headers-")
-        version = found(apt.cache("show", image), r"(?m)^Version: (\S+)", image)
-        kbuild = depends(headers, r"linux-kbuild-\S+")
-        source = kbuild.replace("-kbuild-", "-source-")
-        apt.get("download", *("%s=%s" % (p, version) for p in (
-            image, headers, depends(headers, r"linux-headers-\S+-common"), kbuild, source)), cwd=tmp)
-        partial = out + ".partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        sources = glob.glob(tmp + "/linux-source-*.deb")
-        unpack(set(glob.glob(tmp + "/*.deb")) - set(sources), partial)
-        unpack(sources, tmp + "/source")
-        r = run(["tar", "-xf", tmp + "/source/usr/src/" + source + ".tar.xz", "-C", partial,
-                 "--strip-components=2", "--wildcards", "*/drivers/vfio/*.[ch]"])
-        if r.returncode != 0:
-            raise Error("%s has no drivers/vfio: %s" % (source, r.stderr.strip().splitlines()[0]))
-        shutil.rmtree(out, ignore_errors=True)
-        os.rename(partial, out)
-        print("debian.py: %s %s in %s" % (image, version, out))
+
+def unpack_closure(suites, out, *packages):
+    """Packages with all that they depend on, unpacked from a newer suite; installs nothing."""
+    main = main_source()
+    partial = out + ".partial"
+
+    def take(suite):
+        with tempfile.TemporaryDirectory(prefix="gantry-apt-") as tmp:
+            # A backport needs packages of the suite that it was made for.
+            suites_of = suite.split("-backports")[0] + (" " + suite if "-" in suite else "")
+            apt = PrivateApt(tmp, [dict(main, Types="deb", Suites=suites_of)])
+            log = apt.update()
+            # With an empty status file apt counts nothing as installed: the closure is whole.
+            open(tmp + "/status", "w", encoding="utf-8").close()
+            try:
+                apt.get("install", "--download-only", "--no-install-recommends",
+                        "-t", suite, "-o", "Dir::State::status=%s/status" % tmp,
+                        "-o", "Debug::NoLocking=1",
+                        *packages)
+            except Error as e:
+                raise Error("%s: %s%s" % (suite, e, why(log))) from None
+            shutil.rmtree(partial, ignore_errors=True)
+            # Newer suites' packages name /usr/lib alone; older ones' land there by these links.
+            for directory in ("bin", "sbin", "lib", "lib64"):
+                os.makedirs("%s/usr/%s" % (partial, directory))
+                os.symlink("usr/" + directory, "%s/%s" % (partial, directory))
+            debs = sorted(d for d in glob.glob(tmp + "/cache/archives/*.deb")
+                          if not os.path.basename(d).startswith("base-files_"))
+            unpack(debs, partial)
+            with open(partial + "/VERSIONS", "w", encoding="utf-8") as f:
+                f.write("suite %s\n" % suite)
+                for deb in debs:
+                    f.write("%s %s\n" % tuple(run(["dpkg-deb", "-W", deb]).stdout.split()))
+            with open(partial + "/run", "w", encoding="utf-8") as f:
+                f.write(RUN)
+            os.chmod(partial + "/run", 0o755)
+
+    suite = first_that_can_be_had(suites.split(","), take, " ".join(packages))
+    shutil.rmtree(out, ignore_errors=True)
+    os.rename(partial, out)
+    with open(out + "/VERSIONS", encoding="utf-8") as f:
+        versions = dict(line.split(maxsplit=1) for line in f.read().splitlines())
+    print("debian.py: %s from %s in %s" % (
+        ", ".join("%s %s" % (p, versions.get(p, "")) for p in packages), suite, out))
+
+
+def common_versions(stanzas, names, candidates=()):
+    """
+    The versions in which all packages of one source are there, the one to prefer first: apt's
+    candidate, because that is made for the machine's release and backports' is not; then newer.
+    """
+    have = {(s["Package"], s["Version"]) for s in stanzas}
+    found = [v for v in {version for _, version in have} if all((n, v) in have for n in names)]
+    return sorted(found, key=lambda v: (v in candidates, version_key(v)), reverse=True)
+
+
+def packages(out, *names):
+    """
+    Packages of one source and version, of the machine's own suites, unpacked: what they need is
+    installed already.
+    """
+    partial = out + ".partial"
+
+    def take(version):
+        with tempfile.TemporaryDirectory(prefix="gantry-debs-") as debs:
+            apt.get("download", *("%s=%s" % (n, version) for n in names), cwd=debs)
+            shutil.rmtree(partial, ignore_errors=True)
+            unpack(glob.glob(debs + "/*.deb"), partial)
+
+    with tempfile.TemporaryDirectory(prefix="gantry-apt-") as tmp:
+        apt = PrivateApt(tmp, [dict(s, Types="deb") for s in machine_sources()])
+        log = apt.update()
+        candidates = re.findall(r"(?m)^  Candidate: (\S+)", apt.cache("policy", *names))
+        versions = common_versions(apt.show(*names), names, candidates)
+        version = first_that_can_be_had(
+            versions, take, "one version of %s%s" % (", ".join(names), why(log)))
+    shutil.rmtree(out, ignore_errors=True)
+    os.rename(partial, out)
+    print("debian.py: chose %s among %s, the versions that are complete, of %s; it is in %s"
+          % (version, ", ".join(versions), ", ".join(names), out))
+
+
+def with_suite(sources, main, suite):
+    """The sources, and the main archive's suite where they do not have it."""
+    if any(suite in s["Suites"].split() for s in sources):
+        return sources # a second stanza with other options would be apt's error
+    return sources + [dict(main, Suites=suite)]
 
 
 def backport(*packages):
     """Installs packages of the backports' suite, with what they need of it."""
     suite = codename() + "-backports"
     sources = [dict(s, Types="deb")
-               for s in machine_sources() + [dict(main_source(), Suites=suite)]]
+               for s in with_suite(machine_sources(), main_source(), suite)]
     with tempfile.TemporaryDirectory(prefix="gantry-apt-") as tmp:
         apt = PrivateApt(tmp, sources)
         log = apt.update()
@@ -351,18 +508,29 @@ def backport(*packages):
                 env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"))
 
 
-COMMANDS = {"sdk": (sdk, 2), "release": (release, 2), "kernel": (kernel, 1), "backport": (backport, None)}
+# Each command's function, which of its arguments is a folder, and how many it takes at least
+# and at most.
+COMMANDS = {
+    "sdk": (sdk, 1, 2, 2),
+    "release": (release, 1, 2, 2),
+    "kernel": (kernel, 0, 1, 1),
+    "backport": (backport, None, 1, 1000),
+    "packages": (packages, 0, 2, 1000),
+    "unpack": (unpack_closure, 1, 3, 1000),
+}
 
 
 def main():
-    command, takes = COMMANDS.get(sys.argv[1] if len(sys.argv) > 1 else None, (None, 0))
+    command, folder, least, most = COMMANDS.get(
+        sys.argv[1] if len(sys.argv) > 1 else None, (None, None, 0, 0))
     args = sys.argv[2:]
-    if not command or not args or takes not in (None, len(args)):
+    if not command or not least <= len(args) <= most:
         print("usage: debian.py sdk VERSION DIR | release SERIES DIR | kernel DIR | "
-              "backport PACKAGE...", file=sys.stderr)
+              "backport PACKAGE... | packages DIR PACKAGE... | "
+              "unpack SUITE[,SUITE...] DIR PACKAGE...", file=sys.stderr)
         return 2
-    if takes:
-        args[-1] = os.path.abspath(args[-1])
+    if folder is not None:
+        args[folder] = os.path.abspath(args[folder])
     try:
         command(*args)
     except (Error, OSError) as e:

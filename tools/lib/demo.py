@@ -51,6 +51,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, 'tests', 'host'))
 from lib import NIC, TESTPMD, Process  # noqa: E402
+from output import Output  # noqa: E402 (lib has put tools/lib on the path)
 
 FILE_BYTES = 256 << 20
 SIZES = (64, 128, 256, 512, 1024, 1280, 1518)
@@ -387,6 +388,12 @@ def main():
     ap.add_argument('memory')
     ap.add_argument('--json', metavar='FILE')
     args = ap.parse_args()
+    if args.json:
+        try:
+            out = Output(args.json)
+        except OSError as e:
+            print('tools/demo: --json %s: %s' % (args.json, e.strerror), file=sys.stderr)
+            return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
 
@@ -428,10 +435,8 @@ def main():
         keys = ('speed_mbps', 'size', 'line_rate_pps', 'tx_pps', 'rx_pps', 'seconds', 'lost',
                 'corrupted', 'void', 'trial')
         rates = [{k: t[k] for k in keys} for t in counting(trials)] if trials else []
-        with open(args.json, 'w', encoding='utf-8') as f:
-            json.dump({'tcp': result, 'linerate': rates, 'debug': debug, 'trials': trials,
-                       'left_out': left_out, 'failed': failed}, f, indent=1)
-            f.write('\n')
+        out.write({'tcp': result, 'linerate': rates, 'debug': debug, 'trials': trials,
+                   'left_out': left_out, 'failed': failed})
     for line in failed:
         print('FAILED ' + line, file=sys.stderr)
     return 1 if failed else 3 if left_out else 0

@@ -5,10 +5,11 @@
 # matrix.sh SERIES
 #
 # Compiles and links gantry's plugins, libraries and applications against another
-# release of DPDK (24.11), whose packages are unpacked under .deps/ and never
-# installed. Its last line says which versions those were, and where the driver
-# headers come from. Exit status 77: what it needs cannot be had; the last line
-# says what.
+# release of DPDK (24.11) in build-SERIES. The release is unpacked, or built where no
+# Debian has it, under .deps/matrix and never installed; tests/host/run.py --dpdk SERIES
+# runs tests with it. The last line says which versions those were, and where the driver
+# headers come from. Exit status 77: what it needs cannot be had; the last line says what.
+# A release that does not build from a clone which has it is a failure.
 
 set -u
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
@@ -19,52 +20,56 @@ dir=$top/.deps/matrix/$series
 root=$dir/root
 build=build-$series
 
+case $series in
+26.07) get="dpdk_git.py build" ;; # no Debian has it
+*) get="debian.py release" ;;
+esac
 if [ ! -f "$dir/sdk/ethdev_driver.h" ]; then
-	why=$(python3 tools/lib/debian.py release "$series" "$dir" 2>&1) || {
+	why=$(python3 tools/lib/$get "$series" "$dir" 2>&1)
+	status=$?
+	if [ $status != 0 ]; then
 		echo "$why"
-		echo "needs Debian's packages of DPDK $series and their source package, from which come" \
-			"driver headers (GANTRY_DPDK_GIT=DIR: a clone of DPDK to take these from):" \
-			"$(tail -n 1 <<<"$why")"
+		[[ $status = 77 || $get = debian.py* ]] || exit 1
+		echo "needs DPDK $series and its driver headers (GANTRY_DPDK_GIT=DIR: a clone of DPDK's" \
+			"repository to take from what Debian's archive lacks): $(tail -n 1 <<<"$why")"
 		exit 77
-	}
+	fi
 	echo "$why"
 fi
+
+# Of what is unpacked DPDK alone is compiled and linked against: all else is this machine's.
 pc=$(find "$root" -name libdpdk.pc 2>/dev/null | head -n 1)
 if [ -z "$pc" ]; then
 	echo "matrix.sh: no libdpdk.pc below $root: remove $dir, so that it is fetched again" >&2
 	exit 1
 fi
 pc=$(dirname "$pc")
+rm -rf "$dir/link"
+mkdir "$dir/link" && ln -s "$(dirname "$pc")"/librte_*.so* "$dir/link" &&
+	cp "$pc"/libdpdk*.pc "$dir/link" || exit 1
 # The .pc files name /usr, and what a static DPDK needs.
-sed -i -e "s|^prefix=/usr\$|prefix=$root/usr|" -e "/^Requires.private/d" "$pc"/libdpdk*.pc
-fit()
-{
-	local flags
-	flags=$(PKG_CONFIG_PATH=$pc pkg-config --cflags libdpdk) &&
-		gcc -fsyntax-only -isystem "$dir/sdk" $flags tools/lib/sdk_layout.c
-}
+sed -i -e "s|^prefix=.*|prefix=$root/usr|" -e "s|^libdir=.*|libdir=$dir/link|" \
+	-e "/^Requires.private/d" "$dir"/link/libdpdk*.pc
 
 if [ ! -f "$build/build.ninja" ]; then
-	# PKG_CONFIG_PATH and not _LIBDIR: what is not DPDK is this machine's. The
-	# libraries want a newer libc than this machine's, which matters at run time only.
-	PKG_CONFIG_PATH=$pc meson setup "$build" -Ddpdk_sdk="$dir/sdk" \
-		-Dc_args="-Wno-error=deprecated-declarations" \
-		-Dc_link_args="-Wl,--allow-shlib-undefined -L$(dirname "$pc")" || {
+	# The libraries may want a newer libc than this machine's, which matters at run time only.
+	PKG_CONFIG_PATH=$dir/link meson setup "$build" -Ddpdk_sdk="$dir/sdk" \
+		-Dc_link_args="-Wl,--allow-shlib-undefined -L$dir/link" || {
 		rm -rf "$build"
 		exit 1
 	}
 fi
-fit || {
+flags=$(PKG_CONFIG_PATH=$dir/link pkg-config --cflags libdpdk) &&
+	gcc -fsyntax-only -isystem "$dir/sdk" $flags tools/lib/sdk_layout.c || {
 	echo "matrix.sh: the driver headers in $dir/sdk do not fit DPDK $series" >&2
 	exit 1
 }
 ninja -C "$build" || exit 1
 
-packages=$(zcat "$root/usr/share/doc/libdpdk-dev/changelog.Debian.gz" 2>/dev/null |
-	sed -n '1s/.*(\(.*\)).*/\1/p')
 headers=$(cat "$dir/sdk/VERSION")
+libraries=$(sed -n 's/^libdpdk-dev /packages /p' "$root/VERSIONS" 2>/dev/null)
 case $headers in
-v*) headers="of $headers, from a clone of DPDK and not from Debian" ;; # a tag: GANTRY_DPDK_GIT
+v*) headers="of $headers, from a clone of DPDK and not from Debian" ;; # GANTRY_DPDK_GIT
 *) headers="of Debian's source package $headers" ;;
 esac
-echo "packages ${packages:-of an unknown version}, driver headers $headers"
+echo "${libraries:-libraries built from that clone}, driver headers $headers"
