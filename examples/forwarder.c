@@ -25,6 +25,16 @@
 #define RING  512
 #define BURST 32
 
+/*
+ * What came in on a port and waits for room on its neighbour's transmit ring. Until all of it has
+ * gone nothing more is received there, so that what is too much for the way out is dropped by the
+ * device at the way in, which counts it (imissed), and nowhere else.
+ */
+struct held {
+	struct rte_mbuf *pkts[BURST];
+	uint16_t sent, count;
+};
+
 static volatile sig_atomic_t stop;
 
 static void
@@ -57,13 +67,27 @@ start(uint16_t port, struct rte_mempool *pool)
 	check(rte_eth_dev_start(port), "start", port);
 }
 
+static uint16_t
+forward(uint16_t from, uint16_t to, struct held *held)
+{
+	uint16_t n;
+
+	if (held->sent == held->count) {
+		held->count = rte_eth_rx_burst(from, 0, held->pkts, BURST);
+		held->sent = 0;
+	}
+	n = rte_eth_tx_burst(to, 0, held->pkts + held->sent, held->count - held->sent);
+	held->sent += n;
+	return n;
+}
+
 int
 main(int argc, char **argv)
 {
-	struct rte_mbuf *pkts[BURST];
+	static struct held held[RTE_MAX_ETHPORTS];
 	struct rte_mempool *pool;
 	uint64_t forwarded = 0;
-	uint16_t port, n, sent, count;
+	uint16_t port, count;
 
 	if (rte_eal_init(argc, argv) < 0)
 		return 1;
@@ -81,15 +105,12 @@ main(int argc, char **argv)
 		start(port, pool);
 	printf("forwarder: %u ports\n", count);
 	fflush(stdout);
-	while (!stop) {
-		RTE_ETH_FOREACH_DEV(port) {
-			n = rte_eth_rx_burst(port, 0, pkts, BURST);
-			sent = rte_eth_tx_burst((port ^ 1) < count ? port ^ 1 : port, 0, pkts, n);
-			rte_pktmbuf_free_bulk(pkts + sent, n - sent);
-			forwarded += sent;
-		}
-	}
+	while (!stop)
+		RTE_ETH_FOREACH_DEV(port)
+			forwarded += forward(port, (port ^ 1) < count ? port ^ 1 : port, &held[port]);
 	RTE_ETH_FOREACH_DEV(port) {
+		rte_pktmbuf_free_bulk(held[port].pkts + held[port].sent,
+			held[port].count - held[port].sent);
 		rte_eth_dev_stop(port);
 		rte_eth_dev_close(port);
 	}
