@@ -17,6 +17,7 @@
 
 #define BUFFER_BYTES (256 << 10)
 #define PIECE_BYTES  4096 /* written at a time */
+#define REPORT_BYTES 128  /* at most, of the line that reports lost ones */
 #define STOP_MS      400
 
 static struct {
@@ -26,8 +27,7 @@ static struct {
 	FILE *before;           /* what stderr was */
 	bool stop;
 	size_t head, used;      /* of buffer */
-	uint64_t lost, reported;
-	size_t before_lost;     /* bytes in front of the place where lines are missing */
+	uint64_t lost, reported; /* lines; while they differ, a gap is open */
 	char buffer[BUFFER_BYTES];
 } logs = { .lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER };
 
@@ -41,20 +41,42 @@ count_lines(const char *text, size_t len)
 	return lines;
 }
 
+static void
+put(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		logs.buffer[(logs.head + logs.used++) % sizeof(logs.buffer)] = text[i];
+}
+
+static bool
+fits(size_t len)
+{
+	return len <= sizeof(logs.buffer) - logs.used;
+}
+
+/* Closes the gap: what is written next comes after it. */
+static void
+put_report(void)
+{
+	char report[REPORT_BYTES];
+
+	put(report, (size_t)snprintf(report, sizeof(report), "gantry-nic: %" PRIu64 " lines of the "
+		"log were lost: standard error was not read in time\n", logs.lost - logs.reported));
+	logs.reported = logs.lost;
+}
+
 /* What stdio calls for each line; "takes" a line that is lost as well. */
 static ssize_t
 append(void *cookie, const char *text, size_t len)
 {
 	pthread_mutex_lock(&logs.lock);
-	if (len > sizeof(logs.buffer) - logs.used) {
-		if (logs.lost == logs.reported)
-			logs.before_lost = logs.used;
+	if (logs.lost != logs.reported && fits(REPORT_BYTES + len))
+		put_report();
+	if (logs.lost != logs.reported || !fits(len))
 		logs.lost += count_lines(text, len);
-	} else {
-		for (size_t i = 0; i < len; i++)
-			logs.buffer[(logs.head + logs.used++) % sizeof(logs.buffer)] = text[i];
-		pthread_cond_signal(&logs.change);
-	}
+	else
+		put(text, len);
+	pthread_cond_signal(&logs.change);
 	pthread_mutex_unlock(&logs.lock);
 	return (ssize_t)len;
 }
@@ -63,24 +85,17 @@ append(void *cookie, const char *text, size_t len)
 static size_t
 take(char *piece)
 {
-	size_t len = 0, most;
+	size_t len = 0;
 
 	pthread_mutex_lock(&logs.lock);
 	while (logs.used == 0 && logs.lost == logs.reported && !logs.stop)
 		pthread_cond_wait(&logs.change, &logs.lock);
-	most = logs.lost != logs.reported && logs.before_lost < PIECE_BYTES ? logs.before_lost :
-		PIECE_BYTES;
-	while (logs.used != 0 && len < most) {
+	if (logs.used == 0 && logs.lost != logs.reported)
+		put_report();
+	while (logs.used != 0 && len < PIECE_BYTES) {
 		piece[len++] = logs.buffer[logs.head];
 		logs.head = (logs.head + 1) % sizeof(logs.buffer);
 		logs.used--;
-	}
-	logs.before_lost -= len < logs.before_lost ? len : logs.before_lost;
-	if (len == 0 && logs.lost != logs.reported) {
-		len = (size_t)snprintf(piece, PIECE_BYTES, "gantry-nic: %" PRIu64 " lines of the "
-			"log were lost: standard error was not read in time\n",
-			logs.lost - logs.reported);
-		logs.reported = logs.lost;
 	}
 	pthread_mutex_unlock(&logs.lock);
 	return len;
