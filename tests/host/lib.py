@@ -274,6 +274,11 @@ class Bench(unittest.TestCase):
         p.prompt = 'testpmd> '
         return p.command(line, pattern, timeout)
 
+    def retry(self, p, mode='io'):
+        """testpmd tries again while its transmit ring is full, where else it frees what is left."""
+        self.command(p, 'set fwd %s retry' % mode)
+        self.command(p, 'set burst tx delay 50 retry 100000')
+
     def quit(self, p, timeout=PATIENCE):
         p.say('quit')
         p.wait(timeout)

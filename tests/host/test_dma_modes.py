@@ -36,8 +36,7 @@ class Modes(Bench):
             ['--log-level=bus.vfio_user:debug'],
             ['--forward-mode=io', '--rxd=1024', '--txd=512', '--disable-device-start',
              '--no-flush-rx', '--total-num-mbufs=8192'])
-        self.command(self.pmd, 'set fwd io retry')
-        self.command(self.pmd, 'set burst tx delay 50 retry 100000')
+        self.retry(self.pmd)
         self.command(self.pmd, 'port start all', r'Done')
         self.command(self.pmd, 'start')
 

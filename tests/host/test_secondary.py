@@ -93,11 +93,13 @@ class Secondary(Bench):
                 args = ['--rxq=2', '--txq=2', '--num-procs=2', '--forward-mode=io']
                 pri = self.primary(self.sock('a'), args=args + ['--proc-id=0'], iova=iova)
                 sec = self.secondary(self.sock('a'), args=args + ['--proc-id=1'])
+                self.retry(sec)
                 self.command(sec, 'start')
                 self.wait_until(lambda: self.sent(nic) > 0)
                 self.wait_until(lambda: self.xstats()['rx_total_packets'] == len(frames))
                 x = self.xstats()
                 self.assertEqual(x['rx_q0_packets'], 0)
+                self.retry(pri)
                 self.command(pri, 'start')
                 self.wait_until(lambda: self.sent(nic) == len(frames))
                 x = self.xstats(self.sock('a'))

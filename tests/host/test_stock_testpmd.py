@@ -36,8 +36,7 @@ class Forwarding(Bench):
             self.eal(self.sock('a'), self.sock('b'), mem=mem, iova=iova, mb=mb),
             ['--rxd=4096', '--txd=1024', '--disable-device-start', '--no-flush-rx'] + list(args))
         mode = next(a.split('=')[1] for a in args if a.startswith('--forward-mode='))
-        self.command(pmd, 'set fwd %s retry' % mode)
-        self.command(pmd, 'set burst tx delay 50 retry 100000')
+        self.retry(pmd, mode)
         for c in commands:
             self.command(pmd, c)
         self.command(pmd, 'port start all', r'Done')
