@@ -8,10 +8,14 @@
  * rung. It is a reader of its devices (vfu_rcu.h), and between two polls
  * holds no pointer into a client's memory: that is its quiescent state.
  *
- * Directions share the core by time, because a driver decides what a poll of its port costs. In a
- * round each direction is polled once; then each that had frames is polled again for as long as
- * the longest poll of the round took. So a port beside one whose polls are a hundred times as long
- * as its own still has as much of the core.
+ * Directions share the core by time, because a driver decides what a poll of its port costs. Each
+ * has an account of what its polls cost. One that is ahead of another one with frames by more than
+ * a burst waits until that one has caught up. So a port beside one whose polls are a hundred
+ * times as long as its own still has as much of the core.
+ *
+ * A thread that polls sleeps in one place only: in a page fault on a client's memory, while somebody
+ * punches a hole into it, or swaps it in. Nobody has the core meanwhile. A direction where that
+ * happened rests for several times as long as the thread slept.
  *
  * As long as a client is attached to any of its devices it keeps its core busy,
  * as a NIC keeps its own. With no client at all there is nobody to ring, so it
@@ -25,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "poller.h"
@@ -36,10 +41,24 @@
 #define IDLE_ROUNDS 4096
 /* Away for so long, a client may have given us up, and its memory with us. */
 #define AWAY_NS 1000000000
-/* Polls that take less are equally long: a burst of frames. */
+/* By which accounts may differ: a burst of frames. */
 #define BURST_NS 10000
-/* A longer poll was interrupted: the host took the core away. */
-#define POLL_NS_MAX 500000
+/* Directions that had no frame in so much of their own time have nobody wait for them. */
+#define QUIET_NS 100000
+/* A longer poll may have slept: the kernel is asked. */
+#define LONG_NS  200000
+/* What a poll costs at most, unless it slept: the host may have taken the core away. */
+#define COST_NS_MAX 20000000
+/* A direction rests for so many times as long as the thread slept in its poll, but not longer than */
+#define REST_TIMES  4
+#define REST_NS_MAX 400000000
+
+/* A direction's account. */
+struct share {
+	uint64_t cost;      /* ns of its polls, since directions with frames have shared the thread */
+	uint64_t quiet;     /* ns of its polls since it had a frame */
+	uint64_t rests;     /* until then */
+};
 
 struct poller {
 	pthread_t thread;
@@ -48,8 +67,10 @@ struct poller {
 	int core;
 	unsigned int nr_dirs, nr_devs;
 	struct wire_dir *dirs[POLLER_DIRS_MAX];
+	struct share shares[POLLER_DIRS_MAX]; /* theirs */
 	struct igb_model *devs[2 * POLLER_DIRS_MAX];
 	struct vfu_server *servers[2 * POLLER_DIRS_MAX]; /* theirs */
+	long sleeps;        /* of the thread, as of the last look */
 };
 
 uint64_t
@@ -92,6 +113,19 @@ rest(struct poller *poller)
 		wire_dir_rest(poller->dirs[i]);
 }
 
+/* Whether the thread has slept since the last call. */
+static bool
+slept(struct poller *poller)
+{
+	struct rusage usage;
+	long before = poller->sleeps;
+
+	if (getrusage(RUSAGE_THREAD, &usage) != 0)
+		return false;
+	poller->sleeps = usage.ru_nvcsw;
+	return poller->sleeps != before;
+}
+
 static void
 nap(struct poller *poller)
 {
@@ -101,6 +135,7 @@ nap(struct poller *poller)
 	vfu_rcu_offline();
 	nanosleep(&ts, NULL);
 	vfu_rcu_online();
+	slept(poller); /* on purpose */
 }
 
 /* Polls a direction; returns how many frames moved, and adds to *now the time that it took. */
@@ -114,45 +149,54 @@ poll_dir(struct wire_dir *dir, uint64_t *now)
 	return moved;
 }
 
-/* Polls a direction that had frames for as long as another one was polled; its first poll took ns. */
-static unsigned int
-poll_as_long(struct wire_dir *dir, uint64_t *now, uint64_t ns, uint64_t longest)
+/* Enters a poll that ended now and took ns into the direction's account. */
+static void
+charge(struct poller *poller, struct share *share, uint64_t now, uint64_t ns, unsigned int moved)
 {
-	unsigned int moved = 0, n = 1;
-	uint64_t spent, begin;
-
-	for (spent = ns; n != 0 && spent + ns <= longest; spent += ns) {
-		begin = *now;
-		n = poll_dir(dir, now);
-		ns = *now - begin;
-		moved += n;
+	share->cost += ns < COST_NS_MAX ? ns : COST_NS_MAX;
+	share->quiet = moved != 0 ? 0 : share->quiet + ns;
+	if (ns > LONG_NS && slept(poller) && poller->nr_dirs > 1) {
+		share->rests = now + (ns < REST_NS_MAX / REST_TIMES ? ns * REST_TIMES : REST_NS_MAX);
+		share->quiet = QUIET_NS; /* nobody waits for one that rests */
 	}
-	return moved;
 }
 
-/* Polls all directions; returns how many frames moved. */
+/* The least that a direction with frames has used; if none has any, all begin anew. */
+static uint64_t
+least_cost(struct poller *poller)
+{
+	uint64_t least = UINT64_MAX;
+	unsigned int i;
+
+	for (i = 0; i < poller->nr_dirs; i++)
+		if (poller->shares[i].quiet < QUIET_NS && poller->shares[i].cost < least)
+			least = poller->shares[i].cost;
+	if (least != UINT64_MAX)
+		return least;
+	for (i = 0; i < poller->nr_dirs; i++)
+		poller->shares[i].cost = 0;
+	return 0;
+}
+
+/* Polls each direction whose turn it is; returns how many frames moved. */
 static unsigned int
 poll_round(struct poller *poller, uint64_t now)
 {
-	unsigned int moved = 0, i, n[POLLER_DIRS_MAX];
-	uint64_t ns[POLLER_DIRS_MAX], longest = 0;
+	uint64_t least = least_cost(poller), begin;
+	unsigned int moved = 0, i, n;
 
 	for (i = 0; i < poller->nr_dirs; i++) {
-		uint64_t begin = now;
+		struct share *share = &poller->shares[i];
 
-		n[i] = poll_dir(poller->dirs[i], &now);
-		ns[i] = now - begin;
-		if (ns[i] > longest)
-			longest = ns[i];
-		moved += n[i];
+		if (share->cost > least + BURST_NS || share->rests > now)
+			continue;
+		if (share->cost < least)
+			share->cost = least; /* time that it did not use is nobody's debt */
+		begin = now;
+		n = poll_dir(poller->dirs[i], &now);
+		charge(poller, share, now, now - begin, n);
+		moved += n;
 	}
-	if (longest <= BURST_NS)
-		return moved;
-	if (longest > POLL_NS_MAX)
-		longest = POLL_NS_MAX;
-	for (i = 0; i < poller->nr_dirs; i++)
-		if (n[i] != 0)
-			moved += poll_as_long(poller->dirs[i], &now, ns[i], longest);
 	return moved;
 }
 
@@ -165,6 +209,7 @@ poller_main(void *arg)
 
 	vfu_rcu_register();
 	vfu_rcu_only(poller->servers, poller->nr_devs);
+	slept(poller);
 	while (!__atomic_load_n(&poller->stop, __ATOMIC_RELAXED)) {
 		now = poller_now();
 		if (now - last > AWAY_NS)
@@ -210,7 +255,9 @@ void
 poller_add(struct poller *poller, struct wire_dir *dir, struct igb_model *from,
 		struct igb_model *to)
 {
+	poller->shares[poller->nr_dirs].quiet = QUIET_NS;
 	poller->dirs[poller->nr_dirs++] = dir;
+	wire_dir_set_clock(dir, poller_now);
 	add_device(poller, from);
 	add_device(poller, to);
 }

@@ -76,6 +76,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <termios.h>
@@ -145,9 +146,9 @@ static const struct call interrupts[] = {
 	END
 };
 
-/* Frames of TAPs and captures; whether a client is still there. */
+/* Frames of TAPs and captures; whether a client is still there; whether the thread has slept. */
 static const struct call frames[] = {
-	CALL(read), CALL(lseek), CALL(poll), CALL(ppoll),
+	CALL(read), CALL(lseek), CALL(poll), CALL(ppoll), CALL_EQ(getrusage, 0, RUSAGE_THREAD),
 	END
 };
 

@@ -49,6 +49,14 @@
  */
 #define LISTEN_CHECK_NS 10000000
 
+/*
+ * What a poll may take, and how much it moves between two looks at the clock: frames, and KiB. A
+ * frame costs what its receiver makes it cost: pages of its buffers that it has given away, for
+ * example, are page faults of the polling thread's.
+ */
+#define POLL_NS    20000
+#define POLL_CHECK 8
+
 struct wire_dir {
 	struct wire_source *src;
 	struct wire_sink *sink;
@@ -60,6 +68,10 @@ struct wire_dir {
 	uint64_t next_free; /* monotonic, ns */
 	uint64_t lag;       /* how far next_free may lie back, ns */
 	bool backlog;       /* frames were waiting at the last look */
+
+	uint64_t (*clock)(void); /* for POLL_NS; NULL: a poll may take as long as it takes */
+	uint64_t check_begin; /* of this poll: the clock at the first look; 0: none yet */
+	unsigned int check_cost; /* since the last look */
 
 	uint32_t carrier;   /* the source's, as the sink knows it; 0: nothing was passed on */
 
@@ -132,6 +144,12 @@ void
 wire_dir_set_lag(struct wire_dir *dir, uint64_t ns)
 {
 	dir->lag = ns;
+}
+
+void
+wire_dir_set_clock(struct wire_dir *dir, uint64_t (*clock)(void))
+{
+	dir->clock = clock;
 }
 
 void
@@ -218,6 +236,22 @@ flush(struct wire_dir *dir)
 		dir->sink->flush(dir->sink);
 }
 
+/* Whether the poll has taken its time, of which a frame of len bytes was a part. */
+static inline bool
+time_is_up(struct wire_dir *dir, uint32_t len)
+{
+	uint64_t now;
+
+	dir->check_cost += 1 + len / 1024;
+	if (dir->check_cost < POLL_CHECK || dir->clock == NULL)
+		return false;
+	dir->check_cost = 0;
+	now = dir->clock();
+	if (dir->check_begin == 0)
+		dir->check_begin = now;
+	return now - dir->check_begin >= POLL_NS;
+}
+
 static unsigned int
 poll_paced(struct wire_dir *dir, uint64_t now)
 {
@@ -251,6 +285,8 @@ poll_paced(struct wire_dir *dir, uint64_t now)
 		occupy(dir, frame.len);
 		bytes += frame.len;
 		n++;
+		if (time_is_up(dir, frame.len))
+			break;
 	}
 	dir->backlog = dir->src->pending(dir->src);
 	account(dir, n, bytes);
@@ -305,6 +341,8 @@ poll_unpaced(struct wire_dir *dir, uint64_t now)
 			POST_ADD(dir->drops, 1);
 		bytes += frame.len;
 		n++;
+		if (time_is_up(dir, frame.len))
+			break;
 	}
 	account(dir, n, bytes);
 	return n;
@@ -401,6 +439,7 @@ wire_dir_poll(struct wire_dir *dir, uint64_t now)
 	note_gap(dir, now);
 	follow_carrier(dir);
 	follow_speed(dir);
+	dir->check_begin = dir->check_cost = 0;
 	if (!dir->hush || !still_hushed(dir, now))
 		n = dir->mbps != 0 ? poll_paced(dir, now) : poll_unpaced(dir, now);
 	flush(dir);

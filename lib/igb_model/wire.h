@@ -169,6 +169,11 @@ struct wire_dir *wire_dir_new(struct wire_source *src, struct wire_sink *sink,
 /** Another limit than WIRE_LAG_NS, before the first wire_dir_poll(). */
 void wire_dir_set_lag(struct wire_dir *dir, uint64_t ns);
 /**
+ * A poll moves no more frames once it has taken 20 us (which it checks each few frames), by this
+ * clock, in ns. Before the first wire_dir_poll(); without it only WIRE_BURST ends a poll.
+ */
+void wire_dir_set_clock(struct wire_dir *dir, uint64_t (*clock)(void));
+/**
  * When a patient source begins, before the first wire_dir_poll(): as soon as somebody has
  * listened and has left its set-up alone for @p quiet_ns, by default WIRE_QUIET_NS; and
  * at the latest WIRE_BUSY_NS after that, for a listener that never leaves it alone.
@@ -182,7 +187,8 @@ void wire_dir_start(struct wire_dir *dir);
 void wire_dir_free(struct wire_dir *dir);
 
 /**
- * Moves the frames whose time has come, at most WIRE_BURST. The caller is
+ * Moves the frames whose time has come, at most WIRE_BURST, and for as long as the direction's
+ * clock permits (wire_dir_set_clock()). The caller is
  * registered with vfu_rcu.h where a device is at one of the ends.
  * @param now  monotonic time, ns, never less than in the call before
  * @return how many

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 struct rig_source {
 	struct wire_source src;
 	uint64_t ns;        /* what next() takes */
+	bool sleeps;        /* meanwhile, as in a page fault; else it computes */
 	int frames;         /* what it returns */
 	atomic_uint looks;
 };
@@ -32,7 +34,8 @@ rig_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
 	uint64_t begin = poller_now();
 
 	while (poller_now() - begin < s->ns)
-		;
+		if (s->sleeps)
+			usleep((useconds_t)(s->ns / 1000));
 	s->looks++;
 	*frame = (struct igb_frame){ .data = data, .len = sizeof(data) };
 	return s->frames;
@@ -81,15 +84,33 @@ share(struct rig_source *a, struct rig_source *b)
 	wire_dir_free(dirs[1]);
 }
 
-/* A port whose polls last 400 us and bring nothing leaves its neighbour more than a burst a poll. */
+/* A port whose polls last 3 ms and bring nothing leaves its neighbour more than a burst a poll. */
 static void
 test_neighbour_of_long_polls_has_as_much_time(void **state)
 {
-	struct rig_source slow = { .ns = 400000, .frames = 0 };
+	struct rig_source slow = { .ns = 3000000, .frames = 0 };
 	struct rig_source busy = { .ns = 0, .frames = 1 };
 
 	share(&slow, &busy);
 	assert_true(busy.looks > 3 * WIRE_BURST * slow.looks);
+}
+
+/* A port in whose polls the thread sleeps has less than a fourth of its time. */
+static void
+test_port_that_sleeps_rests(void **state)
+{
+	struct rig_source sleepy = { .ns = 2000000, .frames = 0, .sleeps = true };
+	struct rig_source busy = { .ns = 0, .frames = 1 };
+	uint64_t begin = poller_now();
+
+	share(&sleepy, &busy);
+	assert_true(poller_now() - begin > (sleepy.looks - 1) * sleepy.ns * 4);
+	/* Not even if its neighbour has nothing just now. */
+	busy.frames = 0;
+	sleepy.looks = 0;
+	begin = poller_now();
+	share(&sleepy, &busy);
+	assert_true(poller_now() - begin > (sleepy.looks - 1) * sleepy.ns * 4);
 }
 
 /* A neighbour that has no frames does not take the time that it could have. */
@@ -108,6 +129,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_neighbour_of_long_polls_has_as_much_time),
+		cmocka_unit_test(test_port_that_sleeps_rests),
 		cmocka_unit_test(test_idle_neighbour_takes_no_time),
 	};
 

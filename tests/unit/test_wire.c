@@ -487,6 +487,35 @@ test_max_waits(void **state)
 	wire_dir_free(dir);
 }
 
+/* A clock by which each frame takes 3 us. */
+static uint64_t
+slow_clock(void)
+{
+	return T0 + 3 * US * source.given;
+}
+
+/* A poll ends when it has taken its time; frames that were due go at the next. */
+static void
+test_slow_poll_ends_early(void **state)
+{
+	static const struct { unsigned int speed; uint32_t len; unsigned int moved; } cases[] = {
+		{ 0, 60, 16 }, { 10000, 60, 16 }, { 0, 9000, 8 },
+	};
+	struct wire_stats stats;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct wire_dir *dir = fresh(cases[i].speed, cases[i].len, 1000);
+
+		wire_dir_set_clock(dir, slow_clock);
+		assert_int_equal(wire_dir_poll(dir, T0), cases[i].speed != 0 ? 1 : cases[i].moved);
+		assert_int_equal(wire_dir_poll(dir, T0 + 100 * US), cases[i].moved);
+		assert_int_equal(wire_dir_poll(dir, T0 + 100 * US), cases[i].moved);
+		wire_dir_get_stats(dir, T0 + 100 * US, &stats);
+		assert_int_equal(stats.drops, 0);
+		wire_dir_free(dir);
+	}
+}
+
 static void
 test_padding(void **state)
 {
@@ -918,6 +947,7 @@ main(void)
 		cmocka_unit_test(test_lag),
 		cmocka_unit_test(test_drops),
 		cmocka_unit_test(test_max_waits),
+		cmocka_unit_test(test_slow_poll_ends_early),
 		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_gaps),
 		cmocka_unit_test(carrier_changes_reach_the_sink_in_order_and_none_is_lost),
