@@ -274,6 +274,10 @@ class Bench(unittest.TestCase):
         p.prompt = 'testpmd> '
         return p.command(line, pattern, timeout)
 
+    def tap_name(self):
+        """A name for a TAP that no test has that runs at the same time."""
+        return 'gt%d' % os.getpid()
+
     def retry(self, p, mode='io'):
         """testpmd tries again while its transmit ring is full, where else it frees what is left."""
         self.command(p, 'set fwd %s retry' % mode)

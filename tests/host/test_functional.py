@@ -81,7 +81,7 @@ class Live(Bench):
 
     def setUp(self):
         super().setUp()
-        self.tap = 'gtf%d' % os.getpid()
+        self.tap = self.tap_name()
         self.sent = self.marks = 0
         self.want = []
 

@@ -120,7 +120,7 @@ class Links(Bench):
 
     @needs_root
     def test_tap_and_port_follow_each_other(self):
-        tap = 'gl%d' % (os.getpid() % 10**6)
+        tap = self.tap_name()
 
         def ip(*args):
             subprocess.run(('ip',) + args, check=True, capture_output=True)
@@ -155,7 +155,7 @@ class Links(Bench):
 
     @needs_root
     def test_tap_that_is_deleted_takes_its_port_down_only(self):
-        tap = 'gd%d' % (os.getpid() % 10**6)
+        tap = self.tap_name()
 
         def ip(*args):
             subprocess.run(('ip',) + args, check=True, capture_output=True)

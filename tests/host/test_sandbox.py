@@ -87,7 +87,8 @@ class Sandbox(Bench):
     def start(self, *args, **kw):
         """A daemon with each kind of thread: for a client's memory without a descriptor the DMA
         thread starts, and when a client leaves a closer."""
-        nic = self.nic('a:wire=loop', *(['t:wire=tap:gtsand'] if self.TAP else []), args=args, **kw)
+        tap = ['t:wire=tap:' + self.tap_name()] if self.TAP else []
+        nic = self.nic('a:wire=loop', *tap, args=args, **kw)
         c = vfio_user.Client(self.sock('a'))
         c.dma_map(None, 0, 0, 0x1000)
         c.close()
@@ -271,16 +272,17 @@ class Sandbox(Bench):
 
     @needs_root
     def test_tap_carries_frames_and_follows_the_port(self):
-        nic = self.nic('t:wire=tap:gtsand')
-        subprocess.run(['ip', 'link', 'set', 'gtsand', 'up'], check=True)
+        tap = self.tap_name()
+        nic = self.nic('t:wire=tap:' + tap)
+        subprocess.run(['ip', 'link', 'set', tap, 'up'], check=True)
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88b5)) as s:
-            s.bind(('gtsand', 0))
+            s.bind((tap, 0))
             s.settimeout(60)
             c = Transmitter(self.sock('t'))
             c.set_reg(0, c.reg(0) | 1 << 6)     # CTRL.SLU
 
             def carrier():
-                with open('/sys/class/net/gtsand/carrier') as f:
+                with open('/sys/class/net/%s/carrier' % tap) as f:
                     return f.read().strip() == '1'
             self.wait_until(carrier)
             c.transmit(1)
