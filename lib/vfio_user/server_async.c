@@ -19,8 +19,12 @@
  *    sends it after all that was queued (vfu_dma_wait()). So a register read completes behind the
  *    writes, and after DMA_UNMAP, a reset, or the end of a queue nothing comes any more.
  *
+ * The DMA thread also sends the interrupts of a client whose eventfds take long to signal
+ * (vfu_irq_is_slow()).
+ *
  * The queue is bounded by its user: a device that has queued VFU_POSTED_BYTES is busy
- * (vfu_dma_busy()) and starts nothing new until the client has answered.
+ * (vfu_dma_busy()) and starts nothing new until the client has answered. An interrupt that is queued
+ * behind the same writes already is not queued again, as an eventfd holds it only once.
  */
 
 #include <errno.h>
@@ -41,6 +45,7 @@ struct vfu_access {
 	enum access_kind kind;
 	uint64_t iova;     /* ACCESS_IRQ: the index */
 	uint32_t len;      /* ACCESS_IRQ: the vector */
+	uint64_t writes;   /* ACCESS_IRQ: behind so many */
 	unsigned int slot; /* ACCESS_READ */
 	uint8_t data[];    /* ACCESS_WRITE */
 };
@@ -51,6 +56,7 @@ vfu_async_init(struct vfu_server *s)
 	struct vfu_async *a = &s->async;
 
 	a->end = &a->first;
+	a->writes = 1;
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->work, NULL);
 	return vfu_cond_init(&a->progress);
@@ -119,6 +125,27 @@ carry_out(struct vfu_server *s, struct vfu_access *access)
 	vfu_rcu_offline();
 }
 
+/* Takes the first access out of the queue, under the lock; NULL: there is none. */
+static struct vfu_access *
+dequeue(struct vfu_server *s)
+{
+	struct vfu_async *a = &s->async;
+	struct vfu_access *access = a->first;
+
+	if (access == NULL)
+		return NULL;
+	a->first = access->next;
+	if (a->first == NULL)
+		a->end = &a->first;
+	if (access->kind == ACCESS_IRQ) {
+		uint64_t *queued = &s->irqs[access->iova].queued[access->len];
+
+		if (*queued == access->writes)
+			*queued = 0;
+	}
+	return access;
+}
+
 static void *
 dma_thread(void *arg)
 {
@@ -131,14 +158,11 @@ dma_thread(void *arg)
 	vfu_rcu_offline();
 	pthread_mutex_lock(&a->lock);
 	while (!a->stop) {
-		access = a->first;
+		access = dequeue(s);
 		if (access == NULL) {
 			pthread_cond_wait(&a->work, &a->lock);
 			continue;
 		}
-		a->first = access->next;
-		if (a->first == NULL)
-			a->end = &a->first;
 		pthread_mutex_unlock(&a->lock);
 		carry_out(s, access);
 		pthread_mutex_lock(&a->lock);
@@ -187,6 +211,7 @@ enqueue(struct vfu_async *a, const struct vfu_access *what, const void *data)
 	*a->end = access;
 	a->end = &access->next;
 	a->bytes += len;
+	a->writes += what->kind == ACCESS_WRITE;
 	a->queued++;
 	if (what->kind != ACCESS_READ)
 		atomic_fetch_add(&a->posted, 1);
@@ -210,11 +235,15 @@ vfu_async_write(struct vfu_server *s, uint64_t iova, const void *data, size_t le
 bool
 vfu_async_irq(struct vfu_server *s, unsigned int index, unsigned int vector)
 {
-	const struct vfu_access irq = { .kind = ACCESS_IRQ, .iova = index, .len = vector };
+	struct vfu_access irq = { .kind = ACCESS_IRQ, .iova = index, .len = vector };
+	uint64_t *queued = &s->irqs[index].queued[vector];
 	bool ok;
 
 	pthread_mutex_lock(&s->async.lock);
-	ok = enqueue(&s->async, &irq, NULL);
+	irq.writes = s->async.writes;
+	ok = *queued == irq.writes || enqueue(&s->async, &irq, NULL);
+	if (ok)
+		*queued = irq.writes;
 	pthread_mutex_unlock(&s->async.lock);
 	return ok;
 }
@@ -313,8 +342,7 @@ vfu_async_forget_client(struct vfu_server *s)
 	struct vfu_access *access;
 
 	pthread_mutex_lock(&a->lock);
-	while ((access = a->first) != NULL) {
-		a->first = access->next;
+	while ((access = dequeue(s)) != NULL) {
 		if (access->kind == ACCESS_READ)
 			a->slots[access->slot].state = VFU_SLOT_FREE;
 		else
@@ -324,7 +352,6 @@ vfu_async_forget_client(struct vfu_server *s)
 		a->done++;
 		free(access);
 	}
-	a->end = &a->first;
 	while (a->done < a->queued) /* the one that is under way */
 		wait_progress(a);
 	for (unsigned int i = 0; i < VFU_DMA_SLOTS; i++) {

@@ -15,6 +15,10 @@
  * of the end of an asynchronous operation (io_submit(2), IOCB_FLAG_RESFD). So an
  * interrupt is a read from /dev/null, which ends at once, and whose end the
  * client's eventfd is told.
+ *
+ * The kernel wakes all that wait for an eventfd, however many, in the thread that signals it. The
+ * polling threads measure how long that takes. If a client's interrupts take longer than usual by
+ * SLOW_NS in all, its DMA thread sends them from then on.
  */
 
 #include <errno.h>
@@ -26,12 +30,29 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server_priv.h"
 
 /* Ended operations that the kernel keeps until they are collected. */
 #define SIGNALS_KEPT 64
+
+/*
+ * An interrupt takes about 1 us. What it takes beyond USUAL_NS is debt, which the quick ones pay off:
+ * the host, too, may take the core away in one.
+ */
+#define USUAL_NS 20000
+#define SLOW_NS  20000000
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
 
 /* Never blocks, whatever the client does to its eventfd. */
 static void
@@ -75,7 +96,9 @@ vfu_irq_init(struct vfu_server *s)
 		irqs->fds = malloc(irqs->count * sizeof(*irqs->fds));
 		irqs->masked = calloc(irqs->count, sizeof(*irqs->masked));
 		irqs->pending = calloc(irqs->count, sizeof(*irqs->pending));
-		if (irqs->fds == NULL || irqs->masked == NULL || irqs->pending == NULL)
+		irqs->queued = calloc(irqs->count, sizeof(*irqs->queued));
+		if (irqs->fds == NULL || irqs->masked == NULL || irqs->pending == NULL ||
+				irqs->queued == NULL)
 			return -ENOMEM;
 		for (uint32_t v = 0; v < irqs->count; v++)
 			irqs->fds[v] = -1;
@@ -90,6 +113,7 @@ vfu_irq_fini(struct vfu_server *s)
 		free(s->irqs[i].fds);
 		free(s->irqs[i].masked);
 		free(s->irqs[i].pending);
+		free(s->irqs[i].queued);
 	}
 	if (s->aio != 0)
 		syscall(SYS_io_destroy, s->aio);
@@ -129,13 +153,36 @@ vfu_irq_raise(struct vfu_server *s, unsigned int index, unsigned int vector)
 }
 
 bool
+vfu_irq_is_slow(const struct vfu_server *s)
+{
+	return atomic_load_explicit(&s->irq_debt, memory_order_relaxed) >= SLOW_NS &&
+		atomic_load(&s->async.started);
+}
+
+/* Raises an interrupt in a polling thread. Two threads may do so: an update that is lost is small. */
+static bool
+raise_measured(struct vfu_server *s, unsigned int index, unsigned int vector)
+{
+	uint64_t debt = atomic_load_explicit(&s->irq_debt, memory_order_relaxed), begin = now_ns();
+	bool ret = vfu_irq_raise(s, index, vector);
+
+	debt += now_ns() - begin;
+	debt = debt > USUAL_NS ? debt - USUAL_NS : 0;
+	atomic_store_explicit(&s->irq_debt, debt, memory_order_relaxed);
+	if (debt >= SLOW_NS && atomic_load(&s->async.started))
+		vfu_server_complain(s, s->conn, "interrupts take long to signal, as many wait for the "
+			"client's eventfds: they may come later from now on");
+	return ret;
+}
+
+bool
 vfu_server_irq(struct vfu_server *server, unsigned int irq_index, unsigned int vector)
 {
 	if (irq_index >= VFU_SRV_IRQS || vector >= server->irqs[irq_index].count)
 		return false;
 	/* An interrupt says that the writes before it are done. */
-	if (!vfu_async_posted(server))
-		return vfu_irq_raise(server, irq_index, vector);
+	if (!vfu_async_posted(server) && !vfu_irq_is_slow(server))
+		return raise_measured(server, irq_index, vector);
 	return __atomic_load_n(&server->irqs[irq_index].fds[vector], __ATOMIC_RELAXED) >= 0 &&
 		vfu_async_irq(server, irq_index, vector);
 }
@@ -256,6 +303,7 @@ void
 vfu_irq_unwire_all(struct vfu_server *s)
 {
 	/* No memory needed here: this has to work always. */
+	atomic_store(&s->irq_debt, 0);
 	set_unmask_fd(s, -1);
 	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
 		struct vfu_irqs *irqs = &s->irqs[i];
@@ -333,6 +381,8 @@ vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint8_t 
 				fds[0] = -1;
 			return ret;
 		}
+		if (nr_fds != 0)
+			vfu_async_start(s); /* if there is no thread, polling threads send them all */
 		ret = wire(s, irqs, set->start, set->count, nr_fds == 0 ? NULL : fds);
 		goto changed;
 	}

@@ -148,6 +148,7 @@ struct vfu_irqs {
 	int *fds;               /* per vector, -1: not wired; RCU */
 	atomic_bool *masked;
 	atomic_bool *pending;   /* raised while masked; of messages only */
+	uint64_t *queued;       /* in the DMA thread's queue, behind so many writes; 0: no; its lock */
 	/*
 	 * INTx is a level, not a message: signalling it masks it, and what was raised while it was
 	 * masked is not remembered. When it is unmasked, the device raises it again if the cause
@@ -186,6 +187,7 @@ struct vfu_async {
 	uint64_t queued, done;       /* accesses, since the server started */
 	_Atomic size_t bytes;        /* of writes */
 	_Atomic unsigned int posted; /* writes and interrupts that are not done */
+	uint64_t writes;             /* that were ever queued; from 1 on */
 	struct vfu_slot slots[VFU_DMA_SLOTS];
 };
 
@@ -226,6 +228,7 @@ struct vfu_server {
 	struct vfu_async async;
 
 	struct vfu_irqs irqs[VFU_SRV_IRQS];
+	_Atomic uint64_t irq_debt;   /* ns that this client's interrupts took beyond the usual */
 	unsigned long aio;           /* the kernel's aio_context_t: signals eventfds for us */
 	struct vfu_closer *closer;   /* of all descriptors that clients passed, and of their sockets */
 	int null_fd;
@@ -324,6 +327,11 @@ void vfu_irq_fini(struct vfu_server *s);
 int vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint8_t *data,
 		size_t len, int *fds, unsigned int nr_fds, const char **why);
 void vfu_irq_unwire_all(struct vfu_server *s);
+/*
+ * Whether signalling this client's eventfds has taken so long that only the DMA thread does it; a new
+ * client begins without debt.
+ */
+bool vfu_irq_is_slow(const struct vfu_server *s);
 /* Any RCU reader. */
 bool vfu_irq_raise(struct vfu_server *s, unsigned int index, unsigned int vector);
 /* True if the eventfd that unmasks INTx was signalled; takes the event, and never waits. */

@@ -17,6 +17,8 @@ attack that harms nobody and that the others are compared with.
 import fcntl
 import mmap
 import os
+import resource
+import select
 import signal
 import socket
 import struct
@@ -307,12 +309,9 @@ def linger(path):
         yield
 
 
-def irqstorm(path):
-    """16 vectors without throttling, half of them eventfds that are full"""
+def interrupts(path, events):
+    """16 vectors without throttling."""
     a = Attacker(path).start()
-    events = [os.eventfd(0) for _ in range(QUEUES)]
-    for fd in events[::2]:
-        os.eventfd_write(fd, (1 << 64) - 2)
     a.call(SET_IRQS, struct.pack('<IIIII', 20, 4 | 1 << 5, 2, 0, QUEUES), events)
     for fd in events:
         os.close(fd)
@@ -333,6 +332,30 @@ def irqstorm(path):
             a.refill(64)
         a.s.sendall(message)
         yield
+
+
+def irqstorm(path):
+    """16 vectors without throttling, half of them eventfds that are full"""
+    events = [os.eventfd(0) for _ in range(QUEUES)]
+    for fd in events[::2]:
+        os.eventfd_write(fd, (1 << 64) - 2)
+    yield from interrupts(path, events)
+
+
+def watchers(path):
+    """interrupts by eventfds that are watched some 250,000 times, so that the kernel wakes that many"""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    event = os.eventfd(0)
+    copies = [os.dup(event) for _ in range(min(500, limit // 4))]
+    watches = []    # they last as long as this list
+    for _ in range(min(500, limit // 4)):
+        watches.append(select.epoll())
+        for fd in copies:
+            watches[-1].register(fd, select.EPOLLIN)
+    for fd in copies[QUEUES:]:      # the file is still open, and still watched
+        os.close(fd)
+    yield from interrupts(path, copies[:QUEUES])
 
 
 def msgflood(path):
@@ -493,7 +516,7 @@ def logflood(path):
 
 ATTACKS = {f.__name__: f for f in (
     spin, slowdma, noanswer, tso0, tso1, tsofault, noeop, ctxflood, badaddr, scatter, punch, maphog,
-    fdflood, linger, irqstorm, msgflood, regstorm, resetflood, connstorm, halfmessage, noread,
+    fdflood, linger, irqstorm, watchers, msgflood, regstorm, resetflood, connstorm, halfmessage, noread,
     mapstorm, bigunmap, ptestorm, trunc, rxstorm, logflood)}
 
 

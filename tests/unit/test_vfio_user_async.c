@@ -8,6 +8,7 @@
  */
 
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -254,6 +255,85 @@ nothing_passes_a_posted_write(void **state)
 	close(efd);
 }
 
+/* An eventfd holds an interrupt once: one behind the same writes is not queued again. */
+static void
+interrupt_is_queued_once_behind_the_same_writes(void **state)
+{
+	int efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	uint8_t buf[64] = { 0 };
+	struct asked q[2];
+	uint64_t n;
+
+	wire(efd);
+	for (unsigned int i = 0; i < 2; i++) {
+		POLLING(assert_int_equal(vfu_dma_write(dev.server, 0x100, buf, 64), 0));
+		for (unsigned int k = 0; k < 5; k++)
+			POLLING(assert_true(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0)));
+		assert_int_equal(posted(), 2 * (i + 1));
+	}
+	expect(&q[0], VFIO_USER_DMA_WRITE, 0x100, 64);
+	answer(&q[0], 0);
+	expect(&q[1], VFIO_USER_DMA_WRITE, 0x100, 64); /* after the first interrupt */
+	assert_int_equal(read(efd, &n, 8), 8);
+	assert_int_equal(n, 1);
+	answer(&q[1], 0);
+	vfu_dma_wait(dev.server);
+	assert_int_equal(read(efd, &n, 8), 8);
+	assert_int_equal(n, 1);
+	close(efd);
+}
+
+#define WATCHERS 150 /* squared */
+
+/* Polling threads do not signal an eventfd for long that wakes thousands: the DMA thread does. */
+static void
+interrupts_that_take_long_are_the_dma_threads(void **state)
+{
+	int efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), copies[WATCHERS], epolls[WATCHERS];
+	struct epoll_event ev = { .events = EPOLLIN };
+	uint64_t n;
+
+	for (unsigned int i = 0; i < WATCHERS; i++)
+		copies[i] = dup(efd);
+	for (unsigned int i = 0; i < WATCHERS; i++) {
+		epolls[i] = epoll_create1(EPOLL_CLOEXEC);
+		for (unsigned int k = 0; k < WATCHERS; k++)
+			assert_int_equal(epoll_ctl(epolls[i], EPOLL_CTL_ADD, copies[k], &ev), 0);
+	}
+	wire(efd);
+	for (unsigned int i = 0; dev.refused == 0; i++) {
+		assert_true(i < 10000);
+		POLLING(assert_true(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0)));
+		assert_int_equal(posted(), 0);
+		assert_int_equal(read(efd, &n, 8), 8); /* at once */
+		assert_int_equal(n, 1);
+	}
+	assert_non_null(strstr(dev.line, "eventfds"));
+	for (unsigned int i = 0; i < 1000; i++) {
+		POLLING(assert_true(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0)));
+		assert_in_range(posted(), 0, 2); /* one under way, one behind it */
+	}
+	vfu_dma_wait(dev.server);
+	assert_int_equal(read(efd, &n, 8), 8);
+	assert_in_range(n, 1, 1000);
+	assert_int_equal(dev.refused, 1);
+	for (unsigned int i = 0; i < WATCHERS; i++) {
+		close(epolls[i]);
+		close(copies[i]);
+	}
+
+	/* The next client begins anew. */
+	close(s);
+	wait_until(dev.detached == dev.attached);
+	s = raw_attach(&dev);
+	wire(efd);
+	for (unsigned int i = 0; i < 100; i++) {
+		POLLING(assert_true(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0)));
+		assert_int_equal(read(efd, &n, 8), 8);
+	}
+	close(efd);
+}
+
 static void
 write_posts(struct device *d, uint64_t offset, const void *buf, size_t len)
 {
@@ -365,6 +445,8 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(read_is_split), T(stale_read_is_no_answer), T(nothing_passes_a_posted_write),
+		T(interrupt_is_queued_once_behind_the_same_writes),
+		T(interrupts_that_take_long_are_the_dma_threads),
 		T(reply_comes_behind_what_the_command_wrote),
 		T(device_is_busy_when_much_is_posted), T(next_client_gets_nothing_of_it),
 		T(ranges_of_both_kinds),
