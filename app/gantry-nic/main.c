@@ -94,8 +94,9 @@ help(void)
 "                   driver that maps each buffer by itself sends a message for each. Default on.\n"
 "  max_maps=N       how many mappings of its files, max_fds=N: how many open descriptors,\n"
 "  max_fds=N        max_mem=MIB: how much mapped memory a client of this port may have in this\n"
-"  max_mem=MIB      process. Default: an equal share of vm.max_map_count; one of the limit on\n"
-"                   open files (ulimit -Hn), at most 1024; and as much as RAM and swap.\n"
+"  max_mem=MIB      process (hugepages aside). Default: equal shares of vm.max_map_count, of the\n"
+"                   limit on open files (ulimit -Hn), at most 1024, and of RAM and swap, or of\n"
+"                   what the memory cgroup permits.\n"
 "  wire=WIRE        where the cable leads; default none\n"
 "    none           to a partner that listens and says nothing\n"
 "    loop           back into the port\n"
@@ -182,7 +183,9 @@ check_ports(struct options *opt)
 	}
 	for (i = 0; i < opt->nr_ports; i++)
 		opt->ports[i].spec = specs[i];
-	return ret == 0 ? 0 : usage_error("%s", err);
+	if (ret > 0)
+		warnx("%s", err);
+	return ret >= 0 ? 0 : usage_error("%s", err);
 }
 
 static int

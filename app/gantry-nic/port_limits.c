@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 
@@ -14,23 +17,63 @@
 #define MAPS_OWN     8192
 #define MAPS_DEFAULT 65530
 #define FDS_OWN      128
+#define MEM_OWN      256
 /*
  * Of each port: sockets, eventfds, a TAP or captures; and what two receipts at one time (by the
  * control thread and a polling thread) bring beyond the limit, 253 descriptors each.
  */
 #define FDS_PORT     (32 + 2 * 253)
 
+/* Reads a number from a file; anything else there ("max"), or no such file, is UINT64_MAX. */
+static uint64_t
+read_number(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	uint64_t value = UINT64_MAX;
+
+	if (file != NULL) {
+		if (fscanf(file, "%" SCNu64, &value) != 1)
+			value = UINT64_MAX;
+		fclose(file);
+	}
+	return value;
+}
+
+/* The lowest memory.max from this process' cgroup up (cgroup v2). */
+static uint64_t
+cgroup_memory(void)
+{
+	static const char top[] = "/sys/fs/cgroup";
+	char group[PATH_MAX] = "", path[PATH_MAX + 32];
+	FILE *file = fopen("/proc/self/cgroup", "re");
+	uint64_t least = UINT64_MAX, limit;
+
+	if (file == NULL)
+		return least;
+	while (fgets(group, sizeof(group), file) != NULL && strncmp(group, "0::/", 4) != 0)
+		group[0] = '\0';
+	fclose(file);
+	group[strcspn(group, "\n")] = '\0';
+	for (char *end = strrchr(group, '/'); end != NULL; end = strrchr(group, '/')) {
+		snprintf(path, sizeof(path), "%s%s/memory.max", top, group + 3);
+		limit = read_number(path);
+		if (limit < least)
+			least = limit;
+		*end = '\0';
+	}
+	return least;
+}
+
 void
 limits_get(struct limits *limits)
 {
-	FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+	uint64_t cgroup = cgroup_memory() >> 20;
 	struct rlimit nofile;
 	struct sysinfo info;
 
-	if (file == NULL || fscanf(file, "%" SCNu64, &limits->maps) != 1)
+	limits->maps = read_number("/proc/sys/vm/max_map_count");
+	if (limits->maps == UINT64_MAX)
 		limits->maps = MAPS_DEFAULT;
-	if (file != NULL)
-		fclose(file);
 
 	getrlimit(RLIMIT_NOFILE, &nofile);
 	nofile.rlim_cur = nofile.rlim_max;
@@ -40,6 +83,8 @@ limits_get(struct limits *limits)
 
 	sysinfo(&info);
 	limits->mem_mib = ((uint64_t)info.totalram + info.totalswap) * info.mem_unit >> 20;
+	if (cgroup < limits->mem_mib)
+		limits->mem_mib = cgroup;
 }
 
 /* A share of have, of which the ports' own values take given; 0: it is not enough. */
@@ -53,13 +98,16 @@ share(uint64_t have, uint64_t own, uint64_t given, unsigned int nr)
 int
 limits_divide(const struct limits *limits, struct port_spec *specs, unsigned int nr, char *err)
 {
-	uint64_t maps = 0, fds = 0, mem = limits->mem_mib;
-	unsigned int no_maps = 0, no_fds = 0, i;
+	uint64_t maps = 0, fds = 0, mem = 0;
+	unsigned int no_maps = 0, no_fds = 0, no_mem = 0, i;
+	bool short_of_fds;
 
 	for (i = 0; i < nr; i++) {
 		maps += specs[i].max_maps;
 		fds += specs[i].max_fds != 0 ? specs[i].max_fds + FDS_PORT : 0;
+		mem += specs[i].max_mem_mib;
 		no_maps += specs[i].max_maps == 0;
+		no_mem += specs[i].max_mem_mib == 0;
 		no_fds += specs[i].max_fds == 0;
 	}
 	maps = share(limits->maps, MAPS_OWN, maps, no_maps);
@@ -71,16 +119,25 @@ limits_divide(const struct limits *limits, struct port_spec *specs, unsigned int
 	}
 	fds = share(limits->fds, FDS_OWN, fds, no_fds);
 	/* Few clients at a time go as far as they may: a port always has what a driver needs. */
-	fds = fds < FDS_PORT + MAX_FDS_MIN ? MAX_FDS_MIN : fds - FDS_PORT;
-	if (mem == 0 || mem > MAX_MEM_MAX)
-		mem = MAX_MEM_MAX;
+	short_of_fds = no_fds != 0 && fds < FDS_PORT + MAX_FDS_MIN;
+	if (short_of_fds)
+		snprintf(err, SPEC_ERR_LEN, "the process may have %" PRIu64 " open files: too few for "
+			"the clients of all ports at one time; raise the hard limit (ulimit -Hn)", limits->fds);
+	fds = short_of_fds ? MAX_FDS_MIN : fds - FDS_PORT;
+	mem = share(limits->mem_mib, MEM_OWN, mem, no_mem);
+	if (no_mem != 0 && mem == 0) {
+		snprintf(err, SPEC_ERR_LEN, "the max_mem of other ports leaves %u ports nothing of the %"
+			PRIu64 " MiB that the process may use: give each of them a max_mem", no_mem,
+			limits->mem_mib);
+		return -ENOSPC;
+	}
 	for (i = 0; i < nr; i++) {
 		if (specs[i].max_maps == 0)
 			specs[i].max_maps = maps < MAX_MAPS_MAX ? maps : MAX_MAPS_MAX;
 		if (specs[i].max_fds == 0)
 			specs[i].max_fds = fds < MAX_FDS_DEFAULT ? fds : MAX_FDS_DEFAULT;
 		if (specs[i].max_mem_mib == 0)
-			specs[i].max_mem_mib = mem;
+			specs[i].max_mem_mib = mem < MAX_MEM_MAX ? mem : MAX_MEM_MAX;
 	}
-	return 0;
+	return short_of_fds;
 }

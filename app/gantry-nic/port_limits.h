@@ -18,7 +18,7 @@
 struct limits {
 	uint64_t maps;    /* vm.max_map_count */
 	uint64_t fds;     /* RLIMIT_NOFILE */
-	uint64_t mem_mib; /* RAM and swap */
+	uint64_t mem_mib; /* RAM and swap, or the memory cgroup's limit if that is less */
 };
 
 /* Raises the soft limit of file descriptors to the hard one, and looks what there is. */
@@ -26,7 +26,8 @@ void limits_get(struct limits *limits);
 
 /*
  * Gives each port a share of what the ports with values of their own leave: max_maps, max_fds,
- * max_mem. On error returns a negative errno value and one line in err (SPEC_ERR_LEN).
+ * max_mem. On error returns a negative errno value and one line in err (SPEC_ERR_LEN); 1 if a line
+ * there says what is scarce.
  */
 int limits_divide(const struct limits *limits, struct port_spec *specs, unsigned int nr, char *err);
 

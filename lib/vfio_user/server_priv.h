@@ -221,7 +221,7 @@ struct vfu_server {
 	unsigned int nr_retired;     /* tables behind the current one */
 	uint64_t dma_size;
 	uint32_t nr_maps;            /* windows, and the page table: at most desc.limits.max_maps */
-	uint64_t mapped;             /* bytes of these: at most desc.limits.max_mem */
+	uint64_t mapped;             /* bytes of these, hugetlbfs aside: at most desc.limits.max_mem */
 	char why[VFU_ERR_LEN];       /* control thread: a reason that vfu_why() made */
 	atomic_int peer;             /* process that connected last; 0: not known */
 

@@ -59,6 +59,16 @@ vfu_maps_credit(struct vfu_server *s, uint64_t bytes)
 	s->mapped -= bytes;
 }
 
+/*
+ * The kernel charges a page to the process that touches it first, which a device may. Huge pages of
+ * hugetlbfs are not charged so: they were set aside before.
+ */
+static uint64_t
+charged(const struct vfu_window *w)
+{
+	return w->page > VFU_PAGE_SIZE ? 0 : w->len;
+}
+
 static struct vfu_window **
 bucket(struct vfu_server *s, uint64_t ino, uint64_t offset)
 {
@@ -132,7 +142,7 @@ vfu_window_get(struct vfu_server *s, int fd, uint64_t offset, uint64_t size, uin
 		}
 	}
 
-	ret = vfu_maps_charge(s, w.len, "DMA_MAP", why);
+	ret = vfu_maps_charge(s, charged(&w), "DMA_MAP", why);
 	if (ret != 0)
 		return ret;
 	*why = "DMA_MAP: out of memory";
@@ -153,7 +163,7 @@ vfu_window_get(struct vfu_server *s, int fd, uint64_t offset, uint64_t size, uin
 	*window = p;
 	return 0;
 fail:
-	vfu_maps_credit(s, w.len);
+	vfu_maps_credit(s, charged(&w));
 	return ret;
 }
 
@@ -192,7 +202,7 @@ vfu_window_put(struct vfu_server *s, struct vfu_window *window)
 		;
 	*p = window->next;
 	vfu_unmap(window->base, window->len);
-	vfu_maps_credit(s, window->len);
+	vfu_maps_credit(s, charged(window));
 	/* The SIGBUS handler of some thread may be looking at it. */
 	window->next = s->dead_windows;
 	s->dead_windows = window;

@@ -106,7 +106,7 @@ struct vfu_server_ops {
 struct vfu_limits {
 	uint32_t max_maps; /**< mappings of its files here (vm.max_map_count); default 57,344 */
 	uint32_t max_fds;  /**< descriptors that it passed and that are open here; default 1,024 */
-	uint64_t max_mem;  /**< bytes of its files that are mapped here; default 2^42 */
+	uint64_t max_mem;  /**< bytes of its files, except hugetlbfs, that are mapped here; default 2^42 */
 };
 
 /** What the device is: fixed before the server starts. */

@@ -3,7 +3,6 @@
 """What DPDK's functional test suites mtu, buffer_scatter, checksum_offload and port_control ask
 of a port: the same behaviours, with Debian's dpdk-testpmd."""
 
-import os
 import socket
 import subprocess
 import unittest

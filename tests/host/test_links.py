@@ -2,7 +2,6 @@
 # Copyright (c) 2026 The gantry authors
 """Links: a cable has two ends, and each sees the other come and go."""
 
-import os
 import signal
 import subprocess
 import unittest

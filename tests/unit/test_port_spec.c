@@ -318,21 +318,23 @@ shares_leave_room_for_every_port_and_the_process(void **state)
 {
 	const struct limits have = { .maps = 65530, .fds = 20000, .mem_mib = 24000 };
 	struct port_spec s[PORT_MAX];
-	uint64_t maps, fds;
+	uint64_t maps, fds, mem;
 
 	for (unsigned int nr = 1; nr <= PORT_MAX; nr *= 2) {
 		memset(s, 0, sizeof(s));
-		assert_int_equal(limits_divide(&have, s, nr, err), 0);
-		maps = fds = 0;
+		assert_int_equal(limits_divide(&have, s, nr, err), nr > 32);
+		maps = fds = mem = 0;
 		for (unsigned int i = 0; i < nr; i++) {
 			maps += s[i].max_maps;
 			fds += s[i].max_fds;
-			assert_int_equal(s[i].max_mem_mib, 24000);
+			mem += s[i].max_mem_mib;
+			assert_int_equal(s[i].max_mem_mib, s[0].max_mem_mib);
 			assert_int_equal(s[i].max_maps, s[0].max_maps);
 			assert_in_range(s[i].max_fds, MAX_FDS_MIN, MAX_FDS_DEFAULT);
 		}
 		assert_in_range(maps, 57338 - nr, 57338);
 		assert_true(fds <= 20000 - 128);
+		assert_in_range(mem, 23744 - nr, 23744);
 	}
 	assert_int_equal(s[0].max_maps, 57338 / PORT_MAX);
 }
@@ -352,12 +354,18 @@ ports_with_limits_of_their_own_leave_the_rest_to_the_others(void **state)
 	assert_int_equal(s[0].max_mem_mib, 7);
 	assert_int_equal(s[1].max_maps, 338 / 2);
 	assert_int_equal(s[1].max_fds, (4096 - 128 - 2000 - 538) / 2 - 538);
-	assert_int_equal(s[2].max_mem_mib, 24000);
+	assert_int_equal(s[2].max_mem_mib, (24000 - 256 - 7) / 2);
 
 	s[1].max_maps = s[2].max_maps = 0;
 	s[0].max_maps = 57330;
 	assert_int_equal(limits_divide(&have, s, 3, err), -ENOSPC);
 	assert_non_null(strstr(err, "2 ports are left with 4 mappings each"));
+	s[0].max_maps = s[1].max_mem_mib = s[2].max_mem_mib = 0;
+	s[0].max_mem_mib = 23744;
+	assert_int_equal(limits_divide(&have, s, 3, err), -ENOSPC);
+	assert_non_null(strstr(err, "leaves 2 ports nothing of the 24000 MiB"));
+	s[0].max_mem_mib = 7;
+	s[1].max_maps = s[2].max_maps = 0;
 	/* Fewer than the process itself could need: half of them are the ports'. */
 	have.maps = 1000;
 	s[0].max_maps = 0;

@@ -124,6 +124,16 @@ mapped_memory_of_one_client_leaves_that_of_the_other(void **state)
 	assert_int_equal(map_until_refused(s, mem, 0, &error), 4);
 	close(s);
 	close(t);
+
+	/* Huge pages were set aside before: nobody is charged for them. */
+	close(mem);
+	mem = memfd_create("gantry-huge", MFD_CLOEXEC | MFD_HUGETLB | 21u << 26 /* 2 MiB */);
+	assert_true(mem >= 0);
+	assert_int_equal(ftruncate(mem, 8 * UNIT), 0);
+	wait_until(a.detached == 2);
+	s = raw_attach(&a);
+	assert_int_equal(raw_map(s, mem, 0, 0, 8 * UNIT, RW), 0);
+	close(s);
 	close(table);
 	close(mem);
 	stop();
