@@ -698,6 +698,69 @@ test_pci(void **state)
 	vfu_rcu_online();
 }
 
+/* Each bit of configuration space is writable, 1 or 0; of a bit that is none of these nobody would know. */
+static void
+configuration_bits_are_writable_or_fixed(void **state)
+{
+	static const struct {
+		uint32_t at, writable, fixed;
+	} dwords[] = {
+		{ 0x00, 0, IGB_DEV_ID_82576 << 16 | IGB_VENDOR_ID_INTEL },
+		{ 0x04, 0x0547, 0x00100000 },   /* command, status */
+		{ 0x08, 0, 0x02000001 },        /* Ethernet, revision 1 */
+		{ 0x0C, 0xFF, 0 },              /* cache line size */
+		{ 0x10, ~(IGB_BAR0_SIZE - 1u), 0 },
+		{ 0x14, ~(IGB_BAR1_SIZE - 1u), 0 },
+		{ 0x18, ~0x1Fu, 1 },
+		{ 0x1C, ~(IGB_BAR3_SIZE - 1u), 0 },
+		{ 0x2C, 0, 0xA03C8086 },        /* subsystem */
+		{ 0x34, 0, 0x40 },
+		{ 0x3C, 0xFF, 0x0100 },         /* interrupt line, pin A */
+		{ 0x40, 0, 0x00235001 },        /* power management */
+		{ 0x44, 0x3, 0x8 },
+		{ 0x50, 0x00710000, 0x01807005 }, /* MSI: 64 bits, mask */
+		{ 0x54, 0xFFFFFFFC, 0 },
+		{ 0x58, 0xFFFFFFFF, 0 },
+		{ 0x5C, 0xFFFF, 0 },
+		{ 0x60, 0x1, 0 },
+		{ 0x70, 0xC0000000, (IGB_MSIX_VECTORS - 1) << 16 | 0xA011 },
+		{ 0x74, 0, 3 },
+		{ 0x78, 0, IGB_MSIX_PBA_OFFSET | 3 },
+		{ 0xA0, 0, 0x0002E010 },        /* PCI Express */
+		{ 0xA4, 0, 0x10008002 },
+		{ 0xA8, 0x7FFF, 0 },            /* and bit 15, the reset, reads 0 */
+		{ 0xAC, 0, 0x41 },
+		{ 0xB0, 0x01FB, 0x00410000 },
+		{ 0xC4, 0, 0x1F },
+		{ 0xC8, 0x1F, 0 },
+		{ 0xE0, 0, IGB_VNDR_CAP_LEN << 16 | IGB_VNDR_CAP_ID },
+		{ 0xE0 + IGB_VNDR_CAP_SIG, 0, IGB_VNDR_CAP_SIGNATURE },
+		{ 0xE0 + IGB_VNDR_CAP_SPEED, 0, 1000 },
+		{ 0xE0 + IGB_VNDR_CAP_VERSION, 0, 2 },
+		{ 0xE0 + IGB_VNDR_CAP_ADDR_BITS, 0, 64 },
+	};
+	struct rig *g = *state;
+	unsigned int n = 0;
+
+	for (uint32_t at = 0; at < 0x100; at += 4) {
+		uint32_t ones, zeros;
+
+		rig_cfg_wr(g, at, at == 0xA8 ? 0xFFFF7FFF : 0xFFFFFFFF, 4);
+		ones = rig_cfg_rd(g, at, 4);
+		rig_cfg_wr(g, at, 0, 4);
+		zeros = rig_cfg_rd(g, at, 4);
+		if (n == sizeof(dwords) / sizeof(dwords[0]) || dwords[n].at != at) {
+			if ((ones | zeros) != 0)
+				fail_msg("at 0x%x: 0x%x, 0x%x", at, ones, zeros);
+			continue;
+		}
+		if ((ones ^ zeros) != dwords[n].writable || zeros != dwords[n].fixed)
+			fail_msg("at 0x%x: 0x%x, 0x%x", at, ones, zeros);
+		n++;
+	}
+	assert_int_equal(n, sizeof(dwords) / sizeof(dwords[0]));
+}
+
 static void
 test_statistics(void **state)
 {
@@ -816,6 +879,8 @@ main(void)
 			rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_masks, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_pci, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(configuration_bits_are_writable_or_fixed, rig_setup,
+			rig_teardown),
 		cmocka_unit_test_setup_teardown(test_statistics, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 			access_counts_as_set_up_but_for_tails_interrupts_and_statistics,
