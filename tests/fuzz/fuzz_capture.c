@@ -3,14 +3,18 @@
  */
 
 /*
- * Captures: the reader of lib/igb_model/capture_read.c on files that are wrong.
+ * The capture reader of lib/igb_model/capture_read.c, on invalid files.
  *
- * The input is one byte, then the file. The byte's lowest bit asks for compression: the target
- * compresses the rest with gzip, so that the fuzzer also reaches what is behind a checksum that it
- * cannot guess. If bit 1 is set as well, the compressed file is cut, at a place that the upper bits
- * choose. A file that begins with gzip's own magic is decompressed by the reader in any case.
+ * The input is one byte, then the file. If bit 0 of the byte is set, the target compresses the
+ * rest with gzip, so that the fuzzer also reaches the code behind a checksum that it cannot
+ * guess. If bit 1 is also set, the target truncates the compressed file, at a place that the
+ * upper bits select. The reader decompresses a file that begins with the magic number of gzip
+ * in any case.
  *
- * Beyond memory safety: a rewound capture yields the same records again.
+ * Beyond memory safety, the target watches that
+ * - a rewound capture yields the same records again,
+ * - every error has a message,
+ * - the caller may write to all of a record's buffer.
  */
 
 #include <sys/mman.h>
@@ -41,14 +45,18 @@ compress_gzip(const uint8_t *data, size_t size, uint8_t *out, size_t room)
 	z_stream z = { .next_in = (uint8_t *)(uintptr_t)data, .avail_in = (unsigned int)size,
 		.next_out = out, .avail_out = (unsigned int)room };
 
-	/* A fast level, and 16 more window bits for gzip's header and checksum. */
+	/* A fast level; 16 more window bits select the header and checksum of gzip. */
 	MUST(deflateInit2(&z, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
 	MUST(deflate(&z, Z_FINISH) == Z_STREAM_END);
 	MUST(deflateEnd(&z) == Z_OK);
 	return room - z.avail_out;
 }
 
-/* Reads to the end, or to the first error; a digest of all records. */
+/**
+ * Read to the end, or to the first error.
+ *
+ * @return a digest of all records and of the reader's offset
+ */
 static uint64_t
 read_all(struct capture *capture)
 {
@@ -65,7 +73,7 @@ read_all(struct capture *capture)
 			sum = (sum ^ r.data[i]) * 1099511628211u;
 		sum = (sum ^ r.len ^ r.link_type ^ r.ts_ns ^ r.fcs_len ^ r.errored) *
 			1099511628211u;
-		/* The caller may write to all of it. */
+		/* The caller may write to the whole buffer. */
 		r.data[0] = r.data[CAPTURE_KEEP - 1] = 0;
 	}
 	if (ret < 0)

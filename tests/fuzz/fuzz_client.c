@@ -3,18 +3,31 @@
  */
 
 /*
- * The client: a server that answers anything.
+ * The client of lib/vfio_user, opposite a server that answers anything.
  *
- * The input is the number of calls, then four bytes for each: which call of vfu_client.h, and its
- * arguments. The rest is the server's script, a row of turns. When a command arrives, the server
- * takes turns until one of them has answered it; when the script is over, it closes the
- * connection. So nothing depends on time, and no call ends by its timeout. See turn().
+ * The first byte of the input holds the number of calls (bits 0 to 4), whether the client
+ * serves DMA_READ and DMA_WRITE (bit 6), and whether it negotiates the queue pages (bit 7).
+ * Four bytes for each call follow: which call of vfu_client.h, and its arguments. The rest of
+ * the input is the server's script, a sequence of turns, see turn(). When a command arrives,
+ * the server takes turns until one of them has answered the command. When the script is over,
+ * the server closes the connection. No result therefore depends on time, and no call ends by
+ * its time limit.
+ *
+ *    input: [u8][calls: 4 bytes each][script: turns ...]
+ *                   |                      |
+ *             main thread             server_thread()
+ *             call() -> vfu_client_*  serve() -> turn()
+ *                   |                      |
+ *                   +------ socket --------+
+ *
+ * The main thread hands the script to server_thread(), makes the calls, and waits until the
+ * server has closed its end.
  *
  * Beyond the sanitizers, the target watches that
- *  - the areas of a region lie inside of it, and can be mapped and read,
- *  - the client serves DMA_READ and DMA_WRITE only inside of what was mapped, and permitted,
- *  - it reports the loss of a connection at most once, in one line,
- *  - no descriptor that a server passed stays open.
+ * - the areas of a region are inside the region, and can be mapped and read,
+ * - the client serves DMA_READ and DMA_WRITE only inside of what was mapped, and permitted,
+ * - the client reports the loss of a connection at most once, in one line,
+ * - no descriptor that a server passed stays open.
  */
 
 #include <errno.h>
@@ -40,9 +53,7 @@ static int files[NR_KINDS], events[20];
 static char path[64];
 static int listener;
 
-/*
- * The server.
- */
+/* The server. */
 
 static struct {
 	pthread_mutex_t lock;
@@ -51,11 +62,11 @@ static struct {
 	bool given, done;
 
 	int sock;
-	struct vfio_user_header asked; /* the command that wants an answer */
+	struct vfio_user_header asked; /* the command that is to be answered */
 	uint8_t body[65536];           /* its payload */
 	size_t body_len;
 	bool answered, broken;
-	/* The bytes that were sent, followed as the client sees them. */
+	/* The position in the stream of sent bytes, as the client parses it. */
 	struct vfio_user_header hdr;
 	size_t got;
 } sv = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
@@ -99,12 +110,19 @@ send_bytes(const void *buf, size_t len, const int *fds, unsigned int nr_fds)
 		return;
 	n = send_with_fds(sv.sock, buf, len, fds, nr_fds);
 	if (n != (ssize_t)len)
-		sv.broken = true; /* the client is gone, or busy with what we asked of it */
+		sv.broken = true; /* the client has closed, or serves an earlier command */
 	else
 		follow(buf, len);
 }
 
-/* Reads a message; false: the client has closed. */
+/**
+ * Read one message.
+ *
+ * @param body   receives the payload; beyond room bytes, each further piece overwrites the
+ *   earlier
+ *
+ * @return false if the client has closed the connection
+ */
 static bool
 read_message(struct vfio_user_header *h, uint8_t *body, size_t room)
 {
@@ -126,7 +144,13 @@ static const char *const versions[] = {
 	"{\"capabilities\":{\"max_msg_fds\":0}}",
 };
 
-/* The payload of the right answer. */
+/**
+ * Build the payload of the correct answer to sv.asked.
+ *
+ * @param variant   selects among the correct answers; the values depend on the command
+ *
+ * @return the length of the payload, bytes
+ */
 static size_t
 right_answer(uint8_t *p, uint8_t variant)
 {
@@ -153,7 +177,7 @@ right_answer(uint8_t *p, uint8_t variant)
 	case VFIO_USER_DEVICE_GET_REGION_INFO:
 		region.argsz = variant & 2 ? 1000 : sizeof(region) + sizeof(cap) + sizeof(areas);
 		memcpy(&region.index, sv.body + 8, 4);
-		if (variant & 1) { /* all of it */
+		if (variant & 1) { /* all of the region can be mapped */
 			region.flags = 7;
 			region.argsz = sizeof(region);
 		}
@@ -183,8 +207,10 @@ right_answer(uint8_t *p, uint8_t variant)
 }
 
 /*
- * u8: bits 0 to 2 say what is sent:
- *   0  the right answer
+ * Take one turn: send a message, or a part of one.
+ *
+ * A turn begins with a u8. Its bits 0 to 2 select what the server sends:
+ *   0  the correct answer
  *   1  a variant of it: u8
  *   2  an answer with another payload: u8 length, bytes
  *   3  an error: u32
@@ -192,8 +218,12 @@ right_answer(uint8_t *p, uint8_t variant)
  *   5  another command: u16, u8 length, bytes
  *   6  an answer to another command: u8 added to the id, u16 command
  *   7  bytes without a header: u8 length, bytes
- * 3, changes follow: u8 how many, each u16 where, u8 xor; 4, descriptors: u8 how many, u8 each;
- * 5, in two parts: u8 where; 6, the second is not sent; 7, another length in the header: u32.
+ * The other bits, whose operands follow in the order 7, 3, 4, 5:
+ *   bit 3  bytes of the message change: u8 how many, each u16 where, u8 xor
+ *   bit 4  descriptors accompany it: u8 how many, u8 each
+ *   bit 5  the message goes out in two parts: u8 where
+ *   bit 6  the second part is not sent
+ *   bit 7  the header has another length: u32
  */
 static void
 turn(struct input *in)
@@ -285,7 +315,7 @@ serve(struct input *in)
 	sv.broken = false;
 	while (!sv.broken && read_message(&sv.asked, sv.body, sizeof(sv.body))) {
 		if ((sv.asked.flags & VFIO_USER_F_TYPE_MASK) != VFIO_USER_F_TYPE_COMMAND)
-			continue; /* what it says to DMA_READ and the like */
+			continue; /* the client's answer to DMA_READ or the like */
 		for (sv.answered = false; !sv.answered && !sv.broken; turn(in)) {
 			if (in->left == 0)
 				return;
@@ -314,11 +344,9 @@ server_thread(void *arg)
 	return NULL;
 }
 
-/*
- * The client's owner.
- */
+/* The client's owner. */
 
-/* A mapping that exists, or is about to. */
+/* The mappings that exist, or are about to exist. */
 static struct {
 	uint64_t iova, size;
 	uint32_t prot;
@@ -366,7 +394,10 @@ lost(void *opaque, const char *why)
 	MUST(why[0] != '\0' && strchr(why, '\n') == NULL);
 }
 
-/* A region as the driver uses it. */
+/*
+ * Use a region as the driver does: check its areas, map each one, and read its first and last
+ * byte.
+ */
 static void
 use_region(struct vfu_region *r)
 {
@@ -454,11 +485,14 @@ call(struct vfu_client *c, const uint8_t op[4])
 	case 11:
 		vfu_client_alive(c);
 		vfu_client_quiesced(c);
-		/* Far away, or none: the calls' own time limits are not what is tested. */
+		/*
+		 * Far in the future, or none: this target does not test the calls' own time
+		 * limits.
+		 */
 		vfu_client_limit(c, op[1] & 1 ? PATIENCE_S * 1000 : 0);
 		break;
 	}
-	/* Only this side says that the connection is lost. */
+	/* Only the client may report that the connection is lost. */
 	MUST(ret <= 0 && ret != -ETIMEDOUT && (ret != -ENODEV || !vfu_client_alive(c)));
 }
 

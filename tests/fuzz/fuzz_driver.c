@@ -3,24 +3,35 @@
  */
 
 /*
- * The driver: a device that means harm.
+ * The driver of drivers/net/igb, on a hostile device.
  *
- * The device is this file: a page of registers behind a bus of its own, as in
+ * This file is the device: a page of registers behind a bus of its own, as in
  * tests/unit/test_igb_rxtx.c. The driver's clock is virtual, its waits take no time, and its
- * watchdog looks when the program says so.
+ * watchdog runs when the program says so.
  *
- * The input is one byte of options (DMA mode, offloads, size of the rings), then steps: a byte that
- * selects one of enum step, and its operands. The device lies in three ways: STEP_LIE has a register
- * read as something else, STEP_NOISE has any register read as something else now and then, by a
- * seed, and STEP_CHANGE changes a descriptor right before the driver's n-th load from a ring (the
- * compiler reports each load, -fsanitize-coverage=trace-loads). The application, in contrast, is
- * correct: it sends only what rte_eth_tx_prepare() accepts, and uses a port only while it exists.
+ * The input is one byte of options (DMA mode, offloads, size of the rings), then steps: a byte
+ * that selects one of enum step, and its operands. The device gives wrong values in three ways:
+ * STEP_LIE replaces the value of one register, STEP_NOISE replaces the value of any register
+ * now and then, by a seed, and STEP_CHANGE changes a descriptor right before the driver's n-th
+ * load from a ring (the compiler reports each load, -fsanitize-coverage=trace-loads). The
+ * application, in contrast, is correct: it sends only what rte_eth_tx_prepare() accepts, and
+ * uses a port only while the port exists.
  *
- * The driver's own allocations are on AddressSanitizer's heap instead of EAL's. Beyond the
- * sanitizers, the target watches that
- *  - received mbufs are well-formed and no longer than a frame can be,
- *  - every wait ends: the driver's clock advances by no more than WAIT_MAX_S in one step,
- *  - after the port is removed, each mbuf is back in its pool.
+ *    application (this file)   rte_eth_rx_burst(), rte_eth_tx_burst(), rte_eth_dev_*()
+ *            |
+ *    driver, compiled with trace-loads ---- before_load(): may change a descriptor first
+ *            |             |
+ *        bus_ops        rings, buffers
+ *            |             |
+ *    dev.regs[], .lies[] (this file)   write_back(): the device's part of a ring
+ *
+ * The driver's own allocations come from the heap of AddressSanitizer instead of EAL memory.
+ * Beyond the sanitizers, the target watches that
+ * - received mbufs are well-formed, and no longer than a frame can be,
+ * - every wait ends: the driver's clock advances by no more than WAIT_MAX_S in one step,
+ * - after the port is removed, each mbuf is back in its pool.
+ *
+ * One thread runs everything, so that a run repeats exactly.
  */
 
 #include <errno.h>
@@ -51,7 +62,7 @@ static struct {
 	bool dead, quiesced;
 	struct {
 		uint32_t reg, value;
-		uint8_t how; /* 0: none */
+		uint8_t how; /* 0: the entry is unused */
 	} lies[LIES];
 	uint32_t noise_rate;
 	uint64_t noise;
@@ -66,13 +77,11 @@ static uint16_t port;
 static uint64_t rx_offloads, tx_offloads;
 static uint16_t nb_desc;
 
-/* The armed change. */
+/* The armed change: how many loads remain until it happens, and the bytes to xor. */
 static unsigned int loads_left;
 static uint64_t change;
 
-/*
- * The driver's time and memory.
- */
+/* The driver's time and memory. */
 
 uint64_t fuzz_timer_cycles(void);
 uint64_t
@@ -109,7 +118,7 @@ fuzz_zmalloc_socket(const char *type, size_t size, unsigned int align, int socke
 #ifdef FUZZ_ASAN
 	void *p;
 
-	/* ethdev frees the adapter. */
+	/* ethdev frees the adapter, with its own rte_free(). */
 	if (strcmp(type, "igb_adapter") != 0 && posix_memalign(&p, align, size) == 0)
 		return memset(p, 0, size);
 #endif
@@ -185,7 +194,7 @@ dev_read32(void *opaque, uint32_t at)
 		case 2:
 			v ^= dev.lies[i].value;
 			break;
-		case 3: /* every other time */
+		case 3: /* the value and its complement in turns */
 			dev.lies[i].value = ~dev.lies[i].value;
 			v = dev.lies[i].value;
 			break;
@@ -274,7 +283,7 @@ dev_has_iommu(void *opaque)
 	return true;
 }
 
-/* An IOMMU that nobody asks: the device looks at rings only. */
+/* An IOMMU without translation: the device accesses the rings only. */
 
 static uint64_t *table;
 
@@ -344,7 +353,7 @@ txq(unsigned int q)
 		rte_eth_devices[port].data->tx_queues[q] : NULL;
 }
 
-/* Called by the driver before each of its loads, except those of this file. */
+/* The compiler calls this before each load of the driver, but not before loads of this file. */
 static void
 before_load(const void *p, size_t width)
 {
@@ -416,7 +425,10 @@ configure(void)
 static void
 remove_port(void)
 {
-	/* Or the driver leaves memory to a device that may still write to it. */
+	/*
+	 * If the device were not quiesced, the driver would leak memory to which it may still
+	 * write.
+	 */
 	dev.quiesced = true;
 	MUST(igb_ethdev_remove(&device) == 0);
 	there = false;
@@ -577,19 +589,19 @@ statistics(uint16_t offset)
 }
 
 enum step {
-	STEP_RX_WRITE_BACK, /* u8 queue and how far from the next, u8 how many, u16 length, u32, u32 */
+	STEP_RX_WRITE_BACK, /* u8 queue and distance, u8 how many, u16 length, u32 status, u32 */
 	STEP_RX_GOOD,       /* u8 queue and how many, u16 length */
-	STEP_RX_BURST,      /* u8 queue and at most how many */
+	STEP_RX_BURST,      /* u8 queue and upper limit */
 	STEP_TX,            /* u8 queue and how many, u8 segments and offloads, u16 length */
 	STEP_TX_DONE,       /* u8 queue and which, u32 status bits */
-	STEP_RING,          /* u8 queue and direction, u16 where, u64 */
-	STEP_CHANGE,        /* u8 loads, u64 */
-	STEP_LIE,           /* u8 how, u16 register, u32 */
+	STEP_RING,          /* u8 queue and direction, u16 which 8 bytes, u64 value */
+	STEP_CHANGE,        /* u8 loads, u64 bytes to xor */
+	STEP_LIE,           /* u8 entry and how, u16 register, u32 value */
 	STEP_NOISE,         /* u8 rate, u32 seed */
-	STEP_HONEST,        /* no more lies */
+	STEP_HONEST,        /* ends all lies */
 	STEP_REGISTER,      /* u16 register, u32 */
 	STEP_NVM,           /* u8 word, u16; u8 configuration space, u8 */
-	STEP_LOOK,          /* the watchdog's */
+	STEP_LOOK,          /* runs the watchdog */
 	STEP_STATISTICS,    /* u16 */
 	STEP_CONTROL,       /* u8, u8, u32 */
 	STEP_START_STOP,    /* u8 */
@@ -776,7 +788,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 		fprintf(stderr, "EAL does not start\n");
 		exit(1);
 	}
-	/* Lines are made, and go nowhere. */
+	/* The driver formats its log lines, and the stream discards them. */
 	rte_openlog_stream(fopen("/dev/null", "w"));
 	pool = rte_pktmbuf_pool_create("fuzz", MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
 		SOCKET_ID_ANY);
@@ -813,7 +825,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	configure();
 	for (unsigned int i = 0; i < STEPS && in.left != 0; i++)
 		run_step(&in);
-	/* The device is gone, and has let go: everything comes back. */
+	/* The device is removed and no longer accesses memory, so every mbuf must return. */
 	dev.dead = dev.quiesced = true;
 	remove_port();
 	MUST(rte_mempool_avail_count(pool) == MBUFS);

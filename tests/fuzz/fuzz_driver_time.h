@@ -2,7 +2,10 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* Included before each file of the driver: its waits take no time, and its clock is the target's. */
+/*
+ * The compiler includes this header before each file of the driver: the driver's waits then
+ * take no time, and the target provides its clock.
+ */
 
 #ifndef FUZZ_DRIVER_TIME_H
 #define FUZZ_DRIVER_TIME_H

@@ -30,7 +30,10 @@ count_fds(void)
 	return n;
 }
 
-/* Some descriptors are closed by a thread that may outlast its connection: wait for it. */
+/*
+ * Check that no descriptor has leaked since the first call. A thread that may outlast its
+ * connection closes some descriptors, so wait for it.
+ */
 static inline void
 check_leaks(void)
 {
@@ -59,7 +62,13 @@ memory(size_t size, int seals)
 	return fd;
 }
 
-/* One sendmsg() that does not wait, with at most 32 descriptors; its result. */
+/**
+ * Send bytes, and file descriptors with them, by one sendmsg() that does not block.
+ *
+ * @param nr_fds   how many descriptors, 0 to 32
+ *
+ * @return the result of sendmsg()
+ */
 static inline ssize_t
 send_with_fds(int sock, const void *buf, size_t len, const int *fds, unsigned int nr_fds)
 {

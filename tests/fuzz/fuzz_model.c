@@ -3,26 +3,37 @@
  */
 
 /*
- * The model: register and descriptor programs of a driver that means harm.
+ * The controller of lib/igb_model, opposite a hostile driver that programs registers and
+ * descriptors.
  *
- * The vfio-user server is replaced by functions of this file, so that one thread plays the driver,
- * the control thread and the polling thread in turns, and a run repeats exactly. The clock stands
- * still but for the program's own steps.
+ * Functions of this file replace the vfio-user server, so that one thread plays the driver, the
+ * control thread and the polling thread in turns, and a run repeats exactly. The clock advances
+ * only by steps of the program.
  *
  * The input is one byte of options (queue pages, single accesses as behind an I/O page table,
  * address bits, speed), then steps: a byte that selects one of enum step, and its operands. See
- * run_step(). Addresses that the program gives in descriptors and rings mostly fall into the
+ * run_step(). Addresses that the program puts into descriptors and rings mostly point into the
  * client's memory, because fold() moves them there.
  *
+ *    run_step()  --- register, configuration, MSI-X access ---> srv.ops -> struct igb_model
+ *        |                                                                      |
+ *      poke()                                        vfu_dma_ptr(), vfu_dma_read(), vfu_dma_write()
+ *        v                                                                      v
+ *    mem[PAGES * PAGE]   perms[]: what the device may do with a page    note_opened(): unpoisoned
+ *        ^                                                                      |
+ *        `---- AddressSanitizer: every other byte is poisoned    quiesce(): poisoned again
+ *
  * Memory that changes under the device: STEP_CHANGE arms a change that happens right before the
- * n-th load from the client's memory; the compiler reports each load (-fsanitize-coverage=
+ * n-th load from the client's memory. The compiler reports each load (-fsanitize-coverage=
  * trace-loads), so a value that the model reads twice may differ the second time.
  *
  * Beyond the sanitizers, the target watches that
- *  - the model touches only those bytes of the client's memory that it has translated since its
- *    last quiescent state (all other bytes are poisoned),
- *  - it writes no page that the device may only read,
- *  - frames it hands out are at least 14 bytes and no longer than it may send, every byte its own.
+ * - the model accesses only those bytes of the client's memory that it has translated since its
+ *   last quiescent state (all other bytes are poisoned),
+ * - the model writes no page that the device may only read or may not access (not watched once
+ *   an input has armed a change, because the change itself writes),
+ * - each frame that the model hands out has at least 14 bytes and at most 16384, all of them
+ *   readable.
  */
 
 #include <errno.h>
@@ -41,26 +52,29 @@
 #define PAGE     4096u
 #define PAGES    64u
 #define MEM_SIZE (PAGES * PAGE)
-#define DESCS    16u /* of each ring that STEP_SANE makes */
+#define DESCS    16u /* of each ring that STEP_SANE sets up */
 #define QUEUES   4u
 #define RX_RING(q) ((q) * 0x100u)
 #define TX_RING(q) (0x1000u + (q) * 0x100u)
 #define BUFFERS  0x4000u
 #define STEPS    400u
-#define FRAMES   40u /* of one step */
+#define FRAMES   40u /* upper limit of one step */
 
 enum perm { PERM_NONE, PERM_READ, PERM_WRITE, PERM_RW, PERM_MASK = 3, PERM_MESSAGE = 4 };
 
-/* The server: as much of it as the model sees. */
+/* The server, as far as the model sees it. */
 struct vfu_server {
 	struct vfu_server_desc desc;
 	struct vfu_server_ops ops;
 	void *opaque;
 	bool wired[VFU_SRV_IRQS][32], masked[VFU_SRV_IRQS][32], pending[VFU_SRV_IRQS][32];
-	/* Reads of pages that take a message: the first call asks, the next one has the answer. */
+	/*
+	 * Reads of pages that need a message: the first call requests the data, the next one
+	 * returns it.
+	 */
 	struct {
 		uint64_t iova;
-		size_t len; /* 0: none */
+		size_t len; /* 0: the slot is unused */
 	} reads[VFU_DMA_SLOTS];
 	uint64_t faults;
 	bool paged, poisoned, gone, busy, by_message;
@@ -68,20 +82,20 @@ struct vfu_server {
 
 static struct vfu_server srv;
 static struct vfu_dma_fault last_fault;
-static struct igb_model *model, *fresh; /* the latter: its state right after it was made */
+static struct igb_model *model, *fresh; /* fresh: the model's state right after its creation */
 static uint8_t *mem;
 static uint8_t perms[PAGES];
-static uint8_t read_only[PAGES][PAGE]; /* what such a page held when it became so */
+static uint8_t read_only[PAGES][PAGE]; /* contents of each page when its permission was set */
 static uint64_t clock_ns;
 
-/* The translated ranges, to be poisoned again. */
+/* The translated ranges, which quiesce() poisons again. */
 static struct {
 	uint8_t *at;
 	size_t len;
 } opened[4096];
 static unsigned int nr_opened;
 
-/* The armed change. */
+/* The armed change: how many loads remain until it happens, and the bytes to xor. */
 static unsigned int loads_left;
 static uint64_t change;
 
@@ -120,7 +134,7 @@ ON_LOAD(4, uint32_t)
 ON_LOAD(8, uint64_t)
 ON_LOAD(16, __int128)
 
-/* The polling thread's quiescent state: no pointer is good any longer. */
+/* Report the polling thread's quiescent state: every translated pointer becomes invalid. */
 static void
 quiesce(void)
 {
@@ -132,7 +146,7 @@ quiesce(void)
 	nr_opened = 0;
 }
 
-/* These bytes may be touched until then. */
+/* Permit access to these bytes until the next quiescent state. */
 static void
 note_opened(uint8_t *p, size_t len)
 {
@@ -143,7 +157,7 @@ note_opened(uint8_t *p, size_t len)
 	}
 }
 
-/* The program's own stores. */
+/* Store on behalf of the program. */
 static void
 poke(uint32_t at, const void *buf, uint32_t len)
 {
@@ -178,9 +192,7 @@ set_perm(unsigned int page, uint8_t perm)
 	ASAN_POISON_MEMORY_REGION(mem + page * PAGE, PAGE);
 }
 
-/*
- * vfu_server.h.
- */
+/* The functions of vfu_server.h. */
 
 int
 vfu_server_start(const char *path, const struct vfu_server_desc *desc,
@@ -200,7 +212,13 @@ vfu_server_stop(struct vfu_server *server)
 {
 }
 
-/* How much of the range has the permission: whole pages, side by side in memory as well. */
+/**
+ * Check that all pages of a range have a permission. The pages are adjacent in memory as well.
+ *
+ * @param direct   refuse pages that need a message
+ *
+ * @return false if one page lacks the permission; last_fault then has the reason
+ */
 static bool
 permitted(uint64_t iova, size_t len, uint32_t prot, bool direct)
 {
@@ -237,7 +255,7 @@ vfu_dma_paged(struct vfu_server *server)
 	return server->paged;
 }
 
-/* One piece, which does not pass the last address. */
+/* Copy one piece that does not wrap around the highest address. */
 static int
 dma_piece(struct vfu_server *server, uint64_t iova, void *buf, size_t len, uint32_t prot)
 {
@@ -366,7 +384,7 @@ vfu_server_irq_pending(const struct vfu_server *server, unsigned int irq_index,
 	return server->pending[irq_index][vector];
 }
 
-/* The control thread waits for the polling thread, which is this one. */
+/* The control thread waits for the polling thread, which is the same thread here. */
 void
 vfu_rcu_wait(const struct vfu_server *server)
 {
@@ -392,11 +410,9 @@ vfu_server_get_stats(const struct vfu_server *server, struct vfu_server_stats *s
 	stats->dma_faults = server->faults;
 }
 
-/*
- * The program.
- */
+/* The program. */
 
-/* An access as the server lets it through. */
+/* Access a region as the server does: refuse what exceeds the region. */
 static void
 access_region(unsigned int region, uint64_t off, void *buf, size_t len, bool write)
 {
@@ -424,7 +440,7 @@ rd(uint32_t off)
 	return v;
 }
 
-/* Into the client's memory, unless the program insists on something else. */
+/* Move an address into the client's memory, unless its upper four bits are all set. */
 static uint64_t
 fold(uint64_t addr)
 {
@@ -440,7 +456,7 @@ attach(bool queue_pages)
 	access_region(VFIO_PCI_CONFIG_REGION_INDEX, 4, &(uint16_t){ 6 }, 2, true);
 }
 
-/* Queues and filters as a sane driver has them, so that the rest is worth the trouble. */
+/* Set up queues and filters as a correct driver does, so that later steps reach more code. */
 static void
 sane(uint8_t how, uint32_t rctl, uint32_t srrctl)
 {
@@ -483,7 +499,7 @@ sane(uint8_t how, uint32_t rctl, uint32_t srrctl)
 		IGB_RCTL_UPE | IGB_RCTL_MPE | IGB_RCTL_BAM));
 }
 
-/* Registers that do something. */
+/* Registers whose access has an effect. */
 static const uint32_t known[] = {
 	IGB_CTRL, IGB_STATUS, IGB_EECD, IGB_EERD, IGB_CTRL_EXT, IGB_MDIC, IGB_VET, IGB_EEMNGCTL,
 	IGB_ICR, IGB_ICS, IGB_IMS, IGB_IMC, IGB_IAM, IGB_GPIE, IGB_EICS, IGB_EIMS, IGB_EIMC,
@@ -494,7 +510,10 @@ static const uint32_t known[] = {
 	IGB_GORCH, IGB_TORL, IGB_GPRC, IGB_RNBC, IGB_MPC, IGB_CTRL_DUP, IGB_PBACL, IGB_FLA,
 };
 
-/* A frame that is nearly good: the program says which headers, how long, and changes bytes. */
+/*
+ * Receive a nearly valid frame: the program selects its headers and its length, and changes
+ * bytes.
+ */
 static void
 receive_frame(struct input *in)
 {
@@ -505,7 +524,7 @@ receive_frame(struct input *in)
 
 	memset(f, 0, 128);
 	memcpy(f, "\x02\x11\x22\x33\x44\x55\x02\xAA\0\0\0\1", 12);
-	if (kind & 1) { /* a tag */
+	if (kind & 1) { /* a VLAN tag */
 		memcpy(f + at, "\x81\0\0\7", 4);
 		at += 4;
 	}
@@ -569,19 +588,19 @@ enum step {
 	STEP_ANY_REG,     /* u16 register, u32 */
 	STEP_READ,        /* u16 register */
 	STEP_FLIP,        /* u8 register of known[], u8 bit */
-	STEP_SANE,        /* u8, u32 RCTL, u32 SRRCTL */
+	STEP_SANE,        /* u8 options, u32 RCTL, u32 SRRCTL */
 	STEP_CONFIG,      /* u8 offset, u8 length, u32 */
 	STEP_MSIX,        /* u16 offset, u32 */
 	STEP_IO,          /* u8 offset, u32 */
 	STEP_REGION,      /* u8 region and direction, u32 offset, u8 length, bytes */
 	STEP_POKE,        /* u32 offset, u8 length, bytes */
-	STEP_CHANGE,      /* u8 loads, u64 */
+	STEP_CHANGE,      /* u8 loads, u64 bytes to xor */
 	STEP_PERM,        /* u8 page, u8 permission */
-	STEP_SCATTER,     /* u8: the permission of every page, by the low bits of its number */
+	STEP_SCATTER,     /* u8: permission of every page, by the page's number modulo 3 */
 	STEP_RESET,       /* u8: DEVICE_RESET, CTRL.RST, or another client */
-	STEP_LINK,        /* u8 */
+	STEP_LINK,        /* u8: the link, the partner's abilities, a paused transmitter */
 	STEP_IRQ,         /* u8 index and what, u8 vector */
-	STEP_ASK,         /* u8; also whether writes wait for the client */
+	STEP_ASK,         /* u8: calls every query; also whether writes wait for the client */
 	STEP_TIME,        /* u16 microseconds */
 	STEP_MDIC,        /* u8 PHY register, u16 data, read or write */
 	STEP_SPI,         /* u8 edges, bytes: the EEPROM's pins */
@@ -763,7 +782,7 @@ run_step(struct input *in)
 		wr(IGB_EECD, rd(IGB_EECD) | IGB_EECD_REQ);
 		for (a = in_uint8(in) % 32; a > 0; a--) {
 			b = in_uint8(in);
-			wr(IGB_EECD, IGB_EECD_REQ | (b & 0x80 ? 0 : IGB_EECD_CS)); /* select */
+			wr(IGB_EECD, IGB_EECD_REQ | (b & 0x80 ? 0 : IGB_EECD_CS)); /* selects it */
 			for (unsigned int bit = 0; bit < 8; bit++) {
 				uint32_t pins = IGB_EECD_REQ | IGB_EECD_CS |
 					(b << bit & 0x80 ? IGB_EECD_DI : 0);
@@ -823,7 +842,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ASAN_POISON_MEMORY_REGION(mem, MEM_SIZE);
 	nr_opened = 0;
 
-	/* As igb_model_create() leaves it, without the cost of its memory. */
+	/* The state that igb_model_create() leaves, without the cost of its memory. */
 	*model = *fresh;
 	model->speed_mbps = how & 64 ? 10000 : 1000;
 	model->addr_bits = bits[(how >> 3 & 7) % 6];

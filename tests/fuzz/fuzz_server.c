@@ -3,25 +3,35 @@
  */
 
 /*
- * The server: a client that sends any message, any file descriptor and any answer.
+ * The server of lib/vfio_user, opposite a client that sends any message, file descriptor and
+ * answer.
  *
- * One server runs for the whole campaign; each input is one client of it. The input is one byte of
- * options (whether VERSION comes first, and which capabilities it names), then steps: a byte that
- * selects one of enum step, and its operands. A message step names a command, builds a message that
- * is nearly valid, changes some of its bytes, adds descriptors of the listed kinds, and sends the
- * whole or a part of it. A poll step has the polling thread translate, read, write or interrupt; if
- * the access needs DMA_READ or DMA_WRITE, the bytes that follow say how the client answers. The
- * polling thread waits for that, or turns to the next step at once.
+ * One server runs for the whole campaign, and each input is one client of it. The input is one
+ * byte of options (whether VERSION comes first, and which capabilities it names), then steps: a
+ * byte that selects one of enum step, and its operands. A message step names a command, builds
+ * a message that is nearly valid, changes some of its bytes, adds descriptors of the listed
+ * kinds, and sends the whole or a part of it. A poll step makes the polling thread translate,
+ * read, write or interrupt. If the access needs DMA_READ or DMA_WRITE, the bytes that follow
+ * select the client's answer. The polling thread waits for that answer, or turns to the next
+ * step at once.
  *
- * The target follows the stream that it sends, so it knows how many replies are due, and waits for
- * them before the next step: the control thread and the polling thread work one after the other
- * except where a poll step asks for something else.
+ *    main thread: the client            server (lib/vfio_user)         poll_thread(): the device
+ *    run_step() -> message() --socket--> control thread -> dev_ops
+ *        |                                    |
+ *        |      <--DMA_READ, DMA_WRITE--------+<------- vfu_dma_read(), vfu_dma_write()
+ *        |  answer() ----------------->       |                               ^
+ *        `------- work.job, work.given ------------------------------------- do_job()
+ *        <------- work_done (eventfd) ----------------------------------------'
+ *
+ * The target follows the stream that it sends, so it knows how many replies are due, and waits
+ * for them before the next step, see settle(): the control thread and the polling thread work
+ * one after the other, except where a poll step requests concurrent work.
  *
  * Beyond the sanitizers, the target watches that
- *  - every complete command is answered, or the connection ends,
- *  - error replies consist of a header,
- *  - nothing of a client remains when its connection has ended: mappings, bytes, page table,
- *    file descriptors.
+ * - every complete command is answered, or the connection ends,
+ * - an error reply consists of a header only,
+ * - nothing of a client remains when its connection has ended: mappings, bytes, page table,
+ *   posted writes, file descriptors.
  */
 
 #include <errno.h>
@@ -94,7 +104,7 @@ dev_write(void *opaque, unsigned int region, uint64_t offset, const void *buf, s
 	if (offset == 0x100)
 		return -EIO;
 	memcpy((region == 0 ? bar : config) + offset, buf, len);
-	/* A device looks at registers that mask. */
+	/* A device queries its vectors when a driver writes a register that masks one. */
 	if (region == 7 && offset < 25) {
 		vfu_server_irq_mask(server, VFIO_PCI_MSIX_IRQ_INDEX, (unsigned int)offset,
 			config[offset] & 1);
@@ -133,9 +143,7 @@ static const struct vfu_server_ops dev_ops = {
 	.refused = dev_refused,
 };
 
-/*
- * The polling thread does one job at a time.
- */
+/* The polling thread, which does one job at a time. */
 
 enum job { JOB_READ, JOB_WRITE, JOB_PTR, JOB_IRQ, JOB_LOOK, NR_JOBS };
 
@@ -147,9 +155,9 @@ static struct {
 	uint64_t iova;
 	uint32_t len, prot;
 	unsigned int index, vector;
-	bool hurry; /* the polling thread turns to something else at once */
+	bool hurry; /* the polling thread does not wait for the access to complete */
 } work = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
-static int work_done = -1; /* an eventfd */
+static int work_done = -1; /* an eventfd: the job is done */
 
 static void
 count_entry(void *arg, const struct vfu_dma_entry *e)
@@ -169,7 +177,7 @@ do_job(void)
 
 	switch (work.job) {
 	case JOB_READ:
-		/* Asked for, and asked again until it is there. */
+		/* Request the data, and call again until it has arrived. */
 		for (unsigned int i = 0; (ret = vfu_dma_read(server, work.vector, work.iova, buf,
 				work.len)) == -EAGAIN && !work.hurry; i++) {
 			MUST(i < PATIENCE_S * 50000);
@@ -193,7 +201,7 @@ do_job(void)
 		MUST(ret == 0 || ret == -EFAULT);
 		if (ret != 0)
 			vfu_dma_why_text(vfu_dma_last_fault());
-		/* Else what is posted meets the next steps. */
+		/* In a hurry, the posted writes are still in flight during the next steps. */
 		if (!work.hurry)
 			vfu_dma_wait(server);
 		break;
@@ -250,7 +258,8 @@ poll_thread(void *arg)
 }
 
 /*
- * The client. Files that it shares; those that an input changes are restored before the next.
+ * The client, and the files that it shares. The target restores those that an input changed before
+ * it runs the next input.
  */
 
 enum kind { MEM_SEALED, MEM_OPEN, MEM_READ_ONLY, TABLE, EVENT, EVENT_BLOCKING, PIPE_IN, PIPE_OUT,
@@ -260,7 +269,7 @@ static int files[NR_KINDS];
 static uint64_t *table;
 static bool truncated;
 
-/* The stream that was sent: where it is in a message, and how many replies are due. */
+/* The position in the stream of sent bytes, and how many replies are due. */
 static struct {
 	int sock; /* -1: the connection has ended */
 	struct vfio_user_header hdr;
@@ -279,7 +288,7 @@ end_connection(void)
 	if (cl.sock < 0)
 		return;
 	shutdown(cl.sock, SHUT_WR);
-	/* The server closes its end after it has forgotten everything. */
+	/* The server closes its end after it has released everything that belongs to the client. */
 	pfd.fd = cl.sock;
 	for (;;) {
 		MUST(poll(&pfd, 1, PATIENCE_S * 1000) == 1);
@@ -302,7 +311,7 @@ begin_connection(void)
 	MUST(connect(cl.sock, (struct sockaddr *)&sa, sizeof(sa)) == 0);
 }
 
-/* Follows what goes out: each complete command that asks for a reply has one due. */
+/* Follow the sent bytes: each complete command that requests a reply makes one reply due. */
 static void
 follow(const uint8_t *p, size_t len)
 {
@@ -345,7 +354,11 @@ send_bytes(const void *buf, size_t len, const int *fds, unsigned int nr_fds)
 		follow(buf, (size_t)n);
 }
 
-/* Reads len bytes; closes what descriptors come along. @return false: the connection has ended */
+/**
+ * Read len bytes, and close the descriptors that come with them.
+ *
+ * @return false if the connection has ended
+ */
 static bool
 read_bytes(void *buf, size_t len)
 {
@@ -380,7 +393,7 @@ read_bytes(void *buf, size_t len)
 
 static void message(struct input *in);
 
-/* A DMA_READ or DMA_WRITE of the server's: the program says what the client answers. */
+/* Answer a DMA_READ or DMA_WRITE of the server, as the program says. */
 static void
 answer(struct input *in, const struct vfio_user_header *h, const uint8_t *body, size_t len)
 {
@@ -396,11 +409,11 @@ answer(struct input *in, const struct vfio_user_header *h, const uint8_t *body, 
 	MUST(a.count <= 65536);
 	MUST(len == sizeof(a) + (h->cmd == VFIO_USER_DMA_WRITE ? a.count : 0));
 
-	if (how & 0x80) /* something else first */
+	if (how & 0x80) /* another message first */
 		message(in);
 	len = sizeof(r) + sizeof(a) + (h->cmd == VFIO_USER_DMA_READ ? a.count : 0);
 	switch (how & 7) {
-	case 0: /* as it should be */
+	case 0: /* a correct answer */
 		break;
 	case 1:
 		r.flags |= VFIO_USER_F_ERROR;
@@ -422,7 +435,7 @@ answer(struct input *in, const struct vfio_user_header *h, const uint8_t *body, 
 	case 6:
 		len = sizeof(r) + in_uint16(in) % (len - sizeof(r) + 64);
 		break;
-	case 7: /* none */
+	case 7: /* no answer */
 		end_connection();
 		return;
 	}
@@ -432,12 +445,15 @@ answer(struct input *in, const struct vfio_user_header *h, const uint8_t *body, 
 	memcpy(out + sizeof(r), &a, sizeof(a));
 	cl.answered = false;
 	send_bytes(out, len, NULL, 0);
-	/* Part of a message that began before: the server would wait for its time limit. */
+	/*
+	 * The answer completed a message that began earlier, so the server would wait until its
+	 * time limit.
+	 */
 	if (!cl.answered)
 		end_connection();
 }
 
-/* Takes what the server sends until no reply is due and the polling thread has done its job. */
+/* Take what the server sends until no reply is due and the polling thread has done its job. */
 static void
 settle(struct input *in)
 {
@@ -504,7 +520,11 @@ pages(struct input *in)
 	return (uint64_t)in_uint8(in) * PAGE;
 }
 
-/* The payload of a nearly valid command; its length. */
+/**
+ * Build the payload of a nearly valid command.
+ *
+ * @return the length of the payload, bytes
+ */
 static size_t
 payload(struct input *in, uint16_t cmd, uint8_t *p)
 {
@@ -620,9 +640,16 @@ payload(struct input *in, uint16_t cmd, uint8_t *p)
 }
 
 /*
- * u8: command (255: u16 follows). Then the payload's operands. Then u8: bits 0 to 2, how many
- * bytes to change (u16 where, u8 xor); 3, descriptors: u8 how many, u8 each; 4, no reply is asked
- * for; 5, sent in two parts, u8 where; 6, the second part is not sent; 7, another length: u16.
+ * Send a message, or a part of one.
+ *
+ * A message begins with a u8: the command (255: a u16 follows). The operands of the payload
+ * follow, see payload(). Then comes a u8, whose operands follow in the order 7, 0 to 2, 3, 5:
+ *   bits 0 to 2  how many bytes to change: each u16 where, u8 xor
+ *   bit 3        descriptors accompany the message: u8 how many, u8 each
+ *   bit 4        the client requests no reply
+ *   bit 5        the message goes out in two parts: u8 where
+ *   bit 6        the second part is not sent
+ *   bit 7        the header has another length: u16
  */
 static void
 message(struct input *in)
@@ -670,11 +697,11 @@ message(struct input *in)
 enum step {
 	STEP_MESSAGE, /* see message() */
 	STEP_RAW,     /* u8 length, bytes */
-	STEP_POLL,    /* u8 job, u16 address and u8 page, u16 length; or index and vector */
+	STEP_POLL,    /* u8 job, u16 offset and u8 page, u16 length; or index and vector */
 	STEP_PTE,     /* u8 entry, u8 page, u8 permission */
-	STEP_FILES,   /* u8: truncate, or signal the eventfd */
-	STEP_DROP,    /* the owner drops the client */
-	STEP_OTHER,   /* another client connects meanwhile; u8 how many bytes of VERSION it sends */
+	STEP_FILES,   /* u8: truncate the memory, or signal an eventfd */
+	STEP_DROP,    /* the server's owner drops the client */
+	STEP_OTHER,   /* another client connects; u8 how many bytes of VERSION it sends */
 	STEP_AGAIN,   /* the next client, without VERSION */
 	NR_STEPS
 };
@@ -714,7 +741,7 @@ poll_step(struct input *in)
 	pthread_mutex_unlock(&work.lock);
 }
 
-/* One more client while the first is served: refused, sooner or later. */
+/* Connect another client while the first one is served. The server refuses it, sooner or later. */
 static void
 other_client(struct input *in)
 {
