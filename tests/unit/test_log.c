@@ -2,7 +2,13 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* The daemon's log: what its reader finds when lines were lost. */
+/*
+ * The daemon's log: what its reader finds where lines were lost.
+ *
+ * The log never blocks the daemon: a buffer decouples the threads that write lines from the
+ * thread that writes them to stderr. If the buffer is full, lines are lost, and a line in the
+ * log reports how many.
+ */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +26,7 @@
 
 #include "log.h"
 
-#define LINE 64 /* bytes of each line */
+#define LINE 64 /* bytes per line */
 
 static unsigned int next;
 
@@ -30,7 +36,7 @@ write_line(void)
 	fprintf(stderr, "%06u %*s\n", next++, LINE - 8, "x");
 }
 
-/* Reads one line of the log; its writer makes it in time, or the test hangs. */
+/* Read one line of the log. The test hangs if the daemon does not write one. */
 static void
 read_line(FILE *log, char *line)
 {
@@ -38,8 +44,8 @@ read_line(FILE *log, char *line)
 }
 
 /*
- * The reader comes late, and the buffer is never empty again: the report of what was lost stands
- * between the lines that were written before and after.
+ * The reader starts late, and the buffer never becomes empty again. The report of the lost
+ * lines must appear between the lines that were written before and after them.
  */
 static void
 lost_lines_are_reported_where_they_are_missing(void **state)
@@ -74,7 +80,7 @@ lost_lines_are_reported_where_they_are_missing(void **state)
 	}
 	assert_in_range(missing, 100, log_lines_lost());
 	close(STDERR_FILENO);
-	fclose(log); /* the writer finds nobody who reads, and ends */
+	fclose(log); /* the writing thread finds that the pipe has no reader, and ends */
 	log_stop();
 	dup2(before, STDERR_FILENO);
 	close(before);

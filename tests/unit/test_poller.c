@@ -2,7 +2,13 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* How the directions of a polling thread share its core. */
+/*
+ * How the directions of a polling thread share its core.
+ *
+ * A direction of a wire has a source, and one polling thread serves several directions. Each
+ * direction may cost a different amount of time per poll. The tests run two directions on one
+ * thread, and count how often each is polled.
+ */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,12 +23,15 @@
 
 #include "poller.h"
 
-/* A source with frames without end, or with none, each look for which takes a while. */
+/*
+ * A source that has either an unlimited number of frames or none, and whose next() takes a
+ * given time.
+ */
 struct rig_source {
 	struct wire_source src;
-	uint64_t ns;        /* what next() takes */
-	bool sleeps;        /* meanwhile, as in a page fault; else it computes */
-	int frames;         /* what it returns */
+	uint64_t ns;        /* how long next() takes */
+	bool sleeps;        /* next() sleeps for that time, as in a page fault; else it computes */
+	int frames;         /* what next() returns */
 	atomic_uint looks;
 };
 
@@ -65,7 +74,7 @@ add(struct poller *poller, struct rig_source *s, struct wire_dir **dir)
 	poller_add(poller, *dir, NULL, NULL);
 }
 
-/* Lets two directions share a thread until the first was polled for 50 times. */
+/* Let two directions share a thread until the first one has been polled 50 times. */
 static void
 share(struct rig_source *a, struct rig_source *b)
 {
@@ -84,7 +93,10 @@ share(struct rig_source *a, struct rig_source *b)
 	wire_dir_free(dirs[1]);
 }
 
-/* A port whose polls last 3 ms and bring nothing leaves its neighbour more than a burst a poll. */
+/*
+ * While a port's polls take 3 ms and yield nothing, its neighbour gets more than one burst per
+ * poll.
+ */
 static void
 test_neighbour_of_long_polls_has_as_much_time(void **state)
 {
@@ -95,7 +107,7 @@ test_neighbour_of_long_polls_has_as_much_time(void **state)
 	assert_true(busy.looks > 3 * WIRE_BURST * slow.looks);
 }
 
-/* A port in whose polls the thread sleeps has less than a fourth of its time. */
+/* A port in whose polls the thread sleeps gets less than a fourth of the thread's time. */
 static void
 test_port_that_sleeps_rests(void **state)
 {
@@ -105,7 +117,7 @@ test_port_that_sleeps_rests(void **state)
 
 	share(&sleepy, &busy);
 	assert_true(poller_now() - begin > (sleepy.looks - 1) * sleepy.ns * 4);
-	/* Not even if its neighbour has nothing just now. */
+	/* The same holds while its neighbour has no frames. */
 	busy.frames = 0;
 	sleepy.looks = 0;
 	begin = poller_now();
@@ -113,7 +125,7 @@ test_port_that_sleeps_rests(void **state)
 	assert_true(poller_now() - begin > (sleepy.looks - 1) * sleepy.ns * 4);
 }
 
-/* A neighbour that has no frames does not take the time that it could have. */
+/* A neighbour without frames does not use up the time that it could have. */
 static void
 test_idle_neighbour_takes_no_time(void **state)
 {

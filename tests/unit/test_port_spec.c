@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* gantry-nic's command line: ports, pairs, cores. */
+/* gantry-nic's command line: ports, pairs, cores, and how ports share the process limits. */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -26,7 +26,7 @@ parse_ok(const char *arg, struct port_spec *spec)
 		fail_msg("'%s': %s", arg, err);
 }
 
-/* The argument is refused with one line that contains hint. */
+/* Parse an argument that must be refused with one line that contains hint. */
 static void
 parse_bad(const char *arg, const char *hint)
 {
@@ -200,11 +200,17 @@ test_bad(void **state)
 
 	memset(arg + strlen(arg), 'x', 108);
 	parse_bad(arg, "108 bytes");
-	memset(arg + strlen(arg), 'x', 180); /* nothing overflows, the line is cut */
+	memset(arg + strlen(arg), 'x', 180); /* no buffer overflows: the line is cut */
 	parse_bad(arg, "at most 107");
 }
 
-/* Parses ports and checks them together. Returns what the check said. */
+/**
+ * Parse ports, and check them together.
+ *
+ * @param args   the arguments of the ports, terminated by NULL; each one must parse
+ *
+ * @return the result of port_specs_check(); err holds its message
+ */
 static int
 check(struct port_spec *specs, const char *const args[])
 {
@@ -262,7 +268,7 @@ test_pairs(void **state)
 		free_all(s, good[i]);
 	}
 
-	/* A speed at one end is that of both. */
+	/* A speed that is given at one end applies to both ends. */
 	assert_int_equal(check(s, ARGS("a:socket=1,wire=pair:b", "b:socket=2,speed=10G")), 0);
 	assert_int_equal(s[0].speed_mbps, 10000);
 	free_all(s, ARGS("", ""));
@@ -312,7 +318,7 @@ test_cores(void **state)
 			fail_msg("'%s': %s", bad[i], err);
 }
 
-/* Whatever the clients of all ports use up, the process keeps what it needs itself. */
+/* However much the clients of all ports use up, the process keeps what it needs itself. */
 static void
 shares_leave_room_for_every_port_and_the_process(void **state)
 {
@@ -366,7 +372,7 @@ ports_with_limits_of_their_own_leave_the_rest_to_the_others(void **state)
 	assert_non_null(strstr(err, "leaves 2 ports nothing of the 24000 MiB"));
 	s[0].max_mem_mib = 7;
 	s[1].max_maps = s[2].max_maps = 0;
-	/* Fewer than the process itself could need: half of them are the ports'. */
+	/* The total is less than the process itself could need: the ports get half of it. */
 	have.maps = 1000;
 	s[0].max_maps = 0;
 	assert_int_equal(limits_divide(&have, s, 3, err), 0);

@@ -3,8 +3,44 @@
  */
 
 /*
- * What the vfio-user tests share: a device that remembers what it was asked, and
- * the protocol by hand, byte by byte, against either side.
+ * Shared fixtures of the vfio-user tests, test_vfio_user_*.c.
+ *
+ * The tests exercise the two ends of the vfio-user protocol (lib/vfio_user): the server, which
+ * a device owns, and the client, which a driver owns. This header provides both a recording
+ * device and the protocol by hand, byte by byte, so that a test can put a correct or an
+ * incorrect peer opposite either end.
+ *
+ *    test (main thread)                    server under test (lib/vfio_user)
+ *    +-----------------------+             +---------------------------------+
+ *    | raw_connect()  -> fd -+-- socket ---+-> control thread                |
+ *    | raw_command(), ...    |             |     calls dev_ops of the device |
+ *    |                       |             |     opaque                      |
+ *    | struct device         |<------------+-------'                         |
+ *    |   server -------------+------------>| struct vfu_server               |
+ *    |   bar[], config[]     |             |   mappings -> client's memory   |
+ *    |   attached, why, ...  |             +---------------------------------+
+ *    | POLLING(...) ---------+-- vfu_dma_ptr(), vfu_dma_read(), vfu_dma_write()
+ *    +-----------------------+
+ *
+ * Organisation of this file:
+ * - struct device, dev_*() and dev_ops: a device that records each callback of the server
+ * - device_start*(), device_stop(): lifecycle of that device and its server
+ * - POLLING(), device_ptr(), dma_read(): DMA of the device, as its polling thread issues it
+ * - raw_*(): the client's side of the protocol without lib/vfio_user's client
+ *
+ * Lifecycle of a test: device_start(), raw_attach() or vfu_client_connect(), the steps under
+ * test, close() or vfu_client_close(), device_stop(). device_stop() asserts that the socket's
+ * path has been unlinked.
+ *
+ * Threads: the server calls dev_*() in its control thread. The test reads the counters of
+ * struct device, which are atomic, in its own thread: wait_until() waits for a counter. why,
+ * line and last_* are plain: the server's control thread writes them before it increments the
+ * counter (why, line) or sends the reply (last_*). The test's thread becomes a polling thread
+ * only within POLLING(), because an online RCU reader that reports no quiescent state would
+ * block the control thread.
+ *
+ * Not done: no assertion of this header depends on how long an operation takes. SOON_MS only
+ * bounds a hanging test.
  */
 
 #ifndef VFU_TEST_H
@@ -36,7 +72,10 @@
 #include "vfu_rcu.h"
 #include "vfu_server.h"
 
-/* The wire's structures end in flexible arrays; the tests put right behind what belongs there. */
+/*
+ * The structures of the protocol end in flexible arrays. The tests place the payload that
+ * belongs there directly behind the structure.
+ */
 #ifdef __clang__
 #pragma clang diagnostic ignored "-Wgnu-variable-sized-type-not-at-end"
 #endif
@@ -44,7 +83,7 @@
 #define RW        (VFU_DMA_READ | VFU_DMA_WRITE)
 #define BAR0_SIZE 0x20000u
 #define MEM_SIZE  0x100000u
-#define SOON_MS   20000 /* what comes, comes within this: it only bounds hanging */
+#define SOON_MS   20000 /* bounds hanging only: an expected event comes earlier */
 
 struct device {
 	struct vfu_server *server;
@@ -59,7 +98,7 @@ struct device {
 	unsigned int last_region;
 	uint64_t last_offset;
 	size_t last_len;
-	int fail; /* what accesses and resets return */
+	int fail; /* result of each access and reset, 0 or -errno */
 	void (*on_write)(struct device *dev, uint64_t offset, const void *buf, size_t len);
 };
 
@@ -183,7 +222,7 @@ fill_desc(struct vfu_server_desc *desc, int bar_fd)
 	desc->regions[0].areas[0].size = 0x1000;
 	desc->regions[0].areas[1].offset = 0xe000;
 	desc->regions[0].areas[1].size = 0x1000;
-	desc->regions[1].size = 0x40; /* write only */
+	desc->regions[1].size = 0x40; /* write-only */
 	desc->regions[1].flags = VFIO_REGION_INFO_FLAG_WRITE;
 	desc->regions[7].size = 256;
 	desc->regions[7].flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
@@ -191,7 +230,15 @@ fill_desc(struct vfu_server_desc *desc, int bar_fd)
 	desc->irq_counts[VFIO_PCI_MSIX_IRQ_INDEX] = 25;
 }
 
-/* A device; dma_timeout_ms and limits (NULL: the defaults) as its description's. */
+/**
+ * Start a device with a server on a new socket path. Fail the test if the server does not
+ * start.
+ *
+ * @param d                the device, uninitialized; the caller calls device_stop()
+ * @param dma_timeout_ms   the limit for a client's answers to DMA_READ and DMA_WRITE,
+ *   milliseconds
+ * @param limits           the limits of the device's description, or NULL for the defaults
+ */
 static inline void
 device_start_limits(struct device *d, unsigned int dma_timeout_ms, const struct vfu_limits *limits)
 {
@@ -231,7 +278,11 @@ device_stop(struct device *d)
 	assert_int_equal(access(d->path, F_OK), -1);
 }
 
-/* What the test's own thread does as a polling thread. It must not keep others waiting else. */
+/*
+ * Run statements of the test's thread as a polling thread does. The thread is an online RCU
+ * reader only within them, because an online reader blocks the threads that wait for a grace
+ * period.
+ */
 #define POLLING(...) do { \
 	vfu_rcu_online(); \
 	__VA_ARGS__; \
@@ -266,7 +317,7 @@ now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* Waits until what another thread does has been done. */
+/* Wait until a condition that another thread establishes is true. Fail the test after SOON_MS. */
 #define wait_until(cond) do { \
 	uint64_t end_ = now_ms() + SOON_MS; \
 	while (!(cond) && now_ms() < end_) \
@@ -274,7 +325,13 @@ now_ms(void)
 	assert_true(cond); \
 } while (0)
 
-/* vfu_dma_read() until it is there; from an RCU reader. */
+/**
+ * Read guest memory, and repeat vfu_dma_read() in slot 0 until the client's data has arrived.
+ *
+ * Call from an online RCU reader.
+ *
+ * @return the result of vfu_dma_read() other than -EAGAIN: 0, or -errno
+ */
 static inline int
 dma_read(struct vfu_server *server, uint64_t iova, void *buf, size_t len)
 {
@@ -297,10 +354,13 @@ count_fds(void)
 	return n;
 }
 
-/*
- * The protocol by hand.
- */
+/* The client's side of the protocol, by hand. */
 
+/**
+ * Connect to a server's socket.
+ *
+ * @return a descriptor that the caller closes; a failure fails the test
+ */
 static inline int
 raw_connect(const char *path)
 {
@@ -312,6 +372,11 @@ raw_connect(const char *path)
 	return fd;
 }
 
+/**
+ * Send bytes, and up to 64 file descriptors with them, by one sendmsg().
+ *
+ * @return true if all bytes were sent
+ */
 static inline bool
 try_send(int fd, const void *buf, size_t len, const int *fds, unsigned int nr_fds)
 {
@@ -345,7 +410,16 @@ raw_send(int fd, const void *buf, size_t len, const int *fds, unsigned int nr_fd
 
 enum raw_end { RAW_ALL, RAW_CLOSED, RAW_SILENCE };
 
-/* Exactly len bytes; *got_fd, if asked for, is the first descriptor or -1. */
+/**
+ * Receive exactly len bytes.
+ *
+ * @param got_fd   if not NULL, receives the first file descriptor that arrived, or -1; the
+ *   caller closes it. All other descriptors are closed.
+ *
+ * @retval RAW_ALL       all bytes arrived
+ * @retval RAW_CLOSED    the peer closed the connection
+ * @retval RAW_SILENCE   nothing arrived for SOON_MS
+ */
 static inline enum raw_end
 raw_recv_end(int fd, void *buf, size_t len, int *got_fd)
 {
@@ -401,7 +475,19 @@ raw_closed(int fd)
 	return raw_recv_end(fd, &c, 1, NULL) == RAW_CLOSED;
 }
 
-/* One command and its reply's header; the payload goes to out, its length to *out_len. */
+/**
+ * Send one command, and receive its reply.
+ *
+ * Fail the test if the reply's id, command or type does not match the command, or if an error
+ * reply has a payload.
+ *
+ * @param payload   the command's payload of len bytes (at most 4080), or NULL
+ * @param fds       nr_fds file descriptors that accompany the command
+ * @param out       receives the reply's payload (at most 4080 bytes), or NULL
+ * @param out_len   receives the length of that payload, or NULL
+ *
+ * @return the header of the reply
+ */
 static inline struct vfio_user_header
 raw_command_fds(int fd, uint16_t cmd, const void *payload, size_t len, const int *fds,
 		unsigned int nr_fds, void *out, size_t *out_len)
@@ -434,7 +520,11 @@ raw_command_fds(int fd, uint16_t cmd, const void *payload, size_t len, const int
 	return r;
 }
 
-/* The error number of the reply, 0 if it is none. */
+/**
+ * Send one command without file descriptors, and discard the reply's payload.
+ *
+ * @return the error number of the reply, or 0 if the reply reports no error
+ */
 static inline int
 raw_command(int fd, uint16_t cmd, const void *payload, size_t len)
 {
@@ -447,6 +537,11 @@ raw_command_fd(int fd, uint16_t cmd, const void *payload, size_t len, int pass)
 	return (int)raw_command_fds(fd, cmd, payload, len, &pass, 1, NULL, NULL).error_no;
 }
 
+/**
+ * Negotiate the version, with up to 8 file descriptors a message.
+ *
+ * @return the error number of the reply, or 0
+ */
 static inline int
 raw_version(int fd)
 {
@@ -455,6 +550,11 @@ raw_version(int fd)
 	return raw_command(fd, VFIO_USER_VERSION, payload, sizeof(payload));
 }
 
+/**
+ * Connect to a device, and negotiate the version.
+ *
+ * @return the socket; the caller closes it
+ */
 static inline int
 raw_attach(const struct device *d)
 {
@@ -464,6 +564,14 @@ raw_attach(const struct device *d)
 	return fd;
 }
 
+/**
+ * Send DMA_MAP.
+ *
+ * @param fd      the memory's file, or -1 for memory that the server reaches by messages only
+ * @param flags   VFU_DMA_READ and VFU_DMA_WRITE, as seen from the device
+ *
+ * @return the error number of the reply, or 0
+ */
 static inline int
 raw_map(int sock, int fd, uint64_t offset, uint64_t addr, uint64_t size, uint32_t flags)
 {
@@ -473,6 +581,11 @@ raw_map(int sock, int fd, uint64_t offset, uint64_t addr, uint64_t size, uint32_
 		raw_command(sock, VFIO_USER_DMA_MAP, &m, sizeof(m));
 }
 
+/**
+ * Send DMA_UNMAP.
+ *
+ * @return the error number of the reply, or 0
+ */
 static inline int
 raw_unmap(int sock, uint64_t addr, uint64_t size)
 {
