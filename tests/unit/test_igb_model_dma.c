@@ -3,12 +3,13 @@
  */
 
 /*
- * The model's accesses: through an I/O page table whose entries come and go, and with fewer
- * address bits than a driver gave it.
+ * The model's DMA: through an I/O page table whose entries appear and disappear, and with fewer
+ * address bits than the addresses that a driver gives it.
  *
- * That a translation serves one access and no second one, be it a moment later, is shown with a
- * trap: a page that the device is to touch is protected, and when it does, the handler takes
- * another page away, as a driver on another core might, and lets the device go on.
+ * The device must translate again for each access, because the driver may revoke a page between
+ * two accesses. The tests show this with a trap: a page that the device is about to access is
+ * protected. When the device accesses it, the SIGSEGV handler revokes another page, as a driver
+ * on another core might, and lets the device continue.
  */
 
 #include <errno.h>
@@ -20,7 +21,7 @@
 #define RW    (VFU_PTE_READ | VFU_PTE_WRITE)
 #define ADV_1K (IGB_SRRCTL_DESCTYPE_ADV_ONE | 1)
 
-static uint64_t *table; /* entry i is of bus address RIG_IOVA + i pages */
+static uint64_t *table; /* entry i translates bus address RIG_IOVA + i pages */
 static char lines[64][320];
 static unsigned int nr_lines;
 
@@ -33,7 +34,7 @@ keep_line(const char *name, const char *line)
 		snprintf(lines[n], sizeof(lines[n]), "%s", line);
 }
 
-/* How many lines say this. */
+/* Count the lines that contain a text. */
 static unsigned int
 said(const char *what)
 {
@@ -44,7 +45,7 @@ said(const char *what)
 	return n;
 }
 
-/* A page table that changes nothing: each page where it was. */
+/* An identity page table: each page stays where it was. */
 static int
 setup_straight(void **state)
 {
@@ -55,8 +56,8 @@ setup_straight(void **state)
 }
 
 /*
- * No two pages are neighbours in memory that are by bus address. The driver sees its memory
- * in the order of bus addresses, so that nothing else here need know.
+ * Pages that are adjacent by bus address are not adjacent in memory. The driver sees its memory
+ * in the order of bus addresses, so that nothing else in this file depends on the mapping.
  */
 static int
 setup_scattered(void **state)
@@ -69,7 +70,7 @@ setup_scattered(void **state)
 	g->mem = mmap(NULL, RIG_MEM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(g->mem, MAP_FAILED);
 	for (unsigned int i = 0; i < RIG_PAGES; i++) {
-		unsigned int to = (i * 769 + 5) % RIG_PAGES; /* odd: each once */
+		unsigned int to = (i * 769 + 5) % RIG_PAGES; /* 769 is odd: each page once */
 
 		table[i] = (RIG_IOVA + to * PAGE) | RW;
 		assert_ptr_not_equal(mmap(g->mem + i * PAGE, PAGE, PROT_READ | PROT_WRITE,
@@ -109,7 +110,7 @@ entry_of(const void *p, struct rig *g)
 	return &table[((const uint8_t *)p - g->mem) / PAGE];
 }
 
-/* As a driver takes a page away. */
+/* Revoke a page as a driver does: clear the entry, then issue a full fence. */
 static void
 take_away(uint64_t *entry)
 {
@@ -117,9 +118,7 @@ take_away(uint64_t *entry)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-/*
- * The trap.
- */
+/* The trap. */
 
 static struct {
 	uint8_t *page;
@@ -148,8 +147,9 @@ find_memory(void *arg, const struct vfu_dma_entry *e)
 }
 
 /*
- * When the device does to the page of p what prot does not allow, "entry" is revoked. (The pages
- * are straight: where the server has the page can be told from where it has the memory.)
+ * Arm the trap: when the device makes an access to the page of p that prot does not permit, the
+ * handler revokes "entry". The page table is straight, so the offset of a page in the driver's
+ * memory is also its offset in the server's mapping of that memory.
  */
 static void
 set_trap(struct rig *g, const void *p, int prot, uint64_t *entry)
@@ -173,9 +173,7 @@ assert_sprung(void)
 	assert_int_equal(trap.sprung, 1);
 }
 
-/*
- * Traffic.
- */
+/* Traffic. */
 
 static void
 pattern(uint8_t *p, uint32_t len, unsigned int seed)
@@ -184,7 +182,7 @@ pattern(uint8_t *p, uint32_t len, unsigned int seed)
 		p[i] = (uint8_t)(i * 31 + (i >> 8) + seed);
 }
 
-/* Buffers across pages, rings across pages, and everything where it belongs. */
+/* Rings and buffers that cross pages: every byte arrives where it belongs. */
 static void
 test_scattered(void **state)
 {
@@ -194,7 +192,7 @@ test_scattered(void **state)
 	uint64_t before;
 
 	rig_rx_start(g, 0, RIG_ADV);
-	/* Moved to where it lies in two pages, with buffers that do, too. */
+	/* Move the ring to where it crosses a page, with buffers that also cross one. */
 	rig_wr(g, IGB_RXDCTL(0), 0);
 	rig_wr(g, IGB_RDBAL(0), (uint32_t)(RIG_IOVA + PAGE - 512));
 	for (uint32_t i = 0; i < RIG_DESCS; i++) {
@@ -223,7 +221,7 @@ test_scattered(void **state)
 	for (uint32_t i = 0; i < 100; i++) {
 		uint32_t len = 60 + i * 80;
 		volatile union igb_tx_desc *d = rig_txd(g, 0, g->tx_next++);
-		uint32_t at = RIG_TXBUF + i * 20000 + 1; /* of up to three pages */
+		uint32_t at = RIG_TXBUF + i * 20000 + 1; /* in up to three pages */
 
 		pattern(f, len, i);
 		memcpy(g->mem + at, f, len);
@@ -237,12 +235,10 @@ test_scattered(void **state)
 		assert_int_equal(d->wb.status, IGB_TXD_STAT_DD);
 	}
 	assert_int_equal(faults(g), before);
-	assert_int_equal(nr_lines, 1); /* the client has come */
+	assert_int_equal(nr_lines, 1); /* the line of the client that attached */
 }
 
-/*
- * Receive.
- */
+/* Receive. */
 
 #define GOOD (IGB_RXD_STAT_DD | IGB_RXD_STAT_EOP)
 
@@ -252,7 +248,10 @@ status(struct rig *g, unsigned int i)
 	return rig_rxd(g, 0, i)->wb.staterr & (GOOD | IGB_RXD_ERR_RXE);
 }
 
-/* Sixteen-odd buffers a page of the driver's are one each here, so that one can be revoked. */
+/*
+ * Put each buffer into a page of its own, so that a test can revoke one buffer. By default
+ * about sixteen buffers share a page of the driver.
+ */
 static void
 rx_start_apart(struct rig *g, uint32_t srrctl)
 {
@@ -277,7 +276,7 @@ assert_untouched(const uint8_t *p, uint32_t len)
 		assert_int_equal(p[i], 0xee);
 }
 
-/* A buffer that the device knows already, from a descriptor that it has read ahead. */
+/* Revoke a buffer that the device knows already, from a descriptor that it has prefetched. */
 static void
 test_rx_buffer(void **state)
 {
@@ -306,7 +305,10 @@ test_rx_buffer(void **state)
 	assert_int_equal(faults(g) - before, 2);
 	assert_int_equal(said("(no entry in the page table)"), 1);
 	assert_int_equal(said("(not for writing, says the page table)"), 1);
-	/* And again: counted, but said once for a client. Given back, it is good at once. */
+	/*
+	 * A further fault is counted, but reported once per client. A restored entry takes
+	 * effect at once.
+	 */
 	take_away(entry_of(rx_page(g, 8), g));
 	assert_int_equal(rig_send_in(g, f, 60, 0), 1);
 	*entry_of(rx_page(g, 8), g) = kept;
@@ -316,7 +318,7 @@ test_rx_buffer(void **state)
 	assert_int_equal(nr_lines, 3);
 }
 
-/* A frame of several buffers; while the first is written, the second goes. */
+/* A frame fills several buffers. While the device writes the first, the second is revoked. */
 static void
 test_rx_middle(void **state)
 {
@@ -336,7 +338,7 @@ test_rx_middle(void **state)
 	assert_true(status(g, 2) & IGB_RXD_ERR_RXE);
 }
 
-/* A buffer of two pages, of which the second goes while the first is written. */
+/* A buffer consists of two pages. While the device writes the first page, the second is revoked. */
 static void
 test_rx_two_pages(void **state)
 {
@@ -345,7 +347,10 @@ test_rx_two_pages(void **state)
 
 	rig_eth(f, rig_mac, 0x88B5);
 	rx_start_apart(g, RIG_ADV);
-	/* Not neighbours in memory, or it would be one piece, and one access. */
+	/*
+	 * The two pages must not be adjacent in memory, or the device would make one access to
+	 * both.
+	 */
 	*entry_of(rx_page(g, 1), g) = (RIG_IOVA + RIG_RXBUF + 70 * PAGE) | RW;
 	rig_rxd(g, 0, 0)->read.pkt_addr = RIG_IOVA + RIG_RXBUF + 1000 + 2 * 1024;
 	memset(rx_page(g, 70), 0xee, PAGE);
@@ -357,7 +362,10 @@ test_rx_two_pages(void **state)
 	assert_int_equal(status(g, 0), GOOD | IGB_RXD_ERR_RXE);
 }
 
-/* The ring, 512 bytes before a page's end; the descriptors from number 32 on are in the next. */
+/*
+ * Place the ring 512 bytes before a page's end: descriptors from number 32 on are in the next
+ * page.
+ */
 static void
 rx_start_across(struct rig *g)
 {
@@ -377,7 +385,10 @@ across(struct rig *g, unsigned int i)
 	return (void *)(g->mem + PAGE - 512 + i * 16);
 }
 
-/* Forty frames' write-backs, held back; while the first is written, the second page goes. */
+/*
+ * The device holds back 40 write-backs. While it writes the first, the ring's second page is
+ * revoked.
+ */
 static void
 test_rx_write_backs(void **state)
 {
@@ -404,7 +415,7 @@ test_rx_write_backs(void **state)
 	}
 	assert_int_equal(faults(g) - before, 8);
 	assert_int_equal(said("the queue stops"), 1);
-	/* It has, and goes on when it is enabled again. */
+	/* The queue has stopped, and continues when it is enabled again. */
 	table[1] = kept;
 	rig_send_in(g, f, 60, 0);
 	assert_int_equal(across(g, 40)->read.hdr_addr, 0);
@@ -414,7 +425,10 @@ test_rx_write_backs(void **state)
 	assert_true(across(g, 0)->wb.staterr & IGB_RXD_STAT_DD);
 }
 
-/* Held back, and the whole ring has gone; and the ring as such, read. */
+/*
+ * The whole ring is revoked while a write-back is held back; then the ring is revoked for
+ * reading.
+ */
 static void
 test_rx_ring(void **state)
 {
@@ -438,7 +452,7 @@ test_rx_ring(void **state)
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_send_in(g, f, 60, 0);
 	assert_int_equal(said("cannot read 0x4000000000"), 1);
-	/* For reading alone it is enough to receive, and not to say so. */
+	/* A ring that may only be read is enough to receive a frame, but not to report it. */
 	table[0] = kept & ~VFU_PTE_WRITE;
 	rig_wr(g, IGB_RXDCTL(0), 0);
 	rig_rx_start(g, 0, RIG_ADV);
@@ -448,9 +462,7 @@ test_rx_ring(void **state)
 	assert_int_equal(said("not for writing, says the page table): receive queue 0, ring"), 1);
 }
 
-/*
- * Transmit.
- */
+/* Transmit. */
 
 static uint8_t *
 tx_page(struct rig *g, unsigned int i)
@@ -458,7 +470,7 @@ tx_page(struct rig *g, unsigned int i)
 	return g->mem + RIG_TXBUF + i * PAGE;
 }
 
-/* One descriptor for the beginning of a page. */
+/* Post one descriptor for the beginning of a page. */
 static void
 post(struct rig *g, unsigned int page, uint32_t len, uint32_t cmd)
 {
@@ -482,7 +494,7 @@ test_tx_buffer(void **state)
 		post(g, i, 64, RIG_LAST);
 	}
 	rig_ring_bell(g);
-	assert_int_equal(rig_take(g, &fr), 1); /* all eight descriptors are read */
+	assert_int_equal(rig_take(g, &fr), 1); /* the device has read all eight descriptors */
 	take_away(entry_of(tx_page(g, 3), g));
 	*entry_of(tx_page(g, 5), g) &= ~VFU_PTE_READ;
 	for (unsigned int i = 1; i < 8; i++) {
@@ -497,12 +509,15 @@ test_tx_buffer(void **state)
 	assert_int_equal(said("cannot read 0x4000403000 (no entry in the page table): "
 		"transmit queue 0, descriptor 3, a buffer of 64 bytes"), 1);
 	assert_int_equal(said("(not for reading, says the page table)"), 1);
-	/* Reported done all the same: the driver gets its buffers back. */
+	/* The device reports them as done nevertheless: the driver gets its buffers back. */
 	for (unsigned int i = 0; i < 8; i++)
 		assert_int_equal(rig_txd(g, 0, i)->wb.status, IGB_TXD_STAT_DD);
 }
 
-/* A frame of three buffers; while the first is read, the third goes: no frame. */
+/*
+ * A frame consists of three buffers. While the device reads the first, the third is revoked: no
+ * frame.
+ */
 static void
 test_tx_middle(void **state)
 {
@@ -523,7 +538,7 @@ test_tx_middle(void **state)
 	assert_int_equal(rig_take(g, &fr), 1);
 }
 
-/* As test_rx_write_backs(). */
+/* See test_rx_write_backs(). */
 static void
 test_tx_write_backs(void **state)
 {
@@ -556,7 +571,7 @@ test_tx_write_backs(void **state)
 	assert_int_equal(said("the queue stops"), 1);
 }
 
-/* Head write-back instead of DD (7.2.3), to a page that has gone. */
+/* Head write-back instead of DD (7.2.3), to a page that has been revoked. */
 static void
 test_tx_head(void **state)
 {
@@ -582,9 +597,7 @@ test_tx_head(void **state)
 	assert_int_equal(said("the queue stops"), 1);
 }
 
-/*
- * Address bits.
- */
+/* Address bits. */
 
 static int
 setup_bits(void **state, unsigned int bits)
@@ -595,7 +608,7 @@ setup_bits(void **state, unsigned int bits)
 	rig_setup_params(state, (struct igb_model_params){.speed_mbps = 1000, .log = keep_line,
 		.addr_bits = bits});
 	g = *state;
-	/* The addresses that the driver gives are not those at which the memory is. */
+	/* The addresses that the driver gives differ from those at which the memory is mapped. */
 	vfu_rcu_offline();
 	assert_int_equal(vfu_client_dma_unmap(g->c, RIG_IOVA, RIG_MEM), 0);
 	assert_int_equal(vfu_client_dma_map(g->c, g->memfd, 0, 0, RIG_MEM,
@@ -634,7 +647,7 @@ vendor_bits(struct rig *g)
 	return 0;
 }
 
-/* Rings, buffers, head write-back: what is above bit 31 is lost, so all of it lands at 0. */
+/* Rings, buffers, head write-back: the device drops address bits above 31, so all of it is at 0. */
 static void
 test_32_bits(void **state)
 {
@@ -672,7 +685,7 @@ test_32_bits(void **state)
 	assert_int_equal(faults(g), 0);
 }
 
-/* The same addresses, of a device that has all bits: nothing is there. */
+/* A device with all address bits finds nothing at the same addresses. */
 static void
 test_64_bits(void **state)
 {
@@ -688,12 +701,12 @@ test_64_bits(void **state)
 	assert_int_equal(said("cannot read 0x4000000000 (not mapped)"), 1);
 }
 
-/* A buffer across the last address that the device can drive: behind it comes 0. */
+/* A buffer across the highest address that the device can drive: address 0 follows. */
 static void
 test_wrap(void **state)
 {
 	struct rig *g = *state;
-	const uint32_t last = 0x7F0000; /* in the memory: the page that is at 0xFFF000 */
+	const uint32_t last = 0x7F0000; /* offset in memory of the page at 0xFFF000 */
 	uint8_t f[60], want[60];
 	struct igb_frame fr;
 
@@ -703,7 +716,7 @@ test_wrap(void **state)
 		VFU_DMA_READ | VFU_DMA_WRITE), 0);
 	vfu_rcu_online();
 	rig_tx_start(g, 0);
-	/* The ring at 0 would be in the way. */
+	/* The ring at 0 would overlap the buffer. */
 	rig_wr(g, IGB_TXDCTL(0), 0);
 	rig_wr(g, IGB_TDBAL(0), (uint32_t)(RIG_IOVA + RIG_TXRING));
 	rig_wr(g, IGB_TXDCTL(0), IGB_DCTL_ENABLE);

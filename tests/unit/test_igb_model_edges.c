@@ -23,7 +23,11 @@ edges_setup(void **state)
 	return 0;
 }
 
-/* Posts f as one frame; returns whether the device sends it. */
+/**
+ * Post f as one frame.
+ *
+ * @return 1 if the device sends the frame, else 0
+ */
 static int
 sends(struct rig *g, uint32_t len, uint32_t paylen, uint32_t cmd, uint32_t popts)
 {
@@ -38,7 +42,10 @@ tx_udp_checksum_of_zero_is_sent_as_ffff(void **state)
 	struct rig *g = *state;
 	uint32_t len = rig_ipv4(f, 17, 100), w;
 
-	/* With the old checksum added to a word of payload, the sum is 0xFFFF, its complement 0. */
+	/*
+	 * With the old checksum added to a word of payload, the sum is 0xFFFF, and its
+	 * complement 0.
+	 */
 	w = (uint32_t)(f[42] << 8 | f[43]) + (uint32_t)(f[40] << 8 | f[41]);
 	rig_put16(f + 42, (w & 0xFFFF) + (w >> 16));
 	rig_put16(f + 40, inet_sum(f + 26, 8, 17 + len - 34));
@@ -76,11 +83,11 @@ tso_mss_limit_is_exact(void **state)
 	}
 	rig_ctx(g, 0, 14, 20, 20, 0, TCP4, 0);
 	assert_int_equal(sends(g, 154, 100, IGB_TXD_TSE, 0), 0);
-	/* One byte is payload, none is not. */
+	/* One byte is a payload, none is not. */
 	rig_ctx(g, 0, 14, 20, 20, 1, TCP4, 0);
 	assert_int_equal(sends(g, 55, 1, IGB_TXD_TSE, 0), 1);
 	assert_int_equal(sends(g, 54, 0, IGB_TXD_TSE, 0), 0);
-	/* PAYLEN is the buffers' length without the headers, exactly. */
+	/* PAYLEN must equal the length of the buffers without the headers. */
 	assert_int_equal(sends(g, 55, 2, IGB_TXD_TSE, 0), 0);
 }
 
@@ -116,7 +123,7 @@ tx_padding_of_a_tagged_frame_has_no_bytes_of_the_frame_before(void **state)
 		assert_int_equal(fr.data[i], 0);
 }
 
-/* Sends a frame whose hash is 0x51ccc178 ("Verifying the RSS hash calculation", Microsoft). */
+/* Send a frame whose hash is 0x51ccc178 ("Verifying the RSS hash calculation", Microsoft). */
 static void
 reta_entry_alone_selects_the_queue(void **state)
 {
@@ -139,7 +146,7 @@ reta_entry_alone_selects_the_queue(void **state)
 	memcpy(f + 26, "\x42\x09\x95\xbb\xa1\x8e\x64\x50", 8);
 	rig_put16(f + 34, 2794);
 	rig_put16(f + 36, 1766);
-	/* Entry 0x78 is the first of register 30; all others select queue 0. */
+	/* Entry 0x78 is the first one of register 30. All other entries select queue 0. */
 	for (i = 0; i < 32; i++)
 		rig_wr(g, IGB_RETA(i), 0);
 	for (q = 1; q < 16; q++) {

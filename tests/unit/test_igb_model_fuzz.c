@@ -3,11 +3,13 @@
  */
 
 /*
- * A driver gone mad: descriptors, registers, doorbells and frames that are nearly
- * right, or not at all. Nothing of it may crash or hang the device, and after a
- * reset it works as if nothing had been. Once more behind an I/O page table of the same
- * kind. The numbers are the same in every run;
- * with an argument they begin elsewhere: test_igb_model_fuzz [SEED [STEPS]].
+ * A driver gone mad: descriptors, registers, doorbells and frames that are nearly valid, or not
+ * valid at all.
+ *
+ * None of them may crash or hang the device, and after a reset the device must work as if it
+ * had just been created. A second test repeats this behind an I/O page table with random
+ * entries. The random numbers are the same in every run; arguments select others:
+ * test_igb_model_fuzz [SEED [STEPS]].
  */
 
 #include <time.h>
@@ -18,7 +20,7 @@
 
 static uint64_t seed = 1;
 static unsigned int steps = 30000;
-static uint64_t *table; /* the I/O page table; NULL: none */
+static uint64_t *table; /* the I/O page table, or NULL */
 
 /* splitmix64 */
 static uint64_t
@@ -43,7 +45,7 @@ one_in(uint32_t n)
 	return below(n) == 0;
 }
 
-/* Mostly inside of what is mapped, often at its edges. */
+/* An address that is mostly inside of the mapped memory, and often at its edges. */
 static uint64_t
 address(void)
 {
@@ -82,7 +84,7 @@ tx_descriptor(volatile union igb_tx_desc *d)
 		d->qw[1] = rnd();
 		break;
 	case 1:
-	case 2: /* a context, near to a good one */
+	case 2: /* a nearly valid context */
 		d->ctx.vlan_macip_lens = (uint32_t)rnd() << 16 | (14 + 4 * below(2)) << 9 |
 					 (one_in(2) ? 20 : below(64));
 		d->ctx.seqnum = 0;
@@ -127,7 +129,7 @@ some_register(struct rig *g)
 	rig_wr(g, o, v);
 }
 
-/* Queues and filters as a sane driver has them; then they are worth the trouble. */
+/* Set up queues and filters as a correct driver does, so that later steps reach more code. */
 static void
 sane(struct rig *g)
 {
@@ -164,12 +166,12 @@ some_descriptors(struct rig *g)
 	}
 	rig_tdt(g, q, one_in(16) ? (uint32_t)rnd() : below(RIG_DESCS));
 	rig_rdt(g, q, one_in(16) ? (uint32_t)rnd() : below(RIG_DESCS));
-	if (!g->trapped && one_in(8)) /* and where no driver should write */
+	if (!g->trapped && one_in(8)) /* also where no driver should write */
 		*(volatile uint32_t *)(g->bar + (one_in(2) ? IGB_RXQ_BASE : IGB_TXQ_BASE) +
 				       below(0x400) * 4) = (uint32_t)rnd();
 }
 
-/* Some entries anew, of buffers rather than of rings: right, wrong, mad, or none. */
+/* Replace some entries, of buffers rather than of rings: valid, wrong, random, or none. */
 static void
 some_entries(void)
 {
@@ -184,13 +186,13 @@ some_entries(void)
 	}
 }
 
-/* A frame that is nearly good. */
+/* Receive a nearly valid frame. */
 static void
 some_frame(struct rig *g, uint8_t *f)
 {
 	uint32_t len = rig_ipv4(f, one_in(2) ? 6 : 17, below(1400)), i;
 
-	if (one_in(4)) { /* the like in IPv6, with extension headers, perhaps */
+	if (one_in(4)) { /* the same in IPv6, perhaps with extension headers */
 		rig_put16(f + 12, 0x86DD);
 		f[14] = 0x60;
 		rig_put16(f + 18, len - 54);
@@ -205,7 +207,11 @@ some_frame(struct rig *g, uint8_t *f)
 	rig_send_in(g, f, len, one_in(8) ? IGB_FRAME_BAD_FCS : 0);
 }
 
-/* Every byte of a frame that the device gives is its own to give. */
+/**
+ * Read every byte of a frame that the device hands out: the device must own each of them.
+ *
+ * @return their sum, so that the compiler keeps the reads
+ */
 static uint32_t
 look_at(const struct igb_frame *f)
 {
@@ -255,7 +261,7 @@ test_mad_driver(void **state)
 	assert_true(st.client);
 	assert_true(sent > steps / 20 && st.rx_frames > steps / 20);
 
-	/* All forgotten. */
+	/* After a reset nothing of this remains. */
 	if (table != NULL)
 		rig_straight(table);
 	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);

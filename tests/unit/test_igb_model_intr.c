@@ -2,10 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/*
- * The model's interrupts: vectors, masks, auto-clear and auto-mask, throttling,
- * the link's change.
- */
+/* The model's interrupts: vectors, masks, auto-clear and auto-mask, throttling, link changes. */
 
 #include <fcntl.h>
 #include <poll.h>
@@ -30,7 +27,9 @@ wire_up(struct rig *g, unsigned int index, unsigned int n)
 	vfu_rcu_online();
 }
 
-/* How often did vector v fire since the last call? */
+/**
+ * @return how often vector v has fired since the last call
+ */
 static uint64_t
 fired(unsigned int v)
 {
@@ -86,9 +85,9 @@ test_vectors(void **state)
 	msix(g);
 	frame_in(g);
 	assert_int_equal(fired(VEC), 0); /* masked */
-	assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_RXDW); /* whatever vectors there are */
+	assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_RXDW); /* regardless of the vectors */
 	rig_wr(g, IGB_EIMS, 1u << VEC);
-	assert_int_equal(fired(VEC), 1); /* it was due */
+	assert_int_equal(fired(VEC), 1); /* it was pending */
 	frame_in(g);
 	frame_in(g);
 	assert_int_equal(fired(VEC), 2);
@@ -101,12 +100,12 @@ test_vectors(void **state)
 	assert_int_equal(rig_rd(g, IGB_EIMS), 0);
 	rig_wr(g, IGB_EIMS, 1u << VEC);
 	assert_int_equal(fired(VEC), 1);
-	/* Software's own. */
+	/* An interrupt that software triggers. */
 	rig_wr(g, IGB_EIAM, 0);
 	rig_wr(g, IGB_EIMS, 1u << 7);
 	rig_wr(g, IGB_EICS, 1u << 7);
 	assert_int_equal(fired(7), 1);
-	/* Without auto-clear a cause is told once, until it is cleared. */
+	/* Without auto-clear the device reports a cause once, until the driver clears it. */
 	rig_wr(g, IGB_EICS, 1u << 7);
 	frame_in(g);
 	fired(VEC);
@@ -123,7 +122,10 @@ test_vectors(void **state)
 	unwire(IGB_MSIX_VECTORS);
 }
 
-/* However many vectors are due in each flush, few messages go in one, and each has its turn. */
+/*
+ * However many vectors are pending in each flush, one flush sends few messages, and each vector
+ * gets its turn.
+ */
 static void
 flush_sends_few_messages(void **state)
 {
@@ -151,7 +153,7 @@ flush_sends_few_messages(void **state)
 		assert_int_equal(n, 1);
 		all += n;
 	}
-	/* The rest is due, and goes without a new cause. */
+	/* The other messages are pending, and are sent without a new cause. */
 	for (unsigned int flush = 0; flush < nr / 2; flush++) {
 		assert_true(g->m->intr_pending);
 		igb_model_rx_flush(g->m);
@@ -166,8 +168,8 @@ flush_sends_few_messages(void **state)
 }
 
 /*
- * One interrupt for all, and EIMS: a message that has no place in a flush goes in a later one. And so
- * does one that EITR holds back.
+ * One interrupt for all causes, and EIMS: a message that finds no room in a flush is sent in a
+ * later one. The same holds for a message that EITR holds back.
  */
 static void
 single_message_stays_due(void **state)
@@ -180,7 +182,7 @@ single_message_stays_due(void **state)
 	wire_up(g, VFIO_PCI_MSI_IRQ_INDEX, 1);
 	rig_wr(g, IGB_IVAR_REG(0), IGB_IVAR_VALID << IGB_IVAR_SHIFT(0, false));
 	rig_wr(g, IGB_EIMS, 1);
-	/* Two other messages go first. */
+	/* Two other messages are sent first. */
 	igb_intr_flush(true);
 	for (unsigned int i = 0; i < 3; i++) {
 		igb_intr_queues(g->m, 1, false);
@@ -196,7 +198,7 @@ single_message_stays_due(void **state)
 
 	rig_wr(g, IGB_EITR(0), 2000u << IGB_EITR_INTERVAL_SHIFT);
 	rig_wr(g, IGB_EICR, 1);
-	igb_intr_queues(g->m, 1, false); /* now, or it is held back */
+	igb_intr_queues(g->m, 1, false); /* fires now or is held back */
 	rig_wr(g, IGB_EICR, 1);
 	fired(0);
 	igb_intr_queues(g->m, 1, false);
@@ -218,7 +220,11 @@ now_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-/* Frames, so many of which there are descriptors for 20 times; whether within one interval. */
+/**
+ * Receive three frames. The ring has descriptors for 20 such bursts.
+ *
+ * @return true if that took less than 6 ms, so that it ended within one interval of 8 ms
+ */
 static bool
 quick_burst(struct rig *g)
 {
@@ -239,7 +245,11 @@ test_throttle(void **state)
 	msix(g);
 	rig_wr(g, IGB_EITR(VEC), 8000u << IGB_EITR_INTERVAL_SHIFT); /* 8 ms */
 	rig_wr(g, IGB_EIMS, 1u << VEC);
-	/* Who was off the core meanwhile begins anew: all told, and an interval without anything. */
+	/*
+	 * If the thread lost its core during the burst, begin again after two intervals. The
+	 * flush between them sends the pending message, and the second interval passes without
+	 * an interrupt.
+	 */
 	for (i = 0; i < 20 && !quick_burst(g); i++) {
 		usleep(9000);
 		igb_model_rx_flush(g->m);
@@ -248,7 +258,7 @@ test_throttle(void **state)
 	}
 	assert_true(i < 20);
 	assert_int_equal(fired(VEC), 1);
-	/* Held back, not lost. */
+	/* The message is held back, not lost. */
 	usleep(9000);
 	assert_int_equal(fired(VEC), 0);
 	igb_model_rx_flush(g->m);
@@ -324,7 +334,7 @@ test_single(void **state)
 		rig_wr(g, IGB_IMS, IGB_ICR_RXDW);
 		frame_in(g);
 		assert_int_equal(fired(0), 1);
-		/* Masked, and read: gone. */
+		/* Masked and read, the cause is cleared. */
 		rig_wr(g, IGB_IMC, ~0u);
 		assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_RXDW);
 		vfu_rcu_offline();
@@ -342,7 +352,10 @@ test_single(void **state)
 #define MSI_MASK      0x60
 #define MSI_PENDING   0x64
 
-/* INTx stays asserted until its cause is gone: whoever unmasks it before meets it again. */
+/*
+ * INTx stays asserted until its cause is cleared: a driver that unmasks it earlier gets it
+ * again.
+ */
 static void
 intx_is_a_level(void **state)
 {
@@ -360,19 +373,22 @@ intx_is_a_level(void **state)
 	for (i = 0; i < 3; i++) {
 		assert_int_equal(fired(0), 1);
 		assert_true(rig_cfg_rd(g, STATUS, 2) & STATUS_INTX);
-		rig_wr(g, IGB_ICS, IGB_ICR_LSC); /* another cause changes nothing: it is asserted */
+		rig_wr(g, IGB_ICS, IGB_ICR_LSC); /* INTx is asserted already: no further message */
 		assert_int_equal(fired(0), 0);
 		unmask(g, VFIO_PCI_INTX_IRQ_INDEX);
 	}
 	assert_int_equal(fired(0), 1);
-	/* The cause is gone, and came and went once more, before it is unmasked. */
+	/*
+	 * The driver clears the cause, and a new cause appears and is cleared, before the
+	 * driver unmasks.
+	 */
 	assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_LSC);
 	assert_false(rig_cfg_rd(g, STATUS, 2) & STATUS_INTX);
 	frame_in(g);
 	rig_rd(g, IGB_ICR);
 	unmask(g, VFIO_PCI_INTX_IRQ_INDEX);
 	assert_int_equal(fired(0), 0);
-	/* By the device's own mask. */
+	/* Masked by the device's own mask. */
 	rig_wr(g, IGB_IMC, ~0u);
 	rig_wr(g, IGB_ICS, IGB_ICR_LSC);
 	assert_int_equal(fired(0), 0);
@@ -383,14 +399,14 @@ intx_is_a_level(void **state)
 	assert_int_equal(fired(0), 0);
 	rig_wr(g, IGB_IMS, IGB_ICR_LSC);
 	assert_int_equal(fired(0), 1);
-	/* By configuration space: the status stays. */
+	/* Masked in configuration space: the status bit stays. */
 	rig_cfg_wr(g, COMMAND, MASTER | INTX_DISABLED, 2);
 	unmask(g, VFIO_PCI_INTX_IRQ_INDEX);
 	assert_int_equal(fired(0), 0);
 	assert_true(rig_cfg_rd(g, STATUS, 2) & STATUS_INTX);
 	rig_cfg_wr(g, COMMAND, MASTER, 2);
 	assert_int_equal(fired(0), 1);
-	/* A client that begins to listen meets it, too. */
+	/* A client that begins to listen also gets an asserted INTx. */
 	vfu_rcu_offline();
 	assert_int_equal(vfu_client_set_irq_fds(g->c, VFIO_PCI_INTX_IRQ_INDEX, 0, 0, NULL), 0);
 	vfu_rcu_online();
@@ -403,7 +419,7 @@ intx_is_a_level(void **state)
 	unwire(1);
 }
 
-/* A message that is masked in configuration space waits, and shows. */
+/* A message that is masked in configuration space is pending, and its pending bit is set. */
 static void
 masked_msi_is_pending(void **state)
 {
@@ -419,7 +435,10 @@ masked_msi_is_pending(void **state)
 	rig_cfg_wr(g, MSI_MASK, 0, 4);
 	assert_int_equal(fired(0), 1);
 	assert_int_equal(rig_cfg_rd(g, MSI_PENDING, 4), 0);
-	/* It was sent: to unmask it again sends no other, though the cause is still there. */
+	/*
+	 * The message has been sent: to unmask again sends no other, although the cause is
+	 * still there.
+	 */
 	rig_cfg_wr(g, MSI_MASK, 1, 4);
 	rig_cfg_wr(g, MSI_MASK, 0, 4);
 	assert_int_equal(fired(0), 0);

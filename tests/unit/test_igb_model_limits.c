@@ -3,8 +3,8 @@
  */
 
 /*
- * The model's limits, each tested on both sides: headers that just fit and those that lack one
- * byte, checksums of every length, the longest frames, offload requests, and batches.
+ * The model's limits, each tested on both sides: headers that just fit and headers that lack
+ * one byte, checksums of every length, the longest frames, offload requests, and batches.
  */
 
 #include "igb_rig.h"
@@ -40,7 +40,11 @@ limits_setup(void **state)
 	return 0;
 }
 
-/* Parses the first len bytes of f; returns the packet type. */
+/**
+ * Parse the first len bytes of f into pkt.
+ *
+ * @return the packet type
+ */
 static unsigned int
 ptype(struct rig *g, uint32_t len)
 {
@@ -48,7 +52,11 @@ ptype(struct rig *g, uint32_t len)
 	return pkt.ptype;
 }
 
-/* The IPv4 datagram at f + 14 has that length in its header. */
+/**
+ * Set the total length of the IPv4 datagram at f + 14, and parse the first len bytes of f.
+ *
+ * @return the packet type
+ */
 static unsigned int
 ptype_total(struct rig *g, uint32_t len, uint32_t total)
 {
@@ -110,9 +118,9 @@ l4_header_is_recognised_only_where_it_fits(void **state)
 		assert_int_equal(ptype_total(g, 60, 20 + t[i].hdr - 1), IPV4);
 		assert_int_equal(pkt.proto, 0);
 	}
-	f[23] = 1; /* ICMP has no layer 4 that the device knows */
+	f[23] = 1; /* the device knows no layer 4 of ICMP */
 	assert_int_equal(ptype_total(g, 60, 40), IPV4);
-	/* TCP's own length. */
+	/* The length that the TCP header itself states. */
 	f[23] = 6;
 	f[46] = 4 << 4;
 	assert_int_equal(ptype_total(g, 60, 44), IPV4);
@@ -146,7 +154,10 @@ ipv4_fragment_has_no_layer_4(void **state)
 	}
 }
 
-/* Ethernet and IPv6 with that payload length and next header; what follows is the caller's. */
+/*
+ * Write Ethernet and IPv6 headers with a payload length and a next header. The caller writes
+ * the rest.
+ */
 static void
 ipv6(uint32_t plen, uint8_t next)
 {
@@ -207,7 +218,7 @@ ipv6_extension_headers_are_followed_to_the_sixteenth(void **state)
 				assert_int_equal(pkt.payload, 54 + 8 * n + 8);
 		}
 	}
-	/* The last one ends with the datagram, or one byte behind it. */
+	/* The last header ends with the datagram, or one byte behind it. */
 	ipv6(16, 60);
 	f[54] = 17;
 	f[55] = 1;
@@ -222,7 +233,7 @@ ipv6_extension_headers_are_followed_to_the_sixteenth(void **state)
 	assert_int_equal(ptype(g, 70), IPV6 | EXT6);
 	rig_put16(f + 18, 7);
 	assert_int_equal(ptype(g, 70), IPV6);
-	/* RFCTL has extension headers ignored, and what follows them. */
+	/* RFCTL makes the device ignore extension headers, and everything that follows them. */
 	rig_wr(g, IGB_RFCTL, IGB_RFCTL_IPV6_EX_DIS);
 	for (k = 0; k < 3; k++) {
 		ipv6(16, kinds[k]);
@@ -270,7 +281,10 @@ ipv6_home_and_routing_addresses_are_found(void **state)
 	struct rig *g = *state;
 	unsigned int at;
 
-	/* A routing header of type 2 has 24 bytes; of another type or length it has no address. */
+	/*
+	 * A routing header of type 2 has 24 bytes. One of another type or length yields no
+	 * address.
+	 */
 	ipv6(32, 43);
 	f[54] = 17;
 	f[55] = 2;
@@ -287,7 +301,7 @@ ipv6_home_and_routing_addresses_are_found(void **state)
 	f[56] = 2;
 	ptype(g, 78);
 	assert_ptr_equal(pkt.dst_ex, f + 38);
-	/* The home address option, behind 0 to 4 bytes of padding; the header has 24 bytes. */
+	/* The home address option, behind 0 to 4 bytes of padding. The header has 24 bytes. */
 	for (at = 56; at <= 60; at++) {
 		ipv6(32, 60);
 		f[54] = 17;
@@ -305,7 +319,7 @@ ipv6_home_and_routing_addresses_are_found(void **state)
 		ptype(g, 86);
 		assert_ptr_equal(pkt.src_ex, f + 22);
 	}
-	/* One byte less: the address would reach beyond its header. */
+	/* One byte less: the address would extend beyond its header. */
 	ipv6(32, 60);
 	f[54] = 17;
 	f[55] = 2;
@@ -349,7 +363,7 @@ vlan_tags_are_recognised_by_their_types(void **state)
 	assert_false(pkt.outer_tagged);
 }
 
-/* The sum of little-endian words, plainly. */
+/* Add up little-endian words, in the plainest way. */
 static uint16_t
 plain_sum(const uint8_t *p, size_t len, uint64_t sum)
 {
@@ -379,7 +393,7 @@ checksum_is_exact_at_every_length(void **state)
 	}
 }
 
-/* Of lengths that are no multiple of a word. */
+/* At every length, also those that are no multiple of a word. */
 static void
 crcs_are_exact_at_every_length(void **state)
 {
@@ -403,7 +417,11 @@ crcs_are_exact_at_every_length(void **state)
 	}
 }
 
-/* Sends f into the device; returns the status of the next descriptor, 0 if it has no DD. */
+/**
+ * Send f into the device.
+ *
+ * @return the status of the next descriptor, or 0 if its DD is clear
+ */
 static uint32_t
 arrives(struct rig *g, uint32_t len)
 {
@@ -431,7 +449,7 @@ rx_length_limit_is_exact_with_every_tag(void **state)
 	rig_put16(f + 16, 0x8100);
 	assert_int_equal(arrives(g, 1522), DD_EOP | IGB_RXD_STAT_VEXT);
 	assert_int_equal(arrives(g, 1523), 0);
-	/* Both tags arrive; the inner one is what stripping takes. */
+	/* Both tags arrive; stripping removes the inner one. */
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_VME);
 	rig_put16(f + 18, 0x0123);
 	assert_int_equal(arrives(g, 64), DD_EOP | IGB_RXD_STAT_VEXT | IGB_RXD_STAT_VP);
@@ -440,7 +458,7 @@ rx_length_limit_is_exact_with_every_tag(void **state)
 	assert_memory_equal(rig_rxbuf(g, 0, g->rx_next - 1), f, 16);
 	assert_memory_equal(rig_rxbuf(g, 0, g->rx_next - 1) + 16, f + 20, 44);
 	assert_int_equal(rig_rd(g, IGB_ROC), 3);
-	/* Too short, exactly. */
+	/* One byte too short. */
 	assert_int_equal(arrives(g, 59), 0);
 	assert_int_equal(rig_rd(g, IGB_RUC), 1);
 }
@@ -460,7 +478,7 @@ rx_longest_frame_is_exact(void **state)
 	rig_send_in(g, f, max + 1, 0);
 	assert_int_equal(rig_rd(g, IGB_ROC), 1);
 	assert_false(rig_rxd(g, 0, 5)->wb.staterr & IGB_RXD_STAT_DD);
-	/* A damaged frame is stored only where it has a frame's length. */
+	/* The device stores a damaged frame only if its length is valid. */
 	rig_rx_on(g, IGB_RCTL_SECRC | IGB_RCTL_LPE | IGB_RCTL_SBP);
 	rig_send_in(g, f, 59, IGB_FRAME_BAD_FCS);
 	rig_send_in(g, f, max + 1, IGB_FRAME_BAD_FCS);
@@ -513,7 +531,7 @@ rx_cfi_must_be_as_asked_for(void **state)
 		rig_put16(f + 14, i & 2 ? 0x1001 : 0x0001);
 		assert_int_equal(arrives(g, 64), (i & 1) == i >> 1 ? DD_EOP : 0);
 	}
-	/* Without a tag there is no CFI, and no VLAN to be filtered by. */
+	/* A frame without a tag has no CFI, and no VLAN by which to filter. */
 	rig_eth(f, rig_mac, 0x88B5);
 	assert_int_equal(arrives(g, 64), DD_EOP);
 }
@@ -532,7 +550,7 @@ rx_udp_checksum_of_zero_is_none_on_ipv4_and_wrong_on_ipv6(void **state)
 	s = inet_sum(f + 22, 32, 17 + 9);
 	rig_put16(f + 60, ~inet_sum(f + 54, 9, s) & 0xFFFF);
 	assert_int_equal(arrives(g, 63), DD_EOP | IGB_RXD_STAT_UDPCS | IGB_RXD_STAT_L4I);
-	/* Checksums one at a time. */
+	/* One kind of checksum at a time. */
 	rig_wr(g, IGB_RXCSUM, IGB_RXCSUM_PCSD | IGB_RXCSUM_IPOFL | IGB_RXCSUM_CRCOFL);
 	assert_int_equal(arrives(g, 63), DD_EOP);
 	s = rig_ipv4(f, 17, 30);
@@ -543,7 +561,7 @@ rx_udp_checksum_of_zero_is_none_on_ipv4_and_wrong_on_ipv6(void **state)
 	assert_int_equal(arrives(g, s), DD_EOP);
 }
 
-/* With IPv4 options the header's checksum covers them. */
+/* The header's checksum covers IPv4 options. */
 static void
 rx_checksum_covers_ipv4_options(void **state)
 {
@@ -560,7 +578,10 @@ rx_checksum_covers_ipv4_options(void **state)
 		IGB_RXD_STAT_IPCS | IGB_RXD_ERR_IPE);
 }
 
-/* RXCSUM.PCSD clear: a checksum and the identification are where the hash would be (7.1.5.2). */
+/*
+ * If RXCSUM.PCSD is clear, a checksum and the identification take the place of the hash
+ * (7.1.5.2).
+ */
 static void
 rx_fragment_checksum_and_identification(void **state)
 {
@@ -571,24 +592,24 @@ rx_fragment_checksum_and_identification(void **state)
 	assert_int_equal(arrives(g, len), DD_EOP);
 	want = inet_sum(f + 14, len - 14, 0) << 16 | 0x1234;
 	assert_int_equal(rig_rxd(g, 0, 0)->wb.rss, want);
-	/* From the last byte on, and from behind it. */
+	/* The checksum begins at the last byte, then behind it. */
 	rig_wr(g, IGB_RXCSUM, len - 1);
 	arrives(g, len);
 	assert_int_equal(rig_rxd(g, 0, 1)->wb.rss, (uint32_t)f[len - 1] << 24 | 0x1234);
 	rig_wr(g, IGB_RXCSUM, len);
 	arrives(g, len);
 	assert_int_equal(rig_rxd(g, 0, 2)->wb.rss, 0x1234);
-	/* IPPCSE: of fragments of IPv4 only, behind the IP header. */
+	/* IPPCSE: for fragments of IPv4 only, and from behind the IP header. */
 	rig_wr(g, IGB_RXCSUM, IGB_RXCSUM_IPPCSE);
 	arrives(g, len);
 	assert_int_equal(rig_rxd(g, 0, 3)->wb.rss, 0x1234);
 	rig_put16(f + 20, 0x2000);
 	assert_int_equal(arrives(g, len), DD_EOP | IGB_RXD_STAT_UDPV);
 	assert_int_equal(rig_rxd(g, 0, 4)->wb.rss, inet_sum(f + 34, len - 34, 0) << 16 | 0x1234);
-	rig_put16(f + 20, 0x2001); /* not the first: what is there is no UDP header */
+	rig_put16(f + 20, 0x2001); /* not the first fragment: no UDP header is there */
 	assert_int_equal(arrives(g, len), DD_EOP);
 	rig_put16(f + 20, 0x2000);
-	rig_put16(f + 40, 0x0001); /* a checksum that is there, in one byte of two */
+	rig_put16(f + 40, 0x0001); /* a checksum is present, in one of its two bytes */
 	assert_int_equal(arrives(g, len), DD_EOP | IGB_RXD_STAT_UDPV);
 	rig_put16(f + 40, 0x0100);
 	assert_int_equal(arrives(g, len), DD_EOP | IGB_RXD_STAT_UDPV);
@@ -649,7 +670,7 @@ rss_types_are_by_protocol_and_version(void **state)
 				ipv6(44, 60);
 				f[54] = t[i].proto;
 				f[55] = 2;
-				f[56] = 201; /* the home address; padding behind it */
+				f[56] = 201; /* the home address, and padding behind it */
 				f[57] = 16;
 				f[74] = 1;
 				f[75] = 2;
@@ -672,14 +693,17 @@ rss_types_are_by_protocol_and_version(void **state)
 		}
 		if (t[i].type == IGB_RXD_RSS_NONE)
 			continue;
-		/* Ports count where the type has them; the source, if no other replaces it. */
+		/*
+		 * Ports count if the type includes them. The source counts if no other address
+		 * replaces it.
+		 */
 		assert_int_equal(hash[0] != hash[1], t[i].type != IGB_RXD_RSS_IPV4 &&
 			t[i].type != IGB_RXD_RSS_IPV6 && t[i].type != IGB_RXD_RSS_IPV6EX);
 		assert_int_equal(hash[0] != hash[2], !t[i].ext);
 	}
 }
 
-/* More write-backs than are held back: the first batch goes before the flush. */
+/* More write-backs than the device holds back: it writes the first batch before the flush. */
 static void
 rx_write_backs_beyond_a_batch_are_not_lost(void **state)
 {
@@ -723,7 +747,11 @@ rx_write_backs_beyond_a_batch_are_not_lost(void **state)
 	assert_true(rig_rxd(g, 0, 99)->wb.staterr & IGB_RXD_STAT_DD);
 }
 
-/* Posts f as one frame; returns whether the device sends it. */
+/**
+ * Post f as one frame.
+ *
+ * @return 1 if the device sends the frame, else 0
+ */
 static int
 sends(struct rig *g, uint32_t len, uint32_t paylen, uint32_t cmd, uint32_t popts)
 {
@@ -747,7 +775,7 @@ tx_checksum_headers_must_fit_exactly(void **state)
 		rig_ctx(g, 0, 14, 40, 0, 0, IGB_TXD_TUCMD_IPV4 | t[i].l4t, 0);
 		assert_int_equal(sends(g, 54 + t[i].hdr - 1, 0, 0, TXSM), 0);
 		assert_int_equal(sends(g, 54 + t[i].hdr, 0, 0, TXSM), 1);
-		/* Without TXSM the device does not look at layer 4. */
+		/* Without TXSM the device does not inspect layer 4. */
 		assert_int_equal(sends(g, 54, 0, 0, IXSM), 1);
 		assert_int_equal(sends(g, 53, 0, 0, IXSM), 0);
 	}
@@ -758,7 +786,7 @@ tx_checksum_headers_must_fit_exactly(void **state)
 		rig_ctx(g, 0, i, 20, 0, 0, UDP4, 0);
 		assert_int_equal(sends(g, 100, 0, 0, IXSM), i == 14);
 	}
-	/* IPv4's header has 20 bytes; without IPV4 the device has no IP checksum to make. */
+	/* An IPv4 header has 20 bytes. Without IPV4 the device computes no IP checksum. */
 	rig_ctx(g, 0, 14, 19, 0, 0, UDP4, 0);
 	assert_int_equal(sends(g, 100, 0, 0, IXSM), 0);
 	f[24] = f[25] = 0x5A;
@@ -816,18 +844,21 @@ tx_legacy_checksum_must_fit_exactly(void **state)
 	assert_int_equal(fr.data[78] << 8 | fr.data[79], ~inet_sum(f + 60, 20, 0) & 0xFFFF);
 	legacy(g, 80, 60, 79, IGB_TXD_LEG_IC);
 	assert_int_equal(rig_take(g, &fr), 0);
-	/* Offsets mean nothing without IC. */
+	/* Without IC the offsets have no meaning. */
 	legacy(g, 80, 200, 200, 0);
 	assert_int_equal(rig_take(g, &fr), 1);
 	assert_memory_equal(fr.data, f, 80);
-	/* The tag's type is VET's. */
+	/* VET holds the type of the tag. */
 	rig_wr(g, IGB_VET, 0x81009100);
 	legacy(g, 80, 0, 0, IGB_TXD_LEG_VLE);
 	assert_int_equal(rig_take(g, &fr), 1);
 	assert_int_equal(fr.len, 84);
 	assert_memory_equal(fr.data + 12, "\x91\x00\x61\x23", 4);
 	assert_memory_equal(fr.data + 16, f + 12, 68);
-	/* A legacy descriptor behind an advanced one, as the other way round, is no frame. */
+	/*
+	 * A legacy descriptor behind an advanced one does not make a frame, nor the other way
+	 * round.
+	 */
 	rig_post(g, f, 60, IGB_TXD_IFCS, 140u << IGB_TXD_PAYLEN_SHIFT);
 	legacy(g, 80, 0, 0, 0);
 	assert_int_equal(rig_take(g, &fr), 0);
@@ -850,7 +881,7 @@ tx_shortest_frame_is_exact(void **state)
 	assert_int_equal(sends(g, 60, 60, 0, 0), 1);
 	assert_int_equal(fr.len, 60);
 	assert_int_equal(fr.data[59], 0x5A);
-	/* Without IFCS the last four bytes are the FCS, and nothing is padded. */
+	/* Without IFCS the last four bytes are the FCS, and the device does not pad. */
 	fcs = igb_fcs(f, 14);
 	memcpy(f + 14, &fcs, 4);
 	rig_post(g, f, 17, IGB_TXD_EOP | IGB_TXD_RS, 0);
@@ -890,7 +921,7 @@ tso_header_limits_are_exact(void **state)
 		rig_ctx(g, 0, t[i].maclen, t[i].iplen, t[i].l4len, 100, t[i].tucmd, 0);
 		assert_int_equal(sends(g, hdr + 100, 100, IGB_TXD_TSE, 0), t[i].possible);
 	}
-	/* Both contexts, and none beyond. */
+	/* Both contexts exist, and no other. */
 	rig_ctx(g, 1, 14, 20, 20, 100, TCP4, 0);
 	assert_int_equal(sends(g, 154, 100, IGB_TXD_TSE, 1u << IGB_TXD_IDX_SHIFT), 1);
 	assert_int_equal(sends(g, 154, 100, IGB_TXD_TSE, 2u << IGB_TXD_IDX_SHIFT), 0);
@@ -902,7 +933,7 @@ be32(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* IPv6: its length, no identification, and the pseudo-header's checksum. */
+/* IPv6: its length, no identification, and the checksum of the pseudo-header. */
 static void
 tso_ipv6_segments_are_exact(void **state)
 {
@@ -936,7 +967,7 @@ tso_ipv6_segments_are_exact(void **state)
 	assert_int_equal(n, 3);
 }
 
-/* Which TCP flags pass in the first, in middle and in the last segment (8.12.5). */
+/* TCP flags that pass in the first, in middle and in the last segment (8.12.5). */
 static void
 tso_flags_are_masked_by_the_segments_place(void **state)
 {
@@ -958,7 +989,10 @@ tso_flags_are_masked_by_the_segments_place(void **state)
 	assert_int_equal(n, 5);
 }
 
-/* As much as PAYLEN's 18 bits can say, in buffers of as much as DTALEN's 16 can. */
+/*
+ * The largest payload for the 18 bits of PAYLEN, in buffers as large as the 16 bits of DTALEN
+ * permit.
+ */
 static void
 tso_largest_payload_is_sent(void **state)
 {
@@ -985,7 +1019,7 @@ tx_frames_without_report_are_not_written_back(void **state)
 	struct rig *g = *state;
 	unsigned int i;
 
-	/* More reports than are held back, in one flush. */
+	/* More reports in one flush than the device holds back. */
 	rig_wr(g, IGB_TXDCTL(0), 0);
 	rig_wr(g, IGB_TDLEN(0), 128 * 16);
 	rig_wr(g, IGB_TDH(0), 0);
@@ -1026,7 +1060,7 @@ tx_pending_is_exact(void **state)
 	assert_true(igb_model_tx_pending(g->m));
 	assert_int_equal(rig_take(g, &fr), 1);
 	assert_false(igb_model_tx_pending(g->m));
-	/* Segments that are left are pending. */
+	/* Segments that remain are pending. */
 	rig_ipv4(f, 6, 200);
 	rig_ctx(g, 0, 14, 20, 20, 100, TCP4, 0);
 	assert_int_equal(sends(g, 254, 200, IGB_TXD_TSE, 0), 1);
@@ -1034,11 +1068,11 @@ tx_pending_is_exact(void **state)
 	assert_int_equal(rig_take(g, &fr), 1);
 	assert_int_equal(rig_take(g, &fr), 0);
 	assert_false(igb_model_tx_pending(g->m));
-	/* A tail beyond the ring is none. */
+	/* A tail beyond the ring makes nothing pending. */
 	rig_tdt(g, 0, RIG_DESCS);
 	assert_false(igb_model_tx_pending(g->m));
 	rig_tdt(g, 0, g->tx_next % RIG_DESCS);
-	/* A queue that was enabled and not looked at. */
+	/* A queue that was enabled, and not polled yet. */
 	rig_tx_start(g, 1);
 	assert_false(igb_model_tx_pending(g->m));
 	rig_tdt(g, 1, RIG_DESCS);
@@ -1053,7 +1087,10 @@ tx_pending_is_exact(void **state)
 	assert_false(igb_model_tx_pending(g->m));
 }
 
-/* The head is written where the driver asked, only if a report is due, and DD is not. */
+/*
+ * The device writes the head where the driver requested it, only if a report is due, and
+ * without DD.
+ */
 static void
 tx_head_write_back_only_with_a_report(void **state)
 {
@@ -1077,7 +1114,7 @@ tx_head_write_back_only_with_a_report(void **state)
 static void
 size_classes_are_exact(void **state)
 {
-	/* Frame length with FCS, and the register that counts it on either side. */
+	/* frame length with FCS, and the registers that count it, received and sent */
 	static const struct {
 		uint32_t len, rx, tx;
 	} t[] = {
@@ -1115,7 +1152,10 @@ size_classes_are_exact(void **state)
 	}
 }
 
-/* Every queue's cause, either way, goes where IVAR says; a vector that does not exist is none. */
+/*
+ * IVAR selects the vector of each queue's cause, receive and transmit. A cause with a vector
+ * that does not exist has no effect.
+ */
 static void
 ivar_of_every_queue_selects_its_vector(void **state)
 {
@@ -1175,7 +1215,7 @@ phy_registers_and_pages_are_exact(void **state)
 	assert_int_equal(rig_rd(g, IGB_ICR), 0);
 	mdic(g, IGB_MDIC_OP_READ | IGB_MDIC_INT_EN, IGB_PHY_ID1, 0);
 	assert_int_equal(rig_rd(g, IGB_ICR), 1u << 9);
-	phy_rd(g, IGB_PHY_STATUS); /* a loss of the link shows once */
+	phy_rd(g, IGB_PHY_STATUS); /* the PHY reports a loss of the link once */
 	for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
 		was = phy_rd(g, fixed[i]);
 		mdic(g, IGB_MDIC_OP_WRITE, fixed[i], ~was & 0xFFFF);
@@ -1188,7 +1228,7 @@ phy_registers_and_pages_are_exact(void **state)
 	assert_int_equal(phy_rd(g, IGB_PHY_PORT_STATUS), 3u << 14 | 0x600);
 	mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_PORT_CTRL, 0x1234);
 	assert_int_equal(phy_rd(g, IGB_PHY_PORT_CTRL), 0x1234);
-	/* Another page: registers below 0x10 are on all of them. */
+	/* Another page: registers below 0x10 are the same on all pages. */
 	mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_PAGE_SELECT, 0x11B1);
 	assert_int_equal(phy_rd(g, IGB_PHY_PAGE_SELECT), 0x11A0);
 	assert_int_equal(phy_rd(g, 0x11), 0x2000);
@@ -1208,7 +1248,7 @@ phy_registers_and_pages_are_exact(void **state)
 	assert_int_equal(phy_rd(g, IGB_PHY_PORT_STATUS), 0);
 }
 
-/* 10 and 100 Mb/s are the wire's up to that, and 1000 whatever is faster. */
+/* Wires of up to 10 and up to 100 Mb/s show as those speeds, and every faster wire as 1000. */
 static void
 speed_of_the_wire_is_in_status(void **state)
 {
@@ -1225,7 +1265,7 @@ speed_of_the_wire_is_in_status(void **state)
 		assert_int_equal(rig_rd(g, IGB_STATUS) & (IGB_STATUS_SPEED_MASK | IGB_STATUS_LU |
 			IGB_STATUS_FD), t[i].code << IGB_STATUS_SPEED_SHIFT | IGB_STATUS_LU |
 				IGB_STATUS_FD);
-		assert_int_equal(igb_model_speed(g->m), 0); /* the wire's own */
+		assert_int_equal(igb_model_speed(g->m), 0); /* the speed of the wire */
 		assert_int_equal(phy_rd(g, IGB_PHY_LP_ABILITY) & 0xC00, t[i].code == 0 ? 0 : 0xC00);
 		assert_int_equal(phy_rd(g, IGB_PHY_1000T_STATUS), t[i].code == 2 ? 0x3C00 : 0xC00);
 		rig_teardown(state);
@@ -1270,13 +1310,13 @@ aliases_and_masks_of_registers_are_exact(void **state)
 	assert_int_equal(rig_rd(g, IGB_RLPML), 0x3FFF);
 	rig_wr(g, IGB_EEMNGCTL, 0);
 	assert_true(rig_rd(g, IGB_EEMNGCTL) & IGB_EEMNGCTL_CFG_DONE0);
-	/* SWSM: SMBI can be given back by a write, not taken. */
+	/* SWSM: a write can release SMBI, but not take it. */
 	rig_wr(g, IGB_SWSM, 0xF);
 	assert_int_equal(rig_rd(g, IGB_SWSM), 0xE);
 	rig_wr(g, IGB_SWSM, 0xFFFFFFFF);
 	assert_int_equal(rig_rd(g, IGB_SWSM), 0xF);
 	rig_wr(g, IGB_SWSM, 0);
-	/* What no register is reads as 0. */
+	/* An offset without a register reads as 0. */
 	rig_wr(g, 0x1FFFC, ~0u);
 	assert_int_equal(rig_rd(g, 0x1FFFC), 0);
 }

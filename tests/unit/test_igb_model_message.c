@@ -3,8 +3,8 @@
  */
 
 /*
- * The model on memory without a file descriptor: rings and buffers that take a message each, and
- * a client that does not answer for a while.
+ * The model on memory without a file descriptor: each access to a ring or a buffer takes a
+ * message, and the client does not answer for a while.
  */
 
 #include <time.h>
@@ -42,7 +42,11 @@ setup(void **state)
 	return 0;
 }
 
-/* One round of a polling thread; whether a frame was there to be sent. */
+/**
+ * Run one round of a polling thread.
+ *
+ * @return 1 if a frame was ready to be sent, else 0
+ */
 static int
 poll_once(struct rig *g, struct igb_frame *frame)
 {
@@ -61,7 +65,7 @@ poll_once(struct rig *g, struct igb_frame *frame)
 	assert_true(cond); \
 } while (0)
 
-/* Polls until a frame is sent. */
+/* Poll until the device sends a frame. */
 static void
 poll_for_frame(struct rig *g, struct igb_frame *frame)
 {
@@ -102,7 +106,7 @@ frames_go_both_ways(void **state)
 		struct igb_model_stats st;
 
 		f[21] = (uint8_t)i;
-		/* A frame that comes before its descriptor was read is dropped, and counted. */
+		/* A frame that arrives before its descriptor was read is dropped, and counted. */
 		do {
 			rig_send_in(g, f, 700, 0);
 			igb_model_get_stats(g->m, &st);
@@ -117,7 +121,7 @@ frames_go_both_ways(void **state)
 	}
 }
 
-/* However long the client takes, the polling thread goes on, and asks once for each thing. */
+/* However long the client takes, the polling thread continues, and sends each request once. */
 static void
 polling_thread_does_not_wait(void **state)
 {
@@ -127,7 +131,7 @@ polling_thread_does_not_wait(void **state)
 
 	poll_until(g, g->asked != 0);
 	vfu_rcu_offline();
-	while (g->asked != 1) /* the receive descriptors */
+	while (g->asked != 1) /* the request for the receive descriptors */
 		usleep(100);
 	vfu_rcu_online();
 	poll_until(g, igb_model_tx_pending(g->m) == false);
@@ -137,9 +141,9 @@ polling_thread_does_not_wait(void **state)
 	rig_ring_bell(g);
 	for (unsigned int i = 0; i < 1000; i++)
 		assert_int_equal(poll_once(g, &frame), 0);
-	assert_false(igb_model_tx_pending(g->m)); /* it has no frame yet */
+	assert_false(igb_model_tx_pending(g->m)); /* no frame is complete yet */
 	poll_until(g, g->asked == asked + 1);
-	/* Descriptors that are posted meanwhile change nothing about what was asked for. */
+	/* Descriptors that are posted in the meantime do not change the pending request. */
 	rig_post(g, f, 500, RIG_LAST, 500u << IGB_TXD_PAYLEN_SHIFT);
 	rig_ring_bell(g);
 	for (unsigned int i = 0; i < 1000; i++)
@@ -152,11 +156,11 @@ polling_thread_does_not_wait(void **state)
 	assert_memory_equal(frame.data, f, 600);
 	poll_for_frame(g, &frame);
 	assert_int_equal(frame.len, 500);
-	/* A descriptor and its data twice, and at most two write-backs. */
+	/* A descriptor and its data, twice, and at most two write-backs. */
 	assert_in_range(g->asked, asked + 3, asked + 5);
 }
 
-/* Data, then DD, then the interrupt: and none of it while the client is silent. */
+/* Data, then DD, then the interrupt; none of them while the client is silent. */
 static void
 interrupt_comes_behind_the_frame(void **state)
 {
@@ -172,7 +176,7 @@ interrupt_comes_behind_the_frame(void **state)
 	vfu_rcu_offline();
 	assert_int_equal(vfu_client_set_irq_fds(g->c, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, &efd), 0);
 	vfu_rcu_online();
-	/* Until the descriptors are here. */
+	/* Repeat until the descriptors have arrived. */
 	do {
 		poll_until(g, true);
 		usleep(200);
@@ -200,7 +204,7 @@ interrupt_comes_behind_the_frame(void **state)
 	close(efd);
 }
 
-/* After the reply to the write that disables a queue, nothing comes from it. */
+/* After the reply to the write that disables a queue, the queue writes nothing. */
 static void
 disabled_queue_has_written_all(void **state)
 {

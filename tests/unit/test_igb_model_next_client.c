@@ -3,17 +3,17 @@
  */
 
 /*
- * A client that sets all that it can, and leaves: the next one finds a device that nobody has
- * used. Nothing that it can read tells of the former one, and nothing that it sends or receives
- * has a byte or an event of it.
+ * A client changes everything that it can change, and leaves. The next client must find a
+ * device in its initial state: nothing that it reads, sends or receives may contain a byte or
+ * an event of the former client.
  *
- * No difference is permitted. (Counters that go on, as those of statistics files, are the
- * daemon's, not the device's.)
+ * No difference is permitted. (Counters that continue, as those of statistics files do, belong
+ * to the daemon, not to the device.)
  */
 
 #include "igb_rig.h"
 
-/* Tenants do not share these bytes. */
+/* The byte that marks the former client's data. Tenants do not share these bytes. */
 #define SECRET 0xA5
 
 struct snapshot {
@@ -21,7 +21,7 @@ struct snapshot {
 	uint8_t msix[IGB_BAR3_SIZE], io[8], flash[4096];
 	uint8_t bar0[IGB_BAR0_SIZE];
 	uint16_t nvm[IGB_NVM_WORDS], phy[IGB_PHY_REGS];
-	uint8_t pages[2][RIG_PAGE]; /* as they are mapped */
+	uint8_t pages[2][RIG_PAGE]; /* the queue pages as the client maps them */
 	uint32_t eecd[17];
 };
 
@@ -59,7 +59,10 @@ spi_bits(struct rig *g, uint32_t data, unsigned int bits)
 	}
 }
 
-/* All that a client can read. Much of that changes by being read: the same in each snapshot. */
+/*
+ * Read everything that a client can read, always in the same order, because many reads have
+ * side effects.
+ */
 static void
 take(struct rig *g, struct snapshot *s)
 {
@@ -78,14 +81,17 @@ take(struct rig *g, struct snapshot *s)
 	}
 	for (uint32_t i = 0; i < IGB_PHY_REGS; i++)
 		s->phy[i] = (uint16_t)mdic(g, i, IGB_MDIC_OP_READ);
-	/* The EEPROM's status, bit by bit: half a command would go on, a permitted write show. */
+	/*
+	 * The EEPROM's status, bit by bit: half a command would continue here, and a write
+	 * permission would show.
+	 */
 	for (unsigned int i = 0; i < 17; i++) {
 		s->eecd[i] = rig_rd(g, IGB_EECD);
 		spi_bits(g, i < 8 ? 0x05 >> (7 - i) : 0, 1);
 	}
 }
 
-/* Words of the NVM, by the EEPROM's pins; and then half a command, which would go on. */
+/* Write words of the NVM with the EEPROM's pins, then half a command, which would continue. */
 static void
 spoil_nvm(struct rig *g)
 {
@@ -108,7 +114,7 @@ spoil_registers(struct rig *g, uint8_t pattern)
 	static uint8_t all[IGB_BAR0_SIZE];
 	struct igb_frame f;
 
-	/* CTRL and its copy (8.2.1) reset the device: all but that. */
+	/* Write all registers but CTRL and its copy (8.2.1), which reset the device. */
 	memset(all, pattern, sizeof(all));
 	region_write(g, 0, 8, all, sizeof(all) - 8);
 	rig_wr(g, IGB_CTRL, 0x03FFFFFFu & ~IGB_CTRL_GIO_MASTER_DISABLE);
@@ -135,7 +141,10 @@ spoil(struct rig *g, int *fds)
 	assert_int_equal(vfu_client_set_irq_fds(g->c, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, fds), 0);
 	vfu_rcu_online();
 	spoil_nvm(g);
-	/* Frames each way, for counters, heads and buffers; half a frame is under way. */
+	/*
+	 * Frames in both directions change counters, heads and buffers. Half a frame remains
+	 * pending.
+	 */
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_rx_on(g, IGB_RCTL_BAM | IGB_RCTL_UPE);
 	rig_send_in(g, frame, sizeof(frame), 0);
@@ -146,7 +155,7 @@ spoil(struct rig *g, int *fds)
 	rig_ring_bell(g);
 	assert_int_equal(rig_take(g, &f), 1);
 	assert_int_equal(rig_take(g, &f), 0);
-	/* Interrupts: one is raised and waits, as each kind has it. */
+	/* Interrupts: one of each kind is raised and stays pending. */
 	rig_wr(g, IGB_IMS, UINT32_MAX);
 	rig_wr(g, IGB_EIMS, UINT32_MAX);
 	rig_wr(g, IGB_ICS, 1u << 2);
@@ -265,14 +274,14 @@ frames_have_no_byte_of_the_former_client(void **state)
 	memset(g->mem, 0, RIG_MEM);
 	memset(secret, SECRET, sizeof(secret));
 
-	/* Nothing comes out by itself; a short frame is padded with zeros. */
+	/* The device sends nothing by itself, and pads a short frame with zeros. */
 	assert_int_equal(rig_take(g, &f), 0);
 	rig_tx_start(g, 0);
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_SLU);
 	memset(frame, 0x11, sizeof(frame));
 	memcpy(frame, rig_mac, 6);
 	rig_post(g, frame, 20, RIG_LAST, 20 << 14);
-	rig_post(g, frame, 300, RIG_LAST | IGB_TXD_VLE, 300 << 14); /* a context that is none of his */
+	rig_post(g, frame, 300, RIG_LAST | IGB_TXD_VLE, 300 << 14); /* refers to a context that the client never set */
 	rig_ring_bell(g);
 	assert_int_equal(rig_take(g, &f), 1);
 	assert_in_range(f.len, 20, 60);
@@ -285,7 +294,7 @@ frames_have_no_byte_of_the_former_client(void **state)
 		assert_int_not_equal(f.len, 304); /* the former client's tag */
 	}
 
-	/* Nor does anything arrive but what was sent. */
+	/* Nothing arrives but what was sent. */
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_rx_on(g, IGB_RCTL_BAM);
 	rig_send_in(g, frame, 60, 0);
@@ -315,7 +324,7 @@ no_event_of_the_former_client_comes(void **state)
 		rig_take(g, &f);
 		for (unsigned int i = 0; i < n; i++)
 			assert_int_equal(events(fds[i]), 0);
-		/* The client's own does come: none of it is masked. */
+		/* The client's own interrupt does arrive: it is not masked. */
 		if (index == VFIO_PCI_INTX_IRQ_INDEX) {
 			rig_wr(g, IGB_IMS, 1u << 2);
 			rig_wr(g, IGB_ICS, 1u << 2);

@@ -3,8 +3,11 @@
  */
 
 /*
- * Queues coming and going while frames flow: the handshake that a driver's
- * safety stands on. Here the polling thread is a thread of its own.
+ * Queues that start and stop while frames flow.
+ *
+ * A driver may free the memory of a queue once the device has acknowledged that the queue is
+ * disabled, so the device must not write to that memory afterwards. In this file the polling
+ * thread is a separate thread.
  */
 
 #include <pthread.h>
@@ -36,7 +39,10 @@ poll_loop(void *arg)
 		for (i = 0; i < 32; i++) {
 			igb_model_tx(p->g->m, &fr);
 			igb_model_rx(p->g->m, &in, false);
-			/* Held back over quiescent states, as the contract allows. */
+			/*
+			 * Write-backs stay held back across quiescent states, as the interface
+			 * permits.
+			 */
 			if (i % 8 == 0)
 				vfu_rcu_quiescent();
 		}
@@ -67,7 +73,7 @@ poller_stop(struct poller *p)
 	vfu_rcu_online();
 }
 
-/* Until the poller has been around n times more. */
+/* Wait until the polling thread has completed n more rounds. */
 static void
 rounds(struct poller *p, uint64_t n)
 {
@@ -86,7 +92,7 @@ received(struct rig *g, uint32_t i)
 	       IGB_RXD_STAT_DD;
 }
 
-/* After the reply to clearing ENABLE nothing of the ring or its buffers is written. */
+/* After the reply to clearing ENABLE the device writes nothing to the ring or its buffers. */
 static void
 test_disable(void **state)
 {
@@ -113,7 +119,7 @@ test_disable(void **state)
 	poller_stop(&p);
 }
 
-/* Resets of every kind, and clients that go, while frames flow. */
+/* Resets of every kind, and clients that disconnect, while frames flow. */
 static void
 test_reset_under_load(void **state)
 {
@@ -157,7 +163,7 @@ test_reset_under_load(void **state)
 	poller_stop(&p);
 }
 
-/* Bus master and the cable, pulled while frames flow. */
+/* Bus mastering ends, and the cable is pulled, while frames flow. */
 static void
 test_gates(void **state)
 {
@@ -187,7 +193,10 @@ mapped(struct rig *g, uint32_t off)
 	return (uint32_t *)(g->bar + off);
 }
 
-/* Whatever is stored into the queue pages, the tails apart, means nothing: ENABLE least of all. */
+/*
+ * The device ignores stores into the queue pages, except into the tails. ENABLE is the most
+ * important case.
+ */
 static void
 only_tails_are_read_from_the_mapping(void **state)
 {
@@ -206,7 +215,10 @@ only_tails_are_read_from_the_mapping(void **state)
 	assert_false(received(g, 0));
 	assert_false(rig_rd(g, IGB_RXDCTL(0)) & IGB_DCTL_ENABLE);
 
-	/* Enabled by message with the page full of nonsense: what came by message counts. */
+	/*
+	 * Enabled by message while the page holds other values: the registers written by
+	 * message count.
+	 */
 	for (o = 0; o < IGB_QUEUE_STRIDE; o += 4)
 		if (o != IGB_Q_TAIL)
 			__atomic_store_n(mapped(g, IGB_RXQ_BASE + o), 0, __ATOMIC_RELEASE);
@@ -218,12 +230,12 @@ only_tails_are_read_from_the_mapping(void **state)
 	assert_int_equal(rig_rd(g, IGB_RDLEN(0)), RIG_DESCS * 16);
 	assert_int_equal(rig_rd(g, IGB_RDH(0)), 8);
 	assert_int_equal(rig_rd(g, IGB_RDT(0)), 8);
-	/* The head is there to be seen, as a hint. */
+	/* The head is visible in the page, as a hint. */
 	assert_int_equal(*mapped(g, IGB_RDH(0)), 8);
 	poller_stop(&p);
 }
 
-/* Heads, tails and drops of all sixteen queues, as the datasheet has them, by message. */
+/* By message, heads, tails and drops of all sixteen queues behave as the datasheet says. */
 static void
 trapped_registers_are_exact(void **state)
 {
@@ -235,7 +247,7 @@ trapped_registers_are_exact(void **state)
 
 	rig_rx_on(g, IGB_RCTL_SECRC);
 	rig_eth(f, rig_mac, 0x88B5);
-	for (q = 0; q < IGB_MAX_QUEUES; q += 5) { /* the first four have other addresses, too */
+	for (q = 0; q < IGB_MAX_QUEUES; q += 5) { /* the first four also have other addresses */
 		const uint32_t rdt = q < 4 ? IGB_RXQ_ALIAS_BASE + q * 0x100 + IGB_Q_TAIL : IGB_RDT(q);
 
 		rig_rx_start(g, q, RIG_ADV | IGB_SRRCTL_DROP_EN);
@@ -275,11 +287,11 @@ trapped_registers_are_exact(void **state)
 		rig_wr(g, IGB_TXDCTL(q), IGB_DCTL_ENABLE | IGB_DCTL_SWFLSH);
 		assert_int_equal(rig_rd(g, IGB_TXDCTL(q)), IGB_DCTL_ENABLE);
 		assert_int_equal(rig_rd(g, IGB_TDH(q)), 3);
-		/* A running queue's head is the device's own. */
+		/* The head of a running queue belongs to the device. */
 		rig_wr(g, IGB_TDH(q), 9);
 		assert_int_equal(rig_rd(g, IGB_TDH(q)), 3);
 	}
-	/* Bits that are not there, and the holes between registers. */
+	/* Bits that do not exist, and the gaps between registers. */
 	rig_wr(g, IGB_RDBAL(7), ~0u);
 	assert_int_equal(rig_rd(g, IGB_RDBAL(7)), 0xFFFFFF80);
 	rig_wr(g, IGB_TDLEN(7), ~0u);
@@ -290,7 +302,7 @@ trapped_registers_are_exact(void **state)
 	assert_int_equal(rig_rd(g, IGB_RXQ(7, 0x20)), 0);
 }
 
-/* Each client's pages are its own: what a former one stores reaches nobody. */
+/* Each client gets its own pages: stores of a former client reach no other client. */
 static void
 former_clients_mapping_leads_nowhere(void **state)
 {
@@ -300,7 +312,7 @@ former_clients_mapping_leads_nowhere(void **state)
 	uint32_t o;
 
 	memset(g->bar + IGB_TXQ_BASE, 0xA5, RIG_PAGE);
-	old = mremap(g->bar, 0, RIG_BAR, MREMAP_MAYMOVE); /* a second view, which stays */
+	old = mremap(g->bar, 0, RIG_BAR, MREMAP_MAYMOVE); /* a second view, which remains mapped */
 	assert_ptr_not_equal(old, MAP_FAILED);
 	rig_disconnect(g);
 	rig_connect(g);
@@ -317,7 +329,7 @@ former_clients_mapping_leads_nowhere(void **state)
 	munmap(old, RIG_BAR);
 }
 
-/* Rings that cannot be: idle, told, and no harm. */
+/* Invalid rings stay idle, are reported, and do no harm. */
 static void
 test_bad_rings(void **state)
 {
@@ -335,14 +347,14 @@ test_bad_rings(void **state)
 		assert_int_equal(rig_take(g, &fr), 0);
 		rig_wr(g, IGB_TXDCTL(0), 0);
 	}
-	rig_wr(g, IGB_TDLEN(0), 0x80000); /* the largest: only partly mapped */
+	rig_wr(g, IGB_TDLEN(0), 0x80000); /* the largest, which is mapped only in part */
 	rig_wr(g, IGB_TDBAL(0), (uint32_t)RIG_IOVA + RIG_MEM - 0x1000);
 	rig_wr(g, IGB_TDBAH(0), (uint32_t)(RIG_IOVA >> 32));
 	rig_wr(g, IGB_TXDCTL(0), IGB_DCTL_ENABLE);
 	rig_tdt(g, 0, 32767);
 	for (i = 0; i < 100; i++)
 		rig_take(g, &fr);
-	/* A garbage ring: every byte of it. */
+	/* A ring with random values in every byte. */
 	rig_wr(g, IGB_TXDCTL(0), 0);
 	srand(1);
 	for (i = 0; i < 0x20000; i++)
@@ -354,7 +366,7 @@ test_bad_rings(void **state)
 	rig_tdt(g, 0, 0x1FFF);
 	for (i = 0; i < 20000; i++)
 		rig_take(g, &fr);
-	/* All registers, read and written with nonsense; then still a device. */
+	/* Write random values to all registers, and read them. The device must still work. */
 	for (i = 0; i < IGB_BAR0_SIZE; i += 4) {
 		if (i == IGB_CTRL || i == IGB_CTRL_DUP)
 			continue;
@@ -383,7 +395,10 @@ phy_write(struct rig *g, unsigned int reg, uint32_t v)
 				    reg << IGB_MDIC_REG_SHIFT | v);
 }
 
-/* What is sent comes back, and neither leaves nor lets others in; by the MAC, by the PHY. */
+/*
+ * In loopback the device receives what it sends. Its frames do not leave, and others do not
+ * enter; by the MAC, by the PHY.
+ */
 static void
 test_loopback(void **state)
 {
@@ -402,7 +417,7 @@ test_loopback(void **state)
 			rig_rx_on(g, IGB_RCTL_LBM_MAC);
 		} else {
 			rig_rx_on(g, 0);
-			/* As Linux's driver does, and without a cable, too. */
+			/* As Linux's driver does, and also without a cable. */
 			igb_model_set_link(g->m, false);
 			phy_write(g, IGB_PHY_CTRL, 0x4140);
 			assert_true(rig_rd(g, IGB_STATUS) & IGB_STATUS_LU);
@@ -414,7 +429,7 @@ test_loopback(void **state)
 		assert_true(fr.flags & IGB_FRAME_LOOPED);
 		assert_true(rig_rxd(g, 0, i)->wb.staterr & IGB_RXD_STAT_DD);
 		assert_memory_equal(rig_rxbuf(g, 0, i), f, 60);
-		/* From outside: nothing. */
+		/* Nothing enters from outside. */
 		assert_int_equal(rig_send_in(g, f, 60, 0), 1);
 		assert_false(rig_rxd(g, 0, i + 1)->wb.staterr & IGB_RXD_STAT_DD);
 	}
@@ -423,7 +438,7 @@ test_loopback(void **state)
 	assert_int_equal(st.tx_frames, 2);
 	assert_int_equal(st.rx_off, 2);
 
-	/* With the receiver off nothing is received, and the frame is gone. */
+	/* While the receiver is off, nothing is received, and the frame is lost. */
 	rig_wr(g, IGB_RCTL, 0);
 	rig_post(g, f, 60, RIG_LAST, 60u << IGB_TXD_PAYLEN_SHIFT);
 	rig_ring_bell(g);
@@ -431,7 +446,7 @@ test_loopback(void **state)
 	assert_false(rig_rxd(g, 0, 2)->wb.staterr & IGB_RXD_STAT_DD);
 	rig_rx_on(g, 0);
 
-	/* And out of it again; a reset does that, too. */
+	/* Leave loopback by a register, then by a reset. */
 	phy_write(g, IGB_PHY_CTRL, 0x1140);
 	igb_model_set_link(g->m, true);
 	assert_true(igb_model_listening(g->m));
@@ -464,7 +479,7 @@ receive_loop(void *arg)
 	return NULL;
 }
 
-/* The receiver changes hands between two threads that never wait: no frame is lost or doubled. */
+/* Two threads that never wait hand the receiver to each other: no frame is lost or duplicated. */
 static void
 test_loopback_threads(void **state)
 {
@@ -478,11 +493,11 @@ test_loopback_threads(void **state)
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_tx_start(g, 0);
 	rig_eth(f, rig_mac, 0x88B5);
-	f[20] = 1; /* ours */
+	f[20] = 1; /* marks a looped frame */
 	assert_int_equal(pthread_create(&p.thread, NULL, receive_loop, &p), 0);
 	for (i = 0; i < 400; i++) {
 		rig_rx_on(g, i & 1 ? IGB_RCTL_LBM_MAC : 0);
-		/* Its turn, whenever the scheduler gives it one: some frames are from outside. */
+		/* Let the other thread run, so that some frames are from outside. */
 		if (i % 20 == 0)
 			rounds(&p, 2);
 		for (n = 0; n < 20; n++) {

@@ -2,10 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/*
- * The model's registers: reset values, side effects, NVM, PHY, configuration
- * space, statistics.
- */
+/* The model's registers: reset values, side effects, NVM, PHY, configuration space, statistics. */
 
 #include "igb_rig.h"
 
@@ -59,7 +56,10 @@ test_reset(void **state)
 	assert_int_equal(rig_rd(g, IGB_RAH(3)), 0);
 	assert_int_equal(rig_rd(g, IGB_RXDCTL(0)) & IGB_DCTL_ENABLE, 0);
 	assert_int_equal(rig_rd(g, IGB_RDLEN(0)), 0);
-	/* Throttling is not reset, nor the PHY; a reset of that is told of until it is cleared. */
+	/*
+	 * A reset keeps throttling and the PHY. A reset of the PHY is reported until the driver
+	 * clears it.
+	 */
 	rig_wr(g, IGB_EITR(3), 0x1230);
 	rig_wr(g, IGB_STATUS, 0);
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_RST);
@@ -67,7 +67,7 @@ test_reset(void **state)
 	assert_false(rig_rd(g, IGB_STATUS) & IGB_STATUS_PHYRA);
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_PHY_RST);
 	assert_true(rig_rd(g, IGB_STATUS) & IGB_STATUS_PHYRA);
-	/* The 82580's device reset is none here. */
+	/* The device reset of the 82580 does not exist on the 82576. */
 	rig_wr(g, IGB_VET, 0x12345678);
 	rig_wr(g, IGB_CTRL, IGB_CTRL_DEV_RST);
 	assert_int_equal(rig_rd(g, IGB_VET), 0x12345678);
@@ -99,7 +99,7 @@ test_semaphores(void **state)
 	assert_int_equal(rig_rd(g, IGB_SW_FW_SYNC), IGB_SW_FW_PHY0);
 	rig_wr(g, IGB_SWSM, 0);
 	assert_int_equal(rig_rd(g, IGB_SWSM), 0);
-	/* A client that leaves holding it does not lock out the next. */
+	/* A client that leaves while it holds the semaphore does not lock out the next one. */
 	rig_disconnect(g);
 	usleep(100000);
 	rig_connect(g);
@@ -135,7 +135,7 @@ test_nvm(void **state)
 	assert_false(rig_rd(g, IGB_EECD) & IGB_EECD_GNT);
 }
 
-/* The EEPROM's pins, as a driver moves them. */
+/* Move the EEPROM's pins as a driver does. */
 static void
 pins(struct rig *g, uint32_t set, uint32_t clear)
 {
@@ -165,7 +165,7 @@ spi_in(struct rig *g, unsigned int bits)
 	return v;
 }
 
-/* A command of so many bits, up to the next one. */
+/* Send a command of a given number of bits, after the end of the former command. */
 static void
 spi_command(struct rig *g, uint32_t data, unsigned int bits)
 {
@@ -203,7 +203,10 @@ spi_read(struct rig *g, uint32_t word)
 	return __builtin_bswap16((uint16_t)spi_in(g, 16));
 }
 
-/* What software writes by EECD's pins, EERD reads, and the next reset; the next client does not. */
+/*
+ * EERD reads what software wrote with EECD's pins, and the next reset loads it. The next client
+ * gets the original contents.
+ */
 static void
 nvm_is_written_by_its_pins(void **state)
 {
@@ -212,15 +215,15 @@ nvm_is_written_by_its_pins(void **state)
 	uint16_t word = nvm(g, 0x20), sum = 0, mac = 0x2202;
 	uint32_t i;
 
-	/* Without the grant the pins move nothing. */
+	/* Without the grant the pins have no effect. */
 	spi_write(g, 0x20, data, 1);
 	assert_int_equal(nvm(g, 0x20), word);
 	pins(g, IGB_EECD_REQ, 0);
 	assert_int_equal(spi_status(g), 0);
 	assert_int_equal(spi_read(g, IGB_NVM_DEVICE_ID), IGB_DEV_ID_82576);
-	assert_int_equal(spi_in(g, 16), 0x8680); /* the next word follows: the vendor's */
+	assert_int_equal(spi_in(g, 16), 0x8680); /* the next word follows: the vendor ID */
 
-	/* Each write wants its permission. */
+	/* Each write needs its own permission. */
 	spi_command(g, SPI_WRITE << 16 | 0x40, 24);
 	spi_out(g, 0x5555, 16);
 	pins(g, IGB_EECD_CS, 0);
@@ -230,13 +233,13 @@ nvm_is_written_by_its_pins(void **state)
 	spi_write(g, 0x20, data, 1);
 	assert_int_equal(spi_status(g), 0);
 	assert_int_equal(nvm(g, 0x20), 0x1234);
-	/* Half a byte more, and it is no command. */
+	/* With half a byte more, the command is invalid. */
 	spi_command(g, SPI_WREN, 8);
 	spi_command(g, SPI_WRITE << 16 | 0x40, 24);
 	spi_out(g, 0xFFFFF, 20);
 	pins(g, IGB_EECD_CS, 0);
 	assert_int_equal(nvm(g, 0x20), 0x1234);
-	/* A page of 16 words: behind its end comes its beginning. */
+	/* A page has 16 words. Behind its end the write continues at its beginning. */
 	word = nvm(g, 0x40);
 	spi_write(g, 0x3E, data, 3);
 	assert_int_equal(nvm(g, 0x3E), 0x1234);
@@ -245,7 +248,7 @@ nvm_is_written_by_its_pins(void **state)
 	assert_int_equal(nvm(g, 0x40), word);
 	assert_int_equal(spi_read(g, 0x3F), 0xABCD);
 
-	/* Another address, and the sum: as the driver's tool does it. */
+	/* Write another address, and the checksum, as the driver's tool does. */
 	spi_write(g, IGB_NVM_MAC, &mac, 1);
 	for (i = 0; i < IGB_NVM_CHECKSUM; i++)
 		sum = (uint16_t)(sum + nvm(g, i));
@@ -297,10 +300,10 @@ test_phy(void **state)
 	assert_false(rig_rd(g, IGB_STATUS) & IGB_STATUS_LU);
 	phy_wr(g, IGB_PHY_CTRL, phy(g, IGB_PHY_CTRL) & ~IGB_PHY_CTRL_POWER_DOWN);
 	assert_true(rig_rd(g, IGB_STATUS) & IGB_STATUS_LU);
-	/* Latched low: once. */
+	/* Latched low: the loss is reported once. */
 	assert_false(phy(g, IGB_PHY_STATUS) & IGB_PHY_STATUS_LINK);
 	assert_true(phy(g, IGB_PHY_STATUS) & IGB_PHY_STATUS_LINK);
-	/* Negotiation that starts again shows, short as it is. */
+	/* A restarted negotiation is visible, although it is short. */
 	rig_rd(g, IGB_ICR);
 	phy_wr(g, IGB_PHY_CTRL, phy(g, IGB_PHY_CTRL) | IGB_PHY_CTRL_RESTART_AN);
 	assert_int_equal(rig_rd(g, IGB_ICR), IGB_ICR_LSC);
@@ -309,28 +312,28 @@ test_phy(void **state)
 	assert_true(phy(g, IGB_PHY_STATUS) & IGB_PHY_STATUS_LINK);
 	phy_wr(g, IGB_PHY_CTRL, IGB_PHY_CTRL_RESET);
 	assert_int_equal(phy(g, IGB_PHY_CTRL), 0x1140);
-	/* Nobody at another address. */
+	/* No PHY answers at another address. */
 	rig_wr(g, IGB_MDIC, 5u << IGB_MDIC_PHY_SHIFT | IGB_MDIC_OP_READ);
 	assert_true(rig_rd(g, IGB_MDIC) & IGB_MDIC_ERROR);
-	/* The cable's length, on another page. */
+	/* The length of the cable, on another page. */
 	phy_wr(g, IGB_PHY_PAGE_SELECT, 0x11B1);
 	assert_int_not_equal(phy(g, 0x11) >> 9, 0);
 	phy_wr(g, IGB_PHY_PAGE_SELECT, 0);
 }
 
-/* Both ends' advertisements, or what software forces, decide on speed and duplex. */
+/* The advertisements of both ends, or what software forces, determine speed and duplex. */
 static void
 link_has_the_best_mode_of_both_ends(void **state)
 {
 	static const struct {
 		uint32_t ctrl, adv, gig, partner;
-		int code; /* STATUS.SPEED, -1: no link */
+		int code; /* STATUS.SPEED, or -1: no link */
 		bool full;
 		unsigned int mbps;
 	} c[] = {
 		{0x1340, 0x0DE1, 0x0200, IGB_ABLE_ALL, 2, true, 0},
 		{0x1340, 0x0DE1, 0x0000, IGB_ABLE_ALL, 1, true, 100},
-		{0x1340, 0x0CE1, 0x0100, IGB_ABLE_ALL, 1, false, 100}, /* 1000 half: nobody has it */
+		{0x1340, 0x0CE1, 0x0100, IGB_ABLE_ALL, 1, false, 100}, /* 1000 half: no partner has it */
 		{0x1340, 0x0C61, 0x0000, IGB_ABLE_ALL, 0, true, 10},
 		{0x1340, 0x0C21, 0x0000, IGB_ABLE_ALL, 0, false, 10},
 		{0x1340, 0x0DE1, 0x0200, IGB_ABLE_100_HALF | IGB_ABLE_10_FULL, 1, false, 100},
@@ -348,7 +351,7 @@ link_has_the_best_mode_of_both_ends(void **state)
 		const bool up = c[i].code >= 0;
 		uint32_t s;
 
-		/* What is offered counts when negotiation starts. */
+		/* An offer takes effect when negotiation starts. */
 		phy_wr(g, IGB_PHY_AUTONEG_ADV, c[i].adv);
 		phy_wr(g, IGB_PHY_1000T_CTRL, c[i].gig);
 		assert_int_equal(rig_rd(g, IGB_STATUS), before);
@@ -358,7 +361,7 @@ link_has_the_best_mode_of_both_ends(void **state)
 		s = rig_rd(g, IGB_STATUS);
 		assert_int_equal(!!(s & IGB_STATUS_LU), up);
 		assert_int_equal(igb_model_speed(g->m), c[i].mbps);
-		assert_true(igb_model_carrier(g->m) > was); /* the far end sees it, too */
+		assert_true(igb_model_carrier(g->m) > was); /* the far end also sees it */
 		assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_LSC || !(before & IGB_STATUS_LU));
 		phy(g, IGB_PHY_STATUS);
 		assert_int_equal(phy(g, IGB_PHY_STATUS) & (IGB_PHY_STATUS_LINK | IGB_PHY_STATUS_AN_DONE),
@@ -376,7 +379,7 @@ link_has_the_best_mode_of_both_ends(void **state)
 		assert_int_equal(!!(phy(g, IGB_PHY_1000T_STATUS) & 0x0800),
 			!!(c[i].partner & IGB_ABLE_1000_FULL));
 	}
-	/* The partner's change is one of this end. */
+	/* A change of the partner changes this end. */
 	phy_wr(g, IGB_PHY_CTRL, 0x1340);
 	assert_int_equal(igb_model_ability(g->m), IGB_ABLE_ALL);
 	igb_model_set_partner(g->m, IGB_ABLE_100_FULL);
