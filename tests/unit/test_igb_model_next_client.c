@@ -281,7 +281,7 @@ frames_have_no_byte_of_the_former_client(void **state)
 	memset(frame, 0x11, sizeof(frame));
 	memcpy(frame, rig_mac, 6);
 	rig_post(g, frame, 20, RIG_LAST, 20 << 14);
-	rig_post(g, frame, 300, RIG_LAST | IGB_TXD_VLE, 300 << 14); /* refers to a context that the client never set */
+	rig_post(g, frame, 300, RIG_LAST | IGB_TXD_VLE, 300 << 14); /* a context nobody set */
 	rig_ring_bell(g);
 	assert_int_equal(rig_take(g, &f), 1);
 	assert_in_range(f.len, 20, 60);

@@ -333,7 +333,7 @@ link_has_the_best_mode_of_both_ends(void **state)
 	} c[] = {
 		{0x1340, 0x0DE1, 0x0200, IGB_ABLE_ALL, 2, true, 0},
 		{0x1340, 0x0DE1, 0x0000, IGB_ABLE_ALL, 1, true, 100},
-		{0x1340, 0x0CE1, 0x0100, IGB_ABLE_ALL, 1, false, 100}, /* 1000 half: no partner has it */
+		{0x1340, 0x0CE1, 0x0100, IGB_ABLE_ALL, 1, false, 100}, /* no partner has 1000 half */
 		{0x1340, 0x0C61, 0x0000, IGB_ABLE_ALL, 0, true, 10},
 		{0x1340, 0x0C21, 0x0000, IGB_ABLE_ALL, 0, false, 10},
 		{0x1340, 0x0DE1, 0x0200, IGB_ABLE_100_HALF | IGB_ABLE_10_FULL, 1, false, 100},
@@ -403,7 +403,7 @@ setup_counted(void **state)
 		(struct igb_model_params){.speed_mbps = 1000, .log = count_line});
 }
 
-/* Writes patterns, and expects the bits of the mask back. */
+/* Write patterns, and expect the bits of the mask when reading back. */
 static void
 pattern(struct rig *g, uint32_t off, uint32_t mask, uint32_t bits)
 {
@@ -419,9 +419,9 @@ pattern(struct rig *g, uint32_t off, uint32_t mask, uint32_t bits)
 }
 
 /*
- * What a driver's self-test does to the device (Linux' igb: ethtool -t offline): patterns to the
- * registers, with queues enabled on rings of nonsense while frames arrive, and each interrupt. A
- * test is no misuse, and no line is written about it.
+ * The accesses of a driver's self-test (Linux igb: ethtool -t offline): patterns to the
+ * registers, with queues enabled on nonsense rings while frames arrive, and each interrupt. A
+ * self-test is no misuse, so the device logs no line about it.
  */
 static void
 self_test_passes_and_logs_nothing(void **state)
@@ -493,7 +493,10 @@ self_test_passes_and_logs_nothing(void **state)
 		for (mask = 1; mask != 1u << 31; mask <<= 1) {
 			if (!(mask & causes))
 				continue;
-			/* Masked, it is silent; unmasked, it is posted; and others' are not. */
+			/*
+			 * A masked cause is silent, an unmasked cause is posted, and other
+			 * causes are not.
+			 */
 			rig_wr(g, IGB_ICR, ~0u);
 			rig_wr(g, IGB_IMC, mask);
 			rig_wr(g, IGB_ICS, mask);
@@ -521,7 +524,7 @@ self_test_passes_and_logs_nothing(void **state)
 	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
 	assert_int_equal(lines, n);
 
-	/* Such a ring that is to be used is a mistake, and told once. */
+	/* If the device is to use such a ring, that is a mistake, which it reports once. */
 	rig_wr(g, IGB_RDLEN(0), 100);
 	rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
 	rig_rx_on(g, IGB_RCTL_BAM);
@@ -531,7 +534,7 @@ self_test_passes_and_logs_nothing(void **state)
 	assert_int_equal(lines, n + 1);
 }
 
-/* What the far end sees of this one: igb_model_carrier(). */
+/* What the far end sees of this end: igb_model_carrier(). */
 static void
 carrier_follows_client_set_link_up_and_phy_power(void **state)
 {
@@ -554,7 +557,7 @@ carrier_follows_client_set_link_up_and_phy_power(void **state)
 	assert_int_equal(igb_model_carrier(g->m), was + 2);
 	phy_wr(g, IGB_PHY_CTRL, IGB_PHY_CTRL_RESET);
 	assert_int_equal(igb_model_carrier(g->m), was + 4);
-	/* A reset of the MAC leaves the link alone. */
+	/* A reset of the MAC does not affect the link. */
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_RST);
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) & ~IGB_CTRL_SLU);
 	assert_int_equal(igb_model_carrier(g->m), was + 4);
@@ -563,12 +566,12 @@ carrier_follows_client_set_link_up_and_phy_power(void **state)
 	assert_false(igb_model_carrier(g->m) & 1);
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_SLU);
 	assert_true(igb_model_carrier(g->m) & 1);
-	/* That of the device does not, until a driver asks for it again. */
+	/* A reset of the device takes the link down, until a driver requests it again. */
 	vfu_rcu_offline();
 	assert_int_equal(vfu_client_reset(g->c), 0);
 	vfu_rcu_online();
 	assert_false(igb_model_carrier(g->m) & 1);
-	/* A far end that is down has no say in it. */
+	/* A far end that is down does not affect this end's carrier. */
 	igb_model_set_link(g->m, false);
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_SLU);
 	assert_true(igb_model_carrier(g->m) & 1);
@@ -597,7 +600,7 @@ test_masks(void **state)
 	assert_int_equal(rig_rd(g, IGB_EIMS), 2);
 	assert_int_equal(rig_rd(g, IGB_IMC), 0x11);
 	rig_wr(g, IGB_IMC, ~0u);
-	/* IAM: what reading masks; with NSICR even if there was no cause. */
+	/* IAM: what a read of ICR masks; with NSICR also if there was no cause. */
 	rig_rd(g, IGB_ICR);
 	rig_wr(g, IGB_IAM, 0x4);
 	rig_wr(g, IGB_IMS, 0x14);
@@ -608,7 +611,7 @@ test_masks(void **state)
 	assert_int_equal(rig_rd(g, IGB_IMS), 0x10);
 	rig_wr(g, IGB_GPIE, 0);
 	rig_wr(g, IGB_IMC, ~0u);
-	rig_wr(g, IGB_IMS, ~0u); /* only what there is */
+	rig_wr(g, IGB_IMS, ~0u); /* only the bits that exist */
 	assert_int_equal(rig_rd(g, IGB_IMS), 0x77DCFBFD);
 	rig_wr(g, IGB_IMC, ~0u);
 	rig_wr(g, IGB_EIMS, ~0u);
@@ -621,12 +624,12 @@ test_masks(void **state)
 	assert_int_equal(rig_rd(g, IGB_EICR), 0x01FFFFFF);
 	rig_wr(g, IGB_EIMC, ~0u);
 	rig_wr(g, IGB_GPIE, 0);
-	/* ICS sets, a write of 1 clears, a read clears all (nothing unmasked). */
+	/* ICS sets, a write of 1 clears, and a read clears all (nothing is unmasked). */
 	rig_wr(g, IGB_ICS, 0x14);
 	rig_wr(g, IGB_ICR, 0x10);
 	assert_int_equal(rig_rd(g, IGB_ICR), 0x4);
 	assert_int_equal(rig_rd(g, IGB_ICR), 0);
-	/* Aliases of the queues' registers. */
+	/* Aliases of queue registers. */
 	rig_wr(g, IGB_RXQ_ALIAS_BASE + 0x200, 0x1000);
 	assert_int_equal(rig_rd(g, IGB_RDBAL(2)), 0x1000);
 	rig_wr(g, IGB_TDLEN(3), 0x400);
@@ -637,7 +640,7 @@ test_masks(void **state)
 	assert_int_equal(rig_rd(g, 0x003FC), 0x11);
 	rig_wr(g, 0x00604, 0x22);
 	assert_int_equal(rig_rd(g, IGB_VFTA(1)), 0x22);
-	/* Bits that are not there. */
+	/* Bits that do not exist. */
 	rig_wr(g, IGB_FCRTL, ~0u);
 	assert_int_equal(rig_rd(g, IGB_FCRTL), 0x8000FFF8);
 	rig_wr(g, IGB_GCR, 0);
@@ -648,7 +651,7 @@ test_masks(void **state)
 	assert_int_equal(vfu_client_region_write(g->c, 2, 0, &v, 4), 0);
 	assert_int_equal(vfu_client_region_read(g->c, 2, 4, &v, 4), 0);
 	assert_int_equal(v, 0x400);
-	/* Accesses that no bus would make. */
+	/* Accesses that no bus makes. */
 	assert_true(vfu_client_region_write(g->c, 0, 2, &v, 4) < 0);
 	assert_true(vfu_client_region_write(g->c, 0, 0, &v, 2) < 0);
 	assert_true(vfu_client_region_read(g->c, 0, IGB_BAR0_SIZE - 2, &v, 4) < 0);
@@ -690,7 +693,7 @@ test_pci(void **state)
 		}
 	}
 	assert_int_equal(seen, 1u << 1 | 1u << 5 | 1u << 9 | 1u << 16 | 1u << 17);
-	/* The MSI-X table remembers; the PBA cannot be written. */
+	/* The MSI-X table keeps what is written; the PBA is read-only. */
 	vfu_rcu_offline();
 	uint32_t v = 0xFEE00001;
 	assert_int_equal(vfu_client_region_write(g->c, 3, 0x10, &v, 4), 0);
@@ -786,18 +789,18 @@ test_statistics(void **state)
 	assert_int_equal(rig_rd(g, IGB_CRCERRS), 1);
 	rig_send_in(g, f, 59, 0);
 	assert_int_equal(rig_rd(g, IGB_RUC), 1);
-	assert_int_equal(rig_rd(g, IGB_TPR), 2); /* whatever they were */
+	assert_int_equal(rig_rd(g, IGB_TPR), 2); /* good or bad */
 	assert_int_equal(rig_rd(g, IGB_TORL), 3 * (len + 4) + 63);
 	igb_model_get_stats(g->m, &st);
 	assert_int_equal(st.rx_frames, 2);
 	assert_int_equal(st.rx_bad, 2);
 	assert_true(st.client && st.link);
-	/* More than 32 bits, latched by the low half. */
+	/* More than 32 bits: reading the low half latches the high half. */
 	g->m->rxc.stat[IGB_STAT(IGB_GORCL)] += 5ull << 32;
 	assert_int_equal(rig_rd(g, IGB_GORCL), 0);
 	assert_int_equal(rig_rd(g, IGB_GORCH), 5);
 	assert_int_equal(rig_rd(g, IGB_GORCH), 0);
-	/* A reset brings registers to 0, not the owner's counters. */
+	/* A reset clears the registers, but not the owner's counters. */
 	rig_send_in(g, f, len, 0);
 	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
 	assert_int_equal(rig_rd(g, IGB_GPRC), 0);
@@ -805,7 +808,11 @@ test_statistics(void **state)
 	assert_int_equal(st.rx_frames, 3);
 }
 
-/* Whether this access counts as the client's setting its port up. */
+/**
+ * Access a register.
+ *
+ * @return true if the access counts as the client setting up its port
+ */
 static bool
 busy_after(struct rig *g, uint32_t off, bool write)
 {
@@ -841,7 +848,7 @@ access_counts_as_set_up_but_for_tails_interrupts_and_statistics(void **state)
 	}
 }
 
-/* A process of another PID namespace has number 0: two of them are not one. */
+/* A process of another PID namespace has number 0: two such processes must not count as one. */
 static void
 client_without_a_number_is_busy_at_one_device(void **state)
 {

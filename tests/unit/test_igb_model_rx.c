@@ -2,9 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/*
- * The model's receiver: filters, RSS, checksums, tags, buffers, drops.
- */
+/* The model's receiver: filters, RSS, checksums, tags, buffers, drops. */
 
 #include "igb_rig.h"
 
@@ -21,7 +19,11 @@ rig_rx_setup(void **state)
 	return 0;
 }
 
-/* Sends a 60-byte frame in; true if it was delivered to queue 0. */
+/**
+ * Send a 60-byte frame in.
+ *
+ * @return true if the device delivered it to queue 0
+ */
 static bool
 passes(struct rig *g, const uint8_t *da, uint16_t type)
 {
@@ -58,7 +60,7 @@ test_addresses(void **state)
 	assert_false(passes(g, other, 0x88B5));
 	rig_rx_on(g, IGB_RCTL_SECRC | IGB_RCTL_BAM);
 	assert_true(passes(g, bcast, 0x88B5));
-	/* The last receive address; invalid again without AV. */
+	/* The last receive address, which is invalid again without AV. */
 	rig_rx_on(g, IGB_RCTL_SECRC);
 	rig_wr(g, IGB_RAL(23), 0x00009902);
 	rig_wr(g, IGB_RAH(23), IGB_RAH_AV | 0x0100);
@@ -76,7 +78,7 @@ test_addresses(void **state)
 		assert_true(passes(g, mc, 0x88B5));
 		rig_wr(g, IGB_MTA(h / 32), 0);
 	}
-	/* Receiver off. */
+	/* The receiver is off. */
 	rig_wr(g, IGB_RCTL, 0);
 	assert_false(passes(g, rig_mac, 0x88B5));
 }
@@ -102,7 +104,7 @@ test_vlan(void **state)
 	uint32_t len = tagged(f, 0x2064); /* VID 100, priority 1 */
 	volatile union igb_rx_desc *d;
 
-	/* Left in. */
+	/* The tag stays in. */
 	rig_send_in(g, f, len, 0);
 	d = rig_rxd(g, 0, 0);
 	assert_int_equal(d->wb.length, len);
@@ -112,7 +114,7 @@ test_vlan(void **state)
 		d->wb.pkt_info >> IGB_RXD_PTYPE_SHIFT, IGB_RXD_PTYPE_IPV4 | IGB_RXD_PTYPE_UDP);
 	assert_true(d->wb.staterr & IGB_RXD_STAT_L4I);
 	assert_false(d->wb.staterr & IGB_RXD_ERR_L4E);
-	/* Stripped. */
+	/* The tag is stripped. */
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_VME);
 	rig_send_in(g, f, len, 0);
 	d = rig_rxd(g, 0, 1);
@@ -121,7 +123,7 @@ test_vlan(void **state)
 	assert_int_equal(d->wb.vlan, 0x2064);
 	assert_memory_equal(rig_rxbuf(g, 0, 1), f, 12);
 	assert_memory_equal(rig_rxbuf(g, 0, 1) + 12, f + 16, len - 16);
-	/* Filtered. */
+	/* The tag is filtered. */
 	rig_rx_on(g, IGB_RCTL_SECRC | IGB_RCTL_VFE);
 	rig_send_in(g, f, len, 0);
 	assert_false(rig_rxd(g, 0, 2)->wb.staterr & IGB_RXD_STAT_DD);
@@ -141,7 +143,7 @@ test_checksums(void **state)
 	uint8_t f[2048];
 	uint32_t len, i = 0, st;
 
-	/* Odd lengths, too. */
+	/* Also odd lengths. */
 	for (uint32_t n = 20; n < 24; n++) {
 		len = rig_ipv4(f, 6, n);
 		rig_send_in(g, f, len, 0);
@@ -159,7 +161,7 @@ test_checksums(void **state)
 	st = rig_rxd(g, 0, i++)->wb.staterr;
 	assert_true(st & IGB_RXD_ERR_IPE);
 	assert_false(st & IGB_RXD_ERR_L4E);
-	/* UDP; without a checksum; padded behind the datagram. */
+	/* UDP; UDP without a checksum; UDP with padding behind the datagram. */
 	len = rig_ipv4(f, 17, 30);
 	rig_send_in(g, f, len, 0);
 	st = rig_rxd(g, 0, i++)->wb.staterr;
@@ -173,12 +175,12 @@ test_checksums(void **state)
 	rig_send_in(g, f, 60, 0);
 	st = rig_rxd(g, 0, i++)->wb.staterr;
 	assert_int_equal(st, DD_EOP | IGB_RXD_STAT_IPCS | IGB_RXD_STAT_L4I | IGB_RXD_STAT_UDPCS);
-	/* Switched off. */
+	/* Checksums off. */
 	rig_wr(g, IGB_RXCSUM, 0);
 	rig_send_in(g, f, 60, 0);
 	st = rig_rxd(g, 0, i++)->wb.staterr;
 	assert_int_equal(st, DD_EOP);
-	/* SCTP: CRC32c of a known packet is checked against an independent computation. */
+	/* SCTP: compare the CRC32c of a packet with an independent computation. */
 	memset(f, 0, 100);
 	len = rig_ipv4(f, 17, 40);
 	f[14 + 9] = 132;
@@ -204,7 +206,11 @@ test_checksums(void **state)
 	assert_true(st & IGB_RXD_ERR_L4E);
 }
 
-/* Ethernet, IPv6, "ext" extension header bytes of hop-by-hop options, TCP. */
+/**
+ * Write Ethernet, IPv6, "ext" bytes of hop-by-hop options, and TCP.
+ *
+ * @return the length of the frame
+ */
 static uint32_t
 ipv6(uint8_t *f, uint32_t ext)
 {
@@ -259,7 +265,7 @@ test_packet_types(void **state)
 	rig_eth(f, rig_mac, 0x0806);
 	rig_send_in(g, f, 60, 0);
 	assert_int_equal(PTYPE(), 0);
-	/* Lengths that lie: no header is recognised where it does not fit. */
+	/* Wrong lengths: the parser recognises no header where it does not fit. */
 	len = rig_ipv4(f, 6, 20);
 	rig_put16(f + 16, 2000);
 	rig_send_in(g, f, len, 0);
@@ -375,14 +381,14 @@ test_rss(void **state)
 	d = rig_rxd(g, 0x40207d3d & 3, n[0x40207d3d & 3]++);
 	assert_int_equal(d->wb.rss, 0x40207d3d);
 	assert_int_equal(d->wb.pkt_info & 0xF, IGB_RXD_RSS_TCPIPV6);
-	/* What is not hashed goes to queue 0. */
+	/* A frame that is not hashed goes to queue 0. */
 	memset(f, 0, 60);
 	rig_eth(f, rig_mac, 0x0806);
 	rig_send_in(g, f, 60, 0);
 	d = rig_rxd(g, 0, n[0]);
 	assert_int_equal(d->wb.rss, 0);
 	assert_true(d->wb.staterr & IGB_RXD_STAT_DD);
-	/* Where a checksum stands instead of the hash there is no type of it either. */
+	/* If a checksum takes the place of the hash, the hash type is also absent. */
 	rig_wr(g, IGB_RXCSUM, 0);
 	len = ipv6(f, 0);
 	rig_send_in(g, f, len, 0);
@@ -430,7 +436,7 @@ test_lengths(void **state)
 	assert_true(rig_rxd(g, 0, at)->wb.staterr & IGB_RXD_STAT_DD);
 	rig_send_in(g, f, 1997, 0);
 	assert_int_equal(rig_rd(g, IGB_ROC), 1);
-	/* Absurd. */
+	/* Longer than any frame. */
 	rig_wr(g, IGB_RLPML, 0x3FFF);
 	rig_send_in(g, f, 9725, 0);
 	assert_int_equal(rig_rd(g, IGB_ROC), 1);
@@ -457,7 +463,7 @@ test_fcs(void **state)
 	b = rig_rxbuf(g, 0, 0);
 	memcpy(&is, b + 60, 4);
 	assert_int_equal(is, c);
-	/* Bad ones are stored only if asked for, and say so. */
+	/* The device stores bad frames only on request, and marks them. */
 	rig_send_in(g, f, 60, IGB_FRAME_BAD_FCS);
 	assert_false(rig_rxd(g, 0, 1)->wb.staterr & IGB_RXD_STAT_DD);
 	rig_rx_on(g, IGB_RCTL_SBP);
@@ -486,7 +492,7 @@ test_legacy(void **state)
 	assert_int_equal(d->legacy.errors, IGB_RXD_LEG_ERR_TCPE);
 	assert_int_equal(d->legacy.length, len - 4);
 	assert_int_equal(d->legacy.vlan, 100);
-	/* 256-byte buffers. */
+	/* Buffers of 256 bytes. */
 	{
 		static uint8_t big[600];
 
@@ -517,7 +523,10 @@ test_header_split(void **state)
 	assert_memory_equal(g->mem + 0x700000, f, 54);
 	assert_memory_equal(rig_rxbuf(g, 0, 0), f + 54, 40);
 
-	/* Longer than the header buffer (64 bytes): said so, and all of it in the other one. */
+	/*
+	 * Headers longer than the header buffer (64 bytes): reported, and all of the frame is
+	 * in the other one.
+	 */
 	rig_wr(g, IGB_RXDCTL(0), 0);
 	rig_rx_start(g, 0, IGB_SRRCTL_DESCTYPE_HDR_SPLIT | 1u << IGB_SRRCTL_BSIZEHDR_SHIFT | 2);
 	f[46] = 8 << 4; /* TCP: 12 of the payload's bytes are options */
@@ -525,7 +534,7 @@ test_header_split(void **state)
 	assert_int_equal(d->wb.hdr_info, 66 << IGB_RXD_HDR_LEN_SHIFT | IGB_RXD_SPH);
 	assert_true(d->wb.staterr & IGB_RXD_ERR_HBO);
 	assert_int_equal(d->wb.length, len);
-	/* With "always" as much as fits goes there. */
+	/* With "always", the device stores there as much as fits. */
 	rig_wr(g, IGB_RXDCTL(0), 0);
 	rig_rx_start(g, 0, IGB_SRRCTL_DESCTYPE_HDR_ALWAYS | 1u << IGB_SRRCTL_BSIZEHDR_SHIFT | 2);
 	d->read.hdr_addr = rig_rxd(g, 0, 1)->read.hdr_addr = RIG_IOVA + 0x700000;
@@ -556,7 +565,7 @@ test_drops(void **state)
 	rig_eth(f, rig_mac, 0x88B5);
 	for (i = 0; i < RIG_DESCS - 1; i++)
 		rig_send_in(g, f, 60, 0);
-	/* The wire may wait: nothing is taken, nothing counted. */
+	/* The wire may wait: the device takes nothing, and counts nothing. */
 	assert_int_equal(igb_model_rx(g->m, &fr, true), 0);
 	assert_int_equal(rig_rd(g, IGB_MPC), 0);
 	rig_send_in(g, f, 60, 0);
@@ -575,7 +584,7 @@ test_drops(void **state)
 	igb_model_get_stats(g->m, &st);
 	assert_int_equal(st.rx_no_desc, 2);
 	assert_int_equal(st.queue[0].rx_no_desc, 2);
-	/* A ring that cannot ever hold the frame is no reason to wait for ever. */
+	/* A frame that no ring state can ever hold must not make the wire wait forever. */
 	static uint8_t big[9000];
 	rig_eth(big, rig_mac, 0x88B5);
 	rig_wr(g, IGB_RXDCTL(0), 0);
@@ -600,7 +609,10 @@ test_bad_memory(void **state)
 	struct igb_model_stats st;
 
 	rig_eth(f, rig_mac, 0x88B5);
-	/* A buffer nowhere: reported as an error (with a length: see igb_rx.c), and the next is fine. */
+	/*
+	 * A buffer at no mapped address: reported as an error (with a length, see igb_rx.c),
+	 * and the next frame arrives.
+	 */
 	rig_rxd(g, 0, 0)->read.pkt_addr = 0x1000;
 	rig_send_in(g, f, 60, 0);
 	rig_send_in(g, f, 60, 0);
@@ -608,7 +620,7 @@ test_bad_memory(void **state)
 	assert_int_equal(rig_rxd(g, 0, 0)->wb.length, 60);
 	assert_int_equal(rig_rxd(g, 0, 1)->wb.staterr & ~IGB_RXD_STAT_IPCS, DD_EOP);
 	assert_int_equal(rig_rxd(g, 0, 1)->wb.length, 60);
-	/* Across the mapping's end. */
+	/* A buffer across the end of the mapping. */
 	rig_wr(g, IGB_RXDCTL(0), 0);
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_rxd(g, 0, 0)->read.pkt_addr = RIG_IOVA + RIG_MEM - 32;
@@ -616,7 +628,7 @@ test_bad_memory(void **state)
 	assert_true(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_ERR_RXE);
 	igb_model_get_stats(g->m, &st);
 	assert_true(st.dma_faults >= 2);
-	/* The ring nowhere: the queue is dead, until it is enabled again. */
+	/* A ring at no mapped address: the queue is dead, until it is enabled again. */
 	rig_wr(g, IGB_RXDCTL(0), 0);
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_wr(g, IGB_RXDCTL(0), 0);

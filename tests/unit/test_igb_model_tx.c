@@ -2,10 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/*
- * The model's transmitter: descriptors, offloads, segmentation, and what a
- * driver may get wrong.
- */
+/* The model's transmitter: descriptors, offloads, segmentation, and mistakes of a driver. */
 
 #include <sys/syscall.h>
 #include <time.h>
@@ -41,7 +38,7 @@ test_plain(void **state)
 		f[i] = (uint8_t)i;
 	assert_false(igb_model_tx_pending(g->m));
 	rig_post(g, f, 200, RIG_LAST, 200u << 14);
-	assert_int_equal(rig_take(g, &fr), 0); /* not rung for */
+	assert_int_equal(rig_take(g, &fr), 0); /* the doorbell was not rung */
 	rig_ring_bell(g);
 	assert_true(igb_model_tx_pending(g->m));
 	assert_int_equal(igb_model_tx(g->m, &fr), 1);
@@ -52,7 +49,7 @@ test_plain(void **state)
 	igb_model_tx_flush(g->m);
 	assert_int_equal(rig_txd(g, 0, 0)->wb.status, IGB_TXD_STAT_DD);
 	assert_int_equal(rig_rd(g, IGB_TDH(0)), 1);
-	/* Padded to 60; of several descriptors; DD only where RS is. */
+	/* Padded to 60 bytes; in several descriptors; DD only in those with RS. */
 	rig_post(g, f, 20, IGB_TXD_IFCS, 30u << 14);
 	rig_ring_bell(g);
 	assert_int_equal(rig_take(g, &fr), 0); /* no end of packet yet */
@@ -75,7 +72,7 @@ test_plain(void **state)
 	}
 	assert_int_equal(rig_rd(g, IGB_GPTC), 2 + 3 * RIG_DESCS);
 	assert_int_equal(rig_rd(g, IGB_PTC64), 1);
-	/* Not padded: 63 bytes are of no class of lengths. */
+	/* Without padding: 63 bytes belong to no class of lengths. */
 	rig_wr(g, IGB_TCTL, IGB_TCTL_EN);
 	rig_post(g, f, 59, RIG_LAST, 59u << 14);
 	rig_ring_bell(g);
@@ -99,7 +96,7 @@ test_checksums(void **state)
 			len = rig_ipv4(f, (uint8_t)proto, n);
 			memcpy(want, f, len);
 			rig_put16(f + 24, 0);
-			/* The pseudo-header's sum stands in the checksum's place. */
+			/* The sum of the pseudo-header takes the place of the checksum. */
 			rig_put16(f + 34 + (proto == 6 ? 16 : 6),
 				inet_sum(f + 26, 8, proto + len - 34));
 			rig_ctx(g, 1, 14, 20, proto == 6 ? 20 : 8, 0,
@@ -147,7 +144,7 @@ test_tso(void **state)
 	f[14 + 20 + 13] = 0x19;    /* FIN, PSH, ACK */
 	rig_put16(f + 38, 0xFFFF); /* sequence number about to wrap */
 	rig_put16(f + 40, 0xFC00);
-	rig_put16(f + 18, 0xFFFE);                /* and the IP identification, too */
+	rig_put16(f + 18, 0xFFFE);                /* also the IP identification */
 	rig_put16(f + 50, inet_sum(f + 26, 8, 6)); /* pseudo-header without a length */
 	rig_ctx(g, 0, 14, 20, 20, mss, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 0);
 	/* Headers and payload in two buffers. */
@@ -175,7 +172,7 @@ test_tso(void **state)
 	assert_int_equal(n, 4);
 	assert_int_equal(off, 5000);
 	assert_true(rig_txd(g, 0, 2)->wb.status & IGB_TXD_STAT_DD);
-	/* UDP: its length field follows. */
+	/* UDP: its length field changes per segment. */
 	len = rig_ipv4(f, 17, 3000);
 	rig_put16(f + 40, inet_sum(f + 26, 8, 17));
 	rig_ctx(g, 1, 14, 20, 8, 1000, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_UDP, 0);
@@ -214,7 +211,7 @@ test_legacy(void **state)
 	assert_memory_equal(fr.data, f, len);
 	assert_int_equal(d->legacy.status, IGB_TXD_STAT_DD);
 	assert_int_equal(d->legacy.vlan, 7);
-	/* Offsets outside. */
+	/* Offsets outside of the frame. */
 	d = rig_txd(g, 0, g->tx_next++);
 	d->legacy.addr = RIG_IOVA + RIG_TXBUF;
 	d->legacy.length = 60;
@@ -246,7 +243,7 @@ test_own_fcs(void **state)
 	assert_int_equal(fr.flags, IGB_FRAME_BAD_FCS);
 }
 
-/* Whatever a driver posts, it costs that frame only, and is reported done. */
+/* Whatever a driver posts costs that frame only, and the device reports it done. */
 static void
 test_bad_descriptors(void **state)
 {
@@ -256,10 +253,10 @@ test_bad_descriptors(void **state)
 	uint32_t i;
 
 	memset(f, 0x11, sizeof(f));
-	/* A buffer nowhere. */
+	/* A buffer at no mapped address. */
 	rig_post(g, f, 100, RIG_LAST, 100u << 14);
 	rig_txd(g, 0, 0)->data.addr = 0x1000;
-	/* Wrapping around the address space. */
+	/* A buffer that wraps around the address space. */
 	rig_post(g, f, 100, RIG_LAST, 100u << 14);
 	rig_txd(g, 0, 1)->data.addr = ~0ull - 10;
 	/* No length at all; too short for a header. */
@@ -270,30 +267,30 @@ test_bad_descriptors(void **state)
 	/* A type that does not exist. */
 	rig_post(g, f, 100, RIG_LAST, 0);
 	rig_txd(g, 0, 5)->data.cmd_type_len |= IGB_TXD_DTYP_MASK;
-	/* A context that was never given, and one that cannot be. */
+	/* A context that was never given, and one that does not exist. */
 	rig_post(g, f, 100, RIG_LAST, 100u << 14 | 1u << 4 | IGB_TXD_POPTS_IXSM);
 	rig_post(g, f, 100, RIG_LAST, 100u << 14 | 7u << 4 | IGB_TXD_POPTS_IXSM);
 	rig_ctx(g, 5, 14, 20, 20, 100, 0, 0);
 	/* Headers longer than the frame. */
 	rig_ctx(g, 0, 127, 511, 255, 100, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 0);
 	rig_post(g, f, 100, RIG_LAST, 100u << 14 | IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM);
-	/* Segmentation of nothing, by nothing, with a PAYLEN that lies. */
+	/* Segmentation of an empty payload, with an MSS of 0, and with a wrong PAYLEN. */
 	rig_post(g, f, 100, RIG_LAST | IGB_TXD_TSE, 0);
 	rig_ctx(g, 0, 14, 20, 20, 0, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 0);
 	rig_post(g, f, 1000, RIG_LAST | IGB_TXD_TSE, 946u << 14);
 	rig_ctx(g, 0, 14, 20, 20, 100, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 0);
 	rig_post(g, f, 1000, RIG_LAST | IGB_TXD_TSE, 3u << 14);
-	/* Kinds mixed. */
+	/* Legacy and advanced descriptors in one frame. */
 	rig_post(g, f, 100, IGB_TXD_IFCS, 0);
 	rig_txd(g, 0, g->tx_next - 1)->data.cmd_type_len &= ~IGB_TXD_DEXT;
 	rig_post(g, f, 100, RIG_LAST, 0);
-	/* A context in the middle of a frame is ignored, the frame is not hurt. */
+	/* A context in the middle of a frame is ignored, and does not damage the frame. */
 	i = g->tx_next;
 	rig_post(g, f, 100, IGB_TXD_IFCS, 200u << 14);
 	rig_ctx(g, 0, 14, 20, 20, 100, 0, 0);
 	rig_post(g, f, 100, RIG_LAST, 0);
 	rig_ring_bell(g);
-	/* Lines for the log take their time, and that is bounded. */
+	/* Log lines take time, and that time is bounded. */
 	for (unsigned int n = 0; rig_take(g, &fr) == 0; n++)
 		assert_true(n < 16);
 	assert_int_equal(fr.len, 200);
@@ -304,7 +301,7 @@ test_bad_descriptors(void **state)
 			assert_true(rig_txd(g, 0, i)->wb.status & IGB_TXD_STAT_DD);
 }
 
-/* A chain without an end: bounded in memory and in time, and over when its end comes. */
+/* A chain without an end: bounded in memory and in time, and finished when its end comes. */
 static void
 test_endless_chain(void **state)
 {
@@ -346,7 +343,7 @@ test_frame_that_cannot_be_segmented_is_dropped_unread(void **state)
 
 	rig_ctx(g, 0, 14, 20, 20, 0, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 0);
 	rig_post(g, f, 1000, RIG_LAST | IGB_TXD_TSE, 946u << 14);
-	rig_txd(g, 0, 1)->data.addr = 0x1000; /* nowhere: reading it is a DMA fault */
+	rig_txd(g, 0, 1)->data.addr = 0x1000; /* unmapped: reading it is a DMA fault */
 	rig_post(g, f, 1000, RIG_LAST, 1000u << 14 | 1u << 4 | IGB_TXD_POPTS_IXSM);
 	rig_txd(g, 0, 2)->data.addr = 0x1000;
 	rig_ring_bell(g);
@@ -356,7 +353,7 @@ test_frame_that_cannot_be_segmented_is_dropped_unread(void **state)
 	assert_true(rig_txd(g, 0, 2)->wb.status & IGB_TXD_STAT_DD);
 }
 
-/* Whatever one queue posts, a poll ends, and the other queues have their turn in the next one. */
+/* Whatever one queue posts, a poll ends, and the other queues get their turn in the next one. */
 static void
 test_bytes_gathered_between_flushes_are_bounded(void **state)
 {
@@ -368,7 +365,7 @@ test_bytes_gathered_between_flushes_are_bounded(void **state)
 	rig_tx_start(g, 1);
 	rig_ctx(g, 0, 14, 20, 20, 1000, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 0);
 	for (i = 1; i < RIG_DESCS - 1; i++)
-		rig_post(g, f, sizeof(f), RIG_LAST | IGB_TXD_TSE, 1u << 14); /* PAYLEN lies */
+		rig_post(g, f, sizeof(f), RIG_LAST | IGB_TXD_TSE, 1u << 14); /* PAYLEN is wrong */
 	rig_ring_bell(g);
 	*rig_txd(g, 1, 0) = *rig_txd(g, 0, 1);
 	rig_txd(g, 1, 0)->data.cmd_type_len = 64 | RIG_LAST | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT;
@@ -386,7 +383,7 @@ test_bytes_gathered_between_flushes_are_bounded(void **state)
 	assert_int_equal(tx_bad(g), RIG_DESCS - 2);
 }
 
-/* A clock that moves on by clock_step at each look of this thread, in place of the C library's. */
+/* Replace the C library's clock: each read by this thread advances it by clock_step. */
 static __thread uint64_t clock_step, clock_added;
 
 int
@@ -400,7 +397,7 @@ clock_gettime(clockid_t id, struct timespec *ts)
 	return ret;
 }
 
-/* Descriptors may be slow (page faults): a poll ends, and the next one goes on. */
+/* If descriptors are slow (page faults), a poll ends, and the next one continues. */
 static void
 test_time_between_flushes_is_bounded(void **state)
 {
@@ -482,7 +479,7 @@ test_queues(void **state)
 		}
 		rig_tdt(g, q, 16);
 	}
-	/* Half of it: each queue had its turn. */
+	/* After half of the frames each queue has had its turn. */
 	for (i = 0; i < 128; i++) {
 		assert_int_equal(igb_model_tx(g->m, &fr), 1);
 		seen[fr.data[14]]++;
