@@ -333,7 +333,7 @@ link_has_the_best_mode_of_both_ends(void **state)
 	} c[] = {
 		{0x1340, 0x0DE1, 0x0200, IGB_ABLE_ALL, 2, true, 0},
 		{0x1340, 0x0DE1, 0x0000, IGB_ABLE_ALL, 1, true, 100},
-		{0x1340, 0x0CE1, 0x0100, IGB_ABLE_ALL, 1, false, 100}, /* no partner has 1000 half */
+		{0x1340, 0x0CE1, 0x0100, IGB_ABLE_ALL, 1, false, 100}, /* no partner: 1000 half */
 		{0x1340, 0x0C61, 0x0000, IGB_ABLE_ALL, 0, true, 10},
 		{0x1340, 0x0C21, 0x0000, IGB_ABLE_ALL, 0, false, 10},
 		{0x1340, 0x0DE1, 0x0200, IGB_ABLE_100_HALF | IGB_ABLE_10_FULL, 1, false, 100},

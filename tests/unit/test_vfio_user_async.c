@@ -3,8 +3,12 @@
  */
 
 /*
- * The server's accesses to memory without a file descriptor (server_async.c), by a client that
+ * The server's accesses to memory without a file descriptor (server_async.c). The client
  * answers when the test says so.
+ *
+ * A polling thread must not wait for a client. vfu_dma_read() therefore returns -EAGAIN until
+ * the client's answer has arrived, and vfu_dma_write() posts. Everything that must not pass a
+ * posted write is held back behind it.
  */
 
 #include <poll.h>
@@ -23,7 +27,7 @@
 
 static struct device dev;
 static int s, mem;
-static uint8_t *m; /* the memory at bus address SIZE, which has a descriptor; at 0 is none */
+static uint8_t *m; /* memory at bus address SIZE, with a descriptor; address 0 has none */
 
 /* The next DMA_READ or DMA_WRITE that the server sent. */
 struct asked {
@@ -66,7 +70,7 @@ expect(struct asked *q, uint16_t cmd, uint64_t addr, uint64_t count)
 		assert_true(raw_recv(s, q->data, count, NULL));
 }
 
-/* Of a read, with count bytes of this value. */
+/* Answer a request. The answer to a read has count bytes of this value. */
 static void
 answer(struct asked *q, int value)
 {
@@ -88,7 +92,7 @@ read_once(unsigned int slot, uint64_t iova, void *buf, size_t len)
 	return ret;
 }
 
-/* Until it is another result than -EAGAIN. */
+/* Repeat the read until its result differs from -EAGAIN. */
 static int
 read_all(unsigned int slot, uint64_t iova, void *buf, size_t len)
 {
@@ -126,7 +130,10 @@ read_is_split(void **state)
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(read_once(3, 0x100, buf, 64), -EAGAIN);
 	expect(&q, VFIO_USER_DMA_READ, 0x100, 64);
-	/* Another slot's read queues behind it; memory with a descriptor needs no turn. */
+	/*
+	 * A read in another slot queues behind the first. Memory with a descriptor does not
+	 * queue.
+	 */
 	assert_int_equal(read_once(4, 0x200, buf, 32), -EAGAIN);
 	memset(m, 0x11, 64);
 	assert_int_equal(read_once(5, SIZE, buf, 64), 0);
@@ -141,7 +148,10 @@ read_is_split(void **state)
 	assert_int_equal(buf[32], 0x22);
 }
 
-/* What was read for another address, before vfu_dma_cancel(), or for a former use is no answer. */
+/*
+ * Data that was read for another address, before vfu_dma_cancel(), or for a former use is
+ * stale, and answers no later read.
+ */
 static void
 stale_read_is_no_answer(void **state)
 {
@@ -159,7 +169,7 @@ stale_read_is_no_answer(void **state)
 	assert_int_equal(read_all(0, 0x100, buf, 64), 0);
 	assert_int_equal(buf[0], 0x33);
 
-	/* Cancelled when it had come. */
+	/* Cancelled after the answer arrived. */
 	assert_int_equal(read_once(0, 0x100, buf, 64), -EAGAIN);
 	expect(&q, VFIO_USER_DMA_READ, 0x100, 64);
 	answer(&q, 0x44);
@@ -187,7 +197,7 @@ stale_read_is_no_answer(void **state)
 	assert_int_equal(buf[0], 0x78);
 }
 
-/* Asks for a register; the reply comes later. */
+/* Request a register; the reply comes later. */
 static void
 ask_register(void)
 {
@@ -210,7 +220,10 @@ wire(int efd)
 	assert_int_equal(raw_command_fd(s, VFIO_USER_DEVICE_SET_IRQS, &set, sizeof(set), efd), 0);
 }
 
-/* Posted writes: memory with a descriptor, interrupts and the reply to a command come behind. */
+/*
+ * Posted writes come first: accesses to memory with a descriptor, interrupts and the reply to a
+ * command stay behind them.
+ */
 static void
 nothing_passes_a_posted_write(void **state)
 {
@@ -231,7 +244,7 @@ nothing_passes_a_posted_write(void **state)
 	POLLING(assert_true(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0)));
 	POLLING(assert_false(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 1)));
 	assert_int_equal(read_once(0, SIZE, reply, 4), -EAGAIN);
-	/* A fault that can be known is told at once. */
+	/* The library reports at once a fault that it can know at once. */
 	POLLING(assert_int_equal(vfu_dma_write(dev.server, 2 * SIZE - 4, buf, 8), -EFAULT));
 	assert_int_equal(posted(), 3);
 	ask_register();
@@ -340,7 +353,7 @@ write_posts(struct device *d, uint64_t offset, const void *buf, size_t len)
 	assert_int_equal(vfu_dma_write(d->server, 0x100, buf, len), 0);
 }
 
-/* What the device wrote because of a command comes before the reply to that. */
+/* The device's writes that a command causes come before the reply to that command. */
 static void
 reply_comes_behind_what_the_command_wrote(void **state)
 {
@@ -384,7 +397,10 @@ device_is_busy_when_much_is_posted(void **state)
 	assert_int_equal(posted(), 0);
 }
 
-/* A client that leaves takes what was queued for it along; the next one sees nothing of it. */
+/*
+ * When a client leaves, everything queued for it is discarded, and the next client gets none of
+ * it.
+ */
 static void
 next_client_gets_nothing_of_it(void **state)
 {
@@ -417,7 +433,7 @@ next_client_gets_nothing_of_it(void **state)
 	}
 }
 
-/* A range from one kind of memory into the other, and one that passes the last address. */
+/* A range from one kind of memory into the other, and one that exceeds the last mapped address. */
 static void
 ranges_of_both_kinds(void **state)
 {
@@ -431,7 +447,7 @@ ranges_of_both_kinds(void **state)
 	assert_int_equal(read_all(0, SIZE - 32, buf, 64), 0);
 	assert_int_equal(buf[31], 0x22);
 	assert_int_equal(buf[32], 0x11);
-	/* Behind 2 * SIZE nothing is mapped: the fault is found when its turn comes. */
+	/* Nothing is mapped behind 2 * SIZE: the second half of the read faults. */
 	assert_int_equal(read_once(0, 2 * SIZE - 32, buf, 64), -EFAULT);
 	assert_int_equal(vfu_dma_last_fault()->why, VFU_DMA_NOT_MAPPED);
 	assert_int_equal(vfu_dma_last_fault()->iova, 2 * SIZE);

@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* The capabilities of VERSION: their limits on both sides, and what is written of them. */
+/* The capabilities of VERSION: their limits on both sides, and the text that announces them. */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -119,7 +119,7 @@ what_is_no_json_object_is_refused(void **state)
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(parse(bad[i]), -EINVAL);
-	/* The text ends in NUL. */
+	/* The length includes the terminating NUL. */
 	assert_int_equal(vfu_caps_parse(&caps, "{}", 2, &why), -EINVAL);
 	assert_int_equal(vfu_caps_parse(&caps, "{}", 3, &why), 0);
 }

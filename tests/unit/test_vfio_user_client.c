@@ -3,8 +3,8 @@
  */
 
 /*
- * The client: against our server; and against servers by hand, which answer what they
- * should, or lie in every field.
+ * The client of lib/vfio_user, against the server of lib/vfio_user, and against servers by
+ * hand, which answer correctly, or wrongly in every field.
  */
 
 #include <fcntl.h>
@@ -48,7 +48,10 @@ our_server(void **state)
 	device_start(&dev);
 	assert_int_equal(vfu_client_connect(dev.path, &params, &c, err), 0);
 	assert_true(vfu_client_alive(c));
-	/* The refusal may come, and the connection's end behind it, before anything is sent. */
+	/*
+	 * The refusal may arrive, followed by the end of the connection, before the client
+	 * sends anything.
+	 */
 	for (unsigned int i = 0; i < 300; i++) {
 		assert_int_equal(vfu_client_connect(dev.path, &params, &second, err), -EBUSY);
 		assert_non_null(strstr(err, "another client"));
@@ -91,7 +94,7 @@ our_server(void **state)
 	dev.fail = 0;
 	assert_int_equal(vfu_client_reset(c), 0);
 
-	/* 25 vectors in messages of at most 16, with holes. */
+	/* 25 vectors, some without an eventfd, in messages of at most 16. */
 	assert_int_equal(vfu_client_irq_info(c, VFIO_PCI_MSIX_IRQ_INDEX, &irq), 0);
 	assert_int_equal(irq.count, 25);
 	for (unsigned int i = 0; i < 25; i++)
@@ -118,7 +121,7 @@ our_server(void **state)
 	assert_true(vfu_client_alive(c));
 	assert_int_equal(vfu_client_dma_unmap(c, 0x1000, 0x1000), -ENOENT);
 
-	/* The server goes. */
+	/* The server disconnects. */
 	assert_int_equal(told.lost, 0);
 	assert_false(vfu_client_quiesced(c));
 	device_stop(&dev);
@@ -154,7 +157,7 @@ no_server(void **state)
 	assert_int_equal(vfu_client_connect(path, &params, &c, err), -ECONNREFUSED);
 	unlink(path);
 
-	/* One that accepts, and says nothing; then one that does not even accept. */
+	/* A server that accepts and sends nothing; then one that does not even accept. */
 	strcpy(sa.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
@@ -175,26 +178,24 @@ no_server(void **state)
 	wait_until(count_fds() <= before);
 }
 
-/*
- * A server by hand: answers VERSION properly and then one command as the test says.
- */
+/* A server by hand: it answers VERSION correctly, and then each command as the test says. */
 
 struct fake {
 	char path[100];
 	int listen_fd, sock;
 	pthread_t thread;
-	const void *version;      /* reply's payload to VERSION; NULL: a proper one */
+	const void *version;      /* payload of the reply to VERSION, or NULL: a correct one */
 	size_t version_len;
-	struct vfio_user_header hdr; /* msg_id is XORed with the request's, cmd likewise */
+	struct vfio_user_header hdr; /* msg_id and cmd are XORed with the request's */
 	uint8_t payload[2048];
 	size_t len;
-	uint32_t size_lie;        /* msg_size, if not 0 */
+	uint32_t size_lie;        /* msg_size of the reply, if not 0 */
 	int fds[20];
 	unsigned int nr_fds;
 	bool silent;
-	unsigned int timeout_ms;  /* the client's; 0: SOON_MS */
-	unsigned int max;         /* after so many it leaves the socket to the test; 0: never */
-	unsigned int extra;       /* the reply is sent so many times more */
+	unsigned int timeout_ms;  /* time limit of the client, or 0: SOON_MS */
+	unsigned int max;         /* commands until the test takes the socket, or 0: never */
+	unsigned int extra;       /* additional copies of the reply */
 };
 
 static void *
@@ -298,7 +299,13 @@ bad_versions(void **state)
 	wait_until(count_fds() <= before);
 }
 
-/* What the client makes of one reply to DEVICE_GET_REGION_INFO. */
+/**
+ * Let the client process one reply to DEVICE_GET_REGION_INFO.
+ *
+ * @param alive   receives whether the connection is still up afterwards
+ *
+ * @return the result of vfu_client_region_info()
+ */
 static int
 region_reply(struct fake *f, struct vfu_region *r, bool *alive)
 {
@@ -363,13 +370,13 @@ lying_regions(void **state)
 	assert_int_equal(r.nr_areas, 2);
 	assert_int_equal(r.flags, 7);
 	TRY(80, 0, f.nr_fds = 3); /* two too many: closed */
-	TRY(80, 0, f.nr_fds = 0); /* none: not mappable then */
+	TRY(80, 0, f.nr_fds = 0); /* none: not mappable */
 	assert_int_equal(r.flags, 3);
 	assert_int_equal(r.nr_areas, 0);
 	TRY(31, -ENODEV, );
 	assert_false(alive);
 	TRY(0, -ENODEV, );
-	TRY(32, -EPROTO, ); /* capabilities are not there */
+	TRY(32, -EPROTO, ); /* the capabilities are missing */
 	TRY(79, -EPROTO, );
 	TRY(80, -EPROTO, bad.r.index = 1);
 	TRY(80, -EPROTO, bad.r.size = UINT64_MAX);
@@ -377,7 +384,7 @@ lying_regions(void **state)
 	TRY(80, -EPROTO, bad.r.cap_offset = 4);
 	TRY(80, -EPROTO, bad.r.cap_offset = 76);
 	TRY(80, -EPROTO, bad.r.cap_offset = UINT32_MAX);
-	TRY(80, -EPROTO, bad.cap.header.next = 32); /* a circle */
+	TRY(80, -EPROTO, bad.cap.header.next = 32); /* a cycle */
 	TRY(80, -EPROTO, bad.cap.header.next = 16);
 	TRY(80, -EPROTO, bad.cap.header.next = 200);
 	TRY(80, -EPROTO, bad.cap.nr_areas = 3);
@@ -388,16 +395,16 @@ lying_regions(void **state)
 	TRY(80, -EPROTO, bad.areas[0].size = 0);
 	TRY(80, -EPROTO, bad.areas[0].size = UINT64_MAX & ~0xfffull);
 	TRY(80, -EPROTO, bad.areas[0].offset = UINT64_MAX & ~0xfffull);
-	TRY(80, -EPROTO, bad.r.offset = 0x1000); /* the file ends before the last area does */
+	TRY(80, -EPROTO, bad.r.offset = 0x1000); /* the file ends before the last area */
 	TRY(80, -EPROTO, bad.r.offset = UINT64_MAX & ~0xfffull);
 	TRY(80, -EPROTO, bad.r.offset = 12);
 	TRY(80, -E2BIG, bad.r.argsz = 0x20000);
-	TRY(80, 0, bad.cap.header.id = 99; bad.r.cap_offset = 32); /* another capability: all of it */
+	TRY(80, 0, bad.cap.header.id = 99; bad.r.cap_offset = 32); /* other capability: all of it */
 	assert_int_equal(r.nr_areas, 0);
 	close(mem);
 }
 
-/* Replies whose header lies. */
+/* Replies with a wrong header. */
 static void
 lying_headers(void **state)
 {
@@ -410,7 +417,10 @@ lying_headers(void **state)
 		{ { .hdr = { .flags = 0x21, .error_no = ENOSPC } }, -ENOSPC, true },
 		{ { .hdr = { .flags = 0x21 } }, -EIO, true },
 		{ { .hdr = { .flags = 0x21, .error_no = UINT32_MAX } }, -EIO, true },
-		/* These two say that the connection is lost, which it is not. */
+		/*
+		 * The client returns these two errors itself, and only if the connection is
+		 * lost. It is not.
+		 */
 		{ { .hdr = { .flags = 0x21, .error_no = ENODEV } }, -EIO, true },
 		{ { .hdr = { .flags = 0x21, .error_no = ETIMEDOUT } }, -EIO, true },
 		{ { .hdr = { .flags = 1, .msg_id = 1 } }, -ENODEV, false },
@@ -420,7 +430,7 @@ lying_headers(void **state)
 		{ { .hdr = { .flags = 1 }, .size_lie = UINT32_MAX }, -ENODEV, false },
 		{ { .hdr = { .flags = 1 }, .size_lie = 1000 }, -ETIMEDOUT, false },
 		{ { .silent = true }, -ETIMEDOUT, false },
-		{ { .hdr = { .flags = 0 } }, -ETIMEDOUT, false }, /* a command of the server's, unknown */
+		{ { .hdr = { .flags = 0 } }, -ETIMEDOUT, false }, /* a command, unknown */
 	};
 
 	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
@@ -431,12 +441,15 @@ lying_headers(void **state)
 
 		print_message("    reply %u\n", i);
 		if (t[i].want == -ETIMEDOUT)
-			f.timeout_ms = 1500; /* is waited for; VERSION before is answered within it */
+			f.timeout_ms = 1500; /* waits that long; VERSION is answered earlier */
 		fake_start(&f);
 		assert_int_equal(connect_fake(&f, &c, &told, err), 0);
 		assert_int_equal(vfu_client_reset(c), t[i].want);
 		assert_int_equal(vfu_client_alive(c), t[i].alive);
-		/* Who notices, tells, after the call has returned perhaps. */
+		/*
+		 * The thread that notices the loss reports it, possibly after the call has
+		 * returned.
+		 */
 		wait_until(told.lost == (t[i].alive ? 0 : 1));
 		if (!t[i].alive) {
 			assert_int_equal(vfu_client_reset(c), -ENODEV);
@@ -447,7 +460,7 @@ lying_headers(void **state)
 	}
 }
 
-/* A read's reply of another length than was asked for; and one reply too many. */
+/* A reply to a read with another length than requested, and one reply too many. */
 static void
 lying_reads(void **state)
 {
@@ -482,9 +495,10 @@ lying_reads(void **state)
 }
 
 /*
- * What libvfio-user's server replies, byte for byte as its source composes the messages
- * (lib/tran.c, lib/libvfio-user.c, lib/irq.c); only the id is the request's. Where it differs
- * from our server: spaces in the JSON text, "migration" in it, MMAP without a descriptor.
+ * The replies of libvfio-user's server, byte for byte as its source composes the messages
+ * (lib/tran.c, lib/libvfio-user.c, lib/irq.c). Only the id is that of the request. They differ
+ * from our server's in three points: spaces in the JSON text, "migration" in it, and MMAP
+ * without a descriptor.
  */
 static const struct transcript {
 	uint16_t cmd;
@@ -492,7 +506,7 @@ static const struct transcript {
 	bool fd;
 	const char *bytes;
 } foreign[] = {
-	/* VERSION 0.1; its own is 0.2, the lower one counts */
+	/* VERSION 0.1; the server's own is 0.2, and the lower one counts */
 	{ 1, 125, false,
 		"\x00\x00\x01\x00\x7d\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
 		"\x00\x00\x01\x00"
@@ -511,7 +525,7 @@ static const struct transcript {
 		"\x01\x00\x01\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00"
 		"\x00\x10\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00"
 		"\x00\x30\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00" },
-	/* the same: BAR 2 has a file, but no areas: MMAP, and no descriptor */
+	/* the same: BAR 2 has a file, but no areas: MMAP without a descriptor */
 	{ 5, 48, false,
 		"\x00\x00\x05\x00\x30\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
 		"\x20\x00\x00\x00\x07\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00"
@@ -525,18 +539,18 @@ static const struct transcript {
 	{ 7, 32, false,
 		"\x00\x00\x07\x00\x20\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
 		"\x10\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x19\x00\x00\x00" },
-	/* DEVICE_SET_IRQS: nothing but the header */
+	/* DEVICE_SET_IRQS: only the header */
 	{ 8, 16, false,
 		"\x00\x00\x08\x00\x10\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00" },
-	/* DMA_MAP likewise */
+	/* DMA_MAP: only the header */
 	{ 2, 16, false,
 		"\x00\x00\x02\x00\x10\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00" },
-	/* DMA_UNMAP: the request again */
+	/* DMA_UNMAP: a copy of the request */
 	{ 3, 40, false,
 		"\x00\x00\x03\x00\x28\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
 		"\x18\x00\x00\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00"
 		"\x00\x10\x00\x00\x00\x00\x00\x00" },
-	/* DMA_UNMAP that it refuses: ENOENT, the header alone */
+	/* DMA_UNMAP that the server refuses: ENOENT, only the header */
 	{ 3, 16, false,
 		"\x00\x00\x03\x00\x10\x00\x00\x00\x21\x00\x00\x00\x02\x00\x00\x00" },
 	/* REGION_READ */
@@ -579,7 +593,7 @@ foreign_thread(void *arg)
 		try_send(sock, msg, t->len, &s->mem, t->fd ? 1 : 0);
 		s->done++;
 	}
-	/* Until the client closes. */
+	/* Wait until the client closes. */
 	while (raw_recv(sock, msg, 1, NULL))
 		;
 	close(sock);
@@ -650,7 +664,7 @@ libvfio_user_server(void **state)
 	close(s.mem);
 }
 
-/* DMA_READ and DMA_WRITE from a server that asks for what it was not given. */
+/* A server whose DMA_READ and DMA_WRITE exceed what the client has mapped. */
 
 static int
 give(void *opaque, uint64_t iova, void *buf, size_t len)
@@ -680,9 +694,9 @@ greedy_server(void **state)
 		uint32_t error;
 	} t[] = {
 		{ 11, 0x100000, 16, 0, 0 }, { 11, 0x100ff0, 16, 0, 0 },
-		{ 11, 0x100ff1, 16, 0, 0 }, /* side by side */
+		{ 11, 0x100ff1, 16, 0, 0 }, /* adjacent */
 		{ 11, 0x100010, 0x1ff1, 0, EFAULT }, { 12, 0x100ff8, 16, 16, EFAULT },
-		/* With a file: for reading, for both, side by side; and beyond. */
+		/* With a file: for reading, for both, adjacent; and beyond. */
 		{ 11, 0x300000, 16, 0, 0 }, { 12, 0x300000, 16, 16, EFAULT },
 		{ 11, 0x300ff8, 16, 0, 0 }, { 12, 0x301000, 16, 16, 0 },
 		{ 12, 0x300ff8, 16, 16, EFAULT }, { 11, 0x301ff8, 16, 0, EFAULT },
@@ -692,7 +706,7 @@ greedy_server(void **state)
 		{ 11, 0x100000, UINT64_MAX, 0, EINVAL }, { 11, UINT64_MAX, 16, 0, EFAULT },
 		{ 11, 0x200000, 16, 0, EFAULT }, /* mapped for writing only */
 		{ 11, 0x101ff8, 16, 0, EFAULT }, /* its end was unmapped */
-		{ 12, 0x200000, 16, 16, 0 }, { 12, 0x101000, 16, 16, EFAULT }, /* reading only */
+		{ 12, 0x200000, 16, 16, 0 }, { 12, 0x101000, 16, 16, EFAULT }, /* read-only */
 		{ 12, 0x200000, 16, 15, EINVAL }, { 12, 0x200000, 16, 17, EINVAL },
 		{ 12, 0x200000, UINT64_MAX, 16, EINVAL },
 		{ 13, 0, 0, 0, EOPNOTSUPP }, { 999, 0, 0, 0, EOPNOTSUPP },
@@ -711,7 +725,7 @@ greedy_server(void **state)
 	assert_int_equal(vfu_client_dma_map(c, fd, 0x1000, 0x301000, 0x1000,
 		VFU_DMA_READ | VFU_DMA_WRITE), 0);
 	assert_int_equal(vfu_client_dma_unmap(c, 0x102000, 0x1000), 0);
-	/* From here we speak for it. */
+	/* From here on the test speaks for the server. */
 	pthread_join(f.thread, NULL);
 	int s = f.sock;
 
@@ -734,7 +748,10 @@ greedy_server(void **state)
 	unlink(f.path);
 }
 
-/* The server has lost the mapping, and says so in either way: the range is free again. */
+/*
+ * The server no longer has the mapping, and reports that in either of two ways: the client may
+ * map the range again.
+ */
 static void
 range_that_the_server_has_lost_is_forgotten(void **state)
 {
@@ -760,7 +777,7 @@ range_that_the_server_has_lost_is_forgotten(void **state)
 	fake_stop(&f);
 }
 
-/* Many threads at once on one connection. */
+/* Many threads use one connection concurrently. */
 static void *
 hammer(void *arg)
 {
@@ -821,7 +838,7 @@ messages_beyond_the_common_limit_lose_the_connection(void **state)
 	device_stop(&dev);
 }
 
-/* Stands in for the C library's: the tests let time pass. */
+/* Replace the C library's clock, so that a test can advance time. */
 static _Atomic uint64_t passed_ms;
 
 int
@@ -847,7 +864,14 @@ answer_late(struct device *d, uint64_t offset, const void *buf, size_t len)
 	passed_ms += reply_ms;
 }
 
-/* Writes until the connection is lost; how often, at most n times. */
+/**
+ * Write until the connection is lost.
+ *
+ * @param each_ms    how late the server answers each write, ms
+ * @param pause_ms   pause after each write, ms
+ *
+ * @return the number of writes before the loss, at most n
+ */
 static unsigned int
 write_until_lost(struct vfu_client *c, unsigned int n, unsigned int each_ms, unsigned int pause_ms)
 {
@@ -860,7 +884,10 @@ write_until_lost(struct vfu_client *c, unsigned int n, unsigned int each_ms, uns
 	return i;
 }
 
-/* Hundreds of messages, each answered just in time, make no operation last for hours. */
+/*
+ * Hundreds of messages that are each answered just in time must not make an operation last for
+ * hours.
+ */
 static void
 server_that_is_always_slow_is_lost(void **state)
 {
@@ -873,10 +900,13 @@ server_that_is_always_slow_is_lost(void **state)
 	device_start(&dev);
 	dev.on_write = answer_late;
 	assert_int_equal(vfu_client_connect(dev.path, &params, &c, err), 0);
-	/* What the scheduler may cost is nothing, nor is a server that is slow now and then. */
+	/*
+	 * Delays that a scheduler may cause cost nothing, nor does a server that is slow now
+	 * and then.
+	 */
 	assert_int_equal(write_until_lost(c, 8000, 8, 0), 8000);
 	assert_int_equal(write_until_lost(c, 100, 4000, 4000), 100);
-	/* Most of it is forgiven after a while, and none twice. */
+	/* After a while most of the delay no longer counts, but only once. */
 	assert_int_equal(write_until_lost(c, 14, 4000, 0), 14);
 	passed_ms += 40000;
 	assert_in_range(write_until_lost(c, 100, 4000, 0), 9, 12);

@@ -3,8 +3,8 @@
  */
 
 /*
- * The client's memory as the server reaches it: translation, permission, the promise
- * of DMA_UNMAP, memory that shrinks, memory without a descriptor.
+ * The client's memory, as the server accesses it: translation, permission, the promise of
+ * DMA_UNMAP, memory that shrinks, memory without a descriptor.
  */
 
 #include <fcntl.h>
@@ -55,18 +55,21 @@ map_errors(void **state)
 	assert_int_equal(raw_map(s, mem, 0, UINT64_MAX - 0xfff, 0x2000, RW), EINVAL);
 	assert_int_equal(raw_map(s, -1, 0, 0x2000, UINT64_MAX - 0xfff, RW), EINVAL);
 	assert_int_equal(raw_command(s, VFIO_USER_DMA_MAP, &m, sizeof(m)), EINVAL);
-	/* Shorter than it should be. */
+	/* The file is shorter than the mapping. */
 	assert_int_equal(raw_map(s, mem, 0, 0, MEM_SIZE + 0x1000, RW), EINVAL);
 	assert_int_equal(raw_map(s, mem, 0x1000, 0, MEM_SIZE, RW), EINVAL);
 	assert_int_equal(raw_map(s, mem, UINT64_MAX - 0xfff, 0, 0x1000, RW), EINVAL);
 	assert_non_null(strstr(dev.line, "MAP"));
-	/* No memory. */
+	/* Descriptors that are not memory. */
 	dir = open("/", O_RDONLY | O_DIRECTORY);
 	assert_int_equal(pipe(pipes), 0);
 	assert_int_equal(raw_map(s, dir, 0, 0, 0x1000, VFU_DMA_READ), EINVAL);
 	assert_int_equal(raw_map(s, pipes[0], 0, 0, 0x1000, VFU_DMA_READ), EINVAL);
 	assert_int_equal(raw_map(s, s, 0, 0, 0x1000, VFU_DMA_READ), EINVAL);
-	/* Not open for writing: permission cannot be had through us. */
+	/*
+	 * A file that is not open for writing: a client cannot gain write permission through
+	 * the server.
+	 */
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", mem);
 	ro = open(link, O_RDONLY);
 	assert_int_equal(raw_map(s, ro, 0, 0, 0x1000, RW), EACCES);
@@ -95,14 +98,14 @@ translation(void **state)
 
 	for (size_t i = 0; i < MEM_SIZE; i++)
 		m[i] = (uint8_t)(i * 7 + (i >> 12));
-	/* Three neighbours at bus addresses in an order other than in the file; one hole. */
+	/* Three adjacent bus pages, in another order than in the file, and one hole. */
 	assert_int_equal(raw_map(s, mem, 0x5000, 0x200000, 0x1000, RW), 0);
 	assert_int_equal(raw_map(s, mem, 0x1000, 0x202000, 0x1000, VFU_DMA_READ), 0);
 	assert_int_equal(raw_map(s, mem, 0x3000, 0x201000, 0x1000, RW), 0);
 	assert_int_equal(raw_map(s, mem, 0x8000, 0x204000, 0x2000, VFU_DMA_WRITE), 0);
-	/* The last page that there is. */
+	/* The last page of the address space. */
 	assert_int_equal(raw_map(s, mem, 0x7000, UINT64_MAX - 0xfff, 0x1000, RW), 0);
-	wait_until(count_fds() <= before); /* none is kept */
+	wait_until(count_fds() <= before); /* none remains open */
 
 	p = ptr(0x200010, 16, VFU_DMA_READ);
 	assert_non_null(p);
@@ -148,7 +151,7 @@ translation(void **state)
 	assert_int_equal(raw_map(s, -1, 0, 0, UINT64_MAX & ~0xfffull, RW), EEXIST);
 	assert_int_equal(raw_map(s, mem, 0, 0x203000, 0x1000, RW), 0);
 
-	/* Only whole mappings go, one or several. */
+	/* DMA_UNMAP removes one or several mappings, but only whole ones. */
 	assert_int_equal(raw_unmap(s, 0x204000, 0x1000), EINVAL);
 	assert_int_equal(raw_unmap(s, 0x200000, 0x5000), EINVAL);
 	assert_non_null(ptr(0x204000, 1, VFU_DMA_WRITE));
@@ -174,7 +177,7 @@ count_entry(void *arg, const struct vfu_dma_entry *e)
 	assert_true(e->vaddr != NULL);
 }
 
-/* As IOVA-as-PA has it: thousands of pages, in no order. */
+/* A client with IOVA-as-PA: thousands of pages, in no order. */
 static void
 many(void **state)
 {
@@ -225,7 +228,10 @@ count_mappings(void)
 	return n;
 }
 
-/* Single pages of one file, of each permission: few mappings of the process, and none left. */
+/*
+ * Single pages of one file, with each permission, share few mappings of the process, and none
+ * remains.
+ */
 static void
 windows(void **state)
 {
@@ -240,7 +246,7 @@ windows(void **state)
 		assert_int_equal(raw_map(s, mem, (uint64_t)i * 4096, (uint64_t)(N - i) << 21, 4096,
 			1 + i % 3), 0);
 	}
-	assert_true(count_mappings() <= before + 4 * 3 + 2); /* the allocator's own may come, too */
+	assert_true(count_mappings() <= before + 4 * 3 + 2); /* the allocator may add some */
 	for (uint32_t i = 0; i < N; i++) {
 		uint64_t at = (uint64_t)(N - i) << 21;
 		uint32_t prot = 1 + i % 3, *p = ptr(at, 4, prot);
@@ -252,12 +258,15 @@ windows(void **state)
 			assert_null(ptr(at, 4, RW ^ prot));
 		assert_null(ptr(at + 4095, 2, prot));
 	}
-	/* What is mapped for writing already is no way around a descriptor that is not for it. */
+	/*
+	 * A page that is already mapped for writing does not help a descriptor that is not open
+	 * for writing.
+	 */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", mem);
 	ro = open(path, O_RDONLY);
 	assert_int_equal(raw_map(s, ro, 2 * 4096, 4096, 4096, RW), EACCES);
 	close(ro);
-	/* The same page again; across two units; more than one. */
+	/* The same page again; a range across two units; a larger range. */
 	assert_int_equal(raw_map(s, mem, 2 * 4096, 4096, 4096, RW), 0);
 	assert_int_equal(*(uint32_t *)ptr(4096, 4, RW), 2);
 	assert_int_equal(raw_map(s, mem, 511 * 4096, 0x10000, 0x2000, RW), 0);
@@ -278,7 +287,7 @@ windows(void **state)
 }
 
 /*
- * DMA_MAP and DMA_UNMAP at random, beside a table that is simple: for each page of bus addresses
+ * Random DMA_MAP and DMA_UNMAP, compared with a simple table: for each page of bus addresses,
  * the page of the file, and whether a mapping begins there.
  */
 static void
@@ -298,7 +307,7 @@ beside_a_simple_one(void **state)
 	for (unsigned int i = 0; i < PAGES + 8; i++)
 		want[i].at = -1;
 	for (unsigned int op = 0; op < OPS; op++) {
-		/* Fuller and emptier by turns. */
+		/* The table fills and empties in turns. */
 		bool filling = op / 2000 % 2 == 0;
 		unsigned int r, page, len, at;
 		int expect;
@@ -359,8 +368,9 @@ beside_a_simple_one(void **state)
 }
 
 /*
- * A virtual IOMMU of QEMU's unmaps all of an address space in pieces of 2^n bytes, whatever is
- * mapped there: that is no mistake, and the reply has how many bytes it was.
+ * QEMU's virtual IOMMU unmaps a whole address space in pieces of 2^n bytes, whether or not
+ * something is mapped there. That is no error, and the reply states how many bytes were
+ * unmapped.
  */
 static void
 unmap_of_empty_ranges_succeeds(void **state)
@@ -404,9 +414,8 @@ unmap_of_empty_ranges_succeeds(void **state)
 }
 
 /*
- * The promise: after the reply to DMA_UNMAP the device has ended its accesses. A
- * polling thread writes as fast as it can; the client unmaps, and looks whether
- * anything changes from then on.
+ * After the reply to DMA_UNMAP the device has ended its accesses. A polling thread writes as
+ * fast as it can. The client unmaps, and checks that nothing changes from then on.
  */
 
 struct poller {
@@ -428,7 +437,7 @@ poll_writes(void *arg)
 			volatile uint64_t *w = vfu_dma_ptr(dev.server, p->iova, 4096, RW);
 
 			if (w != NULL) {
-				/* As a device does: translate first, write some time later. */
+				/* As a device does: translate first, and write some time later. */
 				for (unsigned int k = 0; k < 512; k += 8)
 					w[k]++;
 				p->hits++;
@@ -465,7 +474,7 @@ unmap_promise(void **state)
 		usleep(i % 50 == 0 ? 2000 : 20);
 		assert_memory_equal(m, copy, sizeof(copy));
 	}
-	/* The same at the client's death. */
+	/* The same when the client disconnects. */
 	assert_int_equal(vfu_client_dma_map(c, mem, 0, p.iova, 4096, RW), 0);
 	vfu_client_close(c);
 	wait_until(dev.detached == dev.attached);
@@ -475,13 +484,13 @@ unmap_promise(void **state)
 	close(mem);
 }
 
-/* The client truncates what it shared, under a thread that uses it. */
+/* The client truncates memory that it shared while a thread accesses it. */
 static void
 truncated(void **state)
 {
 	struct poller p = { .iova = 0x10000000 };
 
-	device_start(&dev); /* here, because cmocka takes SIGBUS for itself when a test begins */
+	device_start(&dev); /* here, because cmocka handles SIGBUS when a test begins */
 	for (unsigned int round = 0; round < 3; round++) {
 		int s = raw_attach(&dev), mem = memory_file(0x40000), other = memory_file(4096);
 		uint64_t before = device_faults(&dev);
@@ -525,7 +534,7 @@ truncated_copy(void **state)
 	wait_until(dev.detached == dev.attached);
 	close(s);
 	close(mem);
-	/* And a SIGBUS of somebody else's still kills: not ours to swallow. */
+	/* A SIGBUS of another origin still ends the process: the library must not hide it. */
 	if (fork() == 0) {
 		int own = memfd_create("own", 0);
 		volatile char *p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, own, 0);
@@ -541,9 +550,7 @@ truncated_copy(void **state)
 	device_stop(&dev);
 }
 
-/*
- * Memory without a descriptor.
- */
+/* Memory without a descriptor. */
 
 struct own_memory {
 	uint8_t mem[0x20000];
@@ -636,7 +643,7 @@ by_message(void **state)
 	close(mem);
 }
 
-/* An access of the device's to memory without a descriptor, from within a register write. */
+/* The device accesses memory without a descriptor while it executes a register write. */
 static void
 write_reads_memory(struct device *d, uint64_t offset, const void *buf, size_t len)
 {
@@ -666,7 +673,7 @@ poll_reads(void *arg)
 }
 
 /*
- * All of it at once: two polling threads that read by message, register writes whose
+ * All of it concurrently: two polling threads that read by message, register writes whose
  * execution reads by message, and unmaps that wait for the polling threads.
  */
 static void
@@ -697,7 +704,7 @@ nobody_waits_for_nobody(void **state)
 	}
 	wait_until(message_reads > 100);
 	assert_true(vfu_client_alive(c));
-	/* Gone in the middle of it. */
+	/* The client disconnects in the middle of it. */
 	vfu_client_close(c);
 	wait_until(dev.detached == dev.attached);
 	for (unsigned int i = 0; i < 2; i++) {
@@ -707,7 +714,7 @@ nobody_waits_for_nobody(void **state)
 	close(mem);
 }
 
-/* A client that does not answer: 200 ms, then it is dropped. */
+/* The server drops a client that does not answer for 200 ms. */
 static void
 no_answer(void **state)
 {
@@ -727,7 +734,7 @@ no_answer(void **state)
 	device_stop(&dev);
 }
 
-/* Answers of all wrong kinds, and commands in between. */
+/* Wrong answers of each kind, and commands between request and answer. */
 struct liar {
 	int sock;
 	pthread_t thread;
@@ -764,7 +771,7 @@ lie(void *arg)
 static void
 wrong_answers(void **state)
 {
-	/* cmd, flags, errno; address, count; length; what becomes of it */
+	/* cmd, flags, errno; address, count; length; result */
 	static const struct {
 		struct vfio_user_header h;
 		struct vfio_user_dma_access a;
@@ -800,7 +807,7 @@ wrong_answers(void **state)
 		if (t[i].dropped) {
 			wait_until(dev.detached == detached + 1);
 		} else {
-			/* The command that came before the answer is carried out, too. */
+			/* The server also executes the command that arrived before the answer. */
 			struct vfio_user_header r;
 
 			wait_until(dev.resets == resets + 1);
@@ -812,7 +819,7 @@ wrong_answers(void **state)
 	}
 }
 
-/* DMA_WRITE's reply has 16 bytes, or 12 as the specification draws it. */
+/* The reply to DMA_WRITE has 16 bytes, or 12 as the specification draws it. */
 static void
 write_answers(void **state)
 {
@@ -830,7 +837,7 @@ write_answers(void **state)
 		faults = device_faults(&dev) - faults;
 		assert_int_equal(faults, len == 12 || len == 16 ? 0 : 1);
 		if (faults == 0) {
-			assert_true(raw_recv(l.sock, got, 4, NULL)); /* the data, which lie() left */
+			assert_true(raw_recv(l.sock, got, 4, NULL)); /* unread by lie() */
 			assert_int_equal(got[0], v);
 		}
 		close(l.sock);

@@ -4,8 +4,8 @@
 
 /*
  * Mutated messages, from a fixed seed: valid conversations in which bytes, lengths and
- * descriptors are changed. Nothing may crash, hang or leak; and afterwards a proper
- * peer is served as if nothing had been.
+ * descriptors change. Nothing may crash, hang or leak, and afterwards the component must serve
+ * a correct peer as if nothing had happened.
  */
 
 #include <fcntl.h>
@@ -27,7 +27,7 @@ rnd(uint32_t n)
 	return n == 0 ? 0 : (uint32_t)(seed >> 33) % n;
 }
 
-/* Numbers at which something may go wrong. */
+/* Values at which errors are likely. */
 static uint64_t
 odd_number(void)
 {
@@ -53,7 +53,11 @@ mutate(uint8_t *buf, size_t len)
 	}
 }
 
-/* A valid command of some kind; its length. */
+/**
+ * Write a valid command of some kind.
+ *
+ * @return its length, bytes
+ */
 static size_t
 some_command(uint8_t *buf)
 {
@@ -158,7 +162,7 @@ drain(int s)
 static struct device dev;
 static atomic_bool stop_polling;
 
-/* The data path meanwhile: whatever is mapped, is used. */
+/* The data path in the meantime: access every page that is mapped. */
 static void *
 poll_thread(void *arg)
 {
@@ -171,7 +175,10 @@ poll_thread(void *arg)
 
 		if (p != NULL)
 			buf[0] = p[63];
-		/* Without a descriptor it takes as long as the client needs; not every time. */
+		/*
+		 * Accesses to memory without a descriptor take as long as the client needs: not
+		 * every time.
+		 */
 		if (p != NULL || at % 64 == 5)
 			vfu_dma_write(dev.server, at * 4096 + 4000, buf, sizeof(buf));
 		vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, at % 25);
@@ -215,7 +222,7 @@ server(void **state)
 			char asking[] = "\1\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0"
 				"{\"capabilities\":{\"" VFU_CAP_IO_PAGE_TABLE "\":1}}";
 
-			asking[4] = sizeof(asking); /* the header's msg_size */
+			asking[4] = sizeof(asking); /* msg_size in the header */
 			if (rnd(2) == 0)
 				raw_send(s, version, 20, NULL, 0);
 			else
@@ -265,9 +272,9 @@ server(void **state)
 		close(s);
 	}
 	print_message("    %lu tables\n", tables);
-	assert_true(tables > SERVER_ROUNDS / 10); /* it was not all refused */
+	assert_true(tables > SERVER_ROUNDS / 10); /* not all of them were refused */
 
-	/* And now a proper client, which the last of those may still be ahead of. */
+	/* Connect a correct client. The server may still serve the last of the others. */
 	for (unsigned int i = 0; i < 1000; i++) {
 		if (vfu_client_connect(dev.path, &params, &c, err) == 0)
 			break;
@@ -290,9 +297,7 @@ server(void **state)
 	wait_until(count_fds() <= before);
 }
 
-/*
- * The client, against a server whose replies are mutated.
- */
+/* The client, opposite a server whose replies are mutated. */
 
 static int listener;
 static atomic_bool stop_serving;
@@ -345,7 +350,7 @@ mad_server(void *arg)
 			h.flags = 1;
 			h.msg_size = (uint32_t)(16 + len);
 			memcpy(out, &h, 16);
-			/* Mostly later than VERSION, or nothing but VERSION would be tested. */
+			/* Mostly mutate replies after VERSION, or this would test VERSION only. */
 			if (n++ != 0 || rnd(4) == 0) {
 				if (rnd(3) == 0)
 					mutate(out + 16, len);
@@ -383,7 +388,10 @@ mad_server(void *arg)
 static void
 client(void **state)
 {
-	/* A reply that announces more than it has is a time-out: short ones. */
+	/*
+	 * A reply that announces more bytes than it has makes the client wait: use short time
+	 * limits.
+	 */
 	struct vfu_client_params params = { .timeout_ms = 50 };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	char path[100], err[VFU_ERR_LEN];
@@ -419,7 +427,7 @@ client(void **state)
 			for (unsigned int a = 0; a < r.nr_areas; a++)
 				assert_true(r.areas[a].offset + r.areas[a].size <= r.size);
 			if (r.fd >= 0) {
-				/* What it says can be mapped, can be touched. */
+				/* An area that the client reports as mappable must be readable. */
 				uint64_t at = r.nr_areas != 0 ? r.areas[0].offset : 0;
 				uint64_t size = r.nr_areas != 0 ? r.areas[0].size : r.size;
 				volatile uint8_t *p = mmap(NULL, size, PROT_READ, MAP_SHARED, r.fd,
@@ -440,7 +448,10 @@ client(void **state)
 		answered += vfu_client_reset(c) == 0;
 		vfu_client_close(c);
 	}
-	/* It was not all refused; who was off the core for so long met a time-out instead. */
+	/*
+	 * Not everything was refused. A time limit may have expired while a thread lost its
+	 * core.
+	 */
 	print_message("    %d connected, %d answers\n", connected, answered);
 	assert_true(connected > CLIENT_ROUNDS / 10);
 	assert_true(answered > connected);

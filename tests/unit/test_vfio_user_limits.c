@@ -3,8 +3,8 @@
  */
 
 /*
- * Two servers in one process: what the client of one uses up is its own share of mappings,
- * descriptors and memory, and it learns which limit it has reached.
+ * Two servers in one process: a client exhausts only its own share of mappings, descriptors and
+ * memory, and the server reports which limit the client has reached.
  */
 
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 
 #include "vfu_test.h"
 
-#define UNIT 0x200000u /* a file's part that shares a mapping (server_window.c) */
+#define UNIT 0x200000u /* part of a file that shares a mapping (server_window.c) */
 #define MAPS 20
 
 static struct device a, b;
@@ -31,7 +31,13 @@ stop(void)
 	device_stop(&b);
 }
 
-/* Maps one unit after the other, from the first on, until the server refuses. */
+/**
+ * Map one unit after the other, from the first one on, until the server refuses.
+ *
+ * @param error   receives the error number of the refusal
+ *
+ * @return the number of units that were mapped
+ */
 static unsigned int
 map_until_refused(int s, int mem, unsigned int first, int *error)
 {
@@ -55,7 +61,7 @@ mappings_of_one_client_leave_those_of_the_other(void **state)
 	assert_int_equal(map_until_refused(s, mem, 0, &error), MAPS);
 	assert_int_equal(error, ENOSPC);
 	assert_non_null(strstr(a.line, "this client has 20 mappings of files here, its limit is max_maps=20"));
-	/* What shares a mapping, and what has no descriptor, needs none of them. */
+	/* A page that shares a mapping, and memory without a descriptor, count for no mapping. */
 	assert_int_equal(raw_map(s, mem, 4096, 4096, 4096, RW), 0);
 	assert_int_equal(raw_map(s, -1, 0, 1ull << 40, 1ull << 30, RW), 0);
 	assert_int_equal(map_until_refused(t, mem, 0, &error), MAPS);
@@ -73,7 +79,7 @@ mappings_of_one_client_leave_those_of_the_other(void **state)
 	stop();
 }
 
-/* The server announces no more than what its client may have, for QEMU to know. */
+/* The server announces no more mappings than its client may have, so that QEMU knows the limit. */
 static void
 announced_number_of_mappings_is_within_the_limit(void **state)
 {
@@ -106,7 +112,10 @@ mapped_memory_of_one_client_leaves_that_of_the_other(void **state)
 	assert_int_equal(map_until_refused(s, mem, 0, &error), 4);
 	assert_int_equal(error, ENOSPC);
 	assert_non_null(strstr(a.line, "has 8 MiB of files mapped here, its limit is max_mem=8, and this needs 2 more"));
-	/* A mapping larger than all that there is overflows nothing; the page table counts. */
+	/*
+	 * A mapping larger than the limit overflows no counter. The page table counts as mapped
+	 * memory.
+	 */
 	assert_int_equal(raw_unmap(s, 0, 4 * UNIT), 0);
 	assert_int_equal(raw_map(s, mem, 0, 0, 5 * UNIT, RW), ENOSPC);
 	assert_int_equal(raw_map(s, mem, 0, 0, 4 * UNIT, RW), 0);
@@ -161,17 +170,20 @@ descriptors_of_one_client_leave_those_of_the_other(void **state)
 	before = count_fds();
 	s = raw_attach(&a);
 	t = raw_attach(&b);
-	/* With the connection's socket these are as many as there may be. */
+	/* With the connection's socket these are as many descriptors as the client may have. */
 	assert_int_equal(wire(s, 0, 10, fds), 0);
 	assert_int_equal(wire(s, 10, 1, fds), EMFILE);
 	assert_non_null(strstr(a.line, "this client has 12 file descriptors open here, its limit is max_fds=11"));
 	assert_true(count_fds() <= before + 4 + 10);
 	assert_int_equal(wire(t, 0, 10, fds), 0);
 
-	/* A message that is refused for its descriptors is received, so that its sender learns why. */
+	/*
+	 * The server receives a message that it refuses for its descriptors, so that the sender
+	 * learns why.
+	 */
 	assert_int_equal(wire(s, 0, 10, fds), EMFILE);
 	for (unsigned int i = 0; i < 200; i++) {
-		/* No descriptor is counted twice, or for ever. */
+		/* The server counts no descriptor twice, or forever. */
 		assert_int_equal(wire(s, 0, 0, NULL), EINVAL);
 		assert_int_equal(raw_map(s, -1, 0, 4096, 4096, RW), 0);
 		assert_int_equal(raw_unmap(s, 4096, 4096), 0);
@@ -179,7 +191,7 @@ descriptors_of_one_client_leave_those_of_the_other(void **state)
 	close(s);
 	wait_until(a.detached == 1);
 	s = raw_attach(&a);
-	for (unsigned int i = 0; i < 50; i++) { /* the former socket may still wait to be closed */
+	for (unsigned int i = 0; i < 50; i++) { /* the former socket may not be closed yet */
 		assert_int_equal(wire(s, 0, 4, fds), 0);
 		assert_int_equal(raw_map(s, fds[0], 0, 0, 4096, RW), EINVAL);
 	}
@@ -192,7 +204,7 @@ descriptors_of_one_client_leave_those_of_the_other(void **state)
 	stop();
 }
 
-/* Stands in for the C library's, and knows what was unmapped at once. */
+/* Replace the C library's munmap(), and record the most bytes that one call unmapped. */
 static _Atomic uint64_t most_unmapped;
 
 int
@@ -203,7 +215,7 @@ munmap(void *addr, size_t len)
 	return (int)syscall(SYS_munmap, addr, len);
 }
 
-/* A neighbour waits for no more than a step of it. */
+/* A neighbour waits for at most one step of an unmap. */
 static void
 large_ranges_are_unmapped_in_steps(void **state)
 {
@@ -247,8 +259,9 @@ mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 }
 
 /*
- * Each mapping that was truncated would be a signal in the polling thread, whose handler looks the
- * mapping up. A thousand in one poll would stop the thread; after the first there is none.
+ * Each access to a truncated mapping raises a signal in the polling thread, whose handler looks
+ * up the mapping. A thousand of them in one poll would stall the thread. After the first one
+ * there is none.
  */
 static void
 truncating_many_mappings_is_one_signal(void **state)

@@ -4,8 +4,8 @@
 
 /*
  * The server without memory: a command that fails changes nothing, leaks nothing, and succeeds
- * when it is repeated. The linker has the server's malloc() and mmap() come here; those of its
- * control thread fail when the test says so.
+ * when it is repeated. The linker redirects the server's malloc() and mmap() to this file.
+ * Those of its control thread fail when the test says so.
  */
 
 #include <pthread.h>
@@ -20,7 +20,7 @@
 static struct device dev;
 static int sock, mem;
 static _Atomic(pthread_t) control;
-static atomic_int mallocs_left = -1, mmaps_left = -1; /* until one fails; -1: none does */
+static atomic_int mallocs_left = -1, mmaps_left = -1; /* calls until one fails; -1: none fails */
 
 void *__real_malloc(size_t size);
 void *__real_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t offset);
@@ -59,7 +59,7 @@ note_thread(struct device *d, uint64_t offset, const void *buf, size_t len)
 	control = pthread_self();
 }
 
-/* A client with every second page mapped, and the server's control thread known. */
+/* Connect a client that maps every second page, and identify the server's control thread. */
 static int
 setup(void **state)
 {
@@ -112,7 +112,9 @@ assert_unchanged(void)
 	assert_int_equal(st.dma_bytes, (uint64_t)PAGES / 2 * PAGE);
 }
 
-/* How many mappings of the process are of that file. */
+/**
+ * @return how many mappings of the process map that file
+ */
 static unsigned int
 mappings_of(int fd)
 {
@@ -129,7 +131,7 @@ mappings_of(int fd)
 	return n;
 }
 
-/* The first malloc() of a command is for the message, whose loss ends the connection. */
+/* The first malloc() of a command is for the message; if it fails, the connection ends. */
 #define FIRST 2
 
 static void

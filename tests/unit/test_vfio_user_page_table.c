@@ -3,8 +3,13 @@
  */
 
 /*
- * The I/O page table (vfio_user.h): its negotiation, its command, what the device reaches
- * through it, whatever it holds, and the promise that a cleared entry ends what may start.
+ * The I/O page table (vfio_user.h): its negotiation, its command, the memory that the device
+ * reaches through it whatever it holds, and the promise of a cleared entry: no access starts
+ * afterwards.
+ *
+ *    bus address                table (shared by the client)        memory (mapped by DMA_MAP)
+ *    BASE + i * PAGE  ------>   entry i: page | READ | WRITE ---->  IOVA + page * PAGE
+ *                               the client stores, the server loads
  */
 
 #include <fcntl.h>
@@ -17,13 +22,13 @@
 #include "promise_server.h"
 
 #define PAGE   0x1000u
-#define BASE   UINT64_C(0x80000000) /* of the table */
+#define BASE   UINT64_C(0x80000000) /* bus address of the table's first page */
 #define NR     64u
-#define IOVA   UINT64_C(0x5000000)  /* at which the memory is mapped by DMA_MAP */
+#define IOVA   UINT64_C(0x5000000)  /* at which DMA_MAP maps the memory */
 #define SEALED (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static struct device dev;
-/* The client's: memory of which the first half is mapped, and the table. */
+/* The client's memory, the first half of which is mapped, and its table. */
 static int sock, mem_fd, table_fd;
 static uint8_t *mem;
 static uint64_t *table;
@@ -41,7 +46,13 @@ table_file(uint64_t nr, unsigned int flags, int seals)
 	return fd;
 }
 
-/* VERSION with these capabilities; the reply's are put into json. */
+/**
+ * Send VERSION with these capabilities.
+ *
+ * @param json   receives the capabilities of the reply
+ *
+ * @return the error number of the reply, or 0
+ */
 static int
 version(int s, const char *caps, char *json, size_t size)
 {
@@ -100,7 +111,7 @@ memory_gone(void)
 	close(table_fd);
 }
 
-/* A client with half of the memory mapped, and an empty page table. */
+/* Connect a client with half of the memory mapped, and an empty page table. */
 static int
 setup(void **state)
 {
@@ -162,7 +173,7 @@ put(uint64_t addr, const void *buf, size_t len)
 	return ret;
 }
 
-/* The last access failed, at this address, for this reason. */
+/* Assert that the last access failed, at this address, for this reason. */
 static void
 assert_fault(uint64_t iova, uint32_t prot, enum vfu_dma_why why)
 {
@@ -180,9 +191,7 @@ entry(uint64_t page, uint64_t prot)
 	return (IOVA + page * PAGE) | prot;
 }
 
-/*
- * Negotiation.
- */
+/* Negotiation. */
 
 static void
 not_asked(void **state)
@@ -191,7 +200,7 @@ not_asked(void **state)
 	uint8_t buf[8];
 	int s = raw_connect(dev.path);
 
-	/* To the byte what it was without the extension. */
+	/* The reply is exactly what it was before the extension existed. */
 	assert_int_equal(version(s, "{\"capabilities\":{}}", json, sizeof(json)), 0);
 	assert_string_equal(json,
 		"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}");
@@ -204,7 +213,7 @@ not_asked(void **state)
 	wait_until(dev.detached == dev.attached);
 }
 
-/* To a server that was told not to have it, asking is not having asked. */
+/* A server on which the extension is switched off behaves as if the client had not requested it. */
 static void
 switched_off(void **state)
 {
@@ -239,7 +248,7 @@ versions(void **state)
 	char caps[100], json[512];
 	int s;
 
-	/* A later version of it: what we know is answered. */
+	/* A later version of the extension: the server answers with the version that it knows. */
 	s = raw_connect(dev.path);
 	assert_int_equal(version(s, "{\"capabilities\":{\"" VFU_CAP_IO_PAGE_TABLE "\":7}}", json,
 		sizeof(json)), 0);
@@ -257,7 +266,7 @@ versions(void **state)
 	}
 }
 
-/* A server that doesn't know the extension: the client says so, and asks it nothing. */
+/* A server without the extension: the client reports that, and sends no command of it. */
 static void *
 plain_server(void *arg)
 {
@@ -273,7 +282,7 @@ plain_server(void *arg)
 	h.msg_size = sizeof(h) + sizeof(reply);
 	raw_send(s, &h, sizeof(h), NULL, 0);
 	raw_send(s, reply, sizeof(reply), NULL, 0);
-	assert_int_equal(recv(s, in, 1, 0), 0); /* nothing more, until it leaves */
+	assert_int_equal(recv(s, in, 1, 0), 0); /* nothing more arrives before the client disconnects */
 	close(s);
 	return NULL;
 }
@@ -303,9 +312,7 @@ unknown_to_server(void **state)
 	unlink(path);
 }
 
-/*
- * The command.
- */
+/* The command. */
 
 static void
 bad_messages(void **state)
@@ -340,7 +347,7 @@ bad_messages(void **state)
 	assert_int_equal(set_table(s, table_fd, BASE, 0), EINVAL);
 	close(s);
 	wait_until(dev.detached == dev.attached);
-	s = attach(); /* one that is still listened to */
+	s = attach(); /* a fresh client, whose refusals are still reported */
 	assert_int_equal(raw_map(s, mem_fd, 0, IOVA, PAGE, RW), 0);
 	assert_int_equal(set_table(s, table_fd, BASE, UINT64_MAX), EINVAL);
 	assert_int_equal(set_table(s, table_fd, BASE, UINT64_C(1) << 61), EINVAL);
@@ -348,7 +355,7 @@ bad_messages(void **state)
 	assert_int_equal(set_table(s, other, BASE, VFU_MAX_PTES + 1), EINVAL);
 	close(other);
 	assert_int_equal(set_table(s, table_fd, 0 - (uint64_t)(NR - 1) * PAGE, NR), EINVAL);
-	/* Files: short, unsealed, sealed against something else, of huge pages, no memory. */
+	/* Files: short, unsealed, with other seals, of huge pages, or no memory. */
 	other = memory_file(PAGE);
 	assert_int_equal(set_table(s, other, BASE, NR), EINVAL);
 	assert_non_null(strstr(dev.line, "sealed"));
@@ -375,7 +382,7 @@ bad_messages(void **state)
 	close(other);
 	/* None of these has changed anything. */
 	assert_int_equal(get(IOVA, buf, sizeof(buf)), 0);
-	/* To read is all that the server wants. And a second one there is not. */
+	/* The server needs read access only. A second table is refused. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", table_fd);
 	other = open(path, O_RDONLY);
 	assert_int_equal(set_table(s, other, BASE, NR), 0);
@@ -386,7 +393,7 @@ bad_messages(void **state)
 	wait_until(dev.detached == dev.attached);
 }
 
-/* The largest, and at the end of the address space. */
+/* The largest table, at the end of the address space. */
 static void
 bounds(void **state)
 {
@@ -399,7 +406,7 @@ bounds(void **state)
 
 	assert_int_equal(raw_map(s, mem_fd, 0, IOVA, PAGE, RW), 0);
 	assert_int_equal(set_table(s, big, base, VFU_MAX_PTES), 0);
-	wait_until(count_fds() <= before); /* none is kept */
+	wait_until(count_fds() <= before); /* none remains open */
 	vfu_server_get_stats(dev.server, &st);
 	assert_int_equal(st.ptes, VFU_MAX_PTES);
 	t[VFU_MAX_PTES - 1] = entry(0, RW);
@@ -421,9 +428,7 @@ bounds(void **state)
 	assert_int_equal(st.ptes, 0);
 }
 
-/*
- * What the device reaches.
- */
+/* Memory that the device reaches. */
 
 static void
 permissions(void **state)
@@ -432,7 +437,7 @@ permissions(void **state)
 	uint8_t b = 0;
 
 	POLLING(assert_true(vfu_dma_paged(dev.server)));
-	for (uint64_t bits = 0; bits < PAGE; bits++) { /* those above 1 mean nothing */
+	for (uint64_t bits = 0; bits < PAGE; bits++) { /* bits above 1 have no meaning */
 		bool r = bits & VFU_PTE_READ, w = bits & VFU_PTE_WRITE;
 
 		table[3] = entry(5, bits);
@@ -451,10 +456,10 @@ permissions(void **state)
 		else
 			assert_int_equal(mem[5 * PAGE + 17], b);
 	}
-	/* A pointer that there is not is no fault. */
+	/* A pointer that does not exist is not counted as a fault. */
 	assert_int_equal(device_faults(&dev) - before, PAGE / 2 * 2);
 
-	/* The permission of DMA_MAP counts as well. */
+	/* The permission of DMA_MAP also counts. */
 	assert_int_equal(raw_map(sock, mem_fd, MEM_SIZE / 2, 0x1000, PAGE, VFU_DMA_READ), 0);
 	assert_int_equal(raw_map(sock, mem_fd, MEM_SIZE / 2, 0x2000, PAGE, VFU_DMA_WRITE), 0);
 	table[3] = 0x1000 | RW;
@@ -469,7 +474,7 @@ permissions(void **state)
 	table[3] = 0x9000 | RW;
 	assert_int_equal(get(BASE + 3 * PAGE, &b, 1), -EFAULT);
 	assert_fault(BASE + 3 * PAGE, VFU_DMA_READ, VFU_DMA_NOT_MAPPED);
-	/* The memory's own address is nobody's any more. */
+	/* The memory's own address is no longer valid. */
 	assert_int_equal(get(IOVA, &b, 1), -EFAULT);
 	assert_fault(IOVA, VFU_DMA_READ, VFU_DMA_NO_ENTRY);
 }
@@ -479,13 +484,13 @@ ranges(void **state)
 {
 	uint8_t buf[3 * PAGE], want[3 * PAGE];
 
-	/* Neighbours in both: one piece. */
+	/* Adjacent by bus address and in memory: one piece. */
 	table[10] = entry(20, RW);
 	table[11] = entry(21, RW);
 	table[12] = entry(22, RW);
 	assert_ptr_equal(ptr(BASE + 10 * PAGE + 5, 2 * PAGE + 9, RW),
 		(uint8_t *)ptr(BASE + 10 * PAGE, 1, RW) + 5);
-	/* Neighbours by bus address, not in memory: two pieces, and no pointer. */
+	/* Adjacent by bus address, not in memory: two pieces, and no pointer. */
 	table[11] = entry(7, RW);
 	assert_null(ptr(BASE + 10 * PAGE + PAGE - 1, 2, RW));
 	assert_non_null(ptr(BASE + 10 * PAGE, PAGE, RW));
@@ -500,15 +505,18 @@ ranges(void **state)
 	assert_memory_equal(mem + 20 * PAGE, buf, PAGE);
 	assert_memory_equal(mem + 7 * PAGE, buf + PAGE, PAGE);
 	assert_memory_equal(mem + 22 * PAGE, buf + 2 * PAGE, PAGE);
-	assert_int_equal(mem[21 * PAGE], (uint8_t)(21 * PAGE * 7 + 21)); /* nobody's now */
-	/* A hole in the middle: what is before it may have been written, nothing behind it. */
+	assert_int_equal(mem[21 * PAGE], (uint8_t)(21 * PAGE * 7 + 21)); /* no longer mapped */
+	/*
+	 * A hole in the middle: the device may have written what is before it, but nothing
+	 * behind it.
+	 */
 	table[11] = 0;
 	memset(want, 0xee, sizeof(want));
 	assert_int_equal(put(BASE + 10 * PAGE, want, sizeof(want)), -EFAULT);
 	assert_fault(BASE + 11 * PAGE, VFU_DMA_WRITE, VFU_DMA_NO_ENTRY);
 	assert_memory_equal(mem + 22 * PAGE, buf + 2 * PAGE, PAGE);
 	assert_int_equal(get(BASE + 10 * PAGE + 10, buf, 2 * PAGE), -EFAULT);
-	/* One page at two bus addresses; one of them is taken away. */
+	/* One page at two bus addresses; one of them is revoked. */
 	table[30] = entry(9, RW);
 	table[31] = entry(9, VFU_PTE_READ);
 	assert_int_equal(put(BASE + 30 * PAGE, "both", 5), 0);
@@ -517,14 +525,14 @@ ranges(void **state)
 	table[30] = 0;
 	assert_int_equal(get(BASE + 30 * PAGE, buf, 5), -EFAULT);
 	assert_int_equal(get(BASE + 31 * PAGE, buf, 5), 0);
-	/* Neighbours by bus and by memory, but of two DMA_MAPs. */
+	/* Adjacent by bus address and in memory, but from two DMA_MAPs. */
 	assert_int_equal(raw_map(sock, mem_fd, MEM_SIZE / 2, IOVA + MEM_SIZE / 2, PAGE, RW), 0);
 	table[40] = entry(MEM_SIZE / 2 / PAGE - 1, RW);
 	table[41] = entry(MEM_SIZE / 2 / PAGE, RW);
 	assert_null(ptr(BASE + 41 * PAGE - 4, 8, RW));
 	assert_int_equal(get(BASE + 41 * PAGE - 4, buf, 8), 0);
 	assert_memory_equal(buf, mem + MEM_SIZE / 2 - 4, 8);
-	/* The last entry, and what is behind it. */
+	/* The last entry, and the page behind it. */
 	table[NR - 1] = entry(1, RW);
 	assert_int_equal(get(BASE + NR * PAGE - 1, buf, 1), 0);
 	assert_int_equal(get(BASE + NR * PAGE - 1, buf, 2), -EFAULT);
@@ -536,7 +544,7 @@ ranges(void **state)
 	assert_null(ptr(BASE + NR * PAGE - 1, SIZE_MAX, VFU_DMA_READ));
 }
 
-/* DMA_MAP and DMA_UNMAP behind a table that leads there. */
+/* DMA_MAP and DMA_UNMAP of memory to which a table leads. */
 static void
 behind_it(void **state)
 {
@@ -551,7 +559,7 @@ behind_it(void **state)
 	assert_int_equal(raw_map(sock, mem_fd, 0, IOVA, 4 * PAGE, RW), 0);
 	assert_int_equal(get(BASE, &b, 1), 0);
 	assert_int_equal(b, mem[2 * PAGE]);
-	/* All of it, and a reset: the table stays. */
+	/* DMA_UNMAP of everything, and a reset: the table remains. */
 	assert_int_equal(raw_command(sock, VFIO_USER_DMA_UNMAP, &all, sizeof(all)), 0);
 	assert_int_equal(get(BASE, &b, 1), -EFAULT);
 	assert_int_equal(raw_map(sock, mem_fd, 0, IOVA, 4 * PAGE, RW), 0);
@@ -560,7 +568,9 @@ behind_it(void **state)
 	assert_int_equal(get(BASE, &b, 1), 0);
 }
 
-/* Where the server has the table mapped; NULL: nowhere. */
+/**
+ * @return where the server has mapped the table, or NULL: nowhere
+ */
 static void *
 server_table(void)
 {
@@ -571,14 +581,14 @@ server_table(void)
 	while (fgets(line, sizeof(line), f) != NULL) {
 		void *at = (void *)strtoul(line, NULL, 16);
 
-		if (strstr(line, "page-table") != NULL && at != table) /* that is the client's */
+		if (strstr(line, "page-table") != NULL && at != table) /* the other one is the client's */
 			found = at;
 	}
 	fclose(f);
 	return found;
 }
 
-/* It goes with the client, and the next has none, even with the same memory. */
+/* The table ends with its client. The next client has none, even if it maps the same memory. */
 static void
 client_leaves(void **state)
 {
@@ -603,7 +613,7 @@ client_leaves(void **state)
 	}
 }
 
-/* It cannot be made shorter; a hole in it is a table of nothing. */
+/* Nothing can shorten the table. A hole in it is an empty table. */
 static void
 truncation(void **state)
 {
@@ -625,8 +635,8 @@ truncation(void **state)
 }
 
 /*
- * Should the kernel have no page for it all the same (here: the mapping is led to an empty file),
- * the table is empty from then on, and the client is dropped.
+ * If the kernel nevertheless provides no page for the table (here the test replaces the mapping
+ * by one of an empty file), the table is empty from then on, and the server drops the client.
  */
 static void
 table_fails(void **state)
@@ -634,7 +644,7 @@ table_fails(void **state)
 	int empty;
 	uint8_t b;
 
-	setup(state); /* here, because cmocka takes SIGBUS for itself when a test begins */
+	setup(state); /* here, because cmocka handles SIGBUS when a test begins */
 	table[0] = entry(2, RW);
 	assert_int_equal(get(BASE, &b, 1), 0);
 	empty = memory_file(0);
@@ -702,8 +712,9 @@ by_message(void **state)
 }
 
 /*
- * Hostile: the table holds anything and changes all the time. The device must reach nothing
- * but the first half of the memory, and only as a page that was given to it for writing.
+ * A hostile client: the table holds anything, and changes all the time. The device must reach
+ * nothing but the first half of the memory, and may write only to pages that were mapped for
+ * writing.
  */
 
 static atomic_bool stop;
@@ -759,7 +770,7 @@ hostile(void **state)
 	uint64_t seed = 4711;
 	uint32_t n;
 
-	/* One page of the mapped half is for reading only; the other half is not mapped. */
+	/* One page of the mapped half is read-only. The other half is not mapped. */
 	assert_int_equal(raw_unmap(sock, IOVA, half), 0);
 	assert_int_equal(raw_map(sock, mem_fd, 0, IOVA, PAGE, VFU_DMA_READ), 0);
 	assert_int_equal(raw_map(sock, mem_fd, PAGE, IOVA + PAGE, half - PAGE, RW), 0);
@@ -783,7 +794,7 @@ hostile(void **state)
 		case 3: /* the table's own bus addresses */
 			e = BASE + e % (NR * PAGE);
 			break;
-		default: /* the memory, some before it, some behind */
+		default: /* the memory, and some pages before and behind it */
 			e = IOVA - 4 * PAGE + e % (MEM_SIZE + 8 * PAGE);
 			break;
 		}
@@ -797,7 +808,7 @@ hostile(void **state)
 	assert_memory_equal(mem + half, copy + half, MEM_SIZE - half);
 	assert_false(vfu_server_dma_poisoned(dev.server));
 	assert_int_equal(dev.detached + 1, dev.attached);
-	/* And is as good as new. */
+	/* The table then works again. */
 	memset(table, 0, NR * 8);
 	table[1] = entry(1, RW);
 	assert_int_equal(put(BASE + PAGE, "fine", 5), 0);
@@ -805,9 +816,7 @@ hostile(void **state)
 	free(copy);
 }
 
-/*
- * The promise: once an entry was cleared, and a locked instruction executed, no access starts.
- */
+/* Once an entry is cleared, and a locked instruction has been executed, no access starts. */
 
 static uint64_t
 set_entry(void *arg, unsigned int i)

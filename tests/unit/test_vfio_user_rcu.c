@@ -3,7 +3,11 @@
  */
 
 /*
- * Grace periods (vfu_rcu.h): whom they wait for, and whom not.
+ * Grace periods (vfu_rcu.h): the readers for which they wait, and those for which they do not.
+ *
+ *    reader of a ----- online ...... quiescent ......
+ *    reader of b ----- online ......................... does not delay a's grace period
+ *    vfu_rcu_wait(a)          |======| returns
  */
 
 #include <pthread.h>
@@ -11,16 +15,16 @@
 
 #include "vfu_test.h"
 
-/* Two devices; a grace period needs no more of one than its address. */
+/* Two devices. A grace period needs only the address of a device. */
 static char devices[2];
 static struct vfu_server *const a = (void *)&devices[0], *const b = (void *)&devices[1];
 
 enum step { QUIET, QUIESCENT, OFFLINE, ONLINE, LEAVE };
 
-/* A thread that does a step when it is told to, and else nothing: it holds its pointers. */
+/* A thread that executes a step on request, and nothing otherwise: it keeps its pointers. */
 struct reader {
 	pthread_t thread;
-	struct vfu_server *only; /* NULL: all */
+	struct vfu_server *only; /* NULL: all devices */
 	_Atomic enum step step;
 	atomic_bool in;
 };
@@ -112,7 +116,7 @@ waits_for_readers_of_the_device_alone(void **state)
 	tell(&of_a, QUIESCENT);
 	pthread_join(w.thread, NULL);
 	assert_true(w.over);
-	/* One quiescent state is one answer: the next grace period waits again. */
+	/* One quiescent state ends one grace period: the next one waits again. */
 	waiter_start(&w, a);
 	usleep(20000);
 	assert_false(w.over);
@@ -130,7 +134,7 @@ waits_for_readers_of_the_device_alone(void **state)
 	vfu_rcu_wait(b);
 }
 
-/* One device's grace period that lasts is no other's. */
+/* A long grace period of one device does not delay another device's. */
 static void
 waiters_do_not_wait_for_each_other(void **state)
 {
@@ -176,7 +180,7 @@ reader_may_wait_itself(void **state)
 	pthread_join(w.thread, NULL);
 }
 
-/* Readers follow a pointer that is replaced, and what it led to is made invalid. */
+/* Readers follow a pointer that is replaced, and the memory that it led to is invalidated. */
 #define VALID 0x600d600du
 
 static _Atomic(uint32_t *) current;

@@ -3,8 +3,8 @@
  */
 
 /*
- * The server, message by message: valid, truncated, oversized, out of order. And
- * as others' clients speak to it: byte transcripts.
+ * The server, message by message: valid, truncated, oversized, out of order. Also byte
+ * transcripts of other clients.
  */
 
 #include <fcntl.h>
@@ -34,7 +34,7 @@ teardown(void **state)
 	return 0;
 }
 
-/* A string literal with its NUL, as VERSION wants it. */
+/* A string literal with its NUL, as VERSION needs it. */
 #define VERSION_MSG(text) text, sizeof(text)
 
 static int
@@ -121,7 +121,7 @@ headers(void **state)
 		{ .msg_size = 0 }, { .msg_size = 15 }, { .msg_size = UINT32_MAX },
 		{ .msg_size = VFU_MSG_MAX + 1 },
 		{ .msg_size = 16, .flags = 2 }, { .msg_size = 16, .flags = 15 },
-		{ .msg_size = 16, .flags = VFIO_USER_F_TYPE_REPLY }, /* to nothing */
+		{ .msg_size = 16, .flags = VFIO_USER_F_TYPE_REPLY }, /* a reply to no command */
 	};
 
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -137,7 +137,7 @@ headers(void **state)
 	}
 }
 
-/* A message in as many pieces as it has bytes, and two in one piece. */
+/* A message in as many pieces as it has bytes, and two messages in one piece. */
 static void
 pieces(void **state)
 {
@@ -168,7 +168,7 @@ pieces(void **state)
 	assert_int_equal(msg[0].h.msg_id, 7);
 	assert_int_equal(msg[1].h.msg_id, 8);
 
-	/* Half a message, and gone. */
+	/* The client sends half a message, and disconnects. */
 	raw_send(s, msg, 20, NULL, 0);
 	close(s);
 	wait_until(dev.detached == dev.attached);
@@ -188,7 +188,7 @@ unknown(void **state)
 	close(s);
 }
 
-/* Every payload shorter than the command's structure, down to none. */
+/* Every payload that is shorter than the command's structure, down to none. */
 static void
 truncated(void **state)
 {
@@ -211,7 +211,7 @@ truncated(void **state)
 		for (size_t len = 0; len < cmds[i].len; len++)
 			assert_int_equal(raw_command(s, cmds[i].cmd, payload, len), EINVAL);
 	}
-	/* An argsz that is smaller than the structure. */
+	/* An argsz smaller than the structure. */
 	payload[0] = 15;
 	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_GET_INFO, payload, 64), EINVAL);
 	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_GET_REGION_INFO, payload, 64), EINVAL);
@@ -227,7 +227,7 @@ truncated(void **state)
 	dev.fail = -EIO;
 	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), EIO);
 	dev.fail = 0;
-	/* The owner hears of it, but a client cannot fill its log. */
+	/* The server reports refusals to its owner, but a client cannot fill the owner's log. */
 	assert_int_equal(dev.refused, 10);
 	close(s);
 }
@@ -246,7 +246,7 @@ region_info(void **state)
 	size_t len;
 	int s = raw_attach(&dev), fd;
 
-	/* Without room for the areas: how much it needs, and no descriptor. */
+	/* Without room for the areas: the reply states the necessary size, without a descriptor. */
 	memset(&info, 0, sizeof(info));
 	info.r.argsz = sizeof(info.r);
 	raw_command_fds(s, h.cmd, &info, sizeof(info.r), NULL, 0, &info, &len);
@@ -279,7 +279,7 @@ region_info(void **state)
 	assert_true(a.st_ino == b.st_ino);
 	close(fd);
 
-	/* One that the device has not, and one beyond. */
+	/* A region that the device does not have, and an invalid one. */
 	memset(&info, 0, sizeof(info));
 	info.r.argsz = 80;
 	info.r.index = 3;
@@ -293,7 +293,7 @@ region_info(void **state)
 	close(s);
 }
 
-static int pages_file; /* what the next client's queue pages are, or a negative errno value */
+static int pages_file; /* queue pages of the next client, or a negative errno value */
 
 static int
 give_pages(void *opaque)
@@ -301,7 +301,10 @@ give_pages(void *opaque)
 	return pages_file;
 }
 
-/* Areas of registers: for a client alone that names the capability, and if the device has pages. */
+/*
+ * Only a client that names the capability gets areas of registers, and only if the device has
+ * pages.
+ */
 static void
 queue_pages_go_to_clients_that_ask(void **state)
 {
@@ -412,7 +415,7 @@ region_access(void **state)
 	assert_int_equal(raw_read(s, 3, 0, 4), EINVAL);
 	assert_int_equal(raw_read(s, 9, 0, 4), EINVAL);
 	assert_int_equal(raw_read(s, UINT32_MAX, 0, 4), EINVAL);
-	assert_int_equal(raw_read(s, 1, 0, 4), EPERM); /* write only */
+	assert_int_equal(raw_read(s, 1, 0, 4), EPERM); /* write-only */
 	dev.fail = -EIO;
 	assert_int_equal(raw_read(s, 0, 0, 4), EIO);
 	dev.fail = 0;
@@ -462,11 +465,11 @@ write_multi(void **state)
 	m.w[2].count = 2;
 	m.w[2].offset = 255;
 	assert_int_equal(raw_command(s, VFIO_USER_REGION_WRITE_MULTI, &m, sizeof(m)), EINVAL);
-	assert_int_equal(dev.writes, before + 3); /* none of a bad message */
+	assert_int_equal(dev.writes, before + 3); /* none of an invalid message */
 	close(s);
 }
 
-/* No reply, not even to what is refused; order is kept. */
+/* No reply, not even to a refused command. The order of commands is kept. */
 static void
 no_reply(void **state)
 {
@@ -489,13 +492,16 @@ no_reply(void **state)
 	raw_send(s, &w, 36, NULL, 0);
 	w.h.cmd = 99;
 	raw_send(s, &w, 36, NULL, 0);
-	assert_int_equal(raw_read(s, 0, 0x100, 4), 0); /* its reply is the next that comes */
+	assert_int_equal(raw_read(s, 0, 0x100, 4), 0); /* the next reply is the one to this command */
 	assert_int_equal(dev.writes, before + 50);
 	assert_int_equal(dev.bar[0x100], 49);
 	close(s);
 }
 
-/* More descriptors than allowed, or where none belong: refused, and all closed. */
+/*
+ * More descriptors than allowed, or where none belong: the server refuses, and closes all of
+ * them.
+ */
 static void
 descriptors(void **state)
 {
@@ -518,7 +524,7 @@ descriptors(void **state)
 	assert_int_equal(h.error_no, EINVAL);
 	wait_until(count_fds() <= before);
 
-	/* Descriptors with a message that is too long to be read, and with half of one. */
+	/* Descriptors with a message that is too long to be read, and with half a message. */
 	h.msg_size = UINT32_MAX;
 	raw_send(s, &h, sizeof(h), many, 5);
 	assert_true(raw_closed(s));
@@ -532,7 +538,11 @@ descriptors(void **state)
 	close(mem);
 }
 
-/* A socket whose close() waits as long as its peer reads nothing. */
+/**
+ * Create a socket whose close() waits as long as its peer does not read.
+ *
+ * @param peer   receives the peer; the caller closes it
+ */
 static int
 lingering(int listener, int *peer)
 {
@@ -552,7 +562,10 @@ lingering(int listener, int *peer)
 	return fd;
 }
 
-/* It stops neither the client's next command, nor the end of the connection, nor the server's. */
+/*
+ * Such a descriptor delays neither the client's next command, nor the end of the connection,
+ * nor that of the server.
+ */
 static void
 descriptor_whose_close_waits_stops_nothing(void **state)
 {
@@ -574,7 +587,10 @@ descriptor_whose_close_waits_stops_nothing(void **state)
 	for (unsigned int i = 0; i <= VFU_MAX_CLOSING; i++) {
 		int fd = lingering(listener, &peers[i]);
 
-		/* The server is to have the last reference, so the rest comes when ours is gone. */
+		/*
+		 * The server must have the last reference, so the rest follows after the test
+		 * has closed its own.
+		 */
 		raw_send(s, &q, sizeof(q) - 1, &fd, 1);
 		close(fd);
 		raw_send(s, last, 1, NULL, 0);
@@ -597,7 +613,7 @@ descriptor_whose_close_waits_stops_nothing(void **state)
 	close(t);
 	wait_until(count_fds() <= before);
 
-	/* Its closing does not keep the server from its end. */
+	/* A descriptor that does not close does not prevent the server from ending. */
 	s = raw_attach(&dev);
 	t = lingering(listener, &peers[0]);
 	raw_send(s, &q, sizeof(q.h), &t, 1);
@@ -667,7 +683,7 @@ irqs(void **state)
 	assert_int_equal(events(fd[1]), 0);
 	assert_int_equal(events(fd[2]), 1);
 
-	/* The client's own trigger: all of a range, or those that are true. */
+	/* The client triggers its own vectors: all of a range, or those that are true. */
 	assert_int_equal(raw_irqs(s, NONE, MSIX, 0, 3, NULL, 0), 0);
 	assert_int_equal(events(fd[0]), 1);
 	assert_int_equal(events(fd[1]), 1);
@@ -679,7 +695,7 @@ irqs(void **state)
 	assert_int_equal(events(fd[1]), 0);
 	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_SET_IRQS, bytes, 22), EINVAL);
 
-	/* Masked: held back until unmasked. */
+	/* A masked vector is held back until it is unmasked. */
 	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK, MSIX, 1, 1,
 		NULL, 0), 0);
 	assert_false(vfu_server_irq_pending(dev.server, MSIX, 1));
@@ -698,8 +714,8 @@ irqs(void **state)
 	assert_int_equal(events(fd[0]), 1000);
 
 	/*
-	 * A client that fills its eventfd blocks nobody, not even if it lets writes
-	 * to it block: neither a polling thread nor the control thread.
+	 * A client that fills its eventfd blocks neither a polling thread nor the control
+	 * thread, not even if it makes the eventfd blocking.
 	 */
 	uint64_t full = UINT64_MAX - 1;
 	assert_int_equal(write(fd[0], &full, 8), 8);
@@ -726,7 +742,7 @@ irqs(void **state)
 	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 0, 1, &pipes[1], 1), EINVAL);
 	wait_until(count_fds() == before + 3);
 
-	/* Unwired: one, then all. */
+	/* Disconnect one vector, then all. */
 	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 2, 1, NULL, 0), 0);
 	assert_false(vfu_server_irq(dev.server, MSIX, 2));
 	assert_true(vfu_server_irq(dev.server, MSIX, 3));
@@ -734,7 +750,7 @@ irqs(void **state)
 	assert_false(vfu_server_irq(dev.server, MSIX, 3));
 	wait_until(count_fds() <= before);
 
-	/* And those that the client leaves wired. */
+	/* Vectors that the client leaves connected. */
 	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 0, 3, fd, 3), 0);
 	close(s);
 	wait_until(dev.detached == dev.attached);
@@ -747,7 +763,10 @@ irqs(void **state)
 	close(pipes[1]);
 }
 
-/* INTx is a level: an event masks it, and unmasking asks the device whether it is still there. */
+/*
+ * INTx is a level: an event masks it, and an unmask makes the device check whether it is still
+ * asserted.
+ */
 static void
 intx_masks_itself_until_it_is_unmasked(void **state)
 {
@@ -766,12 +785,18 @@ intx_masks_itself_until_it_is_unmasked(void **state)
 		for (unsigned int k = 0; k < 3; k++)
 			assert_true(vfu_server_irq(dev.server, info.index, 0));
 		assert_int_equal(events(fd), 1);
-		/* What came in the meantime is the device's to say: it may be gone. */
+		/*
+		 * The device decides about an interrupt that came in the meantime: its cause
+		 * may be gone.
+		 */
 		assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_NONE | unmask, info.index, 0, 1, NULL, 0), 0);
 		assert_int_equal(dev.irqs_changed, ++changed);
 		assert_int_equal(events(fd), 0);
 	}
-	/* By an event, as KVM reports the end of an interrupt; it may even block its readers. */
+	/*
+	 * Unmasked by an event, as KVM reports the end of an interrupt. The event may even
+	 * block its readers.
+	 */
 	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_EVENTFD | unmask, info.index, 0, 1, &eoi, 1), 0);
 	for (unsigned int i = 0; i < 3; i++) {
 		assert_true(vfu_server_irq(dev.server, info.index, 0));
@@ -780,7 +805,7 @@ intx_masks_itself_until_it_is_unmasked(void **state)
 		++changed;
 		wait_until(dev.irqs_changed == changed);
 	}
-	/* One that stays readable is taken once for each write. */
+	/* An eventfd that stays readable counts once for each write. */
 	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_EVENTFD | unmask, info.index, 0, 1, &many, 1), 0);
 	wait_until(dev.irqs_changed == changed + 1);
 	for (unsigned int i = 0; i < 100; i++)
@@ -789,7 +814,7 @@ intx_masks_itself_until_it_is_unmasked(void **state)
 	assert_int_equal(write(many, &one, 8), 8);
 	++changed;
 	wait_until(dev.irqs_changed == changed);
-	/* Taken back: the events mean nothing. */
+	/* Disconnected: the events have no meaning. */
 	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_EVENTFD | unmask, info.index, 0, 1, &none, 0), 0);
 	assert_int_equal(write(many, &one, 8), 8);
 	assert_int_equal(write(eoi, &one, 8), 8);
@@ -801,7 +826,7 @@ intx_masks_itself_until_it_is_unmasked(void **state)
 	close(fd);
 }
 
-/* The error reply of a server that serves another client, and the end of the connection. */
+/* Expect the error reply of a server that serves another client, and the end of the connection. */
 static void
 assert_refused(int t, uint16_t msg_id)
 {
@@ -830,7 +855,10 @@ next_client_is_served_however_fast(void **state)
 	wait_until(dev.detached == dev.attached);
 }
 
-/* It sends VERSION when it likes, in pieces and with descriptors, and never gets EPIPE. */
+/*
+ * A second client sends VERSION at any time, in pieces and with descriptors, and never gets
+ * EPIPE.
+ */
 static void
 second_client_gets_a_reply_to_its_version(void **state)
 {
@@ -850,7 +878,7 @@ second_client_gets_a_reply_to_its_version(void **state)
 		size_t half = i % sizeof(version);
 
 		if (i % 10 == 0) {
-			assert_int_equal(poll(&pfd, 1, 20), 0); /* the server waits for it */
+			assert_int_equal(poll(&pfd, 1, 20), 0); /* the server waits for VERSION */
 			assert_true(try_send(t, bytes, half, &s, half != 0 ? 1 : 0));
 		} else {
 			assert_true(try_send(t, bytes, half, NULL, 0));
@@ -864,7 +892,10 @@ second_client_gets_a_reply_to_its_version(void **state)
 	wait_until(dev.detached == dev.attached);
 }
 
-/* Clients that send nothing, or half a message, stop nobody and end by themselves. */
+/*
+ * Clients that send nothing, or half a message, delay no other client, and their connection
+ * ends.
+ */
 static void
 silent_second_clients_are_refused_in_time(void **state)
 {
@@ -877,13 +908,13 @@ silent_second_clients_are_refused_in_time(void **state)
 		t[i] = raw_connect(dev.path);
 		raw_send(t[i], &long_one, i % (sizeof(long_one) + 1), NULL, 0);
 		assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
-		if (i >= KEPT) /* the oldest makes room, without any waiting */
+		if (i >= KEPT) /* the oldest makes room, at once */
 			assert_refused(t[i - KEPT], 0);
 	}
 	for (unsigned int i = SILENT - KEPT; i < SILENT; i++)
 		assert_refused(t[i], 0);
 
-	/* A message that cannot be followed, and a client that goes by itself. */
+	/* A message that cannot be parsed, and a client that disconnects. */
 	t[0] = raw_connect(dev.path);
 	raw_send(t[0], &bad, sizeof(bad), NULL, 0);
 	assert_refused(t[0], 0);
@@ -891,10 +922,13 @@ silent_second_clients_are_refused_in_time(void **state)
 	wait_until(count_fds() <= before);
 	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
 
-	/* One that is left when the server stops, or when the first client has gone. */
+	/* Clients that remain when the server stops, or when the first client has gone. */
 	for (unsigned int i = 0; i < 2; i++) {
 		t[i] = raw_connect(dev.path);
-		/* The server accepts one client a turn; the reply means that it has taken this one. */
+		/*
+		 * The server accepts one client a turn. The reply means that it has accepted
+		 * this one.
+		 */
 		assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
 	}
 	close(s);
@@ -983,7 +1017,7 @@ gone(void)
 	return ret;
 }
 
-/* Others can see that the client has gone before the control thread comes to it. */
+/* Other threads can see that the client has gone before the control thread handles that. */
 static void
 peer_gone(void **state)
 {
@@ -1014,9 +1048,7 @@ peer_gone(void **state)
 	wait_until(!gone());
 }
 
-/*
- * The socket file.
- */
+/* The socket file. */
 
 static int
 start_at(const char *path, struct vfu_server **server, char *err)
@@ -1028,7 +1060,10 @@ start_at(const char *path, struct vfu_server **server, char *err)
 	return vfu_server_start(path, &desc, &dev_ops, &dev, server, err);
 }
 
-/* What a client has masked is not masked for the next one, and what was raised does not come. */
+/*
+ * A vector that one client masked is not masked for the next client, and no pending event is
+ * delivered.
+ */
 static void
 next_client_finds_no_vector_masked_or_pending(void **state)
 {
@@ -1066,7 +1101,7 @@ socket_file(void **state)
 	mode_t mask;
 	int fd;
 
-	/* For nobody else, whatever the umask. */
+	/* Accessible to no other user, whatever the umask. */
 	for (mode_t m = 0; m <= 0777; m += 0777) {
 		test_path(path, sizeof(path));
 		mask = umask(m);
@@ -1078,11 +1113,11 @@ socket_file(void **state)
 		assert_int_equal(stat(path, &st), -1);
 	}
 
-	/* A live one, ours. */
+	/* A live socket of this process. */
 	assert_int_equal(start_at(dev.path, &server, err), -EADDRINUSE);
 	assert_non_null(strstr(err, "in use"));
 
-	/* A dead one is replaced. */
+	/* A stale socket is replaced. */
 	test_path(path, sizeof(path));
 	strcpy(sa.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -1090,14 +1125,14 @@ socket_file(void **state)
 	close(fd);
 	assert_int_equal(start_at(path, &server, err), 0);
 
-	/* Ours has been replaced by somebody else's: not ours to remove. */
+	/* If somebody else has replaced the socket, the server must not remove it. */
 	assert_int_equal(unlink(path), 0);
 	fd = open(path, O_CREAT | O_WRONLY, 0600);
 	close(fd);
 	vfu_server_stop(server);
 	assert_int_equal(access(path, F_OK), 0);
 
-	/* A file is no socket, and is left alone. */
+	/* A file that is no socket is left alone. */
 	assert_int_equal(start_at(path, &server, err), -EEXIST);
 	assert_int_equal(access(path, F_OK), 0);
 	unlink(path);
@@ -1130,8 +1165,8 @@ start_in_thread(void *arg)
 }
 
 /*
- * A server that is about to look for a stale socket waits for another one that is doing so, which
- * here is the test. It then finds that one's socket, and leaves it alone.
+ * A server that is about to look for a stale socket waits for another one (here the test) that
+ * is doing the same. It then finds the other one's socket, and leaves it alone.
  */
 static void
 one_server_at_a_time_takes_a_stale_socket(void **state)
@@ -1161,17 +1196,17 @@ one_server_at_a_time_takes_a_stale_socket(void **state)
 }
 
 /*
- * Interoperation. Raw bytes in, and every byte that comes out compared; written from
- * the specification and from what these clients were seen to send.
+ * Interoperation: raw bytes in, and every byte of the replies compared. The transcripts follow
+ * the specification, and messages that these clients were seen to send.
  */
 
 struct step {
 	const char *what;
 	const char *send;  /* hexadecimal */
-	const char *text;  /* appended with its NUL, if there is one */
+	const char *text;  /* appended with its NUL, or NULL */
 	const char *reply;
 	const char *reply_text;
-	int fd;            /* 'm': memory goes along, 'e': an eventfd, 'r': one is to come back */
+	int fd;            /* 'm': with memory, 'e': with an eventfd, 'r': one comes back */
 };
 
 static size_t
@@ -1308,7 +1343,7 @@ qemu(void **state)
 	play(steps, sizeof(steps) / sizeof(steps[0]));
 }
 
-/* libvfio-user's sample client: version 0.1, compact JSON; asks for dirty pages, too. */
+/* libvfio-user's sample client: version 0.1, compact JSON; also requests dirty pages. */
 static void
 libvfio_user(void **state)
 {
@@ -1341,8 +1376,8 @@ libvfio_user(void **state)
 }
 
 /*
- * SPDK's client: all messages have number 0; no JSON; a region info request as long as
- * the buffer for the reply; DMA_UNMAP with the memory's descriptor.
+ * SPDK's client: all messages have number 0; no JSON; a region info request as long as the
+ * buffer for the reply; DMA_UNMAP with the memory's descriptor.
  */
 static void
 spdk(void **state)
