@@ -2,7 +2,10 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* Captures: files made here byte by byte, in both orders; what is written, read by libpcap. */
+/*
+ * Captures: the reader of pcap, pcapng and gzip, on files that the tests compose byte by byte
+ * in both byte orders, and the writer, whose files libpcap reads.
+ */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,7 +69,7 @@ pcap_head(uint32_t magic, uint32_t network)
 	put32(network);
 }
 
-/* Bytes of a packet: the first is its number. */
+/* Append the bytes of a packet. The first byte is the packet's number. */
 static void
 put_bytes(uint8_t number, uint32_t len)
 {
@@ -85,7 +88,7 @@ pcap_record(uint32_t s, uint32_t fraction, uint8_t number, uint32_t caplen, uint
 	put_bytes(number, caplen);
 }
 
-/* A block: its length is filled in at its end. */
+/* Begin a block. end() fills in its length. */
 static size_t
 begin(uint32_t type)
 {
@@ -129,7 +132,7 @@ section(void)
 	end(at);
 }
 
-/* An option of up to 8 bytes. */
+/* Append an option of up to 8 bytes. */
 static void
 option(uint16_t code, const void *value, uint16_t len)
 {
@@ -149,7 +152,7 @@ interface(uint16_t link, uint32_t snaplen, int tsresol, int fcslen, int64_t offs
 	put16(link);
 	put16(0);
 	put32(snaplen);
-	option(2, "eth0", 4); /* if_name: passed over */
+	option(2, "eth0", 4); /* if_name: the reader skips it */
 	if (tsresol >= 0)
 		option(9, (b = tsresol, &b), 1);
 	if (fcslen >= 0)
@@ -160,7 +163,7 @@ interface(uint16_t link, uint32_t snaplen, int tsresol, int fcslen, int64_t offs
 	end(at);
 }
 
-/* flags 0: no option. */
+/* Append an enhanced packet block; if flags is 0, without that option. */
 static void
 enhanced(uint32_t id, uint64_t ticks, uint8_t number, uint32_t caplen, uint32_t len, uint32_t flags)
 {
@@ -278,10 +281,10 @@ pcap_is_read_in_both_orders_and_resolutions(void **state)
 		big_endian = i & 1;
 		pcap_head(i & 2 ? 0xA1B23C4D : 0xA1B2C3D4, 1);
 		pcap_record(7, 5, 1, 60, 60);
-		pcap_record(8, 999999, 2, 20, 100); /* cut when captured */
+		pcap_record(8, 999999, 2, 20, 100); /* truncated when captured */
 		pcap_record(9, 0, 3, 100, 84);      /* padded when captured */
 		pcap_record(9, 1, 0, 0, 0);
-		pcap_record(9, 2, 5, 70000, 70000); /* more than is kept */
+		pcap_record(9, 2, 5, 70000, 70000); /* more than the reader keeps */
 		pcap_record(9, 3, 6, 14, 14);
 		c = opened();
 		expect(c, 1, 60, 60, 7 * NS + (i & 2 ? 5 : 5000));
@@ -300,7 +303,7 @@ pcap_is_read_in_both_orders_and_resolutions(void **state)
 	big_endian = false;
 }
 
-/* With the record headers of an old Linux libpcap, 8 bytes longer; libpcap reads them. */
+/* Record headers of an old Linux libpcap, 8 bytes longer. libpcap reads them. */
 static void
 pcap_with_longer_record_headers_is_read(void **state)
 {
@@ -323,7 +326,10 @@ pcap_with_longer_record_headers_is_read(void **state)
 	big_endian = false;
 }
 
-/* In units of 16 bits by the format, in bytes by some writers; not there without its flag. */
+/*
+ * The format counts the FCS in units of 16 bits, some writers in bytes. Without its flag the
+ * length is absent.
+ */
 static void
 pcap_header_has_the_fcs_length(void **state)
 {
@@ -369,9 +375,9 @@ pcapng_is_read_in_both_orders(void **state)
 		enhanced(0, 1, 5, 64, 64, 4u << 5);
 		obsolete(0, 0x100000001, 6, 63, 63);
 		simple(7, 62, 62);
-		simple(8, 96, 1000); /* cut by the interface's snapshot length */
+		simple(8, 96, 1000); /* truncated by the interface's snapshot length */
 		big_endian = !i;
-		section(); /* whose interfaces are others */
+		section(); /* with other interfaces */
 		interface(1, 0, -1, -1, 0);
 		enhanced(0, 3, 9, 100, 84, 0);
 		big_endian = i;
@@ -420,7 +426,7 @@ gzip_is_read(void **state)
 	expect(c, 1, 60, 60, NS);
 	expect_end(c);
 
-	/* Without its last bytes, it breaks off although each record is whole. */
+	/* Without its last bytes the file breaks off, although each record is complete. */
 	file = fopen(path, "rb");
 	used = fread(image, 1, sizeof(image), file);
 	fclose(file);
@@ -432,7 +438,7 @@ gzip_is_read(void **state)
 	}
 }
 
-/* As "cat a.gz b.gz" makes it: the second one goes on with the first one's packets. */
+/* As "cat a.gz b.gz" creates it: the second member continues with packets of the same capture. */
 static void
 gzip_of_several_members_is_read_and_its_checksum_checked(void **state)
 {
@@ -492,7 +498,7 @@ file_that_breaks_off_is_an_error_wherever(void **state)
 			used = n;
 			save();
 			ret = capture_open(path, &c, err, sizeof(err));
-			assert_int_equal(ret != 0, n < (ng ? 4 : 24)); /* its header */
+			assert_int_equal(ret != 0, n < (ng ? 4 : 24)); /* the file's header */
 			if (ret != 0) {
 				assert_non_null(strstr(err, "breaks off"));
 				continue;
@@ -507,7 +513,7 @@ file_that_breaks_off_is_an_error_wherever(void **state)
 	}
 }
 
-/* Without a snapshot length, a simple packet was not cut. */
+/* Without a snapshot length a simple packet was not truncated. */
 static void
 simple_packet_is_whole_without_a_snapshot_length(void **state)
 {
@@ -545,7 +551,7 @@ malformed_blocks_are_errors(void **state)
 	image[used - 4]++;
 	expect_broken(opened(), "differ");
 
-	image[used - 4] -= 4; /* without padding, as some writers have it */
+	image[used - 4] -= 4; /* without padding, as some writers do */
 	image[at + 4] -= 3;
 	c = opened();
 	expect(c, 1, 60, 60, 0);
@@ -567,7 +573,7 @@ malformed_blocks_are_errors(void **state)
 
 	pcap_head(0xA1B2C3D4, 1);
 	pcap_record(0, 0, 1, 60, 60);
-	image[24 + 11] = 0x10; /* its caplen, 256 MiB more */
+	image[24 + 11] = 0x10; /* its caplen, plus 256 MiB */
 	expect_broken(opened(), "a record of 268435516 bytes");
 
 	used = 0;
@@ -581,7 +587,10 @@ malformed_blocks_are_errors(void **state)
 	assert_non_null(strstr(err, "empty"));
 }
 
-/* Reads a mutated file to its end or its error; a sanitizer, or the test's limit, sees the rest. */
+/*
+ * Read a mutated file to its end or its error. A sanitizer, or the time limit of the test,
+ * notices the rest.
+ */
 static void
 read_through(void)
 {
@@ -595,7 +604,7 @@ read_through(void)
 		return;
 	}
 	while (capture_next(c, &r) > 0) {
-		memset(r.data, 0, CAPTURE_KEEP); /* the caller's */
+		memset(r.data, 0, CAPTURE_KEEP); /* the caller may write to it */
 		assert_true(++n <= sizeof(image) / 12);
 	}
 	capture_close(c);
@@ -650,7 +659,7 @@ mutated_files_end_or_are_errors(void **state)
 	}
 }
 
-/* Both formats: libpcap reads the same, and so do we. */
+/* In both formats, libpcap and our reader read the same records. */
 static void
 written_file_is_read_by_libpcap(void **state)
 {
@@ -696,7 +705,14 @@ written_file_is_read_by_libpcap(void **state)
 	}
 }
 
-/* What the replay makes of records, as a wire sees it. */
+/**
+ * Replay the file, and compare the frames that a wire gets.
+ *
+ * @param len     length of each of the nr frames
+ * @param flags   flags of each frame, or NULL: all are 0
+ *
+ * @return the statistics of the replay
+ */
 static struct wire_replay_stats
 replayed(unsigned int nr, const uint32_t *len, const uint32_t *flags)
 {
@@ -753,7 +769,7 @@ records_that_are_no_frames_are_left_out_and_counted(void **state)
 	assert_int_equal(s.bad_fcs, 0);
 }
 
-/* A turn of the polling thread ends although the file goes on. */
+/* A turn of the polling thread ends although the file continues. */
 static void
 records_left_out_in_one_turn_are_limited(void **state)
 {
@@ -776,7 +792,7 @@ records_left_out_in_one_turn_are_limited(void **state)
 	assert_false(src->pending(src));
 	src->close(src);
 
-	/* Nor is there an end of blocks that have no packets. */
+	/* The number of blocks without a packet in one turn is also limited. */
 	used = 0;
 	section();
 	interface(1, 0, -1, -1, 0);
@@ -806,8 +822,8 @@ fcs_is_stripped_and_a_wrong_one_is_sent_as_wrong(void **state)
 	enhanced(0, 0, 1, 104, 104, 0);
 	crc = crc32(0, image + used - 108, 100);
 	memcpy(image + used - 8, &crc, 4);
-	enhanced(0, 0, 2, 104, 104, 0); /* not the right one */
-	enhanced(0, 0, 3, 50, 104, 0);  /* cut: who knows */
+	enhanced(0, 0, 2, 104, 104, 0); /* a wrong one */
+	enhanced(0, 0, 3, 50, 104, 0);  /* truncated: unknown */
 	enhanced(0, 0, 4, 50, 104, 1u << 24);
 	s = replayed(4, len, flags);
 	assert_int_equal(s.bad_fcs, 2);
@@ -822,15 +838,15 @@ fcs_is_stripped_and_a_wrong_one_is_sent_as_wrong(void **state)
 	assert_int_equal(s.too_short, 2);
 }
 
-/* pcapng, section 4.3: what the receiver of a packet saw, in bits 24 to 31 of its flags. */
+/* pcapng, section 4.3: bits 24 to 31 of a packet's flags are errors that its receiver saw. */
 static void
 error_that_the_receiver_saw_is_sent_as_a_bad_fcs(void **state)
 {
 	static const uint32_t len[] = { 100, 100, 100, 100, 100, 100, 100, 100 };
 	static const uint32_t flags[] = {
 		[0] = IGB_FRAME_BAD_FCS, /* FCS */
-		[1] = 0,                 /* too long: it is not */
-		[2] = 0,                 /* too short: it is not */
+		[1] = 0,                 /* too long: not true */
+		[2] = 0,                 /* too short: not true */
 		[3] = 0,                 /* a gap */
 		[4] = IGB_FRAME_BAD_FCS, /* unaligned */
 		[5] = IGB_FRAME_BAD_FCS, /* start frame delimiter */
@@ -909,7 +925,7 @@ file_that_breaks_off_is_found_when_it_is_opened(void **state)
 	assert_int_equal(wire_pcap_failures(), 0);
 }
 
-/* One that grew shorter since then ends the replay, and is counted as a failure. */
+/* If a file becomes shorter after it was opened, the replay ends, and counts as a failure. */
 static void
 file_that_shrinks_later_breaks_the_replay(void **state)
 {

@@ -282,7 +282,7 @@ plain_server(void *arg)
 	h.msg_size = sizeof(h) + sizeof(reply);
 	raw_send(s, &h, sizeof(h), NULL, 0);
 	raw_send(s, reply, sizeof(reply), NULL, 0);
-	assert_int_equal(recv(s, in, 1, 0), 0); /* nothing more arrives before the client disconnects */
+	assert_int_equal(recv(s, in, 1, 0), 0); /* nothing more arrives */
 	close(s);
 	return NULL;
 }
@@ -581,7 +581,7 @@ server_table(void)
 	while (fgets(line, sizeof(line), f) != NULL) {
 		void *at = (void *)strtoul(line, NULL, 16);
 
-		if (strstr(line, "page-table") != NULL && at != table) /* the other one is the client's */
+		if (strstr(line, "page-table") != NULL && at != table) /* not the client's own */
 			found = at;
 	}
 	fclose(f);

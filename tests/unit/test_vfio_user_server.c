@@ -492,7 +492,7 @@ no_reply(void **state)
 	raw_send(s, &w, 36, NULL, 0);
 	w.h.cmd = 99;
 	raw_send(s, &w, 36, NULL, 0);
-	assert_int_equal(raw_read(s, 0, 0x100, 4), 0); /* the next reply is the one to this command */
+	assert_int_equal(raw_read(s, 0, 0x100, 4), 0); /* the next reply belongs to it */
 	assert_int_equal(dev.writes, before + 50);
 	assert_int_equal(dev.bar[0x100], 49);
 	close(s);

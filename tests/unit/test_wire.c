@@ -2,7 +2,17 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* Wires: the clock, with time made up; captures, with files. */
+/*
+ * Wires: their clock, with a virtual time, and their captures, with files.
+ *
+ * A wire direction (struct wire_dir) takes frames from a source when its clock permits, and
+ * puts them into a sink. Here both ends are fakes, and each test passes the time to
+ * wire_dir_poll().
+ *
+ *    fake_source                struct wire_dir                 fake_sink
+ *    avail, len  --next()-->    speed, lag, statistics --put()--> room, got, in_order
+ *    paused      <--pause()--   time: the test's "now"
+ */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,17 +31,17 @@
 #define US 1000ULL
 #define MS 1000000ULL
 #define SEC 1000000000ULL
-/* Not 0: a wire that never looked at a clock must not take the first time for a gap. */
+/* Not 0: the first time must not count as a gap for a wire that has not read a clock yet. */
 #define T0 (1000 * SEC)
 
 static char err[WIRE_ERR_LEN];
 
-/* A source that has as many frames as it is told, numbered. */
+/* A source with a number of frames that the test sets. Each frame holds its number. */
 struct fake_source {
 	struct wire_source src;
-	uint64_t avail;         /* frames waiting */
+	uint64_t avail;         /* frames that wait */
 	uint64_t given;
-	uint64_t per_flush;     /* frames between two flushes; 0: as many as there are */
+	uint64_t per_flush;     /* frames between two flushes; 0: no limit */
 	uint64_t since_flush;
 	uint32_t len;
 	uint64_t flushes;
@@ -42,20 +52,20 @@ struct fake_source {
 	uint8_t data[WIRE_FRAME_MAX];
 };
 
-/* A sink with room for as many frames as it is told. */
+/* A sink with room for a number of frames that the test sets. */
 struct fake_sink {
 	struct wire_sink sink;
 	uint64_t room;
 	uint64_t got, refused, waits;
 	uint64_t first_at, last_at;
-	uint64_t number;        /* of the last frame */
+	uint64_t number;        /* number of the last frame */
 	uint32_t last_len;
 	bool in_order;
 	bool ears;
 	uint64_t busy_at;
 	uint64_t lost_inside;
 	uint64_t flushes;
-	char carrier[16];       /* u and d, as they were passed on */
+	char carrier[16];       /* u, d and p: carrier up, carrier down, partner, as they arrived */
 	uint32_t partner;
 	unsigned int speed;
 	bool closed;
@@ -206,7 +216,15 @@ fake_close_sink(struct wire_sink *sink)
 	((struct fake_sink *)sink)->closed = true;
 }
 
-/* A direction between two fakes; the sink has room for everything. */
+/**
+ * Create a direction between two fakes. The sink has room for everything.
+ *
+ * @param mbps    speed of the wire, Mb/s; 0: without a clock
+ * @param len     length of each frame, bytes without FCS
+ * @param avail   number of frames that wait
+ *
+ * @return the direction; the caller frees it
+ */
 static struct wire_dir *
 fresh(unsigned int mbps, uint32_t len, uint64_t avail)
 {
@@ -233,7 +251,11 @@ fresh(unsigned int mbps, uint32_t len, uint64_t avail)
 	return dir;
 }
 
-/* Polls until the wire has caught up with now. */
+/**
+ * Poll until the wire has caught up with now.
+ *
+ * @return the number of frames that it moved
+ */
 static uint64_t
 drain(struct wire_dir *dir, uint64_t now)
 {
@@ -249,22 +271,22 @@ drain(struct wire_dir *dir, uint64_t now)
 }
 
 /*
- * Frames that start within [0, ns] on a wire that is always busy: the k-th one
- * (from 0) starts at k * bits / (mbps * 1e-3 bits per ns).
+ * Count the frames that start within [0, ns] on a wire that is always busy: the k-th one (from
+ * 0) starts at k * bits / (mbps * 1e-3 bits per ns).
  */
 static uint64_t
 exact(unsigned int mbps, uint32_t len, uint64_t ns)
 {
 	uint64_t bits = (uint64_t)(len + 24) * 8;
 
-	/* The direction knows whole nanoseconds, as the clock does: start < ns + 1. */
+	/* The direction computes in whole nanoseconds, as the clock does: start < ns + 1. */
 	return ((ns + 1) * mbps - 1) / (bits * 1000) + 1;
 }
 
 static void
 rate(unsigned int mbps, uint32_t size, uint64_t ns, uint64_t step)
 {
-	uint32_t len = size - 4; /* sizes are told with FCS */
+	uint32_t len = size - 4; /* sizes include the FCS */
 	struct wire_dir *dir = fresh(mbps, len, UINT64_MAX);
 	struct wire_stats stats;
 	uint64_t t, want = exact(mbps, len, ns);
@@ -287,7 +309,7 @@ rate(unsigned int mbps, uint32_t size, uint64_t ns, uint64_t step)
 	assert_true(sink.closed);
 }
 
-/* Every size at every speed; one second where that is not too much for a unit test. */
+/* Every size at every speed, for one second where that does not take a unit test too long. */
 static void
 test_rate(void **state)
 {
@@ -308,12 +330,15 @@ test_rate(void **state)
 		rate(1000, rfc2544[i], SEC, 100003);
 	rate(1000, 9018, SEC, 100003);
 
-	/* The number everybody knows; the first frame of the next second starts on its dot. */
+	/*
+	 * The well-known number counts whole frames in a second. One more starts, because the
+	 * first one starts at time 0.
+	 */
 	assert_int_equal(exact(1000, 60, SEC - 1), 1488096);
 	assert_int_equal(SEC / 672, 1488095);
 }
 
-/* However coarsely and unevenly one polls, up to the lag allowed. */
+/* The rate is exact however finely or coarsely the wire is polled, up to the permitted lag. */
 static void
 test_rate_whatever_the_polling(void **state)
 {
@@ -325,7 +350,7 @@ test_rate_whatever_the_polling(void **state)
 		rate(1000, 64, steps[i] < 1000 ? MS : 100 * MS, steps[i]);
 }
 
-/* A wire that was idle sends one frame, and the next one after that one's time. */
+/* A wire that was idle sends one frame, and the next one only after the time of the first. */
 static void
 test_no_credit_after_idle(void **state)
 {
@@ -334,22 +359,25 @@ test_no_credit_after_idle(void **state)
 
 	assert_int_equal(drain(dir, t), 1);
 	assert_int_equal(drain(dir, t + 672), 0);
-	t += 3 * SEC; /* somebody polls, nobody sends */
+	t += 3 * SEC; /* the wire is polled, but has nothing to send */
 	assert_int_equal(drain(dir, t), 0);
-	t += 5 * MS;  /* nobody polls; then a thousand frames are there */
+	t += 5 * MS;  /* nobody polls; then a thousand frames wait */
 	source.avail = 1000;
 	assert_int_equal(drain(dir, t), 1);
 	assert_int_equal(sink.last_at, t);
 	assert_int_equal(drain(dir, t + 671), 0);
 	assert_int_equal(drain(dir, t + 672), 1);
 	assert_int_equal(sink.last_at, t + 672);
-	/* From here on there is a backlog, and being away (not for too long) costs nothing. */
+	/* From here on there is a backlog, and a pause in polling (not too long) costs nothing. */
 	assert_int_equal(drain(dir, t + 672 * 250), 249);
 	assert_int_equal(sink.last_at, t + 672 * 250);
 	wire_dir_free(dir);
 }
 
-/* Frames that come while the wire is busy go back to back, though nobody looked when it was free. */
+/*
+ * Frames that arrive while the wire is busy are sent back to back, even if nobody polled at the
+ * moment when the wire became free.
+ */
 static void
 test_backlog_known_while_busy(void **state)
 {
@@ -357,13 +385,13 @@ test_backlog_known_while_busy(void **state)
 
 	assert_int_equal(drain(dir, T0), 1);
 	source.avail = 10;
-	assert_int_equal(drain(dir, T0 + 300), 0);      /* busy; saw them */
+	assert_int_equal(drain(dir, T0 + 300), 0);      /* busy; sees them */
 	assert_int_equal(drain(dir, T0 + 672 * 5), 5);
 	assert_int_equal(sink.first_at, T0);
 	assert_int_equal(sink.last_at, T0 + 672 * 5);
 	wire_dir_free(dir);
 
-	/* Not seen: they start when they are known. */
+	/* If the wire has not seen them, they start when it does. */
 	dir = fresh(1000, 60, 1);
 	assert_int_equal(drain(dir, T0), 1);
 	assert_int_equal(drain(dir, T0 + 300), 0);
@@ -373,7 +401,7 @@ test_backlog_known_while_busy(void **state)
 	wire_dir_free(dir);
 }
 
-/* A source with a budget for each flush is not empty when it has used that up. */
+/* A source with a budget for each flush is not empty when it has used up its budget. */
 static void
 test_budget_of_the_source_costs_no_wire_time(void **state)
 {
@@ -390,7 +418,10 @@ test_budget_of_the_source_costs_no_wire_time(void **state)
 	wire_dir_free(dir);
 }
 
-/* Away for longer than the lag: wire time is lost, and counted to the nanosecond. */
+/*
+ * If the poller is away for longer than the lag, wire time is lost, and counted to the
+ * nanosecond.
+ */
 static void
 test_lag(void **state)
 {
@@ -406,7 +437,7 @@ test_lag(void **state)
 	assert_int_equal(stats.longest_gap_ns, 672 + away);
 	wire_dir_free(dir);
 
-	/* A limit of one's own. */
+	/* Another lag. */
 	dir = fresh(1000, 60, UINT64_MAX);
 	wire_dir_set_lag(dir, 10 * MS);
 	drain(dir, T0);
@@ -416,7 +447,7 @@ test_lag(void **state)
 	assert_int_equal(stats.frames, 1 + 10 * MS / 672 + 1);
 	wire_dir_free(dir);
 
-	/* With nothing to send, nothing is lost. */
+	/* Without frames to send, nothing is lost. */
 	dir = fresh(1000, 60, 0);
 	drain(dir, T0);
 	drain(dir, T0 + away);
@@ -425,7 +456,7 @@ test_lag(void **state)
 	wire_dir_free(dir);
 }
 
-/* A sink without room: the frame was on the wire all the same. */
+/* A frame that finds a sink without room has used wire time nevertheless. */
 static void
 test_drops(void **state)
 {
@@ -459,7 +490,7 @@ test_max_waits(void **state)
 	assert_int_equal(wire_dir_poll(dir, T0), WIRE_BURST);
 	assert_int_equal(wire_dir_poll(dir, T0), 40 - WIRE_BURST);
 	assert_int_equal(wire_dir_poll(dir, T0), 0);
-	assert_int_equal(source.given, 41); /* one is kept */
+	assert_int_equal(source.given, 41); /* the wire keeps one */
 	assert_true(source.paused);
 	memset(source.data, 0xEE, sizeof(source.data)); /* the source may reuse its memory */
 	sink.room = 1;
@@ -477,7 +508,7 @@ test_max_waits(void **state)
 	assert_true(sink.waits > 0);
 	wire_dir_free(dir);
 
-	/* As long as a frame may be. */
+	/* The longest frame. */
 	dir = fresh(0, WIRE_FRAME_MAX, 2);
 	sink.room = 1;
 	assert_int_equal(wire_dir_poll(dir, T0), 1);
@@ -487,14 +518,14 @@ test_max_waits(void **state)
 	wire_dir_free(dir);
 }
 
-/* A clock by which each frame takes 3 us. */
+/* A clock that advances by 3 us for each frame. */
 static uint64_t
 slow_clock(void)
 {
 	return T0 + 3 * US * source.given;
 }
 
-/* A poll ends when it has taken its time; frames that were due go at the next. */
+/* A poll ends when it has taken its time. Frames that were due are sent in the next poll. */
 static void
 test_slow_poll_ends_early(void **state)
 {
@@ -538,7 +569,7 @@ test_gaps(void **state)
 	uint64_t t = T0;
 
 	wire_dir_poll(dir, t);
-	wire_dir_poll(dir, t += 100000);   /* 100 us exactly: not over */
+	wire_dir_poll(dir, t += 100000);   /* exactly 100 us: not over */
 	wire_dir_poll(dir, t += 100001);
 	wire_dir_poll(dir, t += 2 * MS);
 	wire_dir_poll(dir, t += 11 * MS);
@@ -555,10 +586,10 @@ test_gaps(void **state)
 	wire_dir_get_stats(dir, t, &stats);
 	assert_int_equal(stats.longest_gap_ns, 500);
 	assert_int_equal(stats.gaps_over_10ms, 1);
-	/* One that has not ended yet. */
+	/* A gap that has not ended yet. */
 	wire_dir_get_stats(dir, t + 30 * MS, &stats);
 	assert_int_equal(stats.longest_gap_ns, 30 * MS);
-	/* A rest is none. */
+	/* A rest is no gap. */
 	wire_dir_rest(dir);
 	wire_dir_poll(dir, t += SEC);
 	wire_dir_get_stats(dir, t, &stats);
@@ -568,7 +599,7 @@ test_gaps(void **state)
 	wire_dir_free(dir);
 }
 
-/* A patient source's direction, not listened at yet. */
+/* Create the direction of a patient source, which nobody listens to yet. */
 static struct wire_dir *
 patient(void)
 {
@@ -579,7 +610,14 @@ patient(void)
 	return wire_dir_new(&source.src, &sink.sink, 1000);
 }
 
-/* Polls each millisecond for so long, from *t on. @return when a frame came, after T0; 0: none */
+/**
+ * Poll each millisecond, from *t on, until a frame arrives or ns have passed.
+ *
+ * @param t    time after T0 in ns; advanced by the polls
+ * @param ns   how long to poll
+ *
+ * @return when a frame arrived, in ns after T0, or 0: none arrived
+ */
 static uint64_t
 first_within(struct wire_dir *dir, uint64_t *t, uint64_t ns)
 {
@@ -601,7 +639,7 @@ replay_starts_when_the_listener_is_quiet(void **state)
 
 	assert_int_equal(first_within(dir, &t, SEC), 0);
 	sink.ears = true;
-	/* Busy with its set-up, a tenth of a second apart. */
+	/* The listener is busy with its set-up, at intervals of a tenth of a second. */
 	for (began = t; t < began + 3 * SEC; ) {
 		sink.busy_at = T0 + t;
 		assert_int_equal(first_within(dir, &t, 100 * MS), 0);
@@ -614,7 +652,7 @@ replay_starts_when_the_listener_is_quiet(void **state)
 		wire_dir_poll(dir, T0 + t);
 	assert_int_equal(sink.got, 10);
 	assert_int_equal(sink.last_at - sink.first_at, 9 * 672);
-	sink.ears = false; /* once started it goes on */
+	sink.ears = false; /* once started, the replay continues */
 	source.avail = 5;
 	first_within(dir, &t, MS);
 	for (; source.avail != 0; t += MS)
@@ -629,7 +667,7 @@ carrier_changes_reach_the_sink_in_order_and_none_is_lost(void **state)
 	struct wire_dir *dir = fresh(1000, 60, 0);
 
 	sink.sink.carrier = fake_far_carrier;
-	/* A source without a say always signals. */
+	/* A source without a carrier function always has a carrier. */
 	wire_dir_poll(dir, T0);
 	wire_dir_poll(dir, T0 + 1);
 	assert_string_equal(sink.carrier, "u");
@@ -640,14 +678,14 @@ carrier_changes_reach_the_sink_in_order_and_none_is_lost(void **state)
 	source.src.carrier = fake_carrier;
 	wire_dir_poll(dir, T0);
 	assert_string_equal(sink.carrier, "");
-	source.carrier = 2; /* came and went */
+	source.carrier = 2; /* appeared and disappeared */
 	wire_dir_poll(dir, T0 + 1);
 	assert_string_equal(sink.carrier, "");
 	source.carrier = 3;
 	wire_dir_poll(dir, T0 + 2);
 	wire_dir_poll(dir, T0 + 3);
 	assert_string_equal(sink.carrier, "u");
-	source.carrier = 7; /* went and came, twice */
+	source.carrier = 7; /* disappeared and appeared, twice */
 	wire_dir_poll(dir, T0 + 4);
 	assert_string_equal(sink.carrier, "udu");
 	source.carrier = 8;
@@ -663,7 +701,7 @@ partner_is_known_before_its_carrier(void **state)
 
 	sink.sink.carrier = fake_far_carrier;
 	sink.sink.partner = fake_partner;
-	wire_dir_poll(dir, T0); /* a source without a say can do everything */
+	wire_dir_poll(dir, T0); /* a source without an ability function can do everything */
 	assert_string_equal(sink.carrier, "pu");
 	assert_int_equal(sink.partner, IGB_ABLE_ALL);
 	wire_dir_free(dir);
@@ -687,7 +725,15 @@ partner_is_known_before_its_carrier(void **state)
 	wire_dir_free(dir);
 }
 
-/* Frames of a millisecond, the ends having agreed on speeds of their own. */
+/**
+ * Send for a millisecond between two ends that have negotiated a speed.
+ *
+ * @param wire   speed of the wire, Mb/s; 0: without a clock
+ * @param out    speed of the source, Mb/s; 0: that of the wire
+ * @param in     speed of the sink, Mb/s; 0: that of the wire
+ *
+ * @return the number of frames
+ */
 static uint64_t
 in_a_millisecond(unsigned int wire, unsigned int out, unsigned int in)
 {
@@ -715,7 +761,10 @@ rate_follows_the_speed_that_the_ends_agreed_on(void **state)
 	assert_int_equal(in_a_millisecond(1000, 100, 0), exact(100, 60, 1000000));
 	assert_int_equal(in_a_millisecond(1000, 0, 10), exact(10, 60, 1000000));
 	assert_int_equal(in_a_millisecond(1000, 10, 100), exact(10, 60, 1000000));
-	/* A wire without a clock gets one. A frame that was held for the sink is lost with the link. */
+	/*
+	 * A wire without a clock gets one. A frame that was kept for the sink is lost with the
+	 * link.
+	 */
 	assert_int_equal(in_a_millisecond(0, 100, 100), exact(100, 60, 1000000));
 	dir = fresh(0, 60, UINT64_MAX);
 	source.src.speed = fake_speed_out;
@@ -732,7 +781,7 @@ rate_follows_the_speed_that_the_ends_agreed_on(void **state)
 	source.speed = 0;
 	wire_dir_poll(dir, T0 + 2);
 	assert_true(sink.got >= 5 + WIRE_BURST);
-	/* A clock begins when it is set: it makes up for nothing before that. */
+	/* A clock begins when it is set: earlier time is not made up for. */
 	source.speed = 100;
 	sink.got = 0;
 	wire_dir_poll(dir, T0 + 3600 * SEC);
@@ -815,7 +864,7 @@ test_null(void **state)
 	wire_dir_free(dir);
 }
 
-/* What is recorded comes back, with the wire's own times. */
+/* A recorded capture is replayed, with the wire's own times. */
 static void
 test_pcap(void **state)
 {
@@ -870,7 +919,7 @@ test_pcap(void **state)
 	unlink(path);
 }
 
-/* A file of some bytes. */
+/* Write a file. */
 static void
 write_file(const char *path, const void *bytes, size_t len)
 {
@@ -884,7 +933,7 @@ write_file(const char *path, const void *bytes, size_t len)
 static void
 test_pcap_bad(void **state)
 {
-	/* Header, link type 1; a frame of 100 bytes of which 20 were kept. */
+	/* Header, link type 1; a frame of 100 bytes, 20 of which were kept. */
 	uint8_t bytes[24 + 16 + 20] = { 0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, [18] = 1, [20] = 1,
 		[32] = 20, [36] = 100, [40] = 0xAA };
 	char path[] = "/tmp/test_wire_XXXXXX";
@@ -930,7 +979,7 @@ test_tap_bad(void **state)
 
 	assert_true(wire_tap_open("", &src, &snk, err) < 0);
 	assert_true(wire_tap_open("sixteen-letters-", &src, &snk, err) < 0);
-	/* The loopback interface is there, and no TAP; or there is no permission for anything. */
+	/* The loopback interface exists, and is no TAP, or the process has no permission. */
 	assert_true(wire_tap_open("lo", &src, &snk, err) < 0);
 	assert_non_null(strstr(err, "TAP lo"));
 }
