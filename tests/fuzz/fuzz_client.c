@@ -62,7 +62,7 @@ static struct {
 	bool given, done;
 
 	int sock;
-	struct vfio_user_header asked; /* the command that is to be answered */
+	struct vfio_user_header asked; /* the command to answer */
 	uint8_t body[65536];           /* its payload */
 	size_t body_len;
 	bool answered, broken;
@@ -147,7 +147,7 @@ static const char *const versions[] = {
 /**
  * Build the payload of the correct answer to sv.asked.
  *
- * @param variant   selects among the correct answers; the values depend on the command
+ * @param variant   selects one of the correct answers to that command
  *
  * @return the length of the payload, bytes
  */
@@ -209,7 +209,7 @@ right_answer(uint8_t *p, uint8_t variant)
 /*
  * Take one turn: send a message, or a part of one.
  *
- * A turn begins with a u8. Its bits 0 to 2 select what the server sends:
+ * A turn begins with a u8. Its bits 0 to 2 select the message:
  *   0  the correct answer
  *   1  a variant of it: u8
  *   2  an answer with another payload: u8 length, bytes
@@ -218,12 +218,12 @@ right_answer(uint8_t *p, uint8_t variant)
  *   5  another command: u16, u8 length, bytes
  *   6  an answer to another command: u8 added to the id, u16 command
  *   7  bytes without a header: u8 length, bytes
- * The other bits, whose operands follow in the order 7, 3, 4, 5:
+ * The other bits change it; their operands follow in the order 7, 3, 4, 5:
  *   bit 3  bytes of the message change: u8 how many, each u16 where, u8 xor
  *   bit 4  descriptors accompany it: u8 how many, u8 each
- *   bit 5  the message goes out in two parts: u8 where
+ *   bit 5  the message is sent in two parts: u8 where
  *   bit 6  the second part is not sent
- *   bit 7  the header has another length: u32
+ *   bit 7  the header, if there is one, has another length: u32
  */
 static void
 turn(struct input *in)

@@ -598,7 +598,7 @@ enum step {
 	STEP_CHANGE,        /* u8 loads, u64 bytes to xor */
 	STEP_LIE,           /* u8 entry and how, u16 register, u32 value */
 	STEP_NOISE,         /* u8 rate, u32 seed */
-	STEP_HONEST,        /* ends all lies */
+	STEP_HONEST,        /* ends all wrong values */
 	STEP_REGISTER,      /* u16 register, u32 */
 	STEP_NVM,           /* u8 word, u16; u8 configuration space, u8 */
 	STEP_LOOK,          /* runs the watchdog */

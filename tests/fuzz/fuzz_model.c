@@ -412,7 +412,7 @@ vfu_server_get_stats(const struct vfu_server *server, struct vfu_server_stats *s
 
 /* The program. */
 
-/* Access a region as the server does: refuse what exceeds the region. */
+/* Access a region as the server does: refuse an access that exceeds the region. */
 static void
 access_region(unsigned int region, uint64_t off, void *buf, size_t len, bool write)
 {
@@ -599,7 +599,7 @@ enum step {
 	STEP_SCATTER,     /* u8: permission of every page, by the page's number modulo 3 */
 	STEP_RESET,       /* u8: DEVICE_RESET, CTRL.RST, or another client */
 	STEP_LINK,        /* u8: the link, the partner's abilities, a paused transmitter */
-	STEP_IRQ,         /* u8 index and what, u8 vector */
+	STEP_IRQ,         /* u8 index and state, u8 vector */
 	STEP_ASK,         /* u8: calls every query; also whether writes wait for the client */
 	STEP_TIME,        /* u16 microseconds */
 	STEP_MDIC,        /* u8 PHY register, u16 data, read or write */

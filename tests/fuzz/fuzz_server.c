@@ -276,7 +276,7 @@ static struct {
 	size_t got;
 	unsigned int due;
 	bool working;  /* the polling thread has a job */
-	bool answered; /* a reply has gone out */
+	bool answered; /* a complete reply was sent */
 } cl;
 
 static void
@@ -393,7 +393,7 @@ read_bytes(void *buf, size_t len)
 
 static void message(struct input *in);
 
-/* Answer a DMA_READ or DMA_WRITE of the server, as the program says. */
+/* Answer a DMA_READ or DMA_WRITE of the server; the program selects the answer. */
 static void
 answer(struct input *in, const struct vfio_user_header *h, const uint8_t *body, size_t len)
 {
@@ -453,7 +453,7 @@ answer(struct input *in, const struct vfio_user_header *h, const uint8_t *body, 
 		end_connection();
 }
 
-/* Take what the server sends until no reply is due and the polling thread has done its job. */
+/* Process messages of the server until no reply is due and the polling thread has done its job. */
 static void
 settle(struct input *in)
 {

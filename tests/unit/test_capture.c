@@ -845,8 +845,8 @@ error_that_the_receiver_saw_is_sent_as_a_bad_fcs(void **state)
 	static const uint32_t len[] = { 100, 100, 100, 100, 100, 100, 100, 100 };
 	static const uint32_t flags[] = {
 		[0] = IGB_FRAME_BAD_FCS, /* FCS */
-		[1] = 0,                 /* too long: not true */
-		[2] = 0,                 /* too short: not true */
+		[1] = 0,                 /* the frame is not too long */
+		[2] = 0,                 /* the frame is not too short */
 		[3] = 0,                 /* a gap */
 		[4] = IGB_FRAME_BAD_FCS, /* unaligned */
 		[5] = IGB_FRAME_BAD_FCS, /* start frame delimiter */

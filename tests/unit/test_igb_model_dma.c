@@ -249,8 +249,8 @@ status(struct rig *g, unsigned int i)
 }
 
 /*
- * Put each buffer into a page of its own, so that a test can revoke one buffer. By default
- * about sixteen buffers share a page of the driver.
+ * Put each buffer into a separate page, so that a test can revoke one buffer. By default about
+ * sixteen buffers share a page of the driver.
  */
 static void
 rx_start_apart(struct rig *g, uint32_t srrctl)
@@ -647,7 +647,10 @@ vendor_bits(struct rig *g)
 	return 0;
 }
 
-/* Rings, buffers, head write-back: the device drops address bits above 31, so all of it is at 0. */
+/*
+ * The device drops address bits above 31, so rings, buffers and head write-back are all at low
+ * addresses, where the memory is mapped.
+ */
 static void
 test_32_bits(void **state)
 {

@@ -28,7 +28,9 @@ wire_up(struct rig *g, unsigned int index, unsigned int n)
 }
 
 /**
- * @return how often vector v has fired since the last call
+ * Read and clear the event count of vector v.
+ *
+ * @return how often the vector has fired since the last call
  */
 static uint64_t
 fired(unsigned int v)

@@ -274,14 +274,17 @@ frames_have_no_byte_of_the_former_client(void **state)
 	memset(g->mem, 0, RIG_MEM);
 	memset(secret, SECRET, sizeof(secret));
 
-	/* The device sends nothing by itself, and pads a short frame with zeros. */
+	/*
+	 * The device sends nothing that the client has not posted, and pads a short frame with
+	 * zeros.
+	 */
 	assert_int_equal(rig_take(g, &f), 0);
 	rig_tx_start(g, 0);
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_SLU);
 	memset(frame, 0x11, sizeof(frame));
 	memcpy(frame, rig_mac, 6);
 	rig_post(g, frame, 20, RIG_LAST, 20 << 14);
-	rig_post(g, frame, 300, RIG_LAST | IGB_TXD_VLE, 300 << 14); /* a context nobody set */
+	rig_post(g, frame, 300, RIG_LAST | IGB_TXD_VLE, 300 << 14); /* no context was set */
 	rig_ring_bell(g);
 	assert_int_equal(rig_take(g, &f), 1);
 	assert_in_range(f.len, 20, 60);
@@ -294,7 +297,7 @@ frames_have_no_byte_of_the_former_client(void **state)
 		assert_int_not_equal(f.len, 304); /* the former client's tag */
 	}
 
-	/* Nothing arrives but what was sent. */
+	/* The device delivers only frames that were sent to it. */
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_rx_on(g, IGB_RCTL_BAM);
 	rig_send_in(g, frame, 60, 0);

@@ -235,7 +235,7 @@ only_tails_are_read_from_the_mapping(void **state)
 	poller_stop(&p);
 }
 
-/* By message, heads, tails and drops of all sixteen queues behave as the datasheet says. */
+/* By message, heads, tails and drops of all sixteen queues behave as the datasheet specifies. */
 static void
 trapped_registers_are_exact(void **state)
 {
@@ -396,8 +396,8 @@ phy_write(struct rig *g, unsigned int reg, uint32_t v)
 }
 
 /*
- * In loopback the device receives what it sends. Its frames do not leave, and others do not
- * enter; by the MAC, by the PHY.
+ * In loopback, by the MAC and by the PHY, the device receives its own frames. They do not leave
+ * the device, and frames from outside do not enter.
  */
 static void
 test_loopback(void **state)

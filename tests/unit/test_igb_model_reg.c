@@ -321,7 +321,7 @@ test_phy(void **state)
 	phy_wr(g, IGB_PHY_PAGE_SELECT, 0);
 }
 
-/* The advertisements of both ends, or what software forces, determine speed and duplex. */
+/* Speed and duplex follow from the advertisements of both ends, or are forced by software. */
 static void
 link_has_the_best_mode_of_both_ends(void **state)
 {
@@ -524,7 +524,7 @@ self_test_passes_and_logs_nothing(void **state)
 	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
 	assert_int_equal(lines, n);
 
-	/* If the device is to use such a ring, that is a mistake, which it reports once. */
+	/* A driver that uses such a ring makes a mistake, which the device reports once. */
 	rig_wr(g, IGB_RDLEN(0), 100);
 	rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
 	rig_rx_on(g, IGB_RCTL_BAM);
@@ -534,7 +534,7 @@ self_test_passes_and_logs_nothing(void **state)
 	assert_int_equal(lines, n + 1);
 }
 
-/* What the far end sees of this end: igb_model_carrier(). */
+/* The carrier of this end, as the far end sees it: igb_model_carrier(). */
 static void
 carrier_follows_client_set_link_up_and_phy_power(void **state)
 {
@@ -600,7 +600,7 @@ test_masks(void **state)
 	assert_int_equal(rig_rd(g, IGB_EIMS), 2);
 	assert_int_equal(rig_rd(g, IGB_IMC), 0x11);
 	rig_wr(g, IGB_IMC, ~0u);
-	/* IAM: what a read of ICR masks; with NSICR also if there was no cause. */
+	/* A read of ICR masks the bits of IAM; with NSICR also if there was no cause. */
 	rig_rd(g, IGB_ICR);
 	rig_wr(g, IGB_IAM, 0x4);
 	rig_wr(g, IGB_IMS, 0x14);
@@ -693,7 +693,7 @@ test_pci(void **state)
 		}
 	}
 	assert_int_equal(seen, 1u << 1 | 1u << 5 | 1u << 9 | 1u << 16 | 1u << 17);
-	/* The MSI-X table keeps what is written; the PBA is read-only. */
+	/* The MSI-X table stores writes; the PBA is read-only. */
 	vfu_rcu_offline();
 	uint32_t v = 0xFEE00001;
 	assert_int_equal(vfu_client_region_write(g->c, 3, 0x10, &v, 4), 0);

@@ -243,7 +243,7 @@ test_own_fcs(void **state)
 	assert_int_equal(fr.flags, IGB_FRAME_BAD_FCS);
 }
 
-/* Whatever a driver posts costs that frame only, and the device reports it done. */
+/* An invalid descriptor costs only its own frame, and the device reports it done. */
 static void
 test_bad_descriptors(void **state)
 {
@@ -301,7 +301,7 @@ test_bad_descriptors(void **state)
 			assert_true(rig_txd(g, 0, i)->wb.status & IGB_TXD_STAT_DD);
 }
 
-/* A chain without an end: bounded in memory and in time, and finished when its end comes. */
+/* A chain without an end is bounded in memory and in time, and its end terminates it. */
 static void
 test_endless_chain(void **state)
 {
@@ -353,7 +353,10 @@ test_frame_that_cannot_be_segmented_is_dropped_unread(void **state)
 	assert_true(rig_txd(g, 0, 2)->wb.status & IGB_TXD_STAT_DD);
 }
 
-/* Whatever one queue posts, a poll ends, and the other queues get their turn in the next one. */
+/*
+ * A queue cannot prolong a poll without limit: the poll ends, and the next one serves other
+ * queues.
+ */
 static void
 test_bytes_gathered_between_flushes_are_bounded(void **state)
 {

@@ -3,11 +3,11 @@
  */
 
 /*
- * The daemon's log: what its reader finds where lines were lost.
+ * The daemon's log: its reader finds a report in the place of lost lines.
  *
- * The log never blocks the daemon: a buffer decouples the threads that write lines from the
- * thread that writes them to stderr. If the buffer is full, lines are lost, and a line in the
- * log reports how many.
+ * The log never blocks the daemon: threads write lines into a buffer, and one thread writes the
+ * buffer to the former stderr. Lines that find the buffer full are lost, and a line in the log
+ * reports how many.
  */
 
 #include <setjmp.h>

@@ -31,7 +31,7 @@ struct rig_source {
 	struct wire_source src;
 	uint64_t ns;        /* how long next() takes */
 	bool sleeps;        /* next() sleeps for that time, as in a page fault; else it computes */
-	int frames;         /* what next() returns */
+	int frames;         /* result of next() */
 	atomic_uint looks;
 };
 

@@ -318,7 +318,7 @@ test_cores(void **state)
 			fail_msg("'%s': %s", bad[i], err);
 }
 
-/* However much the clients of all ports use up, the process keeps what it needs itself. */
+/* Even if the clients of all ports exhaust their limits, enough remains for the process itself. */
 static void
 shares_leave_room_for_every_port_and_the_process(void **state)
 {

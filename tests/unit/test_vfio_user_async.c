@@ -3,8 +3,8 @@
  */
 
 /*
- * The server's accesses to memory without a file descriptor (server_async.c). The client
- * answers when the test says so.
+ * The server's accesses to memory without a file descriptor (server_async.c). The test decides
+ * when the client answers.
  *
  * A polling thread must not wait for a client. vfu_dma_read() therefore returns -EAGAIN until
  * the client's answer has arrived, and vfu_dma_write() posts. Everything that must not pass a
@@ -197,7 +197,7 @@ stale_read_is_no_answer(void **state)
 	assert_int_equal(buf[0], 0x78);
 }
 
-/* Request a register; the reply comes later. */
+/* Request a register. The test receives the reply later. */
 static void
 ask_register(void)
 {
@@ -353,7 +353,7 @@ write_posts(struct device *d, uint64_t offset, const void *buf, size_t len)
 	assert_int_equal(vfu_dma_write(d->server, 0x100, buf, len), 0);
 }
 
-/* The device's writes that a command causes come before the reply to that command. */
+/* The server completes all writes that a command caused before it replies to the command. */
 static void
 reply_comes_behind_what_the_command_wrote(void **state)
 {

@@ -178,7 +178,7 @@ no_server(void **state)
 	wait_until(count_fds() <= before);
 }
 
-/* A server by hand: it answers VERSION correctly, and then each command as the test says. */
+/* A server by hand: it answers VERSION correctly, and each later command as the test specifies. */
 
 struct fake {
 	char path[100];
@@ -369,7 +369,7 @@ lying_regions(void **state)
 	TRY(80, 0, );
 	assert_int_equal(r.nr_areas, 2);
 	assert_int_equal(r.flags, 7);
-	TRY(80, 0, f.nr_fds = 3); /* two too many: closed */
+	TRY(80, 0, f.nr_fds = 3); /* two extra ones are closed */
 	TRY(80, 0, f.nr_fds = 0); /* none: not mappable */
 	assert_int_equal(r.flags, 3);
 	assert_int_equal(r.nr_areas, 0);
@@ -399,7 +399,7 @@ lying_regions(void **state)
 	TRY(80, -EPROTO, bad.r.offset = UINT64_MAX & ~0xfffull);
 	TRY(80, -EPROTO, bad.r.offset = 12);
 	TRY(80, -E2BIG, bad.r.argsz = 0x20000);
-	TRY(80, 0, bad.cap.header.id = 99; bad.r.cap_offset = 32); /* other capability: all of it */
+	TRY(80, 0, bad.cap.header.id = 99; bad.r.cap_offset = 32); /* another one: no areas */
 	assert_int_equal(r.nr_areas, 0);
 	close(mem);
 }
@@ -460,7 +460,7 @@ lying_headers(void **state)
 	}
 }
 
-/* A reply to a read with another length than requested, and one reply too many. */
+/* A reply whose length differs from the request, and one surplus reply. */
 static void
 lying_reads(void **state)
 {
@@ -664,7 +664,7 @@ libvfio_user_server(void **state)
 	close(s.mem);
 }
 
-/* A server whose DMA_READ and DMA_WRITE exceed what the client has mapped. */
+/* A server whose DMA_READ and DMA_WRITE exceed the client's mappings. */
 
 static int
 give(void *opaque, uint64_t iova, void *buf, size_t len)

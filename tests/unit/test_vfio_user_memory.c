@@ -4,8 +4,8 @@
 
 /*
  * The server without memory: a command that fails changes nothing, leaks nothing, and succeeds
- * when it is repeated. The linker redirects the server's malloc() and mmap() to this file.
- * Those of its control thread fail when the test says so.
+ * when it is repeated. The linker redirects the server's malloc() and mmap() to this file. The
+ * test makes those of the server's control thread fail.
  */
 
 #include <pthread.h>
@@ -113,7 +113,9 @@ assert_unchanged(void)
 }
 
 /**
- * @return how many mappings of the process map that file
+ * Count the mappings of a file in this process.
+ *
+ * @return the number of its entries in /proc/self/maps
  */
 static unsigned int
 mappings_of(int fd)

@@ -4,8 +4,8 @@
 
 /*
  * The I/O page table (vfio_user.h): its negotiation, its command, the memory that the device
- * reaches through it whatever it holds, and the promise of a cleared entry: no access starts
- * afterwards.
+ * reaches through it, also if its entries are invalid, and the promise that no access starts
+ * after an entry was cleared.
  *
  *    bus address                table (shared by the client)        memory (mapped by DMA_MAP)
  *    BASE + i * PAGE  ------>   entry i: page | READ | WRITE ---->  IOVA + page * PAGE
@@ -200,7 +200,7 @@ not_asked(void **state)
 	uint8_t buf[8];
 	int s = raw_connect(dev.path);
 
-	/* The reply is exactly what it was before the extension existed. */
+	/* The reply is the same as before the extension existed. */
 	assert_int_equal(version(s, "{\"capabilities\":{}}", json, sizeof(json)), 0);
 	assert_string_equal(json,
 		"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}");
@@ -507,8 +507,8 @@ ranges(void **state)
 	assert_memory_equal(mem + 22 * PAGE, buf + 2 * PAGE, PAGE);
 	assert_int_equal(mem[21 * PAGE], (uint8_t)(21 * PAGE * 7 + 21)); /* no longer mapped */
 	/*
-	 * A hole in the middle: the device may have written what is before it, but nothing
-	 * behind it.
+	 * A hole in the middle: the device may have written before the hole, but never behind
+	 * it.
 	 */
 	table[11] = 0;
 	memset(want, 0xee, sizeof(want));
@@ -569,7 +569,9 @@ behind_it(void **state)
 }
 
 /**
- * @return where the server has mapped the table, or NULL: nowhere
+ * Find the server's mapping of the table.
+ *
+ * @return its address, or NULL: the server has none
  */
 static void *
 server_table(void)

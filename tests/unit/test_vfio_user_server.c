@@ -524,7 +524,7 @@ descriptors(void **state)
 	assert_int_equal(h.error_no, EINVAL);
 	wait_until(count_fds() <= before);
 
-	/* Descriptors with a message that is too long to be read, and with half a message. */
+	/* Descriptors with an oversized message, and with half a message. */
 	h.msg_size = UINT32_MAX;
 	raw_send(s, &h, sizeof(h), many, 5);
 	assert_true(raw_closed(s));
@@ -786,8 +786,8 @@ intx_masks_itself_until_it_is_unmasked(void **state)
 			assert_true(vfu_server_irq(dev.server, info.index, 0));
 		assert_int_equal(events(fd), 1);
 		/*
-		 * The device decides about an interrupt that came in the meantime: its cause
-		 * may be gone.
+		 * The device decides whether an interrupt that arrived in the meantime still
+		 * has a cause.
 		 */
 		assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_NONE | unmask, info.index, 0, 1, NULL, 0), 0);
 		assert_int_equal(dev.irqs_changed, ++changed);
@@ -922,7 +922,7 @@ silent_second_clients_are_refused_in_time(void **state)
 	wait_until(count_fds() <= before);
 	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
 
-	/* Clients that remain when the server stops, or when the first client has gone. */
+	/* Clients that remain when the server stops, or after the first client has disconnected. */
 	for (unsigned int i = 0; i < 2; i++) {
 		t[i] = raw_connect(dev.path);
 		/*
@@ -1017,7 +1017,7 @@ gone(void)
 	return ret;
 }
 
-/* Other threads can see that the client has gone before the control thread handles that. */
+/* Other threads notice that the client has disconnected before the control thread handles that. */
 static void
 peer_gone(void **state)
 {
@@ -1101,7 +1101,7 @@ socket_file(void **state)
 	mode_t mask;
 	int fd;
 
-	/* Accessible to no other user, whatever the umask. */
+	/* No other user has access, regardless of the umask. */
 	for (mode_t m = 0; m <= 0777; m += 0777) {
 		test_path(path, sizeof(path));
 		mask = umask(m);
@@ -1206,7 +1206,7 @@ struct step {
 	const char *text;  /* appended with its NUL, or NULL */
 	const char *reply;
 	const char *reply_text;
-	int fd;            /* 'm': with memory, 'e': with an eventfd, 'r': one comes back */
+	int fd;            /* 'm': memory goes along, 'e': an eventfd, 'r': the reply has one */
 };
 
 static size_t

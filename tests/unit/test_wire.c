@@ -309,7 +309,7 @@ rate(unsigned int mbps, uint32_t size, uint64_t ns, uint64_t step)
 	assert_true(sink.closed);
 }
 
-/* Every size at every speed, for one second where that does not take a unit test too long. */
+/* Every size at every speed, for one second unless that takes a unit test too long. */
 static void
 test_rate(void **state)
 {
@@ -361,7 +361,7 @@ test_no_credit_after_idle(void **state)
 	assert_int_equal(drain(dir, t + 672), 0);
 	t += 3 * SEC; /* the wire is polled, but has nothing to send */
 	assert_int_equal(drain(dir, t), 0);
-	t += 5 * MS;  /* nobody polls; then a thousand frames wait */
+	t += 5 * MS;  /* no poll; then a thousand frames wait */
 	source.avail = 1000;
 	assert_int_equal(drain(dir, t), 1);
 	assert_int_equal(sink.last_at, t);
@@ -375,8 +375,8 @@ test_no_credit_after_idle(void **state)
 }
 
 /*
- * Frames that arrive while the wire is busy are sent back to back, even if nobody polled at the
- * moment when the wire became free.
+ * Frames that arrive while the wire is busy are sent back to back, even without a poll at the
+ * moment when the wire becomes free.
  */
 static void
 test_backlog_known_while_busy(void **state)
@@ -479,7 +479,7 @@ test_drops(void **state)
 	wire_dir_free(dir);
 }
 
-/* speed=max: no clock, no loss; the frame that was refused comes first. */
+/* speed=max: no clock, no loss; a refused frame is the first to be sent. */
 static void
 test_max_waits(void **state)
 {
@@ -599,7 +599,7 @@ test_gaps(void **state)
 	wire_dir_free(dir);
 }
 
-/* Create the direction of a patient source, which nobody listens to yet. */
+/* Create the direction of a patient source. Its sink does not listen yet. */
 static struct wire_dir *
 patient(void)
 {

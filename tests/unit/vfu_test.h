@@ -483,7 +483,7 @@ raw_closed(int fd)
  *
  * @param payload   the command's payload of len bytes (at most 4080), or NULL
  * @param fds       nr_fds file descriptors that accompany the command
- * @param out       receives the reply's payload (at most 4080 bytes), or NULL
+ * @param out       receives the reply's payload (at most 4096 bytes), or NULL
  * @param out_len   receives the length of that payload, or NULL
  *
  * @return the header of the reply
