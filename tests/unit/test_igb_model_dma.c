@@ -36,7 +36,7 @@ keep_line(const char *name, const char *line)
 
 /* Count the lines that contain a text. */
 static unsigned int
-said(const char *what)
+count_lines_with(const char *what)
 {
 	unsigned int n = 0;
 
@@ -112,7 +112,7 @@ entry_of(const void *p, struct rig *g)
 
 /* Revoke a page as a driver does: clear the entry, then issue a full fence. */
 static void
-take_away(uint64_t *entry)
+revoke_page(uint64_t *entry)
 {
 	__atomic_store_n(entry, 0, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -134,7 +134,7 @@ spring(int sig, siginfo_t *info, void *context)
 
 	if (at < trap.page || at >= trap.page + PAGE)
 		_exit(99);
-	take_away(trap.entry);
+	revoke_page(trap.entry);
 	trap.sprung++;
 	mprotect(trap.page, PAGE, PROT_READ | PROT_WRITE);
 }
@@ -184,7 +184,7 @@ pattern(uint8_t *p, uint32_t len, unsigned int seed)
 
 /* Rings and buffers that cross pages: every byte arrives where it belongs. */
 static void
-test_scattered(void **state)
+scattered_pages_receive_and_transmit_every_byte(void **state)
 {
 	struct rig *g = *state;
 	static uint8_t f[9000];
@@ -278,7 +278,7 @@ assert_untouched(const uint8_t *p, uint32_t len)
 
 /* Revoke a buffer that the device knows already, from a descriptor that it has prefetched. */
 static void
-test_rx_buffer(void **state)
+rx_buffer_without_entry_is_a_fault_and_untouched(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[60] = {0};
@@ -289,7 +289,7 @@ test_rx_buffer(void **state)
 	before = faults(g);
 	assert_int_equal(rig_send_in(g, f, 60, 0), 1);
 	kept = *entry_of(rx_page(g, 3), g);
-	take_away(entry_of(rx_page(g, 3), g));
+	revoke_page(entry_of(rx_page(g, 3), g));
 	*entry_of(rx_page(g, 5), g) &= ~VFU_PTE_WRITE;
 	for (unsigned int i = 1; i < 8; i++)
 		assert_int_equal(rig_send_in(g, f, 60, 0), 1);
@@ -303,13 +303,13 @@ test_rx_buffer(void **state)
 			assert_memory_equal(rx_page(g, i), f, 60);
 	}
 	assert_int_equal(faults(g) - before, 2);
-	assert_int_equal(said("(no entry in the page table)"), 1);
-	assert_int_equal(said("(not for writing, says the page table)"), 1);
+	assert_int_equal(count_lines_with("(no entry in the page table)"), 1);
+	assert_int_equal(count_lines_with("(not for writing, says the page table)"), 1);
 	/*
 	 * A further fault is counted, but reported once per client. A restored entry takes
 	 * effect at once.
 	 */
-	take_away(entry_of(rx_page(g, 8), g));
+	revoke_page(entry_of(rx_page(g, 8), g));
 	assert_int_equal(rig_send_in(g, f, 60, 0), 1);
 	*entry_of(rx_page(g, 8), g) = kept;
 	assert_int_equal(rig_send_in(g, f, 60, 0), 1);
@@ -320,7 +320,7 @@ test_rx_buffer(void **state)
 
 /* A frame fills several buffers. While the device writes the first, the second is revoked. */
 static void
-test_rx_middle(void **state)
+rx_buffer_revoked_while_another_is_written_is_untouched(void **state)
 {
 	struct rig *g = *state;
 	static uint8_t f[2500];
@@ -340,7 +340,7 @@ test_rx_middle(void **state)
 
 /* A buffer consists of two pages. While the device writes the first page, the second is revoked. */
 static void
-test_rx_two_pages(void **state)
+second_page_of_rx_buffer_revoked_during_write_is_untouched(void **state)
 {
 	struct rig *g = *state;
 	static uint8_t f[2000];
@@ -390,7 +390,7 @@ across(struct rig *g, unsigned int i)
  * revoked.
  */
 static void
-test_rx_write_backs(void **state)
+rx_write_backs_stop_at_a_revoked_ring_page(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[60] = {0};
@@ -414,7 +414,7 @@ test_rx_write_backs(void **state)
 			assert_int_equal(across(g, i)->read.hdr_addr, 0);
 	}
 	assert_int_equal(faults(g) - before, 8);
-	assert_int_equal(said("the queue stops"), 1);
+	assert_int_equal(count_lines_with("the queue stops"), 1);
 	/* The queue has stopped, and continues when it is enabled again. */
 	table[1] = kept;
 	rig_send_in(g, f, 60, 0);
@@ -430,7 +430,7 @@ test_rx_write_backs(void **state)
  * reading.
  */
 static void
-test_rx_ring(void **state)
+rx_queue_stops_when_its_ring_is_revoked(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[60] = {0};
@@ -441,17 +441,17 @@ test_rx_ring(void **state)
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_rx_on(g, 0);
 	assert_int_equal(igb_model_rx(g->m, &fr, false), 1);
-	take_away(&table[0]);
+	revoke_page(&table[0]);
 	igb_model_rx_flush(g->m);
 	vfu_rcu_quiescent();
 	assert_int_equal(rig_rxd(g, 0, 0)->read.hdr_addr, 0);
-	assert_int_equal(said("cannot write 0x4000000000 (no entry in the page table): "
+	assert_int_equal(count_lines_with("cannot write 0x4000000000 (no entry in the page table): "
 		"receive queue 0, ring at 0x4000000000: the queue stops"), 1);
 
 	rig_wr(g, IGB_RXDCTL(0), 0);
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_send_in(g, f, 60, 0);
-	assert_int_equal(said("cannot read 0x4000000000"), 1);
+	assert_int_equal(count_lines_with("cannot read 0x4000000000"), 1);
 	/* A ring that may only be read is enough to receive a frame, but not to report it. */
 	table[0] = kept & ~VFU_PTE_WRITE;
 	rig_wr(g, IGB_RXDCTL(0), 0);
@@ -459,7 +459,8 @@ test_rx_ring(void **state)
 	rig_send_in(g, f, 60, 0);
 	assert_memory_equal(rig_rxbuf(g, 0, 0), f, 60);
 	assert_int_equal(rig_rxd(g, 0, 0)->read.hdr_addr, 0);
-	assert_int_equal(said("not for writing, says the page table): receive queue 0, ring"), 1);
+	assert_int_equal(count_lines_with("not for writing, says the page table): receive queue 0, "
+		"ring"), 1);
 }
 
 /* Transmit. */
@@ -482,7 +483,7 @@ post(struct rig *g, unsigned int page, uint32_t len, uint32_t cmd)
 }
 
 static void
-test_tx_buffer(void **state)
+tx_buffer_without_entry_loses_its_frame_and_is_reported_done(void **state)
 {
 	struct rig *g = *state;
 	struct igb_frame fr;
@@ -495,7 +496,7 @@ test_tx_buffer(void **state)
 	}
 	rig_ring_bell(g);
 	assert_int_equal(rig_take(g, &fr), 1); /* the device has read all eight descriptors */
-	take_away(entry_of(tx_page(g, 3), g));
+	revoke_page(entry_of(tx_page(g, 3), g));
 	*entry_of(tx_page(g, 5), g) &= ~VFU_PTE_READ;
 	for (unsigned int i = 1; i < 8; i++) {
 		if (i == 3 || i == 5)
@@ -506,9 +507,9 @@ test_tx_buffer(void **state)
 	assert_int_equal(rig_take(g, &fr), 0);
 	assert_int_equal(faults(g) - before, 2);
 	assert_int_equal(tx_bad(g), 2);
-	assert_int_equal(said("cannot read 0x4000403000 (no entry in the page table): "
+	assert_int_equal(count_lines_with("cannot read 0x4000403000 (no entry in the page table): "
 		"transmit queue 0, descriptor 3, a buffer of 64 bytes"), 1);
-	assert_int_equal(said("(not for reading, says the page table)"), 1);
+	assert_int_equal(count_lines_with("(not for reading, says the page table)"), 1);
 	/* The device reports them as done nevertheless: the driver gets its buffers back. */
 	for (unsigned int i = 0; i < 8; i++)
 		assert_int_equal(rig_txd(g, 0, i)->wb.status, IGB_TXD_STAT_DD);
@@ -519,7 +520,7 @@ test_tx_buffer(void **state)
  * frame.
  */
 static void
-test_tx_middle(void **state)
+tx_buffer_revoked_while_another_is_read_loses_the_frame(void **state)
 {
 	struct rig *g = *state;
 	struct igb_frame fr;
@@ -532,7 +533,7 @@ test_tx_middle(void **state)
 	assert_int_equal(rig_take(g, &fr), 0);
 	assert_sprung();
 	assert_int_equal(tx_bad(g), 1);
-	assert_int_equal(said("descriptor 2"), 1);
+	assert_int_equal(count_lines_with("descriptor 2"), 1);
 	post(g, 1, 100, RIG_LAST);
 	rig_ring_bell(g);
 	assert_int_equal(rig_take(g, &fr), 1);
@@ -540,7 +541,7 @@ test_tx_middle(void **state)
 
 /* See test_rx_write_backs(). */
 static void
-test_tx_write_backs(void **state)
+tx_write_backs_stop_at_a_revoked_ring_page(void **state)
 {
 	struct rig *g = *state;
 	const uint32_t ring = RIG_TXRING + PAGE - 256;
@@ -568,12 +569,12 @@ test_tx_write_backs(void **state)
 	for (unsigned int i = 0; i < 24; i++)
 		assert_int_equal(!!(d[i].wb.status & IGB_TXD_STAT_DD), i < 16);
 	assert_int_equal(faults(g) - before, 8);
-	assert_int_equal(said("the queue stops"), 1);
+	assert_int_equal(count_lines_with("the queue stops"), 1);
 }
 
 /* Head write-back instead of DD (7.2.3), to a page that has been revoked. */
 static void
-test_tx_head(void **state)
+tx_queue_stops_when_its_head_write_back_page_is_revoked(void **state)
 {
 	struct rig *g = *state;
 	uint32_t *head = (uint32_t *)(g->mem + 0x700000);
@@ -589,12 +590,12 @@ test_tx_head(void **state)
 	rig_ring_bell(g);
 	assert_int_equal(rig_take(g, &fr), 1);
 	assert_int_equal(*head, 1);
-	take_away(entry_of(head, g));
+	revoke_page(entry_of(head, g));
 	post(g, 0, 64, RIG_LAST);
 	rig_ring_bell(g);
 	assert_int_equal(rig_take(g, &fr), 1);
 	assert_int_equal(*head, 1);
-	assert_int_equal(said("the queue stops"), 1);
+	assert_int_equal(count_lines_with("the queue stops"), 1);
 }
 
 /* Address bits. */
@@ -652,7 +653,7 @@ vendor_bits(struct rig *g)
  * addresses, where the memory is mapped.
  */
 static void
-test_32_bits(void **state)
+address_bits_above_31_are_dropped(void **state)
 {
 	struct rig *g = *state;
 	uint32_t *head = (uint32_t *)(g->mem + 0x700000);
@@ -690,7 +691,7 @@ test_32_bits(void **state)
 
 /* A device with all address bits finds nothing at the same addresses. */
 static void
-test_64_bits(void **state)
+all_64_address_bits_are_used(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[60] = {0};
@@ -701,12 +702,12 @@ test_64_bits(void **state)
 	rig_rx_on(g, 0);
 	rig_send_in(g, f, 60, 0);
 	assert_int_equal(faults(g), 1);
-	assert_int_equal(said("cannot read 0x4000000000 (not mapped)"), 1);
+	assert_int_equal(count_lines_with("cannot read 0x4000000000 (not mapped)"), 1);
 }
 
 /* A buffer across the highest address that the device can drive: address 0 follows. */
 static void
-test_wrap(void **state)
+buffer_wraps_at_the_highest_address(void **state)
 {
 	struct rig *g = *state;
 	const uint32_t last = 0x7F0000; /* offset in memory of the page at 0xFFF000 */
@@ -752,7 +753,7 @@ test_wrap(void **state)
 }
 
 static void
-test_bad_bits(void **state)
+invalid_number_of_address_bits_is_refused(void **state)
 {
 	static const unsigned int bad[] = {1, 23, 65, 4096, ~0u};
 	struct igb_model_params p = {.name = "t0", .socket = "/tmp/igb-test-none.sock"};
@@ -772,14 +773,24 @@ main(void)
 {
 #define S(f) cmocka_unit_test_setup_teardown(f, setup_straight, teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_scattered, setup_scattered, teardown),
-		S(test_rx_buffer), S(test_rx_middle), S(test_rx_two_pages), S(test_rx_write_backs),
-		S(test_rx_ring), S(test_tx_buffer), S(test_tx_middle), S(test_tx_write_backs),
-		S(test_tx_head),
-		cmocka_unit_test_setup_teardown(test_32_bits, setup_32, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_64_bits, setup_64, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_wrap, setup_24, rig_teardown),
-		cmocka_unit_test(test_bad_bits),
+		cmocka_unit_test_setup_teardown(
+			scattered_pages_receive_and_transmit_every_byte, setup_scattered, teardown),
+		S(rx_buffer_without_entry_is_a_fault_and_untouched),
+		S(rx_buffer_revoked_while_another_is_written_is_untouched),
+		S(second_page_of_rx_buffer_revoked_during_write_is_untouched),
+		S(rx_write_backs_stop_at_a_revoked_ring_page),
+		S(rx_queue_stops_when_its_ring_is_revoked),
+		S(tx_buffer_without_entry_loses_its_frame_and_is_reported_done),
+		S(tx_buffer_revoked_while_another_is_read_loses_the_frame),
+		S(tx_write_backs_stop_at_a_revoked_ring_page),
+		S(tx_queue_stops_when_its_head_write_back_page_is_revoked),
+		cmocka_unit_test_setup_teardown(
+			address_bits_above_31_are_dropped, setup_32, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			all_64_address_bits_are_used, setup_64, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			buffer_wraps_at_the_highest_address, setup_24, rig_teardown),
+		cmocka_unit_test(invalid_number_of_address_bits_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_dma", tests, NULL, NULL);

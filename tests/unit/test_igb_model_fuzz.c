@@ -224,7 +224,7 @@ look_at(const struct igb_frame *f)
 }
 
 static void
-test_mad_driver(void **state)
+device_survives_a_mad_driver_and_works_after_reset(void **state)
 {
 	static uint8_t f[20000];
 	struct rig *g = *state;
@@ -301,9 +301,12 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_mad_driver, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_mad_driver, rig_setup_trapped, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_mad_driver, setup_paged, teardown_paged),
+		cmocka_unit_test_setup_teardown(device_survives_a_mad_driver_and_works_after_reset,
+			rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(device_survives_a_mad_driver_and_works_after_reset,
+			rig_setup_trapped, rig_teardown),
+		cmocka_unit_test_setup_teardown(device_survives_a_mad_driver_and_works_after_reset,
+			setup_paged, teardown_paged),
 	};
 
 	if (argc > 1)

@@ -80,7 +80,7 @@ msix(struct rig *g)
 }
 
 static void
-test_vectors(void **state)
+msix_vectors_obey_masks_auto_clear_and_auto_mask(void **state)
 {
 	struct rig *g = *state;
 
@@ -239,7 +239,7 @@ quick_burst(struct rig *g)
 }
 
 static void
-test_throttle(void **state)
+eitr_holds_messages_back_and_loses_none(void **state)
 {
 	struct rig *g = *state;
 	unsigned int i, n = 0;
@@ -275,7 +275,7 @@ test_throttle(void **state)
 }
 
 static void
-test_link(void **state)
+link_change_raises_lsc_once(void **state)
 {
 	struct rig *g = *state;
 	struct igb_frame fr;
@@ -308,7 +308,7 @@ test_link(void **state)
 
 /* One interrupt for everything: MSI-X vector 0 without Multiple_MSIX, MSI, INTx. */
 static void
-test_single(void **state)
+single_interrupt_reports_all_causes_by_msix_msi_intx(void **state)
 {
 	static const unsigned int index[3] = {
 		VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_INTX_IRQ_INDEX};
@@ -448,7 +448,7 @@ masked_msi_is_pending(void **state)
 }
 
 static void
-test_threshold(void **state)
+rxdmt0_is_raised_at_the_descriptor_threshold(void **state)
 {
 	struct rig *g = *state;
 	unsigned int i;
@@ -468,15 +468,21 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_vectors, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			msix_vectors_obey_masks_auto_clear_and_auto_mask, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(flush_sends_few_messages, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(single_message_stays_due, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_throttle, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_link, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_single, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			eitr_holds_messages_back_and_loses_none, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			link_change_raises_lsc_once, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			single_interrupt_reports_all_causes_by_msix_msi_intx, rig_setup,
+			rig_teardown),
 		cmocka_unit_test_setup_teardown(intx_is_a_level, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(masked_msi_is_pending, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_threshold, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			rxdmt0_is_raised_at_the_descriptor_threshold, rig_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,7 +64,7 @@ spi_bits(struct rig *g, uint32_t data, unsigned int bits)
  * side effects.
  */
 static void
-take(struct rig *g, struct snapshot *s)
+take_snapshot(struct rig *g, struct snapshot *s)
 {
 	memset(s, 0, sizeof(*s));
 	memcpy(s->pages[0], g->bar + IGB_RXQ_BASE, RIG_PAGE);
@@ -235,19 +235,19 @@ all_that_can_be_read_is_as_of_a_new_device(void **state)
 	static struct snapshot fresh, spoiled, next;
 	struct rig *g = *state;
 
-	take(g, &fresh);
+	take_snapshot(g, &fresh);
 	rig_teardown(state);
 	rig_setup(state);
 	g = *state;
 	spoil(g, fds);
-	take(g, &spoiled);
+	take_snapshot(g, &spoiled);
 	assert_memory_not_equal(&spoiled.config, &fresh.config, sizeof(fresh.config));
 	assert_memory_not_equal(&spoiled.msix, &fresh.msix, sizeof(fresh.msix));
 	assert_memory_not_equal(&spoiled.nvm, &fresh.nvm, sizeof(fresh.nvm));
 	assert_memory_not_equal(&spoiled.phy, &fresh.phy, sizeof(fresh.phy));
 	spoil_nvm(g);
 	leave_and_come_back(g);
-	take(g, &next);
+	take_snapshot(g, &next);
 #define COMPARE(what, width) compare(#what, fresh.what, next.what, sizeof(fresh.what), width)
 	COMPARE(config, 4);
 	COMPARE(msix, 4);

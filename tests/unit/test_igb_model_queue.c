@@ -94,7 +94,7 @@ received(struct rig *g, uint32_t i)
 
 /* After the reply to clearing ENABLE the device writes nothing to the ring or its buffers. */
 static void
-test_disable(void **state)
+disabled_rx_queue_writes_nothing_after_the_reply(void **state)
 {
 	struct rig *g = *state;
 	struct poller p;
@@ -121,7 +121,7 @@ test_disable(void **state)
 
 /* Resets of every kind, and clients that disconnect, while frames flow. */
 static void
-test_reset_under_load(void **state)
+reset_or_disconnect_under_load_ends_all_writes(void **state)
 {
 	struct rig *g = *state;
 	struct poller p;
@@ -165,7 +165,7 @@ test_reset_under_load(void **state)
 
 /* Bus mastering ends, and the cable is pulled, while frames flow. */
 static void
-test_gates(void **state)
+bus_master_off_ends_all_writes(void **state)
 {
 	struct rig *g = *state;
 	struct poller p;
@@ -331,7 +331,7 @@ former_clients_mapping_leads_nowhere(void **state)
 
 /* Invalid rings stay idle, are reported, and do no harm. */
 static void
-test_bad_rings(void **state)
+invalid_rings_stay_idle_and_do_no_harm(void **state)
 {
 	struct rig *g = *state;
 	struct igb_frame fr;
@@ -400,7 +400,7 @@ phy_write(struct rig *g, unsigned int reg, uint32_t v)
  * the device, and frames from outside do not enter.
  */
 static void
-test_loopback(void **state)
+loopback_receives_own_frames_only(void **state)
 {
 	struct rig *g = *state;
 	struct igb_model_stats st;
@@ -481,7 +481,7 @@ receive_loop(void *arg)
 
 /* Two threads that never wait hand the receiver to each other: no frame is lost or duplicated. */
 static void
-test_loopback_threads(void **state)
+loopback_switch_between_threads_loses_and_duplicates_no_frame(void **state)
 {
 	struct rig *g = *state;
 	struct poller p = {.g = g};
@@ -540,17 +540,18 @@ main(void)
 	cmocka_unit_test_setup_teardown(test, rig_setup, rig_teardown),                            \
 		{#test " trapped", test, rig_setup_trapped, rig_teardown, NULL}
 	const struct CMUnitTest tests[] = {
-		BOTH(test_disable),
-		BOTH(test_reset_under_load),
-		BOTH(test_gates),
+		BOTH(disabled_rx_queue_writes_nothing_after_the_reply),
+		BOTH(reset_or_disconnect_under_load_ends_all_writes),
+		BOTH(bus_master_off_ends_all_writes),
 		BOTH(trapped_registers_are_exact),
 		cmocka_unit_test_setup_teardown(
 			only_tails_are_read_from_the_mapping, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 			former_clients_mapping_leads_nowhere, rig_setup, rig_teardown),
-		BOTH(test_bad_rings),
-		cmocka_unit_test_setup_teardown(test_loopback, rig_setup, rig_teardown),
-		BOTH(test_loopback_threads),
+		BOTH(invalid_rings_stay_idle_and_do_no_harm),
+		cmocka_unit_test_setup_teardown(
+			loopback_receives_own_frames_only, rig_setup, rig_teardown),
+		BOTH(loopback_switch_between_threads_loses_and_duplicates_no_frame),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
 #include "igb_rig.h"
 
 static void
-test_reset_values(void **state)
+registers_have_datasheet_reset_values(void **state)
 {
 	struct rig *g = *state;
 	uint32_t s = rig_rd(g, IGB_STATUS);
@@ -38,7 +38,7 @@ test_reset_values(void **state)
 }
 
 static void
-test_reset(void **state)
+reset_clears_what_the_datasheet_says(void **state)
 {
 	struct rig *g = *state;
 
@@ -87,7 +87,7 @@ test_reset(void **state)
 }
 
 static void
-test_semaphores(void **state)
+semaphores_are_exclusive_and_freed_on_disconnect(void **state)
 {
 	struct rig *g = *state;
 
@@ -116,7 +116,7 @@ nvm(struct rig *g, uint32_t word)
 }
 
 static void
-test_nvm(void **state)
+nvm_words_and_checksum_are_valid(void **state)
 {
 	struct rig *g = *state;
 	uint16_t sum = 0;
@@ -289,7 +289,7 @@ phy_wr(struct rig *g, uint32_t reg, uint32_t v)
 }
 
 static void
-test_phy(void **state)
+phy_reports_link_latches_loss_and_resets(void **state)
 {
 	struct rig *g = *state;
 
@@ -405,7 +405,7 @@ setup_counted(void **state)
 
 /* Write patterns, and expect the bits of the mask when reading back. */
 static void
-pattern(struct rig *g, uint32_t off, uint32_t mask, uint32_t bits)
+assert_pattern_reads_back(struct rig *g, uint32_t off, uint32_t mask, uint32_t bits)
 {
 	static const uint32_t p[] = {0x5A5A5A5A, 0xA5A5A5A5, 0, ~0u};
 	unsigned int i;
@@ -441,23 +441,23 @@ self_test_passes_and_logs_nothing(void **state)
 	rig_wr(g, IGB_STATUS, toggle);
 	assert_int_equal(rig_rd(g, IGB_STATUS) & toggle, v & toggle);
 	for (i = 0; i < 2; i++)
-		pattern(g, whole[i], ~0u, ~0u);
-	pattern(g, IGB_FCAH, 0xFFFF, ~0u);
-	pattern(g, IGB_FCAH + 4, 0xFFFF, ~0u); /* FCT */
-	pattern(g, IGB_FCRTH, 0xFFF0, 0xFFF0);
-	pattern(g, IGB_FCTTV, 0xFFFF, 0xFFFF);
-	pattern(g, IGB_TIPG, 0x3FFFFFFF, 0x3FFFFFFF);
+		assert_pattern_reads_back(g, whole[i], ~0u, ~0u);
+	assert_pattern_reads_back(g, IGB_FCAH, 0xFFFF, ~0u);
+	assert_pattern_reads_back(g, IGB_FCAH + 4, 0xFFFF, ~0u); /* FCT */
+	assert_pattern_reads_back(g, IGB_FCRTH, 0xFFF0, 0xFFF0);
+	assert_pattern_reads_back(g, IGB_FCTTV, 0xFFFF, 0xFFFF);
+	assert_pattern_reads_back(g, IGB_TIPG, 0x3FFFFFFF, 0x3FFFFFFF);
 	for (q = 0; q < IGB_MAX_QUEUES; q++) {
 		const uint32_t rx = q < 4 ? IGB_RXQ_ALIAS_BASE + q * 0x100 : IGB_RXQ(q, 0);
 		const uint32_t tx = q < 4 ? IGB_TXQ_ALIAS_BASE + q * 0x100 : IGB_TXQ(q, 0);
 
 		for (i = 0; i < 2; i++) {
-			pattern(g, (i ? tx : rx) + IGB_Q_BAL, 0xFFFFFF80, ~0u);
-			pattern(g, (i ? tx : rx) + IGB_Q_BAH, ~0u, ~0u);
-			pattern(g, (i ? tx : rx) + IGB_Q_LEN, 0xFFFF0, 0xFFFFF);
+			assert_pattern_reads_back(g, (i ? tx : rx) + IGB_Q_BAL, 0xFFFFFF80, ~0u);
+			assert_pattern_reads_back(g, (i ? tx : rx) + IGB_Q_BAH, ~0u, ~0u);
+			assert_pattern_reads_back(g, (i ? tx : rx) + IGB_Q_LEN, 0xFFFF0, 0xFFFFF);
 		}
 		rig_wr(g, rx + IGB_Q_DCTL, IGB_DCTL_ENABLE);
-		pattern(g, rx + IGB_Q_TAIL, 0xFFFF, 0xFFFF);
+		assert_pattern_reads_back(g, rx + IGB_Q_TAIL, 0xFFFF, 0xFFFF);
 		rig_send_in(g, f, sizeof(f), 0);
 		rig_take(g, &fr);
 		rig_wr(g, rx + IGB_Q_DCTL, 0);
@@ -474,11 +474,11 @@ self_test_passes_and_logs_nothing(void **state)
 	rig_wr(g, IGB_TCTL, 0);
 	assert_int_equal(rig_rd(g, IGB_TCTL), 0);
 	for (i = 0; i < IGB_NUM_RA; i++) {
-		pattern(g, IGB_RAL(i), ~0u, ~0u);
-		pattern(g, IGB_RAH(i), 0x83FFFFFF, ~0u);
+		assert_pattern_reads_back(g, IGB_RAL(i), ~0u, ~0u);
+		assert_pattern_reads_back(g, IGB_RAH(i), 0x83FFFFFF, ~0u);
 	}
 	for (i = 0; i < IGB_NUM_MTA; i++)
-		pattern(g, IGB_MTA(i), ~0u, ~0u);
+		assert_pattern_reads_back(g, IGB_MTA(i), ~0u, ~0u);
 
 	for (i = 0; i < 3; i++) {
 		uint32_t mask;
@@ -583,7 +583,7 @@ carrier_follows_client_set_link_up_and_phy_power(void **state)
 }
 
 static void
-test_masks(void **state)
+mask_and_cause_registers_set_clear_and_alias(void **state)
 {
 	struct rig *g = *state;
 
@@ -659,7 +659,7 @@ test_masks(void **state)
 }
 
 static void
-test_pci(void **state)
+configuration_space_has_bars_and_capabilities(void **state)
 {
 	struct rig *g = *state;
 	uint32_t at, seen = 0, n;
@@ -768,7 +768,7 @@ configuration_bits_are_writable_or_fixed(void **state)
 }
 
 static void
-test_statistics(void **state)
+statistics_clear_on_read_and_latch_high_half(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[128] = {0};
@@ -874,27 +874,35 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(client_without_a_number_is_busy_at_one_device),
-		cmocka_unit_test_setup_teardown(test_reset_values, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_reset, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_semaphores, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_nvm, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			registers_have_datasheet_reset_values, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			reset_clears_what_the_datasheet_says, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			semaphores_are_exclusive_and_freed_on_disconnect, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			nvm_words_and_checksum_are_valid, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 			nvm_is_written_by_its_pins, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_phy, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			phy_reports_link_latches_loss_and_resets, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 			link_has_the_best_mode_of_both_ends, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 			self_test_passes_and_logs_nothing, setup_counted, rig_teardown),
-		cmocka_unit_test_setup_teardown(carrier_follows_client_set_link_up_and_phy_power,
-			rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_masks, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_pci, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(configuration_bits_are_writable_or_fixed, rig_setup,
-			rig_teardown),
-		cmocka_unit_test_setup_teardown(test_statistics, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
-			access_counts_as_set_up_but_for_tails_interrupts_and_statistics,
-			rig_setup, rig_teardown),
+			carrier_follows_client_set_link_up_and_phy_power, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			mask_and_cause_registers_set_clear_and_alias, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			configuration_space_has_bars_and_capabilities, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			configuration_bits_are_writable_or_fixed, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			statistics_clear_on_read_and_latch_high_half, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			access_counts_as_set_up_but_for_tails_interrupts_and_statistics, rig_setup,
+			rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,7 @@ passes(struct rig *g, const uint8_t *da, uint16_t type)
 }
 
 static void
-test_addresses(void **state)
+rx_filters_pass_configured_addresses_only(void **state)
 {
 	struct rig *g = *state;
 	const uint8_t other[6] = {0x02, 0x99, 0, 0, 0, 1}, mc[6] = {0x01, 0x00, 0x5E, 1, 2, 0x83};
@@ -97,7 +97,7 @@ tagged(uint8_t *f, uint16_t tci)
 }
 
 static void
-test_vlan(void **state)
+rx_vlan_tag_is_kept_stripped_or_filtered(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[256];
@@ -137,7 +137,7 @@ test_vlan(void **state)
 }
 
 static void
-test_checksums(void **state)
+rx_checksum_status_is_exact(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[2048];
@@ -239,7 +239,7 @@ ipv6(uint8_t *f, uint32_t ext)
 }
 
 static void
-test_packet_types(void **state)
+rx_packet_type_names_headers_that_fit(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[256] = {0};
@@ -281,7 +281,7 @@ test_packet_types(void **state)
 }
 
 static void
-test_rss(void **state)
+rss_hash_matches_published_vectors_and_selects_queue(void **state)
 {
 	/* "Verifying the RSS hash calculation", Microsoft. */
 	static const uint8_t key[40] = {
@@ -398,7 +398,7 @@ test_rss(void **state)
 }
 
 static void
-test_lengths(void **state)
+rx_long_frames_fill_buffers_up_to_the_limit(void **state)
 {
 	struct rig *g = *state;
 	static uint8_t f[9800];
@@ -443,7 +443,7 @@ test_lengths(void **state)
 }
 
 static void
-test_fcs(void **state)
+rx_fcs_is_appended_and_bad_frames_are_stored_on_request_only(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[60] = {0};
@@ -473,7 +473,7 @@ test_fcs(void **state)
 }
 
 static void
-test_legacy(void **state)
+rx_legacy_descriptors_report_status_and_length(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[256];
@@ -506,7 +506,7 @@ test_legacy(void **state)
 }
 
 static void
-test_header_split(void **state)
+header_split_separates_headers_up_to_the_buffer(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[256];
@@ -554,7 +554,7 @@ test_header_split(void **state)
 }
 
 static void
-test_drops(void **state)
+frame_without_descriptor_is_dropped_and_counted(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[60] = {0};
@@ -602,7 +602,7 @@ test_drops(void **state)
 }
 
 static void
-test_bad_memory(void **state)
+unmapped_rx_buffer_costs_one_frame_and_unmapped_ring_stops_the_queue(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[60] = {0};
@@ -646,17 +646,31 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_addresses, rig_rx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_vlan, rig_rx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_checksums, rig_rx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_packet_types, rig_rx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_rss, rig_rx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_lengths, rig_rx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_fcs, rig_rx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_legacy, rig_rx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_header_split, rig_rx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_drops, rig_rx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_bad_memory, rig_rx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			rx_filters_pass_configured_addresses_only, rig_rx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			rx_vlan_tag_is_kept_stripped_or_filtered, rig_rx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			rx_checksum_status_is_exact, rig_rx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			rx_packet_type_names_headers_that_fit, rig_rx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			rss_hash_matches_published_vectors_and_selects_queue, rig_rx_setup,
+			rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			rx_long_frames_fill_buffers_up_to_the_limit, rig_rx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			rx_fcs_is_appended_and_bad_frames_are_stored_on_request_only, rig_rx_setup,
+			rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			rx_legacy_descriptors_report_status_and_length, rig_rx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(header_split_separates_headers_up_to_the_buffer,
+			rig_rx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(frame_without_descriptor_is_dropped_and_counted,
+			rig_rx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			unmapped_rx_buffer_costs_one_frame_and_unmapped_ring_stops_the_queue,
+			rig_rx_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

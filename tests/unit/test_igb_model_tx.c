@@ -27,7 +27,7 @@ tx_bad(struct rig *g)
 }
 
 static void
-test_plain(void **state)
+tx_sends_posted_frames_and_reports_those_with_rs(void **state)
 {
 	struct rig *g = *state;
 	struct igb_frame fr;
@@ -84,7 +84,7 @@ test_plain(void **state)
 }
 
 static void
-test_checksums(void **state)
+tx_checksums_are_inserted_exactly(void **state)
 {
 	struct rig *g = *state;
 	struct igb_frame fr;
@@ -113,7 +113,7 @@ test_checksums(void **state)
 }
 
 static void
-test_vlan(void **state)
+tx_vlan_tag_comes_from_the_context(void **state)
 {
 	struct rig *g = *state;
 	struct igb_frame fr;
@@ -133,7 +133,7 @@ test_vlan(void **state)
 }
 
 static void
-test_tso(void **state)
+tso_segments_are_exact(void **state)
 {
 	struct rig *g = *state;
 	struct igb_frame fr;
@@ -189,7 +189,7 @@ test_tso(void **state)
 }
 
 static void
-test_legacy(void **state)
+tx_legacy_checksum_is_inserted_and_offset_outside_is_refused(void **state)
 {
 	struct rig *g = *state;
 	struct igb_frame fr;
@@ -224,7 +224,7 @@ test_legacy(void **state)
 }
 
 static void
-test_own_fcs(void **state)
+fcs_of_the_driver_is_checked_and_removed(void **state)
 {
 	struct rig *g = *state;
 	struct igb_frame fr;
@@ -245,7 +245,7 @@ test_own_fcs(void **state)
 
 /* An invalid descriptor costs only its own frame, and the device reports it done. */
 static void
-test_bad_descriptors(void **state)
+bad_descriptor_costs_its_own_frame_only(void **state)
 {
 	struct rig *g = *state;
 	struct igb_frame fr;
@@ -303,7 +303,7 @@ test_bad_descriptors(void **state)
 
 /* A chain without an end is bounded in memory and in time, and its end terminates it. */
 static void
-test_endless_chain(void **state)
+endless_chain_is_bounded_and_ends_with_eop(void **state)
 {
 	struct rig *g = *state;
 	struct igb_frame fr;
@@ -422,7 +422,7 @@ test_time_between_flushes_is_bounded(void **state)
 }
 
 static void
-test_bad_tail(void **state)
+tx_tail_beyond_ring_is_ignored_and_counted(void **state)
 {
 	struct rig *g = *state;
 	struct igb_frame fr;
@@ -442,7 +442,7 @@ test_bad_tail(void **state)
 }
 
 static void
-test_head_write_back(void **state)
+head_write_back_replaces_dd(void **state)
 {
 	struct rig *g = *state;
 	struct igb_frame fr;
@@ -464,7 +464,7 @@ test_head_write_back(void **state)
 }
 
 static void
-test_queues(void **state)
+all_tx_queues_get_equal_turns(void **state)
 {
 	struct rig *g = *state;
 	struct igb_frame fr;
@@ -504,24 +504,35 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_plain, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_checksums, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_vlan, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_tso, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_legacy, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_own_fcs, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_bad_descriptors, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_endless_chain, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(tx_sends_posted_frames_and_reports_those_with_rs,
+			rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			tx_checksums_are_inserted_exactly, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			tx_vlan_tag_comes_from_the_context, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(tso_segments_are_exact, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			tx_legacy_checksum_is_inserted_and_offset_outside_is_refused, rig_tx_setup,
+			rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			fcs_of_the_driver_is_checked_and_removed, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			bad_descriptor_costs_its_own_frame_only, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			endless_chain_is_bounded_and_ends_with_eop, rig_tx_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 			test_frame_that_cannot_be_segmented_is_dropped_unread, rig_tx_setup,
 			rig_teardown),
-		cmocka_unit_test_setup_teardown(test_time_between_flushes_is_bounded, rig_tx_setup,
-			rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			test_time_between_flushes_is_bounded, rig_tx_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_bytes_gathered_between_flushes_are_bounded,
 			rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_bad_tail, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_head_write_back, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_queues, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			tx_tail_beyond_ring_is_ignored_and_counted, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			head_write_back_replaces_dd, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			all_tx_queues_get_equal_turns, rig_tx_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,7 +76,7 @@ add(struct poller *poller, struct rig_source *s, struct wire_dir **dir)
 
 /* Let two directions share a thread until the first one has been polled 50 times. */
 static void
-share(struct rig_source *a, struct rig_source *b)
+poll_both_until_first_polled_50_times(struct rig_source *a, struct rig_source *b)
 {
 	char err[WIRE_ERR_LEN];
 	struct poller *poller = poller_new(-1, err);
@@ -98,41 +98,41 @@ share(struct rig_source *a, struct rig_source *b)
  * poll.
  */
 static void
-test_neighbour_of_long_polls_has_as_much_time(void **state)
+neighbour_of_long_polls_has_as_much_time(void **state)
 {
 	struct rig_source slow = { .ns = 3000000, .frames = 0 };
 	struct rig_source busy = { .ns = 0, .frames = 1 };
 
-	share(&slow, &busy);
+	poll_both_until_first_polled_50_times(&slow, &busy);
 	assert_true(busy.looks > 3 * WIRE_BURST * slow.looks);
 }
 
 /* A port in whose polls the thread sleeps gets less than a fourth of the thread's time. */
 static void
-test_port_that_sleeps_rests(void **state)
+sleeping_port_gets_less_than_a_fourth_of_the_thread(void **state)
 {
 	struct rig_source sleepy = { .ns = 2000000, .frames = 0, .sleeps = true };
 	struct rig_source busy = { .ns = 0, .frames = 1 };
 	uint64_t begin = poller_now();
 
-	share(&sleepy, &busy);
+	poll_both_until_first_polled_50_times(&sleepy, &busy);
 	assert_true(poller_now() - begin > (sleepy.looks - 1) * sleepy.ns * 4);
 	/* The same holds while its neighbour has no frames. */
 	busy.frames = 0;
 	sleepy.looks = 0;
 	begin = poller_now();
-	share(&sleepy, &busy);
+	poll_both_until_first_polled_50_times(&sleepy, &busy);
 	assert_true(poller_now() - begin > (sleepy.looks - 1) * sleepy.ns * 4);
 }
 
 /* A neighbour without frames does not use up the time that it could have. */
 static void
-test_idle_neighbour_takes_no_time(void **state)
+idle_neighbour_takes_no_time(void **state)
 {
 	struct rig_source slow = { .ns = 400000, .frames = 0 };
 	struct rig_source idle = { .ns = 0, .frames = 0 };
 
-	share(&slow, &idle);
+	poll_both_until_first_polled_50_times(&slow, &idle);
 	assert_in_range(idle.looks, slow.looks - 1, slow.looks + 1);
 }
 
@@ -140,9 +140,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_neighbour_of_long_polls_has_as_much_time),
-		cmocka_unit_test(test_port_that_sleeps_rests),
-		cmocka_unit_test(test_idle_neighbour_takes_no_time),
+		cmocka_unit_test(neighbour_of_long_polls_has_as_much_time),
+		cmocka_unit_test(sleeping_port_gets_less_than_a_fourth_of_the_thread),
+		cmocka_unit_test(idle_neighbour_takes_no_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

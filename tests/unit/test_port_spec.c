@@ -41,7 +41,7 @@ parse_bad(const char *arg, const char *hint)
 }
 
 static void
-test_defaults(void **state)
+omitted_keys_have_defaults(void **state)
 {
 	struct port_spec a, b;
 
@@ -64,7 +64,7 @@ test_defaults(void **state)
 }
 
 static void
-test_full(void **state)
+all_keys_are_parsed(void **state)
 {
 	static const uint8_t mac[6] = { 0x02, 0xAB, 0, 0, 0, 0xff };
 	struct port_spec s;
@@ -104,7 +104,7 @@ test_full(void **state)
 }
 
 static void
-test_speeds(void **state)
+speeds_are_parsed_in_every_notation(void **state)
 {
 	static const struct {
 		const char *text;
@@ -133,7 +133,7 @@ test_speeds(void **state)
 }
 
 static void
-test_bad(void **state)
+invalid_port_arguments_are_refused_with_a_hint(void **state)
 {
 	char arg[300] = "a:socket=";
 
@@ -246,7 +246,7 @@ check_bad(const char *hint, const char *const args[])
 #define ARGS(...) (const char *const[]){ __VA_ARGS__, NULL }
 
 static void
-test_pairs(void **state)
+pairs_agree_on_peer_and_speed_or_are_refused(void **state)
 {
 	const char *const *const good[] = {
 		ARGS("a:socket=1,wire=pair:b", "b:socket=2"),
@@ -291,7 +291,7 @@ test_pairs(void **state)
 }
 
 static void
-test_clashes(void **state)
+duplicate_name_socket_or_interface_is_refused(void **state)
 {
 	check_bad("called a", ARGS("a:socket=1", "a:socket=2"));
 	check_bad("same socket", ARGS("a:socket=1", "b:socket=2", "c:socket=1"));
@@ -299,7 +299,7 @@ test_clashes(void **state)
 }
 
 static void
-test_cores(void **state)
+core_lists_are_parsed_or_refused(void **state)
 {
 	static const char *const bad[] = { "", ",", "1,", "a", "1-", "-1", "3-2", "1,1", "0-2,1",
 		"1 2", "0x1", "0-4", "1234567", "0-999999" };
@@ -385,13 +385,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_speeds),
-		cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_pairs),
-		cmocka_unit_test(test_clashes),
-		cmocka_unit_test(test_cores),
+		cmocka_unit_test(omitted_keys_have_defaults),
+		cmocka_unit_test(all_keys_are_parsed),
+		cmocka_unit_test(speeds_are_parsed_in_every_notation),
+		cmocka_unit_test(invalid_port_arguments_are_refused_with_a_hint),
+		cmocka_unit_test(pairs_agree_on_peer_and_speed_or_are_refused),
+		cmocka_unit_test(duplicate_name_socket_or_interface_is_refused),
+		cmocka_unit_test(core_lists_are_parsed_or_refused),
 		cmocka_unit_test(shares_leave_room_for_every_port_and_the_process),
 		cmocka_unit_test(ports_with_limits_of_their_own_leave_the_rest_to_the_others),
 	};

@@ -122,7 +122,7 @@ posted(void)
 }
 
 static void
-read_is_split(void **state)
+read_by_message_is_requested_once_and_returned_later(void **state)
 {
 	struct asked q;
 	uint8_t buf[64] = { 0 };
@@ -402,7 +402,7 @@ device_is_busy_when_much_is_posted(void **state)
  * it.
  */
 static void
-next_client_gets_nothing_of_it(void **state)
+next_client_gets_no_read_or_posted_write_of_the_former(void **state)
 {
 	uint8_t buf[64];
 	struct asked q;
@@ -435,7 +435,7 @@ next_client_gets_nothing_of_it(void **state)
 
 /* A range from one kind of memory into the other, and one that exceeds the last mapped address. */
 static void
-ranges_of_both_kinds(void **state)
+read_crosses_from_message_memory_into_mapped_memory(void **state)
 {
 	uint8_t buf[64];
 	struct asked q;
@@ -460,12 +460,15 @@ main(void)
 	int ret;
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(read_is_split), T(stale_read_is_no_answer), T(nothing_passes_a_posted_write),
+		T(read_by_message_is_requested_once_and_returned_later),
+		T(stale_read_is_no_answer),
+		T(nothing_passes_a_posted_write),
 		T(interrupt_is_queued_once_behind_the_same_writes),
 		T(interrupts_that_take_long_are_the_dma_threads),
 		T(reply_comes_behind_what_the_command_wrote),
-		T(device_is_busy_when_much_is_posted), T(next_client_gets_nothing_of_it),
-		T(ranges_of_both_kinds),
+		T(device_is_busy_when_much_is_posted),
+		T(next_client_gets_no_read_or_posted_write_of_the_former),
+		T(read_crosses_from_message_memory_into_mapped_memory),
 	};
 
 	vfu_rcu_register();

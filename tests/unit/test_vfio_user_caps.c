@@ -86,7 +86,7 @@ numbers_have_exact_limits(void **state)
 }
 
 static void
-what_is_not_said_has_its_default(void **state)
+missing_capabilities_have_defaults(void **state)
 {
 	static const char *const none[] = { "{}", "{\"capabilities\":{}}", "{\"other\":1}" };
 	const char *why;
@@ -110,7 +110,7 @@ what_is_not_said_has_its_default(void **state)
 }
 
 static void
-what_is_no_json_object_is_refused(void **state)
+non_object_json_is_refused(void **state)
 {
 	static const char *const bad[] = { "", "{", "[]", "1", "{\"capabilities\":[]}",
 		"{\"capabilities\":1}", "{\"capabilities\":{\"write_multiple\":1}}" };
@@ -125,7 +125,7 @@ what_is_no_json_object_is_refused(void **state)
 }
 
 static void
-what_was_parsed_is_formatted(void **state)
+parsed_capabilities_are_formatted_again(void **state)
 {
 	static const char *const texts[] = {
 		"{\"capabilities\":{\"max_msg_fds\":3,\"max_data_xfer_size\":64}}",
@@ -153,9 +153,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_have_exact_limits),
-		cmocka_unit_test(what_is_not_said_has_its_default),
-		cmocka_unit_test(what_is_no_json_object_is_refused),
-		cmocka_unit_test(what_was_parsed_is_formatted),
+		cmocka_unit_test(missing_capabilities_have_defaults),
+		cmocka_unit_test(non_object_json_is_refused),
+		cmocka_unit_test(parsed_capabilities_are_formatted_again),
 	};
 
 	return cmocka_run_group_tests_name("vfio_user_caps", tests, NULL, NULL);

@@ -31,7 +31,7 @@ on_lost(void *opaque, const char *why)
 }
 
 static void
-our_server(void **state)
+every_client_call_works_against_our_server(void **state)
 {
 	struct told told = { 0 };
 	struct vfu_client_params params = { .lost = on_lost, .opaque = &told };
@@ -136,7 +136,7 @@ our_server(void **state)
 }
 
 static void
-no_server(void **state)
+connect_without_server_fails_in_time(void **state)
 {
 	struct vfu_client_params params = { .timeout_ms = 300 };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -269,7 +269,7 @@ connect_fake(struct fake *f, struct vfu_client **c, struct told *told, char *err
 }
 
 static void
-bad_versions(void **state)
+invalid_version_replies_are_refused(void **state)
 {
 	static const struct {
 		const char *p;
@@ -326,7 +326,7 @@ region_reply(struct fake *f, struct vfu_region *r, bool *alive)
 }
 
 static void
-lying_regions(void **state)
+invalid_region_replies_are_refused(void **state)
 {
 	struct reply {
 		struct vfio_region_info r;
@@ -406,7 +406,7 @@ lying_regions(void **state)
 
 /* Replies with a wrong header. */
 static void
-lying_headers(void **state)
+invalid_reply_headers_lose_the_connection(void **state)
 {
 	static const struct {
 		struct fake f;
@@ -462,7 +462,7 @@ lying_headers(void **state)
 
 /* A reply whose length differs from the request, and one surplus reply. */
 static void
-lying_reads(void **state)
+read_reply_of_wrong_length_is_refused(void **state)
 {
 	for (size_t len = 0; len <= 32; len += 4) {
 		struct fake f = { .hdr = { .flags = 1 }, .len = len };
@@ -601,7 +601,7 @@ foreign_thread(void *arg)
 }
 
 static void
-libvfio_user_server(void **state)
+client_understands_libvfio_user_replies(void **state)
 {
 	struct foreign_server s = { .mem = memory_file(0x4000) };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -681,7 +681,7 @@ take(void *opaque, uint64_t iova, const void *buf, size_t len)
 }
 
 static void
-greedy_server(void **state)
+dma_requests_outside_mappings_are_refused(void **state)
 {
 	struct fake f = { .hdr = { .flags = 1 }, .max = 8 }; /* VERSION, maps, unmap */
 	struct vfu_client_params params = { .timeout_ms = SOON_MS, .dma_read = give,
@@ -795,7 +795,7 @@ hammer(void *arg)
 }
 
 static void
-threads(void **state)
+concurrent_calls_get_their_own_replies(void **state)
 {
 	struct vfu_client_params params = { 0 };
 	struct vfu_client *c;
@@ -920,12 +920,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(our_server), cmocka_unit_test(no_server),
-		cmocka_unit_test(bad_versions), cmocka_unit_test(lying_regions),
-		cmocka_unit_test(lying_headers), cmocka_unit_test(lying_reads),
-		cmocka_unit_test(libvfio_user_server), cmocka_unit_test(greedy_server),
+		cmocka_unit_test(every_client_call_works_against_our_server),
+		cmocka_unit_test(connect_without_server_fails_in_time),
+		cmocka_unit_test(invalid_version_replies_are_refused),
+		cmocka_unit_test(invalid_region_replies_are_refused),
+		cmocka_unit_test(invalid_reply_headers_lose_the_connection),
+		cmocka_unit_test(read_reply_of_wrong_length_is_refused),
+		cmocka_unit_test(client_understands_libvfio_user_replies),
+		cmocka_unit_test(dma_requests_outside_mappings_are_refused),
 		cmocka_unit_test(range_that_the_server_has_lost_is_forgotten),
-		cmocka_unit_test(threads),
+		cmocka_unit_test(concurrent_calls_get_their_own_replies),
 		cmocka_unit_test(messages_beyond_the_common_limit_lose_the_connection),
 		cmocka_unit_test(server_that_is_always_slow_is_lost),
 	};

@@ -38,7 +38,7 @@ ptr(uint64_t iova, size_t len, uint32_t prot)
 }
 
 static void
-map_errors(void **state)
+invalid_dma_maps_are_refused(void **state)
 {
 	int s = raw_attach(&dev), mem = memory_file(MEM_SIZE), ro, dir, pipes[2];
 	char link[40];
@@ -90,7 +90,7 @@ map_errors(void **state)
 }
 
 static void
-translation(void **state)
+translation_respects_ranges_and_permissions(void **state)
 {
 	int s = raw_attach(&dev), mem = memory_file(MEM_SIZE), before = count_fds();
 	uint8_t *m = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
@@ -179,7 +179,7 @@ count_entry(void *arg, const struct vfu_dma_entry *e)
 
 /* A client with IOVA-as-PA: thousands of pages, in no order. */
 static void
-many(void **state)
+thousands_of_single_pages_translate(void **state)
 {
 	enum { N = 4096 };
 	int s = raw_attach(&dev), mem = memory_file((size_t)N * 4096);
@@ -233,7 +233,7 @@ count_mappings(void)
  * remains.
  */
 static void
-windows(void **state)
+single_pages_share_process_mappings(void **state)
 {
 	enum { N = 2048 }; /* 8 MiB: four units */
 	int s = raw_attach(&dev), mem = memory_file((size_t)N * 4096), ro;
@@ -291,7 +291,7 @@ windows(void **state)
  * the page of the file, and whether a mapping begins there.
  */
 static void
-beside_a_simple_one(void **state)
+random_maps_and_unmaps_match_a_simple_table(void **state)
 {
 	enum { PAGES = 3000, FILE_PAGES = 700, OPS = 12000 };
 	static struct { int at; bool first; } want[PAGES + 8];
@@ -452,7 +452,7 @@ poll_writes(void *arg)
 }
 
 static void
-unmap_promise(void **state)
+no_access_after_the_unmap_reply(void **state)
 {
 	struct vfu_client_params params = { .timeout_ms = SOON_MS };
 	struct poller p = { .iova = 0x10000000 };
@@ -486,7 +486,7 @@ unmap_promise(void **state)
 
 /* The client truncates memory that it shared while a thread accesses it. */
 static void
-truncated(void **state)
+truncated_memory_drops_the_client(void **state)
 {
 	struct poller p = { .iova = 0x10000000 };
 
@@ -517,7 +517,7 @@ truncated(void **state)
 }
 
 static void
-truncated_copy(void **state)
+copy_from_truncated_memory_fails_and_foreign_sigbus_kills(void **state)
 {
 	int s, mem = memory_file(0x10000), status;
 	uint8_t buf[0x2000];
@@ -604,7 +604,7 @@ connect_own(struct own_memory *o)
 }
 
 static void
-by_message(void **state)
+memory_without_descriptor_is_accessed_by_message(void **state)
 {
 	static struct own_memory o;
 	struct vfu_client *c;
@@ -677,7 +677,7 @@ poll_reads(void *arg)
  * execution reads by message, and unmaps that wait for the polling threads.
  */
 static void
-nobody_waits_for_nobody(void **state)
+concurrent_message_accesses_and_unmaps_do_not_deadlock(void **state)
 {
 	static struct own_memory o;
 	struct poller p[2] = { { .iova = 0x40000000, .slot = 1 },
@@ -716,7 +716,7 @@ nobody_waits_for_nobody(void **state)
 
 /* The server drops a client that does not answer for 200 ms. */
 static void
-no_answer(void **state)
+client_that_does_not_answer_is_dropped_after_200_ms(void **state)
 {
 	uint64_t start;
 	uint32_t v;
@@ -769,7 +769,7 @@ lie(void *arg)
 }
 
 static void
-wrong_answers(void **state)
+malformed_dma_read_answers_drop_the_client(void **state)
 {
 	/* cmd, flags, errno; address, count; length; result */
 	static const struct {
@@ -821,7 +821,7 @@ wrong_answers(void **state)
 
 /* The reply to DMA_WRITE has 16 bytes, or 12 as the specification draws it. */
 static void
-write_answers(void **state)
+dma_write_reply_of_12_or_16_bytes_is_accepted(void **state)
 {
 	for (size_t len = 8; len <= 20; len += 4) {
 		struct liar l = { .sock = raw_attach(&dev), .hdr = { .cmd = 12, .flags = 1 },
@@ -851,12 +851,20 @@ main(void)
 	int ret;
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(map_errors), T(translation), T(many), T(windows), T(beside_a_simple_one),
-		T(unmap_of_empty_ranges_succeeds), T(unmap_promise),
-			cmocka_unit_test(truncated),
-		cmocka_unit_test(truncated_copy), T(by_message), T(nobody_waits_for_nobody),
-		cmocka_unit_test(no_answer),
-		T(wrong_answers), T(write_answers),
+		T(invalid_dma_maps_are_refused),
+		T(translation_respects_ranges_and_permissions),
+		T(thousands_of_single_pages_translate),
+		T(single_pages_share_process_mappings),
+		T(random_maps_and_unmaps_match_a_simple_table),
+		T(unmap_of_empty_ranges_succeeds),
+		T(no_access_after_the_unmap_reply),
+			cmocka_unit_test(truncated_memory_drops_the_client),
+		cmocka_unit_test(copy_from_truncated_memory_fails_and_foreign_sigbus_kills),
+		T(memory_without_descriptor_is_accessed_by_message),
+		T(concurrent_message_accesses_and_unmaps_do_not_deadlock),
+		cmocka_unit_test(client_that_does_not_answer_is_dropped_after_200_ms),
+		T(malformed_dma_read_answers_drop_the_client),
+		T(dma_write_reply_of_12_or_16_bytes_is_accepted),
 	};
 
 	vfu_rcu_register();

@@ -195,7 +195,7 @@ poll_thread(void *arg)
 }
 
 static void
-server(void **state)
+mutated_messages_do_not_harm_the_server(void **state)
 {
 	int mem, event, table, before = count_fds();
 	uint64_t *entries, tables = 0;
@@ -386,7 +386,7 @@ mad_server(void *arg)
 }
 
 static void
-client(void **state)
+mutated_replies_do_not_harm_the_client(void **state)
 {
 	/*
 	 * A reply that announces more bytes than it has makes the client wait: use short time
@@ -467,7 +467,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(server), cmocka_unit_test(client),
+		cmocka_unit_test(mutated_messages_do_not_harm_the_server),
+		cmocka_unit_test(mutated_replies_do_not_harm_the_client),
 	};
 
 	return cmocka_run_group_tests_name("vfio_user_fuzz", tests, NULL, NULL);

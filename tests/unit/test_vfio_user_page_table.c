@@ -194,7 +194,7 @@ entry(uint64_t page, uint64_t prot)
 /* Negotiation. */
 
 static void
-not_asked(void **state)
+page_table_without_negotiation_is_refused(void **state)
 {
 	char json[512];
 	uint8_t buf[8];
@@ -215,7 +215,7 @@ not_asked(void **state)
 
 /* A server on which the extension is switched off behaves as if the client had not requested it. */
 static void
-switched_off(void **state)
+disabled_page_table_is_not_negotiated(void **state)
 {
 	struct vfu_server_desc desc;
 	char json[512], err[VFU_ERR_LEN];
@@ -242,7 +242,7 @@ switched_off(void **state)
 }
 
 static void
-versions(void **state)
+page_table_version_is_negotiated_or_refused(void **state)
 {
 	static const char *const bad[] = { "0", "-1", "true", "\"1\"", "1.5", "null", "[1]", "{}" };
 	char caps[100], json[512];
@@ -288,7 +288,7 @@ plain_server(void *arg)
 }
 
 static void
-unknown_to_server(void **state)
+client_reports_server_without_page_table(void **state)
 {
 	struct vfu_client_params params = { .timeout_ms = SOON_MS };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -315,7 +315,7 @@ unknown_to_server(void **state)
 /* The command. */
 
 static void
-bad_messages(void **state)
+invalid_page_table_messages_change_nothing(void **state)
 {
 	struct vfio_user_io_page_table p = { sizeof(p), 0, BASE, NR };
 	int s = attach(), two[2] = { table_fd, table_fd }, other;
@@ -395,7 +395,7 @@ bad_messages(void **state)
 
 /* The largest table, at the end of the address space. */
 static void
-bounds(void **state)
+largest_table_at_the_end_of_the_address_space_translates(void **state)
 {
 	int s = attach(), big = table_file(VFU_MAX_PTES, 0, SEALED), before = count_fds();
 	const uint64_t base = 0 - (uint64_t)VFU_MAX_PTES * PAGE;
@@ -431,7 +431,7 @@ bounds(void **state)
 /* Memory that the device reaches. */
 
 static void
-permissions(void **state)
+entry_and_mapping_must_both_permit_an_access(void **state)
 {
 	uint64_t before = device_faults(&dev);
 	uint8_t b = 0;
@@ -480,7 +480,7 @@ permissions(void **state)
 }
 
 static void
-ranges(void **state)
+ranges_are_split_at_pages_that_are_not_adjacent(void **state)
 {
 	uint8_t buf[3 * PAGE], want[3 * PAGE];
 
@@ -546,7 +546,7 @@ ranges(void **state)
 
 /* DMA_MAP and DMA_UNMAP of memory to which a table leads. */
 static void
-behind_it(void **state)
+entries_follow_dma_map_and_unmap(void **state)
 {
 	struct vfio_user_dma_unmap all = { sizeof(all), VFIO_DMA_UNMAP_FLAG_ALL, 0, 0 };
 	uint8_t b;
@@ -592,7 +592,7 @@ server_table(void)
 
 /* The table ends with its client. The next client has none, even if it maps the same memory. */
 static void
-client_leaves(void **state)
+table_ends_with_its_client(void **state)
 {
 	uint8_t b;
 
@@ -617,7 +617,7 @@ client_leaves(void **state)
 
 /* Nothing can shorten the table. A hole in it is an empty table. */
 static void
-truncation(void **state)
+table_cannot_shrink_and_a_hole_is_empty(void **state)
 {
 	uint8_t b;
 
@@ -641,7 +641,7 @@ truncation(void **state)
  * by one of an empty file), the table is empty from then on, and the server drops the client.
  */
 static void
-table_fails(void **state)
+missing_table_page_drops_the_client(void **state)
 {
 	int empty;
 	uint8_t b;
@@ -680,7 +680,7 @@ own_write(void *opaque, uint64_t iova, const void *buf, size_t len)
 }
 
 static void
-by_message(void **state)
+paged_memory_without_descriptor_is_accessed_by_message(void **state)
 {
 	struct vfu_client_params params = { .dma_read = own_read, .dma_write = own_write,
 		.timeout_ms = SOON_MS };
@@ -764,7 +764,7 @@ wild_device(void *arg)
 }
 
 static void
-hostile(void **state)
+random_entries_reach_mapped_memory_only(void **state)
 {
 	const size_t half = MEM_SIZE / 2;
 	uint8_t *copy = malloc(MEM_SIZE);
@@ -836,7 +836,7 @@ clear_entries(void *arg, const uint64_t *addr, unsigned int nr)
 }
 
 static void
-promise(void **state)
+no_access_starts_after_an_entry_is_cleared(void **state)
 {
 	struct promise p = { PROMISE_OF_SERVER(dev.server), .map = set_entry,
 		.unmap = clear_entries };
@@ -856,11 +856,21 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define D(f) cmocka_unit_test_setup_teardown(f, setup_device, teardown_device)
 	const struct CMUnitTest tests[] = {
-		D(not_asked), cmocka_unit_test(switched_off), D(versions), D(unknown_to_server),
-		D(bad_messages), D(bounds),
-		T(permissions), T(ranges), T(behind_it), T(client_leaves), T(truncation),
-		cmocka_unit_test(table_fails),
-		D(by_message), T(hostile), T(promise),
+		D(page_table_without_negotiation_is_refused),
+		cmocka_unit_test(disabled_page_table_is_not_negotiated),
+		D(page_table_version_is_negotiated_or_refused),
+		D(client_reports_server_without_page_table),
+		D(invalid_page_table_messages_change_nothing),
+		D(largest_table_at_the_end_of_the_address_space_translates),
+		T(entry_and_mapping_must_both_permit_an_access),
+		T(ranges_are_split_at_pages_that_are_not_adjacent),
+		T(entries_follow_dma_map_and_unmap),
+		T(table_ends_with_its_client),
+		T(table_cannot_shrink_and_a_hole_is_empty),
+		cmocka_unit_test(missing_table_page_drops_the_client),
+		D(paged_memory_without_descriptor_is_accessed_by_message),
+		T(random_entries_reach_mapped_memory_only),
+		T(no_access_starts_after_an_entry_is_cleared),
 	};
 
 	vfu_rcu_register();

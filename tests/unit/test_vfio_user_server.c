@@ -51,7 +51,7 @@ try_version(const void *payload, size_t len)
 }
 
 static void
-version_good(void **state)
+valid_versions_attach(void **state)
 {
 	int before = dev.attached;
 
@@ -66,7 +66,7 @@ version_good(void **state)
 }
 
 static void
-version_bad(void **state)
+invalid_versions_are_refused(void **state)
 {
 	int before = dev.attached;
 	char deep[3000];
@@ -100,7 +100,7 @@ version_bad(void **state)
 }
 
 static void
-out_of_order(void **state)
+commands_before_version_are_refused(void **state)
 {
 	struct vfio_user_device_info info = { .argsz = sizeof(info) };
 	int s = raw_connect(dev.path);
@@ -115,7 +115,7 @@ out_of_order(void **state)
 }
 
 static void
-headers(void **state)
+invalid_headers_end_the_connection(void **state)
 {
 	static const struct vfio_user_header bad[] = {
 		{ .msg_size = 0 }, { .msg_size = 15 }, { .msg_size = UINT32_MAX },
@@ -139,7 +139,7 @@ headers(void **state)
 
 /* A message in as many pieces as it has bytes, and two messages in one piece. */
 static void
-pieces(void **state)
+messages_may_arrive_in_any_pieces(void **state)
 {
 	struct {
 		struct vfio_user_header h;
@@ -175,7 +175,7 @@ pieces(void **state)
 }
 
 static void
-unknown(void **state)
+unknown_commands_are_refused(void **state)
 {
 	static const uint16_t cmds[] = { 0, 14, 16, 17, 18, 19, 255, 65535 };
 	uint8_t zero[64] = { 0 };
@@ -190,7 +190,7 @@ unknown(void **state)
 
 /* Every payload that is shorter than the command's structure, down to none. */
 static void
-truncated(void **state)
+short_payloads_are_refused(void **state)
 {
 	static const struct {
 		uint16_t cmd;
@@ -233,7 +233,7 @@ truncated(void **state)
 }
 
 static void
-region_info(void **state)
+region_info_has_areas_and_descriptor_if_they_fit(void **state)
 {
 	struct {
 		struct vfio_region_info r;
@@ -364,7 +364,7 @@ queue_pages_go_to_clients_that_ask(void **state)
 }
 
 static void
-region_io_fds(void **state)
+region_io_fds_are_none(void **state)
 {
 	struct vfio_user_region_io_fds q = { .argsz = 16, .index = 0 };
 	size_t len;
@@ -400,7 +400,7 @@ raw_write(int s, uint32_t region, uint64_t offset, uint32_t count, size_t really
 }
 
 static void
-region_access(void **state)
+region_access_outside_or_without_permission_is_refused(void **state)
 {
 	int s = raw_attach(&dev), before;
 
@@ -434,7 +434,7 @@ region_access(void **state)
 }
 
 static void
-write_multi(void **state)
+write_multi_executes_all_writes_or_none(void **state)
 {
 	struct {
 		uint64_t n;
@@ -471,7 +471,7 @@ write_multi(void **state)
 
 /* No reply, not even to a refused command. The order of commands is kept. */
 static void
-no_reply(void **state)
+command_without_reply_gets_none_and_keeps_order(void **state)
 {
 	struct {
 		struct vfio_user_header h;
@@ -503,7 +503,7 @@ no_reply(void **state)
  * them.
  */
 static void
-descriptors(void **state)
+unexpected_descriptors_are_refused_and_closed(void **state)
 {
 	struct vfio_user_device_info info = { .argsz = sizeof(info) };
 	struct vfio_user_dma_map m = { sizeof(m), 3, 0, 0, 4096 };
@@ -648,7 +648,7 @@ events(int fd)
 #define MSIX    VFIO_PCI_MSIX_IRQ_INDEX
 
 static void
-irqs(void **state)
+msix_vectors_trigger_mask_and_disconnect(void **state)
 {
 	struct vfio_irq_info info = { .argsz = 16, .index = MSIX };
 	struct {
@@ -961,7 +961,7 @@ client_that_ends_no_message_is_dropped_in_time(void **state)
 
 /* A client that sends commands and never reads the replies. */
 static void
-never_reads(void **state)
+client_that_never_reads_is_dropped(void **state)
 {
 	struct {
 		struct vfio_user_header h;
@@ -983,7 +983,7 @@ never_reads(void **state)
 }
 
 static void
-drop(void **state)
+owner_can_drop_the_client(void **state)
 {
 	int s = raw_attach(&dev);
 
@@ -1019,7 +1019,7 @@ gone(void)
 
 /* Other threads notice that the client has disconnected before the control thread handles that. */
 static void
-peer_gone(void **state)
+closed_peer_is_seen_while_the_control_thread_is_busy(void **state)
 {
 	struct {
 		struct vfio_user_region_access a;
@@ -1092,7 +1092,7 @@ next_client_finds_no_vector_masked_or_pending(void **state)
 }
 
 static void
-socket_file(void **state)
+socket_file_is_private_and_only_stale_ones_are_replaced(void **state)
 {
 	struct vfu_server *server;
 	char err[VFU_ERR_LEN], path[200], longer[200];
@@ -1255,7 +1255,7 @@ play(const struct step *steps, size_t n)
 }
 
 static void
-qemu(void **state)
+qemu_transcript_gets_exact_replies(void **state)
 {
 	static const struct step steps[] = {
 		{ "VERSION 0.0",
@@ -1345,7 +1345,7 @@ qemu(void **state)
 
 /* libvfio-user's sample client: version 0.1, compact JSON; also requests dirty pages. */
 static void
-libvfio_user(void **state)
+libvfio_user_transcript_gets_exact_replies(void **state)
 {
 	static const struct step steps[] = {
 		{ "VERSION 0.1",
@@ -1380,7 +1380,7 @@ libvfio_user(void **state)
  * buffer for the reply; DMA_UNMAP with the memory's descriptor.
  */
 static void
-spdk(void **state)
+spdk_transcript_gets_exact_replies(void **state)
 {
 	static const struct step steps[] = {
 		{ "VERSION without JSON",
@@ -1413,16 +1413,36 @@ main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(version_good), T(version_bad), T(out_of_order), T(headers), T(pieces), T(unknown),
-		T(truncated), T(region_info),
-		T(queue_pages_go_to_clients_that_ask), T(region_io_fds), T(region_access), T(write_multi),
-		T(no_reply), T(descriptors), T(descriptor_whose_close_waits_stops_nothing), T(irqs), T(intx_masks_itself_until_it_is_unmasked),
+		T(valid_versions_attach),
+		T(invalid_versions_are_refused),
+		T(commands_before_version_are_refused),
+		T(invalid_headers_end_the_connection),
+		T(messages_may_arrive_in_any_pieces),
+		T(unknown_commands_are_refused),
+		T(short_payloads_are_refused),
+		T(region_info_has_areas_and_descriptor_if_they_fit),
+		T(queue_pages_go_to_clients_that_ask),
+		T(region_io_fds_are_none),
+		T(region_access_outside_or_without_permission_is_refused),
+		T(write_multi_executes_all_writes_or_none),
+		T(command_without_reply_gets_none_and_keeps_order),
+		T(unexpected_descriptors_are_refused_and_closed),
+		T(descriptor_whose_close_waits_stops_nothing),
+		T(msix_vectors_trigger_mask_and_disconnect),
+		T(intx_masks_itself_until_it_is_unmasked),
 		T(next_client_is_served_however_fast),
 		T(second_client_gets_a_reply_to_its_version),
 		T(silent_second_clients_are_refused_in_time),
 		T(client_that_ends_no_message_is_dropped_in_time),
-		T(never_reads), T(drop), T(peer_gone), T(next_client_finds_no_vector_masked_or_pending),
-		T(socket_file), T(one_server_at_a_time_takes_a_stale_socket), T(qemu), T(libvfio_user), T(spdk),
+		T(client_that_never_reads_is_dropped),
+		T(owner_can_drop_the_client),
+		T(closed_peer_is_seen_while_the_control_thread_is_busy),
+		T(next_client_finds_no_vector_masked_or_pending),
+		T(socket_file_is_private_and_only_stale_ones_are_replaced),
+		T(one_server_at_a_time_takes_a_stale_socket),
+		T(qemu_transcript_gets_exact_replies),
+		T(libvfio_user_transcript_gets_exact_replies),
+		T(spdk_transcript_gets_exact_replies),
 	};
 
 	return cmocka_run_group_tests_name("vfio_user_server", tests, NULL, NULL);

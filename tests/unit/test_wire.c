@@ -311,7 +311,7 @@ rate(unsigned int mbps, uint32_t size, uint64_t ns, uint64_t step)
 
 /* Every size at every speed, for one second unless that takes a unit test too long. */
 static void
-test_rate(void **state)
+rate_is_exact_at_every_size_and_speed(void **state)
 {
 	static const unsigned int rfc2544[] = { 64, 128, 256, 512, 1024, 1280, 1518 };
 	uint32_t size;
@@ -340,7 +340,7 @@ test_rate(void **state)
 
 /* The rate is exact however finely or coarsely the wire is polled, up to the permitted lag. */
 static void
-test_rate_whatever_the_polling(void **state)
+rate_is_exact_at_any_polling_step(void **state)
 {
 	static const uint64_t steps[] = { 1, 671, 672, 673, 5000, 100 * US, 190 * US,
 		WIRE_LAG_NS };
@@ -352,7 +352,7 @@ test_rate_whatever_the_polling(void **state)
 
 /* A wire that was idle sends one frame, and the next one only after the time of the first. */
 static void
-test_no_credit_after_idle(void **state)
+idle_time_gives_no_credit(void **state)
 {
 	struct wire_dir *dir = fresh(1000, 60, 1);
 	uint64_t t = T0;
@@ -379,7 +379,7 @@ test_no_credit_after_idle(void **state)
  * moment when the wire becomes free.
  */
 static void
-test_backlog_known_while_busy(void **state)
+frames_seen_while_busy_go_back_to_back(void **state)
 {
 	struct wire_dir *dir = fresh(1000, 60, 1);
 
@@ -423,7 +423,7 @@ test_budget_of_the_source_costs_no_wire_time(void **state)
  * nanosecond.
  */
 static void
-test_lag(void **state)
+wire_time_beyond_the_lag_is_lost_and_counted(void **state)
 {
 	struct wire_dir *dir = fresh(1000, 60, UINT64_MAX);
 	struct wire_stats stats;
@@ -458,7 +458,7 @@ test_lag(void **state)
 
 /* A frame that finds a sink without room has used wire time nevertheless. */
 static void
-test_drops(void **state)
+frame_without_room_is_dropped_and_counted(void **state)
 {
 	struct wire_dir *dir = fresh(1000, 60, UINT64_MAX);
 	struct wire_stats stats;
@@ -481,7 +481,7 @@ test_drops(void **state)
 
 /* speed=max: no clock, no loss; a refused frame is the first to be sent. */
 static void
-test_max_waits(void **state)
+unlimited_wire_waits_and_loses_nothing(void **state)
 {
 	struct wire_dir *dir = fresh(0, 60, 1000);
 	struct wire_stats stats;
@@ -527,7 +527,7 @@ slow_clock(void)
 
 /* A poll ends when it has taken its time. Frames that were due are sent in the next poll. */
 static void
-test_slow_poll_ends_early(void **state)
+slow_poll_ends_early(void **state)
 {
 	static const struct { unsigned int speed; uint32_t len; unsigned int moved; } cases[] = {
 		{ 0, 60, 16 }, { 10000, 60, 16 }, { 0, 9000, 8 },
@@ -548,7 +548,7 @@ test_slow_poll_ends_early(void **state)
 }
 
 static void
-test_padding(void **state)
+short_frames_are_padded_to_60_bytes(void **state)
 {
 	struct wire_dir *dir = fresh(1000, 14, 2);
 
@@ -562,7 +562,7 @@ test_padding(void **state)
 }
 
 static void
-test_gaps(void **state)
+polling_gaps_are_counted_by_length(void **state)
 {
 	struct wire_dir *dir = fresh(1000, 60, 0);
 	struct wire_stats stats;
@@ -847,7 +847,7 @@ replay_on_demand_starts_when_told_and_listened_to(void **state)
 }
 
 static void
-test_null(void **state)
+null_sink_takes_every_frame(void **state)
 {
 	struct wire_dir *dir;
 	struct wire_sink *null;
@@ -866,7 +866,7 @@ test_null(void **state)
 
 /* A recorded capture is replayed, with the wire's own times. */
 static void
-test_pcap(void **state)
+recorded_capture_replays_with_exact_times(void **state)
 {
 	char path[] = "/tmp/test_wire_XXXXXX";
 	char pcap_err[PCAP_ERRBUF_SIZE];
@@ -931,7 +931,7 @@ write_file(const char *path, const void *bytes, size_t len)
 }
 
 static void
-test_pcap_bad(void **state)
+unusable_capture_files_are_refused(void **state)
 {
 	/* Header, link type 1; a frame of 100 bytes, 20 of which were kept. */
 	uint8_t bytes[24 + 16 + 20] = { 0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, [18] = 1, [20] = 1,
@@ -972,7 +972,7 @@ test_pcap_bad(void **state)
 }
 
 static void
-test_tap_bad(void **state)
+unusable_tap_names_are_refused(void **state)
 {
 	struct wire_source *src;
 	struct wire_sink *snk;
@@ -988,17 +988,17 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rate),
-		cmocka_unit_test(test_rate_whatever_the_polling),
-		cmocka_unit_test(test_no_credit_after_idle),
-		cmocka_unit_test(test_backlog_known_while_busy),
+		cmocka_unit_test(rate_is_exact_at_every_size_and_speed),
+		cmocka_unit_test(rate_is_exact_at_any_polling_step),
+		cmocka_unit_test(idle_time_gives_no_credit),
+		cmocka_unit_test(frames_seen_while_busy_go_back_to_back),
 		cmocka_unit_test(test_budget_of_the_source_costs_no_wire_time),
-		cmocka_unit_test(test_lag),
-		cmocka_unit_test(test_drops),
-		cmocka_unit_test(test_max_waits),
-		cmocka_unit_test(test_slow_poll_ends_early),
-		cmocka_unit_test(test_padding),
-		cmocka_unit_test(test_gaps),
+		cmocka_unit_test(wire_time_beyond_the_lag_is_lost_and_counted),
+		cmocka_unit_test(frame_without_room_is_dropped_and_counted),
+		cmocka_unit_test(unlimited_wire_waits_and_loses_nothing),
+		cmocka_unit_test(slow_poll_ends_early),
+		cmocka_unit_test(short_frames_are_padded_to_60_bytes),
+		cmocka_unit_test(polling_gaps_are_counted_by_length),
 		cmocka_unit_test(carrier_changes_reach_the_sink_in_order_and_none_is_lost),
 		cmocka_unit_test(partner_is_known_before_its_carrier),
 		cmocka_unit_test(rate_follows_the_speed_that_the_ends_agreed_on),
@@ -1006,10 +1006,10 @@ main(void)
 		cmocka_unit_test(replay_waits_again_for_a_listener_that_went_away),
 		cmocka_unit_test(replay_starts_at_last_although_the_listener_is_busy),
 		cmocka_unit_test(replay_on_demand_starts_when_told_and_listened_to),
-		cmocka_unit_test(test_null),
-		cmocka_unit_test(test_pcap),
-		cmocka_unit_test(test_pcap_bad),
-		cmocka_unit_test(test_tap_bad),
+		cmocka_unit_test(null_sink_takes_every_frame),
+		cmocka_unit_test(recorded_capture_replays_with_exact_times),
+		cmocka_unit_test(unusable_capture_files_are_refused),
+		cmocka_unit_test(unusable_tap_names_are_refused),
 	};
 
 	return cmocka_run_group_tests_name("wire", tests, NULL, NULL);

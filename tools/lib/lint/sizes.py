@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The gantry authors
+"""Functions that fit on a screen, short lists of parameters, files of one subject; names that occur once."""
+
+import os
+import re
+
+FUNCTION_LINES = 80
+PARAMETERS = 6
+FILE_LINES = 800
+TWICE = {'main.c', 'port.c', 'report.c', 'meson.build', 'README.md', 'Makefile', '__init__.py', '__main__.py'}
+FUNCTION = re.compile(r'(?m)^(\w[\w \t*,()]*\n)?(\w+)\(((?:[^;{}()]|\([^()]*\))*)\)\n\{\n(.*?)^\}', re.S)
+
+
+def parameters(text):
+    depth = 0
+    count = 1 if text.strip() not in ('', 'void') else 0
+    for c in text:
+        depth += (c == '(') - (c == ')')
+        count += c == ',' and depth == 0
+    return count
+
+
+def check(files):
+    external, base = {}, {}
+    for name in files:
+        if not name.endswith(('.c', '.h')):
+            continue
+        with open(name, encoding='utf-8') as f:
+            text = f.read()
+        tests = name.startswith('tests/')
+        lines = text.count('\n')
+        if not tests and name.endswith('.c') and lines > FILE_LINES:
+            yield name, 1, '%d lines: at most %d' % (lines, FILE_LINES)
+        if not tests:
+            other = base.setdefault(os.path.basename(name), name)
+            if other != name and os.path.basename(name) not in TWICE:
+                yield name, 1, '%s has the same name' % other
+        for m in FUNCTION.finditer(text):
+            at = text.count('\n', 0, m.start(2)) + 1
+            body = m[4].count('\n')
+            if not tests and body > FUNCTION_LINES:
+                yield name, at, '%s() has %d lines: at most %d' % (m[2], body, FUNCTION_LINES)
+            if not tests and parameters(m[3]) > PARAMETERS:
+                yield name, at, '%s() has %d parameters: at most %d' % (m[2], parameters(m[3]), PARAMETERS)
+            if not tests and name.endswith('.c') and 'static' not in (m[1] or 'static') and m[2] != 'main':
+                other = external.setdefault(m[2], name)
+                if other != name:
+                    yield name, at, '%s() is defined in %s as well' % (m[2], other)
