@@ -5,34 +5,159 @@
 /*
  * A software 82576: theory.
  *
- * What the hardware is. A driver sees registers (BAR 0), and rings of 16-byte
- * descriptors in memory of its own. It writes a descriptor, which names a
- * buffer by its bus address, then moves the ring's tail: the doorbell. The
- * device fetches descriptors from its head up to the tail, moves the frame, and
- * writes descriptors back with "descriptor done" (DD) set; from then on the
- * buffer is the driver's again. Between doorbell and DD it is the device's.
+ * This folder is the device side of gantry: registers, descriptor rings, filters, offloads and
+ * interrupts of an Intel 82576 Gigabit Ethernet controller, in software, behind a vfio-user socket
+ * (lib/vfio_user). Section numbers in the comments are those of the 82576 datasheet. The client is
+ * the process that drives the device: gantry's own driver, DPDK's or Linux's igb driver in a
+ * virtual machine, or anything else that speaks vfio-user. The folder links no DPDK, because a
+ * device does not know its driver's framework.
  *
- * Threads, and who owns what:
- *  - The control thread (vfu_server's) carries out what arrives as messages:
- *    configuration space (igb_pci.c), registers (igb_reg.c and what it calls),
- *    resets. It is the only writer of reg[], and of the rings' configuration
- *    (struct igb_ring).
- *  - One polling thread receives (igb_rx.c), one transmits (igb_tx.c); they may
- *    be the same. They own struct igb_rxq and igb_txq: heads, descriptors read
- *    ahead, write-backs held back. They read reg[] with relaxed loads: as on
- *    hardware, a change takes effect about now.
- *  - "When this reads back, the hardware has let go" is a grace period of the
- *    device (vfu_rcu.h): queue disable, RCTL.RXEN, TCTL.EN, bus master, master disable and
- *    the resets all wait until each polling thread has left the call that it
- *    was in. A thread that enters afterwards finds the gate closed, or the ring's
- *    generation changed, and forgets what it held back (igb_queue.c).
- *  - Interrupt causes and masks are atomic words that all may change (igb_intr.c).
+ * ORGANISATION
  *
- * The client is not trusted. Descriptors are copied, then looked at. A frame to
- * send is gathered into memory of our own before anything is computed on it.
- * Lengths, indexes and addresses are compared with what may be; a descriptor
- * that makes no sense costs its frame, is counted, and the first of its kind
- * gets a line in the log.
+ *    igb_model.c       making, serving and destroying a device; regions; this text
+ *    igb_model.h       the interface for the owner of the devices (app/gantry-nic)
+ *    igb_model_priv.h  the data structures; access to the client's memory
+ *    igb_reg.c         the table of registers, resets       igb_pci.c    configuration space, MSI-X
+ *    igb_queue.c       queue registers, enable and disable  igb_intr.c   interrupts
+ *    igb_phy.c         PHY and link                         igb_nvm.c    NVM (EEPROM)
+ *    igb_stats.c       statistics registers                 igb_loop.c   MAC and PHY loopback
+ *    igb_tx.c          transmit datapath                    igb_rx.c     receive datapath
+ *    igb_tx_offload.c  checksums, tag, segmentation         igb_parse.c  headers of received frames
+ *    igb_csum.c        checksum and CRC arithmetic          igb_rss.c    receive-side scaling
+ *    igb_dma.c         log lines about DMA faults
+ *    wire.c, wire.h    a direction of a wire and its clock
+ *    wire_dev.c, wire_null.c, wire_tap.c, wire_pcap.c       the ends of wires
+ *    capture_*.c       capture files (pcap, pcapng)
+ *
+ * REGISTERS
+ *
+ * A driver sees a register file of 128 KiB (BAR 0). Nearly all registers are trapped: a read or a
+ * write arrives as a message (REGION_READ, REGION_WRITE), and the control thread carries it out by
+ * the table in igb_reg.c. Registers behave as the datasheet says: resets clear themselves,
+ * statistics and causes are cleared by reading, mask registers set or clear the bits that are
+ * written as 1.
+ *
+ * Two pages, 0xC000 (receive queues) and 0xE000 (transmit queues), may also be mapped by a client
+ * that negotiated it (vfio_user.h, queue pages). To such a client a doorbell is a store into shared
+ * memory. Through the mapping the device reads RDT and TDT only, and stores RDH and TDH as hints.
+ * A client must access all other registers of these pages by message, because the device does not
+ * look for them in the pages. Each client gets fresh pages (igb_ring_map()): the mapping of a
+ * former client no longer reaches the device.
+ *
+ * RINGS AND OWNERSHIP
+ *
+ * A ring is an array of 16-byte descriptors in the client's memory. The driver writes a descriptor,
+ * which names a buffer by its bus address, then moves the ring's tail: the doorbell. The device
+ * fetches descriptors from its head up to, not including, the tail, moves the frame, and writes
+ * descriptors back with "descriptor done" (DD) set.
+ *
+ *               head: the device moves it        tail: the driver moves it
+ *                 |                                |
+ *    +-----+-----+-----+-----+-----+-----+-----+-----+-----+-----+
+ *    |  0  |  1  |  2  |  3  |  4  |  5  |  6  |  7  |  8  |  9  |
+ *    +-----+-----+-----+-----+-----+-----+-----+-----+-----+-----+
+ *     the driver's <--------- the device's -----> the driver's
+ *
+ * From the doorbell to DD the device owns the descriptor and its buffer; at all other times the
+ * driver owns both. head == tail means that the device owns nothing. The device keeps its own head.
+ *
+ *    struct igb_model
+ *     +- reg[]          the register file, without the queues         control thread writes
+ *     +- gates          may frames pass? one word                     control thread, link
+ *     +- rx_ring[16] -> struct igb_ring: a queue's configuration      control thread writes
+ *     |                  gen, base, count, head, srrctl
+ *     |                  *tail, *head_hint --> page 0xC000, or the ring's own reg[]
+ *     +- rxq[16] -----> struct igb_rxq: a queue in operation          receiving thread alone
+ *     |                  gen, head, desc[64] (fetched), wb[64] (write-backs held back)
+ *     +- tx_ring[16] -> struct igb_ring, page 0xE000                  control thread writes
+ *     +- txq[16] -----> struct igb_txq: a queue in operation          transmitting thread alone
+ *     |                  gen, head, desc[64], wb[64], ctx[2], staging --> a gathered frame
+ *     +- rxc, txc       counters of each direction                    one writer each
+ *     +- icr, ims, ...  interrupt causes and masks                    any thread, atomic
+ *     +- server ------> struct vfu_server: socket, DMA table, event file descriptors
+ *
+ * LIFE OF A TRANSMITTED FRAME (igb_tx.c)
+ *
+ * 1. Choose a queue: enabled queues take turns after TX_QUANTUM frames.
+ * 2. Fetch descriptors: the transmitting thread loads the tail, and copies up to 64 descriptors.
+ * 3. Gather the frame's buffers into memory of the device (staging), up to the end of the packet
+ *    (EOP).
+ * 4. Apply offloads: checksums, VLAN tag, segmentation, padding, FCS.
+ * 5. Hand the frame to the wire.
+ * 6. At the flush: write back DD in each descriptor that asked for it (RS), move the head, raise
+ *    interrupts.
+ *
+ * LIFE OF A RECEIVED FRAME (igb_rx.c)
+ *
+ * 1. Check that link, receiver and bus mastering are on.
+ * 2. Filter: FCS, length, MAC address, VLAN.
+ * 3. Choose a queue: by the RSS hash, or queue 0.
+ * 4. Fetch descriptors: as many as the frame needs. A frame that finds too few is dropped and
+ *    counted, unless the wire can wait.
+ * 5. Verify checksums, strip the VLAN tag, append the FCS.
+ * 6. Copy the data to the client's buffers, and fill in the write-backs.
+ * 7. At the flush: write the descriptors back, move the head, raise interrupts.
+ *
+ * THE WIRE'S CLOCK
+ *
+ * The device knows no speed. A direction of a wire (wire.c) has the clock: it calls igb_model_tx()
+ * and igb_model_rx() when a frame's time has come, and keeps line rate exactly. A wire without a
+ * speed (speed=max) has no clock, and waits for descriptors instead of dropping frames.
+ *
+ * THREADS
+ *
+ * - The control thread belongs to the server (vfu_server.h). It carries out messages: configuration
+ *   space, registers, resets, a client's attaching and detaching. It is the only writer of reg[]
+ *   and of the rings' configuration (struct igb_ring).
+ * - The polling threads belong to the owner of the device. One of them receives (igb_model_rx()),
+ *   and one, the same or another, transmits (igb_model_tx()). They own struct igb_rxq and igb_txq,
+ *   and take no lock. They read reg[] with relaxed loads: as on hardware, a changed register takes
+ *   effect shortly after the write, at no exact frame.
+ * - Any thread may read statistics, or report a change of the far end's carrier.
+ *
+ * HOW THREADS HAND OVER
+ *
+ * - Gates. The word "gates" has a bit for each condition under which frames may pass (client
+ *   attached, link up, bus master, receiver or transmitter enabled, ...). A polling thread loads it
+ *   once for each frame.
+ * - Generations. igb_ring.gen is odd while a queue is enabled, and grows by one with each enable
+ *   and disable. A polling thread remembers the generation for which it read the configuration. If
+ *   the ring has another one, the thread forgets the descriptors that it fetched and the
+ *   write-backs that it held back, and reads the configuration again, because the old ring's memory
+ *   is no longer the device's.
+ * - Grace periods. Where the datasheet promises that the hardware no longer accesses memory when a
+ *   bit reads back (queue disable, RCTL.RXEN, TCTL.EN, bus master, master disable, the resets), the
+ *   control thread closes the gate or changes the generation, then waits for a grace period of the
+ *   device (vfu_rcu.h): each polling thread has left the call that it was in. Only then does the
+ *   reply go out. A thread that enters afterwards finds the gate closed or the generation changed.
+ * - Carrier epochs. igb_model_carrier() grows by one when this end begins or ceases to signal, and
+ *   by two when the link is negotiated again; it is odd while this end signals. A wire that polls
+ *   it notices also a loss of the link that is already over.
+ * - Interrupt causes and masks are atomic words that any thread may change (igb_intr.c).
+ *
+ * TRUST
+ *
+ * The client is not trusted. The device copies a descriptor before it looks at it, because the
+ * client may change its memory at any moment. It gathers a frame to send in its own memory before
+ * it computes anything on it. It compares lengths, indexes and addresses with their limits before
+ * it uses them. A descriptor that makes no sense costs its frame; it is counted, and the first one
+ * of its kind is logged. Each access is translated when it is made: an address that is not mapped
+ * is a DMA fault, which is counted and logged, never a crash. A client cannot make a polling thread
+ * work without end for it: the work between two flushes is bounded (igb_tx.c, igb_intr.c, wire.c).
+ *
+ * DELIBERATELY NOT MODELLED
+ *
+ * - SR-IOV and virtual machine queues (VMDq, VMOLR, UTA), five-tuple filters, low-latency
+ *   interrupts (IMIR), DCA, IEEE 1588 time stamps (the clock does not run), LEDs, wake-up, MACsec
+ *   and IPsec. Those of their registers that the table in igb_reg.c names keep what software
+ *   writes, without effect.
+ * - Manageability firmware and SerDes: the registers read as if neither were in use.
+ * - Pause frames on the wire: a wire without room pauses the transmitter directly
+ *   (igb_model_tx_pause()).
+ * - The packet buffer: a frame that finds no descriptor is dropped at once, and counted as if the
+ *   buffer had run over.
+ * - Prefetch, host and write-back thresholds: the device fetches up to 64 descriptors, and writes
+ *   back at each flush.
  */
 
 #include <errno.h>
@@ -50,7 +175,7 @@
 #include "vfu_client.h" /* VFU_ERR_LEN */
 #include "vfu_rcu.h"
 
-#define LINES_PER_S 20 /* for the log: a client that comes and goes can make many */
+#define LINES_PER_S 20 /* a client that attaches and detaches repeatedly can cause many */
 
 static void
 log_stderr(const char *name, const char *line)
@@ -58,7 +183,7 @@ log_stderr(const char *name, const char *line)
 	fprintf(stderr, "%s: %s\n", name, line);
 }
 
-/* A line for the log, if there were not too many in this second. From any thread. */
+/* Log a line, unless this second already had LINES_PER_S. Any thread. */
 static void __attribute__((format(printf, 2, 3)))
 say(struct igb_model *m, const char *fmt, ...)
 {
@@ -99,9 +224,10 @@ igb_log(struct igb_model *m, unsigned int kind, const char *fmt, ...)
 }
 
 /*
- * When a client's process last did something to one of its devices: of processes whose
- * numbers are the same in this, each is taken for the other, which lets a replay begin later.
- * A process of another PID namespace has no number: each of its devices is by itself.
+ * When each client process last accessed a register outside the data path: the slot is chosen by
+ * the process number. Two processes with the same slot are taken for one, which only makes a replay
+ * begin later. A process of another PID namespace has no number, so that each of its devices is
+ * tracked by itself (igb_model.busy_at).
  */
 static uint64_t busy_at[256];
 
@@ -115,7 +241,7 @@ busy_slot(struct igb_model *m)
 	return &busy_at[pid % (sizeof(busy_at) / sizeof(busy_at[0]))];
 }
 
-/* From the control thread. */
+/* Note that the client is busy setting a port up. Control thread. */
 void
 igb_note_busy(struct igb_model *m)
 {
@@ -138,7 +264,10 @@ igb_grace_period(struct igb_model *m)
 	vfu_rcu_wait(m->server);
 }
 
-/* A register access: 4 or 8 aligned bytes, or a dump of many; smaller ones may only read. */
+/*
+ * Read registers: 4 or 8 aligned bytes, or a dump of many. Fewer than 4 bytes are permitted for
+ * reads only.
+ */
 static int
 bar0_read(struct igb_model *m, uint64_t off, uint8_t *buf, size_t len)
 {
@@ -174,7 +303,7 @@ bar0_write(struct igb_model *m, uint64_t off, const uint8_t *buf, size_t len)
 	return 0;
 }
 
-/* BAR 2 (9.4.11): IOADDR at 0 chooses a register, IODATA at 4 is it. */
+/* BAR 2 (9.4.11): IOADDR at offset 0 chooses a register, IODATA at offset 4 accesses it. */
 static int
 io_read(struct igb_model *m, uint64_t off, void *buf, size_t len)
 {
@@ -261,7 +390,10 @@ attached(void *opaque)
 	igb_link_update(m);
 }
 
-/* The pages of this client alone: a former client's mapping leads nowhere. */
+/*
+ * Make the pages for this client alone: the mapping of a former client no longer reaches the
+ * device.
+ */
 static int
 queue_pages(void *opaque)
 {
@@ -281,7 +413,7 @@ detached(void *opaque, const char *why)
 
 	igb_gate(m, IGB_GATE_CLIENT, false);
 	igb_nvm_init(m);
-	igb_reset_all(m); /* and a grace period */
+	igb_reset_all(m); /* includes a grace period */
 	igb_ring_unmap(m);
 	igb_pci_init(m);
 	say(m, "client left: %s", why);
@@ -300,7 +432,7 @@ refused(void *opaque, const char *line)
 	say(opaque, "%s", line);
 }
 
-/* As the kernel's vfio-pci does, a reset leaves configuration space as it was. */
+/* Reset the device, but not its configuration space, as the kernel's vfio-pci does. */
 static int
 reset(void *opaque)
 {
@@ -364,7 +496,7 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 	for (i = 0; ret == 0 && i < IGB_MAX_QUEUES; i++) {
 		m->rxq[i].read.slot = IGB_RX_SLOT(i);
 		m->txq[i].read.slot = IGB_TX_SLOT(i);
-		/* Large, and touched only as far as frames reach. */
+		/* Large, and the kernel allocates only the pages that frames reach. */
 		m->txq[i].staging = mmap(NULL, IGB_STAGING, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (m->txq[i].staging == MAP_FAILED) {
@@ -390,7 +522,7 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 		desc.regions[i].fd = -1;
 	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].size = IGB_BAR0_SIZE;
 	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].flags = rw;
-	/* For clients that know which of their registers may be stored to: queue_pages(). */
+	/* Areas for clients that negotiate the queue pages; their file comes from queue_pages(). */
 	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].nr_areas = 2;
 	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].areas[0].offset = IGB_RXQ_BASE;
 	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].areas[0].size = VFU_PAGE_SIZE;
@@ -452,8 +584,9 @@ void
 igb_model_check_client(struct igb_model *m)
 {
 	/*
-	 * Until our next quiescent state the control thread cannot be through with
-	 * this client, so it is not the next one's gate that is closed here.
+	 * The gate that closes here is the gate of the client that is gone, never the next
+	 * client's: the control thread cannot finish detaching this client before the calling
+	 * thread's next quiescent state.
 	 */
 	if (vfu_server_peer_gone(m->server)) {
 		igb_gate(m, IGB_GATE_CLIENT, false);
