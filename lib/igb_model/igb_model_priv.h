@@ -2,9 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/*
- * The device's inside: what its files share. The theory is in igb_model.c.
- */
+/* Internals that the files of the device share. The theory is in igb_model.c. */
 
 #ifndef IGB_MODEL_PRIV_H
 #define IGB_MODEL_PRIV_H
@@ -25,11 +23,11 @@
 #define IGB_MIN_FRAME    60 /* without FCS */
 #define IGB_VLAN_TAG_LEN 4
 
-#define IGB_FETCH     64                  /* descriptors read ahead, as the hardware's cache does */
-#define IGB_PREFETCH  6                   /* descriptors ahead of the one whose buffer is copied */
+#define IGB_FETCH     64                  /* descriptors cached ahead, at most, as in hardware */
+#define IGB_PREFETCH  6                   /* distance of the prefetched buffer, in descriptors */
 #define IGB_WB_BATCH  64                  /* write-backs held back until a flush, at most */
-#define IGB_STAGING   (256 * 1024 + 1024) /* PAYLEN has 18 bits, and the headers */
-#define IGB_HEADROOM  16                  /* before a frame to send: the tag goes there */
+#define IGB_STAGING   (256 * 1024 + 1024) /* bytes: PAYLEN has 18 bits, plus the headers */
+#define IGB_HEADROOM  16                  /* bytes before a frame to send, for the VLAN tag */
 #define IGB_NVM_WORDS 1024
 #define IGB_SPI_PAGE  32 /* bytes that the EEPROM writes at once */
 #define IGB_PHY_REGS  32
@@ -37,11 +35,11 @@
 #define IGB_STAT_WORDS ((IGB_STATS_LAST - IGB_STATS_FIRST) / 4 + 1)
 #define IGB_STAT(reg)  (((reg)-IGB_STATS_FIRST) / 4)
 
-/* More registers' names than the shared header has; all from the datasheet. */
-#define IGB_TXCW               0x00178
-#define IGB_RXCW               0x00180
-#define IGB_SCTL               0x00024
-#define IGB_SYNQF              0x055FC
+/* Registers of the datasheet that the shared header does not name. */
+#define IGB_TXCW               0x00178 /* Transmit Configuration Word, RW */
+#define IGB_RXCW               0x00180 /* Receive Configuration Word, RO */
+#define IGB_SCTL               0x00024 /* SerDes Control, RW */
+#define IGB_SYNQF              0x055FC /* SYN Packet Queue Filter, RW */
 #define IGB_RAH_ADDR_MASK      0x8FFFFFFFu
 #define IGB_EECD_FWE_DIS       (1u << 4)
 #define IGB_EECD_ADDR_16       (1u << 10)
@@ -51,33 +49,33 @@
 #define IGB_RXCSUM_PCSS_MASK   0xFFu
 #define IGB_RFCTL_IPV6_EX_DIS  (1u << 16)
 
-/* When may frames pass? All of these, held in one word: one load per frame. */
+/* Frames may pass if all of these are set. They share one word, so that a frame costs one load. */
 #define IGB_GATE_CLIENT (1u << 0) /* a client is attached */
-#define IGB_GATE_LINK   (1u << 1) /* the far end signals, PHY powered */
+#define IGB_GATE_LINK   (1u << 1) /* the far end signals, and the PHY has power */
 #define IGB_GATE_BME    (1u << 2) /* PCI command: bus master */
-#define IGB_GATE_MASTER (1u << 3) /* CTRL.GIO_MASTER_DISABLE clear */
+#define IGB_GATE_MASTER (1u << 3) /* CTRL.GIO_MASTER_DISABLE is clear */
 #define IGB_GATE_RXEN   (1u << 4) /* RCTL.RXEN */
 #define IGB_GATE_TXEN   (1u << 5) /* TCTL.EN */
-/* Whose the receiver is (igb_loop.c): one of the two, or for a moment none. */
-#define IGB_GATE_WIRE   (1u << 6) /* the receiving thread's */
-#define IGB_GATE_LOOP   (1u << 7) /* the transmitting thread's: loopback */
-/* PCI command: INTx is not disabled. */
+/* Owner of the receiver (igb_loop.c): one of the two, or for a moment none. */
+#define IGB_GATE_WIRE   (1u << 6) /* the receiving thread */
+#define IGB_GATE_LOOP   (1u << 7) /* the transmitting thread: loopback */
+/* PCI command: INTx is enabled. */
 #define IGB_GATE_INTX (1u << 8)
 #define IGB_GATES_DMA   (IGB_GATE_CLIENT | IGB_GATE_BME | IGB_GATE_MASTER)
 #define IGB_GATES_TX    (IGB_GATES_DMA | IGB_GATE_LINK | IGB_GATE_TXEN)
 #define IGB_GATES_RX    (IGB_GATES_DMA | IGB_GATE_LINK | IGB_GATE_RXEN | IGB_GATE_WIRE)
 
-/* Messages to the log, each once for a client. */
+/* Kinds of log lines. Each kind is logged once for a client. */
 enum igb_log_kind {
-	IGB_LOG_RING, /* a ring's length or address makes no sense */
+	IGB_LOG_RING, /* invalid length or address of a ring */
 	IGB_LOG_TAIL, /* doorbell outside the ring */
-	IGB_LOG_TXD,  /* a transmit descriptor makes no sense */
+	IGB_LOG_TXD,  /* invalid transmit descriptor */
 	IGB_LOG_TSO,
 	IGB_LOG_SIZE,
-	IGB_LOG_DMA, /* from here on: DMA faults, by what was to be reached, direction and reason */
+	IGB_LOG_DMA, /* from here on: DMA faults by target, direction and reason */
 };
 
-/* What the device was after when it met a DMA fault. */
+/* The target of the access that met a DMA fault. */
 enum igb_dma_what {
 	IGB_DMA_RING,
 	IGB_DMA_BUFFER,
@@ -101,7 +99,7 @@ igb_st(uint32_t *p, uint32_t v)
 	__atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
 
-/* A counter with one writer and any number of readers. */
+/* Add to a counter that has one writer and any number of readers. */
 static inline void
 igb_count(uint64_t *p, uint64_t n)
 {
@@ -115,25 +113,26 @@ igb_counter(const uint64_t *p)
 }
 
 /*
- * A queue as the control thread sees it. "gen" is odd while the queue is
- * enabled; base to head_wb are set before it becomes odd, and stay.
+ * A queue as the control thread configures it. gen is the ring's generation: odd while the queue is
+ * enabled. The control thread sets base to head_wb before gen becomes odd, and does not change them
+ * until it is even again.
  */
 struct igb_ring {
-	uint32_t reg[IGB_QUEUE_STRIDE / 4]; /* HEAD is written by the polling thread */
-	uint32_t *tail;      /* in the client's mapping, or reg[]'s */
+	uint32_t reg[IGB_QUEUE_STRIDE / 4]; /* the polling thread writes HEAD */
+	uint32_t *tail;      /* in the client's mapping, or in reg[] */
 	uint32_t *head_hint; /* likewise; written only */
 	uint32_t gen;
 	uint64_t base;
-	uint32_t len;   /* as the driver gave it, bytes */
+	uint32_t len;   /* in bytes, as the driver wrote it */
 	uint32_t count; /* descriptors; 0: unusable */
-	uint32_t head;  /* where to start */
+	uint32_t head;  /* index of the first descriptor */
 	uint32_t srrctl;
 	uint64_t head_wb; /* TDWBA: address and enable bit */
 	uint32_t index;
 	bool is_tx;
 };
 
-/* How far the device has come: all descriptors before it are written back. */
+/* Publish the head: all descriptors before it are written back. */
 static inline void
 igb_ring_set_head(struct igb_ring *r, uint32_t head)
 {
@@ -142,26 +141,31 @@ igb_ring_set_head(struct igb_ring *r, uint32_t head)
 }
 
 /*
- * A queue's reads: one at a time. What takes a message to the client (vfu_dma_read()) is asked for;
- * the same read is made again until it is there, and the queue waits meanwhile. One slot each.
+ * The reads of a queue from memory without a file descriptor, one at a time. Such a read takes a
+ * message to the client (vfu_dma_read()): the first call requests it, and the queue repeats the
+ * same call until the data is there. In the meantime the queue does nothing else. Each queue has a
+ * slot of its own.
  */
 struct igb_read {
 	unsigned int slot;
-	uint32_t asked; /* bytes; 0: nothing */
+	uint32_t asked; /* bytes requested; 0: nothing */
 };
 
-/* What a polling thread keeps of a queue. It alone touches this. */
+/*
+ * A receive queue in operation. Only the receiving thread accesses it (in loopback the transmitting
+ * thread).
+ */
 struct igb_rxq {
 	uint32_t gen;
 	uint32_t count, head, tail;
 	uint64_t base;
 	uint32_t desctype, bufsize, hdrsize, srrctl;
-	bool dead;              /* the ring could not be read: until the next ENABLE */
-	bool low;               /* below the minimum threshold, said so */
-	uint32_t bad_tail;      /* last bad doorbell, counted */
-	uint32_t fetched, used; /* descriptors in desc[], and how many of them are used up */
+	bool dead;              /* the ring could not be accessed: until the next ENABLE */
+	bool low;               /* below the minimum threshold, and reported */
+	uint32_t bad_tail;      /* last bad doorbell, already counted */
+	uint32_t fetched, used; /* descriptors in desc[], and number of those used up */
 	struct igb_read read;
-	uint32_t wb_count;      /* write-backs waiting, for wb_first onwards */
+	uint32_t wb_count;      /* write-backs pending, from index wb_first on */
 	uint32_t wb_first;
 	union igb_rx_desc desc[IGB_FETCH];
 	union igb_rx_desc wb[IGB_WB_BATCH];
@@ -177,22 +181,24 @@ struct igb_txq {
 	uint32_t count, head, tail;
 	uint64_t base, head_wb;
 	bool dead;
-	bool skip;    /* the frame under way is bad: drop up to EOP */
-	bool started; /* of a frame, some descriptors were seen */
+	bool skip;    /* the current frame is bad: drop it up to EOP */
+	bool started; /* the current frame's first descriptor was seen */
 	uint32_t bad_tail;
 	uint32_t fetched, used;
 	struct igb_read read;
 	uint32_t wb_count;
-	/* First descriptor of the frame under way. */
+	/* From the first descriptor of the current frame. */
 	uint32_t cmd, olinfo;
 	union igb_tx_desc legacy;
 	bool is_legacy;
 	struct igb_tx_ctx ctx[IGB_TX_CONTEXTS];
 	bool ctx_valid[IGB_TX_CONTEXTS];
-	/* Gathered so far; the frame begins IGB_HEADROOM behind. */
+	/* Bytes gathered so far. The frame begins at staging + IGB_HEADROOM. */
 	uint8_t *staging;
 	uint32_t len;
-	/* Segmentation under way: next payload byte, and how often IP id went up. */
+	/*
+	 * Segmentation in progress: offset of the next payload byte, and number of segments made.
+	 */
 	bool tso;
 	uint32_t tso_off, tso_n;
 	union igb_tx_desc desc[IGB_FETCH];
@@ -203,20 +209,20 @@ struct igb_txq {
 	uint64_t frames;
 } __attribute__((aligned(IGB_CACHE_LINE)));
 
-/* Counters of one direction, written by that direction's polling thread. */
+/* Counters of one direction. Only that direction's polling thread writes them. */
 struct igb_counters {
-	uint64_t stat[IGB_STAT_WORDS]; /* as the statistics registers; 64-bit ones at their low half
-					*/
+	/* As the statistics registers; a 64-bit register at the index of its low half. */
+	uint64_t stat[IGB_STAT_WORDS];
 	uint64_t frames, bytes, no_desc, filtered, bad, off, bad_doorbells;
 	uint64_t rqdpc[IGB_MAX_QUEUES];
 } __attribute__((aligned(IGB_CACHE_LINE)));
 
-/* The EEPROM behind EECD's pins (igb_nvm.c). */
+/* The EEPROM behind the pins of EECD (igb_nvm.c). */
 struct igb_spi {
-	uint32_t pins;    /* EECD's, as the EEPROM sees them */
-	uint32_t bits;    /* of the command so far */
-	uint32_t in;      /* the last of them */
-	uint32_t written; /* bytes of page[] that the command gave, a bit each */
+	uint32_t pins;    /* EECD, as the EEPROM sees it */
+	uint32_t bits;    /* bits of the command so far */
+	uint32_t in;      /* the last 32 of them */
+	uint32_t written; /* bytes of page[] that the command wrote, one bit each */
 	uint16_t addr;
 	uint8_t code, status;
 	uint8_t page[IGB_SPI_PAGE];
@@ -227,16 +233,16 @@ struct igb_model {
 	char name[64];
 	unsigned int speed_mbps;
 	unsigned int addr_bits;
-	uint64_t addr_mask; /* of the address bits that the device drives */
+	uint64_t addr_mask; /* address bits that the device drives */
 	uint8_t mac[6];
 	struct vfu_server *server;
 	int pages_fd;
-	uint8_t *pages[2]; /* 0xC000 and 0xE000, shared with the client; NULL: it maps nothing */
+	uint8_t *pages[2]; /* 0xC000 and 0xE000, shared with the client; NULL: not mapped */
 	void (*log)(const char *name, const char *line);
-	uint32_t log_done;              /* kinds that had their line */
-	uint32_t log_second, log_lines; /* of the present second, so many */
+	uint32_t log_done;              /* kinds that have had their line */
+	uint32_t log_second, log_lines; /* the current second, and its number of lines */
 
-	/* Control thread's. */
+	/* Control thread only. */
 	uint8_t cfg[4096], cfg_wmask[4096];
 	uint8_t msix_table[IGB_MSIX_VECTORS * 16];
 	uint32_t ioaddr;
@@ -248,44 +254,47 @@ struct igb_model {
 	uint64_t stat_base[IGB_STAT_WORDS];
 	uint64_t rqdpc_base[IGB_MAX_QUEUES];
 
-	/* Written by the control thread, read by all. */
-	uint64_t busy_at; /* of a client without a process number */
+	/*
+	 * Written by the control thread, read by all threads. Exceptions: any thread may change
+	 * gates, atomically; the transmitting thread writes tx_paused and loop_waits.
+	 */
+	uint64_t busy_at; /* for a client without a process number */
 	uint32_t reg[IGB_BAR0_SIZE / 4];
 	uint64_t ra[IGB_NUM_RA];    /* receive addresses, little-endian; bit 63: valid */
-	uint32_t rss_table[80][16]; /* Toeplitz: by nibble's place and value */
+	uint32_t rss_table[80][16]; /* Toeplitz hash, by nibble position and value */
 	uint32_t gates;
-	uint32_t link_wanted; /* CTRL.SLU was set, and not taken back */
-	uint32_t rx_enabled, tx_enabled; /* queues, a bit each */
-	uint32_t tx_paused, loop_waits;  /* by the far end, or by ourselves in loopback: TXOFF */
+	uint32_t link_wanted; /* CTRL.SLU was set, and not cleared since */
+	uint32_t rx_enabled, tx_enabled; /* one bit for each queue */
+	uint32_t tx_paused, loop_waits;  /* STATUS.TXOFF: by the far end; in loopback */
 	struct igb_ring rx_ring[IGB_MAX_QUEUES], tx_ring[IGB_MAX_QUEUES];
 
-	/* Interrupts: any thread, atomically (igb_intr.c). */
+	/* Link and interrupts: any thread, by atomic operations (igb_phy.c, igb_intr.c). */
 	uint32_t cable;   /* the far end signals */
 	uint32_t carrier; /* igb_model_carrier() */
-	uint32_t ability, partner; /* IGB_ABLE_: what this end offers, and what the far end does */
-	uint32_t link_was_down; /* since PHY status was read */
+	uint32_t ability, partner; /* IGB_ABLE_*: modes of this end, of the far end */
+	uint32_t link_was_down; /* since the PHY status register was last read */
 	uint32_t icr, ims, eicr, eims, eicr_sent;
 	uint32_t icr_sent;
-	uint32_t intr_pending;                /* look again at the next flush */
-	uint64_t intr_last[IGB_MSIX_VECTORS]; /* ns, for throttling */
-	uint32_t intr_next; /* vector whose turn it is */
+	uint32_t intr_pending;                /* a message is due at the next flush */
+	uint64_t intr_last[IGB_MSIX_VECTORS]; /* time of the last message, in ns, for throttling */
+	uint32_t intr_next; /* vector that is checked first */
 
-	/* The receiving thread's; in loopback the transmitting thread's. */
+	/* The receiving thread only; in loopback the transmitting thread only. */
 	struct igb_counters rxc;
-	uint32_t rx_dirty; /* queues with write-backs waiting */
-	uint32_t rx_causes; /* ICR */
-	bool rx_busy;       /* so much is posted that no frame is taken */
+	uint32_t rx_dirty; /* queues with write-backs pending */
+	uint32_t rx_causes; /* causes (ICR) to report at the flush */
+	bool rx_busy;       /* so many writes are queued that no frame is taken */
 	struct igb_rxq rxq[IGB_MAX_QUEUES];
 	uint8_t in[IGB_MAX_FRAME + 64];
 
-	/* The transmitting thread's. */
+	/* The transmitting thread only. */
 	struct igb_counters txc;
 	uint32_t tx_dirty; /* queues whose head moved since the last flush */
-	uint32_t tx_next; /* queue whose turn it is */
+	uint32_t tx_next; /* queue that is served next */
 	uint32_t tx_quantum;
 	uint32_t tx_descs, tx_bytes; /* since the last flush */
-	uint64_t tx_began;           /* at the first look at the clock since then, ns */
-	bool tx_busy;     /* so much is posted that no frame is begun */
+	uint64_t tx_began;           /* time of the first descriptor since the last flush, ns */
+	bool tx_busy;     /* so many writes are queued that no frame is begun */
 	struct igb_frame looped; /* waits for a receive descriptor; data NULL: none */
 	struct igb_txq txq[IGB_MAX_QUEUES];
 	uint8_t out[IGB_MAX_FRAME + 64];
@@ -313,17 +322,17 @@ igb_reg_set(struct igb_model *m, uint32_t off, uint32_t v)
 }
 
 /*
- * The client's memory. The device drives so many address bits, and what is above them is lost.
- * An access is one buffer of a frame, one descriptor, or some descriptors that are
- * copied at once; it is translated when it is made, and the translation is used for
- * nothing else (vfu_server.h says why).
+ * Translate a range of the client's memory. The device drives addr_bits bits of an address, and the
+ * bits above them are lost. One translation serves one access (one buffer of a frame, one
+ * descriptor, or some descriptors that are copied at once) and is not kept; vfu_server.h gives the
+ * reason.
  */
 static inline void *
 igb_dma_ptr(struct igb_model *m, uint64_t addr, size_t len, uint32_t prot)
 {
 	addr &= m->addr_mask;
 	if (__builtin_expect(len - 1 > m->addr_mask - addr, 0))
-		return NULL; /* goes round to address 0 */
+		return NULL; /* wraps around to address 0 */
 	return vfu_dma_ptr(m->server, addr, len, prot);
 }
 
@@ -331,7 +340,7 @@ igb_dma_ptr(struct igb_model *m, uint64_t addr, size_t len, uint32_t prot)
 #define IGB_TX_SLOT(q) (IGB_MAX_QUEUES + (q))
 _Static_assert(IGB_TX_SLOT(IGB_MAX_QUEUES) <= VFU_DMA_SLOTS, "a slot for each queue");
 
-/* Forgets a read that was asked for. */
+/* Cancel a read that was requested. */
 static inline void
 igb_dma_cancel(struct igb_model *m, struct igb_read *read)
 {
@@ -340,7 +349,13 @@ igb_dma_cancel(struct igb_model *m, struct igb_read *read)
 	read->asked = 0;
 }
 
-/* 0; -EAGAIN: it was asked for; -EFAULT: a DMA fault. */
+/*
+ * Read the client's memory.
+ *
+ * @retval 0        @p buf holds the data
+ * @retval -EAGAIN  the data was requested from the client: repeat the call
+ * @retval -EFAULT  DMA fault
+ */
 static inline int
 igb_dma_get(struct igb_model *m, struct igb_read *read, uint64_t addr, void *buf, size_t len)
 {
@@ -358,7 +373,11 @@ igb_dma_get(struct igb_model *m, struct igb_read *read, uint64_t addr, void *buf
 	return ret;
 }
 
-/* False: a DMA fault. */
+/*
+ * Write the client's memory.
+ *
+ * @return false: DMA fault
+ */
 static inline bool
 igb_dma_put(struct igb_model *m, uint64_t addr, const void *buf, size_t len)
 {
@@ -371,8 +390,8 @@ igb_dma_put(struct igb_model *m, uint64_t addr, const void *buf, size_t len)
 }
 
 /*
- * For write-backs: the whole ring, where that does for all of them; where an I/O page table may
- * change between one and the next it does not, and the ring is NULL.
+ * Translate the whole ring for write-backs. The result is NULL if one translation must not serve
+ * them all, because the client may change its I/O page table between two of them.
  */
 static inline void *
 igb_dma_ring(struct igb_model *m, uint64_t base, uint32_t count)
@@ -382,7 +401,7 @@ igb_dma_ring(struct igb_model *m, uint64_t base, uint32_t count)
 	return igb_dma_ptr(m, base, (size_t)count * IGB_DESC_SIZE, VFU_DMA_WRITE);
 }
 
-/* One descriptor of a ring, to write; NULL: it has no pointer. */
+/* Translate one descriptor of a ring for writing. NULL: it has no pointer. */
 static inline void *
 igb_dma_desc(struct igb_model *m, void *ring, uint64_t base, uint32_t index)
 {
@@ -394,9 +413,9 @@ igb_dma_desc(struct igb_model *m, void *ring, uint64_t base, uint32_t index)
 }
 
 /*
- * Buffers lie in the other core's cache, and fetching a line from there takes longer
- * than all else that is done with a frame; so it is asked for some frames before. (The entry of
- * an I/O page table, too, comes nearer by that; it is read again for the access.)
+ * Prefetch a buffer. Buffers reside in the other core's cache, and fetching a line from there takes
+ * longer than all other work on a frame; so the device prefetches a buffer some frames ahead. The
+ * entry of an I/O page table is also fetched by that; the access itself reads it again.
  */
 static inline void
 igb_dma_prefetch(struct igb_model *m, uint64_t addr, uint32_t prot)
@@ -406,7 +425,7 @@ igb_dma_prefetch(struct igb_model *m, uint64_t addr, uint32_t prot)
 	if (p == NULL)
 		return;
 	if (prot == VFU_DMA_WRITE)
-		__asm__("prefetchw %0" : : "m"(*p)); /* does nothing on CPUs without it */
+		__asm__("prefetchw %0" : : "m"(*p)); /* no effect on CPUs without the instruction */
 	else
 		__builtin_prefetch(p);
 }
@@ -420,78 +439,78 @@ igb_gate(struct igb_model *m, uint32_t gate, bool open)
 		__atomic_fetch_and(&m->gates, ~gate, __ATOMIC_RELEASE);
 }
 
-/* igb_model.c */
+/* igb_model.c: igb_log() logs the first line of a kind (enum igb_log_kind). Any thread. */
 void igb_log(struct igb_model *m, unsigned int kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void igb_grace_period(struct igb_model *m);
 void igb_note_busy(struct igb_model *m);
 
-/* igb_dma.c: says what the thread's last DMA fault was; fmt what was lost by it, and how. */
+/* igb_dma.c: log the thread's last DMA fault. @p fmt says what was lost by it, and how. */
 void igb_log_dma(struct igb_model *m, enum igb_dma_what what, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* igb_pci.c */
+/* igb_pci.c: configuration space, and the MSI-X table. Control thread. */
 void igb_pci_init(struct igb_model *m);
 int igb_pci_read(struct igb_model *m, uint64_t off, void *buf, size_t len);
 int igb_pci_write(struct igb_model *m, uint64_t off, const void *buf, size_t len);
 int igb_msix_read(struct igb_model *m, uint64_t off, void *buf, size_t len);
 int igb_msix_write(struct igb_model *m, uint64_t off, const void *buf, size_t len);
 
-/* igb_reg.c */
+/* igb_reg.c: BAR 0. Control thread. */
 uint32_t igb_reg_read(struct igb_model *m, uint32_t off);
 void igb_reg_write(struct igb_model *m, uint32_t off, uint32_t v);
 void igb_reset_mac(struct igb_model *m);
 void igb_reset_all(struct igb_model *m);
 
-/* igb_nvm.c */
+/* igb_nvm.c: control thread. */
 void igb_nvm_init(struct igb_model *m);
 uint32_t igb_eerd_write(struct igb_model *m, uint32_t v);
-/* EECD's pins have changed, perhaps: what DO is now. */
+/* Apply the pins of EECD, which may have changed. Return the pin DO. */
 bool igb_nvm_pins(struct igb_model *m, uint32_t eecd);
 
-/* igb_phy.c */
+/* igb_phy.c: control thread, but igb_link_update() and igb_status_link() any thread. */
 void igb_phy_reset(struct igb_model *m);
 uint32_t igb_mdic_write(struct igb_model *m, uint32_t v);
 void igb_link_update(struct igb_model *m);
 uint32_t igb_status_link(const struct igb_model *m);
 
-/* igb_queue.c */
+/* igb_queue.c: control thread. */
 void igb_ring_init(struct igb_model *m);
 void igb_ring_reset(struct igb_model *m);
-/* Fresh pages for a client that maps them: their file, or a negative errno value. */
+/* Make fresh pages for a client that maps them. Return their file, or a negative errno value. */
 int igb_ring_map(struct igb_model *m);
 void igb_ring_unmap(struct igb_model *m);
 uint32_t igb_ring_reg_read(struct igb_model *m, struct igb_ring *r, uint32_t off);
 void igb_ring_reg_write(struct igb_model *m, struct igb_ring *r, uint32_t off, uint32_t v);
-/* Logs, for the thread that would use it, that the ring is impossible. */
+/* Log that the ring is invalid. Called by the polling thread that would use it. */
 void igb_ring_unusable(struct igb_model *m, const struct igb_ring *r);
 
-/* igb_loop.c */
+/* igb_loop.c: igb_loop_update() control thread, igb_loop_tx() transmitting thread. */
 void igb_loop_update(struct igb_model *m);
 int igb_loop_tx(struct igb_model *m, struct igb_frame *frame);
 
-/* igb_rx.c, for the receiver's owner */
+/* igb_rx.c: only the thread that owns the receiver */
 int igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait);
 void igb_receive_flush(struct igb_model *m);
 
-/* igb_tx.c */
+/* igb_tx.c: transmitting thread */
 int igb_tx_next(struct igb_model *m, struct igb_frame *frame);
 
-/* igb_intr.c */
+/* igb_intr.c: reset, read and write by the control thread; the others by any thread. */
 void igb_intr_reset(struct igb_model *m);
 uint32_t igb_intr_read(struct igb_model *m, uint32_t off);
 void igb_intr_write(struct igb_model *m, uint32_t off, uint32_t v);
 void igb_intr_other(struct igb_model *m, uint32_t causes);
 void igb_intr_queues(struct igb_model *m, uint32_t queues, bool is_tx);
-/* A polling thread begins or ends a flush, in which only so many messages may go. */
+/* Begin or end a flush by a polling thread, during which the number of messages is limited. */
 void igb_intr_flush(bool begins);
 void igb_intr_fire(struct igb_model *m);
-/* Whether a cause asks for attention by the one interrupt that is not a vector of many. */
+/* Return whether a cause asserts the single interrupt (INTx, MSI, or MSI-X vector 0). */
 bool igb_intr_asserted(const struct igb_model *m);
-/* INTx may be signalled again: control thread. */
+/* Signal INTx again if it is still asserted. Control thread. */
 void igb_intr_unmasked(struct igb_model *m);
 
-/* igb_stats.c */
+/* igb_stats.c: reset and reads by the control thread, the others by the polling threads. */
 void igb_stats_reset(struct igb_model *m);
 uint32_t igb_stats_read(struct igb_model *m, uint32_t off);
 uint32_t igb_rqdpc_read(struct igb_model *m, unsigned int q);
@@ -499,8 +518,8 @@ void igb_stats_arrived(struct igb_model *m, uint32_t len);
 void igb_stats_rx(struct igb_model *m, const uint8_t *data, uint32_t len);
 void igb_stats_tx(struct igb_model *m, const uint8_t *data, uint32_t len, unsigned int q);
 
-/* igb_tx_offload.c */
-/* Whether the frame that has begun uses a context. */
+/* igb_tx_offload.c: transmitting thread. */
+/* Return whether the current frame uses a context. */
 static inline bool
 igb_tx_needs_context(const struct igb_txq *t)
 {
@@ -511,29 +530,30 @@ bool igb_tx_start(struct igb_model *m, const struct igb_txq *t);
 bool igb_tx_prepare(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame);
 bool igb_tx_segment(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame);
 
-/* igb_csum.c */
+/* igb_csum.c: any thread. */
 uint32_t igb_csum_add(const uint8_t *p, size_t len, uint32_t sum);
 uint16_t igb_csum_fold(uint32_t sum);
 uint32_t igb_sctp_crc(const uint8_t *p, size_t len);
 uint32_t igb_fcs(const uint8_t *p, size_t len);
 
-/* igb_parse.c: what the device recognises in a frame. */
+/* igb_parse.c: headers that the device recognises in a frame. */
 struct igb_pkt {
-	uint32_t len;      /* of the frame, as it came */
-	uint16_t vlan_off; /* of the tag that filters and stripping mean */
+	uint32_t len;      /* of the whole frame, in bytes */
+	uint16_t vlan_off; /* of the tag that is filtered on and stripped */
 	uint16_t tci;
 	bool tagged, outer_tagged;
 	uint8_t ptype; /* IGB_RXD_PTYPE_* */
-	uint8_t proto; /* of layer 4; 0: none */
+	uint8_t proto; /* layer-4 protocol; 0: none */
 	bool v4, v6, frag, first_frag, v6_ext;
-	uint16_t l3, l4, payload; /* offsets; 0: none */
-	uint32_t l3_end;          /* end of the datagram, without padding */
-	const uint8_t *src, *dst; /* addresses to hash: extension headers may give others */
+	uint16_t l3, l4, payload; /* offsets in bytes; 0: none */
+	uint32_t l3_end;          /* offset of the datagram's end, without padding */
+	const uint8_t *src, *dst; /* addresses to hash */
+	/* Other addresses to hash, which IPv6 extension headers may give. */
 	const uint8_t *src_ex, *dst_ex;
 };
 void igb_parse(const struct igb_model *m, const uint8_t *data, uint32_t len, struct igb_pkt *pkt);
 
-/* igb_rss.c */
+/* igb_rss.c: igb_rss_key() control thread, igb_rss_hash() receiving thread. */
 void igb_rss_key(struct igb_model *m);
 uint32_t igb_rss_hash(
 	const struct igb_model *m, const uint8_t *data, const struct igb_pkt *pkt, uint32_t *type);
