@@ -3,19 +3,21 @@
  */
 
 /*
- * Queues: being enabled, and letting go (8.10.8, 8.12.13).
+ * Queues: enable and disable (8.10.8, 8.12.13).
  *
- * The registers are the control thread's, and arrive as messages, the tails
- * apart: a client that negotiated it (vfio_user.h, queue pages) may also store
- * those into pages that it maps.
- *  - ENABLE samples base, length, head and SRRCTL, then makes the ring's
- *    generation odd. The polling thread notices the new generation and takes a
- *    copy; from then on it looks at nothing but the tail.
- *  - Clearing ENABLE makes the generation even, and waits for a grace period:
- *    no polling thread is inside the queue any more when the reply goes out.
- *    What a thread held back of an old generation, it drops.
- * The device reads nothing but tails from the pages, and stores heads there, as
- * hints. Whatever else a client stores in them means nothing.
+ * The control thread writes the queue registers, which arrive as messages. The tails are an
+ * exception: a client that negotiated it (vfio_user.h, queue pages) may also store them into pages
+ * that it maps.
+ *
+ * - Setting ENABLE samples base, length, head and SRRCTL, then makes the ring's generation odd. The
+ *   polling thread notices the new generation and copies the configuration; from then on it reads
+ *   only the tail.
+ * - Clearing ENABLE makes the generation even, and waits for a grace period. When the reply goes
+ *   out, no polling thread is inside the queue. A thread drops what it held back for an old
+ *   generation.
+ *
+ * From the pages the device reads only tails, and it stores heads there as hints. It ignores
+ * everything else that a client stores in them.
  */
 
 #include <errno.h>
@@ -25,15 +27,15 @@
 #include "igb_model_priv.h"
 #include "sealed_file.h"
 
-#define PAGES_SIZE 0x10000 /* of the file; only two pages of it are ever touched */
+#define PAGES_SIZE 0x10000 /* bytes of the file; only two of its pages are ever touched */
 
 /*
- * Bits of a queue's registers that are there (8.10, 8.12); the others read as 0. What was written to
- * them is remembered all the same, to tell of a ring that is not aligned.
+ * Implemented bits of the queue registers (8.10, 8.12); the others read as 0. The device remembers
+ * what was written to the others all the same, so that it can report a ring that is not aligned.
  */
 #define BAL_MASK 0xFFFFFF80u
 #define LEN_MASK 0x000FFFF0u
-#define RING_LEN_MASK 0x000FFFFFu /* and what is not there */
+#define RING_LEN_MASK 0x000FFFFFu /* including bits that are not implemented */
 #define PTR_MASK 0x0000FFFFu
 #define COMMON_MASKS                                                                               \
 	[IGB_Q_BAL / 4] = BAL_MASK, [IGB_Q_BAH / 4] = ~0u, [IGB_Q_LEN / 4] = LEN_MASK,             \
@@ -51,7 +53,7 @@ ring_of(struct igb_model *m, unsigned int is_tx, unsigned int i)
 	return is_tx ? &m->tx_ring[i] : &m->rx_ring[i];
 }
 
-/* Where the tails and the heads' hints are, while no queue is enabled. */
+/* Set where the tails and the hints for the heads are. No queue may be enabled. */
 static void
 place_pointers(struct igb_model *m)
 {
@@ -132,7 +134,7 @@ ring_reg(const struct igb_ring *r, uint32_t off)
 	return igb_ld(&r->reg[off / 4]);
 }
 
-/* The queue is disabled. */
+/* Enable a queue that is disabled. */
 static void
 ring_enable(struct igb_model *m, struct igb_ring *r)
 {
@@ -153,7 +155,7 @@ ring_enable(struct igb_model *m, struct igb_ring *r)
 		r->is_tx ? &m->tx_enabled : &m->rx_enabled, 1u << r->index, __ATOMIC_RELEASE);
 }
 
-/* The queue is enabled. The caller sees to the grace period. */
+/* Disable a queue that is enabled. The caller must wait for a grace period afterwards. */
 static void
 ring_disable(struct igb_model *m, struct igb_ring *r)
 {
@@ -162,7 +164,10 @@ ring_disable(struct igb_model *m, struct igb_ring *r)
 	__atomic_store_n(&r->gen, r->gen + 1, __ATOMIC_RELEASE);
 }
 
-/* SWFLSH clears itself, and asks for nothing: nothing is held back beyond the next flush. */
+/*
+ * Write RXDCTL or TXDCTL. SWFLSH clears itself and has no effect, because the device holds nothing
+ * back beyond the next flush.
+ */
 static void
 dctl_write(struct igb_model *m, struct igb_ring *r, uint32_t v)
 {
@@ -195,19 +200,25 @@ igb_ring_reg_write(struct igb_model *m, struct igb_ring *r, uint32_t off, uint32
 		dctl_write(m, r, v);
 		return;
 	case IGB_Q_HEAD:
-		/* The device's own head is not moved under a running queue. */
+		/* Software cannot move the head of a running queue. */
 		if (!(r->gen & 1))
 			igb_ring_set_head(r, v & PTR_MASK);
 		return;
 	case IGB_Q_TAIL:
-		/* As a driver's store through the mapping: what was written before is seen first. */
+		/*
+		 * Release, as in a driver's store through the mapping: what the client wrote before
+		 * is visible first.
+		 */
 		__atomic_store_n(r->tail, v & PTR_MASK, __ATOMIC_RELEASE);
 		return;
 	}
 	igb_st(&r->reg[off / 4], v);
 }
 
-/* All queues off, and nobody inside; then as after power-on. */
+/*
+ * Disable all queues, wait until no polling thread is inside one, and restore the values that
+ * registers have after power-on.
+ */
 void
 igb_ring_reset(struct igb_model *m)
 {
@@ -227,15 +238,15 @@ igb_ring_reset(struct igb_model *m)
 			igb_st(r->tail, 0);
 			igb_st(r->head_hint, 0);
 			/*
-			 * 8.10.8: WTHRESH is 1. Hardware also enables queue 0, with a
-			 * length of 0; here ENABLE means "sample the ring now", so it
-			 * is left to software, which all sets it.
+			 * WTHRESH is 1 (8.10.8). Hardware also enables queue 0, with a length of 0.
+			 * Here ENABLE means "sample the ring now", so the device leaves it to
+			 * software, which always sets it.
 			 */
 			if (!r->is_tx) {
 				igb_st(&r->reg[IGB_Q_DCTL / 4], 1u << IGB_DCTL_WTHRESH_SHIFT);
 				igb_st(&r->reg[IGB_Q_SRRCTL / 4], 0x00000400); /* BSIZEHDR 4 */
 			} else {
-				/* Relaxed ordering, of reads and of data (8.13.2). */
+				/* Relaxed ordering of reads and of data (8.13.2). */
 				igb_st(&r->reg[IGB_Q_DCA / 4], 0x00002A00);
 			}
 		}

@@ -5,19 +5,24 @@
 /*
  * Receive (7.1): from the wire to the driver's buffers.
  *
- * A frame passes the length and address filters, gets a queue (RSS, or queue 0),
- * then as many descriptors as its length needs, or none: what does not fit
- * as a whole is dropped and counted, as on hardware, unless the wire can wait.
- * Data is written first; the descriptors' write-backs are collected and written
- * at the flush, first half before second, the second (which holds DD) by a
- * release store.
+ *    wire                         receiving thread                        client's memory
+ *    frame --> igb_receive() --> rxq_need() <-- desc[64] <-------------- descriptors
+ *                 |  filters, RSS
+ *                 +-> deliver() -- igb_dma_put() ----------------------> buffers
+ *                        +-> wb[64] --> rxq_write_back() --(release)---> descriptors
+ *
+ * A frame passes the length and address filters, and gets a queue (by RSS, or queue 0). It then
+ * gets as many descriptors as its length needs, or none: a frame that does not fit as a whole is
+ * dropped and counted, as on hardware, unless the wire can wait. The device writes the data first.
+ * It collects the write-backs of descriptors and writes them at the flush: the first half of each
+ * before the second one, which holds DD, and which is a release store.
  */
 
 #include <string.h>
 
 #include "igb_model_priv.h"
 
-#define MAX_STD_FRAME 1518 /* with FCS, without tags: what passes without RCTL.LPE */
+#define MAX_STD_FRAME 1518 /* FCS included, without tags: passes without RCTL.LPE */
 #define IP_UDP        17
 
 enum verdict { REJECT, EXACT, INEXACT };
@@ -31,7 +36,7 @@ vlan_passes(const struct igb_model *m, uint32_t rctl, const struct igb_pkt *pkt)
 		return true;
 	if (!(igb_reg(m, IGB_VFTA(vid / 32)) & (1u << (vid % 32))))
 		return false;
-	/* CFIEN: the tag's CFI bit must be as RCTL.CFI says. */
+	/* CFIEN: the CFI bit of the tag must equal RCTL.CFI. */
 	return !(rctl & IGB_RCTL_CFIEN) || !!(pkt->tci & 0x1000) == !!(rctl & IGB_RCTL_CFI);
 }
 
@@ -53,7 +58,7 @@ address_passes(const struct igb_model *m, uint32_t rctl, const uint8_t *da)
 		return rctl & (IGB_RCTL_BAM | IGB_RCTL_MPE) ? EXACT : REJECT;
 	if (rctl & IGB_RCTL_MPE)
 		return INEXACT;
-	/* Twelve bits of the address, which twelve RCTL.MO says (8.10.14). */
+	/* RCTL.MO chooses which twelve bits of the address are looked up (8.10.14). */
 	mo = (rctl >> IGB_RCTL_MO_SHIFT) & 3;
 	hash = ((uint32_t)(da[4] | da[5] << 8) >> mo_shift[mo]) & 0xFFF;
 	return igb_reg(m, IGB_MTA(hash / 32)) & (1u << (hash % 32)) ? INEXACT : REJECT;
@@ -121,7 +126,11 @@ rxq_dead(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
 	x->dead = true;
 }
 
-/* Makes n descriptors from the head on ready in desc[]. False: there are fewer, or not yet. */
+/*
+ * Make n descriptors, from the head on, available in desc[].
+ *
+ * @return false: the ring has fewer, or they are not read yet
+ */
 static bool
 rxq_need(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, uint32_t n)
 {
@@ -181,7 +190,11 @@ rxq_write_back(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
 	x->wb_count = 0;
 }
 
-/* What the checksums say: status and error bits of the advanced format (7.1.5.2). */
+/*
+ * Verify the checksums of a frame.
+ *
+ * @return status and error bits of the advanced format (7.1.5.2)
+ */
 static uint32_t
 verify(const struct igb_model *m, const uint8_t *f, const struct igb_pkt *pkt)
 {
@@ -211,7 +224,7 @@ verify(const struct igb_model *m, const uint8_t *f, const struct igb_pkt *pkt)
 
 		memcpy(&c, f + pkt->l4 + 6, 2);
 		if (c == 0 && pkt->v4)
-			return st; /* the sender made none */
+			return st; /* the sender computed none */
 		st |= IGB_RXD_STAT_UDPCS;
 	}
 	st |= IGB_RXD_STAT_L4I;
@@ -223,7 +236,10 @@ verify(const struct igb_model *m, const uint8_t *f, const struct igb_pkt *pkt)
 	return st;
 }
 
-/* RXCSUM.PCSD clear: a checksum and the IP identification stand where the hash would (7.1.5.2). */
+/*
+ * Compute the field in the place of the hash if RXCSUM.PCSD is clear: a packet checksum and the IP
+ * identification (7.1.5.2).
+ */
 static uint32_t
 fragment_field(const struct igb_model *m, const uint8_t *f, const struct igb_pkt *pkt, uint32_t *st)
 {
@@ -247,11 +263,14 @@ fragment_field(const struct igb_model *m, const uint8_t *f, const struct igb_pkt
 	return (uint32_t)__builtin_bswap16((uint16_t)sum) << 16 | id;
 }
 
-/* What goes into the header buffer, and what the write-back says of it (7.1.10, table 7-19). */
+/*
+ * The part of a frame that goes into the header buffer, and its report in the write-back (7.1.10,
+ * table 7-19).
+ */
 struct split {
 	uint32_t bytes; /* in the header buffer */
 	uint32_t len;   /* HDR_LEN */
-	bool sph, hbo;  /* the header was recognised; it is longer than the header buffer */
+	bool sph, hbo;  /* header recognised; header longer than the header buffer */
 };
 
 static struct split
@@ -259,7 +278,7 @@ split_header(const struct igb_rxq *x, const struct igb_pkt *pkt, uint32_t stripp
 {
 	bool always = x->desctype == IGB_SRRCTL_DESCTYPE_HDR_ALWAYS;
 	struct split s = {0};
-	/* Of SCTP's header no split knows (8.10.4). */
+	/* Header split does not know the header of SCTP (8.10.4). */
 	uint32_t end = pkt->ptype & IGB_RXD_PTYPE_SCTP ? pkt->l4 : pkt->payload;
 
 	if (x->hdrsize == 0 || (x->desctype != IGB_SRRCTL_DESCTYPE_HDR_SPLIT && !always))
@@ -278,8 +297,12 @@ split_header(const struct igb_rxq *x, const struct igb_pkt *pkt, uint32_t stripp
 }
 
 /*
- * The frame, as it is to lie in memory, into one queue's buffers.
- * Returns 1: delivered; 0: no descriptors; -1: they can never suffice.
+ * Write a frame to the buffers of one queue.
+ *
+ * @param f    the frame as it shall be in memory, @p len bytes
+ * @retval 1   delivered
+ * @retval 0   no descriptors
+ * @retval -1  the descriptors can never suffice
  */
 static int
 deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const uint8_t *f,
@@ -313,7 +336,9 @@ deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const 
 		if (part != 0 && !igb_dma_put(m, d->read.pkt_addr, f + off, part))
 			ok = false;
 		if (legacy) {
-			/* Status and errors in a byte each; the same bits, other places (7.1.5.1).
+			/*
+			 * Status and errors have one byte each, with the same bits in other places
+			 * (7.1.5.1).
 			 */
 			wb->legacy.addr = d->legacy.addr;
 			wb->legacy.length = (uint16_t)part;
@@ -341,9 +366,9 @@ deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const 
 	}
 	if (!ok) {
 		/*
-		 * As on hardware, the write-back goes on as if nothing had happened. A length
-		 * of 0 would say more, but Linux's driver takes it for "not written back
-		 * yet" and waits for ever; a frame with RXE it throws away, as ours does.
+		 * As on hardware, the write-back goes on as if nothing had happened. A length of 0
+		 * would tell the driver more, but Linux's driver takes it for "not written back
+		 * yet" and waits for ever. Linux's driver drops a frame with RXE, as gantry's does.
 		 */
 		igb_log_dma(m, IGB_DMA_BUFFER,
 			"receive queue %u, descriptor %u, a buffer of %u bytes: "
@@ -379,6 +404,7 @@ bad(struct igb_model *m, uint32_t stat, uint32_t len)
 int
 igb_model_rx(struct igb_model *m, const struct igb_frame *frame, bool wait)
 {
+	/* 1. Check the gates. */
 	if ((igb_ld_acq(&m->gates) & IGB_GATES_RX) != IGB_GATES_RX) {
 		__atomic_fetch_add(&m->rxc.off, 1, __ATOMIC_RELAXED);
 		return 1;
@@ -398,6 +424,7 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 	struct igb_rxq *x;
 	int ret;
 
+	/* 2. Filter: FCS, length, MAC address, VLAN. */
 	rctl = igb_reg(m, IGB_RCTL);
 	if (frame->flags & IGB_FRAME_BAD_FCS) {
 		if (!(rctl & IGB_RCTL_SBP) || len < IGB_MIN_FRAME ||
@@ -421,6 +448,7 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 	if (v == INEXACT)
 		st |= IGB_RXD_STAT_PIF;
 
+	/* 3. Choose a queue. */
 	rss = 0;
 	if ((igb_reg(m, IGB_MRQC) & IGB_MRQC_ENABLE_MASK) == IGB_MRQC_ENABLE_RSS) {
 		rss = igb_rss_hash(m, f, &pkt, &rss_type);
@@ -437,16 +465,17 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 	if (__builtin_expect(x->gen != gen, 0))
 		rxq_open(m, x, r, gen);
 
-	/* Before the work of checksums: would it go anywhere? */
+	/* 4. Fetch a descriptor: before the work of checksums, check whether there is one. */
 	need = (len + IGB_FCS_LEN + x->bufsize - 1) / x->bufsize;
 	ret = x->dead || x->count == 0 ? -1 : 0;
 	if (ret == 0 && !m->rx_busy && rxq_need(m, x, r, 1)) {
 		uint32_t out = len;
 
+		/* 5. Verify checksums, strip the VLAN tag, append the FCS. */
 		st |= verify(m, f, &pkt);
 		if (!(igb_reg(m, IGB_RXCSUM) & IGB_RXCSUM_PCSD)) {
 			rss = fragment_field(m, f, &pkt, &st);
-			rss_type = IGB_RXD_RSS_NONE; /* of the hash that is not there */
+			rss_type = IGB_RXD_RSS_NONE; /* there is no hash to describe */
 		}
 		if (pkt.tagged && igb_reg(m, IGB_CTRL) & IGB_CTRL_VME) {
 			st |= IGB_RXD_STAT_VP;
@@ -471,10 +500,11 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 			}
 			f = m->in;
 		}
+		/* 6. Write the data, and fill in the write-backs. */
 		ret = deliver(m, x, r, f, out, &pkt, stripped, st, rss, rss_type);
 	}
 	if (ret == 0 && wait && !x->dead && need < x->count) {
-		/* What is finished must not wait with us. */
+		/* Finished frames must not wait together with this one. */
 		igb_intr_flush(true);
 		igb_receive_flush(m);
 		igb_intr_flush(false);
@@ -485,13 +515,13 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 		igb_count(&c->no_desc, 1);
 		igb_count(&x->no_desc, 1);
 		if (!(x->srrctl & IGB_SRRCTL_DROP_EN)) {
-			/* Hardware holds frames in its packet buffer, which then runs over. */
+			/* Hardware keeps frames in its packet buffer, which then overflows. */
 			igb_count(&c->stat[IGB_STAT(IGB_RNBC)], 1);
 			igb_count(&c->stat[IGB_STAT(IGB_MPC)], 1);
 			m->rx_causes |= IGB_ICR_RXO;
 			return 1;
 		}
-		/* Dropped behind the packet buffer: received well, as far as the MAC knows. */
+		/* Dropped behind the packet buffer: the MAC has received the frame successfully. */
 		igb_count(&c->rqdpc[q], 1);
 	}
 	if (frame->flags & IGB_FRAME_BAD_FCS)
@@ -509,8 +539,8 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 }
 
 /*
- * Descriptors that take a message are read before a frame needs them, as the hardware's cache does.
- * A frame that comes before they are here is dropped.
+ * Fetch, before a frame needs them, descriptors that take a message to the client, as the
+ * hardware's cache does. A frame that arrives before its descriptors is dropped.
  */
 static void
 read_ahead(struct igb_model *m)
@@ -540,7 +570,7 @@ igb_receive_flush(struct igb_model *m)
 {
 	uint32_t dirty = m->rx_dirty, told = 0, causes = m->rx_causes, min;
 
-	/* What was held back since before a gate closed waits, or is forgotten by a reset. */
+	/* After a gate has closed, held-back write-backs wait, or a reset drops them. */
 	if ((igb_ld_acq(&m->gates) & IGB_GATES_DMA) != IGB_GATES_DMA)
 		return;
 	if (__builtin_expect(vfu_dma_by_message(m->server), 0)) {
@@ -552,6 +582,7 @@ igb_receive_flush(struct igb_model *m)
 	} else {
 		m->rx_busy = false;
 	}
+	/* 7. Write back, move the heads, raise interrupts. */
 	m->rx_dirty = 0;
 	m->rx_causes = 0;
 	while (dirty != 0) {
@@ -560,13 +591,16 @@ igb_receive_flush(struct igb_model *m)
 		struct igb_rxq *x = &m->rxq[q];
 
 		dirty &= dirty - 1;
-		/* Disabled meanwhile: what was held back is nobody's any more. */
+		/* Disabled in the meantime: the old ring no longer belongs to the device. */
 		if (igb_ld_acq(&r->gen) != x->gen)
 			continue;
 		rxq_write_back(m, x, r);
 		igb_ring_set_head(r, x->head);
 		told |= 1u << q;
-		/* The minimum threshold, in units of 16 descriptors (8.10.2): told when crossed. */
+		/*
+		 * The minimum threshold, in units of 16 descriptors (8.10.2): reported when it is
+		 * crossed.
+		 */
 		min = ((x->srrctl >> IGB_SRRCTL_RDMTS_SHIFT) & IGB_SRRCTL_RDMTS_MASK) * 16;
 		if (min != 0) {
 			bool low = rxq_available(m, x, r) < min;

@@ -5,22 +5,28 @@
 /*
  * Transmit (7.2): from the doorbell to the wire.
  *
- * The thread reads up to IGB_FETCH descriptors ahead and copies each frame's
- * buffers together; a frame whose end the driver has not posted yet stays as it
- * is, and another queue has its turn. A frame that is bad (a buffer that is not
- * mapped, too long, a context that was never given) is gone up to its end (EOP),
- * and reported done all the same: the driver gets its buffers back.
+ *    client's memory                  transmitting thread                          wire
+ *    tail --(acquire)--> txq_fetch() --> desc[64]
+ *    descriptors ------------^              |
+ *    buffers ----------------------> txq_data() --> staging --> igb_tx_prepare() --> frame
+ *    descriptors <-- txq_write_back() <-- wb[64] <-- txq_report()
  *
- * Of descriptors with RS, the write-back is held back until the flush. Queues
- * take turns after TX_QUANTUM frames.
+ * The thread fetches up to IGB_FETCH descriptors and copies the buffers of each frame together. A
+ * frame whose end the driver has not posted yet remains as it is, and another queue has its turn. A
+ * bad frame (a buffer that is not mapped, a frame that is too long, a context that was never given)
+ * is dropped up to its end (EOP), and its descriptors are reported done all the same, so that the
+ * driver gets its buffers back.
  *
- * The polling thread has other ports to serve, whatever a driver posts: descriptors without a
- * frame, or frames that are gathered and then turn out bad. So the work between two flushes is
- * bounded in descriptors, in bytes and in time; a port that has used it up has no frame until the
- * next flush, and begins there with the next queue. Time counts because the driver decides what a
- * descriptor costs: a page of its memory that is not there yet is a page fault of this thread. A
- * descriptor or a buffer that takes a message to the client is asked for, and its queue has no
- * frame until it is here.
+ * The device holds the write-backs of descriptors with RS back until the flush. Queues take turns
+ * after TX_QUANTUM frames.
+ *
+ * The polling thread has other ports to serve, whatever a driver posts: for example descriptors
+ * without a frame, or frames that are gathered and then turn out bad. So the work between two
+ * flushes is bounded in descriptors, in bytes and in time. A port that has used up its budget gets
+ * no frame until the next flush, and then begins with the next queue. Time counts because the
+ * driver decides the cost of a descriptor: a page of its memory that is not present is a page fault
+ * of this thread. A descriptor or a buffer that takes a message to the client is requested, and its
+ * queue has no frame until the data has arrived.
  */
 
 #include <string.h>
@@ -29,9 +35,9 @@
 
 #define TX_QUANTUM     8
 #define TX_DESC_BUDGET 1024       /* descriptors between two flushes */
-#define TX_BYTE_BUDGET (256 << 10) /* bytes gathered between two flushes, and the last buffer */
-#define TX_TIME_BUDGET 20000      /* ns between two flushes, and the descriptors of a last step */
-#define TX_TIME_STEP   16         /* descriptors between two looks at the clock */
+#define TX_BYTE_BUDGET (256 << 10) /* bytes between two flushes, not counting the last buffer */
+#define TX_TIME_BUDGET 20000      /* ns between two flushes, not counting the last step */
+#define TX_TIME_STEP   16         /* descriptors between two reads of the clock */
 
 #define CMD_DTYP(cmd) ((cmd)&IGB_TXD_DTYP_MASK)
 
@@ -53,7 +59,7 @@ txq_open(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r, uint3
 		igb_ring_unusable(m, r);
 }
 
-/* The tail, if it lies inside the ring; else the last one that did. */
+/* Return the tail if it is inside the ring, else the last valid one. */
 static uint32_t
 txq_tail(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 {
@@ -105,7 +111,10 @@ txq_fetch(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 	return true;
 }
 
-/* DD of all that waited. The status is the third quarter of a descriptor: one store. */
+/*
+ * Write back DD of all descriptors that are held back. The status is in the last 4 of a
+ * descriptor's 16 bytes; a single 8-byte store writes it.
+ */
 static void
 txq_write_back(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 {
@@ -135,7 +144,7 @@ txq_report(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r, uin
 		txq_write_back(m, t, r);
 	t->wb[t->wb_count].index = index;
 	t->wb[t->wb_count].qw1 = d->qw[1] | (uint64_t)IGB_TXD_STAT_DD << 32;
-	/* Of an advanced descriptor only the status remains (7.2.2.4). */
+	/* In an advanced descriptor only the status remains (7.2.2.4). */
 	if (d->data.cmd_type_len & IGB_TXD_DEXT)
 		t->wb[t->wb_count].qw1 = (uint64_t)IGB_TXD_STAT_DD << 32;
 	t->wb_count++;
@@ -168,8 +177,9 @@ txq_context(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
 }
 
 /*
- * Gathers the buffer of one data descriptor. False: the buffer is on its way, and the descriptor's
- * turn comes again.
+ * Gather the buffer of one data descriptor.
+ *
+ * @return false: the buffer was requested from the client; call again with the same descriptor
  */
 static bool
 txq_data(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
@@ -225,7 +235,11 @@ txq_data(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
 	return true;
 }
 
-/* The frame's last descriptor. True: the frame is good so far. */
+/*
+ * End the frame at its last descriptor.
+ *
+ * @return true: the frame is good so far
+ */
 static bool
 txq_end(struct igb_model *m, struct igb_txq *t)
 {
@@ -235,7 +249,7 @@ txq_end(struct igb_model *m, struct igb_txq *t)
 	return !t->skip;
 }
 
-/* Whether the port may look at one more descriptor before the next flush. */
+/* Return whether the port may process one more descriptor before the next flush. */
 static bool
 within_budget(struct igb_model *m)
 {
@@ -245,7 +259,11 @@ within_budget(struct igb_model *m)
 	return m->tx_descs < TX_DESC_BUDGET && m->tx_bytes < TX_BYTE_BUDGET;
 }
 
-/* The next frame of one queue. */
+/*
+ * Make the next frame of one queue.
+ *
+ * @return 1, or 0: there is none
+ */
 static int
 txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
 {
@@ -268,6 +286,7 @@ txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
 	while (within_budget(m)) {
 		bool is_data;
 
+		/* 2. Fetch descriptors. */
 		if (t->used == t->fetched && !txq_fetch(m, t, r))
 			return 0;
 		if (m->tx_descs == 0)
@@ -277,6 +296,7 @@ txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
 			igb_dma_prefetch(m, t->desc[t->used + 1 + IGB_PREFETCH].data.addr,
 				VFU_DMA_READ);
 		cmd = d->data.cmd_type_len;
+		/* 3. Gather the buffer. */
 		is_data = !(cmd & IGB_TXD_DEXT) || CMD_DTYP(cmd) == IGB_TXD_DTYP_DATA;
 		if (is_data && !txq_data(m, t, r, d))
 			return 0;
@@ -290,6 +310,7 @@ txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
 		if (is_data) {
 			if (!(cmd & IGB_TXD_EOP) || !txq_end(m, t))
 				continue;
+			/* 4. Apply offloads. */
 			if (igb_tx_prepare(m, t, frame))
 				return 1;
 			igb_count(&m->txc.bad, 1);
@@ -326,15 +347,20 @@ igb_tx_next(struct igb_model *m, struct igb_frame *frame)
 {
 	uint32_t enabled, i, q;
 
+	/* 1. Choose a queue. */
 	enabled = igb_ld_acq(&m->tx_enabled);
 	if (enabled == 0 || m->tx_busy)
 		return 0;
 	q = m->tx_next;
 	for (i = 0; i <= IGB_MAX_QUEUES; i++) {
 		if (enabled & (1u << q) && m->tx_quantum < TX_QUANTUM && txq_frame(m, q, frame)) {
-			/* Memory that went away reads as zeros: such a frame never was. */
+			/*
+			 * Memory that the client truncated reads as zeros: such a frame never
+			 * existed.
+			 */
 			if (__builtin_expect(vfu_server_dma_poisoned(m->server), 0))
 				return 0;
+			/* 5. Hand the frame to the wire. */
 			m->tx_next = q;
 			m->tx_quantum++;
 			igb_stats_tx(m, frame->data, frame->len, q);
@@ -355,7 +381,7 @@ flush(struct igb_model *m)
 	m->tx_descs = m->tx_bytes = 0;
 	if (__builtin_expect(igb_ld(&m->intr_pending), 0))
 		igb_intr_fire(m);
-	/* What was held back since before a gate closed waits, or is forgotten by a reset. */
+	/* After a gate has closed, held-back write-backs wait, or a reset drops them. */
 	if ((gates & IGB_GATES_DMA) != IGB_GATES_DMA)
 		return;
 	if (gates & IGB_GATE_LOOP)
@@ -363,6 +389,7 @@ flush(struct igb_model *m)
 	m->tx_busy = vfu_dma_busy(m->server);
 	if (m->tx_busy)
 		return;
+	/* 6. Write back, move the heads, raise interrupts. */
 	m->tx_dirty = 0;
 	while (dirty != 0) {
 		unsigned int q = (unsigned int)__builtin_ctz(dirty);
@@ -371,7 +398,7 @@ flush(struct igb_model *m)
 		bool report = t->wb_count != 0;
 
 		dirty &= dirty - 1;
-		/* Disabled meanwhile: what was held back is nobody's any more. */
+		/* Disabled in the meantime: the old ring no longer belongs to the device. */
 		if (igb_ld_acq(&r->gen) != t->gen)
 			continue;
 		if (t->head_wb & 1) {
@@ -422,12 +449,12 @@ igb_model_tx_pending(struct igb_model *m)
 
 		enabled &= enabled - 1;
 		if (t->gen != gen) {
-			/* Not looked at since it was enabled. */
+			/* The polling thread has not served this queue since it was enabled. */
 			if (gen & 1 && tail < r->count && tail != r->head)
 				return true;
 			continue;
 		}
-		/* What waits for the client's answer is no frame yet. */
+		/* A read that waits for the client's answer is no frame yet. */
 		if (t->dead || t->count == 0 || t->read.asked != 0)
 			continue;
 		if (t->tso || t->used != t->fetched || (tail < t->count && tail != t->head))
