@@ -3,12 +3,11 @@
  */
 
 /*
- * Checksums: the Internet's (RFC 1071), Ethernet's CRC32 and SCTP's CRC32c.
+ * Checksums: the Internet checksum (RFC 1071), Ethernet's CRC32 and SCTP's CRC32c.
  *
- * The Internet checksum is kept as a 32-bit one's complement sum of 16-bit
- * words in the CPU's (little-endian) order: sums of parts may be added if each
- * part but the last has an even length, and the result, folded and
- * complemented, is stored as it is.
+ * The Internet checksum is kept as a 32-bit one's complement sum of 16-bit words in the CPU's
+ * (little-endian) byte order. Sums of parts may be added if each part but the last has an even
+ * length. The result, folded and complemented, is stored as it is.
  */
 
 #include <string.h>
@@ -55,14 +54,14 @@ crc_update(uint32_t (*t)[256], uint32_t c, const uint8_t *p, size_t len)
 	return c;
 }
 
-/* The frame check sequence; it goes on the wire, and to memory, low byte first. */
+/* Compute the frame check sequence. It goes to the wire and to memory with the low byte first. */
 uint32_t
 igb_fcs(const uint8_t *p, size_t len)
 {
 	return ~crc_update(crc_table[0], ~0u, p, len);
 }
 
-/* Of an SCTP packet of at least 12 bytes: its checksum field counts as zero. */
+/* Compute the CRC32c of an SCTP packet of at least 12 bytes. Its checksum field counts as zero. */
 uint32_t
 igb_sctp_crc(const uint8_t *p, size_t len)
 {
@@ -80,7 +79,7 @@ igb_csum_add(const uint8_t *p, size_t len, uint32_t sum)
 	uint32_t w4;
 	uint16_t w2;
 
-	/* 32-bit halves added into 64 bits cannot overflow below 2^32 of them. */
+	/* The sum of fewer than 2^32 halves of 32 bits cannot overflow 64 bits. */
 	for (; len >= 8; len -= 8, p += 8) {
 		memcpy(&w, p, 8);
 		s += (w & 0xFFFFFFFFu) + (w >> 32);
@@ -99,7 +98,7 @@ igb_csum_add(const uint8_t *p, size_t len, uint32_t sum)
 		s += *p;
 	s = (s & 0xFFFFFFFFu) + (s >> 32);
 	s = (s & 0xFFFFFFFFu) + (s >> 32);
-	/* Down to 17 bits, so that callers can go on adding. */
+	/* Reduce to 17 bits, so that callers can go on adding. */
 	return (uint32_t)((s & 0xFFFFu) + (s >> 16));
 }
 

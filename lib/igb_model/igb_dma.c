@@ -2,9 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/*
- * The log's line about an access that failed.
- */
+/* Log lines about failed accesses to the client's memory. */
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,7 +20,10 @@ igb_log_dma(struct igb_model *m, enum igb_dma_what what, const char *fmt, ...)
 	char line[160];
 	va_list ap;
 
-	/* Faults cost a driver nothing, and formatting a line costs this thread a microsecond. */
+	/*
+	 * Check first, because a driver can cause faults at no cost, and formatting a line costs
+	 * this thread a microsecond.
+	 */
 	if (__atomic_load_n(&m->log_done, __ATOMIC_RELAXED) & 1u << kind)
 		return;
 	va_start(ap, fmt);

@@ -5,24 +5,31 @@
 /*
  * Interrupts (7.3, 8.8).
  *
- * Two sets of registers. ICR and IMS hold causes as all e1000s have them. EICR
- * and EIMS hold vectors: with GPIE.Multiple_MSIX, IVAR says which vector a
- * queue's cause, and "everything else" (a cause in ICR that IMS lets through),
- * sets in EICR; and a bit that EIMS lets through sends that vector's message.
- * EIAC then clears it in EICR again, EIAM in EIMS. Without Multiple_MSIX there
- * is one interrupt (INTx, MSI, or MSI-X vector 0) while ICR & IMS is not 0.
+ *    queue's cause --(IVAR)--------------------+
+ *    other cause --> ICR --(IMS)--(IVAR_MISC)--+--> EICR --(EIMS)--(EITR)--> MSI-X message
  *
- * A message is sent once for a cause: eicr_sent and icr_sent remember for which
- * it was, until the cause is cleared. EITR holds a message back; it stays due
- * (intr_pending) and goes at a later flush. INTx is no message but a level: the server
- * masks it when it signals it, and igb_intr_unmasked() signals it again.
+ *    without GPIE.Multiple_MSIX:
+ *    any cause ----> ICR --(IMS)---+--(EITR 0)--> MSI-X vector 0, MSI or INTx
+ *    queue's cause -> EICR -(EIMS)-+
  *
- * Causes come from the polling threads, masks from the control thread, the
- * link's from anybody: all words are changed by atomic operations, and whoever
- * sets the "sent" bit sends. Nothing here makes a system call unless a message
- * really goes out. A polling thread sends at most FLUSH_MESSAGES in one flush of a device; what is
- * due beyond that goes at the next, so that a driver that asks for no throttling (EITR 0) cannot
- * keep the thread from other devices.
+ * There are two sets of registers. ICR and IMS hold causes, as in all e1000 devices. EICR and EIMS
+ * hold vectors. With GPIE.Multiple_MSIX, IVAR maps a queue's cause to a vector, and IVAR_MISC maps
+ * "everything else" (a cause in ICR that IMS enables); the cause sets the bit of that vector in
+ * EICR. A bit in EICR that EIMS enables sends that vector's message. EIAC then clears the bit in
+ * EICR, and EIAM clears it in EIMS. Without Multiple_MSIX there is one interrupt (INTx, MSI, or
+ * MSI-X vector 0) while ICR & IMS is not 0.
+ *
+ * The device sends a message once for a cause: eicr_sent and icr_sent remember the causes for which
+ * it was sent, until they are cleared. EITR delays a message; the message remains due
+ * (intr_pending) and is sent at a later flush. INTx is a level and no message: the server masks it
+ * when it signals it, and igb_intr_unmasked() signals it again.
+ *
+ * Polling threads raise causes, the control thread changes masks, and any thread may report a
+ * change of the link. Therefore atomic operations change all words, and the thread that sets a
+ * "sent" bit sends the message. Nothing here makes a system call unless a message is sent. A
+ * polling thread sends at most FLUSH_MESSAGES messages in one flush of a device. The others remain
+ * due until the next flush, so that a driver that asks for no throttling (EITR 0) cannot keep the
+ * thread from other devices.
  */
 
 #include <limits.h>
@@ -32,18 +39,21 @@
 #include "igb_model_priv.h"
 
 #define IGB_NS_PER_US 1000ull
-/* Causes that ICR has (8.8.9); the others can be neither set nor unmasked. */
+/* Causes that ICR implements (8.8.9); the others can be neither set nor unmasked. */
 #define ICR_CAUSES 0x77DCFBFDu
-/* Vectors, or with one interrupt queues' causes and the TCP timer (8.8.2); EIMS has "other", too. */
+/*
+ * Bits of EICR: vectors; or, with one interrupt, the causes of queues and the TCP timer (8.8.2).
+ * EIMS also has "other".
+ */
 #define EICR_VECTORS ((1u << IGB_MSIX_VECTORS) - 1)
 #define EICR_QUEUES  (0xFFFFu | IGB_EICR_TCP_TIMER)
-/* In the mode with one interrupt, its "vector" for throttling. */
+/* The vector whose EITR throttles the single interrupt. */
 #define IGB_SINGLE_VECTOR 0
 
-/* Messages that a polling thread sends in one flush: each is two system calls. */
+/* Messages that a polling thread sends in one flush: each costs two system calls. */
 #define FLUSH_MESSAGES 2
 
-/* Of this thread, while it flushes a device. */
+/* Messages that this thread may still send in its flush; UINT_MAX: it is in no flush. */
 static __thread unsigned int messages_left = UINT_MAX;
 
 void
@@ -77,8 +87,8 @@ multiple(const struct igb_model *m)
 }
 
 /*
- * Something is due that a later flush must send. After the "sent" bits were taken back: a thread that
- * found them set has already taken the reminder before that.
+ * Make a later flush send what is due. Call it after clearing the "sent" bits: a thread that found
+ * them set has already consumed the earlier reminder.
  */
 static void
 remind(struct igb_model *m)
@@ -86,7 +96,10 @@ remind(struct igb_model *m)
 	__atomic_store_n(&m->intr_pending, 1, __ATOMIC_SEQ_CST);
 }
 
-/* May vector v's message go now? If not, it stays due, and the caller calls remind(). */
+/*
+ * Return whether the message of vector v may be sent now. If not, it remains due, and the caller
+ * must call remind().
+ */
 static bool
 throttle(struct igb_model *m, unsigned int v)
 {
@@ -123,7 +136,7 @@ send_vector(struct igb_model *m, unsigned int v)
 	uint32_t bit = 1u << v;
 
 	if (set(&m->eicr_sent, bit) & bit)
-		return; /* another thread does */
+		return; /* another thread sends it */
 	if (!throttle(m, v)) {
 		clear(&m->eicr_sent, bit);
 		remind(m);
@@ -138,20 +151,24 @@ send_vector(struct igb_model *m, unsigned int v)
 	raise_irq(m, VFIO_PCI_MSIX_IRQ_INDEX, v);
 }
 
-/* False: the message stays due. */
+/*
+ * Send the single interrupt for @p causes.
+ *
+ * @return false: the message remains due
+ */
 static bool
 send_single(struct igb_model *m, uint32_t causes)
 {
 	uint32_t before = set(&m->icr_sent, causes);
 
 	if ((before & causes) == causes)
-		return true; /* another thread does */
+		return true; /* another thread sends it */
 	if (!throttle(m, IGB_SINGLE_VECTOR)) {
 		clear(&m->icr_sent, causes & ~before);
 		remind(m);
 		return false;
 	}
-	/* Which of the three the client chose shows in what it wired. */
+	/* Send by the first of the three that the client has wired. */
 	if (!raise_irq(m, VFIO_PCI_MSIX_IRQ_INDEX, 0) && !raise_irq(m, VFIO_PCI_MSI_IRQ_INDEX, 0) &&
 		igb_ld_acq(&m->gates) & IGB_GATE_INTX)
 		raise_irq(m, VFIO_PCI_INTX_IRQ_INDEX, 0);
@@ -165,7 +182,7 @@ igb_intr_asserted(const struct igb_model *m)
 	       (word(&m->icr) & word(&m->ims) || word(&m->eicr) & word(&m->eims));
 }
 
-/* Sends what is due. From a polling thread or the control thread. */
+/* Send all messages that are due. From a polling thread or the control thread. */
 void
 igb_intr_fire(struct igb_model *m)
 {
@@ -176,7 +193,10 @@ igb_intr_fire(struct igb_model *m)
 	if (!multiple(m)) {
 		if (causes & ~word(&m->icr_sent))
 			send_single(m, causes);
-		/* EIMS counts, too: IVAR gives bits 15:0, and 31 is everything else (7.3.1.2). */
+		/*
+		 * EIMS also enables the single interrupt: IVAR sets bits 15:0 of EICR, and bit 31
+		 * is everything else (7.3.1.2).
+		 */
 		if (word(&m->eicr) & word(&m->eims) & ~word(&m->eicr_sent)) {
 			due = word(&m->eicr) & word(&m->eims);
 			due &= ~set(&m->eicr_sent, due);
@@ -198,7 +218,7 @@ igb_intr_fire(struct igb_model *m)
 	}
 	due = word(&m->eicr) & word(&m->eims) & ~word(&m->eicr_sent) &
 	      ((1u << IGB_MSIX_VECTORS) - 1);
-	/* From the one after the last that went, so that each has its turn. */
+	/* Begin after the vector that was sent last, so that every vector gets its turn. */
 	later = due & ~0u << __atomic_load_n(&m->intr_next, __ATOMIC_RELAXED);
 	while (due != 0) {
 		unsigned int v = (unsigned int)__builtin_ctz(later != 0 ? later : due);
@@ -215,8 +235,8 @@ igb_intr_fire(struct igb_model *m)
 }
 
 /*
- * INTx is a level (PCI 2.3, 2.2.6): while it is asserted, whoever unmasks it meets it again. A
- * message was sent once, and stays sent.
+ * Signal INTx again. INTx is a level (PCI 2.3, 2.2.6): while it is asserted, unmasking it signals
+ * it again. A message was sent once, and is not sent again.
  */
 void
 igb_intr_unmasked(struct igb_model *m)
@@ -229,7 +249,7 @@ igb_intr_unmasked(struct igb_model *m)
 	igb_intr_fire(m);
 }
 
-/* Causes that have no queue. */
+/* Raise causes that belong to no queue. */
 void
 igb_intr_other(struct igb_model *m, uint32_t causes)
 {
@@ -238,7 +258,7 @@ igb_intr_other(struct igb_model *m, uint32_t causes)
 		igb_intr_fire(m);
 }
 
-/* Write-backs were done in these queues. */
+/* Raise the causes of queues in which descriptors were written back. */
 void
 igb_intr_queues(struct igb_model *m, uint32_t queues, bool is_tx)
 {
@@ -252,7 +272,7 @@ igb_intr_queues(struct igb_model *m, uint32_t queues, bool is_tx)
 		if (ivar & IGB_IVAR_VALID && (ivar & 0x1F) < IGB_MSIX_VECTORS)
 			vectors |= 1u << (ivar & 0x1F);
 	}
-	/* Read first: in steady state everything is set already, or masked. */
+	/* Read first: in steady state all causes are already set, or masked. */
 	if (!(word(&m->icr) & cause))
 		set(&m->icr, cause);
 	if (vectors & ~word(&m->eicr))
@@ -278,7 +298,10 @@ icr_clear(struct igb_model *m, uint32_t bits)
 	clear(&m->icr_sent, bits);
 }
 
-/* 8.8.9: reading or writing ICR masks what IAM says, always or if it was we who asked. */
+/*
+ * Acknowledge ICR (8.8.9): a read or a write of ICR clears what IAM names in IMS, with NSICR
+ * always, else only if the device asserted the interrupt.
+ */
 static void
 icr_ack(struct igb_model *m)
 {
@@ -286,7 +309,10 @@ icr_ack(struct igb_model *m)
 		clear(&m->ims, igb_reg(m, IGB_IAM));
 }
 
-/* 8.8.9: a read clears if NSICR says so, if nothing is unmasked, or if we asked for attention. */
+/*
+ * Read ICR (8.8.9). The read clears ICR if NSICR is set, if nothing is unmasked, or if the device
+ * asserted the interrupt.
+ */
 static uint32_t
 icr_read(struct igb_model *m)
 {
@@ -322,7 +348,7 @@ igb_intr_read(struct igb_model *m, uint32_t off)
 		v = word(&m->eicr);
 		if (!multiple(m) && icr_value(m) & IGB_ICR_INT_ASSERTED)
 			v |= IGB_EICR_OTHER;
-		/* With MSI-X, bits that EIAC clears by themselves are not cleared by a read. */
+		/* With MSI-X, a read does not clear the bits that EIAC clears automatically. */
 		eicr_clear(m, multiple(m) ? v & ~igb_reg(m, IGB_EIAC) : v);
 		return v;
 	case IGB_EIMS:
@@ -345,7 +371,9 @@ igb_intr_write(struct igb_model *m, uint32_t off, uint32_t v)
 		set(&m->icr, v);
 		break;
 	case IGB_IMS:
-		/* What was masked when it came has not been told: it is due now. */
+		/*
+		 * Causes that were masked when they came have not been reported: they are due now.
+		 */
 		clear(&m->icr_sent, v & ~word(&m->ims));
 		set(&m->ims, v & ICR_CAUSES);
 		break;

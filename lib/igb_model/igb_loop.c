@@ -3,22 +3,25 @@
  */
 
 /*
- * Loopback (3.5.6.2, 3.5.6.3): of the MAC (RCTL.LBM) and of the PHY (its control
- * register's bit 14). What the device sends it receives itself, at the wire's
- * speed; the cable's other end sees nothing of it, nor is it heard.
+ * Loopback (3.5.6.2, 3.5.6.3), in the MAC (RCTL.LBM) or in the PHY (bit 14 of its control
+ * register). The device receives what it sends, at the wire's speed. The other end of the cable
+ * sees none of these frames, and the device does not hear that end.
  *
- * The frame goes from the transmitter right into the receiver, in the
- * transmitting thread. Elsewhere the receiver is another thread's, perhaps; so it
- * changes hands: the control thread closes the gate of the one, waits for a grace
- * period, after which that thread is outside and stays there, and opens the gate of
- * the other. Out of loopback this costs nothing.
+ * The transmitting thread passes a frame directly from the transmitter to the receiver. Outside of
+ * loopback the receiver may belong to another thread, so the receiver changes its owner. The
+ * control thread closes the gate of one thread, waits for a grace period, after which that thread
+ * is outside and remains there, and opens the gate of the other. Outside of loopback this costs
+ * nothing.
  */
 
 #include <string.h>
 
 #include "igb_model_priv.h"
 
-/* After anything that may have changed it. From the control thread. */
+/*
+ * Apply the loopback mode. Called after every change of a register that may affect it. Control
+ * thread.
+ */
 void
 igb_loop_update(struct igb_model *m)
 {
@@ -34,7 +37,10 @@ igb_loop_update(struct igb_model *m)
 	igb_gate(m, on ? IGB_GATE_LOOP : IGB_GATE_WIRE, true);
 }
 
-/* As igb_model_tx(). Without a speed a frame waits for a descriptor, as it would on the wire. */
+/*
+ * Transmit one frame in loopback: as igb_model_tx(). Without a speed a frame waits for a
+ * descriptor, as it would on the wire.
+ */
 int
 igb_loop_tx(struct igb_model *m, struct igb_frame *frame)
 {

@@ -3,13 +3,14 @@
  */
 
 /*
- * The NVM (6.2): 1,024 words, of which 0 to 0x3F are the image that software checks: their sum is
- * 0xBABA. Software reads a word through EERD (8.4.2), and writes by EECD's pins (8.4.1), which
- * are those of an SPI EEPROM of 2 KiB (as Atmel's AT25160): mode 0, addresses of two bytes, pages
- * of 32 bytes. A command begins when CS falls, and what it writes is written when CS rises again.
+ * The NVM (6.2): 1,024 words. Words 0 to 0x3F are the image that software checks: their sum is
+ * 0xBABA. Software reads a word through EERD (8.4.2), and writes by the pins in EECD (8.4.1). The
+ * pins are those of an SPI EEPROM of 2 KiB (as Atmel's AT25160): mode 0, addresses of two bytes,
+ * pages of 32 bytes. A command begins when CS falls, and a write is carried out when CS rises
+ * again.
  *
- * A client's words stay until it leaves: the next one finds the words and the chip as they were
- * made. Registers that are loaded from it follow at the next reset.
+ * The words that a client has written remain until it detaches: the next client finds the words and
+ * the chip in their initial state. Registers that are loaded from the NVM follow at the next reset.
  */
 
 #include <string.h>
@@ -23,16 +24,16 @@
 
 #define NVM_BYTES (IGB_NVM_WORDS * 2u)
 
-/* The EEPROM's commands, and its status register. */
+/* Commands of the EEPROM, and its status register. */
 #define SPI_WRSR   0x01
 #define SPI_WRITE  0x02
 #define SPI_READ   0x03
 #define SPI_WRDI   0x04
 #define SPI_RDSR   0x05
 #define SPI_WREN   0x06
-#define SPI_ST_WEN 0x02 /* a WREN permits one write; the chip is never busy */
+#define SPI_ST_WEN 0x02 /* WREN enables one write; the chip is never busy */
 
-/* Bits of a command: its code, and its address where it has one. */
+/* Bits of a command: its code, and then its address where it has one. */
 #define SPI_CODE_BITS 8u
 #define SPI_ADDR_BITS 24u
 
@@ -68,7 +69,7 @@ igb_nvm_init(struct igb_model *m)
 	m->spi = (struct igb_spi){ .pins = IGB_EECD_CS };
 }
 
-/* A write with START reads the word at once: DONE is set in what is read next. */
+/* Write EERD. With START the word is read at once, so that the next read of EERD finds DONE set. */
 uint32_t
 igb_eerd_write(struct igb_model *m, uint32_t v)
 {
@@ -80,14 +81,14 @@ igb_eerd_write(struct igb_model *m, uint32_t v)
 	return word << IGB_EERD_DATA_SHIFT | addr << IGB_EERD_ADDR_SHIFT | IGB_EERD_DONE;
 }
 
-/* The words lie in memory as in the EEPROM: low byte first. */
+/* Return a byte of the NVM. The words are in memory as in the EEPROM: low byte first. */
 static uint8_t *
 spi_byte(struct igb_model *m, uint32_t addr)
 {
 	return (uint8_t *)m->nvm + addr % NVM_BYTES;
 }
 
-/* SK rises: the EEPROM takes a bit. */
+/* On a rising edge of SK the EEPROM shifts in one bit. */
 static void
 spi_take(struct igb_spi *s, bool bit)
 {
@@ -101,13 +102,13 @@ spi_take(struct igb_spi *s, bool bit)
 		s->addr = (uint16_t)s->in;
 	if (s->code != SPI_WRITE || s->bits <= SPI_ADDR_BITS || s->bits % 8 != 0)
 		return;
-	/* Beyond the page's end the address goes round to its beginning. */
+	/* Beyond the end of the page the address wraps around to its beginning. */
 	n = (s->addr + (s->bits - SPI_ADDR_BITS) / 8 - 1) % IGB_SPI_PAGE;
 	s->page[n] = (uint8_t)s->in;
 	s->written |= 1u << n;
 }
 
-/* SK falls: the EEPROM shows its next bit. */
+/* On a falling edge of SK the EEPROM shifts out the next bit. */
 static bool
 spi_give(struct igb_model *m, const struct igb_spi *s)
 {
@@ -121,7 +122,7 @@ spi_give(struct igb_model *m, const struct igb_spi *s)
 	return *spi_byte(m, s->addr + n / 8) >> (7 - n % 8) & 1;
 }
 
-/* CS rises: the command ends, and a write is done if it is made of whole bytes. */
+/* When CS rises the command ends. A write is carried out if it consists of whole bytes. */
 static void
 spi_end(struct igb_model *m, struct igb_spi *s)
 {
@@ -146,7 +147,7 @@ igb_nvm_pins(struct igb_model *m, uint32_t eecd)
 	struct igb_spi *s = &m->spi;
 	uint32_t old = s->pins;
 
-	/* Without the grant the pins are not software's, and the EEPROM is not selected. */
+	/* Without the grant software does not drive the pins, and the EEPROM is not selected. */
 	s->pins = eecd & IGB_EECD_GNT ? eecd : IGB_EECD_CS;
 	if (s->pins & IGB_EECD_CS) {
 		if (!(old & IGB_EECD_CS))

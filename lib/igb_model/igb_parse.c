@@ -3,9 +3,9 @@
  */
 
 /*
- * What the receiver recognises in a frame (7.1.4): tags, IPv4 and IPv6 with
- * extension headers, TCP, UDP, SCTP. Nothing is believed: every length is
- * compared with what is there, and a header that does not fit is none.
+ * Headers that the receiver recognises in a frame (7.1.4): VLAN tags, IPv4 and IPv6 with extension
+ * headers, TCP, UDP, SCTP. Every length in a header is compared with the bytes that are present. A
+ * header that does not fit counts as absent.
  */
 
 #include <string.h>
@@ -23,7 +23,7 @@
 #define IPV6_ROUTING   43
 #define IPV6_FRAGMENT  44
 #define IPV6_DSTOPTS   60
-#define IPV6_HOME_ADDR 201 /* option: RFC 6275 */
+#define IPV6_HOME_ADDR 201 /* option (RFC 6275) */
 
 static uint16_t
 be16(const uint8_t *p)
@@ -116,7 +116,7 @@ parse_ipv6(const struct igb_model *m, struct igb_pkt *pkt, const uint8_t *data, 
 	if (igb_reg(m, IGB_RFCTL) & IGB_RFCTL_IPV6_EX_DIS &&
 		(next == IPV6_HOPOPTS || next == IPV6_ROUTING || next == IPV6_DSTOPTS))
 		return;
-	/* The chain of extension headers: each at least 8 bytes, so it ends. */
+	/* The chain of extension headers ends, because each has at least 8 bytes. */
 	for (n = 0; n < 16; n++) {
 		if (next == IPV6_FRAGMENT) {
 			if (off + 8 > pkt->l3_end)
@@ -173,7 +173,10 @@ igb_parse(const struct igb_model *m, const uint8_t *data, uint32_t len, struct i
 	memset(pkt, 0, sizeof(*pkt));
 	pkt->len = len;
 	type = be16(data + off);
-	/* Two tags only where CTRL_EXT says so (8.2.3, EXT_VLAN); the inner one is "the" tag. */
+	/*
+	 * The device looks for two tags only if CTRL_EXT says so (8.2.3, EXT_VLAN). The inner one
+	 * is then the tag that it filters on and strips.
+	 */
 	if (igb_reg(m, IGB_CTRL_EXT) & IGB_CTRL_EXT_EXT_VLAN && type == vet >> 16 &&
 		off + 6 <= len) {
 		pkt->outer_tagged = true;

@@ -5,15 +5,15 @@
 /*
  * PCI configuration space (chapter 9), and the MSI-X table in BAR 3.
  *
- * Configuration space is two arrays: what it holds, and which bits a write may
- * change. Sizing a BAR needs nothing else: the bits below its size cannot be
- * written. A write then has consequences in a few places only: the command
- * register (bus master gates all DMA, INTx disable), MSI's mask, and the function level reset.
+ * Configuration space is two arrays: the values, and the bits that a write may change. Sizing a BAR
+ * needs nothing else, because the bits below its size cannot be written. A write has further
+ * effects in a few places only: the command register (bus master gates all DMA, INTx disable), the
+ * mask of MSI, and the function level reset.
  *
- * Interrupts go by event file descriptors, so the MSI-X table has no effect of
- * its own; it remembers what a client that programs it wrote. A virtual machine
- * monitor keeps its guest's table itself, masks vectors by SET_IRQS, and may ask for
- * the pending bits (PBA) here: they say what was raised while masked so.
+ * The device signals interrupts by event file descriptors, so that the MSI-X table has no effect of
+ * its own; it stores what a client writes. A virtual machine monitor keeps the table of its guest
+ * by itself, masks vectors by SET_IRQS, and may read the pending bits (PBA) here: they report the
+ * vectors that were raised while masked by SET_IRQS.
  */
 
 #include <string.h>
@@ -23,7 +23,10 @@
 
 #include "igb_model_priv.h"
 
-/* Where the 82576 has its capabilities (9.5); 0xE0 is the VPD's place, and ours. */
+/*
+ * Capabilities are where the 82576 has them (9.5). 0xE0 is VPD there, and gantry's vendor
+ * capability here.
+ */
 #define CAP_PM   0x40
 #define CAP_MSI  0x50
 #define CAP_MSIX 0x70
@@ -61,7 +64,7 @@ bar(struct igb_model *m, unsigned int n, uint32_t size, uint32_t flags)
 	put(m, PCI_BASE_ADDRESS_0 + 4 * n, 4, flags, ~(size - 1));
 }
 
-/* As after power-on. */
+/* Set configuration space to its state after power-on. */
 void
 igb_pci_init(struct igb_model *m)
 {
@@ -86,7 +89,7 @@ igb_pci_init(struct igb_model *m)
 	put(m, PCI_INTERRUPT_LINE, 1, 0, 0xFF);
 	put(m, PCI_INTERRUPT_PIN, 1, 1, 0);
 
-	/* Power management: D0 and D3hot; no soft reset, so D3hot loses nothing. */
+	/* Power management: D0 and D3hot. Without a soft reset, because D3hot loses no state. */
 	put(m, CAP_PM, 2, PCI_CAP_ID_PM | CAP_MSI << 8, 0);
 	put(m, CAP_PM + PCI_PM_PMC, 2, 3 | PCI_PM_CAP_DSI, 0);
 	put(m, CAP_PM + PCI_PM_CTRL, 2, PCI_PM_CTRL_NO_SOFT_RESET, PCI_PM_CTRL_STATE_MASK);
@@ -105,7 +108,7 @@ igb_pci_init(struct igb_model *m)
 	put(m, CAP_MSIX + PCI_MSIX_TABLE, 4, BAR_MSIX, 0);
 	put(m, CAP_MSIX + PCI_MSIX_PBA, 4, IGB_MSIX_PBA_OFFSET | BAR_MSIX, 0);
 
-	/* PCI Express, version 2, an endpoint: 2.5 GT/s by 4, 512-byte payloads, FLR. */
+	/* PCI Express, version 2, an endpoint: 2.5 GT/s, 4 lanes, payloads of 512 bytes, FLR. */
 	put(m, CAP_PCIE, 2, PCI_CAP_ID_EXP | CAP_VNDR << 8, 0);
 	put(m, CAP_PCIE + PCI_EXP_FLAGS, 2, 2 | PCI_EXP_TYPE_ENDPOINT << 4, 0);
 	put(m, CAP_PCIE + PCI_EXP_DEVCAP, 4, 2 | PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR, 0);
@@ -136,7 +139,7 @@ igb_pci_read(struct igb_model *m, uint64_t off, void *buf, size_t len)
 	const bool intx = !(get(m, CAP_MSI + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_ENABLE) &&
 			  !(get(m, CAP_MSIX + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE);
 
-	/* An interrupt that waits, whether it is disabled or masked or not. */
+	/* A pending interrupt, whether or not it is disabled or masked. */
 	put(m, PCI_STATUS, 2,
 		PCI_STATUS_CAP_LIST | (intx && igb_intr_asserted(m) ? PCI_STATUS_INTERRUPT : 0), 0);
 	put(m, CAP_MSI + PCI_MSI_PENDING_64, 4,
@@ -160,7 +163,9 @@ igb_pci_write(struct igb_model *m, uint64_t off, const void *buf, size_t len)
 	}
 	if (!(get(m, PCI_COMMAND, 2) & PCI_COMMAND_MASTER)) {
 		if (igb_ld(&m->gates) & IGB_GATE_BME) {
-			/* When the reply goes out, no access is under way. */
+			/*
+			 * When the reply goes out, no access to the client's memory is in flight.
+			 */
 			igb_gate(m, IGB_GATE_BME, false);
 			igb_grace_period(m);
 		}

@@ -5,17 +5,17 @@
 /*
  * The copper PHY behind MDIC (8.2.4, 8.25), and the link.
  *
- * The link is up if the PHY has power, and the far end signals or the PHY is in loopback. This
- * end signals (its carrier) while a client is there that asked for a link (CTRL.SLU), and the PHY
+ * The link is up if the PHY has power, and the far end signals or the PHY is in loopback. This end
+ * signals (its carrier) while a client is attached that asked for a link (CTRL.SLU), and the PHY
  * has power and is not in loopback: without a driver nobody would hear the far end. Any thread may
- * say that the far end's carrier changed (an atomic flag); what follows from it (STATUS, PHY
- * registers) is worked out when it is read, so no lock is needed.
+ * report a change of the far end's carrier (an atomic flag). The consequences (STATUS, PHY
+ * registers) are computed when they are read, so that no lock is needed.
  *
- * Each end offers what its registers 4 and 9 say, or has one mode forced upon it; the link has the
- * best mode (speed, duplex) that both ends and the wire have, and is down if there is none. A mode
- * of 1000 Mb/s stands for whatever speed of that or more the wire has. Autonegotiation takes no
- * time; started again, it shows at both ends as a link that went down and came back. What is
- * written to registers 4 and 9 is offered when it is started next.
+ * Each end offers the modes in its registers 4 and 9, or has one mode forced upon it. The link gets
+ * the best mode (speed, duplex) that both ends and the wire have, and is down if there is none. A
+ * mode of 1000 Mb/s stands for any speed of the wire from 1000 Mb/s on. Autonegotiation takes no
+ * time. If it is restarted, both ends see a link that went down and came back. Values that are
+ * written to registers 4 and 9 are offered from the next autonegotiation on.
  */
 
 #include "igb_model_priv.h"
@@ -25,28 +25,30 @@
 #define PHY_ADV_DEFAULT    0x0DE1
 #define PHY_1000T_DEFAULT  0x0300
 #define PHY_1000T_FD       0x0200
-#define PHY_ADV_SHIFT      5 /* 10 and 100 Mb/s, half and full, in IGB_ABLE_'s order */
+#define PHY_ADV_SHIFT      5 /* 10 and 100 Mb/s, half and full, in the order of IGB_ABLE_* */
 
-/* Control register: speed and duplex that are forced without autonegotiation. */
+/* Control register: speed and duplex if autonegotiation is off. */
 #define PHY_CTRL_SPEED_1000 0x0040
 #define PHY_CTRL_SPEED_100  0x2000
 #define PHY_CTRL_FD         0x0100
 
-/* Link partner's ability: acknowledged, pause both ways, 802.3; and in register 10. */
+/*
+ * Ability of the link partner: acknowledged, pause in both directions, 802.3; and in register 10.
+ */
 #define PHY_LP_BASE         0x4001
 #define PHY_LP_PAUSE        0x0C00
 #define PHY_1000T_LP        0x0C00
-#define PHY_1000T_RECEIVERS 0x3000 /* both are fine */
+#define PHY_1000T_RECEIVERS 0x3000 /* both receivers are OK */
 #define PHY_EXT_1000T      0x3000
 
 #define PHY_PS_LINK        0x0400 /* port status: link, duplex, speed */
 #define PHY_PS_FD          0x0200
 #define PHY_PS_SPEED_SHIFT 14
 
-/* Pages of the registers from 0x10 on, chosen by a write to 0x1F. */
+/* Registers from 0x10 on are paged; a write to 0x1F selects the page. */
 #define PHY_AGC_VALUE 0x2000 /* automatic gain control of one pair: a short cable */
 
-/* The wire's speed, 0: 10, 1: 100, 2: 1000 Mb/s and whatever is faster. */
+/* Return the speed of the wire, 0: 10, 1: 100, 2: 1000 Mb/s or faster. */
 static unsigned int
 wire_code(const struct igb_model *m)
 {
@@ -61,7 +63,9 @@ phy_ctrl(const struct igb_model *m)
 	return __atomic_load_n(&m->phy[IGB_PHY_CTRL], __ATOMIC_SEQ_CST);
 }
 
-/* From the registers: what this end offers, or the one mode that software forces. */
+/*
+ * Compute from the registers the modes that this end offers, or the one mode that software forces.
+ */
 static uint32_t
 ability(const struct igb_model *m)
 {
@@ -94,11 +98,11 @@ igb_phy_reset(struct igb_model *m)
 	m->phy[IGB_PHY_PORT_CONFIG] = 0x0120;
 	m->phy_page = 0;
 	__atomic_store_n(&m->ability, ability(m), __ATOMIC_SEQ_CST);
-	/* Whatever it was, the far end lost it for a moment. */
+	/* Whatever the carrier was, the far end lost it for a moment. */
 	__atomic_fetch_add(&m->carrier, 2, __ATOMIC_SEQ_CST);
 }
 
-/* The best mode that both ends and the wire between them have, as one bit; 0: there is none. */
+/* Return the best mode that both ends and the wire have, as one bit; 0: there is none. */
 static uint32_t
 mode(const struct igb_model *m)
 {
@@ -111,7 +115,7 @@ mode(const struct igb_model *m)
 	return able == 0 ? 0 : 1u << (31 - __builtin_clz(able));
 }
 
-/* The link's speed, as wire_code(). */
+/* Return the speed of the link, in the code of wire_code(). */
 static unsigned int
 speed_code(const struct igb_model *m)
 {
@@ -128,7 +132,7 @@ half_duplex(const struct igb_model *m)
 	return mode(m) & (IGB_ABLE_10_HALF | IGB_ABLE_100_HALF);
 }
 
-/* The link's part of STATUS. */
+/* Return the bits of STATUS that describe the link. */
 uint32_t
 igb_status_link(const struct igb_model *m)
 {
@@ -161,7 +165,7 @@ igb_model_set_partner(struct igb_model *m, uint32_t able)
 	igb_link_update(m);
 }
 
-/* The cause is only noted: the interrupt is raised by who may (igb_intr_fire()). */
+/* Record the cause only. A thread that may send messages raises the interrupt (igb_intr_fire()). */
 static void
 link_changed(struct igb_model *m, bool down)
 {
@@ -192,8 +196,9 @@ signals(const struct igb_model *m)
 }
 
 /*
- * To be called when the far end's carrier, CTRL.SLU, the PHY's control register or the client
- * changed. Two threads may be in here, and the one that is late with an old answer looks again.
+ * Update the link and this end's carrier. Call it after a change of the far end's carrier,
+ * CTRL.SLU, the control register of the PHY, or the client. Two threads may be here concurrently: a
+ * thread that may have stored an outdated result computes it again.
  */
 void
 igb_link_update(struct igb_model *m)
@@ -228,7 +233,7 @@ phy_read(struct igb_model *m, unsigned int reg)
 	uint16_t v;
 
 	if (reg >= 0x10 && reg != IGB_PHY_PAGE_SELECT && m->phy_page != 0) {
-		/* The one thing software wants from the other pages is the cable's length. */
+		/* Software needs only the length of the cable from the other pages. */
 		return reg == 0x11 ? PHY_AGC_VALUE : 0;
 	}
 	switch (reg) {
@@ -236,7 +241,7 @@ phy_read(struct igb_model *m, unsigned int reg)
 		v = PHY_STATUS_DEFAULT;
 		if (up) {
 			v |= phy_ctrl(m) & IGB_PHY_CTRL_AUTONEG_EN ? IGB_PHY_STATUS_AN_DONE : 0;
-			/* Latches low: a loss since the last read shows once. */
+			/* Latches low: a loss since the last read is reported once. */
 			if (!__atomic_exchange_n(&m->link_was_down, 0, __ATOMIC_ACQ_REL))
 				v |= IGB_PHY_STATUS_LINK;
 		}
@@ -264,7 +269,10 @@ phy_read(struct igb_model *m, unsigned int reg)
 	return m->phy[reg];
 }
 
-/* RESTART_AN clears itself: negotiation is done when the write is. */
+/*
+ * Write the control register. RESTART_AN clears itself, because negotiation is complete when the
+ * write is.
+ */
 static void
 phy_ctrl_write(struct igb_model *m, uint16_t v)
 {

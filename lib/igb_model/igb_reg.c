@@ -3,16 +3,16 @@
  */
 
 /*
- * Registers: which there are, what they hold after a reset, which bits software
- * may change, and what else happens.
+ * Registers: which there are, their values after a reset, the bits that software may change, and
+ * their side effects.
  *
- * One table says it all. A row is a run of registers with the same nature; rows
- * with a function have an effect or a value of their own. What no row names
- * reads as 0 and ignores writes, as on hardware.
+ * One table defines them all. A row is a run of registers of the same kind; a row with functions
+ * has side effects or computed values. A register that no row names reads as 0 and ignores writes,
+ * as on hardware.
  *
- * A "MAC reset" (CTRL.RST) brings back everything but the PHY, the packet buffers' sizes,
- * throttling, the semaphores and what belongs to PCI; a function level reset, DEVICE_RESET
- * and a client's leaving bring back everything.
+ * A "MAC reset" (CTRL.RST) resets everything but the PHY, the sizes of the packet buffers,
+ * interrupt throttling, the semaphores and PCI configuration. A function level reset, DEVICE_RESET
+ * and a client's detaching reset everything.
  */
 
 #include "igb_model_priv.h"
@@ -20,7 +20,7 @@
 #define KEEP (1u << 0) /* survives a MAC reset */
 
 struct row {
-	uint32_t first, count, step; /* registers "step" bytes apart */
+	uint32_t first, count, step; /* first register; number; bytes between two */
 	uint32_t wmask;              /* bits that a write changes */
 	uint32_t reset;
 	uint32_t flags;
@@ -34,7 +34,7 @@ struct row {
 #define TCTL_RESET         0xA40400F8u /* PSP, collision threshold 15, distance 64 */
 #define IGB_RA_ALIAS       0x00040
 #define IGB_MTA_ALIAS      0x00200
-#define IGB_VFTA_ALIAS     0x00600 /* as far from its registers as MTA's */
+#define IGB_VFTA_ALIAS     0x00600 /* as far from its registers as the alias of MTA */
 #define GCR_RESET          0x06850200u
 #define GCR_RO             0x06800000u /* L1 entry latency, L0s */
 #define EECD_SIZE_1K       4u          /* 2^(4 + 6) words */
@@ -57,11 +57,11 @@ ctrl_write(struct igb_model *m, uint32_t off, uint32_t v)
 	igb_reg_set(m, IGB_CTRL, v);
 	if (v & IGB_CTRL_SLU)
 		igb_st(&m->link_wanted, 1);
-	else if (old & IGB_CTRL_SLU) /* else a MAC reset cleared it, which leaves the link alone */
+	else if (old & IGB_CTRL_SLU) /* else a MAC reset cleared SLU, which keeps the link */
 		igb_st(&m->link_wanted, 0);
 	igb_link_update(m);
 	igb_gate(m, IGB_GATE_MASTER, !(v & IGB_CTRL_GIO_MASTER_DISABLE));
-	/* STATUS.GIO_MASTER_EN, which software polls next, says that no access is under way. */
+	/* STATUS.GIO_MASTER_EN, which software polls next, reports that no access is in flight. */
 	if (v & ~old & IGB_CTRL_GIO_MASTER_DISABLE)
 		igb_grace_period(m);
 }
@@ -77,7 +77,7 @@ status_read(struct igb_model *m, uint32_t off)
 {
 	uint32_t v = igb_reg(m, IGB_STATUS) | igb_status_link(m), ctrl = igb_reg(m, IGB_CTRL);
 
-	/* Forced, they are CTRL's, link or not (8.2.2). */
+	/* If forced, speed and duplex are those in CTRL, whether there is a link or not (8.2.2). */
 	if (ctrl & IGB_CTRL_FRCSPD)
 		v = (v & ~IGB_STATUS_SPEED_MASK) | (ctrl & IGB_CTRL_SPEED_MASK) >> 2;
 	if (ctrl & IGB_CTRL_FRCDPLX && !(ctrl & IGB_CTRL_FD))
@@ -89,7 +89,7 @@ status_read(struct igb_model *m, uint32_t off)
 	return v;
 }
 
-/* PHYRA, "the PHY was reset", is cleared by writing 0. */
+/* Clear PHYRA ("the PHY was reset") if software writes 0 to it. */
 static void
 status_write(struct igb_model *m, uint32_t off, uint32_t v)
 {
@@ -127,7 +127,7 @@ mdic_write(struct igb_model *m, uint32_t off, uint32_t v)
 	igb_intr_fire(m);                   /* the link may have changed */
 }
 
-/* The SerDes' control: a write is done when READY (bit 31) is set again. */
+/* SerDes control: READY (bit 31) reports that the write is complete. */
 static void
 sctl_write(struct igb_model *m, uint32_t off, uint32_t v)
 {
@@ -157,7 +157,7 @@ tctl_write(struct igb_model *m, uint32_t off, uint32_t v)
 		igb_grace_period(m);
 }
 
-/* SMBI is taken by reading it as 0 (8.6.1): the read sets it. */
+/* Read SWSM. Software takes SMBI by reading it as 0 (8.6.1): the read sets it. */
 static uint32_t
 swsm_read(struct igb_model *m, uint32_t off)
 {
@@ -170,7 +170,7 @@ swsm_read(struct igb_model *m, uint32_t off)
 static void
 swsm_write(struct igb_model *m, uint32_t off, uint32_t v)
 {
-	/* SMBI can be given back, not taken, by a write; nobody else wants SWESMBI. */
+	/* A write can release SMBI, but not take it. No firmware competes for SWESMBI. */
 	igb_reg_set(m, off, (v & ~IGB_SWSM_SMBI & 0xF) | (igb_reg(m, off) & v & IGB_SWSM_SMBI));
 }
 
@@ -228,7 +228,10 @@ queue_write(struct igb_model *m, uint32_t off, uint32_t v)
 	igb_ring_reg_write(m, r, reg, v);
 }
 
-/* Aliases are other addresses only (8.1): of filters, of the interrupts' block, of queues 0 to 3. */
+/*
+ * Translate an alias, which is only another address of a register (8.1): of filters, of the
+ * interrupt block, of queues 0 to 3.
+ */
 static uint32_t
 alias(uint32_t off)
 {
@@ -283,7 +286,7 @@ static const struct row rows[] = {
 	FN(IGB_CTRL, 2, 4, CTRL_RESET, ctrl_read, ctrl_write),
 	{IGB_STATUS, 1, 4, ~0u,
 		IGB_STATUS_LAN_INIT_DONE | IGB_STATUS_PHYRA | IGB_STATUS_PF_RST_DONE,
-		KEEP, status_read, status_write}, /* PHYRA is of another reset */
+		KEEP, status_read, status_write}, /* PHYRA belongs to another reset */
 	FN(IGB_EECD, 1, 4,
 		IGB_EECD_FWE_DIS | IGB_EECD_PRES | IGB_EECD_AUTO_RD | IGB_EECD_ADDR_16 |
 			EECD_SIZE_1K << IGB_EECD_SIZE_SHIFT,
@@ -340,7 +343,7 @@ static const struct row rows[] = {
 	RW(IGB_UTA(0), 128),
 	RWR(IGB_VMOLR(0), 8, 0x80002600),
 	RWR(IGB_RPLOLR, 1, 0x80000000),
-	RW(0x05980, 32), /* SAQF, DAQF, SPQF, FTQF: five-tuple filters, kept but not matched */
+	RW(0x05980, 32), /* SAQF, DAQF, SPQF, FTQF: five-tuple filters, stored but not matched */
 	RW(0x05A80, 16), /* IMIR, IMIREXT */
 	RW(0x05CB0, 8),  /* ETQF */
 	/* Transmit (8.12). */
@@ -362,9 +365,9 @@ static const struct row rows[] = {
 	FN(IGB_TXQ_ALIAS_BASE + 0x100, 16, 4, 0, alias_read, alias_write),
 	FN(IGB_TXQ_ALIAS_BASE + 0x200, 16, 4, 0, alias_read, alias_write),
 	FN(IGB_TXQ_ALIAS_BASE + 0x300, 16, 4, 0, alias_read, alias_write),
-	/* Statistics (8.19): cleared by reading. */
+	/* Statistics (8.19): clear on read. */
 	{IGB_STATS_FIRST, IGB_STAT_WORDS, 4, 0, 0, 0, igb_stats_read, NULL},
-	/* PCS (8.17): nobody is there on copper. */
+	/* PCS (8.17): not in use with a copper PHY. */
 	RW(IGB_PCS_CFG, 1),
 	RW(IGB_PCS_LCTL, 1),
 	RO(IGB_PCS_LSTAT, 0),
@@ -382,11 +385,11 @@ static const struct row rows[] = {
 	{IGB_SW_FW_SYNC, 1, 4, ~0u, 0, KEEP, NULL, NULL},
 	RW(IGB_PBACL, 1),
 	RW(0x05B70, 2), /* DCA_ID, DCA_CTRL */
-	/* Time stamps (8.16): kept; the clock does not run. */
+	/* Time stamps (8.16): values are stored; the clock does not run. */
 	RW(0x0B600, 0x20),
 };
 
-/* Row of each register, plus 1; 0: none. All devices share it. */
+/* Row of each register, plus 1; 0: none. All devices share the table. */
 static uint8_t row_of[IGB_BAR0_SIZE / 4];
 
 static void __attribute__((constructor)) index_rows(void)
@@ -399,9 +402,9 @@ static void __attribute__((constructor)) index_rows(void)
 }
 
 /*
- * What a driver accesses while it runs, and not only while it sets its port up: interrupts
- * (their registers, and the block at the old addresses), statistics, and the tails at both
- * of their addresses.
+ * Return whether a driver accesses the register while it runs, and not only while it sets its port
+ * up: interrupts (their registers, and the block at the old addresses), statistics, and the tails
+ * at both of their addresses.
  */
 static bool
 is_routine(uint32_t off)
@@ -464,7 +467,7 @@ reset_registers(struct igb_model *m, uint32_t keep)
 	}
 	for (i = 0; i < IGB_NUM_RA; i++)
 		__atomic_store_n(&m->ra[i], 0, __ATOMIC_RELAXED);
-	/* Loaded from the NVM (6.2.1): the first receive address. */
+	/* The first receive address is loaded from the NVM (6.2.1). */
 	igb_nvm_pins(m, 0);
 	ra_write(m, IGB_RAL(0), (uint32_t)mac[0] | (uint32_t)mac[1] << 16);
 	ra_write(m, IGB_RAH(0), mac[2] | IGB_RAH_AV);
@@ -476,7 +479,7 @@ static void
 reset_common(struct igb_model *m, uint32_t keep)
 {
 	igb_gate(m, IGB_GATE_RXEN | IGB_GATE_TXEN, false);
-	igb_ring_reset(m); /* waits: from here on no polling thread is inside a queue */
+	igb_ring_reset(m); /* includes a grace period: no thread is inside a queue */
 	igb_intr_reset(m);
 	reset_registers(m, keep);
 	igb_loop_update(m);

@@ -5,9 +5,9 @@
 /*
  * Receive-side scaling (7.1.2.8): Microsoft's Toeplitz hash.
  *
- * The hash is the exclusive or, over the input's set bits, of the 32 key bits
- * that begin at that bit's place. A table by nibble's place and value makes
- * that one look-up for four bits; it is made when the key is written.
+ * The hash is the exclusive or, over the set bits of the input, of the 32 key bits that begin at
+ * the position of each bit. A table by the position and value of a nibble replaces four bits by one
+ * look-up; it is computed when the key is written.
  */
 
 #include "igb_model_priv.h"
@@ -96,7 +96,10 @@ igb_rss_hash(
 		} else if (mrqc & IGB_MRQC_RSS_IPV6) {
 			*type = IGB_RXD_RSS_IPV6;
 		}
-		/* Without extension headers the two kinds are one: the plain one's name is told. */
+		/*
+		 * Without extension headers both kinds hash the same: report the type of the plain
+		 * one.
+		 */
 		if (!pkt->v6_ext) {
 			if (*type == IGB_RXD_RSS_TCPIPV6EX && mrqc & IGB_MRQC_RSS_TCPIPV6)
 				*type = IGB_RXD_RSS_TCPIPV6;

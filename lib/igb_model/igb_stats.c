@@ -5,16 +5,16 @@
 /*
  * Statistics (8.19).
  *
- * The polling threads count upwards in 64 bits and never look back: each
- * counter has one writer. "Clears on read" is the control thread's affair: it
- * remembers, per register, the value at the last read, and tells the difference.
+ * The polling threads count upwards in 64 bits and never reset: each counter has one writer. The
+ * control thread implements "clear on read": it remembers, for each register, the value at the last
+ * read, and returns the difference.
  */
 
 #include <string.h>
 
 #include "igb_model_priv.h"
 
-/* 64-bit counters: their low halves. */
+/* Return whether the register is the low half of a 64-bit counter. */
 static bool
 is_low_half(uint32_t off)
 {
@@ -73,7 +73,7 @@ igb_stats_read(struct igb_model *m, uint32_t off)
 		m->stat_high = (uint32_t)(d >> 32);
 		return (uint32_t)d;
 	}
-	return d > UINT32_MAX ? UINT32_MAX : (uint32_t)d; /* they stick at their maximum */
+	return d > UINT32_MAX ? UINT32_MAX : (uint32_t)d; /* it sticks at its maximum */
 }
 
 uint32_t
@@ -86,8 +86,9 @@ igb_rqdpc_read(struct igb_model *m, unsigned int q)
 }
 
 /*
- * Size classes count the FCS; the first is 64 bytes exactly, the last ends at the maximum. What is
- * shorter, as a sender may without padding, is of none.
+ * Count a frame in its size class. Size classes count the FCS. The first class is exactly 64 bytes,
+ * the last one ends at the maximum. A shorter frame, which a sender without padding may send,
+ * belongs to no class.
  */
 static void
 count_size(uint64_t *s, uint32_t len)
@@ -109,7 +110,7 @@ is_broadcast(const uint8_t *p)
 	       p[5] == 0xFF;
 }
 
-/* Whatever was on the wire: good or bad, let in or not (8.19.44, 8.19.48). */
+/* Count a frame that was on the wire, whether good or bad, accepted or not (8.19.44, 8.19.48). */
 void
 igb_stats_arrived(struct igb_model *m, uint32_t len)
 {
@@ -117,7 +118,7 @@ igb_stats_arrived(struct igb_model *m, uint32_t len)
 	igb_count(&m->rxc.stat[IGB_STAT(IGB_TORL)], len + IGB_FCS_LEN);
 }
 
-/* A good frame that passed the filters. */
+/* Count a good frame that passed the filters. */
 void
 igb_stats_rx(struct igb_model *m, const uint8_t *data, uint32_t len)
 {

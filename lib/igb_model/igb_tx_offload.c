@@ -3,15 +3,14 @@
  */
 
 /*
- * What transmit descriptors ask for (7.2.1, 7.2.4, 7.2.5): checksums, a tag,
+ * Offloads that transmit descriptors request (7.2.1, 7.2.4, 7.2.5): checksums, a VLAN tag,
  * segmentation, padding, FCS.
  *
- * It all happens in memory of ours, on a frame that has been gathered. The
- * headers' lengths come from the driver (a context descriptor) and are compared
- * with the frame's before they are used. The driver has put the pseudo-header's
- * sum into the checksum field, so the device adds up from the layer-4 header
- * to the end; for segmentation that sum lacks the length, which differs from
- * segment to segment.
+ * The device computes them in its own memory, on a frame that has been gathered. The driver gives
+ * the lengths of the headers in a context descriptor; the device compares them with the frame
+ * before it uses them. The driver has put the sum of the pseudo-header into the checksum field, so
+ * that the device adds up from the layer-4 header to the end. For segmentation that sum does not
+ * include the length, because the length differs from segment to segment.
  */
 
 #include <string.h>
@@ -45,7 +44,7 @@ get32(const uint8_t *p)
 	return get16(p) << 16 | get16(p + 2);
 }
 
-/* What a context descriptor says, unpacked. */
+/* A context descriptor, unpacked. */
 struct offload {
 	uint32_t maclen, iplen, l4len, mss, vlan;
 	uint32_t l4t;
@@ -76,14 +75,17 @@ ip_checksum(uint8_t *ip, uint32_t iplen)
 	memcpy(ip + 10, &c, 2);
 }
 
-/* From p on, len bytes: the sum goes to p + at, on top of what the driver put there. */
+/*
+ * Checksum @p len bytes from @p p on. The result goes to @p p + @p at, and includes what the driver
+ * put there.
+ */
 static void
 l4_checksum(uint8_t *p, uint32_t len, uint32_t at, uint32_t seed, bool udp)
 {
 	uint16_t c = (uint16_t)~igb_csum_fold(igb_csum_add(p, len, seed));
 
 	if (udp && c == 0)
-		c = 0xFFFF; /* 0 would mean "none" (RFC 768) */
+		c = 0xFFFF; /* 0 would mean "no checksum" (RFC 768) */
 	memcpy(p + at, &c, 2);
 }
 
@@ -122,7 +124,7 @@ checksums(uint8_t *f, uint32_t len, const struct offload *o)
 	return false;
 }
 
-/* Legacy descriptors (7.2.2.1): sum from CSS to the end, stored at CSO. */
+/* Checksum as legacy descriptors ask (7.2.2.1): from CSS to the end, stored at CSO. */
 static bool
 legacy_checksum(const struct igb_txq *t, uint8_t *f, uint32_t len)
 {
@@ -136,7 +138,7 @@ legacy_checksum(const struct igb_txq *t, uint8_t *f, uint32_t len)
 	return true;
 }
 
-/* Tag, padding, FCS: what every frame gets at the end. @p f has IGB_HEADROOM before it. */
+/* Finish a frame: VLAN tag, padding, FCS. @p f has IGB_HEADROOM bytes before it. */
 static bool
 finish(struct igb_model *m, const struct igb_txq *t, uint8_t *f, uint32_t len, uint32_t tci,
 	struct igb_frame *frame)
@@ -152,7 +154,7 @@ finish(struct igb_model *m, const struct igb_txq *t, uint8_t *f, uint32_t len, u
 		put16(f + 14, tci);
 	}
 	if (!(t->cmd & IGB_TXD_IFCS)) {
-		/* Software brought its own FCS. */
+		/* Software appended its own FCS. */
 		uint32_t fcs, is;
 
 		if (len < IGB_ETH_HDR_LEN + IGB_FCS_LEN)
@@ -176,7 +178,10 @@ finish(struct igb_model *m, const struct igb_txq *t, uint8_t *f, uint32_t len, u
 	return true;
 }
 
-/* Segmentation: why what the driver said about the headers is not possible; NULL: it is. */
+/*
+ * Return why segmentation is impossible with the headers that the driver described; NULL: it is
+ * possible.
+ */
 static const char *
 tso_headers_wrong(const struct offload *o)
 {
@@ -205,7 +210,7 @@ tso_length_wrong(const struct igb_txq *t, uint32_t hdr)
 	return NULL;
 }
 
-/* True if there is no reason why not; else logs it. */
+/* Return whether @p why is NULL; else log it. */
 static bool
 tso_possible(struct igb_model *m, const char *why)
 {
@@ -221,8 +226,8 @@ context_of(const struct igb_txq *t)
 }
 
 /*
- * Whether the device can do what a frame's first descriptor asks of a context, as far as both
- * say. A frame for which it can't is dropped before any of its data is read.
+ * Return whether the device can carry out what a frame's first descriptor and its context request,
+ * as far as they tell. A frame for which it cannot is dropped before any of its data is read.
  */
 bool
 igb_tx_start(struct igb_model *m, const struct igb_txq *t)
@@ -241,7 +246,7 @@ igb_tx_start(struct igb_model *m, const struct igb_txq *t)
 	return !(t->cmd & IGB_TXD_TSE) || tso_possible(m, tso_headers_wrong(&o));
 }
 
-/* The next segment; the last one ends it. */
+/* Make the next segment. The last one ends segmentation. */
 bool
 igb_tx_segment(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
 {
@@ -273,7 +278,7 @@ igb_tx_segment(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
 		v = get32(l4 + 4) + (t->tso_off - hdr);
 		put16(l4 + 4, v >> 16);
 		put16(l4 + 6, v);
-		/* Which flags pass: 8.12.5, first, middle and last segment. */
+		/* Flags that remain set (8.12.5), for the first, middle and last segment. */
 		if (last)
 			mask = igb_reg(m, IGB_DTXTCPFLGH);
 		else if (t->tso_n == 0)
@@ -281,7 +286,7 @@ igb_tx_segment(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
 		else
 			mask = igb_reg(m, IGB_DTXTCPFLGL) >> 16;
 		if (last && t->tso_n == 0)
-			mask = 0xFFF; /* the only one */
+			mask = 0xFFF; /* the only segment */
 		put16(l4 + 12, get16(l4 + 12) & (0xF000 | (mask & 0xFFF)));
 	} else {
 		put16(l4 + 4, o.l4len + n);
@@ -292,7 +297,7 @@ igb_tx_segment(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
 		uint8_t be[2];
 		uint16_t le;
 
-		/* The pseudo-header's length, in the sum's byte order. */
+		/* The length for the pseudo-header, in the byte order of the sum. */
 		put16(be, o.l4len + n);
 		memcpy(&le, be, 2);
 		l4_checksum(l4, o.l4len + n, tcp ? L4_TCP_CSUM : L4_UDP_CSUM, le, !tcp);
@@ -303,7 +308,11 @@ igb_tx_segment(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
 	return finish(m, t, f, total, o.vlan, frame);
 }
 
-/* A frame that igb_tx_start() let pass has been gathered. False: it is bad. */
+/*
+ * Apply offloads to a frame that igb_tx_start() accepted and that has been gathered.
+ *
+ * @return false: the frame is bad
+ */
 bool
 igb_tx_prepare(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
 {
