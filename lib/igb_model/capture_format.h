@@ -3,25 +3,25 @@
  */
 
 /*
- * The numbers of the two formats: draft-ietf-opsawg-pcap (sections 4 and 5) and
+ * Constants of the two formats: draft-ietf-opsawg-pcap (sections 4 and 5) and
  * draft-ietf-opsawg-pcapng (sections 4.1 to 4.4, and appendix A for the Packet Block).
  */
 
 #ifndef CAPTURE_FORMAT_H
 #define CAPTURE_FORMAT_H
 
-/* pcap: the file's header. */
+/* pcap: header of the file. */
 #define PCAP_MAGIC_US     0xA1B2C3D4u
 #define PCAP_MAGIC_NS     0xA1B23C4Du
-#define PCAP_MAGIC_MORE   0xA1B2CD34u /* of an old Linux libpcap: longer record headers */
-#define PCAP_MORE         8           /* ... by an interface index, a protocol, a packet type */
-#define PCAP_VERSION      0x00040002u /* 2.4, as a little-endian machine has the two halves */
+#define PCAP_MAGIC_MORE   0xA1B2CD34u /* old Linux libpcap: longer record headers */
+#define PCAP_MORE         8           /* bytes longer: interface index, protocol, packet type */
+#define PCAP_VERSION      0x00040002u /* 2.4, its two halves as a little-endian machine has them */
 #define PCAP_LINK_MASK    0x03FFFFFFu
 #define PCAP_FCS_PRESENT  0x04000000u
-#define PCAP_FCS_SHIFT    28          /* the FCS's length, in units of 16 bits */
+#define PCAP_FCS_SHIFT    28          /* length of the FCS, in units of 16 bits */
 
 /* pcapng: blocks. */
-#define NG_SHB            0x0A0D0D0Au /* Section Header: the same in either byte order */
+#define NG_SHB            0x0A0D0D0Au /* Section Header: the same in both byte orders */
 #define NG_IDB            1u          /* Interface Description */
 #define NG_PB             2u          /* Packet: obsolete */
 #define NG_SPB            3u          /* Simple Packet */
@@ -34,11 +34,11 @@
 #define NG_OPT_FCSLEN     13 /* of an interface */
 #define NG_OPT_TSOFFSET   14 /* of an interface */
 #define NG_OPT_FLAGS      2  /* of a packet */
-#define NG_FLAGS_FCS(f)   ((f) >> 5 & 15) /* bytes; 0: as the interface says */
+#define NG_FLAGS_FCS(f)   ((f) >> 5 & 15) /* in bytes; 0: as the interface says */
 /*
- * The receiver sets these bits of a packet: 24 a wrong FCS, 28 an unaligned frame, 29 a wrong start frame
- * delimiter, 30 a wrong preamble, 31 a wrong symbol. Not among them are 25 too long and 26 too
- * short, which the length says, and 27 a wrong gap before the frame, which spoils nothing of it.
+ * Bits of a packet that its receiver sets: 24 wrong FCS, 28 unaligned frame, 29 wrong start frame
+ * delimiter, 30 wrong preamble, 31 wrong symbol. Not included: 25 too long and 26 too short, which
+ * the length shows, and 27 wrong gap before the frame, which does not affect the frame.
  */
 #define NG_FLAGS_ERRORS   (1u << 24 | 15u << 28)
 

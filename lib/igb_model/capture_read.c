@@ -3,16 +3,19 @@
  */
 
 /*
- * Captures, read.
+ * Reading captures.
  *
- * Bytes come from one function, get(), which takes them from zlib: gzread() hands
- * out a plain file as it is. Another compression is another such function.
+ *    file --> gzread() --> get() --> need(), skip() --> pcap_next() --------------+--> record
+ *                                      +-> body() ----> ng_next() --> packet() ---+
  *
- * A pcapng file is a row of blocks; c->left is how much of the block's body has not
- * been read yet, and nothing is read beyond it. Each length that the file states is
- * compared with what is left before it is used, so that a malformed file ends with a
- * message: it never makes the reader allocate, index or loop by a number of its own.
- * (A length that goes beyond the file's end costs the time to get there.)
+ * One function, get(), supplies all bytes. It takes them from zlib: gzread() returns a plain file
+ * as it is. Another compression is another such function.
+ *
+ * A pcapng file is a sequence of blocks. c->left is the number of bytes of the block's body that
+ * have not been read yet, and nothing is read beyond it. Each length that the file states is
+ * compared with what is left before it is used, so that a malformed file ends with a message: the
+ * file never makes the reader allocate, index or loop by a number of its own. (A length beyond the
+ * file's end costs the time to get there.)
  */
 
 #include <errno.h>
@@ -33,21 +36,21 @@
 #define INTERFACES_MAX 65536
 #define BLOCKS_MAX     16 /* without a packet, in one call */
 #define ETHERNET_FCS   4
-#define CAPLEN_MAX     (128u << 20) /* no link type of libpcap's has longer records */
+#define CAPLEN_MAX     (128u << 20) /* bytes; records of all link types in libpcap are shorter */
 
 struct interface {
 	uint32_t link_type, snaplen, fcs_len;
-	uint64_t per_s;   /* ticks of its clock in a second */
-	int64_t offset_s; /* added to its time stamps */
+	uint64_t per_s;   /* ticks of its clock per second */
+	int64_t offset_s; /* seconds, added to its time stamps */
 };
 
 struct capture {
 	gzFile gz;
 	uint64_t offset;
 	bool ng, swap;
-	uint32_t more;         /* pcap: of a record's header, behind its 16 bytes */
-	uint32_t left;         /* pcapng: of the block's body */
-	struct interface *ifs; /* pcapng: the section's; pcap: one */
+	uint32_t more;         /* pcap: bytes of a record's header after its first 16 */
+	uint32_t left;         /* pcapng: bytes of the block's body */
+	struct interface *ifs; /* pcapng: of the section; pcap: one */
 	uint32_t nr_ifs;
 	char error[160];
 	uint8_t data[CAPTURE_KEEP];
@@ -71,9 +74,11 @@ bad(struct capture *c, const char *fmt, ...)
 }
 
 /*
- * Reads n bytes.
- * @return 1; 0: the file has ended before the first of them; -EINVAL: after it, or it
- *         cannot be read
+ * Read n bytes.
+ *
+ * @retval 1        @p buf has all bytes
+ * @retval 0        the file ended before the first of them
+ * @retval -EINVAL  the file ended after the first of them, or cannot be read
  */
 static int
 get(struct capture *c, void *buf, uint32_t n)
@@ -93,7 +98,7 @@ get(struct capture *c, void *buf, uint32_t n)
 	return got == 0 ? 0 : bad(c, "the file breaks off");
 }
 
-/* As get(), where the file may not end. */
+/* As get(), where the file must not end. */
 static int
 need(struct capture *c, void *buf, uint32_t n)
 {
@@ -140,7 +145,7 @@ u64(const struct capture *c, const uint8_t *p)
 	return c->swap ? __builtin_bswap64(v) : v;
 }
 
-/* A record's bytes: those that are kept, and past the others. */
+/* Read a record's data: keep the first CAPTURE_KEEP bytes and skip the others. */
 static int
 get_data(struct capture *c, uint32_t len)
 {
@@ -177,9 +182,7 @@ to_ns(const struct interface *i, uint64_t ticks)
 	       (uint64_t)((unsigned __int128)rest * 1000000000 / i->per_s);
 }
 
-/*
- * pcap.
- */
+/* pcap. */
 
 static int
 pcap_header(struct capture *c, const uint8_t magic[4])
@@ -203,7 +206,7 @@ pcap_header(struct capture *c, const uint8_t magic[4])
 	network = u32(c, h + 16);
 	i->link_type = network & PCAP_LINK_MASK;
 	fcs = network & PCAP_FCS_PRESENT ? network >> PCAP_FCS_SHIFT : 0;
-	/* In 16-bit words; some writers have it in bytes. Ethernet's FCS has only one length. */
+	/* In 16-bit words; some writers store bytes. The FCS of Ethernet has only one length. */
 	i->fcs_len = fcs == 2 || fcs == 4 ? ETHERNET_FCS : 2 * fcs;
 	return 1;
 }
@@ -227,18 +230,19 @@ pcap_next(struct capture *c, struct capture_record *r)
 	return ret == 1 ? get_data(c, r->caplen) : ret;
 }
 
-/*
- * pcapng.
- */
+/* pcapng. */
 
-/* A block ends at a multiple of 4 bytes, even if its writer has the length without the padding. */
+/*
+ * Round up a block's length to a multiple of 4 bytes: a block ends there, even if its writer stored
+ * the length without the padding.
+ */
 static uint32_t
 padded(uint32_t length)
 {
-	return (length + 3) & ~3u; /* 0 where that is none, which no block has */
+	return (length + 3) & ~3u; /* 0: length 0 or near 2^32, which no block has */
 }
 
-/* Reads n bytes of the block's body. */
+/* Read n bytes of the block's body. */
 static int
 body(struct capture *c, void *buf, uint32_t n)
 {
@@ -248,7 +252,13 @@ body(struct capture *c, void *buf, uint32_t n)
 	return need(c, buf, n);
 }
 
-/* The next option's first bytes, as many as fit. @return 1; 0: there is none; or an error */
+/*
+ * Read the first bytes of the next option, as many as fit.
+ *
+ * @retval 1  there is one
+ * @retval 0  there is none
+ * @return a negative errno value: an error
+ */
 static int
 option(struct capture *c, uint16_t *code, uint16_t *len, uint8_t value[8])
 {
@@ -275,7 +285,7 @@ option(struct capture *c, uint16_t *code, uint16_t *len, uint8_t value[8])
 	return ret == 1 ? skip(c, all - keep) : ret;
 }
 
-/* Past the rest of the block, whose end repeats its length. */
+/* Skip the rest of the block, whose end repeats its length. */
 static int
 end_block(struct capture *c, uint32_t total)
 {
@@ -334,7 +344,7 @@ interface(struct capture *c)
 	while ((ret = option(c, &code, &len, v)) == 1) {
 		if (code == NG_OPT_TSRESOL && len == 1)
 			ret = tsresol(c, i, v[0]);
-		else if (code == NG_OPT_FCSLEN && len == 1) /* in bits; most writers have bytes */
+		else if (code == NG_OPT_FCSLEN && len == 1) /* in bits; most writers store bytes */
 			i->fcs_len = v[0] % 8 == 0 ? v[0] / 8 : v[0];
 		else if (code == NG_OPT_TSOFFSET && len == 8)
 			i->offset_s = (int64_t)u64(c, v);
@@ -344,7 +354,7 @@ interface(struct capture *c)
 	return ret == 0 ? 1 : ret;
 }
 
-/* A packet's data and options. Its interface, and both lengths, are known. */
+/* Read the data and options of a packet. Its interface and both lengths are known. */
 static int
 packet(struct capture *c, struct capture_record *r, uint32_t id, uint64_t ticks)
 {
@@ -406,7 +416,7 @@ simple(struct capture *c, struct capture_record *r)
 	return packet(c, r, 0, 0);
 }
 
-/* A block's type, length, and with a section's header the byte order. */
+/* Read a block's type and length, and with a section's header the byte order. */
 static int
 start_block(struct capture *c, uint32_t *type, uint32_t *total)
 {
@@ -467,9 +477,7 @@ ng_next(struct capture *c, struct capture_record *r)
 	return CAPTURE_AGAIN;
 }
 
-/*
- * Both.
- */
+/* Both formats. */
 
 static int
 header(struct capture *c)
@@ -534,7 +542,7 @@ capture_open(const char *path, struct capture **capture, char *err, size_t err_l
 			return 0;
 		}
 		snprintf(err, err_len, "%s", c->error);
-		fd = -1; /* gz has it */
+		fd = -1; /* owned by gz */
 	}
 	if (fd >= 0)
 		close(fd);

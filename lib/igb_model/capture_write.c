@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* Captures, written: in this machine's byte order, as both formats allow. */
+/* Writing captures: in the byte order of this machine, as both formats allow. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include "capture.h"
 #include "capture_format.h"
 
-#define BUFFER  65536 /* a system call for forty frames or more, not for two */
+#define BUFFER  65536 /* bytes: one system call for forty frames or more, not for two */
 #define SNAPLEN 262144
 
 struct capture_writer {
@@ -24,7 +24,7 @@ struct capture_writer {
 	bool ng;
 };
 
-/* Now, not with the first frames: a full disk is found out at once. */
+/* Write the headers now and not with the first frames, so that a full disk is detected at once. */
 static bool
 put_headers(struct capture_writer *w)
 {
@@ -32,7 +32,8 @@ put_headers(struct capture_writer *w)
 		PCAP_MAGIC_NS, PCAP_VERSION, 0, 0, SNAPLEN, CAPTURE_ETHERNET,
 	};
 	static const uint32_t ng[] = {
-		NG_SHB, 28, NG_BYTE_ORDER, 1, UINT32_MAX, UINT32_MAX, 28, /* version 1.0, length unknown */
+		/* version 1.0, length unknown */
+		NG_SHB, 28, NG_BYTE_ORDER, 1, UINT32_MAX, UINT32_MAX, 28,
 		NG_IDB, 32, CAPTURE_ETHERNET, SNAPLEN,
 		NG_OPT_TSRESOL | 1 << 16, 9, /* 10^-9 s */
 		NG_OPT_END, 32,
@@ -57,14 +58,17 @@ capture_create(const char *path, struct capture_writer **writer, char *err, size
 		snprintf(err, err_len, "out of memory");
 		return -ENOMEM;
 	}
-	/* Emptied last, once it is known to be a file; a FIFO without a reader must not block. */
+	/*
+	 * Empty the file last, when it is known to be a regular one; a FIFO without a reader must
+	 * not block.
+	 */
 	fd = strcmp(path, "-") == 0 ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
 	if (fd < 0 || fstat(fd, &st) != 0) {
 		ret = -errno;
 	} else if (!S_ISREG(st.st_mode) || fd == STDOUT_FILENO) {
 		ret = -EINVAL;
 	} else if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-		ret = -EBUSY; /* what another process records, or replays */
+		ret = -EBUSY; /* another process records or replays it */
 	} else if (ftruncate(fd, 0) != 0 || (w->file = fdopen(fd, "wb")) == NULL) {
 		ret = -errno;
 	} else {

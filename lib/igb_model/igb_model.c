@@ -25,7 +25,7 @@
  *    igb_tx_offload.c  checksums, tag, segmentation         igb_parse.c  headers of received frames
  *    igb_csum.c        checksum and CRC arithmetic          igb_rss.c    receive-side scaling
  *    igb_dma.c         log lines about DMA faults
- *    wire.c, wire.h    a direction of a wire and its clock
+ *    wire.c, wire.h    a direction of a wire, and its clock
  *    wire_dev.c, wire_null.c, wire_tap.c, wire_pcap.c       the ends of wires
  *    capture_*.c       capture files (pcap, pcapng)
  *

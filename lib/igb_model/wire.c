@@ -5,37 +5,39 @@
 /*
  * A direction, and its clock.
  *
- * What a frame costs. On the wire a frame is followed, and preceded, by time in
- * which nothing else can be sent (802.3, 4.4.2): 7 bytes of preamble, 1 of SFD,
- * 4 of FCS, 12 of inter-frame gap. A frame of len bytes without FCS, padded to
- * 60, thus keeps the wire busy for (len + 24) * 8 bit times; at 1 Gb/s and the
- * shortest frame that is 672 ns, or 1,488,095 frames a second. At most speeds
- * that is no whole number of nanoseconds: the remainder, in units of
- * 1 / mbps ns, is carried from frame to frame, so that no rounding adds up.
+ * COST OF A FRAME. On the wire a frame is preceded and followed by time in which nothing else can
+ * be sent (802.3, 4.4.2): 7 bytes of preamble, 1 of SFD, 4 of FCS, 12 of inter-frame gap. A frame
+ * of len bytes without FCS, padded to 60, thus keeps the wire busy for (len + 24) * 8 bit times. At
+ * 1 Gb/s and the shortest frame that is 672 ns, or 1,488,095 frames a second. At most speeds that
+ * is no whole number of nanoseconds: the remainder, in units of 1 / mbps ns, is carried from frame
+ * to frame, so that rounding errors do not accumulate.
  *
- * When a frame goes. next_free says when the wire is free again, and moves on
- * by the cost of each frame. A frame starts at next_free or when it was known
- * to be there, whatever is later. What matters is the time between two looks
- * of the polling thread, which may be away for milliseconds:
+ * TIME OF A FRAME. next_free is when the wire is free again. Each frame moves it on by its cost. A
+ * frame starts at next_free or when it was known to be there, whichever is later. The important
+ * case is the time between two polls of the thread, which may be away for milliseconds:
  *
- *  - If frames were waiting at the last look (backlog), hardware would have
- *    gone on sending them. next_free stays where it is, and the frames whose
- *    time has come since then all go now. So the rate is exact however unevenly
- *    the thread polls, as long as it is never late by more than its lag (WIRE_LAG_NS).
- *    Longer absences (the host took the core away) are not caught up with: a
- *    burst above line rate would overflow rings that hardware fills one frame
- *    at a time, and what looks like the application's loss would be ours. That
- *    wire time is lost, and counted as stalled.
- *  - If the source was empty at the last look, next_free becomes now. There is no
- *    credit for idle time: a wire that was idle for a second does not send
- *    a second's worth of frames at once when they come.
+ *    polls:          |                        | (the thread was away in between)
+ *    time:  ---------+------------------------+-----> now
+ *    next_free:      ^                        ^
+ *                    +-- backlog: all these frames are due now, up to lag
  *
- * A frame is handed over when its first bit leaves, not when its last one
- * arrives: latency over a wire is short by the frame's own time on it, the rate
- * is exact. Nothing is held back, so nothing has to be copied.
+ * - If frames were waiting at the last poll (backlog), hardware would have gone on sending them.
+ *   next_free remains where it is, and all frames whose time has come since then go now. So the
+ *   rate is exact however unevenly the thread polls, as long as the thread is never late by more
+ *   than its lag (WIRE_LAG_NS). The wire does not catch up with longer absences (the host took the
+ *   core away): a burst above line rate would overflow rings that hardware fills one frame at a
+ *   time, and this loss, which looks like the application's, would be caused by the wire. That wire
+ *   time is lost, and counted as stalled.
+ * - If the source was empty at the last poll, next_free becomes now. There is no credit for idle
+ *   time: a wire that was idle for a second does not send a second's worth of frames at once when
+ *   they come.
  *
- * Without a speed (speed=max) there is no clock. There the sink may ask to
- * wait; the frame it would not take is the only one that is copied and kept.
+ * A frame is handed over when its first bit leaves, not when its last one arrives. The latency over
+ * a wire is therefore short by the frame's own time on it; the rate is exact. The wire holds no
+ * frame back, so that it copies none.
+ *
+ * Without a speed (speed=max) there is no clock. There the sink may ask to wait; the wire copies
+ * and keeps only the frame that the sink did not take.
  */
 
 #include <stdlib.h>
@@ -44,15 +46,15 @@
 #include "wire.h"
 
 /*
- * How often a patient source's sink is asked whether anybody listens, and how long it must
- * have: a driver enables its receiver shortly before it gives it descriptors.
+ * How often the sink of a patient source is asked whether somebody listens, and how long it must
+ * have listened, in ns: a driver enables its receiver shortly before it posts descriptors.
  */
 #define LISTEN_CHECK_NS 10000000
 
 /*
- * What a poll may take, and how much it moves between two looks at the clock: frames, and KiB. A
- * frame costs what its receiver makes it cost: pages of its buffers that it has given away, for
- * example, are page faults of the polling thread's.
+ * How long a poll may take, in ns, and how much it moves between two reads of the clock: frames,
+ * and KiB. A frame costs what its receiver makes it cost: for example pages of its buffers that it
+ * has released are page faults of the polling thread.
  */
 #define POLL_NS    20000
 #define POLL_CHECK 8
@@ -61,37 +63,37 @@ struct wire_dir {
 	struct wire_source *src;
 	struct wire_sink *sink;
 
-	/* The clock. */
-	uint32_t own_mbps;  /* the wire's; 0: none */
-	uint32_t mbps;      /* what its ends have agreed on, at most that; 0: none */
+	/* in Mb/s: of the wire; 0: no limit */
+	uint32_t own_mbps;  /* agreed by its ends, at most own_mbps; 0: no limit */
+	uint32_t mbps;      /* next_free is rem / mbps ns later than its value */
 	uint32_t rem;       /* next_free is rem / mbps ns later than it says */
-	uint64_t next_free; /* monotonic, ns */
-	uint64_t lag;       /* how far next_free may lie back, ns */
+	uint64_t next_free; /* maximum by which next_free may be behind now, ns */
+	uint64_t lag;       /* frames were waiting at the last poll */
 	bool backlog;       /* frames were waiting at the last look */
 
-	uint64_t (*clock)(void); /* for POLL_NS; NULL: a poll may take as long as it takes */
-	uint64_t check_begin; /* of this poll: the clock at the first look; 0: none yet */
-	unsigned int check_cost; /* since the last look */
+	uint64_t (*clock)(void); /* for POLL_NS; NULL: no limit */
+	uint64_t check_begin; /* clock at the first check of this poll; 0: none yet */
+	unsigned int check_cost; /* cost since the last check */
 
-	uint32_t carrier;   /* the source's, as the sink knows it; 0: nothing was passed on */
+	uint32_t carrier;   /* of the source, as the sink knows it; 0: nothing was passed */
 
-	/* A patient source: */
+	/* For a patient source: */
 	bool hush;          /* it has not started yet */
 	bool on_demand;     /* it waits for go, not for quiet */
-	bool go;            /* from any thread */
-	uint64_t quiet;     /* ns without a change of the listener's set-up */
-	uint64_t heard;     /* since when somebody has listened at each check; 0: nobody does */
+	bool go;            /* set from any thread */
+	uint64_t quiet;     /* ns for which the listener must not change its set-up */
+	uint64_t heard;     /* since when somebody listened at each check; 0: nobody */
 	uint64_t next_check;
 
-	bool holding;       /* held was refused; data in hold_buf */
+	bool holding;       /* the sink refused held; its data is in hold_buf */
 	struct igb_frame held;
 
 	/*
-	 * Written by the polling thread, read by others with relaxed atomics:
-	 * each number is true, together they may be a turn apart. longest_gap
-	 * is also set to 0 by wire_dir_new_interval().
+	 * Written by the polling thread, read by other threads as relaxed atomics. Each number is
+	 * consistent in itself; two numbers may be one poll apart. wire_dir_new_interval() also
+	 * sets longest_gap to 0.
 	 */
-	uint64_t last_look; /* 0: was at rest */
+	uint64_t last_look; /* 0: the thread was at rest */
 	uint64_t longest_gap, longest_gap_at;
 	uint64_t over_100us, over_1ms, over_10ms;
 	uint64_t frames, bytes, drops, stalled_ns;
@@ -162,7 +164,7 @@ wire_dir_free(struct wire_dir *dir)
 	free(dir);
 }
 
-/* Notes how long the thread was away. */
+/* Record how long the thread was away. */
 static void
 note_gap(struct wire_dir *dir, uint64_t now)
 {
@@ -182,7 +184,7 @@ note_gap(struct wire_dir *dir, uint64_t now)
 	POST(dir->last_look, now);
 }
 
-/* The source's next frame, padded as a sending MAC pads (802.3, 4.2.8). */
+/* Take the source's next frame, padded as a sending MAC pads (802.3, 4.2.8). */
 static inline int
 take(struct wire_dir *dir, uint64_t now, struct igb_frame *frame)
 {
@@ -201,11 +203,11 @@ static inline enum wire_put
 put(struct wire_dir *dir, uint64_t at, const struct igb_frame *frame, bool wait)
 {
 	if (frame->flags & IGB_FRAME_LOOPED)
-		return WIRE_PUT_TAKEN; /* by who sent it */
+		return WIRE_PUT_TAKEN; /* the sender took it */
 	return dir->sink->put(dir->sink, at, frame, wait);
 }
 
-/* The wire is busy with a frame. */
+/* Occupy the wire for a frame. */
 static inline void
 occupy(struct wire_dir *dir, uint32_t len)
 {
@@ -224,8 +226,8 @@ account(struct wire_dir *dir, unsigned int frames, uint64_t bytes)
 }
 
 /*
- * Also when nothing moved: a device holds back interrupts that would come too
- * soon after the last one (EITR), and looks at that when it is flushed.
+ * Flush both ends, also when nothing moved: a device holds back interrupts that would come too soon
+ * after the last one (EITR), and checks them when it is flushed.
  */
 static inline void
 flush(struct wire_dir *dir)
@@ -236,7 +238,7 @@ flush(struct wire_dir *dir)
 		dir->sink->flush(dir->sink);
 }
 
-/* Whether the poll has taken its time, of which a frame of len bytes was a part. */
+/* Return whether the poll has used up its time, part of which was for a frame of len bytes. */
 static inline bool
 time_is_up(struct wire_dir *dir, uint32_t len)
 {
@@ -260,7 +262,7 @@ poll_paced(struct wire_dir *dir, uint64_t now)
 	uint64_t bytes = 0;
 
 	if (dir->next_free > now) {
-		/* Busy. Whoever waits now will go on at next_free. */
+		/* Busy. A source that has frames waiting now continues at next_free. */
 		if (!dir->backlog)
 			dir->backlog = dir->src->pending(dir->src);
 		return 0;
@@ -303,7 +305,7 @@ set_holding(struct wire_dir *dir, bool holding)
 		dir->src->pause(dir->src, holding);
 }
 
-/* Keeps a frame that the sink would not take: its source may reuse the memory. */
+/* Keep a frame that the sink did not take, because its source may reuse the memory. */
 static void
 hold(struct wire_dir *dir, const struct igb_frame *frame)
 {
@@ -328,7 +330,7 @@ poll_unpaced(struct wire_dir *dir, uint64_t now)
 			frame = dir->held;
 		else if (!take(dir, now, &frame))
 			break;
-		/* What cannot be kept cannot wait. */
+		/* A frame that cannot be kept cannot wait. */
 		wait = frame.len <= sizeof(dir->hold_buf);
 		ret = put(dir, now, &frame, wait);
 		if (ret == WIRE_PUT_WAIT && wait) {
@@ -348,7 +350,7 @@ poll_unpaced(struct wire_dir *dir, uint64_t now)
 	return n;
 }
 
-/* Passes the source's carrier on. A loss that is over already is passed on as well. */
+/* Pass the source's carrier on, including a loss that is over already. */
 static inline void
 follow_carrier(struct wire_dir *dir)
 {
@@ -369,8 +371,8 @@ follow_carrier(struct wire_dir *dir)
 }
 
 /*
- * Whether the listener has set itself up. A device cannot see that its driver polls: with
- * nothing received, no tail moves. But it sees each register that the driver
+ * Return whether the listener has finished its set-up. A device cannot observe that its driver
+ * polls, because no tail moves while nothing is received. But it sees each register that the driver
  * accesses while it starts the port, sets filters and waits for the link.
  */
 static bool
@@ -382,11 +384,11 @@ is_ready(const struct wire_dir *dir, uint64_t now)
 		return PEEK(dir->go) && now - dir->heard >= LISTEN_CHECK_NS;
 	if (now - dir->heard >= dir->quiet + WIRE_BUSY_NS)
 		return true;
-	/* busy_at may be later than now, which was read before. */
+	/* busy_at may be later than now, which was read before it. */
 	return now - dir->heard >= dir->quiet && now >= busy_at + dir->quiet;
 }
 
-/* The ends agree on a speed by themselves, which may be less than the wire's. */
+/* Follow the speed on which the ends agree by themselves, which may be lower than the wire's. */
 static inline void
 follow_speed(struct wire_dir *dir)
 {
@@ -402,15 +404,15 @@ follow_speed(struct wire_dir *dir)
 		return;
 	dir->mbps = mbps;
 	dir->rem = 0;
-	dir->backlog = false; /* an older clock's: it is no stall of the new one */
-	/* The link was lost for that, and with it a frame that waited for its sink. */
+	dir->backlog = false; /* of the former speed: no stall */
+	/* The link was lost for the change, and with it a frame that waited for its sink. */
 	if (dir->holding) {
 		set_holding(dir, false);
 		POST_ADD(dir->drops, 1);
 	}
 }
 
-/* A patient source waits for a listener, once. */
+/* Return whether a patient source still waits for a listener. It waits once only. */
 static bool
 still_hushed(struct wire_dir *dir, uint64_t now)
 {
@@ -471,7 +473,7 @@ wire_dir_get_stats(const struct wire_dir *dir, uint64_t now, struct wire_stats *
 	};
 	if (dir->sink->drops != NULL)
 		stats->drops += dir->sink->drops(dir->sink);
-	/* Away right now. (The thread may have looked after now was read.) */
+	/* The thread is away right now. (It may have polled after now was read.) */
 	if (last != 0 && now > last && now - last > stats->longest_gap_ns) {
 		stats->longest_gap_ns = now - last;
 		stats->longest_gap_at = now;
@@ -482,9 +484,9 @@ void
 wire_dir_new_interval(struct wire_dir *dir)
 {
 	/*
-	 * The polling thread stores only what is longer than what it read
-	 * before: in a race with it this store, or the reset, is the last one.
-	 * In the first case a gap is counted for two intervals; none is lost.
+	 * The polling thread stores only gaps that are longer than the one it read before. In a
+	 * race this store or the reset is the last one. In the first case a gap counts for two
+	 * intervals; none is lost.
 	 */
 	POST(dir->longest_gap, 0);
 }

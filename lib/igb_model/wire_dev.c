@@ -3,8 +3,8 @@
  */
 
 /*
- * A device's two ends: its transmitter is a source, its receiver a sink. The
- * device outlives both.
+ * The two ends of a device: its transmitter is a source, its receiver a sink. The device must exist
+ * until both are closed.
  */
 
 #include <errno.h>
@@ -74,7 +74,7 @@ dev_close_src(struct wire_source *src)
 static enum wire_put
 dev_put(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame, bool wait)
 {
-	/* What the device drops, it counts: dev_drops(). */
+	/* The device counts the frames that it drops: dev_drops(). */
 	if (igb_model_rx(((struct dev_sink *)sink)->dev, frame, wait))
 		return WIRE_PUT_TAKEN;
 	return WIRE_PUT_WAIT;

@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* wire=none: the cable leads to a partner that listens and says nothing. */
+/* wire=none: the cable leads to a partner that listens and sends nothing. */
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,21 +3,20 @@
  */
 
 /*
- * wire=pcap:IN[:OUT]: the cable leads to a capture that is replayed, and to one
- * that is recorded.
+ * wire=pcap:IN[:OUT]: the cable leads to a capture that is replayed, and to one that is recorded.
  *
- * The replay begins when the direction says so (wire.c), goes once through the file
- * at the wire's rate, and then the partner falls silent. The polling thread reads the
- * file as it goes, through zlib's buffer and the page cache. A file that breaks off is
- * found when it is opened: it is read once from end to end, or as far as CHECK_BYTES.
+ * The replay begins when the direction permits it (wire.c), goes through the file once at the
+ * wire's rate, and then the partner sends nothing more. The polling thread reads the file as it
+ * goes, through zlib's buffer and the page cache. A truncated file is detected when it is opened:
+ * it is read once from end to end, or up to CHECK_BYTES.
  *
- * A record is not always a frame. The replay leaves out what is no Ethernet, shorter
- * than an Ethernet header or longer than a wire carries, fills up with zeros what was cut
- * when captured, strips the FCS, and counts each of these.
+ * A record is not always a frame. The replay omits records that are no Ethernet, shorter than an
+ * Ethernet header or longer than a wire carries. It pads with zeros what was cut when captured, and
+ * strips the FCS. It counts each of these.
  *
- * Recording keeps the time at which each frame was on the wire, by the wire's
- * own clock: of frames that went back to back the stamps are exactly one frame
- * time apart, whenever the polling thread came round to them.
+ * A recording keeps the time at which each frame was on the wire, by the wire's own clock: the
+ * stamps of frames that went back to back are exactly one frame time apart, whenever the polling
+ * thread served them.
  */
 
 #include <errno.h>
@@ -32,11 +31,11 @@
 
 #define ETHERNET_HEADER 14
 #define ETHERNET_FCS 4
-/* A second or so, decompressed. What lies behind is found out by the replay itself. */
+/* About a second of work, in decompressed bytes. The replay itself detects errors behind that. */
 #define CHECK_BYTES (1ULL << 30)
 #define LEFT_OUT_BURST 64
 
-/* Captures that could not be read to the end, or not be written. */
+/* Captures that could not be read to the end, or written. */
 static unsigned int failures;
 
 #define COUNT(r, what) \
@@ -49,7 +48,7 @@ struct replay {
 	char *path;
 	/* Written by the polling thread, read by others: relaxed atomics. */
 	struct wire_replay_stats stats;
-	struct wire_sink *sink; /* since the start; released */
+	struct wire_sink *sink; /* set at the start; release */
 	uint64_t filtered_base;
 };
 
@@ -57,7 +56,7 @@ struct record {
 	struct wire_sink sink;
 	struct capture_writer *writer;
 	bool failed;
-	uint64_t to_realtime; /* monotonic + this = real time, ns */
+	uint64_t to_realtime; /* monotonic time + this = real time, ns */
 	char *path;
 };
 
@@ -73,9 +72,7 @@ wire_pcap_failures(void)
 	return __atomic_load_n(&failures, __ATOMIC_RELAXED);
 }
 
-/*
- * Replay.
- */
+/* Replay. */
 
 static bool
 fcs_is_wrong(const uint8_t *data, uint32_t len)
@@ -86,11 +83,15 @@ fcs_is_wrong(const uint8_t *data, uint32_t len)
 	return memcmp(data + len - ETHERNET_FCS, bytes, sizeof(bytes)) != 0;
 }
 
-/* Makes a frame of a record. False: it is left out, and counted. */
+/*
+ * Make a frame of a record.
+ *
+ * @return false: the record is omitted, and counted
+ */
 static bool
 to_frame(struct replay *r, const struct capture_record *c, struct igb_frame *frame)
 {
-	/* Captured beyond the packet's end: padding of whoever captured it. */
+	/* Bytes captured beyond the packet's end are padding by the capturing program. */
 	uint32_t kept = c->caplen < c->len ? c->caplen : c->len;
 	uint32_t len = c->len > c->fcs_len ? c->len - c->fcs_len : 0;
 
@@ -142,7 +143,10 @@ replay_ends(struct replay *r)
 				(unsigned long long)s.frames);
 }
 
-/* Leaves out no more than LEFT_OUT_BURST in one turn: the polling thread has others to serve. */
+/*
+ * Return the next frame. At most LEFT_OUT_BURST records are omitted in one call, because the
+ * polling thread has other ports to serve.
+ */
 static int
 replay_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
 {
@@ -211,7 +215,7 @@ wire_pcap_get_stats(const struct wire_source *src, struct wire_replay_stats *sta
 		stats->filtered = sink->filtered(sink) - r->filtered_base;
 }
 
-/* Reads the file once, before anybody relies on it. */
+/* Read the file once before the replay relies on it. */
 static int
 check(struct replay *r, char *err)
 {
@@ -275,11 +279,9 @@ wire_pcap_open_source(const char *path, struct wire_source **src, char *err)
 	return 0;
 }
 
-/*
- * Record.
- */
+/* Record. */
 
-/* Says once that the file could not be written; what comes after is counted as dropped. */
+/* Report once that the file could not be written. Later frames count as dropped. */
 static void
 record_check(struct record *r, bool good)
 {
@@ -297,7 +299,7 @@ record_put(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame, b
 	struct record *r = (struct record *)sink;
 
 	if (frame->flags & IGB_FRAME_BAD_FCS)
-		return WIRE_PUT_TAKEN; /* the partner's MAC throws it away */
+		return WIRE_PUT_TAKEN; /* the partner's MAC drops it */
 	if (r->failed)
 		return WIRE_PUT_DROPPED;
 	record_check(r, capture_write(r->writer, at + r->to_realtime, frame->data, frame->len));

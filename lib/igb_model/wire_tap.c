@@ -3,27 +3,25 @@
  */
 
 /*
- * wire=tap:IFNAME: the cable leads into the kernel's network stack.
+ * wire=tap:IFNAME: the cable leads into the network stack of the kernel.
  *
- * A TAP is a file descriptor: what the stack sends out of the interface is
- * read from it, what is written to it arrives at the interface. Each frame is a
- * system call, which is the kernel's side of the wire and not ours. An idle
- * TAP, though, must not cost a system call a turn: after a read that found
- * nothing the next one is put off, by 1 us at first and up to 20 us.
+ * A TAP is a file descriptor: frames that the stack sends out of the interface are read from it,
+ * and frames that are written to it arrive at the interface. Each frame costs a system call, which
+ * is the kernel's side of the wire. An idle TAP must not cost a system call at each turn: after a
+ * read that found nothing the next one is delayed, by 1 us at first and up to 20 us.
  *
- * The cable has two ends. The port's link is up while the interface is (IFF_UP), and the
- * interface has a carrier while the port's transceiver signals, so that the kernel sees the
- * port stop. Neither is looked at, or set, by a polling thread: setting a carrier waits for the
- * kernel's lock of all interfaces, which others may hold for long. A thread of the TAP's own does
- * both 100 times a second. Whether the interface is up shows in poll(): only then is the file
- * descriptor writable, in whatever network namespace the interface is by now. (Kernels before
- * 5.2 say that it always is.)
+ * The cable has two ends. The port's link is up while the interface is (IFF_UP). The interface has
+ * a carrier while the port's transceiver signals, so that the kernel sees the port stop. No polling
+ * thread reads or sets these states, because setting a carrier waits for the kernel's lock of all
+ * interfaces, which others may hold for long. A thread of the TAP does both 100 times a second. It
+ * uses poll() to see whether the interface is up: only then is the file descriptor writable, in
+ * whatever network namespace the interface is by now. (Kernels before 5.2 report that it always
+ * is.)
  *
- * The interface is used as it is found: addresses, MTU and IFF_UP are whoever
- * configures the stack's. Frames carry no virtio-net header (no IFF_VNET_HDR),
- * so that the stack computes checksums and cuts segments as for any NIC without
- * offloads. A frame that the stack does not take (queue full, interface down) is
- * dropped and counted.
+ * The wire uses the interface as it finds it: the configuration of the stack (addresses, MTU and
+ * IFF_UP) belongs to the administrator. Frames carry no virtio-net header (no IFF_VNET_HDR), so
+ * that the stack computes checksums and cuts segments as for any NIC without offloads. A frame that
+ * the stack does not take (queue full, interface down) is dropped and counted.
  */
 
 #include <errno.h>
@@ -44,23 +42,23 @@
 
 #define BACKOFF_MIN_NS 1000
 #define BACKOFF_MAX_NS 20000
-/* How often the interface's state is looked at. */
+/* How often the thread checks the interface's state. */
 #define WATCH_NS 10000000
 
 struct tap {
 	struct wire_source src;
 	struct wire_sink sink;
 	int fd;
-	int users;        /* of the two ends, those not closed yet */
+	int users;        /* number of the two ends that are not closed */
 	char ifname[IFNAMSIZ];
 
-	/* Between its thread and the polling threads, atomic: */
+	/* Shared by the thread of the TAP and the polling threads, atomic: */
 	pthread_t watch;
 	bool stop;
 	uint32_t up;      /* as struct wire_source's carrier() returns it */
-	bool carrier;     /* the port's */
+	bool carrier;     /* of the port */
 
-	/* The source's thread: */
+	/* Only the thread of the source: */
 	bool dry;         /* the last read found nothing */
 	bool gone;        /* the interface was deleted */
 	bool told_long;
@@ -128,7 +126,7 @@ tap_put(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame, bool
 	struct tap *tap = tap_of_sink(sink);
 
 	if (frame->flags & IGB_FRAME_BAD_FCS)
-		return WIRE_PUT_TAKEN; /* the partner's MAC throws it away */
+		return WIRE_PUT_TAKEN; /* the partner's MAC drops it */
 	if (write(tap->fd, frame->data, frame->len) >= 0)
 		return WIRE_PUT_TAKEN;
 	return errno == EAGAIN && wait ? WIRE_PUT_WAIT : WIRE_PUT_DROPPED;
@@ -149,7 +147,7 @@ tap_far_carrier(struct wire_sink *sink, bool up)
 static void
 set_carrier(const struct tap *tap, bool up)
 {
-	/* A deleted interface has none; an old kernel (before 5.0) knows no such call. */
+	/* A deleted interface has none; an old kernel (before 5.0) does not support the call. */
 	ioctl(tap->fd, TUNSETCARRIER, &(int){ up });
 }
 
@@ -198,7 +196,11 @@ tap_close_sink(struct wire_sink *sink)
 	tap_put_down(tap_of_sink(sink));
 }
 
-/* Attaches fd to the interface. Returns 0 or a negative errno value. */
+/*
+ * Attach fd to the interface.
+ *
+ * @return 0 or a negative errno value
+ */
 static int
 attach(int fd, const char *ifname)
 {
@@ -209,7 +211,7 @@ attach(int fd, const char *ifname)
 		return 0;
 	if (errno != EINVAL)
 		return -errno;
-	/* One that was made with several queues wants to be asked so. */
+	/* An interface that was created with several queues must be opened with this flag. */
 	ifr.ifr_flags |= IFF_MULTI_QUEUE;
 	return ioctl(fd, TUNSETIFF, &ifr) == 0 ? 0 : -errno;
 }
@@ -269,7 +271,7 @@ wire_tap_open(const char *ifname, struct wire_source **src, struct wire_sink **s
 		return ret;
 	}
 
-	set_carrier(tap, false); /* nobody is at the port yet */
+	set_carrier(tap, false); /* no client is attached yet */
 	ret = vfu_thread_start(&tap->watch, NULL, "tap", watch_main, tap);
 	if (ret != 0) {
 		snprintf(err, WIRE_ERR_LEN, "TAP %s: cannot start a thread: %s", ifname,
