@@ -3,9 +3,9 @@
  */
 
 /*
- * One request at a time comes through a pair of sockets, and each gets a reply. The process knows
- * the paths from the daemon's command line: a request names none. It ends when the daemon
- * does, in whatever way.
+ * The keeper's process serves one request at a time, which arrives through a pair of sockets, and
+ * replies to each. The process knows the paths from the daemon's command line: a request contains
+ * none. It ends when the daemon ends, in whatever way.
  */
 
 #include <errno.h>
@@ -27,7 +27,7 @@
 enum { NOTE_SOCKETS, REMOVE_SOCKETS, REPLACE_FILE };
 
 struct request {
-	uint32_t what, len; /* the text's, which follows */
+	uint32_t what, len; /* len: bytes of the text, which follows */
 };
 
 static struct {
@@ -35,14 +35,18 @@ static struct {
 	pid_t process;
 	bool noted;
 
-	/* The process' own: */
+	/* Only in the keeper's process: */
 	const char *stats;
 	unsigned int nr;
 	const char *paths[PORT_MAX];
 	struct stat sockets[PORT_MAX];
 } keeper = { .sock = -1 };
 
-/* Less than len bytes: the other end is gone. */
+/*
+ * Transfer all bytes.
+ *
+ * @return false: the other end is gone
+ */
 static bool
 transfer(ssize_t (*step)(int, void *, size_t), void *data, size_t len)
 {
@@ -77,9 +81,7 @@ send_all(const void *data, size_t len)
 	return transfer(step_write, (void *)(uintptr_t)data, len);
 }
 
-/*
- * The process.
- */
+/* The keeper's process. */
 
 static int
 replace(uint32_t len)
@@ -102,7 +104,10 @@ note_sockets(void)
 			memset(&keeper.sockets[i], 0, sizeof(keeper.sockets[i]));
 }
 
-/* They still listen, so that no other daemon takes one for stale in between. */
+/*
+ * Remove the sockets while they still listen, so that no other daemon takes one for stale in the
+ * meantime.
+ */
 static void
 remove_sockets(void)
 {
@@ -136,9 +141,7 @@ serve(void)
 	_exit(EXIT_SUCCESS);
 }
 
-/*
- * The daemon.
- */
+/* The daemon. */
 
 static int
 ask(uint32_t what, const char *text, size_t len)

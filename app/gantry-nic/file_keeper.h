@@ -3,8 +3,8 @@
  */
 
 /*
- * The file keeper: a process that changes files for the daemon, which is confined (sandbox.c).
- * The functions are for the main thread.
+ * The file keeper: a process that changes files for the confined daemon (sandbox.c). Only the main
+ * thread calls these functions.
  */
 
 #ifndef FILE_KEEPER_H
@@ -16,16 +16,18 @@
 #include "port.h"
 
 /**
- * Starts the process, before any thread, and lets it write the statistics file from here on.
- * @param stats  if the file is replaced as a whole, file_keeper writes it; else it is left alone
+ * Start the process, before any thread, and let it write the statistics file from here on.
+ *
+ * @param stats  if the file is replaced as a whole, the keeper writes it; else the keeper leaves it
+ *   alone
  * @return 0 or a negative errno value
  */
 int file_keeper_start(const struct port *ports, unsigned int nr, struct output_file *stats);
 
-/** Makes the keeper remember the ports' sockets, which listen now. */
+/** Record the sockets of the ports, which listen now, so that they can be recognised at the end. */
 void file_keeper_note_sockets(void);
 
-/** Removes those sockets, unless others have taken their places, and ends the process. */
+/** Remove those sockets, unless others have taken their places, and end the process. */
 void file_keeper_stop(void);
 
 #endif /* FILE_KEEPER_H */

@@ -11,11 +11,11 @@
 #include "files.h"
 #include "output_file.h"
 
-/* Two of each port, the statistics, and the three that the shell has opened. */
+/* Two files for each port, the statistics, and the three that the shell has opened. */
 #define FILES_MAX (2 * PORT_MAX + 4)
 
 struct file {
-	char who[PORT_NAME_MAX + 8]; /* "port a", or what else has it */
+	char who[PORT_NAME_MAX + 8]; /* "port a", or the name of another user of the file */
 	const char *does;
 	const char *path;
 	bool written, is_std;
@@ -45,7 +45,7 @@ note(struct files *files, const char *who, const char *does, const char *path,
 	f->ino = st->st_ino;
 }
 
-/* One that is not there: who opens it says so. */
+/* Note a file to be read. If it does not exist, the code that opens it reports the error. */
 static void
 add_input(struct files *files, const char *who, const char *does, const char *path)
 {
@@ -55,7 +55,7 @@ add_input(struct files *files, const char *who, const char *does, const char *pa
 		note(files, who, does, path, &st, false, false);
 }
 
-/* The folder of a file that may not be there yet, and its name in it. */
+/* Return the name of a file in its folder, and the folder's status. The file may not exist yet. */
 static const char *
 place(const char *path, struct stat *folder)
 {
@@ -68,7 +68,7 @@ place(const char *path, struct stat *folder)
 	return slash != NULL ? slash + 1 : path;
 }
 
-/* Whether two paths, of which neither need exist, name one file. */
+/* Return whether two paths name one file. Neither of them need exist. */
 static bool
 same_place(const char *a, const char *b)
 {
@@ -79,7 +79,7 @@ same_place(const char *a, const char *b)
 	       folder_a.st_dev == folder_b.st_dev && folder_a.st_ino == folder_b.st_ino;
 }
 
-/* Sockets are made after this check: an output is compared with them by its place. */
+/* Compare an output with the sockets, which are created after this check, by its place. */
 static int
 compare_sockets(const struct files *files, const char *who, const char *does, const char *path,
 		char *err)
@@ -101,7 +101,7 @@ compare_sockets(const struct files *files, const char *who, const char *does, co
 	return ret;
 }
 
-/* Two spellings of one path: port_specs_check() has compared the text only. */
+/* Compare the sockets of two ports by their place; port_specs_check() compared only the text. */
 static int
 compare_ports(const struct port *ports, unsigned int nr, char *err)
 {
@@ -194,7 +194,7 @@ files_check(const struct port *ports, unsigned int nr, const char *stats_json, c
 	}
 	if (stats_json != NULL && ret == 0)
 		ret = add_output(&files, "--stats-json", "writes to", stats_json, false, err);
-	/* Last: overlayfs may give a file another inode when it is opened for writing. */
+	/* Last, because overlayfs may give a file another inode when it is opened for writing. */
 	for (i = 0; i < nr; i++) {
 		snprintf(who, sizeof(who), "port %s", ports[i].spec.name);
 		if (ports[i].spec.pcap_in != NULL)

@@ -2,9 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/*
- * The files that the command line names.
- */
+/* Check of the files that the command line names. */
 
 #ifndef FILES_H
 #define FILES_H
@@ -12,12 +10,15 @@
 #include "port.h"
 
 /*
- * Checks that each file that is to be written can be, and is none that is read, or written by
- * somebody else, or a socket of a port. Files are compared by device and inode, whatever their
- * names; none of them is changed.
- * @param stats_json  or NULL
- * @return 0; -EINVAL: two are one file; -EIO: one cannot be written; and one line in err
- *         (SPEC_ERR_LEN bytes)
+ * Check that each output can be written, and that it is neither read, nor written by anything
+ * else, nor the socket of a port. Files are compared by device and inode, whatever their names;
+ * none of them is changed.
+ *
+ * @param stats_json    or NULL
+ * @param[out] err      one line, SPEC_ERR_LEN bytes
+ * @retval 0        all is well
+ * @retval -EINVAL  two are one file
+ * @retval -EIO     one cannot be written
  */
 int files_check(const struct port *ports, unsigned int nr, const char *stats_json, char *err);
 

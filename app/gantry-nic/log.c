@@ -16,17 +16,17 @@
 #include "thread.h"
 
 #define BUFFER_BYTES (256 << 10)
-#define PIECE_BYTES  4096 /* written at a time */
-#define REPORT_BYTES 128  /* at most, of the line that reports lost ones */
+#define PIECE_BYTES  4096 /* bytes written at a time */
+#define REPORT_BYTES 128  /* maximum length of the line that reports lost lines */
 #define STOP_MS      400
 
 static struct {
 	pthread_mutex_t lock;   /* held for a copy, never for a write */
 	pthread_cond_t change;
 	pthread_t writer;
-	FILE *before;           /* what stderr was */
+	FILE *before;           /* the former stderr */
 	bool stop;
-	size_t head, used;      /* of buffer */
+	size_t head, used;      /* position and bytes used of buffer */
 	uint64_t lost, reported; /* lines; while they differ, a gap is open */
 	char buffer[BUFFER_BYTES];
 } logs = { .lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER };
@@ -54,7 +54,7 @@ fits(size_t len)
 	return len <= sizeof(logs.buffer) - logs.used;
 }
 
-/* Closes the gap: what is written next comes after it. */
+/* Close the gap: lines that are written later come after the report. */
 static void
 put_report(void)
 {
@@ -65,7 +65,7 @@ put_report(void)
 	logs.reported = logs.lost;
 }
 
-/* What stdio calls for each line; "takes" a line that is lost as well. */
+/* Take a line; stdio calls this for each one. It also "takes" a line that is lost. */
 static ssize_t
 append(void *cookie, const char *text, size_t len)
 {
@@ -81,7 +81,11 @@ append(void *cookie, const char *text, size_t len)
 	return (ssize_t)len;
 }
 
-/* The next piece; 0: there is none, and none will come. */
+/*
+ * Take the next piece.
+ *
+ * @return bytes; 0: there is none, and none will come
+ */
 static size_t
 take(char *piece)
 {
@@ -112,7 +116,7 @@ write_all(const char *piece, size_t len)
 		if (n >= 0) {
 			piece += n;
 			len -= (size_t)n;
-		} else if (errno == EAGAIN) { /* somebody shares it and made it so */
+		} else if (errno == EAGAIN) { /* another process made it non-blocking */
 			poll(&pfd, 1, -1);
 		} else if (errno != EINTR) {
 			return;
@@ -167,7 +171,7 @@ log_stop(void)
 	end.tv_nsec += STOP_MS * 1000000L;
 	end.tv_sec += end.tv_nsec / 1000000000;
 	end.tv_nsec %= 1000000000;
-	/* If nobody reads, the thread ends with the process. */
+	/* If nobody reads standard error, the thread ends with the process. */
 	pthread_clockjoin_np(logs.writer, NULL, CLOCK_MONOTONIC, &end);
 }
 

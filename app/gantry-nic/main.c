@@ -3,28 +3,74 @@
  */
 
 /*
- * gantry-nic: software NICs.
+ * gantry-nic: software NICs. Theory of this folder.
  *
- * Three kinds of thread:
- *  - one control thread per device, inside its vfio-user server: registers,
- *    resets, the client's coming and going (lib/vfio_user, lib/igb_model);
- *  - the polling threads, which move frames (poller.c). Each direction of each wire
- *    (lib/igb_model/wire.h) belongs to one of them;
- *  - this one, which sets all up, then waits for signals, writes statistics, and
- *    takes all down again in the reverse order: polling threads, statistics,
- *    wires, devices with their sockets.
+ * The daemon serves one or more ports. A port is a software 82576 (lib/igb_model) behind a
+ * vfio-user socket (lib/vfio_user), and a cable (lib/igb_model/wire.h). Its client, a driver in
+ * another process, attaches to the socket and drives the device.
  *
- * Signals are blocked in all threads and taken by sigwaitinfo() here. Only while this thread does
- * something that may last (opening files, writing statistics) the signals to end come to a handler,
- * and once one has come, SIGALRM ends the process if all else waits. (SIGBUS is the server's: a
- * client that truncated its memory.)
+ * ORGANISATION
+ *
+ *    main.c         options, signals, set-up and end; this text
+ *    port_spec.c    parsing of --port and --cores
+ *    port_limits.c  shares of the process limits for each port
+ *    files.c        check of the files that the command line names
+ *    port.c         devices and their wires
+ *    poller.c       polling threads
+ *    report.c       statistics as JSON and as text
+ *    log.c          standard error without blocking
+ *    sandbox.c      rights of the threads after set-up
+ *    file_keeper.c  the process that changes files for the daemon
+ *
+ * DATA STRUCTURES
+ *
+ *    struct options
+ *     +- ports[] --> struct port --- dev ----> struct igb_model (server, control thread)
+ *                        |
+ *                        +- out ----> struct wire_dir: from dev to a device, TAP, capture, nothing
+ *                        +- in -----> struct wire_dir: to dev. Owned (tap, pcap), or the out of
+ *                                     this port (loop) or of its peer (pair); NULL: wire=none
+ *
+ *    struct poller --- dirs[] ------> struct wire_dir, each in exactly one poller
+ *                  +-- devs[], servers[]: those at the ends of its directions
+ *
+ * THREADS
+ *
+ * - One control thread for each device, inside its vfio-user server: registers, resets, a client's
+ *   attaching and detaching (lib/vfio_user, lib/igb_model).
+ * - The polling threads, which move frames (poller.c). Each direction of each wire belongs to
+ *   exactly one of them.
+ * - Threads that wait for something slow, so that no other thread does: one writes the log (log.c),
+ *   one watches each TAP, and the servers close foreign descriptors and read memory without a
+ *   descriptor in threads of their own.
+ * - The main thread, which sets all up, then waits for signals and writes statistics.
+ *
+ * The path of a frame takes no lock: devices belong to their control threads, directions to their
+ * polling threads, and statistics are relaxed atomics that the main thread reads. A control
+ * thread hands memory over to the polling threads by grace periods (vfu_rcu.h).
+ *
+ * LIFECYCLE
+ *
+ * 1. Parse and check the arguments (port_spec.c, port_limits.c, files.c).
+ * 2. Prepare the sandbox, start the file keeper and the log.
+ * 3. Open TAPs and captures to replay, make the devices, open recordings, connect the wires
+ *    (port.c).
+ * 4. Start the polling threads, enter the sandbox, report "ready".
+ * 5. Wait for signals.
+ * 6. End in the reverse order: polling threads, statistics, wires, devices with their sockets, log.
+ *
+ * All threads block signals, and the main thread takes them by sigwaitinfo(). Only while the main
+ * thread does something that may last (opening files, writing statistics) does a handler receive
+ * the signals to end. Once such a signal has come, SIGALRM ends the process if all else waits.
+ * (SIGBUS belongs to the servers: a client that truncated its memory.)
  *
  * After set-up all threads are confined (sandbox.c), and a second process changes files for them
  * (file_keeper.c).
  *
- * Files: port_spec.c what the command line says; port_limits.c what each port may use; files.c what it
- * names; port.c devices and their wires; poller.c threads; log.c standard error; report.c
- * statistics.
+ * DELIBERATELY NOT DONE
+ *
+ * Ports are not added or removed while the daemon runs, because a confined process opens nothing.
+ * The daemon does not restart itself, and does not detach from its terminal.
  */
 
 #include <err.h>
@@ -54,8 +100,8 @@
 #include "std_fds.h"
 
 #define EXIT_USAGE 2
-#define END_MS   1900 /* from the signal to the end of the process, whatever waits */
-#define STATS_MS 1000 /* for the reader of the statistics; at the end: */
+#define END_MS   1900 /* ms from the signal to the end of the process, whatever waits */
+#define STATS_MS 1000 /* ms for the reader of the statistics; at the end: */
 #define STATS_END_MS 500
 #define CORES_MAX 64
 
@@ -64,10 +110,10 @@ struct options {
 	unsigned int nr_ports;
 	unsigned int cores[CORES_MAX];
 	unsigned int nr_cores;  /* 0: one thread, not pinned */
-	bool free_cores;        /* besides those */
+	bool free_cores;        /* there are other cores besides those */
 	const char *stats_json;
 	struct output_file stats;
-	bool stats_failed;      /* once or more */
+	bool stats_failed;      /* at least once */
 	enum sandbox_mode sandbox;
 };
 
@@ -142,7 +188,7 @@ help(void)
 "Exit status: 0, 1 something failed, 2 wrong arguments.");
 }
 
-/* Says what is wrong with the arguments; the exit status. */
+/* Print an error in the arguments. The value is the exit status. */
 #define usage_error(...) (warnx(__VA_ARGS__), EXIT_USAGE)
 
 static int
@@ -164,7 +210,7 @@ add_port(struct options *opt, const char *arg)
 	return 0;
 }
 
-/* Checks all ports together; their specifications do not lie side by side. */
+/* Check all ports together. The checks need the specifications in one array. */
 static int
 check_ports(struct options *opt)
 {
@@ -208,7 +254,7 @@ set_cores(struct options *opt, const char *arg)
 	return 0;
 }
 
-/* Found out now, not after hours. */
+/* Open the file at start, so that an error is found now and not after hours. */
 static int
 set_stats(struct options *opt, const char *path)
 {
@@ -223,7 +269,10 @@ set_stats(struct options *opt, const char *path)
 	return 0;
 }
 
-/* "-", and standard output by any other name, is one file with what the shell opened, on purpose. */
+/*
+ * Check the files. "-", and any other name of standard output, is on purpose the same file as the
+ * one that the shell opened.
+ */
 static int
 check_files(const struct options *opt)
 {
@@ -262,7 +311,11 @@ enum {
 	OPT_VERSION,
 };
 
-/* Returns 0 to go on; else *status is the exit status. */
+/*
+ * Parse the options.
+ *
+ * @return 0 to go on; else *status is the exit status
+ */
 static int
 parse_options(int argc, char **argv, struct options *opt, int *status)
 {
@@ -319,7 +372,7 @@ parse_options(int argc, char **argv, struct options *opt, int *status)
 
 static volatile sig_atomic_t ending;
 
-/* From now on the process has END_MS. Safe in a handler. */
+/* Start the time limit END_MS for the end of the process. Async-signal-safe. */
 static void
 begin_end(int sig)
 {
@@ -330,7 +383,7 @@ begin_end(int sig)
 	ending = 1;
 }
 
-/* SIGALRM: something did not end. Sockets that stay behind are replaced at the next start. */
+/* Handle SIGALRM: something did not end in time. The next start replaces sockets that remain. */
 static void
 end_now(int sig)
 {
@@ -342,7 +395,10 @@ end_now(int sig)
 	_exit(EXIT_FAILURE);
 }
 
-/* Blocks what wait_for_end() takes; ends: those that end. A hangup that nohup ignores stays so. */
+/*
+ * Block the signals that wait_for_end() takes. *ends is the set of those that end the process. A
+ * hangup that nohup ignores remains ignored.
+ */
 static void
 block_signals(sigset_t *set, sigset_t *ends)
 {
@@ -384,7 +440,7 @@ wait_for_end(struct options *opt, const sigset_t *set, const sigset_t *ends, uin
 	while (!ending) {
 		int sig = sigwaitinfo(set, NULL);
 
-		if (sig == SIGRTMIN) /* no constant */
+		if (sig == SIGRTMIN) /* not a constant */
 			ports_start(opt->ports, opt->nr_ports);
 		switch (sig) {
 		case SIGINT:
@@ -411,7 +467,7 @@ wait_for_end(struct options *opt, const sigset_t *set, const sigset_t *ends, uin
 	}
 }
 
-/* As many threads as there is something to do for. */
+/* Start one thread for each core of the options, but not more than there are directions. */
 static int
 start_pollers(const struct options *opt, struct poller **pollers, char *err)
 {
@@ -436,9 +492,11 @@ start_pollers(const struct options *opt, struct poller **pollers, char *err)
 }
 
 /*
- * No client can have its port's control thread take the core of another port's polling thread:
- * all threads but the polling ones stay off the polling cores, if there are others. If not, a port's
- * threads run where the port is polled (start_pollers()). Returns whether there are others.
+ * Keep all threads but the polling ones off the polling cores, if there are others, so that no
+ * client can make the control thread of its port take the core of another port's polling thread. If
+ * there are no others, the threads of a port run where the port is polled (start_pollers()).
+ *
+ * @return whether there are others
  */
 static bool
 leave_polling_cores(const struct options *opt)
@@ -502,8 +560,8 @@ run(struct options *opt)
 	file_keeper_stop();
 	ports_close(opt->ports, opt->nr_ports);
 	log_stop();
-	alarm(0); /* nothing is left that could wait */
-	/* A line has reported each capture that was not read or written to its end. */
+	alarm(0); /* nothing that could wait is left */
+	/* Each capture that was not read or written to its end has been reported in a line. */
 	return ret == 0 && !opt->stats_failed && wire_pcap_failures() == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -515,7 +573,7 @@ main(int argc, char **argv)
 	int status;
 
 	std_fds_reserve();
-	json_object_seed(0); /* from /dev/urandom, which the sandbox does not open for jansson later */
+	json_object_seed(0); /* seed from /dev/urandom now: jansson cannot open it in the sandbox */
 	if (parse_options(argc, argv, &opt, &status) == 0)
 		status = run(&opt);
 	for (i = 0; i < opt.nr_ports; i++)

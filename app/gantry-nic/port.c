@@ -8,7 +8,7 @@
 
 #include "port.h"
 
-/* TAPs, and captures to replay, first: what they lack is found out before any socket exists. */
+/* Open TAPs and captures to replay first, so that errors are found before any socket exists. */
 static int
 open_far_ends(struct port *port, char *err)
 {
@@ -22,8 +22,8 @@ open_far_ends(struct port *port, char *err)
 }
 
 /*
- * Captures to record last: they are emptied, and must not be where anything else fails. A
- * daemon that was started twice would empty what the first one records.
+ * Open captures to record last: opening empties them, so that nothing else may fail afterwards. A
+ * daemon that is started twice would empty what the first one records.
  */
 static int
 open_record(struct port *port, char *err)
@@ -62,12 +62,18 @@ make_device(struct port *port, char *err)
 	ret = igb_model_create(&params, &port->dev, err);
 	if (ret != 0)
 		return ret;
-	/* Where somebody is at the far end, the wire says when (struct wire_sink, carrier()). */
+	/*
+	 * Where the far end can go down, the wire reports its state (struct wire_sink, carrier()).
+	 */
 	igb_model_set_link(port->dev, spec->wire != WIRE_PAIR && spec->wire != WIRE_TAP);
 	return 0;
 }
 
-/* A direction, or NULL; takes source and sink in any case. */
+/*
+ * Make a direction. It takes source and sink in any case.
+ *
+ * @return the direction, or NULL
+ */
 static struct wire_dir *
 connect_ends(struct wire_source *src, struct wire_sink *sink, const struct port_spec *spec,
 		char *err)
@@ -84,7 +90,7 @@ connect_ends(struct wire_source *src, struct wire_sink *sink, const struct port_
 	return dir;
 }
 
-/* What the device sends goes to: a device, the far end, or nowhere. */
+/* Connect the device's transmitter to a device, the far end, or nowhere. */
 static int
 connect_out(struct port *ports, struct port *port, char *err)
 {
@@ -97,7 +103,7 @@ connect_out(struct port *ports, struct port *port, char *err)
 		struct port *to = spec->wire == WIRE_LOOP ? port : &ports[spec->peer];
 
 		ret = wire_dev_open(to->dev, NULL, &sink, err);
-		/* A port that hears itself has a link whenever its PHY has power. */
+		/* A port that receives its own frames has a link whenever its PHY has power. */
 		if (ret == 0 && spec->wire == WIRE_LOOP)
 			sink->carrier = NULL;
 	} else if (port->far_sink != NULL) {
@@ -118,7 +124,7 @@ connect_out(struct port *ports, struct port *port, char *err)
 	return port->out != NULL ? 0 : -ENOMEM;
 }
 
-/* What the device receives comes from. Every out is there already. */
+/* Connect the source of the frames that the device receives. Every out exists already. */
 static int
 connect_in(struct port *ports, struct port *port, char *err)
 {
@@ -149,7 +155,7 @@ connect_in(struct port *ports, struct port *port, char *err)
 	return 0;
 }
 
-/* Puts the port's name in front of what went wrong, if it is not there. */
+/* Prefix the error with the port's name unless it has it already. */
 static int
 blame(const struct port *port, int ret, char *err)
 {
@@ -262,7 +268,7 @@ ports_keep_to_cores(struct port *ports, unsigned int nr, struct poller *const *p
 		CPU_ZERO(&cores);
 		for (unsigned int p = 0; p < nr_pollers; p++)
 			poller_core_of(pollers[p], ports[i].dev, &cores);
-		/* Where the kernel refuses, the port is as it was. */
+		/* If the kernel refuses, the threads remain where they are. */
 		vfu_server_run_on(igb_model_server(ports[i].dev), &cores);
 	}
 }

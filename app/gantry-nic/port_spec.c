@@ -13,7 +13,11 @@
 
 #include "port_spec.h"
 
-/* Fills in err. Returns -EINVAL, so that a check can end with it. */
+/*
+ * Fill in err.
+ *
+ * @return -EINVAL, so that a check can end with it
+ */
 __attribute__((format(printf, 2, 3)))
 static int
 bad(char *err, const char *fmt, ...)
@@ -27,9 +31,8 @@ bad(char *err, const char *fmt, ...)
 }
 
 /*
- * A locally administered unicast address (bits 1 and 0 of the first byte) from
- * the port's name: the same at every start, and different for ports of one
- * daemon. FNV-1a.
+ * Derive from the port's name a locally administered unicast address (bits 1 and 0 of the first
+ * byte): the same at every start, and different for the ports of one daemon. FNV-1a.
  */
 static void
 mac_from_name(const char *name, uint8_t mac[6])
@@ -72,7 +75,7 @@ parse_mac(const char *text, uint8_t mac[6], char *err)
 	return 0;
 }
 
-/* "max", whole Mb/s, or Gb/s with at most three decimals and a 'G'. */
+/* Parse a speed: "max", whole Mb/s, or Gb/s with at most three decimals and a 'G'. */
 static int
 parse_speed(const char *text, unsigned int *mbps, char *err)
 {
@@ -113,7 +116,7 @@ good_name(const char *name)
 	return len > 0 && len <= PORT_NAME_MAX && name[len] == '\0';
 }
 
-/* What the kernel's dev_valid_name() asks; '%' would make it choose a name. */
+/* The condition of the kernel's dev_valid_name(). A '%' would make the kernel choose a name. */
 static bool
 good_ifname(const char *name)
 {
@@ -126,7 +129,7 @@ good_ifname(const char *name)
 	return len > 0 && len < IFNAMSIZ && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-/* Splits text in place. */
+/* Parse the value of wire=. Splits @p text in place. */
 static int
 parse_wire(char *text, struct port_spec *spec, char *err)
 {
@@ -173,7 +176,7 @@ parse_wire(char *text, struct port_spec *spec, char *err)
 			text);
 }
 
-/* A number from min to max, of what. */
+/* Parse a number from min to max. @p what names it. */
 static int
 parse_number(const char *key, const char *text, const char *what, unsigned int min,
 		unsigned int max, unsigned int *value, char *err)
@@ -187,7 +190,7 @@ parse_number(const char *key, const char *text, const char *what, unsigned int m
 	return 0;
 }
 
-/* The same, once. */
+/* As parse_number(), but at most once for each key. */
 static int
 parse_limit(const char *key, const char *text, const char *what, unsigned int min,
 		unsigned int max, unsigned int *value, char *err)
@@ -339,7 +342,7 @@ port_spec_free(struct port_spec *spec)
 	memset(spec, 0, sizeof(*spec));
 }
 
-/* No two ports may serve one socket, or open one interface. (Files: files.c.) */
+/* Two ports may not serve one socket, nor open one interface. (files.c compares files.) */
 static int
 check_two(const struct port_spec *a, const struct port_spec *b, char *err)
 {
@@ -354,7 +357,7 @@ check_two(const struct port_spec *a, const struct port_spec *b, char *err)
 	return 0;
 }
 
-/* Finds the other end of specs[i], tells it, and sees that both say the same. */
+/* Find the other end of specs[i], complete both ends, and check that they agree. */
 static int
 resolve_pair(struct port_spec *specs, unsigned int nr, unsigned int i, char *err)
 {
@@ -412,7 +415,7 @@ port_specs_check(struct port_spec *specs, unsigned int nr, char *err)
 	return 0;
 }
 
-/* A number of at most six digits. */
+/* Parse a number of at most six digits. */
 static bool
 parse_core(const char **p, unsigned int *core)
 {

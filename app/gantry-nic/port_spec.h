@@ -3,7 +3,7 @@
  */
 
 /*
- * What the command line says about ports and cores.
+ * Specifications of ports and cores on the command line.
  *
  *     NAME:socket=PATH[,mac=MAC][,speed=SPEED][,wire=WIRE][,catchup=US][,addr_bits=N]
  *         [,page_table=on|off][,start=MS|signal][,max_maps=N][,max_fds=N][,max_mem=MIB]
@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define PORT_NAME_MAX 31
-#define PORT_SOCKET_MAX 107 /* sockaddr_un.sun_path, less the NUL */
+#define PORT_SOCKET_MAX 107 /* size of sockaddr_un.sun_path, less the NUL */
 #define PORT_MAX 64
 #define SPEC_ERR_LEN 256
 #define SPEED_DEFAULT_MBPS 1000
@@ -27,7 +27,7 @@
 #define START_MAX_MS 600000
 #define ADDR_BITS_MIN 24
 #define ADDR_BITS_MAX 64
-/* A driver wires 26 vectors, and new ones beside the old ones. */
+/* A driver wires 26 vectors, and new ones while the old ones exist. */
 #define MAX_FDS_MIN 64
 #define MAX_FDS_DEFAULT 1024
 #define MAX_FDS_MAX 1000000
@@ -44,43 +44,50 @@ enum wire_kind {
 };
 
 struct port_spec {
-	char *text;              /* what the pointers below point into; owned */
+	char *text;              /* memory that the pointers below point into; owned */
 	const char *name;
 	const char *socket;
 	uint8_t mac[6];
-	unsigned int speed_mbps; /* 0: max */
-	unsigned int catchup_us; /* of the directions that this port's wire makes */
-	unsigned int addr_bits;  /* of a bus address, that the device drives */
+	unsigned int speed_mbps; /* in Mb/s; 0: max */
+	unsigned int catchup_us; /* for the directions that this port's wire makes */
+	unsigned int addr_bits;  /* number of bus address bits that the device drives */
 	unsigned int max_maps, max_fds, max_mem_mib; /* 0: not given; see port_limits.h */
-	bool no_page_table;      /* a driver is told of no I/O page table */
-	unsigned int start_ms;   /* PCAP: how long the driver's registers must be left alone */
+	bool no_page_table;      /* the server offers no I/O page table */
+	/* PCAP: ms for which the driver must not access its registers. */
+	unsigned int start_ms;
 	bool start_on_signal;    /* PCAP: the replay waits for a signal instead */
 	bool speed_given, wire_given, catchup_given, addr_bits_given, page_table_given;
 	bool start_given;
 	enum wire_kind wire;
-	char *wire_text;         /* as it was written, e.g. "pair:b"; NULL: not; owned */
-	const char *peer_name;   /* PAIR; NULL if only the other end said so */
-	unsigned int peer;       /* PAIR: index of the other end, by port_specs_check() */
+	/* As in the arguments, e.g. "pair:b"; NULL: not given; owned. */
+	char *wire_text;
+	const char *peer_name;   /* PAIR; NULL if only the other end names it */
+	unsigned int peer;       /* PAIR: index of the other end, set by port_specs_check() */
 	const char *ifname;      /* TAP */
 	const char *pcap_in;     /* PCAP */
 	const char *pcap_out;    /* PCAP, or NULL */
 };
 
 /*
- * Parses one --port argument. On error returns a negative errno value and one
- * line in err (SPEC_ERR_LEN bytes); there is nothing to free then.
+ * Parse one --port argument.
+ *
+ * @return 0, or a negative errno value and one line in err (SPEC_ERR_LEN bytes); there is nothing
+ *   to free then
  */
 int port_spec_parse(const char *arg, struct port_spec *spec, char *err);
 void port_spec_free(struct port_spec *spec);
 
 /*
- * Checks what can only be seen with all ports at hand (names, sockets and
- * interfaces used twice, pairs), and completes pairs: peer, and a speed that only
- * one end gave.
+ * Check all ports together (names, sockets and interfaces used twice, pairs), and complete pairs:
+ * peer, and a speed that only one end gave.
  */
 int port_specs_check(struct port_spec *specs, unsigned int nr, char *err);
 
-/* Parses a list of cores, "1" or "0,2-3", each at most once. Returns how many, or an error. */
+/*
+ * Parse a list of cores, "1" or "0,2-3", each at most once.
+ *
+ * @return the number of cores, or a negative errno value
+ */
 int core_list_parse(const char *list, unsigned int *cores, unsigned int max, char *err);
 
 #endif /* PORT_SPEC_H */

@@ -19,7 +19,7 @@ set(json_t *object, const char *key, uint64_t value)
 	json_object_set_new(object, key, json_integer(value));
 }
 
-/* NULL is null: a port whose wire is none receives nothing. */
+/* Report a direction; NULL is null: a port whose wire is none receives nothing. */
 static json_t *
 direction_json(const struct wire_dir *dir, uint64_t now, uint64_t started)
 {
@@ -120,7 +120,7 @@ replay_state(const struct wire_replay_stats *s)
 	return !s->started ? "waiting" : !s->ended ? "running" : s->broken ? "broken" : "ended";
 }
 
-/* NULL is null: the port's wire is no capture. */
+/* Report a replay; NULL is null: the port's wire is no capture. */
 static json_t *
 replay_json(const struct wire_source *replay)
 {

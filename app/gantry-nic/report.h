@@ -2,9 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/*
- * Statistics: as JSON for programs, as text for people.
- */
+/* Statistics: as JSON for programs, as text for people. */
 
 #ifndef REPORT_H
 #define REPORT_H
@@ -16,8 +14,9 @@
 #include "port.h"
 
 /*
- * Writes the statistics of all ports, and starts a new interval of longest gaps.
- * @param started  poller_now() at the start
+ * Write the statistics of all ports, and start a new interval for the longest gaps. Main thread.
+ *
+ * @param started  poller_now() at the start, ns
  * @return 0 or a negative errno value
  */
 int report_json(struct output_file *out, const struct port *ports, unsigned int nr,

@@ -5,11 +5,11 @@
 /*
  * The sandbox: theory.
  *
- * A client sends messages, descriptors and frames. Should one of them exploit a bug in the code
- * that reads it, the attacker gets what the attacked thread may do. That is little, because the
- * daemon acquires everything during set-up: it listens at all sockets, opens TAPs, captures and
- * the device nodes, and starts its threads. After set-up it opens nothing, connects to nothing
- * and executes nothing. Five mechanisms take the rights away that it no longer uses:
+ * A client sends messages, descriptors and frames. If one of them exploits a bug in the code that
+ * reads it, the attacker gets the rights of the attacked thread. These are few, because the daemon
+ * acquires everything during set-up: it listens at all sockets, opens TAPs, captures and the device
+ * nodes, and starts its threads. After set-up it opens nothing, connects to nothing and executes
+ * nothing. Five mechanisms drop the rights that it no longer uses:
  *
  *  - no_new_privs: no program that is executed gains rights (set-user-ID, file capabilities).
  *  - User: a daemon that was started as root becomes nobody, without supplementary groups.
@@ -32,15 +32,15 @@
  *
  *  - A thread that is started during set-up waits at the gate (thread_begins()). When
  *    set-up has ended, sandbox_enter() changes the user and opens the gate, and each thread
- *    confines itself before it has read a byte of a client's. No thread can be started with
- *    fewer rights than its starter has, hence the waiting: the starter still needs its own.
+ *    confines itself before it has read a byte from a client. The threads wait because a thread
+ *    cannot be started with fewer rights than its starter, and the starter still needs its rights.
  *  - A thread that is started later (dma, closer) inherits its starter's confinement. It adds the
  *    filter of its own kind, and the kernel applies both. Therefore a starter's list contains
  *    that of the threads that it starts, and seccomp() itself.
  *
- * A refused call fails with EPERM. It does not kill the process, because the other ports' clients
- * would lose their devices for the mistake, or the wish, of one. A filter that is installed cannot
- * be removed, so an attacker gains nothing by trying calls.
+ * A refused call fails with EPERM. It does not kill the process, because the clients of the other
+ * ports would lose their devices for the mistake, or the intention, of one client. An installed
+ * filter cannot be removed, so an attacker gains nothing by trying calls.
  *
  * Lists name what the code and the C library call. The C library's part is `base`: memory,
  * locks, time, the end of a thread, abort(). Mappings are never executable. clone3() fails with
@@ -85,7 +85,7 @@
 #include "sandbox.h"
 #include "thread.h"
 
-#ifdef GANTRY_INSTRUMENTED /* meson.build: by sanitizers, or for coverage */
+#ifdef GANTRY_INSTRUMENTED /* meson.build: sanitizers or coverage */
 #define INSTRUMENTED true
 #else
 #define INSTRUMENTED false
@@ -94,13 +94,11 @@
 #define NO_FILTER "no system call is refused"
 #define NOBODY 65534 /* the kernel's "overflow" user and group: they own nothing */
 
-/*
- * The lists.
- */
+/* The lists. */
 
 struct call {
-	int nr;                  /* negative: this architecture has none of the name */
-	int arg;                 /* the argument that is compared, or -1 */
+	int nr;                  /* negative: this architecture has no call of the name */
+	int arg;                 /* argument that is compared, or -1 */
 	uint64_t mask, value;    /* the call is permitted if (argument & mask) == value */
 };
 
@@ -109,7 +107,7 @@ struct call {
 #define CALL_EQ(name, arg, value)         CALL_IF(name, arg, UINT64_MAX, value)
 #define END                               { 0, -2, 0, 0 }
 
-/* The C library calls these in any thread; and open descriptors may be written to. */
+/* The C library calls these in any thread. Any open descriptor may be written to. */
 static const struct call base[] = {
 	CALL_IF(mmap, 2, PROT_EXEC, 0), CALL_IF(mprotect, 2, PROT_EXEC, 0),
 	CALL(munmap), CALL(mremap), CALL(madvise), CALL(brk),
@@ -121,20 +119,20 @@ static const struct call base[] = {
 	END
 };
 
-/* A thread that starts others, under whose filter these confine themselves. */
+/* For a thread that starts others. They confine themselves under its filter. */
 static const struct call starter[] = {
 	CALL_IF(clone, 0, CLONE_THREAD, CLONE_THREAD), CALL(set_robust_list), CALL(rseq),
 	CALL_EQ(prctl, 0, PR_SET_NAME), CALL_EQ(seccomp, 0, SECCOMP_SET_MODE_FILTER),
 	END
 };
 
-/* The closing of foreign descriptors (foreign_fd.c). */
+/* Closing foreign descriptors (foreign_fd.c). */
 static const struct call closing[] = {
 	CALL(close), CALL_EQ(fcntl, 1, F_GET_SEALS), CALL(readlink), CALL(readlinkat),
 	END
 };
 
-/* Messages on a connection that is there. */
+/* Messages on an open connection. */
 static const struct call messages[] = {
 	CALL(sendmsg), CALL(recvmsg), CALL(poll), CALL(ppoll), CALL(shutdown),
 	END
@@ -146,7 +144,9 @@ static const struct call interrupts[] = {
 	END
 };
 
-/* Frames of TAPs and captures; whether a client is still there; whether the thread has slept. */
+/*
+ * Frames of TAPs and captures; whether a client is still connected; whether the thread has slept.
+ */
 static const struct call frames[] = {
 	CALL(read), CALL(lseek), CALL(poll), CALL(ppoll), CALL_EQ(getrusage, 0, RUSAGE_THREAD),
 	END
@@ -204,14 +204,12 @@ static struct kind {
 	{ .name = "poll", .lists = { base, interrupts, frames } },
 };
 
-/* Compiled in its process, whose number is in it. */
+/* Compiled in the keeper's process, because the filter contains its process number. */
 static struct kind keeper_kind = { .name = "keeper", .lists = { base, keeper } };
 
 #define NR_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-/*
- * The gate.
- */
+/* The gate. */
 
 static struct {
 	enum sandbox_mode mode;
@@ -223,7 +221,7 @@ static struct {
 } gate = { .mode = SANDBOX_OFF, .lock = PTHREAD_MUTEX_INITIALIZER,
 	.change = PTHREAD_COND_INITIALIZER, .ruleset = -1 };
 
-/* One line for each mechanism that is missing, whichever thread notices it. */
+/* Report each missing mechanism in one line, whichever thread notices it first. */
 static void
 missing(const char *what, int error, const char *consequence)
 {
@@ -272,7 +270,7 @@ struct ll_path {
 	int32_t fd;
 } __attribute__((packed));
 
-/* The number of rights on files in each version of the ABI. */
+/* Return the mask of all rights on files in this version of the ABI. */
 static uint64_t
 landlock_fs(long abi)
 {
@@ -281,7 +279,11 @@ landlock_fs(long abi)
 	return (1u << (abi >= 5 ? 16 : rights[abi])) - 1;
 }
 
-/* A ruleset that denies all that this kernel's Landlock knows, or -1. */
+/*
+ * Make a ruleset that denies all that this kernel's Landlock knows.
+ *
+ * @return its file descriptor, or -1
+ */
 static int
 landlock_ruleset(void)
 {
@@ -301,7 +303,7 @@ landlock_ruleset(void)
 	return (int)fd;
 }
 
-/* Permits @p rights in the folder of @p path. Without the rule they are denied there. */
+/* Permit @p rights in the folder of @p path. Without the rule they are denied there. */
 static void
 landlock_permit(int ruleset, const char *path, uint64_t rights)
 {
@@ -326,8 +328,8 @@ landlock_enter(int ruleset)
 }
 
 /*
- * Filters. They are compiled by the main thread, because libseccomp is not for several threads,
- * and so that a thread that starts late needs no memory for it.
+ * Filters. The main thread compiles them, because libseccomp is not thread-safe, and so that a
+ * thread that starts late needs no memory for its filter.
  */
 
 static int
@@ -345,7 +347,7 @@ add_calls(scmp_filter_ctx ctx, const struct call *c)
 	return ret;
 }
 
-/* The filter as instructions for the kernel. */
+/* Export the filter as instructions for the kernel. */
 static int
 export(scmp_filter_ctx ctx, struct sock_fprog *prog)
 {
@@ -380,9 +382,11 @@ compile(struct kind *kind)
 		missing("no seccomp", ENOMEM, NO_FILTER);
 		return;
 	}
-	/* Calls of another architecture's ABI (32 bits, x32) are no other than unknown ones. */
+	/* Calls by another architecture's ABI (32 bits, x32) are treated as unknown calls. */
 	ret = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, refuse);
-	/* A binary tree by number, not a list; library versions before 2.5 have none. */
+	/*
+	 * A binary tree by number, not a list. Versions of the library before 2.5 do not have it.
+	 */
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	for (unsigned int i = 0; i < LISTS && kind->lists[i] != NULL && ret == 0; i++)
 		ret = add_calls(ctx, kind->lists[i]);
@@ -441,7 +445,7 @@ drop_capabilities(uint64_t keep)
 		missing("capabilities remain", errno, "seccomp alone limits their use");
 }
 
-/* Whether this user may write @p path, and replace files beside it, without capabilities. */
+/* Return whether this user may write @p path, and replace files beside it, without capabilities. */
 static bool
 owns(const char *path)
 {
@@ -465,7 +469,7 @@ kind_of(const char *name)
 	abort();
 }
 
-/* The order matters: the filter refuses the other calls. */
+/* Confine the thread. The order matters: the filter refuses the calls that the other steps need. */
 static void
 confine(const struct kind *kind)
 {
@@ -474,7 +478,7 @@ confine(const struct kind *kind)
 	filter_enter(kind);
 }
 
-/* The hook of vfu_thread_start(). */
+/* Confine a thread when it begins: the hook of vfu_thread_start(). */
 static void
 thread_begins(const char *name, const char *starter)
 {
@@ -483,7 +487,7 @@ thread_begins(const char *name, const char *starter)
 	pthread_setname_np(pthread_self(), name);
 	if (gate.mode == SANDBOX_OFF)
 		return;
-	if (starter != NULL) { /* and whose confinement this thread has inherited */
+	if (starter != NULL) { /* inherited the starter's confinement */
 		if (!gate.abandoned)
 			filter_enter(kind);
 		return;
@@ -509,9 +513,15 @@ sandbox_prepare(enum sandbox_mode mode)
 	gate.mode = mode;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return -errno;
-	/* The C library's default; it would open a file of /sys to compute it when many threads run. */
+	/*
+	 * The default of the C library, which would open a file of /sys to compute it when many
+	 * threads run.
+	 */
 	mallopt(M_ARENA_MAX, 8 * (int)sysconf(_SC_NPROCESSORS_ONLN));
-	/* Up to the last that the kernel knows; needs CAP_SETPCAP, without which there are none. */
+	/*
+	 * Drop capabilities up to the last one that the kernel knows. Needs CAP_SETPCAP, without
+	 * which there are none to drop.
+	 */
 	for (unsigned int cap = 0; prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++)
 		;
 	for (unsigned int i = 0; i < NR_KINDS && !INSTRUMENTED; i++)
@@ -521,7 +531,7 @@ sandbox_prepare(enum sandbox_mode mode)
 	return 0;
 }
 
-/* The number of threads of this process; 1 if there is no /proc. */
+/* Return the number of threads of this process; 1 if there is no /proc. */
 static unsigned int
 count_threads(void)
 {
@@ -579,10 +589,10 @@ sandbox_abandon(void)
 void
 sandbox_keeper(const char *replaced, const char *const *removed, unsigned int nr)
 {
-	int ruleset = gate.ruleset >= 0 ? landlock_ruleset() : -1; /* the daemon's has no rules */
+	int ruleset = gate.ruleset >= 0 ? landlock_ruleset() : -1; /* the daemon's has none */
 	bool owner = replaced == NULL || owns(replaced);
 
-	gate.quiet = true; /* the daemon reports the same */
+	gate.quiet = true; /* the daemon reports the same lines */
 	pthread_setname_np(pthread_self(), keeper_kind.name);
 	if (ruleset >= 0) {
 		for (unsigned int i = 0; i < nr; i++)

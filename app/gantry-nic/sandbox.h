@@ -2,9 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/*
- * The rights of the daemon's threads after set-up; sandbox.c has the theory.
- */
+/* Rights of the daemon's threads after set-up. The theory is in sandbox.c. */
 
 #ifndef SANDBOX_H
 #define SANDBOX_H
@@ -16,26 +14,28 @@ enum sandbox_mode {
 };
 
 /**
- * Prepares the sandbox: from here on no program that the process executes gains rights, and each
- * thread of vfu_thread_start() that the main thread starts waits, before it runs, for
+ * Prepare the sandbox. From here on no program that the process executes gains rights, and each
+ * thread that the main thread starts by vfu_thread_start() waits, before it runs, for
  * sandbox_enter() or sandbox_abandon(). Call it before any thread starts.
+ *
  * @return 0 or a negative errno value
  */
 int sandbox_prepare(enum sandbox_mode mode);
 
 /**
- * Ends set-up, in the main thread: drops the user and the capabilities of all threads and
- * confines each. On return all threads that had been started are confined. What this kernel
- * does not offer costs a line on stderr.
+ * End set-up, in the main thread: drop the user and the capabilities of all threads and confine
+ * each. On return all threads that had been started are confined. Each mechanism that this kernel
+ * does not offer is reported in a line on stderr.
  */
 void sandbox_enter(void);
 
-/** Ends a set-up that failed: the threads run unconfined, so that they can be ended. */
+/** End a set-up that failed: the threads run unconfined, so that they can be ended. */
 void sandbox_abandon(void);
 
 /**
- * Confines the file keeper's process (file_keeper.c), which keeps its user.
- * @param replaced  the file that it writes by replacing it, or NULL
+ * Confine the process of the file keeper (file_keeper.c), which keeps its user.
+ *
+ * @param replaced  file that it writes by replacing it, or NULL
  * @param removed   files that it removes
  * @param nr        number of those
  */
