@@ -3,23 +3,23 @@
  */
 
 /*
- * A polling thread goes round its directions without end and without a system
- * call: a doorbell is a store into shared memory, and nobody says that it was
- * rung. It is a reader of its devices (vfu_rcu.h), and between two polls
- * holds no pointer into a client's memory: that is its quiescent state.
+ * A polling thread serves its directions in rounds, without end and without a system call: a
+ * doorbell is a store into shared memory, which nothing announces. The thread is a reader of its
+ * devices (vfu_rcu.h). Between two polls it holds no pointer into a client's memory: that is its
+ * quiescent state.
  *
- * Directions share the core by time, because a driver decides what a poll of its port costs. Each
- * has an account of what its polls cost. One that is ahead of another one with frames by more than
- * a burst waits until that one has caught up. So a port beside one whose polls are a hundred
- * times as long as its own still has as much of the core.
+ * Directions share the core by time, because a driver decides the cost of a poll of its port. Each
+ * direction has an account of the cost of its polls. A direction that is ahead of another one with
+ * frames by more than a burst waits until that one has caught up. So a port keeps its share of the
+ * core beside a port whose polls take a hundred times as long.
  *
- * A thread that polls sleeps in one place only: in a page fault on a client's memory, while somebody
- * punches a hole into it, or swaps it in. Nobody has the core meanwhile. A direction where that
- * happened rests for several times as long as the thread slept.
+ * A polling thread sleeps in one place only: in a page fault on a client's memory, while another
+ * process punches a hole into it, or the kernel swaps it in. In the meantime the core is idle. A
+ * direction in which that happened rests for several times as long as the thread slept.
  *
- * As long as a client is attached to any of its devices it keeps its core busy,
- * as a NIC keeps its own. With no client at all there is nobody to ring, so it
- * sleeps, 1 ms at a time.
+ * As long as a client is attached to any of its devices, the thread keeps its core busy, as a NIC
+ * keeps its own. With no client at all there is nobody to ring a doorbell, so that it sleeps, 1 ms
+ * at a time.
  */
 
 #include <errno.h>
@@ -37,27 +37,33 @@
 #include "vfu_rcu.h"
 
 #define NAP_NS 1000000
-/* Rounds without a frame, in a row, before asking whether there is any client. */
+/* Rounds in a row without a frame before the thread checks whether there is any client. */
 #define IDLE_ROUNDS 4096
-/* Away for so long, a client may have given us up, and its memory with us. */
+/* ns of absence after which a client may have given up the device and reused its memory. */
 #define AWAY_NS 1000000000
-/* By which accounts may differ: a burst of frames. */
+/* ns by which accounts may differ: a burst of frames. */
 #define BURST_NS 10000
-/* Directions that had no frame in so much of their own time have nobody wait for them. */
+/* ns of polls without a frame after which no other direction waits for a direction. */
 #define QUIET_NS 100000
-/* A longer poll may have slept: the kernel is asked. */
+/* ns: in a longer poll the thread may have slept, so that it asks the kernel. */
 #define LONG_NS  200000
-/* What a poll costs at most, unless it slept: the host may have taken the core away. */
+/*
+ * Maximum that a direction is charged for a poll, in ns: the host may have taken the core away. A
+ * direction pays for a sleep of the thread by its rest.
+ */
 #define COST_NS_MAX 20000000
-/* A direction rests for so many times as long as the thread slept in its poll, but not longer than */
+/*
+ * A direction rests for this many times as long as the thread slept in its poll, but for at most
+ * REST_NS_MAX ns.
+ */
 #define REST_TIMES  4
 #define REST_NS_MAX 400000000
 
-/* A direction's account. */
+/* The account of a direction. */
 struct share {
-	uint64_t cost;      /* ns of its polls, since directions with frames have shared the thread */
+	uint64_t cost;      /* ns of polls since directions with frames have shared the thread */
 	uint64_t quiet;     /* ns of its polls since it had a frame */
-	uint64_t rests;     /* until then */
+	uint64_t rests;     /* until this time */
 };
 
 struct poller {
@@ -67,10 +73,10 @@ struct poller {
 	int core;
 	unsigned int nr_dirs, nr_devs;
 	struct wire_dir *dirs[POLLER_DIRS_MAX];
-	struct share shares[POLLER_DIRS_MAX]; /* theirs */
+	struct share shares[POLLER_DIRS_MAX]; /* of dirs[] */
 	struct igb_model *devs[2 * POLLER_DIRS_MAX];
-	struct vfu_server *servers[2 * POLLER_DIRS_MAX]; /* theirs */
-	long sleeps;        /* of the thread, as of the last look */
+	struct vfu_server *servers[2 * POLLER_DIRS_MAX]; /* of devs[] */
+	long sleeps;        /* sleeps of the thread, as of the last check */
 };
 
 uint64_t
@@ -103,7 +109,7 @@ check_clients(struct poller *poller)
 		igb_model_check_client(poller->devs[i]);
 }
 
-/* No polling for a while, and that is as it should be. */
+/* Note that a pause of polling is intended, so that it does not count as a gap. */
 static void
 rest(struct poller *poller)
 {
@@ -113,7 +119,7 @@ rest(struct poller *poller)
 		wire_dir_rest(poller->dirs[i]);
 }
 
-/* Whether the thread has slept since the last call. */
+/* Return whether the thread has slept since the last call. */
 static bool
 slept(struct poller *poller)
 {
@@ -135,10 +141,14 @@ nap(struct poller *poller)
 	vfu_rcu_offline();
 	nanosleep(&ts, NULL);
 	vfu_rcu_online();
-	slept(poller); /* on purpose */
+	slept(poller); /* discard: this sleep was intended */
 }
 
-/* Polls a direction; returns how many frames moved, and adds to *now the time that it took. */
+/*
+ * Poll a direction, and add to *now the time that it took.
+ *
+ * @return the number of frames
+ */
 static unsigned int
 poll_dir(struct wire_dir *dir, uint64_t *now)
 {
@@ -149,7 +159,7 @@ poll_dir(struct wire_dir *dir, uint64_t *now)
 	return moved;
 }
 
-/* Enters a poll that ended now and took ns into the direction's account. */
+/* Charge the direction's account for a poll that ended now and took ns. */
 static void
 charge(struct poller *poller, struct share *share, uint64_t now, uint64_t ns, unsigned int moved)
 {
@@ -157,11 +167,11 @@ charge(struct poller *poller, struct share *share, uint64_t now, uint64_t ns, un
 	share->quiet = moved != 0 ? 0 : share->quiet + ns;
 	if (ns > LONG_NS && slept(poller) && poller->nr_dirs > 1) {
 		share->rests = now + (ns < REST_NS_MAX / REST_TIMES ? ns * REST_TIMES : REST_NS_MAX);
-		share->quiet = QUIET_NS; /* nobody waits for one that rests */
+		share->quiet = QUIET_NS; /* no direction waits for one that rests */
 	}
 }
 
-/* The least that a direction with frames has used; if none has any, all begin anew. */
+/* Return the least cost of a direction with frames. If none has any, reset all accounts. */
 static uint64_t
 least_cost(struct poller *poller)
 {
@@ -178,7 +188,11 @@ least_cost(struct poller *poller)
 	return 0;
 }
 
-/* Polls each direction whose turn it is; returns how many frames moved. */
+/*
+ * Poll each direction whose turn it is.
+ *
+ * @return the number of frames
+ */
 static unsigned int
 poll_round(struct poller *poller, uint64_t now)
 {
@@ -191,7 +205,7 @@ poll_round(struct poller *poller, uint64_t now)
 		if (share->cost > least + BURST_NS || share->rests > now)
 			continue;
 		if (share->cost < least)
-			share->cost = least; /* time that it did not use is nobody's debt */
+			share->cost = least; /* time that it did not use is no credit */
 		begin = now;
 		n = poll_dir(poller->dirs[i], &now);
 		charge(poller, share, now, now - begin, n);

@@ -2,9 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/*
- * Polling threads: each owns some directions and moves their frames.
- */
+/* Polling threads: each owns some directions and moves their frames. The theory is in poller.c. */
 
 #ifndef POLLER_H
 #define POLLER_H
@@ -19,18 +17,36 @@
 
 struct poller;
 
-/* core: where to pin it, or -1: nowhere. On error NULL, and one line in err (WIRE_ERR_LEN). */
+/*
+ * Create a polling thread, not running yet.
+ *
+ * @param core      core to pin it to, or -1: none
+ * @param[out] err  one line, WIRE_ERR_LEN bytes
+ * @return NULL: error
+ */
 struct poller *poller_new(int core, char *err);
-/* Before poller_start(); at most POLLER_DIRS_MAX. from, to: the devices at its ends, or NULL. */
+/*
+ * Add a direction, before poller_start(); at most POLLER_DIRS_MAX. @p from and @p to are the
+ * devices at its ends, or NULL.
+ */
 void poller_add(struct poller *poller, struct wire_dir *dir, struct igb_model *from,
 		struct igb_model *to);
-/* Adds the core to those on which the device's directions are polled, if this thread does so. */
+/*
+ * Add the core of this thread to @p cores, if the thread polls a direction of the device and is
+ * pinned.
+ */
 void poller_core_of(const struct poller *poller, const struct igb_model *dev, cpu_set_t *cores);
+/*
+ * Start the thread.
+ *
+ * @param[out] err  one line, WIRE_ERR_LEN bytes
+ * @return 0 or a negative errno value
+ */
 int poller_start(struct poller *poller, char *err);
-/* Ends the thread if it runs; frees. The directions stay. NULL is fine. */
+/* End the thread if it runs, and free it. The directions remain. NULL is permitted. */
 void poller_free(struct poller *poller);
 
-/* The clock of all wires: CLOCK_MONOTONIC, ns. */
+/* The clock of all wires: CLOCK_MONOTONIC, in ns. */
 uint64_t poller_now(void);
 
 #endif /* POLLER_H */

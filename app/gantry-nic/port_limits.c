@@ -13,7 +13,7 @@
 
 #include "port_limits.h"
 
-/* The process itself needs these: threads, libraries, captures; and the kernel's default. */
+/* Reserved for the process itself (threads, libraries, captures); and the kernel's default. */
 #define MAPS_OWN     8192
 #define MAPS_DEFAULT 65530
 #define FDS_OWN      128
@@ -87,7 +87,10 @@ limits_get(struct limits *limits)
 		limits->mem_mib = cgroup;
 }
 
-/* A share of have, of which the ports' own values take given; 0: it is not enough. */
+/*
+ * Return an equal share of what the process itself and the ports with values of their own (given)
+ * leave of have; 0: it is not enough.
+ */
 static uint64_t
 share(uint64_t have, uint64_t own, uint64_t given, unsigned int nr)
 {

@@ -3,8 +3,8 @@
  */
 
 /*
- * The ports' shares of what the process may have: mappings, file descriptors, memory. A port's
- * client uses up its own share, and no other port's.
+ * The ports' shares of the limits of the process: mappings, file descriptors, memory. The client of
+ * a port uses up the share of that port, and no other port's.
  */
 
 #ifndef PORT_LIMITS_H
@@ -14,14 +14,14 @@
 
 #include "port_spec.h"
 
-/* The limit of the process. */
+/* Limits of the process. */
 struct limits {
 	uint64_t maps;    /* vm.max_map_count */
 	uint64_t fds;     /* RLIMIT_NOFILE */
 	uint64_t mem_mib; /* RAM and swap, or the memory cgroup's limit if that is less */
 };
 
-/* Raises the soft limit of file descriptors to the hard one, and looks what there is. */
+/* Read the limits, after raising the soft limit of file descriptors to the hard one. */
 void limits_get(struct limits *limits);
 
 /*
