@@ -81,7 +81,9 @@ send_all(const void *data, size_t len)
 	return transfer(step_write, (void *)(uintptr_t)data, len);
 }
 
-/* The keeper's process. */
+/*
+ * The keeper's process.
+ */
 
 static int
 replace(uint32_t len)
@@ -141,7 +143,9 @@ serve(void)
 	_exit(EXIT_SUCCESS);
 }
 
-/* The daemon. */
+/*
+ * The daemon.
+ */
 
 static int
 ask(uint32_t what, const char *text, size_t len)

@@ -2,7 +2,9 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* Check of the files that the command line names. */
+/*
+ * Check of the files that the command line names.
+ */
 
 #ifndef FILES_H
 #define FILES_H

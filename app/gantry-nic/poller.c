@@ -18,8 +18,7 @@
  * direction in which that happened rests for several times as long as the thread slept.
  *
  * As long as a client is attached to any of its devices, the thread keeps its core busy, as a NIC
- * keeps its own. With no client at all there is nobody to ring a doorbell, so that it sleeps, 1 ms
- * at a time.
+ * keeps its own. With no client at all no doorbell can be rung, so that it sleeps, 1 ms at a time.
  */
 
 #include <errno.h>

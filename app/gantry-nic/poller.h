@@ -2,7 +2,9 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* Polling threads: each owns some directions and moves their frames. The theory is in poller.c. */
+/*
+ * Polling threads: each owns some directions and moves their frames. The theory is in poller.c.
+ */
 
 #ifndef POLLER_H
 #define POLLER_H

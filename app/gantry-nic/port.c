@@ -22,8 +22,8 @@ open_far_ends(struct port *port, char *err)
 }
 
 /*
- * Open captures to record last: opening empties them, so that nothing else may fail afterwards. A
- * daemon that is started twice would empty what the first one records.
+ * Open captures to record last: opening empties them, which must not happen if anything else fails.
+ * A daemon that is started twice would empty what the first one records.
  */
 static int
 open_record(struct port *port, char *err)

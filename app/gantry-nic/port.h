@@ -2,7 +2,9 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* Ports: a device each, and the directions of its wire. */
+/*
+ * Ports: a device each, and the directions of its wire.
+ */
 
 #ifndef PORT_H
 #define PORT_H

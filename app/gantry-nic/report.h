@@ -2,7 +2,9 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* Statistics: as JSON for programs, as text for people. */
+/*
+ * Statistics: as JSON for programs, as text for people.
+ */
 
 #ifndef REPORT_H
 #define REPORT_H

@@ -94,7 +94,9 @@
 #define NO_FILTER "no system call is refused"
 #define NOBODY 65534 /* the kernel's "overflow" user and group: they own nothing */
 
-/* The lists. */
+/*
+ * The lists.
+ */
 
 struct call {
 	int nr;                  /* negative: this architecture has no call of the name */
@@ -209,7 +211,9 @@ static struct kind keeper_kind = { .name = "keeper", .lists = { base, keeper } }
 
 #define NR_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-/* The gate. */
+/*
+ * The gate.
+ */
 
 static struct {
 	enum sandbox_mode mode;

@@ -2,7 +2,9 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* Rights of the daemon's threads after set-up. The theory is in sandbox.c. */
+/*
+ * Rights of the daemon's threads after set-up. The theory is in sandbox.c.
+ */
 
 #ifndef SANDBOX_H
 #define SANDBOX_H

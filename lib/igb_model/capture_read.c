@@ -182,7 +182,9 @@ to_ns(const struct interface *i, uint64_t ticks)
 	       (uint64_t)((unsigned __int128)rest * 1000000000 / i->per_s);
 }
 
-/* pcap. */
+/*
+ * pcap.
+ */
 
 static int
 pcap_header(struct capture *c, const uint8_t magic[4])
@@ -230,7 +232,9 @@ pcap_next(struct capture *c, struct capture_record *r)
 	return ret == 1 ? get_data(c, r->caplen) : ret;
 }
 
-/* pcapng. */
+/*
+ * pcapng.
+ */
 
 /*
  * Round up a block's length to a multiple of 4 bytes: a block ends there, even if its writer stored
@@ -477,7 +481,9 @@ ng_next(struct capture *c, struct capture_record *r)
 	return CAPTURE_AGAIN;
 }
 
-/* Both formats. */
+/*
+ * Both formats.
+ */
 
 static int
 header(struct capture *c)

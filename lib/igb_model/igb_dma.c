@@ -2,7 +2,9 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* Log lines about failed accesses to the client's memory. */
+/*
+ * Log lines about failed accesses to the client's memory.
+ */
 
 #include <stdarg.h>
 #include <stdio.h>

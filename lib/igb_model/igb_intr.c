@@ -17,7 +17,7 @@
  * "everything else" (a cause in ICR that IMS enables); the cause sets the bit of that vector in
  * EICR. A bit in EICR that EIMS enables sends that vector's message. EIAC then clears the bit in
  * EICR, and EIAM clears it in EIMS. Without Multiple_MSIX there is one interrupt (INTx, MSI, or
- * MSI-X vector 0) while ICR & IMS is not 0.
+ * MSI-X vector 0) while ICR & IMS or EICR & EIMS is not 0.
  *
  * The device sends a message once for a cause: eicr_sent and icr_sent remember the causes for which
  * it was sent, until they are cleared. EITR delays a message; the message remains due

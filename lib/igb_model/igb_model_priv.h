@@ -2,7 +2,9 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* Internals that the files of the device share. The theory is in igb_model.c. */
+/*
+ * Internals that the files of the device share. The theory is in igb_model.c.
+ */
 
 #ifndef IGB_MODEL_PRIV_H
 #define IGB_MODEL_PRIV_H
@@ -445,7 +447,7 @@ void igb_log(struct igb_model *m, unsigned int kind, const char *fmt, ...)
 void igb_grace_period(struct igb_model *m);
 void igb_note_busy(struct igb_model *m);
 
-/* igb_dma.c: log the thread's last DMA fault. @p fmt says what was lost by it, and how. */
+/* igb_dma.c: log the thread's last DMA fault. @p fmt describes the loss that it caused. */
 void igb_log_dma(struct igb_model *m, enum igb_dma_what what, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -89,7 +89,7 @@ igb_pci_init(struct igb_model *m)
 	put(m, PCI_INTERRUPT_LINE, 1, 0, 0xFF);
 	put(m, PCI_INTERRUPT_PIN, 1, 1, 0);
 
-	/* Power management: D0 and D3hot. Without a soft reset, because D3hot loses no state. */
+	/* Power management: D0 and D3hot. No_Soft_Reset is set: D3hot loses no state. */
 	put(m, CAP_PM, 2, PCI_CAP_ID_PM | CAP_MSI << 8, 0);
 	put(m, CAP_PM + PCI_PM_PMC, 2, 3 | PCI_PM_CAP_DSI, 0);
 	put(m, CAP_PM + PCI_PM_CTRL, 2, PCI_PM_CTRL_NO_SOFT_RESET, PCI_PM_CTRL_STATE_MASK);

@@ -7,9 +7,9 @@
  *
  * The link is up if the PHY has power, and the far end signals or the PHY is in loopback. This end
  * signals (its carrier) while a client is attached that asked for a link (CTRL.SLU), and the PHY
- * has power and is not in loopback: without a driver nobody would hear the far end. Any thread may
- * report a change of the far end's carrier (an atomic flag). The consequences (STATUS, PHY
- * registers) are computed when they are read, so that no lock is needed.
+ * has power and is not in loopback: without a driver no one would receive from the far end. Any
+ * thread may report a change of the far end's carrier (an atomic flag). The consequences (STATUS,
+ * PHY registers) are computed when they are read, so that no lock is needed.
  *
  * Each end offers the modes in its registers 4 and 9, or has one mode forced upon it. The link gets
  * the best mode (speed, duplex) that both ends and the wire have, and is down if there is none. A
@@ -98,7 +98,7 @@ igb_phy_reset(struct igb_model *m)
 	m->phy[IGB_PHY_PORT_CONFIG] = 0x0120;
 	m->phy_page = 0;
 	__atomic_store_n(&m->ability, ability(m), __ATOMIC_SEQ_CST);
-	/* Whatever the carrier was, the far end lost it for a moment. */
+	/* The far end lost the carrier for a moment, if there was one. */
 	__atomic_fetch_add(&m->carrier, 2, __ATOMIC_SEQ_CST);
 }
 

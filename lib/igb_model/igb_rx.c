@@ -367,7 +367,7 @@ deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const 
 	if (!ok) {
 		/*
 		 * As on hardware, the write-back goes on as if nothing had happened. A length of 0
-		 * would tell the driver more, but Linux's driver takes it for "not written back
+		 * would be a better report, but Linux's driver takes it for "not written back
 		 * yet" and waits for ever. Linux's driver drops a frame with RXE, as gantry's does.
 		 */
 		igb_log_dma(m, IGB_DMA_BUFFER,

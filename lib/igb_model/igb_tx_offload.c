@@ -227,7 +227,7 @@ context_of(const struct igb_txq *t)
 
 /*
  * Return whether the device can carry out what a frame's first descriptor and its context request,
- * as far as they tell. A frame for which it cannot is dropped before any of its data is read.
+ * as far as these two show. A frame for which it cannot is dropped before any of its data is read.
  */
 bool
 igb_tx_start(struct igb_model *m, const struct igb_txq *t)

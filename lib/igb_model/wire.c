@@ -46,15 +46,16 @@
 #include "wire.h"
 
 /*
- * How often the sink of a patient source is asked whether somebody listens, and how long it must
- * have listened, in ns: a driver enables its receiver shortly before it posts descriptors.
+ * Interval at which the wire checks whether the sink of a patient source listens, and time for
+ * which it must have listened, in ns: a driver enables its receiver shortly before it posts
+ * descriptors.
  */
 #define LISTEN_CHECK_NS 10000000
 
 /*
- * How long a poll may take, in ns, and how much it moves between two reads of the clock: frames,
- * and KiB. A frame costs what its receiver makes it cost: for example pages of its buffers that it
- * has released are page faults of the polling thread.
+ * Time that a poll may take, in ns, and work between two reads of the clock: frames, and KiB. A
+ * frame costs what its receiver makes it cost: for example pages of its buffers that it has
+ * released are page faults of the polling thread.
  */
 #define POLL_NS    20000
 #define POLL_CHECK 8
@@ -63,13 +64,13 @@ struct wire_dir {
 	struct wire_source *src;
 	struct wire_sink *sink;
 
-	/* in Mb/s: of the wire; 0: no limit */
-	uint32_t own_mbps;  /* agreed by its ends, at most own_mbps; 0: no limit */
-	uint32_t mbps;      /* next_free is rem / mbps ns later than its value */
-	uint32_t rem;       /* next_free is rem / mbps ns later than it says */
-	uint64_t next_free; /* maximum by which next_free may be behind now, ns */
-	uint64_t lag;       /* frames were waiting at the last poll */
-	bool backlog;       /* frames were waiting at the last look */
+	/* The clock. */
+	uint32_t own_mbps;  /* speed of the wire, in Mb/s; 0: no limit */
+	uint32_t mbps;      /* agreed by its ends, at most own_mbps; 0: no limit */
+	uint32_t rem;       /* next_free is rem / mbps ns later than its value */
+	uint64_t next_free; /* monotonic, ns */
+	uint64_t lag;       /* maximum by which next_free may be behind now, ns */
+	bool backlog;       /* frames were waiting at the last poll */
 
 	uint64_t (*clock)(void); /* for POLL_NS; NULL: no limit */
 	uint64_t check_begin; /* clock at the first check of this poll; 0: none yet */
@@ -82,7 +83,7 @@ struct wire_dir {
 	bool on_demand;     /* it waits for go, not for quiet */
 	bool go;            /* set from any thread */
 	uint64_t quiet;     /* ns for which the listener must not change its set-up */
-	uint64_t heard;     /* since when somebody listened at each check; 0: nobody */
+	uint64_t heard;     /* since when the sink listened at each check; 0: it does not */
 	uint64_t next_check;
 
 	bool holding;       /* the sink refused held; its data is in hold_buf */
@@ -164,7 +165,7 @@ wire_dir_free(struct wire_dir *dir)
 	free(dir);
 }
 
-/* Record how long the thread was away. */
+/* Record the time for which the thread was away. */
 static void
 note_gap(struct wire_dir *dir, uint64_t now)
 {

@@ -7,8 +7,8 @@
  * Wires: they carry frames from one place to another at a defined speed.
  *
  * A cable is two one-way streets that do not affect each other, so that the unit here is the
- * *direction*: one source of frames, one sink, one clock. What a user calls a wire is one or two of
- * them:
+ * *direction*: one source of frames, one sink, one clock. A wire, as a user calls it, is one or two
+ * of them:
  *
  *     loop        A's transmitter -> A's receiver
  *     pair        A's transmitter -> B's receiver,   B's -> A's
@@ -141,7 +141,7 @@ struct wire_sink {
 	 * Finish the turn: the thread turns to something else. Called at each turn. May be NULL.
 	 */
 	void (*flush)(struct wire_sink *sink);
-	/** Return whether somebody listens, for a patient source. NULL: always. */
+	/** Return whether the sink listens, for a patient source. NULL: always. */
 	bool (*listening)(struct wire_sink *sink);
 	/**
 	 * The far end's transceiver signals, or no longer signals. Called before the first frame,
@@ -200,14 +200,14 @@ void wire_dir_set_lag(struct wire_dir *dir, uint64_t ns);
  */
 void wire_dir_set_clock(struct wire_dir *dir, uint64_t (*clock)(void));
 /**
- * Set how long a patient source waits. It starts as soon as somebody has listened and has not
+ * Set the time that a patient source waits. It starts as soon as the sink listens and has not
  * changed its set-up for @p quiet_ns, by default WIRE_QUIET_NS, and at the latest WIRE_BUSY_NS
  * after that, for a listener that changes it continuously. Call it before the first
  * wire_dir_poll().
  */
 void wire_dir_set_quiet(struct wire_dir *dir, uint64_t quiet_ns);
 /**
- * Make a patient source start when somebody listens and wire_dir_start() was called. Call it before
+ * Make a patient source start when the sink listens and wire_dir_start() was called. Call it before
  * the first wire_dir_poll().
  */
 void wire_dir_set_on_demand(struct wire_dir *dir);

@@ -48,7 +48,7 @@ struct replay {
 	char *path;
 	/* Written by the polling thread, read by others: relaxed atomics. */
 	struct wire_replay_stats stats;
-	struct wire_sink *sink; /* set at the start; release */
+	struct wire_sink *sink; /* set at the start by a release store */
 	uint64_t filtered_base;
 };
 
@@ -72,7 +72,9 @@ wire_pcap_failures(void)
 	return __atomic_load_n(&failures, __ATOMIC_RELAXED);
 }
 
-/* Replay. */
+/*
+ * Replay.
+ */
 
 static bool
 fcs_is_wrong(const uint8_t *data, uint32_t len)
@@ -279,7 +281,9 @@ wire_pcap_open_source(const char *path, struct wire_source **src, char *err)
 	return 0;
 }
 
-/* Record. */
+/*
+ * Record.
+ */
 
 /* Report once that the file could not be written. Later frames count as dropped. */
 static void
