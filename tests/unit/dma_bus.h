@@ -3,9 +3,27 @@
  */
 
 /*
- * A bus for the tests of lib/dma, and the device on it, which is the test: an IOMMU that keeps
- * what is mapped, or walks a page table as a device does that has one, and lets the test read
- * and write by bus addresses. What it has no right to is a fault.
+ * A bus for the tests of lib/dma. The test itself is the device on it.
+ *
+ *     driver's side (the code under test)           device's side (the test)
+ *
+ *     gantry_dma_map_*()                            device_read(), device_fill()
+ *           |                                                   | bus address
+ *           v  struct gantry_dma_ops                            v
+ *     bus_map() ... bus_unmap() ----> bus.maps[] <-------- bus_walk() -----> bus.table
+ *     bus_claim(), bus_page_table()   (what the bus            |         (if the device
+ *                                      has mapped)             v          has a page table)
+ *                                                         a byte, or NULL: a fault
+ *
+ * The bus has an IOMMU that records each mapping. A device with an I/O page table looks up its bus
+ * address in the table first, as a vfio-user device does, and the result among the mappings. The
+ * test reads and writes memory by bus addresses; an access to an address that the device has no
+ * right to is a fault, which device_read() and device_fill() return as false.
+ *
+ * Four tables of operations stand for the kinds of bus that lib/dma meets: see bus_with_table and
+ * the next three. There is one bus, in the global `bus`; bus_device() resets it. A lock protects
+ * the mappings, because tests map in several threads. The test sets the other members while no
+ * other thread uses the bus.
  */
 
 #ifndef DMA_BUS_H
@@ -22,9 +40,9 @@
 
 static struct {
 	pthread_mutex_t lock;
-	bool claimed;          /* else it reaches EAL's memory, at EAL's addresses */
+	bool claimed;          /* else the device reaches EAL memory at EAL's IOVA */
 	unsigned int claims;
-	uint64_t *table;       /* NULL: none */
+	uint64_t *table;       /* the I/O page table; NULL: none */
 	size_t nr;
 	struct {
 		uint8_t *va;
@@ -34,18 +52,26 @@ static struct {
 		bool file;
 	} maps[BUS_MAPS];
 	unsigned int nr_maps, calls;
-	unsigned int fail_at;  /* this call of map, from 1, fails; 0: none */
-	bool fails;            /* every map does */
-	bool keeps;            /* unmap fails */
+	unsigned int fail_at;  /* bus_add() call, from 1, that fails; 0: none */
+	bool fails;            /* bus_add() always fails */
+	bool keeps;            /* bus_unmap() fails: the mapping stays */
 } bus = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
+/**
+ * Record a mapping, as a call of map() or map_fd().
+ * @param file  whether the memory was passed as a file descriptor
+ * @retval 0  mapped
+ * @retval -EINVAL  va, iova or len is not a multiple of 4096 bytes, len is 0, or the range wraps
+ * @retval -ENOSPC  the test asked for a failure, or BUS_MAPS mappings exist
+ * @retval -EEXIST  a mapping already covers a part of the range
+ */
 static inline int
 bus_add(void *va, gantry_dma_addr_t iova, size_t len, enum gantry_dma_dir dir, bool file)
 {
 	unsigned int i;
 	int ret = 0;
 
-	/* What a real one refuses. */
+	/* A real bus refuses these as well. */
 	if ((((uintptr_t)va | iova | len) & 4095) != 0 || len == 0 || iova + len < iova)
 		return -EINVAL;
 	pthread_mutex_lock(&bus.lock);
@@ -72,7 +98,7 @@ bus_map(void *opaque, void *va, gantry_dma_addr_t iova, size_t len, enum gantry_
 	return bus_add(va, iova, len, dir, false);
 }
 
-/* The file must have nothing else in it. */
+/* The file must contain the mapped range and nothing else. */
 static inline int
 bus_map_fd(void *opaque, int fd, uint64_t offset, void *va, gantry_dma_addr_t iova, size_t len,
 		enum gantry_dma_dir dir)
@@ -125,7 +151,10 @@ bus_page_table(void *opaque, gantry_dma_addr_t base, size_t nr, uint64_t **entri
 	return 0;
 }
 
-/* A soft NIC's bus; one whose device has no page table; vfio; and uio. */
+/*
+ * The bus of a soft NIC; a bus whose device has no page table; vfio, which maps any memory of the
+ * process; and uio, which maps nothing.
+ */
 static const struct gantry_dma_ops bus_with_table = { .name = "bus", .any_memory = true,
 	.map = bus_map, .unmap = bus_unmap, .map_fd = bus_map_fd, .claim = bus_claim,
 	.page_table = bus_page_table };
@@ -146,7 +175,11 @@ bus_reset(void)
 	bus.nr = 0;
 }
 
-/* A device on a bus that is as new; its mask is not set. */
+/**
+ * Create a device on a bus in its initial state. The device's mask is not yet set.
+ * @param ops  one of the four tables above; NULL: no bus
+ * @return the device, which the caller destroys with gantry_dma_dev_destroy()
+ */
 static inline struct gantry_dma_dev *
 bus_device(const struct gantry_dma_ops *ops, enum gantry_dma_mode_id mode)
 {
@@ -168,7 +201,7 @@ bus_mask(struct gantry_dma_dev *dev, unsigned int bits)
 }
 
 /*
- * The device.
+ * The device's side.
  */
 
 static inline bool
@@ -178,7 +211,11 @@ bus_may(enum gantry_dma_dir dir, bool write)
 		dir == (write ? GANTRY_DMA_FROM_DEVICE : GANTRY_DMA_TO_DEVICE);
 }
 
-/* Where a byte is, or NULL: a fault. */
+/**
+ * Translate a bus address for one access.
+ * @param write  whether the device writes
+ * @return the address of the byte in this process; NULL: a fault
+ */
 static inline uint8_t *
 bus_walk(gantry_dma_addr_t addr, bool write)
 {
@@ -193,7 +230,7 @@ bus_walk(gantry_dma_addr_t addr, bool write)
 		if (!(entry & (write ? GANTRY_DMA_PTE_WRITE : GANTRY_DMA_PTE_READ)))
 			return NULL;
 		addr = (entry & ~UINT64_C(4095)) | (addr & 4095);
-		write = false; /* the bus itself has mapped it for both */
+		write = false; /* with a table, the bus has mapped it for both directions */
 	}
 	pthread_mutex_lock(&bus.lock);
 	for (i = 0; i < bus.nr_maps && p == NULL; i++) {
@@ -205,7 +242,10 @@ bus_walk(gantry_dma_addr_t addr, bool write)
 	return p == NULL && !bus.claimed ? rte_mem_iova2virt(addr) : p;
 }
 
-/* False at a fault; what comes before it is done. */
+/**
+ * Read size bytes as the device.
+ * @return false at a fault; the bytes before the fault have been copied
+ */
 static inline bool
 device_read(gantry_dma_addr_t addr, void *to, size_t size)
 {
@@ -220,6 +260,10 @@ device_read(gantry_dma_addr_t addr, void *to, size_t size)
 	return true;
 }
 
+/**
+ * Set size bytes to value as the device.
+ * @return false at a fault; the bytes before the fault have been written
+ */
 static inline bool
 device_fill(gantry_dma_addr_t addr, uint8_t value, size_t size)
 {
@@ -243,7 +287,7 @@ assert_bytes(const uint8_t *p, uint8_t value, size_t size)
 		assert_int_equal(p[i], value);
 }
 
-/* The device sees these bytes, all of them, at this address. */
+/* Assert that the device reads size bytes (at most 64 KiB) of this value at this bus address. */
 static inline void
 assert_seen(gantry_dma_addr_t addr, uint8_t value, size_t size)
 {
@@ -254,6 +298,7 @@ assert_seen(gantry_dma_addr_t addr, uint8_t value, size_t size)
 	assert_bytes(seen, value, size);
 }
 
+/* Map a buffer; fail the test if the library refuses it. */
 static inline gantry_dma_addr_t
 bus_map_ok(struct gantry_dma_dev *dev, void *p, size_t size, enum gantry_dma_dir dir)
 {
@@ -264,6 +309,7 @@ bus_map_ok(struct gantry_dma_dev *dev, void *p, size_t size, enum gantry_dma_dir
 	return a;
 }
 
+/* Assert that the library refuses the mapping, and that its error message contains `why`. */
 static inline void
 assert_not_mapped(struct gantry_dma_dev *dev, void *p, size_t size, const char *why)
 {

@@ -3,8 +3,14 @@
  */
 
 /*
- * A device for each case of the tests of lib/dma; threads; and a mode that keeps books
- * of what is mapped, and whose n-th mapping fails.
+ * Fixtures for the tests of lib/dma: a device that is created for each test case (ON_DEVICE),
+ * threads, and the "books", a mapping mode that records each mapping and can fail the n-th.
+ *
+ *     driver call --> dma_device.base = books --> books.at[]     one entry per live mapping
+ *     unmap, sync ---------------------------->   must find that entry, else books.wrong++
+ *
+ * books_open() installs the mode on a device, books_close() removes it and asserts that each
+ * mapping was unmapped with the values it was mapped with.
  */
 
 #ifndef DMA_DEVICE_H
@@ -40,6 +46,7 @@ drop_device(void **state)
 
 #define ON_DEVICE(f) cmocka_unit_test_setup_teardown(f, make_device, drop_device)
 
+/* Assert that the library's last error message of this thread contains `part`. */
 static inline void
 assert_reason(const char *part)
 {
@@ -47,6 +54,7 @@ assert_reason(const char *part)
 		fail_msg("\"%s\" does not say \"%s\"", gantry_dma_last_error(), part);
 }
 
+/* The bus address that direct mode must return for ptr. */
 static inline gantry_dma_addr_t
 expected_bus(const void *ptr)
 {
@@ -58,7 +66,11 @@ expected_bus(const void *ptr)
 	return phys;
 }
 
-/* A thread that may run on any CPU: EAL has bound this one, and others would inherit that. */
+/**
+ * Start a thread that may run on any CPU.
+ *
+ * EAL has bound the calling thread to one CPU, and a new thread would inherit that.
+ */
 static inline void
 start_thread(pthread_t *thread, void *(*fn)(void *arg), void *arg)
 {
@@ -75,13 +87,16 @@ start_thread(pthread_t *thread, void *(*fn)(void *arg), void *arg)
 	pthread_attr_destroy(&attr);
 }
 
-/* The books. A bus address is the direct one: what is checked is who mapped what. */
+/*
+ * The books. The bus address is that of direct mode, because the tests check the pairs of map and
+ * unmap, not the addresses.
+ */
 static struct {
 	rte_spinlock_t lock;
-	unsigned int fail_at; /* this mapping, from 1, fails; 0: none */
+	unsigned int fail_at; /* mapping, from 1, that fails; 0: none */
 	unsigned int maps, unmaps, syncs;
 	unsigned int live;
-	unsigned int wrong;   /* unmapped or synced, and not so mapped */
+	unsigned int wrong;   /* unmaps and syncs without a matching mapping */
 	struct {
 		gantry_dma_addr_t addr;
 		size_t size;
@@ -142,7 +157,10 @@ books_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 	rte_spinlock_unlock(&books.lock);
 }
 
-/* New books for a device whose fail_at-th mapping is to fail. */
+/**
+ * Start new books for a device.
+ * @param fail_at  the mapping, from 1, that is to fail; 0: none
+ */
 static inline void
 books_open(struct gantry_dma_dev *dev, unsigned int fail_at)
 {
@@ -158,7 +176,7 @@ books_open(struct gantry_dma_dev *dev, unsigned int fail_at)
 	dma_set_mode(dev, &mode);
 }
 
-/* Everything was unmapped as it was mapped. */
+/* Assert that everything was unmapped with the values it was mapped with, and remove the mode. */
 static inline void
 books_close(struct gantry_dma_dev *dev)
 {

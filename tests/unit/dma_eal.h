@@ -3,8 +3,13 @@
  */
 
 /*
- * EAL for the tests, as the test's only argument says: "no-huge", "va", "pa".
- * The mode that EAL ended up in is asserted: it changes its mind silently.
+ * EAL for the tests. The first argument of the test program selects the memory: "no-huge" (one
+ * memfd, no hugepages, no root), "va" (hugepages, IOVA as virtual address) or "pa" (hugepages, IOVA
+ * as physical address).
+ *
+ * EAL may silently choose another IOVA mode than the one that was asked for, so eal_start()
+ * compares the mode that EAL is in, and fails the program if it differs. If the machine cannot run
+ * the mode (not root, or fewer than 64 free hugepages of 2 MB), the program exits with EAL_SKIPPED.
  */
 
 #ifndef DMA_EAL_H
@@ -27,13 +32,13 @@
 #include <rte_errno.h>
 #include <rte_memory.h>
 
-#define EAL_SKIPPED 77 /* meson's exit status for it */
+#define EAL_SKIPPED 77 /* meson's exit status for a skipped test */
 
-/* Of a test that needs more of them. */
+/* A test that needs more lcores defines this before it includes this file. */
 #ifndef EAL_LCORES
 #define EAL_LCORES "0"
 #endif
-/* Of a test that asks by it. */
+/* A test that uses telemetry defines this as "--telemetry"; see dma_telemetry.h. */
 #ifndef EAL_TELEMETRY
 #define EAL_TELEMETRY "--no-telemetry"
 #endif
@@ -66,7 +71,13 @@ eal_no_huge(int argc, char **argv)
 	return argc < 2 || strcmp(argv[1], "no-huge") == 0;
 }
 
-/* Starts EAL with more arguments (NULL at the end); ends the test if it cannot be run here. */
+/**
+ * Start EAL in the mode that the program's arguments select.
+ *
+ * Does not return if EAL cannot be started here: it exits with EAL_SKIPPED if the machine lacks
+ * something, with 1 if EAL fails or is in another IOVA mode.
+ * @param ...  further EAL arguments, at most 17 of them, NULL at the end
+ */
 static inline void
 eal_start(int argc, char **argv, ...)
 {
@@ -81,7 +92,7 @@ eal_start(int argc, char **argv, ...)
 	va_list ap;
 	char *more;
 
-	/* Programs that run at one time have a telemetry socket each. */
+	/* Programs that run concurrently need a file prefix each: it names the telemetry socket. */
 	snprintf(prefix, sizeof(prefix), "%s-%s", program_invocation_short_name, mode);
 	if (!no_huge && geteuid() != 0) {
 		printf("needs root, for hugepages\n");

@@ -3,14 +3,17 @@
  */
 
 /*
- * What the tests of watched mbufs share: a driver of a few lines, which does everything right,
- * pools of each kind, and a device under the debug layer.
+ * Fixtures for the tests of mbufs under the debug layer: a driver of a few lines that makes no
+ * mistake, mempools of each kind, and a device with the debug layer on.
+ *
+ *     drv_post()  --> the device may write --> drv_deliver()   --> the application frees
+ *     drv_send()  --> the device may read  --> drv_complete()  frees the mbuf
  */
 
 #ifndef DMA_MBUFS_H
 #define DMA_MBUFS_H
 
-#define EAL_LCORES "0,1@0" /* two lcores, of which one CPU is enough */
+#define EAL_LCORES "0,1@0" /* two lcores on one CPU: they need not run concurrently */
 #include "dma_device.h"
 
 #include <rte_launch.h>
@@ -30,7 +33,7 @@
 static struct rte_mempool *pool;
 
 /*
- * The driver.
+ * The driver. Each function is marked HERE, because reports must name it.
  */
 
 static __rte_unused HERE gantry_dma_addr_t
@@ -70,7 +73,7 @@ drv_complete(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t a
 	rte_pktmbuf_free_seg(m);
 }
 
-/* An mbuf with data. */
+/* Allocate an mbuf with FRAME bytes of data. */
 static inline __attribute__((always_inline)) struct rte_mbuf *
 frame(void)
 {
@@ -89,9 +92,9 @@ frame(void)
  */
 
 struct kind {
-	const char *ops; /* NULL: whatever DPDK takes */
+	const char *ops; /* mempool operations; NULL: DPDK's default */
 	unsigned int cache;
-	bool pinned;     /* to buffers that lie elsewhere, for good */
+	bool pinned;     /* each mbuf has an external buffer for life */
 };
 
 static const struct kind kinds[] = {
@@ -102,7 +105,7 @@ static const struct kind kinds[] = {
 	{ .cache = CACHE, .pinned = true },
 };
 
-/* Where the buffers of such a pool lie. */
+/* The buffers of a pool of pinned external buffers; NULL: the pool is of another kind. */
 static const struct rte_memzone *pinned_zone;
 
 static inline void
@@ -117,6 +120,7 @@ make_pinned_pool(const struct kind *k)
 	mem.buf_ptr = pinned_zone->addr;
 	mem.buf_iova = pinned_zone->iova;
 	pool = rte_pktmbuf_pool_create_extbuf("mbufs", MBUFS, k->cache, 0, size, SOCKET_ID_ANY,
+		/* Create `pool` as k describes it, with mbufs in the cache of the calling lcore. */
 		&mem, 1);
 }
 
@@ -131,7 +135,7 @@ make_pool(const struct kind *k)
 		pool = rte_pktmbuf_pool_create_by_ops("mbufs", MBUFS, k->cache, 0, 2048,
 			SOCKET_ID_ANY, k->ops);
 	assert_non_null(pool);
-	/* So that there is something in the cache. */
+	/* Fill the mempool cache of this lcore. */
 	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, m, RTE_DIM(m)), 0);
 	rte_pktmbuf_free_bulk(m, RTE_DIM(m));
 }
@@ -142,6 +146,7 @@ drop_pool(void)
 	assert_true(rte_mempool_full(pool));
 	rte_mempool_free(pool);
 	if (pinned_zone != NULL)
+		/* Assert that each mbuf is in the pool, and free the pool. */
 		rte_memzone_free(pinned_zone);
 	pinned_zone = NULL;
 	pool = NULL;
@@ -151,6 +156,7 @@ static inline struct gantry_dma_dev *
 device(const char *name)
 {
 	struct gantry_dma_params p = { .name = name, .socket_id = SOCKET_ID_ANY,
+		/* Create a device in direct mode with the debug layer on and a mask of 64 bits. */
 		.mode = GANTRY_DMA_MODE_DIRECT, .debug = GANTRY_DMA_DEBUG_ON };
 	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
 
@@ -159,7 +165,7 @@ device(const char *name)
 	return dev;
 }
 
-/* A few of its mbufs into the cache of whoever does it. */
+/* Move eight mbufs of the pool into the mempool cache of the lcore that runs this function. */
 static inline int
 use_cache(void *arg)
 {

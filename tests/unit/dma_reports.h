@@ -3,7 +3,11 @@
  */
 
 /*
- * Mistakes, and what the debug layer of lib/dma reported of them, for its tests.
+ * Mistakes, and the reports of the debug layer of lib/dma about them, for the tests of that layer.
+ *
+ * A test installs reports_add() as the handler, calls reports_begin(), makes a mistake (or calls
+ * the same code without it), and asserts with reports_expect() that the library has sent one
+ * report, of the right class, which names the function that made the mistake.
  */
 
 #ifndef DMA_REPORTS_H
@@ -13,12 +17,13 @@
 
 #include "gantry_dma_debug.h"
 
-/* A function that a report must name. */
+/* A function that a report must name: it must not be inlined. */
 #define HERE __attribute__((noinline))
 
 /*
- * A play: with `fixed` it makes no mistake. Its name is what reports must name. It leaves
- * nothing behind but what the mistake leaves.
+ * A play: a driver that makes one mistake, or none if `fixed` is true. Reports must name the
+ * function `play`, whose name is `name`. The play leaves nothing behind but the consequences of the
+ * mistake.
  */
 struct play {
 	const char *name;
@@ -54,7 +59,7 @@ reports_begin(void)
 	reports.nr = 0;
 }
 
-/* The handler. The library calls it for one report at a time. */
+/* The handler. The library serialises its calls. Reports beyond the 16th are dropped. */
 static inline void
 reports_add(void *arg, const struct gantry_dma_error *e)
 {
@@ -94,7 +99,7 @@ reports_count(enum gantry_dma_misuse misuse)
 	return n;
 }
 
-/* The first report is of that class, and names that function as the culprit. */
+/* Assert that the first report is of that class and names that function as the culprit. */
 static inline void
 reports_expect_first(enum gantry_dma_misuse misuse, const char *function)
 {
@@ -111,7 +116,7 @@ reports_expect_first(enum gantry_dma_misuse misuse, const char *function)
 			reports.at[0].text);
 }
 
-/* And there is no other. */
+/* Assert that there is exactly one report, of that class, which names that function. */
 static inline void
 reports_expect(enum gantry_dma_misuse misuse, const char *function)
 {

@@ -3,8 +3,8 @@
  */
 
 /*
- * Telemetry, by its socket. The test defines EAL_TELEMETRY as "--telemetry" before it includes
- * dma_eal.h.
+ * A client of DPDK's telemetry socket. A test that uses it defines EAL_TELEMETRY as "--telemetry"
+ * before it includes dma_eal.h.
  */
 
 #ifndef DMA_TELEMETRY_H
@@ -16,6 +16,10 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+/*
+ * Connect to this process' telemetry socket; each receive waits for at most 20 s. Return the
+ * socket.
+ */
 static inline int
 telemetry_connect(void)
 {
@@ -39,7 +43,7 @@ telemetry_send(int fd, const char *command)
 	assert_int_equal(send(fd, command, strlen(command), 0), strlen(command));
 }
 
-/* The answer has this in it. */
+/* Assert that the next answer contains this text. */
 static inline void
 telemetry_expect(int fd, const char *answer)
 {
@@ -52,6 +56,7 @@ telemetry_expect(int fd, const char *answer)
 		fail_msg("\"%s\" does not say \"%s\"", buf, answer);
 }
 
+/* Send a command and assert that the answer contains this text. */
 static inline void
 ask(int fd, const char *command, const char *answer)
 {

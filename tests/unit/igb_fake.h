@@ -3,8 +3,24 @@
  */
 
 /*
- * A device for the driver that is the test: a bus with a page of registers, an NVM, a PHY and a
- * configuration space. The rings are the test's to write to.
+ * A hostile or obedient 82576 for the tests of the driver. The test is the device.
+ *
+ *     ethdev API                                       the test
+ *         |                                                | writes descriptors back
+ *         v                                                v
+ *     drivers/net/igb  <----- rings in memory -----> rxq()->ring, txq()->ring
+ *         |  struct igb_bus_ops fake_ops
+ *         v
+ *     fake_read32(), fake_write32() ----> fake.regs[]   BAR 0
+ *                                         fake.nvm[], fake.phy[], fake.config[]
+ *
+ * The bus gives the driver a page of registers, an NVM, a PHY and a configuration space, and
+ * records the register writes. It has no data path: the test writes the rings itself, as a device
+ * would that means well or harm. The members of `fake` are switches that make the device fail.
+ *
+ * Each case runs between port_new() and port_gone(). The latter asserts that the driver has
+ * returned each mbuf once, holds no semaphore and has left nothing mapped. All of it runs in the
+ * thread of the test, except the interrupt thread of EAL, which reaches fake_intr_drain().
  */
 
 #ifndef IGB_FAKE_H
@@ -35,24 +51,24 @@ static struct {
 	struct rte_intr_handle *intr; /* NULL: the bus has no interrupts */
 	uint32_t nb_vectors;
 	bool intr_per_queue;
-	unsigned int drained;         /* how often vector 0's file descriptor was emptied */
+	unsigned int drained;         /* how often the driver emptied vector 0's file descriptor */
 	struct {
 		uint32_t at, value;
 	} writes[4096];               /* the first ones since nr_writes was cleared */
 	unsigned int nr_writes;
 	uint16_t port;
-	bool sticky;      /* ENABLE is cleared by a reset only */
+	bool sticky;      /* only a reset clears ENABLE */
 	bool no_reset;    /* CTRL.RST never ends */
 	bool no_nvm;      /* EERD is never done */
-	bool no_phy;      /* MDIC says error */
+	bool no_phy;      /* MDIC reports an error */
 	bool ones;        /* counters read as all ones */
-	bool dead;        /* the bus says so */
-	bool quiesced;    /* and that it has let go */
+	bool dead;        /* the bus reports the device as removed */
+	bool quiesced;    /* the bus reports that the device's accesses have ended */
 	uint32_t speed;   /* STATUS.SPEED: 2 is 1000 Mb/s */
-	uint32_t status;  /* STATUS bits beside those of a link that is up */
+	uint32_t status;  /* STATUS bits besides those of a link that is up */
 	bool no_link;
-	unsigned int unowned; /* accesses to what is shared with firmware, without its semaphore */
-	unsigned int deaf; /* how often it was without its address while it received */
+	unsigned int unowned; /* accesses to what firmware shares, without the semaphore */
+	unsigned int deaf; /* how often the driver cleared RAH[0].AV while receive was enabled */
 } fake;
 
 static struct rte_mempool *pool;
@@ -63,6 +79,7 @@ reg(uint32_t at)
 	return &fake.regs[at / 4];
 }
 
+/* The registers that CTRL.RST clears, as far as the tests look at them. */
 static inline void
 fake_reset(void)
 {
@@ -70,7 +87,7 @@ fake_reset(void)
 
 	for (q = 0; q < IGB_MAX_QUEUES; q++)
 		*reg(IGB_RXDCTL(q)) = *reg(IGB_TXDCTL(q)) = 0;
-	/* Addresses, VLANs, RSS */
+	/* addresses, VLANs, RSS */
 	memset(reg(IGB_RXCSUM), 0, IGB_VT_CTL - IGB_RXCSUM);
 	memset(reg(IGB_RETA(0)), 0, IGB_RSSRK(10) - IGB_RETA(0));
 	*reg(IGB_RCTL) = *reg(IGB_TCTL) = *reg(IGB_CTRL_EXT) = *reg(IGB_VET) = 0;
@@ -91,13 +108,13 @@ fake_read32(void *dev, uint32_t at)
 			fake.speed << IGB_STATUS_SPEED_SHIFT |
 			(*reg(IGB_CTRL) & IGB_CTRL_GIO_MASTER_DISABLE ? 0 :
 			IGB_STATUS_GIO_MASTER_EN);
-	case IGB_SWSM: { /* reading SMBI takes it */
+	case IGB_SWSM: { /* a read of SMBI takes the semaphore */
 		const uint32_t held = *reg(at);
 
 		*reg(at) |= IGB_SWSM_SMBI;
 		return held;
 	}
-	case IGB_ICR: { /* clears when read */
+	case IGB_ICR: { /* a read clears it */
 		const uint32_t causes = *reg(at);
 
 		*reg(at) = 0;
@@ -218,7 +235,7 @@ fake_bar(void *dev, unsigned int index, struct igb_bar *bar)
 	return 0;
 }
 
-/* An event file descriptor for each of nb queues, as EAL has them. */
+/* Create an event file descriptor for each of nb queues, as EAL does. */
 static inline int
 fake_queue_vectors_on(void *dev, uint32_t nb)
 {
@@ -258,8 +275,9 @@ fake_has_iommu(void *dev)
 }
 
 /*
- * In which mode it maps is the test's last argument. The IOMMU is one that nobody asks: the
- * device looks at rings only, and no farther.
+ * The DMA backend. The last argument of the program selects the mode in which the library maps
+ * buffers. Nothing consults this IOMMU, because the test accesses only the rings, not the buffers;
+ * it exists so that the library has a page table, which must be empty at the end of a case.
  */
 
 static struct {
@@ -299,7 +317,7 @@ iommu_page_table(void *opaque, gantry_dma_addr_t base, size_t nr, uint64_t **ent
 static const struct gantry_dma_ops iommu_ops = { .name = "fake", .map = iommu_map,
 	.unmap = iommu_unmap, .claim = iommu_claim, .page_table = iommu_page_table };
 
-/* Nothing is mapped any more. */
+/* Assert that nothing is still mapped. */
 static inline void
 assert_none_mapped(void)
 {
@@ -325,6 +343,7 @@ static const struct igb_bus_ops fake_ops = {
 	.has_iommu = fake_has_iommu,
 };
 
+/* Probe the device as a bus would. Return 0 or -errno. */
 static inline int
 probe(void)
 {
@@ -341,6 +360,9 @@ probe(void)
 	return igb_ethdev_probe(&bus);
 }
 
+/*
+ * Put the device into its initial state: no failures, link up at 1000 Mb/s, a valid NVM checksum.
+ */
 static inline void
 fake_init(void)
 {
@@ -362,6 +384,7 @@ fake_init(void)
 	fake.nvm[IGB_NVM_CHECKSUM] = IGB_NVM_CHECKSUM_SUM - sum;
 }
 
+/* Configure and start the port with one receive and one transmit queue of NB_DESC descriptors. */
 static inline void
 start(uint64_t rx_offloads)
 {
@@ -374,6 +397,7 @@ start(uint64_t rx_offloads)
 	assert_int_equal(rte_eth_dev_start(PORT), 0);
 }
 
+/* Probe the device: the set-up of a test case. */
 static inline int
 port_new(void **state)
 {
@@ -384,7 +408,7 @@ port_new(void **state)
 	return 0;
 }
 
-/* Each mbuf is in its pool, once: none was given back twice. */
+/* Assert that each mbuf is in its pool exactly once: the driver has freed none of them twice. */
 static inline void
 assert_pool_is_whole(void)
 {
@@ -403,7 +427,7 @@ assert_pool_is_whole(void)
 	rte_mempool_put_bulk(pool, (void **)all, MBUFS);
 }
 
-/* However the test went: all comes back. */
+/* Remove the device, and assert that the driver has released everything, whatever the test did. */
 static inline int
 port_gone(void **state)
 {
@@ -428,7 +452,12 @@ txq(void)
 	return rte_eth_devices[PORT].data->tx_queues[0];
 }
 
-/* The device writes back the descriptor that is i after the next one. */
+/**
+ * Write a receive descriptor back, as the device.
+ * @param i  the descriptor, counted from the one that the driver reads next
+ * @param staterr  status and error bits
+ * @param len  length that the device claims to have written, in bytes
+ */
 static inline void
 write_back(unsigned int i, uint32_t staterr, uint16_t len)
 {
@@ -442,7 +471,7 @@ write_back(unsigned int i, uint32_t staterr, uint16_t len)
 	d->wb.staterr = staterr;
 }
 
-/* Receives, looks at and frees everything; returns how many packets. */
+/* Receive, check and free everything that there is. Return the number of packets. */
 static inline unsigned int
 drain(void)
 {
@@ -464,6 +493,7 @@ drain(void)
 	return total;
 }
 
+/* The port's ierrors counter. */
 static inline uint64_t
 ierrors(void)
 {
@@ -473,7 +503,7 @@ ierrors(void)
 	return s.ierrors;
 }
 
-/* Keeps the lines that are logged from here on until log_end(). */
+/* The lines that are logged from log_begin() until log_end(). */
 static char *log_text;
 static size_t log_len;
 static FILE *log_file;
@@ -486,6 +516,7 @@ log_begin(void)
 	assert_int_equal(rte_openlog_stream(log_file), 0);
 }
 
+/* Stop recording. Return how often `what` occurs in the recorded lines. */
 static inline unsigned int
 log_end(const char *what)
 {

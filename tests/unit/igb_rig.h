@@ -3,10 +3,27 @@
  */
 
 /*
- * A driver's place for the model's tests: a device behind a socket, a client
- * of it, memory in a memfd that is mapped for DMA, and one receive and
- * transmit queue's worth of helpers. The test's thread is the polling thread;
- * while it waits for a reply it must not hold up grace periods.
+ * The rig for the tests of lib/igb_model: everything that a driver needs, around one device.
+ *
+ *     the test's thread                                          server threads of lib/vfio_user
+ *       as the driver: rig_rd(), rig_wr() -- messages --------->  socket of the device
+ *                      rig_tail()         -- store, g->bar ---->  queue pages
+ *                      descriptors and frames in g->mem <------>  the device, at RIG_IOVA
+ *       as the polling thread: rig_send_in(), rig_take()
+ *
+ *     g->mem, a memfd of RIG_MEM bytes, mapped for DMA at RIG_IOVA:
+ *       RIG_RXRING  receive descriptors, RIG_DESCS for each queue
+ *       RIG_TXRING  transmit descriptors, RIG_DESCS for each queue
+ *       RIG_RXBUF   receive buffers, RIG_BUF bytes each
+ *       RIG_TXBUF   transmit buffers
+ *
+ * The rig consists of a device behind a socket, a client of it, memory that is mapped for DMA, and
+ * helpers for receive and transmit queues. A test case runs between one of the rig_setup functions
+ * and rig_teardown().
+ *
+ * The test's thread is also the polling thread, so it is registered for RCU. While it waits for a
+ * reply it must not delay grace periods, because the server may need one before it answers: each
+ * helper that sends a message goes offline for that time (vfu_rcu_offline()).
  */
 
 #ifndef IGB_RIG_H
@@ -43,7 +60,7 @@
 #define RIG_TXBUF  0x400000u
 #define RIG_BUF    2048u
 #define RIG_DESCS  64u
-#define RIG_BAR    0x10000u /* as far as it may be mapped */
+#define RIG_BAR    0x10000u /* the end of the area that a client may map */
 #define RIG_PAGE   4096u
 #define RIG_PAGES  (RIG_MEM / RIG_PAGE)
 
@@ -53,11 +70,11 @@ struct rig {
 	struct vfu_client *c;
 	uint8_t *mem;
 	int memfd;
-	bool by_message;    /* the memory has no file descriptor */
-	atomic_bool silent; /* its client does not answer, for the time being */
-	atomic_uint asked;  /* DMA_READ and DMA_WRITE that came */
-	bool trapped; /* a client that knows nothing of the queue pages, as QEMU's */
-	uint8_t *bar; /* else the two pages, mapped as our driver does */
+	bool by_message;    /* the memory has no file descriptor: DMA_READ and DMA_WRITE */
+	atomic_bool silent; /* the client does not answer DMA requests for now */
+	atomic_uint asked;  /* DMA_READ and DMA_WRITE requests received */
+	bool trapped; /* a client that does not negotiate the queue pages, as QEMU */
+	uint8_t *bar; /* otherwise the two queue pages, mapped as our driver maps them */
 	uint32_t rx_next, tx_next;
 };
 
@@ -101,7 +118,7 @@ rig_cfg_wr(struct rig *g, uint32_t off, uint32_t v, size_t len)
 	vfu_rcu_online();
 }
 
-/* A client's answers to DMA_READ and DMA_WRITE. */
+/* The memory that a DMA_READ or DMA_WRITE of the device asks the client for. */
 static inline uint8_t *
 rig_asked(struct rig *g, uint64_t iova, size_t len)
 {
@@ -126,6 +143,7 @@ rig_dma_write(void *opaque, uint64_t iova, const void *buf, size_t len)
 	return 0;
 }
 
+/* Connect a client, map the memory, and enable memory space and bus mastering. */
 static inline void
 rig_connect(struct rig *g)
 {
@@ -153,10 +171,10 @@ rig_connect(struct rig *g)
 		close(reg.fd);
 	}
 	vfu_rcu_online();
-	rig_cfg_wr(g, 4, 6, 2); /* memory, bus master */
+	rig_cfg_wr(g, 4, 6, 2); /* memory space, bus master */
 }
 
-/* Entry i is of bus address RIG_IOVA + i pages, and changes nothing: each page is where it was. */
+/* Entry i translates bus address RIG_IOVA + i pages to itself: each page stays where it was. */
 static inline void
 rig_straight(uint64_t *table)
 {
@@ -164,7 +182,9 @@ rig_straight(uint64_t *table)
 		table[i] = (RIG_IOVA + i * RIG_PAGE) | VFU_PTE_READ | VFU_PTE_WRITE;
 }
 
-/* An I/O page table for all of the memory, straight. munmap() it, RIG_PAGES * 8 bytes. */
+/*
+ * Give the device an identity I/O page table of the memory. The caller unmaps RIG_PAGES * 8 bytes.
+ */
 static inline uint64_t *
 rig_page_table(struct rig *g)
 {
@@ -194,6 +214,11 @@ rig_disconnect(struct rig *g)
 	g->c = NULL;
 }
 
+/**
+ * Create a device, its memory and a client: the set-up of a test case.
+ * @param p  parameters of the device; name, socket and MAC address are filled in here
+ * @param what  initial values of the rig
+ */
 static inline int
 rig_setup_as(void **state, struct igb_model_params p, struct rig what)
 {
@@ -221,13 +246,14 @@ rig_setup_client(void **state, struct igb_model_params p, bool trapped)
 	return rig_setup_as(state, p, (struct rig){.trapped = trapped});
 }
 
-/* A device of params, in which name, socket and the address are filled in here. */
+/* Set up a device with these parameters; name, socket and MAC address are filled in here. */
 static inline int
 rig_setup_params(void **state, struct igb_model_params p)
 {
 	return rig_setup_client(state, p, false);
 }
 
+/* Set up a device whose client does not map the queue pages. */
 static inline int
 rig_setup_trapped(void **state)
 {
@@ -259,7 +285,11 @@ rig_teardown(void **state)
 	return 0;
 }
 
-/* Receive queue q with RIG_DESCS descriptors, all but one given to the device. */
+/**
+ * Start receive queue q with RIG_DESCS descriptors, all but one of which the device owns
+ * afterwards.
+ * @param srrctl  the value for SRRCTL
+ */
 static inline void
 rig_rx_start(struct rig *g, unsigned int q, uint32_t srrctl)
 {
@@ -300,6 +330,10 @@ rig_rxbuf(struct rig *g, unsigned int q, unsigned int i)
 	return g->mem + RIG_RXBUF + (q * RIG_DESCS + i) * RIG_BUF;
 }
 
+/**
+ * Deliver a frame from the wire to the device, as the polling thread.
+ * @return the result of igb_model_rx()
+ */
 static inline int
 rig_send_in(struct rig *g, const void *data, uint32_t len, uint32_t flags)
 {
@@ -331,7 +365,7 @@ rig_tx_start(struct rig *g, unsigned int q)
 	g->tx_next = 0;
 }
 
-/* A doorbell, as a driver rings it. */
+/* Write a tail register as a driver does: by message if it is trapped, else through the mapping. */
 static inline void
 rig_tail(struct rig *g, uint32_t off, uint32_t v)
 {
@@ -353,7 +387,7 @@ rig_rdt(struct rig *g, unsigned int q, uint32_t v)
 	rig_tail(g, IGB_RDT(q), v);
 }
 
-/* Posts one advanced data descriptor for queue 0, without ringing. */
+/* Post an advanced data descriptor to queue 0 without writing the tail register. */
 static inline void
 rig_post(struct rig *g, const void *data, uint32_t len, uint32_t cmd, uint32_t olinfo)
 {
@@ -366,6 +400,7 @@ rig_post(struct rig *g, const void *data, uint32_t len, uint32_t cmd, uint32_t o
 	d->data.olinfo = olinfo;
 }
 
+/* Post an advanced context descriptor to queue 0 without writing the tail register. */
 static inline void
 rig_ctx(struct rig *g, unsigned int idx, uint32_t maclen, uint32_t iplen, uint32_t l4len,
 	uint32_t mss, uint32_t tucmd, uint32_t vlan)
@@ -386,7 +421,10 @@ rig_ring_bell(struct rig *g)
 
 #define RIG_LAST (IGB_TXD_EOP | IGB_TXD_IFCS | IGB_TXD_RS)
 
-/* The next frame before a flush, however slow the machine: time is no limit. */
+/*
+ * Take the next frame, without a flush. It clears the descriptor budget of this poll, so the result
+ * does not depend on the speed of the machine.
+ */
 static inline int
 rig_next(struct rig *g, struct igb_frame *f)
 {
@@ -394,6 +432,7 @@ rig_next(struct rig *g, struct igb_frame *f)
 	return igb_model_tx(g->m, f);
 }
 
+/* Take the next frame that the device transmits, flush, and report a quiescent state. */
 static inline int
 rig_take(struct rig *g, struct igb_frame *f)
 {
@@ -424,7 +463,12 @@ rig_put16(uint8_t *p, uint32_t v)
 	p[1] = (uint8_t)v;
 }
 
-/* Ethernet, IPv4, TCP (proto 6) or UDP (17), paylen bytes; good checksums. Returns the length. */
+/**
+ * Write an Ethernet frame with IPv4 and TCP or UDP, all checksums correct.
+ * @param proto  6: TCP; 17: UDP
+ * @param paylen  bytes of payload
+ * @return the length of the frame in bytes
+ */
 static inline uint32_t
 rig_ipv4(uint8_t *p, uint8_t proto, uint32_t paylen)
 {

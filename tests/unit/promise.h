@@ -3,17 +3,28 @@
  */
 
 /*
- * The promise: once mappings have ended, no access of the device to them starts.
+ * The promise of unmap: after mappings have ended, no access of the device to them starts.
  *
- * Exact, without a clock. The device numbers its accesses, by a locked instruction before each;
- * the driver ends the mappings, and then reads the number. An access with a higher one started
- * afterwards, and must not get through.
+ * The check is exact and needs no clock. The device numbers its accesses by a locked instruction
+ * before each of them. The driver ends the mappings, and then reads the number. An access with a
+ * higher number started afterwards, and must not reach the memory.
  *
- * More is promised where the end of a mapping is told to the device, and answered: that accesses
- * which started before have ended. There the device takes a second number behind each.
+ *     driver (the test's thread)              device (struct walker, a thread)
  *
- * The check is worth something if it catches a device that breaks the promise. So the device
- * resolves its addresses for each access, or is one of some that remember.
+ *     map nr buffers, store their addresses   loop: n = ++started
+ *     wait for a round                              resolve the address, write n to the buffer
+ *     unmap all                                     last_hit = n
+ *     ended = started
+ *     wait for a round
+ *     no last_hit and no buffer may be > ended
+ *
+ * If unmap notifies the device and waits for its reply, it promises more: accesses that started
+ * before have also ended. In this case (promise.ends) the device takes a second number after each
+ * access.
+ *
+ * The check is useful only if it catches a device that breaks the promise. Therefore the device
+ * either resolves the address for each access, which must pass, or caches translations in one of
+ * several ways, each of which must be caught (promise_test()).
  */
 
 #ifndef PROMISE_H
@@ -28,25 +39,33 @@
 
 #define PROMISE_MAX 16
 /*
- * So many rounds of accesses the device goes on, once the driver has been told that it may go on:
- * the driver's next step falls into them. A device that has done them sleeps, as a driver does
- * that waits for it for long: then neither takes from the other, nor from other processes, the
- * processor's time for which it would have to wait itself.
+ * The rounds of accesses that the device may run ahead after the driver has requested a round, so
+ * that the driver's next step coincides with accesses. After these rounds the device sleeps, and so
+ * does a driver that waits longer for the device. A sleeping thread takes no processor time from
+ * the other one, which it would then have to wait for, or from other processes.
  */
 #define PROMISE_AHEAD 256
 
 struct promise {
-	/* The device, in a thread of its own. Where it writes 8 bytes; NULL: it may not. */
+	/*
+	 * The device, in a thread of its own. Returns where the device writes 8 bytes; NULL: the
+	 * address is not mapped for it.
+	 */
 	uint8_t *(*translate)(void *device, uint64_t addr);
 	void *device;
-	bool ends; /* the second promise, too */
-	/* In its thread: before accesses, now and then between two, after the last. NULL: nothing. */
+	bool ends; /* whether unmap also promises that accesses have ended */
+	/*
+	 * Hooks in the device's thread: before the first access, now and then between two accesses,
+	 * after the last access. NULL: none.
+	 */
 	void (*begin)(void), (*pause)(void), (*end)(void);
-	/* The driver. Mapping i, of nr, is of this memory, 8 bytes of it; its bus address. */
+	/*
+	 * The driver. Mapping i, of nr, covers 8 bytes at memory[i]; map() returns its bus address.
+	 */
 	unsigned int nr;
 	uint64_t *memory[PROMISE_MAX];
 	uint64_t (*map)(void *arg, unsigned int i);
-	/* Ends all of them. */
+	/* Ends all nr mappings. */
 	void (*unmap)(void *arg, const uint64_t *addr, unsigned int nr);
 	void *arg;
 };
@@ -54,15 +73,15 @@ struct promise {
 struct walker {
 	pthread_t thread;
 	const struct promise *promise;
-	unsigned int resolves; /* one in so many accesses to a mapping; 0: only the first */
+	unsigned int resolves; /* resolve once per so many accesses; 0: only the first */
 	atomic_ulong started, rounds;
-	pthread_mutex_t lock; /* of all changes of rounds, limit and stop */
+	pthread_mutex_t lock; /* for every change of rounds, limit and stop */
 	pthread_cond_t changed;
 	unsigned long limit;
 	bool stop;
 	struct {
 		atomic_ulong addr, last_hit;
-		/* The device's own: */
+		/* Private to the device's thread: */
 		uint8_t *kept;
 		unsigned int uses;
 	} at[PROMISE_MAX];
@@ -92,7 +111,7 @@ promise_call(void (*hook)(void))
 		hook();
 }
 
-/* One more round; waits until the next may begin. Whether it does. */
+/* Count a round and wait until the next one may begin. Return false when the device must stop. */
 static inline bool
 promise_round_done(struct walker *w)
 {
@@ -131,18 +150,22 @@ promise_walk(void *arg)
 	return NULL;
 }
 
-/* Waits for a round that begins from now on, and ends. The device goes on afterwards. */
+/*
+ * Wait for a round that begins after this call, and for its end. The device continues afterwards.
+ */
 static inline void
 promise_await_round(struct walker *w)
 {
 	unsigned long wanted;
 
 	pthread_mutex_lock(&w->lock);
-	wanted = w->rounds + 2; /* one may be under way */
+	wanted = w->rounds + 2; /* one may be in progress */
 	w->limit = wanted + PROMISE_AHEAD;
 	pthread_cond_signal(&w->changed);
 	pthread_mutex_unlock(&w->lock);
-	/* It takes microseconds if the device runs; then it runs still, when this goes on. */
+	/*
+	 * If the device runs, this takes microseconds, and the device still runs when this returns.
+	 */
 	for (unsigned int spin = 0; spin < 2000; spin++) {
 		if (w->rounds >= wanted)
 			return;
@@ -160,7 +183,7 @@ promise_start(struct walker *w)
 	pthread_attr_t attr;
 	cpu_set_t cpus;
 
-	CPU_ZERO(&cpus); /* this thread may be bound to a core, and its children would be */
+	CPU_ZERO(&cpus); /* children inherit the CPUs of this thread, which EAL may have bound */
 	for (unsigned int i = 0; i < CPU_SETSIZE; i++)
 		CPU_SET(i, &cpus);
 	assert_int_equal(pthread_attr_init(&attr), 0);
@@ -169,7 +192,12 @@ promise_start(struct walker *w)
 	pthread_attr_destroy(&attr);
 }
 
-/* How often the device broke the promise, of so many times that the mappings ended. */
+/**
+ * Count how often the device broke the promise.
+ * @param resolves  the device resolves once per so many accesses; 0: only at the first access
+ * @param times  how often the mappings end, at most; the first broken promise ends the count
+ * @return the accesses found too late; 0: the device kept the promise
+ */
 static inline unsigned int
 broken_promises(const struct promise *promise, unsigned int resolves, unsigned int times)
 {
@@ -203,15 +231,19 @@ broken_promises(const struct promise *promise, unsigned int resolves, unsigned i
 	pthread_cond_signal(&w.changed);
 	pthread_mutex_unlock(&w.lock);
 	pthread_join(w.thread, NULL);
-	/* The next device counts anew. */
+	/* The next device counts from 0. */
 	for (i = 0; i < promise->nr; i++)
 		*(volatile uint64_t *)promise->memory[i] = 0;
 	return broken;
 }
 
-/*
- * The device keeps it, and others would be found out: mostly in the first turns; where the two
- * threads have one core between them, late.
+/**
+ * Assert that a device that resolves each access keeps the promise, and that caching devices break
+ * it.
+ *
+ * A caching device is mostly caught in its first turns; late if the two threads share a core.
+ * Therefore caching devices get 50 times as many turns.
+ * @param times  how often the mappings end for the device that keeps the promise
  */
 static inline void
 promise_test(const struct promise *promise, unsigned int times)
@@ -219,11 +251,17 @@ promise_test(const struct promise *promise, unsigned int times)
 	const unsigned int others = 50 * times;
 
 	assert_int_equal(broken_promises(promise, 1, times), 0);
-	/* Once resolved, for good: what is done with a ring's address at ENABLE. */
+	/* Caches for good, as a device caches a ring's address at ENABLE. */
 	assert_true(broken_promises(promise, 0, others) > 0);
-	/* Like a TLB that nobody flushes: resolved anew now and then; more rarely than replies come. */
+	/*
+	 * Like a TLB that nobody flushes: resolves again now and then. With promise.ends it does so
+	 * more rarely than replies come.
+	 */
 	assert_true(broken_promises(promise, promise->ends ? 50000 : 1000, others) > 0);
-	/* Once for some descriptors that are written together. A reply takes longer than that. */
+	/*
+	 * Resolves once for a batch of descriptors that it writes together. This is shorter than a
+	 * reply takes, so with promise.ends it may not be caught.
+	 */
 	if (!promise->ends)
 		assert_true(broken_promises(promise, 64, others) > 0);
 }

@@ -2,7 +2,9 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* The device of promise.h, where it is a vfio-user server's. */
+/*
+ * The device of promise.h if a vfio-user server stands for it: it translates as a polling thread.
+ */
 
 #ifndef PROMISE_SERVER_H
 #define PROMISE_SERVER_H
@@ -35,7 +37,7 @@ promise_server_end(void)
 	vfu_rcu_unregister();
 }
 
-/* Of a struct promise. */
+/* Initialisers of a struct promise. */
 #define PROMISE_OF_SERVER(server) .translate = promise_server_ptr, .device = (server), \
 	.begin = promise_server_begin, .pause = promise_server_pause, .end = promise_server_end
 

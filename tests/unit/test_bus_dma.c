@@ -3,9 +3,16 @@
  */
 
 /*
- * drivers/bus/vfio_user/vfio_user_dma.c over a client that is the test: it keeps what is mapped,
- * and refuses when it is told to, which no server of ours does. And lib/dma above it, by the
- * ready-made operations.
+ * Test of drivers/bus/vfio_user/vfio_user_dma.c, the DMA part of the vfio-user bus, and of lib/dma
+ * above it through the ready-made operations (vfio_user_dma_ops).
+ *
+ * The test replaces the client of lib/vfio_user: it defines the vfu_client_* functions that the bus
+ * calls. These record what is mapped, and refuse a request if the test asks for it, which none of
+ * our servers does.
+ *
+ *     rte_vfio_user_dma_map() ...  -->  vfio_user_dma.c  -->  vfu_client_dma_map()    maps[]
+ *     EAL memory events, mempools  -->                       vfu_client_dma_unmap()
+ *                                                            vfu_client_page_table()  server_sees
  */
 
 #include "dma_eal.h"
@@ -27,7 +34,7 @@
 
 #define PAGE  4096u
 #define MAPS  4096
-#define PAGES 3 /* of a heap beside EAL's: a mapping for each */
+#define PAGES 3 /* pages of a heap that is not EAL memory: one mapping each */
 #define LATE_IOVA UINT64_C(0x7100000000)
 
 int vfio_user_logtype;
@@ -85,7 +92,7 @@ vfu_client_page_table(struct vfu_client *client, int fd, uint64_t base, uint64_t
 
 	if (!takes_tables)
 		return -ENOTSUP;
-	/* Its process can't write it, not even if it opens the file anew. */
+	/* The server's process cannot write the table, even if it opens the file again. */
 	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 	assert_true(mmap(NULL, nr * 8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
@@ -126,7 +133,7 @@ detach(void **state)
 	return 0;
 }
 
-/* What the device reaches, without its order. */
+/* A checksum of the device's mappings that does not depend on their order. */
 static uint64_t
 all_maps(void)
 {
@@ -138,7 +145,10 @@ all_maps(void)
 	return sum;
 }
 
-/* A server that refuses one of the mappings: nothing has changed, and the next may succeed. */
+/*
+ * A claim fails if the server refuses to unmap one of the mappings: it changes nothing, and a later
+ * claim may succeed.
+ */
 static void
 test_claim_fails(void **state)
 {
@@ -148,7 +158,7 @@ test_claim_fails(void **state)
 
 	assert_true(nr > PAGES);
 	for (at = 1; at <= nr; at++) {
-		/* As often as it is tried. */
+		/* a second attempt fails in the same way */
 		for (int twice = 0; twice < 2; twice++) {
 			unmaps = 0;
 			fail_unmap_at = at;
@@ -163,7 +173,10 @@ test_claim_fails(void **state)
 	assert_int_equal(rte_vfio_user_dma_claim(&dev), 0);
 }
 
-/* One that takes back nothing, either: what is lost is not in the books. */
+/*
+ * The server also refuses to map again what it has already unmapped: the bus records the lost
+ * mappings as lost, and a later claim succeeds.
+ */
 static void
 test_claim_fails_for_good(void **state)
 {
@@ -176,7 +189,10 @@ test_claim_fails_for_good(void **state)
 	assert_int_equal(nr_maps, 0);
 }
 
-/* One that had lost the mapping before: the device reaches nothing there, which is no failure. */
+/*
+ * The server has already lost the mapping: unmap succeeds, because the device no longer reaches the
+ * memory.
+ */
 static void
 mapping_that_the_server_has_lost_is_unmapped(void **state)
 {
@@ -192,7 +208,9 @@ mapping_that_the_server_has_lost_is_unmapped(void **state)
 	munmap(va, PAGE);
 }
 
-/* Memory that comes after a claim that failed is the device's, as it would have been. */
+/*
+ * After a failed claim, the bus still maps new memory for the device, as it would have without it.
+ */
 static void
 test_memory_comes(void **state)
 {
@@ -255,7 +273,7 @@ heap_of_the_application_reaches_the_device_by_event_or_mempool(void **state)
 	assert_non_null(mp);
 	assert_true(is_mapped(LATE_IOVA, len));
 	assert_int_equal(nr_maps, before + 1);
-	/* The application may map it all the same, before or after. */
+	/* The application may also map this memory itself, before or after the bus has. */
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, len, 3), 0);
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va + PAGE, LATE_IOVA + PAGE, PAGE, 3), 0);
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA + PAGE, PAGE, 3), 0);
@@ -268,7 +286,10 @@ heap_of_the_application_reaches_the_device_by_event_or_mempool(void **state)
 	munmap(va, len);
 }
 
-/* As external mbuf data is, and a pool's pinned external buffers: no mempool's memory is in it. */
+/*
+ * The memory of external mbuf data, or of a pool's pinned external buffers: no mempool's own memory
+ * resides in it.
+ */
 static void
 heap_without_a_mempool_reaches_the_device_by_other_pool_or_start(void **state)
 {
@@ -298,7 +319,7 @@ heap_without_a_mempool_reaches_the_device_by_other_pool_or_start(void **state)
 		assert_true(is_mapped(LATE_IOVA, len));
 		assert_int_equal(nr_maps, before + 1);
 		rte_mempool_free(mp);
-		assert_true(is_mapped(LATE_IOVA, len)); /* other buffers may be in it */
+		assert_true(is_mapped(LATE_IOVA, len)); /* it may contain other buffers */
 		assert_int_equal(rte_malloc_heap_memory_remove("late", va, len), 0);
 		assert_int_equal(nr_maps, before + !eal_huge());
 		rte_vfio_user_dma_give_heaps();
@@ -317,7 +338,7 @@ memory_of_a_mempool_that_eal_does_not_know_reaches_the_device(void **state)
 	uint8_t *va = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	unsigned int n;
 
-	/* Two, and a page that both are on. */
+	/* Two mempools share a page. */
 	assert_ptr_not_equal(va, MAP_FAILED);
 	assert_true(rte_mempool_populate_iova(one, (char *)va, LATE_IOVA, len / 2 + 64, NULL,
 		NULL) > 0);
@@ -333,14 +354,17 @@ memory_of_a_mempool_that_eal_does_not_know_reaches_the_device(void **state)
 
 	/* As testpmd's --mp-alloc=anon. */
 	anon = empty_pool("anon", 64);
-	/* EAL's mlock() does nothing under AddressSanitizer, and an absent page has no address. */
+	/*
+	 * EAL's mlock() does nothing under AddressSanitizer, and a page that is not present has no
+	 * address.
+	 */
 	syscall(SYS_mlockall, MCL_FUTURE);
 	assert_true(rte_mempool_populate_anon(anon) > 0);
 	syscall(SYS_munlockall);
 	n = nr_maps;
 	assert_true(n > before);
 	assert_true(is_mapped(STAILQ_FIRST(&anon->mem_list)->iova, PAGE));
-	/* A device that is attached later. */
+	/* A device that is attached later also reaches the memory. */
 	detach(NULL);
 	attach(NULL);
 	assert_int_equal(nr_maps, n);
@@ -367,7 +391,7 @@ requests_of_the_server_for_memory_that_has_gone_are_refused(void **state)
 	munmap(va, PAGE);
 }
 
-/* Mappings of this process whose file has that name. */
+/* Count this process' mappings of files whose path contains this name. */
 static unsigned int
 mappings_named(const char *name)
 {
@@ -401,7 +425,7 @@ mapping_that_the_server_refuses_leaves_nothing(void **state)
 		assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, PAGE), 0);
 		assert_int_equal(vfio_user_dma_read(&priv, LATE_IOVA, buf, 8), -EFAULT);
 	}
-	/* The same of a page table. */
+	/* The same for a page table. */
 	assert_int_equal(rte_vfio_user_dma_page_table(&dev, 0, 512, &entries), -ENOTSUP);
 	assert_null(entries);
 	assert_int_equal(mappings_named("gantry-io-page-table"), tables_before);
@@ -421,7 +445,7 @@ mappings_have_exact_ends(void **state)
 	const uint64_t top = UINT64_MAX - PAGE + 1;
 
 	assert_ptr_not_equal(va, MAP_FAILED);
-	/* Neighbours do not overlap. */
+	/* Adjacent mappings do not overlap. */
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, PAGE, 3), 0);
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va + PAGE, LATE_IOVA + PAGE, PAGE, 1), 0);
 	assert_int_equal(maps[nr_maps - 1].prot, 1);
@@ -429,19 +453,19 @@ mappings_have_exact_ends(void **state)
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, PAGE, 3), 0);
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, 2 * PAGE, 3), -EEXIST);
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA - PAGE, 2 * PAGE, 3), -EEXIST);
-	/* A request is answered from one mapping, up to its last byte. */
+	/* The bus serves a request from one mapping, up to its last byte. */
 	assert_int_equal(vfio_user_dma_write(&priv, LATE_IOVA + PAGE - 8, buf, 8), 0);
 	assert_memory_equal(va + PAGE - 8, buf, 8);
 	assert_int_equal(vfio_user_dma_write(&priv, LATE_IOVA + PAGE - 7, buf, 8), -EFAULT);
 	assert_int_equal(vfio_user_dma_read(&priv, LATE_IOVA + 2 * PAGE - 8, buf, 8), 0);
 	assert_int_equal(vfio_user_dma_read(&priv, LATE_IOVA - 1, buf, 1), -EFAULT);
-	/* What is unmapped must be what was mapped. */
+	/* An unmap must match a mapping exactly. */
 	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, 2 * PAGE), -ENOENT);
 	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va + 1, LATE_IOVA, PAGE), -ENOENT);
 	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, 0), -EINVAL);
 	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, LATE_IOVA, PAGE), 0);
 	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va + PAGE, LATE_IOVA + PAGE, PAGE), 0);
-	/* The last page that there is, and one beyond it. */
+	/* The last page of the address space, and one beyond it. */
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, top, PAGE, 3), 0);
 	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va, top, PAGE), 0);
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, top, 2 * PAGE, 3), -EINVAL);
@@ -455,7 +479,7 @@ mappings_have_exact_ends(void **state)
 	munmap(va, 2 * PAGE);
 }
 
-/* External memory of which the application maps a part: the device keeps the rest. */
+/* If the application maps a part of external memory, the device keeps the rest. */
 static void
 application_may_map_a_part_of_a_heap(void **state)
 {
@@ -472,7 +496,10 @@ application_may_map_a_part_of_a_heap(void **state)
 	assert_int_equal(rte_malloc_heap_memory_add("late", va, len, iovas, 8, PAGE), 0);
 	rte_vfio_user_dma_give_heaps();
 	assert_int_equal(nr_maps, before + 1);
-	/* At other addresses of its own: what is in the way goes, page by page. */
+	/*
+	 * The application maps other memory at bus addresses of the heap: the bus unmaps the pages
+	 * in the way, page by page.
+	 */
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va + len, LATE_IOVA + 2 * PAGE, 3 * PAGE,
 		3), 0);
 	assert_int_equal(nr_maps, before + 3);
@@ -486,7 +513,7 @@ application_may_map_a_part_of_a_heap(void **state)
 	assert_string_equal((char *)va + 5 * PAGE, "here");
 	assert_int_equal(vfio_user_dma_write(&priv, LATE_IOVA + PAGE, "first", 6), 0);
 	assert_string_equal((char *)va + PAGE, "first");
-	/* Only the gap that this leaves is given again. */
+	/* Only the gap that this leaves is mapped again. */
 	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va + len, LATE_IOVA + 2 * PAGE,
 		3 * PAGE), 0);
 	assert_false(is_mapped(LATE_IOVA + 2 * PAGE, 1));
@@ -500,7 +527,7 @@ application_may_map_a_part_of_a_heap(void **state)
 	munmap(va, 2 * len);
 }
 
-/* The ready-made operations say what they are told. */
+/* The ready-made operations pass on direction, file descriptor and errors. */
 static void
 test_ops(void **state)
 {
@@ -534,7 +561,9 @@ test_ops(void **state)
 	free(p);
 }
 
-/* One, for the server to read, even if it would take another. */
+/*
+ * The bus creates one page table, which the server may only read, even if the server accepts two.
+ */
 static void
 test_page_table(void **state)
 {
@@ -553,7 +582,7 @@ test_page_table(void **state)
 	vfio_user_dma_free(&priv);
 }
 
-/* A direction that is none is no permission, to the kernel's vfio, either. */
+/* gantry_dma_vfio_map() also rejects a direction that gives the kernel's vfio no permission. */
 static void
 test_vfio_direction(void **state)
 {
@@ -566,8 +595,8 @@ test_vfio_direction(void **state)
 }
 
 /*
- * The library's window. New memory arrives with EAL's memory lock held for writing, and its file is
- * looked for then; this hangs where that takes the lock.
+ * The window mode of lib/dma. The bus receives new memory while EAL holds its memory lock for
+ * writing, and looks up the memory's file there. If that took the lock, this test would hang.
  */
 static void
 test_window(void **state)
