@@ -3,8 +3,19 @@
  */
 
 /*
- * The vfio-user bus against servers in the same process: a PCI function of no
- * make with one BAR of memory (a page of it mappable), one of I/O, and MSI-X.
+ * Test of the vfio-user bus (drivers/bus/vfio_user) against servers in the same process.
+ *
+ * The device is a PCI function that matches no real one, with one memory BAR (one page of it
+ * mappable), one I/O BAR, and MSI-X. The driver is a few lines that count the bus' calls. The
+ * device named on EAL's command line (main_server) exists for the whole run; cases that need one in
+ * another state start a second server.
+ *
+ *     test case                         drivers/bus/vfio_user           struct server
+ *       rte_vfio_user_*() ------------>  lib/vfio_user, client  <====>  lib/vfio_user, server
+ *       drv_probe(), drv_lost() <------                                     |
+ *       device_read(), device_write() ----- by bus address -----------------+
+ *
+ * clock_gettime() is replaced for the whole process, so that time-outs pass without a wait.
  */
 
 #include <errno.h>
@@ -41,8 +52,8 @@
 #define VECTORS 4
 #define BAR0    0x10000u
 #define PAGE    0x1000u
-#define IRQ_REG 0x10 /* a write raises this vector */
-#define ELSEWHERE (UINT64_C(1) << 51) /* no memory, nor anything that EAL has, is there */
+#define IRQ_REG 0x10 /* a write raises the vector whose number is written */
+#define ELSEWHERE (UINT64_C(1) << 51) /* a bus address at which EAL has no memory */
 #define RW      (RTE_VFIO_USER_DMA_READ | RTE_VFIO_USER_DMA_WRITE)
 
 struct server {
@@ -52,20 +63,22 @@ struct server {
 	int memfd;
 	uint8_t *mem;
 	atomic_int attached, detached, resets;
-	unsigned int slow_ms; /* that pass while it answers */
-	atomic_int slow;      /* how often they did */
+	unsigned int slow_ms; /* time that passes while it answers, in ms */
+	atomic_int slow;      /* how often it answered so late */
 };
 
 static struct server main_server;
 static char main_path[64], dir[32];
 
-/* What the driver saw. */
+/* The driver's calls, as the test observes them. */
 static struct rte_vfio_user_device *probed;
 static atomic_int probes, removes, losses, remove_events, vector0;
 static int probe_result;
-static unsigned int probe_ms; /* that the driver's probe lasts */
+static unsigned int probe_ms; /* duration of the driver's probe, in ms */
 
-/* Stands in for the C library's, for EAL and the bus as well: the tests let time pass. */
+/*
+ * Replaces the C library's function, also for EAL and the bus: tests advance the time themselves.
+ */
 static _Atomic uint64_t passed_ms;
 
 int
@@ -290,7 +303,8 @@ plug(const char *path)
 }
 
 /*
- * What the device reads, writes, and has mapped: as its polling thread would see it.
+ * The device's view: what it reads and writes by bus address, as its polling thread would, and what
+ * is mapped for it.
  */
 
 static bool
@@ -316,7 +330,10 @@ device_read(struct server *s, uint64_t bus, void *buf, size_t len)
 	int ret;
 
 	vfu_rcu_register();
-	/* Memory without a descriptor takes a message: the read is asked for, and repeated. */
+	/*
+	 * Memory without a descriptor takes a message: the server requests it, and the read is
+	 * retried.
+	 */
 	while ((ret = vfu_dma_read(s->srv, 0, bus, buf, len)) == -EAGAIN)
 		vfu_dma_wait(s->srv);
 	vfu_rcu_unregister();
@@ -350,7 +367,7 @@ device_maps(struct server *s, uint64_t *bytes)
  * Tests.
  */
 
-/* The device named on EAL's command line. */
+/* The bus has set up the device that is named on EAL's command line. */
 static void
 test_boot(void **state)
 {
@@ -371,7 +388,7 @@ test_boot(void **state)
 	assert_int_equal(dev->id.device_id, DEVICE);
 	assert_int_equal(dev->id.class_id, 0x020000);
 
-	/* Firmware's and the kernel's part. */
+	/* The work of firmware and kernel on a real PCI bus. */
 	v = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 	assert_int_equal(main_server.config[PCI_COMMAND] & v, v);
 	assert_true(main_server.config[0x63] & PCI_MSIX_FLAGS_ENABLE >> 8);
@@ -419,7 +436,7 @@ page_seen(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *
 	return 0;
 }
 
-/* All of EAL's memory, at its bus addresses, and no more of it than that. */
+/* The device reaches all of EAL memory at its bus addresses, and nothing else. */
 static void
 test_dma_all(void **state)
 {
@@ -435,7 +452,7 @@ test_dma_all(void **state)
 	assert_int_equal(device_read(&main_server, 0, &maps, 8), -EFAULT);
 }
 
-/* The page frame's number as the kernel's pagemap has it; p must have been touched. */
+/* The page frame number from the kernel's pagemap. The caller must have touched p. */
 static uint64_t
 frame_of(const volatile void *p)
 {
@@ -457,10 +474,10 @@ fill(uint8_t *p, size_t len, uint8_t seed)
 }
 
 /*
- * One buffer, through X, the virtual, Y, the physical, and Z, the bus address: the same
- * bytes at each. Z is the device's view, a mapping of its own by bus address. Physical
- * memory cannot be read as such; a second mapping that the kernel says is the very page
- * frame that gantry_virt_to_phys() named stands for Y (needs root).
+ * One buffer through its three addresses: X is the virtual, Y the physical and Z the bus address.
+ * Each of them leads to the same bytes. Z is the device's view, in a mapping of its own, by bus
+ * address. The test cannot access physical memory as such. For Y it uses a second mapping, which
+ * the kernel reports as the page frame that gantry_virt_to_phys() named (needs root).
  */
 static void
 test_follow(void **state)
@@ -479,7 +496,7 @@ test_follow(void **state)
 	assert_non_null(dma);
 	assert_non_null(x);
 	assert_int_equal(gantry_dma_set_mask_and_coherent(dma, GANTRY_DMA_BIT_MASK(64)), 0);
-	x += 100; /* not where a page begins */
+	x += 100; /* not at the start of a page */
 
 	if (geteuid() == 0) {
 		ms = rte_mem_virt2memseg(x, NULL);
@@ -519,7 +536,7 @@ test_follow(void **state)
 			assert_memory_equal(y, want, len);
 		gantry_dma_sync_single_for_device(dma, z, len, GANTRY_DMA_BIDIRECTIONAL);
 
-		/* What is written to the frame itself is seen from both sides. */
+		/* CPU and device both see a write to the page frame itself. */
 		if (y != NULL) {
 			fill(want, len, 200 + turn);
 			memcpy(y, want, len);
@@ -537,7 +554,7 @@ test_follow(void **state)
 	gantry_dma_dev_destroy(dma);
 }
 
-/* Memory that EAL adds and takes back while the device is there. */
+/* Memory that EAL adds and removes while the device is attached. */
 static void
 test_dma_events(void **state)
 {
@@ -568,7 +585,7 @@ test_dma_events(void **state)
 	assert_true(rte_vfio_user_alive(probed));
 }
 
-/* An application's own memory: no file, so the device asks for it by message. */
+/* Memory of the application has no file, so the device requests it by message. */
 static void
 test_dma_external(void **state)
 {
@@ -590,7 +607,10 @@ test_dma_external(void **state)
 	assert_string_equal((char *)mem + 6000, "from the device");
 	assert_int_equal(device_read(&main_server, bus + len - 8, buf, 16), -EFAULT);
 
-	/* Twice, over another, not page-aligned, nothing; not what was mapped. */
+	/*
+	 * Map again, over a part, unaligned, empty, without or with an unknown permission,
+	 * wrapping; unmap another size.
+	 */
 	assert_true(rte_vfio_user_dma_map(probed, mem, bus, len, RW) == -EEXIST);
 	assert_true(rte_vfio_user_dma_map(probed, mem, bus - PAGE, 2 * PAGE, RW) == -EEXIST);
 	assert_true(rte_vfio_user_dma_map(probed, mem, bus + 1, PAGE, RW) == -EINVAL);
@@ -604,7 +624,7 @@ test_dma_external(void **state)
 	assert_int_equal(device_maps(&main_server, NULL), maps);
 	assert_int_equal(rte_extmem_unregister(mem, len), 0);
 
-	/* EAL's memory at a second bus address: the file is found. */
+	/* EAL memory at a second bus address: the bus finds its file. */
 	mem = rte_malloc(NULL, PAGE, PAGE);
 	assert_int_equal(rte_vfio_user_dma_map(probed, mem, bus, PAGE, RW), 0);
 	assert_true(device_sees(&main_server, bus, mem, 64));
@@ -612,7 +632,7 @@ test_dma_external(void **state)
 	rte_free(mem);
 }
 
-/* Each permission by itself, in memory of EAL's and in memory without a file. */
+/* Each permission alone, in EAL memory and in memory without a file. */
 static void
 test_dma_prot(void **state)
 {
@@ -644,7 +664,7 @@ test_dma_prot(void **state)
 	rte_free(mems[1]);
 }
 
-/* Memory in a file of the driver's own. */
+/* Memory in a file of the driver. */
 static void
 test_dma_map_fd(void **state)
 {
@@ -667,7 +687,9 @@ test_dma_map_fd(void **state)
 	close(pipes[1]);
 	assert_int_equal(device_maps(&main_server, NULL), maps);
 
-	/* Two pages of it, in the other order; the descriptor need not stay. */
+	/*
+	 * Two pages of the file, in reverse order. The driver may close the descriptor afterwards.
+	 */
 	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 3 * PAGE, mem + 3 * PAGE, bus, PAGE,
 		RW), 0);
 	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 2 * PAGE, mem + 2 * PAGE, bus + PAGE,
@@ -696,7 +718,7 @@ page_hidden(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void
 	return 0;
 }
 
-/* Of all that the bus maps by itself nothing is left, and nothing comes again. */
+/* After a claim, none of the bus' own mappings remains, and the bus adds none. */
 static void
 test_claim(void **state)
 {
@@ -714,7 +736,7 @@ test_claim(void **state)
 	assert_int_equal(rte_vfio_user_dma_map(dev, mem, bus, PAGE, RW), 0);
 	assert_true(device_maps(&second, NULL) > 1);
 	assert_int_equal(rte_vfio_user_dma_claim(dev), 0);
-	assert_int_equal(device_maps(&second, NULL), 1); /* the driver's own stays */
+	assert_int_equal(device_maps(&second, NULL), 1); /* the driver's own mapping remains */
 	assert_true(device_sees(&second, bus, mem, 64));
 	rte_memseg_walk(page_hidden, &second);
 	assert_int_equal(rte_vfio_user_dma_claim(dev), 0);
@@ -725,16 +747,16 @@ test_claim(void **state)
 		assert_non_null(more);
 		assert_int_equal(device_maps(&second, NULL), 1);
 		rte_memseg_walk(page_hidden, &second);
-		assert_true(device_maps(&main_server, NULL) > 1); /* the other device's bus goes on */
+		assert_true(device_maps(&main_server, NULL) > 1); /* that device is not claimed */
 		rte_free(more);
 	}
-	/* What the driver maps now is EAL's address, and its own affair. */
+	/* The driver may now use EAL's bus addresses for mappings of its own. */
 	assert_int_equal(rte_vfio_user_dma_map(dev, mem, rte_malloc_virt2iova(mem), PAGE, RW), 0);
 	assert_true(device_sees(&second, rte_malloc_virt2iova(mem), mem, 64));
 	assert_int_equal(rte_dev_remove(&dev->device), 0);
 	assert_int_equal(device_maps(&second, NULL), 0);
 
-	/* The next driver of the device finds it as ever. */
+	/* The next driver of the device finds EAL memory mapped again. */
 	assert_int_equal(plug(path), 0);
 	assert_true(device_sees(&second, rte_malloc_virt2iova(mem), mem, 64));
 	assert_int_equal(rte_dev_remove(&probed->device), 0);
@@ -743,7 +765,7 @@ test_claim(void **state)
 	rte_free(mem);
 }
 
-/* 65,536 pages, each by a message of its own, no two of them neighbours. */
+/* 65,536 pages, each mapped by one message, no two of them adjacent. */
 static void
 test_dma_many(void **state)
 {
@@ -758,7 +780,7 @@ test_dma_many(void **state)
 	mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	assert_ptr_not_equal(mem, MAP_FAILED);
 	for (uint32_t i = 0; i < N; i++) {
-		uint32_t page = i * 40503 % N; /* odd: each once */
+		uint32_t page = i * 40503 % N; /* odd factor: each page once */
 
 		assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, (uint64_t)page * PAGE,
 			mem + (size_t)page * PAGE, bus + (uint64_t)i * 2 * PAGE, PAGE, RW), 0);
@@ -805,7 +827,7 @@ test_interrupts(void **state)
 		assert_true(soon(&vector0, i));
 		assert_int_equal(rte_intr_ack(h), 0);
 	}
-	usleep(20000); /* once each, not again and again */
+	usleep(20000); /* each interrupt arrives once, not repeatedly */
 	assert_int_equal(vector0, 3);
 
 	for (q = 0; q < VECTORS - 1; q++) {
@@ -823,8 +845,8 @@ test_interrupts(void **state)
 }
 
 /*
- * The I/O page table, from the driver's call to the device's access: EAL's memory at bus
- * addresses that an entry gives it, and nowhere else.
+ * The I/O page table, from the driver's call to the device's access: the device reaches EAL memory
+ * at the bus addresses of valid entries, and nowhere else.
  */
 static void
 test_page_table(void **state)
@@ -851,7 +873,7 @@ test_page_table(void **state)
 	assert_int_equal(rte_vfio_user_dma_page_table(dev, base + 1, N, &none), -EINVAL);
 	assert_int_equal(rte_vfio_user_dma_page_table(dev, base, SIZE_MAX, &none), -EINVAL);
 	assert_int_equal(rte_vfio_user_dma_page_table(dev, 0 - (uint64_t)PAGE, 2, &none), -EINVAL);
-	assert_true(device_sees(&second, iova, mem, 64)); /* as before */
+	assert_true(device_sees(&second, iova, mem, 64)); /* unchanged */
 	assert_int_equal(rte_vfio_user_dma_page_table(dev, base, N, &entries), 0);
 	assert_int_equal(rte_vfio_user_dma_page_table(dev, base, N, &none), -EEXIST);
 	for (unsigned int i = 0; i < N; i++)
@@ -870,7 +892,7 @@ test_page_table(void **state)
 	entries[N - 1] = 0;
 	assert_int_equal(device_read(&second, base + (N - 1) * PAGE, buf, 1), -EFAULT);
 
-	/* A page that EAL takes back is not reachable through an entry that was left. */
+	/* An entry that remains does not lead to a page that EAL has released. */
 	if (eal_huge() && eal_free_hugepages() >= 80) {
 		void *more = rte_zmalloc(NULL, 128 << 20, 0);
 
@@ -880,7 +902,7 @@ test_page_table(void **state)
 		rte_free(more);
 		assert_int_equal(device_read(&second, base, buf, 1), -EFAULT);
 	}
-	/* Without EAL's memory it leads to what the driver mapped. */
+	/* After a claim, entries lead only to memory that the driver has mapped. */
 	assert_int_equal(rte_vfio_user_dma_claim(dev), 0);
 	entries[1] = iova | RW;
 	assert_int_equal(device_read(&second, base + PAGE, buf, 1), -EFAULT);
@@ -890,7 +912,7 @@ test_page_table(void **state)
 	assert_int_equal(device_read(&second, 0x7000, buf, 1), -EFAULT);
 	assert_int_equal(rte_dev_remove(&dev->device), 0);
 
-	/* It went with the connection. */
+	/* The page table ended with the connection. */
 	assert_int_equal(plug(path), 0);
 	assert_true(device_sees(&second, iova, mem, 64));
 	assert_int_equal(rte_dev_remove(&probed->device), 0);
@@ -908,7 +930,7 @@ test_hotplug(void **state)
 	snprintf(path, sizeof(path), "%s/second", dir);
 	serve(&second, path, DEVICE, true);
 
-	/* A second device, beside the first. */
+	/* A second device, concurrently with the first. */
 	struct rte_vfio_user_device *first = probed;
 	uint64_t addr = first->bars[0].bus_addr;
 
@@ -918,24 +940,27 @@ test_hotplug(void **state)
 	assert_string_equal(probed->device.devargs->args, "key=value");
 	assert_true(probed->bars[0].bus_addr != addr);
 	assert_true(device_maps(&second, NULL) > 0);
-	assert_int_equal(plug(path), 0); /* EAL's word for "is there already" */
+	assert_int_equal(plug(path), 0); /* EAL's result for a device that is already there */
 	assert_int_equal(probes, 2);
 	assert_int_equal(rte_dev_remove(&probed->device), 0);
 	assert_int_equal(removes, 1);
 
-	/* It let go in order: reset, silent, no memory, no vectors. */
+	/* The bus has released it in order: reset, no bus mastering, no memory, no vectors. */
 	assert_true(soon(&second.detached, 1));
 	assert_int_equal(second.resets, 1);
 	assert_int_equal(second.config[PCI_COMMAND] & PCI_COMMAND_MASTER, 0);
 	assert_int_equal(second.config[0x63] & PCI_MSIX_FLAGS_ENABLE >> 8, 0);
 	assert_int_equal(device_maps(&second, NULL), 0);
 
-	/* Again and again. */
+	/* Repeatedly. */
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(plug(path), 0);
 		assert_int_equal(rte_dev_remove(&probed->device), 0);
 	}
-	/* The driver refuses: nothing is left of the connection, and it can be tried again. */
+	/*
+	 * The driver refuses the device: the bus closes the connection, and a later probe may
+	 * succeed.
+	 */
 	probe_result = -ENOMEM;
 	assert_int_equal(plug(path), -ENOMEM);
 	probe_result = 0;
@@ -947,8 +972,10 @@ test_hotplug(void **state)
 	assert_true(rte_vfio_user_alive(first));
 }
 
-/* Memory that the server could shrink under us is not mapped; registers work by message. */
-/* All of a probe is limited, and so is all of a closing; what comes in between is not. */
+/*
+ * A probe as a whole has a time limit, and so has a close as a whole. The time between them has
+ * none.
+ */
 static void
 test_slow(void **state)
 {
@@ -959,13 +986,13 @@ test_slow(void **state)
 
 	snprintf(path, sizeof(path), "%s/slow", dir);
 	serve(&second, path, DEVICE, true);
-	/* A device that answers each message in time: no more of them than fit into a minute. */
+	/* A device that answers each message in time: the probe ends after a minute. */
 	second.slow_ms = 4000;
 	assert_true(plug(path) < 0);
 	assert_in_range(second.slow, 10, 16);
 	assert_true(soon(&second.detached, 1));
 
-	/* A probe that has lasted too long. */
+	/* A probe in which the driver takes too long. */
 	second.slow_ms = 0;
 	probe_ms = 61000;
 	assert_int_equal(plug(path), -ETIMEDOUT);
@@ -985,6 +1012,7 @@ test_slow(void **state)
 	assert_true(rte_vfio_user_alive(first));
 }
 
+/* The bus does not map memory that the server could shrink; registers then work by message. */
 static void
 test_unsealed(void **state)
 {
@@ -1040,7 +1068,7 @@ test_lost(void **state)
 	assert_int_equal(rte_vfio_user_write32(probed, 0, 0, 1), -ENODEV);
 	*(volatile uint32_t *)p = 1; /* the mapping outlives the server */
 	if (eal_huge() && eal_free_hugepages() >= 40) {
-		/* EAL's memory comes and goes as if nothing had happened. */
+		/* EAL adds and removes memory as usual. */
 		p = rte_malloc(NULL, 64 << 20, 0);
 		assert_non_null(p);
 		rte_free(p);
@@ -1050,7 +1078,7 @@ test_lost(void **state)
 	assert_int_equal(rte_dev_remove(&probed->device), 0);
 	rte_dev_event_callback_unregister(path, on_event, NULL);
 
-	/* It comes back. */
+	/* The device comes back. */
 	serve(&second, path, DEVICE, true);
 	assert_int_equal(plug(path), 0);
 	assert_true(rte_vfio_user_alive(probed));
@@ -1090,7 +1118,7 @@ test_bad_sockets(void **state)
 	assert_int_equal(plug(path), -ECONNREFUSED);
 	unlink(path);
 
-	/* EAL's limit for names is 63 bytes; a socket's path would be allowed 107. */
+	/* EAL limits names to 63 bytes; the path of a socket may have 107. */
 	memset(path, 'x', sizeof(path));
 	path[0] = '/';
 	path[80] = '\0';
@@ -1120,8 +1148,8 @@ test_bad_sockets(void **state)
 }
 
 /*
- * What gantry_dma_unmap_single() promises in strict mode, from the driver's call to the device's
- * access.
+ * The promise of gantry_dma_unmap_single() in strict mode, from the driver's call to the device's
+ * access. See promise.h.
  */
 
 struct buffer {
@@ -1146,9 +1174,9 @@ unmap_buffer(void *arg, const uint64_t *addr, unsigned int nr)
 }
 
 /*
- * Without a page table the server itself gives up what the driver unmaps: a device that remembers
- * where it was has a pointer to nothing. So that it can be found out, by the same check, and
- * does not crash, it asks the server whether it may, and then writes by the driver's pointer.
+ * Without a page table the server itself unmaps what the driver unmaps, so a device that caches a
+ * translation would have an invalid pointer. For the same check to catch such a device, and not to
+ * crash, it asks the server for permission, and then writes through the driver's pointer.
  */
 struct beside {
 	struct vfu_server *srv;
@@ -1212,7 +1240,7 @@ test_promise(void **state)
 	promised(true, 2000);
 }
 
-/* Each mapping is a DMA_MAP, and its end a DMA_UNMAP with its reply. */
+/* Each mapping is a DMA_MAP message, and its end a DMA_UNMAP message with its reply. */
 static void
 test_promise_by_message(void **state)
 {
@@ -1242,7 +1270,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_bad_sockets),
 	};
-	/* A second argument: all hugepages in one file, which is one mapping then. */
+	/* A second argument puts all hugepages into one file, and so into one mapping. */
 	char *single = argc > 2 ? argv[2] : NULL;
 	char devargs[128];
 	int ret;

@@ -2,7 +2,16 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* lib/dma: the bounce mode. The device is this test, which looks at bus addresses only. */
+/*
+ * Test of the bounce mode of lib/dma (dma_bounce.c). The device is the test, which accesses memory
+ * only by bus addresses.
+ *
+ *     caller's buffer  -- map, sync_for_device: copy -->  slot   <--- the device's view, view()
+ *                      <-- unmap, sync_for_cpu: copy --
+ *
+ * The second half runs on a bus that can take EAL memory away from the device ("shut in"), where
+ * the device reaches only the library's own memory; see dma_bus.h.
+ */
 
 #include "dma_bus.h"
 
@@ -33,7 +42,7 @@ make_bounce(void **state)
 	return 0;
 }
 
-/* What the device sees at a bus address. */
+/* The bytes that the device sees at a bus address. */
 static uint8_t *
 view(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 {
@@ -64,7 +73,7 @@ test_to_device(void **state)
 	assert_int_not_equal(a, expected_bus(p));
 	seen = view(dev, a);
 	assert_bytes(seen, 1, LEN);
-	/* The device sees what is written later when it is told, and that part only. */
+	/* The device sees later writes only after a sync, and only the synced part. */
 	memset(p, 2, LEN);
 	assert_bytes(seen, 1, LEN);
 	gantry_dma_sync_single_range_for_device(dev, a, 100, 28, GANTRY_DMA_TO_DEVICE);
@@ -73,7 +82,7 @@ test_to_device(void **state)
 	assert_bytes(seen + 128, 1, LEN - 128);
 	gantry_dma_sync_single_for_device(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
 	assert_bytes(seen, 2, LEN);
-	/* What it writes where it shall only read comes back never. */
+	/* Bytes that the device writes to memory mapped for reading are never copied back. */
 	memset(seen, 3, LEN);
 	gantry_dma_sync_single_for_cpu(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
 	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
@@ -98,14 +107,14 @@ test_from_device(void **state)
 	assert_bytes(p + 10, 2, 20);
 	assert_bytes(p + 30, 1, LEN - 30);
 	memset(p + 10, 1, 20);
-	/* The turn given back to a device that only writes moves nothing. */
+	/* A sync for a device that only writes copies nothing. */
 	gantry_dma_sync_single_for_device(dev, a, LEN, GANTRY_DMA_FROM_DEVICE);
 	assert_bytes(seen, 2, 1000);
 	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_FROM_DEVICE);
-	/* What the device did not write is as it was. */
+	/* Bytes that the device has not written keep their value. */
 	assert_bytes(p, 2, 1000);
 	assert_bytes(p + 1000, 1, LEN - 1000);
-	/* And what it writes too late goes nowhere. */
+	/* A write after unmap does not reach the caller's buffer. */
 	memset(seen, 9, LEN);
 	assert_bytes(p, 2, 1000);
 	rte_free(p);
@@ -134,7 +143,10 @@ test_bidirectional(void **state)
 	rte_free(p);
 }
 
-/* Who syncs what was written, and says that this is all, has nothing else copied. */
+/*
+ * With GANTRY_DMA_ATTR_SKIP_CPU_SYNC the caller syncs the bytes that were written, and nothing else
+ * is copied.
+ */
 static void
 test_skip_sync(void **state)
 {
@@ -153,7 +165,7 @@ test_skip_sync(void **state)
 	assert_bytes(p, 2, 60);
 	assert_bytes(p + 60, 1, LEN - 60);
 
-	/* The slot has 2 in it, and nothing of the buffer came there. */
+	/* The slot still contains 2: no byte of the buffer has been copied. */
 	a = gantry_dma_map_single_attrs(dev, p, LEN, GANTRY_DMA_TO_DEVICE,
 		GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
 	assert_bytes(view(dev, a), 2, LEN);
@@ -164,7 +176,7 @@ test_skip_sync(void **state)
 	free(p);
 }
 
-/* Memory of any kind, of any size, at any address; the slot is the smallest that holds it. */
+/* Memory of any kind, size and address; the slot is the smallest one that holds the buffer. */
 static void
 test_sizes(void **state)
 {
@@ -214,7 +226,7 @@ test_exhausted(void **state)
 	uint8_t heap[LEN] = { 0 };
 	unsigned int i, j;
 
-	/* Without a mask set there are 32 bits. */
+	/* The default mask has 32 bits. */
 	if (gantry_dma_get_required_mask(dev) > UINT32_MAX) {
 		assert_true(gantry_dma_addressing_limited(dev));
 		a[0] = gantry_dma_map_single(dev, heap, 64, GANTRY_DMA_TO_DEVICE);
@@ -224,7 +236,7 @@ test_exhausted(void **state)
 	assert_int_equal(gantry_dma_set_mask(dev, UINT64_MAX), 0);
 	assert_int_equal(gantry_dma_max_mapping_size(dev), 2048);
 	for (j = 0; j < 3; j++) {
-		/* Five in all: small ones, then larger ones in their place. */
+		/* Five slots in all: first the small ones, then larger ones instead. */
 		for (i = 0; i < 5; i++)
 			a[i] = map(dev, heap, 64, GANTRY_DMA_TO_DEVICE);
 		a[5] = gantry_dma_map_single(dev, heap, 64, GANTRY_DMA_TO_DEVICE);
@@ -232,7 +244,7 @@ test_exhausted(void **state)
 		assert_reason("are in use");
 		for (i = 0; i < 5; i++)
 			gantry_dma_unmap_single(dev, a[i], 64, GANTRY_DMA_TO_DEVICE);
-		/* A large one has no smaller one in its place. */
+		/* A large mapping cannot use a smaller slot. */
 		for (i = 0; i < 2; i++)
 			a[i] = map(dev, heap, LEN, GANTRY_DMA_TO_DEVICE);
 		assert_true(gantry_dma_mapping_error(dev,
@@ -241,7 +253,7 @@ test_exhausted(void **state)
 		for (i = 0; i < 2; i++)
 			gantry_dma_unmap_single(dev, a[i], LEN, GANTRY_DMA_TO_DEVICE);
 	}
-	/* Left for the device's end to report. */
+	/* Leaked, so that the destruction of the device reports it. */
 	map(dev, heap, LEN, GANTRY_DMA_TO_DEVICE);
 	gantry_dma_dev_destroy(dev);
 }
@@ -274,7 +286,7 @@ test_misuse(void **state)
 	assert_reason("beyond the end");
 	gantry_dma_sync_single_for_cpu(dev, 0, 1, GANTRY_DMA_FROM_DEVICE);
 	assert_reason("it is not mapped");
-	/* None of that has moved a byte. */
+	/* None of these calls has copied a byte. */
 	assert_bytes(p, 1, LEN);
 	gantry_dma_unmap_single(dev, a, 1000, GANTRY_DMA_FROM_DEVICE);
 	assert_bytes(p, 2, 1000);
@@ -282,7 +294,7 @@ test_misuse(void **state)
 	assert_reason("unmapped twice?");
 	gantry_dma_sync_single_for_cpu(dev, a, 1, GANTRY_DMA_FROM_DEVICE);
 	assert_reason("it is not mapped");
-	/* The slot was given back once: two mappings have two. */
+	/* The slot was released once: two mappings get two slots. */
 	a = map(dev, p, 1000, GANTRY_DMA_FROM_DEVICE);
 	b = map(dev, other, 64, GANTRY_DMA_FROM_DEVICE);
 	assert_true(a != b);
@@ -303,25 +315,25 @@ test_mask(void **state)
 	assert_int_equal(rte_errno, EINVAL);
 	assert_reason("no DMA mode");
 
-	/* Refused at once where no slot can lie inside it, and may be set wider. */
+	/* The library refuses a mask that no slot can fit, and later accepts a wider one. */
 	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(24)), -EIO);
 	assert_reason("the device drives 24");
 	assert_int_equal(gantry_dma_set_mask(dev, need), 0);
 	assert_int_equal(gantry_dma_get_mask(dev), need);
-	/* A narrower one, when the slots are there. */
+	/* It refuses a narrower mask once slots exist. */
 	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(24)), -EIO);
 	assert_reason("the device drives 24");
 	assert_int_equal(gantry_dma_get_mask(dev), need);
 	gantry_dma_dev_destroy(dev);
 
-	/* More than EAL's memory. */
+	/* More than EAL has memory for. */
 	dev = bounce_device(0, 0, 0, 1 << 20);
 	assert_int_equal(gantry_dma_set_mask(dev, UINT64_MAX), -ENOMEM);
 	assert_reason("hugepage memory");
 	gantry_dma_dev_destroy(dev);
 }
 
-/* Of memory on both sides of the mask (IOVA-as-PA) that is taken which the device reaches. */
+/* If memory is on both sides of the mask (IOVA as PA), slots use only memory within the mask. */
 
 struct sides {
 	uint64_t mask;
@@ -367,7 +379,9 @@ test_both_sides(void **state)
 	gantry_dma_dev_destroy(dev);
 }
 
-/* What is behind a BAR's addresses can't be copied. */
+/*
+ * A BAR cannot be mapped in bounce mode, because a copy does not replace access to its registers.
+ */
 static void
 test_resource(void **state)
 {
@@ -382,7 +396,7 @@ test_resource(void **state)
 	munmap(bar, 4096);
 }
 
-/* The rest of the API stands on the same mode. */
+/* The rest of the API uses the same mode. */
 static void
 test_lists(void **state)
 {
@@ -400,7 +414,7 @@ test_lists(void **state)
 		gantry_sg_set_buf(&sg[i], p + i * 2000, 2000);
 	}
 	n = gantry_dma_map_sg(dev, sg, 3, GANTRY_DMA_BIDIRECTIONAL);
-	assert_int_equal(n, 3); /* neighbours only for the CPU */
+	assert_int_equal(n, 3); /* adjacent for the CPU only */
 	for (i = 0; i < 3; i++) {
 		assert_bytes(view(dev, sg[i].dma.addr), i, 2000);
 		memset(view(dev, sg[i].dma.addr), i + 10, 2000);
@@ -419,7 +433,7 @@ test_lists(void **state)
 	for (i = 0; i < 2; i++) {
 		m[i].buf_addr = p + i * 3000;
 		m[i].data_len = 3000;
-		rte_mbuf_iova_set(&m[i], RTE_BAD_IOVA); /* of no concern here */
+		rte_mbuf_iova_set(&m[i], RTE_BAD_IOVA); /* not used in this mode */
 	}
 	m[0].next = &m[1];
 	assert_int_equal(gantry_dma_map_mbuf_chain(dev, m, segs, 4, GANTRY_DMA_TO_DEVICE), 2);
@@ -427,12 +441,14 @@ test_lists(void **state)
 	gantry_dma_unmap_mbuf_chain(dev, m, segs, 2, GANTRY_DMA_TO_DEVICE);
 
 	cpu = gantry_dma_alloc_coherent(dev, 4096, &bus, SOCKET_ID_ANY);
-	assert_ptr_equal(view(dev, bus), cpu); /* nothing stands in between */
+	assert_ptr_equal(view(dev, bus), cpu); /* coherent memory is not copied */
 	gantry_dma_free_coherent(dev, 4096, cpu, bus);
 	free(p);
 }
 
-/* Threads, some of them lcores to EAL: each finds its own data, at either end. */
+/*
+ * Threads, some of them registered as lcores: each sees its own data, as the CPU and as the device.
+ */
 
 #define THREADS 16
 
@@ -512,7 +528,7 @@ test_threads(void **state)
 }
 
 /*
- * On a bus that can take EAL's memory away: what the device reaches is the library's own.
+ * On a bus that can take EAL memory away, the device reaches only the library's own memory.
  */
 
 static struct gantry_dma_dev *
@@ -539,7 +555,7 @@ no_eal_memory(const struct rte_memseg_list *msl, const struct rte_memseg *ms, vo
 	return 0;
 }
 
-/* All that the device sees, looked at from its side. */
+/* Assert that everything that is mapped for the device is the library's memory, within the mask. */
 static void
 assert_shut_in(unsigned int bits, bool files)
 {
@@ -605,7 +621,10 @@ test_shut_in(void **state)
 		b = map(dev, heap, LEN, GANTRY_DMA_FROM_DEVICE);
 		assert_seen(a, 0xa5, LEN);
 		assert_true(device_fill(b, 1, 100));
-		/* It finds these bytes, and no others of ours; EAL's address of them is a fault. */
+		/*
+		 * The device sees the caller's bytes in the slot, and nowhere else; EAL's address
+		 * of them is a fault.
+		 */
 		assert_int_equal(count_all(0xa5), LEN);
 		assert_false(device_read(expected_bus(p), &(uint8_t){ 0 }, 1) &&
 			expected_bus(p) > GANTRY_DMA_BIT_MASK(n));
@@ -613,7 +632,10 @@ test_shut_in(void **state)
 		assert_bytes(heap, 1, 100);
 		assert_bytes(heap + 100, 0x5a, LEN - 100);
 
-		/* Whatever it writes, wherever it can: the books are elsewhere. */
+		/*
+		 * The device may write to everything it reaches: the library's records are
+		 * elsewhere.
+		 */
 		fill_all(0xff);
 		gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
 		assert_bytes(p, 0xa5, LEN);
@@ -682,7 +704,7 @@ test_query(void **state)
 	gantry_dma_dev_destroy(dev);
 }
 
-/* A bus that does not map: the reason, and nothing left. */
+/* If the bus refuses a mapping, the call fails with the reason, and nothing remains mapped. */
 static void
 test_bus_fails(void **state)
 {
@@ -700,14 +722,14 @@ test_bus_fails(void **state)
 }
 
 /*
- * More mappings at the same time than there were slots to begin with.
+ * More concurrent mappings than there are slots at first: the library adds slots.
  */
 
 #define MANY 32768
 
 static gantry_dma_addr_t many[MANY];
 
-/* Maps as many as there can be, each of 2,048 bytes with its number in it. How many. */
+/* Map up to max buffers of 2,048 bytes, each with its number in it. Return how many were mapped. */
 static unsigned int
 map_many(struct gantry_dma_dev *dev, unsigned int max)
 {
@@ -746,7 +768,7 @@ test_grows(void **state)
 	}
 	gantry_dma_for_each_mapping(dev, add_up, &s);
 	assert_int_equal(s.buffers, (size_t)n * LEN);
-	/* What there is serves again. */
+	/* Released slots are used again. */
 	maps = bus.nr_maps;
 	unmap_many(dev, n);
 	assert_int_equal(map_many(dev, n), n);
@@ -756,12 +778,15 @@ test_grows(void **state)
 	assert_int_equal(bus.nr_maps, 0);
 }
 
-/* A narrower mask, which all that there is still fits: there is more than the limit then. */
+/*
+ * A narrower mask that all existing slots fit: there are then more slots than the limit for that
+ * mask.
+ */
 static void
 test_narrows(void **state)
 {
 	struct gantry_dma_dev *dev = shut_in_device(&bus_with_files, 32);
-	const unsigned int n = 2 * 8192 + 128 + 32; /* once grown, and what is larger */
+	const unsigned int n = 2 * 8192 + 128 + 32; /* grown once, and the larger slots */
 
 	assert_int_equal(map_many(dev, 8192 + 1), 8192 + 1);
 	unmap_many(dev, 8192 + 1);
@@ -786,7 +811,10 @@ lines(const char *text)
 	return n;
 }
 
-/* Up to the limit, which is said, and logged once; and a bus that maps no more is another one. */
+/*
+ * Slots grow up to a limit, which each failed call reports and the log contains once. A bus that
+ * maps no more is another such limit.
+ */
 static void
 test_grows_no_more(void **state)
 {
@@ -809,7 +837,7 @@ test_grows_no_more(void **state)
 			n = map_many(dev, MANY);
 			assert_reason("are in use: ");
 			assert_reason(why[i]);
-			/* 2,048, 32 and 8 to begin with. */
+			/* There are 2,048, 32 and 8 at first. */
 			assert_true(i == 1 ? n == 2048 + 32 + 8 : n > 3000 && n <= 4096);
 			assert_true(round == 0 || n == first);
 			first = n;
@@ -820,7 +848,7 @@ test_grows_no_more(void **state)
 		assert_non_null(strstr(log, why[i]));
 		assert_int_equal(lines(log), 1);
 		free(log);
-		/* There is room left for rings. */
+		/* Room for rings remains. */
 		bus.fails = false;
 		cpu = gantry_dma_alloc_coherent(dev, 1 << 20, &ring, SOCKET_ID_ANY);
 		assert_non_null(cpu);
@@ -830,7 +858,7 @@ test_grows_no_more(void **state)
 	}
 }
 
-#define PART 3000 /* of all of them */
+#define PART 3000 /* of `many`, for each thread */
 
 static void *
 map_part(void *arg)
@@ -852,7 +880,7 @@ map_part(void *arg)
 	return NULL;
 }
 
-/* All at the same time: none finds another's data, or none. */
+/* Threads that add slots concurrently: each finds its own data. */
 static void
 test_grows_in_threads(void **state)
 {

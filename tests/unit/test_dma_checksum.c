@@ -3,8 +3,8 @@
  */
 
 /*
- * The checksums of the debug layer of lib/dma: they see each change, and touch nothing but
- * the data.
+ * Test of the checksums of the debug layer of lib/dma (dma_checksum.h). They must detect each
+ * change of the data, and must not read beyond the data.
  */
 
 #include <setjmp.h>
@@ -28,7 +28,7 @@ static uint64_t (*const sums[])(const void *data, size_t size) = {
 };
 #define EACH(k) (k = 0; k < sizeof(sums) / sizeof(sums[0]); k++)
 
-/* A page behind which there is nothing. */
+/* A page that is followed by an inaccessible one. */
 static uint8_t *page;
 
 static int
@@ -51,7 +51,7 @@ fill(uint8_t *p, size_t size)
 		p[i] = i * 31 ^ i >> 8;
 }
 
-/* Each bit of each byte, of each size up to several of the loop's steps. */
+/* Each flipped bit of each byte, for sizes up to several steps of the loop. */
 static void
 test_bits(void **state)
 {
@@ -77,7 +77,7 @@ test_bits(void **state)
 	}
 }
 
-/* The same anywhere: nothing but the data counts. */
+/* The sum depends on the data alone, not on its address or on the bytes around it. */
 static void
 test_places(void **state)
 {
@@ -95,7 +95,7 @@ test_places(void **state)
 	}
 }
 
-/* Two changes at once, of which one could undo the other: the same one, at each distance. */
+/* The same change at two places, at each distance: one must not cancel the other. */
 static void
 test_pairs(void **state)
 {
@@ -121,7 +121,7 @@ test_pairs(void **state)
 	}
 }
 
-/* Pieces in another order, all of it inverted, of another byte, of another length. */
+/* Exchanged pieces, inverted data, data of one repeated byte, and other lengths. */
 static void
 test_wholes(void **state)
 {

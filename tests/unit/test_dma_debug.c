@@ -3,8 +3,13 @@
  */
 
 /*
- * The debug layer: each class of misuse of mappings is reported once, with its class and its
- * place, and the same code without the mistake is not.
+ * Test of the debug layer of lib/dma and its books of mappings (dma_debug.c): the library reports
+ * each class of misuse once, with its class and its place, and reports nothing for the same code
+ * without the mistake.
+ *
+ * The plays below are that code; each makes one mistake unless `fixed` is true (see dma_reports.h).
+ * test_bugs() and test_twins() run all of them. The other cases test what a report contains, leaks,
+ * the filter, telemetry, threads, and numbers of mappings.
  */
 
 #define EAL_TELEMETRY "--telemetry"
@@ -35,7 +40,7 @@ memory(size_t len)
 	return p;
 }
 
-/* Inline, with any optimization: who calls this is the place that a report names. */
+/* Always inline, without optimisation as well: reports must name the caller as the place. */
 static __rte_always_inline gantry_dma_addr_t
 map(struct gantry_dma_dev *dev, void *p, size_t len, enum gantry_dma_dir dir)
 {
@@ -168,7 +173,7 @@ unchecked(struct gantry_dma_dev *dev, bool fixed)
 	rte_free(p);
 }
 
-/* Asked late, after others were mapped; that is as good. */
+/* The check may come late, after other mappings. */
 static void HERE
 unchecked_one_of_two(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -220,7 +225,7 @@ sync_direction(struct gantry_dma_dev *dev, bool fixed)
 	enum gantry_dma_dir dir = fixed ? GANTRY_DMA_BIDIRECTIONAL : GANTRY_DMA_TO_DEVICE;
 	gantry_dma_addr_t addr = map(dev, p, LEN, dir);
 
-	/* Either is a part of both ways. */
+	/* A sync in one direction is valid for memory that is mapped for both. */
 	gantry_dma_sync_single_for_cpu(dev, addr, LEN, GANTRY_DMA_FROM_DEVICE);
 	gantry_dma_unmap_single(dev, addr, LEN, dir);
 	rte_free(p);
@@ -246,7 +251,7 @@ sync_pointless_device(struct gantry_dma_dev *dev, bool fixed)
 	uint8_t *p = memory(LEN);
 	gantry_dma_addr_t addr = map(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
 
-	/* A buffer that was looked at is handed back so. */
+	/* A sync back to the device is legitimate after the CPU has only read the buffer. */
 	if (fixed)
 		gantry_dma_sync_single_for_cpu(dev, addr, LEN, GANTRY_DMA_FROM_DEVICE);
 	gantry_dma_sync_single_for_device(dev, addr, LEN, GANTRY_DMA_FROM_DEVICE);
@@ -256,7 +261,7 @@ sync_pointless_device(struct gantry_dma_dev *dev, bool fixed)
 
 /* Memory. */
 
-/* Maps what may not be; in some modes that works. */
+/* Map memory that must not be mapped; in some modes this succeeds. */
 static inline __attribute__((always_inline)) void
 map_and_unmap(struct gantry_dma_dev *dev, void *p, size_t len)
 {
@@ -302,7 +307,7 @@ static void HERE
 map_stack(struct gantry_dma_dev *dev, bool fixed)
 {
 	uint8_t *p = memory(LEN);
-	/* Not an array: with ASan that may lie elsewhere. */
+	/* not an array, because ASan may place it elsewhere */
 	uint8_t *local = __builtin_alloca(LEN);
 
 	memset(local, 0, LEN);
@@ -347,7 +352,7 @@ overlap_bytes(struct gantry_dma_dev *dev, bool fixed)
 	enum gantry_dma_dir dir = fixed ? GANTRY_DMA_TO_DEVICE : GANTRY_DMA_FROM_DEVICE;
 	gantry_dma_addr_t a, b;
 
-	/* Two readers of one buffer are no mistake. */
+	/* Two mappings that the device only reads may overlap. */
 	a = map(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
 	b = gantry_dma_map_single(dev, p + 128, 128, dir);
 	assert_false(gantry_dma_mapping_error(dev, b));
@@ -371,7 +376,7 @@ overlap_line(struct gantry_dma_dev *dev, bool fixed)
 	rte_free(p);
 }
 
-/* A large one, and a small one in the middle of it. */
+/* A large mapping, and a small one in the middle of it. */
 static void HERE
 overlap_sizes(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -387,7 +392,7 @@ overlap_sizes(struct gantry_dma_dev *dev, bool fixed)
 	rte_free(p);
 }
 
-/* A block that stays in the same page, so that EAL keeps the page. */
+/* The freed block shares its page with others, so that EAL keeps the page. */
 static void HERE
 freed_mapped(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -401,7 +406,7 @@ freed_mapped(struct gantry_dma_dev *dev, bool fixed)
 		rte_free(p);
 }
 
-/* Freed, allocated again as something larger, and mapped again. */
+/* Freed, allocated again as part of a larger block, and mapped again. */
 static void HERE
 freed_reused(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -416,7 +421,7 @@ freed_reused(struct gantry_dma_dev *dev, bool fixed)
 	b = gantry_dma_map_single(dev, q, 4 * LEN, GANTRY_DMA_TO_DEVICE);
 	assert_false(gantry_dma_mapping_error(dev, b));
 	gantry_dma_unmap_single(dev, b, 4 * LEN, GANTRY_DMA_TO_DEVICE);
-	/* Wherever q came to lie. */
+	/* The address of q does not matter. */
 	if (!fixed)
 		gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
 	rte_free(q);
@@ -568,7 +573,7 @@ sg_nents_less(struct gantry_dma_dev *dev, bool fixed)
 	rte_free(p);
 }
 
-/* What the mapping returned, where it merged. */
+/* Unmapped with the number that mapping returned, after it had merged entries. */
 static void HERE
 sg_nents_merged(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -611,7 +616,7 @@ sg_twice(struct gantry_dma_dev *dev, bool fixed)
 	rte_free(p);
 }
 
-/* Small pieces side by side, written by the device, are one list's. */
+/* Adjacent small pieces of one list may share a cache line that the device writes. */
 static void HERE
 sg_overlap(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -658,7 +663,7 @@ single_boundary(struct gantry_dma_dev *dev, bool fixed)
 	rte_free(p);
 }
 
-/* Never mapped: the reset path goes over each list that it has. */
+/* The list was never mapped: a reset path that walks each list it has. */
 static void HERE
 sg_unmapped(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -673,7 +678,7 @@ sg_unmapped(struct gantry_dma_dev *dev, bool fixed)
 	rte_free(p);
 }
 
-/* One entry, longer than it was: there is no segment for all of it. */
+/* The entry is longer than it was when mapped: no segment covers all of it. */
 static void HERE
 sg_grown(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -687,7 +692,7 @@ sg_grown(struct gantry_dma_dev *dev, bool fixed)
 	rte_free(p);
 }
 
-/* Two mbufs with data, which are no neighbours, and one behind them. */
+/* Two chained mbufs that are not adjacent in memory, and a third that is not in the chain. */
 static void
 chain(struct rte_mbuf *m[3])
 {
@@ -726,7 +731,7 @@ chain_unmapped(struct gantry_dma_dev *dev, bool fixed)
 	chain_free(m);
 }
 
-/* There was no room for it, and the clean-up goes over it all the same. */
+/* The mapping failed for lack of segments, and the clean-up unmaps it nevertheless. */
 static void HERE
 chain_failed(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -740,7 +745,10 @@ chain_failed(struct gantry_dma_dev *dev, bool fixed)
 	chain_free(m);
 }
 
-/* Another number of mbufs than was mapped. What is left is unmapped with the rest. */
+/*
+ * The chain has another number of mbufs than when it was mapped. The library unmaps the remaining
+ * ones with the rest.
+ */
 static void HERE
 chain_cut(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -769,7 +777,7 @@ chain_grown(struct gantry_dma_dev *dev, bool fixed)
 	chain_free(m);
 }
 
-/* A chain that the device writes, synced: what, and how. */
+/* Sync a chain that the device writes, in the given way. */
 static inline __attribute__((always_inline)) void
 chain_sync(struct gantry_dma_dev *dev, enum gantry_dma_dir dir, size_t size, unsigned int nb_segs,
 		bool for_cpu)
@@ -800,7 +808,7 @@ chain_sync_range(struct gantry_dma_dev *dev, bool fixed)
 	chain_free(m);
 }
 
-/* While it is mapped, or after that; all of it, or a part. */
+/* Sync all or a part of a chain, while it is mapped or afterwards. */
 static inline __attribute__((always_inline)) void
 chain_sync_when(struct gantry_dma_dev *dev, bool mapped, bool all)
 {
@@ -853,7 +861,7 @@ chain_sync_pointless(struct gantry_dma_dev *dev, bool fixed)
 	chain_sync(dev, GANTRY_DMA_FROM_DEVICE, 1, 2, fixed);
 }
 
-/* The segment that covers both entries, and one byte more. */
+/* One byte beyond the segment that covers both entries. */
 static void HERE
 merged_sync_range(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -916,7 +924,7 @@ resource_single(struct gantry_dma_dev *dev, bool fixed)
 	drop_bar(bar);
 }
 
-/* A BAR of which nobody knows the physical address can't be mapped. */
+/* A BAR whose physical address is unknown cannot be mapped. */
 static void HERE
 resource_error(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -953,7 +961,7 @@ resource_empty(struct gantry_dma_dev *dev, bool fixed)
 	drop_bar(bar);
 }
 
-/* It fails, and the thread goes on to map something else. */
+/* The mapping fails, and the thread continues with another mapping. */
 static void HERE
 resource_unchecked(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -970,7 +978,7 @@ resource_unchecked(struct gantry_dma_dev *dev, bool fixed)
 	drop_bar(bar);
 }
 
-/* Or another BAR. */
+/* The same, but the next mapping is of a BAR. */
 static void HERE
 unchecked_then_resource(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -1078,7 +1086,7 @@ debug_device(const char *name, enum gantry_dma_debug_level level)
 	return dev;
 }
 
-/* Each play without its mistake, all on one device. */
+/* Each play without its mistake, all on one device: no report. */
 static void
 test_twins(void **state)
 {
@@ -1099,7 +1107,10 @@ test_twins(void **state)
 	assert_int_equal(reports.nr, 0);
 }
 
-/* Each with it: one report, of that class, which names the play; and again: no more. */
+/*
+ * Each play with its mistake: one report, of the right class, which names the play. Repetitions are
+ * not reported.
+ */
 static void
 test_bugs(void **state)
 {
@@ -1117,7 +1128,10 @@ test_bugs(void **state)
 		}
 		assert_int_equal(gantry_dma_debug_errors(dev), 1);
 		assert_int_equal(gantry_dma_debug_live(dev), 0);
-		/* Other entries were mapped by somebody. */
+		/*
+		 * If the number of entries is wrong, the report still names the call that mapped
+		 * them.
+		 */
 		if (plays[i].misuse == GANTRY_DMA_MISUSE_WRONG_NENTS)
 			assert_non_null(reports.at[0].map_site);
 		gantry_dma_dev_destroy(dev);
@@ -1139,7 +1153,7 @@ expect_why(struct gantry_dma_dev *dev, void *ptr, size_t size, const char *why)
 		fail_msg("not \"%s\": %s", why, reports.at[0].text);
 }
 
-/* Memory has no bus address for several reasons: the report has the right one. */
+/* Memory has no bus address for one of several reasons: the report gives the right one. */
 static void
 test_why(void **state)
 {
@@ -1167,7 +1181,7 @@ test_why(void **state)
 	munmap(mem, n * page);
 }
 
-/* Leaks, one cause for each place; more places than are told of. */
+/* Leaks: one report for each place that mapped. */
 static void
 test_leaks(void **state)
 {
@@ -1192,7 +1206,7 @@ test_leaks(void **state)
 	rte_free(p);
 }
 
-/* Which call mapped it, and which misused it. */
+/* The report names the call that mapped and the call that misused the mapping. */
 static gantry_dma_addr_t HERE
 who_maps(struct gantry_dma_dev *dev, void *p)
 {
@@ -1206,10 +1220,13 @@ static void HERE
 who_unmaps(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 {
 	gantry_dma_unmap_single(dev, addr, LEN - 1, GANTRY_DMA_TO_DEVICE);
-	assert_non_null(dev); /* what follows keeps the call from being the last thing it does */
+	assert_non_null(dev); /* keeps the call above from being a tail call */
 }
 
-/* Its symbol says so, and the offset in it is the distance from the function's beginning. */
+/*
+ * Whether the symbol of `site` is `name`, with the distance from the function's start as its
+ * offset.
+ */
 static bool
 is_in(const void *site, const char *name, const void *fn)
 {
@@ -1222,7 +1239,10 @@ is_in(const void *site, const char *name, const void *fn)
 }
 #define IS_IN(site, fn) is_in(site, #fn, (const void *)fn)
 
-/* Code that the library does not know to be a driver's, and works for whoever called it. */
+/*
+ * A function that maps on behalf of its caller, and that the library does not know to be a
+ * driver's.
+ */
 static void HERE
 drives(struct gantry_dma_dev *dev)
 {
@@ -1264,7 +1284,7 @@ test_sites(void **state)
 	assert_non_null(strstr(r->text, "who_maps+0x"));
 	assert_null(strchr(r->text, '\n'));
 
-	/* On whose behalf a driver maps. */
+	/* A driver may name the caller on whose behalf it maps. */
 	reports_begin();
 	gantry_dma_debug_caller(test_sites);
 	addr = who_maps(dev, p);
@@ -1280,7 +1300,7 @@ test_sites(void **state)
 	rte_free(p);
 }
 
-/* A mapping that failed, and was not asked about: the thread goes on as if it had worked. */
+/* A mapping fails, nobody checks it, and the thread continues as if it had succeeded. */
 static void HERE
 never_asks(struct gantry_dma_dev *dev)
 {
@@ -1330,7 +1350,7 @@ test_filter(void **state)
 	gantry_dma_dev_destroy(b);
 }
 
-/* The process ends there, with the line told first. */
+/* With GANTRY_DMA_DEBUG_ABORT the process aborts at the mistake, after the report. */
 static void
 test_abort(void **state)
 {
@@ -1352,7 +1372,7 @@ test_abort(void **state)
 	gantry_dma_dev_destroy(dev);
 }
 
-/* Another thread's stack, while it waits. */
+/* Another thread's stack, while that thread waits. */
 static void *
 lend_stack(void *arg)
 {
@@ -1384,7 +1404,7 @@ test_other_stack(void **state)
 	gantry_dma_dev_destroy(dev);
 }
 
-/* Pages that EAL gives back to the system while they are mapped. */
+/* EAL returns pages to the system while they are mapped. */
 static void
 test_page_freed(void **state)
 {
@@ -1397,7 +1417,7 @@ test_page_freed(void **state)
 		skip();
 	}
 	dev = debug_device("pages", GANTRY_DMA_DEBUG_ON);
-	p = rte_malloc("test", 80 << 20, 0); /* more than the heap began with, and keeps */
+	p = rte_malloc("test", 80 << 20, 0); /* more than the heap has, and keeps */
 	if (p == NULL) {
 		printf("needs 48 more free hugepages of 2 MB\n");
 		gantry_dma_dev_destroy(dev);
@@ -1412,7 +1432,7 @@ test_page_freed(void **state)
 	gantry_dma_dev_destroy(dev);
 }
 
-/* In bounce mode the memory is anything; the checks are the same. */
+/* In bounce mode any memory can be mapped; the checks are the same. */
 static void
 test_bounce(void **state)
 {
@@ -1439,7 +1459,7 @@ test_bounce(void **state)
 	assert_int_equal(reports.nr, 0);
 	map_and_unmap(dev, local, LEN);
 	reports_expect(GANTRY_DMA_MISUSE_MAP_STACK, "test_bounce");
-	/* What is unmapped with the wrong size is unmapped all the same: no slot is lost. */
+	/* An unmap with the wrong size still releases the slot. */
 	reports_begin();
 	wrong_size(dev, false);
 	reports_expect(GANTRY_DMA_MISUSE_WRONG_SIZE, "wrong_size");
@@ -1451,7 +1471,7 @@ test_bounce(void **state)
 	free(heap);
 }
 
-/* A list that no bounce buffers are left for is unmapped as if it had been mapped. */
+/* A list could not be mapped for lack of bounce buffers, and is unmapped as if it had been. */
 static void HERE
 unmap_failed_list(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -1489,7 +1509,10 @@ test_failed_list(void **state)
 	assert_int_equal(reports.nr, 1);
 }
 
-/* Threads: what each maps is its own, and nothing is reported; and one mapping, unmapped by two. */
+/*
+ * Threads: each maps its own memory, and nothing is reported; then all of them unmap the same
+ * mapping.
+ */
 
 #define THREADS 16
 #define BUFS    64
@@ -1563,7 +1586,10 @@ test_threads(void **state)
 	}
 	for (i = 0; i < THREADS; i++)
 		pthread_join(w[i].thread, NULL);
-	/* Another site may have been seen first, so there may be two causes, never 16. */
+	/*
+	 * Another site may have been seen first, so there may be two causes, but never one for each
+	 * thread.
+	 */
 	assert_true(reports.nr >= 1 && reports.nr <= 2);
 	assert_int_equal(reports.at[0].misuse, GANTRY_DMA_MISUSE_UNMAP_TWICE);
 	assert_int_equal(gantry_dma_debug_live(dev), 0);
@@ -1605,7 +1631,7 @@ test_telemetry(void **state)
 	ask(fd, "/gantry/dma/errors,1000", "null");
 
 	ask(fd, "/gantry/dma/filter", "\"*\"");
-	/* Of whom it leaves out nothing is said; of the others it is. */
+	/* The filter suppresses reports of devices that do not match, and no others. */
 	ask(fd, "/gantry/dma/filter,el0", "\"el0\"");
 	wrong_direction(other, false);
 	assert_int_equal(reports.nr, 1);
@@ -1622,7 +1648,7 @@ test_telemetry(void **state)
 	rte_free(p);
 }
 
-/* More than the index has buckets, and of every size. */
+/* More mappings than the index has buckets, and of every size. */
 static void
 test_many(void **state)
 {
@@ -1639,7 +1665,7 @@ test_many(void **state)
 	assert_int_equal(gantry_dma_debug_live(dev), nr);
 	for (i = 0; i < nr; i++)
 		gantry_dma_unmap_single(dev, addr[i], 64, GANTRY_DMA_FROM_DEVICE);
-	/* Physical pages are scattered: there a large one may be no mapping. */
+	/* Physical pages are scattered, so a large mapping may be impossible in IOVA-as-PA. */
 	top = rte_eal_iova_mode() == RTE_IOVA_VA ? 20 : 9;
 	for (i = 1; i < top; i++) {
 		addr[i] = map(dev, p, 10ul << (i % 19), GANTRY_DMA_TO_DEVICE);
@@ -1678,7 +1704,7 @@ main(int argc, char **argv)
 
 	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);
 	gantry_dma_debug_handler(reports_add, NULL);
-	/* Something of the heap's stays in the pages that the tests use. */
+	/* One block of the heap remains in the pages that the tests use, so that EAL keeps them. */
 	stays = memory(64);
 	pool = rte_pktmbuf_pool_create("mbufs", 63, 0, 0, 2048, SOCKET_ID_ANY);
 	if (pool == NULL)

@@ -3,9 +3,11 @@
  */
 
 /*
- * Pools that cannot be watched: the debug layer says so in one line, reports nothing of their
- * mbufs, and watches mappings. DPDK's functions are this program's, and do with a cache what
- * another release might do. The test of the library is made once: each case is a process.
+ * Test of mempools that the debug layer cannot watch: the library logs one line, reports nothing
+ * about their mbufs, and still watches mappings.
+ *
+ * This program defines some functions of DPDK itself, which treat a mempool cache as another
+ * release might. The library tests DPDK once per process, so each case is a process of its own.
  */
 
 #include "dma_mbufs.h"
@@ -14,7 +16,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-static bool put_stays, get_fills; /* how this DPDK is different */
+static bool put_stays, get_fills; /* how this DPDK differs */
 
 static struct rte_mempool_cache *
 cache_of(struct rte_mempool *mp)
@@ -22,7 +24,7 @@ cache_of(struct rte_mempool *mp)
 	return rte_mempool_default_cache(mp, rte_lcore_id());
 }
 
-/* As DPDK's; or a cache takes what is put, whatever its flush threshold, as since 26.07. */
+/* As DPDK does; or a cache keeps what is put, whatever its flush threshold is, as since 26.07. */
 void
 rte_pktmbuf_free_bulk(struct rte_mbuf **mbufs, unsigned int n)
 {
@@ -37,7 +39,7 @@ rte_pktmbuf_free_bulk(struct rte_mbuf **mbufs, unsigned int n)
 	}
 }
 
-/* As DPDK's; or a cache that cannot be filled is as good as an empty pool. */
+/* As DPDK does; or an allocation fails if the cache cannot be filled, as if the pool were empty. */
 struct rte_mbuf *
 rte_pktmbuf_clone(struct rte_mbuf *md, struct rte_mempool *mp)
 {
@@ -53,7 +55,9 @@ rte_pktmbuf_clone(struct rte_mbuf *md, struct rte_mempool *mp)
 	return m;
 }
 
-/* What the library logs while a pool is announced twice, and another. */
+/*
+ * Announce `pool` twice and another pool once. Return what the library logs; the caller frees it.
+ */
 static char *
 watch_pools(struct gantry_dma_dev *dev, int expected)
 {
@@ -89,7 +93,7 @@ lines_of(const char *log)
 	return n;
 }
 
-/* A driver and an application that make no mistake; and then one of mappings. */
+/* A driver and an application that make no mistake, and then one mistake with a mapping. */
 static void
 use_blindly(struct gantry_dma_dev *dev)
 {
@@ -145,7 +149,10 @@ test_get(void **state)
 	is_refused("what rte_pktmbuf_clone() gets from a pool comes from a cache, unseen");
 }
 
-/* A thread without lcore has no cache to test: the test is made when there is one. */
+/*
+ * A thread that is no lcore has no cache to test, so the library postpones its test until an lcore
+ * calls.
+ */
 static void *
 watch_first(void *dev)
 {
@@ -176,7 +183,7 @@ test_no_lcore(void **state)
 	drop_pool();
 }
 
-/* This DPDK is as it should be. */
+/* This DPDK behaves as the library requires. */
 static void
 test_sees(void **state)
 {
@@ -200,7 +207,10 @@ test_sees(void **state)
 	drop_pool();
 }
 
-/* A secondary process would call operations that it does not have. One that is gone does not. */
+/*
+ * While a secondary process is attached, the library refuses to watch, because that process would
+ * call mempool operations that it does not have. After the process has gone, the library watches.
+ */
 static void
 test_secondary(void **state)
 {
@@ -248,7 +258,7 @@ main(int argc, char **argv)
 		printf("usage: %s CASE\n", argv[0]);
 		return 2;
 	}
-	/* Cases that run at one time have a folder each. */
+	/* Cases that run concurrently need a directory each. */
 	snprintf(prefix, sizeof(prefix), "blind-%s", argv[1]);
 	eal_start(2, eal, "--file-prefix", prefix, "--log-level", "lib.gantry_dma:critical", NULL);
 	gantry_dma_debug_handler(reports_add, NULL);

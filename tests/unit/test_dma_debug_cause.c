@@ -3,17 +3,20 @@
  */
 
 /*
- * Which misuses are one cause, and are reported once: those of one place in the application
- * with what one place in it has mapped, or freed. Who calls DPDK's functions is such a
- * place, not they, whether they are DPDK's library's, or inlined, or, in a program that is built
- * without optimisation, as this one is once, functions of the program's own.
+ * Test of causes: the debug layer reports repeated mistakes once if they have the same cause. A
+ * cause is the pair of the place in the application that made the mistake and the place that
+ * mapped, or freed, the memory.
+ *
+ * The place is the caller of DPDK's functions, not the function of DPDK. This must hold if that
+ * function is in DPDK's library, if it is inlined, and if it is a function of this program, as in a
+ * build without optimisation. This program is therefore also built once without optimisation.
  */
 
 #include "dma_mbufs.h"
 
 /*
- * A driver that says who called it, and what an application calls, if the function of the
- * ethdev library is not inlined.
+ * A driver that names its caller, and functions that stand for those of the ethdev library, as if
+ * they were not inlined.
  */
 
 static HERE gantry_dma_addr_t
@@ -45,7 +48,8 @@ rte_test_tx_buffer(struct gantry_dma_dev *dev, struct rte_mbuf *m)
 }
 
 /*
- * The application. Functions that do the same remain two.
+ * The application. The line number in each function keeps the compiler from merging equal
+ * functions.
  */
 
 #define SENDER(name, send) \
@@ -98,7 +102,7 @@ static const struct freer {
 	{ "free_five+0x", free_five },
 };
 
-/* There is one report more, of this, and with these names. */
+/* Assert that there is one more report, of this class and with these names. */
 static void
 one_more(unsigned int *nr, enum gantry_dma_misuse misuse, const char *mapped, const char *here)
 {
@@ -141,7 +145,10 @@ free_in_flight(struct gantry_dma_dev *dev, const struct sender *s, const struct 
 	drv_complete(dev, m, addr);
 }
 
-/* Each of those who free what one has sent, and what each has sent that one frees. */
+/*
+ * One report for each function that frees what send_one() has sent, and one for each sender whose
+ * mbufs free_three() frees.
+ */
 static void
 test_freed(void **state)
 {
@@ -162,7 +169,7 @@ test_freed(void **state)
 	end(dev);
 }
 
-/* Each of those who free first, and each of those who do so again. */
+/* One report for each function that frees first, and one for each that frees again. */
 static void
 test_freed_twice(void **state)
 {
@@ -191,7 +198,7 @@ test_freed_twice(void **state)
 	end(dev);
 }
 
-/* What the driver meets: each of those who send again what one has sent. */
+/* The driver finds it: one report for each function that sends again what send_one() has sent. */
 static void
 test_sent_twice(void **state)
 {

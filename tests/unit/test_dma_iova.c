@@ -2,7 +2,10 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* lib/dma: the allocator of bus addresses. */
+/*
+ * Test of the allocator of bus addresses of lib/dma (dma_iova.c). It hands out runs of pages of 4
+ * KiB.
+ */
 
 #include "dma_device.h"
 
@@ -20,7 +23,10 @@ make(gantry_dma_addr_t last)
 	return a;
 }
 
-/* Each page once, but for page 0; then none; then, given back, each page once more. */
+/*
+ * The allocator hands out each page except page 0 once, then none; after all pages are released,
+ * each page once again.
+ */
 static void
 test_all(void **state)
 {
@@ -46,7 +52,7 @@ test_all(void **state)
 	dma_iova_destroy(a);
 }
 
-/* An address that was given back is the last to be handed out again, or nearly. */
+/* A released address is among the last to be handed out again. */
 static void
 test_late_reuse(void **state)
 {
@@ -64,7 +70,7 @@ test_late_reuse(void **state)
 	dma_iova_destroy(a);
 }
 
-/* Runs of all lengths, at random; no page has two owners. */
+/* Runs of random lengths: no page has two owners. */
 static void
 test_runs(void **state)
 {
@@ -104,7 +110,10 @@ test_runs(void **state)
 		dma_iova_put(a, run[count].page, run[count].n);
 	}
 	assert_int_equal(dma_iova_in_use(a), 0);
-	/* Nothing is lost in pieces: what this thread keeps aside, the longest run is there. */
+	/*
+	 * No page is lost to fragmentation: except for what this thread's cache holds, the longest
+	 * run is free.
+	 */
 	assert_true(dma_iova_get(a, PAGES * 3 / 4) != 0);
 	dma_iova_destroy(a);
 }
@@ -120,7 +129,7 @@ test_aligned(void **state)
 		page = dma_iova_get_aligned(a, align, align, UINT64_MAX);
 		assert_true(page != 0 && page % align == 0);
 	}
-	/* Below a limit of its own. */
+	/* A limit of the call, below that of the allocator. */
 	page = dma_iova_get_aligned(a, 3, 1, 0xfffff);
 	assert_true(page != 0 && page + 3 <= 256);
 	while ((page = dma_iova_get_aligned(a, 1, 1, 0xfffff)) != 0)
@@ -131,7 +140,7 @@ test_aligned(void **state)
 	dma_iova_destroy(a);
 }
 
-/* Writes there are interrupts. */
+/* The allocator never hands out the MSI range, where writes are interrupts. */
 static void
 test_msi(void **state)
 {
@@ -152,8 +161,8 @@ test_msi(void **state)
 }
 
 /*
- * Threads: what one gets another gives back. An owner's mark is exchanged, so that two owners
- * of a page are seen, whoever they are.
+ * Threads: one releases what another has allocated. Each thread marks its pages with an atomic
+ * exchange, which detects two owners of a page, whichever threads they are.
  */
 
 #define THREADS 8
@@ -211,7 +220,7 @@ test_threads(void **state)
 	}
 	for (i = 0; i < RING; i++)
 		left += ring[i] != 0;
-	/* Threads that have ended keep nothing back. */
+	/* The caches of threads that have ended hold nothing. */
 	assert_int_equal(dma_iova_in_use(shared), left * 2);
 	rte_spinlock_lock(&shared->lock);
 	assert_int_equal(shared->in_use, left * 2);
@@ -220,7 +229,10 @@ test_threads(void **state)
 	dma_iova_destroy(shared);
 }
 
-/* An allocator goes while threads live that have used it; the next one has its id. */
+/*
+ * An allocator is destroyed while threads that have used it still run; the next allocator gets the
+ * same id.
+ */
 static pthread_barrier_t step;
 
 static void *

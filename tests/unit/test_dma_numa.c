@@ -3,9 +3,11 @@
  */
 
 /*
- * lib/dma: what is said of a core on another node than its queue. This machine
- * may have a single node: the linker puts the functions below in libnuma's and
- * EAL's place. The lcore runs on CPUs of other numbers than its own.
+ * Test of gantry_dma_numa_check(): the warning about a core that polls a queue on another NUMA
+ * node.
+ *
+ * This machine may have a single node, so the linker replaces functions of libnuma and EAL by those
+ * below (--wrap). The lcore runs on CPUs whose numbers differ from its own.
  */
 
 #include "dma_eal.h"
@@ -75,7 +77,7 @@ nodes(void **state)
 	check(0, 0, 0, "");
 	check(SOCKET_ID_ANY, 1, 1, "");
 	check(SOCKET_ID_ANY, 1, SOCKET_ID_ANY, "");
-	check(0, -1, 0, "");  /* the kernel doesn't know the core's */
+	check(0, -1, 0, "");  /* the kernel does not know the core's node */
 	check(SOCKET_ID_ANY, 1, 0, "gantry_dma: nic0: rx queue 3: its memory is on node 0, "
 		"lcore 0 that polls it on node 1: every access crosses\n");
 	check(1, 0, 1, "gantry_dma: nic0: rx queue 3: the device is on node 1, its memory on "
@@ -91,7 +93,7 @@ node_of_lcore(void **state)
 
 	fake_node = fake_other_node = 1;
 	assert_int_equal(gantry_numa_node_of_lcore(lcore), 1);
-	fake_other_node = 0; /* it floats over both */
+	fake_other_node = 0; /* the lcore may run on both */
 	assert_int_equal(gantry_numa_node_of_lcore(lcore), -1);
 	fake_other_node = -1;
 	assert_int_equal(gantry_numa_node_of_lcore(lcore), -1);

@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* lib/dma: pools of small coherent blocks. */
+/* Test of pools of small coherent blocks (lib/dma/dma_pool.c). */
 
 #include "dma_device.h"
 
@@ -16,7 +16,7 @@ count_block(void *arg, const struct gantry_dma_block *b)
 	(*(unsigned int *)arg)++;
 }
 
-/* Coherent blocks that the device has. */
+/* Count the coherent blocks of the device. */
 static unsigned int
 nr_coherent(struct gantry_dma_dev *dev)
 {
@@ -34,7 +34,10 @@ by_address(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* n blocks: aligned, within boundaries, at the bus address that they claim, and apart. */
+/*
+ * Allocate n blocks and assert that they are aligned, within boundaries, at the bus address that
+ * the pool returned, and that they do not overlap.
+ */
 static void
 check_pool(struct gantry_dma_dev *dev, size_t size, size_t align, size_t boundary, unsigned int n)
 {
@@ -63,7 +66,9 @@ check_pool(struct gantry_dma_dev *dev, size_t size, size_t align, size_t boundar
 		assert_int_equal(cpu[i][size - 1], (uint8_t)i);
 		gantry_dma_pool_free(pool, cpu[i], bus[i]);
 	}
-	/* All of it can be had again, without more memory, and zeroed. */
+	/*
+	 * After all blocks are freed, one can be allocated without more memory, and it is zeroed.
+	 */
 	i = nr_coherent(dev);
 	cpu[0] = gantry_dma_pool_zalloc(pool, &bus[0]);
 	for (n = 0; n < size; n++)
@@ -98,10 +103,10 @@ test_arguments(void **state)
 	struct gantry_dma_dev *dev = DEV(state);
 	static const size_t bad[][3] = {
 		{ 0, 0, 0 },
-		{ 64, 48, 0 },      /* alignment: no power of two */
-		{ 64, 0, 96 },      /* boundary: neither */
-		{ 64, 0, 32 },      /* fits in no boundary */
-		{ 65, 64, 64 },     /* nor after rounding up */
+		{ 64, 48, 0 },      /* alignment: not a power of two */
+		{ 64, 0, 96 },      /* boundary: not a power of two */
+		{ 64, 0, 32 },      /* larger than the boundary */
+		{ 65, 64, 64 },     /* larger after rounding up */
 		{ SIZE_MAX, 0, 0 },
 		{ 64, SIZE_MAX / 2 + 1, 0 },
 	};
@@ -143,7 +148,7 @@ test_misuse(void **state)
 	assert_reason("not its bus address");
 	gantry_dma_pool_free(pool, p + 2 * 96, bus + 2 * 96);
 	assert_reason("free already");
-	/* None of it has done anything. */
+	/* None of these calls had an effect. */
 	gantry_dma_pool_free(pool, p, bus);
 	gantry_dma_pool_free(pool, p, bus);
 	assert_reason("freed twice");
@@ -152,13 +157,13 @@ test_misuse(void **state)
 	assert_int_equal(again_bus, bus);
 	assert_ptr_not_equal(gantry_dma_pool_alloc(pool, &again_bus), p);
 
-	/* Destroyed with blocks in use: told, and their memory stays. */
+	/* A pool that is destroyed with blocks in use reports them, and their memory remains. */
 	gantry_dma_pool_free(pool, q, bus2);
 	gantry_dma_pool_destroy(pool);
 	assert_reason("pool cmds destroyed with 2 blocks of 96 bytes in use");
 	assert_int_equal(nr_coherent(dev), 2);
 	memset(p, 1, 96);
-	/* The other one stays for the device's end to destroy. */
+	/* The device's destruction destroys the other pool. */
 }
 
 static void
@@ -175,7 +180,7 @@ test_exhausted(void **state)
 	assert_null(gantry_dma_pool_zalloc(pool, &bus));
 	gantry_dma_pool_destroy(pool);
 
-	/* The blocks are coherent memory: it is that mask that counts. */
+	/* The blocks are coherent memory, so the coherent mask applies. */
 	dma_device(dev)->coherent_mask = GANTRY_DMA_BIT_MASK(24);
 	assert_null(gantry_dma_pool_alloc(high, &bus));
 	assert_int_equal(rte_errno, EIO);
@@ -184,8 +189,9 @@ test_exhausted(void **state)
 }
 
 /*
- * Threads that take blocks, find no other's mark, leave theirs, and find that when they give
- * them back. Short, so that two are often in the pool at once.
+ * Threads allocate blocks, check that no other thread's mark is in them, leave their own mark, and
+ * check it when they free them. Rounds are short, so that two threads are often in the pool
+ * concurrently.
  */
 
 #define THREADS 8
@@ -244,7 +250,7 @@ test_threads(void **state)
 	}
 	pthread_barrier_destroy(&begin);
 	gantry_dma_pool_destroy(pool);
-	assert_int_equal(nr_coherent(dev), 0); /* nothing was in use */
+	assert_int_equal(nr_coherent(dev), 0); /* no block was in use */
 }
 
 int
@@ -258,7 +264,10 @@ main(int argc, char **argv)
 		ON_DEVICE(test_threads),
 	};
 
-	/* What can be exhausted here, and leaves the rest to the programs beside this one. */
+	/*
+	 * A limit that the test can exhaust, and that leaves memory to programs that run
+	 * concurrently.
+	 */
 	eal_start(argc, argv, eal_no_huge(argc, argv) ? NULL : "--socket-limit=256", NULL);
 	return cmocka_run_group_tests_name(argc > 1 ? argv[1] : "no-huge", tests, NULL, NULL);
 }
