@@ -1181,7 +1181,7 @@ test_why(void **state)
 	munmap(mem, n * page);
 }
 
-/* Leaks: one report for each place that mapped. */
+/* Leaks: one report for each place that has leaked mappings, however many. */
 static void
 test_leaks(void **state)
 {

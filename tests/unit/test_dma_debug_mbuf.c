@@ -3,8 +3,12 @@
  */
 
 /*
- * The debug layer and the lives of mbufs: a driver of a few lines, pools of each kind, and
- * an application that makes each mistake, or none.
+ * Test of the debug layer's view of mbufs (dma_debug_mbuf.c): a driver of a few lines
+ * (dma_mbufs.h), mempools of each kind, and an application that makes one mistake, or none.
+ *
+ * An mbuf is owned by the pool, the application or the device. The plays violate that in one way
+ * each; the library must report it, name the mbuf, its pool, queue and descriptor, and keep the
+ * pool intact: no mbuf is lost, and none is in the pool twice.
  */
 
 #include "dma_mbufs.h"
@@ -22,7 +26,7 @@ freed_sent(struct gantry_dma_dev *dev, bool fixed)
 	struct rte_mbuf *m = frame();
 	gantry_dma_addr_t addr;
 
-	/* Who wants to keep it needs a reference of his own. */
+	/* An application that wants to keep the mbuf must take a reference. */
 	if (fixed)
 		rte_mbuf_refcnt_update(m, 1);
 	addr = drv_send(dev, m, 7);
@@ -62,7 +66,7 @@ freed_twice_at_once(struct gantry_dma_dev *dev, bool fixed)
 	rte_pktmbuf_free_bulk(m, 4);
 }
 
-/* Freed by the driver, which has sent it, and by the application. */
+/* The driver frees it after transmission, and so does the application. */
 static HERE void
 freed_after_sent(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -106,7 +110,7 @@ sent_posted(struct gantry_dma_dev *dev, bool fixed)
 	rte_pktmbuf_free(m);
 }
 
-/* The same packet to two queues. */
+/* One packet in two queues. */
 static HERE void
 sent_twice(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -131,7 +135,7 @@ sent_after_free(struct gantry_dma_dev *dev, bool fixed)
 	drv_complete(dev, m, drv_send(dev, m, 6));
 }
 
-/* Delivered from one descriptor, while it is posted in another. */
+/* Delivered from one descriptor while it is posted in another. */
 static HERE void
 delivered_posted(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -144,7 +148,9 @@ delivered_posted(struct gantry_dma_dev *dev, bool fixed)
 	rte_pktmbuf_free(n);
 }
 
-/* Whoever gets it next finds out. It is the only one that the pool has. */
+/*
+ * The next allocation detects the write. The pool has no other free mbuf, so it returns this one.
+ */
 static HERE void
 written_free(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -164,7 +170,7 @@ written_free(struct gantry_dma_dev *dev, bool fixed)
 	rte_pktmbuf_free_bulk(others, MBUFS - 1);
 }
 
-/* The buffer of a clone that is being sent, put into the pool behind its back. */
+/* A clone is in flight, and the mbuf whose buffer it uses is put into the pool directly. */
 static HERE void
 freed_lent(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -182,7 +188,9 @@ freed_lent(struct gantry_dma_dev *dev, bool fixed)
 		rte_pktmbuf_free(m);
 }
 
-/* A burst of all that the pool has, of another length each time, as a wire brings it. */
+/*
+ * Receive with all mbufs of the pool, each time with other lengths, as frames arrive from a wire.
+ */
 static HERE void
 received_all(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -220,14 +228,14 @@ static const struct play plays[] = {
 	PLAY(freed_lent, MBUF_FREED),
 };
 
-/* A buffer that is pinned to an mbuf is not lent by it, but counted by DPDK. */
+/* A pinned buffer is not lent by its mbuf: DPDK counts its references. */
 static bool
 is_played(const struct play *p, const struct kind *k)
 {
 	return !k->pinned || p->play != freed_lent;
 }
 
-/* Found when the driver gets hold of it, which is not where it was done. */
+/* The driver's call detects it, not the call that made the mistake. */
 static bool
 is_found_late(const struct play *p)
 {
@@ -286,7 +294,7 @@ test_bugs(void **state)
 				assert_string_equal(reports.at[0].device, plays[i].name);
 				assert_string_equal(reports.at[0].pool, "mbufs");
 				assert_non_null(reports.at[0].mbuf);
-				/* No mbuf is lost, and none is there twice. */
+				/* No mbuf is lost, and none is in the pool twice. */
 				assert_true(rte_mempool_full(pool));
 			}
 			gantry_dma_dev_destroy(dev);
@@ -295,7 +303,10 @@ test_bugs(void **state)
 	}
 }
 
-/* One that is with the device when the application, or who gets it next, has all mbufs. */
+/*
+ * Send a freed mbuf, and then allocate all mbufs of the pool: the device has an mbuf that the
+ * application owns.
+ */
 static HERE struct rte_mbuf *
 sent_free(struct gantry_dma_dev *dev, gantry_dma_addr_t *addr, struct rte_mbuf *all[MBUFS])
 {
@@ -314,8 +325,9 @@ drv_unmap(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr
 }
 
 /*
- * What was sent when it was free is not the driver's to give back: it stays with who got it. If
- * the driver does not give it back, nor does a later free by its owner go amiss.
+ * A driver must not free an mbuf that was free when it was sent: it remains with the application
+ * that has allocated it since. If the driver does not free it, its owner may still free it without
+ * a report.
  */
 static void
 test_unowned(void **state)
@@ -331,7 +343,7 @@ test_unowned(void **state)
 		assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
 		reports_begin();
 
-		/* Given back, after another one was unmapped. */
+		/* The driver frees it, after it has unmapped another one. */
 		m = sent_free(dev, &addr, all);
 		other = all[0] != m ? all[0] : all[1];
 		assert_non_null(rte_pktmbuf_append(other, FRAME));
@@ -343,7 +355,7 @@ test_unowned(void **state)
 		rte_pktmbuf_free_bulk(all, MBUFS);
 		assert_true(rte_mempool_full(pool));
 
-		/* Not given back; the thread maps something else. */
+		/* The driver does not free it; the thread maps another one. */
 		m = sent_free(dev, &addr, all);
 		drv_unmap(dev, m, addr);
 		other = all[0] != m ? all[0] : all[1];
@@ -352,7 +364,7 @@ test_unowned(void **state)
 		rte_pktmbuf_free_bulk(all, MBUFS);
 		assert_true(rte_mempool_full(pool));
 
-		/* Not given back; the thread gets it itself. */
+		/* The driver does not free it; the thread itself allocates it. */
 		m = frame();
 		rte_pktmbuf_free(m);
 		drv_unmap(dev, m, drv_send(dev, m, 0));
@@ -360,7 +372,10 @@ test_unowned(void **state)
 		rte_pktmbuf_free_bulk(all, MBUFS);
 		assert_true(rte_mempool_full(pool));
 
-		/* Each time it was told that it was free, from two places. */
+		/*
+		 * Each send was reported as one of a free mbuf; the sends come from two places, so
+		 * there are two reports.
+		 */
 		assert_int_equal(reports.nr, 2);
 		assert_int_equal(reports.at[0].misuse, GANTRY_DMA_MISUSE_MBUF_FREED);
 		assert_int_equal(reports.at[1].misuse, GANTRY_DMA_MISUSE_MBUF_FREED);
@@ -369,7 +384,7 @@ test_unowned(void **state)
 	}
 }
 
-/* What a report knows. */
+/* The contents of a report. */
 static void
 test_report(void **state)
 {
@@ -396,7 +411,10 @@ test_report(void **state)
 	assert_non_null(strstr(r->map_symbol, "drv_send+0x"));
 	assert_non_null(strstr(r->text, "of pool 'mbufs'"));
 
-	/* And of one freed twice, who did so first, whether DPDK's function is inlined or not. */
+	/*
+	 * A report of a double free also names the function that freed the mbuf first, whether or
+	 * not DPDK's function is inlined.
+	 */
 	reports_begin();
 	freed_twice(dev, false);
 	assert_non_null(strstr(r->map_symbol, "freed_twice+0x"));
@@ -404,7 +422,10 @@ test_report(void **state)
 	drop_pool();
 }
 
-/* The mapping is the clone's; what was freed is the mbuf that lent its buffer, of another pool. */
+/*
+ * The mapping is that of a clone; the freed mbuf is the one whose buffer the clone uses, from
+ * another pool.
+ */
 static void
 test_report_lent(void **state)
 {
@@ -437,7 +458,9 @@ test_report_lent(void **state)
 	rte_mempool_free(clones);
 }
 
-/* Who wrote to a free mbuf is known where no device can have. */
+/*
+ * A report of a write to a free mbuf names the CPU as the writer if no device can have written it.
+ */
 static void
 test_report_written_free(void **state)
 {
@@ -469,7 +492,7 @@ test_report_written_free(void **state)
 	drop_pool();
 }
 
-/* Nothing of it stays. */
+/* After its last device is destroyed, a pool is as it was before it was watched. */
 static void
 test_restored(void **state)
 {
@@ -511,7 +534,7 @@ test_restored(void **state)
 	gantry_dma_dev_destroy(b);
 }
 
-/* A pool that nobody announced is watched from its first mapping on. */
+/* A pool that no device has announced is watched from its first mapping on. */
 static void
 test_unannounced(void **state)
 {
@@ -529,7 +552,7 @@ test_unannounced(void **state)
 	drop_pool();
 }
 
-/* A pool that is freed while the device has buffers of it. */
+/* A pool is freed while the device has buffers of it. */
 static void
 test_pool_freed(void **state)
 {
@@ -545,7 +568,7 @@ test_pool_freed(void **state)
 	rte_mempool_free(pool);
 	reports_expect(GANTRY_DMA_MISUSE_FREED_MAPPED, "test_pool_freed");
 	assert_int_equal(reports.at[0].descriptor, 5);
-	/* Another pool, perhaps at the same place. */
+	/* Another pool, perhaps at the same address. */
 	make_pool(&kinds[2]);
 	assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
 	freed_twice(dev, true);
@@ -555,7 +578,7 @@ test_pool_freed(void **state)
 	drop_pool();
 }
 
-/* Chains, buffers of others, a headroom in use: all of it is right. */
+/* Correct uses that must not be reported: chains, clones, external buffers, use of the headroom. */
 static void
 ext_free(void *addr, void *opaque)
 {
@@ -576,7 +599,7 @@ test_shapes(void **state)
 	assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
 	reports_begin();
 
-	/* A chain, segment by segment, and both have clones that are sent as well. */
+	/* A chain, mapped segment by segment; a clone of each segment is sent as well. */
 	m = frame();
 	n = frame();
 	assert_int_equal(rte_pktmbuf_chain(m, n), 0);
@@ -603,7 +626,7 @@ test_shapes(void **state)
 	drv_complete(dev, m, a);
 	assert_int_equal(freed, 1);
 
-	/* A received buffer goes on to another queue, with more in front. */
+	/* A received buffer is sent, with more data in front. */
 	m = rte_pktmbuf_alloc(pool);
 	drv_deliver(dev, m, drv_post(dev, m, 0));
 	memset(rte_pktmbuf_prepend(m, 64), 1, 64);
@@ -617,7 +640,7 @@ test_shapes(void **state)
 }
 
 /*
- * An mbuf that is handed over in parts: for several descriptors, or as a list's entries.
+ * An mbuf that is mapped in parts: for several descriptors, or as entries of a list.
  */
 
 #define HEADER 64
@@ -654,7 +677,7 @@ parts_sent_twice(struct gantry_dma_dev *dev, bool fixed)
 	rte_pktmbuf_free(m);
 }
 
-/* The header goes before each half of the payload: its bytes stand in one list twice. */
+/* The header precedes each half of the payload, so one list contains its bytes twice. */
 static HERE void
 list_sent_twice(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -678,7 +701,10 @@ list_sent_twice(struct gantry_dma_dev *dev, bool fixed)
 	rte_pktmbuf_free(m);
 }
 
-/* The header is received into one part, what follows it into another; or into the first again. */
+/*
+ * The device writes the header to one part and the payload to another; or both to overlapping
+ * parts.
+ */
 static HERE void
 parts_posted_twice(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -693,7 +719,7 @@ parts_posted_twice(struct gantry_dma_dev *dev, bool fixed)
 	rte_pktmbuf_free(m);
 }
 
-/* A request is sent out of an mbuf, and the status comes back behind it; or on top of it. */
+/* A request is sent from an mbuf, and the device writes the status behind it; or over it. */
 static HERE void
 answer_in_request(struct gantry_dma_dev *dev, bool fixed)
 {
@@ -740,11 +766,16 @@ test_parts(void **state)
 	}
 }
 
-/* Threads, half of them lcores with caches from before; and then one frees what is another's. */
+/*
+ * Threads, half of them lcores with mbufs in their caches from before the watching. The pool's
+ * objects move between the threads.
+ */
 
 #define THREADS 4
 
-/* What a thread that loses its core in the middle of a call does not hold up for long. */
+/*
+ * Pools in which a thread that is preempted in the middle of a call does not delay others for long.
+ */
 static const struct kind preemptible[] = {
 	{ .ops = "ring_mt_hts", .cache = CACHE },
 	{ .ops = "stack", .cache = CACHE },
@@ -767,7 +798,7 @@ work(void *arg)
 
 	if (w->id % 2 == 0 && rte_thread_register() != 0)
 		w->bad++;
-	/* Something in its cache. */
+	/* Fill a part of this lcore's cache. */
 	if (rte_pktmbuf_alloc_bulk(pool, m, 8) == 0)
 		rte_pktmbuf_free_bulk(m, 8);
 	__atomic_fetch_add(w->ready, 1, __ATOMIC_ACQ_REL);
@@ -829,7 +860,7 @@ test_threads(void **state)
 	}
 }
 
-/* More pools than can be watched: the rest works unwatched, and that is said once. */
+/* More pools than can be watched: the rest works unwatched, and the library logs that once. */
 static void
 test_pools(void **state)
 {
@@ -890,7 +921,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_pools), /* no place is left: the last */
+		cmocka_unit_test(test_pools), /* last: it uses up the table of pools */
 	};
 
 	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);

@@ -3,8 +3,9 @@
  */
 
 /*
- * The debug layer and who shares pools of mbufs: calls that are under way when the watching
- * begins, lcores at work, idle and gone, devices that end meanwhile, buffers that are taken away.
+ * Test of the debug layer on mempools that are shared: calls in progress when the watching begins,
+ * lcores that are at work, idle, or gone, devices that end in the meantime, and buffers that are
+ * released while they are in flight.
  */
 
 #include "dma_mbufs.h"
@@ -12,7 +13,7 @@
 #include <sys/mman.h>
 
 /*
- * Mempool operations that can be stopped in the middle.
+ * Mempool operations that the test can interrupt in the middle.
  */
 
 static struct {
@@ -20,7 +21,7 @@ static struct {
 	unsigned int n;
 	void *objs[MBUFS];
 } objects;
-static void (*in_dequeue)(void); /* once */
+static void (*in_dequeue)(void); /* called once */
 static unsigned int left_at_end;
 
 static int
@@ -31,7 +32,7 @@ midway_alloc(struct rte_mempool *mp)
 	return 0;
 }
 
-/* When the pool's memory is gone. */
+/* At this time the pool's memory has been freed. */
 static void
 midway_free(struct rte_mempool *mp)
 {
@@ -90,7 +91,7 @@ RTE_MEMPOOL_REGISTER_OPS(midway);
 
 static const struct kind stoppable = { .ops = "midway", .cache = CACHE };
 
-/* The watching begins while DPDK is filling a cache: nothing of what it gets may be lost. */
+/* The watching begins while DPDK fills a cache: none of the mbufs that DPDK gets may be lost. */
 
 static struct gantry_dma_dev *watcher;
 
@@ -125,7 +126,10 @@ test_call_under_way(void **state)
 
 static bool watched;
 
-/* With its cache full of what was freed before the watching, which DPDK then empties. */
+/*
+ * The lcore's cache holds mbufs that were freed before the watching began; DPDK flushes it
+ * afterwards.
+ */
 static int
 put_cache_back(void *arg)
 {
@@ -169,7 +173,10 @@ watch_pool(void *dev)
 	return NULL;
 }
 
-/* The caches of lcores that have nothing to do are emptied: by who knows that, and nobody else. */
+/*
+ * The library empties the caches of idle lcores only if the calling thread knows that they are
+ * idle, which is the main lcore.
+ */
 static void
 test_idle_lcores(void **state)
 {
@@ -189,14 +196,14 @@ test_idle_lcores(void **state)
 		if (from_main) {
 			watch_pool(dev);
 		} else {
-			/* The main lcore may send them to work at any time. */
+			/* The main lcore may give them work at any time. */
 			start_thread(&thread, watch_pool, dev);
 			assert_int_equal(pthread_join(thread, NULL), 0);
 			assert_int_equal(pool->local_cache[lcore].len, len);
 			assert_int_equal(rte_eal_remote_launch(use_cache, NULL, lcore), 0);
 			assert_int_equal(rte_eal_wait_lcore(lcore), 0);
 		}
-		/* All of them can be had. */
+		/* All mbufs can be allocated. */
 		assert_int_equal(rte_pktmbuf_alloc_bulk(pool, m, MBUFS), 0);
 		rte_pktmbuf_free_bulk(m, MBUFS);
 		gantry_dma_dev_destroy(dev);
@@ -213,7 +220,7 @@ be_lcore(void *arg)
 	return NULL;
 }
 
-/* What an lcore has freed that is gone can be had by others. */
+/* Other lcores can allocate mbufs that an lcore freed before it ended. */
 static void
 test_lcore_gone(void **state)
 {
@@ -237,7 +244,10 @@ test_lcore_gone(void **state)
  * Ends.
  */
 
-/* What rests with another lcore when its pool is freed is put nowhere after its memory is gone. */
+/*
+ * Another lcore has freed mbufs, and the library still holds them when the pool is freed: none of
+ * them is put into the pool after its memory is gone.
+ */
 static void
 test_pool_freed_at_rest(void **state)
 {
@@ -258,13 +268,13 @@ test_pool_freed_at_rest(void **state)
 }
 
 /*
- * A device that fell silent watches nothing, and is told of nothing: but what it has it may yet
- * write to.
+ * An abandoned device no longer watches a pool, and its end reports no leaks. But it may still
+ * write to what it has mapped, so the library reports a free of that memory.
  */
 static void
 test_abandoned(void **state)
 {
-	/* For leak checkers, which don't look into EAL's memory, where the device is. */
+	/* For leak checkers, which do not search EAL memory, where the device resides. */
 	static const void *volatile kept[2];
 	struct gantry_dma_dev *dev = device("silent"), *other;
 	gantry_dma_addr_t handle;
@@ -286,7 +296,7 @@ test_abandoned(void **state)
 	assert_int_equal(pool->ops_index, ops);
 	assert_int_equal(gantry_dma_debug_live(NULL), 3);
 	assert_int_equal(reports.nr, 0);
-	/* Another begins with what there is. */
+	/* Another device that begins to watch takes the mappings in flight into account. */
 	other = device("other");
 	assert_int_equal(gantry_dma_debug_watch(other, pool), 0);
 	rte_pktmbuf_free(m[0]);
@@ -300,7 +310,10 @@ test_abandoned(void **state)
 	gantry_dma_dev_destroy(other);
 }
 
-/* A pool is watched anew while another device, which nobody announced, has mbufs of it. */
+/*
+ * A pool is watched again while another device, which has not announced it, has mbufs of it in
+ * flight.
+ */
 static void
 test_watched_anew(void **state)
 {
@@ -325,7 +338,10 @@ test_watched_anew(void **state)
 	drop_pool();
 }
 
-/* Somebody frees what a device has, while that ends: he is told, or not, and nothing worse. */
+/*
+ * A thread frees an mbuf in flight while its device is being destroyed: the library may or may not
+ * report it, and no mbuf is lost.
+ */
 
 #define ENDS 400
 
@@ -371,7 +387,7 @@ test_device_ends(void **state)
 		gantry_dma_dev_destroy(dev);
 		while (__atomic_load_n(&ending.done, __ATOMIC_ACQUIRE) != round)
 			sched_yield();
-		/* It is in the pool if the device was the faster one. */
+		/* The mbuf is in the pool if the device ended first. */
 		if (!rte_mempool_full(pool))
 			rte_pktmbuf_free(ending.m);
 		assert_true(rte_mempool_full(pool));
@@ -382,7 +398,7 @@ test_device_ends(void **state)
 }
 
 /*
- * Buffers that are the application's.
+ * Buffers of the application.
  */
 
 #define EXT 8192
@@ -458,7 +474,10 @@ test_external(void **state)
 	drop_pool();
 }
 
-/* EAL's memory, of which it gives back the page: the mbuf is still there, and comes back. */
+/*
+ * EAL returns the page of an external buffer to the system: the mbuf still exists and returns to
+ * its pool.
+ */
 static void
 test_external_page_freed(void **state)
 {
@@ -477,7 +496,7 @@ test_external_page_freed(void **state)
 	make_pool(&kinds[1]);
 	assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
 	reports_begin();
-	buf = rte_malloc("external", 80 << 20, 0); /* more than the heap began with, and keeps */
+	buf = rte_malloc("external", 80 << 20, 0); /* more than the heap has, and keeps */
 	if (buf == NULL) {
 		gantry_dma_dev_destroy(dev);
 		drop_pool();
@@ -510,7 +529,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_device_ends),
 		cmocka_unit_test(test_external),
 		cmocka_unit_test(test_external_page_freed),
-		cmocka_unit_test(test_abandoned), /* it stays: the last */
+		cmocka_unit_test(test_abandoned), /* last: the abandoned device remains */
 	};
 
 	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);

@@ -2,7 +2,11 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* lib/dma: devices, masks, mapping, coherent memory. */
+/*
+ * Test of the core of lib/dma: devices, masks, mapping in direct mode, coherent memory, and the
+ * hooks that other modes implement. It is the first one to read of the DMA tests;
+ * test_dma_translate.c tests the address spaces below it.
+ */
 
 #include <sys/mman.h>
 
@@ -37,7 +41,7 @@ test_create(void **state)
 	assert_int_equal(rte_errno, EINVAL);
 	gantry_dma_dev_destroy(NULL);
 
-	/* Until a driver says otherwise a device drives 32 bits, as in the kernel. */
+	/* Until a driver sets a mask, a device drives 32 bits, as in the kernel. */
 	p.name = "new";
 	dev = gantry_dma_dev_create(&p);
 	assert_non_null(dev);
@@ -58,12 +62,12 @@ test_masks(void **state)
 	assert_true((need & (need + 1)) == 0);
 	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, need), 0);
 
-	/* No mask at all, holes, too small for any device. */
+	/* No bits at all, bits missing in between, too few for any device. */
 	assert_int_equal(gantry_dma_set_mask(dev, 0), -EINVAL);
 	assert_int_equal(gantry_dma_set_mask(dev, 0xff00ffffff), -EINVAL);
 	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(23)), -EINVAL);
 
-	/* What cannot be met is refused, with the reason, and changes nothing. */
+	/* A mask that cannot be met is refused, with the reason, and changes nothing. */
 	assert_int_equal(gantry_dma_set_mask(dev, need >> 1), -EIO);
 	assert_reason("the device drives");
 	assert_reason("bus address 0x");
@@ -73,8 +77,8 @@ test_masks(void **state)
 	assert_int_equal(gantry_dma_map_single(dev, p, 64, GANTRY_DMA_TO_DEVICE), bus);
 
 	/*
-	 * Memory above the mask may come later than the mask. Here the mask
-	 * comes later; the mapping sees the same.
+	 * Memory above the mask may arrive after the mask was set. Here the test sets the mask
+	 * afterwards, which is the same for the mapping.
 	 */
 	dma_device(dev)->mask = need >> 1;
 	dma_device(dev)->coherent_mask = GANTRY_DMA_BIT_MASK(24);
@@ -111,10 +115,13 @@ sides_of(uint64_t mask)
 	return s;
 }
 
-#define ENOUGH ((size_t)8 << 20) /* of which something is free */
+#define ENOUGH ((size_t)8 << 20) /* enough that some of it is free */
 #define PIECE  ((size_t)512 << 10)
 
-/* Takes all but what is below the mask, and holes above it, which EAL fills first. */
+/*
+ * Allocate almost all memory, and then free the pieces below the mask and every second piece above
+ * it. EAL uses the holes above first. Return the number of pieces; a freed one is NULL.
+ */
 static unsigned int
 make_holes(void **pieces, unsigned int max, uint64_t mask)
 {
@@ -137,7 +144,9 @@ make_holes(void **pieces, unsigned int max, uint64_t mask)
 	return n;
 }
 
-/* The coherent mask apart: why it is refused is its own affair, not that of the other mask. */
+/*
+ * The coherent mask alone: if it is refused, the reason names this mask and not the streaming one.
+ */
 static void
 test_coherent_mask(void **state)
 {
@@ -167,7 +176,10 @@ test_coherent_mask(void **state)
 			assert_int_equal(gantry_dma_set_coherent_mask(dev, s.mask), 0);
 			assert_int_equal(gantry_dma_get_coherent_mask(dev), s.mask);
 		}
-		/* Of memory on both sides (IOVA-as-PA) blocks are what lies below. */
+		/*
+		 * If memory is on both sides of the mask (IOVA as PA), blocks come from the memory
+		 * below.
+		 */
 		if (s.below >= ENOUGH) {
 			n = make_holes(pieces, RTE_DIM(pieces), s.mask);
 			block = gantry_dma_alloc_coherent(dev, 4096, &bus, SOCKET_ID_ANY);
@@ -196,7 +208,7 @@ test_limits(void **state)
 	assert_int_equal(gantry_dma_get_coherent_mask(dev), UINT32_MAX);
 	assert_int_equal(gantry_dma_addressing_limited(dev), need > UINT32_MAX);
 
-	/* Streaming and coherent are apart; only the former limits mappings. */
+	/* Streaming and coherent masks are separate; only the former limits mappings. */
 	assert_int_equal(gantry_dma_set_mask(dev, need), 0);
 	assert_int_equal(gantry_dma_get_mask(dev), need);
 	assert_int_equal(gantry_dma_get_coherent_mask(dev), UINT32_MAX);
@@ -224,7 +236,7 @@ test_limits(void **state)
 	gantry_dma_dev_destroy(dev);
 }
 
-/* What the device writes shares no cache line with what the CPU writes. */
+/* Members that the device writes share no cache line with members that the CPU writes. */
 static void
 test_groups(void **state)
 {
@@ -261,7 +273,7 @@ test_map(void **state)
 		for (dir = GANTRY_DMA_BIDIRECTIONAL; dir < GANTRY_DMA_NONE; dir++) {
 			gantry_dma_addr_t a = gantry_dma_map_single(dev, p, sizes[i], dir);
 
-			/* 1 MiB may lie over two pages that are not neighbours. */
+			/* 1 MiB may span two pages that are not adjacent. */
 			if (rte_eal_iova_mode() == RTE_IOVA_PA && sizes[i] > 65536 &&
 					gantry_dma_mapping_error(dev, a))
 				continue;
@@ -291,7 +303,7 @@ test_map_refused(void **state)
 	assert_refused(dev, reserved, 64, "nothing is there");
 	assert_refused(dev, huge, 0, "no such range");
 	assert_refused(dev, huge, SIZE_MAX, "no such range");
-	assert_refused(dev, huge, SIZE_MAX - (uintptr_t)huge, " is "); /* whatever follows EAL's */
+	assert_refused(dev, huge, SIZE_MAX - (uintptr_t)huge, " is "); /* the next memory decides */
 	assert_refused(dev, (void *)UINTPTR_MAX, 2, "no such range");
 	assert_true(gantry_dma_mapping_error(dev,
 		gantry_dma_map_slow(dev, huge, 64, GANTRY_DMA_NONE, 0)));
@@ -333,7 +345,10 @@ find_edge(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *
 	return 0;
 }
 
-/* A buffer over the edge of two pages: right if they follow in bus addresses, else refused. */
+/*
+ * A buffer across the border of two pages: mapped if their bus addresses are adjacent, else
+ * refused.
+ */
 static void
 test_map_contiguity(void **state)
 {
@@ -357,7 +372,7 @@ test_map_contiguity(void **state)
 		GANTRY_DMA_TO_DEVICE)));
 }
 
-/* Over many pages: out of line. */
+/* A buffer of many pages takes the out-of-line function. */
 static void
 test_map_long(void **state)
 {
@@ -397,7 +412,10 @@ test_map_mbuf(void **state)
 	assert_int_equal(a, expected_bus(rte_pktmbuf_mtod(m, void *)));
 	gantry_dma_unmap_mbuf(dev, m, a, 1500, GANTRY_DMA_FROM_DEVICE);
 
-	/* A foreign buffer whose bus address nobody knows: no address, not one near 0. */
+	/*
+	 * An external buffer without a known bus address: the mapping fails, it does not return one
+	 * near 0.
+	 */
 	rte_mbuf_ext_refcnt_set(&shared, 2);
 	rte_pktmbuf_attach_extbuf(m, heap, RTE_BAD_IOVA, 2048, &shared);
 	a = gantry_dma_map_mbuf(dev, m, 128, 1500, GANTRY_DMA_TO_DEVICE);
@@ -416,7 +434,7 @@ mask_is_exactly(struct gantry_dma_dev *dev, uint64_t mask)
 	dma_set_mode(dev, NULL);
 }
 
-/* The last byte counts, in line and out of line, of buffers and of mbufs. */
+/* The last byte counts, inline and out of line, for buffers and mbufs. */
 static void
 end_of_a_buffer_is_compared_with_the_mask_exactly(void **state)
 {
@@ -471,7 +489,7 @@ find_end(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *a
 	return 0;
 }
 
-/* Up to the last byte of EAL's memory, and no farther. */
+/* The last byte of EAL memory can be mapped, and nothing beyond it. */
 static void
 end_of_memory_is_the_end_of_what_can_be_mapped(void **state)
 {
@@ -516,7 +534,7 @@ test_external(void **state)
 	munmap(mem, n * page);
 }
 
-/* Memory that EAL adds and removes while devices are there. */
+/* Memory that EAL adds and removes while devices exist. */
 static void
 test_memory_events(void **state)
 {
@@ -560,7 +578,7 @@ test_coherent(void **state)
 	unsigned int n, round;
 
 	for (round = 0; round < 2; round++) {
-		/* Rings from 8 to 32,768 descriptors: 128 bytes to 512 KiB. */
+		/* Rings of 8 to 32,768 descriptors: 128 bytes to 512 KiB. */
 		for (i = 0; i < 13; i++) {
 			size = (size_t)128 << i;
 			cpu[i] = gantry_dma_alloc_coherent(dev, size, &bus[i], SOCKET_ID_ANY);
@@ -584,12 +602,12 @@ test_coherent(void **state)
 		assert_int_equal(n, 0);
 	}
 
-	/* Aligned to the smallest order of pages that holds it, in both addresses. */
+	/* Aligned to the smallest power of two of pages that holds the block, in both addresses. */
 	cpu[0] = gantry_dma_alloc_coherent(dev, 5000, &bus[0], SOCKET_ID_ANY);
 	assert_int_equal((bus[0] | (uintptr_t)cpu[0]) % 8192, 0);
 	cpu[1] = gantry_dma_alloc_coherent(dev, 1, &bus[1], 0);
 	assert_int_equal((bus[1] | (uintptr_t)cpu[1]) % 4096, 0);
-	/* Over several of EAL's pages: kept, or refused. */
+	/* Across several EAL pages: aligned as promised, or refused. */
 	cpu[2] = gantry_dma_alloc_coherent(dev, 3 << 20, &bus[2], SOCKET_ID_ANY);
 	if (cpu[2] != NULL) {
 		assert_int_equal((bus[2] | (uintptr_t)cpu[2]) % (4 << 20), 0);
@@ -598,7 +616,7 @@ test_coherent(void **state)
 		assert_int_equal(rte_eal_iova_mode(), RTE_IOVA_PA);
 	}
 
-	/* Misuse is named and does no harm. */
+	/* Misuse is reported and has no effect. */
 	gantry_dma_free_coherent(dev, 5000, (uint8_t *)cpu[0] + 64, bus[0] + 64);
 	assert_reason("no coherent block");
 	gantry_dma_free_coherent(dev, 4999, cpu[0], bus[0]);
@@ -612,10 +630,10 @@ test_coherent(void **state)
 	assert_null(gantry_dma_alloc_coherent(dev, (size_t)1 << 40, &bus[0], SOCKET_ID_ANY));
 	assert_int_equal(rte_errno, ENOMEM);
 	assert_reason("hugepage memory");
-	/* cpu[1] stays for the device's end to report and free. */
+	/* The device's destruction reports and frees cpu[1]. */
 }
 
-/* A mode gets every call, through the same inline functions. */
+/* A mode receives each call, through the same inline functions. */
 
 static unsigned int mode_calls[3];
 static gantry_dma_addr_t mode_synced;

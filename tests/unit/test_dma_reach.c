@@ -3,7 +3,12 @@
  */
 
 /*
- * lib/dma: what a device may reach, in groups.
+ * Test of the list of what a device may reach, in groups (lib/dma/dma_reach.c, gantry_dma_reach.h,
+ * and telemetry's /gantry/dma/reach).
+ *
+ * The list is derived from what the device can actually use: in modes with a page table, from the
+ * table's entries. An entry that no mapping accounts for is "planted" here, and must be shown as
+ * unknown.
  */
 
 #define EAL_TELEMETRY "--telemetry"
@@ -19,7 +24,7 @@
 #define MANY 1000
 #define LEN  512
 
-/* Groups as they were shown. */
+/* The groups of the last look(), in the order in which they were shown. */
 static struct {
 	unsigned int nr;
 	struct gantry_dma_reach_group at[64];
@@ -44,7 +49,7 @@ look(struct gantry_dma_dev *dev)
 		assert_true(seen.at[i - 1].first <= seen.at[i].first);
 }
 
-/* How many groups are of that kind and direction; the last of them. */
+/* Count the groups of that kind and direction; *g is the last of them. */
 static unsigned int
 groups(enum gantry_dma_reach reach, enum gantry_dma_dir dir,
 		const struct gantry_dma_reach_group **g)
@@ -60,7 +65,7 @@ groups(enum gantry_dma_reach reach, enum gantry_dma_dir dir,
 	return n;
 }
 
-/* Two places in a program. */
+/* Two places of the program that map. */
 static __rte_noinline gantry_dma_addr_t
 one_place(struct gantry_dma_dev *dev, void *p, enum gantry_dma_dir dir)
 {
@@ -79,7 +84,7 @@ another_place(struct gantry_dma_dev *dev, void *p)
 	return addr;
 }
 
-/* By who mapped it and which way, and nothing but what is mapped. */
+/* Groups are formed by place and direction, and contain only what is mapped. */
 static void
 test_strict(void **state)
 {
@@ -136,7 +141,7 @@ test_strict(void **state)
 	rte_free(p);
 }
 
-/* The group at that bus address. */
+/* Return the group at that bus address. */
 static const struct gantry_dma_reach_group *
 group_at(gantry_dma_addr_t first, const char *by)
 {
@@ -164,13 +169,13 @@ assert_unknown(gantry_dma_addr_t first, const void *cpu, uint64_t bytes, enum ga
 	assert_int_equal(g->oldest_ms, UINT64_MAX);
 }
 
-/* What the device reaches is what stands in its page table, whoever wrote it there. */
+/* The device reaches what its page table contains, whoever has written it. */
 static void
 planted(struct gantry_dma_dev *dev)
 {
 	uint8_t *p = rte_malloc(NULL, 2 * 4096, 4096);
 	const gantry_dma_addr_t memory = expected_bus(p);
-	const uint64_t at = bus.nr - 8; /* nobody has come so far */
+	const uint64_t at = bus.nr - 8; /* far above the addresses handed out so far */
 	const struct gantry_dma_reach_group *g;
 	gantry_dma_addr_t addr;
 	uint64_t page;
@@ -179,13 +184,16 @@ planted(struct gantry_dma_dev *dev)
 	memset(p, 7, 2 * 4096);
 	look(dev);
 	assert_int_equal(seen.nr, 0);
-	/* A page in the middle of nowhere. */
+	/* A single page far from any mapping. */
 	bus.table[at] = memory | GANTRY_DMA_PTE_READ;
 	look(dev);
 	assert_int_equal(seen.nr, 1);
 	assert_unknown(at << 12, p, 4096, GANTRY_DMA_TO_DEVICE);
 	assert_seen(at << 12, 7, 4096);
-	/* One that may do more is another; one that may do nothing is none; one leads nowhere. */
+	/*
+	 * A page with another permission is another group; one without permission is none; one
+	 * leads to no memory.
+	 */
 	bus.table[at + 1] = (memory + 4096) | GANTRY_DMA_PTE_READ | GANTRY_DMA_PTE_WRITE;
 	bus.table[at + 2] = memory;
 	bus.table[at + 3] = UINT64_C(0xdead) << 44 | GANTRY_DMA_PTE_WRITE;
@@ -195,7 +203,7 @@ planted(struct gantry_dma_dev *dev)
 	assert_unknown((at + 1) << 12, p + 4096, 4096, GANTRY_DMA_BIDIRECTIONAL);
 	assert_unknown((at + 3) << 12, NULL, 4096, GANTRY_DMA_FROM_DEVICE);
 	bus.table[at + 2] = bus.table[at + 3] = 0;
-	/* Neighbours. */
+	/* Adjacent pages. */
 	bus.table[at + 1] = (memory + 4096) | GANTRY_DMA_PTE_READ;
 	look(dev);
 	assert_int_equal(seen.nr, 1);
@@ -204,7 +212,9 @@ planted(struct gantry_dma_dev *dev)
 	look(dev);
 	assert_int_equal(seen.nr, 0);
 
-	/* A mapping's entries: with another permission, beside it, elsewhere, and gone. */
+	/*
+	 * Entries of a mapping: with another permission, beside it, leading elsewhere, and removed.
+	 */
 	addr = one_place(dev, p, GANTRY_DMA_TO_DEVICE);
 	page = addr >> 12;
 	look(dev);
@@ -243,7 +253,7 @@ test_planted_strict(void **state)
 	planted(dev);
 }
 
-/* A window that does not hold all of EAL's memory. */
+/* A window that does not hold all of EAL memory. */
 static void
 test_planted_window(void **state)
 {
@@ -261,7 +271,10 @@ count_unknown(void *arg, const struct gantry_dma_mapping *m)
 	++*(unsigned int *)arg;
 }
 
-/* Of a table full of what nobody made so much is shown, and the rest counted. */
+/*
+ * If the table has more entries without a mapping than a limit, the library shows that many and
+ * logs how many others there are.
+ */
 static void
 test_planted_many(void **state)
 {
@@ -276,7 +289,7 @@ test_planted_many(void **state)
 
 	assert_non_null(p);
 	bus_mask(dev, 64);
-	/* They all lead to one page: no neighbours. */
+	/* All of them lead to one page, so none are adjacent. */
 	at = bus.nr - 1024;
 	for (i = 0; i < 1024; i++)
 		bus.table[at + i] = entry;
@@ -287,7 +300,7 @@ test_planted_many(void **state)
 	fflush(f);
 	assert_int_equal(shown, 1024);
 	assert_int_equal(len, 0);
-	/* Two pieces more, one of two entries. */
+	/* Two more pieces, one of them of two entries. */
 	bus.table[at - 4] = entry;
 	bus.table[at - 3] = entry + 4096;
 	bus.table[at - 2] = entry;
@@ -304,7 +317,7 @@ test_planted_many(void **state)
 	rte_free(p);
 }
 
-/* A mapping of several pages is one, and shows what of it is left. */
+/* A mapping of several pages is one entry of the list; it shows the part that is still there. */
 static void
 test_pieces(void **state)
 {
@@ -337,7 +350,7 @@ test_pieces(void **state)
 	rte_free(p);
 }
 
-/* While others map and unmap nothing is shown that nobody made. */
+/* While other threads map and unmap, no entry is shown as unknown. */
 static struct gantry_dma_dev *busy_dev;
 static bool busy_stop;
 
@@ -389,7 +402,7 @@ test_busy(void **state)
 	rte_free(p);
 }
 
-/* All of EAL's memory, as EAL has it: each page is in one of the groups, at its address. */
+/* All of EAL memory: each page is in one of the groups, at EAL's address. */
 static int
 is_shown(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
 {
@@ -435,8 +448,8 @@ test_direct(void **state)
 }
 
 /*
- * A mode that is about to be another, with a thread of telemetry's that wants to know what the
- * device may reach: it waits, or it would look at what is no more.
+ * The mode changes while a telemetry thread asks what the device may reach. The thread must wait,
+ * because it would otherwise read structures that no longer exist.
  */
 
 static struct {
@@ -451,7 +464,7 @@ unmap_and_ask(void *opaque, void *va, gantry_dma_addr_t iova, size_t len)
 
 	if (meanwhile.fd >= 0 && meanwhile.asked++ == 0) {
 		telemetry_send(meanwhile.fd, "/gantry/dma/reach,dev");
-		/* Long enough for a wrong answer; the right one doesn't come. */
+		/* A wrong answer would come within 200 ms; the right one comes later. */
 		meanwhile.answered += poll(&p, 1, 200) != 0;
 	}
 	return bus_unmap(opaque, va, iova, len);
@@ -471,7 +484,7 @@ test_mode_changes(void **state)
 	fd = telemetry_connect();
 	ask(fd, "/gantry/dma/reach,dev", "\"mask\":\"0xffffffffffffffff\"");
 	meanwhile.fd = fd;
-	bus_mask(dev, 24); /* too narrow for a window of all memory: it ends */
+	bus_mask(dev, 24); /* too narrow for a window of all memory: the window ends */
 	meanwhile.fd = -1;
 	assert_true(meanwhile.asked > 0);
 	assert_int_equal(meanwhile.answered, 0);

@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* lib/dma: a BAR as the target of another device's DMA. */
+/* Test of BARs as the target of another device's DMA, peer to peer (lib/dma/dma_resource.c). */
 
 #include <sys/mman.h>
 
@@ -14,7 +14,7 @@
 #define BAR_SIZE (8 * PAGE)
 #define BAR_PHYS UINT64_C(0xfe800000)
 
-/* A backend that counts, and remembers its last call. */
+/* A backend that counts its calls and records the last one. */
 static struct {
 	pthread_mutex_t lock;
 	int refuse;
@@ -96,7 +96,7 @@ drop_bar(void **state)
 	return munmap(bar, BAR_SIZE);
 }
 
-/* Nothing translates: the BAR's own address. */
+/* Without an IOMMU, the bus address is the BAR's physical address. */
 static void
 test_direct(void **state)
 {
@@ -116,7 +116,7 @@ test_direct(void **state)
 	gantry_dma_dev_destroy(dev);
 }
 
-/* Something does: the backend maps it, in whole pages. */
+/* With an IOMMU, the backend maps the BAR, in whole pages. */
 static void
 test_translated(void **state)
 {
@@ -147,7 +147,7 @@ test_refused(void **state)
 	uint8_t *huge = rte_malloc(NULL, PAGE, 0), *heap = malloc(64);
 	gantry_dma_addr_t a;
 
-	/* The bus cannot, or will not. */
+	/* The bus cannot map it, or refuses. */
 	dev = device(true, NULL, 64);
 	assert_refused(dev, bar, BAR_PHYS, 64, "the bus cannot map a BAR");
 	gantry_dma_dev_destroy(dev);
@@ -159,7 +159,7 @@ test_refused(void **state)
 	assert_refused(dev, bar, BAR_PHYS, 64, "bus did not map it at bus address");
 	backend.refuse = 0;
 
-	/* Memory is none of it. */
+	/* Memory is not part of a BAR. */
 	assert_refused(dev, huge, BAR_PHYS, 64, "no part of a BAR");
 	assert_refused(dev, heap, BAR_PHYS, 64, "no part of a BAR");
 	assert_refused(dev, bar + BAR_SIZE - 1, BAR_PHYS, 2 * PAGE, "no part of a BAR");
@@ -170,7 +170,7 @@ test_refused(void **state)
 	assert_reason("without a direction");
 	assert_int_equal(backend.maps, 0);
 
-	/* Unmapped otherwise than it was mapped: named, and nothing happens. */
+	/* An unmap that differs from the mapping is reported and has no effect. */
 	a = gantry_dma_map_resource(dev, bar, BAR_PHYS, 64, GANTRY_DMA_TO_DEVICE);
 	assert_false(gantry_dma_mapping_error(dev, a));
 	gantry_dma_unmap_resource(dev, a, 65, GANTRY_DMA_TO_DEVICE);
@@ -185,7 +185,7 @@ test_refused(void **state)
 	gantry_dma_unmap_resource(dev, a, 64, GANTRY_DMA_TO_DEVICE);
 	assert_reason("no BAR is mapped");
 
-	/* Left, when the device goes. */
+	/* Leaked: the device's destruction unmaps it. */
 	gantry_dma_map_resource(dev, bar, BAR_PHYS, 64, GANTRY_DMA_TO_DEVICE);
 	gantry_dma_dev_destroy(dev);
 	assert_int_equal(backend.live, 0);

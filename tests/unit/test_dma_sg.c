@@ -2,7 +2,15 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* lib/dma: scatter/gather, lists and chains of mbufs. */
+/*
+ * Test of scatter/gather: lists of entries, and chains of mbufs (lib/dma/dma_sg.c).
+ *
+ *     entries  e0 e1 | e2 | e3      adjacent bus addresses are merged,
+ *     segments   s0  | s1 | s2      up to max_seg bytes, never across a seg_boundary
+ *
+ * The "books" (dma_device.h) record each mapping below, so that each one must be unmapped as it was
+ * mapped, and can make the n-th mapping fail.
+ */
 
 #include "dma_device.h"
 
@@ -14,7 +22,7 @@
 #define AREA     65536
 #define MAX_ENTS 32
 
-/* Memory in one piece for the device, too: within a hugepage, or IOVA-as-VA. */
+/* Memory that is contiguous for the device as well: within one hugepage, or IOVA as VA. */
 static uint8_t *
 make_area(void)
 {
@@ -24,7 +32,7 @@ make_area(void)
 	return p;
 }
 
-/* Small numbers that differ, the same in each run. */
+/* Pseudo-random numbers, the same in each run. */
 static uint32_t
 number(uint32_t *seed, uint32_t below)
 {
@@ -40,7 +48,7 @@ test_merge(void **state)
 	gantry_dma_addr_t bus = expected_bus(p);
 	struct gantry_sg sg[4];
 
-	/* Three neighbours and one that is none. */
+	/* Three adjacent entries, and one that is not adjacent. */
 	gantry_sg_set_buf(&sg[0], p, 100);
 	gantry_sg_set_buf(&sg[1], p + 100, 1000);
 	gantry_sg_set_buf(&sg[2], p + 1100, 1);
@@ -57,13 +65,13 @@ test_merge(void **state)
 	gantry_dma_sync_sg_for_cpu(dev, sg, 4, GANTRY_DMA_FROM_DEVICE);
 	gantry_dma_sync_sg_for_device(dev, sg, 4, GANTRY_DMA_FROM_DEVICE);
 	assert_int_equal(books.syncs, 8);
-	/* What the caller put in is as it was. */
+	/* The caller's members are unchanged. */
 	assert_ptr_equal(sg[2].addr, p + 1100);
 	assert_int_equal(sg[2].length, 1);
 	gantry_dma_unmap_sg(dev, sg, 4, GANTRY_DMA_FROM_DEVICE);
 	books_close(dev);
 
-	/* Descending addresses are no neighbours. */
+	/* Descending addresses are not adjacent. */
 	gantry_sg_set_buf(&sg[0], p + 64, 64);
 	gantry_sg_set_buf(&sg[1], p, 64);
 	assert_int_equal(gantry_dma_map_sg(dev, sg, 2, GANTRY_DMA_TO_DEVICE), 2);
@@ -83,7 +91,7 @@ test_limits(void **state)
 		gantry_sg_set_buf(&sg[i], p + i * 2048, 2048);
 	assert_int_equal(gantry_dma_map_sg(dev, sg, 4, GANTRY_DMA_TO_DEVICE), 1);
 
-	/* A segment is no longer than the device takes. */
+	/* A segment is not longer than the device's limit. */
 	assert_int_equal(gantry_dma_set_max_seg_size(dev, 6143), 0);
 	assert_int_equal(gantry_dma_map_sg(dev, sg, 4, GANTRY_DMA_TO_DEVICE), 2);
 	assert_int_equal(sg[0].dma.len, 4096);
@@ -99,7 +107,7 @@ test_limits(void **state)
 	assert_reason("sg entry 0: 2048 bytes");
 	books_close(dev);
 
-	/* Nor does it cross a boundary, and no merging does. */
+	/* No entry and no merged segment crosses a boundary. */
 	assert_int_equal(gantry_dma_set_max_seg_size(dev, 65536), 0);
 	assert_int_equal(gantry_dma_set_seg_boundary(dev, 4095), 0);
 	assert_int_equal(gantry_dma_map_sg(dev, sg, 4, GANTRY_DMA_TO_DEVICE), 2);
@@ -115,7 +123,7 @@ test_limits(void **state)
 	rte_free(p);
 }
 
-/* Each mapping of a list fails once: what was mapped before it is unmapped. */
+/* If the n-th mapping of a list fails, the mappings before it are unmapped. */
 static void
 test_unwind(void **state)
 {
@@ -138,7 +146,7 @@ test_unwind(void **state)
 		books_close(dev);
 	}
 
-	/* What no mode is needed for to fail. */
+	/* Failures that need no mode to fail. */
 	gantry_sg_set_buf(&sg[7], heap, 64);
 	assert_int_equal(gantry_dma_map_sg(dev, sg, 8, GANTRY_DMA_TO_DEVICE), 0);
 	assert_reason("sg entry 7: ");
@@ -162,7 +170,7 @@ test_other_nents(void **state)
 	struct gantry_sg sg[4];
 	unsigned int i, n;
 
-	/* As many as were returned, instead of as many as were given. */
+	/* Unmapped with the number that was returned, instead of the number that was passed. */
 	for (i = 0; i < 4; i++)
 		gantry_sg_set_buf(&sg[i], p + i * 64, 64);
 	books_open(dev, 0);
@@ -173,7 +181,7 @@ test_other_nents(void **state)
 	assert_int_equal(books.live, 3);
 	assert_int_equal(books.wrong, 0);
 
-	/* Longer than it was: walked to its end and no further. */
+	/* An entry is longer than it was: the library stops at the end of the segments. */
 	assert_int_equal(gantry_dma_map_sg(dev, sg, 4, GANTRY_DMA_TO_DEVICE), 1);
 	sg[3].length = 65;
 	gantry_dma_unmap_sg(dev, sg, 4, GANTRY_DMA_TO_DEVICE);
@@ -184,7 +192,10 @@ test_other_nents(void **state)
 	rte_free(p);
 }
 
-/* The segments are the pieces' bytes in their order, and each is allowed. */
+/*
+ * Assert that the segments contain the entries' bytes in their order, and respect the device's
+ * limits.
+ */
 static void
 check_segs(struct gantry_dma_dev *dev, const struct gantry_dma_seg *segs, unsigned int n,
 		const struct gantry_sg *sg, unsigned int nents)
@@ -251,7 +262,7 @@ test_random(void **state)
 	rte_free(p);
 }
 
-/* A list of entries that lie in mbufs: the mbuf knows its bus address. */
+/* Entries in mbufs: the bus address comes from the mbuf. */
 static void
 test_mbuf_entry(void **state)
 {
@@ -274,7 +285,7 @@ test_mbuf_entry(void **state)
  * Chains.
  */
 
-/* As many mbufs in a chain, in this memory, with these lengths and distances. */
+/* Make a chain of n mbufs in the memory at p, with these lengths and gaps. */
 static void
 make_chain(struct rte_mbuf *m, unsigned int n, uint8_t *p, const uint16_t *len, const uint16_t *gap)
 {
@@ -314,7 +325,7 @@ test_chain(void **state)
 	gantry_dma_unmap_mbuf_chain(dev, m, segs, 2, GANTRY_DMA_TO_DEVICE);
 	books_close(dev);
 
-	/* What is too long is split, into as many as there is room for. */
+	/* An mbuf that is too long is split, into as many segments as there is room for. */
 	gantry_dma_set_max_seg_size(dev, 2048);
 	books_open(dev, 0);
 	assert_int_equal(gantry_dma_map_mbuf_chain(dev, m, segs, 5, GANTRY_DMA_TO_DEVICE), 5);
@@ -334,7 +345,7 @@ test_chain(void **state)
 		books_close(dev);
 	}
 
-	/* In the midst of it a mapping fails. */
+	/* A mapping within the chain fails. */
 	for (i = 1; i <= 4; i++) {
 		books_open(dev, i);
 		assert_int_equal(gantry_dma_map_mbuf_chain(dev, m, segs, 8, GANTRY_DMA_TO_DEVICE),
@@ -345,7 +356,7 @@ test_chain(void **state)
 		books_close(dev);
 	}
 
-	/* Nothing to map; and a chain that was changed. */
+	/* Nothing to map; and a chain that has changed since it was mapped. */
 	assert_int_equal(gantry_dma_map_mbuf_chain(dev, &m[4], segs, 8, GANTRY_DMA_NONE), -EINVAL);
 	m[4].next = NULL;
 	assert_int_equal(gantry_dma_map_mbuf_chain(dev, &m[4], segs, 8, GANTRY_DMA_TO_DEVICE),
@@ -399,7 +410,7 @@ test_chain_random(void **state)
 }
 
 /*
- * Threads: lists of their own, on one device.
+ * Threads: each has lists of its own, on one device.
  */
 
 struct worker {

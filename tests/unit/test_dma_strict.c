@@ -3,8 +3,11 @@
  */
 
 /*
- * lib/dma: the strict mode, by page table and by the bus' own calls. The device is this test,
- * behind the IOMMU of dma_bus.h.
+ * Test of the strict mode of lib/dma (dma_strict.c): the device reaches a buffer from map to unmap,
+ * and at no other time. The device is the test, behind the IOMMU of dma_bus.h.
+ *
+ * Most cases run twice: table_* on a bus with an I/O page table, where a mapping is an entry, and
+ * calls_* on a bus without one, where a mapping is a call of the bus.
  */
 
 #include "dma_bus.h"
@@ -43,7 +46,7 @@ make_calls(void **state)
 	return 0;
 }
 
-/* And nothing is left of it. */
+/* Destroy the device, and assert that nothing of it is left on the bus. */
 static int
 drop_strict(void **state)
 {
@@ -56,7 +59,10 @@ drop_strict(void **state)
 	return 0;
 }
 
-/* X, Y and Z: the address is nobody else's, and leads to the same bytes. */
+/*
+ * X, Y and Z are the virtual, the physical and the bus address. Z belongs to this mapping alone,
+ * and leads to the same bytes.
+ */
 static void
 test_reach(void **state)
 {
@@ -70,13 +76,13 @@ test_reach(void **state)
 	assert_int_not_equal(a, expected_bus(p));
 	assert_int_equal(a % 4096, (uintptr_t)p % 4096);
 	assert_seen(a, 1, LEN);
-	assert_false(device_fill(a, 9, 1)); /* it may read, and no more */
+	assert_false(device_fill(a, 9, 1)); /* it may only read */
 	b = bus_map_ok(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
 	assert_int_not_equal(a, b);
 	assert_true(device_fill(b, 2, LEN));
 	assert_bytes(p, 2, LEN);
 	assert_false(device_read(b, &(uint8_t){ 0 }, 1));
-	/* One ends, the other does not. */
+	/* One mapping ends, the other remains. */
 	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_TO_DEVICE);
 	assert_false(device_read(a, &(uint8_t){ 0 }, 1));
 	assert_true(device_fill(b, 3, LEN));
@@ -115,7 +121,7 @@ test_neighbours(void **state)
 	rte_free(p);
 }
 
-/* Buffers over page boundaries, EAL's among them, which need not be neighbours (IOVA-as-PA). */
+/* Buffers across page borders, also across EAL's pages, which need not be adjacent (IOVA as PA). */
 static void
 test_pages(void **state)
 {
@@ -147,7 +153,7 @@ test_pages(void **state)
 				assert_true(device_fill(a + size - n, i + 1, n));
 				assert_bytes(at + size - n, i + 1, n);
 			}
-			/* Not the page before, nor the page after. */
+			/* Without a table, the device does not reach the page before. */
 			assert_false(device_read((a & ~4095ul) - 1, &(uint8_t){ 0 }, 1) &&
 				bus.table == NULL);
 			gantry_dma_unmap_single(dev, a, size, dir);
@@ -158,7 +164,7 @@ test_pages(void **state)
 	rte_free(p);
 }
 
-/* A device that runs over the end of a page finds nothing. */
+/* A device that runs beyond the end of a page causes a fault. */
 static void
 test_beyond(void **state)
 {
@@ -177,7 +183,7 @@ test_beyond(void **state)
 	rte_free(p);
 }
 
-/* A buffer that ends with its page has that page alone; one byte more, and it has two. */
+/* A buffer that ends with its page has one page; one byte more, and it has two. */
 static void
 end_of_a_page_is_the_end_of_a_mapping(void **state)
 {
@@ -187,7 +193,7 @@ end_of_a_page_is_the_end_of_a_mapping(void **state)
 	gantry_dma_addr_t a;
 	unsigned int i, turn;
 
-	/* Twice: at first the thread has no addresses of its own. */
+	/* Twice, because at first the thread's cache of bus addresses is empty. */
 	for (turn = 0; turn < 2; turn++) {
 		for (i = 0; i < RTE_DIM(sizes); i++) {
 			a = bus_map_ok(dev, p + 4096 - sizes[i], sizes[i], GANTRY_DMA_FROM_DEVICE);
@@ -216,7 +222,9 @@ nr_entries(void)
 	return n;
 }
 
-/* Memory whose last page has no bus address: what was entered before it is taken out again. */
+/*
+ * The last page of the memory has no bus address: the entries that were made before it are removed.
+ */
 static void
 failed_map_leaves_no_entry(void **state)
 {
@@ -235,7 +243,7 @@ failed_map_leaves_no_entry(void **state)
 			assert_not_mapped(dev, mem + first * 4096, (4 - first) * 4096, "bus address");
 			assert_int_equal(nr_entries(), before);
 		}
-		/* Without that page it is mapped, wherever its pages are. */
+		/* Without that page it is mapped, although its pages are not adjacent. */
 		a = bus_map_ok(dev, mem, 3 * 4096, GANTRY_DMA_TO_DEVICE);
 		assert_int_equal(nr_entries(), before + 3);
 		gantry_dma_unmap_single(dev, a, 3 * 4096, GANTRY_DMA_TO_DEVICE);
@@ -281,7 +289,10 @@ test_mbufs(void **state)
 	rte_mempool_free(pool);
 }
 
-/* What is mapped is coherent blocks, whole and no more, aligned as promised, large ones, too. */
+/*
+ * Each coherent block is mapped as a whole and nothing beyond it, aligned as promised; large ones
+ * as well.
+ */
 static void
 test_coherent(void **state)
 {
@@ -305,7 +316,7 @@ test_coherent(void **state)
 		assert_seen(a, 5, RTE_MIN(sizes[i], (size_t)65536));
 		assert_false(device_fill(a + pages, 5, 1));
 		assert_false(device_fill(a - 1, 5, 1));
-		/* It is no streaming mapping. */
+		/* A coherent block is not a streaming mapping. */
 		gantry_dma_unmap_single(dev, a, sizes[i], GANTRY_DMA_BIDIRECTIONAL);
 		assert_reason("by another function");
 		assert_true(device_fill(a, 6, 1));
@@ -360,8 +371,9 @@ test_misuse(void **state)
 }
 
 /*
- * Unmapped in a burst: at gantry_dma_unmap_gathered() at the latest, and once 64 are gathered.
- * What another page holds goes on.
+ * A burst of unmaps ends at gantry_dma_unmap_gathered() at the latest, and when
+ * GANTRY_DMA_GATHER_MAX (64) are gathered. A mapping of the same memory at another bus address
+ * remains.
  */
 static void
 test_gather(void **state)
@@ -395,7 +407,7 @@ test_gather(void **state)
 		assert_false(device_fill(a[i], 1, 1));
 	assert_true(device_fill(kept, 2, LEN));
 
-	/* Each mistake once, and what is mapped stays. */
+	/* Each mistake is reported once, and what is mapped remains. */
 	gantry_dma_unmap_mbuf_gather(dev, m[0], a[0], LEN, GANTRY_DMA_FROM_DEVICE, 0, &g);
 	assert_reason("unmapped twice?");
 	gantry_dma_unmap_mbuf_gather(dev, m[0], kept, LEN - 1, GANTRY_DMA_FROM_DEVICE, 0, &g);
@@ -408,7 +420,7 @@ test_gather(void **state)
 	assert_reason("unmapped twice");
 	assert_false(device_fill(kept, 4, 1));
 
-	/* No bus address is given back twice: all that are mapped now differ. */
+	/* No bus address has been released twice: the addresses of the new mappings differ. */
 	for (i = 0; i < RTE_DIM(a); i++) {
 		a[i] = gantry_dma_map_mbuf(dev, m[i], 0, LEN, GANTRY_DMA_FROM_DEVICE);
 		assert_false(gantry_dma_mapping_error(dev, a[i]));
@@ -421,7 +433,7 @@ test_gather(void **state)
 	rte_mempool_free(pool);
 }
 
-/* The bus of the table knows EAL's memory; another one maps what it is given. */
+/* A bus with a page table knows EAL memory only; the other one maps any memory of the process. */
 static void
 test_other_memory(void **state)
 {
@@ -453,7 +465,7 @@ test_registered(void **state)
 	assert_int_equal(rte_extmem_register(p, 4 * 4096, iovas, 4, 4096), 0);
 	a = bus_map_ok(dev, p + 4000, 8000, GANTRY_DMA_FROM_DEVICE);
 	if (bus.table != NULL) {
-		/* By the addresses that it was registered with. */
+		/* The entries have the addresses with which the memory was registered. */
 		assert_int_equal(bus.table[a >> 12] & ~4095ul, iovas[0]);
 		assert_int_equal(bus.table[(a >> 12) + 1] & ~4095ul, iovas[1]);
 		assert_int_equal(bus.table[(a >> 12) + 2] & ~4095ul, iovas[2]);
@@ -484,13 +496,13 @@ test_resource(void **state)
 	gantry_dma_unmap_resource(dev, a, 199, GANTRY_DMA_FROM_DEVICE);
 	assert_reason("another size");
 	assert_true(device_fill(a, 9, 200));
-	/* What the device's side writes into the table misleads nobody here. */
+	/* An entry that was changed in the meantime does not mislead the library at unmap. */
 	if (bus.table != NULL)
 		bus.table[a >> 12] = 0x123456789000 | GANTRY_DMA_PTE_WRITE;
 	gantry_dma_unmap_resource(dev, a, 200, GANTRY_DMA_FROM_DEVICE);
 	assert_false(device_fill(a, 9, 1));
 	assert_int_equal(bus.nr_maps, 0);
-	/* Left for the device's end. */
+	/* Leaked: the device's destruction unmaps it. */
 	gantry_dma_map_resource(dev, bar, 0xf0000000, 4096, GANTRY_DMA_FROM_DEVICE);
 	gantry_mem_mmio_del(bar);
 }
@@ -523,7 +535,7 @@ test_query(void **state)
 	assert_int_equal(s.n, 0);
 	cpu = gantry_dma_alloc_coherent(dev, 4096, &ring, SOCKET_ID_ANY);
 	a = bus_map_ok(dev, p + 5, 1000, GANTRY_DMA_TO_DEVICE);
-	/* They grow older. Half a minute is patience enough. */
+	/* Mappings grow older. Half a minute is enough time for that. */
 	do {
 		if (looks++ == 3000)
 			fail_msg("its age stays 0");
@@ -538,7 +550,7 @@ test_query(void **state)
 	assert_ptr_equal(s.m[i].cpu, p + 5);
 	assert_int_equal(s.m[i].size, 1000);
 	assert_int_equal(s.m[i].dir, GANTRY_DMA_TO_DEVICE);
-	/* Who it was: this program. */
+	/* The place that mapped is in this program. */
 	assert_true((uintptr_t)s.m[i].site - (uintptr_t)bus_map_ok + (1 << 20) < 2 << 20);
 	assert_true(s.m[i].age_ms < UINT64_MAX);
 	assert_int_equal(s.m[1 - i].reach, GANTRY_DMA_REACH_COHERENT);
@@ -582,13 +594,13 @@ test_masks(void **state)
 			}
 			cpu = gantry_dma_alloc_coherent(dev, 65536, &b, SOCKET_ID_ANY);
 			assert_true(cpu != NULL && b + 65535 <= mask);
-			/* A coherent mask of its own. */
+			/* A separate coherent mask. */
 			assert_int_equal(gantry_dma_set_coherent_mask(dev,
 				GANTRY_DMA_BIT_MASK(24)), 0);
 			gantry_dma_free_coherent(dev, 65536, cpu, b);
 			cpu = gantry_dma_alloc_coherent(dev, 4096, &b, SOCKET_ID_ANY);
 			assert_true(cpu != NULL && b + 4095 <= GANTRY_DMA_BIT_MASK(24));
-			/* A narrower mask is no matter while nothing is mapped. */
+			/* A narrower mask is accepted only while nothing is mapped. */
 			if (bits[i] > 24) {
 				assert_int_equal(gantry_dma_set_mask(dev,
 					GANTRY_DMA_BIT_MASK(24)), -EIO);
@@ -607,7 +619,7 @@ test_masks(void **state)
 	rte_free(p);
 }
 
-/* Without a mask there are 32 bits, and the mode begins when it has to. */
+/* The default mask has 32 bits, and the mode is set up at the first call that needs it. */
 static void
 test_no_mask(void **state)
 {
@@ -634,7 +646,7 @@ test_no_mask(void **state)
 	rte_free(p);
 }
 
-/* Nothing that translates, no strict mode. */
+/* Strict mode requires an IOMMU. */
 static void
 test_refused(void **state)
 {
@@ -655,10 +667,10 @@ test_refused(void **state)
 }
 
 /*
- * Too much.
+ * Too many mappings.
  */
 
-/* A list that doesn't fit leaves nothing behind. */
+/* A list that does not fit leaves no entry behind. */
 static void
 test_exhausted(void **state)
 {
@@ -691,7 +703,10 @@ test_exhausted(void **state)
 	rte_free(p);
 }
 
-/* A bus that fails: nothing is handed out, nothing is lost, and what it keeps stays taken. */
+/*
+ * If the bus fails to map, no bus address is handed out and none is lost. If it fails to unmap, the
+ * bus address remains in use.
+ */
 static void
 test_bus_fails(void **state)
 {
@@ -722,7 +737,7 @@ test_bus_fails(void **state)
 	rte_free(p);
 }
 
-/* What is left when the device goes is taken from it. */
+/* The device's destruction unmaps what the driver has left mapped. */
 static void
 test_left(void **state)
 {
@@ -737,7 +752,8 @@ test_left(void **state)
 }
 
 /*
- * Threads, some of them lcores to EAL, with mappings of their own; each has its device see it.
+ * Threads, some of them registered as lcores, with mappings of their own; each reads them as the
+ * device.
  */
 
 #define THREADS 8
@@ -796,7 +812,7 @@ test_threads(void **state)
 }
 
 /*
- * The promise, of one mapping, and of some that are unmapped in a burst.
+ * The promise (promise.h), for one mapping, and for several that are unmapped in a burst.
  */
 
 struct buffers {

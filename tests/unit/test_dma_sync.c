@@ -3,9 +3,11 @@
  */
 
 /*
- * lib/dma: sync of chains of mbufs, and of segments that cover several pieces, in every mode, with
- * the debug layer and without. What a sync promises is the same in all of them; in bounce mode
- * it can be seen that no more is moved than was asked for.
+ * Test of sync (gantry_dma_inline.h, dma_sg.c, dma_bounce.c) for chains of mbufs, and for segments
+ * that cover several pieces, in each mode, with and without the debug layer.
+ *
+ * A sync promises the same in each mode. In bounce mode the test can also see that the sync copies
+ * only the range it was called with.
  */
 
 #include "dma_bus.h"
@@ -16,7 +18,7 @@
 #include "dma_reports.h"
 #include "gantry_dma_sg.h"
 
-#define SLOT   2048 /* of a piece; and of a bounce buffer that it fills */
+#define SLOT   2048 /* bytes of a piece, and of the bounce buffer that it fills */
 #define PIECES 4
 #define LEN    ((size_t)PIECES * SLOT)
 
@@ -25,7 +27,7 @@ static const struct mode {
 	enum gantry_dma_mode_id id;
 	const struct gantry_dma_ops *ops;
 	unsigned int bits;
-	bool apart; /* each mapping has pages of its own: nothing merges */
+	bool apart; /* each mapping has its own pages: nothing merges */
 } modes[] = {
 	{ "direct", GANTRY_DMA_MODE_DIRECT, &bus_without, 64, false },
 	{ "window", GANTRY_DMA_MODE_WINDOW, &bus_with_table, 32, false },
@@ -36,7 +38,7 @@ static const struct mode {
 
 static struct rte_mempool *pool;
 
-/* As few bounce buffers as are needed, which are handed out in order. */
+/* Create a device with just enough bounce buffers, which are then handed out in order. */
 static struct gantry_dma_dev *
 device(const struct mode *m, bool debug)
 {
@@ -63,7 +65,7 @@ drop(struct gantry_dma_dev *dev)
 	assert_int_equal(reports.nr, 0);
 }
 
-/* One report. Its place is another test's subject. */
+/* Assert that there is one report. Other tests check its place. */
 static void
 expect(enum gantry_dma_misuse misuse)
 {
@@ -79,8 +81,7 @@ copies(struct gantry_dma_dev *dev)
 }
 
 /*
- * What the CPU has: pieces apart from each other, with a chain's data or a list's. And what the
- * device has.
+ * The CPU's data, in separate pieces of a chain or a list; and the device's data.
  */
 
 static void
@@ -90,7 +91,10 @@ cpu_fill(struct rte_mbuf *m, uint8_t value)
 		memset(rte_pktmbuf_mtod(m, void *), value, m->data_len);
 }
 
-/* Within [off, off + size) it is this, and where anything is copied the rest is that. */
+/*
+ * Assert that bytes in [off, off + size) are `inside`, and, if the mode copies, that the others are
+ * `outside`.
+ */
 static void
 cpu_check(struct gantry_dma_dev *dev, const struct rte_mbuf *m, size_t off, size_t size,
 		uint8_t inside, uint8_t outside)
@@ -136,7 +140,7 @@ nic_check(struct gantry_dma_dev *dev, const struct gantry_dma_seg *segs, unsigne
 	}
 }
 
-/* The first and the second fill a slot each, the third is empty. */
+/* The first and the second mbuf fill a slot each, the third is empty. */
 static struct rte_mbuf *
 chain(void)
 {
@@ -167,7 +171,7 @@ static const struct {
 
 #define CHAIN_SEGS 8 /* at most */
 
-/* One that is filled with ones, and mapped. */
+/* Make a chain, filled with ones, and map it. */
 static struct rte_mbuf *
 chain_mapped(struct gantry_dma_dev *dev, struct gantry_dma_seg *segs, int *n,
 		enum gantry_dma_dir dir)
@@ -196,7 +200,7 @@ chain_received(struct gantry_dma_dev *dev, enum gantry_dma_dir dir)
 		nic_fill(segs, n, 1);
 		gantry_dma_sync_mbuf_chain_for_cpu(dev, m, segs, n, dir);
 		cpu_check(dev, m, 0, CHAIN_LEN, 1, 0);
-		/* Handed back in two parts, and once in one. */
+		/* Handed back to the device in two parts, and once as a whole. */
 		gantry_dma_sync_mbuf_chain_range_for_device(dev, m, segs, n, 0, 100, dir);
 		gantry_dma_sync_mbuf_chain_range_for_device(dev, m, segs, n, 100, CHAIN_LEN - 100,
 			dir);
@@ -242,7 +246,7 @@ test_chain(void **state)
 		chain_received(dev, GANTRY_DMA_BIDIRECTIONAL);
 		chain_sent(dev, GANTRY_DMA_TO_DEVICE);
 		chain_sent(dev, GANTRY_DMA_BIDIRECTIONAL);
-		/* Segments that are shorter than pieces. */
+		/* Segments that are shorter than mbufs. */
 		assert_int_equal(gantry_dma_set_max_seg_size(dev, 1500), 0);
 		chain_received(dev, GANTRY_DMA_FROM_DEVICE);
 		chain_sent(dev, GANTRY_DMA_TO_DEVICE);
@@ -250,7 +254,10 @@ test_chain(void **state)
 	}
 }
 
-/* Nothing is moved, not even what is there; where a sync does anything that is told. */
+/*
+ * A sync beyond the end copies nothing, not even the bytes that are within the chain. It is
+ * reported if sync has an effect.
+ */
 static void
 test_chain_beyond(void **state)
 {
@@ -290,12 +297,12 @@ test_chain_beyond(void **state)
 }
 
 /*
- * A segment that covers several pieces: the driver knows no other address.
+ * Segments that cover several pieces: the driver knows only the segment's address.
  */
 
 /*
- * n pieces of this memory. What is copied need be no neighbours to become such: there they are
- * two apart.
+ * Map n pieces of this memory. In a mode that copies, pieces need not be adjacent for their slots
+ * to be adjacent, so there the pieces are two slots apart.
  */
 static unsigned int
 pieces(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int n, uint8_t *mem,
@@ -402,7 +409,7 @@ test_merged(void **state)
 	rte_free(mem);
 }
 
-/* Neighbours of another list, or of none, are not synced with it. */
+/* A sync does not extend to an adjacent slot of another list, or of a single mapping. */
 static void
 test_foreign(void **state)
 {
@@ -454,7 +461,10 @@ test_foreign(void **state)
 	rte_free(other);
 }
 
-/* Several readers of the same bytes, as lists and as none: of whichever it may be, it is right. */
+/*
+ * Several mappings, lists and single ones, of the same bytes for reading: a sync is correct if it
+ * fits any of them.
+ */
 static void
 test_readers(void **state)
 {
@@ -473,7 +483,7 @@ test_readers(void **state)
 		gantry_dma_sync_sg_for_device(dev, sg[k], n[k], GANTRY_DMA_TO_DEVICE);
 	}
 	assert_int_equal(reports.nr, 0);
-	/* When the longest has gone it is too long. */
+	/* After the longest one is unmapped, a sync of its length is too long. */
 	gantry_dma_unmap_sg(dev, sg[1], n[1], GANTRY_DMA_TO_DEVICE);
 	gantry_dma_sync_single_for_device(dev, x, 3 * SLOT, GANTRY_DMA_TO_DEVICE);
 	assert_int_equal(reports.nr, 0);
@@ -488,7 +498,7 @@ test_readers(void **state)
 	rte_free(mem);
 }
 
-/* Whose turn it is goes for a list or chain as a whole, and for a buffer handed back in parts. */
+/* Ownership passes for a list or chain as a whole. A buffer may also be handed back in parts. */
 static void
 test_turns(void **state)
 {
@@ -500,13 +510,13 @@ test_turns(void **state)
 
 	assert_int_equal(pieces(dev, sg, PIECES, mem, dir), 1);
 	x = sg[0].dma.addr;
-	/* A header is looked at, and all of it handed back: as a list, as a segment. */
+	/* The CPU reads a header, and all is handed back: as a list, as a segment. */
 	gantry_dma_sync_single_for_cpu(dev, x, 64, dir);
 	gantry_dma_sync_sg_for_device(dev, sg, PIECES, dir);
 	gantry_dma_sync_single_for_cpu(dev, x + SLOT, 64, dir);
 	gantry_dma_sync_single_for_device(dev, x, LEN, dir);
 	assert_int_equal(reports.nr, 0);
-	/* And once more, for nothing. */
+	/* A second time has no effect, and is reported. */
 	gantry_dma_sync_single_for_device(dev, x, LEN, dir);
 	expect(GANTRY_DMA_MISUSE_SYNC_POINTLESS);
 	reports_begin();

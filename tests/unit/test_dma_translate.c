@@ -2,7 +2,10 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* lib/dma: memory classes and the three address spaces. */
+/*
+ * Test of memory classes and of the three address spaces (lib/dma/dma_translate.c): CPU virtual
+ * (X), physical (Y) and bus (Z).
+ */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -35,8 +38,8 @@ teardown(void **state)
 }
 
 /*
- * X, the virtual, Y, the physical, and Z, the bus address of the same bytes. That the bytes
- * are the same as well needs a device: test_follow in test_bus_vfio_user.c.
+ * X, Y and Z of the same bytes. To show that the bytes are the same as well takes a device: see
+ * test_follow in test_bus_vfio_user.c.
  */
 static void
 test_addresses(void **state)
@@ -122,7 +125,7 @@ test_classes(void **state)
 	rte_free(huge);
 }
 
-/* Physically contiguous or not, the difference between kmalloc() and vmalloc(). */
+/* Physically contiguous or not: the difference between kmalloc() and vmalloc(). */
 static void
 test_contiguity(void **state)
 {
@@ -131,7 +134,7 @@ test_contiguity(void **state)
 	gantry_phys_addr_t phys;
 	int ret;
 
-	/* A page that was never touched is not there. */
+	/* A page that was never touched has no physical address. */
 	assert_true(gantry_virt_to_phys(heap, &phys) < 0);
 	assert_int_equal(phys, GANTRY_PHYS_ADDR_BAD);
 	assert_int_equal(gantry_phys_contiguous(heap, 0), -EINVAL);
@@ -161,7 +164,7 @@ test_contiguity(void **state)
 	}
 }
 
-/* Without privilege the answer is "no", not a physical address of 0. */
+/* Without privilege the call fails with -EPERM; it does not return physical address 0. */
 static void
 test_unprivileged(void **state)
 {
@@ -177,7 +180,7 @@ test_unprivileged(void **state)
 
 		if (geteuid() == 0 && setuid(65534) != 0)
 			_exit(3);
-		*(volatile uint8_t *)x = 1; /* a shared page is a child's once it used it */
+		*(volatile uint8_t *)x = 1; /* a write gives the child a page of its own */
 		_exit(gantry_virt_to_phys(x, &phys) == -EPERM && phys == GANTRY_PHYS_ADDR_BAD &&
 			strstr(gantry_dma_last_error(), "root") != NULL &&
 			gantry_phys_contiguous(x, 64) == -EPERM ? 0 : 1);

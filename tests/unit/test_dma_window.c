@@ -3,8 +3,14 @@
  */
 
 /*
- * lib/dma: the window, and which mode a device comes to that leaves it open. The device is this
- * test, behind the IOMMU of dma_bus.h.
+ * Test of the window mode of lib/dma (dma_window.c), and of the mode that the library chooses if
+ * the driver asks for none (GANTRY_DMA_MODE_AUTO). The device is the test, behind the IOMMU of
+ * dma_bus.h.
+ *
+ *     0 ... DEMAND            bus addresses for mappings on demand
+ *     DEMAND ... mask         the window: all of EAL memory, at addresses the library chose,
+ *                             except 0xfee00000 to 0xfeefffff (writes there are interrupts)
+ *     mask too narrow         no window: everything is mapped on demand
  */
 
 #include "dma_bus.h"
@@ -15,7 +21,7 @@
 #include "gantry_dma_sg.h"
 
 #define LEN     2048
-#define DEMAND  (UINT64_C(64) << 20) /* below: on demand */
+#define DEMAND  (UINT64_C(64) << 20) /* bus addresses below are for mappings on demand */
 
 static struct gantry_dma_dev *
 window_device(const struct gantry_dma_ops *ops, unsigned int bits)
@@ -32,7 +38,9 @@ static int
 make_window(void **state)
 {
 	*state = window_device(&bus_with_table, 32);
-	/* All of it fits: the bus was asked to let go, and the table is not needed. */
+	/*
+	 * All memory fits: the library has claimed the device's mappings, and needs no page table.
+	 */
 	assert_int_equal(bus.claims, 1);
 	assert_null(bus.table);
 	assert_null(dma_device(DEV(state))->fast.mode);
@@ -57,7 +65,10 @@ map_window(struct gantry_dma_dev *dev, void *p, size_t size, enum gantry_dma_dir
 	return a;
 }
 
-/* Z is neither X nor Y, the device reaches it, and all that is done is a look-up. */
+/*
+ * Z, the bus address, differs from X (virtual) and Y (physical), the device reaches the bytes, and
+ * a mapping is only a table look-up.
+ */
 static void
 test_reach(void **state)
 {
@@ -116,7 +127,10 @@ test_mbufs(void **state)
 	rte_mempool_free(pool);
 }
 
-/* Whatever pages EAL has, scattered in physical memory or not, large buffers are in one piece. */
+/*
+ * Large buffers are contiguous for the device, whether or not EAL's pages are scattered in physical
+ * memory.
+ */
 static void
 test_large(void **state)
 {
@@ -140,7 +154,9 @@ test_large(void **state)
 	rte_free(p);
 }
 
-/* What EAL adds is reachable when it is handed out, and what it takes back is not. */
+/*
+ * Memory that EAL adds is reachable when EAL hands it out, and no longer after EAL has removed it.
+ */
 static void
 test_events(void **state)
 {
@@ -161,7 +177,7 @@ test_events(void **state)
 			memset(p[i], i, 30 << 20);
 			a[i] = map_window(dev, p[i] + (29 << 20), 1 << 20, GANTRY_DMA_TO_DEVICE);
 			assert_seen(a[i] + 1000, i, 1000);
-			/* It is all one piece. */
+			/* Its bus addresses are contiguous. */
 			assert_int_equal(map_window(dev, p[i], 4096, GANTRY_DMA_TO_DEVICE),
 				a[i] - (29 << 20));
 		}
@@ -177,11 +193,14 @@ test_events(void **state)
 	}
 }
 
-/* A device that may yet write to its memory: it keeps all it has, and the bus may forget it. */
+/*
+ * An abandoned device may still write to its memory: the library keeps all of it, and no longer
+ * calls the bus for it.
+ */
 static void
 test_abandoned(void **state)
 {
-	/* For leak checkers, which don't look into EAL's memory, where the device is. */
+	/* For leak checkers, which do not search EAL memory, where the device resides. */
 	static const void *volatile kept[2];
 	struct gantry_dma_dev *dev = window_device(&bus_any_memory, 32);
 	gantry_dma_addr_t handle;
@@ -209,13 +228,13 @@ test_abandoned(void **state)
 	rte_free(p);
 	assert_int_equal(bus.nr_maps, maps);
 	assert_int_equal(bus.calls, calls);
-	/* Nobody is given the ring's memory. */
+	/* The ring's memory is not handed out to anyone else. */
 	memset(ring, 0xA5, 4096);
 	assert_true(device_read(handle, &(uint8_t){ 0 }, 1));
 	gantry_dma_dev_abandon(NULL);
 }
 
-/* New memory for which the bus has no place is mapped on demand. */
+/* If the bus refuses to map new memory, the library maps it on demand. */
 static void
 test_events_refused(void **state)
 {
@@ -229,7 +248,7 @@ test_events_refused(void **state)
 		skip();
 	}
 	bus.fail_at = bus.calls + 1;
-	p = rte_malloc(NULL, 100 << 20, 2 << 20); /* more than there is */
+	p = rte_malloc(NULL, 100 << 20, 2 << 20); /* more than EAL has */
 	maps = bus.nr_maps;
 	bus.fail_at = 0;
 	assert_non_null(p);
@@ -246,7 +265,10 @@ test_events_refused(void **state)
 	rte_free(p);
 }
 
-/* Where the bus keeps what EAL took back nothing else is put: the device may still be there. */
+/*
+ * If the bus fails to unmap memory that EAL removes, its bus addresses are not reused, because the
+ * device may still reach that memory.
+ */
 static void
 test_kept(void **state)
 {
@@ -261,7 +283,7 @@ test_kept(void **state)
 		skip();
 	}
 	before = bus.nr_maps;
-	p = rte_malloc(NULL, 100 << 20, 2 << 20); /* more than there is */
+	p = rte_malloc(NULL, 100 << 20, 2 << 20); /* more than EAL has */
 	assert_non_null(p);
 	kept = bus.nr_maps - before;
 	assert_true(kept > 0);
@@ -279,7 +301,7 @@ test_kept(void **state)
 	}
 	rte_free(p);
 	assert_int_equal(bus.nr_maps, before + kept);
-	/* Another window avoids it, too, or is none. */
+	/* Another window also avoids these addresses, or the library makes none. */
 	gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(27));
 	assert_true(bus.nr_maps >= kept);
 	gantry_dma_dev_destroy(dev);
@@ -287,7 +309,7 @@ test_kept(void **state)
 	bus_reset();
 }
 
-/* Memory that was registered, and any other where the bus can: on demand, below the window. */
+/* Registered memory, and any other memory if the bus can map it: on demand, below the window. */
 static void
 test_other_memory(void **state)
 {
@@ -341,7 +363,7 @@ test_coherent(void **state)
 		assert_bytes(p, 5, sizes[i]);
 		gantry_dma_free_coherent(dev, sizes[i], p, a);
 	}
-	/* A coherent mask that the window does not reach. */
+	/* A coherent mask that the window exceeds. */
 	assert_int_equal(gantry_dma_set_coherent_mask(dev, GANTRY_DMA_BIT_MASK(24)), 0);
 	p = gantry_dma_alloc_coherent(dev, 65536, &a, SOCKET_ID_ANY);
 	assert_true(p != NULL && a + 65535 <= GANTRY_DMA_BIT_MASK(24) && a % 65536 == 0);
@@ -409,7 +431,7 @@ test_query(void **state)
 	assert_false(gantry_dma_addressing_limited(dev));
 }
 
-/* A narrower mask moves the window, as long as nobody knows where it is. */
+/* A narrower mask moves the window, unless one of its bus addresses is in use. */
 static void
 test_masks(void **state)
 {
@@ -427,7 +449,7 @@ test_masks(void **state)
 	assert_reason("is used");
 	assert_true(device_fill(a, 1, 4096));
 	gantry_dma_free_coherent(dev, 4096, cpu, a);
-	/* To where there is no room for all of it. */
+	/* Within this mask there is no room for all memory. */
 	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, GANTRY_DMA_BIT_MASK(24)), 0);
 	assert_string_equal(gantry_dma_mode_name(dev), "window");
 	assert_int_equal(bus.nr_maps, 0);
@@ -441,7 +463,7 @@ test_masks(void **state)
 	rte_free(p);
 }
 
-/* 24 bits, where not all fits: as long as it is mapped, by page table or calls. */
+/* With 24 bits not all memory fits: it is mapped on demand, through the page table or by calls. */
 static void
 test_on_demand(void **state)
 {
@@ -472,7 +494,7 @@ test_on_demand(void **state)
 	rte_free(p);
 }
 
-/* A bus that maps nothing: no window, and nothing left of it. */
+/* If the bus maps nothing, there is no window, and nothing is left. */
 static void
 test_fails(void **state)
 {
@@ -482,7 +504,7 @@ test_fails(void **state)
 	assert_true(gantry_dma_set_mask(dev, UINT32_MAX) < 0);
 	assert_reason("did not map it at bus address");
 	assert_int_equal(bus.nr_maps, 0);
-	/* Another time it may. */
+	/* A later attempt may succeed. */
 	assert_int_equal(gantry_dma_set_mask(dev, UINT32_MAX), 0);
 	assert_true(bus.nr_maps > 0);
 	gantry_dma_dev_destroy(dev);
@@ -494,7 +516,10 @@ test_fails(void **state)
 	gantry_dma_dev_destroy(dev);
 }
 
-/* A page table is for good: if nothing comes of it, no other mode is behind it. */
+/*
+ * A page table cannot be removed again: if mapping on demand fails afterwards, the library does not
+ * fall back to another mode.
+ */
 static void
 test_table_left(void **state)
 {
@@ -516,7 +541,7 @@ test_table_left(void **state)
 	assert_not_mapped(dev, p, LEN, "there can be no more");
 	while (n > 0)
 		dma_iova_destroy(taken[--n]);
-	/* Through the table, even where all would fit. */
+	/* The mapping uses the table, although the mask would reach all memory. */
 	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(40)), 0);
 	assert_string_equal(gantry_dma_mode_name(dev), "window");
 	a = bus_map_ok(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
@@ -530,7 +555,7 @@ test_table_left(void **state)
 }
 
 /*
- * What mask and memory demand.
+ * The mode follows from mask and memory.
  */
 
 static void
@@ -543,7 +568,7 @@ test_auto(void **state)
 	gantry_dma_addr_t a;
 	size_t len = 0;
 
-	/* Direct, if the mask reaches the memory. */
+	/* Direct, if the mask reaches all memory. */
 	assert_string_equal(gantry_dma_mode_name(dev), "direct");
 	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, need), 0);
 	assert_string_equal(gantry_dma_mode_name(dev), "direct");
@@ -552,14 +577,14 @@ test_auto(void **state)
 	gantry_dma_for_each_mapping(dev, add_up, &s);
 	rte_memseg_walk(add_len, &len);
 	assert_int_equal(s.memory, len);
-	/* Not any more, if blocks are there. */
+	/* A narrower mask is refused once coherent blocks exist. */
 	assert_non_null(gantry_dma_alloc_coherent(dev, 4096, &a, SOCKET_ID_ANY));
 	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(24)), -EIO);
 	assert_reason("the mask comes first");
 	assert_string_equal(gantry_dma_mode_name(dev), "direct");
 	gantry_dma_dev_destroy(dev);
 
-	/* Else the window; and a second thought is allowed. */
+	/* Otherwise the window; the driver may change the mask. */
 	dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_AUTO);
 	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, UINT64_MAX), 0);
 	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, GANTRY_DMA_BIT_MASK(24)), 0);
@@ -569,7 +594,7 @@ test_auto(void **state)
 	gantry_dma_unmap_single(dev, a, LEN, GANTRY_DMA_FROM_DEVICE);
 	gantry_dma_dev_destroy(dev);
 
-	/* A narrow coherent mask is as good a reason. */
+	/* A narrow coherent mask also leads to the window. */
 	dev = bus_device(&bus_with_files, GANTRY_DMA_MODE_AUTO);
 	assert_int_equal(gantry_dma_set_mask(dev, need), 0);
 	assert_int_equal(gantry_dma_set_coherent_mask(dev, GANTRY_DMA_BIT_MASK(24)), 0);
@@ -578,13 +603,16 @@ test_auto(void **state)
 	assert_true(a + 4095 <= GANTRY_DMA_BIT_MASK(24) && device_fill(a, 1, 4096));
 	gantry_dma_dev_destroy(dev);
 
-	/* Else bounce buffers, if there is memory for them. Here is none, which is the reason. */
+	/*
+	 * Otherwise bounce buffers, if memory for them exists. Here none does, and the reason says
+	 * so.
+	 */
 	dev = bus_device(&bus_without, GANTRY_DMA_MODE_AUTO);
 	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(24)), -EIO);
 	assert_reason("the device drives 24 address bits, but EAL's memory reaches up to");
 	assert_reason("no window: nothing translates");
 	assert_reason("no bounce buffers: coherent memory at bus address");
-	/* Nothing is lost: a wider mask is direct. */
+	/* Nothing is lost: with a wider mask the device is in direct mode. */
 	assert_int_equal(gantry_dma_set_mask(dev, need), 0);
 	assert_string_equal(gantry_dma_mode_name(dev), "direct");
 	assert_int_equal(bus_map_ok(dev, p, LEN, GANTRY_DMA_TO_DEVICE), expected_bus(p));
@@ -593,8 +621,8 @@ test_auto(void **state)
 }
 
 /*
- * A bus that shuts the device off and then maps nothing: no mode, and the reason in one line. What
- * was taken away is not handed out as if it were there.
+ * A bus that takes all memory away from the device and then maps nothing: there is no mode, and one
+ * line gives the reason. The library does not hand out bus addresses of memory that was taken away.
  */
 static void
 test_auto_fails(void **state)
@@ -630,7 +658,7 @@ test_auto_fails(void **state)
 	assert_int_equal(bus.nr_maps, 0);
 	assert_true(bus.claimed);
 
-	/* However low the memory lies. */
+	/* Even if the memory is below the mask. */
 	assert_int_equal(gantry_dma_set_mask(dev, UINT64_MAX), -EIO);
 	assert_not_mapped(dev, p, LEN, "did not map");
 	assert_null(gantry_dma_alloc_coherent(dev, 4096, &a, SOCKET_ID_ANY));
@@ -638,7 +666,7 @@ test_auto_fails(void **state)
 	gantry_dma_for_each_mapping(dev, add_up, &s);
 	assert_int_equal(s.memory + s.buffers, 0);
 
-	/* Until the bus is itself again. */
+	/* Until the bus works again. */
 	bus.fails = false;
 	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, narrow), 0);
 	a = bus_map_ok(dev, p, LEN, GANTRY_DMA_BIDIRECTIONAL);
@@ -650,7 +678,7 @@ test_auto_fails(void **state)
 	rte_free(p);
 }
 
-/* Threads that map while EAL's memory grows and shrinks. */
+/* Threads that map while EAL memory grows and shrinks. */
 
 struct worker {
 	pthread_t thread;

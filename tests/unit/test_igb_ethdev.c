@@ -3,8 +3,12 @@
  */
 
 /*
- * What the driver writes into registers and descriptors, exactly, and what it makes of what it
- * reads there: filters, RSS, statistics, link, interrupts, offload requests, limits.
+ * Test of the driver's control path (drivers/net/igb) on the fake device of igb_fake.h: the exact
+ * values that the driver writes to registers and descriptors, and its interpretation of the values
+ * that it reads. Subjects: filters, RSS, statistics, link, interrupts, offload requests, limits.
+ *
+ * Each case configures the port by ethdev calls and compares fake.regs[] or the rings; most cases
+ * do so again after a restart of the port. A hostile device is the subject of test_igb_rxtx.c.
  */
 
 #include "igb_fake.h"
@@ -17,7 +21,7 @@
 
 static const struct rte_ether_addr other = { { 2, 1, 2, 3, 4, 5 } };
 
-/* A port with that many queues each way, RSS over them, and no other wish. */
+/* Configure nb_rx and nb_tx queues; without conf, RSS over the receive queues and nothing else. */
 static void
 configure(uint16_t nb_rx, uint16_t nb_tx, const struct rte_eth_conf *conf)
 {
@@ -63,7 +67,7 @@ rss_types_and_key_are_written(void **state)
 	unsigned int i;
 
 	begin(4, 1, NULL);
-	assert_int_equal(*reg(IGB_MRQC), 0); /* no type was asked for */
+	assert_int_equal(*reg(IGB_MRQC), 0); /* no hash type was requested */
 	assert_int_equal(*reg(IGB_RSSRK(0)), 0xDA565A6D);
 	assert_int_equal(*reg(IGB_RSSRK(9)), 0xFA01ACBE);
 	for (i = 0; i < RTE_DIM(t); i++) {
@@ -83,7 +87,7 @@ rss_types_and_key_are_written(void **state)
 	restart();
 	for (i = 0; i < 10; i++)
 		assert_memory_equal(reg(IGB_RSSRK(i)), key + 4 * i, 4);
-	/* What was written can be asked for; where there is no room for a key none is copied. */
+	/* The configuration can be read back; the key is not copied if there is no room for it. */
 	got.rss_key_len = 52;
 	assert_int_equal(rte_eth_dev_rss_hash_conf_get(PORT, &got), 0);
 	assert_memory_equal(got.rss_key, key, sizeof(key));
@@ -93,7 +97,7 @@ rss_types_and_key_are_written(void **state)
 	assert_int_equal(igb_rss_hash_conf_get(&rte_eth_devices[PORT], &(struct rte_eth_rss_conf){
 		.rss_key = got.rss_key, .rss_key_len = 39 }), 0);
 	assert_int_equal(got.rss_key[0], 0);
-	/* Refused: nothing changes. */
+	/* A refused update changes nothing. */
 	conf.rss_key_len = 39;
 	assert_true(rte_eth_dev_rss_hash_update(PORT, &conf) < 0);
 	conf.rss_key_len = 40;
@@ -111,7 +115,7 @@ rss_types_and_key_are_written(void **state)
 	got.rss_key_len = 0;
 	assert_int_equal(igb_rss_hash_conf_get(&rte_eth_devices[PORT], &got), 0);
 	assert_true(got.rss_hf == 0);
-	/* In the configuration. */
+	/* RSS in the configuration of the port. */
 	assert_int_equal(rte_eth_dev_stop(PORT), 0);
 	begin(2, 1, &(struct rte_eth_conf){ .rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
 		.rx_adv_conf.rss_conf.rss_hf = RTE_ETH_RSS_IPV4 });
@@ -119,7 +123,7 @@ rss_types_and_key_are_written(void **state)
 	assert_int_equal(*reg(IGB_RSSRK(0)), 0xDA565A6D);
 }
 
-/* Entry i of the redirection table, in the register. */
+/* Entry i of the redirection table, from the register. */
 static unsigned int
 reta(unsigned int i)
 {
@@ -161,19 +165,19 @@ redirection_table_is_written(void **state)
 	table[0].mask = 1;
 	table[0].reta[0] = 2;
 	assert_int_equal(igb_reta_update(dev, table, 128), 0);
-	table[0].reta[0] = 3; /* of 3 */
+	table[0].reta[0] = 3; /* there are 3 queues */
 	assert_int_equal(igb_reta_update(dev, table, 128), -EINVAL);
 	assert_int_equal(reta(0), 2);
 	assert_int_equal(igb_reta_update(dev, table, 64), -EINVAL);
 	assert_int_equal(igb_reta_query(dev, table, 64), -EINVAL);
-	/* A new configuration has its own. */
+	/* A new configuration sets a new table. */
 	assert_int_equal(rte_eth_dev_stop(PORT), 0);
 	begin(2, 1, NULL);
 	for (i = 0; i < 128; i++)
 		assert_int_equal(reta(i), i % 2);
 }
 
-/* Which values were written to a register, in order. */
+/* Copy the values that were written to a register to `values`, in order; return their number. */
 static unsigned int
 writes_to(uint32_t at, uint32_t *values, unsigned int max)
 {
@@ -199,7 +203,7 @@ addresses_are_written_and_never_half(void **state)
 		assert_int_equal(rte_eth_dev_mac_addr_add(PORT, &a, 0), 0);
 		assert_int_equal(*reg(IGB_RAL(i)), 0x03020102);
 		assert_int_equal(*reg(IGB_RAH(i)), IGB_RAH_AV | i << 8 | 4);
-		/* Not valid while the low half is the old one's. */
+		/* The entry is invalid while its low half is that of the old address. */
 		assert_int_equal(writes_to(IGB_RAH(i), v, 8), 2);
 		assert_int_equal(v[0], 0);
 		assert_int_equal(fake.writes[0].at, IGB_RAH(i));
@@ -229,7 +233,7 @@ addresses_are_written_and_never_half(void **state)
 static void
 multicast_addresses_set_their_bits(void **state)
 {
-	/* Bits 47:36 are the last byte and the upper half of the one before. */
+	/* Bits 47:36 are the last byte and the upper half of the byte before it. */
 	struct rte_ether_addr list[] = { { { 1, 0, 0x5E, 0, 0x10, 0 } },
 		{ { 1, 0, 0x5E, 0, 0xF0, 1 } }, { { 1, 0, 0x5E, 0, 0xFF, 0xFF } } };
 	unsigned int turn, i;
@@ -245,7 +249,7 @@ multicast_addresses_set_their_bits(void **state)
 	assert_int_equal(rte_eth_dev_set_mc_addr_list(PORT, list, 1), 0);
 	assert_int_equal(*reg(IGB_MTA(0)), 1u << 1);
 	assert_int_equal(*reg(IGB_MTA(127)), 0);
-	/* A reset of the port forgets them, and the VLANs. */
+	/* A reset of the port clears multicast addresses and VLANs. */
 	assert_int_equal(rte_eth_dev_stop(PORT), 0);
 	assert_int_equal(rte_eth_dev_reset(PORT), 0);
 	begin(1, 1, NULL);
@@ -278,7 +282,7 @@ promiscuous_and_allmulticast_do_not_undo_each_other(void **state)
 	assert_int_equal(rte_eth_allmulticast_enable(PORT), 0);
 	assert_int_equal(rte_eth_allmulticast_disable(PORT), 0);
 	assert_int_equal(*reg(IGB_RCTL) & both, 0);
-	/* The other bits stay. */
+	/* The other bits remain. */
 	assert_true(*reg(IGB_RCTL) & IGB_RCTL_RXEN);
 	fake.dead = fake.quiesced = true;
 	assert_int_equal(igb_promiscuous_enable(dev), -ENODEV);
@@ -367,7 +371,7 @@ device_information_is_the_controllers(void **state)
 	assert_false(info.dev_capa & RTE_ETH_DEV_CAPA_FLOW_RULE_KEEP);
 	assert_int_equal(info.speed_capa, RTE_ETH_LINK_SPEED_10M_HD | RTE_ETH_LINK_SPEED_10M |
 		RTE_ETH_LINK_SPEED_100M_HD | RTE_ETH_LINK_SPEED_100M | RTE_ETH_LINK_SPEED_1G);
-	/* The image's revision is in word 5. */
+	/* Word 5 contains the revision of the image. */
 	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
 	fake.nvm[5] = 0x1A57;
 	fake.nvm[IGB_NVM_CHECKSUM] -= 0x1A57;
@@ -378,7 +382,7 @@ device_information_is_the_controllers(void **state)
 	assert_int_equal(rte_eth_dev_fw_version_get(PORT, version, 4), 5);
 }
 
-/* A node without memory is served from another. */
+/* If a node has no memory, the driver allocates from another node. */
 static void
 memory_of_a_node_that_has_none_comes_from_another(void **state)
 {
@@ -479,7 +483,7 @@ statistics_registers_are_added_up(void **state)
 		errors += t[i].error;
 		assert_true(xstat(t[i].name) == (t[i].wide ? UINT64_C(2) << 32 : 0) + 101 + i);
 	}
-	/* A value of all ones is one, where the device is there. */
+	/* A counter of all ones is a valid value if the device is alive. */
 	*reg(IGB_CRCERRS) = UINT32_MAX;
 	assert_true(xstat("rx_crc_errors") == UINT64_C(101) + UINT32_MAX);
 	*reg(IGB_MPC) = 3;
@@ -490,7 +494,7 @@ statistics_registers_are_added_up(void **state)
 	assert_int_equal(xstat("rx_q0_no_descriptor_packets"), 4);
 	*reg(IGB_RQDPC(1)) = 5;
 	assert_int_equal(xstat("rx_q1_no_descriptor_packets"), 10);
-	/* A reset clears what was counted, and what is in the registers. */
+	/* A reset clears the sums and the registers. */
 	*reg(IGB_MPC) = 3;
 	*reg(IGB_RQDPC(1)) = 5;
 	*reg(IGB_ROC) = 5;
@@ -557,7 +561,7 @@ packets_are_counted_by_queue(void **state)
 		m[i] = rte_pktmbuf_alloc(pool);
 		rte_pktmbuf_append(m[i], 60 + i);
 	}
-	m[2]->pkt_len = m[2]->data_len = 10; /* shorter than a frame may be */
+	m[2]->pkt_len = m[2]->data_len = 10; /* shorter than the minimum */
 	assert_int_equal(rte_eth_tx_burst(PORT, 0, m, 4), 4);
 	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
 	assert_int_equal(s.opackets, 3);
@@ -595,7 +599,7 @@ link_speeds_are_advertised(void **state)
 		{ RTE_ETH_LINK_SPEED_1G | RTE_ETH_LINK_SPEED_FIXED, 0, 0x200 },
 		{ RTE_ETH_LINK_SPEED_10M | RTE_ETH_LINK_SPEED_FIXED, 0x040, 0 },
 	};
-	const uint16_t adv = 0x8C01, gig = 0x0100; /* bits that are not the driver's */
+	const uint16_t adv = 0x8C01, gig = 0x0100; /* bits that the driver must not change */
 	struct rte_eth_conf conf = { .link_speeds = 0 };
 	unsigned int i;
 
@@ -665,7 +669,7 @@ link_state_is_what_the_device_says(void **state)
 	assert_int_equal(rte_eth_dev_set_link_up(PORT), 0);
 	assert_false(fake.phy[IGB_PHY_CTRL] & PHY_DOWN);
 	assert_int_equal(rte_eth_dev_stop(PORT), 0);
-	/* A stopped port's link is down, whatever the device says, and stays so. */
+	/* The link of a stopped port is down, whatever the device reports, and remains down. */
 	assert_int_equal(rte_eth_link_get_nowait(PORT, &link), 0);
 	assert_int_equal(link.link_status, RTE_ETH_LINK_DOWN);
 	fake.phy[IGB_PHY_CTRL] |= PHY_DOWN;
@@ -673,7 +677,7 @@ link_state_is_what_the_device_says(void **state)
 	assert_true(fake.phy[IGB_PHY_CTRL] & PHY_DOWN);
 }
 
-/* A vendor capability, as the software device has one. */
+/* Put a vendor capability, like that of the software device, into configuration space. */
 static void
 put_cap(uint8_t at, uint8_t next, uint32_t signature, uint8_t len, uint32_t mbps, uint32_t version,
 		uint32_t bits)
@@ -710,7 +714,7 @@ vendor_capability_is_believed_only_as_far_as_it_goes(void **state)
 	fake.config[0x34] = 0x50;
 	for (i = 0; i < RTE_DIM(t); i++) {
 		hw.has_speed_cap = false;
-		/* Behind another vendor's. */
+		/* It follows a capability of another vendor. */
 		put_cap(0x50, 0x80, 0x12345678, 20, 1, 2, 1);
 		put_cap(0x80, 0, t[i].signature, t[i].len, t[i].mbps, t[i].version, 40);
 		igb_hw_identify(&hw);
@@ -838,7 +842,10 @@ rings_are_described_to_the_device(void **state)
 		assert_int_equal(*reg(IGB_RDT(0)), 63);
 		assert_int_equal(*reg(IGB_TDH(0)), 0);
 		assert_int_equal(*reg(IGB_TDT(0)), 0);
-		/* With several queues a full one drops, so that it does not stop the others. */
+		/*
+		 * With several queues, frames for a full queue are dropped, so that it does not
+		 * block the others.
+		 */
 		assert_int_equal(*reg(IGB_SRRCTL(0)), IGB_SRRCTL_DESCTYPE_ADV_ONE | 2 |
 			(nb > 1 ? IGB_SRRCTL_DROP_EN : 0));
 		assert_int_equal(*reg(IGB_RXDCTL(0)), IGB_DCTL_ENABLE | 3 | 4 << 8 | 5 << 16);
@@ -882,7 +889,7 @@ queue_thresholds_have_their_limits(void **state)
 	assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, 64, SOCKET_ID_ANY, &tx), -EINVAL);
 	tx.tx_free_thresh = 62;
 	assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, 64, SOCKET_ID_ANY, &tx), 0);
-	/* What the driver chooses by itself. */
+	/* The driver's defaults. */
 	assert_int_equal(rte_eth_rx_queue_setup(PORT, 0, 64, SOCKET_ID_ANY, NULL, pool), 0);
 	assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, 64, SOCKET_ID_ANY, NULL), 0);
 	assert_int_equal(rte_eth_rx_queue_info_get(PORT, 0, &rxi), 0);
@@ -903,7 +910,7 @@ queue_thresholds_have_their_limits(void **state)
 	assert_int_equal(txq()->free_thresh, 1024 - 128);
 }
 
-/* A packet of so many bytes, in one segment. */
+/* Allocate a packet of len bytes in one segment. */
 static struct rte_mbuf *
 packet(uint32_t len)
 {
@@ -914,7 +921,7 @@ packet(uint32_t len)
 	return m;
 }
 
-/* How many descriptors it took to send it; it is given back at the end. */
+/* Send m, which the driver frees later. Return the number of descriptors used. */
 static unsigned int
 send_one(struct rte_mbuf *m)
 {
@@ -984,7 +991,9 @@ tx_requests_are_in_the_descriptors(void **state)
 		assert_int_equal(ring[1].ctx.type_tucmd, ctxt | t[i].tucmd);
 		assert_int_equal(ring[1].ctx.mss_l4len_idx, t[i].mss);
 		assert_int_equal(ring[2].data.cmd_type_len, plain | t[i].cmd | 500);
-		/* Of a packet to be segmented PAYLEN is the payload alone. */
+		/*
+		 * For a packet that is to be segmented, PAYLEN is the length of the payload alone.
+		 */
 		assert_int_equal(ring[2].data.olinfo, t[i].popts |
 			(t[i].flags & RTE_MBUF_F_TX_TCP_SEG ? 500u - 58 : 500u) << 14);
 		assert_int_equal(*reg(IGB_TDT(0)), 3);
@@ -992,7 +1001,7 @@ tx_requests_are_in_the_descriptors(void **state)
 	}
 }
 
-/* The device remembers two contexts: a third takes the older one's place. */
+/* The device has two contexts: a third one replaces the older one. */
 static void
 tx_contexts_are_used_again(void **state)
 {
@@ -1019,7 +1028,7 @@ tx_contexts_are_used_again(void **state)
 		assert_int_equal(txq()->ring[at + t[i].descs - 1].data.olinfo,
 			60u << 14 | t[i].slot << 4);
 	}
-	/* A restart forgets them, as the device does. */
+	/* A restart clears the contexts, in the driver as in the device. */
 	restart();
 	m = packet(60);
 	m->ol_flags = RTE_MBUF_F_TX_VLAN;
@@ -1027,7 +1036,10 @@ tx_contexts_are_used_again(void **state)
 	assert_int_equal(send_one(m), 2);
 }
 
-/* RS is on the last descriptor of a group: of rs_thresh descriptors, or the burst's last. */
+/*
+ * RS is set in the last descriptor of each group: after rs_thresh descriptors, and at the end of a
+ * burst.
+ */
 static void
 tx_groups_end_with_a_report(void **state)
 {
@@ -1041,7 +1053,7 @@ tx_groups_end_with_a_report(void **state)
 	for (i = 0; i < 40; i++)
 		assert_int_equal(!!(txq()->ring[i].data.cmd_type_len & IGB_TXD_RS),
 			i == 15 || i == 31 || i == 39);
-	/* Nothing comes back before its group is done; then all of it does. */
+	/* A group is freed as a whole, and only after its last descriptor is done. */
 	txq()->ring[15].wb.status = txq()->ring[14].wb.status = IGB_TXD_STAT_DD;
 	txq()->ring[39].wb.status = IGB_TXD_STAT_DD;
 	assert_int_equal(rte_eth_tx_done_cleanup(PORT, 0, 0), 16);
@@ -1061,7 +1073,10 @@ tx_groups_end_with_a_report(void **state)
 	all_done();
 }
 
-/* What prepare refuses, and the burst function counts as an error; and what just passes. */
+/*
+ * Packets just within the limits, and packets just outside, which igb_prep_pkts() refuses and the
+ * burst function counts as errors.
+ */
 static void
 tx_limits_are_exact(void **state)
 {
@@ -1075,7 +1090,7 @@ tx_limits_are_exact(void **state)
 		{ 9724, 0, 0, 0, 0, 0, true }, { 9725, 0, 0, 0, 0, 0, false },
 		{ 9720, RTE_MBUF_F_TX_VLAN, 0, 0, 0, 0, true },
 		{ 9721, RTE_MBUF_F_TX_VLAN, 0, 0, 0, 0, false },
-		/* Checksums: least header lengths, and all of them in the packet. */
+		/* Checksums: minimum header lengths, and all headers must be within the packet. */
 		{ 60, RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM, 14, 20, 0, 0, true },
 		{ 60, RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM, 13, 20, 0, 0, false },
 		{ 60, RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM, 14, 19, 0, 0, false },
@@ -1173,7 +1188,7 @@ tx_prepare_refuses_what_is_no_chain(void **state)
 	}
 }
 
-/* The pseudo-header's sum, which the device expects. */
+/* The checksum field must contain the sum of the pseudo-header, because the device adds to it. */
 static void
 tx_prepare_puts_the_pseudo_headers_sum(void **state)
 {
@@ -1198,7 +1213,7 @@ tx_prepare_puts_the_pseudo_headers_sum(void **state)
 	rte_pktmbuf_free(m);
 }
 
-/* Packet types, and flags and fields of the frame, from the descriptor. */
+/* Packet type, flags and fields come from the descriptor. */
 static void
 rx_fields_are_the_descriptors(void **state)
 {
@@ -1222,7 +1237,7 @@ rx_fields_are_the_descriptors(void **state)
 		union igb_rx_desc *d = &rxq()->ring[rxq()->next];
 
 		m = rxq()->sw_mbuf[rxq()->next];
-		m->data_off = 7; /* what the application left there */
+		m->data_off = 7; /* left there by the application */
 		d->wb.pkt_info = t[i].type << 4 | (i & 1 ? 2 : 0);
 		d->wb.rss = 0x12345678 + i;
 		d->wb.length = 100 + i;
@@ -1247,7 +1262,7 @@ rx_fields_are_the_descriptors(void **state)
 	}
 }
 
-/* What is posted is a fresh buffer's address; the doorbell follows in batches. */
+/* The driver posts new buffers, and writes the tail register in batches. */
 static void
 rx_ring_is_filled_up_in_batches(void **state)
 {
@@ -1265,10 +1280,10 @@ rx_ring_is_filled_up_in_batches(void **state)
 		rxq()->ring[i].wb.staterr = GOOD;
 	}
 	assert_int_equal(rte_eth_rx_burst(PORT, 0, m, 16), 16);
-	/* Sixteen are missing: no more than the threshold. */
+	/* Sixteen are missing, which is not more than the threshold. */
 	assert_int_equal(*reg(IGB_RDT(0)), 63);
 	assert_int_equal(rte_eth_rx_burst(PORT, 0, m + 16, 16), 1);
-	assert_int_equal(*reg(IGB_RDT(0)), 16); /* up to the ring's end, then from its beginning */
+	assert_int_equal(*reg(IGB_RDT(0)), 16); /* up to the ring's end, and from its start */
 	assert_int_equal(rxq()->posted, 63);
 	for (i = 0; i < 16; i++) {
 		assert_int_equal(rxq()->ring[i].read.hdr_addr, 0);
@@ -1320,7 +1335,7 @@ devargs_are_parsed_and_refused(void **state)
 		assert_int_equal(got.dma_debug, t[i].want.dma_debug);
 		assert_string_equal(got.path, t[i].want.path);
 	}
-	/* As long as a socket's path may be, and one byte more. */
+	/* The longest path that a socket may have, and one byte more. */
 	memset(longest + 6, 'a', 106);
 	assert_int_equal(igb_devargs_parse("test", longest, true, &got), 0);
 	assert_int_equal(strlen(got.path), 107);
@@ -1387,7 +1402,7 @@ intr_gone(void **state)
 	return ret;
 }
 
-/* Raises vector 0, and waits until the handler has drained it and written to that register. */
+/* Raise vector 0, and wait until the handler has drained it and written the register `rearm`. */
 static void
 raise_misc(uint32_t icr, uint32_t rearm)
 {
@@ -1452,7 +1467,7 @@ interrupts_with_a_vector_for_each_queue(void **state)
 	assert_int_equal(rte_eth_dev_stop(PORT), 0);
 	assert_int_equal(*reg(IGB_EIMS), 0);
 	assert_int_equal(*reg(IGB_IMS), 0);
-	/* Without receive interrupts no queue interrupts anybody. */
+	/* Without receive interrupts, no queue raises an interrupt. */
 	memset(reg(IGB_IVAR(0)), 0, 32);
 	begin(2, 1, &(struct rte_eth_conf){ .rxmode.mq_mode = RTE_ETH_MQ_RX_RSS });
 	assert_int_equal(*reg(IGB_IVAR(0)), 0);
@@ -1460,7 +1475,7 @@ interrupts_with_a_vector_for_each_queue(void **state)
 	assert_int_equal(*reg(IGB_IMS), IGB_ICR_FER | IGB_ICR_DOUTSYNC);
 }
 
-/* Three vectors: queues 0 and 1 have their own, 2 to 4 share vector 0. */
+/* Three vectors: queues 0 and 1 have one each, queues 2 to 4 share vector 0. */
 static void
 queues_beyond_the_vectors_share_one(void **state)
 {
@@ -1483,14 +1498,16 @@ queues_beyond_the_vectors_share_one(void **state)
 	assert_int_equal(rte_eth_dev_rx_intr_disable(PORT, 4), 0);
 	assert_int_equal(*reg(IGB_IVAR(4)), 0);
 	assert_false(was_raised(2) || was_raised(3) || was_raised(4));
-	/* Those that asked are woken, once. */
+	/* Queues that have enabled their interrupt are woken, once. */
 	raise_misc(0, IGB_EIMS);
 	assert_true(was_raised(2) && was_raised(3));
 	assert_false(was_raised(4) || was_raised(1));
 	assert_int_equal(*reg(IGB_IVAR(2)), 0);
 	raise_misc(0, IGB_EIMS);
 	assert_false(was_raised(2) || was_raised(3));
-	/* A frame that is there when a queue asks wakes it at once. */
+	/*
+	 * If a frame is present when a queue enables its interrupt, the queue is woken immediately.
+	 */
 	q3->ring[0].wb.staterr = GOOD;
 	assert_int_equal(rte_eth_dev_rx_intr_enable(PORT, 3), 0);
 	assert_true(was_raised(3));
@@ -1548,7 +1565,10 @@ single_interrupt_is_armed_by_its_causes(void **state)
 	assert_int_equal(igb_rx_queue_intr_disable(&rte_eth_devices[PORT], 0), -ENOTSUP);
 }
 
-/* Resets leave no interrupt unmasked, and tell firmware that a driver is there until the end. */
+/*
+ * A reset leaves no interrupt unmasked. CTRL_EXT.DRV_LOAD reports the driver to firmware until the
+ * driver releases the device.
+ */
 static void
 reset_masks_interrupts_and_release_tells_firmware(void **state)
 {

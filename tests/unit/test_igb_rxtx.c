@@ -3,10 +3,13 @@
  */
 
 /*
- * The driver against a device that is broken or means harm. The device is this
- * file: a bus with a page of registers, and rings that the test writes to. What
- * must hold whatever it does: no crash, well-formed mbufs or none, errors
- * counted, and every mbuf back in its pool in the end.
+ * Test of the driver's data path and watchdog (drivers/net/igb) against a device that is broken or
+ * hostile. The test is the device: a bus with a page of registers, and rings that the test writes
+ * to (igb_fake.h).
+ *
+ * The driver must uphold the following, whatever the device does: it does not crash; it delivers
+ * well-formed mbufs or none; it counts errors; and it returns each mbuf to its pool in the end,
+ * once. The program runs once in each DMA mode (direct, window, strict, bounce).
  */
 
 #include "igb_fake.h"
@@ -50,7 +53,7 @@ rx_lengths(void **state)
 	assert_int_equal(ierrors(), i + 1);
 }
 
-/* A frame without an end never grows beyond what a frame may have. */
+/* A frame without an end does not grow beyond the maximum length of a frame. */
 static void
 rx_no_end(void **state)
 {
@@ -65,18 +68,18 @@ rx_no_end(void **state)
 			IGB_MAX_FRAME / rxq()->buf_len + 1);
 	}
 	assert_int_equal(ierrors(), 1);
-	write_back(0, GOOD, 60); /* the end of it */
+	write_back(0, GOOD, 60); /* its end */
 	write_back(1, IGB_RXD_STAT_DD, 1000);
 	write_back(2, GOOD, 60);
 	assert_int_equal(drain(), 1);
-	/* Left in the middle of a frame. */
+	/* The port stops in the middle of a frame. */
 	write_back(0, IGB_RXD_STAT_DD, 60);
 	write_back(1, IGB_RXD_STAT_DD, 60);
 	assert_int_equal(drain(), 0);
 	assert_non_null(rxq()->first);
 }
 
-/* Who did not ask for scattered frames gets none. */
+/* An application that has not enabled scattered frames receives none. */
 static void
 rx_unasked_scatter(void **state)
 {
@@ -89,7 +92,7 @@ rx_unasked_scatter(void **state)
 	assert_int_equal(ierrors(), 1);
 }
 
-/* Receives the one frame that is there, as a chain of so many bytes and mbufs; frees it. */
+/* Receive the one frame that is there, assert its length and number of mbufs, and free it. */
 static void
 assert_received(uint32_t len, uint16_t segs)
 {
@@ -104,7 +107,7 @@ assert_received(uint32_t len, uint16_t segs)
 	rte_pktmbuf_free(m);
 }
 
-/* The device writes a frame of that length into as many buffers as it takes. */
+/* Write a frame of len bytes back, as the device, over as many buffers as it takes. */
 static void
 write_frame(uint32_t len)
 {
@@ -126,11 +129,17 @@ queues_of(struct rte_mempool *mp, uint16_t nb_desc)
 	assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, NB_DESC, SOCKET_ID_ANY, NULL), 0);
 }
 
-/* Frames that do not fit their buffers come in chains, whether the application asked or not. */
+/*
+ * Frames that do not fit one buffer arrive as chains, whether or not the application enabled
+ * scatter.
+ */
 static void
 rx_small_buffers(void **state)
 {
-	/* Bytes behind the headroom; those that the device uses of them, and RCTL.BSIZE. */
+	/*
+	 * Bytes after the headroom; the number of them that the device uses; RCTL.BSIZE; whether
+	 * frames of the standard MTU are scattered.
+	 */
 	static const struct {
 		uint16_t room, used;
 		uint32_t bsize;
@@ -162,7 +171,7 @@ rx_small_buffers(void **state)
 		assert_received(1518, (1518 + t[i].used - 1) / t[i].used);
 		assert_int_equal(ierrors(), 0);
 
-		/* A larger MTU at run time, and back while such a frame is in the ring. */
+		/* A larger MTU at run time, and back while a frame of that size is in the ring. */
 		assert_int_equal(rte_eth_dev_set_mtu(PORT, 9000), 0);
 		assert_int_equal(*reg(IGB_RLPML), 9022);
 		assert_int_equal(rte_eth_rx_queue_info_get(PORT, 0, &info), 0);
@@ -173,7 +182,7 @@ rx_small_buffers(void **state)
 		assert_received(9018, (9018 + t[i].used - 1) / t[i].used);
 		assert_int_equal(ierrors(), 0);
 
-		/* The next start decides afresh. */
+		/* The next start decides again. */
 		assert_int_equal(rte_eth_dev_stop(PORT), 0);
 		assert_int_equal(rte_eth_dev_start(PORT), 0);
 		assert_int_equal(rte_eth_rx_queue_info_get(PORT, 0, &info), 0);
@@ -184,7 +193,10 @@ rx_small_buffers(void **state)
 	}
 }
 
-/* Up to MTU 1500 the device lets in what it lets in without RLPML: 1522 bytes with a tag. */
+/*
+ * Up to an MTU of 1500 RLPML is the limit that the device has without RLPML: 1522 bytes with a VLAN
+ * tag.
+ */
 static void
 rx_limit_is_that_of_standard_frames(void **state)
 {
@@ -198,7 +210,7 @@ rx_limit_is_that_of_standard_frames(void **state)
 	}
 }
 
-/* RCTL.BSIZE is one for all queues whose buffers are below 1 KB: the least of theirs. */
+/* All queues with buffers below 1 KB share one RCTL.BSIZE: the smallest of their buffer sizes. */
 static void
 rx_mixed_pools(void **state)
 {
@@ -232,7 +244,10 @@ rx_mixed_pools(void **state)
 		rte_mempool_free(mp[i]);
 }
 
-/* A ring that can never hold a frame is refused, at start and at run time; any other receives. */
+/*
+ * The driver refuses a ring that can never hold a frame, at start and at run time; a ring that can
+ * receives it.
+ */
 static void
 rx_short_ring(void **state)
 {
@@ -249,7 +264,7 @@ rx_short_ring(void **state)
 	assert_int_equal(rte_eth_dev_set_mtu(PORT, 1500), 0);
 	assert_int_equal(rte_eth_dev_start(PORT), 0);
 	assert_int_equal(rte_eth_dev_set_mtu(PORT, 7700), -EINVAL);
-	/* 30 buffers of the 31: the driver fills the ring up in time, whatever the threshold. */
+	/* 30 of the 31 buffers: the driver refills the ring in time, whatever the threshold. */
 	assert_int_equal(rte_eth_dev_set_mtu(PORT, 7662), 0);
 	for (turn = 0; turn < 3 * IGB_MIN_DESC; turn++) {
 		write_back(0, GOOD, 60);
@@ -285,20 +300,20 @@ rx_nombuf_counts_shortages(void **state)
 		assert_int_equal(rte_pktmbuf_alloc_bulk(pool, taken, n), 0);
 		for (i = 0; i < 40; i++)
 			write_back(i, GOOD, 60);
-		/* Each frame's mbuf stays with the application: 40 descriptors are empty. */
+		/* The application keeps the mbuf of each frame: 40 descriptors are empty. */
 		assert_int_equal(rte_eth_rx_burst(PORT, 0, taken + n, 40), 40);
 		assert_int_equal(nombuf(), before + 40);
 		for (i = 0; i < 1000; i++)
 			drain();
 		assert_int_equal(nombuf(), before + 40);
-		/* Five more frames: five more mbufs that are missing. */
+		/* Five more frames: five more mbufs are missing. */
 		for (i = 0; i < 5; i++)
 			write_back(i, GOOD, 60);
 		assert_int_equal(rte_eth_rx_burst(PORT, 0, taken + n + 40, 40), 5);
 		for (i = 0; i < 1000; i++)
 			drain();
 		assert_int_equal(nombuf(), before + 45);
-		/* The shortage ends, and the next one counts afresh. */
+		/* The shortage ends, and the next one is counted again. */
 		rte_pktmbuf_free_bulk(taken, n + 45);
 		drain();
 		assert_int_equal(nombuf(), before + 45);
@@ -307,7 +322,7 @@ rx_nombuf_counts_shortages(void **state)
 	assert_int_equal(nombuf(), 0);
 }
 
-/* IPv6 has no checksum that could be wrong; what is not IP is not called good. */
+/* IPv6 has no header checksum that could be wrong; a frame that is not IP is not marked as good. */
 static void
 rx_ip_checksum_flags(void **state)
 {
@@ -327,7 +342,7 @@ rx_ip_checksum_flags(void **state)
 			RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD },
 		{ IGB_RXD_PTYPE_IPV6 | IGB_RXD_PTYPE_UDP, IGB_RXD_STAT_L4I | IGB_RXD_ERR_L4E,
 			RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_BAD },
-		/* IPv4 around IPv6: the sum that was verified decides. */
+		/* IPv4 around IPv6: the checksum that the device verified decides. */
 		{ IGB_RXD_PTYPE_IPV4 | IGB_RXD_PTYPE_IPV6, IGB_RXD_STAT_IPCS | IGB_RXD_ERR_IPE,
 			RTE_MBUF_F_RX_IP_CKSUM_BAD },
 	};
@@ -363,7 +378,7 @@ rx_out_of_order(void **state)
 	for (i = 0; i < 100; i += 2)
 		write_back(i, GOOD, 60);
 	assert_int_equal(drain(), 100);
-	/* All of it at once, the one descriptor that was never handed over, too. */
+	/* All descriptors at once, including the one that the driver never handed over. */
 	for (i = 0; i < NB_DESC; i++)
 		rxq()->ring[i].qw[1] = UINT64_MAX;
 	drain();
@@ -383,7 +398,7 @@ rx_noise(void **state)
 		for (i = 0; i < n; i++)
 			write_back(i, (uint32_t)rand() << 16 ^ (uint32_t)rand() ^
 				(rand() % 8 != 0), rand() % 4 != 0 ? rand() % 2100 : rand());
-		/* Nobody reads these. */
+		/* The driver does not read these. */
 		*reg(IGB_RDH(0)) = rand();
 		*reg(IGB_RDT(0)) = rand();
 		*reg(IGB_TDH(0)) = rand();
@@ -421,7 +436,7 @@ transmit(unsigned int nb, unsigned int segs)
 	return sent;
 }
 
-/* Done is reported early, twice, for what was never sent, in any order. */
+/* Done is reported early, twice, for descriptors that were never sent, and in any order. */
 static void
 tx_noise(void **state)
 {
@@ -440,7 +455,10 @@ tx_noise(void **state)
 	}
 }
 
-/* At most n packets come back, not descriptors, and not what was sent in the same burst. */
+/*
+ * At most n packets are freed; n does not count descriptors, and does not extend to the whole
+ * burst.
+ */
 static void
 tx_cleanup_frees_no_more_than_asked_for(void **state)
 {
@@ -461,7 +479,7 @@ tx_cleanup_frees_no_more_than_asked_for(void **state)
 		rte_pktmbuf_chain(burst[i], next[0]);
 		rte_pktmbuf_chain(burst[i], next[1]);
 		burst[i]->ol_flags = i % 4 == 0 ? RTE_MBUF_F_TX_VLAN : 0;
-		burst[i]->vlan_tci = i; /* a context descriptor before it */
+		burst[i]->vlan_tci = i; /* a context descriptor precedes it */
 	}
 	assert_int_equal(rte_eth_tx_burst(PORT, 0, burst, left), left);
 	assert_int_equal(rte_eth_tx_done_cleanup(PORT, 0, 1), 0);
@@ -473,7 +491,7 @@ tx_cleanup_frees_no_more_than_asked_for(void **state)
 		left -= n;
 		assert_int_equal(rte_mempool_avail_count(pool), MBUFS - (NB_DESC - 1) -
 			left * segs);
-		/* A group that was begun is still watched and asked about as one. */
+		/* A group that is partly freed is still watched and reported as one group. */
 		assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0,
 			(txq()->nb_desc - 1)), RTE_ETH_TX_DESC_DONE);
 	}
@@ -482,7 +500,10 @@ tx_cleanup_frees_no_more_than_asked_for(void **state)
 	assert_int_equal(transmit(50, 1), 50);
 }
 
-/* No stop, reset, MTU or new set-up of the queues takes anything back; a reset of them does. */
+/*
+ * Stop, reset, MTU changes and a new set-up of the queues take nothing back; only
+ * rte_eth_stats_reset() does.
+ */
 static void
 counters_never_go_back(void **state)
 {
@@ -496,7 +517,7 @@ counters_never_go_back(void **state)
 		write_back(10, GOOD, 0);
 		drain();
 		transmit(5, 1);
-		*reg(IGB_TDH(0)) = 3; /* the two behind it are never sent */
+		*reg(IGB_TDH(0)) = 3; /* the two after it are never sent */
 		*reg(IGB_RQDPC(0)) = 7;
 		assert_int_equal(rte_eth_dev_set_mtu(PORT, turn % 2 != 0 ? 9000 : 1500), 0);
 		if (turn == 2) {
@@ -515,9 +536,12 @@ counters_never_go_back(void **state)
 		assert_int_equal(s.ierrors, turn);
 		assert_int_equal(s.opackets, 5 * turn);
 		assert_int_equal(s.obytes, 300 * turn);
-		/* A device that is gone says nothing of the five: none is known to be sent. */
+		/*
+		 * A removed device does not report how many of the five were sent: none counts as
+		 * sent.
+		 */
 		assert_int_equal(s.oerrors, turn < 4 ? 2 * turn : 11);
-		/* What the device had counted when it went is lost with it. */
+		/* Counts in the registers of a removed device are lost. */
 		assert_int_equal(s.imissed, 7 * RTE_MIN(turn, 3));
 	}
 	assert_int_equal(rte_eth_stats_reset(PORT), 0);
@@ -525,7 +549,7 @@ counters_never_go_back(void **state)
 	assert_true(s.ipackets == 0 && s.opackets == 0 && s.imissed == 0 && s.ierrors == 0);
 }
 
-/* The device writes back everything that was sent. */
+/* Write everything that was sent back, as the device. */
 static void
 tx_all_done(void)
 {
@@ -573,12 +597,12 @@ tx_descriptor_status_is_right_across_the_wrap(void **state)
 	tx_all_done();
 	assert_int_equal(transmit(20, 1), 20);
 	assert_int_equal(txq()->tail, 10);
-	/* Offset 0 is the tail: the 20 that were sent are the last offsets. */
+	/* Offset 0 is the tail: the 20 packets that were sent are at the last offsets. */
 	for (i = 0; i < NB_DESC; i++)
 		assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0, i), i < NB_DESC - 20 ?
 			RTE_ETH_TX_DESC_DONE : RTE_ETH_TX_DESC_FULL);
 	assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0, NB_DESC), -EINVAL);
-	/* Each burst of one is a group. */
+	/* Each burst of one packet is a group. */
 	for (i = 0; i < 20; i++) {
 		txq()->ring[(NB_DESC - 10 + i) % NB_DESC].wb.status |= IGB_TXD_STAT_DD;
 		assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0, NB_DESC - 20 + i),
@@ -610,7 +634,7 @@ tx_context_descriptor_wraps_and_is_counted(void **state)
 	assert_ptr_equal(txq()->sw[0].mbuf, m);
 	assert_int_equal(txq()->tail, 1);
 	assert_int_equal(txq()->nb_free, NB_DESC - 3);
-	/* The context counts: two descriptors that are free do not hold two segments and one. */
+	/* The context counts: one free descriptor does not hold a context and a segment. */
 	assert_int_equal(transmit(NB_DESC - 4, 1), NB_DESC - 4);
 	assert_int_equal(txq()->nb_free, 1);
 	m = rte_pktmbuf_alloc(pool);
@@ -707,7 +731,7 @@ tx_failing_chain_leaves_no_mapping(void **state)
 	assert_int_equal(s.oerrors, bad);
 }
 
-/* Process memory: EAL has no bus address for it. */
+/* Give an mbuf a buffer in process memory, for which EAL has no bus address. */
 static void
 no_iova(struct rte_mempool *mp, void *arg, void *obj, unsigned int i)
 {
@@ -718,7 +742,10 @@ no_iova(struct rte_mempool *mp, void *arg, void *obj, unsigned int i)
 	rte_mbuf_iova_set(m, RTE_BAD_IOVA);
 }
 
-/* A packet that cannot be mapped is lost with nothing under way; else it may come again. */
+/*
+ * A packet that cannot be mapped is dropped if no transmission is in flight. Otherwise the burst
+ * function does not take it, and the application may send it again.
+ */
 static void
 tx_chain_that_cannot_be_mapped_is_undone(void **state)
 {
@@ -729,7 +756,7 @@ tx_chain_that_cannot_be_mapped_is_undone(void **state)
 	uint16_t i;
 
 	if (strcmp(iommu.mode, "bounce") == 0)
-		return; /* what is copied may be anywhere */
+		return; /* bounce mode can map any memory */
 	start(0);
 	avail = rte_mempool_avail_count(pool);
 	mapped = nr_mapped();
@@ -760,13 +787,13 @@ tx_chain_that_cannot_be_mapped_is_undone(void **state)
 	assert_int_equal(s.oerrors, 1);
 	rte_pktmbuf_free(m);
 	assert_int_equal(rte_mempool_avail_count(pool), avail - 1);
-	/* The mbuf under way keeps its mapping, and the pool's buffers are its own again. */
+	/* The mbuf in flight keeps its mapping, and the pool's mbufs get their own buffers back. */
 	tx_all_done();
 	assert_int_equal(rte_eth_dev_stop(PORT), 0);
 	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
 }
 
-/* Never done: the ring fills, and that is that. */
+/* Descriptors are never done: the ring fills, and the driver takes no more packets. */
 static void
 tx_never_done(void **state)
 {
@@ -776,7 +803,7 @@ tx_never_done(void **state)
 	assert_int_equal(rte_eth_tx_done_cleanup(PORT, 0, 0), 0);
 }
 
-/* A queue that is not let go of is freed by a reset. */
+/* If the device does not release a queue, the driver resets the device and frees the queue. */
 static void
 stuck_queues(void **state)
 {
@@ -806,7 +833,10 @@ nr_blocks(void)
 	return n;
 }
 
-/* Memory that the port keeps for ever, its mappings' included, is no leak to LeakSanitizer. */
+/*
+ * Memory that the port keeps for good, including that of its mappings, is not a leak for
+ * LeakSanitizer.
+ */
 static int
 port_new_that_keeps_memory(void **state)
 {
@@ -825,7 +855,10 @@ port_kept(void **state)
 	return 0;
 }
 
-/* What the device might still write to is given to nobody else, not even when the port closes. */
+/*
+ * The driver does not release memory that the device may still write to, even when the port is
+ * closed.
+ */
 static void
 stuck_queues_keep_their_memory_when_they_are_released(void **state)
 {
@@ -859,7 +892,7 @@ stuck_queues_keep_their_memory_when_they_are_released(void **state)
 	assert_pool_is_whole();
 }
 
-/* A device that answers no more may still write: it keeps what it has. */
+/* A device that no longer answers may still write: the driver keeps the memory. */
 static void
 silent(void **state)
 {
@@ -868,7 +901,9 @@ silent(void **state)
 	fake.dead = true;
 	assert_int_equal(rte_eth_dev_stop(PORT), 0);
 	assert_int_equal(rte_mempool_avail_count(pool), MBUFS - 50 - (NB_DESC - 1));
-	/* Meanwhile its end came: port_gone() finds all of it. */
+	/*
+	 * The device's accesses have ended in the meantime: port_gone() finds everything returned.
+	 */
 	fake.quiesced = true;
 }
 
@@ -896,7 +931,7 @@ counters_of_ones(void **state)
 	assert_int_equal(rte_eth_stats_reset(PORT), 0);
 }
 
-/* Defaults fit every ring. */
+/* The defaults fit each size of ring. */
 static void
 ring_sizes(void **state)
 {
@@ -935,7 +970,7 @@ registers(void **state)
 	free(values);
 }
 
-/* Looks of the watchdog's, by hand: EAL's alarm would come in between. */
+/* The test calls the watchdog itself: EAL's alarm would interfere. */
 #define STALL 5
 
 static void
@@ -945,7 +980,7 @@ start_unwatched(void)
 	igb_watchdog_stop(&rte_eth_devices[PORT]);
 }
 
-/* How many of n looks find a (new) stall. */
+/* Count the looks, of n, that find a (new) stall. */
 static unsigned int
 stalls(unsigned int n)
 {
@@ -965,7 +1000,7 @@ tx_done(void)
 		txq()->ring[i].wb.status = IGB_TXD_STAT_DD;
 }
 
-/* Fetched to the end, or not at all: in both cases nothing is reported. */
+/* The device has fetched all descriptors, or none: in either case it reports none as done. */
 static void
 watchdog_tx(void **state)
 {
@@ -987,7 +1022,7 @@ watchdog_tx(void **state)
 		rte_eth_tx_burst(PORT, 0, NULL, 0);
 		memset(txq()->ring, 0, txq()->ring_size);
 	}
-	/* Cured by a restart, and watched again. */
+	/* A restart cures the stall, and the queue is watched again. */
 	transmit(10, 1);
 	assert_int_equal(stalls(STALL), 1);
 	assert_int_equal(rte_eth_dev_stop(PORT), 0);
@@ -998,7 +1033,7 @@ watchdog_tx(void **state)
 	assert_int_equal(stalls(STALL), 1);
 }
 
-/* Whatever the application sends on top of it, until the ring is full. */
+/* A stall is found although the application continues to send, until the ring is full. */
 static void
 watchdog_tx_filling(void **state)
 {
@@ -1018,20 +1053,20 @@ watchdog_tx_no_stall(void **state)
 	unsigned int i;
 
 	start_unwatched();
-	/* Slow: the head moves, the oldest group's report is a long way off. */
+	/* Slow: the head moves, but the report of the oldest group is far away. */
 	transmit(200, 1);
 	for (i = 0; i < 4 * STALL; i++) {
 		*reg(IGB_TDH(0)) = i / 2;
 		assert_int_equal(stalls(1), 0);
 	}
-	/* Done long ago, and the application doesn't call. */
+	/* Done long ago, but the application does not call the driver. */
 	tx_done();
 	assert_int_equal(stalls(4 * STALL), 0);
 	rte_eth_tx_burst(PORT, 0, NULL, 0);
 	rte_eth_tx_done_cleanup(PORT, 0, 0);
 	memset(txq()->ring, 0, txq()->ring_size);
 
-	/* No link, then paused: it is not the device's fault. */
+	/* No link, then paused: the device is not the cause. */
 	transmit(10, 1);
 	fake.no_link = true;
 	assert_int_equal(stalls(4 * STALL), 0);
@@ -1041,12 +1076,12 @@ watchdog_tx_no_stall(void **state)
 	fake.status = 0;
 	assert_int_equal(stalls(STALL - 2), 0);
 	assert_int_equal(stalls(1), 1);
-	/* A stopped queue is nobody's business. */
+	/* A stopped queue is not watched. */
 	assert_int_equal(rte_eth_dev_tx_queue_stop(PORT, 0), 0);
 	assert_int_equal(stalls(2 * STALL), 0);
 }
 
-/* Exactly a lap between two looks, each caught before its report: busy, not stalled. */
+/* Exactly one lap of the ring between two looks, each just before a report: busy, not stalled. */
 static void
 watchdog_tx_laps(void **state)
 {
@@ -1075,33 +1110,35 @@ watchdog_rx(void **state)
 	write_back(1, GOOD, 60);
 	assert_int_equal(drain(), 2);
 	*reg(IGB_RDH(0)) = 2;
-	/* Idle; nothing is wrong with frames that are missed now and then, either. */
+	/* Idle; a few missed frames are not a stall either. */
 	for (i = 0; i < 4 * STALL; i++) {
 		*reg(IGB_RQDPC(0)) = i % 3 == 0;
 		assert_int_equal(stalls(1), 0);
 	}
-	/* Frames wait, the application does not poll. */
+	/* Frames wait, and the application does not poll. */
 	for (i = 0; i < 100; i++)
 		write_back(i, GOOD, 60);
 	*reg(IGB_RDH(0)) = 102;
 	assert_int_equal(stalls(4 * STALL), 0);
 	assert_int_equal(drain(), 100);
 	assert_int_equal(stalls(4 * STALL), 0);
-	/* The head moved on, and nothing was written. */
+	/* The head moved on, and the device wrote nothing. */
 	*reg(IGB_RDH(0)) = 110;
 	log_begin();
 	assert_int_equal(stalls(STALL - 2), 0);
 	*reg(IGB_RDH(0)) = 111;
 	assert_int_equal(stalls(3 * STALL), 1);
 	assert_int_equal(log_end("rx queue 0 stalls"), 1);
-	/* It did write in the end. */
+	/* The device did write in the end. */
 	for (i = 0; i < 9; i++)
 		write_back(i, GOOD, 60);
 	assert_int_equal(drain(), 9);
 	assert_int_equal(stalls(4 * STALL), 0);
 }
 
-/* It does not get at its descriptors: frames are missed though there are many. */
+/*
+ * The device does not reach its descriptors: it misses frames although there are many descriptors.
+ */
 static void
 watchdog_rx_starved(void **state)
 {
@@ -1113,7 +1150,7 @@ watchdog_rx_starved(void **state)
 		found += stalls(1);
 	}
 	assert_int_equal(found, 1);
-	/* With few, as of a pool that has run dry, it is not the device's fault. */
+	/* With few descriptors, as when a pool has run dry, the device is not the cause. */
 	rxq()->free_thresh = UINT16_MAX;
 	for (i = 0; i < NB_DESC - 11; i++)
 		write_back(i, GOOD, 60);
@@ -1126,7 +1163,7 @@ watchdog_rx_starved(void **state)
 	}
 }
 
-/* The device's word is taken for what it is. */
+/* The driver trusts none of the values that the device reports. */
 static void
 watchdog_noise(void **state)
 {
@@ -1146,7 +1183,7 @@ watchdog_noise(void **state)
 	}
 }
 
-/* A card that was pulled without a word: once told is told. */
+/* A card that was removed without notice: the removal is reported once. */
 static int removals;
 
 static int
@@ -1171,7 +1208,7 @@ removed(void **state)
 	igb_ethdev_lost(&fake.device);
 	assert_int_equal(removals, 1);
 	assert_int_equal(rte_eth_dev_is_removed(PORT), 1);
-	/* Nothing is touched any more, though it would answer. */
+	/* The driver accesses nothing any longer, although the device would answer. */
 	*reg(IGB_RDH(0)) = 7;
 	assert_int_equal(rte_pmd_gantry_igb_reg_read(PORT, IGB_RDH(0), &value), -EIO);
 	assert_int_equal(rte_pmd_gantry_igb_reg_write(PORT, IGB_RDH(0), 8), -EIO);
@@ -1201,7 +1238,9 @@ register_access(void **state)
 	assert_int_equal(rte_pmd_gantry_igb_reg_read(PORT + 1, 0, &value), -ENODEV);
 }
 
-/* Its own address is a port's from when it receives on, until it gets another one. */
+/*
+ * The port receives on its own address from the start of reception until it gets another address.
+ */
 static void
 address(void **state)
 {
@@ -1218,7 +1257,7 @@ address(void **state)
 	assert_int_equal(*reg(IGB_RAH(0)), IGB_RAH_AV | 0x0504);
 }
 
-/* Far from its memory, and from the core that polls it. */
+/* A device far from its memory, and far from the core that polls it. */
 static void
 numa(void **state)
 {
@@ -1236,7 +1275,7 @@ numa(void **state)
 		assert_int_equal(log_end("every access crosses"), far * 2);
 		log_begin();
 		assert_int_equal(stalls(3), 0);
-		assert_int_equal(log_end("that polls it"), 0); /* nobody does */
+		assert_int_equal(log_end("that polls it"), 0); /* no core polls it */
 		log_begin();
 		transmit(10, 1);
 		for (i = 0; i < 100; i++)
@@ -1250,7 +1289,7 @@ numa(void **state)
 	}
 }
 
-/* Probes that fail leave nothing behind. */
+/* A failed probe leaves nothing behind. */
 static void
 bad_devices(void **state)
 {
@@ -1262,7 +1301,7 @@ bad_devices(void **state)
 		case 0:
 			fake.nvm[5]++;
 			break;
-		case 1: /* a group's address */
+		case 1: /* a multicast address */
 			fake.nvm[0] |= 1;
 			fake.nvm[IGB_NVM_CHECKSUM]--;
 			break;
@@ -1278,11 +1317,11 @@ bad_devices(void **state)
 		case 5:
 			fake.dead = true;
 			break;
-		case 6: /* somebody keeps the NVM */
+		case 6: /* the NVM semaphore is never released */
 			*reg(IGB_SW_FW_SYNC) = UINT32_MAX - 1;
 			break;
-		case 7: /* no reason to fail: a ring of capabilities */
-		case 8: /* or a process that died with all resources */
+		case 7: /* must succeed: a capability list that is a loop */
+		case 8: /* must succeed: a process that died with all semaphores */
 			fake.config[0x34] = 0x40;
 			fake.config[0x41] = 0x40;
 			*reg(IGB_SW_FW_SYNC) = i == 8 ? 0x1f : 0;
@@ -1295,7 +1334,10 @@ bad_devices(void **state)
 	}
 }
 
-/* Buffers that have no bus address: told of as such, once a run, and nothing is lost. */
+/*
+ * Buffers without a bus address: the driver logs them as such, once in a row of failures, and loses
+ * nothing.
+ */
 static void
 unmappable(void **state)
 {
@@ -1304,7 +1346,7 @@ unmappable(void **state)
 
 	start(0);
 	if (strcmp(iommu.mode, "bounce") == 0)
-		return; /* what is copied may be anywhere */
+		return; /* bounce mode can map any memory */
 	rte_mempool_obj_iter(pool, no_iova, NULL);
 	log_begin();
 	for (turn = 0; turn < 5; turn++) {
@@ -1355,7 +1397,7 @@ main(int argc, char **argv)
 		PORT_TEST(watchdog_noise), PORT_TEST(removed), PORT_TEST(register_access),
 		PORT_TEST(address), PORT_TEST(numa),
 		cmocka_unit_test(bad_devices),
-		/* The last one: what it leaves to the device stays mapped. */
+		/* The last one, because the memory that it leaves to the device remains mapped. */
 		cmocka_unit_test_setup_teardown(
 			stuck_queues_keep_their_memory_when_they_are_released,
 			port_new_that_keeps_memory, port_kept),
