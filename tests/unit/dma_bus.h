@@ -98,7 +98,7 @@ bus_map(void *opaque, void *va, gantry_dma_addr_t iova, size_t len, enum gantry_
 	return bus_add(va, iova, len, dir, false);
 }
 
-/* The file must contain the mapped range and nothing else. */
+/** Map a file. It must contain the mapped range and nothing else, or the call fails with -EBADF. */
 static inline int
 bus_map_fd(void *opaque, int fd, uint64_t offset, void *va, gantry_dma_addr_t iova, size_t len,
 		enum gantry_dma_dir dir)
@@ -287,7 +287,7 @@ assert_bytes(const uint8_t *p, uint8_t value, size_t size)
 		assert_int_equal(p[i], value);
 }
 
-/* Assert that the device reads size bytes (at most 64 KiB) of this value at this bus address. */
+/** Assert that the device reads size bytes (at most 64 KiB) of this value at this bus address. */
 static inline void
 assert_seen(gantry_dma_addr_t addr, uint8_t value, size_t size)
 {
@@ -298,7 +298,10 @@ assert_seen(gantry_dma_addr_t addr, uint8_t value, size_t size)
 	assert_bytes(seen, value, size);
 }
 
-/* Map a buffer; fail the test if the library refuses it. */
+/**
+ * Map a buffer; fail the test if the library refuses it.
+ * @return the bus address
+ */
 static inline gantry_dma_addr_t
 bus_map_ok(struct gantry_dma_dev *dev, void *p, size_t size, enum gantry_dma_dir dir)
 {
@@ -309,7 +312,7 @@ bus_map_ok(struct gantry_dma_dev *dev, void *p, size_t size, enum gantry_dma_dir
 	return a;
 }
 
-/* Assert that the library refuses the mapping, and that its error message contains `why`. */
+/** Assert that the library refuses the mapping, and that its error message contains `why`. */
 static inline void
 assert_not_mapped(struct gantry_dma_dev *dev, void *p, size_t size, const char *why)
 {

@@ -46,7 +46,7 @@ drop_device(void **state)
 
 #define ON_DEVICE(f) cmocka_unit_test_setup_teardown(f, make_device, drop_device)
 
-/* Assert that the library's last error message of this thread contains `part`. */
+/** Assert that the library's last error message of this thread contains `part`. */
 static inline void
 assert_reason(const char *part)
 {
@@ -54,7 +54,10 @@ assert_reason(const char *part)
 		fail_msg("\"%s\" does not say \"%s\"", gantry_dma_last_error(), part);
 }
 
-/* The bus address that direct mode must return for ptr. */
+/**
+ * Compute the bus address that direct mode must return.
+ * @return ptr in IOVA-as-VA, its physical address in IOVA-as-PA (needs root)
+ */
 static inline gantry_dma_addr_t
 expected_bus(const void *ptr)
 {
@@ -176,7 +179,7 @@ books_open(struct gantry_dma_dev *dev, unsigned int fail_at)
 	dma_set_mode(dev, &mode);
 }
 
-/* Assert that everything was unmapped with the values it was mapped with, and remove the mode. */
+/** Assert that everything was unmapped with the values it was mapped with, and remove the mode. */
 static inline void
 books_close(struct gantry_dma_dev *dev)
 {

@@ -73,7 +73,7 @@ drv_complete(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t a
 	rte_pktmbuf_free_seg(m);
 }
 
-/* Allocate an mbuf with FRAME bytes of data. */
+/** Allocate an mbuf with FRAME bytes of data. */
 static inline __attribute__((always_inline)) struct rte_mbuf *
 frame(void)
 {
@@ -120,10 +120,10 @@ make_pinned_pool(const struct kind *k)
 	mem.buf_ptr = pinned_zone->addr;
 	mem.buf_iova = pinned_zone->iova;
 	pool = rte_pktmbuf_pool_create_extbuf("mbufs", MBUFS, k->cache, 0, size, SOCKET_ID_ANY,
-		/* Create `pool` as k describes it, with mbufs in the cache of the calling lcore. */
 		&mem, 1);
 }
 
+/** Create `pool` as k describes it, with mbufs in the cache of the calling lcore. */
 static inline void
 make_pool(const struct kind *k)
 {
@@ -140,23 +140,23 @@ make_pool(const struct kind *k)
 	rte_pktmbuf_free_bulk(m, RTE_DIM(m));
 }
 
+/** Assert that each mbuf is in the pool, and free the pool. */
 static inline void
 drop_pool(void)
 {
 	assert_true(rte_mempool_full(pool));
 	rte_mempool_free(pool);
 	if (pinned_zone != NULL)
-		/* Assert that each mbuf is in the pool, and free the pool. */
 		rte_memzone_free(pinned_zone);
 	pinned_zone = NULL;
 	pool = NULL;
 }
 
+/** Create a device in direct mode with the debug layer on and a mask of 64 bits. */
 static inline struct gantry_dma_dev *
 device(const char *name)
 {
 	struct gantry_dma_params p = { .name = name, .socket_id = SOCKET_ID_ANY,
-		/* Create a device in direct mode with the debug layer on and a mask of 64 bits. */
 		.mode = GANTRY_DMA_MODE_DIRECT, .debug = GANTRY_DMA_DEBUG_ON };
 	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
 
@@ -165,7 +165,7 @@ device(const char *name)
 	return dev;
 }
 
-/* Move eight mbufs of the pool into the mempool cache of the lcore that runs this function. */
+/** Move eight mbufs of the pool into the mempool cache of the lcore that runs this function. */
 static inline int
 use_cache(void *arg)
 {

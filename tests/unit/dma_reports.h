@@ -59,7 +59,7 @@ reports_begin(void)
 	reports.nr = 0;
 }
 
-/* The handler. The library serialises its calls. Reports beyond the 16th are dropped. */
+/** Record a report, as the handler, whose calls the library serialises. Only 16 are kept. */
 static inline void
 reports_add(void *arg, const struct gantry_dma_error *e)
 {
@@ -99,7 +99,7 @@ reports_count(enum gantry_dma_misuse misuse)
 	return n;
 }
 
-/* Assert that the first report is of that class and names that function as the culprit. */
+/** Assert that the first report is of that class and names that function as the culprit. */
 static inline void
 reports_expect_first(enum gantry_dma_misuse misuse, const char *function)
 {
@@ -116,7 +116,7 @@ reports_expect_first(enum gantry_dma_misuse misuse, const char *function)
 			reports.at[0].text);
 }
 
-/* Assert that there is exactly one report, of that class, which names that function. */
+/** Assert that there is exactly one report, of that class, which names that function. */
 static inline void
 reports_expect(enum gantry_dma_misuse misuse, const char *function)
 {

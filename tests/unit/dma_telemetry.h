@@ -16,9 +16,9 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
-/*
- * Connect to this process' telemetry socket; each receive waits for at most 20 s. Return the
- * socket.
+/**
+ * Connect to the telemetry socket of this process. Each receive waits for at most 20 s.
+ * @return the socket, which the caller closes
  */
 static inline int
 telemetry_connect(void)
@@ -43,7 +43,7 @@ telemetry_send(int fd, const char *command)
 	assert_int_equal(send(fd, command, strlen(command), 0), strlen(command));
 }
 
-/* Assert that the next answer contains this text. */
+/** Assert that the next answer contains this text. */
 static inline void
 telemetry_expect(int fd, const char *answer)
 {
@@ -56,7 +56,7 @@ telemetry_expect(int fd, const char *answer)
 		fail_msg("\"%s\" does not say \"%s\"", buf, answer);
 }
 
-/* Send a command and assert that the answer contains this text. */
+/** Send a command and assert that the answer contains this text. */
 static inline void
 ask(int fd, const char *command, const char *answer)
 {

@@ -19,8 +19,9 @@
  * would that means well or harm. The members of `fake` are switches that make the device fail.
  *
  * Each case runs between port_new() and port_gone(). The latter asserts that the driver has
- * returned each mbuf once, holds no semaphore and has left nothing mapped. All of it runs in the
- * thread of the test, except the interrupt thread of EAL, which reaches fake_intr_drain().
+ * returned each mbuf once, holds no semaphore and has left nothing mapped. The test's thread runs all
+ * of this, except the driver's interrupt handler and watchdog, which EAL's interrupt thread calls. No
+ * lock protects `fake`.
  */
 
 #ifndef IGB_FAKE_H
@@ -79,7 +80,7 @@ reg(uint32_t at)
 	return &fake.regs[at / 4];
 }
 
-/* The registers that CTRL.RST clears, as far as the tests look at them. */
+/** Clear the registers that CTRL.RST clears, as far as the tests look at them. */
 static inline void
 fake_reset(void)
 {
@@ -235,7 +236,7 @@ fake_bar(void *dev, unsigned int index, struct igb_bar *bar)
 	return 0;
 }
 
-/* Create an event file descriptor for each of nb queues, as EAL does. */
+/** Create an event file descriptor for each of nb queues, as EAL does. */
 static inline int
 fake_queue_vectors_on(void *dev, uint32_t nb)
 {
@@ -277,7 +278,7 @@ fake_has_iommu(void *dev)
 /*
  * The DMA backend. The last argument of the program selects the mode in which the library maps
  * buffers. Nothing consults this IOMMU, because the test accesses only the rings, not the buffers;
- * it exists so that the library has a page table, which must be empty at the end of a case.
+ * it exists so that each mode can be set up. A page table must be empty at the end of a case.
  */
 
 static struct {
@@ -317,7 +318,7 @@ iommu_page_table(void *opaque, gantry_dma_addr_t base, size_t nr, uint64_t **ent
 static const struct gantry_dma_ops iommu_ops = { .name = "fake", .map = iommu_map,
 	.unmap = iommu_unmap, .claim = iommu_claim, .page_table = iommu_page_table };
 
-/* Assert that nothing is still mapped. */
+/** Assert that nothing is still mapped. */
 static inline void
 assert_none_mapped(void)
 {
@@ -343,7 +344,11 @@ static const struct igb_bus_ops fake_ops = {
 	.has_iommu = fake_has_iommu,
 };
 
-/* Probe the device as a bus would. Return 0 or -errno. */
+/**
+ * Probe the device as a bus does.
+ * @retval 0  the driver has taken the device
+ * @retval -errno  the driver refuses it
+ */
 static inline int
 probe(void)
 {
@@ -360,7 +365,7 @@ probe(void)
 	return igb_ethdev_probe(&bus);
 }
 
-/*
+/**
  * Put the device into its initial state: no failures, link up at 1000 Mb/s, a valid NVM checksum.
  */
 static inline void
@@ -384,7 +389,7 @@ fake_init(void)
 	fake.nvm[IGB_NVM_CHECKSUM] = IGB_NVM_CHECKSUM_SUM - sum;
 }
 
-/* Configure and start the port with one receive and one transmit queue of NB_DESC descriptors. */
+/** Configure and start the port with one receive and one transmit queue of NB_DESC descriptors. */
 static inline void
 start(uint64_t rx_offloads)
 {
@@ -397,7 +402,7 @@ start(uint64_t rx_offloads)
 	assert_int_equal(rte_eth_dev_start(PORT), 0);
 }
 
-/* Probe the device: the set-up of a test case. */
+/** Probe the device: the set-up of a test case. */
 static inline int
 port_new(void **state)
 {
@@ -408,7 +413,7 @@ port_new(void **state)
 	return 0;
 }
 
-/* Assert that each mbuf is in its pool exactly once: the driver has freed none of them twice. */
+/** Assert that each mbuf is in its pool exactly once: the driver has freed none of them twice. */
 static inline void
 assert_pool_is_whole(void)
 {
@@ -427,7 +432,7 @@ assert_pool_is_whole(void)
 	rte_mempool_put_bulk(pool, (void **)all, MBUFS);
 }
 
-/* Remove the device, and assert that the driver has released everything, whatever the test did. */
+/** Remove the device, and assert that the driver has released everything, whatever the test did. */
 static inline int
 port_gone(void **state)
 {
@@ -471,7 +476,10 @@ write_back(unsigned int i, uint32_t staterr, uint16_t len)
 	d->wb.staterr = staterr;
 }
 
-/* Receive, check and free everything that there is. Return the number of packets. */
+/**
+ * Receive, check and free all packets that are there.
+ * @return the number of packets
+ */
 static inline unsigned int
 drain(void)
 {
@@ -493,7 +501,7 @@ drain(void)
 	return total;
 }
 
-/* The port's ierrors counter. */
+/** Read the port's ierrors counter. */
 static inline uint64_t
 ierrors(void)
 {
@@ -516,7 +524,10 @@ log_begin(void)
 	assert_int_equal(rte_openlog_stream(log_file), 0);
 }
 
-/* Stop recording. Return how often `what` occurs in the recorded lines. */
+/**
+ * Stop recording, and free the recorded lines.
+ * @return how often `what` occurs in them
+ */
 static inline unsigned int
 log_end(const char *what)
 {

@@ -118,7 +118,10 @@ rig_cfg_wr(struct rig *g, uint32_t off, uint32_t v, size_t len)
 	vfu_rcu_online();
 }
 
-/* The memory that a DMA_READ or DMA_WRITE of the device asks the client for. */
+/**
+ * Find the memory of a DMA_READ or DMA_WRITE request, as the client. Wait while g->silent is set.
+ * @return the address of the requested bytes
+ */
 static inline uint8_t *
 rig_asked(struct rig *g, uint64_t iova, size_t len)
 {
@@ -143,7 +146,7 @@ rig_dma_write(void *opaque, uint64_t iova, const void *buf, size_t len)
 	return 0;
 }
 
-/* Connect a client, map the memory, and enable memory space and bus mastering. */
+/** Connect a client, map the memory, and enable memory space and bus mastering. */
 static inline void
 rig_connect(struct rig *g)
 {
@@ -174,7 +177,7 @@ rig_connect(struct rig *g)
 	rig_cfg_wr(g, 4, 6, 2); /* memory space, bus master */
 }
 
-/* Entry i translates bus address RIG_IOVA + i pages to itself: each page stays where it was. */
+/** Fill the table so that entry i translates bus address RIG_IOVA + i pages to itself. */
 static inline void
 rig_straight(uint64_t *table)
 {
@@ -182,8 +185,9 @@ rig_straight(uint64_t *table)
 		table[i] = (RIG_IOVA + i * RIG_PAGE) | VFU_PTE_READ | VFU_PTE_WRITE;
 }
 
-/*
- * Give the device an identity I/O page table of the memory. The caller unmaps RIG_PAGES * 8 bytes.
+/**
+ * Give the device an I/O page table that translates each page of the memory to itself.
+ * @return the table, RIG_PAGES entries; the caller unmaps its RIG_PAGES * 8 bytes
  */
 static inline uint64_t *
 rig_page_table(struct rig *g)
@@ -246,14 +250,14 @@ rig_setup_client(void **state, struct igb_model_params p, bool trapped)
 	return rig_setup_as(state, p, (struct rig){.trapped = trapped});
 }
 
-/* Set up a device with these parameters; name, socket and MAC address are filled in here. */
+/** Set up a device with these parameters; name, socket and MAC address are filled in here. */
 static inline int
 rig_setup_params(void **state, struct igb_model_params p)
 {
 	return rig_setup_client(state, p, false);
 }
 
-/* Set up a device whose client does not map the queue pages. */
+/** Set up a device whose client does not map the queue pages. */
 static inline int
 rig_setup_trapped(void **state)
 {
@@ -365,7 +369,7 @@ rig_tx_start(struct rig *g, unsigned int q)
 	g->tx_next = 0;
 }
 
-/* Write a tail register as a driver does: by message if it is trapped, else through the mapping. */
+/** Write a tail register as a driver does: by message if it is trapped, else through the mapping. */
 static inline void
 rig_tail(struct rig *g, uint32_t off, uint32_t v)
 {
@@ -387,7 +391,7 @@ rig_rdt(struct rig *g, unsigned int q, uint32_t v)
 	rig_tail(g, IGB_RDT(q), v);
 }
 
-/* Post an advanced data descriptor to queue 0 without writing the tail register. */
+/** Post an advanced data descriptor to queue 0 without writing the tail register. */
 static inline void
 rig_post(struct rig *g, const void *data, uint32_t len, uint32_t cmd, uint32_t olinfo)
 {
@@ -400,7 +404,7 @@ rig_post(struct rig *g, const void *data, uint32_t len, uint32_t cmd, uint32_t o
 	d->data.olinfo = olinfo;
 }
 
-/* Post an advanced context descriptor to queue 0 without writing the tail register. */
+/** Post an advanced context descriptor to queue 0 without writing the tail register. */
 static inline void
 rig_ctx(struct rig *g, unsigned int idx, uint32_t maclen, uint32_t iplen, uint32_t l4len,
 	uint32_t mss, uint32_t tucmd, uint32_t vlan)
@@ -421,9 +425,10 @@ rig_ring_bell(struct rig *g)
 
 #define RIG_LAST (IGB_TXD_EOP | IGB_TXD_IFCS | IGB_TXD_RS)
 
-/*
- * Take the next frame, without a flush. It clears the descriptor budget of this poll, so the result
- * does not depend on the speed of the machine.
+/**
+ * Take the next frame, without a flush. The helper resets the model's count of descriptors since the
+ * last flush, so that the model does not look at its clock, and the speed of the machine does not
+ * matter.
  */
 static inline int
 rig_next(struct rig *g, struct igb_frame *f)
@@ -432,7 +437,7 @@ rig_next(struct rig *g, struct igb_frame *f)
 	return igb_model_tx(g->m, f);
 }
 
-/* Take the next frame that the device transmits, flush, and report a quiescent state. */
+/** Take the next frame that the device transmits, flush, and report a quiescent state. */
 static inline int
 rig_take(struct rig *g, struct igb_frame *f)
 {
@@ -443,7 +448,10 @@ rig_take(struct rig *g, struct igb_frame *f)
 	return n;
 }
 
-/* Frames. */
+/**
+ * Write an Ethernet header, the start of a frame.
+ * @return its length, 14 bytes
+ */
 static inline uint32_t
 rig_eth(uint8_t *p, const uint8_t *da, uint16_t type)
 {

@@ -111,7 +111,10 @@ promise_call(void (*hook)(void))
 		hook();
 }
 
-/* Count a round and wait until the next one may begin. Return false when the device must stop. */
+/**
+ * Count a round and wait until the next one may begin.
+ * @return false if the device must stop
+ */
 static inline bool
 promise_round_done(struct walker *w)
 {
@@ -150,7 +153,7 @@ promise_walk(void *arg)
 	return NULL;
 }
 
-/*
+/**
  * Wait for a round that begins after this call, and for its end. The device continues afterwards.
  */
 static inline void
@@ -254,7 +257,7 @@ promise_test(const struct promise *promise, unsigned int times)
 	/* Caches for good, as a device caches a ring's address at ENABLE. */
 	assert_true(broken_promises(promise, 0, others) > 0);
 	/*
-	 * Like a TLB that nobody flushes: resolves again now and then. With promise.ends it does so
+	 * Like a TLB that is never flushed: resolves again now and then. With promise.ends it does so
 	 * more rarely than replies come.
 	 */
 	assert_true(broken_promises(promise, promise->ends ? 50000 : 1000, others) > 0);

@@ -2,9 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/*
- * The device of promise.h if a vfio-user server stands for it: it translates as a polling thread.
- */
+/* The device of promise.h as a polling thread of a vfio-user server, which translates for it. */
 
 #ifndef PROMISE_SERVER_H
 #define PROMISE_SERVER_H

@@ -303,8 +303,8 @@ plug(const char *path)
 }
 
 /*
- * The device's view: what it reads and writes by bus address, as its polling thread would, and what
- * is mapped for it.
+ * The device's view: its reads and writes by bus address, as its polling thread performs them, and
+ * the number of its mappings.
  */
 
 static bool

@@ -380,7 +380,7 @@ test_both_sides(void **state)
 }
 
 /*
- * A BAR cannot be mapped in bounce mode, because a copy does not replace access to its registers.
+ * A BAR cannot be mapped in bounce mode, because registers cannot be copied.
  */
 static void
 test_resource(void **state)

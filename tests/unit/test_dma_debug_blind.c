@@ -24,7 +24,7 @@ cache_of(struct rte_mempool *mp)
 	return rte_mempool_default_cache(mp, rte_lcore_id());
 }
 
-/* As DPDK does; or a cache keeps what is put, whatever its flush threshold is, as since 26.07. */
+/* As DPDK does; or a cache keeps what is put, regardless of its flush threshold, as since 26.07. */
 void
 rte_pktmbuf_free_bulk(struct rte_mbuf **mbufs, unsigned int n)
 {

@@ -169,7 +169,7 @@ assert_unknown(gantry_dma_addr_t first, const void *cpu, uint64_t bytes, enum ga
 	assert_int_equal(g->oldest_ms, UINT64_MAX);
 }
 
-/* The device reaches what its page table contains, whoever has written it. */
+/* The device reaches each page in its page table, no matter which code wrote the entry. */
 static void
 planted(struct gantry_dma_dev *dev)
 {

@@ -407,7 +407,7 @@ test_gather(void **state)
 		assert_false(device_fill(a[i], 1, 1));
 	assert_true(device_fill(kept, 2, LEN));
 
-	/* Each mistake is reported once, and what is mapped remains. */
+	/* Each mistake is reported once, and the mapping remains. */
 	gantry_dma_unmap_mbuf_gather(dev, m[0], a[0], LEN, GANTRY_DMA_FROM_DEVICE, 0, &g);
 	assert_reason("unmapped twice?");
 	gantry_dma_unmap_mbuf_gather(dev, m[0], kept, LEN - 1, GANTRY_DMA_FROM_DEVICE, 0, &g);

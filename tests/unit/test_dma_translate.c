@@ -180,7 +180,7 @@ test_unprivileged(void **state)
 
 		if (geteuid() == 0 && setuid(65534) != 0)
 			_exit(3);
-		*(volatile uint8_t *)x = 1; /* a write gives the child a page of its own */
+		*(volatile uint8_t *)x = 1; /* maps the shared page into the child */
 		_exit(gantry_virt_to_phys(x, &phys) == -EPERM && phys == GANTRY_PHYS_ADDR_BAD &&
 			strstr(gantry_dma_last_error(), "root") != NULL &&
 			gantry_phys_contiguous(x, 64) == -EPERM ? 0 : 1);

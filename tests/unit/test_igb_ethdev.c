@@ -1188,7 +1188,7 @@ tx_prepare_refuses_what_is_no_chain(void **state)
 	}
 }
 
-/* The checksum field must contain the sum of the pseudo-header, because the device adds to it. */
+/* Put the sum of the pseudo-header into the checksum field, as the device expects. */
 static void
 tx_prepare_puts_the_pseudo_headers_sum(void **state)
 {

@@ -456,8 +456,8 @@ tx_noise(void **state)
 }
 
 /*
- * At most n packets are freed; n does not count descriptors, and does not extend to the whole
- * burst.
+ * At most n packets are freed. n does not count descriptors, and the rest of the burst is not
+ * freed with them.
  */
 static void
 tx_cleanup_frees_no_more_than_asked_for(void **state)
@@ -1317,7 +1317,7 @@ bad_devices(void **state)
 		case 5:
 			fake.dead = true;
 			break;
-		case 6: /* the NVM semaphore is never released */
+		case 6: /* firmware never releases the NVM */
 			*reg(IGB_SW_FW_SYNC) = UINT32_MAX - 1;
 			break;
 		case 7: /* must succeed: a capability list that is a loop */
