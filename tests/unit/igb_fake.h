@@ -19,9 +19,9 @@
  * would that means well or harm. The members of `fake` are switches that make the device fail.
  *
  * Each case runs between port_new() and port_gone(). The latter asserts that the driver has
- * returned each mbuf once, holds no semaphore and has left nothing mapped. The test's thread runs all
- * of this, except the driver's interrupt handler and watchdog, which EAL's interrupt thread calls. No
- * lock protects `fake`.
+ * returned each mbuf once, holds no semaphore and has left nothing mapped. The test's thread runs
+ * all of this, except the driver's interrupt handler and watchdog, which EAL's interrupt thread
+ * calls. No lock protects `fake`.
  */
 
 #ifndef IGB_FAKE_H

@@ -369,7 +369,7 @@ rig_tx_start(struct rig *g, unsigned int q)
 	g->tx_next = 0;
 }
 
-/** Write a tail register as a driver does: by message if it is trapped, else through the mapping. */
+/** Write a tail register as a driver does: by message if trapped, else through the mapping. */
 static inline void
 rig_tail(struct rig *g, uint32_t off, uint32_t v)
 {
@@ -426,9 +426,10 @@ rig_ring_bell(struct rig *g)
 #define RIG_LAST (IGB_TXD_EOP | IGB_TXD_IFCS | IGB_TXD_RS)
 
 /**
- * Take the next frame, without a flush. The helper resets the model's count of descriptors since the
- * last flush, so that the model does not look at its clock, and the speed of the machine does not
- * matter.
+ * Take the next frame, without a flush.
+ *
+ * The helper resets the model's count of descriptors since the last flush, so that the model does
+ * not look at its clock, and the speed of the machine does not matter.
  */
 static inline int
 rig_next(struct rig *g, struct igb_frame *f)

@@ -39,9 +39,9 @@
 
 #define PROMISE_MAX 16
 /*
- * The rounds of accesses that the device may run ahead after the driver has requested a round, so
- * that the driver's next step coincides with accesses. After these rounds the device sleeps, and so
- * does a driver that waits longer for the device. A sleeping thread takes no processor time from
+ * The number of rounds of accesses that the device continues after the round that the driver waits
+ * for, so that the driver's next step coincides with accesses. After these rounds the device sleeps,
+ * and so does a driver that waits longer for the device. A sleeping thread takes no processor time from
  * the other one, which it would then have to wait for, or from other processes.
  */
 #define PROMISE_AHEAD 256
@@ -257,8 +257,8 @@ promise_test(const struct promise *promise, unsigned int times)
 	/* Caches for good, as a device caches a ring's address at ENABLE. */
 	assert_true(broken_promises(promise, 0, others) > 0);
 	/*
-	 * Like a TLB that is never flushed: resolves again now and then. With promise.ends it does so
-	 * more rarely than replies come.
+	 * Like a TLB that is never flushed: resolves again now and then. With promise.ends it does
+	 * so more rarely than replies arrive.
 	 */
 	assert_true(broken_promises(promise, promise->ends ? 50000 : 1000, others) > 0);
 	/*
