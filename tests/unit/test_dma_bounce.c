@@ -379,9 +379,7 @@ test_both_sides(void **state)
 	gantry_dma_dev_destroy(dev);
 }
 
-/*
- * A BAR cannot be mapped in bounce mode, because registers cannot be copied.
- */
+/* A BAR cannot be mapped in bounce mode, because registers cannot be copied. */
 static void
 test_resource(void **state)
 {
