@@ -3,8 +3,8 @@
  */
 
 /*
- * Mapping out of line: what the inline functions leave, which is rare (a buffer
- * over several pages, registered memory), refused (then: why), or a mode's.
+ * Mappings out of line: those that the inline functions cannot make. They are rare (a buffer over
+ * several pages, registered memory), refused (the library reports the reason), or made by a mode.
  */
 
 #include <inttypes.h>
@@ -59,8 +59,7 @@ dma_misuse(struct gantry_dma_dev *dev, const char *what, gantry_dma_addr_t addr,
 }
 
 /*
- * Page by page along the buffer: each must have a bus address, and it must
- * follow the one before.
+ * Walk the buffer page by page: each page must have a bus address that follows the previous page's.
  */
 static gantry_dma_addr_t
 map_direct(struct gantry_dma_dev *dev, const void *ptr, size_t size)
@@ -109,7 +108,7 @@ dma_base_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma
 
 	if (d->base != NULL)
 		return d->base->map(dev, ptr, size, dir, attrs, site);
-	/* The inline functions' look-up, for who comes from the debug layer. */
+	/* The look-up of the inline functions, for calls that come through the debug layer. */
 	if (gantry_dma_look_up(&d->eal, ptr, size, RTE_MIN(d->mask, GANTRY_DMA_ADDR_MAX), &addr))
 		return addr;
 	return map_direct(dev, ptr, size);
@@ -155,7 +154,9 @@ gantry_dma_map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gan
 	return map_slow(dev, ptr, size, dir, attrs, __builtin_return_address(0));
 }
 
-/* In the window an mbuf's own bus address means nothing, and its buffer's does. */
+/*
+ * In window mode the bus address in an mbuf is meaningless; the address of its buffer is looked up.
+ */
 static gantry_dma_addr_t __rte_noinline
 map_in_window(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs, const void *site)
@@ -226,7 +227,7 @@ gantry_dma_unmap_mbuf_gather_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m
 void
 gantry_dma_unmap_gathered_slow(struct gantry_dma_dev *dev, struct gantry_dma_gather *g)
 {
-	/* By who gathered: the debug layer holds nothing back. */
+	/* The mode below gathered them, because the debug layer defers nothing. */
 	dma_device(dev)->base->unmap_gathered(dev, g);
 }
 

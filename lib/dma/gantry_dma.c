@@ -3,54 +3,148 @@
  */
 
 /*
- * The DMA library: theory, the device object, its masks.
+ * The DMA library: theory, the device object, modes, masks and limits.
  *
- * Theory. A byte of memory has up to three addresses. The driver's code uses
- * its virtual address X. The memory controller knows it by its physical address
- * Y. The device uses a bus address Z, and something between device and memory
- * (an IOMMU, a vfio-user server's table, or nothing at all) leads from Z to Y.
+ * Why a driver maps memory
+ * ------------------------
+ * A network controller reads and writes the memory of a program by itself: direct memory access
+ * (DMA). A byte of memory has up to three addresses. The driver's code uses its virtual address X.
+ * The memory controller knows it by its physical address Y. The device uses a bus address Z, and
+ * something between device and memory (an IOMMU, the page table of a vfio-user server, or nothing
+ * at all) leads from Z to Y.
  *
- *       CPU                     memory                   device
- *        |  X  ---- MMU ---->  Y  <---- IOMMU ----  Z   |
+ *        CPU                     memory                   device
+ *         |  X  ---- MMU ---->  Y  <---- IOMMU ----  Z   |
  *
- * Mapping a buffer is finding or making its Z. How is the device's mode:
+ * A driver that writes X into a descriptor makes the device read or write some other memory. So the
+ * driver maps each buffer before it hands the buffer to the device. Mapping answers three
+ * questions: which Z the device must use, whether the device may use it, and whose turn it is to
+ * access the buffer. Mapping can fail, because memory that the mode cannot map has no Z; because a
+ * buffer over two pages whose Z are not adjacent is not one buffer to the device; or because the
+ * device cannot drive the bits of Z (its mask). Each failure is an error with a reason, never a
+ * wrong address.
  *
- *   direct  All of EAL's memory has been mapped by the device's bus once and for all, and Z
- *           is known: IOVA-as-VA Z = X, IOVA-as-PA Z = Y. Mapping is a look-up, and unmapping
- *           nothing.
- *   window  The library has mapped all of EAL's memory itself, at addresses of its choice
- *           that the device's mask reaches. The same look-up, in another table. What has no
- *           place there is mapped on demand, as in strict mode.
- *   strict  Nothing is mapped. Each mapping makes a Z of its own, and its end destroys it.
- *   bounce  Z leads to a buffer of the library's own, and the data is copied between that
- *           and X. If the bus can do it, nothing else is mapped.
+ * The life of a mapping
+ * ---------------------
  *
- * A mode is a struct gantry_dma_mode of hooks; direct has none. Above any of them the debug
- * layer may stand, which is hooks as well, and calls those below. What the inline functions
- * can do alone (all that direct and window usually do) doesn't come to a hook; set_fast() says
- * what that is. The mode begins when the mask is set: that says what it has to do, and takes
- * from the bus what it has mapped for the device, which can't be undone.
+ *                   map: the library finds or makes Z
+ *    +-----------+  strict: enters Z; bounce: copies in   +--------------+
+ *    |           | -------------------------------------> |              |
+ *    | CPU owns  |  sync for CPU   (bounce: copies out)   | device owns  |
+ *    | buffer X  | <------------------------------------- | buffer at Z  |
+ *    |           |  sync for device (bounce: copies in)   |              |
+ *    | (free,    | -------------------------------------> | (descriptor, |
+ *    |  fill,    |                                        |  doorbell,   |
+ *    |  parse)   |  unmap: the library takes Z back       |  report)     |
+ *    |           | <------------------------------------- |              |
+ *    +-----------+  strict: clears Z; bounce: copies out  +--------------+
  *
- * What can go wrong is in the buffer: memory that the mode can't map has no Z; a buffer over
- * two pages whose Z are not neighbours is no buffer to a device; a Z that the device cannot
- * drive (its mask) is out of reach. Each is an error with a reason, never a wrong address.
+ * Coherent memory (descriptor rings) has no owner that changes: both sides access it at any time,
+ * and the driver's barriers order the accesses.
  *
- * Files: gantry_dma_inline.h the hot path; dma_map.c what it leaves; here devices, modes, masks
- * and limits; dma_window.c, dma_strict.c, dma_bounce.c the modes; dma_iova.c bus addresses for
- * them; dma_bus.c what they ask of the bus; dma_debug*.c the debug layer; dma_reach.c what
- * a device can reach, for people; dma_coherent.c rings; dma_pool.c blocks smaller than those;
- * dma_sg.c lists and chains; dma_resource.c BARs as targets; dma_translate.c which memory is
- * what, and between the three spaces; dma_numa.c cores and nodes.
+ * The four modes
+ * --------------
+ * The mode of a device decides how a buffer gets its Z, and what the device can reach.
  *
- * Who owns what: a device object belongs to the driver that made it, its
- * coherent blocks to the object until they are freed, a streaming buffer to the
- * device from map to unmap. The table of EAL's memory belongs to the process that
- * made it.
+ *   direct  The bus of the device has mapped all EAL memory once, and Z is known: Z = X in
+ *           IOVA-as-VA, Z = Y in IOVA-as-PA. Mapping is a look-up, and unmapping does nothing.
+ *           Costs 1 to 2 ns a pair. Protects no EAL memory.
+ *   window  The library has mapped all EAL memory itself, at addresses of its choice that the
+ *           device's mask reaches. The same look-up, in another table. Memory that has no place in
+ *           the window is mapped on demand, as in strict mode. Costs 1 to 3 ns a pair. Protects no
+ *           more than direct: it serves devices with few address lines.
+ *   strict  Nothing is mapped in advance. Each mapping makes a Z of its own, and unmapping destroys
+ *           it. Costs about 15 ns a pair with a page table in shared memory, microseconds with a
+ *           message or a system call. A wrong, stale or forbidden access is a fault. Protects whole
+ *           pages: the device still reaches other data in a mapped page. A vfio-user daemon that
+ *           holds all EAL memory can ignore the table; a real IOMMU cannot be ignored.
+ *   bounce  Z leads to a buffer of the library's own, and the library copies the data between that
+ *           and X. Costs the copies, by length. If the bus can take EAL memory from the device, the
+ *           device reaches bounce buffers and coherent memory only, so it cannot read or change
+ *           anything else. If the bus cannot, the mode only brings memory below the mask.
  *
- * Secondary processes. A device object and the table lie in EAL's shared memory,
- * so that a queue that points to its device can be polled in any process: in direct mode,
- * without the debug layer, the inline functions work everywhere. Devices, masks, coherent
- * memory and the other modes are the affair of the process that made the device.
+ * A mode is a struct gantry_dma_mode of hooks; direct has none. The debug layer (dma_debug.c) is
+ * also a table of hooks. It stands above the mode, whichever it is, and calls the hooks of the mode
+ * below. set_fast() decides which mappings the inline functions can make without a hook: usually
+ * all of direct and window.
+ *
+ * The mode begins when the driver sets a mask, because the mask decides what the mode has to do. At
+ * that moment the mode may take from the bus what the bus has mapped for the device, which cannot
+ * be undone.
+ *
+ * Structures
+ * ----------
+ *
+ *   driver: struct gantry_dma_dev *
+ *      |
+ *      v        struct dma_device (dma_private.h)
+ *   +--------------------------+
+ *   | fast  .table ------------|--> a copy of eal (direct) or own (window); empty: use the hooks
+ *   |       .mode -------------|--> above or base; NULL: the look-up does all (direct, window)
+ *   | params.ops --------------|--> struct gantry_dma_ops: the bus (map, unmap, claim, page_table)
+ *   | eal ---------------------|--> EAL's bus address of each page; one table for the process
+ *   | own ---------------------|--> the window's bus address of each page; one table for a device
+ *   | base --------------------|--> struct gantry_dma_mode; NULL: direct
+ *   | above --- debug ---------|--> hooks and state of the debug layer; NULL: off
+ *   | demand .entries ---------|--> I/O page table, which the device walks
+ *   |        .states,.records -|--> one for each page of bus addresses: what is mapped, by whom
+ *   |        .iova ------------|--> struct dma_iova: free bus addresses, with caches per thread
+ *   | window ------------------|--> struct dma_window: pieces of EAL memory, by bus address
+ *   | bounce ------------------|--> struct dma_bounce: size classes --> mempools of slots
+ *   |                          |                       chunks[]     --> memory of the slots
+ *   | blocks, pools, resources |    lists of coherent blocks, pools and BARs
+ *   +--------------------------+
+ *
+ * Files
+ * -----
+ *   gantry_dma_inline.h  the hot path            dma_map.c        mappings that it leaves
+ *   dma_window.c, dma_strict.c, dma_bounce.c     the modes
+ *   dma_iova.c           bus addresses for them  dma_bus.c        their calls to the bus
+ *   dma_entries.c        the I/O page table      dma_reach.c      report of what a device reaches
+ *   dma_coherent.c       coherent blocks         dma_pool.c       blocks smaller than a page
+ *   dma_sg.c             lists and chains        dma_resource.c   BARs as targets of DMA
+ *   dma_translate.c      classes of memory, and translation between the three address spaces
+ *   dma_numa.c           cores and NUMA nodes    dma_debug*.c     the debug layer
+ *
+ * Threads and locking
+ * -------------------
+ * The driver that made a device object owns it, and one thread makes the set-up calls. Any thread
+ * may map, unmap, sync, allocate and free. The object owns coherent blocks until they are freed.
+ * The device owns a streaming buffer from map to unmap.
+ *
+ * - Direct and window: a mapping takes no lock. The library changes a table entry only in EAL
+ *   memory events: before EAL gives the memory to a user, and after it took it from all users.
+ * - Strict: a mapping takes a lock only twice in 64 mappings, when the thread refills or empties
+ *   its cache of bus addresses. (Without a page table each mapping also calls the bus.) One atomic
+ *   exchange ends a mapping; if two threads race to unmap it, exactly one of them succeeds.
+ * - Bounce: free slots are in mempools with caches per lcore. A mutex serialises growth.
+ * - dma_device.lock protects the lists of blocks, pools and resources.
+ * - dma_reach_lock() protects the list of all devices, and is held while a mode begins or changes.
+ *   It is a mutex, because a telemetry thread may sleep while it holds it. It is taken before the
+ *   EAL memory lock.
+ * - The EAL memory lock protects the pieces of a window, and is held during each call of map() and
+ *   unmap() of the bus.
+ *
+ * The table of EAL memory belongs to the process that made it.
+ *
+ * Secondary processes. Device object and table reside in EAL shared memory, so that a secondary
+ * process can poll a queue that points to its device. In direct mode, without the debug layer, the
+ * inline functions work in every process. Devices, masks, coherent memory and the other modes
+ * belong to the process that made the device.
+ *
+ * What is deliberately not done
+ * -----------------------------
+ * - No cache maintenance: the library runs on machines whose DMA is coherent with the caches. A
+ *   sync orders accesses, and copies in bounce mode.
+ * - No recall of accesses in flight: unmapping in strict mode promises that no access starts
+ *   afterwards. The driver must stop the device before it frees memory. In the other modes
+ *   unmapping takes nothing away from the device.
+ * - No record of single mappings in direct mode and in the window, because a mapping is a look-up
+ *   there. The debug layer keeps such records.
+ * - No protection finer than a page in strict mode, because a page is the unit of an IOMMU.
+ * - No way back: a device whose bus has given up its own mappings never returns to direct mode.
+ * - No counterpart of dma_mmap_coherent(), since the memory is in the process already, and no
+ *   DMA_ATTR_ flag but GANTRY_DMA_ATTR_SKIP_CPU_SYNC.
  */
 
 #include <errno.h>
@@ -100,7 +194,7 @@ dma_reason(struct gantry_dma_dev *dev, char *why, size_t size)
  * Modes.
  */
 
-/* Tells the inline functions what they may do alone. */
+/* Select the mappings that the inline functions may make without a hook. */
 static void
 set_fast(struct dma_device *d)
 {
@@ -112,7 +206,10 @@ set_fast(struct dma_device *d)
 		table = &d->eal;
 	else if (d->above == NULL && base->own_above != 0)
 		table = &d->own;
-	/* An empty table leads out of line, whatever else there is. */
+	/*
+	 * An empty table sends every look-up out of line, whatever else the reader finds in the
+	 * meantime.
+	 */
 	__atomic_store_n(&fast->table.span, 0, __ATOMIC_SEQ_CST);
 	fast->debug = d->above != NULL;
 	fast->mode = d->above != NULL ? d->above : table == NULL ? base : NULL;
@@ -170,9 +267,9 @@ start_mode(struct gantry_dma_dev *dev, enum gantry_dma_mode_id mode, uint64_t ma
 }
 
 /*
- * A mode that was asked for and waits for a mask. Who doesn't set one gets what it is
- * then, the kernel's 32 bits. And what a device has that the bus shut off, before no mode
- * could be started: there is no way back to direct from there.
+ * A requested mode that waits for a mask. If the driver sets no mask, the first mapping or
+ * allocation starts the mode with the default of 32 bits, like the kernel's. A device also waits if
+ * the bus took its mappings away before a mode failed to start: it cannot return to direct mode.
  */
 
 static int
@@ -289,7 +386,7 @@ gantry_dma_dev_create(const struct gantry_dma_params *params)
 	TAILQ_INIT(&d->blocks);
 	TAILQ_INIT(&d->pools);
 	TAILQ_INIT(&d->resources);
-	/* The kernel's defaults, all of them. */
+	/* The defaults are the kernel's. */
 	d->mask = d->coherent_mask = GANTRY_DMA_BIT_MASK(32);
 	d->max_seg = DMA_MAX_SEG;
 	d->seg_boundary = DMA_SEG_BOUNDARY;
@@ -417,9 +514,10 @@ is_mask(const struct dma_device *d, uint64_t mask)
 }
 
 /*
- * The memory lies beyond a mask, and only the modes can help; AUTO tries them.
- * @param mask    the one for streaming mappings
- * @param beyond  the one: that, or the one for coherent memory, where it is the narrower
+ * Start a mode for memory that a mask does not reach. AUTO tries window, then bounce.
+ * @param mask    the mask for streaming mappings
+ * @param beyond  the mask that EAL memory exceeds: the same, or the narrower one for coherent
+ *   memory
  */
 static int
 choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t beyond)
@@ -448,20 +546,20 @@ choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t beyond)
 	if (dma_window_start(dev, mask) == 0)
 		return 0;
 	dma_reason(dev, no_window, sizeof(no_window));
-	/* Of no use to coherent memory, unless they lie where that has to. */
+	/* Bounce buffers help coherent memory only if they reside below its mask. */
 	if (dma_bounce_start(dev, RTE_MIN(mask, beyond)) == 0)
 		return 0;
 	dma_reason(dev, no_bounce, sizeof(no_bounce));
 	dma_fail("%s: the device drives %u address bits%s, but EAL's memory reaches up to bus "
 		"address 0x%" PRIx64 ", which takes %u; no window: %s; no bounce buffers: %s",
 		d->name, dma_bits(beyond), coherent, last, dma_bits(last), no_window, no_bounce);
-	/* What was taken from the device for one of them is gone. */
+	/* One of the modes took the bus mappings away from the device, permanently. */
 	if (d->claimed || d->entries != NULL)
 		dma_set_mode(dev, &dma_no_mode);
 	return -EIO;
 }
 
-/* Sees to it that this mask will do for streaming mappings. dma_reach_lock() is held. */
+/* Make this mask sufficient for streaming mappings. The caller holds dma_reach_lock(). */
 static int
 take_mask(struct gantry_dma_dev *dev, uint64_t mask)
 {
@@ -478,7 +576,7 @@ take_mask(struct gantry_dma_dev *dev, uint64_t mask)
 	return highest_address() <= mask ? 0 : choose(dev, mask, mask);
 }
 
-/* -EIO is logged, once: a driver may try several. */
+/* Log -EIO, once only: a driver may try several masks. */
 static int
 mask_refused(struct dma_device *d, int ret)
 {
@@ -508,8 +606,8 @@ gantry_dma_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 }
 
 /*
- * Whether direct mode will do, as long as blocks are what lies below the mask. Who could have a
- * window has places for all.
+ * Return whether direct mode suffices for coherent memory: blocks then come from below the mask. A
+ * device that can have a window leaves direct mode, because the window has a place for every block.
  */
 static bool
 stays_direct(struct gantry_dma_dev *dev, uint64_t mask)
@@ -529,7 +627,7 @@ gantry_dma_set_coherent_mask(struct gantry_dma_dev *dev, uint64_t mask)
 	if (!is_mask(d, mask))
 		return -EINVAL;
 	dma_reach_lock();
-	/* A mode finds a place for each block, or says that there is none. */
+	/* A mode finds a place for each block, or reports that there is none. */
 	if (d->base == NULL && !stays_direct(dev, mask))
 		ret = choose(dev, d->mask, mask);
 	if (ret == 0)
@@ -548,9 +646,7 @@ gantry_dma_set_mask_and_coherent(struct gantry_dma_dev *dev, uint64_t mask)
 	return ret;
 }
 
-/*
- * What one segment may be, for scatter/gather.
- */
+/* The limits of one segment, for scatter/gather. */
 
 int
 gantry_dma_set_max_seg_size(struct gantry_dma_dev *dev, size_t size)
@@ -591,9 +687,7 @@ gantry_dma_get_seg_boundary(struct gantry_dma_dev *dev)
 	return dma_device(dev)->seg_boundary;
 }
 
-/*
- * What the device can reach.
- */
+/* Memory that the device can reach. */
 
 struct reach {
 	void (*fn)(void *arg, const struct gantry_dma_mapping *mapping);

@@ -4,21 +4,19 @@
 
 /**
  * @file
- * The hot path of the DMA library. Included by gantry_dma.h, never alone.
+ * The hot path of the DMA library. gantry_dma.h includes this file; nothing else may.
  *
- * Hugepage memory is the kernel's low memory: bus address = virtual address +
- * offset. The offset is constant within a page and is looked up in a directly
- * indexed table. Two pages that follow one another in virtual addresses do so
- * in bus addresses exactly if their offsets are the same, so that the check for
- * contiguity is a comparison of two table entries.
+ * Hugepage memory is the kernel's low memory: bus address = virtual address + offset. The offset is
+ * constant within a page, and the library looks it up in a directly indexed table. Two pages that
+ * are adjacent in virtual addresses are adjacent in bus addresses exactly if their offsets are
+ * equal, so the check for contiguity compares two table entries.
  *
- * In direct mode the table is that of EAL's bus addresses, in the window a table of the
- * device's own, with other offsets. In the other modes, and under the debug layer, the
- * device's table is empty, and the first comparison, which is needed anyway, leads out of
- * line. So the mode costs no branch.
+ * In direct mode the table holds EAL's bus addresses. In window mode it is a table of the device,
+ * with other offsets. In the other modes, and under the debug layer, the table is empty, and the
+ * first comparison, which is needed in any case, branches out of line. So the mode costs no branch.
  *
- * They are inlined where nothing is optimised, too: who maps, unmaps or syncs is known by where
- * the call of what is out of line returns to.
+ * The functions are inlined even if the compiler does not optimise, because the library identifies
+ * the caller by the return address of the out-of-line function.
  */
 
 #ifndef GANTRY_DMA_INLINE_H
@@ -28,35 +26,40 @@
 #error "include gantry_dma.h"
 #endif
 
-/** No offset: EAL has no memory in this page now. With it every address lies beyond any limit. */
+/** No offset: EAL has no memory in this page now. Each address that results is beyond any limit. */
 #define GANTRY_DMA_NO_OFFSET (UINT64_C(1) << 63)
-/** No bus address lies beyond: neither RTE_BAD_IOVA nor one made with GANTRY_DMA_NO_OFFSET. */
+/**
+ * The highest valid bus address. RTE_BAD_IOVA, and addresses made with GANTRY_DMA_NO_OFFSET, exceed
+ * it.
+ */
 #define GANTRY_DMA_ADDR_MAX  (GANTRY_DMA_NO_OFFSET - 1)
 
 struct gantry_dma_mode;
 
-/** Memory with a bus address, one entry a page, and one after the last that is empty. */
+/** Memory with a bus address: one entry for each page, and an empty one after the last. */
 struct gantry_dma_table {
 	uintptr_t base;          /**< virtual address of entry 0 */
 	uintptr_t span;          /**< bytes covered; 0: no table, look-ups go out of line */
-	const uint64_t *offset;  /**< bus - virtual address, or GANTRY_DMA_NO_OFFSET */
-	size_t page_mask;        /**< smallest page that EAL uses, its size - 1; at least 4,095 */
-	uint32_t shift;          /**< log2 of it */
+	const uint64_t *offset;  /**< bus address - virtual address, or GANTRY_DMA_NO_OFFSET */
+	size_t page_mask;        /**< size of EAL's smallest page - 1; at least 4,095 */
+	uint32_t shift;          /**< log2 of that size */
 };
 
-/** The part of a device that the inline functions read. Private: for them alone. */
+/** The part of a device that the inline functions read. Private to them. */
 struct gantry_dma_dev {
-	struct gantry_dma_table table;        /**< what they may look up */
-	gantry_dma_addr_t table_last;         /**< and hand out: the highest address */
-	gantry_dma_addr_t mbuf_last;          /**< and of those that mbufs carry; 0: none */
-	gantry_dma_addr_t undo_last;          /**< up to here an unmapping has something to undo */
-	const struct gantry_dma_mode *mode;   /**< NULL: a look-up is all that there is */
+	struct gantry_dma_table table;        /**< addresses that map may look up */
+	gantry_dma_addr_t table_last;         /**< highest address that a look-up may return */
+	/** highest address that map may take from an mbuf; 0: none */
+	gantry_dma_addr_t mbuf_last;
+	gantry_dma_addr_t undo_last;          /**< unmap has something to undo up to this address */
+	const struct gantry_dma_mode *mode;   /**< NULL: the look-up does everything */
 	bool debug;                           /**< mode is the debug layer's */
 };
 
-/** @cond
- * Out of line: what the fast path did not answer. They serve every mode, say
- * why they refuse (gantry_dma_last_error()), and are not for callers.
+/**
+ * @cond
+ * Out-of-line functions for what the fast path cannot answer. They serve every mode, and report the
+ * reason of a failure (gantry_dma_last_error()). Callers must not use them directly.
  */
 gantry_dma_addr_t gantry_dma_map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs);
@@ -74,7 +77,7 @@ void gantry_dma_unmap_mbuf_gather_slow(struct gantry_dma_dev *dev, struct rte_mb
 void gantry_dma_unmap_gathered_slow(struct gantry_dma_dev *dev, struct gantry_dma_gather *g);
 int gantry_dma_mapping_error_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 
-/* False: the table has no bus address for all of it, or none up to last. */
+/* Return false if the table has no bus address for the whole buffer, or none up to last. */
 static inline bool
 gantry_dma_look_up(const struct gantry_dma_table *t, const void *ptr, size_t size,
 		gantry_dma_addr_t last, gantry_dma_addr_t *addr)
@@ -83,9 +86,9 @@ gantry_dma_look_up(const struct gantry_dma_table *t, const void *ptr, size_t siz
 	uint64_t offset;
 
 	/*
-	 * Two entries at most are looked at, the second perhaps the empty one. The first
-	 * comparison of the size is for the compiler: a constant is rarely larger. A size of 0
-	 * is.
+	 * The function reads at most two entries; the second may be the empty one at the end. The
+	 * first comparison of the size lets the compiler remove the second one, because a constant
+	 * is rarely larger. A size of 0 wraps and is larger.
 	 */
 	if (unlikely(at >= t->span || (size - 1 >= 4096 && size - 1 > t->page_mask)))
 		return false;
@@ -134,7 +137,10 @@ gantry_dma_map_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32
 	const gantry_dma_addr_t iova = rte_mbuf_iova_get(m);
 	const gantry_dma_addr_t addr = iova + off;
 
-	/* The first comparison is for RTE_BAD_IOVA, of which the sum would make an address. */
+	/*
+	 * The first comparison catches RTE_BAD_IOVA, because adding off would make it a valid
+	 * address.
+	 */
 	if (unlikely(iova > dev->mbuf_last || addr + (size - 1) > dev->mbuf_last))
 		return gantry_dma_map_mbuf_slow(dev, m, off, size, dir, attrs);
 	return addr;
@@ -190,7 +196,7 @@ static __rte_always_inline void
 gantry_dma_sync_single_for_cpu(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir)
 {
-	/* Nothing is read ahead of the status that said the device is done. */
+	/* Read no data ahead of the status with which the device reported completion. */
 	if (dir != GANTRY_DMA_TO_DEVICE)
 		rte_io_rmb();
 	if (unlikely(dev->mode != NULL))
@@ -203,7 +209,7 @@ gantry_dma_sync_single_for_device(struct gantry_dma_dev *dev, gantry_dma_addr_t 
 {
 	if (unlikely(dev->mode != NULL))
 		gantry_dma_sync_slow(dev, addr, size, dir, false);
-	/* What was written is there before the doorbell tells the device so. */
+	/* Complete the CPU's writes before the doorbell notifies the device. */
 	if (dir != GANTRY_DMA_FROM_DEVICE)
 		rte_io_wmb();
 	else
