@@ -3,36 +3,36 @@
  */
 
 /*
- * The bounce mode: the device works on buffers of the library's own.
+ * Bounce mode: the device works on buffers of the library's own.
  *
  *       your buffer  X  <--- copied ---> slot <---- Z ----  device
  *
- * A mapping takes a slot, of the smallest size that is large enough and not used up.
- * Data goes in when the device's turn begins (map, sync for the device) and out when it
- * ends (unmap, sync for the CPU), as the direction says. A buffer for the device to
- * write is copied in, too, as the kernel's swiotlb does: a device that writes a part of it
- * must not destroy the rest.
+ * A mapping takes a slot of the smallest size class that is large enough and has a free one. The
+ * library copies data in when the device gets ownership (map, sync for the device), and out when it
+ * loses ownership (unmap, sync for the CPU), as the direction requires. It also copies in a buffer
+ * that the device is to write, as the kernel's swiotlb does, because a device that writes only a
+ * part must not destroy the rest.
  *
- * Slots lie in chunks, each of slots of one size, so that a bus address leads to its slot by
- * a search for the chunk and a shift. What is known of a slot is kept apart from it: the
- * device is not trusted, and can write all of a chunk. Free slots are those that a mempool
- * hold, with their caches per lcore: there is no lock on the path. A cache keeps back at most a
- * fortieth of its mempool.
+ * Slots are in chunks, and all slots of a chunk have one size. So a search for the chunk and a
+ * shift lead from a bus address to its slot. The records of a slot are kept apart from it: the
+ * device is not trusted, and can write the whole chunk. Mempools hold the free slots, with caches
+ * per lcore, so the path takes no lock. A cache holds back at most a fortieth of its mempool.
  *
- * There are as many slots as are asked for. Who finds none of his size adds a mempool, with
- * chunks, as large as all that this size has; who finds one does not notice. An array that is
- * searched for a chunk is replaced by a longer one and kept until the end, since
- * somebody may still search it. The limit is what half of the addresses can hold, or GROW_MAX;
- * then larger slots serve. A driver that says how many slots it wants has so many.
+ * The number of slots grows with demand. A caller that finds no free slot of its size class adds a
+ * mempool of that class, with chunks, as large as the whole class so far; a caller that finds one
+ * is not affected. When the array of chunks is replaced by a longer one, the old array is kept
+ * until the end, because another thread may still search it. The limit is half of the addresses, or
+ * GROW_MAX; beyond it, larger slots serve. If the driver specifies the number of slots, that number
+ * is fixed.
  *
- * What the device reaches. If the bus can take EAL's memory away from the device it is asked
- * to, and chunks and coherent blocks are memory of the library's own, each piece a file of
- * its own where the bus hands files to the device: whoever the device is, it gets nothing
- * else. If the bus can't (nothing translates, or the bus has mapped everything for good)
- * chunks and blocks are EAL's memory inside the mask, and the mode is for reaching, not for
- * keeping out.
+ * Reach of the device. If the bus can take EAL memory away from the device, the library makes it do
+ * so. Chunks and coherent blocks are then memory of the library's own, each in a file of its own if
+ * the bus passes files to the device. The device gets nothing else, however it behaves. If the bus
+ * cannot (nothing translates, or the bus has mapped everything permanently), chunks and blocks are
+ * EAL memory inside the mask. The mode then gives reach, but no isolation.
  *
- * The chunks are allocated when the mask is set, or by the first mapping without one.
+ * The library allocates the chunks when the driver sets the mask, or at the first mapping without
+ * one.
  */
 
 #include <errno.h>
@@ -56,37 +56,39 @@
 #include "dma_iova.h"
 #include "sealed_file.h"
 
-/* As much in one piece, and so aligned, is within a hugepage even where those are scattered. */
+/* A piece of this size, so aligned, is within one hugepage even if hugepages are scattered. */
 #define CHUNK ((size_t)512 << 10)
-/* Memory of our own has fewer and larger pieces: a mapping of the bus' for each. */
+/*
+ * Memory of the library's own has fewer and larger pieces, because each is one mapping of the bus.
+ */
 #define CHUNK_OWN ((size_t)4 << 20)
 #define HUGE_PAGE ((size_t)2 << 20)
-/* Bus addresses for memory of our own lie low, as in dma_strict.c. */
+/* Bus addresses for memory of the library's own are low, as in dma_strict.c. */
 #define OWN_LAST  GANTRY_DMA_BIT_MASK(30)
 
-/* Bytes of slots in all: of 2,048 bytes, enough for 16 queues of 4,096 each way, twice. */
+/* Limit for the bytes in slots. With 2,048-byte slots: twice 16 queues of 4,096 each way. */
 #define GROW_MAX  ((size_t)512 << 20)
-/* Each doubles what a class has. */
+/* Each mempool doubles its class. */
 #define POOLS_MAX 24
 
 #define CLASSES GANTRY_DMA_BOUNCE_CLASSES
 
 static const struct {
 	unsigned int shift;
-	uint32_t slots; /* to begin with, unless the driver says */
+	uint32_t slots; /* initial number, unless the driver specifies one */
 } classes[CLASSES] = { { 8, 4096 }, { 11, 8192 }, { 14, 128 }, { 16, 32 } };
 
 struct slot {
 	uint8_t *cpu;
 	gantry_dma_addr_t bus;
 	struct rte_mempool *home;
-	/* While it is mapped: */
+	/* Valid while the slot is mapped: */
 	bool mapped;
 	enum gantry_dma_dir dir;
 	size_t size;
 	uint8_t *buf;
 	const void *site;
-	uintptr_t list;  /* whose piece it is; 0: of none */
+	uintptr_t list;  /* list of which it is a piece; 0: none */
 };
 
 struct chunk {
@@ -94,30 +96,30 @@ struct chunk {
 	uint8_t *cpu;
 	gantry_dma_addr_t bus;
 	size_t size;
-	unsigned int shift;  /* of its slots' size */
+	unsigned int shift;  /* log2 of its slots' size */
 	struct slot *slots[];
 };
 
 struct chunks {
-	struct chunks *before; /* whose place this one took */
+	struct chunks *before; /* the array that this one replaced */
 	unsigned int nr;
-	struct chunk *at[];    /* by bus address */
+	struct chunk *at[];    /* ordered by bus address */
 };
 
 struct class {
 	unsigned int nr_pools;
-	bool full;             /* there can be no more */
+	bool full;             /* the class can no longer grow */
 	struct rte_mempool *pools[POOLS_MAX];
 	uint32_t count;
 };
 
 struct dma_bounce {
-	struct dma_iova *iova; /* of memory of our own; NULL: it is EAL's */
+	struct dma_iova *iova; /* of memory of the library's own; NULL: it is EAL memory */
 	struct class classes[CLASSES];
 	struct chunks *chunks;
-	pthread_mutex_t lock;  /* of whoever adds to it; and of the rest */
-	size_t bytes, limit;   /* of slots */
-	char why[200];         /* there can be no more; "": nobody was refused */
+	pthread_mutex_t lock;  /* held while adding to the above; protects the rest */
+	size_t bytes, limit;   /* bytes in slots */
+	char why[200];         /* reason why there can be no more slots; "": none was refused */
 };
 
 static struct dma_bounce *
@@ -127,10 +129,10 @@ bounce_of(struct gantry_dma_dev *dev)
 }
 
 /*
- * Memory of our own.
+ * Memory of the library's own.
  */
 
-/* Maps a file where the address is aligned to more than a page. NULL with errno. */
+/* Map a file at an address aligned to more than a page. Return NULL with errno. */
 static void *
 map_aligned(int fd, size_t len, size_t align)
 {
@@ -154,7 +156,7 @@ map_aligned(int fd, size_t len, size_t align)
 	return at;
 }
 
-/* A file of len bytes, mapped; the descriptor, or -errno. */
+/* Make and map a file of len bytes. Return the descriptor, or -errno. */
 static int
 make_file(size_t len, size_t align, unsigned int flags, void **va)
 {
@@ -207,7 +209,7 @@ own_map(const struct dma_device *d, const struct dma_block *b, int fd)
 	return ret;
 }
 
-/* Memory of a NUMA node, if that has some; the node that it came from. */
+/* Place memory on a NUMA node, if that has some. Return the node that it came from. */
 static int
 own_place(struct dma_block *b, int socket_id)
 {
@@ -219,7 +221,7 @@ own_place(struct dma_block *b, int socket_id)
 	memset(b->pub.cpu, 0, b->len);
 	if (get_mempolicy(&node, NULL, 0, b->pub.cpu, MPOL_F_NODE | MPOL_F_ADDR) == 0)
 		return node;
-	return RTE_MAX(socket_id, 0); /* a container may forbid the question */
+	return RTE_MAX(socket_id, 0); /* a container may forbid the call */
 }
 
 static int
@@ -262,7 +264,7 @@ own_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t a
 static void
 own_free(struct gantry_dma_dev *dev, struct dma_block *b)
 {
-	/* What the device keeps is not handed out again. */
+	/* If the bus failed to unmap addresses, never hand them out again. */
 	if (dma_bus_unmap(dev, b->pub.cpu, b->pub.bus, b->len) == 0)
 		dma_iova_put(bounce_of(dev)->iova, b->pub.bus >> DMA_PAGE_BITS,
 			b->len >> DMA_PAGE_BITS);
@@ -270,15 +272,15 @@ own_free(struct gantry_dma_dev *dev, struct dma_block *b)
 }
 
 /*
- * Making and ending.
+ * Creation and destruction.
  */
 
-/* A mempool's chunks, whose slots its objects are, one by one. */
+/* The chunks of a mempool; each object of the mempool describes one slot, in order. */
 struct making {
 	struct chunk **chunk;
 	unsigned int nr;
-	unsigned int at; /* chunk whose turn it is */
-	size_t next;     /* slot of it */
+	unsigned int at; /* the chunk in progress */
+	size_t next;     /* its next slot */
 };
 
 static void
@@ -347,7 +349,7 @@ by_bus(const void *a, const void *b)
 	return x->bus < y->bus ? -1 : x->bus > y->bus;
 }
 
-/* From now on these are found, too. */
+/* Publish the new chunks, so that look-ups also find them. */
 static bool
 show_chunks(struct dma_bounce *b, const struct making *m)
 {
@@ -367,7 +369,7 @@ show_chunks(struct dma_bounce *b, const struct making *m)
 	return true;
 }
 
-/* NULL, with rte_errno. */
+/* Return NULL with rte_errno. */
 static struct rte_mempool *
 make_pool_on(int socket_id, uint32_t count)
 {
@@ -383,8 +385,8 @@ make_pool_on(int socket_id, uint32_t count)
 	if (pool == NULL)
 		return NULL;
 	/*
-	 * Threads that are no lcores have no cache. In the usual ring each would wait for the
-	 * one before it, which may be without a CPU; in this one nobody does.
+	 * Threads that are not lcores have no cache. In the usual ring each would wait for the one
+	 * before it, which may have lost its CPU; in this ring no thread waits.
 	 */
 	ret = rte_mempool_set_ops_byname(pool, "ring_mt_rts", NULL);
 	if (ret == 0)
@@ -403,7 +405,7 @@ make_pool(struct gantry_dma_dev *dev, uint32_t count, struct making *m, struct r
 	int ret;
 
 	*pool = make_pool_on(near, count);
-	/* The device's node may have no memory, or none of EAL's. */
+	/* The device's node may have no memory, or no EAL memory. */
 	if (*pool == NULL && near != SOCKET_ID_ANY)
 		*pool = make_pool_on(SOCKET_ID_ANY, count);
 	ret = *pool == NULL ? -rte_errno : 0;
@@ -419,7 +421,7 @@ make_pool(struct gantry_dma_dev *dev, uint32_t count, struct making *m, struct r
 	return ret;
 }
 
-/* So many slots more of a class. */
+/* Add this many slots to a class. */
 static int
 add_slots(struct gantry_dma_dev *dev, unsigned int k, uint32_t count, uint64_t mask)
 {
@@ -456,7 +458,7 @@ add_slots(struct gantry_dma_dev *dev, unsigned int k, uint32_t count, uint64_t m
 	return ret;
 }
 
-/* A class that was found empty: whether there is hope. */
+/* Grow a class that was found empty. Return whether a retry can succeed. */
 static bool
 grow(struct gantry_dma_dev *dev, unsigned int k, unsigned int nr_pools)
 {
@@ -469,9 +471,9 @@ grow(struct gantry_dma_dev *dev, unsigned int k, unsigned int nr_pools)
 	if (__atomic_load_n(&class->full, __ATOMIC_ACQUIRE))
 		return false;
 	pthread_mutex_lock(&b->lock);
-	/* Else another thread was faster. */
+	/* Otherwise another thread was faster. */
 	if (class->nr_pools == nr_pools && !class->full) {
-		/* A narrower mask may have set a limit below what there is. */
+		/* A narrower mask may have set a limit below the current size. */
 		more = b->bytes < b->limit ?
 			RTE_MIN(class->count, (b->limit - b->bytes) >> classes[k].shift) : 0;
 		if (more == 0 || nr_pools == POOLS_MAX)
@@ -484,7 +486,7 @@ grow(struct gantry_dma_dev *dev, unsigned int k, unsigned int nr_pools)
 			DMA_LOG(INFO, "%s: bounce buffers of %u bytes: %u, of any size: %zu MiB",
 				d->name, 1u << classes[k].shift, class->count, b->bytes >> 20);
 		} else {
-			/* Once: it is the same for the next larger ones. */
+			/* Log once, because the next larger classes fail for the same reason. */
 			if (b->why[0] == '\0') {
 				dma_reason(dev, b->why, sizeof(b->why));
 				DMA_LOG(WARNING, "%s: no more than %u bounce buffers of %u bytes: "
@@ -527,7 +529,7 @@ chunks_of(const struct dma_bounce *b)
 	return __atomic_load_n(&b->chunks, __ATOMIC_ACQUIRE);
 }
 
-/* Half of the addresses: coherent blocks take theirs of the rest. */
+/* Limit slots to half of the addresses: coherent blocks take theirs from the rest. */
 static void
 set_limit(struct dma_bounce *b, uint64_t mask)
 {
@@ -538,7 +540,7 @@ set_limit(struct dma_bounce *b, uint64_t mask)
 	b->limit = RTE_MIN(half, GROW_MAX);
 }
 
-/* Whether the driver says how many slots it wants. */
+/* Return whether the driver specified the number of slots. */
 static bool
 said(const struct dma_device *d)
 {
@@ -550,7 +552,9 @@ said(const struct dma_device *d)
 	return any;
 }
 
-/* The slot that comes after this one, first NULL, and is mapped. */
+/*
+ * Return the next mapped slot at or after the position, which is advanced; NULL: there are no more.
+ */
 static const struct slot *
 next_mapped(const struct chunks *chunks, unsigned int *chunk, size_t *at)
 {
@@ -625,7 +629,7 @@ bounce_for_each(struct gantry_dma_dev *dev,
  * Mappings.
  */
 
-/* Data for the device, or from it, at this part of a mapping. */
+/* Copy a part of a mapping for the device, or from it. */
 static void
 copy_in(const struct slot *slot, size_t offset, size_t size)
 {
@@ -647,7 +651,7 @@ take_slot(struct gantry_dma_dev *dev, unsigned int k)
 
 	do {
 		nr = __atomic_load_n(&class->nr_pools, __ATOMIC_ACQUIRE);
-		/* The last one holds half of the slots. */
+		/* The last mempool holds half of the slots. */
 		for (i = nr; i > 0; i--) {
 			if (rte_mempool_get(class->pools[i - 1], &obj) == 0)
 				return obj;
@@ -697,7 +701,7 @@ bounce_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_d
 	return slot->bus;
 }
 
-/* The slot that a bus address lies in; NULL: in none. */
+/* Find the slot that contains a bus address; NULL: there is none. */
 static struct slot *
 slot_at(const struct dma_bounce *b, gantry_dma_addr_t addr)
 {
@@ -732,13 +736,13 @@ bounce_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		dma_misuse(dev, "unmapping", addr, size, "mapped with another size or direction");
 		return;
 	}
-	/* Of two threads that unmap it one is right. */
+	/* If two threads race to unmap a slot, exactly one of them succeeds. */
 	if (unlikely(!__atomic_exchange_n(&slot->mapped, false, __ATOMIC_ACQ_REL))) {
 		dma_misuse(dev, "unmapping", addr, size, "it is not mapped (unmapped twice?)");
 		return;
 	}
 	if (dir != GANTRY_DMA_TO_DEVICE && !(attrs & GANTRY_DMA_ATTR_SKIP_CPU_SYNC)) {
-		/* Nothing is read ahead of the status that said the device is done. */
+		/* Read no data ahead of the status with which the device reported completion. */
 		rte_io_rmb();
 		copy_out(slot, 0, size);
 	}
@@ -752,8 +756,8 @@ is_mapped(const struct slot *slot)
 }
 
 /*
- * Whether [addr, addr + size) is a mapping's, or that of neighbours in one list, which may be one
- * segment. Whoever has the list asks, so that its slots do not go meanwhile.
+ * Return whether [addr, addr + size) is within a mapping, or within adjacent slots of one list,
+ * which may form one segment. The caller owns the list, so its slots are not unmapped concurrently.
  */
 static bool
 spans(const struct dma_bounce *b, const struct slot *slot, gantry_dma_addr_t addr, size_t size)
@@ -856,7 +860,10 @@ static const struct gantry_dma_mode bounce_mode = {
 	.end = bounce_end,
 };
 
-/* How many slots of each size to begin with: as the driver says, or no more than may be. */
+/*
+ * The initial number of slots of each size: as the driver specified, or the default within the
+ * limit.
+ */
 static void
 count_slots(const struct dma_device *d, uint32_t count[CLASSES], size_t limit)
 {

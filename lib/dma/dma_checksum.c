@@ -3,15 +3,15 @@
  */
 
 /*
- * Checksums for the debug layer, which takes two of each packet that is sent: nothing in the
- * layer costs as much. Nobody means to deceive them: they have to be fast, and to notice
- * whatever an application may do to a packet by mistake.
+ * Checksums for the debug layer, which computes two for each packet that is sent: nothing else in
+ * the layer costs as much. They need not resist an attacker. They have to be fast, and to detect
+ * any change that an application may make to a packet by mistake.
  *
- * x86 processors have had an instruction since 2010 that does a round of AES (FIPS 197, 5.1)
- * with 16 bytes of data as its key: state = MixColumns(ShiftRows(SubBytes(state))) ^ data. Of
- * each of its operands it is a bijection, so that a change of one block changes the state, and
- * two rounds later every byte of it. It takes four cycles, and two can be begun in each: eight
- * states take turns.
+ * x86 processors since 2010 have an instruction that does a round of AES (FIPS 197, 5.1) with 16
+ * bytes of data as its key: state = MixColumns(ShiftRows(SubBytes(state))) ^ data. It is a
+ * bijection in each of its operands, so a change of one block changes the state, and two rounds
+ * later every byte of the state. The instruction takes four cycles, and the processor starts two in
+ * each cycle: so eight states take turns.
  */
 
 #include <string.h>
@@ -76,7 +76,7 @@ checksum_aes(const uint8_t *p, size_t size)
 	for (half = LANES / 2; half > 0; half /= 2)
 		for (i = 0; i < half; i++)
 			lane[i] = _mm_aesenc_si128(lane[i], lane[i + half]);
-	/* The last block has not been through a round yet: two, and all depends on all. */
+	/* The last block has had no round yet. Two rounds make every byte depend on every other. */
 	lane[0] = _mm_aesenc_si128(_mm_aesenc_si128(lane[0], length), key);
 	return _mm_cvtsi128_si64(lane[0]);
 }

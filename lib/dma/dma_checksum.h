@@ -3,7 +3,7 @@
  */
 
 /*
- * Whether data changed: dma_checksum.c.
+ * Checksums that detect whether data changed: see dma_checksum.c.
  */
 
 #ifndef DMA_CHECKSUM_H
@@ -12,9 +12,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Of two that differ the sums do, but for one in 2^64. Only to be compared in one process. */
+/**
+ * Return the checksum. Two different data have different sums, except one in 2^64. Sums are
+ * comparable only within one process.
+ */
 uint64_t dma_checksum(const void *data, size_t size);
-/** The same for a processor that knows no AES: other sums, as good, four times as slow. */
+/**
+ * The same for a processor without AES instructions: other sums, as good, and four times as slow.
+ */
 uint64_t dma_checksum_plain(const void *data, size_t size);
 
 #endif /* DMA_CHECKSUM_H */

@@ -3,8 +3,8 @@
  */
 
 /*
- * An allocator of bus addresses, by pages of 4 KiB. A page's number is its bus address
- * divided by that. Any thread; see dma_iova.c.
+ * An allocator of bus addresses, in pages of 4 KiB. The number of a page is its bus address divided
+ * by 4 KiB. Any thread may call it; see dma_iova.c.
  */
 
 #ifndef DMA_IOVA_H
@@ -16,49 +16,52 @@
 
 #include "dma_private.h"
 
-/* Runs of up to so many pages are kept by threads: two for a buffer that straddles a page
- * boundary, four for a jumbo frame's.
+/*
+ * Threads cache runs of up to this many pages: two for a buffer that straddles a page boundary,
+ * four for a jumbo frame.
  */
 #define DMA_IOVA_RUNS  4
 #define DMA_IOVA_BATCH 64
 
-/* What one thread keeps of one allocator. */
+/* The addresses of one allocator that one thread caches. */
 struct dma_iova_cache {
-	LIST_ENTRY(dma_iova_cache) next; /* of the allocator */
+	LIST_ENTRY(dma_iova_cache) next; /* in the allocator's list */
 	struct dma_iova_stack {
 		uint32_t n;
 		uint32_t page[DMA_IOVA_BATCH];
-	} get[DMA_IOVA_RUNS], put[DMA_IOVA_RUNS]; /* by pages - 1: to be handed out; given back */
+	/* by pages - 1: runs to hand out; runs that were given back */
+	} get[DMA_IOVA_RUNS], put[DMA_IOVA_RUNS];
 };
 
 struct dma_iova {
 	unsigned int id;
-	uint32_t batch;          /* entries of a cache's stacks that are used */
-	uint32_t nr;             /* pages; those that may not be used are taken for good */
-	rte_spinlock_t lock;     /* of all below */
-	uint64_t *taken;         /* a bit a page */
-	uint32_t next;           /* page where the search goes on */
-	uint32_t in_use;         /* pages that are taken and may be given back */
+	uint32_t batch;          /* number of entries of a cache's stacks that are used */
+	/* number of pages; those that may not be used are taken permanently */
+	uint32_t nr;
+	rte_spinlock_t lock;     /* protects everything below */
+	uint64_t *taken;         /* one bit for each page */
+	uint32_t next;           /* page at which the search continues */
+	uint32_t in_use;         /* taken pages that may be given back */
 	LIST_HEAD(, dma_iova_cache) caches;
 };
 
-/* Of this thread, by the allocator's id. */
+/* This thread's caches, by allocator id. */
 extern __thread struct dma_iova_cache **dma_iova_mine
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-/* Addresses up to last that devices may be given. NULL with rte_errno and the reason. */
+/* Make an allocator of usable addresses up to last. Return NULL with rte_errno and the reason. */
 struct dma_iova *dma_iova_create(const char *name, gantry_dma_addr_t last);
-/* Nobody may use it any more. */
+/* Free an allocator. No thread may use it any longer. */
 void dma_iova_destroy(struct dma_iova *a);
-/* Pages that somebody has, or a thread keeps after they were given back. */
+/* Return the number of pages that are in use. Pages in a thread's cache do not count. */
 uint32_t dma_iova_in_use(struct dma_iova *a);
 
 /*
- * n pages in a row, the first of them a multiple of align pages (a power of two), none above
- * last. The first one's number; 0: there are none. Slower than dma_iova_get().
+ * Take n adjacent pages, the first at a multiple of align pages (a power of two), none above last.
+ * Return the first one's number; 0: there are none. Slower than dma_iova_get().
  */
 uint32_t dma_iova_get_aligned(struct dma_iova *a, size_t n, size_t align, gantry_dma_addr_t last);
-/* The same without a wish. */
+/* The same without alignment or limit; and the way back. */
 uint32_t dma_iova_get_slow(struct dma_iova *a, size_t n);
 void dma_iova_put_slow(struct dma_iova *a, uint32_t page, size_t n);
 

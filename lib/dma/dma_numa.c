@@ -3,9 +3,9 @@
  */
 
 /*
- * Cores and memory nodes. An lcore is a thread, and its number need not be a
- * CPU's; nor is rte_lcore_to_cpu_id(), which numbers the cores of each socket
- * from 0. EAL knows on which CPUs it runs, libnuma on which nodes these are.
+ * Cores and memory nodes. An lcore is a thread, and its number need not be the number of a CPU.
+ * Neither is rte_lcore_to_cpu_id(), which numbers the cores of each socket from 0. EAL knows on
+ * which CPUs an lcore runs, and libnuma knows the nodes of these CPUs.
  */
 
 #include <numa.h>

@@ -304,7 +304,9 @@ void dma_reach_remove(struct gantry_dma_dev *dev);
 void dma_reach_lock(void);
 void dma_reach_unlock(void);
 
-/* The table of EAL memory. */
+/*
+ * The table of EAL memory.
+ */
 
 /** Add one user of the process' table, or remove one. */
 int dma_table_get(struct gantry_dma_table *table);

@@ -3,35 +3,35 @@
  */
 
 /*
- * Mappings one by one; and the strict mode, in which there is nothing else.
+ * Mappings made one by one; and strict mode, which has no others.
  *
- * Each mapping has bus addresses of its own, whole pages, from when it is mapped until it is
- * unmapped. So two buffers in one page of memory have two pages of bus addresses, and the end
- * of one mapping leaves the other. The place in the page is kept:
+ * Each mapping has bus addresses of its own, whole pages, from map to unmap. So two buffers in one
+ * page of memory have two pages of bus addresses, and the end of one mapping leaves the other
+ * intact. The offset in the page stays the same:
  *
  *       memory     |....[ a ]..[ b ]...|          two buffers, one page
  *       bus        |....[ a ]..........| |...........[ b ]...|
  *
- * What protects is the page: the device that has b reaches a, too, as with any IOMMU. Where
- * there is room, what lies in one page of memory takes two of bus addresses, and the second
- * leads nowhere: so all usual buffers are mapped by the same code, without a branch that
- * depends on where they lie, and a device that runs over the end of a page finds nothing.
+ * The page is the unit of protection: a device that has b also reaches a, as with any IOMMU. If
+ * there is room, a buffer within one page of memory takes two pages of bus addresses, and the
+ * second has no memory behind it. So the same code maps all usual buffers, without a branch that
+ * depends on their position, and a device that runs over the end of a page finds nothing.
  *
- * Two backends. The bus' page table, where it has one: mapping stores entries of a table
- * that the device walks. Else the bus' own calls, a message or a system call each.
+ * There are two backends. If the bus has a page table, mapping stores entries in a table that the
+ * device walks. Otherwise each mapping calls the bus: a message or a system call.
  *
- * An address belongs to one mapping, and a mapping to who made it, so that its entries are
- * plain stores. Unmapping clears them, and then exchanges the mapping's state for "not
- * mapped". That one locked instruction does both that has to be done: on x86 it completes
- * the stores before it (Intel SDM volume 3, "Memory Ordering": a locked instruction is a full
- * barrier), so that no access of the device starts after the unmapping has returned; and of
- * two threads that unmap the same it tells which was right. It is also a third of what a
- * mapping and its end cost. No load after it begins before it is done, so that what can be
- * loaded before is. A burst waits once for all its mappings (dma_demand_unmap_gather()).
+ * An address belongs to one mapping, and a mapping belongs to the thread that made it, so plain
+ * stores suffice for its entries. Unmapping clears them, and then exchanges the mapping's state for
+ * "not mapped". That one locked instruction does both things that are necessary. On x86 it
+ * completes the stores before it (Intel SDM volume 3, "Memory Ordering": a locked instruction is a
+ * full barrier), so no access of the device starts after unmapping has returned. If two threads
+ * race to unmap a mapping, it decides which one succeeds. It is also a third of the cost of a
+ * mapping and its end. No later load starts before it completes, so the code loads before it
+ * whatever it can. A burst waits only once for all its mappings (dma_demand_unmap_gather()).
  *
- * The state is found by the page of the bus address, in O(1), and apart from what is known
- * beyond it, which unmapping need not read. The time in that is a clock's that ticks ten times
- * a second: to read a better one would cost as much as the mapping.
+ * The page of the bus address finds the state in O(1). The other facts about a mapping are stored
+ * apart, so that unmapping need not read them. The time among them comes from a clock that ticks
+ * ten times a second, because reading a better clock would cost as much as the mapping.
  */
 
 #include <errno.h>
@@ -49,15 +49,15 @@
 #include "dma_strict.h"
 
 /*
- * A gigabyte of bus addresses: room for 100,000 buffers, a pair of pages each; 2 MiB of page
- * table, and 8 MiB of states and records. It lies low, so that masks of 30 bits and more reach
- * all of it, and where machines have memory, not windows of the PCI bus.
+ * A gigabyte of bus addresses: room for 100,000 buffers with a pair of pages each. It takes 2 MiB
+ * of page table, and 8 MiB of states and records. It is low, so that masks of 30 bits and more
+ * reach all of it, and in a range where machines have memory, not windows of the PCI bus.
  */
 #define APERTURE (UINT64_C(1) << 30)
 
 /*
- * A mapping's state, under the page in which it begins: size, place in that page, kind (enum
- * gantry_dma_reach), direction. 0: none begins here.
+ * The state of a mapping, stored under the page in which it begins: size, offset in that page, kind
+ * (enum gantry_dma_reach), direction. 0: no mapping begins here.
  */
 #define STATE(size, at, kind, dir) ((uint64_t)(size) << 18 | ((at) & (DMA_PAGE - 1)) << 6 | \
 	(kind) << 3 | (dir) << 1 | 1)
@@ -66,14 +66,17 @@
 #define STATE_KIND(state)      ((enum gantry_dma_reach)((state) >> 3 & 7))
 #define STATE_DIR(state)       ((enum gantry_dma_dir)((state) >> 1 & 3))
 
-/* Usual buffers take a pair of pages of bus addresses: as many as a page's size may lie in. */
+/*
+ * Usual buffers take a pair of pages of bus addresses, because a buffer of up to one page touches
+ * at most two.
+ */
 #define PAIR 2
 
-/* What else is known of it. */
+/* The other facts about a mapping. */
 struct dma_record {
 	uintptr_t cpu;
 	const void *site;
-	uint64_t since;  /* by the clock */
+	uint64_t since;  /* time of the mapping, by the clock below */
 };
 
 /*
@@ -82,8 +85,8 @@ struct dma_record {
 
 #define TICK_MS 100
 
-static uint64_t now_ms;          /* of the monotonic clock, at the last tick */
-static unsigned int clock_users; /* devices come and go in one thread */
+static uint64_t now_ms;          /* monotonic time at the last tick, in ms */
+static unsigned int clock_users; /* one thread makes and ends devices */
 
 static void
 look_at_clock(void)
@@ -131,7 +134,7 @@ entry_bits(enum gantry_dma_dir dir)
 	return dir != GANTRY_DMA_BIDIRECTIONAL ? dir : GANTRY_DMA_PTE_READ | GANTRY_DMA_PTE_WRITE;
 }
 
-/* The device reads them whole; nobody else writes them. */
+/* The device reads entries as a whole; only the mapping's owner writes them. */
 static void
 set_entries(uint64_t *entry, size_t n, uint64_t first, uint64_t step)
 {
@@ -139,7 +142,7 @@ set_entries(uint64_t *entry, size_t n, uint64_t first, uint64_t step)
 		__atomic_store_n(entry++, first, __ATOMIC_RELAXED);
 }
 
-/* Memory over several of EAL's pages, or registered with EAL: page by page. */
+/* Enter memory over several EAL pages, or registered with EAL, page by page. */
 static bool
 enter_pages(struct gantry_dma_dev *dev, uint32_t page, uintptr_t at, size_t n, uint64_t bits)
 {
@@ -161,7 +164,7 @@ enter_pages(struct gantry_dma_dev *dev, uint32_t page, uintptr_t at, size_t n, u
 	return true;
 }
 
-/* Whether the bus can be asked to map it. */
+/* Return whether the bus can be asked to map it. */
 static bool
 mappable(struct gantry_dma_dev *dev, const void *ptr)
 {
@@ -194,7 +197,7 @@ static inline void
 prefetch_for_write(const void *p)
 {
 #ifdef RTE_ARCH_X86
-	/* GCC has it only for processors that are known to have it; others do nothing. */
+	/* GCC emits it only for processors known to have it; on other processors it is a no-op. */
 	asm volatile("prefetchw %0" : : "m" (*(const char *)p));
 #else
 	__builtin_prefetch(p, 1);
@@ -228,14 +231,14 @@ none_left(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 	return GANTRY_DMA_MAPPING_ERROR;
 }
 
-/* How many pages of bus addresses n pages of memory take. */
+/* Return the number of pages of bus addresses that n pages of memory take. */
 static inline size_t
 run_of(const struct dma_demand *g, size_t n)
 {
 	return g->pair_max != 0 && n < PAIR ? PAIR : n;
 }
 
-/* By either backend. */
+/* Enter a mapping through whichever backend the device has. */
 static bool
 enter(struct gantry_dma_dev *dev, uint32_t page, size_t n, void *ptr, size_t size,
 		enum gantry_dma_dir dir)
@@ -283,8 +286,8 @@ dma_demand_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_d
 	uint32_t page;
 
 	/*
-	 * What map_any() does, for a pair that the thread has. No other call is made here, and
-	 * nothing is loaded before it is used, so that few registers are saved.
+	 * As map_any(), for a pair of pages from this thread's cache. The path makes no other call,
+	 * and loads nothing before it uses it, so the compiler saves few registers.
 	 */
 	if (unlikely(size > g->pair_max ||
 			!gantry_dma_look_up(&d->eal, ptr, size, GANTRY_DMA_ADDR_MAX, &iova)))
@@ -301,7 +304,7 @@ dma_demand_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_d
 	return note(g, page, ptr, STATE(size, (uintptr_t)ptr, GANTRY_DMA_REACH_BUFFER, dir), site);
 }
 
-/* Why the mapping at this address is none that has this state. */
+/* Return why the mapping at this address does not have this state. */
 static const char *
 why_not(const struct dma_demand *g, uint64_t page, uint64_t state)
 {
@@ -320,7 +323,7 @@ why_not(const struct dma_demand *g, uint64_t page, uint64_t state)
 
 static const char two_at_once[] = "unmapped twice in a burst, or by two threads at the same time";
 
-/* Takes any mapping back. NULL, or why that can't be. */
+/* End any mapping. Return NULL, or the reason why it cannot be ended. */
 static const char *
 take_back(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, uint64_t state)
 {
@@ -336,7 +339,7 @@ take_back(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, uint64_t state)
 		set_entries(&g->entries[page], n, 0, 0);
 	if (__atomic_exchange_n(&g->states[page], 0, __ATOMIC_SEQ_CST) != state)
 		return two_at_once;
-	/* What the bus keeps is not handed out again. */
+	/* If the bus failed to unmap addresses, never hand them out again. */
 	if (g->entries == NULL && dma_bus_unmap(dev, (void *)RTE_ALIGN_FLOOR(cpu, DMA_PAGE),
 			page << DMA_PAGE_BITS, n << DMA_PAGE_BITS) != 0)
 		return NULL;
@@ -371,7 +374,7 @@ dma_demand_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size
 	struct dma_iova_stack *s;
 	uint32_t kept;
 
-	/* What take_back() does, for a pair that the thread's stack has room for. */
+	/* As take_back(), for a pair of pages for which this thread's cache has room. */
 	if (unlikely(page >= g->nr || size > g->pair_max || c == NULL ||
 			c->put[PAIR - 1].n == DMA_IOVA_BATCH ||
 			__atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE) != state)) {
@@ -390,9 +393,10 @@ dma_demand_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size
 }
 
 /*
- * A burst's. Of all that unmapping does, waiting for the stores to the entries is dearest: the
- * device's core has read those lines, and each has to come back from its cache. Here they come
- * side by side, while the caller does something else, and the first exchange waits for all.
+ * Unmap as part of a burst. The dearest part of unmapping is the wait for the stores to the
+ * entries: the device's core has read those cache lines, and each has to return from its cache.
+ * Here they return in parallel, while the caller does other work, and the first exchange waits for
+ * all of them.
  */
 void
 dma_demand_unmap_gather(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
@@ -480,8 +484,9 @@ dma_demand_unmap_block(struct gantry_dma_dev *dev, struct dma_block *b)
 }
 
 /*
- * BARs. Behind a page table the bus has to know them first, at an address as it has for
- * EAL's memory. That is kept here, and not read back from the table: others may see that, too.
+ * BARs. With a page table, the bus must first map the BAR, at an address like those of EAL memory.
+ * The library keeps that address here and does not read it back from the table, because other
+ * processes may be able to write the table.
  */
 
 gantry_dma_addr_t
@@ -538,7 +543,7 @@ dma_demand_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, si
 }
 
 /*
- * What there is.
+ * Listing the mappings.
  */
 
 bool
@@ -557,7 +562,7 @@ dma_demand_at(struct gantry_dma_dev *dev, uint64_t page, struct gantry_dma_mappi
 		.addr = page << DMA_PAGE_BITS | STATE_IN_PAGE(state), .cpu = (void *)r->cpu,
 		.size = STATE_SIZE(state), .dir = STATE_DIR(state), .site = r->site,
 		.age_ms = now - RTE_MIN(now, r->since) };
-	/* Another like it may have taken its place. */
+	/* A mapping with another state may have replaced it in the meantime. */
 	return state == __atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE);
 }
 
@@ -580,7 +585,7 @@ dma_demand_max_mapping_size(struct gantry_dma_dev *dev)
 }
 
 /*
- * Begin and end.
+ * Start and end.
  */
 
 static int
@@ -607,13 +612,17 @@ set_iova(struct dma_demand *g, struct dma_iova *iova)
 {
 	g->iova = iova;
 	g->id = iova->id;
-	/* Few addresses are not taken by twos. There, threads keep fewer than a batch, too. */
+	/*
+	 * If addresses are scarce, no mapping takes a pair. Threads then also cache less than a
+	 * full batch.
+	 */
 	g->pair_max = g->entries != NULL && iova->batch == DMA_IOVA_BATCH ? DMA_PAGE : 0;
 }
 
 /*
- * Zeroed. MAP_POPULATE for what each mapping uses: addresses go round, and each page would cost
- * one a page fault. MAP_NORESERVE for what hardly any does.
+ * Allocate zeroed memory. MAP_POPULATE is for arrays that every mapping uses: addresses cycle
+ * through all of them, and each new page would cost one mapping a page fault. MAP_NORESERVE is for
+ * an array that hardly any mapping uses.
  */
 static void *
 many(size_t nr, size_t size, int flags)
@@ -783,7 +792,9 @@ strict_required_mask(struct gantry_dma_dev *dev)
 }
 
 static const struct gantry_dma_mode strict_mode = ON_DEMAND("strict");
-/* Strict by another name: that mappings end is not the point there. */
+/*
+ * Strict mode under another name, for a device whose mask is the reason: it is not for protection.
+ */
 const struct gantry_dma_mode dma_on_demand_mode = ON_DEMAND("window");
 
 int

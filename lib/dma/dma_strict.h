@@ -3,8 +3,8 @@
  */
 
 /*
- * Mappings one by one, on demand: all there is in strict mode, and what doesn't fit into the
- * window.
+ * Mappings made one by one, on demand: all mappings of strict mode, and those that do not fit into
+ * the window.
  */
 
 #ifndef DMA_STRICT_H
@@ -13,22 +13,22 @@
 #include "dma_private.h"
 
 /*
- * Gives the device a struct dma_demand with bus addresses up to last, by its bus' page table
- * (if use_table), or else by claim(), map() and unmap(). 0, or -errno with the reason.
+ * Give the device a struct dma_demand with bus addresses up to last. It uses the page table of the
+ * bus (if use_table), or otherwise claim(), map() and unmap(). Return 0, or -errno with the reason.
  */
 int dma_demand_start(struct gantry_dma_dev *dev, gantry_dma_addr_t last, bool use_table);
-/* Takes it away; what is still mapped is reported. */
+/* Take it away, and report everything that is still mapped. */
 void dma_demand_end(struct gantry_dma_dev *dev);
-/* Another limit for its addresses: 0; -EIO as long as something is mapped; -ENOMEM. */
+/* Set another limit for its addresses. Return 0; -EIO as long as something is mapped; -ENOMEM. */
 int dma_demand_limit(struct gantry_dma_dev *dev, gantry_dma_addr_t last);
 
-/* Whether something is mapped. */
+/* Return whether something is mapped. */
 bool dma_demand_in_use(struct gantry_dma_dev *dev);
 
-/* All of them as hooks, for the window that holds nothing. */
+/* The functions below as hooks, for window mode if EAL memory does not fit into a window. */
 extern const struct gantry_dma_mode dma_on_demand_mode;
 
-/* As the hooks of struct gantry_dma_mode. */
+/* See the hooks of struct gantry_dma_mode. */
 gantry_dma_addr_t dma_demand_map(struct gantry_dma_dev *dev, void *ptr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs, const void *site);
 void dma_demand_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
@@ -44,15 +44,15 @@ void dma_demand_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t add
 void dma_demand_for_each(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg);
 
-/* The mapping that begins in this page of bus addresses. False: none does. */
+/* Find the mapping that begins in this page of bus addresses. Return false if none does. */
 bool dma_demand_at(struct gantry_dma_dev *dev, uint64_t page, struct gantry_dma_mapping *m);
-/* Likewise of what is in the page table, where there is one: dma_entries.c. */
+/* Likewise for the entries of the page table, if there is one: dma_entries.c. */
 void dma_entries_for_each(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg);
 
 /*
- * A block's memory, whole pages of it, from where EAL knows it; and back.
- * 0, or -errno with the reason.
+ * Map the memory of a block, in whole pages, at bus addresses of its own; and unmap it. Return 0,
+ * or -errno with the reason.
  */
 int dma_demand_map_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t align,
 		uint64_t mask, const void *site);

@@ -3,26 +3,25 @@
  */
 
 /*
- * The window: EAL's memory at bus addresses that the library chose, and the device's mask
+ * The window: EAL memory at bus addresses that the library chose, and that the device's mask
  * reaches.
  *
  *       virtual   |--A--|..|---B---|................|-C-|      terabytes apart
  *       bus       0  [on demand]  |---B---|--A--|  |-C-|  ..   mask
  *
- * If all of it fits it is mapped once, and from then on a mapping is a look-up as in direct
- * mode, in a table with the window's offsets (gantry_dma_inline.h). Memory events keep the
- * window up to date: pages that EAL adds get a place next to their neighbours', if it is
- * free, so that a buffer over both is contiguous for the device, too. Where it isn't, the
- * buffer is mapped on demand (dma_strict.c), as is memory for which there was no place,
- * and registered memory: at addresses below the window, by which unmapping tells them
- * apart.
+ * If all EAL memory fits, the library maps it once. From then on a mapping is a look-up as in
+ * direct mode, in a table with the window's offsets (gantry_dma_inline.h). Memory events keep the
+ * window up to date: pages that EAL adds get a place next to their neighbours, if it is free, so
+ * that a buffer over both is also contiguous for the device. If it is not free, the buffer is
+ * mapped on demand (dma_strict.c). So is memory for which there was no place, and registered
+ * memory. Addresses on demand are below the window, so unmapping can distinguish them.
  *
- * If it doesn't all fit, everything is mapped on demand, which is the strict mode's work: then
- * just the addresses are chosen for another reason.
+ * If not all of it fits, every buffer is mapped on demand by the functions of strict mode. Only the
+ * reason for the choice of addresses differs.
  *
- * A piece of the window is what EAL gives and takes back at once: a page, or, of memory that
- * stays, as much as is contiguous. Locks: pieces and table change with EAL's memory lock held
- * for writing (memory events) or, before the mode begins, for reading.
+ * A piece of the window is the unit that EAL adds and removes: a page or, if the memory is
+ * permanent, as much as is contiguous. Locks: pieces and table change while the EAL memory lock is
+ * held, for writing (memory events) or, before the mode begins, for reading.
  */
 
 #include <errno.h>
@@ -39,11 +38,11 @@
 #include "dma_strict.h"
 #include "eal_run.h"
 
-/* Bus addresses up to here are for mappings on demand, where the window holds the rest. */
+/* Bus addresses up to here are for mappings on demand, if the window holds the rest. */
 #define DEMAND_LAST ((UINT64_C(64) << 20) - 1)
-/* An IOMMU that translates fewer bits than the device drives is common; this many all do. */
+/* Many IOMMUs translate fewer bits than the device drives, but all translate at least this many. */
 #define WINDOW_LAST GANTRY_DMA_BIT_MASK(39)
-/* Bus and virtual addresses are the same up to this, so that alignment up to it is, too. */
+/* Bus and virtual addresses are equal modulo this size, so alignments up to it carry over. */
 #define ALIGN       ((uint64_t)2 << 20)
 
 struct piece {
@@ -58,10 +57,10 @@ TAILQ_HEAD(pieces, piece);
 struct dma_window {
 	struct gantry_dma_dev *dev;
 	gantry_dma_addr_t last;
-	struct pieces pieces; /* by bus address */
-	bool planning;        /* nothing is mapped */
+	struct pieces pieces; /* ordered by bus address */
+	bool planning;        /* a trial run: nothing is mapped */
 	bool events;
-	uint64_t *entries;    /* of dma_device.own */
+	uint64_t *entries;    /* entries of dma_device.own */
 };
 
 /*
@@ -74,7 +73,7 @@ end_of(const struct piece *p)
 	return p->bus + p->len;
 }
 
-/* The piece before which [bus, bus + len) would stand; false if it is not free. */
+/* Find the piece before which [bus, bus + len) belongs. Return false if the range is not free. */
 static bool
 is_free(const struct dma_window *w, gantry_dma_addr_t bus, size_t len, struct piece **before)
 {
@@ -92,7 +91,7 @@ is_free(const struct dma_window *w, gantry_dma_addr_t bus, size_t len, struct pi
 	return true;
 }
 
-/* The first address from start on that is aligned as va is. */
+/* Return the first address from start on that has the same alignment as va. */
 static gantry_dma_addr_t
 aligned(gantry_dma_addr_t start, uintptr_t va)
 {
@@ -100,8 +99,8 @@ aligned(gantry_dma_addr_t start, uintptr_t va)
 }
 
 /*
- * Where to put memory: next to its neighbour; else in the middle of the largest gap, so that
- * both that and its neighbours can grow. 0: nowhere.
+ * Find a place for memory: next to its neighbour; otherwise in the middle of the largest gap, so
+ * that both the new piece and the pieces around it can grow. 0: there is none.
  */
 static gantry_dma_addr_t
 find_place(const struct dma_window *w, uintptr_t va, size_t len)
@@ -164,7 +163,7 @@ forget(struct dma_window *w, struct piece *p)
 	free(p);
 }
 
-/* Puts it there, and lets the device reach it. EAL's memory lock is held. */
+/* Put a piece there, and let the device reach it. The EAL memory lock is held. */
 static int
 put_piece(struct dma_window *w, uintptr_t va, size_t len, gantry_dma_addr_t bus)
 {
@@ -191,7 +190,7 @@ put_piece(struct dma_window *w, uintptr_t va, size_t len, gantry_dma_addr_t bus)
 	return 0;
 }
 
-/* Addresses that nothing may be put at. */
+/* Mark addresses at which no piece may be put. */
 static int
 put_obstacle(struct dma_window *w, gantry_dma_addr_t bus, size_t len)
 {
@@ -206,8 +205,8 @@ put_obstacle(struct dma_window *w, gantry_dma_addr_t bus, size_t len)
 }
 
 /*
- * Takes it away. Where the bus does not, the device may go on reaching what was there: the place
- * stays taken, by an obstacle.
+ * Remove a piece. If the bus fails to unmap it, the device may still reach that memory, so an
+ * obstacle keeps the place occupied.
  */
 static int
 drop_piece(struct dma_window *w, struct piece *p)
@@ -219,7 +218,7 @@ drop_piece(struct dma_window *w, struct piece *p)
 		dma_table_set(&d->own, w->entries, (void *)p->va, p->len, GANTRY_DMA_NO_OFFSET);
 		ret = d->params.ops->unmap(d->params.opaque, (void *)p->va, p->bus, p->len);
 	}
-	if (ret != 0 && ret != -ENODEV) { /* a device that is gone reaches nothing */
+	if (ret != 0 && ret != -ENODEV) { /* a removed device reaches nothing */
 		DMA_LOG(ERR, "%s: the device may still reach memory at %p, bus address 0x%" PRIx64
 			", %zu bytes: %s did not unmap it: %s", d->name, (void *)p->va, p->bus,
 			p->len, d->params.ops->name, strerror(-ret));
@@ -243,7 +242,7 @@ drop_all(struct dma_window *w)
 }
 
 /*
- * EAL's memory. All with its lock held.
+ * EAL memory. The EAL memory lock is held in all of these functions.
  */
 
 struct walk {
@@ -251,7 +250,9 @@ struct walk {
 	struct eal_run run;
 };
 
-/* A run's pieces, at one place, or each where there is one; else they are mapped on demand. */
+/*
+ * Put the pieces of a run at one place, or each where there is room; the rest is mapped on demand.
+ */
 static int
 put_run(struct dma_window *w, const struct eal_run *run)
 {
@@ -304,7 +305,7 @@ add_page(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *a
 	if (msl->external || ms->len == 0)
 		return 0;
 	page = eal_run_of(msl, ms, walk->w->events);
-	/* A bus that hands files over has one for each mapping. */
+	/* A bus that passes files to the device has one file for each mapping. */
 	if (walk->run.len != 0 && eal_run_continues(&walk->run, &page)) {
 		walk->run.len += page.len;
 	} else {
@@ -314,7 +315,7 @@ add_page(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *a
 	return ret;
 }
 
-/* The lock is held. */
+/* The EAL memory lock is held. */
 static int
 add_all(struct dma_window *w)
 {
@@ -324,7 +325,7 @@ add_all(struct dma_window *w)
 	return ret != 0 ? ret : flush_run(&walk);
 }
 
-/* What is left of a piece of which EAL takes a part stays where it is. */
+/* Keep the rest of a piece in place if EAL removed only a part of it. */
 static void
 put_rest(struct dma_window *w, uintptr_t va, size_t len, gantry_dma_addr_t bus)
 {
@@ -384,7 +385,7 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 }
 
 /*
- * The mode, if everything fits.
+ * The mode, if all EAL memory fits.
  */
 
 /* As gantry_dma_look_up(), for any length. */
@@ -511,7 +512,7 @@ window_drop(struct dma_window *w)
 	free(w);
 }
 
-/* EAL's memory goes on coming and going, and the bus may have forgotten the device. */
+/* EAL memory continues to come and go, but the bus may have forgotten the device. */
 static void
 window_abandon(struct gantry_dma_dev *dev)
 {
@@ -554,7 +555,7 @@ new_window(struct gantry_dma_dev *dev, uint64_t mask, bool planning)
 	return NULL;
 }
 
-/* Whether all of EAL's memory would fit. @param now the device's window; NULL: it has none */
+/* Return whether all EAL memory would fit. @param now the device's window; NULL: it has none */
 static bool
 plan(struct gantry_dma_dev *dev, uint64_t mask, const struct dma_window *now)
 {
@@ -577,7 +578,7 @@ plan(struct gantry_dma_dev *dev, uint64_t mask, const struct dma_window *now)
 	return fits;
 }
 
-/* Everything to other places, up to this mask; or back to the ones it has now. */
+/* Move every piece to a place within this mask; if that fails, back to where it is now. */
 static int
 move_all(struct dma_window *w, uint64_t mask)
 {
@@ -591,7 +592,7 @@ move_all(struct dma_window *w, uint64_t mask)
 	if (ret != 0) {
 		drop_all(w);
 		w->last = was;
-		add_all(w); /* for that there was room; and what can't be put is mapped on demand */
+		add_all(w); /* there was room before; pieces that still fail are mapped on demand */
 	}
 	rte_mcfg_mem_read_unlock();
 	return ret;
@@ -616,7 +617,7 @@ window_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 	window_end(dev);
 	dma_set_mode(dev, &dma_no_mode);
 	ret = dma_window_start(dev, mask);
-	if (ret != 0) /* as before */
+	if (ret != 0) /* restore the former mode */
 		dma_window_start(dev, d->mask);
 	return ret;
 }
@@ -639,7 +640,7 @@ static const struct gantry_dma_mode window_mode = {
 };
 
 /*
- * Begin.
+ * Start.
  */
 
 static int
@@ -656,7 +657,10 @@ start_all(struct gantry_dma_dev *dev, uint64_t mask)
 		return -ENOMEM;
 	ret = dma_table_make(&d->own, &w->entries);
 	if (ret == 0) {
-		/* Before the walk, or pages that come in between would be missed. */
+		/*
+		 * Register before the walk, because the walk would miss pages that EAL adds in
+		 * between.
+		 */
 		w->events = rte_mem_event_callback_register("gantry_window", memory_event, w) == 0;
 		ret = w->events || rte_errno == ENOTSUP ? 0 : -rte_errno;
 		rte_mcfg_mem_read_lock();
@@ -682,7 +686,9 @@ dma_window_start(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	int ret;
 
-	/* A page table that was installed stays, and would hide all that is mapped at once. */
+	/*
+	 * An installed page table is permanent, and would hide everything that is mapped at once.
+	 */
 	if (dma_device(dev)->entries == NULL && plan(dev, mask, NULL) && dma_can_claim(dev))
 		return start_all(dev, mask);
 	ret = dma_demand_start(dev, mask, true);

@@ -646,7 +646,9 @@ gantry_dma_set_mask_and_coherent(struct gantry_dma_dev *dev, uint64_t mask)
 	return ret;
 }
 
-/* The limits of one segment, for scatter/gather. */
+/*
+ * The limits of one segment, for scatter/gather.
+ */
 
 int
 gantry_dma_set_max_seg_size(struct gantry_dma_dev *dev, size_t size)
@@ -687,7 +689,9 @@ gantry_dma_get_seg_boundary(struct gantry_dma_dev *dev)
 	return dma_device(dev)->seg_boundary;
 }
 
-/* Memory that the device can reach. */
+/*
+ * Memory that the device can reach.
+ */
 
 struct reach {
 	void (*fn)(void *arg, const struct gantry_dma_mapping *mapping);

@@ -4,13 +4,13 @@
 
 /**
  * @file
- * What a device may reach right now, for people: gantry_dma_for_each_mapping() with the
- * thousand mappings of one place in a driver as one.
+ * A readable report of what a device can reach right now: gantry_dma_for_each_mapping(), with the
+ * thousand mappings of one place in a driver as one group.
  *
- * Telemetry: /gantry/dma/reach lists the process' devices, /gantry/dma/reach,DEVICE shows one:
- * its mode and mask, and an array for each of the members below.
+ * Telemetry: /gantry/dma/reach lists the devices of the process. /gantry/dma/reach,DEVICE shows one
+ * device: its mode and mask, and an array for each of the members below.
  *
- * Thread safety: any thread.
+ * Thread safety: any thread may call these functions.
  */
 
 #ifndef GANTRY_DMA_REACH_H
@@ -23,32 +23,35 @@ extern "C" {
 #endif
 
 /**
- * Mappings of one kind and direction that were made by one place in a program; of EAL's memory,
- * and bounce buffers, a piece that is contiguous in bus and CPU addresses.
+ * Mappings of one kind and direction that one place in a program made. For EAL memory and bounce
+ * buffers, a group is a range that is contiguous in bus and CPU addresses.
  */
 struct gantry_dma_reach_group {
 	enum gantry_dma_reach reach; /**< why */
-	enum gantry_dma_dir dir;     /**< who writes */
+	enum gantry_dma_dir dir;     /**< which side writes */
 	gantry_dma_addr_t first;     /**< the lowest bus address */
-	gantry_dma_addr_t last;      /**< the highest; between them may be what isn't reachable */
-	const void *cpu;             /**< where the CPU has the lowest */
-	uint64_t bytes;              /**< in all, without what else is in the pages */
-	unsigned int nr;             /**< how many mappings */
-	uint64_t oldest_ms;          /**< for how long the oldest exists; UINT64_MAX: not known */
-	uint64_t youngest_ms;        /**< and the youngest */
+	gantry_dma_addr_t last;      /**< the highest; addresses in between may be unreachable */
+	const void *cpu;             /**< CPU address of the lowest */
+	uint64_t bytes;              /**< total, without other data in the same pages */
+	unsigned int nr;             /**< number of mappings */
+	uint64_t oldest_ms;          /**< age of the oldest; UINT64_MAX: unknown */
+	uint64_t youngest_ms;        /**< age of the youngest */
 	/**
-	 * Who mapped it: "function+0x12 (file)"; or the layer that did; or "unknown". Valid during
-	 * the call.
+	 * The code that mapped it: "function+0x12 (file)"; or the layer that did; or "unknown".
+	 * Valid during the call.
 	 */
 	const char *by;
 };
 
-/** Calls fn for each group, by ascending lowest address; as gantry_dma_for_each_mapping(). */
+/**
+ * Call fn for each group, by ascending lowest address. The rules for fn are those of
+ * gantry_dma_for_each_mapping().
+ */
 void gantry_dma_for_each_group(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_reach_group *group), void *arg);
-/** "memory", "buffer", "coherent", "BAR", "unknown". */
+/** Return the name: "memory", "buffer", "coherent", "BAR", "unknown". */
 const char *gantry_dma_reach_name(enum gantry_dma_reach reach);
-/** What the device may do: "r", "w", "rw". */
+/** Return the accesses that the device may make: "r", "w", "rw". */
 const char *gantry_dma_access_name(enum gantry_dma_dir dir);
 
 #ifdef __cplusplus

@@ -4,9 +4,10 @@
 
 /**
  * @file
- * Mappings in a vfio container that belongs to the driver, for gantry_dma_ops.map and unmap. By
- * the kernel's own calls: EAL's (rte_vfio_container_dma_map()) stop at 256, the kernel at 65,535
- * (dma_entry_limit of vfio_iommu_type1).
+ * Mappings in a vfio container that belongs to the driver, for gantry_dma_ops.map and unmap.
+ *
+ * They use the kernel's own calls, because EAL's (rte_vfio_container_dma_map()) stop at 256
+ * mappings, and the kernel at 65,535 (dma_entry_limit of vfio_iommu_type1).
  */
 
 #ifndef GANTRY_DMA_VFIO_H
@@ -24,10 +25,17 @@ extern "C" {
 #endif
 
 /**
- * Lets the container's devices reach [va, va + len) at bus address iova. Any thread.
+ * Let the container's devices reach [va, va + len) at bus address iova. Any thread may call it.
  * @param container  from rte_vfio_container_create(), with a group bound to it
- * @return 0 or -errno: -EEXIST: something is mapped there; -ENOSPC: no more mappings; -EINVAL: no
- *   direction, or what the kernel refuses
+ * @param va         page-aligned memory of this process
+ * @param iova       bus address
+ * @param len        bytes
+ * @param dir        which side writes
+ * @retval 0        mapped
+ * @retval -EEXIST  something is already mapped there
+ * @retval -ENOSPC  no more mappings
+ * @retval -EINVAL  no direction, or the kernel refuses the arguments
+ * @retval -errno   the kernel's ioctl failed
  */
 static inline int
 gantry_dma_vfio_map(int container, void *va, gantry_dma_addr_t iova, size_t len,
@@ -47,7 +55,7 @@ gantry_dma_vfio_map(int container, void *va, gantry_dma_addr_t iova, size_t len,
 	return ioctl(container, VFIO_IOMMU_MAP_DMA, &map) == 0 ? 0 : -errno;
 }
 
-/** Ends that. 0 or -errno; -ENOENT: it was not mapped, or not all of it. */
+/** End such a mapping. Return 0 or -errno; -ENOENT: the range, or a part of it, was not mapped. */
 static inline int
 gantry_dma_vfio_unmap(int container, gantry_dma_addr_t iova, size_t len)
 {
@@ -56,7 +64,7 @@ gantry_dma_vfio_unmap(int container, gantry_dma_addr_t iova, size_t len)
 
 	if (ioctl(container, VFIO_IOMMU_UNMAP_DMA, &unmap) != 0)
 		return -errno;
-	return unmap.size == len ? 0 : -ENOENT; /* how much was mapped there */
+	return unmap.size == len ? 0 : -ENOENT; /* the kernel returns how much it unmapped */
 }
 
 #ifdef __cplusplus
