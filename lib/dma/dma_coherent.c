@@ -3,20 +3,19 @@
  */
 
 /*
- * Coherent memory: what CPU and device use at the same time, descriptor rings.
+ * Coherent memory: memory that CPU and device use at the same time, such as descriptor rings.
  *
- * A block is a memzone: hugepage memory of one NUMA node, contiguous in bus
- * addresses; EAL's, or those that the device's mode maps it at. (In bounce mode it may be
- * memory of the library's own.) Every CPU that DPDK runs fast on has DMA coherent with
- * its caches, so that nothing else is asked of it; order is what the driver's barriers are
- * for.
+ * A block is a memzone: hugepage memory of one NUMA node, contiguous in bus addresses. These are
+ * EAL's, or those at which the device's mode maps the block. (In bounce mode a block may be memory
+ * of the library's own.) Every CPU on which DPDK runs fast has DMA coherent with its caches, so the
+ * memory needs no other property. The driver's barriers order the accesses.
  *
- * Alignment. The HOWTO promises the smallest order of pages that holds the block, in
- * both addresses, so that a block never straddles a boundary of its own size. Within one of
- * EAL's pages virtual and EAL's bus addresses are aligned alike. A block over several is
- * aligned in virtual addresses only, where the two differ; a promise that chance keeps
- * is none, so the block is refused where it is not kept. A mode that chooses the bus address
- * aligns it.
+ * Alignment. The HOWTO promises the smallest order of pages that holds the block, in both
+ * addresses, so that a block never straddles a boundary of its own size. Within one EAL page,
+ * virtual addresses and EAL's bus addresses have the same alignment. A block over several EAL pages
+ * is aligned in virtual addresses only, if the two differ. It may be aligned in bus addresses by
+ * chance, but chance is no promise, so the library refuses a block that is not aligned. A mode that
+ * chooses the bus address aligns it.
  */
 
 #include <errno.h>
@@ -33,9 +32,9 @@
 
 #include "dma_debug.h"
 
-/* So many blocks at most are tried to find one that the mask reaches. */
+/* The number of blocks that are tried at most to find one that the mask reaches. */
 #define ASIDE_MAX 512
-/* Other memory that it doesn't reach is set aside in pieces of at most so much. */
+/* The largest piece, in bytes, in which other memory that the mask does not reach is set aside. */
 #define ASIDE_LEN ((size_t)1 << 20)
 
 static const struct rte_memzone *
@@ -44,7 +43,7 @@ reserve(size_t size, int socket_id, size_t align, bool contig)
 	static unsigned int number;
 	char name[RTE_MEMZONE_NAMESIZE];
 
-	/* The names are shared by all processes of an EAL instance. */
+	/* All processes of an EAL instance share the names. */
 	snprintf(name, sizeof(name), "gantry_dma_%x_%x", (unsigned int)getpid(),
 		__atomic_fetch_add(&number, 1, __ATOMIC_RELAXED));
 	return rte_memzone_reserve_aligned(name, size, socket_id,
@@ -56,7 +55,7 @@ dma_block_reserve(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, 
 		int socket_id, bool contig)
 {
 	const struct dma_device *d = dma_device(dev);
-	/* Whole pages, so that who maps them maps nothing else. */
+	/* Whole pages, so that the caller that maps them maps nothing else. */
 	const size_t len = RTE_ALIGN_CEIL(size, DMA_PAGE);
 
 	b->mz = reserve(len, socket_id, align, contig);
@@ -78,7 +77,7 @@ dma_block_reserve(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, 
 	return 0;
 }
 
-/* Whether a device with this mask can have it, as it is aligned; why not is said. */
+/* Return whether a device with this mask can use the block, so aligned; if not, with the reason. */
 static bool
 usable(const struct dma_device *d, const struct dma_block *b, size_t align, uint64_t mask)
 {
@@ -117,7 +116,10 @@ eal_address(const void *p)
 	return ms == NULL ? 0 : ms->iova + RTE_PTR_DIFF(p, ms->addr);
 }
 
-/* As much as EAL has, and hasn't to get. The caller's if it lies beyond the mask; else NULL. */
+/*
+ * Allocate memory that EAL already has. Return it to the caller, which owns it, if it is beyond the
+ * mask; otherwise NULL.
+ */
 static void **
 get_beyond(size_t len, int socket_id, uint64_t mask)
 {
@@ -136,8 +138,9 @@ get_beyond(size_t len, int socket_id, uint64_t mask)
 }
 
 /*
- * What EAL would give next, as long as it lies beyond the mask: in large pieces, and in smaller
- * ones what is left between others' blocks. The first word of each leads to the one before.
+ * Allocate the memory that EAL would return next, as long as it is beyond the mask: large pieces
+ * first, then smaller ones for the gaps between other blocks. The first word of each piece points
+ * to the previous piece.
  */
 static void
 set_aside(void ***pieces, int socket_id, uint64_t mask)
@@ -162,7 +165,10 @@ dma_block_direct(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, s
 	unsigned int n = 0;
 	int ret;
 
-	/* EAL can't be told which of its memory. What is of no use is kept until some is. */
+	/*
+	 * EAL gives no control over which memory it returns. Memory beyond the mask is kept until
+	 * EAL returns a usable block.
+	 */
 	for (;;) {
 		ret = dma_block_reserve(dev, b, size, align, socket_id, true);
 		if (ret != 0)

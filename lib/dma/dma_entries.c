@@ -3,13 +3,13 @@
  */
 
 /*
- * What stands in the I/O page table. That is what the device reaches, whatever the library's
- * records say (dma_strict.c); they add who made an entry, and when. An entry that leads
- * elsewhere than its mapping, or has none, is nobody's.
+ * The entries of the I/O page table. The device reaches what the table says, whatever the library's
+ * records say (dma_strict.c). The records add which caller made an entry, and when. An entry is a
+ * stray if it leads elsewhere than its mapping, or has no mapping.
  *
- * Nothing is locked. A mapping in the making has its entries before it is recorded, and one that
- * ends is still seen in entries that were read before. So what seems to be nobody's is looked at
- * again, and a few times more: what is in between does not stay there.
+ * Nothing is locked. A new mapping has its entries before its record, and a mapping that ends may
+ * still show in entries that were read before. So the walk examines apparent strays again, a few
+ * times: an entry in such a transition does not stay in it.
  */
 
 #include <inttypes.h>
@@ -20,13 +20,13 @@
 
 #define PERMISSIONS (GANTRY_DMA_PTE_READ | GANTRY_DMA_PTE_WRITE)
 /*
- * After 1 ms, and each time twice as long: 127 ms in all, if there is something. A thread that is
- * in between may have lost its CPU.
+ * The walk waits 1 ms, and twice as long each time: 127 ms in all, if there are strays. A thread in
+ * the middle of a mapping may have lost its CPU.
  */
 #define LOOKS 7
 /*
- * Pieces that are shown of what is nobody's: what memory each leads to is searched for, and
- * a table gone wrong may have as many as entries.
+ * The number of pieces of strays that are shown. For each the library searches for the memory
+ * behind it, and a broken table may have as many pieces as entries.
  */
 #define STRAYS_SHOWN 1024
 
@@ -36,9 +36,10 @@ struct stray {
 
 struct walk {
 	struct gantry_dma_dev *dev;
-	void (*fn)(void *arg, const struct gantry_dma_mapping *mapping); /* NULL: strays only */
+	/* NULL: collect strays only */
+	void (*fn)(void *arg, const struct gantry_dma_mapping *mapping);
 	void *arg;
-	struct stray *strays; /* by page */
+	struct stray *strays; /* ordered by page */
 	size_t nr, max;
 };
 
@@ -80,8 +81,9 @@ add_stray(struct walk *w, uint64_t page, uint64_t entry)
 }
 
 /*
- * Whether an entry leads to the page of memory at `at`. A BAR's bus address is known to who
- * mapped it (in IOVA-as-PA; else as for memory), and memory that EAL took back has none any more.
+ * Return whether an entry leads to the page of memory at `at`. Only the caller that mapped a BAR
+ * knows its bus address (in IOVA-as-PA; otherwise it is like that of memory). Memory that EAL
+ * removed no longer has a bus address.
  */
 static bool
 leads_to(struct gantry_dma_dev *dev, uint64_t entry, uintptr_t at, enum gantry_dma_reach reach)
@@ -106,7 +108,10 @@ show(const struct walk *w, const struct gantry_dma_mapping *m)
 		w->fn(w->arg, m);
 }
 
-/* As much of a mapping as the device reaches: all of it in one piece, if nobody interfered. */
+/*
+ * Show the part of a mapping that the device reaches: all of it, in one piece, unless the table was
+ * changed.
+ */
 static void
 show_mapping(struct walk *w, const struct gantry_dma_mapping *m)
 {
@@ -156,7 +161,7 @@ walk_table(struct walk *w)
 	}
 }
 
-/* Those that stayed. */
+/* Keep the strays that are still there. */
 static void
 look_again(struct walk *w)
 {
@@ -186,7 +191,7 @@ show_stray(const struct walk *w, const struct stray *s, size_t n)
 	show(w, &m);
 }
 
-/* Neighbours as one. */
+/* Show adjacent strays as one piece. */
 static void
 show_strays(const struct walk *w)
 {

@@ -5,19 +5,18 @@
 /*
  * Bus addresses for mappings that are made one by one.
  *
- * Below is a bitmap of pages with a lock and one search position, which goes round and
- * round: a run that was given back is handed out again when the search has been everywhere
- * else. A device that uses an address too late finds nothing there for as long as there is
- * room.
+ * The lower layer is a bitmap of pages with a lock and one search position, which cycles through
+ * all pages: the allocator hands out a freed run again only after the search has been everywhere
+ * else. So a device that uses a stale address finds nothing there for as long as there is room.
  *
  *       thread:  get <- 64 runs at a time -  bitmap  <- 64 runs at a time - put  :thread
  *
- * Above it each thread keeps two stacks for each of the usual lengths: runs to be handed
- * out, and runs that were given back, which go below when there are 64. So the lock is
- * taken twice in 64 mappings. What a thread maps another may unmap. What a thread keeps
- * others can't have; where addresses are few, it keeps fewer.
+ * In the upper layer each thread keeps two stacks for each of the usual lengths: runs to hand out,
+ * and runs that were given back, which return to the bitmap when there are 64. So a thread takes
+ * the lock twice in 64 mappings. One thread may unmap what another thread mapped. Other threads
+ * cannot get the runs that a thread keeps; if addresses are scarce, each thread keeps fewer.
  *
- * Never handed out: page 0, so that no mapping has the address 0; and the addresses of
+ * The allocator never hands out page 0, so that no mapping has the address 0, and the addresses of
  * interrupts (DMA_MSI_FIRST).
  */
 
@@ -33,7 +32,7 @@
 
 #define ALLOCATORS_MAX 128 /* in a process */
 
-/* A thread's caches, by allocator. */
+/* The caches of one thread, by allocator. */
 struct mine {
 	LIST_ENTRY(mine) next;
 	struct dma_iova_cache *caches[ALLOCATORS_MAX];
@@ -43,7 +42,10 @@ static struct dma_iova_cache *none[ALLOCATORS_MAX];
 __thread struct dma_iova_cache **dma_iova_mine
 	__attribute__((tls_model("initial-exec"), visibility("hidden"))) = none;
 
-/* Of all below: allocators and threads come and go. Taken before an allocator's lock. */
+/*
+ * Protects everything below, because allocators and threads come and go. A thread takes it before
+ * the lock of an allocator.
+ */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct dma_iova *allocators[ALLOCATORS_MAX];
 static LIST_HEAD(, mine) threads = LIST_HEAD_INITIALIZER(threads);
@@ -52,7 +54,7 @@ static pthread_once_t thread_once = PTHREAD_ONCE_INIT;
 static int thread_error;
 
 /*
- * The bitmap. All with the allocator's lock held.
+ * The bitmap. All functions run with the allocator's lock held.
  */
 
 static bool
@@ -61,7 +63,7 @@ is_taken(const struct dma_iova *a, uint32_t page)
 	return a->taken[page / 64] >> page % 64 & 1;
 }
 
-/* The bits of n pages from this one on that are in its word. */
+/* Return the bits of n pages from this one on that are in its word. */
 static inline uint64_t
 bits_of(uint32_t page, size_t n)
 {
@@ -89,8 +91,8 @@ words(const struct dma_iova *a)
 }
 
 /*
- * Up to max runs of n pages, none of them across a word's end, the first of them last: they are
- * handed out from the stack's end. Returns how many there are.
+ * Take up to max runs of n pages, none of them across the end of a word. The first run is the last
+ * element, because the stack hands out from its end. Return how many runs there are.
  */
 static uint32_t
 take_short(struct dma_iova *a, unsigned int n, uint32_t *page, uint32_t max)
@@ -110,7 +112,10 @@ take_short(struct dma_iova *a, unsigned int n, uint32_t *page, uint32_t max)
 			page[--left] = at / 64 * 64 + bit;
 		}
 		a->taken[at / 64] = word;
-		/* On with the rest of the word, in which others may be given back meanwhile. */
+		/*
+		 * Continue with the rest of the word. Pages in it may be given back in the
+		 * meantime.
+		 */
 		at = starts != 0 ? page[left] + n : (at / 64 + 1) * 64;
 		if (at >= a->nr)
 			at = 0;
@@ -122,7 +127,7 @@ take_short(struct dma_iova *a, unsigned int n, uint32_t *page, uint32_t max)
 	return max - left;
 }
 
-/* n pages in [first, end), the first a multiple of align; 0: there are none. */
+/* Take n pages in [first, end), the first a multiple of align. Return 0 if there are none. */
 static uint32_t
 take_long(struct dma_iova *a, size_t n, size_t align, uint32_t first, uint32_t end)
 {
@@ -145,7 +150,7 @@ take_long(struct dma_iova *a, size_t n, size_t align, uint32_t first, uint32_t e
 static void
 give(struct dma_iova *a, const uint32_t *page, uint32_t count, size_t n)
 {
-	uint64_t free = 0; /* bits of the word that the last ones were in */
+	uint64_t free = 0; /* bits of the word that contains the last runs */
 	uint32_t word = 0, i;
 
 	for (i = 0; i < count; i++) {
@@ -168,7 +173,7 @@ give(struct dma_iova *a, const uint32_t *page, uint32_t count, size_t n)
  * Threads.
  */
 
-/* Gives back all that a thread keeps. The allocator's lock is held. */
+/* Give back everything that a thread keeps. The allocator's lock is held. */
 static void
 cache_empty(struct dma_iova *a, struct dma_iova_cache *c)
 {
@@ -209,7 +214,7 @@ make_key(void)
 	thread_error = pthread_key_create(&thread_key, thread_ends);
 }
 
-/* This thread's cache, which is made if it has none; NULL: no memory for one. */
+/* Return this thread's cache, and make it if there is none; NULL: no memory for one. */
 static struct dma_iova_cache *
 cache_of_thread(struct dma_iova *a)
 {
@@ -243,7 +248,7 @@ cache_of_thread(struct dma_iova *a)
 }
 
 /*
- * What the inline functions leave.
+ * The calls that the inline functions cannot serve.
  */
 
 uint32_t
@@ -281,7 +286,7 @@ dma_iova_get_slow(struct dma_iova *a, size_t n)
 	if (n >= a->nr)
 		return 0;
 	rte_spinlock_lock(&a->lock);
-	/* The second time with what this thread keeps; what others keep is theirs. */
+	/* The second round also uses the runs that this thread keeps; other threads keep theirs. */
 	for (i = 0; i < 2 && page == 0; i++) {
 		if (i == 1 && c != NULL)
 			cache_empty(a, c);
@@ -291,7 +296,7 @@ dma_iova_get_slow(struct dma_iova *a, size_t n)
 			if (s->n > 0)
 				page = s->page[--s->n];
 		}
-		/* Longer, or across a word's end. */
+		/* A longer run, or one across the end of a word. */
 		if (page == 0)
 			page = get_long(a, n);
 	}
@@ -337,7 +342,7 @@ dma_iova_create(const char *name, gantry_dma_addr_t last)
 		goto no_memory;
 	rte_spinlock_init(&a->lock);
 	LIST_INIT(&a->caches);
-	/* Where there are few, threads keep fewer. */
+	/* If there are few pages, threads keep fewer. */
 	a->batch = RTE_MAX(4u, RTE_MIN(a->nr / 1024, (uint32_t)DMA_IOVA_BATCH));
 	set_taken(a, 0, 1, true);
 	page = DMA_MSI_FIRST >> DMA_PAGE_BITS;

@@ -5,16 +5,16 @@
 /*
  * Pools of small coherent blocks.
  *
- * A pool grows by chunks of coherent memory and never shrinks. A chunk is as large as
- * it is aligned (the HOWTO's promise), so that spans of `boundary` bytes in it begin on
- * a boundary. Blocks fill each span from its start, and the rest of it stays unused:
+ * A pool grows by chunks of coherent memory and never shrinks. The alignment of a chunk equals its
+ * size (the HOWTO's promise), so spans of `boundary` bytes in it begin on a boundary. Blocks fill
+ * each span from its start, and the rest of the span stays unused:
  *
  *       |block|block|block|  ||block|block|block|  | ...
  *       <------- span ------><------- span ------->
  *
- * The books (which blocks are free) are kept apart from the blocks: those belong to
- * the device, which shall not be able to write a free list. They also tell a block that
- * is freed twice or was never one.
+ * The records (which blocks are free) are kept apart from the blocks: the device owns the blocks,
+ * and must not be able to write a free list. The records also detect a pointer that is freed twice
+ * or was never a block.
  */
 
 #include <errno.h>
@@ -28,31 +28,31 @@
 #include "dma_debug.h"
 #include "gantry_dma_pool.h"
 
-/* Each chunk is a memzone, of which EAL has a few thousand. */
+/* Each chunk is a memzone, and EAL has only a few thousand of them. */
 #define CHUNK_MIN ((size_t)64 << 10)
 
-/* In place of the next free block's number. */
+/* Values in place of the number of the next free block. */
 #define LAST   UINT32_MAX
 #define IN_USE (UINT32_MAX - 1)
 
 struct chunk {
-	TAILQ_ENTRY(chunk) next; /* of those that have a free block */
+	TAILQ_ENTRY(chunk) next; /* in the list of chunks that have a free block */
 	uint8_t *cpu;
 	gantry_dma_addr_t bus;
 	uint32_t used;
 	uint32_t free;           /* the first free block, or LAST */
-	uint32_t link[];         /* a block: the next free one, LAST, or IN_USE */
+	uint32_t link[];         /* for each block: the next free one, LAST, or IN_USE */
 };
 
 struct gantry_dma_pool {
-	TAILQ_ENTRY(gantry_dma_pool) next; /* of the device */
+	TAILQ_ENTRY(gantry_dma_pool) next; /* in the device's list */
 	char name[32];
 	struct gantry_dma_dev *dev;
 	size_t size, span, chunk_size;
 	uint32_t per_span, per_chunk;
-	rte_spinlock_t lock;               /* of all below */
+	rte_spinlock_t lock;               /* protects everything below */
 	TAILQ_HEAD(, chunk) avail;
-	struct chunk **chunks;             /* by address */
+	struct chunk **chunks;             /* ordered by address */
 	unsigned int nr_chunks;
 };
 
@@ -96,14 +96,14 @@ gantry_dma_pool_create(const char *name, struct gantry_dma_dev *dev, size_t size
 	return pool;
 }
 
-/* Where block i lies in its chunk. */
+/* Return the offset of block i in its chunk. */
 static size_t
 offset_of(const struct gantry_dma_pool *pool, uint32_t i)
 {
 	return i / pool->per_span * pool->span + i % pool->per_span * pool->size;
 }
 
-/* The block at that offset of a chunk; false where none begins. */
+/* Find the block at an offset of a chunk. Return false if no block begins there. */
 static bool
 block_at(const struct gantry_dma_pool *pool, size_t offset, uint32_t *i)
 {
@@ -111,7 +111,7 @@ block_at(const struct gantry_dma_pool *pool, size_t offset, uint32_t *i)
 	return offset % pool->span / pool->size < pool->per_span && offset_of(pool, *i) == offset;
 }
 
-/* How many chunks begin at this address or below. Locked. */
+/* Return how many chunks begin at this address or below. The lock is held. */
 static unsigned int
 chunks_up_to(const struct gantry_dma_pool *pool, const uint8_t *cpu)
 {
@@ -127,7 +127,7 @@ chunks_up_to(const struct gantry_dma_pool *pool, const uint8_t *cpu)
 	return low;
 }
 
-/* Locked. */
+/* The lock is held. */
 static bool
 insert_chunk(struct gantry_dma_pool *pool, struct chunk *c)
 {
@@ -144,7 +144,7 @@ insert_chunk(struct gantry_dma_pool *pool, struct chunk *c)
 	return true;
 }
 
-/* Takes the lock where it succeeds. */
+/* Add a chunk. On success the lock is held on return. */
 static bool
 grow(struct gantry_dma_pool *pool, const void *site)
 {
@@ -186,7 +186,10 @@ take(struct gantry_dma_pool *pool, gantry_dma_addr_t *handle, const void *site)
 	rte_spinlock_lock(&pool->lock);
 	c = TAILQ_FIRST(&pool->avail);
 	if (c == NULL) {
-		/* Not under the lock; another thread may do the same, and then there are two. */
+		/*
+		 * Allocate without the lock. Another thread may do the same, and the pool then gets
+		 * two chunks.
+		 */
 		rte_spinlock_unlock(&pool->lock);
 		if (!grow(pool, site))
 			return NULL;
@@ -224,7 +227,7 @@ gantry_dma_pool_zalloc(struct gantry_dma_pool *pool, gantry_dma_addr_t *handle)
 	return cpu;
 }
 
-/* What is wrong with freeing this, or NULL. Locked. */
+/* Return what is wrong with freeing this block, or NULL. The lock is held. */
 static const char *
 find(const struct gantry_dma_pool *pool, const void *cpu_addr, gantry_dma_addr_t handle,
 		struct chunk **chunk, uint32_t *i)
@@ -277,7 +280,7 @@ gantry_dma_pool_free(struct gantry_dma_pool *pool, void *cpu_addr, gantry_dma_ad
 	}
 }
 
-/* A chunk with blocks in use stays the device's: it may still write there. */
+/* The device keeps a chunk with blocks in use, because it may still write there. */
 static void
 drop_chunk(struct gantry_dma_pool *pool, struct chunk *c)
 {

@@ -3,8 +3,8 @@
  */
 
 /*
- * What devices may reach, in groups; and by telemetry, whose thread finds a device by its name
- * in a list of all that this process has made.
+ * Report of what devices can reach, in groups. Telemetry shows the same; its thread finds a device
+ * by name in a list of all devices that this process has made.
  */
 
 #include <errno.h>
@@ -81,7 +81,10 @@ collect(void *arg, const struct gantry_dma_mapping *m)
 	struct group *g = NULL;
 	size_t i, max;
 
-	/* Backwards: memory continues what came last. What nobody knows has nothing in common. */
+	/*
+	 * Search backwards, because memory continues the latest group. Unknown ranges form no
+	 * common group.
+	 */
 	for (i = m->reach != GANTRY_DMA_REACH_UNKNOWN ? all->nr : 0; i > 0 && g == NULL; i--)
 		g = belongs(&all->list[i - 1], m) ? &all->list[i - 1] : NULL;
 	if (g == NULL) {
@@ -116,7 +119,7 @@ by_address(const void *a, const void *b)
 	return (x->pub.first > y->pub.first) - (x->pub.first < y->pub.first);
 }
 
-/* Of the kinds that have no call site: which part of gantry it was. */
+/* Return the part of gantry that mapped it, for the kinds that have no call site. */
 static const char *
 layer(struct gantry_dma_dev *dev, enum gantry_dma_reach reach)
 {
@@ -155,9 +158,9 @@ gantry_dma_for_each_group(struct gantry_dma_dev *dev,
 }
 
 /*
- * The devices of this process. One that is shown is held by the lock, and its mode with it, for
- * as long as a walk of its page table takes (dma_entries.c), which may sleep: so who waits
- * sleeps, too.
+ * The devices of this process. The lock keeps a device that is being shown, and its mode, for as
+ * long as a walk of its page table takes (dma_entries.c). The walk may sleep, so a waiting thread
+ * also has to sleep.
  */
 
 static pthread_mutex_t devices_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -176,11 +179,11 @@ dma_reach_unlock(void)
 }
 
 /*
- * Telemetry. A group is a row, but a dictionary can hold arrays of plain values and nothing
- * deeper (DPDK 22.11): so there is an array for each column.
+ * Telemetry. A group is a row of a table. A dictionary can hold arrays of plain values and nothing
+ * deeper (DPDK 22.11), so the answer has an array for each column.
  */
 
-#define SHOWN_MAX 64 /* rows; the answer's room is 16 KiB */
+#define SHOWN_MAX 64 /* rows; an answer has room for 16 KiB */
 
 enum { WHAT, ACCESS, FIRST, LAST, CPU, MAPPINGS, BYTES, OLDEST, YOUNGEST, BY, COLUMNS };
 
@@ -212,7 +215,7 @@ hex(char *buf, size_t len, uint64_t value)
 	return buf;
 }
 
-/* -1: not known. */
+/* Return an age in ms; -1: unknown. */
 static int
 age(uint64_t ms)
 {
@@ -290,8 +293,8 @@ reach(const char *cmd, const char *name, struct rte_tel_data *d)
 }
 
 /*
- * A process may have several copies of this library, one in each plugin and one of its own,
- * and the last one that registers a command answers it. So only one that has devices does.
+ * A process may have several copies of this library, one in each plugin and one of its own. The
+ * copy that registers a command last answers it. So only a copy that has devices registers.
  */
 void
 dma_reach_add(struct gantry_dma_dev *dev)

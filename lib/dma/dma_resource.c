@@ -5,10 +5,9 @@
 /*
  * A BAR as the target of another device's DMA: peer to peer.
  *
- * A BAR is no memory: it has no page that EAL knows, and what EAL maps for a device does
- * not include it. Where nothing translates, the device reaches it at the BAR's own
- * address. Where something does, the backend has to be asked; it works in whole pages,
- * and by the virtual address that this process has for them.
+ * A BAR is not memory: EAL knows no page of it, and does not map it for a device with the rest. If
+ * nothing translates, the device reaches the BAR at the BAR's own address. If something does, the
+ * backend must map it, in whole pages, by the virtual address that this process has for them.
  */
 
 #include <errno.h>
@@ -25,13 +24,13 @@ struct dma_resource {
 	gantry_dma_addr_t bus;
 	size_t size;
 	enum gantry_dma_dir dir;
-	/* What the backend mapped, in whole pages; len 0: nothing. */
+	/* The range that the backend mapped, in whole pages; len 0: none. */
 	uint8_t *va;
 	gantry_dma_addr_t iova;
 	size_t len;
 };
 
-/* Sets bus, and what the backend has to map for it. False: there is no way. */
+/* Set bus, and the range that the backend must map for it. Return false if there is no way. */
 static bool
 plan(const struct dma_device *d, struct dma_resource *r, uint8_t *va, gantry_phys_addr_t phys)
 {

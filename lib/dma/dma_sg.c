@@ -5,13 +5,12 @@
 /*
  * Scatter/gather, for lists and for chains of mbufs.
  *
- * Pieces of memory go in, one mapping each, and segments come out, of which one
- * may cover several pieces or a part of one. Both are the same bytes in the same
- * order. So the mapping of a piece need not be remembered: its bus address is
- * found by walking pieces and segments side by side, as unmapping, syncing and
- * unwinding do.
+ * The input is pieces of memory, with one mapping each. The output is segments, and a segment may
+ * cover several pieces or a part of one. Both are the same bytes in the same order. So the library
+ * need not remember the mapping of a piece: unmapping, syncing and unwinding find its bus address
+ * by walking pieces and segments side by side.
  *
- * In direct mode there is nothing to undo, and those return at once.
+ * In direct mode there is nothing to undo, and these functions return at once.
  */
 
 #include <errno.h>
@@ -25,8 +24,8 @@
 /* Pieces: the entries of a list, or the segments of a chain. */
 struct pieces {
 	struct gantry_sg *sg;
-	unsigned int left;  /* of the list */
-	struct rte_mbuf *m; /* of the chain */
+	unsigned int left;  /* remaining entries of the list */
+	struct rte_mbuf *m; /* remaining segments of the chain */
 };
 
 struct piece {
@@ -35,12 +34,12 @@ struct piece {
 	struct rte_mbuf *m;
 };
 
-/* Segments, wherever they stand. */
+/* Segments, in whatever array they are. */
 struct segs {
 	struct gantry_dma_seg *at;
 	size_t stride;
 	unsigned int n, max;
-	size_t off; /* walking: bytes of the first one that are behind us */
+	size_t off; /* in a walk: bytes of the first segment that are already passed */
 };
 
 static bool
@@ -70,20 +69,20 @@ seg_at(const struct segs *s, unsigned int i)
 	return (struct gantry_dma_seg *)((uint8_t *)s->at + i * s->stride);
 }
 
-/* What nothing is mapped by. */
+/* The segment of a piece that is not mapped. */
 static const struct gantry_dma_seg no_seg = { .addr = GANTRY_DMA_MAPPING_ERROR };
 
-/* How much of [addr, addr + len) one segment of this device can be. */
+/* Return how much of [addr, addr + len) one segment of this device can hold. */
 static size_t
 seg_fits(const struct dma_device *d, gantry_dma_addr_t addr, size_t len)
 {
-	uint64_t to_boundary = d->seg_boundary - (addr & d->seg_boundary); /* less one */
+	uint64_t to_boundary = d->seg_boundary - (addr & d->seg_boundary); /* distance, less one */
 
 	len = RTE_MIN(len, d->max_seg);
 	return len - 1 > to_boundary ? to_boundary + 1 : len;
 }
 
-/* Appends a mapping: to the last segment if that is allowed, else as one or several. */
+/* Append a mapping: to the last segment if the limits allow that, otherwise as one or several. */
 static int
 segs_add(struct segs *s, const struct dma_device *d, gantry_dma_addr_t addr, size_t len)
 {
@@ -104,7 +103,7 @@ segs_add(struct segs *s, const struct dma_device *d, gantry_dma_addr_t addr, siz
 	return 0;
 }
 
-/* Whether there are no more: behind the last one of a list are empty ones. */
+/* Return whether there are no more segments: empty ones follow the last one of a list. */
 static bool
 segs_end(const struct segs *s)
 {
@@ -112,8 +111,8 @@ segs_end(const struct segs *s)
 }
 
 /*
- * Walks over the next len bytes: the bus address that they begin at, or an error if there is
- * none; and whether there are as many.
+ * Walk over the next len bytes. Return the bus address at which they begin, or an error if there is
+ * none. Set whole to whether there are that many bytes.
  */
 static gantry_dma_addr_t
 segs_take(struct segs *s, size_t len, bool *whole)
@@ -142,7 +141,7 @@ unmap_piece(struct gantry_dma_dev *dev, const struct piece *p, gantry_dma_addr_t
 		gantry_dma_unmap_single(dev, addr, p->len, dir);
 }
 
-/* Unmaps the first n pieces. False if the segments end before them. */
+/* Unmap the first n pieces. Return false if the segments end before them. */
 static bool
 unmap_pieces(struct gantry_dma_dev *dev, struct pieces *from, unsigned int n, struct segs *segs,
 		enum gantry_dma_dir dir)
@@ -153,14 +152,14 @@ unmap_pieces(struct gantry_dma_dev *dev, struct pieces *from, unsigned int n, st
 
 	while (n-- > 0 && whole && next_piece(from, &p)) {
 		addr = segs_take(segs, p.len, &whole);
-		/* How long a piece was, of which less is there, the debug layer knows. */
+		/* If a piece is cut short, only the debug layer knows how long it was. */
 		if (whole || (addr != GANTRY_DMA_MAPPING_ERROR && gantry_dma_debug_on(dev)))
 			unmap_piece(dev, &p, addr, dir);
 	}
 	return whole;
 }
 
-/* dma_fail(), with the piece at fault before the reason. */
+/* Call dma_fail(), with the failing piece before the reason. */
 static void
 refuse_piece(const struct dma_device *d, const char *what, unsigned int i)
 {
@@ -170,7 +169,7 @@ refuse_piece(const struct dma_device *d, const char *what, unsigned int i)
 	dma_fail("%s: %s %u: %s", d->name, what, i, why);
 }
 
-/* Maps all pieces, or none. 0 or -errno. */
+/* Map all pieces, or none. Return 0 or -errno. */
 static int
 map_pieces(struct gantry_dma_dev *dev, const struct pieces *from, struct segs *segs, bool split,
 		enum gantry_dma_dir dir, const char *what)
@@ -229,8 +228,8 @@ map_pieces(struct gantry_dma_dev *dev, const struct pieces *from, struct segs *s
 }
 
 /*
- * Between list_begin() and list_end() all pieces are one list's; with the debug layer they are
- * told to be the caller's.
+ * Between list_begin() and list_end() all pieces belong to one list. The debug layer attributes
+ * them to the caller of the list function.
  */
 
 __thread uintptr_t dma_list;
@@ -243,7 +242,7 @@ list_begin(struct gantry_dma_dev *dev, enum dma_kind kind, const void *site)
 
 	if (dev->mode == NULL)
 		return;
-	/* The thread's number, then the list's. */
+	/* The number consists of the thread's number and the list's. */
 	if (number == 0)
 		number = __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED) << 40;
 	dma_list = ++number;
@@ -259,7 +258,7 @@ list_end(struct gantry_dma_dev *dev)
 		dma_debug_list_end();
 }
 
-/* The number that a list has, if the debug layer knows better than the caller. */
+/* Return the true number of entries, if the debug layer knows better than the caller. */
 static inline unsigned int
 list_nents(struct gantry_dma_dev *dev, const struct gantry_dma_seg *first, unsigned int nents,
 		bool unmap)
@@ -269,7 +268,7 @@ list_nents(struct gantry_dma_dev *dev, const struct gantry_dma_seg *first, unsig
 	return nents;
 }
 
-/* A list or chain as it is, which is not as it was mapped. */
+/* Unmap a list or chain that is no longer as it was mapped. */
 static void
 unmap_other(struct gantry_dma_dev *dev, struct segs *segs, enum gantry_dma_dir dir)
 {
@@ -282,7 +281,7 @@ unmap_other(struct gantry_dma_dev *dev, struct segs *segs, enum gantry_dma_dir d
 		size = dma_debug_list_left(dev, segs->at->addr + segs->off);
 }
 
-/* All of them, and the segments must end where they do. */
+/* Unmap all pieces; the segments must end where the pieces do. */
 static void
 unmap_all(struct gantry_dma_dev *dev, struct pieces *from, struct segs *segs,
 		enum gantry_dma_dir dir, const char *what)
@@ -291,7 +290,7 @@ unmap_all(struct gantry_dma_dev *dev, struct pieces *from, struct segs *segs,
 	struct piece p = { 0 };
 
 	if (debug && segs->n > 0 && segs_end(segs)) {
-		/* Mapping it failed, or was left out: as with a single mapping. */
+		/* The mapping failed, or was never made: report it as for a single mapping. */
 		next_piece(from, &p);
 		unmap_piece(dev, &p, segs->at->addr, dir);
 		return;
@@ -311,14 +310,14 @@ unmap_all(struct gantry_dma_dev *dev, struct pieces *from, struct segs *segs,
  * Sync.
  */
 
-/* [off, off + size) of a list's or chain's bytes, or of what is left of them. */
+/* The bytes [off, off + size) of a list or chain, or those that remain of them. */
 struct range {
 	struct pieces from;
 	struct segs segs;
 	size_t off, size;
 };
 
-/* The part of the next piece that is in it. */
+/* Find the part of the next piece that is in the range. */
 static bool
 next_part(struct range *r, struct gantry_dma_seg *part)
 {
@@ -349,7 +348,7 @@ sync_part(struct gantry_dma_dev *dev, const struct gantry_dma_seg *part, enum ga
 		gantry_dma_sync_single_for_device(dev, part->addr, part->len, dir);
 }
 
-/* Piece by piece, where the mode does something; else it is an ordering, for all of them. */
+/* Sync piece by piece if the mode does something; otherwise one ordering of accesses serves all. */
 static void
 sync_range(struct gantry_dma_dev *dev, struct range r, enum gantry_dma_dir dir, bool for_cpu)
 {
@@ -366,7 +365,7 @@ sync_range(struct gantry_dma_dev *dev, struct range r, enum gantry_dma_dir dir, 
 		sync_part(dev, &part, dir, for_cpu);
 }
 
-/* Whether the segments have as many bytes. */
+/* Return whether the segments hold that many bytes. */
 static bool
 in_segs(struct segs s, size_t off, size_t size)
 {
@@ -458,7 +457,7 @@ gantry_dma_sync_sg_for_device(struct gantry_dma_dev *dev, struct gantry_sg *sg,
 
 #define CHAIN "mbuf segment"
 
-/* Those that the mapping returned, which are only read; their number is to be found out. */
+/* The segments that the mapping returned, which are only read. The caller sets their number. */
 static struct segs
 chain_segs(const struct gantry_dma_seg *segs)
 {
@@ -509,7 +508,7 @@ sync_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m, const struct gantry_d
 
 	list_begin(dev, DMA_KIND_CHAIN, site);
 	r.segs.n = list_nents(dev, segs, nb_segs, false);
-	/* All of them, or nothing is moved. */
+	/* Sync the whole range or nothing. */
 	if (dev->mode == NULL || size == SIZE_MAX || in_segs(r.segs, off, size))
 		sync_range(dev, r, dir, for_cpu);
 	else if (gantry_dma_debug_on(dev))

@@ -20,7 +20,7 @@
  * There are two backends. If the bus has a page table, mapping stores entries in a table that the
  * device walks. Otherwise each mapping calls the bus: a message or a system call.
  *
- * An address belongs to one mapping, and a mapping belongs to the thread that made it, so plain
+ * An address belongs to one mapping, and a mapping belongs to the caller that made it, so plain
  * stores suffice for its entries. Unmapping clears them, and then exchanges the mapping's state for
  * "not mapped". That one locked instruction does both things that are necessary. On x86 it
  * completes the stores before it (Intel SDM volume 3, "Memory Ordering": a locked instruction is a

@@ -3,12 +3,12 @@
  */
 
 /*
- * The debug layer by telemetry (dpdk-telemetry.py): counts and reports, what is mapped, and
- * the filter. The commands come with the first device that is watched: of several copies of
- * this library in a process that is the one which knows.
+ * The debug layer by telemetry (dpdk-telemetry.py): counts and reports, live mappings, and the
+ * filter. The first device that is watched registers the commands: if a process has several copies
+ * of this library, the copy with that device has the data.
  *
- * An answer has room for 16 KiB, and its strings but one for 127 characters; so a list is
- * asked for piece by piece. A dictionary's keys have letters, digits and '_' only.
+ * An answer has room for 16 KiB, and each of its strings but one for 127 characters, so a client
+ * asks for a list piece by piece. The keys of a dictionary have letters, digits and '_' only.
  */
 
 #include <errno.h>
@@ -43,7 +43,7 @@ add_count(struct rte_tel_data *data, enum gantry_dma_misuse misuse, uint64_t n)
 	rte_tel_data_add_dict_int(data, key, clamp(n));
 }
 
-/* Without parameter the counts; with N the N-th last report. */
+/* Answer the counts; with parameter N, the N-th last report. */
 static int
 errors(const char *cmd, const char *params, struct rte_tel_data *data)
 {
@@ -70,7 +70,7 @@ errors(const char *cmd, const char *params, struct rte_tel_data *data)
 	return ret;
 }
 
-/* How many mappings each device has. */
+/* Answer the number of mappings of each device. */
 static int
 live(const char *cmd, const char *params, struct rte_tel_data *data)
 {
@@ -131,7 +131,7 @@ add_row(struct rte_tel_data *rows, const struct dma_entry *e)
 	rte_tel_data_add_array_string(rows, row);
 }
 
-/* Parameters: a device's name, or *; how many to pass over. */
+/* Parameters: a device's name, or *; the number of rows to skip. */
 static int
 dump(const char *cmd, const char *params, struct rte_tel_data *data)
 {

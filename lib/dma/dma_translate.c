@@ -3,18 +3,17 @@
  */
 
 /*
- * Which memory is what, and the way between the three address spaces.
+ * Classes of memory, and translation between the three address spaces.
  *
- * EAL's memory is kept in a table with one entry for each of its smallest
- * pages, made when the first device is, and kept up to date by EAL's memory
- * events. EAL reserves the virtual addresses of all the memory it can ever have
- * when it starts, so that the table's extent is fixed. The data path reads it
- * without a lock: an entry changes only before memory is given to anybody, and
- * after it was taken from everybody.
+ * A table of EAL memory has one entry for each of EAL's smallest pages. The library makes it with
+ * the first device, and EAL memory events keep it up to date. EAL reserves the virtual addresses of
+ * all memory that it can ever have when it starts, so the extent of the table is fixed. The data
+ * path reads the table without a lock: an entry changes only before EAL gives the memory to any
+ * user, and after EAL took it from all users.
  *
- * Everything else is asked of the kernel: /proc/self/maps says what an address
- * is, /proc/self/pagemap which page frame is behind it (Documentation/
- * admin-guide/mm/pagemap.rst), the latter for root only.
+ * The kernel answers for all other memory: /proc/self/maps says what an address is, and
+ * /proc/self/pagemap which page frame is behind it (Documentation/admin-guide/mm/pagemap.rst), the
+ * latter for root only.
  */
 
 #include <errno.h>
@@ -31,7 +30,7 @@
 
 #include "dma_private.h"
 
-/* More than that (32 MiB) is not worth a table; look-ups then go out of line. */
+/* A larger table (32 MiB) is not worth its memory; look-ups then go out of line. */
 #define TABLE_MAX_ENTRIES (UINT64_C(1) << 22)
 
 #define PAGEMAP_PRESENT (UINT64_C(1) << 63)
@@ -39,11 +38,13 @@
 
 #define MMIO_MAX 64
 
-static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER; /* of the users, not the entries */
+/* protects the users, not the entries */
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned int table_users;
 static bool table_events;
 static struct gantry_dma_table table;
-static uint64_t *table_entries; /* in EAL's shared memory: see "Secondary processes" */
+/* in EAL shared memory: see "Secondary processes" in gantry_dma.c */
+static uint64_t *table_entries;
 
 static pthread_mutex_t mmio_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
@@ -65,7 +66,7 @@ dma_table_set(const struct gantry_dma_table *t, uint64_t *entries, const void *v
 		entries[at >> t->shift] = offset;
 }
 
-/* Called with EAL's memory lock held, as is the next. */
+/* The EAL memory lock is held, here and in the next function. */
 static int
 table_add(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
 {
@@ -154,8 +155,8 @@ dma_table_get(struct gantry_dma_table *out)
 	if (table_users == 0) {
 		ret = dma_table_make(&table, &table_entries);
 		/*
-		 * Before the walk, or pages that come in between would be missed.
-		 * Legacy memory and memory without hugepages never change (ENOTSUP).
+		 * Register before the walk, because the walk would miss pages that EAL adds in
+		 * between. Legacy memory and memory without hugepages never change (ENOTSUP).
 		 */
 		if (ret == 0) {
 			ret = rte_mem_event_callback_register("gantry_dma", table_event, &table);
@@ -240,7 +241,7 @@ is_noted_mmio(uintptr_t va)
 	return found;
 }
 
-/* The files behind which the kernel keeps registers. */
+/* Return whether the kernel maps device registers through this file. */
 static bool
 is_mmio_file(const char *path)
 {
@@ -249,7 +250,7 @@ is_mmio_file(const char *path)
 		(strncmp(path, "/sys/", 5) == 0 && strstr(path, "/resource") != NULL);
 }
 
-/* A line is "start-end perms offset dev inode   path". */
+/* A line has the form "start-end perms offset dev inode   path". */
 static enum gantry_mem_class
 classify_by_maps(uintptr_t va)
 {
@@ -327,7 +328,7 @@ pagemap_read(int fd, uintptr_t va, uint64_t page_size, gantry_phys_addr_t *phys)
 		return -errno;
 	if (n != sizeof(entry) || !(entry & PAGEMAP_PRESENT))
 		return -EFAULT;
-	/* The kernel hides the frame numbers from those without CAP_SYS_ADMIN. */
+	/* The kernel hides the frame numbers from a process without CAP_SYS_ADMIN. */
 	if ((entry & PAGEMAP_PFN) == 0)
 		return -EPERM;
 	*phys = (entry & PAGEMAP_PFN) * page_size + va % page_size;
@@ -395,7 +396,7 @@ gantry_phys_contiguous(const void *ptr, size_t len)
 		if (at == start)
 			first = here;
 		else if (here - first != at - start)
-			ret = 0; /* go on: a page that is missing matters more */
+			ret = 0; /* continue: a missing page matters more */
 	}
 	close(fd);
 	return ret;
