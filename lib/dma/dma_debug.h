@@ -3,8 +3,9 @@
  */
 
 /*
- * The debug layer, within the library: what the functions of a device call if
- * gantry_dma_debug_on(), and what the layer's own files share. Its theory is in dma_debug.c.
+ * The debug layer within the library: the functions that a device's functions call if
+ * gantry_dma_debug_on(), and the parts that the layer's own files share. dma_debug.c has the
+ * theory.
  */
 
 #ifndef DMA_DEBUG_H
@@ -13,7 +14,7 @@
 #include "dma_private.h"
 #include "gantry_dma_debug.h"
 
-/** Which functions something was mapped by, and must be unmapped by. */
+/** The functions that mapped something, and that must unmap it. */
 enum dma_kind {
 	DMA_KIND_SINGLE,
 	DMA_KIND_MBUF,
@@ -24,23 +25,26 @@ enum dma_kind {
 	DMA_KIND_POOL,  /* a block of a gantry_dma_pool */
 };
 
-/** On behalf of which queue. */
+/** The queue that a call serves. */
 struct dma_context {
-	char kind;      /* 'r', 't', or 0: no queue's */
+	char kind;      /* 'r', 't', or 0: no queue */
 	uint16_t queue, desc;
 };
 
 /*
- * For the library's functions. `site` is who called the library: a return address.
+ * For the library's functions. `site` is the return address of the call to the library.
  */
 
-/** Puts the layer above the device. 0 or -errno. */
+/** Put the layer above the device. Return 0 or -errno. */
 int dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level level);
-/** The device goes: what is left is reported. Before anything of it is given up. */
+/**
+ * Report everything that is left when a device is destroyed. The call comes before any of it is
+ * freed.
+ */
 void dma_debug_end(struct gantry_dma_dev *dev, const void *site);
 /**
- * The device is left as it is, with all that it has: it watches no pool any more, and who frees or
- * maps what it may yet write to is reported.
+ * Stop watching pools for an abandoned device. Everything it has stays in the books, so the layer
+ * reports a thread that frees or maps memory that the device may still write.
  */
 void dma_debug_abandon(struct gantry_dma_dev *dev);
 
@@ -51,45 +55,51 @@ void dma_debug_unmap(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_
 void dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu, const void *site);
 int dma_debug_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
-/** Reports a mapping that may not be asked for so. */
+/** Report a mapping with invalid arguments. */
 void dma_debug_arguments(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t size,
 		enum gantry_dma_dir dir, const void *site);
 
 /**
- * What this thread maps, unmaps and syncs are pieces of a list, from here to
+ * Treat this thread's mappings, unmappings and syncs as pieces of a list, until
  * dma_debug_list_end().
  */
 void dma_debug_list_begin(enum dma_kind kind, const void *site);
-/** The list is mapped: its first segment, and how many its owner was told of. */
+/**
+ * Record that a list is mapped: its first segment, and the number of entries that its owner knows.
+ */
 void dma_debug_list_mapped(struct gantry_dma_dev *dev, gantry_dma_addr_t first,
 		unsigned int nents);
-/** The nents that a list is to be unmapped or synced with; 0: not at all. */
+/** Return the number of entries to unmap or sync; 0: do neither. */
 unsigned int dma_debug_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first,
 		unsigned int nents, bool unmap);
-/** There is a part of what is to be synced. All of them are asked before one is. */
+/**
+ * Look at one part of a list that is to be synced. The caller passes all parts before it syncs one.
+ */
 void dma_debug_list_turn(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
-/** A sync of [off, off + size) of a chain's bytes, which has fewer. */
+/** Report a sync of [off, off + size) of a chain that has fewer bytes. */
 void dma_debug_list_range(struct gantry_dma_dev *dev, gantry_dma_addr_t first, size_t off,
 		size_t size, enum gantry_dma_dir dir);
-/** A chain is unmapped with more pieces than it was mapped with. */
+/** Report that a chain is unmapped with more pieces than it was mapped with. */
 void dma_debug_list_longer(struct gantry_dma_dev *dev, enum gantry_dma_dir dir);
-/** With fewer: what is left there is unmapped, one piece. Its size; 0: none begins there. */
+/**
+ * Likewise with fewer: unmap one piece that is left there. Return its size; 0: none begins there.
+ */
 size_t dma_debug_list_left(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
-/** A piece that is no segment for this device. */
+/** Report a piece that cannot be a segment for this device. */
 void dma_debug_list_refused(struct gantry_dma_dev *dev, void *ptr, gantry_dma_addr_t addr,
 		size_t size, enum gantry_dma_dir dir);
 void dma_debug_list_end(void);
 
-/** gantry_dma_map_resource(), by dma_resource_map(). */
+/** gantry_dma_map_resource() with records, through dma_resource_map(). */
 gantry_dma_addr_t dma_debug_map_resource(struct gantry_dma_dev *dev, void *va,
 		gantry_phys_addr_t phys, size_t size, enum gantry_dma_dir dir, const void *site);
 /**
- * Something was allocated, or a BAR mapped.
- * @param owner  of a block of a pool: which
+ * Record an allocation, or the mapping of a BAR.
+ * @param owner  for a block of a pool: the pool
  */
 void dma_debug_add(struct gantry_dma_dev *dev, enum dma_kind kind, const void *owner, void *ptr,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, const void *site);
-/** What is to be freed or unmapped. */
+/** An object to be freed or unmapped. */
 struct dma_debug_ref {
 	enum dma_kind kind;
 	const void *owner;
@@ -98,11 +108,13 @@ struct dma_debug_ref {
 	size_t size;
 	enum gantry_dma_dir dir;
 };
-/** It is freed: false if that must not be; else ref says what was allocated. */
+/**
+ * Remove its record. Return false if it must not be freed; otherwise ref says what was allocated.
+ */
 bool dma_debug_remove(struct gantry_dma_dev *dev, struct dma_debug_ref *ref, const void *site);
-/** Blocks of this owner that are left are reported, and forgotten. */
+/** Report and forget the blocks of this owner that are left. */
 void dma_debug_drop(struct gantry_dma_dev *dev, const void *owner, const void *site);
-/** A mapping by gantry_dma_map_resource() of what is no BAR. */
+/** Report a gantry_dma_map_resource() of memory that is not a BAR. */
 void dma_debug_no_resource(struct gantry_dma_dev *dev, void *va, size_t size,
 		enum gantry_dma_dir dir, const void *site);
 
@@ -110,24 +122,26 @@ void dma_debug_no_resource(struct gantry_dma_dev *dev, void *va, size_t size,
  * Within the layer.
  */
 
-/** Of an entry. */
+/** Flags of an entry. */
 enum {
-	DMA_CHECKED = 1 << 0,  /* gantry_dma_mapping_error() was asked */
-	DMA_ACCUSED = 1 << 1,  /* part of a misuse that was reported: nothing follows from it */
+	DMA_CHECKED = 1 << 0,  /* gantry_dma_mapping_error() was called */
+	DMA_ACCUSED = 1 << 1,  /* part of a reported misuse: report no consequences */
 	DMA_CPU_TURN = 1 << 2, /* synced for the CPU */
-	DMA_SUMMED = 1 << 3,   /* sum is the data's */
+	DMA_SUMMED = 1 << 3,   /* sum is valid */
 	DMA_GONE = 1 << 4,     /* its memory was given back to EAL */
 	DMA_UNOWNED = 1 << 5,  /* its mbuf was free when it was mapped */
-	DMA_FOREIGN = 1 << 6,  /* its buffer isn't the mbuf's own, and may go before that */
-	DMA_COUNTED = 1 << 7,  /* its mbuf's object says that a device has it */
+	DMA_FOREIGN = 1 << 6,  /* its buffer is not the mbuf's own, and may be freed first */
+	DMA_COUNTED = 1 << 7,  /* the object of its mbuf counts a device as owner */
 };
 
-/** A member of a bucket's list. An entry is aligned, so that its address leads to it. */
+/**
+ * A link in the list of a bucket. Entries are aligned, so the address of a link leads to its entry.
+ */
 struct dma_link {
 	struct dma_link *next;
 };
 
-/** Something that the device may reach. */
+/** A range that the device may reach. */
 struct dma_entry {
 	struct dma_link bus[2], cpu[2];
 	gantry_dma_addr_t addr;
@@ -136,66 +150,67 @@ struct dma_entry {
 	struct gantry_dma_dev *dev;
 
 	struct rte_mbuf *mbuf;
-	struct rte_mbuf *lender; /* whose buffer it is, where mbuf is a clone */
-	const void *site;       /* who mapped it */
-	const void *owner;      /* of a pool's block the pool, of a list's piece its number */
+	struct rte_mbuf *lender; /* owner of the buffer, if mbuf is a clone */
+	const void *site;       /* return address of the code that mapped it */
+	const void *owner;      /* pool of a block; number of the list of a piece */
 	uint64_t sum;
-	uint64_t block;         /* what EAL's heap said of the memory; 0: nothing */
-	uint32_t nents;         /* of the first piece of a list */
+	uint64_t block;         /* EAL heap header of the memory; 0: none */
+	uint32_t nents;         /* entries of a list, in its first piece */
 	struct dma_context context;
 	uint8_t kind, dir;
 	uint8_t flags;
 } __rte_aligned(128);
 
-/** What this thread is doing. */
+/** The current activity of this thread. */
 struct dma_thread {
 	struct dma_context context;
-	const void *caller;          /* on whose behalf the driver works */
-	bool caller_known;           /* it is no function of a library's */
+	const void *caller;          /* caller of the driver's function */
+	bool caller_known;           /* caller is already known to be outside of libraries */
 	bool in_list;
-	bool list_told;              /* of what is wrong with it: one mistake, one report */
-	bool list_turn;              /* a part of what is synced is the CPU's */
+	/* a mistake in the list was reported: one mistake, one report */
+	bool list_told;
+	bool list_turn;              /* the CPU owns a part of the range that is synced */
 	bool reporting;
-	bool registered;             /* its end is noticed */
+	bool registered;             /* the layer is notified when the thread ends */
 	enum dma_kind list_kind;
 	const void *list_site;
-	const void *list_owner;      /* its number, when it was mapped */
-	const void *unmapped_site;   /* who had mapped what was unmapped last */
-	struct gantry_dma_promise *promise; /* of what is sent */
-	/* The last mapping, whose mapping error is asked next. */
+	const void *list_owner;      /* its number, from its mapping */
+	const void *unmapped_site;   /* code that had mapped the last unmapped piece */
+	struct gantry_dma_promise *promise; /* about sent mbufs */
+	/* The last mapping; the next test of a mapping error is likely for it. */
 	struct dma_entry *last;
-	/* A mapping that failed, and nobody has asked. */
+	/* A mapping that failed, and whose error was not tested yet. */
 	struct gantry_dma_dev *failed;
 	const void *failed_site;
 	size_t failed_size;
 	void *failed_ptr;
 	/*
-	 * An mbuf that the driver gives back next, and that isn't its to give. Until something is
-	 * mapped, or the thread gets that mbuf: then the driver did not give it back. Not until
-	 * something is unmapped: drivers unmap a burst before they give it back.
+	 * An mbuf that the driver will free next, although it does not own it. It is valid until
+	 * the thread maps something or gets that mbuf: then the driver did not free it. An
+	 * unmapping does not end it, because drivers unmap a burst before they free it.
 	 */
 	const struct rte_mbuf *unowned;
 	/* The stack; 0: not known yet. */
 	uintptr_t stack, stack_end;
-	/* Entries to use. */
+	/* Spare entries. */
 	unsigned int nr_spare;
 	struct dma_entry *spare[64];
 };
 
 extern __thread struct dma_thread dma_thread;
 
-/** Of a device. */
+/** The debug state of a device. */
 struct dma_debug {
 	TAILQ_ENTRY(dma_debug) next;
 	struct gantry_dma_dev *dev;
 	enum gantry_dma_debug_level level;
-	/* Under the report's lock: */
+	/* Protected by the lock of reports: */
 	uint64_t errors, repeats;
 	unsigned int nr_seen, max_seen;
 	struct dma_seen *seen;
 };
 
-/** What is reported. Unknown: NULL, or 0. */
+/** The contents of a report. Unknown members are NULL or 0. */
 struct dma_report {
 	enum gantry_dma_misuse misuse;
 	struct gantry_dma_dev *dev;
@@ -205,46 +220,47 @@ struct dma_report {
 	size_t size;
 	enum gantry_dma_dir dir;     /* GANTRY_DMA_NONE: none */
 	const struct rte_mbuf *mbuf;
-	const char *pool;            /* unless the mbuf says */
+	const char *pool;            /* unless the mbuf has one */
 	const void *map_site;
 	const char *map_verb;        /* "mapped" */
-	const void *site;            /* where the misuse is */
+	const void *site;            /* place of the misuse */
 };
-/** Reports it, if it is new. Called without locks. */
+/** Report it, if it is new. The caller holds no lock. */
 void dma_debug_report(const struct dma_report *r, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/** What an entry says, to begin with. */
+/** Start a report with the contents of an entry. */
 struct dma_report dma_debug_report_of(enum gantry_dma_misuse misuse, const struct dma_entry *e,
 		const void *site);
 
-/** Calls fn for each entry of all devices, its bucket locked; ends if it returns true. */
+/** Call fn for each entry of all devices, with its bucket locked, until fn returns true. */
 void dma_debug_for_each(bool (*fn)(struct dma_entry *e, void *arg), void *arg);
-/** Calls fn for each entry on [ptr, ptr + size) likewise; perhaps twice for one. */
+/** Call fn likewise for each entry on [ptr, ptr + size), possibly twice for one entry. */
 void dma_debug_for_each_at(const void *ptr, size_t size,
 		bool (*fn)(struct dma_entry *e, void *arg), void *arg);
 
 /**
- * Whoever holds this finds each device of the list alive. It is a report's lock, too: no lock of
- * EAL's is taken under it, as reports come from under those. Recursive.
+ * Keep each device in the list alive. This is also the lock of reports: a thread that holds it must
+ * not take an EAL lock, because reports come from threads that hold EAL locks. Recursive.
  */
 void dma_debug_lock_devices(void);
 void dma_debug_unlock_devices(void);
 TAILQ_HEAD(dma_debug_list, dma_debug);
 extern struct dma_debug_list dma_debug_devices;
 
-/** What EAL's heap says of the block that begins here; 0: nothing, or it is free. */
+/** Return the EAL heap header of the block that begins here; 0: none, or the block is free. */
 uint64_t dma_debug_block(struct gantry_dma_dev *dev, const void *ptr);
-/** Whether memory is a stack, text, or nothing at all: the MAP_ misuse; else MAX. */
+/** Return the MAP_ misuse if the memory is a stack, text, or not mapped; otherwise MAX. */
 enum gantry_dma_misuse dma_debug_memory(struct gantry_dma_dev *dev, const void *ptr, size_t size);
-/** Whether EAL's memory is contiguous in EAL's bus addresses. */
+/** Return whether EAL memory is contiguous in EAL's bus addresses. */
 bool dma_debug_contiguous(struct gantry_dma_dev *dev, const void *ptr, size_t size);
-/** With the first device, after the last. */
+/** Start with the first device; end after the last. */
 void dma_debug_memory_start(void);
 void dma_debug_memory_end(void);
 
 /**
- * Whether each mapping has bus addresses of its own, which lead nowhere when it ends, as in strict
- * and bounce mode; else the device reaches whatever lies at EAL's, or the window's.
+ * Return whether each mapping has bus addresses of its own, with nothing behind them after it ends,
+ * as in strict and bounce mode. In the other modes the device reaches whatever is at EAL's or the
+ * window's addresses.
  */
 static inline bool
 dma_debug_cuts_off(struct gantry_dma_dev *dev)
@@ -254,60 +270,63 @@ dma_debug_cuts_off(struct gantry_dma_dev *dev)
 	return base != NULL && base->own_above == 0;
 }
 
-/** "to the device" and the like; of none "no way". */
+/** Return "to the device" and the like; "no way" without a direction. */
 const char *dma_debug_dir_name(enum gantry_dma_dir dir);
 
-/** A code address as "function+0x12 (file)". False: not even a file. */
+/** Format a code address as "function+0x12 (file)". Return false if not even the file is known. */
 bool dma_symbol(const void *addr, char *buf, size_t len);
-/** Whose code it is; more is more of a library's. */
+/** The owner of code; a higher value is deeper in libraries. */
 enum dma_code {
-	DMA_CODE_FOREIGN, /* the application's, or another driver's */
-	DMA_CODE_LIBRARY, /* gantry's or DPDK's */
-	DMA_CODE_DPDK,    /* a function of DPDK's API, perhaps in the program itself */
+	DMA_CODE_FOREIGN, /* the application, or another driver */
+	DMA_CODE_LIBRARY, /* gantry or DPDK */
+	DMA_CODE_DPDK,    /* a function of DPDK's API, possibly inside the program */
 };
 #define DMA_WAY_MAX 32
 /**
- * A return address on this thread's way here, and from there outwards the first that is less than
- * code; site itself if none is. NULL: it is not on the way. As slow as a backtrace.
+ * Walk this thread's call chain outwards from site to the first return address whose class is less
+ * than code; site itself if there is none. NULL: site is not in the chain. As slow as a backtrace.
  */
 const void *dma_way_out(const void *site, enum dma_code code);
-/** The same; site if it is not on the way, and at once if that is less than code. */
+/** The same; site if it is not in the chain, and without a walk if its class is less than code. */
 const void *dma_who_called(const void *site, enum dma_code code);
 
-/** The lives of mbufs: one is handed over, before its entry is in the books. */
+/** Record that an mbuf is handed over, before its entry is in the books. */
 void dma_debug_mbuf_mapped(struct dma_entry *e, const void *site);
-/** And comes back, when it no longer is. With quiet nothing is told. */
+/** Record that it comes back, after its entry left the books. quiet: report nothing. */
 void dma_debug_mbuf_unmapped(struct dma_entry *e, bool quiet, const void *site);
-/** The same mbuf twice, for receive: it is told of when the application gets it. */
+/**
+ * Return whether both are the same mbuf, for receive: that is reported when the application gets
+ * it.
+ */
 bool dma_debug_mbuf_twice(const struct dma_entry *a, const struct dma_entry *b);
-/** The device's turn: from here on its data may not change. A bucket may be locked. */
+/** Start the device's turn: from here on the data must not change. A bucket may be locked. */
 void dma_debug_mbuf_sum(struct dma_entry *e);
 /**
- * Whether mempools work so that a pool with these operations can be watched: the first call tests
- * it. NULL: they do; else what would go unseen.
- * @param ops_index  the watch's operations, which pass those of a pool that they do not know to
+ * Test whether mempools work so that a pool with these operations can be watched. Only the first
+ * call tests. Return NULL if they do; otherwise text that says what the watch would not see.
+ * @param ops_index  operations of the watch, which pass calls for a pool that they do not know to
  *   dma_debug_probe_put() and _get()
  */
 const char *dma_debug_probe(int32_t ops_index);
 int dma_debug_probe_put(void * const *objs, unsigned int n);
 int dma_debug_probe_get(void **objs, unsigned int n);
-/** Whether another process shares the memory of this one now. */
+/** Return whether another process shares the memory of this process now. */
 bool dma_debug_is_shared(void);
-/** The device watches no pool any more. */
+/** Stop watching all pools for a device. */
 void dma_debug_mbuf_end(struct gantry_dma_dev *dev);
 
-/** Counts and the last reports, for telemetry. */
+/** Get counts and the last reports, for telemetry. */
 #define DMA_DEBUG_KEPT 32
 struct dma_debug_counts {
 	uint64_t errors, repeats;
 	uint64_t by_class[GANTRY_DMA_MISUSE_MAX];
 	unsigned int nr_kept;
-	char *kept[DMA_DEBUG_KEPT]; /* oldest first; the caller's to free() */
+	char *kept[DMA_DEBUG_KEPT]; /* oldest first; the caller frees them */
 };
 void dma_debug_counts(struct dma_debug_counts *c);
-/** Registers the commands. Once. */
+/** Register the commands. Called once. */
 void dma_debug_telemetry(void);
-/** The filter as it is. */
+/** Copy the current filter. */
 void dma_debug_filter_get(char *buf, size_t len);
 
 #endif /* DMA_DEBUG_H */
