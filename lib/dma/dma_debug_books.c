@@ -3,19 +3,19 @@
  */
 
 /*
- * The books of the debug layer: what is mapped now, and what was.
+ * The books of the debug layer: current mappings, and former ones.
  *
- * Two indexes over the same entries: by device and bus address, for whoever unmaps or syncs, and
- * by CPU address, for whoever maps the same memory again or frees it. An index cuts the address
- * space into granules, and hashes a granule to a bucket with a lock of its own. An entry of
- * up to a granule touches two of them at most, and stands in the buckets of both, so that
- * whatever covers an address stands in the bucket of that address. Larger entries have larger
- * granules, level by level, and a search looks at each level that was ever used.
+ * Two indexes cover the same entries: one by device and bus address, for calls that unmap or sync,
+ * and one by CPU address, for calls that map or free the same memory. An index divides the address
+ * space into granules, and hashes a granule to a bucket with a lock of its own. An entry of up to a
+ * granule touches two granules at most, and is in the buckets of both, so every entry that covers
+ * an address is in the bucket of that address. Larger entries have larger granules, level by level,
+ * and a search visits each level that was ever used.
  *
- * No line of memory is written by every thread: a bucket is shared by those who work on
- * neighbouring memory alone, entries come from a thread's own store, and nothing is
- * counted, but found out by going through the books when somebody asks. A bucket's holder may
- * lose its core with the lock held; waiting is therefore yielding.
+ * No cache line is written by every thread. Only threads that work on neighbouring memory share a
+ * bucket. A thread takes entries from a store of its own. Nothing is counted; a reader who wants a
+ * count walks the books. A thread may lose its core while it holds the lock of a bucket, so a
+ * waiting thread yields.
  */
 
 #include <pthread.h>
@@ -32,7 +32,7 @@
 #define GRAVE_BITS  14
 #define SLAB        512 /* entries */
 
-/* log2 of the granules. */
+/* log2 of the granules' sizes. */
 static const unsigned int shifts[] = { 13, 17, 21, 63 };
 
 struct bucket {
@@ -40,15 +40,15 @@ struct bucket {
 	struct dma_link *first;
 };
 
-/* By bus address, by CPU address. */
+/* Indexes: by bus address, by CPU address. */
 enum { BUS, CPU };
 
 static struct {
 	struct bucket buckets[BUCKETS];
-	uint32_t levels; /* that were ever used */
+	uint32_t levels; /* levels that were ever used */
 } books[2];
 
-/* The unmapped: by device and bus address, the youngest of those that meet. */
+/* Former mappings, by device and bus address. If several share a place, the latest one stays. */
 static struct dma_grave graves[1u << GRAVE_BITS];
 
 __thread struct dma_thread dma_thread;
@@ -59,7 +59,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t end_key;
 
 /*
- * Locks, buckets.
+ * Locks and buckets.
  */
 
 static inline void
@@ -117,7 +117,7 @@ level_of(size_t size)
  * Entries.
  */
 
-/* All of a thread's but for so many. */
+/* Give back all spare entries of a thread except a number to keep. */
 static void
 give_back(struct dma_thread *t, unsigned int keep)
 {
@@ -144,7 +144,7 @@ static void
 make_key(void)
 {
 	if (pthread_key_create(&end_key, thread_end) != 0)
-		abort(); /* 1024 of them, in use: no process has */
+		abort(); /* only if all 1024 keys are in use, which no process does */
 }
 
 void
@@ -155,7 +155,7 @@ dma_books_thread(struct dma_thread *t)
 	t->registered = true;
 }
 
-/* Half of what a thread keeps. */
+/* Fill a thread's store to half. */
 static bool
 restock(struct dma_thread *t)
 {
@@ -206,7 +206,7 @@ dma_books_free(struct dma_entry *e)
  * Indexes.
  */
 
-/* Puts an entry there, and calls fn for what it meets on its own level. */
+/* Enter an entry, and call fn for each entry that it meets on its own level. */
 static inline void
 enter(unsigned int which, struct dma_entry *e, struct dma_link *links, uint64_t at,
 		void (*fn)(struct dma_entry *e, void *arg), void *arg)
@@ -232,7 +232,7 @@ enter(unsigned int which, struct dma_entry *e, struct dma_link *links, uint64_t 
 	}
 }
 
-/* Locked. False: it isn't in this bucket. */
+/* Remove a link; return false if it is not in this bucket. The bucket is locked. */
 static inline bool
 unlink(struct bucket *b, const struct dma_link *link)
 {
@@ -246,7 +246,7 @@ unlink(struct bucket *b, const struct dma_link *link)
 	return true;
 }
 
-/* Takes an entry's links out, but for the first few. */
+/* Remove an entry's links, except the first few, which are already out. */
 static inline void
 leave(unsigned int which, struct dma_entry *e, struct dma_link *links, uint64_t at,
 		unsigned int out)
@@ -277,7 +277,7 @@ in_bucket(struct bucket *b, bool (*fn)(struct dma_entry *e, void *arg), void *ar
 	return end;
 }
 
-/* Calls fn for what stands in the buckets of [at, last] on these levels. */
+/* Call fn for the entries in the buckets of [at, last] on these levels. */
 static bool
 look(unsigned int which, uint32_t levels, const void *dev, uint64_t at, uint64_t last,
 		bool (*fn)(struct dma_entry *e, void *arg), void *arg)
@@ -310,7 +310,7 @@ levels_of(unsigned int which)
 }
 
 /*
- * What the layer does with them.
+ * Operations of the layer on both indexes.
  */
 
 struct meeting {
@@ -339,7 +339,10 @@ dma_books_add(struct dma_entry *e, void (*fn)(struct dma_entry *other, void *arg
 		uint32_t others;
 
 		enter(CPU, e, e->cpu, at, fn, arg);
-		/* After it was entered: of two that are mapped at once one sees the other. */
+		/*
+		 * Look after the entry is in: if two threads map concurrently, at least one sees
+		 * the other's entry.
+		 */
 		others = levels_of(CPU) & ~(1u << level_of(e->size));
 		if (unlikely(others != 0))
 			look(CPU, others, NULL, at, at + (e->size - 1), meet, &m);
@@ -347,7 +350,7 @@ dma_books_add(struct dma_entry *e, void (*fn)(struct dma_entry *other, void *arg
 	enter(BUS, e, e->bus, e->addr, NULL, NULL);
 }
 
-/* How well an entry is what is wanted; 0: not at all. */
+/* Return how well an entry matches the description; 0: not at all. */
 static inline unsigned int
 score(const struct dma_entry *e, const struct dma_want *w)
 {
@@ -400,7 +403,7 @@ dma_books_take(const struct dma_want *w, struct dma_entry *other)
 	}
 	if (best == 0)
 		return NULL;
-	/* Not quite what was wanted. It may be gone by now. */
+	/* Not an exact match. Another thread may have taken it out in the meantime. */
 	b = bucket_of(BUS, best_level, w->addr >> shifts[best_level], w->dev);
 	lock(b);
 	for (l = b->first; l != NULL; l = l->next) {
@@ -490,8 +493,8 @@ dma_books_take_any(struct gantry_dma_dev *dev, const void *owner)
 }
 
 /*
- * The dead. Written without a lock: two that meet in one grave may leave a mixture, of which
- * the sites may be wrong, and nothing else.
+ * Former mappings. Threads write them without a lock: if two write the same place concurrently, the
+ * result may be a mixture. Then the sites may be wrong, and nothing else is.
  */
 
 static inline struct dma_grave *

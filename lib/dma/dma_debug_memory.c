@@ -3,15 +3,15 @@
  */
 
 /*
- * Memory that must not be mapped, and memory that was freed while it was.
+ * Memory that must not be mapped, and memory that was freed while it was mapped.
  *
- * EAL gives pages back to the system when all in them is free, and says so. What is freed
- * in a page that stays is known to EAL's heap alone. It keeps a header before each block, of
- * which the layout is private, but has been the same in all releases from 18.05 on; whether
- * it is so here is tried out once, and if it isn't, nothing is said of blocks. A mapping
- * that begins where a block does remembers what the header said. A block that was freed, or
- * freed and cut anew, has another header by then. A mapping in the middle of a block has no
- * header that could be found, and is only known to be stale when its page goes.
+ * EAL gives pages back to the system when everything in them is free, and notifies the library.
+ * Only EAL's heap knows what was freed in a page that stays. It keeps a header before each block.
+ * The layout of the header is private, but has been the same in all releases since 18.05. The
+ * library tests once whether the layout is as expected; if not, it reports nothing about blocks. A
+ * mapping that begins where a block begins remembers the header. A block that was freed, or freed
+ * and split differently, has another header by then. For a mapping in the middle of a block no
+ * header can be found, and the library only knows that it is stale when its page goes.
  */
 
 #include <dlfcn.h>
@@ -27,12 +27,12 @@
 #include "dma_debug_books.h"
 
 /*
- * EAL's heap: struct malloc_elem of lib/eal/common/malloc_elem.h, as far as it is read here.
+ * EAL's heap: the members of struct malloc_elem (lib/eal/common/malloc_elem.h) that are read here.
  */
 
 #define HEADER_LEN 128
 #define BUSY 1
-#define PAD  2 /* the header of a block that was aligned; the block's own lies before it */
+#define PAD  2 /* the header of an aligned block; the real header is before it */
 
 struct header {
 	void *heap, *prev, *next, *free_list[2];
@@ -43,8 +43,8 @@ struct header {
 };
 
 static struct {
-	bool known;                           /* the layout is this one */
-	const struct rte_memseg_list *first, *last; /* of EAL's array of lists */
+	bool known;                           /* the layout is the expected one */
+	const struct rte_memseg_list *first, *last; /* bounds of EAL's array of memseg lists */
 } heap;
 
 static int
@@ -65,7 +65,7 @@ is_list(const struct rte_memseg_list *msl, uintptr_t at)
 		at - (uintptr_t)msl->base_va < msl->len;
 }
 
-/* The header is any memory, and may be no header. */
+/* The address may be any memory, and need not have a header. */
 static __attribute__((no_sanitize("address"))) uint64_t
 read_header(uintptr_t at)
 {
@@ -96,13 +96,16 @@ dma_debug_block(struct gantry_dma_dev *dev, const void *ptr)
 	return read_header(at);
 }
 
-/* Two blocks side by side, one of which stays, so that their page does. */
+/* Test with two adjacent blocks. One of them stays allocated, so that their page stays. */
 static void
 try_heap(void)
 {
 	void *stays = rte_malloc("gantry_dma_debug", 256, 0);
 	void *p = rte_malloc("gantry_dma_debug", 256, 0);
-	/* Volatile hides from the compiler that the address of a freed block is used on purpose. */
+	/*
+	 * Volatile hides from the compiler that the code uses the address of a freed block on
+	 * purpose.
+	 */
 	const volatile uintptr_t at = (uintptr_t)p;
 	const struct rte_memseg *page;
 	uint64_t busy;
@@ -125,7 +128,7 @@ try_heap(void)
 }
 
 /*
- * Pages that EAL gives back. Called with EAL's memory lock held.
+ * Pages that EAL gives back. The EAL memory lock is held.
  */
 
 struct freed {
@@ -172,7 +175,7 @@ void
 dma_debug_memory_start(void)
 {
 	try_heap();
-	/* ENOTSUP: memory that never changes. */
+	/* ENOTSUP: the memory never changes. */
 	if (rte_mem_event_callback_register("gantry_dma_debug", memory_event, NULL) != 0 &&
 			rte_errno != ENOTSUP)
 		DMA_LOG(NOTICE, "debug: pages that EAL gives back are not noticed: %s",
@@ -186,7 +189,7 @@ dma_debug_memory_end(void)
 }
 
 /*
- * What memory is.
+ * Kinds of memory.
  */
 
 bool
@@ -215,7 +218,7 @@ all_present(const struct gantry_dma_table *t, uintptr_t at, size_t size)
 	return false;
 }
 
-/* Asked once: a thread's stack does not move. */
+/* The layer asks once, because a thread's stack does not move. */
 static void
 find_stack(struct dma_thread *t)
 {
@@ -240,8 +243,8 @@ struct region {
 };
 
 /*
- * The regions that the first and last byte lie in, and the one below the first. A region's end
- * is 0 where there is none.
+ * Find the regions of the first and of the last byte, and the region below the first. If there is
+ * no such region, its end is 0.
  */
 static void
 read_maps(uintptr_t at, uintptr_t last, struct region *below, struct region *first,
@@ -272,9 +275,8 @@ read_maps(uintptr_t at, uintptr_t last, struct region *below, struct region *fir
 }
 
 /*
- * Other threads' stacks have no name. The C library leaves a page or a few without access
- * below a stack; it also does so between heaps of its own, but those begin at multiples of
- * 64 MiB.
+ * The stacks of other threads have no name. The C library leaves a page or a few without access
+ * below a stack. It also does so between heaps of its own, but those begin at multiples of 64 MiB.
  */
 static bool
 is_stack(const struct region *below, const struct region *r)
@@ -310,7 +312,7 @@ dma_debug_memory(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 		return GANTRY_DMA_MISUSE_MAP_INVALID;
 	read_maps(at, last, &below, &first, &end);
 	if (first.end == 0 || end.end == 0)
-		return GANTRY_DMA_MISUSE_MAX; /* it has just come */
+		return GANTRY_DMA_MISUSE_MAX; /* it was mapped a moment ago */
 	if (is_stack(&below, &first))
 		return GANTRY_DMA_MISUSE_MAP_STACK;
 	if ((first.perms[1] != 'w' || end.perms[1] != 'w') && dladdr(ptr, &info) != 0)

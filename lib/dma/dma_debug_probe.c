@@ -3,18 +3,20 @@
  */
 
 /*
- * Whether a pool can be watched at all.
+ * A test whether a pool can be watched at all.
  *
- * The watch sees what reaches a pool's operations. DPDK's caches, one for each lcore, stand before
- * them, and are inline functions of each program: the watch sets their flush threshold to zero,
- * and refuses to fill them. How much a cache does with either is a detail of DPDK's, and changes:
- * 26.07 no longer reads the threshold. A watch that is blind is worse than none, because it takes
- * the next correct free for a double one. So before the first pool is watched, a pool of one
- * mbuf, which nobody else knows, is put into and got from: by the functions that are compiled
- * into this library, and by those in DPDK's own. A put or get that is not seen is the reason to refuse.
+ * The watch sees the calls that reach a pool's operations. DPDK's caches, one for each lcore, are
+ * in front of these operations, and the functions of the caches are inline in each program. The
+ * watch sets their flush threshold to zero, and refuses to fill them. The effect of either on a
+ * cache is a detail of DPDK, and changes: 26.07 no longer reads the threshold. A blind watch is
+ * worse than none, because it takes the next correct free for a double free. So before the first
+ * pool is watched, the library puts into and gets from a private pool of one mbuf: with the
+ * functions that are compiled into this library, and with those in DPDK's own. If the watch does
+ * not see a put or a get, the library refuses to watch.
  *
- * The pool has no more than these functions look at: DPDK has room for few kinds of mempools, so
- * that it has the watch's operations, which pass on what they do not know.
+ * The private pool has only the members that these functions read. It uses the operations of the
+ * watch, because DPDK has room for few kinds of mempools; the watch passes on calls for pools that
+ * it does not know.
  */
 
 #include <dirent.h>
@@ -34,9 +36,9 @@
 
 #include "dma_debug.h"
 
-#define CACHE 32 /* any size that DPDK takes */
+#define CACHE 32 /* any size that DPDK accepts */
 
-/* The pool, and what was seen of it. Under the lock of whoever asks. */
+/* The pool, and the calls that it has seen. Protected by the caller's lock. */
 static struct probe {
 	struct rte_mempool pool;
 	struct rte_mempool_cache caches[RTE_MAX_LCORE];
@@ -44,7 +46,7 @@ static struct probe {
 		struct rte_mempool_objhdr header;
 		struct rte_mbuf m;
 	} object;
-	void *in;                    /* the pool has it */
+	void *in;                    /* the object is in the pool */
 	unsigned int puts, gets;
 } *probe;
 
@@ -57,7 +59,7 @@ dma_debug_probe_put(void * const *objs, unsigned int n)
 	return 0;
 }
 
-/* As the watch does: a cache is not filled, and who asks for what he needs gets it. */
+/* Behave as the watch: refuse to fill a cache, and serve a caller that asks for what it needs. */
 int
 dma_debug_probe_get(void **objs, unsigned int n)
 {
@@ -83,7 +85,7 @@ in_cache(void)
 	return false;
 }
 
-/* Each once, by a cache that is no lcore's in particular, or by the calling lcore's. */
+/* Try one put and one get, with a cache of no lcore in particular, or of the calling lcore. */
 static const char *
 try_inline(struct rte_mempool_cache *cache)
 {
@@ -99,7 +101,7 @@ try_inline(struct rte_mempool_cache *cache)
 	return NULL;
 }
 
-/* The functions of DPDK's own library. The get is refused: nobody wants a clone. */
+/* Try functions of DPDK's own library. The get is refused, because the clone is not wanted. */
 static const char *
 try_library(void)
 {
@@ -131,7 +133,7 @@ make(int32_t ops_index)
 	p->pool.cache_size = CACHE;
 	p->pool.local_cache = p->caches;
 	for (i = 0; i < RTE_MAX_LCORE; i++)
-		p->caches[i].size = CACHE; /* and a flush threshold of 0 */
+		p->caches[i].size = CACHE; /* the flush threshold is 0 */
 	p->object.header.mp = &p->pool;
 	p->object.m.pool = &p->pool;
 	p->object.m.nb_segs = 1;
@@ -151,7 +153,7 @@ dma_debug_probe(int32_t ops_index)
 	if (probe == NULL)
 		return "out of memory";
 	why = try_inline(&probe->caches[0]);
-	/* A thread without lcore has no cache: what the library does with one is seen later. */
+	/* A thread without lcore has no cache: a later call tests how the library uses one. */
 	if (why == NULL && rte_lcore_id() < RTE_MAX_LCORE)
 		why = try_library();
 	tested = why != NULL || rte_lcore_id() < RTE_MAX_LCORE;
@@ -164,7 +166,7 @@ dma_debug_probe(int32_t ops_index)
  * Other processes.
  */
 
-/* Whether anybody listens: a process that was killed leaves its socket behind. */
+/* Return whether a process listens: a killed process leaves its socket behind. */
 static bool
 is_alive(const char *dir, const char *name)
 {
@@ -174,7 +176,7 @@ is_alive(const char *dir, const char *name)
 
 	if ((size_t)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s", dir, name) >=
 			sizeof(addr.sun_path))
-		return false; /* nor can EAL have made it */
+		return false; /* EAL cannot have made it either */
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
@@ -195,7 +197,7 @@ dma_debug_is_shared(void)
 		return true;
 	dir = opendir(path);
 	while (!shared && dir != NULL && (e = readdir(dir)) != NULL)
-		/* The primary's own has no number behind it. */
+		/* The primary's own socket has no such suffix. */
 		shared = strncmp(e->d_name, "mp_socket_", strlen("mp_socket_")) == 0 &&
 			is_alive(path, e->d_name);
 	if (dir != NULL)

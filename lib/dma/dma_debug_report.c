@@ -5,12 +5,13 @@
 /*
  * Reports: one line for each cause.
  *
- * A cause is a class, a place where something was mapped, and a place where it was misused. A
- * loop that goes wrong a million times is one report, and the rest are counted. Places are those
- * outside of DPDK and of this library: where the driver says who called it, both the one in the
- * driver, if that is neither, and the one in the application. The line has all that is known, in
- * the order in which one asks: which misuse, whose (device, queue, descriptor), of what (addresses,
- * size, direction, mbuf), who mapped it, and the way that led to the misuse, innermost first.
+ * A cause is a class, a place that mapped something, and a place that misused it. A loop that goes
+ * wrong a million times is one report, and the layer only counts the repeats. The places are
+ * outside of DPDK and of this library. If the driver reports its caller, there are two places of
+ * misuse: the one in the driver (if that is outside) and the one in the application. The line has
+ * every known fact, in the order in which a reader asks: the misuse; its device, queue and
+ * descriptor; its object (addresses, size, direction, mbuf); the place that mapped it; and the call
+ * chain that led to the misuse, innermost first.
  */
 
 #include <execinfo.h>
@@ -28,9 +29,9 @@
 
 #define TEXT_MAX   1536
 #define SYMBOL_MAX 160
-/* A program that is so wrong that there are more causes is told of these. */
+/* The number of causes that are reported. A program with more is beyond help by reports. */
 #define SEEN_MAX   4096
-/* Of a trace, at least: the culprit's, and of those who called it. */
+/* The minimum number of frames of a trace for the culprit and its callers. */
 #define CULPRITS_FRAMES 6
 
 /** A cause. */
@@ -39,14 +40,14 @@ struct dma_seen {
 	const void *map_site, *site, *culprit;
 };
 
-/* Of all that follows, and of the list of devices. Recursive: a handler may ask for counts. */
+/* Protects everything below, and the list of devices. Recursive: a handler may ask for counts. */
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static gantry_dma_error_fn handler;
 static void *handler_arg;
 static char filter[64];
 static uint64_t errors, repeats, by_class[GANTRY_DMA_MISUSE_MAX];
 static char *kept[DMA_DEBUG_KEPT];
-static unsigned int nr_kept; /* ever */
+static unsigned int nr_kept; /* since the start */
 
 void
 dma_debug_lock_devices(void)
@@ -85,7 +86,7 @@ dma_debug_dir_name(enum gantry_dma_dir dir)
 }
 
 /*
- * Settings, counts.
+ * Settings and counts.
  */
 
 void
@@ -149,7 +150,7 @@ dma_debug_counts(struct dma_debug_counts *c)
  * Causes.
  */
 
-/* The culprit is above the driver, if that says who called it. */
+/* The culprit is above the driver, if the driver reports its caller. */
 static struct dma_seen
 cause_of(const struct dma_report *r)
 {
@@ -166,7 +167,10 @@ cause_of(const struct dma_report *r)
 	return c;
 }
 
-/* False: it was reported, or there is no room to remember it. Locked. */
+/*
+ * Return false if the cause was already reported, or there is no room to remember it. The lock is
+ * held.
+ */
 static bool
 is_new(struct dma_debug *d, const struct dma_seen *cause)
 {
@@ -233,8 +237,8 @@ find_frame(void **frames, int n, const void *site)
 }
 
 /*
- * The frames from the one at site on; if it isn't among them, it comes first. Libraries' are left
- * out where without them there is no room for the culprit, and for those who called it.
+ * Collect the frames from the one at site outwards; if site is not among them, it comes first.
+ * Frames of libraries are left out if they would take the room of the culprit and of its callers.
  */
 static unsigned int
 find_trace(const void *site, const void *culprit, const void **trace)
@@ -247,7 +251,7 @@ find_trace(const void *site, const void *culprit, const void **trace)
 	if (i == n) {
 		if (site != NULL)
 			trace[nr++] = site;
-		i = RTE_MIN(n, 3); /* this function, dma_debug_report(), who called it */
+		i = RTE_MIN(n, 3); /* this function, dma_debug_report(), its caller */
 	} else if (at < n) {
 		i = RTE_MAX(i, at - GANTRY_DMA_TRACE_MAX + CULPRITS_FRAMES);
 	}
@@ -331,7 +335,9 @@ tell(const struct dma_report *r, const void *culprit, const char *detail)
 		handler(handler_arg, &e);
 }
 
-/* NULL: it is gone, as may happen to the one that a pool's mbuf or a mapping was found to be of. */
+/*
+ * NULL: the device is destroyed. A pool's mbuf or a mapping may still have named it as its device.
+ */
 static struct dma_debug *
 debug_of(const struct gantry_dma_dev *dev)
 {
@@ -352,7 +358,7 @@ dma_debug_report(const struct dma_report *r, const char *fmt, ...)
 	char detail[512];
 	va_list ap;
 
-	/* A handler's own misuses are its own affair. */
+	/* The misuses of a handler are not reported. */
 	if (dma_thread.reporting)
 		return;
 	va_start(ap, fmt);
@@ -364,7 +370,7 @@ dma_debug_report(const struct dma_report *r, const char *fmt, ...)
 	debug = debug_of(r->dev);
 	if (debug == NULL || (filter[0] != '\0' &&
 			strstr(dma_device(r->dev)->name, filter) == NULL)) {
-		/* Nobody is told. */
+		/* Filtered: no report. */
 	} else if (is_new(debug, &cause)) {
 		errors++;
 		debug->errors++;

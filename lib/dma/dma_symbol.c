@@ -5,12 +5,12 @@
 /*
  * Names of functions, for reports.
  *
- * dladdr() knows what a library exports, and of a program nothing. The other names, static
- * functions' among them, stand in the file's symbol table (.symtab) unless it was stripped.
- * Reading it takes milliseconds, which a report may. The file is believed as little as any
- * other: it may have been replaced since it was loaded.
+ * dladdr() knows the names that a library exports, and none of a program. The other names,
+ * including static functions, are in the file's symbol table (.symtab) unless it was stripped.
+ * Reading it takes milliseconds, which a report may take. The code trusts the file as little as any
+ * other, because it may have been replaced since it was loaded.
  *
- * And who called: whose function is at fault, if it was called by a library's.
+ * Also: callers. If a library's function made a call, the caller of the library is at fault.
  */
 
 #include <dlfcn.h>
@@ -34,14 +34,14 @@ struct file {
 	size_t size;
 };
 
-/* [offset, offset + size) of a file, or NULL. */
+/* Return [offset, offset + size) of a file, or NULL. */
 static const void *
 part(const struct file *f, uint64_t offset, uint64_t size)
 {
 	return offset <= f->size && size <= f->size - offset ? f->data + offset : NULL;
 }
 
-/* The function at a virtual address of the file: its name, and where it begins. */
+/* Find the function at a virtual address of the file: its name, and its start. */
 static const char *
 find_function(const struct file *f, uint64_t at, uint64_t *begin)
 {
@@ -81,7 +81,7 @@ find_function(const struct file *f, uint64_t at, uint64_t *begin)
 	return NULL;
 }
 
-/* Writes the name to buf. False: there is none. */
+/* Write the name to buf. Return false if there is none. */
 static bool
 read_name(const char *path, uint64_t at, char *buf, size_t len, uint64_t *offset)
 {
@@ -116,7 +116,10 @@ base_of(const char *path)
 	return slash != NULL ? slash + 1 : path;
 }
 
-/* Addresses in a file count from where it was loaded, if it can be loaded anywhere. */
+/*
+ * Find file and function of an address. If a file can be loaded anywhere, addresses in it count
+ * from its load address.
+ */
 static bool
 locate(const void *addr, Dl_info *info, struct link_map **map, char *name, size_t len,
 		uint64_t *offset)
@@ -138,7 +141,9 @@ locate(const void *addr, Dl_info *info, struct link_map **map, char *name, size_
 		*offset = (uintptr_t)addr - (uintptr_t)own.dli_saddr;
 		return true;
 	}
-	/* A loader that was itself the command (it has no AT_BASE) is what /proc/self/exe leads to. */
+	/*
+	 * If the loader itself was the command (there is no AT_BASE), /proc/self/exe is the loader.
+	 */
 	path = dladdr(program, &own) != 0 && own.dli_fbase == info->dli_fbase &&
 		getauxval(AT_BASE) != 0 ? "/proc/self/exe" : info->dli_fname;
 	if (read_name(path, (uintptr_t)in - (*map)->l_addr, name, len, offset))
@@ -167,9 +172,9 @@ dma_symbol(const void *addr, char *buf, size_t len)
 }
 
 /*
- * Whose code it is. gantry and DPDK are libraries, and may be parts of the program: then their
- * functions are told by their names. Those that DPDK has in headers are parts of whatever has
- * called them, unless they were inlined.
+ * The owner of code. gantry and DPDK are libraries, or parts of the program: then the names of
+ * their functions identify them. A function from a DPDK header is part of the code that calls it,
+ * unless the compiler did not inline it.
  */
 static enum dma_code
 classify(const void *addr)
@@ -198,7 +203,7 @@ classify(const void *addr)
 #define CODE_BITS 2
 #define KNOWN     1024 /* addresses; a power of two */
 
-/* An address is looked up once: it and its class are one word, so that threads mix up nothing. */
+/* Look up each address only once. Address and class are one word, so threads never mix them up. */
 static enum dma_code
 code_of(const void *addr)
 {
