@@ -5,13 +5,15 @@
 /*
  * The debug layer: theory, and the checks of mappings.
  *
- * Theory. Every misuse of the DMA API is a disagreement between two calls: what is unmapped is
- * not what was mapped, what is synced isn't mapped, what is freed still is. So the layer
- * keeps books (dma_debug_books.c) of what is mapped, by whom, and compares each call with them.
- * It stands between the inline functions and the device's mode, which it calls with what
- * the books say, not with what the caller said: a mapping that is unmapped with the wrong size
- * is unmapped with the right one, and what is not mapped is not unmapped. So one mistake
- * is one report, and the program goes on as if it had not been made.
+ * Theory. Every misuse of the DMA API is a disagreement between two calls: an unmapping does not
+ * match its mapping, a sync has no mapping, or memory is freed while it is mapped. So the layer
+ * keeps books (dma_debug_books.c) of each mapping and of the code that made it, and compares each
+ * call with them.
+ *
+ * The layer stands between the inline functions and the device's mode. It calls the mode with the
+ * arguments from the books, not with those of the caller: if the caller unmaps with the wrong size,
+ * the layer unmaps with the right one, and if nothing is mapped, it unmaps nothing. So one mistake
+ * is one report, and the program continues as if the mistake had not been made.
  *
  *      gantry_dma_map_*()           an application's rte_pktmbuf_free(), ...
  *              |                                  |
@@ -19,15 +21,26 @@
  *              |    \                             |
  *      dma_base_map() dma_debug_books.c   dma_debug_report.c one line, with both sites
  *
- * Files: dma_debug_memory.c what memory may not be mapped, and whether it was freed;
- * dma_debug_report.c reports; dma_symbol.c names of functions; dma_telemetry.c.
+ * Files: dma_debug_memory.c classifies memory that must not be mapped, and detects freed memory;
+ * dma_debug_probe.c tests whether pools can be watched; dma_debug_report.c writes reports;
+ * dma_symbol.c finds names of functions; dma_checksum.c detects changed data; dma_telemetry.c
+ * serves telemetry.
  *
- * A mapping's entry belongs to who has taken it out of the books: of two threads that unmap
- * the same mapping, one gets it, and the other finds nothing and is reported.
+ *      struct dma_debug ------> device, causes already reported
+ *      struct dma_thread ----> last mapping, spare entries (one for each thread)
+ *      bucket (bus address) --> struct dma_entry <-- bucket (CPU address)
+ *                               | mbuf, lender --> object in the watch of the mbuf's pool
+ *                               | owner ---------> pool of a block, or number of a list
  *
- * Memory of EAL's is recognised by the table that the fast path has. Anything else goes
- * through /proc/self/maps, which takes as long as a thousand mappings: only bounce mode,
- * and mistakes, map such memory.
+ * The thread that took a mapping's entry out of the books owns the entry. If two threads race to
+ * unmap a mapping, exactly one of them gets the entry. The other finds nothing, and is reported.
+ *
+ * Locks: each bucket has its own. A recursive mutex protects reports and the list of devices; no
+ * EAL lock is taken while it is held. A third one serialises the start and end of devices.
+ *
+ * The layer recognises EAL memory by the table of the fast path. For other memory it reads
+ * /proc/self/maps, which takes as long as a thousand mappings: only bounce mode and mistakes map
+ * such memory.
  */
 
 #include <errno.h>
@@ -39,7 +52,7 @@
 
 #include "dma_debug_books.h"
 
-/* Causes of leaked mappings that are reported one by one. */
+/* The number of causes of leaked mappings that are reported one by one. */
 #define LEAKS_TOLD 16
 
 struct dma_debug_list dma_debug_devices = TAILQ_HEAD_INITIALIZER(dma_debug_devices);
@@ -59,7 +72,7 @@ static const struct {
 };
 
 /*
- * What a report says.
+ * The contents of a report.
  */
 
 struct dma_report
@@ -80,7 +93,7 @@ dma_debug_report_of(enum gantry_dma_misuse misuse, const struct dma_entry *e, co
 	};
 }
 
-/* Of a call about which the books say nothing. */
+/* Start a report about a call for which the books have no entry. */
 static struct dma_report
 report_call(enum gantry_dma_misuse misuse, struct gantry_dma_dev *dev, const struct rte_mbuf *m,
 		gantry_dma_addr_t addr, const void *ptr, size_t size, enum gantry_dma_dir dir,
@@ -99,21 +112,24 @@ report_call(enum gantry_dma_misuse misuse, struct gantry_dma_dev *dev, const str
 	};
 }
 
-/* Lists return a number, and allocations a pointer. */
+/* Lists return a number, and allocations a pointer, so they have no mapping error to test. */
 static inline bool
 needs_check(enum dma_kind kind)
 {
 	return kind <= DMA_KIND_MBUF || kind == DMA_KIND_RESOURCE;
 }
 
-/* Who called, as far as a driver or a list's function knows better. */
+/* Return the caller, or the caller of the list's function. */
 static inline const void *
 site_of(const struct dma_thread *t, const void *site)
 {
 	return t->in_list ? t->list_site : site;
 }
 
-/* Who maps: whoever called the driver, if it says so. That is looked for once a call. */
+/*
+ * Return the code that maps: the driver's caller, if the driver reports it. The search for it takes
+ * place once for each gantry_dma_debug_caller().
+ */
 static inline const void *
 mapper(struct dma_thread *t, const void *site)
 {
@@ -132,10 +148,13 @@ kind_of(const struct dma_thread *t, const struct rte_mbuf *m)
 }
 
 /*
- * Devices, threads.
+ * Devices and threads.
  */
 
-/* Of beginnings and ends: the first and the last call EAL, which the devices' lock must not. */
+/*
+ * Protects the start and end of devices: the first and the last one call EAL, which is forbidden
+ * under the devices' lock.
+ */
 static pthread_mutex_t users_lock = PTHREAD_MUTEX_INITIALIZER;
 
 int
@@ -188,7 +207,7 @@ gantry_dma_debug_promise(struct gantry_dma_promise *promise)
 	dma_thread.promise = promise;
 }
 
-/* A mapping failed, nobody asked, and the thread goes on. */
+/* A mapping failed, its error was not tested, and the thread makes another call. */
 static void
 tell_failed(struct dma_thread *t, const void *site)
 {
@@ -205,7 +224,7 @@ tell_failed(struct dma_thread *t, const void *site)
  * Mapping.
  */
 
-/* What a new mapping meets. */
+/* The entry that a new mapping meets. */
 struct overlap {
 	const struct dma_entry *e;
 	struct dma_entry met;
@@ -229,13 +248,13 @@ look_at_neighbour(struct dma_entry *other, void *arg)
 
 	if (o->any || !same_line(e, other) || ((e->flags | other->flags) & DMA_ACCUSED))
 		return;
-	/* Stale: its memory has gone to somebody else. */
+	/* Stale: the memory has another owner. */
 	if (other->block != 0 && other->block != dma_debug_block(other->dev, other->ptr)) {
 		other->flags |= DMA_GONE;
 	} else {
 		if (e->dir == GANTRY_DMA_TO_DEVICE && other->dir == GANTRY_DMA_TO_DEVICE)
 			return;
-		/* Pieces of one list come and go together. */
+		/* Pieces of one list are mapped and unmapped together. */
 		if (e->owner != NULL && e->owner == other->owner && !dma_same_bytes(e, other))
 			return;
 		if (dma_debug_mbuf_twice(e, other))
@@ -275,8 +294,8 @@ is_eal_memory(const struct dma_device *d, const void *ptr, size_t size)
 }
 
 /*
- * What is wrong with memory that the fast path's table doesn't have. MAP_INVALID: it must not
- * even be tried. MAX: nothing.
+ * Return what is wrong with memory that is not in the table of the fast path. MAP_INVALID: the
+ * caller must not try to map it. MAX: nothing is wrong.
  */
 static enum gantry_dma_misuse
 check_buffer(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t size,
@@ -300,7 +319,7 @@ check_buffer(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t s
 	return misuse;
 }
 
-/* The mode refused it. That it had no room left is nobody's mistake. */
+/* The mode refused the mapping. If the mode had no room left, that is not a misuse. */
 static void
 check_refused(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t size,
 		enum gantry_dma_dir dir, const void *site)
@@ -324,7 +343,7 @@ check_refused(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t 
 	dma_fail("%s: %s", dma_device(dev)->name, why);
 }
 
-/* A single mapping is held to limits that the driver has set; a list's piece to all. */
+/* A single mapping must keep the limits that the driver has set; a piece of a list, all limits. */
 static void
 check_segment(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, gantry_dma_addr_t addr,
 		size_t size, enum gantry_dma_dir dir, bool list, const void *site)
@@ -344,7 +363,7 @@ check_segment(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, gantry_
 	}
 }
 
-/* In direct mode, without this layer, the device would get the mbuf's own bus address. */
+/* In direct mode without this layer, the device would get the bus address in the mbuf. */
 static void
 check_iova(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, gantry_dma_addr_t addr,
 		size_t size, enum gantry_dma_dir dir, const void *site)
@@ -372,7 +391,7 @@ dma_debug_arguments(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, s
 	dma_debug_report(&r, empty ? "no such range of memory" : "mapped without a direction");
 }
 
-/* Whether anybody asks is seen at this thread's next mapping. */
+/* This thread's next mapping shows whether the caller tested the error. */
 static gantry_dma_addr_t
 mapping_failed(struct gantry_dma_dev *dev, void *ptr, size_t size, const void *site)
 {
@@ -475,7 +494,7 @@ dma_debug_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 			t->failed = NULL;
 		return 1;
 	}
-	/* Whoever asks has just mapped it: the entry is this thread's until it returns. */
+	/* The caller has just mapped it, so this thread owns the entry until the caller returns. */
 	if (likely(t->last != NULL && t->last->addr == addr && t->last->dev == dev)) {
 		t->last->flags |= DMA_CHECKED;
 		t->last = NULL;
@@ -504,7 +523,7 @@ tell_unknown(struct gantry_dma_dev *dev, enum dma_kind kind, const struct rte_mb
 			kind >= DMA_KIND_COHERENT ? "allocated" : "mapped");
 		return;
 	}
-	/* What follows from a misuse that was told of. */
+	/* A consequence of a misuse that was already reported. */
 	if (dead.flags >> 16 & DMA_ACCUSED)
 		return;
 	r.misuse = GANTRY_DMA_MISUSE_UNMAP_TWICE;
@@ -535,7 +554,7 @@ accuse(struct dma_entry *e, void *arg)
 	return false;
 }
 
-/* Something is there, but is not to be ended by this function. */
+/* Something is there, but this function must not end it. */
 static void
 tell_other(struct dma_entry *other, enum dma_kind kind, const void *site)
 {
@@ -548,7 +567,7 @@ tell_other(struct dma_entry *other, enum dma_kind kind, const void *site)
 		kind == other->kind ? "another pool's " : "", functions[other->kind].map);
 }
 
-/* How an unmapping differs from what was mapped: one report at most. */
+/* Report how an unmapping differs from its mapping: one report at most. */
 static void
 compare(struct dma_entry *e, enum dma_kind kind, size_t size, enum gantry_dma_dir dir,
 		const void *site)
@@ -582,7 +601,7 @@ compare(struct dma_entry *e, enum dma_kind kind, size_t size, enum gantry_dma_di
 	e->flags |= DMA_ACCUSED;
 }
 
-/* Whether its memory is still what it was. */
+/* Check that the memory of a mapping was not freed. */
 static void
 check_freed(struct dma_entry *e, const char *when, const void *site)
 {
@@ -596,7 +615,7 @@ check_freed(struct dma_entry *e, const char *when, const void *site)
 	dma_debug_report(&r, "its memory was freed before it was %s", when);
 }
 
-/* What a mapping that failed gave. */
+/* Report the unmapping of a mapping error. */
 static void
 tell_error_address(struct gantry_dma_dev *dev, enum dma_kind kind, const struct rte_mbuf *m,
 		size_t size, enum gantry_dma_dir dir, const void *site)
@@ -655,7 +674,7 @@ dma_debug_unmap(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_
  * Sync.
  */
 
-/* Whether it is a piece of one: then owner is its number. */
+/* Return whether it is a piece of a list; its owner then is the list's number. */
 static inline bool
 in_list(const struct dma_entry *e)
 {
@@ -668,11 +687,11 @@ struct sync {
 	size_t size;
 	enum gantry_dma_dir dir;
 	bool for_cpu;
-	bool turn;               /* another part of what is synced is the CPU's */
-	const void *owner;       /* of a piece of this list; NULL: of anything */
+	bool turn;               /* the CPU owns another part of the synced range */
+	const void *owner;       /* find only pieces of this list; NULL: anything */
 	unsigned int best;
-	struct dma_entry *e;     /* that has it, best of all; while its bucket is locked */
-	struct dma_entry found;  /* as it was before */
+	struct dma_entry *e;     /* the best match, valid while its bucket is locked */
+	struct dma_entry found;  /* its contents before the sync */
 };
 
 static inline bool
@@ -681,7 +700,9 @@ has_byte(const struct dma_entry *e, const struct gantry_dma_dev *dev, gantry_dma
 	return e->dev == dev && addr >= e->addr && addr - e->addr < e->size;
 }
 
-/* Of several that begin there, the one that has all of it, in that direction. */
+/*
+ * If several mappings have the address, prefer one that has the whole range, with that direction.
+ */
 static unsigned int
 sync_score(const struct dma_entry *e, const struct sync *s)
 {
@@ -706,7 +727,7 @@ sync_find(struct dma_entry *e, void *arg)
 	return score == 15;
 }
 
-/* The turns, in the entry that was found. */
+/* Change the owner in the entry that was found. */
 static bool
 sync_turn(struct dma_entry *e, void *arg)
 {
@@ -714,7 +735,9 @@ sync_turn(struct dma_entry *e, void *arg)
 
 	if (e != s->e || sync_score(e, s) != s->best)
 		return false;
-	/* Handed back in parts, it is the CPU's until all of it is. */
+	/*
+	 * If it is handed back in parts, the CPU owns it until a sync hands back the whole mapping.
+	 */
 	if (s->for_cpu)
 		e->flags |= DMA_CPU_TURN;
 	else if (s->addr == e->addr && s->size == e->size)
@@ -742,14 +765,17 @@ sync_wrong(const struct sync *s, enum gantry_dma_misuse *misuse)
 	*misuse = GANTRY_DMA_MISUSE_SYNC_POINTLESS;
 	if (s->for_cpu && e->dir == GANTRY_DMA_TO_DEVICE)
 		return "for the CPU of what the device only reads";
-	/* Whoever has looked at it hands it back so. */
+	/*
+	 * Syncing FROM_DEVICE memory back to the device is legitimate after the CPU has only read
+	 * it.
+	 */
 	if (!s->for_cpu && e->dir == GANTRY_DMA_FROM_DEVICE &&
 			!(e->flags & DMA_CPU_TURN) && !s->turn)
 		return "for the device of what the device only writes";
 	return NULL;
 }
 
-/* What was found, with what is asked. */
+/* Check and sync the mapping that was found. */
 static void
 sync_found(struct sync *s, const void *site)
 {
@@ -775,14 +801,14 @@ sync_found(struct sync *s, const void *site)
 }
 
 /*
- * A segment that covers several pieces is synced as one. They are found by their list, of
- * which several may be there: two readers of one buffer.
+ * A segment that covers several pieces is synced as one. The list of the pieces finds them. Several
+ * lists may have the address: two readers of one buffer.
  */
 struct run {
 	struct gantry_dma_dev *dev;
 	gantry_dma_addr_t at, end;
 	uintptr_t after;   /* lists up to this one were tried */
-	const void *owner; /* the one that is tried */
+	const void *owner; /* the list that is tried */
 	bool turn;
 };
 
@@ -809,7 +835,7 @@ run_piece(struct dma_entry *e, void *arg)
 	return false;
 }
 
-/* Whether a list's pieces have all of it, side by side: s->owner's. */
+/* Find a list whose adjacent pieces cover the whole range, and set s->owner to it. */
 static bool
 sync_spans(struct sync *s)
 {
@@ -854,7 +880,7 @@ dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 			for_cpu ? "CPU" : "device");
 		return;
 	}
-	/* Coherent memory needs none, and takes none. */
+	/* Coherent memory needs no sync, so a sync of it does nothing. */
 	if (!dma_kind_streams(s.found.kind))
 		return;
 	rest = s.found.size - (addr - s.found.addr);
@@ -867,7 +893,7 @@ dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		s.size = 1;
 		dma_books_at_bus(dev, s.addr, sync_find, &s);
 		if (s.best == 0)
-			return; /* another thread has unmapped it meanwhile */
+			return; /* another thread has unmapped it in the meantime */
 		s.size = RTE_MIN(size, s.found.size - (s.addr - s.found.addr));
 		s.best = sync_score(&s.found, &s);
 		sync_found(&s, site);
@@ -875,7 +901,7 @@ dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 }
 
 /*
- * Lists, and chains of mbufs.
+ * Lists and chains of mbufs.
  */
 
 void
@@ -924,7 +950,10 @@ list_get(struct dma_entry *e, void *arg)
 
 	if (e->dev != l->dev || e->addr != l->first || e->nents == 0 || e->kind != l->kind)
 		return false;
-	/* Of several, as two readers of one buffer are, the one with that number. */
+	/*
+	 * If several begin there, as with two readers of one buffer, prefer the one with that
+	 * number.
+	 */
 	if (l->found.nents == 0 || e->nents == l->nents)
 		l->found = *e;
 	return e->nents == l->nents;
@@ -954,7 +983,10 @@ dma_debug_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first, unsign
 		dma_debug_report(&r, "a list of no entries");
 		return 0;
 	}
-	/* No list begins there: the first piece's unmapping finds out what does, if anything. */
+	/*
+	 * No list begins there: the unmapping of the first piece reports what does begin there, if
+	 * anything.
+	 */
 	if (l.found.nents == 0)
 		return 1;
 	t->list_owner = l.found.owner;
@@ -1146,7 +1178,7 @@ dma_debug_remove(struct gantry_dma_dev *dev, struct dma_debug_ref *ref, const vo
 	}
 	e = dma_books_take(&w, &other);
 	if (e == NULL && ref->ptr != NULL) {
-		/* The bus address may be what is wrong. */
+		/* The bus address may be the wrong argument. */
 		dma_debug_for_each(find_by_ptr, &by_ptr);
 		if (by_ptr.found.dev != NULL) {
 			w.addr = by_ptr.found.addr;
@@ -1192,7 +1224,7 @@ dma_debug_no_resource(struct gantry_dma_dev *dev, void *va, size_t size, enum ga
 }
 
 /*
- * What is left.
+ * Leaked mappings.
  */
 
 static int
@@ -1206,7 +1238,7 @@ by_site(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-/* The mappings of one site are one cause. */
+/* All mappings of one site are one cause. */
 static void
 tell_leaks(struct dma_entry **left, unsigned int nr, bool tell, const void *site)
 {
@@ -1305,7 +1337,7 @@ dma_debug_abandon(struct gantry_dma_dev *dev)
 }
 
 struct live {
-	const struct gantry_dma_dev *dev; /* NULL: of all */
+	const struct gantry_dma_dev *dev; /* NULL: all devices */
 	uint64_t nr;
 };
 

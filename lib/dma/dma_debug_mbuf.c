@@ -9,46 +9,56 @@
  *         ^                   |       ^                   |
  *         +------ put --------+       +------ unmap ------+
  *
- * Each arrow is legal from its own side only. The right-hand ones are the driver's calls of
- * gantry_dma_map_mbuf(). For the left-hand ones the pool gets other operations, which do what
- * its own did, and look: an object that comes back and is free already was freed twice, one that
- * the device still has is freed in flight. Both are seen as they happen, so that the backtrace
- * is the culprit's; and neither is let into the pool, so that nobody else gets an mbuf which is
- * still in use, and the program goes on.
+ * Only the current owner may follow an arrow away from itself. The arrows on the right are the
+ * driver's calls of gantry_dma_map_mbuf(). For the arrows on the left the library gives the pool
+ * other operations, which do the work of the pool's own, and watch. If an object comes back and is
+ * already free, it was freed twice. If the device still owns it, it is freed in flight. The watch
+ * detects both as they happen, so the backtrace is the culprit's. Neither object enters the pool,
+ * so no other caller gets an mbuf that is still in use, and the program continues.
  *
- * The caches that a pool has for each lcore would hide most of that: they are switched off. What
- * lies in one is put back by its own lcore, at its next call; nobody touches the cache of
- * a running lcore but itself. Who frees into a cache of his own is not seen. In their place
- * stand queues behind the look, of the same size: what was freed rests there while half as many
- * as a cache holds are freed after it, so that a device or an application that still has it
- * is found out, and is got again before it is out of the CPU's caches. Each has a lock, which
- * nobody takes but its lcore, until the pool is empty or the watching ends: then all queues
- * are emptied into the pool, those of lcores that are gone, too.
+ * Caches. The caches that a pool has for each lcore would hide most of that, so they are switched
+ * off. Each lcore puts back the contents of its own cache at its next call, because only the lcore
+ * itself may touch the cache of a running lcore. A free into a cache of the application's own is
+ * not seen. Instead of the caches there are queues behind the watch, of the same size. A freed
+ * object rests in the queue until half as many objects as a cache holds are freed after it. So a
+ * device or an application that still uses it is found, and yet the object is got again before it
+ * leaves the CPU's caches. Each queue has a lock, which only its lcore takes, until the pool is
+ * empty or the watch ends: then all queues are emptied into the pool, including those of lcores
+ * that are gone.
  *
- * What is known of an object stands apart from it, in an array: its state, and how often it is
- * with a device. Objects that were in use when the watching began are believed.
+ * Objects. The records of an object are apart from it, in an array: its state, and how often a
+ * device has it. Objects that were in use when the watch began are assumed to be used correctly.
  *
- * References. A packet may be sent by several queues at once if each has a reference, so that
- * an mbuf is sent in a ring if it is sent more often than its count says. A clone has the
- * buffer of another mbuf, which is lent as long as the clone is with a device.
+ *      watches[] --> struct watch --> pool, its own operations
+ *                    | chunks[] ----> struct object (one for each stride of the pool's memory)
+ *                    | kept[] ------> queue of each lcore
+ *                    | devices[]
  *
- * Parts. What is handed over once may be several mappings: of header and payload apart, or the
- * entries of a list. So how often an mbuf is mapped says that nothing is wrong, or that its
- * mappings must be looked at: those of the same bytes, of a list one, are the hand-overs.
+ * References. Several queues may send a packet at once if each has a reference. So an mbuf is "sent
+ * while in a ring" if it is sent more often than its reference count allows. A clone has the buffer
+ * of another mbuf, which is lent as long as a device has the clone.
  *
- * Data. What is sent has a checksum, taken when it is handed over, and compared when it comes
- * back. A buffer that was received into, and is free now, has one, too: of its first bytes, where
- * a device that still has it would write. A buffer which isn't the mbuf's own, nor another
- * mbuf's, is the application's, which may take it away any time: it is read by a system call,
- * which is told so where the processor would fault.
+ * Parts. One hand-over may consist of several mappings: of header and payload separately, or the
+ * entries of a list. So the number of mappings of an mbuf either shows that nothing is wrong, or
+ * that the mappings must be examined. Mappings of the same bytes, with those of one list counted
+ * once, are the hand-overs.
  *
- * Fields. A driver reads an mbuf's fields when it is handed over, and again when it comes back, so
- * that they may not change in between. They are noted with the first hand-over. References are
- * counted: each hand-over needs one, and who has none cannot take one. What DPDK lets others
- * write at any time (dynamic fields, hash, time stamps, flags) is nobody's business.
+ * Data. Data that is sent has a checksum, taken at the hand-over and compared when the mbuf comes
+ * back. A free buffer into which a device had received also has one, of its first bytes, where a
+ * device that still owns the buffer would write. A buffer that is neither the mbuf's own nor
+ * another mbuf's belongs to the application, which may unmap it at any time. The watch reads such a
+ * buffer with a system call, which returns an error where a load would fault.
  *
- * Secondary processes know nothing of a pool's other operations: applications with such can't be
- * watched.
+ * Fields. A driver reads an mbuf's fields at the hand-over, and again when the mbuf comes back, so
+ * they must not change in between. The watch records them at the first hand-over. It counts
+ * references: each hand-over needs one, and code without a reference cannot take one. Fields that
+ * DPDK allows others to write at any time (dynamic fields, hash, time stamps, flags) are ignored.
+ *
+ * Threads. An atomic operation changes the state of an object. A mutex protects the table of
+ * watches, their start and end, and their devices.
+ *
+ * Secondary processes do not have the pool's other operations, so an application with secondary
+ * processes cannot be watched.
  */
 
 #include <errno.h>
@@ -71,47 +81,47 @@
 #include "dma_checksum.h"
 #include "dma_debug_books.h"
 
-#define POOLS_MAX   256 /* that were ever watched; a power of two */
-#define DEVICES_MAX 32  /* that watch a pool */
-#define FREE_SUMMED 128 /* bytes of a free mbuf's data */
+#define POOLS_MAX   256 /* number ever watched; a power of two */
+#define DEVICES_MAX 32  /* number that watch one pool */
+#define FREE_SUMMED 128 /* bytes of a free mbuf's data in its checksum */
 
-/* The state of an object: bits, then how often it is with a device. */
+/* The state of an object: flags, then how often devices have it. */
 #define FREE    (UINT64_C(1) << 0)
-#define ACCUSED (UINT64_C(1) << 1) /* misused: what follows from that is not told */
-#define WAS_RX  (UINT64_C(1) << 2) /* received into, since it was got */
-#define SUMMED  (UINT64_C(1) << 3) /* sum is that of the free mbuf's data */
+#define ACCUSED (UINT64_C(1) << 1) /* misused: its consequences are not reported */
+#define WAS_RX  (UINT64_C(1) << 2) /* received into since it was got */
+#define SUMMED  (UINT64_C(1) << 3) /* sum is valid: the free mbuf's data */
 #define FLAGS   UINT64_C(0xFFFF)
 #define RX      (UINT64_C(1) << 16)
 #define TX      (UINT64_C(1) << 32)
-#define LENT    (UINT64_C(1) << 48) /* by its buffer */
+#define LENT    (UINT64_C(1) << 48) /* its buffer is lent to a clone */
 #define COUNT(state, what) ((state) / (what) & 0xFFFF)
 #define AWAY(state)        ((state) >> 16 != 0)
 #define IN_FLIGHT(state)   (COUNT(state, RX) != 0 || COUNT(state, TX) != 0)
 
-/* The fields of an mbuf that may not change while it is with a device. */
+/* The fields of an mbuf that must not change while a device has it. */
 struct fields {
 	const struct rte_mbuf *next;
 	const void *buf_addr;
 	uint32_t pkt_len;
 	uint16_t data_off, data_len, nb_segs;
-	uint16_t max_refs;          /* more are a misuse; 0: the fields are not known */
+	uint16_t max_refs;          /* more references are a misuse; 0: the fields are unknown */
 };
 
 struct object {
 	uint64_t state;
-	const void *at;             /* where the mbuf is; NULL: none begins in this stride */
-	struct gantry_dma_dev *dev; /* that received into it last */
+	const void *at;             /* address of the mbuf; NULL: none begins in this stride */
+	struct gantry_dma_dev *dev; /* device that last received into it */
 	struct dma_context context;
 	union {
 		struct { /* while it is free */
 			uint64_t sum;
-			const void *site;   /* who freed it last */
+			const void *site;   /* code that freed it last */
 		};
-		struct fields fields;       /* while it is with a device */
+		struct fields fields;       /* while a device has it */
 	};
 } __rte_cache_aligned;
 
-/* A piece of a pool's memory. Two objects are a stride apart at least. */
+/* A piece of a pool's memory. Two objects are at least one stride apart. */
 struct chunk {
 	uintptr_t start, end;
 	struct object *objects;
@@ -119,7 +129,7 @@ struct chunk {
 
 #define KEPT_MAX (RTE_MEMPOOL_CACHE_MAX_SIZE * 2) /* flushthresh is less; a power of two */
 
-/* An lcore's queue, behind the look. */
+/* The queue of an lcore, behind the watch. */
 struct kept {
 	rte_spinlock_t lock;
 	unsigned int head, n;
@@ -129,24 +139,25 @@ struct kept {
 struct watch {
 	struct rte_mempool *pool;
 	bool active;
-	/* What the pool had. */
+	/* The pool's own settings. */
 	const struct rte_mempool_ops *ops;
 	int32_t ops_index;
 	uint32_t cache_size, cache_limit;
 	size_t stride;
-	uint32_t nr_objects;        /* when the watching began */
+	uint32_t nr_objects;        /* when the watch began */
 	unsigned int nr_chunks;
-	struct chunk *chunks;       /* by address */
+	struct chunk *chunks;       /* ordered by address */
 	struct gantry_dma_dev *devices[DEVICES_MAX];
 	unsigned int nr_devices;
-	struct kept *kept[RTE_MAX_LCORE]; /* as long as the watch: for good */
+	struct kept *kept[RTE_MAX_LCORE]; /* never freed, like the watch */
 };
 
-/* By the pool's address. What was watched once stays, for a call that is still under way. */
+/* By the pool's address. An entry stays forever, because a call that uses it may be in progress. */
 static struct watch *watches[POOLS_MAX];
-static bool no_place; /* for one more: one was refused, and that was said */
-static const char *blind; /* what of a pool would go unseen: none is watched, and that was said */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of changes */
+static bool no_place; /* for another pool: one was refused, and that was logged */
+/* what the watch would not see: no pool is watched, and that was logged */
+static const char *blind;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* protects changes */
 static int watch_ops_index = -1;
 
 static struct watch *
@@ -163,7 +174,7 @@ find(const struct rte_mempool *pool)
 	return NULL;
 }
 
-/* The stride that an address is in. */
+/* Return the stride that contains an address. */
 static struct object *
 stride_of(const struct watch *w, const void *obj)
 {
@@ -185,7 +196,7 @@ stride_of(const struct watch *w, const void *obj)
 	return &c->objects[((uintptr_t)obj - c->start) / w->stride];
 }
 
-/* NULL: it is no object of the pool. */
+/* Return the object of an mbuf; NULL: it is not an object of the pool. */
 static struct object *
 object_of(const struct watch *w, const void *obj)
 {
@@ -198,7 +209,7 @@ object_of(const struct watch *w, const void *obj)
  * Checksums.
  */
 
-/* Of memory that may not be there: false. */
+/* Sum memory that may be unmapped; return false if it is. */
 static bool
 foreign_sum(const uint8_t *p, size_t size, uint64_t *sum)
 {
@@ -218,8 +229,8 @@ foreign_sum(const uint8_t *p, size_t size, uint64_t *sum)
 }
 
 /*
- * Where a device would write when the mbuf is free: into the buffer that it has for good. That
- * follows the mbuf, unless those of its pool are pinned to buffers of the application's.
+ * Sum the bytes that a device would write if the mbuf is free: in the mbuf's permanent buffer. That
+ * buffer follows the mbuf, unless the mbufs of the pool are pinned to buffers of the application.
  */
 static bool
 free_sum(struct rte_mbuf *m, uint64_t *sum)
@@ -234,7 +245,7 @@ free_sum(struct rte_mbuf *m, uint64_t *sum)
 	return true;
 }
 
-/* False: the data is not there any more. */
+/* Sum the data of a mapping; return false if the data is no longer there. */
 static bool
 data_sum(const struct dma_entry *e, uint64_t *sum)
 {
@@ -242,7 +253,7 @@ data_sum(const struct dma_entry *e, uint64_t *sum)
 
 	if (unlikely(e->flags & DMA_FOREIGN))
 		return foreign_sum(e->ptr, e->size, sum);
-	/* EAL's, or registered with it. */
+	/* EAL memory, or memory registered with EAL. */
 	if (!gantry_dma_look_up(&dma_device(e->dev)->eal, e->ptr, e->size, GANTRY_DMA_ADDR_MAX,
 			&addr) && rte_mem_virt2memseg_list(e->ptr) == NULL)
 		return false;
@@ -261,9 +272,12 @@ dma_debug_mbuf_sum(struct dma_entry *e)
  * Hand-overs.
  */
 
-#define RIVALS_MAX 64 /* counted */
+#define RIVALS_MAX 64 /* counted at most */
 
-/* The other hand-overs, of a direction, of bytes of an mbuf that a mapping has. */
+/*
+ * Other hand-overs in one direction that conflict with a mapping: they have bytes of it, in its
+ * mbuf.
+ */
 struct rivals {
 	const struct dma_entry *of;
 	bool rx;
@@ -294,7 +308,7 @@ add_rival(struct dma_entry *e, void *arg)
 	return v->nr == RIVALS_MAX;
 }
 
-/* How many there are. The mapping itself is not in the books. */
+/* Count the conflicting hand-overs. The mapping itself is not in the books. */
 static unsigned int
 count_rivals(struct rivals *v, const struct dma_entry *of, bool rx)
 {
@@ -311,7 +325,7 @@ count_rivals(struct rivals *v, const struct dma_entry *of, bool rx)
 
 struct search {
 	const struct rte_mbuf *m;
-	const struct rivals *rivals; /* one of these; NULL: any that has the mbuf's buffer */
+	const struct rivals *rivals; /* find one of these; NULL: any mapping of the mbuf's buffer */
 	struct dma_entry found;
 };
 
@@ -328,8 +342,8 @@ find_mapping(struct dma_entry *e, void *arg)
 }
 
 /*
- * What is told of an mbuf: the mapping by which a device has it, if one does. The device may be
- * gone by the time that it is told; then nothing is.
+ * Start a report about an mbuf: with the mapping by which a device has it, if there is one. The
+ * device may be destroyed before the report; then there is no report.
  */
 static struct dma_report
 report_mbuf(enum gantry_dma_misuse misuse, const struct watch *w, const struct object *o,
@@ -353,11 +367,11 @@ report_mbuf(enum gantry_dma_misuse misuse, const struct watch *w, const struct o
 		dma_debug_for_each_at(m->buf_addr, m->buf_len, find_mapping, &s);
 	if (s.found.dev != NULL) {
 		r = dma_debug_report_of(misuse, &s.found, site);
-		r.mbuf = m; /* and not a clone that was handed over */
+		r.mbuf = m; /* not the clone that was handed over */
 		r.pool = w->pool->name;
 		return r;
 	}
-	/* Else the device that received into it last; else any that watches the pool. */
+	/* Otherwise the device that last received into it, or any device that watches the pool. */
 	pthread_mutex_lock(&lock);
 	if (w->nr_devices > 0)
 		r.dev = w->devices[0];
@@ -371,7 +385,9 @@ report_mbuf(enum gantry_dma_misuse misuse, const struct watch *w, const struct o
 	return r;
 }
 
-/* Whether no device that watches the pool can have written to a buffer which it gave back. */
+/*
+ * Return whether no device that watches the pool can have written to a buffer after its unmapping.
+ */
 static bool
 cut_off(const struct watch *w)
 {
@@ -385,7 +401,7 @@ cut_off(const struct watch *w)
 	return all;
 }
 
-/* Tells, once, what was done to an object, and that the rest follows from it. */
+/* Report a misuse of an object, once, and mark that later ones are consequences. */
 #define TELL(o, r, ...) do { \
 	if (!(__atomic_fetch_or(&(o)->state, ACCUSED, __ATOMIC_RELAXED) & ACCUSED) && \
 			(r).dev != NULL) \
@@ -396,19 +412,22 @@ cut_off(const struct watch *w)
  * The pool's side.
  */
 
-/* Who puts objects: the same for all of a call, so that it is looked for once, if at all. */
+/*
+ * The code that puts objects: the same for all objects of a call, so it is searched for at most
+ * once.
+ */
 struct putter {
 	const void *site;
-	const void *who; /* has called DPDK's functions; NULL: not looked for yet */
+	const void *who; /* caller of DPDK's functions; NULL: not searched for yet */
 };
 
-/* The mbuf of a watched pool that an address is in; NULL: it is in none. */
+/* Return the mbuf of a watched pool that contains an address; NULL: none does. */
 static struct rte_mbuf *
 mbuf_around(const struct watch *w, const void *obj)
 {
 	const struct object *o = stride_of(w, obj);
 
-	/* The stride before may be the one where the mbuf begins. */
+	/* The mbuf may begin in the previous stride. */
 	if (o != NULL && (o->at == NULL || o->at > obj))
 		o = stride_of(w, (const uint8_t *)obj - w->stride);
 	return o != NULL && o->at != NULL && o->at <= obj &&
@@ -416,7 +435,7 @@ mbuf_around(const struct watch *w, const void *obj)
 		(struct rte_mbuf *)(uintptr_t)o->at : NULL;
 }
 
-/* False: what is put is no mbuf of the pool, and does not enter it. */
+/* Return false if the address is not an mbuf of the pool, and must not enter the pool. */
 static bool
 stranger_put(const struct watch *w, const void *obj, const struct putter *by)
 {
@@ -430,7 +449,7 @@ stranger_put(const struct watch *w, const void *obj, const struct putter *by)
 	char what[64] = "is no mbuf of a watched pool";
 	unsigned int i;
 
-	/* The pool has been given more memory since the watching began. */
+	/* The pool got more memory after the watch began. */
 	if (w->pool->populated_size != w->nr_objects && stride_of(w, obj) == NULL)
 		return true;
 	pthread_mutex_lock(&lock);
@@ -455,7 +474,7 @@ stranger_put(const struct watch *w, const void *obj, const struct putter *by)
 	return false;
 }
 
-/* False: it must not go into the pool. */
+/* Return false if the object must not enter the pool. */
 static bool
 object_put(const struct watch *w, struct rte_mbuf *m, struct putter *by)
 {
@@ -494,7 +513,7 @@ object_put(const struct watch *w, struct rte_mbuf *m, struct putter *by)
 	o->fields.max_refs = 0;
 	if ((state & WAS_RX) && free_sum(m, &o->sum))
 		state |= SUMMED;
-	/* It is ours until it is in the pool. */
+	/* This thread owns the object until it is in the pool. */
 	__atomic_store_n(&o->state, (state & (SUMMED | ACCUSED)) | FREE, __ATOMIC_RELEASE);
 	return true;
 }
@@ -506,7 +525,7 @@ object_got(const struct watch *w, struct rte_mbuf *m, const void *site)
 	struct dma_report r;
 	uint64_t state, sum;
 
-	/* From here on it is this thread's to give. */
+	/* From here on this thread may free it. */
 	if (unlikely(dma_thread.unowned == m))
 		dma_thread.unowned = NULL;
 	if (unlikely(o == NULL))
@@ -527,8 +546,8 @@ object_got(const struct watch *w, struct rte_mbuf *m, const void *site)
 }
 
 /*
- * Whether a call of the pool's operations is about an lcore's cache itself: DPDK fills it, or
- * empties it.
+ * Return whether a call of the pool's operations is about the cache of an lcore itself: DPDK fills
+ * or empties it.
  */
 static bool
 is_cache(const struct watch *w, void * const *objs)
@@ -542,7 +561,9 @@ is_cache(const struct watch *w, void * const *objs)
 	return objs >= cache->objs && objs < cache->objs + RTE_DIM(cache->objs);
 }
 
-/* What an lcore has in its cache, from before. It is the caller's own, or idle. */
+/*
+ * Empty an lcore's cache of objects from before the watch. The lcore is the caller's own, or idle.
+ */
 static void
 flush(const struct watch *w, unsigned int lcore)
 {
@@ -560,14 +581,17 @@ flush(const struct watch *w, unsigned int lcore)
 
 		if (o == NULL)
 			continue;
-		o->site = NULL; /* before the watching */
+		o->site = NULL; /* before the watch */
 		__atomic_fetch_or(&o->state, FREE, __ATOMIC_RELEASE);
 	}
 	cache->len = 0;
 	w->ops->enqueue(w->pool, cache->objs, n);
 }
 
-/* This lcore's queue, locked; NULL: it has none. The pool may not have had caches either. */
+/*
+ * Return this lcore's queue, locked; NULL: it has none. If the pool had no caches, there are no
+ * queues.
+ */
 static struct kept *
 kept_get(struct watch *w)
 {
@@ -591,7 +615,7 @@ kept_get(struct watch *w)
 	return NULL;
 }
 
-/* The oldest ones of a queue. */
+/* Take the oldest objects of a queue. */
 static void
 kept_take(struct kept *k, void **objs, unsigned int n)
 {
@@ -602,7 +626,7 @@ kept_take(struct kept *k, void **objs, unsigned int n)
 	k->n -= n;
 }
 
-/* So many of them go into the pool. */
+/* Put that many of them into the pool. */
 static int
 kept_drop(const struct watch *w, struct kept *k, unsigned int n)
 {
@@ -612,7 +636,7 @@ kept_drop(const struct watch *w, struct kept *k, unsigned int n)
 	return w->ops->enqueue(w->pool, objs, n);
 }
 
-/* All queues go into the pool. None of them is locked by the caller. */
+/* Put the contents of all queues into the pool. The caller holds no queue's lock. */
 static void
 empty_kept(struct watch *w)
 {
@@ -647,7 +671,7 @@ keep(const struct watch *w, struct kept *k, void * const *objs, unsigned int n)
 	return 0;
 }
 
-/* Objects that were looked at, and are let in. */
+/* Put objects that passed the watch into the queue, or into the pool. */
 static int
 let_in(struct watch *w, void * const *objs, unsigned int n)
 {
@@ -671,13 +695,13 @@ watch_enqueue(struct rte_mempool *mp, void * const *objs, unsigned int n)
 
 	if (unlikely(w == NULL))
 		return dma_debug_probe_put(objs, n);
-	/* A cache that DPDK puts back itself is that of before. */
+	/* If DPDK itself puts a cache back, its contents are from before the watch. */
 	if (!is_cache(w, objs))
 		flush(w, rte_lcore_id());
 	for (i = 0; i < n && ret == 0; i++) {
 		if (likely(!w->active || object_put(w, objs[i], &by)))
 			continue;
-		/* What goes in up to here; this one stays out. */
+		/* Put the objects before this one; this one stays out. */
 		if (i > done)
 			ret = let_in(w, &objs[done], i - done);
 		done = i + 1;
@@ -687,7 +711,7 @@ watch_enqueue(struct rte_mempool *mp, void * const *objs, unsigned int n)
 	return ret;
 }
 
-/* All or nothing. What rests is disturbed if nothing else is left. */
+/* Get all objects or none. Objects that rest in queues are used only if nothing else is left. */
 static int
 let_out(struct watch *w, void **objs, unsigned int n)
 {
@@ -721,7 +745,7 @@ watch_dequeue(struct rte_mempool *mp, void **objs, unsigned int n)
 
 	if (unlikely(w == NULL))
 		return dma_debug_probe_get(objs, n);
-	/* A cache is not to be filled: then DPDK asks for what it needs. */
+	/* Refuse to fill a cache: DPDK then asks for the objects that it needs. */
 	if (w->active && is_cache(w, objs))
 		return -ENOBUFS;
 	flush(w, rte_lcore_id());
@@ -749,7 +773,7 @@ watch_get_count(const struct rte_mempool *mp)
 static int
 watch_alloc(struct rte_mempool *mp)
 {
-	return -ENOTSUP; /* nobody begins like this */
+	return -ENOTSUP; /* no pool starts with these operations */
 }
 
 static void unwatch(struct watch *w);
@@ -774,8 +798,8 @@ find_of_pool(struct dma_entry *e, void *arg)
 }
 
 /*
- * The pool is freed, its memory already: what a device has of it is stale from now on. All that
- * was in it, and in the queues, was got before.
+ * The pool is freed, and its memory already is: mappings of its mbufs are stale from now on. All
+ * objects in the pool and in the queues were got before.
  */
 static void
 watch_free(struct rte_mempool *mp)
@@ -815,7 +839,7 @@ static const struct rte_mempool_ops watch_ops = {
 };
 
 /*
- * Beginning and end.
+ * Start and end.
  */
 
 static int
@@ -836,8 +860,8 @@ free_chunks(struct watch *w)
 }
 
 /*
- * The pool is watched anew: those of its memory are used again, since a call may be under way that
- * has begun when it was watched before. What devices have they have still.
+ * The pool is watched again. Its chunks are reused, because a call may be in progress that began
+ * when it was watched before. Devices still have the objects that they had.
  */
 static bool
 reuse_chunks(struct watch *w, const struct rte_mempool *pool, size_t stride)
@@ -863,7 +887,7 @@ reuse_chunks(struct watch *w, const struct rte_mempool *pool, size_t stride)
 	return true;
 }
 
-/* Two objects are a stride apart at least, so that each has an entry of its own. */
+/* Two objects are at least one stride apart, so each has an entry of its own. */
 static void
 enter_object(struct rte_mempool *pool, void *w, void *obj, unsigned int idx)
 {
@@ -883,7 +907,7 @@ make_chunks(struct watch *w, struct rte_mempool *pool)
 
 	if (reuse_chunks(w, pool, stride))
 		return 0;
-	/* Another pool, at the place of one that was freed: nobody is at work there. */
+	/* Another pool, at the address of a freed one: no call is in progress there. */
 	free_chunks(w);
 	w->stride = stride;
 	w->chunks = calloc(pool->nb_mem_chunks, sizeof(*w->chunks));
@@ -906,7 +930,7 @@ make_chunks(struct watch *w, struct rte_mempool *pool)
 	return 0;
 }
 
-/* A place for it, the one it had if it had one. Locked. */
+/* Find a place for a pool: its former place if it had one. The lock is held. */
 static struct watch *
 place(struct rte_mempool *pool)
 {
@@ -930,9 +954,9 @@ place(struct rte_mempool *pool)
 }
 
 /*
- * How much is put into a pool's caches. 0: nothing. Their size is left alone: who gets an object
- * reads it twice, and what is got meanwhile would be lost; and the pool's own cache_size: it
- * says where the pool's private data begin.
+ * Set how many objects are put into a pool's caches. 0: none. The size of the caches stays, because
+ * a get reads it twice, and would lose objects if it changed in between. The pool's own cache_size
+ * stays, because it determines where the pool's private data begin.
  */
 static void
 set_caches(const struct watch *w, uint32_t limit)
@@ -944,8 +968,8 @@ set_caches(const struct watch *w, uint32_t limit)
 }
 
 /*
- * Lcores that are certainly not at work have their caches emptied now. Only the main lcore knows
- * that: it is who would send them to work.
+ * Empty the caches of lcores that are certainly idle. Only the main lcore can know that, because it
+ * starts work on the others.
  */
 static void
 flush_idle(const struct watch *w)
@@ -961,7 +985,7 @@ flush_idle(const struct watch *w)
 			flush(w, lcore);
 }
 
-/* Locked. */
+/* The lock is held. */
 static int
 watch(struct watch *w, struct rte_mempool *pool)
 {
@@ -974,7 +998,7 @@ watch(struct watch *w, struct rte_mempool *pool)
 		watch_ops_index = ret;
 	}
 	if (strcmp(rte_mempool_get_ops(pool->ops_index)->name, watch_ops.name) == 0)
-		return -EEXIST; /* another copy of this library does */
+		return -EEXIST; /* another copy of this library watches it */
 	blind = dma_debug_probe(watch_ops_index);
 	if (blind != NULL)
 		return -ENOTSUP;
@@ -996,13 +1020,13 @@ watch(struct watch *w, struct rte_mempool *pool)
 	return 0;
 }
 
-/* Locked. A call that is under way finds everything as it was, or an empty queue. */
+/* The lock is held. A call in progress finds everything as it was, or an empty queue. */
 static void
 unwatch(struct watch *w)
 {
 	if (!w->active)
 		return;
-	/* Before any queue is looked at: who makes one looks at this after. */
+	/* Before the queues are emptied: a thread that makes a queue reads this flag afterwards. */
 	__atomic_store_n(&w->active, false, __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	empty_kept(w);
@@ -1010,7 +1034,7 @@ unwatch(struct watch *w)
 	set_caches(w, w->cache_limit);
 }
 
-/* Locked. */
+/* The lock is held. */
 static int
 add_device(struct watch *w, struct gantry_dma_dev *dev)
 {
@@ -1025,7 +1049,7 @@ add_device(struct watch *w, struct gantry_dma_dev *dev)
 	return 0;
 }
 
-/* Why a pool is not watched. */
+/* Return why a pool is not watched. */
 static const char *
 why_not(int ret, char *buf, size_t len)
 {
@@ -1105,7 +1129,7 @@ dma_debug_mbuf_end(struct gantry_dma_dev *dev)
  * The device's side.
  */
 
-/* The object behind an mbuf; NULL: nobody knows it. */
+/* Return the object of an mbuf; NULL: it is unknown. */
 static struct object *
 lookup(struct gantry_dma_dev *dev, const struct rte_mbuf *m, struct watch **w)
 {
@@ -1116,7 +1140,7 @@ lookup(struct gantry_dma_dev *dev, const struct rte_mbuf *m, struct watch **w)
 		if (*w == NULL && __atomic_load_n(&no_place, __ATOMIC_RELAXED))
 			return NULL;
 		if (*w != NULL && (*w)->nr_devices == 0 && (*w)->nr_chunks == 0)
-			return NULL; /* it was tried, in vain */
+			return NULL; /* it was tried before, and failed */
 		if (gantry_dma_debug_watch(dev, m->pool) != 0)
 			return NULL;
 		*w = find(m->pool);
@@ -1125,7 +1149,7 @@ lookup(struct gantry_dma_dev *dev, const struct rte_mbuf *m, struct watch **w)
 }
 
 /*
- * Fields. Notes them with the first hand-over; and how many references there may be from now on.
+ * Record the fields at the first hand-over, and how many references may exist from now on.
  */
 static void
 note_fields(struct object *o, const struct rte_mbuf *m, uint16_t max_refs)
@@ -1145,8 +1169,8 @@ note_fields(struct object *o, const struct rte_mbuf *m, uint16_t max_refs)
 }
 
 /*
- * Whether they are not what they were, and how. A driver may write the length of what it has
- * received before it unmaps it. min_refs: what the hand-overs need.
+ * Return whether fields changed, and how. A driver may write the length of received data before it
+ * unmaps it. min_refs: the number of references that the hand-overs need.
  */
 static bool
 fields_differ(const struct object *o, const struct dma_entry *e, unsigned int refs,
@@ -1162,7 +1186,9 @@ fields_differ(const struct object *o, const struct dma_entry *e, unsigned int re
 			m->nb_segs == f->nb_segs && !lengths && refs >= min_refs &&
 			refs <= f->max_refs))
 		return false;
-	/* A chain that was cut, or grew, is unmapped with other pieces: that is told of. */
+	/*
+	 * A chain that was cut or extended is unmapped with other pieces, and is reported for that.
+	 */
 	if (e->kind == DMA_KIND_CHAIN && m->next != f->next)
 		return false;
 #define ADD(...) (at += snprintf(how + at, len - at, __VA_ARGS__))
@@ -1187,7 +1213,7 @@ fields_differ(const struct object *o, const struct dma_entry *e, unsigned int re
 	return true;
 }
 
-/* Tells if they do. */
+/* Report changed fields. */
 static bool
 check_fields(struct dma_entry *e, struct object *o, unsigned int refs, unsigned int min_refs,
 		const char *when, const void *site)
@@ -1204,7 +1230,10 @@ check_fields(struct dma_entry *e, struct object *o, unsigned int refs, unsigned 
 	return true;
 }
 
-/* When it comes back. The mapping is not in the books any more, and the others may end meanwhile. */
+/*
+ * Check an mbuf that comes back. Its mapping is no longer in the books, and other mappings may end
+ * in the meantime.
+ */
 static void
 check_returned(struct dma_entry *e, struct object *o, const void *site)
 {
@@ -1223,7 +1252,7 @@ check_returned(struct dma_entry *e, struct object *o, const void *site)
 	check_fields(e, o, refs, needed, "coming back", site);
 }
 
-/* Promises. */
+/* Check the promises of a queue. */
 static void
 check_promise(struct dma_entry *e, struct object *o, const void *site)
 {
@@ -1289,7 +1318,7 @@ sent(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
 			refs, v.nr);
 	} else if (COUNT(state, TX) != 0 &&
 			check_fields(e, o, refs, 0, "being handed over once more", site)) {
-		/* Told. */
+		/* Already reported. */
 	} else if (dma_thread.promise != NULL) {
 		check_promise(e, o, site);
 	}
@@ -1316,7 +1345,7 @@ posted(struct dma_entry *e, struct object *o, const void *site)
 	TELL(o, r, "posted for receive when it was free already");
 }
 
-/* An mbuf's own buffer follows it, behind its private data. A clone has another mbuf's. */
+/* An mbuf's own buffer follows it, behind its private data. A clone has another mbuf's buffer. */
 static inline bool
 is_foreign(const struct rte_mbuf *m)
 {
@@ -1390,7 +1419,7 @@ dma_debug_mbuf_unmapped(struct dma_entry *e, bool quiet, const void *site)
 	uint64_t state;
 
 	if ((e->flags & (DMA_GONE | DMA_FOREIGN)) == DMA_GONE)
-		return; /* and its mbuf with it: nothing of either is looked at */
+		return; /* the mbuf is gone as well: neither may be accessed */
 	if (e->flags & DMA_COUNTED) {
 		w = find(e->mbuf->pool);
 		o = w != NULL ? object_of(w, e->mbuf) : NULL;

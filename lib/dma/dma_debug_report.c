@@ -29,7 +29,7 @@
 
 #define TEXT_MAX   1536
 #define SYMBOL_MAX 160
-/* The number of causes that are reported. A program with more is beyond help by reports. */
+/* The number of causes of a device that are reported. Further ones are counted as repeats. */
 #define SEEN_MAX   4096
 /* The minimum number of frames of a trace for the culprit and its callers. */
 #define CULPRITS_FRAMES 6

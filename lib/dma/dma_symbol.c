@@ -173,8 +173,8 @@ dma_symbol(const void *addr, char *buf, size_t len)
 
 /*
  * The owner of code. gantry and DPDK are libraries, or parts of the program: then the names of
- * their functions identify them. A function from a DPDK header is part of the code that calls it,
- * unless the compiler did not inline it.
+ * their functions identify them. A function from a DPDK header is compiled into the file that calls
+ * it: if it was not inlined there, only its name identifies it.
  */
 static enum dma_code
 classify(const void *addr)
