@@ -22,8 +22,8 @@
  * mempool of that class, with chunks, as large as the whole class so far; a caller that finds one
  * is not affected. When the array of chunks is replaced by a longer one, the old array is kept
  * until the end, because another thread may still search it. The limit is half of the addresses, or
- * GROW_MAX; beyond it, larger slots serve. If the driver specifies the number of slots, that number
- * is fixed.
+ * GROW_MAX if that is less; beyond it, larger slots serve. If the driver specifies the number of
+ * slots, that number is fixed.
  *
  * Reach of the device. If the bus can take EAL memory away from the device, the library makes it do
  * so. Chunks and coherent blocks are then memory of the library's own, each in a file of its own if

@@ -562,7 +562,7 @@ dma_demand_at(struct gantry_dma_dev *dev, uint64_t page, struct gantry_dma_mappi
 		.addr = page << DMA_PAGE_BITS | STATE_IN_PAGE(state), .cpu = (void *)r->cpu,
 		.size = STATE_SIZE(state), .dir = STATE_DIR(state), .site = r->site,
 		.age_ms = now - RTE_MIN(now, r->since) };
-	/* A mapping with another state may have replaced it in the meantime. */
+	/* Another mapping may have replaced it. One with the same state goes unnoticed. */
 	return state == __atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE);
 }
 
@@ -792,9 +792,7 @@ strict_required_mask(struct gantry_dma_dev *dev)
 }
 
 static const struct gantry_dma_mode strict_mode = ON_DEMAND("strict");
-/*
- * Strict mode under another name, for a device whose mask is the reason: it is not for protection.
- */
+/* Strict mode under another name: it serves reach, and the end of mappings is not the point. */
 const struct gantry_dma_mode dma_on_demand_mode = ON_DEMAND("window");
 
 int

@@ -30,7 +30,7 @@
 
 #include "dma_private.h"
 
-/* A larger table (32 MiB) is not worth its memory; look-ups then go out of line. */
+/* A table of more entries (32 MiB) is not worth its memory; look-ups then go out of line. */
 #define TABLE_MAX_ENTRIES (UINT64_C(1) << 22)
 
 #define PAGEMAP_PRESENT (UINT64_C(1) << 63)

@@ -63,14 +63,14 @@
  *           device reaches bounce buffers and coherent memory only, so it cannot read or change
  *           anything else. If the bus cannot, the mode only brings memory below the mask.
  *
- * A mode is a struct gantry_dma_mode of hooks; direct has none. The debug layer (dma_debug.c) is
- * also a table of hooks. It stands above the mode, whichever it is, and calls the hooks of the mode
- * below. set_fast() decides which mappings the inline functions can make without a hook: usually
- * all of direct and window.
+ * A mode is a struct gantry_dma_mode of hooks; direct has none. set_fast() decides which mappings
+ * the inline functions can make without a hook: usually all of direct and window. The debug layer
+ * (dma_debug.c) stands above the mode, whichever it is. If it is on, the inline functions go out of
+ * line, the out-of-line functions call the layer first, and the layer calls the mode below.
  *
- * The mode begins when the driver sets a mask, because the mask decides what the mode has to do. At
- * that moment the mode may take from the bus what the bus has mapped for the device, which cannot
- * be undone.
+ * The mode begins when the driver sets a mask, because the mask decides what the mode has to do. (If
+ * the driver sets none, it begins with the first mapping or allocation.) At that moment the mode
+ * may take from the bus what the bus has mapped for the device, which cannot be undone.
  *
  * Structures
  * ----------
@@ -85,7 +85,7 @@
  *   | eal ---------------------|--> EAL's bus address of each page; one table for the process
  *   | own ---------------------|--> the window's bus address of each page; one table for a device
  *   | base --------------------|--> struct gantry_dma_mode; NULL: direct
- *   | above --- debug ---------|--> hooks and state of the debug layer; NULL: off
+ *   | above, debug ------------|--> the debug layer: its mode, its state; NULL: off
  *   | demand .entries ---------|--> I/O page table, which the device walks
  *   |        .states,.records -|--> one for each page of bus addresses: what is mapped, by whom
  *   |        .iova ------------|--> struct dma_iova: free bus addresses, with caches per thread

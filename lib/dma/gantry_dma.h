@@ -241,6 +241,7 @@ void gantry_dma_dev_abandon(struct gantry_dma_dev *dev);
  * The driver sets the mask before it maps anything. If the mode has already chosen bus addresses
  * that a narrower mask does not reach, the call fails as long as one of them is in use. On
  * failure the mask is unchanged, and gantry_dma_last_error() gives the reason.
+ * @param dev   the device
  * @param mask  GANTRY_DMA_BIT_MASK() of 24 to 64 bits
  * @retval 0        the mask is set
  * @retval -EINVAL  @p mask is no such mask
@@ -252,11 +253,17 @@ int gantry_dma_set_mask(struct gantry_dma_dev *dev, uint64_t mask);
 /**
  * Set the mask for coherent allocations. In direct mode it suffices if some EAL memory is inside
  * the mask: blocks come from there, and an allocation fails once none of it is left.
+ * @param dev   the device
  * @param mask  as for gantry_dma_set_mask()
  * @return as from gantry_dma_set_mask()
  */
 int gantry_dma_set_coherent_mask(struct gantry_dma_dev *dev, uint64_t mask);
-/** Set both masks, or neither. The return values are those of gantry_dma_set_mask(). */
+/**
+ * Set both masks, or neither.
+ * @param dev   the device
+ * @param mask  GANTRY_DMA_BIT_MASK() of 24 to 64 bits
+ * @return as from gantry_dma_set_mask()
+ */
 int gantry_dma_set_mask_and_coherent(struct gantry_dma_dev *dev, uint64_t mask);
 /** Return the current mask for streaming mappings. The kernel's dma_get_mask(). */
 uint64_t gantry_dma_get_mask(struct gantry_dma_dev *dev);
@@ -296,6 +303,7 @@ size_t gantry_dma_max_mapping_size(struct gantry_dma_dev *dev);
  *
  * No segment of gantry_dma_map_sg() or gantry_dma_map_mbuf_chain() is longer. The default is 64
  * KiB. The kernel's dma_set_max_seg_size(). A set-up call, like the masks.
+ * @param dev   the device
  * @param size  bytes, not 0
  * @retval 0        set
  * @retval -EINVAL  @p size is 0
@@ -308,6 +316,7 @@ size_t gantry_dma_get_max_seg_size(struct gantry_dma_dev *dev);
  * (GANTRY_DMA_BIT_MASK(n): a boundary every 2^n bytes).
  *
  * The default is 4 GiB. The kernel's dma_set_seg_boundary(). A set-up call, like the masks.
+ * @param dev   the device
  * @param mask  the address bits below the boundary
  * @retval 0        set
  * @retval -EINVAL  @p mask is no such mask
@@ -361,7 +370,13 @@ void gantry_dma_free_coherent(struct gantry_dma_dev *dev, size_t size, void *cpu
  */
 static inline gantry_dma_addr_t gantry_dma_map_single(struct gantry_dma_dev *dev, void *ptr,
 		size_t size, enum gantry_dma_dir dir);
-/** Unmap a buffer: the CPU owns it again. The arguments are those of the mapping. */
+/**
+ * Unmap a buffer: the CPU owns it again.
+ * @param dev   the device
+ * @param addr  the bus address that the mapping returned
+ * @param size  bytes, as for the mapping
+ * @param dir   as for the mapping
+ */
 static inline void gantry_dma_unmap_single(struct gantry_dma_dev *dev, gantry_dma_addr_t addr,
 		size_t size, enum gantry_dma_dir dir);
 
@@ -377,7 +392,14 @@ static inline void gantry_dma_unmap_single(struct gantry_dma_dev *dev, gantry_dm
  */
 static inline gantry_dma_addr_t gantry_dma_map_mbuf(struct gantry_dma_dev *dev,
 		struct rte_mbuf *m, uint32_t off, size_t size, enum gantry_dma_dir dir);
-/** Unmap one mbuf segment (not the chain). The arguments are those of the mapping. */
+/**
+ * Unmap one mbuf segment (not the chain).
+ * @param dev   the device
+ * @param m     the mbuf segment
+ * @param addr  the bus address that the mapping returned
+ * @param size  bytes, as for the mapping
+ * @param dir   as for the mapping
+ */
 static inline void gantry_dma_unmap_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir);
 
@@ -394,17 +416,47 @@ static inline void gantry_dma_unmap_mbuf(struct gantry_dma_dev *dev, struct rte_
 /**
  * Map as gantry_dma_map_single(), with GANTRY_DMA_ATTR_ flags, or 0. The kernel's
  * dma_map_single_attrs().
+ * @param dev    the device
+ * @param ptr    the buffer
+ * @param size   bytes, not 0
+ * @param dir    which side writes the buffer
+ * @param attrs  GANTRY_DMA_ATTR_ flags, or 0
+ * @return as from gantry_dma_map_single()
  */
 static inline gantry_dma_addr_t gantry_dma_map_single_attrs(struct gantry_dma_dev *dev, void *ptr,
 		size_t size, enum gantry_dma_dir dir, unsigned long attrs);
-/** Unmap as gantry_dma_unmap_single(), with flags. The kernel's dma_unmap_single_attrs(). */
+/**
+ * Unmap as gantry_dma_unmap_single(), with flags. The kernel's dma_unmap_single_attrs().
+ * @param dev    the device
+ * @param addr   the bus address that the mapping returned
+ * @param size   bytes, as for the mapping
+ * @param dir    as for the mapping
+ * @param attrs  GANTRY_DMA_ATTR_ flags, or 0
+ */
 static inline void gantry_dma_unmap_single_attrs(struct gantry_dma_dev *dev,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs);
-/** Map as gantry_dma_map_mbuf(), with flags. */
+/**
+ * Map as gantry_dma_map_mbuf(), with flags.
+ * @param dev    the device
+ * @param m      the mbuf segment
+ * @param off    bytes from buf_addr
+ * @param size   bytes, not 0
+ * @param dir    which side writes the data
+ * @param attrs  GANTRY_DMA_ATTR_ flags, or 0
+ * @return as from gantry_dma_map_single()
+ */
 static inline gantry_dma_addr_t gantry_dma_map_mbuf_attrs(struct gantry_dma_dev *dev,
 		struct rte_mbuf *m, uint32_t off, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs);
-/** Unmap as gantry_dma_unmap_mbuf(), with flags. */
+/**
+ * Unmap as gantry_dma_unmap_mbuf(), with flags.
+ * @param dev    the device
+ * @param m      the mbuf segment
+ * @param addr   the bus address that the mapping returned
+ * @param size   bytes, as for the mapping
+ * @param dir    as for the mapping
+ * @param attrs  GANTRY_DMA_ATTR_ flags, or 0
+ */
 static inline void gantry_dma_unmap_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs);
 
@@ -432,7 +484,13 @@ struct gantry_dma_gather {
  *
  * Until gantry_dma_unmap_gathered() has returned, the device owns the memory: the CPU must not
  * write to it, read from it what the device was to write, or free it.
- * @param g  the burst; the other parameters are those of gantry_dma_unmap_mbuf_attrs()
+ * @param dev    the device
+ * @param m      the mbuf segment
+ * @param addr   the bus address that the mapping returned
+ * @param size   bytes, as for the mapping
+ * @param dir    as for the mapping
+ * @param attrs  GANTRY_DMA_ATTR_ flags, or 0
+ * @param g      the burst
  */
 static inline void gantry_dma_unmap_mbuf_gather(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs,
@@ -440,11 +498,18 @@ static inline void gantry_dma_unmap_mbuf_gather(struct gantry_dma_dev *dev, stru
 /**
  * Complete the unmappings that @p g holds, which is empty afterwards. After the call has returned,
  * the device starts no access to them.
+ * @param dev  the device
+ * @param g    the burst
  */
 static inline void gantry_dma_unmap_gathered(struct gantry_dma_dev *dev,
 		struct gantry_dma_gather *g);
 
-/** Return non-zero if @p addr is a failed mapping. The caller must test every mapping. */
+/**
+ * Test whether a mapping failed. The caller must test every mapping.
+ * @param dev   the device
+ * @param addr  the result of the mapping
+ * @return 0: the buffer is mapped; otherwise the mapping failed
+ */
 static inline int gantry_dma_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 
 /**
@@ -452,24 +517,46 @@ static inline int gantry_dma_mapping_error(struct gantry_dma_dev *dev, gantry_dm
  *
  * Afterwards the CPU sees all data that the device wrote before it reported completion, and may
  * write. Before this call the CPU must not read a buffer that is mapped FROM_DEVICE or
- * BIDIRECTIONAL. The arguments are those of the mapping, or a part of it; or a segment of a list or
- * of a chain of mbufs (gantry_dma_sg.h), or a part of that.
+ * BIDIRECTIONAL.
+ *
+ * The range is a mapping, or a part of it; or a segment of a list or of a chain of mbufs
+ * (gantry_dma_sg.h), or a part of that.
+ * @param dev   the device
+ * @param addr  the first bus address of the range
+ * @param size  its bytes
+ * @param dir   as for the mapping
  */
 static inline void gantry_dma_sync_single_for_cpu(struct gantry_dma_dev *dev,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir);
 /**
  * Hand ownership back to the device, which then sees what the CPU wrote. The driver must call this
  * before it rings the doorbell.
+ * @param dev   the device
+ * @param addr  the first bus address of the range, as for gantry_dma_sync_single_for_cpu()
+ * @param size  its bytes
+ * @param dir   as for the mapping
  */
 static inline void gantry_dma_sync_single_for_device(struct gantry_dma_dev *dev,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir);
 /**
  * Hand @p size bytes from @p offset of the mapping at @p addr to the CPU. A driver that reads only
  * a header hands over only the header. The kernel's dma_sync_single_range_for_cpu().
+ * @param dev     the device
+ * @param addr    the bus address that the mapping returned
+ * @param offset  bytes from the start of the mapping
+ * @param size    bytes, not beyond the mapping
+ * @param dir     as for the mapping
  */
 static inline void gantry_dma_sync_single_range_for_cpu(struct gantry_dma_dev *dev,
 		gantry_dma_addr_t addr, size_t offset, size_t size, enum gantry_dma_dir dir);
-/** Hand that range back to the device. The kernel's dma_sync_single_range_for_device(). */
+/**
+ * Hand that range back to the device. The kernel's dma_sync_single_range_for_device().
+ * @param dev     the device
+ * @param addr    the bus address that the mapping returned
+ * @param offset  bytes from the start of the mapping
+ * @param size    bytes, not beyond the mapping
+ * @param dir     as for the mapping
+ */
 static inline void gantry_dma_sync_single_range_for_device(struct gantry_dma_dev *dev,
 		gantry_dma_addr_t addr, size_t offset, size_t size, enum gantry_dma_dir dir);
 
@@ -547,12 +634,22 @@ const char *gantry_mem_class_name(enum gantry_mem_class c);
  * @retval -errno  /proc/self/pagemap cannot be read
  */
 int gantry_virt_to_phys(const void *ptr, gantry_phys_addr_t *phys);
-/** Return whether [ptr, ptr + len) is contiguous in physical memory: 1, 0, or -errno as above. */
+/**
+ * Test whether [ptr, ptr + len) is contiguous in physical memory.
+ * @param ptr  start of the range
+ * @param len  bytes, not 0
+ * @retval 1        it is
+ * @retval 0        it is not
+ * @retval -EINVAL  no such range
+ * @retval -errno   as from gantry_virt_to_phys()
+ */
 int gantry_phys_contiguous(const void *ptr, size_t len);
 
 /**
  * Find the bus address of @p ptr for this device in direct mode: the virtual address in IOVA-as-VA,
  * the physical address in IOVA-as-PA.
+ * @param dev  the device
+ * @param ptr  any address
  * @return GANTRY_DMA_MAPPING_ERROR if it has none (it is neither hugepage nor registered memory)
  */
 gantry_dma_addr_t gantry_virt_to_bus(struct gantry_dma_dev *dev, const void *ptr);
@@ -563,6 +660,8 @@ void *gantry_bus_to_virt(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
  * Register [va, va + len) as a mapped BAR, for gantry_mem_classify(). If the kernel maps the BAR
  * (vfio, uio), the library finds it without this call. If the BAR is memory of another process, the
  * bus must register it.
+ * @param va   its virtual address in this process
+ * @param len  bytes, not 0
  * @retval 0        registered
  * @retval -ENOSPC  too many BARs
  * @retval -EINVAL  no such range
@@ -573,6 +672,7 @@ void gantry_mem_mmio_del(const void *va);
 
 /**
  * Find the NUMA node of a core, as libnuma numbers nodes; 0 on a machine without NUMA.
+ * @param lcore_id  the core
  * @return the node; -1 if it is unknown: no such lcore, or one that may run on several nodes
  */
 int gantry_numa_node_of_lcore(unsigned int lcore_id);
@@ -604,6 +704,9 @@ struct gantry_dma_block {
 /**
  * Call fn for each live coherent block of the device. The list is locked during the call, so fn
  * must not allocate or free coherent memory of this device.
+ * @param dev  the device
+ * @param fn   the function to call
+ * @param arg  passed to @p fn
  */
 void gantry_dma_for_each_block(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_block *b), void *arg);
@@ -647,6 +750,9 @@ struct gantry_dma_mapping {
  *
  * EAL memory may be locked during the call: fn must not map, unmap, allocate or free, nor make
  * another call that takes this lock.
+ * @param dev  the device
+ * @param fn   the function to call
+ * @param arg  passed to @p fn
  */
 void gantry_dma_for_each_mapping(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg);

@@ -117,6 +117,8 @@ typedef void (*gantry_dma_error_fn)(void *arg, const struct gantry_dma_error *er
 /**
  * Set the handler of this process' reports, in addition to the log; NULL: none. The library calls
  * it for one report at a time.
+ * @param fn   the handler
+ * @param arg  its first argument
  */
 void gantry_dma_debug_handler(gantry_dma_error_fn fn, void *arg);
 /**
@@ -144,6 +146,7 @@ void gantry_dma_debug_context(char kind, uint16_t queue, uint16_t desc);
  * attributes this thread's mappings to it. If it is a function of ethdev that was not inlined, the
  * library attributes them to the place in the application, further out. NULL: the driver itself
  * maps.
+ * @param site  a return address, or NULL
  */
 void gantry_dma_debug_caller(const void *site);
 /** The promises that an application has made about the mbufs that it sends on a queue. */

@@ -55,7 +55,12 @@ void gantry_dma_pool_destroy(struct gantry_dma_pool *pool);
  * @return the block; NULL with rte_errno as from gantry_dma_alloc_coherent()
  */
 void *gantry_dma_pool_alloc(struct gantry_dma_pool *pool, gantry_dma_addr_t *handle);
-/** Allocate a zeroed block. The kernel's dma_pool_zalloc(). */
+/**
+ * Allocate a zeroed block. The kernel's dma_pool_zalloc().
+ * @param pool    the pool
+ * @param handle  [out] its bus address
+ * @return as from gantry_dma_pool_alloc()
+ */
 void *gantry_dma_pool_zalloc(struct gantry_dma_pool *pool, gantry_dma_addr_t *handle);
 /**
  * Free a block. The kernel's dma_pool_free().

@@ -46,6 +46,9 @@ struct gantry_dma_reach_group {
 /**
  * Call fn for each group, by ascending lowest address. The rules for fn are those of
  * gantry_dma_for_each_mapping().
+ * @param dev  the device
+ * @param fn   the function to call
+ * @param arg  passed to @p fn
  */
 void gantry_dma_for_each_group(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_reach_group *group), void *arg);

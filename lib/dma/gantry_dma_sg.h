@@ -101,18 +101,31 @@ gantry_sg_dma_len(const struct gantry_sg *sg)
 unsigned int gantry_dma_map_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg,
 		unsigned int nents, enum gantry_dma_dir dir);
 /**
- * Unmap a list. The kernel's dma_unmap_sg(). The arguments are those of the mapping: @p nents is
- * the number of entries, not the value that the mapping returned.
+ * Unmap a list. The kernel's dma_unmap_sg().
+ * @param dev    the device
+ * @param sg     the list
+ * @param nents  number of entries, as for the mapping; not the value that the mapping returned
+ * @param dir    as for the mapping
  */
 void gantry_dma_unmap_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int nents,
 		enum gantry_dma_dir dir);
 /**
  * Hand ownership of the whole list to the CPU, without unmapping. The kernel's
- * dma_sync_sg_for_cpu(). The arguments are those of the unmapping.
+ * dma_sync_sg_for_cpu().
+ * @param dev    the device
+ * @param sg     the list
+ * @param nents  number of entries, as for the mapping
+ * @param dir    as for the mapping
  */
 void gantry_dma_sync_sg_for_cpu(struct gantry_dma_dev *dev, struct gantry_sg *sg,
 		unsigned int nents, enum gantry_dma_dir dir);
-/** Hand it back to the device. The kernel's dma_sync_sg_for_device(). */
+/**
+ * Hand it back to the device. The kernel's dma_sync_sg_for_device().
+ * @param dev    the device
+ * @param sg     the list
+ * @param nents  number of entries, as for the mapping
+ * @param dir    as for the mapping
+ */
 void gantry_dma_sync_sg_for_device(struct gantry_dma_dev *dev, struct gantry_sg *sg,
 		unsigned int nents, enum gantry_dma_dir dir);
 
@@ -137,31 +150,60 @@ void gantry_dma_sync_sg_for_device(struct gantry_dma_dev *dev, struct gantry_sg 
 int gantry_dma_map_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		struct gantry_dma_seg *segs, unsigned int max_segs, enum gantry_dma_dir dir);
 /**
- * Unmap a chain: the same chain, with the segments and their number as the mapping returned them.
+ * Unmap a chain.
+ * @param dev      the device
+ * @param m        the same chain
+ * @param segs     the segments that the mapping returned
+ * @param nb_segs  their number, as returned
+ * @param dir      as for the mapping
  */
 void gantry_dma_unmap_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		const struct gantry_dma_seg *segs, unsigned int nb_segs, enum gantry_dma_dir dir);
 /**
- * Hand ownership of the whole chain to the CPU, like gantry_dma_sync_sg_for_cpu() for a list. The
- * arguments are those of the unmapping.
+ * Hand ownership of the whole chain to the CPU, like gantry_dma_sync_sg_for_cpu() for a list.
+ * @param dev      the device
+ * @param m        the same chain
+ * @param segs     the segments that the mapping returned
+ * @param nb_segs  their number, as returned
+ * @param dir      as for the mapping
  */
 void gantry_dma_sync_mbuf_chain_for_cpu(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		const struct gantry_dma_seg *segs, unsigned int nb_segs, enum gantry_dma_dir dir);
-/** Hand it back to the device. */
+/**
+ * Hand it back to the device.
+ * @param dev      the device
+ * @param m        the same chain
+ * @param segs     the segments that the mapping returned
+ * @param nb_segs  their number, as returned
+ * @param dir      as for the mapping
+ */
 void gantry_dma_sync_mbuf_chain_for_device(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		const struct gantry_dma_seg *segs, unsigned int nb_segs, enum gantry_dma_dir dir);
 /**
  * Hand a part of the chain's data to the CPU: a frame's header, or the bytes that were received. It
  * is the counterpart of gantry_dma_sync_single_range_for_cpu() for a single mapping.
- *
- * @param offset  where the part begins, in bytes of data from the start of the chain
- * @param size    bytes. If the part exceeds the chain, nothing is synced. In the modes in which a
+ * @param dev      the device
+ * @param m        the same chain
+ * @param segs     the segments that the mapping returned
+ * @param nb_segs  their number, as returned
+ * @param offset   where the part begins, in bytes of data from the start of the chain
+ * @param size     bytes. If the part exceeds the chain, nothing is synced. In the modes in which a
  *   sync does something, that is an error, which is logged, or which the debug layer reports.
+ * @param dir      as for the mapping
  */
 void gantry_dma_sync_mbuf_chain_range_for_cpu(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset,
 		size_t size, enum gantry_dma_dir dir);
-/** Hand that part back to the device. */
+/**
+ * Hand that part back to the device.
+ * @param dev      the device
+ * @param m        the same chain
+ * @param segs     the segments that the mapping returned
+ * @param nb_segs  their number, as returned
+ * @param offset   as for gantry_dma_sync_mbuf_chain_range_for_cpu()
+ * @param size     bytes, likewise
+ * @param dir      as for the mapping
+ */
 void gantry_dma_sync_mbuf_chain_range_for_device(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset,
 		size_t size, enum gantry_dma_dir dir);
