@@ -10,7 +10,7 @@
  * keeps books (dma_debug_books.c) of each mapping and of the code that made it, and compares each
  * call with them.
  *
- * The layer stands between the inline functions and the device's mode. It calls the mode with the
+ * The layer is between the inline functions and the device's mode. It calls the mode with the
  * arguments from the books, not with those of the caller: if the caller unmaps with the wrong size,
  * the layer unmaps with the right one, and if nothing is mapped, it unmaps nothing. So one mistake
  * is one report, and the program continues as if the mistake had not been made.
@@ -36,7 +36,7 @@
  * unmap a mapping, exactly one of them gets the entry. The other finds nothing, and is reported.
  *
  * Locks: each bucket has its own. A recursive mutex protects reports and the list of devices; no
- * EAL lock is taken while it is held. A third one serialises the start and end of devices.
+ * EAL lock is taken while it is held. A second mutex serialises the start and end of devices.
  *
  * The layer recognises EAL memory by the table of the fast path. For other memory it reads
  * /proc/self/maps, which takes as long as a thousand mappings: only bounce mode and mistakes map

@@ -150,7 +150,7 @@ struct dma_entry {
 	struct gantry_dma_dev *dev;
 
 	struct rte_mbuf *mbuf;
-	struct rte_mbuf *lender; /* owner of the buffer, if mbuf is a clone */
+	struct rte_mbuf *lender; /* the mbuf that owns the buffer, if mbuf is a clone */
 	const void *site;       /* return address of the code that mapped it */
 	const void *owner;      /* pool of a block; number of the list of a piece */
 	uint64_t sum;

@@ -65,12 +65,12 @@
  *
  * A mode is a struct gantry_dma_mode of hooks; direct has none. set_fast() decides which mappings
  * the inline functions can make without a hook: usually all of direct and window. The debug layer
- * (dma_debug.c) stands above the mode, whichever it is. If it is on, the inline functions go out of
+ * (dma_debug.c) is above the mode, whichever it is. If it is on, the inline functions go out of
  * line, the out-of-line functions call the layer first, and the layer calls the mode below.
  *
- * The mode begins when the driver sets a mask, because the mask decides what the mode has to do. (If
- * the driver sets none, it begins with the first mapping or allocation.) At that moment the mode
- * may take from the bus what the bus has mapped for the device, which cannot be undone.
+ * The mode begins when the driver sets a mask, because the mask decides what the mode has to do.
+ * (If the driver sets none, it begins with the first mapping or allocation.) At that moment the
+ * mode may take from the bus what the bus has mapped for the device, which cannot be undone.
  *
  * Structures
  * ----------

@@ -6,7 +6,7 @@
  * @file
  * The debug layer: the counterpart of the kernel's dma-debug, and the lives of mbufs.
  *
- * It stands above any mode of a device that was created with gantry_dma_params::debug. It reports
+ * It is above any mode of a device that was created with gantry_dma_params::debug. It reports
  * each misuse once, as one line in the log and as a struct gantry_dma_error. It does not carry out
  * a call that would do harm (unmapping something that is not mapped). Everything else works as
  * without it.
