@@ -77,10 +77,7 @@ const char *gantry_dma_misuse_name(enum gantry_dma_misuse misuse);
 struct gantry_dma_error {
 	enum gantry_dma_misuse misuse;
 	const char *device;        /**< its name */
-	/**
-	 * -1: no queue
-	 */
-	int queue;
+	int queue;                 /**< -1: no queue */
 	char queue_kind;           /**< 'r'eceive, 't'ransmit, or 0 */
 	int descriptor;            /**< index in the ring; -1: none */
 	gantry_dma_addr_t addr;    /**< bus address */
