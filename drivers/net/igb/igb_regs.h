@@ -4,15 +4,18 @@
 
 /**
  * @file
- * Registers and descriptors of the Intel 82576, by the datasheet's names.
+ * Registers and descriptors of the Intel 82576, with the datasheet's names.
  *
- * The driver (drivers/net/igb) and the software device (lib/igb_model) share
- * this file and the vfio-user wire format, and nothing else: what they agree
- * on is what the datasheet says, so neither can hide a mistake of the other.
+ * The driver (drivers/net/igb) and the software device (lib/igb_model) share only this file and
+ * the vfio-user wire format. Both state what the datasheet states, so neither side can hide a
+ * mistake of the other.
  *
- * Source: "Intel 82576EB Gigabit Ethernet Controller Datasheet", chapter 8
- * (programming interface), chapter 7 (descriptors). Offsets are into BAR0.
- * All registers are 32 bits wide and little-endian.
+ * Source: "Intel 82576EB Gigabit Ethernet Controller Datasheet", chapter 8 (programming
+ * interface) and chapter 7 (descriptors). A number in parentheses is a section of it. Offsets
+ * are into BAR 0. All registers are 32 bits wide and little-endian.
+ *
+ * Access, as software sees it: RW read and write, RO read only, WO write only, RC a read clears,
+ * W1C writing a 1 clears that bit.
  */
 
 #ifndef IGB_REGS_H
@@ -30,11 +33,11 @@
 #define IGB_DEV_ID_82576_SERDES_QUAD 0x150D
 #define IGB_DEV_ID_82576_QUAD_COPPER 0x10E8
 #define IGB_DEV_ID_82576_QUAD_COPPER_ET2 0x1526
-/* The 82576's successors, alike in most. */
+/* Successors of the 82576, which differ from it in few registers. */
 #define IGB_DEV_ID_82580_COPPER  0x150E
 #define IGB_DEV_ID_I350_COPPER   0x1521
 
-/* BARs (9.4.11). */
+/* Base address registers, BARs (9.4.11). */
 #define IGB_BAR0_SIZE            0x20000 /* memory: registers */
 #define IGB_BAR1_SIZE            0x20000 /* memory: flash */
 #define IGB_BAR2_SIZE            0x20    /* I/O: IOADDR at 0, IODATA at 4 */
@@ -48,75 +51,77 @@
 #define IGB_MAX_RING_BYTES       0x80000 /* RDLEN, TDLEN: bits 19:7 */
 #define IGB_MAX_FRAME            9728    /* 9.5 KB, FCS included (RLPML, 8.10.3) */
 
-/* General (8.2). */
-#define IGB_CTRL                 0x00000
-#define IGB_CTRL_DUP             0x00004 /* alias of CTRL */
-#define IGB_STATUS               0x00008
-#define IGB_EECD                 0x00010
-#define IGB_EERD                 0x00014
-#define IGB_CTRL_EXT             0x00018
-#define IGB_FLA                  0x0001C
-#define IGB_MDIC                 0x00020
-#define IGB_SERDESCTL            0x00024
-#define IGB_FCAL                 0x00028
-#define IGB_FCAH                 0x0002C
-#define IGB_FCT                  0x00030
-#define IGB_CONNSW               0x00034
-#define IGB_VET                  0x00038
-#define IGB_FCTTV                0x00170
-#define IGB_LEDCTL               0x00E00
-#define IGB_MDICNFG              0x00E04
-#define IGB_PBA_ECC              0x01100
-#define IGB_EEMNGCTL             0x01010
-#define IGB_EEARBC               0x01024
-#define IGB_FCRTL                0x02160
-#define IGB_FCRTH                0x02168
-#define IGB_FCRTV                0x02460
+/* General registers (8.2), EEPROM (8.4), flow control. */
+#define IGB_CTRL                 0x00000 /* Device Control, RW (8.2.1) */
+#define IGB_CTRL_DUP             0x00004 /* alias of CTRL (8.2.1) */
+#define IGB_STATUS               0x00008 /* Device Status, RO (8.2.2) */
+#define IGB_EECD                 0x00010 /* EEPROM Control, RW (8.4.1) */
+#define IGB_EERD                 0x00014 /* EEPROM Read, RW (8.4.2) */
+#define IGB_CTRL_EXT             0x00018 /* Extended Device Control, RW (8.2.3) */
+#define IGB_FLA                  0x0001C /* Flash Access, RW */
+#define IGB_MDIC                 0x00020 /* MDI Control, RW (8.2.4) */
+#define IGB_SERDESCTL            0x00024 /* SerDes Analog Control, RW */
+#define IGB_FCAL                 0x00028 /* Flow Control Address Low, RW */
+#define IGB_FCAH                 0x0002C /* Flow Control Address High, RW */
+#define IGB_FCT                  0x00030 /* Flow Control Type, RW */
+#define IGB_CONNSW               0x00034 /* Copper/Fiber Switch Control, RW */
+#define IGB_VET                  0x00038 /* VLAN Ether Type, RW (8.2.8) */
+#define IGB_FCTTV                0x00170 /* Flow Control Transmit Timer Value, RW */
+#define IGB_LEDCTL               0x00E00 /* LED Control, RW */
+#define IGB_MDICNFG              0x00E04 /* MDC/MDIO Configuration, RW */
+#define IGB_PBA_ECC              0x01100 /* Packet Buffer ECC, RW */
+#define IGB_EEMNGCTL             0x01010 /* Management EEPROM Control, RO (8.4.22) */
+#define IGB_EEARBC               0x01024 /* EEPROM Auto-Read Bus Control, RW */
+#define IGB_FCRTL                0x02160 /* Flow Control Receive Threshold Low, RW */
+#define IGB_FCRTH                0x02168 /* Flow Control Receive Threshold High, RW */
+#define IGB_FCRTV                0x02460 /* Flow Control Refresh Threshold Value, RW */
 
 /*
- * Interrupts (8.8). The first five have two addresses: those that all of the e1000s have, which
- * drivers use and QEMU's 82576 knows alone, and an 82576's own, four bytes apart from 0x1500.
+ * Interrupts (8.8). The first five registers have two addresses each: the address that every
+ * e1000 has, which drivers use and which is the only one that the 82576 of QEMU knows; and an
+ * address of the 82576, in a block from 0x1500, four bytes apart.
  */
-#define IGB_ICR                  0x000C0 /* read to clear, write 1 to clear */
-#define IGB_ICS                  0x000C8 /* write only */
-#define IGB_IMS                  0x000D0 /* write 1 to set */
-#define IGB_IMC                  0x000D8 /* write 1 to clear */
-#define IGB_IAM                  0x000E0
-#define IGB_ICR_BLOCK            0x01500
-#define IGB_GPIE                 0x01514
-#define IGB_EICS                 0x01520
-#define IGB_EIMS                 0x01524
-#define IGB_EIMC                 0x01528
-#define IGB_EIAC                 0x0152C
-#define IGB_EIAM                 0x01530
-#define IGB_EICR                 0x01580
-#define IGB_EITR(n)              (0x01680 + 4 * (n)) /* n: 0 to 24 */
-#define IGB_IVAR0                0x01700
-#define IGB_IVAR(n)              (0x01700 + 4 * (n)) /* n: 0 to 7, see igb_ivar() rules below */
-#define IGB_IVAR_MISC            0x01740 /* byte 0: TCP timer, byte 1: other causes */
-#define IGB_PBACL                0x05B68
+#define IGB_ICR                  0x000C0 /* Interrupt Cause Read, RC/W1C (8.8.9) */
+#define IGB_ICS                  0x000C8 /* Interrupt Cause Set, WO */
+#define IGB_IMS                  0x000D0 /* Interrupt Mask Set/Read, RW: write 1 to set */
+#define IGB_IMC                  0x000D8 /* Interrupt Mask Clear, WO: write 1 to clear */
+#define IGB_IAM                  0x000E0 /* Interrupt Acknowledge Auto-Mask, RW */
+#define IGB_ICR_BLOCK            0x01500 /* second address of ICR; the other four follow */
+#define IGB_GPIE                 0x01514 /* General Purpose Interrupt Enable, RW (8.8.14) */
+#define IGB_EICS                 0x01520 /* Extended Interrupt Cause Set, WO */
+#define IGB_EIMS                 0x01524 /* Extended Interrupt Mask Set/Read, RW */
+#define IGB_EIMC                 0x01528 /* Extended Interrupt Mask Clear, WO */
+#define IGB_EIAC                 0x0152C /* Extended Interrupt Auto-Clear, RW */
+#define IGB_EIAM                 0x01530 /* Extended Interrupt Auto-Mask, RW */
+#define IGB_EICR                 0x01580 /* Extended Interrupt Cause, RC/W1C */
+#define IGB_EITR(n)              (0x01680 + 4 * (n)) /* Interrupt Throttle, RW (8.8.12); n: 0..24 */
+#define IGB_IVAR0                0x01700 /* first Interrupt Vector Allocation, RW (8.8.13) */
+#define IGB_IVAR(n)              (0x01700 + 4 * (n)) /* the same; n: 0..7; layout: IGB_IVAR_VALID */
+#define IGB_IVAR_MISC            0x01740 /* RW; byte 0: TCP timer, byte 1: other causes */
+#define IGB_PBACL                0x05B68 /* MSI-X Pending Bit Array Clear, W1C */
 
 /* Receive (8.10). */
-#define IGB_RCTL                 0x00100
-#define IGB_RXPBS                0x02404
-#define IGB_QDE                  0x02408
-#define IGB_RXCSUM               0x05000
-#define IGB_RLPML                0x05004
-#define IGB_RFCTL                0x05008
-#define IGB_PSRTYPE(n)           (0x05480 + 4 * (n))
+#define IGB_RCTL                 0x00100 /* Receive Control, RW (8.10.1) */
+#define IGB_RXPBS                0x02404 /* Receive Packet Buffer Size, RW */
+#define IGB_QDE                  0x02408 /* Queue Drop Enable, RW */
+#define IGB_RXCSUM               0x05000 /* Receive Checksum Control, RW (8.10.17) */
+#define IGB_RLPML                0x05004 /* Receive Long Packet Maximum Length, RW (8.10.3) */
+#define IGB_RFCTL                0x05008 /* Receive Filter Control, RW */
+#define IGB_PSRTYPE(n)           (0x05480 + 4 * (n)) /* Packet Split Receive Type, RW (8.10.4) */
 
 /* Transmit (8.12). */
-#define IGB_TCTL                 0x00400
-#define IGB_TCTL_EXT             0x00404
-#define IGB_TIPG                 0x00410
-#define IGB_TXPBS                0x03404
-#define IGB_DTXCTL               0x03590
-#define IGB_DTXTCPFLGL           0x0359C
-#define IGB_DTXTCPFLGH           0x035A0
+#define IGB_TCTL                 0x00400 /* Transmit Control, RW (8.12.1) */
+#define IGB_TCTL_EXT             0x00404 /* Extended Transmit Control, RW */
+#define IGB_TIPG                 0x00410 /* Transmit Inter-Packet Gap, RW */
+#define IGB_TXPBS                0x03404 /* Transmit Packet Buffer Size, RW */
+#define IGB_DTXCTL               0x03590 /* DMA Transmit Control, RW */
+#define IGB_DTXTCPFLGL           0x0359C /* DMA Transmit TCP Flags Low, RW (8.12.5) */
+#define IGB_DTXTCPFLGH           0x035A0 /* DMA Transmit TCP Flags High, RW (8.12.6) */
 
 /*
- * Queues (8.10.4 ff., 8.12.8 ff.): sixteen of each, 0x40 apart. Queues 0 to 3
- * also answer at 0x2800 and 0x3800, 0x100 apart; the 82575's drivers use those.
+ * Queue registers (8.10.4 ff., 8.12.8 ff.): sixteen receive and sixteen transmit queues, 0x40
+ * bytes apart. Queues 0 to 3 also answer at 0x2800 and 0x3800, 0x100 bytes apart; drivers of the
+ * 82575 use those addresses.
  */
 #define IGB_RXQ_BASE             0x0C000
 #define IGB_TXQ_BASE             0x0E000
@@ -126,148 +131,152 @@
 #define IGB_QUEUE_ALIAS_STRIDE   0x100
 #define IGB_QUEUE_ALIASES        4
 
-/* Offsets inside a queue's block, the same for both directions. */
-#define IGB_Q_BAL                0x00 /* RDBAL, TDBAL */
-#define IGB_Q_BAH                0x04 /* RDBAH, TDBAH */
-#define IGB_Q_LEN                0x08 /* RDLEN, TDLEN: bytes */
-#define IGB_Q_SRRCTL             0x0C /* receive only */
-#define IGB_Q_HEAD               0x10 /* RDH, TDH */
-#define IGB_Q_DCA                0x14 /* DCA_RXCTRL, DCA_TXCTRL */
-#define IGB_Q_TAIL               0x18 /* RDT, TDT: the doorbell */
-#define IGB_Q_DCTL               0x28 /* RXDCTL, TXDCTL */
-#define IGB_Q_RQDPC              0x30 /* receive only; clears on read */
-#define IGB_Q_TDWBAL             0x38 /* transmit only */
-#define IGB_Q_TDWBAH             0x3C /* transmit only */
+/* Offsets in the block of a queue, the same for both directions. */
+#define IGB_Q_BAL                0x00 /* RDBAL, TDBAL: ring base address 31:0, RW */
+#define IGB_Q_BAH                0x04 /* RDBAH, TDBAH: ring base address 63:32, RW */
+#define IGB_Q_LEN                0x08 /* RDLEN, TDLEN: ring size in bytes, RW */
+#define IGB_Q_SRRCTL             0x0C /* Split and Replication Receive Control, RW (8.10.2) */
+#define IGB_Q_HEAD               0x10 /* RDH, TDH: the device's position in the ring */
+#define IGB_Q_DCA                0x14 /* DCA_RXCTRL, DCA_TXCTRL: Direct Cache Access, RW */
+#define IGB_Q_TAIL               0x18 /* RDT, TDT: the doorbell, RW */
+#define IGB_Q_DCTL               0x28 /* RXDCTL (8.10.8), TXDCTL (8.12.13), RW */
+#define IGB_Q_RQDPC              0x30 /* receive only: Queue Drop Packet Count, RC */
+#define IGB_Q_TDWBAL             0x38 /* transmit only: head write-back address 31:0, RW */
+#define IGB_Q_TDWBAH             0x3C /* transmit only: head write-back address 63:32, RW */
 
 #define IGB_RXQ(n, reg)          (IGB_RXQ_BASE + IGB_QUEUE_STRIDE * (n) + (reg))
 #define IGB_TXQ(n, reg)          (IGB_TXQ_BASE + IGB_QUEUE_STRIDE * (n) + (reg))
 
-#define IGB_RDBAL(n)             IGB_RXQ(n, IGB_Q_BAL)
-#define IGB_RDBAH(n)             IGB_RXQ(n, IGB_Q_BAH)
-#define IGB_RDLEN(n)             IGB_RXQ(n, IGB_Q_LEN)
-#define IGB_SRRCTL(n)            IGB_RXQ(n, IGB_Q_SRRCTL)
-#define IGB_RDH(n)               IGB_RXQ(n, IGB_Q_HEAD)
-#define IGB_RDT(n)               IGB_RXQ(n, IGB_Q_TAIL)
-#define IGB_RXDCTL(n)            IGB_RXQ(n, IGB_Q_DCTL)
-#define IGB_RQDPC(n)             IGB_RXQ(n, IGB_Q_RQDPC)
-#define IGB_DCA_RXCTRL(n)        IGB_RXQ(n, IGB_Q_DCA)
-#define IGB_TDBAL(n)             IGB_TXQ(n, IGB_Q_BAL)
-#define IGB_TDBAH(n)             IGB_TXQ(n, IGB_Q_BAH)
-#define IGB_TDLEN(n)             IGB_TXQ(n, IGB_Q_LEN)
-#define IGB_TDH(n)               IGB_TXQ(n, IGB_Q_HEAD)
-#define IGB_TDT(n)               IGB_TXQ(n, IGB_Q_TAIL)
-#define IGB_TXDCTL(n)            IGB_TXQ(n, IGB_Q_DCTL)
-#define IGB_DCA_TXCTRL(n)        IGB_TXQ(n, IGB_Q_DCA)
-#define IGB_TDWBAL(n)            IGB_TXQ(n, IGB_Q_TDWBAL)
-#define IGB_TDWBAH(n)            IGB_TXQ(n, IGB_Q_TDWBAH)
+#define IGB_RDBAL(n)             IGB_RXQ(n, IGB_Q_BAL) /* Rx Descriptor Base Address Low, RW */
+#define IGB_RDBAH(n)             IGB_RXQ(n, IGB_Q_BAH) /* Rx Descriptor Base Address High, RW */
+#define IGB_RDLEN(n)             IGB_RXQ(n, IGB_Q_LEN) /* Rx Descriptor Length, RW: bytes */
+#define IGB_SRRCTL(n)            IGB_RXQ(n, IGB_Q_SRRCTL) /* Split and Replication, RW (8.10.2) */
+#define IGB_RDH(n)               IGB_RXQ(n, IGB_Q_HEAD) /* Rx Descriptor Head */
+#define IGB_RDT(n)               IGB_RXQ(n, IGB_Q_TAIL) /* Rx Descriptor Tail, RW */
+#define IGB_RXDCTL(n)            IGB_RXQ(n, IGB_Q_DCTL) /* Rx Descriptor Control, RW (8.10.8) */
+#define IGB_RQDPC(n)             IGB_RXQ(n, IGB_Q_RQDPC) /* Rx Queue Drop Packet Count, RC */
+#define IGB_DCA_RXCTRL(n)        IGB_RXQ(n, IGB_Q_DCA) /* Rx DCA Control, RW */
+#define IGB_TDBAL(n)             IGB_TXQ(n, IGB_Q_BAL) /* Tx Descriptor Base Address Low, RW */
+#define IGB_TDBAH(n)             IGB_TXQ(n, IGB_Q_BAH) /* Tx Descriptor Base Address High, RW */
+#define IGB_TDLEN(n)             IGB_TXQ(n, IGB_Q_LEN) /* Tx Descriptor Length, RW: bytes */
+#define IGB_TDH(n)               IGB_TXQ(n, IGB_Q_HEAD) /* Tx Descriptor Head */
+#define IGB_TDT(n)               IGB_TXQ(n, IGB_Q_TAIL) /* Tx Descriptor Tail, RW */
+#define IGB_TXDCTL(n)            IGB_TXQ(n, IGB_Q_DCTL) /* Tx Descriptor Control, RW (8.12.13) */
+#define IGB_DCA_TXCTRL(n)        IGB_TXQ(n, IGB_Q_DCA) /* Tx DCA Control, RW */
+#define IGB_TDWBAL(n)            IGB_TXQ(n, IGB_Q_TDWBAL) /* Tx Head Write-Back Address Low, RW */
+#define IGB_TDWBAH(n)            IGB_TXQ(n, IGB_Q_TDWBAH) /* Tx Head Write-Back Address High, RW */
 
-/* Statistics (8.19): all clear on read. The 64-bit ones latch on reading the low half. */
+/*
+ * Statistics (8.19). Every register clears when it is read (RC). A read of the low half of a
+ * 64-bit counter latches its high half.
+ */
 #define IGB_STATS_FIRST          0x04000
-#define IGB_CRCERRS              0x04000
-#define IGB_ALGNERRC             0x04004
-#define IGB_SYMERRS              0x04008
-#define IGB_RXERRC               0x0400C
-#define IGB_MPC                  0x04010 /* missed: no room in the packet buffer */
-#define IGB_SCC                  0x04014
-#define IGB_ECOL                 0x04018
-#define IGB_MCC                  0x0401C
-#define IGB_LATECOL              0x04020
-#define IGB_COLC                 0x04028
-#define IGB_CBTMPC               0x0402C
-#define IGB_DC                   0x04030
-#define IGB_TNCRS                0x04034
-#define IGB_HTDPMC               0x0403C
-#define IGB_RLEC                 0x04040
-#define IGB_CBRDPC               0x04044
-#define IGB_XONRXC               0x04048
-#define IGB_XONTXC               0x0404C
-#define IGB_XOFFRXC              0x04050
-#define IGB_XOFFTXC              0x04054
-#define IGB_FCRUC                0x04058
-#define IGB_PRC64                0x0405C
-#define IGB_PRC127               0x04060
-#define IGB_PRC255               0x04064
-#define IGB_PRC511               0x04068
-#define IGB_PRC1023              0x0406C
-#define IGB_PRC1522              0x04070
-#define IGB_GPRC                 0x04074
-#define IGB_BPRC                 0x04078
-#define IGB_MPRC                 0x0407C
-#define IGB_GPTC                 0x04080
-#define IGB_GORCL                0x04088
-#define IGB_GORCH                0x0408C
-#define IGB_GOTCL                0x04090
-#define IGB_GOTCH                0x04094
-#define IGB_RNBC                 0x040A0 /* no receive descriptor */
-#define IGB_RUC                  0x040A4
-#define IGB_RFC                  0x040A8
-#define IGB_ROC                  0x040AC
-#define IGB_RJC                  0x040B0
-#define IGB_MNGPRC               0x040B4
-#define IGB_MPDC                 0x040B8
-#define IGB_MNGPTC               0x040BC
-#define IGB_TORL                 0x040C0
-#define IGB_TORH                 0x040C4
-#define IGB_TOTL                 0x040C8
-#define IGB_TOTH                 0x040CC
-#define IGB_TPR                  0x040D0
-#define IGB_TPT                  0x040D4
-#define IGB_PTC64                0x040D8
-#define IGB_PTC127               0x040DC
-#define IGB_PTC255               0x040E0
-#define IGB_PTC511               0x040E4
-#define IGB_PTC1023              0x040E8
-#define IGB_PTC1522              0x040EC
-#define IGB_MPTC                 0x040F0
-#define IGB_BPTC                 0x040F4
-#define IGB_TSCTC                0x040F8
-#define IGB_IAC                  0x04100
-#define IGB_RPTHC                0x04104
-#define IGB_HGPTC                0x04118
-#define IGB_RXDMTC               0x04120
-#define IGB_HGORCL               0x04128
-#define IGB_HGORCH               0x0412C
-#define IGB_HGOTCL               0x04130
-#define IGB_HGOTCH               0x04134
-#define IGB_LENERRS              0x04138
+#define IGB_CRCERRS              0x04000 /* CRC Error Count */
+#define IGB_ALGNERRC             0x04004 /* Alignment Error Count */
+#define IGB_SYMERRS              0x04008 /* Symbol Error Count */
+#define IGB_RXERRC               0x0400C /* Receive Error Count */
+#define IGB_MPC                  0x04010 /* Missed Packets Count: no room in the packet buffer */
+#define IGB_SCC                  0x04014 /* Single Collision Count */
+#define IGB_ECOL                 0x04018 /* Excessive Collisions Count */
+#define IGB_MCC                  0x0401C /* Multiple Collision Count */
+#define IGB_LATECOL              0x04020 /* Late Collisions Count */
+#define IGB_COLC                 0x04028 /* Collision Count */
+#define IGB_CBTMPC               0x0402C /* Circuit Breaker Transmit Management Packet Count */
+#define IGB_DC                   0x04030 /* Defer Count */
+#define IGB_TNCRS                0x04034 /* Transmit with No CRS Count */
+#define IGB_HTDPMC               0x0403C /* Host Transmit Discarded Packets by MAC Count */
+#define IGB_RLEC                 0x04040 /* Receive Length Error Count */
+#define IGB_CBRDPC               0x04044 /* Circuit Breaker Receive Dropped Packet Count */
+#define IGB_XONRXC               0x04048 /* XON Received Count */
+#define IGB_XONTXC               0x0404C /* XON Transmitted Count */
+#define IGB_XOFFRXC              0x04050 /* XOFF Received Count */
+#define IGB_XOFFTXC              0x04054 /* XOFF Transmitted Count */
+#define IGB_FCRUC                0x04058 /* Flow Control Received Unsupported Count */
+#define IGB_PRC64                0x0405C /* Packets Received, 64 bytes */
+#define IGB_PRC127               0x04060 /* Packets Received, 65 to 127 bytes */
+#define IGB_PRC255               0x04064 /* Packets Received, 128 to 255 bytes */
+#define IGB_PRC511               0x04068 /* Packets Received, 256 to 511 bytes */
+#define IGB_PRC1023              0x0406C /* Packets Received, 512 to 1023 bytes */
+#define IGB_PRC1522              0x04070 /* Packets Received, 1024 bytes to the maximum */
+#define IGB_GPRC                 0x04074 /* Good Packets Received Count */
+#define IGB_BPRC                 0x04078 /* Broadcast Packets Received Count */
+#define IGB_MPRC                 0x0407C /* Multicast Packets Received Count */
+#define IGB_GPTC                 0x04080 /* Good Packets Transmitted Count */
+#define IGB_GORCL                0x04088 /* Good Octets Received Count, low */
+#define IGB_GORCH                0x0408C /* Good Octets Received Count, high */
+#define IGB_GOTCL                0x04090 /* Good Octets Transmitted Count, low */
+#define IGB_GOTCH                0x04094 /* Good Octets Transmitted Count, high */
+#define IGB_RNBC                 0x040A0 /* Receive No Buffers Count: no descriptor */
+#define IGB_RUC                  0x040A4 /* Receive Undersize Count */
+#define IGB_RFC                  0x040A8 /* Receive Fragment Count */
+#define IGB_ROC                  0x040AC /* Receive Oversize Count */
+#define IGB_RJC                  0x040B0 /* Receive Jabber Count */
+#define IGB_MNGPRC               0x040B4 /* Management Packets Received Count */
+#define IGB_MPDC                 0x040B8 /* Management Packets Dropped Count */
+#define IGB_MNGPTC               0x040BC /* Management Packets Transmitted Count */
+#define IGB_TORL                 0x040C0 /* Total Octets Received, low */
+#define IGB_TORH                 0x040C4 /* Total Octets Received, high */
+#define IGB_TOTL                 0x040C8 /* Total Octets Transmitted, low */
+#define IGB_TOTH                 0x040CC /* Total Octets Transmitted, high */
+#define IGB_TPR                  0x040D0 /* Total Packets Received */
+#define IGB_TPT                  0x040D4 /* Total Packets Transmitted */
+#define IGB_PTC64                0x040D8 /* Packets Transmitted, 64 bytes */
+#define IGB_PTC127               0x040DC /* Packets Transmitted, 65 to 127 bytes */
+#define IGB_PTC255               0x040E0 /* Packets Transmitted, 128 to 255 bytes */
+#define IGB_PTC511               0x040E4 /* Packets Transmitted, 256 to 511 bytes */
+#define IGB_PTC1023              0x040E8 /* Packets Transmitted, 512 to 1023 bytes */
+#define IGB_PTC1522              0x040EC /* Packets Transmitted, 1024 bytes to the maximum */
+#define IGB_MPTC                 0x040F0 /* Multicast Packets Transmitted Count */
+#define IGB_BPTC                 0x040F4 /* Broadcast Packets Transmitted Count */
+#define IGB_TSCTC                0x040F8 /* TCP Segmentation Context Transmitted Count */
+#define IGB_IAC                  0x04100 /* Interrupt Assertion Count */
+#define IGB_RPTHC                0x04104 /* Receive Packets To Host Count */
+#define IGB_HGPTC                0x04118 /* Host Good Packets Transmitted Count */
+#define IGB_RXDMTC               0x04120 /* Receive Descriptor Minimum Threshold Count */
+#define IGB_HGORCL               0x04128 /* Host Good Octets Received Count, low */
+#define IGB_HGORCH               0x0412C /* Host Good Octets Received Count, high */
+#define IGB_HGOTCL               0x04130 /* Host Good Octets Transmitted Count, low */
+#define IGB_HGOTCH               0x04134 /* Host Good Octets Transmitted Count, high */
+#define IGB_LENERRS              0x04138 /* Length Errors Count */
 #define IGB_STATS_LAST           0x04138
-#define IGB_SCVPC                0x04228
+#define IGB_SCVPC                0x04228 /* SerDes/SGMII Code Violation Packet Count */
 
-/* PCS (8.17, SerDes; present and quiet on copper). */
-#define IGB_PCS_CFG              0x04200
-#define IGB_PCS_LCTL             0x04208
-#define IGB_PCS_LSTAT            0x0420C
+/* PCS (8.17): for SerDes. With copper the registers exist and report nothing. */
+#define IGB_PCS_CFG              0x04200 /* PCS Configuration, RW */
+#define IGB_PCS_LCTL             0x04208 /* PCS Link Control, RW */
+#define IGB_PCS_LSTAT            0x0420C /* PCS Link Status, RO */
 
 /* Filters (8.10.15 ff.). */
-#define IGB_MTA(n)               (0x05200 + 4 * (n)) /* n: 0 to 127 */
+#define IGB_MTA(n)               (0x05200 + 4 * (n)) /* Multicast Table, RW (8.10.14); n: 0..127 */
+/* Receive Address Low, RW (8.10.15); n: 0..23. The first 16 and the last 8 are apart. */
 #define IGB_RAL(n)               ((n) < 16 ? 0x05400 + 8 * (n) : 0x054E0 + 8 * ((n) - 16))
-#define IGB_RAH(n)               (IGB_RAL(n) + 4)    /* n: 0 to 23 */
-#define IGB_VFTA(n)              (0x05600 + 4 * (n)) /* n: 0 to 127 */
-#define IGB_MRQC                 0x05818
-#define IGB_VT_CTL               0x0581C
-#define IGB_RETA(n)              (0x05C00 + 4 * (n)) /* n: 0 to 31, four entries each */
-#define IGB_RSSRK(n)             (0x05C80 + 4 * (n)) /* n: 0 to 9 */
-#define IGB_UTA(n)               (0x0A000 + 4 * (n)) /* n: 0 to 127 */
-#define IGB_VMOLR(n)             (0x05AD0 + 4 * (n)) /* n: 0 to 7 */
-#define IGB_RPLOLR               0x05AF0
+#define IGB_RAH(n)               (IGB_RAL(n) + 4) /* Receive Address High, RW (8.10.16) */
+#define IGB_VFTA(n)              (0x05600 + 4 * (n)) /* VLAN Filter Table, RW; n: 0..127 */
+#define IGB_MRQC                 0x05818 /* Multiple Receive Queues Command, RW (8.10.18) */
+#define IGB_VT_CTL               0x0581C /* Virtualization Control, RW */
+#define IGB_RETA(n)              (0x05C00 + 4 * (n)) /* Redirection Table, RW; n: 0..31 */
+#define IGB_RSSRK(n)             (0x05C80 + 4 * (n)) /* RSS Random Key, RW; n: 0..9 */
+#define IGB_UTA(n)               (0x0A000 + 4 * (n)) /* Unicast Table; n: 0..127 */
+#define IGB_VMOLR(n)             (0x05AD0 + 4 * (n)) /* VM Offload, RW; n: 0..7 */
+#define IGB_RPLOLR               0x05AF0 /* Replication Offload, RW */
 #define IGB_NUM_RA               24
 #define IGB_NUM_MTA              128
 #define IGB_NUM_VFTA             128
-#define IGB_NUM_RETA             128 /* entries */
+#define IGB_NUM_RETA             128 /* entries, four in each register */
 
-/* Management, semaphores (8.6 ff.). */
-#define IGB_WUC                  0x05800
-#define IGB_WUFC                 0x05808
-#define IGB_WUS                  0x05810
-#define IGB_MANC                 0x05820
-#define IGB_MANC2H               0x05860
-#define IGB_GCR                  0x05B00
-#define IGB_FACTPS               0x05B30
-#define IGB_SWSM                 0x05B50
-#define IGB_FWSM                 0x05B54
-#define IGB_SW_FW_SYNC           0x05B5C
+/* Management and semaphores (8.6 ff.). */
+#define IGB_WUC                  0x05800 /* Wakeup Control, RW */
+#define IGB_WUFC                 0x05808 /* Wakeup Filter Control, RW */
+#define IGB_WUS                  0x05810 /* Wakeup Status, W1C */
+#define IGB_MANC                 0x05820 /* Management Control, RW (8.21.1) */
+#define IGB_MANC2H               0x05860 /* Management Control To Host, RW */
+#define IGB_GCR                  0x05B00 /* PCIe Control, RW */
+#define IGB_FACTPS               0x05B30 /* Function Active and Power State */
+#define IGB_SWSM                 0x05B50 /* Software Semaphore, RW (8.6.1) */
+#define IGB_FWSM                 0x05B54 /* Firmware Semaphore, RW */
+#define IGB_SW_FW_SYNC           0x05B5C /* Software-Firmware Synchronization, RW (8.6.3) */
 
-/* CTRL (8.2.1). */
+/* Bits of CTRL (8.2.1). */
 #define IGB_CTRL_FD              (1u << 0)
 #define IGB_CTRL_GIO_MASTER_DISABLE (1u << 2)
 #define IGB_CTRL_LRST            (1u << 3)
@@ -278,11 +287,11 @@
 #define IGB_CTRL_RST             (1u << 26) /* self-clearing */
 #define IGB_CTRL_RFCE            (1u << 27)
 #define IGB_CTRL_TFCE            (1u << 28)
-#define IGB_CTRL_DEV_RST         (1u << 29) /* of the 82580 and later; here reserved */
+#define IGB_CTRL_DEV_RST         (1u << 29) /* the 82580 and later; reserved in the 82576 */
 #define IGB_CTRL_VME             (1u << 30)
 #define IGB_CTRL_PHY_RST         (1u << 31)
 
-/* STATUS (8.2.2). */
+/* Bits of STATUS (8.2.2). */
 #define IGB_STATUS_FD            (1u << 0)
 #define IGB_STATUS_LU            (1u << 1)
 #define IGB_STATUS_LAN_ID_SHIFT  2
@@ -294,7 +303,7 @@
 #define IGB_STATUS_GIO_MASTER_EN (1u << 19)
 #define IGB_STATUS_PF_RST_DONE   (1u << 21)
 
-/* EECD, EERD (8.4). */
+/* Bits of EECD and EERD (8.4). */
 #define IGB_EECD_SK              (1u << 0)
 #define IGB_EECD_CS              (1u << 1)
 #define IGB_EECD_DI              (1u << 2)
@@ -309,7 +318,7 @@
 #define IGB_EERD_ADDR_SHIFT      2
 #define IGB_EERD_DATA_SHIFT      16
 
-/* NVM words (6.2): the sum of words 0 to 0x3F is 0xBABA. */
+/* NVM words (6.2). The sum of words 0 to 0x3F is 0xBABA. */
 #define IGB_NVM_MAC              0x00
 #define IGB_NVM_COMPAT           0x03
 #define IGB_NVM_PBA_1            0x08
@@ -323,7 +332,7 @@
 #define IGB_NVM_CHECKSUM         0x3F
 #define IGB_NVM_CHECKSUM_SUM     0xBABA
 
-/* CTRL_EXT (8.2.3). */
+/* Bits of CTRL_EXT (8.2.3). */
 #define IGB_CTRL_EXT_NSICR       (1u << 0)
 #define IGB_CTRL_EXT_EE_RST      (1u << 13)
 #define IGB_CTRL_EXT_PFRSTD      (1u << 14)
@@ -333,7 +342,7 @@
 #define IGB_CTRL_EXT_DRV_LOAD    (1u << 28)
 #define IGB_CTRL_EXT_PBA_CLR     (1u << 31)
 
-/* MDIC (8.2.4) and the PHY's registers (8.25, IEEE 802.3 clause 22). */
+/* Bits of MDIC (8.2.4), and PHY registers (8.25, IEEE 802.3 clause 22). */
 #define IGB_MDIC_DATA_MASK       0xFFFFu
 #define IGB_MDIC_REG_SHIFT       16
 #define IGB_MDIC_PHY_SHIFT       21
@@ -368,7 +377,7 @@
 #define IGB_PHY_STATUS_LINK      0x0004
 #define IGB_PHY_STATUS_AN_DONE   0x0020
 
-/* ICR, ICS, IMS, IMC (8.8.9). */
+/* Bits of ICR, ICS, IMS and IMC (8.8.9). */
 #define IGB_ICR_TXDW             (1u << 0)
 #define IGB_ICR_TXQE             (1u << 1)
 #define IGB_ICR_LSC              (1u << 2)
@@ -382,32 +391,32 @@
 #define IGB_ICR_DRSTA            (1u << 30)
 #define IGB_ICR_INT_ASSERTED     (1u << 31)
 
-/* EICR and its kin without MSI-X: queue causes in bits 15:0, then these. */
+/* Bits of EICR, EICS, EIMS and EIMC without MSI-X: queue causes in bits 15:0, and these two. */
 #define IGB_EICR_TCP_TIMER       (1u << 30)
 #define IGB_EICR_OTHER           (1u << 31)
 
-/* GPIE (8.8.14). */
+/* Bits of GPIE (8.8.14). */
 #define IGB_GPIE_NSICR           (1u << 0)
 #define IGB_GPIE_MULTIPLE_MSIX   (1u << 4)
 #define IGB_GPIE_EIAME           (1u << 30)
 #define IGB_GPIE_PBA             (1u << 31)
 
-/* EITR (8.8.12): interval in microseconds, bits 14:2 (a quarter's resolution is not kept). */
+/* Bits of EITR (8.8.12): interval in whole microseconds, bits 14:2. */
 #define IGB_EITR_INTERVAL_SHIFT  2
 #define IGB_EITR_INTERVAL_MASK   0x7FFCu
 #define IGB_EITR_CNT_IGNR        (1u << 31)
 
 /*
- * IVAR (8.8.13): queue q, receive or transmit, has a byte of its own: the
- * vector, and bit 7 "valid". Queues 0 to 7 use the low half of IVAR[q], 8 to
- * 15 the high half of IVAR[q - 8]; in a half, receive comes first.
+ * Bits of IVAR (8.8.13). Every queue has one byte for receive and one for transmit: the vector
+ * number, and bit 7, "valid". Queues 0 to 7 use the low half of IVAR[q], queues 8 to 15 use the
+ * high half of IVAR[q - 8]. In a half the receive byte comes first.
  */
 #define IGB_IVAR_VALID           0x80u
 #define IGB_IVAR_REG(q)          IGB_IVAR((q) & 7)
 #define IGB_IVAR_SHIFT(q, is_tx) ((((q) & 8) ? 16 : 0) + ((is_tx) ? 8 : 0))
 #define IGB_IVAR_MISC_OTHER_SHIFT 8
 
-/* RCTL (8.10.1). */
+/* Bits of RCTL (8.10.1). */
 #define IGB_RCTL_RXEN            (1u << 1)
 #define IGB_RCTL_SBP             (1u << 2)
 #define IGB_RCTL_UPE             (1u << 3)
@@ -429,17 +438,17 @@
 #define IGB_RCTL_PMCF            (1u << 23)
 #define IGB_RCTL_SECRC           (1u << 26)
 
-/* RXCSUM (8.10.17). */
+/* Bits of RXCSUM (8.10.17). */
 #define IGB_RXCSUM_IPOFL         (1u << 8)
 #define IGB_RXCSUM_TUOFL         (1u << 9)
 #define IGB_RXCSUM_CRCOFL        (1u << 11) /* SCTP */
 #define IGB_RXCSUM_IPPCSE        (1u << 12)
-#define IGB_RXCSUM_PCSD          (1u << 13) /* hash instead of fragment checksum */
+#define IGB_RXCSUM_PCSD          (1u << 13) /* RSS hash instead of fragment checksum */
 
 #define IGB_RLPML_MASK           0x3FFFu
 
-/* SRRCTL (8.10.2). */
-#define IGB_SRRCTL_BSIZEPKT_MASK 0x7Fu /* units of 1 KB; 0: RCTL.BSIZE rules */
+/* Bits of SRRCTL (8.10.2). */
+#define IGB_SRRCTL_BSIZEPKT_MASK 0x7Fu /* units of 1 KB; 0: RCTL.BSIZE applies */
 #define IGB_SRRCTL_BSIZEPKT_SHIFT 10
 #define IGB_SRRCTL_BSIZEHDR_SHIFT 8    /* bits 13:8, units of 64 bytes */
 #define IGB_SRRCTL_BSIZEHDR_MASK (0x3Fu << 8)
@@ -451,24 +460,24 @@
 #define IGB_SRRCTL_TIMESTAMP     (1u << 30)
 #define IGB_SRRCTL_DROP_EN       (1u << 31)
 
-/* RXDCTL, TXDCTL (8.10.8, 8.12.13). */
+/* Bits of RXDCTL and TXDCTL (8.10.8, 8.12.13). */
 #define IGB_DCTL_PTHRESH_SHIFT   0
 #define IGB_DCTL_HTHRESH_SHIFT   8
 #define IGB_DCTL_WTHRESH_SHIFT   16
 #define IGB_DCTL_ENABLE          (1u << 25)
 #define IGB_DCTL_SWFLSH          (1u << 26) /* self-clearing */
 
-/* TCTL (8.12.1). */
+/* Bits of TCTL (8.12.1). */
 #define IGB_TCTL_EN              (1u << 1)
 #define IGB_TCTL_PSP             (1u << 3)
 #define IGB_TCTL_CT_SHIFT        4
 #define IGB_TCTL_CT_MASK         (0xFFu << 4)
 #define IGB_TCTL_RTLC            (1u << 24)
 
-/* RAH (8.10.16). */
+/* Bits of RAH (8.10.16). */
 #define IGB_RAH_AV               (1u << 31)
 
-/* MRQC (8.10.18). */
+/* Bits of MRQC (8.10.18). */
 #define IGB_MRQC_ENABLE_MASK     7u
 #define IGB_MRQC_ENABLE_RSS      2u
 #define IGB_MRQC_RSS_TCPIPV4     (1u << 16)
@@ -481,7 +490,7 @@
 #define IGB_MRQC_RSS_UDPIPV6     (1u << 23)
 #define IGB_MRQC_RSS_UDPIPV6EX   (1u << 24)
 
-/* SWSM (8.6.1), SW_FW_SYNC (8.6.3): software's bits low, firmware's 16 higher. */
+/* Bits of SWSM (8.6.1) and SW_FW_SYNC (8.6.3): low half software, high half firmware. */
 #define IGB_SWSM_SMBI            (1u << 0)
 #define IGB_SWSM_SWESMBI         (1u << 1)
 #define IGB_SW_FW_EEP            (1u << 0)
@@ -491,17 +500,23 @@
 #define IGB_SW_FW_FLASH          (1u << 4)
 #define IGB_SW_FW_FW_SHIFT       16
 
-/* MANC (8.21.1). */
+/* Bits of MANC (8.21.1). */
 #define IGB_MANC_RCV_TCO_EN      (1u << 17)
 
-/* EEMNGCTL (8.4.22). */
+/* Bits of EEMNGCTL (8.4.22). */
 #define IGB_EEMNGCTL_CFG_DONE0   (1u << 18)
 #define IGB_EEMNGCTL_CFG_DONE1   (1u << 19)
 
 /*
- * Receive descriptors (7.1.5). The driver writes the read format, the device
- * overwrites it with the write-back format; DD in the write-back belongs to the
- * bit that the driver left 0 in hdr_addr.
+ * Receive descriptors (7.1.5). The driver writes the read format, and the device overwrites it
+ * with the write-back format. The write-back puts DD where the driver has left a 0 bit in
+ * hdr_addr.
+ *
+ *              63                              32 31                               0
+ *   read  qw0 |                             pkt_addr                                |
+ *         qw1 |                             hdr_addr                             |0 |
+ *   wb    qw0 |                rss              |    hdr_info     |    pkt_info     |
+ *         qw1 |      vlan      |     length     |      error      |    status   |DD |
  */
 union igb_rx_desc {
 	struct {
@@ -509,12 +524,12 @@ union igb_rx_desc {
 		uint64_t hdr_addr; /* bit 0 must be 0: it becomes DD */
 	} read;
 	struct {
-		uint16_t pkt_info;   /* RSS type 3:0, packet type 12:4 (then SPH aside) */
+		uint16_t pkt_info;   /* RSS type 3:0, packet type 12:4 (SPH is in hdr_info) */
 		uint16_t hdr_info;   /* header length 14:5, SPH 15 */
 		uint32_t rss;        /* RSS hash; or fragment checksum 31:16, IP id 15:0 */
 		uint32_t staterr;    /* extended status 19:0, error 31:20 */
-		uint16_t length;     /* of this buffer's part of the frame */
-		uint16_t vlan;       /* tag control information, stripped */
+		uint16_t length;     /* bytes of the frame that are in this buffer */
+		uint16_t vlan;       /* tag control information of a stripped tag */
 	} wb;
 	struct {
 		uint64_t addr;
@@ -567,12 +582,22 @@ union igb_rx_desc {
 #define IGB_RXD_ERR_L4E          (1u << 29)
 #define IGB_RXD_ERR_IPE          (1u << 30)
 #define IGB_RXD_ERR_RXE          (1u << 31)
-/* The same in the legacy format's one-byte error field. */
+/* The error bits of the legacy format, which has one byte for them. */
 #define IGB_RXD_LEG_ERR_TCPE     (1u << 5)
 #define IGB_RXD_LEG_ERR_IPE      (1u << 6)
 #define IGB_RXD_LEG_ERR_RXE      (1u << 7)
 
-/* Transmit descriptors (7.2.2). */
+/*
+ * Transmit descriptors (7.2.2): data, context, and the write-back of either.
+ *
+ *              63                              32 31                               0
+ *   data  qw0 |                               addr                                  |
+ *         qw1 |        olinfo (PAYLEN, ...)     |  cmd_type_len (DCMD, DTYP, ...)   |
+ *   ctx   qw0 |              seqnum             |          vlan_macip_lens          |
+ *         qw1 |          mss_l4len_idx          |            type_tucmd             |
+ *   wb    qw0 |                              reserved                               |
+ *         qw1 |              status         |DD |              nxtseq               |
+ */
 union igb_tx_desc {
 	struct {
 		uint64_t addr;
@@ -630,7 +655,7 @@ union igb_tx_desc {
 #define IGB_TXD_TUCMD_L4T_MASK   (3u << 11)
 #define IGB_TXD_L4LEN_SHIFT      8
 #define IGB_TXD_MSS_SHIFT        16
-/* Legacy command byte (7.2.2.1). */
+/* Bits of the command byte of a legacy descriptor (7.2.2.1). */
 #define IGB_TXD_LEG_EOP          (1u << 0)
 #define IGB_TXD_LEG_IFCS         (1u << 1)
 #define IGB_TXD_LEG_IC           (1u << 2)
@@ -638,22 +663,22 @@ union igb_tx_desc {
 #define IGB_TXD_LEG_DEXT         (1u << 5)
 #define IGB_TXD_LEG_VLE          (1u << 6)
 
-#define IGB_TX_CONTEXTS          2 /* a queue remembers two contexts (7.2.1.2) */
+#define IGB_TX_CONTEXTS          2 /* contexts that a queue remembers (7.2.1.2) */
 
 /*
- * What no 82576 has: a vendor-specific capability (PCI 3.0, ID 0x09) by which
- * the software device tells the speed of its wire, since STATUS knows 10, 100
- * and 1000 Mb/s only, and how many address bits it drives, which for hardware is
- * in the datasheet. Offsets are from the capability's first byte.
+ * A vendor-specific capability (PCI 3.0, ID 0x09) that no 82576 has. The software device reports
+ * in it the speed of its wire, because STATUS only knows 10, 100 and 1000 Mb/s, and the number of
+ * address bits that it drives, which the datasheet states for hardware. Offsets are from the
+ * first byte of the capability.
  */
 #define IGB_VNDR_CAP_ID          0x09
 #define IGB_VNDR_CAP_LEN         20         /* the byte at +2 */
 #define IGB_VNDR_CAP_SIG         0x04       /* 32 bits */
 #define IGB_VNDR_CAP_SIGNATURE   0x79727467u /* "gtry", little-endian */
 #define IGB_VNDR_CAP_SPEED       0x08       /* 32 bits: Mb/s; 0: unlimited */
-#define IGB_VNDR_CAP_VERSION     0x0C       /* 32 bits: 2; 1: ends here */
-#define IGB_VNDR_CAP_LEN_1       16         /* of version 1 */
-#define IGB_VNDR_CAP_ADDR_BITS   0x10       /* 32 bits: how many of an address it drives, 24..64 */
+#define IGB_VNDR_CAP_VERSION     0x0C       /* 32 bits: 2; 1: the capability ends here */
+#define IGB_VNDR_CAP_LEN_1       16         /* length of version 1 */
+#define IGB_VNDR_CAP_ADDR_BITS   0x10       /* 32 bits: address bits that it drives, 24..64 */
 #define IGB_MIN_ADDR_BITS        24
 
 #endif /* IGB_REGS_H */
