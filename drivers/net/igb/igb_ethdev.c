@@ -4,44 +4,174 @@
 
 /**
  * @file
- * net_gantry_igb: a poll-mode driver for Intel's 82576 and its kin. Start here.
+ * net_gantry_igb: a poll-mode driver for the Intel 82576 and related controllers. Start here.
  *
- * The controller is a block of registers (BAR 0), up to 16 receive and 16
- * transmit rings in memory, and a wire. Everything but the rings is set up
- * through registers and is the control path: slow, one thread at a time, in this
- * file and its neighbours. Packets move through the rings alone:
+ * 1. The controller
  *
- *   igb_ethdev.c   a port's life: probe, configure, start, stop, reset, close
- *   igb_rxtx.c     rings and packets: the data path, and its own theory
+ * An 82576 port consists of a block of registers (BAR 0), up to 16 receive and 16 transmit rings
+ * in host memory, and a wire. The driver configures everything through registers. A register
+ * access is slow: a PCIe round trip, or a message to the process that emulates the device.
+ * Packets therefore move through the rings, and the driver writes one register per burst, the
+ * doorbell, to announce new descriptors.
+ *
+ * 2. Files
+ *
+ *   igb_ethdev.c   life of a port: probe, configure, start, stop, reset, close
+ *   igb_rxtx.c     rings and packets: the data path, and the details of it
  *   igb_hw.c       reset, NVM, PHY, semaphores, link; the table of controllers
  *   igb_intr.c     interrupts: link changes, receive queues
  *   igb_filter.c   addresses, VLANs, RSS
  *   igb_stats.c    counters
- *   igb_watchdog.c queues that stall
+ *   igb_watchdog.c detects queues that stall
  *   igb_numa.c     memory and cores near the device
  *   igb_mp.c       a port in secondary processes
- *   igb_devargs.c  what may stand after the device's name
- *   igb_bus.h      what is needed of a bus; igb_pci.c and igb_vfio_user.c give it;
- *                  igb_vdev.c has a vdev own a device of the latter bus
+ *   igb_devargs.c  device arguments
+ *   igb_bus.h      operations that the driver needs from a bus. igb_pci.c and igb_vfio_user.c
+ *                  implement them. igb_vdev.c lets a vdev own a device of the vfio-user bus.
  *
- * Who owns what. The port's struct igb_adapter lives from probe to close and
- * belongs to the control path. A queue structure is the control path's until
- * the queue is started and after it was stopped, and between the two its hot
- * part belongs to the one thread that polls it. Ring memory is coherent: from
- * gantry_dma_alloc_coherent() at set-up to release. A packet buffer is mapped
- * (gantry_dma_map_mbuf()) when its descriptor is written and unmapped when the
- * device has reported it done; a queue's buffers are freed only after its
- * ENABLE bit reads 0, since until then the device may still write to them.
+ * 3. Data structures
  *
- * Start: reset (whatever ran before, nothing of it remains), filters, queues,
- * interrupts, link. Stop is the reverse and leaves the device without DMA.
+ *   rte_eth_dev_data
+ *     dev_private --> igb_adapter             one per port, in shared memory
+ *                       hw                    register access, through hw.bus and hw.bus_dev
+ *                       dma ----------------> gantry_dma_dev: the device as lib/dma knows it
+ *                       doorbells[2]          addresses of RDT and TDT of queue 0
+ *                       rx_stats[], tx_stats[]  counters of each queue number
+ *     rx_queues[i] -> igb_rx_queue
+ *                       ring ---------------> rx descriptors  <-- bus address in RDBAL, RDBAH
+ *                       sw_mbuf[n]            mbuf that descriptor n points into
+ *                       sw_addr[n]            bus address of its buffer
+ *     tx_queues[i] -> igb_tx_queue
+ *                       ring ---------------> tx descriptors  <-- bus address in TDBAL, TDBAH
+ *                       sw[n]                 mbuf, bus address and length of descriptor n
  *
- * A device may vanish: a daemon is killed, a card is pulled. Registers then read
- * as all ones. Nothing here waits without bound, and nothing trusts a value
- * that might be that; igb_ethdev_lost() tells the application. A device that is
- * merely silent (a daemon that was stopped) looks the same, but may wake up and
- * write where it was told to: unless the bus knows that it has let go, the rings
- * and buffers that it had stay with it for good.
+ * 4. Rings, head and tail, DD
+ *
+ * A ring is an array of 16-byte descriptors. A descriptor holds the bus address of one buffer.
+ *
+ *                  head                     tail
+ *                   v                        v
+ *        +----+----+----+----+----+----+----+----+----+
+ *   ring |    |    | #0 | #1 | #2 | #3 | #4 |    |    |      # the device owns it
+ *        +----+----+-|--+-|--+-|--+-|--+-|--+----+----+
+ *                    v    v    v    v    v
+ *                  buffers of mbufs, which the device owns with their descriptors
+ *
+ * The device owns the descriptors from its head up to, not including, the tail; the driver owns
+ * the others. If head == tail, the device owns none, so the driver always keeps at least one
+ * descriptor.
+ *
+ *  - Driver to device: the driver writes descriptors, and then writes the index behind the last
+ *    one to the tail register (RDT, TDT). This register is the doorbell.
+ *  - Device to driver: the device writes back, that is, it overwrites a descriptor with its
+ *    result, and sets DD ("descriptor done") in it. It writes back every receive descriptor, and
+ *    those transmit descriptors whose RS ("report status") bit the driver has set.
+ *
+ * The data path never reads the head register. DD resides in host memory, so polling it costs a
+ * cache access instead of a round trip; and DD also means that the data has arrived, because the
+ * device writes the data before the descriptor.
+ *
+ * 5. A received packet
+ *
+ *   a. igb_rx_post() takes an mbuf from the mempool of the queue, maps its data room
+ *      (gantry_dma_map_mbuf_attrs() returns the bus address) and writes a descriptor.
+ *   b. The driver writes RDT: the device owns descriptor and buffer.
+ *   c. A frame arrives. The device compares its address and VLAN with the filters, selects a queue
+ *      by RSS, writes the frame into the buffer, and writes back length, status, hash and DD.
+ *   d. igb_recv_pkts() sees DD, checks what the device wrote, unmaps the buffer, fills in the mbuf
+ *      and returns it. The application owns the mbuf.
+ *   e. The driver posts a new mbuf at the place of the old one.
+ *
+ * 6. A transmitted packet
+ *
+ *   a. The application passes mbufs to rte_eth_tx_burst(). The driver owns those that the burst
+ *      accepts; the application keeps the others.
+ *   b. igb_xmit_pkts() checks the packet, maps its segments, writes one descriptor for each, and
+ *      before them a context descriptor if the packet requests an offload with parameters that
+ *      the queue does not hold yet.
+ *   c. The driver writes TDT: the device owns descriptors and buffers. It sends the frame.
+ *   d. The device sets DD in the descriptor that has RS.
+ *   e. A later burst (igb_tx_clean()) sees DD, unmaps the buffers and returns them to their
+ *      mempools.
+ *
+ * 7. Ownership and lifetime
+ *
+ *   object            owner, and when
+ *   igb_adapter       the control path, from probe to close
+ *   queue structure   the control path until the queue starts and after it stops. In between, the
+ *                     fields of the data path belong to the one thread that polls the queue.
+ *   ring memory       coherent memory: gantry_dma_alloc_coherent() at queue set-up, until release
+ *   packet buffer     streaming memory: the device from the doorbell to DD, as above
+ *
+ * Stopping a queue ends DMA before memory is freed: the driver clears the ENABLE bit of the queue,
+ * and frees the buffers only after ENABLE reads 0, because the device may write to them until
+ * then.
+ *
+ * 8. Life of a port
+ *
+ *   probe -> configure -> queue set-up -> start -> (stop -> start ...) -> close
+ *
+ * Start resets the device, so that no state of an earlier driver remains; then it programs
+ * filters, queues, interrupts and link. Stop is the reverse, and leaves the device without DMA.
+ *
+ * 9. Link and interrupts
+ *
+ * The MAC follows the PHY. A stopped port takes the link down. A link change raises the
+ * miscellaneous interrupt; its handler updates the link and notifies the application
+ * (RTE_ETH_EVENT_INTR_LSC). Receive queues raise interrupts only if the application requested
+ * them and has armed the queue. Transmit queues raise none. See igb_intr.c.
+ *
+ * 10. Threads and locks
+ *
+ *   thread                   does
+ *   of the application       control path: ethdev requires one call at a time per port
+ *   polling threads          bursts: one thread per queue, without locks
+ *   EAL interrupt thread     interrupt handler, watchdog, removal events
+ *   EAL IPC thread           requests of secondary processes
+ *
+ *   lock                     protects
+ *   igb_adapter.stats_lock   the sums of the statistics registers, which clear when they are read
+ *   igb_adapter.intr_lock    the link state that is published, and armed queues without a vector
+ *   open_lock                the list of open ports, against a close during a removal event
+ *   igb_mp_lock              the list of ports that serve secondary processes
+ *
+ * 11. A lost device
+ *
+ * A device may vanish: a daemon is killed, or a card is pulled. Its registers then read as all
+ * ones. Every wait in this driver is bounded, and every value that may be all ones is checked.
+ * igb_ethdev_lost() marks the device lost, after which no register is accessed, and notifies the
+ * application (RTE_ETH_EVENT_INTR_RMV).
+ *
+ * A device that is silent (the daemon was stopped by a signal) looks like a device that is gone,
+ * but it may resume and write to the addresses that it knows. The driver therefore quarantines the
+ * rings and buffers of such a device: it never frees them, unless the bus reports that the device
+ * has stopped accessing memory (igb_bus_ops.quiesced).
+ *
+ * 12. Secondary processes
+ *
+ * A secondary process polls queues: rings, mbufs and queue structures are in shared memory, and
+ * the doorbells are mapped at the address that they have in the primary process. It accesses no
+ * other register, and asks the primary process for statistics and link. A port is available in
+ * secondary processes only in DMA mode direct and without dma_debug, because lib/dma otherwise
+ * keeps its records in the memory of the primary process. See igb_mp.c.
+ *
+ * 13. Front ends
+ *
+ *   igb_pci.c        a card, or a device of a virtual machine, on the PCI bus of DPDK. A register
+ *                    access is a load or a store.
+ *   igb_vfio_user.c  a device that another process emulates, on the vfio-user bus
+ *                    (-a vfio_user:/path/to/socket). A register access is a message, except for
+ *                    the doorbells, which are stores to shared memory.
+ *   igb_vdev.c       the same device as a vdev (--vdev net_gantry_igb0,path=/path/to/socket), for
+ *                    applications that find ports only on the buses that they know.
+ *
+ * 14. Not done, on purpose
+ *
+ * One scalar path serves all offloads; there are no vector bursts. The driver does not use legacy
+ * descriptors, header split, head write-back (TDWBAL), interrupt throttling, transmit interrupts,
+ * flow rules (rte_flow), flow control settings, time stamps, DCB, virtual functions, IPsec or
+ * MACsec. It trusts neither lengths nor indexes that the device reports. It does not recover a
+ * stalled queue or a lost device itself: the application decides, after an event.
  */
 
 #include <dlfcn.h>
@@ -63,7 +193,7 @@ static const struct eth_dev_ops igb_eth_dev_ops;
 static const struct eth_dev_ops igb_secondary_dev_ops;
 
 /*
- * What the port is.
+ * Properties of the port.
  */
 
 static int
@@ -72,7 +202,7 @@ igb_dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	const struct igb_adapter *ad = igb_adapter_of(dev);
 
 	info->min_rx_bufsize = IGB_MIN_RX_BUF;
-	/* Without the tag, for which there is always room: this is how ethdev gets an MTU from it. */
+	/* Without the VLAN tag, which always has room: ethdev derives the MTU from this. */
 	info->max_rx_pktlen = IGB_MAX_MTU + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
 	info->min_mtu = RTE_ETHER_MIN_MTU;
 	info->max_mtu = IGB_MAX_MTU;
@@ -92,8 +222,9 @@ igb_dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 		.nb_seg_max = IGB_TX_MAX_SEGS, .nb_mtu_seg_max = IGB_TX_MAX_SEGS };
 	info->speed_capa = igb_link_speed_capa(&ad->hw);
 	/*
-	 * Prefetch 8 when 8 are there (8.10.8); write back each: an 82576 with MSI-X needs 1.
-	 * The other thresholds depend on the ring's size, and are chosen with it: 0.
+	 * The device prefetches if it has fewer than 8 descriptors and the ring offers 8 (8.10.8),
+	 * and writes each one back: an 82576 with MSI-X requires WTHRESH 1. 0 in the other
+	 * thresholds means that set-up derives them from the size of the ring.
 	 */
 	info->default_rxconf = (struct rte_eth_rxconf){
 		.rx_thresh = { .pthresh = 8, .hthresh = 8, .wthresh = 1 } };
@@ -130,7 +261,7 @@ igb_fw_version_get(struct rte_eth_dev *dev, char *version, size_t size)
 	const uint16_t v = igb_hw_of(dev)->nvm_version;
 	int len;
 
-	/* The NVM image's: major in the top four bits, minor in the eight below. */
+	/* Version of the NVM image: major in the top four bits, minor in the eight below. */
 	len = snprintf(version, size, "%u.%02x", v >> 12, v >> 4 & 0xFF);
 	if (len < 0)
 		return -EINVAL;
@@ -140,7 +271,7 @@ igb_fw_version_get(struct rte_eth_dev *dev, char *version, size_t size)
 static int
 igb_get_reg(struct rte_eth_dev *dev, struct rte_dev_reg_info *info)
 {
-	/* Nothing that changes by being read. */
+	/* Only registers that a read does not change. */
 	static const struct {
 		uint32_t reg;
 		uint16_t nb, stride;
@@ -166,7 +297,7 @@ igb_get_reg(struct rte_eth_dev *dev, struct rte_dev_reg_info *info)
 
 	for (i = 0; i < RTE_DIM(ranges); i++)
 		total += ranges[i].nb;
-	/* All or nothing: 0 stands for room enough, as in other drivers. */
+	/* Fill in all or nothing. As in other drivers, length 0 means that the room suffices. */
 	if (out != NULL && info->length != 0 && info->length < total)
 		return -ENOTSUP;
 	for (i = 0; i < RTE_DIM(ranges); i++) {
@@ -210,7 +341,7 @@ igb_get_eeprom(struct rte_eth_dev *dev, struct rte_dev_eeprom_info *info)
 }
 
 /*
- * Its life.
+ * Life of the port.
  */
 
 static int
@@ -264,7 +395,7 @@ igb_mtu_set(struct rte_eth_dev *dev, uint16_t mtu)
 	int ret;
 
 	if (!dev->data->dev_started)
-		return 0; /* start checks it, with the queues that it will have */
+		return 0; /* start checks the MTU with the queues of that time */
 	ret = igb_rx_fit(dev, mtu);
 	if (ret != 0)
 		return ret;
@@ -280,17 +411,17 @@ igb_dev_stop(struct rte_eth_dev *dev)
 	struct igb_hw *hw = igb_hw_of(dev);
 
 	dev->data->dev_started = 0;
-	/* A thread that read the link before has stored it: the port's end is stored after that. */
+	/* A thread that has read the link before this has stored it; "down" comes after it. */
 	rte_spinlock_lock(&ad->intr_lock);
 	ad->link_on = false;
 	rte_spinlock_unlock(&ad->intr_lock);
 	igb_watchdog_stop(dev);
 	igb_intr_stop(dev);
 	igb_rxtx_stop(dev);
-	/* A reset would clear them. */
+	/* The next reset would clear the statistics. */
 	if (igb_hw_alive(hw)) {
 		igb_stats_update(dev);
-		igb_link_off(hw); /* the far end sees that nobody receives here */
+		igb_link_off(hw); /* the link partner sees that this port no longer receives */
 	}
 	rte_eth_linkstatus_set(dev, &down);
 	return 0;
@@ -333,7 +464,7 @@ igb_dev_start(struct rte_eth_dev *dev)
 	return 0;
 }
 
-/* Tells the DMA library which addresses are registers: a BAR is no DMA buffer. */
+/* Registers the BARs with lib/dma, which must refuse to map them: a BAR is not a DMA buffer. */
 static void
 igb_note_bars(const struct igb_hw *hw, bool mapped)
 {
@@ -353,11 +484,10 @@ igb_note_bars(const struct igb_hw *hw, bool mapped)
 }
 
 /*
- * The ports that may be told of their device's loss. The news comes in EAL's
- * interrupt thread, at the moment when an application, which has seen its calls
- * fail, closes the port: the lock keeps the port until the news is told, and
- * what is closed is told nothing. Recursive, since the application may close the
- * port in the very callback that tells it.
+ * Ports that may be notified of the loss of their device. The removal event arrives in the EAL
+ * interrupt thread, possibly while the application closes the port because its calls have
+ * failed. The lock keeps the port open until the notification is complete, and a closed port gets
+ * none. The lock is recursive because the application may close the port in the callback.
  */
 static pthread_mutex_t open_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static struct rte_eth_dev *open_ports[RTE_MAX_ETHPORTS];
@@ -370,7 +500,7 @@ igb_port_set_open(struct rte_eth_dev *dev, bool open)
 	pthread_mutex_unlock(&open_lock);
 }
 
-/* In the interrupt thread, of a port whose close() waits for that: if it is open still. */
+/* Runs in the interrupt thread, for a port whose close() waits for that thread. */
 void
 igb_ethdev_tell(struct rte_eth_dev *dev, enum rte_eth_event_type event)
 {
@@ -396,10 +526,13 @@ igb_dev_close(struct rte_eth_dev *dev)
 		igb_dev_stop(dev);
 	igb_intr_teardown(dev);
 	igb_queues_release(dev);
-	if (ad->doorbells[0] != NULL && ad->doorbells[1] != NULL) /* else it was never touched */
+	if (ad->doorbells[0] != NULL && ad->doorbells[1] != NULL) /* else never accessed */
 		igb_hw_release(&ad->hw);
 	igb_note_bars(&ad->hw, false);
-	/* It frees what is left: never rings that the device might still write to. */
+	/*
+	 * Destroying frees all memory that is left. It must not free rings that the device may
+	 * still write to.
+	 */
 	if (ad->quarantine)
 		gantry_dma_dev_abandon(ad->dma);
 	else
@@ -408,7 +541,7 @@ igb_dev_close(struct rte_eth_dev *dev)
 	return 0;
 }
 
-/* The application has stopped the port; it configures it anew after this. */
+/* The application has stopped the port, and configures it again after this. */
 static int
 igb_dev_reset(struct rte_eth_dev *dev)
 {
@@ -416,7 +549,7 @@ igb_dev_reset(struct rte_eth_dev *dev)
 	int ret;
 
 	igb_queues_release(dev);
-	igb_stats_update(dev); /* the reset would clear them */
+	igb_stats_update(dev); /* the reset would clear the statistics */
 	memset(ad->mta, 0, sizeof(ad->mta));
 	memset(ad->vfta, 0, sizeof(ad->vfta));
 	ret = igb_hw_reset(&ad->hw);
@@ -426,8 +559,8 @@ igb_dev_reset(struct rte_eth_dev *dev)
 }
 
 /*
- * What comes of it is the interrupt's news: an update in here would swallow the event. A stopped
- * port's link is down, and its start brings it up.
+ * The interrupt handler reports the result: an update of the link here would suppress the event.
+ * The link of a stopped port is down, and start brings it up.
  */
 static int
 igb_dev_set_link_up(struct rte_eth_dev *dev)
@@ -504,14 +637,14 @@ static const struct eth_dev_ops igb_eth_dev_ops = {
 	.get_eeprom = igb_get_eeprom,
 };
 
-/* Only the primary can ask the device. */
+/* Only the primary process can query the device. */
 static int
 igb_secondary_is_removed(struct rte_eth_dev *dev)
 {
 	return igb_hw_of(dev)->lost;
 }
 
-/* A secondary process has the rings and the doorbells, and no register: igb_mp.c. */
+/* A secondary process has the rings and the doorbells, and no other register: see igb_mp.c. */
 static const struct eth_dev_ops igb_secondary_dev_ops = {
 	.dev_close = igb_dev_close,
 	.link_update = igb_mp_link_update,
@@ -536,7 +669,7 @@ static const struct eth_dev_ops igb_secondary_dev_ops = {
 };
 
 /*
- * The buses' way in.
+ * Entry points for the buses.
  */
 
 bool
@@ -546,9 +679,10 @@ igb_ethdev_is_ours(const struct rte_eth_dev *dev)
 }
 
 /*
- * In a secondary process: the port that the primary has for the device, if it can be polled
- * here; else NULL after a line that says why not. In the modes other than direct, and under
- * the debug layer, the DMA library keeps what it knows of mappings in the primary's memory.
+ * In a secondary process: returns the port that the primary process has for the device, if this
+ * process can poll it. Else logs the reason and returns NULL. In modes other than direct, and
+ * with the debug layer, the DMA library keeps its records of mappings in the memory of the
+ * primary process.
  */
 static struct rte_eth_dev *
 igb_attach_secondary(const struct rte_device *device)
@@ -605,8 +739,8 @@ igb_probe_secondary(const struct igb_bus_dev *bus)
 }
 
 /*
- * The DMA device, before any register is touched: a bus may have to open the device anew so
- * that it can be claimed, which resets it and moves its BARs.
+ * Creates the DMA device, before any register is accessed: a bus may have to open the device
+ * again to claim it, which resets the device and moves its BARs.
  */
 static int
 igb_dma_open(struct igb_adapter *ad, const struct igb_bus_dev *bus)
@@ -626,12 +760,12 @@ igb_dma_open(struct igb_adapter *ad, const struct igb_bus_dev *bus)
 	ad->dma = gantry_dma_dev_create(&params);
 	if (ad->dma == NULL)
 		ret = -rte_errno;
-	/* Descriptors have 64 bits for an address; how many the device drives it says itself. */
+	/* Descriptors hold 64-bit addresses; the device reports how many bits it drives. */
 	if (ret == 0)
 		ret = gantry_dma_set_mask_and_coherent(ad->dma,
 			GANTRY_DMA_BIT_MASK(ad->hw.addr_bits));
 	if (ret != 0) {
-		if (ret != -EIO) /* which the library has told of */
+		if (ret != -EIO) /* -EIO: the library has logged the reason */
 			IGB_INIT_LOG(ERR, &ad->hw, "no DMA: %s", gantry_dma_last_error());
 		return ret;
 	}
@@ -685,7 +819,7 @@ igb_probe_primary(struct rte_eth_dev *dev, const struct igb_bus_dev *bus)
 	igb_rxtx_init();
 	igb_rxtx_select(dev);
 	dev->dev_ops = &igb_eth_dev_ops;
-	/* Until it is started, as after it was stopped. */
+	/* A port that is not started has no link, as after a stop. */
 	return igb_link_off(hw);
 }
 
@@ -713,7 +847,7 @@ igb_ethdev_probe(const struct igb_bus_dev *bus)
 		IGB_INIT_LOG(WARNING, &id, "%s (%04x:%04x) was never tried with this driver: left "
 			"alone; the devarg untested=1 tries", ctl->name, bus->vendor_id,
 			bus->device_id);
-		return 1; /* another driver's turn */
+		return 1; /* lets another driver try */
 	}
 
 	dev = rte_eth_dev_allocate(bus->device->name);
@@ -752,9 +886,9 @@ igb_ethdev_probe(const struct igb_bus_dev *bus)
 }
 
 /*
- * The port may be known to this process alone: when the primary has closed it,
- * its shared part is cleared, the name with it, and a port's number, by which
- * rte_eth_dev_release_port() finds what else is to be let go of.
+ * The port may exist in this process alone. When the primary process closed it, it cleared the
+ * shared part, including the name and the port number, by which rte_eth_dev_release_port() finds
+ * the local state to release.
  */
 static int
 igb_secondary_remove(const struct rte_device *device)
@@ -781,7 +915,7 @@ igb_ethdev_remove(struct rte_device *device)
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return igb_secondary_remove(device);
 	dev = rte_eth_dev_allocated(device->name);
-	if (dev == NULL) /* closed before */
+	if (dev == NULL) /* the application closed it before */
 		return 0;
 	igb_dev_close(dev);
 	return rte_eth_dev_release_port(dev);
@@ -805,15 +939,15 @@ igb_ethdev_lost(const struct rte_device *device)
 		IGB_DRV_LOG(ERR, hw, "port %u: the device is gone", i);
 		if (igb_link_update(dev, 0) == 0)
 			igb_ethdev_tell(dev, RTE_ETH_EVENT_INTR_LSC);
-		/* Unless that callback has closed it. */
+		/* Not sent if that callback has closed the port. */
 		igb_ethdev_tell(dev, RTE_ETH_EVENT_INTR_RMV);
 	}
 	pthread_mutex_unlock(&open_lock);
 }
 
 /*
- * The same plugin from another folder is another library to the loader, and has
- * variables of its own: only the list of what is loaded tells.
+ * The dynamic loader treats the same plugin in another folder as another library, with variables
+ * of its own. Only the list of loaded libraries reveals an earlier copy.
  */
 static int
 igb_is_earlier_copy(struct dl_phdr_info *info, size_t size, void *arg)
@@ -821,7 +955,7 @@ igb_is_earlier_copy(struct dl_phdr_info *info, size_t size, void *arg)
 	const char *name = strrchr(info->dlpi_name, '/');
 
 	if (info->dlpi_addr == (uintptr_t)arg)
-		return -1; /* ourselves: nobody came before */
+		return -1; /* this copy: no other copy was loaded earlier */
 	return name != NULL && strncmp(name + 1, IGB_PLUGIN_FILE, strlen(IGB_PLUGIN_FILE)) == 0;
 }
 

@@ -4,7 +4,8 @@
 
 /**
  * @file
- * The port: what the driver's files share. The theory is in igb_ethdev.c.
+ * The port: structures and functions that the files of the driver share. The theory is in
+ * igb_ethdev.c.
  */
 
 #ifndef IGB_ETHDEV_H
@@ -31,9 +32,9 @@
 
 #define IGB_MIN_DESC       32
 #define IGB_MAX_DESC       4096
-/* RDLEN and TDLEN count in 128 bytes. */
+/* Number of descriptors in 128 bytes, the granularity of RDLEN and TDLEN. */
 #define IGB_DESC_ALIGN     (IGB_RING_ALIGN / IGB_DESC_SIZE)
-#define IGB_MIN_RX_BUF     256   /* RCTL.BSIZE's least */
+#define IGB_MIN_RX_BUF     256   /* bytes: the smallest RCTL.BSIZE */
 /* Ethernet header, one VLAN tag, FCS. */
 #define IGB_ETH_OVERHEAD   (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN)
 #define IGB_MAX_MTU        (IGB_MAX_FRAME - IGB_ETH_OVERHEAD)
@@ -43,80 +44,84 @@
 	RTE_ETH_RSS_NONFRAG_IPV6_UDP | RTE_ETH_RSS_IPV6_EX | RTE_ETH_RSS_IPV6_TCP_EX | \
 	RTE_ETH_RSS_IPV6_UDP_EX)
 
-#define IGB_LINK_WAIT_MS   9000 /* copper auto-negotiation takes up to some seconds */
+#define IGB_LINK_WAIT_MS   9000 /* copper auto-negotiation can take several seconds */
 
-/* Statistics registers, in the order of igb_stats.c's table. */
+/* Number of statistics registers at most; order as in the table of igb_stats.c. */
 #define IGB_MAX_HW_STATS   64
 
-/** The data path's counts of a queue. */
+/** Counters of one queue, from the data path. */
 struct igb_queue_counts {
 	uint64_t packets, bytes, errors;
-	uint64_t nombuf;          /**< receive: descriptors that an empty pool left without an mbuf */
+	uint64_t nombuf;          /**< receive: descriptors left empty, for want of an mbuf */
 };
 
 /**
- * Of one queue number, for the life of the port: a queue that is set up again goes on counting.
- * `now` has one writer, the polling thread, and only ever rises; a reset copies it to `base`.
+ * Counters of one queue number, for the life of the port: if a queue is set up again, it goes on
+ * counting. `now` has one writer, the polling thread, and only increases; a reset of the
+ * statistics copies it to `base`.
  */
 struct igb_queue_stats {
 	struct igb_queue_counts now, base;
 };
 
-/** What the watchdog saw of a queue at its last look: igb_watchdog.c. */
+/** State of a queue at the last look of the watchdog: see igb_watchdog.c. */
 struct igb_watch {
-	uint8_t looks;            /**< how many in a row found it standing still; 0: none */
-	bool told;                /**< that it stalls */
+	uint8_t looks;            /**< consecutive looks that found the queue unchanged; 0: none */
+	bool told;                /**< the stall has been reported */
 	uint16_t at;              /**< the descriptor that should be written back next */
-	uint16_t last, used;      /**< transmit: its group's RS descriptor; descriptors in use */
+	uint16_t last, used;      /**< transmit: RS descriptor of its group; descriptors in use */
 	uint32_t head;            /**< transmit: TDH */
-	const struct rte_mbuf *mbuf; /**< transmit: for telling laps apart, never followed */
+	const struct rte_mbuf *mbuf; /**< transmit: distinguishes laps, never dereferenced */
 	uint64_t packets;
-	uint64_t missed;          /**< receive */
+	uint64_t missed;          /**< receive: frames missed for want of descriptors */
 };
 
-/** Who was seen polling a queue: igb_numa.c. */
+/** The core that was last seen polling a queue: see igb_numa.c. */
 struct igb_poller {
 	unsigned int lcore;
 	bool warned;
 };
 
-/** A port. In shared memory; see igb_bus.h for which pointers are the primary's. */
+/**
+ * A port. Resides in shared memory; igb_bus.h states which of its pointers are valid in the
+ * primary process only.
+ */
 struct igb_adapter {
 	struct igb_hw hw;
-	struct igb_controller controller; /* what hw.ctl points to: a copy that all processes see */
+	struct igb_controller controller; /* target of hw.ctl: a copy that all processes see */
 	struct igb_devargs devargs;
 	struct gantry_dma_dev *dma;
-	bool dma_shared;          /* secondary processes may map and unmap: direct, not watched */
+	bool dma_shared;          /* secondaries may map and unmap: mode direct, no dma_debug */
 	uint16_t port_id;
-	uint16_t nb_queues;       /* of each direction, the controller's */
+	uint16_t nb_queues;       /* of each direction, as the controller has them */
 	uint32_t nb_vectors;
 	bool intr_per_queue;
 	bool intr_registered;
 	bool intr_enabled;
 	bool removal_told;
-	bool link_on;             /* from start to stop: else the link is down, whatever the PHY says */
+	bool link_on;             /* from start to stop; else the port reports "down" */
 	bool quarantine;          /* memory was left to a device that might still use it */
-	bool intr_msix;           /* vectors are used; else one interrupt for all */
+	bool intr_msix;           /* vectors are in use; else one interrupt for all causes */
 	rte_spinlock_t intr_lock;
-	uint32_t intr_armed;      /* rx queues without a vector of their own that want to be told */
-	volatile uint32_t *doorbells[2]; /* of queue 0: RDT, TDT. The same in a secondary, or it is refused */
+	uint32_t intr_armed;      /* rx queues without an own vector that await an interrupt */
+	volatile uint32_t *doorbells[2]; /* RDT, TDT of queue 0, the same in every process */
 
-	/* Filters, as they are to be after the next reset. */
+	/* Filters, as the driver programs them after the next reset. */
 	uint32_t mta[IGB_NUM_MTA];
 	uint32_t vfta[IGB_NUM_VFTA];
 	uint8_t reta[IGB_NUM_RETA];
 	uint8_t rss_key[IGB_RSS_KEY_LEN];
 	uint64_t rss_hf;
 
-	/* Statistics: registers clear when read, so they are added up here. */
+	/* Statistics: registers clear when they are read, so the sums are kept here. */
 	rte_spinlock_t stats_lock;
 	uint64_t hw_stats[IGB_MAX_HW_STATS];
 	uint64_t rqdpc[IGB_MAX_QUEUES];
-	/* One cache line each: two cores poll two queues. */
+	/* One cache line per queue, because two cores poll two queues. */
 	alignas(RTE_CACHE_LINE_SIZE) struct igb_queue_stats rx_stats[IGB_MAX_QUEUES];
 	struct igb_queue_stats tx_stats[IGB_MAX_QUEUES];
 
-	/* The watchdog's. */
+	/* State of the watchdog. */
 	struct igb_watch rx_watch[IGB_MAX_QUEUES], tx_watch[IGB_MAX_QUEUES];
 	struct igb_poller rx_poller[IGB_MAX_QUEUES], tx_poller[IGB_MAX_QUEUES];
 };
@@ -140,16 +145,56 @@ igb_link_autoneg(const struct rte_eth_dev *dev)
 		RTE_ETH_LINK_FIXED : RTE_ETH_LINK_AUTONEG;
 }
 
-/* igb_ethdev.c: the buses' way in */
+/*
+ * Functions without a comment implement the ethdev operation of the same name.
+ *
+ * igb_ethdev.c: entry points for the buses
+ */
+
+/**
+ * Create the port of a device, or attach to it in a secondary process.
+ *
+ * @param bus  description of the device. The structure may end with the call, the objects that
+ *   it points to belong to the bus and must remain valid until igb_ethdev_remove().
+ * @return 0, a negative errno, or 1 if another driver should try the device
+ */
 int igb_ethdev_probe(const struct igb_bus_dev *bus);
+/**
+ * Close and release the port of a device, if the application has not closed it.
+ *
+ * @param device  the device of the port
+ * @return 0 or a negative errno
+ */
 int igb_ethdev_remove(struct rte_device *device);
-/* In a secondary process, for a bus that has to do much before it can probe; after a line false. */
+/**
+ * Check in a secondary process whether a port can be used, for a bus whose probe is expensive.
+ *
+ * @param device  the device of the port
+ * @return true if this process can poll the port; else false, after a log line with the reason
+ */
 bool igb_ethdev_can_be_shared(const struct rte_device *device);
+/**
+ * Mark a device as lost, and notify the application once: link down, then removal.
+ *
+ * Called in the EAL interrupt thread. May be called more than once, and for any device.
+ *
+ * @param device  the device
+ */
 void igb_ethdev_lost(const struct rte_device *device);
+/**
+ * Notify the application of an event, if the port is still open.
+ *
+ * Called in the EAL interrupt thread. The application may close the port in its callback: the
+ * caller must not access the port afterwards.
+ *
+ * @param dev    the port
+ * @param event  the event
+ */
 void igb_ethdev_tell(struct rte_eth_dev *dev, enum rte_eth_event_type event);
+/** Return true if a port belongs to this driver. */
 bool igb_ethdev_is_ours(const struct rte_eth_dev *dev);
 
-/* The buses */
+/* igb_pci.c, igb_vdev.c, igb_vfio_user.c: registration of the drivers, one for each bus */
 void igb_pci_register(void);
 void igb_vdev_register(void);
 void igb_vfio_user_register(void);
@@ -157,42 +202,119 @@ void igb_vfio_user_register(void);
 /* igb_rxtx.c: see igb_rxtx.h */
 
 /* igb_intr.c */
+/** Register the interrupt handler, at probe. @return 0 or a negative errno */
 int igb_intr_setup(struct rte_eth_dev *dev);
+/** Unregister the interrupt handler; waits for it unless called from it. */
 void igb_intr_teardown(struct rte_eth_dev *dev);
+/** Program vectors and enable interrupts, at start. @return 0 or a negative errno */
 int igb_intr_start(struct rte_eth_dev *dev);
+/** Mask all interrupts, and undo igb_intr_start(). */
 void igb_intr_stop(struct rte_eth_dev *dev);
+/**
+ * Read the link state and publish it: link_update of ethdev.
+ *
+ * @param dev               the port
+ * @param wait_to_complete  nonzero: wait up to IGB_LINK_WAIT_MS for the link to come up
+ * @return 0 if the state has changed, else -1
+ */
 int igb_link_update(struct rte_eth_dev *dev, int wait_to_complete);
 int igb_rx_queue_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id);
 int igb_rx_queue_intr_disable(struct rte_eth_dev *dev, uint16_t queue_id);
 
-/* igb_mp.c: the primary's side, then a secondary's */
+/* igb_mp.c: requests of secondary processes to the primary process */
 enum igb_mp_op { IGB_MP_STATS, IGB_MP_XSTATS, IGB_MP_STATS_RESET, IGB_MP_LINK };
+/** Primary process: begin to serve requests for a port. */
 void igb_mp_open(struct rte_eth_dev *dev);
+/** Primary process: end the service, after a request in progress. */
 void igb_mp_close(struct rte_eth_dev *dev);
+/**
+ * Secondary process: have the primary process carry out an operation.
+ *
+ * @param dev  the port
+ * @param op   the operation
+ * @return its result; -EIO if the primary process does not answer within 5 s
+ */
 int igb_mp_ask(struct rte_eth_dev *dev, enum igb_mp_op op);
+/** Update the link in a secondary process, by a request to the primary: link_update of ethdev. */
 int igb_mp_link_update(struct rte_eth_dev *dev, int wait_to_complete);
 
 /* igb_watchdog.c */
+/** Begin to look at the queues, once a second. */
 void igb_watchdog_start(struct rte_eth_dev *dev);
+/** Stop looking, after a look in progress. */
 void igb_watchdog_stop(struct rte_eth_dev *dev);
-/* One look at all queues; true if a queue was found to stall. For tests, too. */
+/**
+ * Look at all started queues once. The alarm calls it, and tests do.
+ *
+ * @param dev  the port
+ * @return true if this look completed the detection of a stall
+ */
 bool igb_watchdog_look(struct rte_eth_dev *dev);
 
 /* igb_numa.c */
+/**
+ * Allocate zeroed shared memory, on a node if possible, else on any node.
+ *
+ * @param name       of the allocation, for EAL
+ * @param size       bytes
+ * @param socket_id  preferred node, or SOCKET_ID_ANY
+ * @return the memory, which the caller frees with rte_free(), or NULL
+ */
 void *igb_zmalloc(const char *name, size_t size, int socket_id);
-/* The node that a queue's memory is asked for from: the application's choice, or the device's. */
+/**
+ * Return the NUMA node for the memory of a queue.
+ *
+ * @param dev        the port
+ * @param socket_id  the choice of the application, or SOCKET_ID_ANY
+ * @return socket_id, or the node of the device if that is SOCKET_ID_ANY
+ */
 int igb_numa_node(const struct rte_eth_dev *dev, unsigned int socket_id);
-/* Warns of a ring, and of a pool unless NULL, on another node than the device; the ring's node. */
+/**
+ * Log a warning if a ring or a pool is on another node than the device.
+ *
+ * @param dev       the port
+ * @param what      "rx" or "tx", for the message
+ * @param queue_id  the queue, for the message
+ * @param ring      CPU address of the ring
+ * @param pool      mempool of the queue, or NULL
+ * @return the node of the ring, or SOCKET_ID_ANY if it is unknown
+ */
 int igb_numa_check_queue(const struct rte_eth_dev *dev, const char *what, uint16_t queue_id,
 		const void *ring, struct rte_mempool *pool);
-/* Warns once of a core on another node than the device or the queue's memory. */
+/**
+ * Log a warning, once per queue, if a polling core is on another node than the device or the
+ * memory of the queue.
+ *
+ * @param dev        the port
+ * @param what       "rx" or "tx", for the message
+ * @param queue_id   the queue, for the message
+ * @param lcore      the core that was seen polling
+ * @param socket_id  node of the memory of the queue
+ * @param before     [in, out] the core at the last check, and whether a warning was logged
+ */
 void igb_numa_check_poller(const struct rte_eth_dev *dev, const char *what, uint16_t queue_id,
 		unsigned int lcore, int socket_id, struct igb_poller *before);
 
 /* igb_stats.c */
+/**
+ * Add the statistics registers, which clear when they are read, to the sums of the port. In a
+ * secondary process: have the primary process do so.
+ *
+ * @param dev    the port
+ * @param basic  true: only registers that struct rte_eth_stats needs
+ * @return 0, or a negative errno in a secondary process
+ */
 int igb_stats_collect(struct rte_eth_dev *dev, bool basic);
+/** Collect all statistics registers, before a reset clears them. */
 void igb_stats_update(struct rte_eth_dev *dev);
-/* Frames that a receive queue missed for want of descriptors, as far as the device can tell. */
+/**
+ * Return the frames that a receive queue missed for want of descriptors, as far as the device
+ * attributes them to the queue.
+ *
+ * @param dev       the port
+ * @param queue_id  the queue
+ * @return frames since the last reset of the statistics
+ */
 uint64_t igb_stats_missed(struct rte_eth_dev *dev, uint16_t queue_id);
 int igb_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats GANTRY_QSTATS_ARG);
 int igb_stats_reset(struct rte_eth_dev *dev);
@@ -205,7 +327,9 @@ int igb_xstats_get_names_by_id(struct rte_eth_dev *dev, const uint64_t *ids,
 		struct rte_eth_xstat_name *names, unsigned int n);
 
 /* igb_filter.c */
+/** Program all filters again, after a reset. */
 void igb_filter_start(struct rte_eth_dev *dev);
+/** Take over the RSS configuration of ethdev. @return 0 or a negative errno */
 int igb_filter_configure(struct rte_eth_dev *dev);
 int igb_promiscuous_enable(struct rte_eth_dev *dev);
 int igb_promiscuous_disable(struct rte_eth_dev *dev);

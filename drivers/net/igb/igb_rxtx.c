@@ -4,49 +4,53 @@
 
 /**
  * @file
- * Rings and packets: the scalar data path.
+ * Rings and packets: the scalar data path. The theory of rings, head, tail and DD is in
+ * igb_ethdev.c.
  *
- * A ring is an array of 16-byte descriptors in coherent memory. The device owns
- * those from its head up to, not including, the tail register; we own the
- * others. Writing the tail (RDT, TDT: the doorbell) hands descriptors over;
- * the device hands each back by writing to it, DD ("descriptor done") with it.
- * We never read its head: DD says more, and is in our memory.
+ * Receive
  *
- * Receive. Every descriptor points to a free mbuf. In ring order:
+ * Every descriptor that the device owns points to a free mbuf. In the order of the ring:
  *
  *      next              fill
  *        v                 v
- *   ----[#################]----------     # the device's: "posted" of them
+ *   ----[#################]----------     # the device owns it: "posted" descriptors
  *
- * igb_recv_pkts() takes filled buffers at next, and once more than free_thresh
- * descriptors are empty, gets that many mbufs in one go and posts them at fill.
- * (More than: bursts as long as free_thresh then share a doorbell, the dearest
- * thing of all where it leaves a virtual machine.)
- * One descriptor always stays empty: head == tail means an empty ring. A pool
- * that has run dry costs nothing but dropped frames: the ring drains, and is
- * filled when the pool has mbufs again. Each descriptor that a failed attempt
- * leaves empty counts once as rx_nombuf, until it has got an mbuf.
+ * igb_recv_pkts() takes filled buffers at next. When more than free_thresh descriptors are empty,
+ * it gets that many mbufs in one operation, posts them at fill and rings the doorbell. The
+ * condition is "more than" so that bursts of exactly free_thresh packets share a doorbell, which
+ * is by far the most expensive step where it leaves a virtual machine.
  *
- * A frame that is longer than a buffer takes several (scattered receive), and
- * arrives as a chain of mbufs. igb_rx_fit() turns that on by itself.
+ * One descriptor always stays empty, because head == tail means an empty ring. If the mempool is
+ * empty, the only consequence is dropped frames: the ring drains, and the driver fills it again
+ * when the pool has mbufs. Each descriptor that a failed attempt leaves empty counts once as
+ * rx_nombuf, until it gets an mbuf.
  *
- * Transmit. Frames lie in groups. The device reports (RS) only the last
- * descriptor of a group, and igb_tx_clean() reclaims a group at a time:
+ * A frame that is longer than a buffer takes several (scattered receive), and arrives as a chain
+ * of mbufs. igb_rx_fit() enables this by itself.
+ *
+ * Transmit
+ *
+ * Descriptors form groups. The device reports (RS) only the last descriptor of a group, and
+ * igb_tx_clean() reclaims a group at a time:
  *
  *      clean             group     tail
  *        v                 v         v
- *   ----[####R######R#####R.........]----     R: descriptor with RS
+ *   ----[####R######R#####R.........]----     R descriptor with RS
+ *                                             . written, not covered by an RS yet
  *
- * A group ends when it has rs_thresh descriptors, and in any case with the last
- * frame of a burst. So whatever was sent is reported, and tx_done_cleanup() can
- * give everything back to an application that has gone quiet. igb_xmit_pkts()
- * reclaims as soon as IGB_TX_KEPT descriptors are in use, or tx_free_thresh says so:
- * buffers that come back soon are still in the cache when they are received into,
- * while a whole ring of them is more than a cache holds.
+ * A group ends when it has rs_thresh descriptors, and in any case with the last frame of a burst.
+ * Everything sent is therefore reported, and tx_done_cleanup() can return all buffers of an
+ * application that has stopped sending.
  *
- * The device is not believed. DD, status, length and tag are read in a single
- * load, so they can't change between check and use; a length that the buffer
- * hasn't drops the frame. Indexes never come from the device.
+ * igb_xmit_pkts() reclaims as soon as IGB_TX_KEPT descriptors are in use, or earlier if
+ * tx_free_thresh requires it. Buffers that return soon are still in the cache when the device
+ * receives into them again; a whole ring of buffers is more than a cache holds.
+ *
+ * Trust
+ *
+ * The driver does not trust the device. It reads DD, status, length and tag in a single load, so
+ * they cannot change between check and use. A frame whose length exceeds its buffer is dropped.
+ * The driver never uses an index from the device.
  */
 
 #include <errno.h>
@@ -66,12 +70,12 @@
 #include "igb_rxtx.h"
 #include "uninitialized.h"
 
-/* Offload requests that the transmit path knows. */
+/* Offload requests that the transmit path supports. */
 #define TX_CONTEXT_FLAGS   (RTE_MBUF_F_TX_VLAN | RTE_MBUF_F_TX_IP_CKSUM | \
 	RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG)
 #define TX_KNOWN_FLAGS     (TX_CONTEXT_FLAGS | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6)
 
-/* Descriptors whose buffers are given back together. */
+/* Buffers that are returned to their mempool in one operation, at most. */
 #define FREE_BATCH 64
 
 /*
@@ -109,14 +113,16 @@ igb_rxtx_init(void)
 }
 
 /*
- * Index: IPv6, then L4E and IPE (error bits 29 and 30), then L4I and IPCS (status bits 5 and 6).
- * IPv6 has no checksum of its own, so none can be wrong: DPDK's drivers and test suites call it
- * good. IPCS beside it tells of an IPv4 header in the same frame.
+ * Index: bit 4 IPv6; bits 3 and 2 IPE and L4E (error bits 30 and 29); bits 1 and 0 IPCS and L4I
+ * (status bits 6 and 5).
+ *
+ * IPv6 has no header checksum, so it cannot be wrong: drivers and test suites of DPDK report it as
+ * good. IPCS beside IPv6 indicates an IPv4 header in the same frame.
  */
 static const uint64_t rx_cksum_flags[32] = {
 #define L4(bad) ((bad) ? RTE_MBUF_F_RX_L4_CKSUM_BAD : RTE_MBUF_F_RX_L4_CKSUM_GOOD)
 #define IP(bad) ((bad) ? RTE_MBUF_F_RX_IP_CKSUM_BAD : RTE_MBUF_F_RX_IP_CKSUM_GOOD)
-	/* Nothing was checked: the error bits mean nothing. */
+	/* The device checked nothing: the error bits have no meaning. */
 	[0x0] = 0, [0x4] = 0, [0x8] = 0, [0xC] = 0,
 	[0x1] = L4(0), [0x5] = L4(1), [0x9] = L4(0), [0xD] = L4(1),
 	[0x2] = IP(0), [0x6] = IP(0), [0xA] = IP(1), [0xE] = IP(1),
@@ -132,14 +138,14 @@ static const uint64_t rx_cksum_flags[32] = {
 #undef IP
 };
 
-/* data_off, refcnt, nb_segs and port as one word: DPDK's marker of a place in the structure. */
+/* data_off, refcnt, nb_segs and port as one word: DPDK marks the place in the structure. */
 static inline uint64_t *
 igb_rearm_data(struct rte_mbuf *m)
 {
 	return RTE_PTR_ADD(m, offsetof(struct rte_mbuf, rearm_data));
 }
 
-/* The first refusal of a queue's run is told of; the rest are counted as rx_nombuf. */
+/* Logs the first refused mapping since the queue started. rx_nombuf counts the others. */
 static __rte_noinline void
 igb_rx_unmappable(struct igb_rx_queue *q)
 {
@@ -151,9 +157,9 @@ igb_rx_unmappable(struct igb_rx_queue *q)
 }
 
 /*
- * Takes a buffer back from the device, which holds for all of a burst once
- * gantry_dma_unmap_gathered() has returned. Of what it may have written, all of the buffer, the
- * first len bytes are for us to see; that is what a mode which copies copies.
+ * Takes a buffer back from the device. The ownership of a whole burst changes when
+ * gantry_dma_unmap_gathered() returns. The device may have written anywhere in the buffer, but
+ * only the first len bytes are valid, and a mode that copies copies only those.
  */
 static inline void
 igb_rx_unmap(struct igb_rx_queue *q, uint16_t at, uint16_t len, struct gantry_dma_gather *g)
@@ -165,8 +171,8 @@ igb_rx_unmap(struct igb_rx_queue *q, uint16_t at, uint16_t len, struct gantry_dm
 }
 
 /*
- * Posts n mbufs at q->fill, which do not reach beyond the ring's end. 0; -ENOMEM: the
- * pool has not so many; -EFAULT: none could be mapped.
+ * Posts n mbufs at q->fill. They must not reach beyond the end of the ring. Returns 0; -ENOMEM if
+ * the pool has fewer than n mbufs; -EFAULT if none could be mapped.
  */
 static inline int
 igb_rx_post(struct igb_rx_queue *q, uint16_t n)
@@ -184,14 +190,14 @@ igb_rx_post(struct igb_rx_queue *q, uint16_t n)
 		addrs[i] = gantry_dma_map_mbuf_attrs(q->dma, mbufs[i], RTE_PKTMBUF_HEADROOM,
 			q->buf_len, GANTRY_DMA_FROM_DEVICE, GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
 		if (unlikely(gantry_dma_mapping_error(q->dma, addrs[i]))) {
-			/* What is mapped is posted; the rest goes back. */
+			/* Post those that are mapped; the others return to the pool. */
 			rte_mempool_put_bulk(q->pool, (void **)&mbufs[i], n - i);
 			igb_rx_unmappable(q);
 			n = i;
 			break;
 		}
 		d[i].read.pkt_addr = rte_cpu_to_le_64(addrs[i]);
-		d[i].read.hdr_addr = 0; /* DD */
+		d[i].read.hdr_addr = 0; /* clears DD */
 	}
 	q->posted += n;
 	q->missing -= RTE_MIN(q->missing, n);
@@ -201,7 +207,7 @@ igb_rx_post(struct igb_rx_queue *q, uint16_t n)
 	return n == 0 ? -EFAULT : 0;
 }
 
-/* Counts the descriptors that stay empty and were not counted before. */
+/* Counts the descriptors that stay empty and have not been counted before. */
 static __rte_noinline void
 igb_rx_count_missing(struct igb_rx_queue *q)
 {
@@ -216,14 +222,14 @@ igb_rx_count_missing(struct igb_rx_queue *q)
 static inline void
 igb_rx_refill(struct igb_rx_queue *q)
 {
-	/* Once: another thread changes it with the MTU, and when it stops the queue. */
+	/* One load: another thread changes it with the MTU, and when it stops the queue. */
 	const uint16_t thresh = __atomic_load_n(&q->free_thresh, __ATOMIC_RELAXED);
 	const uint16_t before = q->fill;
 
 	while (q->nb_desc - 1 - q->posted >= thresh) {
 		const uint16_t n = RTE_MIN(thresh, (uint16_t)(q->nb_desc - q->fill));
 
-		/* With fewer mbufs than that in circulation, one at a time keeps the ring alive. */
+		/* If fewer mbufs than that are in circulation, single ones keep the ring alive. */
 		if (unlikely(igb_rx_post(q, n) != 0) &&
 				(q->posted != 0 || igb_rx_post(q, 1) != 0)) {
 			igb_rx_count_missing(q);
@@ -231,14 +237,14 @@ igb_rx_refill(struct igb_rx_queue *q)
 		}
 	}
 	if (q->fill != before)
-		rte_write32(q->fill, q->rdt); /* after what was written to the ring */
+		rte_write32(q->fill, q->rdt); /* ordered after the writes to the ring */
 	if (unlikely(q->lcore != rte_lcore_id()))
 		q->lcore = rte_lcore_id();
 }
 
 /*
- * A descriptor that does not make a good frame: its buffer, and what of the
- * frame came before it, are given back. What follows up to EOP goes the same way.
+ * Drops a descriptor that is not part of a good frame: frees its buffer, and the earlier buffers
+ * of the frame. The following descriptors up to EOP are dropped likewise.
  */
 static __rte_noinline void
 igb_rx_drop(struct igb_rx_queue *q, struct rte_mbuf *m, bool eop, struct gantry_dma_gather *g)
@@ -265,8 +271,9 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 	g.n = 0;
 
 	while (nb_rx < nb && posted != 0) {
+		/* 1. Collect finished descriptors: those that have DD. */
 		union igb_rx_desc *d = &q->ring[next];
-		/* Acquire: nothing of the descriptor or the data is read before DD. */
+		/* Acquire: the CPU must not read descriptor or data before DD. */
 		const uint64_t qw1 = rte_le_to_cpu_64(__atomic_load_n(&d->qw[1],
 			__ATOMIC_ACQUIRE));
 		const uint32_t staterr = (uint32_t)qw1;
@@ -278,6 +285,7 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 
 		if (!(staterr & IGB_RXD_STAT_DD))
 			break;
+		/* 2. Check what the device wrote, and take the buffer back. */
 		m = q->sw_mbuf[next];
 		bad = len == 0 || len > q->buf_len || (staterr & IGB_RXD_ERR_RXE) || q->drop_rest;
 		igb_rx_unmap(q, next, bad ? 0 : len, &g);
@@ -292,6 +300,7 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 			continue;
 		}
 
+		/* 3. Initialize the mbuf, and append it to a frame in several buffers. */
 		*igb_rearm_data(m) = q->mbuf_init;
 		m->data_len = len;
 		m->pkt_len = len;
@@ -320,7 +329,10 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 			q->first = q->last = NULL;
 		}
 
-		/* Of a frame in several buffers the last descriptor speaks for all (7.1.5.2). */
+		/*
+		 * 4. Translate the write-back to mbuf fields. The last descriptor of a frame in
+		 * several buffers describes it all (7.1.5.2).
+		 */
 		info = rte_le_to_cpu_16(d->wb.pkt_info);
 		head->packet_type = ptype_table[(info >> IGB_RXD_PTYPE_SHIFT) &
 			IGB_RXD_PTYPE_MASK];
@@ -339,11 +351,13 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 		pkts[nb_rx++] = head;
 	}
 
+	/* 5. Complete the unmapping of the burst: the application may now read the buffers. */
 	gantry_dma_unmap_gathered(q->dma, &g);
 	q->next = next;
 	q->posted = posted;
 	q->stats->now.packets += nb_rx;
 	q->stats->now.bytes += bytes;
+	/* 6. Post new buffers, and ring the doorbell. */
 	if (q->nb_desc - 1 - posted > q->free_thresh)
 		igb_rx_refill(q);
 	return nb_rx;
@@ -355,7 +369,7 @@ igb_rx_queue_count(void *rxq)
 	const struct igb_rx_queue *q = rxq;
 	uint16_t low = 0, high = q->posted;
 
-	/* DD is set in order: the boundary is found by bisection. */
+	/* The device sets DD in order, so bisection finds the boundary. */
 	while (low < high) {
 		const uint16_t mid = (low + high) / 2;
 		const uint16_t at = (q->next + mid) % q->nb_desc;
@@ -388,7 +402,7 @@ igb_rx_descriptor_status(void *rxq, uint16_t offset)
  * Transmit.
  */
 
-/* Buffers on their way back to their pool. */
+/* Buffers on their way back to their mempool. */
 struct free_batch {
 	struct rte_mempool *pool;
 	unsigned int nb;
@@ -414,9 +428,9 @@ free_batch_add(struct free_batch *b, struct rte_mbuf *m)
 }
 
 /*
- * Reclaims what the device reported: whole groups, until at least max_desc
- * descriptors are free, but never more than max_pkts packets; the rest of a
- * group is a group then. Returns the number of packets.
+ * Reclaims what the device has reported, in whole groups, until at least max_desc descriptors are
+ * free, but not more than max_pkts packets; the rest of a group then forms a group. Returns the
+ * number of packets.
  */
 static uint32_t
 igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
@@ -433,7 +447,7 @@ igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
 		const uint16_t end = last + 1 == q->nb_desc ? 0 : last + 1;
 		uint16_t at = q->clean;
 
-		/* Acquire: the buffers are not written to by us before the device is done. */
+		/* Acquire: the CPU must not write to the buffers before the device is done. */
 		if (!(__atomic_load_n(&q->ring[last].wb.status, __ATOMIC_ACQUIRE) &
 				rte_cpu_to_le_32(IGB_TXD_STAT_DD)))
 			break;
@@ -456,8 +470,8 @@ igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
 			if (likely(m != NULL)) {
 				e->mbuf = NULL;
 				/*
-				 * Segments go back unlinked; the application's promise
-				 * (MBUF_FAST_FREE) is about references alone.
+				 * Segments return unlinked, because the promise of the application
+				 * (MBUF_FAST_FREE) concerns references only.
 				 */
 				if (!q->fast_free || e->chained)
 					m = rte_pktmbuf_prefree_seg(m);
@@ -492,12 +506,12 @@ igb_tx_descriptor_status(void *txq, uint16_t offset)
 
 	if (unlikely(offset >= q->nb_desc))
 		return -EINVAL;
-	/* Offset 0 is where the next packet goes. */
+	/* Offset 0 is the place of the next packet. */
 	at = (q->tail + offset) % q->nb_desc;
 	used = (q->tail + q->nb_desc - q->clean) % q->nb_desc;
 	if ((at + q->nb_desc - q->clean) % q->nb_desc >= used)
 		return RTE_ETH_TX_DESC_DONE;
-	/* The group that it is in. */
+	/* Find the group of the descriptor. */
 	for (first = q->clean; first != q->group; ) {
 		const uint16_t last = q->sw[first].last;
 
@@ -511,7 +525,7 @@ igb_tx_descriptor_status(void *txq, uint16_t offset)
 	return RTE_ETH_TX_DESC_FULL;
 }
 
-/* The context that a packet needs (7.2.2.2). */
+/* Returns the context that a packet requires (7.2.2.2). */
 static inline struct igb_tx_context
 igb_tx_context(const struct rte_mbuf *m, uint64_t flags)
 {
@@ -543,7 +557,7 @@ igb_tx_context(const struct rte_mbuf *m, uint64_t flags)
 	return (struct igb_tx_context){ lens, (uint64_t)type << 32 | mss };
 }
 
-/* Which slot holds this context; IGB_TX_CONTEXTS: none. */
+/* Returns the slot that holds this context; IGB_TX_CONTEXTS: none does. */
 static inline unsigned int
 igb_tx_context_find(const struct igb_tx_queue *q, const struct igb_tx_context *c)
 {
@@ -562,7 +576,7 @@ igb_tx_write(union igb_tx_desc *d, uint64_t qw0, uint32_t low, uint32_t high)
 	d->qw[1] = rte_cpu_to_le_64((uint64_t)high << 32 | low);
 }
 
-/* Segmentation: the headers' lengths, and a segment's with a tag (7.2.4). */
+/* Checks a segmentation request: header lengths, and the length of a segment with tag (7.2.4). */
 static __rte_noinline bool
 igb_tx_tso_is_bad(const struct rte_mbuf *m)
 {
@@ -576,7 +590,7 @@ igb_tx_tso_is_bad(const struct rte_mbuf *m)
 		hdr + m->tso_segsz + RTE_VLAN_HLEN > IGB_TX_MAX_FRAME;
 }
 
-/* Checksums: the headers must have their least lengths, and lie in the packet (7.2.5). */
+/* Checks a checksum request: headers have their minimum lengths, and fit the packet (7.2.5). */
 static inline bool
 igb_tx_cksum_is_bad(const struct rte_mbuf *m)
 {
@@ -595,8 +609,8 @@ igb_tx_cksum_is_bad(const struct rte_mbuf *m)
 }
 
 /*
- * A packet that the device would not send, or that would hang it. rte_eth_tx_prepare() refuses
- * it, and the burst function counts it as an error.
+ * True for a packet that the device would not send, or that would hang it. rte_eth_tx_prepare()
+ * refuses such a packet, and the burst function counts it as an error.
  */
 static inline bool
 igb_tx_is_bad(const struct igb_tx_queue *q, const struct rte_mbuf *m)
@@ -612,9 +626,9 @@ igb_tx_is_bad(const struct igb_tx_queue *q, const struct rte_mbuf *m)
 }
 
 /*
- * Maps the segments of a packet into the entries from `at` on. On failure
- * undoes what it did: the unwinding that the DMA API asks for. 0; -EINVAL: the
- * chain is none; -EFAULT: it could not be mapped.
+ * Maps the segments of a packet, for the entries from `at` on. After a failure it unmaps the
+ * segments that it has mapped, as the DMA API requires. Returns 0; -EINVAL if the chain is
+ * malformed; -EFAULT if a segment could not be mapped.
  */
 static inline int
 igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
@@ -628,7 +642,7 @@ igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
 	for (s = m; s != NULL; s = s->next) {
 		struct igb_tx_entry *e = &q->sw[at];
 
-		/* The 82576 takes no empty descriptor inside a packet (7.2.2.3). */
+		/* The 82576 accepts no empty descriptor inside a packet (7.2.2.3). */
 		if (unlikely(s->data_len == 0 || segs-- == 0 || s->data_len > left))
 			goto undo;
 		left -= s->data_len;
@@ -661,7 +675,7 @@ undo:
 	return ret;
 }
 
-/* Everything from q->group to `last` is one group now. */
+/* Makes everything from q->group to `last` one group. */
 static inline void
 igb_tx_end_group(struct igb_tx_queue *q, uint16_t last)
 {
@@ -681,7 +695,7 @@ igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 	uint32_t sent = 0;
 	int ret;
 
-	/* A burst of nothing is how applications ask for buffers back. */
+	/* 1. Collect finished descriptors. An empty burst is a request to release buffers. */
 	if (q->nb_free < q->free_thresh || nb == 0)
 		igb_tx_clean(q, FREE_BATCH, UINT32_MAX);
 
@@ -695,11 +709,13 @@ igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 		bool new_ctx = false;
 		uint16_t need, at;
 
+		/* 2. Check the packet. */
 		if (unlikely(igb_tx_is_bad(q, m))) {
 			rte_pktmbuf_free(m);
 			q->stats->now.errors++;
 			continue;
 		}
+		/* 3. Find the context of its offloads, and room for its descriptors. */
 		if (flags != 0) {
 			ctx = igb_tx_context(m, m->ol_flags);
 			slot = igb_tx_context_find(q, &ctx);
@@ -712,14 +728,16 @@ igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 				break;
 		}
 
+		/* 4. Map its segments, behind the place of a new context. */
 		at = q->tail + new_ctx;
 		if (at >= q->nb_desc)
 			at -= q->nb_desc;
 		ret = igb_tx_map(q, m, at);
 		if (unlikely(ret != 0)) {
 			/*
-			 * A mode may be out of addresses, or of buffers: what is under way brings
-			 * some back, so the packet may come again. With nothing under way it is lost.
+			 * A mode may be out of addresses, or of buffers. If packets are in
+			 * flight, they bring some back, and the application may retry. If none
+			 * is, the packet is lost.
 			 */
 			if (ret == -EFAULT && q->clean != q->tail) {
 				igb_tx_clean(q, FREE_BATCH, UINT32_MAX);
@@ -730,6 +748,7 @@ igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 			continue;
 		}
 
+		/* 5. Write the context descriptor if it is new, and request the offloads. */
 		if (flags != 0) {
 			if (new_ctx) {
 				slot = q->ctx_next;
@@ -749,13 +768,14 @@ igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 				olinfo |= IGB_TXD_POPTS_TXSM;
 			if (flags & RTE_MBUF_F_TX_TCP_SEG) {
 				cmd |= IGB_TXD_TSE;
-				/* PAYLEN is TCP's payload then (7.2.2.3.11). */
+				/* PAYLEN counts only the TCP payload in this case (7.2.2.3.11). */
 				olinfo -= (m->l2_len + m->l3_len + m->l4_len) <<
 					IGB_TXD_PAYLEN_SHIFT;
 				olinfo |= IGB_TXD_POPTS_TXSM;
 			}
 		}
 
+		/* 6. Write one data descriptor per segment. */
 		bytes += m->pkt_len;
 		sent++;
 		for (s = m; s != NULL; s = s->next) {
@@ -772,12 +792,13 @@ igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 			igb_tx_end_group(q, last);
 	}
 
+	/* 7. End the last group, and ring the doorbell. */
 	if (q->tail != before) {
 		if (q->since_rs != 0)
 			igb_tx_end_group(q, last);
 		q->stats->now.packets += sent;
 		q->stats->now.bytes += bytes;
-		rte_write32(q->tail, q->tdt); /* after what was written to the ring */
+		rte_write32(q->tail, q->tdt); /* ordered after the writes to the ring */
 	}
 	return nb_tx;
 }
@@ -809,7 +830,7 @@ igb_prep_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 			return i;
 		}
 #endif
-		/* The pseudo-header's checksum, which the device expects in place. */
+		/* The device expects the checksum of the pseudo-header in place. */
 		if (rte_net_intel_cksum_prepare(m) != 0) {
 			rte_errno = EINVAL;
 			return i;
@@ -833,8 +854,9 @@ igb_check_nb_desc(const struct igb_hw *hw, const char *what, uint16_t id, uint16
 }
 
 /*
- * The bytes of a buffer that the device uses: SRRCTL.BSIZEPACKET counts KB, and has seven bits;
- * RCTL.BSIZE, one for all queues without one of their own, knows 512 and 256 (8.10.1, 8.10.2).
+ * Returns the bytes of a buffer that the device uses. SRRCTL.BSIZEPACKET counts KB, and has seven
+ * bits. RCTL.BSIZE, which applies to all queues whose BSIZEPACKET is 0, supports 512 and 256
+ * (8.10.1, 8.10.2).
  */
 static uint16_t
 igb_rx_buf_len(uint32_t room)
@@ -909,12 +931,12 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->port_id = dev->data->port_id;
 	q->conf = *conf;
 	q->conf.rx_free_thresh = thresh;
-	/* Else one queue that nobody empties would stop the others (7.1.9). */
+	/* Without drop, one queue that no thread empties would block the others (7.1.9). */
 	if (dev->data->nb_rx_queues > 1)
 		q->conf.rx_drop_en = 1;
 	q->rdt = (volatile uint32_t *)((volatile char *)ad->doorbells[0] +
 		queue_id * IGB_QUEUE_STRIDE);
-	gantry_dma_debug_watch(ad->dma, pool); /* says so if it can't; the queue works without */
+	gantry_dma_debug_watch(ad->dma, pool); /* logs a failure; the queue works without */
 	return 0;
 
 no_memory:
@@ -967,12 +989,12 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 
 	q->adapter = ad;
 	q->stats = &ad->tx_stats[queue_id];
-	q->max_segs = RTE_MIN(IGB_TX_MAX_SEGS, nb_desc - 2); /* and a context */
+	q->max_segs = RTE_MIN(IGB_TX_MAX_SEGS, nb_desc - 2); /* and a context descriptor */
 	q->rs_thresh = rs_thresh;
 	q->free_thresh = RTE_MAX(free_thresh, nb_desc - RTE_MIN(IGB_TX_KEPT, nb_desc / 4 * 3));
 	q->promise.fast_free = (offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
 	q->promise.one_segment = !(offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
-	/* The debug layer reports a promise that is not kept; trusting it would do harm besides. */
+	/* The debug layer reports a broken promise; trusting it would also cause damage. */
 	q->fast_free = q->promise.fast_free && !gantry_dma_debug_on(ad->dma);
 	q->queue_id = queue_id;
 	q->socket_id = igb_numa_check_queue(dev, "tx", queue_id, q->ring, NULL);
@@ -990,7 +1012,7 @@ no_memory:
 	return -ENOMEM;
 }
 
-/* Gives back what the device held. Only after it has let go. */
+/* Releases the buffers that the device held, after the device has stopped using them. */
 static void
 igb_rx_ring_empty(struct igb_rx_queue *q)
 {
@@ -1028,8 +1050,8 @@ igb_tx_ring_empty(struct igb_tx_queue *q)
 }
 
 /*
- * Whether a ring must be left alone with its buffers, since the device may still
- * write to them. The end of a device that was silent may have come meanwhile.
+ * True if a ring must be left alone with its buffers, because the device may still write to them.
+ * A device that was silent may have ended in the meantime.
  */
 static bool
 igb_quarantine(struct rte_eth_dev *dev, bool stuck)
@@ -1091,8 +1113,8 @@ igb_queues_release(struct rte_eth_dev *dev)
 }
 
 /*
- * Queues: start and stop. ENABLE reads back as 1 only when the queue works, and
- * as 0 only when the device has let go of it (8.10.8, 8.12.13).
+ * Queues: start and stop. ENABLE reads as 1 only after the queue works, and as 0 only after the
+ * device has stopped using its memory (8.10.8, 8.12.13).
  */
 
 static int
@@ -1109,7 +1131,7 @@ igb_queue_enable(struct igb_hw *hw, const char *what, uint16_t id, uint32_t dctl
 	return ret;
 }
 
-/* True if it is sure that the device does not touch the queue's memory any more. */
+/* True if the device certainly no longer accesses the memory of the queue. */
 static bool
 igb_queue_disable(struct igb_hw *hw, const char *what, uint16_t id, uint32_t dctl)
 {
@@ -1117,7 +1139,7 @@ igb_queue_disable(struct igb_hw *hw, const char *what, uint16_t id, uint32_t dct
 
 	if (igb_hw_alive(hw)) {
 		igb_set(hw, dctl, 0, IGB_DCTL_ENABLE);
-		/* A software device may first finish a grace period of its polling threads. */
+		/* A software device may first complete a grace period of its polling threads. */
 		ret = igb_hw_poll(hw, dctl, IGB_DCTL_ENABLE, 0, 2000000);
 		if (ret == 0)
 			return true;
@@ -1130,11 +1152,11 @@ igb_queue_disable(struct igb_hw *hw, const char *what, uint16_t id, uint32_t dct
 	return hw->bus->quiesced(hw->bus_dev);
 }
 
-/* The longest frame that the device lets in, FCS included: RLPML counts all of it (8.10.3). */
+/* Longest frame that the device accepts, FCS included: RLPML counts all of it (8.10.3). */
 static uint32_t
 igb_rx_max_frame(uint16_t mtu)
 {
-	/* As without RLPML (RCTL.LPE): up to MTU 1500, 1522 bytes with a tag. */
+	/* As without RLPML (RCTL.LPE): 1522 bytes with a tag, for any MTU up to 1500. */
 	return RTE_MIN((uint32_t)RTE_MAX(mtu, RTE_ETHER_MTU) + IGB_ETH_OVERHEAD, IGB_MAX_FRAME);
 }
 
@@ -1144,14 +1166,14 @@ igb_rx_nb_bufs(const struct igb_rx_queue *q, uint16_t mtu)
 	return (igb_rx_max_frame(mtu) - RTE_ETHER_CRC_LEN + q->buf_len - 1) / q->buf_len;
 }
 
-/* As asked for, but never so that what is posted is too little for a frame. */
+/* The requested threshold, reduced so that the posted buffers always suffice for one frame. */
 static uint16_t
 igb_rx_free_thresh(const struct igb_rx_queue *q, uint16_t mtu)
 {
 	return RTE_MIN(q->conf.rx_free_thresh, q->nb_desc - 1 - igb_rx_nb_bufs(q, mtu));
 }
 
-/* RCTL.BSIZE's length, which all buffers below 1 KB share; 0: there are none. */
+/* RCTL.BSIZE in bytes, which all buffers below 1 KB share; 0: there are no such buffers. */
 static uint16_t
 igb_rx_small_buf_len(const struct rte_eth_dev *dev)
 {
@@ -1190,7 +1212,7 @@ igb_rx_fit(struct rte_eth_dev *dev, uint16_t mtu)
 			i, mtu, nb, q->buf_len, q->nb_desc);
 		return -EINVAL;
 	}
-	/* Frames in several buffers may be in the rings of a port that runs: on it stays on. */
+	/* The rings of a running port may hold frames in several buffers: scatter stays on. */
 	if (dev->data->dev_started)
 		scatter |= dev->data->scattered_rx;
 	dev->data->scattered_rx = scatter;
@@ -1233,7 +1255,7 @@ igb_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 
 		ret = igb_rx_post(q, n);
 		if (ret != 0) {
-			if (ret == -ENOMEM) /* else the mapping's refusal was told of */
+			if (ret == -ENOMEM) /* igb_rx_post() has logged a refused mapping */
 				IGB_INIT_LOG(ERR, hw, "rx queue %u: pool '%s' has mbufs for %u of "
 					"%u descriptors", queue_id, q->pool->name, q->posted,
 					q->nb_desc - 1);
@@ -1275,7 +1297,7 @@ igb_rx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id)
 	if (dev->data->rx_queue_state[queue_id] == RTE_ETH_QUEUE_STATE_STOPPED)
 		return 0;
 	dev->data->rx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STOPPED;
-	/* Whoever goes on polling finds nothing and fills nothing up. */
+	/* A thread that still polls finds nothing, and posts nothing. */
 	q->free_thresh = UINT16_MAX;
 	q->stuck = !igb_queue_disable(igb_hw_of(dev), "rx", queue_id, IGB_RXDCTL(queue_id));
 	if (q->stuck)
@@ -1294,7 +1316,7 @@ igb_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 	if (q->stuck)
 		return -EIO;
 	memset(q->ring, 0, q->ring_size);
-	/* No real context is all ones: none matches. */
+	/* No valid context is all ones, so none matches. */
 	memset(q->ctx, 0xFF, sizeof(q->ctx));
 	q->tail = q->clean = q->group = q->since_rs = q->ctx_next = 0;
 	q->nb_free = q->nb_desc - 1;
@@ -1317,7 +1339,7 @@ igb_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 	return 0;
 }
 
-/* The packets in the ring that a stopped queue has not sent. */
+/* Counts the packets in the ring that a stopped queue has not sent. */
 static uint16_t
 igb_tx_unsent(const struct igb_tx_queue *q, uint32_t head)
 {
@@ -1326,7 +1348,7 @@ igb_tx_unsent(const struct igb_tx_queue *q, uint32_t head)
 	while (at != q->group && __atomic_load_n(&q->ring[q->sw[at].last].wb.status,
 			__ATOMIC_RELAXED) & rte_cpu_to_le_32(IGB_TXD_STAT_DD))
 		at = (q->sw[at].last + 1) % q->nb_desc;
-	/* The group that is not done may be sent in part; the head of a lost device says nothing. */
+	/* A group without DD may be partly sent. The head of a lost device is meaningless. */
 	if (head < q->nb_desc && (head + q->nb_desc - at) % q->nb_desc <=
 			(uint32_t)(q->group + q->nb_desc - at) % q->nb_desc)
 		at = head;
@@ -1347,7 +1369,7 @@ igb_tx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id)
 	q->stuck = !igb_queue_disable(hw, "tx", queue_id, IGB_TXDCTL(queue_id));
 	q->stats->now.errors += igb_tx_unsent(q, igb_rd(hw, IGB_TDH(queue_id)));
 	q->tail = q->clean = q->group;
-	q->nb_free = 0; /* until it is started again */
+	q->nb_free = 0; /* until the queue starts again */
 	if (q->stuck)
 		return -EIO;
 	igb_tx_ring_empty(q);
@@ -1383,7 +1405,7 @@ igb_burst_mode_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_bu
 }
 
 /*
- * The port's part.
+ * Port-wide functions.
  */
 
 static void
@@ -1391,7 +1413,7 @@ igb_rx_config(struct rte_eth_dev *dev)
 {
 	const uint64_t offloads = dev->data->dev_conf.rxmode.offloads;
 	struct igb_hw *hw = igb_hw_of(dev);
-	uint32_t rxcsum = IGB_RXCSUM_PCSD; /* the hash, not a fragment's checksum, in write-backs */
+	uint32_t rxcsum = IGB_RXCSUM_PCSD; /* write back the hash, no fragment checksum */
 
 	if (offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM)
 		rxcsum |= IGB_RXCSUM_IPOFL;
@@ -1412,7 +1434,7 @@ igb_rxtx_start(struct rte_eth_dev *dev)
 	int ret;
 
 	igb_rx_config(dev);
-	/* Collision threshold as 8.12.1 advises; transmitter on before its queues (4.5.10). */
+	/* Collision threshold as 8.12.1 recommends. Transmitter before its queues (4.5.10). */
 	igb_set(hw, IGB_TCTL, IGB_TCTL_EN | IGB_TCTL_PSP | IGB_TCTL_RTLC |
 		15u << IGB_TCTL_CT_SHIFT, IGB_TCTL_CT_MASK);
 	for (i = 0; i < dev->data->nb_tx_queues; i++) {
@@ -1425,8 +1447,8 @@ igb_rxtx_start(struct rte_eth_dev *dev)
 			return ret;
 	}
 	/*
-	 * Every length is RLPML's business: LPE is always set. Queues before
-	 * RXEN is as good as after (4.5.9), and loses nothing.
+	 * RLPML alone limits the length: LPE is always set. Queues may be enabled before RXEN as
+	 * well as after (4.5.9); before RXEN, no frame is lost.
 	 */
 	igb_set(hw, IGB_RCTL, IGB_RCTL_BAM | IGB_RCTL_SECRC | IGB_RCTL_LPE |
 		(dev->data->dev_conf.lpbk_mode != 0 ? IGB_RCTL_LBM_MAC : 0) |
@@ -1447,9 +1469,9 @@ igb_rxtx_start(struct rte_eth_dev *dev)
 }
 
 /*
- * Queues that did not let go. A reset ends their DMA, too, if the device still
- * knows one; else they keep what they have, even beyond close, so that whoever
- * gets a buffer next does not find a late frame in it.
+ * Handles queues that did not stop. If the device is alive, a reset also ends their DMA. If that
+ * fails, they keep their memory, even beyond close, so that the next user of a buffer never finds
+ * a late frame in it.
  */
 static void
 igb_unstick(struct rte_eth_dev *dev)
@@ -1477,7 +1499,7 @@ igb_unstick(struct rte_eth_dev *dev)
 	}
 	if (rings == 0)
 		return;
-	igb_stats_update(dev); /* the reset would clear them */
+	igb_stats_update(dev); /* the reset would clear the statistics */
 	if (igb_hw_alive(hw) ? igb_hw_reset(hw) != 0 : !hw->bus->quiesced(hw->bus_dev)) {
 		IGB_DRV_LOG(WARNING, hw, "the device has not let go of memory and may yet write to "
 			"it: %u rings and %u mbufs are not given back", rings, mbufs);
@@ -1523,8 +1545,8 @@ igb_rxtx_stop(struct rte_eth_dev *dev)
 }
 
 /*
- * Under the DMA library's debug layer: what is mapped meanwhile is on behalf of whoever called
- * us, the place in the application.
+ * Bursts with the debug layer of the DMA library: it attributes everything mapped in the burst to
+ * the caller, a place in the application.
  */
 
 static void

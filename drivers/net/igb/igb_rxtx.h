@@ -4,7 +4,7 @@
 
 /**
  * @file
- * Rings and the data path.
+ * Rings and the data path. The theory is in igb_ethdev.c, the details are in igb_rxtx.c.
  */
 
 #ifndef IGB_RXTX_H
@@ -20,7 +20,7 @@
 #define IGB_TX_KEPT                128
 
 /* Limits of transmit descriptors (datasheet 7.2.2). */
-#define IGB_TX_MIN_FRAME    17      /* shorter ones hang the transmitter, padding or not */
+#define IGB_TX_MIN_FRAME    17      /* shorter frames hang the transmitter, padded or not */
 #define IGB_TX_MAX_FRAME    (IGB_MAX_FRAME - RTE_ETHER_CRC_LEN)
 #define IGB_TX_MAX_TSO      0x3FFFF /* PAYLEN has 18 bits */
 #define IGB_TX_MAX_TSO_HDR  240
@@ -36,28 +36,28 @@
 #define IGB_TX_QUEUE_OFFLOADS RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE
 
 struct igb_rx_queue {
-	/* Read for every packet. */
+	/* Data path: read for every packet. The polling thread owns these fields. */
 	union igb_rx_desc *ring;
-	struct rte_mbuf **sw_mbuf;         /**< what each descriptor points into */
-	gantry_dma_addr_t *sw_addr;        /**< and at which bus address */
-	uint64_t mbuf_init;                /**< rearm_data of a fresh mbuf */
-	uint16_t next;                     /**< next descriptor to look at */
-	uint16_t posted;                   /**< descriptors that are the device's, from next on */
-	uint16_t fill;                     /**< next descriptor to give to the device */
+	struct rte_mbuf **sw_mbuf;         /**< mbuf of each descriptor */
+	gantry_dma_addr_t *sw_addr;        /**< bus address of its buffer */
+	uint64_t mbuf_init;                /**< rearm_data of a new mbuf */
+	uint16_t next;                     /**< next descriptor to check for DD */
+	uint16_t posted;                   /**< descriptors that the device owns, from next on */
+	uint16_t fill;                     /**< next descriptor to hand over to the device */
 	uint16_t nb_desc;
 	uint16_t free_thresh;
-	uint16_t buf_len;                  /**< bytes that the device may write to a buffer */
-	uint16_t max_bufs;                 /**< that the longest frame of all takes */
-	uint16_t missing;                  /**< empty descriptors that nombuf has counted */
-	uint16_t ipv6_mask;                /**< of pkt_info: packets without an IP checksum to check */
-	bool drop_rest;                    /**< in a bad frame, until its EOP */
-	struct rte_mbuf *first, *last;     /**< frame under way */
-	struct igb_queue_stats *stats;     /**< the adapter's, of the queue's number */
+	uint16_t buf_len;                  /**< bytes that the device may write into a buffer */
+	uint16_t max_bufs;                 /**< buffers that the longest possible frame takes */
+	uint16_t missing;                  /**< empty descriptors that nombuf already counts */
+	uint16_t ipv6_mask;                /**< mask for pkt_info: packets without an IP checksum */
+	bool drop_rest;                    /**< dropping a bad frame, until its EOP */
+	struct rte_mbuf *first, *last;     /**< frame in several buffers, until its EOP */
+	struct igb_queue_stats *stats;     /**< counters of this queue number, in the adapter */
 	struct gantry_dma_dev *dma;
 	volatile uint32_t *rdt;
 	struct rte_mempool *pool;
 
-	/* Control. */
+	/* Control path. */
 	struct rte_eth_dev_data *dev_data;
 	struct igb_adapter *adapter;
 	gantry_dma_addr_t ring_addr;
@@ -66,44 +66,44 @@ struct igb_rx_queue {
 	uint16_t queue_id;
 	int socket_id;
 	uint16_t port_id;
-	bool stuck;                        /**< the device would not let go of the buffers */
-	unsigned int lcore;                /**< that filled it up last */
-	bool map_refused;                  /**< a refused mapping has been told of */
+	bool stuck;                        /**< the device did not stop using the buffers */
+	unsigned int lcore;                /**< core of the last refill */
+	bool map_refused;                  /**< a refused mapping has been logged */
 };
 
-/** One per descriptor. */
+/** Software state of one transmit descriptor. */
 struct igb_tx_entry {
-	struct rte_mbuf *mbuf;             /**< segment, or NULL: a context */
+	struct rte_mbuf *mbuf;             /**< segment; NULL: a context descriptor */
 	gantry_dma_addr_t addr;
 	uint16_t len;
-	/** Of the first entry of a group: the descriptor which reports for all of it (RS). */
+	/** In the first entry of a group: the descriptor that reports for the group (RS). */
 	uint16_t last;
 	bool eop;                          /**< last segment of a packet */
-	bool chained;                      /**< one of several */
+	bool chained;                      /**< one of several segments */
 };
 
-/** What a context descriptor says; what the device remembers in each of its slots. */
+/** Content of a context descriptor. The device holds one in each of its context slots. */
 struct igb_tx_context {
 	uint64_t lens_vlan;                /**< vlan_macip_lens */
-	uint64_t type_mss;                 /**< type_tucmd, mss_l4len_idx less the index */
+	uint64_t type_mss;                 /**< type_tucmd, mss_l4len_idx without the index */
 };
 
 struct igb_tx_queue {
 	union igb_tx_desc *ring;
 	struct igb_tx_entry *sw;
 	uint16_t nb_desc;
-	uint16_t tail;                     /**< next descriptor to fill */
+	uint16_t tail;                     /**< next descriptor to write */
 	uint16_t nb_free;
-	uint16_t clean;                    /**< oldest descriptor not yet reclaimed: a group's first */
+	uint16_t clean;                    /**< oldest descriptor in use: first of a group */
 	uint16_t group;                    /**< first descriptor that no RS covers yet */
 	uint16_t since_rs;
-	uint16_t max_segs;                 /**< of a packet, so that it fits an empty ring */
+	uint16_t max_segs;                 /**< segments per packet that fit an empty ring */
 	uint16_t rs_thresh;
 	uint16_t free_thresh;
 	bool fast_free;
-	uint8_t ctx_next;                  /**< slot to overwrite next */
+	uint8_t ctx_next;                  /**< context slot to overwrite next */
 	struct igb_tx_context ctx[IGB_TX_CONTEXTS];
-	struct igb_queue_stats *stats;     /**< the adapter's, of the queue's number */
+	struct igb_queue_stats *stats;     /**< counters of this queue number, in the adapter */
 	struct gantry_dma_dev *dma;
 	volatile uint32_t *tdt;
 
@@ -113,11 +113,15 @@ struct igb_tx_queue {
 	struct rte_eth_txconf conf;
 	uint16_t queue_id;
 	int socket_id;
-	unsigned int lcore;                /**< that reclaimed buffers last */
+	unsigned int lcore;                /**< core that last reclaimed buffers */
 	bool stuck;
-	struct gantry_dma_promise promise; /**< under the debug layer: what the application said */
+	struct gantry_dma_promise promise; /**< debug layer: what the application promised */
 };
 
+/*
+ * The functions without a comment implement the ethdev operation of the same name. The bursts,
+ * igb_tx_done_cleanup() and the status functions must run in the thread that polls the queue.
+ */
 uint16_t igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb);
 uint16_t igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb);
 uint16_t igb_prep_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb);
@@ -133,6 +137,7 @@ int igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_d
 		unsigned int socket_id, const struct rte_eth_txconf *conf);
 void igb_rx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id);
 void igb_tx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id);
+/** Release all queues of a port. */
 void igb_queues_release(struct rte_eth_dev *dev);
 int igb_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id);
 int igb_rx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id);
@@ -144,21 +149,39 @@ int igb_burst_mode_get(struct rte_eth_dev *dev, uint16_t queue_id,
 		struct rte_eth_burst_mode *mode);
 
 /**
- * Decides which queues' buffers hold a frame of the MTU alone, and which take several: scattered_rx.
+ * Decide whether received frames of an MTU may take several buffers (scattered_rx).
  *
- * @return
- *   0; -EINVAL: a ring is too short for such a frame.
+ * @param dev  the port
+ * @param mtu  bytes
+ * @retval 0        every ring can hold such a frame
+ * @retval -EINVAL  a ring is too short for such a frame; the reason is logged
  */
 int igb_rx_fit(struct rte_eth_dev *dev, uint16_t mtu);
-/** Lets frames of the MTU in; after igb_rx_fit(). */
+/**
+ * Accept frames up to an MTU. Call igb_rx_fit() first.
+ *
+ * @param dev  the port; may be started
+ * @param mtu  bytes
+ */
 void igb_rx_set_mtu(struct rte_eth_dev *dev, uint16_t mtu);
 
-/** RCTL, RXCSUM, TCTL and what else holds for all queues; then those that aren't deferred. */
+/**
+ * Program the registers that apply to all queues (RCTL, RXCSUM, TCTL, ...), and start the queues
+ * that are not deferred.
+ *
+ * @param dev  the port
+ * @return 0 or a negative errno; the caller stops the port after an error
+ */
 int igb_rxtx_start(struct rte_eth_dev *dev);
+/**
+ * Stop all queues and release their buffers. Rings whose device does not stop DMA keep theirs.
+ *
+ * @param dev  the port
+ */
 void igb_rxtx_stop(struct rte_eth_dev *dev);
-/** Hangs the data path's functions into the port. Each process. */
+/** Install the data path functions in the port. Each process must call it. */
 void igb_rxtx_select(struct rte_eth_dev *dev);
-/** Fills the packet type table. Each process. */
+/** Fill in the packet type table. Each process must call it. */
 void igb_rxtx_init(void);
 
 #endif /* IGB_RXTX_H */
