@@ -4,12 +4,12 @@
 
 /**
  * @file
- * What the driver needs of the bus its device is on. Two buses implement it,
- * igb_pci.c and igb_vfio_user.c, each with nothing but these operations; the
- * rest of the driver never asks which one it is.
+ * Operations that the driver needs from the bus of its device. Two buses implement them,
+ * igb_pci.c and igb_vfio_user.c, and nothing else; the rest of the driver never asks which bus it
+ * is.
  *
- * The pointers here belong to the primary process. A secondary process touches
- * no register but the doorbells, which lie at the same address in both.
+ * The pointers are valid in the primary process only. A secondary process accesses no register
+ * but the doorbells, which are mapped at the same address in both.
  */
 
 #ifndef IGB_BUS_H
@@ -23,10 +23,10 @@
 
 struct rte_intr_handle;
 
-/** A BAR as configuration space and the bus describe it. */
+/** A BAR, from configuration space and the bus. */
 struct igb_bar {
 	uint64_t bus_addr;
-	uint64_t size;      /**< 0: there is none */
+	uint64_t size;      /**< bytes; 0: there is no such BAR */
 	bool is_io;
 	unsigned int nr_maps;
 	struct {
@@ -38,56 +38,64 @@ struct igb_bar {
 struct igb_bus_ops {
 	const char *name;
 
-	/** A register of BAR 0. All ones when the device is gone. */
+	/** Read a register of BAR 0. Returns all ones if the device is gone. */
 	uint32_t (*read32)(void *dev, uint32_t reg);
 	void (*write32)(void *dev, uint32_t reg, uint32_t value);
 	/**
-	 * Where a tail register can be stored to without a system call, or NULL.
-	 * The other registers of the same page are not to be touched through it.
+	 * Return the address at which a tail register can be stored to without a system call, or
+	 * NULL. The caller must not access other registers of the page through it.
 	 */
 	volatile uint32_t *(*doorbell)(void *dev, uint32_t reg);
-	/** Configuration space. 0 or -errno. */
+	/** Read configuration space. Returns 0 or a negative errno. */
 	int (*read_config)(void *dev, void *buf, size_t len, uint32_t offset);
-	/** False once the device is gone for good. */
+	/** Return false once the device is gone for good. */
 	bool (*alive)(void *dev);
 	/**
-	 * Of a device that is not alive: whether it is sure that it has let go of
-	 * memory. One that merely stopped answering may go on later.
+	 * For a device that is not alive: return true if it certainly no longer accesses memory. A
+	 * device that merely stopped answering may resume later.
 	 */
 	bool (*quiesced)(void *dev);
-	/** Describes a BAR (0 to 5). 0 or -errno. */
+	/** Describe BAR 0 to 5. Returns 0 or a negative errno. */
 	int (*bar)(void *dev, unsigned int index, struct igb_bar *bar);
 
-	/** Has EAL one event file descriptor per receive queue? nb of them, vectors 1 to nb. */
+	/**
+	 * Provide one event file descriptor per receive queue to EAL, for vectors 1 to nb. Returns
+	 * 0 or a negative errno.
+	 */
 	int (*queue_vectors_on)(void *dev, uint32_t nb);
 	void (*queue_vectors_off)(void *dev);
-	/** Empties vector 0's file descriptor where EAL doesn't do so itself. */
+	/** Drain the file descriptor of vector 0, on a bus where EAL does not. May be NULL. */
 	void (*intr_drain)(void *dev);
 
-	/** Whether something translates between the device and memory. */
+	/** Return true if something translates addresses between the device and memory. */
 	bool (*has_iommu)(void *dev);
-	/** Gives the device memory that EAL sent no event for; NULL: the bus has no means. */
+	/** Map memory for which EAL sent no event. NULL: the bus cannot. */
 	void (*give_memory)(void *dev);
 	const struct gantry_dma_ops *dma;
 };
 
-/** What a bus hands to igb_ethdev_probe(). */
+/** Argument of igb_ethdev_probe(): a device, as its bus describes it. */
 struct igb_bus_dev {
 	const struct igb_bus_ops *ops;
-	void *dev;                            /**< first argument of ops */
-	struct rte_device *device;            /**< the port's, which gives it its name */
-	bool vdev;                            /**< that is igb_vdev.c's */
+	void *dev;                            /**< first argument of every operation in ops */
+	struct rte_device *device;            /**< device of the port; the port has its name */
+	bool vdev;                            /**< device is a vdev of igb_vdev.c */
 	struct rte_intr_handle *intr_handle;
 	uint16_t vendor_id, device_id;
-	uint32_t nb_vectors;                  /**< MSI-X vectors that may be used, vector 0 included */
-	bool intr_per_queue;                  /**< rx queue interrupts are possible */
+	uint32_t nb_vectors;                  /**< usable MSI-X vectors, including vector 0 */
+	bool intr_per_queue;                  /**< receive queues can have interrupts */
 };
 
-#define IGB_MAX_CAPS 48 /* that fit; the list may be a ring, as a device writes it */
+#define IGB_MAX_CAPS 48 /* as many as fit; a device may link its list into a ring */
 
 /**
- * The offset of a capability in configuration space, 0: none.
- * @param after  offset of the one before it of the same kind; 0: the first
+ * Find a capability in configuration space.
+ *
+ * @param bus    operations of the bus
+ * @param dev    their first argument
+ * @param id     capability ID
+ * @param after  offset of the previous capability with this ID; 0: find the first
+ * @return offset of the capability; 0: there is none
  */
 static inline uint8_t
 igb_cap_find(const struct igb_bus_ops *bus, void *dev, uint8_t id, uint8_t after)

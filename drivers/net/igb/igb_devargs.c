@@ -59,13 +59,13 @@ parse_dma_debug(const char *value, void *field)
 	return 0;
 }
 
-/* Every devarg there is. */
+/* All device arguments. */
 static const struct {
 	const char *key;
-	const char *values; /* for the message */
+	const char *values; /* permitted values, for the message */
 	int (*parse)(const char *value, void *field);
 	size_t field;
-	bool vdev; /* a vdev's only: elsewhere the device's name says it */
+	bool vdev; /* for a vdev only: elsewhere the name of the device holds it */
 } keys[] = {
 	{ "path", "the absolute path of a socket, at most 107 bytes", parse_path,
 		offsetof(struct igb_devargs, path), true },

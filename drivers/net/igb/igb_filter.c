@@ -4,12 +4,11 @@
 
 /**
  * @file
- * Which frames are taken and where they go: addresses, VLANs, RSS.
+ * Filters: which frames the device accepts, and which queue they go to. Addresses, VLANs, RSS.
  *
- * A reset forgets all of it. It is written again, from the adapter and from
- * what ethdev remembers, before the receiver is switched on: ethdev itself
- * repeats addresses and promiscuous modes after a start, which is too late for
- * the frames that come in between.
+ * A reset clears all filters. The driver programs them again, from the adapter and from the data of
+ * ethdev, before it enables the receiver. ethdev itself repeats addresses and promiscuous modes
+ * after a start, which is too late for the frames that arrive in between.
  */
 
 #include <errno.h>
@@ -19,7 +18,7 @@
 
 #include "igb_ethdev.h"
 
-/* Microsoft's example key, which most drivers default to: traces can be compared. */
+/* Example key of Microsoft, the default of most drivers, so that traces can be compared. */
 static const uint8_t igb_rss_default_key[IGB_RSS_KEY_LEN] = {
 	0x6D, 0x5A, 0x56, 0xDA, 0x25, 0x5B, 0x0E, 0xC2, 0x41, 0x67, 0x25, 0x3D, 0x43, 0xA3,
 	0x8F, 0xB0, 0xD0, 0xCA, 0x2B, 0xCB, 0xAE, 0x7B, 0x30, 0xB4, 0x77, 0xCB, 0x2D, 0xA3,
@@ -57,12 +56,12 @@ igb_rar_set(struct igb_hw *hw, uint32_t index, const struct rte_ether_addr *addr
 		high = rte_le_to_cpu_32(high) | IGB_RAH_AV;
 	}
 	/*
-	 * What is there stays valid all the time: ethdev sets addresses anew when a port has
-	 * started, and frames that come meanwhile are for us.
+	 * An unchanged entry stays valid all the time: ethdev sets the addresses again after the
+	 * start of a port, and the device must accept the frames that arrive in the meantime.
 	 */
 	if (igb_rd(hw, IGB_RAL(index)) == low && igb_rd(hw, IGB_RAH(index)) == high)
 		return 0;
-	/* Never valid with half of an address. */
+	/* The entry must never be valid with half of an address. */
 	igb_wr(hw, IGB_RAH(index), 0);
 	igb_wr(hw, IGB_RAL(index), low);
 	igb_wr(hw, IGB_RAH(index), high);
@@ -100,7 +99,7 @@ igb_set_mc_addr_list(struct rte_eth_dev *dev, struct rte_ether_addr *list, uint3
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	uint32_t i;
 
-	/* Bits 47:36 of the address, as RCTL.MO = 0 has it, are the index of a bit. */
+	/* Bits 47:36 of the address (RCTL.MO = 0) are the index of a bit. */
 	memset(ad->mta, 0, sizeof(ad->mta));
 	for (i = 0; i < nb; i++) {
 		const uint8_t *a = list[i].addr_bytes;
@@ -333,7 +332,7 @@ igb_filter_configure(struct rte_eth_dev *dev)
 
 	memcpy(ad->rss_key, igb_rss_default_key, sizeof(ad->rss_key));
 	ad->rss_hf = 0;
-	/* A table from before might name queues that are no more. */
+	/* The earlier table might name queues that no longer exist. */
 	for (i = 0; i < IGB_NUM_RETA; i++)
 		ad->reta[i] = dev->data->nb_rx_queues == 0 ? 0 : i % dev->data->nb_rx_queues;
 	if (dev->data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG)

@@ -63,7 +63,7 @@ igb_hw_poll(struct igb_hw *hw, uint32_t reg, uint32_t mask, uint32_t want,
 	bool late;
 
 	for (;;) {
-		/* The clock first: a thread that was away looks once more before it gives up. */
+		/* The clock first: a thread that was preempted reads once more before giving up. */
 		late = rte_get_timer_cycles() >= end;
 		value = igb_rd(hw, reg);
 		if (value == UINT32_MAX && !igb_hw_alive(hw))
@@ -78,19 +78,19 @@ igb_hw_poll(struct igb_hw *hw, uint32_t reg, uint32_t mask, uint32_t want,
 }
 
 /*
- * Software and firmware share the NVM and the PHY. Two locks, taken in this
- * order (datasheet 4.7): SWSM.SMBI among software, SWSM.SWESMBI between software
- * and firmware; they guard SW_FW_SYNC, whose bits are the lasting ownership.
+ * Software and firmware share the NVM and the PHY. Two locks, taken in this order (datasheet
+ * 4.7), guard SW_FW_SYNC: SWSM.SMBI among software, SWSM.SWESMBI between software and firmware.
+ * The bits of SW_FW_SYNC then record who owns a resource.
  */
 static int
 igb_swsm_get(struct igb_hw *hw)
 {
 	int ret;
 
-	/* Reading SMBI as 0 takes it. */
+	/* Reading SMBI as 0 takes the lock. */
 	ret = igb_hw_poll(hw, IGB_SWSM, IGB_SWSM_SMBI, 0, 100000);
 	if (ret == -ETIMEDOUT) {
-		/* A process died with it: no other driver runs this function now. */
+		/* A process died while it held SMBI: no other driver runs this function now. */
 		IGB_DRV_LOG(WARNING, hw, "SWSM.SMBI was never given back, taking it over");
 		ret = 0;
 	}
@@ -124,7 +124,7 @@ igb_sync_get(struct igb_hw *hw, uint32_t resource)
 		sync = igb_rd(hw, IGB_SW_FW_SYNC);
 		if (sync == UINT32_MAX && !igb_hw_alive(hw))
 			return -ENODEV;
-		/* Nobody needs it for that long: software that has it died with it. */
+		/* No owner needs it for that long: the software that holds it has died. */
 		if (tries == 199 && (sync & (resource | firmware)) == resource) {
 			IGB_DRV_LOG(WARNING, hw, "SW_FW_SYNC resource 0x%x was never given back, "
 				"taking it over", resource);
@@ -180,7 +180,7 @@ igb_nvm_read(struct igb_hw *hw, uint16_t word, uint16_t *value)
 	return ret;
 }
 
-/* The NVM's words 0 to 0x3F add up to 0xBABA (datasheet 6.2). */
+/* Verifies that words 0 to 0x3F of the NVM add up to 0xBABA (datasheet 6.2). */
 static int
 igb_nvm_check(struct igb_hw *hw)
 {
@@ -253,7 +253,7 @@ igb_phy_write(struct igb_hw *hw, uint8_t reg, uint16_t value)
 	return 0;
 }
 
-/* Where gantry's vendor-specific capability is, and its length; 0: there is none. */
+/* Returns the offset of the gantry vendor capability, and its length; 0: there is none. */
 static uint8_t
 igb_vendor_cap(const struct igb_hw *hw, uint8_t *len)
 {
@@ -292,7 +292,7 @@ igb_hw_identify(struct igb_hw *hw)
 	hw->addr_bits = 64;
 	if (at == 0)
 		return;
-	/* A speed beyond STATUS's 1 Gb/s. */
+	/* a speed that may exceed the 1 Gb/s of STATUS */
 	hw->has_speed_cap = true;
 	hw->cap_speed = igb_vendor_cap_get(hw, at, IGB_VNDR_CAP_SPEED);
 	if (len >= IGB_VNDR_CAP_ADDR_BITS + 4 &&
@@ -321,7 +321,7 @@ igb_hw_init(struct igb_hw *hw)
 	if (ret != 0)
 		return ret;
 
-	/* Reset has loaded the NVM's address, adjusted to the port, into RAR 0 (6.2.1). */
+	/* The reset has loaded RAR 0 from the NVM, adjusted to the port (6.2.1). */
 	ral = rte_cpu_to_le_32(igb_rd(hw, IGB_RAL(0)));
 	rah = rte_cpu_to_le_32(igb_rd(hw, IGB_RAH(0)));
 	memcpy(&hw->perm_addr.addr_bytes[0], &ral, 4);
@@ -364,7 +364,7 @@ igb_hw_reset(struct igb_hw *hw)
 	igb_wr(hw, IGB_TCTL, IGB_TCTL_PSP);
 	igb_flush(hw);
 
-	/* No new DMA, and wait for what is under way (5.2.3.3). */
+	/* Allow no new DMA, and wait for requests in flight (5.2.3.3). */
 	igb_set(hw, IGB_CTRL, IGB_CTRL_GIO_MASTER_DISABLE, 0);
 	ret = igb_hw_poll(hw, IGB_STATUS, IGB_STATUS_GIO_MASTER_EN, 0, 80000);
 	if (ret == -ENODEV)
@@ -372,7 +372,7 @@ igb_hw_reset(struct igb_hw *hw)
 	if (ret != 0)
 		IGB_INIT_LOG(WARNING, hw, "DMA requests pending after 80 ms, resetting anyway");
 
-	/* The reset clears itself; registers are not to be read for 1 ms (4.2.1.4). */
+	/* The reset bit clears itself. Registers must not be read for 1 ms (4.2.1.4). */
 	igb_set(hw, IGB_CTRL, IGB_CTRL_RST, 0);
 	rte_delay_us_sleep(1000);
 	ret = igb_hw_poll(hw, IGB_CTRL, IGB_CTRL_RST, 0, 100000);
@@ -383,20 +383,20 @@ igb_hw_reset(struct igb_hw *hw)
 			igb_rd(hw, IGB_CTRL));
 		return ret;
 	}
-	/* Never set where there is no NVM to read, as on a board without one, or in QEMU. */
+	/* Never set if there is no NVM to read, as on a board without one, or in QEMU. */
 	ret = igb_hw_poll(hw, IGB_EECD, IGB_EECD_AUTO_RD, IGB_EECD_AUTO_RD, 20000);
 	if (ret == -ENODEV)
 		goto gone;
 	if (ret != 0)
 		IGB_INIT_LOG(DEBUG, hw, "EECD.AUTO_RD not set: 0x%x", igb_rd(hw, IGB_EECD));
-	/* Boards without management firmware never set this: nothing depends on it. */
+	/* Boards without management firmware never set this bit: nothing depends on it. */
 	if (igb_hw_poll(hw, IGB_EEMNGCTL, hw->lan_id == 0 ? IGB_EEMNGCTL_CFG_DONE0 :
 			IGB_EEMNGCTL_CFG_DONE1, hw->lan_id == 0 ? IGB_EEMNGCTL_CFG_DONE0 :
 			IGB_EEMNGCTL_CFG_DONE1, 20000) != 0)
 		IGB_INIT_LOG(DEBUG, hw, "EEMNGCTL.CFG_DONE not set");
 
 	igb_mask_interrupts(hw);
-	/* Tells firmware that a driver is there (8.2.3). */
+	/* Informs firmware that a driver is present (8.2.3). */
 	igb_set(hw, IGB_CTRL_EXT, IGB_CTRL_EXT_DRV_LOAD, 0);
 	return igb_hw_alive(hw) ? 0 : -ENODEV;
 
@@ -415,7 +415,7 @@ igb_hw_release(struct igb_hw *hw)
 	igb_flush(hw);
 }
 
-/* IEEE 802.3 registers 4 and 9: what auto-negotiation offers. */
+/* IEEE 802.3 registers 4 and 9: speeds that auto-negotiation offers. */
 #define PHY_ADV_10_HD    0x0020
 #define PHY_ADV_10_FD    0x0040
 #define PHY_ADV_100_HD   0x0080
@@ -439,7 +439,7 @@ igb_phy_setup(struct igb_hw *hw, uint32_t speeds)
 
 	adv_new = adv & ~PHY_ADV_SPEEDS;
 	gig_new = gig & ~PHY_ADV_1000_FD;
-	/* A fixed speed is the only one that is offered; 1 Gb/s needs the negotiation anyway. */
+	/* A fixed speed is the only one that is offered: 1 Gb/s requires negotiation anyway. */
 	speeds &= ~RTE_ETH_LINK_SPEED_FIXED;
 	if (speeds == 0)
 		speeds = UINT32_MAX;
@@ -451,12 +451,12 @@ igb_phy_setup(struct igb_hw *hw, uint32_t speeds)
 		adv_new |= PHY_ADV_100_HD;
 	if (speeds & RTE_ETH_LINK_SPEED_100M)
 		adv_new |= PHY_ADV_100_FD;
-	/* 1 Gb/s is what the PHY calls every higher speed of a device with a speed of its own. */
+	/* A device with a speed of its own uses 1 Gb/s in the PHY for every higher speed. */
 	if (speeds & ~(RTE_ETH_LINK_SPEED_10M_HD | RTE_ETH_LINK_SPEED_10M |
 			RTE_ETH_LINK_SPEED_100M_HD | RTE_ETH_LINK_SPEED_100M))
 		gig_new |= PHY_ADV_1000_FD;
 
-	/* Only a change is worth losing the link for; QEMU loses it at every reset. */
+	/* Lose the link only for a change. QEMU loses it at every reset. */
 	if (adv_new == adv && gig_new == gig && (ctrl & IGB_PHY_CTRL_AUTONEG_EN) &&
 			!(ctrl & IGB_PHY_CTRL_POWER_DOWN) &&
 			(igb_rd(hw, IGB_STATUS) & IGB_STATUS_LU))
@@ -473,7 +473,7 @@ igb_phy_setup(struct igb_hw *hw, uint32_t speeds)
 int
 igb_link_setup(struct igb_hw *hw, uint32_t link_speeds)
 {
-	/* MAC follows the PHY: nothing forced, link up (8.2.1, 3.5.6.5). */
+	/* The MAC follows the PHY: force nothing, set link up (8.2.1, 3.5.6.5). */
 	igb_set(hw, IGB_CTRL, IGB_CTRL_SLU | IGB_CTRL_FD, IGB_CTRL_FRCSPD | IGB_CTRL_FRCDPLX);
 	return hw->ctl->copper ? igb_phy_setup(hw, link_speeds) : 0;
 }
@@ -507,9 +507,9 @@ igb_link_get(struct igb_hw *hw, bool *up, uint32_t *mbps, bool *full_duplex)
 	*full_duplex = (status & IGB_STATUS_FD) != 0;
 	*mbps = speeds[(status & IGB_STATUS_SPEED_MASK) >> IGB_STATUS_SPEED_SHIFT];
 	/*
-	 * A wire without a limit is reported as 100 Gb/s: a number that
-	 * applications may divide by, which "unknown" (all ones) is not. A link at less
-	 * than the wire's speed is what the PHYs agreed on.
+	 * Report a wire without a limit as 100 Gb/s: applications may divide by that number, but
+	 * not by "unknown" (all ones). If a link is slower than the wire, the PHYs have agreed on
+	 * its speed.
 	 */
 	if (hw->has_speed_cap && *mbps == (hw->cap_speed == 0 || hw->cap_speed > 100 ? 1000 :
 			hw->cap_speed > 10 ? 100 : 10))
@@ -524,7 +524,7 @@ igb_link_speed_capa(const struct igb_hw *hw)
 
 	if (!hw->ctl->copper)
 		capa = RTE_ETH_LINK_SPEED_1G;
-	/* 0 for a speed that DPDK has no flag for. */
+	/* rte_eth_speed_bitflag() returns 0 for a speed without a flag in DPDK. */
 	if (hw->has_speed_cap)
 		capa |= rte_eth_speed_bitflag(hw->cap_speed == 0 ? RTE_ETH_SPEED_NUM_100G :
 			hw->cap_speed, RTE_ETH_LINK_FULL_DUPLEX);

@@ -3,8 +3,7 @@
  */
 
 /*
- * The devices of the family, for the buses' tables. What differs between them
- * stands in igb_hw.c.
+ * PCI IDs of the family, for the tables of the buses. igb_hw.c holds the properties that differ.
  */
 
 #ifndef IGB_IDS_H

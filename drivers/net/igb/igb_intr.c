@@ -6,23 +6,22 @@
  * @file
  * Interrupts and link state.
  *
- * With MSI-X (datasheet 7.3.1.3) vector 0 is for link changes, and receive
- * queue q has vector 1 + q, as EAL counts them. IVAR says which queue raises
- * which vector; EIMS, EIMC, EIAC have a bit per vector. Queue vectors are
- * auto-cleared (EIAC), since nobody reads EICR for them, and auto-masked (EIAM):
- * each interrupt is asked for.
+ * With MSI-X (datasheet 7.3.1.3), vector 0 serves link changes, and receive queue q has vector
+ * 1 + q, which is the numbering of EAL. IVAR assigns a vector to each queue; EIMS, EIMC and EIAC
+ * have one bit per vector. Queue vectors are auto-cleared (EIAC), because nothing reads EICR for
+ * them, and auto-masked (EIAM): the application arms each interrupt.
  *
- * A device may have fewer vectors than queues (QEMU's has 10). The queues beyond
- * share vector 0 then: each has an event file descriptor like the others, but it
- * is the handler in EAL's interrupt thread that writes to it. Which of them it
- * was the device does not say, so all that asked are woken; as long as one does
- * not ask, its IVAR entry is not valid, and its frames interrupt nobody.
+ * A device may have fewer vectors than queues (the 82576 of QEMU has 10). The remaining queues then
+ * share vector 0. Each has an event file descriptor like the others, but the handler in the EAL
+ * interrupt thread writes to it. The device does not report which of these queues raised the
+ * interrupt, so the handler wakes all that are armed. While such a queue is not armed, its IVAR
+ * entry is not valid, and its frames raise no interrupt.
  *
- * Without MSI-X there is one interrupt; ICR tells what it was for.
+ * Without MSI-X there is one interrupt, and ICR indicates its cause.
  *
- * Beside the link the device reports errors of its own (8.8.1): FER, one of its
- * memories was corrupted, and DOUTSYNC, transmit DMA lost its place. Both are
- * always asked for, and told as RTE_ETH_EVENT_INTR_RESET: only a reset helps.
+ * Besides the link, the device reports its own errors (8.8.1): FER, one of its memories was
+ * corrupted, and DOUTSYNC, transmit DMA is out of sync. Both are always armed, and reported as
+ * RTE_ETH_EVENT_INTR_RESET, because only a reset helps.
  */
 
 #include <errno.h>
@@ -39,7 +38,7 @@
 
 #define IGB_ICR_ERRORS (IGB_ICR_FER | IGB_ICR_DOUTSYNC)
 
-/* The causes that the miscellaneous interrupt is armed for. */
+/* Causes for which the miscellaneous interrupt is armed. */
 static uint32_t
 igb_misc_causes(const struct rte_eth_dev *dev)
 {
@@ -54,7 +53,7 @@ igb_queue_vector(const struct igb_adapter *ad, uint16_t queue_id)
 	return own < ad->nb_vectors ? own : MISC_VECTOR;
 }
 
-/* Points queue `q` of a direction at a vector, or at none. */
+/* Points queue `q` of one direction at a vector, or at none. */
 static void
 igb_set_ivar(struct igb_hw *hw, uint16_t q, bool tx, uint32_t vector, bool valid)
 {
@@ -67,7 +66,7 @@ igb_set_ivar(struct igb_hw *hw, uint16_t q, bool tx, uint32_t vector, bool valid
 	igb_set(hw, reg, (vector | (valid ? IGB_IVAR_VALID : 0)) << shift, 0xFFu << shift);
 }
 
-/* Of a queue without a vector of its own. Locked: an IVAR register holds two queues. */
+/* Arms a queue without its own vector. Locked, because an IVAR register serves two queues. */
 static void
 igb_shared_arm(struct rte_eth_dev *dev, uint16_t queue_id, bool on)
 {
@@ -82,7 +81,7 @@ igb_shared_arm(struct rte_eth_dev *dev, uint16_t queue_id, bool on)
 	rte_spinlock_unlock(&ad->intr_lock);
 }
 
-/* Wakes those of these queues that asked, once. */
+/* Wakes those of these queues that are armed, and disarms them. */
 static void
 igb_shared_wake(struct rte_eth_dev *dev, uint32_t queues)
 {
@@ -103,7 +102,10 @@ igb_shared_wake(struct rte_eth_dev *dev, uint32_t queues)
 	rte_spinlock_unlock(&ad->intr_lock);
 }
 
-/* Behind those of the bus, one per vector, event file descriptors for the other queues. */
+/*
+ * Adds event file descriptors for the queues without a vector, behind those of the bus, which has
+ * one per vector.
+ */
 static int
 igb_shared_on(struct rte_eth_dev *dev)
 {
@@ -163,7 +165,7 @@ igb_link_update(struct rte_eth_dev *dev, int wait_to_complete)
 		rte_delay_us_sleep(10000);
 	}
 	link.link_autoneg = igb_link_autoneg(dev);
-	/* Against a stop in another thread. */
+	/* Another thread may stop the port concurrently. */
 	rte_spinlock_lock(&ad->intr_lock);
 	link.link_status = up && !hw->lost && ad->link_on ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
 	if (link.link_status == RTE_ETH_LINK_UP) {
@@ -186,10 +188,10 @@ igb_interrupt_handler(void *arg)
 
 	if (hw->bus->intr_drain != NULL)
 		hw->bus->intr_drain(hw->bus_dev);
-	/* Reading clears the causes. */
+	/* A read clears the causes. */
 	icr = igb_rd(hw, IGB_ICR);
 	if (icr == UINT32_MAX && !igb_hw_alive(hw))
-		return; /* the bus, or the watchdog, tells igb_ethdev_lost() */
+		return; /* the bus, or the watchdog, calls igb_ethdev_lost() */
 	link_changed = icr & IGB_ICR_LSC && igb_link_update(dev, 0) == 0;
 	if (link_changed)
 		IGB_DRV_LOG(INFO, hw, "link %s, %u Mb/s",
@@ -200,14 +202,14 @@ igb_interrupt_handler(void *arg)
 			icr & IGB_ICR_FER ? "the device reports a fatal error (FER)" :
 			"transmit DMA is out of sync (DOUTSYNC)");
 	igb_shared_wake(dev, UINT32_MAX);
-	/* Armed again: a cause that came meanwhile is still in ICR and fires at once. */
+	/* Arm again. A cause that arrived in the meantime is still in ICR, and fires at once. */
 	if (ad->intr_msix) {
 		igb_wr(hw, IGB_EIMS, 1u << MISC_VECTOR);
 	} else {
 		igb_wr(hw, IGB_IMS, igb_misc_causes(dev));
 		rte_intr_ack(dev->intr_handle);
 	}
-	/* At the end: the application may close the port when it is told. */
+	/* Last, because the application may close the port in its callback. */
 	if (link_changed)
 		igb_ethdev_tell(dev, RTE_ETH_EVENT_INTR_LSC);
 	if (icr & IGB_ICR_ERRORS)
@@ -244,7 +246,10 @@ igb_intr_teardown(struct rte_eth_dev *dev)
 	if (!ad->intr_registered)
 		return;
 	ad->intr_registered = false;
-	/* -EAGAIN while the handler runs; inside of it that would never end. */
+	/*
+	 * Unregistering returns -EAGAIN while the handler runs. In the handler itself, waiting
+	 * would never end.
+	 */
 	for (tries = 0; tries < 1000; tries++) {
 		ret = rte_intr_callback_unregister(dev->intr_handle, igb_interrupt_handler, dev);
 		if (ret != -EAGAIN)
@@ -283,7 +288,7 @@ igb_intr_start(struct rte_eth_dev *dev)
 			return ret;
 		}
 		for (q = 0; q < dev->data->nb_rx_queues; q++) {
-			/* To EAL a vector is an event file descriptor. */
+			/* For EAL, a vector is the index of an event file descriptor. */
 			rte_intr_vec_list_index_set(ih, q, RTE_INTR_VEC_RXTX_OFFSET + q);
 			vectors |= 1u << igb_queue_vector(ad, q);
 		}
@@ -331,7 +336,7 @@ igb_intr_stop(struct rte_eth_dev *dev)
 	}
 	if (!ad->intr_registered)
 		return;
-	/* What was never enabled EAL can't disable without a complaint. */
+	/* EAL logs an error if it must disable what was never enabled. */
 	if (ad->intr_enabled)
 		rte_intr_disable(dev->intr_handle);
 	ad->intr_enabled = false;
@@ -352,9 +357,10 @@ igb_rx_queue_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id)
 	if (igb_queue_vector(ad, queue_id) == MISC_VECTOR) {
 		igb_shared_arm(dev, queue_id, true);
 		/*
-		 * What came before raised nothing, and would not any more. A read's completion
-		 * says that IVAR was written, and comes behind all descriptors from before that
-		 * (PCIe 2.4.1): what is not seen now raises an interrupt.
+		 * Frames that arrived before this raised no interrupt, and never will. The
+		 * completion of a read proves that IVAR was written, and arrives behind all earlier
+		 * descriptor writes (PCIe 2.4.1). A frame that this check does not see therefore
+		 * raises an interrupt.
 		 */
 		(void)igb_rd(&ad->hw, IGB_STATUS);
 		if (igb_rx_descriptor_status(dev->data->rx_queues[queue_id], 0) ==

@@ -8,9 +8,9 @@
 #include <rte_log.h>
 
 extern int igb_logtype_init;   /* pmd.net.gantry_igb.init: probe, configure, start, stop */
-extern int igb_logtype_driver; /* pmd.net.gantry_igb.driver: what happens while it runs */
+extern int igb_logtype_driver; /* pmd.net.gantry_igb.driver: events at run time */
 
-/* One line, with the device's name first. hw: struct igb_hw. */
+/* Logs one line that begins with the name of the device. hw: struct igb_hw, or any with a name. */
 #define IGB_INIT_LOG(level, hw, fmt, ...) \
 	rte_log(RTE_LOG_ ## level, igb_logtype_init, "net_gantry_igb: %s: " fmt "\n", \
 		(hw)->name, ## __VA_ARGS__)

@@ -6,15 +6,15 @@
  * @file
  * A port in secondary processes.
  *
- * A secondary polls queues, which are shared memory and doorbells, and reads
- * what the primary has noted. It touches no other register: on vfio-user it has
- * no connection, and on any bus it may be killed at any moment, perhaps with
- * the lock of the statistics in hand. So it asks the primary (rte_mp) to bring
- * shared memory up to date, and reads that. What changes the port is the
- * primary's alone, but for clearing counters.
+ * A secondary process polls queues, which consist of shared memory and doorbells, and reads what
+ * the primary process has stored. It accesses no other register: on vfio-user it has no
+ * connection, and on any bus it may be killed at any moment, possibly while it holds the lock of
+ * the statistics. It therefore asks the primary process (rte_mp) to update the shared memory, and
+ * reads that. Only the primary process changes the port, except that a secondary process may
+ * clear the counters.
  *
- * The requests come in EAL's IPC thread. A port is served from the end of its
- * probe to the beginning of its close, which waits for a request under way.
+ * The requests arrive in the EAL IPC thread. A port is served from the end of its probe to the
+ * beginning of its close, which waits for a request in progress.
  */
 
 #include <errno.h>
@@ -29,7 +29,7 @@
 
 #include "igb_ethdev.h"
 
-#define IGB_MP_WAIT_S 5 /* as EAL itself does */
+#define IGB_MP_WAIT_S 5 /* seconds, as in EAL itself */
 
 struct igb_mp_request {
 	uint32_t op;      /* enum igb_mp_op */
@@ -82,7 +82,7 @@ igb_mp_open(struct rte_eth_dev *dev)
 {
 	static bool registered;
 
-	/* Without IPC (--no-shconf, --in-memory) there are no secondaries. */
+	/* Without IPC (--no-shconf, --in-memory) there are no secondary processes. */
 	if (!registered && rte_mp_action_register(IGB_DRIVER_NAME, igb_mp_answer) != 0 &&
 			rte_errno != ENOTSUP)
 		IGB_INIT_LOG(WARNING, igb_hw_of(dev), "secondary processes get no statistics: %s",
@@ -104,7 +104,7 @@ igb_mp_close(struct rte_eth_dev *dev)
 int
 igb_mp_ask(struct rte_eth_dev *dev, enum igb_mp_op op)
 {
-	/* EAL has one request of a name under way at a time. */
+	/* EAL permits one request of a name at a time. */
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	const struct igb_mp_request q = { .op = op, .port_id = dev->data->port_id };
 	const struct timespec wait = { .tv_sec = IGB_MP_WAIT_S };
@@ -127,7 +127,7 @@ igb_mp_ask(struct rte_eth_dev *dev, enum igb_mp_op op)
 	return ret;
 }
 
-/* A secondary's link_update. */
+/* Implements link_update in a secondary process. */
 int
 igb_mp_link_update(struct rte_eth_dev *dev, int wait_to_complete)
 {

@@ -4,11 +4,12 @@
 
 /**
  * @file
- * The port's NUMA node. Rings and what belongs to them come from the node that
- * the application names, or else from the device's. What lies elsewhere works,
- * but each access crosses between nodes: that is said once, when a queue is set
- * up, and once when the watchdog sees the core that polls it. A device that is
- * on no node (a software one) is near to everything.
+ * The NUMA node of the port.
+ *
+ * Rings and their software state are allocated on the node that the application names, or else on
+ * the node of the device. Memory on another node works, but each access crosses between nodes. The
+ * driver warns once when a queue is set up, and once when the watchdog sees the core that polls
+ * it. A device without a node (a software device) is near to everything.
  */
 
 #include <rte_malloc.h>
@@ -21,7 +22,7 @@ igb_zmalloc(const char *name, size_t size, int socket_id)
 {
 	void *p = rte_zmalloc_socket(name, size, RTE_CACHE_LINE_SIZE, socket_id);
 
-	/* A node without memory is better served from another than not at all. */
+	/* If the node has no memory left, memory of another node is better than none. */
 	if (p == NULL && socket_id != SOCKET_ID_ANY)
 		p = rte_zmalloc(name, size, RTE_CACHE_LINE_SIZE);
 	return p;
@@ -33,7 +34,7 @@ igb_numa_node(const struct rte_eth_dev *dev, unsigned int socket_id)
 	return (int)socket_id == SOCKET_ID_ANY ? dev->device->numa_node : (int)socket_id;
 }
 
-/* Where memory really lies; SOCKET_ID_ANY if EAL doesn't know (external memory). */
+/* Actual node of memory; SOCKET_ID_ANY if EAL does not know it (external memory). */
 static int
 igb_numa_of(const void *addr)
 {
@@ -65,7 +66,7 @@ igb_numa_block(void *arg, const struct gantry_dma_block *b)
 		place->node = b->socket_id;
 }
 
-/* Whether in EAL's memory or not (dma=bounce). */
+/* Works for rings in EAL memory and outside of it (dma=bounce). */
 static int
 igb_numa_of_ring(const struct rte_eth_dev *dev, const void *ring)
 {

@@ -4,35 +4,42 @@
 
 /**
  * @file
- * The driver on DPDK's PCI bus: every register is a load or a store.
+ * The driver on the PCI bus of DPDK. Every register access is a load or a store.
  *
- * DMA. With vfio a device belongs to a container, which is a set of mappings. EAL's has all
- * of EAL's memory in it; a device that the DMA library claims moves to a container of its
- * own, where nothing is mapped but what the library maps. A device changes container by being
- * closed and opened again, which resets it and maps its BARs anew, so that claiming comes
- * before anything else in a port's life. So that both containers are left in the right
- * order, devices are mapped and unmapped here, not by EAL (RTE_PCI_DRV_NEED_MAPPING). The
- * kernel has room for 65,535 mappings in a container (dma_entry_limit of
- * vfio_iommu_type1); EAL's call for them, which stops at 256, is not used there.
- * EAL's container lacks memory that EAL does not map, which is external memory that is no heap,
- * memory that EAL does not know, and heaps without hugepages (EAL sends no event of those): the
- * application maps it with rte_dev_dma_map(), and the driver warns of each mempool in such memory.
+ * DMA
  *
- * How a device is removed depends on the kernel's driver.
+ * With vfio, a device belongs to a container, which is a set of mappings. The container of EAL
+ * maps all EAL memory. A device that the DMA library claims moves to a private container, which
+ * maps nothing but what the library maps. To change its container a device must be closed and
+ * opened again, which resets it and maps its BARs again, so the claim comes before any other step
+ * in the life of a port. This file maps and unmaps devices itself, instead of EAL
+ * (RTE_PCI_DRV_NEED_MAPPING), so that it can leave both kinds of container in the right order.
  *
- *   vfio-pci       asks: EAL is sent an event, in any application, and the device
- *                  stays, with its BARs and its DMA, until EAL has let go of it,
- *                  that is, until the application has detached it.
- *   uio_pci_generic  does not ask. The kernel's event tells afterwards, to an
- *                  application that called rte_dev_event_monitor_start(). The BAR
- *                  is gone then, and touching it SIGBUS; who wants to live through
- *                  that calls rte_dev_hotplug_handle_enable(), and EAL puts memory
- *                  of all ones in its place.
+ * The kernel permits 65,535 mappings in a container (dma_entry_limit of vfio_iommu_type1). The
+ * EAL function stops at 256, so a private container does not use it.
  *
- * Either way EAL raises RTE_DEV_EVENT_REMOVE under the device's name. From then
- * on no register is touched. The doorbells are, until the port is stopped: they
- * lie in what is still, or again, mapped. A device that was asked for may write
- * to memory until it is forbidden to be bus master, which igb_pci_quiesced() does.
+ * The container of EAL lacks memory that EAL does not map: external memory that is not a heap,
+ * memory that EAL does not know, and heaps without hugepages (EAL sends no event for those). The
+ * application maps it with rte_dev_dma_map(), and the driver warns about each mempool in such
+ * memory.
+ *
+ * Removal
+ *
+ * The kernel driver determines how a device is removed.
+ *
+ *   vfio-pci         requests the device: EAL receives an event, in every application, and the
+ *                    device stays, with its BARs and its DMA, until EAL has released it, that is,
+ *                    until the application has detached it.
+ *   uio_pci_generic  makes no request. A kernel event reports the removal afterwards, to an
+ *                    application that called rte_dev_event_monitor_start(). By then the BAR is
+ *                    gone, and an access raises SIGBUS. An application that wants to survive this
+ *                    calls rte_dev_hotplug_handle_enable(); EAL then replaces the BAR by memory
+ *                    of all ones.
+ *
+ * In both cases EAL raises RTE_DEV_EVENT_REMOVE with the name of the device. The driver accesses
+ * no register from then on, except the doorbells until the port stops: their memory is still
+ * mapped, or mapped again. A requested device may write to memory until its bus mastering is
+ * disabled, which igb_pci_quiesced() does.
  */
 
 #include <errno.h>
@@ -57,15 +64,15 @@
 #include "igb_ethdev.h"
 #include "igb_ids.h"
 
-/** A device on this bus, from probe to removal. */
+/** A device on this bus, from probe to remove. */
 struct igb_pci {
 	TAILQ_ENTRY(igb_pci) next;
 	struct rte_pci_device *dev;
-	bool mapped;   /* its BARs; and it is in a container, if it is vfio's */
-	int container; /* its own; -1: EAL's */
+	bool mapped;   /* its BARs are; with vfio the device is in a container */
+	int container; /* the private one; -1: that of EAL */
 };
 
-/* By which removal finds them: EAL's device has no room for a driver's pointer. */
+/* Removal searches this list, because the EAL device has no room for a driver pointer. */
 static TAILQ_HEAD(, igb_pci) igb_pci_list = TAILQ_HEAD_INITIALIZER(igb_pci_list);
 static pthread_mutex_t igb_pci_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -111,14 +118,17 @@ igb_pci_read_config(void *arg, void *buf, size_t len, uint32_t offset)
 	return rte_pci_read_config(p->dev, buf, len, offset) == (int)len ? 0 : -EIO;
 }
 
-/* A register that is never all ones: a pulled card's are. */
+/* STATUS is never all ones; the registers of a pulled card are. */
 static bool
 igb_pci_alive(void *arg)
 {
 	return igb_pci_read32(arg, IGB_STATUS) != UINT32_MAX;
 }
 
-/* Out of its slot, or else no bus master any more: reading that back orders it after its writes. */
+/*
+ * True if the card is out of its slot, or is no longer a bus master. Reading the command register
+ * back returns after all earlier writes of the device.
+ */
 static bool
 igb_pci_quiesced(void *arg)
 {
@@ -152,7 +162,7 @@ igb_pci_bar(void *arg, unsigned int index, struct igb_bar *bar)
 	return 0;
 }
 
-/* vfio is told all event file descriptors at once, when the interrupts are enabled after this. */
+/* vfio receives all event file descriptors at once, when interrupts are enabled after this. */
 static int
 igb_pci_queue_vectors_on(void *arg, uint32_t nb)
 {
@@ -190,7 +200,7 @@ igb_pci_map(struct igb_pci *p)
 	return ret;
 }
 
-/* A container can go when nobody is in it any more. */
+/* A container can be destroyed when no device is in it. */
 static void
 igb_pci_unmap(struct igb_pci *p)
 {
@@ -202,7 +212,7 @@ igb_pci_unmap(struct igb_pci *p)
 	p->container = -1;
 }
 
-/* Of a device that is not mapped: it will be, in a container of its own. */
+/* Creates a private container for a device that is not mapped yet. */
 static int
 igb_pci_own_container(struct igb_pci *p)
 {
@@ -212,8 +222,8 @@ igb_pci_own_container(struct igb_pci *p)
 		return -ENODEV;
 	p->container = rte_vfio_container_create();
 	if (p->container < 0)
-		return -ENOSPC; /* of the 64 that EAL has room for */
-	/* It is open already where another device of the same group is in use. */
+		return -ENOSPC; /* EAL supports 64 containers */
+	/* The group is already open if another device of it is in use. */
 	return rte_vfio_container_group_bind(p->container, group) < 0 ? -EBUSY : 0;
 }
 
@@ -233,12 +243,12 @@ igb_pci_dma_claim(void *arg)
 		ret = -EIO;
 	if (ret != 0) {
 		igb_pci_unmap(p);
-		igb_pci_map(p); /* as it was; if it can't be, it has no registers any more */
+		igb_pci_map(p); /* as before; if this fails, its registers are inaccessible */
 	}
 	return ret;
 }
 
-/* EAL's calls set rte_errno, but not of every failure. */
+/* EAL functions set rte_errno, but not for every failure. */
 static int
 igb_pci_eal_error(void)
 {
@@ -294,7 +304,7 @@ static const struct igb_bus_ops igb_pci_ops = {
 	.dma = &igb_pci_dma_ops,
 };
 
-/* How many vectors the device has (PCI 3.0, 6.8.2.3): EAL's handle has room for more. */
+/* Number of vectors of the device (PCI 3.0, 6.8.2.3): the EAL handle has room for more. */
 static uint32_t
 igb_pci_vectors(struct igb_pci *p)
 {
@@ -312,7 +322,10 @@ igb_pci_is_at(const struct rte_device *dev, const void *addr)
 	return rte_pci_addr_cmp(&container_of(dev, const struct rte_pci_device, device)->addr, addr);
 }
 
-/* Of any device, in EAL's interrupt thread; more than once. The name is EAL's or the kernel's. */
+/*
+ * Called for any device, in the EAL interrupt thread, possibly more than once. The name is that of
+ * EAL or that of the kernel.
+ */
 static void
 igb_pci_event(const char *name, enum rte_dev_event_type type, void *arg)
 {
@@ -327,7 +340,7 @@ igb_pci_event(const char *name, enum rte_dev_event_type type, void *arg)
 		igb_ethdev_lost(dev);
 }
 
-/* Whether EAL has mapped the memory, or will, for devices in its own container. */
+/* True if EAL has mapped the memory, or will map it, for devices in its own container. */
 static bool
 igb_pci_in_eal_container(const struct rte_mempool_memhdr *mem)
 {
@@ -353,7 +366,7 @@ igb_pci_check_pool(struct igb_pci *p, const struct rte_mempool *mp)
 	}
 }
 
-/* Any mempool is complete, or about to be freed. */
+/* Called when any mempool is complete, or about to be freed. */
 static void
 igb_pci_pool_event(enum rte_mempool_event event, struct rte_mempool *mp, void *arg __rte_unused)
 {
@@ -375,8 +388,8 @@ igb_pci_check_complete_pool(struct rte_mempool *mp, void *arg)
 }
 
 /*
- * One registration for all devices, for good: one of a device's own could not be
- * taken back while the application closes the port in the midst of the event.
+ * One permanent registration serves all devices: a registration per device could not be removed
+ * while the application closes the port during the event.
  */
 static int igb_pci_listening;
 

@@ -6,14 +6,15 @@
  * @file
  * Statistics, from two sources.
  *
- * What the application received and sent is counted by the data path, per
- * queue, in 64 bits, for as long as the port is open: no stop, reset or new
- * set-up of a queue takes anything back, only rte_eth_stats_reset(). What the
- * application never saw (missed, damaged, filtered) only the controller knows:
- * its registers (datasheet 8.19) have 32 bits mostly and clear when read, so
- * every read is added to a sum of ours, under a lock, since two threads that
- * ask at once must not both lose half. A secondary process has the primary read
- * them (igb_mp.c); the sums are in shared memory.
+ * The data path counts what the application received and sent, per queue, in 64 bits, as long as
+ * the port is open. Only rte_eth_stats_reset() clears these counters: no stop, reset or new set-up
+ * of a queue does.
+ *
+ * Only the controller knows what the application never saw (missed, damaged, filtered). Its
+ * registers (datasheet 8.19) mostly have 32 bits, and clear when they are read. The driver adds
+ * every read to a sum, under a lock, because two concurrent readers would otherwise each lose a
+ * part. A secondary process has the primary process read them (igb_mp.c); the sums are in shared
+ * memory.
  */
 
 #include <errno.h>
@@ -21,11 +22,11 @@
 
 #include "igb_rxtx.h"
 
-/* In the register's order; RTE_ETH_XSTATS_NAME_SIZE is 64. */
+/* In the order of the registers. RTE_ETH_XSTATS_NAME_SIZE is 64. */
 static const struct {
 	const char *name;
 	uint16_t reg;
-	bool wide; /* two registers; the low one is read first and latches the other */
+	bool wide; /* two registers; reading the low one latches the other */
 } igb_stats_regs[] = {
 	{ "rx_crc_errors", IGB_CRCERRS, false },
 	{ "rx_align_errors", IGB_ALGNERRC, false },
@@ -71,11 +72,11 @@ static const struct {
 };
 
 #define NB_REGS   RTE_DIM(igb_stats_regs)
-/* Followed by one per queue: what was dropped for want of a descriptor (RQDPC). */
+/* Then follows one per queue: frames dropped for want of a descriptor (RQDPC). */
 
 static_assert(NB_REGS <= IGB_MAX_HW_STATS, "igb_adapter.hw_stats is too small");
 
-/* What adds up to ierrors and imissed. */
+/* Registers that add up to ierrors. */
 static const uint16_t igb_error_regs[] = {
 	IGB_CRCERRS, IGB_ALGNERRC, IGB_RXERRC, IGB_RLEC, IGB_RUC, IGB_RFC, IGB_ROC, IGB_RJC,
 };
@@ -87,7 +88,7 @@ igb_stats_read(struct igb_adapter *ad, unsigned int i)
 	const uint32_t low = igb_rd(&ad->hw, reg);
 	const uint32_t high = igb_stats_regs[i].wide ? igb_rd(&ad->hw, reg + 4) : 0;
 
-	/* All ones is what a device that has just gone reads as. */
+	/* All ones is also the value of a device that has just vanished. */
 	if ((low != UINT32_MAX && high != UINT32_MAX) || igb_hw_alive(&ad->hw))
 		ad->hw_stats[i] += (uint64_t)high << 32 | low;
 }
@@ -112,7 +113,7 @@ igb_stats_read_queue(struct igb_adapter *ad, uint16_t queue_id)
 		ad->rqdpc[queue_id] += value;
 }
 
-/* basic: only what struct rte_eth_stats needs; a register may cost a round trip. */
+/* basic: only what struct rte_eth_stats needs, because a register may cost a round trip. */
 int
 igb_stats_collect(struct rte_eth_dev *dev, bool basic)
 {
@@ -153,7 +154,7 @@ igb_stats_missed(struct rte_eth_dev *dev, uint16_t queue_id)
 	rte_spinlock_lock(&ad->stats_lock);
 	igb_stats_read_queue(ad, queue_id);
 	missed = ad->rqdpc[queue_id];
-	/* What the packet buffer had no room for is nobody's in particular. */
+	/* Frames that did not fit the packet buffer belong to no particular queue. */
 	for (i = 0; i < NB_REGS && dev->data->nb_rx_queues == 1; i++) {
 		if (igb_stats_regs[i].reg != IGB_MPC)
 			continue;
@@ -164,13 +165,13 @@ igb_stats_missed(struct rte_eth_dev *dev, uint16_t queue_id)
 	return missed;
 }
 
-/* A queue's counts since the last reset. */
+/* Returns the counters of a queue since the last reset. */
 static struct igb_queue_counts
 igb_queue_counts(const struct igb_queue_stats *s)
 {
 	struct igb_queue_counts c;
 
-	/* Base first: a concurrent reset takes it no farther than what is read after it. */
+	/* Base first: even with a concurrent reset, it never exceeds the later read of now. */
 #define SINCE_RESET(field) do { \
 	c.field = __atomic_load_n(&s->base.field, __ATOMIC_ACQUIRE); \
 	c.field = __atomic_load_n(&s->now.field, __ATOMIC_RELAXED) - c.field; \
@@ -232,7 +233,7 @@ igb_stats_reset(struct rte_eth_dev *dev)
 
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return igb_mp_ask(dev, IGB_MP_STATS_RESET);
-	/* Clears the registers. */
+	/* Clear the registers. */
 	igb_stats_collect(dev, false);
 	rte_spinlock_lock(&ad->stats_lock);
 	memset(ad->hw_stats, 0, sizeof(ad->hw_stats));

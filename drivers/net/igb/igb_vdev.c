@@ -4,15 +4,15 @@
 
 /**
  * @file
- * --vdev net_gantry_igb0,path=SOCKET[,devargs]: the device at a socket as a vdev.
+ * The device at a socket as a vdev: --vdev net_gantry_igb0,path=SOCKET[,devargs]
  *
- * DPDK's device iterators, and with them Open vSwitch, net_bonding and net_failsafe, find
- * ports only on the buses that they know, and vdev is one of those. The vdev owns a device of
- * the vfio-user bus, and the port is the vdev's, in name and device; everything else is
+ * The device iterators of DPDK, and with them Open vSwitch, net_bonding and net_failsafe, find
+ * ports only on the buses that they know; vdev is one of those. The vdev owns a device of the
+ * vfio-user bus. The port belongs to the vdev, and has its name; everything else is in
  * igb_vfio_user.c.
  *
- * A secondary process has the vdevs of the primary by their names alone, without devargs; the
- * vfio-user bus finds the device by the vdev's name.
+ * A secondary process learns the vdevs of the primary process by name only, without devargs. The
+ * vfio-user bus finds the device by the name of the vdev.
  */
 
 #include <bus_vdev_driver.h>

@@ -4,9 +4,9 @@
 
 /**
  * @file
- * The driver on the vfio-user bus. Registers go by message, all but the
- * doorbells: the other registers of their pages have side effects that a plain
- * store can't wait for (ENABLE) or would lose (counters that clear when read).
+ * The driver on the vfio-user bus. A register access is a message, except for the doorbells. The
+ * other registers in the pages of the doorbells have side effects for which a plain store cannot
+ * wait (ENABLE), or which it would lose (counters that clear when read).
  */
 
 #include <errno.h>
@@ -37,7 +37,7 @@ igb_vfio_user_write32(void *dev, uint32_t reg, uint32_t value)
 static volatile uint32_t *
 igb_vfio_user_doorbell(void *dev, uint32_t reg)
 {
-	/* All sixteen queues' at once. */
+	/* One mapping for the doorbells of all sixteen queues. */
 	return rte_vfio_user_bar_ptr(dev, 0, reg, (IGB_MAX_QUEUES - 1) * IGB_QUEUE_STRIDE + 4);
 }
 
@@ -79,7 +79,7 @@ igb_vfio_user_bar(void *arg, unsigned int index, struct igb_bar *bar)
 	return 0;
 }
 
-/* The bus has made and wired an event file descriptor for every vector. */
+/* The bus has created and connected an event file descriptor for every vector. */
 static int
 igb_vfio_user_queue_vectors_on(void *arg, uint32_t nb)
 {
@@ -96,7 +96,7 @@ igb_vfio_user_queue_vectors_off(void *arg)
 	rte_intr_free_epoll_fd(dev->intr_handle);
 }
 
-/* The device has a page table of its own. */
+/* The device has its own page table. */
 static bool
 igb_vfio_user_has_iommu(void *dev)
 {
@@ -144,8 +144,8 @@ igb_vfio_user_probe(struct rte_vfio_user_driver *drv, struct rte_vfio_user_devic
 }
 
 /*
- * A device that is to be kept out is, from the start: it could keep the files that it got.
- * Devargs that are no good are refused in the probe.
+ * A device that must be isolated (dma=bounce) is isolated from the start, because it could keep
+ * the file descriptors that it once received. The probe refuses invalid devargs.
  */
 static bool
 igb_vfio_user_claims(const struct rte_vfio_user_device *dev)

@@ -4,42 +4,41 @@
 
 /**
  * @file
- * The watchdog: is the device still doing its part?
+ * The watchdog: detects a device that no longer serves a queue.
  *
- * A device whose ring it cannot reach (an IOMMU that lacks the mapping, a base
- * register that was overwritten) says nothing. It fetches no descriptor, or what
- * it writes back goes nowhere; the data path sees descriptors without DD, which
- * is what an idle device looks like, too. What tells the two apart is the head
- * register, which the data path never reads. So EAL's alarm looks once a second
- * at each started queue. A queue stalls if, look after look,
+ * A device that cannot reach its ring (the IOMMU lacks the mapping, or a base register was
+ * overwritten) reports nothing. It fetches no descriptor, or its write-backs are lost. The data
+ * path sees descriptors without DD, which is also what an idle device looks like. The head
+ * register, which the data path never reads, distinguishes the two. An EAL alarm therefore looks
+ * once a second at each started queue. A queue stalls if, look after look,
  *
- *  - transmit: the oldest RS descriptor without DD is the same one, the
- *    link is up, nobody pauses us (STATUS.TXOFF), and TDH stands still, or is at
- *    TDT: everything was fetched, and nothing reported. A long frame on a slow
- *    wire moves TDH; an application that does not call tx_burst() has DD set.
- *  - receive: the next descriptor has no DD and is the same one, and RDH has gone
- *    past it: it was used, and not reported. Or frames are missed (RQDPC; MPC where
- *    there is one queue) though half the ring or more is the device's: it does not
- *    get at its descriptors. An application that does not poll has DD set; one
- *    whose pool ran dry has posted few.
+ *  - transmit: the oldest RS descriptor without DD is the same one, the link is up, no pause frame
+ *    holds the transmitter (STATUS.TXOFF), and TDH does not move, or is at TDT: the device has
+ *    fetched everything and reported nothing. A long frame on a slow wire moves TDH. If the
+ *    application does not call tx_burst(), DD is set.
+ *  - receive: the next descriptor has no DD and is the same one, and RDH has passed it: the device
+ *    used it without reporting it. Or frames are missed (RQDPC; MPC if there is one queue) while
+ *    the device owns half of the ring or more: it cannot reach its descriptors. If the application
+ *    does not poll, DD is set; if its pool is empty, few descriptors are posted.
  *
- * Not of a queue whose WTHRESH (8.10.8, 8.12.14) is above 1: there the device may keep
- * reports back until there are so many, and silence is no sign.
+ * A queue whose WTHRESH (8.10.8, 8.12.14) is above 1 is exempt: its device may hold reports back
+ * until there are that many, so a missing report is no evidence.
  *
- * IGB_STALL_LOOKS in a row make a stall: a count of looks, not a time, so that a
- * machine that stands still for a while is no reason. It is logged, and told as
- * RTE_ETH_EVENT_INTR_RESET, once until the queue moves again. The cure is the
- * application's: rte_eth_dev_reset(), or stopping and starting the port, which
- * resets the device and writes all of a ring's registers anew.
+ * IGB_STALL_LOOKS looks in a row make a stall. The watchdog counts looks instead of time, so that a
+ * machine that is suspended for a while causes no report. A stall is logged and reported as
+ * RTE_ETH_EVENT_INTR_RESET, once until the queue moves again. The application chooses the remedy:
+ * rte_eth_dev_reset(), or stopping and starting the port, which resets the device and programs all
+ * registers of a ring again.
  *
- * Threads. A look is taken in EAL's interrupt thread while others poll. It only
- * reads what is theirs, each value by itself; a mixture of old and new resembles
- * no other look, and so starts the count afresh. A register is read only of a
- * queue whose memory did not change since the last look. Stopping the port cancels the
- * alarm, and waits for a look under way; a queue is released only after that.
- * The next look is ordered before the application is told of anything: it may
- * stop, and even close, the port in its callback, and nothing here touches the
- * port afterwards.
+ * Threads
+ *
+ * A look runs in the EAL interrupt thread while other threads poll. It only reads their data, each
+ * value by itself; a mixture of old and new values equals no earlier look, and so restarts the
+ * count. It reads a register only if the memory of the queue has not changed since the last look.
+ * Stopping the port cancels the alarm and waits for a look in progress; queues are released only
+ * after that. The alarm is set again before the application is notified, because the application
+ * may stop and even close the port in its callback, and nothing here accesses the port
+ * afterwards.
  */
 
 #include <inttypes.h>
@@ -53,7 +52,7 @@
 #define IGB_WATCHDOG_US  1000000
 #define IGB_STALL_LOOKS  5
 
-/* Another thread's, at whatever moment. */
+/* Reads a variable that another thread may write at any moment. */
 #define PEEK(var) __atomic_load_n(&(var), __ATOMIC_RELAXED)
 
 static uint64_t
@@ -62,7 +61,7 @@ igb_ring_base(const struct igb_hw *hw, uint32_t bal)
 	return (uint64_t)igb_rd(hw, bal + (IGB_Q_BAH - IGB_Q_BAL)) << 32 | igb_rd(hw, bal);
 }
 
-/* Counts a look that found the queue as it was. True at the one that makes it a stall. */
+/* Counts a look that found the queue unchanged. True for the look that completes a stall. */
 static bool
 igb_stall_count(struct igb_watch *w)
 {
@@ -74,7 +73,7 @@ igb_stall_count(struct igb_watch *w)
 	return true;
 }
 
-/* Whether the device can send at all: link up, and not paused (802.3x). */
+/* True if the device can send: the link is up, and not paused (802.3x). */
 static bool
 igb_may_send(const struct igb_hw *hw)
 {
@@ -83,7 +82,7 @@ igb_may_send(const struct igb_hw *hw)
 	return (status & (IGB_STATUS_LU | IGB_STATUS_TXOFF)) == IGB_STATUS_LU;
 }
 
-/* The oldest group that is not reported done: where it begins, and its RS descriptor. */
+/* Finds the oldest group without DD: its first descriptor, and its RS descriptor. */
 static bool
 igb_tx_oldest(const struct igb_tx_queue *q, uint16_t *at, uint16_t *last)
 {
@@ -91,7 +90,7 @@ igb_tx_oldest(const struct igb_tx_queue *q, uint16_t *at, uint16_t *last)
 	unsigned int groups;
 
 	*at = PEEK(q->clean);
-	/* A bound: the two may be of different times. */
+	/* The loop is bounded, because the two values may be of different times. */
 	for (groups = 0; groups < q->nb_desc && *at != end; groups++) {
 		*last = PEEK(q->sw[*at].last);
 		if (!(PEEK(q->ring[*last].wb.status) & rte_cpu_to_le_32(IGB_TXD_STAT_DD)))
@@ -118,8 +117,8 @@ igb_tx_stalls(struct igb_adapter *ad, struct igb_tx_queue *q, struct igb_watch *
 	mbuf = PEEK(q->sw[last].mbuf);
 	used = (tail + q->nb_desc - at) % q->nb_desc;
 	/*
-	 * The same descriptor, not the same place a lap later: in between no more
-	 * packets were sent than descriptors have been added.
+	 * The same descriptor, or the same place one lap later? It is the same one if no more
+	 * packets were sent in between than descriptors were added.
 	 */
 	if (w->looks == 0 || w->at != at || w->last != last || w->mbuf != mbuf ||
 			used < w->used || packets - w->packets > (uint64_t)(used - w->used)) {
@@ -237,7 +236,7 @@ igb_watchdog_alarm(void *arg)
 	struct rte_eth_dev *dev = arg;
 	bool stall;
 
-	/* Registers of all ones may be all that tells of a card that was pulled. */
+	/* Registers of all ones may be the only sign that a card was pulled. */
 	if (!igb_hw_alive(igb_hw_of(dev))) {
 		igb_ethdev_lost(dev->device);
 		return;

@@ -17,7 +17,7 @@ struct walk {
 	rte_pmd_gantry_igb_object_cb *cb;
 	void *arg;
 	int ret;
-	unsigned int index; /* of the queue whose pool is shown */
+	unsigned int index; /* queue whose pool is being shown */
 };
 
 static int
@@ -53,7 +53,7 @@ is_it_in(void *arg, const struct gantry_dma_reach_group *g)
 		l->bus = g->first + at;
 }
 
-/* Of memory that the device reaches as such: in strict and bounce mode there is none. */
+/* Finds memory that the device reaches permanently: in modes strict and bounce there is none. */
 static gantry_dma_addr_t
 bus_address(const struct igb_adapter *ad, const void *ptr)
 {
@@ -215,7 +215,7 @@ rte_pmd_gantry_igb_numa_check(uint16_t port_id, bool is_rx, uint16_t queue_id,
 	return gantry_dma_numa_check(igb_adapter_of(dev)->dma, what, lcore_id, socket);
 }
 
-/* The device, if it has that register and answers. */
+/* Returns the device, if it has that register and is alive. */
 static int
 igb_port_reg(uint16_t port_id, uint32_t reg, struct igb_hw **hw)
 {
