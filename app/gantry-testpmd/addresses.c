@@ -3,18 +3,17 @@
  */
 
 /*
- * One memory, three addresses: the CPU's virtual one, by which this process
- * reaches it; the physical one, by which the memory controller does, and which
- * Linux tells root only; the bus address, by which the device does. Where the
- * last two or the first and the last are the same depends on what is between the
- * device and the memory (doc/dma.md).
+ * Shows three addresses of each piece of memory: the virtual address, by which this process
+ * accesses it; the physical address, by which the memory controller does, and which Linux reveals
+ * to root only; and the bus address, by which the device does. Which of them are equal depends on
+ * what is between device and memory (doc/dma.md).
  *
- * Only a driver knows where its rings and BARs are. Ours tells; of other drivers
- * the memzones are shown, which is where DPDK's drivers keep their rings.
+ * Only a driver knows its rings and BARs. net_gantry_igb reports them. For other drivers, the
+ * command shows the memzones, in which drivers of DPDK keep their rings.
  *
- * And below that what the device may reach: that the driver uses three rings does not say what a
- * device that goes wrong could touch. In direct mode that is all of EAL's memory; in strict
- * mode each mapping by itself, and who made it.
+ * Below that it shows what the device can reach. A list of three rings that the driver uses does
+ * not show what a faulty device could access: in direct mode that is all EAL memory, in strict
+ * mode each mapping by itself, with its creator.
  */
 
 #include <errno.h>
@@ -44,8 +43,8 @@ struct table {
 };
 
 /*
- * Who made the mapping by which this process reaches it. A PCI device's BARs are
- * mapped through the kernel driver that it is bound to.
+ * Returns what mapped a BAR into this process. The BARs of a PCI device are mapped through the
+ * kernel driver to which the device is bound.
  */
 static const char *
 bar_mapper(const struct port *p, const void *cpu, bool is_io, char *buf, size_t len)
@@ -55,7 +54,7 @@ bar_mapper(const struct port *p, const void *cpu, bool is_io, char *buf, size_t 
 	ssize_t n;
 
 	if (strcmp(bus, "pci") != 0) {
-		/* What is not mapped is reached by a message for each access. */
+		/* A register that is not mapped is accessed by a message each time. */
 		snprintf(buf, len, "%s", cpu != NULL ? "bus vfio_user" : "no: by message");
 		return buf;
 	}
@@ -70,7 +69,7 @@ bar_mapper(const struct port *p, const void *cpu, bool is_io, char *buf, size_t 
 	return buf;
 }
 
-/* @p cpu NULL: not reached by this process; @p bus UINT64_MAX: not reached by the device */
+/* @p cpu NULL: not accessible to this process; @p bus UINT64_MAX: not accessible to the device */
 static void
 row(struct table *t, const char *kind, const char *name, const void *cpu, gantry_dma_addr_t bus,
 	uint64_t size, const char *mapper)
@@ -109,8 +108,9 @@ object(void *arg, const struct rte_pmd_gantry_igb_object *o)
 	if (o->type == RTE_PMD_GANTRY_IGB_BAR) {
 		mapper = bar_mapper(t->port, o->cpu, o->is_io, buf, sizeof(buf));
 		/*
-		 * A page has a physical address from its first use on. No register there minds;
-		 * besides the driver's accesses this is the only one to a BAR.
+		 * A page has a physical address only after its first use. No register at this place
+		 * has a side effect. Apart from the accesses of the driver, this is the only access
+		 * to a BAR.
 		 */
 		if (o->cpu != NULL)
 			rte_read32(o->cpu);
@@ -125,7 +125,7 @@ object(void *arg, const struct rte_pmd_gantry_igb_object *o)
 	return 0;
 }
 
-/* Another driver's port: EAL's view of the memory. */
+/* Ports of other drivers: memory as EAL sees it. */
 static gantry_dma_addr_t
 eal_bus_address(rte_iova_t iova)
 {
@@ -145,7 +145,7 @@ memzone(const struct rte_memzone *mz, void *arg)
 }
 
 /*
- * What a device may reach.
+ * What a device can reach.
  */
 
 struct reach {
@@ -177,7 +177,7 @@ group(void *arg, const struct gantry_dma_reach_group *g)
 		"mapped_by", g->by));
 }
 
-/* @return the groups, an array */
+/* Prints the groups of all ports. Returns them as an array. */
 static json_t *
 show_reach(void)
 {

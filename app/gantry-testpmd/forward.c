@@ -3,10 +3,12 @@
  */
 
 /*
- * Forwarding. Streams are dealt out to the workers in turn; with no worker the
- * main lcore carries them itself and looks at the clock between turns. Counters
- * belong to the lcore that carries the stream; the main lcore reads them while
- * they change, which is good enough for a display.
+ * Forwarding.
+ *
+ * The workers take the streams in turn: worker w carries streams w, w + n, ... With no worker, the
+ * main lcore carries all streams, and checks the clock between turns. The counters belong to the
+ * lcore that carries the stream; the main lcore reads them while they change, which is accurate
+ * enough for a display.
  */
 
 #include <inttypes.h>
@@ -25,31 +27,31 @@
 
 #include "testpmd.h"
 
-#define PROGRESS_SECONDS 10 /* between lines where there is no terminal */
+#define PROGRESS_SECONDS 10 /* seconds between lines, if standard output is not a terminal */
 
 struct stream {
 	struct port *in, *out;
 	uint16_t in_q, out_q;
-	uint16_t flow;              /* txonly: varies the UDP source port, so that RSS spreads */
+	uint16_t flow;              /* txonly: varies the UDP source port, for RSS */
 	uint64_t received, sent;
-	uint64_t dropped;           /* the transmit ring was full */
-	uint64_t ignored;           /* icmpecho: no request */
+	uint64_t dropped;           /* because the transmit ring was full */
+	uint64_t ignored;           /* icmpecho: packets that were no request */
 } __rte_cache_aligned;
 
 struct worker {
 	const struct options *o;
 	uint16_t (*turn)(struct stream *s, const struct options *o);
 	struct stream *streams;
-	unsigned int first, step, nb_streams; /* this one's: first, first + step, ... */
+	unsigned int first, step, nb_streams; /* carries first, first + step, ... */
 	uint64_t longest_gap;       /* TSC cycles */
-	void (*between)(void);      /* the main lcore's other duty, if this is the main lcore */
+	void (*between)(void);      /* duty of the main lcore between turns, or NULL */
 } __rte_cache_aligned;
 
 static struct run {
 	const struct options *o;
 	struct stream *streams;
 	unsigned int nb_streams;
-	uint64_t start, last, next; /* TSC: of the run, the last display, the next */
+	uint64_t start, last, next; /* TSC: start of the run, last display, next display */
 	struct {
 		uint64_t received, sent;
 	} shown[RTE_MAX_ETHPORTS];
@@ -87,7 +89,7 @@ turn_io(struct stream *s, const struct options *o)
 	return n;
 }
 
-/* As dpdk-testpmd: from this port, to 02:00:00:00:00:NN of the port beyond. */
+/* As in dpdk-testpmd: source is this port, destination is 02:00:00:00:00:NN, NN the port. */
 static uint16_t
 turn_mac(struct stream *s, const struct options *o)
 {
@@ -151,7 +153,7 @@ turn_icmpecho(struct stream *s, const struct options *o)
 	return n;
 }
 
-/* What txonly sends: UDP to the discard port, in RFC 2544's address range. */
+/* Builds a packet of txonly: UDP to the discard port, addresses of RFC 2544. */
 static void
 fill_udp(struct rte_mbuf *m, struct stream *s, uint32_t len)
 {
@@ -192,7 +194,7 @@ turn_txonly(struct stream *s, const struct options *o)
 		return 0;
 	for (uint16_t i = 0; i < o->burst; i++)
 		fill_udp(pkts[i], s, o->size - FCS_LEN);
-	/* A full ring is the normal state here, not a drop. */
+	/* Here a full ring is the normal state: the packets do not count as dropped. */
 	sent = rte_eth_tx_burst(s->out->id, s->out_q, pkts, o->burst);
 	s->sent += sent;
 	rte_pktmbuf_free_bulk(pkts + sent, o->burst - sent);
@@ -247,7 +249,7 @@ display(double seconds, double interval)
 	fflush(stdout);
 }
 
-/* What the main lcore has to do now and then: the display, and the end. */
+/* Duties of the main lcore: update the display, and end the run. */
 static void
 watch(void)
 {
@@ -273,7 +275,7 @@ make_streams(const struct options *o, struct stream *streams)
 
 		for (uint16_t q = 0; q < queues; q++) {
 			struct stream *s = &streams[n++];
-			/* A reply leaves by the port that the request came to. */
+			/* A reply leaves through the port at which the request arrived. */
 			bool same = o->mode == MODE_ICMPECHO || o->mode == MODE_TXONLY;
 
 			s->in = &ports[p];
@@ -284,7 +286,7 @@ make_streams(const struct options *o, struct stream *streams)
 	return n;
 }
 
-/* Who polls which queue is the application's choice, and known here only. */
+/* The application assigns queues to cores, so only it can check their nodes. */
 static void
 check_nodes(const struct worker *w, unsigned int lcore)
 {
@@ -387,7 +389,7 @@ forward_run(const struct options *o)
 			.nb_streams = run.nb_streams,
 		};
 
-	ports_wait_link(); /* a link that is down may come up; it is said, and no obstacle */
+	ports_wait_link(); /* reports a link that is down; it may still come up */
 	printf("forwarding on %u port%s, %u lcore%s\n", nb_ports, nb_ports == 1 ? "" : "s",
 		nb_workers, nb_workers == 1 ? "" : "s");
 	fflush(stdout);
@@ -413,7 +415,7 @@ forward_run(const struct options *o)
 	for (unsigned int w = 0; w < nb_workers; w++)
 		gap = RTE_MAX(gap, workers[w].longest_gap);
 	end = rte_rdtsc();
-	ports_drain(o); /* so that what counts as sent was */
+	ports_drain(o); /* so that packets counted as sent were sent */
 	status = final_report(o, (double)(end - run.start) / rte_get_tsc_hz(), gap);
 	if (ports_lost())
 		status = 1;

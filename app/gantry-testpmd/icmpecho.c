@@ -3,10 +3,9 @@
  */
 
 /*
- * Answers for every IPv4 address: an ARP request and an ICMP echo request become
- * their replies where they lie. Nothing else changes, so the IPv4 header's
- * checksum stays right (a sum does not mind two addresses swapped), and ICMP's is
- * updated for the one byte that differs (RFC 1624).
+ * Answers for every IPv4 address: turns an ARP request or an ICMP echo request into its reply, in
+ * place. The IPv4 header checksum remains correct, because swapping two addresses does not change
+ * a sum. The ICMP checksum is updated for the one byte that differs (RFC 1624).
  */
 
 #include <netinet/ip_icmp.h>
@@ -66,7 +65,7 @@ bool
 icmpecho_answer(struct rte_mbuf *m, const struct rte_ether_addr *own)
 {
 	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
-	uint32_t len = rte_pktmbuf_data_len(m); /* headers lie in the first segment */
+	uint32_t len = rte_pktmbuf_data_len(m); /* the first segment holds the headers */
 	bool answered = false;
 
 	if (len < sizeof(*eth))

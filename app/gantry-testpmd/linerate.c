@@ -3,26 +3,25 @@
  */
 
 /*
- * Port 0 sends numbered frames as fast as its wire takes them, port 1 receives
- * and compares every byte. Which frame it is follows from the number in it, and
- * what the rest must be follows from the number:
+ * Port 0 sends numbered frames as fast as its wire accepts them. Port 1 receives them and compares
+ * every byte. The number in a frame identifies it, and determines all other bytes:
  *
  *	 0  destination, source, 0x88B5 (for local experiments)
- *	14  number of the trial, so that no straggler counts for the next one
+ *	14  number of the trial, so that a late frame does not count for the next trial
  *	16  number of the frame
- *	24  64-bit words, word i of frame s being s * A + i * B
+ *	24  64-bit words; word i of frame s is s * A + i * B
  *
- * so a stale buffer, a swapped one, a shifted or a truncated copy all show. A
- * number is believed only when the pattern confirms it. One queue and one wire
- * keep the order: a number ahead of the expected one means that those between are
- * lost, a number behind it is a frame twice.
+ * A stale buffer, a swapped one, a shifted or a truncated copy therefore all show. A number
+ * counts only if the pattern confirms it. One queue and one wire keep the order: if a number is
+ * ahead of the expected one, the frames in between are lost; if it is behind, a frame arrived
+ * twice.
  *
- * Rates are those of the wire, not of the ring: the clock starts and stops at
- * moments when the transmit ring had no room left and the receive ring no frame,
- * so neither ring's content counts. The trial then goes on until the last frame
- * arrived, and the loss is counted from the very first frame to the last.
+ * Rates are those of the wire, not of the ring. The clock starts and stops at moments when the
+ * transmit ring is full and the receive ring is empty, so the contents of the rings do not count.
+ * The trial then continues until the last frame has arrived. The loss covers all frames, from the
+ * first to the last.
  *
- * One lcore does all of it; the longest turn of its loop is part of the result.
+ * One lcore does everything. The longest turn of its loop is part of the result.
  */
 
 #include <inttypes.h>
@@ -42,7 +41,7 @@
 #define ETHER_TYPE_LOCAL 0x88B5
 #define PATTERN_A        UINT64_C(0x9E3779B97F4A7C15)
 #define PATTERN_B        UINT64_C(0xD1B54A32D192ED03)
-#define SETTLE_MS        250 /* silence after which what has not arrived is lost */
+#define SETTLE_MS        250 /* silence after which frames that have not arrived count as lost */
 
 struct head {
 	struct rte_ether_hdr eth;
@@ -55,11 +54,11 @@ struct trial {
 	uint32_t size, len;           /* with and without FCS */
 	uint32_t speed;               /* Mb/s; 0: not limited */
 	struct rte_ether_hdr eth;
-	struct rte_mbuf *pending[MAX_BURST]; /* made, and not taken by the ring yet */
+	struct rte_mbuf *pending[MAX_BURST]; /* built, but not yet accepted by the ring */
 	uint16_t nb_pending, first_pending;
 	uint64_t made, sent;
-	uint64_t received;            /* right ones */
-	uint64_t expected;            /* the next number */
+	uint64_t received;            /* correct ones */
+	uint64_t expected;            /* next number */
 	uint64_t lost, corrupted, misordered;
 	uint64_t longest_gap;         /* TSC cycles */
 	double tx_pps, rx_pps, seconds;
@@ -84,11 +83,11 @@ fill(struct rte_mbuf *m, const struct trial *t, uint64_t number)
 	memcpy(p, &word, left);
 }
 
-/* Whether a frame is, in every byte, the one whose number it carries. */
+/* True if every byte of a frame is that of the frame whose number it carries. */
 static bool
 intact(const struct rte_mbuf *m, const struct trial *t)
 {
-	uint8_t flat[9018] __rte_aligned(8); /* for a frame in several segments */
+	uint8_t flat[9018] __rte_aligned(8); /* copy of a frame in several segments */
 	const struct head *h;
 	const uint8_t *p;
 	uint64_t word, seen, wrong = 0;
@@ -110,7 +109,7 @@ intact(const struct rte_mbuf *m, const struct trial *t)
 	return wrong == 0 && memcmp(p, &word, left) == 0;
 }
 
-/* Of an earlier trial: it arrived late, and was counted as lost there. */
+/* True for a frame of an earlier trial, which arrived late and counted as lost there. */
 static bool
 straggler(const struct rte_mbuf *m, const struct trial *t)
 {
@@ -138,7 +137,7 @@ judge(const struct rte_mbuf *m, struct trial *t)
 	t->received++;
 }
 
-/* @return true: the ring was filled to the brim */
+/* Returns true if the transmit ring is now full. */
 static bool
 send_some(struct trial *t, const struct options *o)
 {
@@ -159,7 +158,7 @@ send_some(struct trial *t, const struct options *o)
 	return t->nb_pending != 0;
 }
 
-/* @return true: the ring was emptied */
+/* Returns true if the receive ring is now empty. */
 static bool
 receive_some(struct trial *t, const struct options *o, uint64_t *got)
 {
@@ -173,7 +172,7 @@ receive_some(struct trial *t, const struct options *o, uint64_t *got)
 	return n < o->burst;
 }
 
-/* EAL rounds the TSC's frequency to 10 MHz, which is too coarse for a rate. */
+/* EAL rounds the TSC frequency to 10 MHz, which is too coarse for a rate. */
 static double
 seconds_now(void)
 {
@@ -203,7 +202,7 @@ run_trial(struct trial *t, const struct options *o, double duration)
 		if (got != got_before)
 			quiet = now;
 
-		/* A wire that is faster than this loop never fills the ring: do not wait for it. */
+		/* A wire that is faster than this loop never fills the ring: wait 100 ms at most. */
 		if (sending && now >= due && ((full && empty) || now - due > hz / 10)) {
 			if (begin == 0) {
 				begin = now;
@@ -221,7 +220,7 @@ run_trial(struct trial *t, const struct options *o, double duration)
 		if (!sending && (t->expected == t->sent || now - quiet > hz / 1000 * SETTLE_MS))
 			break;
 	}
-	/* The ring never saw these. */
+	/* The ring never accepted these. */
 	rte_pktmbuf_free_bulk(t->pending + t->first_pending, t->nb_pending);
 	t->lost = t->sent - t->received;
 }
@@ -232,7 +231,7 @@ line_rate(const struct trial *t)
 	return t->speed * 1e6 / ((t->size + WIRE_OVERHEAD) * 8);
 }
 
-/* One trial: run, shown, and as JSON. @return NULL: interrupted */
+/* Runs one trial and returns its result; NULL if it was interrupted. */
 static json_t *
 trial(const struct options *o, uint32_t size, double duration, bool *good)
 {
@@ -291,7 +290,7 @@ show(const json_t *result)
 	fflush(stdout);
 }
 
-/* The sizes come one a line, "SIZE [SECONDS]"; each result goes back as a line of JSON. */
+/* Reads sizes, one per line, "SIZE [SECONDS]"; prints each result as one line of JSON. */
 static int
 run_from_stdin(const struct options *o, json_t *results)
 {

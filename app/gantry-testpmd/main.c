@@ -3,35 +3,45 @@
  */
 
 /*
- * gantry-testpmd: an application for DPDK ports, in the manner of dpdk-testpmd
- * but without its command line, for scripts.
+ * gantry-testpmd: an application for DPDK ports, similar to dpdk-testpmd, but for scripts: it has
+ * no interactive command line.
  *
  *	gantry-testpmd EAL-ARGUMENTS -- forward|linerate|addresses [OPTIONS]
  *
- * The drivers of gantry are linked in; any other port that EAL knows will do.
+ * The drivers of gantry are linked in. The application also runs on any other port that EAL
+ * knows.
  *
  * Theory of operation
  *
- * A port is a set of receive and transmit queues, and a queue belongs to one
- * thread at a time: a burst function takes no lock. So the unit of work is the
- * stream, one receive queue and the transmit queue of the same number on the
- * peer port, and a stream belongs to one lcore for as long as the command runs.
- * The workers carry streams and nothing else; the main lcore watches the clock
- * and talks to the user. With a single lcore it does both (forward.c).
+ * A port is a set of receive and transmit queues. A queue belongs to one thread at a time,
+ * because a burst function takes no lock. The unit of work is therefore the stream: one receive
+ * queue, and the transmit queue with the same number on the peer port. A stream belongs to one
+ * lcore for the duration of the command. The workers carry only streams; the main lcore watches
+ * the clock and prints. With a single lcore, that lcore does both (forward.c).
  *
- * An lcore polls. Whatever keeps it away - the host that runs another machine,
- * the kernel, a page fault - shows as a long turn of its loop, and while it is
- * away a receive ring fills at the wire's rate: 4096 descriptors last 2.75 ms
- * at 64 bytes and 1 Gb/s. Each loop therefore records its longest turn, so that
- * a lost frame can be told from a lost core (linerate.c).
+ *	           stream of lcore 1                      stream of lcore 2
+ *	port 0 rx queue 0 --> port 1 tx queue 0    port 1 rx queue 0 --> port 0 tx queue 0
+ *
+ * An lcore polls. If the host, the kernel or a page fault takes the core away, one turn of the
+ * loop takes long, and in the meantime a receive ring fills at the rate of the wire: 4096
+ * descriptors last 2.75 ms at 64 bytes and 1 Gb/s. Each loop therefore records its longest turn,
+ * so that a lost frame can be distinguished from a lost core (linerate.c).
+ *
+ * Lifecycle: parse the options, start EAL, start the ports, run one command, stop the ports. A
+ * signal or the removal of a device sets stop_requested, which every loop polls.
+ *
+ * Files
  *
  *	options.c   the command line
- *	port.c      from EAL's ports to started ones
+ *	port.c      starts and stops the ports that EAL found
  *	forward.c   the modes io, mac, macswap, rxonly, txonly, icmpecho
- *	icmpecho.c  a request into its reply
- *	linerate.c  frames at line rate, compared byte for byte
- *	addresses.c one memory, three addresses
- *	report.c    JSON
+ *	icmpecho.c  turns a request into its reply
+ *	linerate.c  sends frames at line rate, and compares every byte that arrives
+ *	addresses.c shows the three addresses of memory
+ *	report.c    JSON output
+ *
+ * Not done, on purpose: an interactive command line, and offloads other than RSS, scatter and
+ * multi-segment transmit.
  */
 
 #include <err.h>
@@ -64,7 +74,7 @@ on_signal(int sig)
 	stop_requested = 1;
 }
 
-/* Ours is what stands after "--"; a mistake in it is found before EAL starts. */
+/* Returns the index of "--". Errors in the arguments behind it are found before EAL starts. */
 static int
 find_own_arguments(int argc, char **argv)
 {
@@ -74,7 +84,7 @@ find_own_arguments(int argc, char **argv)
 	return argc;
 }
 
-/* Without "--" there is nothing of EAL's to ask about. */
+/* Without "--", the command line holds no arguments that EAL could explain. */
 static bool
 asks_for_help(int argc, char **argv)
 {
@@ -104,7 +114,7 @@ main(int argc, char **argv)
 		complain("EAL did not start: %s", rte_strerror(rte_errno));
 		return rte_errno == EINVAL ? 2 : 1;
 	}
-	/* No SA_RESTART: a read from standard input ends, too. */
+	/* No SA_RESTART: a signal also ends a read from standard input. */
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 

@@ -231,7 +231,7 @@ options_parse(struct options *o, int argc, char **argv)
 		return false;
 	}
 	if (o->command == CMD_LINERATE) {
-		/* The longest that either side may be away without a loss. */
+		/* Large rings: either side can be preempted longest without a loss. */
 		o->rxd = o->txd = 4096;
 		o->duration = 2;
 	} else {
@@ -259,10 +259,10 @@ options_parse(struct options *o, int argc, char **argv)
 		complain("%s: not expected here", argv[optind]);
 		return false;
 	}
-	/* EAL uses getopt after this, and has it name what it does not know. */
+	/* EAL uses getopt after this, and getopt must report unknown options to the user again. */
 	optind = 0;
 	opterr = 1;
-	/* A stream sends on the queue of the number that it receives from. */
+	/* A stream sends on the transmit queue that has the number of its receive queue. */
 	if (o->txq < o->rxq && o->command == CMD_FORWARD && o->mode != MODE_RXONLY) {
 		complain("--txq %u is less than --rxq %u: each receive queue needs its own "
 			 "transmit queue", o->txq, o->rxq);

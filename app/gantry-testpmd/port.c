@@ -3,8 +3,8 @@
  */
 
 /*
- * From the ports that EAL found to ports that run: one mempool for all of them,
- * large enough that every ring can be full at once.
+ * Starts the ports that EAL found. All ports share one mempool, which is large enough for all rings
+ * to be full at the same time.
  */
 
 #include <string.h>
@@ -17,7 +17,7 @@
 #include "testpmd.h"
 
 #define POOL_CACHE    256
-#define LINK_WAIT_MS  9000 /* a copper link's autonegotiation takes seconds */
+#define LINK_WAIT_MS  9000 /* auto-negotiation of a copper link takes seconds */
 #define DRAIN_MS      1000
 #define DRAIN_MAX_MS  10000
 
@@ -26,7 +26,7 @@ unsigned int nb_ports;
 struct rte_mempool *mbuf_pool;
 static volatile bool lost;
 
-/* A device that is gone answers nothing any more: there is nothing left to do here. */
+/* A removed device no longer answers, so the command ends. */
 static int
 on_removal(uint16_t id, enum rte_eth_event_type type, void *arg, void *ret_param)
 {
@@ -42,7 +42,7 @@ ports_lost(void)
 	return lost;
 }
 
-/* What the frame of a given MTU has beside its payload, by this driver's count. */
+/* Returns the bytes of a frame besides its payload, as the driver of the port counts them. */
 static uint32_t
 frame_overhead(const struct rte_eth_dev_info *info)
 {
@@ -51,7 +51,7 @@ frame_overhead(const struct rte_eth_dev_info *info)
 	return RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
 }
 
-/* The largest frame that this command makes itself, in one mbuf. */
+/* Returns the largest frame that the command generates, which must fit one mbuf. */
 static uint32_t
 largest_own_frame(const struct options *o)
 {
@@ -92,7 +92,7 @@ make_pool(const struct options *o)
 	return mbuf_pool == NULL;
 }
 
-/* Asked for more than the port has: one line, before the driver says it in its own way. */
+/* Reports options that exceed the port in one line, before the driver reports them its own way. */
 static int
 check_port(const struct options *o, struct port *p)
 {
@@ -159,8 +159,9 @@ start(const struct options *o, struct port *p)
 	int ret;
 
 	/*
-	 * Before it starts, or frames for others that come first are dropped. Not all can; those
-	 * that cannot receive everything anyway or say so.
+	 * Enable this before the port starts; else frames for other addresses that arrive first
+	 * are dropped. Not every port supports it: those that do not either receive everything
+	 * anyway, or report an error.
 	 */
 	ret = rte_eth_promiscuous_enable(p->id);
 	if (ret != 0 && ret != -ENOTSUP)
@@ -248,15 +249,15 @@ ports_wait_link(void)
 	return false;
 }
 
-/* The last descriptor that was filled; a ring is worked off in its order. */
+/* Tests the last descriptor that was filled, because a device works in the order of the ring. */
 static bool
 ring_is_done(const struct port *p, uint16_t queue)
 {
-	/* A driver that cannot tell, too. */
+	/* also true if the driver cannot report it */
 	return rte_eth_tx_descriptor_status(p->id, queue, p->txd - 1) != RTE_ETH_TX_DESC_FULL;
 }
 
-/* What a full ring takes at the most, and time for a device that is not ready at once. */
+/* The longest time that a full ring can take, plus time for a device that is not ready at once. */
 static uint64_t
 drain_ms(const struct options *o, const struct port *p)
 {
@@ -284,7 +285,7 @@ ports_drain(const struct options *o)
 
 		for (uint16_t q = 0; q < o->txq && !lost; q++) {
 			while (!ring_is_done(p, q) && rte_rdtsc() < end && !lost) {
-				/* What goes on, however slowly on a busy machine, comes to an end. */
+				/* Keep waiting while the ring progresses, even slowly. */
 				if (rte_eth_tx_done_cleanup(p->id, q, 0) > 0)
 					end = rte_rdtsc() + patience;
 				rte_delay_us_sleep(100);

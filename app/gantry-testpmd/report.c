@@ -10,7 +10,7 @@
 #include "output_file.h"
 #include "testpmd.h"
 
-/* The one that --json names. */
+/* The file of --json. */
 static struct output_file output = { .fd = -1 };
 
 int

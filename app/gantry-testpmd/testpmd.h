@@ -4,7 +4,7 @@
 
 /**
  * @file
- * What the files of gantry-testpmd share. main.c explains the whole.
+ * Declarations that the files of gantry-testpmd share. main.c explains the application.
  */
 
 #ifndef GANTRY_TESTPMD_H
@@ -19,9 +19,9 @@
 
 #define MAX_SIZES 32
 #define MAX_BURST 512
-/** Frame sizes are a wire's: they count the frame check sequence, as RFC 2544 does. */
+/** Frame sizes count the frame check sequence, as on the wire and in RFC 2544. */
 #define FCS_LEN   4
-#define WIRE_OVERHEAD 20  /**< preamble 7, start of frame 1, inter-frame gap 12 */
+#define WIRE_OVERHEAD 20  /**< bytes: preamble 7, start of frame 1, inter-frame gap 12 */
 
 enum command {
 	CMD_FORWARD,
@@ -38,25 +38,25 @@ enum forward_mode {
 	MODE_ICMPECHO,
 	MODES,
 };
-/** As --mode names them (options.c). */
+/** Names of the modes, for --mode (options.c). */
 extern const char *const mode_names[MODES];
 
-/** The command line after "--". */
+/** The command line after "--", parsed. */
 struct options {
 	enum command command;
 	enum forward_mode mode;
 	double duration;          /**< seconds; 0: until a signal (forward) */
-	const char *json;         /**< file, or NULL */
+	const char *json;         /**< path of the report, or NULL */
 	uint16_t rxq, txq;        /**< queues of each port */
 	uint16_t rxd, txd;        /**< descriptors of each queue */
 	uint16_t burst;
-	uint16_t mtu;             /**< 0: as the port has it */
-	uint32_t size;            /**< txonly: frame size with FCS */
-	uint32_t mbuf_size;       /**< data room without headroom; 0: fitting */
-	unsigned int idle_us;     /**< forward: sleep when no packet came; 0: never */
+	uint16_t mtu;             /**< bytes; 0: keep the MTU of the port */
+	uint32_t size;            /**< txonly: bytes of a frame, with FCS */
+	uint32_t mbuf_size;       /**< data room in bytes, without headroom; 0: fitting */
+	unsigned int idle_us;     /**< forward: microseconds to sleep if no packet came; 0: never */
 	uint32_t sizes[MAX_SIZES];
-	unsigned int nb_sizes;    /**< linerate */
-	bool sizes_from_stdin;    /**< one a line, a trial for each */
+	unsigned int nb_sizes;    /**< linerate: number of sizes */
+	bool sizes_from_stdin;    /**< one size per line, and one trial for each */
 	unsigned int trials;
 };
 
@@ -65,14 +65,21 @@ struct options {
 /** Set by SIGINT and SIGTERM. */
 extern volatile sig_atomic_t stop_requested;
 
-/** One line on stderr, with the program's name. */
+/** Print one line on stderr, beginning with the name of the program. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* options.c */
 
-/** What --help prints. */
+/** Print the text of --help. */
 void options_usage(void);
-/** Reads the command line after "--". @return false: complained about */
+/**
+ * Parse the command line after "--".
+ *
+ * @param o     [out] the options
+ * @param argc  number of arguments, the first of which is "--"
+ * @param argv  the arguments; strings in o point into them
+ * @return false after an error, which is reported
+ */
 bool options_parse(struct options *o, int argc, char **argv);
 
 /* port.c */
@@ -80,11 +87,11 @@ bool options_parse(struct options *o, int argc, char **argv);
 /** A started port. */
 struct port {
 	uint16_t id;
-	uint16_t peer;            /**< index of the port that its frames leave by */
+	uint16_t peer;            /**< index of the port through which its frames leave */
 	struct rte_ether_addr mac;
 	char name[RTE_ETH_NAME_MAX_LEN];
 	struct rte_eth_dev_info info;
-	uint16_t rxd, txd;        /**< as the driver took them */
+	uint16_t rxd, txd;        /**< descriptors, as adjusted by the driver */
 	uint16_t mtu;
 	bool started;
 	struct rte_eth_link link;
@@ -95,29 +102,40 @@ extern unsigned int nb_ports;
 extern struct rte_mempool *mbuf_pool;
 
 /**
- * Configures and starts every port that EAL has. Ports 0 and 1, 2 and 3, ...
- * are peers; one that is left over is its own.
- * @return 0, 1 (failed) or 2 (asked for what a port does not have); complained about
+ * Configure and start every port that EAL has. Ports 0 and 1, 2 and 3, ... are peers; if the
+ * number of ports is odd, the last one is its own peer.
+ *
+ * @param o  the options
+ * @retval 0  success
+ * @retval 1  failure, which is reported
+ * @retval 2  the options exceed what a port supports, which is reported
  */
 int ports_start(const struct options *o);
-/** Waits a while for the links. @return true if all are up */
+/** Wait up to 9 s for the links. @return true if all are up; else the problem is reported */
 bool ports_wait_link(void);
 /**
- * Has the driver warn if the core that polls a queue is on another memory node.
- * Other drivers than net_gantry_igb don't know how.
+ * Have the driver warn if the core that polls a queue is on another memory node. Only
+ * net_gantry_igb supports this; with other drivers, the function does nothing.
+ *
+ * @param p      the port
+ * @param is_rx  receive queue, else transmit queue
+ * @param queue  number of the queue
+ * @param lcore  the core
  */
 void port_check_node(const struct port *p, bool is_rx, uint16_t queue, unsigned int lcore);
 /**
- * Waits until the devices have sent what stands in their transmit rings; for no longer
- * than their wires can need. What is then left is complained about.
+ * Wait until the devices have sent the packets in their transmit rings, but no longer than their
+ * wires can need. Packets that remain are reported.
+ *
+ * @param o  the options
  */
 void ports_drain(const struct options *o);
-/** True once a device was removed under a running command. */
+/** Return true if a device was removed while a command ran. */
 bool ports_lost(void);
-/** Stops and closes them, and frees the pool. @return 0 or 1 */
+/** Stop and close all ports, and free the mempool. @return 0, or 1 after a reported failure */
 int ports_stop(void);
 
-/* The commands: exit status 0, or 1 after a complaint. */
+/* The commands. Each returns the exit status: 0, or 1 after a reported failure. */
 
 int forward_run(const struct options *o);
 int linerate_run(const struct options *o);
@@ -126,8 +144,11 @@ int addresses_run(const struct options *o);
 /* icmpecho.c */
 
 /**
- * Turns a request (ARP, ICMP echo) into its reply, in place.
- * @return false if it is none
+ * Turn a request (ARP, ICMP echo) into its reply, in place.
+ *
+ * @param m    the packet
+ * @param own  MAC address of the port that answers
+ * @return false if the packet is no such request; it is unchanged then
  */
 bool icmpecho_answer(struct rte_mbuf *m, const struct rte_ether_addr *own);
 
@@ -135,18 +156,30 @@ bool icmpecho_answer(struct rte_mbuf *m, const struct rte_ether_addr *own);
 
 struct json_t;
 /**
- * Opens the report's file ("-": standard output) before it takes a while to make one,
- * and changes nothing of it.
- * @return 0 or 1; complained about
+ * Open the file of the report, before the work that the report describes. Does not change the
+ * contents of the file.
+ *
+ * @param path  the file; "-": standard output
+ * @return 0, or 1 after a reported failure
  */
 int report_open(const char *path);
 /**
- * Writes a JSON document to the file that was opened, completely or not at all, and closes it.
- * @param path  for the complaint
- * @return 0 or 1; complained about
+ * Write a JSON document to the file that report_open() opened, completely or not at all, and close
+ * the file.
+ *
+ * @param path      for the error message
+ * @param document  the document, which remains with the caller
+ * @return 0, or 1 after a reported failure
  */
 int report_write(const char *path, struct json_t *document);
-/** A packet rate for people: "1.488 Mpps". */
+/**
+ * Format a packet rate for people: "1.488 Mpps".
+ *
+ * @param buf  receives the text
+ * @param len  bytes of buf
+ * @param pps  packets per second
+ * @return buf
+ */
 const char *report_rate(char *buf, size_t len, double pps);
 
 #endif /* GANTRY_TESTPMD_H */
