@@ -3,14 +3,14 @@
  */
 
 /*
- * A whole DPDK application: what comes in on a port goes out on its neighbour
- * (0 and 1, 2 and 3; the last one of an odd number is its own). It knows nothing
- * of gantry; the Makefile links the driver in.
+ * A complete DPDK application. It forwards the packets of each port to the neighbour of that port
+ * (0 and 1, 2 and 3; if the number of ports is odd, the last one is its own neighbour). The code
+ * does not depend on gantry; the Makefile links the driver in.
  *
  *	gantry-nic --port a:socket=/tmp/a.sock,wire=pcap:in.pcap:out.pcap &
  *	./forwarder --no-huge -m 64 -l 0 --no-pci -a vfio_user:/tmp/a.sock
  *
- * Ends with SIGINT or SIGTERM.
+ * SIGINT or SIGTERM ends the application.
  */
 
 #include <inttypes.h>
@@ -26,9 +26,9 @@
 #define BURST 32
 
 /*
- * What came in on a port and waits for room on its neighbour's transmit ring. Until all of it has
- * gone nothing more is received there, so that what is too much for the way out is dropped by the
- * device at the way in, which counts it (imissed), and nowhere else.
+ * Packets that a port received and that wait for room in the transmit ring of its neighbour. The
+ * port receives no more until all of them are sent. If the outgoing port is too slow, the device
+ * of the incoming port therefore drops packets, and counts them (imissed); nothing else does.
  */
 struct held {
 	struct rte_mbuf *pkts[BURST];
@@ -62,7 +62,7 @@ start(uint16_t port, struct rte_mempool *pool)
 	check(rte_eth_dev_configure(port, 1, 1, &conf), "configure", port);
 	check(rte_eth_rx_queue_setup(port, 0, RING, SOCKET_ID_ANY, NULL, pool), "rx queue", port);
 	check(rte_eth_tx_queue_setup(port, 0, RING, SOCKET_ID_ANY, NULL), "tx queue", port);
-	/* Before it starts, or frames for others that come first are dropped. */
+	/* Before the port starts; else frames for other addresses that arrive first are dropped. */
 	check(rte_eth_promiscuous_enable(port), "promiscuous", port);
 	check(rte_eth_dev_start(port), "start", port);
 }

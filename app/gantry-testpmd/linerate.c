@@ -202,7 +202,7 @@ run_trial(struct trial *t, const struct options *o, double duration)
 		if (got != got_before)
 			quiet = now;
 
-		/* A wire that is faster than this loop never fills the ring: wait 100 ms at most. */
+		/* A wire faster than this loop never fills the ring: wait 100 ms at most. */
 		if (sending && now >= due && ((full && empty) || now - due > hz / 10)) {
 			if (begin == 0) {
 				begin = now;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The gantry authors
  *
- * A whole driver, of a device that is no NIC: QEMU's "edu", a DMA engine with a buffer of its own,
- * or its software twin (edu_device.c). All DMA goes through lib/dma, which alone knows what is
- * between device and memory: PCI or vfio-user, and in which mode. The device drives 28 address
- * bits. EAL's memory lies far above: the library brings it below, the driver only says "28".
+ * A complete driver for a device that is no NIC: the "edu" device of QEMU, a DMA engine with its
+ * own buffer, or its software twin (edu_device.c). All DMA goes through lib/dma. Only the library
+ * knows what is between device and memory: PCI or vfio-user, and the mode. The device drives 28
+ * address bits, and EAL memory is far above them: the driver states "28", and the library maps
+ * the memory below that limit.
  */
 
 #include <errno.h>
@@ -24,7 +25,7 @@
 
 struct edu_list edu_devices = TAILQ_HEAD_INITIALIZER(edu_devices);
 
-/* 1. Two buses: registers, and for lib/dma how the device is made to reach memory. */
+/* 1. Two buses: register access, and the operations by which lib/dma maps memory for the device. */
 static uint32_t
 edu_read(struct edu *edu, uint32_t reg)
 {
@@ -60,30 +61,30 @@ edu_pci_dma_unmap(void *edu, void *va, gantry_dma_addr_t bus, size_t len)
 static int
 edu_pci_dma_claim(void *edu)
 {
-	return 0; /* a container of one's own is empty */
+	return 0; /* a private container is empty */
 }
 static const struct gantry_dma_ops edu_pci_dma_ops = {
 	.name = "vfio", .any_memory = true, .map = edu_pci_dma_map, .unmap = edu_pci_dma_unmap,
 	.claim = edu_pci_dma_claim };
 struct gantry_dma_params edu_dma = { .has_iommu = true };
 
-/* 2. A command: between bus address addr and the device's buffer, at most 4 KiB. */
+/* 2. A command moves at most 4 KiB between bus address addr and the buffer of the device. */
 static int
 edu_transfer(struct edu *edu, gantry_dma_addr_t addr, size_t len, bool to_memory)
 {
 	int ms;
 
-	/* 32 bits will do: an address that lib/dma gives out is within the mask. */
+	/* 32 bits suffice: lib/dma returns no address beyond the mask. */
 	edu_write(edu, EDU_DMA_SOURCE, to_memory ? EDU_BUFFER : addr);
 	edu_write(edu, EDU_DMA_DESTINATION, to_memory ? addr : EDU_BUFFER);
 	edu_write(edu, EDU_DMA_COUNT, len);
 	edu_write(edu, EDU_DMA_COMMAND, EDU_DMA_RUN | (to_memory ? EDU_DMA_TO_MEMORY : 0));
 	for (ms = 0; ms < 10000 && (edu_read(edu, EDU_DMA_COMMAND) & EDU_DMA_RUN); ms++)
-		rte_delay_us_sleep(1000); /* QEMU's takes 100 of them */
+		rte_delay_us_sleep(1000); /* QEMU takes 100 ms */
 	return (edu->silent |= ms == 10000) ? -ETIMEDOUT : 0;
 }
 
-/* 3. Streaming mappings: buffers change hands. */
+/* 3. Streaming mappings: the ownership of buffers changes. */
 int
 edu_copy(struct edu *edu, void *dst, void *src, size_t len)
 {
@@ -96,15 +97,15 @@ edu_copy(struct edu *edu, void *dst, void *src, size_t len)
 		return -EIO;
 	to = gantry_dma_map_single(edu->dma, dst, len, GANTRY_DMA_FROM_DEVICE);
 	if (gantry_dma_mapping_error(edu->dma, to)) {
-		gantry_dma_unmap_single(edu->dma, from, len, GANTRY_DMA_TO_DEVICE); /* unwinding */
+		gantry_dma_unmap_single(edu->dma, from, len, GANTRY_DMA_TO_DEVICE); /* unwind */
 		return -EIO;
 	}
 	for (off = 0; off < len && ret == 0; off += n) {
 		n = RTE_MIN(len - off, (size_t)EDU_BUFFER_SIZE);
 		if (edu_transfer(edu, from + off, n, false) != 0 ||
 				edu_transfer(edu, to + off, n, true) != 0)
-			return -ETIMEDOUT; /* what the device may still touch stays mapped */
-		/* The CPU's turn, for a look at this part. Then it is the device's again. */
+			return -ETIMEDOUT; /* the device may still access both: they stay mapped */
+		/* The CPU owns this part to compare it; then the device owns it again. */
 		gantry_dma_sync_single_range_for_cpu(edu->dma, to, off, n, GANTRY_DMA_FROM_DEVICE);
 		if (memcmp((uint8_t *)dst + off, (uint8_t *)src + off, n) != 0)
 			ret = -EBADMSG;
@@ -113,10 +114,10 @@ edu_copy(struct edu *edu, void *dst, void *src, size_t len)
 	}
 	gantry_dma_unmap_single(edu->dma, to, len, GANTRY_DMA_FROM_DEVICE);
 	gantry_dma_unmap_single(edu->dma, from, len, GANTRY_DMA_TO_DEVICE);
-	return ret; /* only now are both the caller's again */
+	return ret; /* only now the caller owns both buffers again */
 }
 
-/* 4. Coherent memory: both sides' at any time, without a call. One half of it to the other. */
+/* 4. Coherent memory: both sides own it at any time. The test copies one half to the other. */
 static const char *
 edu_self_test(struct edu *edu)
 {
@@ -135,7 +136,7 @@ edu_self_test(struct edu *edu)
 	return ok ? NULL : edu->silent ? "it does not answer" : "what it copies does not arrive";
 }
 
-/* 5. Devices come, on either bus, and go. */
+/* 5. Devices appear on either bus, and disappear. */
 void
 edu_close(struct edu *edu)
 {
@@ -143,7 +144,7 @@ edu_close(struct edu *edu)
 	(edu->silent ? gantry_dma_dev_abandon : gantry_dma_dev_destroy)(edu->dma);
 	if (edu->pci != NULL && edu->pci->mem_resource[0].addr != NULL)
 		rte_pci_unmap_device(edu->pci);
-	if (edu->container >= 0) /* with all that is mapped in it */
+	if (edu->container >= 0) /* with all its mappings */
 		rte_vfio_container_destroy(edu->container);
 	free(edu);
 }
@@ -159,7 +160,7 @@ edu_start(struct rte_pci_device *pci, struct rte_vfio_user_device *vu, const cha
 		return -ENOMEM;
 	*edu = (struct edu){ .name = name, .pci = pci, .vu = vu, .container = -1 };
 	TAILQ_INSERT_TAIL(&edu_devices, edu, next);
-	edu_dma.ops = pci != NULL ? &edu_pci_dma_ops : &vfio_user_dma_ops; /* ready-made */
+	edu_dma.ops = pci != NULL ? &edu_pci_dma_ops : &vfio_user_dma_ops; /* of the bus */
 	edu_dma.opaque = pci != NULL ? (void *)edu : vu;
 	edu_dma.name = name;
 	if (pci != NULL && ((edu->container = rte_vfio_container_create()) < 0 ||
@@ -168,7 +169,7 @@ edu_start(struct rte_pci_device *pci, struct rte_vfio_user_device *vu, const cha
 			rte_pci_map_device(pci) != 0))
 		why = "it has no vfio container of its own: bind it to vfio-pci";
 	else if ((edu->dma = gantry_dma_dev_create(&edu_dma)) == NULL ||
-			/* The mask comes first: it decides where the library puts what it maps. */
+			/* The mask comes first: it determines where the library places mappings. */
 			gantry_dma_set_mask_and_coherent(edu->dma, GANTRY_DMA_BIT_MASK(28)) != 0)
 		why = gantry_dma_last_error();
 	else if ((why = edu_self_test(edu)) == NULL)

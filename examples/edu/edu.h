@@ -4,7 +4,7 @@
 
 /**
  * @file
- * The edu driver, for an application. One thread at a time uses a device.
+ * The edu driver, as an application sees it. Only one thread at a time may use a device.
  */
 
 #ifndef EDU_H
@@ -18,18 +18,18 @@
 struct rte_pci_device;
 struct rte_vfio_user_device;
 
-/** A device. */
+/** A device. The driver owns it until edu_close(). */
 struct edu {
 	TAILQ_ENTRY(edu) next;
 	const char *name;
 	struct gantry_dma_dev *dma;
-	struct rte_pci_device *pci;      /**< the bus that it is on: this one, or */
-	struct rte_vfio_user_device *vu; /**< this one; the other is NULL */
-	int container;                   /**< of vfio, on PCI; else -1 */
-	bool silent; /**< it did not answer, and may yet write to what it was given */
+	struct rte_pci_device *pci;      /**< device on the PCI bus, or NULL */
+	struct rte_vfio_user_device *vu; /**< device on the vfio-user bus, or NULL */
+	int container;                   /**< PCI: the vfio container; else -1 */
+	bool silent; /**< it did not answer, and may still write to buffers that it knows */
 };
 
-/** What lib/dma is asked for: mode, debug; may be changed before rte_eal_init(). */
+/** Parameters for lib/dma: mode and debug may be changed before rte_eal_init(). */
 extern struct gantry_dma_params edu_dma;
 
 /** The devices that EAL found. */
@@ -37,19 +37,21 @@ TAILQ_HEAD(edu_list, edu);
 extern struct edu_list edu_devices;
 
 /**
- * Copies memory by DMA: through the device's buffer and back, and looks at each part of the copy
- * as soon as it is there.
+ * Copy memory by DMA, through the buffer of the device, and compare each part of the copy as soon
+ * as it has arrived.
  *
  * @param edu  the device
- * @param dst  memory that lib/dma can map in the device's mode
- * @param src  the same
+ * @param dst  memory that lib/dma can map in the mode of the device
+ * @param src  likewise
  * @param len  bytes, 1 to gantry_dma_max_mapping_size()
- * @return 0; -EIO: a buffer has no mapping (gantry_dma_last_error() says why); -EBADMSG: the
- *   copy differs; -ETIMEDOUT: the device does not answer, and may still touch the buffers, which
- *   stay mapped
+ * @retval 0           success; the caller owns both buffers again
+ * @retval -EIO        a buffer cannot be mapped; gantry_dma_last_error() returns the reason
+ * @retval -EBADMSG    the copy differs
+ * @retval -ETIMEDOUT  the device does not answer. It may still access the buffers, which stay
+ *   mapped: the caller must not free them.
  */
 int edu_copy(struct edu *edu, void *dst, void *src, size_t len);
-/** Lets go of a device: before rte_eal_cleanup(). */
+/** Release a device. Call it before rte_eal_cleanup(). */
 void edu_close(struct edu *edu);
 
 #endif /* EDU_H */

@@ -3,20 +3,26 @@
  */
 
 /*
- * A software edu: a PCI device of one's own behind a vfio-user socket, in one file and
- * without DPDK. After QEMU's docs/specs/edu, as far as that is about DMA and interrupts.
+ * edu-device: a software edu, that is, a custom PCI device behind a vfio-user socket, in one file
+ * and without DPDK. It follows docs/specs/edu of QEMU as far as that concerns DMA and interrupts.
  *
  *	edu-device SOCKET
  *
- * Theory. The server's control thread carries out what arrives by message: configuration
- * space and registers, under a lock. A thread of the device's own, the engine, is a reader
- * of the server's RCU; it waits for a command, moves the bytes, and clears RUN. From RUN set
- * to RUN cleared the DMA registers belong to the engine and writes to them are ignored, as
- * QEMU's device does. Who takes the right to DMA away (bus master off, a reset, the client's
- * end) waits until the engine is idle.
+ * Theory
  *
- * What differs: interrupts are MSI-X, which is what the vfio-user bus wires, not MSI; a
- * transfer takes no time; one that does not fit into the buffer is not carried out.
+ *	client  <== socket ==>  control thread        lock         engine thread
+ *	                        configuration space  ------->  waits for RUN, moves the bytes,
+ *	                        and registers        changed   clears RUN, raises an interrupt
+ *
+ * The control thread of the server carries out what arrives by message, that is, accesses to
+ * configuration space and registers, under a lock. A second thread, the engine, is a reader of the
+ * RCU of the server. It waits for a command, moves the bytes, and clears RUN. From the moment RUN
+ * is set until it is cleared, the engine owns the DMA registers, and writes to them are ignored,
+ * as in QEMU. A caller that revokes the right to DMA (bus master off, a reset, the end of the
+ * client) waits until the engine is idle.
+ *
+ * Differences from QEMU: interrupts are MSI-X, which the vfio-user bus supports, instead of MSI; a
+ * transfer takes no time; and a transfer that does not fit the buffer is refused.
  */
 
 #include <errno.h>
@@ -44,21 +50,21 @@
 struct edu {
 	struct vfu_server *server;
 	pthread_t engine;
-	pthread_mutex_t lock;   /* of all below, buffer apart */
-	pthread_cond_t changed; /* command, busy or stop */
+	pthread_mutex_t lock;   /* protects all fields below, except buffer */
+	pthread_cond_t changed; /* signals a change of command, busy or stop */
 	bool busy, stop;
 	uint64_t source, destination, count, command;
 	uint32_t liveness, causes;
 	uint64_t transfers, refused;
 	uint8_t config[CONFIG_SIZE], writable[CONFIG_SIZE];
-	uint8_t buffer[EDU_BUFFER_SIZE]; /* the engine's */
+	uint8_t buffer[EDU_BUFFER_SIZE]; /* owned by the engine */
 };
 
 /*
  * The engine.
  */
 
-/* Whether [at, at + count) lies in the buffer, by the address that it has for the device. */
+/* True if [at, at + count) is in the buffer, in addresses of the device. */
 static bool
 fits(uint64_t at, uint64_t count)
 {
@@ -72,7 +78,7 @@ transfer(struct edu *e)
 	const uint64_t reach = (UINT64_C(1) << EDU_ADDRESS_BITS) - 1;
 	const bool to_memory = e->command & EDU_DMA_TO_MEMORY;
 	uint64_t inside = to_memory ? e->source : e->destination;
-	/* Address lines that the device doesn't have. */
+	/* Drop the address bits that the device does not have. */
 	uint64_t bus = (to_memory ? e->destination : e->source) & reach;
 	int ret;
 
@@ -127,7 +133,7 @@ engine(void *arg)
 	return NULL;
 }
 
-/* When it returns no access is under way, and none starts while the lock is held. */
+/* Waits until no access is in flight. None starts while the caller holds the lock. */
 static void
 wait_idle(struct edu *e)
 {
@@ -136,7 +142,7 @@ wait_idle(struct edu *e)
 }
 
 /*
- * Configuration space (PCI 3.0, 6.1): what it holds, and which bits can be written.
+ * Configuration space (PCI 3.0, 6.1): its contents, and the bits that can be written.
  */
 
 static void
@@ -158,7 +164,7 @@ power_on(struct edu *e)
 	put(e, PCI_COMMAND, 2, 0, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	put(e, PCI_STATUS, 2, PCI_STATUS_CAP_LIST, 0);
 	put(e, PCI_REVISION_ID, 1, 0x10, 0);
-	put(e, PCI_CLASS_PROG, 3, 0x00ff00, 0); /* of no class */
+	put(e, PCI_CLASS_PROG, 3, 0x00ff00, 0); /* unclassified */
 	put(e, PCI_BASE_ADDRESS_0, 4, 0, ~(EDU_BAR_SIZE - 1u));
 	put(e, PCI_BASE_ADDRESS_1, 4, 0, ~(MSIX_SIZE - 1u));
 	put(e, PCI_CAPABILITY_LIST, 1, CAP_MSIX, 0);
@@ -183,7 +189,8 @@ config_write(struct edu *e, uint64_t at, const uint8_t *value, size_t len)
 }
 
 /*
- * Registers: 4 bytes below 0x80, 4 or 8 from there on. Others read as ones and can't be written.
+ * Registers: 4 bytes below 0x80, 4 or 8 bytes from there on. Other accesses read all ones, and
+ * writes to them are ignored.
  */
 
 static uint64_t *
@@ -248,7 +255,7 @@ register_access(uint64_t at, size_t len)
 }
 
 /*
- * What the server asks.
+ * Operations that the server calls.
  */
 
 static int
@@ -269,7 +276,7 @@ region_read(void *opaque, unsigned int region, uint64_t at, void *buf, size_t le
 	return 0;
 }
 
-/* The MSI-X table (BAR 1) needs no memory: vectors are wired by message. */
+/* The MSI-X table (BAR 1) needs no memory: vectors are connected by message. */
 static int
 region_write(void *opaque, unsigned int region, uint64_t at, const void *buf, size_t len)
 {
@@ -295,7 +302,7 @@ reset(void *opaque)
 
 	pthread_mutex_lock(&e->lock);
 	wait_idle(e);
-	memcpy(config, e->config, sizeof(config)); /* stays, as with the kernel's vfio-pci */
+	memcpy(config, e->config, sizeof(config)); /* preserved, as the kernel's vfio-pci does */
 	power_on(e);
 	memcpy(e->config, config, sizeof(config));
 	pthread_mutex_unlock(&e->lock);
@@ -341,7 +348,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: edu-device SOCKET\n");
 		return 2;
 	}
-	/* In all threads, for sigwait(). */
+	/* Block the signals in all threads, for sigwait(). */
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);

@@ -3,14 +3,15 @@
  */
 
 /*
- * Copies noise with each edu device that EAL finds, and says where it was:
+ * edu-copy: copies random data with each edu device that EAL finds, and prints how it did so.
  *
  *	edu-device /tmp/edu.sock &
- *	edu-copy --no-huge -m 64 --no-pci -a vfio_user:/tmp/edu.sock -- [MODE] [debug] [heap] [pause]
+ *	edu-copy --no-huge -m 64 --no-pci -a vfio_user:/tmp/edu.sock -- [MODE] [debug] [heap]
+ *		[pause]
  *
- * MODE is a mode of lib/dma (auto, direct, window, strict, bounce). heap: the buffers are
- * ordinary memory. pause: it waits before the copy, for a line. Exit status: 0, or 1 if a copy failed or
- * no device was there.
+ * MODE is a mode of lib/dma (auto, direct, window, strict, bounce). debug: enable the debug layer.
+ * heap: the buffers are ordinary memory. pause: wait for a line on standard input before the copy.
+ * Exit status: 0; 1 if a copy failed or there is no device; 2 for wrong arguments.
  */
 
 #include <inttypes.h>
@@ -25,11 +26,11 @@
 #include "edu.h"
 #include "gantry_dma_debug.h"
 
-#define BYTES 40000 /* ten commands each way, the last one a short one */
+#define BYTES 40000 /* ten commands in each direction, the last one shorter */
 
 static bool heap, pause_first;
 
-/* What stands after "--". */
+/* Parses the arguments after "--". */
 static bool
 options(int argc, char **argv)
 {
@@ -69,7 +70,7 @@ drop(void *p)
 		rte_free(p);
 }
 
-/* @return whether a copy was made */
+/* Returns true if the copy succeeded. */
 static bool
 copy(struct edu *edu)
 {
@@ -90,7 +91,7 @@ copy(struct edu *edu)
 		else if (!ok)
 			fprintf(stderr, "edu-copy: %s: %s\n", edu->name,
 				ret != 0 ? rte_strerror(-ret) : "the copy differs");
-		/* After a timeout the device may still write there. */
+		/* After a timeout the device may still write to the buffers: keep them. */
 		if (ret == -ETIMEDOUT)
 			return false;
 	}
