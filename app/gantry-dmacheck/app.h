@@ -3,11 +3,11 @@
  */
 
 /*
- * The calls on a port that the corpus's applications share: ethdev's only, nothing of gantry's.
- * The port is net_gantry_igb on a soft NIC, told dma_debug=1 on EAL's command line, as any
- * application can be.
+ * Calls on a port that the applications of the corpus share. They use ethdev only, nothing of
+ * gantry. The port is net_gantry_igb on a soft NIC, with dma_debug=1 on the EAL command line, as
+ * any application can have it.
  *
- * The wire is held where a frame must still be in the ring; nothing here waits for luck.
+ * If a frame must still be in the ring, the play holds the wire, so no play depends on timing.
  */
 
 #ifndef APP_H
@@ -25,11 +25,11 @@
 #define RING 64
 
 /*
- * What an application's loop does is part of the function whose bug is played, as it would
- * be there: inline.
+ * The code of the loop of an application is part of the function that contains the bug, as in a
+ * real application. These functions are therefore inline.
  */
 
-/* A frame for everybody, whose payload depends on a seed. */
+/* Returns a broadcast frame whose payload depends on a seed. */
 static inline struct rte_mbuf *
 frame(struct rig *r, unsigned int seed)
 {
@@ -46,7 +46,7 @@ frame(struct rig *r, unsigned int seed)
 	return m;
 }
 
-/* Whether that is it, as it came back. */
+/* True if a received mbuf holds that frame. */
 static inline bool
 is_frame(const struct rte_mbuf *m, unsigned int seed)
 {
@@ -57,7 +57,7 @@ is_frame(const struct rte_mbuf *m, unsigned int seed)
 		want + 14, LEN - 14) == 0;
 }
 
-/* The next frame; NULL if there is none for long. */
+/* Returns the next frame; NULL if none arrives within 5 s. */
 static __rte_always_inline struct rte_mbuf *
 receive(void)
 {
@@ -88,7 +88,7 @@ transmit(struct rte_mbuf *m)
 		broken("the ring is full");
 }
 
-/* Has the driver give back n packets that were sent. */
+/* Has the driver release n packets that it has sent. */
 static __rte_always_inline void
 reclaim(unsigned int n)
 {
@@ -104,7 +104,7 @@ reclaim(unsigned int n)
 	}
 }
 
-/* The port again, with other offloads for sending, or another pool. */
+/* Starts the port again, with other transmit offloads or another pool. */
 static inline void
 restart(struct rte_mempool *pool, uint64_t tx_offloads)
 {
@@ -117,7 +117,10 @@ restart(struct rte_mempool *pool, uint64_t tx_offloads)
 		broken("the port does not start");
 }
 
-/* External buffers. The application says where one is for the device, and when it may go. */
+/*
+ * External buffers. The application states the bus address of a buffer, and learns when the
+ * buffer may be freed.
+ */
 static inline void
 ext_free(void *addr, void *opaque)
 {
@@ -139,7 +142,7 @@ ext_frame(struct rig *r, void *buf, struct rte_mbuf_ext_shared_info *info, rte_i
 	return m;
 }
 
-/* A frame there and back, as it should be. */
+/* Sends a frame and receives it, without a mistake. */
 static __rte_always_inline void
 echo(struct rig *r, unsigned int seed)
 {

@@ -3,7 +3,7 @@
  */
 
 /*
- * Applications: frames that are freed, written to or sent again while the device has them, and
+ * Applications: frames that are freed, written or sent again while the device owns them, and
  * buffers that it cannot reach.
  */
 
@@ -11,7 +11,7 @@
 
 #include "app.h"
 
-/* Frees what was sent: the driver will, when the device has read it. */
+/* Frees a frame after sending it: the driver will free it when the device has read it. */
 CULPRIT void
 app_free_sent(struct rig *r, bool fixed)
 {
@@ -26,7 +26,7 @@ app_free_sent(struct rig *r, bool fixed)
 	reclaim(1);
 }
 
-/* The same by the pool's own function, round all of mbuf's counting. */
+/* The same with the function of the pool, which bypasses the reference count of the mbuf. */
 CULPRIT void
 app_put_sent_back(struct rig *r, bool fixed)
 {
@@ -42,8 +42,8 @@ app_put_sent_back(struct rig *r, bool fixed)
 }
 
 /*
- * PcapPlusPlus: whether packets must be freed is worked out for the whole burst, so that a
- * burst of which a part was sent is freed all over.
+ * PcapPlusPlus: the application decides for the whole burst whether packets must be freed, so it
+ * frees all packets of a burst that was partly sent.
  */
 CULPRIT void
 app_free_whole_burst(struct rig *r, bool fixed)
@@ -57,7 +57,7 @@ app_free_whole_burst(struct rig *r, bool fixed)
 		burst[i] = frame(r, 3);
 	sent = rte_eth_tx_burst(PORT, 0, burst, n);
 	CHECK(r, sent < n);
-	/* Of those that the device has it frees the last one only: one report is enough. */
+	/* It frees only the last of those that the device owns: one report suffices. */
 	first = fixed ? sent : sent - 1;
 	for (i = first; i < n; i++)
 		rte_pktmbuf_free(burst[i]);
@@ -68,8 +68,8 @@ app_free_whole_burst(struct rig *r, bool fixed)
 }
 
 /*
- * DPDK's qos_sched: what was not sent is freed, counted from the number of packets instead of
- * the number sent. Behind the array's end lie the packets of the burst before.
+ * qos_sched of DPDK: what was not sent is freed, counted from the number of packets instead of the
+ * number sent. Behind the end of the array are the packets of the previous burst.
  */
 CULPRIT void
 app_free_unsent(struct rig *r, bool fixed)
@@ -78,7 +78,7 @@ app_free_unsent(struct rig *r, bool fixed)
 	const uint16_t nb_pkts = 2;
 	uint16_t nb_tx;
 
-	/* The burst before, of four, of which the last is still in the ring. */
+	/* The previous burst, of four, of which the last is still in the ring. */
 	softnic_hold();
 	mbufs[3] = frame(r, 4);
 	transmit(mbufs[3]);
@@ -87,7 +87,7 @@ app_free_unsent(struct rig *r, bool fixed)
 	mbufs[2] = NULL;
 	nb_tx = rte_eth_tx_burst(PORT, 0, mbufs, nb_pkts);
 	CHECK(r, nb_tx == nb_pkts);
-	/* The ring had no room for one more: two that were not sent. */
+	/* As if two packets had not been sent, because the ring was full. */
 	if (!fixed)
 		rte_pktmbuf_free_bulk(&mbufs[nb_pkts], 2);
 	softnic_go();
@@ -98,8 +98,8 @@ app_free_unsent(struct rig *r, bool fixed)
 }
 
 /*
- * ipfixprobe had mbufs that it was done with freed twice. Here: where the frame was found bad, and
- * at the end of the loop once more.
+ * ipfixprobe freed mbufs twice when it was done with them. Here: where the frame was found bad, and
+ * again at the end of the loop.
  */
 CULPRIT void
 app_free_twice(struct rig *r, bool fixed)
@@ -110,14 +110,14 @@ app_free_twice(struct rig *r, bool fixed)
 	m = receive();
 	CHECK(r, is_frame(m, 7));
 	if (!fixed)
-		rte_pktmbuf_free(m); /* no IP: dropped */
-	rte_pktmbuf_free(m);         /* the loop's end */
+		rte_pktmbuf_free(m); /* not IP: drop it */
+	rte_pktmbuf_free(m);         /* end of the loop */
 	reclaim(1);
 }
 
 /*
- * rust-dpdk's l2fwd: what a buffered send could not send is freed by the callback, and by the
- * application that asks how many were sent.
+ * l2fwd of rust-dpdk: the callback frees what a buffered send could not send, and so does the
+ * application, which asks how many were sent.
  */
 CULPRIT void
 app_free_after_flush(struct rig *r, bool fixed)
@@ -150,8 +150,8 @@ app_free_after_flush(struct rig *r, bool fixed)
 }
 
 /*
- * yanet: a chain is passed on with one more reference on its first segment; both sides then
- * free the chain, and the tail, which has but one, twice.
+ * yanet: a chain is passed on with an additional reference on its first segment. Both sides then
+ * free the chain, and therefore twice the tail, which has only one reference.
  */
 CULPRIT void
 app_free_pinned_chain(struct rig *r, bool fixed)
@@ -179,8 +179,8 @@ app_free_pinned_chain(struct rig *r, bool fixed)
 }
 
 /*
- * DPDK's bonding in broadcast mode: one frame with a reference for each port, and the offload
- * that says that no frame has more than one.
+ * Bonding of DPDK in broadcast mode: one frame with one reference per port, and the offload that
+ * promises that no frame has more than one.
  */
 CULPRIT void
 app_fast_free_shared(struct rig *r, bool fixed)
@@ -197,7 +197,7 @@ app_fast_free_shared(struct rig *r, bool fixed)
 	reclaim(2);
 }
 
-/* l2fwd, with the lines in the wrong order: the address is changed when the frame is gone. */
+/* l2fwd with two lines exchanged: it changes the address after sending the frame. */
 CULPRIT void
 app_mac_after_send(struct rig *r, bool fixed)
 {
@@ -217,14 +217,14 @@ app_mac_after_send(struct rig *r, bool fixed)
 	reclaim(1);
 }
 
-/* A buffer is reused for the next message before the last one has gone. */
+/* The application reuses a buffer for the next message before the last one is sent. */
 CULPRIT void
 app_reuse_payload(struct rig *r, bool fixed)
 {
 	struct rte_mbuf *m = frame(r, 12), *next;
 
 	softnic_hold();
-	rte_mbuf_refcnt_update(m, 1); /* "ours still" */
+	rte_mbuf_refcnt_update(m, 1); /* "still ours" */
 	transmit(m);
 	if (fixed) {
 		softnic_go();
@@ -242,7 +242,7 @@ app_reuse_payload(struct rig *r, bool fixed)
 	rte_pktmbuf_free(m);
 }
 
-/* Flooding a frame to two ports by sending one and the same mbuf twice. */
+/* The application floods a frame to two ports by sending the same mbuf twice. */
 CULPRIT void
 app_send_twice(struct rig *r, bool fixed)
 {
@@ -260,7 +260,7 @@ app_send_twice(struct rig *r, bool fixed)
 	reclaim(2);
 }
 
-/* An index that does not move on: one burst holds a packet twice. */
+/* An index that does not advance: one burst holds a packet twice. */
 CULPRIT void
 app_twice_in_burst(struct rig *r, bool fixed)
 {
@@ -278,8 +278,8 @@ app_twice_in_burst(struct rig *r, bool fixed)
 }
 
 /*
- * The time-out for an answer is shorter than the wire is slow: the request is sent again, and
- * nobody counted its references.
+ * The time-out for an answer is shorter than the delay of the wire: the application sends the
+ * request again, without counting its references.
  */
 CULPRIT void
 app_retransmit(struct rig *r, bool fixed)
@@ -301,7 +301,7 @@ app_retransmit(struct rig *r, bool fixed)
 		rte_pktmbuf_free(request);
 }
 
-/* An answer is made out of a request that was freed meanwhile, and sent. */
+/* The application builds an answer in a request that was freed in the meantime, and sends it. */
 CULPRIT void
 app_send_freed(struct rig *r, bool fixed)
 {
@@ -320,7 +320,7 @@ app_send_freed(struct rig *r, bool fixed)
 	reclaim(1);
 }
 
-/* Sends an external buffer if the driver takes it; it may say that it cannot. */
+/* Sends an external buffer if the driver accepts it; the driver may refuse. */
 static __rte_always_inline void
 ext_send(struct rig *r, struct rte_mbuf *m, bool fixed)
 {
@@ -338,7 +338,7 @@ ext_send(struct rig *r, struct rte_mbuf *m, bool fixed)
 	}
 }
 
-/* "Zero copy": from a buffer on the stack. */
+/* "Zero copy" from a buffer on the stack. */
 CULPRIT void
 app_send_stack(struct rig *r, bool fixed)
 {
@@ -351,7 +351,7 @@ app_send_stack(struct rig *r, bool fixed)
 		(uintptr_t)data), fixed);
 }
 
-/* "Zero copy": a constant page, from where the linker put it. */
+/* "Zero copy" of a constant page, from where the linker placed it. */
 static const uint8_t page[LEN] = {
 	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5,
 };
@@ -368,7 +368,7 @@ app_send_constant(struct rig *r, bool fixed)
 		(uintptr_t)data), fixed);
 }
 
-/* "Zero copy": memory of malloc(), whose address is given as its bus address. */
+/* "Zero copy" of memory from malloc(), whose CPU address is passed as its bus address. */
 CULPRIT void
 app_send_heap(struct rig *r, bool fixed)
 {
@@ -382,8 +382,8 @@ app_send_heap(struct rig *r, bool fixed)
 }
 
 /*
- * A pointer into a received frame outlives the frame: a counter is written there when the driver
- * may have received into that buffer again.
+ * A pointer into a received frame outlives the frame: the application writes a counter there,
+ * when the driver may have received into that buffer again.
  */
 CULPRIT void
 app_write_freed(struct rig *r, bool fixed)
@@ -402,16 +402,16 @@ app_write_freed(struct rig *r, bool fixed)
 	rte_pktmbuf_free(m);
 	if (!fixed)
 		++*counter;
-	/* Sooner or later the pool gives that mbuf to somebody. */
+	/* At some point the pool hands that mbuf out again. */
 	for (i = rte_mempool_avail_count(r->pool); i > 0; i--)
 		rte_pktmbuf_free(rte_pktmbuf_alloc(r->pool));
 	echo(r, 25);
 }
 
 /*
- * What a self-test leaves is freed by the test, and by who ran it, before there is a port, and
- * before anybody looks. The pool then has that mbuf twice, and so has the ring: the second frame is
- * received into the buffer of the first, which the application is reading.
+ * A self-test and its caller both free an mbuf, before a port exists and before anything watches.
+ * The pool then holds that mbuf twice, and so does the ring: the device receives the second frame
+ * into the buffer of the first, which the application is reading.
  */
 CULPRIT void
 app_pool_has_twice(struct rig *r, bool fixed)
@@ -428,7 +428,7 @@ app_pool_has_twice(struct rig *r, bool fixed)
 	if (!fixed)
 		rte_pktmbuf_free(m);
 	restart(pool, 0);
-	/* One after the other, until each of the pool's has had its turn; one frame is kept. */
+	/* One frame after the other, until every mbuf of the pool was used; one frame is kept. */
 	transmit(frame(r, 26));
 	m = receive();
 	for (i = 27; i < 27 + mbufs; i++, m = next) {

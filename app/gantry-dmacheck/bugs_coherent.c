@@ -3,7 +3,7 @@
  */
 
 /*
- * Coherent memory: rings, and pools of what is smaller than a page.
+ * Coherent memory: rings, and pools of blocks that are smaller than a page.
  */
 
 #include "dmacheck.h"
@@ -20,7 +20,7 @@ ring_alloc(struct rig *r, gantry_dma_addr_t *bus)
 	return ring;
 }
 
-/* Whether the device sees what is in the ring. */
+/* Checks that the device sees the contents of the ring. */
 static void
 ring_check(struct rig *r, uint8_t *ring, gantry_dma_addr_t bus, unsigned int seed)
 {
@@ -31,7 +31,7 @@ ring_check(struct rig *r, uint8_t *ring, gantry_dma_addr_t bus, unsigned int see
 	CHECK(r, filled(got, sizeof(got), seed));
 }
 
-/* The driver keeps a pointer that it moves along the ring, and gives that back. */
+/* The driver moves its pointer along the ring, and frees the moved pointer. */
 CULPRIT void
 free_moved_pointer(struct rig *r, bool fixed)
 {
@@ -43,7 +43,7 @@ free_moved_pointer(struct rig *r, bool fixed)
 	gantry_dma_free_coherent(r->dma, RING, fixed ? ring : next, bus);
 }
 
-/* Two rings, two bus addresses, and the pair is mixed up: the send ring's with the other's. */
+/* The driver has two rings, and frees one with the bus address of the other. */
 CULPRIT void
 free_crossed_rings(struct rig *r, bool fixed)
 {
@@ -56,7 +56,7 @@ free_crossed_rings(struct rig *r, bool fixed)
 	gantry_dma_free_coherent(r->dma, RING, rx, rx_bus);
 }
 
-/* The ring was made for as many descriptors as were asked for, and freed for the default. */
+/* The ring has the requested size, but is freed with the default size. */
 CULPRIT void
 free_default_size(struct rig *r, bool fixed)
 {
@@ -67,7 +67,7 @@ free_default_size(struct rig *r, bool fixed)
 	gantry_dma_free_coherent(r->dma, fixed ? RING : 4096, ring, bus);
 }
 
-/* The port goes, and nobody released the queue. */
+/* The port is closed without a release of its queue. */
 CULPRIT void
 leak_ring(struct rig *r, bool fixed)
 {
@@ -79,7 +79,7 @@ leak_ring(struct rig *r, bool fixed)
 		gantry_dma_free_coherent(r->dma, RING, ring, bus);
 }
 
-/* The ring was replaced by memory of the driver's own, which is released like the old one. */
+/* The driver replaced the ring by memory of its own, and releases that like the old ring. */
 CULPRIT void
 free_static_ring(struct rig *r, bool fixed)
 {
@@ -120,7 +120,7 @@ command(struct rig *r, struct gantry_dma_pool *pool, gantry_dma_addr_t *bus, uns
 	return cmd;
 }
 
-/* Completion and time-out both give the command's block back. */
+/* Both completion and time-out free the block of a command. */
 CULPRIT void
 free_command_twice(struct rig *r, bool fixed)
 {
@@ -134,7 +134,7 @@ free_command_twice(struct rig *r, bool fixed)
 	gantry_dma_pool_destroy(pool);
 }
 
-/* A command that never completed is forgotten when its pool goes. */
+/* The pool is destroyed with a command that never completed. */
 CULPRIT void
 leak_command(struct rig *r, bool fixed)
 {

@@ -3,13 +3,13 @@
  */
 
 /*
- * Applications: an mbuf's own fields, which are written while the device has it, and promises
- * made for a queue, which its mbufs break.
+ * Applications: fields of an mbuf that change while the device owns it, and promises for a queue
+ * that its mbufs break.
  */
 
 #include "app.h"
 
-/* A log of what was sent is to begin at the network layer: it skips the header, of the frame. */
+/* A log of sent packets begins at the network layer: it removes the header of the frame itself. */
 CULPRIT void
 app_adj_sent(struct rig *r, bool fixed)
 {
@@ -27,7 +27,7 @@ app_adj_sent(struct rig *r, bool fixed)
 	rte_pktmbuf_free(m);
 }
 
-/* The buffer is made ready for the next message: its length is set to nothing. */
+/* The application prepares the buffer for the next message: it sets the length to 0. */
 CULPRIT void
 app_reset_sent(struct rig *r, bool fixed)
 {
@@ -46,7 +46,7 @@ app_reset_sent(struct rig *r, bool fixed)
 	rte_pktmbuf_free(m);
 }
 
-/* A trailer is chained to a frame which the device already has. */
+/* The application chains a trailer to a frame that the device already owns. */
 CULPRIT void
 app_chain_to_sent(struct rig *r, bool fixed)
 {
@@ -70,7 +70,7 @@ app_chain_to_sent(struct rig *r, bool fixed)
 		rte_pktmbuf_free(tail);
 }
 
-/* A frame is kept for a retransmission: its reference is taken when it is already given away. */
+/* The application keeps a frame for a retransmission, but takes the reference after sending. */
 CULPRIT void
 app_hold_sent(struct rig *r, bool fixed)
 {
@@ -88,7 +88,7 @@ app_hold_sent(struct rig *r, bool fixed)
 	rte_pktmbuf_free(m);
 }
 
-/* A reference is given back by who has none: the one that the driver needs. */
+/* The application drops a reference that it does not have: that of the driver. */
 CULPRIT void
 app_release_sent(struct rig *r, bool fixed)
 {
@@ -105,8 +105,8 @@ app_release_sent(struct rig *r, bool fixed)
 }
 
 /*
- * How often a frame was sent is counted in the frame, in a field that a single segment has no use
- * for. The twin has the fields that are an application's: user data, hash and time stamp.
+ * The application counts transmissions in a field of the frame that a single segment does not use.
+ * The twin uses fields that belong to the application: user data, hash and time stamp.
  */
 CULPRIT void
 app_count_in_field(struct rig *r, bool fixed)
@@ -136,8 +136,9 @@ app_count_in_field(struct rig *r, bool fixed)
 }
 
 /*
- * A tunnel's header is put before a frame of which a copy is still in the ring. The twin has it in
- * an mbuf of its own, before a clone, as DPDK's ipv4_multicast does.
+ * The application prepends the header of a tunnel to a frame of which the ring still holds a
+ * reference. The twin puts the header into its own mbuf, before a clone, as ipv4_multicast of DPDK
+ * does.
  */
 CULPRIT void
 app_prepend_to_shared(struct rig *r, bool fixed)
@@ -172,7 +173,7 @@ app_prepend_to_shared(struct rig *r, bool fixed)
  * Promises.
  */
 
-/* Each of a queue's mbufs is of one pool: but answers are made in a pool of their own. */
+/* Promise: all mbufs of the queue come from one pool. But answers come from another pool. */
 CULPRIT void
 app_fast_free_pools(struct rig *r, bool fixed)
 {
@@ -195,7 +196,7 @@ app_fast_free_pools(struct rig *r, bool fixed)
 	CHECK(r, rte_mempool_full(answers));
 }
 
-/* A frame is mirrored: a clone, which is not freed by putting it into its pool. */
+/* A mirrored frame is a clone, which must not simply be put back into its pool. */
 CULPRIT void
 app_fast_free_clone(struct rig *r, bool fixed)
 {
@@ -213,7 +214,7 @@ app_fast_free_clone(struct rig *r, bool fixed)
 	rte_pktmbuf_free(m);
 }
 
-/* "Zero copy": an external buffer is to be given back, which FAST_FREE forgets. */
+/* "Zero copy": an external buffer has to be released, which FAST_FREE does not do. */
 CULPRIT void
 app_fast_free_external(struct rig *r, bool fixed)
 {
@@ -229,7 +230,7 @@ app_fast_free_external(struct rig *r, bool fixed)
 	CHECK(r, !fixed || rte_mbuf_ext_refcnt_read(info) == 0);
 }
 
-/* A header and its payload, each in an mbuf of its own: a chain, as any stack sends it. */
+/* Returns a header and its payload in separate mbufs: a chain, as any stack sends it. */
 static struct rte_mbuf *
 chain(struct rig *r, unsigned int seed, unsigned int segments)
 {
@@ -245,7 +246,7 @@ chain(struct rig *r, unsigned int seed, unsigned int segments)
 	return head;
 }
 
-/* The port is told of no chains. Its twin is, and has promised FAST_FREE besides. */
+/* The port was not configured for chains. That of the twin was, and also promised FAST_FREE. */
 CULPRIT void
 app_chain_not_enabled(struct rig *r, bool fixed)
 {
@@ -260,7 +261,7 @@ app_chain_not_enabled(struct rig *r, bool fixed)
 	reclaim(1);
 }
 
-/* The port is set up again, for FAST_FREE, and chains are forgotten. */
+/* The port is configured again, for FAST_FREE, without chains. */
 CULPRIT void
 app_chain_forgotten(struct rig *r, bool fixed)
 {

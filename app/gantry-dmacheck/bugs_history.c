@@ -3,9 +3,9 @@
  */
 
 /*
- * What went wrong in real drivers, told again in a few lines each. The source names the
- * repository and the commit, pull request or issue where it was found or mended; the code is
- * ours, and shows the mistake and nothing else of that driver.
+ * Mistakes of real drivers, reduced to a few lines each. The source names the repository and the
+ * commit, pull request or issue where the mistake was found or fixed. The code is original, and
+ * shows only the mistake.
  */
 
 #include "dmacheck.h"
@@ -13,8 +13,8 @@
 #define LEN 512
 
 /*
- * fec, i.MX: map and unmap did not match; the clean-up unmapped buffers of 2,048 bytes by
- * addresses that no mapping had ("tries to free DMA memory it has not allocated").
+ * fec, i.MX: map and unmap did not match. The clean-up unmapped buffers of 2,048 bytes by addresses
+ * that no mapping had ("tries to free DMA memory it has not allocated").
  */
 CULPRIT void
 fec_free_buffers(struct rig *r, bool fixed)
@@ -37,8 +37,8 @@ fec_free_buffers(struct rig *r, bool fixed)
 }
 
 /*
- * ftgmac100: buffers are mapped with 1,536 bytes and unmapped with the length of what was
- * received ("[map size=1536 bytes] [unmap size=42 bytes]").
+ * ftgmac100: the driver maps buffers with 1,536 bytes and unmaps them with the length of the
+ * received frame ("[map size=1536 bytes] [unmap size=42 bytes]").
  */
 CULPRIT void
 ftgmac_rx_packet(struct rig *r, bool fixed)
@@ -63,8 +63,8 @@ ftgmac_rx_packet(struct rig *r, bool fixed)
 }
 
 /*
- * netmap on Linux: all buffers of an interface are mapped, from index 0; unmapping begins at
- * index 2, since the first two are no ring's, and they stay mapped for good.
+ * netmap on Linux: all buffers of an interface are mapped, from index 0. Unmapping begins at index
+ * 2, because the first two belong to no ring, so those stay mapped forever.
  */
 CULPRIT void
 netmap_unload_map(struct rig *r, bool fixed)
@@ -115,7 +115,7 @@ edma_cleanup(struct rig *r, bool fixed)
 	rte_free(buf);
 }
 
-/* krping: four buffers are mapped at set-up, and nobody asks whether that worked. */
+/* krping: set-up maps four buffers, and never checks whether that worked. */
 CULPRIT void
 krping_setup_buffers(struct rig *r, bool fixed)
 {
@@ -130,7 +130,7 @@ krping_setup_buffers(struct rig *r, bool fixed)
 	rte_free(recv_buf);
 }
 
-/* mt7601u: the answer to a request to the device is received into a variable on the stack. */
+/* mt7601u: the device writes the answer to a request into a variable on the stack. */
 CULPRIT void
 mt7601u_vendor_request(struct rig *r, bool fixed)
 {
@@ -148,8 +148,8 @@ mt7601u_vendor_request(struct rig *r, bool fixed)
 }
 
 /*
- * sof-audio-pci-intel-cnl: firmware of 540,672 bytes as one entry of a list, and the driver
- * never said that its device takes segments longer than the 64 KiB that are assumed.
+ * sof-audio-pci-intel-cnl: 540,672 bytes of firmware are one entry of a list, but the driver never
+ * stated that its device accepts segments longer than the default of 64 KiB.
  */
 CULPRIT void
 sof_load_firmware(struct rig *r, bool fixed)
@@ -177,8 +177,8 @@ sof_load_firmware(struct rig *r, bool fixed)
 }
 
 /*
- * ELKS on an IBM PC: a disk buffer of 1 KiB in an array that lies across a multiple of
- * 64 KiB, where the DMA controller's address counter wraps: BIOS error 9.
+ * ELKS on an IBM PC: a disk buffer of 1 KiB in an array that crosses a multiple of 64 KiB, where
+ * the address counter of the DMA controller wraps: BIOS error 9.
  */
 CULPRIT void
 elks_disk_buffer(struct rig *r, bool fixed)
@@ -202,8 +202,8 @@ elks_disk_buffer(struct rig *r, bool fixed)
 }
 
 /*
- * ramips frame engine: unmapping a descriptor's fragments leaves their lengths in the slot. A
- * frame of one fragment that reuses it has a second one to unmap, which went long ago.
+ * ramips frame engine: unmapping the fragments of a descriptor leaves their lengths in the slot. If
+ * a frame of one fragment reuses the slot, its second one is unmapped again, long after it ended.
  */
 struct fe_slot {
 	gantry_dma_addr_t addr[2];
@@ -242,7 +242,7 @@ fe_reuse_slot(struct rig *r, bool fixed)
 }
 
 /*
- * rtl8190p: receiving maps a fresh buffer for each frame and unmaps none ("250k map, 20k
+ * rtl8190p: the receive path maps a new buffer for each frame and unmaps none ("250k map, 20k
  * unmap"), until nothing is left to map with.
  */
 CULPRIT void
@@ -269,9 +269,9 @@ rtl8192_rx(struct rig *r, bool fixed)
 }
 
 /*
- * SPDK: buffers were freed and their pages given back, but the device's mapping had another
- * size than the piece, so that it stayed; the next buffer at that address was written to
- * another page than the one that the device reached.
+ * SPDK: buffers were freed and their pages returned, but the mapping of the device had another
+ * size than the piece, so it stayed. The next buffer at that address was in another page than the
+ * one that the device reached.
  */
 CULPRIT void
 spdk_free_part(struct rig *r, bool fixed)
@@ -294,14 +294,14 @@ spdk_free_part(struct rig *r, bool fixed)
 		broken("no memory");
 	fill(region, 64, 14);
 	again = drv_map(r, region, 30000, GANTRY_DMA_TO_DEVICE);
-	/* The mistaken device goes by the mapping that stayed. */
+	/* The device of the bug uses the stale mapping. */
 	nic_fetch(r, fixed ? again : addr, got, 64);
 	CHECK(r, !fixed || filled(got, 64, 14));
 	gantry_dma_unmap_single(r->dma, again, 30000, GANTRY_DMA_TO_DEVICE);
 	rte_free(region);
 }
 
-/* ntnic: a queue's release unmaps the queue's control block, not its packet buffers. */
+/* ntnic: releasing a queue unmaps its control block, but not its packet buffers. */
 CULPRIT void
 ntnic_release_queue(struct rig *r, bool fixed)
 {
@@ -315,7 +315,7 @@ ntnic_release_queue(struct rig *r, bool fixed)
 		gantry_dma_unmap_single(r->dma, b, 32 << 10, GANTRY_DMA_BIDIRECTIONAL);
 }
 
-/* hns3: the reset and the configuration both release the queue, whose pointers are kept. */
+/* hns3: reset and configuration both release the queue, whose pointers are not cleared. */
 CULPRIT void
 hns3_queue_release(struct rig *r, bool fixed)
 {
@@ -336,8 +336,8 @@ hns3_queue_release(struct rig *r, bool fixed)
 }
 
 /*
- * hns3: the reset fills the receive ring, and starting the queue fills it again, over the
- * buffers that are there.
+ * hns3: the reset fills the receive ring, and starting the queue fills it again, over the buffers
+ * that are there.
  */
 CULPRIT void
 hns3_rx_queue_start(struct rig *r, bool fixed)
@@ -358,7 +358,7 @@ hns3_rx_queue_start(struct rig *r, bool fixed)
 	drv_roundtrip(r, 17);
 }
 
-/* amdxdna: the queue is allocated by one device, and synced in the name of another. */
+/* amdxdna: one device allocates the queue, but the sync names another. */
 CULPRIT void
 xdna_check_read_index(struct rig *r, bool fixed)
 {
@@ -377,7 +377,7 @@ xdna_check_read_index(struct rig *r, bool fixed)
 }
 
 /*
- * libvfio-user: a list is mapped piece by piece, and when one fails those before it stay
+ * libvfio-user: a list is mapped piece by piece, and if one piece fails, the earlier ones stay
  * mapped.
  */
 CULPRIT void
@@ -400,8 +400,8 @@ vfu_map_sg(struct rig *r, bool fixed)
 }
 
 /*
- * nbl: stopping a queue frees every mbuf that its table names, also those that the
- * application was given and the table still remembers.
+ * nbl: stopping a queue frees every mbuf in its table, including those that the application
+ * already has and that the table still holds.
  */
 CULPRIT void
 nbl_stop_rx_ring(struct rig *r, bool fixed)
@@ -416,13 +416,13 @@ nbl_stop_rx_ring(struct rig *r, bool fixed)
 	m = drv_rx(r, &rx);
 	CHECK(r, drv_is_frame(m, LEN, 19));
 	if (fixed)
-		drv_rx_release(r, &rx); /* from the first that the device has, to the last */
+		drv_rx_release(r, &rx); /* from the first that the device owns to the last */
 	else
 		rte_pktmbuf_free_seg(rx.sw[0]);
-	rte_pktmbuf_free(m); /* the application */
+	rte_pktmbuf_free(m); /* by the application */
 }
 
-/* ark: releasing a queue drains it, then frees all that its table holds. */
+/* ark: releasing a queue drains it, and then frees everything in its table. */
 CULPRIT void
 ark_rx_queue_release(struct rig *r, bool fixed)
 {
@@ -438,8 +438,8 @@ ark_rx_queue_release(struct rig *r, bool fixed)
 }
 
 /*
- * ionic: buffers are taken from the pool in bulk and used from the back of the array; emptying
- * it frees those from the marker on, which are used, and not those before it.
+ * ionic: buffers are taken from the pool in bulk, and used from the end of the array. Emptying the
+ * array frees those from the marker on, which are used, instead of those before it.
  */
 CULPRIT void
 ionic_empty_array(struct rig *r, bool fixed)
@@ -461,8 +461,8 @@ ionic_empty_array(struct rig *r, bool fixed)
 }
 
 /*
- * ena: for its fast free, the driver collects a frame's segments and frees them in bulk; that
- * function frees whole chains by itself.
+ * ena: for fast free, the driver collects the segments of a frame and frees them in bulk, with a
+ * function that itself frees whole chains.
  */
 CULPRIT void
 ena_tx_cleanup(struct rig *r, bool fixed)
@@ -493,9 +493,9 @@ ena_tx_cleanup(struct rig *r, bool fixed)
 }
 
 /*
- * mlx5: the recovery of a receive queue runs out of mbufs and frees those that it took, but
- * masks the index with the ring's size instead of the size less one. So it frees entry 0,
- * again and again, which is posted to the device.
+ * mlx5: the recovery of a receive queue runs out of mbufs and frees those that it took, but masks
+ * the index with the size of the ring instead of the size less one. It therefore frees entry 0
+ * repeatedly, which is posted to the device.
  */
 CULPRIT void
 mlx5_rx_err_handle(struct rig *r, bool fixed)
@@ -508,7 +508,7 @@ mlx5_rx_err_handle(struct rig *r, bool fixed)
 	drv_rx_fill(r, &rx, 1);
 	elts[0] = rx.sw[0];
 	elts[1] = rte_mbuf_raw_alloc(drv_pool(r));
-	/* The second is not to be had: roll back. */
+	/* The second is not available: roll back. */
 	rte_pktmbuf_free_seg(elts[i & (fixed ? e_mask : elts_n)]);
 	if (!fixed) {
 		nic_reset(r);
@@ -524,8 +524,8 @@ mlx5_rx_err_handle(struct rig *r, bool fixed)
 }
 
 /*
- * pcap: a frame that cannot be sent is freed, and not counted as sent. To the application that
- * says: it is yours still.
+ * pcap: the driver frees a frame that it cannot send, and does not count it as sent. For the
+ * application that means that it still owns the frame.
  */
 static unsigned int
 pcap_tx(struct rte_mbuf *m, bool fixed)
@@ -548,8 +548,8 @@ pcap_send_or_free(struct rig *r, bool fixed)
 }
 
 /*
- * nfp: a descriptor is counted as refilled before the frame's length is looked at. When that
- * ends the loop, the device is given a descriptor that holds whatever was in it.
+ * nfp: the driver counts a descriptor as refilled before it checks the length of the frame. If the
+ * check ends the loop, the device gets a descriptor with stale contents.
  */
 CULPRIT void
 nfp_recv_pkts(struct rig *r, bool fixed)
@@ -570,7 +570,7 @@ nfp_recv_pkts(struct rig *r, bool fixed)
 	rte_free(out);
 }
 
-/* DPDK's test of dmadev: the copy's source and destination are given as pointers. */
+/* Test of dmadev in DPDK: source and destination of the copy are passed as pointers. */
 CULPRIT void
 dmadev_copy(struct rig *r, bool fixed)
 {
@@ -590,7 +590,7 @@ dmadev_copy(struct rig *r, bool fixed)
 	rte_free(dst);
 }
 
-/* fastswap: a page that is to be read from remote memory is mapped as one that is written. */
+/* fastswap: a page to be read from remote memory is mapped as one to be written. */
 CULPRIT void
 fastswap_read_page(struct rig *r, bool fixed)
 {

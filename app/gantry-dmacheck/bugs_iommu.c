@@ -3,15 +3,15 @@
  */
 
 /*
- * What only the device's IOMMU can see: every call is right, and what the device was told is
- * not what they returned.
+ * Bugs that only the IOMMU can detect: every call is correct, but the device gets another address
+ * than the calls returned.
  */
 
 #include "dmacheck.h"
 
 #define LEN 600
 
-/* The CPU's address in the descriptor: right as long as there is nothing in between. */
+/* The descriptor holds the CPU address, which works only if nothing translates. */
 CULPRIT void
 virtual_in_descriptor(struct rig *r, bool fixed)
 {
@@ -28,7 +28,7 @@ virtual_in_descriptor(struct rig *r, bool fixed)
 	rte_free(buf);
 }
 
-/* Half an address: the register has two halves, and the driver writes one. */
+/* Half of an address: the register has two halves, and the driver writes one. */
 CULPRIT void
 half_an_address(struct rig *r, bool fixed)
 {
@@ -50,7 +50,7 @@ half_an_address(struct rig *r, bool fixed)
 	rte_free(out);
 }
 
-/* The buffer is unmapped when the descriptor was written, not when the device is done. */
+/* The driver unmaps the buffer after writing the descriptor, not after the device is done. */
 CULPRIT void
 unmap_at_post(struct rig *r, bool fixed)
 {
@@ -69,7 +69,7 @@ unmap_at_post(struct rig *r, bool fixed)
 	rte_free(buf);
 }
 
-/* A receive descriptor says 16 KiB, and its buffer has 2. A long frame runs over the end. */
+/* A receive descriptor states 16 KiB, but its buffer has 2. A long frame runs over the end. */
 CULPRIT void
 descriptor_too_long(struct rig *r, bool fixed)
 {
@@ -90,7 +90,7 @@ descriptor_too_long(struct rig *r, bool fixed)
 	rte_free(in);
 }
 
-/* Mapped for the device to read; the answer is written into it. */
+/* The buffer is mapped for the device to read, but the device writes its answer into it. */
 CULPRIT void
 answer_in_place(struct rig *r, bool fixed)
 {
@@ -109,7 +109,7 @@ answer_in_place(struct rig *r, bool fixed)
 	rte_free(cmd);
 }
 
-/* The ring is freed while the device still has its base. */
+/* The driver frees the ring while the device still has its base. */
 CULPRIT void
 free_ring_in_use(struct rig *r, bool fixed)
 {

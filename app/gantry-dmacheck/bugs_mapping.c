@@ -3,7 +3,7 @@
  */
 
 /*
- * Mapping and unmapping: gantry_dma_map_single() and what must match it.
+ * Mapping and unmapping: gantry_dma_map_single(), and the calls that must match it.
  */
 
 #include <stdlib.h>
@@ -16,8 +16,8 @@
 #define LEN 512
 
 /*
- * The loop over the ring's entries runs one too far: "<=". The entry behind the last was
- * cleared when the ring was made, and 0 is a bus address like any other.
+ * The loop over the entries of the ring runs one too far: "<=". The entry behind the last one was
+ * cleared when the ring was created, and 0 is a bus address like any other.
  */
 CULPRIT void
 clean_one_too_many(struct rig *r, bool fixed)
@@ -41,8 +41,8 @@ clean_one_too_many(struct rig *r, bool fixed)
 }
 
 /*
- * Header and data lie in one buffer and are mapped at once, but the clean-up was written when
- * they were two mappings.
+ * Header and data are in one buffer and mapped by one call, but the clean-up still treats them as
+ * two mappings.
  */
 CULPRIT void
 clean_header_and_data(struct rig *r, bool fixed)
@@ -67,8 +67,8 @@ clean_header_and_data(struct rig *r, bool fixed)
 }
 
 /*
- * The reset path unmaps what the completion path has unmapped already: the entry still holds
- * the address.
+ * The reset path unmaps what the completion path has already unmapped: the entry still holds the
+ * address.
  */
 struct tx_entry {
 	gantry_dma_addr_t addr;
@@ -95,7 +95,7 @@ reset_after_completion(struct rig *r, bool fixed)
 	nic_kick(r);
 	CHECK(r, nic_tx_done(r) == LEN);
 	tx_complete(r, &e, fixed);
-	/* The reset: what is still in the ring is taken back. */
+	/* Reset: take back what is still in the ring. */
 	if (e.len != 0)
 		gantry_dma_unmap_single(r->dma, e.addr, e.len, GANTRY_DMA_TO_DEVICE);
 	rte_free(e.buf);
@@ -103,8 +103,8 @@ reset_after_completion(struct rig *r, bool fixed)
 }
 
 /*
- * Two fragments of one buffer went out as two descriptors over one mapping, and each
- * completion takes the mapping back.
+ * Two fragments of one buffer were sent as two descriptors over one mapping, and each completion
+ * unmaps it.
  */
 CULPRIT void
 unmap_per_descriptor(struct rig *r, bool fixed)
@@ -127,8 +127,8 @@ unmap_per_descriptor(struct rig *r, bool fixed)
 }
 
 /*
- * A buffer is mapped for the longest frame, and unmapped with the length of the frame that
- * came. On many machines that leaves the rest of the mapping behind.
+ * The driver maps a buffer for the longest frame, and unmaps it with the length of the frame that
+ * arrived. On many machines the rest stays mapped.
  */
 CULPRIT void
 unmap_frame_length(struct rig *r, bool fixed)
@@ -152,7 +152,7 @@ unmap_frame_length(struct rig *r, bool fixed)
 	rte_free(in);
 }
 
-/* The ring is coherent memory, and goes back as if it were a buffer. */
+/* The ring is coherent memory, but the driver unmaps it like a buffer. */
 CULPRIT void
 free_ring_as_buffer(struct rig *r, bool fixed)
 {
@@ -169,7 +169,7 @@ free_ring_as_buffer(struct rig *r, bool fixed)
 		gantry_dma_unmap_single(r->dma, bus, 4096, GANTRY_DMA_BIDIRECTIONAL);
 }
 
-/* A list is mapped, and its one segment unmapped as if it had been mapped singly. */
+/* The driver maps a list, and unmaps its only segment as if it had been mapped by itself. */
 CULPRIT void
 unmap_list_as_buffer(struct rig *r, bool fixed)
 {
@@ -192,8 +192,8 @@ unmap_list_as_buffer(struct rig *r, bool fixed)
 }
 
 /*
- * One clean-up for both rings, written for the receive ring: behind a bounce buffer, what was
- * sent is "received" over the data, which belongs to somebody else by then.
+ * Both rings share a clean-up that was written for the receive ring. With a bounce buffer, the data
+ * that was sent is "received" over the buffer, which by then has another owner.
  */
 CULPRIT void
 clean_tx_as_rx(struct rig *r, bool fixed)
@@ -212,7 +212,7 @@ clean_tx_as_rx(struct rig *r, bool fixed)
 	drv_roundtrip(r, 7);
 }
 
-/* A command that is answered in place, unmapped as if it had only been sent. */
+/* A command is answered in place, but unmapped as if it had only been sent. */
 CULPRIT void
 unmap_command_half(struct rig *r, bool fixed)
 {
@@ -232,8 +232,8 @@ unmap_command_half(struct rig *r, bool fixed)
 }
 
 /*
- * Bounce buffers run out in the middle of a frame, and the unwinding begins with the fragment
- * that failed instead of the one before it.
+ * Bounce buffers run out in the middle of a frame, and the unwinding begins with the fragment that
+ * failed instead of the one before it.
  */
 CULPRIT void
 unwind_from_failed(struct rig *r, bool fixed)
@@ -244,7 +244,7 @@ unwind_from_failed(struct rig *r, bool fixed)
 
 	mini_bounce(r, 4);
 	for (failed = 0; failed < 8; failed++) {
-		buf[failed] = dma_buf(60000); /* only the largest will do */
+		buf[failed] = dma_buf(60000); /* fits only the largest size class */
 		addr[failed] = gantry_dma_map_single(r->dma, buf[failed], 60000,
 			GANTRY_DMA_TO_DEVICE);
 		if (gantry_dma_mapping_error(r->dma, addr[failed]))
@@ -258,7 +258,7 @@ unwind_from_failed(struct rig *r, bool fixed)
 	drv_roundtrip(r, 10);
 }
 
-/* The error was asked for and the frame dropped; the entry's clean-up wasn't told. */
+/* The driver checked the error and dropped the frame, but the clean-up of the entry runs anyway. */
 CULPRIT void
 clean_dropped_frame(struct rig *r, bool fixed)
 {
@@ -278,7 +278,7 @@ clean_dropped_frame(struct rig *r, bool fixed)
 	if (!gantry_dma_mapping_error(r->dma, addr))
 		sent = true;
 	CHECK(r, !sent);
-	/* The entry's clean-up. */
+	/* Clean-up of the entry. */
 	if (sent || !fixed)
 		gantry_dma_unmap_single(r->dma, addr, 60000, GANTRY_DMA_TO_DEVICE);
 	while (n-- > 0)
@@ -286,7 +286,7 @@ clean_dropped_frame(struct rig *r, bool fixed)
 	drv_roundtrip(r, 11);
 }
 
-/* Never asked, since "it can't fail": with an IOMMU, or bounce buffers, it can. */
+/* The driver never checks, since "it cannot fail": with an IOMMU or bounce buffers it can. */
 CULPRIT void
 send_unchecked(struct rig *r, bool fixed)
 {
@@ -304,7 +304,7 @@ send_unchecked(struct rig *r, bool fixed)
 	rte_free(buf);
 }
 
-/* Of a frame's fragments only the last one's mapping is asked about. */
+/* The driver checks the mappings of the fragments of a frame, except for the first one. */
 CULPRIT void
 check_last_only(struct rig *r, bool fixed)
 {
@@ -345,7 +345,7 @@ leak_on_error(struct rig *r, bool fixed)
 	drv_roundtrip(r, 16);
 }
 
-/* Closing the port takes back what was received, not what is still posted. */
+/* Closing the port unmaps what was received, but not what is still posted. */
 CULPRIT void
 leak_posted_at_close(struct rig *r, bool fixed)
 {
@@ -363,7 +363,7 @@ leak_posted_at_close(struct rig *r, bool fixed)
 	CHECK(r, nic_rx_done(r) == -1);
 }
 
-/* Sends what may not be memory for it; the device is told nothing of what cannot be mapped. */
+/* Sends memory that may be invalid for DMA; the device gets nothing that cannot be mapped. */
 static __rte_always_inline void
 try_to_send(struct rig *r, void *ptr, size_t len)
 {
@@ -377,7 +377,7 @@ try_to_send(struct rig *r, void *ptr, size_t len)
 	gantry_dma_unmap_single(r->dma, addr, len, GANTRY_DMA_TO_DEVICE);
 }
 
-/* The buffer's memory was unmapped from the process before it was mapped for the device. */
+/* The memory of the buffer was unmapped from the process before it is mapped for the device. */
 CULPRIT void
 map_gone(struct rig *r, bool fixed)
 {
@@ -390,7 +390,7 @@ map_gone(struct rig *r, bool fixed)
 	rte_free(buf);
 }
 
-/* A device's registers given as a buffer: that takes gantry_dma_map_resource(). */
+/* Registers of a device are mapped as a buffer, which requires gantry_dma_map_resource(). */
 CULPRIT void
 map_registers(struct rig *r, bool fixed)
 {
@@ -404,7 +404,7 @@ map_registers(struct rig *r, bool fixed)
 	rte_free(buf);
 }
 
-/* A mailbox message that is built on the stack, and sent from there. */
+/* A mailbox message is built on the stack, and sent from there. */
 CULPRIT void
 send_mailbox_from_stack(struct rig *r, bool fixed)
 {
@@ -415,7 +415,7 @@ send_mailbox_from_stack(struct rig *r, bool fixed)
 	rte_free(buf);
 }
 
-/* A constant table in the program's read-only data, downloaded from where it lies. */
+/* A constant table in read-only data of the program is downloaded without a copy. */
 static const uint8_t firmware[512] = { 0x7f, 'F', 'W', 1 };
 
 CULPRIT void
@@ -436,7 +436,7 @@ download_constant(struct rig *r, bool fixed)
 	rte_free(got);
 }
 
-/* "&handler" for "handler->buf": the device is given program text. */
+/* "&handler" instead of "handler->buf": the device gets program text. */
 CULPRIT void
 map_program_text(struct rig *r, bool fixed)
 {
@@ -447,7 +447,7 @@ map_program_text(struct rig *r, bool fixed)
 	rte_free(buf);
 }
 
-/* Memory registered with EAL whose pages do not follow one another in bus addresses. */
+/* Memory registered with EAL, whose pages are not contiguous in bus addresses. */
 #define PAGES 4
 
 CULPRIT void
@@ -464,7 +464,7 @@ map_scattered_external(struct rig *r, bool fixed)
 		iova[i] = 0x100000000ull + order[i] * 4096;
 	if (rte_extmem_register(mem, PAGES * 4096, iova, PAGES, 4096) != 0)
 		broken("no external memory: %s", rte_strerror(rte_errno));
-	/* A buffer of two pages; the twin's lies in EAL's own memory. */
+	/* A buffer across two pages; that of the twin is in EAL memory. */
 	if (fixed) {
 		drv_roundtrip(r, 19);
 	} else {
@@ -476,7 +476,7 @@ map_scattered_external(struct rig *r, bool fixed)
 	munmap(mem, PAGES * 4096);
 }
 
-/* A large table from the heap: contiguous for the CPU, and pages anywhere for the device. */
+/* A large table on the heap: contiguous for the CPU, scattered pages for the device. */
 CULPRIT void
 map_heap(struct rig *r, bool fixed)
 {
@@ -533,7 +533,7 @@ reply_beside_command(struct rig *r, bool fixed)
 	rte_free(apart);
 }
 
-/* Receive buffers cut from a block with a stride that is shorter than the buffers. */
+/* Receive buffers are cut from a block with a stride that is shorter than a buffer. */
 CULPRIT void
 buffers_too_close(struct rig *r, bool fixed)
 {
@@ -559,13 +559,13 @@ buffers_too_close(struct rig *r, bool fixed)
 }
 
 /*
- * A large table of the device's is freed while the device still has it: EAL gives the pages
- * back to the kernel.
+ * The driver frees a large table while the device still uses it, and EAL returns the pages to the
+ * kernel.
  */
 CULPRIT void
 free_table_in_use(struct rig *r, bool fixed)
 {
-	const size_t len = 60000; /* the part that is mapped */
+	const size_t len = 60000; /* bytes that are mapped */
 	uint8_t *table = dma_buf(8 << 20), got[64];
 	gantry_dma_addr_t addr;
 
@@ -580,7 +580,7 @@ free_table_in_use(struct rig *r, bool fixed)
 		nic_fetch(r, addr, got, 64);
 }
 
-/* The time-out frees the command's buffer; the completion comes later, and unmaps it. */
+/* The time-out frees the buffer of the command; the later completion unmaps it. */
 CULPRIT void
 free_then_unmap(struct rig *r, bool fixed)
 {

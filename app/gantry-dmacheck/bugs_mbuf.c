@@ -3,14 +3,14 @@
  */
 
 /*
- * mbufs, in a driver: from the pool to the device and back.
+ * mbufs in a driver: from the pool to the device and back.
  */
 
 #include "dmacheck.h"
 
 #define LEN 200
 
-/* A frame through the device, in mbufs, as it should be; for both halves of most plays. */
+/* Sends a frame through the device in mbufs, without a mistake; most plays use it. */
 static void
 exchange(struct rig *r, struct drv_queue *tx, struct drv_queue *rx, unsigned int seed)
 {
@@ -25,7 +25,7 @@ exchange(struct rig *r, struct drv_queue *tx, struct drv_queue *rx, unsigned int
 	drv_tx_clean(r, tx);
 }
 
-/* The queue's release gives the buffers back before the device was told to stop. */
+/* Releasing the queue frees the buffers before the device is stopped. */
 CULPRIT void
 release_before_stop(struct rig *r, bool fixed)
 {
@@ -37,7 +37,7 @@ release_before_stop(struct rig *r, bool fixed)
 	m = rx.sw[rx.clean % MINI_RING];
 	if (!fixed)
 		rte_pktmbuf_free(m);
-	/* The device is stopped, and what it had is taken back. */
+	/* Stop the device, and take back what it owned. */
 	nic_reset(r);
 	gantry_dma_unmap_mbuf(r->dma, m, rx.addr[rx.clean % MINI_RING], 2048,
 		GANTRY_DMA_FROM_DEVICE);
@@ -45,7 +45,7 @@ release_before_stop(struct rig *r, bool fixed)
 		rte_mbuf_raw_free(m);
 }
 
-/* "Sent" is when the doorbell was rung, this driver thinks. */
+/* The driver treats a frame as sent when the doorbell has rung. */
 CULPRIT void
 free_at_doorbell(struct rig *r, bool fixed)
 {
@@ -66,7 +66,7 @@ free_at_doorbell(struct rig *r, bool fixed)
 	rte_pktmbuf_free(in);
 }
 
-/* A frame with an error is dropped, and given to the application all the same. */
+/* The driver drops a frame with an error, and yet delivers it to the application. */
 CULPRIT void
 drop_and_deliver(struct rig *r, bool fixed)
 {
@@ -80,11 +80,11 @@ drop_and_deliver(struct rig *r, bool fixed)
 	CHECK(r, drv_is_frame(m, LEN, 4));
 	if (!fixed)
 		rte_pktmbuf_free(m); /* the driver: the checksum was wrong */
-	rte_pktmbuf_free(m);         /* the application, when it has seen the frame */
+	rte_pktmbuf_free(m);         /* the application, after it has seen the frame */
 	drv_tx_clean(r, &tx);
 }
 
-/* Both ends of a chain are freed: freeing the first frees all that hangs on it. */
+/* Both ends of a chain are freed, but freeing the first frees all segments behind it. */
 CULPRIT void
 free_chain_and_tail(struct rig *r, bool fixed)
 {
@@ -99,7 +99,7 @@ free_chain_and_tail(struct rig *r, bool fixed)
 		rte_pktmbuf_free(tail);
 }
 
-/* The time stamp is written into the frame when the ring has it already. */
+/* The driver writes the time stamp into the frame after posting it. */
 CULPRIT void
 stamp_after_post(struct rig *r, bool fixed)
 {
@@ -121,7 +121,7 @@ stamp_after_post(struct rig *r, bool fixed)
 	drv_tx_clean(r, &tx);
 }
 
-/* The VLAN tag of the second port's copy is written into the one buffer that both share. */
+/* The VLAN tag for the copy of the second port is written into the buffer that both share. */
 CULPRIT void
 tag_shared_data(struct rig *r, bool fixed)
 {
@@ -148,7 +148,7 @@ tag_shared_data(struct rig *r, bool fixed)
 	drv_tx_clean(r, &tx);
 }
 
-/* A frame that stays in the ring when it is full is posted again by the caller's retry. */
+/* The caller retries a frame that the full ring had accepted, so it is posted again. */
 CULPRIT void
 retry_what_was_taken(struct rig *r, bool fixed)
 {
@@ -178,8 +178,8 @@ retry_what_was_taken(struct rig *r, bool fixed)
 }
 
 /*
- * A heartbeat frame is kept, and sent every time, the last one still in the ring: that takes a
- * reference each time.
+ * A heartbeat frame is kept, and sent again while the last one is still in the ring, which requires
+ * a reference each time.
  */
 CULPRIT void
 resend_kept_frame(struct rig *r, bool fixed)
@@ -206,8 +206,8 @@ resend_kept_frame(struct rig *r, bool fixed)
 }
 
 /*
- * The driver looks at a "done" of the ring's last round, and delivers a buffer that the device
- * still has. The application frees it, and the frame comes when it is free.
+ * The driver reads a stale "done" of the previous lap, and delivers a buffer that the device still
+ * owns. The application frees it, and then the frame arrives.
  */
 CULPRIT void
 deliver_too_early(struct rig *r, bool fixed)
@@ -230,14 +230,14 @@ deliver_too_early(struct rig *r, bool fixed)
 	if (!fixed)
 		nic_kick(r);
 	drv_tx_clean(r, &tx);
-	/* Sooner or later the pool gives that mbuf to somebody. */
+	/* At some point the pool hands that mbuf out again. */
 	for (i = rte_mempool_avail_count(drv_pool(r)); i > 0; i--)
 		rte_pktmbuf_free(rte_pktmbuf_alloc(drv_pool(r)));
 }
 
 /*
- * The refill goes round the ring's end one entry too far, and posts the buffer of entry 0 a
- * second time. The first time it is delivered; the device still has it.
+ * The refill runs one entry beyond the end of the ring, and posts the buffer of entry 0 a second
+ * time. The first frame is delivered while the device still owns the buffer.
  */
 CULPRIT void
 refill_posts_twice(struct rig *r, bool fixed)
@@ -257,7 +257,7 @@ refill_posts_twice(struct rig *r, bool fixed)
 	drv_tx(r, &tx, drv_frame(r, LEN, 13));
 	nic_kick(r);
 	drv_tx_clean(r, &tx);
-	first = drv_rx(r, &rx); /* the application reads it, and the next frame comes */
+	first = drv_rx(r, &rx); /* the application reads it, and the next frame arrives */
 	drv_tx(r, &tx, drv_frame(r, LEN, 14));
 	nic_kick(r);
 	drv_tx_clean(r, &tx);
@@ -269,7 +269,7 @@ refill_posts_twice(struct rig *r, bool fixed)
 	rte_pktmbuf_free(first);
 }
 
-/* The driver has its free buffers in a list, by their "next": also those that it has posted. */
+/* The driver links its free buffers by their "next", including those that it has posted. */
 CULPRIT void
 link_posted(struct rig *r, bool fixed)
 {
@@ -289,7 +289,7 @@ link_posted(struct rig *r, bool fixed)
 	drv_tx_clean(r, &tx);
 }
 
-/* A length of nothing is how this driver marks what is in the ring. */
+/* The driver marks mbufs that are in the ring by a length of 0. */
 CULPRIT void
 mark_in_ring(struct rig *r, bool fixed)
 {

@@ -3,15 +3,15 @@
  */
 
 /*
- * Applications: what is put into a pool and does not belong there. It stays outside, and the right
- * free of the mbuf that it was taken for is no double one.
+ * Applications: pointers that do not belong into a pool are put into it. Debug mode keeps them out,
+ * and the correct free of the mbuf that a pointer was taken for is no double free.
  */
 
 #include <stdlib.h>
 
 #include "app.h"
 
-/* Puts what is wrong, or with fixed what is right, and looks whether the pool is as it was. */
+/* Puts the wrong pointer; if fixed, only frees the mbuf. Checks that the pool is as before. */
 static __rte_always_inline void
 put(struct rig *r, void *wrong, struct rte_mbuf *m, bool fixed)
 {
@@ -20,11 +20,11 @@ put(struct rig *r, void *wrong, struct rte_mbuf *m, bool fixed)
 	if (!fixed)
 		rte_mempool_put(r->pool, wrong);
 	rte_pktmbuf_free(m);
-	/* Without the debug mode the pool has what is wrong, too. */
+	/* Without debug mode the pool also holds the wrong pointer. */
 	CHECK(r, !fixed || rte_mempool_avail_count(r->pool) == before + 1);
 }
 
-/* Behind the mbuf there is the application's own structure, whose address it puts. */
+/* The application puts the address of its own structure, which follows the mbuf. */
 CULPRIT void
 app_put_private(struct rig *r, bool fixed)
 {
@@ -35,7 +35,7 @@ app_put_private(struct rig *r, bool fixed)
 		echo(r, 50);
 }
 
-/* The pointer to the frame's data, which is what most of the application knows of an mbuf. */
+/* The application puts the pointer to the data of the frame, which it mostly works with. */
 CULPRIT void
 app_put_data(struct rig *r, bool fixed)
 {
@@ -44,7 +44,7 @@ app_put_data(struct rig *r, bool fixed)
 	put(r, rte_pktmbuf_mtod(m, void *), m, fixed);
 }
 
-/* A mark in the pointer's lowest bit, which is not taken off. */
+/* The application does not clear a mark in the lowest bit of the pointer. */
 CULPRIT void
 app_put_marked(struct rig *r, bool fixed)
 {
@@ -53,7 +53,7 @@ app_put_marked(struct rig *r, bool fixed)
 	put(r, (uint8_t *)m + 1, m, fixed);
 }
 
-/* A message of the heap, by the same function as those that came from the wire. */
+/* A message on the heap is freed by the function for messages from the wire. */
 CULPRIT void
 app_put_heap(struct rig *r, bool fixed)
 {
@@ -65,7 +65,7 @@ app_put_heap(struct rig *r, bool fixed)
 	free(message);
 }
 
-/* An array with a hole, where a packet was dropped. */
+/* An array has a hole, where a packet was dropped. */
 CULPRIT void
 app_put_null(struct rig *r, bool fixed)
 {
@@ -94,7 +94,7 @@ other_pool(void)
 	return other;
 }
 
-/* An mbuf of another pool, which the port has never seen. */
+/* An mbuf of another pool, which the port never saw. */
 CULPRIT void
 app_put_strange(struct rig *r, bool fixed)
 {
@@ -107,7 +107,7 @@ app_put_strange(struct rig *r, bool fixed)
 	CHECK(r, rte_mempool_avail_count(other) == (fixed ? OTHER : OTHER - 1));
 }
 
-/* Two ports' pools are mixed up: that of the port which it goes to is taken. */
+/* The application confuses the pools of two ports, and uses that of the outgoing port. */
 CULPRIT void
 app_put_wrong_pool(struct rig *r, bool fixed)
 {
@@ -124,7 +124,7 @@ app_put_wrong_pool(struct rig *r, bool fixed)
 	echo(r, 55);
 }
 
-/* A burst that has a packet twice goes back at once. */
+/* A burst that holds a packet twice is freed in one call. */
 CULPRIT void
 app_put_twice_at_once(struct rig *r, bool fixed)
 {

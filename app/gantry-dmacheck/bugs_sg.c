@@ -3,15 +3,15 @@
  */
 
 /*
- * Scatter/gather: lists and chains of mbufs, what came out of mapping them, and what one segment
- * may be.
+ * Scatter/gather: lists and chains of mbufs, the segments that mapping returns, and the limits of
+ * one segment.
  */
 
 #include "dmacheck.h"
 
 #define PIECE 256
 
-/* A list of n pieces of one block: neighbours, which merge where bus addresses follow. */
+/* Returns a block as a list of n adjacent pieces, which merge if bus addresses are contiguous. */
 static uint8_t *
 list_of(struct gantry_sg *sg, unsigned int n, unsigned int seed)
 {
@@ -24,7 +24,7 @@ list_of(struct gantry_sg *sg, unsigned int n, unsigned int seed)
 	return block;
 }
 
-/* Whether the device sees the list's bytes, in order. */
+/* Checks that the device sees the bytes of the list, in order. */
 static void
 list_check(struct rig *r, const struct gantry_sg *sg, unsigned int segs, size_t len,
 		unsigned int seed)
@@ -51,7 +51,7 @@ list_map(struct rig *r, struct gantry_sg *sg, unsigned int n, enum gantry_dma_di
 	return segs;
 }
 
-/* A list that may be no list for this device: sent if it can be mapped. */
+/* Sends a list that the device may not support, if it can be mapped. */
 static __rte_always_inline void
 list_try(struct rig *r, struct gantry_sg *sg, unsigned int n, size_t len, unsigned int seed)
 {
@@ -63,7 +63,7 @@ list_try(struct rig *r, struct gantry_sg *sg, unsigned int n, size_t len, unsign
 	gantry_dma_unmap_sg(r->dma, sg, n, GANTRY_DMA_TO_DEVICE);
 }
 
-/* A buffer as one entry, or as two halves: how many there are. */
+/* Describes a buffer as one entry, or as two halves. Returns the number of entries. */
 static unsigned int
 list_halves(struct gantry_sg *sg, uint8_t *buf, size_t len, bool two)
 {
@@ -77,8 +77,8 @@ list_halves(struct gantry_sg *sg, uint8_t *buf, size_t len, bool two)
 }
 
 /*
- * The list is unmapped with what mapping it returned. Where nothing merges that is the same
- * number; here the driver stops one piece early for itself, too.
+ * The driver unmaps a list with the number that mapping returned. If nothing merges, that is the
+ * number of entries; here the driver also stops one piece early by itself.
  */
 CULPRIT void
 unmap_returned_count(struct rig *r, bool fixed)
@@ -92,7 +92,7 @@ unmap_returned_count(struct rig *r, bool fixed)
 	rte_free(block);
 }
 
-/* The list grew after it was mapped, and its length is asked for anew. */
+/* The list grew after it was mapped, and the driver determines its length again. */
 CULPRIT void
 unmap_grown_list(struct rig *r, bool fixed)
 {
@@ -109,7 +109,7 @@ unmap_grown_list(struct rig *r, bool fixed)
 	rte_free(block);
 }
 
-/* The sync of a list, too, wants the number of entries. */
+/* The sync of a list also requires the number of entries. */
 CULPRIT void
 sync_returned_count(struct rig *r, bool fixed)
 {
@@ -127,7 +127,7 @@ sync_returned_count(struct rig *r, bool fixed)
 	rte_free(block);
 }
 
-/* A descriptor's length field has 12 bits, and the driver hands over what it is given. */
+/* The length field of a descriptor has 12 bits, and the driver passes on any length. */
 CULPRIT void
 long_entry(struct rig *r, bool fixed)
 {
@@ -141,7 +141,7 @@ long_entry(struct rig *r, bool fixed)
 	rte_free(block);
 }
 
-/* A device that counts in 64 KiB, and a buffer across such a border. */
+/* A device that counts in 64 KiB, and a buffer across such a boundary. */
 CULPRIT void
 entry_across_boundary(struct rig *r, bool fixed)
 {
@@ -159,7 +159,7 @@ entry_across_boundary(struct rig *r, bool fixed)
 	rte_free(block);
 }
 
-/* The list is built from pages without asking where the boundary of the device lies. */
+/* The driver builds the list from pages, without regard to the boundary of the device. */
 CULPRIT void
 pages_across_boundary(struct rig *r, bool fixed)
 {
@@ -172,14 +172,14 @@ pages_across_boundary(struct rig *r, bool fixed)
 		broken("no memory");
 	gantry_dma_set_seg_boundary(r->dma, boundary - 1);
 	fill(block, 3 * boundary, 7);
-	/* Three pages; the mistaken ones begin in the middle. */
+	/* Three pages; those of the bug begin in the middle. */
 	for (i = 0; i < 3; i++)
 		gantry_sg_set_buf(&sg[i], block + i * boundary + (fixed ? 0 : 512), boundary);
 	list_try(r, sg, 3, 3 * boundary, 7);
 	rte_free(block);
 }
 
-/* Completion and reset both take the list back. */
+/* Both completion and reset unmap the list. */
 CULPRIT void
 unmap_list_twice(struct rig *r, bool fixed)
 {
@@ -194,11 +194,11 @@ unmap_list_twice(struct rig *r, bool fixed)
 	rte_free(block);
 }
 
-/* Bounce buffers run out in the middle of a list, and its clean-up isn't told. */
+/* Bounce buffers run out in the middle of a list, and its clean-up runs anyway. */
 CULPRIT void
 unmap_failed_list(struct rig *r, bool fixed)
 {
-	const size_t len = 60000; /* only the largest will do */
+	const size_t len = 60000; /* fits only the largest size class */
 	uint8_t *block = dma_buf(6 * len);
 	struct gantry_sg sg[6];
 	unsigned int i, segs;
@@ -214,7 +214,7 @@ unmap_failed_list(struct rig *r, bool fixed)
 	rte_free(block);
 }
 
-/* A reset takes back all lists of the ring, those of the slots that were never used, too. */
+/* A reset unmaps all lists of the ring, including those of slots that were never used. */
 CULPRIT void
 reset_unused_lists(struct rig *r, bool fixed)
 {
@@ -234,7 +234,7 @@ reset_unused_lists(struct rig *r, bool fixed)
 	}
 }
 
-/* A frame of two mbufs. */
+/* Returns a frame of two mbufs. */
 static struct rte_mbuf *
 chain_of(struct rig *r, struct rte_mbuf **tail)
 {
@@ -257,7 +257,7 @@ chain_map(struct rig *r, struct rte_mbuf *m, struct gantry_dma_seg segs[2],
 	return n;
 }
 
-/* A sent chain is taken apart, to keep its header, before it is unmapped. */
+/* The driver cuts a sent chain, to keep its header, before it unmaps the chain. */
 CULPRIT void
 unmap_cut_chain(struct rig *r, bool fixed)
 {
@@ -279,7 +279,7 @@ unmap_cut_chain(struct rig *r, bool fixed)
 	rte_pktmbuf_free(head);
 }
 
-/* The length of a frame in a chain, and of its check sequence, which the device has cut off. */
+/* Length of a frame in a chain plus its FCS, which the device has stripped. */
 CULPRIT void
 sync_chain_with_fcs(struct rig *r, bool fixed)
 {
@@ -297,7 +297,7 @@ sync_chain_with_fcs(struct rig *r, bool fixed)
 	rte_pktmbuf_free(head);
 }
 
-/* A segment that covers several entries is synced as far as the list has room, not data. */
+/* A segment over several entries is synced beyond the mapped entries. */
 CULPRIT void
 sync_segment_beyond(struct rig *r, bool fixed)
 {

@@ -3,14 +3,14 @@
  */
 
 /*
- * Whose turn it is: gantry_dma_sync_single_for_cpu(), _for_device(), and parts of a mapping.
+ * Ownership: gantry_dma_sync_single_for_cpu(), _for_device(), and parts of a mapping.
  */
 
 #include "dmacheck.h"
 
 #define LEN 1024
 
-/* Two buffers through the device: what is sent, and what it is received into. */
+/* Two buffers for the device: one that is sent, and one that the frame is received into. */
 struct pair {
 	uint8_t *out, *in;
 	gantry_dma_addr_t tx, rx;
@@ -51,7 +51,7 @@ pair_free(struct pair *p)
 	rte_free(p->in);
 }
 
-/* The header is wanted, so it is synced: after the buffer was unmapped. */
+/* The driver needs the header, and syncs it after unmapping the buffer. */
 CULPRIT void
 sync_after_unmap(struct rig *r, bool fixed)
 {
@@ -68,7 +68,7 @@ sync_after_unmap(struct rig *r, bool fixed)
 	pair_free(&p);
 }
 
-/* The slot's address is worked out as if all slots lay side by side in one large mapping. */
+/* The driver computes the address of a slot as if all slots were in one large mapping. */
 CULPRIT void
 sync_by_offset_in_ring(struct rig *r, bool fixed)
 {
@@ -84,7 +84,7 @@ sync_by_offset_in_ring(struct rig *r, bool fixed)
 	pair_free(&p);
 }
 
-/* The length of the frame and the room in front of it: four bytes more than the mapping has. */
+/* Length of the frame plus the FCS: four bytes more than the mapping has. */
 CULPRIT void
 sync_with_fcs(struct rig *r, bool fixed)
 {
@@ -99,7 +99,7 @@ sync_with_fcs(struct rig *r, bool fixed)
 	pair_free(&p);
 }
 
-/* A range: the offset was counted already into the length. */
+/* A range whose length already includes the offset. */
 CULPRIT void
 sync_range_beyond(struct rig *r, bool fixed)
 {
@@ -116,7 +116,7 @@ sync_range_beyond(struct rig *r, bool fixed)
 	pair_free(&p);
 }
 
-/* Receive buffers synced as if they were sent from. */
+/* Receive buffers are synced like transmit buffers. */
 CULPRIT void
 sync_rx_to_device(struct rig *r, bool fixed)
 {
@@ -131,7 +131,7 @@ sync_rx_to_device(struct rig *r, bool fixed)
 	pair_free(&p);
 }
 
-/* "Both will always do": not for a mapping of one direction. */
+/* "Both directions always work": not for a mapping of one direction. */
 CULPRIT void
 sync_both_ways(struct rig *r, bool fixed)
 {
@@ -148,7 +148,7 @@ sync_both_ways(struct rig *r, bool fixed)
 	pair_free(&p);
 }
 
-/* Waiting for a sent frame to "come back": the device has not written it. */
+/* The driver waits for a sent frame to "come back", but the device has not written it. */
 CULPRIT void
 sync_sent_for_cpu(struct rig *r, bool fixed)
 {
@@ -163,7 +163,7 @@ sync_sent_for_cpu(struct rig *r, bool fixed)
 	pair_free(&p);
 }
 
-/* "To be sure" a receive buffer is handed to the device again, which has it all along. */
+/* "To be sure", a receive buffer is handed to the device again, which already owns it. */
 CULPRIT void
 sync_posted_for_device(struct rig *r, bool fixed)
 {
@@ -175,7 +175,7 @@ sync_posted_for_device(struct rig *r, bool fixed)
 	pair_through(r, &p);
 	gantry_dma_sync_single_for_cpu(r->dma, p.rx, LEN, GANTRY_DMA_FROM_DEVICE);
 	CHECK(r, filled(p.in, LEN, 8));
-	/* Looked at, and posted again: that is what it is for. */
+	/* Read, and posted again: the intended use. */
 	gantry_dma_sync_single_for_device(r->dma, p.rx, LEN, GANTRY_DMA_FROM_DEVICE);
 	fill(p.out, LEN, 9);
 	gantry_dma_sync_single_for_device(r->dma, p.tx, LEN, GANTRY_DMA_TO_DEVICE);
@@ -185,7 +185,7 @@ sync_posted_for_device(struct rig *r, bool fixed)
 	pair_free(&p);
 }
 
-/* A header is changed, so it is taken back first: from a device that doesn't write it. */
+/* The driver changes a header, and first takes it back from a device that does not write it. */
 CULPRIT void
 sync_header_for_cpu(struct rig *r, bool fixed)
 {
@@ -203,7 +203,7 @@ sync_header_for_cpu(struct rig *r, bool fixed)
 	pair_free(&p);
 }
 
-/* The room for the frame's header is cleared when the device has it already, and doesn't read it. */
+/* The driver clears room for a header that the device already owns and does not read. */
 CULPRIT void
 sync_cleared_for_device(struct rig *r, bool fixed)
 {

@@ -3,7 +3,8 @@
  */
 
 /*
- * What a bug of the corpus is, and what it is played on.
+ * The corpus: structure of a bug, the miniature device and driver, and the soft NIC. The theory is
+ * in main.c.
  */
 
 #ifndef DMACHECK_H
@@ -23,44 +24,47 @@
 #include "gantry_dma_pool.h"
 #include "gantry_dma_sg.h"
 
-/* The class that gantry_dma_debug.h has no name for: what only the device's IOMMU can know. */
+/* Class of misuse that only the IOMMU can detect, so gantry_dma_debug.h has no name for it. */
 #define CLASS_IOMMU GANTRY_DMA_MISUSE_MAX
-/* A class by its name. */
+/* Returns the name of a class. */
 const char *class_name(int misuse);
 
 /*
- * A function that a report must name. It is looked up by name, so it is global, and it keeps
- * a frame of its own.
+ * Marks a function that a report must name. It is global, because it is looked up by name, and it
+ * must have its own stack frame.
  */
 #define CULPRIT __rte_noinline
 
-/* One play of one bug, or of its twin: a device, and what is found out. */
+/* State of one play of one bug, or of its twin: a device, and the observations. */
 struct rig {
-	struct gantry_dma_dev *dma; /* the miniature device's; applications have none */
-	struct mini *nic;           /* the miniature device; NULL in an application's */
+	struct gantry_dma_dev *dma; /* of the miniature device; unused by applications */
+	struct mini *nic;           /* the miniature device; NULL in a play of an application */
 	struct rte_mempool *pool;
-	unsigned int checks, wrong; /* data that arrived; that did not arrive right */
-	uint64_t faults;            /* of the device's IOMMU */
-	char fault[256];            /* the first of them */
-	const void *fault_site;     /* who rang the doorbell before it; NULL: not known */
+	unsigned int checks, wrong; /* comparisons of data; those that failed */
+	uint64_t faults;            /* reported by the IOMMU of the device */
+	char fault[256];            /* text of the first fault */
+	const void *fault_site;     /* caller that rang the doorbell before it; NULL: unknown */
 	enum gantry_dma_mode_id mode;
 	bool debug;
 };
 
-/* What a play needs of the machine. */
-#define NEEDS_HUGEPAGES 1u /* memory that EAL takes and gives back while the program runs */
+/* Requirements of a play on the machine. */
+#define NEEDS_HUGEPAGES 1u /* memory that EAL allocates and returns at run time */
 
 struct bug {
 	const char *name;
 	int misuse;          /* enum gantry_dma_misuse, or CLASS_IOMMU */
-	const char *source;  /* "planted", or where it is from: repository and commit or thread */
-	/* Plays it, or with fixed its twin: the same code without the mistake. */
+	const char *source;  /* "planted", or the origin: repository and commit or thread */
+	/* Plays the bug; if fixed, plays its twin: the same code without the mistake. */
 	void (*play)(struct rig *r, bool fixed);
-	const char *culprit; /* the function whose call is the misuse */
-	/* That which mapped, or did first what is done twice; or "(file)". NULL: the same. */
+	const char *culprit; /* function whose call is the misuse */
+	/*
+	 * Function that mapped the memory, or that did first what is done twice; or "(file)".
+	 * NULL: culprit.
+	 */
 	const char *mapper;
 	unsigned int needs;  /* NEEDS_ */
-	bool faults;         /* the device's IOMMU catches it, too; it always does a CLASS_IOMMU */
+	bool faults;         /* the IOMMU also detects it; always so for CLASS_IOMMU */
 };
 
 /* A file of bugs that are played on the same kind of device. */
@@ -68,13 +72,13 @@ struct family {
 	const char *name;
 	const struct bug *bugs;
 	unsigned int nr;
-	bool app;            /* on the soft NIC, else on the miniature device */
+	bool app;            /* played on the soft NIC; else on the miniature device */
 };
 
 extern const struct family family_mapping, family_sync, family_coherent, family_sg, family_mbuf,
 	family_iommu, family_history, family_app, family_fields, family_pool;
 
-/* Most bugs are named after the function that the mistake is in. */
+/* Most bugs are named after the function that contains the mistake. */
 #define PLANTED(fn, class) \
 	{ .name = #fn, .misuse = GANTRY_DMA_MISUSE_ ## class, .source = "planted", \
 	  .play = fn, .culprit = #fn }
@@ -82,59 +86,62 @@ extern const struct family family_mapping, family_sync, family_coherent, family_
 #define FAMILY(id, table, is_app) \
 	const struct family family_ ## id = { #id, table, RTE_DIM(table), is_app }
 
-/* What an outcome rests on: the data arrived. */
+/* Counts a comparison of data: an outcome relies on data that arrived. */
 #define CHECK(r, cond) check(r, cond, __FILE__, __LINE__, #cond)
 void check(struct rig *r, bool right, const char *file, int line, const char *what);
-/* Ends the play: something that is no part of it did not work. */
+/* Ends the play, because something failed that is not part of the bug. */
 void broken(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-/* Bytes that depend on a seed; whether they are still there. */
+/* Fills a buffer with bytes that depend on a seed; tests whether they are unchanged. */
 void fill(void *buf, size_t len, unsigned int seed);
 bool filled(const void *buf, size_t len, unsigned int seed);
-/* Zeroed memory of EAL's, which is never short of so little. */
+/* Allocates zeroed EAL memory. Ends the play if there is none. */
 void *dma_buf(size_t len);
 
 /*
- * The miniature device (mini.c): a NIC of two rings, whose wire is a loop.
+ * The miniature device (mini.c): a NIC with two rings, whose wire is a loop.
  *
- * A descriptor is an address and a length. The device does nothing until its doorbell is
- * rung, and has done all it could when that returns: it fetches the frames that are posted
- * for sending, and writes them, oldest first, into the buffers that are posted for
- * receiving. So what "the device still has it" means is no matter of time.
+ * A descriptor is an address and a length. The device does nothing until its doorbell rings. When
+ * nic_kick() returns, it has done all it can: it fetched the frames that were posted for sending,
+ * and wrote them, oldest first, into the buffers that were posted for receiving. "The device still
+ * owns it" is therefore never a matter of timing.
  */
 
 #define MINI_RING  16
-#define MINI_FRAME 16384 /* the longest */
+#define MINI_FRAME 16384 /* bytes of the longest frame */
 
-/* Makes the device, in rig's mode and with its checks, and its rings. */
+/* Creates the device, in the mode and with the checks of the rig, and its rings. */
 void mini_start(struct rig *r);
-/* Gives the rings back, ends the device. */
+/* Frees the rings, and destroys the device. */
 void mini_end(struct rig *r);
-/* The same device, anew: in another mode of DMA, with so many bounce buffers. */
+/* Creates the device again in bounce mode, with that many bounce buffers per size. */
 void mini_bounce(struct rig *r, uint32_t slots);
 
-/* The driver writes a descriptor. */
+/* Driver: write a descriptor. */
 void nic_tx(struct rig *r, gantry_dma_addr_t addr, size_t len);
 void nic_rx(struct rig *r, gantry_dma_addr_t addr, size_t len);
-/* Rings the doorbell. */
+/* Driver: ring the doorbell. */
 void nic_kick(struct rig *r);
-/* The next descriptor that the device has given back: its frame's length; -1: none, or a fault. */
+/*
+ * Driver: take the next descriptor that the device has completed. Returns the length of its frame;
+ * -1 if there is none, or after a fault.
+ */
 int nic_tx_done(struct rig *r);
 int nic_rx_done(struct rig *r);
-/* Stops the device and starts it again: it lets go of all descriptors, and of all frames. */
+/* Driver: stop the device and start it again. It drops all descriptors and all frames. */
 void nic_reset(struct rig *r);
-/* For what this device asks besides its rings: it reads, or writes, there. */
+/* The device reads, or writes, memory outside its rings. */
 void nic_fetch(struct rig *r, gantry_dma_addr_t addr, void *buf, size_t len);
 void nic_store(struct rig *r, gantry_dma_addr_t addr, const void *buf, size_t len);
 
-/* A device of the same kind without rings: another port of the same card. */
+/* Creates a second device without rings: another port of the same card. */
 struct gantry_dma_dev *mini_second(struct rig *r);
 
 /*
- * A correct driver, for what a play is not about.
+ * A correct driver, for the parts of a play that are not its subject.
  */
 
-/* Maps what can be mapped; in the function that calls it, as it would stand there. */
+/* Maps a buffer. Inline, so that the calling function makes the call. */
 static __rte_always_inline gantry_dma_addr_t
 drv_map(struct rig *r, void *buf, size_t len, enum gantry_dma_dir dir)
 {
@@ -145,46 +152,46 @@ drv_map(struct rig *r, void *buf, size_t len, enum gantry_dma_dir dir)
 	return addr;
 }
 
-/* Sends one buffer through the device, and looks at what comes back. */
+/* Sends one buffer through the device, and compares what arrives. */
 void drv_roundtrip(struct rig *r, unsigned int seed);
 
-/* The pool of the device's mbufs, made and announced at the first call. */
+/* Returns the mempool of the device. The first call creates it and registers it with debug mode. */
 struct rte_mempool *drv_pool(struct rig *r);
-/* A frame of len bytes in an mbuf of it. */
+/* Returns a frame of len bytes in an mbuf of that pool. */
 struct rte_mbuf *drv_frame(struct rig *r, uint16_t len, unsigned int seed);
-/* Whether an mbuf holds that frame. */
+/* True if an mbuf holds that frame. */
 bool drv_is_frame(const struct rte_mbuf *m, uint16_t len, unsigned int seed);
 
-/* A driver's queue of mbufs. */
+/* A queue of mbufs. */
 struct drv_queue {
 	struct rte_mbuf *sw[MINI_RING];
 	gantry_dma_addr_t addr[MINI_RING];
 	uint16_t len[MINI_RING];
-	uint16_t tail, clean; /* free-running; slot: modulo the ring */
+	uint16_t tail, clean; /* free-running; slot: modulo the ring size */
 };
 
 /* Hands an mbuf over for sending. */
 void drv_tx(struct rig *r, struct drv_queue *q, struct rte_mbuf *m);
-/* Takes back what was sent. */
+/* Takes back mbufs that were sent, and frees them. */
 void drv_tx_clean(struct rig *r, struct drv_queue *q);
-/* Posts n mbufs of the pool. */
+/* Posts n mbufs of the pool for receiving. */
 void drv_rx_fill(struct rig *r, struct drv_queue *q, unsigned int n);
-/* The next frame received, or NULL. */
+/* Returns the next received frame, or NULL. */
 struct rte_mbuf *drv_rx(struct rig *r, struct drv_queue *q);
-/* Stops the device, and takes back what was posted and not used. */
+/* Stops the device, and frees posted mbufs that it did not use. */
 void drv_rx_release(struct rig *r, struct drv_queue *q);
 
 /*
- * The soft NIC (softnic.c): a process of its own, whose wire is a loop too.
+ * The soft NIC (softnic.c): a separate process, whose wire is also a loop.
  */
 
-/* Before EAL: forks it. Then port 0 is started. */
+/* Forks the process; call it before EAL starts. softnic_start() then starts port 0. */
 void softnic_fork(struct rig *r);
 const char *softnic_devargs(const struct rig *r);
 void softnic_start(struct rig *r);
-/* Stops and closes the port, ends the process, notes its faults. */
+/* Stops and closes the port, ends the process, and records its faults. */
 void softnic_end(struct rig *r);
-/* The wire stands still, and goes on. */
+/* Stop the wire, and let it continue. */
 void softnic_hold(void);
 void softnic_go(void);
 

@@ -3,26 +3,40 @@
  */
 
 /*
- * gantry-dmacheck: a corpus of planted bugs, and whether each is found.
+ * gantry-dmacheck: a corpus of planted bugs, and a test that the debug layer finds each one.
  *
  *	gantry-dmacheck [--json FILE] [--list] [--only NAME]...
  *
- * A bug is a few lines of a driver or of an application, with what went wrong in them, and its
- * twin is the same without the mistake (dmacheck.h). Each is played
+ * Theory
  *
- *	                debug mode over direct    strict mode, no debug    debug over strict, bounce
- *	bug             who catches it            who catches it
- *	twin            not accused, data right   no fault, data right     not accused, data right
+ * A bug is a few lines of a driver or of an application that contain one mistake. Its twin is the
+ * same code without the mistake (dmacheck.h). The program plays both in several settings:
  *
- * and what caught it is what was seen to: debug mode's one report, of the right class, that
- * names the call where the mistake is, and the mapping's; the IOMMU in strict mode; or both.
- * Which of them it has to be is said with the bug.
- * A bug of the class "iommu-fault" is one that only the IOMMU can see: the driver keeps to
- * the API, and tells the device something else.
+ *	        debug mode over direct     strict mode, no debug      debug over strict, bounce
+ *	bug     must report it             the IOMMU may detect it
+ *	twin    no report, data correct    no fault, data correct     no report, data correct
  *
- *	run.c       a play, in a process of its own
- *	mini.c      a miniature device for drivers; softnic.c: the soft NIC for applications
+ * A verdict requires what each bug states: exactly one report of debug mode, of the right class,
+ * that names the call that contains the mistake and the call that created the mapping; a fault of
+ * the IOMMU in strict mode; or both.
+ *
+ * A bug of class "iommu-fault" is visible to the IOMMU only: the driver uses the API correctly,
+ * and gives the device another address than the API returned.
+ *
+ * Each play is a process with its own EAL, so that a corrupted heap or a crash is an outcome and
+ * affects no other play:
+ *
+ *	main.c   verdicts <-- struct outcome (shared memory) <-- play process: EAL, device, bug
+ *	                      log (memfd)                    <--
+ *
+ * Files
+ *
+ *	run.c       runs the plays
+ *	mini.c      a miniature device, for bugs of drivers
+ *	softnic.c   the soft NIC, for bugs of applications
  *	bugs_*.c    the corpus
+ *
+ * Not done, on purpose: plays never rely on timing, and do not use a real device.
  */
 
 #include <err.h>
@@ -55,10 +69,10 @@ static const struct setting
 	debug_strict = { "debug over strict", GANTRY_DMA_MODE_STRICT, true },
 	debug_bounce = { "debug over bounce", GANTRY_DMA_MODE_BOUNCE, true };
 
-/* The plays of a bug: itself twice, and its twin. */
+/* The six plays of a bug: itself twice, and its twin four times. */
 #define BUG_DEBUG  0
 #define BUG_STRICT 1
-#define TWINS      2 /* the first of them */
+#define TWINS      2 /* index of the first twin */
 #define PLAYS      6
 
 static const struct setting * const settings[PLAYS] = {
@@ -72,16 +86,16 @@ struct options {
 	const char *only[ONLY_MAX];
 };
 
-/* What was found of one bug. */
+/* What was found about one bug. */
 struct verdict {
 	const struct family *family;
 	const struct bug *bug;
 	struct play *plays;
 	bool left_out;
-	const char *caught_by; /* NULL: nothing did */
+	const char *caught_by; /* NULL: nothing detected it */
 	const char *message;
 	bool twin_ok;
-	char why[512];         /* why it is not ok; empty: it is */
+	char why[512];         /* why the verdict is bad; empty: it is good */
 };
 
 static void
@@ -118,7 +132,7 @@ find_bug(const char *name)
 	return NULL;
 }
 
-/* 0; or the exit status, less one, as a negative number. */
+/* Returns 0, or the negative exit status. */
 static int
 parse(int argc, char **argv, struct options *o)
 {
@@ -200,13 +214,13 @@ because(struct verdict *v, const char *fmt, ...)
 	va_list ap;
 
 	if (v->why[0] != '\0')
-		return; /* the first reason says most */
+		return; /* keep the first reason, which explains most */
 	va_start(ap, fmt);
 	vsnprintf(v->why, sizeof(v->why), fmt, ap);
 	va_end(ap);
 }
 
-/* Whether a play came to its end. */
+/* True if a play reached its end. */
 static bool
 ended(struct verdict *v, const struct play *p)
 {
@@ -224,14 +238,14 @@ ended(struct verdict *v, const struct play *p)
 }
 
 /*
- * What a report of each class can know: the call that is the misuse, and the call by which the
- * memory was mapped, or which did first what is done twice. What it can know it must have right,
- * and only a misuse that is no call, or is seen by none, may go by its mapping alone. What only
- * the device's IOMMU sees has neither: there it is the doorbell before the fault.
+ * What a report of each class can know: the call that is the misuse, and the call that mapped the
+ * memory, or that did first what is done twice. A report must be right about what it can know. It
+ * may name the mapping only if the misuse is no call, or no one sees the call. A fault that only
+ * the IOMMU sees has neither; there it is the doorbell before the fault.
  */
 #define MISUSE  1u
 #define MAPPING 2u
-/* Both, and they are calls of the same function: in a loop it may be one place. */
+/* Both, in the same function: in a loop they may be one place. */
 #define ALIKE   4u
 
 static const unsigned int sites[GANTRY_DMA_MISUSE_MAX] = {
@@ -243,9 +257,9 @@ static const unsigned int sites[GANTRY_DMA_MISUSE_MAX] = {
 	[GANTRY_DMA_MISUSE_WRONG_CPU_ADDRESS] = MISUSE | MAPPING,
 	[GANTRY_DMA_MISUSE_WRONG_NENTS] = MISUSE | MAPPING,
 	[GANTRY_DMA_MISUSE_UNMAP_ERROR] = MISUSE, /* nothing was mapped */
-	/* What is wrong is a call that is missing; it belongs where the mapping was made. */
+	/* The mistake is a call that is missing, and that belongs next to the mapping. */
 	[GANTRY_DMA_MISUSE_UNCHECKED] = MAPPING,
-	/* A missing call, too, which nothing but the end of the device shows. */
+	/* Also a missing call, which only the end of the device reveals. */
 	[GANTRY_DMA_MISUSE_LEAKED] = MAPPING,
 	[GANTRY_DMA_MISUSE_SYNC_UNMAPPED] = MISUSE, /* nothing is mapped */
 	[GANTRY_DMA_MISUSE_SYNC_RANGE] = MISUSE | MAPPING,
@@ -260,28 +274,28 @@ static const unsigned int sites[GANTRY_DMA_MISUSE_MAX] = {
 	[GANTRY_DMA_MISUSE_SEGMENT_SIZE] = MISUSE,
 	[GANTRY_DMA_MISUSE_SEGMENT_BOUNDARY] = MISUSE,
 	/*
-	 * EAL's free tells nobody; it is seen when the memory is looked at again. Unless
-	 * its pages are given back at once, which EAL does tell, within the call.
+	 * EAL does not report a free, so it is detected when the memory is checked next. If EAL
+	 * returns the pages at once, it does report that, within the call.
 	 */
 	[GANTRY_DMA_MISUSE_FREED_MAPPED] = MAPPING,
 	[GANTRY_DMA_MISUSE_MBUF_FREED] = MISUSE | MAPPING,
 	[GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE] = MISUSE | MAPPING | ALIKE,
-	/* A store of the CPU, which is no call; seen when the data are looked at again. */
+	/* A store of the CPU, which is no call; detected when the data is checked next. */
 	[GANTRY_DMA_MISUSE_MBUF_WRITTEN] = MAPPING,
-	/* Likewise; or the device's, which is no call either. */
+	/* Likewise; or a store of the device, which is no call either. */
 	[GANTRY_DMA_MISUSE_MBUF_WRITTEN_FREE] = MAPPING,
 	[GANTRY_DMA_MISUSE_MBUF_IN_RING] = MISUSE | MAPPING | ALIKE,
-	/* Seen when the driver takes it back: it is with the device once more. */
+	/* Detected when the driver takes the buffer back: the device still owns it once more. */
 	[GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO] = MAPPING,
-	/* Stores, which are no calls; seen when the fields are looked at again. */
+	/* Stores, which are no calls; detected when the fields are checked next. */
 	[GANTRY_DMA_MISUSE_MBUF_CHANGED] = MAPPING,
-	/* The mapping itself is the misuse, and said to be both. */
+	/* The mapping itself is the misuse, and the report names it as both. */
 	[GANTRY_DMA_MISUSE_MBUF_FAST_FREE] = MISUSE | MAPPING | ALIKE,
 	[GANTRY_DMA_MISUSE_MBUF_CHAIN] = MISUSE | MAPPING | ALIKE,
 	[GANTRY_DMA_MISUSE_MBUF_NOT_OF_POOL] = MISUSE, /* nothing was mapped */
 };
 
-/* Whether a report's site is in that function, or in that file. */
+/* True if the site of a report is in that function, or in that file. */
 static bool
 is_in(const char *site, const char *where)
 {
@@ -292,7 +306,7 @@ is_in(const char *site, const char *where)
 	return strncmp(site, where, len) == 0 && site[len] == '+';
 }
 
-/* Debug mode's first report has the right class: whether it has the right places. */
+/* Checks the places in the first report of debug mode, whose class is right. */
 static void
 check_sites(struct verdict *v, const char *here, const char *mapped, const char *text)
 {
@@ -314,7 +328,7 @@ check_sites(struct verdict *v, const char *here, const char *mapped, const char 
 		because(v, "misuse and mapping are said to be one call: %s", text);
 }
 
-/* Whether debug mode has said just what is wrong. */
+/* True if debug mode reported; adds a reason unless the report is exactly right. */
 static bool
 debug_caught(struct verdict *v, const struct outcome *o)
 {
@@ -344,7 +358,7 @@ judge_bug(struct verdict *v)
 	v->message = "";
 	if (ended(v, &v->plays[BUG_DEBUG]))
 		by_debug = debug_caught(v, debug);
-	/* What a bug does when nobody watches is its own affair. */
+	/* The effect of a bug is undefined if nothing watches, so only faults count here. */
 	by_iommu = iommu->faults > 0;
 	if (by_iommu && v->message[0] == '\0')
 		v->message = iommu->fault;

@@ -3,12 +3,12 @@
  */
 
 /*
- * The miniature device, its bus, and its IOMMU; and the correct half of a driver for it.
+ * The miniature device, its bus and its IOMMU, and the correct half of a driver for it.
  *
- * The bus is this process: the device's memory accesses go through reach(), which translates
- * as an IOMMU does. Until something else is asked for it reaches EAL's memory at EAL's bus
- * addresses; after page_table() what the table says, and after claim() what map() gave
- * it. Whatever it does not reach is a fault: counted, remembered, and nothing happens.
+ * The bus is this process: the memory accesses of the device go through reach(), which translates
+ * like an IOMMU. By default the device reaches EAL memory at the bus addresses of EAL; after
+ * page_table() it reaches what the table maps; after claim() it reaches what map() mapped. An
+ * access to anything else is a fault: it is counted and recorded, and has no effect.
  */
 
 #include <errno.h>
@@ -40,12 +40,12 @@ struct desc {
 struct ring {
 	struct desc *desc;
 	gantry_dma_addr_t bus;
-	uint16_t tail;  /* the driver's: next to write; free-running, like the others */
-	uint16_t clean; /* the driver's: next to look at */
-	uint16_t head;  /* the device's: next to do */
+	uint16_t tail;  /* driver: next to write; free-running, like the others */
+	uint16_t clean; /* driver: next to check */
+	uint16_t head;  /* device: next to process */
 };
 
-/* What map() gave. */
+/* A mapping from map(). */
 struct window {
 	gantry_dma_addr_t iova;
 	uint8_t *va;
@@ -53,10 +53,10 @@ struct window {
 	bool read, write;
 };
 
-/* The bus' side of a device. */
+/* State of the bus for one device. */
 struct port {
 	struct rig *r;
-	uint64_t *table;      /* NULL: none */
+	uint64_t *table;      /* page table; NULL: none */
 	gantry_dma_addr_t table_base;
 	size_t table_nr;
 	bool claimed;
@@ -67,7 +67,7 @@ struct port {
 struct mini {
 	struct port port;
 	struct ring tx, rx;
-	const void *doorbell; /* who rang it */
+	const void *doorbell; /* caller that rang it; NULL: not in a call */
 	unsigned int wire_first, wire_nr;
 	struct {
 		uint32_t len;
@@ -110,7 +110,7 @@ static int
 bus_map_fd(void *opaque, int fd, uint64_t offset, void *va, gantry_dma_addr_t iova, size_t len,
 		enum gantry_dma_dir dir)
 {
-	/* The device is in this process, and sees the memory where the library has it. */
+	/* The device is in this process, so it sees the memory where the library mapped it. */
 	return bus_map(opaque, va, iova, len, dir);
 }
 
@@ -126,7 +126,7 @@ bus_page_table(void *opaque, gantry_dma_addr_t base, size_t nr, uint64_t **entri
 {
 	struct port *p = opaque;
 
-	/* Zeroed pages, of which those that are never touched cost nothing. */
+	/* Zeroed pages; those that are never touched cost nothing. */
 	p->table = mmap(NULL, nr * sizeof(uint64_t), PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p->table == MAP_FAILED) {
@@ -181,7 +181,7 @@ bus_close(struct port *p)
  * The IOMMU.
  */
 
-/* One byte's address in this process, within a page; NULL: not reached. */
+/* Translates the address of one byte; valid within its page. NULL: not reachable. */
 static uint8_t *
 reach(struct port *p, gantry_dma_addr_t addr, bool write)
 {
@@ -206,7 +206,7 @@ reach(struct port *p, gantry_dma_addr_t addr, bool write)
 	return p->claimed ? NULL : gantry_bus_to_virt(p->r->dma, addr);
 }
 
-/* False: a fault, of which the first is kept. */
+/* Returns false after a fault. Records the first fault. */
 static bool
 access_memory(struct rig *r, gantry_dma_addr_t addr, void *buf, size_t len, bool write)
 {
@@ -508,7 +508,7 @@ drv_is_frame(const struct rte_mbuf *m, uint16_t len, unsigned int seed)
 	return m != NULL && m->data_len == len && filled(rte_pktmbuf_mtod(m, void *), len, seed);
 }
 
-/* From here on the driver works for whoever called it, on a descriptor; or for nobody. */
+/* Attributes the following calls to the caller of the driver and a descriptor; kind 0: to none. */
 #define ON_BEHALF(r, kind, desc) do { \
 	if (gantry_dma_debug_on((r)->dma)) { \
 		gantry_dma_debug_context(kind, 0, desc); \

@@ -3,8 +3,9 @@
  */
 
 /*
- * A play is a process: forked, with an EAL of its own. What one bug corrupts is gone with it,
- * and a crash is an outcome. It writes what it sees into memory that it shares with us.
+ * A play is a forked process with its own EAL. What a bug corrupts ends with the process, and a
+ * crash is an outcome. The process writes its observations to memory that it shares with its
+ * parent.
  */
 
 #include <dirent.h>
@@ -28,11 +29,11 @@
 #include "rte_pmd_gantry_igb.h"
 #include "run.h"
 
-/* Hanging is an outcome, too. */
+/* Seconds. A play that hangs is also an outcome. */
 #define PLAY_SECONDS 20
-/* Plays that run at once, on each core: they wait most of the time. */
+/* Concurrent plays per core: they wait most of the time. */
 #define PLAYS_A_CORE 4
-#define HUGEPAGES    80 /* of 2 MiB, for those plays */
+#define HUGEPAGES    80 /* of 2 MiB, for all concurrent plays */
 
 static struct outcome *outcome;
 static const struct bug *bug;
@@ -90,7 +91,7 @@ dma_buf(size_t len)
 	return buf;
 }
 
-/* Who rang the doorbell. A return address may be the first byte of the next function. */
+/* Name of the function that rang the doorbell. A return address may begin the next function. */
 static const char *
 function_at(const void *address)
 {
@@ -101,9 +102,9 @@ function_at(const void *address)
 }
 
 /*
- * What a report on an application's mbuf must have besides: the mbuf, its pool, and whose it
- * is, or was, by queue and descriptor. An mbuf that no device has is no queue's, and what is
- * no mbuf has neither.
+ * True if a report about an mbuf of an application names everything required: the mbuf, its pool,
+ * and its present or former owner by queue and descriptor. An mbuf that no device owns has no
+ * queue, and a pointer that is no mbuf has neither.
  */
 static bool
 is_whole(const struct gantry_dma_error *e)
@@ -127,7 +128,7 @@ on_report(void *arg, const struct gantry_dma_error *e)
 	if (n >= REPORTS_KEPT)
 		return;
 	outcome->report[n].misuse = e->misuse;
-	/* What a reader of the line is told. */
+	/* The texts that a person reads. */
 	snprintf(outcome->report[n].here, SITE_MAX, "%s", e->symbol);
 	if (e->map_site != NULL)
 		snprintf(outcome->report[n].mapped, SITE_MAX, "%s", e->map_symbol);
@@ -146,14 +147,14 @@ start_eal(const struct play *p, const char *devargs)
 	cpu_set_t set;
 	int i;
 
-	/* One lcore on any core: two plays at once must not share one. */
+	/* One lcore on any core, because two concurrent plays must not share a core. */
 	CPU_ZERO(&set);
 	sched_getaffinity(0, sizeof(set), &set);
 	for (i = 0; i < CPU_SETSIZE; i++)
 		if (CPU_ISSET(i, &set))
 			at += snprintf(cores + at, sizeof(cores) - at, "%d,", i);
 	cores[at - 1] = ')';
-	/* EAL does not combine the two. */
+	/* EAL does not accept both. */
 	if (p->bug->needs & NEEDS_HUGEPAGES) {
 		args[n++] = "--in-memory";
 	} else {
@@ -184,7 +185,7 @@ play_app(const struct play *p, struct rig *r)
 {
 	softnic_fork(r);
 	start_eal(p, softnic_devargs(r));
-	/* The driver is a plugin with a library of its own. */
+	/* The driver is a plugin with its own copy of the library. */
 	rte_pmd_gantry_igb_dma_debug_handler(on_report, r);
 	softnic_start(r);
 	p->bug->play(r, p->fixed);
@@ -216,7 +217,7 @@ play(const struct play *p)
 	_exit(0);
 }
 
-/* Starts a play; its process' id, or -errno. */
+/* Starts a play. Returns its process ID or a negative errno. */
 static int
 start(struct play *p)
 {
@@ -238,8 +239,8 @@ start(struct play *p)
 }
 
 /*
- * EAL loads every driver that is installed, which takes longer than a play. Loaded here, they
- * are there already when a play's EAL comes to them.
+ * EAL loads every installed driver, which takes longer than a play. If the parent loads them, they
+ * are already present when the EAL of a play asks for them.
  */
 static void
 load_drivers(void)

@@ -3,7 +3,7 @@
  */
 
 /*
- * Plays, each in a process of its own, and what they showed.
+ * Runs plays, each in its own process, and collects their outcomes.
  */
 
 #ifndef RUN_H
@@ -11,7 +11,7 @@
 
 #include "dmacheck.h"
 
-/* What stands between buffer and device, and whether it is watched. */
+/* DMA mode of a play, and whether debug mode watches it. */
 struct setting {
 	const char *name;
 	enum gantry_dma_mode_id mode;
@@ -22,23 +22,23 @@ struct setting {
 #define TEXT_MAX     640
 #define SITE_MAX     160
 
-/* What one play showed. */
+/* Outcome of one play, in memory that the process of the play shares with its parent. */
 struct outcome {
-	bool ended;             /* it came to its end */
+	bool ended;             /* the play reached its end */
 	unsigned int checks, wrong;
-	uint64_t faults;        /* of the device's IOMMU */
-	bool fault_site;        /* the first was the culprit's */
-	char fault[TEXT_MAX];   /* in words */
-	unsigned int reports;   /* of debug mode */
+	uint64_t faults;        /* reported by the IOMMU of the device */
+	bool fault_site;        /* the first fault follows a doorbell of the culprit */
+	char fault[TEXT_MAX];   /* text of the first fault */
+	unsigned int reports;   /* number of reports of debug mode */
 	struct {
 		int misuse;
-		/* "function+0x12 (file)": of the misuse, of the mapping; empty: it has none. */
+		/* "function+0x12 (file)": of the misuse; of the mapping, empty if none. */
 		char here[SITE_MAX], mapped[SITE_MAX];
-		bool whole;     /* it has all that can be known of an application's mbuf */
+		bool whole;     /* it names everything that can be known of an mbuf */
 		char text[TEXT_MAX];
 	} report[REPORTS_KEPT];
-	int status;             /* of waitpid() */
-	int log;                /* what it printed: a file */
+	int status;             /* from waitpid() */
+	int log;                /* file with the output of the play */
 };
 
 /* One play. */
@@ -47,15 +47,15 @@ struct play {
 	const struct bug *bug;
 	const struct setting *setting;
 	bool fixed;
-	struct outcome *outcome; /* in memory that the process shares */
+	struct outcome *outcome; /* shared memory */
 	int pid;
 };
 
-/* Plays all of them, some at once. 0 or -errno. */
+/* Runs all plays, several at a time. Returns 0 or a negative errno. */
 int run_plays(struct play *plays, unsigned int nr);
-/* Prints what a play printed. */
+/* Prints the output of a play. */
 void run_show_log(const struct play *p);
-/* Whether the machine has so many hugepages for us. */
+/* True if the machine has enough free hugepages for all concurrent plays. */
 bool run_has_hugepages(void);
 
 #endif /* RUN_H */

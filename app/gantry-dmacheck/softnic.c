@@ -3,9 +3,9 @@
  */
 
 /*
- * The soft NIC for applications: the model of the 82576 behind its socket, in a process of
- * its own, on a wire that is a loop. The wire can be held: what was sent then stays in the
- * ring, and "the device still has it" is no matter of time.
+ * The soft NIC for applications: the model of the 82576 behind its socket, in its own process, on
+ * a wire that is a loop. The wire can be held: frames then stay in the ring, so "the device still
+ * owns it" is never a matter of timing.
  */
 
 #include <errno.h>
@@ -34,7 +34,7 @@
 #define MBUFS 511
 #define WAIT_MS 10000
 
-/* What both processes see. */
+/* Memory that both processes share. */
 static struct shared {
 	bool ready, stop;
 	bool hold, held;
@@ -46,7 +46,7 @@ static char dir[64], path[80], devargs[160];
 static int nic_pid;
 
 /*
- * The device's process.
+ * Process of the device.
  */
 
 static uint64_t
@@ -87,7 +87,7 @@ nic_main(int parent)
 	wire = wire_dir_new(src, sink, 0);
 	vfu_rcu_register();
 	__atomic_store_n(&shared->ready, true, __ATOMIC_RELEASE);
-	/* Until we are told; or the play has ended in a way that nobody tells. */
+	/* Until the play sets stop, or has ended without doing so. */
 	while (!__atomic_load_n(&shared->stop, __ATOMIC_ACQUIRE) && getppid() == parent) {
 		const bool hold = __atomic_load_n(&shared->hold, __ATOMIC_ACQUIRE);
 
@@ -106,7 +106,7 @@ nic_main(int parent)
 }
 
 /*
- * The application's.
+ * Process of the application.
  */
 
 static void
