@@ -3,19 +3,20 @@
  */
 
 /*
- * What a pair of gantry_dma_map_...() and _unmap_...() costs, run by tools/bench dma:
+ * bench-dma: cost of a pair of gantry_dma_map_...() and gantry_dma_unmap_...(). tools/bench dma
+ * runs it.
  *
  *	bench-dma EAL-ARGUMENTS -- direct|direct-pa|window|strict|debug [ROUNDS]
  *
- * window and strict need a soft NIC (-a vfio_user:SOCKET), which this program takes as its
- * driver; the others have no device. The result is JSON on standard output: for each figure the
- * samples, one a round, in turns, in ns a pair.
+ * window and strict require a soft NIC (-a vfio_user:SOCKET), which this program claims as its
+ * driver; the others use no device. The result is JSON on standard output: for each figure its
+ * samples in ns per pair, one per round. The figures take turns in each round.
  *
- * What is measured. A burst of buffers whose descriptions (an array of pointers; mbufs' first
- * cache line) are in the cache, as those are that a driver has just received or allocated: for
- * each a mapping, the question whether it failed, and an unmapping. A figure "live" is the same
- * with all buffers mapped: the burst's are unmapped and mapped again, and the bursts go round
- * all of them, in random order.
+ * Method. A figure measures a burst of buffers whose descriptions (an array of pointers; the first
+ * cache line of mbufs) are in the cache, like those that a driver has just received or allocated.
+ * For each buffer it maps, checks for an error, and unmaps. A figure "live" does the same while all
+ * buffers are mapped: it unmaps the buffers of the burst and maps them again, and the bursts walk
+ * through all buffers, in random order.
  */
 
 #include <err.h>
@@ -42,19 +43,19 @@
 #include "gantry_dma_debug.h"
 
 #define LIVE    100000 /* buffers */
-#define BURST   256    /* their first lines fit into any first-level cache */
+#define BURST   256    /* buffers; their first lines fit any first-level cache */
 #define SIZE    2048   /* bytes of a buffer */
-#define REGION  (128u << 20) /* of hugepage memory beside the mbufs', for random addresses */
-#define BURSTS  1001   /* of a sample */
-#define PAIRS   200000 /* of a thread's sample */
-#define CALLS   10000  /* of rte_mem_virt2iova() */
+#define REGION  (128u << 20) /* bytes of hugepage memory for random addresses */
+#define BURSTS  1001   /* per sample */
+#define PAIRS   200000 /* per sample of a thread */
+#define CALLS   10000  /* of rte_mem_virt2iova(), per sample */
 #define HUGE_2M (2u << 20)
 #define SAMPLES_MAX 1000
 #define THREADS_MAX 16
 
 struct buffer {
 	void *ptr;
-	struct rte_mbuf *mbuf; /* NULL: none, ptr it is */
+	struct rte_mbuf *mbuf; /* NULL: a plain buffer at ptr */
 	gantry_dma_addr_t addr;
 };
 
@@ -64,7 +65,7 @@ static unsigned int rounds = 5;
 static bool first_key = true;
 
 /*
- * Pairs. Each kind of buffer has a loop of its own, as it has in a driver.
+ * Pairs. Each kind of buffer has its own loop, as in a driver.
  */
 
 static inline void
@@ -85,7 +86,7 @@ unmap(struct buffer *b, bool is_mbuf, enum gantry_dma_dir dir)
 		gantry_dma_unmap_single(dev, b->addr, SIZE, dir);
 }
 
-/* Which way the buffers of a figure with one kind of device go. */
+/* Direction of the buffers in figures that use one direction. */
 static inline enum gantry_dma_dir
 dir_of(bool is_mbuf)
 {
@@ -97,7 +98,7 @@ burst_alone(struct buffer *b, bool is_mbuf, enum gantry_dma_dir dir)
 {
 	for (unsigned int i = 0; i < BURST; i++) {
 		map(&b[i], is_mbuf, dir);
-		/* Nobody knows the address better than the unmapping. */
+		/* Hide the address, so that the compiler cannot pass it to the unmapping. */
 		asm volatile("" : "+m"(b[i].addr));
 		unmap(&b[i], is_mbuf, dir);
 	}
@@ -131,8 +132,8 @@ by_size(const void *a, const void *b)
 }
 
 /*
- * Of BURSTS bursts the median, by TSC cycles, as ns a pair: what a burst costs that nobody
- * interrupts, on a machine where somebody does.
+ * Returns the median of BURSTS bursts in ns per pair, measured in TSC cycles. The median is the
+ * cost of an undisturbed burst, even on a machine where others run.
  */
 static double
 sample(struct buffer *all, bool is_mbuf, bool live)
@@ -188,12 +189,12 @@ virt2iova(void)
 }
 
 /*
- * Threads: the CPU time of each, so that it does not matter how many cores there are.
+ * Threads. The CPU time of each thread counts, so the number of cores does not matter.
  */
 
 struct thread {
 	pthread_t id;
-	struct buffer *buffers; /* BURST of its own */
+	struct buffer *buffers; /* BURST buffers, used by this thread only */
 	enum gantry_dma_dir dir;
 	pthread_barrier_t *start;
 	double ns;
@@ -215,7 +216,7 @@ thread_main(void *arg)
 	unsigned int done;
 	uint64_t begin;
 
-	burst_alone(t->buffers, true, t->dir); /* a thread's first calls set things up */
+	burst_alone(t->buffers, true, t->dir); /* the first calls of a thread set things up */
 	pthread_barrier_wait(t->start);
 	begin = cpu_ns();
 	for (done = 0; done < PAIRS; done += BURST)
@@ -224,7 +225,7 @@ thread_main(void *arg)
 	return NULL;
 }
 
-/* The mean of the threads: the CPU time of all of them by the pairs of all of them. */
+/* Returns the mean: CPU time of all threads divided by the pairs of all threads. */
 static double
 threads(unsigned int n, enum gantry_dma_dir dir)
 {
@@ -235,7 +236,7 @@ threads(unsigned int n, enum gantry_dma_dir dir)
 	double sum = 0;
 	unsigned int i;
 
-	CPU_ZERO(&cpus); /* this thread is bound to a core, and its children would be */
+	CPU_ZERO(&cpus); /* this thread is bound to a core, and new threads would inherit that */
 	for (i = 0; i < CPU_SETSIZE; i++)
 		CPU_SET(i, &cpus);
 	pthread_attr_init(&attr);
@@ -262,7 +263,7 @@ threads(unsigned int n, enum gantry_dma_dir dir)
  * Memory.
  */
 
-/* The kernel hands out first what it got back last: hugepages given back in random order. */
+/* Returns hugepages in random order: the kernel hands out first what it got back last. */
 static void
 shuffle_hugepages(unsigned int n)
 {
@@ -289,7 +290,7 @@ struct memory {
 	const struct rte_memseg *before;
 };
 
-/* How many files there are, and how many neighbours in virtual addresses are so in bus addresses. */
+/* Counts the files, and the virtual neighbours that are also neighbours in bus addresses. */
 static int
 look(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
 {
@@ -320,7 +321,7 @@ shuffle(struct buffer *all)
 	}
 }
 
-/* In a page: what lies over two is no buffer where these are not neighbours for the device. */
+/* Within one page: a buffer across two pages is invalid if they are not neighbours on the bus. */
 static void *
 random_address(uint8_t *region)
 {
@@ -346,7 +347,7 @@ make_buffers(void)
 }
 
 /*
- * The device: a soft NIC of which nothing is used but its page table.
+ * The device: a soft NIC, of which only the page table is used.
  */
 
 static struct rte_vfio_user_device *nic;
@@ -387,7 +388,7 @@ measure_pairs(void)
 {
 	static double s[5][SAMPLES_MAX];
 
-	/* Does not count: a page of the library's own tables is touched first by somebody. */
+	/* Discard the first sample: some call touches a page of the tables of the library first. */
 	sample(mbufs, true, false);
 	for (unsigned int r = 0; r < rounds; r++) {
 		s[0][r] = sample(mbufs, true, false);
@@ -407,7 +408,7 @@ measure_pairs(void)
 	numbers("virt2iova", s[4]);
 }
 
-/* Each way: what goes to the device has its data's checksum taken, twice. */
+/* Both directions: for data that goes to the device, debug mode computes a checksum twice. */
 static void
 measure_threads(void)
 {
@@ -482,7 +483,7 @@ main(int argc, char **argv)
 	p.mode = settings[s].mode;
 	p.debug = settings[s].debug ? GANTRY_DMA_DEBUG_ON : GANTRY_DMA_DEBUG_OFF;
 	dev = gantry_dma_dev_create(&p);
-	/* The window is to lie where a device of 32 bits reaches it. */
+	/* Place the window where a device with 32 address bits reaches it. */
 	if (dev == NULL || gantry_dma_set_mask_and_coherent(dev, settings[s].mode ==
 			GANTRY_DMA_MODE_WINDOW ? GANTRY_DMA_BIT_MASK(32) : GANTRY_DMA_BIT_MASK(64)) != 0)
 		errx(1, "%s: %s", settings[s].name, gantry_dma_last_error());

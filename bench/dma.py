@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""What lib/dma costs in each mode: a mapping, and a frame."""
+"""Cost of lib/dma in each mode, per mapping and per frame.
+
+Per mapping: bench-dma (dma.c) measures pairs of map and unmap, in one process per setting. Per
+frame: dpdk-testpmd forwards between two ports of gantry-nic, in one process per mode. All settings
+run once in each turn, so that a change in the speed of the machine affects all of them, and ratios
+are computed within a turn. A virtual machine measures the same pair in the kernel (vfio.c).
+"""
 
 import json
 import os
@@ -13,9 +19,9 @@ from lib import BUILD, PMDS
 from bench import TOP, Failure, cores
 
 PROGRAM = os.path.join(BUILD, 'bench', 'bench-dma')
-MB = 480          # of hugepages: the buffers
-ROUNDS = 3        # samples of a process
-SECONDS = 2       # of forwarding
+MB = 480          # MB of hugepages, for the buffers
+ROUNDS = 3        # samples per process
+SECONDS = 2       # seconds of forwarding per sample
 FRAME = 60        # bytes without FCS
 BURSTS = 16       # of 32 frames, in flight from each port
 
@@ -28,9 +34,9 @@ SETTINGS = {
     'window': 'window mode on a soft NIC, a mask of 32 bits',
     'strict': 'strict mode on a soft NIC\'s page table',
 }
-# In which order they take turns; debug is measured by thread CPU time.
+# The settings in the order of a turn. debug is measured in CPU time of threads.
 MICRO = ('direct', 'direct-pa', 'window', 'strict', 'debug')
-# Of debug: FROM the device or TO it, and how many threads.
+# Figures of debug: direction, FROM the device or TO it, and number of threads.
 THREADS = [(way, n) for way in ('from', 'to') for n in (1, 4, 16)]
 FORWARD = {'direct': 'dma=direct', 'strict': 'dma=strict', 'bounce': 'dma=bounce',
            'debug': 'dma=direct,dma_debug=1'}
@@ -52,7 +58,7 @@ def eal(*more):
 
 
 def run_micro(bench, setting):
-    """One process; returns its JSON."""
+    """Runs bench-dma once, and returns its JSON."""
     need_hugepages()
     args = ['-m', str(MB), '--iova-mode=' + ('pa' if setting == 'direct-pa' else 'va')]
     if setting in ('window', 'strict'):
@@ -64,7 +70,7 @@ def run_micro(bench, setting):
     if r.returncode != 0:
         said = [line for line in r.stderr.splitlines() if line.startswith('bench-dma: ')]
         raise Failure((said or ['%s ended with %d' % (' '.join(argv), r.returncode)])[-1])
-    # EAL, too, writes to standard output.
+    # EAL also writes to standard output.
     return json.loads(r.stdout[r.stdout.index('\n  "setting"') - 1:])
 
 
@@ -79,7 +85,7 @@ def micro(bench, setting):
         for (way, n), samples in zip(THREADS, rows):
             bench.add('%s_%s_%d' % (base(setting), way, n), samples,
                       text + '%s the device, threads: %d' % (way, n))
-        # The figure is the worst of them.
+        # The figure is the worst of them, round by round.
         bench.add(base(setting), [max(row) for row in zip(*rows)],
                   text + 'the worse of both directions, the worst of 1, 4 and 16 threads')
         return
@@ -88,7 +94,7 @@ def micro(bench, setting):
     for suffix, live in ('', 'one mapping live'), \
             ('_100k', '%d live over %d files' % (s['live'], s['files'])):
         kinds = [doc[k + suffix] for k in ('mbuf', 'random')]
-        # The slower kind of the whole process: a round's noise is not to choose.
+        # The kind that is slower over the whole process: the noise of a round must not choose.
         bench.add(base(setting) + suffix, max(kinds, key=sum), text + '; ' + live)
         for kind, samples in zip(('mbuf', 'random'), kinds):
             bench.add('%s%s_%s' % (base(setting), suffix, kind), samples,
@@ -100,7 +106,7 @@ def micro(bench, setting):
 
 
 def received(p):
-    """Both ports' counters, and when they were asked for."""
+    """Returns the sum of the counters of both ports, and the time of the request."""
     begin, now = len(p.text()), time.monotonic()
     p.command('show port stats all', r'(?:RX-packets: \d+[^$]*?){2}(?:Tx-bps: +\d+\s+#+\s+)\Z|^testpmd> ')
     found = re.findall(r'RX-packets: (\d+)', p.text()[begin:])
@@ -165,7 +171,7 @@ def need_hugepages():
 
 
 def ratios(bench):
-    """To direct's, turn by turn: what disturbs a turn disturbs both."""
+    """Adds the ratios to direct, turn by turn, because a disturbance of a turn affects both."""
     whole = bench.by_turn('forward_direct_mpps')
     for mode in FORWARD:
         part = bench.by_turn('forward_%s_mpps' % mode)

@@ -3,26 +3,26 @@
  */
 
 /*
- * The neighbour of a port under attack, run by tools/bench isolation and by
- * tests/host/test_isolation.py:
+ * bench-isolation: the neighbour of a port under attack. tools/bench isolation and
+ * tests/host/test_isolation.py run it.
  *
  *	bench-isolation SOCKET SECONDS [FRAMES MAPS]
  *
  * It drives a soft NIC with wire=loop, without DPDK, and forwards what it receives, while a second
- * thread maps and unmaps memory. It ends after SECONDS; or, with FRAMES and MAPS, as soon as both
- * are done, and fails if SECONDS are not enough. The result is JSON on standard output,
- * behind the line "forwarding", which says that frames go round.
+ * thread maps and unmaps memory. It ends after SECONDS. With FRAMES and MAPS it ends as soon as
+ * both are reached, and fails if SECONDS do not suffice. The result is JSON on standard output,
+ * after the line "forwarding", which indicates that frames are in flight.
  *
- * The wire keeps frames in order, so numbers replace all book-keeping. Frame n is sent by transmit
+ * The wire keeps frames in order, so numbers replace all bookkeeping. Frame n is sent by transmit
  * descriptor n and received by receive descriptor n, both modulo RING. Frames 0 to FLIGHT - 1 are
  * sent from buffers of their own; frame n + FLIGHT is sent from the buffer that received frame n.
- * When frame n + FLIGHT is back, the device no longer needs that buffer for sending, and receive
- * descriptor n is given to the device again. Of RING receive descriptors at most 2 * FLIGHT are used
- * at a time, by frames that are being sent and by frames that nobody has looked at yet, so the
- * wire drops nothing.
+ * When frame n + FLIGHT has returned, the device no longer needs that buffer for sending, and the
+ * program hands receive descriptor n to the device again. At most 2 * FLIGHT of the RING receive
+ * descriptors are in use at a time, by frames in flight and by frames that the program has not
+ * looked at yet, so the wire drops nothing.
  *
- * The program sleeps between two looks, because on a small machine it shares a core with others;
- * the frames in flight last longer at line rate than it sleeps.
+ * The program sleeps between two looks, because on a small machine it shares a core with others.
+ * The frames in flight last longer at line rate than it sleeps.
  */
 
 #include <err.h>
@@ -39,9 +39,9 @@
 #include "igb_regs.h"
 #include "vfu_client.h"
 
-#define RING     32768u /* descriptors of each ring, the most that an 82576 has */
+#define RING     32768u /* descriptors of each ring, the maximum of an 82576 */
 #define FLIGHT   12288u /* frames in flight: 8 ms of line rate at 1 Gb/s */
-#define BUFFER   1024u  /* bytes, the least that SRRCTL can say */
+#define BUFFER   1024u  /* bytes, the smallest size that SRRCTL supports */
 #define FRAME    60u    /* bytes without FCS */
 #define BUFFERS  (RING + FLIGHT)
 #define NAP_NS   500000
@@ -50,7 +50,7 @@
 #define MAP_SIZE   65536u
 #define MAP_IOVA   (UINT64_C(1) << 40)
 #define MAPS_MAX   100000
-/* Longer than any answer should take, so that a slow one is measured, not taken for a lost device. */
+/* Longer than any reply should take, so that a slow reply is measured instead of ending the run. */
 #define TIMEOUT_MS 20000
 
 struct memory {
@@ -61,11 +61,11 @@ struct memory {
 
 struct neighbour {
 	struct vfu_client *client;
-	struct memory *memory;       /* at bus address 0 */
+	struct memory *memory;       /* mapped at bus address 0 */
 	volatile uint32_t *rdt, *tdt;
 	uint64_t received;
 	bool stop;                   /* atomic */
-	unsigned int nr_maps;        /* atomic: the mapping thread's */
+	unsigned int nr_maps;        /* atomic; the mapping thread writes it */
 	double maps_ms[MAPS_MAX];
 };
 
@@ -116,7 +116,7 @@ buffer_address(uint64_t i)
 	return offsetof(struct memory, buffer) + i * BUFFER;
 }
 
-/* Gives frame @p number to the transmit ring. The caller moves the tail. */
+/* Writes the transmit descriptor of frame @p number. The caller moves the tail. */
 static void
 put_tx(struct neighbour *n, uint64_t number, uint64_t buffer)
 {
@@ -207,7 +207,7 @@ start_queues(struct neighbour *n)
 	ring(n->tdt, FLIGHT);
 }
 
-/* Forwards what has been received. */
+/* Forwards all received frames. */
 static void
 forward(struct neighbour *n)
 {

@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""What a hostile client of one port costs the port beside it."""
+"""Cost of a hostile client of one port for the neighbour of that port.
+
+Two ports of one daemon: an attack runs against port a, and bench-isolation (isolation.c) forwards
+on port b. The reference is the harmless attack "spin", which runs before and after each attack. The
+figures are the rate of port b relative to the reference, the longest gap between two polls of
+port b, the time of a DMA_MAP with its DMA_UNMAP, and the time in which the daemon ends. Each attack
+runs in two modes: one polling thread per port, and one for both.
+"""
 
 import json
 import os
@@ -17,10 +24,10 @@ from bench import Failure, cores
 PROGRAM = os.path.join(BUILD, 'bench', 'bench-isolation')
 RUNS = 3
 OVERDUE = 25        # seconds; more than the program waits for a reply
-RATIO = {'own': 0.8, 'shared': 0.5}     # of the rate beside "spin": at least
-GAP_MS = 20         # longer than the longest beside "spin": at most
-MAP_MS = 100        # the longest map + unmap: at most
-END_S = 2           # from SIGTERM to the daemon's end: at most
+RATIO = {'own': 0.8, 'shared': 0.5}     # minimum, relative to the rate beside "spin"
+GAP_MS = 20         # maximum, beyond the longest gap beside "spin"
+MAP_MS = 100        # maximum of the longest map + unmap
+END_S = 2           # maximum, from SIGTERM to the end of the daemon
 
 COLUMNS = '%-12s %-6s %9s %9s %6s %-13s %8s %8s %8s %8s %6s  %s'
 SETTING = 'frames/s of port b (1 Gb/s, wire=loop, 64 bytes) beside the attack to those beside "spin"; ' \
@@ -47,10 +54,10 @@ def listing():
 
 
 def places(mode):
-    """(cores of polling threads, the attacker's, that of port b's client).
+    """Returns (cores of the polling threads, core of the attacker, core of the client of port b).
 
-    Nobody shares a core with a polling thread if there are enough. If not, the attacker shares the
-    core of the port that it attacks, as a tenant would that was given this core.
+    If there are enough cores, no process shares a core with a polling thread. If not, the attacker
+    shares the core of the port that it attacks, like a tenant to whom this core was assigned.
     """
     c = cores()
     if mode == 'own':
@@ -63,7 +70,7 @@ def pinned(bench, core, *argv):
 
 
 def run(bench, name, mode):
-    """Figures of port b beside one attack."""
+    """Runs one attack on port a, and returns the figures of port b."""
     seconds = bench.options.seconds
     pollers, attacker_core, client_core = places(mode)
     nic = bench.nic('a:wire=loop', 'b:wire=loop', on=pollers)
@@ -76,7 +83,7 @@ def run(bench, name, mode):
         bench.nic_now(nic)
         client.wait(seconds + OVERDUE)
         figures.update(json.loads(client.text().splitlines()[-1]))
-    except AssertionError as e:     # the attack's doing
+    except AssertionError as e:     # caused by the attack
         if nic.poll() is not None:
             raise Failure('the daemon ended: ' + nic.text()[-500:]) from e
         figures['error'] = (str(e).splitlines() or [''])[-1]
@@ -96,7 +103,7 @@ def run(bench, name, mode):
 
 
 class Row:
-    """One attack in one mode, over all turns."""
+    """Results of one attack in one mode, over all turns."""
 
     def __init__(self, name, mode):
         self.name, self.mode, self.runs = name, mode, []
@@ -118,9 +125,9 @@ class Row:
         return round(statistics.median(self.samples(key)), 3) if self.samples(key) else None
 
     def missed(self):
-        """The limits that the attack breaks, in words."""
+        """Returns the limits that the attack exceeds, as text."""
         ratio = self.median('ratio')
-        gap = max(r['gap_ms'] - r['spin_gap_ms'] for r in self.runs)   # no gap may be longer
+        gap = max(r['gap_ms'] - r['spin_gap_ms'] for r in self.runs)   # every gap counts
         longest, end = max(self.samples('map_ms_max')), max(self.samples('end_s'))
         return [text for bad, text in (
             (ratio < RATIO[self.mode], 'rate %.2f < %g' % (ratio, RATIO[self.mode])),
@@ -154,7 +161,10 @@ def show(rows):
 
 
 def beside_spin(bench, row, before):
-    """An attack, then the yardstick, which is the next attack's as well; returns the latter."""
+    """Runs an attack, then "spin", and returns the figures of the latter.
+
+    "spin" is the reference for this attack and for the next one.
+    """
     this = run(bench, row.name, row.mode)
     after = run(bench, 'spin', row.mode)
     bench.add(row.key, [row.add(before, this, after)], SETTING % WHERE[row.mode])

@@ -3,12 +3,12 @@
  */
 
 /*
- * What it costs to have the kernel map a page for a device, and unmap it: an ioctl each.
+ * bench-vfio: cost of having the kernel map a page for a device, and unmap it: one ioctl each.
  *
  *	bench-vfio GROUP [SAMPLES]
  *
- * GROUP is the number of an IOMMU group whose devices are bound to vfio-pci. Prints ns a pair,
- * one sample a line.
+ * GROUP is the number of an IOMMU group whose devices are bound to vfio-pci. Prints ns per pair,
+ * one sample per line.
  */
 
 #include <errno.h>
