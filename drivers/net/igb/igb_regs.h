@@ -277,41 +277,41 @@
 #define IGB_SW_FW_SYNC           0x05B5C /* Software-Firmware Synchronization, RW (8.6.3) */
 
 /* Bits of CTRL (8.2.1). */
-#define IGB_CTRL_FD              (1u << 0)
-#define IGB_CTRL_GIO_MASTER_DISABLE (1u << 2)
-#define IGB_CTRL_LRST            (1u << 3)
-#define IGB_CTRL_SLU             (1u << 6)
-#define IGB_CTRL_SPEED_MASK      (3u << 8)
-#define IGB_CTRL_FRCSPD          (1u << 11)
-#define IGB_CTRL_FRCDPLX         (1u << 12)
-#define IGB_CTRL_RST             (1u << 26) /* self-clearing */
-#define IGB_CTRL_RFCE            (1u << 27)
-#define IGB_CTRL_TFCE            (1u << 28)
+#define IGB_CTRL_FD              (1u << 0) /* full duplex */
+#define IGB_CTRL_GIO_MASTER_DISABLE (1u << 2) /* start no further DMA requests */
+#define IGB_CTRL_LRST            (1u << 3) /* link reset */
+#define IGB_CTRL_SLU             (1u << 6) /* set link up */
+#define IGB_CTRL_SPEED_MASK      (3u << 8) /* forced speed */
+#define IGB_CTRL_FRCSPD          (1u << 11) /* force speed */
+#define IGB_CTRL_FRCDPLX         (1u << 12) /* force duplex */
+#define IGB_CTRL_RST             (1u << 26) /* device reset, self-clearing */
+#define IGB_CTRL_RFCE            (1u << 27) /* receive flow control enable */
+#define IGB_CTRL_TFCE            (1u << 28) /* transmit flow control enable */
 #define IGB_CTRL_DEV_RST         (1u << 29) /* the 82580 and later; reserved in the 82576 */
-#define IGB_CTRL_VME             (1u << 30)
-#define IGB_CTRL_PHY_RST         (1u << 31)
+#define IGB_CTRL_VME             (1u << 30) /* VLAN mode enable: strip tags */
+#define IGB_CTRL_PHY_RST         (1u << 31) /* PHY reset */
 
 /* Bits of STATUS (8.2.2). */
-#define IGB_STATUS_FD            (1u << 0)
-#define IGB_STATUS_LU            (1u << 1)
-#define IGB_STATUS_LAN_ID_SHIFT  2
-#define IGB_STATUS_TXOFF         (1u << 4)
+#define IGB_STATUS_FD            (1u << 0) /* full duplex */
+#define IGB_STATUS_LU            (1u << 1) /* link up */
+#define IGB_STATUS_LAN_ID_SHIFT  2 /* number of the port in the device */
+#define IGB_STATUS_TXOFF         (1u << 4) /* transmission is paused */
 #define IGB_STATUS_SPEED_SHIFT   6
 #define IGB_STATUS_SPEED_MASK    (3u << 6) /* 0: 10, 1: 100, 2 and 3: 1000 Mb/s */
 #define IGB_STATUS_LAN_INIT_DONE (1u << 9)
-#define IGB_STATUS_PHYRA         (1u << 10)
-#define IGB_STATUS_GIO_MASTER_EN (1u << 19)
-#define IGB_STATUS_PF_RST_DONE   (1u << 21)
+#define IGB_STATUS_PHYRA         (1u << 10) /* PHY reset asserted */
+#define IGB_STATUS_GIO_MASTER_EN (1u << 19) /* DMA requests may be pending */
+#define IGB_STATUS_PF_RST_DONE   (1u << 21) /* reset of the physical function done */
 
 /* Bits of EECD and EERD (8.4). */
-#define IGB_EECD_SK              (1u << 0)
-#define IGB_EECD_CS              (1u << 1)
-#define IGB_EECD_DI              (1u << 2)
-#define IGB_EECD_DO              (1u << 3)
-#define IGB_EECD_REQ             (1u << 6)
-#define IGB_EECD_GNT             (1u << 7)
-#define IGB_EECD_PRES            (1u << 8)
-#define IGB_EECD_AUTO_RD         (1u << 9)
+#define IGB_EECD_SK              (1u << 0) /* serial clock */
+#define IGB_EECD_CS              (1u << 1) /* chip select */
+#define IGB_EECD_DI              (1u << 2) /* data input of the EEPROM */
+#define IGB_EECD_DO              (1u << 3) /* data output of the EEPROM */
+#define IGB_EECD_REQ             (1u << 6) /* request direct access */
+#define IGB_EECD_GNT             (1u << 7) /* direct access granted */
+#define IGB_EECD_PRES            (1u << 8) /* an EEPROM is present */
+#define IGB_EECD_AUTO_RD         (1u << 9) /* automatic read after reset is done */
 #define IGB_EECD_SIZE_SHIFT      11
 #define IGB_EERD_START           (1u << 0)
 #define IGB_EERD_DONE            (1u << 1)
@@ -333,13 +333,13 @@
 #define IGB_NVM_CHECKSUM_SUM     0xBABA
 
 /* Bits of CTRL_EXT (8.2.3). */
-#define IGB_CTRL_EXT_NSICR       (1u << 0)
-#define IGB_CTRL_EXT_EE_RST      (1u << 13)
-#define IGB_CTRL_EXT_PFRSTD      (1u << 14)
+#define IGB_CTRL_EXT_NSICR       (1u << 0) /* every read of ICR clears it */
+#define IGB_CTRL_EXT_EE_RST      (1u << 13) /* EEPROM reset: read it again */
+#define IGB_CTRL_EXT_PFRSTD      (1u << 14) /* reset of the physical function done */
 #define IGB_CTRL_EXT_LINK_MODE_MASK (3u << 22) /* 0: internal copper PHY */
-#define IGB_CTRL_EXT_EIAME       (1u << 24)
+#define IGB_CTRL_EXT_EIAME       (1u << 24) /* extended interrupt auto-mask enable */
 #define IGB_CTRL_EXT_IRCA        (1u << 27)
-#define IGB_CTRL_EXT_DRV_LOAD    (1u << 28)
+#define IGB_CTRL_EXT_DRV_LOAD    (1u << 28) /* a driver is loaded */
 #define IGB_CTRL_EXT_PBA_CLR     (1u << 31)
 
 /* Bits of MDIC (8.2.4), and PHY registers (8.25, IEEE 802.3 clause 22). */
@@ -349,9 +349,9 @@
 #define IGB_MDIC_OP_WRITE        (1u << 26)
 #define IGB_MDIC_OP_READ         (2u << 26)
 #define IGB_MDIC_OP_MASK         (3u << 26)
-#define IGB_MDIC_READY           (1u << 28)
-#define IGB_MDIC_INT_EN          (1u << 29)
-#define IGB_MDIC_ERROR           (1u << 30)
+#define IGB_MDIC_READY           (1u << 28) /* the operation is done */
+#define IGB_MDIC_INT_EN          (1u << 29) /* interrupt when done */
+#define IGB_MDIC_ERROR           (1u << 30) /* the operation failed */
 #define IGB_PHY_ADDR             1
 #define IGB_PHY_CTRL             0x00
 #define IGB_PHY_STATUS           0x01
@@ -378,33 +378,33 @@
 #define IGB_PHY_STATUS_AN_DONE   0x0020
 
 /* Bits of ICR, ICS, IMS and IMC (8.8.9). */
-#define IGB_ICR_TXDW             (1u << 0)
-#define IGB_ICR_TXQE             (1u << 1)
-#define IGB_ICR_LSC              (1u << 2)
-#define IGB_ICR_RXDMT0           (1u << 4)
-#define IGB_ICR_RXO              (1u << 6)
-#define IGB_ICR_RXDW             (1u << 7)
-#define IGB_ICR_VMMB             (1u << 8)
-#define IGB_ICR_TIME_SYNC        (1u << 19)
-#define IGB_ICR_FER              (1u << 22)
-#define IGB_ICR_DOUTSYNC         (1u << 28) /* DMA out of sync */
-#define IGB_ICR_DRSTA            (1u << 30)
-#define IGB_ICR_INT_ASSERTED     (1u << 31)
+#define IGB_ICR_TXDW             (1u << 0) /* transmit descriptor written back */
+#define IGB_ICR_TXQE             (1u << 1) /* transmit queue empty */
+#define IGB_ICR_LSC              (1u << 2) /* link status change */
+#define IGB_ICR_RXDMT0           (1u << 4) /* receive descriptor minimum threshold */
+#define IGB_ICR_RXO              (1u << 6) /* receiver overrun */
+#define IGB_ICR_RXDW             (1u << 7) /* receive descriptor written back */
+#define IGB_ICR_VMMB             (1u << 8) /* mailbox message of a virtual machine */
+#define IGB_ICR_TIME_SYNC        (1u << 19) /* time sync event */
+#define IGB_ICR_FER              (1u << 22) /* fatal error: a memory of the device was corrupted */
+#define IGB_ICR_DOUTSYNC         (1u << 28) /* transmit DMA out of sync */
+#define IGB_ICR_DRSTA            (1u << 30) /* device reset asserted */
+#define IGB_ICR_INT_ASSERTED     (1u << 31) /* the device asserts its interrupt */
 
 /* Bits of EICR, EICS, EIMS and EIMC without MSI-X: queue causes in bits 15:0, and these two. */
 #define IGB_EICR_TCP_TIMER       (1u << 30)
 #define IGB_EICR_OTHER           (1u << 31)
 
 /* Bits of GPIE (8.8.14). */
-#define IGB_GPIE_NSICR           (1u << 0)
-#define IGB_GPIE_MULTIPLE_MSIX   (1u << 4)
-#define IGB_GPIE_EIAME           (1u << 30)
-#define IGB_GPIE_PBA             (1u << 31)
+#define IGB_GPIE_NSICR           (1u << 0) /* every read of ICR clears it */
+#define IGB_GPIE_MULTIPLE_MSIX   (1u << 4) /* one vector per cause, by IVAR */
+#define IGB_GPIE_EIAME           (1u << 30) /* extended interrupt auto-mask enable */
+#define IGB_GPIE_PBA             (1u << 31) /* MSI-X pending bit array support */
 
 /* Bits of EITR (8.8.12): interval in whole microseconds, bits 14:2. */
 #define IGB_EITR_INTERVAL_SHIFT  2
 #define IGB_EITR_INTERVAL_MASK   0x7FFCu
-#define IGB_EITR_CNT_IGNR        (1u << 31)
+#define IGB_EITR_CNT_IGNR        (1u << 31) /* a write leaves the running counter alone */
 
 /*
  * Bits of IVAR (8.8.13). Every queue has one byte for receive and one for transmit: the vector
@@ -417,32 +417,32 @@
 #define IGB_IVAR_MISC_OTHER_SHIFT 8
 
 /* Bits of RCTL (8.10.1). */
-#define IGB_RCTL_RXEN            (1u << 1)
-#define IGB_RCTL_SBP             (1u << 2)
-#define IGB_RCTL_UPE             (1u << 3)
-#define IGB_RCTL_MPE             (1u << 4)
-#define IGB_RCTL_LPE             (1u << 5)
-#define IGB_RCTL_LBM_MASK        (3u << 6)
+#define IGB_RCTL_RXEN            (1u << 1) /* receiver enable */
+#define IGB_RCTL_SBP             (1u << 2) /* store bad packets */
+#define IGB_RCTL_UPE             (1u << 3) /* unicast promiscuous enable */
+#define IGB_RCTL_MPE             (1u << 4) /* multicast promiscuous enable */
+#define IGB_RCTL_LPE             (1u << 5) /* long packet enable */
+#define IGB_RCTL_LBM_MASK        (3u << 6) /* loopback mode */
 #define IGB_RCTL_LBM_MAC         (1u << 6)
-#define IGB_RCTL_MO_SHIFT        12
-#define IGB_RCTL_BAM             (1u << 15)
+#define IGB_RCTL_MO_SHIFT        12 /* multicast offset: bits of the address for MTA */
+#define IGB_RCTL_BAM             (1u << 15) /* broadcast accept mode */
 #define IGB_RCTL_BSIZE_SHIFT     16 /* 0: 2048, 1: 1024, 2: 512, 3: 256 bytes */
 #define IGB_RCTL_BSIZE_MASK      (3u << IGB_RCTL_BSIZE_SHIFT)
 #define IGB_RCTL_BSIZE_2048      (0u << IGB_RCTL_BSIZE_SHIFT)
 #define IGB_RCTL_BSIZE_512       (2u << IGB_RCTL_BSIZE_SHIFT)
 #define IGB_RCTL_BSIZE_256       (3u << IGB_RCTL_BSIZE_SHIFT)
-#define IGB_RCTL_VFE             (1u << 18)
-#define IGB_RCTL_CFIEN           (1u << 19)
-#define IGB_RCTL_CFI             (1u << 20)
-#define IGB_RCTL_DPF             (1u << 22)
-#define IGB_RCTL_PMCF            (1u << 23)
-#define IGB_RCTL_SECRC           (1u << 26)
+#define IGB_RCTL_VFE             (1u << 18) /* VLAN filter enable */
+#define IGB_RCTL_CFIEN           (1u << 19) /* canonical form indicator (CFI) enable */
+#define IGB_RCTL_CFI             (1u << 20) /* value of CFI for acceptance */
+#define IGB_RCTL_DPF             (1u << 22) /* discard pause frames */
+#define IGB_RCTL_PMCF            (1u << 23) /* pass MAC control frames */
+#define IGB_RCTL_SECRC           (1u << 26) /* strip the Ethernet CRC (FCS) */
 
 /* Bits of RXCSUM (8.10.17). */
-#define IGB_RXCSUM_IPOFL         (1u << 8)
-#define IGB_RXCSUM_TUOFL         (1u << 9)
-#define IGB_RXCSUM_CRCOFL        (1u << 11) /* SCTP */
-#define IGB_RXCSUM_IPPCSE        (1u << 12)
+#define IGB_RXCSUM_IPOFL         (1u << 8) /* IPv4 checksum offload */
+#define IGB_RXCSUM_TUOFL         (1u << 9) /* TCP and UDP checksum offload */
+#define IGB_RXCSUM_CRCOFL        (1u << 11) /* SCTP CRC offload */
+#define IGB_RXCSUM_IPPCSE        (1u << 12) /* IP payload checksum enable */
 #define IGB_RXCSUM_PCSD          (1u << 13) /* RSS hash instead of fragment checksum */
 
 #define IGB_RLPML_MASK           0x3FFFu
@@ -454,28 +454,28 @@
 #define IGB_SRRCTL_BSIZEHDR_MASK (0x3Fu << 8)
 #define IGB_SRRCTL_DESCTYPE_MASK (7u << 25)
 #define IGB_SRRCTL_DESCTYPE_LEGACY (0u << 25)
-#define IGB_SRRCTL_DESCTYPE_ADV_ONE (1u << 25)
+#define IGB_SRRCTL_DESCTYPE_ADV_ONE (1u << 25) /* advanced, one buffer */
 #define IGB_SRRCTL_DESCTYPE_HDR_SPLIT (2u << 25)
 #define IGB_SRRCTL_DESCTYPE_HDR_ALWAYS (5u << 25)
-#define IGB_SRRCTL_TIMESTAMP     (1u << 30)
-#define IGB_SRRCTL_DROP_EN       (1u << 31)
+#define IGB_SRRCTL_TIMESTAMP     (1u << 30) /* time stamp in the buffer */
+#define IGB_SRRCTL_DROP_EN       (1u << 31) /* drop frames if the queue has no descriptor */
 
 /* Bits of RXDCTL and TXDCTL (8.10.8, 8.12.13). */
-#define IGB_DCTL_PTHRESH_SHIFT   0
-#define IGB_DCTL_HTHRESH_SHIFT   8
-#define IGB_DCTL_WTHRESH_SHIFT   16
+#define IGB_DCTL_PTHRESH_SHIFT   0 /* prefetch threshold */
+#define IGB_DCTL_HTHRESH_SHIFT   8 /* host threshold */
+#define IGB_DCTL_WTHRESH_SHIFT   16 /* write-back threshold */
 #define IGB_DCTL_ENABLE          (1u << 25)
-#define IGB_DCTL_SWFLSH          (1u << 26) /* self-clearing */
+#define IGB_DCTL_SWFLSH          (1u << 26) /* software flush, self-clearing */
 
 /* Bits of TCTL (8.12.1). */
-#define IGB_TCTL_EN              (1u << 1)
-#define IGB_TCTL_PSP             (1u << 3)
-#define IGB_TCTL_CT_SHIFT        4
+#define IGB_TCTL_EN              (1u << 1) /* transmitter enable */
+#define IGB_TCTL_PSP             (1u << 3) /* pad short packets */
+#define IGB_TCTL_CT_SHIFT        4 /* collision threshold */
 #define IGB_TCTL_CT_MASK         (0xFFu << 4)
-#define IGB_TCTL_RTLC            (1u << 24)
+#define IGB_TCTL_RTLC            (1u << 24) /* retransmit on late collision */
 
 /* Bits of RAH (8.10.16). */
-#define IGB_RAH_AV               (1u << 31)
+#define IGB_RAH_AV               (1u << 31) /* address valid */
 
 /* Bits of MRQC (8.10.18). */
 #define IGB_MRQC_ENABLE_MASK     7u
@@ -490,22 +490,25 @@
 #define IGB_MRQC_RSS_UDPIPV6     (1u << 23)
 #define IGB_MRQC_RSS_UDPIPV6EX   (1u << 24)
 
-/* Bits of SWSM (8.6.1) and SW_FW_SYNC (8.6.3): low half software, high half firmware. */
-#define IGB_SWSM_SMBI            (1u << 0)
-#define IGB_SWSM_SWESMBI         (1u << 1)
-#define IGB_SW_FW_EEP            (1u << 0)
-#define IGB_SW_FW_PHY0           (1u << 1)
-#define IGB_SW_FW_PHY1           (1u << 2)
-#define IGB_SW_FW_MAC_CSR        (1u << 3)
-#define IGB_SW_FW_FLASH          (1u << 4)
+/*
+ * Bits of SWSM (8.6.1), and of SW_FW_SYNC (8.6.3). The low half of SW_FW_SYNC holds the bits of
+ * software, the high half the same bits of firmware.
+ */
+#define IGB_SWSM_SMBI            (1u << 0) /* semaphore among software */
+#define IGB_SWSM_SWESMBI         (1u << 1) /* semaphore between software and firmware */
+#define IGB_SW_FW_EEP            (1u << 0) /* owner of the EEPROM */
+#define IGB_SW_FW_PHY0           (1u << 1) /* owner of the PHY of port 0 */
+#define IGB_SW_FW_PHY1           (1u << 2) /* owner of the PHY of port 1 */
+#define IGB_SW_FW_MAC_CSR        (1u << 3) /* owner of the shared MAC registers */
+#define IGB_SW_FW_FLASH          (1u << 4) /* owner of the flash */
 #define IGB_SW_FW_FW_SHIFT       16
 
 /* Bits of MANC (8.21.1). */
-#define IGB_MANC_RCV_TCO_EN      (1u << 17)
+#define IGB_MANC_RCV_TCO_EN      (1u << 17) /* receive TCO packets enable */
 
 /* Bits of EEMNGCTL (8.4.22). */
-#define IGB_EEMNGCTL_CFG_DONE0   (1u << 18)
-#define IGB_EEMNGCTL_CFG_DONE1   (1u << 19)
+#define IGB_EEMNGCTL_CFG_DONE0   (1u << 18) /* configuration of port 0 done */
+#define IGB_EEMNGCTL_CFG_DONE1   (1u << 19) /* configuration of port 1 done */
 
 /*
  * Receive descriptors (7.1.5). The driver writes the read format, and the device overwrites it
@@ -568,20 +571,20 @@ union igb_rx_desc {
 #define IGB_RXD_HDR_LEN_MASK     0x7FE0u
 #define IGB_RXD_SPH              0x8000u
 
-#define IGB_RXD_STAT_DD          (1u << 0)
-#define IGB_RXD_STAT_EOP         (1u << 1)
-#define IGB_RXD_STAT_VP          (1u << 3) /* tag stripped */
-#define IGB_RXD_STAT_UDPCS       (1u << 4)
+#define IGB_RXD_STAT_DD          (1u << 0) /* descriptor done */
+#define IGB_RXD_STAT_EOP         (1u << 1) /* end of packet */
+#define IGB_RXD_STAT_VP          (1u << 3) /* the packet had a VLAN tag, which is stripped */
+#define IGB_RXD_STAT_UDPCS       (1u << 4) /* UDP checksum checked */
 #define IGB_RXD_STAT_L4I         (1u << 5) /* TCP/UDP checksum checked (TCPCS) */
-#define IGB_RXD_STAT_IPCS        (1u << 6)
-#define IGB_RXD_STAT_PIF         (1u << 7)
-#define IGB_RXD_STAT_VEXT        (1u << 9)
-#define IGB_RXD_STAT_UDPV        (1u << 10)
-#define IGB_RXD_STAT_LB          (1u << 18)
+#define IGB_RXD_STAT_IPCS        (1u << 6) /* IPv4 checksum checked */
+#define IGB_RXD_STAT_PIF         (1u << 7) /* passed an inexact filter */
+#define IGB_RXD_STAT_VEXT        (1u << 9) /* outer VLAN tag found */
+#define IGB_RXD_STAT_UDPV        (1u << 10) /* UDP checksum field not 0 */
+#define IGB_RXD_STAT_LB          (1u << 18) /* looped back inside the device */
 #define IGB_RXD_ERR_HBO          (1u << 23) /* the header is longer than its buffer */
-#define IGB_RXD_ERR_L4E          (1u << 29)
-#define IGB_RXD_ERR_IPE          (1u << 30)
-#define IGB_RXD_ERR_RXE          (1u << 31)
+#define IGB_RXD_ERR_L4E          (1u << 29) /* TCP or UDP checksum error */
+#define IGB_RXD_ERR_IPE          (1u << 30) /* IPv4 checksum error */
+#define IGB_RXD_ERR_RXE          (1u << 31) /* receive error in the MAC */
 /* The error bits of the legacy format, which has one byte for them. */
 #define IGB_RXD_LEG_ERR_TCPE     (1u << 5)
 #define IGB_RXD_LEG_ERR_IPE      (1u << 6)
@@ -629,22 +632,22 @@ union igb_tx_desc {
 
 #define IGB_TXD_DTALEN_MASK      0xFFFFu
 #define IGB_TXD_DTYP_MASK        (0xFu << 20)
-#define IGB_TXD_DTYP_CTXT        (2u << 20)
-#define IGB_TXD_DTYP_DATA        (3u << 20)
-#define IGB_TXD_EOP              (1u << 24)
-#define IGB_TXD_IFCS             (1u << 25)
+#define IGB_TXD_DTYP_CTXT        (2u << 20) /* context descriptor */
+#define IGB_TXD_DTYP_DATA        (3u << 20) /* data descriptor */
+#define IGB_TXD_EOP              (1u << 24) /* end of packet */
+#define IGB_TXD_IFCS             (1u << 25) /* insert FCS */
 #define IGB_TXD_IC               (1u << 26) /* legacy: insert checksum */
-#define IGB_TXD_RS               (1u << 27)
-#define IGB_TXD_DEXT             (1u << 29)
-#define IGB_TXD_VLE              (1u << 30)
-#define IGB_TXD_TSE              (1u << 31)
-#define IGB_TXD_STAT_DD          (1u << 0)
-#define IGB_TXD_IDX_SHIFT        4
+#define IGB_TXD_RS               (1u << 27) /* report status: write DD back */
+#define IGB_TXD_DEXT             (1u << 29) /* descriptor extension: advanced format */
+#define IGB_TXD_VLE              (1u << 30) /* insert the VLAN tag */
+#define IGB_TXD_TSE              (1u << 31) /* TCP segmentation enable */
+#define IGB_TXD_STAT_DD          (1u << 0) /* descriptor done */
+#define IGB_TXD_IDX_SHIFT        4 /* index of the context slot */
 #define IGB_TXD_IDX_MASK         7u
-#define IGB_TXD_CC               (1u << 7)
-#define IGB_TXD_POPTS_IXSM       (1u << 8)
-#define IGB_TXD_POPTS_TXSM       (1u << 9)
-#define IGB_TXD_PAYLEN_SHIFT     14
+#define IGB_TXD_CC               (1u << 7) /* check context: the index is valid */
+#define IGB_TXD_POPTS_IXSM       (1u << 8) /* insert the IPv4 checksum */
+#define IGB_TXD_POPTS_TXSM       (1u << 9) /* insert the TCP, UDP or SCTP checksum */
+#define IGB_TXD_PAYLEN_SHIFT     14 /* bytes of the packet; of the TCP payload with TSE */
 #define IGB_TXD_MACLEN_SHIFT     9
 #define IGB_TXD_IPLEN_MASK       0x1FFu
 #define IGB_TXD_VLAN_SHIFT       16
