@@ -58,14 +58,18 @@
  *                  buffers of mbufs, which the device owns with their descriptors
  *
  * The device owns the descriptors from its head up to, not including, the tail; the driver owns
- * the others. If head == tail, the device owns none, so the driver always keeps at least one
- * descriptor.
+ * the others. Both indexes wrap to 0 at the end of the ring. If head == tail, the device owns
+ * none, so the driver always keeps at least one descriptor.
  *
  *  - Driver to device: the driver writes descriptors, and then writes the index behind the last
  *    one to the tail register (RDT, TDT). This register is the doorbell.
  *  - Device to driver: the device writes back, that is, it overwrites a descriptor with its
  *    result, and sets DD ("descriptor done") in it. It writes back every receive descriptor, and
  *    those transmit descriptors whose RS ("report status") bit the driver has set.
+ *
+ * Order of memory accesses: rte_write32() to the doorbell contains the barrier that makes the
+ * descriptors visible before the doorbell. The load of DD has acquire semantics, so the CPU reads
+ * the other fields and the data after DD.
  *
  * The data path never reads the head register. DD resides in host memory, so polling it costs a
  * cache access instead of a round trip; and DD also means that the data has arrived, because the
@@ -139,8 +143,9 @@
  *
  * A device may vanish: a daemon is killed, or a card is pulled. Its registers then read as all
  * ones. Every wait in this driver is bounded, and every value that may be all ones is checked.
- * igb_ethdev_lost() marks the device lost, after which no register is accessed, and notifies the
- * application (RTE_ETH_EVENT_INTR_RMV).
+ * igb_ethdev_lost() marks the device lost, and notifies the application (RTE_ETH_EVENT_INTR_RMV).
+ * From then on the driver accesses no register, except the doorbells until the port stops: see
+ * igb_pci.c.
  *
  * A device that is silent (the daemon was stopped by a signal) looks like a device that is gone,
  * but it may resume and write to the addresses that it knows. The driver therefore quarantines the
