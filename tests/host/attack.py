@@ -6,12 +6,14 @@
     attack.py NAME SOCKET [MIB]
     attack.py --list
 
-attacks until a signal ends it; MIB is how much memory bigunmap uses. The line "attacking" says that the attack is under way, and
-"rounds: N, connections: N", printed upon SIGTERM, how much of it there was.
+The program attacks until a signal ends it. MIB is the amount of memory that bigunmap uses, in MiB.
+The line "attacking" indicates that the attack is under way. Upon SIGTERM the program prints
+"rounds: N, connections: N", the extent of the attack.
 
-Each attack is a generator: it connects, sets up, then yields once a round. A port that drops the
-attacker gets it back. Attackers never sleep, so that each costs the CPU no more than "spin", the
-attack that harms nobody and that the others are compared with.
+Each attack is a generator: it connects, sets up, and then yields once in each round. If a port
+disconnects the attacker, the attacker reconnects. Attackers do not sleep (except slowdma, which
+delays each reply), so each attack costs at most as much CPU time as "spin". "spin" harms nobody and
+is the baseline for the comparison with the other attacks.
 """
 
 import fcntl
@@ -33,7 +35,7 @@ DMA_READ = 11
 IO_PAGE_TABLE = 0x4701
 NO_REPLY = 0x10
 UNKNOWN = 77            # no command has this number
-READABLE = 1            # DMA_MAP's flags
+READABLE = 1            # flags of DMA_MAP and DMA_UNMAP
 UNMAP_ALL = 2
 
 # Registers of BAR 0; 82576 datasheet, chapter 8.
@@ -45,11 +47,11 @@ STRIDE, BAL, BAH, LEN, SRRCTL, HEAD, TAIL, DCTL = 0x40, 0x0, 0x4, 0x8, 0xc, 0x10
 ENABLE = 1 << 25
 QUEUES, RING = 16, 32768
 
-# Transmit descriptors (7.2.2).
+# Transmit descriptors (datasheet, 7.2.2).
 EOP, IFCS, RS, DEXT, TSE = 1 << 24, 1 << 25, 1 << 27, 1 << 29, 1 << 31
 CONTEXT, DATA = DEXT | 2 << 20, DEXT | 3 << 20
-BUFFERS = 32 << 20      # bus address of buffers, above all rings
-NOWHERE = 1 << 41       # nothing is mapped there
+BUFFERS = 32 << 20      # bus address of the buffers, above all rings
+NOWHERE = 1 << 41       # bus address at which nothing is mapped
 PAGE = 4096
 
 CAPABILITIES = {'capabilities': {'max_msg_fds': 16, 'gantry_queue_pages': 1,
@@ -61,7 +63,7 @@ def data(address, length, command=IFCS | EOP, payload=0):
 
 
 def context(mss):
-    """IPv4 and TCP without options."""
+    """Return a context descriptor for IPv4 and TCP without options."""
     return struct.pack('<IIII', 14 << 9 | 20, 0, CONTEXT | 1 << 11 | 1 << 10, mss << 16 | 20 << 8)
 
 
@@ -72,9 +74,9 @@ def memfd(size):
 
 
 class Attacker(vfio_user.Client):
-    """A client whose rings can be filled as fast as they are emptied."""
+    """A client that can refill its rings as fast as the device empties them."""
 
-    connections = 0     # of all attackers of this process
+    connections = 0     # by all attackers of this process
 
     def __init__(self, path):
         super().__init__(path, hello=False)
@@ -83,14 +85,14 @@ class Attacker(vfio_user.Client):
         self.call(vfio_user.VERSION, version_body(CAPABILITIES))
 
     def start(self):
-        """Maps the queue pages, and enables DMA, receiver and transmitter."""
+        """Map the queue pages, and enable DMA, the receiver and the transmitter."""
         self.send(GET_REGION, struct.pack('<IIIIQQ', PAGE, 0, 0, 0, 0, 0))
         _, fds, _, _ = socket.recv_fds(self.s, PAGE, 1)
         pages = [mmap.mmap(fds[0], PAGE, offset=at) for at in (RXQ, TXQ)]
         os.close(fds[0])
         self.rx, self.tx = (memoryview(page).cast('I') for page in pages)
         self.write(CONFIG, 4, struct.pack('<H', 6))
-        self.set_reg(RCTL, 0x803e)      # enabled, promiscuous, any length
+        self.set_reg(RCTL, 0x803e)      # enabled, promiscuous, frames of any length
         self.set_reg(TCTL, 0xa)
         return self
 
@@ -108,7 +110,7 @@ class Attacker(vfio_user.Client):
             self.set_reg(at + (SRRCTL if reg == 'srrctl' else reg), value)
 
     def refill(self, count=RING, queues=QUEUES):
-        """Gives the device all descriptors of each transmit ring that it has done with."""
+        """Give the device all descriptors of each transmit ring that it has completed."""
         tx = self.tx
         for at in range(0, STRIDE * queues // 4, STRIDE // 4):
             tx[at + TAIL // 4] = (tx[at + HEAD // 4] - 1) % count
@@ -117,7 +119,7 @@ class Attacker(vfio_user.Client):
         self.s.sendall(message * count)
 
     def calls(self, requests):
-        """Sends all of (command, body, descriptors), then reads all replies."""
+        """Send each (command, body, descriptors), then read all replies."""
         for command, body, fds in requests:
             self.send(command, body, fds)
         return [self.reply()[0] for _ in requests]
@@ -128,7 +130,7 @@ def command(number, body=b'', flags=NO_REPLY):
 
 
 def store(offset, value):
-    """A message that writes a register and wants no reply."""
+    """Return a message that writes a register and requests no reply."""
     return command(WRITE, struct.pack('<QIII', offset, 0, 4, value))
 
 
@@ -141,7 +143,7 @@ def unmap_request(iova, size, flags=0):
 
 
 def transmit(path, descriptors, prepare=lambda memory: None, count=RING):
-    """All rings hold these descriptors again and again, and are always full."""
+    """Fill all transmit rings with these descriptors, repeated, and keep the rings full."""
     a = Attacker(path).start()
     m = a.memory(2 * BUFFERS)
     m[:RING * 16] = (descriptors * (RING * 16 // len(descriptors) + 1))[:RING * 16]
@@ -154,7 +156,7 @@ def transmit(path, descriptors, prepare=lambda memory: None, count=RING):
 
 
 def spin(path):
-    """burns CPU and harms nobody; the yardstick"""
+    """burns CPU and harms nobody; the baseline"""
     while True:
         yield
 
@@ -171,7 +173,7 @@ def answer_late(path, seconds):
         if seconds is None:
             continue
         time.sleep(seconds)
-        if number == DMA_READ:      # a descriptor, or what it points to: never the end of a frame
+        if number == DMA_READ:      # a descriptor or a buffer, never the end of a frame
             body += (data(1 << 20, 60, IFCS) * 4096)[:struct.unpack('<QQ', body)[1]]
         else:
             body = body[:16]
@@ -179,12 +181,12 @@ def answer_late(path, seconds):
 
 
 def slowdma(path):
-    """memory without a descriptor: answers each DMA_READ after 150 ms"""
+    """memory without a file descriptor: answers each DMA_READ after 150 ms"""
     yield from answer_late(path, 0.15)
 
 
 def noanswer(path):
-    """memory without a descriptor: answers no DMA_READ"""
+    """memory without a file descriptor: answers no DMA_READ"""
     yield from answer_late(path, None)
 
 
@@ -212,7 +214,7 @@ def tsofault(path):
 
 
 def noeop(path):
-    """descriptors of one byte, never the end of a frame"""
+    """descriptors of one byte each, never the end of a frame"""
     yield from transmit(path, data(BUFFERS, 1, IFCS))
 
 
@@ -222,18 +224,18 @@ def ctxflood(path):
 
 
 def badaddr(path):
-    """no buffer is mapped"""
+    """frames whose buffer is not mapped"""
     yield from transmit(path, data(NOWHERE, 60))
 
 
 def scatter(path):
-    """a frame of 9,000 bytes each in a page of its own, and never mapped at its end"""
+    """frames of 8,000 bytes, each byte in its own page; the last buffer is not mapped"""
     parts = b''.join(data(BUFFERS + PAGE * i, 1, IFCS) for i in range(8000)) + data(NOWHERE, 60)
     yield from transmit(path, parts)
 
 
 def punch(path):
-    """takes its shared memory's pages away again and again, so that each access is a page fault"""
+    """removes the pages of its shared memory repeatedly, so that each access is a page fault"""
     parts = b''.join(data(BUFFERS + PAGE * i, 1, IFCS) for i in range(8000)) + data(NOWHERE, 60)
     a = Attacker(path).start()
     m = a.memory(2 * BUFFERS)
@@ -247,7 +249,7 @@ def punch(path):
 
 
 def maphog(path):
-    """maps single pages of a file of 128 GiB, far apart, until nothing more can be mapped"""
+    """maps single pages of a file of 128 GiB, far apart, until the server refuses more"""
     a = Attacker(path)
     fd = memfd(128 << 30)
     full = False
@@ -260,7 +262,7 @@ def maphog(path):
 
 
 def fdflood(path):
-    """commands with 16 descriptors each, while the device waits for a DMA_READ"""
+    """commands with 16 file descriptors each, while the device waits for a DMA_READ"""
     a = Attacker(path).start()
     fd = memfd(PAGE)
     a.dma_map(None, 0, 0, 4 << 20)
@@ -276,7 +278,7 @@ def fdflood(path):
 
 
 def lingering(listener, peers):
-    """A socket whose close() waits for 100 s, or until this process ends."""
+    """Return a socket whose close() blocks for 100 s, or until this process ends."""
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 100))
@@ -291,7 +293,7 @@ def lingering(listener, peers):
 
 
 def linger(path):
-    """descriptors whose close() waits, one with each message"""
+    """file descriptors whose close() blocks, one with each message"""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     listener.bind(('127.0.0.1', 0))
@@ -300,7 +302,7 @@ def linger(path):
     message = command(GET_INFO, struct.pack('<IIII', 16, 0, 0, 0))
     a = Attacker(path)
     while True:
-        # The rest of the message follows when the daemon has the only reference.
+        # The rest of the message follows once the daemon holds the only reference to the socket.
         with lingering(listener, peers) as s:
             s.setblocking(True)
             socket.send_fds(a.s, [message[:-1]], [s.fileno()])
@@ -315,14 +317,14 @@ def interrupts(path, events):
     a.call(SET_IRQS, struct.pack('<IIIII', 20, 4 | 1 << 5, 2, 0, QUEUES), events)
     for fd in events:
         os.close(fd)
-    for queue in range(QUEUES):         # one vector each
+    for queue in range(QUEUES):         # one vector for each queue
         reg, shift = IVAR + 4 * (queue & 7), (queue >> 3) * 16
         a.set_reg(reg, a.reg(reg) | (0x80 | queue) << (shift + 8))
         a.set_reg(EITR + 4 * queue, 0)
     for reg, value in (GPIE, 0x10), (EIAC, 0xffff), (EIMS, 0xffff):
         a.set_reg(reg, value)
     m = a.memory(1 << 20)
-    # Legacy descriptors without data: a write-back leaves their command as it is.
+    # Legacy descriptors without data: a write-back does not change their command field.
     m[:RING * 16] = struct.pack('<QII', 0, EOP | RS, 0) * RING
     for queue in range(QUEUES):
         a.enable(TXQ, queue, queue * 1024, 64)
@@ -359,7 +361,7 @@ def watchers(path):
 
 
 def msgflood(path):
-    """register writes that do nothing"""
+    """register writes that have no effect"""
     a = Attacker(path).start()
     while True:
         a.send_many(store(RXQ + HEAD, 0))
@@ -367,7 +369,7 @@ def msgflood(path):
 
 
 def regstorm(path):
-    """register writes that cost the device most: resets, queues and receiver on and off"""
+    """the register writes that cost the device most: resets, queues and receiver on and off"""
     a = Attacker(path).start()
     a.memory(BUFFERS)
     messages = b''.join(store(*x) for x in (
@@ -379,7 +381,7 @@ def regstorm(path):
 
 
 def resetflood(path):
-    """DEVICE_RESET"""
+    """sends DEVICE_RESET repeatedly"""
     a = Attacker(path)
     while True:
         a.send_many(command(RESET))
@@ -387,14 +389,14 @@ def resetflood(path):
 
 
 def connstorm(path):
-    """connects, says VERSION, leaves"""
+    """connects, negotiates VERSION, disconnects"""
     while True:
         Attacker(path).close()
         yield
 
 
 def halfmessage(path):
-    """begins a message, and connects again and again in the meantime"""
+    """begins a message and does not end it, and connects repeatedly in the meantime"""
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(path)
         s.sendall(b'\1')
@@ -415,7 +417,7 @@ def noread(path):
 
 
 def mapstorm(path):
-    """maps and unmaps"""
+    """maps and unmaps memory repeatedly"""
     a = Attacker(path)
     fd = memfd(64 << 20)
     maps = [(DMA_MAP, map_request(i << 21, 1 << 21, i << 21), [fd]) for i in range(32)]
@@ -426,11 +428,11 @@ def mapstorm(path):
 
 
 def bigunmap(path, mib=2048):
-    """has the device touch 2 GiB, then unmaps them, which frees them"""
+    """makes the device access 2 GiB, then unmaps them, which frees the memory"""
     size = int(mib) << 20
     a = Attacker(path).start()
     m = a.memory(64 << 20, 1 << 40)
-    pages, frame = size // PAGE, 1000   # frames of so many pages, and one buffer that faults
+    pages, frame = size // PAGE, 1000   # pages in a frame; its last buffer faults
     while True:
         fd = memfd(size)
         a.dma_map(fd, 0, 0, size)
@@ -451,7 +453,7 @@ def bigunmap(path, mib=2048):
 
 
 def ptestorm(path):
-    """the entries of its I/O page table change while the device walks it"""
+    """changes the entries of its I/O page table while the device walks it"""
     a = Attacker(path).start()
     entries = 2 * BUFFERS // PAGE
     fd = memfd(entries * 8)
@@ -465,7 +467,7 @@ def ptestorm(path):
                              for i in range(RING))
     for queue in range(QUEUES):
         a.enable(TXQ, queue, 0, RING)
-    half = entries * 4      # bytes: the entries of the rings stay
+    half = entries * 4      # bytes; the entries of the rings do not change
     while True:
         table[half:] = bytes(half)
         a.refill()
@@ -475,7 +477,7 @@ def ptestorm(path):
 
 
 def trunc(path):
-    """truncates memory that it shared, under the device"""
+    """truncates the memory that it shared while the device uses it"""
     while True:
         a = Attacker(path).start()
         fd = memfd(4 << 20)
@@ -486,7 +488,7 @@ def trunc(path):
         os.ftruncate(fd, 0)
         os.close(fd)
         yield
-        a.s.recv(1)     # the end of the connection
+        a.s.recv(1)     # returns when the server closes the connection
         a.close()
 
 
@@ -504,7 +506,7 @@ def rxstorm(path):
 
 
 def logflood(path):
-    """what the daemon's log has lines for: refused commands, faults, coming and going"""
+    """causes the events that the daemon logs: refused commands, faults, connects, disconnects"""
     while True:
         a = Attacker(path).start()
         a.calls([(UNKNOWN, b'', [])] * 12)
@@ -533,7 +535,7 @@ def run(name, path, *args):
                 rounds += 1
                 if rounds == 1:
                     print('attacking', flush=True)
-        except (OSError, AssertionError) as e:     # the port dropped us, or is busy: once more
+        except (OSError, AssertionError) as e:     # disconnected, or the port is busy
             if rounds == 0 and not isinstance(e, OSError):
                 raise
 

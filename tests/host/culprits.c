@@ -3,12 +3,13 @@
  */
 
 /*
- * Two that send, and two that free what was sent while the device may have it:
+ * An application that transmits each mbuf by one of two functions and then, while the device may
+ * own it, frees it by one of two others:
  *
  *	culprits EAL-ARGS
  *
- * This file knows nothing of gantry. It is built twice: with optimisation, and without, where what
- * ethdev has in its headers are functions of this program.
+ * This file contains nothing that is specific to gantry. It is built with and without optimisation;
+ * without optimisation, the inline functions of the ethdev headers are functions of this program.
  */
 
 #include <stdio.h>
@@ -25,7 +26,10 @@
 
 static struct rte_mempool *pool;
 
-/* Functions that do the same remain two, and keep a frame. */
+/*
+ * The asm statement keeps the compiler from merging functions with the same body, and from turning
+ * the call into a jump, so that each function has its own frame on the stack.
+ */
 #define FUNCTION(name, call) \
 	static __attribute__((noinline)) void \
 	name(struct rte_mbuf *m) \
@@ -44,7 +48,7 @@ play(void (*send)(struct rte_mbuf *m), void (*free)(struct rte_mbuf *m))
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
 
-	/* To nobody. */
+	/* A broadcast frame. */
 	memset(rte_pktmbuf_append(m, SIZE), 0xFF, SIZE);
 	send(m);
 	free(m);

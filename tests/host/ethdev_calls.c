@@ -3,14 +3,16 @@
  */
 
 /*
- * What no packaged tool calls of ethdev, on one port whose wire is a loop; and what
- * happens at the limits of frames (ethdev_limits.c) and when its device fails (ethdev_device.c):
+ * Scenarios that call those parts of ethdev which no packaged tool calls, on one port whose wire is
+ * a loop. ethdev_limits.c has the scenarios about the limits of frames, ethdev_device.c those about
+ * a device that fails, ethdev_vdev.c those about a port that a vdev owns:
  *
  *	ethdev_calls EAL-ARGS -- SCENARIO [looped]
  *
- * "looped" puts the device into its MAC's loopback, where there is no wire that is a
- * loop. This file knows nothing of gantry. Prints "SCENARIO: ok", or what was wrong,
- * and exits with 0 or 1. "freed", "silent" and "unplug" are played together with a test, line by line.
+ * "looped" puts the device into its MAC loopback, for a wire that is no loop. This file contains
+ * nothing that is specific to gantry. The program prints "SCENARIO: ok" and exits with status 0, or
+ * prints the first error and exits with status 1. A test plays "freed", "silent" and "unplug" line
+ * by line together with the program.
  */
 
 #include <poll.h>
@@ -133,7 +135,6 @@ receive(unsigned int ms)
 	return NULL;
 }
 
-/* Whether a frame comes back. A broadcast behind it tells when it would have. */
 bool
 arrives(const struct rte_ether_addr *to, int vlan)
 {
@@ -179,7 +180,7 @@ filters(void)
 		CHECK(!arrives(&stranger, -1));
 		CHECK(arrives(&own, 100));
 		CHECK(!arrives(&own, 101));
-		/* All of it outlives a restart; then a configuration from scratch, too. */
+		/* All filters survive a restart, and then also a complete reconfiguration. */
 		OK(rte_eth_dev_stop(P));
 		if (i == 1)
 			queues(&conf, 1, false);
@@ -234,7 +235,10 @@ interrupts(void)
 		CHECK(m != NULL);
 		rte_pktmbuf_free(m);
 
-		/* Not asked for: none. Asked for afterwards: at once, since a frame waits. */
+		/*
+		 * A disabled interrupt does not fire. Enabling it later fires at once, because a
+		 * frame is pending.
+		 */
 		OK(rte_eth_dev_rx_intr_disable(P, 0));
 		transmit(frame(&own, -1));
 		CHECK(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 20) == 0);
@@ -301,7 +305,10 @@ link_changes(void)
 		CHECK(arrives(&own, -1));
 	}
 	OK(rte_eth_dev_callback_unregister(P, RTE_ETH_EVENT_INTR_LSC, on_link, NULL));
-	/* Nobody asked for events: none, and the status is fresh all the same. */
+	/*
+	 * Without intr_conf.lsc the port reports no events, but the link status is still up to
+	 * date.
+	 */
 	conf.intr_conf.lsc = 0;
 	OK(rte_eth_dev_stop(P));
 	up(&conf);
@@ -310,7 +317,7 @@ link_changes(void)
 	down();
 }
 
-/* A port offers what it is told to, and links at the best of that. */
+/* A port advertises only the speeds of its configuration, and its link has the best of them. */
 static void
 speeds(void)
 {
@@ -375,7 +382,7 @@ deferred(void)
 		OK(rte_eth_dev_rx_queue_start(P, 0));
 		OK(rte_eth_dev_tx_queue_start(P, 0));
 		CHECK(arrives(&own, -1));
-		transmit(frame(&own, -1)); /* left where it is */
+		transmit(frame(&own, -1)); /* stays in the ring */
 		OK(rte_eth_dev_tx_queue_stop(P, 0));
 		OK(rte_eth_dev_rx_queue_stop(P, 0));
 		CHECK(rte_mempool_avail_count(pool) == MBUFS);
@@ -442,7 +449,7 @@ sctp(void)
 }
 
 #define TSO_SEQ  0xFFFFFE00u /* wraps in the middle */
-#define TSO_IPID 0xFFFE      /* as well */
+#define TSO_IPID 0xFFFE      /* wraps as well */
 
 static uint8_t
 tso_byte(unsigned int at)
@@ -451,8 +458,9 @@ tso_byte(unsigned int at)
 }
 
 /*
- * Hands over packets for the device to cut; the test looks at the capture. IPv4, and
- * IPv6 with a VLAN tag to insert, each longer than an mbuf and so in a chain.
+ * Transmit packets that the device must segment; the test examines the capture. The packets are
+ * IPv4, and IPv6 with a VLAN tag to insert. Each is a chain, because its payload is in mbufs of its
+ * own.
  */
 static void
 tso(void)
@@ -489,7 +497,7 @@ tso(void)
 			ip6->payload_len = rte_cpu_to_be_16(sizeof(*tcp) + t[i].payload);
 			ip6->proto = IPPROTO_TCP;
 			ip6->hop_limits = 64;
-			((uint8_t *)ip6)[23] = 1; /* the addresses' last bytes */
+			((uint8_t *)ip6)[23] = 1; /* the last bytes of the addresses */
 			((uint8_t *)ip6)[39] = 2;
 		} else {
 			eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
@@ -530,13 +538,13 @@ tso(void)
 		CHECK(rte_eth_tx_prepare(P, 0, &m, 1) == 1);
 		transmit(m);
 	}
-	/* 5, 3 and 1 segments. */
+	/* The packets become 5, 3 and 1 segments. */
 	SOON(rte_eth_tx_done_cleanup(P, 0, 0) >= 0 &&
 		rte_mempool_avail_count(pool) == MBUFS - (RING - 1));
 	down();
 }
 
-/* What a port says of itself that no tool prints. */
+/* Identification of the port that no tool prints: firmware version and EEPROM. */
 static void
 identity(void)
 {
@@ -548,7 +556,7 @@ identity(void)
 
 	OK(rte_eth_dev_fw_version_get(P, version, sizeof(version)));
 	CHECK(strlen(version) >= 3 && strchr(version, '.') != NULL);
-	/* Too small: how much would do. */
+	/* If the buffer is too small, the call returns the size that it needs. */
 	CHECK(rte_eth_dev_fw_version_get(P, none, 1) == (int)strlen(version) + 1);
 
 	len = rte_eth_dev_get_eeprom_length(P);
@@ -560,7 +568,7 @@ identity(void)
 	CHECK(memcmp(words, &own, 6) == 0);
 	for (i = 0; i < len / 2; i++)
 		sum += words[i];
-	CHECK(sum == 0xBABA); /* the datasheet's, 6.2.24 */
+	CHECK(sum == 0xBABA); /* checksum of the NVM (datasheet, 6.2.24) */
 	info.offset = 2;
 	info.length = 4;
 	words[0] = words[1] = 0;
@@ -573,7 +581,7 @@ identity(void)
 	down();
 }
 
-/* What an application may do with a port beside packets, again and again. */
+/* Configuration, start, stop, statistics, MTU and reset, four times, with one to four queues. */
 static void
 again(void)
 {
@@ -586,7 +594,7 @@ again(void)
 		queues(&conf, 4, false);
 		queues(&conf, i, false);
 		OK(rte_eth_dev_start(P));
-		CHECK(rte_eth_dev_start(P) == 0); /* ethdev's own: started already */
+		CHECK(rte_eth_dev_start(P) == 0); /* started already: ethdev accepts it */
 		wait_link();
 		OK(rte_eth_stats_reset(P));
 		CHECK(arrives(&own, -1));
@@ -594,7 +602,9 @@ again(void)
 		CHECK(stats.ipackets == 2 && stats.opackets == 2 && stats.ibytes == 120 &&
 			stats.obytes == 120 && stats.imissed == 0 && stats.ierrors == 0);
 		OK(rte_eth_dev_stop(P));
-		/* They are not lost with the rings, and a restart resets none. */
+		/*
+		 * The counters survive the release of the rings, and a restart does not reset them.
+		 */
 		OK(rte_eth_stats_get(P, &stats));
 		CHECK(stats.ipackets == 2 && stats.opackets == 2);
 		OK(rte_eth_dev_start(P));
@@ -634,7 +644,10 @@ free_what_was_sent(void)
 	fflush(stdout);
 }
 
-/* A mistake, and once more when a line has come: only for who has somebody look for it. */
+/*
+ * Commit a mistake: free an mbuf that the device owns. Repeat it when a line arrives on standard
+ * input. The scenario is of use only if something watches for the mistake.
+ */
 static void
 freed(void)
 {
@@ -665,8 +678,9 @@ forward(void)
 }
 
 /*
- * Frames go round; the device falls silent; the port is stopped, or closed as
- * well. Every mbuf that came back is then used for something else, and watched.
+ * Frames circulate; then the device stops responding; then the port is stopped, and closed if the
+ * test demands it. The scenario then takes every mbuf that was returned to the pool, fills it with
+ * a pattern, and checks that the device does not write to it.
  */
 static void
 silent(void)
@@ -680,7 +694,7 @@ silent(void)
 	size_t at;
 
 	up(&conf);
-	/* A frame that has become a pattern would come back, too. */
+	/* Promiscuous mode also lets a frame return whose bytes have become the pattern. */
 	OK(rte_eth_promiscuous_enable(P));
 	for (i = 0; i < 200; i++)
 		transmit(frame(&own, -1));
@@ -689,7 +703,7 @@ silent(void)
 	while (poll(&in, 1, 0) == 0)
 		forward();
 	close_too = strcmp(hear(), "close\n") == 0;
-	/* The device stands still: everything gathers in the transmit ring. */
+	/* The device is stopped, so all mbufs accumulate in the transmit ring. */
 	end = rte_get_timer_cycles() + rte_get_timer_hz() / 5;
 	while (rte_get_timer_cycles() < end)
 		forward();
@@ -711,7 +725,9 @@ silent(void)
 	if (bad != 0)
 		wrong("%u mbufs were overwritten by the device", bad);
 	rte_mempool_put_bulk(pool, (void **)mbufs, nb);
-	/* Its end has come: now it is known to have let go. */
+	/*
+	 * The connection has ended, so the driver knows that the device no longer owns the buffers.
+	 */
 	if (!close_too)
 		rte_eth_dev_close(P);
 	printf("%u mbufs in the end\n", rte_mempool_avail_count(pool));

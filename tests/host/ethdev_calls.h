@@ -2,7 +2,10 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* What the scenarios share: see ethdev_calls.c. */
+/*
+ * Declarations that the scenarios share; ethdev_calls.c explains the program. Every function ends the
+ * program with status 1 if a call fails. The program has one thread that calls these functions.
+ */
 
 #ifndef ETHDEV_CALLS_H
 #define ETHDEV_CALLS_H
@@ -21,7 +24,12 @@
 extern struct rte_mempool *pool;
 extern struct rte_ether_addr own;
 
-/* Prints what was wrong, and ends with 1. */
+/**
+ * Print the name of the scenario and an error message, and end the program with status 1.
+ *
+ * @param fmt
+ *   Format string of the message, as for printf(3), without the name of the scenario.
+ */
 void wrong(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 #define CHECK(what) do { \
@@ -34,7 +42,7 @@ void wrong(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)))
 		wrong("%s, line %d: %s: %s", __FILE__, __LINE__, #call, rte_strerror(-ret_)); \
 } while (0)
 
-/* What must come true does within this: it only bounds hanging. */
+/* Limit, in milliseconds, for each condition that must come true; it only keeps a test from hanging. */
 #define SOON_MS 20000
 #define SOON(what) do { \
 	const uint64_t end_ = rte_get_timer_cycles() + rte_get_timer_hz() / 1000 * SOON_MS; \
@@ -45,13 +53,73 @@ void wrong(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)))
 	} \
 } while (0)
 
+/** Wait until the link of the port is up, at most SOON_MS. */
 void wait_link(void);
+
+/**
+ * Configure the port and set up its queues, each with RING descriptors.
+ *
+ * @param conf
+ *   The configuration. With the argument "looped" the function adds the MAC loopback.
+ * @param nb_rxq
+ *   Number of receive queues; the port has one transmit queue.
+ * @param deferred
+ *   Whether rte_eth_dev_start() leaves all queues stopped.
+ */
 void queues(const struct rte_eth_conf *conf, uint16_t nb_rxq, bool deferred);
+
+/**
+ * Configure the port with one receive queue, start it, and wait for its link.
+ *
+ * @param conf
+ *   The configuration, as for queues().
+ */
 void up(const struct rte_eth_conf *conf);
+
+/** Stop and close the port, and check that all MBUFS mbufs are in the pool again. */
 void down(void);
+
+/**
+ * Allocate an mbuf with a frame of 60 bytes for local experiments.
+ *
+ * @param to
+ *   Destination address.
+ * @param vlan
+ *   VLAN identifier of the tag in the data, or a negative number for a frame without a tag.
+ * @return
+ *   The mbuf, which the caller owns.
+ */
 struct rte_mbuf *frame(const struct rte_ether_addr *to, int vlan);
+
+/**
+ * Hand an mbuf over to transmit queue 0, which must have room for it.
+ *
+ * @param m
+ *   The mbuf; the driver owns it afterwards.
+ */
 void transmit(struct rte_mbuf *m);
+
+/**
+ * Poll receive queue 0 until a frame arrives.
+ *
+ * @param ms
+ *   Limit in milliseconds.
+ * @return
+ *   The mbuf, which the caller owns, or NULL if no frame arrived in time.
+ */
 struct rte_mbuf *receive(unsigned int ms);
+
+/**
+ * Transmit a frame and check whether it comes back. A broadcast frame that follows it marks the end
+ * of the wait, so the function also consumes any other frame that is pending.
+ *
+ * @param to
+ *   Destination address.
+ * @param vlan
+ *   VLAN identifier, as for frame().
+ * @return
+ *   Whether the frame came back.
+ */
 bool arrives(const struct rte_ether_addr *to, int vlan);
 
 /* ethdev_device.c */

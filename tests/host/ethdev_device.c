@@ -3,10 +3,9 @@
  */
 
 /*
- * Scenarios around a device that fails, on any bus: a controller on PCI is put into
- * its MAC's loopback. They reach its registers through the driver's own calls,
- * which are looked up in the plugin that EAL has loaded, and print facts as
- * KEY=VALUE, a line each.
+ * Scenarios about a device that fails, on any bus; a PCI controller is put into its MAC loopback.
+ * The scenarios access device registers through functions that the driver exports, which they look
+ * up in the plugin that EAL has loaded. They print facts as KEY=VALUE, one on each line.
  */
 
 #include <dlfcn.h>
@@ -25,7 +24,10 @@
 
 #include "ethdev_calls.h"
 
-/* No application has memory there, and every IOMMU has bits for it (39 at least). */
+/*
+ * No application has memory at this address, and every IOMMU has enough address bits for it (at
+ * least 39).
+ */
 #define NOWHERE 0x7654320000ull
 
 static int (*reg_read)(uint16_t port, uint32_t reg, uint32_t *value);
@@ -64,7 +66,9 @@ on_reset(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
 
 static const struct rte_eth_conf looped = { .lpbk_mode = 1 };
 
-/* A buffer, or a segment, that the device is given by an address that nobody has mapped. */
+/*
+ * An mbuf, a packet or a segment of one, whose bus address was replaced by one that nobody mapped.
+ */
 struct strayed {
 	struct rte_mbuf *m;
 	rte_iova_t iova;
@@ -76,7 +80,7 @@ stray(struct rte_mbuf *m)
 	struct strayed s = { m, rte_mbuf_iova_get(m) };
 
 	rte_mbuf_iova_set(m, NOWHERE);
-	/* Not to be used for anything else meanwhile. */
+	/* The extra reference keeps the mbuf from being reused in the meantime. */
 	rte_mbuf_refcnt_update(m, 1);
 	return s;
 }
@@ -86,7 +90,7 @@ return_strayed(const struct strayed *s)
 {
 	CHECK(rte_mbuf_refcnt_read(s->m) == 1);
 	rte_mbuf_iova_set(s->m, s->iova);
-	s->m->next = NULL; /* who had the first reference has freed the rest of the packet */
+	s->m->next = NULL; /* The holder of the first reference has freed the rest of the packet. */
 	s->m->nb_segs = 1;
 	rte_pktmbuf_free(s->m);
 }
@@ -95,7 +99,10 @@ return_strayed(const struct strayed *s)
 #define BAD_SINGLE  16
 #define BAD_SEGMENT 24
 
-/* Frames numbered at the end of the source address; good ones before and after each bad one. */
+/*
+ * Transmit frame i; its number is in the last byte of the source address. Good frames precede and
+ * follow each bad frame.
+ */
 static void
 numbered(unsigned int i, struct strayed *single, struct strayed *segment)
 {
@@ -115,8 +122,8 @@ numbered(unsigned int i, struct strayed *single, struct strayed *segment)
 }
 
 /*
- * One frame of the 32 has a bad address in its mbuf; the others come back. So does that one
- * where the driver has addresses of its own.
+ * One of the 32 frames has a bad address in its mbuf; the other frames come back. If the driver
+ * maps buffers itself and does not use the address in the mbuf, the bad frame also comes back.
  */
 void
 bad_buffer(void)
@@ -154,7 +161,10 @@ bad_buffer(void)
 	down();
 }
 
-/* The same on a wire, and a frame whose second segment is bad. Who is at the far end looks. */
+/*
+ * The same on a wire, with another frame whose second segment has a bad address. The receiver at
+ * the far end of the wire counts the frames.
+ */
 void
 bad_buffer_wire(void)
 {
@@ -178,7 +188,10 @@ bad_buffer_wire(void)
 	down();
 }
 
-/* Gives a queue another ring's address while it is disabled: no device samples it later. */
+/*
+ * Write an unmapped base address to a queue while it is disabled, because no device samples the
+ * base after the queue is enabled.
+ */
 static void
 misplace(uint32_t dctl, uint32_t bal, uint32_t bah)
 {
@@ -191,7 +204,7 @@ misplace(uint32_t dctl, uint32_t bal, uint32_t bah)
 	OK(reg_write(P, dctl, value | IGB_DCTL_ENABLE));
 }
 
-/* Frames come and go as long as the device lets them. */
+/* Transmit a frame and receive one, as long as the device works. */
 static void
 traffic(void)
 {
@@ -204,7 +217,10 @@ traffic(void)
 		rte_pktmbuf_free(m);
 }
 
-/* A ring's base that was never mapped: found, told once, and cured, in two ways. */
+/*
+ * A ring base that was never mapped: the driver detects it, reports it once, and recovers. The
+ * first recovery is a reset of the port, the second a restart.
+ */
 static void
 stall(bool rx)
 {
@@ -256,7 +272,7 @@ stall_tx(void)
 	stall(false);
 }
 
-/* What the device reports of itself; ICS raises any cause. */
+/* Errors that the device reports about itself; ICS raises any cause. */
 void
 device_error(void)
 {
@@ -278,7 +294,7 @@ device_error(void)
 	down();
 }
 
-/* The physical address of a byte, by the kernel's word; 0: it doesn't say. */
+/* Return the physical address of a byte according to the kernel, or 0 if the kernel hides it. */
 static uint64_t
 physical(const void *va)
 {
@@ -292,7 +308,7 @@ physical(const void *va)
 			sizeof(entry))
 		entry = 0;
 	close(fd);
-	/* Bit 63: present; 54 to 0: the frame, 0 to who may not know. */
+	/* Bit 63: page present. Bits 54 to 0: page frame number, 0 without CAP_SYS_ADMIN. */
 	entry = entry >> 63 ? (entry & ((1ull << 55) - 1)) * page : 0;
 	return entry == 0 ? 0 : entry + (uintptr_t)va % page;
 }
@@ -325,7 +341,7 @@ show_ring(void *arg, const struct rte_pmd_gantry_igb_object *o)
 	return 0;
 }
 
-/* What the device was told of its rings, and what that address is. */
+/* Print the base address in the registers of each ring, and which kind of address it is. */
 void
 ring_bases(void)
 {
@@ -350,8 +366,9 @@ find_tx_ring(void *arg, const struct rte_pmd_gantry_igb_object *o)
 }
 
 /*
- * A descriptor is kept, and used again when its buffer is the application's again: what a
- * driver with a stale address, or a device that minds nobody, does. Does the frame go out?
+ * Save a descriptor, and write it to the ring again after the application owns the buffer again. A
+ * driver with a stale address, or a device that ignores ownership, does the same. Print whether the
+ * device transmits the frame.
  */
 void
 stale(void)
@@ -365,7 +382,7 @@ stale(void)
 	up(&looped);
 	OK(for_each_object(P, find_tx_ring, &ring));
 	CHECK(ring != NULL);
-	/* While the transmitter is off the descriptor stays as it was written. */
+	/* While the transmitter is off, the device does not modify the descriptor. */
 	tctl = rd(IGB_TCTL);
 	OK(reg_write(P, IGB_TCTL, tctl & ~IGB_TCTL_EN));
 	at = rd(IGB_TDT(0));
@@ -377,14 +394,14 @@ stale(void)
 	m = receive(SOON_MS);
 	CHECK(m != NULL);
 	rte_pktmbuf_free(m);
-	/* The frame comes first, and then the word that its descriptor is done with. */
+	/* The device delivers the frame before it reports that the descriptor is complete. */
 	SOON(rte_eth_tx_done_cleanup(P, 0, 0) == 1);
 
 	at++;
 	ring[at].qw[0] = qw[0];
 	ring[at].qw[1] = qw[1];
 	OK(reg_write(P, IGB_TDT(0), at + 1));
-	/* When the device is done with it the frame has come, or it does not. */
+	/* Once the device has completed the descriptor, the frame has arrived or never will. */
 	SOON(rd(IGB_TDH(0)) == at + 1);
 	m = receive(1000);
 	printf("stale_iova=0x%" PRIx64 "\ncame_back=%d\n", qw[0], m != NULL);
@@ -422,7 +439,10 @@ on_link_change(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret
 	return 0;
 }
 
-/* Somebody else pulls the cable, and plugs it in: each change is printed, until a line comes. */
+/*
+ * Print each change of the link, while something else pulls and plugs the cable, until a line
+ * arrives on standard input.
+ */
 void
 link_watch(void)
 {
@@ -438,8 +458,8 @@ link_watch(void)
 }
 
 /*
- * The device is taken away while frames flow, and comes back: "plug DEVICE" on the
- * standard input says so.
+ * The device is removed while frames flow. The line "plug DEVICE" on standard input reports that it
+ * is back.
  */
 void
 unplug(void)
@@ -450,7 +470,7 @@ unplug(void)
 	unsigned int i;
 
 	conf.intr_conf.lsc = conf.intr_conf.rmv = 1;
-	/* For devices whose BARs go before anybody is told (uio). */
+	/* For devices whose BARs disappear before the driver is notified (uio). */
 	OK(rte_dev_hotplug_handle_enable());
 	OK(rte_dev_event_monitor_start());
 	OK(rte_eth_dev_callback_register(P, RTE_ETH_EVENT_INTR_RMV, on_removal, NULL));
@@ -462,7 +482,9 @@ unplug(void)
 	fflush(stdout);
 	while (removals == 0)
 		traffic();
-	/* Whoever has not heard of it yet goes on. */
+	/*
+	 * A polling thread that has not received the event yet continues to transmit and receive.
+	 */
 	for (i = 0; i < 200; i++)
 		traffic();
 	CHECK(rte_eth_dev_is_removed(P) == 1);
@@ -487,12 +509,12 @@ unplug(void)
 }
 
 /*
- * What looks like a stall and is none, each on a port of its own: port 0 is not polled;
- * 1 has a slow wire and sends jumbo frames all the time; 2 has no link; on 3 the wire
- * waits for descriptors; 4 is stopped and started.
+ * Five conditions that resemble a stall but are none, each on a separate port. The application does
+ * not poll port 0. Port 1 has a slow wire and always has jumbo frames to transmit. Port 2 has no
+ * link. On port 3 the wire waits for descriptors. Port 4 is repeatedly stopped and started.
  */
 
-#define QUIET_S    9 /* the watchdog counts to five, once a second */
+#define QUIET_S    9 /* longer than the watchdog needs: five checks, one each second */
 #define QUIET_RING 256
 
 static void
@@ -528,7 +550,7 @@ fill(uint16_t port, unsigned int nb, unsigned int segs)
 	return sent;
 }
 
-/* What was handed over last has not been sent yet. */
+/* Return whether the device has yet to send the descriptor that was handed over last. */
 static bool
 last_is_queued(uint16_t port)
 {
@@ -558,7 +580,7 @@ quiet(void)
 	OK(rte_eth_dev_set_link_down(2));
 	CHECK(fill(0, 200, 1) == 200);
 	CHECK(fill(2, 200, 1) == 200);
-	/* What the far ring has room for, then what the near one has. */
+	/* Fill the far ring first, until its wire reports TXOFF; then fill the near ring. */
 	SOON(fill(3, 32, 1) < 32 && reg_read(3, IGB_STATUS, &status) == 0 &&
 		(status & IGB_STATUS_TXOFF));
 	fill(3, QUIET_RING, 1);
@@ -576,7 +598,7 @@ quiet(void)
 	printf("jumbo_frames=%u\nrestarts=%u\nbusy=%u\nresets=%u\n", jumbos, turns, busy, resets);
 	CHECK(turns > 10 && jumbos > 100);
 	CHECK(resets == 0);
-	/* All were as they should have been. */
+	/* Each port remained in its condition until the end. */
 	CHECK(rte_eth_rx_queue_count(0, 0) == 200);
 	CHECK(busy > 0);
 	CHECK(last_is_queued(2));

@@ -1,10 +1,43 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""What the host tests share: a daemon, an application, and bounded waiting.
+"""The host-test harness: a daemon, an application, and bounded waits.
 
-A test starts processes through a Bench, which ends every one of them, and only
-those, when the test is over. Every wait has a limit; what a process printed is
-in the failure's message.
+A host test is a small system of processes on one machine. The harness starts them, waits for what
+they print, reads their counters, and ends them:
+
+    +------------------+    vfio-user: NAME.sock    +-----------------------------------+
+    | gantry-nic       | <------------------------> | dpdk-testpmd -d build/pmds        |
+    | --port NAME:KEYS |    shared memory           | ethdev_calls, gantry-testpmd, ... |
+    +------------------+                            +-----------------------------------+
+      nic(), nic_now(), nic_stats()                   eal(), dpdk_testpmd(), ethdev_calls(),
+                                                      command(), telemetry(), ask()
+
+Data structures
+
+    Bench, one instance for each test
+      .dir    --> /tmp/gantry.XXXXXXXX: sockets, logs, statistics; tearDown removes it
+      .procs  --> [Process, Process, ...], in the order of their start
+                     .p    --> subprocess.Popen, the leader of its own session
+                     .log  --> DIR/COUNT-PROGRAM.log: standard output and standard error of the
+                               child; Conversation.expect() searches this file for a line
+
+Lifecycle
+
+    setUp         creates .dir
+    test method   starts processes by run_process() or a function that calls it
+    tearDown      stops the processes in reverse order (SIGCONT and SIGTERM; SIGKILL after 20 s);
+                  removes .dir; checks, if the run has a DMA mode or dma_debug, that the
+                  applications logged no misuse of the DMA library
+
+Concurrency: the tests of one runner execute one after the other in one thread. Several runners may
+execute concurrently (run.py --part), because nothing that a test creates is outside of .dir, except
+what a test names itself (network namespaces, TAPs, hugepages).
+
+The mode of a run comes from the environment, which run.py sets. A test that does not choose a DMA
+mode or an IOVA mode uses the mode of the run; the tag "dma" marks tests for which this is useful.
+
+Deliberately absent: the harness ends no process that it did not start, has no wait without a limit,
+and judges no speed. When a wait fails, the message contains the output of the process.
 """
 
 import json
@@ -24,24 +57,24 @@ sys.path.insert(0, os.path.join(TOP, 'tools', 'lib'))
 from conversation import PATIENCE, Conversation  # noqa: E402
 
 BUILD = os.path.abspath(os.environ.get('GANTRY_BUILD', os.path.join(TOP, 'build')))
-# The daemon may come from another build: the sanitizers'.
+# The daemon may come from another build, such as the build with sanitizers.
 NIC = os.environ.get('GANTRY_NIC', os.path.join(BUILD, 'app', 'gantry-nic'))
 TESTPMD = os.path.join(BUILD, 'app', 'gantry-testpmd')
 CALLS = os.path.join(BUILD, 'tests', 'host', 'ethdev_calls')
 PMDS = os.path.join(BUILD, 'pmds')
-# Another release of DPDK than the machine's, and what starts what is linked with it.
+# Another release of DPDK than the installed one, and the loader for the programs linked with it.
 DPDK = os.environ.get('GANTRY_DPDK', '')
 WITH_DPDK = [os.environ['GANTRY_DPDK_RUN']] if os.environ.get('GANTRY_DPDK_RUN') else []
 
-# How the driver maps, and in which IOVA mode, where a test does not say: run.py sets these.
-DMA = os.environ.get('GANTRY_DMA', '')              # a mode's name
-DMA_DEBUG = os.environ.get('GANTRY_DMA_DEBUG', '')  # a value of dma_debug
+# The DMA mode and the IOVA mode for tests that do not choose their own: run.py sets these.
+DMA = os.environ.get('GANTRY_DMA', '')              # the name of a mode
+DMA_DEBUG = os.environ.get('GANTRY_DMA_DEBUG', '')  # a value of the devarg dma_debug
 IOVA = os.environ.get('GANTRY_IOVA', '')            # va or pa, with hugepages
 DIRECT = DMA in ('', 'auto', 'direct')
 
 
 def hugepages(size_mb=256):
-    """Whether so much hugepage memory is free and this user may use it."""
+    """Return whether size_mb MiB of hugepage memory are free and this user may use them."""
     try:
         with open('/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages') as f:
             free = int(f.read())
@@ -55,7 +88,7 @@ needs_hugepages = unittest.skipUnless(hugepages(), 'needs root and 128 free huge
 
 
 def tag(*names):
-    """Marks a test or a class of tests, for run.py --without."""
+    """Return a decorator that tags a test or a class of tests, for run.py --with and --without."""
     def mark(what):
         what.tags = tuple(names)
         return what
@@ -63,7 +96,7 @@ def tag(*names):
 
 
 class Process(Conversation):
-    """A child with its output in a file, and waiting for a line of it."""
+    """A child process whose output goes to a file, and which can be waited for line by line."""
 
     def __init__(self, argv, log, env=None, **kw):
         self.argv, self.log = argv, log
@@ -90,7 +123,7 @@ class Process(Conversation):
         self.p.send_signal(sig)
 
     def wait(self, timeout=PATIENCE, status=0):
-        """Waits for the end; status None takes any."""
+        """Wait until the process ends; status None accepts any exit status."""
         try:
             got = self.p.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -113,7 +146,7 @@ class Process(Conversation):
 
 
 class Bench(unittest.TestCase):
-    """A test with a folder of its own and processes that end with it."""
+    """A test with its own directory, and with processes that end when the test ends."""
 
     def setUp(self):
         if IOVA and not hugepages():
@@ -121,7 +154,7 @@ class Bench(unittest.TestCase):
         self.dir = tempfile.mkdtemp(prefix='gantry.', dir='/tmp')
         self.procs = []
         self.count = 0
-        self.misuses = set()    # what a test does wrong on purpose, for the debug layer
+        self.misuses = set()    # misuses that the test commits on purpose
 
     def tearDown(self):
         for p in reversed(self.procs):
@@ -132,14 +165,16 @@ class Bench(unittest.TestCase):
             self.check_dma('\n'.join(said))
 
     def check_dma(self, text):
-        """That the ports were in this run's mode, and that no misuse was reported."""
+        """Check that the ports were in the DMA mode of this run, and that no other misuse was
+        reported.
+        """
         modes = set(re.findall(r'(?m)^net_gantry_igb: .*: (DMA mode .*)', text))
         self.assertEqual(modes, {'DMA mode %s%s' % (DMA or 'direct',
                                                     ', watched (dma_debug)' if DMA_DEBUG else '')})
-        reports = re.findall(r'gantry_dma: misuse: .*', text)    # even behind a prompt
+        reports = re.findall(r'gantry_dma: misuse: .*', text)    # also behind a prompt
         kinds = {re.match(r'gantry_dma: misuse: \S+: ([a-z-]+): ', r)[1] for r in reports}
         self.assertEqual(kinds, self.misuses, '\n'.join(reports))
-        # Who ends leaves nothing behind; without the debug layer, too.
+        # An application that ends must leave no mapping behind, with or without the debug layer.
         self.assertEqual(re.findall(r'gantry_dma: .* was never \w+', text), [])
 
     def path(self, name):
@@ -153,7 +188,7 @@ class Bench(unittest.TestCase):
         return p
 
     def for_everybody(self, *files):
-        """Copies in a folder that any user can reach, as this clone's may be none."""
+        """Copy files into a directory that any user can read, because this clone may be private."""
         os.chmod(self.dir, 0o777)
         folder = self.path('copies')
         os.makedirs(folder, exist_ok=True)
@@ -163,7 +198,8 @@ class Bench(unittest.TestCase):
         return folder
 
     def nic(self, *ports, args=(), ready=True, binary=NIC, **kw):
-        """The daemon. A port is NAME:KEYS; its socket is NAME.sock unless given."""
+        """Start the daemon. A port is NAME:KEYS; its socket is NAME.sock unless KEYS has socket=.
+        """
         argv = [binary, '--stats-json', self.path('nic.json')] + list(args)
         for port in ports:
             name, _, keys = port.partition(':')
@@ -179,7 +215,7 @@ class Bench(unittest.TestCase):
         return self.path(name + '.sock')
 
     def nic_now(self, nic):
-        """What the running daemon has counted so far, by port."""
+        """Return what the running daemon has counted so far, by port."""
         path = self.path('nic.json')
         if os.path.exists(path):
             os.unlink(path)
@@ -189,27 +225,33 @@ class Bench(unittest.TestCase):
             return {p['name']: p for p in json.load(f)['ports']}
 
     def wait_client_gone(self, nic, port):
-        """The device's last client, and all that was held of it."""
+        """Wait until the last client of the device is gone and the daemon has released its
+        resources.
+        """
         self.wait_until(lambda: not self.nic_now(nic)[port]['server']['client'])
 
     def open_files(self, *procs):
-        """How many descriptors each process has."""
+        """Return the number of open file descriptors of each process."""
         return [len(os.listdir('/proc/%d/fd' % p.p.pid)) for p in procs]
 
     def wait_files(self, limit, *procs):
-        """No process keeps more than that. Threads of their own close the last ones."""
+        """Wait until no process has more file descriptors than its limit.
+
+        The daemon closes the last descriptors of a client in separate threads, so this takes a
+        moment.
+        """
         self.wait_until(lambda: all(
             n <= most for n, most in zip(self.open_files(*procs), limit, strict=True)))
 
     def nic_stats(self, nic):
-        """Ends the daemon and returns what it counted, by port."""
+        """End the daemon and return what it counted, by port."""
         nic.signal(signal.SIGTERM)
         nic.wait()
         with open(self.path('nic.json')) as f:
             return {p['name']: p for p in json.load(f)['ports']}
 
     def eal_device(self, sock, devargs=''):
-        """What EAL calls a port, with the devargs that all ports get in this run."""
+        """Return the EAL name of a port, with the devargs that all ports get in this run."""
         if DMA and ',dma=' not in devargs:
             devargs += ',dma=' + DMA
         if DMA_DEBUG and ',dma_debug=' not in devargs:
@@ -217,7 +259,7 @@ class Bench(unittest.TestCase):
         return 'vfio_user:%s%s' % (sock, devargs)
 
     def eal(self, *socks, mem=None, mb=256, iova=None, lcores='0,1', devargs=''):
-        """EAL's arguments for those ports."""
+        """Return the EAL arguments for the ports at these sockets."""
         argv = ['-l', lcores, '--no-telemetry', '--no-pci']
         if mem is None:
             mem, iova = ('huge', IOVA) if IOVA else ('no-huge', iova)
@@ -234,8 +276,10 @@ class Bench(unittest.TestCase):
         return argv
 
     def dpdk_testpmd(self, eal, args, prompt=True, timeout=PATIENCE):
-        """Debian's, unmodified, with both plugins loaded; at its prompt."""
-        # What it prints is to be seen when it prints it, in a file, too.
+        """Start the packaged, unmodified dpdk-testpmd with both plugins, and wait for its prompt.
+        """
+        # stdbuf makes testpmd flush each line, because it would otherwise buffer its output to a
+        # file.
         argv = (['stdbuf', '-oL'] + WITH_DPDK + ['dpdk-testpmd', '-d', PMDS] + list(eal) + ['--'] +
                 list(args))
         if not any(a.startswith('--total-num-mbufs') for a in args):
@@ -248,19 +292,19 @@ class Bench(unittest.TestCase):
         return p
 
     def telemetry(self, eal):
-        """EAL's arguments with telemetry, and the path at which it will be asked."""
+        """Return the EAL arguments with telemetry enabled, and the path of the telemetry socket."""
         prefix = os.path.basename(self.dir)
         base = '/var/run' if os.geteuid() == 0 else os.environ.get('XDG_RUNTIME_DIR', '/tmp')
         eal = [a for a in eal if a not in ('--no-telemetry', '--no-shconf')]
         return eal + ['--file-prefix', prefix], os.path.join(base, 'dpdk', prefix, 'dpdk_telemetry.v2')
 
     def ask(self, path, command):
-        """What a running application answers by telemetry; None if it has no answer."""
+        """Query a running application by telemetry; return None if it does not listen yet."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
             s.settimeout(PATIENCE)
             try:
                 s.connect(path)
-            except ConnectionRefusedError:      # bound, but not listened at yet
+            except ConnectionRefusedError:      # bound, but not listening yet
                 return None
             limit = json.loads(s.recv(1024))['max_output_len']
             s.send(command.encode())
@@ -270,7 +314,7 @@ class Bench(unittest.TestCase):
         return self.run_process(WITH_DPDK + [CALLS, '-d', PMDS] + list(eal) + ['--', scenario])
 
     def command(self, p, line, pattern='', timeout=PATIENCE):
-        """Says a line at testpmd's prompt, and waits for what it must print, and the next prompt."""
+        """Enter a line at the testpmd prompt, and wait for its output and for the next prompt."""
         p.prompt = 'testpmd> '
         return p.command(line, pattern, timeout)
 
@@ -279,7 +323,9 @@ class Bench(unittest.TestCase):
         return 'gt%d' % os.getpid()
 
     def retry(self, p, mode='io'):
-        """testpmd tries again while its transmit ring is full, where else it frees what is left."""
+        """Make testpmd retry while its transmit ring is full; without this it frees the frames left
+        over.
+        """
         self.command(p, 'set fwd %s retry' % mode)
         self.command(p, 'set burst tx delay 50 retry 100000')
 

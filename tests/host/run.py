@@ -1,28 +1,30 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Runs the host tests: tests/host/test_*.py.
+"""Run the host tests: tests/host/test_*.py.
 
     run.py [--with TAG] [--without TAG[,TAG]] [--dma MODE] [--dma-debug] [--iova va|pa]
            [--dpdk RELEASE] [--part K/N] [--counts FILE] [PATTERN ...]
 
-One line a test, what a failed one printed, and a summary. A PATTERN is a part
-of a test's name (test_forward.Forward.test_io). --without leaves out tests that
-carry a tag (lib.tag), --with those that don't. --part runs each Nth of them from the Kth
-on, so that N runs beside each other share them. --counts appends "PASSED FAILED SKIPPED"
-to a file.
+The runner prints one line for each test, the output of each failed test, and a summary. A PATTERN
+selects the tests whose name contains it (test_forward.Forward.test_io).
 
---dma and --dma-debug give every port the devargs dma=MODE and dma_debug=1, and --iova
-runs what does not choose itself with hugepages in that IOVA mode. Tests for which that
-makes sense carry the tag "dma".
+--with TAG      runs only the tests that carry TAG (lib.tag).
+--without TAG   leaves out the tests that carry TAG.
+--part K/N      runs every Nth test, starting with the Kth, so that N runners share the tests.
+--counts FILE   appends one line "PASSED FAILED SKIPPED" to FILE.
+--dma MODE      passes the devarg dma=MODE to every port.
+--dma-debug     passes the devarg dma_debug=1 to every port.
+--iova MODE     runs each test that does not choose memory itself with hugepages, in this IOVA mode.
+--dpdk RELEASE  tests the build for another release of DPDK (25.11), which tools/lib/matrix.sh made:
+                its programs and plugins, and the dpdk-testpmd of that release, all run with the
+                libraries of that release. The daemon does not link DPDK and comes from build/.
 
---dpdk takes programs and plugins of the build for another release (25.11), which
-tools/lib/matrix.sh made, and runs them and the release's dpdk-testpmd with the
-release's own libraries. The daemon, which does not link DPDK, is build/'s.
+Tests for which a DMA mode makes a difference carry the tag "dma".
 
-A test that cannot run here says what it needs, in a skip whose reason begins
-with "needs"; a test skipped for any other reason could have run, and failed. So
-has one that needs hugepages if GANTRY_HUGEPAGES says that they are reserved.
+A test that cannot run on this machine is skipped, and its reason begins with "needs". The runner
+counts a test that is skipped for any other reason as failed, because it could have run. It also
+counts a test as failed if it needs hugepages and GANTRY_HUGEPAGES indicates that they are reserved.
 """
 
 import argparse
@@ -34,7 +36,7 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
-LIMIT = 900  # seconds a test may take, should one of its own limits not hold
+LIMIT = 900  # seconds that one test may take; applies if a limit of the test itself does not hold
 
 
 def flatten(suite):
@@ -64,7 +66,7 @@ def part(text):
 class Result(unittest.TestResult):
     def __init__(self, how):
         super().__init__()
-        self.how = how      # in which mode, for each line
+        self.how = how      # the mode of this run, appended to each line
         self.passed, self.failed, self.left_out = [], [], []
 
     def startTest(self, test):
@@ -146,7 +148,7 @@ def main():
     tests = tests[args.part[0] - 1::args.part[1]]
     result = Result(' [%s]' % ', '.join(filter(None, how)) if any(how) else '')
     signal.signal(signal.SIGALRM, on_alarm)
-    # A killed runner, too, leaves by its tests' tearDown.
+    # SystemExit makes the running test execute its tearDown, so a killed runner leaves no process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     unittest.TestSuite(tests).run(result)
     counts = len(result.passed), len(result.failed), len(result.left_out)
