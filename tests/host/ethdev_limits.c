@@ -3,7 +3,7 @@
  */
 
 /*
- * Frames at the limits of what a port sends and receives: see ethdev_calls.c.
+ * Frames at the limits of what a port transmits and receives; ethdev_calls.c explains the program.
  */
 
 #include <string.h>
@@ -37,7 +37,10 @@ stats(void)
 	return s;
 }
 
-/* A chain of that many segments, for a stranger: it comes back to be filtered. */
+/*
+ * Allocate a chain of so many segments, for a foreign destination address: if it came back, the
+ * receive filters would drop it.
+ */
 static struct rte_mbuf *
 chain(uint32_t len, unsigned int segs)
 {
@@ -64,7 +67,7 @@ static const struct {
 	unsigned int segs;
 	uint64_t flags;
 	uint16_t l2, l3, l4, mss;
-	unsigned int frames; /* that go out; 0: refused */
+	unsigned int frames; /* frames on the wire; 0: tx_prepare refuses the packet */
 } packets[] = {
 	{ "shortest", 17, 1, 0, 0, 0, 0, 0, 1 },
 	{ "too short", 16, 1, 0, 0, 0, 0, 0, 0 },
@@ -106,7 +109,10 @@ static const struct {
 	{ "headers too long", 241 + 3000, 2, TCP4, 14, 207, 20, 1000, 0 },
 };
 
-/* Gives one packet to the port: refused and an error, or accepted and on the wire. */
+/*
+ * Hand one packet over to the port. Either tx_prepare refuses it and the port counts an error, or
+ * tx_prepare accepts it and the frames reach the wire.
+ */
 static void
 send_one(const char *what, struct rte_mbuf *m, unsigned int frames)
 {
@@ -118,7 +124,7 @@ send_one(const char *what, struct rte_mbuf *m, unsigned int frames)
 
 	if (accepted != (frames != 0))
 		wrong("%s: tx_prepare %s it", what, accepted ? "accepts" : "refuses");
-	transmit(m); /* taken in any case: what cannot be sent is freed */
+	transmit(m); /* always taken: the driver frees what it cannot send */
 	if (accepted) {
 		SOON(rte_eth_tx_done_cleanup(P, 0, 0) == 1);
 		SOON(xstat("tx_hw_good_packets") >= before + frames);
@@ -181,7 +187,10 @@ prepare(void)
 	down();
 }
 
-/* A frame of that length goes out, and comes back as so many mbufs with the same bytes. */
+/*
+ * Transmit a frame of that length, and check that it comes back in so many mbufs with the same
+ * bytes.
+ */
 static void
 round_trip(uint32_t len, uint16_t segs)
 {
@@ -211,11 +220,11 @@ round_trip(uint32_t len, uint16_t segs)
 	rte_free(is);
 }
 
-/* Buffers of any size, at any MTU, which changes while the port runs. */
+/* Receive buffers of several sizes, at two MTUs; the MTU changes while the port runs. */
 void
 scatter(void)
 {
-	/* Bytes behind the headroom, and those that the device uses. */
+	/* Bytes after the headroom, and the part of them that the device uses. */
 	static const uint16_t rooms[][2] = {
 		{ 256, 256 }, { 700, 512 }, { 1024, 1024 }, { 1920, 1024 }, { 2048, 2048 },
 		{ 4000, 3072 }, { 10240, 10240 },

@@ -3,8 +3,8 @@
  */
 
 /*
- * A port that a vdev owns, by the calls with which applications find a device and give it
- * memory: see ethdev_calls.c.
+ * A port that a vdev owns, exercised by the calls that applications use to find a device and to
+ * give it memory. ethdev_calls.c explains the program.
  */
 
 #include <stdio.h>
@@ -55,7 +55,7 @@ on_ext_freed(void *addr, void *arg)
 	ext_freed++;
 }
 
-/* A frame whose data is in the memory at ext; whether it comes back. */
+/* Transmit a frame whose data is in the memory at ext, and return whether it comes back. */
 static bool
 ext_arrives(uint8_t *ext)
 {
@@ -79,7 +79,7 @@ ext_arrives(uint8_t *ext)
 	return same;
 }
 
-/* Memory that EAL knows, and has not given to the device. */
+/* External memory: EAL knows it, but does not map it for the device. */
 static void
 external_memory(struct rte_device *device)
 {
@@ -101,7 +101,10 @@ external_memory(struct rte_device *device)
 	munmap(ext, EXT_SIZE);
 }
 
-/* The library chose all bus addresses: a mapping of the application's takes none of them. */
+/*
+ * The library chose all bus addresses itself, so a mapping that the application makes at a bus
+ * address of its choice conflicts with none of them.
+ */
 void
 application_maps(void)
 {
@@ -145,7 +148,7 @@ vdev(void)
 	CHECK(matching(by_mac) == 1);
 	CHECK(matching("net_gantry_igb1") == 0);
 	CHECK(devices("bus=vdev,name=net_gantry_igb0") == 1);
-	/* Nothing of it is on the bus behind it. */
+	/* The device behind the vdev is not visible on the vfio_user bus. */
 	CHECK(devices("bus=vfio_user") == 0);
 
 	up(&conf);

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""System calls from inside the threads of another process, by ptrace(2).
+"""Execute system calls inside the threads of another process, by ptrace(2).
 
-The thread is stopped, executes one "syscall" instruction with registers of ours, and goes on as if
-nothing had happened. So a call is tried with exactly the rights that the thread has.
+The caller stops a thread, makes it execute one "syscall" instruction with chosen registers,
+restores its registers, and resumes it. The call therefore has exactly the rights of that thread.
 """
 
 import ctypes
@@ -41,7 +41,7 @@ def ptrace(request, tid, data=None):
 
 
 def syscall_instruction(pid):
-    """Where the C library has one."""
+    """Return the address of a syscall instruction in the C library of the process."""
     with open('/proc/%d/maps' % pid) as maps, open('/proc/%d/mem' % pid, 'rb') as mem:
         for line in maps:
             fields = line.split()
@@ -53,7 +53,7 @@ def syscall_instruction(pid):
 
 
 class Thread:
-    """A thread, stopped: with Thread(pid, tid) as t: t.call('open', '/etc/passwd', 0)."""
+    """A stopped thread: with Thread(pid, tid) as t: t.call('open', '/etc/passwd', 0)."""
 
     def __init__(self, pid, tid):
         self.pid, self.tid = pid, tid
@@ -82,14 +82,17 @@ class Thread:
         return self
 
     def __exit__(self, *exc):
-        # An interrupted call is restarted: its number is in orig_rax again.
+        # The kernel restarts an interrupted call, because its number is in orig_rax again.
         self.set_registers(self.before)
         ptrace(DETACH, self.tid)
 
     def call(self, name, *args):
-        """What the call returns; negative: an error number. Strings and bytes go by address."""
+        """Return the result of a system call; a negative result is an error number.
+
+        Strings and bytes are copied to the stack of the thread and passed by address.
+        """
         regs = dict(self.before)
-        place = (regs['rsp'] - 2048) & ~0xf        # below what the thread's functions use
+        place = (regs['rsp'] - 2048) & ~0xf        # below the stack that the thread uses
         with open('/proc/%d/mem' % self.pid, 'r+b', buffering=0) as mem:
             for reg, arg in zip(('rdi', 'rsi', 'rdx', 'r10', 'r8', 'r9'), args + (0,) * 6):
                 if isinstance(arg, str):
@@ -111,7 +114,10 @@ class Thread:
 
 
 def refuse_calls(calls):
-    """For preexec_fn: a filter as a container's, by which those calls fail: {number: error}."""
+    """Return a preexec_fn that installs a seccomp filter, as a container does.
+
+    calls maps the number of each system call that must fail to its error: {number: error}.
+    """
     load_number = struct.pack('HBBI', 0x20, 0, 0, 0)
     code = load_number
     for number, error in calls.items():

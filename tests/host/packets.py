@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Frames and capture files, as far as the tests need them. Standard library only.
+"""Frames and capture files, as far as the tests need them. Uses the standard library only.
 
-The checksums here are written for these tests and by nobody who wrote the
-device's or the driver's: that is their worth.
+The checksums here are independent of the device and of the driver: nothing is shared with either,
+so a mistake in their checksums does not recur here.
 """
 
 import random
@@ -20,7 +20,7 @@ IP6_A, IP6_B = (bytes([0xfd] + 14 * [0] + [n]) for n in (1, 2))
 
 
 def csum(data):
-    """The Internet checksum (RFC 1071)."""
+    """Return the Internet checksum (RFC 1071)."""
     if len(data) % 2:
         data += b'\0'
     s = sum(struct.unpack('>%dH' % (len(data) // 2), data))
@@ -61,7 +61,7 @@ def tcp(payload, sport=1000, dport=2000, src=IP_A, dst=IP_B, checksum=None):
 
 
 def crc32c(data):
-    """RFC 9260, appendix A: the reflected Castagnoli polynomial."""
+    """Return the CRC32c of RFC 9260, appendix A: the reflected Castagnoli polynomial."""
     crc = 0xffffffff
     for byte in data:
         crc ^= byte
@@ -77,7 +77,8 @@ def sctp(payload, sport=1000, dport=2000, checksum=None):
 
 
 def toeplitz(key, data):
-    """The hash of receive-side scaling, bit by bit: who is in which queue."""
+    """Return the Toeplitz hash, computed bit by bit; receive-side scaling selects the queue by it.
+    """
     width = 8 * len(key)
     key = int.from_bytes(key, 'big')
     result = 0
@@ -99,7 +100,7 @@ def arp_request(target=IP_B, sender=IP_A, src=A):
 
 
 def noise(length, seed, dst=B, src=A):
-    """A frame of exactly that length (without FCS) that no two seeds share."""
+    """Return a frame of exactly that length without FCS; every seed yields different bytes."""
     body = random.Random(seed).randbytes(length - 14)
     return dst + src + b'\x88\xb5' + body     # local experimental EtherType
 

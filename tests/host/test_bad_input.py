@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Bad arguments, devargs, files and sockets: one clear line, an error, nothing left behind."""
+"""Bad arguments, devargs, files and sockets: one clear line, an error status, nothing left behind.
+"""
 
 import os
 import re
@@ -16,7 +17,9 @@ from packets import noise, write_pcap
 
 class Daemon(Bench):
     def refuse(self, argv, status, *words, binary=NIC, **kw):
-        """It ends with that status, and one line on stderr that has these words."""
+        """Check that the daemon exits with that status and prints one line with these words to
+        stderr.
+        """
         p = subprocess.run([binary] + argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                            timeout=60, **kw)
         lines = p.stderr.strip().splitlines()
@@ -88,7 +91,7 @@ class Daemon(Bench):
     def test_live_socket_is_not_taken_over_and_a_stale_one_is(self):
         first = self.nic('p')
         self.refuse(self.port(''), 1, self.sock('p'))
-        vfio_user.Client(self.sock('p')).close()      # the first one still serves
+        vfio_user.Client(self.sock('p')).close()      # the first daemon still serves
         first.p.kill()
         first.wait(status=-9)
         self.assertTrue(os.path.exists(self.sock('p')))
@@ -121,13 +124,14 @@ class Driver(Bench):
         return re.findall(r'(?m)^(?:vfio_user|net_gantry_igb|gantry_dma): .*', text)
 
     def eal_says(self, device, *words, devargs=''):
-        """No port comes up; of the lines exactly one is ours, and has these words."""
+        """Check that no port comes up, and that gantry prints exactly one line, with these words.
+        """
         p = self.dpdk_testpmd(self.eal(device, mb=64, devargs=devargs),
                               ['--total-num-mbufs=2048'])
         self.quit(p)
         self.assertIn('No probed ethernet devices', p.text())
         lines = self.own_lines(p.text())
-        # The bus names the consequence of what a driver said.
+        # If the driver reports the reason, the bus adds a line that names the consequence.
         if lines and not lines[0].startswith('vfio_user: '):
             self.assertIn('driver net_gantry_igb refuses the device', lines.pop())
         self.assertEqual(len(lines), 1, p.text())
@@ -139,7 +143,7 @@ class Driver(Bench):
         self.eal_says(self.sock('nobody'), self.sock('nobody'), 'is the server started')
 
     def test_socket_name_too_long(self):
-        """EAL's own limit, which comes before a socket's 107 bytes."""
+        """EAL limits the device name, before the limit of 107 bytes for a socket path applies."""
         p = self.dpdk_testpmd(self.eal('/tmp/' + 'x' * 120, mb=64), [], prompt=False)
         p.wait(status=1)
         self.assertRegex(p.text(), 'x{40}.*: device name should be shorter than 64')
@@ -151,7 +155,7 @@ class Driver(Bench):
         self.eal_says(self.sock('file'), self.sock('file'), 'nobody listens there')
 
     def answering(self, what):
-        """Something listens there that is no vfio-user server."""
+        """Listen at a socket with a server that is no vfio-user server, and return the path."""
         l = socket.socket(socket.AF_UNIX)
         l.bind(self.sock('other'))
         l.listen()
@@ -204,14 +208,15 @@ class Driver(Bench):
                               devargs=',%s=%s' % (key, value))
 
     def test_memory_out_of_the_devices_reach(self):
-        """What dma=direct can't do, and what the reader can."""
+        """dma=direct cannot reach the memory, and the message must contain the reason."""
         self.nic('p:addr_bits=32')
         self.eal_says(self.sock('p'), 'drives 32 address bits', devargs=',dma=direct')
 
     def test_too_little_memory(self):
         self.nic('p')
         nic = self.procs[0]
-        # How much is too little for the rings, and not for testpmd itself, is EAL's affair.
+        # EAL determines how little memory is too little for the rings but enough for testpmd
+        # itself.
         for mb in range(16, 25):
             p = self.dpdk_testpmd(self.eal(self.sock('p'), mb=mb),
                                   ['--total-num-mbufs=1600', '--mbcache=0', '--txq=16',
@@ -224,7 +229,7 @@ class Driver(Bench):
         self.assertEqual(len(lines), 1, p.text())
         self.assertRegex(lines[0], r'tx queue \d+: no memory for 4096 descriptors .* give EAL more')
         self.assertIn('Start ports failed', p.text())
-        # Nothing is left behind that would keep the next one from it.
+        # The failed start must leave nothing behind that keeps the next start from succeeding.
         p = self.dpdk_testpmd(self.eal(self.sock('p'), mb=64), ['--total-num-mbufs=2048'])
         self.assertIn('Checking link statuses', p.text())
         self.quit(p)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""tools/bench: what it refuses, and that what it runs measures at all. No figure is judged here."""
+"""tools/bench: the arguments it refuses, and that its programs measure. No figure is judged here.
+"""
 
 import contextlib
 import importlib.util
@@ -18,7 +19,7 @@ PROGRAM = os.path.join(BUILD, 'bench', 'bench-dma')
 
 
 class Turns(unittest.TestCase):
-    """What fails in a turn costs that turn, whatever it was."""
+    """An error costs only the turn in which it occurs, whatever the error is."""
 
     def test_lost(self):
         spec = importlib.util.spec_from_file_location(
@@ -78,7 +79,8 @@ class Limits(unittest.TestCase):
         self.assertEqual(self.missed('own', (799.0, 25.1, 101.0, 2.1)), ['rate', 'gap', 'map', 'end'])
         self.assertEqual(self.missed('shared', (501.0, 5.0, 1.0, 0.1)), [])
         self.assertEqual(self.missed('shared', (499.0, 5.0, 1.0, 0.1)), ['rate'])
-        # The median turn's rate counts, but each gap and each mapping does.
+        # The rate is judged by the median turn; the gap and the mapping time are judged in each
+        # turn.
         good = (1000.0, 5.0, 1.0, 0.1)
         self.assertEqual(self.missed('own', good, (0.0, 5.0, 1.0, 0.1), good), [])
         self.assertEqual(self.missed('own', good, (1000.0, 500.0, 1.0, 0.1), good), ['gap'])
@@ -97,7 +99,7 @@ class Tool(Bench):
         self.assertRegex(self.call('isolation', '--list').stdout, r'(?m)^spin +burns CPU')
 
     def test_mistakes(self):
-        """One line each, before anything is installed, built or measured."""
+        """Each mistake causes one line, before anything is installed, built or measured."""
         for args, word in ((('nonsense',), 'nonsense'), ((), 'name a benchmark'),
                            (('dma', '--json', '/nonexistent/x'), '/nonexistent/x'),
                            (('dma', '--runs', '0'), '--runs 0'),
@@ -109,7 +111,9 @@ class Tool(Bench):
 
     @unittest.skipUnless(os.cpu_count() > 1, 'needs two cores')
     def test_isolation(self):
-        """The yardstick beside itself; without tools/bench, which would reserve hugepages."""
+        """Run the baseline against itself, without tools/bench, because that would reserve
+        hugepages.
+        """
         out = self.path('isolation.json')
         p = self.run_process([sys.executable, os.path.join(TOP, 'tools', 'lib', 'bench.py'), 'isolation',
                               '--attack', 'spin', '--runs', '1', '--seconds', '0.2', '--json', out])
@@ -133,7 +137,9 @@ class Tool(Bench):
 
     @unittest.skipUnless(hugepages(480), 'needs root and 240 free hugepages of 2 MiB')
     def test_program(self):
-        """Every buffer is mapped 64 files wide at least, and PA means shuffled pages."""
+        """The buffers are spread over at least 64 files, and with IOVA-as-PA their pages are
+        shuffled.
+        """
         nic = self.nic('a')
         for setting, iova, devices, keys in (
                 ('direct', 'va', [], ('mbuf', 'random', 'mbuf_100k', 'random_100k')),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Captures as people have them, replayed to Debian's testpmd; and what is written nowhere.
+"""Replay of captures in common formats to Debian's testpmd, and the files that outputs must not
+overwrite.
 
-Each capture is made here, with the frames that are right next to it.
+Each test makes its captures here, next to the frames that must arrive.
 """
 
 import errno
@@ -23,11 +24,11 @@ from lib import NIC, TESTPMD, TOP, Bench, needs_root
 from output import Output
 from packets import mac, noise, read_pcap, write_pcap
 
-OTHER = mac('02:00:00:00:00:77')     # nobody's address here
+OTHER = mac('02:00:00:00:00:77')     # the address of no port
 
 
 def classic(records, network=1, order='<', magic=0xa1b2c3d4):
-    """A pcap file of (bytes, original length)."""
+    """Return a pcap file of (bytes, original length)."""
     out = struct.pack(order + 'IHHiIII', magic, 2, 4, 0, 0, 65535, network)
     for i, (data, length) in enumerate(records):
         out += struct.pack(order + 'IIII', i, 0, len(data), length) + data
@@ -41,7 +42,7 @@ def block(kind, body, order='<'):
 
 
 def section(links, order='<'):
-    """A pcapng section with interfaces of (link type, snapshot length)."""
+    """Return a pcapng section with interfaces of (link type, snapshot length)."""
     out = block(0x0a0d0d0a, struct.pack(order + 'IHHq', 0x1a2b3c4d, 1, 0, -1), order)
     for link, snaplen in links:
         out += block(1, struct.pack(order + 'HHI', link, 0, snaplen), order)
@@ -64,7 +65,8 @@ for number, f in enumerate(FRAMES):
         MIXED += packet(1, f[:96], len(f), '>')
 MIXED += section([(113, 0)]) + packet(0, FRAMES[0], 100)
 
-# Name of the file: its bytes, the sizes of the frames that arrive, what the statistics say of it.
+# For each file: its content, the total bytes of the frames that arrive, the statistics of the
+# replay.
 CAPTURES = {
     'padded.pcap': (classic([(f, 84 if i % 2 else 100) for i, f in enumerate(FRAMES)]),
                     50 * 184, {'frames': 100}),
@@ -117,7 +119,9 @@ class Replay(Bench):
         self.assertIn('runt.pcap: 100 records are left out', nic.text())
 
     def test_begins_when_two_ports_are_set_up_and_flushed(self):
-        """Promiscuous mode comes after both ports' start; then testpmd empties its queues."""
+        """testpmd enables promiscuous mode after it has started both ports; then it empties its
+        queues.
+        """
         write_pcap(self.path('in.pcap'), FRAMES)
         nic = self.nic(*('%s:wire=pcap:%s' % (p, self.path('in.pcap')) for p in 'ab'))
         pmd = self.dpdk_testpmd(self.eal(self.sock('a'), self.sock('b')),
@@ -126,7 +130,7 @@ class Replay(Bench):
         for port in 0, 1:
             self.wait_until(lambda: 'RX-packets: 100 ' in self.port_stats(pmd, port))
         self.command(pmd, 'stop')
-        # What it threw away is not among what it received while it forwarded.
+        # The frames that testpmd flushed are not among those that it received while it forwarded.
         self.assertEqual(re.findall(r'RX-packets: (\d+)', pmd.text())[-3:], ['100', '100', '200'])
         self.quit(pmd)
         stats = self.nic_stats(nic)
@@ -140,7 +144,7 @@ class Replay(Bench):
         pmd = self.dpdk_testpmd(self.eal(self.sock('a')), ['--forward-mode=rxonly'])
         self.command(pmd, 'set promisc 0 off')
         self.command(pmd, 'start')
-        time.sleep(1.5)     # longer than the quiet time, and nothing comes
+        time.sleep(1.5)     # longer than the quiet time, and nothing may arrive
         self.assertEqual(self.nic_now(nic)['a']['replay']['state'], 'waiting')
         nic.signal(signal.SIGRTMIN)
         self.ended(nic, 'a')
@@ -170,7 +174,7 @@ class Replay(Bench):
 
 
 class Files(Bench):
-    """Run by hand, for its exit status: nothing is attached."""
+    """The daemon runs as a plain process for its exit status; no client attaches."""
 
     def refuse(self, args, status, *words):
         p = subprocess.run([NIC] + args, stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -210,7 +214,7 @@ class Files(Bench):
                 self.port('a', self.path('soft.pcap') + ':' + self.path('hard.pcap')),
                 a + self.port('b', x + ':' + self.path('hard.pcap')),
                 a + self.port('b', x + ':' + self.dir + '/./out.pcap'),
-                a + self.port('b', out),        # which a makes
+                a + self.port('b', out),        # which port a creates
                 self.port('a', x) + ['--stats-json', self.dir + '/./x.pcap'],
                 self.port('a', x) + ['--stats-json', self.path('hard.pcap')],
                 self.port('a', x) + ['--stats-json', self.path('soft.pcap')],
@@ -240,14 +244,16 @@ class Files(Bench):
             self.assertEqual(read_pcap(out), FRAMES[:3])
 
     def test_another_daemon_leaves_what_the_first_one_has(self):
-        """Neither what it records nor what it replays is written, or taken for a whole capture."""
+        """The second daemon neither writes the files of the first one nor accepts its recording as
+        an input.
+        """
         x, y, out = (self.path(n) for n in ('x.pcap', 'y.pcap', 'out.pcap'))
         write_pcap(x, FRAMES)
         write_pcap(y, FRAMES)
         nic = self.nic('a:wire=pcap:%s:%s' % (x, out))
         with open(out, 'rb') as f:
             before = f.read()
-        self.assertEqual(len(before), 24)   # its header, from the beginning
+        self.assertEqual(len(before), 24)   # the header, which the daemon writes at its start
         os.link(out, self.path('hard.pcap'))
         for args, status in ((self.port('a', x + ':' + out), 1),
                              (self.port('b', y + ':' + self.path('hard.pcap')), 1),
@@ -260,11 +266,11 @@ class Files(Bench):
                 with open(out, 'rb') as f:
                     self.assertEqual(f.read(), before)
                 self.assertEqual(read_pcap(x), FRAMES)
-        self.nic('b:wire=pcap:' + x)        # two may read
+        self.nic('b:wire=pcap:' + x)        # two daemons may read one file
         self.nic_stats(nic)
 
     def test_no_output_is_a_socket(self):
-        """Whether it is there or not: statistics would take its place."""
+        """Whether the socket exists or not: the statistics file would otherwise replace it."""
         x, s = self.path('x.pcap'), self.sock('a')
         write_pcap(x, FRAMES)
         os.symlink(s, self.path('dangling'))
@@ -302,7 +308,9 @@ class Files(Bench):
         return out
 
     def test_statistics_go_to_what_is_no_file_as_it_is(self):
-        """A pipe and /dev/stdout are written to, not replaced; what was printed stays."""
+        """The daemon writes to a pipe and to /dev/stdout, and does not replace them; earlier output
+        remains.
+        """
         out = self.statistics(['--stats-json', '/dev/stdout'], stdout=subprocess.PIPE)
         self.assertTrue(out.startswith('gantry-nic: ready\n{'), out)
         r, w = os.pipe()
@@ -353,7 +361,7 @@ class Files(Bench):
                            stderr=subprocess.PIPE, text=True, cwd=TOP, check=False)
         self.assertEqual(r.returncode, 2, r.stderr)
         self.assertIn('it is read, as', r.stderr.splitlines()[-1])
-        # A file behind a shell's < is an input as well.
+        # A file that the shell redirects to standard input is also an input.
         with open(self.path('in.json'), encoding='utf-8') as f:
             r = subprocess.run([sys.executable, '-c', 'from output import Output; Output("hard")'],
                                stdin=f, stderr=subprocess.PIPE, text=True, cwd=self.dir, check=False,
@@ -400,7 +408,7 @@ class Files(Bench):
             os.close(fd)
 
     def test_other_programs_find_it_out_before_they_begin(self):
-        """And leave the file as it was: they have not begun."""
+        """The programs leave the file unchanged, because they have not begun."""
         name = self.path('sizes')
         with open(name, 'w', encoding='utf-8') as f:
             f.write('64 0.1\n')

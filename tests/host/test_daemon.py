@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""gantry-nic as a process: what it holds, what it tells, how it ends."""
+"""gantry-nic as a process: the resources it holds, its log and statistics, and how it ends."""
 
 import errno
 import fcntl
@@ -24,7 +24,8 @@ class Daemon(Bench):
             return sum(1 for _ in f)
 
     def test_clients_leave_nothing_behind(self):
-        """Neither polite ones, nor those that end in the middle of a message."""
+        """Neither clients that disconnect cleanly, nor clients that end in the middle of a message.
+        """
         nic = self.nic('p:wire=loop')
         fd = os.memfd_create('guest')
         os.ftruncate(fd, 1 << 20)
@@ -39,7 +40,7 @@ class Daemon(Bench):
                 c.s.sendmsg([vfio_user.header(9, vfio_user.DMA_MAP, 32)],
                             [(vfio_user.socket.SOL_SOCKET, vfio_user.socket.SCM_RIGHTS,
                               struct.pack('i', fd))])
-            if i % 4 == 3:      # descriptors that belong to nothing
+            if i % 4 == 3:      # descriptors that the command does not take
                 try:
                     c.call(vfio_user.GET_INFO, struct.pack('<IIII', 16, 0, 0, 0), efds)
                 except OSError:
@@ -53,11 +54,14 @@ class Daemon(Bench):
         for i in range(40):
             visit(i)
         self.wait_files(files, nic)
-        self.assertLessEqual(self.mappings(nic), before + 2)    # the allocator's own may move
+        # The allocator may add mappings of its own.
+        self.assertLessEqual(self.mappings(nic), before + 2)
         self.assertEqual(self.nic_stats(nic)['p']['server']['clients'], 44)
 
     def test_log_that_nobody_reads_stops_nothing(self):
-        """Lines that find no room are lost and counted, while a neighbour's device answers."""
+        """The daemon loses and counts the lines that find no room; a neighbour's device still
+        responds.
+        """
         log, end = os.pipe()
         self.addCleanup(os.close, log)
         fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 4096)
@@ -87,7 +91,7 @@ class Daemon(Bench):
             self.assertGreater(json.load(f)['log_lines_lost'], 0)
 
     def daemon(self, *ports, **kw):
-        """With standard output of the caller's, as `nic()` cannot have it."""
+        """Start a daemon whose standard output the caller chooses, which nic() does not allow."""
         argv = [NIC]
         for port in ports:
             argv += ['--port', '%s:socket=%s' % (port, self.sock(port))]
@@ -115,7 +119,7 @@ class Daemon(Bench):
         self.assertEqual(p.wait(60), 1)
 
     def test_ends_though_it_waits_for_ever(self):
-        """Here for the reader of 'ready': no wait in the whole process lasts beyond SIGTERM."""
+        """No wait in the daemon outlasts SIGTERM; here the daemon waits for a reader of "ready"."""
         r, w = self.small_pipe()
         os.set_blocking(w, False)
         os.write(w, bytes(4096))
@@ -127,7 +131,7 @@ class Daemon(Bench):
         p.terminate()
         self.assertEqual(p.wait(60), 1)
         self.assertIn('did not end in time', p.stderr.read())
-        self.nic('a')           # in the place of the socket that stayed behind
+        self.nic('a')           # replaces the socket that the first daemon left behind
 
     def test_status_is_1_if_statistics_failed_once(self):
         name = self.path('fifo')
@@ -150,7 +154,9 @@ class Daemon(Bench):
         self.assertEqual(json.loads(os.read(fd, 65536))['ports'][0]['name'], 'a')
 
     def test_client_uses_up_no_share_but_its_own(self):
-        """Mappings until it is refused; its neighbour has as many as ever."""
+        """A client that maps memory until the server refuses does not reduce what its neighbour may
+        map.
+        """
         nic = self.nic('a:max_maps=40', 'b:max_maps=40')
         fd = os.memfd_create('guest')
         self.addCleanup(os.close, fd)
@@ -178,7 +184,9 @@ class Daemon(Bench):
             c.close()
 
     def test_page_table(self):
-        """A driver's first frames through one, written from vfio_user.h; then without an entry."""
+        """Transmit frames through an I/O page table as vfio_user.h describes it, then without an
+        entry.
+        """
         nic = self.nic('p:mac=02:00:00:00:00:01,addr_bits=40', 'q:page_table=off')
         memory, table = (os.memfd_create(n, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING) for n in 'mt')
         for fd in memory, table:
@@ -203,17 +211,17 @@ class Daemon(Bench):
             self.assertEqual(version, 1)
             c.dma_map(memory, 0, 0x40_0000, 0x4000)
             c.call(0x4701, struct.pack('<IIQQ', 24, 0, ring, 4), [table])
-            enter(0, 3, 3)          # the ring, in the memory's last page
-            enter(2, 1, 1)          # a buffer, only to be read
+            enter(0, 3, 3)          # the ring, in the last page of the memory
+            enter(2, 1, 1)          # a buffer, read-only
             os.pwrite(memory, bytes(range(64)), 0x1000)
             c.write(vfio_user.CONFIG, 4, b'\x06\0')
-            for reg, value in ((0xe000, ring), (0xe004, 0xff00_0000),   # above bit 39: lost
+            for reg, value in ((0xe000, ring), (0xe004, 0xff00_0000),   # bits above bit 39 are lost
                                (0xe008, 16 * descriptors), (0xe010, 0), (0xe018, 0),
                                (0xe028, 1 << 25), (0x400, 0xa)):
                 c.set_reg(reg, value)
 
             def send(i):
-                """Descriptor i: a whole frame of 64 bytes, report status."""
+                """Transmit descriptor i: a whole frame of 64 bytes with report status."""
                 os.pwrite(memory, struct.pack('<QII', buffer, 0x2b30_0000 | 64, 64 << 14),
                           0x3000 + 16 * i)
                 c.set_reg(0xe018, i + 1)
@@ -233,7 +241,7 @@ class Daemon(Bench):
             c.close()
             self.wait_until(lambda: self.nic_now(nic)['p']['server']['ptes'] == 0)
         said = [line for line in nic.text().splitlines() if 'DMA fault' in line]
-        # Once for each client, whatever they did.
+        # One line for each client, however many faults it causes.
         self.assertEqual(said, ['gantry-nic: port p: DMA fault, cannot read 0x90002000 (no entry in '
                                 'the page table): transmit queue 0, descriptor 1, a buffer of 64 '
                                 'bytes at 0x90002000: frame dropped'] * 2)
@@ -255,7 +263,7 @@ class Daemon(Bench):
 
     @unittest.skipUnless(len(os.sched_getaffinity(0)) > 1, 'needs two cores')
     def test_polling_cores_are_for_polling(self):
-        """No client's work in another thread takes a polling thread's core."""
+        """No other thread, whatever a client makes it do, runs on the core of a polling thread."""
         cores = sorted(os.sched_getaffinity(0))
         nic = self.nic('p:wire=loop', args=('--cores', str(cores[0])))
         c = vfio_user.Client(self.sock('p'))
@@ -265,7 +273,7 @@ class Daemon(Bench):
         self.assertGreater(len(allowed), 2)
         c.close()
         nic.stop()
-        # Without another core a port's threads share those that poll the port.
+        # Without another core, the threads of a port share the cores that poll the port.
         nic = self.nic('p:wire=loop', 'q:wire=loop',
                        args=('--cores', ','.join(str(c) for c in cores)))
         clients = [vfio_user.Client(self.sock(p)) for p in 'pq']
@@ -289,7 +297,9 @@ class Daemon(Bench):
         subprocess.run([NIC, '--version'], capture_output=True, check=True)
 
     def test_what_a_client_may_not_reach(self):
-        """Registers outside the device, memory it did not share, interrupts it does not have."""
+        """Registers outside the device, memory that the client did not share, interrupts that do
+        not exist.
+        """
         nic = self.nic('p:wire=loop')
         c = vfio_user.Client(self.sock('p'))
         for call in (lambda: c.read(0, 0x20000, 4),

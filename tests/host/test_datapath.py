@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Properties of the path that packets take, seen from outside the processes."""
+"""Properties of the path of packets, observed from outside of the processes."""
 
 import re
 import signal
@@ -12,13 +12,15 @@ from lib import Bench, needs_root, tag
 
 @tag('dma')
 class SystemCalls(Bench):
-    @needs_root                  # for strace, where the kernel is strict about ptrace
+    @needs_root                  # for strace, if the kernel restricts ptrace
     def test_no_system_call_per_packet(self):
-        """While frames circulate, neither the daemon nor the application calls the kernel for them."""
+        """While frames circulate, neither the daemon nor the application makes system calls for
+        them.
+        """
         nic = self.nic('p:wire=loop,speed=max')
         pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io'])
         self.command(pmd, 'start tx_first 8')
-        # stdbuf and testpmd are one process: exec keeps the id.
+        # stdbuf and testpmd are one process, because exec keeps the process ID.
         before = self.nic_now(nic)['p']['device']['tx_frames']
         traces = {'daemon': nic.p.pid, 'application': pmd.p.pid}
         tracers = {}
@@ -30,7 +32,7 @@ class SystemCalls(Bench):
 
         def sent():
             return self.nic_now(nic)['p']['device']['tx_frames'] - before
-        # Looking, too, takes the daemon system calls: seldom.
+        # Reading the counters also costs the daemon system calls, so the test reads them seldom.
         self.wait_until(lambda: time.sleep(0.5) or sent() > 200000, 60)
         for t in tracers.values():
             t.signal(signal.SIGINT)
@@ -42,7 +44,7 @@ class SystemCalls(Bench):
             with open(self.path(who + '.strace')) as f:
                 text = f.read()
             m = re.search(r'^\s*(\d+) total$', text, re.M)
-            calls = int(m[1]) if m else 0      # no call at all: no table
+            calls = int(m[1]) if m else 0      # strace prints no table if there was no call
             self.assertLess(calls, frames // 100, '%s: %d frames\n%s' % (who, frames, text))
 
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""
+"""Tests of the tools that fetch and build packages.
+
 tools/lib/debian.py: which versions it takes from an archive whose packages do not all match, and
-from which of the machine's sources. tools/lib/vm/noiommu.sh: of which files it builds vfio.ko.
-tools/lib/matrix.sh, dpdk_git.py: what is skipped, and what has failed.
+which of the apt sources of the machine it uses. tools/lib/vm/noiommu.sh: which files it builds
+vfio.ko from. tools/lib/matrix.sh and dpdk_git.py: what counts as skipped, and what as failed.
 """
 
 import os
@@ -20,7 +21,7 @@ import debian  # noqa: E402
 
 
 def kernel(version, abi, leave_out=()):
-    """The stanzas of one kernel as Debian's archive has them."""
+    """Return the stanzas of one kernel in the form of the Debian archive."""
     series = '.'.join(version.split('.')[:2])
     kbuild = 'linux-kbuild-' + (series if series == '6.1' else abi)
     packages = {
@@ -141,8 +142,8 @@ class DebianSources(unittest.TestCase):
                          [main, dict(main, Suites='bookworm-backports')])
 
 
-# What drivers/vfio/Makefile of a kernel may have, in the ways in which the series write it, and
-# the files that are to be taken.
+# Contents of drivers/vfio/Makefile, in the styles of the kernel series, and the files that the
+# script must take from each.
 SERIES = {
     'one list': ('obj-$(CONFIG_VFIO) += vfio.o\n\nvfio-y += vfio_main.o \\\n\t  maps.o \\\n'
                  '\t  container.o\n\nobj-$(CONFIG_VFIO_VIRQFD) += virqfd_module.o\n'
@@ -154,7 +155,8 @@ SERIES = {
                   'vfio_main.o group.o'),
 }
 
-# In place of a kernel's: it has the configuration, and names the folder of the module.
+# A substitute for the Makefile of the kernel headers: it has the configuration, and names the
+# folder of the module.
 HEADERS = """CONFIG_VFIO := m
 CONFIG_VFIO_VIRQFD := y
 CONFIG_VFIO_PCI := m
@@ -199,7 +201,7 @@ class Noiommu(unittest.TestCase):
 
 
 class Matrix(unittest.TestCase):
-    """A release that cannot be had is skipped, and one that does not build has failed."""
+    """A release that is unavailable is skipped; a release that does not build has failed."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix='gantry-test-matrix-')
@@ -278,7 +280,7 @@ class Unpack(unittest.TestCase):
         self.dir = folder.name
 
     def deb(self, *files):
-        """A package of empty files."""
+        """Build a package of empty files."""
         tree = os.path.join(self.dir, 'tree')
         for name in (*files, 'DEBIAN/control'):
             os.makedirs(os.path.dirname(os.path.join(tree, name)), exist_ok=True)
@@ -291,7 +293,7 @@ class Unpack(unittest.TestCase):
         return package
 
     def test_files_land_below_usr_whatever_folder_the_package_names(self):
-        # Debian's older suites have the C library in /lib, and its loader's name in /lib64.
+        # Older suites of Debian have the C library in /lib, and the name of its loader in /lib64.
         out = os.path.join(self.dir, 'out')
         for folder in ('lib', 'lib64'):
             os.makedirs(os.path.join(out, 'usr', folder))

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""dma_debug of applications that know nothing of it: what ends them, and what they say while they run.
+"""dma_debug in applications that do not know of it: what ends them, and what they report while they
+run.
 
-Debian's dpdk-testpmd, which makes no mistake, and ethdev_calls, which makes one: it frees an
-mbuf that it has sent. And culprits, built with optimisation and without.
+The applications are Debian's dpdk-testpmd, which makes no mistake, and ethdev_calls, which makes
+one: it frees an mbuf that it has sent. The third is culprits, built with and without optimisation.
 """
 
 import os
@@ -15,23 +16,25 @@ from lib import BUILD, CALLS, DPDK, PMDS, WITH_DPDK, Bench
 from packets import noise, write_pcap
 
 RING = 256      # descriptors
-MISUSE = r'gantry_dma: misuse: .*'   # it may follow testpmd's prompt
+MISUSE = r'gantry_dma: misuse: .*'   # a report may follow the prompt of testpmd
 
 
 class Debug(Bench):
     def play(self, scenario, level):
-        """The application, and where it is asked."""
+        """Start the application; return it and the path of its telemetry socket."""
         self.nic('a:wire=loop')
         eal, path = self.telemetry(self.eal(self.sock('a'), mb=64, lcores='0',
                                             devargs=',dma_debug=' + level))
         self.misuses = {'mbuf-freed-in-flight'} if scenario == 'freed' else set()
-        # It is to end badly, and to leave nothing behind.
+        # The application is to abort, and must leave no core file behind.
         return self.run_process(
             WITH_DPDK + [CALLS, '-d', PMDS] + eal + ['--', scenario],
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0))), path
 
     def the_report(self, app):
-        """There is one, and it has all that is known."""
+        """Check that there is exactly one report, and that it has all that the library knows;
+        return it.
+        """
         report, = re.findall(MISUSE, app.text())
         self.assertRegex(report, r'%s: mbuf-freed-in-flight: .*; tx queue 0, descriptor \d+; .*'
                                  r"; 60 bytes to the device; mbuf 0x\w+ of pool 'pool'; mapped by "
@@ -40,7 +43,7 @@ class Debug(Bench):
         return report
 
     def test_abort(self):
-        """It ends where it makes the mistake, and the report is its last words."""
+        """The application ends at its mistake, and the report is its last line."""
         app, _ = self.play('freed', 'abort')
         app.wait(60, -signal.SIGABRT)
         report = self.the_report(app)
@@ -54,7 +57,9 @@ class Debug(Bench):
         self.assertNotRegex(app.text(), MISUSE)
 
     def test_goes_on(self):
-        """It is told, and asked, while it runs; and nothing is lost by its mistake."""
+        """The running application reports the misuse, answers queries, and loses nothing by its
+        mistake.
+        """
         app, path = self.play('freed', '1')
         app.expect('^freed', 60)
         report = self.the_report(app)
@@ -71,7 +76,7 @@ class Debug(Bench):
 if DPDK >= '26.07':
     class Hidden(Bench):
         def test_release_whose_caches_hide_mbufs_is_named(self):
-            """The one line is that of doc/dma_debug.md; frames flow all the same."""
+            """The one line is that of doc/dma_debug.md; frames flow nevertheless."""
             nic = self.nic('p:wire=loop')
             pmd = self.dpdk_testpmd(self.eal(self.sock('p'), devargs=',dma_debug=1'), [])
             self.command(pmd, 'start tx_first')
@@ -86,7 +91,9 @@ if DPDK >= '26.07':
 
 class Culprits(Bench):
     def test_each(self):
-        """Who frees what who has sent, both by the name of the place in the application, once."""
+        """Each pair of sender and freer causes one report, which names both functions of the
+        application.
+        """
         for name in 'culprits', 'culprits_o0':
             with self.subTest(name):
                 nic = self.nic('a:wire=loop')
@@ -108,19 +115,23 @@ class Culprits(Bench):
 
 class RunningTestpmd(Bench):
     def table(self, path, device):
-        """All that a device may reach, in rows of words: address, bytes, direction, kind, ..."""
+        """Return the memory that a device may reach, as rows of words: address, bytes, direction,
+        kind, ...
+        """
         rows, total = [], 1
         while len(rows) < total:
             answer = self.ask(path, '/gantry/dma/dump,%s,%d' % (device, len(rows)))
             self.assertEqual(answer['first'], len(rows))
             total = answer['total']
             if not answer['mappings']:
-                break   # it has become less meanwhile
+                break   # the table has become shorter in the meantime
             rows += [row.split(' ', 5) for row in answer['mappings']]
         return rows
 
     def test_telemetry(self):
-        """At rest a port has two rings and a buffer a descriptor; at work also what it sends."""
+        """An idle port has two rings and one buffer for each descriptor; a busy port also has what
+        it sends.
+        """
         self.nic('a:speed=max,wire=pair:b', 'b:speed=max')
         names = [self.sock('a'), self.sock('b')]
         eal, path = self.telemetry(self.eal(*names, mb=128, devargs=',dma=strict,dma_debug=1'))
@@ -158,7 +169,8 @@ class RunningTestpmd(Bench):
         self.assertNotRegex(pmd.text(), MISUSE)
 
     def test_pinned_buffers(self):
-        """Mbufs with their buffers elsewhere: behind one is the next, with other lengths each time."""
+        """Mbufs with pinned external buffers: buffers are adjacent, and lengths differ each time.
+        """
         frames = [noise(n, n) for n in range(60, 1515)] * 3
         write_pcap(self.path('in.pcap'), frames)
         nic = self.nic('a:speed=max,wire=pcap:' + self.path('in.pcap'))

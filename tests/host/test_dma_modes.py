@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""What the DMA modes are for: devices that reach little, and what a device gets to see.
+"""The purposes of the DMA modes: devices with few address bits, and the memory that a device can
+see.
 
-The other tests of the driver run in every mode as well: run.py --dma.
+All other tests of the driver also run in each mode: run.py --dma.
 """
 
 import os
@@ -17,7 +18,9 @@ FRAMES = [noise(n, n) for n in range(60, 1515, 3)]
 
 class Modes(Bench):
     def forward(self, nic_args, devargs, **eal):
-        """in.pcap -> port a -> testpmd -> port b -> out.pcap, unchanged; what testpmd said."""
+        """in.pcap -> port a -> testpmd -> port b -> out.pcap, unchanged; return the output of
+        testpmd.
+        """
         self.start(nic_args, devargs, **eal)
         self.wait_until(lambda: self.nic_now(self.daemon)['b']['tx']['frames'] >= len(FRAMES))
         now = self.nic_now(self.daemon)
@@ -51,17 +54,18 @@ class Modes(Bench):
 
 
 class Narrow(Modes):
-    """Devices that drive 32 and 24 address bits, and EAL's memory above both."""
+    """Devices that drive 32 and 24 address bits; EAL memory is above both limits."""
 
     def narrow(self, bits, mode, **eal):
         devargs = ',dma=' + mode if mode else ''
         text = self.forward(',addr_bits=%d' % bits, devargs, **eal)
-        # All of it is above: at a virtual address, since EAL begins at 4 GiB.
+        # All memory is above the limit, because the bus address is a virtual one and EAL begins at
+        # 4 GiB.
         self.assertIn("Selected IOVA mode 'VA'", text)
         return re.findall(r'(?m)^net_gantry_igb: .*: DMA mode (\w+)', text)
 
     def test_32_bits(self):
-        """By itself: a window into which all of EAL's memory fits."""
+        """Without a chosen mode the library uses a window into which all EAL memory fits."""
         self.assertEqual(self.narrow(32, ''), ['window'] * 2)
 
     def test_32_bits_strict(self):
@@ -71,7 +75,8 @@ class Narrow(Modes):
         self.assertEqual(self.narrow(32, 'bounce'), ['bounce'] * 2)
 
     def test_24_bits(self):
-        """16 MiB of bus addresses for 256 MiB of memory: mapped on demand."""
+        """There are 16 MiB of bus addresses for 256 MiB of memory, so the library maps on demand.
+        """
         self.assertEqual(self.narrow(24, ''), ['window'] * 2)
 
     def test_24_bits_strict(self):
@@ -82,14 +87,17 @@ class Narrow(Modes):
 
     @needs_hugepages
     def test_hugepages(self):
-        """Window and on demand, with memory that comes and goes (testpmd frees some at its end)."""
+        """A window, and mapping on demand, with dynamic memory (testpmd frees some when it ends).
+        """
         for bits in 32, 24:
             with self.subTest(bits=bits):
                 self.narrow(bits, '', mem='huge', iova='va')
 
 
 class PageTable(Modes):
-    """A device without an I/O page table, as other servers' are: DMA_MAP and DMA_UNMAP do it all."""
+    """A device without an I/O page table, as other servers are: the driver sends DMA_MAP and
+    DMA_UNMAP.
+    """
 
     def without(self, mode, nic_args='', asked=None, **eal):
         text = self.forward(',page_table=off' + nic_args, ',dma=' + (asked or mode), **eal)
@@ -104,7 +112,8 @@ class PageTable(Modes):
 
     def test_strict_without_page_table(self):
         self.without('strict')
-        # Nothing of EAL's memory but what is in use: the receive ring's buffers, a page or two each.
+        # Only the EAL memory that is in use is mapped: the buffers of the receive ring, one or two
+        # pages each.
         self.assertGreater(self.servers[0]['dma_maps'], 1000)
 
     def test_bounce_without_page_table(self):
@@ -125,8 +134,9 @@ class PageTable(Modes):
 
 class OutOfBuffers(Bench):
     def test_send(self):
-        """Rings with room for more than there can be bounce buffers: the sender waits."""
-        # Half of the 24 bits' addresses: 8 MiB, room for 4,096 frames.
+        """The rings have room for more frames than there can be bounce buffers: the sender waits.
+        """
+        # Bounce buffers get half of the addresses of 24 bits: 8 MiB, room for 4,096 frames.
         nic = self.nic('a:speed=10,wire=loop,addr_bits=24')
         pmd = self.dpdk_testpmd(
             self.eal(self.sock('a'), devargs=',dma=bounce'),
@@ -136,7 +146,9 @@ class OutOfBuffers(Bench):
         self.seen = []
 
         def standing():
-            """Ring and buffers are full: what more comes is what the slow wire has taken."""
+            """Return whether ring and buffers are full: new frames only replace those that the slow
+            wire took.
+            """
             start = len(pmd.text())
             self.command(pmd, 'show port stats 0', r'Tx-bps.*\n')
             text = pmd.text()[start:]
@@ -146,11 +158,11 @@ class OutOfBuffers(Bench):
             return (len(self.seen) > 5 and abs(self.seen[-1] - self.seen[-6]) < 64 and
                     self.seen[-1] > 1500)
         self.wait_until(standing)
-        # Two rings of 511 wait for frames, and have their buffers.
+        # Two receive rings of 511 buffers each hold some of the bounce buffers.
         self.assertLess(self.seen[-1], 4096 - 2 * 511 + 64)
         self.command(pmd, 'stop')
         self.quit(pmd)
-        # Said once, with the reason.
+        # The library logs the limit once, with the reason.
         said = re.findall(r'gantry_dma: .*no more than.*', pmd.text())
         self.assertEqual(len(said), 1, said)
         self.assertIn('the limit with 24 address bits', said[0])
@@ -159,7 +171,9 @@ class OutOfBuffers(Bench):
 
 class ManyBuffers(Bench):
     def test_all_rings(self):
-        """Sixteen queues of 4,096 descriptors, all with buffers: there are as many as that takes."""
+        """Sixteen queues of 4,096 descriptors, all with buffers: the library adds as many as that
+        takes.
+        """
         nic = self.nic('a:speed=max,wire=loop')
         pmd = self.dpdk_testpmd(
             self.eal(self.sock('a'), devargs=',dma=bounce', mb=512) +
@@ -176,10 +190,10 @@ class ManyBuffers(Bench):
 
 
 class Shared(Modes):
-    """What the daemon's process has of the application's memory, by the kernel's word."""
+    """The memory of the application that the daemon can access, according to the kernel."""
 
     def files(self, pid):
-        """Files that are mapped or open in a process: {(device, inode): name}."""
+        """Return the files that are mapped or open in a process: {(device, inode): name}."""
         found = {}
         with open('/proc/%d/maps' % pid) as f:
             for line in f:
@@ -194,7 +208,7 @@ class Shared(Modes):
         return found
 
     def shared(self, mode, **eal):
-        """Names of the files of memory that both processes have, while they work."""
+        """Return the names of the memory files that both processes have while they work."""
         self.start('', ',dma=' + mode, **eal)
         self.wait_until(lambda: self.nic_now(self.daemon)['b']['tx']['frames'] >= len(FRAMES))
         with open('/proc/%d/maps' % self.pmd.p.pid) as f:
@@ -202,12 +216,12 @@ class Shared(Modes):
         both = [self.files(p.p.pid) for p in (self.daemon, self.pmd)]
         names = {both[0][key] for key in both[0].keys() & both[1].keys()}
         self.finish()
-        # Programs and libraries apart, and where the two talk.
+        # Ignore programs and libraries, and the files by which the two processes communicate.
         return {re.sub(r'^/|\s*\(deleted\)$', '', n) for n in names
                 if 'memfd:' in n or 'huge' in n.lower()}
 
     def file_at(self, va):
-        """What the application has mapped there."""
+        """Return the name of the file that the application has mapped at that address."""
         for line in self.maps:
             area, _, _, _, _, *name = line.split(maxsplit=5)
             start, end = (int(x, 16) for x in area.split('-'))
@@ -217,17 +231,18 @@ class Shared(Modes):
 
     def bounce(self, **eal):
         names = self.shared('bounce', **eal)
-        # Not even for a moment: no mapping was asked for but of the library's files.
+        # Not even temporarily: the application requested mappings only of files that the library
+        # made.
         vas = [int(va, 16) for va in re.findall(r'mapped va (0x\w+)', self.pmd.text())]
         self.assertTrue(vas)
         for va in vas:
             self.assertRegex(self.file_at(va), 'memfd:gantry')
         self.assertTrue(all(re.match('memfd:(gantry|igb-queues)', n) for n in names), names)
-        # The device's registers, and what the library made for the purpose.
+        # The registers of the device, and the files that the library made for bounce buffers.
         self.assertTrue(any(n.startswith('memfd:gantry') for n in names), names)
 
     def direct(self, **eal):
-        """The same search finds EAL's memory where it is shared."""
+        """The same search must find EAL memory if it is shared."""
         names = self.shared('direct', **eal)
         self.assertFalse(all('memfd:gantry' in self.file_at(int(va, 16)) for va in
                              re.findall(r'mapped va (0x\w+)', self.pmd.text())))

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""gantry-dmacheck: the corpus, each bug a test of its own; and its command line.
+"""gantry-dmacheck: the corpus, one test for each bug, and the command line of the program.
 
-The whole corpus is played once; a test then looks at what was found of its bug.
+The first test plays the whole corpus; each test then checks the result for its bug.
 """
 
 import json
@@ -15,7 +15,8 @@ from lib import BUILD, WITH_DPDK, Bench, tag
 
 DMACHECK = WITH_DPDK + [os.path.join(BUILD, 'app', 'gantry-dmacheck')]
 
-# Two of each at least: gantry_dma_debug.h's, and what only the device's IOMMU can see.
+# The classes of gantry_dma_debug.h, and one class that only the IOMMU of the device can see. Each
+# has at least two bugs.
 CLASSES = '''unmap-unknown unmap-twice wrong-size wrong-function wrong-direction
 wrong-cpu-address wrong-nents unmap-error-address unchecked-mapping leaked-mapping
 sync-unmapped sync-out-of-range sync-wrong-direction sync-pointless map-invalid map-stack
@@ -31,7 +32,7 @@ def run(*args, timeout=60):
 
 
 def listing():
-    """Name, class and source of each bug; nothing if the program isn't there."""
+    """Return name, class and source of each bug, or nothing if the program does not exist."""
     try:
         return [line.split(None, 2) for line in run('--list').stdout.splitlines()]
     except OSError:
@@ -56,7 +57,7 @@ class Corpus(Bench):
         self.skipTest('needs root and 80 free hugepages of 2 MiB')
 
     def test_all(self):
-        """What the program says of itself: as many twins as bugs, none accused."""
+        """The totals that the program reports: as many twins as bugs, and no twin was reported."""
         bugs = listing()
         self.assertGreaterEqual(len(bugs), 60)
         self.bug(bugs[0][0])
@@ -92,7 +93,7 @@ def of_bug(name, kind):
         self.assertTrue(bug['ok'], '\n'.join(
             line for line in self.output.splitlines() if line.split()[1:2] == [name]))
         self.assertEqual(bug['class'], kind)
-        # Whether the IOMMU has to see it is said with the bug.
+        # The program itself checks whether the IOMMU had to see the bug.
         self.assertIn(bug['caught_by'], ('iommu',) if kind == 'iommu-fault' else ('debug', 'both'))
         self.assertTrue(bug['message'])
     return test

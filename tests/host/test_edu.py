@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""examples/edu: a driver of a device that is no NIC, on the vfio-user bus."""
+"""examples/edu: a driver for a device that is not a NIC, on the vfio-user bus."""
 
 import os
 import re
@@ -15,7 +15,7 @@ LIMIT = 200  # lines
 
 
 class Idle(vfio_user.Server):
-    """Says of each transfer at once that it has ended, and makes none."""
+    """A device that reports the end of each transfer at once, and transfers nothing."""
     vendor, device = 0x1234, 0x11e8
 
 
@@ -32,18 +32,18 @@ class Edu(Bench):
         return app.text()
 
     def in_mode(self, mode, *args, expected=None, **kw):
-        """A copy; the device has made every transfer that it was asked for."""
+        """Copy in that mode, and check that the device made every transfer that was requested."""
         device = self.device()
         text = self.copy(mode, 'debug', *args, **kw)
         self.assertRegex(text, r'(?m)^%s: 40000 bytes copied, mode %s, mask 0xfffffff, misuses 0$'
                          % (re.escape(self.sock('e')), expected or mode))
-        # Ten parts there and back, and the probe's self-test.
+        # Ten parts in both directions, and the self-test of the probe.
         device.expect(r'client left .*: 22 transfers, 0 refused, 0 DMA faults')
         device.signal(signal.SIGTERM)
         device.wait()
 
     def test_auto_is_window(self):
-        """EAL's memory lies above 28 bits: the library brings it below by itself."""
+        """EAL memory is above 28 bits, so the library chooses a window below by itself."""
         self.in_mode('auto', expected='window')
 
     def test_window(self):
@@ -66,7 +66,8 @@ class Edu(Bench):
                     self.in_mode(mode, mem='huge', iova=iova)
 
     def test_direct_is_refused(self):
-        """With the reason, and not by an address whose upper bits get lost."""
+        """The driver refuses the device and reports the reason, instead of truncating an address.
+        """
         device = self.device()
         text = self.copy('direct', status=1)
         self.assertRegex(text, r'(?m)^edu: %s is not usable: .*drives 28 address bits'
@@ -74,7 +75,7 @@ class Edu(Bench):
         device.expect(r'client left .*: 0 transfers, 0 refused, 0 DMA faults')
 
     def test_no_transfer(self):
-        """A device that copies nothing is not used, and that is the reason that is given."""
+        """The driver refuses a device that copies nothing, and reports that as the reason."""
         server = Idle(self.sock('e'))
         self.addCleanup(server.close)
         text = self.copy('auto', status=1)
@@ -82,7 +83,7 @@ class Edu(Bench):
                          % re.escape(self.sock('e')))
 
     def test_direct_where_memory_lies_low(self):
-        """Nothing to bring anywhere: its addresses fit as they are."""
+        """All addresses fit, so the library chooses direct mode."""
         device = self.device()
         app = self.run_process([COPY] + self.eal(self.sock('e'), lcores='0', mb=64) +
                                ['--base-virtaddr=0x4000000', '--', 'auto'])
@@ -92,7 +93,9 @@ class Edu(Bench):
 
     @tag('slow')
     def test_device_dies(self):
-        """In the middle of a copy: an error, and nothing that it could still touch is given back."""
+        """In the middle of a copy: the copy fails, and memory that the device might still access
+        stays mapped.
+        """
         device = self.device()
         app = self.run_process([COPY] + self.eal(self.sock('e'), lcores='0', mb=64) +
                                ['--', 'bounce', 'debug', 'pause'])
@@ -110,7 +113,7 @@ class Edu(Bench):
         self.assertRegex(app.text(), r'^edu-copy: fast: must be .*\n$')
 
     def test_length(self):
-        """The driver is an example to be read: short."""
+        """The driver is an example to be read, so it must be short."""
         with open(os.path.join(os.path.dirname(__file__), '..', '..', 'examples', 'edu',
                                'edu.c')) as f:
             self.assertLess(sum(1 for _ in f), LIMIT)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""What no packaged tool calls of ethdev: see ethdev_calls.c."""
+"""The parts of ethdev that no packaged tool calls; ethdev_calls.c has the scenarios."""
 
 import re
 import struct
@@ -11,7 +11,7 @@ from packets import read_pcap, write_pcap
 
 
 def ones_sum(data):
-    """RFC 1071: 0xFFFF over data that hold their own checksum."""
+    """Return the sum of RFC 1071: 0xFFFF over data that contain their own checksum."""
     data += b'\0' * (len(data) % 2)
     total = sum(struct.unpack('>%dH' % (len(data) // 2), data))
     while total >> 16:
@@ -27,7 +27,7 @@ class Scenario(Bench):
         return nic
 
     def play(self, name, *ports, timeout=60, **kw):
-        """Plays it on these ports, and returns the facts that it printed."""
+        """Play the scenario on these ports, and collect the facts that it prints."""
         eal = dict({'lcores': '0', 'mb': 64}, **kw)
         app = self.ethdev_calls(self.eal(*[self.sock(p) for p in ports], **eal), name)
         app.wait(timeout)
@@ -61,7 +61,7 @@ class EthdevCalls(Scenario):
         self.scenario('scatter', mb=128)
 
     def test_tso(self):
-        """The segments as a capture on the wire has them."""
+        """Compare the segments with a capture of the wire."""
         idle, out = self.path('idle.pcap'), self.path('out.pcap')
         write_pcap(idle, [b'\xff' * 6 + b'\x02' + b'\0' * 53])
         nic = self.scenario('tso', 'wire=pcap:%s:%s' % (idle, out))
@@ -95,7 +95,7 @@ class EthdevCalls(Scenario):
                 sport, dport, seq, ack, off, flags, win = struct.unpack('>HHIIBBH', tcp[:16])
                 self.assertEqual((sport, dport, ack, off, win), (1000, port, 77, 0x50, 8192))
                 self.assertEqual(seq, 0xFFFFFE00 + at & 0xFFFFFFFF)
-                # FIN and PSH are the last one's, ACK everybody's.
+                # FIN and PSH are set in the last segment only, ACK in every one.
                 self.assertEqual(flags, 0x19 if last else 0x10)
                 self.assertEqual(tcp[20:], part)
         self.assertEqual(frames, [])
@@ -114,13 +114,13 @@ class EthdevCalls(Scenario):
 
 
 class Device(Scenario):
-    """The device fails, or seems to: see ethdev_device.c."""
+    """The device fails, or appears to fail; ethdev_device.c has the scenarios."""
 
     def test_buffer_nowhere(self):
-        """
-        A DMA fault, and nothing else: neither that frame nor trouble for the others. What looks
-        the buffer up by itself, as other modes do, takes no notice of the mbuf's address; over
-        direct mode the debug layer does, and tells.
+        """The frame causes one DMA fault and is lost, and the other frames are not affected.
+
+        Modes in which the library looks up the buffer itself ignore the address in the mbuf. Over
+        direct mode, the debug layer looks it up and reports the misuse.
         """
         self.misuses = {'map-invalid'} if DIRECT and DMA_DEBUG else set()
         nic = self.scenario('bad-buffer')
@@ -135,7 +135,9 @@ class Device(Scenario):
         self.assertIn('fatal error (FER)', self.text)
 
     def ring_bases(self, is_physical, **kw):
-        """In direct mode those of EAL, in others addresses that are nobody else's."""
+        """In direct mode the rings have EAL bus addresses; in others, addresses that the library
+        chose.
+        """
         self.scenario('ring-bases', **kw)
         for ring in 'rx0', 'rx1', 'tx0':
             base, va, physical = (self.facts['%s_%s' % (ring, what)]
@@ -156,7 +158,7 @@ class Device(Scenario):
         self.assertEqual(self.facts['iova_mode'], 'pa')
 
     def test_stale_descriptor(self):
-        """A buffer that was sent and given back, sent again by an address kept from then."""
+        """A stale descriptor makes the device send a buffer that it has already returned."""
         nic = self.scenario('stale')
         faults = self.nic_stats(nic)['p']['server']['dma_faults']
         self.assertEqual((self.facts['came_back'], faults), ('0', 1) if DMA == 'strict' else ('1', 0))
@@ -182,7 +184,9 @@ class Device(Scenario):
         self.assertIn('unplug: ok', app.text())
 
     def test_no_stall(self):
-        """Idle, slow, without a link, held up by the far end: none of it is the device's fault."""
+        """A port that is idle, slow, without a link or blocked by its far end does not count as
+        stalled.
+        """
         self.nic('p:wire=loop', 'q:wire=loop,speed=10', 'r:wire=loop', 's:wire=loop,speed=max',
                  't:wire=loop')
         self.play('quiet', *'pqrst')

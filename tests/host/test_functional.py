@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""What DPDK's functional test suites mtu, buffer_scatter, checksum_offload and port_control ask
-of a port: the same behaviours, with Debian's dpdk-testpmd."""
+"""Equivalents of the DPDK functional test suites mtu, buffer_scatter, checksum_offload and
+port_control.
+
+The tests ask the same behaviour of a port, with Debian's dpdk-testpmd.
+"""
 
 import socket
 import subprocess
@@ -14,13 +17,13 @@ from test_stock_testpmd import MAC0, Forwarding
 
 PORT0 = mac(MAC0)
 
-# The suites' frames are MTU + 18 bytes long without FCS: Ethernet header and one VLAN tag.
+# Frames of the suites are MTU + 18 bytes long without FCS: Ethernet header and one VLAN tag.
 OVERHEAD = 18
 PADDING = 9
 
 
 class Mtu(Forwarding):
-    """The MTU as the application was started with."""
+    """The MTU with which the application was started."""
 
     args = ['--forward-mode=mac', '--tx-offloads=0x8000', '--total-num-mbufs=10240']
 
@@ -54,10 +57,10 @@ class Mtu(Forwarding):
 
 
 class BufferScatter(Forwarding):
-    """Frames about as long as an mbuf, with the offload and without it."""
+    """Frames about as long as an mbuf, with and without the scatter offload."""
 
     def scattered(self, *args):
-        # Sizes count the FCS.
+        # The suite counts the FCS in its sizes.
         for mbuf_size in 2048, 512:
             frames = [ether(ipv4(b'X' * (mbuf_size + more - 4 - 34), 17), dst=PORT0)
                       for more in (-1, 0, 1, 4, 5)]
@@ -101,7 +104,9 @@ class Live(Bench):
             self.want.append(frame[12:])
 
     def settle(self):
-        """A frame that passes in any case: those before it have passed, or never will."""
+        """Send a frame that always passes; once it has passed, each earlier frame has passed or was
+        dropped.
+        """
         self.marks += 1
         self.send(noise(60, 10 ** 6 + self.marks))
         self.wait_until(lambda: self.nic_now(self.daemon)['b']['tx']['frames'] >= len(self.want))
@@ -115,10 +120,13 @@ class Live(Bench):
 
 
 class ChecksumOffload(Live):
-    """What testpmd prints of each frame, and what the device inserts."""
+    """The checksum status that testpmd prints for each frame, and the checksums that the device
+    inserts.
+    """
 
     def frames(self, bad_ip, bad_l4, vlan=None, payload=b'x' * 26):
-        """UDP, TCP and SCTP over IPv4, and without a bad IPv4 header UDP and TCP over IPv6."""
+        """Return UDP, TCP and SCTP over IPv4, and also UDP and TCP over IPv6 unless bad_ip is set.
+        """
         l4 = {'checksum': 0xf} if bad_l4 else {}
         ip6 = {'src': IP6_A, 'dst': IP6_B}
         frames = [ether(ipv4(make(payload, **l4), proto, bad=bad_ip), vlan=vlan)
@@ -129,7 +137,7 @@ class ChecksumOffload(Live):
         return frames
 
     def assert_verdict(self, frame, good_ip, good_l4):
-        """What testpmd says of a frame that it receives now."""
+        """Send a frame, and check the checksum status that testpmd prints for it."""
         before = len(self.pmd.text())
         self.send(frame)
         m = self.pmd.expect(r'^rx: .* flags=(.*) $', start=before)
@@ -145,10 +153,10 @@ class ChecksumOffload(Live):
             for bad_ip, bad_l4 in (False, False), (False, True), (True, False), (True, True):
                 for frame in self.frames(bad_ip, bad_l4, vlan):
                     self.assert_verdict(frame, not bad_ip, not bad_l4)
-                # Padding is no part of what is summed up.
+                # Padding is not part of the checksummed data.
                 for frame in self.frames(bad_ip, bad_l4, vlan, b'x'):
                     self.assert_verdict(frame.ljust(90, b'\xff'), not bad_ip, not bad_l4)
-        # Neither good nor bad: there is nothing to verify.
+        # The status is neither good nor bad, because the frame has no checksum.
         before = len(self.pmd.text())
         self.send(noise(60, 1))
         m = self.pmd.expect(r'^  ol_flags: (.*)$', start=before)

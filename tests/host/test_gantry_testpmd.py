@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""gantry-testpmd: every mode with every byte compared, and the three addresses."""
+"""gantry-testpmd: each mode with every byte compared, and the three addresses."""
 
 import fcntl
 import glob
@@ -33,7 +33,9 @@ class Forward(Command):
     frames = [noise(n, n) for n in range(60, 1515, 3)]
 
     def through(self, mode, frames, expected=None):
-        """in.pcap -> port 0 -> gantry-testpmd -> port 1 -> out.pcap; what came out, its JSON."""
+        """in.pcap -> port 0 -> gantry-testpmd -> port 1 -> out.pcap; return the frames and the
+        JSON.
+        """
         write_pcap(self.path('in.pcap'), frames)
         write_pcap(self.path('empty.pcap'), [])
         nic = self.nic('a:mac=%s,speed=1G,wire=pcap:%s:%s' % (MAC0, self.path('in.pcap'),
@@ -107,7 +109,9 @@ class Forward(Command):
         self.assertEqual(report['sent'], len(got))
 
     def test_slow_wire_is_waited_for(self):
-        """A full ring at 10 Mb/s takes longer than any fixed limit that suits a fast one."""
+        """At 10 Mb/s the wire needs longer for a full ring than any fixed limit that suits a fast
+        wire.
+        """
         write_pcap(self.path('empty.pcap'), [])
         nic = self.nic('a:speed=10,wire=pcap:%s:%s' % (self.path('empty.pcap'),
                                                      self.path('out.pcap')))
@@ -122,13 +126,14 @@ class Forward(Command):
         self.assertEqual(report['sent'], len(read_pcap(self.path('out.pcap'))))
 
     def test_rates_on_a_terminal(self):
-        """One line, refreshed once a second; Ctrl-C ends it."""
+        """The rates are one line, refreshed once a second; Ctrl-C ends the program."""
         self.nic('a:speed=100,wire=loop')
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
         argv = [TESTPMD] + self.eal(self.sock('a'), lcores='0') + \
             ['--', 'forward', '--mode', 'txonly']
-        # A session whose terminal that is: Ctrl-C, typed there, is a signal to it.
+        # The terminal controls the session of the application, so Ctrl-C typed there becomes a
+        # signal.
         app = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=subprocess.DEVNULL,
                                start_new_session=True,
                                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
@@ -140,7 +145,7 @@ class Forward(Command):
                 continue
             try:
                 got = os.read(master, 4096)
-            except OSError:                                # EIO: nobody has the other side
+            except OSError:                                # EIO: nobody has the other end open
                 break
             if not got:
                 break
@@ -154,7 +159,7 @@ class Forward(Command):
         lines = re.findall(rb'\r *(\d+) s   port 0 rx \S+ \w?pps tx ([\d.]+) kpps\033\[K', live)
         self.assertGreaterEqual(len(lines), 4, text)
         for n, (seconds, kpps) in enumerate(lines, 1):
-            self.assertGreaterEqual(int(seconds), n, text)  # a busy machine is late
+            self.assertGreaterEqual(int(seconds), n, text)  # later on a busy machine
             # 100 Mb/s at 64 bytes: 148.8 kpps
             self.assertTrue(0 < float(kpps) < 160, text)
         self.assertNotIn(b'\n', live[re.search(rb'\r +1 s ', live).start():], text)
@@ -180,7 +185,7 @@ class Addresses(Command):
     def kinds(self, entries):
         self.assertEqual({e['kind'] for e in entries}, {'rx ring', 'tx ring', 'rx pool', 'BAR'})
         bars = [e for e in entries if e['kind'] == 'BAR']
-        # The two pages of queue registers are mapped; the rest is reached by message.
+        # The two pages of queue registers are mapped; all other registers are accessed by message.
         self.assertEqual(sorted(e['size'] for e in bars if e['cpu'] != '-'), [4096, 4096])
         self.assertTrue(all(e['bus'] != '-' for e in bars))
         for e in bars:
@@ -195,7 +200,7 @@ class Addresses(Command):
         return [e for e in entries if e['kind'] != 'BAR']
 
     def test_va(self):
-        """Z is X."""
+        """The bus address equals the virtual address."""
         entries, text = self.listing()
         self.assertIn('IOVA mode VA', text)
         self.assertRegex(text, r'(?m)^port .* mapped by$')
@@ -205,7 +210,7 @@ class Addresses(Command):
 
     @needs_hugepages
     def test_pa(self):
-        """Z is Y, and that is not X."""
+        """The bus address equals the physical address, which differs from the virtual one."""
         entries, text = self.listing(mem='huge', iova='pa')
         self.assertIn('IOVA mode PA', text)
         for e in self.kinds(entries):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""That the default build is hardened: read from what was built."""
+"""The default build is hardened, as the built programs and libraries show."""
 
 import glob
 import os
@@ -22,7 +22,7 @@ def readelf(path, *args):
 
 
 def with_zeroing(compiler):
-    """Whether it has automatic zeroing, as meson.build asks."""
+    """Return whether the compiler supports automatic zeroing; meson.build makes the same check."""
     return subprocess.run([compiler, '-Werror', '-ftrivial-auto-var-init=zero', '-fsyntax-only',
                            '-xc', os.devnull], capture_output=True, check=False).returncode == 0
 
@@ -46,7 +46,7 @@ class Hardening(unittest.TestCase):
                 self.assertRegex(symbols, r' __\w+_chk@')
 
     def test_every_file_was_compiled_so(self):
-        """By the options that gcc notes in its output."""
+        """gcc records its options in its output."""
         for path in PROGRAMS + LIBRARIES:
             with self.subTest(os.path.basename(path)):
                 info = readelf(path, '--debug-dump=info', '--dwarf-depth=1')

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""What meson install installs is enough to build and run an application with."""
+"""The files that meson install installs suffice to build and to run an application."""
 
 import glob
 import json
@@ -21,7 +21,7 @@ class Install(lib.Bench):
         self.root = self.path('root')
         self.call(['meson', 'install', '-C', lib.BUILD, '--no-rebuild', '--destdir', self.root])
         pcs = glob.glob(self.root + '/**/pkgconfig/gantry*.pc', recursive=True)
-        for pc in pcs:           # as if it had been configured with that prefix
+        for pc in pcs:           # as if the build had been configured with that prefix
             with open(pc) as f:
                 text = f.read()
             with open(pc, 'w') as f:
@@ -44,7 +44,7 @@ class Install(lib.Bench):
         self.call(['make', '-C', source], env=self.env)
         frames = [packets.noise(60 + i, i) for i in range(1000)]
         packets.write_pcap(self.path('in.pcap'), frames)
-        nic = self.nic('a:speed=max,wire=pcap:%s:%s' % (self.path('in.pcap'),  # nothing is dropped
+        nic = self.nic('a:speed=max,wire=pcap:%s:%s' % (self.path('in.pcap'),  # drops nothing
                                                         self.path('out.pcap')))
         app = self.run_process([os.path.join(source, 'forwarder')] +
                                self.eal(self.sock('a'), lcores='0', mb=64))
@@ -59,7 +59,8 @@ class Install(lib.Bench):
         self.assertEqual(frames, packets.read_pcap(self.path('out.pcap')))
 
     def sent(self, nic):
-        """How many frames the port has sent; asks the daemon for the next look."""
+        """Return how many frames the port has sent, and request the statistics for the next call.
+        """
         try:
             with open(self.path('nic.json')) as f:
                 port = json.load(f)['ports'][0]
@@ -79,7 +80,8 @@ class Install(lib.Bench):
 
     def test_stock_testpmd_loads_the_installed_plugins(self):
         nic = self.nic('a:wire=loop')
-        # EAL takes no folder below /tmp, which is everybody's; but a name and LD_LIBRARY_PATH.
+        # EAL accepts no plugin from a folder below the world-writable /tmp, but it accepts a plain
+        # name, which the loader finds by LD_LIBRARY_PATH.
         app = self.run_process(['dpdk-testpmd', '-d', 'librte_bus_vfio_user.so',
                                 '-d', 'librte_net_gantry_igb.so'] +
                                self.eal(self.sock('a'), mb=64) +
@@ -93,7 +95,7 @@ class Install(lib.Bench):
         """-Ddpdk_plugin_dir=true: stock tools have the drivers without any -d."""
         names = ['librte_bus_vfio_user.so', 'librte_net_gantry_igb.so']
         self.assertEqual(glob.glob(self.root + '/**/dpdk/pmds-*', recursive=True), [])
-        # The programs are the same; what differs is what is done with them.
+        # The programs are the same; only their installation differs.
         build, root = self.path('build'), self.path('overlay')
         options = json.loads(self.call(['meson', 'introspect', '--buildoptions', lib.BUILD]))
         sdk = [o['value'] for o in options if o['name'] == 'dpdk_sdk'][0]
@@ -114,7 +116,7 @@ class Install(lib.Bench):
         libdir = self.call(['pkg-config', '--variable=libdir', 'libdpdk']).strip()
         self.assertTrue(links[0].startswith(root + libdir + '/dpdk/'), links[0])
 
-        # As if it were installed, for this one process: the folder lies over /usr.
+        # An overlay over /usr makes the files appear to be installed, for this one process.
         over = 'mount -t overlay overlay -o lowerdir="$0/usr":/usr /usr && exec "$@"'
         if os.geteuid() != 0 or subprocess.run(
                 ['unshare', '-m', 'sh', '-c', over, root, 'true'],

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""A hostile client of port a: port b works on, nothing is left behind, and SIGTERM ends the daemon.
+"""With a hostile client on port a, port b works on, nothing stays behind, and SIGTERM ends the
+daemon.
 
-tools/bench isolation measures what an attack costs. Here the limits are loose, so that a busy
-machine keeps them; a neighbour that waits for an attacker does not.
+tools/bench isolation measures the cost of an attack. The limits here are loose, so that a busy
+machine meets them; a neighbour that had to wait for an attacker would not.
 """
 
 import json
@@ -16,16 +17,16 @@ import attack
 from lib import BUILD, Bench
 
 NEIGHBOUR = os.path.join(BUILD, 'bench', 'bench-isolation')
-FRAMES, MAPS = 20000, 10    # what port b does while port a is attacked
-WORK_S = 40                 # for that
-MAP_MS = 2000               # for a mapping and its end
-END_S = 5                   # from SIGTERM to the end
+FRAMES, MAPS = 20000, 10    # the work of port b during an attack on port a
+WORK_S = 40                 # limit for that work
+MAP_MS = 2000               # limit for one map and unmap
+END_S = 5                   # limit from SIGTERM to the end of the daemon
 MEMORY_MIB = {'bigunmap': ['256']}
 
 
 class Isolation(Bench):
     def mappings(self, nic):
-        """How much of the attacker's memory the daemon has mapped."""
+        """Return how many areas of the attacker's memory the daemon has mapped."""
         with open('/proc/%d/maps' % nic.p.pid, encoding='utf-8') as f:
             return f.read().count('memfd:attack')
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Links: a cable has two ends, and each sees the other come and go."""
+"""Links: a cable has two ends, and each end reports when the other one goes down or comes up."""
 
 import signal
 import subprocess
@@ -17,7 +17,7 @@ class Links(Bench):
                                  ['--total-num-mbufs=4096', '--no-flush-rx'], **kw)
 
     def port_is(self, pmd, port, state):
-        """What ethdev says, now or soon: where an event brings the news it may be on its way."""
+        """Wait until ethdev reports that state; the event that updates it may be delayed."""
         def is_so():
             start = len(pmd.text())
             self.command(pmd, 'show port info %d' % port, r'Link status: (up|down)')
@@ -25,7 +25,7 @@ class Links(Bench):
         self.wait_until(is_so)
 
     def event(self, pmd, port, line):
-        """A line at the prompt that changes the link of the port."""
+        """Enter a line at the prompt that changes the link of the port, and wait for the event."""
         start = len(pmd.text())
         self.command(pmd, line)
         pmd.expect(r'Port %d: link state change event' % port, start=start)
@@ -49,7 +49,7 @@ class Links(Bench):
                 self.event(pmd, near, up % far)
                 self.port_is(pmd, near, 'up')
                 self.port_is(pmd, far, 'up')
-        # A stopped port stays down, whatever it is told.
+        # A stopped port stays down, whatever command it receives.
         self.event(pmd, 1, 'port stop 0')
         self.command(pmd, 'set link-up port 0')
         self.port_is(pmd, 0, 'down')
@@ -69,7 +69,7 @@ class Links(Bench):
         ctrl, status, mdic, set_link_up = 0, 8, 0x20, 0x40
 
         def offer(end, adv, gigabit):
-            for reg, value in (4, adv), (9, gigabit), (0, 0x1340):  # and negotiate
+            for reg, value in (4, adv), (9, gigabit), (0, 0x1340):  # and restart autonegotiation
                 end.set_reg(mdic, 1 << 26 | 1 << 21 | reg << 16 | value)
 
         def link_is(bits):
@@ -81,7 +81,7 @@ class Links(Bench):
         offer(ends[0], 0x0d01, 0)
         link_is(0x43)              # 100 Mb/s
         offer(ends[1], 0x0c61, 0x200)
-        self.wait_until(lambda: not any(e.reg(status) & 2 for e in ends))  # nothing in common
+        self.wait_until(lambda: not any(e.reg(status) & 2 for e in ends))  # no common mode
         offer(ends[0], 0x0c21, 0)
         link_is(0x02)              # 10 Mb/s, half duplex
         for end in ends:
@@ -169,7 +169,7 @@ class Links(Bench):
         pmd.expect(r'Port 0: link state change event', start=start)
         self.port_is(pmd, 0, 'down')
         nic.expect(r'gantry: TAP %s was deleted' % tap)
-        # An interface of that name that somebody makes later is another one.
+        # An interface that is created later with the same name is a different one.
         ip('tuntap', 'add', tap, 'mode', 'tap')
         self.addCleanup(subprocess.run, ('ip', 'link', 'delete', tap), check=False)
         ip('link', 'set', tap, 'up')
@@ -182,7 +182,7 @@ class Links(Bench):
         self.port_is(pmd, 0, 'down')
         self.port_is(pmd, 1, 'up')
         self.quit(pmd)
-        self.nic_stats(nic)     # which ends with status 0
+        self.nic_stats(nic)     # checks that the daemon ends with status 0
         self.assertEqual(nic.text().count('was deleted'), 1)
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Packet memory of each kind that dpdk-testpmd knows, added after the port was attached."""
+"""Packet memory of each kind that dpdk-testpmd supports, added after the port was attached."""
 
 import re
 import unittest
@@ -10,7 +10,7 @@ from lib import DMA, DMA_DEBUG, Bench, hugepages, tag
 
 @tag('dma')
 class MemoryKinds(Bench):
-    """Packets in such memory go round a loop, and the device meets no address it lacks."""
+    """Packets in such memory circulate in a loop, and the device causes no DMA fault."""
 
     def go_round(self, kind, mem, iova=None):
         unknown = kind == 'anon' and (DMA in ('strict', 'window') or DMA_DEBUG and DMA != 'bounce')
@@ -34,10 +34,11 @@ class MemoryKinds(Bench):
         self.assertEqual(stats['device']['tx_bad'], 0)
 
     def is_refused(self, text):
-        """
-        Memory that EAL knows no bus address of, where the library chooses addresses, is refused
-        by name. In a window the bus maps registered memory on demand, and testpmd registers as
-        many pieces as EAL has room for: all, if the pages happen to be contiguous.
+        """Return whether the driver refused the memory, and check that it gave the reason.
+
+        If the library chooses the bus addresses, it refuses memory for which EAL knows no bus
+        address. In a window the bus maps registered memory on demand. testpmd registers as many
+        pieces as EAL has room for, which are all pieces if the pages happen to be contiguous.
         """
         refusal = re.search("a buffer of pool 'mb_pool_0' cannot be mapped for the device: .* is "
                             '(process memory: its pages are scattered|external memory: it was '

@@ -2,9 +2,9 @@
 # Copyright (c) 2026 The gantry authors
 """Debian's Open vSwitch, unmodified, as the switch between two namespaces.
 
-tools/setup unpacks it into .deps/openvswitch and installs nothing, because its packages
-would start services. All that runs is the test's own: database, sockets and logs are in its
-folder, and bridge, TAP interfaces and processes in its namespaces.
+tools/setup unpacks it into .deps/openvswitch and installs nothing, because its packages would start
+services. The test uses no resource outside of its own: database, sockets and logs are in the folder
+of the test, and bridge, TAP interfaces and processes are in its namespaces.
 """
 
 import os
@@ -21,7 +21,7 @@ SCHEMA = os.path.join(OVS, 'usr/share/openvswitch/vswitch.ovsschema')
 
 
 def why_missing(note=OVS + '.missing'):
-    """A skip's reason: tools/setup noted why this machine cannot have it, or has not tried."""
+    """Return the reason for a skip: why tools/setup could not get it, or that it has not tried."""
     try:
         with open(note, encoding='utf-8') as f:
             return 'needs Open vSwitch: ' + f.read().strip().splitlines()[-1]
@@ -73,7 +73,7 @@ class OpenVSwitch(Bench):
         return ['ip', 'netns', 'exec', self.namespaces[name]] + list(argv)
 
     def host(self, name, address):
-        """A namespace whose interface is the wire of a NIC."""
+        """Create a namespace whose interface is the wire of a NIC."""
         stats = self.path(name + '.json')
         nic = self.run_process(self.inside(name, NIC, '--stats-json', stats, '--port',
                                            '%s:socket=%s,wire=tap:wire' % (name, self.sock(name))))

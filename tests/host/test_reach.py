@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""What the device may reach right now, in each mode: by gantry-testpmd, and by telemetry."""
+"""The memory that a device can currently reach, in each mode, by gantry-testpmd and by telemetry.
+"""
 
 import json
 import os
@@ -14,7 +15,7 @@ MB = 64
 
 class Reach(Bench):
     def groups(self, mode, mem='no-huge', iova=None):
-        """What gantry-testpmd lists of a port with one queue each way."""
+        """Return what gantry-testpmd lists for a port with one receive and one transmit queue."""
         nic = self.nic('a:wire=loop')
         argv = [TESTPMD] + self.eal(self.sock('a'), mem=mem, iova=iova, mb=MB, lcores='0',
                                     devargs=',dma=' + mode)
@@ -35,7 +36,9 @@ class Reach(Bench):
                    for g in groups)
 
     def memory(self, groups, objects):
-        """All of EAL's memory is reachable: the rings and the pool are in it, where they are said to be."""
+        """Check that all EAL memory is reachable, and that rings and pool are in it at their
+        addresses.
+        """
         memory = self.by(groups, 'memory')
         self.assertEqual({g['access'] for g in memory}, {'rw'})
         self.assertGreaterEqual(sum(g['bytes'] for g in memory), MB << 20)
@@ -64,7 +67,9 @@ class Reach(Bench):
             self.assertEqual(g['mapped_by'], 'lib/dma, window')
 
     def rings_and_buffers(self, groups, objects):
-        """What a port at rest has mapped: two rings, and a buffer a receive descriptor."""
+        """Check the mappings of an idle port: two rings, and one buffer for each receive
+        descriptor.
+        """
         buffers = self.by(groups, 'buffer')
         self.assertEqual(sum(g['mappings'] for g in buffers), RING - 1)
         for g in buffers:
@@ -76,11 +81,13 @@ class Reach(Bench):
             if o['kind'].endswith('ring'):
                 self.assertTrue(self.inside(coherent, int(o['bus'], 16), o['size']), o)
             elif o['kind'] == 'rx pool':
-                self.assertEqual(o['bus'], '-')     # it has no address as such
+                self.assertEqual(o['bus'], '-')     # a pool as such has no bus address
         return buffers, coherent
 
     def test_strict(self):
-        """Nothing else, who mapped it, and since when."""
+        """Only rings and buffers are reachable, and the list has the origin and the age of each
+        mapping.
+        """
         groups, objects = self.groups('strict')
         buffers, coherent = self.rings_and_buffers(groups, objects)
         self.assertEqual(len(buffers) + len(coherent), len(groups))
@@ -104,7 +111,7 @@ class Telemetry(Bench):
         return app, path
 
     def test_strict(self):
-        """A running application, without touching it: the port's receive buffers grow older."""
+        """Telemetry reports how the receive buffers age, while the application runs undisturbed."""
         self.nic('a:wire=loop')
         app, path = self.start('strict')
         name = self.sock('a')

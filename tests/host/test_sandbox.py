@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""The daemon's sandbox: what its threads are, what they can do, and that they still do their work."""
+"""The sandbox of the daemon: its threads, what they can do, and that they still do their work."""
 
 import errno
 import gzip
@@ -26,7 +26,9 @@ needs_x86 = unittest.skipUnless(inject.AVAILABLE, 'needs x86-64')
 
 
 def instrumented():
-    """Whether the daemon is a sanitizer's build, which has neither filters nor Landlock."""
+    """Return whether the daemon was built with sanitizers; it then has neither filters nor
+    Landlock.
+    """
     with open(NIC, 'rb') as f:
         return b'__asan_init' in f.read()
 
@@ -41,7 +43,7 @@ def status(pid, tid=None):
 
 
 def threads(nic):
-    """The threads' numbers by name; the last of several of one name."""
+    """Return the thread IDs by name; if several threads have one name, the last one."""
     pid = nic.p.pid
     found = {}
     for tid in map(int, os.listdir('/proc/%d/task' % pid)):
@@ -50,13 +52,13 @@ def threads(nic):
 
 
 def keeper_of(nic):
-    """The file keeper's process."""
+    """Return the process ID of the file keeper."""
     with open('/proc/%d/task/%d/children' % (nic.p.pid, nic.p.pid)) as f:
         return int(f.read())
 
 
 class Transmitter(vfio_user.Client):
-    """A client with a transmit ring of 255 descriptors of 60 bytes in memory that it shares."""
+    """A client with a transmit ring of 255 descriptors of 60 bytes, in memory that it shares."""
 
     def __init__(self, path):
         super().__init__(path)
@@ -85,8 +87,11 @@ class Sandbox(Bench):
     TAP = os.geteuid() == 0
 
     def start(self, *args, **kw):
-        """A daemon with each kind of thread: for a client's memory without a descriptor the DMA
-        thread starts, and when a client leaves a closer."""
+        """Start a daemon, and make it start each kind of thread.
+
+        Memory of a client without a file descriptor starts the DMA thread; a client that leaves
+        starts a closer.
+        """
         tap = ['t:wire=tap:' + self.tap_name()] if self.TAP else []
         nic = self.nic('a:wire=loop', *tap, args=args, **kw)
         c = vfio_user.Client(self.sock('a'))
@@ -116,7 +121,7 @@ class Sandbox(Bench):
                 self.assertEqual(st['Seccomp'], '2', name)
         own = {name: int(status(nic.p.pid, tid)['Seccomp_filters'])
                for name, tid in threads(nic).items()}
-        if not instrumented():      # a thread that starts late adds its own to its starter's
+        if not instrumented():      # a thread that starts late inherits filters and adds its own
             self.assertEqual(own['dma'], own['control'] + 1)
             self.assertGreater(own['closer'], own['control'])
         st = status(keeper_of(nic))
@@ -142,14 +147,14 @@ class Sandbox(Bench):
         ('mmap', 0, 4096, 4, 0x22, -1, 0), ('mprotect', 0, 4096, 4),
         ('ioctl', 0, 0x5412, 0), ('ioctl', 0, 0x400454ca, 0), ('fcntl', 0, 10, 9),
     )
-    # A control thread may do this, and these threads may not.
+    # A control thread may make these calls; the polling thread and the log thread may not.
     CONTROL_ONLY = (('memfd_create', 'x', 0), ('accept4', 999, 0, 0, 0), ('ftruncate', 999, 0),
                     ('epoll_ctl', 999, 1, 0, 0), ('sendmsg', 999, 0, 0), ('recvmsg', 999, 0, 0),
                     ('close', 999), ('readlink', '/', 0, 0), ('fcntl', 999, 1034, 0),
                     ('seccomp', 1, 0, 0))
 
     def attempts(self, nic):
-        """What each attempt returned in each kind of thread."""
+        """Return the result of each attempt in each kind of thread."""
         pid, out = nic.p.pid, {}
         for name, tid in threads(nic).items():
             with inject.Thread(pid, tid) as t:
@@ -167,7 +172,7 @@ class Sandbox(Bench):
         results = self.attempts(nic)
         self.assertEqual({r[0] for r in results}, self.kinds())
         self.assertEqual({r: v for r, v in results.items() if v != -errno.EPERM}, {})
-        # The interrupted threads do their work all the same.
+        # The interrupted threads still work.
         c = vfio_user.Client(self.sock('a'))
         self.assertEqual(c.read(vfio_user.CONFIG, 0, 4), b'\x86\x80\xc9\x10')
         c.close()
@@ -175,7 +180,8 @@ class Sandbox(Bench):
 
     @needs_x86
     def test_attempts_succeed_without_the_sandbox(self):
-        """So the test above shows what the sandbox refuses."""
+        """This proves that the sandbox, and nothing else, refuses the attempts in the test above.
+        """
         nic = self.start('--sandbox=off')
         self.assertEqual(set(threads(nic)), self.kinds())
         for name, tid in threads(nic).items():
@@ -206,7 +212,7 @@ class Sandbox(Bench):
     @needs_x86
     @needs_filters
     def test_kernel_without_seccomp_costs_a_line(self):
-        """And shows what Landlock does alone."""
+        """The test also shows what Landlock refuses alone."""
         nic = self.start(preexec_fn=inject.refuse_calls({SECCOMP: errno.ENOSYS}))
         self.assertEqual(len(re.findall('gantry-nic: sandbox: ', nic.text())), 1, nic.text())
         self.assertIn('sandbox: no seccomp', nic.text())
@@ -231,7 +237,7 @@ class Sandbox(Bench):
 
     @needs_root
     def test_container_without_users_costs_a_line(self):
-        """As in a user namespace that maps root alone."""
+        """As in a user namespace that maps only root."""
         nic = self.start(preexec_fn=inject.refuse_calls({117: errno.EINVAL}))  # setresuid(2)
         self.assertIn('sandbox: no other user', nic.text())
         for name, tid in threads(nic).items():
@@ -239,7 +245,7 @@ class Sandbox(Bench):
         self.nic_stats(nic)
 
     def replay(self, mode):
-        """Frames of a compressed capture come back into another one; statistics meanwhile."""
+        """Replay a compressed capture, record it again, and read the statistics in the meantime."""
         frames = [noise(100, i) for i in range(50)]
         write_pcap(self.path('in.pcap'), frames)
         with open(self.path('in.pcap'), 'rb') as f, gzip.open(self.path('in.pcap.gz'), 'wb') as g:
@@ -304,7 +310,7 @@ class Sandbox(Bench):
         self.nic_stats(nic)
 
     def test_socket_left_behind_is_replaced(self):
-        """The keeper's end takes the sockets' removal along; the next start makes up for it."""
+        """If the keeper is killed, nobody removes the sockets; the next daemon replaces them."""
         argv = [NIC, '--port', 'a:socket=' + self.sock('a')]
         nic = self.run_process(argv)
         nic.expect('^gantry-nic: ready')
@@ -334,7 +340,9 @@ class Sandbox(Bench):
 
     @needs_root
     def test_files_in_the_folder_of_another_user(self):
-        """sudo in a user's folder: the statistics are replaced and the socket is removed."""
+        """sudo in a folder of another user: the daemon replaces the statistics and removes the
+        socket.
+        """
         os.chown(self.dir, 12345, 12345)
         os.chmod(self.dir, 0o755)
         nic = self.nic('a')

@@ -2,8 +2,8 @@
 # Copyright (c) 2026 The gantry authors
 """Several processes on one port: Debian's tools, unmodified, as secondary processes.
 
-A secondary process shares the primary's configuration and hugepage files, so
-that each test has an EAL instance of its own (--file-prefix) in the test's folder.
+A secondary process shares the configuration and the hugepage files of its primary. Each test
+therefore has an EAL instance of its own (--file-prefix) in the folder of the test.
 """
 
 import glob
@@ -23,7 +23,7 @@ def hugetlbfs():
 
 
 def flows(n):
-    """Frames that RSS spreads over queues, each one of its kind."""
+    """Return frames that RSS spreads over queues, each frame with its own flow."""
     return [ether(ipv4(udp(b'%06d' % i * 8, src=a), 17, src=a))
             for i in range(n) for a in [bytes([10, 0, i >> 8, i & 255])]]
 
@@ -33,12 +33,12 @@ class Secondary(Bench):
     def setUp(self):
         super().setUp()
         self.prefix = 'gantry%d' % os.getpid()
-        # EAL keeps what the processes of an instance share in there.
+        # EAL keeps the files that the processes of an instance share in this directory.
         self.env = {'RUNTIME_DIRECTORY': self.dir}
 
     def tearDown(self):
         super().tearDown()
-        # A killed primary leaves them.
+        # A killed primary process leaves its hugepage files behind.
         for mount in hugetlbfs():
             for path in glob.glob(os.path.join(mount, self.prefix + 'map_*')):
                 os.unlink(path)
@@ -59,7 +59,8 @@ class Secondary(Bench):
                                   ['--total-num-mbufs=12288', '--rxd=2048', '--txd=1024',
                                    '--no-flush-rx'] + list(args))
 
-    # Its lcores have numbers of their own: memory pools have a cache for each.
+    # The lcores of the secondary have different numbers, because memory pools have a cache for each
+    # lcore.
     def secondary(self, *devices, args=()):
         return self.start_testpmd(self.common(*devices) + ['--proc-type=secondary', '--lcores',
                                                      '2@0,3@1', '--no-telemetry'], list(args))
@@ -75,10 +76,11 @@ class Secondary(Bench):
         return {k: int(v) for k, v in re.findall(r'^(\w+): (\d+)$', text, re.M)}
 
     def capture(self, n):
-        """A port with n frames to be received, and a capture of what it sends."""
+        """Start a port that receives n frames and records what it transmits."""
         frames = flows(n)
         write_pcap(self.path('in.pcap'), frames)
-        # They are for the port: testpmd makes it promiscuous only after it is started.
+        # The frames are addressed to the port, because testpmd enables promiscuous mode only after
+        # the start.
         nic = self.nic('a:mac=02:00:00:00:0b:02,speed=max,wire=pcap:%s:%s' % (
             self.path('in.pcap'), self.path('out.pcap')))
         return nic, frames
@@ -139,7 +141,7 @@ class Secondary(Bench):
         self.quit(pri)
 
     def test_vdev_comes_and_goes(self):
-        """A secondary polls the vdev's port by its name, and follows attach, detach and loss."""
+        """A secondary polls the port of a vdev by its name, and follows attach, detach and loss."""
         self.nic('a:wire=loop')
         other = self.nic('b:wire=loop')
         first, second = ('net_gantry_igb%d,path=%s' % (n, self.sock(name))
@@ -170,18 +172,18 @@ class Secondary(Bench):
         sec = self.secondary(self.sock('a'))
         self.command(sec, 'port config mtu 0 1400', r'Set MTU failed. diag=-95')
         self.command(sec, 'set promisc 0 off', r'Operation not supported')
-        # To look is everybody's.
+        # Queries are open to every process.
         self.command(sec, 'show port info 0', r'Link status: up')
         self.command(sec, 'show port 0 rxq 0 desc 0 status', r'Desc status = AVAILABLE')
         self.quit(sec)
-        # It closed what it had of the port, and nothing else.
+        # The secondary closed only its own resources of the port.
         self.command(pri, 'start tx_first')
         self.wait_until(lambda: self.xstats()['rx_good_packets'] > 1000)
         self.command(pri, 'stop', r'RX-packets: [1-9]')
         self.quit(pri)
 
     def test_only_in_direct_mode(self):
-        """Elsewhere mappings are the primary's alone; the secondary is told so, and runs on."""
+        """In other modes only the primary can map; the secondary reports that and continues."""
         nic = self.nic('a:wire=loop')
         for devargs in ',dma=strict', ',dma=window', ',dma=bounce', ',dma_debug=1':
             with self.subTest(devargs=devargs):
@@ -205,7 +207,7 @@ class Secondary(Bench):
             self.command(sec, 'show port summary all', r'^1 .*%s' % self.sock('b'))
             self.command(pri, 'port detach 1', r'Now total ports is 1')
             self.command(sec, 'show port summary all', r'available ports: 1$')
-        # The other way round.
+        # The secondary attaches, the primary follows.
         self.command(sec, 'port attach vfio_user:' + self.sock('b'), r'Now total ports is 2')
         self.command(pri, 'show port summary all', r'^1 .*%s' % self.sock('b'))
         self.quit(sec)
@@ -220,7 +222,7 @@ class Secondary(Bench):
             before = self.xstats()['tx_q1_packets']
             self.command(sec, 'start tx_first')
             self.wait_until(lambda: self.xstats()['tx_q1_packets'] > before)
-            for _ in range(20):       # perhaps in the middle of a request
+            for _ in range(20):       # to kill it in the middle of a request, if possible
                 sec.say('show port xstats 0')
             time.sleep(0.02)
             sec.signal(signal.SIGKILL)
@@ -253,14 +255,14 @@ class Secondary(Bench):
         sec = self.secondary(self.sock('a'), self.sock('b'))
         nic.signal(signal.SIGKILL)
         pri.expect(r'the device is lost')
-        # testpmd closes a lost port, and then detaches it everywhere.
+        # testpmd closes a lost port, and then detaches it in all processes.
         pri.expect(r'Now total ports is 1')
         self.command(sec, 'show port summary all', r'available ports: 1$')
         self.command(sec, 'set portlist 0')
         self.command(sec, 'start tx_first')
         self.wait_until(lambda: self.xstats()['rx_good_packets'] > 1000)
         self.command(sec, 'stop', r'RX-packets: [1-9]')
-        # A daemon that is back is a new device for both.
+        # For both processes, a daemon that was restarted is a new device.
         self.nic('b:wire=loop')
         self.command(pri, 'port attach vfio_user:' + self.sock('b'), r'Now total ports is 2')
         self.command(sec, 'show port summary all', r'^1 .*%s' % self.sock('b'))
@@ -276,7 +278,9 @@ class Secondary(Bench):
         self.quit(pri)
 
     def test_place_taken(self):
-        """What the primary has mapped lies somewhere else in the secondary already."""
+        """In the secondary, other memory occupies the address at which the primary has mapped a
+        BAR.
+        """
         self.nic('a:wire=loop')
         pri = self.primary(self.sock('a'))
         with open('/proc/%d/maps' % pri.p.pid) as f:
@@ -301,7 +305,7 @@ class Secondary(Bench):
         self.nic('a:speed=10,wire=loop')
         pri = self.primary(self.sock('a'))
         self.command(pri, 'start tx_first')
-        # All processes must number memory pools' operations alike, and testpmd is
+        # All processes must number the operations of memory pools identically, and testpmd is
         # linked with some of them.
         testpmd = ''.join(map(os.path.dirname, WITH_DPDK)) + '/usr/bin/dpdk-testpmd'
         libs = re.findall(r'=> (\S*/librte_mempool_\S+)', subprocess.run(

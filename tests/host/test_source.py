@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""What the sources keep to that no compiler checks."""
+"""Rules for the sources that no compiler checks."""
 
 import glob
 import os
@@ -9,18 +9,20 @@ import unittest
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
 
-# Not the devices, nor the bus: there a bus address is a number of a format's.
+# The device and the bus are exempt, because there a bus address is a number in a format.
 DMA = ('lib/dma/*.[ch]', 'drivers/net/igb/*.[ch]', 'app/gantry-testpmd/*.[ch]',
        'app/gantry-dmacheck/*.[ch]', 'examples/edu/edu.[ch]', 'examples/edu/main.c', 'bench/dma*.c')
 
-# A variable, parameter, member or function that is named as a bus address, and is another type.
+# A variable, parameter, member or function that has the name of a bus address but another type.
 OTHER = re.compile(r'\b(?:u?int(?:32|64|ptr)_t|size_t|(?:unsigned )?long)\s+\**'
                    r'(?:\w+_)?(?:bus|iova|dma_addr|bus_address|ring_addr)\s*[;,)=(]')
 
 
 class Types(unittest.TestCase):
     def test_bus_addresses(self):
-        """They are held in gantry_dma_addr_t (EAL's own in rte_iova_t)."""
+        """Variables hold bus addresses as gantry_dma_addr_t (or as rte_iova_t, if they belong to
+        EAL).
+        """
         found, files, held = [], 0, 0
         for pattern in DMA:
             for path in sorted(glob.glob(os.path.join(TOP, pattern))):
@@ -31,7 +33,7 @@ class Types(unittest.TestCase):
                 found += ['%s: %s' % (os.path.relpath(path, TOP), m.group())
                           for m in OTHER.finditer(text)]
         self.assertEqual(found, [])
-        # It has looked.
+        # Make sure that the search covered the sources.
         self.assertGreater(files, 50)
         self.assertGreater(held, 100)
 

@@ -7,12 +7,13 @@ import unittest
 from lib import PMDS, Bench, hugepages, tag
 
 
-@tag('slow')     # wants both cores for itself
+@tag('slow')     # needs both cores
 class DpdkTest(Bench):
     def test_pmd_perf_autotest(self):
-        """Thousands of frames around a loop, in bursts and continuously, counted by the test itself."""
-        # The test receives as many frames as the link carries in two seconds at the speed that
-        # the driver reports: 3 million at 1 Gb/s, but 298 million at 100 Gb/s.
+        """Thousands of frames circulate, in bursts and continuously; the test counts them itself.
+        """
+        # The test receives as many frames as the link carries in two seconds at the speed that the
+        # driver reports: 3 million at 1 Gb/s, but 298 million at 100 Gb/s.
         self.nic('p0:wire=loop,speed=1G', args=['--cores', '0'])
         # The test runs on a worker, lcore 1; its main lcore sleeps in the meantime.
         mem = 'huge' if hugepages(512) else 'no-huge'

@@ -2,8 +2,8 @@
 # Copyright (c) 2026 The gantry authors
 """Debian's dpdk-testpmd, unmodified, on software NICs.
 
-Frames come from a capture that the daemon replays, and go into one that it
-records: what the application did to them is compared byte for byte.
+The daemon replays a capture and records another. The tests compare byte for byte what the
+application did to the frames.
 """
 
 import re
@@ -23,10 +23,10 @@ class Forwarding(Bench):
 
     def forward(self, frames, args=(), mem=None, iova=None, commands=(), expected=None,
                 mb=256):
-        """What came out, what testpmd said, what the daemon counted.
+        """Return the recorded frames, the output of testpmd, and the counters of the daemon.
 
-        Nothing may be lost: speed=max waits for receive descriptors, and testpmd is told
-        to try again when its transmit ring is full.
+        No frame may be lost: speed=max waits for receive descriptors, and testpmd retries when its
+        transmit ring is full.
         """
         write_pcap(self.path('in.pcap'), frames)
         nic = self.nic('a:mac=%s,speed=max,start=0,wire=pcap:%s' % (MAC0, self.path('in.pcap')),
@@ -96,7 +96,7 @@ class Modes(Forwarding):
         pmd = self.dpdk_testpmd(self.eal(self.sock('a')),
                                 ['--forward-mode=rxonly', '--rxd=4096',
                                  '--disable-device-start', '--no-flush-rx'])
-        # Promiscuous before the first frame comes.
+        # This order enables promiscuous mode before the first frame arrives.
         self.command(pmd, 'port start all', r'Done')
         self.command(pmd, 'start')
         self.wait_until(lambda: 'RX-packets: %d ' % len(self.frames) in self.port_stats(pmd))
@@ -121,7 +121,7 @@ class Modes(Forwarding):
         self.wait_until(lambda: self.nic_now(nic)['a']['tx']['frames'] >= 5000)
         self.command(pmd, 'stop')
         sent = int(re.findall(r'TX-packets: (\d+)', pmd.text())[0])
-        # What stands in the transmit ring when the port is stopped is not sent.
+        # Frames that are in the transmit ring when the port stops are not sent.
         self.wait_until(lambda: self.nic_now(nic)['a']['tx']['frames'] == sent)
         self.quit(pmd)
         self.nic_stats(nic)
@@ -130,7 +130,7 @@ class Modes(Forwarding):
         for f in got:
             self.assertEqual(len(f), 200)
             self.assertEqual(f[12:14], b'\x08\x00')
-            self.assertEqual(csum(f[14:34]), 0)   # over a header with its checksum: zero
+            self.assertEqual(csum(f[14:34]), 0)   # zero over a header with its checksum
 
     def test_icmpecho(self):
         requests = [ether(ipv4(icmp_echo(bytes(n), seq=n), 1), dst=mac(MAC0)).ljust(60, b'\0')
@@ -159,7 +159,7 @@ class Modes(Forwarding):
             self.assertEqual(reply[38:14 + total], request[38:14 + total])
 
 
-@tag('dma', 'memory')    # chosen by each test
+@tag('dma', 'memory')    # each test chooses its memory
 class Sizes(Forwarding):
     """Every frame size, through buffers of 2 KiB: scattered receive, chained transmit."""
 
@@ -211,7 +211,7 @@ class Queues(Forwarding):
 
 class Offloads(Forwarding):
     def test_rx_checksum_verdicts(self):
-        """testpmd's csum engine counts what the device found wrong."""
+        """The csum engine of testpmd counts the frames whose checksums the device found wrong."""
         frames = []
         bad = {'ip': 0, 'l4': 0}
         for i in range(300):
