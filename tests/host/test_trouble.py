@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Either side killed, stopped, or cheating, while packets flow."""
+"""One side is killed, stopped or misbehaves while packets flow."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ from packets import noise, read_pcap, write_pcap
 @tag('dma')
 class Trouble(Bench):
     def flow(self, **kw):
-        """Frames go round a loop as fast as they can."""
+        """Start a daemon and an application; frames circulate in a loop as fast as they can."""
         nic = self.nic('p:wire=loop,speed=max', **kw)
         return nic, self.app()
 
@@ -35,7 +35,10 @@ class Trouble(Bench):
         self.wait_until(lambda: self.frames() > before)
 
     def removed(self, pmd):
-        """That testpmd was told, and has done with the port; it does so in another thread."""
+        """Wait until testpmd has received the removal event and has detached the port.
+
+        testpmd does this in another thread.
+        """
         pmd.expect(r'Now total ports is 0')
         self.assertRegex(pmd.text(), r'(?i)port 0: device removal event')
         self.quit(pmd)
@@ -57,7 +60,7 @@ class Trouble(Bench):
         self.quit(pmd)
 
     def test_daemon_stopped_for_good(self):
-        """No call of the application's hangs for longer than a time-out."""
+        """No call of the application blocks for longer than a time-out."""
         nic, pmd = self.flow()
         nic.signal(signal.SIGSTOP)
         self.command(pmd, 'stop')
@@ -66,7 +69,11 @@ class Trouble(Bench):
         self.assertRegex(pmd.text(), r'(?i)timed out|time-out|lost')
 
     def silent(self, what):
-        """The daemon is stopped for longer than the time-out, the port stopped or closed, then both go on."""
+        """Stop the daemon for longer than the time-out, stop or close the port, then resume both.
+
+        Return the number of mbufs that the pool had while the daemon was stopped, and the number at
+        the end.
+        """
         nic = self.nic('p:wire=loop,speed=max')
         app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'silent')
         app.expect(r'^flowing')
@@ -79,13 +86,15 @@ class Trouble(Bench):
         app.say('back')
         app.wait()
         self.assertIn('silent: ok', app.text())
-        # All that the device had: its receive ring, and what waited to be sent.
+        # The driver withholds all mbufs that the device owned: those in the receive ring, and
+        # unsent ones.
         self.assertGreater(kept, 511)
         self.assertRegex(app.text(), r'2 rings and %d mbufs are not given back' % kept)
         return 4095 - kept, int(app.expect(r'(\d+) mbufs in the end').group(1))
 
     def test_daemon_silent_then_back(self):
-        """What it still sends and receives hits no buffer that was given back."""
+        """The device writes to and reads from no buffer that the driver released in the meantime.
+        """
         self.assertEqual(self.silent('stop')[1], 4095)
 
     def test_daemon_silent_while_closed(self):
@@ -93,7 +102,7 @@ class Trouble(Bench):
         self.assertEqual(taken, end)
 
     def test_daemon_dies(self):
-        """Nothing is kept from use where the other end is known to be closed."""
+        """The driver withholds nothing if it knows that the other end is closed."""
         nic = self.nic('p:wire=loop,speed=max')
         app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'silent')
         app.expect(r'^flowing')
@@ -118,7 +127,9 @@ class Trouble(Bench):
         self.assertEqual(stats['p']['server']['dma_maps'], 0)
 
     def test_application_stopped(self):
-        """The wire goes on: what finds no descriptor is dropped and counted; then all is well again."""
+        """The wire does not stop: frames without a descriptor are dropped and counted; then traffic
+        resumes.
+        """
         write_pcap(self.path('in.pcap'), [noise(1000, i) for i in range(3000)])
         nic = self.nic('p:wire=pcap:%s:%s' % (self.path('in.pcap'), self.path('out.pcap')),
                        'q:wire=loop')
@@ -133,7 +144,7 @@ class Trouble(Bench):
         def all_sent():
             now = self.nic_now(nic)['p']
             return now['tx']['frames'] == now['device']['rx_frames']
-        # What stands in the transmit ring when the port is stopped is not sent.
+        # Frames that are in the transmit ring when the port stops are not sent.
         self.wait_until(all_sent)
         self.command(pmd, 'stop')
         self.quit(pmd)
@@ -146,7 +157,7 @@ class Trouble(Bench):
         self.assertTrue(all(f in sent for f in got), 'a frame was corrupted')
 
     def test_memory_truncated_under_the_daemon(self):
-        """The daemon survives SIGBUS, drops that client, and serves the next."""
+        """The daemon survives SIGBUS, disconnects that client, and serves the next one."""
         nic = self.nic('p:wire=loop,speed=max', 'q:wire=loop,speed=max')
         c = vfio_user.Client(self.sock('p'))
         fd = os.memfd_create('guest')
@@ -154,7 +165,7 @@ class Trouble(Bench):
         os.ftruncate(fd, size)
         c.dma_map(fd, 0, 0x10000000, size)
         c.write(vfio_user.CONFIG, 4, b'\x06\x00')            # memory space, bus master
-        # A transmit ring that is all there, then is not.
+        # A transmit ring in memory that is complete now, and truncated later.
         desc = b''.join((0x10100000 + 2048 * i).to_bytes(8, 'little') +
                         ((60 | 3 << 20 | 1 << 24 | 1 << 25 | 1 << 27 | 1 << 29) |
                          (60 << 14) << 32).to_bytes(8, 'little') for i in range(256))
@@ -172,7 +183,8 @@ class Trouble(Bench):
             c.set_reg(0xE018, 255)
             self.wait_client_gone(nic, 'p')
         except OSError:
-            pass                                             # dropped before the reply
+            # The server disconnected before it replied.
+            pass
         self.wait_client_gone(nic, 'p')
         c2 = vfio_user.Client(self.sock('p'))
         self.assertEqual(c2.read(vfio_user.CONFIG, 0, 4), b'\x86\x80\xc9\x10')

@@ -9,9 +9,9 @@ import signal
 
 from lib import DPDK, WITH_DPDK, Bench
 
-# Bonding's word, which 23.11 changed.
+# The term that the bonding driver uses; DPDK 23.11 changed it.
 MEMBER = 'member' if DPDK >= '23.11' else 'slave'
-# DPDK looks for its drivers where it is installed; those of a release that is not are given.
+# DPDK looks for its drivers where it is installed. A release that is only unpacked needs -d.
 FAILSAFE = [a for run in WITH_DPDK for f in glob.glob(
     os.path.dirname(run) + '/usr/lib/*/dpdk/pmds-*/librte_net_failsafe.so') for a in ('-d', f)]
 
@@ -29,7 +29,7 @@ class Vdev(Bench):
         self.assertIn(scenario + ': ok', app.text())
 
     def quiet_exit(self, pmd):
-        """The application ends, and no library has a complaint."""
+        """End the application, and check that no library reports an error meanwhile."""
         said = len(pmd.text())
         self.quit(pmd)
         self.assertEqual(re.findall(r'(?im)^.*(?:error|fail|cannot|invalid|vfio_user|igb:).*$',
@@ -72,7 +72,8 @@ class Vdev(Bench):
         self.quiet_exit(pmd)
 
     def test_attached_and_detached(self):
-        """Neither end keeps anything of a port that was detached, by its device or its number."""
+        """Neither end holds resources of a port after its detachment, by device or by port number.
+        """
         nic = self.nic('p:wire=loop')
         pmd = self.dpdk_testpmd(self.eal_vdevs(self.vdev('p')), [])
 
@@ -105,7 +106,9 @@ class Vdev(Bench):
         self.quiet_exit(pmd)
 
     def test_bonding(self):
-        """Active backup takes both ports by their names, and sends through the primary one."""
+        """The active-backup mode takes both ports by their names, and sends through the primary
+        one.
+        """
         nic = self.nic('p:wire=loop', 'q:wire=loop')
         pmd = self.dpdk_testpmd(self.eal_vdevs(
             self.vdev('p', 0), self.vdev('q', 1),
@@ -121,7 +124,7 @@ class Vdev(Bench):
         self.quiet_exit(pmd)
 
     def test_failsafe(self):
-        """It makes the vdev itself, and finds the port by the vdev's name."""
+        """failsafe creates the vdev itself, and finds the port by the name of the vdev."""
         nic = self.nic('p:wire=loop')
         pmd = self.dpdk_testpmd(FAILSAFE + self.eal_vdevs(
             'net_failsafe0,mac=02:00:00:00:00:0a,dev(%s)' % self.vdev('p')), [])
@@ -132,7 +135,7 @@ class Vdev(Bench):
         self.quiet_exit(pmd)
 
     def test_long_path(self):
-        """The vdev's name is short, whatever the path's length."""
+        """The name of the vdev is short, whatever the length of the path."""
         name = 'n' * (107 - len(self.sock('')))
         self.nic('p:wire=loop,socket=' + self.sock(name))
         self.assertEqual(len(self.sock(name)), 107)
@@ -141,7 +144,7 @@ class Vdev(Bench):
         self.quiet_exit(pmd)
 
     def test_bad_devargs(self):
-        """One line says what is wrong, and the port is not there."""
+        """One line reports the mistake, and the port does not exist."""
         self.nic('p:wire=loop')
         for devargs, line in (
                 ('', "devargs '': path=SOCKET is missing"),

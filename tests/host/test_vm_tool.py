@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""What tools/vm says without a virtual machine."""
+"""The output of tools/vm that needs no virtual machine."""
 
 import os
 import subprocess

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""A second, small vfio-user: written from the specification for the tests alone.
+"""A second, small implementation of vfio-user, written from the specification for the tests alone.
 
-Client calls a daemon by hand; Server is a device that is not an 82576, or that
-misbehaves on purpose.
+Client sends single messages to a daemon. Server is a device that is no 82576, or that misbehaves on
+purpose.
 """
 
 import json
@@ -56,7 +56,7 @@ class Client:
             self.s.sendall(data)
 
     def reply(self):
-        """(error number, body) of the next message."""
+        """Return (error number, body) of the next message."""
         msg_id, cmd, size, flags, error = struct.unpack('<HHIII', recv_exactly(self.s, 16))
         assert flags & 0xf == REPLY, 'no reply: flags %#x' % flags
         return (error if flags & ERROR else 0), recv_exactly(self.s, size - 16)
@@ -91,9 +91,11 @@ class Client:
 
 
 class Server:
-    """Serves one client after another, in a thread. Subclasses override what they break."""
+    """A server for one client after another, in a thread. Subclasses override the part that
+    misbehaves.
+    """
 
-    vendor, device = 0x8086, 0x100e    # an 82540, of all things
+    vendor, device = 0x8086, 0x100e    # an 82540
 
     def __init__(self, path):
         self.l = socket.socket(socket.AF_UNIX)

@@ -13,7 +13,9 @@ from scenario import PORTS, check, image, scenario
 
 
 def converse(argv, env, prompt, line, timeout):
-    """Runs a program on a terminal, types a line at its prompt; returns its words and status."""
+    """Run a program on a terminal and type a line at its prompt; return its output and its exit
+    status.
+    """
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(argv[0], argv, dict(os.environ, **env))
@@ -28,7 +30,7 @@ def converse(argv, env, prompt, line, timeout):
             if typed is None and re.search(prompt, said):
                 os.write(terminal, line.encode() + b'\n')
                 typed = len(said)
-    os.close(terminal)  # should it still run: that hangs up on it
+    os.close(terminal)  # sends SIGHUP to the program, if it still runs
     for sig in (0, signal.SIGTERM, signal.SIGKILL):
         os.kill(pid, sig)
         end = time.monotonic() + 20
@@ -54,5 +56,5 @@ def machine(run):
                             'ls /sys/bus/pci/drivers/vfio-pci; exit', 100)
     check(status == 0, 'tools/vm shell ended with %d:\n%s', status, said)
     for address in PORTS[:2]:
-        # Once in the greeting, once in what was asked for.
+        # Once in the greeting, and once in the output of the command that was typed.
         check(said.split('exit ends')[-1].count(address) == 1, '%s is not bound:\n%s', address, said)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Addresses that were never mapped: what the IOMMU, the device and the driver do.
+"""Addresses that were never mapped: the reaction of the IOMMU, the device and the driver.
 
-tests/host/ethdev_calls gives them to ports 0 and 2; port 1 is at the far end of both's wire.
+tests/host/ethdev_calls gives such addresses to ports 0 and 2; port 1 is at the far end of the wire
+of both.
 
-A controller that is refused a read of a frame has nothing to send. QEMU, where it may use
-a bounce buffer, reads nothing into it, and sends that: zeros. Port 0 may not, and behaves
-as a controller does; port 2 is as QEMU is by default. Of what is at the address neither
-has a byte on its wire.
+If the IOMMU refuses to let a controller read a frame, the controller has nothing to send. QEMU, if
+it may use a bounce buffer, reads nothing into the buffer and sends its zeros. Port 0 has no bounce
+buffer and behaves like a real controller; port 2 has the default of QEMU. Neither port sends a byte
+of the memory at the bad address.
 """
 
 import re
@@ -21,9 +22,10 @@ LENGTH = 60
 
 
 def faults(vm, device):
-    """
-    DMA faults of a device in the kernel's log since the last time: [(kind, address, reason)].
-    Not each has its line: the kernel writes about ten within five seconds.
+    """Return the DMA faults of a device in the kernel log since the last call: [(kind, address,
+    reason)].
+
+    Not every fault has a line, because the kernel writes about ten lines within five seconds.
     """
     log = vm.run('dmesg -c')
     found = re.findall(r'DMAR: \[DMA (\w+).*\] Request device \[([0-9a-f:.]+)\] fault addr '
@@ -33,7 +35,8 @@ def faults(vm, device):
 
 
 def calls(vm, device, name, timeout=60):
-    """Plays a scenario of ethdev_calls; returns its facts, lists of values, and all it said."""
+    """Play a scenario of ethdev_calls; return its facts, which are lists of values, and its output.
+    """
     p = vm.start(CALLS, *eal(device, prefix='calls', lcores='1', mb=64), '--', name)
     p.wait(timeout)
     check(name + ': ok' in p.text(), '%s', p.text()[-3000:])
@@ -45,7 +48,10 @@ def calls(vm, device, name, timeout=60):
 
 
 def bad_buffers(vm, far, device, zeros):
-    """Frames on the wire, one from nowhere, of one a segment is; returns facts about who arrived."""
+    """Send frames of which one has a bad address and one has a bad segment.
+
+    Return facts about the frames that arrived and about the faults.
+    """
     found, _ = calls(vm, device, 'bad-buffer-wire')
     sent, single, segment = (int(found[key][0]) for key in ('sent', 'bad_frame', 'bad_segment'))
     mac = bytes((0x52, 0x54, 0, 0x67, 0, PORTS.index(device) + 1))
@@ -71,7 +77,7 @@ def bad_buffers(vm, far, device, zeros):
 
 
 def stall(vm, facts, name):
-    """A ring's base from nowhere."""
+    """Give a ring a base address that nobody mapped."""
     found, log = calls(vm, A, name, 200)
     ring = name.partition('-')[2]
     check(found['cure'] == ['reset', 'restart'] and found['resets'] == ['2'], '%s: %s', name, found)
@@ -86,7 +92,7 @@ def stall(vm, facts, name):
 
 
 def unmapped_pools(vm):
-    """The driver warns of mempools whose memory EAL does not map, and of no others."""
+    """The driver warns of mempools whose memory EAL has not mapped, and of no others."""
     for kind, memory, unmapped in (('xmem', (), False), ('anon', (), True),
                                    ('xmem', ('--no-huge',), True)):
         p = dpdk_testpmd(vm, eal(A, prefix='pools', more=memory),
@@ -99,7 +105,7 @@ def unmapped_pools(vm):
 
 @scenario('dma-fault')
 def dma_fault(run):
-    """The IOMMU bites: unmapped buffers fault and are not sent; a ring that stalls is reset"""
+    """The IOMMU refuses: unmapped buffers fault and are not sent; a ring that stalls is reset"""
     vm = run.boot(hubs=(0, 0, 0), properties=NO_BOUNCE)
     vm.bind('vfio-pci', A, FAR, DEFAULT)
     vm.run('dmesg -c')

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""The DMA modes on PCI: what the kernel has mapped for a device that the library claimed.
+"""The DMA modes on PCI: the mappings that the kernel has for a device that the library claimed.
 
-dpdk-testpmd forwards between two ports in the mode in question, each in a container of its
-own; gantry-testpmd on the two others sends, and compares every byte (forward.py has the
-picture). tests/vm/vfio_mappings asks the kernel for the number of mappings. Whose entries
-count is the IOMMU's affair: ethdev_calls' "stale" uses a descriptor again whose buffer is
-the application's again.
+dpdk-testpmd forwards between two ports in the mode to be tested, each in a separate container.
+gantry-testpmd on the two other ports sends, and compares every byte (forward.py has the drawing).
+tests/vm/vfio_mappings reports the number of mappings that the kernel has. "stale" of ethdev_calls
+shows which of them the IOMMU honours: it uses a descriptor again after the application owns the
+buffer again.
 """
 
 import re
@@ -18,17 +18,18 @@ from scenario import (BUILD, CALLS, PORTS, TESTPMD, check, dpdk_testpmd, eal, in
 
 A, B = PORTS[:2]
 RING = 1024
-REFILL = 64  # so many descriptors may be empty before they are filled up, and some more
+REFILL = 64  # descriptors that may be empty before the driver refills them, with a margin
 PAGE = 0x1000
 
 
 def mappings(vm, pid):
-    """Of each container of a process that has one."""
+    """Return the number of mappings of each container of a process."""
     return sorted(map(int, vm.run(BUILD + '/tests/vm/vfio_mappings %d' % pid).split()))
 
 
 def forwarding(run, vm, mode):
-    """Frames through two ports in that mode; the forwarder, with its ports started."""
+    """Forward frames through two ports in that mode; return the forwarder, with its ports started.
+    """
     vm.bind('vfio-pci', *PORTS[:4])
     vm.run('dmesg -c')
     forward = dpdk_testpmd(vm, eal(*in_mode(mode, A, B), prefix='forward', lcores='0,1'),
@@ -37,7 +38,8 @@ def forwarding(run, vm, mode):
         run.facts['frames_%d' % s['size']] = s['received']
     log = vm.run('dmesg -c')
     check('DMAR: [' not in log, 'DMAR faults: %s', log)
-    # Addresses of the library's choice: neither EAL's virtual ones nor physical ones.
+    # The library chose the bus addresses, so they are neither EAL virtual addresses nor physical
+    # ones.
     bases = sorted(base for port in (A, B) for base in ring_bases(vm, port))
     memory = [(a, a + size) for a, size in zones(forward, '')]
     check(not any(a <= base < end for base in bases for a, end in memory),
@@ -47,7 +49,7 @@ def forwarding(run, vm, mode):
 
 
 def stale(vm, mode):
-    """Whether a frame came back by an address of which the mapping had ended, and the faults."""
+    """Return the stale address, whether a frame came back by it, and the DMA faults."""
     vm.run('dmesg -c')
     p = vm.start(CALLS, *eal(*in_mode(mode, A), prefix='calls', lcores='1', mb=64),
                  '--', 'stale')
@@ -59,10 +61,11 @@ def stale(vm, mode):
 
 @scenario('strict')
 def strict(run):
-    """dma=strict: nothing mapped but what is in use, frames compared; a stale address is a fault"""
+    """dma=strict: only buffers in use are mapped, frames compared; a stale address is a fault"""
     vm = run.boot(hubs=(0, 1, 0, 1), properties=NO_BOUNCE)
     forward = forwarding(run, vm, 'strict')
-    # A descriptor's buffer is a mapping, or two where it lies over a page's border; a ring has some pages.
+    # Each buffer of a descriptor is one mapping, or two if it crosses a page boundary. A ring has
+    # some pages.
     at_work = mappings(vm, forward.pid)
     check(len(at_work) == 2 and min(at_work) >= RING - REFILL, 'mappings with full rings: %s', at_work)
     check(max(at_work) <= 4 * RING, 'mappings with full rings: %s', at_work)
@@ -78,14 +81,14 @@ def strict(run):
     check(seen and all(kind == 'Read' and at == address & -PAGE for kind, at, _ in seen),
           'faults: %s; the address was %#x', seen, address)
     run.facts['stale_address'], run.facts['stale_faults_logged'] = hex(address), len(seen)
-    # The same where all of EAL's memory is mapped: it goes out.
+    # In direct mode, where all EAL memory is mapped, the device sends the frame.
     address, came_back, seen = stale(vm, 'direct')
     check(came_back and not seen, 'direct: came back: %s, faults: %s', came_back, seen)
 
 
 @scenario('window')
 def window(run):
-    """dma=window: all of EAL's memory at other addresses, frames compared; a stale address works"""
+    """dma=window: all EAL memory at other addresses, frames compared; a stale address works"""
     vm = run.boot(hubs=(0, 1, 0, 1), properties=NO_BOUNCE)
     forward = forwarding(run, vm, 'window')
     run.facts['mappings'] = mappings(vm, forward.pid)
@@ -97,7 +100,7 @@ def window(run):
 
 @scenario('dma-untranslated')
 def untranslated(run):
-    """dma= where nothing translates: strict and window are refused with the reason, bounce works"""
+    """dma= without translation: strict and window are refused with the reason, bounce works"""
     vm = run.boot(hubs=(0, 1, 0, 1), iommu=False)
     vm.bind('uio_pci_generic', *PORTS[:4])
     for mode in 'strict', 'window':

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Debian's dpdk-test: those of its tests that take a physical port, or look at all
-ports that there are, with our driver and with upstream's; those that send or receive, with ours
-in the other DMA modes.
+"""Debian's dpdk-test: those of its tests that use a physical port, or examine all ports.
 
-Where they get them, and what the tests that aren't here do instead, is told in
-doc/testing.md.
+Each test runs with our driver and with the upstream driver. The tests that send or receive also run
+with our driver in the other DMA modes. doc/testing.md describes how the tests get their ports, and
+what the tests that are not in this list do instead.
 """
 
 from scenario import DMA_MODES, PORTS, check, drivers, eal, in_mode, scenario
 
 DRIVERS = {True: 'net_gantry_igb', False: 'net_e1000_igb'}
 
-# What is on one line is asked of one process; the adapters' tests and pmd_perf configure the
-# ports, and leave them so.
+# One process runs all tests of a line. The tests of the adapters and pmd_perf configure the ports
+# and leave them so.
 GROUPS = (
     ('pmd_perf_autotest',),
     ('event_eth_rx_adapter_autotest',),
@@ -22,11 +21,11 @@ GROUPS = (
     ('ethdev_link_status', 'link_bonding_rssconf_autotest', 'ring_pmd_autotest', 'kni_autotest',
      'inline_ipsec_autotest', 'inline_ipsec_sg_autotest', 'event_inline_ipsec_autotest'),
 )
-MOVING = 3  # of the groups: those that have frames sent or received
+MOVING = 3  # the first groups: those whose tests send or receive frames
 
 
 def start(vm, ours, preload=None, dma='direct'):
-    """dpdk-test at its prompt, with two ports."""
+    """Start dpdk-test with two ports, and wait for its prompt."""
     argv = ('env', 'LD_PRELOAD=' + preload) if preload else ()
     ports = in_mode(dma, *PORTS[:2]) if ours else PORTS[:2]
     p = vm.start(*argv, 'stdbuf', '-oL', 'dpdk-test', *eal(*ports, ours=ours))
@@ -36,14 +35,14 @@ def start(vm, ours, preload=None, dma='direct'):
 
 
 def verdict(p, name, since, timeout=100):
-    """What a test that was asked for after offset `since` says of itself."""
+    """Return the verdict that dpdk-test prints for a test that was started after offset `since`."""
     said = p.expect(r'^Test (OK|Failed|Skipped)$|Bad arguments|Command not found', timeout, since)
     check(said[1], 'dpdk-test knows no %s:\n%s', name, p.text()[since:])
     return said[1]
 
 
 def cycles(p, since):
-    """What pmd_perf_autotest found."""
+    """Return the result of pmd_perf_autotest, in cycles per packet."""
     m = p.expect(r'^Result: (\d+) cycles per packet', start=since)
     return int(m[1])
 
@@ -54,9 +53,9 @@ def end(p):
 
 
 def pmd_perf(p):
-    """
-    Says pmd_perf_autotest, and asks it after a second to stop, as it can be, before its 6 million
-    frames; returns its verdict and what it found.
+    """Run pmd_perf_autotest for a second, and return its verdict and its result.
+
+    SIGUSR1 makes the test stop before its 6 million frames.
     """
     since = len(p.text())
     p.say('pmd_perf_autotest')
@@ -69,10 +68,10 @@ def pmd_perf(p):
 @scenario('dpdk-test', DMA_MODES)
 def dpdk_test(run, dma):
     """Debian's dpdk-test: its tests that take a port, with our driver and with upstream's"""
-    # The adapters' tests make a pool of 524,288 mbufs for each port.
+    # The tests of the adapters create a pool of 524,288 mbufs for each port.
     vm = run.boot(hubs=(0, 0), memory=5120, hugepages=1700)
     vm.bind('vfio-pci', *PORTS[:2])
-    # Upstream's driver has one mode, and what has no frames is the same in all.
+    # The upstream driver has only one mode, and tests without frames behave the same in all modes.
     groups, whose = (GROUPS, ('ours', 'upstream')) if dma == 'direct' else (GROUPS[:MOVING], ('ours',))
     found = {name: {} for group in groups for name in group}
     for who in whose:
@@ -86,7 +85,7 @@ def dpdk_test(run, dma):
                 p.say(name)
                 found[name][who] = verdict(p, name, since)
                 if who == 'ours' and name == 'event_eth_rx_intr_adapter_autotest':
-                    # Upstream's passes without MSI-X: nothing is received in it.
+                    # The upstream driver passes without MSI-X, because this test receives nothing.
                     check('Error enabling MSI-X' not in p.text(), 'no interrupts:\n%s', p.text())
             end(p)
     for name, said in found.items():

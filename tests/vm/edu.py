@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""A device that is no NIC, and drives 28 address bits: QEMU's edu, and examples/edu."""
+"""A device that is not a NIC and drives 28 address bits: QEMU's edu, and examples/edu."""
 
 import re
 
@@ -10,7 +10,7 @@ COPY = BUILD + '/examples/edu/edu-copy'
 
 
 def find(vm):
-    """The device's PCI address."""
+    """Return the PCI address of the device."""
     return vm.run('cd /sys/bus/pci/devices; grep -l 0x11e8 */device').split('/')[0]
 
 
@@ -34,7 +34,7 @@ def edu(run):
         log = vm.run('dmesg -c')
         check('DMAR: [DMA' not in log, '%s: faults: %s', mode, log)
         run.facts[mode] = m.group().partition(': ')[2]
-    # What the mask does not reach is refused, and not cut off.
+    # The driver refuses a mode that the mask cannot reach, and does not truncate the address.
     p = vm.start(COPY, *eal(device, ours=False, lcores='0', mb=64), '--', 'direct')
     p.wait(60, 1)
     m = re.search(r'^edu: .*drives 28 address bits.*$', p.text(), re.M)

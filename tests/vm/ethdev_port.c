@@ -3,24 +3,26 @@
  */
 
 /*
- * A port on strings: sends what it is told to, tells what it received.
+ * A remote-controlled port: it transmits frames on command, and prints those that it receives.
  *
  *	ethdev_port EAL-ARGS -- [queues=N] [mtu=N] [hf=MASK] [lsc] [sleep]
  *
- * It knows nothing of the driver, nor of what a frame should be: a scenario makes
- * the frames, computes what must come of them, and can ask the same of two drivers.
+ * The program contains nothing that is specific to a driver or to the contents of frames. A
+ * scenario makes the frames and computes the expected result, so it can test two drivers in the
+ * same way.
  *
  * Lines of the standard input:
- *	tx HEX [WORD...]  sends a frame. WORD: ip4, ip6, ipcsum, tcp, udp, sctp, tso,
- *	                  vlan=TCI, l2=LEN, l3=LEN, l4=LEN, mss=LEN, seg=LEN (bytes an mbuf)
- *	on Q, off Q       asks for the queue's interrupt; or does not any more
- *	facts             what was counted
+ *	tx HEX [WORD...]  transmits a frame. WORD: ip4, ip6, ipcsum, tcp, udp, sctp, tso,
+ *	                  vlan=TCI, l2=LEN, l3=LEN, l4=LEN, mss=LEN, seg=LEN (bytes in each mbuf)
+ *	on Q, off Q       enables the interrupt of the queue, or disables it
+ *	facts             prints the counters
  *	quit
- * Each is answered by "done", or "refused: why". For each frame there is a line "rx ...",
- * and for each link event "link ...".
+ * The program answers each line with "done", or with "refused: REASON". For each received frame it
+ * prints a line "rx ...", and for each link event "link ...".
  *
- * With "sleep" each queue has a thread that sleeps until its interrupt, takes what there
- * is, and asks again, as l3fwd-power does; without, all queues are polled.
+ * With "sleep", each queue has a thread that sleeps until the interrupt of the queue, receives all
+ * pending frames, and enables the interrupt again, as l3fwd-power does. Without it, the main thread
+ * polls all queues.
  */
 
 #include <errno.h>
@@ -57,7 +59,7 @@
 
 struct queue {
 	uint16_t id;
-	volatile bool asked;            /* for its interrupt */
+	volatile bool asked;            /* the interrupt is enabled */
 	volatile unsigned long wakes, frames;
 	pthread_t thread;
 };
@@ -87,9 +89,7 @@ fail(const char *fmt, ...)
 		fail("%s: %s", #call, rte_strerror(-ret_)); \
 } while (0)
 
-/*
- * Receive.
- */
+/* Receive. */
 
 static const char *
 verdict(uint64_t flags, uint64_t good, uint64_t bad)
@@ -122,7 +122,7 @@ show(const struct queue *q, const struct rte_mbuf *m)
 	funlockfile(stdout);
 }
 
-/* Takes what there is; returns how much that was. */
+/* Receive all pending frames, and return their number. */
 static unsigned int
 drain(struct queue *q)
 {
@@ -147,7 +147,7 @@ sleeper(void *arg)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	OK(rte_eth_dev_rx_intr_ctl_q(P, q->id, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL));
 	for (;;) {
-		/* Without a limit: what is not waked up by its own interrupt sleeps on. */
+		/* No time-out: a thread that its own interrupt does not wake must sleep on. */
 		pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
 		nb = rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, -1);
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
@@ -155,16 +155,17 @@ sleeper(void *arg)
 			fail("rte_epoll_wait: %s", strerror(errno));
 		q->wakes++;
 		drain(q);
-		/* An interrupt asked for while a frame waits comes at once: none is missed. */
+		/*
+		 * Enabling an interrupt while a frame is pending raises it at once, so no frame is
+		 * missed.
+		 */
 		if (q->asked)
 			OK(rte_eth_dev_rx_intr_enable(P, q->id));
 	}
 	return NULL;
 }
 
-/*
- * Transmit.
- */
+/* Transmit. */
 
 static struct rte_mbuf *
 packet(const char *hex, uint16_t room)
@@ -242,9 +243,7 @@ transmit(char *words)
 	return NULL;
 }
 
-/*
- * The port.
- */
+/* The port. */
 
 static int
 on_link(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
@@ -311,7 +310,7 @@ port_show(void)
 		printf("rss_hf=0x%" PRIx64 "\nrss_key=", rss.rss_hf);
 		for (i = 0; i < info.hash_key_size; i++)
 			printf("%02x", key[i]);
-		memset(reta, 0xFF, sizeof(reta)); /* every mask */
+		memset(reta, 0xFF, sizeof(reta)); /* sets every mask */
 		OK(rte_eth_dev_rss_reta_query(P, reta, info.reta_size));
 		printf("\nreta=");
 		for (i = 0; i < info.reta_size; i++)
@@ -348,7 +347,7 @@ facts(void)
 	funlockfile(stdout);
 }
 
-/* False: the end. */
+/* Execute a line; return false for "quit". */
 static bool
 obey(char *line)
 {
@@ -422,7 +421,7 @@ main(int argc, char **argv)
 		fail("1 to %u queues", MAX_QUEUES);
 	if (rte_eth_dev_count_avail() == 0)
 		fail("no port");
-	/* stdio would keep lines that poll() then does not see. */
+	/* stdio would buffer lines, which poll() then does not report. */
 	setvbuf(stdin, NULL, _IONBF, 0);
 	pool = rte_pktmbuf_pool_create("pool", MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
 		SOCKET_ID_ANY);

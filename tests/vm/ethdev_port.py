@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""A port of a guest on strings (ethdev_port.c), and what it should say of a frame.
+"""A remote-controlled port in a guest (ethdev_port.c), and the report that a frame must cause.
 
-What should be said is computed here, from the frame alone: by nobody who wrote
-the driver, QEMU's device, or a kernel.
+The expected report is computed here, from the bytes of the frame alone, independently of the
+driver, of QEMU's device and of the kernel.
 """
 
 import os
@@ -22,7 +22,7 @@ PROGRAM = BUILD + '/tests/vm/ethdev_port'
 
 
 class Wire:
-    """A program that sends frames it is told, and tells of those it received."""
+    """A program that transmits frames on command, and reports those that it receives."""
 
     def __init__(self, vm, *argv):
         self.program = vm.start(*argv)
@@ -30,7 +30,7 @@ class Wire:
         self.seen = len(self.program.text())
 
     def send(self, *lines):
-        """Sends frames, each with its words; waits until all are handed over."""
+        """Transmit frames, each with its words, and wait until all of them are handed over."""
         start = len(self.program.text())
         for frame, *words in lines:
             self.program.say(' '.join(['tx', frame.hex()] + list(map(str, words))))
@@ -40,9 +40,9 @@ class Wire:
             start = end.end()
 
     def received(self, number, source=None, timeout=30):
-        """
-        The next frames, in the order in which they came: waits for so many, from that
-        address. Others are forgotten.
+        """Wait for so many frames from that address; return them in the order of arrival.
+
+        Frames from other addresses are discarded.
         """
         frames, end = [], time.monotonic() + timeout
         while True:
@@ -64,7 +64,7 @@ class Wire:
 
 
 class Port(Wire):
-    """The one port of a process of its own."""
+    """The port of one process."""
 
     def __init__(self, vm, eal_args, *options):
         super().__init__(vm, PROGRAM, *eal_args, '--', *options)
@@ -74,24 +74,24 @@ class Port(Wire):
         self.reta = [int(q) for q in said.get('reta', '0').split(',')]
 
     def command(self, line):
-        """Returns what came in answer, up to and without "done"."""
+        """Execute a command and return the output up to, but without "done"."""
         start = len(self.program.text())
         end = self.program.command(line, r'^(done|refused: .*)$')
         check(end[1] == 'done', '%s: %s', line[:60], end[1])
         return self.program.text()[start:]
 
     def facts(self):
-        """By queue, its counters; by 'stats', the port's."""
+        """Return the counters of each queue by its number, and those of the port by 'stats'."""
         return {name: {k: int(v) for k, v in re.findall(r'(\w+)=(\d+)', rest)} for name, rest in
                 re.findall(r'^(?:queue)?(\d+|stats) (\w+=.*)$', self.command('facts'), re.M)}
 
     def queue_of(self, frame):
-        """Where the frame goes by its hash; 0 without one."""
+        """Return the queue that the hash of the frame selects; 0 without a hash."""
         value = view(frame, self.key).get('hash')
         return 0 if value is None else self.reta[value % len(self.reta)]
 
     def expected(self, frame):
-        """What received() should say of a frame with these bytes on the wire."""
+        """Return what received() must report for a frame with these bytes on the wire."""
         return dict(view(frame, self.key), queue=self.queue_of(frame))
 
     def close(self):
@@ -100,7 +100,7 @@ class Port(Wire):
         self.program.wait(30)
 
 
-# Packet types, by rte_mbuf_ptype.h.
+# Packet types, as in rte_mbuf_ptype.h.
 RTE_PTYPE_L2_ETHER = 1
 L3 = {4: 0x10, 6: 0x40}
 IPV4_EXT = 0x30
@@ -108,7 +108,7 @@ L4 = {6: 0x100, 17: 0x200, 132: 0x400}
 
 
 def ipv4_parts(packet):
-    """(header, protocol, addresses, what follows or None if it is a fragment)"""
+    """Return (header, protocol, addresses, the rest, or None if it is a fragment)."""
     length, = struct.unpack('>H', packet[2:4])
     header = packet[:4 * (packet[0] & 15)]
     fragment = struct.unpack('>H', packet[6:8])[0] & 0x3fff
@@ -118,7 +118,7 @@ def ipv4_parts(packet):
 def l4_verdict(proto, segment, addresses):
     half = len(addresses) // 2
     if proto == 17 and segment[6:8] == b'\0\0':
-        return 'unknown'  # the sender made none
+        return 'unknown'  # the sender computed none
     if proto == 132:
         right = segment[8:12] == struct.pack('<I', crc32c(segment[:8] + b'\0' * 4 + segment[12:]))
     else:
@@ -127,7 +127,7 @@ def l4_verdict(proto, segment, addresses):
 
 
 def view(frame, key):
-    """What a controller says of a frame: its tag, its checksums, its RSS hash."""
+    """Return what a controller must report for a frame: its tag, checksum status and RSS hash."""
     said = {'len': len(frame), 'ip': 'unknown', 'l4': 'unknown', 'ptype': RTE_PTYPE_L2_ETHER,
             'data': frame}
     kind, = struct.unpack('>H', frame[12:14])
@@ -143,7 +143,7 @@ def view(frame, key):
     elif kind == 0x86dd:
         length, proto = struct.unpack('>HB', packet[4:7])
         addresses, rest = packet[8:40], packet[40:40 + length]
-        said['ip'] = 'good'  # there is no checksum that could be wrong
+        said['ip'] = 'good'  # IPv6 has no header checksum that could be wrong
         said['ptype'] |= L3[6]
     else:
         return said
@@ -159,15 +159,15 @@ def view(frame, key):
 
 
 def ordered(frames):
-    """
-    In an order that queues, and who drains them first, have no part in; nor has it when two
-    frames differ in their tags alone.
+    """Return the frames in an order that does not depend on queues or on the order of polling.
+
+    Tags break the tie between frames that differ in nothing else.
     """
     return sorted(frames, key=lambda f: (f['data'], f.get('tci', -1)))
 
 
 def same(what, got, expected):
-    """Compares the views of frames, and says in which a difference is."""
+    """Compare the reports of frames, and name the field that differs."""
     check(len(got) == len(expected), '%s: %d frames, not %d', what, len(got), len(expected))
     for i, (g, e) in enumerate(zip(got, expected)):
         for name in sorted(set(e) & set(g) | (set(e) ^ set(g)) & {'tci', 'hash'}):

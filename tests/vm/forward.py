@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Frames between ports, every byte compared, in each way in which a device can be
-given to a process: vfio-pci behind an IOMMU, vfio-pci without, uio_pci_generic.
+"""Frames between ports, every byte compared, with each way to assign a device to a process.
 
-Two ports forward, two others on the same two hubs send and compare, or forward as well:
+The ways are vfio-pci behind an IOMMU, vfio-pci without an IOMMU, and uio_pci_generic. Two ports
+forward. Two others on the same two hubs transmit and compare, or also forward:
 
     C --- hub 0 --- A   dpdk-testpmd   B --- hub 1 --- D
     '------------  gantry-testpmd, dpdk-testpmd  ------'
 
-What a flood loses is lost in QEMU: a port without descriptors has 10,000 frames wait
-in its queue, and what exceeds them is nobody's to count. So the flood shows that what
-arrives is right, and a number of frames that all rings have room for, sent round and
-round, that nothing is lost or made up.
+QEMU loses frames in a flood: a port without descriptors queues 10,000 frames, and nobody counts the
+frames beyond that. The flood therefore shows that the frames that arrive are correct. To show that
+no frame is lost or duplicated, a number of frames that fits into all rings circulates.
 """
 
 import json
@@ -23,18 +22,21 @@ from scenario import (CALLS, PORTS, TESTPMD, check, dpdk_testpmd, drivers, eal, 
                       quit_testpmd, ring_bases, scenario, zones)
 from vm import image
 
-SIZES = (64, 65, 128, 594, 1518, 9000)  # of 9000, a forwarder's mbufs take five
-ENOUGH = 100                            # of each size; the least seen in that time is 50 times that
+SIZES = (64, 65, 128, 594, 1518, 9000)  # a forwarder needs five mbufs for 9000 bytes
+# Of each size; 50 times as many were received in the worst run.
+ENOUGH = 100
 JUMBO = '--max-pkt-len=9018', '--enable-scatter', '--tx-offloads=0x8000'  # MULTI_SEGS
-ROUNDS = '8'                            # bursts of 32 from either side: half of what a ring holds
+ROUNDS = '8'                            # bursts of 32 from either side: half of a ring
 
 
 def flood(vm, forward):
-    """The frames of gantry-testpmd through the forwarder, compared; returns a result for each size."""
+    """Send frames of gantry-testpmd through the forwarder and compare them; return a result for
+    each size.
+    """
     c, d = PORTS[2:4]
     forward.command('clear port stats all', r'cleared')
     forward.command('start')
-    # Small bursts: these send little more than the forwarder takes.
+    # Small bursts: the testers transmit little more than the forwarder can take.
     tester = vm.start(TESTPMD, *eal(c, d, prefix='tester', lcores='0'), '--', 'linerate',
                       '--sizes', ','.join(map(str, SIZES)), '--duration', '0.3', '--burst', '4',
                       '--rxd', '1024', '--mtu', '9000', '--mbuf-size', '9216',
@@ -61,7 +63,7 @@ def flood(vm, forward):
 
 
 def counters(p, port):
-    """What the controller counted, and what the driver did, by testpmd."""
+    """Return the counters of the controller and of the driver, according to testpmd."""
     start = len(p.text())
     p.command('show port xstats %d' % port)
     return {name: int(value) for name, value in
@@ -70,15 +72,17 @@ def counters(p, port):
 
 
 def circulate(vm, forward):
-    """A few frames go round through all four ports for a while; returns how far they came."""
+    """Let a few frames circulate through all four ports for a second; return how often they were
+    sent.
+    """
     forward.command('clear port xstats all')
     tester = dpdk_testpmd(vm, eal(*PORTS[2:4], prefix='tester', lcores='0,1'))
     forward.command('start')
     tester.command('start tx_first ' + ROUNDS)
     time.sleep(1)
     tester.command('stop', r'^Done\.')
-    # What is under way goes through the forwarder once more, and stays in the tester's rings,
-    # where the controller has counted it and the driver has not yet.
+    # Frames in flight pass the forwarder once more, and stay in the rings of the tester, where the
+    # controller has counted them and the driver has not yet.
     end = time.monotonic() + 20
     while True:
         a, b, c, d = found = [counters(p, n) for p in (forward, tester) for n in (0, 1)]
@@ -102,7 +106,7 @@ def circulate(vm, forward):
 
 
 def physical(vm, pid, virtual):
-    """The physical address by /proc/PID/pagemap."""
+    """Return the physical address according to /proc/PID/pagemap."""
     entry = int(vm.run('dd if=/proc/%d/pagemap bs=8 skip=%d count=1 2>/dev/null | od -An -tx8'
                        % (pid, virtual >> 12)), 16)
     check(entry >> 63, 'the page at %#x is not present', virtual)
@@ -110,10 +114,10 @@ def physical(vm, pid, virtual):
 
 
 def rings(vm, forward, iova):
-    """Whether the ring bases in both devices are the rings' addresses, with nobody's word of ours.
+    """Check that the ring bases in both devices are the addresses of the rings.
 
-    The registers are read by QEMU, where the rings are testpmd tells, the physical address the
-    kernel.
+    No code of ours takes part: QEMU reads the registers, testpmd reports the rings, and the kernel
+    reports the physical addresses.
     """
     at = sorted(address for address, _ in zones(forward, 'gantry_dma'))
     check(len(at) == 4, 'not four rings: %s', at)
@@ -125,7 +129,8 @@ def rings(vm, forward, iova):
 
 
 def calls_ring_bases(vm, iova):
-    """The same for queues of C, by the driver's register access and the process's own pagemap."""
+    """Check the queues of C in the same way, by register access of the driver and its own pagemap.
+    """
     p = vm.start(CALLS, *eal(PORTS[2], prefix='calls', lcores='0'), '--', 'ring-bases')
     p.wait()
     facts = dict(re.findall(r'^(\w+)=(\S+)$', p.text(), re.M))
@@ -139,7 +144,7 @@ def calls_ring_bases(vm, iova):
 
 
 def bars(vm, driver):
-    """What EAL mapped of C and D, and through which kernel driver."""
+    """Return what EAL mapped of C and D; check that it did so through this kernel driver."""
     p = vm.start(TESTPMD, *eal(*PORTS[2:4], prefix='tester', lcores='0'), '--', 'addresses',
                  '--json', '/tmp/addresses.json')
     p.wait()
@@ -157,7 +162,7 @@ def bars(vm, driver):
 
 
 def interrupts(vm, pattern):
-    """How many interrupts the kernel counted in the lines of /proc/interrupts that match."""
+    """Return the number of interrupts in the lines of /proc/interrupts that match."""
     total = 0
     for line in vm.run('cat /proc/interrupts').splitlines():
         if re.search(pattern, line):
@@ -166,7 +171,7 @@ def interrupts(vm, pattern):
 
 
 def link_interrupt(vm, forward, pattern):
-    """Whether pulling the cable is told by an interrupt; returns how many came."""
+    """Check that a pulled cable raises an interrupt; return the number of interrupts."""
     before = interrupts(vm, pattern)
     for up, state in ((False, 'down'), (True, 'up')):
         start = len(forward.text())
@@ -179,7 +184,7 @@ def link_interrupt(vm, forward, pattern):
 
 
 def forwarding(run, vm, driver, iova, irq):
-    """All of it, by a kernel driver."""
+    """Run all parts with one kernel driver."""
     a, b, c, d = PORTS[:4]
     vm.bind(driver, a, b, c, d)
     facts = run.facts

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Frames that ask of a controller all it can do, and what must be on the wire then.
+"""Frames that exercise all functions of a controller, and the frames that must then be on the wire.
 
-Each has a source port of its own, and so a place in a sorted list.
+Each frame has its own source port, which determines its place in a sorted list.
 """
 
 import itertools
@@ -18,13 +18,13 @@ VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6 = 1, 4
 
 
 class Target:
-    """Whom frames are for."""
+    """The addressee of frames."""
 
     def __init__(self, mac, ip4, ip6):
         self.mac, self.ip = mac, {4: ip4, 6: ip6}
 
     def packet(self, version, proto, segment, **how):
-        """A frame for it with an IP packet in it."""
+        """Return a frame with an IP packet for the addressee."""
         vlan = how.pop('vlan', None)
         make = ipv4 if version == 4 else ipv6
         source = IP_A if version == 4 else IP6_A
@@ -41,7 +41,7 @@ def payload(length):
 
 
 def plain(to):
-    """Frames as they are: right ones and wrong ones."""
+    """Yield frames to be sent unchanged, correct ones and incorrect ones."""
     port = itertools.count(2048)
     for version in 4, 6:
         for n in LENGTHS + JUMBO:
@@ -61,7 +61,7 @@ def plain(to):
     yield to.packet(4, 17, good, bad=True)
     yield to.packet(4, 17, to.segment(4, udp, payload(50), sport=next(port), checksum=0))
     yield to.packet(4, 1, icmp_echo(payload(56), ident=next(port), reply=True))
-    # A fragment, which has no ports and no checksum of its own.
+    # A fragment, which has no ports and no checksum of layer 4.
     f = to.packet(4, 17, to.segment(4, udp, payload(600), sport=next(port)))
     head = f[14:18] + struct.pack('>HH', next(port), 0x2000) + f[22:24] + b'\0\0' + f[26:34]
     yield f[:14] + head[:10] + struct.pack('>H', csum(head)) + head[12:] + f[34:]
@@ -70,7 +70,7 @@ def plain(to):
 
 
 def blank(frame, version, proto):
-    """The frame with the checksums left to somebody else."""
+    """Return the frame with its checksums left for the controller to insert."""
     l3 = 20 if version == 4 else 40
     at = 14 + l3 + {6: 16, 17: 6, 132: 8}[proto]
     frame = frame[:at] + bytes(4 if proto == 132 else 2) + frame[at + (4 if proto == 132 else 2):]
@@ -78,9 +78,9 @@ def blank(frame, version, proto):
 
 
 def cut(frame, version, mss):
-    """
-    What TCP segmentation must make of a frame, if it has neither FIN nor PSH: QEMU's does not
-    leave them to the last segment. (models-agree lists that.)
+    """Yield the segments that TCP segmentation must make of a frame without FIN and PSH.
+
+    QEMU does not leave FIN and PSH to the last segment (models-agree lists that).
     """
     l3 = 20 if version == 4 else 40
     headers = 14 + l3 + 20
@@ -97,7 +97,7 @@ def cut(frame, version, mss):
 
 
 def requests(to):
-    """(frame, words for ethdev_port, frames on the wire)"""
+    """Yield (frame, words for ethdev_port, frames on the wire)."""
     port = itertools.count(4096)
     for version, proto, n, vlan, seg in itertools.product((4, 6), (17, 6, 132), (20, 1001, 8000),
                                                           (None, 0x2064), (None, 256)):
@@ -113,7 +113,7 @@ def requests(to):
         words += ['seg=%d' % seg] if seg else []
         yield (blank(to.packet(version, proto, segment), version, proto), words,
                [to.packet(version, proto, segment, vlan=vlan)])
-    # The header's checksum alone; a wrong one further in stays wrong.
+    # Only the checksum of the IP header; an incorrect one of layer 4 stays incorrect.
     f = to.packet(4, 17, to.segment(4, udp, payload(100), sport=next(port), checksum=0x4321))
     yield f[:24] + b'\0\0' + f[26:], ['ip4', 'ipcsum', 'l2=14', 'l3=20'], [f]
     yield f[:36] + b'\xff' + f[37:], [], [f[:36] + b'\xff' + f[37:]]
@@ -132,7 +132,8 @@ def requests(to):
 
 
 def kernel_requests(to):
-    """What a kernel asks of a controller: (words for packet_socket, frames on the wire)."""
+    """Yield what a kernel requests of a controller: (words for packet_socket, frames on the wire).
+    """
     for sport, (version, proto, n, mss) in enumerate((
             (4, 17, 900, 0), (6, 17, 901, 0), (4, 6, 902, 0), (6, 6, 8000, 0), (4, 6, 8000, 1448),
             (6, 6, 9001, 1400), (4, 6, 60000, 8948), (6, 6, 40000, 536)), 5000):
@@ -140,7 +141,7 @@ def kernel_requests(to):
                                                  sport=sport))
         start = 14 + (20 if version == 4 else 40)
         offset = 6 if proto == 17 else 16
-        # In the place of the checksum the sum of the pseudo-header.
+        # The checksum field holds the sum of the pseudo-header.
         ends = f[26:34] if version == 4 else f[22:54]
         pseudo = ~csum(ends + struct.pack('>HH', proto, len(f) - start)) & 0xffff
         at = start + offset
@@ -156,9 +157,9 @@ def tagged(frame, tci):
 
 
 def counted(frames, vid):
-    """
-    What a Linux kernel counts that these frames are for, that is in one VLAN, and that listens
-    on none of their ports.
+    """Return what a Linux kernel must count of these frames.
+
+    The kernel is the addressee, is in one VLAN, and listens on none of the ports.
     """
     total = dict.fromkeys(('IpExt.InCsumErrors', 'Udp.NoPorts', 'Udp.InCsumErrors', 'Udp6NoPorts',
                            'Udp6InCsumErrors', 'Tcp.OutRsts', 'Tcp.InCsumErrors'), 0)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""DPDK in a guest with soft NICs, behind a virtual IOMMU: our driver, then upstream's, between
-two kernels of the host.
+"""DPDK in a guest with soft NICs, behind a virtual IOMMU, between two kernels of the host.
 
     namespace near, gt0 --- A   dpdk-testpmd in the guest   B --- gt1, namespace far
+
+The driver of the guest is ours, and then the upstream one.
 """
 
 import functools
@@ -20,16 +21,16 @@ from soft_nic import (Cable, Flood, Namespace, SoftNic, deliver, digest, listen,
 from vm import image
 
 NEAR, FAR = '10.9.0.1', '10.9.0.2'
-# Around what an mbuf holds, what a frame holds, and the MTU.
+# Around the limits of an mbuf and of a frame, and around the MTU.
 SPANS = (0, 64), (1460, 1480), (2000, 2060), (4040, 4110), (MTU - 60, MTU - 28)
 JOINED, OTHER = mac('01:00:5e:05:06:07'), mac('01:00:5e:7a:7b:7c')
-# The longest frame has a tag, and its FCS; longer ones than an mbuf come and go in several.
+# The longest frame has a tag and its FCS. A frame longer than an mbuf takes several mbufs.
 JUMBO = '--max-pkt-len=%d' % (MTU + 22), '--enable-scatter', '--tx-offloads=0x8000'
 RX_COUNTS = 'rx_frames', 'rx_no_desc', 'rx_filtered', 'rx_bad', 'rx_off'
 
 
 class Forwarder:
-    """testpmd in the guest, and what is at both ends of its two wires."""
+    """testpmd in the guest, and the sockets at the far ends of its two wires."""
 
     def __init__(self, vm, nic, near, far, ours):
         self.vm, self.nic, self.near, self.far, self.ours = vm, nic, near, far, ours
@@ -42,7 +43,7 @@ class Forwarder:
         self.forward()
 
     def ask(self, *lines, pattern=''):
-        """Each line is answered by the pattern."""
+        """Enter lines; testpmd must answer each with the pattern."""
         for line in lines:
             self.pmd.command(line, pattern, 120)
 
@@ -62,7 +63,7 @@ class Forwarder:
             time.sleep(0.2)
 
     def crosses(self, frame, expected=None, back=False):
-        """That a frame comes out at the other side as expected: as it is."""
+        """Check that a frame comes out at the other side as expected, or unchanged."""
         ends = (self.near_end, self.far_end)[::-1 if back else 1]
         ends[0].send(frame)
         ends[1].receive(lambda f: f == (expected or frame))
@@ -72,13 +73,16 @@ class Forwarder:
         self.crosses(noise(100, 2), back=True)
 
     def crosses_after_flood(self):
-        """Frames of the flood that waited in the TAP come first; they may fill the socket."""
+        """Wait for the end of a flood, and check both directions.
+
+        Frames of the flood that waited in the TAP come first, and may fill the socket.
+        """
         self.nic.settled()
         self.far_end.drain()
         self.both_ways()
 
     def is_stopped(self, frame, passes):
-        """That a frame does not come out, though one behind it does."""
+        """Check that a frame does not come out, although a later one does."""
         self.near_end.send(frame, passes)
         got = self.far_end.receive(lambda f: f in (frame, passes))
         check(got == passes, 'a frame came that should not: %s', frame[:20].hex())
@@ -91,7 +95,7 @@ class Forwarder:
         self.abandon()
 
     def abandon(self):
-        """The same when testpmd is gone with its guest."""
+        """Close the ends after testpmd has ended together with its guest."""
         self.near_end.close()
         self.far_end.close()
 
@@ -135,7 +139,7 @@ def vlans(f):
 
 
 def multicast(f):
-    """Groups that were added arrive, and others do not."""
+    """Frames to an added group arrive, and others do not."""
     own = mac(f.nic.now()['a']['mac'])
     f.ask('set promisc all off', 'set allmulti all off')
     f.is_stopped(noise(100, 3), noise(100, 4, dst=own))
@@ -150,7 +154,7 @@ def multicast(f):
 
 
 def drops(f):
-    """What finds no descriptor is what the device counts, and what the driver does."""
+    """The driver reports as many frames without a descriptor as the device counts."""
     sent = 3000
     f.ask('stop', pattern=r'^Done\.')
     before, counted = f.device(), port_stats(f.pmd, 0)['RX-missed']
@@ -177,7 +181,7 @@ def stop_and_start(f, times):
 
 
 def reattach(f, times):
-    """The driver lets go of the device, and takes it again."""
+    """The driver releases the device and takes it again."""
     for _ in range(times):
         f.ask('stop', pattern=r'^Done\.')
         f.ask('port stop 0', pattern=r'^Done')
@@ -191,14 +195,14 @@ def reattach(f, times):
 
 
 def queues(f, flood, times):
-    """
-    A queue that was stopped receives nothing, in spite of a flood; queues that were started again
-    receive and send. Each frame of the flood is counted, whatever became of it.
+    """A stopped queue receives nothing during a flood; restarted queues receive and transmit.
+
+    Each frame of the flood is counted, whatever happens to it.
     """
     before, sent = f.device(), taps(f.near)['gt0']
     with Flood(f.near_end, *flood):
         for _ in range(times):
-            f.ask('stop', pattern=r'^Done\.')  # testpmd stops no queue that it forwards from
+            f.ask('stop', pattern=r'^Done\.')  # testpmd does not stop a queue while it forwards
             f.ask('port 0 rxq 0 stop', 'port 1 txq 0 stop')
             start = counter(f, 'a', 'rx_frames')
             moves(f, 'a', 'rx_off')
@@ -213,7 +217,7 @@ def queues(f, flood, times):
 
 
 def ends_under_flood(f, flood, *steps):
-    """The guest comes to its end while frames cross it."""
+    """The guest ends while frames cross it."""
     with Flood(f.near_end, *flood):
         moves(f, 'b', 'tx_frames')
         for step in steps:
@@ -232,7 +236,7 @@ def moves(f, port, name):
 
 
 def taps(namespace):
-    """How many frames of each interface the daemon took."""
+    """Return how many frames of each interface the daemon has read."""
     text = namespace.run(image.find_program('ip'), '-o', '-s', 'link')
     return {name: int(count) for name, count in
             re.findall(r'^\d+: (\w+).*TX:[^\\]*\\ +\d+ +(\d+)', text, re.M)}
@@ -273,7 +277,7 @@ def guest_dpdk(run):
         f = Forwarder(vm, nic, near, far, ours)
         f.crosses_after_flood()
         ends_under_flood(f, flood, vm.kill, functools.partial(nic.wait_client_gone, 'a', 'b'))
-        # The daemon serves the next guest, whose frames cross.
+        # The daemon serves the next guest, and frames cross.
         vm = run.boot(soft=sockets)
         f = Forwarder(vm, nic, near, far, ours)
         f.crosses_after_flood()

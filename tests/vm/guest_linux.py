@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Debian's kernel and its igb on soft NICs: a driver that knows nothing of gantry.
+"""Debian's kernel and its igb driver, which are not aware of gantry, on soft NICs.
 
     eth0 --- TAP gt0, a namespace of the host       eth1 --- pair --- eth2
 """
@@ -23,13 +23,13 @@ OFFLINE = 'Register', 'Eeprom', 'Interrupt', 'Loopback', 'Link'
 
 
 class Guest:
-    """The guest, with its first port at the TAP."""
+    """The guest, whose first port is connected to the TAP."""
 
     def __init__(self, run, vm, nic, host, cable):
         self.run, self.vm, self.nic, self.host, self.cable = run, vm, nic, host, cable
 
     def load(self):
-        """igb, and what the first port gets by a distribution's scripts."""
+        """Load igb, and configure the first port as the scripts of a distribution do."""
         self.vm.run('modprobe igb && cd /sys/bus/pci/devices && ls -d %s' % ' '.join(
             '%s/net/eth%d' % (address, i) for i, address in enumerate(self.vm.ports)))
         self.configure()
@@ -44,7 +44,9 @@ class Guest:
         self.vm.wait_for('[ "$(cat /sys/class/net/%s/carrier)" = 1 ]' % name, 60)
 
     def ping(self, address=GUEST, size=56):
-        """From the host: answered within some seconds, as a link that comes up drops frames."""
+        """Ping the guest from the host; allow some seconds, because a link that comes up drops
+        frames.
+        """
         self.host.run('ping', '-n', '-q', '-c', '1', '-w', '30', '-i', '0.2', '-M', 'do', '-s',
                       str(size), address)
 
@@ -52,7 +54,7 @@ class Guest:
         text = self.host.run(image.BUILD + '/tests/vm/ping_sizes', GUEST, '0', str(last),
                              timeout=300, status=None)
         m = re.search(r'sent=(\d+)\nequal=(\d+)', text)
-        if not m or m[1] != m[2]:   # whose loss was it? of the guest's ICMP, or on the way
+        if not m or m[1] != m[2]:   # collect counters that show where the ping was lost
             text += self.vm.run('grep -h Icmp: /proc/net/snmp; cat /proc/buddyinfo') + \
                 self.host.run('grep', 'Icmp:', '/proc/net/snmp')
         check(m and m[1] == m[2] == str(last + 1), 'ping of all sizes: %s', text)
@@ -63,7 +65,7 @@ class Guest:
                                                  self.vm.run('ethtool -S eth0'), re.M)}
 
     def snapshot(self):
-        """What the device has counted, and what the driver has, of the same frames."""
+        """Return the counters of the device and of the driver for the same frames."""
         device = None
         while True:
             before, device = device, self.nic.settled()['a']['device']
@@ -76,7 +78,7 @@ class Guest:
 
 
 def registers(g):
-    """ethtool -d, and -e: the words of the EEPROM have their sum and begin with the address."""
+    """ethtool -d and -e: the EEPROM has the correct checksum and begins with the address."""
     text = g.vm.run('ethtool -d eth0')
     values = {int(a, 16): int(v, 16) for a, v in
               re.findall(r'^0x([0-9A-Fa-f]{5}): .*? 0x([0-9A-Fa-f]+)$', text, re.M)}
@@ -93,7 +95,7 @@ def eeprom(g):
 
 
 def write_eeprom(g):
-    """ethtool -E: a byte is other than before, and the sum (word 0x3f) is right again."""
+    """ethtool -E: one byte changes, and the checksum (word 0x3f) is correct again."""
     before = eeprom(g)
     g.vm.run('ethtool -E eth0 magic 0x10c98086 offset 0x40 value %#x' % (before[0x40] ^ 0x5a))
     after = eeprom(g)
@@ -104,7 +106,8 @@ def write_eeprom(g):
 
 
 def speeds(g):
-    """The link has the one speed that the guest advertises; then all again."""
+    """The link has the single speed that the guest advertises; then the guest advertises all again.
+    """
     for modes, speed in ('0x008', 100), ('0x002', 10), ('0x02f', 1000):
         g.vm.run('ethtool -s eth0 advertise ' + modes)
         g.vm.wait_for('[ "$(cat /sys/class/net/eth0/speed)" = %d ]' % speed, 60)
@@ -113,9 +116,10 @@ def speeds(g):
 
 
 def self_test(g, times=10):
-    """
-    ethtool -t; in one round of some all must be well: the interrupt test gives the device 10 ms,
-    which an emulator may need itself, and the link test does not wait for a link torn down before.
+    """ethtool -t: in one of several rounds, all tests must pass.
+
+    The interrupt test gives the device 10 ms, which an emulator may need for itself. The link test
+    does not wait for a link that an earlier test took down.
     """
     g.vm.run('ethtool -t eth0 online', 120)
     for n in range(times):
@@ -132,7 +136,7 @@ def self_test(g, times=10):
 
 
 def statistics(g):
-    """ethtool -S counts what the device counts, while nothing but a ping's frames are there."""
+    """ethtool -S counts what the device counts, while only the frames of a ping are on the wire."""
     g.ping()
     device, driver = g.snapshot()
     g.host.run('ping', '-n', '-q', '-c', '50', '-i', '0.01', '-s', '1000', GUEST)
@@ -144,14 +148,15 @@ def statistics(g):
 
 
 def vlans(g):
-    """Tags made and taken out by the controller, and by the kernel; guest to guest, and raw."""
+    """The controller or the kernel inserts and strips tags, from guest to guest and in raw frames.
+    """
     vm = g.vm
     vm.run('modprobe 8021q')
     for n, name in (1, 'left'), (2, 'right'):
         ip(vm, 'netns add ' + name, 'link set eth%d netns %s' % (n, name),
            '-n %s link set eth%d mtu %d up' % (name, n, MTU),
            '-n %s addr add 10.8.0.%d/24 dev eth%d' % (name, n, n))
-        for vid in VID, VID + n:  # the second at one end only
+        for vid in VID, VID + n:  # the second VLAN exists at one end only
             ip(vm, '-n %s link add link eth%d name v%d type vlan id %d' % (name, n, vid, vid),
                '-n %s link set v%d up' % (name, vid),
                '-n %s addr add 10.8.%d.%d/24 dev v%d' % (name, vid, n, vid))
@@ -166,7 +171,7 @@ def vlans(g):
     check('100% packet loss' in text, 'a VLAN that the peer does not have: %s', text)
     for name in 'left', 'right':
         ip(vm, 'netns del ' + name)
-    # Raw frames on the TAP: a question in a VLAN is answered in that VLAN.
+    # Raw frames on the TAP: the answer to a request in a VLAN is in that VLAN.
     ip(vm, 'link add link eth0 name v%d type vlan id %d' % (VID, VID), 'link set v%d up' % VID,
        'addr add 10.9.100.2/24 dev v%d' % VID)
     ask = arp_request(bytes([10, 9, 100, 2]), bytes([10, 9, 100, 1]))
@@ -180,7 +185,7 @@ def vlans(g):
 
 
 def multicast(g):
-    """Groups that were joined arrive, others do not; but do with allmulticast."""
+    """Frames to a joined group arrive; frames to another group arrive only with allmulticast."""
     ip(g.vm, 'maddr add %s dev eth0' % JOINED)
     for group, state, arrives in (JOINED, 'off', 1), (OTHER, 'off', 0), (OTHER, 'on', 1), (OTHER, 'off', 0):
         ip(g.vm, 'link set eth0 allmulticast ' + state)
@@ -189,11 +194,12 @@ def multicast(g):
         now, after = g.snapshot()
         moved = [now[k] - before[k] for k in ('rx_frames', 'rx_filtered')] + \
             [after['multicast'] - counted['multicast']]
-        # A kernel now and then says something to a group by itself.
+        # The kernel occasionally sends a frame to a group by itself.
         check([n // 50 for n in moved] == [arrives, 1 - arrives, arrives], '%s, allmulticast %s: '
               '%s frames of 50 came, were filtered, and counted by the driver', group, state, moved)
     ip(g.vm, 'maddr del %s dev eth0' % JOINED)
-    g.host.run('ping', '-6', '-n', '-q', '-c', '1', '-w', '30', GUEST6)  # neighbours are a group
+    # Neighbour discovery uses a group.
+    g.host.run('ping', '-6', '-n', '-q', '-c', '1', '-w', '30', GUEST6)
 
 
 def file_each_way(g):
@@ -230,9 +236,9 @@ def reload(g, times):
 
 
 def drops(g):
-    """
-    Frames while the guest's CPUs stand still: some find a descriptor, the rest are counted by
-    the device, and as many by the driver's statistics.
+    """While the CPUs of the guest stand still, some frames find a descriptor.
+
+    The device counts all others, and the statistics of the driver contain the same number.
     """
     sent = 3000
     before, counted = g.snapshot()
@@ -252,7 +258,7 @@ def drops(g):
 
 
 def second_client(g):
-    """Another client is told that the device is taken, and the guest does not notice."""
+    """The daemon refuses another client as busy, and the guest is not affected."""
     try:
         vfio_user.Client(g.nic.socket('a')).close()
     except OSError as e:
@@ -309,7 +315,7 @@ def guest_linux(run):
         nic.wait_client_gone('a', 'b', 'c')
     nic.check_quiet()
 
-    # The next client: interrupts by a wire, which is a level, and an IOMMU.
+    # The next client uses the legacy interrupt, which is a level, and an IOMMU.
     vm = run.boot(soft=sockets, append='pci=nomsi')
     g = Guest(run, vm, nic, host, cable)
     g.load()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""A card that is pulled while packets flow, and put back."""
+"""A card is pulled while packets flow, and plugged in again."""
 
 import re
 
@@ -11,7 +11,7 @@ UNPLUG_LIMIT = 60
 
 
 def flow(p, ports):
-    """Waits until each port has received something since now."""
+    """Wait until each port has received a packet since the call; return the total."""
     before = {n: port_stats(p, n)['RX-packets'] for n in ports}
     for n in ports:
         for _ in range(200):
@@ -23,7 +23,7 @@ def flow(p, ports):
 
 
 def pull_and_plug(vm, driver, options):
-    """Pulls and plugs the card of port 0; returns what both ports had received before and after."""
+    """Pull and plug the card of port 0; return what both ports had received before and after."""
     p = dpdk_testpmd(vm, eal(*PORTS[:2]), options)
     p.command('start tx_first')
     frames = [flow(p, (0, 1))]
@@ -52,11 +52,12 @@ def hot_unplug(run):
     """device_del while packets flow: removal event, no crash, no hang, plugged again"""
     vm = run.boot()
     vm.bind('vfio-pci', *PORTS[:2])
-    # vfio-pci asks for its device back, whether the application watches the kernel's events or not.
+    # vfio-pci requests its device back, whether or not the application monitors kernel events.
     run.facts['vfio_frames'] = pull_and_plug(vm, 'vfio-pci', [])
     run.facts['vfio_watching_frames'] = pull_and_plug(vm, 'vfio-pci', ['--hot-plug'])
     vm.close()
-    # With uio_pci_generic the card is gone at once, and who didn't watch would get SIGBUS.
+    # With uio_pci_generic the card disappears at once, and an application that does not monitor
+    # events gets SIGBUS.
     vm = run.boot(iommu=False)
     vm.bind('uio_pci_generic', *PORTS[:2])
     run.facts['uio_frames'] = pull_and_plug(vm, 'uio_pci_generic', ['--hot-plug'])

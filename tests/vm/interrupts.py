@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Interrupts of a real PCI device: a queue's wakes who waits for that queue, the
-link's tells of the link. In each DMA mode that an IOMMU allows."""
+"""Interrupts of a real PCI device, in each DMA mode that an IOMMU allows.
+
+The interrupt of a queue wakes only the thread that waits for that queue; the link interrupt reports
+changes of the link.
+"""
 
 import itertools
 import re
@@ -11,14 +14,14 @@ from packets import ether, ipv4, udp
 from scenario import (PORTS, check, dpdk_testpmd, eal, in_mode, port_stats, quit_testpmd,
                       scenario)
 
-QUEUES = 8    # QEMU's 82576 has ten vectors: one is the link's
-OWN = 9       # queues that can have one each
-MANY = 12     # queues that can't
+QUEUES = 8    # QEMU's 82576 has ten vectors: one is for the link
+OWN = 9       # queues that can have a vector each
+MANY = 12     # more queues than vectors
 TURNS = 3
 
 
 def vectors(vm, address):
-    """How often each MSI-X vector of a device was raised, on all cores."""
+    """Return how often each MSI-X vector of a device was raised, on all cores."""
     counts = {}
     for line in vm.run('cat /proc/interrupts').splitlines():
         m = re.search(r'vfio-msix\[(\d+)\]\(%s\)' % re.escape(address), line)
@@ -32,9 +35,10 @@ def raised(before, after):
 
 
 def settled(port, vm, address):
-    """
-    What was counted, once no thread runs: after its last frame one has to ask for the next
-    interrupt, and may be woken by that of a frame that it has taken already.
+    """Return the counters once no thread runs.
+
+    After its last frame a thread enables the next interrupt, and the interrupt of a frame that it
+    has already received may still wake it.
     """
     before = None
     for _ in range(50):
@@ -47,7 +51,7 @@ def settled(port, vm, address):
 
 
 def frames_for(port, queue, number):
-    """Frames of different flows that the port's hash gives to a queue."""
+    """Return frames of different flows that the hash of the port assigns to a queue."""
     found, flow = [], 1024
     while len(found) < number:
         f = ether(ipv4(udp(b'%d' % flow, sport=flow), 17)).ljust(60, b'\0')
@@ -58,14 +62,15 @@ def frames_for(port, queue, number):
 
 
 def queues_interrupts(run, vm, dma):
-    """Those of the queues, with two ports on one hub."""
+    """Test the interrupts of the queues, with two ports on one hub."""
     a, (device, far) = PORTS[0], in_mode(dma, *PORTS[:2])
     port = Port(vm, eal(device, prefix='a'), 'queues=%d' % QUEUES, 'sleep', 'lsc')
     peer = Port(vm, eal(far, prefix='b', lcores='0'))
     check(port.driver == 'net_gantry_igb', 'the driver is %s', port.driver)
     frames = {q: frames_for(port, q, 32) for q in range(QUEUES)}
 
-    # Not asked for: frames wait, and nobody is told. The last one's queue asks.
+    # If the interrupt is disabled, frames are pending and no thread wakes. Only the last queue has
+    # its interrupt enabled.
     last = QUEUES - 1
     port.command('on %d' % last)
     facts, before = port.facts(), vectors(vm, a)
@@ -78,12 +83,12 @@ def queues_interrupts(run, vm, dma):
     now = port.facts()
     for q in range(last):
         check(now[str(q)] == facts[str(q)], 'queue %d was looked at: %s', q, now)
-    # Asked for now: at once.
+    # Enabling the interrupt wakes the thread at once.
     for q in range(last):
         port.command('on %d' % q)
         same('queue %d, asked for late' % q, port.received(1), [port.expected(frames[q][0])])
 
-    # Each queue's frames wake its thread and no other: not for a nanosecond.
+    # The frames of a queue wake the thread of that queue and no other, not even for a nanosecond.
     wakes = 0
     for turn in range(TURNS):
         for q in range(QUEUES):
@@ -101,7 +106,7 @@ def queues_interrupts(run, vm, dma):
             check(now[str(q)]['cpu_ns'] > facts[str(q)]['cpu_ns'], 'it received in its sleep')
             wakes += woken
 
-    # One queue does not want to be told; the others do.
+    # One queue disables its interrupt; the others are not affected.
     port.command('off 3')
     facts, before = port.facts(), vectors(vm, a)
     for f in frames[3][:5] + frames[4][:1]:
@@ -113,7 +118,7 @@ def queues_interrupts(run, vm, dma):
     port.command('on 3')
     same('queue 3, asked for again', port.received(5), [port.expected(f) for f in frames[3][:5]])
 
-    # Many, for all queues in turn: in each queue its own, in order.
+    # Many frames, for all queues in turn: each queue receives its own, in order.
     facts, before = port.facts(), vectors(vm, a)
     for i in range(32):
         for q in range(QUEUES):
@@ -123,7 +128,7 @@ def queues_interrupts(run, vm, dma):
         same('queue %d of all' % q, [f for f in got if f['queue'] == q],
              [port.expected(f) for f in frames[q]])
 
-    # Nothing to do: no thread runs.
+    # Without frames, no thread runs.
     facts, before = settled(port, vm, a)
     vm.run('sleep 2')
     check(raised(before, vectors(vm, a)) == {}, 'interrupts without frames')
@@ -134,8 +139,8 @@ def queues_interrupts(run, vm, dma):
                      interrupts=sum(vectors(vm, a).values()))
     port.close()
 
-    # More queues than vectors: each is woken by its frames. Those without a vector of their own
-    # share the link's, and are woken together.
+    # With more queues than vectors, the frames of each queue still wake its thread. The queues
+    # without a vector of their own share the vector of the link, and wake together.
     port = Port(vm, eal(device, prefix='a'), 'queues=%d' % MANY, 'sleep', 'lsc')
     for q in range(MANY):
         port.command('on %d' % q)
@@ -150,7 +155,8 @@ def queues_interrupts(run, vm, dma):
             if other != q and min(other, q) < OWN:
                 check(now[str(other)] == facts[str(other)],
                       'a frame of queue %d woke the thread of queue %d: %s', q, other, now)
-    # One that does not ask is left alone, and told as soon as it asks.
+    # A thread that has disabled its interrupt sleeps on, and wakes as soon as it enables the
+    # interrupt.
     port.command('off %d' % OWN)
     facts, before = settled(port, vm, a)
     f = frames_for(port, OWN, 1)[0]
@@ -170,12 +176,12 @@ def queues_interrupts(run, vm, dma):
 
 
 def set_link(vm, name, up):
-    """Plugs or pulls the cable, at the hub's end (net<n>) or at the card's (nic<n>)."""
+    """Plug or pull the cable, at the end of the hub (net<n>) or of the card (nic<n>)."""
     vm.monitor.execute('set_link', name=name, up=up)
 
 
 def links_interrupts(run, vm, dma):
-    """Those of the link, with two ports on one hub."""
+    """Test the interrupts of the link, with two ports on one hub."""
     a, (device, far) = PORTS[0], in_mode(dma, *PORTS[:2])
     port = Port(vm, eal(device, prefix='a'), 'queues=2', 'sleep', 'lsc')
     peer = Port(vm, eal(far, prefix='b', lcores='0'))
@@ -195,10 +201,10 @@ def links_interrupts(run, vm, dma):
                   raised(before, vectors(vm, a)))
             changes += 1
             if not up:
-                # Lost, and no harm done. (The other way a hub of QEMU's with nobody who
-                # can take a frame keeps it, as no cable does.)
+                # The frame is lost, which does no harm. (In the other direction, a hub of QEMU
+                # keeps a frame if no port can take it, unlike a cable.)
                 port.send([frames[0][turn]])
-        # Queues still have their own interrupts, and nothing comes of what was lost.
+        # Queues still have their own interrupts, and the lost frame has no effect.
         for q in range(2):
             before = vectors(vm, a)
             peer.send([frames[q][turn]])
@@ -210,9 +216,9 @@ def links_interrupts(run, vm, dma):
     port.close()
     peer.close()
 
-    # As a stock application hears of it, in the midst of traffic.
+    # The events as a stock application receives them, during traffic.
     p = dpdk_testpmd(vm, eal(device, far), ['--print-event=intr_lsc'], ready=r'^Done$')
-    for n in 0, 1:  # their negotiation has ended
+    for n in 0, 1:  # the ports have completed autonegotiation
         p.expect('Port %d: link state change event' % n)
     p.command('start tx_first')
     for name, number in (('net1', 1), ('nic0', 0)):
@@ -250,13 +256,13 @@ def rx_intr(run):
 
 @scenario('link-intr')
 def link_intr(run):
-    """Link-status interrupts, alone and beside queues', when QEMU's link goes down and up"""
+    """Link-status interrupts, alone and with queue interrupts, when QEMU's link goes down and up"""
     links_interrupts(run, two_ports(run), 'direct')
 
 
 @scenario('intr', ('window', 'strict'))
 def intr(run, dma):
-    """What rx-intr and link-intr do, one after the other"""
+    """The tests of rx-intr and link-intr, one after the other"""
     vm = two_ports(run)
     queues_interrupts(run, vm, dma)
     links_interrupts(run, vm, dma)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Linux's igb at the far end of the wire: what each side sends and asks its controller
-to do, the other checks; then a kernel's stack at either end, for ping and iperf3.
+"""Linux's igb at the far end of the wire: each side checks what the other one transmits.
+
+Each side also requests offloads of its controller, whose result the other one checks. Then the
+network stacks of two kernels exchange pings and iperf3 traffic:
 
     namespace near --- gt0, wire of a soft NIC --- gantry-testpmd --- 82576
                                                                         |
@@ -27,7 +29,8 @@ VID = 100
 
 
 def ip(vm, *commands):
-    """iproute2's: the guest's shell has one of its own that knows less."""
+    """Run commands of iproute2, because the ip command of busybox in the guest has fewer functions.
+    """
     vm.run(' && '.join('%s %s' % (IP, c) for c in commands))
 
 
@@ -40,7 +43,7 @@ def within(vm, namespace, command, **how):
 
 
 def far_end(vm, address):
-    """Linux's igb in a namespace of its own; returns the interface's name, and whom to send to."""
+    """Put Linux's igb into a namespace; return the name of the interface, and its addressee."""
     vm.bind('igb', address)
     name = vm.run('ls /sys/bus/pci/devices/%s/net' % address).strip()
     hardware = vm.run('cat /sys/class/net/%s/address' % name).strip()
@@ -52,7 +55,7 @@ def far_end(vm, address):
 
 
 def counters(vm):
-    """Of the far kernel: 'Udp.NoPorts', 'Udp6NoPorts', ..."""
+    """Return the counters of the far kernel: 'Udp.NoPorts', 'Udp6NoPorts', ..."""
     text = within(vm, 'far', 'cat /proc/net/snmp /proc/net/netstat /proc/net/snmp6')
     found = {name: int(value) for name, value in re.findall(r'^(\w+)\s+(\d+)$', text, re.M)}
     for group, names, values in re.findall(r'^(\w+): (.*)\n\1: (.*)$', text, re.M):
@@ -61,8 +64,8 @@ def counters(vm):
 
 
 def compare(vm, address, name, to, facts):
-    """Frame by frame, both ways."""
-    # Linux believes no controller about what it receives.
+    """Compare frame by frame, in both directions."""
+    # Linux must not rely on the checksum status that its controller reports.
     within(vm, 'far', 'ethtool -K %s rx off gro off' % name)
     vm.run('modprobe 8021q')
     ip(vm, '-n far neigh add %s lladdr %s dev %s' % (NEAR, A.hex(':'), name),
@@ -72,7 +75,7 @@ def compare(vm, address, name, to, facts):
     port = Port(vm, eal(address), 'queues=4', 'mtu=%d' % MTU)
     linux = Wire(vm, *inside('far', SOCKET, name))
 
-    # From Linux, as they are: what our receiver says of them.
+    # Linux transmits the frames unchanged; check what our receiver reports.
     frames = list(plain(to))
     linux.send(*([f] for f in frames))
     got = port.received(len(frames), A)
@@ -82,7 +85,7 @@ def compare(vm, address, name, to, facts):
     facts['rx_queues'] = sorted({f['queue'] for f in got})
     facts['rx_hashes'] = len({f['hash'] for f in got if 'hash' in f})
 
-    # With Linux's controller making checksums, segments and tags.
+    # The controller of Linux inserts checksums and tags, and segments.
     asked = list(kernel_requests(to))
     wanted = [f for _, many in asked for f in many]
     linux.send(*(line for line, _ in asked))
@@ -98,8 +101,8 @@ def compare(vm, address, name, to, facts):
     check(all(f['tci'] == VID for f in got), 'a tag is not %d', VID)
     facts['rx_tagged'] = len(got)
 
-    # To Linux, with ours making them; and plain ones, as the kernel's counters must tell wrong
-    # from right.
+    # Our controller does the same for frames to Linux. Unchanged frames follow, among which the
+    # counters of the kernel must distinguish correct from incorrect ones.
     lines = [[f] + words for f, words, _ in requests(to)] + [[f] for f in frames]
     wanted = [f for _, _, many in requests(to) for f in many] + frames
     before = counters(vm)
@@ -122,7 +125,7 @@ def compare(vm, address, name, to, facts):
 
 
 def iperf3(vm, *options):
-    """Gb/s as the receiver had it."""
+    """Return Gb/s as measured by the receiver."""
     server = vm.start(*inside('far', 'iperf3', '-s', '-1', '--forceflush'))
     server.expect('listening')
     text = within(vm, 'near', 'iperf3 -J -t %d -c %s %s' % (SECONDS, FAR, ' '.join(options)),
@@ -134,13 +137,13 @@ def iperf3(vm, *options):
 
 
 def stacks(vm, address, facts):
-    """ping and iperf3 between two kernels, gantry on both buses in between."""
+    """Run ping and iperf3 between two kernels, with gantry on both buses in between."""
     vm.run('modprobe tun')
     ip(vm, 'netns add near', '-n near link set lo up')
     nic = vm.start(BUILD + '/app/gantry-nic', '--cores', '1', '--port',
                    'a:socket=/run/a.sock,speed=max,wire=tap:gt0')
     nic.expect('^gantry-nic: ready')
-    # An interface that is handed to a namespace keeps the queue that the daemon holds.
+    # An interface that moves to a namespace keeps the queue that the daemon holds.
     ip(vm, 'link set gt0 netns near', '-n near link set gt0 mtu %d' % MTU,
        '-n near addr add %s/24 dev gt0' % NEAR, '-n near addr add fd00::1/64 dev gt0 nodad',
        '-n near link set gt0 up')
@@ -154,7 +157,7 @@ def stacks(vm, address, facts):
     m = re.search(r'sent=(\d+)\nequal=(\d+)', text)
     check(m and m[1] == m[2] == str(last + 1), 'ping of all sizes: %s', text)
     facts['ping_sizes'] = int(m[2])
-    # Debian's own, the other way, around each border; and one byte more than goes.
+    # Debian's ping in the other direction, around each limit, and with one byte too many.
     sizes = [0, 1, 17, 18, 1471, 1472, 1473, 2019, 2020, 4051, 4052, 8191, last - 1, last]
     for where, whom in ('near', FAR), ('far', NEAR), ('far', 'fd00::1'):
         for size in sizes:

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Two models of one device: gantry-nic's 82576 and QEMU's go through the same sequences
-of register accesses and descriptors, and software sees the same, or a difference
-that is known.
+"""Two models of one device: software must see the same of gantry-nic's 82576 and of QEMU's.
 
-build/tests/vm/models_agree does and writes down what was seen, a fact a line; it runs
-against gantry-nic on the host and against QEMU's ports in the guest. models_differ.txt
-has the known differences, each fact with both values, under headings that
-doc/nics/gantry_igb.rst explains. A difference that is not there fails, and so does one
-there that is none any more.
+build/tests/vm/models_agree makes the same sequences of register accesses and descriptors on both,
+and prints what it sees, one fact on each line. It runs against gantry-nic on the host and against
+the ports of QEMU in the guest. models_differ.txt lists the known differences, each fact with both
+values, under headings that doc/nics/gantry_igb.rst explains. The scenario fails if it finds a
+difference that the list does not have, or if the list has a difference that no longer exists.
 """
 
 import os
@@ -24,13 +22,14 @@ from vm import image
 KNOWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'models_differ.txt')
 MANUAL = os.path.join(image.TOP, 'doc', 'nics', 'gantry_igb.rst')
 CHAPTER = "Where QEMU's model differs"
-CUT = 60      # of a value, so many characters are compared: enough for a frame's length and CRC
-NONE = 'absent'  # of a fact that one side has not
-SHOWN = 40    # differences in a failure's message
+# Characters of a value that are compared: enough for the length and the CRC of a frame.
+CUT = 60
+NONE = 'absent'  # the value of a fact that one side does not have
+SHOWN = 40    # differences in the message of a failure
 
 
 def facts(text, whose):
-    """{key: value} of a transcript."""
+    """Return {key: value} of a transcript."""
     found = {}
     for line in text.splitlines():
         m = re.fullmatch(r'([a-z_]+\.[\w.]+): (.*)', line)
@@ -42,7 +41,8 @@ def facts(text, whose):
 
 
 def differences(ours, qemus):
-    """{key: (ours, QEMU's)}. Of a frame that only one of them had, the absence is said once."""
+    """Return {key: (ours, QEMU's)}; a frame that only one side received counts as one difference.
+    """
     found = {}
     for key in list(ours) + [k for k in qemus if k not in ours]:
         pair = ours.get(key, NONE), qemus.get(key, NONE)
@@ -58,7 +58,7 @@ def differences(ours, qemus):
 
 
 def known():
-    """{key: (ours, QEMU's)}, and the headings."""
+    """Return {key: (ours, QEMU's)} of the list, and its headings."""
     found, headings = {}, []
     with open(KNOWN, encoding='utf-8') as f:
         for number, line in enumerate(f, 1):
@@ -76,7 +76,7 @@ def known():
 
 
 def explained():
-    """The headings of the manual's chapter."""
+    """Return the headings of the chapter in the manual."""
     with open(MANUAL, encoding='utf-8') as f:
         chapter = f.read().partition(CHAPTER)[2]
     chapter = re.split(r'\n[^\n]+\n-{4,}\n', chapter)[0]
@@ -84,7 +84,7 @@ def explained():
 
 
 def compare(ours, qemus):
-    """Fails with what is new, what has changed, and what is gone; returns the differences."""
+    """Fail with new, changed and vanished differences; return the differences."""
     found = differences(ours, qemus)
     table, headings = known()
     check(sorted(headings) == sorted(explained()),
@@ -102,7 +102,9 @@ def compare(ours, qemus):
 
 
 def on_the_host(sockets, log):
-    """The transcript of gantry-nic's model. At 1 Gb/s, as without a speed its wire would wait."""
+    """Return the transcript of gantry-nic's model. The speed is 1 Gb/s, because the default would
+    wait.
+    """
     folder = os.path.join(sockets, 'agree')
     os.makedirs(folder)
     a, b = os.path.join(folder, 'a.sock'), os.path.join(folder, 'b.sock')
@@ -148,7 +150,7 @@ def models_agree(run):
 
 
 def main():
-    """python3 models_agree.py OURS QEMUS: compares two transcripts of earlier runs."""
+    """Compare two transcripts of earlier runs: python3 models_agree.py OURS QEMUS"""
     with open(sys.argv[1], encoding='utf-8') as f, open(sys.argv[2], encoding='utf-8') as g:
         ours, qemus = facts(f.read(), 'gantry-nic'), facts(g.read(), 'QEMU')
     print('%d of %d facts differ, as known' % (len(compare(ours, qemus)), len(ours)))

@@ -3,9 +3,10 @@
  */
 
 /*
- * LD_PRELOAD for DPDK's own tests: whoever asks for a port's loopback does not get it.
- * pmd_perf_autotest asks; net_gantry_igb obeys and net_e1000_igb doesn't, so without
- * this the one's frames would never leave the MAC while the other's cross the wire.
+ * LD_PRELOAD library for DPDK's own tests: it ignores requests for the loopback of a port.
+ * pmd_perf_autotest makes such a request. net_gantry_igb obeys it and net_e1000_igb does not, so
+ * without this library the frames of the former would never leave the MAC, while those of the
+ * latter cross the wire.
  */
 
 #include <dlfcn.h>

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""A guest with two NUMA nodes, a CPU, memory and a port on each.
+"""A guest with two NUMA nodes, each with a CPU, memory and a port.
 
-On which node memory lies, the kernel says in /proc/PID/numa_maps; where the rings are, the
-devices' base registers do.
+The kernel reports the node of memory in /proc/PID/numa_maps; the base registers of the devices
+contain the addresses of the rings.
 """
 
 import re
@@ -16,7 +16,7 @@ PAGE = 2 << 20
 
 
 def nodes_of(vm, pid):
-    """{address of a hugepage: its node}."""
+    """Return {address of a hugepage: its node}."""
     found = {}
     for line in vm.run('grep huge /proc/%d/numa_maps' % pid).splitlines():
         where = re.findall(r' N(\d+)=(\d+)', line)
@@ -27,32 +27,34 @@ def nodes_of(vm, pid):
 
 
 def spread(nodes, address, size):
-    """The nodes on which an area lies."""
+    """Return the nodes of the memory of an area."""
     first = address // PAGE * PAGE
     return sorted({nodes.get(page) for page in range(first, address + size, PAGE)}, key=str)
 
 
 def crossings(text):
-    """{(device, queue, lcore)} of which the log says that a queue is polled from another node."""
+    """Return the {(device, queue, lcore)} for which the log reports polling from another node."""
     return set(re.findall(r'(\S+): (\w+ queue \d): the device is on node \d, its memory on node \d, '
                           r'lcore (\d+) that polls it on node \d', text))
 
 
 def polled(p, lcore, far):
-    """Has an lcore poll both ports, until its being far from one was said; returns the warnings."""
+    """Make an lcore poll both ports until the log reports that it is far from one; return the
+    warnings.
+    """
     p.command('set corelist %d' % lcore)
     start = len(p.text())
     p.command('start tx_first')
     for queue in ('rx', 'tx'):
         p.expect(r'%s: %s queue 0: .*lcore %d ' % (re.escape(far), queue, lcore), 20, start)
-    time.sleep(1.5)  # the watchdog of every port looks once a second
+    time.sleep(1.5)  # the watchdog of every port checks once a second
     p.command('stop', r'^Done\.')
     return crossings(p.text()[start:])
 
 
 @scenario('numa')
 def numa(run):
-    """Two nodes: rings and pools come from the port's; a queue polled from the other is warned of"""
+    """Two nodes: rings and pools are on the node of the port; polling from the other is reported"""
     vm = run.boot(nodes=(0, 1))
     one, two = vm.ports
     vm.bind('vfio-pci', one, two)
@@ -78,7 +80,7 @@ def numa(run):
         check(where == {n}, "port %s's pool is on nodes %s", n, where)
         run.facts['port_%d_pool_nodes' % n] = sorted(where)
 
-    # Lcore 2 is far from port 0 and near to port 1, lcore 1 the other way round.
+    # Lcore 2 is far from port 0 and near port 1, and vice versa for lcore 1.
     check(not crossings(p.text()), 'warned of before anything was polled')
     for lcore, node, far, near in ((2, 1, one, two), (1, 0, two, one)):
         said = polled(p, lcore, far)

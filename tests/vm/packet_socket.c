@@ -3,16 +3,16 @@
  */
 
 /*
- * A kernel's interface on strings, as ethdev_port.c is a port: packet(7).
+ * A remote-controlled interface of a kernel by packet(7), as ethdev_port.c is for a port.
  *
  *	packet_socket INTERFACE
  *
  * Lines of the standard input:
  *	tx HEX [START OFFSET [TYPE SIZE HEADERS]]
- * sends a frame; with START the kernel's driver shall put a checksum over all from START
- * on to START + OFFSET, with TYPE (a GSO type of virtio_net.h) cut it, SIZE bytes of payload
- * behind HEADERS each. Answered by "done". For each frame that comes in there is a line
- * "rx len=... [tci=...] data=...".
+ * transmits a frame. With START, the driver of the kernel must store at START + OFFSET a checksum
+ * of all bytes from START on. With TYPE (a GSO type of virtio_net.h), it must segment the frame
+ * into SIZE bytes of payload, each after HEADERS bytes of headers. The program answers each line
+ * with "done". For each received frame it prints a line "rx len=... [tci=...] data=...".
  */
 
 #include <errno.h>
@@ -128,7 +128,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: packet_socket INTERFACE\n");
 		return 2;
 	}
-	setvbuf(stdin, NULL, _IONBF, 0); /* poll() does not see what stdio keeps */
+	setvbuf(stdin, NULL, _IONBF, 0); /* poll() does not report data that stdio has buffered */
 	p[1].fd = open_socket(argv[1]);
 	printf("ready\n");
 	for (;;) {

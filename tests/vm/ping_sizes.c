@@ -3,10 +3,10 @@
  */
 
 /*
- *	ping_sizes ADDRESS FROM TO
+ * ping_sizes ADDRESS FROM TO
  *
- * What "ping -M do -c 1 -s SIZE ADDRESS" does, for each SIZE, in one process: thousands of
- * them take seconds then. The payload of each answer is compared.
+ * Does the same as "ping -M do -c 1 -s SIZE ADDRESS" for each SIZE, but in one process, so that
+ * thousands of pings take seconds. The program compares the payload of each answer.
  */
 
 #include <errno.h>
@@ -26,7 +26,7 @@
 
 #define MAX_SIZE 65000
 #define WAIT_MS  3000
-#define ENOUGH   8 /* losses, to say no more */
+#define ENOUGH   8 /* losses after which the program stops */
 
 static uint16_t
 checksum(const uint8_t *p, size_t len)
@@ -41,7 +41,7 @@ checksum(const uint8_t *p, size_t len)
 	return htons(~sum);
 }
 
-/* Waits for the answer to `sent`; false if it doesn't come. */
+/* Wait for the answer to `sent`; return false if it does not arrive. */
 static bool
 answered(int fd, const uint8_t *sent, size_t len, bool *equal)
 {

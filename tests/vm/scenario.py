@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""What a scenario is: a function that boots guests, does something in them, and
-leaves facts. It fails by an exception. The first line of its docstring is what
-tools/vm --list shows.
+"""Scenarios in virtual machines: the driver on real PCI, or a foreign driver on a soft NIC.
+
+A scenario is a function that boots guests, acts in them, and records facts. It fails by raising an
+exception. tools/vm --list shows the first line of its docstring.
 
     @scenario('va')
     def va(run):
@@ -10,6 +11,36 @@ tools/vm --list shows.
         vm = run.boot()
         ...
         run.facts['frames'] = 1000
+
+Each file of this folder registers its scenarios in SCENARIOS when tools/lib/vm/main.py imports it.
+
+    host                                             guest (tools/lib/vm/image.py)
+    tools/vm --> main.py                             busybox, Debian's kernel, build/ at
+                   |                                 /gantry/build, DPDK programs
+                   v
+    Run            .facts --> JSON of tools/vm
+      .machines --> [Machine, ...] -- virtio ports -- shells and programs (Machine.run, .start)
+      .kept     --> [Namespace, SoftNic, Cable, ...]   vfio-user sockets: guest_linux, guest_dpdk
+      .daemons  --> [SoftNic, ...]                     whose death voids no run
+      .logs     --> build/vm/SCENARIO/: vm0/, gantry-nic.log, ...
+
+Two kinds of scenarios differ in the side that is gantry's:
+
+    driver under test    guest: our driver or upstream's      device: "igb" of QEMU, on hubs
+    device under test    guest: igb of Linux, or any driver   device: gantry-nic on the host
+
+Lifecycle: main.py creates a Run and calls the function. run.boot() starts a guest, and returns once
+both of its shells answer. Run.close() ends the guests, then everything in .kept, the last one
+first. If the function raises an exception, stood_still() decides whether the run is void: the guest
+or QEMU failed for reasons of an emulator on a busy machine. main.py repeats a void run at most
+twice.
+
+Threads: a scenario runs in one thread. Each channel to the guest has a thread that only reads (see
+machine.py), and a Flood sends in a thread of its own.
+
+Expected values are computed by ethdev_port.py and frames.py from the bytes of a frame,
+independently of the driver, of QEMU and of the kernel. No scenario judges speed; versus_upstream
+only reports it.
 """
 
 import contextlib
@@ -29,13 +60,14 @@ CALLS = BUILD + '/tests/host/ethdev_calls'
 TESTPMD = BUILD + '/app/gantry-testpmd'
 
 SCENARIOS = {}
-DMA_MODES = 'direct', 'window', 'strict'  # those behind an IOMMU
+DMA_MODES = 'direct', 'window', 'strict'  # the modes that an IOMMU allows
 
 
 def scenario(name, dma=()):
-    """
-    With DMA modes there is one for each, NAME-MODE (NAME for direct), and the function gets the
-    mode as `dma`.
+    """Return a decorator that registers a scenario.
+
+    With DMA modes there is one scenario for each mode, NAME-MODE (NAME for direct), and the
+    function gets the mode as `dma`.
     """
     def register(function):
         for mode in dma:
@@ -60,7 +92,7 @@ class Run:
         os.makedirs(logs)
 
     def boot(self, **how):
-        """Boots a guest; how: see Machine."""
+        """Boot a guest; see Machine for the arguments."""
         n = len(self.machines)
         self.booting = True
         vm = machine.Machine(tempfile.mkdtemp(dir=self.sockets),
@@ -70,20 +102,21 @@ class Run:
         return vm
 
     def stood_still(self):
-        """
-        Whether a guest did not even boot, or QEMU was killed by a signal, or a CPU gets no
-        timer interrupts, or the guest's kernel complained that one got none, or no CPU does
-        anything any more. Asks guests that still run. A daemon that is gone or
-        silent is the cause of all of these: QEMU aborts without it.
+        """Return whether QEMU or a guest failed by itself, so that the run is void.
+
+        That is so if a guest did not boot, if a signal killed QEMU, if a CPU gets no timer
+        interrupts, if the kernel of the guest complained of that, or if no CPU of the guest does
+        anything. The function queries guests that still run. A daemon that is gone or silent causes
+        all of these itself, because QEMU aborts without it; the run is then not void.
         """
         if not all(daemon.answers() for daemon in self.daemons):
             return False
-        if self.booting:  # nothing of ours has run in there
+        if self.booting:  # no program of ours has run in the guest
             return True
         for vm in self.machines:
             if vm.monitor and vm.qemu.poll() is None and vm.post_mortem() != []:
                 return True
-            if vm.monitor and (vm.qemu.poll() or 0) < 0:  # an assertion of QEMU's own
+            if vm.monitor and (vm.qemu.poll() or 0) < 0:  # a failed assertion of QEMU
                 return True
         for name in glob.glob(os.path.join(self.logs, '*', 'console.log')):
             with open(name, errors='replace') as f:
@@ -97,19 +130,23 @@ class Run:
         self.kept.close()
 
     def keep(self, thing):
-        """Returns the thing, which is closed when the guests are."""
+        """Register an object to be closed after the guests, and return it."""
         self.kept.callback(thing.close)
         return thing
 
 
 def check(condition, what, *args):
-    """Like assert, and says why; what may have %s for args."""
+    """Raise an AssertionError unless the condition holds; `what` is its message, and may have %s
+    for args.
+    """
     if not condition:
         raise AssertionError(what % args if args else what)
 
 
 def eal(*devices, ours=True, lcores='0,1', mb=256, prefix=None, more=()):
-    """EAL's arguments. A device is a PCI address, with devargs behind a comma if any."""
+    """Return EAL arguments. A device is a PCI address, with its devargs after a comma if it has
+    any.
+    """
     argv = ['--lcores', lcores, '-m', str(mb), '--no-telemetry']
     if ours:
         argv += ['-d', PMDS]
@@ -121,20 +158,21 @@ def eal(*devices, ours=True, lcores='0,1', mb=256, prefix=None, more=()):
 
 
 def in_mode(dma, *addresses):
-    """PCI devices for eal(), in a DMA mode."""
+    """Return PCI devices for eal(), in a DMA mode."""
     return ['%s,dma=%s' % (address, dma) for address in addresses]
 
 
 def dpdk_testpmd(vm, eal_args, args=(), timeout=60, ready=r'^testpmd> '):
-    """
-    Debian's, at its prompt. With ours=False in eal() its driver is net_e1000_igb. It says
-    nothing of the link's changes, or would in the midst of its prompt; who asks for that
-    (--print-event=intr_lsc) waits for something else than the first prompt.
+    """Start Debian's dpdk-testpmd and wait for its prompt.
+
+    With ours=False in eal(), its driver is net_e1000_igb. testpmd reports no link changes, because
+    it would print them in the middle of its prompt. A caller that requests them
+    (--print-event=intr_lsc) waits for something other than the first prompt.
     """
     p = vm.start('stdbuf', '-oL', 'dpdk-testpmd', *eal_args, '--', '-i', '--total-num-mbufs=16384',
                  '--mask-event=intr_lsc', *args)
     p.prompt = 'testpmd> '
-    # The first prompt is no command's: it has come before any is said.
+    # The first prompt belongs to no command: it appears before the first command is entered.
     p.expect(p.prompt, timeout, p.expect(ready, timeout).start())
     return p
 
@@ -145,13 +183,14 @@ def quit_testpmd(p):
 
 
 def drivers(p):
-    """Which driver has each device, by what EAL said."""
+    """Return the driver of each device, according to EAL."""
     return dict((address, driver) for driver, address in
                 re.findall(r'Probe PCI driver: (\S+) \(8086:10c9\) device: (\S+) ', p.text()))
 
 
 def port_stats(p, port):
-    """Counters of a port as testpmd shows them: 'RX-packets', 'TX-bytes', 'Rx-pps', ..."""
+    """Return the counters of a port as testpmd prints them: 'RX-packets', 'TX-bytes', 'Rx-pps', ...
+    """
     start = len(p.text())
     p.command('show port stats %d' % port, r'Tx-bps:.*\n.*####')
     return {name: int(value) for name, value in
@@ -159,7 +198,7 @@ def port_stats(p, port):
 
 
 def register(vm, address, offset):
-    """A register of a device, read by QEMU: neither a driver nor the guest has a part in it."""
+    """Return a register of a device, read by QEMU: neither a driver nor the guest takes part."""
     bar = int(vm.run('head -n 1 /sys/bus/pci/devices/%s/resource' % address).split()[0], 16)
     text = vm.monitor.execute('human-monitor-command',
                               **{'command-line': 'xp /1xw %#x' % (bar + offset)})
@@ -167,13 +206,13 @@ def register(vm, address, offset):
 
 
 def ring_bases(vm, address):
-    """What the bases of receive and transmit ring 0 (RDBAH, RDBAL; TDBAH, TDBAL) have."""
+    """Return the bases of receive and transmit ring 0 (RDBAH, RDBAL; TDBAH, TDBAL)."""
     return [register(vm, address, low + 4) << 32 | register(vm, address, low)
             for low in (0xc000, 0xe000)]
 
 
 def zones(p, name):
-    """Where the memory zones whose name begins so are, [(address, bytes)], by testpmd."""
+    """Return [(address, bytes)] of the memory zones whose name begins so, according to testpmd."""
     start = len(p.text())
     p.command('dump_memzone')
     return [(int(virtual, 16), int(size, 16)) for size, virtual in

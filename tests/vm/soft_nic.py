@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""The host's side of a guest that has soft NICs: the daemon, and the far ends of its wires.
+"""The host side of a guest that has soft NICs: the daemon, and the far ends of its wires.
 
     guest --- QEMU's vfio-user-pci === socket === gantry-nic --- TAP --- a namespace of the host
 
-A TAP is in a network namespace of its own, which needs no name and no privilege and goes
-with its process. Sockets of that namespace are handed out of it, so that a scenario talks
-to the guest by itself.
+Each TAP is in its own network namespace, which needs no name and no privilege, and which disappears
+with its process. The process passes sockets of its namespace to the scenario, so that the scenario
+itself communicates with the guest.
 """
 
 import errno
@@ -35,14 +35,14 @@ SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING = 263,
 PACKET_MR_PROMISC = 1
 TP_STATUS_VLAN_VALID = 1 << 4
 MIB = 1 << 20
-# What the daemon prints in a life without anything unusual.
+# The lines that the daemon prints if nothing unusual happens.
 USUAL = r'gantry-nic: (ready|port \w+: client (attached|left: connection closed))'
 
 
 class Namespace:
-    """A network namespace; with a parent, one more of the parent's user."""
+    """A network namespace; with a parent, another namespace of the same user."""
 
-    # In there: makes sockets for whoever is at the other end of its standard input.
+    # The program inside the namespace: it makes sockets for the peer of its standard input.
     SERVER = ('import socket\n'
               's = socket.socket(fileno=0)\n'
               's.send(b"here")\n'
@@ -63,12 +63,14 @@ class Namespace:
         check(self.link.recv(4) == b'here', 'no network namespace can be made')
 
     def inside(self, *argv):
-        """The command that runs a command in there."""
+        """Return the command that runs a command in the namespace."""
         user = ['-U', '--preserve-credentials'] if self.user else []
         return ['nsenter', '-t', str(self.process.pid), *user, '-n', '--', *argv]
 
     def run(self, *argv, timeout=120, status=0):
-        """Runs a command in there; returns what it printed. status None takes any."""
+        """Run a command in the namespace and return its output; status None accepts any exit
+        status.
+        """
         r = subprocess.run(self.inside(*argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False)
         check(status in (None, r.returncode), '%s ended with %d; it printed:\n%s', argv,
@@ -80,7 +82,7 @@ class Namespace:
             self.run(image.find_program('ip'), *command.split())
 
     def socket(self, family, kind, protocol=0):
-        """A socket of this namespace."""
+        """Return a socket of this namespace."""
         self.link.send(b'%d %d %d' % (family, kind, protocol))
         _, (fd,), _, _ = socket.recv_fds(self.link, 1, 1)
         return socket.socket(fileno=fd)
@@ -101,7 +103,7 @@ class Cable:
         s.bind((interface, ETH_P_ALL))
 
     def send(self, *frames):
-        """Sends frames, each of which the interface takes, if not at once."""
+        """Send frames, and retry each one until the interface takes it."""
         self.socket.settimeout(60)
         for frame in frames:
             while True:
@@ -114,7 +116,7 @@ class Cable:
                     time.sleep(0.001)
 
     def drain(self):
-        """Forgets all that came so far."""
+        """Discard all frames that have arrived so far."""
         self.socket.settimeout(0)
         try:
             while True:
@@ -123,7 +125,9 @@ class Cable:
             pass
 
     def receive(self, wanted, timeout=60):
-        """The next frame for which wanted(frame) is true; the tag is where it was on the wire."""
+        """Return the next frame for which wanted(frame) is true, with the tag where it was on the
+        wire.
+        """
         end = time.monotonic() + timeout
         while True:
             self.socket.settimeout(max(0.01, end - time.monotonic()))
@@ -134,7 +138,7 @@ class Cable:
             for level, kind, aux in control:
                 if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
                     status, tci, tpid = struct.unpack('I12xHH', aux)
-                    if status & TP_STATUS_VLAN_VALID:  # the kernel took it out
+                    if status & TP_STATUS_VLAN_VALID:  # the kernel stripped the tag
                         data = data[:12] + struct.pack('>HH', tpid, tci) + data[12:]
             if wanted(data):
                 return data
@@ -144,7 +148,7 @@ class Cable:
 
 
 class Flood:
-    """Sends a frame as often as it can, beside what the scenario does meanwhile."""
+    """Send frames as fast as possible, while the scenario does something else."""
 
     def __init__(self, cable, *frames):
         self.cable, self.frames = cable, frames
@@ -165,7 +169,7 @@ class Flood:
 
 
 class SoftNic:
-    """gantry-nic, in a namespace, for TAPs; a port is what --port takes, without socket=."""
+    """gantry-nic in a namespace, for TAPs; a port is an argument of --port without socket=."""
 
     def __init__(self, run, namespace, *ports):
         self.folder, self.namespace = run.sockets, namespace
@@ -183,7 +187,7 @@ class SoftNic:
         return os.path.join(self.folder, port + '.sock')
 
     def now(self):
-        """What it has counted so far, by port."""
+        """Return what the daemon has counted so far, by port."""
         if os.path.exists(self.json):
             os.unlink(self.json)
         self.process.signal(signal.SIGUSR2)
@@ -192,7 +196,7 @@ class SoftNic:
             return {p['name']: p for p in json.load(f)['ports']}
 
     def settled(self):
-        """The same, once two looks in a row found the same frames."""
+        """Return the same once two consecutive reads have found the same frames."""
         before = None
         while True:
             ports = self.now()
@@ -214,14 +218,14 @@ class SoftNic:
                         'that the clients of %s are gone' % ' '.join(ports))
 
     def answers(self):
-        """Whether it still does; one that is just dying does not."""
+        """Return whether the daemon still answers; one that is about to die does not."""
         try:
             return bool(self.now())
         except AssertionError:
             return False
 
     def check_quiet(self):
-        """That nothing a client did was worth a line of the log, or a count of what is bad."""
+        """Check that no client caused an unusual line in the log, or an error count."""
         lines = [line for line in self.process.text().splitlines()
                  if not re.fullmatch(USUAL, line)]
         check(not lines, 'gantry-nic says:\n%s', '\n'.join(lines))
@@ -232,7 +236,7 @@ class SoftNic:
             check(not wrong, 'port %s counted %s', name, wrong)
 
     def close(self):
-        """Ends it, which must succeed."""
+        """End the daemon, which must succeed."""
         try:
             self.process.signal(signal.SIGTERM)
             self.process.wait(60)
@@ -241,7 +245,7 @@ class SoftNic:
 
 
 def payload():
-    """32 MiB that no two parts of are alike."""
+    """Return 32 MiB without repetition."""
     return random.Random(32).randbytes(32 * MIB)
 
 
@@ -250,7 +254,7 @@ def digest(data):
 
 
 def received(listener, timeout=300):
-    """All that one connection brings."""
+    """Return all data of one connection."""
     listener.settimeout(timeout)
     connection, _ = listener.accept()
     parts = []

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Debian's dpdk-testpmd, unmodified, and each feature of the driver that it has a
-command for; then what it has none for (tests/host/ethdev_calls.c). In each DMA mode that an
-IOMMU allows.
+"""Debian's dpdk-testpmd, unmodified, in each DMA mode that an IOMMU allows.
+
+The scenario uses each feature of the driver for which testpmd has a command, and then the features
+for which it has none (tests/host/ethdev_calls.c).
 
     C --- hub 0 --- A   dpdk-testpmd   B --- hub 1 --- D
 
-C sends, D looks at what came through (ethdev_port.c). What testpmd received at A it
-prints itself, with what the controller said of it.
+C transmits, and D reports what came through (ethdev_port.c). testpmd itself prints each frame that
+it received at A, with the report of the controller.
 """
 
 import re
@@ -28,7 +29,7 @@ ARGS = ['--rxq=%d' % QUEUES, '--txq=%d' % QUEUES, '--rss-udp', '--rxd=512', '--t
         '--no-flush-rx', '--enable-rx-cksum', '--tx-offloads=0x8000',  # MULTI_SEGS
         '--forward-mode=rxonly']
 
-# What the host's tests play, and where it is on PCI when it isn't here.
+# The scenarios of the host tests; doc/testing.md has the place of the others on PCI.
 CALLS_HERE = ('again', 'deferred', 'filters', 'identity', 'interrupts', 'tso', 'device-error')
 
 
@@ -37,7 +38,7 @@ def text_of(address):
 
 
 class Tester:
-    """testpmd with its two ports, and the two at the other ends of the wires."""
+    """testpmd with its two ports, and the two ports at the other ends of the wires."""
 
     def __init__(self, vm, dma):
         self.vm = vm
@@ -48,20 +49,20 @@ class Tester:
         self.source = 0
 
     def ask(self, line, pattern='', timeout=20):
-        """What testpmd answered, up to its prompt."""
+        """Enter a line and return the answer of testpmd, up to its prompt."""
         start = len(self.pmd.text())
         self.pmd.command(line, pattern, timeout)
         return self.pmd.text()[start:]
 
     def set(self, *lines):
-        """Commands that must say nothing of an error."""
+        """Enter commands that must not print an error."""
         for line in lines:
             said = self.ask(line)
             check(not re.search(r'(?i)bad arg|please|fail|error|invalid|not supported|unknown|cannot', said),
                   '%s: %s', line, said)
 
     def stopped(self, *lines):
-        """Port settings, which want the ports stopped; forwarding goes on afterwards."""
+        """Change port settings while the ports are stopped, then resume forwarding."""
         self.forwarding(False)
         self.ask('port stop all')
         self.set(*lines)
@@ -69,7 +70,7 @@ class Tester:
         self.forwarding()
 
     def paused(self, *lines):
-        """Commands that want nothing forwarded meanwhile."""
+        """Enter commands while forwarding is paused."""
         self.forwarding(False)
         self.set(*lines)
         self.forwarding()
@@ -86,7 +87,7 @@ class Tester:
         return said
 
     def until(self, line, words):
-        """Repeats a command till its answer has these words."""
+        """Repeat a command until its answer contains these words."""
         end = time.monotonic() + 20
         while words not in self.ask(line):
             if time.monotonic() > end:
@@ -97,7 +98,7 @@ class Tester:
             self.until('show port info %d' % port, 'Link status: up')
 
     def spread(self, queue_of):
-        """Sets the redirection table; testpmd's words have 127 letters at most."""
+        """Set the redirection table; a word of testpmd has at most 127 characters."""
         for first in range(0, 128, 8):
             self.set('port config 0 rss reta ' + ','.join(
                 '(%d,%d)' % (i, queue_of(i)) for i in range(first, first + 8)))
@@ -107,10 +108,10 @@ class Tester:
         return b'\x02\0\0\1' + self.source.to_bytes(2, 'big')
 
     def saw(self, *frames):
-        """
-        Sends frames to A, and returns what testpmd printed of each that it received, by
-        source. Two broadcasts behind them, one after the other: with the second, all
-        queues were looked at since the frames came.
+        """Send frames to A, and return what testpmd printed for each that it received, by source.
+
+        Two broadcast frames follow, one after the other: once the second one has arrived, testpmd
+        has polled all queues since the frames came.
         """
         start = len(self.pmd.text())
         self.c.send(*([f] for f in frames))
@@ -131,12 +132,12 @@ class Tester:
         return source in self.saw(ether(bytes(46), to, source, 0x88b5, **how))
 
     def through(self, *frames, count=None):
-        """Sends frames to A; returns those that came out of B."""
+        """Send frames to A; return those that left B."""
         self.c.send(*([f] for f in frames))
         return self.d.received(len(frames) if count is None else count)
 
     def frame(self, n=0, make=udp, size=60, to=MAC_A, **how):
-        """A flow of its own for each n; one flow's frames stay in order."""
+        """Return a frame; each n is a separate flow, and the frames of one flow stay in order."""
         return ether(ipv4(make(bytes(size), sport=1000 + n, **how), 17 if make is udp else 6), to,
                      self.new_source()).ljust(60, b'\0')
 
@@ -167,7 +168,7 @@ def descriptors(t):
     check('Desc status = UNAVAILABLE' in t.ask('show port 0 rxq 0 desc 511 status'),
           'rx: the one that is always empty')
     check('Desc status = DONE' in t.ask('show port 0 txq 0 desc 0 status'), 'tx: not free')
-    # Nobody takes them while testpmd doesn't forward.
+    # The frames remain in the ring while testpmd does not forward.
     t.forwarding(False)
     t.c.send(*([ether(bytes(46), MAC_A, t.new_source(), 0x88b5)] for _ in range(5)))
     t.until('show port 0 rxq 0 desc used count', 'Used desc count = 5')
@@ -217,7 +218,8 @@ def vlan(t):
 
 def rss(t):
     def spread():
-        """Flow by flow: is what the controller says what its key and table say?"""
+        """Check for each flow that the reported hash and queue are those of the key and the table.
+        """
         key = bytes.fromhex(re.search(r'RSS key:\s+(\w{80})', t.ask(
             'show port 0 rss-hash key', r'RSS key:\s+\w{80}\s'))[1])
         said = t.ask('show port 0 rss reta 128 (0xffffffffffffffff,0xffffffffffffffff)')
@@ -248,7 +250,7 @@ def rss(t):
 
 
 def queues(t):
-    """One queue is stopped and started, and one that is not started with the port."""
+    """A queue is stopped and started, and a queue is started later than its port."""
     t.spread(lambda i: 1)
 
     def flows():
@@ -270,7 +272,7 @@ def queues(t):
 
 
 def checksums(t):
-    """What is wrong with a frame that comes, and what a frame that goes lacks."""
+    """Incorrect checksums in received frames, and missing ones in transmitted frames."""
     bad_ip, bad_l4 = ether(ipv4(udp(bytes(60)), 17, bad=True), MAC_A, t.new_source()), \
         ether(ipv4(tcp(bytes(60), checksum=0x1234), 6), MAC_A, t.new_source())
     good = t.frame()
@@ -310,7 +312,7 @@ def segmentation(t):
 
 
 def engines(t):
-    """The ways in which testpmd forwards; and tags that the controller inserts."""
+    """The forwarding engines of testpmd, and tags that the controller inserts."""
     frames = [t.frame(size=n) for n in (0, 1, 18, 100, 700, 1460)]
     t.forwarding(mode='io')
     same('io', t.through(*frames), [dict(view(f, b''), queue=0) for f in frames])
@@ -334,7 +336,7 @@ def engines(t):
         end = 14 + int.from_bytes(f[16:18], 'big')
         check((g['data'][26:30], g['data'][30:34]) == (IP_B, IP_A) and g['data'][34] == 0 and
               csum(g['data'][34:end]) == 0 and g['data'][38:end] == f[38:end], 'icmpecho: %s', g)
-    # A burst of 32 frames for each queue, of three segments each.
+    # A burst of 32 frames for each queue, each of three segments.
     t.forwarding(False, 'io')
     t.set('set txpkts 64,100,36')
     t.ask('start tx_first')
@@ -396,7 +398,7 @@ def statistics(t):
 
 def link(t):
     for _ in range(2):
-        # QEMU's link outlives the power of the PHY, so the cable is pulled as well.
+        # QEMU keeps the link up without power at the PHY, so the cable is also pulled.
         t.set('set link-down port 0')
         t.vm.monitor.execute('set_link', name='net0', up=False)
         t.until('show port info 0', 'Link status: down')
@@ -416,7 +418,7 @@ def link(t):
 
 
 def life(t):
-    """Stopped, reset, closed, detached, attached: it works again each time."""
+    """The port works again each time after it was stopped, reset, closed, detached and attached."""
     for line in 'port reset 0', None:
         t.forwarding(False)
         t.ask('port stop 0')
@@ -437,7 +439,8 @@ def life(t):
 
 
 def floods(t):
-    """As fast as they can; nobody listens. What was counted is what the controller counted."""
+    """Transmit as fast as possible without a receiver; the counters of driver and controller agree.
+    """
     t.c.close()
     t.d.close()
     for mode in 'txonly', 'flowgen':
@@ -460,14 +463,14 @@ FEATURES = (identity, descriptors, filters, vlan, rss, queues, checksums, segmen
 
 @scenario('testpmd', DMA_MODES)
 def testpmd(run, dma):
-    """Debian's dpdk-testpmd: each feature of the driver; then what no packaged tool calls"""
+    """Debian's dpdk-testpmd: each feature of the driver; then calls that no packaged tool makes"""
     vm = run.boot(hubs=(0, 1, 0, 1))
     vm.bind('vfio-pci', *PORTS[:4])
     vm.run('dmesg -c')
     t = Tester(vm, dma)
     check(drivers(t.pmd) == dict.fromkeys(PORTS[:2], 'net_gantry_igb'), 'the drivers are %s',
           drivers(t.pmd))
-    # EAL's container for both ports, or one for each that the library claimed.
+    # One container of EAL for both ports, or one for each port that the library claimed.
     run.facts['mappings'] = mappings(vm, t.pmd.pid)
     check(len(run.facts['mappings']) == (1 if dma == 'direct' else 2), 'mappings of the containers: %s',
           run.facts['mappings'])

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Upstream's net_e1000_igb at the far end, in a process of its own. What either driver
-sends on request, and what it says of the same frames, must be the same; then a flood
-of gantry's frames through upstream's forwarder, every byte compared, and the reverse.
+"""Upstream's net_e1000_igb at the far end, in a separate process.
+
+Both drivers must transmit the same on request, and must report the same about the same frames. Then
+a flood of frames from gantry passes the forwarder of the upstream driver, with every byte compared.
 """
 
 from ethdev_port import L3, L4, RTE_PTYPE_L2_ETHER, Port, ordered, same
@@ -16,9 +17,10 @@ OPTIONS = 'queues=4', 'mtu=9000'
 
 
 def expected(receiver, frame):
-    """
-    What a driver should say. Upstream's says good of what nobody has checked, and has no type
-    for what is not IP, nor for SCTP in IPv6.
+    """Return what a driver must report for a frame.
+
+    The upstream driver reports "good" for checksums that nobody has verified. It has no packet type
+    for frames other than IP, nor for SCTP in IPv6.
     """
     said = receiver.expected(frame)
     if receiver.driver == 'net_e1000_igb':
@@ -29,7 +31,7 @@ def expected(receiver, frame):
 
 
 def exchange(sender, receivers, facts, name):
-    """What each receiver says of what the sender was asked for."""
+    """Make the sender transmit, and return the reports of each receiver."""
     lines = [[f] + words for f, words, _ in requests(TO)] + [[f] for f in plain(TO)]
     wanted = [f for _, _, many in requests(TO) for f in many] + list(plain(TO))
     sender.send(*lines)
@@ -48,20 +50,20 @@ def upstream_peer(run):
     """Upstream's driver at the far end: offloads both ways, the same view of the same frames"""
     vm = run.boot(hubs=(0, 1, 0, 1, 0), memory=3072, hugepages=640)
     vm.bind('vfio-pci', *PORTS[:5])
-    x, y, z = PORTS[0:5:2]  # on one hub; the flood is for two
+    x, y, z = PORTS[0:5:2]  # on one hub; the flood needs two
     ours = Port(vm, eal(x, prefix='ours'), *OPTIONS)
     theirs = Port(vm, eal(y, prefix='theirs', ours=False), *OPTIONS)
     check((ours.driver, theirs.driver) == ('net_gantry_igb', 'net_e1000_igb'), 'drivers: %s, %s',
           ours.driver, theirs.driver)
     exchange(ours, [theirs], run.facts, 'ours_to_upstream')
     exchange(theirs, [ours], run.facts, 'upstream_to_ours')
-    # A third port sends to both at once.
+    # A third port transmits to both at once.
     third = Port(vm, eal(z, prefix='third'), *OPTIONS)
     exchange(third, [ours, theirs], run.facts, 'seen_by_both')
     for port in ours, theirs, third:
         port.close()
 
-    # Through upstream's ports and back, and upstream's tester through ours.
+    # The tester sends through the ports of the upstream driver, and compares.
     forward = dpdk_testpmd(vm, eal(*PORTS[:2], prefix='forward', ours=False), JUMBO)
     check(set(drivers(forward).values()) == {'net_e1000_igb'}, 'drivers: %s', drivers(forward))
     sizes = flood(vm, forward)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Our driver and upstream's, taking turns in one guest.
+"""Our driver and the upstream driver, in turns, in one guest.
 
-Two ports on one hub, nothing else on it. dpdk-testpmd has 1024 frames of 64 bytes
-go around between them; pmd_perf_autotest does the same with its own 4096, and
-counts cycles from receive to receive. Under TCG the device's work is done by the
-core that rings the doorbell, so both include QEMU, which is most of it.
+Two ports are on one hub, without other ports. dpdk-testpmd circulates 1024 frames of 64 bytes
+between them. pmd_perf_autotest does the same with 4096 frames, and counts the cycles from receive
+to receive. Under TCG the core that rings the doorbell also executes the device, so both figures
+include QEMU, and mostly consist of it.
 
-Nothing here is asserted to be fast: a machine has bad minutes. The ratios are for
-people, and doc/performance.md.
+No speed is asserted here, because a machine may be slow for minutes. The ratios are for readers,
+and for doc/performance.md.
 """
 
 import statistics
@@ -17,21 +17,23 @@ from dpdk_test import end, pmd_perf, start
 from scenario import BUILD, PORTS, check, dpdk_testpmd, eal, port_stats, quit_testpmd, scenario
 
 RUNS = 5
-WINDOWS = 5  # of dpdk-testpmd in a run
+WINDOWS = 5  # of dpdk-testpmd in each run
 NO_LOOPBACK = BUILD + '/tests/vm/libno_loopback.so'
-# Drivers have default ring sizes of their own; more descriptors are more memory to walk through.
+# Drivers have different default ring sizes, and more descriptors mean more memory to access.
 RINGS = ['--rxd=512', '--txd=512']
 
 
 def frames_per_second(vm, ours):
-    """
-    Both ports' received frames a second, by testpmd's own clock: in the best of five
-    half seconds, as what the host takes away meanwhile is neither driver's.
+    """Return the received frames per second of both ports, by the clock of testpmd.
+
+    The function takes the best of five half seconds, because the host may take CPU time away, which
+    is not the fault of either driver.
     """
     p = dpdk_testpmd(vm, eal(*PORTS[:2], ours=ours), RINGS + ['--no-flush-rx'])
     p.command('start tx_first 16')
     rates = []
-    for _ in range(1 + WINDOWS):  # testpmd's rates are since the statistics were asked for last
+    # Testpmd computes rates since the previous query of the statistics.
+    for _ in range(1 + WINDOWS):
         stats = [port_stats(p, port) for port in (0, 1)]
         rates.append(sum(s['Rx-pps'] for s in stats))
         vm.run('sleep 0.5')
@@ -44,7 +46,7 @@ def frames_per_second(vm, ours):
 
 
 def cycles_per_packet(vm, ours):
-    """By pmd_perf_autotest, for a second."""
+    """Return the result of pmd_perf_autotest, which runs for a second."""
     p = start(vm, ours, preload=NO_LOOPBACK)
     said, found = pmd_perf(p)
     check(said == 'OK', 'it failed:\n%s', p.text())
@@ -54,7 +56,7 @@ def cycles_per_packet(vm, ours):
 
 @scenario('versus-upstream')
 def versus_upstream(run):
-    """Frames a second and cycles a packet, ours and net_e1000_igb's in turns, medians of five"""
+    """Frames per second and cycles per packet, ours and net_e1000_igb in turns, medians of five"""
     vm = run.boot(hubs=(0, 0))
     vm.bind('vfio-pci', *PORTS[:2])
     found = {}

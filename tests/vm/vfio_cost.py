@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""What the kernel takes for a mapping: the price of strict mode where there is no page table
-of the driver's own. Under an emulated CPU it says nothing about a real one."""
+"""The time that the kernel needs for a mapping: the cost of strict mode without a page table.
+
+Under an emulated CPU the figure says nothing about a real one.
+"""
 
 from scenario import BUILD, PORTS, check, scenario
 
@@ -10,7 +12,7 @@ SAMPLES = 5
 
 @scenario('vfio-cost')
 def vfio_cost(run):
-    """VFIO_IOMMU_MAP_DMA and UNMAP_DMA of a page: ns a pair"""
+    """VFIO_IOMMU_MAP_DMA and UNMAP_DMA of a page: ns per pair"""
     vm = run.boot()
     vm.bind('vfio-pci', PORTS[0])
     group = vm.run('basename "$(readlink /sys/bus/pci/devices/%s/iommu_group)"' % PORTS[0]).strip()

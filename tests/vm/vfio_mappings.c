@@ -3,12 +3,13 @@
  */
 
 /*
- * How many mappings the kernel has in each vfio container of another process:
+ * Prints how many mappings the kernel has in each vfio container of another process, one number on
+ * each line:
  *
  *	vfio_mappings PID
  *
- * prints a number a line. The process has no part in it: its descriptors are duplicated
- * (pidfd_getfd), and the kernel tells how many mappings it has room for, of 65,535.
+ * The process itself takes no part: this program duplicates its file descriptors (pidfd_getfd), and
+ * the kernel reports how many of the allowed mappings (65,535 by default) are still free.
  */
 
 #include <dirent.h>
@@ -32,7 +33,7 @@ wrong(const char *what)
 	return 1;
 }
 
-/* What the kernel's module allows a container. */
+/* Read how many mappings the module of the kernel allows in each container. */
 static int
 limit(unsigned int *entries)
 {
@@ -46,7 +47,10 @@ limit(unsigned int *entries)
 	return n == 1 ? 0 : -1;
 }
 
-/* How many mappings the container has room for; -1: it has no IOMMU yet, and so no mapping. */
+/*
+ * Return how many more mappings the container can hold, or -1 if it has no IOMMU yet and thus no
+ * mapping.
+ */
 static long
 room(int container)
 {

@@ -1,27 +1,32 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Measures; run by tools/bench.
+"""Run a benchmark and report the median of each figure; started by tools/bench.
 
     bench.py NAME [--json FILE] [--runs N] [OPTIONS OF NAME]
     bench.py [NAME] --list
 
-NAME is a file bench/NAME.py with a function measure(bench), whose docstring's first line
---list shows. It may have RUNS, the turns by default; options(parser), which adds arguments for
-bench.options, and mistake(options), which names a wrong one; listing(), the lines of NAME --list.
-What is compared is run in turns, as often as --runs says, and each figure is the median of its
-samples. FILE gets
+NAME is a file bench/NAME.py with a function measure(bench); --list prints the first line of its
+docstring. The file may also have
+
+    RUNS               the number of turns by default
+    options(parser)    adds arguments, which bench.options then holds
+    mistake(options)   returns a line that describes a wrong argument, or None
+    listing()          returns the lines that NAME --list prints
+
+The subjects of a comparison are measured in turns, so that each suffers equally from a change of
+the machine. --runs is the number of turns, and each figure is the median of its samples. FILE gets
 
     KEY: number, ...       the figures
-    settings: {KEY: text}  under which each was measured
-    runs: {KEY: [...]}     the samples, in the order in which they were taken
+    settings: {KEY: text}  the conditions of each measurement
+    runs: {KEY: [...]}     the samples, in the order of measurement
     spread: {KEY: {min, max, quartiles}}
-    turns: {KEY: number}   from how many turns it is
-    lost: {KEY: [text]}    the turns in which it could not be measured: why
-    failed: {KEY: text}    what could not be measured in any, and why
-    rows: [{...}]          what NAME puts into bench.rows, if anything
+    turns: {KEY: number}   the number of turns that yielded samples
+    lost: {KEY: [text]}    for each turn in which the measurement failed, the reason
+    failed: {KEY: text}    figures that no turn yielded, and the reason
+    rows: [{...}]          what NAME adds to bench.rows, if anything
 
-Exit status: 0; 1 if a figure is missing; 2 wrong arguments.
+Exit status: 0 success; 1 a figure is missing; 2 wrong arguments.
 """
 
 import argparse
@@ -42,16 +47,16 @@ sys.path[0:1] = [os.path.join(TOP, 'bench'), os.path.join(TOP, 'tests', 'host')]
 from lib import NIC, PATIENCE, Process  # noqa: E402
 from output import Output  # noqa: E402 (lib has put tools/lib on the path)
 
-ATTEMPTS = 2  # that fail, before what never came true is not tried any more
-ANSWERED = 3  # to --check: there is nothing to measure
+ATTEMPTS = 2  # failures, after which a figure that never succeeded is given up
+ANSWERED = 3  # exit status of --check: there is nothing to measure
 
 
 class Failure(Exception):
-    """One line for the user: why a figure is missing."""
+    """One line for the user: the reason why a figure is missing."""
 
 
 class Bench:
-    """Figures, and the processes that they are measured with."""
+    """The figures, and the processes with which they are measured."""
 
     def __init__(self, runs, options=None):
         self.runs, self.options = runs, options
@@ -72,7 +77,9 @@ class Bench:
         return p
 
     def nic(self, *ports, on=None):
-        """The daemon, on the last core or these; a port is NAME:KEYS, with the socket NAME.sock."""
+        """Start the daemon on the last core, or on these; a port is NAME:KEYS, with the socket
+        NAME.sock.
+        """
         argv = [NIC, '--cores', ','.join(map(str, on or cores()[-1:])),
                 '--stats-json', self.path('nic.json')]
         for port in ports:
@@ -86,13 +93,13 @@ class Bench:
         return self.path(name + '.sock')
 
     def nic_stats(self, nic):
-        """Ends the daemon; what it counted, by port."""
+        """End the daemon and return what it counted, by port."""
         nic.signal(signal.SIGTERM)
         nic.wait()
         return self.read_stats()
 
     def nic_now(self, nic):
-        """What the running daemon has counted, by port. The longest gaps restart from here."""
+        """Return what the running daemon has counted, by port. This restarts the longest gaps."""
         path = self.path('nic.json')
         if os.path.exists(path):
             os.unlink(path)
@@ -117,21 +124,22 @@ class Bench:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def add(self, key, samples, setting, turns=None):
-        """Samples of a figure, of this turn if nothing else is said."""
+        """Add samples of a figure; they belong to this turn unless turns are given."""
         self.samples.setdefault(key, []).extend(samples)
         self.turns.setdefault(key, []).extend([self.turn] if turns is None else turns)
         self.settings[key] = setting
 
     def by_turn(self, key):
-        """{turn: sample} of a figure that has one a turn."""
+        """Return {turn: sample} of a figure that has one sample in each turn."""
         return dict(zip(self.turns.get(key, []), self.samples.get(key, [])))
 
     def failed(self):
         return {k: whys[0] for k, whys in self.lost.items() if k not in self.samples}
 
     def attempt(self, keys, function, *args):
-        """Measures and returns the result; where that fails, however, this turn is missing, with the
-        reason, and the result is None."""
+        """Measure and return the result; if that fails, record the reason for this turn and return
+        None.
+        """
         if any(len(self.lost.get(k, [])) >= ATTEMPTS for k in self.failed().keys() & set(keys)):
             return None
         try:
@@ -230,7 +238,7 @@ def main():
             print('tools/bench: ' + line, file=sys.stderr)
             return 2
     if args.json:
-        try:  # rather now than in the end
+        try:  # now rather than after the measurement
             out = Output(args.json)
         except OSError as e:
             print('tools/bench: --json %s: %s' % (args.json, e.strerror), file=sys.stderr)
@@ -252,5 +260,6 @@ def main():
 
 
 if __name__ == '__main__':
-    # By the name under which the benchmarks import it: not a second copy.
+    # The benchmarks import this module by the name "bench", so run that copy instead of a second
+    # one.
     sys.exit(importlib.import_module('bench').main())

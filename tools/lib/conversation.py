@@ -1,26 +1,30 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Waiting for what a program says, be it a child or one in a virtual machine."""
+"""Waits for the output of a program, be it a child process or a program in a virtual machine."""
 
 import re
 import time
 
-PATIENCE = 60  # seconds; bounds hanging, so a busy machine must not come near it
+PATIENCE = 60  # seconds; only prevents hanging, so a busy machine must not come near it
 
 
 class Conversation:
-    """Of a program: name(), text() that it has printed, poll() for its exit status or None."""
+    """The dialogue with a program.
 
-    prompt = ''  # what the program prints when it has answered a command
+    A subclass provides name(); text(), which is all that the program has printed; say(line), which
+    sends it a line; and poll(), which returns its exit status or None.
+    """
+
+    prompt = ''  # what the program prints after it has answered a command
 
     def fail(self, why):
         raise AssertionError('%s: %s\n%s' % (self.name(), why, self.text()[-6000:]))
 
     def expect(self, pattern, timeout=PATIENCE, start=0):
-        """Waits for a match in the output after offset start; returns it."""
+        """Wait for a match in the output after offset start, and return it."""
         end = time.monotonic() + timeout
         while True:
-            status = self.poll()  # first: what is printed afterwards can't be missed
+            status = self.poll()  # before text(), so that output at the end is not missed
             m = re.compile(pattern, re.M).search(self.text(), start)
             if m:
                 return m
@@ -31,7 +35,9 @@ class Conversation:
             time.sleep(0.02)
 
     def command(self, line, pattern='', timeout=PATIENCE):
-        """Says a line at a prompt, and waits for what must be printed, and for the next prompt."""
+        """Enter a line at a prompt, and wait for the output that must follow and for the next
+        prompt.
+        """
         start = len(self.text())
         self.say(line)
         m = self.expect(pattern, timeout, start)

@@ -1,31 +1,30 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""What gantry takes out of Debian's archive with an apt configuration of its own.
+"""Fetch packages from Debian's archive with a private apt configuration.
 
-    debian.py sdk VERSION DIR       DPDK's driver headers, as of VERSION (22.11.11)
-    debian.py release SERIES DIR    a whole DPDK of another release (24.11), unpacked with
-                                    what it needs to run
+    debian.py sdk VERSION DIR       the driver headers of DPDK VERSION (22.11.11)
+    debian.py release SERIES DIR    a complete DPDK of another release (24.11), unpacked with
+                                    everything that it needs to run
     debian.py kernel DIR            Debian's kernel and its modules, unpacked
-    debian.py backport PACKAGE...   packages of the backports' suite, installed
+    debian.py backport PACKAGE...   packages of the backports suite, installed
     debian.py packages DIR PACKAGE...
-                                    packages of one source alone, all of one version, of the
-                                    machine's own suites, unpacked
+                                    packages of one source and of one version, from the
+                                    suites of this machine, unpacked
     debian.py unpack SUITES DIR PACKAGE...
-                                    packages and all that they depend on, unpacked from
-                                    the first of SUITES (sid,forky) that has them; the
-                                    script DIR/run starts a program of theirs
+                                    packages and all their dependencies, unpacked from the
+                                    first of SUITES (sid,forky) that has them; the script
+                                    DIR/run starts one of their programs
 
-Debian's libdpdk-dev lacks the headers that a driver needs (DPDK installs them
-with -Denable_driver_sdk=true only). They are in the source package. Most
-machines have no deb-src line and none has a newer suite's, so apt is called
-with a configuration of our own that is made from the machine's own sources
-(same mirror, same keys, same proxy) and lives in a temporary folder: apt's own
-configuration and lists stay as they are, and nothing but backport, which
-installs, needs privilege.
+Debian's libdpdk-dev lacks the headers that a driver needs, because DPDK installs them only with
+-Denable_driver_sdk=true. The source package contains them. Most machines have no deb-src line, and
+none has the lines of a newer suite. This script therefore calls apt with a private configuration,
+made from the apt sources of the machine (same mirror, same keys, same proxy), in a temporary
+folder. It does not change the configuration and the lists of apt. Only "backport" needs privilege,
+because it installs packages.
 
-A mirror may lack a newer suite's source packages. GANTRY_DPDK_GIT=DIR names a
-clone of DPDK's repository to take release's driver headers from instead (dpdk_git.py).
+A mirror may lack the source packages of a newer suite. If GANTRY_DPDK_GIT=DIR names a clone of the
+DPDK repository, "release" takes the driver headers from there instead (dpdk_git.py).
 """
 
 import functools
@@ -40,7 +39,7 @@ import tempfile
 import dpdk_git
 from dpdk_git import SDK_HEADERS, Error, install_sdk
 
-# The suites that have a DPDK of a release, the one to prefer first.
+# The suites that have a DPDK of a release, in order of preference.
 SUITES = {"22.11": ["bookworm"], "24.11": ["trixie"], "25.11": ["forky", "sid"]}
 
 # sources.list(5): options of the one-line style whose deb822 name is not just capitalized.
@@ -54,7 +53,7 @@ def run(argv, **kwargs):
 
 
 def parse_deb822(text):
-    """Yields each stanza as a dict; a value keeps its continuation lines."""
+    """Yield each stanza as a dict; a value keeps its continuation lines."""
     text = re.sub(r"(?m)^#.*\n?", "", text)
     for paragraph in re.split(r"\n\s*\n", text):
         stanza, name = {}, None
@@ -70,7 +69,7 @@ def parse_deb822(text):
 
 
 def parse_one_line(text):
-    """The same for lines like: deb [signed-by=FILE] http://... bookworm main"""
+    """Yield the same for lines like: deb [signed-by=FILE] http://... bookworm main"""
     for line in text.splitlines():
         m = re.match(r"\s*(deb|deb-src)\s+(?:\[([^]]*)\]\s*)?(\S+)\s+(\S+)\s*([^#]*)", line)
         if not m:
@@ -92,7 +91,7 @@ def codename():
     return None
 
 
-# Suites of Debian's archive, and what is put behind their names.
+# Suites of Debian's archive, and the suffixes of their names.
 ARCHIVE = ("stable", "oldstable", "oldoldstable", "testing", "unstable", "sid", "experimental",
            "bullseye", "bookworm", "trixie", "forky", "duke")
 PARTS = ("", "-updates", "-security", "/updates", "-proposed-updates", "-backports",
@@ -100,10 +99,10 @@ PARTS = ("", "-updates", "-security", "/updates", "-proposed-updates", "-backpor
 
 
 def debian_sources(stanzas, release):
-    """
-    Those of a machine's sources that are Debian's own archive, whatever their suites. A third
-    party's repository has suites of its own (nodistro, bookworm-pgdg, ./); a mirror that has one
-    of Debian's suites is trusted for all that the machine takes from it.
+    """Return those sources of a machine that are Debian's own archive, whatever their suites.
+
+    The repository of a third party has other suites (nodistro, bookworm-pgdg, ./). A mirror that
+    has one of Debian's suites is trusted for everything that the machine takes from it.
     """
     known = {name + part for name in (*ARCHIVE, release) if name for part in PARTS}
     usable = [s for s in stanzas if "main" in s.get("Components", "").split()]
@@ -119,7 +118,7 @@ def debian_sources(stanzas, release):
 
 
 def machine_sources():
-    """The machine's sources that are Debian's own archive."""
+    """Return the sources of this machine that are Debian's own archive."""
     config = {}
     for line in run(["apt-config", "shell", "LIST", "Dir::Etc::sourcelist/f",
                      "PARTS", "Dir::Etc::sourceparts/d"]).stdout.splitlines():
@@ -144,7 +143,9 @@ def machine_sources():
 
 
 def main_source():
-    """The main archive's alone: security and updates have other paths and suites."""
+    """Return the source of the main archive alone: security and updates have other paths and
+    suites.
+    """
     for stanza in machine_sources():
         if any(not re.search(r"-|/", suite) for suite in stanza["Suites"].split()):
             return stanza
@@ -152,7 +153,7 @@ def main_source():
 
 
 class PrivateApt:
-    """apt with a configuration of its own in a folder of its own."""
+    """apt with a private configuration in a private folder."""
 
     def __init__(self, directory, sources):
         self.directory = directory
@@ -176,14 +177,14 @@ class PrivateApt:
         self.options = [x for kv in options.items() for x in ("-o", "%s=%s" % kv)]
 
     def update(self):
-        # Some source may lack what was asked for; what is there counts.
+        # Some source may lack what was requested; the other sources still count.
         return run(["apt-get", *self.options, "-q", "update"])
 
     def cache(self, *args):
         return run(["apt-cache", *self.options, *args]).stdout
 
     def show(self, *packages):
-        """The stanzas of all versions of packages, as dicts, in no order."""
+        """Return the stanzas of all versions of packages, as dicts, in no particular order."""
         stanzas = []
         for paragraph in self.cache("show", "--all-versions", *packages).split("\n\n"):
             fields = dict(re.findall(r"(?m)^(Package|Version|Depends): (.*)$", paragraph))
@@ -198,13 +199,13 @@ class PrivateApt:
             raise Error("apt-get %s: %s" % (args[0], errors[0] if errors else "failed"))
 
     def source_versions(self):
-        """Versions of the source package dpdk, newest last."""
+        """Return the versions of the source package dpdk, newest last."""
         found = re.findall(r"(?m)^Version: (\S+)", self.cache("showsrc", "dpdk"))
         return sorted(set(found), key=version_key)
 
 
 def compare_versions(a, b):
-    """Debian's order of versions, for functools.cmp_to_key."""
+    """Compare versions in Debian's order, for functools.cmp_to_key."""
     if a == b:
         return 0
     return -1 if run(["dpkg", "--compare-versions", a, "lt", b]).returncode == 0 else 1
@@ -214,16 +215,17 @@ version_key = functools.cmp_to_key(compare_versions)
 
 
 def why(log):
-    """The first complaint of apt's, for the end of an error's line."""
+    """Return the first error or warning of apt, for the end of an error message."""
     lines = [l for l in log.stderr.splitlines() if l[:2] in ("E:", "W:")]
     return ": " + lines[0] if lines else ""
 
 
 def unpack(debs, out):
-    """A package that has /lib puts its files where out's link of that name leads, if any."""
+    """Unpack packages into out. A package that has /lib follows a link of that name in out, if any.
+    """
     os.makedirs(out, exist_ok=True)
     for deb in debs:
-        # dpkg-deb -x would put a folder in such a link's place.
+        # dpkg-deb -x would replace such a link by a folder.
         r = run(["bash", "-o", "pipefail", "-c", 'dpkg-deb --fsys-tarfile "$0" | '
                  'tar -xp --keep-directory-symlink --warning=no-timestamp -C "$1"', deb, out])
         if r.returncode != 0:
@@ -231,7 +233,7 @@ def unpack(debs, out):
 
 
 def take_sdk(apt, version, out):
-    """Downloads source package `version` and puts the driver headers into `out`."""
+    """Download source package `version` and put the driver headers into `out`."""
     with tempfile.TemporaryDirectory(prefix="gantry-sdk-") as tmp:
         apt.get("source", "--download-only", "dpdk=" + version, cwd=tmp)
         tarball = glob.glob(tmp + "/dpdk_*.orig.tar.*")
@@ -246,9 +248,9 @@ def take_sdk(apt, version, out):
 
 
 def first_that_can_be_had(candidates, take, what):
-    """
-    Calls take(candidate) until one succeeds, and returns that candidate. An archive
-    may list a version that it no longer (or not yet) serves.
+    """Call take(candidate) until one call succeeds, and return that candidate.
+
+    An archive may list a version that it no longer serves, or does not serve yet.
     """
     complaints = []
     for candidate in candidates:
@@ -261,14 +263,15 @@ def first_that_can_be_had(candidates, take, what):
 
 
 def sdk(version, out):
-    """Driver headers of the installed version, or else of another of its series."""
+    """Install the driver headers of the installed version, or else of another one of its series."""
     series = ".".join(version.split(".")[:2])
     exact = run(["dpkg-query", "-W", "-f", "${source:Version}", "libdpdk-dev"]).stdout
     sources = [dict(s, Types="deb-src") for s in machine_sources()]
     with tempfile.TemporaryDirectory(prefix="gantry-apt-") as tmp:
         apt = PrivateApt(tmp, sources)
         log = apt.update()
-        # The installed package's own source first, then its upstream version, then the newest.
+        # In order of preference: the source of the installed package, its upstream version, the
+        # newest one.
         versions = [v for v in apt.source_versions() if v.startswith(series + ".")]
         versions.sort(key=lambda v: (v == exact, v.split("-")[0] == version, version_key(v)),
                       reverse=True)
@@ -281,9 +284,9 @@ def sdk(version, out):
 
 
 def release(series, out):
-    """
-    Another release's libraries and programs, with all that they need, unpacked into out/root,
-    and its driver headers into out/sdk.
+    """Unpack another release of DPDK with its dependencies.
+
+    The libraries and programs go into out/root, the driver headers into out/sdk.
     """
     if series not in SUITES:
         raise Error("unknown DPDK release %s (known: %s)" % (series, ", ".join(SUITES)))
@@ -313,18 +316,18 @@ def release(series, out):
             raise Error("%s has dpdk %s by now" % (suite, version))
 
     first_that_can_be_had(SUITES[series], take, "DPDK %s of %s" % (series, main_source()["Uris"]))
-    # Last, as it says that the rest is there.
+    # Rename this folder last, because its existence indicates that the rest is complete.
     os.rename(out + "/headers", out + "/sdk")
 
 
 def kernel_sets(stanzas, arch):
-    """
-    The complete sets of kernel packages among stanzas, the one to prefer first: an image,
-    the headers and tools that modules are built with, and the source, all of one version.
-    A suite may serve these in different versions for days, because the signed image is
-    built after the rest. The series that the oldest meta-package names comes before any other,
-    because that is the release's own kernel, and backports' meta-package is newer; within a
-    series, newer comes first.
+    """Return the complete sets of kernel packages among stanzas, in order of preference.
+
+    A set consists of an image, the headers and tools for building modules, and the source, all of
+    one version. A suite may serve these in different versions for days, because the signed image is
+    built after the rest. The series that the oldest meta-package names precedes any other, because
+    that is the kernel of the release, and the meta-package of backports is newer. Within a series,
+    newer versions come first.
     """
     def series(version):
         return re.match(r"\d+\.\d+", version).group()
@@ -346,9 +349,8 @@ def kernel_sets(stanzas, arch):
 
 
 def kernel(out):
-    """
-    Debian's kernel and its modules, what modules are built with, and the source of
-    vfio, all unpacked into out.
+    """Unpack Debian's kernel into out: its modules, the headers for building modules, the vfio
+    source.
     """
     arch = run(["dpkg", "--print-architecture"]).stdout.strip()
     partial = out + ".partial"
@@ -383,8 +385,9 @@ def kernel(out):
           % (packages[0], version, ", ".join(v for v, _ in sets), out))
 
 
-# What DIR/run does: no file of the system's libc is used, since a newer suite's programs need
-# a newer one. The loader's --argv0 keeps the name that a program may look at.
+# The content of DIR/run: the programs use no file of the system libc, because programs of a newer
+# suite need a newer libc. The option --argv0 of the loader preserves the name that a program may
+# examine.
 RUN = """#!/bin/sh
 # run PROGRAM [ARG...]: a program unpacked here, with the loader and libraries unpacked here.
 root=$(cd "$(dirname "$0")" && pwd)
@@ -405,17 +408,18 @@ exec "$loader" --argv0 "$program" ${driver:+--preload "$driver"} \
 
 
 def unpack_closure(suites, out, *packages):
-    """Packages with all that they depend on, unpacked from a newer suite; installs nothing."""
+    """Unpack packages of a newer suite with all their dependencies; install nothing."""
     main = main_source()
     partial = out + ".partial"
 
     def take(suite):
         with tempfile.TemporaryDirectory(prefix="gantry-apt-") as tmp:
-            # A backport needs packages of the suite that it was made for.
+            # A backport depends on packages of the suite that it was made for.
             suites_of = suite.split("-backports")[0] + (" " + suite if "-" in suite else "")
             apt = PrivateApt(tmp, [dict(main, Types="deb", Suites=suites_of)])
             log = apt.update()
-            # With an empty status file apt counts nothing as installed: the closure is whole.
+            # With an empty status file, apt regards nothing as installed, so the closure is
+            # complete.
             open(tmp + "/status", "w", encoding="utf-8").close()
             try:
                 apt.get("install", "--download-only", "--no-install-recommends",
@@ -425,7 +429,8 @@ def unpack_closure(suites, out, *packages):
             except Error as e:
                 raise Error("%s: %s%s" % (suite, e, why(log))) from None
             shutil.rmtree(partial, ignore_errors=True)
-            # Newer suites' packages name /usr/lib alone; older ones' land there by these links.
+            # Packages of newer suites use only /usr/lib; these links also lead the files of older
+            # ones there.
             for directory in ("bin", "sbin", "lib", "lib64"):
                 os.makedirs("%s/usr/%s" % (partial, directory))
                 os.symlink("usr/" + directory, "%s/%s" % (partial, directory))
@@ -450,9 +455,10 @@ def unpack_closure(suites, out, *packages):
 
 
 def common_versions(stanzas, names, candidates=()):
-    """
-    The versions in which all packages of one source are there, the one to prefer first: apt's
-    candidate, because that is made for the machine's release and backports' is not; then newer.
+    """Return the versions for which all packages of one source exist, in order of preference.
+
+    The candidate of apt comes first, because it is made for the release of this machine, whereas a
+    backport is not; newer versions follow.
     """
     have = {(s["Package"], s["Version"]) for s in stanzas}
     found = [v for v in {version for _, version in have} if all((n, v) in have for n in names)]
@@ -460,9 +466,9 @@ def common_versions(stanzas, names, candidates=()):
 
 
 def packages(out, *names):
-    """
-    Packages of one source and version, of the machine's own suites, unpacked: what they need is
-    installed already.
+    """Unpack packages of one source and version, from the suites of this machine.
+
+    Their dependencies are already installed.
     """
     partial = out + ".partial"
 
@@ -486,14 +492,14 @@ def packages(out, *names):
 
 
 def with_suite(sources, main, suite):
-    """The sources, and the main archive's suite where they do not have it."""
+    """Return the sources, with the suite of the main archive added unless they have it."""
     if any(suite in s["Suites"].split() for s in sources):
-        return sources # a second stanza with other options would be apt's error
+        return sources # apt rejects a second stanza with other options
     return sources + [dict(main, Suites=suite)]
 
 
 def backport(*packages):
-    """Installs packages of the backports' suite, with what they need of it."""
+    """Install packages of the backports suite, with their dependencies from that suite."""
     suite = codename() + "-backports"
     sources = [dict(s, Types="deb")
                for s in with_suite(machine_sources(), main_source(), suite)]
@@ -508,8 +514,8 @@ def backport(*packages):
                 env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"))
 
 
-# Each command's function, which of its arguments is a folder, and how many it takes at least
-# and at most.
+# For each command: its function, the index of the argument that is a folder, and the least and the
+# greatest number of arguments.
 COMMANDS = {
     "sdk": (sdk, 1, 2, 2),
     "release": (release, 1, 2, 2),

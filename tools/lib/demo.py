@@ -1,36 +1,37 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""gantry at work; run by tools/demo.
+"""gantry at work; started by tools/demo.
 
     demo.py huge|REASON [--json FILE]
 
-1. A real kernel's traffic. Two network namespaces, each with a TAP that is the
-   wire of one port of gantry-nic; gantry-testpmd forwards between the ports:
+1. Traffic of a real kernel. There are two network namespaces, each with a TAP that is the wire of
+   one port of gantry-nic; gantry-testpmd forwards between the ports:
 
        namespace a                                             namespace b
        kernel - TAP = port a - rings - gantry-testpmd - rings - port b = TAP - kernel
 
-   ping and iperf3 run across, and a file arrives with the SHA-256 it left with.
+   ping and iperf3 run across, and a file must arrive with the SHA-256 that it had.
 
-2. Line rate. A pair of ports at 1 Gb/s, each of RFC 2544's frame sizes; every
-   frame is compared byte for byte (gantry-testpmd's linerate command).
+2. Line rate. A pair of ports at 1 Gb/s, with each frame size of RFC 2544; every frame is compared
+   byte for byte (the linerate command of gantry-testpmd).
 
-   Losing nothing is possible only while both sides run. Each records its longest
-   polling gap; where the two together are longer than a receive ring lasts, the
-   host took a core away for too long: the trial is void and repeated. So it is
-   where the daemon says that its wires stood still for lack of a core (stalled_ns)
-   for more than half of what the line rate's tolerance allows. (By itself a wire does
-   not burst above its rate to catch up; here it may for 10 ms, the rings hold that.)
-   Every trial is reported, void or not; a void one never counts, good as it may look.
+   Traffic without loss is possible only while both sides run. Each side records its longest polling
+   gap. If both gaps together are longer than a receive ring lasts, the host took a core away for
+   too long: the trial is void, and the demo repeats it. A trial is also void if the daemon reports
+   that its wires stood still for lack of a core (stalled_ns) for more than half of what the
+   tolerance of the line rate allows. (By default a wire catches up with only 200 us of lost time.
+   Here it may catch up with 10 ms, because the rings hold that.) The demo reports every trial, void
+   or not; a void trial never counts, however good it is.
 
-3. Watched. The same for a moment with dma_debug=1, in which every mapping of the driver's
-   and every mbuf's ownership is followed: nothing may be reported. How fast that is does not
-   matter here; that frames arrive, each byte as it was sent, does. What is watched and what
-   was reported is asked of the running application by DPDK's telemetry.
+3. Watched. The same for a moment with dma_debug=1, in which the library follows every mapping of
+the
+   driver and the owner of every mbuf: it must report nothing. The speed does not matter here; each
+   frame must arrive with every byte as it was sent. The demo queries the running application by
+   telemetry for the watched mappings and the reports.
 
-Exit status: 0 all of it worked; 1 something did not; 3 all that ran did, but
-something had to be left out.
+Exit status: 0 everything worked; 1 something failed; 3 everything that ran worked, but something
+was left out.
 """
 
 import argparse
@@ -58,8 +59,8 @@ SIZES = (64, 128, 256, 512, 1024, 1280, 1518)
 SPEED = 1000          # Mb/s
 RING = 4096
 CATCHUP_US = 10000
-TRIAL_SECONDS = [1.5] * 4 + [0.8] * 6 + [0.4] * 10 + [0.25] * 60    # for a size, at most
-BUDGET = 240          # seconds after which a void trial is not repeated any more
+TRIAL_SECONDS = [1.5] * 4 + [0.8] * 6 + [0.4] * 10 + [0.25] * 60    # of each trial of one size
+BUDGET = 240          # seconds after which a void trial is no longer repeated
 GOOD = 0.999          # of line rate
 WATCHED = ((64, 0.5), (1518, 0.5))  # sizes and seconds of the debug-mode run
 
@@ -87,7 +88,8 @@ class Demo:
             if nice and os.geteuid() == 0:
                 os.nice(nice)
                 with contextlib.suppress(OSError):
-                    # A session's processes weigh together, if the kernel groups them so.
+                    # The kernel may group the processes of a session for scheduling; then this sets
+                    # the weight of the group.
                     with open('/proc/self/autogroup', 'w', encoding='ascii') as f:
                         f.write(str(nice))
         p = Process(argv, self.path(name + '.log'), preexec_fn=prepare, **kw)
@@ -106,7 +108,7 @@ class Demo:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def eal(self, *sockets, devargs='', telemetry=False):
-        """EAL's arguments: lcore 0, and nothing but these ports."""
+        """Return the EAL arguments: lcore 0, and only these ports."""
         if self.memory == 'huge':
             argv = ['-m', '128', '--in-memory']
         else:
@@ -119,7 +121,7 @@ class Demo:
         return argv
 
     def nic(self, *ports, nice=0):
-        # A core of its own; where there is but one, the two sides take turns.
+        # The daemon has a separate core; on a machine with one core, the two sides take turns.
         p = self.start([NIC, '--cores', str(cores()[-1]), '--stats-json', self.path('nic.json')] +
                        [x for port in ports for x in ('--port', port)], 'nic', nice=nice)
         p.expect('^gantry-nic: ready')
@@ -131,7 +133,10 @@ def cores():
 
 
 def enter(namespace):
-    """What runs a command in there. ip netns exec would also remount /sys, where it may."""
+    """Return the prefix that runs a command in a namespace.
+
+    ip netns exec would also remount /sys, which it may not be allowed to do.
+    """
     return ['nsenter', '--net=/run/netns/' + namespace, '--']
 
 
@@ -152,7 +157,7 @@ def sha256(name):
 
 
 def tcp(demo):
-    """Part 1. Returns the JSON's tcp object."""
+    """Run part 1 and return the "tcp" object of the JSON."""
     side = {}
     for name in 'ab':
         side[name] = {'ns': 'gantry%d%s' % (os.getpid(), name),
@@ -163,7 +168,7 @@ def tcp(demo):
         demo.namespaces.append(side[name]['ns'])
     demo.nic(*('%s:socket=%s,speed=max,wire=tap:%s' % (n, s['socket'], s['tap'])
                for n, s in side.items()))
-    # An interface that is handed to a namespace keeps the queue that the daemon holds.
+    # An interface that moves to a namespace keeps the queue that the daemon holds.
     for s in side.values():
         ip('link', 'set', s['tap'], 'netns', s['ns'])
         ip('addr', 'add', s['address'] + '/24', 'dev', s['tap'], inside=s['ns'])
@@ -227,7 +232,9 @@ def tcp_ok(result):
 
 
 def daemon_gap(demo, nic):
-    """The daemon's longest polling gap since the last call, and wire time lost since its start."""
+    """Return the longest polling gap of the daemon since the last call, and the wire time lost
+    since its start.
+    """
     name = demo.path('nic.json')
     if os.path.exists(name):
         os.unlink(name)
@@ -244,7 +251,7 @@ def daemon_gap(demo, nic):
 
 
 def answer(app, fd, timeout):
-    """A line of JSON from the application."""
+    """Return a line of JSON from the application."""
     data = b''
     end = time.monotonic() + timeout
     while not data.endswith(b'\n'):
@@ -257,11 +264,14 @@ def answer(app, fd, timeout):
 
 
 def tester(demo, name, **eal):
-    """A pair of ports at line rate, and who tries them: daemon, application, where it answers."""
+    """Start a pair of ports at line rate and the tester; return daemon, application and result
+    pipe.
+    """
     a, b = demo.path('a.sock'), demo.path('b.sock')
     nic = demo.nic('a:socket=%s,speed=%d,wire=pair:b,catchup=%d' % (a, SPEED, CATCHUP_US),
                    'b:socket=' + b, nice=-20)
-    # Its standard output carries the results, its standard error goes to the log.
+    # The standard output of the application carries the results, its standard error goes to the
+    # log.
     out, app_out = os.pipe()
     app = demo.start(['/bin/sh', '-c', 'exec "$@" >&%d' % app_out, 'sh', TESTPMD] +
                      demo.eal(a, b, **eal) + ['--', 'linerate', '--sizes', '-', '--rxd', str(RING),
@@ -272,7 +282,7 @@ def tester(demo, name, **eal):
 
 
 def linerate(demo):
-    """Part 2. Returns the trials."""
+    """Run part 2 and return the trials."""
     nic, app, out = tester(demo, 'linerate')
     trials = []
     begin = time.monotonic()
@@ -281,7 +291,7 @@ def linerate(demo):
         for n, seconds in enumerate(TRIAL_SECONDS, 1):
             _, stalled = daemon_gap(demo, nic)
             app.say('%d %g' % (size, seconds))
-            # The first answer comes after EAL's start and the link.
+            # The first answer comes after EAL has started and the link is up.
             t = answer(app, out, seconds + 30)
             t['daemon_gap_ns'], t['stalled_ns'] = daemon_gap(demo, nic)
             t['stalled_ns'] -= stalled
@@ -306,17 +316,17 @@ def linerate(demo):
 
 
 def telemetry(demo, question):
-    """What the running application answers."""
+    """Return the answer of the running application to a telemetry query."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
         s.settimeout(10)
         s.connect(demo.path('dpdk/rte/dpdk_telemetry.v2'))
-        s.recv(1024)                                   # who it is
+        s.recv(1024)                                   # the greeting
         s.send(question.encode())
         return json.loads(s.recv(65536))[question.partition(',')[0]]
 
 
 def watched(demo):
-    """Part 3. Returns the JSON's debug object."""
+    """Run part 3 and return the "debug" object of the JSON."""
     demo.say('with dma_debug=1')
     _, app, out = tester(demo, 'watched', devargs=',dma_debug=1', telemetry=True)
     result = {'frames': 0, 'corrupted': 0, 'misordered': 0}
@@ -330,7 +340,7 @@ def watched(demo):
     counted = telemetry(demo, '/gantry/dma/errors')['errors']
     app.p.stdin.close()
     app.wait(30, None)
-    # The log has those of the very end as well, when mappings may be left.
+    # The log also contains the reports of the very end, when mappings may be leaked.
     result['errors'] = max(counted, len(re.findall(r'(?m)^gantry_dma: misuse: ', app.text())))
     demo.stop_all()
     os.close(out)
@@ -338,7 +348,7 @@ def watched(demo):
 
 
 def counting(trials):
-    """For each size the trial that counts: the one that was not void, or else the last."""
+    """Return for each size the trial that counts: the one that was not void, or else the last."""
     return [[t for t in trials if t['size'] == size][-1] for size in SIZES]
 
 

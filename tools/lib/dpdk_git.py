@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""A DPDK release out of a clone of DPDK's repository, which GANTRY_DPDK_GIT names.
+"""Build a DPDK release from a clone of the DPDK repository, which GANTRY_DPDK_GIT names.
 
     dpdk_git.py build SERIES DIR    the libraries that gantry needs, and dpdk-testpmd, built
 
-debian.py takes driver headers with headers() for packages whose source an archive lacks.
-A release's newest tag is taken (v25.11.4), or else what is checked out, if its file
-VERSION names the release. Exit status 77: there is no clone, or it lacks the release.
+debian.py calls headers() for packages whose source an archive lacks. The script takes the newest
+tag of a release (v25.11.4), or else what is checked out, if its file VERSION names the release.
+Exit status 77: there is no clone, or it lacks the release.
 """
 
 import os
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-# Where the driver headers are in DPDK's source.
+# The paths of the driver headers in the DPDK source.
 SDK_HEADERS = (
     "lib/ethdev/ethdev_driver.h",
     "lib/ethdev/ethdev_pci.h",
@@ -27,8 +27,9 @@ SDK_HEADERS = (
     "drivers/bus/vdev/bus_vdev_driver.h",
 )
 
-# What is built of it: what the host tests run, and the libraries that this needs. Bonding needs
-# ip_frag and sched, proc-info needs security and eventdev, and pdump needs bpf and pcapng.
+# The parts of DPDK to build: the programs and drivers of the host tests, and the libraries that
+# these need. Bonding needs ip_frag and sched, proc-info needs security and eventdev, and pdump
+# needs bpf and pcapng.
 OPTIONS = ("-Ddefault_library=shared", "-Dplatform=generic", "-Dtests=false", "-Doptimization=1",
            "-Denable_apps=test-pmd,proc-info,pdump",
            "-Denable_libs=timer,gro,gso,ip_frag,sched,metrics,cryptodev,security,dmadev,eventdev,"
@@ -36,7 +37,8 @@ OPTIONS = ("-Ddefault_library=shared", "-Dplatform=generic", "-Dtests=false", "-
            "-Denable_drivers=bus/pci,bus/vdev,mempool/ring,net/ring,net/bonding,net/failsafe,"
            "net/pcap")
 
-# DIR/root/run: as the one of debian.py's unpacked packages, with this machine's C library.
+# The content of DIR/root/run: like that of the packages that debian.py unpacks, but with the C
+# library of this machine.
 RUN = """#!/bin/sh
 # run PROGRAM [ARG...]: a program built here, or any that needs the libraries built here.
 root=$(cd "$(dirname "$0")" && pwd)
@@ -57,14 +59,15 @@ class Missing(Error):
 
 
 def git(repository, *args):
-    # The clone may be another user's.
+    # The clone may belong to another user.
     return subprocess.run(["git", "-c", "safe.directory=*", "-C", repository, *args],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, check=False)
 
 
 def revision(repository, series):
-    """What to take, by a name that git knows, and the version to call it."""
+    """Return the revision of a release, by a name that git knows, and the version to record for it.
+    """
     tags = git(repository, "tag", "--list", "v" + series, "v%s.*" % series).stdout.decode().split()
     tags = [t for t in tags if "-" not in t]
     if tags:
@@ -82,7 +85,7 @@ def revision(repository, series):
 
 
 def install_sdk(tree, version, out):
-    """Copies the headers from a source tree, all or nothing."""
+    """Copy the headers from a source tree, all or none of them."""
     partial = out + ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     os.makedirs(partial)
@@ -95,7 +98,7 @@ def install_sdk(tree, version, out):
 
 
 def headers(repository, series, out):
-    """The driver headers alone."""
+    """Install only the driver headers."""
     what, version = revision(repository, series)
     with tempfile.TemporaryDirectory(prefix="gantry-sdk-") as tmp:
         export(repository, what, tmp, *SDK_HEADERS)
@@ -110,7 +113,7 @@ def export(repository, what, folder, *paths):
 
 
 def build(series, out):
-    """Libraries and testpmd, installed into out/root, and the driver headers in out/sdk."""
+    """Install the libraries and testpmd into out/root, and the driver headers into out/sdk."""
     repository = os.environ.get("GANTRY_DPDK_GIT")
     if not repository:
         raise Missing("DPDK %s is built from a clone of DPDK, which GANTRY_DPDK_GIT=DIR names"
@@ -122,7 +125,7 @@ def build(series, out):
     for step in (["meson", "setup", out + "/build", out + "/src", "--prefix=%s/root/usr" % out,
                   "--libdir=lib", *OPTIONS],
                  ["ninja", "-C", out + "/build", "install"]):
-        # The first line that says "error" is the reason; the rest is in the log.
+        # The reason is the first line that contains "error"; the log has the rest.
         with open(out + "/build.log", "a", encoding="utf-8") as log:
             if subprocess.run(["nice", *step], stdin=subprocess.DEVNULL, stdout=log,
                               stderr=subprocess.STDOUT, check=False).returncode == 0:
@@ -133,7 +136,7 @@ def build(series, out):
     with open(out + "/root/run", "w", encoding="utf-8") as f:
         f.write(RUN)
     os.chmod(out + "/root/run", 0o755)
-    # Last, as it says that the rest is there.
+    # Install the headers last, because their existence indicates that the rest is complete.
     install_sdk(out + "/src", version, out + "/sdk")
     for folder in ("/src", "/build"):
         shutil.rmtree(out + folder)

@@ -1,19 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Builds and runs the fuzz targets of tests/fuzz.
+"""Build and run the fuzz targets of tests/fuzz.
 
     fuzz.py NAME|all [--seconds N] [--jobs N] [--corpus DIR] [--counts FILE]
     fuzz.py minimise NAME DIR
     fuzz.py coverage
     fuzz.py --list
 
-A run begins with the inputs of tests/fuzz/corpus/NAME and NAME.limits (one a line, in base64), and
-leaves what it finds in build-fuzz/corpus/NAME, or DIR, for the next run. A crash ends it: the input
-is kept, its path and the report's first lines are printed, and the exit status is 1. "minimise"
-makes tests/fuzz/corpus/NAME anew from the inputs in DIR. It leaves NAME.limits: inputs at limits,
-most of which reach no edge of their own. "coverage" prints the line coverage of lib/vfio_user and
-lib/igb_model by the unit tests and the corpora together.
+A run begins with the inputs of tests/fuzz/corpus/NAME and NAME.limits (one on each line, in
+base64), and stores new inputs in build-fuzz/corpus/NAME, or in DIR, for the next run. A crash ends
+the run: the script keeps the input, prints its path and the first lines of the report, and exits
+with status 1. "minimise" creates tests/fuzz/corpus/NAME again from the inputs in DIR. It does not
+change NAME.limits, whose inputs are at limits and mostly reach no edge of their own. "coverage"
+prints the line coverage of lib/vfio_user and lib/igb_model by the unit tests and the corpora
+together.
 """
 
 import argparse
@@ -32,11 +33,11 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 CORPUS = os.path.join(TOP, 'tests', 'fuzz', 'corpus')
 BUILD = os.path.join(TOP, 'build-fuzz')
 COVERAGE = os.path.join(TOP, 'build-coverage')
-INPUT_MAX = 4096          # bytes of an input
-CORPUS_MAX = 64 * 1024    # bytes of a target's corpus in the repository, as it is stored
-TIMEOUT = 120             # seconds for one input, on a machine that is busy
+INPUT_MAX = 4096          # bytes of one input
+CORPUS_MAX = 64 * 1024    # bytes of the corpus of one target in the repository, as stored
+TIMEOUT = 120             # seconds for one input, on a busy machine
 COVERED = ('lib/vfio_user', 'lib/igb_model')
-UNIT_TESTS = re.compile(r'wire|capture|bus_vfio_user|igb_model|vfio_user') # those that use them
+UNIT_TESTS = re.compile(r'wire|capture|bus_vfio_user|igb_model|vfio_user') # those that use COVERED
 REPORT = re.compile(r'ERROR: |runtime error: |broken promise: |SUMMARY: |^ALARM')
 
 
@@ -46,7 +47,7 @@ def targets():
 
 
 def run(cmd, **kw):
-    """Runs a command; ends with what it said where it fails."""
+    """Run a command; if it fails, exit with its output."""
     r = subprocess.run(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, check=False, **kw)
     if r.returncode != 0:
@@ -76,7 +77,7 @@ def environment():
 
 
 def seeds(build_dir, name):
-    """The folder with the repository's inputs for a target, unpacked."""
+    """Unpack the inputs of the repository for a target, and return their folder."""
     folder = os.path.join(build_dir, 'seeds', name)
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
@@ -91,7 +92,7 @@ def seeds(build_dir, name):
 
 
 def fuzz(name, args):
-    """Runs a target; true if it found nothing."""
+    """Run a target; return True if it found nothing."""
     corpus = os.path.abspath(args.corpus) if args.corpus else os.path.join(BUILD, 'corpus', name)
     found = os.path.join(BUILD, 'found', name)
     os.makedirs(corpus, exist_ok=True)
@@ -123,7 +124,7 @@ def fuzz(name, args):
 
 
 def report(name, out, status):
-    """The input's path, and the report's first lines."""
+    """Print the path of the input, and the first lines of the report."""
     path = re.search(r'Test unit written to (\S+)', out)
     print('fuzz %s: ended with %d; the input: %s' % (name, status,
                                                    path.group(1) if path else 'none was kept'))
@@ -136,18 +137,18 @@ def report(name, out, status):
 
 
 def minimise(name, source):
-    """Fills tests/fuzz/corpus/NAME with as few inputs as reach what all of them reach."""
+    """Fill tests/fuzz/corpus/NAME with as few inputs as reach the same edges as all of them."""
     with tempfile.TemporaryDirectory() as cwd:
         new = os.path.join(cwd, 'new')
         os.makedirs(new)
-        # By the edges that they reach, not by how often.
+        # Only the reached edges count, not how often an input reaches them.
         run([program(BUILD, name), '-merge=1', '-use_counters=0', '-max_len=%d' % INPUT_MAX, new,
              os.path.abspath(source), seeds(BUILD, name)], cwd=cwd, env=environment())
         lines = []
         for path in glob.glob(os.path.join(new, '*')):
             with open(path, 'rb') as f:
                 lines.append(base64.b64encode(f.read()).decode('ascii') + '\n')
-    # The shortest first, as many as there is room for.
+    # Keep the shortest inputs first, as many as there is room for.
     lines.sort(key=lambda line: (len(line), line))
     total = kept = 0
     with open(os.path.join(CORPUS, name), 'w', encoding='ascii') as f:
@@ -168,7 +169,7 @@ def coverage():
         run(['meson', 'setup', COVERAGE, TOP, '-Dfuzz=true', '-Doptimization=1',
              '-Db_lundef=false', '-Dc_args=' + flags, '-Dc_link_args=-fprofile-instr-generate'],
             env=dict(os.environ, CC='clang'))
-    run(['ninja', '-C', COVERAGE, 'build.ninja']) # what has changed in meson's files
+    run(['ninja', '-C', COVERAGE, 'build.ninja']) # if meson.build files have changed
     tests = [t for t in json.loads(run(['meson', 'introspect', '--tests', COVERAGE]))
              if UNIT_TESTS.match(t['name'])]
     run(['ninja', '-C', COVERAGE, 'fuzz'] +
@@ -176,7 +177,7 @@ def coverage():
     raw = os.path.join(COVERAGE, 'raw')
     shutil.rmtree(raw, ignore_errors=True)
     os.makedirs(raw)
-    # A pool of files for each program, which its processes share.
+    # One pool of profile files for each program, which its processes share.
     env = dict(os.environ, LLVM_PROFILE_FILE=os.path.join(raw, '%m.profraw'))
     r = subprocess.run(['meson', 'test', '-C', COVERAGE, '--no-rebuild', '--quiet'] +
                        [t['name'] for t in tests], env=env, stdin=subprocess.DEVNULL,
@@ -190,7 +191,7 @@ def coverage():
     run(['llvm-profdata', 'merge', '-sparse', '-o', profile] +
         glob.glob(os.path.join(raw, '*.profraw')))
     programs = sorted({t['cmd'][0] for t in tests}) + [program(COVERAGE, n) for n in targets()]
-    # The bus is a plugin, and has a client of its own.
+    # The bus is a plugin with its own copy of the client.
     programs += glob.glob(os.path.join(COVERAGE, 'pmds', '*.so'))
     objects = [programs[0]] + [a for p in programs[1:] for a in ('-object', p)]
     args = ['-instr-profile=' + profile] + objects
@@ -201,7 +202,8 @@ def coverage():
 
 
 def print_coverage(lcov):
-    """Lines by file, folder, and in all; a file lists those that nothing reached."""
+    """Print the share of reached lines by file, by folder and in total; list the others in a file.
+    """
     rows, path = {}, None
     for line in lcov.splitlines():
         if line.startswith('SF:'):

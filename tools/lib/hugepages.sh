@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
 #
-# Sourced. 2 MiB hugepages for as long as a tool runs.
+# To be sourced. Provides 2 MiB hugepages for as long as a tool runs.
 
 hugepages_dir=/sys/kernel/mm/hugepages/hugepages-2048kB
 hugepages_before=
 hugepages_mount=
 
-# hugepages_reserve N: sees to it that N pages are free and a hugetlbfs is
-# mounted. Returns 1, with the reason in $hugepages_why, where it cannot.
+# hugepages_reserve N: make sure that N pages are free and that a hugetlbfs is mounted. Return 1,
+# with the reason in $hugepages_why, if that is impossible.
 hugepages_reserve()
 {
 	local free total
@@ -33,7 +33,7 @@ hugepages_reserve()
 		hugepages_restore
 		return 1
 	fi
-	# EAL looks for a mounted hugetlbfs even where it then uses memfds.
+	# EAL looks for a mounted hugetlbfs even if it then uses memfds.
 	if ! grep -qs ' hugetlbfs ' /proc/mounts; then
 		hugepages_mount=$(mktemp -d /tmp/gantry.huge.XXXXXX)
 		if ! mount -t hugetlbfs -o pagesize=2M,mode=0700 none "$hugepages_mount" 2>/dev/null; then
@@ -46,7 +46,7 @@ hugepages_reserve()
 	fi
 }
 
-# Gives back what hugepages_reserve took.
+# Undo what hugepages_reserve changed.
 hugepages_restore()
 {
 	if [ -n "$hugepages_mount" ]; then

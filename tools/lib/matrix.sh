@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
 #
-# matrix.sh SERIES
+#	matrix.sh SERIES
 #
-# Compiles and links gantry's plugins, libraries and applications against another
-# release of DPDK (24.11) in build-SERIES. The release is unpacked, or built where no
-# Debian has it, under .deps/matrix and never installed; tests/host/run.py --dpdk SERIES
-# runs tests with it. The last line says which versions those were, and where the driver
-# headers come from. Exit status 77: what it needs cannot be had; the last line says what.
-# A release that does not build from a clone which has it is a failure.
+# Compiles and links the plugins, libraries and applications of gantry against another release of
+# DPDK (24.11) in build-SERIES. The release is unpacked under .deps/matrix, or built there if Debian
+# does not have it, and never installed. tests/host/run.py --dpdk SERIES runs tests with it. The
+# last line names the versions and the origin of the driver headers. Exit status 77: something that
+# the script needs is unavailable; the last line names it. If a clone has the release but the
+# release does not build, the script fails.
 
 set -u
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
@@ -37,7 +37,8 @@ if [ ! -f "$dir/sdk/ethdev_driver.h" ]; then
 	echo "$why"
 fi
 
-# Of what is unpacked DPDK alone is compiled and linked against: all else is this machine's.
+# Only DPDK is compiled and linked against from the unpacked tree; everything else is this
+# machine's.
 pc=$(find "$root" -name libdpdk.pc 2>/dev/null | head -n 1)
 if [ -z "$pc" ]; then
 	echo "matrix.sh: no libdpdk.pc below $root: remove $dir, so that it is fetched again" >&2
@@ -47,12 +48,12 @@ pc=$(dirname "$pc")
 rm -rf "$dir/link"
 mkdir "$dir/link" && ln -s "$(dirname "$pc")"/librte_*.so* "$dir/link" &&
 	cp "$pc"/libdpdk*.pc "$dir/link" || exit 1
-# The .pc files name /usr, and what a static DPDK needs.
+# The .pc files refer to /usr, and list what a static DPDK needs.
 sed -i -e "s|^prefix=.*|prefix=$root/usr|" -e "s|^libdir=.*|libdir=$dir/link|" \
 	-e "/^Requires.private/d" "$dir"/link/libdpdk*.pc
 
 if [ ! -f "$build/build.ninja" ]; then
-	# The libraries may want a newer libc than this machine's, which matters at run time only.
+	# The libraries may need a newer libc than this machine has, which matters only at run time.
 	PKG_CONFIG_PATH=$dir/link meson setup "$build" -Ddpdk_sdk="$dir/sdk" \
 		-Dc_link_args="-Wl,--allow-shlib-undefined -L$dir/link" || {
 		rm -rf "$build"

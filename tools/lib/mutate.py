@@ -1,15 +1,30 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Plants single-line bugs and prints which of them the tests notice.
+"""Plant single-line bugs and print which of them the tests notice.
 
     tools/mutate [--seed N] [--count N] [--jobs N] [--unit] [--no-huge] [--json FILE] PATH...
     tools/mutate --list [--seed N] [--count N] PATH...
     tools/mutate --only FILE PATH...
     tools/mutate --planted FILE
 
-A PATH is a C file or a folder. The tool works in copies of the tree below build/mutate, one for
+A PATH is a C file or a folder. A planted bug is a mutant. A mutant that no test notices indicates a
+line whose effect no test checks. The tool works in copies of the tree below build/mutate, one for
 each job, and never changes the tree itself. doc/testing.md describes the operators and results.
+
+    main() -- drawn() --> mutants, one for each line, in random order
+                |
+                v
+    Campaign.run()        --jobs threads; each takes a Tree from the queue .trees
+      take(), judge()     write the mutant into the Tree, and restore the file afterwards
+      judge_in()          compile; compare the machine code; run unit tests, then host tests,
+                |         until one fails twice
+                v
+    .results              noticed, unnoticed, equivalent; a mutant that does not compile or
+                          that yields the same machine code is replaced by another
+
+A file lock makes sure that only one campaign uses the trees at a time. Comments, declarations, log
+messages and assertions are not mutated.
 """
 
 import argparse
@@ -37,12 +52,12 @@ sys.path.insert(0, os.path.join(TOP, 'tools', 'lib'))
 from output import Output  # noqa: E402
 
 EQUIVALENT = os.path.join(TOP, 'tests', 'mutate', 'equivalent')
-SKIPPED = 77            # the exit status of a unit test that cannot run here
+SKIPPED = 77            # exit status of a unit test that cannot run here
 LEAST_LIMIT = 60        # seconds; a test may also take ten times as long as without a mutant
-DATA_LIMIT = 8 << 30    # bytes of memory that a test may take
+DATA_LIMIT = 8 << 30    # bytes of memory that a test may use
 
-# The tests that matter for a path: the first pattern that matches decides. A unit test whose name
-# has a part of the file's name runs before the others.
+# The tests for each path: the first pattern that matches decides. A unit test whose name contains a
+# part of the name of the file runs before the others.
 TESTS = [
     ('drivers/net/igb/igb_mp.c', ['igb_ethdev', 'igb_rxtx_direct'], ['test_secondary']),
     ('drivers/net/igb/igb_vfio_user.c', ['igb_ethdev', 'igb_rxtx_direct'],
@@ -65,7 +80,7 @@ TESTS = [
     ('lib/common/*', ['*'], ['test_daemon', 'test_captures']),
 ]
 
-# Calls that only a person reads, or whose effect is speed alone.
+# Calls whose effect only a person sees, or that affect only speed.
 UNSEEN = re.compile(r'\b(?:\w*LOG|rte_log|dma_fail|capture_error|\w*_log|say|log_stderr|'
                     r'v?snprintf|v?fprintf|RTE_VERIFY|'
                     r'RTE_ASSERT|RTE_BUILD_BUG_ON|_?[Ss]tatic_assert|assert|rte_prefetch\w*|'
@@ -75,7 +90,7 @@ Mutant = collections.namedtuple('Mutant', 'file line begin end old new text kind
 
 
 def mask(source):
-    """The source with comments, strings, preprocessor lines and unseen calls blanked out."""
+    """Return the source with comments, strings, preprocessor lines and unseen calls blanked out."""
     def blank(m):
         return re.sub(r'[^\n]', ' ', m.group())
     text = re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'',
@@ -89,7 +104,7 @@ def mask(source):
 
 
 def closing(text, at):
-    """Behind the parenthesis that closes the one at `at`."""
+    """Return the offset after the parenthesis that closes the one at `at`."""
     depth = 0
     for k in range(at, len(text)):
         depth += (text[k] == '(') - (text[k] == ')')
@@ -99,7 +114,8 @@ def closing(text, at):
 
 
 def functions(text):
-    """(begin, end, whether it returns nothing) of each function body: the braces in column 0."""
+    """Yield (begin, end, whether it returns nothing) of each function body: the braces in column 0.
+    """
     for m in re.finditer(r'(?m)^\{\n(.*?)^\}', text, re.S):
         head = text[:m.start()].rpartition('\n\n')[2]
         yield m.start(1), m.end(1), re.search(r'(?m)^(?:static |inline )*void\n?\s*\w+\(',
@@ -128,7 +144,7 @@ SWAPS = [
 
 
 def spots(text, begin, end, void):
-    """(kind, begin, end, new) of each mutant in a function's body."""
+    """Yield (kind, begin, end, new) of each mutant in the body of a function."""
     for kind, pattern, swap in SWAPS:
         for m in re.compile(pattern).finditer(text, begin, end):
             yield kind, m.start(1), m.end(1), swap[m.group(1)]
@@ -136,7 +152,7 @@ def spots(text, begin, end, void):
     for m in body.finditer(text, begin, end):
         value = int(m.group(1), 0) if m.group(1) in ('0', '') or m.group(1)[0] != '0' \
             or m.group(1)[:2] in ('0x', '0X') else int(m.group(1), 8)
-        if m.group(1)[:2] in ('0x', '0X'):      # a mask: one of its bits less
+        if m.group(1)[:2] in ('0x', '0X'):      # a mask: clear one of its bits
             yield 'mask', m.start(1), m.end(1), hex(value & (value - 1) if value else 1)
         else:
             yield 'limit', m.start(1), m.end(1), str(value + 1)
@@ -151,7 +167,7 @@ def spots(text, begin, end, void):
         if text.count('(', m.start(1), m.end(1)) == text.count(')', m.start(1), m.end(1)):
             yield 'limit', m.end(1), m.end(1), ' + 1'
             yield 'limit', m.end(1), m.end(1), ' - 1'
-    # One of several bits left out.
+    # Omit one of several bits.
     for m in re.compile(r' \| (?:\(\w+\))?[A-Z]\w+\b(?!\()').finditer(text, begin, end):
         yield 'bits', m.start(), m.end(), ''
     for m in re.compile(r'\bif \(').finditer(text, begin, end):
@@ -176,7 +192,7 @@ def spots(text, begin, end, void):
 
 
 def mutants_of(path):
-    """{line: [mutants]} of a file."""
+    """Return {line: [mutants]} of a file."""
     with open(os.path.join(TOP, path), encoding='utf-8') as f:
         source = f.read()
     text = mask(source)
@@ -186,7 +202,7 @@ def mutants_of(path):
             line_begin = source.rfind('\n', 0, b) + 1
             line = source[line_begin:source.index('\n', b)]
             masked = text[line_begin:line_begin + len(line)]
-            # A declaration without a value, and what the compiler unrolls, are no code.
+            # A declaration without a value is not code.
             if DECLARATION.match(masked) and ' = ' not in masked and masked.rstrip().endswith(';') \
                     and '(' not in masked:
                 continue
@@ -202,7 +218,9 @@ def mutants_of(path):
 
 
 def describe(m):
-    """The change alone, so that it is found again when the line has moved."""
+    """Return the change without the line number, so that it is found again after the line has
+    moved.
+    """
     def flat(s):
         return re.sub(r'\s+', ' ', s)
     return '%s: %s -> %s @%d' % (m.kind, flat(m.old) or '(nothing)',
@@ -210,7 +228,7 @@ def describe(m):
 
 
 def equivalents():
-    """{(file, line's text, change): reason} of the reviewed list."""
+    """Return {(file, text of the line, change): reason} of the reviewed list."""
     known, entry = {}, []
     if not os.path.exists(EQUIVALENT):
         return known
@@ -254,7 +272,7 @@ class Tree:
         names = subprocess.run(['git', '-C', TOP, 'ls-files', '-co', '--exclude-standard', '-z'],
                                stdout=subprocess.PIPE, check=True).stdout.decode().split('\0')
         names = {n for n in names if n and os.path.isfile(os.path.join(TOP, n))}
-        for name in names:      # what has changed only, so that ninja builds no more than that
+        for name in names:      # copy only changed files, so that ninja rebuilds no others
             src, dst = os.path.join(TOP, name), os.path.join(self.path, name)
             with open(src, 'rb') as f:
                 content = f.read()
@@ -285,13 +303,16 @@ class Tree:
                                   stderr=log, stdin=subprocess.DEVNULL, check=False).returncode == 0
 
     def unit_tests(self):
-        """{name: command} as meson has them."""
+        """Return {name: command} according to meson."""
         out = subprocess.run(['meson', 'introspect', '--tests', self.build], check=True,
                              stdout=subprocess.PIPE).stdout
         return {t['name']: t['cmd'] for t in json.loads(out)}
 
     def digest(self, path, targets):
-        """The machine code in those programs that depends on a file; None if there is none."""
+        """Return a digest of the machine code that depends on a file, or None if there is none.
+
+        The function examines the object files of the programs in targets.
+        """
         name = '' if path.endswith('.h') else os.path.basename(path)
         out = subprocess.run(['ninja', '-C', self.build, '-t', 'inputs', *targets], check=True,
                              stdout=subprocess.PIPE, text=True).stdout if targets else ''
@@ -303,7 +324,7 @@ class Tree:
         return h.digest() if objects else None
 
     def run(self, argv, limit):
-        """0, the exit status, or 'hang'."""
+        """Run a test and return 0, the exit status, or 'hang'."""
         def limits():
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             resource.setrlimit(resource.RLIMIT_DATA, (DATA_LIMIT, DATA_LIMIT))
@@ -314,7 +335,7 @@ class Tree:
             try:
                 return p.wait(limit)
             except subprocess.TimeoutExpired:
-                for sig in (signal.SIGTERM, signal.SIGKILL):    # host tests clean up at SIGTERM
+                for sig in (signal.SIGTERM, signal.SIGKILL):    # host tests clean up upon SIGTERM
                     try:
                         os.killpg(p.pid, sig)
                         p.wait(30)
@@ -327,7 +348,7 @@ class Tree:
             finally:
                 running_tests.discard(p.pid)
                 try:
-                    os.killpg(p.pid, signal.SIGKILL)    # what a test left running
+                    os.killpg(p.pid, signal.SIGKILL)    # processes that a test left running
                 except ProcessLookupError:
                     pass
 
@@ -346,7 +367,7 @@ class Campaign:
             print(text, flush=True)
 
     def tests_for(self, path):
-        """Unit tests, then host tests; of each kind those that passed without a mutant."""
+        """Return the unit tests for a path in the order in which they run, and the host tests."""
         for pattern, unit, host in TESTS:
             if fnmatch.fnmatch(path, pattern):
                 break
@@ -376,7 +397,7 @@ class Campaign:
     def prepare(self, files):
         os.makedirs(os.path.join(TOP, 'build', 'mutate'), exist_ok=True)
         self.lock_file = open(os.path.join(TOP, 'build', 'mutate', 'lock'), 'w', encoding='utf-8')
-        fcntl.flock(self.lock_file, fcntl.LOCK_EX)      # the trees are one run's at a time
+        fcntl.flock(self.lock_file, fcntl.LOCK_EX)      # only one run may use the trees at a time
         trees = [Tree(k) for k in range(self.args.jobs)]
         self.first = trees[0]
         for t in trees:
@@ -404,8 +425,11 @@ class Campaign:
             self.trees.put(t)
 
     def measure(self, names):
-        """How long each test takes without a mutant; tests that do not pass then have none. What
-        was measured of the same programs by an earlier run is taken from there."""
+        """Measure how long each test takes without a mutant; a test that fails then gets no
+        duration.
+
+        Measurements of an earlier run are reused for programs that have not changed.
+        """
         path = os.path.join(TOP, 'build', 'mutate', 'baseline.json')
         known = {}
         if os.path.exists(path):
@@ -436,7 +460,7 @@ class Campaign:
                 json.dump(known, f)
 
     def judge(self, m):
-        """(verdict, by which test) of a mutant, planted in a tree of its own."""
+        """Plant a mutant in a tree, and return (verdict, the test that noticed it)."""
         if (m.file, m.text, describe(m)) in self.known:
             return 'equivalent', ''
         tree = self.trees.get()
@@ -464,7 +488,7 @@ class Campaign:
             if name == next(iter(host), None) and not tree.ninja(self.host_targets()):
                 return 'invalid', 'does not compile'
             limit = max(LEAST_LIMIT, 10 * self.durations[name])
-            # A failure that does not repeat may be the machine's.
+            # If a failure does not repeat, the machine may have caused it.
             for _ in range(2):
                 status = tree.run(self.command(tree, name), limit)
                 if status in (0, 'hang'):
@@ -482,7 +506,7 @@ class Campaign:
         return verdict, by
 
     def run(self, order):
-        """Judges mutants in the given order until `count` of them are judged."""
+        """Judge mutants in the given order until `count` of them are judged."""
         order = iter(order)
         count = self.args.count
         with concurrent.futures.ThreadPoolExecutor(self.args.jobs) as pool:
@@ -518,7 +542,7 @@ def sources(paths):
 
 
 def drawn(files, seed):
-    """One mutant of each line that has any, the lines in random order."""
+    """Yield one mutant of each line that has any, the lines in random order."""
     rnd = random.Random(seed)
     lines = [ms for f in files for _, ms in sorted(mutants_of(f).items())]
     rnd.shuffle(lines)
@@ -528,7 +552,10 @@ def drawn(files, seed):
 
 
 def planted(path):
-    """Mutants of a list: FILE ||| TEXT ||| REPLACEMENT in a line; TEXT is in the file once."""
+    """Yield the mutants of a list: FILE ||| TEXT ||| REPLACEMENT, one on each line.
+
+    TEXT must occur in the file exactly once.
+    """
     with open(path, encoding='utf-8') as f:
         for line in f:
             if line.startswith('#') or not line.strip():

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""A file that the user names for a result, written minutes later: see lib/common/output_file.h."""
+"""The file for a result, which the user names at the start and the tool writes minutes later.
+
+lib/common/output_file.h is the same for the C programs.
+"""
 
 import errno
 import json
@@ -10,7 +13,7 @@ import sys
 
 
 def is_same(st, other):
-    """Whether the file of a status is the one of a name or a descriptor."""
+    """Return whether a name or a descriptor refers to the file with this status."""
     try:
         return os.path.samestat(st, os.stat(other))
     except OSError:     # no such file, or the descriptor is closed
@@ -18,9 +21,11 @@ def is_same(st, other):
 
 
 class Output:
-    """
-    Found to be writable at once, with nothing of it changed; raises OSError if it is not. None of
-    the inputs, which are names, nor standard input is overwritten, whatever the file is called.
+    """An output file that is checked at once and written later.
+
+    The constructor checks that the file can be written, leaves it unchanged, and raises OSError if
+    it cannot. It also refuses a file that is standard input or one of the inputs, whatever its name
+    is. inputs are names.
     """
 
     def __init__(self, name, inputs=()):
@@ -32,7 +37,7 @@ class Output:
         try:
             fd, created = os.open(name, how | os.O_EXCL, 0o666), True
         except FileExistsError:
-            created = not os.path.exists(name)      # a symbolic link may lead nowhere yet
+            created = not os.path.exists(name)      # a dangling symbolic link
             fd = os.open(name, how, 0o666)
         st = os.fstat(fd)
         self.path = os.path.realpath(name)
@@ -53,9 +58,9 @@ class Output:
             self.fd = fd
 
     def write(self, document):
-        """The whole of it, as JSON; may be called again."""
+        """Write the whole document as JSON; may be called repeatedly."""
         text = json.dumps(document, indent=1) + '\n'
-        if self.fd is None:     # a reader sees the old file or the new one
+        if self.fd is None:     # atomic: a reader sees the old file or the new one
             partial = '%s.%d.tmp' % (self.path, os.getpid())
             with open(partial, 'w', encoding='utf-8') as f:
                 f.write(text)
@@ -65,7 +70,8 @@ class Output:
                 os.unlink(partial)
                 if e.errno not in (errno.EBUSY, errno.EPERM, errno.EXDEV):
                     raise
-                with open(self.path, 'w', encoding='utf-8') as f:   # it can be written to only
+                # The file can be written, but not replaced.
+                with open(self.path, 'w', encoding='utf-8') as f:
                     f.write(text)
             return
         sys.stdout.flush()

@@ -3,9 +3,9 @@
  */
 
 /*
- * Driver headers of one 22.11.x may stand in for another's (tools/lib/debian.py)
- * because the long-term series keeps the layout of what drivers and libraries
- * share. Compiled by tools/setup, with the headers that it found, to be sure.
+ * The driver headers of one 22.11.x may stand in for those of another (tools/lib/debian.py),
+ * because the long-term series does not change the layout of what drivers and libraries share.
+ * tools/setup compiles this file with the headers that it found, to verify that.
  */
 
 #include <stddef.h>

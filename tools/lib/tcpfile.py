@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""A file over TCP.
+"""Transfer a file over TCP.
 
-    tcpfile.py receive ADDRESS PORT FILE    writes it, then says what arrived, as JSON
+    tcpfile.py receive ADDRESS PORT FILE    writes FILE, then reports what arrived, as JSON
     tcpfile.py send ADDRESS PORT FILE
 """
 

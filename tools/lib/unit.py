@@ -1,16 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Runs a build folder's unit tests and counts the cases in them.
+"""Run the unit tests of a build folder and count their cases.
 
     unit.py BUILD [--counts FILE]
 
-meson counts programs; each is a cmocka program of many cases, which writes TAP.
-A program that ends early has failed in all cases of its plan that it did not
-reach, and one that ends badly after the last has failed once more.
+meson counts programs, but each is a cmocka program of many cases, which writes TAP. If a program
+ends early, all cases of its plan that it did not reach have failed. If it exits with an error after
+its last case, that counts as one more failure.
 
-A case that cannot run here prints a line "needs ..." and is skipped; so does a
-whole program, with the exit status 77. Skipped for no such reason is failed.
+A case that cannot run on this machine prints a line "needs ..." and is skipped. A program that
+cannot run at all prints the same and exits with status 77. A skip without such a reason counts as a
+failure.
 """
 
 import argparse
@@ -20,11 +21,11 @@ import re
 import subprocess
 import sys
 
-SKIPPED = 77  # a program's exit status, as meson knows it
+SKIPPED = 77  # exit status of a program, as meson defines it
 
 
 def count(run, passed_somewhere):
-    """(passed, failed, skipped, lines to show) of one program."""
+    """Return (passed, failed, skipped, lines to show) of one program."""
     out = run.get('stdout') or ''
     skipped, reason = [], None
     if run['returncode'] == SKIPPED and not re.search(r'(?m)^1\.\.\d', out):
@@ -35,7 +36,7 @@ def count(run, passed_somewhere):
     for line in out.splitlines():
         if line.startswith('needs '):
             reason = line
-        # cmocka calls a skipped case "not ok".
+        # cmocka marks a skipped case as "not ok".
         case = re.match(r'(?:not )?ok \d+(?: # SKIP (\S+))?', line)
         if case:
             if case.group(1):
@@ -51,9 +52,9 @@ def count(run, passed_somewhere):
         failed = 1
     shown = bad + (['%d cases did not run' % missing] if missing else [])
     shown += ['skipped without need: ' + c for c in needless]
-    if planned == 0 and failed == 0:  # no cmocka program: itself one case
+    if planned == 0 and failed == 0:  # not a cmocka program: it counts as one case
         ok = 1
-    # A program runs with several kinds of memory; a case need not fit all of them.
+    # A program runs with several kinds of memory; each case must fit at least one of them.
     skipped = [(c, why) for c, why in skipped
                if why is not None and (run['command'][0], c) not in passed_somewhere]
     return ok, failed, len(skipped), shown + ['skipped: %s: %s' % s for s in skipped]
@@ -74,7 +75,7 @@ def main():
     env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT='TAP')
     env.setdefault('ASAN_OPTIONS', 'abort_on_error=1:detect_stack_use_after_return=1')
     env.setdefault('UBSAN_OPTIONS', 'halt_on_error=1:print_stacktrace=1')
-    # Many do little but wait. No more than five: each may take 100 of 512 hugepages.
+    # Many tests mostly wait. At most five run concurrently: each may take 100 of 512 hugepages.
     r = subprocess.run(['meson', 'test', '-C', args.build, '--no-rebuild', '--quiet',
                         '--num-processes', str(min(5, (os.cpu_count() or 1) + 2))],
                        env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

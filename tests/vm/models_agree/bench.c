@@ -3,8 +3,9 @@
  */
 
 /*
- * The bench: registers, rings, sending, and receiving. It takes the plainest way that the datasheet
- * allows (4.5 initialization, 8.10 and 8.12 queues), so that a case sees the device, not the bench.
+ * The bench: registers, rings, transmission and reception. It uses the simplest sequences that the
+ * datasheet allows (4.5 initialization, 8.10 and 8.12 queues), so that a case sees the device, not
+ * the bench.
  */
 
 #include <stdio.h>
@@ -17,7 +18,7 @@
 
 #include "ma.h"
 
-/* A port's memory. */
+/* Layout of the memory of a port. */
 #define MEM_RX_RING(q)    ((q) * 0x1000u)
 #define MEM_TX_RING(q)    (0x8000u + (q) * 0x1000u)
 #define MEM_RX_BUF(q, i)  (0x10000u + ((q) * MA_DESCS + (i)) * MA_BUF)
@@ -25,8 +26,8 @@
 #define MEM_TX_BUF        0x90000u
 #define MEM_SIZE          0x100000u
 
-#define FILL    0xEE                 /* what a receive buffer holds before */
-#define UNUSED  0xFFFFFFFFFFFFFF00ull /* no DD where either format has it */
+#define FILL    0xEE                 /* content of a receive buffer before reception */
+#define UNUSED  0xFFFFFFFFFFFFFF00ull /* DD is clear at its place in either format */
 #define POLL_US   100
 #define SETTLE_US 20000
 
@@ -121,7 +122,10 @@ ma_memory(struct ma_port *p)
 	p->iova = mz->iova;
 }
 
-/* CTRL.RST (4.2.1.7): no access for a millisecond, then all masked, and what was caused is gone. */
+/*
+ * CTRL.RST (4.2.1.7): no access for a millisecond; then all interrupts are masked, and causes
+ * cleared.
+ */
 void
 ma_reset(struct ma_port *p)
 {
@@ -159,7 +163,7 @@ link_wait(struct ma_port *p)
 void
 ma_link_up(struct ma_port *p)
 {
-	/* A cable has two ends, and a link if both want one. */
+	/* A cable has two ends, and the link comes up only if both ends want it. */
 	link_start(p == &ma_a ? &ma_b : &ma_a);
 	link_start(p);
 	link_wait(p);
@@ -174,7 +178,9 @@ rx_desc(struct ma_port *p, unsigned int q, uint32_t i)
 
 	memset(p->mem + MEM_RX_BUF(q, i), FILL, MA_BUF);
 	memset(p->mem + MEM_HDR_BUF(q, i), FILL, MA_HDR_BUF);
-	/* For a legacy descriptor the second half is ignored on the way there. */
+	/*
+	 * In a legacy descriptor, the device ignores the second half when it reads the descriptor.
+	 */
 	d->read.pkt_addr = rte_cpu_to_le_64(p->iova + MEM_RX_BUF(q, i));
 	d->read.hdr_addr = 0;
 	if ((p->rx[q].srrctl & IGB_SRRCTL_DESCTYPE_MASK) > IGB_SRRCTL_DESCTYPE_ADV_ONE)
@@ -229,7 +235,7 @@ ma_rx_close(struct ma_port *p, unsigned int q)
 	return ma_wait_reg(p, IGB_RXDCTL(q), IGB_DCTL_ENABLE, 0);
 }
 
-/* DD is in the same bit in all formats but the legacy one, which cases look at themselves. */
+/* DD is the same bit in all formats except the legacy one, which its cases examine themselves. */
 static bool
 rx_take(struct ma_port *p, unsigned int q)
 {
@@ -295,7 +301,7 @@ ma_tx_setup(struct ma_port *p, unsigned int q)
 	ma_wr(p, IGB_TDBAL(q), (uint32_t)(p->iova + MEM_TX_RING(q)));
 	ma_wr(p, IGB_TDBAH(q), (uint32_t)((p->iova + MEM_TX_RING(q)) >> 32));
 	ma_wr(p, IGB_TDLEN(q), MA_DESCS * IGB_DESC_SIZE);
-	/* Head first: a tail that is not the head is a doorbell. */
+	/* The head comes first, because a tail that differs from the head is a doorbell. */
 	ma_wr(p, IGB_TDH(q), 0);
 	ma_wr(p, IGB_TDT(q), 0);
 	ma_wr(p, IGB_TDWBAL(q), 0);
@@ -326,7 +332,7 @@ ma_txbuf(struct ma_port *p, const void *data, uint32_t len)
 	if (len > MEM_SIZE - at)
 		ma_fail("port %s: no room to send %u bytes", p->name, len);
 	memcpy(p->mem + at, data, len);
-	/* A gap: what is read beyond the end shows. */
+	/* A gap, so that bytes that the device reads beyond the end become visible. */
 	p->arena += (len + 16 + 63) & ~63u;
 	return p->iova + at;
 }
@@ -392,12 +398,15 @@ ma_send(const void *data, uint32_t len)
 static bool
 is_sync(const struct ma_got *g)
 {
-	/* Where a split put it is a case's question, not the bench's. */
+	/* A case may split headers, so the text can be in either buffer. */
 	return g->nparts == 1 && (memcmp(g->part[0].data + 14, sync_magic, sizeof(sync_magic)) == 0 ||
 		memcmp(g->part[0].hdr + 14, sync_magic, sizeof(sync_magic)) == 0);
 }
 
-/* It need not be the last one seen: other queues are looked at after its. */
+/*
+ * The sync frame need not be the last one received, because other queues are polled after its
+ * queue.
+ */
 static bool
 take_sync(struct ma_port *p)
 {
@@ -413,8 +422,8 @@ take_sync(struct ma_port *p)
 }
 
 /*
- * Twice: when the second one has come, which was sent after the first had come, the device is also
- * through with what it does after a write-back (heads, causes).
+ * The sync frame is sent twice. The second one is sent after the first one has arrived, so when the
+ * second one arrives, the device has also completed the steps after a write-back (heads, causes).
  */
 void
 ma_sync_between(struct ma_port *from, struct ma_port *to)
@@ -430,7 +439,7 @@ ma_sync_between(struct ma_port *from, struct ma_port *to)
 	for (n = 0; n < 2; n++) {
 		const uint64_t end = deadline();
 
-		/* No RS: the sender is not told. */
+		/* Without RS the device reports nothing to the sender. */
 		ma_tx_data(from, 0, ma_txbuf(from, frame, sizeof(frame)), sizeof(frame),
 			IGB_TXD_EOP | IGB_TXD_IFCS, sizeof(frame) << IGB_TXD_PAYLEN_SHIFT);
 		ma_tx_kick(from, 0);
@@ -453,7 +462,7 @@ ma_sync(void)
 void
 ma_settle(void)
 {
-	/* Whoever moves frames for a model is then known to have been at it meanwhile. */
+	/* In this time, whatever moves frames for a model is certain to have run. */
 	rte_delay_us_sleep(SETTLE_US);
 	ma_sync_between(&ma_b, &ma_a);
 	ma_a.ngot = 0;
@@ -499,7 +508,7 @@ ma_open(const char *name)
 	link_wait(&ma_b);
 	open_port(&ma_b);
 	open_port(&ma_a);
-	/* A wire may hold what an earlier case sent in vain. */
+	/* A wire may hold frames that an earlier case sent in vain. */
 	ma_sync();
 	ma_sync_between(&ma_b, &ma_a);
 	ma_a.ngot = ma_b.ngot = 0;
@@ -566,7 +575,7 @@ data_text(const uint8_t *p, uint32_t len)
 	return t;
 }
 
-/* How many bytes of a buffer were written. */
+/* Return how many bytes of a buffer were written. */
 static uint32_t
 written(const uint8_t *p, uint32_t len)
 {
@@ -583,7 +592,7 @@ part_facts(const char *name, const struct ma_port *p, unsigned int queue,
 	uint32_t len = part->wb.wb.length;
 	char key[96];
 
-	snprintf(key, sizeof(key), "%s", name); /* ma_key() keeps a few only */
+	snprintf(key, sizeof(key), "%s", name); /* ma_key() keeps only a few */
 	ma_fact(ma_key("%s.status", key), "%s", staterr_text(part->wb.wb.staterr));
 	ma_fact(ma_key("%s.length", key), "%u", len);
 	if (last) {

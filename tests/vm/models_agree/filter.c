@@ -3,8 +3,8 @@
  */
 
 /*
- * Which frames are let in (7.1.2): addresses, the multicast table, promiscuous modes, VLAN ids.
- * A fact says whether the frame came, and whether by an inexact filter (PIF).
+ * Receive filters (7.1.2): addresses, the multicast table, promiscuous modes, VLAN IDs. A fact
+ * records whether the frame passed, and whether an inexact filter passed it (PIF).
  */
 
 #include <string.h>
@@ -64,17 +64,17 @@ addresses(void)
 	ma_wr(&ma_b, IGB_RAH(20), 0x00007700 | IGB_RAH_AV);
 	each("ra20");
 	ma_wr(&ma_b, IGB_RAH(20), 0);
-	/* A multicast address as an exact one. */
+	/* A multicast address in an exact filter. */
 	ma_wr(&ma_b, IGB_RAL(1), 0x125E0001);
 	ma_wr(&ma_b, IGB_RAH(1), 0x00005634 | IGB_RAH_AV);
 	each("ra1_multicast");
 	ma_wr(&ma_b, IGB_RAH(1), 0);
-	/* Virtualization is off: the unicast table has no say. */
+	/* Virtualization is off, so the unicast table has no effect. */
 	ma_wr(&ma_b, IGB_UTA((0x7700 >> 4 & 0xFFF) / 32), ~0u);
 	each("uta");
 }
 
-/* 8.10.14: twelve of the address's last sixteen bits, which RCTL.MO says. */
+/* 8.10.14: the hash is twelve of the last sixteen bits of the address; RCTL.MO selects them. */
 static void
 multicast(void)
 {
@@ -92,7 +92,7 @@ multicast(void)
 		try_frame(ma_key("mo%u.all_others", mo), &s);
 		ma_wr(&ma_b, IGB_MTA(hash / 32), 0);
 	}
-	/* It is for multicast addresses only. */
+	/* The table applies only to multicast addresses. */
 	ma_wr(&ma_b, IGB_RCTL, MA_RCTL);
 	for (i = 0; i < IGB_NUM_MTA; i++)
 		ma_wr(&ma_b, IGB_MTA(i), ~0u);
@@ -125,7 +125,7 @@ vlan(void)
 	try_frame("cfi.0", &s);
 	s.tci |= 0x1000;
 	try_frame("cfi.1", &s);
-	/* Both must let it in. */
+	/* A frame must pass both the address and the VLAN filter. */
 	ma_wr(&ma_b, IGB_RCTL, MA_RCTL | IGB_RCTL_VFE);
 	s.da = other;
 	try_frame("other", &s);
@@ -137,7 +137,9 @@ vlan(void)
 	try_frame("promiscuous", &s);
 }
 
-/* Flow control frames (3.5.5): not a receiver's to see unless RCTL.PMCF or DPF says so. */
+/*
+ * Flow control frames (3.5.5): software does not receive them unless RCTL.PMCF or DPF demands it.
+ */
 static void
 pause_frames(void)
 {

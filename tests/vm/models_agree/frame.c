@@ -3,8 +3,8 @@
  */
 
 /*
- * Frames to send, with right checksums or wrong ones. Bytes and sums are made here, plainly, and
- * not by what the driver or a model has.
+ * Frames to send, with correct or incorrect checksums. Bytes and sums are computed here in a simple
+ * way, without code of the driver or of a model.
  */
 
 #include <string.h>
@@ -23,7 +23,10 @@ put16(uint8_t *p, uint32_t v)
 	return p + 2;
 }
 
-/* Bit by bit: the polynomials are IEEE 802.3's and, for SCTP, Castagnoli's, both reflected. */
+/*
+ * Computed bit by bit. The polynomials are those of IEEE 802.3 and, for SCTP, of Castagnoli, both
+ * reflected.
+ */
 static uint32_t
 crc(const uint8_t *p, size_t len, uint32_t poly)
 {
@@ -70,7 +73,7 @@ put_l4(uint8_t *p, const struct ma_spec *s)
 	uint32_t hlen = 20 + s->tcp_opts;
 
 	if (s->fragment && s->frag_off & 0x1FFF)
-		return p; /* not the first one */
+		return p; /* not the first fragment */
 	switch (s->proto) {
 	case 6:
 		memset(p, 0, hlen);

@@ -3,8 +3,8 @@
  */
 
 /*
- * Interrupts (7.3, 8.8): causes, masks, what reading and writing does to them, and MSI-X vectors as
- * the bus delivers them.
+ * Interrupts (7.3, 8.8): causes, masks, the effects of reading and writing them, and MSI-X vectors
+ * as the bus delivers them.
  */
 
 #include <poll.h>
@@ -20,7 +20,7 @@
 
 static struct ma_frame f;
 
-/* One read of a register that clears when it is read. */
+/* Record one read of a register that reading clears. */
 static void
 fact_read(const char *key, const struct ma_port *p, uint32_t reg)
 {
@@ -38,7 +38,7 @@ send_one(void)
 	ma_b.ngot = 0;
 }
 
-/* 8.8.9 to 8.8.13, with nothing but ICR and IMS. */
+/* 8.8.9 to 8.8.13, with ICR and IMS only. */
 static void
 classic(void)
 {
@@ -57,7 +57,7 @@ classic(void)
 	fact_read("ims.as_imc", &ma_a, IGB_IMC);
 	ma_wr(&ma_a, IGB_IMC, RXDMT0);
 	fact_read("imc", &ma_a, IGB_IMS);
-	/* IMS is LSC: an unmasked cause, then a masked one. */
+	/* IMS is LSC: raise an unmasked cause, then a masked one. */
 	ma_wr(&ma_a, IGB_ICS, LSC);
 	fact_read("unmasked", &ma_a, IGB_ICR);
 	fact_read("unmasked.again", &ma_a, IGB_ICR);
@@ -72,7 +72,7 @@ classic(void)
 	fact_read("ims.all", &ma_a, IGB_IMS);
 	ma_wr(&ma_a, IGB_IMC, ~0u);
 
-	/* 7.3.3.2: IAM is what reading or writing ICR masks. */
+	/* 7.3.3.2: reading or writing ICR masks the causes in IAM. */
 	ma_open("iam");
 	ma_wr(&ma_a, IGB_IAM, LSC);
 	ma_wr(&ma_a, IGB_IMS, LSC | RXDMT0);
@@ -87,7 +87,7 @@ classic(void)
 	ma_wr(&ma_a, IGB_IMS, LSC);
 	fact_read("nsicr.icr", &ma_a, IGB_ICR);
 	fact_read("nsicr.ims", &ma_a, IGB_IMS);
-	ma_wr(&ma_a, IGB_ICS, 1u << 9); /* masked: cleared all the same */
+	ma_wr(&ma_a, IGB_ICS, 1u << 9); /* masked, but cleared nevertheless */
 	fact_read("nsicr.masked", &ma_a, IGB_ICR);
 	fact_read("nsicr.again", &ma_a, IGB_ICR);
 }
@@ -99,7 +99,7 @@ ivar(const struct ma_port *p, unsigned int rx, unsigned int tx, unsigned int oth
 	ma_wr(p, IGB_IVAR_MISC, (other | IGB_IVAR_VALID) << IGB_IVAR_MISC_OTHER_SHIFT);
 }
 
-/* What frames cause, without and with IVAR, in the mode with one interrupt. */
+/* The causes that frames raise, without and with IVAR, in the mode with one interrupt. */
 static void
 causes(void)
 {
@@ -117,14 +117,14 @@ causes(void)
 	fact_read("ivar.sender.eicr", &ma_a, IGB_EICR);
 	fact_read("ivar.receiver.eicr", &ma_b, IGB_EICR);
 	fact_read("ivar.receiver.eicr.again", &ma_b, IGB_EICR);
-	/* Frames without RS cause nothing at the sender. */
+	/* Frames without RS raise no cause at the sender. */
 	ma_tx_data(&ma_a, 0, ma_txbuf(&ma_a, f.b, f.len), f.len, IGB_TXD_EOP | IGB_TXD_IFCS,
 		f.len << IGB_TXD_PAYLEN_SHIFT);
 	ma_tx_kick(&ma_a, 0);
 	ma_sync();
 	ma_b.ngot = 0;
 	ma_fact("no_rs.sender", "0x%08x", ma_rd(&ma_a, IGB_ICR) & ~IGB_ICR_INT_ASSERTED);
-	/* 7.3.1.2: with one interrupt EICR's bit 31 is "everything else". */
+	/* 7.3.1.2: with one interrupt, bit 31 of EICR is "everything else". */
 	ma_wr(&ma_a, IGB_IMS, LSC);
 	ma_wr(&ma_a, IGB_ICS, LSC);
 	fact_read("other.eicr", &ma_a, IGB_EICR);
@@ -132,7 +132,7 @@ causes(void)
 	fact_read("other.eicr.after", &ma_a, IGB_EICR);
 }
 
-/* GPIE.Multiple_MSIX: vectors. Nothing is delivered, as the bus has none enabled. */
+/* GPIE.Multiple_MSIX: vectors. None is delivered, because the bus has not enabled any. */
 static void
 vectors(void)
 {
@@ -180,7 +180,7 @@ vectors(void)
 	ma_wr(&ma_a, IGB_ICS, LSC);
 	fact_read("lsc.unmasked", &ma_a, IGB_EICR);
 	fact_read("lsc.unmasked.icr", &ma_a, IGB_ICR);
-	/* Unmasked when it is there already. */
+	/* Unmasked after the cause was raised. */
 	ma_wr(&ma_a, IGB_IMC, LSC);
 	ma_wr(&ma_a, IGB_ICS, LSC);
 	ma_wr(&ma_a, IGB_IMS, LSC);
@@ -191,7 +191,7 @@ vectors(void)
 	fact_read("invalid", &ma_b, IGB_EICR);
 }
 
-/* Whether vector v came; a short wait where it is not expected. */
+/* Return whether vector v was delivered; wait only shortly if it is not expected. */
 static const char *
 came(const struct ma_port *p, unsigned int v, bool expected)
 {
@@ -221,7 +221,7 @@ messages(void)
 	ma_fact("eics", "%s", came(&ma_b, 2, true));
 	fact_read("eics.eicr", &ma_b, IGB_EICR);
 	fact_read("eics.eims", &ma_b, IGB_EIMS);
-	/* Masked: nothing, until it is unmasked. */
+	/* A masked vector is not delivered until it is unmasked. */
 	ma_wr(&ma_b, IGB_EICS, 1u << 1);
 	ma_fact("masked", "%s", came(&ma_b, 1, false));
 	ma_wr(&ma_b, IGB_EIMS, 1u << 1);
@@ -242,12 +242,12 @@ messages(void)
 	send_one();
 	ma_fact("eiam", "%s", came(&ma_b, 1, true));
 	fact_read("eiam.eims", &ma_b, IGB_EIMS);
-	/* Still masked, or not. */
+	/* Is the vector still masked? */
 	send_one();
 	ma_fact("eiam.again", "%s", came(&ma_b, 1, false));
 	fact_read("eiam.again.eicr", &ma_b, IGB_EICR);
 
-	/* Everything else: a link's change. */
+	/* Everything else: a link change. */
 	ma_wr(&ma_b, IGB_EIMS, 1u << 3);
 	ma_wr(&ma_b, IGB_IMS, LSC);
 	ma_wr(&ma_b, IGB_ICS, LSC);

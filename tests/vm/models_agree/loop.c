@@ -3,8 +3,8 @@
  */
 
 /*
- * Loopback (3.5.6): of the MAC (RCTL.LBM), and of the PHY (its control register's bit 14). The other
- * end of the cable sees nothing of it.
+ * Loopback (3.5.6): in the MAC (RCTL.LBM), and in the PHY (bit 14 of its control register). The
+ * other end of the cable must see none of it.
  */
 
 #include "ma.h"

@@ -5,10 +5,10 @@
 /*
  * EAL, the two devices, the transcript.
  *
- *     models_agree [EAL's arguments] -- [subject...]
+ *     models_agree [EAL arguments] -- [subject...]
  *
- * The driver's two bus files call igb_ethdev_probe(); here that is a function of ours, so nothing
- * of the driver but register access is linked in.
+ * The two bus files of the driver call igb_ethdev_probe(). This program defines that function
+ * itself, so it links nothing of the driver but register access.
  */
 
 #include <errno.h>
@@ -33,7 +33,7 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } subjects[] = {
-	{"first", ma_regs_first}, /* before anything was written */
+	{"first", ma_regs_first}, /* before anything is written */
 	{"pci", ma_pci},
 	{"regs", ma_regs},
 	{"nvm_phy", ma_nvm_phy},
@@ -134,7 +134,7 @@ ma_fail(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fprintf(stderr, "\n");
-	/* EAL's threads may be anywhere. */
+	/* Do not run exit handlers, because EAL threads may be anywhere. */
 	_exit(1);
 }
 
@@ -182,7 +182,7 @@ main(int argc, char **argv)
 	check_names(argc, argv);
 	if (probed != 2)
 		ma_fail("%u devices were found, not two: name them with -a", probed);
-	/* By name: PCI addresses and sockets are probed in different orders. */
+	/* Assigned by name, because PCI addresses and sockets are probed in different orders. */
 	first = strcmp(rte_dev_name(devices[0].device), rte_dev_name(devices[1].device)) > 0;
 	ma_a.bus = devices[first];
 	ma_b.bus = devices[!first];

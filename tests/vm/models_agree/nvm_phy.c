@@ -3,8 +3,8 @@
  */
 
 /*
- * What a driver asks before it sends anything: the NVM (8.4.2), semaphores (8.6), the PHY behind
- * MDIC (8.2.4), the link (4.5.7).
+ * The parts that a driver uses before it transmits: the NVM (8.4.2), semaphores (8.6), the PHY
+ * behind MDIC (8.2.4), the link (4.5.7).
  */
 
 #include <string.h>
@@ -33,14 +33,14 @@ nvm(void)
 	ma_fact("sum", "0x%04x", sum);
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		ma_fact(words[i].name, "0x%04x", ma_nvm_read(&ma_a, words[i].word));
-	/* The register holds the address while it is read; START does not stay. */
+	/* The register holds the address during the read; START does not stay set. */
 	(void)ma_nvm_read(&ma_a, IGB_NVM_DEVICE_ID);
 	ma_fact("register", "0x%04x", ma_rd(&ma_a, IGB_EERD) & 0xFFFF);
 	ma_wr(&ma_a, IGB_EERD, 5u << IGB_EERD_ADDR_SHIFT);
 	ma_fact("no_start", "0x%08x", ma_rd(&ma_a, IGB_EERD));
 }
 
-/* 4.7: SMBI is taken by the one who reads 0; SWESMBI if it stays when written. */
+/* 4.7: the reader that reads SMBI as 0 owns it; the writer of SWESMBI owns it if it stays set. */
 static void
 semaphores(void)
 {
@@ -83,7 +83,7 @@ phy(void)
 	ma_reset(&ma_a);
 	ma_link_up(&ma_a);
 	ma_case("phy");
-	(void)ma_phy_read(&ma_a, IGB_PHY_STATUS); /* a loss since the last read shows once */
+	(void)ma_phy_read(&ma_a, IGB_PHY_STATUS); /* a link loss since the last read shows once */
 	for (i = 0; i < sizeof(regs); i++)
 		ma_fact(ma_key("reg%02u", regs[i]), "0x%04x", ma_phy_read(&ma_a, regs[i]));
 	ma_fact("register", "0x%08x", mdic(IGB_MDIC_OP_READ | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
@@ -116,7 +116,7 @@ link(void)
 	ma_reset(&ma_a);
 	(void)ma_rd(&ma_a, IGB_ICR);
 	ma_wr(&ma_a, IGB_CTRL, ma_rd(&ma_a, IGB_CTRL) | IGB_CTRL_SLU);
-	/* Nothing happens for sure at once: auto-negotiation takes its time. */
+	/* No immediate effect is certain, because autonegotiation takes time. */
 	ma_phy_write(&ma_a, IGB_PHY_CTRL,
 		0x0140 | IGB_PHY_CTRL_AUTONEG_EN | IGB_PHY_CTRL_RESTART_AN);
 	ma_fact("restart", "0x%04x", ma_phy_read(&ma_a, IGB_PHY_CTRL));
@@ -125,7 +125,7 @@ link(void)
 	ma_fact("status", "0x%x", ma_rd(&ma_a, IGB_STATUS) & up);
 	(void)ma_phy_read(&ma_a, IGB_PHY_STATUS);
 	ma_fact("bmsr", "0x%04x", ma_phy_read(&ma_a, IGB_PHY_STATUS));
-	/* Flow control is the driver's to set from what the PHY negotiated (8.2.1). */
+	/* The driver sets flow control to what the PHY negotiated (8.2.1). */
 	ma_fact("flow_control", "0x%x",
 		ma_rd(&ma_a, IGB_CTRL) & (IGB_CTRL_RFCE | IGB_CTRL_TFCE));
 
@@ -141,7 +141,7 @@ link(void)
 		"yes" : "no");
 	ma_fact("power_up.icr", "0x%x", ma_rd(&ma_a, IGB_ICR) & IGB_ICR_LSC);
 
-	/* Restarting negotiation takes the link down, and up again. */
+	/* Restarting autonegotiation takes the link down and up again. */
 	(void)ma_phy_read(&ma_a, IGB_PHY_STATUS);
 	ma_phy_write(&ma_a, IGB_PHY_CTRL,
 		0x0140 | IGB_PHY_CTRL_AUTONEG_EN | IGB_PHY_CTRL_RESTART_AN);

@@ -3,8 +3,8 @@
  */
 
 /*
- * Configuration space (chapter 9), as the bus shows it: on PCI the kernel stands between, which
- * hides some capabilities and answers for others.
+ * Configuration space (chapter 9), as the bus presents it. On PCI the kernel is in between, hides
+ * some capabilities and emulates others.
  */
 
 #include <stdio.h>
@@ -91,7 +91,7 @@ ma_pci(void)
 	for (n = 0; at != 0 && n < 48; n++, at = get(at + 1, 1)) {
 		size_t len = strlen(list);
 
-		/* Ours tells its wire's speed (igb_regs.h). */
+		/* gantry-nic reports the speed of its wire in a capability (igb_regs.h). */
 		snprintf(list + len, sizeof(list) - len, "%s%02x@%02x", len ? " " : "", get(at, 1), at);
 	}
 	ma_fact("capabilities", "%s", list);

@@ -3,7 +3,7 @@
  */
 
 /*
- * A receive queue's life (7.1.4, 8.10.5 to 8.10.9): heads and tails, a ring that is full, disabling
+ * The life of a receive queue (7.1.4, 8.10.5 to 8.10.9): heads and tails, a full ring, disabling
  * and enabling.
  */
 
@@ -37,7 +37,7 @@ drop_facts(const char *key)
 	ma_fact(ma_key("%s.rxo", key), "0x%x", ma_rd(&ma_b, IGB_ICR) & IGB_ICR_RXO);
 }
 
-/* The queue anew, with n descriptors and none after that. */
+/* Set up the queue again, with n descriptors and no others later. */
 static void
 starve(uint32_t srrctl, uint32_t n)
 {
@@ -48,7 +48,7 @@ starve(uint32_t srrctl, uint32_t n)
 		ma_rx_give(&ma_b, 0, n);
 }
 
-/* Descriptors enough again: what comes now that was sent before? */
+/* Provide enough descriptors again, and record which earlier frames arrive now. */
 static void
 late(void)
 {
@@ -80,12 +80,15 @@ heads(void)
 			ma_rd(&ma_b, IGB_RDH(0)));
 		ma_b.ngot = 0;
 	}
-	/* The head is the device's while the queue runs. */
+	/* The device owns the head while the queue is enabled. */
 	ma_wr(&ma_b, IGB_RDH(0), 1);
 	ma_fact("head_written", "%u", ma_rd(&ma_b, IGB_RDH(0)));
 }
 
-/* No descriptors: what is counted, and what comes when there are some again. */
+/*
+ * No descriptors: which counters increase, and which frames arrive when there are descriptors
+ * again.
+ */
 static void
 full(const char *name, uint32_t srrctl)
 {
@@ -131,7 +134,10 @@ partly(void)
 	late();
 }
 
-/* Disabled, a queue's frames are lost, or wait; what it has is left alone; then again from 0. */
+/*
+ * The frames of a disabled queue are lost, or wait. Descriptors that it has are not touched.
+ * Enabled again, it starts from 0.
+ */
 static void
 disable(void)
 {
@@ -156,7 +162,7 @@ disable(void)
 	ma_received("swflsh");
 }
 
-/* SRRCTL.RDMTS (8.10.2): ICR.RXDMT0 when as few descriptors are left, 16 here. */
+/* SRRCTL.RDMTS (8.10.2): ICR.RXDMT0 is set when so few descriptors are left, 16 here. */
 static void
 threshold(void)
 {

@@ -3,9 +3,9 @@
  */
 
 /*
- * Registers: what they hold after the function's reset (which the bus made before it gave us the
- * device), which bits software may change, and what CTRL.RST and CTRL.PHY_RST leave (4.2, and each
- * register's section in chapter 8).
+ * Registers: their values after a reset of the function (which the bus made before it passed on the
+ * device), the bits that software can change, and the bits that survive CTRL.RST and CTRL.PHY_RST
+ * (4.2, and the section of each register in chapter 8).
  */
 
 #include <string.h>
@@ -14,11 +14,14 @@
 
 #include "ma.h"
 
-/* Names that the shared header has no need for. */
+/* Registers that the shared header does not define. */
 #define DCA_ID     0x05B70
 #define DCA_CTRL   0x05B74
 
-/* "ones": what is written to see which bits stay; 0: not written, there are side effects. */
+/*
+ * "ones" is the value written to find out which bits stay set. 0: not written, because of side
+ * effects.
+ */
 static const struct {
 	const char *name;
 	uint32_t off, ones;
@@ -115,7 +118,7 @@ static const struct {
 
 #define NUM_REGS (sizeof(regs) / sizeof(regs[0]))
 
-/* Runs of registers of one kind: all together make a fact or two. */
+/* Arrays of registers of one kind: an array yields one or two facts. */
 static const struct {
 	const char *name;
 	uint32_t first, count;
@@ -155,7 +158,7 @@ address_facts(const char *what)
 		rah & ~0xFFFFu);
 }
 
-/* Each register, before anything was written to the device but by the bus. */
+/* Each register, before anything but the bus has written to the device. */
 void
 ma_regs_first(void)
 {
@@ -197,7 +200,7 @@ writable(void)
 	}
 }
 
-/* What was changed, then the reset: is it kept, or what is it then? */
+/* Change registers, reset, and record whether the change survives, and the value otherwise. */
 static void
 after_reset(void)
 {
@@ -230,8 +233,8 @@ after_reset(void)
 }
 
 /*
- * 4.2.1.10, 8.2.1: PHY_RST resets the PHY while it is set; STATUS.PHYRA tells of it until it is
- * written to 0. CTRL.RST leaves the PHY alone.
+ * 4.2.1.10, 8.2.1: PHY_RST resets the PHY while it is set; STATUS.PHYRA reports the reset until
+ * software writes 0 to it. CTRL.RST does not affect the PHY.
  */
 static void
 phy_reset(void)
@@ -265,7 +268,7 @@ phy_reset(void)
 	ma_wr(&ma_a, IGB_CTRL, ma_rd(&ma_a, IGB_CTRL) & ~IGB_CTRL_DEV_RST);
 }
 
-/* 5.2.3.3: master disable; STATUS says when the last request is through. */
+/* 5.2.3.3: master disable; STATUS reports when the last request has completed. */
 static void
 master_disable(void)
 {
@@ -279,7 +282,7 @@ master_disable(void)
 	ma_fact("after_rst", "0x%x", ma_rd(&ma_a, IGB_STATUS) & IGB_STATUS_GIO_MASTER_EN);
 }
 
-/* Older drivers' addresses of the same registers: 8.1.3. */
+/* Alternative addresses of the same registers, for older drivers: 8.1.3. */
 static void
 aliases(void)
 {

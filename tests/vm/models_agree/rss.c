@@ -3,7 +3,7 @@
  */
 
 /*
- * Receive-side scaling (7.1.2.8) over four queues: the key and the vectors are Microsoft's
+ * Receive-side scaling (7.1.2.8) over four queues. The key and the vectors are those of Microsoft
  * ("Verifying the RSS hash calculation").
  */
 
@@ -73,7 +73,7 @@ hash_fact(const char *name, const struct ma_spec *s)
 	ma_b.ngot = 0;
 }
 
-/* Each protocol's packets with the fields that MRQC names. */
+/* Packets of each protocol, with the fields that MRQC selects. */
 static void
 vectors(const char *name, uint32_t fields)
 {
@@ -119,7 +119,7 @@ others(void)
 	hash_fact("not_ip", &none);
 	s.fragment = true;
 	s.frag_off = 0x2000;
-	hash_fact("fragment", &s); /* ports are not looked at */
+	hash_fact("fragment", &s); /* ports are not hashed */
 	s.fragment = false;
 	s.frag_off = 0;
 	s.tags = 1;
@@ -131,10 +131,13 @@ others(void)
 	s.proto = 132;
 	hash_fact("sctp", &s);
 	s.proto = 6;
-	/* The table's low seven bits of the hash; each entry's low four bits (8.10.19). */
+	/*
+	 * The low seven bits of the hash are the index into the table; the low four bits of an
+	 * entry are the queue (8.10.19).
+	 */
 	ma_wr(&ma_b, IGB_RETA(0x51CCC178 % 128 / 4), 0xF3F2F1F0);
 	hash_fact("reta_high_bits", &s);
-	/* PCSD clear: the checksum's form of the descriptor has no hash. */
+	/* PCSD clear: the descriptor has the checksum instead of the hash. */
 	ma_rxcsum(&ma_b, IGB_RXCSUM_IPOFL | IGB_RXCSUM_TUOFL);
 	hash_fact("no_pcsd", &s);
 	ma_rxcsum(&ma_b, IGB_RXCSUM_PCSD);

@@ -3,8 +3,8 @@
  */
 
 /*
- * Reception (7.1): every field of a write-back, for frames of each kind; buffers' sizes; the tag;
- * the FCS; legacy descriptors.
+ * Reception (7.1): every field of a write-back, for frames of each kind; buffer sizes; the tag; the
+ * FCS; legacy descriptors.
  */
 
 #include <string.h>
@@ -65,7 +65,7 @@ all_kinds(void)
 	}
 }
 
-/* The forms of a write-back: RXCSUM's choices (8.10.17), with and without RSS. */
+/* The forms of a write-back: the options of RXCSUM (8.10.17), with and without RSS. */
 static void
 kinds(void)
 {
@@ -117,7 +117,7 @@ vlan(void)
 	ma_build(&f, &s);
 	ma_send(f.b, f.len);
 	ma_received("strip");
-	/* Stripped, and no longer the 60 bytes of a frame. */
+	/* Without its tag the frame is shorter than 60 bytes. */
 	s.paylen = 18;
 	ma_build(&f, &s);
 	ma_send(f.b, f.len);
@@ -145,14 +145,14 @@ vlan(void)
 	ma_build(&f, &s);
 	ma_send(f.b, f.len);
 	ma_received("other_vet");
-	/* Without virtualization DVMOLR's STRVLAN (bit 30 of VMOLR) has no say. */
+	/* Without virtualization, STRVLAN of DVMOLR (bit 30 of VMOLR) has no effect. */
 	ma_open("vmolr");
 	ma_wr(&ma_b, IGB_VMOLR(0), ma_rd(&ma_b, IGB_VMOLR(0)) | 1u << 30);
 	ma_send(f.b, f.len);
 	ma_received("strvlan");
 }
 
-/* RCTL.SECRC (8.10.1): with the FCS, or without. */
+/* RCTL.SECRC (8.10.1): with and without the FCS. */
 static void
 fcs(void)
 {
@@ -169,7 +169,7 @@ fcs(void)
 	ma_wr(&ma_b, IGB_CTRL, ma_rd(&ma_b, IGB_CTRL) | IGB_CTRL_VME);
 	ma_send(f.b, f.len);
 	ma_received("kept_stripped");
-	/* The FCS alone in the last buffer. */
+	/* The last buffer holds only the FCS. */
 	ma_wr(&ma_b, IGB_CTRL, ma_rd(&ma_b, IGB_CTRL) & ~IGB_CTRL_VME);
 	ma_rx_open(&ma_b, 0, IGB_SRRCTL_DESCTYPE_ADV_ONE | 1);
 	s = (struct ma_spec){.paylen = 1022 - 14};
@@ -178,7 +178,9 @@ fcs(void)
 	ma_received("kept_over_two");
 }
 
-/* Buffers: SRRCTL.BSIZEPKT, RCTL.BSIZE where it is 0; frames over several (7.1.5, 8.10.2). */
+/*
+ * Buffers: SRRCTL.BSIZEPKT, or RCTL.BSIZE if that is 0; frames in several buffers (7.1.5, 8.10.2).
+ */
 static void
 buffers(void)
 {
@@ -211,7 +213,7 @@ buffers(void)
 	ma_received("bsize_256");
 }
 
-/* SRRCTL.DESCTYPE 0 (7.1.5.1): the old format, looked at as it lies in memory. */
+/* SRRCTL.DESCTYPE 0 (7.1.5.1): the legacy format, examined in memory. */
 static void
 legacy(void)
 {
@@ -237,7 +239,9 @@ legacy(void)
 
 		ma_build(&f, &frames[i].s);
 		ma_send(f.b, f.len);
-		/* Zero before: hdr_addr. Any write-back has a length, or a DD. */
+		/*
+		 * The second half is zero before (hdr_addr). Every write-back has a length or DD.
+		 */
 		while (d->qw[1] == 0 && n++ < 20000)
 			rte_delay_us_sleep(100);
 		ma_fact(ma_key("%s.address", frames[i].name), "%s", d->qw[0] == qw0 ? "kept" : "gone");
@@ -246,7 +250,7 @@ legacy(void)
 	}
 }
 
-/* RCTL.RXEN (8.10.1), and a frame for a receiver that is off. */
+/* RCTL.RXEN (8.10.1), and a frame for a disabled receiver. */
 static void
 off(void)
 {

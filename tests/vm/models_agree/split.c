@@ -3,8 +3,8 @@
  */
 
 /*
- * Header split and its kin (7.1.10, 8.10.2): where the headers go, where the rest, and what the
- * write-back says of it.
+ * Header split and related modes (7.1.10, 8.10.2): the place of the headers, the place of the rest,
+ * and the report in the write-back.
  */
 
 #include "ma.h"
@@ -34,7 +34,7 @@ mode(const char *name, uint32_t srrctl)
 
 	ma_open(name);
 	ma_wr(&ma_b, IGB_RCTL, 0);
-	/* PSRTYPE (8.10.4): split behind every kind of header. */
+	/* PSRTYPE (8.10.4): split after every kind of header. */
 	ma_wr(&ma_b, IGB_PSRTYPE(0), 0x0007FFFE);
 	ma_rx_open(&ma_b, 0, srrctl);
 	ma_wr(&ma_b, IGB_RCTL, MA_RCTL);

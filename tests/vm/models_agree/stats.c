@@ -3,8 +3,8 @@
  */
 
 /*
- * Statistics (8.19). The bench's two frames of 60 bytes that end a wait are counted, too: each
- * case's facts have them, in both directions' registers.
+ * Statistics (8.19). The two frames of 60 bytes with which the bench ends a wait are also counted:
+ * the facts of each case include them, in the registers of both directions.
  */
 
 #include <stdio.h>
@@ -32,14 +32,14 @@ static const struct {
 
 #define NUM_COUNTERS (sizeof(counters) / sizeof(counters[0]))
 
-/* Those that are not 0, in the order in which a driver reads them: low halves first. */
+/* The counters that are not 0, in the order in which a driver reads them: low halves first. */
 static void
 port_facts(const struct ma_port *p, const char *name)
 {
 	unsigned int i;
 	char key[64];
 
-	snprintf(key, sizeof(key), "%s", name); /* ma_key() keeps a few only */
+	snprintf(key, sizeof(key), "%s", name); /* ma_key() keeps only a few */
 	for (i = 0; i < NUM_COUNTERS; i++) {
 		uint32_t v = ma_rd(p, counters[i].off);
 
@@ -73,7 +73,7 @@ send_len(uint32_t len)
 static void
 sizes(void)
 {
-	/* Each class's first and last: lengths count the FCS. */
+	/* The first and the last length of each class; the lengths include the FCS. */
 	static const uint16_t len[] = {60, 61, 123, 124, 251, 252, 507, 508, 1019, 1020, 1514};
 	unsigned int i;
 
@@ -83,19 +83,19 @@ sizes(void)
 		send_len(len[i]);
 		facts(ma_key("%u", len[i]));
 	}
-	/* Read once, they are 0. */
+	/* Reading clears the counters. */
 	for (i = 0; i < NUM_COUNTERS; i++)
 		if (ma_rd(&ma_a, counters[i].off) | ma_rd(&ma_b, counters[i].off))
 			break;
 	ma_fact("again", "%s", i < NUM_COUNTERS ? counters[i].name : "all 0");
 
-	/* Whether the FCS is stripped on its way to memory is nothing to the classes. */
+	/* The classes do not depend on whether the FCS is stripped on the way to memory. */
 	ma_open("secrc");
 	send_len(124);
 	facts("124");
 }
 
-/* 8.19.57 ff.: what went to the host, and came from it. */
+/* 8.19.57 ff.: packets and octets to and from the host. */
 static void
 host(void)
 {
@@ -127,7 +127,10 @@ kinds(void)
 	s.da = mcast;
 	ma_build(&f, &s);
 	ma_send(f.b, f.len);
-	/* TPR counts whatever is on the wire, GPRC what passed the filters (8.19.26, 8.19.56). */
+	/*
+	 * TPR counts every frame on the wire, GPRC those that passed the filters (8.19.26,
+	 * 8.19.56).
+	 */
 	facts("multicast_filtered");
 	ma_wr(&ma_b, IGB_RCTL, RCTL | IGB_RCTL_MPE);
 	ma_send(f.b, f.len);
@@ -164,7 +167,7 @@ oversize(void)
 	facts("rlpml_1597");
 }
 
-/* 8.12.1: what is shorter than 60 bytes goes out padded, or not at all. */
+/* 8.12.1: a frame shorter than 60 bytes is padded, or not sent. */
 static void
 undersize(void)
 {
@@ -177,7 +180,9 @@ undersize(void)
 	facts("psp_off");
 }
 
-/* 8.19.35: the low half is read first; the register is cleared with its high half, or its low one. */
+/*
+ * 8.19.35: the low half is read first; reading the high half, or the low one, clears the register.
+ */
 static void
 octets(void)
 {

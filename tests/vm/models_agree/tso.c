@@ -3,9 +3,9 @@
  */
 
 /*
- * Segmentation (7.2.4): each segment's bytes as the other end gets them. The driver gives the
- * headers' lengths in a context, the payload's in PAYLEN, and a checksum field that holds the
- * pseudo-header's sum without the length.
+ * Segmentation (7.2.4): the bytes of each segment as the other end receives them. The driver passes
+ * the lengths of the headers in a context, the length of the payload in PAYLEN, and in the checksum
+ * field the sum of the pseudo-header without the length.
  */
 
 #include <string.h>
@@ -16,8 +16,8 @@ static const struct {
 	const char *name;
 	struct ma_spec s;
 	uint32_t mss;
-	uint32_t vlan;        /* to be inserted */
-	uint32_t cut[4];      /* descriptors' lengths; the rest is the last one's */
+	uint32_t vlan;        /* tag to insert */
+	uint32_t cut[4];      /* lengths of descriptors; the last one has the rest */
 	bool no_ixsm, no_txsm;
 } list[] = {
 	{"tcp4", {.ip = 4, .proto = 6, .paylen = 2500, .tcp_flags = 0x19}, .mss = 1000},
@@ -80,10 +80,10 @@ ma_tso(void)
 	ma_open("segments");
 	for (i = 0; i < sizeof(list) / sizeof(list[0]); i++)
 		segment(i);
-	/* 8.19.54: a context each, not a segment each. */
+	/* 8.19.54: counts contexts, not segments. */
 	ma_fact("tsctc", "%u", ma_rd(&ma_a, IGB_TSCTC));
 	ma_fact("gptc", "%u", ma_rd(&ma_a, IGB_GPTC));
-	/* 8.12.5, 8.12.6: which flags pass in the first, the middle and the last segments. */
+	/* 8.12.5, 8.12.6: the flags that the first, the middle and the last segments keep. */
 	ma_open("flags");
 	ma_wr(&ma_a, IGB_DTXTCPFLGL, 0x00100FFF);
 	ma_wr(&ma_a, IGB_DTXTCPFLGH, 0x00000001);

@@ -3,15 +3,15 @@
  */
 
 /*
- * Transmission (7.2): descriptors of each kind and what the device makes of them, as the receiver
- * sees it; write-backs as the sender sees them.
+ * Transmission (7.2): descriptors of each kind and the resulting frames, as the receiver sees them,
+ * and the write-backs, as the sender sees them.
  */
 
 #include <string.h>
 
 #include "ma.h"
 
-#define NOWHERE 0x6000000000ull /* mapped by nobody */
+#define NOWHERE 0x6000000000ull /* not mapped */
 
 static void
 write_back(const char *key, unsigned int q, uint32_t i)
@@ -41,13 +41,14 @@ plain(void)
 		write_back(ma_key("%u", len[i]), 0, (ma_a.tx[0].next + MA_DESCS - 1) % MA_DESCS);
 		ma_received(ma_key("%u", len[i]));
 	}
-	/* Of a descriptor that is written back nothing but DD is left (7.2.2.4). */
-	i = (ma_a.tx[0].next + MA_DESCS - 3) % MA_DESCS; /* the bench's two are behind it */
+	/* A write-back leaves only DD in the descriptor (7.2.2.4). */
+	/* The two descriptors of the bench follow it. */
+	i = (ma_a.tx[0].next + MA_DESCS - 3) % MA_DESCS;
 	ma_fact("rest", "status 0x%x nxtseq 0x%x", ma_a.tx[0].ring[i].wb.status,
 		ma_a.tx[0].ring[i].wb.nxtseq);
 	ma_fact("tdh_is_tdt", "%s",
 		ma_rd(&ma_a, IGB_TDH(0)) == ma_rd(&ma_a, IGB_TDT(0)) ? "yes" : "no");
-	/* Without RS nothing is written back (7.2.2.4). */
+	/* Without RS the device writes nothing back (7.2.2.4). */
 	i = ma_tx_data(&ma_a, 0, ma_txbuf(&ma_a, f.b, f.len), f.len, IGB_TXD_EOP | IGB_TXD_IFCS,
 		olinfo(&f, 0, 0));
 	ma_tx_kick(&ma_a, 0);
@@ -56,7 +57,7 @@ plain(void)
 	ma_fact("no_rs", "status 0x%x", ma_a.tx[0].ring[i].wb.status & IGB_TXD_STAT_DD);
 }
 
-/* Several descriptors a frame; RS in the last one, in all, in the first. */
+/* Several descriptors for one frame; RS in the last one, in all, in the first. */
 static void
 segments(void)
 {
@@ -84,7 +85,7 @@ segments(void)
 	write_back("all_rs.last", 0, last);
 	ma_received("all_rs");
 
-	/* Not complete: it waits. */
+	/* An incomplete frame waits. */
 	ma_tx_data(&ma_a, 0, at, 200, IGB_TXD_IFCS, olinfo(&f, 0, 0));
 	ma_tx_kick(&ma_a, 0);
 	ma_settle();
@@ -93,14 +94,14 @@ segments(void)
 	ma_tx_kick(&ma_a, 0);
 	ma_received("incomplete");
 
-	/* An empty descriptor inside of a frame (not allowed: 7.2.2.2). */
+	/* An empty descriptor inside a frame (not allowed: 7.2.2.2). */
 	ma_tx_data(&ma_a, 0, at, 200, IGB_TXD_IFCS, olinfo(&f, 0, 0));
 	ma_tx_data(&ma_a, 0, at, 0, IGB_TXD_IFCS, 0);
 	last = ma_tx_data(&ma_a, 0, at + 200, f.len - 200, MA_LAST, 0);
 	ma_tx_kick(&ma_a, 0);
 	write_back("empty_inside", 0, last);
 	ma_received("empty_inside");
-	/* And one as the last. */
+	/* An empty descriptor as the last one. */
 	ma_tx_data(&ma_a, 0, at, f.len, IGB_TXD_IFCS, olinfo(&f, 0, 0));
 	last = ma_tx_data(&ma_a, 0, at, 0, MA_LAST, 0);
 	ma_tx_kick(&ma_a, 0);
@@ -108,7 +109,7 @@ segments(void)
 	ma_received("empty_last");
 }
 
-/* Frames that a sender must not make: too short for a header, too long, an unknown type. */
+/* Frames that a sender must not make: shorter than a header, or with an unknown type. */
 static void
 odd(void)
 {
@@ -129,7 +130,7 @@ odd(void)
 	ma_tx_kick(&ma_a, 0);
 	write_back("dtyp1", 0, i);
 	ma_received("dtyp1");
-	/* No checksum was asked for by TUCMD: TXSM with an unknown layer 4. */
+	/* TXSM with an unknown layer 4 in TUCMD, so no checksum is defined. */
 	ma_tx_ctx(&ma_a, 0, &(struct ma_ctx){.maclen = 14, .iplen = 20, .tucmd = 3u << 11});
 	i = ma_tx_data(&ma_a, 0, at, f.len, MA_LAST, olinfo(&f, IGB_TXD_POPTS_TXSM, 0));
 	ma_tx_kick(&ma_a, 0);
@@ -137,7 +138,7 @@ odd(void)
 	ma_received("l4t_reserved");
 }
 
-/* A buffer that is not mapped for the device: the IOMMU says no. */
+/* A buffer that is not mapped for the device: the IOMMU refuses the access. */
 static void
 unmapped(void)
 {
@@ -164,7 +165,7 @@ unmapped(void)
 	ma_received("afterwards");
 }
 
-/* Legacy descriptors (7.2.2.1): length and command in other places, a status of a nibble. */
+/* Legacy descriptors (7.2.2.1): length and command are elsewhere, and the status has four bits. */
 static void
 legacy(void)
 {
@@ -200,7 +201,7 @@ legacy(void)
 	ma_received("checksum");
 }
 
-/* 7.2.5: sums made by the device, on top of the pseudo-header's that the driver put there. */
+/* 7.2.5: checksums by the device, on top of the pseudo-header sum that the driver stored. */
 static void
 checksums(void)
 {
@@ -262,8 +263,8 @@ checksums(void)
 }
 
 /*
- * What a context is remembered for: two of them, until another takes its place (7.2.1.2); nothing
- * of it counts where no option asks for it.
+ * The device remembers two contexts, until others replace them (7.2.1.2). A context has no effect
+ * unless an option uses it.
  */
 static void
 contexts(void)
@@ -288,7 +289,7 @@ contexts(void)
 	ma_tx_kick(&ma_a, 0);
 	ma_received("two");
 
-	/* RS in a context descriptor (7.2.2.3): it is reported, too. */
+	/* RS in a context descriptor (7.2.2.3): the device also reports its completion. */
 	i = ma_tx_raw(&ma_a, 0, 14 << IGB_TXD_MACLEN_SHIFT | 20,
 		IGB_TXD_DEXT | IGB_TXD_DTYP_CTXT | IGB_TXD_RS | IGB_TXD_TUCMD_IPV4);
 	ma_tx_data(&ma_a, 0, at, f.len, MA_LAST, olinfo(&f, 0, 0));
@@ -297,7 +298,7 @@ contexts(void)
 	ma_received("rs");
 }
 
-/* 7.4.3, 8.2.8: the tag is inserted with VET's type, behind the addresses. */
+/* 7.4.3, 8.2.8: the device inserts the tag after the addresses, with the type in VET. */
 static void
 vlan(void)
 {
@@ -323,7 +324,7 @@ vlan(void)
 		olinfo(&f, 0, 0));
 	ma_tx_kick(&ma_a, 0);
 	ma_received("vet");
-	/* Padding comes after the tag. */
+	/* Padding is added after the tag. */
 	ma_wr(&ma_a, IGB_VET, 0x81008100);
 	ma_tx_data(&ma_a, 0, ma_txbuf(&ma_a, f.b, 30), 30, MA_LAST | IGB_TXD_VLE,
 		30 << IGB_TXD_PAYLEN_SHIFT);
@@ -331,7 +332,7 @@ vlan(void)
 	ma_received("short");
 }
 
-/* IFCS clear: the last four bytes are the driver's FCS (7.2.2.2). */
+/* IFCS clear: the driver provides the FCS in the last four bytes (7.2.2.2). */
 static void
 no_ifcs(void)
 {
@@ -356,7 +357,7 @@ no_ifcs(void)
 	ma_fact("crcerrs", "%u", ma_rd(&ma_b, IGB_CRCERRS));
 }
 
-/* 7.2.3: the head goes to memory, instead of DD to descriptors. */
+/* 7.2.3: the device writes its head to memory, instead of DD to descriptors. */
 static void
 head_write_back(void)
 {
@@ -381,7 +382,7 @@ head_write_back(void)
 	for (i = 0; i < 3; i++)
 		ma_tx_data(&ma_a, 0, at, f.len, MA_LAST, olinfo(&f, 0, 0));
 	ma_tx_kick(&ma_a, 0);
-	/* Now, as the bench's frames move the head as well. */
+	/* Check this first, because the frames of the bench also advance the head. */
 	ma_fact("head", "%s", ma_wait_memory(head, 3) ? "3" : "another");
 	ma_received("three");
 	ma_fact("dd", "0x%x", ma_a.tx[0].ring[2].wb.status & IGB_TXD_STAT_DD);
@@ -408,7 +409,7 @@ ring(void)
 			ma_rd(&ma_a, IGB_TDH(0)));
 		ma_b.ngot = 0;
 	}
-	/* A tail that is the head: nothing. A tail outside of the ring: nothing either. */
+	/* A tail equal to the head has no effect, nor has a tail beyond the ring. */
 	ma_tx_kick(&ma_a, 0);
 	ma_received("same_tail");
 	ma_wr(&ma_a, IGB_TDT(0), MA_DESCS + 5);
@@ -418,7 +419,7 @@ ring(void)
 	ma_tx_kick(&ma_a, 0);
 	ma_received("tail_outside");
 
-	/* 8.12.14: a queue that is disabled, its ring made anew, enabled. */
+	/* 8.12.14: disable a queue, set up its ring again, enable it. */
 	ma_fact("close", "%s", ma_tx_close(&ma_a, 0) ? "yes" : "no");
 	ma_tx_data(&ma_a, 0, at, f.len, MA_LAST, olinfo(&f, 0, 0));
 	ma_tx_kick(&ma_a, 0);
@@ -441,7 +442,7 @@ ring(void)
 	ma_tx_kick(&ma_a, 1);
 	write_back("queue1", 1, i);
 	ma_received("queue1");
-	/* Contexts are a queue's own. */
+	/* Each queue has its own contexts. */
 	ma_tx_ctx(&ma_a, 0, &(struct ma_ctx){.vlan = 7});
 	ma_tx_ctx(&ma_a, 1, &(struct ma_ctx){.vlan = 8});
 	ma_tx_kick(&ma_a, 0);

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""What a guest consists of: a kernel, and an archive that is its whole file system.
+"""Build the image of a guest: a kernel, and an archive that is its whole file system.
 
-The files are this machine's own: programs and plugins out of installed packages
-and out of build/, at the same paths as here (build/ at /gantry/build), with the
-libraries that ldd says they need. Symbolic links stay what they are: EAL takes
-one library under two real paths for two libraries, and aborts.
+The files are those of this machine: programs and plugins from installed packages and from build/,
+at the same paths as here (build/ at /gantry/build), with the libraries that ldd lists for them.
+Symbolic links remain links, because EAL regards one library under two real paths as two libraries,
+and aborts.
 """
 
 import glob
@@ -20,20 +20,21 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 BUILD = os.path.abspath(os.environ.get('GANTRY_BUILD', os.path.join(TOP, 'build')))
 DEPS = os.path.join(TOP, '.deps', 'vm')
 KERNEL = os.path.join(DEPS, 'kernel')
-NOIOMMU = os.path.join(KERNEL, 'noiommu', 'vfio.ko')  # noiommu.sh may fail
-QEMU = os.path.join(DEPS, 'qemu')  # one that has vfio-user-pci
-GUEST = '/gantry'  # where build/ is in the guest
+NOIOMMU = os.path.join(KERNEL, 'noiommu', 'vfio.ko')  # noiommu.sh may have failed
+QEMU = os.path.join(DEPS, 'qemu')  # a QEMU that has vfio-user-pci
+GUEST = '/gantry'  # the place of build/ in the guest
 
 PROGRAMS = ('busybox', 'dpdk-testpmd', 'dpdk-test', 'iperf3', 'ping', 'ip', 'ethtool', 'stdbuf')
 
-# What is loaded at run time and thus unknown to ldd: by stdbuf, and by pthread_cancel().
+# Libraries that are loaded at run time, so ldd does not list them: by stdbuf and by
+# pthread_cancel().
 LIBRARIES = ('/usr/libexec/coreutils/libstdbuf.so', '/usr/lib/x86_64-linux-gnu/libgcc_s.so.1')
 
-# DPDK's plugins that something in a guest may want; all of them take seconds to load.
+# The DPDK plugins that something in a guest may need; loading all plugins would take seconds.
 PLUGINS = ('bus_pci', 'bus_vdev', 'mempool_ring', 'mempool_stack', 'net_e1000', 'net_ring',
            'net_null', 'net_pcap', 'event_sw', 'event_skeleton')
 
-# Kernel modules, with what they depend on.
+# Kernel modules; their dependencies are added.
 MODULES = ('virtio_pci', 'virtio_console', 'vfio-pci', 'vfio_iommu_type1', 'uio_pci_generic', 'igb',
            'tun', 'veth', '8021q')
 
@@ -65,7 +66,7 @@ class Image:
         self.root = root
 
     def put(self, source, target=None):
-        """Copies a file, or a link and what it points to, to the same path."""
+        """Copy a file to the same path, or a link and the file that it refers to."""
         target = target or source
         to = self.root + target
         if os.path.lexists(to):
@@ -77,12 +78,12 @@ class Image:
             self.put(os.path.normpath(os.path.join(os.path.dirname(source), link)))
         else:
             try:
-                os.link(source, to)  # a copy where that is another file system
+                os.link(source, to)  # a copy, if source is on another file system
             except OSError:
                 shutil.copy2(source, to)
 
     def put_elf(self, *files):
-        """Programs and libraries, each with the libraries it needs."""
+        """Add programs and libraries, each with the libraries that it needs."""
         for f in files:
             self.put(f)
         wanted = set()
@@ -91,7 +92,7 @@ class Image:
             if m:
                 wanted.add(m.group(1))
         for library in sorted(wanted):
-            # Here /lib may be a link to /usr/lib; in the guest it is, too.
+            # /lib may be a link to /usr/lib on this machine; it is one in the guest.
             self.put(os.path.join(os.path.realpath(os.path.dirname(library)),
                                   os.path.basename(library)))
 
@@ -118,15 +119,15 @@ class Image:
         plugins = [p for name in PLUGINS for p in glob.glob('%s/dpdk/pmds-*/librte_%s.so*'
                                                             % (folder, name))]
         self.put_elf(*plugins)
-        # EAL loads the folder's files by name, in any order; what one needs of another is found
-        # through the links beside it.
+        # EAL loads the files of the folder by name, in any order; a plugin finds another one that
+        # it needs through the links beside that one.
         for plugin in glob.glob(self.root + folder + '/dpdk/pmds-*/*'):
             link = os.path.join(folder, os.path.basename(plugin))
             if os.path.lexists(link):
                 self.put(link)
 
     def put_build(self):
-        """gantry itself. Its programs find its plugins by a path relative to their own."""
+        """Add gantry itself. Its programs find its plugins by a path relative to their own."""
         files = glob.glob(BUILD + '/pmds/*.so')
         files += [f for f in glob.glob(BUILD + '/app/*') + glob.glob(BUILD + '/tests/host/*') +
                   glob.glob(BUILD + '/tests/vm/*') + glob.glob(BUILD + '/examples/edu/*') +
@@ -155,7 +156,7 @@ def find_program(name):
 
 
 def build(work):
-    """Builds the archive in the folder `work`; returns its name."""
+    """Build the archive in the folder `work` and return its name."""
     root, archive = os.path.join(work, 'root'), os.path.join(work, 'initrd')
     shutil.rmtree(root, ignore_errors=True)
     os.makedirs(root)
@@ -165,7 +166,7 @@ def build(work):
     image.put_dpdk()
     image.put_build()
     image.put_modules()
-    names = ['.']  # with its mode: EAL looks whether / is anybody's to write
+    names = ['.']  # include its mode, because EAL checks whether / is world-writable
     for folder, folders, files in os.walk(root):
         names += [os.path.relpath(os.path.join(folder, n), root) for n in folders + files]
     with open(archive, 'wb') as f:

@@ -2,14 +2,25 @@
 # Copyright (c) 2026 The gantry authors
 """A guest: QEMU, its monitor, and commands inside.
 
-The board is a q35 with an Intel IOMMU and 82576s, each in a slot of its own (a
-root port): QEMU's "igb", their far ends plugged into hubs, or soft NICs, which a
-gantry-nic on the host serves (QEMU's "vfio-user-pci"). What the host says to
-the guest goes through virtio-serial ports, each a Unix socket here: "control"
-feeds a shell, and a program that is to run beside it has a port for its input
-and output.
+    host                                          guest
+    Machine
+      .monitor  --> QMP socket ------------------ QEMU: devices, reset, physical memory
+      .control  --> Shell --- virtio-serial ----- sh, which executes the lines that arrive
+      .rescue   --> Shell --- virtio-serial ----- a second sh, for a guest that hangs
+      .channels --> [Channel 0 ... 7] ----------- programs that run beside the shell:
+                       ^                          start() returns a Program, with its
+                       Program.channel            input and output at a channel
 
-Everything waits with a limit, and a guest ends with its Machine.
+    pcie-root-port slot0 -- igb or vfio-user-pci nic0 -- hub, or gantry-nic on the host
+    pcie-root-port slot1 -- igb or vfio-user-pci nic1 -- ...
+
+The board is a q35 with an Intel IOMMU and 82576s, each behind a root port. An 82576 is the "igb" of
+QEMU, whose far end is plugged into a hub, or a soft NIC ("vfio-user-pci" of QEMU), which a
+gantry-nic on the host serves. The host communicates with the guest through virtio-serial ports,
+each of them a Unix socket on the host, not through a network.
+
+Each Channel has a thread that reads its socket; all other methods belong to the thread of the
+scenario. Every wait has a limit, and a guest ends with its Machine.
 """
 
 import functools
@@ -33,11 +44,11 @@ sys.path.insert(0, os.path.join(image.TOP, 'tools', 'lib'))
 from conversation import Conversation  # noqa: E402
 
 SHELLS = 'control', 'rescue'
-CHANNELS = 8          # programs beside the control shell at one time
-BOOT_LIMIT = 240      # seconds; a bound against hanging, not what is expected
-SEND_LIMIT = 60       # the same, for what a program is told
-FIRST_BUS = 0x40      # of node 0, where there are nodes; another's is at a multiple
-PORTS = tuple('0000:%02x:00.0' % n for n in range(1, 9))  # where PCI numbering puts the 82576s
+CHANNELS = 8          # programs that may run beside the control shell at one time
+BOOT_LIMIT = 240      # seconds; only prevents hanging, far above the usual time
+SEND_LIMIT = 60       # the same, for data sent to a program
+FIRST_BUS = 0x40      # of node 0 if there are nodes; the bus of another node is at a multiple
+PORTS = tuple('0000:%02x:00.0' % n for n in range(1, 9))  # the PCI addresses of the 82576s
 
 
 class Error(Exception):
@@ -45,7 +56,9 @@ class Error(Exception):
 
 
 def accelerator():
-    """kvm where a guest really runs with it: there are hosts whose /dev/kvm opens and no more."""
+    """Return 'kvm' if a guest really runs with KVM, because some hosts have a /dev/kvm that only
+    opens.
+    """
     if not os.access('/dev/kvm', os.R_OK | os.W_OK):
         return 'tcg'
     verdict = os.path.join(image.DEPS, 'accel')
@@ -67,7 +80,7 @@ def accelerator():
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.DEVNULL, timeout=10, check=False,
                            env=dict(os.environ, **environment))
-        # Without a root file system the kernel panics, and thus ends: it ran.
+        # Without a root file system the kernel panics and QEMU ends: the guest has run.
         if b'Kernel panic' in r.stdout:
             accel = 'kvm'
     except subprocess.TimeoutExpired:
@@ -76,15 +89,16 @@ def accelerator():
         with open(verdict, 'w', encoding='ascii') as f:
             f.write('%s %s\n' % (boot, accel))
     except OSError:
-        pass  # another user's: it is but remembered
+        pass  # the file belongs to another user; it is only a cache
     return accel
 
 
 @functools.cache
 def qemu(soft):
-    """
-    QEMU's command, and what its environment has more: the machine's if that has an 82576, or the
-    one for soft NICs, which has both.
+    """Return the command of QEMU, and what its environment needs in addition.
+
+    The QEMU of the machine serves if it has an 82576; soft NICs need the unpacked one, which has
+    both.
     """
     name = 'qemu-system-x86_64'
     if not soft and shutil.which(name) and '"igb"' in image.output(name, '-device', 'help'):
@@ -92,21 +106,21 @@ def qemu(soft):
     modules = glob.glob(os.path.join(image.QEMU, 'usr/lib/*/qemu'))
     if not modules:
         raise Error('no QEMU in %s; run tools/setup vm' % image.QEMU)
-    # Unpacked, not installed: nothing of the machine's own QEMU may get in between.
+    # This QEMU is unpacked, not installed, so it must not load modules or firmware of the machine.
     share = os.path.join(image.QEMU, 'usr/share')
     return [os.path.join(image.QEMU, 'run'), name, '-L', share + '/qemu',
             '-L', share + '/seabios'], {'QEMU_MODULE_DIR': modules[0]}
 
 
 class Channel:
-    """The host's end of a virtio-serial port; what arrives goes to a file and to whom it concerns."""
+    """The host end of a virtio-serial port; received data go to a log and, by line, to a queue."""
 
     def __init__(self, path, log):
         self.log = open(log, 'ab', buffering=0)
         self.path = log
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(path)
-        # When nobody in the guest has the port open, QEMU reads no more of it.
+        # While nobody in the guest has the port open, QEMU reads no more from this socket.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
                                struct.pack('ll', SEND_LIMIT, 0))
         self.lines = queue.Queue()
@@ -185,7 +199,7 @@ class Program(Conversation):
         self.machine.run('kill -%s %d' % (name, self.pid), status=None)
 
     def wait(self, timeout=60, status=0):
-        """Waits for the end; status None takes any."""
+        """Wait until the program ends; status None accepts any exit status."""
         end = time.monotonic() + timeout
         while self.poll() is None:
             if time.monotonic() > end:
@@ -204,7 +218,8 @@ class Shell:
         self.number = 0
 
     def here(self, timeout=0.25):
-        """Whether it answers. What is sent before the guest has opened its end is lost."""
+        """Return whether the shell answers. Data sent before the guest has opened its end are lost.
+        """
         self.channel.send('echo @here\n')
         try:
             return self.channel.lines.get(timeout=timeout) == '@here'
@@ -212,7 +227,7 @@ class Shell:
             return False
 
     def run(self, command, timeout=60, status=0):
-        """Runs a shell command; returns what it printed. status None takes any."""
+        """Run a shell command and return its output; status None accepts any exit status."""
         self.number += 1
         mark = '@done%d' % self.number
         self.channel.send('{\n%s\n} </dev/null 2>&1; s=$?; echo; echo "%s $s"\n' % (command, mark))
@@ -229,9 +244,9 @@ class Shell:
             if line.startswith(mark + ' '):
                 got = int(line.split()[1])
                 break
-            if line != '@here':  # of the greeting that was repeated
+            if line != '@here':  # an answer to a repeated greeting
                 lines.append(line)
-        # The line that the echo before the mark ended, or began.
+        # The echo before the mark ended the last line of the output, or added an empty one.
         text = '\n'.join(lines[:-1] if lines and lines[-1] == '' else lines)
         if status is not None and got != status:
             raise AssertionError('%r ended with %d, not %d; it printed:\n%s'
@@ -243,7 +258,7 @@ class Shell:
 
 
 class Monitor:
-    """QEMU's machine protocol (QMP)."""
+    """A client of the QEMU machine protocol (QMP)."""
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
@@ -271,7 +286,7 @@ class Monitor:
             self.events.append(answer)
 
     def wait_event(self, name, timeout=60):
-        """Waits for an event, and forgets it and all before it."""
+        """Wait for an event, and discard it and all earlier ones."""
         self.socket.settimeout(timeout)
         try:
             while not any(e.get('event') == name for e in self.events):
@@ -291,20 +306,21 @@ class Machine:
     def __init__(self, work, logs, archive, hubs=(0, 0), soft=(), nodes=(), iommu=True,
                  properties=None, append='', devices=(), memory=2048, hugepages=320, cpus=2,
                  shell=False):
-        """
+        """Start QEMU and wait until the guest has booted.
+
         work        empty folder for sockets, whose names must be short
-        logs        folder for what the guest and its programs printed
-        archive     of image.build()
-        hubs        which hub the wire of each 82576 is plugged into: ports n on the same hub
-                    hear each other. Netdev and device n have the ids net<n>, nic<n>
+        logs        folder for the output of the guest and of its programs
+        archive     the archive of image.build()
+        hubs        for each 82576 the hub that its wire is plugged into: ports n on the same hub
+                    receive each other's frames. Netdev and device n have the ids net<n>, nic<n>
         soft        in place of hubs: the sockets of soft NICs, one for each 82576
-        nodes       which NUMA node each 82576 is on, if there are any: 0, 1, ... The nodes share
-                    CPUs and memory evenly, and each has a PCI root bus. What is in PORTS is
-                    elsewhere then; see self.ports
-        iommu       whether an Intel IOMMU stands before them
-        properties  more of QEMU's properties: {n: {name: value}} for some 82576s
-        append      more of the kernel's command line
-        devices     more of QEMU's arguments
+        nodes       for each 82576 its NUMA node, if there are nodes: 0, 1, ... The nodes share CPUs
+                    and memory evenly, and each has a PCI root bus. The 82576s are then at the
+                    addresses in self.ports, not at those in PORTS
+        iommu       whether an Intel IOMMU translates their addresses
+        properties  additional QEMU properties: {n: {name: value}} for some 82576s
+        append      additional arguments of the kernel command line
+        devices     additional arguments of QEMU
         """
         os.makedirs(logs, exist_ok=True)
         self.work, self.logs = work, logs
@@ -314,28 +330,28 @@ class Machine:
         self.console = os.path.join(logs, 'console.log')
         self.begin = time.monotonic()
         command, environment = qemu(bool(soft))
-        # With whoever started it, be that one killed, QEMU ends as well.
+        # If the process that started it ends, even by SIGKILL, QEMU also ends.
         argv = ['setpriv', '--pdeathsig', 'TERM', *command,
                 '-nodefaults', '-no-user-config', '-no-reboot',
                 '-accel', self.accelerator + (',thread=multi' if self.accelerator == 'tcg' else ''),
                 '-cpu', 'max', '-smp', str(cpus), '-m', str(memory),
                 '-machine', 'q35,kernel-irqchip=split', '-display', 'none',
                 '-kernel', image.vmlinuz(), '-initrd', archive,
-                # Periodic ticks: one that an emulator loses is made good by the next. A CPU that
-                # gets none at all, as has been seen, is told of soon (Run.stood_still()).
-                # On a busy machine too few come for a check at boot (no_timer_check).
-                # With an IOMMU that takes 32-bit APIC numbers (eim) the kernel has its APICs in
-                # x2APIC mode, whose registers are MSRs: those of the page at 0xFEE00000 go
-                # through an emulated CPU's translations of addresses, which on a busy machine
-                # ended in an assertion of QEMU's own (iotlb_to_section).
+                # Periodic ticks: the next tick makes up for one that an emulator loses. A CPU that
+                # gets no ticks at all, which does happen, is soon reported (Run.stood_still()). On
+                # a busy machine too few ticks arrive for a check at boot (no_timer_check). With an
+                # IOMMU that accepts 32-bit APIC numbers (eim), the kernel uses the x2APIC mode,
+                # whose registers are MSRs. The registers of the other mode are in the page at
+                # 0xFEE00000, and an emulated CPU translates each access to them. On a busy machine
+                # that has ended in an assertion of QEMU (iotlb_to_section).
                 '-append', 'console=ttyS0 panic=-1 loglevel=4 hugepages=%d tsc=reliable no_timer_check '
                 'nohz=off highres=off rcupdate.rcu_cpu_stall_timeout=5 iommu.strict=1 %s %s %s'
                 % (hugepages, 'intel_iommu=on' if iommu else 'intel_iommu=off',
                    'gantry.shell' if shell else '', append),
                 '-qmp', 'unix:%s/qmp,server=on,wait=off' % work]
-        if iommu: # caching-mode: QEMU hears of each mapping, which it hands on to gantry-nic
+        if iommu: # caching-mode: QEMU learns of each mapping and forwards it to gantry-nic
             argv += ['-device', 'intel-iommu,intremap=on,eim=on' + (',caching-mode=on' if soft else '')]
-        if soft: # gantry-nic maps the guest's memory, so that must be a file
+        if soft: # gantry-nic maps the memory of the guest, so it must be a file
             argv += ['-object', 'memory-backend-memfd,id=ram,size=%dM,share=on' % memory,
                      '-machine', 'memory-backend=ram']
         argv += self.numa(sorted(set(nodes)), cpus, memory)
@@ -375,19 +391,19 @@ class Machine:
 
     @staticmethod
     def device(i):
-        """The 82576 of slot i, as QMP's device_add takes it."""
+        """Return the 82576 of slot i, in the form that the QMP command device_add takes."""
         return {'driver': 'igb', 'id': 'nic%d' % i, 'netdev': 'net%d' % i, 'bus': 'slot%d' % i,
                 'mac': '52:54:00:67:00:%02x' % (i + 1)}
 
     @staticmethod
     def soft_device(i, path):
-        """The soft NIC of slot i, likewise."""
+        """Return the soft NIC of slot i, in the same form."""
         return {'driver': 'vfio-user-pci', 'id': 'nic%d' % i, 'bus': 'slot%d' % i,
                 'socket': {'type': 'unix', 'path': path}}
 
     @staticmethod
     def numa(nodes, cpus, memory):
-        """QEMU's arguments for nodes with CPUs, memory, and a root bus each."""
+        """Return the QEMU arguments for nodes, each with CPUs, memory and a root bus."""
         argv = []
         for n in nodes:
             share = cpus // len(nodes)
@@ -416,8 +432,8 @@ class Machine:
         self.boot_seconds = time.monotonic() - self.begin
 
     def wait_up(self, end):
-        """Waits until both shells answer."""
-        patience = 0.25  # and more each time, as what nobody reads yet takes room in the sockets
+        """Wait until both shells answer."""
+        patience = 0.25  # grows, because greetings that nobody reads yet fill the sockets
         while not self.control.here(patience) or not self.rescue.here(patience):
             patience = min(2, patience * 1.1)
             self.check_alive()
@@ -426,7 +442,7 @@ class Machine:
                             % (BOOT_LIMIT, self.console_text()[-3000:]))
 
     def reset(self):
-        """Presses the reset button, and waits until the guest has booted again."""
+        """Press the reset button, and wait until the guest has booted again."""
         self.monitor.execute('set-action', reboot='reset')  # -no-reboot is for a guest that fails
         self.monitor.execute('system_reset')
         self.monitor.wait_event('RESET')
@@ -434,13 +450,13 @@ class Machine:
         self.wait_up(time.monotonic() + BOOT_LIMIT)
 
     def kill(self):
-        """Kills QEMU, which can say goodbye to nobody then."""
+        """Kill QEMU with SIGKILL, so that it cannot disconnect from anything in an orderly way."""
         self.qemu.kill()
         self.qemu.wait()
         self.close()
 
     def version(self):
-        """QEMU's."""
+        """Return the version of QEMU."""
         return '%(major)d.%(minor)d.%(micro)d' % self.monitor.execute('query-version')['qemu']
 
     def check_alive(self):
@@ -457,23 +473,24 @@ class Machine:
             return ''
 
     def run(self, command, timeout=60, status=0):
-        """Runs a shell command; returns what it printed. status None takes any."""
+        """Run a shell command and return its output; status None accepts any exit status."""
         return self.control.run(command, timeout, status)
 
     def start(self, *argv):
-        """Starts a program beside the shell; returns a Program."""
+        """Start a program beside the shell and return a Program."""
         if not self.free_channels:
             raise Error('more than %d programs at one time' % CHANNELS)
         return Program(self, self.free_channels.pop(0), ' '.join(map(shlex.quote, argv)))
 
     def wait_for(self, command, timeout=30):
-        """Waits until a shell command succeeds."""
+        """Wait until a shell command succeeds."""
         self.run('until %s; do sleep 0.1; done' % command, timeout)
 
     def bind(self, driver, *addresses):
-        """Gives devices to a kernel driver, from whichever has them."""
+        """Bind devices to a kernel driver, and unbind each from its present one first."""
         if driver == 'vfio-pci':
-            self.run('modprobe vfio_iommu_type1')  # a soft dependency, which busybox doesn't follow
+            # A soft dependency, which busybox does not follow.
+            self.run('modprobe vfio_iommu_type1')
         for address in addresses:
             self.run('cd /sys/bus/pci/devices/%s\n'
                      '[ -e driver ] && echo %s >driver/unbind\n'
@@ -486,13 +503,13 @@ class Machine:
         return self.run('dmesg')
 
     def ticks(self):
-        """How many timer interrupts each CPU has had."""
+        """Return how many timer interrupts each CPU has received."""
         return self.rescue.run('grep LOC: /proc/interrupts', 10).split()[1:1 + self.cpus]
 
     def post_mortem(self):
-        """
-        Writes what QEMU and the guest say of themselves to post-mortem.log. Returns the CPUs
-        that get no timer interrupts, or None if the guest doesn't even answer.
+        """Write the state of QEMU and of the guest to post-mortem.log.
+
+        Return the CPUs that get no timer interrupts, or None if the guest does not even answer.
         """
         with open(os.path.join(self.logs, 'post-mortem.log'), 'w', encoding='utf-8') as log:
             try:
@@ -514,7 +531,7 @@ class Machine:
         return [n for n in range(self.cpus) if ticks[0][n] == ticks[1][n]]
 
     def close(self):
-        """Ends the guest; does nothing where that was done already."""
+        """End the guest; do nothing if it has ended already."""
         for channel in self.channels + [self.control, self.rescue]:
             if channel:
                 channel.close()

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Runs the driver on real PCI: QEMU's 82576 in a virtual machine.
+"""Run the driver on real PCI: QEMU's 82576 in a virtual machine.
 
     tools/vm SCENARIO... [--json FILE]    runs scenarios, one after the other
     tools/vm all [--json FILE]            runs all of them
-    tools/vm --list                       names them
-    tools/vm shell                        a guest for a person, two ports bound
+    tools/vm --list                       lists them
+    tools/vm shell                        a guest for a person, with two bound ports
 
-Sets the machine up first (tools/setup vm, which says what it installs), unless
-GANTRY_BUILD=DIR names a build to test. Logs are in build/vm/SCENARIO. Exit status:
-0, or 1 when one failed.
+The tool first prepares the machine (tools/setup vm, which names what it installs), unless
+GANTRY_BUILD=DIR names a build to test. Logs are in build/vm/SCENARIO. Exit status: 0 if all
+scenarios passed, 1 if one failed, 2 for wrong arguments.
 """
 
 import argparse
@@ -34,8 +34,8 @@ from output import Output  # noqa: E402
 from vm import image, machine  # noqa: E402
 
 LOGS = os.path.join(image.BUILD, 'vm')
-VOIDS = 2  # runs of a scenario that may be void
-# In the order in which `all` runs them.
+VOIDS = 2  # void runs after which a scenario is not repeated again
+# The order in which `all` runs the scenarios.
 ORDER = ('machine', 'va', 'pa-noiommu', 'pa-uio', 'dma-fault', 'strict', 'window',
          'dma-untranslated', 'rx-intr', 'link-intr', 'intr-window', 'intr-strict',
          'testpmd', 'testpmd-window', 'testpmd-strict',
@@ -44,7 +44,7 @@ ORDER = ('machine', 'va', 'pa-noiommu', 'pa-uio', 'dma-fault', 'strict', 'window
 
 
 def load():
-    """All scenarios: every file of tests/vm registers its own."""
+    """Return all scenarios; every file of tests/vm registers its own."""
     for name in sorted(os.listdir(SCENARIOS)):
         if name.endswith('.py') and name != 'scenario.py':
             importlib.import_module(name[:-3])
@@ -55,14 +55,14 @@ def load():
 
 
 def run_once(name, function, archive, sockets):
-    """Runs a scenario; returns its entry for the JSON file, and whether its guest stood still."""
+    """Run a scenario; return its entry for the JSON file, and whether its guest stood still."""
     from scenario import Run
     run = Run(name, archive, sockets, os.path.join(LOGS, name))
     entry = {'scenario': name, 'ok': False, 'seconds': 0, 'facts': run.facts}
     begin = time.monotonic()
     failure, stood_still = None, False
     try:
-        with contextlib.closing(run):  # which fails if a daemon does not end well
+        with contextlib.closing(run):  # closing fails if a daemon does not end cleanly
             try:
                 function(run)
             except Exception as e:
@@ -86,9 +86,10 @@ def run_once(name, function, archive, sockets):
 
 
 def run_one(name, function, archive, sockets):
-    """
-    The same, but once or twice more if it failed because QEMU or the guest did, apart from the
-    driver (Run.stood_still()): that is an emulator on a busy machine.
+    """Run a scenario, and repeat it once or twice if QEMU or the guest failed.
+
+    Run.stood_still() detects a failure that the driver did not cause, but an emulator on a busy
+    machine.
     """
     voids = []
     while True:
@@ -105,7 +106,7 @@ def run_one(name, function, archive, sockets):
 
 
 def shell(archive, sockets):
-    """A guest on this terminal; ends when its shell does."""
+    """Run a guest on this terminal; the guest ends when its shell ends."""
     vm = machine.Machine(sockets, os.path.join(LOGS, 'shell'), archive,
                          shell=True)
     try:
@@ -139,7 +140,7 @@ def main():
         ap.error('no scenario %s; tools/vm --list names them' % ' '.join(unknown)
                  if unknown else 'name a scenario, all, or shell; --list names them')
     entries = []
-    try:  # rather now than after a quarter of an hour
+    try:  # now rather than after a quarter of an hour
         out = Output(args.json) if args.json else None
     except OSError as e:
         ap.error('--json %s: %s' % (args.json, e.strerror))
@@ -151,8 +152,9 @@ def main():
             with open(args.counts, 'a', encoding='utf-8') as f:
                 f.write('%d %d %d\n' % counts)
 
-    for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:  # so that all is cleaned up
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup's, and a shell's for what is behind it
+    for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:  # so that everything is cleaned up
+        # Ignored: by nohup, or by a shell for a background job.
+        if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda n, _: sys.exit(128 + n))
     if platform.machine() != 'x86_64':
         print('skip   %s: the guest is an x86-64 made of this machine\'s programs, which are %s'
@@ -171,7 +173,7 @@ def main():
         for name in wanted:
             entries.append(run_one(name, known[name], archive, sockets))
             if out:
-                out.write(entries)  # whatever becomes of the next one
+                out.write(entries)  # whatever the result of the next scenario
     except (image.Error, machine.Error, OSError, subprocess.CalledProcessError) as e:
         print('tools/vm: %s' % e, file=sys.stderr)
         count(0, len(wanted), 0)
