@@ -3,8 +3,8 @@
  */
 
 /*
- * Declarations that the scenarios share; ethdev_calls.c explains the program. Every function ends the
- * program with status 1 if a call fails. The program has one thread that calls these functions.
+ * Declarations that the scenarios share; ethdev_calls.c explains the program. Every function ends
+ * the program with status 1 if a call fails. Only the main thread may call these functions.
  */
 
 #ifndef ETHDEV_CALLS_H
@@ -42,7 +42,7 @@ void wrong(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)))
 		wrong("%s, line %d: %s: %s", __FILE__, __LINE__, #call, rte_strerror(-ret_)); \
 } while (0)
 
-/* Limit, in milliseconds, for each condition that must come true; it only keeps a test from hanging. */
+/* Milliseconds in which each condition must come true; the limit only keeps a test from hanging. */
 #define SOON_MS 20000
 #define SOON(what) do { \
 	const uint64_t end_ = rte_get_timer_cycles() + rte_get_timer_hz() / 1000 * SOON_MS; \

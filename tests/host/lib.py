@@ -165,9 +165,7 @@ class Bench(unittest.TestCase):
             self.check_dma('\n'.join(said))
 
     def check_dma(self, text):
-        """Check that the ports were in the DMA mode of this run, and that no other misuse was
-        reported.
-        """
+        """Check that ports were in the DMA mode of the run, and no other misuse was reported."""
         modes = set(re.findall(r'(?m)^net_gantry_igb: .*: (DMA mode .*)', text))
         self.assertEqual(modes, {'DMA mode %s%s' % (DMA or 'direct',
                                                     ', watched (dma_debug)' if DMA_DEBUG else '')})
@@ -198,8 +196,7 @@ class Bench(unittest.TestCase):
         return folder
 
     def nic(self, *ports, args=(), ready=True, binary=NIC, **kw):
-        """Start the daemon. A port is NAME:KEYS; its socket is NAME.sock unless KEYS has socket=.
-        """
+        """Start the daemon. A port is NAME:KEYS; its socket is NAME.sock unless KEYS has one."""
         argv = [binary, '--stats-json', self.path('nic.json')] + list(args)
         for port in ports:
             name, _, keys = port.partition(':')
@@ -225,9 +222,7 @@ class Bench(unittest.TestCase):
             return {p['name']: p for p in json.load(f)['ports']}
 
     def wait_client_gone(self, nic, port):
-        """Wait until the last client of the device is gone and the daemon has released its
-        resources.
-        """
+        """Wait until the port has no client and the daemon has released its resources."""
         self.wait_until(lambda: not self.nic_now(nic)[port]['server']['client'])
 
     def open_files(self, *procs):
@@ -276,8 +271,7 @@ class Bench(unittest.TestCase):
         return argv
 
     def dpdk_testpmd(self, eal, args, prompt=True, timeout=PATIENCE):
-        """Start the packaged, unmodified dpdk-testpmd with both plugins, and wait for its prompt.
-        """
+        """Start the packaged dpdk-testpmd with both plugins, and wait for its prompt."""
         # stdbuf makes testpmd flush each line, because it would otherwise buffer its output to a
         # file.
         argv = (['stdbuf', '-oL'] + WITH_DPDK + ['dpdk-testpmd', '-d', PMDS] + list(eal) + ['--'] +
@@ -323,9 +317,7 @@ class Bench(unittest.TestCase):
         return 'gt%d' % os.getpid()
 
     def retry(self, p, mode='io'):
-        """Make testpmd retry while its transmit ring is full; without this it frees the frames left
-        over.
-        """
+        """Make testpmd retry while its transmit ring is full; it would otherwise free the rest."""
         self.command(p, 'set fwd %s retry' % mode)
         self.command(p, 'set burst tx delay 50 retry 100000')
 

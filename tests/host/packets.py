@@ -77,8 +77,7 @@ def sctp(payload, sport=1000, dport=2000, checksum=None):
 
 
 def toeplitz(key, data):
-    """Return the Toeplitz hash, computed bit by bit; receive-side scaling selects the queue by it.
-    """
+    """Return the Toeplitz hash, computed bit by bit; RSS selects the queue by it."""
     width = 8 * len(key)
     key = int.from_bytes(key, 'big')
     result = 0

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Bad arguments, devargs, files and sockets: one clear line, an error status, nothing left behind.
-"""
+"""Bad arguments, devargs, files and sockets: one clear line, an error, nothing left behind."""
 
 import os
 import re
@@ -17,9 +16,7 @@ from packets import noise, write_pcap
 
 class Daemon(Bench):
     def refuse(self, argv, status, *words, binary=NIC, **kw):
-        """Check that the daemon exits with that status and prints one line with these words to
-        stderr.
-        """
+        """Check that the daemon exits with status, after one line on stderr with these words."""
         p = subprocess.run([binary] + argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                            timeout=60, **kw)
         lines = p.stderr.strip().splitlines()
@@ -124,8 +121,7 @@ class Driver(Bench):
         return re.findall(r'(?m)^(?:vfio_user|net_gantry_igb|gantry_dma): .*', text)
 
     def eal_says(self, device, *words, devargs=''):
-        """Check that no port comes up, and that gantry prints exactly one line, with these words.
-        """
+        """Check that no port comes up, and that gantry prints one line, with these words."""
         p = self.dpdk_testpmd(self.eal(device, mb=64, devargs=devargs),
                               ['--total-num-mbufs=2048'])
         self.quit(p)

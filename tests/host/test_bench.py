@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""tools/bench: the arguments it refuses, and that its programs measure. No figure is judged here.
-"""
+"""tools/bench: the arguments that it refuses, and that it measures. No figure is judged."""
 
 import contextlib
 import importlib.util
@@ -111,9 +110,7 @@ class Tool(Bench):
 
     @unittest.skipUnless(os.cpu_count() > 1, 'needs two cores')
     def test_isolation(self):
-        """Run the baseline against itself, without tools/bench, because that would reserve
-        hugepages.
-        """
+        """Run the baseline against itself, without tools/bench, which would reserve hugepages."""
         out = self.path('isolation.json')
         p = self.run_process([sys.executable, os.path.join(TOP, 'tools', 'lib', 'bench.py'), 'isolation',
                               '--attack', 'spin', '--runs', '1', '--seconds', '0.2', '--json', out])
@@ -137,9 +134,7 @@ class Tool(Bench):
 
     @unittest.skipUnless(hugepages(480), 'needs root and 240 free hugepages of 2 MiB')
     def test_program(self):
-        """The buffers are spread over at least 64 files, and with IOVA-as-PA their pages are
-        shuffled.
-        """
+        """Buffers are spread over at least 64 files; with IOVA-as-PA their pages are shuffled."""
         nic = self.nic('a')
         for setting, iova, devices, keys in (
                 ('direct', 'va', [], ('mbuf', 'random', 'mbuf_100k', 'random_100k')),

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Replay of captures in common formats to Debian's testpmd, and the files that outputs must not
-overwrite.
+"""Captures in common formats, replayed to testpmd, and files that outputs must not overwrite.
 
 Each test makes its captures here, next to the frames that must arrive.
 """
@@ -119,9 +118,7 @@ class Replay(Bench):
         self.assertIn('runt.pcap: 100 records are left out', nic.text())
 
     def test_begins_when_two_ports_are_set_up_and_flushed(self):
-        """testpmd enables promiscuous mode after it has started both ports; then it empties its
-        queues.
-        """
+        """testpmd enables promiscuous mode after it started both ports, then empties its queues."""
         write_pcap(self.path('in.pcap'), FRAMES)
         nic = self.nic(*('%s:wire=pcap:%s' % (p, self.path('in.pcap')) for p in 'ab'))
         pmd = self.dpdk_testpmd(self.eal(self.sock('a'), self.sock('b')),
@@ -244,9 +241,7 @@ class Files(Bench):
             self.assertEqual(read_pcap(out), FRAMES[:3])
 
     def test_another_daemon_leaves_what_the_first_one_has(self):
-        """The second daemon neither writes the files of the first one nor accepts its recording as
-        an input.
-        """
+        """A second daemon neither writes the files of the first, nor reads its recording."""
         x, y, out = (self.path(n) for n in ('x.pcap', 'y.pcap', 'out.pcap'))
         write_pcap(x, FRAMES)
         write_pcap(y, FRAMES)
@@ -308,9 +303,7 @@ class Files(Bench):
         return out
 
     def test_statistics_go_to_what_is_no_file_as_it_is(self):
-        """The daemon writes to a pipe and to /dev/stdout, and does not replace them; earlier output
-        remains.
-        """
+        """The daemon writes to a pipe and to /dev/stdout without replacing them."""
         out = self.statistics(['--stats-json', '/dev/stdout'], stdout=subprocess.PIPE)
         self.assertTrue(out.startswith('gantry-nic: ready\n{'), out)
         r, w = os.pipe()

@@ -24,8 +24,7 @@ class Daemon(Bench):
             return sum(1 for _ in f)
 
     def test_clients_leave_nothing_behind(self):
-        """Neither clients that disconnect cleanly, nor clients that end in the middle of a message.
-        """
+        """Neither clients that disconnect cleanly, nor those that end within a message."""
         nic = self.nic('p:wire=loop')
         fd = os.memfd_create('guest')
         os.ftruncate(fd, 1 << 20)
@@ -59,9 +58,7 @@ class Daemon(Bench):
         self.assertEqual(self.nic_stats(nic)['p']['server']['clients'], 44)
 
     def test_log_that_nobody_reads_stops_nothing(self):
-        """The daemon loses and counts the lines that find no room; a neighbour's device still
-        responds.
-        """
+        """The daemon drops and counts lines without room; a neighbour's device still responds."""
         log, end = os.pipe()
         self.addCleanup(os.close, log)
         fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 4096)
@@ -154,9 +151,7 @@ class Daemon(Bench):
         self.assertEqual(json.loads(os.read(fd, 65536))['ports'][0]['name'], 'a')
 
     def test_client_uses_up_no_share_but_its_own(self):
-        """A client that maps memory until the server refuses does not reduce what its neighbour may
-        map.
-        """
+        """A client at its limit of mappings does not reduce what its neighbour may map."""
         nic = self.nic('a:max_maps=40', 'b:max_maps=40')
         fd = os.memfd_create('guest')
         self.addCleanup(os.close, fd)
@@ -184,9 +179,7 @@ class Daemon(Bench):
             c.close()
 
     def test_page_table(self):
-        """Transmit frames through an I/O page table as vfio_user.h describes it, then without an
-        entry.
-        """
+        """Transmit through an I/O page table as in vfio_user.h, then through a missing entry."""
         nic = self.nic('p:mac=02:00:00:00:00:01,addr_bits=40', 'q:page_table=off')
         memory, table = (os.memfd_create(n, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING) for n in 'mt')
         for fd in memory, table:
@@ -297,9 +290,7 @@ class Daemon(Bench):
         subprocess.run([NIC, '--version'], capture_output=True, check=True)
 
     def test_what_a_client_may_not_reach(self):
-        """Registers outside the device, memory that the client did not share, interrupts that do
-        not exist.
-        """
+        """Registers beyond the device, memory that is not shared, interrupts that do not exist."""
         nic = self.nic('p:wire=loop')
         c = vfio_user.Client(self.sock('p'))
         for call in (lambda: c.read(0, 0x20000, 4),

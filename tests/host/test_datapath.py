@@ -14,9 +14,7 @@ from lib import Bench, needs_root, tag
 class SystemCalls(Bench):
     @needs_root                  # for strace, if the kernel restricts ptrace
     def test_no_system_call_per_packet(self):
-        """While frames circulate, neither the daemon nor the application makes system calls for
-        them.
-        """
+        """While frames circulate, neither the daemon nor the application calls the kernel."""
         nic = self.nic('p:wire=loop,speed=max')
         pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io'])
         self.command(pmd, 'start tx_first 8')

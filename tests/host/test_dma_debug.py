@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""dma_debug in applications that do not know of it: what ends them, and what they report while they
-run.
+"""dma_debug in applications that do not know of it: the reports, and the abort.
 
 The applications are Debian's dpdk-testpmd, which makes no mistake, and ethdev_calls, which makes
 one: it frees an mbuf that it has sent. The third is culprits, built with and without optimisation.
@@ -32,9 +31,7 @@ class Debug(Bench):
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0))), path
 
     def the_report(self, app):
-        """Check that there is exactly one report, and that it has all that the library knows;
-        return it.
-        """
+        """Return the only report, and check that it has all that the library knows."""
         report, = re.findall(MISUSE, app.text())
         self.assertRegex(report, r'%s: mbuf-freed-in-flight: .*; tx queue 0, descriptor \d+; .*'
                                  r"; 60 bytes to the device; mbuf 0x\w+ of pool 'pool'; mapped by "
@@ -57,9 +54,7 @@ class Debug(Bench):
         self.assertNotRegex(app.text(), MISUSE)
 
     def test_goes_on(self):
-        """The running application reports the misuse, answers queries, and loses nothing by its
-        mistake.
-        """
+        """The application reports the misuse, answers queries, and loses nothing by its mistake."""
         app, path = self.play('freed', '1')
         app.expect('^freed', 60)
         report = self.the_report(app)
@@ -91,9 +86,7 @@ if DPDK >= '26.07':
 
 class Culprits(Bench):
     def test_each(self):
-        """Each pair of sender and freer causes one report, which names both functions of the
-        application.
-        """
+        """Each pair of sender and freer causes one report, which names both functions."""
         for name in 'culprits', 'culprits_o0':
             with self.subTest(name):
                 nic = self.nic('a:wire=loop')
@@ -115,9 +108,7 @@ class Culprits(Bench):
 
 class RunningTestpmd(Bench):
     def table(self, path, device):
-        """Return the memory that a device may reach, as rows of words: address, bytes, direction,
-        kind, ...
-        """
+        """Return the memory that a device may reach: address, bytes, direction, kind, ..."""
         rows, total = [], 1
         while len(rows) < total:
             answer = self.ask(path, '/gantry/dma/dump,%s,%d' % (device, len(rows)))
@@ -129,9 +120,7 @@ class RunningTestpmd(Bench):
         return rows
 
     def test_telemetry(self):
-        """An idle port has two rings and one buffer for each descriptor; a busy port also has what
-        it sends.
-        """
+        """An idle port maps two rings and its receive buffers; a busy one also what it sends."""
         self.nic('a:speed=max,wire=pair:b', 'b:speed=max')
         names = [self.sock('a'), self.sock('b')]
         eal, path = self.telemetry(self.eal(*names, mb=128, devargs=',dma=strict,dma_debug=1'))
@@ -169,8 +158,7 @@ class RunningTestpmd(Bench):
         self.assertNotRegex(pmd.text(), MISUSE)
 
     def test_pinned_buffers(self):
-        """Mbufs with pinned external buffers: buffers are adjacent, and lengths differ each time.
-        """
+        """Mbufs with pinned buffers: the buffers are adjacent, and lengths differ each time."""
         frames = [noise(n, n) for n in range(60, 1515)] * 3
         write_pcap(self.path('in.pcap'), frames)
         nic = self.nic('a:speed=max,wire=pcap:' + self.path('in.pcap'))

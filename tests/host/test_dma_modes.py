@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""The purposes of the DMA modes: devices with few address bits, and the memory that a device can
-see.
+"""The DMA modes: devices with few address bits, and the memory that a device can see.
 
 All other tests of the driver also run in each mode: run.py --dma.
 """
@@ -18,9 +17,7 @@ FRAMES = [noise(n, n) for n in range(60, 1515, 3)]
 
 class Modes(Bench):
     def forward(self, nic_args, devargs, **eal):
-        """in.pcap -> port a -> testpmd -> port b -> out.pcap, unchanged; return the output of
-        testpmd.
-        """
+        """in.pcap -> port a -> testpmd -> port b -> out.pcap; return the output of testpmd."""
         self.start(nic_args, devargs, **eal)
         self.wait_until(lambda: self.nic_now(self.daemon)['b']['tx']['frames'] >= len(FRAMES))
         now = self.nic_now(self.daemon)
@@ -75,8 +72,7 @@ class Narrow(Modes):
         self.assertEqual(self.narrow(32, 'bounce'), ['bounce'] * 2)
 
     def test_24_bits(self):
-        """There are 16 MiB of bus addresses for 256 MiB of memory, so the library maps on demand.
-        """
+        """The 16 MiB of bus addresses do not suffice for 256 MiB, so memory is mapped on demand."""
         self.assertEqual(self.narrow(24, ''), ['window'] * 2)
 
     def test_24_bits_strict(self):
@@ -87,17 +83,14 @@ class Narrow(Modes):
 
     @needs_hugepages
     def test_hugepages(self):
-        """A window, and mapping on demand, with dynamic memory (testpmd frees some when it ends).
-        """
+        """A window, and mapping on demand, with dynamic memory (testpmd frees some at its end)."""
         for bits in 32, 24:
             with self.subTest(bits=bits):
                 self.narrow(bits, '', mem='huge', iova='va')
 
 
 class PageTable(Modes):
-    """A device without an I/O page table, as other servers are: the driver sends DMA_MAP and
-    DMA_UNMAP.
-    """
+    """A device without an I/O page table: the driver sends DMA_MAP and DMA_UNMAP instead."""
 
     def without(self, mode, nic_args='', asked=None, **eal):
         text = self.forward(',page_table=off' + nic_args, ',dma=' + (asked or mode), **eal)
@@ -134,8 +127,7 @@ class PageTable(Modes):
 
 class OutOfBuffers(Bench):
     def test_send(self):
-        """The rings have room for more frames than there can be bounce buffers: the sender waits.
-        """
+        """The rings have room for more frames than there are bounce buffers: the sender waits."""
         # Bounce buffers get half of the addresses of 24 bits: 8 MiB, room for 4,096 frames.
         nic = self.nic('a:speed=10,wire=loop,addr_bits=24')
         pmd = self.dpdk_testpmd(
@@ -146,9 +138,7 @@ class OutOfBuffers(Bench):
         self.seen = []
 
         def standing():
-            """Return whether ring and buffers are full: new frames only replace those that the slow
-            wire took.
-            """
+            """Return whether ring and buffers are full and drain only at the speed of the wire."""
             start = len(pmd.text())
             self.command(pmd, 'show port stats 0', r'Tx-bps.*\n')
             text = pmd.text()[start:]
@@ -171,9 +161,7 @@ class OutOfBuffers(Bench):
 
 class ManyBuffers(Bench):
     def test_all_rings(self):
-        """Sixteen queues of 4,096 descriptors, all with buffers: the library adds as many as that
-        takes.
-        """
+        """Sixteen queues of 4,096 descriptors with buffers: the library adds as many as needed."""
         nic = self.nic('a:speed=max,wire=loop')
         pmd = self.dpdk_testpmd(
             self.eal(self.sock('a'), devargs=',dma=bounce', mb=512) +

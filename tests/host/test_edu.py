@@ -66,8 +66,7 @@ class Edu(Bench):
                     self.in_mode(mode, mem='huge', iova=iova)
 
     def test_direct_is_refused(self):
-        """The driver refuses the device and reports the reason, instead of truncating an address.
-        """
+        """The driver refuses the device with the reason, instead of truncating an address."""
         device = self.device()
         text = self.copy('direct', status=1)
         self.assertRegex(text, r'(?m)^edu: %s is not usable: .*drives 28 address bits'
@@ -93,9 +92,7 @@ class Edu(Bench):
 
     @tag('slow')
     def test_device_dies(self):
-        """In the middle of a copy: the copy fails, and memory that the device might still access
-        stays mapped.
-        """
+        """The copy fails, and memory that the device might still access stays mapped."""
         device = self.device()
         app = self.run_process([COPY] + self.eal(self.sock('e'), lcores='0', mb=64) +
                                ['--', 'bounce', 'debug', 'pause'])

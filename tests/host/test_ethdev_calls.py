@@ -135,9 +135,7 @@ class Device(Scenario):
         self.assertIn('fatal error (FER)', self.text)
 
     def ring_bases(self, is_physical, **kw):
-        """In direct mode the rings have EAL bus addresses; in others, addresses that the library
-        chose.
-        """
+        """Rings have EAL bus addresses in direct mode, and addresses of the library in others."""
         self.scenario('ring-bases', **kw)
         for ring in 'rx0', 'rx1', 'tx0':
             base, va, physical = (self.facts['%s_%s' % (ring, what)]
@@ -184,9 +182,7 @@ class Device(Scenario):
         self.assertIn('unplug: ok', app.text())
 
     def test_no_stall(self):
-        """A port that is idle, slow, without a link or blocked by its far end does not count as
-        stalled.
-        """
+        """A port that is idle, slow, without a link or blocked by its far end is not stalled."""
         self.nic('p:wire=loop', 'q:wire=loop,speed=10', 'r:wire=loop', 's:wire=loop,speed=max',
                  't:wire=loop')
         self.play('quiet', *'pqrst')

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Equivalents of the DPDK functional test suites mtu, buffer_scatter, checksum_offload and
-port_control.
+"""DPDK's functional suites mtu, buffer_scatter, checksum_offload, port_control, in testpmd.
 
 The tests ask the same behaviour of a port, with Debian's dpdk-testpmd.
 """
@@ -104,9 +103,7 @@ class Live(Bench):
             self.want.append(frame[12:])
 
     def settle(self):
-        """Send a frame that always passes; once it has passed, each earlier frame has passed or was
-        dropped.
-        """
+        """Send a frame that always passes, so that no earlier frame is pending afterwards."""
         self.marks += 1
         self.send(noise(60, 10 ** 6 + self.marks))
         self.wait_until(lambda: self.nic_now(self.daemon)['b']['tx']['frames'] >= len(self.want))
@@ -120,13 +117,10 @@ class Live(Bench):
 
 
 class ChecksumOffload(Live):
-    """The checksum status that testpmd prints for each frame, and the checksums that the device
-    inserts.
-    """
+    """The checksum status that testpmd prints, and the checksums that the device inserts."""
 
     def frames(self, bad_ip, bad_l4, vlan=None, payload=b'x' * 26):
-        """Return UDP, TCP and SCTP over IPv4, and also UDP and TCP over IPv6 unless bad_ip is set.
-        """
+        """Return UDP, TCP and SCTP over IPv4; unless bad_ip is set, also UDP and TCP over IPv6."""
         l4 = {'checksum': 0xf} if bad_l4 else {}
         ip6 = {'src': IP6_A, 'dst': IP6_B}
         frames = [ether(ipv4(make(payload, **l4), proto, bad=bad_ip), vlan=vlan)

@@ -33,9 +33,7 @@ class Forward(Command):
     frames = [noise(n, n) for n in range(60, 1515, 3)]
 
     def through(self, mode, frames, expected=None):
-        """in.pcap -> port 0 -> gantry-testpmd -> port 1 -> out.pcap; return the frames and the
-        JSON.
-        """
+        """in.pcap -> port 0 -> gantry-testpmd -> port 1 -> out.pcap; return frames and JSON."""
         write_pcap(self.path('in.pcap'), frames)
         write_pcap(self.path('empty.pcap'), [])
         nic = self.nic('a:mac=%s,speed=1G,wire=pcap:%s:%s' % (MAC0, self.path('in.pcap'),
@@ -109,9 +107,7 @@ class Forward(Command):
         self.assertEqual(report['sent'], len(got))
 
     def test_slow_wire_is_waited_for(self):
-        """At 10 Mb/s the wire needs longer for a full ring than any fixed limit that suits a fast
-        wire.
-        """
+        """At 10 Mb/s a full ring takes longer than any fixed limit that suits a fast wire."""
         write_pcap(self.path('empty.pcap'), [])
         nic = self.nic('a:speed=10,wire=pcap:%s:%s' % (self.path('empty.pcap'),
                                                      self.path('out.pcap')))

@@ -59,8 +59,7 @@ class Install(lib.Bench):
         self.assertEqual(frames, packets.read_pcap(self.path('out.pcap')))
 
     def sent(self, nic):
-        """Return how many frames the port has sent, and request the statistics for the next call.
-        """
+        """Return the number of frames sent, and request the statistics for the next call."""
         try:
             with open(self.path('nic.json')) as f:
                 port = json.load(f)['ports'][0]

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""With a hostile client on port a, port b works on, nothing stays behind, and SIGTERM ends the
-daemon.
+"""A hostile client on port a: port b works on, nothing remains, SIGTERM ends the daemon.
 
 tools/bench isolation measures the cost of an attack. The limits here are loose, so that a busy
 machine meets them; a neighbour that had to wait for an attacker would not.

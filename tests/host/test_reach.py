@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""The memory that a device can currently reach, in each mode, by gantry-testpmd and by telemetry.
-"""
+"""The memory that a device can reach, in each mode, by gantry-testpmd and by telemetry."""
 
 import json
 import os
@@ -36,9 +35,7 @@ class Reach(Bench):
                    for g in groups)
 
     def memory(self, groups, objects):
-        """Check that all EAL memory is reachable, and that rings and pool are in it at their
-        addresses.
-        """
+        """Check that all EAL memory is reachable, with rings and pool at their addresses."""
         memory = self.by(groups, 'memory')
         self.assertEqual({g['access'] for g in memory}, {'rw'})
         self.assertGreaterEqual(sum(g['bytes'] for g in memory), MB << 20)
@@ -67,9 +64,7 @@ class Reach(Bench):
             self.assertEqual(g['mapped_by'], 'lib/dma, window')
 
     def rings_and_buffers(self, groups, objects):
-        """Check the mappings of an idle port: two rings, and one buffer for each receive
-        descriptor.
-        """
+        """Check an idle port: two rings, and one buffer for each receive descriptor."""
         buffers = self.by(groups, 'buffer')
         self.assertEqual(sum(g['mappings'] for g in buffers), RING - 1)
         for g in buffers:
@@ -85,9 +80,7 @@ class Reach(Bench):
         return buffers, coherent
 
     def test_strict(self):
-        """Only rings and buffers are reachable, and the list has the origin and the age of each
-        mapping.
-        """
+        """Only rings and buffers are reachable; each mapping has its origin and its age."""
         groups, objects = self.groups('strict')
         buffers, coherent = self.rings_and_buffers(groups, objects)
         self.assertEqual(len(buffers) + len(coherent), len(groups))

@@ -26,9 +26,7 @@ needs_x86 = unittest.skipUnless(inject.AVAILABLE, 'needs x86-64')
 
 
 def instrumented():
-    """Return whether the daemon was built with sanitizers; it then has neither filters nor
-    Landlock.
-    """
+    """Return whether the daemon has sanitizers, and therefore neither filters nor Landlock."""
     with open(NIC, 'rb') as f:
         return b'__asan_init' in f.read()
 
@@ -180,8 +178,7 @@ class Sandbox(Bench):
 
     @needs_x86
     def test_attempts_succeed_without_the_sandbox(self):
-        """This proves that the sandbox, and nothing else, refuses the attempts in the test above.
-        """
+        """The sandbox, and nothing else, refuses the attempts in the test above."""
         nic = self.start('--sandbox=off')
         self.assertEqual(set(threads(nic)), self.kinds())
         for name, tid in threads(nic).items():
@@ -340,9 +337,7 @@ class Sandbox(Bench):
 
     @needs_root
     def test_files_in_the_folder_of_another_user(self):
-        """sudo in a folder of another user: the daemon replaces the statistics and removes the
-        socket.
-        """
+        """sudo in another user's folder: statistics are replaced, and the socket is removed."""
         os.chown(self.dir, 12345, 12345)
         os.chmod(self.dir, 0o755)
         nic = self.nic('a')

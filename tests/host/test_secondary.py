@@ -278,9 +278,7 @@ class Secondary(Bench):
         self.quit(pri)
 
     def test_place_taken(self):
-        """In the secondary, other memory occupies the address at which the primary has mapped a
-        BAR.
-        """
+        """The address at which the primary has mapped a BAR is occupied in the secondary."""
         self.nic('a:wire=loop')
         pri = self.primary(self.sock('a'))
         with open('/proc/%d/maps' % pri.p.pid) as f:

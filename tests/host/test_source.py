@@ -20,9 +20,7 @@ OTHER = re.compile(r'\b(?:u?int(?:32|64|ptr)_t|size_t|(?:unsigned )?long)\s+\**'
 
 class Types(unittest.TestCase):
     def test_bus_addresses(self):
-        """Variables hold bus addresses as gantry_dma_addr_t (or as rte_iova_t, if they belong to
-        EAL).
-        """
+        """Bus addresses are held in gantry_dma_addr_t (those of EAL in rte_iova_t)."""
         found, files, held = [], 0, 0
         for pattern in DMA:
             for path in sorted(glob.glob(os.path.join(TOP, pattern))):

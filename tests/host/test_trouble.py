@@ -93,8 +93,7 @@ class Trouble(Bench):
         return 4095 - kept, int(app.expect(r'(\d+) mbufs in the end').group(1))
 
     def test_daemon_silent_then_back(self):
-        """The device writes to and reads from no buffer that the driver released in the meantime.
-        """
+        """The device neither writes nor reads a buffer that was released in the meantime."""
         self.assertEqual(self.silent('stop')[1], 4095)
 
     def test_daemon_silent_while_closed(self):
@@ -127,9 +126,7 @@ class Trouble(Bench):
         self.assertEqual(stats['p']['server']['dma_maps'], 0)
 
     def test_application_stopped(self):
-        """The wire does not stop: frames without a descriptor are dropped and counted; then traffic
-        resumes.
-        """
+        """Frames without a descriptor are dropped and counted; afterwards traffic resumes."""
         write_pcap(self.path('in.pcap'), [noise(1000, i) for i in range(3000)])
         nic = self.nic('p:wire=pcap:%s:%s' % (self.path('in.pcap'), self.path('out.pcap')),
                        'q:wire=loop')

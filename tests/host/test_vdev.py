@@ -29,7 +29,7 @@ class Vdev(Bench):
         self.assertIn(scenario + ': ok', app.text())
 
     def quiet_exit(self, pmd):
-        """End the application, and check that no library reports an error meanwhile."""
+        """End the application, and check that no library reports an error."""
         said = len(pmd.text())
         self.quit(pmd)
         self.assertEqual(re.findall(r'(?im)^.*(?:error|fail|cannot|invalid|vfio_user|igb:).*$',
@@ -72,8 +72,7 @@ class Vdev(Bench):
         self.quiet_exit(pmd)
 
     def test_attached_and_detached(self):
-        """Neither end holds resources of a port after its detachment, by device or by port number.
-        """
+        """Neither end holds resources of a detached port, by device or by port number."""
         nic = self.nic('p:wire=loop')
         pmd = self.dpdk_testpmd(self.eal_vdevs(self.vdev('p')), [])
 
@@ -106,9 +105,7 @@ class Vdev(Bench):
         self.quiet_exit(pmd)
 
     def test_bonding(self):
-        """The active-backup mode takes both ports by their names, and sends through the primary
-        one.
-        """
+        """Active backup takes both ports by their names, and sends through the primary one."""
         nic = self.nic('p:wire=loop', 'q:wire=loop')
         pmd = self.dpdk_testpmd(self.eal_vdevs(
             self.vdev('p', 0), self.vdev('q', 1),

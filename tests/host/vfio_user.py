@@ -91,9 +91,7 @@ class Client:
 
 
 class Server:
-    """A server for one client after another, in a thread. Subclasses override the part that
-    misbehaves.
-    """
+    """A server for one client after another, in a thread; subclasses override what misbehaves."""
 
     vendor, device = 0x8086, 0x100e    # an 82540
 

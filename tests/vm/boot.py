@@ -13,9 +13,7 @@ from scenario import PORTS, check, image, scenario
 
 
 def converse(argv, env, prompt, line, timeout):
-    """Run a program on a terminal and type a line at its prompt; return its output and its exit
-    status.
-    """
+    """Run a program on a terminal and type a line at its prompt; return output and exit status."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(argv[0], argv, dict(os.environ, **env))

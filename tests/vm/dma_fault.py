@@ -22,8 +22,7 @@ LENGTH = 60
 
 
 def faults(vm, device):
-    """Return the DMA faults of a device in the kernel log since the last call: [(kind, address,
-    reason)].
+    """Return new DMA faults of a device in the kernel log: [(kind, address, reason)].
 
     Not every fault has a line, because the kernel writes about ten lines within five seconds.
     """
@@ -35,8 +34,7 @@ def faults(vm, device):
 
 
 def calls(vm, device, name, timeout=60):
-    """Play a scenario of ethdev_calls; return its facts, which are lists of values, and its output.
-    """
+    """Play a scenario of ethdev_calls; return its facts, as lists of values, and its output."""
     p = vm.start(CALLS, *eal(device, prefix='calls', lcores='1', mb=64), '--', name)
     p.wait(timeout)
     check(name + ': ok' in p.text(), '%s', p.text()[-3000:])

@@ -28,8 +28,7 @@ def mappings(vm, pid):
 
 
 def forwarding(run, vm, mode):
-    """Forward frames through two ports in that mode; return the forwarder, with its ports started.
-    """
+    """Forward frames through two ports in that mode; return the forwarder, still started."""
     vm.bind('vfio-pci', *PORTS[:4])
     vm.run('dmesg -c')
     forward = dpdk_testpmd(vm, eal(*in_mode(mode, A, B), prefix='forward', lcores='0,1'),

@@ -23,16 +23,14 @@ from scenario import (CALLS, PORTS, TESTPMD, check, dpdk_testpmd, drivers, eal, 
 from vm import image
 
 SIZES = (64, 65, 128, 594, 1518, 9000)  # a forwarder needs five mbufs for 9000 bytes
-# Of each size; 50 times as many were received in the worst run.
+# Frames of each size that must arrive; the worst run had 50 times as many.
 ENOUGH = 100
 JUMBO = '--max-pkt-len=9018', '--enable-scatter', '--tx-offloads=0x8000'  # MULTI_SEGS
 ROUNDS = '8'                            # bursts of 32 from either side: half of a ring
 
 
 def flood(vm, forward):
-    """Send frames of gantry-testpmd through the forwarder and compare them; return a result for
-    each size.
-    """
+    """Send frames of gantry-testpmd through the forwarder, compare them; return all results."""
     c, d = PORTS[2:4]
     forward.command('clear port stats all', r'cleared')
     forward.command('start')
@@ -72,9 +70,7 @@ def counters(p, port):
 
 
 def circulate(vm, forward):
-    """Let a few frames circulate through all four ports for a second; return how often they were
-    sent.
-    """
+    """Circulate a few frames through all four ports for a second; return how many were sent."""
     forward.command('clear port xstats all')
     tester = dpdk_testpmd(vm, eal(*PORTS[2:4], prefix='tester', lcores='0,1'))
     forward.command('start')
@@ -129,8 +125,7 @@ def rings(vm, forward, iova):
 
 
 def calls_ring_bases(vm, iova):
-    """Check the queues of C in the same way, by register access of the driver and its own pagemap.
-    """
+    """Check the queues of C likewise, by the driver's register access and its own pagemap."""
     p = vm.start(CALLS, *eal(PORTS[2], prefix='calls', lcores='0'), '--', 'ring-bases')
     p.wait()
     facts = dict(re.findall(r'^(\w+)=(\S+)$', p.text(), re.M))

@@ -132,8 +132,7 @@ def requests(to):
 
 
 def kernel_requests(to):
-    """Yield what a kernel requests of a controller: (words for packet_socket, frames on the wire).
-    """
+    """Yield what a kernel requests: (words for packet_socket, frames on the wire)."""
     for sport, (version, proto, n, mss) in enumerate((
             (4, 17, 900, 0), (6, 17, 901, 0), (4, 6, 902, 0), (6, 6, 8000, 0), (4, 6, 8000, 1448),
             (6, 6, 9001, 1400), (4, 6, 60000, 8948), (6, 6, 40000, 536)), 5000):

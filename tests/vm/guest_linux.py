@@ -44,9 +44,7 @@ class Guest:
         self.vm.wait_for('[ "$(cat /sys/class/net/%s/carrier)" = 1 ]' % name, 60)
 
     def ping(self, address=GUEST, size=56):
-        """Ping the guest from the host; allow some seconds, because a link that comes up drops
-        frames.
-        """
+        """Ping the guest from the host; a link that comes up drops frames, so wait some seconds."""
         self.host.run('ping', '-n', '-q', '-c', '1', '-w', '30', '-i', '0.2', '-M', 'do', '-s',
                       str(size), address)
 
@@ -106,8 +104,7 @@ def write_eeprom(g):
 
 
 def speeds(g):
-    """The link has the single speed that the guest advertises; then the guest advertises all again.
-    """
+    """The link has the one speed that the guest advertises; at the end it advertises all."""
     for modes, speed in ('0x008', 100), ('0x002', 10), ('0x02f', 1000):
         g.vm.run('ethtool -s eth0 advertise ' + modes)
         g.vm.wait_for('[ "$(cat /sys/class/net/eth0/speed)" = %d ]' % speed, 60)
@@ -148,8 +145,7 @@ def statistics(g):
 
 
 def vlans(g):
-    """The controller or the kernel inserts and strips tags, from guest to guest and in raw frames.
-    """
+    """Controller or kernel insert and strip tags, from guest to guest and in raw frames."""
     vm = g.vm
     vm.run('modprobe 8021q')
     for n, name in (1, 'left'), (2, 'right'):

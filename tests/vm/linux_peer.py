@@ -29,8 +29,7 @@ VID = 100
 
 
 def ip(vm, *commands):
-    """Run commands of iproute2, because the ip command of busybox in the guest has fewer functions.
-    """
+    """Run iproute2 commands; the ip command of busybox in the guest has fewer functions."""
     vm.run(' && '.join('%s %s' % (IP, c) for c in commands))
 
 

@@ -39,9 +39,7 @@ def crossings(text):
 
 
 def polled(p, lcore, far):
-    """Make an lcore poll both ports until the log reports that it is far from one; return the
-    warnings.
-    """
+    """Poll both ports on an lcore until the log warns that one is far; return the warnings."""
     p.command('set corelist %d' % lcore)
     start = len(p.text())
     p.command('start tx_first')

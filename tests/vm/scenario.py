@@ -136,17 +136,13 @@ class Run:
 
 
 def check(condition, what, *args):
-    """Raise an AssertionError unless the condition holds; `what` is its message, and may have %s
-    for args.
-    """
+    """Raise an AssertionError with the message `what % args` unless the condition holds."""
     if not condition:
         raise AssertionError(what % args if args else what)
 
 
 def eal(*devices, ours=True, lcores='0,1', mb=256, prefix=None, more=()):
-    """Return EAL arguments. A device is a PCI address, with its devargs after a comma if it has
-    any.
-    """
+    """Return EAL arguments. A device is a PCI address, followed by a comma and devargs if any."""
     argv = ['--lcores', lcores, '-m', str(mb), '--no-telemetry']
     if ours:
         argv += ['-d', PMDS]
@@ -189,8 +185,7 @@ def drivers(p):
 
 
 def port_stats(p, port):
-    """Return the counters of a port as testpmd prints them: 'RX-packets', 'TX-bytes', 'Rx-pps', ...
-    """
+    """Return the counters of a port as testpmd prints them: 'RX-packets', 'Rx-pps', ..."""
     start = len(p.text())
     p.command('show port stats %d' % port, r'Tx-bps:.*\n.*####')
     return {name: int(value) for name, value in

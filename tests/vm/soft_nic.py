@@ -68,9 +68,7 @@ class Namespace:
         return ['nsenter', '-t', str(self.process.pid), *user, '-n', '--', *argv]
 
     def run(self, *argv, timeout=120, status=0):
-        """Run a command in the namespace and return its output; status None accepts any exit
-        status.
-        """
+        """Run a command in the namespace and return its output; status None accepts any."""
         r = subprocess.run(self.inside(*argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False)
         check(status in (None, r.returncode), '%s ended with %d; it printed:\n%s', argv,
@@ -125,9 +123,7 @@ class Cable:
             pass
 
     def receive(self, wanted, timeout=60):
-        """Return the next frame for which wanted(frame) is true, with the tag where it was on the
-        wire.
-        """
+        """Return the next frame for which wanted(frame) is true, with its tag as on the wire."""
         end = time.monotonic() + timeout
         while True:
             self.socket.settimeout(max(0.01, end - time.monotonic()))

@@ -218,8 +218,7 @@ def vlan(t):
 
 def rss(t):
     def spread():
-        """Check for each flow that the reported hash and queue are those of the key and the table.
-        """
+        """Check that hash and queue of each flow are those of the key and the table."""
         key = bytes.fromhex(re.search(r'RSS key:\s+(\w{80})', t.ask(
             'show port 0 rss-hash key', r'RSS key:\s+\w{80}\s'))[1])
         said = t.ask('show port 0 rss reta 128 (0xffffffffffffffff,0xffffffffffffffff)')
@@ -439,8 +438,7 @@ def life(t):
 
 
 def floods(t):
-    """Transmit as fast as possible without a receiver; the counters of driver and controller agree.
-    """
+    """Transmit as fast as possible, without a receiver; driver and controller count the same."""
     t.c.close()
     t.d.close()
     for mode in 'txonly', 'flowgen':

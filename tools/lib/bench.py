@@ -77,9 +77,7 @@ class Bench:
         return p
 
     def nic(self, *ports, on=None):
-        """Start the daemon on the last core, or on these; a port is NAME:KEYS, with the socket
-        NAME.sock.
-        """
+        """Start the daemon on the last core, or on these; a port is NAME:KEYS, at NAME.sock."""
         argv = [NIC, '--cores', ','.join(map(str, on or cores()[-1:])),
                 '--stats-json', self.path('nic.json')]
         for port in ports:
@@ -137,9 +135,7 @@ class Bench:
         return {k: whys[0] for k, whys in self.lost.items() if k not in self.samples}
 
     def attempt(self, keys, function, *args):
-        """Measure and return the result; if that fails, record the reason for this turn and return
-        None.
-        """
+        """Measure and return the result, or None after recording why this turn failed."""
         if any(len(self.lost.get(k, [])) >= ATTEMPTS for k in self.failed().keys() & set(keys)):
             return None
         try:

@@ -35,9 +35,7 @@ class Conversation:
             time.sleep(0.02)
 
     def command(self, line, pattern='', timeout=PATIENCE):
-        """Enter a line at a prompt, and wait for the output that must follow and for the next
-        prompt.
-        """
+        """Enter a line at a prompt, and wait for the expected output and the next prompt."""
         start = len(self.text())
         self.say(line)
         m = self.expect(pattern, timeout, start)

@@ -143,9 +143,7 @@ def machine_sources():
 
 
 def main_source():
-    """Return the source of the main archive alone: security and updates have other paths and
-    suites.
-    """
+    """Return the source of the main archive; security and updates have other paths."""
     for stanza in machine_sources():
         if any(not re.search(r"-|/", suite) for suite in stanza["Suites"].split()):
             return stanza
@@ -221,8 +219,7 @@ def why(log):
 
 
 def unpack(debs, out):
-    """Unpack packages into out. A package that has /lib follows a link of that name in out, if any.
-    """
+    """Unpack packages into out; files in /lib follow a link of that name in out, if any."""
     os.makedirs(out, exist_ok=True)
     for deb in debs:
         # dpkg-deb -x would replace such a link by a folder.
@@ -349,9 +346,7 @@ def kernel_sets(stanzas, arch):
 
 
 def kernel(out):
-    """Unpack Debian's kernel into out: its modules, the headers for building modules, the vfio
-    source.
-    """
+    """Unpack Debian's kernel and its modules, headers for modules, and the vfio source into out."""
     arch = run(["dpkg", "--print-architecture"]).stdout.strip()
     partial = out + ".partial"
 

@@ -232,9 +232,7 @@ def tcp_ok(result):
 
 
 def daemon_gap(demo, nic):
-    """Return the longest polling gap of the daemon since the last call, and the wire time lost
-    since its start.
-    """
+    """Return the longest polling gap since the last call, and the wire time lost so far."""
     name = demo.path('nic.json')
     if os.path.exists(name):
         os.unlink(name)
@@ -264,9 +262,7 @@ def answer(app, fd, timeout):
 
 
 def tester(demo, name, **eal):
-    """Start a pair of ports at line rate and the tester; return daemon, application and result
-    pipe.
-    """
+    """Start a pair of ports and the tester; return daemon, application and result pipe."""
     a, b = demo.path('a.sock'), demo.path('b.sock')
     nic = demo.nic('a:socket=%s,speed=%d,wire=pair:b,catchup=%d' % (a, SPEED, CATCHUP_US),
                    'b:socket=' + b, nice=-20)

@@ -66,8 +66,7 @@ def git(repository, *args):
 
 
 def revision(repository, series):
-    """Return the revision of a release, by a name that git knows, and the version to record for it.
-    """
+    """Return the revision of a release, as git names it, and the version to record."""
     tags = git(repository, "tag", "--list", "v" + series, "v%s.*" % series).stdout.decode().split()
     tags = [t for t in tags if "-" not in t]
     if tags:

@@ -202,8 +202,7 @@ def coverage():
 
 
 def print_coverage(lcov):
-    """Print the share of reached lines by file, by folder and in total; list the others in a file.
-    """
+    """Print the share of reached lines by file, folder and in total; list the others in a file."""
     rows, path = {}, None
     for line in lcov.splitlines():
         if line.startswith('SF:'):

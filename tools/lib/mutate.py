@@ -114,8 +114,7 @@ def closing(text, at):
 
 
 def functions(text):
-    """Yield (begin, end, whether it returns nothing) of each function body: the braces in column 0.
-    """
+    """Yield (begin, end, whether it is void) of each function body: the braces in column 0."""
     for m in re.finditer(r'(?m)^\{\n(.*?)^\}', text, re.S):
         head = text[:m.start()].rpartition('\n\n')[2]
         yield m.start(1), m.end(1), re.search(r'(?m)^(?:static |inline )*void\n?\s*\w+\(',
@@ -218,9 +217,7 @@ def mutants_of(path):
 
 
 def describe(m):
-    """Return the change without the line number, so that it is found again after the line has
-    moved.
-    """
+    """Return the change without its line, so that it is found again when the line has moved."""
     def flat(s):
         return re.sub(r'\s+', ' ', s)
     return '%s: %s -> %s @%d' % (m.kind, flat(m.old) or '(nothing)',

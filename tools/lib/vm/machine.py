@@ -56,9 +56,7 @@ class Error(Exception):
 
 
 def accelerator():
-    """Return 'kvm' if a guest really runs with KVM, because some hosts have a /dev/kvm that only
-    opens.
-    """
+    """Return 'kvm' if a guest really runs with it; some hosts have a /dev/kvm that only opens."""
     if not os.access('/dev/kvm', os.R_OK | os.W_OK):
         return 'tcg'
     verdict = os.path.join(image.DEPS, 'accel')
@@ -218,8 +216,7 @@ class Shell:
         self.number = 0
 
     def here(self, timeout=0.25):
-        """Return whether the shell answers. Data sent before the guest has opened its end are lost.
-        """
+        """Return whether the shell answers; data are lost before the guest opens its end."""
         self.channel.send('echo @here\n')
         try:
             return self.channel.lines.get(timeout=timeout) == '@here'
