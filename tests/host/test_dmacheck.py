@@ -93,7 +93,7 @@ def of_bug(name, kind):
         self.assertTrue(bug['ok'], '\n'.join(
             line for line in self.output.splitlines() if line.split()[1:2] == [name]))
         self.assertEqual(bug['class'], kind)
-        # The program itself checks whether the IOMMU had to see the bug.
+        # The entry of the bug in the corpus specifies whether the IOMMU must see it.
         self.assertIn(bug['caught_by'], ('iommu',) if kind == 'iommu-fault' else ('debug', 'both'))
         self.assertTrue(bug['message'])
     return test

@@ -156,7 +156,7 @@ class Device(Scenario):
         self.assertEqual(self.facts['iova_mode'], 'pa')
 
     def test_stale_descriptor(self):
-        """A stale descriptor makes the device send a buffer that it has already returned."""
+        """A stale descriptor: the device sends the returned buffer, except in strict mode."""
         nic = self.scenario('stale')
         faults = self.nic_stats(nic)['p']['server']['dma_faults']
         self.assertEqual((self.facts['came_back'], faults), ('0', 1) if DMA == 'strict' else ('1', 0))

@@ -67,7 +67,7 @@ def pmd_perf(p):
 
 @scenario('dpdk-test', DMA_MODES)
 def dpdk_test(run, dma):
-    """Debian's dpdk-test: its tests that take a port, with our driver and with upstream's"""
+    """Debian's dpdk-test: its tests that use a port, with our driver and the upstream one"""
     # The tests of the adapters create a pool of 524,288 mbufs for each port.
     vm = run.boot(hubs=(0, 0), memory=5120, hugepages=1700)
     vm.bind('vfio-pci', *PORTS[:2])

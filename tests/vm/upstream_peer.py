@@ -47,7 +47,7 @@ def exchange(sender, receivers, facts, name):
 
 @scenario('upstream-peer')
 def upstream_peer(run):
-    """Upstream's driver at the far end: offloads both ways, the same view of the same frames"""
+    """The upstream driver at the far end: offloads both ways, equal reports of equal frames"""
     vm = run.boot(hubs=(0, 1, 0, 1, 0), memory=3072, hugepages=640)
     vm.bind('vfio-pci', *PORTS[:5])
     x, y, z = PORTS[0:5:2]  # on one hub; the flood needs two

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Waits for the output of a program, be it a child process or a program in a virtual machine."""
+"""Wait for the output of a program, be it a child process or a program in a virtual machine."""
 
 import re
 import time

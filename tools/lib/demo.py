@@ -59,14 +59,14 @@ SIZES = (64, 128, 256, 512, 1024, 1280, 1518)
 SPEED = 1000          # Mb/s
 RING = 4096
 CATCHUP_US = 10000
-TRIAL_SECONDS = [1.5] * 4 + [0.8] * 6 + [0.4] * 10 + [0.25] * 60    # of each trial of one size
+TRIAL_SECONDS = [1.5] * 4 + [0.8] * 6 + [0.4] * 10 + [0.25] * 60    # trials of a size, at most
 BUDGET = 240          # seconds after which a void trial is no longer repeated
 GOOD = 0.999          # of line rate
 WATCHED = ((64, 0.5), (1518, 0.5))  # sizes and seconds of the debug-mode run
 
 
 class Failure(Exception):
-    """One line for the user."""
+    """An error with a one-line message for the user."""
 
 
 class Demo:

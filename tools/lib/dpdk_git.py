@@ -51,7 +51,7 @@ exec "$program" "$@"
 
 
 class Error(Exception):
-    """One line for the user."""
+    """An error with a one-line message for the user."""
 
 
 class Missing(Error):

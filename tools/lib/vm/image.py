@@ -40,7 +40,7 @@ MODULES = ('virtio_pci', 'virtio_console', 'vfio-pci', 'vfio_iommu_type1', 'uio_
 
 
 class Error(Exception):
-    """One line for the user."""
+    """An error with a one-line message for the user."""
 
 
 def kernel_release():

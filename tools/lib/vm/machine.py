@@ -52,7 +52,7 @@ PORTS = tuple('0000:%02x:00.0' % n for n in range(1, 9))  # the PCI addresses of
 
 
 class Error(Exception):
-    """One line for the user."""
+    """An error with a one-line message for the user."""
 
 
 def accelerator():
