@@ -2,7 +2,7 @@
 # Copyright (c) 2026 The gantry authors
 """DPDK's functional suites mtu, buffer_scatter, checksum_offload, port_control, in testpmd.
 
-The tests ask the same behaviour of a port, with Debian's dpdk-testpmd.
+The tests require the same behaviour of a port, with Debian's dpdk-testpmd.
 """
 
 import socket

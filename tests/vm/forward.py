@@ -77,7 +77,7 @@ def circulate(vm, forward):
     tester.command('start tx_first ' + ROUNDS)
     time.sleep(1)
     tester.command('stop', r'^Done\.')
-    # Frames in flight pass the forwarder once more, and stay in the rings of the tester, where the
+    # Frames in flight pass the forwarder again, and stay in the rings of the tester, where the
     # controller has counted them and the driver has not yet.
     end = time.monotonic() + 20
     while True:

@@ -232,7 +232,7 @@ def reload(g, times):
 
 
 def drops(g):
-    """While the CPUs of the guest stand still, some frames find a descriptor.
+    """While the CPUs of the guest are stopped, some frames find a descriptor.
 
     The device counts all others, and the statistics of the driver contain the same number.
     """

@@ -3,10 +3,12 @@
  */
 
 /*
- * ping_sizes ADDRESS FROM TO
+ * Pings an address with each payload size of a range, in bytes:
  *
- * Does the same as "ping -M do -c 1 -s SIZE ADDRESS" for each SIZE, but in one process, so that
- * thousands of pings take seconds. The program compares the payload of each answer.
+ *	ping_sizes ADDRESS FROM TO
+ *
+ * The program does the same as "ping -M do -c 1 -s SIZE ADDRESS" for each SIZE, but in one process,
+ * so that thousands of pings take seconds. It compares the payload of each answer.
  */
 
 #include <errno.h>

@@ -21,7 +21,7 @@ Each file of this folder registers its scenarios in SCENARIOS when tools/lib/vm/
     Run            .facts --> JSON of tools/vm
       .machines --> [Machine, ...] -- virtio ports -- shells and programs (Machine.run, .start)
       .kept     --> [Namespace, SoftNic, Cable, ...]   vfio-user sockets: guest_linux, guest_dpdk
-      .daemons  --> [SoftNic, ...]                     whose death voids no run
+      .daemons  --> [SoftNic, ...]                     no run is void if one of them is gone
       .logs     --> build/vm/SCENARIO/: vm0/, gantry-nic.log, ...
 
 Two kinds of scenarios differ in the side that is gantry's:

@@ -2,7 +2,7 @@
 # Copyright (c) 2026 The gantry authors
 """The time that the kernel needs for a mapping: the cost of strict mode without a page table.
 
-Under an emulated CPU the figure says nothing about a real one.
+Under an emulated CPU the figure does not apply to a real one.
 """
 
 from scenario import BUILD, PORTS, check, scenario

@@ -5,10 +5,10 @@
 /*
  * models_agree: records what software can see of an 82576, as a transcript of facts.
  *
- * The program is a driver that only asks. It uses two ports that are wired to each other, a and b
- * (assigned by the names of their devices), on any bus. Each case resets both ports, sets up one
- * receive queue at b and one transmit queue at a (or what the case needs), changes registers and
- * descriptors, and prints what it sees, one fact on each line:
+ * The program is a driver that only examines the device. It uses two ports that are wired to each
+ * other, a and b (assigned by the names of their devices), on any bus. Each case resets both ports,
+ * sets up one receive queue at b and one transmit queue at a (or what the case needs), changes
+ * registers and descriptors, and prints what it sees, one fact on each line:
  *
  *     subject.case.what: value
  *
