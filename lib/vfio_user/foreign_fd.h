@@ -5,19 +5,19 @@
 /*
  * File descriptors that the other side passed.
  *
- * A descriptor that comes with a message may be anything: a socket whose close() waits for its
- * peer (SO_LINGER), a file of a file system that its sender serves and does not answer for. The
- * thread that makes such a call waits as long as the sender likes, and with it whoever waits for
- * that thread. So the rules are:
+ * A descriptor that comes with a message may be anything: a socket whose close() waits for its peer
+ * (SO_LINGER), or a file of a file system whose server is the sender, which may never answer. A
+ * thread that calls close() or fstat() on it waits as long as the sender likes, and so does every
+ * thread that waits for that one. Three rules prevent this:
  *
- *  - A descriptor is asked for its seals first. Only memory has them (memfd, tmpfs, hugetlbfs),
- *    the answer is in the kernel's own memory, and no call on such a file waits for anybody.
- *  - Memory and eventfds are closed at once. Anything else is closed by a thread that does only
- *    that, one for each side of a connection (struct vfu_closer). The socket of the
- *    connection belongs to it as well: messages that were not read take their descriptors along.
- *  - The number of descriptors that wait there is limited: a peer beyond VFU_MAX_CLOSING is served
- *    no further until they are closed. A server also limits how many a client has open altogether:
- *    in messages that wait, in use, and waiting to be closed.
+ *  - Ask a descriptor for its seals first. Only memory has seals (memfd, tmpfs, hugetlbfs). The
+ *    kernel answers that question from its own memory, and no call on such a file blocks.
+ *  - Close memory and eventfds at once. Leave anything else to a thread that only closes, one for
+ *    each side of a connection (struct vfu_closer). It also closes the socket of the
+ *    connection, because the messages that were not read take their descriptors along.
+ *  - Limit the number of pending descriptors. A peer with more than VFU_MAX_CLOSING of them is
+ *    served no further until they are closed. A server also limits how many descriptors a client
+ *    has open altogether: in messages that wait, in use, and waiting to be closed.
  */
 
 #ifndef VFU_FOREIGN_FD_H
@@ -25,36 +25,43 @@
 
 #include <stdbool.h>
 
-/** Descriptors that may wait for their close() before the peer is dropped. */
+/** Maximum number of descriptors that may wait for their close(); beyond it the peer is dropped. */
 #define VFU_MAX_CLOSING 64u
 
 struct vfu_closer;
 
-/** @return whether the descriptor is memory; never waits */
+/** Report whether the descriptor is memory. Never waits. */
 bool vfu_fd_is_memory(int fd);
-/** @return whether the descriptor is an eventfd; never waits */
+/** Report whether the descriptor is an eventfd. Never waits. */
 bool vfu_fd_is_eventfd(int fd);
 
 /**
- * @param max_fds  how many descriptors may be open (vfu_closer_took()) before none is received any
- *   more; 0: any number
- * @return NULL: out of memory
+ * Create a closer. Its thread starts when it is first needed.
+ * @param max_fds  limit of open descriptors (vfu_closer_took()), beyond which no further one is
+ *   received; 0: no limit
+ * @return the closer, owned by the caller; NULL: out of memory
  */
 struct vfu_closer *vfu_closer_new(unsigned int max_fds);
 /**
- * Waits a moment for what is being closed. If that lasts longer, the thread is left behind, and
- * frees the rest when it is done. NULL is fine.
+ * Free a closer. Waits a moment for the descriptors that are being closed. If that takes longer,
+ * the call returns, and the thread frees the closer when it is done. NULL is allowed.
  */
 void vfu_closer_free(struct vfu_closer *closer);
-/** Closes a descriptor, here or in the closer's thread; never waits, unless @p closer is NULL. */
+/**
+ * Close a descriptor, at once or in the thread of the closer. Never waits, unless @p closer is NULL
+ * or takes no more. Any thread.
+ */
 void vfu_closer_close(struct vfu_closer *closer, int fd);
-/** Counts a descriptor as open until vfu_closer_close() has closed it. NULL is fine. Any thread. */
+/**
+ * Count a descriptor as open until vfu_closer_close() has closed it. NULL is allowed. Any thread.
+ */
 void vfu_closer_took(struct vfu_closer *closer);
-/** @return how many descriptors are open. Any thread */
+/** Return the number of descriptors that are open. Any thread. */
 unsigned int vfu_closer_held(const struct vfu_closer *closer);
 /**
- * Asked before each receipt, because one brings up to 253 descriptors.
- * @return NULL, or why no descriptor may be received from this peer: a constant. Any thread
+ * Report whether the peer has reached a limit. Call it before each receipt, because one receipt
+ * brings up to 253 descriptors. Any thread.
+ * @return NULL if descriptors may be received; else the reason, a constant
  */
 const char *vfu_closer_refuses(const struct vfu_closer *closer);
 

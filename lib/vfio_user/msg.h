@@ -3,13 +3,15 @@
  */
 
 /*
- * Messages on the socket, both sides: whole ones in, whole ones out, with file
+ * Messages on the socket, for both sides: send and receive whole messages with their file
  * descriptors.
  *
- * Sockets are streams. A message may arrive in pieces, so reception is a state
- * (struct vfu_rx) that anybody who may read the socket takes a step further; it
- * never blocks. Sending blocks up to a deadline, because half a message cannot
- * be taken back.
+ * A socket is a stream, and a message may arrive in pieces. Reception is therefore a state (struct
+ * vfu_rx). Each thread that may read the socket takes it a step further and never blocks. Sending
+ * blocks up to a deadline, because a sender cannot take back half a message.
+ *
+ *     struct vfu_rx --hdr, fds--> struct vfu_msg, once the header is complete
+ *                                   owns its descriptors until a user takes one or frees it
  */
 
 #ifndef VFU_MSG_H
@@ -22,73 +24,81 @@
 #include "foreign_fd.h"
 #include "vfio_user.h"
 
-/* One message that was received. */
+/* A message that was received. */
 struct vfu_msg {
-	struct vfu_msg *next;        /* for whoever queues it */
-	struct vfu_closer *closer;   /* of fds */
+	struct vfu_msg *next;        /* for the queue that holds it */
+	struct vfu_closer *closer;   /* closes fds */
 	struct vfio_user_header hdr;
 	unsigned int nr_fds;
-	int fds[VFU_MSG_FDS];        /* owned by the message; who takes one puts -1 there */
-	bool fds_lost;               /* there were more than fit, or than the process may open */
-	size_t len;                  /* of data */
+	int fds[VFU_MSG_FDS];        /* owned by the message; a user that takes one puts -1 there */
+	bool fds_lost;               /* some were dropped: above VFU_MSG_FDS or the process limit */
+	size_t len;                  /* of data, bytes */
 	_Alignas(8) uint8_t data[];
 };
 
 struct vfu_rx {
 	struct vfu_closer *closer;   /* set before the first step */
 	struct vfio_user_header hdr;
-	size_t got;                  /* bytes of header and data so far */
+	size_t got;                  /* bytes of header and data received so far */
 	unsigned int nr_fds;
 	int fds[VFU_MSG_FDS];
 	bool fds_lost;
-	struct vfu_msg *msg;         /* once the header is there */
+	struct vfu_msg *msg;         /* set once the header is complete */
 };
 
 /*
- * Takes what the socket has.
- * Returns 1 and a message (vfu_msg_free() it), 0 if there is no whole one yet,
- * or a negative errno value if no other will come, and says why.
+ * Receive what the socket has, without blocking.
+ * @param msg  [out] the message; the caller frees it by vfu_msg_free()
+ * @param why  [out] on error, the reason
+ * @retval 1  a message is complete
+ * @retval 0  no message is complete yet
+ * @return a negative errno value: no further message will come
  */
 int vfu_rx_step(struct vfu_rx *rx, int sock, struct vfu_msg **msg, const char **why);
 void vfu_rx_clear(struct vfu_rx *rx);
 
-/* Closes the descriptors that nobody took. NULL is fine. */
+/* Free a message, and close the descriptors that no user took. NULL is allowed. */
 void vfu_msg_free(struct vfu_msg *msg);
 
 /*
- * Sends a header and up to two pieces of data. hdr->msg_size is filled in.
- * Returns 0, -ETIMEDOUT or another negative errno value; the stream is broken then.
+ * Send a header and up to two pieces of data. Fills in hdr->msg_size.
+ * @retval 0           sent
+ * @retval -ETIMEDOUT  the peer did not read its socket in time; the stream is broken
+ * @retval -EINVAL, -EBADF, -ETOOMANYREFS  bad descriptors of the caller; nothing was sent
+ * @return another negative errno value: the stream is broken
  */
 int vfu_msg_send(int sock, struct vfio_user_header *hdr, const void *data, size_t len,
 		const void *more, size_t more_len, const int *fds, unsigned int nr_fds,
 		uint64_t deadline_ms);
 
-/* CLOCK_MONOTONIC. */
+/* Return the time of CLOCK_MONOTONIC, milliseconds. */
 uint64_t vfu_now_ms(void);
 
-/* Milliseconds until the deadline, for poll(); 0 if it has passed. */
+/* Return the time until the deadline, for poll(), milliseconds; 0 if it has passed. */
 int vfu_ms_left(uint64_t deadline_ms);
 
-/* What one side says of itself in VERSION's JSON. */
+/* The capabilities of one side, as in the JSON of VERSION. */
 struct vfu_caps {
 	uint32_t max_msg_fds;
 	uint32_t max_data_xfer_size;
 	uint32_t max_dma_maps;
 	uint64_t pgsizes;
 	bool write_multiple;
-	/* The extensions' versions (vfio_user.h); 0: it was not named. */
+	/* Versions of the extensions (vfio_user.h); 0: the side did not name the extension. */
 	uint32_t io_page_table, queue_pages;
-	/* Which of the optional ones it named; a server answers with no others. */
+	/* The optional capabilities that the side named; a server answers with no others. */
 	bool has_max_dma_maps, has_pgsizes, has_write_multiple;
 };
 
 /*
- * Reads a VERSION's JSON of len bytes, its NUL included; len 0 means all defaults.
- * Returns 0 or -EINVAL and says why.
+ * Parse the JSON of a VERSION.
+ * @param len  bytes, including the NUL; 0 means all defaults
+ * @param why  [out] on error, the reason
+ * @return 0 or -EINVAL
  */
 int vfu_caps_parse(struct vfu_caps *caps, const char *json, size_t len, const char **why);
 
-/* Writes it; the length, NUL included. */
+/* Write the JSON of a VERSION. @return its length, bytes, including the NUL */
 size_t vfu_caps_format(const struct vfu_caps *caps, char *json, size_t size);
 
 #endif /* VFU_MSG_H */

@@ -4,17 +4,22 @@
 
 /**
  * @file
- * Grace periods of one device each.
+ * Grace periods, one domain for each device.
  *
- * Threads on a device's data path follow pointers that the device's control thread replaces. They
- * take no lock. Instead they say when they hold none (a quiescent state), and the control thread
- * waits, after it has replaced something, until each of them has said so: a grace period
- * (quiescent-state-based reclamation, RCU). liburcu has the same, with one domain for the whole
- * process; there a device's grace period waits for every thread, and so for what other devices'
- * clients let their threads do. Here a thread names the devices that it reads, and only their grace
- * periods wait for it.
+ * Threads on the data path of a device, the readers, follow pointers that the control thread of the
+ * device replaces. A reader takes no lock. It announces the moments at which it holds no pointer
+ * (quiescent states). After the control thread has replaced something, it waits until each reader
+ * has passed a quiescent state: a grace period (quiescent-state-based reclamation, RCU).
  *
- * A thread that waits for anything goes offline meanwhile: it holds no pointer then.
+ *     control thread:  publish new ----- vfu_rcu_wait() ------------------> free old
+ *     reader 1:        ... uses old ... | quiescent | uses new ...
+ *     reader 2:        ... uses old .............. | quiescent | uses new ...
+ *
+ * liburcu does the same with one domain for the whole process. There the grace period of one device
+ * would wait for every thread, and so for the work that the clients of other devices cause. Here a
+ * thread names the devices that it reads, and only the grace periods of these devices wait for it.
+ *
+ * A reader must go offline before it waits for anything; an offline reader holds no pointer.
  */
 
 #ifndef VFU_RCU_H
@@ -28,31 +33,32 @@ extern "C" {
 
 struct vfu_server;
 
-/** Makes the calling thread a reader of all devices, and online. */
+/** Register the calling thread as a reader of all devices, online. */
 void vfu_rcu_register(void);
 /**
- * Limits the calling thread to these devices. Before it reads any.
- * @param servers  as long as the thread is registered; may change no more
- * @param nr       how many there are
+ * Restrict the calling thread to these devices. Call it before the thread reads any of them.
+ * @param servers  must stay valid and unchanged as long as the thread is registered
+ * @param nr       number of devices
  */
 void vfu_rcu_only(struct vfu_server *const *servers, unsigned int nr);
-/** The calling thread is no reader any more. Before the thread ends. */
+/** Unregister the calling thread. It must do so before it ends. May wait for a vfu_rcu_wait(). */
 void vfu_rcu_unregister(void);
 
-/** The calling thread holds no pointer at this moment. Costs one load when nobody waits. */
+/** Announce that the calling thread holds no pointer now. Costs one load if no thread waits. */
 void vfu_rcu_quiescent(void);
-/** The calling thread holds no pointer until vfu_rcu_online(). */
+/** Announce that the calling thread holds no pointer until vfu_rcu_online(). */
 void vfu_rcu_offline(void);
-/** See vfu_rcu_offline(). */
+/** End the offline state of the calling thread. */
 void vfu_rcu_online(void);
-/** @return whether the calling thread is registered and online */
+/** Report whether the calling thread is registered and online. */
 bool vfu_rcu_is_online(void);
-/** @return whether the calling thread is a reader of the device's. Async-signal-safe. */
+/** Report whether the calling thread is a reader of the device. Async-signal-safe. */
 bool vfu_rcu_reads(const struct vfu_server *server);
 
 /**
- * Waits until each reader of the device's has passed a quiescent state. Memory that new readers could
- * not reach before the call is unused after it. A reader that calls it is offline meanwhile.
+ * Wait until each reader of the device has passed a quiescent state. Memory that new readers could
+ * not reach before the call is unused after it. A reader that calls this is offline during the
+ * wait.
  */
 void vfu_rcu_wait(const struct vfu_server *server);
 

@@ -53,7 +53,7 @@ struct vfu_server;
 
 /**
  * The operations of the device. The control thread calls all of them, one at a time, except where
- * a member's comment names another thread. An operation may use vfu_rcu_wait().
+ * the comment of a member names another thread. An operation may wait for a grace period.
  */
 struct vfu_server_ops {
 	/** A client has connected and negotiated the version. */
