@@ -3,9 +3,9 @@
  */
 
 /*
- * The JSON in VERSION: what each side can take. Names that are not known here
- * (twin_socket, migration) are passed over: they are offers, and an offer that
- * is not answered is declined.
+ * The JSON in VERSION: the capabilities of each side. Names that this library does not know
+ * (twin_socket, migration) are ignored: they are offers, and an offer that a side does not answer
+ * is declined.
  */
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 
 #include "msg.h"
 
-/* An integer between min and max; larger ones mean max, as far as they are used here. */
+/* Read an integer of at least min. A larger one than max is taken as max, the limit of its use. */
 static int
 get_number(const json_t *caps, const char *name, uint64_t min, uint64_t max, uint64_t *value,
 		bool *has)
@@ -68,7 +68,7 @@ vfu_caps_parse(struct vfu_caps *caps, const char *json, size_t len, const char *
 		goto out;
 	}
 	*why = "VERSION has a capability whose value makes no sense";
-	/* A transfer size below a register's width would leave no way to reach one. */
+	/* With a transfer size below the width of a register, no message could reach one. */
 	if (get_number(c, "max_msg_fds", 0, VFU_MSG_FDS, &fds, NULL) != 0 ||
 			get_number(c, "max_data_xfer_size", 8, VFU_MSG_DATA_MAX, &data,
 				NULL) != 0 ||

@@ -3,13 +3,20 @@
  */
 
 /*
- * The client. A caller puts a struct call on its stack into the list of calls,
- * sends, and sleeps until the receiving thread has put the reply there. Who finds
- * the connection broken, caller or receiver, declares it lost, once, which wakes
- * all.
+ * The client.
  *
- * The server is on the other side of a trust boundary, too: every number that it
- * sends is checked before it is believed.
+ *     caller: transact()                          receiving thread: receiver()
+ *       struct call on its stack --> calls          vfu_rx_step(): one message
+ *       client_send()                               reply   --> deliver(): finds the call by its
+ *       sleeps on cond  <------ broadcast ------                msg_id, and puts the reply there
+ *       takes the reply                             command --> serve(): DMA_READ, DMA_WRITE
+ *
+ * A caller puts a struct call on its stack into the list of calls, sends, and sleeps until the
+ * receiving thread has put the reply there. The first thread that finds the connection broken,
+ * caller or receiver, declares it lost, once, which wakes all callers.
+ *
+ * The server is also on the other side of a trust boundary: the client checks every number that
+ * the server sends before it uses it.
  */
 
 #include <errno.h>
@@ -32,11 +39,11 @@
 #include "vfu_client.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
-/* Of each message, not counted as waiting (VFU_CLIENT_WAIT_MS): the scheduler's, not the server's. */
+/* Free of charge for each message (VFU_CLIENT_WAIT_MS): the scheduler causes it, not the server. */
 #define FREE_WAIT_MS 10
-/* Of one DMA_READ or DMA_WRITE from the server. */
+/* Maximum length of one DMA_READ or DMA_WRITE from the server, bytes. */
 #define DMA_MAX 65536u
-/* Region info larger than that describes nothing that could be kept. */
+/* A larger region info cannot describe a region that the client could use. */
 #define REGION_INFO_MAX 65536u
 
 struct call {
@@ -45,13 +52,16 @@ struct call {
 	struct vfu_msg *reply;
 };
 
-/* Mapped memory: with a descriptor or without, the server may reach it by message. */
+/* Mapped memory. The server may reach it by message, with or without a descriptor. */
 struct range {
 	uint64_t iova, last;
 	uint32_t prot;
 };
 
-/* Of a tree of ranges: those that overlap are the same to it, so that it holds none that do. */
+/*
+ * The order of a tree of ranges. Ranges that overlap compare equal, so that the tree never holds
+ * overlapping ranges.
+ */
 static int
 compare_ranges(const void *one, const void *other)
 {
@@ -64,26 +74,26 @@ struct vfu_client {
 	struct vfu_client_params params;
 	int sock;
 	pthread_t thread;
-	uint32_t max_data;          /* the server's max_data_xfer_size */
-	uint32_t max_fds;           /* the server's max_msg_fds */
-	bool io_page_table;         /* the server knows the extension */
+	uint32_t max_data;          /* max_data_xfer_size of the server */
+	uint32_t max_fds;           /* max_msg_fds of the server */
+	bool io_page_table;         /* the server speaks the extension */
 
-	pthread_mutex_t tx_lock;    /* one message at a time */
+	pthread_mutex_t tx_lock;    /* protects the sending direction: one message at a time */
 
-	pthread_mutex_t lock;       /* all below */
+	pthread_mutex_t lock;       /* protects all below */
 	pthread_cond_t cond;
 	atomic_bool lost;           /* written under lock */
-	_Atomic uint64_t limit;     /* vfu_client_limit()'s, on vfu_now_ms()'s clock; 0: none */
-	bool started;               /* the first command is on its way */
-	bool told;                  /* lost() was called, or is not to be called */
+	_Atomic uint64_t limit;     /* by vfu_client_limit(), in vfu_now_ms() time; 0: none */
+	bool started;               /* the first command is being sent */
+	bool told;                  /* lost() was called, or must not be called */
 	char why[112];
 	uint16_t next_id;
-	uint64_t waited, waited_at; /* against VFU_CLIENT_WAIT_MS; the last time it was looked at */
+	uint64_t waited, waited_at; /* against VFU_CLIENT_WAIT_MS; time of the last update */
 	struct call *calls;
-	void *ranges;               /* tsearch()'s */
+	void *ranges;               /* root of a tsearch() tree of struct range */
 
-	uint8_t *dma_buf;           /* the receiver's */
-	struct vfu_closer *closer;  /* of all descriptors that the server passed, and of the socket */
+	uint8_t *dma_buf;           /* used by the receiving thread */
+	struct vfu_closer *closer;  /* for the socket, and for descriptors from the server */
 };
 
 static void
@@ -96,8 +106,8 @@ lose(struct vfu_client *c, const char *why)
 		snprintf(c->why, sizeof(c->why), "%s", why);
 		c->lost = true;
 		/*
-		 * The other direction stays open: its end will tell that the server has
-		 * let go (vfu_client_quiesced()).
+		 * The other direction stays open: its end will show that the server has released
+		 * client memory (vfu_client_quiesced()).
 		 */
 		shutdown(c->sock, SHUT_WR);
 		pthread_cond_broadcast(&c->cond);
@@ -116,7 +126,10 @@ to_timespec(struct timespec *ts, uint64_t deadline_ms)
 	ts->tv_nsec = (long)(deadline_ms % 1000) * 1000000;
 }
 
-/* A server that answers each message just in time must not stretch the whole beyond its limit. */
+/*
+ * The limit of vfu_client_limit() bounds all messages together, so that a server which answers each
+ * of them just in time cannot exceed it.
+ */
 static uint64_t
 message_deadline(struct vfu_client *c)
 {
@@ -126,9 +139,10 @@ message_deadline(struct vfu_client *c)
 }
 
 /*
- * A start or a stop is hundreds of messages. So that a server which answers each of them just in
- * time cannot make it last for hours, the time that callers wait adds up, except for a few
- * milliseconds each, and is forgiven in the time in which nobody waits. With the lock held.
+ * A start or a stop is hundreds of messages. A server that answers each of them just in time must
+ * not make it last for hours. Therefore the times that callers wait add up, except for a few
+ * milliseconds for each message, and the time in which no caller waits is subtracted. Called with
+ * the lock held.
  */
 static bool
 waited_too_long(struct vfu_client *c, uint64_t now)
@@ -157,7 +171,7 @@ client_send(struct vfu_client *c, struct vfio_user_header *hdr, const void *data
 	struct timespec ts;
 	int ret;
 
-	/* The receiver may have it for long, if the server asks for much and reads little. */
+	/* The receiver may hold tx_lock for long, if the server requests much and reads little. */
 	to_timespec(&ts, deadline);
 	ret = -pthread_mutex_clocklock(&c->tx_lock, CLOCK_MONOTONIC, &ts);
 	if (ret == 0) {
@@ -167,12 +181,12 @@ client_send(struct vfu_client *c, struct vfio_user_header *hdr, const void *data
 	}
 	if (ret == -ENODEV)
 		return ret;
-	/* A bad descriptor of the caller's: nothing was sent, the stream is whole. */
+	/* A bad descriptor of the caller: nothing was sent, and the stream is intact. */
 	if (ret == -EBADF || ret == -ETOOMANYREFS)
 		return ret;
 	/*
-	 * The server has gone, but may have left a last word for us (a refusal, say):
-	 * the receiver reads that first, and then comes to the end.
+	 * The server has closed the connection, but a last reply (for example a refusal) may be in
+	 * the socket: the receiver reads it first, and then finds the end of the stream.
 	 */
 	if (ret == -EPIPE || ret == -ECONNRESET)
 		return 0;
@@ -184,9 +198,9 @@ client_send(struct vfu_client *c, struct vfio_user_header *hdr, const void *data
 }
 
 /*
- * One command and its reply. On success *reply is the server's, with a payload of
- * at least min bytes; vfu_msg_free() it. Replies that are too short lose the
- * connection: there is no telling what else is wrong.
+ * Send one command and wait for its reply. On success *reply is the reply of the server, with a
+ * payload of at least min bytes; the caller frees it by vfu_msg_free(). A reply that is too short
+ * loses the connection, because then nothing else that the server sends can be trusted.
  */
 static int
 transact(struct vfu_client *c, uint16_t cmd, const void *data, size_t len, const void *more,
@@ -236,8 +250,8 @@ transact(struct vfu_client *c, uint16_t cmd, const void *data, size_t len, const
 	if (ret == 0 && call.reply == NULL)
 		ret = -ENODEV;
 	/*
-	 * Who is refused finds the connection lost perhaps before anything is sent, but has been
-	 * told why.
+	 * If the server refused the client, the connection may be lost before the command was sent.
+	 * The refusal has arrived as a reply and has the reason, so it takes precedence.
 	 */
 	if (ret == -ENODEV && call.reply != NULL)
 		ret = 0;
@@ -257,8 +271,8 @@ transact(struct vfu_client *c, uint16_t cmd, const void *data, size_t len, const
 		uint32_t e = call.reply->hdr.error_no;
 
 		/*
-		 * An error number is optional in the protocol. Two of them tell the caller that the
-		 * connection is lost, which only this side may say.
+		 * An error number is optional in the protocol. Two of them mean to the caller that
+		 * the connection is lost. Only this side may report that.
 		 */
 		ret = e != 0 && e < 4096 && e != ENODEV && e != ETIMEDOUT ? -(int)e : -EIO;
 	} else if (call.reply->len < min) {
@@ -277,7 +291,7 @@ transact(struct vfu_client *c, uint16_t cmd, const void *data, size_t len, const
  * The receiving thread.
  */
 
-/* How much of [iova, iova + len) is in iova's mapping, if that has the permission; else 0. */
+/* Return how many bytes of [iova, iova + len) are in the mapping of iova; 0: none are permitted. */
 static uint64_t
 allowed_piece(struct vfu_client *c, uint64_t iova, uint64_t len, uint32_t prot)
 {
@@ -297,7 +311,9 @@ allowed_piece(struct vfu_client *c, uint64_t iova, uint64_t len, uint32_t prot)
 	return piece;
 }
 
-/* All of it mapped with that permission, in one mapping or several side by side? */
+/*
+ * Report whether all of the range is mapped with the permission, in one mapping or adjacent ones.
+ */
 static bool
 range_allowed(struct vfu_client *c, uint64_t iova, uint64_t len, uint32_t prot)
 {
@@ -313,7 +329,7 @@ range_allowed(struct vfu_client *c, uint64_t iova, uint64_t len, uint32_t prot)
 	return true;
 }
 
-/* Has the owner copy, mapping by mapping: each may be other memory. */
+/* Let the owner copy, mapping by mapping, because each may be a different memory. */
 static int
 copy_range(struct vfu_client *c, uint64_t iova, uint64_t len, const uint8_t *written)
 {
@@ -323,7 +339,7 @@ copy_range(struct vfu_client *c, uint64_t iova, uint64_t len, const uint8_t *wri
 	for (; ret == 0 && done < len; done += piece) {
 		piece = allowed_piece(c, iova + done, len - done,
 			written == NULL ? VFU_DMA_READ : VFU_DMA_WRITE);
-		if (piece == 0) /* it has just been unmapped */
+		if (piece == 0) /* it was unmapped in the meantime */
 			ret = -EFAULT;
 		else if (written == NULL)
 			ret = c->params.dma_read(c->params.opaque, iova + done, c->dma_buf + done,
@@ -386,7 +402,7 @@ serve(struct vfu_client *c, struct vfu_msg *msg)
 	vfu_msg_free(msg);
 }
 
-/* Gives a reply to the call that waits for it. */
+/* Hand a reply to the call that waits for it. */
 static void
 deliver(struct vfu_client *c, struct vfu_msg *msg)
 {
@@ -416,7 +432,10 @@ receiver(void *arg)
 
 	memset(&rx, 0, sizeof(rx));
 	rx.closer = c->closer;
-	/* A server that is busy answers VERSION before it has been sent. */
+	/*
+	 * A server that serves another client may answer VERSION before this client has sent it, so
+	 * wait until the call for the reply exists.
+	 */
 	pthread_mutex_lock(&c->lock);
 	while (!c->started && !c->lost)
 		pthread_cond_wait(&c->cond, &c->lock);
@@ -511,7 +530,7 @@ negotiate(struct vfu_client *c, const char *path, char *err)
 	return ret;
 }
 
-/* A full backlog blocks connect() without any bound; so ask again and again. */
+/* connect() blocks without a bound if the backlog is full, so poll with a non-blocking socket. */
 static int
 connect_socket(int sock, const struct sockaddr_un *sa, unsigned int timeout_ms)
 {
@@ -587,7 +606,7 @@ vfu_client_connect(const char *path, const struct vfu_client_params *params,
 		c->params.timeout_ms = DEFAULT_TIMEOUT_MS;
 	c->max_data = DMA_MAX;
 	c->max_fds = VFIO_USER_DEFAULT_MSG_FDS;
-	c->told = true; /* until connected, err tells */
+	c->told = true; /* until connected, err reports the loss */
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->tx_lock, NULL);
 	pthread_condattr_init(&attr);
@@ -606,7 +625,7 @@ vfu_client_connect(const char *path, const struct vfu_client_params *params,
 	ret = connect_socket(c->sock, &sa, c->params.timeout_ms);
 	if (ret != 0) {
 		snprintf(err, VFU_ERR_LEN, "%s: %s", path, connect_advice(ret));
-		/* A file that is no socket is refused like a socket without a server. */
+		/* The kernel reports a file that is no socket like a socket without a server. */
 		goto fail;
 	}
 
@@ -624,7 +643,7 @@ vfu_client_connect(const char *path, const struct vfu_client_params *params,
 	pthread_mutex_lock(&c->lock);
 	c->told = false;
 	pthread_mutex_unlock(&c->lock);
-	/* It may have gone between the two. */
+	/* The connection may have been lost before the store to told. */
 	if (c->lost)
 		lose(c, c->why);
 	return 0;
@@ -664,7 +683,9 @@ vfu_client_quiesced(const struct vfu_client *client)
 {
 	struct pollfd pfd = { .fd = client->sock };
 
-	/* Both directions shut down: ours by lose(), the server's when its end was closed. */
+	/*
+	 * Both directions are shut down: ours by lose(), the other when the server closed its end.
+	 */
 	return client->lost && poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP);
 }
 
@@ -697,7 +718,7 @@ area_inside(uint64_t region_size, uint64_t offset, uint64_t size)
 		offset <= region_size && size <= region_size - offset;
 }
 
-/* Walks the capabilities for the mappable areas. */
+/* Walk the capabilities and collect the mappable areas. */
 static int
 parse_areas(struct vfu_region *region, const uint8_t *data, size_t len, uint32_t cap_offset)
 {
@@ -705,7 +726,7 @@ parse_areas(struct vfu_region *region, const uint8_t *data, size_t len, uint32_t
 	struct vfio_region_sparse_mmap_area area;
 	uint32_t offset = cap_offset, next;
 
-	/* Offsets must grow: a chain that leads back would never end. */
+	/* Offsets must grow, because a chain that leads back would never end. */
 	for (; offset != 0; offset = next) {
 		if (offset < sizeof(struct vfio_region_info) || offset > len ||
 				len - offset < sizeof(cap.header))
@@ -736,8 +757,8 @@ parse_areas(struct vfu_region *region, const uint8_t *data, size_t len, uint32_t
 }
 
 /*
- * A mapping behind its file's end would be a SIGBUS in the driver. (The file is memory, which
- * answers fstat() at once.)
+ * Report whether the file holds all areas, because an access beyond the end of a file raises SIGBUS
+ * in the driver. (The file is memory, which answers fstat() at once.)
  */
 static bool
 file_holds(const struct vfu_region *region)
@@ -775,7 +796,10 @@ vfu_client_region_info(struct vfu_client *client, unsigned int index, struct vfu
 		if (ret != 0)
 			return ret;
 		memcpy(&got, reply->data, sizeof(got));
-		/* More than there was room for: once again, with room; a size that grows again lies. */
+		/*
+		 * Ask once more with the room that the server needs; if the size grows again, it is
+		 * wrong.
+		 */
 		if (got.argsz <= req.argsz)
 			break;
 		vfu_msg_free(reply);
@@ -793,7 +817,7 @@ vfu_client_region_info(struct vfu_client *client, unsigned int index, struct vfu
 	region->flags = got.flags & (VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
 		VFIO_REGION_INFO_FLAG_MMAP);
 	region->fd_offset = got.offset;
-	/* The driver maps memory only (foreign_fd.h); it uses any other region by message. */
+	/* The driver maps memory only (foreign_fd.h); it uses every other region by message. */
 	if (!(region->flags & VFIO_REGION_INFO_FLAG_MMAP) || got.size == 0 || reply->nr_fds == 0 ||
 			reply->fds[0] < 0 || !vfu_fd_is_memory(reply->fds[0])) {
 		region->flags &= ~VFIO_REGION_INFO_FLAG_MMAP;
@@ -933,7 +957,10 @@ vfu_client_set_irq_fds(struct vfu_client *client, unsigned int index, unsigned i
 			NULL, 0) :
 			-EINVAL;
 
-	/* A message has a descriptor for each of its vectors, or none at all; and only so many. */
+	/*
+	 * A message has one descriptor for each of its vectors, or none at all, and at most max_fds
+	 * and VFU_MSG_FDS of them.
+	 */
 	for (unsigned int i = 0, n; i < count; i += n) {
 		bool wired = fds[i] >= 0;
 		int ret;
@@ -962,8 +989,8 @@ vfu_client_unmask_irqs(struct vfu_client *client, unsigned int index, unsigned i
 }
 
 /*
- * DMA. Ranges are noted before the server hears of them, and forgotten after it has let go of
- * them.
+ * DMA. The client adds a range before it sends DMA_MAP, because the server may use the range at
+ * once, and removes the range after the server has released it.
  */
 
 static int
@@ -1054,7 +1081,10 @@ vfu_client_dma_unmap(struct vfu_client *client, uint64_t iova, uint64_t size)
 	if (ret == 0) {
 		const struct vfio_user_dma_unmap *u = (const void *)reply->data;
 
-		/* Servers either report ENOENT for a range without mappings, or that it had 0 bytes. */
+		/*
+		 * For a range without mappings, some servers report ENOENT, and others a size of 0
+		 * bytes.
+		 */
 		if (reply->len >= sizeof(*u) && u->size == 0)
 			ret = -ENOENT;
 		vfu_msg_free(reply);

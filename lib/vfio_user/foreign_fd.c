@@ -2,6 +2,13 @@
  * Copyright (c) 2026 The gantry authors
  */
 
+/*
+ * Descriptors that the other side passed: see foreign_fd.h for the rules.
+ *
+ * struct vfu_closer is a ring of descriptors with one thread, close_all(). The thread closes without
+ * the lock, because close() may block; vfu_closer_close() and the counters never wait for it.
+ */
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,8 +23,8 @@
 #include "vfio_user.h"
 
 /*
- * More than VFU_MAX_CLOSING: a peer that is dropped leaves what one receipt brought, what its
- * queued commands have, and the same for those that were refused meanwhile.
+ * Larger than VFU_MAX_CLOSING: a peer that is dropped leaves the descriptors of one receipt and of
+ * its queued commands, and so do the clients that were refused in the meantime.
  */
 #define ROOM    4096u
 #define STOP_MS 20
@@ -27,9 +34,9 @@ struct vfu_closer {
 	pthread_cond_t change;
 	pthread_t thread;
 	bool started, stop, left_behind, done;
-	unsigned int first, nr;  /* of fds */
-	_Atomic unsigned int pending; /* nr, and the one that is being closed */
-	_Atomic unsigned int held;    /* all that are open */
+	unsigned int first, nr;  /* a ring: next to close, and how many are in it */
+	_Atomic unsigned int pending; /* nr, and the descriptor that is being closed */
+	_Atomic unsigned int held;    /* all descriptors that are open */
 	unsigned int max_fds;         /* 0: no limit */
 	int fds[ROOM];
 };
@@ -157,7 +164,7 @@ vfu_closer_close(struct vfu_closer *c, int fd)
 		}
 		pthread_mutex_unlock(&c->lock);
 	}
-	/* A process that gets no thread any more has nothing better to do than to wait. */
+	/* No thread, or a full ring: close here. A process that gets no thread can as well wait. */
 	if (!taken) {
 		close(fd);
 		if (c != NULL)
@@ -185,7 +192,9 @@ vfu_closer_refuses(const struct vfu_closer *c)
 		return NULL;
 	if (atomic_load(&c->pending) > VFU_MAX_CLOSING)
 		return "it passed file descriptors that do not close";
-	/* The message that is refused for the limit's sake may come in pieces. */
+	/*
+	 * A message above the limit must be received whole to be refused, and may come in pieces.
+	 */
 	if (c->max_fds != 0 && atomic_load(&c->held) > c->max_fds + VFU_MSG_FDS)
 		return "it passed more file descriptors than it may have open (max_fds)";
 	return NULL;

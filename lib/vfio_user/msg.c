@@ -2,6 +2,10 @@
  * Copyright (c) 2026 The gantry authors
  */
 
+/*
+ * Messages on the socket: see msg.h.
+ */
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -13,7 +17,7 @@
 
 #include "msg.h"
 
-/* Linux passes at most so many with one sendmsg() (SCM_MAX_FD). */
+/* Linux passes at most this many descriptors with one sendmsg() (SCM_MAX_FD). */
 #define SCM_MAX_FDS 253
 
 uint64_t
@@ -45,7 +49,7 @@ close_fds(struct vfu_closer *closer, int *fds, unsigned int nr_fds)
 	}
 }
 
-/* Ready for the next message. */
+/* Prepare for the next message. */
 static void
 rx_reset(struct vfu_rx *rx)
 {
@@ -70,9 +74,10 @@ vfu_rx_clear(struct vfu_rx *rx)
 }
 
 /*
- * The header's descriptors are the message's. Those that come with a message's body are nobody's,
- * and are received only to be closed by the right thread: the kernel would close what has no room
- * in the receiving one.
+ * Take the received descriptors. Those that come with the header belong to the message. Those that
+ * come with the body of a message belong to nothing. They are received nevertheless, so that the
+ * closer closes them: if the buffer had no room for them, the kernel would close them in the
+ * receiving thread.
  */
 static void
 take_fds(struct vfu_rx *rx, struct msghdr *mh)
@@ -103,7 +108,7 @@ take_fds(struct vfu_rx *rx, struct msghdr *mh)
 	}
 }
 
-/* The header, whole; checks what decides whether the stream can be followed any further. */
+/* The header is complete. Check everything that decides whether the stream can be followed. */
 static int
 start_body(struct vfu_rx *rx, const char **why)
 {
@@ -247,7 +252,7 @@ vfu_msg_send(int sock, struct vfio_user_header *hdr, const void *data, size_t le
 			poll(&pfd, 1, left);
 			continue;
 		}
-		/* The descriptors went with the first byte. */
+		/* The descriptors have gone with the first byte. */
 		mh.msg_control = NULL;
 		mh.msg_controllen = 0;
 		while (mh.msg_iovlen != 0 && (size_t)n >= mh.msg_iov->iov_len) {

@@ -4,7 +4,14 @@
 
 /*
  * The server: its control thread, the connection, and the commands.
- * What is shared between the threads, and how, stands in server_priv.h.
+ *
+ *     control_thread()
+ *       wait_for_work()    offline for RCU: poll() of socket, listener, wake_fd; reads messages
+ *       check_drop()       reasons of other threads to end the connection
+ *       handle()           one command: execute() --> do_*(), then the reply
+ *       detach()           if the connection is dead: ops.detached(), forget the client
+ *
+ * server_priv.h describes what the threads share, and how.
  */
 
 #include <errno.h>
@@ -22,7 +29,7 @@
 #include "thread.h"
 
 #define MAX_COMPLAINTS 10
-#define CLOSING_MS     20 /* to look again whether descriptors have been closed */
+#define CLOSING_MS     20 /* interval at which to check whether descriptors have been closed, milliseconds */
 
 void
 vfu_set_deadline(struct timespec *ts, uint64_t deadline_ms)
@@ -49,7 +56,7 @@ vfu_server_wake(struct vfu_server *s)
 {
 	static const uint64_t one = 1;
 
-	/* A full counter wakes, too. */
+	/* A full counter also wakes the thread. */
 	if (write(s->wake_fd, &one, sizeof(one)) < 0)
 		return;
 }
@@ -106,9 +113,9 @@ conn_free(struct vfu_conn *conn)
 }
 
 /*
- * The first reason counts. The control thread then sees a socket that is shut down.
- * Only for reading: the client takes the end of what it can read, which comes with
- * close(), as the promise that its memory is not touched any more.
+ * End the connection; the first reason counts. The control thread then finds a socket that is shut
+ * down. Only the reading direction is shut down: the end of the stream, which comes with close(),
+ * is the promise to the client that the server no longer touches its memory.
  */
 static void
 kill_locked(struct vfu_conn *conn, const char *why)
@@ -129,7 +136,7 @@ vfu_conn_kill(struct vfu_conn *conn, const char *why)
 	pthread_mutex_unlock(&conn->lock);
 }
 
-/* Hands a message to whom it belongs. */
+/* Hand a reply to its waiter, and a command to the queue of the control thread. */
 static void
 dispatch(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
 {
@@ -165,7 +172,7 @@ dispatch(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
 	pthread_mutex_unlock(&conn->lock);
 }
 
-/* Ends the connection of a client that began a message long ago; by the reader. */
+/* Kill the connection if the rest of a message is late. Called by the reader. */
 static void
 check_message(struct vfu_conn *conn)
 {
@@ -173,7 +180,7 @@ check_message(struct vfu_conn *conn)
 		vfu_conn_kill(conn, "client began a message and did not send the rest of it");
 }
 
-/* Takes one message off the socket, if there is one; by the reader. */
+/* Receive one message, if the socket has one. Called by the reader. */
 static void
 receive(struct vfu_server *s, struct vfu_conn *conn)
 {
@@ -203,7 +210,7 @@ end_reading(struct vfu_conn *conn)
 	pthread_mutex_unlock(&conn->lock);
 }
 
-/* Sends; a client that does not take it in time is done with. */
+/* Send. A client that does not read the message in time is dropped. */
 static int
 conn_send(struct vfu_conn *conn, struct vfio_user_header *hdr, const void *data, size_t len,
 		const void *more, size_t more_len, const int *fds, unsigned int nr_fds,
@@ -270,7 +277,7 @@ vfu_conn_request(struct vfu_server *s, struct vfu_conn *conn, uint16_t cmd, cons
 		}
 	}
 	if (wait.reply == NULL) {
-		/* Nobody may find this stack frame any more. */
+		/* No thread may find this stack frame from now on. */
 		for (w = &conn->waits; *w != NULL; w = &(*w)->next) {
 			if (*w == &wait) {
 				*w = wait.next;
@@ -309,16 +316,15 @@ vfu_server_complain(struct vfu_server *s, struct vfu_conn *conn, const char *fmt
 }
 
 /*
- * The commands. Each returns 0 or a negative errno value, with *why saying in words
- * what a person could not guess from the number. The reply's payload goes into
- * s->out.
+ * The commands. Each returns 0 or a negative errno value. On an error, reply.why explains in words
+ * what the number does not. The payload of the reply is built in s->out.
  */
 
 struct reply {
-	size_t len;           /* of s->out */
-	int fd;               /* -1: none; stays the server's */
+	size_t len;           /* of s->out, bytes */
+	int fd;               /* sent with the reply, but not closed; -1: none */
 	const char *why;
-	bool drop;            /* there is no going on with this client */
+	bool drop;            /* end the connection after the reply */
 };
 
 static int
@@ -332,7 +338,9 @@ do_version(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, str
 	r->why = "VERSION: a second one";
 	if (conn->versioned)
 		return -EINVAL;
-	/* From here on both sides would only guess what the other understands. */
+	/*
+	 * After an error from here on, the two sides would only guess what the other understands.
+	 */
 	r->drop = true;
 	r->why = "VERSION: too short";
 	if (msg->len < sizeof(*v))
@@ -353,10 +361,10 @@ do_version(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, str
 	out->minor = v->minor < VFIO_USER_MINOR ? v->minor : VFIO_USER_MINOR;
 	caps.max_msg_fds = VFU_MSG_FDS;
 	caps.max_data_xfer_size = VFU_MSG_DATA_MAX;
-	/* The client's own limit if it is lower: QEMU refuses a higher one. */
+	/* Offer the limit of the client if it is lower, because QEMU refuses a higher one. */
 	if (caps.max_dma_maps > VFU_MAX_DMA_MAPS)
 		caps.max_dma_maps = VFU_MAX_DMA_MAPS;
-	/* Each may be a mapping of its own here. */
+	/* Each may become a separate mapping in this process. */
 	if (caps.max_dma_maps > s->desc.limits.max_maps)
 		caps.max_dma_maps = s->desc.limits.max_maps;
 	caps.pgsizes = VFU_PAGE_SIZE;
@@ -467,7 +475,7 @@ do_region_info(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg,
 	n = s->desc.regions[index].nr_areas;
 	fd = s->desc.regions[index].fd;
 	if (n != 0 && fd < 0) {
-		/* Registers that only a client which knows them may map. */
+		/* Only a client that knows these registers may map them. */
 		fd = conn->queue_pages;
 		n = fd < 0 ? 0 : n;
 	}
@@ -492,7 +500,9 @@ do_region_info(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg,
 		}
 		r->fd = fd;
 	} else if (n != 0) {
-		/* It asks again with the argsz that it gets now; the descriptor comes then. */
+		/*
+		 * The client asks again with the argsz of this reply, and then gets the descriptor.
+		 */
 		out->flags |= VFIO_REGION_INFO_FLAG_MMAP;
 		need = sizeof(*out);
 	} else if (out->flags & VFIO_REGION_INFO_FLAG_MMAP) {
@@ -514,7 +524,7 @@ do_region_io_fds(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 	r->why = "DEVICE_GET_REGION_IO_FDS: no such region";
 	if (in->index >= VFU_SRV_REGIONS)
 		return -EINVAL;
-	/* There are none: doorbells are polled in memory, the rest is trapped. */
+	/* There are none: the device polls doorbells in memory, and traps the rest. */
 	out->argsz = sizeof(*out);
 	out->flags = 0;
 	out->index = in->index;
@@ -557,7 +567,7 @@ do_set_irqs(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 		&r->why);
 }
 
-/* May the client do that to the region? */
+/* Report whether the region exists, contains the range, and permits the access. */
 static int
 check_access(const struct vfu_server *s, uint32_t region, uint64_t offset, uint64_t count,
 		uint32_t flag, const char **why)
@@ -590,7 +600,9 @@ do_region_read(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 		return ret;
 	*out = *in;
 	r->why = "REGION_READ: refused by the device";
-	/* The device fills it; whatever it leaves out must not be a former reply's content. */
+	/*
+	 * The device fills the data; bytes that it leaves out must not disclose an earlier reply.
+	 */
 	memset(out->data, 0, in->count);
 	if (in->count != 0)
 		ret = s->ops.region_read(s->opaque, in->region, in->offset, out->data, in->count);
@@ -634,7 +646,7 @@ do_region_write_multi(struct vfu_server *s, struct vfu_msg *msg, struct reply *r
 	if (n > VFU_MSG_DATA_MAX / sizeof(*wr) || msg->len != sizeof(n) + n * sizeof(*wr))
 		return -EINVAL;
 	wr = (const struct vfio_user_region_write *)(msg->data + sizeof(n));
-	/* All or none, as far as it can be known before. */
+	/* Check all writes before the first one is done, so that a bad message has no effect. */
 	for (uint64_t i = 0; i < n; i++) {
 		r->why = "REGION_WRITE_MULTI: a write of more than 8 bytes";
 		if (wr[i].count > sizeof(wr[i].data))
@@ -679,7 +691,7 @@ execute(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, struct
 	r->why = "command before VERSION";
 	if (cmd != VFIO_USER_VERSION && !conn->versioned)
 		return -EINVAL;
-	/* SPDK's client sends the memory's descriptor with DMA_UNMAP, too. */
+	/* The SPDK client also sends the descriptor of the memory with DMA_UNMAP. */
 	r->why = "file descriptors with a command that has none";
 	if (msg->nr_fds != 0 && cmd != VFIO_USER_DMA_MAP && cmd != VFIO_USER_DMA_UNMAP &&
 			cmd != VFIO_USER_DEVICE_SET_IRQS && cmd != VFIO_USER_IO_PAGE_TABLE)
@@ -730,7 +742,7 @@ execute(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, struct
 	}
 }
 
-/* Takes the message. */
+/* Carry out a command and reply. Consumes the message. */
 static void
 handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
 {
@@ -743,12 +755,15 @@ handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
 	bool reply = !(msg->hdr.flags & VFIO_USER_F_NO_REPLY);
 	int ret;
 
-	/* The command comes behind the device's accesses so far, the reply behind those that it causes. */
+	/*
+	 * The command is ordered behind the accesses of the device so far, and the reply behind the
+	 * accesses that the command causes.
+	 */
 	vfu_dma_wait(s);
 	ret = execute(s, conn, msg, &r);
 	vfu_dma_wait(s);
 
-	/* Once it has the reply, the client may count on our having let go of its descriptors. */
+	/* Before the reply: after it, the client may rely on its descriptors being released. */
 	vfu_msg_free(msg);
 	if (ret < 0) {
 		atomic_fetch_add(&s->stats.bad_messages, 1);
@@ -756,12 +771,15 @@ handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
 			hdr.cmd, strerror(-ret));
 		hdr.flags |= VFIO_USER_F_ERROR;
 		hdr.error_no = (uint32_t)-ret;
-		/* "If an error occurs, the reply message must only include the reply header." */
+		/*
+		 * The specification: "If an error occurs, the reply message must only include the
+		 * reply header."
+		 */
 		r.len = 0;
 		r.fd = -1;
 	}
 	if (reply) {
-		/* May wait for the client, and holds no pointer. */
+		/* conn_send() may wait for the client; this thread holds no pointer. */
 		vfu_rcu_offline();
 		conn_send(conn, &hdr, s->out, r.len, NULL, 0, &r.fd, r.fd >= 0 ? 1 : 0,
 			vfu_now_ms() + VFU_SEND_MS);
@@ -784,7 +802,9 @@ accept_client(struct vfu_server *s)
 	int sock = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
 	if (sock < 0) {
-		/* Out of descriptors: the client stays in the backlog, and we do not spin. */
+		/*
+		 * The process is out of descriptors: the client stays in the backlog; do not spin.
+		 */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 			poll(NULL, 0, 100);
 		return;
@@ -799,7 +819,7 @@ accept_client(struct vfu_server *s)
 		vfu_closer_close(s->closer, sock);
 		return;
 	}
-	/* What was meant for the one before. */
+	/* These were meant for the client before. */
 	atomic_store(&s->poisoned, false);
 	atomic_store(&s->drop, false);
 	atomic_store(&s->stats.client, true);
@@ -825,7 +845,7 @@ detach(struct vfu_server *s)
 	atomic_store(&s->stats.client, false);
 }
 
-/* The reasons to end the connection that come from other threads. */
+/* Check the reasons to end the connection that other threads set, and the deadlines. */
 static void
 check_drop(struct vfu_server *s)
 {
@@ -850,8 +870,8 @@ check_drop(struct vfu_server *s)
 }
 
 /*
- * Waits until there is something to do; in the queue of commands, or otherwise.
- * The thread is offline for RCU meanwhile.
+ * Wait until there is something to do, offline for RCU.
+ * @return the next command, owned by the caller; NULL: other work, or none
  */
 static struct vfu_msg *
 wait_for_work(struct vfu_server *s, bool *unmask)
@@ -885,7 +905,10 @@ wait_for_work(struct vfu_server *s, bool *unmask)
 			return msg;
 		}
 		if (conn->reading) {
-			/* By the DMA thread, for desc.dma_timeout_ms at most. See to the rest meanwhile. */
+			/*
+			 * The DMA thread reads, for desc.dma_timeout_ms at most. Return after 20 ms
+			 * to do other work in the meantime.
+			 */
 			vfu_set_deadline(&ts, vfu_now_ms() + 20);
 			pthread_cond_timedwait(&conn->cond, &conn->lock, &ts);
 			pthread_mutex_unlock(&conn->lock);
@@ -900,7 +923,7 @@ wait_for_work(struct vfu_server *s, bool *unmask)
 			timeout = vfu_ms_left(conn->rx_deadline);
 	}
 
-	/* Clients left descriptors that do not close: the next one waits for that. */
+	/* Clients left descriptors that are still being closed: accept no other one until then. */
 	if (vfu_closer_refuses(s->closer) != NULL) {
 		pfds[1].fd = -1;
 		timeout = timeout < 0 || timeout > CLOSING_MS ? CLOSING_MS : timeout;
@@ -920,7 +943,7 @@ wait_for_work(struct vfu_server *s, bool *unmask)
 	if (pfds[3].revents != 0)
 		*unmask = vfu_irq_take_unmask(s);
 	vfu_refuse_work(s, &pfds[4]);
-	/* A client that has gone must be noticed before the one that comes in its place. */
+	/* Notice that a client has gone before its successor is accepted. */
 	if (pfds[1].revents != 0 && (pfds[2].revents & (POLLHUP | POLLRDHUP | POLLERR)) == 0)
 		accept_client(s);
 	return NULL;
@@ -1071,7 +1094,7 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 	if (ret != 0)
 		goto fail;
 
-	*server = s; /* before the ops are called: they may want it */
+	*server = s; /* before the first of the ops is called, because it may need it */
 	ret = vfu_thread_start(&s->thread, NULL, "control", control_thread, s);
 	if (ret != 0) {
 		snprintf(err, VFU_ERR_LEN, "%s: cannot start a thread: %s", path, strerror(-ret));
@@ -1099,7 +1122,7 @@ vfu_server_stop(struct vfu_server *server)
 	if (server == NULL)
 		return;
 	vfu_server_end(server);
-	/* The thread that ends waits for a grace period, which must not wait for us. */
+	/* The control thread waits for a grace period, which must not wait for this thread. */
 	if (online)
 		vfu_rcu_offline();
 	pthread_join(server->thread, NULL);

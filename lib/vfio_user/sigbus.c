@@ -3,17 +3,18 @@
  */
 
 /*
- * A client may truncate the file behind memory that it shared, and the next access
- * to it here is a SIGBUS. It is survived: the handler puts anonymous memory in the
- * place of the mapping, from the page that was touched to the end (the access is then
- * repeated and reads zero), marks the server poisoned, and wakes the control thread,
- * which drops the client. Nothing is mapped behind the file's new end, so that this is
- * quick; in front of it there may be gigabytes, whose unmapping would stop the thread.
+ * A client may truncate the file behind memory that it shared. The next access of the server to
+ * that memory raises SIGBUS, and the server survives it. The handler puts anonymous memory in the
+ * place of the mapping, from the page that was touched on, 4 MiB or one larger page at most (of the
+ * I/O page table, all). It marks the server poisoned and wakes the control thread, which drops the
+ * client. The processor then repeats the access and reads zero. Behind the new end of the file
+ * nothing is mapped, so the replacement is quick; in front of it there may be gigabytes, whose
+ * unmapping would stop the thread.
  *
- * The handler runs in the thread that touched the memory. That thread is between
- * two quiescent states (vfu_dma_ptr()'s rule), so every table that it may have
- * found the address in still exists: the current one, or one linked behind it.
- * Threads that never touch clients' memory are not looked at.
+ * The handler runs in the thread that touched the memory. That thread is between two quiescent
+ * states (the rule of vfu_dma_ptr()). Therefore every table in which it may have found the address
+ * still exists: the current one, or one linked behind it. The handler ignores threads that never
+ * touch client memory.
  */
 
 #include <errno.h>
@@ -34,12 +35,16 @@ static struct sigaction previous;
 static struct vfu_server *_Atomic servers[MAX_SERVERS];
 
 __thread const struct vfu_server *vfu_sigbus_touches __attribute__((tls_model("initial-exec")));
-/* This thread is in the handler before ours, which may know nothing better than to call ours. */
+/*
+ * This thread is in the handler that was installed before ours. That one may do nothing else than
+ * call ours.
+ */
 static __thread bool passed_on __attribute__((tls_model("initial-exec")));
 
 /*
- * The part of the mapping of the client's memory that the table knows at addr, from that page on. Not
- * all of it: pages behind it may be there, and to unmap gigabytes would keep this thread for long.
+ * Find the mapping of client memory in the table that contains addr, and return the part of it to
+ * replace, from that page on. The part is bounded, because pages behind the touched one may exist,
+ * and unmapping gigabytes would stop this thread for long.
  */
 static bool
 find(const struct vfu_dma_table *t, uintptr_t addr, uintptr_t *base, size_t *len)
@@ -81,7 +86,10 @@ replace(struct vfu_server *s, uintptr_t addr)
 			t = __atomic_load_n(&t->older, __ATOMIC_RELAXED)) {
 		if (!find(t, addr, &base, &len))
 			continue;
-		/* First: who reads a zero must be able to know why. */
+		/*
+		 * Before the memory is replaced: a thread that reads a zero must be able to find
+		 * the reason.
+		 */
 		atomic_store(&s->poisoned, true);
 		atomic_fetch_add(&s->stats.dma_faults, 1);
 		if (mmap((void *)base, len, PROT_READ | PROT_WRITE,
@@ -89,7 +97,7 @@ replace(struct vfu_server *s, uintptr_t addr)
 				-1, 0) == MAP_FAILED)
 			return false;
 		if (write(s->wake_fd, &one, sizeof(one)) < 0)
-			return true; /* it is full: awake already */
+			return true; /* the counter is full: the thread is awake already */
 		return true;
 	}
 	return false;
@@ -100,13 +108,19 @@ handler(int sig, siginfo_t *info, void *context)
 {
 	int saved = errno;
 
-	/* si_code > 0: from the kernel, about an address; not kill(). */
+	/* si_code > 0: the kernel sent the signal, because of an address; it was not kill(). */
 	if (vfu_sigbus_touches != NULL && info->si_code > 0) {
-		/* The server that was touched last first: others' tables may be long. */
+		/*
+		 * Search the server that this thread touched last first, because other tables may
+		 * be long.
+		 */
 		for (unsigned int i = 0; i < 2 * MAX_SERVERS; i++) {
 			struct vfu_server *s = atomic_load(&servers[i % MAX_SERVERS]);
 
-			/* Tables of devices that it does not read may be freed meanwhile. */
+			/*
+			 * If this thread does not read the device, its tables may be freed
+			 * concurrently.
+			 */
 			if (s != NULL && vfu_rcu_reads(s) &&
 					(s == vfu_sigbus_touches) == (i < MAX_SERVERS) &&
 					replace(s, (uintptr_t)info->si_addr)) {
@@ -126,7 +140,10 @@ handler(int sig, siginfo_t *info, void *context)
 		previous.sa_handler(sig);
 		passed_on = false;
 	} else {
-		/* As without us: the access is repeated, or the signal sent again, and kills. */
+		/*
+		 * The default action, as without this library: the access is repeated, or the
+		 * signal is sent again, and the process ends.
+		 */
 		signal(sig, SIG_DFL);
 		if (info->si_code <= 0)
 			raise(sig);
@@ -140,7 +157,7 @@ vfu_sigbus_add(struct vfu_server *s)
 	int ret = -ENOSPC;
 
 	pthread_mutex_lock(&lock);
-	/* Once; and once more if somebody has put another in its place meanwhile. */
+	/* Install the handler once, and again if the process has installed another one since. */
 	if (sigaction(SIGBUS, NULL, &now) != 0) {
 		ret = -errno;
 		goto out;

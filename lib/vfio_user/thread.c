@@ -3,7 +3,7 @@
  */
 
 /*
- * How both sides start their threads.
+ * Start of threads, for both sides: name, hook and signal mask.
  */
 
 #include <errno.h>
@@ -45,7 +45,10 @@ vfu_thread_start(pthread_t *thread, const pthread_attr_t *attr, const char *name
 	if (start == NULL)
 		return -ENOMEM;
 	*start = (struct start){ .name = name, .starter = current, .run = run, .arg = arg };
-	/* The owner's signals are its own threads'; but a fault is of who has it. */
+	/*
+	 * Signals belong to the threads of the owner, but a fault must reach the thread that caused
+	 * it.
+	 */
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS);
 	sigdelset(&all, SIGSEGV);

@@ -3,13 +3,22 @@
  */
 
 /*
- * A reader has two words: how often it was asked for a quiescent state, and which of these
- * questions it has answered. The waiter publishes, then asks; the reader that sees the question
- * sees what was published before it. So an answer is an answer to all questions up to it, and a
- * reader that nobody asks has one load of its own cache line to do.
+ * Grace periods: see vfu_rcu.h.
  *
- * The list of readers has a lock, which nobody holds while it waits for a reader: a reference
- * keeps the reader in the list meanwhile.
+ * A reader has two counters: asked, how often a waiter has asked it for a quiescent state, and
+ * answered, up to which of these questions it has answered. The waiter publishes, then asks. A
+ * reader that sees the question also sees what was published before it. Therefore an answer
+ * answers all questions up to it, and a reader that no thread asks only loads a word of its own
+ * cache line.
+ *
+ *     waiter                               reader
+ *       publish the new pointer
+ *       question = ++asked        ----->   quiescent(): asked != answered
+ *       until answered >= question  <---     answered = asked
+ *       free the old memory                later loads find the new pointer
+ *
+ * A lock protects the list of readers. No thread holds it while it waits for a reader: the waiter
+ * takes a reference, which keeps the reader in the list.
  */
 
 #include <pthread.h>
@@ -27,9 +36,9 @@ struct reader {
 	_Atomic uint64_t asked;
 	_Atomic uint64_t answered;
 	atomic_bool online;
-	struct vfu_server *const *servers; /* NULL: all */
+	struct vfu_server *const *servers; /* NULL: all devices */
 	unsigned int nr_servers;
-	/* Under the lock: */
+	/* Protected by the lock: */
 	bool registered;
 	unsigned int refs;
 	struct reader *prev, *next;
@@ -39,7 +48,10 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t unused = PTHREAD_COND_INITIALIZER;
 static struct reader *readers;
 
-/* Not allocated on first use, which may be inside of a signal handler. */
+/*
+ * The model initial-exec: storage that is allocated on first use could be allocated inside a signal
+ * handler.
+ */
 static __thread struct reader self __attribute__((tls_model("initial-exec")));
 
 void
@@ -91,7 +103,7 @@ vfu_rcu_quiescent(void)
 
 	if (asked == atomic_load_explicit(&self.answered, memory_order_relaxed))
 		return;
-	/* Earlier reads stay before the answer, later reads come behind it. */
+	/* Loads before this point are complete before the answer, and later ones start after it. */
 	atomic_store_explicit(&self.answered, asked, memory_order_release);
 	atomic_thread_fence(memory_order_seq_cst);
 }
@@ -106,7 +118,7 @@ void
 vfu_rcu_online(void)
 {
 	atomic_store_explicit(&self.online, true, memory_order_relaxed);
-	/* The waiter sees that, or this thread sees what the waiter published. */
+	/* Either the waiter sees the store, or this thread sees what the waiter published. */
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
@@ -132,7 +144,7 @@ vfu_rcu_reads(const struct vfu_server *server)
 	return self.registered && reads(&self, server);
 }
 
-/* Waits for an answer to the question with that number. */
+/* Wait until the reader has answered that question, or is offline. */
 static void
 wait_answer(const struct reader *r, uint64_t question)
 {
