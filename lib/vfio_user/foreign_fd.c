@@ -5,8 +5,9 @@
 /*
  * Descriptors that the other side passed: see foreign_fd.h for the rules.
  *
- * struct vfu_closer is a ring of descriptors with one thread, close_all(). The thread closes without
- * the lock, because close() may block; vfu_closer_close() and the counters never wait for it.
+ * struct vfu_closer is a ring of descriptors with one thread, close_all(). The thread closes
+ * without the lock, because close() may block; vfu_closer_close() and the counters never wait for
+ * it.
  */
 
 #include <fcntl.h>

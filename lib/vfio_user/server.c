@@ -29,7 +29,7 @@
 #include "thread.h"
 
 #define MAX_COMPLAINTS 10
-#define CLOSING_MS     20 /* interval at which to check whether descriptors have been closed, milliseconds */
+#define CLOSING_MS     20 /* interval of checks whether descriptors are closed */
 
 void
 vfu_set_deadline(struct timespec *ts, uint64_t deadline_ms)

@@ -3,21 +3,24 @@
  */
 
 /*
- * The device's IOMMU: the polling threads' side of it. Which of the client's memory lies at
- * which bus address is the DMA table's to say (server_table.c), and before it, where the client
- * gave one, the I/O page table's.
+ * The IOMMU of the device, as the polling threads use it.
  *
- * The DMA table doesn't change under a polling thread. A lookup there is a binary search behind a
- * cache of places, one per thread. Like a TLB it is addressed by a few bits of the bus address;
- * unlike one it needs no flush, because what it holds is only a guess, checked against the
- * table every time.
+ *     bus address --> [ I/O page table, if there is one ] --> DMA table --> pointer into a window
+ *                       walk(): loaded for each access        lookup()      or by_message()
  *
- * Memory without a file descriptor takes messages, for which no polling thread waits: server_async.c.
+ * The DMA table (server_table.c) decides which client memory is at which bus address. It does not
+ * change under a polling thread. A lookup is a binary search behind a cache of places, one cache
+ * per thread. Like a TLB, the cache is indexed by a few bits of the bus address. Unlike a TLB, it
+ * needs no flush, because an entry is only a guess, which guess() checks against the table every
+ * time.
  *
- * The I/O page table is the client's memory, and changes whenever the client likes. Its
- * promise (vfio_user.h) is that a cleared entry ends what may start: so an entry is read
- * for every access, once, and nothing of it is kept, not even as a guess. What it holds is only
- * an address to be looked up in the DMA table.
+ * Memory without a file descriptor takes messages. No polling thread waits for them:
+ * server_async.c.
+ *
+ * The I/O page table is client memory, and changes whenever the client likes. Its promise
+ * (vfio_user.h) is that no access starts through a cleared entry. Therefore walk() reads an entry
+ * once for every access and caches nothing, not even as a guess. An entry holds only an
+ * address, which is then looked up in the DMA table.
  */
 
 #include <errno.h>
@@ -28,7 +31,7 @@
 #define HINTS 256
 static __thread uint32_t hints[HINTS];
 
-/* Of this thread: its last fault. */
+/* The last fault of this thread. */
 static __thread struct vfu_dma_fault last_fault;
 
 static inline const struct vfu_dma_table *
@@ -46,11 +49,14 @@ covers(const struct vfu_map *m, uint64_t addr)
 static inline uint32_t *
 hint_of(const struct vfu_server *s, uint64_t addr)
 {
-	/* 2 MiB is the page size of the longest tables; servers differ in their address. */
+	/*
+	 * 2 MiB is the page size of the longest tables; the address of the server separates
+	 * servers.
+	 */
 	return &hints[((addr >> 21) ^ ((uintptr_t)s >> 6)) % HINTS];
 }
 
-/* Where it was the last time, if it is; else NULL. */
+/* Return the mapping at the cached place if it contains addr; else NULL. */
 static inline const struct vfu_map *
 guess(const struct vfu_server *s, const struct vfu_dma_table *t, uint64_t addr)
 {
@@ -82,8 +88,8 @@ lookup(const struct vfu_server *s, const struct vfu_dma_table *t, uint64_t addr)
 }
 
 /*
- * Where the byte at iova lies in the DMA table's address space, by the I/O page table; good for
- * this access and the rest of this page. This is the one load of the entry.
+ * Translate iova by the I/O page table to an address for the DMA table; valid for this access and
+ * the rest of this page. This is the only load of the entry.
  */
 static inline bool
 walk(const struct vfu_dma_table *t, uint64_t iova, uint32_t prot, uint64_t *addr,
@@ -94,7 +100,7 @@ walk(const struct vfu_dma_table *t, uint64_t iova, uint32_t prot, uint64_t *addr
 	*why = VFU_DMA_NO_ENTRY;
 	if (iova < t->base || i >= t->nr_ptes)
 		return false;
-	/* Acquire: nothing of the access starts before the entry is known. */
+	/* Acquire: no part of the access starts before the entry is loaded. */
 	pte = __atomic_load_n(&t->ptes[i], __ATOMIC_ACQUIRE);
 	if (!(pte & (VFU_PTE_READ | VFU_PTE_WRITE)))
 		return false;
@@ -105,7 +111,7 @@ walk(const struct vfu_dma_table *t, uint64_t iova, uint32_t prot, uint64_t *addr
 	return true;
 }
 
-/* The whole range, if its pages are neighbours in the DMA table's address space, too. */
+/* Translate the whole range, if its pages are also neighbours in the addresses of the DMA table. */
 static bool
 walk_range(const struct vfu_dma_table *t, uint64_t iova, size_t len, uint32_t prot, uint64_t *addr)
 {
@@ -131,7 +137,7 @@ ptr_in(const struct vfu_server *s, const struct vfu_map *m, uint64_t addr, size_
 	return m->vaddr + (addr - m->iova);
 }
 
-/* Apart, and last, so that the common case has nothing to save for it. */
+/* Separate and not inlined, so that the common case saves no registers for it. */
 static __attribute__((noinline)) void *
 slow_ptr(const struct vfu_server *s, const struct vfu_dma_table *t, uint64_t iova, size_t len,
 		uint32_t prot)
@@ -140,8 +146,8 @@ slow_ptr(const struct vfu_server *s, const struct vfu_dma_table *t, uint64_t iov
 	uint64_t addr = iova;
 
 	if (vfu_async_posted(s))
-		return NULL; /* nothing passes a posted write */
-	vfu_sigbus_mark_thread(s); /* the page table is the client's memory, too */
+		return NULL; /* no access passes a posted write */
+	vfu_sigbus_mark_thread(s); /* the page table is also client memory */
 	if (t->ptes != NULL && !walk_range(t, iova, len, prot, &addr))
 		return NULL;
 	m = lookup(s, t, addr);
@@ -205,8 +211,9 @@ vfu_dma_why_text(const struct vfu_dma_fault *fault)
 }
 
 /*
- * One DMA_READ (data NULL) or DMA_WRITE. Offline meanwhile: what the caller has of a table is gone
- * when it returns. The connection stays until the DMA thread is idle (vfu_async_forget_client()).
+ * Do one DMA_READ (data NULL) or DMA_WRITE. Offline during the call: the caller must not use a
+ * pointer to a table after it. The connection exists until the DMA thread is idle
+ * (vfu_async_forget_client()).
  */
 static int
 by_message(struct vfu_server *s, uint64_t iova, void *buf, const void *data, size_t len,
@@ -236,7 +243,7 @@ by_message(struct vfu_server *s, uint64_t iova, void *buf, const void *data, siz
 		else
 			memcpy(buf, a->data, len);
 	} else {
-		/* The specification shows a count of 4 bytes here; others send 8. */
+		/* The specification has a count of 4 bytes here; other implementations send 8. */
 		uint32_t count;
 
 		if (reply->len != sizeof(*a) && reply->len != sizeof(*a) - 4) {
@@ -268,7 +275,7 @@ vfu_dma_access(struct vfu_server *s, uint64_t iova, uint8_t *buf, const uint8_t 
 	if (s->desc.addr_mask == 0 && len - 1 > UINT64_MAX - iova)
 		goto fault;
 	vfu_sigbus_mark_thread(s);
-	/* One signal is enough: a client may have truncated a thousand mappings. */
+	/* One signal is enough, because a client may have truncated a thousand mappings. */
 	if (atomic_load_explicit(&s->poisoned, memory_order_relaxed))
 		goto truncated;
 	while (len != 0) {
@@ -292,7 +299,7 @@ vfu_dma_access(struct vfu_server *s, uint64_t iova, uint8_t *buf, const uint8_t 
 		if (n - 1 > m->last - addr)
 			n = m->last - addr + 1;
 		if (how == VFU_DMA_CHECK) {
-			; /* nothing is copied */
+			; /* copy nothing */
 		} else if (m->vaddr != NULL) {
 			uint8_t *mem = m->vaddr + (addr - m->iova);
 
@@ -321,7 +328,7 @@ vfu_dma_access(struct vfu_server *s, uint64_t iova, uint8_t *buf, const uint8_t 
 	if (!atomic_load_explicit(&s->poisoned, memory_order_relaxed))
 		return 0;
 truncated:
-	/* That one was counted by whoever met it. */
+	/* The SIGBUS handler has counted this fault. */
 	last_fault = (struct vfu_dma_fault){ iova, prot, VFU_DMA_TRUNCATED };
 	return -EFAULT;
 
@@ -331,7 +338,7 @@ fault:
 	return -EFAULT;
 }
 
-/* No memory to queue an access: as if the client had not answered. */
+/* There is no memory to queue an access: report it as if the client had not answered. */
 static int
 not_queued(struct vfu_server *s, uint64_t iova, uint32_t prot)
 {
@@ -345,7 +352,7 @@ vfu_dma_read(struct vfu_server *server, unsigned int slot, uint64_t iova, void *
 {
 	int ret = -EAGAIN;
 
-	/* A read that was asked for ends in its slot. */
+	/* A read that is in flight ends in its slot. */
 	if (!vfu_async_posted(server) && atomic_load_explicit(&server->async.slots[slot].state,
 			memory_order_relaxed) == VFU_SLOT_FREE)
 		ret = vfu_dma_access(server, iova, buf, NULL, len, VFU_DMA_DIRECT);
@@ -363,7 +370,7 @@ vfu_dma_write(struct vfu_server *server, uint64_t iova, const void *buf, size_t 
 		ret = vfu_dma_access(server, iova, NULL, buf, len, VFU_DMA_DIRECT);
 	if (ret != -EAGAIN)
 		return ret;
-	/* A fault that can be seen now is reported now. */
+	/* Report a fault now if it can be detected now. */
 	ret = vfu_dma_access(server, iova, NULL, buf, len, VFU_DMA_CHECK);
 	if (ret == 0)
 		ret = vfu_async_write(server, iova, buf, len);
@@ -385,7 +392,10 @@ vfu_server_dma_for_each(struct vfu_server *server,
 	for (uint32_t l = 0; l < t->nr_leaves; l++) {
 		for (uint32_t i = 0; i < t->leaves[l].leaf->nr; i++) {
 			const struct vfu_map *m = &t->leaves[l].leaf->maps[i];
-			/* No overflow: a size has 64 bits, so no mapping is all of the space. */
+			/*
+			 * No overflow: a size has 64 bits, so no mapping covers the whole address
+			 * space.
+			 */
 			struct vfu_dma_entry e = {
 				.iova = m->iova, .size = m->last - m->iova + 1, .prot = m->prot,
 				.vaddr = m->vaddr,

@@ -3,14 +3,14 @@
  */
 
 /*
- * Clients that connect while another one is served. Each gets an error reply to its VERSION,
- * which says why; so that message must be read first: a client that finds the connection closed
- * while it sends never looks at a reply, and one whose message was not read gets ECONNRESET in
- * place of the reply.
+ * Clients that connect while another one is served. Each gets an error reply to its VERSION, which
+ * gives the reason. The server must read that message before it replies and closes: a client that
+ * finds the connection closed while it sends never reads a reply, and a client whose message
+ * was not read gets ECONNRESET in place of the reply.
  *
- * Such a client may send nothing, or half a message. It is waited for together with all else
- * that the control thread waits for, not longer than a client that is served; and where too many
- * wait, the one that came first is refused as it is.
+ * Such a client may send nothing, or half a message. The control thread waits for it together with
+ * everything else that it waits for, and no longer than for a client that is served. If too many
+ * wait, the control thread refuses the oldest one without having read its message.
  */
 
 #include <errno.h>
@@ -18,7 +18,9 @@
 
 #include "server_priv.h"
 
-/* Answers the message that was received; msg NULL: what the client will send first. */
+/*
+ * Answer the message that was received. If msg is NULL, answer the one that the client will send.
+ */
 static void
 refuse(struct vfu_refusal *r, struct vfu_msg *msg)
 {
@@ -33,7 +35,7 @@ refuse(struct vfu_refusal *r, struct vfu_msg *msg)
 		hdr.msg_id = msg->hdr.msg_id;
 		hdr.cmd = msg->hdr.cmd;
 	}
-	/* It fits into the socket's buffer, which is empty: this never waits. */
+	/* The reply fits into the socket buffer, which is empty: this never waits. */
 	vfu_msg_send(r->sock, &hdr, NULL, 0, NULL, 0, NULL, 0, 0);
 	vfu_msg_free(msg);
 	vfu_rx_clear(&r->rx);

@@ -3,7 +3,8 @@
  */
 
 /*
- * The server's socket file: nobody else's access, no file lost that is not ours.
+ * The socket file of the server: no other user can connect, and no file of another owner is
+ * removed.
  */
 
 #include <errno.h>
@@ -20,9 +21,9 @@
 
 #include "server_priv.h"
 
-#define LOCK_MS 5000 /* for another server in the folder to finish its start */
+#define LOCK_MS 5000 /* for another server in the folder to finish its start, milliseconds */
 
-/* 0: the path is free now. */
+/* Remove a stale socket. @return 0: the path is free now */
 static int
 remove_stale(const char *path, const struct sockaddr_un *sa, char *err)
 {
@@ -43,7 +44,10 @@ remove_stale(const char *path, const struct sockaddr_un *sa, char *err)
 		return -EEXIST;
 	}
 
-	/* Only a refusal shows that nobody listens; a full backlog, for one, is a sign of life. */
+	/*
+	 * Only ECONNREFUSED proves that no server listens; a full backlog, for example, shows a
+	 * live one.
+	 */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0) {
 		ret = -errno;
@@ -68,10 +72,11 @@ remove_stale(const char *path, const struct sockaddr_un *sa, char *err)
 }
 
 /*
- * One server at a time looks for a stale socket in a folder and puts its own in that place: two
- * that did so at once would both find the old one stale, and the second would remove the socket
- * of the first. The lock is the folder's (flock()), so that no file is left behind. Returns its
- * descriptor, or a negative errno value.
+ * Lock the folder. One server at a time may look for a stale socket in it and create its own: two
+ * that did so concurrently would both find the old socket stale, and the second would remove
+ * the socket of the first. The lock is on the folder itself (flock()), so that no lock file
+ * remains.
+ * @return the descriptor of the folder, or a negative errno value
  */
 static int
 lock_folder(const char *path, char *err)
@@ -111,8 +116,8 @@ listen_locked(struct vfu_server *s, const char *path, char *err)
 		return ret;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/*
-	 * The mode of an unbound socket is what bind() gives to the file, less the
-	 * umask; so there is no moment at which the file is open to others.
+	 * bind() gives the file the mode of the unbound socket, less the umask. So the file is
+	 * never open to other users.
 	 */
 	if (fd < 0 || fchmod(fd, 0600) != 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0) {
 		ret = -errno;
@@ -121,7 +126,7 @@ listen_locked(struct vfu_server *s, const char *path, char *err)
 			close(fd);
 		return ret;
 	}
-	/* A umask may have taken even the owner's bits. Nobody can connect before listen(). */
+	/* A umask may remove even the bits of the owner. No client can connect before listen(). */
 	if (chmod(path, 0600) != 0 || lstat(path, &st) != 0 || listen(fd, 8) != 0) {
 		ret = -errno;
 		snprintf(err, VFU_ERR_LEN, "%s: cannot listen: %s", s->path, strerror(-ret));
@@ -159,7 +164,7 @@ vfu_sock_remove(struct vfu_server *s)
 {
 	struct stat st;
 
-	/* Somebody may have replaced it meanwhile. */
+	/* Another process may have replaced the file since. */
 	if (lstat(s->path, &st) == 0 && st.st_dev == s->path_dev && st.st_ino == s->path_ino)
 		unlink(s->path);
 	close(s->listen_fd);

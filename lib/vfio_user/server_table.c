@@ -5,18 +5,23 @@
 /*
  * The DMA table as the control thread changes it.
  *
- * A table is never changed once it is published. For every DMA_MAP or DMA_UNMAP the control
- * thread makes a new one and publishes that; polling threads look up in whatever table they
- * find. So that a change among many mappings doesn't copy them all, mappings lie in leaves of
- * up to VFU_LEAF_MAPS, which consecutive tables share: a new table has a new leaf or two, and
- * the others' addresses.
+ * A table never changes after it is published. For every DMA_MAP or DMA_UNMAP the control thread
+ * builds a new table and publishes it; polling threads look up in the table that they find. So that
+ * a change among many mappings does not copy them all, the mappings are in leaves of up to
+ * VFU_LEAF_MAPS, which consecutive tables share. A new table has one or two new leaves, and
+ * pointers to the others:
  *
- * Removal is publish, wait until all polling threads have passed a quiescent state
- * (none can hold a pointer then), unmap, reply.
+ *     server->table --> table 2 ---older---> table 1 ---older---> NULL
+ *                          |                    |
+ *                          v                    v
+ *                       [A] [B'] [C]         [A] [B] [C]      A and C are the same leaves: refs 2
  *
- * What was replaced stays linked behind the current table until a grace period has passed, so
- * that a SIGBUS can be told from somebody else's (sigbus.c); and is freed after the next, since
- * a thread may have followed the link just before it was cut.
+ * To remove a mapping, the control thread publishes a table without it, waits for a grace period
+ * (after which no polling thread holds a pointer), unmaps the memory, and replies.
+ *
+ * A replaced table stays linked behind the current one until a grace period has passed, so that
+ * the SIGBUS handler recognises its memory as a client's (sigbus.c). It is freed after the next
+ * grace period, because a thread may have followed the link just before it was cut.
  */
 
 #include <errno.h>
@@ -30,7 +35,7 @@
 #include <linux/magic.h>
 #include "server_priv.h"
 
-/* Tables that wait for a grace period before the control thread waits with them. */
+/* Replaced tables at which the control thread waits for a grace period. */
 #define MAX_RETIRED 16
 
 bool
@@ -77,8 +82,8 @@ table_free(struct vfu_server *s, struct vfu_dma_table *t)
 }
 
 /*
- * A new table in which nr mappings stand in the place of the old one's leaves first to
- * end - 1; NULL: out of memory.
+ * Build a new table in which nr mappings replace the leaves first to end - 1 of the old one.
+ * @return NULL: out of memory
  */
 static struct vfu_dma_table *
 rebuild(const struct vfu_dma_table *old, uint32_t first, uint32_t end,
@@ -98,7 +103,7 @@ rebuild(const struct vfu_dma_table *old, uint32_t first, uint32_t end,
 	t->nr += nr;
 
 	for (i = 0; i < add; i++) {
-		/* As evenly as it goes: a leaf that was full is two halves then. */
+		/* Divide evenly, so that a leaf that was full becomes two halves. */
 		uint32_t n = nr / (add - i);
 		struct vfu_dma_leaf *l = malloc(sizeof(*l) + n * sizeof(l->maps[0]));
 
@@ -126,7 +131,7 @@ rebuild(const struct vfu_dma_table *old, uint32_t first, uint32_t end,
 	return t;
 }
 
-/* Frees what was cut off before the grace period that has just passed. */
+/* Free what was unlinked before the grace period that has just passed. */
 static void
 free_dead(struct vfu_server *s)
 {
@@ -144,7 +149,7 @@ free_dead(struct vfu_server *s)
 	}
 }
 
-/* Waits until nobody uses an older table, nor memory that only an older one has. */
+/* Wait until no thread uses an older table, or memory that only an older table has. */
 static void
 reclaim(struct vfu_server *s)
 {
@@ -161,8 +166,8 @@ static void
 publish(struct vfu_server *s, struct vfu_dma_table *t)
 {
 	/*
-	 * A thread that finds a table without such ranges may have queued a write by the one before:
-	 * nothing passes that one either.
+	 * A thread that finds a table without such ranges may have queued a write by the table
+	 * before. No access passes that write either.
 	 */
 	t->plain = t->ptes == NULL && t->nr_messages == 0 && s->table->nr_messages == 0;
 	t->older = s->table;
@@ -206,7 +211,7 @@ vfu_dma_map(struct vfu_server *s, const struct vfio_user_dma_map *req, int fd, c
 		if (old->leaves[leaf].leaf->maps[slot].iova <= m.last)
 			return -EEXIST;
 	} else if (old->nr_leaves != 0) {
-		leaf--; /* behind all: to the last leaf */
+		leaf--; /* behind all mappings: add it to the last leaf */
 		slot = old->leaves[leaf].leaf->nr;
 	}
 
@@ -248,7 +253,7 @@ vfu_dma_map(struct vfu_server *s, const struct vfio_user_dma_map *req, int fd, c
 	return 0;
 }
 
-/* A place among the mappings: before slot i of leaf l. */
+/* A position among the mappings: before slot i of leaf l. */
 struct place {
 	uint32_t l, i;
 };
@@ -267,7 +272,7 @@ next(const struct vfu_dma_table *t, struct place p)
 	return p;
 }
 
-/* Appends slots i to end - 1 of a leaf to maps, which has nr; returns how many it has then. */
+/* Append slots i to end - 1 of a leaf to maps, which has nr. @return the new number */
 static uint32_t
 append(struct vfu_map *maps, uint32_t nr, const struct vfu_dma_leaf *l, uint32_t i, uint32_t end)
 {
@@ -275,7 +280,7 @@ append(struct vfu_map *maps, uint32_t nr, const struct vfu_dma_leaf *l, uint32_t
 	return nr + (end - i);
 }
 
-/* A table without the nr mappings from "from" to before "to"; NULL: out of memory. */
+/* Build a table without the mappings at "from" up to, not including, "to". NULL: out of memory. */
 static struct vfu_dma_table *
 without(const struct vfu_dma_table *old, struct place from, struct place to)
 {
@@ -285,7 +290,7 @@ without(const struct vfu_dma_table *old, struct place from, struct place to)
 
 	if (to.i != 0)
 		left += old->leaves[to.l].leaf->nr - to.i;
-	/* Few are left: join them to a neighbour that has few, too. */
+	/* If few mappings are left, join them to a neighbour that also has few. */
 	if (first > 0 && left + old->leaves[first - 1].leaf->nr <= small) {
 		first--;
 		nr = append(keep, nr, old->leaves[first].leaf, 0, old->leaves[first].leaf->nr);
@@ -316,10 +321,11 @@ vfu_dma_unmap(struct vfu_server *s, uint64_t addr, uint64_t *size, const char **
 	last = addr + (*size - 1);
 	vfu_table_find(old, addr, &from.l, &from.i);
 	/*
-	 * The specification wants exactly what was mapped. The server takes VFIO's own rule
-	 * (VFIO_IOMMU_UNMAP_DMA), which is wider: any number of whole mappings, none included, and
-	 * the reply's size is how much was mapped. QEMU's virtual IOMMU unmaps like that: all of
-	 * an address space, in pieces, whenever the guest changes or invalidates it as a whole.
+	 * The specification requires exactly a range that was mapped. The server follows the rule
+	 * of VFIO (VFIO_IOMMU_UNMAP_DMA), which is wider: any number of whole mappings, including
+	 * none, and the size in the reply is the number of bytes that were mapped. The virtual
+	 * IOMMU of QEMU unmaps this way: whenever the guest changes or invalidates an address space
+	 * as a whole, QEMU unmaps all of it, in pieces.
 	 */
 	*why = "DMA_UNMAP: the range cuts a mapping into pieces";
 	for (to = from; at(old, to) != NULL && at(old, to)->iova <= last; to = next(old, to)) {
@@ -371,8 +377,8 @@ page_table_unmap(struct vfu_server *s, const struct vfu_dma_table *t)
 }
 
 /*
- * Needs no memory, because this is how a client's leavings go: two empty tables
- * are kept for it, of which one is not the current one.
+ * Allocates no memory, because it must always succeed when a client goes. The server has two empty
+ * tables for it, at least one of which is not the current table.
  */
 static void
 publish_empty(struct vfu_server *s, bool keep_page_table)
@@ -380,7 +386,7 @@ publish_empty(struct vfu_server *s, bool keep_page_table)
 	struct vfu_dma_table *old = s->table, *t = s->empty[old == s->empty[0]];
 	struct place p = { .l = 0 };
 
-	/* After two of them no table but the current one is linked anywhere. */
+	/* After two calls no table except the current one is linked. */
 	reclaim(s);
 	reclaim(s);
 	memset(t, 0, sizeof(*t));
@@ -392,7 +398,7 @@ publish_empty(struct vfu_server *s, bool keep_page_table)
 	s->dma_size = 0;
 	publish(s, t);
 	reclaim(s);
-	/* The old one is dead, but there until the next time. */
+	/* The old table is unlinked, but exists until the next reclaim(). */
 	for (; at(old, p) != NULL; p = next(old, p)) {
 		if (at(old, p)->window != NULL)
 			vfu_window_put(s, at(old, p)->window);
@@ -414,8 +420,8 @@ vfu_dma_forget_client(struct vfu_server *s)
 }
 
 /*
- * The table must be memory that cannot go away: a memfd, sealed. (Nothing but a memfd of small
- * pages is here, since only tmpfs and hugetlbfs know seals, and a huge page may be missing.)
+ * The table must be memory that cannot disappear: a sealed memfd. Only a memfd of small pages
+ * qualifies, because only tmpfs and hugetlbfs have seals, and a huge page may be missing.
  */
 static int
 page_table_check(const struct vfio_user_io_page_table *req, int fd, const char **why)
@@ -480,7 +486,7 @@ vfu_dma_set_page_table(struct vfu_server *s, const struct vfio_user_io_page_tabl
 	t->base = req->base;
 	t->nr_ptes = req->nr;
 	publish(s, t);
-	reclaim(s); /* nobody goes past it any more */
+	reclaim(s); /* from here on no access bypasses the table */
 	return 0;
 }
 
@@ -493,7 +499,7 @@ vfu_dma_init(struct vfu_server *s)
 	return s->empty[0] == NULL || s->empty[1] == NULL ? -ENOMEM : 0;
 }
 
-/* No client is there any more, so the table is an empty one. */
+/* No client is connected, so the table is an empty one. */
 void
 vfu_dma_fini(struct vfu_server *s)
 {

@@ -3,13 +3,17 @@
  */
 
 /*
- * The client's files, mapped here.
+ * Windows: the files of the client, mapped in this process.
  *
- * A driver that maps each buffer only while it is used sends a DMA_MAP for every 4 KiB page
- * of a few large files. Each as a mapping of its own would soon be more than the kernel
- * gives a process, and a huge page cannot be mapped in parts at all. So what lies within one
- * aligned unit of a file shares one mapping of that unit: a window. What is larger has a
- * mapping to itself. Which of it the device reaches is the DMA table's to say.
+ * A driver that maps each buffer only while the device uses it sends a DMA_MAP for every 4 KiB page
+ * of a few large files. If each were a mapping of its own, the process would soon have more than
+ * the kernel permits; and a part of a huge page cannot be mapped at all. Therefore the ranges
+ * within one aligned unit of a file share one mapping of that unit: a window. A larger range has
+ * a mapping to itself. The DMA table decides which parts of a window the device reaches.
+ *
+ *     file      |----- unit 0 -----|----- unit 1 -----|----- unit 2 -----|
+ *     DMA_MAPs      [1]   [2]             [3]
+ *     windows   [ refs 2           ][ refs 1          ]
  */
 
 #include <errno.h>
@@ -25,7 +29,7 @@
 
 #include "server_priv.h"
 
-/* A file's unit, if its pages are not larger. */
+/* The unit of a file, unless its pages are larger. */
 #define UNIT (2 * MIB)
 #define MIB  (UINT64_C(1) << 20)
 #define UNMAP_STEP (4 * MIB)
@@ -83,8 +87,8 @@ same(const struct vfu_window *a, const struct vfu_window *b)
 }
 
 /*
- * Only memory that is backed by memory: a page fault on a file of another kind may
- * wait for a disk, or for a file system that the client itself serves.
+ * Accept only memory that is backed by memory, because a page fault on another file may wait for a
+ * disk, or for a file system whose server is the client itself.
  */
 static int
 describe(struct vfu_window *w, int fd, uint64_t offset, uint64_t size, const char **why)
@@ -100,7 +104,7 @@ describe(struct vfu_window *w, int fd, uint64_t offset, uint64_t size, const cha
 	*why = "DMA_MAP: the file ends before offset + size";
 	if (offset > (uint64_t)st.st_size || size > (uint64_t)st.st_size - offset)
 		return -EINVAL;
-	/* mmap() would say so, too, but there may be a mapping already. */
+	/* mmap() would also refuse it, but a window may exist already. */
 	*why = "DMA_MAP: the file descriptor is not open for what the flags ask";
 	access = fcntl(fd, F_GETFL) & O_ACCMODE;
 	if (access == O_WRONLY || ((w->prot & PROT_WRITE) && access != O_RDWR))
@@ -110,7 +114,7 @@ describe(struct vfu_window *w, int fd, uint64_t offset, uint64_t size, const cha
 		page = (uint64_t)fs.f_bsize;
 	unit = page > UNIT ? page : UNIT;
 	end = offset + size;
-	/* A huge page of less than the unit is mapped whole, too: both are powers of 2. */
+	/* A huge page smaller than the unit is also mapped whole; both are powers of 2. */
 	if (offset / unit != (end - 1) / unit)
 		unit = page;
 	w->dev = st.st_dev;
@@ -168,9 +172,9 @@ fail:
 }
 
 /*
- * While the kernel unmaps, no thread of the process may map or unmap, and in gigabytes of small
- * pages that lasts for seconds. So it is done in steps, and after one that took longer than a nap the
- * others have their turn.
+ * While the kernel unmaps, no thread of the process can map or unmap, and gigabytes of small pages
+ * take seconds. So unmap in steps, and sleep after a step that took longer than the sleep, so that
+ * other threads get their turn.
  */
 void
 vfu_unmap(void *at, uint64_t len)
@@ -182,7 +186,7 @@ vfu_unmap(void *at, uint64_t len)
 	for (; len > UNMAP_STEP; base += UNMAP_STEP, len -= UNMAP_STEP) {
 		clock_gettime(CLOCK_MONOTONIC, &before);
 		if (munmap(base, UNMAP_STEP) != 0)
-			break; /* the step is a part of a huge page: there are few of these */
+			break; /* a part of a huge page: few of them, unmap the rest */
 		clock_gettime(CLOCK_MONOTONIC, &after);
 		if ((after.tv_sec - before.tv_sec) * 1000000000LL + after.tv_nsec - before.tv_nsec >
 				nap.tv_nsec)
@@ -203,7 +207,7 @@ vfu_window_put(struct vfu_server *s, struct vfu_window *window)
 	*p = window->next;
 	vfu_unmap(window->base, window->len);
 	vfu_maps_credit(s, charged(window));
-	/* The SIGBUS handler of some thread may be looking at it. */
+	/* The SIGBUS handler of some thread may be reading it, so free it after a grace period. */
 	window->next = s->dead_windows;
 	s->dead_windows = window;
 }
