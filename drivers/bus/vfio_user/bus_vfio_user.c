@@ -3,44 +3,79 @@
  */
 
 /*
- * The vfio-user bus: PCI devices that live in other processes.
+ * The vfio-user bus: PCI devices in other processes.
  *
- * Theory. EAL asks a bus five things: which devices are there (scan), to bring
- * them up (probe, plug), to take one away (unplug), whether a name is one of
- * its devices' (parse), and which kind of bus address it needs
- * (get_iommu_class). There is nothing to discover here: a device is a Unix
- * socket, and its name is the socket's path, so that what was asked for with
- * -a vfio_user:/path is all there is. Scan turns device arguments into devices;
- * it runs again at every hot-plug, and adds only what is new.
+ * Theory
+ * ------
+ * EAL, the environment layer of DPDK, finds devices through buses. It asks a bus five things: which
+ * devices exist (scan), to start them (probe, plug), to remove one (unplug), whether a name is
+ * the name of one of its devices (parse), and which kind of bus address it needs
+ * (get_iommu_class). On this bus there is nothing to discover: a device is a Unix socket, and its
+ * name is the path of the socket.
  *
- * A PCI device has been prepared by firmware and a kernel before its driver
- * sees it. Here nobody has, and the bus plays their part, in this order:
+ * Devargs. The application names a device by -a vfio_user:/path[,key=value...], so these arguments
+ * are all the devices that there are. EAL keeps them in its list of devargs, with the keys for
+ * the driver. The name has at most 63 bytes and no comma. Scan turns devargs into devices; EAL
+ * scans again at every hot-plug, and scan then adds only new devices. EAL asks every bus about
+ * every name, so parse accepts only a name that begins with '/'.
+ *
+ * Probe. Firmware and a kernel have prepared a PCI device before its driver sees it. Here nothing
+ * has prepared the device, and the bus does that work, in this order:
  *
  *   connect, find a driver for the ids     vfio_user_device.c, here
- *   size and address the BARs, map what    vfio_user_device.c
- *     may be mapped of them
- *   hand EAL's memory to the device        vfio_user_dma.c
+ *   size and address the BARs, map the     vfio_user_device.c
+ *     areas of them that may be mapped
+ *   hand EAL memory to the device          vfio_user_dma.c
  *   memory decoding, bus mastering, MSI-X  vfio_user_device.c, vfio_user_intr.c
- *   the driver's probe                     here
+ *   the probe of the driver                here
  *
- * and undoes it in the reverse order. The connection belongs to the device
- * object from open to close. Who shares what between threads stands in the
- * file that needs it. The bus believes nothing that the server says: sizes,
- * offsets and capability chains are checked where they are read, and memory
- * that the server could shrink is not mapped.
+ * The bus undoes this in the reverse order. The connection belongs to the device object from open
+ * to close. The bus believes nothing that the server sends: it checks sizes, offsets and capability
+ * chains where it reads them, and does not map memory that the server could shrink.
  *
- * A secondary process has no connection, and gets what it may use from the
- * primary: vfio_user_mp.c.
+ * Memory: who maps it, and when. A device starts with no memory.
  *
- * A device of another bus may own a device here (rte_vfio_user_open()): a driver's
- * vdev does, because much of DPDK, and of what is built on it, finds ports only
- * through the buses that it knows. EAL and the application see the owner alone;
- * its bus says when the device comes and goes, and this bus neither scans, lists
- * nor cleans up what is owned.
+ *   when                       who maps         what
+ *   -------------------------  ---------------  ---------------------------------------------------
+ *   before the driver's probe  the bus          all EAL memory, unless the driver claims the device
+ *   EAL adds, removes pages    the bus          these pages, by a memory event
+ *   a mempool is complete      the bus          its memory, by a mempool event, if EAL lacks it
+ *   a port starts              the driver       heaps of external memory that the device lacks, by
+ *                                               rte_vfio_user_dma_give_heaps()
+ *   rte_dev_dma_map()          the application  external memory, by the operation dma_map below
+ *   a driver with DMA mapping  the driver       each buffer, by rte_vfio_user_dma_map() or by
+ *   of its own (lib/dma)                        entries of an I/O page table
  *
- * Bus addresses: any will do for a server that is given a table of them, hence
- * "don't care" as the IOMMU class: EAL uses virtual addresses, unless another
- * device wants physical ones.
+ * Bus addresses. A server is given a table of bus addresses, so any will do. Therefore the IOMMU
+ * class is "don't care": EAL uses virtual addresses, unless another device wants physical ones.
+ *
+ * Data structures
+ *
+ *   devices, owned --> struct rte_vfio_user_device       what a driver sees
+ *                        owner  --> rte_device           the device that EAL knows
+ *                        driver --> rte_vfio_user_driver, in the list drivers
+ *                        bars[].maps[].addr --> areas of the BARs, mapped
+ *                        bus_private --> struct vfio_user_priv      (primary process only)
+ *                                          client --> struct vfu_client: connection and thread
+ *                                          maps, served --> trees of struct vfio_user_map
+ *                                          lost_handle --> eventfd to the interrupt thread of EAL
+ *
+ * Threads and locking. Devices come and go in one thread, so the lists here have no lock. The other
+ * threads that enter the bus are: the receiving thread of each client (DMA_READ, DMA_WRITE,
+ * loss), the interrupt thread of EAL (vector 0, loss), the IPC thread of EAL (secondary processes),
+ * and any thread of the application that allocates memory (events) or calls the functions of
+ * bus_vfio_user_driver.h. The file that shares data with them describes its locks.
+ *
+ * A secondary process has no connection. It gets what it may use from the primary process:
+ * vfio_user_mp.c.
+ *
+ * Owned devices. A device of another bus may own a device here (rte_vfio_user_open()). The vdev of
+ * a driver does so, because much of DPDK, and of the software on top of it, finds ports only
+ * through the buses that it knows. EAL and the application see only the owner, whose bus decides
+ * when the device comes and goes. This bus neither scans, lists nor cleans up owned devices.
+ *
+ * Deliberately not done: reconnecting to a server after a loss (the application unplugs the device
+ * and plugs it again), interrupts other than MSI-X, work of a secondary process beyond memory.
  */
 
 #include <errno.h>
@@ -85,7 +120,7 @@ device_free(struct device_list *list, struct rte_vfio_user_device *dev)
 	free(dev);
 }
 
-/* owner NULL: the device itself. NULL: no memory. */
+/* Add a device to a list. owner NULL: the device owns itself. @return NULL: out of memory */
 static struct rte_vfio_user_device *
 device_new(struct device_list *list, const char *path, struct rte_device *owner)
 {
@@ -106,7 +141,7 @@ device_new(struct device_list *list, const char *path, struct rte_device *owner)
 	return dev;
 }
 
-/* The bus's device of that name, made if it is new. NULL: no memory. */
+/* Return the device of that name, created if it is new. @return NULL: out of memory */
 static struct rte_vfio_user_device *
 device_get(const char *path)
 {
@@ -115,7 +150,7 @@ device_get(const char *path)
 	return dev != NULL ? dev : device_new(&devices, path, NULL);
 }
 
-/* A secondary process that names no device has all those of the primary. */
+/* A secondary process whose arguments name no device has all devices of the primary. */
 static int
 found_in_primary(const char *path)
 {
@@ -177,7 +212,8 @@ matches(const struct rte_vfio_user_driver *drv, const struct rte_pci_id *id)
 }
 
 /*
- * Brings one device up. 0, or a negative errno value after one line that says why.
+ * Start one device.
+ * @return 0; or a negative errno value, after one log line with the reason
  */
 static int
 probe_one(struct rte_vfio_user_device *dev)
@@ -186,7 +222,10 @@ probe_one(struct rte_vfio_user_device *dev)
 	struct rte_vfio_user_driver *drv;
 	int ret;
 
-	/* EAL's word for it, device.driver, is set before the probe by some releases. */
+	/*
+	 * Not device.driver, which is the field of EAL for this: some releases set it before the
+	 * probe.
+	 */
 	if (dev->driver != NULL)
 		return -EEXIST;
 	ret = primary ? vfio_user_device_open(dev) : vfio_user_mp_attach(dev);
@@ -224,7 +263,7 @@ probe_one(struct rte_vfio_user_device *dev)
 		return 0;
 	vfu_client_limit(((struct vfio_user_priv *)dev->bus_private)->client, 0);
 	vfio_user_mp_show(dev->bus_private);
-	/* News that came while the driver was not ready for them. */
+	/* Repeat a loss that was reported before the driver was ready for it. */
 	if (!rte_vfio_user_alive(dev))
 		vfio_user_lost_again(dev->bus_private);
 	return 0;
@@ -242,7 +281,7 @@ remove_one(struct rte_vfio_user_device *dev)
 
 	if (dev->bus_private != NULL) {
 		vfio_user_mp_hide(dev->bus_private);
-		/* The driver is not told of the loss of what it is just letting go. */
+		/* No longer report a loss to a driver that is about to release the device. */
 		vfio_user_lost_teardown(dev->bus_private);
 	}
 	if (dev->driver != NULL && dev->driver->remove != NULL) {
@@ -306,7 +345,7 @@ vfio_user_cleanup(GANTRY_BUS_ONLY_ARG)
 	int ret = 0;
 
 	while ((dev = TAILQ_FIRST(&devices)) != NULL) {
-		/* The driver's refusal does not keep the process from ending. */
+		/* A driver that refuses must not keep the process from ending. */
 		if (remove_one(dev) != 0) {
 			vfio_user_device_close(dev);
 			ret = -1;
@@ -334,7 +373,7 @@ vfio_user_find_device(GANTRY_BUS_ARG const struct rte_device *start, rte_dev_cmp
 	return NULL;
 }
 
-/* EAL asks every bus about every name: only what begins with '/' is ours. */
+/* EAL asks every bus about every name: accept only a path. */
 static int
 vfio_user_parse(const char *name, void *addr)
 {
@@ -379,10 +418,10 @@ vfio_user_dev_iterate(GANTRY_BUS_ARG const void *start, const char *str,
 }
 
 /*
- * The application's mappings (rte_dev_dma_map()). If a driver has claimed the device, that driver
- * chooses all bus addresses and maps each buffer itself. A mapping of the application's would be
- * of no use then, and could take an address that the driver is about to use: it succeeds without
- * effect.
+ * The mappings of the application (rte_dev_dma_map()). A driver that has claimed the device chooses
+ * all bus addresses and maps each buffer itself. A mapping of the application would then be
+ * useless, and could take an address that the driver is about to use. So the call succeeds
+ * without effect.
  */
 static bool
 is_claimed(const struct rte_vfio_user_device *dev)
@@ -440,8 +479,8 @@ static struct rte_bus vfio_user_bus = {
 };
 
 /*
- * The same plugin from another folder is another library to the loader, and EAL
- * would have two buses of one name. The first one stays.
+ * The loader treats the same plugin from another folder as another library, and EAL would have two
+ * buses of one name. The first one remains.
  */
 RTE_INIT_PRIO(vfio_user_bus_init, BUS)
 {

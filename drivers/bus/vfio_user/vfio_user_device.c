@@ -5,15 +5,15 @@
 /*
  * One device: its connection, configuration space, BARs.
  *
- * Registers are reached in two ways. By message, any of them: the server
- * carries the access out and replies. Through memory that the server shares,
- * only the areas that it says may be mapped: an access there is a plain load or
- * store, which the device notices when it next looks. A driver uses messages
- * for everything that has side effects and the mapping for what must be fast.
+ * A driver reaches registers in two ways. By message it reaches any register: the server carries
+ * the access out and replies. Through memory that the server shares, it reaches only the areas that
+ * the server offers for mapping: an access there is a plain load or store, which the device notices
+ * when it next polls. A driver uses messages for every register with side effects, and the mapping
+ * where speed matters.
  *
- * Shared memory is a matter of trust: a server that truncates the file under a
- * mapping kills with SIGBUS who touches it. So only a file that is sealed
- * against shrinking (or that we can still seal) is mapped.
+ * Shared memory is a matter of trust: if a server truncates the file under a mapping, the next
+ * access raises SIGBUS and kills the process. So the bus maps a file only if it is sealed against
+ * shrinking, or if the bus can still seal it.
  */
 
 #include <errno.h>
@@ -37,9 +37,9 @@
 #include "vfio_user_private.h"
 
 /*
- * Where the bus, in the firmware's place, puts BARs that nobody has addressed:
- * the hole below 4 GiB that PCs keep for PCI, which never is a bus address of
- * memory. A window for each device, by its place in the window table.
+ * The bus addresses of BARs that have none; the bus acts as firmware here. The range is the hole
+ * below 4 GiB that PCs reserve for PCI, which never is a bus address of memory. Each device has a
+ * window, by its index in mmio_slots.
  */
 #define MMIO_BASE   UINT64_C(0xe0000000)
 #define MMIO_WINDOW UINT64_C(0x00400000)
@@ -59,7 +59,7 @@ priv_of(const struct rte_vfio_user_device *dev)
 	return dev->bus_private;
 }
 
-/* Not in a secondary process. */
+/* NULL in a secondary process. */
 static inline struct vfu_client *
 client_of(const struct rte_vfio_user_device *dev)
 {
@@ -94,7 +94,7 @@ le16(const uint8_t *p)
 	return (uint16_t)(p[0] | p[1] << 8);
 }
 
-/* Sets and clears bits of the command register (PCI 3.0, 6.2.2). */
+/* Set and clear bits of the command register (PCI 3.0, 6.2.2). */
 static int
 command_update(struct rte_vfio_user_device *dev, uint16_t set, uint16_t clear)
 {
@@ -112,8 +112,8 @@ command_update(struct rte_vfio_user_device *dev, uint16_t set, uint16_t clear)
 }
 
 /*
- * A server may mend its configuration space at any time, so the chain of
- * capabilities is followed in a copy, and no further than it can be long.
+ * Find a capability in a copy of configuration space, because a server may change the original at
+ * any time. A chain that is longer than possible ends the search.
  */
 static uint8_t
 find_capability(const uint8_t *config, uint8_t id)
@@ -163,8 +163,8 @@ read_ids(struct rte_vfio_user_device *dev, uint8_t *config)
 }
 
 /*
- * Connects and learns what the device is. Nothing of it is switched on yet. What
- * was done before a failure vfio_user_device_close() undoes.
+ * Connect, and read which device it is. Switches nothing on. On an error vfio_user_device_close()
+ * undoes what was done.
  */
 int
 vfio_user_device_open(struct rte_vfio_user_device *dev)
@@ -195,7 +195,7 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 	pthread_mutex_init(&priv->lost_lock, NULL);
 	dev->bus_private = priv;
 
-	/* Before the connection, which may be lost from its first moment. */
+	/* Before the connection, which may be lost from its first moment on. */
 	ret = vfio_user_lost_setup(priv);
 	if (ret != 0)
 		return ret;
@@ -230,9 +230,9 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 }
 
 /*
- * True if the file can never become shorter than what is mapped of it, and never
- * lacks a page of it: the seal does not stop a hole being punched, and touching a
- * hole of a hugetlb file raises SIGBUS when no huge page is free.
+ * Report whether the file can never become shorter than the mapped part, and never lacks a page of
+ * it. The seal does not prevent that a hole is punched, and an access to a hole of a hugetlb file
+ * raises SIGBUS if no huge page is free.
  */
 static bool
 cannot_shrink(int fd, uint64_t end)
@@ -259,9 +259,9 @@ end_of_memory(const struct rte_memseg_list *msl, void *arg)
 }
 
 /*
- * Maps it above EAL's memory, where a secondary process can have it, too: the
- * kernel's choice lies among libraries and stacks, whose places differ. With
- * some room, in which DPDK's PCI bus does the same.
+ * Map an area above EAL memory, where a secondary process can also map it. The kernel would choose
+ * an address among libraries and stacks, whose places differ between processes. The distance to EAL
+ * memory leaves room for the PCI bus of DPDK, which does the same.
  */
 static void *
 map_above_memory(size_t size, int fd, uint64_t offset)
@@ -278,7 +278,7 @@ map_above_memory(size_t size, int fd, uint64_t offset)
 	for (tries = 0; tries < 16; tries++) {
 		addr = mmap((void *)next, size, PROT_READ | PROT_WRITE,
 				MAP_SHARED | MAP_FIXED_NOREPLACE, fd, offset);
-		/* Whatever the server says the size is, here it is known to be possible. */
+		/* mmap() has verified the size that the server sent, so the sum is valid. */
 		if (addr == MAP_FAILED && errno != EEXIST)
 			break;
 		next += RTE_ALIGN_CEIL(size, MAP_ALIGN);
@@ -341,9 +341,8 @@ place_bar(struct rte_vfio_user_device *dev, uint64_t *next, uint64_t end, uint64
 }
 
 /*
- * Sizes the BARs as PCI 3.0, 6.2.5.1 says: write ones, read back which bits
- * stick. The address that was there is kept; where there was none (no firmware
- * has run) one is given.
+ * Size the BARs as PCI 3.0, 6.2.5.1 describes: write ones, read back which bits are writable. Keep
+ * an address that is there. If there is none, because no firmware has run, assign one.
  */
 static int
 setup_bars(struct rte_vfio_user_device *dev)
@@ -365,7 +364,7 @@ setup_bars(struct rte_vfio_user_device *dev)
 		io_end += IO_WINDOW;
 	}
 
-	/* No decoding while the registers hold something else than addresses. */
+	/* No decoding while the registers hold anything else than addresses. */
 	ret = command_update(dev, 0, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	if (ret != 0)
 		goto broken;
@@ -408,7 +407,10 @@ setup_bars(struct rte_vfio_user_device *dev)
 		ret = vfu_client_region_info(priv->client, i, &region);
 		if (ret != 0)
 			goto broken;
-		/* The region's size is what can be accessed; configuration space may know less. */
+		/*
+		 * The region size is the accessible part; configuration space may have a smaller
+		 * one.
+		 */
 		bar->size = region.size;
 		if (sized != bar->size)
 			VFIO_USER_LOG(DEBUG, "%s: BAR%u: 0x%" PRIx64 " bytes by configuration "
@@ -439,7 +441,7 @@ setup_bars(struct rte_vfio_user_device *dev)
 						region.areas[a].size);
 		}
 		if (bar->nr_maps != 0) {
-			/* For secondary processes. */
+			/* Keep the file for secondary processes. */
 			priv->bar_files[i].fd = region.fd;
 			priv->bar_files[i].offset = region.fd_offset;
 		} else if (region.fd >= 0) {
@@ -458,7 +460,8 @@ broken:
 }
 
 /*
- * Makes the device ready for its driver's probe; claimed: without EAL's memory.
+ * Make the device ready for the probe of its driver.
+ * claimed: the device gets no EAL memory.
  */
 int
 vfio_user_device_start(struct rte_vfio_user_device *dev, bool claimed)
@@ -501,11 +504,10 @@ bars_unmap(struct rte_vfio_user_device *dev)
 }
 
 /*
- * Undoes open and start, or what a secondary process has instead, however far
- * they came. The device is silenced before its memory is taken away, and that
- * before the connection ends: after the reply to the last unmapping it does not
- * write any more, while a server that merely sees its client leave may still do
- * so for a moment.
+ * Undo open and start, or what a secondary process has instead, however far they came. First stop
+ * the device, then take its memory away, then end the connection. After the reply to the last
+ * DMA_UNMAP the device no longer writes. A server that merely notices that its client has gone may
+ * still write for a moment.
  */
 void
 vfio_user_device_close(struct rte_vfio_user_device *dev)

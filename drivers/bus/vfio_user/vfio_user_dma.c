@@ -3,45 +3,46 @@
  */
 
 /*
- * EAL's memory in the device's IOMMU.
+ * EAL memory in the IOMMU of the device.
  *
- * A device is given all of EAL's memory when it is attached, and from then on
- * each page that EAL adds and before EAL removes it (memory events). A mapping
- * is a piece of a file that the server maps, too.
+ * The bus gives a device all EAL memory when the device is attached. After that it gives each page
+ * that EAL adds, and takes each page before EAL removes it (memory events). A mapping is a piece of
+ * a file that the server also maps.
  *
- * How much is one mapping. Neighbours in file, virtual address and bus address
- * are merged, as far as EAL never gives them back: what it has from the start.
- * Later pages stay single, since they may be given back one by one, and the
- * protocol cannot take a page out of a mapping without taking the whole of it
- * away for a moment, in which the device would fault.
+ * Size of a mapping. The bus merges neighbours in file, virtual address and bus address if EAL
+ * never gives them back: the pages that EAL has from the start. Later pages stay single, because
+ * EAL may give them back one by one. The protocol cannot take one page out of a mapping without
+ * removing the whole mapping for a moment, in which the device would fault.
  *
- * Memory without a file (external memory, no memfd) is mapped all the same; the
- * server then asks for its contents by message, and the client's thread copies. It may ask so
- * for any memory that is mapped, file or not.
+ * Memory without a file (external memory, no memfd) is also mapped. The server then asks for its
+ * content by message, and the receiving thread of the client copies. A server may ask for any
+ * memory that is mapped, with or without a file.
  *
- * External memory. A heap's is given to the device when EAL adds it, list by list, as it is taken
- * back. EAL tells of that by an event before it marks the list as a heap's, and not at all without
- * hugepages: each mempool that is complete and each start of a port has all heaps looked at again,
- * since external buffers may be in one that no mempool is in. EAL may not know the memory that a
- * mempool was populated with. The bus therefore also gives the device the memory of each complete
- * mempool, as far as the device lacks it, until no mempool is in it (vfio_user_pool.c). A mapping
- * that the application makes by itself (rte_dev_dma_map()) goes before all of that.
+ * External memory. The bus gives the memory of a heap to the device when EAL adds it, list by list,
+ * as EAL later removes it. EAL sends the event before it marks the list as a heap, and without
+ * hugepages it sends none. Therefore the bus checks all heaps again when a mempool is complete and
+ * when a port starts; the latter because external buffers may be in a heap that no mempool is in.
+ * EAL may not know the memory that a mempool was populated with. Therefore the bus also gives the
+ * device the memory of each complete mempool, as far as the device lacks it, until no mempool is in
+ * it (vfio_user_pool.c). A mapping that the application makes by itself (rte_dev_dma_map()) takes
+ * precedence over all of that.
  *
- * A driver may have it otherwise. It claims the device, in its probe (then EAL's memory is taken
- * away, for good) or before it (then nothing is ever handed over), and what the driver maps
- * is all there is. Or it puts an I/O page table in front of the
- * mappings, if the server has such a thing: they stay, and lead nowhere by themselves.
+ * A driver may choose otherwise. It claims the device, in its probe (the bus then takes EAL memory
+ * away, for good) or before it (the bus then never hands any over), and the device reaches only
+ * what the driver maps. Or the driver puts an I/O page table in front of the mappings, if the
+ * server has the extension: the mappings stay, and are reached only through its entries.
+ *
+ *     priv->maps, priv->served --> trees of struct vfio_user_map, by bus address
+ *     priv->eal_maps           --> list of those that the bus made by itself (eal)
  *
  * Locks, in this order:
- *  - EAL's memory lock. Events arrive with it held for writing, our walk holds
- *    it for reading. So: the thread_unsafe calls only, and nothing is allocated
- *    from EAL in here.
- *  - dma_lock, ours: the list of attached devices and their tables. Held while
- *    the server's reply is waited for, which is bounded by the connection's
- *    time-out.
- *  - a device's served_lock, see vfio_user_private.h.
- * Nobody who holds dma_lock waits for EAL's lock of mempools, whose owner may be waiting for
- * memory, and so for dma_lock.
+ *  - The memory lock of EAL. Events arrive with it held for writing; our walk holds it for reading.
+ *    Therefore this file uses the thread_unsafe calls only, and allocates nothing from EAL.
+ *  - dma_lock: the list of attached devices and their tables. A thread holds it while it waits for
+ *    the reply of the server, which the time-out of the connection bounds.
+ *  - served_lock of a device, see vfio_user_private.h.
+ * No thread that holds dma_lock may wait for the EAL lock of mempools, because its owner may be
+ * waiting for memory, and so for dma_lock.
  */
 
 #include <assert.h>
@@ -70,11 +71,14 @@ static_assert(RTE_VFIO_USER_DMA_READ == VFU_DMA_READ && RTE_VFIO_USER_DMA_WRITE 
 
 static pthread_mutex_t dma_lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(, vfio_user_priv) dma_devices = TAILQ_HEAD_INITIALIZER(dma_devices);
-/* False if this process' memory stays as it is: legacy or without hugepages. */
+/* False if the memory of this process never changes: legacy memory, or without hugepages. */
 static bool memory_changes;
 static bool events_registered;
 
-/* Of a tree of mappings: those that overlap are the same to it, so that it holds none that do. */
+/*
+ * The order of a tree of mappings. Mappings that overlap compare equal, so that the tree never
+ * holds overlapping mappings.
+ */
 static int
 compare(const void *one, const void *other)
 {
@@ -121,7 +125,7 @@ served_del(struct vfio_user_priv *priv, struct vfio_user_map *map)
 	pthread_rwlock_unlock(&priv->served_lock);
 }
 
-/* Called with dma_lock held, as all that changes the tables. */
+/* Make one mapping. Every function that changes the tables requires dma_lock. */
 static int
 map_one(struct vfio_user_priv *priv, const struct vfio_user_map *what)
 {
@@ -131,7 +135,10 @@ map_one(struct vfio_user_priv *priv, const struct vfio_user_map *what)
 	if (map == NULL)
 		return -ENOMEM;
 	*map = *what;
-	/* First in the tables: the server may ask as soon as it knows of the mapping. */
+	/*
+	 * Before DMA_MAP, because the server may ask for the memory as soon as it knows the
+	 * mapping.
+	 */
 	ret = tree_add(&priv->maps, map);
 	if (ret != 0) {
 		free(map);
@@ -149,14 +156,17 @@ map_one(struct vfio_user_priv *priv, const struct vfio_user_map *what)
 	}
 	if (map->eal)
 		TAILQ_INSERT_TAIL(&priv->eal_maps, map, next);
-	/* The descriptor was borrowed: only what it says about the kind is kept. */
+	/*
+	 * The descriptor was borrowed, so only its sign is used from here on, except by
+	 * map_again().
+	 */
 	VFIO_USER_LOG(DEBUG, "%s: mapped va 0x%" PRIx64 " at bus 0x%" PRIx64 ", 0x%" PRIx64
 		" bytes%s", priv->dev->path, map->va, map->iova, map->len,
 		map->fd < 0 ? ", by message" : "");
 	return 0;
 }
 
-/* As if there had never been such a mapping. */
+/* Remove a mapping from all tables. */
 static void
 forget_one(struct vfio_user_priv *priv, struct vfio_user_map *map)
 {
@@ -167,7 +177,7 @@ forget_one(struct vfio_user_priv *priv, struct vfio_user_map *map)
 	free(map);
 }
 
-/* A server that has no such mapping keeps none: the device has lost it, as it should. */
+/* If the server has no such mapping, the device has lost it already, which is the purpose. */
 static int
 unmap_at_server(struct vfio_user_priv *priv, const struct vfio_user_map *map)
 {
@@ -185,7 +195,7 @@ unmap_one(struct vfio_user_priv *priv, struct vfio_user_map *map)
 	return ret;
 }
 
-/* The mapping with the lowest bus address of those in [iova, iova + len). */
+/* Return the mapping with the lowest bus address of those that overlap [iova, iova + len). */
 static struct vfio_user_map *
 first_map(const struct vfio_user_priv *priv, uint64_t iova, uint64_t len)
 {
@@ -198,7 +208,7 @@ first_map(const struct vfio_user_priv *priv, uint64_t iova, uint64_t len)
 	return first;
 }
 
-/* Maps of it what is not mapped. */
+/* Map the parts of the range that are not mapped yet. */
 static int
 map_gaps(struct vfio_user_priv *priv, const struct vfio_user_map *what)
 {
@@ -222,12 +232,12 @@ map_gaps(struct vfio_user_priv *priv, const struct vfio_user_map *what)
 	return ret;
 }
 
-/* Pages on their way to be one mapping, of one list where they are external. */
+/* Pages that are being merged into one mapping; external pages all come from the list msl. */
 struct walk {
 	struct vfio_user_priv *priv;
 	struct eal_run run; /* len 0: none */
 	const struct rte_memseg_list *msl;
-	bool pool;          /* given for the sake of a mempool */
+	bool pool;          /* given because of a mempool */
 };
 
 static int
@@ -254,7 +264,7 @@ walk_add(struct walk *w, const struct rte_memseg_list *msl, const struct rte_mem
 
 	if (ms->iova == RTE_BAD_IOVA)
 		return 0;
-	page.stays |= msl->external; /* as long as its neighbours in the list do */
+	page.stays |= msl->external; /* as long as its neighbours in the list */
 	if (w->run.len != 0 && w->run.stays && eal_run_continues(&w->run, &page) &&
 			w->run.iova + w->run.len == page.iova &&
 			(w->msl == msl || !(w->msl->external || msl->external))) {
@@ -270,7 +280,7 @@ walk_add(struct walk *w, const struct rte_memseg_list *msl, const struct rte_mem
 static int
 walk_page(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
 {
-	/* External memory that is no heap is its owner's to map (rte_dev_dma_map()). */
+	/* The owner of external memory that is no heap maps it (rte_dev_dma_map()). */
 	return !msl->external || msl->heap ? walk_add(arg, msl, ms) : 0;
 }
 
@@ -290,7 +300,7 @@ report_kept(const struct vfio_user_priv *priv, uint64_t va, int ret)
 			" that was given back: %s", priv->dev->path, va, strerror(-ret));
 }
 
-/* Pages of [va, va + len), which EAL has just added, or a mempool is in. */
+/* Give the device the pages of [va, va + len), which EAL has just added, or a mempool is in. */
 static void
 give_pages(struct vfio_user_priv *priv, uint64_t va, uint64_t len, bool pool)
 {
@@ -306,9 +316,9 @@ give_pages(struct vfio_user_priv *priv, uint64_t va, uint64_t len, bool pool)
 }
 
 /*
- * EAL takes [va, va + len) back. A mapping that reaches beyond it is one that
- * should have stayed; at EAL's own end even those go, and what is left of it is
- * given back to the device.
+ * EAL removes [va, va + len). A mapping that reaches beyond this range consists of pages that EAL
+ * should have kept. When EAL itself ends, it also removes those; the bus then gives the rest of the
+ * mapping back to the device.
  */
 static void
 remove_pages(struct vfio_user_priv *priv, uint64_t va, uint64_t len)
@@ -351,7 +361,7 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 	pthread_mutex_unlock(&dma_lock);
 }
 
-/* Whether [iova, iova + len) is part of external memory that the device was given at va. */
+/* Report whether [iova, iova + len) is part of external memory that the device has at va. */
 static bool
 is_external(const struct vfio_user_map *map, uint64_t va, uint64_t iova, uint64_t len)
 {
@@ -360,8 +370,9 @@ is_external(const struct vfio_user_map *map, uint64_t va, uint64_t iova, uint64_
 }
 
 /*
- * A piece of a mempool's memory. All of an external list is given at once: other mempools may be
- * in it, and on the same page. Of memory that EAL does not know, whole pages.
+ * Give a piece of the memory of a mempool. The bus gives all of an external list at once, because
+ * other mempools may be in it, and on the same page. It gives whole pages of memory that EAL does
+ * not know.
  */
 static void
 give_piece(struct vfio_user_priv *priv, const struct rte_mempool *mp, uint64_t va, uint64_t iova,
@@ -411,7 +422,7 @@ vfio_user_dma_give_pool(const struct rte_mempool *mp)
 	pthread_mutex_unlock(&dma_lock);
 }
 
-/* Removes heaps that EAL has no longer: it sent no event where memory does not change. */
+/* Unmap heaps that EAL no longer has: without memory events, nothing has reported their end. */
 static void
 sweep_heaps(struct vfio_user_priv *priv)
 {
@@ -436,7 +447,7 @@ give_heap(const struct rte_memseg_list *msl, void *arg)
 	return 0;
 }
 
-/* Called once, for the first list, with EAL's memory lock held. */
+/* Called once, for the first list, with the memory lock of EAL held. */
 static int
 heaps_walk(const struct rte_memseg_list *msl, void *arg)
 {
@@ -497,11 +508,14 @@ vfio_user_dma_take_pool(const struct iovec *gone, size_t nr_gone, const struct i
 	pthread_mutex_unlock(&dma_lock);
 }
 
-/* The walk holds EAL's memory lock, so that no page comes or goes between it and the list. */
+/*
+ * Map all memory and enter the device in the list. The walk holds the memory lock of EAL, so that
+ * no page comes or goes between the two steps.
+ */
 static int
 attach_walk(const struct rte_memseg_list *msl, void *arg)
 {
-	/* Called once, for the first list: all the rest is done in here. */
+	/* Called once, for the first list, which stands for all of them. */
 	struct walk *w = arg;
 	int ret;
 
@@ -522,8 +536,8 @@ vfio_user_dma_attach(struct vfio_user_priv *priv, bool claimed)
 	int ret;
 
 	/*
-	 * Outside of dma_lock: EAL's callback list has a lock of its own, which
-	 * is held while we are called. Devices come and go in one thread.
+	 * Not under dma_lock: the callback list of EAL has a lock of its own, which EAL holds while
+	 * it calls memory_event(). Devices come and go in one thread.
 	 */
 	if (!events_registered) {
 		ret = rte_mem_event_callback_register(EVENT_NAME, memory_event, NULL);
@@ -547,7 +561,7 @@ vfio_user_dma_detach(struct vfio_user_priv *priv)
 		pthread_mutex_lock(&dma_lock);
 		TAILQ_REMOVE(&dma_devices, priv, dma_next);
 		priv->dma_attached = false;
-		/* A lost device answers at once. */
+		/* If the device is lost, each call returns at once. */
 		while (priv->maps != NULL)
 			unmap_one(priv, *(struct vfio_user_map **)priv->maps);
 		pthread_mutex_unlock(&dma_lock);
@@ -561,7 +575,7 @@ vfio_user_dma_detach(struct vfio_user_priv *priv)
 	}
 }
 
-/* The file behind [va, va + len), where it is all one piece of one of EAL's. */
+/* Find the file of [va, va + len), if all of the range is one piece of one EAL file. */
 static void
 find_file(struct vfio_user_map *map)
 {
@@ -587,8 +601,8 @@ find_file(struct vfio_user_map *map)
 }
 
 /*
- * The owner of external memory maps it. The device keeps the rest of the memory that the bus gave
- * it unasked.
+ * Map external memory for its owner. The device keeps the rest of the memory that the bus gave it
+ * unasked.
  */
 static int
 map_over_external(struct vfio_user_priv *priv, const struct vfio_user_map *map)
@@ -709,10 +723,10 @@ map_again(const struct vfio_user_priv *priv, const struct vfio_user_map *map)
 }
 
 /*
- * All, or nothing: half of EAL's memory would be no state that anybody could go on from. But the
- * server has to play along: if it refuses to unmap a piece, and then to map again what it had
- * unmapped, the device can't reach that part any more, which is logged piece by piece. Pages
- * can't go meanwhile, with their files: their event waits for dma_lock.
+ * Claim all EAL memory, or none: a driver could not continue with half of it. This needs the
+ * server's cooperation: if it refuses to unmap a piece, and then to map again what it had unmapped,
+ * the device can no longer reach that part, and the bus logs each piece. Pages and their files
+ * cannot disappear in the meantime, because their event waits for dma_lock.
  */
 int
 rte_vfio_user_dma_claim(struct rte_vfio_user_device *dev)
@@ -729,7 +743,7 @@ rte_vfio_user_dma_claim(struct rte_vfio_user_device *dev)
 		if (ret != 0)
 			break;
 	}
-	/* Events that come from now on find it so. */
+	/* Before dma_lock is released: later events must find the device claimed. */
 	priv->dma_claimed |= ret == 0;
 	for (map = TAILQ_FIRST(&priv->eal_maps); map != kept; map = next) {
 		next = TAILQ_NEXT(map, next);
@@ -741,8 +755,8 @@ rte_vfio_user_dma_claim(struct rte_vfio_user_device *dev)
 }
 
 /*
- * The I/O page table. Its file is sealed: the server counts on that, and maps what it is given.
- * And it is the server's to read: what stands in the table is this process' alone to say.
+ * The I/O page table. Its file is sealed, because the server maps it and relies on its size. The
+ * server may only read it, because only this process decides about the entries.
  */
 
 static int
@@ -752,7 +766,7 @@ make_page_table(struct vfio_user_priv *priv, uint64_t base, size_t nr)
 	void *ptes;
 	int fd, ret;
 
-	/* A server that takes a second one would have the first, which is in use, forgotten. */
+	/* A second table, if the server took it, would replace the first one, which is in use. */
 	if (priv->ptes != NULL)
 		return -EEXIST;
 	fd = sealed_file_to_read("gantry-io-page-table", len, &ptes);
@@ -788,7 +802,7 @@ rte_vfio_user_dma_page_table(struct rte_vfio_user_device *dev, uint64_t base, si
 	return ret;
 }
 
-/* When the connection has ended. */
+/* Free the page table, after the connection has ended. */
 void
 vfio_user_dma_free(struct vfio_user_priv *priv)
 {
@@ -798,10 +812,10 @@ vfio_user_dma_free(struct vfio_user_priv *priv)
 }
 
 /*
- * The server's requests, in the client's thread. The library has checked that
- * the range lies in one mapping; here it is found again, since an unmapping may
- * be under way. The memory itself may have gone, where its owner has not told anybody: the kernel
- * copies, and says so.
+ * The requests of the server, in the receiving thread of the client. The library has checked that
+ * the range is in one mapping. This code looks the mapping up again, because an unmapping may be in
+ * progress. The memory itself may have gone, if its owner unmapped it without notice: so the kernel
+ * copies, and reports a fault instead of raising a signal.
  */
 
 static int
@@ -818,7 +832,7 @@ copy(const struct vfio_user_priv *priv, uint64_t iova, void *buf, size_t len, bo
 		process_vm_readv(getpid(), &ours, 1, &memory, 1, 0);
 	if (ret >= 0 || (errno != EPERM && errno != ENOSYS))
 		return ret == (ssize_t)len ? 0 : -EFAULT;
-	/* A sandbox without these calls. */
+	/* A sandbox forbids these calls: copy directly. */
 	if (to_memory)
 		memcpy(memory.iov_base, buf, len);
 	else

@@ -4,9 +4,9 @@
 
 /**
  * @file
- * What lib/dma needs of this bus, ready-made: for gantry_dma_params.ops, with the device as
- * gantry_dma_params.opaque. All of it stands in this header, for drivers: the bus knows nothing of
- * lib/dma, nor lib/dma of the bus.
+ * The operations that lib/dma needs of this bus, for gantry_dma_params.ops, with the device as
+ * gantry_dma_params.opaque. All of them are in this header, for drivers: the bus does not know
+ * lib/dma, and lib/dma does not know the bus.
  */
 
 #ifndef VFIO_USER_DMA_OPS_H
@@ -22,7 +22,7 @@
 static_assert(GANTRY_DMA_PTE_READ == RTE_VFIO_USER_DMA_READ &&
 	GANTRY_DMA_PTE_WRITE == RTE_VFIO_USER_DMA_WRITE, "one page table entry, two names");
 
-/* What the device may do with memory that is mapped so. */
+/* Return the permission of the device on memory that is mapped in that direction. */
 static inline uint32_t
 vfio_user_dma_prot(enum gantry_dma_dir dir)
 {
@@ -34,7 +34,7 @@ vfio_user_dma_prot(enum gantry_dma_dir dir)
 	case GANTRY_DMA_BIDIRECTIONAL:
 		return RTE_VFIO_USER_DMA_READ | RTE_VFIO_USER_DMA_WRITE;
 	default:
-		return 0; /* which the bus refuses */
+		return 0; /* the bus refuses this value */
 	}
 }
 
@@ -71,7 +71,7 @@ vfio_user_dma_ops_page_table(void *dev, gantry_dma_addr_t base, size_t nr, uint6
 }
 /** @endcond */
 
-/** The device's page table is an IOMMU: gantry_dma_params.has_iommu is true with these. */
+/** The page table of the device is an IOMMU: with these, gantry_dma_params.has_iommu is true. */
 static const struct gantry_dma_ops vfio_user_dma_ops = {
 	.name = "vfio-user",
 	.map = vfio_user_dma_ops_map,

@@ -5,20 +5,24 @@
 /*
  * Interrupts: MSI-X vectors as event file descriptors.
  *
- * The interrupt handle looks to a driver as vfio's does: vector 0 (the driver's
- * "other causes") is the handle's fd, vectors 1 and up (queues) are its efds.
- * The bus makes the descriptors and wires them once; a driver only assigns
- * vectors to causes. It calls neither rte_intr_efd_enable() nor
- * rte_intr_efd_disable(), which would replace or close them.
+ * The interrupt handle looks to a driver like that of vfio: vector 0 (the "other causes" of the
+ * driver) is the fd of the handle, vectors 1 and up (queues) are its efds. The bus creates and
+ * wires the descriptors once; a driver only assigns vectors to causes. A driver must call neither
+ * rte_intr_efd_enable() nor rte_intr_efd_disable(), which would replace or close them.
  *
- * The handle's type is VDEV: for vfio's own types EAL would do ioctls on a
- * kernel device that does not exist. EAL's interrupt thread does not read the
- * descriptor of a VDEV, so that a callback of the bus' own, registered before
- * any of the driver's, does it; a driver's callback is written as for vfio.
+ *     device --eventfd 0--> intr_handle.fd       --> interrupt thread of EAL: vector0_drain(),
+ *                                                    then the callback of the driver
+ *     device --eventfd n--> intr_handle.efds[n-1] --> a thread that waits for a queue
+ *     loss   --eventfd----> lost_handle           --> interrupt thread of EAL: lost_event()
  *
- * The end of a connection is noticed by whatever thread happens to use it. It
- * travels through one more event file descriptor to EAL's interrupt thread, for
- * drivers and applications expect such news there and nowhere else.
+ * The type of the handle is VDEV: for the types of vfio, EAL would make ioctls on a kernel device
+ * that does not exist. The interrupt thread of EAL does not read the descriptor of a VDEV.
+ * Therefore a callback of the bus, registered before every callback of the driver, reads it, and a
+ * driver can use the callback that it has for vfio.
+ *
+ * The thread that happens to use a connection notices its end. The notice travels through one more
+ * event file descriptor to the interrupt thread of EAL, because drivers and applications expect it
+ * from that thread only.
  */
 
 #include <errno.h>
@@ -51,7 +55,7 @@ drain(int fd)
 {
 	uint64_t count;
 
-	/* Nothing to read is no error: another reader was faster. */
+	/* An empty eventfd is no error: another reader was faster. */
 	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN && errno != EINTR)
 		VFIO_USER_LOG(ERR, "cannot read event file descriptor %d: %s", fd, strerror(errno));
 }
@@ -64,7 +68,7 @@ vector0_drain(void *arg)
 	drain(rte_intr_fd_get(dev->intr_handle));
 }
 
-/* MSI-X's enable bit (PCI 3.0, 6.8.2.3), which the kernel sets on a real device. */
+/* Set the enable bit of MSI-X (PCI 3.0, 6.8.2.3), which the kernel does for a real device. */
 static int
 msix_enable(struct vfio_user_priv *priv, bool on)
 {
@@ -114,7 +118,7 @@ vfio_user_intr_setup(struct vfio_user_priv *priv)
 		fds[i] = make_eventfd();
 		if (fds[i] < 0)
 			return fds[i];
-		/* From here on teardown finds it. */
+		/* From here on teardown finds the descriptor. */
 		if (i == 0) {
 			rte_intr_fd_set(handle, fds[i]);
 		} else {
@@ -163,7 +167,7 @@ vfio_user_intr_teardown(struct vfio_user_priv *priv)
 	dev->intr_handle = NULL;
 }
 
-/* Wakes EAL's interrupt thread. */
+/* Wake the interrupt thread of EAL. */
 void
 vfio_user_lost_again(struct vfio_user_priv *priv)
 {
@@ -176,7 +180,7 @@ vfio_user_lost_again(struct vfio_user_priv *priv)
 	pthread_mutex_unlock(&priv->lost_lock);
 }
 
-/* The client's thread, or any other: the connection is gone. */
+/* The connection is lost. Called by the receiving thread of the client, or any other thread. */
 void
 vfio_user_lost(void *opaque, const char *why)
 {
@@ -186,7 +190,7 @@ vfio_user_lost(void *opaque, const char *why)
 	vfio_user_lost_again(priv);
 }
 
-/* EAL's interrupt thread. */
+/* Runs in the interrupt thread of EAL. */
 static void
 lost_event(void *arg)
 {
@@ -195,11 +199,13 @@ lost_event(void *arg)
 	char name[RTE_DEV_NAME_MAX_LEN];
 
 	drain(rte_intr_fd_get(priv->lost_handle));
-	/* Not before the driver's probe has succeeded; probe_one() sees to it. */
+	/* Not before the probe of the driver has succeeded; probe_one() repeats the event then. */
 	if (dev->device.driver == NULL || priv->lost_told)
 		return;
 	priv->lost_told = true;
-	/* An application that hears of it may remove the device at once. */
+	/*
+	 * Copy the name first, because the application may remove the device inside the callback.
+	 */
 	strlcpy(name, dev->owner->name, sizeof(name));
 	if (dev->driver->lost != NULL)
 		dev->driver->lost(dev);
@@ -234,7 +240,7 @@ lost_close(struct rte_intr_handle *handle, void *arg)
 	close(rte_intr_fd_get(handle));
 }
 
-/* May come twice. Afterwards lost_event() does not run, and nobody writes to lost_fd. */
+/* May be called twice. After it, lost_event() does not run, and no thread writes to lost_fd. */
 void
 vfio_user_lost_teardown(struct vfio_user_priv *priv)
 {
@@ -246,7 +252,10 @@ vfio_user_lost_teardown(struct vfio_user_priv *priv)
 	pthread_mutex_unlock(&priv->lost_lock);
 
 	if (priv->lost_handle != NULL) {
-		/* Inside of lost_event() one cannot wait for its end: EAL does the rest. */
+		/*
+		 * Inside lost_event() this thread cannot wait for its end: EAL unregisters it
+		 * afterwards.
+		 */
 		if (rte_thread_is_intr() && rte_intr_callback_unregister_pending(priv->lost_handle,
 				lost_event, priv, lost_close) > 0)
 			fd = -1;

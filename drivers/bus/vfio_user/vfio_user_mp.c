@@ -5,26 +5,28 @@
 /*
  * Secondary processes.
  *
- * A device has one client, and that is the primary process. A secondary never
- * opens the socket. What it can have of a device is memory: EAL's, which it
- * shares anyway, and the areas of BARs that may be mapped. It maps these where
- * the primary has them, so that a pointer to a register that stands in shared
- * memory means the same in both; the primary puts them next to EAL's memory,
- * where a process that has just started has nothing else. If the place is taken
- * all the same, the secondary does without the device.
+ * A device has one client, and that is the primary process. A secondary process never opens the
+ * socket. It can have only the memory of a device: EAL memory, which it shares anyway, and the
+ * areas of BARs that may be mapped. It maps these at the addresses that they have in the primary
+ * process, so that a pointer to a register in shared memory is valid in both. The primary process
+ * puts them above EAL memory, where a process that has just started has nothing else. If the
+ * address is taken nevertheless, the secondary process does without the device.
  *
- * It asks the primary over EAL's IPC (rte_mp): which devices there are, what one
- * is, and then for each area where it lies and for its file descriptor. A
- * message has room for 256 bytes, hence one request an area.
+ *     secondary                    primary (IPC thread of EAL)
+ *     MP_LIST, index       ---->   the name of one device, for each index until -ENODEV
+ *     MP_DEVICE, name      ---->   ids and BARs
+ *     MP_MAP, bar, index   ---->   offset, size and address of one area, and its descriptor
  *
- * Everything else stays with the primary: registers by message, configuration
- * space, DMA mappings, interrupts. A secondary may be killed at any moment,
- * and would leave the device in the middle of whatever it was doing; a driver
- * that wants more asks its own other half.
+ * It asks the primary process over the IPC of EAL (rte_mp). A message has room for 256 bytes, so
+ * each area takes one request.
  *
- * Requests are answered in EAL's IPC thread, while devices come and go in
- * others: the list of what is shown has a lock, which is held while a device is
- * looked at, and never while something is waited for.
+ * Everything else remains with the primary process: registers by message, configuration space, DMA
+ * mappings, interrupts. A secondary process may be killed at any moment, and would leave the device
+ * in an undefined state. A driver that needs more asks its own half in the primary process.
+ *
+ * The IPC thread of EAL answers requests while devices come and go in other threads. shown_lock
+ * protects the list of devices that are shown. A thread holds it while it reads a device, and never
+ * while it waits.
  */
 
 #include <assert.h>
@@ -44,17 +46,17 @@
 #include "vfio_user_private.h"
 
 #define MP_NAME    "bus_vfio_user"
-#define MP_WAIT_S  5 /* as EAL itself does */
+#define MP_WAIT_S  5 /* seconds, as EAL itself waits */
 #define MP_MAX_MAPS RTE_DIM(((struct rte_vfio_user_bar *)0)->maps)
 
 enum mp_what {
-	MP_LIST,   /* the device number `index` of this bus: its name */
+	MP_LIST,   /* device number `index` of this bus: its name */
 	MP_DEVICE, /* the device that EAL knows by `name` */
-	MP_MAP,    /* its area number `index` of `bar` */
+	MP_MAP,    /* area number `index` of `bar` */
 };
 
 struct mp_request {
-	uint32_t tag; /* in the reply, too: it may answer what was not waited for any longer */
+	uint32_t tag; /* also in the reply, which may be a late one to an earlier request */
 	uint32_t what;
 	uint32_t bar;
 	uint32_t index;
@@ -79,19 +81,19 @@ struct mp_reply {
 	union {
 		char name[RTE_DEV_NAME_MAX_LEN];
 		struct mp_device device;
-		struct mp_map map; /* with its file descriptor */
+		struct mp_map map; /* comes with its file descriptor */
 	};
 };
 
 static_assert(sizeof(struct mp_request) <= RTE_MP_MAX_PARAM_LEN, "one message");
 static_assert(sizeof(struct mp_reply) <= RTE_MP_MAX_PARAM_LEN, "one message");
 
-/* What secondary processes may have. */
+/* The devices that secondary processes may attach. */
 static pthread_mutex_t shown_lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(, vfio_user_priv) shown = TAILQ_HEAD_INITIALIZER(shown);
 
 /*
- * The primary's side.
+ * The primary process.
  */
 
 static void
@@ -109,7 +111,7 @@ describe_device(const struct rte_vfio_user_device *dev, struct mp_device *d)
 	}
 }
 
-/* With shown_lock held. The descriptor is the caller's to close. */
+/* Called with shown_lock held. The caller must close the descriptor. */
 static int
 describe_map(const struct vfio_user_priv *priv, const struct mp_request *q, struct mp_map *map,
 		int *fd)
@@ -131,7 +133,7 @@ describe_map(const struct vfio_user_priv *priv, const struct mp_request *q, stru
 	return 0;
 }
 
-/* The other bus lists a device that one of its own devices owns. */
+/* If a device of another bus owns the device, that other bus lists it. */
 static bool
 is_listed(const struct vfio_user_priv *priv)
 {
@@ -165,7 +167,7 @@ describe_one(const struct mp_request *q, struct mp_reply *r, int *fd)
 	}
 }
 
-/* EAL's IPC thread. */
+/* Answer one request. Runs in the IPC thread of EAL. */
 static int
 answer(const struct rte_mp_msg *msg, const void *peer)
 {
@@ -193,8 +195,8 @@ answer(const struct rte_mp_msg *msg, const void *peer)
 }
 
 /*
- * Even without a device: a secondary that asks is to hear that there is none
- * rather than nothing at all.
+ * Answer requests from now on, even without a device, so that a secondary process that asks is
+ * informed that there is none, and does not wait in vain.
  */
 void
 vfio_user_mp_serve(void)
@@ -203,7 +205,7 @@ vfio_user_mp_serve(void)
 
 	if (serves)
 		return;
-	/* ENOTSUP: no IPC (--no-shconf, --in-memory), and so no secondaries. */
+	/* ENOTSUP: no IPC (--no-shconf, --in-memory), and therefore no secondary processes. */
 	serves = rte_mp_action_register(MP_NAME, answer) == 0 || rte_errno == ENOTSUP;
 	if (!serves)
 		VFIO_USER_LOG(WARNING, "secondary processes cannot use vfio-user devices: %s",
@@ -230,10 +232,10 @@ vfio_user_mp_hide(struct vfio_user_priv *priv)
 }
 
 /*
- * The secondary's side.
+ * The secondary process.
  */
 
-/* EAL scans its buses before it knows the frequency of its timer: rte_get_timer_hz() is 0 then. */
+/* Not rte_get_timer_hz(): it is 0 when EAL scans its buses, before it knows the timer frequency. */
 static uint64_t
 now_ms(void)
 {
@@ -244,14 +246,15 @@ now_ms(void)
 }
 
 /*
- * 0 and the answer, or -errno: the primary's, or because it does not answer. All questions of one
- * probe have the same end, so that a primary that answers each just in time is no reason to wait
- * for minutes.
+ * Send one request and wait for the answer. All requests of one probe share the deadline end_ms, so
+ * that a primary process which answers each just in time cannot make a probe last for minutes.
+ * @return 0 and the answer; or a negative errno value, from the primary process, or because it does
+ *   not answer
  */
 static int
 ask(struct mp_request *q, struct mp_reply *r, int *fd, uint64_t end_ms)
 {
-	/* EAL has one request of a name under way at a time. */
+	/* EAL permits one request of a name in flight at a time. */
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static uint32_t last_tag;
 	const struct timespec wait = { .tv_sec = MP_WAIT_S };
@@ -329,7 +332,7 @@ map_here(struct rte_vfio_user_device *dev, unsigned int index, const struct mp_m
 	if (addr != want) {
 		int ret = addr == MAP_FAILED ? -errno : -EEXIST;
 
-		/* A kernel before 4.17 takes the address for a mere wish. */
+		/* A kernel before 4.17 treats the address as a hint. */
 		if (addr != MAP_FAILED)
 			munmap(addr, map->size);
 		VFIO_USER_LOG(ERR, "%s: BAR%u: cannot be mapped at %p, where the primary process "
@@ -381,7 +384,7 @@ vfio_user_mp_attach(struct rte_vfio_user_device *dev)
 				return ret;
 			}
 			ret = map_here(dev, i, &area.map, fd);
-			close(fd); /* a mapping keeps its file */
+			close(fd); /* the mapping keeps the file */
 			if (ret != 0)
 				return ret;
 		}

@@ -3,9 +3,9 @@
  */
 
 /*
- * Mempools, for the sake of their memory: see "External memory" in vfio_user_dma.c. DPDK
- * reports each that is complete, and each that is about to be freed. The device keeps those parts
- * of a freed mempool's memory that other mempools are in.
+ * Mempools, because of their memory: see "External memory" in vfio_user_dma.c. DPDK reports each
+ * mempool that is complete, and each that is about to be freed. When a mempool is freed, the device
+ * keeps those parts of its memory that other mempools are in.
  */
 
 #include <errno.h>
@@ -17,18 +17,18 @@
 
 #include "vfio_user_private.h"
 
-/* One event at a time. Outside of all other locks. */
+/* One event at a time. A thread takes this lock before all others. */
 static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool pool_events;
 
 struct pieces {
 	struct iovec *list;
 	size_t nr;
-	const struct rte_mempool *but; /* not of this one */
+	const struct rte_mempool *but; /* collect() skips this one */
 	bool failed;
 };
 
-/* A mempool keeps all of the external list that it is in. */
+/* Return the memory that a mempool keeps mapped: all of an external list that it is in. */
 static struct iovec
 kept(const struct rte_mempool_memhdr *hdr)
 {
@@ -56,7 +56,7 @@ collect(struct rte_mempool *mp, void *arg)
 	}
 	p->list = list;
 	STAILQ_FOREACH(hdr, &mp->mem_list, next) {
-		if (p->nr < max) /* one may just be added */
+		if (p->nr < max) /* the mempool may be growing: stay inside the list */
 			p->list[p->nr++] = kept(hdr);
 	}
 }
@@ -68,7 +68,7 @@ pool_event(enum rte_mempool_event event, struct rte_mempool *mp, void *arg)
 
 	pthread_mutex_lock(&pool_lock);
 	if (event == RTE_MEMPOOL_EVENT_READY) {
-		rte_vfio_user_dma_give_heaps(); /* its buffers may be in one (pinned external) */
+		rte_vfio_user_dma_give_heaps(); /* for pinned external buffers */
 		vfio_user_dma_give_pool(mp);
 	} else {
 		collect(mp, &gone);
@@ -88,7 +88,7 @@ give(struct rte_mempool *mp, void *arg)
 		vfio_user_dma_give_pool(mp);
 }
 
-/* A device was attached: what mempools there are, and will be. */
+/* A device was attached: give it the memory of the mempools that exist, and of later ones. */
 void
 vfio_user_pool_attach(void)
 {

@@ -2,6 +2,10 @@
  * Copyright (c) 2026 The gantry authors
  */
 
+/*
+ * Declarations that the files of the bus share. The theory is in bus_vfio_user.c.
+ */
+
 #ifndef VFIO_USER_PRIVATE_H
 #define VFIO_USER_PRIVATE_H
 
@@ -22,58 +26,65 @@ extern int vfio_user_logtype;
 #define VFIO_USER_LOG(level, fmt, ...) \
 	rte_log(RTE_LOG_ ## level, vfio_user_logtype, "vfio_user: " fmt "\n", ##__VA_ARGS__)
 
-/** One DMA_MAP that the device has. */
+/**
+ * A DMA_MAP that the device has. The descriptor fd is borrowed: if eal is set, it is valid as long
+ * as EAL has the pages; else only its sign is valid after the mapping is made.
+ */
 struct vfio_user_map {
-	TAILQ_ENTRY(vfio_user_map) next; /**< of EAL's */
+	TAILQ_ENTRY(vfio_user_map) next; /**< in eal_maps, if eal is set */
 	uint64_t va, iova, len;
-	int fd;          /**< only told from -1: the server has no file and asks us by message */
-	uint64_t offset; /**< in the file */
+	int fd;          /**< -1: no file, the server asks by message; else see below */
+	uint64_t offset; /**< in the file, bytes */
 	uint32_t prot;   /**< RTE_VFIO_USER_DMA_* */
-	bool eal;        /**< given without being asked for: EAL's memory, or a mempool's */
-	bool external;   /**< of that, what another owner may map, too */
-	bool pool;       /**< of that, what a mempool is in and no event tells of */
+	bool eal;        /**< the bus mapped it by itself: memory of EAL or of a mempool */
+	bool external;   /**< with eal: external memory, which its owner may also map */
+	bool pool;       /**< with eal: a mempool is in it, and no memory event reports its end */
 };
 
-/** What the bus knows of a device beyond what drivers see. In the primary process only. */
+/** The state of a device that drivers do not see. In the primary process only. */
 struct vfio_user_priv {
 	struct rte_vfio_user_device *dev;
 	struct vfu_client *client;
 	uint16_t msix_cap;             /**< offset in configuration space; 0: none */
 	bool irqs_wired;
 	struct {
-		int fd;          /**< behind the BAR's mapped areas; -1: none is mapped */
-		uint64_t offset; /**< of the BAR's byte 0 in it */
+		int fd;          /**< file of the mapped areas of the BAR; -1: none is mapped */
+		uint64_t offset; /**< of byte 0 of the BAR in fd, bytes */
 	} bar_files[VFIO_USER_MAX_BARS];
 
-	/* The end of the connection on its way to EAL's interrupt thread. */
+	/* Carries the loss of the connection to the interrupt thread of EAL. */
 	int lost_fd;
 	struct rte_intr_handle *lost_handle;
-	pthread_mutex_t lost_lock;     /* lost_fd, between who closes it and who writes to it */
+	pthread_mutex_t lost_lock;     /* so that no thread writes to lost_fd after it is closed */
 	bool lost_told;
 
-	/* vfio_user_dma.c: under its lock. */
+	/* Protected by dma_lock in vfio_user_dma.c. */
 	TAILQ_ENTRY(vfio_user_priv) dma_next;
 	bool dma_attached;
-	bool dma_claimed;              /* what is EAL's is not mapped any more */
-	void *maps;                    /* tsearch()'s, by bus address */
+	bool dma_claimed;              /* the bus no longer maps EAL memory */
+	void *maps;                    /* tsearch() tree of vfio_user_map, by bus address */
 	TAILQ_HEAD(, vfio_user_map) eal_maps;
 	void *ptes;                    /* the I/O page table; NULL: none */
 	size_t ptes_len;
 
 	/*
-	 * The maps again, for requests that arrive in the client's thread. A lock of its own,
-	 * held while bytes are copied and never while a reply is waited for: the thread that
-	 * would bring the reply is the one that takes it.
+	 * The maps again, for requests that arrive in the receiving thread of the client. They have
+	 * a lock of their own, which is held while bytes are copied and never while a thread waits
+	 * for a reply, because the thread that would bring the reply is the one that takes this
+	 * lock.
 	 */
 	pthread_rwlock_t served_lock;
-	void *served;                  /* tsearch()'s, by bus address */
+	void *served;                  /* as maps */
 
-	/* vfio_user_mp.c: under its lock. */
+	/* Protected by shown_lock in vfio_user_mp.c. */
 	TAILQ_ENTRY(vfio_user_priv) mp_next;
 	bool mp_shown;
 };
 
-/* All messages of one probe together, and of one closing: the server chooses how many those are. */
+/*
+ * Limits for all messages of one probe together, and of one closing, milliseconds, because the
+ * server chooses how many messages these are.
+ */
 #define VFIO_USER_PROBE_MS 60000
 #define VFIO_USER_CLOSE_MS 10000
 
@@ -82,7 +93,7 @@ int vfio_user_device_open(struct rte_vfio_user_device *dev);
 int vfio_user_device_start(struct rte_vfio_user_device *dev, bool claimed);
 void vfio_user_device_close(struct rte_vfio_user_device *dev);
 
-/* vfio_user_mp.c: the primary's side, then a secondary's */
+/* vfio_user_mp.c: the primary process, then a secondary */
 void vfio_user_mp_serve(void);
 void vfio_user_mp_show(struct vfio_user_priv *priv);
 void vfio_user_mp_hide(struct vfio_user_priv *priv);
@@ -94,7 +105,10 @@ int vfio_user_dma_attach(struct vfio_user_priv *priv, bool claimed);
 void vfio_user_dma_detach(struct vfio_user_priv *priv);
 void vfio_user_dma_free(struct vfio_user_priv *priv);
 void vfio_user_dma_give_pool(const struct rte_mempool *mp);
-/* Takes memory given for mempools back: in the pieces that are gone, and in none that are left. */
+/*
+ * Take back memory given for mempools, if it overlaps a piece that is gone and no piece that is
+ * left.
+ */
 void vfio_user_dma_take_pool(const struct iovec *gone, size_t nr_gone, const struct iovec *left,
 		size_t nr_left);
 int vfio_user_dma_read(void *opaque, uint64_t iova, void *buf, size_t len);
