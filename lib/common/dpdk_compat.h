@@ -4,8 +4,8 @@
 
 /**
  * @file
- * Everything that differs between the DPDK releases gantry builds with
- * (22.11, 24.11, 25.11, 26.07), and nothing else.
+ * All differences between the DPDK releases that gantry builds with (22.11, 24.11, 25.11, 26.07),
+ * and nothing else.
  */
 
 #ifndef GANTRY_DPDK_COMPAT_H
@@ -18,8 +18,8 @@
 #include <rte_version.h>
 
 /*
- * The size of a list of packet types is passed along since 24.07
- * (dev_supported_ptypes_get); before, it ended with RTE_PTYPE_UNKNOWN.
+ * Since 24.07 the driver returns the size of a list of packet types (dev_supported_ptypes_get);
+ * before, RTE_PTYPE_UNKNOWN ended the list.
  */
 #if RTE_VERSION >= RTE_VERSION_NUM(24, 7, 0, 0)
 #define GANTRY_PTYPES_ARG , size_t *nb_ptypes
@@ -29,7 +29,7 @@
 #define GANTRY_PTYPES_RETURN(list) (list)
 #endif
 
-/* Per-queue statistics have a structure of their own since 25.11 (stats_get). */
+/* Since 25.11 the statistics of a queue have a structure of their own (stats_get). */
 #if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
 #define GANTRY_QSTATS_ARG , struct eth_queue_stats *qstats
 #define GANTRY_QSTATS(stats) (qstats)
@@ -38,21 +38,21 @@
 #define GANTRY_QSTATS(stats) (stats)
 #endif
 
-/* rx_queue_count() can report errors since 25.11. */
+/* Since 25.11 rx_queue_count() can report errors. */
 #if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
 typedef int gantry_rx_queue_count_t;
 #else
 typedef uint32_t gantry_rx_queue_count_t;
 #endif
 
-/* A driver's name for tools that read its file; numbered by its user until 25.11. */
+/* The driver name for tools that read the plugin file; until 25.11 the caller numbers it. */
 #if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
 #define GANTRY_PMD_EXPORT_NAME(name) RTE_PMD_EXPORT_NAME(name)
 #else
 #define GANTRY_PMD_EXPORT_NAME(name) RTE_PMD_EXPORT_NAME(name, __COUNTER__)
 #endif
 
-/* Telemetry's unsigned numbers were called u64 until 23.03. */
+/* Until 23.03 telemetry called unsigned numbers u64. */
 #if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
 #define GANTRY_TEL_UINT_VAL RTE_TEL_UINT_VAL
 #define gantry_tel_add_array_uint rte_tel_data_add_array_uint
@@ -62,10 +62,10 @@ typedef uint32_t gantry_rx_queue_count_t;
 #endif
 
 /*
- * Since 26.07 a bus' operations are given the bus, and EAL looks for a driver in the bus' own
- * list, by match, before it has a device probed. A bus that knows what fits only when it has
- * connected puts one driver there that matches any device, and chooses itself. EAL writes to
- * a device after its unplug, so that the bus must keep it.
+ * Since 26.07 EAL passes the bus to the operations of a bus, and searches the list of drivers of
+ * the bus, by match, before it has a device probed. A bus that knows the right driver only after it
+ * has connected puts one driver into that list, which matches any device, and chooses by itself.
+ * EAL writes to a device after its unplug, so the bus must keep the device.
  */
 #if RTE_VERSION >= RTE_VERSION_NUM(26, 7, 0, 0)
 #define GANTRY_BUS_ONLY_ARG struct rte_bus *bus

@@ -3,9 +3,9 @@
  */
 
 /*
- * EAL's memory, page by page, in runs of pages that are one piece of one file: what a device
- * can be given by one mapping. Who calls this holds EAL's memory lock, or knows that the memory is
- * in use and stays: the lock is not taken here.
+ * EAL memory, page by page, in runs: neighbouring pages that are one piece of one file, and that
+ * one mapping can give to a device. The caller must hold the memory lock of EAL, or know that the
+ * memory is in use and stays, because these functions do not take the lock.
  */
 
 #ifndef EAL_RUN_H
@@ -20,14 +20,19 @@
 struct eal_run {
 	uintptr_t va;
 	rte_iova_t iova;  /* of the first page */
-	size_t len;       /* bytes; 0: none */
-	size_t page;      /* of them bytes that are a page */
-	int fd;           /* the file that it is all in, EAL's; -1: none is known */
-	size_t offset;    /* in it */
-	bool stays;       /* EAL does not give it back; false: it may, each page alone */
+	size_t len;       /* bytes; 0: the run is empty */
+	size_t page;      /* bytes of one page */
+	int fd;           /* file of the whole run, owned by EAL; -1: unknown */
+	size_t offset;    /* of the first page in the file, bytes */
+	bool stays;       /* EAL keeps the run; false: it may give each page back */
 };
 
-/** The page that va lies in, and its list; NULL: EAL has none there now. */
+/**
+ * Return the page that contains va, and its list.
+ * @param va   an address
+ * @param msl  [out] the list; NULL: the address is not in an EAL list
+ * @return NULL: EAL has no page there now
+ */
 static inline struct rte_memseg *
 eal_page_at(uintptr_t va, const struct rte_memseg_list **msl)
 {
@@ -38,14 +43,19 @@ eal_page_at(uintptr_t va, const struct rte_memseg_list **msl)
 	return ms != NULL && ms->len != 0 ? ms : NULL;
 }
 
-/** A page. @p changes: EAL's memory comes and goes, where it isn't marked to stay. */
+/**
+ * Return the run of one page.
+ * @param msl      the list of the page
+ * @param ms       the page
+ * @param changes  whether EAL adds and removes memory, except for pages that are marked to stay
+ */
 static inline struct eal_run
 eal_run_of(const struct rte_memseg_list *msl, const struct rte_memseg *ms, bool changes)
 {
 	struct eal_run run = { .va = (uintptr_t)ms->addr, .iova = ms->iova, .len = ms->len,
 		.page = ms->len, .fd = -1 };
 
-	if (msl->external) /* its owner's, which may take it back */
+	if (msl->external) /* its owner may take it back */
 		return run;
 	run.stays = !changes || (ms->flags & RTE_MEMSEG_FLAG_DO_NOT_FREE);
 	run.fd = rte_memseg_get_fd_thread_unsafe(ms);
@@ -54,7 +64,9 @@ eal_run_of(const struct rte_memseg_list *msl, const struct rte_memseg *ms, bool 
 	return run;
 }
 
-/** Whether next is the neighbour of run, in virtual addresses and in the file, and of its kind. */
+/**
+ * Report whether next follows run, in virtual addresses and in the file, and is of the same kind.
+ */
 static inline bool
 eal_run_continues(const struct eal_run *run, const struct eal_run *next)
 {

@@ -2,6 +2,10 @@
  * Copyright (c) 2026 The gantry authors
  */
 
+/*
+ * A file for reports: see output_file.h.
+ */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -26,14 +30,14 @@ output_file_probe(const char *path, struct stat *st, bool *created)
 
 	*created = fd >= 0;
 	if (fd < 0 && errno == EEXIST) {
-		/* A symbolic link may lead nowhere yet. */
+		/* A symbolic link may lead to a file that does not exist yet. */
 		*created = stat(path, st) != 0 && errno == ENOENT;
 		fd = open(path, how, 0666);
 	}
 	if (fd < 0)
 		return -errno;
 	ret = fstat(fd, st) != 0 ? -errno : 0;
-	/* Captures that a daemon reads or writes are locked (lib/igb_model/capture_*.c). */
+	/* A daemon locks the captures that it reads or writes (lib/igb_model/capture_*.c). */
 	if (ret == 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
 		ret = -EBUSY;
 	if (ret != 0) {
@@ -74,7 +78,7 @@ is_descriptor(const struct stat *st, int fd)
 	return fstat(fd, &other) == 0 && other.st_dev == st->st_dev && other.st_ino == st->st_ino;
 }
 
-/* Whether a neighbour of the file can be made, which will take its place. */
+/* Report whether a temporary file can be created next to the file, to replace it. */
 static bool
 folder_is_writable(const char *path)
 {
@@ -101,7 +105,7 @@ output_file_open(const char *path, struct output_file *out, const char **why)
 		return fd;
 	}
 	if (S_ISREG(st.st_mode) && is_descriptor(&st, STDOUT_FILENO)) {
-		close(fd); /* as "-": what was printed before stays */
+		close(fd); /* as "-": keep what was printed before */
 		return 0;
 	}
 	if (S_ISREG(st.st_mode) && is_descriptor(&st, STDIN_FILENO)) {
@@ -141,8 +145,9 @@ ms_left(const struct timespec *end)
 }
 
 /*
- * A reader that has stopped reading holds nobody up for long; all of it is written in limit_ms, or
- * in any time if that is 0. A pipe that poll() calls writable takes PIPE_BUF bytes at once.
+ * Write all of the text within limit_ms; 0: see struct output_file. A reader that has stopped
+ * reading therefore blocks the caller only for a bounded time. A pipe that poll() reports writable
+ * takes PIPE_BUF bytes at once.
  */
 static int
 write_all(int fd, const char *text, size_t len, unsigned int limit_ms)
@@ -179,7 +184,7 @@ overwrite(const char *path, const char *text, size_t len, unsigned int limit_ms)
 	return ret;
 }
 
-/* A mount point, and another user's file in /tmp, can be written to, and not be replaced. */
+/* A mount point, or a file of another user in /tmp, can be written but not replaced. */
 int
 output_file_replace(const char *path, const char *text, size_t len, unsigned int limit_ms)
 {

@@ -3,12 +3,12 @@
  */
 
 /*
- * A file that the user names for a report, which is written minutes or hours later.
+ * A file that the user names for a report, which the program writes minutes or hours later.
  *
- * At the start it is found out whether it can be written, and nothing of it is changed.
- * A regular file is replaced as a whole, so that a reader sees the old or the new one;
- * symbolic links are followed first. Standard output, a pipe and a terminal are written to as
- * they are, and so is a file in a folder where no other can be made, or that cannot be replaced.
+ * At the start the program checks whether it can write the file, and changes nothing in it. It
+ * replaces a regular file as a whole, so that a reader sees the old or the new one; it follows
+ * symbolic links first. It writes in place to standard output, a pipe or a terminal, to a file in a
+ * folder where it cannot create another one, and to a file that it cannot replace.
  */
 
 #ifndef OUTPUT_FILE_H
@@ -21,54 +21,66 @@
 
 struct output_file {
 	int fd;       /* open since the start; -1: the file is replaced */
-	char *path;   /* fd -1: of the file itself */
-	bool regular; /* fd: emptied before it is written */
+	char *path;   /* if fd is -1: path of the file itself, without links */
+	bool regular; /* if fd is valid: truncate it before each write */
 	/*
-	 * For a reader to take all of it, milliseconds. 0: 2 s for each part, and any time on
+	 * Time for a reader to take all of it, milliseconds. 0: 2 s for each part, and no limit on
 	 * standard output.
 	 */
 	unsigned int limit_ms;
-	/* fd -1: who replaces the file; NULL: this process, by output_file_replace() */
+	/*
+	 * If fd is -1: the function that replaces the file; NULL: output_file_replace(), in this
+	 * process.
+	 */
 	int (*replace)(const char *path, const char *text, size_t len, unsigned int limit_ms);
 };
 
 /**
- * Opens a file for writing without changing a byte of it, and makes it if there is none.
- * Never blocks.
+ * Open a file for writing without changing it, and create it if it does not exist. Never blocks.
  *
- * @param created  [out] it was made: output_file_unmake() removes it
- * @return its descriptor, or a negative errno value; -EBUSY: a capture in use elsewhere
+ * @param path     of the file
+ * @param st       [out] its properties
+ * @param created  [out] whether the call created it; output_file_unmake() removes it
+ * @retval -EBUSY  the file is a capture that another process uses
+ * @return its descriptor, owned by the caller; or another negative errno value
  */
 int output_file_probe(const char *path, struct stat *st, bool *created);
 
-/** @return what an error of output_file_probe() means, a constant */
+/** Return the meaning of an error of output_file_probe(), a string that must not be freed. */
 const char *output_file_why(const char *path, int err);
 
-/** Removes the file that @p path leads to, through symbolic links. */
+/** Remove the file that @p path leads to, through symbolic links. */
 void output_file_unmake(const char *path);
 
 /**
- * @param path  "-": standard output
- * @param why   [out] on error, why it cannot be written: a constant
+ * Prepare a file for later reports. Check that it can be written.
+ * @param path  of the file; "-": standard output
+ * @param out   [out] close it by output_file_close()
+ * @param why   [out] on error, the reason, a constant
  * @return 0 or a negative errno value
  */
 int output_file_open(const char *path, struct output_file *out, const char **why);
 
 /**
- * Writes a document as JSON, the whole of the file. May be called again.
- * @param how  flags of json_dumps()
+ * Write a document as JSON; it becomes the whole content of the file. May be called again.
+ * @param out       opened by output_file_open()
+ * @param document  the document, owned by the caller
+ * @param how       flags of json_dumps()
  * @return 0 or a negative errno value
  */
 int output_file_write(struct output_file *out, const json_t *document, size_t how);
 
 /**
- * Replaces a regular file as a whole, or writes over it if it cannot be replaced.
+ * Replace a regular file as a whole, or overwrite it if it cannot be replaced.
+ * @param path      of the file
+ * @param text      the new content
+ * @param len       bytes
  * @param limit_ms  as in struct output_file
  * @return 0 or a negative errno value
  */
 int output_file_replace(const char *path, const char *text, size_t len, unsigned int limit_ms);
 
-/** Closes, frees. One that was not opened, with fd -1, is fine. */
+/** Close and free. A struct with fd -1 that was never opened is allowed. */
 void output_file_close(struct output_file *out);
 
 #endif /* OUTPUT_FILE_H */

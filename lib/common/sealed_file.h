@@ -3,8 +3,9 @@
  */
 
 /*
- * A file in memory that is shared with another process: whoever gets its descriptor can't take
- * pages away from under the others (SIGBUS), nor add any; nor write, where it is for reading.
+ * A sealed file in memory, shared with another process. A process that gets its descriptor can
+ * neither take pages away (which would raise SIGBUS in the others) nor add any; nor can it write,
+ * if the file is for reading.
  */
 
 #ifndef SEALED_FILE_H
@@ -18,7 +19,7 @@
 #include <unistd.h>
 
 #ifndef F_SEAL_FUTURE_WRITE
-#define F_SEAL_FUTURE_WRITE 0x0010 /* linux/fcntl.h, from Linux 5.1 on */
+#define F_SEAL_FUTURE_WRITE 0x0010 /* in linux/fcntl.h since Linux 5.1 */
 #endif
 
 static inline bool
@@ -28,10 +29,11 @@ sealed_file_seal(int fd, int more)
 }
 
 /**
- * @param name   what /proc/PID/maps says
+ * Create a sealed file.
+ * @param name   shown in /proc/PID/maps
  * @param len    bytes, all zero
- * @param flags  of memfd_create(), beyond those that this needs
- * @return the descriptor, or -errno
+ * @param flags  of memfd_create(), in addition to those that this function sets
+ * @return the descriptor, owned by the caller; or a negative errno value
  */
 static inline int
 sealed_file(const char *name, size_t len, unsigned int flags)
@@ -48,9 +50,11 @@ sealed_file(const char *name, size_t len, unsigned int flags)
 }
 
 /**
- * One that is written by the mapping made here, and otherwise only read.
- * @param map  set to that mapping, len bytes; the caller's to munmap()
- * @return a descriptor that is open for reading, or -errno
+ * Create a sealed file that only the mapping made here can write.
+ * @param name  shown in /proc/PID/maps
+ * @param len   bytes, all zero
+ * @param map   [out] that mapping, len bytes; the caller must munmap() it
+ * @return a descriptor that is open for reading, owned by the caller; or a negative errno value
  */
 static inline int
 sealed_file_to_read(const char *name, size_t len, void **map)
@@ -64,8 +68,9 @@ sealed_file_to_read(const char *name, size_t len, void **map)
 	if (ftruncate(fd, (off_t)len) == 0)
 		*map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	/*
-	 * Who has a descriptor for reading can open the file anew for writing, if it may write it
-	 * (proc(5), /proc/PID/fd): that is what the seal is against, where the kernel has it.
+	 * A process with a descriptor for reading can open the file again for writing, if the mode
+	 * of the file permits it (proc(5), /proc/PID/fd). F_SEAL_FUTURE_WRITE prevents that, if the
+	 * kernel has it.
 	 */
 	if (*map != MAP_FAILED && (sealed_file_seal(fd, F_SEAL_FUTURE_WRITE) ||
 			(errno == EINVAL && sealed_file_seal(fd, 0)))) {

@@ -3,8 +3,8 @@
  */
 
 /*
- * Standard input, output and error, where the caller has closed one (">&-"): the next file
- * that a program opens would take its place, and what is printed would go there.
+ * Standard input, output and error, if the caller has closed one of them (">&-"): the next file
+ * that a program opens would get its number, and the program would print into that file.
  */
 
 #ifndef STD_FDS_H
@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 /**
- * Takes the places of those that are closed, before any file is opened. Their use fails with
- * EBADF as before: each is opened for the other direction.
+ * Reserve the numbers of those that are closed; call it before any file is opened. A use of them
+ * still fails with EBADF, because each is opened for the other direction. Exits on failure.
  */
 static inline void
 std_fds_reserve(void)
@@ -23,7 +23,7 @@ std_fds_reserve(void)
 	int fd;
 
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && /* open() takes the lowest that is free: this one */
+		if (fcntl(fd, F_GETFD) < 0 && /* open() returns the lowest free number: this one */
 				open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
 			_exit(1);
 }

@@ -6,8 +6,9 @@
 #define UNINITIALIZED_H
 
 /*
- * A local variable that the compiler must not set to zero (-ftrivial-auto-var-init): a large one
- * of a function that runs for each burst, and that writes each element before it reads it.
+ * Exempts a local variable from zero initialisation by the compiler (-ftrivial-auto-var-init). For
+ * a large variable of a function that runs for each burst, and that writes each element before it
+ * reads it.
  */
 #if defined(__has_attribute) && __has_attribute(uninitialized)
 #define GANTRY_UNINITIALIZED __attribute__((uninitialized))
