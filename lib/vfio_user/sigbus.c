@@ -35,10 +35,7 @@ static struct sigaction previous;
 static struct vfu_server *_Atomic servers[MAX_SERVERS];
 
 __thread const struct vfu_server *vfu_sigbus_touches __attribute__((tls_model("initial-exec")));
-/*
- * This thread is in the handler that was installed before ours. That one may do nothing else than
- * call ours.
- */
+/* This thread is in the previous handler, which may do nothing else than call this one. */
 static __thread bool passed_on __attribute__((tls_model("initial-exec")));
 
 /*

@@ -22,12 +22,12 @@
  * Probe. Firmware and a kernel have prepared a PCI device before its driver sees it. Here nothing
  * has prepared the device, and the bus does that work, in this order:
  *
- *   connect, find a driver for the ids     vfio_user_device.c, here
+ *   connect, find a driver for the ids     vfio_user_device.c, this file
  *   size and address the BARs, map the     vfio_user_device.c
  *     areas of them that may be mapped
  *   hand EAL memory to the device          vfio_user_dma.c
  *   memory decoding, bus mastering, MSI-X  vfio_user_device.c, vfio_user_intr.c
- *   the probe of the driver                here
+ *   the probe of the driver                this file
  *
  * The bus undoes this in the reverse order. The connection belongs to the device object from open
  * to close. The bus believes nothing that the server sends: it checks sizes, offsets and capability
@@ -39,7 +39,7 @@
  *   -------------------------  ---------------  ---------------------------------------------------
  *   before the driver's probe  the bus          all EAL memory, unless the driver claims the device
  *   EAL adds, removes pages    the bus          these pages, by a memory event
- *   a mempool is complete      the bus          its memory, by a mempool event, if EAL lacks it
+ *   a mempool is complete      the bus          its memory, as far as the device lacks it
  *   a port starts              the driver       heaps of external memory that the device lacks, by
  *                                               rte_vfio_user_dma_give_heaps()
  *   rte_dev_dma_map()          the application  external memory, by the operation dma_map below
@@ -60,8 +60,8 @@
  *                                          maps, served --> trees of struct vfio_user_map
  *                                          lost_handle --> eventfd to the interrupt thread of EAL
  *
- * Threads and locking. Devices come and go in one thread, so the lists here have no lock. The other
- * threads that enter the bus are: the receiving thread of each client (DMA_READ, DMA_WRITE,
+ * Threads and locking. Devices come and go in one thread at a time, so the lists have no lock. The
+ * other threads that enter the bus are: the receiving thread of each client (DMA_READ, DMA_WRITE,
  * loss), the interrupt thread of EAL (vector 0, loss), the IPC thread of EAL (secondary processes),
  * and any thread of the application that allocates memory (events) or calls the functions of
  * bus_vfio_user_driver.h. The file that shares data with them describes its locks.

@@ -515,7 +515,7 @@ vfio_user_dma_take_pool(const struct iovec *gone, size_t nr_gone, const struct i
 static int
 attach_walk(const struct rte_memseg_list *msl, void *arg)
 {
-	/* Called once, for the first list, which stands for all of them. */
+	/* Called once, for the first list, which represents all of them. */
 	struct walk *w = arg;
 	int ret;
 

@@ -33,7 +33,7 @@ extern int vfio_user_logtype;
 struct vfio_user_map {
 	TAILQ_ENTRY(vfio_user_map) next; /**< in eal_maps, if eal is set */
 	uint64_t va, iova, len;
-	int fd;          /**< -1: no file, the server asks by message; else see below */
+	int fd;          /**< -1: no file, the server asks by message; else see above */
 	uint64_t offset; /**< in the file, bytes */
 	uint32_t prot;   /**< RTE_VFIO_USER_DMA_* */
 	bool eal;        /**< the bus mapped it by itself: memory of EAL or of a mempool */
