@@ -36,18 +36,18 @@
 #include "thread.h"
 
 #define VFU_POSTED_BYTES (256u * 1024)
-#define LOOK_MS          20 /* the control thread looks whether it is to stop */
+#define LOOK_MS          20 /* the control thread checks whether it must stop */
 
 enum access_kind { ACCESS_WRITE, ACCESS_READ, ACCESS_IRQ };
 
 struct vfu_access {
 	struct vfu_access *next;
 	enum access_kind kind;
-	uint64_t iova;     /* ACCESS_IRQ: the index */
-	uint32_t len;      /* ACCESS_IRQ: the vector */
+	uint64_t iova;     /* for ACCESS_IRQ: the index */
+	uint32_t len;      /* for ACCESS_IRQ: the vector */
 	uint64_t writes;   /* ACCESS_IRQ: behind so many */
-	unsigned int slot; /* ACCESS_READ */
-	uint8_t data[];    /* ACCESS_WRITE */
+	unsigned int slot; /* for ACCESS_READ */
+	uint8_t data[];    /* for ACCESS_WRITE */
 };
 
 int
@@ -78,7 +78,7 @@ vfu_async_fini(struct vfu_server *s)
 	pthread_cond_destroy(&a->progress);
 }
 
-/* The slot has what the DMA thread read; under the lock. */
+/* Put the result of the DMA thread into the slot. Called with the lock held. */
 static void
 fill_slot(struct vfu_slot *slot, uint8_t *data, int ret)
 {
@@ -172,7 +172,10 @@ dma_thread(void *arg)
 			atomic_fetch_sub(&a->posted, 1);
 		a->done++;
 		pthread_mutex_unlock(&a->lock);
-		/* Polling threads take the lock: nothing that may last happens under it. */
+		/*
+		 * Polling threads take the lock, so nothing that may take long happens while it is
+		 * held.
+		 */
 		pthread_cond_broadcast(&a->progress);
 		free(access);
 		pthread_mutex_lock(&a->lock);
@@ -195,7 +198,7 @@ vfu_async_start(struct vfu_server *s)
 	return ret;
 }
 
-/* Under the lock; data is a write's. False: out of memory. */
+/* Queue an access, with a copy of data for a write. Lock held. False: out of memory. */
 static bool
 enqueue(struct vfu_async *a, const struct vfu_access *what, const void *data)
 {
@@ -306,7 +309,7 @@ vfu_dma_busy(struct vfu_server *s)
 	return atomic_load_explicit(&s->async.bytes, memory_order_relaxed) > VFU_POSTED_BYTES;
 }
 
-/* Waits for a->progress; the caller has looked at what it waits for under the lock. */
+/* Wait for a->progress. The caller has checked its condition with the lock held. */
 static void
 wait_progress(struct vfu_async *a)
 {
@@ -352,7 +355,7 @@ vfu_async_forget_client(struct vfu_server *s)
 		a->done++;
 		free(access);
 	}
-	while (a->done < a->queued) /* the one that is under way */
+	while (a->done < a->queued) /* the access in flight */
 		wait_progress(a);
 	for (unsigned int i = 0; i < VFU_DMA_SLOTS; i++) {
 		free(a->slots[i].data);

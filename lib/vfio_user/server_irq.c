@@ -35,7 +35,7 @@
 
 #include "server_priv.h"
 
-/* Ended operations that the kernel keeps until they are collected. */
+/* Completed operations that the kernel keeps until the server collects them. */
 #define SIGNALS_KEPT 64
 
 /*
@@ -54,7 +54,7 @@ now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-/* Never blocks, whatever the client does to its eventfd. */
+/* Signal an eventfd. Never blocks, whatever the client does to it. */
 static void
 signal_eventfd(struct vfu_server *s, int fd)
 {
@@ -70,7 +70,9 @@ signal_eventfd(struct vfu_server *s, int fd)
 	struct iocb *cbs[] = { &cb };
 	struct io_event ended[SIGNALS_KEPT];
 
-	/* Another thread may take the place that was made; not forever. */
+	/*
+	 * Another thread may take the room that was made, so try again, a bounded number of times.
+	 */
 	for (unsigned int i = 0; i < 16; i++) {
 		if (syscall(SYS_io_submit, s->aio, 1L, cbs) == 1 || errno != EAGAIN)
 			return;
@@ -137,7 +139,10 @@ raise_irq(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector)
 	}
 	if (atomic_load(&irqs->masked[vector])) {
 		atomic_store(&irqs->pending[vector], true);
-		/* Whoever unmasks looks at pending after that; one of us sees the other. */
+		/*
+		 * An unmask clears masked, then looks at pending; so one of the two threads sees
+		 * the other.
+		 */
 		if (atomic_load(&irqs->masked[vector]) ||
 				!atomic_exchange(&irqs->pending[vector], false))
 			return true;
@@ -180,14 +185,14 @@ vfu_server_irq(struct vfu_server *server, unsigned int irq_index, unsigned int v
 {
 	if (irq_index >= VFU_SRV_IRQS || vector >= server->irqs[irq_index].count)
 		return false;
-	/* An interrupt says that the writes before it are done. */
+	/* An interrupt means that the writes before it are done, so it must not pass them. */
 	if (!vfu_async_posted(server) && !vfu_irq_is_slow(server))
 		return raise_measured(server, irq_index, vector);
 	return __atomic_load_n(&server->irqs[irq_index].fds[vector], __ATOMIC_RELAXED) >= 0 &&
 		vfu_async_irq(server, irq_index, vector);
 }
 
-/* A message that was raised while it was masked is sent now. */
+/* Unmask a vector, and send a message that was raised while it was masked. */
 static void
 unmask(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector)
 {
@@ -209,8 +214,8 @@ vfu_server_irq_mask(struct vfu_server *server, unsigned int irq_index, unsigned 
 }
 
 /*
- * Edge-triggered: the client wakes this thread once for each of its writes. An eventfd that is
- * readable for ever (EFD_SEMAPHORE) would otherwise keep it busy.
+ * Edge-triggered: each write of the client wakes this thread once. An eventfd that is readable
+ * forever (EFD_SEMAPHORE) would otherwise keep the thread busy.
  */
 static int
 set_unmask_fd(struct vfu_server *s, int fd)
@@ -219,7 +224,10 @@ set_unmask_fd(struct vfu_server *s, int fd)
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
 
 	if (irqs->unmask_fd >= 0) {
-		/* The client has the file open as well: closing it here ends no watch. */
+		/*
+		 * The client also has the file open, so closing the descriptor alone does not end
+		 * the watch.
+		 */
 		epoll_ctl(s->unmask_epoll, EPOLL_CTL_DEL, irqs->unmask_fd, NULL);
 		vfu_closer_close(s->closer, irqs->unmask_fd);
 	}
@@ -237,7 +245,7 @@ vfu_irq_take_unmask(struct vfu_server *s)
 
 	if (epoll_wait(s->unmask_epoll, &ev, 1, 0) != 1)
 		return false;
-	/* O_NONBLOCK is the client's to clear, and so is the event: it may be gone again. */
+	/* The client can clear O_NONBLOCK, and can take the event away: it may be gone again. */
 	if (preadv2(irqs->unmask_fd, &v, 1, -1, RWF_NOWAIT) == sizeof(count))
 		return true;
 	if (errno != EAGAIN)
@@ -269,7 +277,7 @@ vfu_server_irq_pending(const struct vfu_server *server, unsigned int irq_index,
 	return atomic_load(&server->irqs[irq_index].pending[vector]);
 }
 
-/* Puts fds (NULL: none) in place of what start to start + count - 1 are wired to. */
+/* Replace the descriptors of vectors start to start + count - 1 by fds (NULL: none). */
 static int
 wire(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t start, uint32_t count, int *fds)
 {
@@ -302,7 +310,7 @@ wire(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t start, uint32_t count
 void
 vfu_irq_unwire_all(struct vfu_server *s)
 {
-	/* No memory needed here: this has to work always. */
+	/* Allocates no memory, because it must always succeed. */
 	atomic_store(&s->irq_debt, 0);
 	set_unmask_fd(s, -1);
 	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
@@ -351,7 +359,10 @@ vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint8_t 
 		return -EINVAL;
 
 	if (set->count == 0) {
-		/* "A count (and start) of 0 [...] disables all interrupts of the index." */
+		/*
+		 * The specification: "A count (and start) of 0 [...] disables all interrupts of the
+		 * index."
+		 */
 		*why = "SET_IRQS: a count of 0 goes with start 0, DATA_NONE, ACTION_TRIGGER";
 		if (set->start != 0 || kind != VFIO_IRQ_SET_DATA_NONE ||
 				action != VFIO_IRQ_SET_ACTION_TRIGGER)
