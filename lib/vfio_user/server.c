@@ -338,9 +338,7 @@ do_version(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, str
 	r->why = "VERSION: a second one";
 	if (conn->versioned)
 		return -EINVAL;
-	/*
-	 * After an error from here on, the two sides would only guess what the other understands.
-	 */
+	/* After an error below, neither side knows what the other understands. */
 	r->drop = true;
 	r->why = "VERSION: too short";
 	if (msg->len < sizeof(*v))

@@ -20,8 +20,9 @@
  * (after which no polling thread holds a pointer), unmaps the memory, and replies.
  *
  * A replaced table stays linked behind the current one until a grace period has passed, so that
- * the SIGBUS handler recognises its memory as a client's (sigbus.c). It is freed after the next
- * grace period, because a thread may have followed the link just before it was cut.
+ * the SIGBUS handler recognises its memory as client memory (sigbus.c). The control thread frees
+ * the table after the next grace period, because a thread may have followed the link just before it
+ * was cut.
  */
 
 #include <errno.h>
