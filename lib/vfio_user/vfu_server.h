@@ -340,9 +340,8 @@ bool vfu_dma_by_message(struct vfu_server *server);
 bool vfu_dma_busy(struct vfu_server *server);
 /**
  * Wait until every access that was queued before the call is done, or the server stops or drops its
- * client. For devices with a thread of
- * their own, which may wait for the client. The caller is offline for RCU during the wait, so a
- * pointer of vfu_dma_ptr() must not be used after the call.
+ * client. For devices with a thread of their own, which may wait for the client. The caller is
+ * offline for RCU during the wait, so a pointer of vfu_dma_ptr() must not be used after the call.
  */
 void vfu_dma_wait(struct vfu_server *server);
 
