@@ -274,8 +274,8 @@ void vfu_server_dma_for_each(struct vfu_server *server,
  * @param prot    the access: VFU_DMA_READ or VFU_DMA_WRITE
  * @return the address in this process; NULL if one entry does not map the whole range for that
  *   access, if the range has no file descriptor, if its pages are neighbours only in the I/O page
- *   table, or if a posted write is queued. The caller then uses vfu_dma_read() or
- *   vfu_dma_write(), which serve every case.
+ *   table, if a posted write is queued, or if the client truncated its memory. The caller then uses
+ *   vfu_dma_read() or vfu_dma_write(), which serve every case.
  */
 void *vfu_dma_ptr(struct vfu_server *server, uint64_t iova, size_t len, uint32_t prot);
 

@@ -36,13 +36,13 @@
  *     priv->eal_maps           --> list of those that the bus made by itself (eal)
  *
  * Locks, in this order:
- *  - The memory lock of EAL. Events arrive with it held for writing; our walk holds it for reading.
- *    Therefore this file uses the thread_unsafe calls only, and allocates nothing from EAL.
+ *  - The memory lock of EAL. Events arrive with it held for writing; attach_walk() runs with it held
+ *    for reading. Therefore this file uses the thread_unsafe calls only, and allocates nothing from EAL.
  *  - dma_lock: the list of attached devices and their tables. A thread holds it while it waits for
  *    the reply of the server, which the time-out of the connection bounds.
  *  - served_lock of a device, see vfio_user_private.h.
- * No thread that holds dma_lock may wait for the EAL lock of mempools, because its owner may be
- * waiting for memory, and so for dma_lock.
+ * No thread that holds dma_lock may wait for the EAL lock of mempools, because the thread that
+ * holds that lock may be waiting for memory, and so for dma_lock.
  */
 
 #include <assert.h>
