@@ -36,8 +36,9 @@
  *     priv->eal_maps           --> list of those that the bus made by itself (eal)
  *
  * Locks, in this order:
- *  - The memory lock of EAL. Events arrive with it held for writing; attach_walk() runs with it held
- *    for reading. Therefore this file uses the thread_unsafe calls only, and allocates nothing from EAL.
+ *  - The memory lock of EAL. Events arrive with it held for writing; attach_walk() runs with it
+ *    held for reading. Therefore this file uses the thread_unsafe calls only, and allocates nothing
+ *    from EAL.
  *  - dma_lock: the list of attached devices and their tables. A thread holds it while it waits for
  *    the reply of the server, which the time-out of the connection bounds.
  *  - served_lock of a device, see vfio_user_private.h.
