@@ -24,7 +24,7 @@
  */
 #define FDS_PORT     (32 + 2 * 253)
 
-/* Reads a number from a file; anything else there ("max"), or no such file, is UINT64_MAX. */
+/* Read a number from a file. UINT64_MAX: the file does not exist, or holds no number ("max"). */
 static uint64_t
 read_number(const char *path)
 {
@@ -39,7 +39,7 @@ read_number(const char *path)
 	return value;
 }
 
-/* The lowest memory.max from this process' cgroup up (cgroup v2). */
+/* Return the lowest memory.max of this process's cgroup and its parents (v2), in bytes. */
 static uint64_t
 cgroup_memory(void)
 {

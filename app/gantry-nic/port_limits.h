@@ -25,9 +25,13 @@ struct limits {
 void limits_get(struct limits *limits);
 
 /*
- * Gives each port a share of what the ports with values of their own leave: max_maps, max_fds,
- * max_mem. On error returns a negative errno value and one line in err (SPEC_ERR_LEN); 1 if a line
- * there says what is scarce.
+ * Divide the rest that ports with explicit values leave equally among the others: max_maps,
+ * max_fds, max_mem.
+ *
+ * @param err  SPEC_ERR_LEN bytes: one line, if the result is not 0
+ * @retval 0  done
+ * @retval 1  done, but err names a scarce resource
+ * @return a negative errno value, if a port is left with less than it needs
  */
 int limits_divide(const struct limits *limits, struct port_spec *specs, unsigned int nr, char *err);
 

@@ -6,25 +6,30 @@
  * Memory without a file descriptor: accesses that take as long as the client likes.
  *
  * The server reaches such memory by DMA_READ and DMA_WRITE messages. A polling thread serves other
- * devices, so it never waits for a client's answer. A thread of the server's, the DMA thread, sends
- * the messages and waits; it starts with the first mapping that has no file descriptor. A polling
- * thread only queues accesses for it, by the rules of PCI Express (PCIe 2.1, 2.4.1):
+ * devices, so it never waits for an answer of the client. A thread of the server, the DMA thread,
+ * sends the messages and waits; it starts with the first mapping that has no file descriptor. A
+ * polling thread only queues accesses for it, by the rules of PCI Express (PCIe 2.1, 2.4.1):
  *
  *  - A write is posted. vfu_dma_write() copies the data into the queue and returns.
- *  - A read is split. The first vfu_dma_read() queues a request in the caller's slot and returns
- *    -EAGAIN; a later one with the same arguments returns the data.
- *  - Nothing passes a posted write. As long as one is queued, all accesses and interrupts go
- *    through the queue, also those that need no message.
+ *  - A read is split. The first vfu_dma_read() queues a request in the slot of the caller and
+ *    returns -EAGAIN; a later call with the same arguments returns the data.
+ *  - No access passes a posted write. As long as one is queued, all accesses and interrupts go
+ *    through the queue, including those that need no message.
  *  - The reply to a command of the client pushes what the device did before: the control thread
- *    sends it after all that was queued (vfu_dma_wait()). So a register read completes behind the
- *    writes, and after DMA_UNMAP, a reset, or the end of a queue nothing comes any more.
+ *    sends it after everything that was queued (vfu_dma_wait()). So a register read completes
+ *    behind the writes, and no access follows a DMA_UNMAP, a reset, or the end of a queue.
+ *
+ *     polling thread                    DMA thread                     client
+ *       vfu_dma_write() --copy-->  first --> vfu_access  --DMA_WRITE-->
+ *       vfu_dma_read(): -EAGAIN -->      --> vfu_access  --DMA_READ--->
+ *       vfu_dma_read(): data  <-- slots[slot]  <-------------reply-----
+ *
+ * The user of the queue bounds it: a device that has queued VFU_POSTED_BYTES is busy
+ * (vfu_dma_busy()) and starts nothing new until the client has answered.
  *
  * The DMA thread also sends the interrupts of a client whose eventfds take long to signal
- * (vfu_irq_is_slow()).
- *
- * The queue is bounded by its user: a device that has queued VFU_POSTED_BYTES is busy
- * (vfu_dma_busy()) and starts nothing new until the client has answered. An interrupt that is queued
- * behind the same writes already is not queued again, as an eventfd holds it only once.
+ * (vfu_irq_is_slow()). An interrupt that is already queued behind the same writes is not queued
+ * again, because an eventfd holds it only once.
  */
 
 #include <errno.h>
@@ -45,7 +50,7 @@ struct vfu_access {
 	enum access_kind kind;
 	uint64_t iova;     /* for ACCESS_IRQ: the index */
 	uint32_t len;      /* for ACCESS_IRQ: the vector */
-	uint64_t writes;   /* ACCESS_IRQ: behind so many */
+	uint64_t writes;   /* ACCESS_IRQ: the number of writes queued before it */
 	unsigned int slot; /* for ACCESS_READ */
 	uint8_t data[];    /* for ACCESS_WRITE */
 };
@@ -125,7 +130,7 @@ carry_out(struct vfu_server *s, struct vfu_access *access)
 	vfu_rcu_offline();
 }
 
-/* Takes the first access out of the queue, under the lock; NULL: there is none. */
+/* Remove the first access from the queue, under the lock. NULL: the queue is empty. */
 static struct vfu_access *
 dequeue(struct vfu_server *s)
 {

@@ -3,22 +3,20 @@
  */
 
 /*
- * Interrupts: which vector is wired to which of the client's event file
- * descriptors. Polling threads read a vector's descriptor and write to it between
- * two quiescent states; so the control thread, which replaces descriptors, closes
- * an old one after a grace period.
+ * Interrupts: the event file descriptor of the client that each vector is wired to. Polling threads
+ * read the descriptor of a vector and signal it between two quiescent states. Therefore the control
+ * thread, which replaces descriptors, closes an old one after a grace period.
  *
- * An event is not signalled by write(): that blocks while the counter is full,
- * and whether it may is said by O_NONBLOCK, a flag which the client shares and can
- * clear at any moment. The kernel itself signals an eventfd without ever waiting
- * (a full counter stays full), and does so on behalf of whoever asks to be told so
- * of the end of an asynchronous operation (io_submit(2), IOCB_FLAG_RESFD). So an
- * interrupt is a read from /dev/null, which ends at once, and whose end the
- * client's eventfd is told.
+ * The server does not signal an event by write(): write() blocks while the counter is full, unless
+ * O_NONBLOCK is set, and the client shares that flag and can clear it at any moment. The kernel
+ * itself signals an eventfd without ever waiting (a full counter stays full), on behalf of a
+ * process that asks for a notice of the end of an asynchronous operation (io_submit(2),
+ * IOCB_FLAG_RESFD). So an interrupt is an asynchronous read from /dev/null, which ends at once, and
+ * whose end the kernel signals to the eventfd of the client.
  *
- * The kernel wakes all that wait for an eventfd, however many, in the thread that signals it. The
- * polling threads measure how long that takes. If a client's interrupts take longer than usual by
- * SLOW_NS in all, its DMA thread sends them from then on.
+ * The kernel wakes all waiters of an eventfd, however many, in the thread that signals it. The
+ * polling threads measure how long that takes. If the interrupts of a client exceed the usual time
+ * by SLOW_NS in all, its DMA thread sends them from then on.
  */
 
 #include <errno.h>
@@ -39,8 +37,8 @@
 #define SIGNALS_KEPT 64
 
 /*
- * An interrupt takes about 1 us. What it takes beyond USUAL_NS is debt, which the quick ones pay off:
- * the host, too, may take the core away in one.
+ * An interrupt takes about 1 us. Time beyond USUAL_NS is debt, which quick interrupts pay off,
+ * because the host may also take the core away during one.
  */
 #define USUAL_NS 20000
 #define SLOW_NS  20000000
@@ -164,7 +162,7 @@ vfu_irq_is_slow(const struct vfu_server *s)
 		atomic_load(&s->async.started);
 }
 
-/* Raises an interrupt in a polling thread. Two threads may do so: an update that is lost is small. */
+/* Raise an interrupt in a polling thread. Two threads may race here: a lost update is small. */
 static bool
 raise_measured(struct vfu_server *s, unsigned int index, unsigned int vector)
 {
@@ -393,7 +391,7 @@ vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint8_t 
 			return ret;
 		}
 		if (nr_fds != 0)
-			vfu_async_start(s); /* if there is no thread, polling threads send them all */
+			vfu_async_start(s); /* if no thread starts, polling threads send all interrupts */
 		ret = wire(s, irqs, set->start, set->count, nr_fds == 0 ? NULL : fds);
 		goto changed;
 	}

@@ -156,7 +156,7 @@ struct vfu_irqs {
 	int *fds;               /* RCU: by vector; -1: not wired */
 	atomic_bool *masked;
 	atomic_bool *pending;   /* raised while masked; for messages only */
-	uint64_t *queued;       /* in the DMA thread's queue, behind so many writes; 0: no; its lock */
+	uint64_t *queued;       /* the number of writes before it in the queue; 0: not queued; async.lock */
 	/*
 	 * INTx is a level, not a message. Signalling it masks it, and the server does not remember
 	 * a raise while it is masked. After an unmask, the device raises it again if the cause is
@@ -195,7 +195,7 @@ struct vfu_async {
 	uint64_t queued, done;       /* accesses since the server started */
 	_Atomic size_t bytes;        /* of queued writes */
 	_Atomic unsigned int posted; /* writes and interrupts in flight */
-	uint64_t writes;             /* that were ever queued; from 1 on */
+	uint64_t writes;             /* ever queued, counted from 1 */
 	struct vfu_slot slots[VFU_DMA_SLOTS];
 };
 
@@ -229,14 +229,14 @@ struct vfu_server {
 	unsigned int nr_retired;     /* replaced tables linked behind the current one */
 	uint64_t dma_size;
 	uint32_t nr_maps;            /* windows and the page table; at most desc.limits.max_maps */
-	uint64_t mapped;             /* bytes of these, hugetlbfs aside: at most desc.limits.max_mem */
+	uint64_t mapped;             /* bytes of these except hugetlbfs: at most desc.limits.max_mem */
 	char why[VFU_ERR_LEN];       /* control thread: the reason that vfu_why() formatted */
 	atomic_int peer;             /* process that connected last; 0: not known */
 
 	struct vfu_async async;
 
 	struct vfu_irqs irqs[VFU_SRV_IRQS];
-	_Atomic uint64_t irq_debt;   /* ns that this client's interrupts took beyond the usual */
+	_Atomic uint64_t irq_debt;   /* ns that this client's interrupts exceeded USUAL_NS */
 	unsigned long aio;           /* the aio_context_t of the kernel; signals eventfds */
 	struct vfu_closer *closer;   /* for the sockets of clients, and descriptors from them */
 	int null_fd;
@@ -344,8 +344,8 @@ int vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint
 		size_t len, int *fds, unsigned int nr_fds, const char **why);
 void vfu_irq_unwire_all(struct vfu_server *s);
 /*
- * Whether signalling this client's eventfds has taken so long that only the DMA thread does it; a new
- * client begins without debt.
+ * Return whether signalling this client's eventfds has taken so long that only the DMA thread
+ * signals them. A new client begins without debt.
  */
 bool vfu_irq_is_slow(const struct vfu_server *s);
 /* Any RCU reader. */
