@@ -3,8 +3,8 @@
  */
 
 /*
- * A play is a forked process with its own EAL. What a bug corrupts ends with the process, and a
- * crash is an outcome. The process writes its observations to memory that it shares with its
+ * A play is a forked process with its own EAL. Its end also ends all damage that a bug has done,
+ * and a crash is an outcome. The process writes its observations to memory that it shares with its
  * parent.
  */
 

@@ -335,7 +335,7 @@ interrupts_that_take_long_are_the_dma_threads(void **state)
 		close(copies[i]);
 	}
 
-	/* The next client begins anew. */
+	/* The next client begins without debt. */
 	close(s);
 	wait_until(dev.detached == dev.attached);
 	s = raw_attach(&dev);

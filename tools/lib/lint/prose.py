@@ -18,7 +18,7 @@ WORDS = [
     (r'\bmeanwhile\b', 'concurrently, in the meantime'),
     (r'\blets? (?:it |them |him )?go\b', 'release, free, hand back'),
     (r'\b(?:accus(?:e|es|ed|ation)|blam(?:e|es|ed))\b', 'attribute, report'),
-    (r"\bEAL's\b", "EAL memory, EAL's name only as a subject: rephrase"),
+    (r"\bof EAL's(?= *[.,;:)\n])|\bEAL's memory\b", 'EAL memory'),
     (r"\bone's own\b|\bof (?:its|his|their|our) own's\b", 'its own; a custom ...'),
     (r"\b\w+'s \w+'s\b", 'no chain of possessives'),
     (r', too\b(?=[.;:)]|$)', '"also" before the verb'),
@@ -64,6 +64,7 @@ def document(text):
     """(line, paragraph); blocks of code are left out."""
     text = re.sub(r'(?ms)^ *```.*?^ *```', lambda m: '\n' * m[0].count('\n'), text)
     text = re.sub(r'(?m)(?<=::\n\n)(?:[ \t]+[^\n]*\n|\n)+', lambda m: '\n' * m[0].count('\n'), text)
+    text = re.sub(r'(?m)(?<=\n\n)(?: {4}[^\n]*\n|\n)+', lambda m: '\n' * m[0].count('\n'), text)
     for m in re.finditer(r'(?s)\S.*?(?=\n\s*\n|\n *[|*-] |$(?![\s\S]))', text):
         yield text.count('\n', 0, m.start()) + 1, m[0]
 
@@ -88,7 +89,7 @@ def check(files):
         for line, part in parts(name, text):
             plain = CODE_FONT.sub(lambda m: 'x' * len(m[0]), part)
             for pattern, instead in WORDS:
-                for m in re.finditer(pattern, plain, re.I):
+                for m in re.finditer(r'(?<![.>])(?:%s)(?![(\[])' % pattern, plain, re.I):
                     yield name, line + plain.count('\n', 0, m.start()), '"%s": %s' % (m[0].strip(', '), instead)
             for m in BEGINNINGS.finditer(plain):
                 yield name, line + plain.count('\n', 0, m.start()), \
