@@ -17,6 +17,19 @@
  * process punches a hole into it, or the kernel swaps it in. In the meantime the core is idle. A
  * direction in which that happened rests for several times as long as the thread slept.
  *
+ * Nothing bounds such a sleep, so that a poller has several threads (workers). One is active and
+ * polls all directions. One watches it, and the others wait to watch. If the active thread begins
+ * no poll for WATCH_NS, the watcher takes over: it becomes active, and the former thread keeps only
+ * the direction that it is stuck in. When that thread returns, it hands the direction back and
+ * becomes a watcher.
+ *
+ *     active -- begins no poll --> stuck -- poll ends --> waits to watch --> watches --> active
+ *
+ * The active thread announces a direction before it checks whether it still is active, and the
+ * watcher makes itself active before it reads which direction that is. So a former thread starts no
+ * poll of another direction, and grace periods of other devices need not wait for it
+ * (vfu_rcu_restrict()).
+ *
  * As long as a client is attached to any of its devices, the thread keeps its core busy, as a NIC
  * keeps its own. With no client at all no doorbell can be rung, so that it sleeps, 1 ms at a time.
  */
@@ -24,6 +37,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,24 +72,45 @@
 #define REST_TIMES  4
 #define REST_NS_MAX 400000000
 
-/* The account of a direction. */
-struct share {
+/* ns between two looks of the watcher. The active thread is stuck if it began no poll in between. */
+#define WATCH_NS 4000000
+/* Threads of a poller: one more than may be stuck at the same time. */
+#define WORKERS_MAX 4
+
+struct worker;
+
+/* A direction with its account. The active thread owns it, or the thread that is stuck in it. */
+struct entry {
+	struct wire_dir *dir;
+	struct vfu_server *servers[2]; /* of the devices at its ends */
+	unsigned int nr_servers;
 	uint64_t cost;      /* ns of polls since directions with frames have shared the thread */
 	uint64_t quiet;     /* ns of its polls since it had a frame */
 	uint64_t rests;     /* until this time */
+	uint64_t begun;     /* when its last poll began */
+	_Atomic(struct worker *) stuck; /* in its poll, and no longer active; NULL: none */
+};
+
+struct worker {
+	struct poller *poller;
+	pthread_t thread;
+	long sleeps;        /* of the thread, as of the last check */
+	void *reader;       /* of vfu_rcu_self(), while it is active or stuck */
+	_Atomic uint64_t beat; /* polls that it began */
+	_Atomic unsigned int in; /* the entry of the last one */
 };
 
 struct poller {
-	pthread_t thread;
-	bool running;
-	bool stop;          /* atomic */
+	atomic_bool stop;
 	int core;
-	unsigned int nr_dirs, nr_devs;
-	struct wire_dir *dirs[POLLER_DIRS_MAX];
-	struct share shares[POLLER_DIRS_MAX]; /* of dirs[] */
+	unsigned int nr_entries, nr_devs, nr_running;
+	struct entry entries[POLLER_DIRS_MAX];
 	struct igb_model *devs[2 * POLLER_DIRS_MAX];
 	struct vfu_server *servers[2 * POLLER_DIRS_MAX]; /* of devs[] */
-	long sleeps;        /* sleeps of the thread, as of the last check */
+	struct worker workers[WORKERS_MAX];
+	_Atomic(struct worker *) active;
+	pthread_mutex_t watch;    /* its holder is the watcher */
+	pthread_mutex_t handover; /* held while the active thread changes */
 };
 
 uint64_t
@@ -114,60 +149,79 @@ rest(struct poller *poller)
 {
 	unsigned int i;
 
-	for (i = 0; i < poller->nr_dirs; i++)
-		wire_dir_rest(poller->dirs[i]);
+	for (i = 0; i < poller->nr_entries; i++)
+		if (atomic_load(&poller->entries[i].stuck) == NULL)
+			wire_dir_rest(poller->entries[i].dir);
 }
 
 /* Return whether the thread has slept since the last call. */
 static bool
-slept(struct poller *poller)
+slept(struct worker *w)
 {
 	struct rusage usage;
-	long before = poller->sleeps;
+	long before = w->sleeps;
 
 	if (getrusage(RUSAGE_THREAD, &usage) != 0)
 		return false;
-	poller->sleeps = usage.ru_nvcsw;
-	return poller->sleeps != before;
+	w->sleeps = usage.ru_nvcsw;
+	return w->sleeps != before;
 }
 
 static void
-nap(struct poller *poller)
+nap(struct worker *w)
 {
 	struct timespec ts = { .tv_nsec = NAP_NS };
 
-	rest(poller);
+	rest(w->poller);
 	vfu_rcu_offline();
 	nanosleep(&ts, NULL);
 	vfu_rcu_online();
-	slept(poller); /* discard: this sleep was intended */
+	slept(w); /* discard: this sleep was intended */
+}
+
+static bool
+is_active(const struct worker *w)
+{
+	return atomic_load_explicit(&w->poller->active, memory_order_relaxed) == w;
+}
+
+/* Charge the direction for a poll that ended now and took ns. */
+static void
+charge(struct worker *w, struct entry *e, uint64_t now, uint64_t ns, unsigned int moved)
+{
+	e->cost += ns < COST_NS_MAX ? ns : COST_NS_MAX;
+	e->quiet = moved != 0 ? 0 : e->quiet + ns;
+	if (ns > LONG_NS && slept(w) && w->poller->nr_entries > 1) {
+		e->rests = now + (ns < REST_NS_MAX / REST_TIMES ? ns * REST_TIMES : REST_NS_MAX);
+		e->quiet = QUIET_NS; /* no direction waits for one that rests */
+	}
 }
 
 /*
  * Poll a direction, and add to *now the time that it took.
  *
- * @return the number of frames
+ * @return the number of frames; 0 also if the thread is not active and did not poll
  */
 static unsigned int
-poll_dir(struct wire_dir *dir, uint64_t *now)
+poll_entry(struct worker *w, struct entry *e, uint64_t *now)
 {
-	unsigned int moved = wire_dir_poll(dir, *now);
+	uint64_t begin = *now;
+	unsigned int moved;
 
+	atomic_fetch_add_explicit(&w->beat, 1, memory_order_relaxed);
+	atomic_store_explicit(&w->in, (unsigned int)(e - w->poller->entries), memory_order_relaxed);
+	/* Either the new active thread sees which entry this is, or this thread sees the new one. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!is_active(w))
+		return 0;
+	if (begin - e->begun > AWAY_NS)
+		check_clients(w->poller);
+	e->begun = begin;
+	moved = wire_dir_poll(e->dir, begin);
 	vfu_rcu_quiescent();
 	*now = poller_now();
+	charge(w, e, *now, *now - begin, moved);
 	return moved;
-}
-
-/* Charge the direction's account for a poll that ended now and took ns. */
-static void
-charge(struct poller *poller, struct share *share, uint64_t now, uint64_t ns, unsigned int moved)
-{
-	share->cost += ns < COST_NS_MAX ? ns : COST_NS_MAX;
-	share->quiet = moved != 0 ? 0 : share->quiet + ns;
-	if (ns > LONG_NS && slept(poller) && poller->nr_dirs > 1) {
-		share->rests = now + (ns < REST_NS_MAX / REST_TIMES ? ns * REST_TIMES : REST_NS_MAX);
-		share->quiet = QUIET_NS; /* no direction waits for one that rests */
-	}
 }
 
 /* Return the least cost of a direction with frames. If none has any, reset all accounts. */
@@ -177,13 +231,17 @@ least_cost(struct poller *poller)
 	uint64_t least = UINT64_MAX;
 	unsigned int i;
 
-	for (i = 0; i < poller->nr_dirs; i++)
-		if (poller->shares[i].quiet < QUIET_NS && poller->shares[i].cost < least)
-			least = poller->shares[i].cost;
+	for (i = 0; i < poller->nr_entries; i++) {
+		const struct entry *e = &poller->entries[i];
+
+		if (atomic_load(&e->stuck) == NULL && e->quiet < QUIET_NS && e->cost < least)
+			least = e->cost;
+	}
 	if (least != UINT64_MAX)
 		return least;
-	for (i = 0; i < poller->nr_dirs; i++)
-		poller->shares[i].cost = 0;
+	for (i = 0; i < poller->nr_entries; i++)
+		if (atomic_load(&poller->entries[i].stuck) == NULL)
+			poller->entries[i].cost = 0;
 	return 0;
 }
 
@@ -193,52 +251,125 @@ least_cost(struct poller *poller)
  * @return the number of frames
  */
 static unsigned int
-poll_round(struct poller *poller, uint64_t now)
+poll_round(struct worker *w)
 {
-	uint64_t least = least_cost(poller), begin;
-	unsigned int moved = 0, i, n;
+	struct poller *poller = w->poller;
+	uint64_t least = least_cost(poller), now = poller_now();
+	unsigned int moved = 0, i;
 
-	for (i = 0; i < poller->nr_dirs; i++) {
-		struct share *share = &poller->shares[i];
+	for (i = 0; i < poller->nr_entries; i++) {
+		struct entry *e = &poller->entries[i];
 
-		if (share->cost > least + BURST_NS || share->rests > now)
+		if (atomic_load(&e->stuck) != NULL || e->cost > least + BURST_NS || e->rests > now)
 			continue;
-		if (share->cost < least)
-			share->cost = least; /* time that it did not use is no credit */
-		begin = now;
-		n = poll_dir(poller->dirs[i], &now);
-		charge(poller, share, now, now - begin, n);
-		moved += n;
+		if (e->cost < least)
+			e->cost = least; /* time that it did not use is no credit */
+		moved += poll_entry(w, e, &now);
 	}
 	return moved;
 }
 
-static void *
-poller_main(void *arg)
+/* After another thread took over: hand back the direction that this one was stuck in. */
+static void
+leave(struct worker *w)
 {
-	struct poller *poller = arg;
-	unsigned int idle = 0;
-	uint64_t now, last = poller_now();
+	struct poller *poller = w->poller;
 
-	vfu_rcu_register();
+	pthread_mutex_lock(&poller->handover);
+	for (unsigned int i = 0; i < poller->nr_entries; i++)
+		if (atomic_load(&poller->entries[i].stuck) == w)
+			atomic_store(&poller->entries[i].stuck, NULL);
+	pthread_mutex_unlock(&poller->handover);
+}
+
+/* Poll until another thread is active, or the poller stops. */
+static void
+be_active(struct worker *w)
+{
+	struct poller *poller = w->poller;
+	unsigned int idle = 0;
+
 	vfu_rcu_only(poller->servers, poller->nr_devs);
-	slept(poller);
-	while (!__atomic_load_n(&poller->stop, __ATOMIC_RELAXED)) {
-		now = poller_now();
-		if (now - last > AWAY_NS)
-			check_clients(poller);
-		last = now;
-		if (poll_round(poller, now) != 0) {
+	slept(w);
+	while (is_active(w) && !atomic_load_explicit(&poller->stop, memory_order_relaxed)) {
+		if (poll_round(w) != 0) {
 			idle = 0;
 		} else if (++idle >= IDLE_ROUNDS) {
 			if (any_client(poller))
 				idle = 0;
 			else
-				nap(poller);
+				nap(w);
 		}
 	}
-	rest(poller);
-	vfu_rcu_unregister();
+	if (is_active(w))
+		rest(poller);
+	else
+		leave(w);
+}
+
+/* Become the active thread. The former one, if any, keeps the direction that it is stuck in. */
+static void
+take_over(struct worker *w, struct worker *former)
+{
+	struct poller *poller = w->poller;
+
+	vfu_rcu_register();
+	w->reader = vfu_rcu_self();
+	pthread_mutex_lock(&poller->handover);
+	atomic_store(&poller->active, w);
+	if (former != NULL) {
+		struct entry *e;
+
+		atomic_thread_fence(memory_order_seq_cst);
+		e = &poller->entries[atomic_load(&former->in)];
+		atomic_store(&e->stuck, former);
+		vfu_rcu_restrict(former->reader, e->servers, e->nr_servers);
+	}
+	pthread_mutex_unlock(&poller->handover);
+}
+
+/*
+ * Watch the active thread until it is stuck.
+ *
+ * @return that thread; NULL: there was none. The result does not matter if the poller stops.
+ */
+static struct worker *
+watch(struct poller *poller)
+{
+	const struct timespec ts = { .tv_nsec = WATCH_NS };
+	struct worker *active = atomic_load(&poller->active);
+	uint64_t beat, before = UINT64_MAX;
+
+	for (; active != NULL && !atomic_load(&poller->stop); before = beat) {
+		beat = atomic_load_explicit(&active->beat, memory_order_relaxed);
+		if (beat == before)
+			break;
+		nanosleep(&ts, NULL);
+	}
+	return active;
+}
+
+static void *
+worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct poller *poller = w->poller;
+
+	while (!atomic_load(&poller->stop)) {
+		struct worker *former;
+
+		/* One thread watches, the others sleep here. */
+		pthread_mutex_lock(&poller->watch);
+		former = watch(poller);
+		if (atomic_load(&poller->stop)) {
+			pthread_mutex_unlock(&poller->watch);
+			break;
+		}
+		take_over(w, former);
+		pthread_mutex_unlock(&poller->watch);
+		be_active(w);
+		vfu_rcu_unregister();
+	}
 	return NULL;
 }
 
@@ -252,15 +383,18 @@ poller_new(int core, char *err)
 		return NULL;
 	}
 	poller->core = core;
+	pthread_mutex_init(&poller->watch, NULL);
+	pthread_mutex_init(&poller->handover, NULL);
 	return poller;
 }
 
 static void
-add_device(struct poller *poller, struct igb_model *dev)
+add_device(struct poller *poller, struct entry *e, struct igb_model *dev)
 {
 	if (dev == NULL)
 		return;
 	poller->servers[poller->nr_devs] = igb_model_server(dev);
+	e->servers[e->nr_servers++] = poller->servers[poller->nr_devs];
 	poller->devs[poller->nr_devs++] = dev;
 }
 
@@ -268,11 +402,13 @@ void
 poller_add(struct poller *poller, struct wire_dir *dir, struct igb_model *from,
 		struct igb_model *to)
 {
-	poller->shares[poller->nr_dirs].quiet = QUIET_NS;
-	poller->dirs[poller->nr_dirs++] = dir;
+	struct entry *e = &poller->entries[poller->nr_entries++];
+
+	e->dir = dir;
+	e->quiet = QUIET_NS;
 	wire_dir_set_clock(dir, poller_now);
-	add_device(poller, from);
-	add_device(poller, to);
+	add_device(poller, e, from);
+	add_device(poller, e, to);
 }
 
 void
@@ -284,20 +420,36 @@ poller_core_of(const struct poller *poller, const struct igb_model *dev, cpu_set
 	}
 }
 
+/* A direction alone has no neighbour that could wait for it. */
+static unsigned int
+workers_needed(const struct poller *poller)
+{
+	return poller->nr_entries < WORKERS_MAX ? poller->nr_entries : WORKERS_MAX;
+}
+
 int
 poller_start(struct poller *poller, char *err)
 {
+	uint64_t now = poller_now();
 	pthread_attr_t attr;
 	cpu_set_t set;
-	int ret;
+	int ret = 0;
 
+	for (unsigned int i = 0; i < poller->nr_entries; i++)
+		poller->entries[i].begun = now;
 	pthread_attr_init(&attr);
 	if (poller->core >= 0) {
 		CPU_ZERO(&set);
 		CPU_SET(poller->core, &set);
 		pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
 	}
-	ret = -vfu_thread_start(&poller->thread, &attr, "poll", poller_main, poller);
+	while (ret == 0 && poller->nr_running < workers_needed(poller)) {
+		struct worker *w = &poller->workers[poller->nr_running];
+
+		w->poller = poller;
+		ret = -vfu_thread_start(&w->thread, &attr, "poll", worker_main, w);
+		poller->nr_running += ret == 0;
+	}
 	pthread_attr_destroy(&attr);
 	if (ret != 0) {
 		if (poller->core >= 0)
@@ -308,10 +460,8 @@ poller_start(struct poller *poller, char *err)
 		else
 			snprintf(err, WIRE_ERR_LEN, "cannot start a polling thread: %s",
 					strerror(ret));
-		return -ret;
 	}
-	poller->running = true;
-	return 0;
+	return -ret;
 }
 
 void
@@ -319,9 +469,10 @@ poller_free(struct poller *poller)
 {
 	if (poller == NULL)
 		return;
-	if (poller->running) {
-		__atomic_store_n(&poller->stop, true, __ATOMIC_RELAXED);
-		pthread_join(poller->thread, NULL);
-	}
+	atomic_store(&poller->stop, true);
+	for (unsigned int i = 0; i < poller->nr_running; i++)
+		pthread_join(poller->workers[i].thread, NULL);
+	pthread_mutex_destroy(&poller->watch);
+	pthread_mutex_destroy(&poller->handover);
 	free(poller);
 }

@@ -70,13 +70,27 @@ vfu_rcu_register(void)
 	vfu_rcu_online();
 }
 
+void *
+vfu_rcu_self(void)
+{
+	return &self;
+}
+
+void
+vfu_rcu_restrict(void *reader, struct vfu_server *const *servers, unsigned int nr)
+{
+	struct reader *r = reader;
+
+	pthread_mutex_lock(&lock);
+	r->servers = servers;
+	r->nr_servers = nr;
+	pthread_mutex_unlock(&lock);
+}
+
 void
 vfu_rcu_only(struct vfu_server *const *servers, unsigned int nr)
 {
-	pthread_mutex_lock(&lock);
-	self.servers = servers;
-	self.nr_servers = nr;
-	pthread_mutex_unlock(&lock);
+	vfu_rcu_restrict(&self, servers, nr);
 }
 
 void
@@ -144,16 +158,30 @@ vfu_rcu_reads(const struct vfu_server *server)
 	return self.registered && reads(&self, server);
 }
 
-/* Wait until the reader has answered that question, or is offline. */
+static bool
+still_reads(const struct reader *r, const struct vfu_server *server)
+{
+	bool ret;
+
+	pthread_mutex_lock(&lock);
+	ret = reads(r, server);
+	pthread_mutex_unlock(&lock);
+	return ret;
+}
+
+/* Wait until the reader has answered that question, is offline, or no longer reads the device. */
 static void
-wait_answer(const struct reader *r, uint64_t question)
+wait_answer(const struct reader *r, const struct vfu_server *server, uint64_t question)
 {
 	const struct timespec ts = { .tv_nsec = SLEEP_NS };
 
 	for (unsigned int i = 0; atomic_load_explicit(&r->online, memory_order_acquire) &&
 			atomic_load_explicit(&r->answered, memory_order_acquire) < question; i++) {
-		if (i >= SPINS)
-			nanosleep(&ts, NULL);
+		if (i < SPINS)
+			continue;
+		if (!still_reads(r, server))
+			return;
+		nanosleep(&ts, NULL);
 	}
 }
 
@@ -174,7 +202,7 @@ vfu_rcu_wait(const struct vfu_server *server)
 		r->refs++;
 		pthread_mutex_unlock(&lock);
 		question = atomic_fetch_add(&r->asked, 1) + 1;
-		wait_answer(r, question);
+		wait_answer(r, server, question);
 		pthread_mutex_lock(&lock);
 		if (--r->refs == 0)
 			pthread_cond_broadcast(&unused);

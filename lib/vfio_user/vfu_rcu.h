@@ -41,6 +41,17 @@ void vfu_rcu_register(void);
  * @param nr       number of devices
  */
 void vfu_rcu_only(struct vfu_server *const *servers, unsigned int nr);
+/** Return a handle of the calling thread for vfu_rcu_restrict(), valid while it is registered. */
+void *vfu_rcu_self(void);
+/**
+ * Restrict another thread to these devices, because it is stuck in an access to one of them, so that
+ * no other grace period waits for it. The thread must hold no pointer of another device, and must
+ * read no other device until it has called vfu_rcu_only() again, or has unregistered.
+ * @param reader   of vfu_rcu_self()
+ * @param servers  as for vfu_rcu_only()
+ * @param nr       number of devices
+ */
+void vfu_rcu_restrict(void *reader, struct vfu_server *const *servers, unsigned int nr);
 /** Unregister the calling thread. It must do so before it ends. May wait for a vfu_rcu_wait(). */
 void vfu_rcu_unregister(void);
 

@@ -234,17 +234,37 @@ def scatter(path):
     yield from transmit(path, parts)
 
 
-def punch(path):
-    """removes the pages of its shared memory repeatedly, so that each access is a page fault"""
+def punched(path):
+    """Set up rings whose descriptors reach each page of a memory that the caller takes away."""
     parts = b''.join(data(BUFFERS + PAGE * i, 1, IFCS) for i in range(8000)) + data(NOWHERE, 60)
     a = Attacker(path).start()
     m = a.memory(2 * BUFFERS)
     m[:RING * 16] = (parts * 5)[:RING * 16]
     for queue in range(QUEUES):
         a.enable(TXQ, queue, 0, RING)
+    return a, m
+
+
+def punch(path):
+    """takes its shared memory's pages away again and again, so that each access is a page fault"""
+    a, m = punched(path)
     while True:
         a.refill()
         m.madvise(mmap.MADV_REMOVE, BUFFERS, BUFFERS)
+        yield
+
+
+def stall(path):
+    """takes pages away in a process that hardly ever runs, so that a page fault waits for it for long"""
+    a, m = punched(path)
+    parent = os.getpid()
+    if os.fork() == 0:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        while os.getppid() == parent:
+            m.madvise(mmap.MADV_REMOVE, BUFFERS, BUFFERS)
+        os._exit(0)     # pylint: disable=protected-access
+    while True:
+        a.refill()
         yield
 
 
@@ -517,7 +537,8 @@ def logflood(path):
 
 
 ATTACKS = {f.__name__: f for f in (
-    spin, slowdma, noanswer, tso0, tso1, tsofault, noeop, ctxflood, badaddr, scatter, punch, maphog,
+    spin, slowdma, noanswer, tso0, tso1, tsofault, noeop, ctxflood, badaddr, scatter, punch, stall,
+    maphog,
     fdflood, linger, irqstorm, watchers, msgflood, regstorm, resetflood, connstorm, halfmessage, noread,
     mapstorm, bigunmap, ptestorm, trunc, rxstorm, logflood)}
 

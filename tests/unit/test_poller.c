@@ -136,12 +136,66 @@ idle_neighbour_takes_no_time(void **state)
 	assert_in_range(idle.looks, slow.looks - 1, slow.looks + 1);
 }
 
+static atomic_bool held;
+
+/* A page fault that lasts as long as some other process likes. */
+static int
+held_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
+{
+	((struct rig_source *)src)->looks++;
+	while (held)
+		usleep(1000);
+	return 0;
+}
+
+/* While a thread is stuck in one direction, another one polls the rest; several may be stuck. */
+static void
+stuck_poll_holds_up_its_own_direction_only(void **state)
+{
+	struct rig_source stuck[2] = { 0 }, busy = { .frames = 1 };
+	char err[WIRE_ERR_LEN];
+	struct poller *poller = poller_new(-1, err);
+	struct wire_dir *dirs[3];
+	unsigned int before;
+
+	held = true;
+	for (unsigned int i = 0; i < 2; i++) {
+		add(poller, &stuck[i], &dirs[i]);
+		stuck[i].src.next = held_next;
+	}
+	add(poller, &busy, &dirs[2]);
+	assert_int_equal(poller_start(poller, err), 0);
+	while (busy.looks < 100000)
+		usleep(1000);
+	assert_int_equal(stuck[0].looks, 1);
+	assert_int_equal(stuck[1].looks, 1);
+	held = false;
+	/* The directions are polled again, and the threads that were stuck watch again. */
+	for (unsigned int i = 0; i < 2; i++)
+		while (stuck[i].looks < 10)
+			usleep(1000);
+	for (unsigned int round = 0; round < 5; round++) {
+		held = true;
+		before = busy.looks;
+		while (busy.looks < before + 10000)
+			usleep(1000);
+		held = false;
+		for (unsigned int i = 0; i < 2; i++)
+			for (before = stuck[i].looks; stuck[i].looks < before + 10;)
+				usleep(1000);
+	}
+	poller_free(poller);
+	for (unsigned int i = 0; i < 3; i++)
+		wire_dir_free(dirs[i]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(neighbour_of_long_polls_has_as_much_time),
 		cmocka_unit_test(sleeping_port_gets_less_than_a_fourth_of_the_thread),
+		cmocka_unit_test(stuck_poll_holds_up_its_own_direction_only),
 		cmocka_unit_test(idle_neighbour_takes_no_time),
 	};
 

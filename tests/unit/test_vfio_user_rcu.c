@@ -27,6 +27,7 @@ struct reader {
 	struct vfu_server *only; /* NULL: all devices */
 	_Atomic enum step step;
 	atomic_bool in;
+	void *self; /* of vfu_rcu_self() */
 };
 
 static void *
@@ -38,6 +39,7 @@ reader_main(void *arg)
 	if (r->only != NULL)
 		vfu_rcu_only(&r->only, 1);
 	assert_true(vfu_rcu_reads(r->only != NULL ? r->only : a));
+	r->self = vfu_rcu_self();
 	r->in = true;
 	for (;;) {
 		enum step step = r->step;
@@ -132,6 +134,32 @@ waits_for_readers_of_the_device_alone(void **state)
 	vfu_rcu_wait(a);
 	tell(&of_b, LEAVE);
 	vfu_rcu_wait(b);
+}
+
+/* A reader that another thread restricts to a device delays that device only; other waits end. */
+static void
+restricted_reader_holds_up_its_device_only(void **state)
+{
+	static struct vfu_server *const only_b[] = { (void *)&devices[1] };
+	struct reader of_a, of_both;
+	struct waiter w;
+
+	reader_start(&of_a, a);
+	reader_start(&of_both, NULL);
+	tell(&of_a, OFFLINE);
+	waiter_start(&w, a);
+	usleep(20000);
+	assert_false(w.over);
+	vfu_rcu_restrict(of_both.self, only_b, 1);
+	pthread_join(w.thread, NULL);
+	vfu_rcu_wait(a);
+	waiter_start(&w, b);
+	usleep(20000);
+	assert_false(w.over);
+	tell(&of_both, QUIESCENT);
+	pthread_join(w.thread, NULL);
+	tell(&of_both, LEAVE);
+	tell(&of_a, LEAVE);
 }
 
 /* A long grace period of one device does not delay another device's. */
@@ -242,6 +270,7 @@ main(void)
 	int ret;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(waits_for_readers_of_the_device_alone),
+		cmocka_unit_test(restricted_reader_holds_up_its_device_only),
 		cmocka_unit_test(waiters_do_not_wait_for_each_other),
 		cmocka_unit_test(reader_may_wait_itself),
 		cmocka_unit_test(nothing_is_used_after_a_grace_period),
