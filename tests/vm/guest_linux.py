@@ -10,7 +10,7 @@ import struct
 
 from linux_peer import MTU, ip, within
 from packets import arp_request, mac, noise
-from scenario import check, scenario
+from scenario import check, ping_sizes, scenario
 from soft_nic import (Cable, Flood, Namespace, SoftNic, deliver, digest, listen, payload,
                       received, vfio_user)
 from vm import image
@@ -49,14 +49,9 @@ class Guest:
                       str(size), address)
 
     def sizes(self, last=MTU - 28):
-        text = self.host.run(image.BUILD + '/tests/vm/ping_sizes', GUEST, '0', str(last),
-                             timeout=300, status=None)
-        m = re.search(r'sent=(\d+)\nequal=(\d+)', text)
-        if not m or m[1] != m[2]:   # collect counters that show where the ping was lost
-            text += self.vm.run('grep -h Icmp: /proc/net/snmp; cat /proc/buddyinfo') + \
-                self.host.run('grep', 'Icmp:', '/proc/net/snmp')
-        check(m and m[1] == m[2] == str(last + 1), 'ping of all sizes: %s', text)
-        return int(m[2])
+        return ping_sizes(lambda: self.host.run(image.BUILD + '/tests/vm/ping_sizes', GUEST, '0',
+                                                str(last), timeout=300, status=None),
+                          lambda: self.vm.run('grep Icmp: /proc/net/snmp'), last)
 
     def counters(self):
         return {k: int(v) for k, v in re.findall(r'^\s*(\w+): (\d+)$',
@@ -290,7 +285,7 @@ def guest_linux(run):
     g.ping()
     second_client(g)
     statistics(g)
-    run.facts['ping_sizes'] = g.sizes()
+    run.facts['pings_repeated'] = g.sizes()
     vlans(g)
     multicast(g)
     file_each_way(g)

@@ -30,7 +30,7 @@ def pull_and_plug(vm, driver, options):
     start = len(p.text())
     vm.monitor.execute('device_del', id='nic0')
     p.expect(r'^Device is detached\nNow total ports is 1\nDone', UNPLUG_LIMIT, start)
-    vm.monitor.wait_event('DEVICE_DELETED', UNPLUG_LIMIT)
+    vm.monitor.wait_event('DEVICE_DELETED', UNPLUG_LIMIT, device='nic0')
     events = re.findall(r'Port (\d): device removal event', p.text()[start:])
     check(events == ['0'], 'removal events of ports %s for one removal, of port 0', events)
     vm.run('[ ! -e /sys/bus/pci/devices/%s ]' % PORTS[0])

@@ -141,6 +141,29 @@ def check(condition, what, *args):
         raise AssertionError(what % args if args else what)
 
 
+def ping_sizes(ping, snmp, last, first=0):
+    """Ping with each size; return how many pings had to be repeated.
+
+    The kernel that is pinged drops a reply for which it has no memory, and counts it. No other
+    ping may be lost.
+
+    ping  function that runs ping_sizes.c and returns its output
+    snmp  function that returns the lines "Icmp:" of /proc/net/snmp of the kernel that is pinged
+    """
+    def dropped():
+        names, values = (line.split()[1:] for line in snmp().strip().splitlines()[-2:])
+        return int(dict(zip(names, values))['OutErrors'])
+    before = dropped()
+    text = ping()
+    m = re.search(r'sent=(\d+)\nequal=(\d+)\nagain=(\d+)', text)
+    check(m and m[1] == m[2] == str(last - first + 1), 'ping of %d to %d bytes: %s', first, last,
+          text)
+    lost = dropped() - before
+    check(int(m[3]) <= lost, '%s pings were lost, but the pinged kernel dropped %d replies: %s',
+          m[3], lost, text)
+    return int(m[3])
+
+
 def eal(*devices, ours=True, lcores='0,1', mb=256, prefix=None, more=()):
     """Return EAL arguments. A device is a PCI address, followed by a comma and devargs if any."""
     argv = ['--lcores', lcores, '-m', str(mb), '--no-telemetry']
