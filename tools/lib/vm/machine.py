@@ -282,11 +282,17 @@ class Monitor:
                 raise Error('QEMU refuses %s: %s' % (command, answer['error']['desc']))
             self.events.append(answer)
 
-    def wait_event(self, name, timeout=60):
-        """Wait for an event, and discard it and all earlier ones."""
+    def wait_event(self, name, timeout=60, **data):
+        """Wait for an event with these data, and discard it and all earlier ones.
+
+        A device has parts whose removal QEMU reports as well: its virtual functions.
+        """
+        def matches(event):
+            return event.get('event') == name and data.items() <= event.get('data', {}).items()
+
         self.socket.settimeout(timeout)
         try:
-            while not any(e.get('event') == name for e in self.events):
+            while not any(matches(e) for e in self.events):
                 self.events.append(self.read())
             self.events.clear()
         except TimeoutError:
