@@ -67,22 +67,6 @@ vfu_async_init(struct vfu_server *s)
 	return vfu_cond_init(&a->progress);
 }
 
-void
-vfu_async_fini(struct vfu_server *s)
-{
-	struct vfu_async *a = &s->async;
-
-	pthread_mutex_lock(&a->lock);
-	a->stop = true;
-	pthread_cond_signal(&a->work);
-	pthread_mutex_unlock(&a->lock);
-	if (atomic_load(&a->started))
-		pthread_join(a->thread, NULL);
-	pthread_mutex_destroy(&a->lock);
-	pthread_cond_destroy(&a->work);
-	pthread_cond_destroy(&a->progress);
-}
-
 /* Put the result of the DMA thread into the slot. Called with the lock held. */
 static void
 fill_slot(struct vfu_slot *slot, uint8_t *data, int ret)
@@ -343,13 +327,13 @@ vfu_dma_wait(struct vfu_server *s)
 		vfu_rcu_online();
 }
 
-void
-vfu_async_forget_client(struct vfu_server *s)
+/* Drop all accesses that wait in the queue, under the lock or after the DMA thread has ended. */
+static void
+drop_queue(struct vfu_server *s)
 {
 	struct vfu_async *a = &s->async;
 	struct vfu_access *access;
 
-	pthread_mutex_lock(&a->lock);
 	while ((access = dequeue(s)) != NULL) {
 		if (access->kind == ACCESS_READ)
 			a->slots[access->slot].state = VFU_SLOT_FREE;
@@ -360,11 +344,44 @@ vfu_async_forget_client(struct vfu_server *s)
 		a->done++;
 		free(access);
 	}
-	while (a->done < a->queued) /* the access in flight */
-		wait_progress(a);
+}
+
+static void
+free_slots(struct vfu_async *a)
+{
 	for (unsigned int i = 0; i < VFU_DMA_SLOTS; i++) {
 		free(a->slots[i].data);
 		a->slots[i] = (struct vfu_slot){ .state = VFU_SLOT_FREE };
 	}
+}
+
+void
+vfu_async_fini(struct vfu_server *s)
+{
+	struct vfu_async *a = &s->async;
+
+	pthread_mutex_lock(&a->lock);
+	a->stop = true;
+	pthread_cond_signal(&a->work);
+	pthread_mutex_unlock(&a->lock);
+	if (atomic_load(&a->started))
+		pthread_join(a->thread, NULL);
+	drop_queue(s); /* polling threads may have queued accesses after the last client */
+	free_slots(a);
+	pthread_mutex_destroy(&a->lock);
+	pthread_cond_destroy(&a->work);
+	pthread_cond_destroy(&a->progress);
+}
+
+void
+vfu_async_forget_client(struct vfu_server *s)
+{
+	struct vfu_async *a = &s->async;
+
+	pthread_mutex_lock(&a->lock);
+	drop_queue(s);
+	while (a->done < a->queued) /* the access in flight */
+		wait_progress(a);
+	free_slots(a);
 	pthread_mutex_unlock(&a->lock);
 }
