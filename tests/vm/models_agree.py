@@ -5,8 +5,8 @@
 build/tests/vm/models_agree makes the same sequences of register accesses and descriptors on both,
 and prints what it sees, one fact on each line. It runs against gantry-nic on the host and against
 the ports of QEMU in the guest. models_differ.txt lists the known differences, each fact with both
-values, under headings that doc/nics/gantry_igb.rst explains. The scenario fails if it finds a
-difference that the list does not have, or if the list has a difference that no longer exists.
+values, under headings that doc/testing.md explains. The scenario fails if it finds a difference
+that the list does not have, or if the list has a difference that no longer exists.
 """
 
 import os
@@ -20,8 +20,8 @@ from scenario import BUILD, PORTS, check, scenario
 from vm import image
 
 KNOWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'models_differ.txt')
-MANUAL = os.path.join(image.TOP, 'doc', 'nics', 'gantry_igb.rst')
-CHAPTER = "Where QEMU's model differs"
+MANUAL = os.path.join(image.TOP, 'doc', 'testing.md')
+CHAPTER = "## Where QEMU's model differs"
 # Characters of a value that are compared: enough for the length and the CRC of a frame.
 CUT = 60
 NONE = 'absent'  # the value of a fact that one side does not have
@@ -77,8 +77,7 @@ def known():
 def explained():
     """Return the headings of the chapter in the manual."""
     with open(MANUAL, encoding='utf-8') as f:
-        chapter = f.read().partition(CHAPTER)[2]
-    chapter = re.split(r'\n[^\n]+\n-{4,}\n', chapter)[0]
+        chapter = f.read().partition('\n%s\n' % CHAPTER)[2].partition('\n## ')[0]
     return re.findall(r'^\*\*(.+?)\*\*$', chapter, re.M)
 
 
