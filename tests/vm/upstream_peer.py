@@ -3,7 +3,8 @@
 """Upstream's net_e1000_igb at the far end, in a separate process.
 
 Both drivers must transmit the same on request, and must report the same about the same frames. Then
-a flood of frames from gantry passes the forwarder of the upstream driver, with every byte compared.
+a flood of frames passes from the gantry driver through a forwarder with the upstream driver and
+back, with every byte compared: each frame crosses the wire once in either direction.
 """
 
 from ethdev_port import L3, L4, RTE_PTYPE_L2_ETHER, Port, ordered, same
@@ -63,7 +64,7 @@ def upstream_peer(run):
     for port in ours, theirs, third:
         port.close()
 
-    # The tester sends through the ports of the upstream driver, and compares.
+    # The tester sends through the ports of the upstream driver, and compares what comes back.
     forward = dpdk_testpmd(vm, eal(*PORTS[:2], prefix='forward', ours=False), JUMBO)
     check(set(drivers(forward).values()) == {'net_e1000_igb'}, 'drivers: %s', drivers(forward))
     sizes = flood(vm, forward)

@@ -194,7 +194,6 @@ def coverage():
     # The bus is a plugin with its own copy of the client.
     programs += glob.glob(os.path.join(COVERAGE, 'pmds', '*.so'))
     objects = [programs[0]] + [a for p in programs[1:] for a in ('-object', p)]
-    args = ['-instr-profile=' + profile] + objects
     print_coverage(run(['llvm-cov', 'export', '-format=lcov', '-skip-expansions',
                         '-instr-profile=' + profile] + objects +
                        [os.path.join(TOP, d) for d in COVERED]))

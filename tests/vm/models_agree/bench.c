@@ -26,8 +26,7 @@
 #define MEM_TX_BUF        0x90000u
 #define MEM_SIZE          0x100000u
 
-#define FILL    0xEE                 /* content of a receive buffer before reception */
-#define UNUSED  0xFFFFFFFFFFFFFF00ull /* DD is clear at its place in either format */
+#define FILL      0xEE /* content of a receive buffer before reception */
 #define POLL_US   100
 #define SETTLE_US 20000
 
