@@ -21,7 +21,8 @@ root=$dir/root
 build=build-$series
 
 case $series in
-26.07) get="dpdk_git.py build" ;; # no Debian has it
+# No suite of Debian has 26.07.
+26.07) get="dpdk_git.py build" ;;
 *) get="debian.py release" ;;
 esac
 if [ ! -f "$dir/sdk/ethdev_driver.h" ]; then
@@ -70,7 +71,8 @@ ninja -C "$build" || exit 1
 headers=$(cat "$dir/sdk/VERSION")
 libraries=$(sed -n 's/^libdpdk-dev /packages /p' "$root/VERSIONS" 2>/dev/null)
 case $headers in
-v*) headers="of $headers, from a clone of DPDK and not from Debian" ;; # GANTRY_DPDK_GIT
+# The headers come from the clone that GANTRY_DPDK_GIT names.
+v*) headers="of $headers, from a clone of DPDK and not from Debian" ;;
 *) headers="of Debian's source package $headers" ;;
 esac
 echo "${libraries:-libraries built from that clone}, driver headers $headers"
