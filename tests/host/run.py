@@ -7,7 +7,7 @@
            [--dpdk RELEASE] [--part K/N] [--counts FILE] [PATTERN ...]
 
 The runner prints one line for each test, the output of each failed test, and a summary. A PATTERN
-selects the tests whose name contains it (test_forward.Forward.test_io).
+selects the tests whose name contains it (test_stock_testpmd.Modes.test_io).
 
 --with TAG      runs only the tests that carry TAG (lib.tag).
 --without TAG   leaves out the tests that carry TAG.

@@ -29,7 +29,7 @@ class Daemon(Bench):
     def port(self, keys, name='p'):
         return ['--port', '%s:socket=%s%s' % (name, self.sock(name), keys)]
 
-    def test_arguments(self):
+    def test_bad_arguments_are_refused_with_one_line(self):
         for argv, word in (
                 ([], 'no port'),
                 (['--nonsense'], 'unknown option'),
@@ -67,7 +67,7 @@ class Daemon(Bench):
                 self.refuse(argv, 2, word)
                 self.assertEqual(os.listdir(self.dir), [])
 
-    def test_sockets(self):
+    def test_socket_that_cannot_be_bound_is_refused(self):
         self.refuse(['--port', 'p:socket=/nonexistent/dir/p.sock'], 1, '/nonexistent/dir/p.sock')
         with open(self.sock('p'), 'w') as f:
             f.write('precious')
@@ -75,7 +75,7 @@ class Daemon(Bench):
         with open(self.sock('p')) as f:
             self.assertEqual(f.read(), 'precious')
 
-    def test_one_socket_by_two_names(self):
+    def test_one_socket_by_two_names_is_refused(self):
         os.symlink(self.dir, self.path('link'))
         for other in '/./p.sock', '/link/p.sock', '/../%s/p.sock' % os.path.basename(self.dir):
             with self.subTest(other):
@@ -97,7 +97,7 @@ class Daemon(Bench):
         self.nic_stats(second)
         self.assertFalse(os.path.exists(self.sock('p')))
 
-    def test_captures(self):
+    def test_capture_that_cannot_be_used_is_refused(self):
         self.refuse(self.port(',wire=pcap:/nonexistent.pcap'), 1, '/nonexistent.pcap')
         self.refuse(self.port(',wire=pcap:' + self.dir), 1, self.dir)
         junk = self.path('junk.pcap')
@@ -110,7 +110,7 @@ class Daemon(Bench):
         self.assertEqual(sorted(os.listdir(self.dir)), ['good.pcap', 'junk.pcap'])
 
     @needs_root
-    def test_tap_without_permission(self):
+    def test_tap_without_permission_is_refused(self):
         self.refuse(self.port(',wire=tap:gantry-no'), 1, 'gantry-no', user=65534, group=65534,
                     extra_groups=[], cwd=self.dir,
                     binary=os.path.join(self.for_everybody(NIC), 'gantry-nic'))
@@ -135,17 +135,17 @@ class Driver(Bench):
             self.assertIn(w, lines[0])
         return lines[0]
 
-    def test_socket_is_missing(self):
+    def test_missing_socket_is_named(self):
         self.eal_says(self.sock('nobody'), self.sock('nobody'), 'is the server started')
 
-    def test_socket_name_too_long(self):
+    def test_socket_name_beyond_eal_limit_is_refused(self):
         """EAL limits the device name, before the limit of 107 bytes for a socket path applies."""
         p = self.dpdk_testpmd(self.eal('/tmp/' + 'x' * 120, mb=64), [], prompt=False)
         p.wait(status=1)
         self.assertRegex(p.text(), 'x{40}.*: device name should be shorter than 64')
         self.assertEqual(self.own_lines(p.text()), [])
 
-    def test_socket_is_a_file(self):
+    def test_file_in_place_of_socket_is_refused(self):
         with open(self.sock('file'), 'w'):
             pass
         self.eal_says(self.sock('file'), self.sock('file'), 'nobody listens there')
@@ -169,7 +169,7 @@ class Driver(Bench):
         self.addCleanup(l.close)
         return self.sock('other')
 
-    def test_not_vfio_user(self):
+    def test_server_of_another_protocol_is_refused(self):
         for what, why in ((b'HTTP/1.1 400 Bad Request\r\n\r\n', 'message longer than'),
                           (b'\0' * 64, 'message shorter than its header'),
                           (b'', 'connection reset|closed'),
@@ -180,20 +180,20 @@ class Driver(Bench):
                 self.assertRegex(line, why)
                 os.unlink(self.sock('other'))
 
-    def test_another_major_version(self):
+    def test_another_major_version_is_refused(self):
         body = b'\x07\0\0\0{}\0'
         self.eal_says(self.answering(vfio_user.header(0, 1, len(body), 1) + body), '7.0')
 
-    def test_device_of_another_kind(self):
+    def test_device_of_another_kind_is_refused(self):
         server = vfio_user.Server(self.sock('e1000'))
         self.addCleanup(server.close)
         self.eal_says(self.sock('e1000'), '8086:100e')
 
-    def test_unknown_devarg(self):
+    def test_unknown_devarg_is_refused(self):
         self.nic('p')
         self.eal_says(self.sock('p'), 'colour', devargs=',colour=blue')
 
-    def test_bad_value_of_a_devarg(self):
+    def test_bad_devarg_value_is_refused_with_allowed_ones(self):
         self.nic('p')
         for key, value, allowed in (('untested', 'perhaps', '0 or 1'),
                                     ('dma', 'fast', 'auto, direct, window, strict or bounce'),
@@ -203,12 +203,12 @@ class Driver(Bench):
                 self.eal_says(self.sock('p'), 'devarg %s=%s: must be %s' % (key, value, allowed),
                               devargs=',%s=%s' % (key, value))
 
-    def test_memory_out_of_the_devices_reach(self):
+    def test_direct_mode_beyond_address_bits_is_refused(self):
         """dma=direct cannot reach the memory, and the message must contain the reason."""
         self.nic('p:addr_bits=32')
         self.eal_says(self.sock('p'), 'drives 32 address bits', devargs=',dma=direct')
 
-    def test_too_little_memory(self):
+    def test_too_little_memory_is_reported_in_one_line(self):
         self.nic('p')
         nic = self.procs[0]
         # EAL determines how little memory is too little for the rings but enough for testpmd
@@ -231,7 +231,7 @@ class Driver(Bench):
         self.quit(p)
         self.assertEqual(self.nic_stats(nic)['p']['server']['dma_maps'], 0)
 
-    def test_daemon_survives_all_that(self):
+    def test_daemon_survives_refused_clients(self):
         nic = self.nic('p')
         self.eal_says(self.sock('p'), devargs=',colour=blue')
         vfio_user.Client(self.sock('p')).close()
@@ -251,7 +251,7 @@ class Application(Bench):
         for w in words:
             self.assertIn(w, lines[0])
 
-    def test_arguments(self):
+    def test_bad_arguments_are_refused_with_one_line(self):
         for argv, word in (([], 'command'),
                            (['dance'], 'dance'),
                            (['forward', '--mode'], 'mode'),
@@ -271,20 +271,20 @@ class Application(Bench):
         return subprocess.run([TESTPMD] + list(argv), stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=60)
 
-    def test_help(self):
+    def test_help_prints_usage(self):
         for argv in ['--help'], ['-h'], ['--', '--help'], ['--', 'forward', '--help']:
             with self.subTest(argv=argv):
                 p = self.call(*argv)
                 self.assertEqual((p.returncode, p.stderr), (0, ''))
                 self.assertTrue(p.stdout.startswith('usage: gantry-testpmd '), p.stdout)
 
-    def test_argument_that_eal_does_not_know(self):
+    def test_argument_unknown_to_eal_is_refused(self):
         p = self.call('--bogus', '--', 'addresses')
         self.assertEqual(p.returncode, 2)
         self.assertIn("unrecognized option '--bogus'", p.stderr)
         self.assertTrue(p.stderr.splitlines()[-1].startswith('gantry-testpmd: '), p.stderr)
 
-    def test_too_little_memory_for_its_buffers(self):
+    def test_too_little_memory_for_buffers_is_reported(self):
         p = self.call('-l', '0', '--no-huge', '-m', '8', '--no-shconf', '--no-telemetry',
                       '--no-pci', '--vdev', 'net_null0', '--', 'forward', '--duration', '1')
         self.assertEqual(p.returncode, 1, p.stderr)

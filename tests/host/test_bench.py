@@ -20,7 +20,7 @@ PROGRAM = os.path.join(BUILD, 'bench', 'bench-dma')
 class Turns(unittest.TestCase):
     """An error costs only the turn in which it occurs, whatever the error is."""
 
-    def test_lost(self):
+    def test_error_costs_only_its_turn(self):
         spec = importlib.util.spec_from_file_location(
             'bench_tool', os.path.join(TOP, 'tools', 'lib', 'bench.py'))
         tool = importlib.util.module_from_spec(spec)
@@ -73,7 +73,7 @@ class Limits(unittest.TestCase):
         self.assertEqual(doc['ok'], not doc['missed'])
         return [text.split()[0] for text in doc['missed']]
 
-    def test_limits(self):
+    def test_each_broken_limit_is_named(self):
         self.assertEqual(self.missed('own', (801.0, 24.9, 99.0, 1.9)), [])
         self.assertEqual(self.missed('own', (799.0, 25.1, 101.0, 2.1)), ['rate', 'gap', 'map', 'end'])
         self.assertEqual(self.missed('shared', (501.0, 5.0, 1.0, 0.1)), [])
@@ -93,11 +93,11 @@ class Tool(Bench):
         self.assertEqual(r.returncode, status, r.stdout + r.stderr)
         return r
 
-    def test_list(self):
+    def test_list_names_benchmarks_and_attacks(self):
         self.assertRegex(self.call('--list').stdout, r'(?m)^dma +lib/dma: ')
         self.assertRegex(self.call('isolation', '--list').stdout, r'(?m)^spin +burns CPU')
 
-    def test_mistakes(self):
+    def test_mistake_is_one_line_before_any_work(self):
         """Each mistake causes one line, before anything is installed, built or measured."""
         for args, word in ((('nonsense',), 'nonsense'), ((), 'name a benchmark'),
                            (('dma', '--json', '/nonexistent/x'), '/nonexistent/x'),
@@ -109,7 +109,7 @@ class Tool(Bench):
             self.assertEqual(r.stdout, '')
 
     @unittest.skipUnless(os.cpu_count() > 1, 'needs two cores')
-    def test_isolation(self):
+    def test_isolation_measures_baseline_against_itself(self):
         """Run the baseline against itself, without tools/bench, which would reserve hugepages."""
         out = self.path('isolation.json')
         p = self.run_process([sys.executable, os.path.join(TOP, 'tools', 'lib', 'bench.py'), 'isolation',
@@ -128,12 +128,12 @@ class Tool(Bench):
         p.wait(120, status)
         return p.text()
 
-    def test_program_arguments(self):
+    def test_bad_program_arguments_print_usage(self):
         for args in ((), ('--', 'fast'), ('--', 'direct', '0'), ('--', 'direct', '1', '2')):
             self.assertRegex(self.program(*args, status=2), '^usage: ')
 
     @unittest.skipUnless(hugepages(480), 'needs root and 240 free hugepages of 2 MiB')
-    def test_program(self):
+    def test_program_measures_spread_memory_in_each_mode(self):
         """Buffers are spread over at least 64 files; with IOVA-as-PA their pages are shuffled."""
         nic = self.nic('a')
         for setting, iova, devices, keys in (

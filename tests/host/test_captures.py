@@ -91,7 +91,7 @@ class Replay(Bench):
         self.wait_until(lambda: all(self.nic_now(nic)[p]['replay']['state'] == 'ended'
                                     for p in ports))
 
-    def test_captures_are_replayed_right(self):
+    def test_captures_are_replayed_unchanged(self):
         names = sorted(CAPTURES)
         for name in names:
             with open(self.path(name), 'wb') as f:
@@ -117,7 +117,7 @@ class Replay(Bench):
             self.assertEqual(stats[p]['device']['rx_bad'], want.get('bad_fcs', 0))
         self.assertIn('runt.pcap: 100 records are left out', nic.text())
 
-    def test_begins_when_two_ports_are_set_up_and_flushed(self):
+    def test_replay_begins_when_two_ports_are_set_up_and_flushed(self):
         """testpmd enables promiscuous mode after it started both ports, then empties its queues."""
         write_pcap(self.path('in.pcap'), FRAMES)
         nic = self.nic(*('%s:wire=pcap:%s' % (p, self.path('in.pcap')) for p in 'ab'))
@@ -134,7 +134,7 @@ class Replay(Bench):
         self.assertEqual([stats[p]['replay']['filtered'] for p in 'ab'], [0, 0])
         self.assertNotIn('filters', nic.text())
 
-    def test_begins_on_demand_and_counts_what_the_filters_refuse(self):
+    def test_replay_on_signal_counts_filtered_frames(self):
         mine = noise(100, 1, dst=mac('02:00:00:00:00:01'))
         write_pcap(self.path('in.pcap'), FRAMES + [mine])
         nic = self.nic('a:mac=02:00:00:00:00:01,start=signal,wire=pcap:' + self.path('in.pcap'))
@@ -151,7 +151,7 @@ class Replay(Bench):
         stats = self.nic_stats(nic)['a']
         self.assertEqual((stats['replay']['filtered'], stats['device']['rx_filtered']), (100, 100))
 
-    def test_recorded_as_pcapng(self):
+    def test_recording_as_pcapng_has_all_frames(self):
         write_pcap(self.path('in.pcap'), FRAMES)
         nic = self.nic('a:speed=max,wire=pcap:%s:%s' % (self.path('in.pcap'), self.path('out.pcapng')))
         pmd = self.dpdk_testpmd(self.eal(self.sock('a')), ['--forward-mode=io', '--auto-start'])
@@ -185,7 +185,7 @@ class Files(Bench):
     def port(self, name, wire):
         return ['--port', '%s:socket=%s,wire=pcap:%s' % (name, self.sock(name), wire)]
 
-    def test_file_that_breaks_off_is_refused(self):
+    def test_truncated_file_is_refused(self):
         for name, data in (('classic.pcap', classic([(f, 100) for f in FRAMES])),
                            ('ng.pcapng', section([(1, 0)]) + packet(0, FRAMES[0], 100)),
                            ('zip.pcap.gz', gzip.compress(classic([(f, 100) for f in FRAMES])))):
@@ -194,7 +194,7 @@ class Files(Bench):
             self.refuse(self.port('a', self.path(name)), 1, name, 'breaks off')
         self.assertFalse(os.path.exists(self.sock('a')))
 
-    def test_no_output_is_an_input_whatever_its_name(self):
+    def test_output_that_is_an_input_by_another_name_is_refused(self):
         x, out = self.path('x.pcap'), self.path('out.pcap')
         write_pcap(x, FRAMES)
         os.link(x, self.path('hard.pcap'))
@@ -225,7 +225,7 @@ class Files(Bench):
         self.assertEqual(sorted(os.listdir(self.dir)),
                          ['d', 'dangling', 'hard.pcap', 'soft.pcap', 'x.pcap'])
 
-    def test_output_that_cannot_be_written_changes_no_other(self):
+    def test_unwritable_output_leaves_other_outputs_unchanged(self):
         x, out = self.path('x.pcap'), self.path('out.pcap')
         write_pcap(x, FRAMES)
         write_pcap(out, FRAMES[:3])
@@ -240,7 +240,7 @@ class Files(Bench):
                         why)
             self.assertEqual(read_pcap(out), FRAMES[:3])
 
-    def test_another_daemon_leaves_what_the_first_one_has(self):
+    def test_second_daemon_leaves_files_of_first_unchanged(self):
         """A second daemon neither writes the files of the first, nor reads its recording."""
         x, y, out = (self.path(n) for n in ('x.pcap', 'y.pcap', 'out.pcap'))
         write_pcap(x, FRAMES)
@@ -264,7 +264,7 @@ class Files(Bench):
         self.nic('b:wire=pcap:' + x)        # two daemons may read one file
         self.nic_stats(nic)
 
-    def test_no_output_is_a_socket(self):
+    def test_output_that_is_a_socket_is_refused(self):
         """Whether the socket exists or not: the statistics file would otherwise replace it."""
         x, s = self.path('x.pcap'), self.sock('a')
         write_pcap(x, FRAMES)
@@ -278,7 +278,7 @@ class Files(Bench):
         self.refuse(self.port('b', x) + ['--stats-json', s], 2, 'it is a socket')
         self.refuse(self.port('a', x + ':' + s), 2, 'one file')
 
-    def test_closed_standard_output_is_no_file_of_ours(self):
+    def test_statistics_survive_closed_standard_output(self):
         name = self.path('stats.json')
         for closed in '>&-', '2>&-', '>&- 2>&- <&-':
             nic = subprocess.Popen(['sh', '-c', 'exec "$0" "$@" ' + closed, NIC, '--port',
@@ -302,7 +302,7 @@ class Files(Bench):
         self.assertEqual(nic.returncode, 0)
         return out
 
-    def test_statistics_go_to_what_is_no_file_as_it_is(self):
+    def test_statistics_are_written_to_pipes_in_place(self):
         """The daemon writes to a pipe and to /dev/stdout without replacing them."""
         out = self.statistics(['--stats-json', '/dev/stdout'], stdout=subprocess.PIPE)
         self.assertTrue(out.startswith('gantry-nic: ready\n{'), out)
@@ -318,7 +318,7 @@ class Files(Bench):
             self.assertTrue(f.read().startswith('gantry-nic: ready\n{'))
         self.assertTrue(os.path.islink('/dev/stdout'))
 
-    def test_statistics_replace_where_a_link_leads(self):
+    def test_statistics_replace_target_of_link(self):
         os.mkdir(self.path('d'))
         os.symlink('d/stats.json', self.path('link'))
         self.statistics(['--stats-json', self.path('link')], stdout=subprocess.DEVNULL)
@@ -327,7 +327,7 @@ class Files(Bench):
             self.assertEqual(json.load(f)['ports'][0]['name'], 'a')
         self.assertEqual(os.listdir(self.path('d')), ['stats.json'])
 
-    def test_tools_replace_where_a_link_leads(self):
+    def test_tool_output_replaces_target_of_link(self):
         os.symlink('result.json', self.path('link'))
         out = Output(self.path('link'))
         self.assertEqual(os.listdir(self.dir), ['link'])
@@ -339,7 +339,7 @@ class Files(Bench):
             self.assertEqual(json.load(f), [2])
         self.assertEqual(sorted(os.listdir(self.dir)), ['link', 'result.json'])
 
-    def test_tools_overwrite_no_input(self):
+    def test_tool_output_that_is_an_input_is_refused(self):
         with open(self.path('in.json'), 'w', encoding='utf-8') as f:
             f.write('{"mutants": []}')
         os.symlink('in.json', self.path('link'))
@@ -365,7 +365,7 @@ class Files(Bench):
         self.assertEqual(sorted(os.listdir(self.dir)), ['hard', 'in.json', 'link'])
 
     @needs_root
-    def test_statistics_are_written_to_a_file_that_cannot_be_replaced(self):
+    def test_statistics_overwrite_file_that_cannot_be_replaced(self):
         for name in 'kept', 'mounted':
             with open(self.path(name), 'w', encoding='utf-8') as f:
                 f.write('as it was\n')
@@ -381,7 +381,7 @@ class Files(Bench):
             self.assertEqual(json.load(f)['ports'][0]['name'], 'a')
         self.assertEqual(sorted(os.listdir(self.dir)), ['kept', 'mounted'])
 
-    def test_reader_that_has_stopped_holds_no_end_up(self):
+    def test_stopped_reader_does_not_delay_exit(self):
         name = self.path('fifo')
         os.mkfifo(name)
         fd = os.open(name, os.O_RDWR | os.O_NONBLOCK)
@@ -400,7 +400,7 @@ class Files(Bench):
         finally:
             os.close(fd)
 
-    def test_other_programs_find_it_out_before_they_begin(self):
+    def test_other_programs_refuse_output_before_they_begin(self):
         """The programs leave the file unchanged, because they have not begun."""
         name = self.path('sizes')
         with open(name, 'w', encoding='utf-8') as f:

@@ -57,7 +57,7 @@ class Daemon(Bench):
         self.assertLessEqual(self.mappings(nic), before + 2)
         self.assertEqual(self.nic_stats(nic)['p']['server']['clients'], 44)
 
-    def test_log_that_nobody_reads_stops_nothing(self):
+    def test_unread_log_delays_no_port(self):
         """The daemon drops and counts lines without room; a neighbour's device still responds."""
         log, end = os.pipe()
         self.addCleanup(os.close, log)
@@ -104,7 +104,7 @@ class Daemon(Bench):
         fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
         return r, w
 
-    def test_ends_though_nobody_reads_its_statistics(self):
+    def test_unread_statistics_do_not_delay_exit(self):
         r, w = self.small_pipe()
         ports = ['p%d' % i for i in range(8)]   # their statistics are longer than the pipe
         p = self.daemon(*ports, args=['--stats-json', '-'], stdout=w)
@@ -115,7 +115,7 @@ class Daemon(Bench):
         p.terminate()
         self.assertEqual(p.wait(60), 1)
 
-    def test_ends_though_it_waits_for_ever(self):
+    def test_sigterm_ends_each_wait(self):
         """No wait in the daemon outlasts SIGTERM; here the daemon waits for a reader of "ready"."""
         r, w = self.small_pipe()
         os.set_blocking(w, False)
@@ -130,7 +130,7 @@ class Daemon(Bench):
         self.assertIn('did not end in time', p.stderr.read())
         self.nic('a')           # replaces the socket that the first daemon left behind
 
-    def test_status_is_1_if_statistics_failed_once(self):
+    def test_failed_statistics_make_status_1(self):
         name = self.path('fifo')
         os.mkfifo(name)
         fd = os.open(name, os.O_RDWR | os.O_NONBLOCK)
@@ -150,7 +150,7 @@ class Daemon(Bench):
         self.assertEqual(p.wait(60), 1)
         self.assertEqual(json.loads(os.read(fd, 65536))['ports'][0]['name'], 'a')
 
-    def test_client_uses_up_no_share_but_its_own(self):
+    def test_client_exhausts_only_its_own_share(self):
         """A client at its limit of mappings does not reduce what its neighbour may map."""
         nic = self.nic('a:max_maps=40', 'b:max_maps=40')
         fd = os.memfd_create('guest')
@@ -178,7 +178,7 @@ class Daemon(Bench):
         for c in clients:
             c.close()
 
-    def test_page_table(self):
+    def test_page_table_alone_gives_access(self):
         """Transmit through an I/O page table as in vfio_user.h, then through a missing entry."""
         nic = self.nic('p:mac=02:00:00:00:00:01,addr_bits=40', 'q:page_table=off')
         memory, table = (os.memfd_create(n, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING) for n in 'mt')
@@ -241,7 +241,7 @@ class Daemon(Bench):
         for fd in memory, table:
             os.close(fd)
 
-    def test_ends_cleanly(self):
+    def test_signal_ends_daemon_cleanly(self):
         for sig in (signal.SIGINT, signal.SIGTERM):
             for client in (False, True):
                 nic = self.nic('p:wire=loop', 'q:wire=pair:r', 'r')
@@ -255,7 +255,7 @@ class Daemon(Bench):
                     c.close()
 
     @unittest.skipUnless(len(os.sched_getaffinity(0)) > 1, 'needs two cores')
-    def test_polling_cores_are_for_polling(self):
+    def test_polling_cores_run_only_polling_threads(self):
         """No other thread, whatever a client makes it do, runs on the core of a polling thread."""
         cores = sorted(os.sched_getaffinity(0))
         nic = self.nic('p:wire=loop', args=('--cores', str(cores[0])))
@@ -277,19 +277,19 @@ class Daemon(Bench):
         for c in clients:
             c.close()
 
-    def test_statistics_on_signal(self):
+    def test_sigusr1_prints_statistics(self):
         nic = self.nic('p:wire=loop')
         nic.signal(signal.SIGUSR1)
         nic.expect(r'^port p: ')
         nic.expect(r'longest polling gap')
 
-    def test_help_and_version(self):
+    def test_help_names_each_option(self):
         text = subprocess.run([NIC, '--help'], capture_output=True, text=True, check=True).stdout
         for word in ('--port', '--cores', '--stats-json', 'SIGUSR1', 'wire=', 'speed='):
             self.assertIn(word, text)
         subprocess.run([NIC, '--version'], capture_output=True, check=True)
 
-    def test_what_a_client_may_not_reach(self):
+    def test_access_out_of_range_is_refused(self):
         """Registers beyond the device, memory that is not shared, interrupts that do not exist."""
         nic = self.nic('p:wire=loop')
         c = vfio_user.Client(self.sock('p'))

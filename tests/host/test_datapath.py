@@ -13,7 +13,7 @@ from lib import Bench, needs_root, tag
 @tag('dma')
 class SystemCalls(Bench):
     @needs_root                  # for strace, if the kernel restricts ptrace
-    def test_no_system_call_per_packet(self):
+    def test_frames_need_no_system_calls(self):
         """While frames circulate, neither the daemon nor the application calls the kernel."""
         nic = self.nic('p:wire=loop,speed=max')
         pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io'])

@@ -49,7 +49,7 @@ class KernelSets(unittest.TestCase):
                                        kernel('6.1.176-1', '6.1.0-50')),
                          ['6.1.176-1', '6.1.99-1'])
 
-    def test_image_without_its_kbuild_is_passed_over(self):
+    def test_image_without_kbuild_is_skipped(self):
         self.assertEqual(self.versions(kernel('6.1.192-2', '6.1.0-56', ('linux-kbuild-6.1',)),
                                        kernel('6.1.176-1', '6.1.0-50')), ['6.1.176-1'])
 
@@ -63,12 +63,12 @@ class KernelSets(unittest.TestCase):
                                        kernel('6.1.176-1', '6.1.0-50')),
                          ['6.1.176-1', '6.12.117-1'])
 
-    def test_other_series_serves_where_stock_is_incomplete(self):
+    def test_other_series_is_used_if_stock_is_incomplete(self):
         self.assertEqual(self.versions(kernel('6.12.117-1', '6.12.117+deb12'),
                                        kernel('6.1.192-2', '6.1.0-56', ('linux-kbuild-6.1',))),
                          ['6.12.117-1'])
 
-    def test_meta_package_of_backports_does_not_make_its_series_the_stock_one(self):
+    def test_backports_meta_package_does_not_define_stock_series(self):
         backports = [{'Package': 'linux-image-amd64', 'Version': '6.12.111-1~bpo12+1',
                       'Depends': ''}]
         self.assertEqual(self.versions(backports, kernel('6.12.117-1', '6.12.117+deb12'),
@@ -88,11 +88,11 @@ class CommonVersions(unittest.TestCase):
                    for name, versions in have.items() for version in versions.split()]
         return debian.common_versions(stanzas, ['a', 'b'], candidates)
 
-    def test_newest_version_that_all_have_is_first(self):
+    def test_newest_common_version_is_first(self):
         self.assertEqual(self.versions({'a': '3.1-1 3.1-2 3.1-10', 'b': '3.1-1 3.1-2'}),
                          ['3.1-2', '3.1-1'])
 
-    def test_no_version_that_all_have(self):
+    def test_packages_without_common_version_yield_none(self):
         self.assertEqual(self.versions({'a': '3.1-2', 'b': '3.1-1'}), [])
         self.assertEqual(self.versions({'a': '3.1-2'}), [])
 
@@ -112,11 +112,11 @@ class DebianSources(unittest.TestCase):
                       'experimental', 'bullseye/updates', 'forky'):
             self.assertEqual(self.suites('deb http://m/archive %s main contrib' % suite), [suite])
 
-    def test_release_without_a_known_name(self):
+    def test_suite_of_release_without_known_name_is_taken(self):
         self.assertEqual(self.suites('deb http://m/archive next-backports main', 'next'),
                          ['next-backports'])
 
-    def test_any_suite_of_a_mirror_that_has_the_archive(self):
+    def test_each_suite_of_a_mirror_of_the_archive_is_taken(self):
         self.assertEqual(self.suites('deb http://m/archive bookworm main\n'
                                      'deb http://m/archive/ bookworm-rebuilds main\n'),
                          ['bookworm', 'bookworm-rebuilds'])
@@ -128,13 +128,13 @@ class DebianSources(unittest.TestCase):
                                      'deb http://c/cuda ./\n'
                                      'deb http://m/archive bookworm-extra contrib\n'), ['bookworm'])
 
-    def test_deb822_with_several_suites(self):
+    def test_deb822_source_with_several_suites_is_read(self):
         stanzas = list(debian.parse_deb822(
             'Types: deb\nURIs: http://m/archive\nSuites: bookworm bookworm-backports\n'
             'Components: main\n'))
         self.assertEqual(debian.debian_sources(stanzas, 'bookworm'), stanzas)
 
-    def test_suite_that_is_there_is_not_added_again(self):
+    def test_present_suite_is_not_added_again(self):
         main = {'Uris': 'http://m/archive', 'Suites': 'bookworm'}
         with_it = [dict(main, Suites='bookworm bookworm-backports')]
         self.assertEqual(debian.with_suite(with_it, main, 'bookworm-backports'), with_it)
@@ -184,7 +184,7 @@ class Noiommu(unittest.TestCase):
                            stderr=subprocess.STDOUT, text=True, check=False)
         return r, os.path.join(folder.name, 'noiommu', 'vfio.ko')
 
-    def test_files_are_those_of_the_kernels_own_makefile(self):
+    def test_module_has_files_of_kernel_makefile(self):
         for name, (makefile, objects) in SERIES.items():
             with self.subTest(name):
                 r, module = self.build(makefile)
@@ -220,7 +220,7 @@ class Matrix(unittest.TestCase):
         return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL, env=env, check=False).returncode
 
-    def test_status_of_what_fetches_or_builds(self):
+    def test_status_distinguishes_unavailable_from_failed(self):
         script = os.path.join(self.dir, 'tools/lib/matrix.sh')
         self.file('tools/lib/x', '')
         shutil.copy(os.path.join(TOP, 'tools/lib/matrix.sh'), script)
@@ -235,12 +235,12 @@ class Matrix(unittest.TestCase):
         return self.status(sys.executable, os.path.join(TOP, 'tools/lib/dpdk_git.py'), 'build',
                            '26.07', os.path.join(self.dir, 'out'), GANTRY_DPDK_GIT=clone)
 
-    def test_release_that_no_clone_has(self):
+    def test_release_that_no_clone_has_is_unavailable(self):
         self.assertEqual(self.build(''), 77)
         self.assertEqual(self.build(self.dir), 77)
 
     @unittest.skipUnless(shutil.which('git'), 'needs git')
-    def test_release_that_does_not_build(self):
+    def test_release_that_does_not_build_is_a_failure(self):
         clone = os.path.join(self.dir, 'clone')
         self.file('clone/meson.build', "project('x')\n")     # which has no options
         for version, expected in ('25.11.0', 77), ('26.07.0', 1):
@@ -254,20 +254,20 @@ class Matrix(unittest.TestCase):
 
 
 class FirstThatCanBeHad(unittest.TestCase):
-    def test_candidate_that_the_archive_no_longer_serves_is_passed_over(self):
+    def test_candidate_that_the_archive_no_longer_serves_is_skipped(self):
         def take(version):
             if version != '22.11.7':
                 raise debian.Error('404 ' + version)
         self.assertEqual(debian.first_that_can_be_had(['22.11.11', '22.11.7', '22.11.1'], take, 'x'),
                          '22.11.7')
 
-    def test_error_names_what_was_tried(self):
+    def test_error_names_tried_candidates(self):
         def take(version):
             raise debian.Error('404 ' + version)
         with self.assertRaisesRegex(debian.Error, 'dpdk cannot be had; 404 2; 404 1'):
             debian.first_that_can_be_had(['2', '1'], take, 'dpdk')
 
-    def test_debian_order_of_versions(self):
+    def test_versions_are_in_debian_order(self):
         self.assertEqual(sorted(['22.11.11-1', '22.11.7-1~deb12u1', '22.11.7-1', '22.11.4-1'],
                                 key=debian.version_key),
                          ['22.11.4-1', '22.11.7-1~deb12u1', '22.11.7-1', '22.11.11-1'])
@@ -292,7 +292,7 @@ class Unpack(unittest.TestCase):
         subprocess.run(['dpkg-deb', '-b', tree, package], check=True, stdout=subprocess.DEVNULL)
         return package
 
-    def test_files_land_below_usr_whatever_folder_the_package_names(self):
+    def test_files_are_unpacked_below_usr(self):
         # Older suites of Debian have the C library in /lib, and the name of its loader in /lib64.
         out = os.path.join(self.dir, 'out')
         for folder in ('lib', 'lib64'):
@@ -303,7 +303,7 @@ class Unpack(unittest.TestCase):
             self.assertTrue(os.path.isfile(os.path.join(out, name)), name)
         self.assertTrue(os.path.islink(os.path.join(out, 'lib')))
 
-    def test_package_that_breaks_off_is_an_error(self):
+    def test_truncated_package_is_an_error(self):
         package = self.deb('lib/a')
         os.truncate(package, os.path.getsize(package) - 20)
         with self.assertRaisesRegex(debian.Error, 'x.deb: '):

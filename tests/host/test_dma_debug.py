@@ -39,7 +39,7 @@ class Debug(Bench):
                                  % re.escape(self.sock('a')))
         return report
 
-    def test_abort(self):
+    def test_abort_ends_application_at_its_mistake(self):
         """The application ends at its mistake, and the report is its last line."""
         app, _ = self.play('freed', 'abort')
         app.wait(60, -signal.SIGABRT)
@@ -47,13 +47,13 @@ class Debug(Bench):
         self.assertNotRegex(app.text(), '(?m)^freed')
         self.assertEqual(app.text().splitlines()[-1], report)
 
-    def test_abort_without_misuse(self):
+    def test_abort_without_misuse_changes_nothing(self):
         app, _ = self.play('again', 'abort')
         app.wait(60)
         self.assertIn('again: ok', app.text())
         self.assertNotRegex(app.text(), MISUSE)
 
-    def test_goes_on(self):
+    def test_report_leaves_application_running(self):
         """The application reports the misuse, answers queries, and loses nothing by its mistake."""
         app, path = self.play('freed', '1')
         app.expect('^freed', 60)
@@ -70,7 +70,7 @@ class Debug(Bench):
 
 if DPDK >= '26.07':
     class Hidden(Bench):
-        def test_release_whose_caches_hide_mbufs_is_named(self):
+        def test_release_with_hidden_pool_caches_is_reported(self):
             """The one line is that of doc/dma_debug.md; frames flow nevertheless."""
             nic = self.nic('p:wire=loop')
             pmd = self.dpdk_testpmd(self.eal(self.sock('p'), devargs=',dma_debug=1'), [])
@@ -85,7 +85,7 @@ if DPDK >= '26.07':
 
 
 class Culprits(Bench):
-    def test_each(self):
+    def test_each_sender_and_freer_is_one_report(self):
         """Each pair of sender and freer causes one report, which names both functions."""
         for name in 'culprits', 'culprits_o0':
             with self.subTest(name):
@@ -119,7 +119,7 @@ class RunningTestpmd(Bench):
             rows += [row.split(' ', 5) for row in answer['mappings']]
         return rows
 
-    def test_telemetry(self):
+    def test_telemetry_lists_live_mappings(self):
         """An idle port maps two rings and its receive buffers; a busy one also what it sends."""
         self.nic('a:speed=max,wire=pair:b', 'b:speed=max')
         names = [self.sock('a'), self.sock('b')]
@@ -157,7 +157,7 @@ class RunningTestpmd(Bench):
         self.quit(pmd)
         self.assertNotRegex(pmd.text(), MISUSE)
 
-    def test_pinned_buffers(self):
+    def test_pinned_buffers_cause_no_report(self):
         """Mbufs with pinned buffers: the buffers are adjacent, and lengths differ each time."""
         frames = [noise(n, n) for n in range(60, 1515)] * 3
         write_pcap(self.path('in.pcap'), frames)

@@ -61,28 +61,28 @@ class Narrow(Modes):
         self.assertIn("Selected IOVA mode 'VA'", text)
         return re.findall(r'(?m)^net_gantry_igb: .*: DMA mode (\w+)', text)
 
-    def test_32_bits(self):
+    def test_32_bits_choose_window_for_all_memory(self):
         """Without a chosen mode the library uses a window into which all EAL memory fits."""
         self.assertEqual(self.narrow(32, ''), ['window'] * 2)
 
-    def test_32_bits_strict(self):
+    def test_32_bits_forward_in_strict_mode(self):
         self.assertEqual(self.narrow(32, 'strict'), ['strict'] * 2)
 
-    def test_32_bits_bounce(self):
+    def test_32_bits_forward_in_bounce_mode(self):
         self.assertEqual(self.narrow(32, 'bounce'), ['bounce'] * 2)
 
-    def test_24_bits(self):
+    def test_24_bits_choose_window_mapped_on_demand(self):
         """The 16 MiB of bus addresses do not suffice for 256 MiB, so memory is mapped on demand."""
         self.assertEqual(self.narrow(24, ''), ['window'] * 2)
 
-    def test_24_bits_strict(self):
+    def test_24_bits_forward_in_strict_mode(self):
         self.assertEqual(self.narrow(24, 'strict'), ['strict'] * 2)
 
-    def test_24_bits_bounce(self):
+    def test_24_bits_forward_in_bounce_mode(self):
         self.assertEqual(self.narrow(24, 'bounce'), ['bounce'] * 2)
 
     @needs_hugepages
-    def test_hugepages(self):
+    def test_hugepages_choose_window(self):
         """A window, and mapping on demand, with dynamic memory (testpmd frees some at its end)."""
         for bits in 32, 24:
             with self.subTest(bits=bits):
@@ -99,34 +99,34 @@ class PageTable(Modes):
             self.assertEqual((server['ptes'], server['bad_messages']), (0, 0))
             self.assertGreater(server['dma_maps'], 0)
 
-    def test_with_it(self):
+    def test_page_table_is_used_if_present(self):
         self.forward('', ',dma=strict')
         self.assertTrue(all(server['ptes'] > 0 for server in self.servers))
 
-    def test_strict_without_page_table(self):
+    def test_strict_without_page_table_maps_only_used_memory(self):
         self.without('strict')
         # Only the EAL memory that is in use is mapped: the buffers of the receive ring, one or two
         # pages each.
         self.assertGreater(self.servers[0]['dma_maps'], 1000)
 
-    def test_bounce_without_page_table(self):
+    def test_bounce_without_page_table_sends_messages(self):
         self.without('bounce')
 
-    def test_24_bits_without_page_table(self):
+    def test_24_bits_without_page_table_choose_window(self):
         self.without('window', ',addr_bits=24', 'auto')
 
-    def test_24_bits_strict_without_page_table(self):
+    def test_24_bits_without_page_table_forward_in_strict_mode(self):
         self.without('strict', ',addr_bits=24')
 
     @needs_hugepages
-    def test_hugepages_without_page_table(self):
+    def test_hugepages_without_page_table_forward_in_strict_mode(self):
         for iova in 'va', 'pa':
             with self.subTest(iova=iova):
                 self.without('strict', mem='huge', iova=iova)
 
 
 class OutOfBuffers(Bench):
-    def test_send(self):
+    def test_sender_waits_for_free_bounce_buffers(self):
         """The rings have room for more frames than there are bounce buffers: the sender waits."""
         # Bounce buffers get half of the addresses of 24 bits: 8 MiB, room for 4,096 frames.
         nic = self.nic('a:speed=10,wire=loop,addr_bits=24')
@@ -160,7 +160,7 @@ class OutOfBuffers(Bench):
 
 
 class ManyBuffers(Bench):
-    def test_all_rings(self):
+    def test_bounce_buffers_grow_to_fill_all_rings(self):
         """Sixteen queues of 4,096 descriptors with buffers: the library adds as many as needed."""
         nic = self.nic('a:speed=max,wire=loop')
         pmd = self.dpdk_testpmd(
@@ -236,20 +236,20 @@ class Shared(Modes):
                              re.findall(r'mapped va (0x\w+)', self.pmd.text())))
         self.assertTrue(any(not re.match('memfd:(gantry|igb-queues)', n) for n in names), names)
 
-    def test_bounce(self):
+    def test_bounce_shares_only_library_memory(self):
         self.bounce()
 
-    def test_direct(self):
+    def test_direct_shares_eal_memory(self):
         self.direct()
 
     @needs_hugepages
-    def test_bounce_hugepages(self):
+    def test_bounce_shares_only_library_memory_with_hugepages(self):
         for iova in 'va', 'pa':
             with self.subTest(iova=iova):
                 self.bounce(mem='huge', iova=iova)
 
     @needs_hugepages
-    def test_direct_hugepages(self):
+    def test_direct_shares_eal_memory_with_hugepages(self):
         self.direct(mem='huge', iova='va')
 
 

@@ -56,7 +56,7 @@ class Corpus(Bench):
                 return bug
         self.skipTest('needs root and 80 free hugepages of 2 MiB')
 
-    def test_all(self):
+    def test_no_twin_is_reported(self):
         """The totals that the program reports: as many twins as bugs, and no twin was reported."""
         bugs = listing()
         self.assertGreaterEqual(len(bugs), 60)
@@ -66,7 +66,7 @@ class Corpus(Bench):
         self.assertIn(self.status, (0, 3), self.output)
         self.assertEqual(self.status == 3, len(self.played['bugs']) < len(bugs), self.output)
 
-    def test_each_class_twice(self):
+    def test_each_class_has_two_bugs(self):
         bugs = listing()
         self.assertEqual({c for _, c, _ in bugs}, set(CLASSES))
         for c in CLASSES:
@@ -75,11 +75,11 @@ class Corpus(Bench):
         self.assertGreaterEqual(sum(b[2] != 'planted' for b in bugs), 15)
         self.assertGreaterEqual(sum(b[0].startswith('app_') for b in bugs), 15)
 
-    def test_by_iommu_too(self):
+    def test_iommu_also_catches_bugs(self):
         self.bug(listing()[0][0])
         self.assertGreaterEqual(sum(b['caught_by'] == 'both' for b in self.played['bugs']), 2)
 
-    def test_pointless_both_ways(self):
+    def test_pointless_sync_is_reported_in_both_directions(self):
         told = [self.bug(name)['message'] for name, kind, _ in listing()
                 if kind == 'sync-pointless']
         for what in ('for the CPU of what the device only reads',
@@ -100,7 +100,7 @@ def of_bug(name, kind):
 
 
 for _name, _class, _ in listing():
-    setattr(Corpus, 'test_' + _name, of_bug(_name, _class))
+    setattr(Corpus, 'test_%s_is_caught' % _name, of_bug(_name, _class))
 
 
 @tag('dmacheck')
@@ -111,7 +111,7 @@ class CommandLine(Bench):
         self.assertEqual(len(p.stderr.splitlines()), 1, p.stderr)
         self.assertEqual(p.stdout, '')
 
-    def test_only(self):
+    def test_only_plays_named_bugs(self):
         path = self.path('one.json')
         p = run('--only', 'clean_tx_as_rx', '--only', 'sync_with_fcs', '--json', path, timeout=120)
         self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
@@ -122,13 +122,13 @@ class CommandLine(Bench):
         self.assertEqual(set(report['bugs'][0]),
                          {'name', 'class', 'source', 'caught_by', 'message', 'ok'})
 
-    def test_unknown_name(self):
+    def test_unknown_name_is_refused(self):
         self.assert_refused(run('--only', 'no_such_bug'), "no bug 'no_such_bug'")
 
-    def test_unwritable_file(self):
+    def test_unwritable_file_is_refused(self):
         self.assert_refused(run('--json', self.path('no/such/folder.json')), 'No such file')
 
-    def test_bad_arguments(self):
+    def test_bad_arguments_are_refused(self):
         self.assert_refused(run('more'), "'more'")
         self.assertEqual(run('--nonsense').returncode, 2)
 

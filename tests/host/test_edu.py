@@ -42,30 +42,30 @@ class Edu(Bench):
         device.signal(signal.SIGTERM)
         device.wait()
 
-    def test_auto_is_window(self):
+    def test_auto_chooses_window_for_28_bits(self):
         """EAL memory is above 28 bits, so the library chooses a window below by itself."""
         self.in_mode('auto', expected='window')
 
-    def test_window(self):
+    def test_window_makes_each_transfer(self):
         self.in_mode('window')
 
-    def test_strict(self):
+    def test_strict_makes_each_transfer(self):
         self.in_mode('strict')
 
-    def test_bounce(self):
+    def test_bounce_makes_each_transfer(self):
         self.in_mode('bounce')
 
-    def test_bounce_of_ordinary_memory(self):
+    def test_bounce_copies_heap_memory(self):
         self.in_mode('bounce', 'heap')
 
     @needs_hugepages
-    def test_hugepages(self):
+    def test_each_mode_makes_each_transfer_with_hugepages(self):
         for mode in 'window', 'strict', 'bounce':
             for iova in 'va', 'pa':
                 with self.subTest(mode=mode, iova=iova):
                     self.in_mode(mode, mem='huge', iova=iova)
 
-    def test_direct_is_refused(self):
+    def test_direct_beyond_28_bits_is_refused(self):
         """The driver refuses the device with the reason, instead of truncating an address."""
         device = self.device()
         text = self.copy('direct', status=1)
@@ -73,7 +73,7 @@ class Edu(Bench):
                          % re.escape(self.sock('e')))
         device.expect(r'client left .*: 0 transfers, 0 refused, 0 DMA faults')
 
-    def test_no_transfer(self):
+    def test_device_that_copies_nothing_is_refused(self):
         """The driver refuses a device that copies nothing, and reports that as the reason."""
         server = Idle(self.sock('e'))
         self.addCleanup(server.close)
@@ -81,7 +81,7 @@ class Edu(Bench):
         self.assertRegex(text, r'(?m)^edu: %s is not usable: what it copies does not arrive$'
                          % re.escape(self.sock('e')))
 
-    def test_direct_where_memory_lies_low(self):
+    def test_auto_chooses_direct_for_low_memory(self):
         """All addresses fit, so the library chooses direct mode."""
         device = self.device()
         app = self.run_process([COPY] + self.eal(self.sock('e'), lcores='0', mb=64) +
@@ -91,7 +91,7 @@ class Edu(Bench):
         device.expect(r'client left .*: 22 transfers, 0 refused, 0 DMA faults')
 
     @tag('slow')
-    def test_device_dies(self):
+    def test_copy_fails_if_device_dies(self):
         """The copy fails, and memory that the device might still access stays mapped."""
         device = self.device()
         app = self.run_process([COPY] + self.eal(self.sock('e'), lcores='0', mb=64) +
@@ -104,12 +104,12 @@ class Edu(Bench):
         self.assertRegex(app.text(), r'(?m)^edu-copy: .*: Connection timed out')
         self.assertNotIn('misuse', app.text())
 
-    def test_arguments(self):
+    def test_bad_mode_is_refused(self):
         app = self.run_process([COPY, '--', 'fast'])
         app.wait(status=2)
         self.assertRegex(app.text(), r'^edu-copy: fast: must be .*\n$')
 
-    def test_length(self):
+    def test_driver_is_short(self):
         """The driver is an example to be read, so it must be short."""
         with open(os.path.join(os.path.dirname(__file__), '..', '..', 'examples', 'edu',
                                'edu.c')) as f:

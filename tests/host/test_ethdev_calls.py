@@ -38,20 +38,20 @@ class Scenario(Bench):
 
 class EthdevCalls(Scenario):
 
-    def test_configured_and_started_again(self):
+    def test_port_can_be_configured_and_started_again(self):
         self.scenario('again')
 
     if DMA in ('window', 'bounce'):
-        def test_mapping_of_the_application_takes_no_address_from_the_driver(self):
+        def test_application_mapping_takes_no_driver_address(self):
             self.scenario('application-maps')
 
-    def test_deferred_start(self):
+    def test_deferred_queues_start_on_request(self):
         self.scenario('deferred')
 
-    def test_filters(self):
+    def test_filters_accept_only_set_addresses_and_vlans(self):
         self.scenario('filters')
 
-    def test_identity(self):
+    def test_identity_is_that_of_the_82576(self):
         self.scenario('identity')
 
     def test_accepted_packets_are_sent_and_others_counted(self):
@@ -60,7 +60,7 @@ class EthdevCalls(Scenario):
     def test_buffers_of_any_size_receive_frames_of_any_length(self):
         self.scenario('scatter', mb=128)
 
-    def test_tso(self):
+    def test_tso_segments_are_right_on_the_wire(self):
         """Compare the segments with a capture of the wire."""
         idle, out = self.path('idle.pcap'), self.path('out.pcap')
         write_pcap(idle, [b'\xff' * 6 + b'\x02' + b'\0' * 53])
@@ -100,23 +100,23 @@ class EthdevCalls(Scenario):
                 self.assertEqual(tcp[20:], part)
         self.assertEqual(frames, [])
 
-    def test_link_events(self):
+    def test_link_changes_are_events(self):
         self.scenario('link')
 
-    def test_link_has_the_speed_that_was_offered(self):
+    def test_link_has_offered_speed(self):
         self.scenario('speeds')
 
-    def test_rx_interrupts(self):
+    def test_rx_interrupts_wake_their_queue(self):
         self.scenario('interrupts')
 
-    def test_sctp_checksum(self):
+    def test_sctp_checksum_is_inserted_and_verified(self):
         self.scenario('sctp')
 
 
 class Device(Scenario):
     """The device fails, or appears to fail; ethdev_device.c has the scenarios."""
 
-    def test_buffer_nowhere(self):
+    def test_unmapped_buffer_loses_only_its_frame(self):
         """The frame causes one DMA fault and is lost, and the other frames are not affected.
 
         Modes in which the library looks up the buffer itself ignore the address in the mbuf. Over
@@ -129,7 +129,7 @@ class Device(Scenario):
         self.assertEqual(self.facts['bad_came_back'], str(1 - bad))
         self.assertEqual(self.nic_stats(nic)['p']['server']['dma_faults'], bad)
 
-    def test_device_error(self):
+    def test_device_errors_are_logged_and_reset_cures_them(self):
         self.scenario('device-error')
         self.assertIn('out of sync (DOUTSYNC)', self.text)
         self.assertIn('fatal error (FER)', self.text)
@@ -146,31 +146,31 @@ class Device(Scenario):
             else:
                 self.assertNotIn(base, (va, physical))
 
-    def test_ring_bases(self):
+    def test_ring_bases_hold_bus_addresses(self):
         self.ring_bases(IOVA == 'pa')
 
     @tag('memory')
     @needs_hugepages
-    def test_ring_bases_physical(self):
+    def test_ring_bases_hold_physical_addresses_in_iova_pa(self):
         self.ring_bases(True, mem='huge', iova='pa')
         self.assertEqual(self.facts['iova_mode'], 'pa')
 
-    def test_stale_descriptor(self):
+    def test_stale_descriptor_faults_only_in_strict_mode(self):
         """A stale descriptor: the device sends the returned buffer, except in strict mode."""
         nic = self.scenario('stale')
         faults = self.nic_stats(nic)['p']['server']['dma_faults']
         self.assertEqual((self.facts['came_back'], faults), ('0', 1) if DMA == 'strict' else ('1', 0))
 
-    def test_transmit_ring_nowhere(self):
+    def test_unmapped_transmit_ring_is_a_stall(self):
         self.scenario('stall-tx', timeout=150)
         self.assertEqual(len(re.findall('tx queue 0 stalls', self.text)), 2)
         self.assertIn("TDBA is 0x7654320000, the ring's address 0x", self.text)
 
-    def test_receive_ring_nowhere(self):
+    def test_unmapped_receive_ring_is_a_stall(self):
         self.scenario('stall-rx', timeout=150)
         self.assertEqual(len(re.findall('rx queue 0 stalls', self.text)), 2)
 
-    def test_unplugged(self):
+    def test_unplugged_device_is_removed_and_can_return(self):
         nic = self.nic('p:wire=loop')
         app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'unplug')
         app.expect(r'^flowing')
@@ -181,7 +181,7 @@ class Device(Scenario):
         app.wait()
         self.assertIn('unplug: ok', app.text())
 
-    def test_no_stall(self):
+    def test_quiet_port_is_no_stall(self):
         """A port that is idle, slow, without a link or blocked by its far end is not stalled."""
         self.nic('p:wire=loop', 'q:wire=loop,speed=10', 'r:wire=loop', 's:wire=loop,speed=max',
                  't:wire=loop')

@@ -34,19 +34,19 @@ class Mtu(Forwarding):
         self.assertEqual([f[12:] for f in got], [f[12:] for f in frames if len(f) in expected])
         self.assertEqual(stats['a']['device']['rx_frames'], len(expected))
 
-    def test_standard(self):
+    def test_standard_mtu_drops_longer_frames(self):
         for mbuf_size in 9200, 1152, 384:
             with self.subTest(mbuf_size=mbuf_size):
                 self.passes(1518, (1509, 1518, 1500 + OVERHEAD + PADDING, 60), (1509, 1518, 60),
                             mbuf_size)
 
-    def test_jumbo(self):
+    def test_jumbo_mtu_drops_longer_frames(self):
         for mbuf_size in 9200, 1152, 384:
             with self.subTest(mbuf_size=mbuf_size):
                 self.passes(9018, (9009, 9018, 9000 + OVERHEAD + PADDING, 1527),
                             (9009, 9018, 1527), mbuf_size)
 
-    def test_tagged_frames_of_1522_bytes_pass_at_any_standard_mtu(self):
+    def test_tagged_frames_of_1522_bytes_pass_at_standard_mtu(self):
         tagged = [ether(bytes([n]) * 1500, dst=PORT0, vlan=n) for n in (1, 2)]
         self.assertEqual(len(tagged[0]) + 4, 1522)
         for max_pkt_len in 1018, 1518:
@@ -69,10 +69,10 @@ class BufferScatter(Forwarding):
                              '--max-pkt-len=9000', '--tx-offloads=0x8000', *args])
                 self.assertEqual([f[12:] for f in got], [f[12:] for f in frames])
 
-    def test_without_the_offload(self):
+    def test_frames_scatter_without_the_offload(self):
         self.scattered()
 
-    def test_with_the_offload(self):
+    def test_frames_scatter_with_the_offload(self):
         self.scattered('--enable-scatter')
 
 
@@ -139,7 +139,7 @@ class ChecksumOffload(Live):
             self.assertIn('RTE_MBUF_F_RX_%s_CKSUM_%s ' % (layer, 'GOOD' if good else 'BAD'),
                           m[1] + ' ', m[0])
 
-    def test_every_sum_is_verified(self):
+    def test_each_checksum_is_verified(self):
         self.open('--forward-mode=csum', '--rx-offloads=0x2000e')
         self.command(self.pmd, 'set verbose 1')
         self.command(self.pmd, 'start')
@@ -159,7 +159,7 @@ class ChecksumOffload(Live):
         self.command(self.pmd, 'stop')
         self.quit(self.pmd)
 
-    def test_every_sum_is_inserted(self):
+    def test_each_checksum_is_inserted(self):
         self.open('--forward-mode=csum', '--rx-offloads=0x2000e', '--tx-offloads=0x1e')
         self.command(self.pmd, 'port stop all', r'Done')
         for layer in 'ip', 'udp', 'tcp', 'sctp':
@@ -179,7 +179,7 @@ class ChecksumOffload(Live):
 
 
 class RunningMtu(Live):
-    def test_mtu_changes_while_the_port_runs(self):
+    def test_mtu_changes_on_running_port(self):
         for mbuf_size in 9200, 2176:
             with self.subTest(mbuf_size=mbuf_size):
                 self.want = []

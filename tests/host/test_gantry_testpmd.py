@@ -59,23 +59,23 @@ class Forward(Command):
         for i, (g, w) in enumerate(zip(got, want)):
             self.assertEqual(g.hex(), w.hex(), 'frame %d' % i)
 
-    def test_io(self):
+    def test_io_forwards_frames_unchanged(self):
         got, _ = self.through('io', self.frames)
         self.assert_frames(got, self.frames)
 
-    def test_macswap(self):
+    def test_macswap_swaps_addresses(self):
         got, _ = self.through('macswap', self.frames)
         self.assert_frames(got, [f[6:12] + f[:6] + f[12:] for f in self.frames])
 
-    def test_mac(self):
+    def test_mac_sets_source_address(self):
         got, _ = self.through('mac', self.frames)
         self.assert_frames([f[6:] for f in got], [mac(MAC1) + f[12:] for f in self.frames])
 
-    def test_rxonly(self):
+    def test_rxonly_forwards_nothing(self):
         got, _ = self.through('rxonly', self.frames, expected=0)
         self.assertEqual(got, [])
 
-    def test_icmpecho(self):
+    def test_icmpecho_answers_only_echo_requests(self):
         echo = [ether(ipv4(icmp_echo(bytes(n), seq=n), 1), dst=mac(MAC0)).ljust(60, b'\0')
                 for n in range(1, 1400, 31)]
         other = [ether(ipv4(udp(bytes(n)), 17), dst=mac(MAC0)) for n in range(40, 90)]
@@ -88,7 +88,7 @@ class Forward(Command):
             self.assertEqual((csum(reply[14:34]), csum(reply[34:14 + total])), (0, 0))
             self.assertEqual(reply[38:14 + total], request[38:14 + total])
 
-    def test_txonly_and_json(self):
+    def test_txonly_reports_sent_frames_as_json(self):
         write_pcap(self.path('empty.pcap'), [])
         nic = self.nic('a:wire=pcap:%s:%s' % (self.path('empty.pcap'), self.path('out.pcap')))
         app = self.app([self.sock('a')], ['forward', '--mode', 'txonly', '--size', '200',
@@ -106,7 +106,7 @@ class Forward(Command):
         self.assertEqual(sum(p['tx_packets'] for p in report['ports']), len(got))
         self.assertEqual(report['sent'], len(got))
 
-    def test_slow_wire_is_waited_for(self):
+    def test_exit_waits_for_slow_wire(self):
         """At 10 Mb/s a full ring takes longer than any fixed limit that suits a fast wire."""
         write_pcap(self.path('empty.pcap'), [])
         nic = self.nic('a:speed=10,wire=pcap:%s:%s' % (self.path('empty.pcap'),
@@ -121,7 +121,7 @@ class Forward(Command):
         self.assertGreater(report['sent'], 1023)           # the ring alone: 1.2 s
         self.assertEqual(report['sent'], len(read_pcap(self.path('out.pcap'))))
 
-    def test_rates_on_a_terminal(self):
+    def test_rates_are_one_line_on_a_terminal(self):
         """The rates are one line, refreshed once a second; Ctrl-C ends the program."""
         self.nic('a:speed=100,wire=loop')
         master, slave = pty.openpty()
@@ -161,7 +161,7 @@ class Forward(Command):
         self.assertNotIn(b'\n', live[re.search(rb'\r +1 s ', live).start():], text)
         self.assertRegex(rest, rb'port 0 .*: rx \d+ packets')
 
-    def test_interrupt_ends_it_cleanly(self):
+    def test_sigint_ends_it_cleanly(self):
         nic = self.nic('a:wire=loop,speed=max')
         app = self.app([self.sock('a')], ['forward', '--mode', 'txonly'])
         app.expect('^forwarding on 1 port')
@@ -195,7 +195,7 @@ class Addresses(Command):
                                  'EAL' if e['kind'] == 'rx pool' else 'lib/dma, coherent', e)
         return [e for e in entries if e['kind'] != 'BAR']
 
-    def test_va(self):
+    def test_bus_address_is_virtual_in_iova_va(self):
         """The bus address equals the virtual address."""
         entries, text = self.listing()
         self.assertIn('IOVA mode VA', text)
@@ -205,7 +205,7 @@ class Addresses(Command):
             self.assertEqual(e['bus'], e['cpu'], e)
 
     @needs_hugepages
-    def test_pa(self):
+    def test_bus_address_is_physical_in_iova_pa(self):
         """The bus address equals the physical address, which differs from the virtual one."""
         entries, text = self.listing(mem='huge', iova='pa')
         self.assertIn('IOVA mode PA', text)
@@ -214,7 +214,7 @@ class Addresses(Command):
             self.assertNotEqual(e['bus'], e['cpu'], e)
 
     @unittest.skipUnless(os.geteuid() == 0, 'needs root, to become somebody else')
-    def test_without_privilege_it_says_so(self):
+    def test_unknown_physical_addresses_are_reported_without_root(self):
         folder = self.for_everybody(NIC, TESTPMD, *glob.glob(os.path.join(PMDS, '*.so')))
         env = dict(os.environ, XDG_RUNTIME_DIR=self.dir, LD_LIBRARY_PATH=folder)
         who = dict(user=65534, group=65534, extra_groups=[], cwd=self.dir)

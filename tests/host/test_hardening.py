@@ -45,7 +45,7 @@ class Hardening(unittest.TestCase):
                 self.assertIn(' __stack_chk_fail', symbols)
                 self.assertRegex(symbols, r' __\w+_chk@')
 
-    def test_every_file_was_compiled_so(self):
+    def test_each_file_has_hardening_options(self):
         """gcc records its options in its output."""
         for path in PROGRAMS + LIBRARIES:
             with self.subTest(os.path.basename(path)):

@@ -37,7 +37,7 @@ class Install(lib.Bench):
             self.fail('%s: %s' % (' '.join(argv), r.stdout[-4000:]))
         return r.stdout
 
-    def test_example_builds_and_forwards(self):
+    def test_installed_example_builds_and_forwards(self):
         source = self.path('examples')
         shutil.copytree(os.path.join(lib.TOP, 'examples'), source,
                         ignore=shutil.ignore_patterns('forwarder'))
@@ -68,7 +68,7 @@ class Install(lib.Bench):
         nic.signal(signal.SIGUSR2)
         return port['tx']['frames']
 
-    def test_dma_library_alone(self):
+    def test_dma_library_is_usable_alone(self):
         with open(self.path('t.c'), 'w') as f:
             f.write('#include <stdio.h>\n#include <gantry_dma.h>\n'
                     'int main(void)\n{\n\tint x;\n\tputs(gantry_mem_class_name('
@@ -90,7 +90,7 @@ class Install(lib.Bench):
         self.quit(app)
         self.nic_stats(nic)
 
-    def test_plugins_in_dpdks_own_folder(self):
+    def test_plugins_in_dpdk_folder_need_no_option(self):
         """-Ddpdk_plugin_dir=true: stock tools have the drivers without any -d."""
         names = ['librte_bus_vfio_user.so', 'librte_net_gantry_igb.so']
         self.assertEqual(glob.glob(self.root + '/**/dpdk/pmds-*', recursive=True), [])

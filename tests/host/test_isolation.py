@@ -53,7 +53,7 @@ class Isolation(Bench):
         nic.signal(signal.SIGTERM)
         nic.wait(END_S)
 
-    def test_usage(self):
+    def test_bad_arguments_print_usage(self):
         for argv in ([NEIGHBOUR], [NEIGHBOUR, 'a', '0'], [NEIGHBOUR, 'a', '1', '2'],
                      [sys.executable, attack.__file__, 'nonsense', 'a']):
             p = self.run_process(argv)
@@ -62,7 +62,7 @@ class Isolation(Bench):
 
 
 for each in attack.ATTACKS:
-    setattr(Isolation, 'test_' + each, lambda self, name=each: self.check(name))
+    setattr(Isolation, 'test_%s_harms_no_other_port' % each, lambda self, name=each: self.check(name))
 
 
 if __name__ == '__main__':

@@ -33,7 +33,7 @@ class Links(Bench):
     def links(self, nic):
         return {name: p['device']['link'] for name, p in self.nic_now(nic).items()}
 
-    def test_pair_sees_the_far_end_stop_go_down_and_come_back(self):
+    def test_pair_follows_far_end_down_and_up(self):
         nic = self.nic('a:wire=pair:b', 'b')
         pmd = self.start('a', 'b')
         for far in 0, 1:
@@ -63,7 +63,7 @@ class Links(Bench):
         self.command(pmd, 'stop')
         self.quit(pmd)
 
-    def test_pair_links_at_the_best_speed_of_both_ends(self):
+    def test_pair_links_at_best_common_speed(self):
         self.nic('a:wire=pair:b', 'b')
         ends = [vfio_user.Client(self.sock(name)) for name in 'ab']
         ctrl, status, mdic, set_link_up = 0, 8, 0x20, 0x40
@@ -90,7 +90,7 @@ class Links(Bench):
         for end in ends:
             end.close()
 
-    def test_pair_sees_the_far_end_vanish_and_come_back(self):
+    def test_pair_follows_far_end_that_vanishes_and_returns(self):
         nic = self.nic('a:wire=pair:b', 'b')
         near = self.start('a')
         self.port_is(near, 0, 'down')
@@ -153,7 +153,7 @@ class Links(Bench):
         self.wait_until(lambda: carrier() == '0')
 
     @needs_root
-    def test_tap_that_is_deleted_takes_its_port_down_only(self):
+    def test_deleted_tap_takes_only_its_port_down(self):
         tap = self.tap_name()
 
         def ip(*args):

@@ -53,15 +53,15 @@ class MemoryKinds(Bench):
             with self.subTest(kind=kind, mem=mem):
                 self.go_round(kind, mem, iova)
 
-    def test_without_hugepages(self):
+    def test_each_kind_circulates_without_hugepages(self):
         self.kinds('no-huge', 'native', 'anon', 'xmem', 'xbuf')
 
     @unittest.skipUnless(hugepages(), 'needs root and 128 free hugepages of 2 MiB')
-    def test_huge_external_memory_without_hugepages_of_eal(self):
+    def test_huge_external_memory_circulates_without_eal_hugepages(self):
         self.kinds('no-huge', 'xmemhuge')
 
     @unittest.skipUnless(hugepages(), 'needs root and 128 free hugepages of 2 MiB')
-    def test_with_hugepages(self):
+    def test_each_kind_circulates_with_hugepages(self):
         self.kinds('huge', 'native', 'anon', 'xmem', 'xmemhuge', 'xbuf')
 
 

@@ -44,7 +44,7 @@ class Reach(Bench):
                 self.assertTrue(self.inside(memory, int(o['bus'], 16), o['size']), o)
         return memory
 
-    def test_direct(self):
+    def test_direct_reaches_all_eal_memory(self):
         groups, objects = self.groups('direct')
         for g in self.memory(groups, objects):
             self.assertEqual(g['first'], g['cpu'])
@@ -52,12 +52,12 @@ class Reach(Bench):
         self.assertEqual(self.by(groups, 'buffer'), [])
 
     @needs_hugepages
-    def test_direct_pa(self):
+    def test_direct_reaches_physical_addresses_in_iova_pa(self):
         groups, objects = self.groups('direct', mem='huge', iova='pa')
         for g in self.memory(groups, objects):
             self.assertNotEqual(g['first'], g['cpu'])
 
-    def test_window(self):
+    def test_window_reaches_memory_at_window_addresses(self):
         groups, objects = self.groups('window')
         for g in self.memory(groups, objects):
             self.assertNotEqual(g['first'], g['cpu'])
@@ -79,7 +79,7 @@ class Reach(Bench):
                 self.assertEqual(o['bus'], '-')     # a pool as such has no bus address
         return buffers, coherent
 
-    def test_strict(self):
+    def test_strict_reaches_only_rings_and_buffers(self):
         """Only rings and buffers are reachable; each mapping has its origin and its age."""
         groups, objects = self.groups('strict')
         buffers, coherent = self.rings_and_buffers(groups, objects)
@@ -87,7 +87,7 @@ class Reach(Bench):
         for g in groups:
             self.assertGreaterEqual(g['oldest_ms'], 0)      # -1: not known
 
-    def test_bounce(self):
+    def test_bounce_reaches_only_library_memory(self):
         groups, objects = self.groups('bounce')
         self.rings_and_buffers(groups, objects)
         for g in self.by(groups, 'memory'):
@@ -103,7 +103,7 @@ class Telemetry(Bench):
         self.wait_until(lambda: os.path.exists(path))
         return app, path
 
-    def test_strict(self):
+    def test_telemetry_reports_age_of_buffers(self):
         """Telemetry reports how the receive buffers age, while the application runs undisturbed."""
         self.nic('a:wire=loop')
         app, path = self.start('strict')

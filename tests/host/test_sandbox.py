@@ -208,7 +208,7 @@ class Sandbox(Bench):
 
     @needs_x86
     @needs_filters
-    def test_kernel_without_seccomp_costs_a_line(self):
+    def test_kernel_without_seccomp_is_logged_once(self):
         """The test also shows what Landlock refuses alone."""
         nic = self.start(preexec_fn=inject.refuse_calls({SECCOMP: errno.ENOSYS}))
         self.assertEqual(len(re.findall('gantry-nic: sandbox: ', nic.text())), 1, nic.text())
@@ -225,7 +225,7 @@ class Sandbox(Bench):
         self.nic_stats(nic)
 
     @needs_filters
-    def test_kernel_without_landlock_costs_a_line(self):
+    def test_kernel_without_landlock_is_logged_once(self):
         for error in errno.ENOSYS, errno.EOPNOTSUPP:
             nic = self.start(preexec_fn=inject.refuse_calls({LANDLOCK: error}))
             self.assertEqual(len(re.findall('gantry-nic: sandbox: ', nic.text())), 1, nic.text())
@@ -233,7 +233,7 @@ class Sandbox(Bench):
             self.nic_stats(nic)
 
     @needs_root
-    def test_container_without_users_costs_a_line(self):
+    def test_container_without_users_is_logged(self):
         """As in a user namespace that maps only root."""
         nic = self.start(preexec_fn=inject.refuse_calls({117: errno.EINVAL}))  # setresuid(2)
         self.assertIn('sandbox: no other user', nic.text())
@@ -264,13 +264,13 @@ class Sandbox(Bench):
         if not instrumented():
             self.assertNotIn('sandbox', nic.text())
 
-    def test_traffic_on(self):
+    def test_traffic_passes_with_sandbox_on(self):
         self.replay('on')
 
-    def test_traffic_log(self):
+    def test_traffic_passes_with_sandbox_log(self):
         self.replay('log')
 
-    def test_traffic_off(self):
+    def test_traffic_passes_with_sandbox_off(self):
         self.replay('off')
 
     @needs_root
@@ -306,7 +306,7 @@ class Sandbox(Bench):
         c.close()
         self.nic_stats(nic)
 
-    def test_socket_left_behind_is_replaced(self):
+    def test_stale_socket_is_replaced(self):
         """If the keeper is killed, nobody removes the sockets; the next daemon replaces them."""
         argv = [NIC, '--port', 'a:socket=' + self.sock('a')]
         nic = self.run_process(argv)
@@ -336,7 +336,7 @@ class Sandbox(Bench):
             self.assertTrue(os.path.exists(self.sock('a')))
 
     @needs_root
-    def test_files_in_the_folder_of_another_user(self):
+    def test_files_in_folder_of_another_user_are_replaced(self):
         """sudo in another user's folder: statistics are replaced, and the socket is removed."""
         os.chown(self.dir, 12345, 12345)
         os.chmod(self.dir, 0o755)
@@ -347,7 +347,7 @@ class Sandbox(Bench):
         self.assertFalse(os.path.exists(self.sock('a')))
 
     @needs_root
-    def test_daemon_that_no_root_started(self):
+    def test_daemon_without_root_is_confined(self):
         binary = os.path.join(self.for_everybody(NIC), 'gantry-nic')
         nic = self.nic('a', binary=binary, user=12345, group=12345, extra_groups=[])
         for name, tid in threads(nic).items():
@@ -358,7 +358,7 @@ class Sandbox(Bench):
         self.nic_stats(nic)
         self.assertFalse(os.path.exists(self.sock('a')))
 
-    def test_set_up_that_fails_ends(self):
+    def test_failed_set_up_ends_daemon(self):
         with socket.socket(socket.AF_UNIX) as s:
             s.bind(self.sock('b'))
             s.listen()

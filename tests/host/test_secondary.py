@@ -88,7 +88,7 @@ class Secondary(Bench):
     def sent(self, nic):
         return self.nic_now(nic)['a']['tx']['frames']
 
-    def test_queue_each(self):
+    def test_processes_forward_with_a_queue_each(self):
         for iova in 'va', 'pa':
             with self.subTest(iova=iova):
                 nic, frames = self.capture(1500)
@@ -114,7 +114,7 @@ class Secondary(Bench):
                 self.nic_stats(nic)
                 self.assertEqual(sorted(read_pcap(self.path('out.pcap'))), sorted(frames))
 
-    def test_proc_info(self):
+    def test_proc_info_shows_and_resets_counters(self):
         nic, frames = self.capture(500)
         pri = self.primary(self.sock('a'), args=['--forward-mode=io'])
         self.command(pri, 'start')
@@ -131,7 +131,7 @@ class Secondary(Bench):
         self.assertEqual((x['rx_good_packets'], x['rx_hw_good_packets']), (0, 0))
         self.quit(pri)
 
-    def test_vdev(self):
+    def test_secondary_reads_counters_of_vdev(self):
         nic, frames = self.capture(100)
         pri = self.primary(eal=['--vdev', 'net_gantry_igb0,path=' + self.sock('a')],
                            args=['--forward-mode=io'])
@@ -140,7 +140,7 @@ class Secondary(Bench):
         self.assertEqual(self.xstats()['rx_good_packets'], 100)
         self.quit(pri)
 
-    def test_vdev_comes_and_goes(self):
+    def test_secondary_follows_vdev_attach_detach_and_loss(self):
         """A secondary polls the port of a vdev by its name, and follows attach, detach and loss."""
         self.nic('a:wire=loop')
         other = self.nic('b:wire=loop')
@@ -166,7 +166,7 @@ class Secondary(Bench):
         self.quit(sec)
         self.quit(pri)
 
-    def test_control_is_the_primarys(self):
+    def test_secondary_cannot_control_port(self):
         self.nic('a:wire=loop')
         pri = self.primary(self.sock('a'))
         sec = self.secondary(self.sock('a'))
@@ -182,7 +182,7 @@ class Secondary(Bench):
         self.command(pri, 'stop', r'RX-packets: [1-9]')
         self.quit(pri)
 
-    def test_only_in_direct_mode(self):
+    def test_secondary_is_refused_outside_direct_mode(self):
         """In other modes only the primary can map; the secondary reports that and continues."""
         nic = self.nic('a:wire=loop')
         for devargs in ',dma=strict', ',dma=window', ',dma=bounce', ',dma_debug=1':
@@ -198,7 +198,7 @@ class Secondary(Bench):
                 self.command(pri, 'stop', r'RX-packets: [1-9]')
                 self.quit(pri)
 
-    def test_hotplug(self):
+    def test_hotplug_reaches_both_processes(self):
         self.nic('a:wire=loop', 'b:wire=loop')
         pri = self.primary(self.sock('a'))
         sec = self.secondary(self.sock('a'))
@@ -213,7 +213,7 @@ class Secondary(Bench):
         self.quit(sec)
         self.quit(pri)
 
-    def test_secondary_killed(self):
+    def test_killed_secondary_leaves_primary_usable(self):
         nic = self.nic('a:wire=loop')
         args = ['--rxq=2', '--txq=2', '--num-procs=2']
         pri = self.primary(self.sock('a'), args=args + ['--proc-id=0'])
@@ -236,7 +236,7 @@ class Secondary(Bench):
         self.quit(pri)
         self.assertEqual(self.nic_stats(nic)['a']['device']['dma_faults'], 0)
 
-    def test_primary_killed(self):
+    def test_killed_primary_is_reported_to_secondary(self):
         self.nic('a:wire=loop')
         pri = self.primary(self.sock('a'))
         sec = self.secondary(self.sock('a'))
@@ -248,7 +248,7 @@ class Secondary(Bench):
         self.command(sec, 'stop', r'Done')
         self.quit(sec)
 
-    def test_device_lost(self):
+    def test_lost_device_is_detached_in_both_processes(self):
         self.nic('a:wire=loop')
         nic = self.nic('b:wire=loop')
         pri = self.primary(self.sock('a'), self.sock('b'))
@@ -269,7 +269,7 @@ class Secondary(Bench):
         self.quit(sec)
         self.quit(pri)
 
-    def test_no_such_device(self):
+    def test_device_unknown_to_primary_is_refused(self):
         self.nic('a:wire=loop')
         pri = self.primary(self.sock('a'))
         text = self.tool('dpdk-proc-info', self.sock('none'), args=['--stats', '-p', '0x1'],
@@ -277,7 +277,7 @@ class Secondary(Bench):
         self.assertIn('%s: the primary process has no such device' % self.sock('none'), text)
         self.quit(pri)
 
-    def test_place_taken(self):
+    def test_occupied_bar_address_is_refused(self):
         """The address at which the primary has mapped a BAR is occupied in the secondary."""
         self.nic('a:wire=loop')
         pri = self.primary(self.sock('a'))
@@ -299,7 +299,7 @@ class Secondary(Bench):
         self.assertIn('rx_good_packets', self.xstats())
         self.quit(pri)
 
-    def test_pdump(self):
+    def test_pdump_captures_both_directions(self):
         self.nic('a:speed=10,wire=loop')
         pri = self.primary(self.sock('a'))
         self.command(pri, 'start tx_first')

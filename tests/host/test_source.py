@@ -19,7 +19,7 @@ OTHER = re.compile(r'\b(?:u?int(?:32|64|ptr)_t|size_t|(?:unsigned )?long)\s+\**'
 
 
 class Types(unittest.TestCase):
-    def test_bus_addresses(self):
+    def test_bus_addresses_have_their_type(self):
         """Bus addresses are held in gantry_dma_addr_t (those of EAL in rte_iova_t)."""
         found, files, held = [], 0, 0
         for pattern in DMA:

@@ -63,20 +63,20 @@ class Forwarding(Bench):
 class Modes(Forwarding):
     frames = [noise(n, n) for n in range(60, 1515)]
 
-    def test_io(self):
+    def test_io_forwards_frames_unchanged(self):
         got, _, _ = self.forward(self.frames, ['--forward-mode=io'])
         self.assert_frames(got, self.frames)
 
-    def test_mac(self):
+    def test_mac_sets_both_addresses(self):
         peer = '02:00:00:00:00:99'
         got, _, _ = self.forward(self.frames, ['--forward-mode=mac', '--eth-peer=1,' + peer])
         self.assert_frames(got, [mac(peer) + mac(MAC1) + f[12:] for f in self.frames])
 
-    def test_macswap(self):
+    def test_macswap_swaps_addresses(self):
         got, _, _ = self.forward(self.frames, ['--forward-mode=macswap'])
         self.assert_frames(got, [f[6:12] + f[:6] + f[12:] for f in self.frames])
 
-    def test_csum(self):
+    def test_csum_inserts_missing_checksums(self):
         """The device inserts the checksums that the frames lack."""
         frames, want = [], []
         for n in range(20, 900, 7):
@@ -90,7 +90,7 @@ class Modes(Forwarding):
                                            for what in ('ip', 'udp', 'tcp') for port in (0, 1)])
         self.assert_frames([f[14:] for f in got], want)
 
-    def test_rxonly(self):
+    def test_rxonly_counts_all_frames(self):
         write_pcap(self.path('in.pcap'), self.frames)
         nic = self.nic('a:wire=pcap:' + self.path('in.pcap'))
         pmd = self.dpdk_testpmd(self.eal(self.sock('a')),
@@ -112,7 +112,7 @@ class Modes(Forwarding):
         self.command(pmd, 'show port stats 0', r'Tx-bps.*\n')
         return pmd.text()[start:]
 
-    def test_txonly(self):
+    def test_txonly_sends_counted_frames(self):
         nic = self.nic('a:wire=pcap:%s:%s' % (self.empty_input(), self.path('out.pcap')))
         pmd = self.dpdk_testpmd(self.eal(self.sock('a')),
                                 ['--forward-mode=txonly', '--txpkts=64,100,36',
@@ -132,7 +132,7 @@ class Modes(Forwarding):
             self.assertEqual(f[12:14], b'\x08\x00')
             self.assertEqual(csum(f[14:34]), 0)   # zero over a header with its checksum
 
-    def test_icmpecho(self):
+    def test_icmpecho_answers_requests(self):
         requests = [ether(ipv4(icmp_echo(bytes(n), seq=n), 1), dst=mac(MAC0)).ljust(60, b'\0')
                     for n in range(1, 1400, 13)]
         write_pcap(self.path('in.pcap'), [arp_request()] + requests)
@@ -174,15 +174,15 @@ class Sizes(Forwarding):
         self.assertEqual(stats['b']['device']['dma_faults'], 0)
         self.assert_frames(got, self.frames)
 
-    def test_no_huge_va(self):
+    def test_each_size_passes_without_hugepages(self):
         self.all_sizes('no-huge', None, 'VA')
 
     @needs_hugepages
-    def test_hugepages_va(self):
+    def test_each_size_passes_with_hugepages_in_iova_va(self):
         self.all_sizes('huge', 'va', 'VA')
 
     @needs_hugepages
-    def test_hugepages_pa(self):
+    def test_each_size_passes_with_hugepages_in_iova_pa(self):
         self.all_sizes('huge', 'pa', 'PA')
 
 
@@ -199,18 +199,18 @@ class Queues(Forwarding):
         self.assertEqual([i for i, f in enumerate(used) if f], list(range(n)),
                          'RSS did not spread over the %d queues: %s' % (n, used))
 
-    def test_one_queue(self):
+    def test_rss_uses_one_queue(self):
         self.queues(1)
 
-    def test_four_queues(self):
+    def test_rss_spreads_over_four_queues(self):
         self.queues(4)
 
-    def test_sixteen_queues(self):
+    def test_rss_spreads_over_sixteen_queues(self):
         self.queues(16)
 
 
 class Offloads(Forwarding):
-    def test_rx_checksum_verdicts(self):
+    def test_wrong_checksums_are_counted(self):
         """The csum engine of testpmd counts the frames whose checksums the device found wrong."""
         frames = []
         bad = {'ip': 0, 'l4': 0}
@@ -228,7 +228,7 @@ class Offloads(Forwarding):
         total = {k: sum(int(n) for n in re.findall(r'Bad-%scsum: (\d+)' % k, text)) for k in bad}
         self.assertEqual(total, bad)
 
-    def test_vlan_strip_and_insert(self):
+    def test_vlan_tags_are_stripped_and_inserted(self):
         frames = [ether(ipv4(udp(bytes(60)), 17), vlan=100 + i) for i in range(50)]
         got, _, _ = self.forward(
             frames, ['--forward-mode=mac', '--enable-hw-vlan-strip', '--tx-offloads=0x1',

@@ -43,14 +43,14 @@ class Trouble(Bench):
         self.assertRegex(pmd.text(), r'(?i)port 0: device removal event')
         self.quit(pmd)
 
-    def test_daemon_killed(self):
+    def test_killed_daemon_is_a_removed_device(self):
         nic, pmd = self.flow()
         nic.p.kill()
         pmd.expect(r'(?i)vfio_user.*(lost|gone|closed)')
         self.removed(pmd)
         self.assertRegex(pmd.text(), r'(?i)port 0: link state change event')
 
-    def test_daemon_stopped_and_continued(self):
+    def test_traffic_resumes_after_daemon_paused(self):
         nic, pmd = self.flow()
         nic.signal(signal.SIGSTOP)
         time.sleep(1)
@@ -59,7 +59,7 @@ class Trouble(Bench):
         self.command(pmd, 'stop')
         self.quit(pmd)
 
-    def test_daemon_stopped_for_good(self):
+    def test_no_call_blocks_while_daemon_is_stopped(self):
         """No call of the application blocks for longer than a time-out."""
         nic, pmd = self.flow()
         nic.signal(signal.SIGSTOP)
@@ -92,15 +92,15 @@ class Trouble(Bench):
         self.assertRegex(app.text(), r'2 rings and %d mbufs are not given back' % kept)
         return 4095 - kept, int(app.expect(r'(\d+) mbufs in the end').group(1))
 
-    def test_daemon_silent_then_back(self):
+    def test_silent_daemon_touches_no_released_buffer(self):
         """The device neither writes nor reads a buffer that was released in the meantime."""
         self.assertEqual(self.silent('stop')[1], 4095)
 
-    def test_daemon_silent_while_closed(self):
+    def test_closed_port_withholds_buffers_of_silent_daemon(self):
         taken, end = self.silent('close')
         self.assertEqual(taken, end)
 
-    def test_daemon_dies(self):
+    def test_dead_daemon_withholds_no_buffer(self):
         """The driver withholds nothing if it knows that the other end is closed."""
         nic = self.nic('p:wire=loop,speed=max')
         app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'silent')
@@ -112,7 +112,7 @@ class Trouble(Bench):
         app.say('back')
         app.wait()
 
-    def test_application_killed_and_back(self):
+    def test_killed_application_is_cleaned_up(self):
         nic, pmd = self.flow()
         for _ in range(3):
             pmd.p.kill()
@@ -125,7 +125,7 @@ class Trouble(Bench):
         self.assertEqual(stats['p']['server']['clients'], 4)
         self.assertEqual(stats['p']['server']['dma_maps'], 0)
 
-    def test_application_stopped(self):
+    def test_traffic_resumes_after_application_paused(self):
         """Frames without a descriptor are dropped and counted; afterwards traffic resumes."""
         write_pcap(self.path('in.pcap'), [noise(1000, i) for i in range(3000)])
         nic = self.nic('p:wire=pcap:%s:%s' % (self.path('in.pcap'), self.path('out.pcap')),
@@ -153,7 +153,7 @@ class Trouble(Bench):
         sent = {noise(1000, i) for i in range(3000)}
         self.assertTrue(all(f in sent for f in got), 'a frame was corrupted')
 
-    def test_memory_truncated_under_the_daemon(self):
+    def test_client_that_truncates_memory_is_disconnected(self):
         """The daemon survives SIGBUS, disconnects that client, and serves the next one."""
         nic = self.nic('p:wire=loop,speed=max', 'q:wire=loop,speed=max')
         c = vfio_user.Client(self.sock('p'))
@@ -190,7 +190,7 @@ class Trouble(Bench):
         self.assertEqual(stats['p']['device']['tx_frames'], 100, 'sent what was no longer there')
         self.assertGreater(stats['p']['server']['dma_faults'], 0)
 
-    def test_hot_plug(self):
+    def test_port_attaches_and_detaches_repeatedly(self):
         nic = self.nic('p:wire=loop,speed=max', 'q:wire=loop,speed=max')
         pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io'])
         for _ in range(3):

@@ -35,20 +35,20 @@ class Vdev(Bench):
         self.assertEqual(re.findall(r'(?im)^.*(?:error|fail|cannot|invalid|vfio_user|igb:).*$',
                                     pmd.text()[said:]), [])
 
-    def test_name_device_iterator_and_memory(self):
+    def test_vdev_owns_name_device_iterator_and_memory(self):
         nic = self.nic('p:wire=loop')
         self.play('vdev')
         self.assertEqual(self.nic_stats(nic)['p']['server']['dma_faults'], 0)
 
-    def test_rx_interrupts(self):
+    def test_rx_interrupts_wake_their_queue(self):
         self.nic('p:wire=loop')
         self.play('interrupts')
 
-    def test_link_events(self):
+    def test_link_changes_are_events(self):
         self.nic('p:wire=loop')
         self.play('link')
 
-    def test_unplugged(self):
+    def test_unplugged_vdev_is_removed_and_can_return(self):
         nic = self.nic('p:wire=loop')
         app = self.ethdev_calls(self.eal_vdevs(self.vdev('p'), lcores='0', mb=64), 'unplug')
         app.expect(r'^flowing')
@@ -59,7 +59,7 @@ class Vdev(Bench):
         app.wait()
         self.assertIn('unplug: ok', app.text())
 
-    def test_daemon_killed(self):
+    def test_vdev_of_killed_daemon_can_attach_again(self):
         nic = self.nic('p:wire=loop')
         pmd = self.dpdk_testpmd(self.eal_vdevs(self.vdev('p')), [])
         self.command(pmd, 'start tx_first')
@@ -71,7 +71,7 @@ class Vdev(Bench):
         self.command(pmd, 'port start 0', r'Done')
         self.quiet_exit(pmd)
 
-    def test_attached_and_detached(self):
+    def test_detached_vdev_holds_no_resources(self):
         """Neither end holds resources of a detached port, by device or by port number."""
         nic = self.nic('p:wire=loop')
         pmd = self.dpdk_testpmd(self.eal_vdevs(self.vdev('p')), [])
@@ -97,14 +97,14 @@ class Vdev(Bench):
         self.command(pmd, 'port attach ' + self.vdev('p'), r'Now total ports is 1')
         self.quiet_exit(pmd)
 
-    def test_names_of_both_forms(self):
+    def test_vdev_and_bus_port_have_their_names(self):
         self.nic('p:wire=loop', 'q:wire=loop')
         pmd = self.dpdk_testpmd(self.eal(self.sock('q')) + ['--vdev', self.vdev('p', 7)], [])
         for name in 'net_gantry_igb7', self.sock('q'):
             self.command(pmd, 'show port summary all', r' %s +net_gantry_igb' % name)
         self.quiet_exit(pmd)
 
-    def test_bonding(self):
+    def test_bonding_takes_vdevs_as_members(self):
         """Active backup takes both ports by their names, and sends through the primary one."""
         nic = self.nic('p:wire=loop', 'q:wire=loop')
         pmd = self.dpdk_testpmd(self.eal_vdevs(
@@ -120,7 +120,7 @@ class Vdev(Bench):
         self.assertEqual(self.nic_now(nic)['p']['tx']['frames'], 0)
         self.quiet_exit(pmd)
 
-    def test_failsafe(self):
+    def test_failsafe_creates_vdev(self):
         """failsafe creates the vdev itself, and finds the port by the name of the vdev."""
         nic = self.nic('p:wire=loop')
         pmd = self.dpdk_testpmd(FAILSAFE + self.eal_vdevs(
@@ -131,7 +131,7 @@ class Vdev(Bench):
         self.command(pmd, 'stop', r'Done')
         self.quiet_exit(pmd)
 
-    def test_long_path(self):
+    def test_long_socket_path_is_accepted(self):
         """The name of the vdev is short, whatever the length of the path."""
         name = 'n' * (107 - len(self.sock('')))
         self.nic('p:wire=loop,socket=' + self.sock(name))
@@ -140,7 +140,7 @@ class Vdev(Bench):
         self.command(pmd, 'show port summary all', r' net_gantry_igb0 ')
         self.quiet_exit(pmd)
 
-    def test_bad_devargs(self):
+    def test_bad_devargs_are_refused_with_one_line(self):
         """One line reports the mistake, and the port does not exist."""
         self.nic('p:wire=loop')
         for devargs, line in (

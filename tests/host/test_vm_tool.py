@@ -27,7 +27,7 @@ class VmTool(unittest.TestCase):
         self.assertIn(what, r.stderr.splitlines()[-1])
         self.assertNotIn('Traceback', r.stderr)
 
-    def test_list(self):
+    def test_list_describes_each_scenario(self):
         r = self.vm('--list')
         self.assertEqual(r.returncode, 0, r.stderr)
         names = [line.split()[0] for line in r.stdout.splitlines()]
@@ -35,7 +35,7 @@ class VmTool(unittest.TestCase):
         for line in r.stdout.splitlines():
             self.assertGreater(len(line.split()), 3, 'no description: %r' % line)
 
-    def test_bad_input(self):
+    def test_bad_arguments_are_refused(self):
         self.refused('no scenario nonesuch', 'nonesuch')
         self.refused('no scenario nonesuch', 'va', 'nonesuch')
         self.refused('name a scenario')
