@@ -3,7 +3,7 @@
  */
 
 /*
- * Declarations that the scenarios share; ethdev_calls.c explains the program. Every function ends
+ * Declarations that the scenarios share; ethdev_calls.c explains the program. Each function ends
  * the program with status 1 if a call fails. Only the main thread may call these functions.
  */
 
@@ -21,8 +21,11 @@
 #define MBUFS   4095
 #define P       0 /* the port */
 
-extern struct rte_mempool *pool;
-extern struct rte_ether_addr own;
+/* Set by main() once, before it plays the scenario. */
+extern const char *scenario;      /* its name */
+extern bool mac_loopback;         /* whether the argument "looped" was given */
+extern struct rte_mempool *pool;  /* MBUFS mbufs for all frames */
+extern struct rte_ether_addr own; /* address of the port */
 
 /**
  * Print the name of the scenario and an error message, and end the program with status 1.
@@ -121,6 +124,25 @@ struct rte_mbuf *receive(unsigned int ms);
  *   Whether the frame came back.
  */
 bool arrives(const struct rte_ether_addr *to, int vlan);
+
+/* ethdev_setup.c */
+void again(void);
+void deferred(void);
+void filters(void);
+void identity(void);
+
+/* ethdev_events.c */
+void interrupts(void);
+void link_changes(void);
+void speeds(void);
+
+/* ethdev_offloads.c */
+void sctp(void);
+void tso(void);
+
+/* ethdev_owner.c */
+void freed(void);
+void silent(void);
 
 /* ethdev_device.c */
 void bad_buffer(void);
