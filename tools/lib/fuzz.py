@@ -11,7 +11,9 @@
 A run begins with the inputs of tests/fuzz/corpus/NAME and NAME.limits (one on each line, in
 base64), and stores new inputs in build-fuzz/corpus/NAME, or in DIR, for the next run. A crash ends
 the run: the script keeps the input, prints its path and the first lines of the report, and exits
-with status 1. "minimise" creates tests/fuzz/corpus/NAME again from the inputs in DIR. It does not
+with status 1. "all" runs two targets at one time if the machine has a core for each of their jobs,
+and prints the results in the order of --list; targets share no file and no name of a socket.
+"minimise" creates tests/fuzz/corpus/NAME again from the inputs in DIR. It does not
 change NAME.limits, whose inputs are at limits and mostly reach no edge of their own. "coverage"
 prints the line coverage of lib/vfio_user and lib/igb_model by the unit tests and the corpora
 together.
@@ -19,6 +21,7 @@ together.
 
 import argparse
 import base64
+import concurrent.futures
 import glob
 import hashlib
 import json
@@ -36,8 +39,9 @@ COVERAGE = os.path.join(TOP, 'build-coverage')
 INPUT_MAX = 4096          # bytes of one input
 CORPUS_MAX = 64 * 1024    # bytes of the corpus of one target in the repository, as stored
 TIMEOUT = 120             # seconds for one input, on a busy machine
+WIDTH = 2                 # targets that "all" runs at one time; each may take 4 GiB of memory
 COVERED = ('lib/vfio_user', 'lib/igb_model')
-UNIT_TESTS = re.compile(r'wire|capture|bus_vfio_user|igb_model|vfio_user') # those that use COVERED
+UNIT_TESTS = re.compile(r'wire|capture|bus_vfio_user|igb_model|vfio_user')  # those that use COVERED
 REPORT = re.compile(r'ERROR: |runtime error: |broken promise: |SUMMARY: |^ALARM')
 
 
@@ -51,7 +55,7 @@ def run(cmd, **kw):
     r = subprocess.run(cmd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, check=False, **kw)
     if r.returncode != 0:
-        sys.exit('%s\nfuzz: failed: %s' % (r.stdout[-4000:], ' '.join(cmd)))
+        sys.exit('%s\nfuzz: command failed: %s' % (r.stdout[-4000:], ' '.join(cmd)))
     return r.stdout
 
 
@@ -92,7 +96,7 @@ def seeds(build_dir, name):
 
 
 def fuzz(name, args):
-    """Run a target; return True if it found nothing."""
+    """Run a target; return whether it found nothing, and the lines to print."""
     corpus = os.path.abspath(args.corpus) if args.corpus else os.path.join(BUILD, 'corpus', name)
     found = os.path.join(BUILD, 'found', name)
     os.makedirs(corpus, exist_ok=True)
@@ -106,7 +110,7 @@ def fuzz(name, args):
             log = open(os.path.join(cwd, 'log%d' % k), 'w+', encoding='utf-8', errors='replace')
             jobs.append((subprocess.Popen(cmd, cwd=cwd, env=environment(),
                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log), log))
-        good, executions, coverage = True, 0, 0
+        good, executions, coverage, lines = True, 0, 0, []
         for process, log in jobs:
             status = process.wait()
             log.seek(0)
@@ -116,24 +120,22 @@ def fuzz(name, args):
             coverage = max([coverage] + [int(n) for n in re.findall(r' cov: (\d+)', out)])
             if status != 0:
                 good = False
-                report(name, out, status)
-    print('%s fuzz %s: %d executions, %d a second, %d edges (%d s)' % (
+                lines += report(name, out, status)
+    lines.append('%s fuzz %s: %d executions, %d a second, %d edges (%d s)' % (
         'passed' if good else 'FAILED', name, executions, executions / max(1, args.seconds),
-        coverage, args.seconds), flush=True)
-    return good
+        coverage, args.seconds))
+    return good, lines
 
 
 def report(name, out, status):
-    """Print the path of the input, and the first lines of the report."""
+    """Return the path of the input, the first lines of the report, and how to repeat the run."""
     path = re.search(r'Test unit written to (\S+)', out)
-    print('fuzz %s: ended with %d; the input: %s' % (name, status,
-                                                   path.group(1) if path else 'none was kept'))
     lines = out.splitlines()
     first = next((i for i, line in enumerate(lines) if REPORT.search(line)),
                  max(0, len(lines) - 20))
-    print('\n'.join(lines[first:first + 20]))
-    if path:
-        print('again: %s %s' % (program(BUILD, name), path.group(1)))
+    repeat = ['repeat: %s %s' % (program(BUILD, name), path.group(1))] if path else []
+    return ['fuzz %s: ended with %d; the input: %s' % (
+        name, status, path.group(1) if path else 'none was kept')] + lines[first:first + 20] + repeat
 
 
 def minimise(name, source):
@@ -158,7 +160,7 @@ def minimise(name, source):
                 break
             f.write(line)
             kept += 1
-    print('fuzz %s: %d inputs, of %d that reach something of their own' % (
+    print('fuzz %s: %d inputs stored, of %d that reach edges of their own' % (
         name, kept, len(lines)))
 
 
@@ -169,7 +171,7 @@ def coverage():
         run(['meson', 'setup', COVERAGE, TOP, '-Dfuzz=true', '-Doptimization=1',
              '-Db_lundef=false', '-Dc_args=' + flags, '-Dc_link_args=-fprofile-instr-generate'],
             env=dict(os.environ, CC='clang'))
-    run(['ninja', '-C', COVERAGE, 'build.ninja']) # if meson.build files have changed
+    run(['ninja', '-C', COVERAGE, 'build.ninja'])  # if meson.build files have changed
     tests = [t for t in json.loads(run(['meson', 'introspect', '--tests', COVERAGE]))
              if UNIT_TESTS.match(t['name'])]
     run(['ninja', '-C', COVERAGE, 'fuzz'] +
@@ -184,7 +186,7 @@ def coverage():
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if r.returncode != 0:
         print(r.stdout[-4000:])
-        print('coverage: unit tests have failed')
+        print('coverage: unit tests have failed, the figures are too low')
     for name in targets():
         run([program(COVERAGE, name), '-runs=0', seeds(COVERAGE, name)], env=env)
     profile = os.path.join(COVERAGE, 'all.profdata')
@@ -228,7 +230,7 @@ def print_coverage(lcov):
                                               sum(lines), len(lines)))
     print('%6.1f %%  both: %d of %d lines' % (100 * sum(everything) / len(everything),
                                             sum(everything), len(everything)))
-    print('lines that nothing reached: ' + os.path.relpath(listing, TOP))
+    print('lines that no test and no input reached: ' + os.path.relpath(listing, TOP))
 
 
 def main():
@@ -265,12 +267,15 @@ def main():
         minimise(*args.more)
         return
     failed = 0
-    for name in names if args.what == 'all' else [args.what]:
-        good = fuzz(name, args)
-        failed += not good
-        if args.counts:
-            with open(args.counts, 'a', encoding='utf-8') as f:
-                f.write('%d %d 0\n' % (good, not good))
+    chosen = names if args.what == 'all' else [args.what]
+    width = max(1, min(WIDTH, (os.cpu_count() or 1) // args.jobs))
+    with concurrent.futures.ThreadPoolExecutor(width) as pool:
+        for good, lines in pool.map(lambda name: fuzz(name, args), chosen):
+            print('\n'.join(lines), flush=True)
+            failed += not good
+            if args.counts:
+                with open(args.counts, 'a', encoding='utf-8') as f:
+                    f.write('%d %d 0\n' % (good, not good))
     sys.exit(1 if failed else 0)
 
 
