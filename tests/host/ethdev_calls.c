@@ -89,5 +89,5 @@ main(int argc, char **argv)
 		rte_eal_cleanup();
 		return 0;
 	}
-	wrong("no such scenario");
+	wrong("no such scenario; doc/testing.md lists them");
 }

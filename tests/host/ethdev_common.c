@@ -129,7 +129,7 @@ arrives(const struct rte_ether_addr *to, int vlan)
 	do {
 		m = receive(SOON_MS);
 		if (m == NULL)
-			wrong("the broadcast does not come back");
+			wrong("the broadcast frame did not come back within %u ms", SOON_MS);
 		last = rte_is_broadcast_ether_addr(rte_pktmbuf_mtod(m, void *));
 		nb += !last;
 		rte_pktmbuf_free(m);

@@ -72,7 +72,7 @@ expect_link(int status)
 	for (ms = 0; ms < SOON_MS && (link_events == 0 || link_status != status); ms++)
 		rte_delay_us_sleep(1000);
 	if (link_events == 0 || link_status != status)
-		wrong("link %d expected, %d events, the last said %d", status, link_events,
+		wrong("link: status %d expected, %d events, last status %d", status, link_events,
 			link_status);
 	link_events = 0;
 }

@@ -80,6 +80,79 @@ tso_byte(unsigned int at)
 	return at * 31 ^ at >> 8;
 }
 
+static const struct tso_packet {
+	bool ip6;
+	uint32_t payload;
+	uint16_t mss;
+} tso_packets[] = { { false, 5000, 1000 }, { true, 3333, 1200 }, { false, 700, 700 } };
+
+/* Turn a frame into the headers of packet i. */
+static void
+tso_headers(struct rte_mbuf *m, unsigned int i)
+{
+	const struct tso_packet *t = &tso_packets[i];
+	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+	struct rte_ipv4_hdr *ip4 = (struct rte_ipv4_hdr *)(eth + 1);
+	struct rte_ipv6_hdr *ip6 = (struct rte_ipv6_hdr *)(eth + 1);
+	const uint16_t l3 = t->ip6 ? sizeof(*ip6) : sizeof(*ip4);
+	const uint16_t headers = sizeof(*eth) + l3 + sizeof(struct rte_tcp_hdr);
+	struct rte_tcp_hdr *tcp = RTE_PTR_ADD(eth + 1, l3);
+
+	if (headers > 60)
+		CHECK(rte_pktmbuf_append(m, headers - 60) != NULL);
+	else
+		CHECK(rte_pktmbuf_trim(m, 60 - headers) == 0);
+	memset(eth + 1, 0, headers - sizeof(*eth));
+	if (t->ip6) {
+		eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV6);
+		ip6->vtc_flow = RTE_BE32(6u << 28);
+		ip6->payload_len = rte_cpu_to_be_16(sizeof(*tcp) + t->payload);
+		ip6->proto = IPPROTO_TCP;
+		ip6->hop_limits = 64;
+		((uint8_t *)ip6)[23] = 1; /* the last bytes of the addresses */
+		((uint8_t *)ip6)[39] = 2;
+	} else {
+		eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
+		ip4->version_ihl = RTE_IPV4_VHL_DEF;
+		ip4->total_length = rte_cpu_to_be_16(l3 + sizeof(*tcp) + t->payload);
+		ip4->packet_id = RTE_BE16(TSO_IPID);
+		ip4->time_to_live = 64;
+		ip4->next_proto_id = IPPROTO_TCP;
+		ip4->src_addr = RTE_BE32(RTE_IPV4(10, 0, 0, 1));
+		ip4->dst_addr = RTE_BE32(RTE_IPV4(10, 0, 0, 2));
+	}
+	tcp->src_port = RTE_BE16(1000);
+	tcp->dst_port = rte_cpu_to_be_16(2000 + i);
+	tcp->sent_seq = RTE_BE32(TSO_SEQ);
+	tcp->recv_ack = RTE_BE32(77);
+	tcp->data_off = sizeof(*tcp) / 4 << 4;
+	tcp->tcp_flags = RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG | RTE_TCP_FIN_FLAG;
+	tcp->rx_win = RTE_BE16(8192);
+	m->l2_len = sizeof(*eth);
+	m->l3_len = l3;
+	m->l4_len = sizeof(*tcp);
+}
+
+/* Append a payload to a packet, in mbufs of its own. */
+static void
+tso_payload(struct rte_mbuf *m, uint32_t len)
+{
+	struct rte_mbuf *tail = m;
+	uint32_t at;
+
+	for (at = 0; at < len; at++) {
+		if (at % 1500 == 0) {
+			tail->next = rte_pktmbuf_alloc(pool);
+			tail = tail->next;
+			CHECK(tail != NULL);
+			m->nb_segs++;
+		}
+		rte_pktmbuf_mtod(tail, uint8_t *)[at % 1500] = tso_byte(at);
+		tail->data_len++;
+	}
+	m->pkt_len += len;
+}
+
 /*
  * Transmit packets that the device must segment; the test examines the capture. The packets are
  * IPv4, and IPv6 with a VLAN tag to insert. Each is a chain, because its payload is in mbufs of its
@@ -88,73 +161,19 @@ tso_byte(unsigned int at)
 void
 tso(void)
 {
-	static const struct {
-		bool ip6;
-		uint32_t payload;
-		uint16_t mss;
-	} t[] = { { false, 5000, 1000 }, { true, 3333, 1200 }, { false, 700, 700 } };
 	struct rte_eth_conf conf = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_TSO |
 		RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
 		RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
 	unsigned int i;
-	uint32_t at;
 
 	up(&conf);
-	for (i = 0; i < RTE_DIM(t); i++) {
-		struct rte_mbuf *m = frame(&own, -1), *tail = m;
-		struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
-		struct rte_ipv4_hdr *ip4 = (struct rte_ipv4_hdr *)(eth + 1);
-		struct rte_ipv6_hdr *ip6 = (struct rte_ipv6_hdr *)(eth + 1);
-		const uint16_t l3 = t[i].ip6 ? sizeof(*ip6) : sizeof(*ip4);
-		const uint16_t headers = sizeof(*eth) + l3 + sizeof(struct rte_tcp_hdr);
-		struct rte_tcp_hdr *tcp = RTE_PTR_ADD(eth + 1, l3);
+	for (i = 0; i < RTE_DIM(tso_packets); i++) {
+		struct rte_mbuf *m = frame(&own, -1);
 
-		if (headers > 60)
-			CHECK(rte_pktmbuf_append(m, headers - 60) != NULL);
-		else
-			CHECK(rte_pktmbuf_trim(m, 60 - headers) == 0);
-		memset(eth + 1, 0, headers - sizeof(*eth));
-		if (t[i].ip6) {
-			eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV6);
-			ip6->vtc_flow = RTE_BE32(6u << 28);
-			ip6->payload_len = rte_cpu_to_be_16(sizeof(*tcp) + t[i].payload);
-			ip6->proto = IPPROTO_TCP;
-			ip6->hop_limits = 64;
-			((uint8_t *)ip6)[23] = 1; /* the last bytes of the addresses */
-			((uint8_t *)ip6)[39] = 2;
-		} else {
-			eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
-			ip4->version_ihl = RTE_IPV4_VHL_DEF;
-			ip4->total_length = rte_cpu_to_be_16(l3 + sizeof(*tcp) + t[i].payload);
-			ip4->packet_id = RTE_BE16(TSO_IPID);
-			ip4->time_to_live = 64;
-			ip4->next_proto_id = IPPROTO_TCP;
-			ip4->src_addr = RTE_BE32(RTE_IPV4(10, 0, 0, 1));
-			ip4->dst_addr = RTE_BE32(RTE_IPV4(10, 0, 0, 2));
-		}
-		tcp->src_port = RTE_BE16(1000);
-		tcp->dst_port = rte_cpu_to_be_16(2000 + i);
-		tcp->sent_seq = RTE_BE32(TSO_SEQ);
-		tcp->recv_ack = RTE_BE32(77);
-		tcp->data_off = sizeof(*tcp) / 4 << 4;
-		tcp->tcp_flags = RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG | RTE_TCP_FIN_FLAG;
-		tcp->rx_win = RTE_BE16(8192);
-		for (at = 0; at < t[i].payload; at++) {
-			if (at % 1500 == 0) {
-				tail->next = rte_pktmbuf_alloc(pool);
-				tail = tail->next;
-				CHECK(tail != NULL);
-				m->nb_segs++;
-			}
-			rte_pktmbuf_mtod(tail, uint8_t *)[at % 1500] = tso_byte(at);
-			tail->data_len++;
-		}
-		m->pkt_len = headers + t[i].payload;
-		m->l2_len = sizeof(*eth);
-		m->l3_len = l3;
-		m->l4_len = sizeof(*tcp);
-		m->tso_segsz = t[i].mss;
-		m->ol_flags = RTE_MBUF_F_TX_TCP_SEG | (t[i].ip6 ?
+		tso_headers(m, i);
+		tso_payload(m, tso_packets[i].payload);
+		m->tso_segsz = tso_packets[i].mss;
+		m->ol_flags = RTE_MBUF_F_TX_TCP_SEG | (tso_packets[i].ip6 ?
 			RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_VLAN :
 			RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM);
 		m->vlan_tci = 100;

@@ -18,7 +18,7 @@
 #define PATTERN 0xA5
 
 static const char *
-hear(void)
+read_line(void)
 {
 	static char line[64];
 
@@ -27,7 +27,7 @@ hear(void)
 }
 
 static __rte_noinline void
-free_what_was_sent(void)
+free_sent_mbuf(void)
 {
 	struct rte_mbuf *m = frame(&own, -1);
 
@@ -48,9 +48,9 @@ freed(void)
 	unsigned int i;
 
 	up(&conf);
-	free_what_was_sent();
-	hear();
-	free_what_was_sent();
+	free_sent_mbuf();
+	read_line();
+	free_sent_mbuf();
 	for (i = 0; i < 2; i++) {
 		struct rte_mbuf *m = receive(SOON_MS);
 
@@ -95,7 +95,7 @@ silent(void)
 	fflush(stdout);
 	while (poll(&in, 1, 0) == 0)
 		forward();
-	close_too = strcmp(hear(), "close\n") == 0;
+	close_too = strcmp(read_line(), "close\n") == 0;
 	/* The device is stopped, so all mbufs accumulate in the transmit ring. */
 	end = rte_get_timer_cycles() + rte_get_timer_hz() / 5;
 	while (rte_get_timer_cycles() < end)
@@ -106,9 +106,9 @@ silent(void)
 
 	while (nb < MBUFS && rte_mempool_get(pool, (void **)&mbufs[nb]) == 0)
 		memset(mbufs[nb++]->buf_addr, PATTERN, rte_pktmbuf_data_room_size(pool));
-	printf("%u mbufs taken, %u kept\n", nb, MBUFS - nb);
+	printf("%u mbufs taken, %u withheld\n", nb, MBUFS - nb);
 	fflush(stdout);
-	hear();
+	read_line();
 	for (i = 0; i < nb; i++) {
 		for (at = 0; at < rte_pktmbuf_data_room_size(pool) &&
 				((uint8_t *)mbufs[i]->buf_addr)[at] == PATTERN; at++)
@@ -116,7 +116,7 @@ silent(void)
 		bad += at != rte_pktmbuf_data_room_size(pool);
 	}
 	if (bad != 0)
-		wrong("%u mbufs were overwritten by the device", bad);
+		wrong("the device overwrote %u mbufs", bad);
 	rte_mempool_put_bulk(pool, (void **)mbufs, nb);
 	/*
 	 * The connection has ended, so the driver knows that the device no longer owns the buffers.

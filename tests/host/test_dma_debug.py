@@ -35,7 +35,7 @@ class Debug(Bench):
         report, = re.findall(MISUSE, app.text())
         self.assertRegex(report, r'%s: mbuf-freed-in-flight: .*; tx queue 0, descriptor \d+; .*'
                                  r"; 60 bytes to the device; mbuf 0x\w+ of pool 'pool'; mapped by "
-                                 r'(transmit|free_what_was_sent)\+0x.*; here by .*free_what_was_sent\+0x'
+                                 r'(transmit|free_sent_mbuf)\+0x.*; here by .*free_sent_mbuf\+0x'
                                  % re.escape(self.sock('a')))
         return report
 

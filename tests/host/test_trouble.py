@@ -80,7 +80,7 @@ class Trouble(Bench):
         self.moving()
         nic.signal(signal.SIGSTOP)
         app.say(what)
-        kept = int(app.expect(r'mbufs taken, (\d+) kept').group(1))
+        withheld = int(app.expect(r'mbufs taken, (\d+) withheld').group(1))
         nic.signal(signal.SIGCONT)
         self.wait_client_gone(nic, 'p')
         app.say('back')
@@ -88,9 +88,9 @@ class Trouble(Bench):
         self.assertIn('silent: ok', app.text())
         # The driver withholds all mbufs that the device owned: those in the receive ring, and
         # unsent ones.
-        self.assertGreater(kept, 511)
-        self.assertRegex(app.text(), r'2 rings and %d mbufs are not given back' % kept)
-        return 4095 - kept, int(app.expect(r'(\d+) mbufs in the end').group(1))
+        self.assertGreater(withheld, 511)
+        self.assertRegex(app.text(), r'2 rings and %d mbufs are not given back' % withheld)
+        return 4095 - withheld, int(app.expect(r'(\d+) mbufs in the end').group(1))
 
     def test_silent_daemon_touches_no_released_buffer(self):
         """The device neither writes nor reads a buffer that was released in the meantime."""
@@ -108,7 +108,7 @@ class Trouble(Bench):
         nic.p.kill()
         nic.p.wait()
         app.say('close')
-        app.expect(r'mbufs taken, 0 kept')
+        app.expect(r'mbufs taken, 0 withheld')
         app.say('back')
         app.wait()
 
