@@ -129,7 +129,7 @@ class Process(Conversation):
         except subprocess.TimeoutExpired:
             self.fail('did not end within %d s' % timeout)
         if status is not None and got != status:
-            self.fail('ended with %d, not %d' % (got, status))
+            self.fail('ended with status %d, not %d' % (got, status))
         return got
 
     def stop(self):
@@ -329,6 +329,6 @@ class Bench(unittest.TestCase):
         end = time.monotonic() + timeout
         while not what():
             if time.monotonic() > end:
-                raise AssertionError('did not come true within %d s\n%s' % (timeout, '\n'.join(
+                raise AssertionError('condition not met within %d s\n%s' % (timeout, '\n'.join(
                     '%s: %s' % (p.argv[0], p.text()[-2000:]) for p in self.procs)))
             time.sleep(0.05)

@@ -36,10 +36,10 @@ def tool(name):
 class Missing(unittest.TestCase):
     def test_reason_is_that_of_setup(self):
         with tempfile.NamedTemporaryFile('w', suffix='.missing', encoding='utf-8') as f:
-            f.write('W: x\ndebian.py: one version of openvswitch-switch cannot be had\n')
+            f.write('W: x\ndebian.py: one version of openvswitch-switch: unavailable\n')
             f.flush()
             self.assertEqual(why_missing(f.name), 'needs Open vSwitch: debian.py: one version of '
-                                                  'openvswitch-switch cannot be had')
+                                                  'openvswitch-switch: unavailable')
 
     def test_untried_setup_is_no_valid_reason(self):
         self.assertFalse(why_missing('/nonesuch').startswith('needs'))

@@ -38,7 +38,8 @@ def calls(vm, device, name, timeout=60):
     p = vm.start(CALLS, *eal(device, prefix='calls', lcores='1', mb=64), '--', name)
     p.wait(timeout)
     check(name + ': ok' in p.text(), '%s', p.text()[-3000:])
-    check("Selected IOVA mode 'VA'" in p.text(), 'the IOMMU has no part in it: %s', p.text())
+    check("Selected IOVA mode 'VA'" in p.text(),
+          'IOVA mode is not VA, so no IOMMU translates: %s', p.text())
     found = {}
     for key, value in re.findall(r'^(\w+)=(\S+)$', p.text(), re.M):
         found.setdefault(key, []).append(value)
@@ -80,7 +81,7 @@ def stall(vm, facts, name):
     ring = name.partition('-')[2]
     check(found['cure'] == ['reset', 'restart'] and found['resets'] == ['2'], '%s: %s', name, found)
     told = re.findall(r'%s queue 0 stalls: .* is (0x[0-9a-f]+), the ring\'s address' % ring, log)
-    check(len(told) == 2, '%s: the log has %s lines of it:\n%s', name, len(told), log)
+    check(len(told) == 2, '%s: %s log lines about the stall:\n%s', name, len(told), log)
     seen = faults(vm, A)
     check(seen and all(int(told[0], 16) <= address < int(told[0], 16) + 0x10000
                        for _, address, _ in seen), '%s: faults: %s', name, seen)

@@ -91,7 +91,8 @@ def window(run):
     vm = run.boot(hubs=(0, 1, 0, 1), properties=NO_BOUNCE)
     forward = forwarding(run, vm, 'window')
     run.facts['mappings'] = mappings(vm, forward.pid)
-    check(len(run.facts['mappings']) == 2, 'not a container for each: %s', run.facts['mappings'])
+    check(len(run.facts['mappings']) == 2, 'ports without a container of their own: %s',
+          run.facts['mappings'])
     quit_testpmd(forward)
     address, came_back, seen = stale(vm, 'window')
     check(came_back and not seen, 'came back: %s, faults: %s', came_back, seen)

@@ -37,7 +37,7 @@ def start(vm, ours, preload=None, dma='direct'):
 def verdict(p, name, since, timeout=100):
     """Return the verdict that dpdk-test prints for a test that was started after offset `since`."""
     said = p.expect(r'^Test (OK|Failed|Skipped)$|Bad arguments|Command not found', timeout, since)
-    check(said[1], 'dpdk-test knows no %s:\n%s', name, p.text()[since:])
+    check(said[1], 'dpdk-test has no test %s:\n%s', name, p.text()[since:])
     return said[1]
 
 

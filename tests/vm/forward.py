@@ -54,9 +54,9 @@ def flood(vm, forward):
     rx, tx = port_stats(forward, 0), port_stats(forward, 1)
     sent, received = (sum(s[key] for s in sizes) for key in ('sent', 'received'))
     check(sent >= rx['RX-packets'] + rx['RX-missed'] and received <= tx['TX-packets'],
-          'the counters do not agree: sent %s, %s, %s, received %s', sent, rx, tx, received)
+          'counters disagree: sent %s, %s, %s, received %s', sent, rx, tx, received)
     check((rx['RX-packets'], rx['RX-bytes']) == (tx['TX-packets'], tx['TX-bytes']) and
-          rx['RX-errors'] == tx['TX-errors'] == 0, 'not all was forwarded: %s, %s', rx, tx)
+          rx['RX-errors'] == tx['TX-errors'] == 0, 'not all frames were forwarded: %s, %s', rx, tx)
     return sizes
 
 
@@ -93,7 +93,8 @@ def circulate(vm, forward):
     for p in found:
         check(not any(value for name, value in p.items() if re.search('errors|missed', name)),
               'errors: %s', p)
-        check(p['tx_good_packets'] == p['tx_hw_good_packets'], 'the driver counts otherwise: %s', p)
+        check(p['tx_good_packets'] == p['tx_hw_good_packets'],
+              'driver and controller counted differently: %s', p)
     check(a['rx_good_packets'] == a['rx_hw_good_packets'] and
           b['rx_good_packets'] == b['rx_hw_good_packets'], 'the driver counts otherwise: %s %s', a, b)
     forward.command('stop', r'^Done\.')
@@ -134,7 +135,8 @@ def calls_ring_bases(vm, iova):
         expected = facts[ring + ('_physical' if iova == 'PA' else '_va')]
         check(facts[ring + '_register'] == expected and facts[ring + '_contiguous'] == '1' and
               int(expected, 16) != 0, 'ring %s: %s', ring, facts)
-        check(facts[ring + '_physical'] != facts[ring + '_va'], 'that shows nothing: %s', facts)
+        check(facts[ring + '_physical'] != facts[ring + '_va'],
+              'physical and virtual address are equal: %s', facts)
     return facts
 
 

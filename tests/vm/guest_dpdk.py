@@ -60,7 +60,7 @@ class Forwarder:
             self.pmd.command('show port info %d' % port, r'Device error handling mode')
             if re.search(pattern, self.pmd.text()[start:]):
                 return
-            check(time.monotonic() < end, 'port %d never has %r', port, pattern)
+            check(time.monotonic() < end, 'port %d: %r not seen in time', port, pattern)
             time.sleep(0.2)
 
     def crosses(self, frame, expected=None, back=False):
@@ -86,7 +86,7 @@ class Forwarder:
         """Check that a frame does not come out, although a later one does."""
         self.near_end.send(frame, passes)
         got = self.far_end.receive(lambda f: f in (frame, passes))
-        check(got == passes, 'a frame came that should not: %s', frame[:20].hex())
+        check(got == passes, 'a frame arrived that the port must drop: %s', frame[:20].hex())
 
     def device(self, port='a'):
         return self.nic.settled()[port]['device']

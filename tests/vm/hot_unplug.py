@@ -18,7 +18,7 @@ def flow(p, ports):
             if port_stats(p, n)['RX-packets'] > before[n]:
                 break
         else:
-            p.fail('port %d receives nothing' % n)
+            p.fail('port %d: no frames received' % n)
     return sum(port_stats(p, n)['RX-packets'] for n in ports)
 
 

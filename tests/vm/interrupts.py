@@ -47,7 +47,7 @@ def settled(port, vm, address):
             return now
         before = now
         vm.run('sleep 0.1')
-    check(False, 'threads with nothing to do do not sleep: %s', now)
+    check(False, 'idle threads do not sleep: %s', now)
 
 
 def frames_for(port, queue, number):
@@ -78,11 +78,11 @@ def queues_interrupts(run, vm, dma):
     for q in range(QUEUES):
         peer.send([frames[q][0]])
     same('queue %d' % last, port.received(1), [port.expected(frames[last][0])])
-    check(set(raised(before, vectors(vm, a))) == {1 + last}, 'interrupts that nobody asked for: %s',
-          raised(before, vectors(vm, a)))
+    check(set(raised(before, vectors(vm, a))) == {1 + last},
+          'interrupts of queues that have not enabled theirs: %s', raised(before, vectors(vm, a)))
     now = port.facts()
     for q in range(last):
-        check(now[str(q)] == facts[str(q)], 'queue %d was looked at: %s', q, now)
+        check(now[str(q)] == facts[str(q)], 'queue %d was polled: %s', q, now)
     # Enabling the interrupt wakes the thread at once.
     for q in range(last):
         port.command('on %d' % q)
@@ -103,7 +103,8 @@ def queues_interrupts(run, vm, dma):
                           'a frame of queue %d woke the thread of queue %d: %s', q, other, now)
             woken = now[str(q)]['wakes'] - facts[str(q)]['wakes']
             check(1 <= woken <= fired[1 + q], '%d wakes, %d interrupts', woken, fired[1 + q])
-            check(now[str(q)]['cpu_ns'] > facts[str(q)]['cpu_ns'], 'it received in its sleep')
+            check(now[str(q)]['cpu_ns'] > facts[str(q)]['cpu_ns'],
+                  'queue %d: its thread received without CPU time', q)
             wakes += woken
 
     # One queue disables its interrupt; the others are not affected.
@@ -194,7 +195,7 @@ def links_interrupts(run, vm, dma):
             start, before = len(port.program.text()), vectors(vm, a)
             set_link(vm, name, up)
             port.program.expect('^link %s$' % said, 30, start)
-            check(port.facts()['stats']['link'] == up, 'the event came, the status did not')
+            check(port.facts()['stats']['link'] == up, 'link event without the new status')
             events = re.findall('^link (.*)$', port.program.text()[start:], re.M)
             check(events == [said], 'events: %s', events)
             check(set(raised(before, vectors(vm, a))) == {0}, 'the link raised %s',

@@ -34,7 +34,7 @@ def facts(text, whose):
     for line in text.splitlines():
         m = re.fullmatch(r'([a-z_]+\.[\w.]+): (.*)', line)
         if m:
-            check(m.group(1) not in found, '%s says %s twice', whose, m.group(1))
+            check(m.group(1) not in found, 'facts of %s: %s is reported twice', whose, m.group(1))
             found[m.group(1)] = m.group(2)[:CUT].rstrip()
     check(found, 'no facts of %s:\n%s', whose, text[-2000:])
     return found
@@ -91,9 +91,9 @@ def compare(ours, qemus):
     wrong = ['%s | %s | %s%s' % (key, *found[key], '' if key not in table else
                                  '\n    was: | %s | %s' % table[key])
              for key in found if found[key] != table.get(key)]
-    gone = ['%s: both say %s' % (key, ours.get(key, NONE)) for key in table if key not in found]
+    gone = ['%s: both have %s' % (key, ours.get(key, NONE)) for key in table if key not in found]
     check(not wrong and not gone,
-          '%d differences that %s does not have, or not so:\n%s\n%d in it that are none:\n%s',
+          '%d differences that are new or changed in %s:\n%s\n%d listed ones that no longer exist:\n%s',
           len(wrong), os.path.basename(KNOWN), '\n'.join(wrong[:SHOWN]), len(gone),
           '\n'.join(gone[:SHOWN]))
     return found
@@ -111,7 +111,7 @@ def on_the_host(sockets, log):
         try:
             end = time.monotonic() + 10
             while not (os.path.exists(a) and os.path.exists(b)):
-                check(nic.poll() is None and time.monotonic() < end, 'gantry-nic does not start: %s', log)
+                check(nic.poll() is None and time.monotonic() < end, 'gantry-nic did not start: %s', log)
                 time.sleep(0.05)
             r = subprocess.run([image.BUILD + '/tests/vm/models_agree', '-l', '0', '--no-huge', '-m', '64',
                                 '--no-pci', '--no-telemetry', '--no-shconf', '-a', 'vfio_user:' + a,

@@ -79,7 +79,7 @@ def numa(run):
         run.facts['port_%d_pool_nodes' % n] = sorted(where)
 
     # Lcore 2 is far from port 0 and near port 1, and vice versa for lcore 1.
-    check(not crossings(p.text()), 'warned of before anything was polled')
+    check(not crossings(p.text()), 'warning logged before a queue was polled')
     for lcore, node, far, near in ((2, 1, one, two), (1, 0, two, one)):
         said = polled(p, lcore, far)
         check(said == {(far, q + ' queue 0', str(lcore)) for q in ('rx', 'tx')},

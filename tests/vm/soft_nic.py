@@ -206,7 +206,7 @@ class SoftNic:
         end = time.monotonic() + timeout
         while not what():
             check(self.process.poll() is None, 'gantry-nic ended:\n%s', self.process.text())
-            check(time.monotonic() < end, '%s did not come true within %d s', name, timeout)
+            check(time.monotonic() < end, '%s: condition not met within %d s', name, timeout)
             time.sleep(0.05)
 
     def wait_client_gone(self, *ports):
@@ -224,7 +224,7 @@ class SoftNic:
         """Check that no client caused an unusual line in the log, or an error count."""
         lines = [line for line in self.process.text().splitlines()
                  if not re.fullmatch(USUAL, line)]
-        check(not lines, 'gantry-nic says:\n%s', '\n'.join(lines))
+        check(not lines, 'gantry-nic logged:\n%s', '\n'.join(lines))
         for name, port in self.now().items():
             wrong = {k: port[where][k] for where, k in (
                 ('server', 'bad_messages'), ('server', 'dma_faults'), ('device', 'dma_faults'),

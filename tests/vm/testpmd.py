@@ -91,7 +91,7 @@ class Tester:
         end = time.monotonic() + 20
         while words not in self.ask(line):
             if time.monotonic() > end:
-                self.pmd.fail('%s: never %r' % (line, words))
+                self.pmd.fail('%s: %r not seen in time' % (line, words))
 
     def wait_link(self):
         for port in 0, 1:
@@ -164,10 +164,12 @@ def identity(t):
 
 
 def descriptors(t):
-    check('Desc status = AVAILABLE' in t.ask('show port 0 rxq 0 desc 0 status'), 'rx: not the device\'s')
+    check('Desc status = AVAILABLE' in t.ask('show port 0 rxq 0 desc 0 status'),
+          'rx: descriptor is not owned by the device')
     check('Desc status = UNAVAILABLE' in t.ask('show port 0 rxq 0 desc 511 status'),
           'rx: the one that is always empty')
-    check('Desc status = DONE' in t.ask('show port 0 txq 0 desc 0 status'), 'tx: not free')
+    check('Desc status = DONE' in t.ask('show port 0 txq 0 desc 0 status'),
+          'tx: descriptor is not free')
     # The frames remain in the ring while testpmd does not forward.
     t.forwarding(False)
     t.c.send(*([ether(bytes(46), MAC_A, t.new_source(), 0x88b5)] for _ in range(5)))
@@ -204,13 +206,13 @@ def vlan(t):
     t.set('set promisc 0 off', 'vlan set filter on 0', 'rx_vlan add 100 0')
     f, seen = tagged(100)
     check(seen and int(seen['length']) == len(f) and 'VLAN' not in seen['flags'], 'a tag kept: %s', seen)
-    check(tagged(101)[1] is None, 'VLAN 101 is nobody\'s')
+    check(tagged(101)[1] is None, 'VLAN 101 passes without a filter entry')
     t.set('vlan set strip on 0')
     f, seen = tagged(100 | 0xA000)
     check(seen and int(seen['length']) == len(f) - 4 and seen['VLAN tci'] == '0xa064' and
           {'VLAN', 'VLAN_STRIPPED'} <= seen['flags'], 'a tag stripped: %s', seen)
     t.set('rx_vlan rm 100 0')
-    check(tagged(100)[1] is None, 'VLAN 100 is nobody\'s any more')
+    check(tagged(100)[1] is None, 'VLAN 100 passes after its removal')
     t.set('vlan set filter off 0', 'vlan set strip off 0')
     check(tagged(101)[1], 'no filter')
     t.set('set promisc 0 on')
@@ -238,7 +240,7 @@ def rss(t):
     first, queues = spread()
     check(queues == set(range(QUEUES)), 'only queues %s', queues)
     t.spread(lambda i: i % 2 + 1 if i < 64 else 3)
-    check(spread()[1] == {1, 2, 3}, 'the table does not count')
+    check(spread()[1] == {1, 2, 3}, 'the table has no effect')
     t.set('port config 0 rss-hash-key ipv4-udp ' + bytes(range(7, 47)).hex())
     key, _ = spread()
     check(key == bytes(range(7, 47)) != first, 'the key is %s', key.hex())

@@ -105,7 +105,7 @@ class Bench:
         end = time.monotonic() + PATIENCE
         while not os.path.exists(path):
             if nic.poll() is not None or time.monotonic() > end:
-                nic.fail('writes no statistics')
+                nic.fail('did not write its statistics within %d s' % PATIENCE)
             time.sleep(0.005)
         return self.read_stats()
 
@@ -206,9 +206,9 @@ def main():
     ap = argparse.ArgumentParser(prog='tools/bench', usage='tools/bench NAME [--json FILE] '
                                  '[--runs N] | --list', description=__doc__.splitlines()[0])
     ap.add_argument('name', nargs='?')
-    ap.add_argument('--list', action='store_true', help='names what can be measured')
-    ap.add_argument('--json', metavar='FILE', help='writes the figures')
-    ap.add_argument('--runs', type=int, metavar='N', help='turns (5)')
+    ap.add_argument('--list', action='store_true', help='list the benchmarks')
+    ap.add_argument('--json', metavar='FILE', help='write the figures to FILE')
+    ap.add_argument('--runs', type=int, metavar='N', help='number of turns (default 5)')
     ap.add_argument('--check', action='store_true', help=argparse.SUPPRESS)
     name = ap.parse_known_args()[0].name
     module = importlib.import_module(name) if name in known() else None
@@ -227,8 +227,8 @@ def main():
         return ANSWERED if args.check else 0
     mistake = module.mistake(args) if hasattr(module, 'mistake') else None
     for wrong, line in ((args.name is None, 'name a benchmark; --list shows them'),
-                        (args.name not in known(), 'no benchmark %s; --list shows what there is'
-                         % args.name), (args.runs < 1, '--runs %d: at least 1' % args.runs),
+                        (args.name not in known(), 'no benchmark %s; --list shows them' % args.name),
+                        (args.runs < 1, '--runs %d: at least 1' % args.runs),
                         (mistake is not None, mistake)):
         if wrong:
             print('tools/bench: ' + line, file=sys.stderr)

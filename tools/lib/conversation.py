@@ -29,9 +29,9 @@ class Conversation:
             if m:
                 return m
             if status is not None:
-                self.fail('ended with %d before it said %r' % (status, pattern))
+                self.fail('ended with status %d before it printed %r' % (status, pattern))
             if time.monotonic() > end:
-                self.fail('did not say %r within %d s' % (pattern, timeout))
+                self.fail('did not print %r within %d s' % (pattern, timeout))
             time.sleep(0.02)
 
     def command(self, line, pattern='', timeout=PATIENCE):

@@ -256,7 +256,7 @@ def first_that_can_be_had(candidates, take, what):
             return candidate
         except Error as e:
             complaints.append(str(e))
-    raise Error("%s cannot be had%s" % (what, "".join("; " + c for c in complaints[:3])))
+    raise Error("%s: unavailable%s" % (what, "".join("; " + c for c in complaints[:3])))
 
 
 def sdk(version, out):
@@ -277,7 +277,7 @@ def sdk(version, out):
             "source package dpdk %s.x of %s%s" % (
                 series, " ".join(sorted({s["Uris"] for s in sources})), why(log)))
         if taken.split("-")[0] != version:
-            print("debian.py: driver headers of dpdk %s stand in for %s's" % (taken, version))
+            print("debian.py: dpdk %s: no driver headers, those of %s are used" % (version, taken))
 
 
 def release(series, out):
@@ -310,7 +310,7 @@ def release(series, out):
         with open(out + "/root/VERSIONS", encoding="utf-8") as f:
             version = re.search(r"(?m)^libdpdk-dev (\S+)", f.read())[1]
         if not version.startswith(series + "."):
-            raise Error("%s has dpdk %s by now" % (suite, version))
+            raise Error("%s now has dpdk %s" % (suite, version))
 
     first_that_can_be_had(SUITES[series], take, "DPDK %s of %s" % (series, main_source()["Uris"]))
     # Rename this folder last, because its existence indicates that the rest is complete.

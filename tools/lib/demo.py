@@ -240,7 +240,7 @@ def daemon_gap(demo, nic):
     end = time.monotonic() + 5
     while not os.path.exists(name):
         if nic.p.poll() is not None or time.monotonic() > end:
-            nic.fail('does not write its statistics')
+            nic.fail('did not write its statistics within 5 s')
         time.sleep(0.002)
     with open(name, encoding='utf-8') as f:
         ports = json.load(f)['ports']
@@ -256,7 +256,8 @@ def answer(app, fd, timeout):
         ready, _, _ = select.select([fd], [], [], max(0, end - time.monotonic()))
         block = os.read(fd, 65536) if ready else b''
         if not block:
-            app.fail('ended' if ready else 'did not answer within %d s' % timeout)
+            app.fail('ended before it answered' if ready else
+                     'did not answer within %d s' % timeout)
         data += block
     return json.loads(data)
 
@@ -380,12 +381,12 @@ def show(result, trials, debug, left_out):
                 t['trial'],
                 '' if trial_ok(t) else '  VOID' if t['void'] else '  FAILED'))
     if debug:
-        print('\nWatched: the same with dma_debug=1, every mapping and every mbuf followed')
+        print('\nDebug mode: the same with dma_debug=1, every mapping and every mbuf watched')
         print('  errors   %d reported; %d mappings watched at the end' % (
             debug['errors'], debug['mappings_watched']))
         print('  frames   %d received, %d corrupted' % (debug['frames'], debug['corrupted']))
     for line in left_out:
-        print('\nleft out: ' + line)
+        print('\nomitted: ' + line)
     sys.stdout.flush()
 
 
@@ -406,11 +407,11 @@ def main():
     demo = Demo(args.memory)
     result, trials, debug, left_out, failed = None, [], None, [], []
     if args.memory != 'huge':
-        demo.say('without hugepages (%s): ordinary memory' % args.memory)
+        demo.say('hugepages: unavailable, ordinary memory is used: %s' % args.memory)
     try:
         if os.geteuid() != 0:
-            left_out.append('TCP between two kernels: namespaces and TAPs need root '
-                            '(sudo tools/demo)')
+            left_out.append('TCP between two kernels: namespaces and TAPs need root: run '
+                            'sudo tools/demo')
         else:
             try:
                 result = tcp(demo)

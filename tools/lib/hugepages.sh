@@ -29,7 +29,7 @@ hugepages_reserve()
 		free=$(cat $hugepages_dir/free_hugepages)
 	fi
 	if [ "$free" -lt "$1" ]; then
-		hugepages_why="only $free of $1 hugepages of 2 MiB can be had"
+		hugepages_why="only $free of $1 hugepages of 2 MiB are available"
 		hugepages_restore
 		return 1
 	fi

@@ -144,10 +144,11 @@ class Channel:
         try:
             self.socket.sendall(text.encode())
         except BlockingIOError:
-            raise Error('nobody in the guest has read %s for %d s'
+            raise Error('channel %s: not read by the guest for %d s'
                         % (os.path.basename(self.path), SEND_LIMIT)) from None
         except ConnectionError:
-            raise Error('the guest is gone') from None
+            raise Error('channel %s: the guest has ended'
+                        % os.path.basename(self.path)) from None
 
     def close(self):
         self.socket.shutdown(socket.SHUT_RDWR)
@@ -183,7 +184,7 @@ class Program(Conversation):
         while self.status is None and not self.channel.lines.empty():
             line = self.channel.lines.get()
             if line is None:
-                raise Error('the guest is gone while %r ran' % self.line)
+                raise Error('the guest ended while %r ran' % self.line)
             m = re.fullmatch(r'@ended (\d+)', line)
             if m:
                 self.status = int(m.group(1))
@@ -204,7 +205,7 @@ class Program(Conversation):
                 self.fail('did not end within %d s' % timeout)
             time.sleep(0.02)
         if status is not None and self.status != status:
-            self.fail('ended with %d, not %d' % (self.status, status))
+            self.fail('ended with status %d, not %d' % (self.status, status))
         return self.status
 
 
@@ -237,7 +238,7 @@ class Shell:
                 raise AssertionError('%r did not end within %d s; it printed:\n%s' % (
                     command, timeout, '\n'.join(lines))) from None
             if line is None:
-                raise Error('the guest is gone while %r ran' % command)
+                raise Error('the guest ended while %r ran' % command)
             if line.startswith(mark + ' '):
                 got = int(line.split()[1])
                 break
@@ -423,7 +424,7 @@ class Machine:
         while not (os.path.exists(os.path.join(self.work, 'qmp')) and os.path.exists(rescue)):
             self.check_alive()
             if time.monotonic() > end:
-                raise Error('QEMU made no sockets within %d s' % BOOT_LIMIT)
+                raise Error('QEMU: no sockets within %d s' % BOOT_LIMIT)
             time.sleep(0.02)
         self.monitor = Monitor(os.path.join(self.work, 'qmp'))
         for i in range(CHANNELS):
@@ -441,7 +442,7 @@ class Machine:
             patience = min(2, patience * 1.1)
             self.check_alive()
             if time.monotonic() > end:
-                raise Error('the guest did not come up within %d s:\n%s'
+                raise Error('the guest did not boot within %d s:\n%s'
                             % (BOOT_LIMIT, self.console_text()[-3000:]))
 
     def reset(self):
@@ -465,7 +466,7 @@ class Machine:
     def check_alive(self):
         if self.qemu.poll() is not None:
             with open(self.qemu_log, errors='replace') as f:
-                raise Error('QEMU ended with %d: %s%s' % (self.qemu.returncode, f.read()[-2000:],
+                raise Error('QEMU ended with status %d: %s%s' % (self.qemu.returncode, f.read()[-2000:],
                                                           self.console_text()[-3000:]))
 
     def console_text(self):
@@ -482,7 +483,7 @@ class Machine:
     def start(self, *argv):
         """Start a program beside the shell and return a Program."""
         if not self.free_channels:
-            raise Error('more than %d programs at one time' % CHANNELS)
+            raise Error('more than %d programs concurrently' % CHANNELS)
         return Program(self, self.free_channels.pop(0), ' '.join(map(shlex.quote, argv)))
 
     def wait_for(self, command, timeout=30):

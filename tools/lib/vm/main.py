@@ -98,7 +98,7 @@ def run_one(name, function, archive, sockets):
             entry['void'] = voids
         if not stood_still or len(voids) == VOIDS:
             return entry
-        print('void   %s: QEMU or the guest failed by itself; once more' % name)
+        print('void   %s: QEMU or the guest stood still: repeated' % name)
         void = os.path.join(LOGS, '%s.void%d' % (name, len(voids)))
         shutil.rmtree(void, ignore_errors=True)
         os.rename(os.path.join(LOGS, name), void)
@@ -125,9 +125,9 @@ def main():
     ap = argparse.ArgumentParser(prog='tools/vm', usage='tools/vm SCENARIO... | all | shell | --list [--json FILE]',
                                  description=__doc__.splitlines()[0])
     ap.add_argument('scenario', nargs='*')
-    ap.add_argument('--list', action='store_true', help='names the scenarios')
-    ap.add_argument('--json', metavar='FILE', help='writes what was found')
-    ap.add_argument('--counts', metavar='FILE', help='appends "PASSED FAILED SKIPPED"')
+    ap.add_argument('--list', action='store_true', help='list the scenarios')
+    ap.add_argument('--json', metavar='FILE', help='write the facts to FILE')
+    ap.add_argument('--counts', metavar='FILE', help='append a line "PASSED FAILED SKIPPED" to FILE')
     args = ap.parse_args()
     known = load()
     if args.list:
@@ -157,7 +157,7 @@ def main():
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda n, _: sys.exit(128 + n))
     if platform.machine() != 'x86_64':
-        print('skip   %s: the guest is an x86-64 made of this machine\'s programs, which are %s'
+        print('skip   %s: needs an x86-64 machine, whose programs the guest runs; this one is %s'
               % (' '.join(wanted), platform.machine()))
         count(0, 0, len(wanted))
         return 1
