@@ -28,15 +28,14 @@ import sys
 import time
 
 import vfio_user
-from vfio_user import (CONFIG, DMA_MAP, DMA_UNMAP, ERROR, GET_INFO, GET_REGION, READ, REPLY, RESET,
-                       SET_IRQS, WRITE, header, recv_exactly, version_body)
+from vfio_user import (CONFIG, DMA_MAP, DMA_UNMAP, GET_INFO, GET_REGION, REPLY, RESET, SET_IRQS,
+                       WRITE, header, recv_exactly, version_body)
 
 DMA_READ = 11
 IO_PAGE_TABLE = 0x4701
 NO_REPLY = 0x10
 UNKNOWN = 77            # no command has this number
-READABLE = 1            # flags of DMA_MAP and DMA_UNMAP
-UNMAP_ALL = 2
+UNMAP_ALL = 2           # flag of DMA_UNMAP
 
 # Registers of BAR 0; 82576 datasheet, chapter 8.
 CTRL, RCTL, TCTL = 0x0, 0x100, 0x400

@@ -10,7 +10,7 @@ import threading
 import unittest
 
 import vfio_user
-from lib import NIC, PMDS, TESTPMD, Bench, needs_root
+from lib import NIC, TESTPMD, Bench, needs_root
 from packets import noise, write_pcap
 
 

@@ -9,12 +9,11 @@ application did to the frames.
 import re
 import unittest
 
-from lib import Bench, hugepages, needs_hugepages, tag
-from packets import (A, B, IP_A, IP_B, arp_request, csum, ether, icmp_echo, ipv4, l4_csum, mac,
-                     noise, read_pcap, tcp, udp, write_pcap)
+from lib import Bench, needs_hugepages, tag
+from packets import (A, IP_A, IP_B, arp_request, csum, ether, icmp_echo, ipv4, mac, noise,
+                     read_pcap, tcp, udp, write_pcap)
 
 MAC0, MAC1 = '02:00:00:00:00:10', '02:00:00:00:00:11'
-MAIN_MEM = 'huge' if hugepages() else 'no-huge'
 
 
 @tag('dma')
@@ -81,7 +80,7 @@ class Modes(Forwarding):
         frames, want = [], []
         for n in range(20, 900, 7):
             data = bytes((n + i) & 0xff for i in range(n))
-            for proto, make, at in ((17, udp, 6), (6, tcp, 16)):
+            for proto, make in (17, udp), (6, tcp):
                 good = make(data)
                 frames.append(ether(ipv4(make(data, checksum=0x1234), proto, bad=True)).ljust(60, b'\0'))
                 want.append(ether(ipv4(good, proto)).ljust(60, b'\0')[14:])
@@ -190,7 +189,7 @@ class Queues(Forwarding):
     flows = [ether(ipv4(udp(bytes(64), sport=1000 + i, dport=2000 + i // 7), 17)) for i in range(2000)]
 
     def queues(self, n):
-        got, text, stats = self.forward(
+        got, _, stats = self.forward(
             self.flows, ['--forward-mode=io', '--rxq=%d' % n, '--txq=%d' % n, '--rss-udp',
                          '--rxd=512', '--txd=512', '--total-num-mbufs=32768'])
         self.assertEqual(sorted(got), sorted(self.flows))

@@ -4,7 +4,6 @@
 
 import errno
 import os
-import re
 import signal
 import time
 import unittest

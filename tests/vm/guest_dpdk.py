@@ -14,7 +14,7 @@ import threading
 import time
 
 from linux_peer import MTU
-from packets import A, B, ether, mac, noise
+from packets import A, B, mac, noise
 from scenario import (check, dpdk_testpmd, drivers, eal, ping_sizes, port_stats, quit_testpmd,
                       scenario)
 from soft_nic import (Cable, Flood, Namespace, SoftNic, deliver, digest, listen, payload,

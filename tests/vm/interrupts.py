@@ -9,7 +9,7 @@ changes of the link.
 import itertools
 import re
 
-from ethdev_port import PROGRAM, Port, same
+from ethdev_port import Port, same
 from packets import ether, ipv4, udp
 from scenario import (PORTS, check, dpdk_testpmd, eal, in_mode, port_stats, quit_testpmd,
                       scenario)
@@ -61,41 +61,67 @@ def frames_for(port, queue, number):
     return found
 
 
-def queues_interrupts(run, vm, dma):
-    """Test the interrupts of the queues, with two ports on one hub."""
-    a, (device, far) = PORTS[0], in_mode(dma, *PORTS[:2])
-    port = Port(vm, eal(device, prefix='a'), 'queues=%d' % QUEUES, 'sleep', 'lsc')
-    peer = Port(vm, eal(far, prefix='b', lcores='0'))
-    check(port.driver == 'net_gantry_igb', 'the driver is %s', port.driver)
-    frames = {q: frames_for(port, q, 32) for q in range(QUEUES)}
+class Pair:
+    """Two ports on one hub: a port whose threads sleep, and a peer that sends to it."""
 
-    # If the interrupt is disabled, frames are pending and no thread wakes. Only the last queue has
-    # its interrupt enabled.
-    last = QUEUES - 1
+    def __init__(self, vm, dma):
+        self.vm, self.address = vm, PORTS[0]
+        self.device, far = in_mode(dma, *PORTS[:2])
+        self.open(QUEUES)
+        self.peer = Port(vm, eal(far, prefix='b', lcores='0'))
+
+    def open(self, queues):
+        """Open the port with so many queues; the caller has closed it before."""
+        self.port = Port(self.vm, eal(self.device, prefix='a'), 'queues=%d' % queues, 'sleep',
+                         'lsc')
+        check(self.port.driver == 'net_gantry_igb', 'the driver is %s', self.port.driver)
+
+    def vectors(self):
+        return vectors(self.vm, self.address)
+
+    def raised(self, before):
+        return raised(before, self.vectors())
+
+    def settled(self):
+        return settled(self.port, self.vm, self.address)
+
+    def arrives(self, what, *frames):
+        """Check that the port receives these frames and no others, in that order."""
+        same(what, self.port.received(len(frames)), [self.port.expected(f) for f in frames])
+
+
+def disabled_interrupts(pair, frames):
+    """Frames whose queue has its interrupt disabled wake no thread until it is enabled."""
+    last, port = QUEUES - 1, pair.port
     port.command('on %d' % last)
-    facts, before = port.facts(), vectors(vm, a)
+    facts, before = port.facts(), pair.vectors()
     check(len(before) == QUEUES + 1, 'vectors: %s', before)
     for q in range(QUEUES):
-        peer.send([frames[q][0]])
-    same('queue %d' % last, port.received(1), [port.expected(frames[last][0])])
-    check(set(raised(before, vectors(vm, a))) == {1 + last},
-          'interrupts of queues that have not enabled theirs: %s', raised(before, vectors(vm, a)))
+        pair.peer.send([frames[q][0]])
+    pair.arrives('queue %d' % last, frames[last][0])
+    fired = pair.raised(before)
+    check(set(fired) == {1 + last}, 'interrupts of queues that have not enabled theirs: %s', fired)
     now = port.facts()
     for q in range(last):
         check(now[str(q)] == facts[str(q)], 'queue %d was polled: %s', q, now)
     # Enabling the interrupt wakes the thread at once.
     for q in range(last):
         port.command('on %d' % q)
-        same('queue %d, asked for late' % q, port.received(1), [port.expected(frames[q][0])])
+        pair.arrives('queue %d, asked for late' % q, frames[q][0])
 
-    # The frames of a queue wake the thread of that queue and no other, not even for a nanosecond.
-    wakes = 0
+
+def single_frames(pair, frames):
+    """The frames of a queue wake the thread of that queue and no other, not even for a nanosecond.
+
+    Return the number of wakes.
+    """
+    wakes, port = 0, pair.port
     for turn in range(TURNS):
         for q in range(QUEUES):
-            facts, before = port.facts(), vectors(vm, a)
-            peer.send([frames[q][turn]])
-            same('queue %d' % q, port.received(1), [port.expected(frames[q][turn])])
-            now, fired = port.facts(), raised(before, vectors(vm, a))
+            facts, before = port.facts(), pair.vectors()
+            pair.peer.send([frames[q][turn]])
+            pair.arrives('queue %d' % q, frames[q][turn])
+            now, fired = port.facts(), pair.raised(before)
             check(set(fired) == {1 + q}, 'a frame of queue %d raised %s', q, fired)
             for other in range(QUEUES):
                 if other != q:
@@ -106,50 +132,58 @@ def queues_interrupts(run, vm, dma):
             check(now[str(q)]['cpu_ns'] > facts[str(q)]['cpu_ns'],
                   'queue %d: its thread received without CPU time', q)
             wakes += woken
+    return wakes
 
-    # One queue disables its interrupt; the others are not affected.
+
+def one_disabled(pair, frames):
+    """One queue disables its interrupt; the others are not affected."""
+    port = pair.port
     port.command('off 3')
-    facts, before = port.facts(), vectors(vm, a)
+    facts, before = port.facts(), pair.vectors()
     for f in frames[3][:5] + frames[4][:1]:
-        peer.send([f])
-    same('queue 4', port.received(1), [port.expected(frames[4][0])])
-    check(set(raised(before, vectors(vm, a))) == {5}, 'queue 3 is not quiet: %s',
-          raised(before, vectors(vm, a)))
+        pair.peer.send([f])
+    pair.arrives('queue 4', frames[4][0])
+    fired = pair.raised(before)
+    check(set(fired) == {5}, 'queue 3 is not quiet: %s', fired)
     check(port.facts()['3'] == facts['3'], 'the thread of queue 3 was woken')
     port.command('on 3')
-    same('queue 3, asked for again', port.received(5), [port.expected(f) for f in frames[3][:5]])
+    pair.arrives('queue 3, asked for again', *frames[3][:5])
 
-    # Many frames, for all queues in turn: each queue receives its own, in order.
-    facts, before = port.facts(), vectors(vm, a)
+
+def many_frames(pair, frames):
+    """Many frames, for all queues in turn: each queue receives its own, in order."""
     for i in range(32):
         for q in range(QUEUES):
-            peer.send([frames[q][i]])
-    got = port.received(32 * QUEUES)
+            pair.peer.send([frames[q][i]])
+    got = pair.port.received(32 * QUEUES)
     for q in range(QUEUES):
         same('queue %d of all' % q, [f for f in got if f['queue'] == q],
-             [port.expected(f) for f in frames[q]])
+             [pair.port.expected(f) for f in frames[q]])
 
-    # Without frames, no thread runs.
-    facts, before = settled(port, vm, a)
-    vm.run('sleep 2')
-    check(raised(before, vectors(vm, a)) == {}, 'interrupts without frames')
-    now = port.facts()
+
+def no_frames(pair):
+    """Without frames, no thread runs."""
+    facts, before = pair.settled()
+    pair.vm.run('sleep 2')
+    check(pair.raised(before) == {}, 'interrupts without frames')
+    now = pair.port.facts()
     for q in range(QUEUES):
         check(now[str(q)] == facts[str(q)], 'queue %d did not sleep: %s', q, now)
-    run.facts.update(queues=QUEUES, single_wakes=wakes, frames=32 * QUEUES,
-                     interrupts=sum(vectors(vm, a).values()))
-    port.close()
 
-    # With more queues than vectors, the frames of each queue still wake its thread. The queues
-    # without a vector of their own share the vector of the link, and wake together.
-    port = Port(vm, eal(device, prefix='a'), 'queues=%d' % MANY, 'sleep', 'lsc')
+
+def more_queues_than_vectors(pair):
+    """The frames of each queue still wake its thread.
+
+    The queues without a vector of their own share the vector of the link, and wake together.
+    """
+    port = pair.port
     for q in range(MANY):
         port.command('on %d' % q)
     for q in list(range(MANY)) * TURNS:
-        f, facts, before = frames_for(port, q, 1)[0], port.facts(), vectors(vm, a)
-        peer.send([f])
-        same('queue %d of %d' % (q, MANY), port.received(1), [port.expected(f)])
-        now, fired = port.facts(), raised(before, vectors(vm, a))
+        f, facts, before = frames_for(port, q, 1)[0], port.facts(), pair.vectors()
+        pair.peer.send([f])
+        pair.arrives('queue %d of %d' % (q, MANY), f)
+        now, fired = port.facts(), pair.raised(before)
         check(set(fired) == {1 + q if q < OWN else 0}, 'a frame of queue %d of %d raised %s',
               q, MANY, fired)
         for other in range(MANY):
@@ -159,21 +193,38 @@ def queues_interrupts(run, vm, dma):
     # A thread that has disabled its interrupt sleeps on, and wakes as soon as it enables the
     # interrupt.
     port.command('off %d' % OWN)
-    facts, before = settled(port, vm, a)
+    facts, before = pair.settled()
     f = frames_for(port, OWN, 1)[0]
-    peer.send([f])
-    vm.run('sleep 0.5')
-    check(raised(before, vectors(vm, a)) == {} and port.facts() == facts,
-          'queue %d did not ask, and was told', OWN)
+    pair.peer.send([f])
+    pair.vm.run('sleep 0.5')
+    check(pair.raised(before) == {} and port.facts() == facts,
+          'queue %d: its thread was woken although its interrupt is disabled', OWN)
     port.command('on %d' % OWN)
-    same('queue %d, asked for late' % OWN, port.received(1), [port.expected(f)])
-    facts, before = settled(port, vm, a)
-    vm.run('sleep 1')
-    check(raised(before, vectors(vm, a)) == {} and port.facts() == facts,
+    pair.arrives('queue %d, asked for late' % OWN, f)
+    facts, before = pair.settled()
+    pair.vm.run('sleep 1')
+    check(pair.raised(before) == {} and port.facts() == facts,
           'interrupts of %d queues without frames', MANY)
+
+
+def queues_interrupts(run, vm, dma):
+    """Test the interrupts of the queues, with two ports on one hub."""
+    pair = Pair(vm, dma)
+    frames = {q: frames_for(pair.port, q, 32) for q in range(QUEUES)}
+    disabled_interrupts(pair, frames)
+    wakes = single_frames(pair, frames)
+    one_disabled(pair, frames)
+    many_frames(pair, frames)
+    no_frames(pair)
+    run.facts.update(queues=QUEUES, single_wakes=wakes, frames=32 * QUEUES,
+                     interrupts=sum(pair.vectors().values()))
+    pair.port.close()
+
+    pair.open(MANY)
+    more_queues_than_vectors(pair)
     run.facts['more_queues_than_vectors'] = MANY
-    port.close()
-    peer.close()
+    pair.port.close()
+    pair.peer.close()
 
 
 def set_link(vm, name, up):

@@ -32,7 +32,6 @@ from lib import NIC, Process  # noqa: E402
 
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING = 263, 1, 8, 23
-PACKET_MR_PROMISC = 1
 TP_STATUS_VLAN_VALID = 1 << 4
 MIB = 1 << 20
 # The lines that the daemon prints if nothing unusual happens.

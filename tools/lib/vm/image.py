@@ -12,7 +12,6 @@ import glob
 import os
 import re
 import shutil
-import stat
 import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))

@@ -335,27 +335,15 @@ class Machine:
         self.begin = time.monotonic()
         command, environment = qemu(bool(soft))
         # If the process that started it ends, even by SIGKILL, QEMU also ends.
-        argv = ['setpriv', '--pdeathsig', 'TERM', *command,
-                '-nodefaults', '-no-user-config', '-no-reboot',
-                '-accel', self.accelerator + (',thread=multi' if self.accelerator == 'tcg' else ''),
-                '-cpu', 'max', '-smp', str(cpus), '-m', str(memory),
-                '-machine', 'q35,kernel-irqchip=split', '-display', 'none',
-                '-kernel', image.vmlinuz(), '-initrd', archive,
-                # Periodic ticks: the next tick makes up for one that an emulator loses. A CPU that
-                # gets no ticks at all, which does happen, is soon reported (Run.stood_still()). On
-                # a busy machine too few ticks arrive for a check at boot (no_timer_check). With an
-                # IOMMU that accepts 32-bit APIC numbers (eim), the kernel uses the x2APIC mode,
-                # whose registers are MSRs. The registers of the other mode are in the page at
-                # 0xFEE00000, and an emulated CPU translates each access to them. On a busy machine
-                # that has ended in an assertion of QEMU (iotlb_to_section).
-                '-append', 'console=ttyS0 panic=-1 loglevel=4 hugepages=%d tsc=reliable no_timer_check '
-                'nohz=off highres=off rcupdate.rcu_cpu_stall_timeout=5 iommu.strict=1 %s %s %s'
-                % (hugepages, 'intel_iommu=on' if iommu else 'intel_iommu=off',
-                   'gantry.shell' if shell else '', append),
-                '-qmp', 'unix:%s/qmp,server=on,wait=off' % work]
-        if iommu: # caching-mode: QEMU learns of each mapping and forwards it to gantry-nic
-            argv += ['-device', 'intel-iommu,intremap=on,eim=on' + (',caching-mode=on' if soft else '')]
-        if soft: # gantry-nic maps the memory of the guest, so it must be a file
+        argv = ['setpriv', '--pdeathsig', 'TERM', *command]
+        argv += self.board(archive, memory, hugepages, iommu,
+                           'gantry.shell ' + append if shell else append)
+        if iommu:
+            # With caching-mode, QEMU learns of each mapping and forwards it to gantry-nic.
+            argv += ['-device',
+                     'intel-iommu,intremap=on,eim=on' + (',caching-mode=on' if soft else '')]
+        if soft:
+            # The memory of the guest must be a file, because gantry-nic maps it.
             argv += ['-object', 'memory-backend-memfd,id=ram,size=%dM,share=on' % memory,
                      '-machine', 'memory-backend=ram']
         argv += self.numa(sorted(set(nodes)), cpus, memory)
@@ -370,13 +358,10 @@ class Machine:
             if not soft:
                 argv += ['-netdev', 'hubport,id=net%d,hubid=%d' % (i, hubs[i])]
             argv += ['-device', json.dumps({**card, **(properties or {}).get(i, {})})]
-        argv += ['-device', 'virtio-serial-pci,bus=pcie.0,addr=0x10']
-        for name in list(range(CHANNELS)) + list(SHELLS):
-            argv += ['-chardev', 'socket,id=c%s,path=%s/%s,server=on,wait=off' % (name, work, name),
-                     '-device', 'virtserialport,chardev=c%s,name=%s' % (name, name)]
-        argv += list(devices)
+        argv += self.serial_channels() + list(devices)
         if shell:
-            argv += ['-chardev', 'stdio,id=tty,signal=off,logfile=' + self.console, '-serial', 'chardev:tty']
+            argv += ['-chardev', 'stdio,id=tty,signal=off,logfile=' + self.console,
+                     '-serial', 'chardev:tty']
         else:
             argv += ['-serial', 'file:' + self.console]
         self.qemu_log = os.path.join(logs, 'qemu.log')
@@ -392,6 +377,34 @@ class Machine:
                 self.post_mortem()
             self.close()
             raise
+
+    def board(self, archive, memory, hugepages, iommu, append):
+        """Return the QEMU arguments for the board, the kernel and its command line."""
+        # Periodic ticks: the next tick makes up for one that an emulator loses. A CPU that gets no
+        # ticks at all, which does happen, is soon reported (Run.stood_still()). On a busy machine
+        # too few ticks arrive for a check at boot (no_timer_check). With an IOMMU that accepts
+        # 32-bit APIC numbers (eim), the kernel uses the x2APIC mode, whose registers are MSRs. The
+        # registers of the other mode are in the page at 0xFEE00000, and an emulated CPU translates
+        # each access to them. On a busy machine that has ended in an assertion of QEMU
+        # (iotlb_to_section).
+        kernel = ('console=ttyS0 panic=-1 loglevel=4 hugepages=%d tsc=reliable no_timer_check '
+                  'nohz=off highres=off rcupdate.rcu_cpu_stall_timeout=5 iommu.strict=1 %s %s'
+                  % (hugepages, 'intel_iommu=on' if iommu else 'intel_iommu=off', append))
+        return ['-nodefaults', '-no-user-config', '-no-reboot',
+                '-accel', self.accelerator + (',thread=multi' if self.accelerator == 'tcg' else ''),
+                '-cpu', 'max', '-smp', str(self.cpus), '-m', str(memory),
+                '-machine', 'q35,kernel-irqchip=split', '-display', 'none',
+                '-kernel', image.vmlinuz(), '-initrd', archive, '-append', kernel,
+                '-qmp', 'unix:%s/qmp,server=on,wait=off' % self.work]
+
+    def serial_channels(self):
+        """Return the QEMU arguments for the virtio-serial ports, each with a socket."""
+        argv = ['-device', 'virtio-serial-pci,bus=pcie.0,addr=0x10']
+        for name in list(range(CHANNELS)) + list(SHELLS):
+            argv += ['-chardev',
+                     'socket,id=c%s,path=%s/%s,server=on,wait=off' % (name, self.work, name),
+                     '-device', 'virtserialport,chardev=c%s,name=%s' % (name, name)]
+        return argv
 
     @staticmethod
     def device(i):
@@ -466,8 +479,8 @@ class Machine:
     def check_alive(self):
         if self.qemu.poll() is not None:
             with open(self.qemu_log, errors='replace') as f:
-                raise Error('QEMU ended with status %d: %s%s' % (self.qemu.returncode, f.read()[-2000:],
-                                                          self.console_text()[-3000:]))
+                raise Error('QEMU ended with status %d: %s%s' % (
+                    self.qemu.returncode, f.read()[-2000:], self.console_text()[-3000:]))
 
     def console_text(self):
         try:
