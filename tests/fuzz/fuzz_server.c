@@ -747,12 +747,21 @@ other_client(struct input *in)
 {
 	static const uint8_t version[24] = { 1, 0, 1, 0, 24 };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	uint8_t n = in_uint8(in), buf[64];
 
 	MUST(s >= 0);
 	strcpy(sa.sun_path, path);
-	MUST(connect(s, (struct sockaddr *)&sa, sizeof(sa)) == 0);
+	/*
+	 * Do not wait for room in the backlog: the server accepts no client while it waits for an
+	 * answer of this thread.
+	 */
+	if (connect(s, (struct sockaddr *)&sa, sizeof(sa)) != 0) {
+		MUST(errno == EAGAIN);
+		close(s);
+		return;
+	}
+	MUST(fcntl(s, F_SETFL, 0) == 0);
 	if (n != 0 && send(s, version, n % (sizeof(version) + 1), MSG_NOSIGNAL) < 0)
 		n = 0;
 	if (n == sizeof(version) && cl.sock >= 0) {
