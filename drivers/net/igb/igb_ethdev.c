@@ -737,7 +737,7 @@ igb_probe_secondary(const struct igb_bus_dev *bus)
 	}
 	dev->device = bus->device;
 	dev->dev_ops = &igb_secondary_dev_ops;
-	igb_rxtx_init();
+	igb_rx_init();
 	igb_rxtx_select(dev);
 	rte_eth_dev_probing_finish(dev);
 	return 0;
@@ -821,7 +821,7 @@ igb_probe_primary(struct rte_eth_dev *dev, const struct igb_bus_dev *bus)
 	ret = igb_intr_setup(dev);
 	if (ret != 0)
 		return ret;
-	igb_rxtx_init();
+	igb_rx_init();
 	igb_rxtx_select(dev);
 	dev->dev_ops = &igb_eth_dev_ops;
 	/* A port that is not started has no link, as after a stop. */

@@ -4,7 +4,8 @@
 
 /**
  * @file
- * Rings and the data path. The theory is in igb_ethdev.c, the details are in igb_rxtx.c.
+ * Queues and the data path: igb_rx.c, igb_tx.c and igb_queue.c, which calls the other two. The
+ * theory is in igb_ethdev.c.
  */
 
 #ifndef IGB_RXTX_H
@@ -122,14 +123,48 @@ struct igb_tx_queue {
  * The functions without a comment implement the ethdev operation of the same name. The bursts,
  * igb_tx_done_cleanup() and the status functions must run in the thread that polls the queue.
  */
+
+/* igb_rx.c */
 uint16_t igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb);
-uint16_t igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb);
-uint16_t igb_prep_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb);
 gantry_rx_queue_count_t igb_rx_queue_count(void *rxq);
 int igb_rx_descriptor_status(void *rxq, uint16_t offset);
+/** Fill in the packet type table. Each process must call it. */
+void igb_rx_init(void);
+/** Return the first word of each new mbuf of a port: igb_rx_queue.mbuf_init. */
+uint64_t igb_rx_mbuf_init(uint16_t port_id);
+/**
+ * Post buffers to all descriptors of an empty ring, except one. Does not ring the doorbell.
+ *
+ * @param q  the queue; its device is not using the ring
+ * @retval 0        the ring is full
+ * @retval -ENOMEM  the pool has too few mbufs
+ * @retval -EFAULT  a buffer cannot be mapped; the reason is logged
+ */
+int igb_rx_fill(struct igb_rx_queue *q);
+/**
+ * Release the buffers that the device held.
+ *
+ * @param q  the queue; its device has stopped using the buffers
+ */
+void igb_rx_ring_empty(struct igb_rx_queue *q);
+
+/* igb_tx.c */
+uint16_t igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb);
+uint16_t igb_prep_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb);
 int igb_tx_descriptor_status(void *txq, uint16_t offset);
 int igb_tx_done_cleanup(void *txq, uint32_t free_cnt);
+/**
+ * Count the packets in the ring that a stopped queue has not sent.
+ *
+ * @param q     the queue
+ * @param head  TDH; any value if the device is lost
+ * @return packets
+ */
+uint16_t igb_tx_unsent(const struct igb_tx_queue *q, uint32_t head);
+/** Release all buffers: see igb_rx_ring_empty(). */
+void igb_tx_ring_empty(struct igb_tx_queue *q);
 
+/* igb_queue.c */
 int igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 		unsigned int socket_id, const struct rte_eth_rxconf *conf,
 		struct rte_mempool *pool);
@@ -181,7 +216,5 @@ int igb_rxtx_start(struct rte_eth_dev *dev);
 void igb_rxtx_stop(struct rte_eth_dev *dev);
 /** Install the data path functions in the port. Each process must call it. */
 void igb_rxtx_select(struct rte_eth_dev *dev);
-/** Fill in the packet type table. Each process must call it. */
-void igb_rxtx_init(void);
 
 #endif /* IGB_RXTX_H */

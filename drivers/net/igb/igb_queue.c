@@ -1,0 +1,705 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * Queues: set-up, start, stop, release. The bursts are in igb_rx.c and igb_tx.c.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+#include <rte_io.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+
+#include "igb_rxtx.h"
+
+/*
+ * Queues: set-up and release.
+ */
+
+static int
+igb_check_nb_desc(const struct igb_hw *hw, const char *what, uint16_t id, uint16_t nb_desc)
+{
+	if (nb_desc >= IGB_MIN_DESC && nb_desc <= IGB_MAX_DESC && nb_desc % IGB_DESC_ALIGN == 0)
+		return 0;
+	IGB_INIT_LOG(ERR, hw, "%s queue %u: %u descriptors: must be %u to %u and a multiple of %u",
+		what, id, nb_desc, IGB_MIN_DESC, IGB_MAX_DESC, IGB_DESC_ALIGN);
+	return -EINVAL;
+}
+
+/*
+ * Returns the bytes of a buffer that the device uses. SRRCTL.BSIZEPACKET counts KB, and has seven
+ * bits. RCTL.BSIZE, which applies to all queues whose BSIZEPACKET is 0, supports 512 and 256
+ * (8.10.1, 8.10.2).
+ */
+static uint16_t
+igb_rx_buf_len(uint32_t room)
+{
+	if (room >= 1024)
+		return RTE_MIN(room, 63u * 1024) & ~1023u;
+	return room >= 512 ? 512 : 256;
+}
+
+static const char igb_heap_full[] = "EAL's heap has none left; give EAL more (-m, --socket-mem)";
+
+int
+igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
+		unsigned int socket_id, const struct rte_eth_rxconf *conf,
+		struct rte_mempool *pool)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	const int node = igb_numa_node(dev, socket_id);
+	const uint32_t room = rte_pktmbuf_data_room_size(pool);
+	uint16_t thresh = conf->rx_free_thresh;
+	const char *why = igb_heap_full;
+	struct igb_rx_queue *q;
+
+	if (dev->data->rx_queues[queue_id] != NULL)
+		igb_rx_queue_release(dev, queue_id);
+	if (igb_check_nb_desc(&ad->hw, "rx", queue_id, nb_desc) != 0)
+		return -EINVAL;
+	if (thresh == 0)
+		thresh = RTE_MIN(IGB_DEFAULT_RX_FREE_THRESH, nb_desc / 4);
+	if (thresh >= nb_desc - 1) {
+		IGB_INIT_LOG(ERR, &ad->hw, "rx queue %u: rx_free_thresh %u of %u descriptors: "
+			"must be smaller by 2", queue_id, thresh, nb_desc);
+		return -EINVAL;
+	}
+	if (room < RTE_PKTMBUF_HEADROOM + IGB_MIN_RX_BUF) {
+		IGB_INIT_LOG(ERR, &ad->hw, "rx queue %u: pool '%s' has buffers of %u bytes; "
+			"%u are needed", queue_id, pool->name, room,
+			RTE_PKTMBUF_HEADROOM + IGB_MIN_RX_BUF);
+		return -EINVAL;
+	}
+
+	q = igb_zmalloc("igb_rx_queue", sizeof(*q), node);
+	if (q == NULL)
+		goto no_memory;
+	q->sw_mbuf = igb_zmalloc("igb_rx_mbufs", nb_desc * sizeof(*q->sw_mbuf), node);
+	q->sw_addr = igb_zmalloc("igb_rx_addrs", nb_desc * sizeof(*q->sw_addr), node);
+	q->ring_size = nb_desc * sizeof(*q->ring);
+	q->ring = gantry_dma_alloc_coherent(ad->dma, q->ring_size, &q->ring_addr, node);
+	q->dma = ad->dma;
+	dev->data->rx_queues[queue_id] = q;
+	if (q->sw_mbuf == NULL || q->sw_addr == NULL || q->ring == NULL) {
+		if (q->ring == NULL)
+			why = gantry_dma_last_error();
+		igb_rx_queue_release(dev, queue_id);
+		goto no_memory;
+	}
+
+	q->mbuf_init = igb_rx_mbuf_init(dev->data->port_id);
+	q->adapter = ad;
+	q->dev_data = dev->data;
+	q->stats = &ad->rx_stats[queue_id];
+	q->pool = pool;
+	q->nb_desc = nb_desc;
+	q->free_thresh = UINT16_MAX; /* until the queue is started */
+	q->buf_len = igb_rx_buf_len(room - RTE_PKTMBUF_HEADROOM);
+	q->queue_id = queue_id;
+	q->socket_id = igb_numa_check_queue(dev, "rx", queue_id, q->ring, pool);
+	q->lcore = LCORE_ID_ANY;
+	q->port_id = dev->data->port_id;
+	q->conf = *conf;
+	q->conf.rx_free_thresh = thresh;
+	/* Without drop, one queue that no thread empties would block the others (7.1.9). */
+	if (dev->data->nb_rx_queues > 1)
+		q->conf.rx_drop_en = 1;
+	q->rdt = (volatile uint32_t *)((volatile char *)ad->doorbells[0] +
+		queue_id * IGB_QUEUE_STRIDE);
+	gantry_dma_debug_watch(ad->dma, pool); /* logs a failure; the queue works without */
+	return 0;
+
+no_memory:
+	IGB_INIT_LOG(ERR, &ad->hw, "rx queue %u: no memory for %u descriptors on socket %d: %s",
+		queue_id, nb_desc, node, why);
+	return -ENOMEM;
+}
+
+int
+igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
+		unsigned int socket_id, const struct rte_eth_txconf *conf)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	const uint64_t offloads = conf->offloads | dev->data->dev_conf.txmode.offloads;
+	const int node = igb_numa_node(dev, socket_id);
+	uint16_t rs_thresh = conf->tx_rs_thresh, free_thresh = conf->tx_free_thresh;
+	const char *why = igb_heap_full;
+	struct igb_tx_queue *q;
+
+	if (dev->data->tx_queues[queue_id] != NULL)
+		igb_tx_queue_release(dev, queue_id);
+	if (igb_check_nb_desc(&ad->hw, "tx", queue_id, nb_desc) != 0)
+		return -EINVAL;
+	if (rs_thresh == 0)
+		rs_thresh = RTE_MIN(IGB_DEFAULT_TX_RS_THRESH, nb_desc / 4);
+	if (free_thresh == 0)
+		free_thresh = RTE_MIN(IGB_DEFAULT_TX_FREE_THRESH, nb_desc / 4);
+	if (rs_thresh >= nb_desc - 1 || free_thresh >= nb_desc - 1) {
+		IGB_INIT_LOG(ERR, &ad->hw, "tx queue %u: tx_rs_thresh %u, tx_free_thresh %u of %u "
+			"descriptors: must be smaller by 2", queue_id, rs_thresh, free_thresh,
+			nb_desc);
+		return -EINVAL;
+	}
+
+	q = igb_zmalloc("igb_tx_queue", sizeof(*q), node);
+	if (q == NULL)
+		goto no_memory;
+	q->sw = igb_zmalloc("igb_tx_entries", nb_desc * sizeof(*q->sw), node);
+	q->ring_size = nb_desc * sizeof(*q->ring);
+	q->ring = gantry_dma_alloc_coherent(ad->dma, q->ring_size, &q->ring_addr, node);
+	q->dma = ad->dma;
+	q->nb_desc = nb_desc;
+	dev->data->tx_queues[queue_id] = q;
+	if (q->sw == NULL || q->ring == NULL) {
+		if (q->ring == NULL)
+			why = gantry_dma_last_error();
+		igb_tx_queue_release(dev, queue_id);
+		goto no_memory;
+	}
+
+	q->adapter = ad;
+	q->stats = &ad->tx_stats[queue_id];
+	q->max_segs = RTE_MIN(IGB_TX_MAX_SEGS, nb_desc - 2); /* and a context descriptor */
+	q->rs_thresh = rs_thresh;
+	q->free_thresh = RTE_MAX(free_thresh, nb_desc - RTE_MIN(IGB_TX_KEPT, nb_desc / 4 * 3));
+	q->promise.fast_free = (offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
+	q->promise.one_segment = !(offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+	/* The debug layer reports a broken promise; trusting it would also cause damage. */
+	q->fast_free = q->promise.fast_free && !gantry_dma_debug_on(ad->dma);
+	q->queue_id = queue_id;
+	q->socket_id = igb_numa_check_queue(dev, "tx", queue_id, q->ring, NULL);
+	q->lcore = LCORE_ID_ANY;
+	q->conf = *conf;
+	q->conf.tx_rs_thresh = rs_thresh;
+	q->conf.tx_free_thresh = free_thresh;
+	q->tdt = (volatile uint32_t *)((volatile char *)ad->doorbells[1] +
+		queue_id * IGB_QUEUE_STRIDE);
+	return 0;
+
+no_memory:
+	IGB_INIT_LOG(ERR, &ad->hw, "tx queue %u: no memory for %u descriptors on socket %d: %s",
+		queue_id, nb_desc, node, why);
+	return -ENOMEM;
+}
+
+/*
+ * True if a ring must be left alone with its buffers, because the device may still write to them.
+ * A device that was silent may have ended in the meantime.
+ */
+static bool
+igb_quarantine(struct rte_eth_dev *dev, bool stuck)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+
+	if (!stuck || (!igb_hw_alive(&ad->hw) && ad->hw.bus->quiesced(ad->hw.bus_dev)))
+		return false;
+	ad->quarantine = true;
+	return true;
+}
+
+void
+igb_rx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct igb_rx_queue *q = dev->data->rx_queues[queue_id];
+
+	if (q == NULL)
+		return;
+	dev->data->rx_queues[queue_id] = NULL;
+	if (!igb_quarantine(dev, q->stuck)) {
+		if (q->sw_mbuf != NULL)
+			igb_rx_ring_empty(q);
+		gantry_dma_free_coherent(q->dma, q->ring_size, q->ring, q->ring_addr);
+	}
+	rte_free(q->sw_mbuf);
+	rte_free(q->sw_addr);
+	rte_free(q);
+}
+
+void
+igb_tx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct igb_tx_queue *q = dev->data->tx_queues[queue_id];
+
+	if (q == NULL)
+		return;
+	dev->data->tx_queues[queue_id] = NULL;
+	if (!igb_quarantine(dev, q->stuck)) {
+		if (q->sw != NULL)
+			igb_tx_ring_empty(q);
+		gantry_dma_free_coherent(q->dma, q->ring_size, q->ring, q->ring_addr);
+	}
+	rte_free(q->sw);
+	rte_free(q);
+}
+
+void
+igb_queues_release(struct rte_eth_dev *dev)
+{
+	uint16_t i;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++)
+		igb_rx_queue_release(dev, i);
+	for (i = 0; i < dev->data->nb_tx_queues; i++)
+		igb_tx_queue_release(dev, i);
+	dev->data->nb_rx_queues = 0;
+	dev->data->nb_tx_queues = 0;
+}
+
+/*
+ * Queues: start and stop. ENABLE reads as 1 only after the queue works, and as 0 only after the
+ * device has stopped using its memory (8.10.8, 8.12.13).
+ */
+
+static int
+igb_queue_enable(struct igb_hw *hw, const char *what, uint16_t id, uint32_t dctl,
+		uint32_t thresholds)
+{
+	int ret;
+
+	igb_wr(hw, dctl, thresholds | IGB_DCTL_ENABLE);
+	ret = igb_hw_poll(hw, dctl, IGB_DCTL_ENABLE, IGB_DCTL_ENABLE, 100000);
+	if (ret != 0)
+		IGB_DRV_LOG(ERR, hw, "%s queue %u: %s", what, id, ret == -ENODEV ?
+			"the device is gone" : "ENABLE not set after 100 ms");
+	return ret;
+}
+
+/* True if the device certainly no longer accesses the memory of the queue. */
+static bool
+igb_queue_disable(struct igb_hw *hw, const char *what, uint16_t id, uint32_t dctl)
+{
+	int ret;
+
+	if (igb_hw_alive(hw)) {
+		igb_set(hw, dctl, 0, IGB_DCTL_ENABLE);
+		/* A software device may first complete a grace period of its polling threads. */
+		ret = igb_hw_poll(hw, dctl, IGB_DCTL_ENABLE, 0, 2000000);
+		if (ret == 0)
+			return true;
+		if (ret == -ETIMEDOUT) {
+			IGB_DRV_LOG(ERR, hw, "%s queue %u: ENABLE not cleared after 2 s: its "
+				"buffers are not freed, the device might still use them", what, id);
+			return false;
+		}
+	}
+	return hw->bus->quiesced(hw->bus_dev);
+}
+
+/* Longest frame that the device accepts, FCS included: RLPML counts all of it (8.10.3). */
+static uint32_t
+igb_rx_max_frame(uint16_t mtu)
+{
+	/* As without RLPML (RCTL.LPE): 1522 bytes with a tag, for any MTU up to 1500. */
+	return RTE_MIN((uint32_t)RTE_MAX(mtu, RTE_ETHER_MTU) + IGB_ETH_OVERHEAD, IGB_MAX_FRAME);
+}
+
+static uint16_t
+igb_rx_nb_bufs(const struct igb_rx_queue *q, uint16_t mtu)
+{
+	return (igb_rx_max_frame(mtu) - RTE_ETHER_CRC_LEN + q->buf_len - 1) / q->buf_len;
+}
+
+/* The requested threshold, reduced so that the posted buffers always suffice for one frame. */
+static uint16_t
+igb_rx_free_thresh(const struct igb_rx_queue *q, uint16_t mtu)
+{
+	return RTE_MIN(q->conf.rx_free_thresh, q->nb_desc - 1 - igb_rx_nb_bufs(q, mtu));
+}
+
+/* RCTL.BSIZE in bytes, which all buffers below 1 KB share; 0: there are no such buffers. */
+static uint16_t
+igb_rx_small_buf_len(const struct rte_eth_dev *dev)
+{
+	uint16_t i, len = 0;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		const struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		if (q != NULL && q->buf_len < 1024 && (len == 0 || q->buf_len < len))
+			len = q->buf_len;
+	}
+	return len;
+}
+
+int
+igb_rx_fit(struct rte_eth_dev *dev, uint16_t mtu)
+{
+	const uint16_t small = igb_rx_small_buf_len(dev);
+	struct igb_hw *hw = igb_hw_of(dev);
+	bool scatter = dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER;
+	uint16_t i, nb;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		if (q == NULL)
+			continue;
+		if (q->buf_len < 1024)
+			q->buf_len = small;
+		nb = igb_rx_nb_bufs(q, mtu);
+		scatter |= nb > 1;
+		if (nb <= q->nb_desc - 2)
+			continue;
+		IGB_INIT_LOG(ERR, hw, "rx queue %u: a frame of MTU %u takes %u buffers of %u bytes, "
+			"more than %u descriptors can hold: use larger buffers or more descriptors",
+			i, mtu, nb, q->buf_len, q->nb_desc);
+		return -EINVAL;
+	}
+	/* The rings of a running port may hold frames in several buffers: scatter stays on. */
+	if (dev->data->dev_started)
+		scatter |= dev->data->scattered_rx;
+	dev->data->scattered_rx = scatter;
+	return 0;
+}
+
+void
+igb_rx_set_mtu(struct rte_eth_dev *dev, uint16_t mtu)
+{
+	uint16_t i;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		if (dev->data->rx_queue_state[i] == RTE_ETH_QUEUE_STATE_STARTED)
+			q->free_thresh = igb_rx_free_thresh(q, mtu);
+	}
+	igb_wr(igb_hw_of(dev), IGB_RLPML, igb_rx_max_frame(mtu));
+}
+
+int
+igb_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct igb_rx_queue *q = dev->data->rx_queues[queue_id];
+	struct igb_hw *hw = igb_hw_of(dev);
+	int ret;
+
+	if (q->stuck)
+		return -EIO;
+	memset(q->ring, 0, q->ring_size);
+	q->next = q->fill = q->posted = q->missing = 0;
+	q->free_thresh = igb_rx_free_thresh(q, dev->data->mtu);
+	q->max_bufs = (IGB_MAX_FRAME + q->buf_len - 1) / q->buf_len;
+	q->map_refused = false;
+	q->ipv6_mask = dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM ?
+		(IGB_RXD_PTYPE_IPV6 | IGB_RXD_PTYPE_IPV6_EXT) << IGB_RXD_PTYPE_SHIFT : 0;
+	ret = igb_rx_fill(q);
+	if (ret != 0) {
+		if (ret == -ENOMEM) /* igb_rx_fill() has logged a refused mapping */
+			IGB_INIT_LOG(ERR, hw, "rx queue %u: pool '%s' has mbufs for %u of "
+				"%u descriptors", queue_id, q->pool->name, q->posted,
+				q->nb_desc - 1);
+		igb_rx_ring_empty(q);
+		return ret;
+	}
+
+	igb_wr(hw, IGB_RDBAL(queue_id), (uint32_t)q->ring_addr);
+	igb_wr(hw, IGB_RDBAH(queue_id), (uint32_t)(q->ring_addr >> 32));
+	igb_wr(hw, IGB_RDLEN(queue_id), q->ring_size);
+	igb_wr(hw, IGB_SRRCTL(queue_id), IGB_SRRCTL_DESCTYPE_ADV_ONE |
+		(q->conf.rx_drop_en ? IGB_SRRCTL_DROP_EN : 0) |
+		q->buf_len >> IGB_SRRCTL_BSIZEPKT_SHIFT);
+	igb_wr(hw, IGB_RDH(queue_id), 0);
+	igb_wr(hw, IGB_RDT(queue_id), 0);
+	ret = igb_queue_enable(hw, "rx", queue_id, IGB_RXDCTL(queue_id),
+		(uint32_t)q->conf.rx_thresh.pthresh << IGB_DCTL_PTHRESH_SHIFT |
+		(uint32_t)q->conf.rx_thresh.hthresh << IGB_DCTL_HTHRESH_SHIFT |
+		(uint32_t)q->conf.rx_thresh.wthresh << IGB_DCTL_WTHRESH_SHIFT);
+	if (ret != 0) {
+		q->stuck = !igb_queue_disable(hw, "rx", queue_id, IGB_RXDCTL(queue_id));
+		if (!q->stuck)
+			igb_rx_ring_empty(q);
+		return ret;
+	}
+	rte_write32(q->fill, q->rdt);
+	dev->data->rx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STARTED;
+	return 0;
+}
+
+int
+igb_rx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct igb_rx_queue *q = dev->data->rx_queues[queue_id];
+
+	if (dev->data->rx_queue_state[queue_id] == RTE_ETH_QUEUE_STATE_STOPPED)
+		return 0;
+	dev->data->rx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STOPPED;
+	/* A thread that still polls finds nothing, and posts nothing. */
+	q->free_thresh = UINT16_MAX;
+	q->stuck = !igb_queue_disable(igb_hw_of(dev), "rx", queue_id, IGB_RXDCTL(queue_id));
+	if (q->stuck)
+		return -EIO;
+	igb_rx_ring_empty(q);
+	return 0;
+}
+
+int
+igb_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct igb_tx_queue *q = dev->data->tx_queues[queue_id];
+	struct igb_hw *hw = igb_hw_of(dev);
+	int ret;
+
+	if (q->stuck)
+		return -EIO;
+	memset(q->ring, 0, q->ring_size);
+	/* No valid context is all ones, so none matches. */
+	memset(q->ctx, 0xFF, sizeof(q->ctx));
+	q->tail = q->clean = q->group = q->since_rs = q->ctx_next = 0;
+	q->nb_free = q->nb_desc - 1;
+	q->promise.pool = NULL;
+
+	igb_wr(hw, IGB_TDBAL(queue_id), (uint32_t)q->ring_addr);
+	igb_wr(hw, IGB_TDBAH(queue_id), (uint32_t)(q->ring_addr >> 32));
+	igb_wr(hw, IGB_TDLEN(queue_id), q->ring_size);
+	igb_wr(hw, IGB_TDH(queue_id), 0);
+	igb_wr(hw, IGB_TDT(queue_id), 0);
+	ret = igb_queue_enable(hw, "tx", queue_id, IGB_TXDCTL(queue_id),
+		(uint32_t)q->conf.tx_thresh.pthresh << IGB_DCTL_PTHRESH_SHIFT |
+		(uint32_t)q->conf.tx_thresh.hthresh << IGB_DCTL_HTHRESH_SHIFT |
+		(uint32_t)q->conf.tx_thresh.wthresh << IGB_DCTL_WTHRESH_SHIFT);
+	if (ret != 0) {
+		q->stuck = !igb_queue_disable(hw, "tx", queue_id, IGB_TXDCTL(queue_id));
+		return ret;
+	}
+	dev->data->tx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STARTED;
+	return 0;
+}
+
+int
+igb_tx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id)
+{
+	struct igb_tx_queue *q = dev->data->tx_queues[queue_id];
+	struct igb_hw *hw = igb_hw_of(dev);
+
+	if (dev->data->tx_queue_state[queue_id] == RTE_ETH_QUEUE_STATE_STOPPED)
+		return 0;
+	dev->data->tx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STOPPED;
+	q->stuck = !igb_queue_disable(hw, "tx", queue_id, IGB_TXDCTL(queue_id));
+	q->stats->now.errors += igb_tx_unsent(q, igb_rd(hw, IGB_TDH(queue_id)));
+	q->tail = q->clean = q->group;
+	q->nb_free = 0; /* until the queue starts again */
+	if (q->stuck)
+		return -EIO;
+	igb_tx_ring_empty(q);
+	return 0;
+}
+
+void
+igb_rxq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_rxq_info *info)
+{
+	const struct igb_rx_queue *q = dev->data->rx_queues[queue_id];
+
+	info->mp = q->pool;
+	info->scattered_rx = dev->data->scattered_rx;
+	info->nb_desc = q->nb_desc;
+	info->rx_buf_size = q->buf_len;
+	info->conf = q->conf;
+}
+
+void
+igb_txq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_txq_info *info)
+{
+	const struct igb_tx_queue *q = dev->data->tx_queues[queue_id];
+
+	info->nb_desc = q->nb_desc;
+	info->conf = q->conf;
+}
+
+int
+igb_burst_mode_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_burst_mode *mode)
+{
+	snprintf(mode->info, sizeof(mode->info), "Scalar");
+	return 0;
+}
+
+/*
+ * Port-wide functions.
+ */
+
+static void
+igb_rx_config(struct rte_eth_dev *dev)
+{
+	const uint64_t offloads = dev->data->dev_conf.rxmode.offloads;
+	struct igb_hw *hw = igb_hw_of(dev);
+	uint32_t rxcsum = IGB_RXCSUM_PCSD; /* write back the hash, no fragment checksum */
+
+	if (offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM)
+		rxcsum |= IGB_RXCSUM_IPOFL;
+	if (offloads & (RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM))
+		rxcsum |= IGB_RXCSUM_TUOFL;
+	if (offloads & RTE_ETH_RX_OFFLOAD_SCTP_CKSUM)
+		rxcsum |= IGB_RXCSUM_CRCOFL;
+	igb_wr(hw, IGB_RXCSUM, rxcsum);
+	igb_rx_set_mtu(dev, dev->data->mtu);
+}
+
+int
+igb_rxtx_start(struct rte_eth_dev *dev)
+{
+	const uint16_t small = igb_rx_small_buf_len(dev);
+	struct igb_hw *hw = igb_hw_of(dev);
+	uint16_t i;
+	int ret;
+
+	igb_rx_config(dev);
+	/* Collision threshold as 8.12.1 recommends. Transmitter before its queues (4.5.10). */
+	igb_set(hw, IGB_TCTL, IGB_TCTL_EN | IGB_TCTL_PSP | IGB_TCTL_RTLC |
+		15u << IGB_TCTL_CT_SHIFT, IGB_TCTL_CT_MASK);
+	for (i = 0; i < dev->data->nb_tx_queues; i++) {
+		const struct igb_tx_queue *q = dev->data->tx_queues[i];
+
+		if (q->conf.tx_deferred_start)
+			continue;
+		ret = igb_tx_queue_start(dev, i);
+		if (ret != 0)
+			return ret;
+	}
+	/*
+	 * RLPML alone limits the length: LPE is always set. Queues may be enabled before RXEN as
+	 * well as after (4.5.9); before RXEN, no frame is lost.
+	 */
+	igb_set(hw, IGB_RCTL, IGB_RCTL_BAM | IGB_RCTL_SECRC | IGB_RCTL_LPE |
+		(dev->data->dev_conf.lpbk_mode != 0 ? IGB_RCTL_LBM_MAC : 0) |
+		(small == 0 ? IGB_RCTL_BSIZE_2048 : small == 512 ? IGB_RCTL_BSIZE_512 :
+		IGB_RCTL_BSIZE_256),
+		IGB_RCTL_SBP | IGB_RCTL_LBM_MASK | IGB_RCTL_BSIZE_MASK);
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		const struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		if (q->conf.rx_deferred_start)
+			continue;
+		ret = igb_rx_queue_start(dev, i);
+		if (ret != 0)
+			return ret;
+	}
+	igb_set(hw, IGB_RCTL, IGB_RCTL_RXEN, 0);
+	return 0;
+}
+
+/*
+ * Handles queues that did not stop. If the device is alive, a reset also ends their DMA. If that
+ * fails, they keep their memory, even beyond close, so that the next user of a buffer never finds
+ * a late frame in it.
+ */
+static void
+igb_unstick(struct rte_eth_dev *dev)
+{
+	unsigned int rings = 0, mbufs = 0;
+	struct igb_hw *hw = igb_hw_of(dev);
+	uint16_t i, k;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		const struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		if (q == NULL || !q->stuck)
+			continue;
+		rings++;
+		mbufs += q->posted;
+	}
+	for (i = 0; i < dev->data->nb_tx_queues; i++) {
+		const struct igb_tx_queue *q = dev->data->tx_queues[i];
+
+		if (q == NULL || !q->stuck)
+			continue;
+		rings++;
+		for (k = 0; k < q->nb_desc; k++)
+			mbufs += q->sw[k].mbuf != NULL;
+	}
+	if (rings == 0)
+		return;
+	igb_stats_update(dev); /* the reset would clear the statistics */
+	if (igb_hw_alive(hw) ? igb_hw_reset(hw) != 0 : !hw->bus->quiesced(hw->bus_dev)) {
+		IGB_DRV_LOG(WARNING, hw, "the device has not let go of memory and may yet write to "
+			"it: %u rings and %u mbufs are not given back", rings, mbufs);
+		return;
+	}
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		if (q != NULL && q->stuck) {
+			q->stuck = false;
+			igb_rx_ring_empty(q);
+		}
+	}
+	for (i = 0; i < dev->data->nb_tx_queues; i++) {
+		struct igb_tx_queue *q = dev->data->tx_queues[i];
+
+		if (q != NULL && q->stuck) {
+			q->stuck = false;
+			igb_tx_ring_empty(q);
+		}
+	}
+	IGB_DRV_LOG(NOTICE, hw, "the device has let go after all: %u rings and %u mbufs are free",
+		rings, mbufs);
+}
+
+void
+igb_rxtx_stop(struct rte_eth_dev *dev)
+{
+	struct igb_hw *hw = igb_hw_of(dev);
+	uint16_t i;
+
+	if (igb_hw_alive(hw))
+		igb_set(hw, IGB_RCTL, 0, IGB_RCTL_RXEN);
+	for (i = 0; i < dev->data->nb_rx_queues; i++)
+		if (dev->data->rx_queues[i] != NULL)
+			igb_rx_queue_stop(dev, i);
+	for (i = 0; i < dev->data->nb_tx_queues; i++)
+		if (dev->data->tx_queues[i] != NULL)
+			igb_tx_queue_stop(dev, i);
+	if (igb_hw_alive(hw))
+		igb_set(hw, IGB_TCTL, 0, IGB_TCTL_EN);
+	igb_unstick(dev);
+}
+
+/*
+ * Bursts with the debug layer of the DMA library: it attributes everything mapped in the burst to
+ * the caller, a place in the application.
+ */
+
+static void
+igb_debug_end(void)
+{
+	gantry_dma_debug_promise(NULL);
+	gantry_dma_debug_caller(NULL);
+	gantry_dma_debug_context(0, 0, 0);
+}
+
+static uint16_t
+igb_recv_pkts_debug(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
+{
+	gantry_dma_debug_caller(__builtin_return_address(0));
+	nb = igb_recv_pkts(rxq, pkts, nb);
+	igb_debug_end();
+	return nb;
+}
+
+static uint16_t
+igb_xmit_pkts_debug(void *txq, struct rte_mbuf **pkts, uint16_t nb)
+{
+	struct igb_tx_queue *q = txq;
+
+	gantry_dma_debug_caller(__builtin_return_address(0));
+	gantry_dma_debug_promise(&q->promise);
+	nb = igb_xmit_pkts(txq, pkts, nb);
+	igb_debug_end();
+	return nb;
+}
+
+void
+igb_rxtx_select(struct rte_eth_dev *dev)
+{
+	const bool debug = gantry_dma_debug_on(igb_adapter_of(dev)->dma);
+
+	dev->rx_pkt_burst = debug ? igb_recv_pkts_debug : igb_recv_pkts;
+	dev->tx_pkt_burst = debug ? igb_xmit_pkts_debug : igb_xmit_pkts;
+	dev->tx_pkt_prepare = igb_prep_pkts;
+	dev->rx_queue_count = igb_rx_queue_count;
+	dev->rx_descriptor_status = igb_rx_descriptor_status;
+	dev->tx_descriptor_status = igb_tx_descriptor_status;
+}

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/**
+ * @file
+ * Transmit: descriptors, contexts, bursts. The theory of rings, head, tail and DD is in
+ * igb_ethdev.c.
+ *
+ * Descriptors form groups. The device reports (RS) only the last descriptor of a group, and
+ * igb_tx_clean() reclaims a group at a time:
+ *
+ *      clean             group     tail
+ *        v                 v         v
+ *   ----[####R######R#####R.........]----     R descriptor with RS
+ *                                             . written, not covered by an RS yet
+ *
+ * A group ends when it has rs_thresh descriptors, and in any case with the last frame of a burst.
+ * Everything sent is therefore reported, and tx_done_cleanup() can return all buffers of an
+ * application that has stopped sending.
+ *
+ * igb_xmit_pkts() reclaims as soon as IGB_TX_KEPT descriptors are in use, or earlier if
+ * tx_free_thresh requires it. Buffers that return soon are still in the cache when the device
+ * receives into them again; a whole ring of buffers is more than a cache holds.
+ */
+
+#include <errno.h>
+
+#include <rte_byteorder.h>
+#include <rte_io.h>
+#include <rte_lcore.h>
+#include <rte_net.h>
+
+#include "igb_rxtx.h"
+#include "uninitialized.h"
+
+/* Offload requests that the transmit path supports. */
+#define TX_CONTEXT_FLAGS   (RTE_MBUF_F_TX_VLAN | RTE_MBUF_F_TX_IP_CKSUM | \
+	RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG)
+#define TX_KNOWN_FLAGS     (TX_CONTEXT_FLAGS | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6)
+
+/* Buffers that are returned to their mempool in one operation, at most. */
+#define FREE_BATCH 64
+
+/* Buffers on their way back to their mempool. */
+struct free_batch {
+	struct rte_mempool *pool;
+	unsigned int nb;
+	void *mbufs[FREE_BATCH];
+};
+
+static inline void
+free_batch_flush(struct free_batch *b)
+{
+	if (b->nb != 0)
+		rte_mempool_put_bulk(b->pool, b->mbufs, b->nb);
+	b->nb = 0;
+}
+
+static inline void
+free_batch_add(struct free_batch *b, struct rte_mbuf *m)
+{
+	if (unlikely(b->pool != m->pool || b->nb == FREE_BATCH)) {
+		free_batch_flush(b);
+		b->pool = m->pool;
+	}
+	b->mbufs[b->nb++] = m;
+}
+
+/*
+ * Reclaims what the device has reported, in whole groups, until at least max_desc descriptors are
+ * free, but not more than max_pkts packets; the rest of a group then forms a group. Returns the
+ * number of packets.
+ */
+static uint32_t
+igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
+{
+	GANTRY_UNINITIALIZED struct gantry_dma_gather g;
+	GANTRY_UNINITIALIZED struct free_batch batch;
+	uint32_t descs = 0, packets = 0;
+
+	g.n = 0;
+	batch.pool = NULL;
+	batch.nb = 0;
+	while (q->clean != q->group && descs < max_desc && packets < max_pkts) {
+		const uint16_t last = q->sw[q->clean].last;
+		const uint16_t end = last + 1 == q->nb_desc ? 0 : last + 1;
+		uint16_t at = q->clean;
+
+		/* Acquire: the CPU must not write to the buffers before the device is done. */
+		if (!(__atomic_load_n(&q->ring[last].wb.status, __ATOMIC_ACQUIRE) &
+				rte_cpu_to_le_32(IGB_TXD_STAT_DD)))
+			break;
+		do {
+			const struct igb_tx_entry *e = &q->sw[at];
+
+			if (likely(e->mbuf != NULL)) {
+				gantry_dma_unmap_mbuf_gather(q->dma, e->mbuf, e->addr, e->len,
+					GANTRY_DMA_TO_DEVICE, 0, &g);
+				packets += e->eop;
+			}
+			if (++at == q->nb_desc)
+				at = 0;
+		} while (at != end && packets < max_pkts);
+		gantry_dma_unmap_gathered(q->dma, &g);
+		do {
+			struct igb_tx_entry *e = &q->sw[q->clean];
+			struct rte_mbuf *m = e->mbuf;
+
+			if (likely(m != NULL)) {
+				e->mbuf = NULL;
+				/*
+				 * Segments return unlinked, because the promise of the application
+				 * (MBUF_FAST_FREE) concerns references only.
+				 */
+				if (!q->fast_free || e->chained)
+					m = rte_pktmbuf_prefree_seg(m);
+				if (likely(m != NULL))
+					free_batch_add(&batch, m);
+			}
+			descs++;
+			if (++q->clean == q->nb_desc)
+				q->clean = 0;
+		} while (q->clean != at);
+		if (unlikely(at != end))
+			q->sw[at].last = last;
+	}
+	free_batch_flush(&batch);
+	q->nb_free += descs;
+	if (unlikely(q->lcore != rte_lcore_id()))
+		q->lcore = rte_lcore_id();
+	return packets;
+}
+
+int
+igb_tx_done_cleanup(void *txq, uint32_t free_cnt)
+{
+	return igb_tx_clean(txq, UINT32_MAX, free_cnt == 0 ? UINT32_MAX : free_cnt);
+}
+
+int
+igb_tx_descriptor_status(void *txq, uint16_t offset)
+{
+	const struct igb_tx_queue *q = txq;
+	uint16_t at, first, used;
+
+	if (unlikely(offset >= q->nb_desc))
+		return -EINVAL;
+	/* Offset 0 is the place of the next packet. */
+	at = (q->tail + offset) % q->nb_desc;
+	used = (q->tail + q->nb_desc - q->clean) % q->nb_desc;
+	if ((at + q->nb_desc - q->clean) % q->nb_desc >= used)
+		return RTE_ETH_TX_DESC_DONE;
+	/* Find the group of the descriptor. */
+	for (first = q->clean; first != q->group; ) {
+		const uint16_t last = q->sw[first].last;
+
+		if ((at + q->nb_desc - first) % q->nb_desc <=
+				(last + q->nb_desc - first) % q->nb_desc)
+			return __atomic_load_n(&q->ring[last].wb.status, __ATOMIC_RELAXED) &
+				rte_cpu_to_le_32(IGB_TXD_STAT_DD) ?
+				RTE_ETH_TX_DESC_DONE : RTE_ETH_TX_DESC_FULL;
+		first = (last + 1) % q->nb_desc;
+	}
+	return RTE_ETH_TX_DESC_FULL;
+}
+
+/* Returns the context that a packet requires (7.2.2.2). */
+static inline struct igb_tx_context
+igb_tx_context(const struct rte_mbuf *m, uint64_t flags)
+{
+	uint32_t type = IGB_TXD_DEXT | IGB_TXD_DTYP_CTXT, lens = 0, mss = 0;
+
+	if (flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG))
+		lens = (uint32_t)m->l2_len << IGB_TXD_MACLEN_SHIFT | m->l3_len;
+	if (flags & RTE_MBUF_F_TX_VLAN)
+		lens |= (uint32_t)m->vlan_tci << IGB_TXD_VLAN_SHIFT;
+	if (flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4))
+		type |= IGB_TXD_TUCMD_IPV4;
+	if (flags & RTE_MBUF_F_TX_TCP_SEG) {
+		type |= IGB_TXD_TUCMD_L4T_TCP;
+		mss = (uint32_t)m->tso_segsz << IGB_TXD_MSS_SHIFT |
+			(uint32_t)m->l4_len << IGB_TXD_L4LEN_SHIFT;
+	} else {
+		switch (flags & RTE_MBUF_F_TX_L4_MASK) {
+		case RTE_MBUF_F_TX_TCP_CKSUM:
+			type |= IGB_TXD_TUCMD_L4T_TCP;
+			break;
+		case RTE_MBUF_F_TX_SCTP_CKSUM:
+			type |= IGB_TXD_TUCMD_L4T_SCTP;
+			break;
+		default:
+			type |= IGB_TXD_TUCMD_L4T_UDP; /* 0 */
+			break;
+		}
+	}
+	return (struct igb_tx_context){ lens, (uint64_t)type << 32 | mss };
+}
+
+/* Returns the slot that holds this context; IGB_TX_CONTEXTS: none does. */
+static inline unsigned int
+igb_tx_context_find(const struct igb_tx_queue *q, const struct igb_tx_context *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < IGB_TX_CONTEXTS; i++)
+		if (q->ctx[i].lens_vlan == c->lens_vlan && q->ctx[i].type_mss == c->type_mss)
+			break;
+	return i;
+}
+
+static inline void
+igb_tx_write(union igb_tx_desc *d, uint64_t qw0, uint32_t low, uint32_t high)
+{
+	d->qw[0] = rte_cpu_to_le_64(qw0);
+	d->qw[1] = rte_cpu_to_le_64((uint64_t)high << 32 | low);
+}
+
+/* Checks a segmentation request: header lengths, and the length of a segment with tag (7.2.4). */
+static __rte_noinline bool
+igb_tx_tso_is_bad(const struct rte_mbuf *m)
+{
+	const bool ipv4 = m->ol_flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4);
+	const uint32_t hdr = m->l2_len + m->l3_len + m->l4_len;
+
+	return m->pkt_len > IGB_TX_MAX_TSO || m->tso_segsz == 0 ||
+		m->l2_len < RTE_ETHER_HDR_LEN || m->l4_len < sizeof(struct rte_tcp_hdr) ||
+		m->l3_len < (ipv4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr)) ||
+		hdr > IGB_TX_MAX_TSO_HDR || hdr >= m->pkt_len ||
+		hdr + m->tso_segsz + RTE_VLAN_HLEN > IGB_TX_MAX_FRAME;
+}
+
+/* Checks a checksum request: headers have their minimum lengths, and fit the packet (7.2.5). */
+static inline bool
+igb_tx_cksum_is_bad(const struct rte_mbuf *m)
+{
+	static const uint8_t l4_min[] = {
+		0, sizeof(struct rte_tcp_hdr), sizeof(struct rte_sctp_hdr),
+		sizeof(struct rte_udp_hdr),
+	};
+	const uint64_t l4 = (m->ol_flags & RTE_MBUF_F_TX_L4_MASK) / RTE_MBUF_F_TX_TCP_CKSUM;
+
+	if (l4 == 0 && !(m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM))
+		return false;
+	return m->l2_len < RTE_ETHER_HDR_LEN ||
+		((m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) &&
+			m->l3_len < sizeof(struct rte_ipv4_hdr)) ||
+		(uint32_t)(m->l2_len + m->l3_len + l4_min[l4]) > m->pkt_len;
+}
+
+/*
+ * True for a packet that the device would not send, or that would hang it. rte_eth_tx_prepare()
+ * refuses such a packet, and the burst function counts it as an error.
+ */
+static inline bool
+igb_tx_is_bad(const struct igb_tx_queue *q, const struct rte_mbuf *m)
+{
+	const uint32_t tag = m->ol_flags & RTE_MBUF_F_TX_VLAN ? RTE_VLAN_HLEN : 0;
+
+	if (m->nb_segs > q->max_segs)
+		return true;
+	if (unlikely(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG))
+		return igb_tx_tso_is_bad(m);
+	return m->pkt_len < IGB_TX_MIN_FRAME || m->pkt_len + tag > IGB_TX_MAX_FRAME ||
+		igb_tx_cksum_is_bad(m);
+}
+
+/*
+ * Maps the segments of a packet, for the entries from `at` on. After a failure it unmaps the
+ * segments that it has mapped, as the DMA API requires. Returns 0; -EINVAL if the chain is
+ * malformed; -EFAULT if a segment could not be mapped.
+ */
+static inline int
+igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
+{
+	const uint16_t start = at;
+	uint16_t segs = m->nb_segs;
+	uint32_t left = m->pkt_len;
+	int ret = -EINVAL;
+	struct rte_mbuf *s;
+
+	for (s = m; s != NULL; s = s->next) {
+		struct igb_tx_entry *e = &q->sw[at];
+
+		/* The 82576 accepts no empty descriptor inside a packet (7.2.2.3). */
+		if (unlikely(s->data_len == 0 || segs-- == 0 || s->data_len > left))
+			goto undo;
+		left -= s->data_len;
+		if (gantry_dma_debug_on(q->dma))
+			gantry_dma_debug_context('t', q->queue_id, at);
+		e->addr = gantry_dma_map_mbuf(q->dma, s, s->data_off, s->data_len,
+			GANTRY_DMA_TO_DEVICE);
+		if (unlikely(gantry_dma_mapping_error(q->dma, e->addr))) {
+			ret = -EFAULT;
+			goto undo;
+		}
+		e->mbuf = s;
+		e->len = s->data_len;
+		e->eop = s->next == NULL;
+		e->chained = m->next != NULL;
+		if (++at == q->nb_desc)
+			at = 0;
+	}
+	if (likely(segs == 0 && left == 0))
+		return 0;
+
+undo:
+	for (s = m, at = start; s != NULL && q->sw[at].mbuf == s; s = s->next) {
+		gantry_dma_unmap_mbuf(q->dma, s, q->sw[at].addr, q->sw[at].len,
+			GANTRY_DMA_TO_DEVICE);
+		q->sw[at].mbuf = NULL;
+		if (++at == q->nb_desc)
+			at = 0;
+	}
+	return ret;
+}
+
+/* Makes everything from q->group to `last` one group. */
+static inline void
+igb_tx_end_group(struct igb_tx_queue *q, uint16_t last)
+{
+	q->ring[last].data.cmd_type_len |= rte_cpu_to_le_32(IGB_TXD_RS);
+	q->sw[q->group].last = last;
+	q->group = q->tail;
+	q->since_rs = 0;
+}
+
+uint16_t
+igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
+{
+	struct igb_tx_queue *q = txq;
+	const uint16_t before = q->tail;
+	uint16_t nb_tx, last = 0;
+	uint64_t bytes = 0;
+	uint32_t sent = 0;
+	int ret;
+
+	/* 1. Collect finished descriptors. An empty burst is a request to release buffers. */
+	if (q->nb_free < q->free_thresh || nb == 0)
+		igb_tx_clean(q, FREE_BATCH, UINT32_MAX);
+
+	for (nb_tx = 0; nb_tx < nb; nb_tx++) {
+		struct rte_mbuf *m = pkts[nb_tx], *s;
+		const uint64_t flags = m->ol_flags & TX_CONTEXT_FLAGS;
+		uint32_t cmd = IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | IGB_TXD_IFCS;
+		uint32_t olinfo = m->pkt_len << IGB_TXD_PAYLEN_SHIFT;
+		struct igb_tx_context ctx = { 0, 0 };
+		unsigned int slot = 0;
+		bool new_ctx = false;
+		uint16_t need, at;
+
+		/* 2. Check the packet. */
+		if (unlikely(igb_tx_is_bad(q, m))) {
+			rte_pktmbuf_free(m);
+			q->stats->now.errors++;
+			continue;
+		}
+		/* 3. Find the context of its offloads, and room for its descriptors. */
+		if (flags != 0) {
+			ctx = igb_tx_context(m, m->ol_flags);
+			slot = igb_tx_context_find(q, &ctx);
+			new_ctx = slot == IGB_TX_CONTEXTS;
+		}
+		need = m->nb_segs + new_ctx;
+		if (unlikely(need > q->nb_free)) {
+			igb_tx_clean(q, RTE_MAX(need, FREE_BATCH), UINT32_MAX);
+			if (need > q->nb_free)
+				break;
+		}
+
+		/* 4. Map its segments, behind the place of a new context. */
+		at = q->tail + new_ctx;
+		if (at >= q->nb_desc)
+			at -= q->nb_desc;
+		ret = igb_tx_map(q, m, at);
+		if (unlikely(ret != 0)) {
+			/*
+			 * A mode may be out of addresses, or of buffers. If packets are in
+			 * flight, they bring some back, and the application may retry. If none
+			 * is, the packet is lost.
+			 */
+			if (ret == -EFAULT && q->clean != q->tail) {
+				igb_tx_clean(q, FREE_BATCH, UINT32_MAX);
+				break;
+			}
+			rte_pktmbuf_free(m);
+			q->stats->now.errors++;
+			continue;
+		}
+
+		/* 5. Write the context descriptor if it is new, and request the offloads. */
+		if (flags != 0) {
+			if (new_ctx) {
+				slot = q->ctx_next;
+				q->ctx_next = (slot + 1) % IGB_TX_CONTEXTS;
+				q->ctx[slot] = ctx;
+				q->sw[q->tail].mbuf = NULL;
+				igb_tx_write(&q->ring[q->tail], (uint32_t)ctx.lens_vlan,
+					ctx.type_mss >> 32,
+					(uint32_t)ctx.type_mss | slot << IGB_TXD_IDX_SHIFT);
+			}
+			olinfo |= slot << IGB_TXD_IDX_SHIFT;
+			if (flags & RTE_MBUF_F_TX_VLAN)
+				cmd |= IGB_TXD_VLE;
+			if (flags & RTE_MBUF_F_TX_IP_CKSUM)
+				olinfo |= IGB_TXD_POPTS_IXSM;
+			if (flags & RTE_MBUF_F_TX_L4_MASK)
+				olinfo |= IGB_TXD_POPTS_TXSM;
+			if (flags & RTE_MBUF_F_TX_TCP_SEG) {
+				cmd |= IGB_TXD_TSE;
+				/* PAYLEN counts only the TCP payload in this case (7.2.2.3.11). */
+				olinfo -= (m->l2_len + m->l3_len + m->l4_len) <<
+					IGB_TXD_PAYLEN_SHIFT;
+				olinfo |= IGB_TXD_POPTS_TXSM;
+			}
+		}
+
+		/* 6. Write one data descriptor per segment. */
+		bytes += m->pkt_len;
+		sent++;
+		for (s = m; s != NULL; s = s->next) {
+			last = at;
+			igb_tx_write(&q->ring[at], q->sw[at].addr,
+				cmd | s->data_len | (s->next == NULL ? IGB_TXD_EOP : 0), olinfo);
+			if (++at == q->nb_desc)
+				at = 0;
+		}
+		q->tail = at;
+		q->nb_free -= need;
+		q->since_rs += need;
+		if (q->since_rs >= q->rs_thresh)
+			igb_tx_end_group(q, last);
+	}
+
+	/* 7. End the last group, and ring the doorbell. */
+	if (q->tail != before) {
+		if (q->since_rs != 0)
+			igb_tx_end_group(q, last);
+		q->stats->now.packets += sent;
+		q->stats->now.bytes += bytes;
+		rte_write32(q->tail, q->tdt); /* ordered after the writes to the ring */
+	}
+	return nb_tx;
+}
+
+uint16_t
+igb_prep_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
+{
+	const struct igb_tx_queue *q = txq;
+	uint16_t i;
+
+	for (i = 0; i < nb; i++) {
+		struct rte_mbuf *m = pkts[i], *s;
+		const uint64_t flags = m->ol_flags;
+		uint32_t sum = 0, segs = 0;
+
+		if (flags & RTE_MBUF_F_TX_OFFLOAD_MASK & ~TX_KNOWN_FLAGS) {
+			rte_errno = ENOTSUP;
+			return i;
+		}
+		for (s = m; s != NULL && s->data_len != 0; s = s->next, segs++)
+			sum += s->data_len;
+		if (igb_tx_is_bad(q, m) || s != NULL || sum != m->pkt_len || segs != m->nb_segs) {
+			rte_errno = EINVAL;
+			return i;
+		}
+#ifdef RTE_ETHDEV_DEBUG_TX
+		if (rte_validate_tx_offload(m) != 0) {
+			rte_errno = EINVAL;
+			return i;
+		}
+#endif
+		/* The device expects the checksum of the pseudo-header in place. */
+		if (rte_net_intel_cksum_prepare(m) != 0) {
+			rte_errno = EINVAL;
+			return i;
+		}
+	}
+	return i;
+}
+
+void
+igb_tx_ring_empty(struct igb_tx_queue *q)
+{
+	uint16_t i;
+
+	for (i = 0; i < q->nb_desc; i++) {
+		struct igb_tx_entry *e = &q->sw[i];
+
+		if (e->mbuf == NULL)
+			continue;
+		gantry_dma_unmap_mbuf(q->dma, e->mbuf, e->addr, e->len, GANTRY_DMA_TO_DEVICE);
+		rte_pktmbuf_free_seg(e->mbuf);
+		e->mbuf = NULL;
+	}
+}
+
+uint16_t
+igb_tx_unsent(const struct igb_tx_queue *q, uint32_t head)
+{
+	uint16_t at = q->clean, packets = 0;
+
+	while (at != q->group && __atomic_load_n(&q->ring[q->sw[at].last].wb.status,
+			__ATOMIC_RELAXED) & rte_cpu_to_le_32(IGB_TXD_STAT_DD))
+		at = (q->sw[at].last + 1) % q->nb_desc;
+	/* A group without DD may be partly sent. The head of a lost device is meaningless. */
+	if (head < q->nb_desc && (head + q->nb_desc - at) % q->nb_desc <=
+			(uint32_t)(q->group + q->nb_desc - at) % q->nb_desc)
+		at = head;
+	for (; at != q->group; at = (at + 1) % q->nb_desc)
+		packets += q->sw[at].mbuf != NULL && q->sw[at].eop;
+	return packets;
+}
