@@ -422,7 +422,7 @@ igb_dev_stop(struct rte_eth_dev *dev)
 	rte_spinlock_unlock(&ad->intr_lock);
 	igb_watchdog_stop(dev);
 	igb_intr_stop(dev);
-	igb_rxtx_stop(dev);
+	igb_queues_stop(dev);
 	/* The next reset would clear the statistics. */
 	if (igb_hw_alive(hw)) {
 		igb_stats_update(dev);
@@ -452,7 +452,7 @@ igb_dev_start(struct rte_eth_dev *dev)
 	if (hw->bus->give_memory != NULL)
 		hw->bus->give_memory(hw->bus_dev);
 	igb_filter_start(dev);
-	ret = igb_rxtx_start(dev);
+	ret = igb_queues_start(dev);
 	igb_adapter_of(dev)->link_on = true;
 	if (ret == 0)
 		ret = igb_intr_start(dev);

@@ -5,6 +5,11 @@
 /**
  * @file
  * Queues: set-up, start, stop, release. The bursts are in igb_rx.c and igb_tx.c.
+ *
+ * At the device, the ring of a receive queue and that of a transmit queue are alike: the same
+ * registers, at another base. struct igb_ring describes either, and igb_ring_start() and
+ * igb_ring_stop() serve both. A queue that does not stop is stuck, and keeps its memory: see
+ * igb_unstick().
  */
 
 #include <errno.h>
@@ -46,6 +51,21 @@ igb_rx_buf_len(uint32_t room)
 
 static const char igb_heap_full[] = "EAL's heap has none left; give EAL more (-m, --socket-mem)";
 
+static int
+igb_no_memory(const struct igb_hw *hw, const char *what, uint16_t id, uint16_t nb_desc, int node,
+		const char *why)
+{
+	IGB_INIT_LOG(ERR, hw, "%s queue %u: no memory for %u descriptors on socket %d: %s", what,
+		id, nb_desc, node, why);
+	return -ENOMEM;
+}
+
+static volatile uint32_t *
+igb_doorbell(volatile uint32_t *of_queue_0, uint16_t id)
+{
+	return (volatile uint32_t *)((volatile char *)of_queue_0 + id * IGB_QUEUE_STRIDE);
+}
+
 int
 igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 		unsigned int socket_id, const struct rte_eth_rxconf *conf,
@@ -55,7 +75,6 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	const int node = igb_numa_node(dev, socket_id);
 	const uint32_t room = rte_pktmbuf_data_room_size(pool);
 	uint16_t thresh = conf->rx_free_thresh;
-	const char *why = igb_heap_full;
 	struct igb_rx_queue *q;
 
 	if (dev->data->rx_queues[queue_id] != NULL)
@@ -78,7 +97,7 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 
 	q = igb_zmalloc("igb_rx_queue", sizeof(*q), node);
 	if (q == NULL)
-		goto no_memory;
+		return igb_no_memory(&ad->hw, "rx", queue_id, nb_desc, node, igb_heap_full);
 	q->sw_mbuf = igb_zmalloc("igb_rx_mbufs", nb_desc * sizeof(*q->sw_mbuf), node);
 	q->sw_addr = igb_zmalloc("igb_rx_addrs", nb_desc * sizeof(*q->sw_addr), node);
 	q->ring_size = nb_desc * sizeof(*q->ring);
@@ -86,10 +105,10 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->dma = ad->dma;
 	dev->data->rx_queues[queue_id] = q;
 	if (q->sw_mbuf == NULL || q->sw_addr == NULL || q->ring == NULL) {
-		if (q->ring == NULL)
-			why = gantry_dma_last_error();
+		const char *why = q->ring == NULL ? gantry_dma_last_error() : igb_heap_full;
+
 		igb_rx_queue_release(dev, queue_id);
-		goto no_memory;
+		return igb_no_memory(&ad->hw, "rx", queue_id, nb_desc, node, why);
 	}
 
 	q->mbuf_init = igb_rx_mbuf_init(dev->data->port_id);
@@ -109,15 +128,9 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	/* Without drop, one queue that no thread empties would block the others (7.1.9). */
 	if (dev->data->nb_rx_queues > 1)
 		q->conf.rx_drop_en = 1;
-	q->rdt = (volatile uint32_t *)((volatile char *)ad->doorbells[0] +
-		queue_id * IGB_QUEUE_STRIDE);
+	q->rdt = igb_doorbell(ad->doorbells[0], queue_id);
 	gantry_dma_debug_watch(ad->dma, pool); /* logs a failure; the queue works without */
 	return 0;
-
-no_memory:
-	IGB_INIT_LOG(ERR, &ad->hw, "rx queue %u: no memory for %u descriptors on socket %d: %s",
-		queue_id, nb_desc, node, why);
-	return -ENOMEM;
 }
 
 int
@@ -128,7 +141,6 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	const uint64_t offloads = conf->offloads | dev->data->dev_conf.txmode.offloads;
 	const int node = igb_numa_node(dev, socket_id);
 	uint16_t rs_thresh = conf->tx_rs_thresh, free_thresh = conf->tx_free_thresh;
-	const char *why = igb_heap_full;
 	struct igb_tx_queue *q;
 
 	if (dev->data->tx_queues[queue_id] != NULL)
@@ -148,7 +160,7 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 
 	q = igb_zmalloc("igb_tx_queue", sizeof(*q), node);
 	if (q == NULL)
-		goto no_memory;
+		return igb_no_memory(&ad->hw, "tx", queue_id, nb_desc, node, igb_heap_full);
 	q->sw = igb_zmalloc("igb_tx_entries", nb_desc * sizeof(*q->sw), node);
 	q->ring_size = nb_desc * sizeof(*q->ring);
 	q->ring = gantry_dma_alloc_coherent(ad->dma, q->ring_size, &q->ring_addr, node);
@@ -156,10 +168,10 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->nb_desc = nb_desc;
 	dev->data->tx_queues[queue_id] = q;
 	if (q->sw == NULL || q->ring == NULL) {
-		if (q->ring == NULL)
-			why = gantry_dma_last_error();
+		const char *why = q->ring == NULL ? gantry_dma_last_error() : igb_heap_full;
+
 		igb_tx_queue_release(dev, queue_id);
-		goto no_memory;
+		return igb_no_memory(&ad->hw, "tx", queue_id, nb_desc, node, why);
 	}
 
 	q->adapter = ad;
@@ -177,14 +189,8 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->conf = *conf;
 	q->conf.tx_rs_thresh = rs_thresh;
 	q->conf.tx_free_thresh = free_thresh;
-	q->tdt = (volatile uint32_t *)((volatile char *)ad->doorbells[1] +
-		queue_id * IGB_QUEUE_STRIDE);
+	q->tdt = igb_doorbell(ad->doorbells[1], queue_id);
 	return 0;
-
-no_memory:
-	IGB_INIT_LOG(ERR, &ad->hw, "tx queue %u: no memory for %u descriptors on socket %d: %s",
-		queue_id, nb_desc, node, why);
-	return -ENOMEM;
 }
 
 /*
@@ -255,35 +261,68 @@ igb_queues_release(struct rte_eth_dev *dev)
  * device has stopped using its memory (8.10.8, 8.12.13).
  */
 
+/** A ring, as the device knows it. */
+struct igb_ring {
+	const char *what;      /**< "rx" or "tx", for messages */
+	uint16_t id;
+	uint32_t regs;         /**< first register of the queue */
+	gantry_dma_addr_t addr;
+	size_t size;
+	const struct rte_eth_thresh *thresh;
+};
+
+static struct igb_ring
+igb_rx_ring(const struct igb_rx_queue *q)
+{
+	return (struct igb_ring){ "rx", q->queue_id, IGB_RXQ(q->queue_id, 0), q->ring_addr,
+		q->ring_size, &q->conf.rx_thresh };
+}
+
+static struct igb_ring
+igb_tx_ring(const struct igb_tx_queue *q)
+{
+	return (struct igb_ring){ "tx", q->queue_id, IGB_TXQ(q->queue_id, 0), q->ring_addr,
+		q->ring_size, &q->conf.tx_thresh };
+}
+
+/* Starts a ring that is empty: head == tail. */
 static int
-igb_queue_enable(struct igb_hw *hw, const char *what, uint16_t id, uint32_t dctl,
-		uint32_t thresholds)
+igb_ring_start(struct igb_hw *hw, const struct igb_ring *r)
 {
 	int ret;
 
-	igb_wr(hw, dctl, thresholds | IGB_DCTL_ENABLE);
-	ret = igb_hw_poll(hw, dctl, IGB_DCTL_ENABLE, IGB_DCTL_ENABLE, 100000);
+	igb_wr(hw, r->regs + IGB_Q_BAL, (uint32_t)r->addr);
+	igb_wr(hw, r->regs + IGB_Q_BAH, (uint32_t)(r->addr >> 32));
+	igb_wr(hw, r->regs + IGB_Q_LEN, r->size);
+	igb_wr(hw, r->regs + IGB_Q_HEAD, 0);
+	igb_wr(hw, r->regs + IGB_Q_TAIL, 0);
+	igb_wr(hw, r->regs + IGB_Q_DCTL, IGB_DCTL_ENABLE |
+		(uint32_t)r->thresh->pthresh << IGB_DCTL_PTHRESH_SHIFT |
+		(uint32_t)r->thresh->hthresh << IGB_DCTL_HTHRESH_SHIFT |
+		(uint32_t)r->thresh->wthresh << IGB_DCTL_WTHRESH_SHIFT);
+	ret = igb_hw_poll(hw, r->regs + IGB_Q_DCTL, IGB_DCTL_ENABLE, IGB_DCTL_ENABLE, 100000);
 	if (ret != 0)
-		IGB_DRV_LOG(ERR, hw, "%s queue %u: %s", what, id, ret == -ENODEV ?
+		IGB_DRV_LOG(ERR, hw, "%s queue %u: %s", r->what, r->id, ret == -ENODEV ?
 			"the device is gone" : "ENABLE not set after 100 ms");
 	return ret;
 }
 
 /* True if the device certainly no longer accesses the memory of the queue. */
 static bool
-igb_queue_disable(struct igb_hw *hw, const char *what, uint16_t id, uint32_t dctl)
+igb_ring_stop(struct igb_hw *hw, const struct igb_ring *r)
 {
 	int ret;
 
 	if (igb_hw_alive(hw)) {
-		igb_set(hw, dctl, 0, IGB_DCTL_ENABLE);
+		igb_set(hw, r->regs + IGB_Q_DCTL, 0, IGB_DCTL_ENABLE);
 		/* A software device may first complete a grace period of its polling threads. */
-		ret = igb_hw_poll(hw, dctl, IGB_DCTL_ENABLE, 0, 2000000);
+		ret = igb_hw_poll(hw, r->regs + IGB_Q_DCTL, IGB_DCTL_ENABLE, 0, 2000000);
 		if (ret == 0)
 			return true;
 		if (ret == -ETIMEDOUT) {
 			IGB_DRV_LOG(ERR, hw, "%s queue %u: ENABLE not cleared after 2 s: its "
-				"buffers are not freed, the device might still use them", what, id);
+				"buffers are not freed, the device might still use them", r->what,
+				r->id);
 			return false;
 		}
 	}
@@ -375,6 +414,7 @@ int
 igb_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 {
 	struct igb_rx_queue *q = dev->data->rx_queues[queue_id];
+	const struct igb_ring ring = igb_rx_ring(q);
 	struct igb_hw *hw = igb_hw_of(dev);
 	int ret;
 
@@ -397,20 +437,12 @@ igb_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 		return ret;
 	}
 
-	igb_wr(hw, IGB_RDBAL(queue_id), (uint32_t)q->ring_addr);
-	igb_wr(hw, IGB_RDBAH(queue_id), (uint32_t)(q->ring_addr >> 32));
-	igb_wr(hw, IGB_RDLEN(queue_id), q->ring_size);
 	igb_wr(hw, IGB_SRRCTL(queue_id), IGB_SRRCTL_DESCTYPE_ADV_ONE |
 		(q->conf.rx_drop_en ? IGB_SRRCTL_DROP_EN : 0) |
 		q->buf_len >> IGB_SRRCTL_BSIZEPKT_SHIFT);
-	igb_wr(hw, IGB_RDH(queue_id), 0);
-	igb_wr(hw, IGB_RDT(queue_id), 0);
-	ret = igb_queue_enable(hw, "rx", queue_id, IGB_RXDCTL(queue_id),
-		(uint32_t)q->conf.rx_thresh.pthresh << IGB_DCTL_PTHRESH_SHIFT |
-		(uint32_t)q->conf.rx_thresh.hthresh << IGB_DCTL_HTHRESH_SHIFT |
-		(uint32_t)q->conf.rx_thresh.wthresh << IGB_DCTL_WTHRESH_SHIFT);
+	ret = igb_ring_start(hw, &ring);
 	if (ret != 0) {
-		q->stuck = !igb_queue_disable(hw, "rx", queue_id, IGB_RXDCTL(queue_id));
+		q->stuck = !igb_ring_stop(hw, &ring);
 		if (!q->stuck)
 			igb_rx_ring_empty(q);
 		return ret;
@@ -424,13 +456,14 @@ int
 igb_rx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id)
 {
 	struct igb_rx_queue *q = dev->data->rx_queues[queue_id];
+	const struct igb_ring ring = igb_rx_ring(q);
 
 	if (dev->data->rx_queue_state[queue_id] == RTE_ETH_QUEUE_STATE_STOPPED)
 		return 0;
 	dev->data->rx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STOPPED;
 	/* A thread that still polls finds nothing, and posts nothing. */
 	q->free_thresh = UINT16_MAX;
-	q->stuck = !igb_queue_disable(igb_hw_of(dev), "rx", queue_id, IGB_RXDCTL(queue_id));
+	q->stuck = !igb_ring_stop(igb_hw_of(dev), &ring);
 	if (q->stuck)
 		return -EIO;
 	igb_rx_ring_empty(q);
@@ -441,6 +474,7 @@ int
 igb_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 {
 	struct igb_tx_queue *q = dev->data->tx_queues[queue_id];
+	const struct igb_ring ring = igb_tx_ring(q);
 	struct igb_hw *hw = igb_hw_of(dev);
 	int ret;
 
@@ -453,17 +487,9 @@ igb_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 	q->nb_free = q->nb_desc - 1;
 	q->promise.pool = NULL;
 
-	igb_wr(hw, IGB_TDBAL(queue_id), (uint32_t)q->ring_addr);
-	igb_wr(hw, IGB_TDBAH(queue_id), (uint32_t)(q->ring_addr >> 32));
-	igb_wr(hw, IGB_TDLEN(queue_id), q->ring_size);
-	igb_wr(hw, IGB_TDH(queue_id), 0);
-	igb_wr(hw, IGB_TDT(queue_id), 0);
-	ret = igb_queue_enable(hw, "tx", queue_id, IGB_TXDCTL(queue_id),
-		(uint32_t)q->conf.tx_thresh.pthresh << IGB_DCTL_PTHRESH_SHIFT |
-		(uint32_t)q->conf.tx_thresh.hthresh << IGB_DCTL_HTHRESH_SHIFT |
-		(uint32_t)q->conf.tx_thresh.wthresh << IGB_DCTL_WTHRESH_SHIFT);
+	ret = igb_ring_start(hw, &ring);
 	if (ret != 0) {
-		q->stuck = !igb_queue_disable(hw, "tx", queue_id, IGB_TXDCTL(queue_id));
+		q->stuck = !igb_ring_stop(hw, &ring);
 		return ret;
 	}
 	dev->data->tx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STARTED;
@@ -474,12 +500,13 @@ int
 igb_tx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id)
 {
 	struct igb_tx_queue *q = dev->data->tx_queues[queue_id];
+	const struct igb_ring ring = igb_tx_ring(q);
 	struct igb_hw *hw = igb_hw_of(dev);
 
 	if (dev->data->tx_queue_state[queue_id] == RTE_ETH_QUEUE_STATE_STOPPED)
 		return 0;
 	dev->data->tx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STOPPED;
-	q->stuck = !igb_queue_disable(hw, "tx", queue_id, IGB_TXDCTL(queue_id));
+	q->stuck = !igb_ring_stop(hw, &ring);
 	q->stats->now.errors += igb_tx_unsent(q, igb_rd(hw, IGB_TDH(queue_id)));
 	q->tail = q->clean = q->group;
 	q->nb_free = 0; /* until the queue starts again */
@@ -539,7 +566,7 @@ igb_rx_config(struct rte_eth_dev *dev)
 }
 
 int
-igb_rxtx_start(struct rte_eth_dev *dev)
+igb_queues_start(struct rte_eth_dev *dev)
 {
 	const uint16_t small = igb_rx_small_buf_len(dev);
 	struct igb_hw *hw = igb_hw_of(dev);
@@ -581,6 +608,40 @@ igb_rxtx_start(struct rte_eth_dev *dev)
 	return 0;
 }
 
+/* Counts the stuck rings, and the mbufs that they hold; with `release`, makes them usable again. */
+static unsigned int
+igb_walk_stuck(struct rte_eth_dev *dev, bool release, unsigned int *mbufs)
+{
+	unsigned int rings = 0;
+	uint16_t i, k;
+
+	*mbufs = 0;
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		struct igb_rx_queue *q = dev->data->rx_queues[i];
+
+		if (q == NULL || !q->stuck)
+			continue;
+		rings++;
+		*mbufs += q->posted;
+		q->stuck = !release;
+		if (release)
+			igb_rx_ring_empty(q);
+	}
+	for (i = 0; i < dev->data->nb_tx_queues; i++) {
+		struct igb_tx_queue *q = dev->data->tx_queues[i];
+
+		if (q == NULL || !q->stuck)
+			continue;
+		rings++;
+		for (k = 0; k < q->nb_desc; k++)
+			*mbufs += q->sw[k].mbuf != NULL;
+		q->stuck = !release;
+		if (release)
+			igb_tx_ring_empty(q);
+	}
+	return rings;
+}
+
 /*
  * Handles queues that did not stop. If the device is alive, a reset also ends their DMA. If that
  * fails, they keep their memory, even beyond close, so that the next user of a buffer never finds
@@ -589,27 +650,10 @@ igb_rxtx_start(struct rte_eth_dev *dev)
 static void
 igb_unstick(struct rte_eth_dev *dev)
 {
-	unsigned int rings = 0, mbufs = 0;
 	struct igb_hw *hw = igb_hw_of(dev);
-	uint16_t i, k;
+	unsigned int rings, mbufs;
 
-	for (i = 0; i < dev->data->nb_rx_queues; i++) {
-		const struct igb_rx_queue *q = dev->data->rx_queues[i];
-
-		if (q == NULL || !q->stuck)
-			continue;
-		rings++;
-		mbufs += q->posted;
-	}
-	for (i = 0; i < dev->data->nb_tx_queues; i++) {
-		const struct igb_tx_queue *q = dev->data->tx_queues[i];
-
-		if (q == NULL || !q->stuck)
-			continue;
-		rings++;
-		for (k = 0; k < q->nb_desc; k++)
-			mbufs += q->sw[k].mbuf != NULL;
-	}
+	rings = igb_walk_stuck(dev, false, &mbufs);
 	if (rings == 0)
 		return;
 	igb_stats_update(dev); /* the reset would clear the statistics */
@@ -618,28 +662,13 @@ igb_unstick(struct rte_eth_dev *dev)
 			"it: %u rings and %u mbufs are not given back", rings, mbufs);
 		return;
 	}
-	for (i = 0; i < dev->data->nb_rx_queues; i++) {
-		struct igb_rx_queue *q = dev->data->rx_queues[i];
-
-		if (q != NULL && q->stuck) {
-			q->stuck = false;
-			igb_rx_ring_empty(q);
-		}
-	}
-	for (i = 0; i < dev->data->nb_tx_queues; i++) {
-		struct igb_tx_queue *q = dev->data->tx_queues[i];
-
-		if (q != NULL && q->stuck) {
-			q->stuck = false;
-			igb_tx_ring_empty(q);
-		}
-	}
+	rings = igb_walk_stuck(dev, true, &mbufs);
 	IGB_DRV_LOG(NOTICE, hw, "the device has let go after all: %u rings and %u mbufs are free",
 		rings, mbufs);
 }
 
 void
-igb_rxtx_stop(struct rte_eth_dev *dev)
+igb_queues_stop(struct rte_eth_dev *dev)
 {
 	struct igb_hw *hw = igb_hw_of(dev);
 	uint16_t i;

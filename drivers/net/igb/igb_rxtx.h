@@ -207,13 +207,13 @@ void igb_rx_set_mtu(struct rte_eth_dev *dev, uint16_t mtu);
  * @param dev  the port
  * @return 0 or a negative errno; the caller stops the port after an error
  */
-int igb_rxtx_start(struct rte_eth_dev *dev);
+int igb_queues_start(struct rte_eth_dev *dev);
 /**
  * Stop all queues and release their buffers. Rings whose device does not stop DMA keep theirs.
  *
  * @param dev  the port
  */
-void igb_rxtx_stop(struct rte_eth_dev *dev);
+void igb_queues_stop(struct rte_eth_dev *dev);
 /** Install the data path functions in the port. Each process must call it. */
 void igb_rxtx_select(struct rte_eth_dev *dev);
 
