@@ -16,18 +16,26 @@
  *
  * 2. Files
  *
- *   igb_ethdev.c   life of a port: probe, configure, start, stop, reset, close
- *   igb_rxtx.c     rings and packets: the data path, and the details of it
- *   igb_hw.c       reset, NVM, PHY, semaphores, link; the table of controllers
- *   igb_intr.c     interrupts: link changes, receive queues
- *   igb_filter.c   addresses, VLANs, RSS
- *   igb_stats.c    counters
+ *   igb_plugin.c   what happens when the plugin is loaded
+ *   igb_pci.c      a bus, by the operations of igb_bus.h
+ *   igb_vfio_user.c  another one. igb_vdev.c lets a vdev own one of its devices.
+ *   igb_probe.c    probe and remove
+ *   igb_ethdev.c   life of a port: configure, start, stop, reset, close; the table of operations
  *   igb_watchdog.c detects queues that stall
+ *   igb_intr.c     interrupts: link changes, receive queues
+ *   igb_queue.c    queues: set-up, start, stop, release
+ *   igb_rx.c       receive: buffers, bursts
+ *   igb_tx.c       transmit: descriptors, contexts, bursts
+ *   igb_filter.c   addresses, VLANs, RSS
+ *   igb_event.c    events, and a lost device
+ *   igb_link.c     the state of the link
+ *   igb_stats.c    counters
+ *   igb_mp.c       requests of secondary processes
  *   igb_numa.c     memory and cores near the device
- *   igb_mp.c       a port in secondary processes
  *   igb_devargs.c  device arguments
- *   igb_bus.h      operations that the driver needs from a bus. igb_pci.c and igb_vfio_user.c
- *                  implement them. igb_vdev.c lets a vdev own a device of the vfio-user bus.
+ *   igb_hw.c       reset, NVM, PHY, semaphores, link; the table of controllers
+ *
+ * A file calls only files below it in this list.
  *
  * 3. Data structures
  *
@@ -179,23 +187,11 @@
  * stalled queue or a lost device itself: the application decides, after an event.
  */
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <link.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <rte_cycles.h>
-#include <rte_malloc.h>
-
 #include "igb_rxtx.h"
-
-RTE_LOG_REGISTER(igb_logtype_init, pmd.net.gantry_igb.init, NOTICE)
-RTE_LOG_REGISTER(igb_logtype_driver, pmd.net.gantry_igb.driver, NOTICE)
-
-static const struct eth_dev_ops igb_eth_dev_ops;
-static const struct eth_dev_ops igb_secondary_dev_ops;
 
 /*
  * Properties of the port.
@@ -469,9 +465,8 @@ igb_dev_start(struct rte_eth_dev *dev)
 	return 0;
 }
 
-/* Registers the BARs with lib/dma, which must refuse to map them: a BAR is not a DMA buffer. */
-static void
-igb_note_bars(const struct igb_hw *hw, bool mapped)
+void
+igb_ethdev_note_bars(const struct igb_hw *hw, bool mapped)
 {
 	struct igb_bar bar;
 	unsigned int i, k;
@@ -488,44 +483,14 @@ igb_note_bars(const struct igb_hw *hw, bool mapped)
 	}
 }
 
-/*
- * Ports that may be notified of the loss of their device. The removal event arrives in the EAL
- * interrupt thread, possibly while the application closes the port because its calls have
- * failed. The lock keeps the port open until the notification is complete, and a closed port gets
- * none. The lock is recursive because the application may close the port in the callback.
- */
-static pthread_mutex_t open_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
-static struct rte_eth_dev *open_ports[RTE_MAX_ETHPORTS];
-
-static void
-igb_port_set_open(struct rte_eth_dev *dev, bool open)
-{
-	pthread_mutex_lock(&open_lock);
-	open_ports[dev->data->port_id] = open ? dev : NULL;
-	pthread_mutex_unlock(&open_lock);
-}
-
-/* Runs in the interrupt thread, for a port whose close() waits for that thread. */
-void
-igb_ethdev_tell(struct rte_eth_dev *dev, enum rte_eth_event_type event)
-{
-	bool open;
-
-	pthread_mutex_lock(&open_lock);
-	open = open_ports[dev - rte_eth_devices] == dev;
-	pthread_mutex_unlock(&open_lock);
-	if (open)
-		rte_eth_dev_callback_process(dev, event, NULL);
-}
-
-static int
-igb_dev_close(struct rte_eth_dev *dev)
+int
+igb_ethdev_close(struct rte_eth_dev *dev)
 {
 	struct igb_adapter *ad = igb_adapter_of(dev);
 
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return 0;
-	igb_port_set_open(dev, false);
+	igb_event_enable(dev, false);
 	igb_mp_close(dev);
 	if (dev->data->dev_started)
 		igb_dev_stop(dev);
@@ -533,7 +498,7 @@ igb_dev_close(struct rte_eth_dev *dev)
 	igb_queues_release(dev);
 	if (ad->doorbells[0] != NULL && ad->doorbells[1] != NULL) /* else never accessed */
 		igb_hw_release(&ad->hw);
-	igb_note_bars(&ad->hw, false);
+	igb_ethdev_note_bars(&ad->hw, false);
 	/*
 	 * Destroying frees all memory that is left. It must not free rings that the device may
 	 * still write to.
@@ -563,40 +528,50 @@ igb_dev_reset(struct rte_eth_dev *dev)
 	return ret;
 }
 
-/*
- * The interrupt handler reports the result: an update of the link here would suppress the event.
- * The link of a stopped port is down, and start brings it up.
- */
-static int
-igb_dev_set_link_up(struct rte_eth_dev *dev)
-{
-	if (!igb_adapter_of(dev)->link_on)
-		return 0;
-	return igb_link_setup(igb_hw_of(dev), dev->data->dev_conf.link_speeds);
-}
-
-static int
-igb_dev_set_link_down(struct rte_eth_dev *dev)
-{
-	return igb_link_off(igb_hw_of(dev));
-}
-
+/* Only the primary process can query the device. */
 static int
 igb_is_removed(struct rte_eth_dev *dev)
 {
-	return !igb_hw_alive(igb_hw_of(dev));
+	struct igb_hw *hw = igb_hw_of(dev);
+
+	return rte_eal_process_type() == RTE_PROC_PRIMARY ? !igb_hw_alive(hw) : hw->lost;
 }
 
-static const struct eth_dev_ops igb_eth_dev_ops = {
+/* A secondary process has the rings and the doorbells, and no other register: see igb_mp.c. */
+#define IGB_OPS_OF_ANY_PROCESS \
+	.dev_close = igb_ethdev_close, \
+	.link_update = igb_link_update, \
+	.is_removed = igb_is_removed, \
+	.stats_get = igb_stats_get, \
+	.stats_reset = igb_stats_reset, \
+	.xstats_get = igb_xstats_get, \
+	.xstats_reset = igb_stats_reset, \
+	.xstats_get_names = igb_xstats_get_names, \
+	.xstats_get_by_id = igb_xstats_get_by_id, \
+	.xstats_get_names_by_id = igb_xstats_get_names_by_id, \
+	.dev_infos_get = igb_dev_infos_get, \
+	.rxq_info_get = igb_rxq_info_get, \
+	.txq_info_get = igb_txq_info_get, \
+	.rx_burst_mode_get = igb_burst_mode_get, \
+	.tx_burst_mode_get = igb_burst_mode_get, \
+	.fw_version_get = igb_fw_version_get, \
+	.dev_supported_ptypes_get = igb_supported_ptypes_get, \
+	.tx_done_cleanup = igb_tx_done_cleanup, \
+	.rss_hash_conf_get = igb_rss_hash_conf_get, \
+	.reta_query = igb_reta_query
+
+static const struct eth_dev_ops igb_secondary_ops = {
+	IGB_OPS_OF_ANY_PROCESS
+};
+
+static const struct eth_dev_ops igb_primary_ops = {
+	IGB_OPS_OF_ANY_PROCESS,
 	.dev_configure = igb_dev_configure,
 	.dev_start = igb_dev_start,
 	.dev_stop = igb_dev_stop,
 	.dev_set_link_up = igb_dev_set_link_up,
 	.dev_set_link_down = igb_dev_set_link_down,
-	.dev_close = igb_dev_close,
 	.dev_reset = igb_dev_reset,
-	.link_update = igb_link_update,
-	.is_removed = igb_is_removed,
 	.promiscuous_enable = igb_promiscuous_enable,
 	.promiscuous_disable = igb_promiscuous_disable,
 	.allmulticast_enable = igb_allmulticast_enable,
@@ -606,20 +581,6 @@ static const struct eth_dev_ops igb_eth_dev_ops = {
 	.mac_addr_set = igb_mac_addr_set,
 	.set_mc_addr_list = igb_set_mc_addr_list,
 	.mtu_set = igb_mtu_set,
-	.stats_get = igb_stats_get,
-	.stats_reset = igb_stats_reset,
-	.xstats_get = igb_xstats_get,
-	.xstats_reset = igb_stats_reset,
-	.xstats_get_names = igb_xstats_get_names,
-	.xstats_get_by_id = igb_xstats_get_by_id,
-	.xstats_get_names_by_id = igb_xstats_get_names_by_id,
-	.dev_infos_get = igb_dev_infos_get,
-	.rxq_info_get = igb_rxq_info_get,
-	.txq_info_get = igb_txq_info_get,
-	.rx_burst_mode_get = igb_burst_mode_get,
-	.tx_burst_mode_get = igb_burst_mode_get,
-	.fw_version_get = igb_fw_version_get,
-	.dev_supported_ptypes_get = igb_supported_ptypes_get,
 	.vlan_filter_set = igb_vlan_filter_set,
 	.vlan_offload_set = igb_vlan_offload_set,
 	.rx_queue_start = igb_rx_queue_start,
@@ -632,351 +593,22 @@ static const struct eth_dev_ops igb_eth_dev_ops = {
 	.tx_queue_release = igb_tx_queue_release,
 	.rx_queue_intr_enable = igb_rx_queue_intr_enable,
 	.rx_queue_intr_disable = igb_rx_queue_intr_disable,
-	.tx_done_cleanup = igb_tx_done_cleanup,
 	.rss_hash_update = igb_rss_hash_update,
-	.rss_hash_conf_get = igb_rss_hash_conf_get,
 	.reta_update = igb_reta_update,
-	.reta_query = igb_reta_query,
 	.get_reg = igb_get_reg,
 	.get_eeprom_length = igb_get_eeprom_length,
 	.get_eeprom = igb_get_eeprom,
 };
 
-/* Only the primary process can query the device. */
-static int
-igb_secondary_is_removed(struct rte_eth_dev *dev)
+void
+igb_ethdev_set_ops(struct rte_eth_dev *dev)
 {
-	return igb_hw_of(dev)->lost;
+	dev->dev_ops = rte_eal_process_type() == RTE_PROC_PRIMARY ? &igb_primary_ops :
+		&igb_secondary_ops;
 }
-
-/* A secondary process has the rings and the doorbells, and no other register: see igb_mp.c. */
-static const struct eth_dev_ops igb_secondary_dev_ops = {
-	.dev_close = igb_dev_close,
-	.link_update = igb_mp_link_update,
-	.is_removed = igb_secondary_is_removed,
-	.stats_get = igb_stats_get,
-	.stats_reset = igb_stats_reset,
-	.xstats_get = igb_xstats_get,
-	.xstats_reset = igb_stats_reset,
-	.xstats_get_names = igb_xstats_get_names,
-	.xstats_get_by_id = igb_xstats_get_by_id,
-	.xstats_get_names_by_id = igb_xstats_get_names_by_id,
-	.dev_infos_get = igb_dev_infos_get,
-	.rxq_info_get = igb_rxq_info_get,
-	.txq_info_get = igb_txq_info_get,
-	.rx_burst_mode_get = igb_burst_mode_get,
-	.tx_burst_mode_get = igb_burst_mode_get,
-	.fw_version_get = igb_fw_version_get,
-	.dev_supported_ptypes_get = igb_supported_ptypes_get,
-	.tx_done_cleanup = igb_tx_done_cleanup,
-	.rss_hash_conf_get = igb_rss_hash_conf_get,
-	.reta_query = igb_reta_query,
-};
-
-/*
- * Entry points for the buses.
- */
 
 bool
 igb_ethdev_is_ours(const struct rte_eth_dev *dev)
 {
-	return dev->dev_ops == &igb_eth_dev_ops || dev->dev_ops == &igb_secondary_dev_ops;
+	return dev->dev_ops == &igb_primary_ops || dev->dev_ops == &igb_secondary_ops;
 }
-
-/*
- * In a secondary process: returns the port that the primary process has for the device, if this
- * process can poll it. Else logs the reason and returns NULL. In modes other than direct, and
- * with the debug layer, the DMA library keeps its records of mappings in the memory of the
- * primary process.
- */
-static struct rte_eth_dev *
-igb_attach_secondary(const struct rte_device *device)
-{
-	struct rte_eth_dev *dev = rte_eth_dev_attach_secondary(device->name);
-	struct igb_hw hw;
-
-	snprintf(hw.name, sizeof(hw.name), "%s", device->name);
-	if (dev == NULL) {
-		IGB_INIT_LOG(ERR, &hw, "the primary process has no such port");
-		return NULL;
-	}
-	if (igb_adapter_of(dev)->dma_shared)
-		return dev;
-	IGB_INIT_LOG(ERR, &hw, "the primary process has it in a DMA mode that is not direct, or "
-		"under dma_debug: no use in a secondary process");
-	rte_eth_dev_release_port(dev);
-	return NULL;
-}
-
-bool
-igb_ethdev_can_be_shared(const struct rte_device *device)
-{
-	struct rte_eth_dev *dev = igb_attach_secondary(device);
-
-	if (dev != NULL)
-		rte_eth_dev_release_port(dev);
-	return dev != NULL;
-}
-
-static int
-igb_probe_secondary(const struct igb_bus_dev *bus)
-{
-	struct rte_eth_dev *dev = igb_attach_secondary(bus->device);
-	struct igb_hw hw;
-
-	if (dev == NULL)
-		return -ENODEV;
-	snprintf(hw.name, sizeof(hw.name), "%s", bus->device->name);
-	if (bus->ops->doorbell(bus->dev, IGB_RDT(0)) != igb_adapter_of(dev)->doorbells[0] ||
-			bus->ops->doorbell(bus->dev, IGB_TDT(0)) !=
-			igb_adapter_of(dev)->doorbells[1]) {
-		IGB_INIT_LOG(ERR, &hw, "the doorbells are not mapped where the primary process "
-			"has them: no use in a secondary process");
-		rte_eth_dev_release_port(dev);
-		return -ENOTSUP;
-	}
-	dev->device = bus->device;
-	dev->dev_ops = &igb_secondary_dev_ops;
-	igb_rx_init();
-	igb_rxtx_select(dev);
-	rte_eth_dev_probing_finish(dev);
-	return 0;
-}
-
-/*
- * Creates the DMA device, before any register is accessed: a bus may have to open the device
- * again to claim it, which resets the device and moves its BARs.
- */
-static int
-igb_dma_open(struct igb_adapter *ad, const struct igb_bus_dev *bus)
-{
-	const struct gantry_dma_params params = {
-		.name = ad->hw.name,
-		.ops = bus->ops->dma,
-		.opaque = bus->dev,
-		.socket_id = bus->device->numa_node,
-		.has_iommu = bus->ops->has_iommu(bus->dev),
-		.mode = ad->devargs.dma,
-		.debug = ad->devargs.dma_debug,
-	};
-	const char *mode;
-	int ret = 0;
-
-	ad->dma = gantry_dma_dev_create(&params);
-	if (ad->dma == NULL)
-		ret = -rte_errno;
-	/* Descriptors hold 64-bit addresses; the device reports how many bits it drives. */
-	if (ret == 0)
-		ret = gantry_dma_set_mask_and_coherent(ad->dma,
-			GANTRY_DMA_BIT_MASK(ad->hw.addr_bits));
-	if (ret != 0) {
-		if (ret != -EIO) /* -EIO: the library has logged the reason */
-			IGB_INIT_LOG(ERR, &ad->hw, "no DMA: %s", gantry_dma_last_error());
-		return ret;
-	}
-	mode = gantry_dma_mode_name(ad->dma);
-	ad->dma_shared = strcmp(mode, "direct") == 0 && params.debug == GANTRY_DMA_DEBUG_OFF;
-	if (!ad->dma_shared)
-		IGB_INIT_LOG(NOTICE, &ad->hw, "DMA mode %s%s", mode,
-			params.debug == GANTRY_DMA_DEBUG_OFF ? "" : ", watched (dma_debug)");
-	return 0;
-}
-
-static int
-igb_probe_primary(struct rte_eth_dev *dev, const struct igb_bus_dev *bus)
-{
-	struct igb_adapter *ad = igb_adapter_of(dev);
-	struct igb_hw *hw = &ad->hw;
-	int ret;
-
-	ad->port_id = dev->data->port_id;
-	ad->nb_vectors = bus->nb_vectors;
-	ad->intr_per_queue = bus->intr_per_queue;
-	ad->nb_queues = hw->ctl->nb_queues;
-	rte_spinlock_init(&ad->stats_lock);
-	rte_spinlock_init(&ad->intr_lock);
-
-	igb_hw_identify(hw);
-	ret = igb_dma_open(ad, bus);
-	if (ret != 0)
-		return ret;
-	ad->doorbells[0] = bus->ops->doorbell(bus->dev, IGB_RDT(0));
-	ad->doorbells[1] = bus->ops->doorbell(bus->dev, IGB_TDT(0));
-	if (ad->doorbells[0] == NULL || ad->doorbells[1] == NULL) {
-		IGB_INIT_LOG(ERR, hw, "the device's queue registers (pages 0xC000 and 0xE000 of "
-			"BAR 0) cannot be mapped: no 82576 that this driver can use");
-		return -ENOTSUP;
-	}
-	igb_note_bars(hw, true);
-	ret = igb_hw_init(hw);
-	if (ret != 0)
-		return ret;
-
-	dev->data->mac_addrs = rte_zmalloc("igb_mac_addrs",
-		hw->ctl->nb_rar * sizeof(struct rte_ether_addr), 0);
-	if (dev->data->mac_addrs == NULL)
-		return -ENOMEM;
-	rte_ether_addr_copy(&hw->perm_addr, &dev->data->mac_addrs[0]);
-
-	ret = igb_intr_setup(dev);
-	if (ret != 0)
-		return ret;
-	igb_rx_init();
-	igb_rxtx_select(dev);
-	dev->dev_ops = &igb_eth_dev_ops;
-	/* A port that is not started has no link, as after a stop. */
-	return igb_link_off(hw);
-}
-
-int
-igb_ethdev_probe(const struct igb_bus_dev *bus)
-{
-	const struct igb_controller *ctl = igb_controller_find(bus->vendor_id, bus->device_id);
-	const char *args = bus->device->devargs == NULL ? NULL : bus->device->devargs->args;
-	struct igb_devargs devargs;
-	struct igb_adapter *ad;
-	struct rte_eth_dev *dev;
-	struct igb_hw id;
-	int ret;
-
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
-		return igb_probe_secondary(bus);
-
-	snprintf(id.name, sizeof(id.name), "%s", bus->device->name);
-	ret = igb_devargs_parse(id.name, args, bus->vdev, &devargs);
-	if (ret != 0)
-		return ret;
-	if (ctl == NULL)
-		return 1;
-	if (!ctl->tested && !devargs.untested) {
-		IGB_INIT_LOG(WARNING, &id, "%s (%04x:%04x) was never tried with this driver: left "
-			"alone; the devarg untested=1 tries", ctl->name, bus->vendor_id,
-			bus->device_id);
-		return 1; /* lets another driver try */
-	}
-
-	dev = rte_eth_dev_allocate(bus->device->name);
-	if (dev == NULL)
-		return -ENOMEM;
-	ad = igb_zmalloc("igb_adapter", sizeof(*ad), bus->device->numa_node);
-	if (ad == NULL) {
-		rte_eth_dev_release_port(dev);
-		return -ENOMEM;
-	}
-	dev->data->dev_private = ad;
-	dev->device = bus->device;
-	dev->intr_handle = bus->intr_handle;
-	dev->data->numa_node = bus->device->numa_node;
-	dev->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV |
-		RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
-	ad->devargs = devargs;
-	snprintf(ad->hw.name, sizeof(ad->hw.name), "%s", bus->device->name);
-	ad->hw.bus = bus->ops;
-	ad->hw.bus_dev = bus->dev;
-	ad->controller = *ctl;
-	ad->hw.ctl = &ad->controller;
-
-	ret = igb_probe_primary(dev, bus);
-	if (ret != 0) {
-		igb_dev_close(dev);
-		rte_eth_dev_release_port(dev);
-		return ret;
-	}
-	igb_mp_open(dev);
-	IGB_INIT_LOG(INFO, &ad->hw, "port %u: %s " RTE_ETHER_ADDR_PRT_FMT, ad->port_id,
-		ctl->name, RTE_ETHER_ADDR_BYTES(&ad->hw.perm_addr));
-	igb_port_set_open(dev, true);
-	rte_eth_dev_probing_finish(dev);
-	return 0;
-}
-
-/*
- * The port may exist in this process alone. When the primary process closed it, it cleared the
- * shared part, including the name and the port number, by which rte_eth_dev_release_port() finds
- * the local state to release.
- */
-static int
-igb_secondary_remove(const struct rte_device *device)
-{
-	struct rte_eth_dev *dev;
-	uint16_t i;
-
-	for (i = 0; i < RTE_MAX_ETHPORTS; i++) {
-		dev = &rte_eth_devices[i];
-		if (dev->state == RTE_ETH_DEV_UNUSED || dev->device != device)
-			continue;
-		if (dev->data->name[0] == '\0')
-			dev->data->port_id = i;
-		return rte_eth_dev_release_port(dev);
-	}
-	return 0;
-}
-
-int
-igb_ethdev_remove(struct rte_device *device)
-{
-	struct rte_eth_dev *dev;
-
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
-		return igb_secondary_remove(device);
-	dev = rte_eth_dev_allocated(device->name);
-	if (dev == NULL) /* the application closed it before */
-		return 0;
-	igb_dev_close(dev);
-	return rte_eth_dev_release_port(dev);
-}
-
-void
-igb_ethdev_lost(const struct rte_device *device)
-{
-	uint16_t i;
-
-	pthread_mutex_lock(&open_lock);
-	for (i = 0; i < RTE_MAX_ETHPORTS; i++)
-		if (open_ports[i] != NULL && open_ports[i]->device == device)
-			break;
-	if (i < RTE_MAX_ETHPORTS && !igb_adapter_of(open_ports[i])->removal_told) {
-		struct rte_eth_dev *dev = open_ports[i];
-		struct igb_hw *hw = igb_hw_of(dev);
-
-		igb_adapter_of(dev)->removal_told = true;
-		hw->lost = true;
-		IGB_DRV_LOG(ERR, hw, "port %u: the device is gone", i);
-		if (igb_link_update(dev, 0) == 0)
-			igb_ethdev_tell(dev, RTE_ETH_EVENT_INTR_LSC);
-		/* Not sent if that callback has closed the port. */
-		igb_ethdev_tell(dev, RTE_ETH_EVENT_INTR_RMV);
-	}
-	pthread_mutex_unlock(&open_lock);
-}
-
-/*
- * The dynamic loader treats the same plugin in another folder as another library, with variables
- * of its own. Only the list of loaded libraries reveals an earlier copy.
- */
-static int
-igb_is_earlier_copy(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	const char *name = strrchr(info->dlpi_name, '/');
-
-	if (info->dlpi_addr == (uintptr_t)arg)
-		return -1; /* this copy: no other copy was loaded earlier */
-	return name != NULL && strncmp(name + 1, IGB_PLUGIN_FILE, strlen(IGB_PLUGIN_FILE)) == 0;
-}
-
-RTE_INIT(igb_register)
-{
-	Dl_info self;
-
-	if (dladdr(&igb_eth_dev_ops, &self) != 0 &&
-			dl_iterate_phdr(igb_is_earlier_copy, self.dli_fbase) > 0) {
-		rte_log(RTE_LOG_WARNING, igb_logtype_init, "net_gantry_igb: a second copy of the "
-			"plugin was loaded and is not used: %s\n", self.dli_fname);
-		return;
-	}
-	igb_vfio_user_register();
-	igb_pci_register();
-	igb_vdev_register();
-}
-
-GANTRY_PMD_EXPORT_NAME(net_gantry_igb);

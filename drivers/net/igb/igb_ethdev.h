@@ -67,7 +67,7 @@ struct igb_queue_stats {
 /** State of a queue at the last look of the watchdog: see igb_watchdog.c. */
 struct igb_watch {
 	uint8_t looks;            /**< consecutive looks that found the queue unchanged; 0: none */
-	bool told;                /**< the stall has been reported */
+	bool reported;            /**< the stall has been reported */
 	uint16_t at;              /**< the descriptor that should be written back next */
 	uint16_t last, used;      /**< transmit: RS descriptor of its group; descriptors in use */
 	uint32_t head;            /**< transmit: TDH */
@@ -98,7 +98,7 @@ struct igb_adapter {
 	bool intr_per_queue;
 	bool intr_registered;
 	bool intr_enabled;
-	bool removal_told;
+	bool removal_reported;
 	bool link_on;             /* from start to stop; else the port reports "down" */
 	bool quarantine;          /* memory was left to a device that might still use it */
 	bool intr_msix;           /* vectors are in use; else one interrupt for all causes */
@@ -146,11 +146,16 @@ igb_link_autoneg(const struct rte_eth_dev *dev)
 }
 
 /*
- * Functions without a comment implement the ethdev operation of the same name.
- *
- * igb_ethdev.c: entry points for the buses
+ * Functions without a comment implement the ethdev operation of the same name. The files appear in
+ * the order of README.md, the highest first.
  */
 
+/* igb_pci.c, igb_vdev.c, igb_vfio_user.c: registration of the drivers, one for each bus */
+void igb_pci_register(void);
+void igb_vdev_register(void);
+void igb_vfio_user_register(void);
+
+/* igb_probe.c: entry points for the buses */
 /**
  * Create the port of a device, or attach to it in a secondary process.
  *
@@ -173,70 +178,21 @@ int igb_ethdev_remove(struct rte_device *device);
  * @return true if this process can poll the port; else false, after a log line with the reason
  */
 bool igb_ethdev_can_be_shared(const struct rte_device *device);
-/**
- * Mark a device as lost, and notify the application once: link down, then removal.
- *
- * Called in the EAL interrupt thread. May be called more than once, and for any device.
- *
- * @param device  the device
- */
-void igb_ethdev_lost(const struct rte_device *device);
-/**
- * Notify the application of an event, if the port is still open.
- *
- * Called in the EAL interrupt thread. The application may close the port in its callback: the
- * caller must not access the port afterwards.
- *
- * @param dev    the port
- * @param event  the event
- */
-void igb_ethdev_tell(struct rte_eth_dev *dev, enum rte_eth_event_type event);
+
+/* igb_ethdev.c */
+/** Install the ethdev operations of this kind of process, primary or secondary. */
+void igb_ethdev_set_ops(struct rte_eth_dev *dev);
 /** Return true if a port belongs to this driver. */
 bool igb_ethdev_is_ours(const struct rte_eth_dev *dev);
-
-/* igb_pci.c, igb_vdev.c, igb_vfio_user.c: registration of the drivers, one for each bus */
-void igb_pci_register(void);
-void igb_vdev_register(void);
-void igb_vfio_user_register(void);
-
-/* igb_rxtx.c: see igb_rxtx.h */
-
-/* igb_intr.c */
-/** Register the interrupt handler, at probe. @return 0 or a negative errno */
-int igb_intr_setup(struct rte_eth_dev *dev);
-/** Unregister the interrupt handler; waits for it unless called from it. */
-void igb_intr_teardown(struct rte_eth_dev *dev);
-/** Program vectors and enable interrupts, at start. @return 0 or a negative errno */
-int igb_intr_start(struct rte_eth_dev *dev);
-/** Mask all interrupts, and undo igb_intr_start(). */
-void igb_intr_stop(struct rte_eth_dev *dev);
+/** Release everything that a port has except its structures: dev_close of ethdev. */
+int igb_ethdev_close(struct rte_eth_dev *dev);
 /**
- * Read the link state and publish it: link_update of ethdev.
+ * Register the BARs with lib/dma, which must refuse to map them: a BAR is not a DMA buffer.
  *
- * @param dev               the port
- * @param wait_to_complete  nonzero: wait up to IGB_LINK_WAIT_MS for the link to come up
- * @return 0 if the state has changed, else -1
+ * @param hw      the device
+ * @param mapped  false: the BARs are about to be unmapped
  */
-int igb_link_update(struct rte_eth_dev *dev, int wait_to_complete);
-int igb_rx_queue_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id);
-int igb_rx_queue_intr_disable(struct rte_eth_dev *dev, uint16_t queue_id);
-
-/* igb_mp.c: requests of secondary processes to the primary process */
-enum igb_mp_op { IGB_MP_STATS, IGB_MP_XSTATS, IGB_MP_STATS_RESET, IGB_MP_LINK };
-/** Primary process: begin to serve requests for a port. */
-void igb_mp_open(struct rte_eth_dev *dev);
-/** Primary process: end the service, after a request in progress. */
-void igb_mp_close(struct rte_eth_dev *dev);
-/**
- * Secondary process: have the primary process carry out an operation.
- *
- * @param dev  the port
- * @param op   the operation
- * @return its result; -EIO if the primary process does not answer within 5 s
- */
-int igb_mp_ask(struct rte_eth_dev *dev, enum igb_mp_op op);
-/** Update the link in a secondary process, by a request to the primary: link_update of ethdev. */
-int igb_mp_link_update(struct rte_eth_dev *dev, int wait_to_complete);
+void igb_ethdev_note_bars(const struct igb_hw *hw, bool mapped);
 
 /* igb_watchdog.c */
 /** Begin to look at the queues, once a second. */
@@ -250,6 +206,131 @@ void igb_watchdog_stop(struct rte_eth_dev *dev);
  * @return true if this look completed the detection of a stall
  */
 bool igb_watchdog_look(struct rte_eth_dev *dev);
+
+/* igb_intr.c */
+/** Register the interrupt handler, at probe. @return 0 or a negative errno */
+int igb_intr_setup(struct rte_eth_dev *dev);
+/** Unregister the interrupt handler; waits for it unless called from it. */
+void igb_intr_teardown(struct rte_eth_dev *dev);
+/** Program vectors and enable interrupts, at start. @return 0 or a negative errno */
+int igb_intr_start(struct rte_eth_dev *dev);
+/** Mask all interrupts, and undo igb_intr_start(). */
+void igb_intr_stop(struct rte_eth_dev *dev);
+int igb_rx_queue_intr_enable(struct rte_eth_dev *dev, uint16_t queue_id);
+int igb_rx_queue_intr_disable(struct rte_eth_dev *dev, uint16_t queue_id);
+
+/* igb_queue.c, igb_rx.c, igb_tx.c: see igb_rxtx.h */
+
+/* igb_filter.c */
+/** Program all filters again, after a reset. */
+void igb_filter_start(struct rte_eth_dev *dev);
+/** Take over the RSS configuration of ethdev. @return 0 or a negative errno */
+int igb_filter_configure(struct rte_eth_dev *dev);
+int igb_promiscuous_enable(struct rte_eth_dev *dev);
+int igb_promiscuous_disable(struct rte_eth_dev *dev);
+int igb_allmulticast_enable(struct rte_eth_dev *dev);
+int igb_allmulticast_disable(struct rte_eth_dev *dev);
+int igb_mac_addr_add(struct rte_eth_dev *dev, struct rte_ether_addr *addr, uint32_t index,
+		uint32_t pool);
+void igb_mac_addr_remove(struct rte_eth_dev *dev, uint32_t index);
+int igb_mac_addr_set(struct rte_eth_dev *dev, struct rte_ether_addr *addr);
+int igb_set_mc_addr_list(struct rte_eth_dev *dev, struct rte_ether_addr *list, uint32_t nb);
+int igb_vlan_filter_set(struct rte_eth_dev *dev, uint16_t vlan, int on);
+int igb_vlan_offload_set(struct rte_eth_dev *dev, int mask);
+int igb_rss_hash_update(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf);
+int igb_rss_hash_conf_get(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf);
+int igb_reta_update(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *reta,
+		uint16_t size);
+int igb_reta_query(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *reta,
+		uint16_t size);
+
+/* igb_event.c */
+/**
+ * Enable or disable the events of a port: its probe is complete, or its close begins. A closed
+ * port reports no event.
+ *
+ * @param dev     the port
+ * @param enable  false: return only when no event of a lost device is being reported
+ */
+void igb_event_enable(struct rte_eth_dev *dev, bool enable);
+/**
+ * Notify the application of an event, if the port is still open.
+ *
+ * Called in the EAL interrupt thread. The application may close the port in its callback: the
+ * caller must not access the port afterwards.
+ *
+ * @param dev    the port
+ * @param event  the event
+ */
+void igb_event_report(struct rte_eth_dev *dev, enum rte_eth_event_type event);
+/**
+ * Mark a device as lost, and notify the application once: link down, then removal.
+ *
+ * Called in the EAL interrupt thread. May be called more than once, and for any device.
+ *
+ * @param device  the device
+ */
+void igb_ethdev_lost(const struct rte_device *device);
+
+/* igb_link.c */
+/**
+ * Read the link state and publish it: link_update of ethdev.
+ *
+ * @param dev               the port
+ * @param wait_to_complete  nonzero: wait up to IGB_LINK_WAIT_MS for the link to come up
+ * @return 0 if the state has changed, else -1
+ */
+int igb_link_update(struct rte_eth_dev *dev, int wait_to_complete);
+int igb_dev_set_link_up(struct rte_eth_dev *dev);
+int igb_dev_set_link_down(struct rte_eth_dev *dev);
+
+/* igb_stats.c */
+/**
+ * Add the statistics registers, which clear when they are read, to the sums of the port. In a
+ * secondary process: have the primary process do so.
+ *
+ * @param dev    the port
+ * @param basic  true: only registers that struct rte_eth_stats needs
+ * @return 0, or a negative errno in a secondary process
+ */
+int igb_stats_collect(struct rte_eth_dev *dev, bool basic);
+/** Collect all statistics registers, before a reset clears them. */
+void igb_stats_update(struct rte_eth_dev *dev);
+/**
+ * Return the frames that a receive queue missed for want of descriptors, as far as the device
+ * attributes them to the queue.
+ *
+ * @param dev       the port
+ * @param queue_id  the queue
+ * @return frames since the last reset of the statistics
+ */
+uint64_t igb_stats_missed(struct rte_eth_dev *dev, uint16_t queue_id);
+int igb_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats GANTRY_QSTATS_ARG);
+int igb_stats_reset(struct rte_eth_dev *dev);
+int igb_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *stats, unsigned int n);
+int igb_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names,
+		unsigned int n);
+int igb_xstats_get_by_id(struct rte_eth_dev *dev, const uint64_t *ids, uint64_t *values,
+		unsigned int n);
+int igb_xstats_get_names_by_id(struct rte_eth_dev *dev, const uint64_t *ids,
+		struct rte_eth_xstat_name *names, unsigned int n);
+
+/* igb_mp.c: requests of secondary processes to the primary process */
+enum igb_mp_op { IGB_MP_STATS, IGB_MP_XSTATS, IGB_MP_STATS_RESET, IGB_MP_LINK };
+/** Carry out a request, in the EAL IPC thread. @return the reply: 0 or a negative errno */
+typedef int igb_mp_serve(struct rte_eth_dev *dev, enum igb_mp_op op);
+/** Primary process: begin to serve requests for a port. */
+void igb_mp_open(struct rte_eth_dev *dev, igb_mp_serve *serve);
+/** Primary process: end the service, after a request in progress. */
+void igb_mp_close(struct rte_eth_dev *dev);
+/**
+ * Secondary process: have the primary process carry out an operation.
+ *
+ * @param dev  the port
+ * @param op   the operation
+ * @return its result; -EIO if the primary process does not answer within 5 s
+ */
+int igb_mp_ask(struct rte_eth_dev *dev, enum igb_mp_op op);
 
 /* igb_numa.c */
 /**
@@ -294,59 +375,5 @@ int igb_numa_check_queue(const struct rte_eth_dev *dev, const char *what, uint16
  */
 void igb_numa_check_poller(const struct rte_eth_dev *dev, const char *what, uint16_t queue_id,
 		unsigned int lcore, int socket_id, struct igb_poller *before);
-
-/* igb_stats.c */
-/**
- * Add the statistics registers, which clear when they are read, to the sums of the port. In a
- * secondary process: have the primary process do so.
- *
- * @param dev    the port
- * @param basic  true: only registers that struct rte_eth_stats needs
- * @return 0, or a negative errno in a secondary process
- */
-int igb_stats_collect(struct rte_eth_dev *dev, bool basic);
-/** Collect all statistics registers, before a reset clears them. */
-void igb_stats_update(struct rte_eth_dev *dev);
-/**
- * Return the frames that a receive queue missed for want of descriptors, as far as the device
- * attributes them to the queue.
- *
- * @param dev       the port
- * @param queue_id  the queue
- * @return frames since the last reset of the statistics
- */
-uint64_t igb_stats_missed(struct rte_eth_dev *dev, uint16_t queue_id);
-int igb_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats GANTRY_QSTATS_ARG);
-int igb_stats_reset(struct rte_eth_dev *dev);
-int igb_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *stats, unsigned int n);
-int igb_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names,
-		unsigned int n);
-int igb_xstats_get_by_id(struct rte_eth_dev *dev, const uint64_t *ids, uint64_t *values,
-		unsigned int n);
-int igb_xstats_get_names_by_id(struct rte_eth_dev *dev, const uint64_t *ids,
-		struct rte_eth_xstat_name *names, unsigned int n);
-
-/* igb_filter.c */
-/** Program all filters again, after a reset. */
-void igb_filter_start(struct rte_eth_dev *dev);
-/** Take over the RSS configuration of ethdev. @return 0 or a negative errno */
-int igb_filter_configure(struct rte_eth_dev *dev);
-int igb_promiscuous_enable(struct rte_eth_dev *dev);
-int igb_promiscuous_disable(struct rte_eth_dev *dev);
-int igb_allmulticast_enable(struct rte_eth_dev *dev);
-int igb_allmulticast_disable(struct rte_eth_dev *dev);
-int igb_mac_addr_add(struct rte_eth_dev *dev, struct rte_ether_addr *addr, uint32_t index,
-		uint32_t pool);
-void igb_mac_addr_remove(struct rte_eth_dev *dev, uint32_t index);
-int igb_mac_addr_set(struct rte_eth_dev *dev, struct rte_ether_addr *addr);
-int igb_set_mc_addr_list(struct rte_eth_dev *dev, struct rte_ether_addr *list, uint32_t nb);
-int igb_vlan_filter_set(struct rte_eth_dev *dev, uint16_t vlan, int on);
-int igb_vlan_offload_set(struct rte_eth_dev *dev, int mask);
-int igb_rss_hash_update(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf);
-int igb_rss_hash_conf_get(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf);
-int igb_reta_update(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *reta,
-		uint16_t size);
-int igb_reta_query(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *reta,
-		uint16_t size);
 
 #endif /* IGB_ETHDEV_H */

@@ -4,7 +4,7 @@
 
 /**
  * @file
- * Interrupts and link state.
+ * Interrupts.
  *
  * With MSI-X (datasheet 7.3.1.3), vector 0 serves link changes, and receive queue q has vector
  * 1 + q, which is the numbering of EAL. IVAR assigns a vector to each queue; EIMS, EIMC and EIAC
@@ -145,38 +145,6 @@ igb_shared_off(struct rte_eth_dev *dev)
 	rte_intr_nb_efd_set(ih, own);
 }
 
-int
-igb_link_update(struct rte_eth_dev *dev, int wait_to_complete)
-{
-	struct igb_adapter *ad = igb_adapter_of(dev);
-	struct igb_hw *hw = &ad->hw;
-	const uint64_t end = rte_get_timer_cycles() +
-		(wait_to_complete ? IGB_LINK_WAIT_MS * rte_get_timer_hz() / 1000 : 0);
-	struct rte_eth_link link = { .link_speed = RTE_ETH_SPEED_NUM_NONE };
-	bool up = false, fd = false;
-	uint32_t mbps = 0;
-	int ret;
-
-	for (;;) {
-		if (!hw->lost && ad->link_on)
-			igb_link_get(hw, &up, &mbps, &fd);
-		if (up || hw->lost || !ad->link_on || rte_get_timer_cycles() >= end)
-			break;
-		rte_delay_us_sleep(10000);
-	}
-	link.link_autoneg = igb_link_autoneg(dev);
-	/* Another thread may stop the port concurrently. */
-	rte_spinlock_lock(&ad->intr_lock);
-	link.link_status = up && !hw->lost && ad->link_on ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
-	if (link.link_status == RTE_ETH_LINK_UP) {
-		link.link_speed = mbps;
-		link.link_duplex = fd ? RTE_ETH_LINK_FULL_DUPLEX : RTE_ETH_LINK_HALF_DUPLEX;
-	}
-	ret = rte_eth_linkstatus_set(dev, &link);
-	rte_spinlock_unlock(&ad->intr_lock);
-	return ret;
-}
-
 static void
 igb_interrupt_handler(void *arg)
 {
@@ -211,9 +179,9 @@ igb_interrupt_handler(void *arg)
 	}
 	/* Last, because the application may close the port in its callback. */
 	if (link_changed)
-		igb_ethdev_tell(dev, RTE_ETH_EVENT_INTR_LSC);
+		igb_event_report(dev, RTE_ETH_EVENT_INTR_LSC);
 	if (icr & IGB_ICR_ERRORS)
-		igb_ethdev_tell(dev, RTE_ETH_EVENT_INTR_RESET);
+		igb_event_report(dev, RTE_ETH_EVENT_INTR_RESET);
 }
 
 int

@@ -23,7 +23,6 @@
 #include <string.h>
 #include <time.h>
 
-#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_string_fns.h>
 
@@ -37,25 +36,7 @@ struct igb_mp_request {
 };
 
 static pthread_mutex_t igb_mp_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool igb_mp_served[RTE_MAX_ETHPORTS];
-
-static int
-igb_mp_do(struct rte_eth_dev *dev, uint32_t op)
-{
-	switch (op) {
-	case IGB_MP_STATS:
-		return igb_stats_collect(dev, true);
-	case IGB_MP_XSTATS:
-		return igb_stats_collect(dev, false);
-	case IGB_MP_STATS_RESET:
-		return igb_stats_reset(dev);
-	case IGB_MP_LINK:
-		igb_link_update(dev, 0);
-		return 0;
-	default:
-		return -ENOTSUP;
-	}
-}
+static igb_mp_serve *igb_mp_served[RTE_MAX_ETHPORTS]; /* NULL: the port is not served */
 
 static int
 igb_mp_answer(const struct rte_mp_msg *msg, const void *peer)
@@ -68,8 +49,8 @@ igb_mp_answer(const struct rte_mp_msg *msg, const void *peer)
 		memcpy(&q, msg->param, sizeof(q));
 		ret = -ENODEV;
 		pthread_mutex_lock(&igb_mp_lock);
-		if (q.port_id < RTE_MAX_ETHPORTS && igb_mp_served[q.port_id])
-			ret = igb_mp_do(&rte_eth_devices[q.port_id], q.op);
+		if (q.port_id < RTE_MAX_ETHPORTS && igb_mp_served[q.port_id] != NULL)
+			ret = igb_mp_served[q.port_id](&rte_eth_devices[q.port_id], q.op);
 		pthread_mutex_unlock(&igb_mp_lock);
 	}
 	strlcpy(out.name, msg->name, sizeof(out.name));
@@ -78,7 +59,7 @@ igb_mp_answer(const struct rte_mp_msg *msg, const void *peer)
 }
 
 void
-igb_mp_open(struct rte_eth_dev *dev)
+igb_mp_open(struct rte_eth_dev *dev, igb_mp_serve *serve)
 {
 	static bool registered;
 
@@ -89,7 +70,7 @@ igb_mp_open(struct rte_eth_dev *dev)
 			rte_strerror(rte_errno));
 	registered = true;
 	pthread_mutex_lock(&igb_mp_lock);
-	igb_mp_served[dev->data->port_id] = true;
+	igb_mp_served[dev->data->port_id] = serve;
 	pthread_mutex_unlock(&igb_mp_lock);
 }
 
@@ -97,7 +78,7 @@ void
 igb_mp_close(struct rte_eth_dev *dev)
 {
 	pthread_mutex_lock(&igb_mp_lock);
-	igb_mp_served[dev->data->port_id] = false;
+	igb_mp_served[dev->data->port_id] = NULL;
 	pthread_mutex_unlock(&igb_mp_lock);
 }
 
@@ -125,22 +106,4 @@ igb_mp_ask(struct rte_eth_dev *dev, enum igb_mp_op op)
 		IGB_DRV_LOG(ERR, igb_hw_of(dev), "port %u: the primary process does not answer, "
 			"and only it can ask the device: is it gone?", dev->data->port_id);
 	return ret;
-}
-
-/* Implements link_update in a secondary process. */
-int
-igb_mp_link_update(struct rte_eth_dev *dev, int wait_to_complete)
-{
-	const uint64_t end = rte_get_timer_cycles() +
-		(wait_to_complete ? IGB_LINK_WAIT_MS * rte_get_timer_hz() / 1000 : 0);
-	int ret;
-
-	for (;;) {
-		ret = igb_mp_ask(dev, IGB_MP_LINK);
-		if (ret != 0 || dev->data->dev_link.link_status == RTE_ETH_LINK_UP ||
-				igb_hw_of(dev)->lost || !igb_adapter_of(dev)->link_on ||
-				rte_get_timer_cycles() >= end)
-			return ret;
-		rte_delay_us_sleep(10000);
-	}
 }

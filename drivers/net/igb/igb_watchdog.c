@@ -67,9 +67,9 @@ igb_stall_count(struct igb_watch *w)
 {
 	if (w->looks < IGB_STALL_LOOKS)
 		w->looks++;
-	if (w->looks < IGB_STALL_LOOKS || w->told)
+	if (w->looks < IGB_STALL_LOOKS || w->reported)
 		return false;
-	w->told = true;
+	w->reported = true;
 	return true;
 }
 
