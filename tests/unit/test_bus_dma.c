@@ -3,14 +3,15 @@
  */
 
 /*
- * Test of drivers/bus/vfio_user/vfio_user_dma.c, the DMA part of the vfio-user bus, and of lib/dma
- * above it through the ready-made operations (vfio_user_dma_ops).
+ * Test of the DMA part of the vfio-user bus (vfio_user_dma.c, vfio_user_dma_driver.c,
+ * vfio_user_map.c and vfio_user_pool.c in drivers/bus/vfio_user), and of lib/dma above it through
+ * the ready-made operations (vfio_user_dma_ops).
  *
  * The test replaces the client of lib/vfio_user: it defines the vfu_client_* functions that the bus
  * calls. These record what is mapped, and refuse a request if the test asks for it, which none of
  * our servers does.
  *
- *     rte_vfio_user_dma_map() ...  -->  vfio_user_dma.c  -->  vfu_client_dma_map()    maps[]
+ *     rte_vfio_user_dma_map() ...  -->  vfio_user_map.c  -->  vfu_client_dma_map()    maps[]
  *     EAL memory events, mempools  -->                       vfu_client_dma_unmap()
  *                                                            vfu_client_page_table()  server_sees
  */
@@ -122,7 +123,9 @@ attach(void **state)
 	nr_maps = unmaps = fail_unmap_at = 0;
 	fail_map = loses_maps = takes_tables = false;
 	tables = 0;
-	return vfio_user_dma_attach(&priv, false);
+	assert_int_equal(vfio_user_dma_attach(&priv, false), 0);
+	vfio_user_pool_attach();
+	return 0;
 }
 
 static int

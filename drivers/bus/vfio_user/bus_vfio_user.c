@@ -23,7 +23,7 @@
  * has prepared the device, and the bus does that work, in this order:
  *
  *   connect, find a driver for the ids     vfio_user_device.c, this file
- *   size and address the BARs, map the     vfio_user_device.c
+ *   size and address the BARs, map the     vfio_user_bar.c
  *     areas of them that may be mapped
  *   hand EAL memory to the device          vfio_user_dma.c
  *   memory decoding, bus mastering, MSI-X  vfio_user_device.c, vfio_user_intr.c

@@ -58,7 +58,7 @@ struct vfio_user_priv {
 	pthread_mutex_t lost_lock;     /* so that no thread writes to lost_fd after it is closed */
 	bool lost_told;
 
-	/* Protected by dma_lock in vfio_user_dma.c. */
+	/* Protected by vfio_user_dma_lock. */
 	TAILQ_ENTRY(vfio_user_priv) dma_next;
 	bool dma_attached;
 	bool dma_claimed;              /* the bus no longer maps EAL memory */
@@ -100,10 +100,49 @@ void vfio_user_mp_hide(struct vfio_user_priv *priv);
 int vfio_user_mp_list(int (*found)(const char *path));
 int vfio_user_mp_attach(struct rte_vfio_user_device *dev);
 
+/* vfio_user_config.c: registers and configuration space, by message */
+/* NULL in a secondary process. */
+struct vfu_client *vfio_user_client_of(const struct rte_vfio_user_device *dev);
+/* Set and clear bits of the command register (PCI 3.0, 6.2.2). */
+int vfio_user_command_update(struct rte_vfio_user_device *dev, uint16_t set, uint16_t clear);
+static inline uint16_t
+vfio_user_le16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] | p[1] << 8);
+}
+
+/* vfio_user_bar.c */
+int vfio_user_bars_setup(struct rte_vfio_user_device *dev);
+void vfio_user_bars_teardown(struct rte_vfio_user_device *dev);
+
+/* vfio_user_map.c: the caller of the functions for mappings holds vfio_user_dma_lock */
+#define VFIO_USER_DMA_RW (RTE_VFIO_USER_DMA_READ | RTE_VFIO_USER_DMA_WRITE)
+extern pthread_mutex_t vfio_user_dma_lock;
+/* Make one mapping. */
+int vfio_user_map_add(struct vfio_user_priv *priv, const struct vfio_user_map *what);
+/* Map the parts of the range that are not mapped yet. */
+int vfio_user_map_gaps(struct vfio_user_priv *priv, const struct vfio_user_map *what);
+/* Return a mapping that overlaps [iova, iova + len), or NULL. */
+struct vfio_user_map *vfio_user_map_find(const struct vfio_user_priv *priv, uint64_t iova,
+		uint64_t len);
+/* Report whether [iova, iova + len) is part of external memory that the device has at va. */
+bool vfio_user_map_is_external(const struct vfio_user_map *map, uint64_t va, uint64_t iova,
+		uint64_t len);
+/* Unmap at the server. If it has no such mapping, the device has lost it already. */
+int vfio_user_map_unmap(struct vfio_user_priv *priv, const struct vfio_user_map *map);
+/* Remove a mapping from all tables, and free it. */
+void vfio_user_map_forget(struct vfio_user_priv *priv, struct vfio_user_map *map);
+/* Do both. The mapping is gone from the tables even if the server returns an error. */
+int vfio_user_map_remove(struct vfio_user_priv *priv, struct vfio_user_map *map);
+int vfio_user_dma_read(void *opaque, uint64_t iova, void *buf, size_t len);
+int vfio_user_dma_write(void *opaque, uint64_t iova, const void *buf, size_t len);
+
+/* vfio_user_dma_driver.c */
+void vfio_user_dma_free(struct vfio_user_priv *priv);
+
 /* vfio_user_dma.c */
 int vfio_user_dma_attach(struct vfio_user_priv *priv, bool claimed);
 void vfio_user_dma_detach(struct vfio_user_priv *priv);
-void vfio_user_dma_free(struct vfio_user_priv *priv);
 void vfio_user_dma_give_pool(const struct rte_mempool *mp);
 /*
  * Take back memory given for mempools, if it overlaps a piece that is gone and no piece that is
@@ -111,8 +150,6 @@ void vfio_user_dma_give_pool(const struct rte_mempool *mp);
  */
 void vfio_user_dma_take_pool(const struct iovec *gone, size_t nr_gone, const struct iovec *left,
 		size_t nr_left);
-int vfio_user_dma_read(void *opaque, uint64_t iova, void *buf, size_t len);
-int vfio_user_dma_write(void *opaque, uint64_t iova, const void *buf, size_t len);
 
 /* vfio_user_pool.c */
 void vfio_user_pool_attach(void);
