@@ -177,6 +177,23 @@ redirection_table_is_written(void **state)
 		assert_int_equal(reta(i), i % 2);
 }
 
+/* A table with a queue that does not exist is refused as a whole, also at the next start. */
+static void
+refused_redirection_table_changes_nothing(void **state)
+{
+	struct rte_eth_rss_reta_entry64 table[2] = { { .mask = 0 } };
+	unsigned int i;
+
+	begin(3, 1, NULL);
+	table[0].mask = UINT64_MAX; /* queue 0 for all of them */
+	table[1].mask = 1u << 7;
+	table[1].reta[7] = 3; /* there are 3 queues */
+	assert_int_equal(igb_reta_update(&rte_eth_devices[PORT], table, 128), -EINVAL);
+	restart();
+	for (i = 0; i < 128; i++)
+		assert_int_equal(reta(i), i % 3);
+}
+
 /* Copy the values that were written to a register to `values`, in order; return their number. */
 static unsigned int
 writes_to(uint32_t at, uint32_t *values, unsigned int max)
@@ -1599,6 +1616,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		PORT_TEST(rss_types_and_key_are_written),
 		PORT_TEST(redirection_table_is_written),
+		PORT_TEST(refused_redirection_table_changes_nothing),
 		PORT_TEST(addresses_are_written_and_never_half),
 		PORT_TEST(multicast_addresses_set_their_bits),
 		PORT_TEST(promiscuous_and_allmulticast_do_not_undo_each_other),

@@ -281,29 +281,48 @@ igb_rss_hash_conf_get(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf)
 	return 0;
 }
 
+static int
+igb_reta_check_size(const struct igb_hw *hw, uint16_t size)
+{
+	if (size == IGB_NUM_RETA)
+		return 0;
+	IGB_DRV_LOG(ERR, hw, "redirection table of %u entries: the 82576's has %u", size,
+		IGB_NUM_RETA);
+	return -EINVAL;
+}
+
+/* Returns entry i of a table, or NULL if its mask excludes the entry. */
+static uint16_t *
+igb_reta_entry(struct rte_eth_rss_reta_entry64 *reta, uint16_t i)
+{
+	struct rte_eth_rss_reta_entry64 *group = &reta[i / RTE_ETH_RETA_GROUP_SIZE];
+	const uint16_t k = i % RTE_ETH_RETA_GROUP_SIZE;
+
+	return group->mask >> k & 1 ? &group->reta[k] : NULL;
+}
+
 int
 igb_reta_update(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *reta, uint16_t size)
 {
 	struct igb_adapter *ad = igb_adapter_of(dev);
+	const uint16_t *queue;
 	uint16_t i;
 
-	if (size != IGB_NUM_RETA) {
-		IGB_DRV_LOG(ERR, &ad->hw, "redirection table of %u entries: the 82576's has %u",
-			size, IGB_NUM_RETA);
+	if (igb_reta_check_size(&ad->hw, size) != 0)
 		return -EINVAL;
-	}
+	/* Check all entries first: the next start would program a table that is half changed. */
 	for (i = 0; i < size; i++) {
-		const uint16_t queue = reta[i / RTE_ETH_RETA_GROUP_SIZE].reta[
-			i % RTE_ETH_RETA_GROUP_SIZE];
-
-		if (!(reta[i / RTE_ETH_RETA_GROUP_SIZE].mask >> i % RTE_ETH_RETA_GROUP_SIZE & 1))
-			continue;
-		if (queue >= dev->data->nb_rx_queues) {
+		queue = igb_reta_entry(reta, i);
+		if (queue != NULL && *queue >= dev->data->nb_rx_queues) {
 			IGB_DRV_LOG(ERR, &ad->hw, "redirection table entry %u: queue %u of %u", i,
-				queue, dev->data->nb_rx_queues);
+				*queue, dev->data->nb_rx_queues);
 			return -EINVAL;
 		}
-		ad->reta[i] = queue;
+	}
+	for (i = 0; i < size; i++) {
+		queue = igb_reta_entry(reta, i);
+		if (queue != NULL)
+			ad->reta[i] = *queue;
 	}
 	igb_rss_write_reta(ad);
 	return igb_hw_alive(&ad->hw) ? 0 : -ENODEV;
@@ -313,14 +332,16 @@ int
 igb_reta_query(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *reta, uint16_t size)
 {
 	const struct igb_adapter *ad = igb_adapter_of(dev);
+	uint16_t *queue;
 	uint16_t i;
 
-	if (size != IGB_NUM_RETA)
+	if (igb_reta_check_size(&ad->hw, size) != 0)
 		return -EINVAL;
-	for (i = 0; i < size; i++)
-		if (reta[i / RTE_ETH_RETA_GROUP_SIZE].mask >> i % RTE_ETH_RETA_GROUP_SIZE & 1)
-			reta[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
-				ad->reta[i];
+	for (i = 0; i < size; i++) {
+		queue = igb_reta_entry(reta, i);
+		if (queue != NULL)
+			*queue = ad->reta[i];
+	}
 	return 0;
 }
 
