@@ -153,7 +153,7 @@ all_maps(void)
  * claim may succeed.
  */
 static void
-test_claim_fails(void **state)
+failed_claim_changes_nothing_and_can_be_retried(void **state)
 {
 	const unsigned int nr = nr_maps;
 	const uint64_t before = all_maps();
@@ -181,7 +181,7 @@ test_claim_fails(void **state)
  * mappings as lost, and a later claim succeeds.
  */
 static void
-test_claim_fails_for_good(void **state)
+claim_succeeds_after_server_lost_mappings(void **state)
 {
 	unmaps = 0;
 	fail_unmap_at = 3;
@@ -215,7 +215,7 @@ mapping_that_the_server_has_lost_is_unmapped(void **state)
  * After a failed claim, the bus still maps new memory for the device, as it would have without it.
  */
 static void
-test_memory_comes(void **state)
+memory_added_after_failed_claim_is_mapped(void **state)
 {
 	unsigned int n;
 	void *more;
@@ -532,7 +532,7 @@ application_may_map_a_part_of_a_heap(void **state)
 
 /* The ready-made operations pass on direction, file descriptor and errors. */
 static void
-test_ops(void **state)
+ready_made_ops_pass_direction_fd_and_errors(void **state)
 {
 	static const struct {
 		enum gantry_dma_dir dir;
@@ -568,7 +568,7 @@ test_ops(void **state)
  * The bus creates one page table, which the server may only read, even if the server accepts two.
  */
 static void
-test_page_table(void **state)
+one_page_table_that_server_can_only_read(void **state)
 {
 	uint64_t *entries, *other = NULL;
 
@@ -587,7 +587,7 @@ test_page_table(void **state)
 
 /* gantry_dma_vfio_map() also rejects a direction that gives the kernel's vfio no permission. */
 static void
-test_vfio_direction(void **state)
+vfio_map_without_direction_is_refused(void **state)
 {
 	uint8_t *p = aligned_alloc(PAGE, PAGE);
 
@@ -602,7 +602,7 @@ test_vfio_direction(void **state)
  * writing, and looks up the memory's file there. If that took the lock, this test would hang.
  */
 static void
-test_window(void **state)
+window_maps_memory_added_under_eal_lock(void **state)
 {
 	const struct gantry_dma_params p = { .name = "dev", .socket_id = SOCKET_ID_ANY,
 		.ops = &vfio_user_dma_ops, .opaque = &dev, .has_iommu = true,
@@ -640,10 +640,10 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		ATTACHED(test_claim_fails),
-		ATTACHED(test_claim_fails_for_good),
+		ATTACHED(failed_claim_changes_nothing_and_can_be_retried),
+		ATTACHED(claim_succeeds_after_server_lost_mappings),
 		ATTACHED(mapping_that_the_server_has_lost_is_unmapped),
-		ATTACHED(test_memory_comes),
+		ATTACHED(memory_added_after_failed_claim_is_mapped),
 		ATTACHED(heap_of_the_application_reaches_the_device_by_event_or_mempool),
 		ATTACHED(heap_without_a_mempool_reaches_the_device_by_other_pool_or_start),
 		ATTACHED(memory_of_a_mempool_that_eal_does_not_know_reaches_the_device),
@@ -651,10 +651,10 @@ main(int argc, char **argv)
 		ATTACHED(mapping_that_the_server_refuses_leaves_nothing),
 		ATTACHED(mappings_have_exact_ends),
 		ATTACHED(application_may_map_a_part_of_a_heap),
-		ATTACHED(test_ops),
-		ATTACHED(test_page_table),
-		cmocka_unit_test(test_vfio_direction),
-		ATTACHED(test_window),
+		ATTACHED(ready_made_ops_pass_direction_fd_and_errors),
+		ATTACHED(one_page_table_that_server_can_only_read),
+		cmocka_unit_test(vfio_map_without_direction_is_refused),
+		ATTACHED(window_maps_memory_added_under_eal_lock),
 	};
 	rte_iova_t iovas[PAGES] = { 0x7000000000, 0x7000005000, 0x7000002000 };
 	const size_t len = PAGES * PAGE;

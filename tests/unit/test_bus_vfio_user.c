@@ -369,7 +369,7 @@ device_maps(struct server *s, uint64_t *bytes)
 
 /* The bus has set up the device that is named on EAL's command line. */
 static void
-test_boot(void **state)
+device_on_command_line_is_set_up(void **state)
 {
 	struct rte_vfio_user_device *dev = probed;
 	struct rte_vfio_user_bar *bar;
@@ -438,7 +438,7 @@ page_seen(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *
 
 /* The device reaches all of EAL memory at its bus addresses, and nothing else. */
 static void
-test_dma_all(void **state)
+device_reaches_all_eal_memory_and_no_more(void **state)
 {
 	uint64_t want = 0, have, maps;
 
@@ -480,7 +480,7 @@ fill(uint8_t *p, size_t len, uint8_t seed)
  * the kernel reports as the page frame that gantry_virt_to_phys() named (needs root).
  */
 static void
-test_follow(void **state)
+virtual_physical_and_bus_address_lead_to_same_bytes(void **state)
 {
 	struct gantry_dma_params params = { .name = "follow", .socket_id = SOCKET_ID_ANY };
 	struct gantry_dma_dev *dma = gantry_dma_dev_create(&params);
@@ -556,7 +556,7 @@ test_follow(void **state)
 
 /* Memory that EAL adds and removes while the device is attached. */
 static void
-test_dma_events(void **state)
+memory_events_map_and_unmap(void **state)
 {
 	const size_t len = 128 << 20;
 	uint64_t before, maps = device_maps(&main_server, &before), bytes;
@@ -587,7 +587,7 @@ test_dma_events(void **state)
 
 /* Memory of the application has no file, so the device requests it by message. */
 static void
-test_dma_external(void **state)
+application_memory_is_read_by_message(void **state)
 {
 	const size_t len = 16 * PAGE;
 	const uint64_t bus = ELSEWHERE;
@@ -634,7 +634,7 @@ test_dma_external(void **state)
 
 /* Each permission alone, in EAL memory and in memory without a file. */
 static void
-test_dma_prot(void **state)
+each_permission_is_enforced_alone(void **state)
 {
 	uint8_t *own = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint8_t *mems[2] = { own, rte_malloc(NULL, PAGE, PAGE) };
@@ -666,7 +666,7 @@ test_dma_prot(void **state)
 
 /* Memory in a file of the driver. */
 static void
-test_dma_map_fd(void **state)
+pages_of_a_file_are_mapped(void **state)
 {
 	const uint64_t bus = ELSEWHERE;
 	uint64_t maps = device_maps(&main_server, NULL);
@@ -720,7 +720,7 @@ page_hidden(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void
 
 /* After a claim, none of the bus' own mappings remains, and the bus adds none. */
 static void
-test_claim(void **state)
+claim_removes_all_bus_mappings(void **state)
 {
 	struct rte_vfio_user_device *first = probed, *dev;
 	const uint64_t bus = ELSEWHERE;
@@ -767,7 +767,7 @@ test_claim(void **state)
 
 /* 65,536 pages, each mapped by one message, no two of them adjacent. */
 static void
-test_dma_many(void **state)
+many_separate_pages_can_be_mapped(void **state)
 {
 	enum { N = 65536 };
 	const size_t len = (size_t)N * PAGE;
@@ -809,7 +809,7 @@ on_vector0(void *arg)
 }
 
 static void
-test_interrupts(void **state)
+each_vector_is_delivered_once(void **state)
 {
 	struct rte_vfio_user_device *dev = probed;
 	struct rte_intr_handle *h = dev->intr_handle;
@@ -849,7 +849,7 @@ test_interrupts(void **state)
  * at the bus addresses of valid entries, and nowhere else.
  */
 static void
-test_page_table(void **state)
+page_table_entry_alone_gives_access(void **state)
 {
 	enum { N = 512 };
 	const uint64_t base = 0x40000000;
@@ -922,7 +922,7 @@ test_page_table(void **state)
 }
 
 static void
-test_hotplug(void **state)
+plug_and_unplug_release_everything(void **state)
 {
 	struct server second;
 	char path[64];
@@ -977,7 +977,7 @@ test_hotplug(void **state)
  * none.
  */
 static void
-test_slow(void **state)
+probe_and_close_have_time_limits(void **state)
 {
 	struct rte_vfio_user_device *first = probed;
 	struct server second;
@@ -1014,7 +1014,7 @@ test_slow(void **state)
 
 /* The bus does not map memory that the server could shrink; registers then work by message. */
 static void
-test_unsealed(void **state)
+shrinkable_bar_is_not_mapped(void **state)
 {
 	struct rte_vfio_user_device *first = probed;
 	struct server second;
@@ -1042,7 +1042,7 @@ on_event(const char *name, enum rte_dev_event_type type, void *arg)
 }
 
 static void
-test_lost(void **state)
+lost_server_is_reported_once_and_can_return(void **state)
 {
 	struct rte_vfio_user_device *first = probed;
 	struct server second;
@@ -1100,7 +1100,7 @@ talk_nonsense(void *arg)
 }
 
 static void
-test_bad_sockets(void **state)
+bad_sockets_are_refused_without_probe(void **state)
 {
 	const int before = probes;
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -1235,14 +1235,14 @@ promised(bool page_table, unsigned int times)
 }
 
 static void
-test_promise(void **state)
+unmap_by_page_table_keeps_promise(void **state)
 {
 	promised(true, 2000);
 }
 
 /* Each mapping is a DMA_MAP message, and its end a DMA_UNMAP message with its reply. */
 static void
-test_promise_by_message(void **state)
+unmap_by_message_keeps_promise(void **state)
 {
 	promised(false, 500);
 }
@@ -1251,24 +1251,24 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_boot),
-		cmocka_unit_test(test_dma_all),
-		cmocka_unit_test(test_follow),
-		cmocka_unit_test(test_dma_events),
-		cmocka_unit_test(test_dma_external),
-		cmocka_unit_test(test_dma_prot),
-		cmocka_unit_test(test_dma_map_fd),
-		cmocka_unit_test(test_dma_many),
-		cmocka_unit_test(test_interrupts),
-		cmocka_unit_test(test_hotplug),
-		cmocka_unit_test(test_slow),
-		cmocka_unit_test(test_unsealed),
-		cmocka_unit_test(test_claim),
-		cmocka_unit_test(test_page_table),
-		cmocka_unit_test(test_promise),
-		cmocka_unit_test(test_promise_by_message),
-		cmocka_unit_test(test_lost),
-		cmocka_unit_test(test_bad_sockets),
+		cmocka_unit_test(device_on_command_line_is_set_up),
+		cmocka_unit_test(device_reaches_all_eal_memory_and_no_more),
+		cmocka_unit_test(virtual_physical_and_bus_address_lead_to_same_bytes),
+		cmocka_unit_test(memory_events_map_and_unmap),
+		cmocka_unit_test(application_memory_is_read_by_message),
+		cmocka_unit_test(each_permission_is_enforced_alone),
+		cmocka_unit_test(pages_of_a_file_are_mapped),
+		cmocka_unit_test(many_separate_pages_can_be_mapped),
+		cmocka_unit_test(each_vector_is_delivered_once),
+		cmocka_unit_test(plug_and_unplug_release_everything),
+		cmocka_unit_test(probe_and_close_have_time_limits),
+		cmocka_unit_test(shrinkable_bar_is_not_mapped),
+		cmocka_unit_test(claim_removes_all_bus_mappings),
+		cmocka_unit_test(page_table_entry_alone_gives_access),
+		cmocka_unit_test(unmap_by_page_table_keeps_promise),
+		cmocka_unit_test(unmap_by_message_keeps_promise),
+		cmocka_unit_test(lost_server_is_reported_once_and_can_return),
+		cmocka_unit_test(bad_sockets_are_refused_without_probe),
 	};
 	/* A second argument puts all hugepages into one file, and so into one mapping. */
 	char *single = argc > 2 ? argv[2] : NULL;

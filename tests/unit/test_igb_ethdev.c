@@ -340,7 +340,7 @@ vlans_are_filtered_and_stripped_as_configured(void **state)
 }
 
 static void
-configurations_that_the_device_has_not_are_refused(void **state)
+unsupported_configurations_are_refused(void **state)
 {
 	static const struct {
 		struct rte_eth_conf conf;
@@ -366,7 +366,7 @@ configurations_that_the_device_has_not_are_refused(void **state)
 }
 
 static void
-device_information_is_the_controllers(void **state)
+device_info_matches_82576(void **state)
 {
 	struct rte_eth_dev_info info;
 	char version[16];
@@ -755,7 +755,7 @@ vendor_capability_is_believed_only_as_far_as_it_goes(void **state)
 }
 
 static void
-speeds_beyond_a_gigabit_are_the_capabilitys(void **state)
+speed_beyond_1g_comes_from_capability(void **state)
 {
 	static const struct {
 		uint32_t cap, status;
@@ -1164,7 +1164,7 @@ tx_limits_are_exact(void **state)
 }
 
 static void
-tx_prepare_refuses_what_is_no_chain(void **state)
+tx_prepare_refuses_inconsistent_chains(void **state)
 {
 	struct rte_mbuf *m[3], *next;
 	unsigned int i;
@@ -1457,7 +1457,7 @@ was_raised(uint16_t queue)
 }
 
 static void
-interrupts_with_a_vector_for_each_queue(void **state)
+each_queue_has_its_own_vector(void **state)
 {
 	const struct rte_eth_conf conf = { .rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
 		.intr_conf = { .lsc = 1, .rxq = 1 } };
@@ -1587,7 +1587,7 @@ single_interrupt_is_armed_by_its_causes(void **state)
  * driver releases the device.
  */
 static void
-reset_masks_interrupts_and_release_tells_firmware(void **state)
+reset_masks_interrupts_and_release_clears_drv_load(void **state)
 {
 	struct igb_hw *hw = igb_hw_of(&rte_eth_devices[PORT]);
 	uint32_t v[4];
@@ -1621,8 +1621,8 @@ main(int argc, char **argv)
 		PORT_TEST(multicast_addresses_set_their_bits),
 		PORT_TEST(promiscuous_and_allmulticast_do_not_undo_each_other),
 		PORT_TEST(vlans_are_filtered_and_stripped_as_configured),
-		PORT_TEST(configurations_that_the_device_has_not_are_refused),
-		PORT_TEST(device_information_is_the_controllers),
+		PORT_TEST(unsupported_configurations_are_refused),
+		PORT_TEST(device_info_matches_82576),
 		PORT_TEST(memory_of_a_node_that_has_none_comes_from_another),
 		PORT_TEST(nvm_is_read_within_its_bounds),
 		PORT_TEST(statistics_registers_are_added_up),
@@ -1632,7 +1632,7 @@ main(int argc, char **argv)
 		PORT_TEST(link_that_is_as_asked_for_is_left_alone),
 		PORT_TEST(link_state_is_what_the_device_says),
 		PORT_TEST(vendor_capability_is_believed_only_as_far_as_it_goes),
-		PORT_TEST(speeds_beyond_a_gigabit_are_the_capabilitys),
+		PORT_TEST(speed_beyond_1g_comes_from_capability),
 		PORT_TEST(receiver_is_set_up_as_configured),
 		PORT_TEST(rings_are_described_to_the_device),
 		PORT_TEST(queue_thresholds_have_their_limits),
@@ -1640,12 +1640,12 @@ main(int argc, char **argv)
 		PORT_TEST(tx_contexts_are_used_again),
 		PORT_TEST(tx_groups_end_with_a_report),
 		PORT_TEST(tx_limits_are_exact),
-		PORT_TEST(tx_prepare_refuses_what_is_no_chain),
+		PORT_TEST(tx_prepare_refuses_inconsistent_chains),
 		PORT_TEST(tx_prepare_puts_the_pseudo_headers_sum),
 		PORT_TEST(rx_fields_are_the_descriptors),
 		PORT_TEST(rx_ring_is_filled_up_in_batches),
 		PORT_TEST(devargs_are_parsed_and_refused),
-		cmocka_unit_test_setup_teardown(interrupts_with_a_vector_for_each_queue, intr_new,
+		cmocka_unit_test_setup_teardown(each_queue_has_its_own_vector, intr_new,
 			intr_gone),
 		cmocka_unit_test_setup_teardown(queues_beyond_the_vectors_share_one, few_new,
 			intr_gone),
@@ -1653,7 +1653,7 @@ main(int argc, char **argv)
 			intr_gone),
 		cmocka_unit_test_setup_teardown(single_interrupt_is_armed_by_its_causes, single_new,
 			intr_gone),
-		PORT_TEST(reset_masks_interrupts_and_release_tells_firmware),
+		PORT_TEST(reset_masks_interrupts_and_release_clears_drv_load),
 	};
 	static char args[32];
 

@@ -21,7 +21,7 @@
 #define GOOD (IGB_RXD_STAT_DD | IGB_RXD_STAT_EOP)
 
 static void
-rx_good(void **state)
+rx_good_frames_are_delivered(void **state)
 {
 	unsigned int turn, i;
 
@@ -35,7 +35,7 @@ rx_good(void **state)
 }
 
 static void
-rx_lengths(void **state)
+rx_bad_lengths_are_counted_as_errors(void **state)
 {
 	static const uint16_t bad[] = { 0, 2049, 4096, 9728, 0x8000, 0xFFFF };
 	unsigned int i;
@@ -55,7 +55,7 @@ rx_lengths(void **state)
 
 /* A frame without an end does not grow beyond the maximum length of a frame. */
 static void
-rx_no_end(void **state)
+rx_frame_without_end_is_bounded(void **state)
 {
 	unsigned int turn, i;
 
@@ -81,7 +81,7 @@ rx_no_end(void **state)
 
 /* An application that has not enabled scattered frames receives none. */
 static void
-rx_unasked_scatter(void **state)
+rx_scatter_needs_offload(void **state)
 {
 	start(0);
 	write_back(0, IGB_RXD_STAT_DD, 60);
@@ -134,7 +134,7 @@ queues_of(struct rte_mempool *mp, uint16_t nb_desc)
  * scatter.
  */
 static void
-rx_small_buffers(void **state)
+rx_frames_beyond_buffer_are_chained(void **state)
 {
 	/*
 	 * Bytes after the headroom; the number of them that the device uses; RCTL.BSIZE; whether
@@ -212,7 +212,7 @@ rx_limit_is_that_of_standard_frames(void **state)
 
 /* All queues with buffers below 1 KB share one RCTL.BSIZE: the smallest of their buffer sizes. */
 static void
-rx_mixed_pools(void **state)
+rx_bsize_is_smallest_of_queues(void **state)
 {
 	static const uint16_t room[] = { 256, 600, 1920, 4096 }, used[] = { 256, 256, 1024, 4096 };
 	static const struct rte_eth_conf conf = { .rxmode.mq_mode = RTE_ETH_MQ_RX_RSS };
@@ -249,7 +249,7 @@ rx_mixed_pools(void **state)
  * receives it.
  */
 static void
-rx_short_ring(void **state)
+rx_ring_too_short_for_frame_is_refused(void **state)
 {
 	struct rte_mempool *mp = rte_pktmbuf_pool_create("small", MBUFS, 0, 0,
 		256 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
@@ -324,7 +324,7 @@ rx_nombuf_counts_shortages(void **state)
 
 /* IPv6 has no header checksum that could be wrong; a frame that is not IP is not marked as good. */
 static void
-rx_ip_checksum_flags(void **state)
+rx_checksum_flags_match_descriptor(void **state)
 {
 	static const struct {
 		uint16_t ptype;
@@ -366,7 +366,7 @@ rx_ip_checksum_flags(void **state)
 }
 
 static void
-rx_out_of_order(void **state)
+rx_waits_for_next_descriptor(void **state)
 {
 	unsigned int i;
 
@@ -385,7 +385,7 @@ rx_out_of_order(void **state)
 }
 
 static void
-rx_noise(void **state)
+rx_random_write_backs_give_well_formed_mbufs(void **state)
 {
 	unsigned int turn, i;
 
@@ -438,7 +438,7 @@ transmit(unsigned int nb, unsigned int segs)
 
 /* Done is reported early, twice, for descriptors that were never sent, and in any order. */
 static void
-tx_noise(void **state)
+tx_random_done_bits_lose_no_mbuf(void **state)
 {
 	unsigned int turn, i;
 
@@ -795,7 +795,7 @@ tx_chain_that_cannot_be_mapped_is_undone(void **state)
 
 /* Descriptors are never done: the ring fills, and the driver takes no more packets. */
 static void
-tx_never_done(void **state)
+tx_full_ring_takes_no_more(void **state)
 {
 	start(0);
 	assert_int_equal(transmit(1000, 1), NB_DESC - 1);
@@ -805,7 +805,7 @@ tx_never_done(void **state)
 
 /* If the device does not release a queue, the driver resets the device and frees the queue. */
 static void
-stuck_queues(void **state)
+stuck_queue_is_freed_by_reset(void **state)
 {
 	start(0);
 	transmit(50, 1);
@@ -894,7 +894,7 @@ stuck_queues_keep_their_memory_when_they_are_released(void **state)
 
 /* A device that no longer answers may still write: the driver keeps the memory. */
 static void
-silent(void **state)
+unresponsive_device_keeps_its_memory(void **state)
 {
 	start(0);
 	transmit(50, 1);
@@ -908,7 +908,7 @@ silent(void **state)
 }
 
 static void
-dead(void **state)
+removed_device_releases_all_mbufs(void **state)
 {
 	start(0);
 	transmit(50, 1);
@@ -919,7 +919,7 @@ dead(void **state)
 }
 
 static void
-counters_of_ones(void **state)
+counters_of_all_ones_are_survived(void **state)
 {
 	struct rte_eth_xstat x[128];
 	struct rte_eth_stats s;
@@ -933,7 +933,7 @@ counters_of_ones(void **state)
 
 /* The defaults fit each size of ring. */
 static void
-ring_sizes(void **state)
+defaults_fit_each_ring_size(void **state)
 {
 	static const uint16_t sizes[] = { IGB_MIN_DESC, 40, 1024 };
 	static const struct rte_eth_conf conf;
@@ -955,7 +955,7 @@ ring_sizes(void **state)
 }
 
 static void
-registers(void **state)
+register_dump_needs_full_length(void **state)
 {
 	struct rte_dev_reg_info info = { 0 };
 	uint32_t *values;
@@ -1002,7 +1002,7 @@ tx_done(void)
 
 /* The device has fetched all descriptors, or none: in either case it reports none as done. */
 static void
-watchdog_tx(void **state)
+watchdog_reports_tx_stall_once(void **state)
 {
 	unsigned int turn;
 
@@ -1035,7 +1035,7 @@ watchdog_tx(void **state)
 
 /* A stall is found although the application continues to send, until the ring is full. */
 static void
-watchdog_tx_filling(void **state)
+watchdog_finds_stall_while_ring_fills(void **state)
 {
 	unsigned int i, found = 0;
 
@@ -1048,7 +1048,7 @@ watchdog_tx_filling(void **state)
 }
 
 static void
-watchdog_tx_no_stall(void **state)
+watchdog_ignores_slow_paused_and_stopped_tx(void **state)
 {
 	unsigned int i;
 
@@ -1083,7 +1083,7 @@ watchdog_tx_no_stall(void **state)
 
 /* Exactly one lap of the ring between two looks, each just before a report: busy, not stalled. */
 static void
-watchdog_tx_laps(void **state)
+watchdog_ignores_full_laps(void **state)
 {
 	unsigned int i, sent;
 
@@ -1101,7 +1101,7 @@ watchdog_tx_laps(void **state)
 }
 
 static void
-watchdog_rx(void **state)
+watchdog_reports_rx_without_write_back(void **state)
 {
 	unsigned int i;
 
@@ -1140,7 +1140,7 @@ watchdog_rx(void **state)
  * The device does not reach its descriptors: it misses frames although there are many descriptors.
  */
 static void
-watchdog_rx_starved(void **state)
+watchdog_reports_misses_despite_descriptors(void **state)
 {
 	unsigned int i, found = 0;
 
@@ -1165,7 +1165,7 @@ watchdog_rx_starved(void **state)
 
 /* The driver trusts none of the values that the device reports. */
 static void
-watchdog_noise(void **state)
+watchdog_survives_random_registers(void **state)
 {
 	unsigned int i;
 
@@ -1194,7 +1194,7 @@ on_removal(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
 }
 
 static void
-removed(void **state)
+removal_is_reported_once_and_device_left_alone(void **state)
 {
 	uint32_t value;
 
@@ -1225,7 +1225,7 @@ removed(void **state)
 }
 
 static void
-register_access(void **state)
+register_access_is_bounded(void **state)
 {
 	uint32_t value;
 
@@ -1242,7 +1242,7 @@ register_access(void **state)
  * The port receives on its own address from the start of reception until it gets another address.
  */
 static void
-address(void **state)
+own_address_stays_valid_until_changed(void **state)
 {
 	struct rte_ether_addr own, other = { { 2, 1, 2, 3, 4, 5 } };
 
@@ -1259,7 +1259,7 @@ address(void **state)
 
 /* A device far from its memory, and far from the core that polls it. */
 static void
-numa(void **state)
+far_queue_is_logged_once(void **state)
 {
 	static const int nodes[] = { SOCKET_ID_ANY, 0, 1 };
 	unsigned int turn, i;
@@ -1291,7 +1291,7 @@ numa(void **state)
 
 /* A failed probe leaves nothing behind. */
 static void
-bad_devices(void **state)
+failed_probe_leaves_nothing(void **state)
 {
 	unsigned int i;
 
@@ -1339,7 +1339,7 @@ bad_devices(void **state)
  * nothing.
  */
 static void
-unmappable(void **state)
+unmappable_buffers_are_logged_once_and_not_lost(void **state)
 {
 	struct rte_eth_stats stats;
 	unsigned int turn, i;
@@ -1375,11 +1375,18 @@ main(int argc, char **argv)
 {
 #define PORT_TEST(name) cmocka_unit_test_setup_teardown(name, port_new, port_gone)
 	const struct CMUnitTest tests[] = {
-		PORT_TEST(rx_good), PORT_TEST(rx_lengths), PORT_TEST(rx_no_end),
-		PORT_TEST(rx_unasked_scatter), PORT_TEST(rx_small_buffers),
-		PORT_TEST(rx_limit_is_that_of_standard_frames), PORT_TEST(rx_mixed_pools),
-		PORT_TEST(rx_short_ring), PORT_TEST(rx_nombuf_counts_shortages),
-		PORT_TEST(rx_ip_checksum_flags), PORT_TEST(rx_out_of_order), PORT_TEST(rx_noise),
+		PORT_TEST(rx_good_frames_are_delivered),
+		PORT_TEST(rx_bad_lengths_are_counted_as_errors),
+		PORT_TEST(rx_frame_without_end_is_bounded),
+		PORT_TEST(rx_scatter_needs_offload),
+		PORT_TEST(rx_frames_beyond_buffer_are_chained),
+		PORT_TEST(rx_limit_is_that_of_standard_frames),
+		PORT_TEST(rx_bsize_is_smallest_of_queues),
+		PORT_TEST(rx_ring_too_short_for_frame_is_refused),
+		PORT_TEST(rx_nombuf_counts_shortages),
+		PORT_TEST(rx_checksum_flags_match_descriptor),
+		PORT_TEST(rx_waits_for_next_descriptor),
+		PORT_TEST(rx_random_write_backs_give_well_formed_mbufs),
 		PORT_TEST(tx_cleanup_frees_no_more_than_asked_for),
 		PORT_TEST(rx_queue_count_and_status_are_right_across_the_wrap),
 		PORT_TEST(tx_descriptor_status_is_right_across_the_wrap),
@@ -1388,15 +1395,27 @@ main(int argc, char **argv)
 		PORT_TEST(tx_failing_chain_leaves_no_mapping),
 		PORT_TEST(tx_chain_that_cannot_be_mapped_is_undone),
 		PORT_TEST(counters_never_go_back),
-		PORT_TEST(tx_noise), PORT_TEST(tx_never_done), PORT_TEST(stuck_queues),
-		PORT_TEST(silent), PORT_TEST(dead), PORT_TEST(counters_of_ones),
-		PORT_TEST(registers), PORT_TEST(ring_sizes),
-		PORT_TEST(unmappable), PORT_TEST(watchdog_tx), PORT_TEST(watchdog_tx_filling),
-		PORT_TEST(watchdog_tx_no_stall), PORT_TEST(watchdog_tx_laps),
-		PORT_TEST(watchdog_rx), PORT_TEST(watchdog_rx_starved),
-		PORT_TEST(watchdog_noise), PORT_TEST(removed), PORT_TEST(register_access),
-		PORT_TEST(address), PORT_TEST(numa),
-		cmocka_unit_test(bad_devices),
+		PORT_TEST(tx_random_done_bits_lose_no_mbuf),
+		PORT_TEST(tx_full_ring_takes_no_more),
+		PORT_TEST(stuck_queue_is_freed_by_reset),
+		PORT_TEST(unresponsive_device_keeps_its_memory),
+		PORT_TEST(removed_device_releases_all_mbufs),
+		PORT_TEST(counters_of_all_ones_are_survived),
+		PORT_TEST(register_dump_needs_full_length),
+		PORT_TEST(defaults_fit_each_ring_size),
+		PORT_TEST(unmappable_buffers_are_logged_once_and_not_lost),
+		PORT_TEST(watchdog_reports_tx_stall_once),
+		PORT_TEST(watchdog_finds_stall_while_ring_fills),
+		PORT_TEST(watchdog_ignores_slow_paused_and_stopped_tx),
+		PORT_TEST(watchdog_ignores_full_laps),
+		PORT_TEST(watchdog_reports_rx_without_write_back),
+		PORT_TEST(watchdog_reports_misses_despite_descriptors),
+		PORT_TEST(watchdog_survives_random_registers),
+		PORT_TEST(removal_is_reported_once_and_device_left_alone),
+		PORT_TEST(register_access_is_bounded),
+		PORT_TEST(own_address_stays_valid_until_changed),
+		PORT_TEST(far_queue_is_logged_once),
+		cmocka_unit_test(failed_probe_leaves_nothing),
 		/* The last one, because the memory that it leaves to the device remains mapped. */
 		cmocka_unit_test_setup_teardown(
 			stuck_queues_keep_their_memory_when_they_are_released,
