@@ -6,7 +6,7 @@
  * The driver of drivers/net/igb, on a hostile device.
  *
  * This file is the device: a page of registers behind a bus of its own, as in
- * tests/unit/test_igb_rxtx.c. The driver's clock is virtual, its waits take no time, and its
+ * tests/unit/igb_fake.h. The driver's clock is virtual, its waits take no time, and its
  * watchdog runs when the program says so.
  *
  * The input is one byte of options (DMA mode, offloads, size of the rings), then steps: a byte

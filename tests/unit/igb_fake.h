@@ -42,6 +42,7 @@
 #define MBUFS   2047
 #define NB_DESC 256
 #define PORT    (fake.port)
+#define GOOD    (IGB_RXD_STAT_DD | IGB_RXD_STAT_EOP)
 
 static struct {
 	uint32_t regs[IGB_BAR0_SIZE / 4];
@@ -541,5 +542,126 @@ log_end(const char *what)
 	free(log_text);
 	return n;
 }
+
+/** Configure one queue in each direction; the receive queue uses mp. */
+static inline void
+queues_of(struct rte_mempool *mp, uint16_t nb_desc)
+{
+	static const struct rte_eth_conf conf;
+
+	assert_int_equal(rte_eth_dev_configure(PORT, 1, 1, &conf), 0);
+	assert_int_equal(rte_eth_rx_queue_setup(PORT, 0, nb_desc, SOCKET_ID_ANY, NULL, mp), 0);
+	assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, NB_DESC, SOCKET_ID_ANY, NULL), 0);
+}
+
+/** Send nb packets of segs segments; return the number that the driver accepts. */
+static inline unsigned int
+transmit(unsigned int nb, unsigned int segs)
+{
+	unsigned int i, s, sent = 0;
+
+	for (i = 0; i < nb; i++) {
+		struct rte_mbuf *m = NULL;
+
+		for (s = 0; s < segs; s++) {
+			struct rte_mbuf *next = rte_pktmbuf_alloc(pool);
+
+			assert_non_null(next);
+			assert_non_null(rte_pktmbuf_append(next, 60));
+			if (m == NULL)
+				m = next;
+			else
+				assert_int_equal(rte_pktmbuf_chain(m, next), 0);
+		}
+		if (rte_eth_tx_burst(PORT, 0, &m, 1) == 1)
+			sent++;
+		else
+			rte_pktmbuf_free(m);
+	}
+	return sent;
+}
+
+/** Give an mbuf a buffer in process memory, for which EAL has no bus address. */
+static inline void
+no_iova(struct rte_mempool *mp, void *arg, void *obj, unsigned int i)
+{
+	static uint8_t buf[RTE_MBUF_DEFAULT_BUF_SIZE];
+	struct rte_mbuf *m = obj;
+
+	m->buf_addr = buf;
+	rte_mbuf_iova_set(m, RTE_BAD_IOVA);
+}
+
+static const struct rte_ether_addr other = { { 2, 1, 2, 3, 4, 5 } };
+
+/** Configure nb_rx and nb_tx queues; without conf, RSS over the receive queues and nothing else. */
+static inline void
+configure(uint16_t nb_rx, uint16_t nb_tx, const struct rte_eth_conf *conf)
+{
+	static const struct rte_eth_conf rss = { .rxmode.mq_mode = RTE_ETH_MQ_RX_RSS };
+	uint16_t i;
+
+	assert_int_equal(rte_eth_dev_configure(PORT, nb_rx, nb_tx, conf != NULL ? conf : &rss), 0);
+	for (i = 0; i < nb_rx; i++)
+		assert_int_equal(rte_eth_rx_queue_setup(PORT, i, 64, SOCKET_ID_ANY, NULL, pool), 0);
+	for (i = 0; i < nb_tx; i++)
+		assert_int_equal(rte_eth_tx_queue_setup(PORT, i, 64, SOCKET_ID_ANY, NULL), 0);
+}
+
+/** Configure and start; see configure(). */
+static inline void
+begin(uint16_t nb_rx, uint16_t nb_tx, const struct rte_eth_conf *conf)
+{
+	configure(nb_rx, nb_tx, conf);
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+}
+
+static inline void
+restart(void)
+{
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+}
+
+/** Copy the values that were written to a register to `values`, in order; return their number. */
+static inline unsigned int
+writes_to(uint32_t at, uint32_t *values, unsigned int max)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < fake.nr_writes; i++)
+		if (fake.writes[i].at == at && n < max)
+			values[n++] = fake.writes[i].value;
+	return n;
+}
+
+/** Write back everything that was sent, as the device, and have the driver reclaim it. */
+static inline void
+tx_all_done(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < txq()->nb_desc; i++)
+		txq()->ring[i].wb.status |= IGB_TXD_STAT_DD;
+	rte_eth_tx_done_cleanup(PORT, 0, 0);
+	assert_int_equal(txq()->nb_free, txq()->nb_desc - 1);
+}
+
+/** Start EAL in the memory mode and with the DMA mode of the last two arguments; create the pool. */
+static inline void
+fake_start_eal(int argc, char **argv)
+{
+	static char args[32];
+
+	iommu.mode = argv[--argc];
+	snprintf(args, sizeof(args), "dma=%s", iommu.mode);
+	iommu.devargs.args = args;
+	eal_start(argc, argv, NULL);
+	pool = rte_pktmbuf_pool_create("test", MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
+		SOCKET_ID_ANY);
+	assert_non_null(pool);
+}
+
+#define PORT_TEST(name) cmocka_unit_test_setup_teardown(name, port_new, port_gone)
 
 #endif /* IGB_FAKE_H */

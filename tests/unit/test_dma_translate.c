@@ -39,7 +39,7 @@ teardown(void **state)
 
 /*
  * X, Y and Z of the same bytes. To show that the bytes are the same as well takes a device: see
- * test_follow in test_bus_vfio_user.c.
+ * virtual_physical_and_bus_address_lead_to_same_bytes in test_bus_vfio_user_memory.c.
  */
 static void
 test_addresses(void **state)

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Test of the driver's interrupts (drivers/net/igb/igb_intr.c), with the fake device (igb_fake.h)
+ * and event file descriptors in place of vectors.
+ */
+
+#include "igb_fake.h"
+
+static unsigned int lsc_events, reset_events;
+
+static int
+on_event(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	__atomic_fetch_add((unsigned int *)arg, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int
+port_with_interrupts(uint32_t nb_vectors, bool per_queue)
+{
+	fake_init();
+	lsc_events = reset_events = 0;
+	fake.intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	assert_non_null(fake.intr);
+	rte_intr_type_set(fake.intr, RTE_INTR_HANDLE_VDEV);
+	rte_intr_fd_set(fake.intr, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+	fake.nb_vectors = nb_vectors;
+	fake.intr_per_queue = per_queue;
+	assert_int_equal(probe(), 0);
+	assert_int_equal(rte_eth_dev_get_port_by_name("fake0", &fake.port), 0);
+	return 0;
+}
+
+static int
+intr_new(void **state)
+{
+	return port_with_interrupts(25, true);
+}
+
+static int
+few_new(void **state)
+{
+	return port_with_interrupts(3, true);
+}
+
+static int
+single_new(void **state)
+{
+	return port_with_interrupts(1, false);
+}
+
+static int
+intr_gone(void **state)
+{
+	const int fd = rte_intr_fd_get(fake.intr);
+	int ret = port_gone(state);
+
+	close(fd);
+	rte_intr_instance_free(fake.intr);
+	fake.intr = NULL;
+	return ret;
+}
+
+/* Raise vector 0, and wait until the handler has drained it and written the register `rearm`. */
+static void
+raise_misc(uint32_t icr, uint32_t rearm)
+{
+	const unsigned int before = __atomic_load_n(&fake.drained, __ATOMIC_ACQUIRE);
+	unsigned int i;
+
+	*reg(IGB_ICR) = icr;
+	*reg(rearm) = 0;
+	eventfd_write(rte_intr_fd_get(fake.intr), 1);
+	for (i = 0; i < 100000; i++) {
+		if (__atomic_load_n(&fake.drained, __ATOMIC_ACQUIRE) != before &&
+				__atomic_load_n(reg(rearm), __ATOMIC_ACQUIRE) != 0)
+			break;
+		usleep(1000);
+	}
+	assert_int_not_equal(__atomic_load_n(reg(rearm), __ATOMIC_ACQUIRE), 0);
+}
+
+static void
+wait_events(const unsigned int *events, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < 100000 && __atomic_load_n(events, __ATOMIC_ACQUIRE) != n; i++)
+		usleep(1000);
+	assert_int_equal(__atomic_load_n(events, __ATOMIC_ACQUIRE), n);
+}
+
+static bool
+was_raised(uint16_t queue)
+{
+	eventfd_t n;
+
+	return eventfd_read(rte_intr_efds_index_get(fake.intr, queue), &n) == 0;
+}
+
+static void
+each_queue_has_its_own_vector(void **state)
+{
+	const struct rte_eth_conf conf = { .rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
+		.intr_conf = { .lsc = 1, .rxq = 1 } };
+	unsigned int q;
+
+	for (q = 0; q < 3; q++)
+		*reg(IGB_EITR(q)) = 77;
+	begin(16, 1, &conf);
+	assert_int_equal(*reg(IGB_GPIE), IGB_GPIE_MULTIPLE_MSIX | IGB_GPIE_PBA | IGB_GPIE_EIAME |
+		IGB_GPIE_NSICR);
+	assert_int_equal(*reg(IGB_IVAR_MISC), 0x80u << 8);
+	for (q = 0; q < 8; q++) /* queue q, and q + 8 in the upper half */
+		assert_int_equal(*reg(IGB_IVAR(q)), (0x81u + q) | (0x89u + q) << 16);
+	assert_int_equal(*reg(IGB_EIAC), 0x1FFFF);
+	assert_int_equal(*reg(IGB_EIAM), 0x1FFFF);
+	assert_int_equal(*reg(IGB_EIMS), 1);
+	assert_int_equal(*reg(IGB_EITR(1)), 0);
+	assert_int_equal(*reg(IGB_IMS), IGB_ICR_LSC | IGB_ICR_FER | IGB_ICR_DOUTSYNC);
+	assert_int_equal(rte_eth_dev_rx_intr_enable(PORT, 0), 0);
+	assert_int_equal(rte_eth_dev_rx_intr_enable(PORT, 15), 0);
+	assert_int_equal(*reg(IGB_EIMS), 1 | 1u << 1 | 1u << 16);
+	assert_int_equal(rte_eth_dev_rx_intr_disable(PORT, 15), 0);
+	assert_int_equal(*reg(IGB_EIMS), 1 | 1u << 1);
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	assert_int_equal(*reg(IGB_EIMS), 0);
+	assert_int_equal(*reg(IGB_IMS), 0);
+	/* Without receive interrupts, no queue raises an interrupt. */
+	memset(reg(IGB_IVAR(0)), 0, 32);
+	begin(2, 1, &(struct rte_eth_conf){ .rxmode.mq_mode = RTE_ETH_MQ_RX_RSS });
+	assert_int_equal(*reg(IGB_IVAR(0)), 0);
+	assert_int_equal(*reg(IGB_EIAC), 1);
+	assert_int_equal(*reg(IGB_IMS), IGB_ICR_FER | IGB_ICR_DOUTSYNC);
+}
+
+/* Three vectors: queues 0 and 1 have one each, queues 2 to 4 share vector 0. */
+static void
+queues_beyond_the_vectors_share_one(void **state)
+{
+	const struct rte_eth_conf conf = { .rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
+		.intr_conf.rxq = 1 };
+	struct igb_rx_queue *q3;
+
+	assert_int_equal(rte_eth_dev_configure(PORT, 5, 1, &conf), 0);
+	begin(5, 1, &conf);
+	q3 = rte_eth_devices[PORT].data->rx_queues[3];
+	assert_int_equal(*reg(IGB_IVAR(0)), 0x81);
+	assert_int_equal(*reg(IGB_IVAR(1)), 0x82);
+	assert_int_equal(*reg(IGB_IVAR(2)), 0);
+	assert_int_equal(*reg(IGB_EIAC), 7);
+	assert_int_equal(rte_eth_dev_rx_intr_enable(PORT, 2), 0);
+	assert_int_equal(rte_eth_dev_rx_intr_enable(PORT, 3), 0);
+	assert_int_equal(rte_eth_dev_rx_intr_enable(PORT, 4), 0);
+	assert_int_equal(*reg(IGB_IVAR(2)), 0x80);
+	assert_int_equal(*reg(IGB_IVAR(4)), 0x80);
+	assert_int_equal(rte_eth_dev_rx_intr_disable(PORT, 4), 0);
+	assert_int_equal(*reg(IGB_IVAR(4)), 0);
+	assert_false(was_raised(2) || was_raised(3) || was_raised(4));
+	/* Queues that have enabled their interrupt are woken, once. */
+	raise_misc(0, IGB_EIMS);
+	assert_true(was_raised(2) && was_raised(3));
+	assert_false(was_raised(4) || was_raised(1));
+	assert_int_equal(*reg(IGB_IVAR(2)), 0);
+	raise_misc(0, IGB_EIMS);
+	assert_false(was_raised(2) || was_raised(3));
+	/*
+	 * If a frame is present when a queue enables its interrupt, the queue is woken immediately.
+	 */
+	q3->ring[0].wb.staterr = GOOD;
+	assert_int_equal(rte_eth_dev_rx_intr_enable(PORT, 3), 0);
+	assert_true(was_raised(3));
+	assert_int_equal(*reg(IGB_IVAR(3)), 0);
+	assert_int_equal(rte_intr_nb_efd_get(fake.intr), 5);
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	assert_int_equal(rte_intr_nb_efd_get(fake.intr), 0);
+}
+
+static void
+link_changes_and_errors_are_events(void **state)
+{
+	const struct rte_eth_conf conf = { .intr_conf.lsc = 1 };
+	struct rte_eth_link link;
+
+	begin(1, 1, &conf);
+	rte_eth_dev_callback_register(PORT, RTE_ETH_EVENT_INTR_LSC, on_event, &lsc_events);
+	rte_eth_dev_callback_register(PORT, RTE_ETH_EVENT_INTR_RESET, on_event, &reset_events);
+	fake.no_link = true;
+	raise_misc(IGB_ICR_LSC, IGB_EIMS);
+	wait_events(&lsc_events, 1);
+	assert_int_equal(rte_eth_link_get_nowait(PORT, &link), 0);
+	assert_int_equal(link.link_status, RTE_ETH_LINK_DOWN);
+	/* Nothing has changed. */
+	raise_misc(IGB_ICR_LSC, IGB_EIMS);
+	fake.no_link = false;
+	raise_misc(0, IGB_EIMS);
+	raise_misc(IGB_ICR_FER, IGB_EIMS);
+	wait_events(&reset_events, 1);
+	assert_int_equal(lsc_events, 1);
+	raise_misc(IGB_ICR_LSC | IGB_ICR_DOUTSYNC, IGB_EIMS);
+	wait_events(&reset_events, 2);
+	assert_int_equal(lsc_events, 2);
+	rte_eth_dev_callback_unregister(PORT, RTE_ETH_EVENT_INTR_LSC, on_event, &lsc_events);
+	rte_eth_dev_callback_unregister(PORT, RTE_ETH_EVENT_INTR_RESET, on_event, &reset_events);
+}
+
+static void
+single_interrupt_is_armed_by_its_causes(void **state)
+{
+	const struct rte_eth_conf conf = { .intr_conf.lsc = 1 };
+
+	*reg(IGB_GPIE) = 77;
+	begin(1, 1, &conf);
+	assert_int_equal(*reg(IGB_GPIE), 0);
+	assert_int_equal(*reg(IGB_EIMS), 0);
+	assert_int_equal(*reg(IGB_IMS), IGB_ICR_LSC | IGB_ICR_FER | IGB_ICR_DOUTSYNC);
+	rte_eth_dev_callback_register(PORT, RTE_ETH_EVENT_INTR_LSC, on_event, &lsc_events);
+	fake.no_link = true;
+	raise_misc(IGB_ICR_LSC, IGB_IMS);
+	wait_events(&lsc_events, 1);
+	assert_int_equal(*reg(IGB_IMS), IGB_ICR_LSC | IGB_ICR_FER | IGB_ICR_DOUTSYNC);
+	rte_eth_dev_callback_unregister(PORT, RTE_ETH_EVENT_INTR_LSC, on_event, &lsc_events);
+	assert_int_equal(igb_rx_queue_intr_enable(&rte_eth_devices[PORT], 0), -ENOTSUP);
+	assert_int_equal(igb_rx_queue_intr_disable(&rte_eth_devices[PORT], 0), -ENOTSUP);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(each_queue_has_its_own_vector,
+			intr_new, intr_gone),
+		cmocka_unit_test_setup_teardown(queues_beyond_the_vectors_share_one,
+			few_new, intr_gone),
+		cmocka_unit_test_setup_teardown(link_changes_and_errors_are_events,
+			intr_new, intr_gone),
+		cmocka_unit_test_setup_teardown(single_interrupt_is_armed_by_its_causes,
+			single_new, intr_gone),
+	};
+
+	fake_start_eal(argc, argv);
+	return cmocka_run_group_tests_name("igb_intr", tests, NULL, NULL);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Test of the driver's watchdog (drivers/net/igb/igb_watchdog.c, igb_numa.c): it reports a queue
+ * that stalls, once, and no queue that is slow, paused, idle or not polled. The test is the device
+ * (igb_fake.h), and calls the watchdog itself.
+ */
+
+#include "igb_fake.h"
+
+/* The test calls the watchdog itself: EAL's alarm would interfere. */
+#define STALL 5
+
+static void
+start_unwatched(void)
+{
+	start(0);
+	igb_watchdog_stop(&rte_eth_devices[PORT]);
+}
+
+/* Count the looks, of n, that find a (new) stall. */
+static unsigned int
+stalls(unsigned int n)
+{
+	unsigned int found = 0;
+
+	while (n-- > 0)
+		found += igb_watchdog_look(&rte_eth_devices[PORT]);
+	return found;
+}
+
+static void
+tx_done(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < NB_DESC; i++)
+		txq()->ring[i].wb.status = IGB_TXD_STAT_DD;
+}
+
+/* The device has fetched all descriptors, or none: in either case it reports none as done. */
+static void
+watchdog_reports_tx_stall_once(void **state)
+{
+	unsigned int turn;
+
+	start_unwatched();
+	assert_int_equal(stalls(3 * STALL), 0);
+	for (turn = 0; turn < 2; turn++) {
+		transmit(10, 1);
+		if (turn == 0)
+			*reg(IGB_TDH(0)) = txq()->tail;
+		log_begin();
+		assert_int_equal(stalls(STALL - 1), 0);
+		assert_int_equal(stalls(1), 1);
+		assert_int_equal(stalls(3 * STALL), 0); /* once */
+		assert_int_equal(log_end("tx queue 0 stalls"), 1);
+		tx_done();
+		assert_int_equal(stalls(STALL), 0);
+		rte_eth_tx_burst(PORT, 0, NULL, 0);
+		memset(txq()->ring, 0, txq()->ring_size);
+	}
+	/* A restart cures the stall, and the queue is watched again. */
+	transmit(10, 1);
+	assert_int_equal(stalls(STALL), 1);
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+	igb_watchdog_stop(&rte_eth_devices[PORT]);
+	assert_int_equal(stalls(2 * STALL), 0);
+	transmit(10, 1);
+	assert_int_equal(stalls(STALL), 1);
+}
+
+/* A stall is found although the application continues to send, until the ring is full. */
+static void
+watchdog_finds_stall_while_ring_fills(void **state)
+{
+	unsigned int i, found = 0;
+
+	start_unwatched();
+	for (i = 0; i < STALL; i++) {
+		transmit(20, 2);
+		found += stalls(1);
+	}
+	assert_int_equal(found, 1);
+}
+
+static void
+watchdog_ignores_slow_paused_and_stopped_tx(void **state)
+{
+	unsigned int i;
+
+	start_unwatched();
+	/* Slow: the head moves, but the report of the oldest group is far away. */
+	transmit(200, 1);
+	for (i = 0; i < 4 * STALL; i++) {
+		*reg(IGB_TDH(0)) = i / 2;
+		assert_int_equal(stalls(1), 0);
+	}
+	/* Done long ago, but the application does not call the driver. */
+	tx_done();
+	assert_int_equal(stalls(4 * STALL), 0);
+	rte_eth_tx_burst(PORT, 0, NULL, 0);
+	rte_eth_tx_done_cleanup(PORT, 0, 0);
+	memset(txq()->ring, 0, txq()->ring_size);
+
+	/* No link, then paused: the device is not the cause. */
+	transmit(10, 1);
+	fake.no_link = true;
+	assert_int_equal(stalls(4 * STALL), 0);
+	fake.no_link = false;
+	fake.status = IGB_STATUS_TXOFF;
+	assert_int_equal(stalls(4 * STALL), 0);
+	fake.status = 0;
+	assert_int_equal(stalls(STALL - 2), 0);
+	assert_int_equal(stalls(1), 1);
+	/* A stopped queue is not watched. */
+	assert_int_equal(rte_eth_dev_tx_queue_stop(PORT, 0), 0);
+	assert_int_equal(stalls(2 * STALL), 0);
+}
+
+/* Exactly one lap of the ring between two looks, each just before a report: busy, not stalled. */
+static void
+watchdog_ignores_full_laps(void **state)
+{
+	unsigned int i, sent;
+
+	start_unwatched();
+	for (i = 0; i < 4 * STALL; i++) {
+		for (sent = 0; sent < NB_DESC; sent += 32) {
+			assert_int_equal(transmit(32, 1), 32);
+			if (sent + 32 == NB_DESC)
+				assert_int_equal(stalls(1), 0);
+			tx_done();
+			assert_int_equal(rte_eth_tx_done_cleanup(PORT, 0, 0), 32);
+			memset(txq()->ring, 0, txq()->ring_size);
+		}
+	}
+}
+
+static void
+watchdog_reports_rx_without_write_back(void **state)
+{
+	unsigned int i;
+
+	start_unwatched();
+	write_back(0, GOOD, 60);
+	write_back(1, GOOD, 60);
+	assert_int_equal(drain(), 2);
+	*reg(IGB_RDH(0)) = 2;
+	/* Idle; a few missed frames are not a stall either. */
+	for (i = 0; i < 4 * STALL; i++) {
+		*reg(IGB_RQDPC(0)) = i % 3 == 0;
+		assert_int_equal(stalls(1), 0);
+	}
+	/* Frames wait, and the application does not poll. */
+	for (i = 0; i < 100; i++)
+		write_back(i, GOOD, 60);
+	*reg(IGB_RDH(0)) = 102;
+	assert_int_equal(stalls(4 * STALL), 0);
+	assert_int_equal(drain(), 100);
+	assert_int_equal(stalls(4 * STALL), 0);
+	/* The head moved on, and the device wrote nothing. */
+	*reg(IGB_RDH(0)) = 110;
+	log_begin();
+	assert_int_equal(stalls(STALL - 2), 0);
+	*reg(IGB_RDH(0)) = 111;
+	assert_int_equal(stalls(3 * STALL), 1);
+	assert_int_equal(log_end("rx queue 0 stalls"), 1);
+	/* The device did write in the end. */
+	for (i = 0; i < 9; i++)
+		write_back(i, GOOD, 60);
+	assert_int_equal(drain(), 9);
+	assert_int_equal(stalls(4 * STALL), 0);
+}
+
+/*
+ * The device does not reach its descriptors: it misses frames although there are many descriptors.
+ */
+static void
+watchdog_reports_misses_despite_descriptors(void **state)
+{
+	unsigned int i, found = 0;
+
+	start_unwatched();
+	for (i = 0; i < 3 * STALL; i++) {
+		*reg(IGB_RQDPC(0)) = 1 + i;
+		found += stalls(1);
+	}
+	assert_int_equal(found, 1);
+	/* With few descriptors, as when a pool has run dry, the device is not the cause. */
+	rxq()->free_thresh = UINT16_MAX;
+	for (i = 0; i < NB_DESC - 11; i++)
+		write_back(i, GOOD, 60);
+	*reg(IGB_RDH(0)) = NB_DESC - 11;
+	assert_int_equal(drain(), NB_DESC - 11);
+	assert_int_equal(rxq()->posted, 10);
+	for (i = 0; i < 3 * STALL; i++) {
+		*reg(IGB_RQDPC(0)) = 1 + i;
+		assert_int_equal(stalls(1), 0);
+	}
+}
+
+/* The driver trusts none of the values that the device reports. */
+static void
+watchdog_survives_random_registers(void **state)
+{
+	unsigned int i;
+
+	start_unwatched();
+	srand(3);
+	for (i = 0; i < 20000; i++) {
+		*reg(IGB_TDH(0)) = rand();
+		*reg(IGB_RDH(0)) = rand();
+		*reg(IGB_RQDPC(0)) = rand();
+		write_back(rand() % NB_DESC, rand(), rand());
+		txq()->ring[rand() % NB_DESC].wb.status ^= (uint32_t)rand();
+		transmit(rand() % 4, 1 + rand() % 3);
+		drain();
+		stalls(1);
+	}
+}
+
+/* A device far from its memory, and far from the core that polls it. */
+static void
+far_queue_is_logged_once(void **state)
+{
+	static const int nodes[] = { SOCKET_ID_ANY, 0, 1 };
+	unsigned int turn, i;
+
+	for (turn = 0; turn < RTE_DIM(nodes); turn++) {
+		const unsigned int far = nodes[turn] == 1;
+
+		assert_int_equal(igb_ethdev_remove(&fake.device), 0);
+		fake.device.numa_node = nodes[turn];
+		assert_int_equal(probe(), 0);
+		log_begin();
+		start_unwatched();
+		assert_int_equal(log_end("every access crosses"), far * 2);
+		log_begin();
+		assert_int_equal(stalls(3), 0);
+		assert_int_equal(log_end("that polls it"), 0); /* no core polls it */
+		log_begin();
+		transmit(10, 1);
+		for (i = 0; i < 100; i++)
+			write_back(i, GOOD, 60);
+		drain();
+		tx_done();
+		rte_eth_tx_burst(PORT, 0, NULL, 0);
+		stalls(3);
+		/* Once for each queue. */
+		assert_int_equal(log_end("lcore 0 that polls it on node 0"), far * 2);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		PORT_TEST(watchdog_reports_tx_stall_once),
+		PORT_TEST(watchdog_finds_stall_while_ring_fills),
+		PORT_TEST(watchdog_ignores_slow_paused_and_stopped_tx),
+		PORT_TEST(watchdog_ignores_full_laps),
+		PORT_TEST(watchdog_reports_rx_without_write_back),
+		PORT_TEST(watchdog_reports_misses_despite_descriptors),
+		PORT_TEST(watchdog_survives_random_registers),
+		PORT_TEST(far_queue_is_logged_once),
+	};
+
+	fake_start_eal(argc, argv);
+	return cmocka_run_group_tests_name("igb_watchdog", tests, NULL, NULL);
+}
