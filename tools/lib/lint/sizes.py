@@ -9,6 +9,12 @@ FUNCTION_LINES = 80
 PARAMETERS = 6
 FILE_LINES = 800
 TWICE = {'main.c', 'port.c', 'report.c', 'meson.build', 'README.md', 'Makefile', '__init__.py', '__main__.py'}
+LONG = {  # functions that may be longer, or have more parameters
+    'igb_recv_pkts': 'the receive burst: one pass over the ring, with a marker for each step',
+    'igb_xmit_pkts': 'the transmit burst: one pass over the packets, with a marker for each step',
+    'vfio_user_dma_ops_map_fd': 'the operation map_fd of lib/dma, whose signature it has',
+    'rte_vfio_user_dma_map_fd': 'rte_vfio_user_dma_map(), and a piece of a file: public interface',
+}
 FUNCTION = re.compile(r'(?m)^(\w[\w \t*,()]*\n)?(\w+)\(((?:[^;{}()]|\([^()]*\))*)\)\n\{\n(.*?)^\}', re.S)
 
 
@@ -39,9 +45,9 @@ def check(files):
         for m in FUNCTION.finditer(text):
             at = text.count('\n', 0, m.start(2)) + 1
             body = m[4].count('\n')
-            if not tests and body > FUNCTION_LINES:
+            if not tests and body > FUNCTION_LINES and m[2] not in LONG:
                 yield name, at, '%s() has %d lines: at most %d' % (m[2], body, FUNCTION_LINES)
-            if not tests and parameters(m[3]) > PARAMETERS:
+            if not tests and parameters(m[3]) > PARAMETERS and m[2] not in LONG:
                 yield name, at, '%s() has %d parameters: at most %d' % (m[2], parameters(m[3]), PARAMETERS)
             if not tests and name.endswith('.c') and 'static' not in (m[1] or 'static') and m[2] != 'main':
                 other = external.setdefault(m[2], name)
