@@ -56,20 +56,24 @@ SKIPPED = 77            # exit status of a unit test that cannot run here
 LEAST_LIMIT = 60        # seconds; a test may also take ten times as long as without a mutant
 DATA_LIMIT = 8 << 30    # bytes of memory that a test may use
 
+# The unit tests of the driver: its registers and rings; a hostile device, in each DMA mode.
+CONTROL = ['igb_ethdev', 'igb_filter', 'igb_descriptors', 'igb_intr']
+DATA = ['igb_rx_*', 'igb_tx_*', 'igb_lost_*', 'igb_watchdog_*']
+
 # The tests for each path: the first pattern that matches decides. A unit test whose name contains a
 # part of the name of the file runs before the others.
 TESTS = [
-    ('drivers/net/igb/igb_mp.c', ['igb_ethdev', 'igb_rxtx_direct'], ['test_secondary']),
-    ('drivers/net/igb/igb_vfio_user.c', ['igb_ethdev', 'igb_rxtx_direct'],
+    ('drivers/net/igb/igb_mp.c', CONTROL + ['igb_*_direct'], ['test_secondary']),
+    ('drivers/net/igb/igb_vfio_user.c', CONTROL + ['igb_*_direct'],
      ['test_ethdev_calls', 'test_trouble', 'test_memory_kinds', 'test_reach']),
-    ('drivers/net/igb/igb_vdev.c', ['igb_ethdev', 'igb_rxtx_direct'], ['test_vdev']),
-    ('drivers/net/igb/*', ['igb_ethdev', 'igb_rxtx_*'],
+    ('drivers/net/igb/igb_vdev.c', CONTROL + ['igb_*_direct'], ['test_vdev']),
+    ('drivers/net/igb/*', CONTROL + DATA,
      ['test_ethdev_calls', 'test_functional', 'test_trouble', 'test_vdev']),
     ('drivers/bus/vfio_user/vfio_user_mp.c', ['bus_vfio_user_*'], ['test_secondary']),
     ('drivers/bus/vfio_user/*', ['bus_*'],
      ['test_ethdev_calls', 'test_trouble', 'test_secondary', 'test_memory_kinds']),
     ('lib/dma/dma_debug*', ['dma_debug*', 'dma_telemetry*'], ['test_dmacheck', 'test_dma_debug']),
-    ('lib/dma/*', ['dma_*', 'bus_dma_*', 'igb_rxtx_*'],
+    ('lib/dma/*', ['dma_*', 'bus_dma_*'] + DATA,
      ['test_dmacheck', 'test_dma_modes', 'test_dma_debug', 'test_reach']),
     ('lib/vfio_user/*', ['vfio_user_*', 'bus_vfio_user_*', 'igb_model_dma', 'igb_model_queue'],
      ['test_bad_input', 'test_trouble', 'test_daemon']),
