@@ -8,7 +8,7 @@
  *
  * The device is a PCI function that matches no real one, with one memory BAR (one page of it
  * mappable), one I/O BAR, and MSI-X. The driver is a few lines that count the bus' calls. The
- * device named on EAL's command line (main_server) exists for the whole run; cases that need one in
+ * device on the EAL command line (main_server) exists for the whole run; cases that need one in
  * another state start a second server.
  *
  *     test case                         drivers/bus/vfio_user           struct server

@@ -20,7 +20,7 @@
  *
  * Each case runs between port_new() and port_gone(). The latter asserts that the driver has
  * returned each mbuf once, holds no semaphore and has left nothing mapped. The test's thread runs
- * all of this, except the driver's interrupt handler and watchdog, which EAL's interrupt thread
+ * all of this, except the driver's interrupt handler and watchdog, which the EAL interrupt thread
  * calls. No lock protects `fake`.
  */
 
@@ -647,7 +647,7 @@ tx_all_done(void)
 	assert_int_equal(txq()->nb_free, txq()->nb_desc - 1);
 }
 
-/** Start EAL in the memory mode and with the DMA mode of the last two arguments; create the pool. */
+/** Start EAL with the memory mode and the DMA mode of the last arguments, and create the pool. */
 static inline void
 fake_start_eal(int argc, char **argv)
 {

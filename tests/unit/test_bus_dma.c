@@ -358,7 +358,7 @@ memory_of_a_mempool_that_eal_does_not_know_reaches_the_device(void **state)
 	/* As testpmd's --mp-alloc=anon. */
 	anon = empty_pool("anon", 64);
 	/*
-	 * EAL's mlock() does nothing under AddressSanitizer, and a page that is not present has no
+	 * The mlock() of EAL does nothing under AddressSanitizer, and a page that is not present has no
 	 * address.
 	 */
 	syscall(SYS_mlockall, MCL_FUTURE);

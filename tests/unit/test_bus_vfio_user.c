@@ -12,7 +12,7 @@
 
 static atomic_int remove_events, vector0;
 
-/* The bus has set up the device that is named on EAL's command line. */
+/* The bus has set up the device that is named on the EAL command line. */
 static void
 device_on_command_line_is_set_up(void **state)
 {
@@ -133,7 +133,7 @@ plug_and_unplug_release_everything(void **state)
 	assert_string_equal(probed->device.devargs->args, "key=value");
 	assert_true(probed->bars[0].bus_addr != addr);
 	assert_true(device_maps(&second, NULL) > 0);
-	assert_int_equal(plug(path), 0); /* EAL's result for a device that is already there */
+	assert_int_equal(plug(path), 0); /* the result of EAL for a device that is already there */
 	assert_int_equal(probes, 2);
 	assert_int_equal(rte_dev_remove(&probed->device), 0);
 	assert_int_equal(removes, 1);

@@ -334,7 +334,7 @@ claim_removes_all_bus_mappings(void **state)
 		assert_true(device_maps(&main_server, NULL) > 1); /* that device is not claimed */
 		rte_free(more);
 	}
-	/* The driver may now use EAL's bus addresses for mappings of its own. */
+	/* The driver may now use the bus addresses of EAL for mappings of its own. */
 	assert_int_equal(rte_vfio_user_dma_map(dev, mem, rte_malloc_virt2iova(mem), PAGE, RW), 0);
 	assert_true(device_sees(&second, rte_malloc_virt2iova(mem), mem, 64));
 	assert_int_equal(rte_dev_remove(&dev->device), 0);

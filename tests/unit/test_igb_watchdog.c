@@ -10,7 +10,7 @@
 
 #include "igb_fake.h"
 
-/* The test calls the watchdog itself: EAL's alarm would interfere. */
+/* The test calls the watchdog itself: the EAL alarm would interfere. */
 #define STALL 5
 
 static void
