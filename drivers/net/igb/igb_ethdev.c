@@ -19,6 +19,7 @@
  *   igb_plugin.c   what happens when the plugin is loaded
  *   igb_pci.c      a bus, by the operations of igb_bus.h
  *   igb_vfio_user.c  another one. igb_vdev.c lets a vdev own one of its devices.
+ *   rte_pmd_gantry_igb.c  public functions
  *   igb_probe.c    probe and remove
  *   igb_ethdev.c   life of a port: configure, start, stop, reset, close; the table of operations
  *   igb_watchdog.c detects queues that stall
