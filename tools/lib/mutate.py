@@ -79,6 +79,7 @@ TESTS = [
      ['test_bad_input', 'test_trouble', 'test_daemon']),
     ('lib/igb_model/capture*', ['capture', 'wire'], ['test_captures']),
     ('lib/igb_model/wire*', ['wire', 'capture'], ['test_links', 'test_captures', 'test_datapath']),
+    ('lib/igb_hw/*', ['igb_*'], ['test_ethdev_calls', 'test_functional']),
     ('lib/igb_model/*', ['igb_model_*'],
      ['test_ethdev_calls', 'test_functional', 'test_links', 'test_trouble']),
     ('lib/common/*', ['*'], ['test_daemon', 'test_captures']),
