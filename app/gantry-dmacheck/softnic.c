@@ -22,7 +22,7 @@
 #include <rte_cycles.h>
 #include <rte_errno.h>
 
-#include "igb_model.h"
+#include "m82576.h"
 #include "vfio_user.h"
 #include "vfu_rcu.h"
 #include "wire.h"

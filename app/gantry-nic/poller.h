@@ -12,7 +12,7 @@
 #include <sched.h>
 #include <stdint.h>
 
-#include "igb_model.h"
+#include "m82576.h"
 #include "wire.h"
 
 #define POLLER_DIRS_MAX 128

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "igb_model.h"
+#include "m82576.h"
 #include "poller.h"
 #include "port_spec.h"
 #include "wire.h"

@@ -37,7 +37,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "igb_model.h"
+#include "m82576.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -44,8 +44,8 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "igb_model.h"
-#include "igb_model_priv.h"
+#include "m82576.h"
+#include "m82576_priv.h"
 #include "vfu_rcu.h"
 
 #define MEM_BASE 0x4000000000ull

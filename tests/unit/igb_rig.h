@@ -46,8 +46,8 @@
 #include <linux/vfio.h>
 
 #include "../common/inet_sum.h"
-#include "igb_model.h"
-#include "igb_model_priv.h"
+#include "m82576.h"
+#include "m82576_priv.h"
 #include "vfio_user.h"
 #include "vfu_client.h"
 #include "vfu_rcu.h"

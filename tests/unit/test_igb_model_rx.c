@@ -610,7 +610,7 @@ unmapped_rx_buffer_costs_one_frame_and_unmapped_ring_stops_the_queue(void **stat
 
 	rig_eth(f, rig_mac, 0x88B5);
 	/*
-	 * A buffer at no mapped address: reported as an error (with a length, see igb_rx.c),
+	 * A buffer at no mapped address: reported as an error (with a length, see m82576_rx.c),
 	 * and the next frame arrives.
 	 */
 	rig_rxd(g, 0, 0)->read.pkt_addr = 0x1000;

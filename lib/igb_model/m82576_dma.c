@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 
 _Static_assert(IGB_LOG_DMA + 4 * VFU_DMA_WHYS <= 32, "kinds of lines are bits of a word");
 

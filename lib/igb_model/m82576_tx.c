@@ -31,7 +31,7 @@
 
 #include <string.h>
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 
 #define TX_QUANTUM     8
 #define TX_DESC_BUDGET 1024       /* descriptors between two flushes */

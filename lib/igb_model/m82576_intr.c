@@ -36,7 +36,7 @@
 
 #include <linux/vfio.h>
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 
 #define IGB_NS_PER_US 1000ull
 /* Causes that ICR implements (8.8.9); the others can be neither set nor unmasked. */

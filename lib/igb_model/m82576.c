@@ -14,26 +14,33 @@
  *
  * ORGANISATION
  *
- *    igb_model.c       making, serving and destroying a device; regions; this text
- *    igb_model.h       the interface for the owner of the devices (app/gantry-nic)
- *    igb_model_priv.h  the data structures; access to the client's memory
- *    igb_reg.c         the table of registers, resets       igb_pci.c    configuration space, MSI-X
- *    igb_queue.c       queue registers, enable and disable  igb_intr.c   interrupts
- *    igb_phy.c         PHY and link                         igb_nvm.c    NVM (EEPROM)
- *    igb_stats.c       statistics registers                 igb_loop.c   MAC and PHY loopback
- *    igb_tx.c          transmit datapath                    igb_rx.c     receive datapath
- *    igb_tx_offload.c  checksums, tag, segmentation         igb_parse.c  headers of received frames
- *    igb_csum.c        checksum and CRC arithmetic          igb_rss.c    receive-side scaling
- *    igb_dma.c         log lines about DMA faults
- *    wire.c, wire.h    a direction of a wire, and its clock
- *    wire_dev.c, wire_null.c, wire_tap.c, wire_pcap.c       the ends of wires
- *    capture_*.c       capture files (pcap, pcapng)
+ *    m82576.c             making, serving and destroying a device; regions; this text
+ *    m82576.h             the interface for the owner of the devices (app/gantry-nic)
+ *    m82576_priv.h        the data structures; access to the client's memory
+ *    m82576_reg.c         the table of registers, resets
+ *    m82576_queue.c       queue registers, enable and disable
+ *    m82576_pci.c         configuration space, MSI-X
+ *    m82576_intr.c        interrupts
+ *    m82576_phy.c         PHY and link
+ *    m82576_nvm.c         NVM (EEPROM)
+ *    m82576_stats.c       statistics registers
+ *    m82576_loop.c        MAC and PHY loopback
+ *    m82576_tx.c          transmit datapath
+ *    m82576_tx_offload.c  checksums, tag, segmentation
+ *    m82576_rx.c          receive datapath
+ *    m82576_parse.c       headers of received frames
+ *    m82576_rss.c         receive-side scaling
+ *    m82576_csum.c        checksum and CRC arithmetic
+ *    m82576_dma.c         log lines about DMA faults
+ *    wire.c, wire.h       a direction of a wire, and its clock
+ *    wire_dev.c, wire_null.c, wire_tap.c, wire_pcap.c    the ends of wires
+ *    capture_*.c          capture files (pcap, pcapng)
  *
  * REGISTERS
  *
  * A driver sees a register file of 128 KiB (BAR 0). Nearly all registers are trapped: a read or a
  * write arrives as a message (REGION_READ, REGION_WRITE), and the control thread carries it out by
- * the table in igb_reg.c. Registers behave as the datasheet says: resets clear themselves,
+ * the table in m82576_reg.c. Registers behave as the datasheet says: resets clear themselves,
  * statistics and causes are cleared by reading, mask registers set or clear the bits that are
  * written as 1.
  *
@@ -76,7 +83,7 @@
  *     +- icr, ims, ...  interrupt causes and masks                    any thread, atomic
  *     +- server ------> struct vfu_server: socket, DMA table, event file descriptors
  *
- * LIFE OF A TRANSMITTED FRAME (igb_tx.c)
+ * LIFE OF A TRANSMITTED FRAME (m82576_tx.c)
  *
  * 1. Choose a queue: enabled queues take turns after TX_QUANTUM frames.
  * 2. Fetch descriptors: the transmitting thread loads the tail, and copies up to 64 descriptors.
@@ -87,7 +94,7 @@
  * 6. At the flush: write back DD in each descriptor that asked for it (RS), move the head, raise
  *    interrupts.
  *
- * LIFE OF A RECEIVED FRAME (igb_rx.c)
+ * LIFE OF A RECEIVED FRAME (m82576_rx.c)
  *
  * 1. Check that link, receiver and bus mastering are on.
  * 2. Filter: FCS, length, MAC address, VLAN.
@@ -133,7 +140,7 @@
  * - Carrier epochs. igb_model_carrier() grows by one when this end begins or ceases to signal, and
  *   by two when the link is negotiated again; it is odd while this end signals. A wire that polls
  *   it notices also a loss of the link that is already over.
- * - Interrupt causes and masks are atomic words that any thread may change (igb_intr.c).
+ * - Interrupt causes and masks are atomic words that any thread may change (m82576_intr.c).
  *
  * TRUST
  *
@@ -143,13 +150,14 @@
  * it uses them. A descriptor that makes no sense costs its frame; it is counted, and the first one
  * of its kind is logged. Each access is translated when it is made: an address that is not mapped
  * is a DMA fault, which is counted and logged, never a crash. A client cannot make a polling thread
- * work without end for it: the work between two flushes is bounded (igb_tx.c, igb_intr.c, wire.c).
+ * work without end for it: the work between two flushes is bounded (m82576_tx.c, m82576_intr.c,
+ * wire.c).
  *
  * DELIBERATELY NOT MODELLED
  *
  * - SR-IOV and virtual machine queues (VMDq, VMOLR, UTA), five-tuple filters, low-latency
  *   interrupts (IMIR), DCA, IEEE 1588 time stamps (the clock does not run), LEDs, wake-up, MACsec
- *   and IPsec. Those of their registers that the table in igb_reg.c names keep what software
+ *   and IPsec. Those of their registers that the table in m82576_reg.c names keep what software
  *   writes, without effect.
  * - Manageability firmware and SerDes: the registers read as if neither were in use.
  * - Pause frames on the wire: a wire without room pauses the transmitter directly
@@ -171,7 +179,7 @@
 
 #include <linux/vfio.h>
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 #include "vfu_client.h" /* VFU_ERR_LEN */
 #include "vfu_rcu.h"
 

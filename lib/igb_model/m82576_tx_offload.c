@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 
 #define L4_TCP_CSUM  16
 #define L4_UDP_CSUM  6

@@ -3,7 +3,7 @@
  */
 
 /*
- * Internals that the files of the device share. The theory is in igb_model.c.
+ * Internals that the files of the device share. The theory is in m82576.c.
  */
 
 #ifndef IGB_MODEL_PRIV_H
@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "igb_model.h"
+#include "m82576.h"
 #include "igb_regs.h"
 #include "vfio_user.h"
 
@@ -58,7 +58,7 @@
 #define IGB_GATE_MASTER (1u << 3) /* CTRL.GIO_MASTER_DISABLE is clear */
 #define IGB_GATE_RXEN   (1u << 4) /* RCTL.RXEN */
 #define IGB_GATE_TXEN   (1u << 5) /* TCTL.EN */
-/* Owner of the receiver (igb_loop.c): one of the two, or for a moment none. */
+/* Owner of the receiver (m82576_loop.c): one of the two, or for a moment none. */
 #define IGB_GATE_WIRE   (1u << 6) /* the receiving thread */
 #define IGB_GATE_LOOP   (1u << 7) /* the transmitting thread: loopback */
 /* PCI command: INTx is enabled. */
@@ -219,7 +219,7 @@ struct igb_counters {
 	uint64_t rqdpc[IGB_MAX_QUEUES];
 } __attribute__((aligned(IGB_CACHE_LINE)));
 
-/* The EEPROM behind the pins of EECD (igb_nvm.c). */
+/* The EEPROM behind the pins of EECD (m82576_nvm.c). */
 struct igb_spi {
 	uint32_t pins;    /* EECD, as the EEPROM sees it */
 	uint32_t bits;    /* bits of the command so far */
@@ -270,7 +270,7 @@ struct igb_model {
 	uint32_t tx_paused, loop_waits;  /* STATUS.TXOFF: by the far end; in loopback */
 	struct igb_ring rx_ring[IGB_MAX_QUEUES], tx_ring[IGB_MAX_QUEUES];
 
-	/* Link and interrupts: any thread, by atomic operations (igb_phy.c, igb_intr.c). */
+	/* Link and interrupts: any thread, by atomic operations (m82576_phy.c, m82576_intr.c). */
 	uint32_t cable;   /* the far end signals */
 	uint32_t carrier; /* igb_model_carrier() */
 	uint32_t ability, partner; /* IGB_ABLE_*: modes of this end, of the far end */
@@ -441,42 +441,42 @@ igb_gate(struct igb_model *m, uint32_t gate, bool open)
 		__atomic_fetch_and(&m->gates, ~gate, __ATOMIC_RELEASE);
 }
 
-/* igb_model.c: igb_log() logs the first line of a kind (enum igb_log_kind). Any thread. */
+/* m82576.c: igb_log() logs the first line of a kind (enum igb_log_kind). Any thread. */
 void igb_log(struct igb_model *m, unsigned int kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void igb_grace_period(struct igb_model *m);
 void igb_note_busy(struct igb_model *m);
 
-/* igb_dma.c: log the thread's last DMA fault. @p fmt describes the loss that it caused. */
+/* m82576_dma.c: log the thread's last DMA fault. @p fmt describes the loss that it caused. */
 void igb_log_dma(struct igb_model *m, enum igb_dma_what what, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* igb_pci.c: configuration space, and the MSI-X table. Control thread. */
+/* m82576_pci.c: configuration space, and the MSI-X table. Control thread. */
 void igb_pci_init(struct igb_model *m);
 int igb_pci_read(struct igb_model *m, uint64_t off, void *buf, size_t len);
 int igb_pci_write(struct igb_model *m, uint64_t off, const void *buf, size_t len);
 int igb_msix_read(struct igb_model *m, uint64_t off, void *buf, size_t len);
 int igb_msix_write(struct igb_model *m, uint64_t off, const void *buf, size_t len);
 
-/* igb_reg.c: BAR 0. Control thread. */
+/* m82576_reg.c: BAR 0. Control thread. */
 uint32_t igb_reg_read(struct igb_model *m, uint32_t off);
 void igb_reg_write(struct igb_model *m, uint32_t off, uint32_t v);
 void igb_reset_mac(struct igb_model *m);
 void igb_reset_all(struct igb_model *m);
 
-/* igb_nvm.c: control thread. */
+/* m82576_nvm.c: control thread. */
 void igb_nvm_init(struct igb_model *m);
 uint32_t igb_eerd_write(struct igb_model *m, uint32_t v);
 /* Apply the pins of EECD, which may have changed. Return the pin DO. */
 bool igb_nvm_pins(struct igb_model *m, uint32_t eecd);
 
-/* igb_phy.c: control thread, but igb_link_update() and igb_status_link() any thread. */
+/* m82576_phy.c: control thread, but igb_link_update() and igb_status_link() any thread. */
 void igb_phy_reset(struct igb_model *m);
 uint32_t igb_mdic_write(struct igb_model *m, uint32_t v);
 void igb_link_update(struct igb_model *m);
 uint32_t igb_status_link(const struct igb_model *m);
 
-/* igb_queue.c: control thread. */
+/* m82576_queue.c: control thread. */
 void igb_ring_init(struct igb_model *m);
 void igb_ring_reset(struct igb_model *m);
 /* Make fresh pages for a client that maps them. Return their file, or a negative errno value. */
@@ -487,18 +487,18 @@ void igb_ring_reg_write(struct igb_model *m, struct igb_ring *r, uint32_t off, u
 /* Log that the ring is invalid. Called by the polling thread that would use it. */
 void igb_ring_unusable(struct igb_model *m, const struct igb_ring *r);
 
-/* igb_loop.c: igb_loop_update() control thread, igb_loop_tx() transmitting thread. */
+/* m82576_loop.c: igb_loop_update() control thread, igb_loop_tx() transmitting thread. */
 void igb_loop_update(struct igb_model *m);
 int igb_loop_tx(struct igb_model *m, struct igb_frame *frame);
 
-/* igb_rx.c: only the thread that owns the receiver */
+/* m82576_rx.c: only the thread that owns the receiver */
 int igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait);
 void igb_receive_flush(struct igb_model *m);
 
-/* igb_tx.c: transmitting thread */
+/* m82576_tx.c: transmitting thread */
 int igb_tx_next(struct igb_model *m, struct igb_frame *frame);
 
-/* igb_intr.c: reset, read and write by the control thread; the others by any thread. */
+/* m82576_intr.c: reset, read and write by the control thread; the others by any thread. */
 void igb_intr_reset(struct igb_model *m);
 uint32_t igb_intr_read(struct igb_model *m, uint32_t off);
 void igb_intr_write(struct igb_model *m, uint32_t off, uint32_t v);
@@ -512,7 +512,7 @@ bool igb_intr_asserted(const struct igb_model *m);
 /* Signal INTx again if it is still asserted. Control thread. */
 void igb_intr_unmasked(struct igb_model *m);
 
-/* igb_stats.c: reset and reads by the control thread, the others by the polling threads. */
+/* m82576_stats.c: reset and reads by the control thread, the others by the polling threads. */
 void igb_stats_reset(struct igb_model *m);
 uint32_t igb_stats_read(struct igb_model *m, uint32_t off);
 uint32_t igb_rqdpc_read(struct igb_model *m, unsigned int q);
@@ -520,7 +520,7 @@ void igb_stats_arrived(struct igb_model *m, uint32_t len);
 void igb_stats_rx(struct igb_model *m, const uint8_t *data, uint32_t len);
 void igb_stats_tx(struct igb_model *m, const uint8_t *data, uint32_t len, unsigned int q);
 
-/* igb_tx_offload.c: transmitting thread. */
+/* m82576_tx_offload.c: transmitting thread. */
 /* Return whether the current frame uses a context. */
 static inline bool
 igb_tx_needs_context(const struct igb_txq *t)
@@ -532,13 +532,13 @@ bool igb_tx_start(struct igb_model *m, const struct igb_txq *t);
 bool igb_tx_prepare(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame);
 bool igb_tx_segment(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame);
 
-/* igb_csum.c: any thread. */
+/* m82576_csum.c: any thread. */
 uint32_t igb_csum_add(const uint8_t *p, size_t len, uint32_t sum);
 uint16_t igb_csum_fold(uint32_t sum);
 uint32_t igb_sctp_crc(const uint8_t *p, size_t len);
 uint32_t igb_fcs(const uint8_t *p, size_t len);
 
-/* igb_parse.c: headers that the device recognises in a frame. */
+/* m82576_parse.c: headers that the device recognises in a frame. */
 struct igb_pkt {
 	uint32_t len;      /* of the whole frame, in bytes */
 	uint16_t vlan_off; /* of the tag that is filtered on and stripped */
@@ -555,7 +555,7 @@ struct igb_pkt {
 };
 void igb_parse(const struct igb_model *m, const uint8_t *data, uint32_t len, struct igb_pkt *pkt);
 
-/* igb_rss.c: igb_rss_key() control thread, igb_rss_hash() receiving thread. */
+/* m82576_rss.c: igb_rss_key() control thread, igb_rss_hash() receiving thread. */
 void igb_rss_key(struct igb_model *m);
 uint32_t igb_rss_hash(
 	const struct igb_model *m, const uint8_t *data, const struct igb_pkt *pkt, uint32_t *type);

@@ -4,7 +4,7 @@
 
 /**
  * @file
- * A software 82576 behind a vfio-user socket. The theory is in igb_model.c.
+ * A software 82576 behind a vfio-user socket. The theory is in m82576.c.
  *
  * Two kinds of thread use a device. The control thread of the server (vfu_server.h) carries out
  * register accesses and resets. The polling threads of the owner move frames: at any time at most

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 
 #define ETH_IPV4 0x0800
 #define ETH_IPV6 0x86DD

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 
 #define CRC32_POLY  0xEDB88320u /* IEEE 802.3, reflected */
 #define CRC32C_POLY 0x82F63B78u /* Castagnoli, reflected: RFC 9260, appendix A */

@@ -10,7 +10,7 @@
  * look-up; it is computed when the key is written.
  */
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 
 #define RSS_KEY_LEN 40
 

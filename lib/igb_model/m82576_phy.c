@@ -18,7 +18,7 @@
  * written to registers 4 and 9 are offered from the next autonegotiation on.
  */
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 
 #define PHY_CTRL_DEFAULT   0x1140 /* autonegotiation, full duplex, 1000 Mb/s */
 #define PHY_STATUS_DEFAULT 0x7949 /* 10 and 100 Mb/s, extended status, autonegotiation */

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 
 /* Return whether the register is the low half of a 64-bit counter. */
 static bool

@@ -24,7 +24,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 #include "sealed_file.h"
 
 #define PAGES_SIZE 0x10000 /* bytes of the file; only two of its pages are ever touched */

@@ -21,7 +21,7 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 
 /*
  * Capabilities are where the 82576 has them (9.5). 0xE0 is VPD there, and gantry's vendor

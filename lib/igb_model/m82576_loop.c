@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 
 /*
  * Apply the loopback mode. Called after every change of a register that may affect it. Control

@@ -20,7 +20,7 @@
 
 #include <string.h>
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 
 #define MAX_STD_FRAME 1518 /* FCS included, without tags: passes without RCTL.LPE */
 #define IP_UDP        17

@@ -15,7 +15,7 @@
  * and a client's detaching reset everything.
  */
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 
 #define KEEP (1u << 0) /* survives a MAC reset */
 

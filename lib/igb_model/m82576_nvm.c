@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-#include "igb_model_priv.h"
+#include "m82576_priv.h"
 
 #define NVM_ID_LED      0x04
 #define NVM_OEM         0x06
