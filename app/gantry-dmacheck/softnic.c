@@ -70,18 +70,18 @@ nap(struct wire_dir *wire)
 static void __attribute__((noreturn))
 nic_main(int parent)
 {
-	struct igb_model_params params = { .name = "dmacheck", .socket = path,
+	struct m82576_params params = { .name = "dmacheck", .socket = path,
 		.mac = { 2, 0, 0, 0, 0, 1 } };
-	struct igb_model_stats stats;
+	struct m82576_stats stats;
 	struct wire_source *src;
 	struct wire_sink *sink;
-	struct igb_model *model;
+	struct m82576 *model;
 	struct wire_dir *wire;
 	char err[WIRE_ERR_LEN];
 
-	if (igb_model_create(&params, &model, shared->err) != 0)
+	if (m82576_create(&params, &model, shared->err) != 0)
 		_exit(1);
-	igb_model_set_link(model, true);
+	m82576_set_link(model, true);
 	if (wire_dev_open(model, &src, &sink, err) != 0)
 		_exit(1);
 	wire = wire_dir_new(src, sink, 0);
@@ -95,12 +95,12 @@ nic_main(int parent)
 		if (hold || wire_dir_poll(wire, now_ns()) == 0)
 			nap(wire);
 		vfu_rcu_quiescent();
-		igb_model_get_stats(model, &stats);
+		m82576_get_stats(model, &stats);
 		__atomic_store_n(&shared->faults, stats.dma_faults, __ATOMIC_RELEASE);
 	}
 	vfu_rcu_unregister();
 	wire_dir_free(wire);
-	igb_model_destroy(model);
+	m82576_destroy(model);
 	rmdir(dir);
 	_exit(0);
 }

@@ -25,7 +25,7 @@
  * DATA STRUCTURES
  *
  *    struct options
- *     +- ports[] --> struct port --- dev ----> struct igb_model (server, control thread)
+ *     +- ports[] --> struct port --- dev ----> struct m82576 (server, control thread)
  *                        |
  *                        +- out ----> struct wire_dir: from dev to a device, TAP, capture, nothing
  *                        +- in -----> struct wire_dir: to dev. Owned (tap, pcap), or the out of

@@ -105,7 +105,7 @@ struct poller {
 	int core;
 	unsigned int nr_entries, nr_devs, nr_running;
 	struct entry entries[POLLER_DIRS_MAX];
-	struct igb_model *devs[2 * POLLER_DIRS_MAX];
+	struct m82576 *devs[2 * POLLER_DIRS_MAX];
 	struct vfu_server *servers[2 * POLLER_DIRS_MAX]; /* of devs[] */
 	struct worker workers[WORKERS_MAX];
 	_Atomic(struct worker *) active;
@@ -125,11 +125,11 @@ poller_now(void)
 static bool
 any_client(const struct poller *poller)
 {
-	struct igb_model_stats stats;
+	struct m82576_stats stats;
 	unsigned int i;
 
 	for (i = 0; i < poller->nr_devs; i++) {
-		igb_model_get_stats(poller->devs[i], &stats);
+		m82576_get_stats(poller->devs[i], &stats);
 		if (stats.client)
 			return true;
 	}
@@ -140,7 +140,7 @@ static void
 check_clients(struct poller *poller)
 {
 	for (unsigned int i = 0; i < poller->nr_devs; i++)
-		igb_model_check_client(poller->devs[i]);
+		m82576_check_client(poller->devs[i]);
 }
 
 /* Note that a pause of polling is intended, so that it does not count as a gap. */
@@ -389,18 +389,18 @@ poller_new(int core, char *err)
 }
 
 static void
-add_device(struct poller *poller, struct entry *e, struct igb_model *dev)
+add_device(struct poller *poller, struct entry *e, struct m82576 *dev)
 {
 	if (dev == NULL)
 		return;
-	poller->servers[poller->nr_devs] = igb_model_server(dev);
+	poller->servers[poller->nr_devs] = m82576_server(dev);
 	e->servers[e->nr_servers++] = poller->servers[poller->nr_devs];
 	poller->devs[poller->nr_devs++] = dev;
 }
 
 void
-poller_add(struct poller *poller, struct wire_dir *dir, struct igb_model *from,
-		struct igb_model *to)
+poller_add(struct poller *poller, struct wire_dir *dir, struct m82576 *from,
+		struct m82576 *to)
 {
 	struct entry *e = &poller->entries[poller->nr_entries++];
 
@@ -412,7 +412,7 @@ poller_add(struct poller *poller, struct wire_dir *dir, struct igb_model *from,
 }
 
 void
-poller_core_of(const struct poller *poller, const struct igb_model *dev, cpu_set_t *cores)
+poller_core_of(const struct poller *poller, const struct m82576 *dev, cpu_set_t *cores)
 {
 	for (unsigned int i = 0; i < poller->nr_devs && poller->core >= 0; i++) {
 		if (poller->devs[i] == dev)

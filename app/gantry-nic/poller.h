@@ -31,13 +31,13 @@ struct poller *poller_new(int core, char *err);
  * Add a direction, before poller_start(); at most POLLER_DIRS_MAX. @p from and @p to are the
  * devices at its ends, or NULL.
  */
-void poller_add(struct poller *poller, struct wire_dir *dir, struct igb_model *from,
-		struct igb_model *to);
+void poller_add(struct poller *poller, struct wire_dir *dir, struct m82576 *from,
+		struct m82576 *to);
 /*
  * Add the core of this thread to @p cores, if the thread polls a direction of the device and is
  * pinned.
  */
-void poller_core_of(const struct poller *poller, const struct igb_model *dev, cpu_set_t *cores);
+void poller_core_of(const struct poller *poller, const struct m82576 *dev, cpu_set_t *cores);
 /*
  * Start the thread.
  *

@@ -43,7 +43,7 @@ static int
 make_device(struct port *port, char *err)
 {
 	const struct port_spec *spec = &port->spec;
-	struct igb_model_params params = {
+	struct m82576_params params = {
 		.name = spec->name,
 		.socket = spec->socket,
 		.speed_mbps = spec->speed_mbps,
@@ -59,13 +59,13 @@ make_device(struct port *port, char *err)
 	int ret;
 
 	memcpy(params.mac, spec->mac, sizeof(params.mac));
-	ret = igb_model_create(&params, &port->dev, err);
+	ret = m82576_create(&params, &port->dev, err);
 	if (ret != 0)
 		return ret;
 	/*
 	 * Where the far end can go down, the wire reports its state (struct wire_sink, carrier()).
 	 */
-	igb_model_set_link(port->dev, spec->wire != WIRE_PAIR && spec->wire != WIRE_TAP);
+	m82576_set_link(port->dev, spec->wire != WIRE_PAIR && spec->wire != WIRE_TAP);
 	return 0;
 }
 
@@ -210,10 +210,10 @@ ports_close(struct port *ports, unsigned int nr)
 	}
 	for (i = 0; i < nr; i++)
 		if (ports[i].dev != NULL)
-			vfu_server_end(igb_model_server(ports[i].dev));
+			vfu_server_end(m82576_server(ports[i].dev));
 	for (i = 0; i < nr; i++) {
 		if (ports[i].dev != NULL)
-			igb_model_destroy(ports[i].dev);
+			m82576_destroy(ports[i].dev);
 		ports[i].dev = NULL;
 	}
 }
@@ -246,7 +246,7 @@ ports_spread(struct port *ports, unsigned int nr, struct poller **pollers,
 
 	for (i = 0; i < nr; i++) {
 		struct port *port = &ports[i];
-		struct igb_model *to = NULL;
+		struct m82576 *to = NULL;
 
 		if (port->spec.wire == WIRE_LOOP)
 			to = port->dev;
@@ -269,6 +269,6 @@ ports_keep_to_cores(struct port *ports, unsigned int nr, struct poller *const *p
 		for (unsigned int p = 0; p < nr_pollers; p++)
 			poller_core_of(pollers[p], ports[i].dev, &cores);
 		/* If the kernel refuses, the threads remain where they are. */
-		vfu_server_run_on(igb_model_server(ports[i].dev), &cores);
+		vfu_server_run_on(m82576_server(ports[i].dev), &cores);
 	}
 }

@@ -19,7 +19,7 @@
 
 struct port {
 	struct port_spec spec;
-	struct igb_model *dev;
+	struct m82576 *dev;
 
 	/* Far end of a tap or pcap wire, until directions own it. */
 	struct wire_source *far_src;

@@ -10,8 +10,8 @@
 #include "log.h"
 #include "report.h"
 
-#define NR_QUEUES (sizeof(((struct igb_model_stats *)0)->queue) / \
-		sizeof(((struct igb_model_stats *)0)->queue[0]))
+#define NR_QUEUES (sizeof(((struct m82576_stats *)0)->queue) / \
+		sizeof(((struct m82576_stats *)0)->queue[0]))
 
 static void
 set(json_t *object, const char *key, uint64_t value)
@@ -43,14 +43,14 @@ direction_json(const struct wire_dir *dir, uint64_t now, uint64_t started)
 }
 
 static json_t *
-device_json(const struct igb_model *dev)
+device_json(const struct m82576 *dev)
 {
-	struct igb_model_stats s;
+	struct m82576_stats s;
 	json_t *o = json_object();
 	json_t *queues = json_array();
 	unsigned int i;
 
-	igb_model_get_stats(dev, &s);
+	m82576_get_stats(dev, &s);
 	set(o, "tx_frames", s.tx_frames);
 	set(o, "tx_bytes", s.tx_bytes);
 	set(o, "tx_bad", s.tx_bad);
@@ -159,7 +159,7 @@ port_json(const struct port *ports, const struct port *port, uint64_t now, uint6
 	json_object_set_new(o, "wire",
 			json_string(wire_text(ports, port, wire, sizeof(wire))));
 	json_object_set_new(o, "device", device_json(port->dev));
-	json_object_set_new(o, "server", server_json(igb_model_server(port->dev)));
+	json_object_set_new(o, "server", server_json(m82576_server(port->dev)));
 	json_object_set_new(o, "tx", direction_json(port->out, now, started));
 	json_object_set_new(o, "rx", direction_json(port->in, now, started));
 	json_object_set_new(o, "replay", replay_json(port->replay));
@@ -230,13 +230,13 @@ report_text(FILE *out, const struct port *ports, unsigned int nr, uint64_t start
 	for (i = 0; i < nr; i++) {
 		const struct port *port = &ports[i];
 		char wire[PORT_NAME_MAX + 4096];
-		struct igb_model_stats s;
+		struct m82576_stats s;
 		char speed[24] = "max";
 		char mac[18];
 
 		if (port->spec.speed_mbps != 0)
 			snprintf(speed, sizeof(speed), "%u Mb/s", port->spec.speed_mbps);
-		igb_model_get_stats(port->dev, &s);
+		m82576_get_stats(port->dev, &s);
 		fprintf(out, "port %s: %s, %s, wire %s, client %s, link %s\n", port->spec.name,
 				mac_text(port->spec.mac, mac), speed,
 				wire_text(ports, port, wire, sizeof(wire)),

@@ -67,6 +67,8 @@
 #define IGB_CONNSW               0x00034 /* Copper/Fiber Switch Control, RW */
 #define IGB_VET                  0x00038 /* VLAN Ether Type, RW (8.2.8) */
 #define IGB_FCTTV                0x00170 /* Flow Control Transmit Timer Value, RW */
+#define IGB_TXCW                 0x00178 /* Transmit Configuration Word, RW */
+#define IGB_RXCW                 0x00180 /* Receive Configuration Word, RO */
 #define IGB_LEDCTL               0x00E00 /* LED Control, RW */
 #define IGB_MDICNFG              0x00E04 /* MDC/MDIO Configuration, RW */
 #define IGB_PBA_ECC              0x01100 /* Packet Buffer ECC, RW */
@@ -251,6 +253,7 @@
 /* Receive Address Low, RW (8.10.15); n: 0..23. The first 16 and the last 8 are apart. */
 #define IGB_RAL(n)               ((n) < 16 ? 0x05400 + 8 * (n) : 0x054E0 + 8 * ((n) - 16))
 #define IGB_RAH(n)               (IGB_RAL(n) + 4) /* Receive Address High, RW (8.10.16) */
+#define IGB_SYNQF                0x055FC /* SYN Packet Queue Filter, RW */
 #define IGB_VFTA(n)              (0x05600 + 4 * (n)) /* VLAN Filter Table, RW; n: 0..127 */
 #define IGB_MRQC                 0x05818 /* Multiple Receive Queues Command, RW (8.10.18) */
 #define IGB_VT_CTL               0x0581C /* Virtualization Control, RW */
@@ -308,10 +311,12 @@
 #define IGB_EECD_CS              (1u << 1) /* chip select */
 #define IGB_EECD_DI              (1u << 2) /* data input of the EEPROM */
 #define IGB_EECD_DO              (1u << 3) /* data output of the EEPROM */
+#define IGB_EECD_FWE_DIS         (1u << 4) /* flash: writes are disabled */
 #define IGB_EECD_REQ             (1u << 6) /* request direct access */
 #define IGB_EECD_GNT             (1u << 7) /* direct access granted */
 #define IGB_EECD_PRES            (1u << 8) /* an EEPROM is present */
 #define IGB_EECD_AUTO_RD         (1u << 9) /* automatic read after reset is done */
+#define IGB_EECD_ADDR_16         (1u << 10) /* addresses of the EEPROM have 16 bits */
 #define IGB_EECD_SIZE_SHIFT      11
 #define IGB_EERD_START           (1u << 0)
 #define IGB_EERD_DONE            (1u << 1)
@@ -338,6 +343,7 @@
 #define IGB_CTRL_EXT_PFRSTD      (1u << 14) /* reset of the physical function done */
 #define IGB_CTRL_EXT_LINK_MODE_MASK (3u << 22) /* 0: internal copper PHY */
 #define IGB_CTRL_EXT_EIAME       (1u << 24) /* extended interrupt auto-mask enable */
+#define IGB_CTRL_EXT_EXT_VLAN    (1u << 26) /* frames have an outer tag */
 #define IGB_CTRL_EXT_IRCA        (1u << 27)
 #define IGB_CTRL_EXT_DRV_LOAD    (1u << 28) /* a driver is loaded */
 #define IGB_CTRL_EXT_PBA_CLR     (1u << 31)
@@ -439,6 +445,7 @@
 #define IGB_RCTL_SECRC           (1u << 26) /* strip the Ethernet CRC (FCS) */
 
 /* Bits of RXCSUM (8.10.17). */
+#define IGB_RXCSUM_PCSS_MASK     0xFFu     /* start of the fragment checksum */
 #define IGB_RXCSUM_IPOFL         (1u << 8) /* IPv4 checksum offload */
 #define IGB_RXCSUM_TUOFL         (1u << 9) /* TCP and UDP checksum offload */
 #define IGB_RXCSUM_CRCOFL        (1u << 11) /* SCTP CRC offload */
@@ -446,12 +453,15 @@
 #define IGB_RXCSUM_PCSD          (1u << 13) /* RSS hash instead of fragment checksum */
 
 #define IGB_RLPML_MASK           0x3FFFu
+#define IGB_RFCTL_IPV6_EX_DIS    (1u << 16) /* IPv6 extension headers are not parsed */
 
 /* Bits of SRRCTL (8.10.2). */
 #define IGB_SRRCTL_BSIZEPKT_MASK 0x7Fu /* units of 1 KB; 0: RCTL.BSIZE applies */
 #define IGB_SRRCTL_BSIZEPKT_SHIFT 10
 #define IGB_SRRCTL_BSIZEHDR_SHIFT 8    /* bits 13:8, units of 64 bytes */
 #define IGB_SRRCTL_BSIZEHDR_MASK (0x3Fu << 8)
+#define IGB_SRRCTL_RDMTS_SHIFT   20 /* minimum threshold, in units of 16 descriptors */
+#define IGB_SRRCTL_RDMTS_MASK    0x1Fu
 #define IGB_SRRCTL_DESCTYPE_MASK (7u << 25)
 #define IGB_SRRCTL_DESCTYPE_LEGACY (0u << 25)
 #define IGB_SRRCTL_DESCTYPE_ADV_ONE (1u << 25) /* advanced, one buffer */
@@ -475,6 +485,7 @@
 #define IGB_TCTL_RTLC            (1u << 24) /* retransmit on late collision */
 
 /* Bits of RAH (8.10.16). */
+#define IGB_RAH_ADDR_MASK        0x8FFFFFFFu
 #define IGB_RAH_AV               (1u << 31) /* address valid */
 
 /* Bits of MRQC (8.10.18). */

@@ -48,7 +48,7 @@
  * that negotiated it (vfio_user.h, queue pages). To such a client a doorbell is a store into shared
  * memory. Through the mapping the device reads RDT and TDT only, and stores RDH and TDH as hints.
  * A client must access all other registers of these pages by message, because the device does not
- * look for them in the pages. Each client gets fresh pages (igb_ring_map()): the mapping of a
+ * look for them in the pages. Each client gets fresh pages (m82576_ring_map()): the mapping of a
  * former client no longer reaches the device.
  *
  * RINGS AND OWNERSHIP
@@ -68,16 +68,16 @@
  * From the doorbell to DD the device owns the descriptor and its buffer; at all other times the
  * driver owns both. head == tail means that the device owns nothing. The device keeps its own head.
  *
- *    struct igb_model
+ *    struct m82576
  *     +- reg[]          the register file, without the queues         control thread writes
  *     +- gates          may frames pass? one word                     control thread, link
- *     +- rx_ring[16] -> struct igb_ring: a queue's configuration      control thread writes
+ *     +- rx_ring[16] -> struct m82576_ring: a queue's configuration   control thread writes
  *     |                  gen, base, count, head, srrctl
  *     |                  *tail, *head_hint --> page 0xC000, or the ring's own reg[]
- *     +- rxq[16] -----> struct igb_rxq: a queue in operation          receiving thread alone
+ *     +- rxq[16] -----> struct m82576_rxq: a queue in operation       receiving thread alone
  *     |                  gen, head, desc[64] (fetched), wb[64] (write-backs held back)
- *     +- tx_ring[16] -> struct igb_ring, page 0xE000                  control thread writes
- *     +- txq[16] -----> struct igb_txq: a queue in operation          transmitting thread alone
+ *     +- tx_ring[16] -> struct m82576_ring, page 0xE000               control thread writes
+ *     +- txq[16] -----> struct m82576_txq: a queue in operation       transmitting thread alone
  *     |                  gen, head, desc[64], wb[64], ctx[2], staging --> a gathered frame
  *     +- rxc, txc       counters of each direction                    one writer each
  *     +- icr, ims, ...  interrupt causes and masks                    any thread, atomic
@@ -107,19 +107,19 @@
  *
  * THE WIRE'S CLOCK
  *
- * The device knows no speed. A direction of a wire (wire.c) has the clock: it calls igb_model_tx()
- * and igb_model_rx() when a frame's time has come, and keeps line rate exactly. A wire without a
+ * The device knows no speed. A direction of a wire (wire.c) has the clock: it calls m82576_tx()
+ * and m82576_rx() when a frame's time has come, and keeps line rate exactly. A wire without a
  * speed (speed=max) has no clock, and waits for descriptors instead of dropping frames.
  *
  * THREADS
  *
  * - The control thread belongs to the server (vfu_server.h). It carries out messages: configuration
  *   space, registers, resets, a client's attaching and detaching. It is the only writer of reg[]
- *   and of the rings' configuration (struct igb_ring).
- * - The polling threads belong to the owner of the device. One of them receives (igb_model_rx()),
- *   and one, the same or another, transmits (igb_model_tx()). They own struct igb_rxq and igb_txq,
- *   and take no lock. They read reg[] with relaxed loads: as on hardware, a changed register takes
- *   effect shortly after the write, at no exact frame.
+ *   and of the rings' configuration (struct m82576_ring).
+ * - The polling threads belong to the owner of the device. One of them receives (m82576_rx()),
+ *   and one, the same or another, transmits (m82576_tx()). They own struct m82576_rxq and
+ *   m82576_txq, and take no lock. They read reg[] with relaxed loads: as on hardware, a changed
+ *   register takes effect shortly after the write, at no exact frame.
  * - Any thread may read statistics, or report a change of the far end's carrier.
  *
  * HOW THREADS HAND OVER
@@ -127,7 +127,7 @@
  * - Gates. The word "gates" has a bit for each condition under which frames may pass (client
  *   attached, link up, bus master, receiver or transmitter enabled, ...). A polling thread loads it
  *   once for each frame.
- * - Generations. igb_ring.gen is odd while a queue is enabled, and grows by one with each enable
+ * - Generations. m82576_ring.gen is odd while a queue is enabled, and grows by one with each enable
  *   and disable. A polling thread remembers the generation for which it read the configuration. If
  *   the ring has another one, the thread forgets the descriptors that it fetched and the
  *   write-backs that it held back, and reads the configuration again, because the old ring's memory
@@ -137,7 +137,7 @@
  *   control thread closes the gate or changes the generation, then waits for a grace period of the
  *   device (vfu_rcu.h): each polling thread has left the call that it was in. Only then does the
  *   reply go out. A thread that enters afterwards finds the gate closed or the generation changed.
- * - Carrier epochs. igb_model_carrier() grows by one when this end begins or ceases to signal, and
+ * - Carrier epochs. m82576_carrier() grows by one when this end begins or ceases to signal, and
  *   by two when the link is negotiated again; it is odd while this end signals. A wire that polls
  *   it notices also a loss of the link that is already over.
  * - Interrupt causes and masks are atomic words that any thread may change (m82576_intr.c).
@@ -161,7 +161,7 @@
  *   writes, without effect.
  * - Manageability firmware and SerDes: the registers read as if neither were in use.
  * - Pause frames on the wire: a wire without room pauses the transmitter directly
- *   (igb_model_tx_pause()).
+ *   (m82576_tx_pause()).
  * - The packet buffer: a frame that finds no descriptor is dropped at once, and counted as if the
  *   buffer had run over.
  * - Prefetch, host and write-back thresholds: the device fetches up to 64 descriptors, and writes
@@ -193,7 +193,7 @@ log_stderr(const char *name, const char *line)
 
 /* Log a line, unless this second already had LINES_PER_S. Any thread. */
 static void __attribute__((format(printf, 2, 3)))
-say(struct igb_model *m, const char *fmt, ...)
+say(struct m82576 *m, const char *fmt, ...)
 {
 	char line[VFU_ERR_LEN + 64];
 	struct timespec ts;
@@ -218,7 +218,7 @@ say(struct igb_model *m, const char *fmt, ...)
 }
 
 void
-igb_log(struct igb_model *m, unsigned int kind, const char *fmt, ...)
+m82576_log(struct m82576 *m, unsigned int kind, const char *fmt, ...)
 {
 	char line[256];
 	va_list ap;
@@ -235,12 +235,12 @@ igb_log(struct igb_model *m, unsigned int kind, const char *fmt, ...)
  * When each client process last accessed a register outside the data path: the slot is chosen by
  * the process number. Two processes with the same slot are taken for one, which only makes a replay
  * begin later. A process of another PID namespace has no number, so that each of its devices is
- * tracked by itself (igb_model.busy_at).
+ * tracked by itself (m82576.busy_at).
  */
 static uint64_t busy_at[256];
 
 static uint64_t *
-busy_slot(struct igb_model *m)
+busy_slot(struct m82576 *m)
 {
 	unsigned int pid = (unsigned int)vfu_server_peer(m->server);
 
@@ -251,7 +251,7 @@ busy_slot(struct igb_model *m)
 
 /* Note that the client is busy setting a port up. Control thread. */
 void
-igb_note_busy(struct igb_model *m)
+m82576_note_busy(struct m82576 *m)
 {
 	struct timespec ts;
 
@@ -261,13 +261,13 @@ igb_note_busy(struct igb_model *m)
 }
 
 uint64_t
-igb_model_busy_at(struct igb_model *m)
+m82576_busy_at(struct m82576 *m)
 {
-	return igb_counter(busy_slot(m));
+	return m82576_counter(busy_slot(m));
 }
 
 void
-igb_grace_period(struct igb_model *m)
+m82576_grace_period(struct m82576 *m)
 {
 	vfu_rcu_wait(m->server);
 }
@@ -277,28 +277,28 @@ igb_grace_period(struct igb_model *m)
  * reads only.
  */
 static int
-bar0_read(struct igb_model *m, uint64_t off, uint8_t *buf, size_t len)
+bar0_read(struct m82576 *m, uint64_t off, uint8_t *buf, size_t len)
 {
 	uint32_t v;
 
 	if (len < 4) {
 		if (off % len != 0)
 			return -EINVAL;
-		v = igb_reg_read(m, (uint32_t)off & ~3u) >> (8 * (off & 3));
+		v = m82576_reg_read(m, (uint32_t)off & ~3u) >> (8 * (off & 3));
 		memcpy(buf, &v, len);
 		return 0;
 	}
 	if (off % 4 != 0 || len % 4 != 0)
 		return -EINVAL;
 	for (; len > 0; len -= 4, off += 4, buf += 4) {
-		v = igb_reg_read(m, (uint32_t)off);
+		v = m82576_reg_read(m, (uint32_t)off);
 		memcpy(buf, &v, 4);
 	}
 	return 0;
 }
 
 static int
-bar0_write(struct igb_model *m, uint64_t off, const uint8_t *buf, size_t len)
+bar0_write(struct m82576 *m, uint64_t off, const uint8_t *buf, size_t len)
 {
 	uint32_t v;
 
@@ -306,14 +306,14 @@ bar0_write(struct igb_model *m, uint64_t off, const uint8_t *buf, size_t len)
 		return -EINVAL;
 	for (; len > 0; len -= 4, off += 4, buf += 4) {
 		memcpy(&v, buf, 4);
-		igb_reg_write(m, (uint32_t)off, v);
+		m82576_reg_write(m, (uint32_t)off, v);
 	}
 	return 0;
 }
 
 /* BAR 2 (9.4.11): IOADDR at offset 0 chooses a register, IODATA at offset 4 accesses it. */
 static int
-io_read(struct igb_model *m, uint64_t off, void *buf, size_t len)
+io_read(struct m82576 *m, uint64_t off, void *buf, size_t len)
 {
 	uint32_t v = 0;
 
@@ -322,13 +322,13 @@ io_read(struct igb_model *m, uint64_t off, void *buf, size_t len)
 	if (off == 0)
 		v = m->ioaddr;
 	else if (off == 4 && m->ioaddr < IGB_BAR0_SIZE)
-		v = igb_reg_read(m, m->ioaddr & ~3u);
+		v = m82576_reg_read(m, m->ioaddr & ~3u);
 	memcpy(buf, &v, 4);
 	return 0;
 }
 
 static int
-io_write(struct igb_model *m, uint64_t off, const void *buf, size_t len)
+io_write(struct m82576 *m, uint64_t off, const void *buf, size_t len)
 {
 	uint32_t v;
 
@@ -338,14 +338,14 @@ io_write(struct igb_model *m, uint64_t off, const void *buf, size_t len)
 	if (off == 0)
 		m->ioaddr = v;
 	else if (off == 4 && m->ioaddr < IGB_BAR0_SIZE)
-		igb_reg_write(m, m->ioaddr & ~3u, v);
+		m82576_reg_write(m, m->ioaddr & ~3u, v);
 	return 0;
 }
 
 static int
 region_read(void *opaque, unsigned int region, uint64_t off, void *buf, size_t len)
 {
-	struct igb_model *m = opaque;
+	struct m82576 *m = opaque;
 
 	if (len == 0)
 		return 0;
@@ -358,9 +358,9 @@ region_read(void *opaque, unsigned int region, uint64_t off, void *buf, size_t l
 	case VFIO_PCI_BAR2_REGION_INDEX:
 		return io_read(m, off, buf, len);
 	case VFIO_PCI_BAR3_REGION_INDEX:
-		return igb_msix_read(m, off, buf, len);
+		return m82576_msix_read(m, off, buf, len);
 	case VFIO_PCI_CONFIG_REGION_INDEX:
-		return igb_pci_read(m, off, buf, len);
+		return m82576_pci_read(m, off, buf, len);
 	}
 	return -EINVAL;
 }
@@ -368,7 +368,7 @@ region_read(void *opaque, unsigned int region, uint64_t off, void *buf, size_t l
 static int
 region_write(void *opaque, unsigned int region, uint64_t off, const void *buf, size_t len)
 {
-	struct igb_model *m = opaque;
+	struct m82576 *m = opaque;
 
 	if (len == 0)
 		return 0;
@@ -380,9 +380,9 @@ region_write(void *opaque, unsigned int region, uint64_t off, const void *buf, s
 	case VFIO_PCI_BAR2_REGION_INDEX:
 		return io_write(m, off, buf, len);
 	case VFIO_PCI_BAR3_REGION_INDEX:
-		return igb_msix_write(m, off, buf, len);
+		return m82576_msix_write(m, off, buf, len);
 	case VFIO_PCI_CONFIG_REGION_INDEX:
-		return igb_pci_write(m, off, buf, len);
+		return m82576_pci_write(m, off, buf, len);
 	}
 	return -EINVAL;
 }
@@ -390,12 +390,12 @@ region_write(void *opaque, unsigned int region, uint64_t off, const void *buf, s
 static void
 attached(void *opaque)
 {
-	struct igb_model *m = opaque;
+	struct m82576 *m = opaque;
 
 	say(m, "client attached");
 	__atomic_store_n(&m->log_done, 0, __ATOMIC_RELAXED);
-	igb_gate(m, IGB_GATE_CLIENT, true);
-	igb_link_update(m);
+	m82576_gate(m, M82576_GATE_CLIENT, true);
+	m82576_link_update(m);
 }
 
 /*
@@ -405,8 +405,8 @@ attached(void *opaque)
 static int
 queue_pages(void *opaque)
 {
-	struct igb_model *m = opaque;
-	int fd = igb_ring_map(m);
+	struct m82576 *m = opaque;
+	int fd = m82576_ring_map(m);
 
 	if (fd < 0)
 		say(m, "no memory for the queue pages: %s: gantry's driver will refuse the port: free "
@@ -417,13 +417,13 @@ queue_pages(void *opaque)
 static void
 detached(void *opaque, const char *why)
 {
-	struct igb_model *m = opaque;
+	struct m82576 *m = opaque;
 
-	igb_gate(m, IGB_GATE_CLIENT, false);
-	igb_nvm_init(m);
-	igb_reset_all(m); /* includes a grace period */
-	igb_ring_unmap(m);
-	igb_pci_init(m);
+	m82576_gate(m, M82576_GATE_CLIENT, false);
+	m82576_nvm_init(m);
+	m82576_reset_all(m); /* includes a grace period */
+	m82576_ring_unmap(m);
+	m82576_pci_init(m);
 	say(m, "client left: %s", why);
 }
 
@@ -431,7 +431,7 @@ static void
 irqs_changed(void *opaque, unsigned int irq_index)
 {
 	if (irq_index == VFIO_PCI_INTX_IRQ_INDEX)
-		igb_intr_unmasked(opaque);
+		m82576_intr_unmasked(opaque);
 }
 
 static void
@@ -444,7 +444,7 @@ refused(void *opaque, const char *line)
 static int
 reset(void *opaque)
 {
-	igb_reset_all(opaque);
+	m82576_reset_all(opaque);
 	return 0;
 }
 
@@ -460,23 +460,23 @@ static const struct vfu_server_ops ops = {
 };
 
 static void
-model_free(struct igb_model *m)
+model_free(struct m82576 *m)
 {
 	unsigned int i;
 
-	igb_ring_unmap(m);
+	m82576_ring_unmap(m);
 	for (i = 0; i < IGB_MAX_QUEUES; i++)
 		if (m->txq[i].staging)
-			munmap(m->txq[i].staging, IGB_STAGING);
+			munmap(m->txq[i].staging, M82576_STAGING);
 	free(m);
 }
 
 int
-igb_model_create(const struct igb_model_params *params, struct igb_model **model, char *err)
+m82576_create(const struct m82576_params *params, struct m82576 **model, char *err)
 {
 	const uint32_t rw = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 	struct vfu_server_desc desc;
-	struct igb_model *m;
+	struct m82576 *m;
 	unsigned int i;
 	int ret = 0;
 
@@ -487,8 +487,8 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 			params->name, params->addr_bits, IGB_MIN_ADDR_BITS);
 		return -EINVAL;
 	}
-	m = aligned_alloc(
-		IGB_CACHE_LINE, (sizeof(*m) + IGB_CACHE_LINE - 1) & ~(size_t)(IGB_CACHE_LINE - 1));
+	m = aligned_alloc(M82576_CACHE_LINE,
+		(sizeof(*m) + M82576_CACHE_LINE - 1) & ~(size_t)(M82576_CACHE_LINE - 1));
 	if (m == NULL) {
 		snprintf(err, VFU_ERR_LEN, "port %s: no memory for the device", params->name);
 		return -ENOMEM;
@@ -500,12 +500,12 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 	m->addr_bits = params->addr_bits != 0 ? params->addr_bits : 64;
 	m->addr_mask = UINT64_MAX >> (64 - m->addr_bits);
 	m->log = params->log != NULL ? params->log : log_stderr;
-	igb_ring_init(m);
+	m82576_ring_init(m);
 	for (i = 0; ret == 0 && i < IGB_MAX_QUEUES; i++) {
-		m->rxq[i].read.slot = IGB_RX_SLOT(i);
-		m->txq[i].read.slot = IGB_TX_SLOT(i);
+		m->rxq[i].read.slot = M82576_RX_SLOT(i);
+		m->txq[i].read.slot = M82576_TX_SLOT(i);
 		/* Large, and the kernel allocates only the pages that frames reach. */
-		m->txq[i].staging = mmap(NULL, IGB_STAGING, PROT_READ | PROT_WRITE,
+		m->txq[i].staging = mmap(NULL, M82576_STAGING, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		if (m->txq[i].staging == MAP_FAILED) {
 			m->txq[i].staging = NULL;
@@ -518,12 +518,12 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 		model_free(m);
 		return ret;
 	}
-	igb_nvm_init(m);
-	igb_pci_init(m);
-	igb_phy_reset(m);
+	m82576_nvm_init(m);
+	m82576_pci_init(m);
+	m82576_phy_reset(m);
 	m->cable = 1;
-	m->partner = IGB_ABLE_ALL;
-	igb_reset_all(m);
+	m->partner = M82576_ABLE_ALL;
+	m82576_reset_all(m);
 
 	memset(&desc, 0, sizeof(desc));
 	for (i = 0; i < VFU_SRV_REGIONS; i++)
@@ -561,7 +561,7 @@ igb_model_create(const struct igb_model_params *params, struct igb_model **model
 }
 
 void
-igb_model_destroy(struct igb_model *m)
+m82576_destroy(struct m82576 *m)
 {
 	if (m == NULL)
 		return;
@@ -570,26 +570,26 @@ igb_model_destroy(struct igb_model *m)
 }
 
 const char *
-igb_model_name(const struct igb_model *m)
+m82576_name(const struct m82576 *m)
 {
 	return m->name;
 }
 
 struct vfu_server *
-igb_model_server(struct igb_model *m)
+m82576_server(struct m82576 *m)
 {
 	return m->server;
 }
 
 bool
-igb_model_listening(const struct igb_model *m)
+m82576_listening(const struct m82576 *m)
 {
-	return (igb_ld_acq(&m->gates) & IGB_GATES_RX) == IGB_GATES_RX &&
-	       igb_ld_acq(&m->rx_enabled) != 0;
+	return (m82576_ld_acq(&m->gates) & M82576_GATES_RX) == M82576_GATES_RX &&
+	       m82576_ld_acq(&m->rx_enabled) != 0;
 }
 
 void
-igb_model_check_client(struct igb_model *m)
+m82576_check_client(struct m82576 *m)
 {
 	/*
 	 * The gate that closes here is the gate of the client that is gone, never the next
@@ -597,20 +597,20 @@ igb_model_check_client(struct igb_model *m)
 	 * thread's next quiescent state.
 	 */
 	if (vfu_server_peer_gone(m->server)) {
-		igb_gate(m, IGB_GATE_CLIENT, false);
-		igb_link_update(m);
+		m82576_gate(m, M82576_GATE_CLIENT, false);
+		m82576_link_update(m);
 	}
 }
 
 void
-igb_model_set_link(struct igb_model *m, bool up)
+m82576_set_link(struct m82576 *m, bool up)
 {
 	__atomic_store_n(&m->cable, up, __ATOMIC_SEQ_CST);
-	igb_link_update(m);
+	m82576_link_update(m);
 }
 
 uint32_t
-igb_model_carrier(const struct igb_model *m)
+m82576_carrier(const struct m82576 *m)
 {
-	return igb_ld_acq(&m->carrier);
+	return m82576_ld_acq(&m->carrier);
 }

@@ -8,8 +8,8 @@
  *
  * Two kinds of thread use a device. The control thread of the server (vfu_server.h) carries out
  * register accesses and resets. The polling threads of the owner move frames: at any time at most
- * one thread calls igb_model_tx() of a device, and at most one (the same or another)
- * igb_model_rx().
+ * one thread calls m82576_tx() of a device, and at most one (the same or another)
+ * m82576_rx().
  *
  * Polling threads must be registered with vfu_rcu.h, and must pass quiescent states between calls.
  * The control thread waits for a grace period wherever the datasheet promises that the hardware no
@@ -19,8 +19,8 @@
  * The device knows no speed: the caller decides when a frame goes (wire.h).
  */
 
-#ifndef IGB_MODEL_H
-#define IGB_MODEL_H
+#ifndef M82576_H
+#define M82576_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,10 +32,10 @@
 extern "C" {
 #endif
 
-struct igb_model;
+struct m82576;
 
 /** Parameters of a device. */
-struct igb_model_params {
+struct m82576_params {
 	const char *name;        /**< name of the port, for messages; copied */
 	const char *socket;      /**< path of the socket to serve */
 	uint8_t mac[6];          /**< MAC address, which goes into the NVM */
@@ -60,24 +60,24 @@ struct igb_model_params {
  * frames to Ethernet's minimum of 60 bytes. A device counts and drops a shorter frame that it
  * receives as a runt.
  */
-struct igb_frame {
+struct m82576_frame {
 	const uint8_t *data;     /**< first byte; the passing function states its owner */
 	uint32_t len;            /**< in bytes */
 	uint32_t flags;          /**< IGB_FRAME_* */
 };
 
-#define IGB_FRAME_BAD_FCS (1u << 0) /**< damaged on the wire: dropped unless RCTL.SBP */
+#define M82576_FRAME_BAD_FCS (1u << 0) /**< damaged on the wire: dropped unless RCTL.SBP */
 /**
  * The device has received the frame itself (loopback), so that it must not be given to a sink. The
  * wire only waits for its time.
  */
-#define IGB_FRAME_LOOPED  (1u << 1)
+#define M82576_FRAME_LOOPED  (1u << 1)
 
 /**
  * Counters since the device was created. Resets by software do not clear them. Any thread may read
  * them.
  */
-struct igb_model_stats {
+struct m82576_stats {
 	uint64_t tx_frames;                 /**< handed to the wire */
 	uint64_t tx_bytes;                  /**< bytes of those, without FCS */
 	uint64_t rx_frames;                 /**< written to the client's memory */
@@ -103,35 +103,35 @@ struct igb_model_stats {
  * Create a device and serve it.
  *
  * @param params       copied
- * @param[out] model   the device; destroy it with igb_model_destroy()
+ * @param[out] model   the device; destroy it with m82576_destroy()
  * @param[out] err     one line, VFU_ERR_LEN bytes
  * @return 0 or a negative errno value
  */
-int igb_model_create(const struct igb_model_params *params, struct igb_model **model, char *err);
+int m82576_create(const struct m82576_params *params, struct m82576 **model, char *err);
 /**
- * Drop the client, close the socket and free the device. No thread may be inside igb_model_tx() or
- * igb_model_rx().
+ * Drop the client, close the socket and free the device. No thread may be inside m82576_tx() or
+ * m82576_rx().
  */
-void igb_model_destroy(struct igb_model *model);
+void m82576_destroy(struct m82576 *model);
 
 /**
  * Return the name of the port.
  *
  * @return memory of the device
  */
-const char *igb_model_name(const struct igb_model *model);
+const char *m82576_name(const struct m82576 *model);
 /**
  * Return the server of the device.
  *
  * @return memory of the device; the caller must not stop the server
  */
-struct vfu_server *igb_model_server(struct igb_model *model);
+struct vfu_server *m82576_server(struct m82576 *model);
 
 /**
  * Return whether the device would process a frame that arrives now: a client is attached, the link
  * is up, and the receiver and at least one receive queue are enabled. Any thread.
  */
-bool igb_model_listening(const struct igb_model *model);
+bool m82576_listening(const struct m82576 *model);
 /**
  * Return when the client's process last accessed a register, of this device or of another device of
  * this process that it drives. Accesses to tails, interrupts and statistics do not count, because a
@@ -140,20 +140,20 @@ bool igb_model_listening(const struct igb_model *model);
  *
  * @return monotonic time in ns; 0: never
  */
-uint64_t igb_model_busy_at(struct igb_model *model);
+uint64_t m82576_busy_at(struct m82576 *model);
 
 /**
  * Stop access to the client's memory if the client has closed its socket; else do nothing. Call it
  * in a polling thread that was stopped or starved for long: in the meantime the client may have
  * given up the device and reused its memory.
  */
-void igb_model_check_client(struct igb_model *model);
+void m82576_check_client(struct m82576 *model);
 
 /**
  * Set whether the far end of the cable signals: STATUS.LU, PHY, LSC interrupt. Initially it does.
  * Any thread.
  */
-void igb_model_set_link(struct igb_model *model, bool up);
+void m82576_set_link(struct m82576 *model, bool up);
 /**
  * Return whether this end of the cable signals: a client is attached that asked for a link
  * (CTRL.SLU), and the PHY has power and is not in loopback. Any thread.
@@ -161,72 +161,72 @@ void igb_model_set_link(struct igb_model *model, bool up);
  * @return odd if this end signals; grows with each change, and by two when the link is negotiated
  *   again
  */
-uint32_t igb_model_carrier(const struct igb_model *model);
+uint32_t m82576_carrier(const struct m82576 *model);
 
 /**
  * Modes of a transceiver, in the order of preference of 802.3 (annex 28B): a speed in Mb/s, and
  * half or full duplex. The last one stands for 1000 Mb/s and any higher speed of the wire.
  */
-#define IGB_ABLE_10_HALF   (1u << 0)
-#define IGB_ABLE_10_FULL   (1u << 1)
-#define IGB_ABLE_100_HALF  (1u << 2)
-#define IGB_ABLE_100_FULL  (1u << 3)
-#define IGB_ABLE_1000_FULL (1u << 4)
-#define IGB_ABLE_ALL       0x1Fu
+#define M82576_ABLE_10_HALF   (1u << 0)
+#define M82576_ABLE_10_FULL   (1u << 1)
+#define M82576_ABLE_100_HALF  (1u << 2)
+#define M82576_ABLE_100_FULL  (1u << 3)
+#define M82576_ABLE_1000_FULL (1u << 4)
+#define M82576_ABLE_ALL       0x1Fu
 
 /**
- * Return the modes that the device offers its partner now. Call it after igb_model_carrier(),
+ * Return the modes that the device offers its partner now. Call it after m82576_carrier(),
  * because a change of the modes precedes one of the carrier. Any thread.
  *
  * @return IGB_ABLE_*
  */
-uint32_t igb_model_ability(const struct igb_model *model);
+uint32_t m82576_ability(const struct m82576 *model);
 /**
  * Set the modes that the partner offers. At most one thread at a time.
  *
  * @param model  the device
  * @param able   IGB_ABLE_*; initially all
  */
-void igb_model_set_partner(struct igb_model *model, uint32_t able);
+void m82576_set_partner(struct m82576 *model, uint32_t able);
 /**
  * Return the speed of the link if it is lower than the wire's own. Any thread.
  *
  * @return in Mb/s; 0: the wire's own speed
  */
-unsigned int igb_model_speed(const struct igb_model *model);
+unsigned int m82576_speed(const struct m82576 *model);
 
 /**
  * Take the next frame that the driver posted: read descriptors and data, and apply the offloads
  * that they ask for (checksums, tag, segmentation). The enabled queues take turns.
  *
- * The device may hold back status write-backs and interrupts until igb_model_tx_flush(), which the
+ * The device may hold back status write-backs and interrupts until m82576_tx_flush(), which the
  * thread must call before it turns to something else.
  *
  * @param model       the device
- * @param[out] frame  valid until the next call of igb_model_tx() for this device
+ * @param[out] frame  valid until the next call of m82576_tx() for this device
  * @retval 1  a frame was taken
  * @retval 0  there is nothing to send, or the link is down, the transmitter is off, or no client is
  *   attached
  */
-int igb_model_tx(struct igb_model *model, struct igb_frame *frame);
+int m82576_tx(struct m82576 *model, struct m82576_frame *frame);
 /**
- * Write back, and report to the driver, what igb_model_tx() held back. Call it from the thread that
- * called igb_model_tx().
+ * Write back, and report to the driver, what m82576_tx() held back. Call it from the thread that
+ * called m82576_tx().
  */
-void igb_model_tx_flush(struct igb_model *model);
+void m82576_tx_flush(struct m82576 *model);
 /**
  * Set whether the far end makes the transmitter wait (STATUS.TXOFF), as pause frames would
  * (802.3x). A driver can then see that a ring without progress is no fault of the device. Call it
- * from the thread that calls igb_model_tx().
+ * from the thread that calls m82576_tx().
  */
-void igb_model_tx_pause(struct igb_model *model, bool paused);
+void m82576_tx_pause(struct m82576 *model, bool paused);
 
 /**
  * Return whether descriptors are pending: a cheap look at the tails, which may return true although
  * there are none. A wire whose device had descriptors at the last look has gone on sending in the
  * meantime.
  */
-bool igb_model_tx_pending(struct igb_model *model);
+bool m82576_tx_pending(struct m82576 *model);
 
 /**
  * Receive a frame: apply filters, select a queue, write the frame to memory, write descriptors
@@ -239,18 +239,18 @@ bool igb_model_tx_pending(struct igb_model *model);
  * @retval 1  the frame is finished with: delivered, filtered or dropped
  * @retval 0  the frame was not taken
  */
-int igb_model_rx(struct igb_model *model, const struct igb_frame *frame, bool wait);
+int m82576_rx(struct m82576 *model, const struct m82576_frame *frame, bool wait);
 /**
- * Write back, and report to the driver, what igb_model_rx() held back. Call it from the thread that
- * called igb_model_rx().
+ * Write back, and report to the driver, what m82576_rx() held back. Call it from the thread that
+ * called m82576_rx().
  */
-void igb_model_rx_flush(struct igb_model *model);
+void m82576_rx_flush(struct m82576 *model);
 
 /** Fill in @p stats. Each counter has the value of the moment at which it is read. Any thread. */
-void igb_model_get_stats(const struct igb_model *model, struct igb_model_stats *stats);
+void m82576_get_stats(const struct m82576 *model, struct m82576_stats *stats);
 
 #ifdef __cplusplus
 }
 #endif
 
-#endif /* IGB_MODEL_H */
+#endif /* M82576_H */

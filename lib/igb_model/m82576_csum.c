@@ -56,14 +56,14 @@ crc_update(uint32_t (*t)[256], uint32_t c, const uint8_t *p, size_t len)
 
 /* Compute the frame check sequence. It goes to the wire and to memory with the low byte first. */
 uint32_t
-igb_fcs(const uint8_t *p, size_t len)
+m82576_fcs(const uint8_t *p, size_t len)
 {
 	return ~crc_update(crc_table[0], ~0u, p, len);
 }
 
 /* Compute the CRC32c of an SCTP packet of at least 12 bytes. Its checksum field counts as zero. */
 uint32_t
-igb_sctp_crc(const uint8_t *p, size_t len)
+m82576_sctp_crc(const uint8_t *p, size_t len)
 {
 	static const uint8_t zero[4];
 	uint32_t c = crc_update(crc_table[1], ~0u, p, 8);
@@ -73,7 +73,7 @@ igb_sctp_crc(const uint8_t *p, size_t len)
 }
 
 uint32_t
-igb_csum_add(const uint8_t *p, size_t len, uint32_t sum)
+m82576_csum_add(const uint8_t *p, size_t len, uint32_t sum)
 {
 	uint64_t s = sum, w;
 	uint32_t w4;
@@ -103,7 +103,7 @@ igb_csum_add(const uint8_t *p, size_t len, uint32_t sum)
 }
 
 uint16_t
-igb_csum_fold(uint32_t sum)
+m82576_csum_fold(uint32_t sum)
 {
 	sum = (sum & 0xFFFFu) + (sum >> 16);
 	sum = (sum & 0xFFFFu) + (sum >> 16);

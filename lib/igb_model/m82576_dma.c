@@ -11,14 +11,14 @@
 
 #include "m82576_priv.h"
 
-_Static_assert(IGB_LOG_DMA + 4 * VFU_DMA_WHYS <= 32, "kinds of lines are bits of a word");
+_Static_assert(M82576_LOG_DMA + 4 * VFU_DMA_WHYS <= 32, "kinds of lines are bits of a word");
 
 void
-igb_log_dma(struct igb_model *m, enum igb_dma_what what, const char *fmt, ...)
+m82576_log_dma(struct m82576 *m, enum m82576_dma_what what, const char *fmt, ...)
 {
 	const struct vfu_dma_fault *fault = vfu_dma_last_fault();
 	bool write = fault->prot == VFU_DMA_WRITE;
-	unsigned int kind = IGB_LOG_DMA + (2 * what + write) * VFU_DMA_WHYS + fault->why;
+	unsigned int kind = M82576_LOG_DMA + (2 * what + write) * VFU_DMA_WHYS + fault->why;
 	char line[160];
 	va_list ap;
 
@@ -31,6 +31,6 @@ igb_log_dma(struct igb_model *m, enum igb_dma_what what, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	igb_log(m, kind, "DMA fault, cannot %s 0x%lx (%s): %s", write ? "write" : "read",
+	m82576_log(m, kind, "DMA fault, cannot %s 0x%lx (%s): %s", write ? "write" : "read",
 		(unsigned long)fault->iova, vfu_dma_why_text(fault), line);
 }

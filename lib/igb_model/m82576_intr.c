@@ -22,7 +22,7 @@
  * The device sends a message once for a cause: eicr_sent and icr_sent remember the causes for which
  * it was sent, until they are cleared. EITR delays a message; the message remains due
  * (intr_pending) and is sent at a later flush. INTx is a level and no message: the server masks it
- * when it signals it, and igb_intr_unmasked() signals it again.
+ * when it signals it, and m82576_intr_unmasked() signals it again.
  *
  * Polling threads raise causes, the control thread changes masks, and any thread may report a
  * change of the link. Therefore atomic operations change all words, and the thread that sets a
@@ -38,7 +38,7 @@
 
 #include "m82576_priv.h"
 
-#define IGB_NS_PER_US 1000ull
+#define NS_PER_US 1000ull
 /* Causes that ICR implements (8.8.9); the others can be neither set nor unmasked. */
 #define ICR_CAUSES 0x77DCFBFDu
 /*
@@ -48,7 +48,7 @@
 #define EICR_VECTORS ((1u << IGB_MSIX_VECTORS) - 1)
 #define EICR_QUEUES  (0xFFFFu | IGB_EICR_TCP_TIMER)
 /* The vector whose EITR throttles the single interrupt. */
-#define IGB_SINGLE_VECTOR 0
+#define SINGLE_VECTOR 0
 
 /* Messages that a polling thread sends in one flush: each costs two system calls. */
 #define FLUSH_MESSAGES 2
@@ -57,7 +57,7 @@
 static __thread unsigned int messages_left = UINT_MAX;
 
 void
-igb_intr_flush(bool begins)
+m82576_intr_flush(bool begins)
 {
 	messages_left = begins ? FLUSH_MESSAGES : UINT_MAX;
 }
@@ -81,9 +81,9 @@ clear(uint32_t *p, uint32_t bits)
 }
 
 static bool
-multiple(const struct igb_model *m)
+multiple(const struct m82576 *m)
 {
-	return igb_reg(m, IGB_GPIE) & IGB_GPIE_MULTIPLE_MSIX;
+	return m82576_reg(m, IGB_GPIE) & IGB_GPIE_MULTIPLE_MSIX;
 }
 
 /*
@@ -91,7 +91,7 @@ multiple(const struct igb_model *m)
  * them set has already consumed the earlier reminder.
  */
 static void
-remind(struct igb_model *m)
+remind(struct m82576 *m)
 {
 	__atomic_store_n(&m->intr_pending, 1, __ATOMIC_SEQ_CST);
 }
@@ -101,9 +101,10 @@ remind(struct igb_model *m)
  * must call remind().
  */
 static bool
-throttle(struct igb_model *m, unsigned int v)
+throttle(struct m82576 *m, unsigned int v)
 {
-	uint32_t us = (igb_reg(m, IGB_EITR(v)) & IGB_EITR_INTERVAL_MASK) >> IGB_EITR_INTERVAL_SHIFT;
+	uint32_t us = (m82576_reg(m, IGB_EITR(v)) & IGB_EITR_INTERVAL_MASK) >>
+		IGB_EITR_INTERVAL_SHIFT;
 	uint64_t now;
 
 	if (messages_left == 0)
@@ -113,8 +114,8 @@ throttle(struct igb_model *m, unsigned int v)
 			messages_left--;
 		return true;
 	}
-	now = igb_now_ns();
-	if (now - __atomic_load_n(&m->intr_last[v], __ATOMIC_RELAXED) < us * IGB_NS_PER_US)
+	now = m82576_now_ns();
+	if (now - __atomic_load_n(&m->intr_last[v], __ATOMIC_RELAXED) < us * NS_PER_US)
 		return false;
 	__atomic_store_n(&m->intr_last[v], now, __ATOMIC_RELAXED);
 	if (messages_left != UINT_MAX)
@@ -123,7 +124,7 @@ throttle(struct igb_model *m, unsigned int v)
 }
 
 static bool
-raise_irq(struct igb_model *m, unsigned int index, unsigned int vector)
+raise_irq(struct m82576 *m, unsigned int index, unsigned int vector)
 {
 	struct vfu_server *s = __atomic_load_n(&m->server, __ATOMIC_ACQUIRE);
 
@@ -131,7 +132,7 @@ raise_irq(struct igb_model *m, unsigned int index, unsigned int vector)
 }
 
 static void
-send_vector(struct igb_model *m, unsigned int v)
+send_vector(struct m82576 *m, unsigned int v)
 {
 	uint32_t bit = 1u << v;
 
@@ -142,9 +143,9 @@ send_vector(struct igb_model *m, unsigned int v)
 		remind(m);
 		return;
 	}
-	if (igb_reg(m, IGB_GPIE) & IGB_GPIE_EIAME)
-		clear(&m->eims, bit & igb_reg(m, IGB_EIAM));
-	if (bit & igb_reg(m, IGB_EIAC)) {
+	if (m82576_reg(m, IGB_GPIE) & IGB_GPIE_EIAME)
+		clear(&m->eims, bit & m82576_reg(m, IGB_EIAM));
+	if (bit & m82576_reg(m, IGB_EIAC)) {
 		clear(&m->eicr, bit);
 		clear(&m->eicr_sent, bit);
 	}
@@ -157,26 +158,26 @@ send_vector(struct igb_model *m, unsigned int v)
  * @return false: the message remains due
  */
 static bool
-send_single(struct igb_model *m, uint32_t causes)
+send_single(struct m82576 *m, uint32_t causes)
 {
 	uint32_t before = set(&m->icr_sent, causes);
 
 	if ((before & causes) == causes)
 		return true; /* another thread sends it */
-	if (!throttle(m, IGB_SINGLE_VECTOR)) {
+	if (!throttle(m, SINGLE_VECTOR)) {
 		clear(&m->icr_sent, causes & ~before);
 		remind(m);
 		return false;
 	}
 	/* Send by the first of the three that the client has wired. */
 	if (!raise_irq(m, VFIO_PCI_MSIX_IRQ_INDEX, 0) && !raise_irq(m, VFIO_PCI_MSI_IRQ_INDEX, 0) &&
-		igb_ld_acq(&m->gates) & IGB_GATE_INTX)
+		m82576_ld_acq(&m->gates) & M82576_GATE_INTX)
 		raise_irq(m, VFIO_PCI_INTX_IRQ_INDEX, 0);
 	return true;
 }
 
 bool
-igb_intr_asserted(const struct igb_model *m)
+m82576_intr_asserted(const struct m82576 *m)
 {
 	return !multiple(m) &&
 	       (word(&m->icr) & word(&m->ims) || word(&m->eicr) & word(&m->eims));
@@ -184,7 +185,7 @@ igb_intr_asserted(const struct igb_model *m)
 
 /* Send all messages that are due. From a polling thread or the control thread. */
 void
-igb_intr_fire(struct igb_model *m)
+m82576_intr_fire(struct m82576 *m)
 {
 	uint32_t due, later, causes;
 
@@ -209,7 +210,7 @@ igb_intr_fire(struct igb_model *m)
 		return;
 	}
 	if (causes & ~word(&m->icr_sent)) {
-		uint32_t ivar = igb_reg(m, IGB_IVAR_MISC) >> IGB_IVAR_MISC_OTHER_SHIFT;
+		uint32_t ivar = m82576_reg(m, IGB_IVAR_MISC) >> IGB_IVAR_MISC_OTHER_SHIFT;
 
 		if (ivar & IGB_IVAR_VALID && (ivar & 0x1F) < IGB_MSIX_VECTORS) {
 			set(&m->icr_sent, causes);
@@ -239,34 +240,34 @@ igb_intr_fire(struct igb_model *m)
  * it again. A message was sent once, and is not sent again.
  */
 void
-igb_intr_unmasked(struct igb_model *m)
+m82576_intr_unmasked(struct m82576 *m)
 {
-	if (!igb_intr_asserted(m) ||
+	if (!m82576_intr_asserted(m) ||
 		!vfu_server_irq_wired(m->server, VFIO_PCI_INTX_IRQ_INDEX, 0))
 		return;
 	clear(&m->icr_sent, ~0u);
 	clear(&m->eicr_sent, ~0u);
-	igb_intr_fire(m);
+	m82576_intr_fire(m);
 }
 
 /* Raise causes that belong to no queue. */
 void
-igb_intr_other(struct igb_model *m, uint32_t causes)
+m82576_intr_other(struct m82576 *m, uint32_t causes)
 {
 	set(&m->icr, causes);
 	if (causes & word(&m->ims))
-		igb_intr_fire(m);
+		m82576_intr_fire(m);
 }
 
 /* Raise the causes of queues in which descriptors were written back. */
 void
-igb_intr_queues(struct igb_model *m, uint32_t queues, bool is_tx)
+m82576_intr_queues(struct m82576 *m, uint32_t queues, bool is_tx)
 {
 	uint32_t cause = is_tx ? IGB_ICR_TXDW : IGB_ICR_RXDW, vectors = 0;
 
 	while (queues != 0) {
 		unsigned int q = (unsigned int)__builtin_ctz(queues);
-		uint32_t ivar = igb_reg(m, IGB_IVAR_REG(q)) >> IGB_IVAR_SHIFT(q, is_tx);
+		uint32_t ivar = m82576_reg(m, IGB_IVAR_REG(q)) >> IGB_IVAR_SHIFT(q, is_tx);
 
 		queues &= queues - 1;
 		if (ivar & IGB_IVAR_VALID && (ivar & 0x1F) < IGB_MSIX_VECTORS)
@@ -278,11 +279,11 @@ igb_intr_queues(struct igb_model *m, uint32_t queues, bool is_tx)
 	if (vectors & ~word(&m->eicr))
 		set(&m->eicr, vectors);
 	if (word(&m->ims) & cause || word(&m->eims) & vectors)
-		igb_intr_fire(m);
+		m82576_intr_fire(m);
 }
 
 static uint32_t
-icr_value(struct igb_model *m)
+icr_value(struct m82576 *m)
 {
 	uint32_t v = word(&m->icr);
 
@@ -292,7 +293,7 @@ icr_value(struct igb_model *m)
 }
 
 static void
-icr_clear(struct igb_model *m, uint32_t bits)
+icr_clear(struct m82576 *m, uint32_t bits)
 {
 	clear(&m->icr, bits);
 	clear(&m->icr_sent, bits);
@@ -303,10 +304,10 @@ icr_clear(struct igb_model *m, uint32_t bits)
  * always, else only if the device asserted the interrupt.
  */
 static void
-icr_ack(struct igb_model *m)
+icr_ack(struct m82576 *m)
 {
-	if (igb_reg(m, IGB_GPIE) & IGB_GPIE_NSICR || word(&m->icr) & word(&m->ims))
-		clear(&m->ims, igb_reg(m, IGB_IAM));
+	if (m82576_reg(m, IGB_GPIE) & IGB_GPIE_NSICR || word(&m->icr) & word(&m->ims))
+		clear(&m->ims, m82576_reg(m, IGB_IAM));
 }
 
 /*
@@ -314,10 +315,10 @@ icr_ack(struct igb_model *m)
  * asserted the interrupt.
  */
 static uint32_t
-icr_read(struct igb_model *m)
+icr_read(struct m82576 *m)
 {
 	uint32_t v = icr_value(m);
-	bool clears = igb_reg(m, IGB_GPIE) & IGB_GPIE_NSICR || word(&m->ims) == 0 ||
+	bool clears = m82576_reg(m, IGB_GPIE) & IGB_GPIE_NSICR || word(&m->ims) == 0 ||
 		      v & IGB_ICR_INT_ASSERTED;
 
 	icr_ack(m);
@@ -327,14 +328,14 @@ icr_read(struct igb_model *m)
 }
 
 static void
-eicr_clear(struct igb_model *m, uint32_t bits)
+eicr_clear(struct m82576 *m, uint32_t bits)
 {
 	clear(&m->eicr, bits);
 	clear(&m->eicr_sent, bits);
 }
 
 uint32_t
-igb_intr_read(struct igb_model *m, uint32_t off)
+m82576_intr_read(struct m82576 *m, uint32_t off)
 {
 	uint32_t v;
 
@@ -349,7 +350,7 @@ igb_intr_read(struct igb_model *m, uint32_t off)
 		if (!multiple(m) && icr_value(m) & IGB_ICR_INT_ASSERTED)
 			v |= IGB_EICR_OTHER;
 		/* With MSI-X, a read does not clear the bits that EIAC clears automatically. */
-		eicr_clear(m, multiple(m) ? v & ~igb_reg(m, IGB_EIAC) : v);
+		eicr_clear(m, multiple(m) ? v & ~m82576_reg(m, IGB_EIAC) : v);
 		return v;
 	case IGB_EIMS:
 		return word(&m->eims);
@@ -358,7 +359,7 @@ igb_intr_read(struct igb_model *m, uint32_t off)
 }
 
 void
-igb_intr_write(struct igb_model *m, uint32_t off, uint32_t v)
+m82576_intr_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
 	switch (off) {
 	case IGB_ICR:
@@ -397,11 +398,11 @@ igb_intr_write(struct igb_model *m, uint32_t off, uint32_t v)
 		clear(&m->eims, v);
 		return;
 	}
-	igb_intr_fire(m);
+	m82576_intr_fire(m);
 }
 
 void
-igb_intr_reset(struct igb_model *m)
+m82576_intr_reset(struct m82576 *m)
 {
 	unsigned int i;
 

@@ -23,38 +23,38 @@
  * thread.
  */
 void
-igb_loop_update(struct igb_model *m)
+m82576_loop_update(struct m82576 *m)
 {
-	bool on = (igb_reg(m, IGB_RCTL) & IGB_RCTL_LBM_MASK) == IGB_RCTL_LBM_MAC ||
+	bool on = (m82576_reg(m, IGB_RCTL) & IGB_RCTL_LBM_MASK) == IGB_RCTL_LBM_MAC ||
 		  m->phy[IGB_PHY_CTRL] & IGB_PHY_CTRL_LOOPBACK;
 
-	if (igb_ld(&m->gates) & (on ? IGB_GATE_LOOP : IGB_GATE_WIRE))
+	if (m82576_ld(&m->gates) & (on ? M82576_GATE_LOOP : M82576_GATE_WIRE))
 		return;
-	igb_gate(m, on ? IGB_GATE_WIRE : IGB_GATE_LOOP, false);
-	igb_grace_period(m);
+	m82576_gate(m, on ? M82576_GATE_WIRE : M82576_GATE_LOOP, false);
+	m82576_grace_period(m);
 	memset(&m->looped, 0, sizeof(m->looped));
-	igb_st(&m->loop_waits, 0);
-	igb_gate(m, on ? IGB_GATE_LOOP : IGB_GATE_WIRE, true);
+	m82576_st(&m->loop_waits, 0);
+	m82576_gate(m, on ? M82576_GATE_LOOP : M82576_GATE_WIRE, true);
 }
 
 /*
- * Transmit one frame in loopback: as igb_model_tx(). Without a speed a frame waits for a
+ * Transmit one frame in loopback: as m82576_tx(). Without a speed a frame waits for a
  * descriptor, as it would on the wire.
  */
 int
-igb_loop_tx(struct igb_model *m, struct igb_frame *frame)
+m82576_loop_tx(struct m82576 *m, struct m82576_frame *frame)
 {
-	if (m->looped.data == NULL && !igb_tx_next(m, &m->looped))
+	if (m->looped.data == NULL && !m82576_tx_next(m, &m->looped))
 		return 0;
-	if (!(igb_ld_acq(&m->gates) & IGB_GATE_RXEN)) {
+	if (!(m82576_ld_acq(&m->gates) & M82576_GATE_RXEN)) {
 		__atomic_fetch_add(&m->rxc.off, 1, __ATOMIC_RELAXED);
-	} else if (!igb_receive(m, &m->looped, m->speed_mbps == 0)) {
-		igb_st(&m->loop_waits, 1);
+	} else if (!m82576_receive(m, &m->looped, m->speed_mbps == 0)) {
+		m82576_st(&m->loop_waits, 1);
 		return 0;
 	}
-	igb_st(&m->loop_waits, 0);
+	m82576_st(&m->loop_waits, 0);
 	*frame = m->looped;
-	frame->flags |= IGB_FRAME_LOOPED;
+	frame->flags |= M82576_FRAME_LOOPED;
 	m->looped.data = NULL;
 	return 1;
 }

@@ -22,7 +22,7 @@
 #define NVM_VENDOR_ID   0x0E
 #define NVM_ALT_MAC_PTR 0x37
 
-#define NVM_BYTES (IGB_NVM_WORDS * 2u)
+#define NVM_BYTES (M82576_NVM_WORDS * 2u)
 
 /* Commands of the EEPROM, and its status register. */
 #define SPI_WRSR   0x01
@@ -38,7 +38,7 @@
 #define SPI_ADDR_BITS 24u
 
 void
-igb_nvm_init(struct igb_model *m)
+m82576_nvm_init(struct m82576 *m)
 {
 	uint16_t *w = m->nvm, sum = 0;
 	unsigned int i;
@@ -66,31 +66,31 @@ igb_nvm_init(struct igb_model *m)
 	for (i = 0; i < IGB_NVM_CHECKSUM; i++)
 		sum = (uint16_t)(sum + w[i]);
 	w[IGB_NVM_CHECKSUM] = (uint16_t)(IGB_NVM_CHECKSUM_SUM - sum);
-	m->spi = (struct igb_spi){ .pins = IGB_EECD_CS };
+	m->spi = (struct m82576_spi){ .pins = IGB_EECD_CS };
 }
 
 /* Write EERD. With START the word is read at once, so that the next read of EERD finds DONE set. */
 uint32_t
-igb_eerd_write(struct igb_model *m, uint32_t v)
+m82576_eerd_write(struct m82576 *m, uint32_t v)
 {
 	uint32_t addr = (v >> IGB_EERD_ADDR_SHIFT) & 0x3FFF, word;
 
 	if (!(v & IGB_EERD_START))
 		return v & 0xFFFC;
-	word = addr < IGB_NVM_WORDS ? m->nvm[addr] : 0xFFFF;
+	word = addr < M82576_NVM_WORDS ? m->nvm[addr] : 0xFFFF;
 	return word << IGB_EERD_DATA_SHIFT | addr << IGB_EERD_ADDR_SHIFT | IGB_EERD_DONE;
 }
 
 /* Return a byte of the NVM. The words are in memory as in the EEPROM: low byte first. */
 static uint8_t *
-spi_byte(struct igb_model *m, uint32_t addr)
+spi_byte(struct m82576 *m, uint32_t addr)
 {
 	return (uint8_t *)m->nvm + addr % NVM_BYTES;
 }
 
 /* On a rising edge of SK the EEPROM shifts in one bit. */
 static void
-spi_take(struct igb_spi *s, bool bit)
+spi_take(struct m82576_spi *s, bool bit)
 {
 	uint32_t n;
 
@@ -103,14 +103,14 @@ spi_take(struct igb_spi *s, bool bit)
 	if (s->code != SPI_WRITE || s->bits <= SPI_ADDR_BITS || s->bits % 8 != 0)
 		return;
 	/* Beyond the end of the page the address wraps around to its beginning. */
-	n = (s->addr + (s->bits - SPI_ADDR_BITS) / 8 - 1) % IGB_SPI_PAGE;
+	n = (s->addr + (s->bits - SPI_ADDR_BITS) / 8 - 1) % M82576_SPI_PAGE;
 	s->page[n] = (uint8_t)s->in;
 	s->written |= 1u << n;
 }
 
 /* On a falling edge of SK the EEPROM shifts out the next bit. */
 static bool
-spi_give(struct igb_model *m, const struct igb_spi *s)
+spi_give(struct m82576 *m, const struct m82576_spi *s)
 {
 	uint32_t n;
 
@@ -124,16 +124,16 @@ spi_give(struct igb_model *m, const struct igb_spi *s)
 
 /* When CS rises the command ends. A write is carried out if it consists of whole bytes. */
 static void
-spi_end(struct igb_model *m, struct igb_spi *s)
+spi_end(struct m82576 *m, struct m82576_spi *s)
 {
 	uint32_t i;
 
 	if (s->code == SPI_WREN && s->bits == SPI_CODE_BITS)
 		s->status |= SPI_ST_WEN;
 	if (s->code == SPI_WRITE && s->status & SPI_ST_WEN && s->bits % 8 == 0)
-		for (i = 0; i < IGB_SPI_PAGE; i++)
+		for (i = 0; i < M82576_SPI_PAGE; i++)
 			if (s->written & (1u << i))
-				*spi_byte(m, s->addr / IGB_SPI_PAGE * IGB_SPI_PAGE + i) =
+				*spi_byte(m, s->addr / M82576_SPI_PAGE * M82576_SPI_PAGE + i) =
 					s->page[i];
 	if (s->code == SPI_WRDI || s->code == SPI_WRSR || s->code == SPI_WRITE)
 		s->status &= (uint8_t)~SPI_ST_WEN;
@@ -142,9 +142,9 @@ spi_end(struct igb_model *m, struct igb_spi *s)
 }
 
 bool
-igb_nvm_pins(struct igb_model *m, uint32_t eecd)
+m82576_nvm_pins(struct m82576 *m, uint32_t eecd)
 {
-	struct igb_spi *s = &m->spi;
+	struct m82576_spi *s = &m->spi;
 	uint32_t old = s->pins;
 
 	/* Without the grant software does not drive the pins, and the EEPROM is not selected. */

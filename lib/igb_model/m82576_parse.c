@@ -32,7 +32,7 @@ be16(const uint8_t *p)
 }
 
 static void
-parse_l4(struct igb_pkt *pkt, const uint8_t *data, uint32_t off, uint8_t proto)
+parse_l4(struct m82576_pkt *pkt, const uint8_t *data, uint32_t off, uint8_t proto)
 {
 	uint32_t end = pkt->l3_end, hlen;
 
@@ -66,7 +66,7 @@ parse_l4(struct igb_pkt *pkt, const uint8_t *data, uint32_t off, uint8_t proto)
 }
 
 static void
-parse_ipv4(struct igb_pkt *pkt, const uint8_t *data, uint32_t off)
+parse_ipv4(struct m82576_pkt *pkt, const uint8_t *data, uint32_t off)
 {
 	uint32_t hlen, total, frag;
 
@@ -94,7 +94,7 @@ parse_ipv4(struct igb_pkt *pkt, const uint8_t *data, uint32_t off)
 }
 
 static void
-parse_ipv6(const struct igb_model *m, struct igb_pkt *pkt, const uint8_t *data, uint32_t off)
+parse_ipv6(const struct m82576 *m, struct m82576_pkt *pkt, const uint8_t *data, uint32_t off)
 {
 	uint32_t plen, hlen, n, o;
 	uint8_t next;
@@ -113,7 +113,7 @@ parse_ipv6(const struct igb_model *m, struct igb_pkt *pkt, const uint8_t *data, 
 	next = data[off + 6];
 	off += 40;
 	pkt->payload = (uint16_t)off;
-	if (igb_reg(m, IGB_RFCTL) & IGB_RFCTL_IPV6_EX_DIS &&
+	if (m82576_reg(m, IGB_RFCTL) & IGB_RFCTL_IPV6_EX_DIS &&
 		(next == IPV6_HOPOPTS || next == IPV6_ROUTING || next == IPV6_DSTOPTS))
 		return;
 	/* The chain of extension headers ends, because each has at least 8 bytes. */
@@ -165,9 +165,9 @@ parse_ipv6(const struct igb_model *m, struct igb_pkt *pkt, const uint8_t *data, 
 }
 
 void
-igb_parse(const struct igb_model *m, const uint8_t *data, uint32_t len, struct igb_pkt *pkt)
+m82576_parse(const struct m82576 *m, const uint8_t *data, uint32_t len, struct m82576_pkt *pkt)
 {
-	uint32_t vet = igb_reg(m, IGB_VET), off = 12;
+	uint32_t vet = m82576_reg(m, IGB_VET), off = 12;
 	uint16_t type;
 
 	memset(pkt, 0, sizeof(*pkt));
@@ -177,17 +177,17 @@ igb_parse(const struct igb_model *m, const uint8_t *data, uint32_t len, struct i
 	 * The device looks for two tags only if CTRL_EXT says so (8.2.3, EXT_VLAN). The inner one
 	 * is then the tag that it filters on and strips.
 	 */
-	if (igb_reg(m, IGB_CTRL_EXT) & IGB_CTRL_EXT_EXT_VLAN && type == vet >> 16 &&
+	if (m82576_reg(m, IGB_CTRL_EXT) & IGB_CTRL_EXT_EXT_VLAN && type == vet >> 16 &&
 		off + 6 <= len) {
 		pkt->outer_tagged = true;
-		off += IGB_VLAN_TAG_LEN;
+		off += M82576_VLAN_TAG_LEN;
 		type = be16(data + off);
 	}
 	if (type == (vet & 0xFFFF) && off + 6 <= len) {
 		pkt->tagged = true;
 		pkt->vlan_off = (uint16_t)off;
 		pkt->tci = be16(data + off + 2);
-		off += IGB_VLAN_TAG_LEN;
+		off += M82576_VLAN_TAG_LEN;
 		type = be16(data + off);
 	}
 	if (type == ETH_IPV4)

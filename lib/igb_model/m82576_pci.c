@@ -37,7 +37,7 @@
 #define BAR_MSIX     3
 
 static void
-put(struct igb_model *m, unsigned int off, unsigned int size, uint32_t v, uint32_t wmask)
+put(struct m82576 *m, unsigned int off, unsigned int size, uint32_t v, uint32_t wmask)
 {
 	unsigned int i;
 
@@ -48,7 +48,7 @@ put(struct igb_model *m, unsigned int off, unsigned int size, uint32_t v, uint32
 }
 
 static uint32_t
-get(const struct igb_model *m, unsigned int off, unsigned int size)
+get(const struct m82576 *m, unsigned int off, unsigned int size)
 {
 	uint32_t v = 0;
 	unsigned int i;
@@ -59,14 +59,14 @@ get(const struct igb_model *m, unsigned int off, unsigned int size)
 }
 
 static void
-bar(struct igb_model *m, unsigned int n, uint32_t size, uint32_t flags)
+bar(struct m82576 *m, unsigned int n, uint32_t size, uint32_t flags)
 {
 	put(m, PCI_BASE_ADDRESS_0 + 4 * n, 4, flags, ~(size - 1));
 }
 
 /* Set configuration space to its state after power-on. */
 void
-igb_pci_init(struct igb_model *m)
+m82576_pci_init(struct m82576 *m)
 {
 	memset(m->cfg, 0, sizeof(m->cfg));
 	memset(m->cfg_wmask, 0, sizeof(m->cfg_wmask));
@@ -129,19 +129,20 @@ igb_pci_init(struct igb_model *m)
 	memset(m->msix_table, 0, sizeof(m->msix_table));
 	for (unsigned int i = 0; i < IGB_MSIX_VECTORS; i++)
 		m->msix_table[16 * i + PCI_MSIX_ENTRY_VECTOR_CTRL] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
-	igb_gate(m, IGB_GATE_BME, false);
-	igb_gate(m, IGB_GATE_INTX, true);
+	m82576_gate(m, M82576_GATE_BME, false);
+	m82576_gate(m, M82576_GATE_INTX, true);
 }
 
 int
-igb_pci_read(struct igb_model *m, uint64_t off, void *buf, size_t len)
+m82576_pci_read(struct m82576 *m, uint64_t off, void *buf, size_t len)
 {
 	const bool intx = !(get(m, CAP_MSI + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_ENABLE) &&
 			  !(get(m, CAP_MSIX + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE);
 
 	/* A pending interrupt, whether or not it is disabled or masked. */
 	put(m, PCI_STATUS, 2,
-		PCI_STATUS_CAP_LIST | (intx && igb_intr_asserted(m) ? PCI_STATUS_INTERRUPT : 0), 0);
+		PCI_STATUS_CAP_LIST | (intx && m82576_intr_asserted(m) ? PCI_STATUS_INTERRUPT : 0),
+		0);
 	put(m, CAP_MSI + PCI_MSI_PENDING_64, 4,
 		vfu_server_irq_pending(m->server, VFIO_PCI_MSI_IRQ_INDEX, 0), 0);
 	memcpy(buf, m->cfg + off, len);
@@ -149,7 +150,7 @@ igb_pci_read(struct igb_model *m, uint64_t off, void *buf, size_t len)
 }
 
 int
-igb_pci_write(struct igb_model *m, uint64_t off, const void *buf, size_t len)
+m82576_pci_write(struct m82576 *m, uint64_t off, const void *buf, size_t len)
 {
 	const unsigned int devctl = CAP_PCIE + PCI_EXP_DEVCTL + 1;
 	const uint32_t msi_mask = get(m, CAP_MSI + PCI_MSI_MASK_64, 4);
@@ -162,31 +163,31 @@ igb_pci_write(struct igb_model *m, uint64_t off, const void *buf, size_t len)
 		m->cfg[off + i] = (uint8_t)((m->cfg[off + i] & ~mask) | (p[i] & mask));
 	}
 	if (!(get(m, PCI_COMMAND, 2) & PCI_COMMAND_MASTER)) {
-		if (igb_ld(&m->gates) & IGB_GATE_BME) {
+		if (m82576_ld(&m->gates) & M82576_GATE_BME) {
 			/*
 			 * When the reply goes out, no access to the client's memory is in flight.
 			 */
-			igb_gate(m, IGB_GATE_BME, false);
-			igb_grace_period(m);
+			m82576_gate(m, M82576_GATE_BME, false);
+			m82576_grace_period(m);
 		}
 	} else {
-		igb_gate(m, IGB_GATE_BME, true);
+		m82576_gate(m, M82576_GATE_BME, true);
 	}
 	if (get(m, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE) {
-		igb_gate(m, IGB_GATE_INTX, false);
-	} else if (!(igb_ld(&m->gates) & IGB_GATE_INTX)) {
-		igb_gate(m, IGB_GATE_INTX, true);
-		igb_intr_unmasked(m);
+		m82576_gate(m, M82576_GATE_INTX, false);
+	} else if (!(m82576_ld(&m->gates) & M82576_GATE_INTX)) {
+		m82576_gate(m, M82576_GATE_INTX, true);
+		m82576_intr_unmasked(m);
 	}
 	if (get(m, CAP_MSI + PCI_MSI_MASK_64, 4) != msi_mask)
 		vfu_server_irq_mask(m->server, VFIO_PCI_MSI_IRQ_INDEX, 0, !msi_mask);
 	if (off <= devctl && devctl < off + len && p[devctl - off] & (PCI_EXP_DEVCTL_BCR_FLR >> 8))
-		igb_reset_all(m);
+		m82576_reset_all(m);
 	return 0;
 }
 
 int
-igb_msix_read(struct igb_model *m, uint64_t off, void *buf, size_t len)
+m82576_msix_read(struct m82576 *m, uint64_t off, void *buf, size_t len)
 {
 	uint8_t *p = buf;
 	uint32_t pba = 0;
@@ -209,7 +210,7 @@ igb_msix_read(struct igb_model *m, uint64_t off, void *buf, size_t len)
 }
 
 int
-igb_msix_write(struct igb_model *m, uint64_t off, const void *buf, size_t len)
+m82576_msix_write(struct m82576 *m, uint64_t off, const void *buf, size_t len)
 {
 	const uint8_t *p = buf;
 	size_t i;

@@ -50,7 +50,7 @@
 
 /* Return the speed of the wire, 0: 10, 1: 100, 2: 1000 Mb/s or faster. */
 static unsigned int
-wire_code(const struct igb_model *m)
+wire_code(const struct m82576 *m)
 {
 	if (m->speed_mbps == 0 || m->speed_mbps > 100)
 		return 2;
@@ -58,7 +58,7 @@ wire_code(const struct igb_model *m)
 }
 
 static uint16_t
-phy_ctrl(const struct igb_model *m)
+phy_ctrl(const struct m82576 *m)
 {
 	return __atomic_load_n(&m->phy[IGB_PHY_CTRL], __ATOMIC_SEQ_CST);
 }
@@ -67,27 +67,27 @@ phy_ctrl(const struct igb_model *m)
  * Compute from the registers the modes that this end offers, or the one mode that software forces.
  */
 static uint32_t
-ability(const struct igb_model *m)
+ability(const struct m82576 *m)
 {
 	const uint16_t ctrl = phy_ctrl(m);
 	const bool full = ctrl & PHY_CTRL_FD;
 
 	if (ctrl & IGB_PHY_CTRL_AUTONEG_EN)
 		return (m->phy[IGB_PHY_AUTONEG_ADV] >> PHY_ADV_SHIFT & 0xF) |
-		       (m->phy[IGB_PHY_1000T_CTRL] & PHY_1000T_FD ? IGB_ABLE_1000_FULL : 0);
+		       (m->phy[IGB_PHY_1000T_CTRL] & PHY_1000T_FD ? M82576_ABLE_1000_FULL : 0);
 	if (ctrl & PHY_CTRL_SPEED_1000)
-		return IGB_ABLE_1000_FULL;
+		return M82576_ABLE_1000_FULL;
 	if (ctrl & PHY_CTRL_SPEED_100)
-		return full ? IGB_ABLE_100_FULL : IGB_ABLE_100_HALF;
-	return full ? IGB_ABLE_10_FULL : IGB_ABLE_10_HALF;
+		return full ? M82576_ABLE_100_FULL : M82576_ABLE_100_HALF;
+	return full ? M82576_ABLE_10_FULL : M82576_ABLE_10_HALF;
 }
 
 void
-igb_phy_reset(struct igb_model *m)
+m82576_phy_reset(struct m82576 *m)
 {
 	unsigned int i;
 
-	for (i = 0; i < IGB_PHY_REGS; i++)
+	for (i = 0; i < M82576_PHY_REGS; i++)
 		m->phy[i] = 0;
 	m->phy[IGB_PHY_CTRL] = PHY_CTRL_DEFAULT;
 	m->phy[IGB_PHY_ID1] = IGB_PHY_ID_82576 >> 16;
@@ -104,10 +104,10 @@ igb_phy_reset(struct igb_model *m)
 
 /* Return the best mode that both ends and the wire have, as one bit; 0: there is none. */
 static uint32_t
-mode(const struct igb_model *m)
+mode(const struct m82576 *m)
 {
-	static const uint32_t wire[3] = {IGB_ABLE_10_HALF | IGB_ABLE_10_FULL,
-		IGB_ABLE_ALL & ~IGB_ABLE_1000_FULL, IGB_ABLE_ALL};
+	static const uint32_t wire[3] = {M82576_ABLE_10_HALF | M82576_ABLE_10_FULL,
+		M82576_ABLE_ALL & ~M82576_ABLE_1000_FULL, M82576_ABLE_ALL};
 	uint32_t able = __atomic_load_n(&m->ability, __ATOMIC_SEQ_CST);
 
 	if (!(phy_ctrl(m) & IGB_PHY_CTRL_LOOPBACK))
@@ -117,66 +117,68 @@ mode(const struct igb_model *m)
 
 /* Return the speed of the link, in the code of wire_code(). */
 static unsigned int
-speed_code(const struct igb_model *m)
+speed_code(const struct m82576 *m)
 {
 	uint32_t is = mode(m);
 
 	if (is == 0)
 		return wire_code(m);
-	return is & IGB_ABLE_1000_FULL ? 2 : is & (IGB_ABLE_100_FULL | IGB_ABLE_100_HALF) ? 1 : 0;
+	return is & M82576_ABLE_1000_FULL                          ? 2 :
+		is & (M82576_ABLE_100_FULL | M82576_ABLE_100_HALF) ? 1 :
+								     0;
 }
 
 static bool
-half_duplex(const struct igb_model *m)
+half_duplex(const struct m82576 *m)
 {
-	return mode(m) & (IGB_ABLE_10_HALF | IGB_ABLE_100_HALF);
+	return mode(m) & (M82576_ABLE_10_HALF | M82576_ABLE_100_HALF);
 }
 
 /* Return the bits of STATUS that describe the link. */
 uint32_t
-igb_status_link(const struct igb_model *m)
+m82576_status_link(const struct m82576 *m)
 {
-	if (!(igb_ld(&m->gates) & IGB_GATE_LINK))
+	if (!(m82576_ld(&m->gates) & M82576_GATE_LINK))
 		return IGB_STATUS_FD;
 	return IGB_STATUS_LU | speed_code(m) << IGB_STATUS_SPEED_SHIFT |
 	       (half_duplex(m) ? 0 : IGB_STATUS_FD);
 }
 
 unsigned int
-igb_model_speed(const struct igb_model *m)
+m82576_speed(const struct m82576 *m)
 {
 	unsigned int code = speed_code(m);
 
-	if (!(igb_ld(&m->gates) & IGB_GATE_LINK) || code >= wire_code(m))
+	if (!(m82576_ld(&m->gates) & M82576_GATE_LINK) || code >= wire_code(m))
 		return 0;
 	return code == 1 ? 100 : 10;
 }
 
 uint32_t
-igb_model_ability(const struct igb_model *m)
+m82576_ability(const struct m82576 *m)
 {
 	return __atomic_load_n(&m->ability, __ATOMIC_SEQ_CST);
 }
 
 void
-igb_model_set_partner(struct igb_model *m, uint32_t able)
+m82576_set_partner(struct m82576 *m, uint32_t able)
 {
 	__atomic_store_n(&m->partner, able, __ATOMIC_SEQ_CST);
-	igb_link_update(m);
+	m82576_link_update(m);
 }
 
-/* Record the cause only. A thread that may send messages raises the interrupt (igb_intr_fire()). */
+/* Record the cause only. A thread that may send messages calls m82576_intr_fire(). */
 static void
-link_changed(struct igb_model *m, bool down)
+link_changed(struct m82576 *m, bool down)
 {
 	if (down)
-		igb_st(&m->link_was_down, 1);
+		m82576_st(&m->link_was_down, 1);
 	__atomic_fetch_or(&m->icr, IGB_ICR_LSC, __ATOMIC_RELEASE);
 	__atomic_store_n(&m->intr_pending, 1, __ATOMIC_RELEASE);
 }
 
 static bool
-link_is_up(const struct igb_model *m)
+link_is_up(const struct m82576 *m)
 {
 	uint16_t ctrl = __atomic_load_n(&m->phy[IGB_PHY_CTRL], __ATOMIC_SEQ_CST);
 
@@ -186,12 +188,12 @@ link_is_up(const struct igb_model *m)
 }
 
 static bool
-signals(const struct igb_model *m)
+signals(const struct m82576 *m)
 {
 	uint16_t ctrl = __atomic_load_n(&m->phy[IGB_PHY_CTRL], __ATOMIC_SEQ_CST);
 
-	return __atomic_load_n(&m->gates, __ATOMIC_SEQ_CST) & IGB_GATE_CLIENT &&
-	       igb_ld(&m->link_wanted) &&
+	return __atomic_load_n(&m->gates, __ATOMIC_SEQ_CST) & M82576_GATE_CLIENT &&
+	       m82576_ld(&m->link_wanted) &&
 	       !(ctrl & (IGB_PHY_CTRL_POWER_DOWN | IGB_PHY_CTRL_LOOPBACK));
 }
 
@@ -201,7 +203,7 @@ signals(const struct igb_model *m)
  * thread that may have stored an outdated result computes it again.
  */
 void
-igb_link_update(struct igb_model *m)
+m82576_link_update(struct m82576 *m)
 {
 	uint32_t old, carrier;
 	bool up;
@@ -209,10 +211,10 @@ igb_link_update(struct igb_model *m)
 	do {
 		up = link_is_up(m);
 		if (up)
-			old = __atomic_fetch_or(&m->gates, IGB_GATE_LINK, __ATOMIC_SEQ_CST);
+			old = __atomic_fetch_or(&m->gates, M82576_GATE_LINK, __ATOMIC_SEQ_CST);
 		else
-			old = __atomic_fetch_and(&m->gates, ~IGB_GATE_LINK, __ATOMIC_SEQ_CST);
-		if (up != !!(old & IGB_GATE_LINK))
+			old = __atomic_fetch_and(&m->gates, ~M82576_GATE_LINK, __ATOMIC_SEQ_CST);
+		if (up != !!(old & M82576_GATE_LINK))
 			link_changed(m, !up);
 	} while (up != link_is_up(m));
 
@@ -225,9 +227,9 @@ igb_link_update(struct igb_model *m)
 }
 
 static uint16_t
-phy_read(struct igb_model *m, unsigned int reg)
+phy_read(struct m82576 *m, unsigned int reg)
 {
-	const bool up = igb_ld(&m->gates) & IGB_GATE_LINK;
+	const bool up = m82576_ld(&m->gates) & M82576_GATE_LINK;
 	const uint32_t partner = __atomic_load_n(&m->partner, __ATOMIC_SEQ_CST);
 	const unsigned int code = speed_code(m);
 	uint16_t v;
@@ -256,7 +258,7 @@ phy_read(struct igb_model *m, unsigned int reg)
 	case IGB_PHY_1000T_STATUS:
 		if (!up)
 			return 0;
-		v = partner & IGB_ABLE_1000_FULL ? PHY_1000T_LP : 0;
+		v = partner & M82576_ABLE_1000_FULL ? PHY_1000T_LP : 0;
 		return code == 2 ? v | PHY_1000T_RECEIVERS : v;
 	case IGB_PHY_PORT_STATUS:
 		if (!up)
@@ -274,7 +276,7 @@ phy_read(struct igb_model *m, unsigned int reg)
  * write is.
  */
 static void
-phy_ctrl_write(struct igb_model *m, uint16_t v)
+phy_ctrl_write(struct m82576 *m, uint16_t v)
 {
 	const uint32_t old = m->ability;
 	const bool restart = v & IGB_PHY_CTRL_RESTART_AN && v & IGB_PHY_CTRL_AUTONEG_EN;
@@ -284,23 +286,23 @@ phy_ctrl_write(struct igb_model *m, uint16_t v)
 	__atomic_store_n(&m->ability, ability(m), __ATOMIC_SEQ_CST);
 	if (!restart && m->ability == old)
 		return;
-	if (igb_ld(&m->gates) & IGB_GATE_LINK)
+	if (m82576_ld(&m->gates) & M82576_GATE_LINK)
 		link_changed(m, true);
 	__atomic_fetch_add(&m->carrier, 2, __ATOMIC_SEQ_CST);
 }
 
 static void
-phy_write(struct igb_model *m, unsigned int reg, uint16_t v)
+phy_write(struct m82576 *m, unsigned int reg, uint16_t v)
 {
 	switch (reg) {
 	case IGB_PHY_CTRL:
 		if (v & IGB_PHY_CTRL_RESET) {
-			igb_phy_reset(m);
+			m82576_phy_reset(m);
 		} else {
 			phy_ctrl_write(m, v);
 		}
-		igb_link_update(m);
-		igb_loop_update(m);
+		m82576_link_update(m);
+		m82576_loop_update(m);
 		return;
 	case IGB_PHY_STATUS:
 	case IGB_PHY_ID1:
@@ -321,7 +323,7 @@ phy_write(struct igb_model *m, unsigned int reg, uint16_t v)
 }
 
 uint32_t
-igb_mdic_write(struct igb_model *m, uint32_t v)
+m82576_mdic_write(struct m82576 *m, uint32_t v)
 {
 	unsigned int reg = (v >> IGB_MDIC_REG_SHIFT) & 0x1F;
 	unsigned int phy = (v >> IGB_MDIC_PHY_SHIFT) & 0x1F;

@@ -47,21 +47,21 @@ static const uint32_t bits[2][IGB_QUEUE_STRIDE / 4] = {
 	{COMMON_MASKS, [IGB_Q_TDWBAL / 4] = ~0u, [IGB_Q_TDWBAH / 4] = ~0u},
 };
 
-static struct igb_ring *
-ring_of(struct igb_model *m, unsigned int is_tx, unsigned int i)
+static struct m82576_ring *
+ring_of(struct m82576 *m, unsigned int is_tx, unsigned int i)
 {
 	return is_tx ? &m->tx_ring[i] : &m->rx_ring[i];
 }
 
 /* Set where the tails and the hints for the heads are. No queue may be enabled. */
 static void
-place_pointers(struct igb_model *m)
+place_pointers(struct m82576 *m)
 {
 	unsigned int i, k;
 
 	for (i = 0; i < IGB_MAX_QUEUES; i++) {
 		for (k = 0; k < 2; k++) {
-			struct igb_ring *r = ring_of(m, k, i);
+			struct m82576_ring *r = ring_of(m, k, i);
 			uint32_t *block = r->reg;
 
 			if (m->pages[k] != NULL)
@@ -73,7 +73,7 @@ place_pointers(struct igb_model *m)
 }
 
 void
-igb_ring_init(struct igb_model *m)
+m82576_ring_init(struct m82576 *m)
 {
 	unsigned int i, k;
 
@@ -85,11 +85,11 @@ igb_ring_init(struct igb_model *m)
 		}
 	}
 	place_pointers(m);
-	igb_ring_reset(m);
+	m82576_ring_reset(m);
 }
 
 void
-igb_ring_unmap(struct igb_model *m)
+m82576_ring_unmap(struct m82576 *m)
 {
 	unsigned int k;
 
@@ -105,7 +105,7 @@ igb_ring_unmap(struct igb_model *m)
 }
 
 int
-igb_ring_map(struct igb_model *m)
+m82576_ring_map(struct m82576 *m)
 {
 	unsigned int k;
 	int ret;
@@ -121,7 +121,7 @@ igb_ring_map(struct igb_model *m)
 			m->pages[k] = p;
 	}
 	if (ret < 0) {
-		igb_ring_unmap(m);
+		m82576_ring_unmap(m);
 		return ret;
 	}
 	place_pointers(m);
@@ -129,14 +129,14 @@ igb_ring_map(struct igb_model *m)
 }
 
 static uint32_t
-ring_reg(const struct igb_ring *r, uint32_t off)
+ring_reg(const struct m82576_ring *r, uint32_t off)
 {
-	return igb_ld(&r->reg[off / 4]);
+	return m82576_ld(&r->reg[off / 4]);
 }
 
 /* Enable a queue that is disabled. */
 static void
-ring_enable(struct igb_model *m, struct igb_ring *r)
+ring_enable(struct m82576 *m, struct m82576_ring *r)
 {
 	uint32_t head = ring_reg(r, IGB_Q_HEAD);
 
@@ -149,7 +149,7 @@ ring_enable(struct igb_model *m, struct igb_ring *r)
 	r->head = head < r->count ? head : 0;
 	r->srrctl = ring_reg(r, IGB_Q_SRRCTL);
 	r->head_wb = (uint64_t)ring_reg(r, IGB_Q_TDWBAH) << 32 | ring_reg(r, IGB_Q_TDWBAL);
-	igb_ring_set_head(r, r->head);
+	m82576_ring_set_head(r, r->head);
 	__atomic_store_n(&r->gen, r->gen + 1, __ATOMIC_RELEASE);
 	__atomic_fetch_or(
 		r->is_tx ? &m->tx_enabled : &m->rx_enabled, 1u << r->index, __ATOMIC_RELEASE);
@@ -157,7 +157,7 @@ ring_enable(struct igb_model *m, struct igb_ring *r)
 
 /* Disable a queue that is enabled. The caller must wait for a grace period afterwards. */
 static void
-ring_disable(struct igb_model *m, struct igb_ring *r)
+ring_disable(struct m82576 *m, struct m82576_ring *r)
 {
 	__atomic_fetch_and(
 		r->is_tx ? &m->tx_enabled : &m->rx_enabled, ~(1u << r->index), __ATOMIC_RELEASE);
@@ -169,7 +169,7 @@ ring_disable(struct igb_model *m, struct igb_ring *r)
  * back beyond the next flush.
  */
 static void
-dctl_write(struct igb_model *m, struct igb_ring *r, uint32_t v)
+dctl_write(struct m82576 *m, struct m82576_ring *r, uint32_t v)
 {
 	bool want = v & IGB_DCTL_ENABLE, is = r->gen & 1;
 
@@ -177,23 +177,23 @@ dctl_write(struct igb_model *m, struct igb_ring *r, uint32_t v)
 		ring_enable(m, r);
 	if (!want && is) {
 		ring_disable(m, r);
-		igb_grace_period(m);
+		m82576_grace_period(m);
 	}
-	igb_st(&r->reg[IGB_Q_DCTL / 4], v);
+	m82576_st(&r->reg[IGB_Q_DCTL / 4], v);
 }
 
 uint32_t
-igb_ring_reg_read(struct igb_model *m, struct igb_ring *r, uint32_t off)
+m82576_ring_reg_read(struct m82576 *m, struct m82576_ring *r, uint32_t off)
 {
 	if (off == IGB_Q_RQDPC && !r->is_tx)
-		return igb_rqdpc_read(m, r->index);
+		return m82576_rqdpc_read(m, r->index);
 	if (off == IGB_Q_TAIL)
-		return igb_ld(r->tail) & PTR_MASK;
+		return m82576_ld(r->tail) & PTR_MASK;
 	return ring_reg(r, off) & bits[r->is_tx][off / 4];
 }
 
 void
-igb_ring_reg_write(struct igb_model *m, struct igb_ring *r, uint32_t off, uint32_t v)
+m82576_ring_reg_write(struct m82576 *m, struct m82576_ring *r, uint32_t off, uint32_t v)
 {
 	switch (off) {
 	case IGB_Q_DCTL:
@@ -202,7 +202,7 @@ igb_ring_reg_write(struct igb_model *m, struct igb_ring *r, uint32_t off, uint32
 	case IGB_Q_HEAD:
 		/* Software cannot move the head of a running queue. */
 		if (!(r->gen & 1))
-			igb_ring_set_head(r, v & PTR_MASK);
+			m82576_ring_set_head(r, v & PTR_MASK);
 		return;
 	case IGB_Q_TAIL:
 		/*
@@ -212,7 +212,7 @@ igb_ring_reg_write(struct igb_model *m, struct igb_ring *r, uint32_t off, uint32
 		__atomic_store_n(r->tail, v & PTR_MASK, __ATOMIC_RELEASE);
 		return;
 	}
-	igb_st(&r->reg[off / 4], v);
+	m82576_st(&r->reg[off / 4], v);
 }
 
 /*
@@ -220,7 +220,7 @@ igb_ring_reg_write(struct igb_model *m, struct igb_ring *r, uint32_t off, uint32
  * registers have after power-on.
  */
 void
-igb_ring_reset(struct igb_model *m)
+m82576_ring_reset(struct m82576 *m)
 {
 	unsigned int i, k, o;
 
@@ -228,35 +228,35 @@ igb_ring_reset(struct igb_model *m)
 		for (k = 0; k < 2; k++)
 			if (ring_of(m, k, i)->gen & 1)
 				ring_disable(m, ring_of(m, k, i));
-	igb_grace_period(m);
+	m82576_grace_period(m);
 	for (i = 0; i < IGB_MAX_QUEUES; i++) {
 		for (k = 0; k < 2; k++) {
-			struct igb_ring *r = ring_of(m, k, i);
+			struct m82576_ring *r = ring_of(m, k, i);
 
 			for (o = 0; o < IGB_QUEUE_STRIDE; o += 4)
-				igb_st(&r->reg[o / 4], 0);
-			igb_st(r->tail, 0);
-			igb_st(r->head_hint, 0);
+				m82576_st(&r->reg[o / 4], 0);
+			m82576_st(r->tail, 0);
+			m82576_st(r->head_hint, 0);
 			/*
 			 * WTHRESH is 1 (8.10.8). Hardware also enables queue 0, with a length of 0.
 			 * Here ENABLE means "sample the ring now", so the device leaves it to
 			 * software, which always sets it.
 			 */
 			if (!r->is_tx) {
-				igb_st(&r->reg[IGB_Q_DCTL / 4], 1u << IGB_DCTL_WTHRESH_SHIFT);
-				igb_st(&r->reg[IGB_Q_SRRCTL / 4], 0x00000400); /* BSIZEHDR 4 */
+				m82576_st(&r->reg[IGB_Q_DCTL / 4], 1u << IGB_DCTL_WTHRESH_SHIFT);
+				m82576_st(&r->reg[IGB_Q_SRRCTL / 4], 0x00000400); /* BSIZEHDR 4 */
 			} else {
 				/* Relaxed ordering of reads and of data (8.13.2). */
-				igb_st(&r->reg[IGB_Q_DCA / 4], 0x00002A00);
+				m82576_st(&r->reg[IGB_Q_DCA / 4], 0x00002A00);
 			}
 		}
 	}
 }
 
 void
-igb_ring_unusable(struct igb_model *m, const struct igb_ring *r)
+m82576_ring_unusable(struct m82576 *m, const struct m82576_ring *r)
 {
-	igb_log(m, IGB_LOG_RING,
+	m82576_log(m, M82576_LOG_RING,
 		"%s queue %u enabled with a ring of %u bytes at 0x%lx: "
 		"both must be multiples of %u, and the length 1 to %u; the queue stays idle",
 		r->is_tx ? "transmit" : "receive", r->index, r->len, (unsigned long)r->base,

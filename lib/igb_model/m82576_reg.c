@@ -24,58 +24,59 @@ struct row {
 	uint32_t wmask;              /* bits that a write changes */
 	uint32_t reset;
 	uint32_t flags;
-	uint32_t (*read)(struct igb_model *m, uint32_t off);
-	void (*write)(struct igb_model *m, uint32_t off, uint32_t v);
+	uint32_t (*read)(struct m82576 *m, uint32_t off);
+	void (*write)(struct m82576 *m, uint32_t off, uint32_t v);
 };
 
 #define CTRL_RESET         0x00100209u /* full duplex, bit 3, 1000 Mb/s, ADVD3WUC */
 #define CTRL_EXT_CLEARING  (IGB_CTRL_EXT_EE_RST | 1u << 12) /* and ASDCHK */
 #define EEMNGCTL_RESET     (IGB_EEMNGCTL_CFG_DONE0 | IGB_EEMNGCTL_CFG_DONE1 | (1u << 31))
 #define TCTL_RESET         0xA40400F8u /* PSP, collision threshold 15, distance 64 */
-#define IGB_RA_ALIAS       0x00040
-#define IGB_MTA_ALIAS      0x00200
-#define IGB_VFTA_ALIAS     0x00600 /* as far from its registers as the alias of MTA */
+#define RA_ALIAS       0x00040
+#define MTA_ALIAS      0x00200
+#define VFTA_ALIAS     0x00600 /* as far from its registers as the alias of MTA */
 #define GCR_RESET          0x06850200u
 #define GCR_RO             0x06800000u /* L1 entry latency, L0s */
 #define EECD_SIZE_1K       4u          /* 2^(4 + 6) words */
 
 static void
-ctrl_write(struct igb_model *m, uint32_t off, uint32_t v)
+ctrl_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
-	uint32_t old = igb_reg(m, IGB_CTRL);
+	uint32_t old = m82576_reg(m, IGB_CTRL);
 
 	if (v & IGB_CTRL_RST) {
-		igb_reset_mac(m);
+		m82576_reset_mac(m);
 		return;
 	}
 	if (v & IGB_CTRL_PHY_RST && !(old & IGB_CTRL_PHY_RST)) {
-		igb_phy_reset(m);
-		igb_reg_set(m, IGB_STATUS, igb_reg(m, IGB_STATUS) | IGB_STATUS_PHYRA);
-		igb_link_update(m);
-		igb_loop_update(m);
+		m82576_phy_reset(m);
+		m82576_reg_set(m, IGB_STATUS, m82576_reg(m, IGB_STATUS) | IGB_STATUS_PHYRA);
+		m82576_link_update(m);
+		m82576_loop_update(m);
 	}
-	igb_reg_set(m, IGB_CTRL, v);
+	m82576_reg_set(m, IGB_CTRL, v);
 	if (v & IGB_CTRL_SLU)
-		igb_st(&m->link_wanted, 1);
+		m82576_st(&m->link_wanted, 1);
 	else if (old & IGB_CTRL_SLU) /* else a MAC reset cleared SLU, which keeps the link */
-		igb_st(&m->link_wanted, 0);
-	igb_link_update(m);
-	igb_gate(m, IGB_GATE_MASTER, !(v & IGB_CTRL_GIO_MASTER_DISABLE));
+		m82576_st(&m->link_wanted, 0);
+	m82576_link_update(m);
+	m82576_gate(m, M82576_GATE_MASTER, !(v & IGB_CTRL_GIO_MASTER_DISABLE));
 	/* STATUS.GIO_MASTER_EN, which software polls next, reports that no access is in flight. */
 	if (v & ~old & IGB_CTRL_GIO_MASTER_DISABLE)
-		igb_grace_period(m);
+		m82576_grace_period(m);
 }
 
 static uint32_t
-ctrl_read(struct igb_model *m, uint32_t off)
+ctrl_read(struct m82576 *m, uint32_t off)
 {
-	return igb_reg(m, IGB_CTRL);
+	return m82576_reg(m, IGB_CTRL);
 }
 
 static uint32_t
-status_read(struct igb_model *m, uint32_t off)
+status_read(struct m82576 *m, uint32_t off)
 {
-	uint32_t v = igb_reg(m, IGB_STATUS) | igb_status_link(m), ctrl = igb_reg(m, IGB_CTRL);
+	uint32_t v = m82576_reg(m, IGB_STATUS) | m82576_status_link(m),
+		 ctrl = m82576_reg(m, IGB_CTRL);
 
 	/* If forced, speed and duplex are those in CTRL, whether there is a link or not (8.2.2). */
 	if (ctrl & IGB_CTRL_FRCSPD)
@@ -84,120 +85,121 @@ status_read(struct igb_model *m, uint32_t off)
 		v &= ~IGB_STATUS_FD;
 	if (!(ctrl & IGB_CTRL_GIO_MASTER_DISABLE))
 		v |= IGB_STATUS_GIO_MASTER_EN;
-	if (igb_ld(&m->tx_paused) || igb_ld(&m->loop_waits))
+	if (m82576_ld(&m->tx_paused) || m82576_ld(&m->loop_waits))
 		v |= IGB_STATUS_TXOFF;
 	return v;
 }
 
 /* Clear PHYRA ("the PHY was reset") if software writes 0 to it. */
 static void
-status_write(struct igb_model *m, uint32_t off, uint32_t v)
+status_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
-	igb_reg_set(m, IGB_STATUS, igb_reg(m, IGB_STATUS) & (v | ~IGB_STATUS_PHYRA));
+	m82576_reg_set(m, IGB_STATUS, m82576_reg(m, IGB_STATUS) & (v | ~IGB_STATUS_PHYRA));
 }
 
 static void
-ctrl_ext_write(struct igb_model *m, uint32_t off, uint32_t v)
+ctrl_ext_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
-	igb_reg_set(m, off, v & ~CTRL_EXT_CLEARING);
+	m82576_reg_set(m, off, v & ~CTRL_EXT_CLEARING);
 }
 
 static void
-eecd_write(struct igb_model *m, uint32_t off, uint32_t v)
+eecd_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
 	uint32_t keep = IGB_EECD_SK | IGB_EECD_CS | IGB_EECD_DI | IGB_EECD_REQ;
 
-	v = (igb_reg(m, off) & ~(keep | IGB_EECD_GNT | IGB_EECD_DO)) | (v & keep) |
+	v = (m82576_reg(m, off) & ~(keep | IGB_EECD_GNT | IGB_EECD_DO)) | (v & keep) |
 	    (v & IGB_EECD_REQ ? IGB_EECD_GNT : 0);
-	igb_reg_set(m, off, v | (igb_nvm_pins(m, v) ? IGB_EECD_DO : 0));
+	m82576_reg_set(m, off, v | (m82576_nvm_pins(m, v) ? IGB_EECD_DO : 0));
 }
 
 static void
-eerd_write(struct igb_model *m, uint32_t off, uint32_t v)
+eerd_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
-	igb_reg_set(m, off, igb_eerd_write(m, v));
+	m82576_reg_set(m, off, m82576_eerd_write(m, v));
 }
 
 static void
-mdic_write(struct igb_model *m, uint32_t off, uint32_t v)
+mdic_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
-	igb_reg_set(m, off, igb_mdic_write(m, v));
+	m82576_reg_set(m, off, m82576_mdic_write(m, v));
 	if (v & IGB_MDIC_INT_EN)
-		igb_intr_other(m, 1u << 9); /* ICR.MDAC */
-	igb_intr_fire(m);                   /* the link may have changed */
+		m82576_intr_other(m, 1u << 9); /* ICR.MDAC */
+	m82576_intr_fire(m);                   /* the link may have changed */
 }
 
 /* SerDes control: READY (bit 31) reports that the write is complete. */
 static void
-sctl_write(struct igb_model *m, uint32_t off, uint32_t v)
+sctl_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
-	igb_reg_set(m, off, v | (1u << 31));
+	m82576_reg_set(m, off, v | (1u << 31));
 }
 
 static void
-rctl_write(struct igb_model *m, uint32_t off, uint32_t v)
+rctl_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
-	bool was = igb_reg(m, off) & IGB_RCTL_RXEN, is = v & IGB_RCTL_RXEN;
+	bool was = m82576_reg(m, off) & IGB_RCTL_RXEN, is = v & IGB_RCTL_RXEN;
 
-	igb_reg_set(m, off, v);
-	igb_loop_update(m);
-	igb_gate(m, IGB_GATE_RXEN, is);
+	m82576_reg_set(m, off, v);
+	m82576_loop_update(m);
+	m82576_gate(m, M82576_GATE_RXEN, is);
 	if (was && !is)
-		igb_grace_period(m);
+		m82576_grace_period(m);
 }
 
 static void
-tctl_write(struct igb_model *m, uint32_t off, uint32_t v)
+tctl_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
-	bool was = igb_reg(m, off) & IGB_TCTL_EN, is = v & IGB_TCTL_EN;
+	bool was = m82576_reg(m, off) & IGB_TCTL_EN, is = v & IGB_TCTL_EN;
 
-	igb_reg_set(m, off, v);
-	igb_gate(m, IGB_GATE_TXEN, is);
+	m82576_reg_set(m, off, v);
+	m82576_gate(m, M82576_GATE_TXEN, is);
 	if (was && !is)
-		igb_grace_period(m);
+		m82576_grace_period(m);
 }
 
 /* Read SWSM. Software takes SMBI by reading it as 0 (8.6.1): the read sets it. */
 static uint32_t
-swsm_read(struct igb_model *m, uint32_t off)
+swsm_read(struct m82576 *m, uint32_t off)
 {
-	uint32_t v = igb_reg(m, off);
+	uint32_t v = m82576_reg(m, off);
 
-	igb_reg_set(m, off, v | IGB_SWSM_SMBI);
+	m82576_reg_set(m, off, v | IGB_SWSM_SMBI);
 	return v;
 }
 
 static void
-swsm_write(struct igb_model *m, uint32_t off, uint32_t v)
+swsm_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
 	/* A write can release SMBI, but not take it. No firmware competes for SWESMBI. */
-	igb_reg_set(m, off, (v & ~IGB_SWSM_SMBI & 0xF) | (igb_reg(m, off) & v & IGB_SWSM_SMBI));
+	m82576_reg_set(
+		m, off, (v & ~IGB_SWSM_SMBI & 0xF) | (m82576_reg(m, off) & v & IGB_SWSM_SMBI));
 }
 
 static void
-ra_write(struct igb_model *m, uint32_t off, uint32_t v)
+ra_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
 	unsigned int n = off < IGB_RAL(16) ? (off - IGB_RAL(0)) / 8 : 16 + (off - IGB_RAL(16)) / 8;
 	uint64_t a;
 
 	if (off & 4)
 		v &= IGB_RAH_ADDR_MASK;
-	igb_reg_set(m, off, v);
-	a = (uint64_t)(igb_reg(m, IGB_RAH(n)) & 0xFFFF) << 32 | igb_reg(m, IGB_RAL(n));
-	if (igb_reg(m, IGB_RAH(n)) & IGB_RAH_AV)
+	m82576_reg_set(m, off, v);
+	a = (uint64_t)(m82576_reg(m, IGB_RAH(n)) & 0xFFFF) << 32 | m82576_reg(m, IGB_RAL(n));
+	if (m82576_reg(m, IGB_RAH(n)) & IGB_RAH_AV)
 		a |= 1ull << 63;
 	__atomic_store_n(&m->ra[n], a, __ATOMIC_RELAXED);
 }
 
 static void
-rssrk_write(struct igb_model *m, uint32_t off, uint32_t v)
+rssrk_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
-	igb_reg_set(m, off, v);
-	igb_rss_key(m);
+	m82576_reg_set(m, off, v);
+	m82576_rss_key(m);
 }
 
-static struct igb_ring *
-queue_at(struct igb_model *m, uint32_t off, uint32_t *reg)
+static struct m82576_ring *
+queue_at(struct m82576 *m, uint32_t off, uint32_t *reg)
 {
 	uint32_t o;
 
@@ -211,21 +213,21 @@ queue_at(struct igb_model *m, uint32_t off, uint32_t *reg)
 }
 
 static uint32_t
-queue_read(struct igb_model *m, uint32_t off)
+queue_read(struct m82576 *m, uint32_t off)
 {
 	uint32_t reg;
-	struct igb_ring *r = queue_at(m, off, &reg);
+	struct m82576_ring *r = queue_at(m, off, &reg);
 
-	return igb_ring_reg_read(m, r, reg);
+	return m82576_ring_reg_read(m, r, reg);
 }
 
 static void
-queue_write(struct igb_model *m, uint32_t off, uint32_t v)
+queue_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
 	uint32_t reg;
-	struct igb_ring *r = queue_at(m, off, &reg);
+	struct m82576_ring *r = queue_at(m, off, &reg);
 
-	igb_ring_reg_write(m, r, reg, v);
+	m82576_ring_reg_write(m, r, reg, v);
 }
 
 /*
@@ -239,25 +241,25 @@ alias(uint32_t off)
 	uint32_t to = off >= IGB_TXQ_ALIAS_BASE ? IGB_TXQ_BASE : IGB_RXQ_BASE;
 	uint32_t n = (off - base) / IGB_QUEUE_ALIAS_STRIDE;
 
-	if (off < IGB_MTA_ALIAS)
-		return IGB_RAL(0) + off - IGB_RA_ALIAS;
+	if (off < MTA_ALIAS)
+		return IGB_RAL(0) + off - RA_ALIAS;
 	if (off < IGB_ICR_BLOCK)
-		return IGB_MTA(0) + off - IGB_MTA_ALIAS; /* or VFTA */
+		return IGB_MTA(0) + off - MTA_ALIAS; /* or VFTA */
 	if (off < IGB_RXQ_ALIAS_BASE)
 		return IGB_ICR + (off - IGB_ICR_BLOCK) / 4 * 8;
 	return to + n * IGB_QUEUE_STRIDE + (off - base) % IGB_QUEUE_ALIAS_STRIDE;
 }
 
 static uint32_t
-alias_read(struct igb_model *m, uint32_t off)
+alias_read(struct m82576 *m, uint32_t off)
 {
-	return igb_reg_read(m, alias(off));
+	return m82576_reg_read(m, alias(off));
 }
 
 static void
-alias_write(struct igb_model *m, uint32_t off, uint32_t v)
+alias_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
-	igb_reg_write(m, alias(off), v);
+	m82576_reg_write(m, alias(off), v);
 }
 
 #define RW(first, count)                                                                           \
@@ -295,7 +297,7 @@ static const struct row rows[] = {
 	FN(IGB_CTRL_EXT, 1, 4, 0, NULL, ctrl_ext_write),
 	RW(IGB_FLA, 1),
 	FN(IGB_MDIC, 1, 4, IGB_MDIC_READY, NULL, mdic_write),
-	FN(IGB_SCTL, 1, 4, 1u << 31, NULL, sctl_write),
+	FN(IGB_SERDESCTL, 1, 4, 1u << 31, NULL, sctl_write),
 	RW(IGB_FCAL, 1),
 	MASKED(IGB_FCAH, 2, 0xFFFF, 0), /* and FCT */
 	RW(IGB_CONNSW, 1),
@@ -311,13 +313,13 @@ static const struct row rows[] = {
 	MASKED(IGB_FCRTH, 1, 0xFFF8, 0),
 	MASKED(IGB_FCRTV, 1, 0xFFFF, 0),
 	/* Interrupts (8.8). */
-	FN(IGB_ICR, 4, 8, 0, igb_intr_read, igb_intr_write),
+	FN(IGB_ICR, 4, 8, 0, m82576_intr_read, m82576_intr_write),
 	RW(IGB_IAM, 1),
 	FN(IGB_ICR_BLOCK, 5, 4, 0, alias_read, alias_write),
 	RW(IGB_GPIE, 1),
-	FN(IGB_EICS, 3, 4, 0, igb_intr_read, igb_intr_write),
+	FN(IGB_EICS, 3, 4, 0, m82576_intr_read, m82576_intr_write),
 	RW(IGB_EIAC, 2), /* and EIAM */
-	FN(IGB_EICR, 1, 4, 0, igb_intr_read, igb_intr_write),
+	FN(IGB_EICR, 1, 4, 0, m82576_intr_read, m82576_intr_write),
 	{IGB_EITR(0), IGB_MSIX_VECTORS, 4, ~IGB_EITR_CNT_IGNR, 0, KEEP, NULL, NULL},
 	RW(IGB_IVAR0, 8),
 	RW(IGB_IVAR_MISC, 1),
@@ -333,9 +335,9 @@ static const struct row rows[] = {
 	FN(IGB_RAL(0), 32, 4, 0, NULL, ra_write),
 	FN(IGB_RAL(16), 16, 4, 0, NULL, ra_write),
 	RW(IGB_VFTA(0), IGB_NUM_VFTA),
-	FN(IGB_RA_ALIAS, 32, 4, 0, alias_read, alias_write),
-	FN(IGB_MTA_ALIAS, IGB_NUM_MTA, 4, 0, alias_read, alias_write),
-	FN(IGB_VFTA_ALIAS, IGB_NUM_VFTA, 4, 0, alias_read, alias_write),
+	FN(RA_ALIAS, 32, 4, 0, alias_read, alias_write),
+	FN(MTA_ALIAS, IGB_NUM_MTA, 4, 0, alias_read, alias_write),
+	FN(VFTA_ALIAS, IGB_NUM_VFTA, 4, 0, alias_read, alias_write),
 	RW(IGB_SYNQF, 1),
 	RW(IGB_MRQC, 2), /* and VT_CTL */
 	RW(IGB_RETA(0), IGB_NUM_RETA / 4),
@@ -366,7 +368,7 @@ static const struct row rows[] = {
 	FN(IGB_TXQ_ALIAS_BASE + 0x200, 16, 4, 0, alias_read, alias_write),
 	FN(IGB_TXQ_ALIAS_BASE + 0x300, 16, 4, 0, alias_read, alias_write),
 	/* Statistics (8.19): clear on read. */
-	{IGB_STATS_FIRST, IGB_STAT_WORDS, 4, 0, 0, 0, igb_stats_read, NULL},
+	{IGB_STATS_FIRST, M82576_STAT_WORDS, 4, 0, 0, 0, m82576_stats_read, NULL},
 	/* PCS (8.17): not in use with a copper PHY. */
 	RW(IGB_PCS_CFG, 1),
 	RW(IGB_PCS_LCTL, 1),
@@ -418,25 +420,25 @@ is_routine(uint32_t off)
 }
 
 static void
-note_access(struct igb_model *m, uint32_t off)
+note_access(struct m82576 *m, uint32_t off)
 {
 	if (!is_routine(off))
-		igb_note_busy(m);
+		m82576_note_busy(m);
 }
 
 uint32_t
-igb_reg_read(struct igb_model *m, uint32_t off)
+m82576_reg_read(struct m82576 *m, uint32_t off)
 {
 	unsigned int i = row_of[off / 4];
 
 	note_access(m, off);
 	if (i == 0)
 		return 0;
-	return rows[i - 1].read ? rows[i - 1].read(m, off) : igb_reg(m, off);
+	return rows[i - 1].read ? rows[i - 1].read(m, off) : m82576_reg(m, off);
 }
 
 void
-igb_reg_write(struct igb_model *m, uint32_t off, uint32_t v)
+m82576_reg_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
 	unsigned int i = row_of[off / 4];
 	const struct row *r;
@@ -448,11 +450,11 @@ igb_reg_write(struct igb_model *m, uint32_t off, uint32_t v)
 	if (r->write)
 		r->write(m, off, v);
 	else if (r->wmask != 0)
-		igb_reg_set(m, off, (igb_reg(m, off) & ~r->wmask) | (v & r->wmask));
+		m82576_reg_set(m, off, (m82576_reg(m, off) & ~r->wmask) | (v & r->wmask));
 }
 
 static void
-reset_registers(struct igb_model *m, uint32_t keep)
+reset_registers(struct m82576 *m, uint32_t keep)
 {
 	const uint16_t *mac = &m->nvm[IGB_NVM_MAC];
 	uint32_t i, n;
@@ -463,43 +465,43 @@ reset_registers(struct igb_model *m, uint32_t keep)
 		if (r->flags & keep)
 			continue;
 		for (n = 0; n < r->count; n++)
-			igb_reg_set(m, r->first + n * r->step, r->reset);
+			m82576_reg_set(m, r->first + n * r->step, r->reset);
 	}
 	for (i = 0; i < IGB_NUM_RA; i++)
 		__atomic_store_n(&m->ra[i], 0, __ATOMIC_RELAXED);
 	/* The first receive address is loaded from the NVM (6.2.1). */
-	igb_nvm_pins(m, 0);
+	m82576_nvm_pins(m, 0);
 	ra_write(m, IGB_RAL(0), (uint32_t)mac[0] | (uint32_t)mac[1] << 16);
 	ra_write(m, IGB_RAH(0), mac[2] | IGB_RAH_AV);
-	igb_rss_key(m);
-	igb_gate(m, IGB_GATE_MASTER, true);
+	m82576_rss_key(m);
+	m82576_gate(m, M82576_GATE_MASTER, true);
 }
 
 static void
-reset_common(struct igb_model *m, uint32_t keep)
+reset_common(struct m82576 *m, uint32_t keep)
 {
-	igb_gate(m, IGB_GATE_RXEN | IGB_GATE_TXEN, false);
-	igb_ring_reset(m); /* includes a grace period: no thread is inside a queue */
-	igb_intr_reset(m);
+	m82576_gate(m, M82576_GATE_RXEN | M82576_GATE_TXEN, false);
+	m82576_ring_reset(m); /* includes a grace period: no thread is inside a queue */
+	m82576_intr_reset(m);
 	reset_registers(m, keep);
-	igb_loop_update(m);
-	igb_stats_reset(m);
+	m82576_loop_update(m);
+	m82576_stats_reset(m);
 }
 
 void
-igb_reset_mac(struct igb_model *m)
+m82576_reset_mac(struct m82576 *m)
 {
 	reset_common(m, KEEP);
 }
 
 void
-igb_reset_all(struct igb_model *m)
+m82576_reset_all(struct m82576 *m)
 {
 	reset_common(m, 0);
-	igb_st(&m->link_wanted, 0);
-	igb_phy_reset(m);
-	igb_link_update(m);
-	igb_loop_update(m);
-	igb_st(&m->link_was_down, 0);
+	m82576_st(&m->link_wanted, 0);
+	m82576_phy_reset(m);
+	m82576_link_update(m);
+	m82576_loop_update(m);
+	m82576_st(&m->link_was_down, 0);
 	m->ioaddr = 0;
 }

@@ -26,13 +26,13 @@ key_window(const uint8_t *key, unsigned int bit)
 }
 
 void
-igb_rss_key(struct igb_model *m)
+m82576_rss_key(struct m82576 *m)
 {
 	uint8_t key[RSS_KEY_LEN];
 	unsigned int i, v, b;
 
 	for (i = 0; i < RSS_KEY_LEN; i++)
-		key[i] = (uint8_t)(igb_reg(m, IGB_RSSRK(i / 4)) >> (8 * (i % 4)));
+		key[i] = (uint8_t)(m82576_reg(m, IGB_RSSRK(i / 4)) >> (8 * (i % 4)));
 	for (i = 0; i < 72; i++) {
 		for (v = 0; v < 16; v++) {
 			uint32_t h = 0;
@@ -40,28 +40,28 @@ igb_rss_key(struct igb_model *m)
 			for (b = 0; b < 4; b++)
 				if (v & (8u >> b))
 					h ^= key_window(key, i * 4 + b);
-			igb_st(&m->rss_table[i][v], h);
+			m82576_st(&m->rss_table[i][v], h);
 		}
 	}
 }
 
 static uint32_t
 hash_part(
-	const struct igb_model *m, const uint8_t *p, unsigned int len, unsigned int *at, uint32_t h)
+	const struct m82576 *m, const uint8_t *p, unsigned int len, unsigned int *at, uint32_t h)
 {
 	unsigned int i;
 
 	for (i = 0; i < len; i++, *at += 2)
-		h ^= igb_ld(&m->rss_table[*at][p[i] >> 4]) ^
-		     igb_ld(&m->rss_table[*at + 1][p[i] & 0xF]);
+		h ^= m82576_ld(&m->rss_table[*at][p[i] >> 4]) ^
+		     m82576_ld(&m->rss_table[*at + 1][p[i] & 0xF]);
 	return h;
 }
 
 uint32_t
-igb_rss_hash(
-	const struct igb_model *m, const uint8_t *data, const struct igb_pkt *pkt, uint32_t *type)
+m82576_rss_hash(
+	const struct m82576 *m, const uint8_t *data, const struct m82576_pkt *pkt, uint32_t *type)
 {
-	uint32_t mrqc = igb_reg(m, IGB_MRQC), h = 0;
+	uint32_t mrqc = m82576_reg(m, IGB_MRQC), h = 0;
 	const uint8_t *src = pkt->src, *dst = pkt->dst;
 	unsigned int at = 0;
 	bool tcp = pkt->ptype & IGB_RXD_PTYPE_TCP, udp = pkt->ptype & IGB_RXD_PTYPE_UDP;

@@ -6,9 +6,9 @@
  * Receive (7.1): from the wire to the driver's buffers.
  *
  *    wire                         receiving thread                        client's memory
- *    frame --> igb_receive() --> rxq_need() <-- desc[64] <-------------- descriptors
+ *    frame --> m82576_receive() --> rxq_need() <-- desc[64] <-------------- descriptors
  *                 |  filters, RSS
- *                 +-> deliver() -- igb_dma_put() ----------------------> buffers
+ *                 +-> deliver() -- m82576_dma_put() ----------------------> buffers
  *                        +-> wb[64] --> rxq_write_back() --(release)---> descriptors
  *
  * A frame passes the length and address filters, and gets a queue (by RSS, or queue 0). It then
@@ -28,20 +28,20 @@
 enum verdict { REJECT, EXACT, INEXACT };
 
 static bool
-vlan_passes(const struct igb_model *m, uint32_t rctl, const struct igb_pkt *pkt)
+vlan_passes(const struct m82576 *m, uint32_t rctl, const struct m82576_pkt *pkt)
 {
 	uint32_t vid = pkt->tci & 0xFFF;
 
 	if (!(rctl & IGB_RCTL_VFE) || !pkt->tagged)
 		return true;
-	if (!(igb_reg(m, IGB_VFTA(vid / 32)) & (1u << (vid % 32))))
+	if (!(m82576_reg(m, IGB_VFTA(vid / 32)) & (1u << (vid % 32))))
 		return false;
 	/* CFIEN: the CFI bit of the tag must equal RCTL.CFI. */
 	return !(rctl & IGB_RCTL_CFIEN) || !!(pkt->tci & 0x1000) == !!(rctl & IGB_RCTL_CFI);
 }
 
 static enum verdict
-address_passes(const struct igb_model *m, uint32_t rctl, const uint8_t *da)
+address_passes(const struct m82576 *m, uint32_t rctl, const uint8_t *da)
 {
 	static const uint8_t mo_shift[4] = {4, 3, 2, 0};
 	uint64_t a = 1ull << 63;
@@ -61,24 +61,24 @@ address_passes(const struct igb_model *m, uint32_t rctl, const uint8_t *da)
 	/* RCTL.MO chooses which twelve bits of the address are looked up (8.10.14). */
 	mo = (rctl >> IGB_RCTL_MO_SHIFT) & 3;
 	hash = ((uint32_t)(da[4] | da[5] << 8) >> mo_shift[mo]) & 0xFFF;
-	return igb_reg(m, IGB_MTA(hash / 32)) & (1u << (hash % 32)) ? INEXACT : REJECT;
+	return m82576_reg(m, IGB_MTA(hash / 32)) & (1u << (hash % 32)) ? INEXACT : REJECT;
 }
 
 static bool
-length_passes(struct igb_model *m, uint32_t rctl, const struct igb_pkt *pkt)
+length_passes(struct m82576 *m, uint32_t rctl, const struct m82576_pkt *pkt)
 {
-	uint32_t len = pkt->len + IGB_FCS_LEN, max;
+	uint32_t len = pkt->len + M82576_FCS_LEN, max;
 
 	if (rctl & IGB_RCTL_LPE)
-		max = igb_reg(m, IGB_RLPML);
+		max = m82576_reg(m, IGB_RLPML);
 	else
-		max = MAX_STD_FRAME + (pkt->tagged ? IGB_VLAN_TAG_LEN : 0) +
-		      (pkt->outer_tagged ? IGB_VLAN_TAG_LEN : 0);
+		max = MAX_STD_FRAME + (pkt->tagged ? M82576_VLAN_TAG_LEN : 0) +
+		      (pkt->outer_tagged ? M82576_VLAN_TAG_LEN : 0);
 	return len <= max && len <= IGB_MAX_FRAME;
 }
 
 static void
-rxq_open(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, uint32_t gen)
+rxq_open(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, uint32_t gen)
 {
 	static const uint16_t bsize[4] = {2048, 1024, 512, 256};
 
@@ -90,27 +90,27 @@ rxq_open(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, uint3
 	x->desctype = r->srrctl & IGB_SRRCTL_DESCTYPE_MASK;
 	x->bufsize = (r->srrctl & IGB_SRRCTL_BSIZEPKT_MASK) << IGB_SRRCTL_BSIZEPKT_SHIFT;
 	if (x->bufsize == 0)
-		x->bufsize = bsize[(igb_reg(m, IGB_RCTL) >> IGB_RCTL_BSIZE_SHIFT) & 3];
+		x->bufsize = bsize[(m82576_reg(m, IGB_RCTL) >> IGB_RCTL_BSIZE_SHIFT) & 3];
 	x->hdrsize = ((r->srrctl & IGB_SRRCTL_BSIZEHDR_MASK) >> IGB_SRRCTL_BSIZEHDR_SHIFT) * 64;
 	x->dead = x->low = false;
 	x->bad_tail = UINT32_MAX;
 	x->fetched = x->used = x->wb_count = 0;
-	igb_dma_cancel(m, &x->read);
+	m82576_dma_cancel(m, &x->read);
 	if (x->count == 0)
-		igb_ring_unusable(m, r);
+		m82576_ring_unusable(m, r);
 }
 
 static uint32_t
-rxq_available(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
+rxq_available(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
 {
-	uint32_t tail = igb_ld_acq(r->tail);
+	uint32_t tail = m82576_ld_acq(r->tail);
 
 	if (tail < x->count) {
 		x->tail = tail;
 	} else if (tail != x->bad_tail) {
 		x->bad_tail = tail;
-		igb_count(&m->rxc.bad_doorbells, 1);
-		igb_log(m, IGB_LOG_TAIL,
+		m82576_count(&m->rxc.bad_doorbells, 1);
+		m82576_log(m, M82576_LOG_TAIL,
 			"RDT of queue %u set to %u, the ring has %u descriptors: ignored", r->index,
 			tail, x->count);
 	}
@@ -118,9 +118,9 @@ rxq_available(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
 }
 
 static void
-rxq_dead(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
+rxq_dead(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
 {
-	igb_log_dma(m, IGB_DMA_RING,
+	m82576_log_dma(m, M82576_DMA_RING,
 		"receive queue %u, ring at 0x%lx: the queue stops until it is enabled again",
 		r->index, (unsigned long)x->base);
 	x->dead = true;
@@ -132,7 +132,7 @@ rxq_dead(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
  * @return false: the ring has fewer, or they are not read yet
  */
 static bool
-rxq_need(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, uint32_t n)
+rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, uint32_t n)
 {
 	uint32_t have, avail, at, part;
 	int ret;
@@ -141,8 +141,8 @@ rxq_need(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, uint3
 		avail = rxq_available(m, x, r);
 		if (avail < n)
 			return false;
-		if (avail > IGB_FETCH)
-			avail = IGB_FETCH;
+		if (avail > M82576_FETCH)
+			avail = M82576_FETCH;
 		if (x->used != 0) {
 			memmove(x->desc, x->desc + x->used, have * sizeof(x->desc[0]));
 			x->used = 0;
@@ -154,7 +154,7 @@ rxq_need(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, uint3
 		part = avail - have < x->count - at ? avail - have : x->count - at;
 		if (x->read.asked != 0)
 			part = x->read.asked / IGB_DESC_SIZE;
-		ret = igb_dma_get(m, &x->read, x->base + (uint64_t)at * IGB_DESC_SIZE,
+		ret = m82576_dma_get(m, &x->read, x->base + (uint64_t)at * IGB_DESC_SIZE,
 			x->desc + have, part * IGB_DESC_SIZE);
 		if (ret != 0) {
 			if (ret != -EAGAIN)
@@ -167,7 +167,7 @@ rxq_need(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, uint3
 }
 
 static void
-rxq_write_back(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
+rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
 {
 	uint32_t i, at = x->wb_first;
 	union igb_rx_desc *d;
@@ -175,9 +175,9 @@ rxq_write_back(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
 
 	if (x->wb_count == 0)
 		return;
-	ring = igb_dma_ring(m, x->base, x->count);
+	ring = m82576_dma_ring(m, x->base, x->count);
 	for (i = 0; i < x->wb_count; i++) {
-		d = igb_dma_desc(m, ring, x->base, at);
+		d = m82576_dma_desc(m, ring, x->base, at);
 		if (d != NULL) {
 			__atomic_store_n(&d->qw[0], x->wb[i].qw[0], __ATOMIC_RELAXED);
 			__atomic_store_n(&d->qw[1], x->wb[i].qw[1], __ATOMIC_RELEASE);
@@ -196,13 +196,14 @@ rxq_write_back(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r)
  * @return status and error bits of the advanced format (7.1.5.2)
  */
 static uint32_t
-verify(const struct igb_model *m, const uint8_t *f, const struct igb_pkt *pkt)
+verify(const struct m82576 *m, const uint8_t *f, const struct m82576_pkt *pkt)
 {
-	uint32_t rxcsum = igb_reg(m, IGB_RXCSUM), st = 0, l4len, sum, is;
+	uint32_t rxcsum = m82576_reg(m, IGB_RXCSUM), st = 0, l4len, sum, is;
 
 	if (pkt->v4 && rxcsum & IGB_RXCSUM_IPOFL) {
 		st |= IGB_RXD_STAT_IPCS;
-		if (igb_csum_fold(igb_csum_add(f + pkt->l3, (f[pkt->l3] & 0xF) * 4u, 0)) != 0xFFFF)
+		if (m82576_csum_fold(m82576_csum_add(f + pkt->l3, (f[pkt->l3] & 0xF) * 4u, 0)) !=
+			0xFFFF)
 			st |= IGB_RXD_ERR_IPE;
 	}
 	if (pkt->l4 == 0)
@@ -213,7 +214,7 @@ verify(const struct igb_model *m, const uint8_t *f, const struct igb_pkt *pkt)
 			return st;
 		memcpy(&is, f + pkt->l4 + 8, 4);
 		st |= IGB_RXD_STAT_L4I;
-		if (igb_sctp_crc(f + pkt->l4, l4len) != is)
+		if (m82576_sctp_crc(f + pkt->l4, l4len) != is)
 			st |= IGB_RXD_ERR_L4E;
 		return st;
 	}
@@ -228,10 +229,10 @@ verify(const struct igb_model *m, const uint8_t *f, const struct igb_pkt *pkt)
 		st |= IGB_RXD_STAT_UDPCS;
 	}
 	st |= IGB_RXD_STAT_L4I;
-	sum = igb_csum_add(pkt->src, pkt->v4 ? 4 : 16, 0);
-	sum = igb_csum_add(pkt->dst, pkt->v4 ? 4 : 16, sum);
+	sum = m82576_csum_add(pkt->src, pkt->v4 ? 4 : 16, 0);
+	sum = m82576_csum_add(pkt->dst, pkt->v4 ? 4 : 16, sum);
 	sum += __builtin_bswap16((uint16_t)l4len) + ((uint32_t)pkt->proto << 8);
-	if (igb_csum_fold(igb_csum_add(f + pkt->l4, l4len, sum)) != 0xFFFF)
+	if (m82576_csum_fold(m82576_csum_add(f + pkt->l4, l4len, sum)) != 0xFFFF)
 		st |= IGB_RXD_ERR_L4E;
 	return st;
 }
@@ -241,24 +242,24 @@ verify(const struct igb_model *m, const uint8_t *f, const struct igb_pkt *pkt)
  * identification (7.1.5.2).
  */
 static uint32_t
-fragment_field(const struct igb_model *m, const uint8_t *f, const struct igb_pkt *pkt, uint32_t *st)
+fragment_field(const struct m82576 *m, const uint8_t *f, const struct m82576_pkt *pkt, uint32_t *st)
 {
-	uint32_t rxcsum = igb_reg(m, IGB_RXCSUM), id = 0, start = rxcsum & IGB_RXCSUM_PCSS_MASK;
+	uint32_t rxcsum = m82576_reg(m, IGB_RXCSUM), id = 0, start = rxcsum & IGB_RXCSUM_PCSS_MASK;
 	uint32_t sum = 0;
 
 	if (pkt->v4)
 		id = (uint32_t)f[pkt->l3 + 4] << 8 | f[pkt->l3 + 5];
 	if (rxcsum & IGB_RXCSUM_IPPCSE) {
 		if (pkt->v4 && pkt->frag) {
-			sum = igb_csum_fold(
-				igb_csum_add(f + pkt->payload, pkt->l3_end - pkt->payload, 0));
+			sum = m82576_csum_fold(
+				m82576_csum_add(f + pkt->payload, pkt->l3_end - pkt->payload, 0));
 			if (pkt->proto == IP_UDP && pkt->first_frag &&
 				pkt->l3_end - pkt->payload >= 8 &&
 				(f[pkt->payload + 6] | f[pkt->payload + 7]))
 				*st |= IGB_RXD_STAT_UDPV;
 		}
 	} else if (start < pkt->len) {
-		sum = igb_csum_fold(igb_csum_add(f + start, pkt->len - start, 0));
+		sum = m82576_csum_fold(m82576_csum_add(f + start, pkt->len - start, 0));
 	}
 	return (uint32_t)__builtin_bswap16((uint16_t)sum) << 16 | id;
 }
@@ -274,7 +275,8 @@ struct split {
 };
 
 static struct split
-split_header(const struct igb_rxq *x, const struct igb_pkt *pkt, uint32_t stripped, uint32_t len)
+split_header(
+	const struct m82576_rxq *x, const struct m82576_pkt *pkt, uint32_t stripped, uint32_t len)
 {
 	bool always = x->desctype == IGB_SRRCTL_DESCTYPE_HDR_ALWAYS;
 	struct split s = {0};
@@ -305,35 +307,35 @@ split_header(const struct igb_rxq *x, const struct igb_pkt *pkt, uint32_t stripp
  * @retval -1  the descriptors can never suffice
  */
 static int
-deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const uint8_t *f,
-	uint32_t len, const struct igb_pkt *pkt, uint32_t stripped, uint32_t staterr, uint32_t rss,
-	uint32_t rss_type)
+deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, const uint8_t *f,
+	uint32_t len, const struct m82576_pkt *pkt, uint32_t stripped, uint32_t staterr,
+	uint32_t rss, uint32_t rss_type)
 {
 	bool legacy = x->desctype == IGB_SRRCTL_DESCTYPE_LEGACY, ok = true;
 	const struct split split = split_header(x, pkt, stripped, len);
 	uint32_t hdr = split.bytes;
 	uint32_t n = len > hdr ? (len - hdr + x->bufsize - 1) / x->bufsize : 1, i, part, off = hdr;
 
-	if (n >= x->count || n > IGB_FETCH)
+	if (n >= x->count || n > M82576_FETCH)
 		return -1;
 	if (!rxq_need(m, x, r, n))
 		return 0;
-	if (x->wb_count + n > IGB_WB_BATCH)
+	if (x->wb_count + n > M82576_WB_BATCH)
 		rxq_write_back(m, x, r);
 	if (x->wb_count == 0)
 		x->wb_first = x->head;
-	if (x->used + IGB_PREFETCH < x->fetched)
-		igb_dma_prefetch(
-			m, x->desc[x->used + IGB_PREFETCH].read.pkt_addr, VFU_DMA_WRITE);
+	if (x->used + M82576_PREFETCH < x->fetched)
+		m82576_dma_prefetch(
+			m, x->desc[x->used + M82576_PREFETCH].read.pkt_addr, VFU_DMA_WRITE);
 	for (i = 0; i < n; i++, off += part) {
 		const union igb_rx_desc *d = &x->desc[x->used + i];
 		union igb_rx_desc *wb = &x->wb[x->wb_count + i];
 		uint32_t st = i + 1 == n ? staterr | IGB_RXD_STAT_EOP : 0;
 
 		part = len - off < x->bufsize ? len - off : x->bufsize;
-		if (i == 0 && hdr != 0 && !igb_dma_put(m, d->read.hdr_addr & ~1ull, f, hdr))
+		if (i == 0 && hdr != 0 && !m82576_dma_put(m, d->read.hdr_addr & ~1ull, f, hdr))
 			ok = false;
-		if (part != 0 && !igb_dma_put(m, d->read.pkt_addr, f + off, part))
+		if (part != 0 && !m82576_dma_put(m, d->read.pkt_addr, f + off, part))
 			ok = false;
 		if (legacy) {
 			/*
@@ -370,7 +372,7 @@ deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const 
 		 * would be a better report, but Linux's driver takes it for "not written back
 		 * yet" and waits for ever. Linux's driver drops a frame with RXE, as gantry's does.
 		 */
-		igb_log_dma(m, IGB_DMA_BUFFER,
+		m82576_log_dma(m, M82576_DMA_BUFFER,
 			"receive queue %u, descriptor %u, a buffer of %u bytes: "
 			"frame lost, reported with RXE",
 			r->index, x->head, x->bufsize);
@@ -393,54 +395,54 @@ deliver(struct igb_model *m, struct igb_rxq *x, const struct igb_ring *r, const 
 }
 
 static int
-bad(struct igb_model *m, uint32_t stat, uint32_t len)
+bad(struct m82576 *m, uint32_t stat, uint32_t len)
 {
-	igb_stats_arrived(m, len);
-	igb_count(&m->rxc.stat[IGB_STAT(stat)], 1);
-	igb_count(&m->rxc.bad, 1);
+	m82576_stats_arrived(m, len);
+	m82576_count(&m->rxc.stat[M82576_STAT(stat)], 1);
+	m82576_count(&m->rxc.bad, 1);
 	return 1;
 }
 
 int
-igb_model_rx(struct igb_model *m, const struct igb_frame *frame, bool wait)
+m82576_rx(struct m82576 *m, const struct m82576_frame *frame, bool wait)
 {
 	/* 1. Check the gates. */
-	if ((igb_ld_acq(&m->gates) & IGB_GATES_RX) != IGB_GATES_RX) {
+	if ((m82576_ld_acq(&m->gates) & M82576_GATES_RX) != M82576_GATES_RX) {
 		__atomic_fetch_add(&m->rxc.off, 1, __ATOMIC_RELAXED);
 		return 1;
 	}
-	return igb_receive(m, frame, wait);
+	return m82576_receive(m, frame, wait);
 }
 
 int
-igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
+m82576_receive(struct m82576 *m, const struct m82576_frame *frame, bool wait)
 {
-	struct igb_counters *c = &m->rxc;
+	struct m82576_counters *c = &m->rxc;
 	const uint8_t *f = frame->data;
 	uint32_t rctl, len = frame->len, q = 0, gen, stripped = 0, st = 0, rss, rss_type = 0, need;
 	enum verdict v;
-	struct igb_pkt pkt;
-	struct igb_ring *r;
-	struct igb_rxq *x;
+	struct m82576_pkt pkt;
+	struct m82576_ring *r;
+	struct m82576_rxq *x;
 	int ret;
 
 	/* 2. Filter: FCS, length, MAC address, VLAN. */
-	rctl = igb_reg(m, IGB_RCTL);
-	if (frame->flags & IGB_FRAME_BAD_FCS) {
-		if (!(rctl & IGB_RCTL_SBP) || len < IGB_MIN_FRAME ||
-			len > IGB_MAX_FRAME - IGB_FCS_LEN)
+	rctl = m82576_reg(m, IGB_RCTL);
+	if (frame->flags & M82576_FRAME_BAD_FCS) {
+		if (!(rctl & IGB_RCTL_SBP) || len < M82576_MIN_FRAME ||
+			len > IGB_MAX_FRAME - M82576_FCS_LEN)
 			return bad(m, IGB_CRCERRS, len);
 		st |= IGB_RXD_ERR_RXE;
 	}
-	if (len < IGB_MIN_FRAME)
+	if (len < M82576_MIN_FRAME)
 		return bad(m, IGB_RUC, len);
-	if (len > IGB_MAX_FRAME - IGB_FCS_LEN)
+	if (len > IGB_MAX_FRAME - M82576_FCS_LEN)
 		return bad(m, IGB_ROC, len);
-	igb_parse(m, f, len, &pkt);
+	m82576_parse(m, f, len, &pkt);
 	v = address_passes(m, rctl, f);
 	if (v == REJECT || !vlan_passes(m, rctl, &pkt)) {
-		igb_stats_arrived(m, len);
-		igb_count(&c->filtered, 1);
+		m82576_stats_arrived(m, len);
+		m82576_count(&c->filtered, 1);
 		return 1;
 	}
 	if (!length_passes(m, rctl, &pkt))
@@ -450,14 +452,15 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 
 	/* 3. Choose a queue. */
 	rss = 0;
-	if ((igb_reg(m, IGB_MRQC) & IGB_MRQC_ENABLE_MASK) == IGB_MRQC_ENABLE_RSS) {
-		rss = igb_rss_hash(m, f, &pkt, &rss_type);
+	if ((m82576_reg(m, IGB_MRQC) & IGB_MRQC_ENABLE_MASK) == IGB_MRQC_ENABLE_RSS) {
+		rss = m82576_rss_hash(m, f, &pkt, &rss_type);
 		if (rss_type != IGB_RXD_RSS_NONE)
-			q = (igb_reg(m, IGB_RETA(rss % IGB_NUM_RETA / 4)) >> (8 * (rss % 4))) & 0xF;
+			q = (m82576_reg(m, IGB_RETA(rss % IGB_NUM_RETA / 4)) >> (8 * (rss % 4))) &
+				0xF;
 	}
 	r = &m->rx_ring[q];
 	x = &m->rxq[q];
-	gen = igb_ld_acq(&r->gen);
+	gen = m82576_ld_acq(&r->gen);
 	if (!(gen & 1)) {
 		__atomic_fetch_add(&c->off, 1, __ATOMIC_RELAXED);
 		return 1;
@@ -466,20 +469,20 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 		rxq_open(m, x, r, gen);
 
 	/* 4. Fetch a descriptor: before the work of checksums, check whether there is one. */
-	need = (len + IGB_FCS_LEN + x->bufsize - 1) / x->bufsize;
+	need = (len + M82576_FCS_LEN + x->bufsize - 1) / x->bufsize;
 	ret = x->dead || x->count == 0 ? -1 : 0;
 	if (ret == 0 && !m->rx_busy && rxq_need(m, x, r, 1)) {
 		uint32_t out = len;
 
 		/* 5. Verify checksums, strip the VLAN tag, append the FCS. */
 		st |= verify(m, f, &pkt);
-		if (!(igb_reg(m, IGB_RXCSUM) & IGB_RXCSUM_PCSD)) {
+		if (!(m82576_reg(m, IGB_RXCSUM) & IGB_RXCSUM_PCSD)) {
 			rss = fragment_field(m, f, &pkt, &st);
 			rss_type = IGB_RXD_RSS_NONE; /* there is no hash to describe */
 		}
-		if (pkt.tagged && igb_reg(m, IGB_CTRL) & IGB_CTRL_VME) {
+		if (pkt.tagged && m82576_reg(m, IGB_CTRL) & IGB_CTRL_VME) {
 			st |= IGB_RXD_STAT_VP;
-			stripped = IGB_VLAN_TAG_LEN;
+			stripped = M82576_VLAN_TAG_LEN;
 		} else {
 			pkt.tci = 0;
 		}
@@ -492,11 +495,11 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 			memcpy(m->in + at, f + at + stripped, len - at - stripped);
 			out = len - stripped;
 			if (!(rctl & IGB_RCTL_SECRC)) {
-				fcs = igb_fcs(f, len);
-				if (frame->flags & IGB_FRAME_BAD_FCS)
+				fcs = m82576_fcs(f, len);
+				if (frame->flags & M82576_FRAME_BAD_FCS)
 					fcs = ~fcs;
-				memcpy(m->in + out, &fcs, IGB_FCS_LEN);
-				out += IGB_FCS_LEN;
+				memcpy(m->in + out, &fcs, M82576_FCS_LEN);
+				out += M82576_FCS_LEN;
 			}
 			f = m->in;
 		}
@@ -505,36 +508,36 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
 	}
 	if (ret == 0 && wait && !x->dead && need < x->count) {
 		/* Finished frames must not wait together with this one. */
-		igb_intr_flush(true);
-		igb_receive_flush(m);
-		igb_intr_flush(false);
+		m82576_intr_flush(true);
+		m82576_receive_flush(m);
+		m82576_intr_flush(false);
 		return 0;
 	}
-	igb_stats_arrived(m, len);
+	m82576_stats_arrived(m, len);
 	if (ret <= 0) {
-		igb_count(&c->no_desc, 1);
-		igb_count(&x->no_desc, 1);
+		m82576_count(&c->no_desc, 1);
+		m82576_count(&x->no_desc, 1);
 		if (!(x->srrctl & IGB_SRRCTL_DROP_EN)) {
 			/* Hardware keeps frames in its packet buffer, which then overflows. */
-			igb_count(&c->stat[IGB_STAT(IGB_RNBC)], 1);
-			igb_count(&c->stat[IGB_STAT(IGB_MPC)], 1);
+			m82576_count(&c->stat[M82576_STAT(IGB_RNBC)], 1);
+			m82576_count(&c->stat[M82576_STAT(IGB_MPC)], 1);
 			m->rx_causes |= IGB_ICR_RXO;
 			return 1;
 		}
 		/* Dropped behind the packet buffer: the MAC has received the frame successfully. */
-		igb_count(&c->rqdpc[q], 1);
+		m82576_count(&c->rqdpc[q], 1);
 	}
-	if (frame->flags & IGB_FRAME_BAD_FCS)
-		igb_count(&c->stat[IGB_STAT(IGB_CRCERRS)], 1);
+	if (frame->flags & M82576_FRAME_BAD_FCS)
+		m82576_count(&c->stat[M82576_STAT(IGB_CRCERRS)], 1);
 	else
-		igb_stats_rx(m, frame->data, len);
+		m82576_stats_rx(m, frame->data, len);
 	if (ret <= 0)
 		return 1;
-	igb_count(&c->stat[IGB_STAT(IGB_RPTHC)], 1);
-	igb_count(&c->stat[IGB_STAT(IGB_HGORCL)], len + IGB_FCS_LEN);
-	igb_count(&c->frames, 1);
-	igb_count(&c->bytes, len);
-	igb_count(&x->frames, 1);
+	m82576_count(&c->stat[M82576_STAT(IGB_RPTHC)], 1);
+	m82576_count(&c->stat[M82576_STAT(IGB_HGORCL)], len + M82576_FCS_LEN);
+	m82576_count(&c->frames, 1);
+	m82576_count(&c->bytes, len);
+	m82576_count(&x->frames, 1);
 	return 1;
 }
 
@@ -543,15 +546,15 @@ igb_receive(struct igb_model *m, const struct igb_frame *frame, bool wait)
  * hardware's cache does. A frame that arrives before its descriptors is dropped.
  */
 static void
-read_ahead(struct igb_model *m)
+read_ahead(struct m82576 *m)
 {
-	uint32_t enabled = igb_ld_acq(&m->rx_enabled), avail;
+	uint32_t enabled = m82576_ld_acq(&m->rx_enabled), avail;
 
 	while (enabled != 0) {
 		unsigned int q = (unsigned int)__builtin_ctz(enabled);
-		const struct igb_ring *r = &m->rx_ring[q];
-		struct igb_rxq *x = &m->rxq[q];
-		uint32_t gen = igb_ld_acq(&r->gen);
+		const struct m82576_ring *r = &m->rx_ring[q];
+		struct m82576_rxq *x = &m->rxq[q];
+		uint32_t gen = m82576_ld_acq(&r->gen);
 
 		enabled &= enabled - 1;
 		if (!(gen & 1))
@@ -561,20 +564,20 @@ read_ahead(struct igb_model *m)
 		if (x->dead || x->count == 0)
 			continue;
 		avail = rxq_available(m, x, r);
-		rxq_need(m, x, r, avail < IGB_FETCH / 2 ? avail : IGB_FETCH / 2);
+		rxq_need(m, x, r, avail < M82576_FETCH / 2 ? avail : M82576_FETCH / 2);
 	}
 }
 
 void
-igb_receive_flush(struct igb_model *m)
+m82576_receive_flush(struct m82576 *m)
 {
 	uint32_t dirty = m->rx_dirty, told = 0, causes = m->rx_causes, min;
 
 	/* After a gate has closed, held-back write-backs wait, or a reset drops them. */
-	if ((igb_ld_acq(&m->gates) & IGB_GATES_DMA) != IGB_GATES_DMA)
+	if ((m82576_ld_acq(&m->gates) & M82576_GATES_DMA) != M82576_GATES_DMA)
 		return;
 	if (__builtin_expect(vfu_dma_by_message(m->server), 0)) {
-		if (igb_ld(&m->gates) & IGB_GATE_RXEN)
+		if (m82576_ld(&m->gates) & M82576_GATE_RXEN)
 			read_ahead(m);
 		m->rx_busy = vfu_dma_busy(m->server);
 		if (m->rx_busy)
@@ -587,15 +590,15 @@ igb_receive_flush(struct igb_model *m)
 	m->rx_causes = 0;
 	while (dirty != 0) {
 		unsigned int q = (unsigned int)__builtin_ctz(dirty);
-		struct igb_ring *r = &m->rx_ring[q];
-		struct igb_rxq *x = &m->rxq[q];
+		struct m82576_ring *r = &m->rx_ring[q];
+		struct m82576_rxq *x = &m->rxq[q];
 
 		dirty &= dirty - 1;
 		/* Disabled in the meantime: the old ring no longer belongs to the device. */
-		if (igb_ld_acq(&r->gen) != x->gen)
+		if (m82576_ld_acq(&r->gen) != x->gen)
 			continue;
 		rxq_write_back(m, x, r);
-		igb_ring_set_head(r, x->head);
+		m82576_ring_set_head(r, x->head);
 		told |= 1u << q;
 		/*
 		 * The minimum threshold, in units of 16 descriptors (8.10.2): reported when it is
@@ -606,25 +609,25 @@ igb_receive_flush(struct igb_model *m)
 			bool low = rxq_available(m, x, r) < min;
 
 			if (low && !x->low) {
-				igb_count(&m->rxc.stat[IGB_STAT(IGB_RXDMTC)], 1);
+				m82576_count(&m->rxc.stat[M82576_STAT(IGB_RXDMTC)], 1);
 				causes |= IGB_ICR_RXDMT0;
 			}
 			x->low = low;
 		}
 	}
 	if (told != 0)
-		igb_intr_queues(m, told, false);
+		m82576_intr_queues(m, told, false);
 	if (causes != 0)
-		igb_intr_other(m, causes);
+		m82576_intr_other(m, causes);
 }
 
 void
-igb_model_rx_flush(struct igb_model *m)
+m82576_rx_flush(struct m82576 *m)
 {
-	igb_intr_flush(true);
-	if (igb_ld_acq(&m->gates) & IGB_GATE_WIRE)
-		igb_receive_flush(m);
-	if (__builtin_expect(igb_ld(&m->intr_pending), 0))
-		igb_intr_fire(m);
-	igb_intr_flush(false);
+	m82576_intr_flush(true);
+	if (m82576_ld_acq(&m->gates) & M82576_GATE_WIRE)
+		m82576_receive_flush(m);
+	if (__builtin_expect(m82576_ld(&m->intr_pending), 0))
+		m82576_intr_fire(m);
+	m82576_intr_flush(false);
 }

@@ -37,27 +37,27 @@ is_high_half(uint32_t off)
 }
 
 static uint64_t
-value(const struct igb_model *m, unsigned int i)
+value(const struct m82576 *m, unsigned int i)
 {
-	return igb_counter(&m->rxc.stat[i]) + igb_counter(&m->txc.stat[i]);
+	return m82576_counter(&m->rxc.stat[i]) + m82576_counter(&m->txc.stat[i]);
 }
 
 void
-igb_stats_reset(struct igb_model *m)
+m82576_stats_reset(struct m82576 *m)
 {
 	unsigned int i;
 
-	for (i = 0; i < IGB_STAT_WORDS; i++)
+	for (i = 0; i < M82576_STAT_WORDS; i++)
 		m->stat_base[i] = value(m, i);
 	for (i = 0; i < IGB_MAX_QUEUES; i++)
-		m->rqdpc_base[i] = igb_counter(&m->rxc.rqdpc[i]);
+		m->rqdpc_base[i] = m82576_counter(&m->rxc.rqdpc[i]);
 	m->stat_high = 0;
 }
 
 uint32_t
-igb_stats_read(struct igb_model *m, uint32_t off)
+m82576_stats_read(struct m82576 *m, uint32_t off)
 {
-	unsigned int i = IGB_STAT(off);
+	unsigned int i = M82576_STAT(off);
 	uint64_t v, d;
 
 	if (is_high_half(off)) {
@@ -77,9 +77,9 @@ igb_stats_read(struct igb_model *m, uint32_t off)
 }
 
 uint32_t
-igb_rqdpc_read(struct igb_model *m, unsigned int q)
+m82576_rqdpc_read(struct m82576 *m, unsigned int q)
 {
-	uint64_t v = igb_counter(&m->rxc.rqdpc[q]), d = v - m->rqdpc_base[q];
+	uint64_t v = m82576_counter(&m->rxc.rqdpc[q]), d = v - m->rqdpc_base[q];
 
 	m->rqdpc_base[q] = v;
 	return d > UINT32_MAX ? UINT32_MAX : (uint32_t)d;
@@ -100,7 +100,7 @@ count_size(uint64_t *s, uint32_t len)
 		return;
 	for (i = 0; i < 5 && len > last[i]; i++)
 		;
-	igb_count(&s[i], 1);
+	m82576_count(&s[i], 1);
 }
 
 static bool
@@ -112,71 +112,72 @@ is_broadcast(const uint8_t *p)
 
 /* Count a frame that was on the wire, whether good or bad, accepted or not (8.19.44, 8.19.48). */
 void
-igb_stats_arrived(struct igb_model *m, uint32_t len)
+m82576_stats_arrived(struct m82576 *m, uint32_t len)
 {
-	igb_count(&m->rxc.stat[IGB_STAT(IGB_TPR)], 1);
-	igb_count(&m->rxc.stat[IGB_STAT(IGB_TORL)], len + IGB_FCS_LEN);
+	m82576_count(&m->rxc.stat[M82576_STAT(IGB_TPR)], 1);
+	m82576_count(&m->rxc.stat[M82576_STAT(IGB_TORL)], len + M82576_FCS_LEN);
 }
 
 /* Count a good frame that passed the filters. */
 void
-igb_stats_rx(struct igb_model *m, const uint8_t *data, uint32_t len)
+m82576_stats_rx(struct m82576 *m, const uint8_t *data, uint32_t len)
 {
 	uint64_t *s = m->rxc.stat;
-	uint32_t wire = len + IGB_FCS_LEN;
+	uint32_t wire = len + M82576_FCS_LEN;
 
-	count_size(&s[IGB_STAT(IGB_PRC64)], wire);
-	igb_count(&s[IGB_STAT(IGB_GPRC)], 1);
-	igb_count(&s[IGB_STAT(IGB_GORCL)], wire);
+	count_size(&s[M82576_STAT(IGB_PRC64)], wire);
+	m82576_count(&s[M82576_STAT(IGB_GPRC)], 1);
+	m82576_count(&s[M82576_STAT(IGB_GORCL)], wire);
 	if (data[0] & 1)
-		igb_count(&s[IGB_STAT(is_broadcast(data) ? IGB_BPRC : IGB_MPRC)], 1);
+		m82576_count(&s[M82576_STAT(is_broadcast(data) ? IGB_BPRC : IGB_MPRC)], 1);
 }
 
 void
-igb_stats_tx(struct igb_model *m, const uint8_t *data, uint32_t len, unsigned int q)
+m82576_stats_tx(struct m82576 *m, const uint8_t *data, uint32_t len, unsigned int q)
 {
-	struct igb_counters *c = &m->txc;
+	struct m82576_counters *c = &m->txc;
 	uint64_t *s = c->stat;
-	uint32_t wire = len + IGB_FCS_LEN;
+	uint32_t wire = len + M82576_FCS_LEN;
 
-	count_size(&s[IGB_STAT(IGB_PTC64)], wire);
-	igb_count(&s[IGB_STAT(IGB_GPTC)], 1);
-	igb_count(&s[IGB_STAT(IGB_TPT)], 1);
-	igb_count(&s[IGB_STAT(IGB_HGPTC)], 1);
-	igb_count(&s[IGB_STAT(IGB_GOTCL)], wire);
-	igb_count(&s[IGB_STAT(IGB_TOTL)], wire);
-	igb_count(&s[IGB_STAT(IGB_HGOTCL)], wire);
+	count_size(&s[M82576_STAT(IGB_PTC64)], wire);
+	m82576_count(&s[M82576_STAT(IGB_GPTC)], 1);
+	m82576_count(&s[M82576_STAT(IGB_TPT)], 1);
+	m82576_count(&s[M82576_STAT(IGB_HGPTC)], 1);
+	m82576_count(&s[M82576_STAT(IGB_GOTCL)], wire);
+	m82576_count(&s[M82576_STAT(IGB_TOTL)], wire);
+	m82576_count(&s[M82576_STAT(IGB_HGOTCL)], wire);
 	if (data[0] & 1)
-		igb_count(&s[IGB_STAT(is_broadcast(data) ? IGB_BPTC : IGB_MPTC)], 1);
-	igb_count(&c->frames, 1);
-	igb_count(&c->bytes, len);
-	igb_count(&m->txq[q].frames, 1);
+		m82576_count(&s[M82576_STAT(is_broadcast(data) ? IGB_BPTC : IGB_MPTC)], 1);
+	m82576_count(&c->frames, 1);
+	m82576_count(&c->bytes, len);
+	m82576_count(&m->txq[q].frames, 1);
 }
 
 void
-igb_model_get_stats(const struct igb_model *m, struct igb_model_stats *st)
+m82576_get_stats(const struct m82576 *m, struct m82576_stats *st)
 {
 	struct vfu_server_stats vs;
 	unsigned int i;
 
 	memset(st, 0, sizeof(*st));
 	vfu_server_get_stats(m->server, &vs);
-	st->tx_frames = igb_counter(&m->txc.frames);
-	st->tx_bytes = igb_counter(&m->txc.bytes);
-	st->tx_bad = igb_counter(&m->txc.bad);
-	st->rx_frames = igb_counter(&m->rxc.frames);
-	st->rx_bytes = igb_counter(&m->rxc.bytes);
-	st->rx_no_desc = igb_counter(&m->rxc.no_desc);
-	st->rx_filtered = igb_counter(&m->rxc.filtered);
-	st->rx_bad = igb_counter(&m->rxc.bad);
-	st->rx_off = igb_counter(&m->rxc.off);
+	st->tx_frames = m82576_counter(&m->txc.frames);
+	st->tx_bytes = m82576_counter(&m->txc.bytes);
+	st->tx_bad = m82576_counter(&m->txc.bad);
+	st->rx_frames = m82576_counter(&m->rxc.frames);
+	st->rx_bytes = m82576_counter(&m->rxc.bytes);
+	st->rx_no_desc = m82576_counter(&m->rxc.no_desc);
+	st->rx_filtered = m82576_counter(&m->rxc.filtered);
+	st->rx_bad = m82576_counter(&m->rxc.bad);
+	st->rx_off = m82576_counter(&m->rxc.off);
 	st->dma_faults = vs.dma_faults;
-	st->bad_doorbells = igb_counter(&m->rxc.bad_doorbells) + igb_counter(&m->txc.bad_doorbells);
+	st->bad_doorbells = m82576_counter(&m->rxc.bad_doorbells) +
+		m82576_counter(&m->txc.bad_doorbells);
 	for (i = 0; i < IGB_MAX_QUEUES; i++) {
-		st->queue[i].tx_frames = igb_counter(&m->txq[i].frames);
-		st->queue[i].rx_frames = igb_counter(&m->rxq[i].frames);
-		st->queue[i].rx_no_desc = igb_counter(&m->rxq[i].no_desc);
+		st->queue[i].tx_frames = m82576_counter(&m->txq[i].frames);
+		st->queue[i].rx_frames = m82576_counter(&m->rxq[i].frames);
+		st->queue[i].rx_no_desc = m82576_counter(&m->rxq[i].no_desc);
 	}
-	st->client = igb_ld(&m->gates) & IGB_GATE_CLIENT;
-	st->link = igb_ld(&m->gates) & IGB_GATE_LINK;
+	st->client = m82576_ld(&m->gates) & M82576_GATE_CLIENT;
+	st->link = m82576_ld(&m->gates) & M82576_GATE_LINK;
 }

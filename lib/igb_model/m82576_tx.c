@@ -8,14 +8,14 @@
  *    client's memory                  transmitting thread                          wire
  *    tail --(acquire)--> txq_fetch() --> desc[64]
  *    descriptors ------------^              |
- *    buffers ----------------------> txq_data() --> staging --> igb_tx_prepare() --> frame
+ *    buffers ----------------------> txq_data() --> staging --> m82576_tx_prepare() --> frame
  *    descriptors <-- txq_write_back() <-- wb[64] <-- txq_report()
  *
- * The thread fetches up to IGB_FETCH descriptors and copies the buffers of each frame together. A
- * frame whose end the driver has not posted yet remains as it is, and another queue has its turn. A
- * bad frame (a buffer that is not mapped, a frame that is too long, a context that was never given)
- * is dropped up to its end (EOP), and its descriptors are reported done all the same, so that the
- * driver gets its buffers back.
+ * The thread fetches up to M82576_FETCH descriptors and copies the buffers of each frame together.
+ * A frame whose end the driver has not posted yet remains as it is, and another queue has its turn.
+ * A bad frame (a buffer that is not mapped, a frame that is too long, a context that was never
+ * given) is dropped up to its end (EOP), and its descriptors are reported done all the same, so
+ * that the driver gets its buffers back.
  *
  * The device holds the write-backs of descriptors with RS back until the flush. Queues take turns
  * after TX_QUANTUM frames.
@@ -42,7 +42,7 @@
 #define CMD_DTYP(cmd) ((cmd)&IGB_TXD_DTYP_MASK)
 
 static void
-txq_open(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r, uint32_t gen)
+txq_open(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, uint32_t gen)
 {
 	t->gen = gen;
 	t->base = r->base;
@@ -53,24 +53,24 @@ txq_open(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r, uint3
 	t->bad_tail = UINT32_MAX;
 	t->fetched = t->used = t->wb_count = 0;
 	t->len = 0;
-	igb_dma_cancel(m, &t->read);
+	m82576_dma_cancel(m, &t->read);
 	memset(t->ctx_valid, 0, sizeof(t->ctx_valid));
 	if (t->count == 0)
-		igb_ring_unusable(m, r);
+		m82576_ring_unusable(m, r);
 }
 
 /* Return the tail if it is inside the ring, else the last valid one. */
 static uint32_t
-txq_tail(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
+txq_tail(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
 {
-	uint32_t tail = igb_ld_acq(r->tail);
+	uint32_t tail = m82576_ld_acq(r->tail);
 
 	if (tail < t->count) {
 		t->tail = tail;
 	} else if (tail != t->bad_tail) {
 		t->bad_tail = tail;
-		igb_count(&m->txc.bad_doorbells, 1);
-		igb_log(m, IGB_LOG_TAIL,
+		m82576_count(&m->txc.bad_doorbells, 1);
+		m82576_log(m, M82576_LOG_TAIL,
 			"TDT of queue %u set to %u, the ring has %u descriptors: ignored", r->index,
 			tail, t->count);
 	}
@@ -78,16 +78,16 @@ txq_tail(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 }
 
 static void
-txq_dead(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
+txq_dead(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
 {
-	igb_log_dma(m, IGB_DMA_RING,
+	m82576_log_dma(m, M82576_DMA_RING,
 		"transmit queue %u, ring at 0x%lx: the queue stops until it is enabled again",
 		r->index, (unsigned long)t->base);
 	t->dead = true;
 }
 
 static bool
-txq_fetch(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
+txq_fetch(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
 {
 	uint32_t tail = txq_tail(m, t, r), n;
 	int ret;
@@ -95,11 +95,11 @@ txq_fetch(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 	if (tail == t->head)
 		return false;
 	n = (tail > t->head ? tail : t->count) - t->head;
-	if (n > IGB_FETCH)
-		n = IGB_FETCH;
+	if (n > M82576_FETCH)
+		n = M82576_FETCH;
 	if (t->read.asked != 0)
 		n = t->read.asked / IGB_DESC_SIZE;
-	ret = igb_dma_get(m, &t->read, t->base + (uint64_t)t->head * IGB_DESC_SIZE, t->desc,
+	ret = m82576_dma_get(m, &t->read, t->base + (uint64_t)t->head * IGB_DESC_SIZE, t->desc,
 		n * IGB_DESC_SIZE);
 	if (ret != 0) {
 		if (ret != -EAGAIN)
@@ -116,18 +116,18 @@ txq_fetch(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
  * descriptor's 16 bytes; a single 8-byte store writes it.
  */
 static void
-txq_write_back(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
+txq_write_back(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
 {
 	union igb_tx_desc *d;
 	void *ring = NULL;
 	uint32_t i;
 
 	if (t->wb_count != 0)
-		ring = igb_dma_ring(m, t->base, t->count);
+		ring = m82576_dma_ring(m, t->base, t->count);
 	for (i = 0; i < t->wb_count; i++) {
 		uint64_t addr = t->base + (uint64_t)t->wb[i].index * IGB_DESC_SIZE + 8;
 
-		d = igb_dma_desc(m, ring, t->base, t->wb[i].index);
+		d = m82576_dma_desc(m, ring, t->base, t->wb[i].index);
 		if (d != NULL)
 			__atomic_store_n(&d->qw[1], t->wb[i].qw1, __ATOMIC_RELEASE);
 		else if (vfu_dma_write(m->server, addr, &t->wb[i].qw1, 8) != 0)
@@ -137,10 +137,10 @@ txq_write_back(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r)
 }
 
 static void
-txq_report(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r, uint32_t index,
+txq_report(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, uint32_t index,
 	const union igb_tx_desc *d)
 {
-	if (t->wb_count == IGB_WB_BATCH)
+	if (t->wb_count == M82576_WB_BATCH)
 		txq_write_back(m, t, r);
 	t->wb[t->wb_count].index = index;
 	t->wb[t->wb_count].qw1 = d->qw[1] | (uint64_t)IGB_TXD_STAT_DD << 32;
@@ -151,21 +151,21 @@ txq_report(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r, uin
 }
 
 static void
-txq_bad(struct igb_model *m, struct igb_txq *t)
+txq_bad(struct m82576 *m, struct m82576_txq *t)
 {
 	t->skip = true;
 	t->len = 0;
 }
 
 static void
-txq_context(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
+txq_context(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 	const union igb_tx_desc *d)
 {
 	uint32_t idx = (d->ctx.mss_l4len_idx >> IGB_TXD_IDX_SHIFT) & IGB_TXD_IDX_MASK;
 
 	if (idx >= IGB_TX_CONTEXTS || t->started) {
-		igb_count(&m->txc.bad, 1);
-		igb_log(m, IGB_LOG_TXD, "transmit queue %u: %s: ignored", r->index,
+		m82576_count(&m->txc.bad, 1);
+		m82576_log(m, M82576_LOG_TXD, "transmit queue %u: %s: ignored", r->index,
 			t->started ? "a context descriptor in the middle of a frame"
 				   : "a context descriptor for another context than 0 and 1");
 		return;
@@ -182,7 +182,7 @@ txq_context(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
  * @return false: the buffer was requested from the client; call again with the same descriptor
  */
 static bool
-txq_data(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
+txq_data(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 	const union igb_tx_desc *d)
 {
 	uint32_t cmd = d->data.cmd_type_len, len = cmd & IGB_TXD_DTALEN_MASK, max;
@@ -196,33 +196,33 @@ txq_data(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
 		t->olinfo = d->data.olinfo;
 		t->is_legacy = !(cmd & IGB_TXD_DEXT);
 		t->legacy = *d;
-		if (igb_tx_needs_context(t) && !igb_tx_start(m, t))
+		if (m82576_tx_needs_context(t) && !m82576_tx_start(m, t))
 			txq_bad(m, t);
 	}
 	if (!t->skip && t->is_legacy == !!(cmd & IGB_TXD_DEXT)) {
-		igb_log(m, IGB_LOG_TXD,
+		m82576_log(m, M82576_LOG_TXD,
 			"transmit queue %u: a frame of legacy and advanced "
 			"descriptors mixed: dropped",
 			r->index);
 		txq_bad(m, t);
 	}
 	if (!t->skip && len != 0) {
-		max = !t->is_legacy && t->cmd & IGB_TXD_TSE ? IGB_STAGING - 2 * IGB_HEADROOM
+		max = !t->is_legacy && t->cmd & IGB_TXD_TSE ? M82576_STAGING - 2 * M82576_HEADROOM
 							    : IGB_MAX_FRAME;
 		if (t->len + len > max) {
-			igb_log(m, IGB_LOG_SIZE,
+			m82576_log(m, M82576_LOG_SIZE,
 				"transmit queue %u: a frame of more than %u bytes: "
 				"dropped",
 				r->index, max);
 			txq_bad(m, t);
 			return true;
 		}
-		ret = igb_dma_get(m, &t->read, d->data.addr, t->staging + IGB_HEADROOM + t->len,
-			len);
+		ret = m82576_dma_get(
+			m, &t->read, d->data.addr, t->staging + M82576_HEADROOM + t->len, len);
 		if (ret == -EAGAIN)
 			return false;
 		if (ret != 0) {
-			igb_log_dma(m, IGB_DMA_BUFFER,
+			m82576_log_dma(m, M82576_DMA_BUFFER,
 				"transmit queue %u, descriptor %u, a buffer of %u bytes at 0x%lx: "
 				"frame dropped",
 				r->index, t->head, len, (unsigned long)d->data.addr);
@@ -241,20 +241,20 @@ txq_data(struct igb_model *m, struct igb_txq *t, const struct igb_ring *r,
  * @return true: the frame is good so far
  */
 static bool
-txq_end(struct igb_model *m, struct igb_txq *t)
+txq_end(struct m82576 *m, struct m82576_txq *t)
 {
 	t->started = false;
 	if (t->skip)
-		igb_count(&m->txc.bad, 1);
+		m82576_count(&m->txc.bad, 1);
 	return !t->skip;
 }
 
 /* Return whether the port may process one more descriptor before the next flush. */
 static bool
-within_budget(struct igb_model *m)
+within_budget(struct m82576 *m)
 {
 	if (m->tx_descs % TX_TIME_STEP == 0 && m->tx_descs != 0 &&
-			igb_now_ns() - m->tx_began > TX_TIME_BUDGET)
+			m82576_now_ns() - m->tx_began > TX_TIME_BUDGET)
 		m->tx_descs = TX_DESC_BUDGET;
 	return m->tx_descs < TX_DESC_BUDGET && m->tx_bytes < TX_BYTE_BUDGET;
 }
@@ -265,11 +265,11 @@ within_budget(struct igb_model *m)
  * @return 1, or 0: there is none
  */
 static int
-txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
+txq_frame(struct m82576 *m, unsigned int q, struct m82576_frame *frame)
 {
-	struct igb_ring *r = &m->tx_ring[q];
-	struct igb_txq *t = &m->txq[q];
-	uint32_t gen = igb_ld_acq(&r->gen), cmd, index;
+	struct m82576_ring *r = &m->tx_ring[q];
+	struct m82576_txq *t = &m->txq[q];
+	uint32_t gen = m82576_ld_acq(&r->gen), cmd, index;
 	const union igb_tx_desc *d;
 
 	if (!(gen & 1))
@@ -279,7 +279,7 @@ txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
 	if (t->dead || t->count == 0)
 		return 0;
 	if (t->tso) {
-		if (igb_tx_segment(m, t, frame))
+		if (m82576_tx_segment(m, t, frame))
 			return 1;
 		t->tso = false;
 	}
@@ -290,10 +290,10 @@ txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
 		if (t->used == t->fetched && !txq_fetch(m, t, r))
 			return 0;
 		if (m->tx_descs == 0)
-			m->tx_began = igb_now_ns();
+			m->tx_began = m82576_now_ns();
 		d = &t->desc[t->used];
-		if (t->used + 1 + IGB_PREFETCH < t->fetched)
-			igb_dma_prefetch(m, t->desc[t->used + 1 + IGB_PREFETCH].data.addr,
+		if (t->used + 1 + M82576_PREFETCH < t->fetched)
+			m82576_dma_prefetch(m, t->desc[t->used + 1 + M82576_PREFETCH].data.addr,
 				VFU_DMA_READ);
 		cmd = d->data.cmd_type_len;
 		/* 3. Gather the buffer. */
@@ -311,17 +311,17 @@ txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
 			if (!(cmd & IGB_TXD_EOP) || !txq_end(m, t))
 				continue;
 			/* 4. Apply offloads. */
-			if (igb_tx_prepare(m, t, frame))
+			if (m82576_tx_prepare(m, t, frame))
 				return 1;
-			igb_count(&m->txc.bad, 1);
+			m82576_count(&m->txc.bad, 1);
 		} else if (CMD_DTYP(cmd) == IGB_TXD_DTYP_CTXT) {
 			txq_context(m, t, r, d);
 		} else {
-			igb_log(m, IGB_LOG_TXD,
+			m82576_log(m, M82576_LOG_TXD,
 				"transmit queue %u: descriptor %u is of type %u, "
 				"which an 82576 does not know: ignored",
 				r->index, index, CMD_DTYP(cmd) >> 20);
-			igb_count(&m->txc.bad, 1);
+			m82576_count(&m->txc.bad, 1);
 			if (t->started)
 				txq_bad(m, t);
 		}
@@ -330,25 +330,25 @@ txq_frame(struct igb_model *m, unsigned int q, struct igb_frame *frame)
 }
 
 int
-igb_model_tx(struct igb_model *m, struct igb_frame *frame)
+m82576_tx(struct m82576 *m, struct m82576_frame *frame)
 {
 	uint32_t gates;
 
-	gates = igb_ld_acq(&m->gates);
-	if ((gates & IGB_GATES_TX) != IGB_GATES_TX)
+	gates = m82576_ld_acq(&m->gates);
+	if ((gates & M82576_GATES_TX) != M82576_GATES_TX)
 		return 0;
-	if (gates & IGB_GATE_WIRE)
-		return igb_tx_next(m, frame);
-	return gates & IGB_GATE_LOOP ? igb_loop_tx(m, frame) : 0;
+	if (gates & M82576_GATE_WIRE)
+		return m82576_tx_next(m, frame);
+	return gates & M82576_GATE_LOOP ? m82576_loop_tx(m, frame) : 0;
 }
 
 int
-igb_tx_next(struct igb_model *m, struct igb_frame *frame)
+m82576_tx_next(struct m82576 *m, struct m82576_frame *frame)
 {
 	uint32_t enabled, i, q;
 
 	/* 1. Choose a queue. */
-	enabled = igb_ld_acq(&m->tx_enabled);
+	enabled = m82576_ld_acq(&m->tx_enabled);
 	if (enabled == 0 || m->tx_busy)
 		return 0;
 	q = m->tx_next;
@@ -363,7 +363,7 @@ igb_tx_next(struct igb_model *m, struct igb_frame *frame)
 			/* 5. Hand the frame to the wire. */
 			m->tx_next = q;
 			m->tx_quantum++;
-			igb_stats_tx(m, frame->data, frame->len, q);
+			m82576_stats_tx(m, frame->data, frame->len, q);
 			return 1;
 		}
 		q = (q + 1) % IGB_MAX_QUEUES;
@@ -374,18 +374,18 @@ igb_tx_next(struct igb_model *m, struct igb_frame *frame)
 }
 
 static void
-flush(struct igb_model *m)
+flush(struct m82576 *m)
 {
-	uint32_t dirty = m->tx_dirty, told = 0, gates = igb_ld_acq(&m->gates);
+	uint32_t dirty = m->tx_dirty, told = 0, gates = m82576_ld_acq(&m->gates);
 
 	m->tx_descs = m->tx_bytes = 0;
-	if (__builtin_expect(igb_ld(&m->intr_pending), 0))
-		igb_intr_fire(m);
+	if (__builtin_expect(m82576_ld(&m->intr_pending), 0))
+		m82576_intr_fire(m);
 	/* After a gate has closed, held-back write-backs wait, or a reset drops them. */
-	if ((gates & IGB_GATES_DMA) != IGB_GATES_DMA)
+	if ((gates & M82576_GATES_DMA) != M82576_GATES_DMA)
 		return;
-	if (gates & IGB_GATE_LOOP)
-		igb_receive_flush(m);
+	if (gates & M82576_GATE_LOOP)
+		m82576_receive_flush(m);
 	m->tx_busy = vfu_dma_busy(m->server);
 	if (m->tx_busy)
 		return;
@@ -393,59 +393,59 @@ flush(struct igb_model *m)
 	m->tx_dirty = 0;
 	while (dirty != 0) {
 		unsigned int q = (unsigned int)__builtin_ctz(dirty);
-		struct igb_ring *r = &m->tx_ring[q];
-		struct igb_txq *t = &m->txq[q];
+		struct m82576_ring *r = &m->tx_ring[q];
+		struct m82576_txq *t = &m->txq[q];
 		bool report = t->wb_count != 0;
 
 		dirty &= dirty - 1;
 		/* Disabled in the meantime: the old ring no longer belongs to the device. */
-		if (igb_ld_acq(&r->gen) != t->gen)
+		if (m82576_ld_acq(&r->gen) != t->gen)
 			continue;
 		if (t->head_wb & 1) {
 			/* Head write-back instead of DD (7.2.3). */
 			uint32_t head = t->head;
 
-			if (report && !igb_dma_put(m, t->head_wb & ~3ull, &head, sizeof(head)))
+			if (report && !m82576_dma_put(m, t->head_wb & ~3ull, &head, sizeof(head)))
 				txq_dead(m, t, r);
 			t->wb_count = 0;
 		} else {
 			txq_write_back(m, t, r);
 		}
-		igb_ring_set_head(r, t->head);
+		m82576_ring_set_head(r, t->head);
 		if (report)
 			told |= 1u << q;
 	}
 	if (told != 0)
-		igb_intr_queues(m, told, true);
+		m82576_intr_queues(m, told, true);
 }
 
 void
-igb_model_tx_flush(struct igb_model *m)
+m82576_tx_flush(struct m82576 *m)
 {
-	igb_intr_flush(true);
+	m82576_intr_flush(true);
 	flush(m);
-	igb_intr_flush(false);
+	m82576_intr_flush(false);
 }
 
 void
-igb_model_tx_pause(struct igb_model *m, bool paused)
+m82576_tx_pause(struct m82576 *m, bool paused)
 {
-	igb_st(&m->tx_paused, paused);
+	m82576_st(&m->tx_paused, paused);
 }
 
 bool
-igb_model_tx_pending(struct igb_model *m)
+m82576_tx_pending(struct m82576 *m)
 {
-	uint32_t enabled = igb_ld_acq(&m->tx_enabled);
+	uint32_t enabled = m82576_ld_acq(&m->tx_enabled);
 
-	if ((igb_ld_acq(&m->gates) & IGB_GATES_TX) != IGB_GATES_TX)
+	if ((m82576_ld_acq(&m->gates) & M82576_GATES_TX) != M82576_GATES_TX)
 		return false;
 	while (enabled != 0) {
 		unsigned int q = (unsigned int)__builtin_ctz(enabled);
-		const struct igb_ring *r = &m->tx_ring[q];
-		const struct igb_txq *t = &m->txq[q];
+		const struct m82576_ring *r = &m->tx_ring[q];
+		const struct m82576_txq *t = &m->txq[q];
 
-		uint32_t tail = igb_ld(r->tail), gen = igb_ld_acq(&r->gen);
+		uint32_t tail = m82576_ld(r->tail), gen = m82576_ld_acq(&r->gen);
 
 		enabled &= enabled - 1;
 		if (t->gen != gen) {

@@ -52,7 +52,7 @@ struct offload {
 };
 
 static void
-unpack(const struct igb_tx_ctx *c, uint32_t olinfo, struct offload *o)
+unpack(const struct m82576_tx_ctx *c, uint32_t olinfo, struct offload *o)
 {
 	o->maclen = (c->vlan_macip_lens >> IGB_TXD_MACLEN_SHIFT) & 0x7F;
 	o->iplen = c->vlan_macip_lens & IGB_TXD_IPLEN_MASK;
@@ -71,7 +71,7 @@ ip_checksum(uint8_t *ip, uint32_t iplen)
 	uint16_t c;
 
 	ip[10] = ip[11] = 0;
-	c = (uint16_t)~igb_csum_fold(igb_csum_add(ip, iplen, 0));
+	c = (uint16_t)~m82576_csum_fold(m82576_csum_add(ip, iplen, 0));
 	memcpy(ip + 10, &c, 2);
 }
 
@@ -82,7 +82,7 @@ ip_checksum(uint8_t *ip, uint32_t iplen)
 static void
 l4_checksum(uint8_t *p, uint32_t len, uint32_t at, uint32_t seed, bool udp)
 {
-	uint16_t c = (uint16_t)~igb_csum_fold(igb_csum_add(p, len, seed));
+	uint16_t c = (uint16_t)~m82576_csum_fold(m82576_csum_add(p, len, seed));
 
 	if (udp && c == 0)
 		c = 0xFFFF; /* 0 would mean "no checksum" (RFC 768) */
@@ -94,7 +94,7 @@ checksums(uint8_t *f, uint32_t len, const struct offload *o)
 {
 	uint32_t l4 = o->maclen + o->iplen, crc;
 
-	if (o->maclen < IGB_ETH_HDR_LEN || l4 > len)
+	if (o->maclen < M82576_ETH_HDR_LEN || l4 > len)
 		return false;
 	if (o->ixsm && o->ipv4) {
 		if (o->iplen < IPV4_MIN_HDR)
@@ -117,7 +117,7 @@ checksums(uint8_t *f, uint32_t len, const struct offload *o)
 	case IGB_TXD_TUCMD_L4T_SCTP:
 		if (l4 + 12 > len)
 			return false;
-		crc = igb_sctp_crc(f + l4, len - l4);
+		crc = m82576_sctp_crc(f + l4, len - l4);
 		memcpy(f + l4 + L4_SCTP_CSUM, &crc, 4);
 		return true;
 	}
@@ -126,51 +126,51 @@ checksums(uint8_t *f, uint32_t len, const struct offload *o)
 
 /* Checksum as legacy descriptors ask (7.2.2.1): from CSS to the end, stored at CSO. */
 static bool
-legacy_checksum(const struct igb_txq *t, uint8_t *f, uint32_t len)
+legacy_checksum(const struct m82576_txq *t, uint8_t *f, uint32_t len)
 {
 	uint32_t css = t->legacy.legacy.css, cso = t->legacy.legacy.cso;
 	uint16_t c;
 
 	if (css >= len || cso + 2 > len)
 		return false;
-	c = (uint16_t)~igb_csum_fold(igb_csum_add(f + css, len - css, 0));
+	c = (uint16_t)~m82576_csum_fold(m82576_csum_add(f + css, len - css, 0));
 	memcpy(f + cso, &c, 2);
 	return true;
 }
 
-/* Finish a frame: VLAN tag, padding, FCS. @p f has IGB_HEADROOM bytes before it. */
+/* Finish a frame: VLAN tag, padding, FCS. @p f has M82576_HEADROOM bytes before it. */
 static bool
-finish(struct igb_model *m, const struct igb_txq *t, uint8_t *f, uint32_t len, uint32_t tci,
-	struct igb_frame *frame)
+finish(struct m82576 *m, const struct m82576_txq *t, uint8_t *f, uint32_t len, uint32_t tci,
+	struct m82576_frame *frame)
 {
 	frame->flags = 0;
-	if (len < IGB_ETH_HDR_LEN)
+	if (len < M82576_ETH_HDR_LEN)
 		return false;
 	if (t->cmd & IGB_TXD_VLE) {
-		memmove(f - IGB_VLAN_TAG_LEN, f, 12);
-		f -= IGB_VLAN_TAG_LEN;
-		len += IGB_VLAN_TAG_LEN;
-		put16(f + 12, igb_reg(m, IGB_VET) & 0xFFFF);
+		memmove(f - M82576_VLAN_TAG_LEN, f, 12);
+		f -= M82576_VLAN_TAG_LEN;
+		len += M82576_VLAN_TAG_LEN;
+		put16(f + 12, m82576_reg(m, IGB_VET) & 0xFFFF);
 		put16(f + 14, tci);
 	}
 	if (!(t->cmd & IGB_TXD_IFCS)) {
 		/* Software appended its own FCS. */
 		uint32_t fcs, is;
 
-		if (len < IGB_ETH_HDR_LEN + IGB_FCS_LEN)
+		if (len < M82576_ETH_HDR_LEN + M82576_FCS_LEN)
 			return false;
-		len -= IGB_FCS_LEN;
-		fcs = igb_fcs(f, len);
+		len -= M82576_FCS_LEN;
+		fcs = m82576_fcs(f, len);
 		memcpy(&is, f + len, 4);
 		if (fcs != is)
-			frame->flags |= IGB_FRAME_BAD_FCS;
-	} else if (len < IGB_MIN_FRAME && igb_reg(m, IGB_TCTL) & IGB_TCTL_PSP) {
-		memset(f + len, 0, IGB_MIN_FRAME - len);
-		len = IGB_MIN_FRAME;
+			frame->flags |= M82576_FRAME_BAD_FCS;
+	} else if (len < M82576_MIN_FRAME && m82576_reg(m, IGB_TCTL) & IGB_TCTL_PSP) {
+		memset(f + len, 0, M82576_MIN_FRAME - len);
+		len = M82576_MIN_FRAME;
 	}
-	if (len > IGB_MAX_FRAME - IGB_FCS_LEN) {
-		igb_log(m, IGB_LOG_SIZE, "a frame of %u bytes to send, more than %u: dropped", len,
-			IGB_MAX_FRAME - IGB_FCS_LEN);
+	if (len > IGB_MAX_FRAME - M82576_FCS_LEN) {
+		m82576_log(m, M82576_LOG_SIZE, "a frame of %u bytes to send, more than %u: dropped",
+			len, IGB_MAX_FRAME - M82576_FCS_LEN);
 		return false;
 	}
 	frame->data = f;
@@ -191,17 +191,17 @@ tso_headers_wrong(const struct offload *o)
 		return "neither TCP nor UDP";
 	if (o->mss == 0)
 		return "MSS is 0";
-	if (o->maclen < IGB_ETH_HDR_LEN || o->l4len < min ||
+	if (o->maclen < M82576_ETH_HDR_LEN || o->l4len < min ||
 			o->iplen < (o->ipv4 ? IPV4_MIN_HDR : IPV6_HDR))
 		return "header lengths are too small";
 	if (o->maclen + o->iplen + o->l4len + o->mss >
-			IGB_MAX_FRAME - IGB_FCS_LEN - IGB_VLAN_TAG_LEN)
+			IGB_MAX_FRAME - M82576_FCS_LEN - M82576_VLAN_TAG_LEN)
 		return "segments would be longer than a frame may be";
 	return NULL;
 }
 
 static const char *
-tso_length_wrong(const struct igb_txq *t, uint32_t hdr)
+tso_length_wrong(const struct m82576_txq *t, uint32_t hdr)
 {
 	if (hdr >= t->len)
 		return "no payload behind the headers";
@@ -212,15 +212,15 @@ tso_length_wrong(const struct igb_txq *t, uint32_t hdr)
 
 /* Return whether @p why is NULL; else log it. */
 static bool
-tso_possible(struct igb_model *m, const char *why)
+tso_possible(struct m82576 *m, const char *why)
 {
 	if (why != NULL)
-		igb_log(m, IGB_LOG_TSO, "segmentation asked for, but %s: frame dropped", why);
+		m82576_log(m, M82576_LOG_TSO, "segmentation asked for, but %s: frame dropped", why);
 	return why == NULL;
 }
 
 static uint32_t
-context_of(const struct igb_txq *t)
+context_of(const struct m82576_txq *t)
 {
 	return (t->olinfo >> IGB_TXD_IDX_SHIFT) & IGB_TXD_IDX_MASK;
 }
@@ -230,13 +230,13 @@ context_of(const struct igb_txq *t)
  * as far as these two show. A frame for which it cannot is dropped before any of its data is read.
  */
 bool
-igb_tx_start(struct igb_model *m, const struct igb_txq *t)
+m82576_tx_start(struct m82576 *m, const struct m82576_txq *t)
 {
 	const uint32_t idx = context_of(t);
 	struct offload o;
 
 	if (idx >= IGB_TX_CONTEXTS || !t->ctx_valid[idx]) {
-		igb_log(m, IGB_LOG_TXD,
+		m82576_log(m, M82576_LOG_TXD,
 			"offloads asked for with context %u, which was never given: "
 			"frame dropped",
 			idx);
@@ -248,11 +248,11 @@ igb_tx_start(struct igb_model *m, const struct igb_txq *t)
 
 /* Make the next segment. The last one ends segmentation. */
 bool
-igb_tx_segment(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
+m82576_tx_segment(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *frame)
 {
 	uint32_t hdr, n, total, mask, v;
-	const uint8_t *src = t->staging + IGB_HEADROOM;
-	uint8_t *f = m->out + IGB_HEADROOM, *ip, *l4;
+	const uint8_t *src = t->staging + M82576_HEADROOM;
+	uint8_t *f = m->out + M82576_HEADROOM, *ip, *l4;
 	struct offload o;
 	bool last, tcp;
 
@@ -280,11 +280,11 @@ igb_tx_segment(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
 		put16(l4 + 6, v);
 		/* Flags that remain set (8.12.5), for the first, middle and last segment. */
 		if (last)
-			mask = igb_reg(m, IGB_DTXTCPFLGH);
+			mask = m82576_reg(m, IGB_DTXTCPFLGH);
 		else if (t->tso_n == 0)
-			mask = igb_reg(m, IGB_DTXTCPFLGL);
+			mask = m82576_reg(m, IGB_DTXTCPFLGL);
 		else
-			mask = igb_reg(m, IGB_DTXTCPFLGL) >> 16;
+			mask = m82576_reg(m, IGB_DTXTCPFLGL) >> 16;
 		if (last && t->tso_n == 0)
 			mask = 0xFFF; /* the only segment */
 		put16(l4 + 12, get16(l4 + 12) & (0xF000 | (mask & 0xFFF)));
@@ -309,19 +309,19 @@ igb_tx_segment(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
 }
 
 /*
- * Apply offloads to a frame that igb_tx_start() accepted and that has been gathered.
+ * Apply offloads to a frame that m82576_tx_start() accepted and that has been gathered.
  *
  * @return false: the frame is bad
  */
 bool
-igb_tx_prepare(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
+m82576_tx_prepare(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *frame)
 {
-	uint8_t *f = t->staging + IGB_HEADROOM;
+	uint8_t *f = t->staging + M82576_HEADROOM;
 	struct offload o;
 
 	if (t->is_legacy) {
 		if (t->cmd & IGB_TXD_IC && !legacy_checksum(t, f, t->len)) {
-			igb_log(m, IGB_LOG_TXD,
+			m82576_log(m, M82576_LOG_TXD,
 				"CSS %u or CSO %u of a legacy descriptor lies outside of "
 				"its frame of %u bytes: dropped",
 				t->legacy.legacy.css, t->legacy.legacy.cso, t->len);
@@ -329,19 +329,19 @@ igb_tx_prepare(struct igb_model *m, struct igb_txq *t, struct igb_frame *frame)
 		}
 		return finish(m, t, f, t->len, t->legacy.legacy.vlan, frame);
 	}
-	if (!igb_tx_needs_context(t))
+	if (!m82576_tx_needs_context(t))
 		return finish(m, t, f, t->len, 0, frame);
 	unpack(&t->ctx[context_of(t)], t->olinfo, &o);
 	if (t->cmd & IGB_TXD_TSE) {
 		t->tso_off = o.maclen + o.iplen + o.l4len;
 		if (!tso_possible(m, tso_length_wrong(t, t->tso_off)))
 			return false;
-		igb_count(&m->txc.stat[IGB_STAT(IGB_TSCTC)], 1);
+		m82576_count(&m->txc.stat[M82576_STAT(IGB_TSCTC)], 1);
 		t->tso_n = 0;
-		return igb_tx_segment(m, t, frame);
+		return m82576_tx_segment(m, t, frame);
 	}
 	if ((o.ixsm || o.txsm) && !checksums(f, t->len, &o)) {
-		igb_log(m, IGB_LOG_TXD,
+		m82576_log(m, M82576_LOG_TXD,
 			"checksum asked for with MACLEN %u, IPLEN %u in a frame of %u "
 			"bytes: dropped",
 			o.maclen, o.iplen, t->len);

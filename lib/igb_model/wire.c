@@ -87,7 +87,7 @@ struct wire_dir {
 	uint64_t next_check;
 
 	bool holding;       /* the sink refused held; its data is in hold_buf */
-	struct igb_frame held;
+	struct m82576_frame held;
 
 	/*
 	 * Written by the polling thread, read by other threads as relaxed atomics. Each number is
@@ -187,7 +187,7 @@ note_gap(struct wire_dir *dir, uint64_t now)
 
 /* Take the source's next frame, padded as a sending MAC pads (802.3, 4.2.8). */
 static inline int
-take(struct wire_dir *dir, uint64_t now, struct igb_frame *frame)
+take(struct wire_dir *dir, uint64_t now, struct m82576_frame *frame)
 {
 	if (!dir->src->next(dir->src, now, frame))
 		return 0;
@@ -201,9 +201,9 @@ take(struct wire_dir *dir, uint64_t now, struct igb_frame *frame)
 }
 
 static inline enum wire_put
-put(struct wire_dir *dir, uint64_t at, const struct igb_frame *frame, bool wait)
+put(struct wire_dir *dir, uint64_t at, const struct m82576_frame *frame, bool wait)
 {
-	if (frame->flags & IGB_FRAME_LOOPED)
+	if (frame->flags & M82576_FRAME_LOOPED)
 		return WIRE_PUT_TAKEN; /* the sender took it */
 	return dir->sink->put(dir->sink, at, frame, wait);
 }
@@ -258,7 +258,7 @@ time_is_up(struct wire_dir *dir, uint32_t len)
 static unsigned int
 poll_paced(struct wire_dir *dir, uint64_t now)
 {
-	struct igb_frame frame;
+	struct m82576_frame frame;
 	unsigned int n = 0;
 	uint64_t bytes = 0;
 
@@ -308,7 +308,7 @@ set_holding(struct wire_dir *dir, bool holding)
 
 /* Keep a frame that the sink did not take, because its source may reuse the memory. */
 static void
-hold(struct wire_dir *dir, const struct igb_frame *frame)
+hold(struct wire_dir *dir, const struct m82576_frame *frame)
 {
 	memcpy(dir->hold_buf, frame->data, frame->len);
 	dir->held = *frame;
@@ -319,7 +319,7 @@ hold(struct wire_dir *dir, const struct igb_frame *frame)
 static unsigned int
 poll_unpaced(struct wire_dir *dir, uint64_t now)
 {
-	struct igb_frame frame;
+	struct m82576_frame frame;
 	unsigned int n = 0;
 	uint64_t bytes = 0;
 
@@ -364,7 +364,7 @@ follow_carrier(struct wire_dir *dir)
 			dir->sink->carrier(dir->sink, false);
 		if (carrier & 1 && dir->sink->partner != NULL)
 			dir->sink->partner(dir->sink, dir->src->ability != NULL ?
-				dir->src->ability(dir->src) : IGB_ABLE_ALL);
+				dir->src->ability(dir->src) : M82576_ABLE_ALL);
 		if (carrier & 1)
 			dir->sink->carrier(dir->sink, true);
 	}

@@ -30,8 +30,8 @@
  * struct wire_source or a struct wire_sink. The theory of the clock is in wire.c.
  */
 
-#ifndef IGB_WIRE_H
-#define IGB_WIRE_H
+#ifndef WIRE_H
+#define WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -85,7 +85,7 @@ struct wire_source {
 	 * @retval 1   *frame is the next frame
 	 * @retval 0   no frame is waiting
 	 */
-	int (*next)(struct wire_source *src, uint64_t now, struct igb_frame *frame);
+	int (*next)(struct wire_source *src, uint64_t now, struct m82576_frame *frame);
 	/** Return whether frames are waiting. Cheap; may return true although there are none. */
 	bool (*pending)(struct wire_source *src);
 	/**
@@ -135,7 +135,7 @@ struct wire_sink {
 	 * @param at    when its first bit was on the wire, monotonic, ns
 	 * @param wait  true: return WIRE_PUT_WAIT where the frame would be dropped
 	 */
-	enum wire_put (*put)(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame,
+	enum wire_put (*put)(struct wire_sink *sink, uint64_t at, const struct m82576_frame *frame,
 			bool wait);
 	/**
 	 * Finish the turn: the thread turns to something else. Called at each turn. May be NULL.
@@ -245,7 +245,7 @@ void wire_dir_new_interval(struct wire_dir *dir);
  */
 
 /** Open a device's transmitter and receiver (wire_dev.c). Either pointer may be NULL. */
-int wire_dev_open(struct igb_model *dev, struct wire_source **src, struct wire_sink **sink,
+int wire_dev_open(struct m82576 *dev, struct wire_source **src, struct wire_sink **sink,
 		char *err);
 
 /** Open a sink that drops everything, and is always ready (wire_null.c). */
@@ -304,4 +304,4 @@ unsigned int wire_pcap_failures(void);
 }
 #endif
 
-#endif /* IGB_WIRE_H */
+#endif /* WIRE_H */

@@ -15,54 +15,54 @@
 
 struct dev_source {
 	struct wire_source src;
-	struct igb_model *dev;
+	struct m82576 *dev;
 };
 
 struct dev_sink {
 	struct wire_sink sink;
-	struct igb_model *dev;
+	struct m82576 *dev;
 };
 
 static int
-dev_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
+dev_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 {
-	return igb_model_tx(((struct dev_source *)src)->dev, frame);
+	return m82576_tx(((struct dev_source *)src)->dev, frame);
 }
 
 static bool
 dev_pending(struct wire_source *src)
 {
-	return igb_model_tx_pending(((struct dev_source *)src)->dev);
+	return m82576_tx_pending(((struct dev_source *)src)->dev);
 }
 
 static void
 dev_flush_tx(struct wire_source *src)
 {
-	igb_model_tx_flush(((struct dev_source *)src)->dev);
+	m82576_tx_flush(((struct dev_source *)src)->dev);
 }
 
 static void
 dev_pause(struct wire_source *src, bool paused)
 {
-	igb_model_tx_pause(((struct dev_source *)src)->dev, paused);
+	m82576_tx_pause(((struct dev_source *)src)->dev, paused);
 }
 
 static uint32_t
 dev_carrier(struct wire_source *src)
 {
-	return igb_model_carrier(((struct dev_source *)src)->dev);
+	return m82576_carrier(((struct dev_source *)src)->dev);
 }
 
 static uint32_t
 dev_ability(struct wire_source *src)
 {
-	return igb_model_ability(((struct dev_source *)src)->dev);
+	return m82576_ability(((struct dev_source *)src)->dev);
 }
 
 static unsigned int
 dev_speed_out(const struct wire_source *src)
 {
-	return igb_model_speed(((const struct dev_source *)src)->dev);
+	return m82576_speed(((const struct dev_source *)src)->dev);
 }
 
 static void
@@ -72,10 +72,10 @@ dev_close_src(struct wire_source *src)
 }
 
 static enum wire_put
-dev_put(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame, bool wait)
+dev_put(struct wire_sink *sink, uint64_t at, const struct m82576_frame *frame, bool wait)
 {
 	/* The device counts the frames that it drops: dev_drops(). */
-	if (igb_model_rx(((struct dev_sink *)sink)->dev, frame, wait))
+	if (m82576_rx(((struct dev_sink *)sink)->dev, frame, wait))
 		return WIRE_PUT_TAKEN;
 	return WIRE_PUT_WAIT;
 }
@@ -83,54 +83,54 @@ dev_put(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame, bool
 static void
 dev_flush_rx(struct wire_sink *sink)
 {
-	igb_model_rx_flush(((struct dev_sink *)sink)->dev);
+	m82576_rx_flush(((struct dev_sink *)sink)->dev);
 }
 
 static bool
 dev_listening(struct wire_sink *sink)
 {
-	return igb_model_listening(((struct dev_sink *)sink)->dev);
+	return m82576_listening(((struct dev_sink *)sink)->dev);
 }
 
 static void
 dev_far_carrier(struct wire_sink *sink, bool up)
 {
-	igb_model_set_link(((struct dev_sink *)sink)->dev, up);
+	m82576_set_link(((struct dev_sink *)sink)->dev, up);
 }
 
 static void
 dev_partner(struct wire_sink *sink, uint32_t able)
 {
-	igb_model_set_partner(((struct dev_sink *)sink)->dev, able);
+	m82576_set_partner(((struct dev_sink *)sink)->dev, able);
 }
 
 static unsigned int
 dev_speed_in(const struct wire_sink *sink)
 {
-	return igb_model_speed(((const struct dev_sink *)sink)->dev);
+	return m82576_speed(((const struct dev_sink *)sink)->dev);
 }
 
 static uint64_t
 dev_busy_at(struct wire_sink *sink)
 {
-	return igb_model_busy_at(((struct dev_sink *)sink)->dev);
+	return m82576_busy_at(((struct dev_sink *)sink)->dev);
 }
 
 static uint64_t
 dev_filtered(const struct wire_sink *sink)
 {
-	struct igb_model_stats stats;
+	struct m82576_stats stats;
 
-	igb_model_get_stats(((const struct dev_sink *)sink)->dev, &stats);
+	m82576_get_stats(((const struct dev_sink *)sink)->dev, &stats);
 	return stats.rx_filtered;
 }
 
 static uint64_t
 dev_drops(const struct wire_sink *sink)
 {
-	struct igb_model_stats stats;
+	struct m82576_stats stats;
 
-	igb_model_get_stats(((const struct dev_sink *)sink)->dev, &stats);
+	m82576_get_stats(((const struct dev_sink *)sink)->dev, &stats);
 	return stats.rx_no_desc + stats.rx_off;
 }
 
@@ -141,7 +141,7 @@ dev_close_sink(struct wire_sink *sink)
 }
 
 int
-wire_dev_open(struct igb_model *dev, struct wire_source **src, struct wire_sink **sink, char *err)
+wire_dev_open(struct m82576 *dev, struct wire_source **src, struct wire_sink **sink, char *err)
 {
 	struct dev_source *source = NULL;
 	struct dev_sink *receiver = NULL;

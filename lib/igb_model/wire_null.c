@@ -11,7 +11,7 @@
 #include "wire.h"
 
 static enum wire_put
-null_put(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame, bool wait)
+null_put(struct wire_sink *sink, uint64_t at, const struct m82576_frame *frame, bool wait)
 {
 	return WIRE_PUT_TAKEN;
 }

@@ -91,7 +91,7 @@ fcs_is_wrong(const uint8_t *data, uint32_t len)
  * @return false: the record is omitted, and counted
  */
 static bool
-to_frame(struct replay *r, const struct capture_record *c, struct igb_frame *frame)
+to_frame(struct replay *r, const struct capture_record *c, struct m82576_frame *frame)
 {
 	/* Bytes captured beyond the packet's end are padding by the capturing program. */
 	uint32_t kept = c->caplen < c->len ? c->caplen : c->len;
@@ -115,7 +115,7 @@ to_frame(struct replay *r, const struct capture_record *c, struct igb_frame *fra
 	if (c->errored || (c->fcs_len == ETHERNET_FCS && kept == c->len &&
 			fcs_is_wrong(c->data, kept))) {
 		COUNT(r, bad_fcs);
-		frame->flags = IGB_FRAME_BAD_FCS;
+		frame->flags = M82576_FRAME_BAD_FCS;
 	}
 	if (kept < len) {
 		COUNT(r, filled);
@@ -150,7 +150,7 @@ replay_ends(struct replay *r)
  * polling thread has other ports to serve.
  */
 static int
-replay_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
+replay_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 {
 	struct replay *r = (struct replay *)src;
 	struct capture_record record;
@@ -298,11 +298,11 @@ record_check(struct record *r, bool good)
 }
 
 static enum wire_put
-record_put(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame, bool wait)
+record_put(struct wire_sink *sink, uint64_t at, const struct m82576_frame *frame, bool wait)
 {
 	struct record *r = (struct record *)sink;
 
-	if (frame->flags & IGB_FRAME_BAD_FCS)
+	if (frame->flags & M82576_FRAME_BAD_FCS)
 		return WIRE_PUT_TAKEN; /* the partner's MAC drops it */
 	if (r->failed)
 		return WIRE_PUT_DROPPED;

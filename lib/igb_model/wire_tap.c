@@ -79,7 +79,7 @@ tap_of_sink(struct wire_sink *sink)
 }
 
 static int
-tap_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
+tap_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 {
 	struct tap *tap = tap_of_src(src);
 	ssize_t len;
@@ -121,11 +121,11 @@ tap_pending(struct wire_source *src)
 }
 
 static enum wire_put
-tap_put(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame, bool wait)
+tap_put(struct wire_sink *sink, uint64_t at, const struct m82576_frame *frame, bool wait)
 {
 	struct tap *tap = tap_of_sink(sink);
 
-	if (frame->flags & IGB_FRAME_BAD_FCS)
+	if (frame->flags & M82576_FRAME_BAD_FCS)
 		return WIRE_PUT_TAKEN; /* the partner's MAC drops it */
 	if (write(tap->fd, frame->data, frame->len) >= 0)
 		return WIRE_PUT_TAKEN;

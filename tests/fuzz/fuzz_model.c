@@ -15,7 +15,7 @@
  * run_step(). Addresses that the program puts into descriptors and rings mostly point into the
  * client's memory, because fold() moves them there.
  *
- *    run_step()  --- register, configuration, MSI-X access ---> srv.ops -> struct igb_model
+ *    run_step()  --- register, configuration, MSI-X access ---> srv.ops -> struct m82576
  *        |                                                                      |
  *      poke()                                        vfu_dma_ptr(), vfu_dma_read(), vfu_dma_write()
  *        v                                                                      v
@@ -82,7 +82,7 @@ struct vfu_server {
 
 static struct vfu_server srv;
 static struct vfu_dma_fault last_fault;
-static struct igb_model *model, *fresh; /* fresh: the model's state right after its creation */
+static struct m82576 *model, *fresh; /* fresh: the model's state right after its creation */
 static uint8_t *mem;
 static uint8_t perms[PAGES];
 static uint8_t read_only[PAGES][PAGE]; /* contents of each page when its permission was set */
@@ -520,7 +520,7 @@ receive_frame(struct input *in)
 	static uint8_t f[20000];
 	uint8_t kind = in_uint8(in), patches = in_uint8(in);
 	uint32_t len = in_uint16(in) % 16400, at = 12;
-	struct igb_frame frame = { .data = f, .len = len };
+	struct m82576_frame frame = { .data = f, .len = len };
 
 	memset(f, 0, 128);
 	memcpy(f, "\x02\x11\x22\x33\x44\x55\x02\xAA\0\0\0\1", 12);
@@ -543,20 +543,20 @@ receive_frame(struct input *in)
 	}
 	f[at + 12] = 0x50;
 	if (kind & 4)
-		frame.flags = IGB_FRAME_BAD_FCS;
+		frame.flags = M82576_FRAME_BAD_FCS;
 	for (uint8_t i = patches % 8; i > 0; i--) {
 		uint8_t where = in_uint8(in) % 128;
 
 		f[where] = in_uint8(in);
 	}
-	igb_model_rx(model, &frame, kind >> 6 & 1);
+	m82576_rx(model, &frame, kind >> 6 & 1);
 	if (!(kind & 0x80))
-		igb_model_rx_flush(model);
+		m82576_rx_flush(model);
 	quiesce();
 }
 
 static void
-look_at(const struct igb_frame *f)
+look_at(const struct m82576_frame *f)
 {
 	MUST(f->len >= 14 && f->len <= 16384);
 #ifdef FUZZ_ASAN
@@ -567,12 +567,12 @@ look_at(const struct igb_frame *f)
 static void
 transmit_frames(unsigned int max, bool flush)
 {
-	struct igb_frame f;
+	struct m82576_frame f;
 
-	while (max-- > 0 && igb_model_tx(model, &f) == 1)
+	while (max-- > 0 && m82576_tx(model, &f) == 1)
 		look_at(&f);
 	if (flush)
-		igb_model_tx_flush(model);
+		m82576_tx_flush(model);
 	quiesce();
 }
 
@@ -611,7 +611,7 @@ static void
 run_step(struct input *in)
 {
 	uint8_t step = in_uint8(in) % NR_STEPS, a, b, bytes[256];
-	struct igb_model_stats stats;
+	struct m82576_stats stats;
 	union igb_tx_desc txd;
 	union igb_rx_desc rxd;
 	uint32_t off;
@@ -739,9 +739,9 @@ run_step(struct input *in)
 		break;
 	case STEP_LINK:
 		a = in_uint8(in);
-		igb_model_set_link(model, a & 1);
-		igb_model_set_partner(model, a >> 1 & IGB_ABLE_ALL);
-		igb_model_tx_pause(model, a & 0x80);
+		m82576_set_link(model, a & 1);
+		m82576_set_partner(model, a >> 1 & M82576_ABLE_ALL);
+		m82576_tx_pause(model, a & 0x80);
 		break;
 	case STEP_IRQ:
 		a = in_uint8(in);
@@ -758,15 +758,15 @@ run_step(struct input *in)
 		a = in_uint8(in);
 		srv.gone = a == 0xEE;
 		srv.busy = a & 1;
-		igb_model_check_client(model);
+		m82576_check_client(model);
 		srv.gone = false;
-		igb_model_get_stats(model, &stats);
-		igb_model_listening(model);
-		igb_model_tx_pending(model);
-		igb_model_carrier(model);
-		igb_model_ability(model);
-		igb_model_speed(model);
-		igb_model_busy_at(model);
+		m82576_get_stats(model, &stats);
+		m82576_listening(model);
+		m82576_tx_pending(model);
+		m82576_carrier(model);
+		m82576_ability(model);
+		m82576_speed(model);
+		m82576_busy_at(model);
 		srv.ops.refused(srv.opaque, "fuzzed");
 		break;
 	case STEP_TIME:
@@ -808,7 +808,7 @@ no_log(const char *name, const char *line)
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	const struct igb_model_params params = {
+	const struct m82576_params params = {
 		.name = "fuzz",
 		.socket = "/nowhere",
 		.mac = { 0x02, 0x11, 0x22, 0x33, 0x44, 0x55 },
@@ -818,7 +818,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	mem = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	MUST(mem != MAP_FAILED);
-	MUST(igb_model_create(&params, &model, err) == 0);
+	MUST(m82576_create(&params, &model, err) == 0);
 	fresh = malloc(sizeof(*fresh));
 	MUST(fresh != NULL);
 	*fresh = *model;
@@ -842,7 +842,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ASAN_POISON_MEMORY_REGION(mem, MEM_SIZE);
 	nr_opened = 0;
 
-	/* The state that igb_model_create() leaves, without the cost of its memory. */
+	/* The state that m82576_create() leaves, without the cost of its memory. */
 	*model = *fresh;
 	model->speed_mbps = how & 64 ? 10000 : 1000;
 	model->addr_bits = bits[(how >> 3 & 7) % 6];
@@ -855,7 +855,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned int i = 0; i < STEPS && in.left != 0; i++)
 		run_step(&in);
 	transmit_frames(FRAMES, true);
-	igb_model_rx_flush(model);
+	m82576_rx_flush(model);
 	quiesce();
 	for (unsigned int i = 0; i < PAGES; i++)
 		check_page(i);

@@ -66,7 +66,7 @@
 
 struct rig {
 	char path[64];
-	struct igb_model *m;
+	struct m82576 *m;
 	struct vfu_client *c;
 	uint8_t *mem;
 	int memfd;
@@ -224,7 +224,7 @@ rig_disconnect(struct rig *g)
  * @param what  initial values of the rig
  */
 static inline int
-rig_setup_as(void **state, struct igb_model_params p, struct rig what)
+rig_setup_as(void **state, struct m82576_params p, struct rig what)
 {
 	struct rig *g = calloc(1, sizeof(*g));
 	char err[VFU_ERR_LEN];
@@ -238,21 +238,21 @@ rig_setup_as(void **state, struct igb_model_params p, struct rig what)
 	g->memfd = memfd_create("rig", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(g->memfd, RIG_MEM), 0);
 	g->mem = mmap(NULL, RIG_MEM, PROT_READ | PROT_WRITE, MAP_SHARED, g->memfd, 0);
-	assert_int_equal(igb_model_create(&p, &g->m, err), 0);
+	assert_int_equal(m82576_create(&p, &g->m, err), 0);
 	rig_connect(g);
 	*state = g;
 	return 0;
 }
 
 static inline int
-rig_setup_client(void **state, struct igb_model_params p, bool trapped)
+rig_setup_client(void **state, struct m82576_params p, bool trapped)
 {
 	return rig_setup_as(state, p, (struct rig){.trapped = trapped});
 }
 
 /** Set up a device with these parameters; name, socket and MAC address are filled in here. */
 static inline int
-rig_setup_params(void **state, struct igb_model_params p)
+rig_setup_params(void **state, struct m82576_params p)
 {
 	return rig_setup_client(state, p, false);
 }
@@ -261,13 +261,13 @@ rig_setup_params(void **state, struct igb_model_params p)
 static inline int
 rig_setup_trapped(void **state)
 {
-	return rig_setup_client(state, (struct igb_model_params){.speed_mbps = 1000}, true);
+	return rig_setup_client(state, (struct m82576_params){.speed_mbps = 1000}, true);
 }
 
 static inline int
 rig_setup(void **state)
 {
-	return rig_setup_params(state, (struct igb_model_params){.speed_mbps = 1000});
+	return rig_setup_params(state, (struct m82576_params){.speed_mbps = 1000});
 }
 
 static inline int
@@ -280,7 +280,7 @@ rig_teardown(void **state)
 	if (g->c)
 		rig_disconnect(g);
 	vfu_rcu_offline();
-	igb_model_destroy(g->m);
+	m82576_destroy(g->m);
 	munmap(g->mem, RIG_MEM);
 	close(g->memfd);
 	vfu_rcu_online();
@@ -336,15 +336,15 @@ rig_rxbuf(struct rig *g, unsigned int q, unsigned int i)
 
 /**
  * Deliver a frame from the wire to the device, as the polling thread.
- * @return the result of igb_model_rx()
+ * @return the result of m82576_rx()
  */
 static inline int
 rig_send_in(struct rig *g, const void *data, uint32_t len, uint32_t flags)
 {
-	struct igb_frame f = {.data = data, .len = len, .flags = flags};
-	int ret = igb_model_rx(g->m, &f, false);
+	struct m82576_frame f = {.data = data, .len = len, .flags = flags};
+	int ret = m82576_rx(g->m, &f, false);
 
-	igb_model_rx_flush(g->m);
+	m82576_rx_flush(g->m);
 	vfu_rcu_quiescent();
 	return ret;
 }
@@ -432,19 +432,19 @@ rig_ring_bell(struct rig *g)
  * not look at its clock, and the speed of the machine does not matter.
  */
 static inline int
-rig_next(struct rig *g, struct igb_frame *f)
+rig_next(struct rig *g, struct m82576_frame *f)
 {
 	g->m->tx_descs = 0;
-	return igb_model_tx(g->m, f);
+	return m82576_tx(g->m, f);
 }
 
 /** Take the next frame that the device transmits, flush, and report a quiescent state. */
 static inline int
-rig_take(struct rig *g, struct igb_frame *f)
+rig_take(struct rig *g, struct m82576_frame *f)
 {
-	int n = igb_model_tx(g->m, f);
+	int n = m82576_tx(g->m, f);
 
-	igb_model_tx_flush(g->m);
+	m82576_tx_flush(g->m);
 	vfu_rcu_quiescent();
 	return n;
 }

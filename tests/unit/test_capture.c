@@ -719,7 +719,7 @@ replayed(unsigned int nr, const uint32_t *len, const uint32_t *flags)
 	struct wire_replay_stats stats;
 	char wire_err[WIRE_ERR_LEN];
 	struct wire_source *src;
-	struct igb_frame frame;
+	struct m82576_frame frame;
 	unsigned int i;
 
 	save();
@@ -776,7 +776,7 @@ records_left_out_in_one_turn_are_limited(void **state)
 	unsigned int i, turns = 0;
 	char wire_err[WIRE_ERR_LEN];
 	struct wire_source *src;
-	struct igb_frame frame;
+	struct m82576_frame frame;
 
 	pcap_head(0xA1B2C3D4, 1);
 	for (i = 0; i < 1000; i++)
@@ -812,7 +812,7 @@ static void
 fcs_is_stripped_and_a_wrong_one_is_sent_as_wrong(void **state)
 {
 	static const uint32_t len[] = { 100, 100, 100, 100 };
-	static const uint32_t flags[] = { 0, IGB_FRAME_BAD_FCS, 0, IGB_FRAME_BAD_FCS };
+	static const uint32_t flags[] = { 0, M82576_FRAME_BAD_FCS, 0, M82576_FRAME_BAD_FCS };
 	struct wire_replay_stats s;
 	uint32_t crc;
 
@@ -844,14 +844,14 @@ error_that_the_receiver_saw_is_sent_as_a_bad_fcs(void **state)
 {
 	static const uint32_t len[] = { 100, 100, 100, 100, 100, 100, 100, 100 };
 	static const uint32_t flags[] = {
-		[0] = IGB_FRAME_BAD_FCS, /* FCS */
+		[0] = M82576_FRAME_BAD_FCS, /* FCS */
 		[1] = 0,                 /* the frame is not too long */
 		[2] = 0,                 /* the frame is not too short */
 		[3] = 0,                 /* a gap */
-		[4] = IGB_FRAME_BAD_FCS, /* unaligned */
-		[5] = IGB_FRAME_BAD_FCS, /* start frame delimiter */
-		[6] = IGB_FRAME_BAD_FCS, /* preamble */
-		[7] = IGB_FRAME_BAD_FCS, /* symbol */
+		[4] = M82576_FRAME_BAD_FCS, /* unaligned */
+		[5] = M82576_FRAME_BAD_FCS, /* start frame delimiter */
+		[6] = M82576_FRAME_BAD_FCS, /* preamble */
+		[7] = M82576_FRAME_BAD_FCS, /* symbol */
 	};
 	struct wire_replay_stats s;
 	unsigned int i;
@@ -932,7 +932,7 @@ file_that_shrinks_later_breaks_the_replay(void **state)
 	struct wire_replay_stats stats;
 	char wire_err[WIRE_ERR_LEN];
 	struct wire_source *src;
-	struct igb_frame frame;
+	struct m82576_frame frame;
 	unsigned int i, n = 0;
 
 	pcap_head(0xA1B2C3D4, 1);

@@ -50,7 +50,7 @@ static int
 setup_straight(void **state)
 {
 	nr_lines = 0;
-	rig_setup_params(state, (struct igb_model_params){.speed_mbps = 1000, .log = keep_line});
+	rig_setup_params(state, (struct m82576_params){.speed_mbps = 1000, .log = keep_line});
 	table = rig_page_table(*state);
 	return 0;
 }
@@ -89,18 +89,18 @@ teardown(void **state)
 static uint64_t
 faults(struct rig *g)
 {
-	struct igb_model_stats st;
+	struct m82576_stats st;
 
-	igb_model_get_stats(g->m, &st);
+	m82576_get_stats(g->m, &st);
 	return st.dma_faults;
 }
 
 static uint64_t
 tx_bad(struct rig *g)
 {
-	struct igb_model_stats st;
+	struct m82576_stats st;
 
-	igb_model_get_stats(g->m, &st);
+	m82576_get_stats(g->m, &st);
 	return st.tx_bad;
 }
 
@@ -157,7 +157,7 @@ set_trap(struct rig *g, const void *p, int prot, uint64_t *entry)
 	struct sigaction sa = {.sa_sigaction = spring, .sa_flags = SA_SIGINFO};
 
 	trap.page = NULL;
-	vfu_server_dma_for_each(igb_model_server(g->m), find_memory, &trap.page);
+	vfu_server_dma_for_each(m82576_server(g->m), find_memory, &trap.page);
 	assert_non_null(trap.page);
 	trap.page += ((const uint8_t *)p - g->mem) / PAGE * PAGE;
 	trap.entry = entry;
@@ -188,7 +188,7 @@ scattered_pages_receive_and_transmit_every_byte(void **state)
 {
 	struct rig *g = *state;
 	static uint8_t f[9000];
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint64_t before;
 
 	rig_rx_start(g, 0, RIG_ADV);
@@ -394,17 +394,17 @@ rx_write_backs_stop_at_a_revoked_ring_page(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[60] = {0};
-	struct igb_frame fr = {.data = f, .len = sizeof(f)};
+	struct m82576_frame fr = {.data = f, .len = sizeof(f)};
 	uint64_t before, kept = table[1];
 
 	rig_eth(f, rig_mac, 0x88B5);
 	rx_start_across(g);
 	before = faults(g);
 	for (unsigned int i = 0; i < 40; i++)
-		assert_int_equal(igb_model_rx(g->m, &fr, false), 1);
+		assert_int_equal(m82576_rx(g->m, &fr, false), 1);
 	assert_false(across(g, 0)->wb.staterr & IGB_RXD_STAT_DD);
 	set_trap(g, g->mem, PROT_READ, &table[1]);
-	igb_model_rx_flush(g->m);
+	m82576_rx_flush(g->m);
 	vfu_rcu_quiescent();
 	assert_sprung();
 	for (unsigned int i = 0; i < 40; i++) {
@@ -434,15 +434,15 @@ rx_queue_stops_when_its_ring_is_revoked(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[60] = {0};
-	struct igb_frame fr = {.data = f, .len = sizeof(f)};
+	struct m82576_frame fr = {.data = f, .len = sizeof(f)};
 	uint64_t kept = table[0];
 
 	rig_eth(f, rig_mac, 0x88B5);
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_rx_on(g, 0);
-	assert_int_equal(igb_model_rx(g->m, &fr, false), 1);
+	assert_int_equal(m82576_rx(g->m, &fr, false), 1);
 	revoke_page(&table[0]);
-	igb_model_rx_flush(g->m);
+	m82576_rx_flush(g->m);
 	vfu_rcu_quiescent();
 	assert_int_equal(rig_rxd(g, 0, 0)->read.hdr_addr, 0);
 	assert_int_equal(count_lines_with("cannot write 0x4000000000 (no entry in the page table): "
@@ -486,7 +486,7 @@ static void
 tx_buffer_without_entry_loses_its_frame_and_is_reported_done(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint64_t before = faults(g);
 
 	rig_tx_start(g, 0);
@@ -523,7 +523,7 @@ static void
 tx_buffer_revoked_while_another_is_read_loses_the_frame(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 
 	rig_tx_start(g, 0);
 	for (unsigned int i = 0; i < 3; i++)
@@ -546,7 +546,7 @@ tx_write_backs_stop_at_a_revoked_ring_page(void **state)
 	struct rig *g = *state;
 	const uint32_t ring = RIG_TXRING + PAGE - 256;
 	volatile union igb_tx_desc *d = (void *)(g->mem + ring);
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint64_t before = faults(g);
 
 	rig_tx_start(g, 0);
@@ -563,7 +563,7 @@ tx_write_backs_stop_at_a_revoked_ring_page(void **state)
 	for (unsigned int i = 0; i < 24; i++)
 		assert_int_equal(rig_next(g, &fr), 1);
 	set_trap(g, g->mem + ring, PROT_READ, entry_of(g->mem + ring + PAGE, g));
-	igb_model_tx_flush(g->m);
+	m82576_tx_flush(g->m);
 	vfu_rcu_quiescent();
 	assert_sprung();
 	for (unsigned int i = 0; i < 24; i++)
@@ -578,7 +578,7 @@ tx_queue_stops_when_its_head_write_back_page_is_revoked(void **state)
 {
 	struct rig *g = *state;
 	uint32_t *head = (uint32_t *)(g->mem + 0x700000);
-	struct igb_frame fr;
+	struct m82576_frame fr;
 
 	*head = 0x12345678;
 	rig_tx_start(g, 0);
@@ -606,7 +606,7 @@ setup_bits(void **state, unsigned int bits)
 	struct rig *g;
 
 	nr_lines = 0;
-	rig_setup_params(state, (struct igb_model_params){.speed_mbps = 1000, .log = keep_line,
+	rig_setup_params(state, (struct m82576_params){.speed_mbps = 1000, .log = keep_line,
 		.addr_bits = bits});
 	g = *state;
 	/* The addresses that the driver gives differ from those at which the memory is mapped. */
@@ -657,7 +657,7 @@ address_bits_above_31_are_dropped(void **state)
 {
 	struct rig *g = *state;
 	uint32_t *head = (uint32_t *)(g->mem + 0x700000);
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint8_t f[60] = {0};
 
 	assert_int_equal(vendor_bits(g), 32);
@@ -712,7 +712,7 @@ buffer_wraps_at_the_highest_address(void **state)
 	struct rig *g = *state;
 	const uint32_t last = 0x7F0000; /* offset in memory of the page at 0xFFF000 */
 	uint8_t f[60], want[60];
-	struct igb_frame fr;
+	struct m82576_frame fr;
 
 	assert_int_equal(vendor_bits(g), 24);
 	vfu_rcu_offline();
@@ -756,13 +756,13 @@ static void
 invalid_number_of_address_bits_is_refused(void **state)
 {
 	static const unsigned int bad[] = {1, 23, 65, 4096, ~0u};
-	struct igb_model_params p = {.name = "t0", .socket = "/tmp/igb-test-none.sock"};
-	struct igb_model *m;
+	struct m82576_params p = {.name = "t0", .socket = "/tmp/igb-test-none.sock"};
+	struct m82576 *m;
 	char err[VFU_ERR_LEN];
 
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		p.addr_bits = bad[i];
-		assert_int_equal(igb_model_create(&p, &m, err), -EINVAL);
+		assert_int_equal(m82576_create(&p, &m, err), -EINVAL);
 		assert_non_null(strstr(err, "address bits"));
 		assert_null(m);
 	}

@@ -13,7 +13,7 @@
 #define UDP4 (IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_UDP)
 
 static uint8_t f[16384];
-static struct igb_frame fr;
+static struct m82576_frame fr;
 
 static int
 edges_setup(void **state)
@@ -57,7 +57,7 @@ tx_udp_checksum_of_zero_is_sent_as_ffff(void **state)
 static void
 tx_frame_limit_is_exact_with_and_without_tag(void **state)
 {
-	const uint32_t max = IGB_MAX_FRAME - IGB_FCS_LEN;
+	const uint32_t max = IGB_MAX_FRAME - M82576_FCS_LEN;
 	struct rig *g = *state;
 
 	rig_ctx(g, 0, 14, 20, 0, 0, 0, 0x123);
@@ -72,7 +72,7 @@ tx_frame_limit_is_exact_with_and_without_tag(void **state)
 static void
 tso_mss_limit_is_exact(void **state)
 {
-	const uint32_t mss = IGB_MAX_FRAME - IGB_FCS_LEN - 4 - 54;
+	const uint32_t mss = IGB_MAX_FRAME - M82576_FCS_LEN - 4 - 54;
 	struct rig *g = *state;
 	uint32_t i;
 
@@ -165,9 +165,9 @@ tx_ring_disabled_before_the_flush_is_not_written(void **state)
 	memset(f, 1, 100);
 	rig_post(g, f, 100, RIG_LAST, 100u << IGB_TXD_PAYLEN_SHIFT);
 	rig_ring_bell(g);
-	assert_int_equal(igb_model_tx(g->m, &fr), 1);
+	assert_int_equal(m82576_tx(g->m, &fr), 1);
 	rig_wr(g, IGB_TXDCTL(0), 0);
-	igb_model_tx_flush(g->m);
+	m82576_tx_flush(g->m);
 	assert_int_equal(rig_txd(g, 0, 0)->data.cmd_type_len,
 		RIG_LAST | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | 100);
 	assert_int_equal(rig_txd(g, 0, 0)->wb.status, 100u << IGB_TXD_PAYLEN_SHIFT);
@@ -176,15 +176,15 @@ tx_ring_disabled_before_the_flush_is_not_written(void **state)
 static void
 rx_ring_disabled_before_the_flush_is_not_written(void **state)
 {
-	struct igb_frame in = {.data = f, .len = 60};
+	struct m82576_frame in = {.data = f, .len = 60};
 	struct rig *g = *state;
 
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_rx_on(g, IGB_RCTL_SECRC);
 	rig_eth(f, rig_mac, 0x88B5);
-	assert_int_equal(igb_model_rx(g->m, &in, false), 1);
+	assert_int_equal(m82576_rx(g->m, &in, false), 1);
 	rig_wr(g, IGB_RXDCTL(0), 0);
-	igb_model_rx_flush(g->m);
+	m82576_rx_flush(g->m);
 	assert_int_equal(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD, 0);
 }
 

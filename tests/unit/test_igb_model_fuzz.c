@@ -204,7 +204,7 @@ some_frame(struct rig *g, uint8_t *f)
 		f[12 + below(60)] = (uint8_t)rnd();
 	if (one_in(4))
 		len = length() % 16384;
-	rig_send_in(g, f, len, one_in(8) ? IGB_FRAME_BAD_FCS : 0);
+	rig_send_in(g, f, len, one_in(8) ? M82576_FRAME_BAD_FCS : 0);
 }
 
 /**
@@ -213,7 +213,7 @@ some_frame(struct rig *g, uint8_t *f)
  * @return their sum, so that the compiler keeps the reads
  */
 static uint32_t
-look_at(const struct igb_frame *f)
+look_at(const struct m82576_frame *f)
 {
 	uint32_t sum = 0, i;
 
@@ -228,8 +228,8 @@ device_survives_a_mad_driver_and_works_after_reset(void **state)
 {
 	static uint8_t f[20000];
 	struct rig *g = *state;
-	struct igb_model_stats st;
-	struct igb_frame fr;
+	struct m82576_stats st;
+	struct m82576_frame fr;
 	unsigned int i, n, sent = 0;
 
 	for (i = 0; i < RIG_MEM - RIG_RXBUF; i += 8)
@@ -254,7 +254,7 @@ device_survives_a_mad_driver_and_works_after_reset(void **state)
 			some_frame(g, f);
 		}
 	}
-	igb_model_get_stats(g->m, &st);
+	m82576_get_stats(g->m, &st);
 	print_message("    %u frames sent, %llu received, %llu bad, %llu faults\n", sent,
 		(unsigned long long)st.rx_frames, (unsigned long long)st.tx_bad,
 		(unsigned long long)st.dma_faults);

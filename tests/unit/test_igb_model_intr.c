@@ -145,10 +145,10 @@ flush_sends_few_messages(void **state)
 	rig_wr(g, IGB_EIAC, 0xFF);
 	rig_wr(g, IGB_EIMS, 0xFF);
 	for (unsigned int flush = 0; flush < nr / 2; flush++) {
-		igb_intr_flush(true);
-		igb_intr_queues(g->m, 0xFF, false);
-		igb_intr_queues(g->m, 0xFF, false);
-		igb_intr_flush(false);
+		m82576_intr_flush(true);
+		m82576_intr_queues(g->m, 0xFF, false);
+		m82576_intr_queues(g->m, 0xFF, false);
+		m82576_intr_flush(false);
 	}
 	for (unsigned int v = 0; v < nr; v++) {
 		n = fired(v);
@@ -158,13 +158,13 @@ flush_sends_few_messages(void **state)
 	/* The other messages are pending, and are sent without a new cause. */
 	for (unsigned int flush = 0; flush < nr / 2; flush++) {
 		assert_true(g->m->intr_pending);
-		igb_model_rx_flush(g->m);
+		m82576_rx_flush(g->m);
 		vfu_rcu_quiescent();
 	}
 	for (unsigned int v = 0; v < nr; v++)
 		all += fired(v);
 	assert_int_equal(all, 2 * nr);
-	igb_model_rx_flush(g->m);
+	m82576_rx_flush(g->m);
 	assert_false(g->m->intr_pending);
 	unwire(IGB_MSIX_VECTORS);
 }
@@ -185,27 +185,27 @@ single_message_stays_due(void **state)
 	rig_wr(g, IGB_IVAR_REG(0), IGB_IVAR_VALID << IGB_IVAR_SHIFT(0, false));
 	rig_wr(g, IGB_EIMS, 1);
 	/* Two other messages are sent first. */
-	igb_intr_flush(true);
+	m82576_intr_flush(true);
 	for (unsigned int i = 0; i < 3; i++) {
-		igb_intr_queues(g->m, 1, false);
+		m82576_intr_queues(g->m, 1, false);
 		if (i < 2) {
 			assert_int_equal(fired(0), 1);
 			rig_wr(g, IGB_EICR, 1);
 		}
 	}
-	igb_intr_flush(false);
+	m82576_intr_flush(false);
 	assert_int_equal(fired(0), 0);
-	igb_model_rx_flush(g->m);
+	m82576_rx_flush(g->m);
 	assert_int_equal(fired(0), 1);
 
 	rig_wr(g, IGB_EITR(0), 2000u << IGB_EITR_INTERVAL_SHIFT);
 	rig_wr(g, IGB_EICR, 1);
-	igb_intr_queues(g->m, 1, false); /* fires now or is held back */
+	m82576_intr_queues(g->m, 1, false); /* fires now or is held back */
 	rig_wr(g, IGB_EICR, 1);
 	fired(0);
-	igb_intr_queues(g->m, 1, false);
+	m82576_intr_queues(g->m, 1, false);
 	for (unsigned int i = 0; i < 20000 && n == 0; i++) {
-		igb_model_rx_flush(g->m);
+		m82576_rx_flush(g->m);
 		n += (unsigned int)fired(0);
 		usleep(100);
 	}
@@ -254,7 +254,7 @@ eitr_holds_messages_back_and_loses_none(void **state)
 	 */
 	for (i = 0; i < 20 && !quick_burst(g); i++) {
 		usleep(9000);
-		igb_model_rx_flush(g->m);
+		m82576_rx_flush(g->m);
 		usleep(9000);
 		fired(VEC);
 	}
@@ -263,10 +263,10 @@ eitr_holds_messages_back_and_loses_none(void **state)
 	/* The message is held back, not lost. */
 	usleep(9000);
 	assert_int_equal(fired(VEC), 0);
-	igb_model_rx_flush(g->m);
+	m82576_rx_flush(g->m);
 	assert_int_equal(fired(VEC), 1);
 	for (i = 0; i < 30; i++) {
-		igb_model_tx_flush(g->m);
+		m82576_tx_flush(g->m);
 		usleep(500);
 		n += (unsigned int)fired(VEC);
 	}
@@ -278,29 +278,29 @@ static void
 link_change_raises_lsc_once(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
-	struct igb_model_stats st;
+	struct m82576_frame fr;
+	struct m82576_stats st;
 
 	msix(g);
 	rig_wr(g, IGB_EIMS, 2);
 	rig_wr(g, IGB_IMS, IGB_ICR_LSC);
 	rig_rd(g, IGB_ICR);
 	fired(1);
-	igb_model_set_link(g->m, false);
+	m82576_set_link(g->m, false);
 	rig_take(g, &fr);
 	assert_int_equal(fired(1), 1);
 	assert_false(rig_rd(g, IGB_STATUS) & IGB_STATUS_LU);
 	assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_LSC);
 	assert_int_equal(rig_rd(g, IGB_ICR), 0);
 	frame_in(g);
-	igb_model_get_stats(g->m, &st);
+	m82576_get_stats(g->m, &st);
 	assert_int_equal(st.rx_off, 1);
 	assert_false(st.link);
-	igb_model_set_link(g->m, false);
+	m82576_set_link(g->m, false);
 	rig_take(g, &fr);
 	assert_int_equal(fired(1), 0); /* no change */
-	igb_model_set_link(g->m, true);
-	igb_model_rx_flush(g->m);
+	m82576_set_link(g->m, true);
+	m82576_rx_flush(g->m);
 	assert_int_equal(fired(1), 1);
 	assert_true(rig_rd(g, IGB_STATUS) & IGB_STATUS_LU);
 	unwire(IGB_MSIX_VECTORS);

@@ -23,8 +23,8 @@
 #define SCTP     IGB_RXD_PTYPE_SCTP
 
 static uint8_t f[70000];
-static struct igb_frame fr;
-static struct igb_pkt pkt;
+static struct m82576_frame fr;
+static struct m82576_pkt pkt;
 
 static int
 limits_setup(void **state)
@@ -48,7 +48,7 @@ limits_setup(void **state)
 static unsigned int
 ptype(struct rig *g, uint32_t len)
 {
-	igb_parse(g->m, f, len, &pkt);
+	m82576_parse(g->m, f, len, &pkt);
 	return pkt.ptype;
 }
 
@@ -388,7 +388,8 @@ checksum_is_exact_at_every_length(void **state)
 			f[i] = fill == 0 ? 0xFF : fill == 1 ? (uint8_t)(i * 31 + i / 256) : 0;
 		for (k = 0; k < 6; k++)
 			for (len = 0; len < 9728; len += len < 70 ? 1 : 483)
-				assert_int_equal(igb_csum_fold(igb_csum_add(f, len, seeds[k])),
+				assert_int_equal(
+					m82576_csum_fold(m82576_csum_add(f, len, seeds[k])),
 					plain_sum(f, len, seeds[k]));
 	}
 }
@@ -412,7 +413,7 @@ crcs_are_exact_at_every_length(void **state)
 				for (b = 0; b < 8; b++)
 					c = c >> 1 ^ (c & 1 ? poly[k] : 0);
 			}
-			assert_int_equal(k == 0 ? igb_fcs(f, len) : igb_sctp_crc(f, len), ~c);
+			assert_int_equal(k == 0 ? m82576_fcs(f, len) : m82576_sctp_crc(f, len), ~c);
 		}
 	}
 }
@@ -466,7 +467,7 @@ rx_length_limit_is_exact_with_every_tag(void **state)
 static void
 rx_longest_frame_is_exact(void **state)
 {
-	const uint32_t max = IGB_MAX_FRAME - IGB_FCS_LEN;
+	const uint32_t max = IGB_MAX_FRAME - M82576_FCS_LEN;
 	struct rig *g = *state;
 
 	rig_rx_on(g, IGB_RCTL_SECRC | IGB_RCTL_LPE);
@@ -480,12 +481,12 @@ rx_longest_frame_is_exact(void **state)
 	assert_false(rig_rxd(g, 0, 5)->wb.staterr & IGB_RXD_STAT_DD);
 	/* The device stores a damaged frame only if its length is valid. */
 	rig_rx_on(g, IGB_RCTL_SECRC | IGB_RCTL_LPE | IGB_RCTL_SBP);
-	rig_send_in(g, f, 59, IGB_FRAME_BAD_FCS);
-	rig_send_in(g, f, max + 1, IGB_FRAME_BAD_FCS);
+	rig_send_in(g, f, 59, M82576_FRAME_BAD_FCS);
+	rig_send_in(g, f, max + 1, M82576_FRAME_BAD_FCS);
 	assert_false(rig_rxd(g, 0, 5)->wb.staterr & IGB_RXD_STAT_DD);
-	rig_send_in(g, f, 60, IGB_FRAME_BAD_FCS);
+	rig_send_in(g, f, 60, M82576_FRAME_BAD_FCS);
 	assert_int_equal(rig_rxd(g, 0, 5)->wb.staterr, DD_EOP | IGB_RXD_ERR_RXE);
-	rig_send_in(g, f, max, IGB_FRAME_BAD_FCS);
+	rig_send_in(g, f, max, M82576_FRAME_BAD_FCS);
 	assert_int_equal(rig_rxd(g, 0, 10)->wb.staterr, DD_EOP | IGB_RXD_ERR_RXE);
 	assert_int_equal(rig_rd(g, IGB_CRCERRS), 4);
 	assert_int_equal(rig_rd(g, IGB_GPRC), 1);
@@ -686,7 +687,7 @@ rss_types_are_by_protocol_and_version(void **state)
 				f[t[i].version == 4 ? 29 : 22]++; /* the source address */
 			assert_true(ptype(g, len) & (TCP | UDP));
 			rig_wr(g, IGB_MRQC, IGB_MRQC_ENABLE_RSS | t[i].mrqc);
-			hash[k] = igb_rss_hash(g->m, f, &pkt, &type);
+			hash[k] = m82576_rss_hash(g->m, f, &pkt, &type);
 			assert_int_equal(type, t[i].type);
 			if (type == IGB_RXD_RSS_NONE)
 				assert_int_equal(hash[k], 0);
@@ -707,7 +708,7 @@ rss_types_are_by_protocol_and_version(void **state)
 static void
 rx_write_backs_beyond_a_batch_are_not_lost(void **state)
 {
-	struct igb_frame in = {.data = f, .len = 60};
+	struct m82576_frame in = {.data = f, .len = 60};
 	struct rig *g = *state;
 	unsigned int i, turn;
 
@@ -723,7 +724,7 @@ rx_write_backs_beyond_a_batch_are_not_lost(void **state)
 	rig_eth(f, rig_mac, 0x88B5);
 	for (i = 0; i < 127; i++) {
 		f[20] = (uint8_t)i;
-		assert_int_equal(igb_model_rx(g->m, &in, false), 1);
+		assert_int_equal(m82576_rx(g->m, &in, false), 1);
 	}
 	assert_int_equal(rig_rd(g, IGB_RDH(0)), 100);
 	for (turn = 0; turn < 2; turn++) {
@@ -731,19 +732,19 @@ rx_write_backs_beyond_a_batch_are_not_lost(void **state)
 			const unsigned int at = (100 + i) % 128;
 
 			assert_int_equal(rig_rxd(g, 0, at)->wb.staterr & IGB_RXD_STAT_DD,
-				turn == 1 || i < IGB_WB_BATCH ? IGB_RXD_STAT_DD : 0);
+				turn == 1 || i < M82576_WB_BATCH ? IGB_RXD_STAT_DD : 0);
 			assert_int_equal(rig_rxbuf(g, 0, at)[20], i);
 		}
-		igb_model_rx_flush(g->m);
+		m82576_rx_flush(g->m);
 	}
 	assert_int_equal(rig_rd(g, IGB_RDH(0)), 99);
 	assert_false(rig_rxd(g, 0, 99)->wb.staterr & IGB_RXD_STAT_DD);
 	/* No descriptor is left, and then one. */
-	assert_int_equal(igb_model_rx(g->m, &in, true), 0);
+	assert_int_equal(m82576_rx(g->m, &in, true), 0);
 	rig_rdt(g, 0, 100);
 	rig_rxd(g, 0, 99)->read.hdr_addr = 0;
-	assert_int_equal(igb_model_rx(g->m, &in, true), 1);
-	assert_int_equal(igb_model_rx(g->m, &in, true), 0);
+	assert_int_equal(m82576_rx(g->m, &in, true), 1);
+	assert_int_equal(m82576_rx(g->m, &in, true), 0);
 	assert_true(rig_rxd(g, 0, 99)->wb.staterr & IGB_RXD_STAT_DD);
 }
 
@@ -803,7 +804,7 @@ tx_checksum_headers_must_fit_exactly(void **state)
 	rig_ctx(g, 0, 14, 20, 0, 0, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_SCTP, 0);
 	assert_int_equal(sends(g, 101, 0, 0, TXSM), 1);
 	memcpy(&crc, fr.data + 42, 4);
-	assert_int_equal(crc, igb_sctp_crc(f + 34, 67));
+	assert_int_equal(crc, m82576_sctp_crc(f + 34, 67));
 	assert_memory_equal(fr.data, f, 42);
 	assert_memory_equal(fr.data + 46, f + 46, 55);
 }
@@ -882,7 +883,7 @@ tx_shortest_frame_is_exact(void **state)
 	assert_int_equal(fr.len, 60);
 	assert_int_equal(fr.data[59], 0x5A);
 	/* Without IFCS the last four bytes are the FCS, and the device does not pad. */
-	fcs = igb_fcs(f, 14);
+	fcs = m82576_fcs(f, 14);
 	memcpy(f + 14, &fcs, 4);
 	rig_post(g, f, 17, IGB_TXD_EOP | IGB_TXD_RS, 0);
 	rig_ring_bell(g);
@@ -1038,7 +1039,7 @@ tx_frames_without_report_are_not_written_back(void **state)
 	for (i = 0; i < 127; i++)
 		assert_int_equal(rig_next(g, &fr), 1);
 	assert_int_equal(rig_next(g, &fr), 0);
-	igb_model_tx_flush(g->m);
+	m82576_tx_flush(g->m);
 	for (i = 0; i < 127; i++)
 		assert_int_equal(((volatile union igb_tx_desc *)(g->mem + RIG_TXRING + i * 16))
 			->wb.status, i % 16 != 7 ? IGB_TXD_STAT_DD : 60u << IGB_TXD_PAYLEN_SHIFT);
@@ -1050,41 +1051,41 @@ tx_pending_is_exact(void **state)
 {
 	struct rig *g = *state;
 
-	assert_false(igb_model_tx_pending(g->m));
+	assert_false(m82576_tx_pending(g->m));
 	rig_post(g, f, 60, IGB_TXD_IFCS, 120u << IGB_TXD_PAYLEN_SHIFT);
 	rig_post(g, f, 60, RIG_LAST, 0);
 	rig_post(g, f, 60, RIG_LAST, 60u << IGB_TXD_PAYLEN_SHIFT);
 	rig_ring_bell(g);
-	assert_true(igb_model_tx_pending(g->m));
+	assert_true(m82576_tx_pending(g->m));
 	assert_int_equal(rig_take(g, &fr), 1);
-	assert_true(igb_model_tx_pending(g->m));
+	assert_true(m82576_tx_pending(g->m));
 	assert_int_equal(rig_take(g, &fr), 1);
-	assert_false(igb_model_tx_pending(g->m));
+	assert_false(m82576_tx_pending(g->m));
 	/* Segments that remain are pending. */
 	rig_ipv4(f, 6, 200);
 	rig_ctx(g, 0, 14, 20, 20, 100, TCP4, 0);
 	assert_int_equal(sends(g, 254, 200, IGB_TXD_TSE, 0), 1);
-	assert_true(igb_model_tx_pending(g->m));
+	assert_true(m82576_tx_pending(g->m));
 	assert_int_equal(rig_take(g, &fr), 1);
 	assert_int_equal(rig_take(g, &fr), 0);
-	assert_false(igb_model_tx_pending(g->m));
+	assert_false(m82576_tx_pending(g->m));
 	/* A tail beyond the ring makes nothing pending. */
 	rig_tdt(g, 0, RIG_DESCS);
-	assert_false(igb_model_tx_pending(g->m));
+	assert_false(m82576_tx_pending(g->m));
 	rig_tdt(g, 0, g->tx_next % RIG_DESCS);
 	/* A queue that was enabled, and not polled yet. */
 	rig_tx_start(g, 1);
-	assert_false(igb_model_tx_pending(g->m));
+	assert_false(m82576_tx_pending(g->m));
 	rig_tdt(g, 1, RIG_DESCS);
-	assert_false(igb_model_tx_pending(g->m));
+	assert_false(m82576_tx_pending(g->m));
 	rig_tdt(g, 1, RIG_DESCS - 1);
-	assert_true(igb_model_tx_pending(g->m));
+	assert_true(m82576_tx_pending(g->m));
 	rig_wr(g, IGB_TCTL, 0);
-	assert_false(igb_model_tx_pending(g->m));
+	assert_false(m82576_tx_pending(g->m));
 	rig_wr(g, IGB_TCTL, IGB_TCTL_EN);
-	assert_true(igb_model_tx_pending(g->m));
+	assert_true(m82576_tx_pending(g->m));
 	rig_wr(g, IGB_TXDCTL(1), 0);
-	assert_false(igb_model_tx_pending(g->m));
+	assert_false(m82576_tx_pending(g->m));
 }
 
 /*
@@ -1169,14 +1170,14 @@ ivar_of_every_queue_selects_its_vector(void **state)
 
 			for (i = 0; i < 8; i++)
 				rig_wr(g, IGB_IVAR(i), 0);
-			igb_intr_queues(g->m, 1u << q, is_tx);
+			m82576_intr_queues(g->m, 1u << q, is_tx);
 			assert_int_equal(rig_rd(g, IGB_EICR), 0);
 			rig_wr(g, IGB_IVAR_REG(q), (v | IGB_IVAR_VALID) << IGB_IVAR_SHIFT(q,
 				is_tx));
-			igb_intr_queues(g->m, 1u << q, is_tx);
+			m82576_intr_queues(g->m, 1u << q, is_tx);
 			assert_int_equal(rig_rd(g, IGB_EICR), v < IGB_MSIX_VECTORS ? 1u << v : 0);
-			igb_intr_queues(g->m, 1u << q, !is_tx);
-			igb_intr_queues(g->m, 1u << (q ^ 8), is_tx);
+			m82576_intr_queues(g->m, 1u << q, !is_tx);
+			m82576_intr_queues(g->m, 1u << (q ^ 8), is_tx);
 			assert_int_equal(rig_rd(g, IGB_EICR), 0);
 		}
 	}
@@ -1240,7 +1241,7 @@ phy_registers_and_pages_are_exact(void **state)
 	mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_PAGE_SELECT, 0x1F); /* page 0 */
 	assert_int_equal(phy_rd(g, IGB_PHY_PORT_CTRL), 0x1234);
 	/* Without a far end. */
-	igb_model_set_link(g->m, false);
+	m82576_set_link(g->m, false);
 	assert_int_equal(phy_rd(g, IGB_PHY_STATUS), 0x7949);
 	assert_int_equal(phy_rd(g, IGB_PHY_LP_ABILITY), 0);
 	assert_int_equal(phy_rd(g, IGB_PHY_AUTONEG_EXP), 4);
@@ -1260,12 +1261,12 @@ speed_of_the_wire_is_in_status(void **state)
 	unsigned int i;
 
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-		rig_setup_params(state, (struct igb_model_params){.speed_mbps = t[i].mbps});
+		rig_setup_params(state, (struct m82576_params){.speed_mbps = t[i].mbps});
 		g = *state;
 		assert_int_equal(rig_rd(g, IGB_STATUS) & (IGB_STATUS_SPEED_MASK | IGB_STATUS_LU |
 			IGB_STATUS_FD), t[i].code << IGB_STATUS_SPEED_SHIFT | IGB_STATUS_LU |
 				IGB_STATUS_FD);
-		assert_int_equal(igb_model_speed(g->m), 0); /* the speed of the wire */
+		assert_int_equal(m82576_speed(g->m), 0); /* the speed of the wire */
 		assert_int_equal(phy_rd(g, IGB_PHY_LP_ABILITY) & 0xC00, t[i].code == 0 ? 0 : 0xC00);
 		assert_int_equal(phy_rd(g, IGB_PHY_1000T_STATUS), t[i].code == 2 ? 0x3C00 : 0xC00);
 		rig_teardown(state);

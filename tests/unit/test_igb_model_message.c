@@ -29,7 +29,7 @@ setup(void **state)
 {
 	struct rig *g;
 
-	rig_setup_as(state, (struct igb_model_params){.speed_mbps = 1000,
+	rig_setup_as(state, (struct m82576_params){.speed_mbps = 1000,
 				    .dma_timeout_ms = PATIENCE_MS},
 		(struct rig){.by_message = true});
 	g = *state;
@@ -48,17 +48,17 @@ setup(void **state)
  * @return 1 if a frame was ready to be sent, else 0
  */
 static int
-poll_once(struct rig *g, struct igb_frame *frame)
+poll_once(struct rig *g, struct m82576_frame *frame)
 {
 	int n = rig_take(g, frame);
 
-	igb_model_rx_flush(g->m);
+	m82576_rx_flush(g->m);
 	vfu_rcu_quiescent();
 	return n;
 }
 
 #define poll_until(g, cond) do { \
-	struct igb_frame frame_; \
+	struct m82576_frame frame_; \
 	uint64_t end_ = ms() + PATIENCE_MS; \
 	while (!(cond) && ms() < end_) \
 		poll_once(g, &frame_); \
@@ -67,7 +67,7 @@ poll_once(struct rig *g, struct igb_frame *frame)
 
 /* Poll until the device sends a frame. */
 static void
-poll_for_frame(struct rig *g, struct igb_frame *frame)
+poll_for_frame(struct rig *g, struct m82576_frame *frame)
 {
 	uint64_t end = ms() + PATIENCE_MS;
 	int n;
@@ -87,7 +87,7 @@ static void
 frames_go_both_ways(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame frame;
+	struct m82576_frame frame;
 
 	for (unsigned int i = 0; i < 100; i++) {
 		f[20] = (uint8_t)i;
@@ -103,13 +103,13 @@ frames_go_both_ways(void **state)
 	for (unsigned int i = 0; i < 150; i++) {
 		unsigned int at = i % RIG_DESCS;
 		uint64_t end = ms() + PATIENCE_MS;
-		struct igb_model_stats st;
+		struct m82576_stats st;
 
 		f[21] = (uint8_t)i;
 		/* A frame that arrives before its descriptor was read is dropped, and counted. */
 		do {
 			rig_send_in(g, f, 700, 0);
-			igb_model_get_stats(g->m, &st);
+			m82576_get_stats(g->m, &st);
 			usleep(50);
 		} while (st.rx_frames == i && ms() < end);
 		poll_until(g, dd(g, at));
@@ -126,7 +126,7 @@ static void
 polling_thread_does_not_wait(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame frame;
+	struct m82576_frame frame;
 	unsigned int asked;
 
 	poll_until(g, g->asked != 0);
@@ -134,14 +134,14 @@ polling_thread_does_not_wait(void **state)
 	while (g->asked != 1) /* the request for the receive descriptors */
 		usleep(100);
 	vfu_rcu_online();
-	poll_until(g, igb_model_tx_pending(g->m) == false);
+	poll_until(g, m82576_tx_pending(g->m) == false);
 	asked = g->asked;
 	g->silent = true;
 	rig_post(g, f, 600, RIG_LAST, 600u << IGB_TXD_PAYLEN_SHIFT);
 	rig_ring_bell(g);
 	for (unsigned int i = 0; i < 1000; i++)
 		assert_int_equal(poll_once(g, &frame), 0);
-	assert_false(igb_model_tx_pending(g->m)); /* no frame is complete yet */
+	assert_false(m82576_tx_pending(g->m)); /* no frame is complete yet */
 	poll_until(g, g->asked == asked + 1);
 	/* Descriptors that are posted in the meantime do not change the pending request. */
 	rig_post(g, f, 500, RIG_LAST, 500u << IGB_TXD_PAYLEN_SHIFT);
@@ -166,7 +166,7 @@ interrupt_comes_behind_the_frame(void **state)
 {
 	struct rig *g = *state;
 	int efd = eventfd(0, EFD_NONBLOCK);
-	struct igb_model_stats st;
+	struct m82576_stats st;
 	uint64_t n, end = ms() + PATIENCE_MS;
 
 	rig_wr(g, IGB_GPIE, IGB_GPIE_MULTIPLE_MSIX);
@@ -181,7 +181,7 @@ interrupt_comes_behind_the_frame(void **state)
 		poll_until(g, true);
 		usleep(200);
 		rig_send_in(g, f, 60, 0);
-		igb_model_get_stats(g->m, &st);
+		m82576_get_stats(g->m, &st);
 	} while (st.rx_frames == 0 && ms() < end);
 	while (read(efd, &n, 8) != 8 && ms() < end)
 		usleep(100);
@@ -189,7 +189,7 @@ interrupt_comes_behind_the_frame(void **state)
 
 	g->silent = true;
 	rig_send_in(g, f, 700, 0);
-	igb_model_get_stats(g->m, &st);
+	m82576_get_stats(g->m, &st);
 	assert_int_equal(st.rx_frames, 2);
 	usleep(20000);
 	assert_false(dd(g, 1));
@@ -209,7 +209,7 @@ static void
 disabled_queue_has_written_all(void **state)
 {
 	struct rig *g = *state;
-	struct igb_model_stats st;
+	struct m82576_stats st;
 	uint64_t end = ms() + PATIENCE_MS;
 	unsigned int asked;
 
@@ -218,7 +218,7 @@ disabled_queue_has_written_all(void **state)
 		poll_until(g, true);
 		usleep(100);
 	}
-	igb_model_get_stats(g->m, &st);
+	m82576_get_stats(g->m, &st);
 	assert_true(st.rx_frames > 0 && ms() < end);
 	rig_wr(g, IGB_RXDCTL(0), 0);
 	for (unsigned int i = 0; i < st.rx_frames; i++)

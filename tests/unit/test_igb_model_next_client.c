@@ -20,7 +20,7 @@ struct snapshot {
 	uint8_t config[4096];
 	uint8_t msix[IGB_BAR3_SIZE], io[8], flash[4096];
 	uint8_t bar0[IGB_BAR0_SIZE];
-	uint16_t nvm[IGB_NVM_WORDS], phy[IGB_PHY_REGS];
+	uint16_t nvm[M82576_NVM_WORDS], phy[M82576_PHY_REGS];
 	uint8_t pages[2][RIG_PAGE]; /* the queue pages as the client maps them */
 	uint32_t eecd[17];
 };
@@ -75,11 +75,11 @@ take_snapshot(struct rig *g, struct snapshot *s)
 	region_read(g, 2, 0, s->io, 4);
 	region_read(g, 2, 4, s->io + 4, 4);
 	region_read(g, 0, 0, s->bar0, sizeof(s->bar0));
-	for (uint32_t i = 0; i < IGB_NVM_WORDS; i++) {
+	for (uint32_t i = 0; i < M82576_NVM_WORDS; i++) {
 		rig_wr(g, IGB_EERD, i << IGB_EERD_ADDR_SHIFT | IGB_EERD_START);
 		s->nvm[i] = (uint16_t)(rig_rd(g, IGB_EERD) >> IGB_EERD_DATA_SHIFT);
 	}
-	for (uint32_t i = 0; i < IGB_PHY_REGS; i++)
+	for (uint32_t i = 0; i < M82576_PHY_REGS; i++)
 		s->phy[i] = (uint16_t)mdic(g, i, IGB_MDIC_OP_READ);
 	/*
 	 * The EEPROM's status, bit by bit: half a command would continue here, and a write
@@ -95,7 +95,7 @@ take_snapshot(struct rig *g, struct snapshot *s)
 static void
 spoil_nvm(struct rig *g)
 {
-	for (uint32_t byte = 0; byte < IGB_NVM_WORDS * 2; byte += 32) {
+	for (uint32_t byte = 0; byte < M82576_NVM_WORDS * 2; byte += 32) {
 		rig_wr(g, IGB_EECD, IGB_EECD_REQ | IGB_EECD_CS);
 		spi_bits(g, 0x06, 8);
 		rig_wr(g, IGB_EECD, IGB_EECD_REQ | IGB_EECD_CS);
@@ -112,7 +112,7 @@ static void
 spoil_registers(struct rig *g, uint8_t pattern)
 {
 	static uint8_t all[IGB_BAR0_SIZE];
-	struct igb_frame f;
+	struct m82576_frame f;
 
 	/* Write all registers but CTRL and its copy (8.2.1), which reset the device. */
 	memset(all, pattern, sizeof(all));
@@ -130,7 +130,7 @@ spoil(struct rig *g, int *fds)
 {
 	static uint8_t frame[1500];
 	uint8_t all[IGB_BAR3_SIZE];
-	struct igb_frame f;
+	struct m82576_frame f;
 
 	memset(frame, SECRET, sizeof(frame));
 	memcpy(frame, rig_mac, 6);
@@ -167,7 +167,7 @@ spoil(struct rig *g, int *fds)
 	region_write(g, 3, 0, all, sizeof(all));
 	region_write(g, 7, 0, all, 4096);
 	region_write(g, 2, 0, &(uint32_t){ IGB_RAL(3) }, 4);
-	for (uint32_t i = 0; i < IGB_PHY_REGS; i++)
+	for (uint32_t i = 0; i < M82576_PHY_REGS; i++)
 		mdic(g, i, IGB_MDIC_OP_WRITE | (i == 0 ? 0x5FFF : 0xA5A5));
 	rig_wr(g, IGB_ICS, UINT32_MAX);
 	memset(g->bar + IGB_RXQ_BASE, SECRET, RIG_PAGE);
@@ -197,7 +197,7 @@ leave_and_come_back(struct rig *g)
 	rig_disconnect(g);
 	vfu_rcu_offline();
 	do {
-		vfu_server_get_stats(igb_model_server(g->m), &st);
+		vfu_server_get_stats(m82576_server(g->m), &st);
 	} while (st.client);
 	vfu_rcu_online();
 	rig_connect(g);
@@ -266,7 +266,7 @@ frames_have_no_byte_of_the_former_client(void **state)
 {
 	struct rig *g = *state;
 	static uint8_t frame[1500];
-	struct igb_frame f;
+	struct m82576_frame f;
 	uint8_t secret[64];
 
 	spoil(g, fds);
@@ -311,7 +311,7 @@ static void
 no_event_of_the_former_client_comes(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame f;
+	struct m82576_frame f;
 
 	spoil(g, fds);
 	leave_and_come_back(g);

@@ -26,7 +26,7 @@ static void *
 poll_loop(void *arg)
 {
 	struct poller *p = arg;
-	struct igb_frame fr, in;
+	struct m82576_frame fr, in;
 	uint8_t f[60] = {0};
 	unsigned int i;
 
@@ -37,8 +37,8 @@ poll_loop(void *arg)
 	in.flags = 0;
 	while (!__atomic_load_n(&p->stop, __ATOMIC_ACQUIRE)) {
 		for (i = 0; i < 32; i++) {
-			igb_model_tx(p->g->m, &fr);
-			igb_model_rx(p->g->m, &in, false);
+			m82576_tx(p->g->m, &fr);
+			m82576_rx(p->g->m, &in, false);
 			/*
 			 * Write-backs stay held back across quiescent states, as the interface
 			 * permits.
@@ -46,8 +46,8 @@ poll_loop(void *arg)
 			if (i % 8 == 0)
 				vfu_rcu_quiescent();
 		}
-		igb_model_tx_flush(p->g->m);
-		igb_model_rx_flush(p->g->m);
+		m82576_tx_flush(p->g->m);
+		m82576_rx_flush(p->g->m);
 		vfu_rcu_quiescent();
 		__atomic_store_n(&p->rounds, p->rounds + 1, __ATOMIC_RELEASE);
 	}
@@ -177,12 +177,12 @@ bus_master_off_ends_all_writes(void **state)
 		rig_rx_on(g, IGB_RCTL_SECRC);
 		rig_cfg_wr(g, 4, 2, 2);
 		memset(g->mem + RIG_RXRING, 0x5A, RIG_DESCS * 16);
-		igb_model_set_link(g->m, i & 1);
+		m82576_set_link(g->m, i & 1);
 		rounds(&p, 2);
 		assert_int_equal(g->mem[RIG_RXRING + 12], 0x5A);
 		rig_wr(g, IGB_RXDCTL(0), 0);
 		rig_cfg_wr(g, 4, 6, 2);
-		igb_model_set_link(g->m, true);
+		m82576_set_link(g->m, true);
 	}
 	poller_stop(&p);
 }
@@ -240,8 +240,8 @@ static void
 trapped_registers_are_exact(void **state)
 {
 	struct rig *g = *state;
-	struct igb_model_stats st;
-	struct igb_frame fr;
+	struct m82576_stats st;
+	struct m82576_frame fr;
 	uint8_t f[60] = {0};
 	uint32_t q, i, drops;
 
@@ -264,7 +264,7 @@ trapped_registers_are_exact(void **state)
 			assert_int_equal(rig_rd(g, IGB_RDH(q)), i < 3 ? i + 1 : 3);
 		}
 		assert_true(rig_rxd(g, q, 2)->wb.staterr & IGB_RXD_STAT_DD);
-		igb_model_get_stats(g->m, &st);
+		m82576_get_stats(g->m, &st);
 		drops = rig_rd(g, q < 4 ? IGB_RXQ_ALIAS_BASE + q * 0x100 + IGB_Q_RQDPC : IGB_RQDPC(q));
 		assert_int_equal(drops, 2);
 		assert_int_equal(st.queue[q].rx_no_desc, drops);
@@ -307,7 +307,7 @@ static void
 former_clients_mapping_leads_nowhere(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint8_t f[60] = {0}, *old;
 	uint32_t o;
 
@@ -334,7 +334,7 @@ static void
 invalid_rings_stay_idle_and_do_no_harm(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	static const uint32_t lens[] = {0, 16, 130, 0x80080, 0xFFFFF};
 	unsigned int i;
 
@@ -403,8 +403,8 @@ static void
 loopback_receives_own_frames_only(void **state)
 {
 	struct rig *g = *state;
-	struct igb_model_stats st;
-	struct igb_frame fr;
+	struct m82576_stats st;
+	struct m82576_frame fr;
 	uint8_t f[60] = {0};
 	unsigned int i;
 
@@ -418,22 +418,22 @@ loopback_receives_own_frames_only(void **state)
 		} else {
 			rig_rx_on(g, 0);
 			/* As Linux's driver does, and also without a cable. */
-			igb_model_set_link(g->m, false);
+			m82576_set_link(g->m, false);
 			phy_write(g, IGB_PHY_CTRL, 0x4140);
 			assert_true(rig_rd(g, IGB_STATUS) & IGB_STATUS_LU);
 		}
-		assert_false(igb_model_listening(g->m));
+		assert_false(m82576_listening(g->m));
 		rig_post(g, f, 60, RIG_LAST, 60u << IGB_TXD_PAYLEN_SHIFT);
 		rig_ring_bell(g);
 		assert_int_equal(rig_take(g, &fr), 1);
-		assert_true(fr.flags & IGB_FRAME_LOOPED);
+		assert_true(fr.flags & M82576_FRAME_LOOPED);
 		assert_true(rig_rxd(g, 0, i)->wb.staterr & IGB_RXD_STAT_DD);
 		assert_memory_equal(rig_rxbuf(g, 0, i), f, 60);
 		/* Nothing enters from outside. */
 		assert_int_equal(rig_send_in(g, f, 60, 0), 1);
 		assert_false(rig_rxd(g, 0, i + 1)->wb.staterr & IGB_RXD_STAT_DD);
 	}
-	igb_model_get_stats(g->m, &st);
+	m82576_get_stats(g->m, &st);
 	assert_int_equal(st.rx_frames, 2);
 	assert_int_equal(st.tx_frames, 2);
 	assert_int_equal(st.rx_off, 2);
@@ -448,16 +448,16 @@ loopback_receives_own_frames_only(void **state)
 
 	/* Leave loopback by a register, then by a reset. */
 	phy_write(g, IGB_PHY_CTRL, 0x1140);
-	igb_model_set_link(g->m, true);
-	assert_true(igb_model_listening(g->m));
+	m82576_set_link(g->m, true);
+	assert_true(m82576_listening(g->m));
 	rig_send_in(g, f, 60, 0);
 	assert_true(rig_rxd(g, 0, 2)->wb.staterr & IGB_RXD_STAT_DD);
 	rig_rx_on(g, IGB_RCTL_LBM_MAC);
-	assert_false(igb_model_listening(g->m));
+	assert_false(m82576_listening(g->m));
 	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_rx_on(g, 0);
-	assert_true(igb_model_listening(g->m));
+	assert_true(m82576_listening(g->m));
 }
 
 static void *
@@ -465,13 +465,13 @@ receive_loop(void *arg)
 {
 	struct poller *p = arg;
 	uint8_t f[60] = {0};
-	struct igb_frame in = {.data = f, .len = 60};
+	struct m82576_frame in = {.data = f, .len = 60};
 
 	vfu_rcu_register();
 	rig_eth(f, rig_mac, 0x88B5);
 	while (!__atomic_load_n(&p->stop, __ATOMIC_ACQUIRE)) {
-		igb_model_rx(p->g->m, &in, false);
-		igb_model_rx_flush(p->g->m);
+		m82576_rx(p->g->m, &in, false);
+		m82576_rx_flush(p->g->m);
 		vfu_rcu_quiescent();
 		__atomic_store_n(&p->rounds, p->rounds + 1, __ATOMIC_RELEASE);
 	}
@@ -485,8 +485,8 @@ loopback_switch_between_threads_loses_and_duplicates_no_frame(void **state)
 {
 	struct rig *g = *state;
 	struct poller p = {.g = g};
-	struct igb_model_stats st;
-	struct igb_frame fr;
+	struct m82576_stats st;
+	struct m82576_frame fr;
 	uint32_t next = 0, got = 0, looped = 0, i, n;
 	uint8_t f[60] = {0};
 
@@ -504,7 +504,7 @@ loopback_switch_between_threads_loses_and_duplicates_no_frame(void **state)
 			rig_post(g, f, 60, RIG_LAST, 60u << IGB_TXD_PAYLEN_SHIFT);
 			rig_ring_bell(g);
 			assert_int_equal(rig_take(g, &fr), 1);
-			assert_int_equal(!!(fr.flags & IGB_FRAME_LOOPED), i & 1);
+			assert_int_equal(!!(fr.flags & M82576_FRAME_LOOPED), i & 1);
 			while (received(g, next)) {
 				looped += rig_rxbuf(g, 0, next)[20];
 				got++;
@@ -527,7 +527,7 @@ loopback_switch_between_threads_loses_and_duplicates_no_frame(void **state)
 		rig_rxd(g, 0, next)->read.hdr_addr = 0;
 		next = (next + 1) % RIG_DESCS;
 	}
-	igb_model_get_stats(g->m, &st);
+	m82576_get_stats(g->m, &st);
 	assert_int_equal(st.rx_frames, got);
 	assert_true(looped <= 200 * 20);
 	assert_true(got > looped);

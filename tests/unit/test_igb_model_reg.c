@@ -17,9 +17,9 @@ registers_have_datasheet_reset_values(void **state)
 	assert_true(s & IGB_STATUS_PF_RST_DONE);
 	assert_int_equal((s & IGB_STATUS_SPEED_MASK) >> IGB_STATUS_SPEED_SHIFT, 2);
 	assert_false(s & IGB_STATUS_TXOFF);
-	igb_model_tx_pause(g->m, true);
+	m82576_tx_pause(g->m, true);
 	assert_int_equal(rig_rd(g, IGB_STATUS), s | IGB_STATUS_TXOFF);
-	igb_model_tx_pause(g->m, false);
+	m82576_tx_pause(g->m, false);
 	assert_int_equal(rig_rd(g, IGB_STATUS), s);
 	assert_int_equal(rig_rd(g, IGB_RXPBS), 0x40);
 	assert_int_equal(rig_rd(g, IGB_TXPBS), 0x28);
@@ -331,23 +331,25 @@ link_has_the_best_mode_of_both_ends(void **state)
 		bool full;
 		unsigned int mbps;
 	} c[] = {
-		{0x1340, 0x0DE1, 0x0200, IGB_ABLE_ALL, 2, true, 0},
-		{0x1340, 0x0DE1, 0x0000, IGB_ABLE_ALL, 1, true, 100},
-		{0x1340, 0x0CE1, 0x0100, IGB_ABLE_ALL, 1, false, 100}, /* no partner: 1000 half */
-		{0x1340, 0x0C61, 0x0000, IGB_ABLE_ALL, 0, true, 10},
-		{0x1340, 0x0C21, 0x0000, IGB_ABLE_ALL, 0, false, 10},
-		{0x1340, 0x0DE1, 0x0200, IGB_ABLE_100_HALF | IGB_ABLE_10_FULL, 1, false, 100},
-		{0x1340, 0x0C41, 0x0000, IGB_ABLE_1000_FULL, -1, true, 0},
-		{0x2100, 0x0DE1, 0x0200, IGB_ABLE_ALL, 1, true, 100}, /* forced */
-		{0x2000, 0x0DE1, 0x0200, IGB_ABLE_ALL, 1, false, 100},
-		{0x0100, 0x0DE1, 0x0200, IGB_ABLE_ALL, 0, true, 10},
-		{0x2100, 0x0DE1, 0x0200, IGB_ABLE_10_FULL, -1, true, 0},
+		{ 0x1340, 0x0DE1, 0x0200, M82576_ABLE_ALL, 2, true, 0 },
+		{ 0x1340, 0x0DE1, 0x0000, M82576_ABLE_ALL, 1, true, 100 },
+		{ 0x1340, 0x0CE1, 0x0100, M82576_ABLE_ALL, 1, false,
+			100 }, /* no partner: 1000 half */
+		{ 0x1340, 0x0C61, 0x0000, M82576_ABLE_ALL, 0, true, 10 },
+		{ 0x1340, 0x0C21, 0x0000, M82576_ABLE_ALL, 0, false, 10 },
+		{ 0x1340, 0x0DE1, 0x0200, M82576_ABLE_100_HALF | M82576_ABLE_10_FULL, 1, false,
+			100 },
+		{ 0x1340, 0x0C41, 0x0000, M82576_ABLE_1000_FULL, -1, true, 0 },
+		{ 0x2100, 0x0DE1, 0x0200, M82576_ABLE_ALL, 1, true, 100 }, /* forced */
+		{ 0x2000, 0x0DE1, 0x0200, M82576_ABLE_ALL, 1, false, 100 },
+		{ 0x0100, 0x0DE1, 0x0200, M82576_ABLE_ALL, 0, true, 10 },
+		{ 0x2100, 0x0DE1, 0x0200, M82576_ABLE_10_FULL, -1, true, 0 },
 	};
 	struct rig *g = *state;
 	unsigned int i;
 
 	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
-		const uint32_t before = rig_rd(g, IGB_STATUS), was = igb_model_carrier(g->m);
+		const uint32_t before = rig_rd(g, IGB_STATUS), was = m82576_carrier(g->m);
 		const bool up = c[i].code >= 0;
 		uint32_t s;
 
@@ -355,13 +357,13 @@ link_has_the_best_mode_of_both_ends(void **state)
 		phy_wr(g, IGB_PHY_AUTONEG_ADV, c[i].adv);
 		phy_wr(g, IGB_PHY_1000T_CTRL, c[i].gig);
 		assert_int_equal(rig_rd(g, IGB_STATUS), before);
-		igb_model_set_partner(g->m, c[i].partner);
+		m82576_set_partner(g->m, c[i].partner);
 		rig_rd(g, IGB_ICR);
 		phy_wr(g, IGB_PHY_CTRL, c[i].ctrl);
 		s = rig_rd(g, IGB_STATUS);
 		assert_int_equal(!!(s & IGB_STATUS_LU), up);
-		assert_int_equal(igb_model_speed(g->m), c[i].mbps);
-		assert_true(igb_model_carrier(g->m) > was); /* the far end also sees it */
+		assert_int_equal(m82576_speed(g->m), c[i].mbps);
+		assert_true(m82576_carrier(g->m) > was); /* the far end also sees it */
 		assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_LSC || !(before & IGB_STATUS_LU));
 		phy(g, IGB_PHY_STATUS);
 		assert_int_equal(phy(g, IGB_PHY_STATUS) & (IGB_PHY_STATUS_LINK | IGB_PHY_STATUS_AN_DONE),
@@ -377,15 +379,15 @@ link_has_the_best_mode_of_both_ends(void **state)
 		assert_int_equal(!!(phy(g, IGB_PHY_PORT_STATUS) & 0x0200), c[i].full);
 		assert_int_equal(phy(g, IGB_PHY_LP_ABILITY) >> 5 & 0xF, c[i].partner & 0xF);
 		assert_int_equal(!!(phy(g, IGB_PHY_1000T_STATUS) & 0x0800),
-			!!(c[i].partner & IGB_ABLE_1000_FULL));
+			!!(c[i].partner & M82576_ABLE_1000_FULL));
 	}
 	/* A change of the partner changes this end. */
 	phy_wr(g, IGB_PHY_CTRL, 0x1340);
-	assert_int_equal(igb_model_ability(g->m), IGB_ABLE_ALL);
-	igb_model_set_partner(g->m, IGB_ABLE_100_FULL);
-	assert_int_equal(igb_model_speed(g->m), 100);
-	igb_model_set_partner(g->m, IGB_ABLE_ALL);
-	assert_int_equal(igb_model_speed(g->m), 0);
+	assert_int_equal(m82576_ability(g->m), M82576_ABLE_ALL);
+	m82576_set_partner(g->m, M82576_ABLE_100_FULL);
+	assert_int_equal(m82576_speed(g->m), 100);
+	m82576_set_partner(g->m, M82576_ABLE_ALL);
+	assert_int_equal(m82576_speed(g->m), 0);
 }
 
 static unsigned int lines;
@@ -400,7 +402,7 @@ static int
 setup_counted(void **state)
 {
 	return rig_setup_params(state,
-		(struct igb_model_params){.speed_mbps = 1000, .log = count_line});
+		(struct m82576_params){.speed_mbps = 1000, .log = count_line});
 }
 
 /* Write patterns, and expect the bits of the mask when reading back. */
@@ -431,7 +433,7 @@ self_test_passes_and_logs_nothing(void **state)
 	static const uint32_t whole[] = {IGB_FCAL, IGB_VET};
 	const uint32_t toggle = 0x7FFFF3FF, causes = 0x77D4FBFD;
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint32_t i, q, v, n = lines;
 	uint8_t f[60];
 	int fd;
@@ -534,52 +536,52 @@ self_test_passes_and_logs_nothing(void **state)
 	assert_int_equal(lines, n + 1);
 }
 
-/* The carrier of this end, as the far end sees it: igb_model_carrier(). */
+/* The carrier of this end, as the far end sees it: m82576_carrier(). */
 static void
 carrier_follows_client_set_link_up_and_phy_power(void **state)
 {
 	struct rig *g = *state;
 	uint32_t was;
 
-	assert_false(igb_model_carrier(g->m) & 1);
+	assert_false(m82576_carrier(g->m) & 1);
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_SLU);
-	assert_true(igb_model_carrier(g->m) & 1);
+	assert_true(m82576_carrier(g->m) & 1);
 	phy_wr(g, IGB_PHY_CTRL, phy(g, IGB_PHY_CTRL) | IGB_PHY_CTRL_POWER_DOWN);
-	assert_false(igb_model_carrier(g->m) & 1);
+	assert_false(m82576_carrier(g->m) & 1);
 	phy_wr(g, IGB_PHY_CTRL, phy(g, IGB_PHY_CTRL) & ~IGB_PHY_CTRL_POWER_DOWN);
-	assert_true(igb_model_carrier(g->m) & 1);
+	assert_true(m82576_carrier(g->m) & 1);
 	phy_wr(g, IGB_PHY_CTRL, phy(g, IGB_PHY_CTRL) | IGB_PHY_CTRL_LOOPBACK);
-	assert_false(igb_model_carrier(g->m) & 1);
+	assert_false(m82576_carrier(g->m) & 1);
 	phy_wr(g, IGB_PHY_CTRL, phy(g, IGB_PHY_CTRL) & ~IGB_PHY_CTRL_LOOPBACK);
 	/* Short losses are counted: negotiation, and resets of the PHY. */
-	was = igb_model_carrier(g->m);
+	was = m82576_carrier(g->m);
 	phy_wr(g, IGB_PHY_CTRL, phy(g, IGB_PHY_CTRL) | IGB_PHY_CTRL_RESTART_AN);
-	assert_int_equal(igb_model_carrier(g->m), was + 2);
+	assert_int_equal(m82576_carrier(g->m), was + 2);
 	phy_wr(g, IGB_PHY_CTRL, IGB_PHY_CTRL_RESET);
-	assert_int_equal(igb_model_carrier(g->m), was + 4);
+	assert_int_equal(m82576_carrier(g->m), was + 4);
 	/* A reset of the MAC does not affect the link. */
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_RST);
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) & ~IGB_CTRL_SLU);
-	assert_int_equal(igb_model_carrier(g->m), was + 4);
+	assert_int_equal(m82576_carrier(g->m), was + 4);
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_SLU);
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) & ~IGB_CTRL_SLU);
-	assert_false(igb_model_carrier(g->m) & 1);
+	assert_false(m82576_carrier(g->m) & 1);
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_SLU);
-	assert_true(igb_model_carrier(g->m) & 1);
+	assert_true(m82576_carrier(g->m) & 1);
 	/* A reset of the device takes the link down, until a driver requests it again. */
 	vfu_rcu_offline();
 	assert_int_equal(vfu_client_reset(g->c), 0);
 	vfu_rcu_online();
-	assert_false(igb_model_carrier(g->m) & 1);
+	assert_false(m82576_carrier(g->m) & 1);
 	/* A far end that is down does not affect this end's carrier. */
-	igb_model_set_link(g->m, false);
+	m82576_set_link(g->m, false);
 	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_SLU);
-	assert_true(igb_model_carrier(g->m) & 1);
+	assert_true(m82576_carrier(g->m) & 1);
 	assert_false(rig_rd(g, IGB_STATUS) & IGB_STATUS_LU);
 	rig_disconnect(g);
-	assert_false(igb_model_carrier(g->m) & 1);
+	assert_false(m82576_carrier(g->m) & 1);
 	rig_connect(g);
-	assert_false(igb_model_carrier(g->m) & 1);
+	assert_false(m82576_carrier(g->m) & 1);
 }
 
 static void
@@ -773,7 +775,7 @@ statistics_clear_on_read_and_latch_high_half(void **state)
 	struct rig *g = *state;
 	uint8_t f[128] = {0};
 	uint32_t len = rig_ipv4(f, 17, 60);
-	struct igb_model_stats st;
+	struct m82576_stats st;
 
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_rx_on(g, IGB_RCTL_BAM | IGB_RCTL_SECRC);
@@ -785,18 +787,18 @@ statistics_clear_on_read_and_latch_high_half(void **state)
 	assert_int_equal(rig_rd(g, IGB_PRC127), 2);
 	assert_int_equal(rig_rd(g, IGB_GORCL), 2 * (len + 4));
 	assert_int_equal(rig_rd(g, IGB_GORCH), 0);
-	rig_send_in(g, f, len, IGB_FRAME_BAD_FCS);
+	rig_send_in(g, f, len, M82576_FRAME_BAD_FCS);
 	assert_int_equal(rig_rd(g, IGB_CRCERRS), 1);
 	rig_send_in(g, f, 59, 0);
 	assert_int_equal(rig_rd(g, IGB_RUC), 1);
 	assert_int_equal(rig_rd(g, IGB_TPR), 2); /* good or bad */
 	assert_int_equal(rig_rd(g, IGB_TORL), 3 * (len + 4) + 63);
-	igb_model_get_stats(g->m, &st);
+	m82576_get_stats(g->m, &st);
 	assert_int_equal(st.rx_frames, 2);
 	assert_int_equal(st.rx_bad, 2);
 	assert_true(st.client && st.link);
 	/* More than 32 bits: reading the low half latches the high half. */
-	g->m->rxc.stat[IGB_STAT(IGB_GORCL)] += 5ull << 32;
+	g->m->rxc.stat[M82576_STAT(IGB_GORCL)] += 5ull << 32;
 	assert_int_equal(rig_rd(g, IGB_GORCL), 0);
 	assert_int_equal(rig_rd(g, IGB_GORCH), 5);
 	assert_int_equal(rig_rd(g, IGB_GORCH), 0);
@@ -804,7 +806,7 @@ statistics_clear_on_read_and_latch_high_half(void **state)
 	rig_send_in(g, f, len, 0);
 	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
 	assert_int_equal(rig_rd(g, IGB_GPRC), 0);
-	igb_model_get_stats(g->m, &st);
+	m82576_get_stats(g->m, &st);
 	assert_int_equal(st.rx_frames, 3);
 }
 
@@ -816,13 +818,13 @@ statistics_clear_on_read_and_latch_high_half(void **state)
 static bool
 busy_after(struct rig *g, uint32_t off, bool write)
 {
-	uint64_t before = igb_model_busy_at(g->m);
+	uint64_t before = m82576_busy_at(g->m);
 
 	if (write)
 		rig_wr(g, off, 0);
 	else
 		rig_rd(g, off);
-	return igb_model_busy_at(g->m) != before;
+	return m82576_busy_at(g->m) != before;
 }
 
 static void
@@ -852,21 +854,21 @@ access_counts_as_set_up_but_for_tails_interrupts_and_statistics(void **state)
 static void
 client_without_a_number_is_busy_at_one_device(void **state)
 {
-	struct igb_model_params p = {.name = "t", .speed_mbps = 1000};
-	struct igb_model *m[2];
+	struct m82576_params p = {.name = "t", .speed_mbps = 1000};
+	struct m82576 *m[2];
 	char err[VFU_ERR_LEN], path[64];
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
 		snprintf(path, sizeof(path), "/tmp/igb-test-%d-%u.sock", (int)getpid(), i);
 		p.socket = path;
-		assert_int_equal(igb_model_create(&p, &m[i], err), 0);
+		assert_int_equal(m82576_create(&p, &m[i], err), 0);
 	}
-	igb_note_busy(m[0]);
-	assert_int_not_equal(igb_model_busy_at(m[0]), 0);
-	assert_int_equal(igb_model_busy_at(m[1]), 0);
+	m82576_note_busy(m[0]);
+	assert_int_not_equal(m82576_busy_at(m[0]), 0);
+	assert_int_equal(m82576_busy_at(m[1]), 0);
 	for (i = 0; i < 2; i++)
-		igb_model_destroy(m[i]);
+		m82576_destroy(m[i]);
 }
 
 int

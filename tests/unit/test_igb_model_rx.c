@@ -464,10 +464,10 @@ rx_fcs_is_appended_and_bad_frames_are_stored_on_request_only(void **state)
 	memcpy(&is, b + 60, 4);
 	assert_int_equal(is, c);
 	/* The device stores bad frames only on request, and marks them. */
-	rig_send_in(g, f, 60, IGB_FRAME_BAD_FCS);
+	rig_send_in(g, f, 60, M82576_FRAME_BAD_FCS);
 	assert_false(rig_rxd(g, 0, 1)->wb.staterr & IGB_RXD_STAT_DD);
 	rig_rx_on(g, IGB_RCTL_SBP);
-	rig_send_in(g, f, 60, IGB_FRAME_BAD_FCS);
+	rig_send_in(g, f, 60, M82576_FRAME_BAD_FCS);
 	assert_true(rig_rxd(g, 0, 1)->wb.staterr & IGB_RXD_ERR_RXE);
 	assert_int_equal(rig_rd(g, IGB_CRCERRS), 2);
 }
@@ -558,22 +558,22 @@ frame_without_descriptor_is_dropped_and_counted(void **state)
 {
 	struct rig *g = *state;
 	uint8_t f[60] = {0};
-	struct igb_frame fr = {.data = f, .len = 60};
-	struct igb_model_stats st;
+	struct m82576_frame fr = {.data = f, .len = 60};
+	struct m82576_stats st;
 	uint32_t i;
 
 	rig_eth(f, rig_mac, 0x88B5);
 	for (i = 0; i < RIG_DESCS - 1; i++)
 		rig_send_in(g, f, 60, 0);
 	/* The wire may wait: the device takes nothing, and counts nothing. */
-	assert_int_equal(igb_model_rx(g->m, &fr, true), 0);
+	assert_int_equal(m82576_rx(g->m, &fr, true), 0);
 	assert_int_equal(rig_rd(g, IGB_MPC), 0);
 	rig_send_in(g, f, 60, 0);
 	assert_int_equal(rig_rd(g, IGB_MPC), 1);
 	assert_int_equal(rig_rd(g, IGB_RNBC), 1);
 	assert_int_equal(rig_rd(g, IGB_RQDPC(0)), 0);
 	rig_rdt(g, 0, 0);
-	assert_int_equal(igb_model_rx(g->m, &fr, true), 1);
+	assert_int_equal(m82576_rx(g->m, &fr, true), 1);
 	rig_wr(g, IGB_RXDCTL(0), 0);
 	rig_rx_start(g, 0, RIG_ADV | IGB_SRRCTL_DROP_EN);
 	rig_rdt(g, 0, 0);
@@ -581,7 +581,7 @@ frame_without_descriptor_is_dropped_and_counted(void **state)
 	assert_int_equal(rig_rd(g, IGB_RQDPC(0)), 1);
 	assert_int_equal(rig_rd(g, IGB_RQDPC(0)), 0);
 	assert_int_equal(rig_rd(g, IGB_MPC), 0);
-	igb_model_get_stats(g->m, &st);
+	m82576_get_stats(g->m, &st);
 	assert_int_equal(st.rx_no_desc, 2);
 	assert_int_equal(st.queue[0].rx_no_desc, 2);
 	/* A frame that no ring state can ever hold must not make the wire wait forever. */
@@ -597,7 +597,7 @@ frame_without_descriptor_is_dropped_and_counted(void **state)
 	rig_rx_on(g, IGB_RCTL_LPE);
 	fr.data = big;
 	fr.len = 9000;
-	assert_int_equal(igb_model_rx(g->m, &fr, true), 1);
+	assert_int_equal(m82576_rx(g->m, &fr, true), 1);
 	vfu_rcu_quiescent();
 }
 
@@ -606,7 +606,7 @@ unmapped_rx_buffer_costs_one_frame_and_unmapped_ring_stops_the_queue(void **stat
 {
 	struct rig *g = *state;
 	uint8_t f[60] = {0};
-	struct igb_model_stats st;
+	struct m82576_stats st;
 
 	rig_eth(f, rig_mac, 0x88B5);
 	/*
@@ -626,7 +626,7 @@ unmapped_rx_buffer_costs_one_frame_and_unmapped_ring_stops_the_queue(void **stat
 	rig_rxd(g, 0, 0)->read.pkt_addr = RIG_IOVA + RIG_MEM - 32;
 	rig_send_in(g, f, 60, 0);
 	assert_true(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_ERR_RXE);
-	igb_model_get_stats(g->m, &st);
+	m82576_get_stats(g->m, &st);
 	assert_true(st.dma_faults >= 2);
 	/* A ring at no mapped address: the queue is dead, until it is enabled again. */
 	rig_wr(g, IGB_RXDCTL(0), 0);

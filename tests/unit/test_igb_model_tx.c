@@ -20,9 +20,9 @@ rig_tx_setup(void **state)
 static uint64_t
 tx_bad(struct rig *g)
 {
-	struct igb_model_stats st;
+	struct m82576_stats st;
 
-	igb_model_get_stats(g->m, &st);
+	m82576_get_stats(g->m, &st);
 	return st.tx_bad;
 }
 
@@ -30,23 +30,23 @@ static void
 tx_sends_posted_frames_and_reports_those_with_rs(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint8_t f[200];
 	uint32_t i;
 
 	for (i = 0; i < sizeof(f); i++)
 		f[i] = (uint8_t)i;
-	assert_false(igb_model_tx_pending(g->m));
+	assert_false(m82576_tx_pending(g->m));
 	rig_post(g, f, 200, RIG_LAST, 200u << 14);
 	assert_int_equal(rig_take(g, &fr), 0); /* the doorbell was not rung */
 	rig_ring_bell(g);
-	assert_true(igb_model_tx_pending(g->m));
-	assert_int_equal(igb_model_tx(g->m, &fr), 1);
+	assert_true(m82576_tx_pending(g->m));
+	assert_int_equal(m82576_tx(g->m, &fr), 1);
 	assert_int_equal(fr.len, 200);
 	assert_int_equal(fr.flags, 0);
 	assert_memory_equal(fr.data, f, 200);
 	assert_int_equal(rig_txd(g, 0, 0)->wb.status & IGB_TXD_STAT_DD, 0);
-	igb_model_tx_flush(g->m);
+	m82576_tx_flush(g->m);
 	assert_int_equal(rig_txd(g, 0, 0)->wb.status, IGB_TXD_STAT_DD);
 	assert_int_equal(rig_rd(g, IGB_TDH(0)), 1);
 	/* Padded to 60 bytes; in several descriptors; DD only in those with RS. */
@@ -87,7 +87,7 @@ static void
 tx_checksums_are_inserted_exactly(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint8_t f[300], want[300];
 	uint32_t len, proto, n;
 
@@ -116,7 +116,7 @@ static void
 tx_vlan_tag_comes_from_the_context(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint8_t f[100];
 	uint32_t i;
 
@@ -136,7 +136,7 @@ static void
 tso_segments_are_exact(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	static uint8_t f[9000];
 	uint32_t len = rig_ipv4(f, 6, 5000), off = 0, n = 0, part, s;
 	const uint32_t mss = 1400;
@@ -192,7 +192,7 @@ static void
 tx_legacy_checksum_is_inserted_and_offset_outside_is_refused(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint8_t f[100];
 	uint32_t len = rig_ipv4(f, 17, 40);
 	volatile union igb_tx_desc *d = rig_txd(g, 0, g->tx_next++);
@@ -227,9 +227,9 @@ static void
 fcs_of_the_driver_is_checked_and_removed(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint8_t f[68] = {1, 2, 3};
-	uint32_t fcs = igb_fcs(f, 64);
+	uint32_t fcs = m82576_fcs(f, 64);
 
 	memcpy(f + 64, &fcs, 4);
 	rig_post(g, f, 68, IGB_TXD_EOP | IGB_TXD_RS, 68u << 14);
@@ -240,7 +240,7 @@ fcs_of_the_driver_is_checked_and_removed(void **state)
 	assert_int_equal(fr.len, 64);
 	assert_int_equal(fr.flags, 0);
 	assert_int_equal(rig_take(g, &fr), 1);
-	assert_int_equal(fr.flags, IGB_FRAME_BAD_FCS);
+	assert_int_equal(fr.flags, M82576_FRAME_BAD_FCS);
 }
 
 /* An invalid descriptor costs only its own frame, and the device reports it done. */
@@ -248,7 +248,7 @@ static void
 bad_descriptor_costs_its_own_frame_only(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	static uint8_t f[60000];
 	uint32_t i;
 
@@ -306,7 +306,7 @@ static void
 endless_chain_is_bounded_and_ends_with_eop(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint8_t f[1000] = {0};
 	uint32_t i, k;
 
@@ -328,9 +328,9 @@ endless_chain_is_bounded_and_ends_with_eop(void **state)
 static uint64_t
 dma_faults(struct rig *g)
 {
-	struct igb_model_stats st;
+	struct m82576_stats st;
 
-	igb_model_get_stats(g->m, &st);
+	m82576_get_stats(g->m, &st);
 	return st.dma_faults;
 }
 
@@ -338,7 +338,7 @@ static void
 test_frame_that_cannot_be_segmented_is_dropped_unread(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint8_t f[1000] = {0};
 
 	rig_ctx(g, 0, 14, 20, 20, 0, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 0);
@@ -362,7 +362,7 @@ test_bytes_gathered_between_flushes_are_bounded(void **state)
 {
 	static uint8_t f[60000];
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint32_t i;
 
 	rig_tx_start(g, 1);
@@ -405,7 +405,7 @@ static void
 test_time_between_flushes_is_bounded(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint8_t f[64] = {0};
 	uint32_t i;
 
@@ -425,8 +425,8 @@ static void
 tx_tail_beyond_ring_is_ignored_and_counted(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
-	struct igb_model_stats st;
+	struct m82576_frame fr;
+	struct m82576_stats st;
 	uint8_t f[100] = {0};
 
 	rig_tdt(g, 0, RIG_DESCS);
@@ -434,7 +434,7 @@ tx_tail_beyond_ring_is_ignored_and_counted(void **state)
 	rig_tdt(g, 0, 0xFFFFFFFF);
 	assert_int_equal(rig_take(g, &fr), 0);
 	assert_int_equal(rig_take(g, &fr), 0);
-	igb_model_get_stats(g->m, &st);
+	m82576_get_stats(g->m, &st);
 	assert_int_equal(st.bad_doorbells, 2);
 	rig_post(g, f, 100, RIG_LAST, 100u << 14);
 	rig_ring_bell(g);
@@ -445,7 +445,7 @@ static void
 head_write_back_replaces_dd(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint8_t f[100] = {0};
 	volatile uint32_t *head = (void *)(g->mem + 0x600000);
 
@@ -467,7 +467,7 @@ static void
 all_tx_queues_get_equal_turns(void **state)
 {
 	struct rig *g = *state;
-	struct igb_frame fr;
+	struct m82576_frame fr;
 	uint32_t q, i, seen[16] = {0};
 
 	for (q = 0; q < 16; q++) {
@@ -484,10 +484,10 @@ all_tx_queues_get_equal_turns(void **state)
 	}
 	/* After half of the frames each queue has had its turn. */
 	for (i = 0; i < 128; i++) {
-		assert_int_equal(igb_model_tx(g->m, &fr), 1);
+		assert_int_equal(m82576_tx(g->m, &fr), 1);
 		seen[fr.data[14]]++;
 		if (i % 16 == 15)
-			igb_model_tx_flush(g->m);
+			m82576_tx_flush(g->m);
 	}
 	for (q = 0; q < 16; q++)
 		assert_int_equal(seen[q], 8);
@@ -497,7 +497,7 @@ all_tx_queues_get_equal_turns(void **state)
 		assert_int_equal(seen[q], 16);
 		assert_true(rig_txd(g, q, 15)->wb.status & IGB_TXD_STAT_DD);
 	}
-	assert_false(igb_model_tx_pending(g->m));
+	assert_false(m82576_tx_pending(g->m));
 }
 
 int

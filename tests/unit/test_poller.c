@@ -36,7 +36,7 @@ struct rig_source {
 };
 
 static int
-rig_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
+rig_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 {
 	static const uint8_t data[WIRE_FRAME_MIN];
 	struct rig_source *s = (struct rig_source *)src;
@@ -46,7 +46,7 @@ rig_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
 		if (s->sleeps)
 			usleep((useconds_t)(s->ns / 1000));
 	s->looks++;
-	*frame = (struct igb_frame){ .data = data, .len = sizeof(data) };
+	*frame = (struct m82576_frame){ .data = data, .len = sizeof(data) };
 	return s->frames;
 }
 

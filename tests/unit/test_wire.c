@@ -75,7 +75,7 @@ static struct fake_source source;
 static struct fake_sink sink;
 
 static int
-fake_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
+fake_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 {
 	struct fake_source *s = (struct fake_source *)src;
 
@@ -157,7 +157,7 @@ fake_close_src(struct wire_source *src)
 }
 
 static enum wire_put
-fake_put(struct wire_sink *sink, uint64_t at, const struct igb_frame *frame, bool wait)
+fake_put(struct wire_sink *sink, uint64_t at, const struct m82576_frame *frame, bool wait)
 {
 	struct fake_sink *s = (struct fake_sink *)sink;
 	uint64_t number;
@@ -703,7 +703,7 @@ partner_is_known_before_its_carrier(void **state)
 	sink.sink.partner = fake_partner;
 	wire_dir_poll(dir, T0); /* a source without an ability function can do everything */
 	assert_string_equal(sink.carrier, "pu");
-	assert_int_equal(sink.partner, IGB_ABLE_ALL);
+	assert_int_equal(sink.partner, M82576_ABLE_ALL);
 	wire_dir_free(dir);
 
 	dir = fresh(1000, 60, 0);
@@ -711,14 +711,14 @@ partner_is_known_before_its_carrier(void **state)
 	sink.sink.partner = fake_partner;
 	source.src.carrier = fake_carrier;
 	source.src.ability = fake_ability;
-	source.able = IGB_ABLE_100_FULL;
+	source.able = M82576_ABLE_100_FULL;
 	source.carrier = 1;
 	wire_dir_poll(dir, T0);
-	assert_int_equal(sink.partner, IGB_ABLE_100_FULL);
-	source.able = IGB_ABLE_10_HALF;
+	assert_int_equal(sink.partner, M82576_ABLE_100_FULL);
+	source.able = M82576_ABLE_10_HALF;
 	source.carrier = 3;
 	wire_dir_poll(dir, T0 + 1);
-	assert_int_equal(sink.partner, IGB_ABLE_10_HALF);
+	assert_int_equal(sink.partner, M82576_ABLE_10_HALF);
 	source.carrier = 4;
 	wire_dir_poll(dir, T0 + 2);
 	assert_string_equal(sink.carrier, "pudpud");
