@@ -14,27 +14,30 @@
  *
  * ORGANISATION
  *
- *    m82576.c             making, serving and destroying a device; regions; this text
+ *    wire.h, wire.c       a direction of a wire, and its clock
+ *    wire_dev.c, wire_null.c, wire_tap.c, wire_pcap.c    the ends of wires
+ *    capture_read.c, capture_write.c                     capture files (pcap, pcapng)
+ *
  *    m82576.h             the interface for the owner of the devices (app/gantry-nic)
  *    m82576_priv.h        the data structures; access to the client's memory
- *    m82576_reg.c         the table of registers, resets
- *    m82576_queue.c       queue registers, enable and disable
- *    m82576_pci.c         configuration space, MSI-X
- *    m82576_intr.c        interrupts
+ *    m82576.c             making, serving and destroying a device; regions; this text
+ *    m82576_pci.c         configuration space, MSI-X table
+ *    m82576_reg.c         table of registers, resets
  *    m82576_phy.c         PHY and link
+ *    m82576_loop.c        MAC and PHY loopback: the owner of the receiver
  *    m82576_nvm.c         NVM (EEPROM)
- *    m82576_stats.c       statistics registers
- *    m82576_loop.c        MAC and PHY loopback
  *    m82576_tx.c          transmit datapath
- *    m82576_tx_offload.c  checksums, tag, segmentation
+ *    m82576_tx_offload.c  checksums, VLAN tag, segmentation
  *    m82576_rx.c          receive datapath
  *    m82576_parse.c       headers of received frames
  *    m82576_rss.c         receive-side scaling
- *    m82576_csum.c        checksum and CRC arithmetic
- *    m82576_dma.c         log lines about DMA faults
- *    wire.c, wire.h       a direction of a wire, and its clock
- *    wire_dev.c, wire_null.c, wire_tap.c, wire_pcap.c    the ends of wires
- *    capture_*.c          capture files (pcap, pcapng)
+ *    m82576_queue.c       queue registers, queue enable and disable
+ *    m82576_intr.c        interrupt causes, masks, throttling, messages
+ *    m82576_stats.c       statistics
+ *    m82576_csum.c        Internet checksum, CRC32, CRC32c
+ *    m82576_log.c         log lines, limited in number; DMA faults
+ *
+ * A file calls only files below it. The wires see no more of the device than m82576.h.
  *
  * REGISTERS
  *
@@ -169,107 +172,21 @@
  */
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/vfio.h>
 
 #include "m82576_priv.h"
 #include "vfu_client.h" /* VFU_ERR_LEN */
-#include "vfu_rcu.h"
-
-#define LINES_PER_S 20 /* a client that attaches and detaches repeatedly can cause many */
 
 static void
 log_stderr(const char *name, const char *line)
 {
 	fprintf(stderr, "%s: %s\n", name, line);
-}
-
-/* Log a line, unless this second already had LINES_PER_S. Any thread. */
-static void __attribute__((format(printf, 2, 3)))
-say(struct m82576 *m, const char *fmt, ...)
-{
-	char line[VFU_ERR_LEN + 64];
-	struct timespec ts;
-	uint32_t lines;
-	va_list ap;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	if (__atomic_exchange_n(&m->log_second, (uint32_t)ts.tv_sec, __ATOMIC_RELAXED) !=
-		(uint32_t)ts.tv_sec) {
-		lines = __atomic_exchange_n(&m->log_lines, 0, __ATOMIC_RELAXED);
-		if (lines > LINES_PER_S) {
-			snprintf(line, sizeof(line), "%u lines were left out", lines - LINES_PER_S);
-			m->log(m->name, line);
-		}
-	}
-	if (__atomic_fetch_add(&m->log_lines, 1, __ATOMIC_RELAXED) >= LINES_PER_S)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	m->log(m->name, line);
-}
-
-void
-m82576_log(struct m82576 *m, unsigned int kind, const char *fmt, ...)
-{
-	char line[256];
-	va_list ap;
-
-	if (__atomic_fetch_or(&m->log_done, 1u << kind, __ATOMIC_RELAXED) & (1u << kind))
-		return;
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	say(m, "%s", line);
-}
-
-/*
- * When each client process last accessed a register outside the data path: the slot is chosen by
- * the process number. Two processes with the same slot are taken for one, which only makes a replay
- * begin later. A process of another PID namespace has no number, so that each of its devices is
- * tracked by itself (m82576.busy_at).
- */
-static uint64_t busy_at[256];
-
-static uint64_t *
-busy_slot(struct m82576 *m)
-{
-	unsigned int pid = (unsigned int)vfu_server_peer(m->server);
-
-	if (pid == 0)
-		return &m->busy_at;
-	return &busy_at[pid % (sizeof(busy_at) / sizeof(busy_at[0]))];
-}
-
-/* Note that the client is busy setting a port up. Control thread. */
-void
-m82576_note_busy(struct m82576 *m)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	__atomic_store_n(busy_slot(m), (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec,
-		__ATOMIC_RELAXED);
-}
-
-uint64_t
-m82576_busy_at(struct m82576 *m)
-{
-	return m82576_counter(busy_slot(m));
-}
-
-void
-m82576_grace_period(struct m82576 *m)
-{
-	vfu_rcu_wait(m->server);
 }
 
 /*
@@ -392,7 +309,7 @@ attached(void *opaque)
 {
 	struct m82576 *m = opaque;
 
-	say(m, "client attached");
+	m82576_log(m, "client attached");
 	__atomic_store_n(&m->log_done, 0, __ATOMIC_RELAXED);
 	m82576_gate(m, M82576_GATE_CLIENT, true);
 	m82576_link_update(m);
@@ -409,7 +326,7 @@ queue_pages(void *opaque)
 	int fd = m82576_ring_map(m);
 
 	if (fd < 0)
-		say(m, "no memory for the queue pages: %s: gantry's driver will refuse the port: free "
+		m82576_log(m, "no memory for the queue pages: %s: gantry's driver will refuse the port: free "
 			"memory or descriptors, and attach again", strerror(-fd));
 	return fd;
 }
@@ -424,7 +341,7 @@ detached(void *opaque, const char *why)
 	m82576_reset_all(m); /* includes a grace period */
 	m82576_ring_unmap(m);
 	m82576_pci_init(m);
-	say(m, "client left: %s", why);
+	m82576_log(m, "client left: %s", why);
 }
 
 static void
@@ -437,7 +354,7 @@ irqs_changed(void *opaque, unsigned int irq_index)
 static void
 refused(void *opaque, const char *line)
 {
-	say(opaque, "%s", line);
+	m82576_log(opaque, "%s", line);
 }
 
 /* Reset the device, but not its configuration space, as the kernel's vfio-pci does. */

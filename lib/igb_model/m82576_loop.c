@@ -11,7 +11,7 @@
  * loopback the receiver may belong to another thread, so the receiver changes its owner. The
  * control thread closes the gate of one thread, waits for a grace period, after which that thread
  * is outside and remains there, and opens the gate of the other. Outside of loopback this costs
- * nothing.
+ * nothing. m82576_tx.c passes the frames.
  */
 
 #include <string.h>
@@ -35,26 +35,4 @@ m82576_loop_update(struct m82576 *m)
 	memset(&m->looped, 0, sizeof(m->looped));
 	m82576_st(&m->loop_waits, 0);
 	m82576_gate(m, on ? M82576_GATE_LOOP : M82576_GATE_WIRE, true);
-}
-
-/*
- * Transmit one frame in loopback: as m82576_tx(). Without a speed a frame waits for a
- * descriptor, as it would on the wire.
- */
-int
-m82576_loop_tx(struct m82576 *m, struct m82576_frame *frame)
-{
-	if (m->looped.data == NULL && !m82576_tx_next(m, &m->looped))
-		return 0;
-	if (!(m82576_ld_acq(&m->gates) & M82576_GATE_RXEN)) {
-		__atomic_fetch_add(&m->rxc.off, 1, __ATOMIC_RELAXED);
-	} else if (!m82576_receive(m, &m->looped, m->speed_mbps == 0)) {
-		m82576_st(&m->loop_waits, 1);
-		return 0;
-	}
-	m82576_st(&m->loop_waits, 0);
-	*frame = m->looped;
-	frame->flags |= M82576_FRAME_LOOPED;
-	m->looped.data = NULL;
-	return 1;
 }

@@ -18,6 +18,7 @@
 #include "m82576.h"
 #include "igb_regs.h"
 #include "vfio_user.h"
+#include "vfu_rcu.h"
 
 #define M82576_CACHE_LINE   64
 #define M82576_FCS_LEN      4
@@ -428,13 +429,18 @@ m82576_gate(struct m82576 *m, uint32_t gate, bool open)
 		__atomic_fetch_and(&m->gates, ~gate, __ATOMIC_RELEASE);
 }
 
-/* m82576.c: m82576_log() logs the first line of a kind (enum m82576_log_kind). Any thread. */
-void m82576_log(struct m82576 *m, unsigned int kind, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-void m82576_grace_period(struct m82576 *m);
-void m82576_note_busy(struct m82576 *m);
+static inline void
+m82576_grace_period(struct m82576 *m)
+{
+	vfu_rcu_wait(m->server);
+}
 
-/* m82576_dma.c: log the thread's last DMA fault. @p fmt describes the loss that it caused. */
+/* m82576_log.c: any thread. Log a line, unless this second already had too many. */
+void m82576_log(struct m82576 *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Log the first line of a kind (enum m82576_log_kind) for this client. */
+void m82576_log_once(struct m82576 *m, unsigned int kind, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Log the thread's last DMA fault. @p fmt describes the loss that it caused. */
 void m82576_log_dma(struct m82576 *m, enum m82576_dma_what what, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -448,6 +454,8 @@ int m82576_msix_write(struct m82576 *m, uint64_t off, const void *buf, size_t le
 /* m82576_reg.c: BAR 0. Control thread. */
 uint32_t m82576_reg_read(struct m82576 *m, uint32_t off);
 void m82576_reg_write(struct m82576 *m, uint32_t off, uint32_t v);
+/* Note that the client is busy setting a port up. */
+void m82576_note_busy(struct m82576 *m);
 void m82576_reset_mac(struct m82576 *m);
 void m82576_reset_all(struct m82576 *m);
 
@@ -474,16 +482,12 @@ void m82576_ring_reg_write(struct m82576 *m, struct m82576_ring *r, uint32_t off
 /* Log that the ring is invalid. Called by the polling thread that would use it. */
 void m82576_ring_unusable(struct m82576 *m, const struct m82576_ring *r);
 
-/* m82576_loop.c: m82576_loop_update() control thread, m82576_loop_tx() transmitting thread. */
+/* m82576_loop.c: control thread. */
 void m82576_loop_update(struct m82576 *m);
-int m82576_loop_tx(struct m82576 *m, struct m82576_frame *frame);
 
 /* m82576_rx.c: only the thread that owns the receiver */
 int m82576_receive(struct m82576 *m, const struct m82576_frame *frame, bool wait);
 void m82576_receive_flush(struct m82576 *m);
-
-/* m82576_tx.c: transmitting thread */
-int m82576_tx_next(struct m82576 *m, struct m82576_frame *frame);
 
 /* m82576_intr.c: reset, read and write by the control thread; the others by any thread. */
 void m82576_intr_reset(struct m82576 *m);

@@ -256,7 +256,7 @@ m82576_ring_reset(struct m82576 *m)
 void
 m82576_ring_unusable(struct m82576 *m, const struct m82576_ring *r)
 {
-	m82576_log(m, M82576_LOG_RING,
+	m82576_log_once(m, M82576_LOG_RING,
 		"%s queue %u enabled with a ring of %u bytes at 0x%lx: "
 		"both must be multiples of %u, and the length 1 to %u; the queue stays idle",
 		r->is_tx ? "transmit" : "receive", r->index, r->len, (unsigned long)r->base,

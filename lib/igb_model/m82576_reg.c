@@ -419,6 +419,36 @@ is_routine(uint32_t off)
 	       (off >= IGB_STATS_FIRST && off <= IGB_STATS_LAST);
 }
 
+/*
+ * When each client process last accessed a register outside the data path: the slot is chosen by
+ * the process number. Two processes with the same slot are taken for one, which only makes a replay
+ * begin later. A process of another PID namespace has no number, so that each of its devices is
+ * tracked by itself (m82576.busy_at).
+ */
+static uint64_t busy_at[256];
+
+static uint64_t *
+busy_slot(struct m82576 *m)
+{
+	unsigned int pid = (unsigned int)vfu_server_peer(m->server);
+
+	if (pid == 0)
+		return &m->busy_at;
+	return &busy_at[pid % (sizeof(busy_at) / sizeof(busy_at[0]))];
+}
+
+void
+m82576_note_busy(struct m82576 *m)
+{
+	__atomic_store_n(busy_slot(m), m82576_now_ns(), __ATOMIC_RELAXED);
+}
+
+uint64_t
+m82576_busy_at(struct m82576 *m)
+{
+	return m82576_counter(busy_slot(m));
+}
+
 static void
 note_access(struct m82576 *m, uint32_t off)
 {

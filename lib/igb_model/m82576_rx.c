@@ -110,7 +110,7 @@ rxq_available(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *
 	} else if (tail != x->bad_tail) {
 		x->bad_tail = tail;
 		m82576_count(&m->rxc.bad_doorbells, 1);
-		m82576_log(m, M82576_LOG_TAIL,
+		m82576_log_once(m, M82576_LOG_TAIL,
 			"RDT of queue %u set to %u, the ring has %u descriptors: ignored", r->index,
 			tail, x->count);
 	}

@@ -70,7 +70,7 @@ txq_tail(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
 	} else if (tail != t->bad_tail) {
 		t->bad_tail = tail;
 		m82576_count(&m->txc.bad_doorbells, 1);
-		m82576_log(m, M82576_LOG_TAIL,
+		m82576_log_once(m, M82576_LOG_TAIL,
 			"TDT of queue %u set to %u, the ring has %u descriptors: ignored", r->index,
 			tail, t->count);
 	}
@@ -165,7 +165,7 @@ txq_context(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 
 	if (idx >= IGB_TX_CONTEXTS || t->started) {
 		m82576_count(&m->txc.bad, 1);
-		m82576_log(m, M82576_LOG_TXD, "transmit queue %u: %s: ignored", r->index,
+		m82576_log_once(m, M82576_LOG_TXD, "transmit queue %u: %s: ignored", r->index,
 			t->started ? "a context descriptor in the middle of a frame"
 				   : "a context descriptor for another context than 0 and 1");
 		return;
@@ -200,7 +200,7 @@ txq_data(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 			txq_bad(m, t);
 	}
 	if (!t->skip && t->is_legacy == !!(cmd & IGB_TXD_DEXT)) {
-		m82576_log(m, M82576_LOG_TXD,
+		m82576_log_once(m, M82576_LOG_TXD,
 			"transmit queue %u: a frame of legacy and advanced "
 			"descriptors mixed: dropped",
 			r->index);
@@ -210,7 +210,7 @@ txq_data(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 		max = !t->is_legacy && t->cmd & IGB_TXD_TSE ? M82576_STAGING - 2 * M82576_HEADROOM
 							    : IGB_MAX_FRAME;
 		if (t->len + len > max) {
-			m82576_log(m, M82576_LOG_SIZE,
+			m82576_log_once(m, M82576_LOG_SIZE,
 				"transmit queue %u: a frame of more than %u bytes: "
 				"dropped",
 				r->index, max);
@@ -317,7 +317,7 @@ txq_frame(struct m82576 *m, unsigned int q, struct m82576_frame *frame)
 		} else if (CMD_DTYP(cmd) == IGB_TXD_DTYP_CTXT) {
 			txq_context(m, t, r, d);
 		} else {
-			m82576_log(m, M82576_LOG_TXD,
+			m82576_log_once(m, M82576_LOG_TXD,
 				"transmit queue %u: descriptor %u is of type %u, "
 				"which an 82576 does not know: ignored",
 				r->index, index, CMD_DTYP(cmd) >> 20);
@@ -329,21 +329,8 @@ txq_frame(struct m82576 *m, unsigned int q, struct m82576_frame *frame)
 	return 0;
 }
 
-int
-m82576_tx(struct m82576 *m, struct m82576_frame *frame)
-{
-	uint32_t gates;
-
-	gates = m82576_ld_acq(&m->gates);
-	if ((gates & M82576_GATES_TX) != M82576_GATES_TX)
-		return 0;
-	if (gates & M82576_GATE_WIRE)
-		return m82576_tx_next(m, frame);
-	return gates & M82576_GATE_LOOP ? m82576_loop_tx(m, frame) : 0;
-}
-
-int
-m82576_tx_next(struct m82576 *m, struct m82576_frame *frame)
+static int
+next_frame(struct m82576 *m, struct m82576_frame *frame)
 {
 	uint32_t enabled, i, q;
 
@@ -371,6 +358,41 @@ m82576_tx_next(struct m82576 *m, struct m82576_frame *frame)
 	}
 	m->tx_next = q;
 	return 0;
+}
+
+/*
+ * Transmit one frame in loopback: as m82576_tx(). Without a speed a frame waits for a
+ * descriptor, as it would on the wire.
+ */
+static int
+loop_tx(struct m82576 *m, struct m82576_frame *frame)
+{
+	if (m->looped.data == NULL && !next_frame(m, &m->looped))
+		return 0;
+	if (!(m82576_ld_acq(&m->gates) & M82576_GATE_RXEN)) {
+		__atomic_fetch_add(&m->rxc.off, 1, __ATOMIC_RELAXED);
+	} else if (!m82576_receive(m, &m->looped, m->speed_mbps == 0)) {
+		m82576_st(&m->loop_waits, 1);
+		return 0;
+	}
+	m82576_st(&m->loop_waits, 0);
+	*frame = m->looped;
+	frame->flags |= M82576_FRAME_LOOPED;
+	m->looped.data = NULL;
+	return 1;
+}
+
+int
+m82576_tx(struct m82576 *m, struct m82576_frame *frame)
+{
+	uint32_t gates;
+
+	gates = m82576_ld_acq(&m->gates);
+	if ((gates & M82576_GATES_TX) != M82576_GATES_TX)
+		return 0;
+	if (gates & M82576_GATE_WIRE)
+		return next_frame(m, frame);
+	return gates & M82576_GATE_LOOP ? loop_tx(m, frame) : 0;
 }
 
 static void

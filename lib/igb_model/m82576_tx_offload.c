@@ -169,7 +169,7 @@ finish(struct m82576 *m, const struct m82576_txq *t, uint8_t *f, uint32_t len, u
 		len = M82576_MIN_FRAME;
 	}
 	if (len > IGB_MAX_FRAME - M82576_FCS_LEN) {
-		m82576_log(m, M82576_LOG_SIZE, "a frame of %u bytes to send, more than %u: dropped",
+		m82576_log_once(m, M82576_LOG_SIZE, "a frame of %u bytes to send, more than %u: dropped",
 			len, IGB_MAX_FRAME - M82576_FCS_LEN);
 		return false;
 	}
@@ -215,7 +215,7 @@ static bool
 tso_possible(struct m82576 *m, const char *why)
 {
 	if (why != NULL)
-		m82576_log(m, M82576_LOG_TSO, "segmentation asked for, but %s: frame dropped", why);
+		m82576_log_once(m, M82576_LOG_TSO, "segmentation asked for, but %s: frame dropped", why);
 	return why == NULL;
 }
 
@@ -236,7 +236,7 @@ m82576_tx_start(struct m82576 *m, const struct m82576_txq *t)
 	struct offload o;
 
 	if (idx >= IGB_TX_CONTEXTS || !t->ctx_valid[idx]) {
-		m82576_log(m, M82576_LOG_TXD,
+		m82576_log_once(m, M82576_LOG_TXD,
 			"offloads asked for with context %u, which was never given: "
 			"frame dropped",
 			idx);
@@ -321,7 +321,7 @@ m82576_tx_prepare(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *f
 
 	if (t->is_legacy) {
 		if (t->cmd & IGB_TXD_IC && !legacy_checksum(t, f, t->len)) {
-			m82576_log(m, M82576_LOG_TXD,
+			m82576_log_once(m, M82576_LOG_TXD,
 				"CSS %u or CSO %u of a legacy descriptor lies outside of "
 				"its frame of %u bytes: dropped",
 				t->legacy.legacy.css, t->legacy.legacy.cso, t->len);
@@ -341,7 +341,7 @@ m82576_tx_prepare(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *f
 		return m82576_tx_segment(m, t, frame);
 	}
 	if ((o.ixsm || o.txsm) && !checksums(f, t->len, &o)) {
-		m82576_log(m, M82576_LOG_TXD,
+		m82576_log_once(m, M82576_LOG_TXD,
 			"checksum asked for with MACLEN %u, IPLEN %u in a frame of %u "
 			"bytes: dropped",
 			o.maclen, o.iplen, t->len);

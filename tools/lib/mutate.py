@@ -86,7 +86,7 @@ TESTS = [
 ]
 
 # Calls whose effect only a person sees, or that affect only speed.
-UNSEEN = re.compile(r'\b(?:\w*LOG|rte_log|dma_fail|capture_error|\w*_log|say|log_stderr|'
+UNSEEN = re.compile(r'\b(?:\w*LOG|rte_log|dma_fail|capture_error|\w*_log(?:_once)?|log_stderr|'
                     r'v?snprintf|v?fprintf|RTE_VERIFY|'
                     r'RTE_ASSERT|RTE_BUILD_BUG_ON|_?[Ss]tatic_assert|assert|rte_prefetch\w*|'
                     r'RTE_LOG_REGISTER\w*|__attribute__|__builtin_expect)\s*\(')
