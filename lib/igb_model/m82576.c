@@ -388,24 +388,36 @@ model_free(struct m82576 *m)
 	free(m);
 }
 
-int
-m82576_create(const struct m82576_params *params, struct m82576 **model, char *err)
+/*
+ * Map the memory in which each transmit queue gathers a frame. It is large, and the kernel
+ * allocates only the pages that frames reach.
+ */
+static int
+map_staging(struct m82576 *m)
 {
-	const uint32_t rw = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-	struct vfu_server_desc desc;
-	struct m82576 *m;
 	unsigned int i;
-	int ret = 0;
 
-	*model = NULL;
-	if (params->addr_bits != 0 && (params->addr_bits < IGB_MIN_ADDR_BITS ||
-			params->addr_bits > 64)) {
-		snprintf(err, VFU_ERR_LEN, "port %s: a device with %u address bits: %d to 64 are possible",
-			params->name, params->addr_bits, IGB_MIN_ADDR_BITS);
-		return -EINVAL;
+	for (i = 0; i < IGB_MAX_QUEUES; i++) {
+		void *p = mmap(NULL, M82576_STAGING, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		if (p == MAP_FAILED)
+			return -errno;
+		m->txq[i].staging = p;
 	}
-	m = aligned_alloc(M82576_CACHE_LINE,
-		(sizeof(*m) + M82576_CACHE_LINE - 1) & ~(size_t)(M82576_CACHE_LINE - 1));
+	return 0;
+}
+
+/* Allocate a device with its parameters, in the state after power-on. */
+static int
+model_alloc(const struct m82576_params *params, struct m82576 **model, char *err)
+{
+	const size_t size = (sizeof(struct m82576) + M82576_CACHE_LINE - 1) &
+		~(size_t)(M82576_CACHE_LINE - 1);
+	struct m82576 *m = aligned_alloc(M82576_CACHE_LINE, size);
+	unsigned int i;
+	int ret;
+
 	if (m == NULL) {
 		snprintf(err, VFU_ERR_LEN, "port %s: no memory for the device", params->name);
 		return -ENOMEM;
@@ -418,17 +430,11 @@ m82576_create(const struct m82576_params *params, struct m82576 **model, char *e
 	m->addr_mask = UINT64_MAX >> (64 - m->addr_bits);
 	m->log = params->log != NULL ? params->log : log_stderr;
 	m82576_ring_init(m);
-	for (i = 0; ret == 0 && i < IGB_MAX_QUEUES; i++) {
+	for (i = 0; i < IGB_MAX_QUEUES; i++) {
 		m->rxq[i].read.slot = M82576_RX_SLOT(i);
 		m->txq[i].read.slot = M82576_TX_SLOT(i);
-		/* Large, and the kernel allocates only the pages that frames reach. */
-		m->txq[i].staging = mmap(NULL, M82576_STAGING, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (m->txq[i].staging == MAP_FAILED) {
-			m->txq[i].staging = NULL;
-			ret = -errno;
-		}
 	}
+	ret = map_staging(m);
 	if (ret < 0) {
 		snprintf(err, VFU_ERR_LEN, "port %s: cannot make the device's memory: %s", m->name,
 			strerror(-ret));
@@ -441,33 +447,64 @@ m82576_create(const struct m82576_params *params, struct m82576 **model, char *e
 	m->cable = 1;
 	m->partner = M82576_ABLE_ALL;
 	m82576_reset_all(m);
+	*model = m;
+	return 0;
+}
 
-	memset(&desc, 0, sizeof(desc));
+static void
+describe_region(struct vfu_server_desc *desc, unsigned int region, uint64_t size)
+{
+	desc->regions[region].size = size;
+	desc->regions[region].flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+}
+
+/* Describe the device to the server: regions, interrupts, DMA. */
+static void
+describe(const struct m82576 *m, const struct m82576_params *params, struct vfu_server_desc *desc)
+{
+	unsigned int i;
+
+	memset(desc, 0, sizeof(*desc));
 	for (i = 0; i < VFU_SRV_REGIONS; i++)
-		desc.regions[i].fd = -1;
-	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].size = IGB_BAR0_SIZE;
-	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].flags = rw;
+		desc->regions[i].fd = -1;
+	describe_region(desc, VFIO_PCI_BAR0_REGION_INDEX, IGB_BAR0_SIZE);
+	describe_region(desc, VFIO_PCI_BAR1_REGION_INDEX, IGB_BAR1_SIZE);
+	describe_region(desc, VFIO_PCI_BAR2_REGION_INDEX, IGB_BAR2_SIZE);
+	describe_region(desc, VFIO_PCI_BAR3_REGION_INDEX, IGB_BAR3_SIZE);
+	describe_region(desc, VFIO_PCI_CONFIG_REGION_INDEX, sizeof(m->cfg));
 	/* Areas for clients that negotiate the queue pages; their file comes from queue_pages(). */
-	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].nr_areas = 2;
-	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].areas[0].offset = IGB_RXQ_BASE;
-	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].areas[0].size = VFU_PAGE_SIZE;
-	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].areas[1].offset = IGB_TXQ_BASE;
-	desc.regions[VFIO_PCI_BAR0_REGION_INDEX].areas[1].size = VFU_PAGE_SIZE;
-	desc.regions[VFIO_PCI_BAR1_REGION_INDEX].size = IGB_BAR1_SIZE;
-	desc.regions[VFIO_PCI_BAR1_REGION_INDEX].flags = rw;
-	desc.regions[VFIO_PCI_BAR2_REGION_INDEX].size = IGB_BAR2_SIZE;
-	desc.regions[VFIO_PCI_BAR2_REGION_INDEX].flags = rw;
-	desc.regions[VFIO_PCI_BAR3_REGION_INDEX].size = IGB_BAR3_SIZE;
-	desc.regions[VFIO_PCI_BAR3_REGION_INDEX].flags = rw;
-	desc.regions[VFIO_PCI_CONFIG_REGION_INDEX].size = sizeof(m->cfg);
-	desc.regions[VFIO_PCI_CONFIG_REGION_INDEX].flags = rw;
-	desc.addr_mask = m->addr_mask;
-	desc.dma_timeout_ms = params->dma_timeout_ms;
-	desc.no_page_table = params->no_page_table;
-	desc.limits = params->limits;
-	desc.irq_counts[VFIO_PCI_INTX_IRQ_INDEX] = 1;
-	desc.irq_counts[VFIO_PCI_MSI_IRQ_INDEX] = 1;
-	desc.irq_counts[VFIO_PCI_MSIX_IRQ_INDEX] = IGB_MSIX_VECTORS;
+	desc->regions[VFIO_PCI_BAR0_REGION_INDEX].nr_areas = 2;
+	desc->regions[VFIO_PCI_BAR0_REGION_INDEX].areas[0].offset = IGB_RXQ_BASE;
+	desc->regions[VFIO_PCI_BAR0_REGION_INDEX].areas[0].size = VFU_PAGE_SIZE;
+	desc->regions[VFIO_PCI_BAR0_REGION_INDEX].areas[1].offset = IGB_TXQ_BASE;
+	desc->regions[VFIO_PCI_BAR0_REGION_INDEX].areas[1].size = VFU_PAGE_SIZE;
+	desc->addr_mask = m->addr_mask;
+	desc->dma_timeout_ms = params->dma_timeout_ms;
+	desc->no_page_table = params->no_page_table;
+	desc->limits = params->limits;
+	desc->irq_counts[VFIO_PCI_INTX_IRQ_INDEX] = 1;
+	desc->irq_counts[VFIO_PCI_MSI_IRQ_INDEX] = 1;
+	desc->irq_counts[VFIO_PCI_MSIX_IRQ_INDEX] = IGB_MSIX_VECTORS;
+}
+
+int
+m82576_create(const struct m82576_params *params, struct m82576 **model, char *err)
+{
+	struct vfu_server_desc desc;
+	struct m82576 *m;
+	int ret;
+
+	*model = NULL;
+	if (params->addr_bits != 0 && (params->addr_bits < IGB_MIN_ADDR_BITS ||
+			params->addr_bits > 64)) {
+		snprintf(err, VFU_ERR_LEN, "port %s: a device with %u address bits: %d to 64 are possible",
+			params->name, params->addr_bits, IGB_MIN_ADDR_BITS);
+		return -EINVAL;
+	}
+	ret = model_alloc(params, &m, err);
+	if (ret < 0)
+		return ret;
+	describe(m, params, &desc);
 	ret = vfu_server_start(params->socket, &desc, &ops, m, &m->server, err);
 	if (ret < 0) {
 		model_free(m);
