@@ -7,13 +7,7 @@
  * redirection table, and rings that are disabled before the model writes back.
  */
 
-#include "igb_rig.h"
-
-#define TCP4 (IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP)
-#define UDP4 (IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_UDP)
-
-static uint8_t f[16384];
-static struct m82576_frame fr;
+#include "igb_limits.h"
 
 static int
 edges_setup(void **state)
@@ -21,19 +15,6 @@ edges_setup(void **state)
 	rig_setup(state);
 	rig_tx_start(*state, 0);
 	return 0;
-}
-
-/**
- * Post f as one frame.
- *
- * @return 1 if the device sends the frame, else 0
- */
-static int
-sends(struct rig *g, uint32_t len, uint32_t paylen, uint32_t cmd, uint32_t popts)
-{
-	rig_post(g, f, len, RIG_LAST | cmd, paylen << IGB_TXD_PAYLEN_SHIFT | popts);
-	rig_ring_bell(g);
-	return rig_take(g, &fr);
 }
 
 static void

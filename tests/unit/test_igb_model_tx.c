@@ -335,7 +335,7 @@ dma_faults(struct rig *g)
 }
 
 static void
-test_frame_that_cannot_be_segmented_is_dropped_unread(void **state)
+frame_that_cannot_be_segmented_is_dropped_unread(void **state)
 {
 	struct rig *g = *state;
 	struct m82576_frame fr;
@@ -358,7 +358,7 @@ test_frame_that_cannot_be_segmented_is_dropped_unread(void **state)
  * queues.
  */
 static void
-test_bytes_gathered_between_flushes_are_bounded(void **state)
+bytes_gathered_between_flushes_are_bounded(void **state)
 {
 	static uint8_t f[60000];
 	struct rig *g = *state;
@@ -402,7 +402,7 @@ clock_gettime(clockid_t id, struct timespec *ts)
 
 /* If descriptors are slow (page faults), a poll ends, and the next one continues. */
 static void
-test_time_between_flushes_is_bounded(void **state)
+time_between_flushes_is_bounded(void **state)
 {
 	struct rig *g = *state;
 	struct m82576_frame fr;
@@ -521,11 +521,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			endless_chain_is_bounded_and_ends_with_eop, rig_tx_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
-			test_frame_that_cannot_be_segmented_is_dropped_unread, rig_tx_setup,
+			frame_that_cannot_be_segmented_is_dropped_unread, rig_tx_setup,
 			rig_teardown),
 		cmocka_unit_test_setup_teardown(
-			test_time_between_flushes_is_bounded, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(test_bytes_gathered_between_flushes_are_bounded,
+			time_between_flushes_is_bounded, rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(bytes_gathered_between_flushes_are_bounded,
 			rig_tx_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 			tx_tail_beyond_ring_is_ignored_and_counted, rig_tx_setup, rig_teardown),

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * The limits of registers, each tested on both sides: statistics by frame length, interrupt
+ * vectors, the PHY, the speed of the link, aliases and masks.
+ */
+
+#include "igb_limits.h"
+
+static void
+size_classes_are_exact(void **state)
+{
+	/* frame length with FCS, and the registers that count it, received and sent */
+	static const struct {
+		uint32_t len, rx, tx;
+	} t[] = {
+		{64, IGB_PRC64, IGB_PTC64}, {65, IGB_PRC127, IGB_PTC127},
+		{127, IGB_PRC127, IGB_PTC127}, {128, IGB_PRC255, IGB_PTC255},
+		{255, IGB_PRC255, IGB_PTC255}, {256, IGB_PRC511, IGB_PTC511},
+		{511, IGB_PRC511, IGB_PTC511}, {512, IGB_PRC1023, IGB_PTC1023},
+		{1023, IGB_PRC1023, IGB_PTC1023}, {1024, IGB_PRC1522, IGB_PTC1522},
+	};
+	static const uint32_t all[] = {IGB_PRC64, IGB_PRC127, IGB_PRC255, IGB_PRC511, IGB_PRC1023,
+		IGB_PRC1522, IGB_PTC64, IGB_PTC127, IGB_PTC255, IGB_PTC511, IGB_PTC1023,
+		IGB_PTC1522};
+	struct rig *g = *state;
+	uint32_t i, k;
+
+	rig_eth(f, rig_mac, 0x88B5);
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		assert_int_equal(arrives(g, t[i].len - 4), DD_EOP);
+		assert_int_equal(sends(g, t[i].len - 4, t[i].len - 4, 0, 0), 1);
+		for (k = 0; k < sizeof(all) / sizeof(all[0]); k++)
+			assert_int_equal(rig_rd(g, all[k]), all[k] == t[i].rx || all[k] == t[i].tx);
+		assert_int_equal(rig_rd(g, IGB_GORCL), t[i].len);
+		assert_int_equal(rig_rd(g, IGB_GOTCL), t[i].len);
+		assert_int_equal(rig_rd(g, IGB_HGORCL), t[i].len);
+		assert_int_equal(rig_rd(g, IGB_HGOTCL), t[i].len);
+		assert_int_equal(rig_rd(g, IGB_TORL), t[i].len);
+		assert_int_equal(rig_rd(g, IGB_TOTL), t[i].len);
+	}
+	for (i = 0; i < 2; i++) {
+		memset(f, 0xFF, 6);
+		f[3] = i == 0 ? 0xFF : 0xFE;
+		assert_int_equal(sends(g, 60, 60, 0, 0), 1);
+		assert_int_equal(rig_rd(g, IGB_BPTC), i == 0);
+		assert_int_equal(rig_rd(g, IGB_MPTC), i == 1);
+	}
+}
+
+/*
+ * IVAR selects the vector of each queue's cause, receive and transmit. A cause with a vector
+ * that does not exist has no effect.
+ */
+static void
+ivar_of_every_queue_selects_its_vector(void **state)
+{
+	struct rig *g = *state;
+	unsigned int q, is_tx, i;
+
+	rig_wr(g, IGB_GPIE, IGB_GPIE_MULTIPLE_MSIX);
+	for (q = 0; q < 16; q++) {
+		for (is_tx = 0; is_tx < 2; is_tx++) {
+			const unsigned int v = (2 * q + is_tx) % 31;
+
+			for (i = 0; i < 8; i++)
+				rig_wr(g, IGB_IVAR(i), 0);
+			m82576_intr_queues(g->m, 1u << q, is_tx);
+			assert_int_equal(rig_rd(g, IGB_EICR), 0);
+			rig_wr(g, IGB_IVAR_REG(q), (v | IGB_IVAR_VALID) << IGB_IVAR_SHIFT(q,
+				is_tx));
+			m82576_intr_queues(g->m, 1u << q, is_tx);
+			assert_int_equal(rig_rd(g, IGB_EICR), v < IGB_MSIX_VECTORS ? 1u << v : 0);
+			m82576_intr_queues(g->m, 1u << q, !is_tx);
+			m82576_intr_queues(g->m, 1u << (q ^ 8), is_tx);
+			assert_int_equal(rig_rd(g, IGB_EICR), 0);
+		}
+	}
+}
+
+static uint32_t
+mdic(struct rig *g, uint32_t op, uint32_t reg, uint32_t v)
+{
+	rig_wr(g, IGB_MDIC, op | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
+		reg << IGB_MDIC_REG_SHIFT | v);
+	return rig_rd(g, IGB_MDIC);
+}
+
+static uint32_t
+phy_rd(struct rig *g, uint32_t reg)
+{
+	uint32_t v = mdic(g, IGB_MDIC_OP_READ, reg, 0);
+
+	assert_int_equal(v & (IGB_MDIC_READY | IGB_MDIC_ERROR), IGB_MDIC_READY);
+	return v & 0xFFFF;
+}
+
+static void
+phy_registers_and_pages_are_exact(void **state)
+{
+	static const uint32_t fixed[] = {IGB_PHY_STATUS, IGB_PHY_ID1, IGB_PHY_ID2,
+		IGB_PHY_LP_ABILITY,
+		IGB_PHY_AUTONEG_EXP, IGB_PHY_1000T_STATUS, IGB_PHY_EXT_STATUS, IGB_PHY_PORT_STATUS};
+	struct rig *g = *state;
+	uint32_t i, was;
+
+	assert_true(mdic(g, 0, IGB_PHY_ID1, 0) & IGB_MDIC_ERROR);
+	assert_true(mdic(g, 3u << 26, IGB_PHY_ID1, 0) & IGB_MDIC_ERROR);
+	rig_rd(g, IGB_ICR);
+	mdic(g, IGB_MDIC_OP_READ, IGB_PHY_ID1, 0);
+	assert_int_equal(rig_rd(g, IGB_ICR), 0);
+	mdic(g, IGB_MDIC_OP_READ | IGB_MDIC_INT_EN, IGB_PHY_ID1, 0);
+	assert_int_equal(rig_rd(g, IGB_ICR), 1u << 9);
+	phy_rd(g, IGB_PHY_STATUS); /* the PHY reports a loss of the link once */
+	for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		was = phy_rd(g, fixed[i]);
+		mdic(g, IGB_MDIC_OP_WRITE, fixed[i], ~was & 0xFFFF);
+		assert_int_equal(phy_rd(g, fixed[i]), was);
+	}
+	assert_int_equal(phy_rd(g, IGB_PHY_STATUS), 0x7949 | 0x24);
+	assert_int_equal(phy_rd(g, IGB_PHY_LP_ABILITY), 0x4001 | 0xF << 5 | 0xC00);
+	assert_int_equal(phy_rd(g, IGB_PHY_AUTONEG_EXP), 0xF);
+	assert_int_equal(phy_rd(g, IGB_PHY_1000T_STATUS), 0x3C00);
+	assert_int_equal(phy_rd(g, IGB_PHY_PORT_STATUS), 3u << 14 | 0x600);
+	mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_PORT_CTRL, 0x1234);
+	assert_int_equal(phy_rd(g, IGB_PHY_PORT_CTRL), 0x1234);
+	/* Another page: registers below 0x10 are the same on all pages. */
+	mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_PAGE_SELECT, 0x11B1);
+	assert_int_equal(phy_rd(g, IGB_PHY_PAGE_SELECT), 0x11A0);
+	assert_int_equal(phy_rd(g, 0x11), 0x2000);
+	assert_int_equal(phy_rd(g, IGB_PHY_PORT_CTRL), 0);
+	assert_int_equal(phy_rd(g, 0x10), 0);
+	mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_PORT_CTRL, 0x5678);
+	mdic(g, IGB_MDIC_OP_WRITE, 0x0F - 1, 0x4321);
+	assert_int_equal(phy_rd(g, 0x0F - 1), 0x4321);
+	mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_PAGE_SELECT, 0x1F); /* page 0 */
+	assert_int_equal(phy_rd(g, IGB_PHY_PORT_CTRL), 0x1234);
+	/* Without a far end. */
+	m82576_set_link(g->m, false);
+	assert_int_equal(phy_rd(g, IGB_PHY_STATUS), 0x7949);
+	assert_int_equal(phy_rd(g, IGB_PHY_LP_ABILITY), 0);
+	assert_int_equal(phy_rd(g, IGB_PHY_AUTONEG_EXP), 4);
+	assert_int_equal(phy_rd(g, IGB_PHY_1000T_STATUS), 0);
+	assert_int_equal(phy_rd(g, IGB_PHY_PORT_STATUS), 0);
+}
+
+/* Wires of up to 10 and up to 100 Mb/s show as those speeds, and every faster wire as 1000. */
+static void
+speed_of_the_wire_is_in_status(void **state)
+{
+	static const struct {
+		unsigned int mbps;
+		uint32_t code;
+	} t[] = {{1, 0}, {10, 0}, {11, 1}, {100, 1}, {101, 2}, {10000, 2}, {0, 2}};
+	struct rig *g;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		rig_setup_params(state, (struct m82576_params){.speed_mbps = t[i].mbps});
+		g = *state;
+		assert_int_equal(rig_rd(g, IGB_STATUS) & (IGB_STATUS_SPEED_MASK | IGB_STATUS_LU |
+			IGB_STATUS_FD), t[i].code << IGB_STATUS_SPEED_SHIFT | IGB_STATUS_LU |
+				IGB_STATUS_FD);
+		assert_int_equal(m82576_speed(g->m), 0); /* the speed of the wire */
+		assert_int_equal(phy_rd(g, IGB_PHY_LP_ABILITY) & 0xC00, t[i].code == 0 ? 0 : 0xC00);
+		assert_int_equal(phy_rd(g, IGB_PHY_1000T_STATUS), t[i].code == 2 ? 0x3C00 : 0xC00);
+		rig_teardown(state);
+	}
+}
+
+static void
+aliases_and_masks_of_registers_are_exact(void **state)
+{
+	struct rig *g = *state;
+	uint32_t q, i;
+
+	for (q = 0; q < 4; q++) {
+		rig_wr(g, IGB_RDBAH(q), 0x100 + q);
+		rig_wr(g, IGB_TDBAH(q), 0x200 + q);
+		assert_int_equal(rig_rd(g, IGB_RXQ_ALIAS_BASE + q * 0x100 + IGB_Q_BAH), 0x100 + q);
+		assert_int_equal(rig_rd(g, IGB_TXQ_ALIAS_BASE + q * 0x100 + IGB_Q_BAH), 0x200 + q);
+		rig_wr(g, IGB_TXQ_ALIAS_BASE + q * 0x100 + IGB_Q_TDWBAH, 0x300 + q);
+		assert_int_equal(rig_rd(g, IGB_TDWBAH(q)), 0x300 + q);
+	}
+	for (i = 0; i < 128; i += 127) {
+		rig_wr(g, 0x00200 + 4 * i, 0x400 + i);
+		assert_int_equal(rig_rd(g, IGB_MTA(i)), 0x400 + i);
+		rig_wr(g, 0x00600 + 4 * i, 0x500 + i);
+		assert_int_equal(rig_rd(g, IGB_VFTA(i)), 0x500 + i);
+	}
+	for (i = 0; i < 16; i += 15) {
+		rig_wr(g, 0x00040 + 8 * i, 0x600 + i);
+		assert_int_equal(rig_rd(g, IGB_RAL(i)), 0x600 + i);
+	}
+	for (i = 0; i < 24; i++) {
+		rig_wr(g, IGB_RAH(i), ~0u);
+		assert_int_equal(rig_rd(g, IGB_RAH(i)), 0x8FFFFFFF);
+	}
+	rig_wr(g, IGB_CTRL_EXT, ~0u);
+	assert_int_equal(rig_rd(g, IGB_CTRL_EXT), ~(IGB_CTRL_EXT_EE_RST | 1u << 12));
+	rig_wr(g, IGB_SERDESCTL, 0x1234);
+	assert_int_equal(rig_rd(g, IGB_SERDESCTL), 0x80001234);
+	rig_wr(g, IGB_EITR(0), ~0u);
+	assert_int_equal(rig_rd(g, IGB_EITR(0)), ~IGB_EITR_CNT_IGNR);
+	rig_wr(g, IGB_RLPML, ~0u);
+	assert_int_equal(rig_rd(g, IGB_RLPML), 0x3FFF);
+	rig_wr(g, IGB_EEMNGCTL, 0);
+	assert_true(rig_rd(g, IGB_EEMNGCTL) & IGB_EEMNGCTL_CFG_DONE0);
+	/* SWSM: a write can release SMBI, but not take it. */
+	rig_wr(g, IGB_SWSM, 0xF);
+	assert_int_equal(rig_rd(g, IGB_SWSM), 0xE);
+	rig_wr(g, IGB_SWSM, 0xFFFFFFFF);
+	assert_int_equal(rig_rd(g, IGB_SWSM), 0xF);
+	rig_wr(g, IGB_SWSM, 0);
+	/* An offset without a register reads as 0. */
+	rig_wr(g, 0x1FFFC, ~0u);
+	assert_int_equal(rig_rd(g, 0x1FFFC), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		LIMIT(size_classes_are_exact),
+		LIMIT(ivar_of_every_queue_selects_its_vector),
+		LIMIT(phy_registers_and_pages_are_exact),
+		cmocka_unit_test(speed_of_the_wire_is_in_status),
+		LIMIT(aliases_and_masks_of_registers_are_exact),
+	};
+
+	return cmocka_run_group_tests_name("igb_model_reg_limits", tests, NULL, NULL);
+}
