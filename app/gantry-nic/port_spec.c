@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <net/if.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,10 +51,44 @@ mac_from_name(const char *name, uint8_t mac[6])
 		mac[i] = hash >> (8 * (5 - i));
 }
 
+/* A key of --port. */
+struct key {
+	const char *name;
+	int (*parse)(const struct key *key, char *value, struct port_spec *spec, char *err);
+	/* parse_number(), parse_start(): */
+	const char *what;    /* what the number counts, for messages */
+	unsigned int min, max;
+	size_t offset;       /* of the number in struct port_spec */
+};
+
 static int
-parse_mac(const char *text, uint8_t mac[6], char *err)
+parse_number(const struct key *key, char *text, struct port_spec *spec, char *err)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (!isdigit((unsigned char)*text) || *end != '\0' || n < key->min || n > key->max)
+		return bad(err, "%s '%.40s': expected %s, %u to %u", key->name, text, key->what,
+				key->min, key->max);
+	*(unsigned int *)((char *)spec + key->offset) = n;
+	return 0;
+}
+
+static int
+parse_socket(const struct key *key, char *text, struct port_spec *spec, char *err)
+{
+	if (strlen(text) > PORT_SOCKET_MAX)
+		return bad(err, "socket's path is too long: %zu bytes, at most %d are possible",
+				strlen(text), PORT_SOCKET_MAX);
+	spec->socket = text;
+	return 0;
+}
+
+static int
+parse_mac(const struct key *key, char *text, struct port_spec *spec, char *err)
 {
 	static const uint8_t zero[6];
+	uint8_t *mac = spec->mac;
 	unsigned int i;
 
 	if (strlen(text) != 17)
@@ -77,14 +112,15 @@ parse_mac(const char *text, uint8_t mac[6], char *err)
 
 /* Parse a speed: "max", whole Mb/s, or Gb/s with at most three decimals and a 'G'. */
 static int
-parse_speed(const char *text, unsigned int *mbps, char *err)
+parse_speed(const struct key *key, char *text, struct port_spec *spec, char *err)
 {
 	const char *p = text;
 	uint64_t value = 0;
 	unsigned int digits = 0, scale;
 
+	spec->speed_given = true;
 	if (strcmp(text, "max") == 0) {
-		*mbps = 0;
+		spec->speed_mbps = 0;
 		return 0;
 	}
 	for (; isdigit((unsigned char)*p) && digits < 9; p++, digits++)
@@ -103,7 +139,7 @@ parse_speed(const char *text, unsigned int *mbps, char *err)
 	if (digits == 0 || *p != '\0' || value == 0 || value > SPEED_MAX_MBPS)
 		return bad(err, "speed '%.40s': expected 10, 100, 1G, 2.5G, 10G, 25G, a whole number of Mb/s up to %d, or max",
 				text, SPEED_MAX_MBPS);
-	*mbps = value;
+	spec->speed_mbps = value;
 	return 0;
 }
 
@@ -129,13 +165,16 @@ good_ifname(const char *name)
 	return len > 0 && len < IFNAMSIZ && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-/* Parse the value of wire=. Splits @p text in place. */
+/* Splits @p text in place. */
 static int
-parse_wire(char *text, struct port_spec *spec, char *err)
+parse_wire(const struct key *key, char *text, struct port_spec *spec, char *err)
 {
 	char *arg = strchr(text, ':');
 	char *out;
 
+	spec->wire_text = strdup(text);
+	if (spec->wire_text == NULL)
+		return bad(err, "out of memory");
 	if (arg != NULL)
 		*arg++ = '\0';
 	if (strcmp(text, "none") == 0 || strcmp(text, "loop") == 0) {
@@ -176,106 +215,57 @@ parse_wire(char *text, struct port_spec *spec, char *err)
 			text);
 }
 
-/* Parse a number from min to max. @p what names it. */
 static int
-parse_number(const char *key, const char *text, const char *what, unsigned int min,
-		unsigned int max, unsigned int *value, char *err)
+parse_page_table(const struct key *key, char *text, struct port_spec *spec, char *err)
 {
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (!isdigit((unsigned char)*text) || *end != '\0' || n < min || n > max)
-		return bad(err, "%s '%.40s': expected %s, %u to %u", key, text, what, min, max);
-	*value = n;
-	return 0;
-}
-
-/* As parse_number(), but at most once for each key. */
-static int
-parse_limit(const char *key, const char *text, const char *what, unsigned int min,
-		unsigned int max, unsigned int *value, char *err)
-{
-	if (*value != 0)
-		return bad(err, "%s is given twice", key);
-	return parse_number(key, text, what, min, max, value, err);
+	spec->no_page_table = strcmp(text, "off") == 0;
+	return spec->no_page_table || strcmp(text, "on") == 0 ? 0 :
+		bad(err, "page_table '%.40s': expected on or off", text);
 }
 
 static int
-parse_key(char *key, char *value, struct port_spec *spec, bool *mac_given, char *err)
+parse_start(const struct key *key, char *text, struct port_spec *spec, char *err)
 {
+	spec->start_given = true;
+	spec->start_on_signal = strcmp(text, "signal") == 0;
+	return spec->start_on_signal ? 0 : parse_number(key, text, spec, err);
+}
+
+#define NUMBER(member, what, min, max) what, min, max, offsetof(struct port_spec, member)
+
+static const struct key keys[] = {
+	{ .name = "socket", .parse = parse_socket },
+	{ .name = "mac", .parse = parse_mac },
+	{ .name = "speed", .parse = parse_speed },
+	{ .name = "wire", .parse = parse_wire },
+	{ "start", parse_start, NUMBER(start_ms, "signal, or milliseconds", 0, START_MAX_MS) },
+	{ "catchup", parse_number, NUMBER(catchup_us, "microseconds", 0, CATCHUP_MAX_US) },
+	{ "addr_bits", parse_number, NUMBER(addr_bits, "how many address bits the device drives",
+			ADDR_BITS_MIN, ADDR_BITS_MAX) },
+	{ .name = "page_table", .parse = parse_page_table },
+	{ "max_maps", parse_number, NUMBER(max_maps, "mappings", MAX_MAPS_MIN, MAX_MAPS_MAX) },
+	{ "max_fds", parse_number, NUMBER(max_fds, "file descriptors", MAX_FDS_MIN, MAX_FDS_MAX) },
+	{ "max_mem", parse_number, NUMBER(max_mem_mib, "MiB", 1, MAX_MEM_MAX) },
+};
+#define NR_KEYS (sizeof(keys) / sizeof(keys[0]))
+
+/* @p given has a bit for each key that has occurred. */
+static int
+parse_key(const char *name, char *value, struct port_spec *spec, unsigned int *given, char *err)
+{
+	unsigned int i;
+
 	if (value == NULL || *value == '\0')
-		return bad(err, "'%.40s' needs a value: KEY=VALUE", key);
-	if (strcmp(key, "socket") == 0) {
-		if (spec->socket != NULL)
-			return bad(err, "socket is given twice");
-		if (strlen(value) > PORT_SOCKET_MAX)
-			return bad(err, "socket's path is too long: %zu bytes, at most %d are possible",
-					strlen(value), PORT_SOCKET_MAX);
-		spec->socket = value;
-		return 0;
-	}
-	if (strcmp(key, "mac") == 0) {
-		if (*mac_given)
-			return bad(err, "mac is given twice");
-		*mac_given = true;
-		return parse_mac(value, spec->mac, err);
-	}
-	if (strcmp(key, "speed") == 0) {
-		if (spec->speed_given)
-			return bad(err, "speed is given twice");
-		spec->speed_given = true;
-		return parse_speed(value, &spec->speed_mbps, err);
-	}
-	if (strcmp(key, "wire") == 0) {
-		if (spec->wire_given)
-			return bad(err, "wire is given twice");
-		spec->wire_given = true;
-		spec->wire_text = strdup(value);
-		if (spec->wire_text == NULL)
-			return bad(err, "out of memory");
-		return parse_wire(value, spec, err);
-	}
-	if (strcmp(key, "catchup") == 0) {
-		if (spec->catchup_given)
-			return bad(err, "catchup is given twice");
-		spec->catchup_given = true;
-		return parse_number(key, value, "microseconds", 0, CATCHUP_MAX_US,
-				&spec->catchup_us, err);
-	}
-	if (strcmp(key, "addr_bits") == 0) {
-		if (spec->addr_bits_given)
-			return bad(err, "addr_bits is given twice");
-		spec->addr_bits_given = true;
-		return parse_number(key, value, "how many address bits the device drives",
-				ADDR_BITS_MIN, ADDR_BITS_MAX, &spec->addr_bits, err);
-	}
-	if (strcmp(key, "page_table") == 0) {
-		if (spec->page_table_given)
-			return bad(err, "page_table is given twice");
-		spec->page_table_given = true;
-		spec->no_page_table = strcmp(value, "off") == 0;
-		return spec->no_page_table || strcmp(value, "on") == 0 ? 0 :
-			bad(err, "page_table '%.40s': expected on or off", value);
-	}
-	if (strcmp(key, "start") == 0) {
-		if (spec->start_given)
-			return bad(err, "start is given twice");
-		spec->start_given = true;
-		spec->start_on_signal = strcmp(value, "signal") == 0;
-		return spec->start_on_signal ? 0 :
-			parse_number(key, value, "signal, or milliseconds", 0, START_MAX_MS,
-					&spec->start_ms, err);
-	}
-	if (strcmp(key, "max_maps") == 0)
-		return parse_limit(key, value, "mappings", MAX_MAPS_MIN, MAX_MAPS_MAX, &spec->max_maps,
-				err);
-	if (strcmp(key, "max_fds") == 0)
-		return parse_limit(key, value, "file descriptors", MAX_FDS_MIN, MAX_FDS_MAX,
-				&spec->max_fds, err);
-	if (strcmp(key, "max_mem") == 0)
-		return parse_limit(key, value, "MiB", 1, MAX_MEM_MAX, &spec->max_mem_mib, err);
-	return bad(err, "unknown key '%.40s': expected socket, mac, speed, wire, start, catchup, addr_bits, page_table, max_maps, max_fds or max_mem",
-			key);
+		return bad(err, "'%.40s' needs a value: KEY=VALUE", name);
+	for (i = 0; i < NR_KEYS && strcmp(name, keys[i].name) != 0; i++)
+		;
+	if (i == NR_KEYS)
+		return bad(err, "unknown key '%.40s': expected socket, mac, speed, wire, start, catchup, addr_bits, page_table, max_maps, max_fds or max_mem",
+				name);
+	if (*given & 1u << i)
+		return bad(err, "%s is given twice", name);
+	*given |= 1u << i;
+	return keys[i].parse(&keys[i], value, spec, err);
 }
 
 static int
@@ -283,7 +273,7 @@ parse_all(char *text, struct port_spec *spec, char *err)
 {
 	char detail[SPEC_ERR_LEN];
 	char *rest = strchr(text, ':');
-	bool mac_given = false;
+	unsigned int given = 0;
 	char *key, *value;
 	int ret;
 
@@ -303,7 +293,7 @@ parse_all(char *text, struct port_spec *spec, char *err)
 		value = strchr(key, '=');
 		if (value != NULL)
 			*value++ = '\0';
-		ret = parse_key(key, value, spec, &mac_given, detail);
+		ret = parse_key(key, value, spec, &given, detail);
 		if (ret != 0) {
 			bad(err, "port %s: %.200s", spec->name, detail);
 			return ret;
@@ -374,11 +364,11 @@ resolve_pair(struct port_spec *specs, unsigned int nr, unsigned int i, char *err
 		return bad(err, "port %s: wire=pair:%s leads to itself: that is wire=loop", a->name,
 				a->name);
 	b = &specs[j];
-	if (b->wire_given ? b->wire != WIRE_PAIR || strcmp(b->peer_name, a->name) != 0 :
+	if (b->wire_text != NULL ? b->wire != WIRE_PAIR || strcmp(b->peer_name, a->name) != 0 :
 			b->wire == WIRE_PAIR && b->peer != i)
 		return bad(err, "port %s: wire=pair:%s, but port %s has another wire: %s", a->name,
 				b->name, b->name,
-				b->wire_given ? b->wire_text : "another port names it, too");
+				b->wire_text != NULL ? b->wire_text : "another port names it, too");
 	if (a->speed_given && b->speed_given && a->speed_mbps != b->speed_mbps)
 		return bad(err, "ports %s and %s are two ends of one wire and have different speeds: give both the same, or only one",
 				a->name, b->name);

@@ -56,8 +56,7 @@ struct port_spec {
 	/* PCAP: ms for which the driver must not access its registers. */
 	unsigned int start_ms;
 	bool start_on_signal;    /* PCAP: the replay waits for a signal instead */
-	bool speed_given, wire_given, catchup_given, addr_bits_given, page_table_given;
-	bool start_given;
+	bool speed_given, start_given;
 	enum wire_kind wire;
 	/* As in the arguments, e.g. "pair:b"; NULL: not given; owned. */
 	char *wire_text;
