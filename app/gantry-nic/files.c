@@ -30,19 +30,19 @@ struct files {
 	struct file file[FILES_MAX];
 };
 
-static void
+/* Note a file to be read. Return its entry, which the caller may complete. */
+static struct file *
 note(struct files *files, const char *who, const char *does, const char *path,
-		const struct stat *st, bool written, bool created)
+		const struct stat *st)
 {
 	struct file *f = &files->file[files->nr++];
 
 	snprintf(f->who, sizeof(f->who), "%s", who);
 	f->does = does;
 	f->path = path;
-	f->written = written;
-	f->created = created;
 	f->dev = st->st_dev;
 	f->ino = st->st_ino;
+	return f;
 }
 
 /* Note a file to be read. If it does not exist, the code that opens it reports the error. */
@@ -52,7 +52,7 @@ add_input(struct files *files, const char *who, const char *does, const char *pa
 	struct stat st;
 
 	if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
-		note(files, who, does, path, &st, false, false);
+		note(files, who, does, path, &st);
 }
 
 /* Return the name of a file in its folder, and the folder's status. The file may not exist yet. */
@@ -125,16 +125,20 @@ static int
 add_output(struct files *files, const char *who, const char *does, const char *path,
 		bool must_be_file, char *err)
 {
+	struct file *f;
 	struct stat st;
 	bool created;
 	int fd = strcmp(path, "-") == 0 ? -EINVAL : output_file_probe(path, &st, &created);
 
 	if (fd >= 0) {
 		close(fd);
-		if (S_ISREG(st.st_mode))
-			note(files, who, does, path, &st, true, created);
-		else if (must_be_file)
+		if (S_ISREG(st.st_mode)) {
+			f = note(files, who, does, path, &st);
+			f->written = true;
+			f->created = created;
+		} else if (must_be_file) {
 			fd = -EINVAL;
+		}
 	}
 	if (compare_sockets(files, who, does, path, err) != 0)
 		return -EINVAL;
@@ -148,12 +152,14 @@ add_output(struct files *files, const char *who, const char *does, const char *p
 static void
 add_std(struct files *files, const char *who, int fd)
 {
+	struct file *f;
 	struct stat st;
 
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return;
-	note(files, who, "is", "that file", &st, fd != STDIN_FILENO, false);
-	files->file[files->nr - 1].is_std = true;
+	f = note(files, who, "is", "that file", &st);
+	f->written = fd != STDIN_FILENO;
+	f->is_std = true;
 }
 
 static int
