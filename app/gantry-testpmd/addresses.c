@@ -69,44 +69,57 @@ bar_mapper(const struct port *p, const void *cpu, bool is_io, char *buf, size_t 
 	return buf;
 }
 
-/* @p cpu NULL: not accessible to this process; @p bus UINT64_MAX: not accessible to the device */
+/* A piece of memory. */
+struct row {
+	const char *kind, *name;
+	const void *cpu;        /* NULL: not accessible to this process */
+	gantry_dma_addr_t bus;  /* UINT64_MAX: not accessible to the device */
+	uint64_t size;
+	const char *mapper;
+};
+
 static void
-row(struct table *t, const char *kind, const char *name, const void *cpu, gantry_dma_addr_t bus,
-	uint64_t size, const char *mapper)
+add_row(struct table *t, const struct row *r)
 {
-	char cpu_text[ADDRESS_LEN] = "-", phys_text[ADDRESS_LEN] = "-", bus_text[ADDRESS_LEN] = "-";
+	char cpu[ADDRESS_LEN] = "-", phys_text[ADDRESS_LEN] = "-", bus[ADDRESS_LEN] = "-";
 	gantry_phys_addr_t phys;
 	int ret;
 
-	if (cpu != NULL) {
-		snprintf(cpu_text, sizeof(cpu_text), "0x%" PRIxPTR, (uintptr_t)cpu);
-		ret = gantry_virt_to_phys(cpu, &phys);
+	if (r->cpu != NULL) {
+		snprintf(cpu, sizeof(cpu), "0x%" PRIxPTR, (uintptr_t)r->cpu);
+		ret = gantry_virt_to_phys(r->cpu, &phys);
 		if (ret == 0)
 			snprintf(phys_text, sizeof(phys_text), "0x%" PRIx64, phys);
 		else if (ret == -EPERM)
 			snprintf(phys_text, sizeof(phys_text), "needs root");
 		t->needs_root |= ret == -EPERM;
 	}
-	if (bus != UINT64_MAX)
-		snprintf(bus_text, sizeof(bus_text), "0x%" PRIx64, bus);
-	printf("%-4u  %-8s  %-28s  %10" PRIu64 "  %-18s  %-18s  %-18s  %s\n", t->port->id, kind,
-		name, size, cpu_text, phys_text, bus_text, mapper);
+	if (r->bus != UINT64_MAX)
+		snprintf(bus, sizeof(bus), "0x%" PRIx64, r->bus);
+	printf("%-4u  %-8s  %-28s  %10" PRIu64 "  %-18s  %-18s  %-18s  %s\n", t->port->id, r->kind,
+		r->name, r->size, cpu, phys_text, bus, r->mapper);
 	json_array_append_new(t->rows, json_pack("{sisssssIssssssss}",
-		"port", (int)t->port->id, "kind", kind, "name", name, "size", (json_int_t)size,
-		"cpu", cpu_text, "physical", phys_text, "bus", bus_text,
-		"mapped_by", mapper));
+		"port", (int)t->port->id, "kind", r->kind, "name", r->name,
+		"size", (json_int_t)r->size, "cpu", cpu, "physical", phys_text, "bus", bus,
+		"mapped_by", r->mapper));
 }
 
 static int
 object(void *arg, const struct rte_pmd_gantry_igb_object *o)
 {
-	const char *kind = rte_pmd_gantry_igb_object_type_name(o->type);
-	const char *mapper = "EAL";
-	char name[64], buf[64];
+	struct row r = {
+		.kind = rte_pmd_gantry_igb_object_type_name(o->type),
+		.name = o->name,
+		.cpu = o->cpu,
+		.bus = o->bus,
+		.size = o->size,
+		.mapper = "EAL",
+	};
+	char name[64], mapper[64];
 	struct table *t = arg;
 
 	if (o->type == RTE_PMD_GANTRY_IGB_BAR) {
-		mapper = bar_mapper(t->port, o->cpu, o->is_io, buf, sizeof(buf));
+		r.mapper = bar_mapper(t->port, o->cpu, o->is_io, mapper, sizeof(mapper));
 		/*
 		 * A page has a physical address only after its first use. No register at this place
 		 * has a side effect. Apart from the accesses of the driver, this is the only access
@@ -116,12 +129,11 @@ object(void *arg, const struct rte_pmd_gantry_igb_object *o)
 			rte_read32(o->cpu);
 	}
 	if (o->type == RTE_PMD_GANTRY_IGB_RX_RING || o->type == RTE_PMD_GANTRY_IGB_TX_RING) {
-		mapper = "lib/dma, coherent";
+		r.mapper = "lib/dma, coherent";
 		snprintf(name, sizeof(name), "queue %u", o->index);
-	} else {
-		snprintf(name, sizeof(name), "%s", o->name);
+		r.name = name;
 	}
-	row(t, kind, name, o->cpu, o->bus, o->size, mapper);
+	add_row(t, &r);
 	return 0;
 }
 
@@ -135,13 +147,15 @@ eal_bus_address(rte_iova_t iova)
 static void
 pool_chunk(struct rte_mempool *mp, void *arg, struct rte_mempool_memhdr *chunk, unsigned int i)
 {
-	row(arg, "pool", mp->name, chunk->addr, eal_bus_address(chunk->iova), chunk->len, "EAL");
+	add_row(arg, &(struct row){ "pool", mp->name, chunk->addr, eal_bus_address(chunk->iova),
+		chunk->len, "EAL" });
 }
 
 static void
 memzone(const struct rte_memzone *mz, void *arg)
 {
-	row(arg, "memzone", mz->name, mz->addr, eal_bus_address(mz->iova), mz->len, "EAL");
+	add_row(arg, &(struct row){ "memzone", mz->name, mz->addr, eal_bus_address(mz->iova),
+		mz->len, "EAL" });
 }
 
 /*
