@@ -118,7 +118,7 @@ main(int argc, char **argv)
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 
-	status = ports_start(&o);
+	status = ports_set_up(&o);
 	if (status == 0) {
 		switch (o.command) {
 		case CMD_FORWARD:

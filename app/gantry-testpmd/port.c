@@ -183,7 +183,7 @@ start(const struct options *o, struct port *p)
 }
 
 int
-ports_start(const struct options *o)
+ports_set_up(const struct options *o)
 {
 	uint16_t id;
 	int ret;

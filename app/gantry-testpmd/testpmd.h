@@ -110,7 +110,7 @@ extern struct rte_mempool *mbuf_pool;
  * @retval 1  failure, which is reported
  * @retval 2  the options exceed what a port supports, which is reported
  */
-int ports_start(const struct options *o);
+int ports_set_up(const struct options *o);
 /** Wait up to 9 s for the links. @return true if all are up; else the problem is reported */
 bool ports_wait_link(void);
 /**
