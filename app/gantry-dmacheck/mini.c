@@ -107,14 +107,6 @@ bus_unmap(void *opaque, void *va, gantry_dma_addr_t iova, size_t len)
 }
 
 static int
-bus_map_fd(void *opaque, int fd, uint64_t offset, void *va, gantry_dma_addr_t iova, size_t len,
-		enum gantry_dma_dir dir)
-{
-	/* The device is in this process, so it sees the memory where the library mapped it. */
-	return bus_map(opaque, va, iova, len, dir);
-}
-
-static int
 bus_claim(void *opaque)
 {
 	((struct port *)opaque)->claimed = true;
@@ -139,11 +131,11 @@ bus_page_table(void *opaque, gantry_dma_addr_t base, size_t nr, uint64_t **entri
 	return 0;
 }
 
+/* No map_fd(): the device is in this process, and sees the memory where the library mapped it. */
 static const struct gantry_dma_ops bus_ops = {
 	.name = "mini",
 	.map = bus_map,
 	.unmap = bus_unmap,
-	.map_fd = bus_map_fd,
 	.claim = bus_claim,
 	.page_table = bus_page_table,
 };
