@@ -5,13 +5,99 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "log.h"
 #include "report.h"
 
+/*
+ * Both reports are made from the tables below. A new counter is a row: its member, which is also
+ * its name in JSON, and its words in the text, where '%' is the value. NULL: only JSON has it.
+ */
+struct field {
+	const char *name;
+	const char *text;
+	size_t offset;
+	enum { COUNT, DURATION, FLAG } kind; /* DURATION: JSON has ns, the text has ms */
+};
+
+#define FIELD(type, member, text) { #member, text, offsetof(type, member), \
+	_Generic(((type *)0)->member, uint64_t: COUNT, bool: FLAG) }
+#define FIELD_NS(type, member, text) { #member, text, offsetof(type, member), DURATION }
+#define FIELDS_END { .name = NULL }
+
+#define DEVICE(member, text) FIELD(struct m82576_stats, member, text)
+static const struct field device_fields[] = {
+	DEVICE(tx_frames, "tx %"),
+	DEVICE(tx_bytes, NULL),
+	DEVICE(tx_bad, " (bad %)"),
+	DEVICE(rx_frames, ", rx %"),
+	DEVICE(rx_bytes, NULL),
+	DEVICE(rx_no_desc, " (no descriptor %"),
+	DEVICE(rx_filtered, ", filtered %"),
+	DEVICE(rx_bad, ", bad %"),
+	DEVICE(rx_off, ", off %)"),
+	DEVICE(bad_doorbells, NULL),
+	DEVICE(dma_faults, ", DMA faults %"),
+	DEVICE(client, NULL),
+	DEVICE(link, NULL),
+	FIELDS_END
+};
+
 #define NR_QUEUES (sizeof(((struct m82576_stats *)0)->queue) / \
 		sizeof(((struct m82576_stats *)0)->queue[0]))
+#define QUEUE(member) FIELD(__typeof__(((struct m82576_stats *)0)->queue[0]), member, NULL)
+static const struct field queue_fields[] = {
+	QUEUE(tx_frames),
+	QUEUE(rx_frames),
+	QUEUE(rx_no_desc),
+	FIELDS_END
+};
+
+#define SERVER(member) FIELD(struct vfu_server_stats, member, NULL)
+static const struct field server_fields[] = {
+	SERVER(clients),
+	SERVER(messages),
+	SERVER(bad_messages),
+	SERVER(dma_faults),
+	SERVER(dma_maps),
+	SERVER(dma_bytes),
+	SERVER(dma_posted),
+	SERVER(ptes),
+	SERVER(client),
+	FIELDS_END
+};
+
+#define WIRE(member, text) FIELD(struct wire_stats, member, text)
+#define WIRE_NS(member, text) FIELD_NS(struct wire_stats, member, text)
+static const struct field direction_fields[] = {
+	WIRE(frames, " % frames"),
+	WIRE(bytes, ", % bytes"),
+	WIRE(drops, ", % dropped"),
+	WIRE_NS(longest_gap_ns, "; longest polling gap % ms"),
+	{ "longest_gap_at_ns", NULL, offsetof(struct wire_stats, longest_gap_at), DURATION },
+	WIRE(gaps_over_100us, " (% over 0.1 ms"),
+	WIRE(gaps_over_1ms, ", % over 1 ms"),
+	WIRE(gaps_over_10ms, ", % over 10 ms)"),
+	WIRE_NS(stalled_ns, ", stalled % ms"),
+	FIELDS_END
+};
+
+#define REPLAY(member, text) FIELD(struct wire_replay_stats, member, text)
+static const struct field replay_fields[] = {
+	REPLAY(frames, ", % frames"),
+	REPLAY(filtered, " (filtered %"),
+	REPLAY(filled, ", filled up %"),
+	REPLAY(bad_fcs, ", bad FCS %)"),
+	FIELDS_END
+};
+static const struct field left_out_fields[] = {
+	REPLAY(not_ethernet, ", left out: not Ethernet %"),
+	REPLAY(too_short, ", too short %"),
+	REPLAY(too_long, ", too long %"),
+	FIELDS_END
+};
 
 static void
 set(json_t *object, const char *key, uint64_t value)
@@ -19,59 +105,64 @@ set(json_t *object, const char *key, uint64_t value)
 	json_object_set_new(object, key, json_integer(value));
 }
 
+/* @p stats is the structure that the offsets of the fields refer to. */
+static json_t *
+add_fields(json_t *object, const struct field *f, const void *stats)
+{
+	for (; f->name != NULL; f++) {
+		const char *value = (const char *)stats + f->offset;
+
+		if (f->kind == FLAG)
+			json_object_set_new(object, f->name, json_boolean(*(const bool *)value));
+		else
+			set(object, f->name, *(const uint64_t *)value);
+	}
+	return object;
+}
+
+static void
+print_fields(FILE *out, const struct field *f, const void *stats)
+{
+	for (; f->name != NULL; f++) {
+		const char *percent = f->text != NULL ? strchr(f->text, '%') : NULL;
+		uint64_t value;
+
+		if (percent == NULL)
+			continue;
+		memcpy(&value, (const char *)stats + f->offset, sizeof(value));
+		fprintf(out, "%.*s", (int)(percent - f->text), f->text);
+		if (f->kind == DURATION)
+			fprintf(out, "%.3f", value / 1e6);
+		else
+			fprintf(out, "%" PRIu64, value);
+		fputs(percent + 1, out);
+	}
+}
+
 /* Report a direction; NULL is null: a port whose wire is none receives nothing. */
 static json_t *
 direction_json(const struct wire_dir *dir, uint64_t now, uint64_t started)
 {
 	struct wire_stats s;
-	json_t *o;
 
 	if (dir == NULL)
 		return json_null();
 	wire_dir_get_stats(dir, now, &s);
-	o = json_object();
-	set(o, "frames", s.frames);
-	set(o, "bytes", s.bytes);
-	set(o, "drops", s.drops);
-	set(o, "longest_gap_ns", s.longest_gap_ns);
-	set(o, "longest_gap_at_ns", s.longest_gap_ns != 0 ? s.longest_gap_at - started : 0);
-	set(o, "gaps_over_100us", s.gaps_over_100us);
-	set(o, "gaps_over_1ms", s.gaps_over_1ms);
-	set(o, "gaps_over_10ms", s.gaps_over_10ms);
-	set(o, "stalled_ns", s.stalled_ns);
-	return o;
+	s.longest_gap_at = s.longest_gap_ns != 0 ? s.longest_gap_at - started : 0;
+	return add_fields(json_object(), direction_fields, &s);
 }
 
 static json_t *
 device_json(const struct m82576 *dev)
 {
 	struct m82576_stats s;
-	json_t *o = json_object();
-	json_t *queues = json_array();
+	json_t *o, *queues = json_array();
 	unsigned int i;
 
 	m82576_get_stats(dev, &s);
-	set(o, "tx_frames", s.tx_frames);
-	set(o, "tx_bytes", s.tx_bytes);
-	set(o, "tx_bad", s.tx_bad);
-	set(o, "rx_frames", s.rx_frames);
-	set(o, "rx_bytes", s.rx_bytes);
-	set(o, "rx_no_desc", s.rx_no_desc);
-	set(o, "rx_filtered", s.rx_filtered);
-	set(o, "rx_bad", s.rx_bad);
-	set(o, "rx_off", s.rx_off);
-	set(o, "bad_doorbells", s.bad_doorbells);
-	set(o, "dma_faults", s.dma_faults);
-	json_object_set_new(o, "client", json_boolean(s.client));
-	json_object_set_new(o, "link", json_boolean(s.link));
-	for (i = 0; i < NR_QUEUES; i++) {
-		json_t *q = json_object();
-
-		set(q, "tx_frames", s.queue[i].tx_frames);
-		set(q, "rx_frames", s.queue[i].rx_frames);
-		set(q, "rx_no_desc", s.queue[i].rx_no_desc);
-		json_array_append_new(queues, q);
-	}
+	o = add_fields(json_object(), device_fields, &s);
+	for (i = 0; i < NR_QUEUES; i++)
+		json_array_append_new(queues, add_fields(json_object(), queue_fields, &s.queue[i]));
 	json_object_set_new(o, "queues", queues);
 	return o;
 }
@@ -80,19 +171,9 @@ static json_t *
 server_json(const struct vfu_server *server)
 {
 	struct vfu_server_stats s;
-	json_t *o = json_object();
 
 	vfu_server_get_stats(server, &s);
-	set(o, "clients", s.clients);
-	set(o, "messages", s.messages);
-	set(o, "bad_messages", s.bad_messages);
-	set(o, "dma_faults", s.dma_faults);
-	set(o, "dma_maps", s.dma_maps);
-	set(o, "dma_bytes", s.dma_bytes);
-	set(o, "dma_posted", s.dma_posted);
-	set(o, "ptes", s.ptes);
-	json_object_set_new(o, "client", json_boolean(s.client));
-	return o;
+	return add_fields(json_object(), server_fields, &s);
 }
 
 static const char *
@@ -125,22 +206,15 @@ static json_t *
 replay_json(const struct wire_source *replay)
 {
 	struct wire_replay_stats s;
-	json_t *o, *left_out;
+	json_t *o;
 
 	if (replay == NULL)
 		return json_null();
 	wire_pcap_get_stats(replay, &s);
 	o = json_object();
 	json_object_set_new(o, "state", json_string(replay_state(&s)));
-	set(o, "frames", s.frames);
-	set(o, "filtered", s.filtered);
-	set(o, "filled", s.filled);
-	set(o, "bad_fcs", s.bad_fcs);
-	left_out = json_object();
-	set(left_out, "not_ethernet", s.not_ethernet);
-	set(left_out, "too_short", s.too_short);
-	set(left_out, "too_long", s.too_long);
-	json_object_set_new(o, "left_out", left_out);
+	add_fields(o, replay_fields, &s);
+	json_object_set_new(o, "left_out", add_fields(json_object(), left_out_fields, &s));
 	return o;
 }
 
@@ -198,11 +272,9 @@ direction_text(FILE *out, const char *label, const struct wire_dir *dir, uint64_
 	if (dir == NULL)
 		return;
 	wire_dir_get_stats(dir, now, &s);
-	fprintf(out, "  %s %" PRIu64 " frames, %" PRIu64 " bytes, %" PRIu64
-			" dropped; longest polling gap %.3f ms (%" PRIu64 " over 0.1 ms, %" PRIu64
-			" over 1 ms, %" PRIu64 " over 10 ms), stalled %.3f ms\n",
-			label, s.frames, s.bytes, s.drops, s.longest_gap_ns / 1e6,
-			s.gaps_over_100us, s.gaps_over_1ms, s.gaps_over_10ms, s.stalled_ns / 1e6);
+	fprintf(out, "  %s", label);
+	print_fields(out, direction_fields, &s);
+	fputc('\n', out);
 }
 
 static void
@@ -213,11 +285,10 @@ replay_text(FILE *out, const struct wire_source *replay)
 	if (replay == NULL)
 		return;
 	wire_pcap_get_stats(replay, &s);
-	fprintf(out, "  replay: %s, %" PRIu64 " frames (filtered %" PRIu64 ", filled up %" PRIu64
-			", bad FCS %" PRIu64 "), left out: not Ethernet %" PRIu64
-			", too short %" PRIu64 ", too long %" PRIu64 "\n",
-			replay_state(&s), s.frames, s.filtered, s.filled, s.bad_fcs,
-			s.not_ethernet, s.too_short, s.too_long);
+	fprintf(out, "  replay: %s", replay_state(&s));
+	print_fields(out, replay_fields, &s);
+	print_fields(out, left_out_fields, &s);
+	fputc('\n', out);
 }
 
 void
@@ -226,6 +297,7 @@ report_text(FILE *out, const struct port *ports, unsigned int nr, uint64_t start
 	uint64_t now = poller_now();
 	unsigned int i;
 
+	flockfile(out); /* a line of another thread comes before or after the report */
 	fprintf(out, "gantry-nic: statistics after %.3f s\n", (now - started) / 1e9);
 	for (i = 0; i < nr; i++) {
 		const struct port *port = &ports[i];
@@ -241,14 +313,13 @@ report_text(FILE *out, const struct port *ports, unsigned int nr, uint64_t start
 				mac_text(port->spec.mac, mac), speed,
 				wire_text(ports, port, wire, sizeof(wire)),
 				s.client ? "attached" : "none", s.link ? "up" : "down");
-		fprintf(out, "  device: tx %" PRIu64 " (bad %" PRIu64 "), rx %" PRIu64
-				" (no descriptor %" PRIu64 ", filtered %" PRIu64 ", bad %" PRIu64
-				", off %" PRIu64 "), DMA faults %" PRIu64 "\n",
-				s.tx_frames, s.tx_bad, s.rx_frames, s.rx_no_desc, s.rx_filtered,
-				s.rx_bad, s.rx_off, s.dma_faults);
+		fputs("  device: ", out);
+		print_fields(out, device_fields, &s);
+		fputc('\n', out);
 		direction_text(out, "wire out:", port->out, now);
 		direction_text(out, "wire in: ", port->in, now);
 		replay_text(out, port->replay);
 	}
 	fflush(out);
+	funlockfile(out);
 }
