@@ -90,6 +90,47 @@ class Install(lib.Bench):
         self.quit(app)
         self.nic_stats(nic)
 
+    def manuals(self):
+        return {os.path.basename(p)[:-2]: p for p in glob.glob(self.root + '/**/man1/*.1',
+                                                               recursive=True)}
+
+    def test_each_installed_program_has_a_manual(self):
+        programs = [os.path.basename(p) for p in glob.glob(self.root + '/**/bin/*', recursive=True)]
+        self.assertEqual(len(programs), 3)
+        self.assertEqual(set(programs), set(self.manuals()))
+
+    def test_manuals_render_without_warnings(self):
+        tools = [t for t in (['mandoc', '-T', 'lint', '-W', 'warning'],
+                             ['groff', '-mdoc', '-ww', '-z', '-T', 'utf8']) if shutil.which(t[0])]
+        if not tools:
+            self.skipTest('needs mandoc or groff')
+        for tool in tools:
+            for manual in self.manuals().values():
+                self.assertEqual(self.call(tool + [manual]), '')
+
+    def test_manuals_name_each_option_of_help(self):
+        for name, path in self.manuals().items():
+            usage = self.call([os.path.join(lib.BUILD, 'app', name), '--help'])
+            with open(path, encoding='utf-8') as f:
+                text = f.read()
+            options = set(re.findall(r'(?<!\S)\[?--([a-z][a-z-]*)', usage))
+            self.assertIn('help', options)
+            # Commands, keys of a port, wires, and signals
+            words = set(re.findall(r'(?m)^ {2,4}([a-z_]+)\b', usage) +
+                        re.findall(r'\bSIG[A-Z0-9]+', usage))
+            missing = ['--' + o for o in options if not re.search(r'\bFl -%s\b' % o, text)]
+            missing += [w for w in words if not re.search(r'\b%s\b' % w, text)]
+            self.assertEqual(missing, [], name)
+
+    def test_versions_agree(self):
+        """gantry-nic --version, both .pc files, and the newest version of CHANGELOG.md."""
+        with open(os.path.join(lib.TOP, 'CHANGELOG.md'), encoding='utf-8') as f:
+            newest = re.search(r'(?m)^## (\S+)', f.read()).group(1)
+        self.assertEqual(self.call([lib.NIC, '--version']), 'gantry-nic %s\n' % newest)
+        for pc in 'gantry', 'gantry-dma':
+            self.assertEqual(self.call(['pkg-config', '--modversion', pc], env=self.env),
+                             newest + '\n')
+
     def test_plugins_in_dpdk_folder_need_no_option(self):
         """-Ddpdk_plugin_dir=true: stock tools have the drivers without any -d."""
         names = ['librte_bus_vfio_user.so', 'librte_net_gantry_igb.so']
