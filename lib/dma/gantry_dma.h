@@ -149,8 +149,8 @@ struct gantry_dma_ops {
  * is mapped there. Both sides store and read an entry as a whole.
  * @{
  */
-#define GANTRY_DMA_PTE_READ  UINT64_C(1)
-#define GANTRY_DMA_PTE_WRITE UINT64_C(2)
+#define GANTRY_DMA_PTE_READ  UINT64_C(1) /**< the device may read the page */
+#define GANTRY_DMA_PTE_WRITE UINT64_C(2) /**< the device may write the page */
 /** @} */
 
 /** How a buffer gets its bus address. gantry_dma.c compares the modes. */
@@ -724,7 +724,7 @@ enum gantry_dma_reach {
 
 /** A range that the device can reach right now. */
 struct gantry_dma_mapping {
-	enum gantry_dma_reach reach;
+	enum gantry_dma_reach reach; /**< kind of the range */
 	gantry_dma_addr_t addr;   /**< bus address */
 	/**
 	 * CPU address; in bounce mode that of the buffer that is copied. NULL: not in EAL memory

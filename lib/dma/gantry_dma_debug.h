@@ -71,11 +71,11 @@ enum gantry_dma_misuse {
 /** Return the name of a class, as above. */
 const char *gantry_dma_misuse_name(enum gantry_dma_misuse misuse);
 
-#define GANTRY_DMA_TRACE_MAX 16
+#define GANTRY_DMA_TRACE_MAX 16 /**< return addresses in a report */
 
 /** One report. Its pointers are valid during the call of the handler. */
 struct gantry_dma_error {
-	enum gantry_dma_misuse misuse;
+	enum gantry_dma_misuse misuse; /**< its class */
 	const char *device;        /**< its name */
 	int queue;                 /**< -1: no queue */
 	char queue_kind;           /**< 'r'eceive, 't'ransmit, or 0 */
@@ -83,7 +83,7 @@ struct gantry_dma_error {
 	gantry_dma_addr_t addr;    /**< bus address */
 	const void *cpu;           /**< CPU address; NULL: unknown */
 	size_t size;               /**< bytes */
-	enum gantry_dma_dir dir;
+	enum gantry_dma_dir dir;   /**< direction of the mapping or of the call */
 	const struct rte_mbuf *mbuf; /**< NULL: none known */
 	const char *pool;          /**< name of the mbuf's pool; NULL: none known */
 	/**
@@ -94,8 +94,8 @@ struct gantry_dma_error {
 	 */
 	const void *map_site;
 	const char *map_symbol;    /**< as text: "function+0x12 (file)" */
-	unsigned int nr_trace;     /**< return addresses of the misuse, innermost first */
-	const void *trace[GANTRY_DMA_TRACE_MAX];
+	unsigned int nr_trace;     /**< number of return addresses in trace */
+	const void *trace[GANTRY_DMA_TRACE_MAX]; /**< of the misuse, innermost first */
 	/**
 	 * The culprit: the first of these outside of gantry and DPDK, and above the driver if it
 	 * reports its caller; otherwise the first.

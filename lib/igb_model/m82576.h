@@ -163,6 +163,7 @@ void m82576_set_link(struct m82576 *model, bool up);
  */
 uint32_t m82576_carrier(const struct m82576 *model);
 
+/** @{ */
 /**
  * Modes of a transceiver, in the order of preference of 802.3 (annex 28B): a speed in Mb/s, and
  * half or full duplex. The last one stands for 1000 Mb/s and any higher speed of the wire.
@@ -173,6 +174,8 @@ uint32_t m82576_carrier(const struct m82576 *model);
 #define M82576_ABLE_100_FULL  (1u << 3)
 #define M82576_ABLE_1000_FULL (1u << 4)
 #define M82576_ABLE_ALL       0x1Fu
+
+/** @} */
 
 /**
  * Return the modes that the device offers its partner now. Call it after m82576_carrier(),

@@ -170,13 +170,13 @@ struct wire_sink {
 
 /** Counters of one direction since it was created. */
 struct wire_stats {
-	/** Sent on the wire, or looped back by their sender; bytes without FCS. */
-	uint64_t frames, bytes;
+	uint64_t frames;            /**< sent on the wire, or looped back by their sender */
+	uint64_t bytes;             /**< bytes of those, without FCS */
 	uint64_t drops;             /**< dropped: the sink had no room, or no listener */
 	uint64_t stalled_ns;        /**< wire time lost: the polling thread was away too long */
 	uint64_t gaps_over_100us;   /**< number of absences of the thread longer than this */
-	uint64_t gaps_over_1ms;
-	uint64_t gaps_over_10ms;
+	uint64_t gaps_over_1ms;     /**< likewise */
+	uint64_t gaps_over_10ms;    /**< likewise */
 	uint64_t longest_gap_ns;    /**< since wire_dir_new_interval() */
 	uint64_t longest_gap_at;    /**< when that gap ended, monotonic, ns */
 };
@@ -186,6 +186,8 @@ struct wire_dir;
 /**
  * Create a direction. It owns the source and the sink from then on.
  *
+ * @param src         where its frames come from
+ * @param sink        where they go
  * @param speed_mbps  in Mb/s; 0: no limit, and frames wait for the sink instead of being dropped
  * @return NULL: no memory; the caller still owns source and sink
  */
@@ -224,6 +226,7 @@ void wire_dir_free(struct wire_dir *dir);
  * direction permits (wire_dir_set_clock()). If a device is at one of the ends, the calling thread
  * must be registered with vfu_rcu.h.
  *
+ * @param dir  the direction
  * @param now  monotonic time, ns, never less than in the previous call
  * @return the number of frames
  */
@@ -269,7 +272,8 @@ struct wire_replay_stats {
 	uint64_t filled;       /**< frames that were cut when captured, padded with zeros */
 	uint64_t bad_fcs;      /**< frames sent with a bad FCS, as captured */
 	uint64_t filtered;     /**< frames that the filters of the listener refused */
-	bool started, ended;
+	bool started;          /**< the replay has begun */
+	bool ended;            /**< the replay has ended */
 	bool broken;           /**< the file was truncated, or could not be read */
 };
 
@@ -284,9 +288,10 @@ struct wire_replay_stats {
  */
 int wire_pcap_open_source(const char *path, struct wire_source **src, char *err);
 /**
- * Fill in @p stats.
+ * Get the counters of a replay. Any thread.
  *
- * @param src  from wire_pcap_open_source(), not closed yet. Any thread.
+ * @param src         from wire_pcap_open_source(), not closed yet
+ * @param[out] stats  the counters
  */
 void wire_pcap_get_stats(const struct wire_source *src, struct wire_replay_stats *stats);
 /**

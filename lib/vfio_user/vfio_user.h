@@ -245,8 +245,8 @@ struct vfio_user_dma_unmap {
  * permit.
  * @{
  */
-#define VFU_CAP_IO_PAGE_TABLE     "gantry_io_page_table"
-#define VFU_IO_PAGE_TABLE_VERSION 1u
+#define VFU_CAP_IO_PAGE_TABLE     "gantry_io_page_table" /**< the capability, in VERSION */
+#define VFU_IO_PAGE_TABLE_VERSION 1u /**< the latest version */
 #define VFU_MAX_PTES              (1u << 24) /**< entries of a table: 64 GiB of bus addresses */
 #define VFU_PTE_READ              UINT64_C(1) /**< the device may read the page */
 #define VFU_PTE_WRITE             UINT64_C(2) /**< the device may write the page */
@@ -273,8 +273,8 @@ struct vfio_user_io_page_table {
  * reaches the others by message. To every other client the region has no mappable area.
  * @{
  */
-#define VFU_CAP_QUEUE_PAGES     "gantry_queue_pages"
-#define VFU_QUEUE_PAGES_VERSION 1u
+#define VFU_CAP_QUEUE_PAGES     "gantry_queue_pages" /**< the capability, in VERSION */
+#define VFU_QUEUE_PAGES_VERSION 1u /**< the latest version */
 /** @} */
 
 /** DEVICE_GET_INFO, both ways. */
