@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Rules for the sources that no compiler checks."""
+"""Rules for the sources that no compiler checks, and for the tests that meson runs."""
 
+import collections
 import glob
+import json
 import os
 import re
+import subprocess
 import unittest
 
-TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
+from lib import BUILD, TOP
 
 # The device and the bus are exempt, because there a bus address is a number in a format.
 DMA = ('lib/dma/*.[ch]', 'drivers/net/igb/*.[ch]', 'app/gantry-testpmd/*.[ch]',
@@ -34,6 +37,27 @@ class Types(unittest.TestCase):
         # Make sure that the search covered the sources.
         self.assertGreater(files, 50)
         self.assertGreater(held, 100)
+
+
+class Suites(unittest.TestCase):
+    def output(self, *argv):
+        return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True,
+                              text=True, timeout=120).stdout
+
+    def test_meson_knows_each_test(self):
+        """tests/meson.build has each host test and scenario, and each other test is a unit test."""
+        suites = collections.defaultdict(set)
+        for test in json.loads(self.output('meson', 'introspect', '--tests', BUILD)):
+            kinds = {s.split(':')[1] for s in test['suite']} & {'unit', 'host', 'dmacheck', 'vm'}
+            self.assertNotEqual(kinds, set(), test['name'])
+            for kind in kinds:
+                suites[kind].add(test['name'])
+        self.assertEqual(suites['host'], {'host_' + os.path.basename(p)[len('test_'):-len('.py')]
+                                          for p in glob.glob(TOP + '/tests/host/test_*.py')})
+        self.assertEqual(suites['vm'], {'vm_' + line.split()[0] for line in self.output(
+            TOP + '/tools/vm', '--list').splitlines()})
+        self.assertEqual(suites['dmacheck'], {'host_dmacheck'})
+        self.assertGreater(len(suites['unit']), 20)
 
 
 if __name__ == '__main__':
