@@ -32,20 +32,18 @@
  *
  * Files
  *
- *	options.c   the command line
- *	port.c      starts and stops the ports that EAL found
  *	forward.c   the modes io, mac, macswap, rxonly, txonly, icmpecho
  *	icmpecho.c  turns a request into its reply
  *	linerate.c  sends frames at line rate, and compares every byte that arrives
  *	addresses.c shows the three addresses of memory
- *	report.c    JSON output
+ *	options.c   the command line
+ *	port.c      starts and stops the ports that EAL found
+ *	report.c    messages and JSON output
  *
  * Not done, on purpose: an interactive command line, and offloads other than RSS, scatter and
  * multi-segment transmit.
  */
 
-#include <err.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,19 +52,6 @@
 
 #include "std_fds.h"
 #include "testpmd.h"
-
-volatile sig_atomic_t stop_requested;
-
-void
-complain(const char *format, ...)
-{
-	va_list ap;
-
-	fflush(stdout);
-	va_start(ap, format);
-	vwarnx(format, ap);
-	va_end(ap);
-}
 
 static void
 on_signal(int sig)

@@ -24,6 +24,7 @@
 struct port ports[RTE_MAX_ETHPORTS];
 unsigned int nb_ports;
 struct rte_mempool *mbuf_pool;
+volatile sig_atomic_t stop_requested;
 static volatile bool lost;
 
 /* A removed device no longer answers, so the command ends. */

@@ -2,8 +2,10 @@
  * Copyright (c) 2026 The gantry authors
  */
 
+#include <err.h>
 #include <errno.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +14,17 @@
 
 /* The file of --json. */
 static struct output_file output = { .fd = -1 };
+
+void
+complain(const char *format, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	va_start(ap, format);
+	vwarnx(format, ap);
+	va_end(ap);
+}
 
 int
 report_open(const char *path)

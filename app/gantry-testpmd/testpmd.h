@@ -60,14 +60,6 @@ struct options {
 	unsigned int trials;
 };
 
-/* main.c */
-
-/** Set by SIGINT and SIGTERM. */
-extern volatile sig_atomic_t stop_requested;
-
-/** Print one line on stderr, beginning with the name of the program. */
-void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 /* options.c */
 
 /** Print the text of --help. */
@@ -100,6 +92,8 @@ struct port {
 extern struct port ports[RTE_MAX_ETHPORTS];
 extern unsigned int nb_ports;
 extern struct rte_mempool *mbuf_pool;
+/** Set by SIGINT and SIGTERM, and by the removal of a device. */
+extern volatile sig_atomic_t stop_requested;
 
 /**
  * Configure and start every port that EAL has. Ports 0 and 1, 2 and 3, ... are peers; if the
@@ -153,6 +147,9 @@ int addresses_run(const struct options *o);
 bool icmpecho_answer(struct rte_mbuf *m, const struct rte_ether_addr *own);
 
 /* report.c */
+
+/** Print one line on stderr, beginning with the name of the program. */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 struct json_t;
 /**
