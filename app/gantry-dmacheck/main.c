@@ -31,10 +31,11 @@
  *
  * Files
  *
+ *	bugs_*.c    the corpus
  *	run.c       runs the plays
  *	mini.c      a miniature device, for bugs of drivers
  *	softnic.c   the soft NIC, for bugs of applications
- *	bugs_*.c    the corpus
+ *	rig.c       checks and memory
  *
  * Not done, on purpose: plays never rely on timing, and do not use a real device.
  */

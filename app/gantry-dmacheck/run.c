@@ -10,12 +10,10 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
-#include <err.h>
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -37,59 +35,6 @@
 
 static struct outcome *outcome;
 static const struct bug *bug;
-
-void
-check(struct rig *r, bool right, const char *file, int line, const char *what)
-{
-	r->checks++;
-	if (right)
-		return;
-	r->wrong++;
-	fprintf(stderr, "%s:%d: not true: %s\n", file, line, what);
-}
-
-void
-broken(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vwarnx(fmt, ap);
-	va_end(ap);
-	_exit(1);
-}
-
-void
-fill(void *buf, size_t len, unsigned int seed)
-{
-	uint8_t *b = buf;
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		b[i] = (uint8_t)(seed * 131 + i * 7 + (i >> 8));
-}
-
-bool
-filled(const void *buf, size_t len, unsigned int seed)
-{
-	const uint8_t *b = buf;
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		if (b[i] != (uint8_t)(seed * 131 + i * 7 + (i >> 8)))
-			return false;
-	return true;
-}
-
-void *
-dma_buf(size_t len)
-{
-	void *buf = rte_zmalloc("dmacheck", len, RTE_CACHE_LINE_SIZE);
-
-	if (buf == NULL)
-		broken("no memory");
-	return buf;
-}
 
 /* Name of the function that rang the doorbell. A return address may begin the next function. */
 static const char *
