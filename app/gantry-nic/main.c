@@ -12,15 +12,15 @@
  * ORGANISATION
  *
  *    main.c         options, signals, set-up and end; this text
- *    port_spec.c    parsing of --port and --cores
- *    port_limits.c  shares of the process limits for each port
- *    files.c        check of the files that the command line names
+ *    report.c       statistics as JSON and as text
  *    port.c         devices and their wires
  *    poller.c       polling threads
- *    report.c       statistics as JSON and as text
- *    log.c          standard error without blocking
- *    sandbox.c      rights of the threads after set-up
+ *    files.c        check of the files that the command line names
+ *    port_limits.c  shares of the process limits for each port
+ *    port_spec.c    parsing of --port and --cores
  *    file_keeper.c  the process that changes files for the daemon
+ *    sandbox.c      rights of the threads after set-up
+ *    log.c          standard error without blocking
  *
  * DATA STRUCTURES
  *
