@@ -42,7 +42,7 @@ static const struct field device_fields[] = {
 	DEVICE(dma_faults, ", DMA faults %"),
 	DEVICE(client, NULL),
 	DEVICE(link, NULL),
-	FIELDS_END
+	FIELDS_END,
 };
 
 #define NR_QUEUES (sizeof(((struct m82576_stats *)0)->queue) / \
@@ -52,7 +52,7 @@ static const struct field queue_fields[] = {
 	QUEUE(tx_frames),
 	QUEUE(rx_frames),
 	QUEUE(rx_no_desc),
-	FIELDS_END
+	FIELDS_END,
 };
 
 #define SERVER(member) FIELD(struct vfu_server_stats, member, NULL)
@@ -66,7 +66,7 @@ static const struct field server_fields[] = {
 	SERVER(dma_posted),
 	SERVER(ptes),
 	SERVER(client),
-	FIELDS_END
+	FIELDS_END,
 };
 
 #define WIRE(member, text) FIELD(struct wire_stats, member, text)
@@ -81,7 +81,7 @@ static const struct field direction_fields[] = {
 	WIRE(gaps_over_1ms, ", % over 1 ms"),
 	WIRE(gaps_over_10ms, ", % over 10 ms)"),
 	WIRE_NS(stalled_ns, ", stalled % ms"),
-	FIELDS_END
+	FIELDS_END,
 };
 
 #define REPLAY(member, text) FIELD(struct wire_replay_stats, member, text)
@@ -90,13 +90,13 @@ static const struct field replay_fields[] = {
 	REPLAY(filtered, " (filtered %"),
 	REPLAY(filled, ", filled up %"),
 	REPLAY(bad_fcs, ", bad FCS %)"),
-	FIELDS_END
+	FIELDS_END,
 };
 static const struct field left_out_fields[] = {
 	REPLAY(not_ethernet, ", left out: not Ethernet %"),
 	REPLAY(too_short, ", too short %"),
 	REPLAY(too_long, ", too long %"),
-	FIELDS_END
+	FIELDS_END,
 };
 
 static void

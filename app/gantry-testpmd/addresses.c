@@ -72,8 +72,8 @@ bar_mapper(const struct port *p, const void *cpu, bool is_io, char *buf, size_t 
 /* A piece of memory. */
 struct row {
 	const char *kind, *name;
-	const void *cpu;        /* NULL: not accessible to this process */
-	gantry_dma_addr_t bus;  /* UINT64_MAX: not accessible to the device */
+	const void *cpu;       /* NULL: not accessible to this process */
+	gantry_dma_addr_t bus; /* UINT64_MAX: not accessible to the device */
 	uint64_t size;
 	const char *mapper;
 };
