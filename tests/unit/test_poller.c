@@ -140,7 +140,7 @@ static atomic_bool held;
 
 /* A page fault that lasts as long as some other process likes. */
 static int
-held_next(struct wire_source *src, uint64_t now, struct igb_frame *frame)
+held_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 {
 	((struct rig_source *)src)->looks++;
 	while (held)
