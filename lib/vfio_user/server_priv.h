@@ -250,7 +250,18 @@ struct vfu_server {
 	} stats;
 };
 
-/* server.c */
+/* server_conn.c */
+struct vfu_conn *vfu_conn_new(int sock, struct vfu_closer *closer);
+void vfu_conn_free(struct vfu_conn *conn);
+/* Receive one message, if the socket has one. Called by the reader. */
+void vfu_conn_receive(struct vfu_server *s, struct vfu_conn *conn);
+/* Kill the connection if the rest of a message is late. Called by the reader. */
+void vfu_conn_check_message(struct vfu_conn *conn);
+void vfu_conn_end_reading(struct vfu_conn *conn);
+/* Send. A client that does not read the message in time is dropped. */
+int vfu_conn_send(struct vfu_conn *conn, struct vfio_user_header *hdr, const void *data, size_t len,
+		const void *more, size_t more_len, const int *fds, unsigned int nr_fds,
+		uint64_t deadline);
 void vfu_set_deadline(struct timespec *ts, uint64_t deadline_ms);
 /* Initialise a condition variable for the deadlines of vfu_set_deadline(). */
 int vfu_cond_init(pthread_cond_t *cond);
@@ -270,6 +281,9 @@ void vfu_server_wake(struct vfu_server *s);
 int vfu_conn_request(struct vfu_server *s, struct vfu_conn *conn, uint16_t cmd, const void *data,
 		size_t len, const void *more, size_t more_len, uint64_t deadline_ms,
 		struct vfu_msg **reply);
+
+/* server_commands.c; control thread. Carry out a command and reply. Consumes the message. */
+void vfu_command_handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg);
 
 /* server_table.c; control thread */
 int vfu_dma_init(struct vfu_server *s);
