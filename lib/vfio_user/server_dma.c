@@ -34,6 +34,43 @@ static __thread uint32_t hints[HINTS];
 /* The last fault of this thread. */
 static __thread struct vfu_dma_fault last_fault;
 
+struct vfu_dma_fault *
+vfu_dma_fault_of_thread(void)
+{
+	return &last_fault;
+}
+
+bool
+vfu_table_find(const struct vfu_dma_table *t, uint64_t iova, uint32_t *leaf, uint32_t *slot)
+{
+	uint32_t lo = 0, hi = t->nr_leaves;
+	const struct vfu_dma_leaf *l;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (t->leaves[mid].last < iova)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	*leaf = lo;
+	*slot = 0;
+	if (lo == t->nr_leaves)
+		return false;
+	l = t->leaves[lo].leaf;
+	for (lo = 0, hi = l->nr; lo < hi; ) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (l->maps[mid].last < iova)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	*slot = lo;
+	return true;
+}
+
 static inline const struct vfu_dma_table *
 current_table(const struct vfu_server *s)
 {
@@ -336,45 +373,6 @@ fault:
 	last_fault = (struct vfu_dma_fault){ iova, prot, why };
 	atomic_fetch_add_explicit(&s->stats.dma_faults, 1, memory_order_relaxed);
 	return -EFAULT;
-}
-
-/* There is no memory to queue an access: report it as if the client had not answered. */
-static int
-not_queued(struct vfu_server *s, uint64_t iova, uint32_t prot)
-{
-	last_fault = (struct vfu_dma_fault){ iova, prot, VFU_DMA_NO_ANSWER };
-	atomic_fetch_add_explicit(&s->stats.dma_faults, 1, memory_order_relaxed);
-	return -EFAULT;
-}
-
-int
-vfu_dma_read(struct vfu_server *server, unsigned int slot, uint64_t iova, void *buf, size_t len)
-{
-	int ret = -EAGAIN;
-
-	/* A read that is in flight ends in its slot. */
-	if (!vfu_async_posted(server) && atomic_load_explicit(&server->async.slots[slot].state,
-			memory_order_relaxed) == VFU_SLOT_FREE)
-		ret = vfu_dma_access(server, iova, buf, NULL, len, VFU_DMA_DIRECT);
-	if (ret == -EAGAIN)
-		ret = vfu_async_read(server, slot, iova, buf, len, &last_fault);
-	return ret == -ENOMEM ? not_queued(server, iova, VFU_DMA_READ) : ret;
-}
-
-int
-vfu_dma_write(struct vfu_server *server, uint64_t iova, const void *buf, size_t len)
-{
-	int ret = -EAGAIN;
-
-	if (!vfu_async_posted(server))
-		ret = vfu_dma_access(server, iova, NULL, buf, len, VFU_DMA_DIRECT);
-	if (ret != -EAGAIN)
-		return ret;
-	/* Report a fault now if it can be detected now. */
-	ret = vfu_dma_access(server, iova, NULL, buf, len, VFU_DMA_CHECK);
-	if (ret == 0)
-		ret = vfu_async_write(server, iova, buf, len);
-	return ret == -ENOMEM ? not_queued(server, iova, VFU_DMA_WRITE) : ret;
 }
 
 bool

@@ -297,12 +297,6 @@ int vfu_dma_set_page_table(struct vfu_server *s, const struct vfio_user_io_page_
 /* Remove all mappings and the page table. */
 void vfu_dma_forget_client(struct vfu_server *s);
 /*
- * Find the position of the first range that ends at or after iova. Any RCU reader.
- * @return false: there is no such range
- */
-bool vfu_table_find(const struct vfu_dma_table *t, uint64_t iova, uint32_t *leaf, uint32_t *slot);
-
-/*
  * server_window.c; control thread. Charge each mapping of client memory before it is made, and
  * credit it after it was unmapped.
  * @return 0; or -ENOSPC, and in why the limit that the client has reached
@@ -321,6 +315,13 @@ int vfu_window_get(struct vfu_server *s, int fd, uint64_t offset, uint64_t size,
 void vfu_window_put(struct vfu_server *s, struct vfu_window *window);
 
 /* server_dma.c; any RCU reader */
+/*
+ * Find the position of the first range that ends at or after iova. Any RCU reader.
+ * @return false: there is no such range
+ */
+bool vfu_table_find(const struct vfu_dma_table *t, uint64_t iova, uint32_t *leaf, uint32_t *slot);
+/* The last fault of this thread, to be written. */
+struct vfu_dma_fault *vfu_dma_fault_of_thread(void);
 enum vfu_dma_how {
 	VFU_DMA_DIRECT,   /* by pointers; -EAGAIN where a message is needed */
 	VFU_DMA_CHECK,    /* copy nothing, only find out whether the access faults */
@@ -355,20 +356,29 @@ vfu_async_posted(const struct vfu_server *s)
 /* server_irq.c; control thread */
 int vfu_irq_init(struct vfu_server *s);
 void vfu_irq_fini(struct vfu_server *s);
-int vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint8_t *data,
-		size_t len, int *fds, unsigned int nr_fds, const char **why);
 void vfu_irq_unwire_all(struct vfu_server *s);
+/* Any RCU reader. */
+bool vfu_irq_raise(struct vfu_server *s, unsigned int index, unsigned int vector);
+bool vfu_irq_raise_in(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector);
+void vfu_irq_unmask_vector(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector);
+int vfu_irq_set_unmask_fd(struct vfu_server *s, int fd);
+int vfu_irq_wire(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t start, uint32_t count,
+		int *fds);
+/* Consume an event of the eventfd that unmasks INTx. Never waits. @return whether there was one */
+bool vfu_irq_take_unmask(struct vfu_server *s);
+/* Unmask INTx, and let the device raise it again. */
+void vfu_irq_unmask(struct vfu_server *s);
+
+/* server_access.c */
 /*
  * Return whether signalling this client's eventfds has taken so long that only the DMA thread
  * signals them. A new client begins without debt.
  */
 bool vfu_irq_is_slow(const struct vfu_server *s);
-/* Any RCU reader. */
-bool vfu_irq_raise(struct vfu_server *s, unsigned int index, unsigned int vector);
-/* Consume an event of the eventfd that unmasks INTx. Never waits. @return whether there was one */
-bool vfu_irq_take_unmask(struct vfu_server *s);
-/* Unmask INTx, and let the device raise it again. */
-void vfu_irq_unmask(struct vfu_server *s);
+
+/* server_set_irqs.c; control thread */
+int vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint8_t *data,
+		size_t len, int *fds, unsigned int nr_fds, const char **why);
 
 /* server_refuse.c; control thread */
 void vfu_refuse_init(struct vfu_server *s);

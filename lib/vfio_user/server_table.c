@@ -39,37 +39,6 @@
 /* Replaced tables at which the control thread waits for a grace period. */
 #define MAX_RETIRED 16
 
-bool
-vfu_table_find(const struct vfu_dma_table *t, uint64_t iova, uint32_t *leaf, uint32_t *slot)
-{
-	uint32_t lo = 0, hi = t->nr_leaves;
-	const struct vfu_dma_leaf *l;
-
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (t->leaves[mid].last < iova)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	*leaf = lo;
-	*slot = 0;
-	if (lo == t->nr_leaves)
-		return false;
-	l = t->leaves[lo].leaf;
-	for (lo = 0, hi = l->nr; lo < hi; ) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (l->maps[mid].last < iova)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	*slot = lo;
-	return true;
-}
-
 static void
 table_free(struct vfu_server *s, struct vfu_dma_table *t)
 {

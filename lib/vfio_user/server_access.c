@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Accesses and interrupts of the device: at once, or through the queue of server_async.c.
+ */
+
+#include <errno.h>
+#include <time.h>
+
+#include "server_priv.h"
+
+/*
+ * An interrupt takes about 1 us. Time beyond USUAL_NS is debt, which quick interrupts pay off. After
+ * one that took longer, the time of SUSPECT interrupts is measured exactly.
+ */
+#define USUAL_NS 20000
+#define SLOW_NS  20000000
+#define SUSPECT  64
+
+static uint64_t
+now_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* There is no memory to queue an access: report it as if the client had not answered. */
+static int
+not_queued(struct vfu_server *s, uint64_t iova, uint32_t prot)
+{
+	*vfu_dma_fault_of_thread() = (struct vfu_dma_fault){ iova, prot, VFU_DMA_NO_ANSWER };
+	atomic_fetch_add_explicit(&s->stats.dma_faults, 1, memory_order_relaxed);
+	return -EFAULT;
+}
+
+int
+vfu_dma_read(struct vfu_server *server, unsigned int slot, uint64_t iova, void *buf, size_t len)
+{
+	int ret = -EAGAIN;
+
+	/* A read that is in flight ends in its slot. */
+	if (!vfu_async_posted(server) && atomic_load_explicit(&server->async.slots[slot].state,
+			memory_order_relaxed) == VFU_SLOT_FREE)
+		ret = vfu_dma_access(server, iova, buf, NULL, len, VFU_DMA_DIRECT);
+	if (ret == -EAGAIN)
+		ret = vfu_async_read(server, slot, iova, buf, len, vfu_dma_fault_of_thread());
+	return ret == -ENOMEM ? not_queued(server, iova, VFU_DMA_READ) : ret;
+}
+
+int
+vfu_dma_write(struct vfu_server *server, uint64_t iova, const void *buf, size_t len)
+{
+	int ret = -EAGAIN;
+
+	if (!vfu_async_posted(server))
+		ret = vfu_dma_access(server, iova, NULL, buf, len, VFU_DMA_DIRECT);
+	if (ret != -EAGAIN)
+		return ret;
+	/* Report a fault now if it can be detected now. */
+	ret = vfu_dma_access(server, iova, NULL, buf, len, VFU_DMA_CHECK);
+	if (ret == 0)
+		ret = vfu_async_write(server, iova, buf, len);
+	return ret == -ENOMEM ? not_queued(server, iova, VFU_DMA_WRITE) : ret;
+}
+
+bool
+vfu_irq_is_slow(const struct vfu_server *s)
+{
+	return atomic_load_explicit(&s->irq_debt, memory_order_relaxed) >= SLOW_NS &&
+		atomic_load(&s->async.started);
+}
+
+/*
+ * Raise an interrupt in a polling thread, and charge the client for the time that it took.
+ *
+ * The host, or a process that the signal wakes, may take the core away in the meantime. The clock of
+ * the thread does not count that, but costs a system call, so that it measures only the interrupts
+ * after one that took long by the clock of the machine. Two threads may race here: a lost update is
+ * small.
+ */
+static bool
+raise_measured(struct vfu_server *s, unsigned int index, unsigned int vector)
+{
+	uint64_t debt = atomic_load_explicit(&s->irq_debt, memory_order_relaxed), begin, took;
+	unsigned int suspect = atomic_load_explicit(&s->irq_suspect, memory_order_relaxed);
+	const clockid_t clock = suspect != 0 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
+	bool ret;
+
+	begin = now_ns(clock);
+	ret = vfu_irq_raise(s, index, vector);
+	took = now_ns(clock) - begin;
+	if (took > USUAL_NS)
+		suspect = SUSPECT;
+	else if (suspect != 0)
+		suspect--;
+	atomic_store_explicit(&s->irq_suspect, suspect, memory_order_relaxed);
+	if (clock == CLOCK_MONOTONIC)
+		return ret;
+	debt += took;
+	debt = debt > USUAL_NS ? debt - USUAL_NS : 0;
+	atomic_store_explicit(&s->irq_debt, debt, memory_order_relaxed);
+	if (debt >= SLOW_NS && atomic_load(&s->async.started))
+		vfu_server_complain(s, s->conn, "interrupts take long to signal, because many wait for "
+			"the client's eventfds: the port's own thread signals them, and later");
+	return ret;
+}
+
+bool
+vfu_server_irq(struct vfu_server *server, unsigned int irq_index, unsigned int vector)
+{
+	if (irq_index >= VFU_SRV_IRQS || vector >= server->irqs[irq_index].count)
+		return false;
+	/* An interrupt means that the writes before it are done, so it must not pass them. */
+	if (!vfu_async_posted(server) && !vfu_irq_is_slow(server))
+		return raise_measured(server, irq_index, vector);
+	return __atomic_load_n(&server->irqs[irq_index].fds[vector], __ATOMIC_RELAXED) >= 0 &&
+		vfu_async_irq(server, irq_index, vector);
+}
