@@ -3,17 +3,18 @@
  */
 
 /*
- * The client.
+ * The client: how a connection begins and ends, and its receiving thread.
  *
- *     caller: vfu_client_request()                          receiving thread: receiver()
- *       struct call on its stack --> calls          vfu_rx_step(): one message
- *       vfu_client_send()                               reply   --> deliver(): finds the call by its
- *       sleeps on cond  <------ broadcast ------                msg_id, and puts the reply there
- *       takes the reply                             command --> vfu_client_serve(): DMA_READ, DMA_WRITE
+ *     caller: vfu_client_request()                receiving thread: receiver()
+ *       struct vfu_pending --> requests             vfu_rx_step(): one message
+ *       vfu_client_send()                           reply   --> deliver(): finds the request by
+ *       sleeps on cond  <------ broadcast ------                its msg_id, puts the reply there
+ *       takes the reply                             command --> vfu_client_serve(): DMA_READ,
+ *                                                               DMA_WRITE
  *
- * A caller puts a struct call on its stack into the list of calls, sends, and sleeps until the
- * receiving thread has put the reply there. The first thread that finds the connection broken,
- * caller or receiver, declares it lost, once, which wakes all callers.
+ * A caller puts a struct vfu_pending on its stack into the list of requests, sends, and sleeps until
+ * the receiving thread has put the reply there (client_conn.c). The first thread that finds the
+ * connection broken, caller or receiver, declares it lost, once, which wakes all callers.
  *
  * The server is also on the other side of a trust boundary: the client checks every number that
  * the server sends before it uses it.
@@ -22,16 +23,14 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 
 #include "client_priv.h"
 #include "thread.h"
+#include "unix_socket.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
 
@@ -39,25 +38,20 @@
  * The receiving thread.
  */
 
-/* Hand a reply to the call that waits for it. */
+/* Hand a reply to the request that waits for it. */
 static void
 deliver(struct vfu_client *c, struct vfu_msg *msg)
 {
-	struct call **p;
+	bool delivered;
 
 	pthread_mutex_lock(&c->lock);
-	for (p = &c->calls; *p != NULL && (*p)->id != msg->hdr.msg_id; p = &(*p)->next)
-		;
-	if (*p != NULL) {
-		(*p)->reply = msg;
-		*p = (*p)->next;
-		msg = NULL;
+	delivered = vfu_pending_reply(&c->requests, msg);
+	if (delivered)
 		pthread_cond_broadcast(&c->cond);
-	}
 	pthread_mutex_unlock(&c->lock);
-	if (msg != NULL) {
+	if (!delivered) {
 		vfu_msg_free(msg);
-		vfu_client_lose(c, "server sent a reply to nothing that it was asked");
+		vfu_client_lose(c, "server sent a reply that belongs to no request");
 	}
 }
 
@@ -111,6 +105,7 @@ negotiate(struct vfu_client *c, const char *path, char *err)
 		struct vfio_user_version v;
 		char json[512];
 	} req;
+	struct vfu_out out = { .hdr.cmd = VFIO_USER_VERSION, .data = &req };
 	const struct vfio_user_version *v;
 	struct vfu_msg *reply;
 	struct vfu_caps caps = {
@@ -128,8 +123,8 @@ negotiate(struct vfu_client *c, const char *path, char *err)
 	req.v.major = VFIO_USER_MAJOR;
 	req.v.minor = VFIO_USER_MINOR;
 	len = vfu_caps_format(&caps, req.json, sizeof(req.json));
-	ret = vfu_client_request(c, VFIO_USER_VERSION, &req, sizeof(req.v) + len, NULL, 0, NULL, 0,
-		sizeof(*v), &reply);
+	out.len = sizeof(req.v) + len;
+	ret = vfu_client_request(c, &out, &reply);
 	if (ret == -ETIMEDOUT) {
 		snprintf(err, VFU_ERR_LEN, "%s: nothing answers: is the server stopped?", path);
 		return ret;
@@ -211,7 +206,7 @@ client_free(struct vfu_client *c)
 	pthread_mutex_destroy(&c->lock);
 	pthread_mutex_destroy(&c->tx_lock);
 	pthread_cond_destroy(&c->cond);
-	tdestroy(c->ranges, free);
+	vfu_client_free_ranges(c);
 	free(c->dma_buf);
 	free(c);
 }
@@ -220,18 +215,14 @@ int
 vfu_client_connect(const char *path, const struct vfu_client_params *params,
 		struct vfu_client **client, char *err)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	pthread_condattr_t attr;
+	struct sockaddr_un sa;
 	struct vfu_client *c;
 	int ret;
 
 	err[0] = '\0';
-	if (strlen(path) == 0 || strlen(path) >= sizeof(sa.sun_path)) {
-		snprintf(err, VFU_ERR_LEN, "socket path of %zu bytes; it must have 1 to %zu",
-			strlen(path), sizeof(sa.sun_path) - 1);
-		return -ENAMETOOLONG;
-	}
-	strcpy(sa.sun_path, path);
+	ret = vfu_socket_address(&sa, path, err);
+	if (ret != 0)
+		return ret;
 
 	c = calloc(1, sizeof(*c));
 	if (c == NULL) {
@@ -243,16 +234,13 @@ vfu_client_connect(const char *path, const struct vfu_client_params *params,
 		c->params.timeout_ms = DEFAULT_TIMEOUT_MS;
 	c->max_data = DMA_MAX;
 	c->max_fds = VFIO_USER_DEFAULT_MSG_FDS;
-	c->told = true; /* until connected, err reports the loss */
+	c->lost_reported = true; /* until connected, err reports the loss */
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->tx_lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->cond, &attr);
-	pthread_condattr_destroy(&attr);
+	vfu_cond_init(&c->cond);
 	c->dma_buf = malloc(DMA_MAX);
 	c->closer = vfu_closer_new(0);
-	c->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	c->sock = vfu_socket_new();
 	if (c->sock < 0 || c->dma_buf == NULL || c->closer == NULL) {
 		ret = c->sock < 0 ? -errno : -ENOMEM;
 		snprintf(err, VFU_ERR_LEN, "%s: %s", path, strerror(-ret));
@@ -278,9 +266,9 @@ vfu_client_connect(const char *path, const struct vfu_client_params *params,
 	}
 	*client = c;
 	pthread_mutex_lock(&c->lock);
-	c->told = false;
+	c->lost_reported = false;
 	pthread_mutex_unlock(&c->lock);
-	/* The connection may have been lost before the store to told. */
+	/* The connection may have been lost before the store to lost_reported. */
 	if (c->lost)
 		vfu_client_lose(c, c->why);
 	return 0;
@@ -295,7 +283,7 @@ vfu_client_close(struct vfu_client *client)
 	if (client == NULL)
 		return;
 	pthread_mutex_lock(&client->lock);
-	client->told = true;
+	client->lost_reported = true;
 	pthread_mutex_unlock(&client->lock);
 	vfu_client_lose(client, "closed");
 	shutdown(client->sock, SHUT_RDWR); /* wakes the receiver */

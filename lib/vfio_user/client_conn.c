@@ -7,22 +7,38 @@
  */
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "client_priv.h"
 
 /* Free of charge for each message (VFU_CLIENT_WAIT_MS): the scheduler causes it, not the server. */
 #define FREE_WAIT_MS 10
 
+/*
+ * The requests of the client whose replies have a payload, and its least length, bytes. A shorter
+ * reply loses the connection, because then nothing else that the server sends can be trusted.
+ */
+#define REQUEST(name, payload) \
+	{ VFIO_USER_ ## name, sizeof(payload), "server's reply to " #name " is too short" }
+static const struct {
+	uint16_t cmd;
+	size_t least;
+	const char *too_short;
+} requests[] = {
+	REQUEST(VERSION, struct vfio_user_version),
+	REQUEST(DEVICE_GET_INFO, struct vfio_user_device_info),
+	REQUEST(DEVICE_GET_REGION_INFO, struct vfio_region_info),
+	REQUEST(DEVICE_GET_IRQ_INFO, struct vfio_irq_info),
+	REQUEST(REGION_READ, struct vfio_user_region_access),
+	REQUEST(REGION_WRITE, struct vfio_user_region_access),
+};
+#undef REQUEST
+
 void
 vfu_client_lose(struct vfu_client *c, const char *why)
 {
-	bool tell;
+	bool report;
 
 	pthread_mutex_lock(&c->lock);
 	if (!c->lost) {
@@ -35,18 +51,11 @@ vfu_client_lose(struct vfu_client *c, const char *why)
 		shutdown(c->sock, SHUT_WR);
 		pthread_cond_broadcast(&c->cond);
 	}
-	tell = !c->told;
-	c->told = true;
+	report = !c->lost_reported;
+	c->lost_reported = true;
 	pthread_mutex_unlock(&c->lock);
-	if (tell && c->params.lost != NULL)
+	if (report && c->params.lost != NULL)
 		c->params.lost(c->params.opaque, c->why);
-}
-
-static void
-to_timespec(struct timespec *ts, uint64_t deadline_ms)
-{
-	ts->tv_sec = (time_t)(deadline_ms / 1000);
-	ts->tv_nsec = (long)(deadline_ms % 1000) * 1000000;
 }
 
 /*
@@ -87,125 +96,132 @@ add_wait(struct vfu_client *c, uint64_t start, uint64_t now)
 }
 
 int
-vfu_client_send(struct vfu_client *c, struct vfio_user_header *hdr, const void *data, size_t len,
-		const void *more, size_t more_len, const int *fds, unsigned int nr_fds)
+vfu_client_send(struct vfu_client *c, struct vfu_out *out)
 {
-	uint64_t deadline = message_deadline(c);
-	struct timespec ts;
-	int ret;
-
 	/* The receiver may hold tx_lock for long, if the server requests much and reads little. */
-	to_timespec(&ts, deadline);
-	ret = -pthread_mutex_clocklock(&c->tx_lock, CLOCK_MONOTONIC, &ts);
-	if (ret == 0) {
-		ret = c->lost ? -ENODEV : vfu_msg_send(c->sock, hdr, data, len, more, more_len, fds,
-			nr_fds, deadline);
-		pthread_mutex_unlock(&c->tx_lock);
-	}
-	if (ret == -ENODEV)
+	int ret = c->lost ? -ENODEV :
+		vfu_msg_send_locked(c->sock, &c->tx_lock, out, message_deadline(c));
+
+	switch (ret) {
+	case 0:
+	case -ENODEV:
 		return ret;
-	/* A bad descriptor of the caller: nothing was sent, and the stream is intact. */
-	if (ret == -EBADF || ret == -ETOOMANYREFS)
+	case -EBADF:
+	case -ETOOMANYREFS:
+		/* A bad descriptor of the caller: nothing was sent, and the stream is intact. */
 		return ret;
-	/*
-	 * The server has closed the connection, but a last reply (for example a refusal) may be in
-	 * the socket: the receiver reads it first, and then finds the end of the stream.
-	 */
-	if (ret == -EPIPE || ret == -ECONNRESET)
+	case -EPIPE:
+	case -ECONNRESET:
+		/*
+		 * The server has closed the connection, but a last reply (for example a refusal)
+		 * may be in the socket: the receiver reads it first, and then finds the end of the
+		 * stream.
+		 */
 		return 0;
-	if (ret == -ETIMEDOUT)
+	case -ETIMEDOUT:
 		vfu_client_lose(c, "server does not read its socket");
-	else if (ret != 0)
+		return ret;
+	default:
 		vfu_client_lose(c, "cannot send to the server");
-	return ret == 0 || ret == -ETIMEDOUT ? ret : -ENODEV;
+		return -ENODEV;
+	}
 }
 
-/*
- * Send one command and wait for its reply. On success *reply is the reply of the server, with a
- * payload of at least min bytes; the caller frees it by vfu_msg_free(). A reply that is too short
- * loses the connection, because then nothing else that the server sends can be trusted.
- */
-int
-vfu_client_request(struct vfu_client *c, uint16_t cmd, const void *data, size_t len, const void *more,
-		size_t more_len, const int *fds, unsigned int nr_fds, size_t min,
-		struct vfu_msg **reply)
+/* Number the request and add it to the list of those that wait. */
+static int
+begin(struct vfu_client *c, struct vfu_out *out, struct vfu_pending *p, uint64_t now)
 {
-	struct vfio_user_header hdr = { .cmd = cmd };
-	struct call call = { .reply = NULL }, **p;
-	struct timespec ts;
-	const uint64_t start = vfu_now_ms();
-	int ret;
+	int ret = 0;
 
 	pthread_mutex_lock(&c->lock);
 	if (c->lost) {
-		pthread_mutex_unlock(&c->lock);
-		return -ENODEV;
-	}
-	if (waited_too_long(c, start) || vfu_ms_left(message_deadline(c)) == 0) {
-		pthread_mutex_unlock(&c->lock);
-		vfu_client_lose(c, "server answers too slowly");
-		return -ETIMEDOUT;
-	}
-	call.id = hdr.msg_id = c->next_id++;
-	call.next = c->calls;
-	c->calls = &call;
-	if (!c->started) {
-		c->started = true;
-		pthread_cond_broadcast(&c->cond);
-	}
-	pthread_mutex_unlock(&c->lock);
-
-	ret = vfu_client_send(c, &hdr, data, len, more, more_len, fds, nr_fds);
-
-	to_timespec(&ts, message_deadline(c));
-	pthread_mutex_lock(&c->lock);
-	while (ret == 0 && call.reply == NULL && !c->lost) {
-		if (pthread_cond_timedwait(&c->cond, &c->lock, &ts) == ETIMEDOUT &&
-				call.reply == NULL && !c->lost)
-			ret = -ETIMEDOUT;
-	}
-	for (p = &c->calls; *p != NULL; p = &(*p)->next) {
-		if (*p == &call) {
-			*p = call.next;
-			break;
+		ret = -ENODEV;
+	} else if (waited_too_long(c, now) || vfu_ms_left(message_deadline(c)) == 0) {
+		ret = -ETIMEDOUT;
+	} else {
+		out->hdr.msg_id = vfu_pending_add(&c->requests, p);
+		if (!c->started) {
+			c->started = true;
+			pthread_cond_broadcast(&c->cond);
 		}
 	}
-	if (ret == 0 && call.reply == NULL)
+	pthread_mutex_unlock(&c->lock);
+	if (ret == -ETIMEDOUT)
+		vfu_client_lose(c, "server answers too slowly");
+	return ret;
+}
+
+/* Wait for the reply. ret is the result of sending the request. */
+static int
+end(struct vfu_client *c, struct vfu_pending *p, int ret, uint64_t start)
+{
+	const uint64_t deadline = message_deadline(c);
+
+	pthread_mutex_lock(&c->lock);
+	while (ret == 0 && p->reply == NULL && !c->lost) {
+		if (vfu_wait_until(&c->cond, &c->lock, deadline) == -ETIMEDOUT &&
+				p->reply == NULL && !c->lost)
+			ret = -ETIMEDOUT;
+	}
+	vfu_pending_remove(&c->requests, p);
+	if (ret == 0 && p->reply == NULL)
 		ret = -ENODEV;
 	/*
 	 * If the server refused the client, the connection may be lost before the command was sent.
 	 * The refusal has arrived as a reply and has the reason, so it takes precedence.
 	 */
-	if (ret == -ENODEV && call.reply != NULL)
+	if (ret == -ENODEV && p->reply != NULL)
 		ret = 0;
 	add_wait(c, start, vfu_now_ms());
 	pthread_mutex_unlock(&c->lock);
-
 	if (ret == -ETIMEDOUT)
 		vfu_client_lose(c, "server does not answer");
-	if (ret != 0) {
-		vfu_msg_free(call.reply);
-		return ret;
-	}
-	if (call.reply->hdr.cmd != cmd) {
-		vfu_client_lose(c, "server's reply names another command than the request");
-		ret = -ENODEV;
-	} else if (call.reply->hdr.flags & VFIO_USER_F_ERROR) {
-		uint32_t e = call.reply->hdr.error_no;
+	return ret;
+}
 
+/* Check the reply. @return 0; the error of the server; or -ENODEV: the connection is lost */
+static int
+check_reply(struct vfu_client *c, const struct vfu_msg *reply, uint16_t cmd)
+{
+	const uint32_t error = reply->hdr.error_no;
+
+	if (reply->hdr.cmd != cmd) {
+		vfu_client_lose(c, "server's reply names another command than the request");
+		return -ENODEV;
+	}
+	if (reply->hdr.flags & VFIO_USER_F_ERROR) {
 		/*
 		 * An error number is optional in the protocol. Two of them mean to the caller that
 		 * the connection is lost. Only this side may report that.
 		 */
-		ret = e != 0 && e < 4096 && e != ENODEV && e != ETIMEDOUT ? -(int)e : -EIO;
-	} else if (call.reply->len < min) {
-		vfu_client_lose(c, "server's reply is too short");
-		ret = -ENODEV;
+		return error != 0 && error < 4096 && error != ENODEV && error != ETIMEDOUT ?
+			-(int)error : -EIO;
 	}
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		if (requests[i].cmd == cmd && reply->len < requests[i].least) {
+			vfu_client_lose(c, requests[i].too_short);
+			return -ENODEV;
+		}
+	}
+	return 0;
+}
+
+int
+vfu_client_request(struct vfu_client *c, struct vfu_out *out, struct vfu_msg **reply)
+{
+	const uint64_t start = vfu_now_ms();
+	struct vfu_pending p;
+	int ret = begin(c, out, &p, start);
+
+	if (ret != 0)
+		return ret;
+	ret = end(c, &p, vfu_client_send(c, out), start);
+	if (ret == 0)
+		ret = check_reply(c, p.reply, out->hdr.cmd);
 	if (ret != 0) {
-		vfu_msg_free(call.reply);
+		vfu_msg_free(p.reply);
 		return ret;
 	}
-	*reply = call.reply;
+	*reply = p.reply;
 	return 0;
 }

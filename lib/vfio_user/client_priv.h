@@ -14,23 +14,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "deadline.h"
 #include "msg.h"
+#include "pending.h"
 #include "vfu_client.h"
 
 /* Maximum length of one DMA_READ or DMA_WRITE from the server, bytes. */
 #define DMA_MAX 65536u
-
-struct call {
-	struct call *next;
-	uint16_t id;
-	struct vfu_msg *reply;
-};
-
-/* Mapped memory. The server may reach it by message, with or without a descriptor. */
-struct range {
-	uint64_t iova, last;
-	uint32_t prot;
-};
 
 struct vfu_client {
 	struct vfu_client_params params;
@@ -47,28 +37,42 @@ struct vfu_client {
 	atomic_bool lost;           /* written under lock */
 	_Atomic uint64_t limit;     /* by vfu_client_limit(), in vfu_now_ms() time; 0: none */
 	bool started;               /* the first command is being sent */
-	bool told;                  /* lost() was called, or must not be called */
+	bool lost_reported;         /* lost() was called, or must not be called */
 	char why[112];
-	uint16_t next_id;
 	uint64_t waited, waited_at; /* against VFU_CLIENT_WAIT_MS; time of the last update */
-	struct call *calls;
-	void *ranges;               /* root of a tsearch() tree of struct range */
+	struct vfu_pending_list requests;
+	void *ranges;               /* root of a tsearch() tree: client_serve.c */
 
 	uint8_t *dma_buf;           /* used by the receiving thread */
 	struct vfu_closer *closer;  /* for the socket, and for descriptors from the server */
 };
 
-/* client_conn.c */
+/* client_conn.c; any thread */
+
+/* Declare the connection lost, which wakes all callers. The first reason counts. */
 void vfu_client_lose(struct vfu_client *c, const char *why);
-int vfu_client_send(struct vfu_client *c, struct vfio_user_header *hdr, const void *data, size_t len,
-		const void *more, size_t more_len, const int *fds, unsigned int nr_fds);
-int vfu_client_request(struct vfu_client *c, uint16_t cmd, const void *data, size_t len,
-		const void *more, size_t more_len, const int *fds, unsigned int nr_fds, size_t min,
-		struct vfu_msg **reply);
+/*
+ * Send a message.
+ * @retval 0  sent, or the server has closed the connection: its last replies are still readable
+ * @return a negative errno value; -ENODEV and -ETIMEDOUT: the connection is lost
+ */
+int vfu_client_send(struct vfu_client *c, struct vfu_out *out);
+/*
+ * Send one request and wait for its reply.
+ * @param out    the message, whose number the call fills in
+ * @param reply  [out] on success, the reply, of at least the length in requests[]; the caller frees it by vfu_msg_free()
+ * @return 0 or a negative errno value, as in vfu_client.h
+ */
+int vfu_client_request(struct vfu_client *c, struct vfu_out *out, struct vfu_msg **reply);
 
 /* client_serve.c */
+
+/* Add a mapping to those that the server may reach by message. @return 0, -EEXIST or -ENOMEM */
 int vfu_client_add_range(struct vfu_client *c, uint64_t iova, uint64_t size, uint32_t prot);
+/* Remove all mappings that overlap the range. */
 void vfu_client_forget_ranges(struct vfu_client *c, uint64_t iova, uint64_t size);
+void vfu_client_free_ranges(struct vfu_client *c);
+/* Carry out a command of the server and reply. Consumes the message. Receiving thread. */
 void vfu_client_serve(struct vfu_client *c, struct vfu_msg *msg);
 
 #endif /* VFU_CLIENT_PRIV_H */

@@ -15,18 +15,35 @@
 /* A larger region info cannot describe a region that the client could use. */
 #define REGION_INFO_MAX 65536u
 
-int
-vfu_client_device_info(struct vfu_client *client, struct vfu_device_info *info)
+/*
+ * Send a request, and copy the first got_len bytes of the payload of the reply to got. The reply has
+ * at least the payload that the table of client_conn.c gives.
+ */
+static int
+request(struct vfu_client *client, struct vfu_out *out, void *got, size_t got_len)
 {
-	struct vfio_user_device_info req = { .argsz = sizeof(req) }, got;
 	struct vfu_msg *reply;
-	int ret = vfu_client_request(client, VFIO_USER_DEVICE_GET_INFO, &req, sizeof(req), NULL, 0, NULL, 0,
-		sizeof(got), &reply);
+	int ret = vfu_client_request(client, out, &reply);
 
 	if (ret != 0)
 		return ret;
-	memcpy(&got, reply->data, sizeof(got));
+	if (got_len != 0)
+		memcpy(got, reply->data, got_len);
 	vfu_msg_free(reply);
+	return 0;
+}
+
+int
+vfu_client_device_info(struct vfu_client *client, struct vfu_device_info *info)
+{
+	const struct vfio_user_device_info req = { .argsz = sizeof(req) };
+	struct vfu_out out = { .hdr.cmd = VFIO_USER_DEVICE_GET_INFO,
+		.data = &req, .len = sizeof(req) };
+	struct vfio_user_device_info got;
+	int ret = request(client, &out, &got, sizeof(got));
+
+	if (ret != 0)
+		return ret;
 	info->flags = got.flags;
 	info->num_regions = got.num_regions;
 	info->num_irqs = got.num_irqs;
@@ -98,43 +115,45 @@ file_holds(const struct vfu_region *region)
 		end <= (uint64_t)st.st_size - region->fd_offset;
 }
 
-int
-vfu_client_region_info(struct vfu_client *client, unsigned int index, struct vfu_region *region)
+/* Request the region info, once more if the server needs more room. */
+static int
+request_region_info(struct vfu_client *client, unsigned int index, struct vfu_msg **reply)
 {
-	struct vfio_region_info req, got;
-	struct vfu_msg *reply;
-	unsigned int asked = 0;
-	int ret;
+	struct vfio_region_info req = {
+		.argsz = sizeof(req) + sizeof(struct vfio_region_info_cap_sparse_mmap) +
+			VFU_MAX_AREAS * sizeof(struct vfio_region_sparse_mmap_area),
+		.index = index,
+	};
+	struct vfu_out out = { .hdr.cmd = VFIO_USER_DEVICE_GET_REGION_INFO,
+		.data = &req, .len = sizeof(req) };
 
-	memset(region, 0, sizeof(*region));
-	region->fd = -1;
-	memset(&req, 0, sizeof(req));
-	req.index = index;
-	req.argsz = sizeof(req) + sizeof(struct vfio_region_info_cap_sparse_mmap) +
-		VFU_MAX_AREAS * sizeof(struct vfio_region_sparse_mmap_area);
-	for (;;) {
-		ret = vfu_client_request(client, VFIO_USER_DEVICE_GET_REGION_INFO, &req, sizeof(req), NULL, 0,
-			NULL, 0, sizeof(got), &reply);
+	for (unsigned int i = 0; i < 2; i++) {
+		uint32_t room;
+		int ret = vfu_client_request(client, &out, reply);
+
 		if (ret != 0)
 			return ret;
-		memcpy(&got, reply->data, sizeof(got));
-		/*
-		 * Ask once more with the room that the server needs; if the size grows again, it is
-		 * wrong.
-		 */
-		if (got.argsz <= req.argsz)
-			break;
-		vfu_msg_free(reply);
-		if (asked++ != 0)
-			return -EPROTO;
-		if (got.argsz > REGION_INFO_MAX)
-			return -E2BIG;
-		req.argsz = got.argsz;
+		room = ((const struct vfio_region_info *)(*reply)->data)->argsz;
+		if (room <= req.argsz)
+			return 0;
+		vfu_msg_free(*reply);
+		if (room > REGION_INFO_MAX)
+			return i == 0 ? -E2BIG : -EPROTO;
+		req.argsz = room;
 	}
+	return -EPROTO; /* it has grown again */
+}
 
-	ret = -EPROTO;
+/* Check the region info of the server. If the region has a file, take it out of the reply. */
+static int
+parse_region(struct vfu_region *region, unsigned int index, struct vfu_msg *reply)
+{
+	struct vfio_region_info got;
+	int ret;
+
+	memcpy(&got, reply->data, sizeof(got));
 	if (got.index != index || got.size > INT64_MAX)
-		goto out;
+		return -EPROTO;
 	region->size = got.size;
 	region->flags = got.flags & (VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
 		VFIO_REGION_INFO_FLAG_MMAP);
@@ -143,25 +162,34 @@ vfu_client_region_info(struct vfu_client *client, unsigned int index, struct vfu
 	if (!(region->flags & VFIO_REGION_INFO_FLAG_MMAP) || got.size == 0 || reply->nr_fds == 0 ||
 			reply->fds[0] < 0 || !vfu_fd_is_memory(reply->fds[0])) {
 		region->flags &= ~VFIO_REGION_INFO_FLAG_MMAP;
-		ret = 0;
-		goto out;
+		return 0;
 	}
 	if (got.flags & VFIO_REGION_INFO_FLAG_CAPS) {
 		ret = parse_areas(region, reply->data, reply->len, got.cap_offset);
 		if (ret != 0)
-			goto out;
-		ret = -EPROTO;
+			return ret;
 	}
 	if (got.offset > INT64_MAX || (got.offset & (VFU_PAGE_SIZE - 1)) != 0)
-		goto out;
+		return -EPROTO;
 	region->fd = reply->fds[0];
-	if (!file_holds(region)) {
-		region->fd = -1;
-		goto out;
-	}
+	if (!file_holds(region))
+		return -EPROTO;
 	reply->fds[0] = -1;
-	ret = 0;
-out:
+	return 0;
+}
+
+int
+vfu_client_region_info(struct vfu_client *client, unsigned int index, struct vfu_region *region)
+{
+	struct vfu_msg *reply;
+	int ret;
+
+	memset(region, 0, sizeof(*region));
+	region->fd = -1;
+	ret = request_region_info(client, index, &reply);
+	if (ret != 0)
+		return ret;
+	ret = parse_region(region, index, reply);
 	vfu_msg_free(reply);
 	if (ret != 0) {
 		memset(region, 0, sizeof(*region));
@@ -173,15 +201,14 @@ out:
 int
 vfu_client_irq_info(struct vfu_client *client, unsigned int index, struct vfu_irq_info *info)
 {
-	struct vfio_irq_info req = { .argsz = sizeof(req), .index = index }, got;
-	struct vfu_msg *reply;
-	int ret = vfu_client_request(client, VFIO_USER_DEVICE_GET_IRQ_INFO, &req, sizeof(req), NULL, 0, NULL,
-		0, sizeof(got), &reply);
+	const struct vfio_irq_info req = { .argsz = sizeof(req), .index = index };
+	struct vfu_out out = { .hdr.cmd = VFIO_USER_DEVICE_GET_IRQ_INFO,
+		.data = &req, .len = sizeof(req) };
+	struct vfio_irq_info got;
+	int ret = request(client, &out, &got, sizeof(got));
 
 	if (ret != 0)
 		return ret;
-	memcpy(&got, reply->data, sizeof(got));
-	vfu_msg_free(reply);
 	if (got.index != index)
 		return -EPROTO;
 	info->flags = got.flags;
@@ -197,12 +224,13 @@ vfu_client_region_read(struct vfu_client *client, unsigned int index, uint64_t o
 
 	while (len != 0) {
 		uint32_t n = len < client->max_data ? (uint32_t)len : client->max_data;
-		struct vfio_user_region_access req = { .offset = offset, .region = index,
+		const struct vfio_user_region_access req = { .offset = offset, .region = index,
 			.count = n };
+		struct vfu_out out = { .hdr.cmd = VFIO_USER_REGION_READ,
+			.data = &req, .len = sizeof(req) };
 		const struct vfio_user_region_access *got;
 		struct vfu_msg *reply;
-		int ret = vfu_client_request(client, VFIO_USER_REGION_READ, &req, sizeof(req), NULL, 0, NULL,
-			0, sizeof(req), &reply);
+		int ret = vfu_client_request(client, &out, &reply);
 
 		if (ret != 0)
 			return ret;
@@ -228,20 +256,16 @@ vfu_client_region_write(struct vfu_client *client, unsigned int index, uint64_t 
 
 	while (len != 0) {
 		uint32_t n = len < client->max_data ? (uint32_t)len : client->max_data;
-		struct vfio_user_region_access req = { .offset = offset, .region = index,
+		const struct vfio_user_region_access req = { .offset = offset, .region = index,
 			.count = n };
-		const struct vfio_user_region_access *got;
-		struct vfu_msg *reply;
-		bool fits;
-		int ret = vfu_client_request(client, VFIO_USER_REGION_WRITE, &req, sizeof(req), p, n, NULL, 0,
-			sizeof(req), &reply);
+		struct vfu_out out = { .hdr.cmd = VFIO_USER_REGION_WRITE,
+			.data = &req, .len = sizeof(req), .more = p, .more_len = n };
+		struct vfio_user_region_access got;
+		int ret = request(client, &out, &got, sizeof(got));
 
 		if (ret != 0)
 			return ret;
-		got = (const struct vfio_user_region_access *)reply->data;
-		fits = got->count == n;
-		vfu_msg_free(reply);
-		if (!fits)
+		if (got.count != n)
 			return -EPROTO;
 		p += n;
 		offset += n;
@@ -251,51 +275,54 @@ vfu_client_region_write(struct vfu_client *client, unsigned int index, uint64_t 
 }
 
 static int
-set_irqs(struct vfu_client *client, uint32_t flags, unsigned int index, unsigned int start,
-		unsigned int count, const int *fds, unsigned int nr_fds)
+set_irqs(struct vfu_client *client, const struct vfio_irq_set *req, const int *fds,
+		unsigned int nr_fds)
 {
-	struct vfio_irq_set req = {
-		.argsz = sizeof(req),
-		.flags = flags,
-		.index = index,
-		.start = start,
-		.count = count,
-	};
-	struct vfu_msg *reply;
-	int ret = vfu_client_request(client, VFIO_USER_DEVICE_SET_IRQS, &req, sizeof(req), NULL, 0, fds,
-		nr_fds, 0, &reply);
+	struct vfu_out out = { .hdr.cmd = VFIO_USER_DEVICE_SET_IRQS,
+		.data = req, .len = sizeof(*req), .fds = fds, .nr_fds = nr_fds };
 
-	if (ret == 0)
-		vfu_msg_free(reply);
-	return ret;
+	return request(client, &out, NULL, 0);
+}
+
+/*
+ * Return how many of the vectors from fds on fit into one message: all or none of them have a
+ * descriptor, and there are at most max_fds.
+ */
+static unsigned int
+same_kind(const int *fds, unsigned int count, unsigned int max_fds)
+{
+	const bool wired = fds[0] >= 0;
+	unsigned int n = 1;
+
+	while (n < count && (fds[n] >= 0) == wired && !(wired && n == max_fds))
+		n++;
+	return n;
 }
 
 int
 vfu_client_set_irq_fds(struct vfu_client *client, unsigned int index, unsigned int start,
 		unsigned int count, const int *fds)
 {
-	if (fds == NULL)
-		return count == 0 ? set_irqs(client, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0,
-			NULL, 0) :
-			-EINVAL;
+	const unsigned int max_fds = client->max_fds < VFU_MSG_FDS ? client->max_fds : VFU_MSG_FDS;
+	struct vfio_irq_set req = {
+		.argsz = sizeof(req),
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = index,
+	};
 
-	/*
-	 * A message has one descriptor for each of its vectors, or none at all, and at most max_fds
-	 * and VFU_MSG_FDS of them.
-	 */
-	for (unsigned int i = 0, n; i < count; i += n) {
-		bool wired = fds[i] >= 0;
+	if (fds == NULL)
+		return count == 0 ? set_irqs(client, &req, NULL, 0) : -EINVAL;
+
+	req.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	for (unsigned int i = 0; i < count; i += req.count) {
+		const bool wired = fds[i] >= 0;
 		int ret;
 
-		for (n = 1; i + n < count && (fds[i + n] >= 0) == wired; n++) {
-			if (wired && (n == client->max_fds || n == VFU_MSG_FDS))
-				break;
-		}
-		if (wired && client->max_fds == 0)
+		if (wired && max_fds == 0)
 			return -EOPNOTSUPP;
-		ret = set_irqs(client, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index,
-			start + i, n,
-			wired ? &fds[i] : NULL, wired ? n : 0);
+		req.start = start + i;
+		req.count = same_kind(&fds[i], count - i, max_fds);
+		ret = set_irqs(client, &req, &fds[i], wired ? req.count : 0);
 		if (ret != 0)
 			return ret;
 	}
@@ -306,9 +333,21 @@ int
 vfu_client_unmask_irqs(struct vfu_client *client, unsigned int index, unsigned int start,
 		unsigned int count)
 {
-	return set_irqs(client, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, index, start,
-		count, NULL, 0);
+	const struct vfio_irq_set req = {
+		.argsz = sizeof(req),
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK,
+		.index = index,
+		.start = start,
+		.count = count,
+	};
+
+	return set_irqs(client, &req, NULL, 0);
 }
+
+/*
+ * DMA. The client adds a range before it sends DMA_MAP, because the server may use the range at
+ * once, and removes the range after the server has released it.
+ */
 
 static bool
 dma_range_ok(uint64_t iova, uint64_t size)
@@ -321,14 +360,15 @@ int
 vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint64_t iova,
 		uint64_t size, uint32_t prot)
 {
-	struct vfio_user_dma_map req = {
+	const struct vfio_user_dma_map req = {
 		.argsz = sizeof(req),
 		.flags = prot,
 		.offset = fd >= 0 ? offset : 0,
 		.addr = iova,
 		.size = size,
 	};
-	struct vfu_msg *reply;
+	struct vfu_out out = { .hdr.cmd = VFIO_USER_DMA_MAP,
+		.data = &req, .len = sizeof(req), .fds = &fd, .nr_fds = fd >= 0 ? 1 : 0 };
 	int ret;
 
 	if (!dma_range_ok(iova, size) || prot == 0 || (prot & ~(VFU_DMA_READ | VFU_DMA_WRITE)) != 0)
@@ -338,11 +378,8 @@ vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint64_t 
 	ret = vfu_client_add_range(client, iova, size, prot);
 	if (ret != 0)
 		return ret;
-	ret = vfu_client_request(client, VFIO_USER_DMA_MAP, &req, sizeof(req), NULL, 0, &fd, fd >= 0 ? 1 : 0,
-		0, &reply);
-	if (ret == 0)
-		vfu_msg_free(reply);
-	else
+	ret = request(client, &out, NULL, 0);
+	if (ret != 0)
 		vfu_client_forget_ranges(client, iova, size);
 	return ret;
 }
@@ -350,13 +387,14 @@ vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint64_t 
 int
 vfu_client_dma_unmap(struct vfu_client *client, uint64_t iova, uint64_t size)
 {
-	struct vfio_user_dma_unmap req = { .argsz = sizeof(req), .addr = iova, .size = size };
+	const struct vfio_user_dma_unmap req = { .argsz = sizeof(req), .addr = iova, .size = size };
+	struct vfu_out out = { .hdr.cmd = VFIO_USER_DMA_UNMAP, .data = &req, .len = sizeof(req) };
 	struct vfu_msg *reply;
 	int ret;
 
 	if (!dma_range_ok(iova, size))
 		return -EINVAL;
-	ret = vfu_client_request(client, VFIO_USER_DMA_UNMAP, &req, sizeof(req), NULL, 0, NULL, 0, 0, &reply);
+	ret = vfu_client_request(client, &out, &reply);
 	if (ret == 0) {
 		const struct vfio_user_dma_unmap *u = (const void *)reply->data;
 
@@ -376,26 +414,19 @@ vfu_client_dma_unmap(struct vfu_client *client, uint64_t iova, uint64_t size)
 int
 vfu_client_page_table(struct vfu_client *client, int fd, uint64_t base, uint64_t nr)
 {
-	struct vfio_user_io_page_table req = { .argsz = sizeof(req), .base = base, .nr = nr };
-	struct vfu_msg *reply;
-	int ret;
+	const struct vfio_user_io_page_table req = { .argsz = sizeof(req), .base = base, .nr = nr };
+	struct vfu_out out = { .hdr.cmd = VFIO_USER_IO_PAGE_TABLE,
+		.data = &req, .len = sizeof(req), .fds = &fd, .nr_fds = 1 };
 
 	if (!client->io_page_table || client->max_fds == 0)
 		return -EOPNOTSUPP;
-	ret = vfu_client_request(client, VFIO_USER_IO_PAGE_TABLE, &req, sizeof(req), NULL, 0, &fd, 1, 0,
-		&reply);
-	if (ret == 0)
-		vfu_msg_free(reply);
-	return ret;
+	return request(client, &out, NULL, 0);
 }
 
 int
 vfu_client_reset(struct vfu_client *client)
 {
-	struct vfu_msg *reply;
-	int ret = vfu_client_request(client, VFIO_USER_DEVICE_RESET, NULL, 0, NULL, 0, NULL, 0, 0, &reply);
+	struct vfu_out out = { .hdr.cmd = VFIO_USER_DEVICE_RESET };
 
-	if (ret == 0)
-		vfu_msg_free(reply);
-	return ret;
+	return request(client, &out, NULL, 0);
 }

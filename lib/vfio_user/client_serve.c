@@ -12,6 +12,12 @@
 
 #include "client_priv.h"
 
+/* Mapped memory. The server may reach it by message, with or without a descriptor. */
+struct range {
+	uint64_t iova, last;
+	uint32_t prot;
+};
+
 /*
  * The order of a tree of ranges. Ranges that overlap compare equal, so that the tree never holds
  * overlapping ranges.
@@ -127,53 +133,80 @@ copy_range(struct vfu_client *c, uint64_t iova, uint64_t len, const uint8_t *wri
 	return ret;
 }
 
-static void
-serve_dma(struct vfu_client *c, const struct vfu_msg *msg)
+/* Check the range of a DMA_READ (written is NULL) or DMA_WRITE, and copy it. */
+static int
+copy(struct vfu_client *c, const struct vfio_user_dma_access *a, const uint8_t *written)
 {
-	const struct vfio_user_dma_access *a = (const struct vfio_user_dma_access *)msg->data;
-	struct vfio_user_header hdr = {
-		.msg_id = msg->hdr.msg_id,
-		.cmd = msg->hdr.cmd,
-		.flags = VFIO_USER_F_TYPE_REPLY,
-	};
-	bool read = msg->hdr.cmd == VFIO_USER_DMA_READ;
 	int ret;
 
-	if (msg->len < sizeof(*a) || (!read && a->count != msg->len - sizeof(*a)))
-		ret = -EINVAL;
-	else if (a->count == 0 || a->count > DMA_MAX)
-		ret = -EINVAL;
-	else if (read ? c->params.dma_read == NULL : c->params.dma_write == NULL)
-		ret = -EOPNOTSUPP;
-	else if (!range_allowed(c, a->addr, a->count, read ? VFU_DMA_READ : VFU_DMA_WRITE))
-		ret = -EFAULT;
-	else
-		ret = copy_range(c, a->addr, a->count, read ? NULL : a->data);
+	if (a->count == 0 || a->count > DMA_MAX)
+		return -EINVAL;
+	if (written == NULL ? c->params.dma_read == NULL : c->params.dma_write == NULL)
+		return -EOPNOTSUPP;
+	if (!range_allowed(c, a->addr, a->count, written == NULL ? VFU_DMA_READ : VFU_DMA_WRITE))
+		return -EFAULT;
+	ret = copy_range(c, a->addr, a->count, written);
+	return ret > 0 ? -EIO : ret;
+}
 
-	if (msg->hdr.flags & VFIO_USER_F_NO_REPLY)
-		return;
-	if (ret != 0) {
-		hdr.flags |= VFIO_USER_F_ERROR;
-		hdr.error_no = ret < 0 ? (uint32_t)-ret : EIO;
-		vfu_client_send(c, &hdr, NULL, 0, NULL, 0, NULL, 0);
-	} else {
-		vfu_client_send(c, &hdr, a, sizeof(*a), c->dma_buf, read ? a->count : 0, NULL, 0);
+static int
+do_dma_read(struct vfu_client *c, const struct vfu_msg *msg, struct vfu_out *out)
+{
+	const struct vfio_user_dma_access *a = (const struct vfio_user_dma_access *)msg->data;
+
+	out->data = a;
+	out->len = sizeof(*a);
+	out->more = c->dma_buf;
+	out->more_len = a->count;
+	return copy(c, a, NULL);
+}
+
+static int
+do_dma_write(struct vfu_client *c, const struct vfu_msg *msg, struct vfu_out *out)
+{
+	const struct vfio_user_dma_access *a = (const struct vfio_user_dma_access *)msg->data;
+
+	out->data = a;
+	out->len = sizeof(*a);
+	return a->count == msg->len - sizeof(*a) ? copy(c, a, a->data) : -EINVAL;
+}
+
+/* The commands of the server. */
+static const struct {
+	uint16_t cmd;
+	size_t least; /* length of the payload, bytes */
+	int (*execute)(struct vfu_client *c, const struct vfu_msg *msg, struct vfu_out *out);
+} commands[] = {
+	{ VFIO_USER_DMA_READ, sizeof(struct vfio_user_dma_access), do_dma_read },
+	{ VFIO_USER_DMA_WRITE, sizeof(struct vfio_user_dma_access), do_dma_write },
+};
+
+static int
+execute(struct vfu_client *c, const struct vfu_msg *msg, struct vfu_out *out)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (commands[i].cmd == msg->hdr.cmd)
+			return msg->len < commands[i].least ? -EINVAL :
+				commands[i].execute(c, msg, out);
 	}
+	return -EOPNOTSUPP;
 }
 
 void
 vfu_client_serve(struct vfu_client *c, struct vfu_msg *msg)
 {
-	struct vfio_user_header hdr = {
-		.msg_id = msg->hdr.msg_id,
-		.cmd = msg->hdr.cmd,
-		.flags = VFIO_USER_F_TYPE_REPLY | VFIO_USER_F_ERROR,
-		.error_no = EOPNOTSUPP,
-	};
+	struct vfu_out out = vfu_reply(&msg->hdr, 0);
+	int ret = execute(c, msg, &out);
 
-	if (msg->hdr.cmd == VFIO_USER_DMA_READ || msg->hdr.cmd == VFIO_USER_DMA_WRITE)
-		serve_dma(c, msg);
-	else if (!(msg->hdr.flags & VFIO_USER_F_NO_REPLY))
-		vfu_client_send(c, &hdr, NULL, 0, NULL, 0, NULL, 0);
+	if (ret != 0)
+		out = vfu_reply(&msg->hdr, ret);
+	if (!(msg->hdr.flags & VFIO_USER_F_NO_REPLY))
+		vfu_client_send(c, &out);
 	vfu_msg_free(msg);
+}
+
+void
+vfu_client_free_ranges(struct vfu_client *c)
+{
+	tdestroy(c->ranges, free);
 }

@@ -16,9 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "deadline.h"
 #include "foreign_fd.h"
 #include "thread.h"
 #include "vfio_user.h"
@@ -104,37 +104,26 @@ struct vfu_closer *
 vfu_closer_new(unsigned int max_fds)
 {
 	struct vfu_closer *c = calloc(1, sizeof(*c));
-	pthread_condattr_t attr;
 
 	if (c == NULL)
 		return NULL;
 	c->max_fds = max_fds;
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->change, &attr);
-	pthread_condattr_destroy(&attr);
+	vfu_cond_init(&c->change);
 	return c;
 }
 
 void
 vfu_closer_free(struct vfu_closer *c)
 {
-	struct timespec end;
+	const uint64_t deadline = vfu_now_ms() + STOP_MS;
 
 	if (c == NULL)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_nsec += STOP_MS * 1000000L;
-	if (end.tv_nsec >= 1000000000L) {
-		end.tv_sec++;
-		end.tv_nsec -= 1000000000L;
-	}
 	pthread_mutex_lock(&c->lock);
 	c->stop = true;
 	pthread_cond_broadcast(&c->change);
-	while (c->started && !c->done &&
-			pthread_cond_timedwait(&c->change, &c->lock, &end) == 0)
+	while (c->started && !c->done && vfu_wait_until(&c->change, &c->lock, deadline) == 0)
 		;
 	if (c->started && !c->done) {
 		c->left_behind = true;

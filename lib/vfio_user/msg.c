@@ -12,32 +12,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "deadline.h"
 #include "msg.h"
 
 /* Linux passes at most this many descriptors with one sendmsg() (SCM_MAX_FD). */
 #define SCM_MAX_FDS 253
-
-uint64_t
-vfu_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-int
-vfu_ms_left(uint64_t deadline_ms)
-{
-	uint64_t now = vfu_now_ms();
-
-	if (now >= deadline_ms)
-		return 0;
-	return deadline_ms - now > 1000000 ? 1000000 : (int)(deadline_ms - now);
-}
 
 static void
 close_fds(struct vfu_closer *closer, int *fds, unsigned int nr_fds)
@@ -203,36 +184,47 @@ vfu_rx_step(struct vfu_rx *rx, int sock, struct vfu_msg **msg, const char **why)
 	}
 }
 
+struct vfu_out
+vfu_reply(const struct vfio_user_header *command, int ret)
+{
+	struct vfu_out out = { .hdr = { .msg_id = command->msg_id, .cmd = command->cmd,
+		.flags = VFIO_USER_F_TYPE_REPLY } };
+
+	if (ret < 0) {
+		out.hdr.flags |= VFIO_USER_F_ERROR;
+		out.hdr.error_no = (uint32_t)-ret;
+	}
+	return out;
+}
+
 int
-vfu_msg_send(int sock, struct vfio_user_header *hdr, const void *data, size_t len,
-		const void *more, size_t more_len, const int *fds, unsigned int nr_fds,
-		uint64_t deadline_ms)
+vfu_msg_send(int sock, struct vfu_out *out, uint64_t deadline_ms)
 {
 	union {
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(VFU_MSG_FDS * sizeof(int))];
 	} ctl;
 	struct iovec iov[3] = {
-		{ .iov_base = hdr, .iov_len = sizeof(*hdr) },
-		{ .iov_base = (void *)(uintptr_t)data, .iov_len = len },
-		{ .iov_base = (void *)(uintptr_t)more, .iov_len = more_len },
+		{ .iov_base = &out->hdr, .iov_len = sizeof(out->hdr) },
+		{ .iov_base = (void *)(uintptr_t)out->data, .iov_len = out->len },
+		{ .iov_base = (void *)(uintptr_t)out->more, .iov_len = out->more_len },
 	};
 	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 3 };
 
-	if (nr_fds > VFU_MSG_FDS)
+	if (out->nr_fds > VFU_MSG_FDS)
 		return -EINVAL;
-	hdr->msg_size = (uint32_t)(sizeof(*hdr) + len + more_len);
-	if (nr_fds != 0) {
+	out->hdr.msg_size = (uint32_t)(sizeof(out->hdr) + out->len + out->more_len);
+	if (out->nr_fds != 0) {
 		struct cmsghdr *c;
 
 		memset(&ctl, 0, sizeof(ctl));
 		mh.msg_control = ctl.buf;
-		mh.msg_controllen = CMSG_SPACE(nr_fds * sizeof(int));
+		mh.msg_controllen = CMSG_SPACE(out->nr_fds * sizeof(int));
 		c = CMSG_FIRSTHDR(&mh);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, nr_fds * sizeof(int));
+		c->cmsg_len = CMSG_LEN(out->nr_fds * sizeof(int));
+		memcpy(CMSG_DATA(c), out->fds, out->nr_fds * sizeof(int));
 	}
 
 	while (mh.msg_iovlen != 0) {
@@ -266,4 +258,16 @@ vfu_msg_send(int sock, struct vfio_user_header *hdr, const void *data, size_t le
 		}
 	}
 	return 0;
+}
+
+int
+vfu_msg_send_locked(int sock, pthread_mutex_t *lock, struct vfu_out *out, uint64_t deadline_ms)
+{
+	int ret = vfu_lock_until(lock, deadline_ms);
+
+	if (ret == 0) {
+		ret = vfu_msg_send(sock, out, deadline_ms);
+		pthread_mutex_unlock(lock);
+	}
+	return ret;
 }

@@ -17,6 +17,7 @@
 #ifndef VFU_MSG_H
 #define VFU_MSG_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,22 +61,35 @@ void vfu_rx_clear(struct vfu_rx *rx);
 /* Free a message, and close the descriptors that no user took. NULL is allowed. */
 void vfu_msg_free(struct vfu_msg *msg);
 
+/* A message to send. The pointers and descriptors remain the caller's. */
+struct vfu_out {
+	struct vfio_user_header hdr; /* the functions that send fill in msg_size */
+	const void *data;            /* the payload, and its bytes */
+	size_t len;
+	const void *more;            /* the rest of the payload, and its bytes */
+	size_t more_len;
+	const int *fds;
+	unsigned int nr_fds;
+};
+
 /*
- * Send a header and up to two pieces of data. Fills in hdr->msg_size.
+ * Begin the reply to a command.
+ * @param ret  a negative errno value: the reply reports this error; else it reports success
+ * @return a message without payload
+ */
+struct vfu_out vfu_reply(const struct vfio_user_header *command, int ret);
+
+/*
+ * Send a message.
  * @retval 0           sent
  * @retval -ETIMEDOUT  the peer did not read its socket in time; the stream is broken
  * @retval -EINVAL, -EBADF, -ETOOMANYREFS  bad descriptors of the caller; nothing was sent
  * @return another negative errno value: the stream is broken
  */
-int vfu_msg_send(int sock, struct vfio_user_header *hdr, const void *data, size_t len,
-		const void *more, size_t more_len, const int *fds, unsigned int nr_fds,
-		uint64_t deadline_ms);
+int vfu_msg_send(int sock, struct vfu_out *out, uint64_t deadline_ms);
 
-/* Return the time of CLOCK_MONOTONIC, milliseconds. */
-uint64_t vfu_now_ms(void);
-
-/* Return the time until the deadline, for poll(), milliseconds; 0 if it has passed. */
-int vfu_ms_left(uint64_t deadline_ms);
+/* As vfu_msg_send(), on a socket to which several threads send, one message at a time. */
+int vfu_msg_send_locked(int sock, pthread_mutex_t *lock, struct vfu_out *out, uint64_t deadline_ms);
 
 /* The capabilities of one side, as in the JSON of VERSION. */
 struct vfu_caps {

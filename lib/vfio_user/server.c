@@ -21,7 +21,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "server_priv.h"
@@ -117,7 +116,7 @@ static struct vfu_msg *
 wait_for_work(struct vfu_server *s, bool *unmask)
 {
 	struct vfu_conn *conn = s->conn;
-	struct vfu_msg *msg = NULL;
+	struct vfu_msg *msg;
 	struct pollfd pfds[4 + VFU_REFUSALS] = {
 		{ .fd = s->wake_fd, .events = POLLIN },
 		{ .fd = s->listen_fd, .events = POLLIN },
@@ -128,34 +127,8 @@ wait_for_work(struct vfu_server *s, bool *unmask)
 	uint64_t count;
 
 	if (conn != NULL) {
-		struct timespec ts;
-
-		pthread_mutex_lock(&conn->lock);
-		msg = conn->queue;
-		if (msg != NULL) {
-			conn->queue = msg->next;
-			if (conn->queue == NULL)
-				conn->queue_tail = &conn->queue;
-			conn->nr_queued--;
-			conn->queued_bytes -= msg->len;
-			conn->queued_fds -= msg->nr_fds;
-		}
-		if (msg != NULL || conn->dead) {
-			pthread_mutex_unlock(&conn->lock);
+		if (!vfu_conn_begin_reading(conn, &msg))
 			return msg;
-		}
-		if (conn->reading) {
-			/*
-			 * The DMA thread reads, for desc.dma_timeout_ms at most. Return after 20 ms
-			 * to do other work in the meantime.
-			 */
-			vfu_set_deadline(&ts, vfu_now_ms() + 20);
-			pthread_cond_timedwait(&conn->cond, &conn->lock, &ts);
-			pthread_mutex_unlock(&conn->lock);
-			return NULL;
-		}
-		conn->reading = true;
-		pthread_mutex_unlock(&conn->lock);
 		pfds[2].fd = conn->sock;
 		if (!conn->versioned)
 			timeout = vfu_ms_left(conn->handshake_deadline);
@@ -174,12 +147,8 @@ wait_for_work(struct vfu_server *s, bool *unmask)
 			pfds[i].revents = 0;
 	if (pfds[0].revents != 0 && read(s->wake_fd, &count, sizeof(count)) < 0)
 		count = 0;
-	if (conn != NULL) {
-		if (pfds[2].revents != 0)
-			vfu_conn_receive(s, conn);
-		vfu_conn_check_message(conn);
-		vfu_conn_end_reading(conn);
-	}
+	if (conn != NULL)
+		vfu_conn_end_reading(s, conn, pfds[2].revents != 0);
 	if (pfds[3].revents != 0)
 		*unmask = vfu_irq_take_unmask(s);
 	vfu_refuse_work(s, &pfds[4]);
@@ -226,6 +195,16 @@ control_thread(void *arg)
 /*
  * The interface.
  */
+
+static void
+wake(struct vfu_server *s)
+{
+	static const uint64_t one = 1;
+
+	/* A full counter also wakes the thread. */
+	if (write(s->wake_fd, &one, sizeof(one)) < 0)
+		return;
+}
 
 static int
 check_desc(const struct vfu_server_desc *desc, const struct vfu_server_ops *ops, char *err)
@@ -351,7 +330,7 @@ void
 vfu_server_end(struct vfu_server *server)
 {
 	atomic_store(&server->stop, true);
-	vfu_server_wake(server);
+	wake(server);
 }
 
 void
@@ -384,7 +363,7 @@ vfu_server_drop_client(struct vfu_server *server, const char *why)
 	snprintf(server->drop_why, sizeof(server->drop_why), "%s", why);
 	pthread_mutex_unlock(&server->drop_lock);
 	atomic_store(&server->drop, true);
-	vfu_server_wake(server);
+	wake(server);
 }
 
 bool

@@ -104,8 +104,8 @@ raise_measured(struct vfu_server *s, unsigned int index, unsigned int vector)
 	debt = debt > USUAL_NS ? debt - USUAL_NS : 0;
 	atomic_store_explicit(&s->irq_debt, debt, memory_order_relaxed);
 	if (debt >= SLOW_NS && atomic_load(&s->async.started))
-		vfu_server_complain(s, s->conn, "interrupts take long to signal, because many wait for "
-			"the client's eventfds: the port's own thread signals them, and later");
+		vfu_conn_report(s, "interrupts take long to signal, because many threads wait for "
+			"the client's eventfds: they may be late from now on");
 	return ret;
 }
 

@@ -95,7 +95,7 @@ carry_out(struct vfu_server *s, struct vfu_access *access)
 	case ACCESS_WRITE:
 		if (vfu_dma_access(s, access->iova, NULL, access->data, access->len,
 				VFU_DMA_MESSAGES) != 0)
-			vfu_server_complain(s, s->conn, "DMA fault: DMA_WRITE of %u bytes at 0x%llx: %s",
+			vfu_conn_report(s, "DMA fault: DMA_WRITE of %u bytes at 0x%llx: %s",
 				access->len, (unsigned long long)access->iova,
 				vfu_dma_why_text(vfu_dma_last_fault()));
 		break;
@@ -302,10 +302,7 @@ vfu_dma_busy(struct vfu_server *s)
 static void
 wait_progress(struct vfu_async *a)
 {
-	struct timespec ts;
-
-	vfu_set_deadline(&ts, vfu_now_ms() + LOOK_MS);
-	pthread_cond_timedwait(&a->progress, &a->lock, &ts);
+	vfu_wait_until(&a->progress, &a->lock, vfu_now_ms() + LOOK_MS);
 }
 
 void

@@ -441,12 +441,7 @@ void
 vfu_command_handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
 {
 	struct reply r = { .fd = -1, .why = "" };
-	struct vfio_user_header hdr = {
-		.msg_id = msg->hdr.msg_id,
-		.cmd = msg->hdr.cmd,
-		.flags = VFIO_USER_F_TYPE_REPLY,
-	};
-	bool reply = !(msg->hdr.flags & VFIO_USER_F_NO_REPLY);
+	const struct vfio_user_header hdr = msg->hdr;
 	int ret;
 
 	/*
@@ -461,22 +456,25 @@ vfu_command_handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *
 	vfu_msg_free(msg);
 	if (ret < 0) {
 		atomic_fetch_add(&s->stats.bad_messages, 1);
-		vfu_server_complain(s, conn, "client's message refused: %s (command %u: %s)", r.why,
+		vfu_conn_report(s, "client's message refused: %s (command %u: %s)", r.why,
 			hdr.cmd, strerror(-ret));
-		hdr.flags |= VFIO_USER_F_ERROR;
-		hdr.error_no = (uint32_t)-ret;
+	}
+	if (!(hdr.flags & VFIO_USER_F_NO_REPLY)) {
+		struct vfu_out out = vfu_reply(&hdr, ret);
+
 		/*
 		 * The specification: "If an error occurs, the reply message must only include the
 		 * reply header."
 		 */
-		r.len = 0;
-		r.fd = -1;
-	}
-	if (reply) {
+		if (ret >= 0) {
+			out.data = s->out;
+			out.len = r.len;
+			out.fds = &r.fd;
+			out.nr_fds = r.fd >= 0 ? 1 : 0;
+		}
 		/* vfu_conn_send() may wait for the client; this thread holds no pointer. */
 		vfu_rcu_offline();
-		vfu_conn_send(conn, &hdr, s->out, r.len, NULL, 0, &r.fd, r.fd >= 0 ? 1 : 0,
-			vfu_now_ms() + VFU_SEND_MS);
+		vfu_conn_send(conn, &out, vfu_now_ms() + VFU_SEND_MS);
 		vfu_rcu_online();
 	}
 	if (r.drop)

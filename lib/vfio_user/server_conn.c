@@ -14,42 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "server_priv.h"
 
-#define MAX_COMPLAINTS 10
-
-void
-vfu_set_deadline(struct timespec *ts, uint64_t deadline_ms)
-{
-	ts->tv_sec = (time_t)(deadline_ms / 1000);
-	ts->tv_nsec = (long)(deadline_ms % 1000) * 1000000;
-}
-
-int
-vfu_cond_init(pthread_cond_t *cond)
-{
-	pthread_condattr_t attr;
-	int ret;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	ret = -pthread_cond_init(cond, &attr);
-	pthread_condattr_destroy(&attr);
-	return ret;
-}
-
-void
-vfu_server_wake(struct vfu_server *s)
-{
-	static const uint64_t one = 1;
-
-	/* A full counter also wakes the thread. */
-	if (write(s->wake_fd, &one, sizeof(one)) < 0)
-		return;
-}
+#define MAX_REPORTS 10 /* lines that one client can put into the log */
 
 const char *
 vfu_why(struct vfu_server *s, const char *fmt, ...)
@@ -61,10 +30,6 @@ vfu_why(struct vfu_server *s, const char *fmt, ...)
 	va_end(ap);
 	return s->why;
 }
-
-/*
- * The connection.
- */
 
 struct vfu_conn *
 vfu_conn_new(int sock, struct vfu_closer *closer)
@@ -126,53 +91,70 @@ vfu_conn_kill(struct vfu_conn *conn, const char *why)
 	pthread_mutex_unlock(&conn->lock);
 }
 
-/* Hand a reply to its waiter, and a command to the queue of the control thread. */
+static bool
+queue_is_full(const struct vfu_conn *conn)
+{
+	return conn->nr_queued >= VFU_QUEUE_MSGS || conn->queued_bytes > VFU_QUEUE_BYTES ||
+		conn->queued_fds > VFU_QUEUE_FDS;
+}
+
+/* Called with the lock held. */
+static void
+enqueue(struct vfu_conn *conn, struct vfu_msg *msg)
+{
+	*conn->queue_tail = msg;
+	conn->queue_tail = &msg->next;
+	conn->nr_queued++;
+	conn->queued_bytes += msg->len;
+	conn->queued_fds += msg->nr_fds;
+}
+
+/* Remove the first command from the queue. Called with the lock held. NULL: there is none. */
+static struct vfu_msg *
+dequeue(struct vfu_conn *conn)
+{
+	struct vfu_msg *msg = conn->queue;
+
+	if (msg == NULL)
+		return NULL;
+	conn->queue = msg->next;
+	if (conn->queue == NULL)
+		conn->queue_tail = &conn->queue;
+	conn->nr_queued--;
+	conn->queued_bytes -= msg->len;
+	conn->queued_fds -= msg->nr_fds;
+	return msg;
+}
+
+/* Hand a reply to its request, and a command to the queue of the control thread. */
 static void
 dispatch(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
 {
-	struct vfu_wait **w;
+	const char *why = NULL;
 
 	atomic_fetch_add(&s->stats.messages, 1);
 	pthread_mutex_lock(&conn->lock);
 	if ((msg->hdr.flags & VFIO_USER_F_TYPE_MASK) == VFIO_USER_F_TYPE_REPLY) {
-		for (w = &conn->waits; *w != NULL && (*w)->id != msg->hdr.msg_id; w = &(*w)->next)
-			;
-		if (*w != NULL) {
-			(*w)->reply = msg;
-			*w = (*w)->next;
-			pthread_cond_broadcast(&conn->cond);
-		} else {
-			atomic_fetch_add(&s->stats.bad_messages, 1);
-			kill_locked(conn, "client sent a reply to nothing that it was asked");
-			vfu_msg_free(msg);
-		}
-	} else if (conn->nr_queued >= VFU_QUEUE_MSGS || conn->queued_bytes > VFU_QUEUE_BYTES ||
-			conn->queued_fds > VFU_QUEUE_FDS) {
+		if (!vfu_pending_reply(&conn->requests, msg))
+			why = "client sent a reply that belongs to no request";
+	} else if (queue_is_full(conn)) {
+		why = "client sent too many commands without waiting for replies";
+	} else {
+		enqueue(conn, msg);
+	}
+	if (why != NULL) {
 		atomic_fetch_add(&s->stats.bad_messages, 1);
-		kill_locked(conn, "client sent too many commands without waiting for replies");
+		kill_locked(conn, why);
 		vfu_msg_free(msg);
 	} else {
-		*conn->queue_tail = msg;
-		conn->queue_tail = &msg->next;
-		conn->nr_queued++;
-		conn->queued_bytes += msg->len;
-		conn->queued_fds += msg->nr_fds;
 		pthread_cond_broadcast(&conn->cond);
 	}
 	pthread_mutex_unlock(&conn->lock);
 }
 
-/* Kill the connection if the rest of a message is late. Called by the reader. */
-void
-vfu_conn_check_message(struct vfu_conn *conn)
-{
-	if (conn->rx_deadline != 0 && vfu_ms_left(conn->rx_deadline) == 0)
-		vfu_conn_kill(conn, "client began a message and did not send the rest of it");
-}
-
 /* Receive one message, if the socket has one. Called by the reader. */
-void
-vfu_conn_receive(struct vfu_server *s, struct vfu_conn *conn)
+static void
+receive(struct vfu_server *s, struct vfu_conn *conn)
 {
 	struct vfu_msg *msg;
 	const char *why;
@@ -191,8 +173,8 @@ vfu_conn_receive(struct vfu_server *s, struct vfu_conn *conn)
 	}
 }
 
-void
-vfu_conn_end_reading(struct vfu_conn *conn)
+static void
+end_reading(struct vfu_conn *conn)
 {
 	pthread_mutex_lock(&conn->lock);
 	conn->reading = false;
@@ -200,22 +182,40 @@ vfu_conn_end_reading(struct vfu_conn *conn)
 	pthread_mutex_unlock(&conn->lock);
 }
 
-/* Send. A client that does not read the message in time is dropped. */
-int
-vfu_conn_send(struct vfu_conn *conn, struct vfio_user_header *hdr, const void *data, size_t len,
-		const void *more, size_t more_len, const int *fds, unsigned int nr_fds,
-		uint64_t deadline)
+bool
+vfu_conn_begin_reading(struct vfu_conn *conn, struct vfu_msg **msg)
 {
-	struct timespec ts;
-	int ret;
+	bool reader = false;
 
-	vfu_set_deadline(&ts, deadline);
-	ret = -pthread_mutex_clocklock(&conn->tx_lock, CLOCK_MONOTONIC, &ts);
-	if (ret == 0) {
-		ret = vfu_msg_send(conn->sock, hdr, data, len, more, more_len, fds, nr_fds,
-			deadline);
-		pthread_mutex_unlock(&conn->tx_lock);
+	pthread_mutex_lock(&conn->lock);
+	*msg = dequeue(conn);
+	if (*msg != NULL || conn->dead) {
+		;
+	} else if (conn->reading) {
+		/* The DMA thread reads, for desc.dma_timeout_ms at most. */
+		vfu_wait_until(&conn->cond, &conn->lock, vfu_now_ms() + VFU_READER_MS);
+	} else {
+		reader = conn->reading = true;
 	}
+	pthread_mutex_unlock(&conn->lock);
+	return reader;
+}
+
+void
+vfu_conn_end_reading(struct vfu_server *s, struct vfu_conn *conn, bool readable)
+{
+	if (readable)
+		receive(s, conn);
+	if (conn->rx_deadline != 0 && vfu_ms_left(conn->rx_deadline) == 0)
+		vfu_conn_kill(conn, "client began a message and did not send the rest of it");
+	end_reading(conn);
+}
+
+int
+vfu_conn_send(struct vfu_conn *conn, struct vfu_out *out, uint64_t deadline_ms)
+{
+	int ret = vfu_msg_send_locked(conn->sock, &conn->tx_lock, out, deadline_ms);
+
 	if (ret == -ETIMEDOUT)
 		vfu_conn_kill(conn, "client does not read its socket");
 	else if (ret != 0)
@@ -223,82 +223,78 @@ vfu_conn_send(struct vfu_conn *conn, struct vfio_user_header *hdr, const void *d
 	return ret;
 }
 
-int
-vfu_conn_request(struct vfu_server *s, struct vfu_conn *conn, uint16_t cmd, const void *data,
-		size_t len, const void *more, size_t more_len, uint64_t deadline_ms,
-		struct vfu_msg **reply)
+/* Wait for a reply; read the socket if no other thread does. Called with the lock held. */
+static int
+wait_for_reply(struct vfu_server *s, struct vfu_conn *conn, const struct vfu_pending *p,
+		uint64_t deadline_ms)
 {
-	struct vfio_user_header hdr = { .cmd = cmd };
-	struct vfu_wait wait = { .reply = NULL }, **w;
-	struct timespec ts;
+	while (p->reply == NULL && !conn->dead) {
+		struct pollfd pfd = { .fd = conn->sock, .events = POLLIN };
+		int left = vfu_ms_left(deadline_ms);
+
+		if (left == 0) {
+			kill_locked(conn, "client does not answer DMA_READ or DMA_WRITE");
+			return -ETIMEDOUT;
+		}
+		if (conn->reading) {
+			vfu_wait_until(&conn->cond, &conn->lock, deadline_ms);
+			continue;
+		}
+		conn->reading = true;
+		pthread_mutex_unlock(&conn->lock);
+		if (poll(&pfd, 1, left) > 0)
+			receive(s, conn);
+		end_reading(conn);
+		pthread_mutex_lock(&conn->lock);
+	}
+	return p->reply != NULL ? 0 : -ENODEV;
+}
+
+int
+vfu_conn_request(struct vfu_server *s, struct vfu_conn *conn, struct vfu_out *out,
+		uint64_t deadline_ms, struct vfu_msg **reply)
+{
+	struct vfu_pending p;
 	int ret;
 
-	vfu_set_deadline(&ts, deadline_ms);
 	pthread_mutex_lock(&conn->lock);
 	if (conn->dead) {
 		pthread_mutex_unlock(&conn->lock);
 		return -ENODEV;
 	}
-	wait.id = hdr.msg_id = conn->next_id++;
-	wait.next = conn->waits;
-	conn->waits = &wait;
+	out->hdr.msg_id = vfu_pending_add(&conn->requests, &p);
 	pthread_mutex_unlock(&conn->lock);
 
-	ret = vfu_conn_send(conn, &hdr, data, len, more, more_len, NULL, 0, deadline_ms);
+	ret = vfu_conn_send(conn, out, deadline_ms);
 
 	pthread_mutex_lock(&conn->lock);
-	while (wait.reply == NULL && !conn->dead && ret == 0) {
-		int left = vfu_ms_left(deadline_ms);
-
-		if (left == 0) {
-			ret = -ETIMEDOUT;
-			kill_locked(conn, "client does not answer DMA_READ or DMA_WRITE");
-		} else if (conn->reading) {
-			pthread_cond_timedwait(&conn->cond, &conn->lock, &ts);
-		} else {
-			struct pollfd pfd = { .fd = conn->sock, .events = POLLIN };
-
-			conn->reading = true;
-			pthread_mutex_unlock(&conn->lock);
-			if (poll(&pfd, 1, left) > 0)
-				vfu_conn_receive(s, conn);
-			vfu_conn_end_reading(conn);
-			pthread_mutex_lock(&conn->lock);
-		}
-	}
-	if (wait.reply == NULL) {
-		/* No thread may find this stack frame from now on. */
-		for (w = &conn->waits; *w != NULL; w = &(*w)->next) {
-			if (*w == &wait) {
-				*w = wait.next;
-				break;
-			}
-		}
-		if (ret == 0)
-			ret = -ENODEV;
-	} else if (wait.reply->hdr.cmd != cmd) {
+	if (ret == 0)
+		ret = wait_for_reply(s, conn, &p, deadline_ms);
+	if (p.reply != NULL && p.reply->hdr.cmd != out->hdr.cmd) {
 		kill_locked(conn, "client's reply names another command than the request");
 		ret = -EPROTO;
 	}
+	/* No thread may find this stack frame from now on. */
+	vfu_pending_remove(&conn->requests, &p);
 	pthread_mutex_unlock(&conn->lock);
 	if (ret != 0) {
-		vfu_msg_free(wait.reply);
+		vfu_msg_free(p.reply);
 		return ret;
 	}
-	*reply = wait.reply;
+	*reply = p.reply;
 	return 0;
 }
 
 void
-vfu_server_complain(struct vfu_server *s, struct vfu_conn *conn, const char *fmt, ...)
+vfu_conn_report(struct vfu_server *s, const char *fmt, ...)
 {
+	struct vfu_conn *conn = __atomic_load_n(&s->conn, __ATOMIC_CONSUME);
 	char line[VFU_ERR_LEN];
 	va_list ap;
 
-	if (s->ops.refused == NULL || conn == NULL ||
-			atomic_load(&conn->complaints) >= MAX_COMPLAINTS)
+	if (s->ops.refused == NULL || conn == NULL || atomic_load(&conn->reports) >= MAX_REPORTS)
 		return;
-	atomic_fetch_add(&conn->complaints, 1);
+	atomic_fetch_add(&conn->reports, 1);
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);

@@ -258,15 +258,19 @@ by_message(struct vfu_server *s, uint64_t iova, void *buf, const void *data, siz
 {
 	struct vfu_conn *conn = s->conn;
 	const struct vfio_user_dma_access *a;
-	struct vfio_user_dma_access req = { .addr = iova, .count = len };
+	const struct vfio_user_dma_access req = { .addr = iova, .count = len };
+	struct vfu_out out = {
+		.hdr.cmd = data != NULL ? VFIO_USER_DMA_WRITE : VFIO_USER_DMA_READ,
+		.data = &req, .len = sizeof(req),
+		.more = data, .more_len = data != NULL ? len : 0,
+	};
 	struct vfu_msg *reply;
 	int ret;
 
 	if (conn == NULL)
 		return -EFAULT;
 	vfu_rcu_offline();
-	ret = vfu_conn_request(s, conn, data != NULL ? VFIO_USER_DMA_WRITE : VFIO_USER_DMA_READ,
-		&req, sizeof(req), data, data != NULL ? len : 0, deadline, &reply);
+	ret = vfu_conn_request(s, conn, &out, deadline, &reply);
 	vfu_rcu_online();
 	if (ret != 0)
 		return ret;

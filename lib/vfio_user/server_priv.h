@@ -20,11 +20,11 @@
  * The reader. The thread that waits for something from the socket reads it (the reader, struct
  * vfu_conn.reading): the control thread while it waits for a command, the DMA thread while it waits
  * for the reply to its DMA_READ or DMA_WRITE. The reader puts commands into the queue of the
- * control thread, and hands replies to their waiters. So the DMA thread never depends on the
+ * control thread, and hands replies to their requests. So the DMA thread never depends on the
  * control thread, which may be waiting for it.
  *
  *     socket --> reader: vfu_rx_step() --> dispatch() --command--> conn->queue --> control thread
- *                                                     --reply----> conn->waits --> DMA thread
+ *                                                     --reply----> conn->requests --> DMA thread
  *
  * A comment that names a thread at a member means that only this thread uses the member. "RCU"
  * means that the control thread writes the member and that RCU readers read it.
@@ -39,7 +39,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "deadline.h"
 #include "msg.h"
+#include "pending.h"
 #include "vfu_rcu.h"
 #include "vfu_server.h"
 
@@ -47,6 +49,7 @@
 #define VFU_HANDSHAKE_MS 5000 /* for VERSION after connecting */
 #define VFU_MESSAGE_MS   5000 /* for the rest of a message, once a part of it has come */
 #define VFU_DMA_MS       200  /* default of desc.dma_timeout_ms */
+#define VFU_READER_MS    20   /* wait of the control thread while the DMA thread is the reader */
 #define VFU_DMA_CHUNK    65536u
 
 /* Limits of the commands that wait for the control thread, which the DMA thread may have read. */
@@ -60,18 +63,11 @@
 #define VFU_DEFAULT_MEM  (UINT64_C(1) << 42)
 #define VFU_MAX_VECTORS  2048u
 
-/* A waiter for the reply to a request of the server; on the stack of the waiting thread. */
-struct vfu_wait {
-	struct vfu_wait *next;
-	uint16_t id;
-	struct vfu_msg *reply; /* set by the reader */
-};
-
 struct vfu_conn {
 	int sock;
 	bool versioned;              /* control thread */
 	uint64_t handshake_deadline; /* control thread */
-	atomic_uint complaints;      /* lines logged about this client */
+	atomic_uint reports;         /* lines logged about this client */
 	uint32_t max_dma_xfer;       /* bytes in one DMA_READ or DMA_WRITE */
 	bool io_page_table;          /* control thread: the client negotiated the extension */
 	int queue_pages;             /* control thread: file of the device; -1: not negotiated */
@@ -81,8 +77,7 @@ struct vfu_conn {
 	bool reading;                /* a thread is the reader, and owns rx */
 	atomic_bool dead;            /* written under lock */
 	char why[VFU_ERR_LEN];
-	uint16_t next_id;
-	struct vfu_wait *waits;
+	struct vfu_pending_list requests; /* of the DMA thread */
 	struct vfu_msg *queue, **queue_tail;
 	unsigned int nr_queued;
 	size_t queued_bytes;
@@ -253,34 +248,40 @@ struct vfu_server {
 /* server_conn.c */
 struct vfu_conn *vfu_conn_new(int sock, struct vfu_closer *closer);
 void vfu_conn_free(struct vfu_conn *conn);
-/* Receive one message, if the socket has one. Called by the reader. */
-void vfu_conn_receive(struct vfu_server *s, struct vfu_conn *conn);
-/* Kill the connection if the rest of a message is late. Called by the reader. */
-void vfu_conn_check_message(struct vfu_conn *conn);
-void vfu_conn_end_reading(struct vfu_conn *conn);
-/* Send. A client that does not read the message in time is dropped. */
-int vfu_conn_send(struct vfu_conn *conn, struct vfio_user_header *hdr, const void *data, size_t len,
-		const void *more, size_t more_len, const int *fds, unsigned int nr_fds,
-		uint64_t deadline);
-void vfu_set_deadline(struct timespec *ts, uint64_t deadline_ms);
-/* Initialise a condition variable for the deadlines of vfu_set_deadline(). */
-int vfu_cond_init(pthread_cond_t *cond);
-/* Report one line about a refused message or access of the client. conn may be NULL. */
-void vfu_server_complain(struct vfu_server *s, struct vfu_conn *conn, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-/* Format a reason with numbers in it. Control thread; valid until the next call. */
-const char *vfu_why(struct vfu_server *s, const char *fmt, ...)
-		__attribute__((format(printf, 2, 3)));
+/* End the connection; the first reason counts. Any thread that may use conn. */
 void vfu_conn_kill(struct vfu_conn *conn, const char *why);
-void vfu_server_wake(struct vfu_server *s);
+/*
+ * Take the first command from the queue; if there is none, become the reader. Control thread.
+ * @param msg  [out] the command, owned by the caller; NULL: there is none
+ * @return true: this thread is the reader until vfu_conn_end_reading(); false: it is not. If there
+ *   is no command either, the connection is dead, or the DMA thread was the reader for the
+ *   VFU_READER_MS that the call has waited
+ */
+bool vfu_conn_begin_reading(struct vfu_conn *conn, struct vfu_msg **msg);
+/*
+ * Receive a message if the socket is readable, check the deadline for the rest of a message, and
+ * hand back the role of the reader. Control thread.
+ */
+void vfu_conn_end_reading(struct vfu_server *s, struct vfu_conn *conn, bool readable);
+/* Send a message. A client that does not read it in time is dropped. */
+int vfu_conn_send(struct vfu_conn *conn, struct vfu_out *out, uint64_t deadline_ms);
 /*
  * Send a request of the server and wait for the reply. Called by the DMA thread, offline for RCU.
+ * @param out    the message, whose number the call fills in
  * @param reply  [out] the reply; the caller frees it by vfu_msg_free()
  * @return 0 or a negative errno value
  */
-int vfu_conn_request(struct vfu_server *s, struct vfu_conn *conn, uint16_t cmd, const void *data,
-		size_t len, const void *more, size_t more_len, uint64_t deadline_ms,
-		struct vfu_msg **reply);
+int vfu_conn_request(struct vfu_server *s, struct vfu_conn *conn, struct vfu_out *out,
+		uint64_t deadline_ms, struct vfu_msg **reply);
+/*
+ * Report one line about a refused message or access of the client, if there is one, to the owner of
+ * the device. Control thread, or an RCU reader.
+ */
+void vfu_conn_report(struct vfu_server *s, const char *fmt, ...)
+		__attribute__((format(printf, 2, 3)));
+/* Format a reason with numbers in it. Control thread; valid until the next call. */
+const char *vfu_why(struct vfu_server *s, const char *fmt, ...)
+		__attribute__((format(printf, 2, 3)));
 
 /* server_commands.c; control thread. Carry out a command and reply. Consumes the message. */
 void vfu_command_handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg);

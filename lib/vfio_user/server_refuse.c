@@ -25,18 +25,11 @@ static void
 refuse(struct vfu_refusal *r, struct vfu_msg *msg)
 {
 	/* Most clients number their messages from 0 on, and so find the reply to their VERSION. */
-	struct vfio_user_header hdr = {
-		.cmd = VFIO_USER_VERSION,
-		.flags = VFIO_USER_F_TYPE_REPLY | VFIO_USER_F_ERROR,
-		.error_no = EBUSY,
-	};
+	const struct vfio_user_header expected = { .cmd = VFIO_USER_VERSION };
+	struct vfu_out reply = vfu_reply(msg != NULL ? &msg->hdr : &expected, -EBUSY);
 
-	if (msg != NULL) {
-		hdr.msg_id = msg->hdr.msg_id;
-		hdr.cmd = msg->hdr.cmd;
-	}
 	/* The reply fits into the socket buffer, which is empty: this never waits. */
-	vfu_msg_send(r->sock, &hdr, NULL, 0, NULL, 0, NULL, 0, 0);
+	vfu_msg_send(r->sock, &reply, 0);
 	vfu_msg_free(msg);
 	vfu_rx_clear(&r->rx);
 	vfu_closer_close(r->rx.closer, r->sock);

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "server_priv.h"
+#include "unix_socket.h"
 
 #define LOCK_MS 5000 /* for another server in the folder to finish its start, milliseconds */
 
@@ -48,7 +49,7 @@ remove_stale(const char *path, const struct sockaddr_un *sa, char *err)
 	 * Only ECONNREFUSED proves that no server listens; a full backlog, for example, shows a
 	 * live one.
 	 */
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = vfu_socket_new();
 	if (fd < 0) {
 		ret = -errno;
 		snprintf(err, VFU_ERR_LEN, "%s: socket: %s", path, strerror(-ret));
@@ -102,24 +103,21 @@ lock_folder(const char *path, char *err)
 }
 
 static int
-listen_locked(struct vfu_server *s, const char *path, char *err)
+listen_locked(struct vfu_server *s, const struct sockaddr_un *sa, char *err)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	const char *path = strcpy(s->path, sa->sun_path);
 	struct stat st;
 	int fd, ret;
 
-	strcpy(sa.sun_path, path);
-	strcpy(s->path, path);
-
-	ret = remove_stale(path, &sa, err);
+	ret = remove_stale(path, sa, err);
 	if (ret != 0)
 		return ret;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = vfu_socket_new();
 	/*
 	 * bind() gives the file the mode of the unbound socket, less the umask. So the file is
 	 * never open to other users.
 	 */
-	if (fd < 0 || fchmod(fd, 0600) != 0 || bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0) {
+	if (fd < 0 || fchmod(fd, 0600) != 0 || bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0) {
 		ret = -errno;
 		snprintf(err, VFU_ERR_LEN, "%s: cannot make the socket: %s", path, strerror(-ret));
 		if (fd >= 0)
@@ -143,18 +141,16 @@ listen_locked(struct vfu_server *s, const char *path, char *err)
 int
 vfu_sock_listen(struct vfu_server *s, const char *path, char *err)
 {
-	const size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+	struct sockaddr_un sa;
 	int lock, ret;
 
-	if (strlen(path) == 0 || strlen(path) > max) {
-		snprintf(err, VFU_ERR_LEN, "socket path of %zu bytes; it must have 1 to %zu",
-			strlen(path), max);
-		return -ENAMETOOLONG;
-	}
+	ret = vfu_socket_address(&sa, path, err);
+	if (ret != 0)
+		return ret;
 	lock = lock_folder(path, err);
 	if (lock < 0)
 		return lock;
-	ret = listen_locked(s, path, err);
+	ret = listen_locked(s, &sa, err);
 	close(lock);
 	return ret;
 }
