@@ -53,13 +53,13 @@ vfu_caps_parse(struct vfu_caps *caps, const char *json, size_t len, const char *
 		ret = 0;
 		goto out;
 	}
-	*why = "VERSION's capabilities are no JSON text that ends in NUL";
+	*why = "the capabilities are no JSON text that ends in NUL";
 	if (json[len - 1] != '\0')
 		goto out;
 	top = json_loads(json, 0, NULL);
 	if (top == NULL)
 		goto out;
-	*why = "VERSION's capabilities are no JSON object";
+	*why = "the capabilities are no JSON object";
 	c = json_object_get(top, "capabilities");
 	if (!json_is_object(top) || (c != NULL && !json_is_object(c)))
 		goto out;
@@ -67,7 +67,7 @@ vfu_caps_parse(struct vfu_caps *caps, const char *json, size_t len, const char *
 		ret = 0;
 		goto out;
 	}
-	*why = "VERSION has a capability whose value makes no sense";
+	*why = "the value of a capability is invalid";
 	/* With a transfer size below the width of a register, no message could reach one. */
 	if (get_number(c, "max_msg_fds", 0, VFU_MSG_FDS, &fds, NULL) != 0 ||
 			get_number(c, "max_data_xfer_size", 8, VFU_MSG_DATA_MAX, &data,

@@ -126,7 +126,7 @@ negotiate(struct vfu_client *c, const char *path, char *err)
 	out.len = sizeof(req.v) + len;
 	ret = vfu_client_request(c, &out, &reply);
 	if (ret == -ETIMEDOUT) {
-		snprintf(err, VFU_ERR_LEN, "%s: nothing answers: is the server stopped?", path);
+		snprintf(err, VFU_ERR_LEN, "%s: the server does not answer: is it stopped?", path);
 		return ret;
 	}
 	if (ret == -EBUSY) {
@@ -151,7 +151,7 @@ negotiate(struct vfu_client *c, const char *path, char *err)
 		ret = -EPROTO;
 	} else if (vfu_caps_parse(&caps, (const char *)(v + 1), reply->len - sizeof(*v),
 		&why) != 0) {
-		snprintf(err, VFU_ERR_LEN, "%s: server's %s", path, why);
+		snprintf(err, VFU_ERR_LEN, "%s: reply of the server to VERSION: %s", path, why);
 		ret = -EPROTO;
 	} else {
 		c->max_data = caps.max_data_xfer_size;
@@ -187,11 +187,11 @@ connect_advice(int ret)
 	case -ENOENT:
 		return "no such socket; is the server started, and the path right?";
 	case -ECONNREFUSED:
-		return "nobody listens there; start the server";
+		return "no server listens there; start the server";
 	case -EACCES:
-		return "permission denied; the socket is its server's user's";
+		return "permission denied; the socket belongs to the user of its server";
 	case -ETIMEDOUT:
-		return "nothing answers: is the server stopped?";
+		return "the server does not answer: is it stopped?";
 	default:
 		return strerror(-ret);
 	}

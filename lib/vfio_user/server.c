@@ -174,10 +174,10 @@ control_thread(void *arg)
 		vfu_rcu_online();
 
 		if (unmask)
-			vfu_irq_unmask(s);
+			vfu_irq_unmask_intx(s);
 		check_drop(s);
 		if (s->conn != NULL && msg != NULL && !s->conn->dead)
-			vfu_command_handle(s, s->conn, msg);
+			vfu_command_handle(s, msg);
 		else
 			vfu_msg_free(msg);
 		if (s->conn != NULL && s->conn->dead)

@@ -3,7 +3,12 @@
  */
 
 /*
- * Accesses and interrupts of the device: at once, or through the queue of server_async.c.
+ * Accesses and interrupts of the device: at once, or through the queue of server_async.c. Memory
+ * that takes a message goes through the queue, and so does everything behind a queued write.
+ *
+ * The kernel wakes all waiters of an eventfd, however many, in the thread that signals it. The
+ * polling threads measure how long that takes. If the interrupts of a client exceed the usual time
+ * by SLOW_NS in all, its DMA thread sends them from then on.
  */
 
 #include <errno.h>
@@ -28,15 +33,6 @@ now_ns(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-/* There is no memory to queue an access: report it as if the client had not answered. */
-static int
-not_queued(struct vfu_server *s, uint64_t iova, uint32_t prot)
-{
-	*vfu_dma_fault_of_thread() = (struct vfu_dma_fault){ iova, prot, VFU_DMA_NO_ANSWER };
-	atomic_fetch_add_explicit(&s->stats.dma_faults, 1, memory_order_relaxed);
-	return -EFAULT;
-}
-
 int
 vfu_dma_read(struct vfu_server *server, unsigned int slot, uint64_t iova, void *buf, size_t len)
 {
@@ -47,8 +43,10 @@ vfu_dma_read(struct vfu_server *server, unsigned int slot, uint64_t iova, void *
 			memory_order_relaxed) == VFU_SLOT_FREE)
 		ret = vfu_dma_access(server, iova, buf, NULL, len, VFU_DMA_DIRECT);
 	if (ret == -EAGAIN)
-		ret = vfu_async_read(server, slot, iova, buf, len, vfu_dma_fault_of_thread());
-	return ret == -ENOMEM ? not_queued(server, iova, VFU_DMA_READ) : ret;
+		ret = vfu_async_read(server, slot, iova, buf, len);
+	if (ret == -ENOMEM) /* to queue it: a fault, as if the client had not answered */
+		return vfu_dma_count_fault(server, iova, VFU_DMA_READ, VFU_DMA_NO_ANSWER);
+	return ret;
 }
 
 int
@@ -64,11 +62,17 @@ vfu_dma_write(struct vfu_server *server, uint64_t iova, const void *buf, size_t 
 	ret = vfu_dma_access(server, iova, NULL, buf, len, VFU_DMA_CHECK);
 	if (ret == 0)
 		ret = vfu_async_write(server, iova, buf, len);
-	return ret == -ENOMEM ? not_queued(server, iova, VFU_DMA_WRITE) : ret;
+	if (ret == -ENOMEM)
+		return vfu_dma_count_fault(server, iova, VFU_DMA_WRITE, VFU_DMA_NO_ANSWER);
+	return ret;
 }
 
-bool
-vfu_irq_is_slow(const struct vfu_server *s)
+/*
+ * Return whether signalling this client's eventfds has taken so long that only the DMA thread
+ * signals them. A new client begins without debt.
+ */
+static bool
+is_slow(const struct vfu_server *s)
 {
 	return atomic_load_explicit(&s->irq_debt, memory_order_relaxed) >= SLOW_NS &&
 		atomic_load(&s->async.started);
@@ -85,10 +89,8 @@ vfu_irq_is_slow(const struct vfu_server *s)
 static bool
 raise_measured(struct vfu_server *s, unsigned int index, unsigned int vector)
 {
-	uint64_t debt = atomic_load_explicit(&s->irq_debt, memory_order_relaxed), begin, took;
-	unsigned int suspect = atomic_load_explicit(&s->irq_suspect, memory_order_relaxed);
-	const clockid_t clock = suspect != 0 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
-	bool ret;
+	uint64_t debt = atomic_load_explicit(&s->irq_debt, memory_order_relaxed), begin = now_ns();
+	bool ret = vfu_irq_raise(s, &s->irqs[index], vector);
 
 	begin = now_ns(clock);
 	ret = vfu_irq_raise(s, index, vector);
@@ -115,7 +117,7 @@ vfu_server_irq(struct vfu_server *server, unsigned int irq_index, unsigned int v
 	if (irq_index >= VFU_SRV_IRQS || vector >= server->irqs[irq_index].count)
 		return false;
 	/* An interrupt means that the writes before it are done, so it must not pass them. */
-	if (!vfu_async_posted(server) && !vfu_irq_is_slow(server))
+	if (!vfu_async_posted(server) && !is_slow(server))
 		return raise_measured(server, irq_index, vector);
 	return __atomic_load_n(&server->irqs[irq_index].fds[vector], __ATOMIC_RELAXED) >= 0 &&
 		vfu_async_irq(server, irq_index, vector);

@@ -28,7 +28,7 @@
  * (vfu_dma_busy()) and starts nothing new until the client has answered.
  *
  * The DMA thread also sends the interrupts of a client whose eventfds take long to signal
- * (vfu_irq_is_slow()). An interrupt that is already queued behind the same writes is not queued
+ * (server_access.c). An interrupt that is already queued behind the same writes is not queued
  * again, because an eventfd holds it only once.
  */
 
@@ -108,7 +108,7 @@ carry_out(struct vfu_server *s, struct vfu_access *access)
 		pthread_mutex_unlock(&a->lock);
 		break;
 	case ACCESS_IRQ:
-		vfu_irq_raise(s, (unsigned int)access->iova, access->len);
+		vfu_irq_raise(s, &s->irqs[access->iova], access->len);
 		break;
 	}
 	vfu_rcu_offline();
@@ -241,8 +241,7 @@ vfu_async_irq(struct vfu_server *s, unsigned int index, unsigned int vector)
 }
 
 int
-vfu_async_read(struct vfu_server *s, unsigned int nr, uint64_t iova, void *buf, size_t len,
-		struct vfu_dma_fault *fault)
+vfu_async_read(struct vfu_server *s, unsigned int nr, uint64_t iova, void *buf, size_t len)
 {
 	const struct vfu_access read = { .kind = ACCESS_READ, .iova = iova, .len = (uint32_t)len,
 		.slot = nr };
@@ -256,8 +255,9 @@ vfu_async_read(struct vfu_server *s, unsigned int nr, uint64_t iova, void *buf, 
 	if (slot->state == VFU_SLOT_DONE) {
 		if (slot->iova == iova && slot->len == len) {
 			ret = slot->ret;
-			*fault = slot->fault;
-			if (ret == 0)
+			if (ret != 0)
+				vfu_dma_set_last_fault(&slot->fault);
+			else
 				memcpy(buf, slot->data, len);
 		}
 		free(slot->data);

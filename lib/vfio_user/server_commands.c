@@ -4,6 +4,10 @@
 
 /*
  * The commands of the client.
+ *
+ *     vfu_command_handle()  a command and its reply, ordered with the accesses of the device
+ *       execute()           the checks that commands[] describes, then
+ *         do_*()            the command itself
  */
 
 #include <errno.h>
@@ -13,7 +17,8 @@
 
 /*
  * The commands. Each returns 0 or a negative errno value. On an error, reply.why explains in words
- * what the number does not. The payload of the reply is built in s->out.
+ * what the number does not. The payload of the reply is built in s->out. The command has at least
+ * the payload that commands[] gives.
  */
 
 struct reply {
@@ -24,28 +29,23 @@ struct reply {
 };
 
 static int
-do_version(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, struct reply *r)
+do_version(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 {
+	struct vfu_conn *conn = s->conn;
 	const struct vfio_user_version *v = (const struct vfio_user_version *)msg->data;
 	struct vfio_user_version *out = (struct vfio_user_version *)s->out;
 	struct vfu_caps caps;
 	int ret;
 
-	r->why = "VERSION: a second one";
+	r->why = "this client has sent VERSION already";
 	if (conn->versioned)
 		return -EINVAL;
-	/* After an error below, neither side knows what the other understands. */
-	r->drop = true;
-	r->why = "VERSION: too short";
-	if (msg->len < sizeof(*v))
-		return -EINVAL;
-	r->why = "VERSION: major version is not 0";
+	r->why = "the major version is not 0";
 	if (v->major != VFIO_USER_MAJOR)
 		return -EINVAL;
 	ret = vfu_caps_parse(&caps, (const char *)(v + 1), msg->len - sizeof(*v), &r->why);
 	if (ret != 0)
 		return ret;
-	r->drop = false;
 
 	conn->versioned = true;
 	if (caps.max_data_xfer_size < conn->max_dma_xfer)
@@ -82,10 +82,7 @@ do_dma_map(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 {
 	const struct vfio_user_dma_map *m = (const struct vfio_user_dma_map *)msg->data;
 
-	r->why = "DMA_MAP: too short";
-	if (msg->len < sizeof(*m) || m->argsz < sizeof(*m))
-		return -EINVAL;
-	r->why = "DMA_MAP: more than one file descriptor";
+	r->why = "more than one file descriptor";
 	if (msg->nr_fds > 1)
 		return -EINVAL;
 	return vfu_dma_map(s, m, msg->nr_fds == 1 ? msg->fds[0] : -1, &r->why);
@@ -98,15 +95,12 @@ do_dma_unmap(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 	struct vfio_user_dma_unmap *out = (struct vfio_user_dma_unmap *)s->out;
 	int ret = 0;
 
-	r->why = "DMA_UNMAP: too short";
-	if (msg->len < sizeof(*u) || u->argsz < sizeof(*u))
-		return -EINVAL;
-	r->why = "DMA_UNMAP: flags other than VFIO_DMA_UNMAP_FLAG_ALL";
+	r->why = "flags other than VFIO_DMA_UNMAP_FLAG_ALL";
 	if (u->flags & ~VFIO_DMA_UNMAP_FLAG_ALL)
 		return -EINVAL;
 	*out = *u;
 	if (u->flags & VFIO_DMA_UNMAP_FLAG_ALL) {
-		r->why = "DMA_UNMAP: everything goes with address and size 0";
+		r->why = "VFIO_DMA_UNMAP_FLAG_ALL requires address and size 0";
 		if (u->addr != 0 || u->size != 0)
 			return -EINVAL;
 		vfu_dma_unmap_all(s);
@@ -122,10 +116,7 @@ do_io_page_table(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 {
 	const struct vfio_user_io_page_table *p = (const void *)msg->data;
 
-	r->why = "IO_PAGE_TABLE: too short";
-	if (msg->len < sizeof(*p) || p->argsz < sizeof(*p))
-		return -EINVAL;
-	r->why = "IO_PAGE_TABLE: must come with one file descriptor";
+	r->why = "the message must have one file descriptor";
 	if (msg->nr_fds != 1)
 		return -EINVAL;
 	return vfu_dma_set_page_table(s, p, msg->fds[0], &r->why);
@@ -134,12 +125,9 @@ do_io_page_table(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 static int
 do_device_info(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 {
-	const struct vfio_user_device_info *in = (const struct vfio_user_device_info *)msg->data;
 	struct vfio_user_device_info *out = (struct vfio_user_device_info *)s->out;
 
-	r->why = "DEVICE_GET_INFO: too short";
-	if (msg->len < sizeof(*in) || in->argsz < sizeof(*in))
-		return -EINVAL;
+	(void)msg;
 	out->argsz = sizeof(*out);
 	out->flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
 	out->num_regions = VFU_SRV_REGIONS;
@@ -149,7 +137,7 @@ do_device_info(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 }
 
 static int
-do_region_info(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, struct reply *r)
+do_region_info(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 {
 	const struct vfio_region_info *in = (const struct vfio_region_info *)msg->data;
 	struct vfio_region_info *out = (struct vfio_region_info *)s->out;
@@ -158,10 +146,7 @@ do_region_info(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg,
 	uint32_t argsz, need;
 	int fd;
 
-	r->why = "DEVICE_GET_REGION_INFO: too short";
-	if (msg->len < sizeof(*in) || in->argsz < sizeof(*in))
-		return -EINVAL;
-	r->why = "DEVICE_GET_REGION_INFO: no such region";
+	r->why = "no such region";
 	if (in->index >= VFU_SRV_REGIONS)
 		return -EINVAL;
 	index = in->index;
@@ -170,7 +155,7 @@ do_region_info(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg,
 	fd = s->desc.regions[index].fd;
 	if (n != 0 && fd < 0) {
 		/* Only a client that knows these registers may map them. */
-		fd = conn->queue_pages;
+		fd = s->conn->queue_pages;
 		n = fd < 0 ? 0 : n;
 	}
 	need = sizeof(*out);
@@ -212,10 +197,10 @@ do_region_io_fds(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 	const struct vfio_user_region_io_fds *in = (const void *)msg->data;
 	struct vfio_user_region_io_fds *out = (struct vfio_user_region_io_fds *)s->out;
 
-	r->why = "DEVICE_GET_REGION_IO_FDS: too short, or fields that must be 0";
-	if (msg->len < sizeof(*in) || in->argsz < sizeof(*in) || in->flags != 0 || in->count != 0)
+	r->why = "flags or count is not 0";
+	if (in->flags != 0 || in->count != 0)
 		return -EINVAL;
-	r->why = "DEVICE_GET_REGION_IO_FDS: no such region";
+	r->why = "no such region";
 	if (in->index >= VFU_SRV_REGIONS)
 		return -EINVAL;
 	/* There are none: the device polls doorbells in memory, and traps the rest. */
@@ -233,10 +218,7 @@ do_irq_info(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 	const struct vfio_irq_info *in = (const struct vfio_irq_info *)msg->data;
 	struct vfio_irq_info *out = (struct vfio_irq_info *)s->out;
 
-	r->why = "DEVICE_GET_IRQ_INFO: too short";
-	if (msg->len < sizeof(*in) || in->argsz < sizeof(*in))
-		return -EINVAL;
-	r->why = "DEVICE_GET_IRQ_INFO: no such interrupt index";
+	r->why = "no such interrupt index";
 	if (in->index >= VFU_SRV_IRQS)
 		return -EINVAL;
 	out->argsz = sizeof(*out);
@@ -252,13 +234,7 @@ do_irq_info(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 static int
 do_set_irqs(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 {
-	const struct vfio_irq_set *set = (const struct vfio_irq_set *)msg->data;
-
-	r->why = "DEVICE_SET_IRQS: too short";
-	if (msg->len < sizeof(*set) || set->argsz < sizeof(*set))
-		return -EINVAL;
-	return vfu_irq_set(s, set, set->data, msg->len - sizeof(*set), msg->fds, msg->nr_fds,
-		&r->why);
+	return vfu_irq_set(s, msg, &r->why);
 }
 
 /* Report whether the region exists, contains the range, and permits the access. */
@@ -266,13 +242,13 @@ static int
 check_access(const struct vfu_server *s, uint32_t region, uint64_t offset, uint64_t count,
 		uint32_t flag, const char **why)
 {
-	*why = "region access: no such region";
+	*why = "no such region";
 	if (region >= VFU_SRV_REGIONS)
 		return -EINVAL;
-	*why = "region access: beyond the region's end";
+	*why = "the access ends beyond the region";
 	if (offset > s->desc.regions[region].size || count > s->desc.regions[region].size - offset)
 		return -EINVAL;
-	*why = "region access: the region is not readable, or not writable";
+	*why = "the region does not permit this access";
 	if (!(s->desc.regions[region].flags & flag))
 		return -EPERM;
 	return 0;
@@ -285,15 +261,15 @@ do_region_read(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 	struct vfio_user_region_access *out = (struct vfio_user_region_access *)s->out;
 	int ret;
 
-	r->why = "REGION_READ: too short, or more than max_data_xfer_size";
-	if (msg->len < sizeof(*in) || in->count > VFU_MSG_DATA_MAX)
+	r->why = "count is above max_data_xfer_size";
+	if (in->count > VFU_MSG_DATA_MAX)
 		return -EINVAL;
 	ret = check_access(s, in->region, in->offset, in->count, VFIO_REGION_INFO_FLAG_READ,
 		&r->why);
 	if (ret != 0)
 		return ret;
 	*out = *in;
-	r->why = "REGION_READ: refused by the device";
+	r->why = "the device refuses it";
 	/*
 	 * The device fills the data; bytes that it leaves out must not disclose an earlier reply.
 	 */
@@ -311,14 +287,14 @@ do_region_write(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 	struct vfio_user_region_access *out = (struct vfio_user_region_access *)s->out;
 	int ret;
 
-	r->why = "REGION_WRITE: count and message size do not fit";
-	if (msg->len < sizeof(*in) || in->count != msg->len - sizeof(*in))
+	r->why = "count does not match the size of the message";
+	if (in->count != msg->len - sizeof(*in))
 		return -EINVAL;
 	ret = check_access(s, in->region, in->offset, in->count, VFIO_REGION_INFO_FLAG_WRITE,
 		&r->why);
 	if (ret != 0)
 		return ret;
-	r->why = "REGION_WRITE: refused by the device";
+	r->why = "the device refuses it";
 	if (in->count != 0)
 		ret = s->ops.region_write(s->opaque, in->region, in->offset, in->data, in->count);
 	*out = *in;
@@ -333,16 +309,14 @@ do_region_write_multi(struct vfu_server *s, struct vfu_msg *msg, struct reply *r
 	uint64_t n;
 	int ret;
 
-	r->why = "REGION_WRITE_MULTI: count and message size do not fit";
-	if (msg->len < sizeof(n))
-		return -EINVAL;
+	r->why = "count does not match the size of the message";
 	memcpy(&n, msg->data, sizeof(n));
 	if (n > VFU_MSG_DATA_MAX / sizeof(*wr) || msg->len != sizeof(n) + n * sizeof(*wr))
 		return -EINVAL;
 	wr = (const struct vfio_user_region_write *)(msg->data + sizeof(n));
 	/* Check all writes before the first one is done, so that a bad message has no effect. */
 	for (uint64_t i = 0; i < n; i++) {
-		r->why = "REGION_WRITE_MULTI: a write of more than 8 bytes";
+		r->why = "a write of more than 8 bytes";
 		if (wr[i].count > sizeof(wr[i].data))
 			return -EINVAL;
 		ret = check_access(s, wr[i].region, wr[i].offset, wr[i].count,
@@ -350,7 +324,7 @@ do_region_write_multi(struct vfu_server *s, struct vfu_msg *msg, struct reply *r
 		if (ret != 0)
 			return ret;
 	}
-	r->why = "REGION_WRITE_MULTI: refused by the device";
+	r->why = "the device refuses it";
 	for (uint64_t i = 0; i < n; i++) {
 		ret = 0;
 		if (wr[i].count != 0)
@@ -367,81 +341,120 @@ do_region_write_multi(struct vfu_server *s, struct vfu_msg *msg, struct reply *r
 static int
 do_reset(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 {
-	r->why = "DEVICE_RESET: has no payload";
+	r->why = "the message has a payload";
 	if (msg->len != 0)
 		return -EINVAL;
-	r->why = "DEVICE_RESET: refused by the device";
+	r->why = "the device refuses it";
 	return s->ops.reset(s->opaque);
 }
 
 static int
-execute(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg, struct reply *r)
+do_from_server(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 {
-	uint16_t cmd = msg->hdr.cmd;
+	(void)s;
+	(void)msg;
+	r->why = "this command goes from server to client";
+	return -EINVAL;
+}
+
+static int
+do_unknown(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
+{
+	(void)s;
+	(void)msg;
+	r->why = "this server does not know the command";
+	return -EOPNOTSUPP;
+}
+
+/* The commands that a client can send. */
+struct command {
+	const char *name;  /* for the log */
+	uint16_t number;
+	bool fds;          /* file descriptors may come with it */
+	bool argsz;        /* the payload begins with its length, 32 bits, which is also checked */
+	uint32_t least;    /* length of the payload, bytes */
+	int (*execute)(struct vfu_server *s, struct vfu_msg *msg, struct reply *r);
+};
+
+#define FDS   .fds = true
+#define ARGSZ(type) .argsz = true, .least = sizeof(type)
+#define LEAST(type) .least = sizeof(type)
+#define COMMAND(cmd, fn, ...) \
+	{ .name = #cmd, .number = VFIO_USER_ ## cmd, .execute = fn, ## __VA_ARGS__ }
+
+static const struct command commands[] = {
+	COMMAND(VERSION, do_version, LEAST(struct vfio_user_version)),
+	COMMAND(DMA_MAP, do_dma_map, ARGSZ(struct vfio_user_dma_map), FDS),
+	/* The SPDK client also sends the descriptor of the memory with DMA_UNMAP. */
+	COMMAND(DMA_UNMAP, do_dma_unmap, ARGSZ(struct vfio_user_dma_unmap), FDS),
+	COMMAND(DEVICE_GET_INFO, do_device_info, ARGSZ(struct vfio_user_device_info)),
+	COMMAND(DEVICE_GET_REGION_INFO, do_region_info, ARGSZ(struct vfio_region_info)),
+	COMMAND(DEVICE_GET_REGION_IO_FDS, do_region_io_fds, ARGSZ(struct vfio_user_region_io_fds)),
+	COMMAND(DEVICE_GET_IRQ_INFO, do_irq_info, ARGSZ(struct vfio_irq_info)),
+	COMMAND(DEVICE_SET_IRQS, do_set_irqs, ARGSZ(struct vfio_irq_set), FDS),
+	COMMAND(REGION_READ, do_region_read, LEAST(struct vfio_user_region_access)),
+	COMMAND(REGION_WRITE, do_region_write, LEAST(struct vfio_user_region_access)),
+	COMMAND(DMA_READ, do_from_server),
+	COMMAND(DMA_WRITE, do_from_server),
+	COMMAND(DEVICE_RESET, do_reset),
+	COMMAND(REGION_WRITE_MULTI, do_region_write_multi, LEAST(uint64_t)),
+	COMMAND(IO_PAGE_TABLE, do_io_page_table, ARGSZ(struct vfio_user_io_page_table), FDS),
+};
+
+static const struct command *
+find_command(uint16_t number)
+{
+	static const struct command unknown = { .name = "unknown", .execute = do_unknown };
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (commands[i].number == number)
+			return &commands[i];
+	}
+	return &unknown;
+}
+
+static int
+execute(struct vfu_server *s, const struct command *c, struct vfu_msg *msg, struct reply *r)
+{
+	const bool versioned = s->conn->versioned;
+	uint32_t argsz = 0;
+	int ret;
 
 	r->why = "more file descriptors than one message may have";
 	if (msg->fds_lost)
 		return -EMFILE;
-	r->why = "command before VERSION";
-	if (cmd != VFIO_USER_VERSION && !conn->versioned)
+	r->why = "the first command must be VERSION";
+	if (c->number != VFIO_USER_VERSION && !versioned)
 		return -EINVAL;
-	/* The SPDK client also sends the descriptor of the memory with DMA_UNMAP. */
-	r->why = "file descriptors with a command that has none";
-	if (msg->nr_fds != 0 && cmd != VFIO_USER_DMA_MAP && cmd != VFIO_USER_DMA_UNMAP &&
-			cmd != VFIO_USER_DEVICE_SET_IRQS && cmd != VFIO_USER_IO_PAGE_TABLE)
+	r->why = "this command has no file descriptors";
+	if (msg->nr_fds != 0 && !c->fds)
 		return -EINVAL;
 	if (msg->nr_fds != 0 && vfu_closer_held(s->closer) > s->desc.limits.max_fds) {
 		r->why = vfu_why(s, "this client has %u file descriptors open here, its limit is "
 			"max_fds=%u", vfu_closer_held(s->closer), s->desc.limits.max_fds);
 		return -EMFILE;
 	}
+	r->why = "the extension was not negotiated";
+	if (c->number == VFIO_USER_IO_PAGE_TABLE && !s->conn->io_page_table)
+		return -EOPNOTSUPP;
 
-	switch (cmd) {
-	case VFIO_USER_VERSION:
-		return do_version(s, conn, msg, r);
-	case VFIO_USER_DMA_MAP:
-		return do_dma_map(s, msg, r);
-	case VFIO_USER_DMA_UNMAP:
-		return do_dma_unmap(s, msg, r);
-	case VFIO_USER_DEVICE_GET_INFO:
-		return do_device_info(s, msg, r);
-	case VFIO_USER_DEVICE_GET_REGION_INFO:
-		return do_region_info(s, conn, msg, r);
-	case VFIO_USER_DEVICE_GET_REGION_IO_FDS:
-		return do_region_io_fds(s, msg, r);
-	case VFIO_USER_DEVICE_GET_IRQ_INFO:
-		return do_irq_info(s, msg, r);
-	case VFIO_USER_DEVICE_SET_IRQS:
-		return do_set_irqs(s, msg, r);
-	case VFIO_USER_REGION_READ:
-		return do_region_read(s, msg, r);
-	case VFIO_USER_REGION_WRITE:
-		return do_region_write(s, msg, r);
-	case VFIO_USER_REGION_WRITE_MULTI:
-		return do_region_write_multi(s, msg, r);
-	case VFIO_USER_DEVICE_RESET:
-		return do_reset(s, msg, r);
-	case VFIO_USER_IO_PAGE_TABLE:
-		if (conn->io_page_table)
-			return do_io_page_table(s, msg, r);
-		r->why = "IO_PAGE_TABLE: the extension was not negotiated";
-		return -EOPNOTSUPP;
-	case VFIO_USER_DMA_READ:
-	case VFIO_USER_DMA_WRITE:
-		r->why = "DMA_READ and DMA_WRITE go from server to client";
-		return -EINVAL;
-	default:
-		r->why = "command that is not known here";
-		return -EOPNOTSUPP;
-	}
+	r->why = "the message or its argsz is too short";
+	memcpy(&argsz, msg->data, msg->len < sizeof(argsz) ? msg->len : sizeof(argsz));
+	if (msg->len < c->least || (c->argsz && argsz < c->least))
+		ret = -EINVAL;
+	else
+		ret = c->execute(s, msg, r);
+	/* After a failed negotiation, neither side knows what the other understands. */
+	r->drop = ret != 0 && !versioned;
+	return ret;
 }
 
-/* Carry out a command and reply. Consumes the message. */
 void
-vfu_command_handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg)
+vfu_command_handle(struct vfu_server *s, struct vfu_msg *msg)
 {
-	struct reply r = { .fd = -1, .why = "" };
 	const struct vfio_user_header hdr = msg->hdr;
+	const struct command *c = find_command(hdr.cmd);
+	struct reply r = { .fd = -1, .why = "" };
 	int ret;
 
 	/*
@@ -449,15 +462,15 @@ vfu_command_handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *
 	 * accesses that the command causes.
 	 */
 	vfu_dma_wait(s);
-	ret = execute(s, conn, msg, &r);
+	ret = execute(s, c, msg, &r);
 	vfu_dma_wait(s);
 
 	/* Before the reply: after it, the client may rely on its descriptors being released. */
 	vfu_msg_free(msg);
 	if (ret < 0) {
 		atomic_fetch_add(&s->stats.bad_messages, 1);
-		vfu_conn_report(s, "client's message refused: %s (command %u: %s)", r.why,
-			hdr.cmd, strerror(-ret));
+		vfu_conn_report(s, "client's command %u (%s) refused: %s (%s)", hdr.cmd, c->name,
+			r.why, strerror(-ret));
 	}
 	if (!(hdr.flags & VFIO_USER_F_NO_REPLY)) {
 		struct vfu_out out = vfu_reply(&hdr, ret);
@@ -474,9 +487,9 @@ vfu_command_handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *
 		}
 		/* vfu_conn_send() may wait for the client; this thread holds no pointer. */
 		vfu_rcu_offline();
-		vfu_conn_send(conn, &out, vfu_now_ms() + VFU_SEND_MS);
+		vfu_conn_send(s->conn, &out, vfu_now_ms() + VFU_SEND_MS);
 		vfu_rcu_online();
 	}
 	if (r.drop)
-		vfu_conn_kill(conn, r.why);
+		vfu_conn_kill(s->conn, vfu_why(s, "client's VERSION: %s", r.why));
 }

@@ -34,10 +34,18 @@ static __thread uint32_t hints[HINTS];
 /* The last fault of this thread. */
 static __thread struct vfu_dma_fault last_fault;
 
-struct vfu_dma_fault *
-vfu_dma_fault_of_thread(void)
+void
+vfu_dma_set_last_fault(const struct vfu_dma_fault *fault)
 {
-	return &last_fault;
+	last_fault = *fault;
+}
+
+int
+vfu_dma_count_fault(struct vfu_server *s, uint64_t iova, uint32_t prot, enum vfu_dma_why why)
+{
+	last_fault = (struct vfu_dma_fault){ iova, prot, why };
+	atomic_fetch_add_explicit(&s->stats.dma_faults, 1, memory_order_relaxed);
+	return -EFAULT;
 }
 
 bool
@@ -374,9 +382,7 @@ truncated:
 	return -EFAULT;
 
 fault:
-	last_fault = (struct vfu_dma_fault){ iova, prot, why };
-	atomic_fetch_add_explicit(&s->stats.dma_faults, 1, memory_order_relaxed);
-	return -EFAULT;
+	return vfu_dma_count_fault(s, iova, prot, why);
 }
 
 bool

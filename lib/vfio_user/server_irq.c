@@ -13,10 +13,6 @@
  * process that asks for a notice of the end of an asynchronous operation (io_submit(2),
  * IOCB_FLAG_RESFD). So an interrupt is an asynchronous read from /dev/null, which ends at once, and
  * whose end the kernel signals to the eventfd of the client.
- *
- * The kernel wakes all waiters of an eventfd, however many, in the thread that signals it. The
- * polling threads measure how long that takes. If the interrupts of a client exceed the usual time
- * by SLOW_NS in all, its DMA thread sends them from then on.
  */
 
 #include <errno.h>
@@ -34,7 +30,7 @@
 #include "server_priv.h"
 
 /* Completed operations that the kernel keeps until the server collects them. */
-#define SIGNALS_KEPT 64
+#define MAX_ENDED 64
 
 /* Signal an eventfd. Never blocks, whatever the client does to it. */
 static void
@@ -50,7 +46,7 @@ signal_eventfd(struct vfu_server *s, int fd)
 		.aio_resfd = (uint32_t)fd,
 	};
 	struct iocb *cbs[] = { &cb };
-	struct io_event ended[SIGNALS_KEPT];
+	struct io_event ended[MAX_ENDED];
 
 	/*
 	 * Another thread may take the room that was made, so try again, a bounded number of times.
@@ -58,7 +54,7 @@ signal_eventfd(struct vfu_server *s, int fd)
 	for (unsigned int i = 0; i < 16; i++) {
 		if (syscall(SYS_io_submit, s->aio, 1L, cbs) == 1 || errno != EAGAIN)
 			return;
-		syscall(SYS_io_getevents, s->aio, 0L, (long)SIGNALS_KEPT, ended, NULL);
+		syscall(SYS_io_getevents, s->aio, 0L, (long)MAX_ENDED, ended, NULL);
 	}
 }
 
@@ -67,7 +63,7 @@ vfu_irq_init(struct vfu_server *s)
 {
 	s->null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	s->unmask_epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (s->null_fd < 0 || s->unmask_epoll < 0 || syscall(SYS_io_setup, SIGNALS_KEPT, &s->aio) != 0)
+	if (s->null_fd < 0 || s->unmask_epoll < 0 || syscall(SYS_io_setup, MAX_ENDED, &s->aio) != 0)
 		return -errno;
 	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
 		struct vfu_irqs *irqs = &s->irqs[i];
@@ -108,7 +104,7 @@ vfu_irq_fini(struct vfu_server *s)
 }
 
 bool
-vfu_irq_raise_in(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector)
+vfu_irq_raise(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector)
 {
 	int fd = __atomic_load_n(&irqs->fds[vector], __ATOMIC_RELAXED);
 
@@ -133,19 +129,13 @@ vfu_irq_raise_in(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector)
 	return true;
 }
 
-bool
-vfu_irq_raise(struct vfu_server *s, unsigned int index, unsigned int vector)
-{
-	return vfu_irq_raise_in(s, &s->irqs[index], vector);
-}
-
 /* Unmask a vector, and send a message that was raised while it was masked. */
 void
-vfu_irq_unmask_vector(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector)
+vfu_irq_unmask(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector)
 {
 	atomic_store(&irqs->masked[vector], false);
 	if (atomic_exchange(&irqs->pending[vector], false))
-		vfu_irq_raise_in(s, irqs, vector);
+		vfu_irq_raise(s, irqs, vector);
 }
 
 void
@@ -157,7 +147,7 @@ vfu_server_irq_mask(struct vfu_server *server, unsigned int irq_index, unsigned 
 	if (masked)
 		atomic_store(&server->irqs[irq_index].masked[vector], true);
 	else
-		vfu_irq_unmask_vector(server, &server->irqs[irq_index], vector);
+		vfu_irq_unmask(server, &server->irqs[irq_index], vector);
 }
 
 /*
@@ -201,9 +191,9 @@ vfu_irq_take_unmask(struct vfu_server *s)
 }
 
 void
-vfu_irq_unmask(struct vfu_server *s)
+vfu_irq_unmask_intx(struct vfu_server *s)
 {
-	vfu_irq_unmask_vector(s, &s->irqs[VFIO_PCI_INTX_IRQ_INDEX], 0);
+	vfu_irq_unmask(s, &s->irqs[VFIO_PCI_INTX_IRQ_INDEX], 0);
 	if (s->ops.irqs_changed != NULL)
 		s->ops.irqs_changed(s->opaque, VFIO_PCI_INTX_IRQ_INDEX);
 }

@@ -109,6 +109,13 @@ struct vfu_window {
 	uint32_t refs;      /* ranges inside it */
 };
 
+/* The part of a file that a DMA_MAP names. */
+struct vfu_file_range {
+	int fd;
+	uint64_t offset, size; /* bytes */
+	uint32_t prot;         /* VFU_DMA_READ, VFU_DMA_WRITE */
+};
+
 #define VFU_WINDOW_BUCKETS 1024u
 
 /* One range of client memory. */
@@ -284,7 +291,7 @@ const char *vfu_why(struct vfu_server *s, const char *fmt, ...)
 		__attribute__((format(printf, 2, 3)));
 
 /* server_commands.c; control thread. Carry out a command and reply. Consumes the message. */
-void vfu_command_handle(struct vfu_server *s, struct vfu_conn *conn, struct vfu_msg *msg);
+void vfu_command_handle(struct vfu_server *s, struct vfu_msg *msg);
 
 /* server_table.c; control thread */
 int vfu_dma_init(struct vfu_server *s);
@@ -302,15 +309,15 @@ void vfu_dma_forget_client(struct vfu_server *s);
  * credit it after it was unmapped.
  * @return 0; or -ENOSPC, and in why the limit that the client has reached
  */
-int vfu_maps_charge(struct vfu_server *s, uint64_t bytes, const char *command, const char **why);
+int vfu_maps_charge(struct vfu_server *s, uint64_t bytes, const char **why);
 void vfu_maps_credit(struct vfu_server *s, uint64_t bytes);
 /* Unmap in steps, between which other threads get their turn. */
 void vfu_unmap(void *at, uint64_t len);
 /*
- * Map [offset, offset + size) of a file, or take a reference on the window that maps it.
+ * Map a part of a file, or take a reference on the window that maps it.
  * @return 0; or a negative errno value, and the reason in why
  */
-int vfu_window_get(struct vfu_server *s, int fd, uint64_t offset, uint64_t size, uint32_t prot,
+int vfu_window_get(struct vfu_server *s, const struct vfu_file_range *range,
 		struct vfu_window **window, const char **why);
 /* Release the window for one range. Call it when no thread uses the window for that range. */
 void vfu_window_put(struct vfu_server *s, struct vfu_window *window);
@@ -321,8 +328,10 @@ void vfu_window_put(struct vfu_server *s, struct vfu_window *window);
  * @return false: there is no such range
  */
 bool vfu_table_find(const struct vfu_dma_table *t, uint64_t iova, uint32_t *leaf, uint32_t *slot);
-/* The last fault of this thread, to be written. */
-struct vfu_dma_fault *vfu_dma_fault_of_thread(void);
+/* Count a fault, and make it the last one of this thread. @return -EFAULT */
+int vfu_dma_count_fault(struct vfu_server *s, uint64_t iova, uint32_t prot, enum vfu_dma_why why);
+/* Make a fault that was counted before the last one of this thread. */
+void vfu_dma_set_last_fault(const struct vfu_dma_fault *fault);
 enum vfu_dma_how {
 	VFU_DMA_DIRECT,   /* by pointers; -EAGAIN where a message is needed */
 	VFU_DMA_CHECK,    /* copy nothing, only find out whether the access faults */
@@ -342,9 +351,12 @@ void vfu_async_fini(struct vfu_server *s);
 int vfu_async_start(struct vfu_server *s);
 /* Discard what is queued, and wait until nothing is in flight. Control thread. */
 void vfu_async_forget_client(struct vfu_server *s);
-/* Any RCU reader. @return 0, -EAGAIN, or another negative errno value; -EFAULT with the fault */
-int vfu_async_read(struct vfu_server *s, unsigned int slot, uint64_t iova, void *buf, size_t len,
-		struct vfu_dma_fault *fault);
+/*
+ * Any RCU reader.
+ * @return 0, -EAGAIN, or another negative errno value; -EFAULT with the fault in
+ *   vfu_dma_last_fault()
+ */
+int vfu_async_read(struct vfu_server *s, unsigned int slot, uint64_t iova, void *buf, size_t len);
 int vfu_async_write(struct vfu_server *s, uint64_t iova, const void *data, size_t len);
 bool vfu_async_irq(struct vfu_server *s, unsigned int index, unsigned int vector);
 /* Report whether accesses and interrupts must go through the queue. */
@@ -354,32 +366,34 @@ vfu_async_posted(const struct vfu_server *s)
 	return atomic_load_explicit(&s->async.posted, memory_order_acquire) != 0;
 }
 
-/* server_irq.c; control thread */
+/* server_irq.c; control thread, except where another one is named */
 int vfu_irq_init(struct vfu_server *s);
 void vfu_irq_fini(struct vfu_server *s);
-void vfu_irq_unwire_all(struct vfu_server *s);
-/* Any RCU reader. */
-bool vfu_irq_raise(struct vfu_server *s, unsigned int index, unsigned int vector);
-bool vfu_irq_raise_in(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector);
-void vfu_irq_unmask_vector(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector);
-int vfu_irq_set_unmask_fd(struct vfu_server *s, int fd);
+/* Raise an interrupt, if the vector is wired. Any RCU reader. @return whether it is wired */
+bool vfu_irq_raise(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector);
+/* Unmask a vector, and send a message that was raised while it was masked. */
+void vfu_irq_unmask(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector);
+/*
+ * Replace the descriptors of vectors start to start + count - 1. Takes the descriptors in fds and
+ * puts -1 there; NULL: unwire the vectors.
+ * @return 0 or -ENOMEM
+ */
 int vfu_irq_wire(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t start, uint32_t count,
 		int *fds);
-/* Consume an event of the eventfd that unmasks INTx. Never waits. @return whether there was one */
+void vfu_irq_unwire_all(struct vfu_server *s);
+/* Replace the eventfd by which the client unmasks INTx (-1: none). Takes the descriptor. */
+int vfu_irq_set_unmask_fd(struct vfu_server *s, int fd);
+/* Consume an event of that eventfd. Never waits. @return whether there was one */
 bool vfu_irq_take_unmask(struct vfu_server *s);
 /* Unmask INTx, and let the device raise it again. */
-void vfu_irq_unmask(struct vfu_server *s);
-
-/* server_access.c */
-/*
- * Return whether signalling this client's eventfds has taken so long that only the DMA thread
- * signals them. A new client begins without debt.
- */
-bool vfu_irq_is_slow(const struct vfu_server *s);
+void vfu_irq_unmask_intx(struct vfu_server *s);
 
 /* server_set_irqs.c; control thread */
-int vfu_irq_set(struct vfu_server *s, const struct vfio_irq_set *set, const uint8_t *data,
-		size_t len, int *fds, unsigned int nr_fds, const char **why);
+/*
+ * Carry out DEVICE_SET_IRQS, whose least payload was checked. Takes the descriptors that it uses.
+ * @return 0; or a negative errno value, and the reason in why
+ */
+int vfu_irq_set(struct vfu_server *s, struct vfu_msg *msg, const char **why);
 
 /* server_refuse.c; control thread */
 void vfu_refuse_init(struct vfu_server *s);

@@ -155,28 +155,29 @@ vfu_dma_map(struct vfu_server *s, const struct vfio_user_dma_map *req, int fd, c
 	struct vfu_dma_table *old = s->table, *t;
 	struct vfu_map m = { .iova = req->addr,
 		.prot = req->flags & (VFU_DMA_READ | VFU_DMA_WRITE) };
+	const struct vfu_file_range range = { fd, req->offset, req->size, m.prot };
 	uint32_t leaf, slot, end, nr = 0;
 	int ret;
 
-	*why = "DMA_MAP: flags";
+	*why = "flags must name permissions and nothing else";
 	if ((req->flags & ~(VFU_DMA_READ | VFU_DMA_WRITE | VFIO_USER_DMA_MAP_F_MMAP)) != 0 ||
 			m.prot == 0)
 		return -EINVAL;
-	*why = "DMA_MAP: flags ask to mmap, but there is no file descriptor";
+	*why = "flags ask to mmap, without a file descriptor";
 	if ((req->flags & VFIO_USER_DMA_MAP_F_MMAP) && fd < 0)
 		return -EINVAL;
-	*why = "DMA_MAP: address, size and offset must be multiples of 4096";
+	*why = "address, size and offset must be multiples of 4096";
 	if (((req->addr | req->size | req->offset) & (VFU_PAGE_SIZE - 1)) != 0)
 		return -EINVAL;
-	*why = "DMA_MAP: size is 0, or the range ends beyond 2^64";
+	*why = "size is 0, or the range ends beyond 2^64";
 	if (req->size == 0 || req->size - 1 > UINT64_MAX - req->addr)
 		return -EINVAL;
 	m.last = req->addr + (req->size - 1);
 	if (old->nr >= VFU_MAX_DMA_MAPS) {
-		*why = vfu_why(s, "DMA_MAP: this client has %u ranges, and may have no more", old->nr);
+		*why = vfu_why(s, "this client has %u ranges, its limit", old->nr);
 		return -ENOSPC;
 	}
-	*why = "DMA_MAP: overlaps another mapping";
+	*why = "the range overlaps another mapping";
 	if (vfu_table_find(old, m.iova, &leaf, &slot)) {
 		if (old->leaves[leaf].leaf->maps[slot].iova <= m.last)
 			return -EEXIST;
@@ -186,12 +187,12 @@ vfu_dma_map(struct vfu_server *s, const struct vfio_user_dma_map *req, int fd, c
 	}
 
 	if (fd >= 0) {
-		ret = vfu_window_get(s, fd, req->offset, req->size, m.prot, &m.window, why);
+		ret = vfu_window_get(s, &range, &m.window, why);
 		if (ret != 0)
 			return ret;
 		m.vaddr = m.window->base + (req->offset - m.window->offset);
 	} else {
-		*why = "DMA_MAP: no thread for memory without a file descriptor";
+		*why = "no thread starts for memory without a file descriptor";
 		ret = vfu_async_start(s);
 		if (ret != 0)
 			return ret;
@@ -208,7 +209,7 @@ vfu_dma_map(struct vfu_server *s, const struct vfio_user_dma_map *req, int fd, c
 	maps[slot] = m;
 	t = rebuild(old, leaf, end, maps, nr + 1);
 	if (t == NULL) {
-		*why = "DMA_MAP: out of memory";
+		*why = "out of memory";
 		if (fd >= 0)
 			vfu_window_put(s, m.window);
 		return -ENOMEM;
@@ -285,7 +286,7 @@ vfu_dma_unmap(struct vfu_server *s, uint64_t addr, uint64_t *size, const char **
 	uint64_t last, bytes = 0;
 	uint32_t nr = 0, i;
 
-	*why = "DMA_UNMAP: size is 0, or the range ends beyond 2^64";
+	*why = "size is 0, or the range ends beyond 2^64";
 	if (*size == 0 || *size - 1 > UINT64_MAX - addr)
 		return -EINVAL;
 	last = addr + (*size - 1);
@@ -297,7 +298,7 @@ vfu_dma_unmap(struct vfu_server *s, uint64_t addr, uint64_t *size, const char **
 	 * IOMMU of QEMU unmaps this way: whenever the guest changes or invalidates an address space
 	 * as a whole, QEMU unmaps all of it, in pieces.
 	 */
-	*why = "DMA_UNMAP: the range cuts a mapping into pieces";
+	*why = "the range cuts a mapping into pieces";
 	for (to = from; at(old, to) != NULL && at(old, to)->iova <= last; to = next(old, to)) {
 		if (at(old, to)->iova < addr || at(old, to)->last > last)
 			return -EINVAL;
@@ -308,7 +309,7 @@ vfu_dma_unmap(struct vfu_server *s, uint64_t addr, uint64_t *size, const char **
 	if (nr == 0)
 		return 0;
 
-	*why = "DMA_UNMAP: out of memory";
+	*why = "out of memory";
 	if (nr > 1)
 		windows = malloc(nr * sizeof(windows[0]));
 	t = windows != NULL ? without(old, from, to) : NULL;
@@ -400,22 +401,22 @@ page_table_check(const struct vfio_user_io_page_table *req, int fd, const char *
 	struct stat st;
 	int seals;
 
-	*why = "IO_PAGE_TABLE: flags";
+	*why = "flags must be 0";
 	if (req->flags != 0)
 		return -EINVAL;
-	*why = "IO_PAGE_TABLE: the first bus address is no multiple of 4096";
+	*why = "the first bus address is no multiple of 4096";
 	if ((req->base & (VFU_PAGE_SIZE - 1)) != 0)
 		return -EINVAL;
-	*why = "IO_PAGE_TABLE: no entries, too many, or the last one's page ends beyond 2^64";
+	*why = "no entries, too many, or the page of the last one ends beyond 2^64";
 	if (req->nr == 0 || req->nr > VFU_MAX_PTES ||
 			req->nr * VFU_PAGE_SIZE - 1 > UINT64_MAX - req->base)
 		return -EINVAL;
-	*why = "IO_PAGE_TABLE: the file descriptor is no memfd sealed against shrinking";
+	*why = "the file descriptor is no memfd sealed against shrinking";
 	seals = fcntl(fd, F_GET_SEALS);
 	if (seals < 0 || !(seals & F_SEAL_SHRINK) || fstatfs(fd, &fs) != 0 ||
 			fs.f_type != TMPFS_MAGIC)
 		return -EINVAL;
-	*why = "IO_PAGE_TABLE: the file has not room for so many entries";
+	*why = "the file has no room for so many entries";
 	if (fstat(fd, &st) != 0 || (uint64_t)st.st_size < req->nr * sizeof(uint64_t))
 		return -EINVAL;
 	return 0;
@@ -430,24 +431,24 @@ vfu_dma_set_page_table(struct vfu_server *s, const struct vfio_user_io_page_tabl
 	void *ptes;
 	int ret;
 
-	*why = "IO_PAGE_TABLE: there is one already";
+	*why = "this client has a table already";
 	if (s->table->ptes != NULL)
 		return -EEXIST;
 	ret = page_table_check(req, fd, why);
 	if (ret == 0)
-		ret = vfu_maps_charge(s, len, "IO_PAGE_TABLE", why);
+		ret = vfu_maps_charge(s, len, why);
 	if (ret != 0)
 		return ret;
 	ptes = mmap(NULL, len, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (ptes == MAP_FAILED) {
 		ret = -errno;
-		*why = "IO_PAGE_TABLE: the table cannot be mapped here";
+		*why = "the table cannot be mapped here";
 		vfu_maps_credit(s, len);
 		return ret;
 	}
 	t = rebuild(s->table, 0, 0, NULL, 0);
 	if (t == NULL) {
-		*why = "IO_PAGE_TABLE: out of memory";
+		*why = "out of memory";
 		munmap(ptes, len);
 		vfu_maps_credit(s, len);
 		return -ENOMEM;

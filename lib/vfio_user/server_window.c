@@ -36,19 +36,19 @@
 #define UNMAP_NAP_NS 100000
 
 int
-vfu_maps_charge(struct vfu_server *s, uint64_t bytes, const char *command, const char **why)
+vfu_maps_charge(struct vfu_server *s, uint64_t bytes, const char **why)
 {
 	const struct vfu_limits *limits = &s->desc.limits;
 
 	if (s->nr_maps >= limits->max_maps) {
-		*why = vfu_why(s, "%s: this client has %u mappings of files here, its limit is "
-			"max_maps=%u", command, s->nr_maps, limits->max_maps);
+		*why = vfu_why(s, "this client has %u mappings of files here, its limit is "
+			"max_maps=%u", s->nr_maps, limits->max_maps);
 		return -ENOSPC;
 	}
 	if (bytes > limits->max_mem - s->mapped) {
-		*why = vfu_why(s, "%s: this client has %" PRIu64 " MiB of files mapped here, its limit "
-			"is max_mem=%" PRIu64 ", and this needs %" PRIu64 " more", command,
-			s->mapped / MIB, limits->max_mem / MIB, (bytes + MIB - 1) / MIB);
+		*why = vfu_why(s, "this client has %" PRIu64 " MiB of files mapped here, its limit "
+			"is max_mem=%" PRIu64 ", and this needs %" PRIu64 " more", s->mapped / MIB,
+			limits->max_mem / MIB, (bytes + MIB - 1) / MIB);
 		return -ENOSPC;
 	}
 	s->nr_maps++;
@@ -91,49 +91,48 @@ same(const struct vfu_window *a, const struct vfu_window *b)
  * disk, or for a file system whose server is the client itself.
  */
 static int
-describe(struct vfu_window *w, int fd, uint64_t offset, uint64_t size, const char **why)
+describe(struct vfu_window *w, const struct vfu_file_range *r, const char **why)
 {
 	struct statfs fs;
 	struct stat st;
-	uint64_t page = VFU_PAGE_SIZE, unit, end;
+	uint64_t page = VFU_PAGE_SIZE, unit, end = r->offset + r->size;
 	int access;
 
-	*why = "DMA_MAP: the file descriptor is no memory (memfd, tmpfs or hugetlbfs)";
-	if (!vfu_fd_is_memory(fd) || fstat(fd, &st) != 0 || fstatfs(fd, &fs) != 0)
+	*why = "the file descriptor is no memory (memfd, tmpfs or hugetlbfs)";
+	if (!vfu_fd_is_memory(r->fd) || fstat(r->fd, &st) != 0 || fstatfs(r->fd, &fs) != 0)
 		return -EINVAL;
-	*why = "DMA_MAP: the file ends before offset + size";
-	if (offset > (uint64_t)st.st_size || size > (uint64_t)st.st_size - offset)
+	*why = "the file ends before offset + size";
+	if (r->offset > (uint64_t)st.st_size || r->size > (uint64_t)st.st_size - r->offset)
 		return -EINVAL;
 	/* mmap() would also refuse it, but a window may exist already. */
-	*why = "DMA_MAP: the file descriptor is not open for what the flags ask";
-	access = fcntl(fd, F_GETFL) & O_ACCMODE;
+	*why = "the file descriptor is not open for the access that the flags name";
+	access = fcntl(r->fd, F_GETFL) & O_ACCMODE;
 	if (access == O_WRONLY || ((w->prot & PROT_WRITE) && access != O_RDWR))
 		return -EACCES;
 
 	if (fs.f_type == HUGETLBFS_MAGIC && fs.f_bsize > VFU_PAGE_SIZE)
 		page = (uint64_t)fs.f_bsize;
 	unit = page > UNIT ? page : UNIT;
-	end = offset + size;
 	/* A huge page smaller than the unit is also mapped whole; both are powers of 2. */
-	if (offset / unit != (end - 1) / unit)
+	if (r->offset / unit != (end - 1) / unit)
 		unit = page;
 	w->dev = st.st_dev;
 	w->ino = st.st_ino;
-	w->offset = offset & ~(unit - 1);
+	w->offset = r->offset & ~(unit - 1);
 	w->len = ((end + unit - 1) & ~(unit - 1)) - w->offset;
 	w->page = page;
 	return 0;
 }
 
 int
-vfu_window_get(struct vfu_server *s, int fd, uint64_t offset, uint64_t size, uint32_t prot,
+vfu_window_get(struct vfu_server *s, const struct vfu_file_range *range,
 		struct vfu_window **window, const char **why)
 {
 	struct vfu_window w = { .refs = 1,
-		.prot = (prot & VFU_DMA_READ ? PROT_READ : 0) |
-			(prot & VFU_DMA_WRITE ? PROT_WRITE : 0) };
+		.prot = (range->prot & VFU_DMA_READ ? PROT_READ : 0) |
+			(range->prot & VFU_DMA_WRITE ? PROT_WRITE : 0) };
 	struct vfu_window **head, *p;
-	int ret = describe(&w, fd, offset, size, why);
+	int ret = describe(&w, range, why);
 
 	if (ret != 0)
 		return ret;
@@ -146,18 +145,19 @@ vfu_window_get(struct vfu_server *s, int fd, uint64_t offset, uint64_t size, uin
 		}
 	}
 
-	ret = vfu_maps_charge(s, charged(&w), "DMA_MAP", why);
+	ret = vfu_maps_charge(s, charged(&w), why);
 	if (ret != 0)
 		return ret;
-	*why = "DMA_MAP: out of memory";
+	*why = "out of memory";
 	ret = -ENOMEM;
 	p = malloc(sizeof(*p));
 	if (p == NULL)
 		goto fail;
-	w.base = mmap(NULL, w.len, w.prot, MAP_SHARED | MAP_NORESERVE, fd, (off_t)w.offset);
+	w.base = mmap(NULL, w.len, w.prot, MAP_SHARED | MAP_NORESERVE, range->fd,
+		(off_t)w.offset);
 	if (w.base == MAP_FAILED) {
 		ret = -errno;
-		*why = "DMA_MAP: the memory cannot be mapped here";
+		*why = "the memory cannot be mapped here";
 		free(p);
 		goto fail;
 	}

@@ -148,7 +148,7 @@ class Driver(Bench):
     def test_file_in_place_of_socket_is_refused(self):
         with open(self.sock('file'), 'w'):
             pass
-        self.eal_says(self.sock('file'), self.sock('file'), 'nobody listens there')
+        self.eal_says(self.sock('file'), self.sock('file'), 'no server listens there')
 
     def answering(self, what):
         """Listen at a socket with a server that is no vfio-user server, and return the path."""
