@@ -12,9 +12,10 @@
  *       takes the reply                             command --> vfu_client_serve(): DMA_READ,
  *                                                               DMA_WRITE
  *
- * A caller puts a struct vfu_pending on its stack into the list of requests, sends, and sleeps until
- * the receiving thread has put the reply there (client_conn.c). The first thread that finds the
- * connection broken, caller or receiver, declares it lost, once, which wakes all callers.
+ * A caller puts a struct vfu_pending on its stack into the list of requests, sends, and sleeps
+ * until the receiving thread has put the reply there (client_conn.c, pending.h). The first thread
+ * that finds the connection broken, caller or receiver, declares it lost, once, which wakes all
+ * callers.
  *
  * The server is also on the other side of a trust boundary: the client checks every number that
  * the server sends before it uses it.
@@ -309,7 +310,8 @@ vfu_client_quiesced(const struct vfu_client *client)
 	struct pollfd pfd = { .fd = client->sock };
 
 	/*
-	 * Both directions are shut down: ours by vfu_client_lose(), the other when the server closed its end.
+	 * Both directions are shut down: ours by vfu_client_lose(), the other when the server closed
+	 * its end.
 	 */
 	return client->lost && poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP);
 }

@@ -3,7 +3,7 @@
  */
 
 /*
- * Data that the files of the client share.
+ * Data that the files of the client share. client.c describes the threads.
  */
 
 #ifndef VFU_CLIENT_PRIV_H
@@ -60,7 +60,8 @@ int vfu_client_send(struct vfu_client *c, struct vfu_out *out);
 /*
  * Send one request and wait for its reply.
  * @param out    the message, whose number the call fills in
- * @param reply  [out] on success, the reply, of at least the length in requests[]; the caller frees it by vfu_msg_free()
+ * @param reply  [out] on success, the reply, of at least the length in requests[]; the caller frees
+ *   it by vfu_msg_free()
  * @return 0 or a negative errno value, as in vfu_client.h
  */
 int vfu_client_request(struct vfu_client *c, struct vfu_out *out, struct vfu_msg **reply);

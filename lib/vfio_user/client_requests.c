@@ -16,8 +16,8 @@
 #define REGION_INFO_MAX 65536u
 
 /*
- * Send a request, and copy the first got_len bytes of the payload of the reply to got. The reply has
- * at least the payload that the table of client_conn.c gives.
+ * Send a request, and copy the first got_len bytes of the payload of the reply to got. The reply
+ * has at least the payload that requests[] of client_conn.c gives.
  */
 static int
 request(struct vfu_client *client, struct vfu_out *out, void *got, size_t got_len)

@@ -24,7 +24,6 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "server_priv.h"
@@ -129,7 +128,6 @@ vfu_irq_raise(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector)
 	return true;
 }
 
-/* Unmask a vector, and send a message that was raised while it was masked. */
 void
 vfu_irq_unmask(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector)
 {
@@ -214,7 +212,6 @@ vfu_server_irq_pending(const struct vfu_server *server, unsigned int irq_index,
 	return atomic_load(&server->irqs[irq_index].pending[vector]);
 }
 
-/* Replace the descriptors of vectors start to start + count - 1 by fds (NULL: none). */
 int
 vfu_irq_wire(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t start, uint32_t count, int *fds)
 {

@@ -23,7 +23,7 @@
  * control thread, and hands replies to their requests. So the DMA thread never depends on the
  * control thread, which may be waiting for it.
  *
- *     socket --> reader: vfu_rx_step() --> dispatch() --command--> conn->queue --> control thread
+ *     socket --> reader: vfu_rx_step() --> dispatch() --command--> conn->queue    --> control thread
  *                                                     --reply----> conn->requests --> DMA thread
  *
  * A comment that names a thread at a member means that only this thread uses the member. "RCU"

@@ -117,7 +117,8 @@ listen_locked(struct vfu_server *s, const struct sockaddr_un *sa, char *err)
 	 * bind() gives the file the mode of the unbound socket, less the umask. So the file is
 	 * never open to other users.
 	 */
-	if (fd < 0 || fchmod(fd, 0600) != 0 || bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0) {
+	if (fd < 0 || fchmod(fd, 0600) != 0 ||
+			bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) != 0) {
 		ret = -errno;
 		snprintf(err, VFU_ERR_LEN, "%s: cannot make the socket: %s", path, strerror(-ret));
 		if (fd >= 0)

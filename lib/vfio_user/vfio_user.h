@@ -17,7 +17,7 @@
  *     client process                                                 server process
  *     +--------------+   Unix socket: messages, file descriptors     +--------------+
  *     | driver       | <===========================================> | device       |
- *     | lib client.c |                                               | lib server*.c|
+ *     | lib client*.c|                                               | lib server*.c|
  *     +--------------+                                               +--------------+
  *           |            files that both processes have mapped              |
  *           +------ client memory: rings and buffers (DMA_MAP) -------------+
@@ -81,7 +81,7 @@
  *     struct vfu_server
  *       conn     --> struct vfu_conn: socket, rx (the message being received),
  *                      queue --> vfu_msg --> vfu_msg   commands for the control thread
- *                      waits --> vfu_wait              on the stack of the DMA thread
+ *                      requests --> vfu_pending        on the stack of the DMA thread
  *       table    --> struct vfu_dma_table  --older--> tables that a thread may still read
  *                      ptes      --> the I/O page table, memory of the client
  *                      leaves[i] --> vfu_dma_leaf: maps[], sorted by bus address
