@@ -16,7 +16,7 @@
 
 static struct device dev;
 
-struct told {
+struct loss {
 	atomic_int lost;
 	char why[VFU_ERR_LEN];
 };
@@ -24,7 +24,7 @@ struct told {
 static void
 on_lost(void *opaque, const char *why)
 {
-	struct told *t = opaque;
+	struct loss *t = opaque;
 
 	snprintf(t->why, sizeof(t->why), "%s", why);
 	t->lost++;
@@ -33,8 +33,8 @@ on_lost(void *opaque, const char *why)
 static void
 every_client_call_works_against_our_server(void **state)
 {
-	struct told told = { 0 };
-	struct vfu_client_params params = { .lost = on_lost, .opaque = &told };
+	struct loss loss = { 0 };
+	struct vfu_client_params params = { .lost = on_lost, .opaque = &loss };
 	struct vfu_device_info info;
 	struct vfu_irq_info irq;
 	struct vfu_region r;
@@ -122,17 +122,17 @@ every_client_call_works_against_our_server(void **state)
 	assert_int_equal(vfu_client_dma_unmap(c, 0x1000, 0x1000), -ENOENT);
 
 	/* The server disconnects. */
-	assert_int_equal(told.lost, 0);
+	assert_int_equal(loss.lost, 0);
 	assert_false(vfu_client_quiesced(c));
 	device_stop(&dev);
-	wait_until(told.lost == 1);
+	wait_until(loss.lost == 1);
 	assert_false(vfu_client_alive(c));
 	assert_true(vfu_client_quiesced(c));
 	assert_int_equal(vfu_client_region_read(c, 0, 0x40, &v, 4), -ENODEV);
 	assert_int_equal(vfu_client_reset(c), -ENODEV);
 	assert_int_equal(vfu_client_dma_unmap(c, 0x1000, 0x1000), -ENODEV);
 	vfu_client_close(c);
-	assert_int_equal(told.lost, 1);
+	assert_int_equal(loss.lost, 1);
 }
 
 static void
@@ -260,9 +260,9 @@ fake_stop(struct fake *f)
 }
 
 static int
-connect_fake(struct fake *f, struct vfu_client **c, struct told *told, char *err)
+connect_fake(struct fake *f, struct vfu_client **c, struct loss *loss, char *err)
 {
-	struct vfu_client_params params = { .lost = on_lost, .opaque = told,
+	struct vfu_client_params params = { .lost = on_lost, .opaque = loss,
 		.timeout_ms = f->timeout_ms != 0 ? f->timeout_ms : SOON_MS };
 
 	return vfu_client_connect(f->path, &params, c, err);
@@ -285,15 +285,15 @@ invalid_version_replies_are_refused(void **state)
 
 	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		struct fake f = { .version = t[i].p, .version_len = t[i].len };
-		struct told told = { 0 };
+		struct loss loss = { 0 };
 		struct vfu_client *c;
 		char err[VFU_ERR_LEN] = "";
 
 		fake_start(&f);
-		assert_int_equal(connect_fake(&f, &c, &told, err), -EPROTO);
+		assert_int_equal(connect_fake(&f, &c, &loss, err), -EPROTO);
 		assert_non_null(strstr(err, f.path));
 		assert_null(strchr(err, '\n'));
-		assert_int_equal(told.lost, 0);
+		assert_int_equal(loss.lost, 0);
 		fake_stop(&f);
 	}
 	wait_until(count_fds() <= before);
@@ -309,13 +309,13 @@ invalid_version_replies_are_refused(void **state)
 static int
 region_reply(struct fake *f, struct vfu_region *r, bool *alive)
 {
-	struct told told = { 0 };
+	struct loss loss = { 0 };
 	struct vfu_client *c;
 	char err[VFU_ERR_LEN];
 	int ret;
 
 	fake_start(f);
-	assert_int_equal(connect_fake(f, &c, &told, err), 0);
+	assert_int_equal(connect_fake(f, &c, &loss, err), 0);
 	ret = vfu_client_region_info(c, 0, r);
 	*alive = vfu_client_alive(c);
 	if (ret == 0 && r->fd >= 0)
@@ -435,7 +435,7 @@ invalid_reply_headers_lose_the_connection(void **state)
 
 	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		struct fake f = t[i].f;
-		struct told told = { 0 };
+		struct loss loss = { 0 };
 		struct vfu_client *c;
 		char err[VFU_ERR_LEN];
 
@@ -443,17 +443,17 @@ invalid_reply_headers_lose_the_connection(void **state)
 		if (t[i].want == -ETIMEDOUT)
 			f.timeout_ms = 1500; /* waits that long; VERSION is answered earlier */
 		fake_start(&f);
-		assert_int_equal(connect_fake(&f, &c, &told, err), 0);
+		assert_int_equal(connect_fake(&f, &c, &loss, err), 0);
 		assert_int_equal(vfu_client_reset(c), t[i].want);
 		assert_int_equal(vfu_client_alive(c), t[i].alive);
 		/*
 		 * The thread that notices the loss reports it, possibly after the call has
 		 * returned.
 		 */
-		wait_until(told.lost == (t[i].alive ? 0 : 1));
+		wait_until(loss.lost == (t[i].alive ? 0 : 1));
 		if (!t[i].alive) {
 			assert_int_equal(vfu_client_reset(c), -ENODEV);
-			assert_true(strlen(told.why) > 0);
+			assert_true(strlen(loss.why) > 0);
 		}
 		vfu_client_close(c);
 		fake_stop(&f);
@@ -467,14 +467,14 @@ read_reply_of_wrong_length_is_refused(void **state)
 	for (size_t len = 0; len <= 32; len += 4) {
 		struct fake f = { .hdr = { .flags = 1 }, .len = len };
 		struct vfio_user_region_access a = { .count = 8 };
-		struct told told = { 0 };
+		struct loss loss = { 0 };
 		struct vfu_client *c;
 		char err[VFU_ERR_LEN];
 		uint8_t buf[8];
 
 		memcpy(f.payload, &a, sizeof(a));
 		fake_start(&f);
-		assert_int_equal(connect_fake(&f, &c, &told, err), 0);
+		assert_int_equal(connect_fake(&f, &c, &loss, err), 0);
 		assert_int_equal(vfu_client_region_read(c, 0, 0, buf, 8),
 			len < 16 ? -ENODEV : len == 24 ? 0 : -EPROTO);
 		vfu_client_close(c);
@@ -482,14 +482,14 @@ read_reply_of_wrong_length_is_refused(void **state)
 	}
 
 	struct fake f = { .hdr = { .flags = 1 }, .extra = 1 };
-	struct told told = { 0 };
+	struct loss loss = { 0 };
 	struct vfu_client *c;
 	char err[VFU_ERR_LEN];
 
 	fake_start(&f);
-	assert_int_equal(connect_fake(&f, &c, &told, err), 0);
+	assert_int_equal(connect_fake(&f, &c, &loss, err), 0);
 	assert_int_equal(vfu_client_reset(c), 0);
-	wait_until(told.lost == 1);
+	wait_until(loss.lost == 1);
 	vfu_client_close(c);
 	fake_stop(&f);
 }
@@ -758,11 +758,11 @@ range_that_the_server_has_lost_is_forgotten(void **state)
 	static const struct vfio_user_dma_unmap nothing = { sizeof(nothing), 0, 0x1000, 0 };
 	struct fake f = { .hdr = { .flags = 1 } };
 	struct vfu_client *c;
-	struct told told;
+	struct loss loss;
 	char err[VFU_ERR_LEN];
 
 	fake_start(&f);
-	assert_int_equal(connect_fake(&f, &c, &told, err), 0);
+	assert_int_equal(connect_fake(&f, &c, &loss, err), 0);
 	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x1000, 0x1000, VFU_DMA_READ), 0);
 	f.hdr = (struct vfio_user_header){ .flags = 0x21, .error_no = ENOENT };
 	assert_int_equal(vfu_client_dma_unmap(c, 0x1000, 0x1000), -ENOENT);

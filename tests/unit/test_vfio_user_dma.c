@@ -13,23 +13,7 @@
 #include <sys/wait.h>
 
 #include "vfu_rcu.h"
-#include "vfu_test.h"
-
-static struct device dev;
-
-static int
-setup(void **state)
-{
-	device_start(&dev);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	device_stop(&dev);
-	return 0;
-}
+#include "vfu_server_test.h"
 
 static void *
 ptr(uint64_t iova, size_t len, uint32_t prot)
@@ -849,7 +833,6 @@ int
 main(void)
 {
 	int ret;
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(invalid_dma_maps_are_refused),
 		T(translation_respects_ranges_and_permissions),
