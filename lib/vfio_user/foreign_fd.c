@@ -181,11 +181,11 @@ vfu_closer_refuses(const struct vfu_closer *c)
 	if (c == NULL)
 		return NULL;
 	if (atomic_load(&c->pending) > VFU_MAX_CLOSING)
-		return "it passed file descriptors that do not close";
+		return "the peer passed file descriptors that do not close";
 	/*
 	 * A message above the limit must be received whole to be refused, and may come in pieces.
 	 */
 	if (c->max_fds != 0 && atomic_load(&c->held) > c->max_fds + VFU_MSG_FDS)
-		return "it passed more file descriptors than it may have open (max_fds)";
+		return "the peer passed more file descriptors than it may have open (max_fds)";
 	return NULL;
 }

@@ -127,7 +127,6 @@ do_device_info(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 {
 	struct vfio_user_device_info *out = (struct vfio_user_device_info *)s->out;
 
-	(void)msg;
 	out->argsz = sizeof(*out);
 	out->flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
 	out->num_regions = VFU_SRV_REGIONS;
@@ -351,8 +350,6 @@ do_reset(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 static int
 do_from_server(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 {
-	(void)s;
-	(void)msg;
 	r->why = "this command goes from server to client";
 	return -EINVAL;
 }
@@ -360,13 +357,11 @@ do_from_server(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 static int
 do_unknown(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 {
-	(void)s;
-	(void)msg;
 	r->why = "this server does not know the command";
 	return -EOPNOTSUPP;
 }
 
-/* The commands that a client can send. */
+/* What execute() checks of a command, and its function. */
 struct command {
 	const char *name;  /* for the log */
 	uint16_t number;
@@ -376,12 +371,13 @@ struct command {
 	int (*execute)(struct vfu_server *s, struct vfu_msg *msg, struct reply *r);
 };
 
-#define FDS   .fds = true
+#define FDS         .fds = true
 #define ARGSZ(type) .argsz = true, .least = sizeof(type)
 #define LEAST(type) .least = sizeof(type)
 #define COMMAND(cmd, fn, ...) \
 	{ .name = #cmd, .number = VFIO_USER_ ## cmd, .execute = fn, ## __VA_ARGS__ }
 
+/* The commands that a client can send. */
 static const struct command commands[] = {
 	COMMAND(VERSION, do_version, LEAST(struct vfio_user_version)),
 	COMMAND(DMA_MAP, do_dma_map, ARGSZ(struct vfio_user_dma_map), FDS),
@@ -394,7 +390,7 @@ static const struct command commands[] = {
 	COMMAND(DEVICE_SET_IRQS, do_set_irqs, ARGSZ(struct vfio_irq_set), FDS),
 	COMMAND(REGION_READ, do_region_read, LEAST(struct vfio_user_region_access)),
 	COMMAND(REGION_WRITE, do_region_write, LEAST(struct vfio_user_region_access)),
-	COMMAND(DMA_READ, do_from_server),
+	COMMAND(DMA_READ, do_from_server), /* only server to client */
 	COMMAND(DMA_WRITE, do_from_server),
 	COMMAND(DEVICE_RESET, do_reset),
 	COMMAND(REGION_WRITE_MULTI, do_region_write_multi, LEAST(uint64_t)),

@@ -60,9 +60,7 @@ notify(struct vfu_server *s, const struct request *r)
 		s->ops.irqs_changed(s->opaque, r->index);
 }
 
-/*
- * The specification: "A count (and start) of 0 [...] disables all interrupts of the index."
- */
+/* The specification: "A count (and start) of 0 [...] disables all interrupts of the index." */
 static int
 disable_all(struct vfu_server *s, const struct request *r, const char **why)
 {
