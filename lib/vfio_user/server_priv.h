@@ -304,6 +304,7 @@ int vfu_dma_set_page_table(struct vfu_server *s, const struct vfio_user_io_page_
 		const char **why);
 /* Remove all mappings and the page table. */
 void vfu_dma_forget_client(struct vfu_server *s);
+
 /*
  * server_window.c; control thread. Charge each mapping of client memory before it is made, and
  * credit it after it was unmapped.
@@ -322,9 +323,8 @@ int vfu_window_get(struct vfu_server *s, const struct vfu_file_range *range,
 /* Release the window for one range. Call it when no thread uses the window for that range. */
 void vfu_window_put(struct vfu_server *s, struct vfu_window *window);
 
-/* server_dma.c; any RCU reader */
 /*
- * Find the position of the first range that ends at or after iova. Any RCU reader.
+ * server_dma.c; any RCU reader. Find the position of the first range that ends at or after iova.
  * @return false: there is no such range
  */
 bool vfu_table_find(const struct vfu_dma_table *t, uint64_t iova, uint32_t *leaf, uint32_t *slot);
