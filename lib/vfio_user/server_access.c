@@ -89,11 +89,13 @@ is_slow(const struct vfu_server *s)
 static bool
 raise_measured(struct vfu_server *s, unsigned int index, unsigned int vector)
 {
-	uint64_t debt = atomic_load_explicit(&s->irq_debt, memory_order_relaxed), begin = now_ns();
-	bool ret = vfu_irq_raise(s, &s->irqs[index], vector);
+	uint64_t debt = atomic_load_explicit(&s->irq_debt, memory_order_relaxed), begin, took;
+	unsigned int suspect = atomic_load_explicit(&s->irq_suspect, memory_order_relaxed);
+	const clockid_t clock = suspect != 0 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
+	bool ret;
 
 	begin = now_ns(clock);
-	ret = vfu_irq_raise(s, index, vector);
+	ret = vfu_irq_raise(s, &s->irqs[index], vector);
 	took = now_ns(clock) - begin;
 	if (took > USUAL_NS)
 		suspect = SUSPECT;
