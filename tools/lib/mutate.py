@@ -72,7 +72,7 @@ TESTS = [
     ('drivers/bus/vfio_user/vfio_user_mp.c', ['bus_vfio_user_*'], ['test_secondary']),
     ('drivers/bus/vfio_user/*', ['bus_*'],
      ['test_ethdev_calls', 'test_trouble', 'test_secondary', 'test_memory_kinds']),
-    ('lib/dma/dma_debug*', ['dma_debug*', 'dma_telemetry*'], ['test_dmacheck', 'test_dma_debug']),
+    ('lib/dma_debug/*', ['dma_debug*', 'dma_telemetry*'], ['test_dmacheck', 'test_dma_debug']),
     ('lib/dma/*', ['dma_*', 'bus_dma_*'] + DATA,
      ['test_dmacheck', 'test_dma_modes', 'test_dma_debug', 'test_reach']),
     ('lib/vfio_user/*', ['vfio_user_*', 'bus_vfio_user_*', 'igb_model_dma', 'igb_model_queue'],
