@@ -3,27 +3,15 @@
  */
 
 /*
- * The debug layer within the library: the functions that a device's functions call if
- * gantry_dma_debug_on(), and the parts that the layer's own files share. dma_debug.c has the
- * theory.
+ * The debug layer: its start, and the parts that its files share. dma_debug.c has the theory.
  */
 
 #ifndef DMA_DEBUG_H
 #define DMA_DEBUG_H
 
-#include "dma_private.h"
+#include "dma_core.h"
+#include "dma_ext.h"
 #include "gantry_dma_debug.h"
-
-/** The functions that mapped something, and that must unmap it. */
-enum dma_kind {
-	DMA_KIND_SINGLE,
-	DMA_KIND_MBUF,
-	DMA_KIND_SG,    /* a piece of a list */
-	DMA_KIND_CHAIN, /* a piece of a chain of mbufs */
-	DMA_KIND_RESOURCE,
-	DMA_KIND_COHERENT,
-	DMA_KIND_POOL,  /* a block of a gantry_dma_pool */
-};
 
 /** The queue that a call serves. */
 struct dma_context {
@@ -31,92 +19,8 @@ struct dma_context {
 	uint16_t queue, desc;
 };
 
-/*
- * For the library's functions. `site` is the return address of the call to the library.
- */
-
-/** Put the layer above the device. Return 0 or -errno. */
+/** Put the layer around the device. Return 0 or -errno. */
 int dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level level);
-/**
- * Report everything that is left when a device is destroyed. The call comes before any of it is
- * freed.
- */
-void dma_debug_end(struct gantry_dma_dev *dev, const void *site);
-/**
- * Stop watching pools for an abandoned device. Everything it has stays in the books, so the layer
- * reports a thread that frees or maps memory that the device may still write.
- */
-void dma_debug_abandon(struct gantry_dma_dev *dev);
-
-gantry_dma_addr_t dma_debug_map(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr,
-		size_t size, enum gantry_dma_dir dir, unsigned long attrs, const void *site);
-void dma_debug_unmap(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
-		size_t size, enum gantry_dma_dir dir, unsigned long attrs, const void *site);
-void dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir, bool for_cpu, const void *site);
-int dma_debug_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
-/** Report a mapping with invalid arguments. */
-void dma_debug_arguments(struct gantry_dma_dev *dev, struct rte_mbuf *m, void *ptr, size_t size,
-		enum gantry_dma_dir dir, const void *site);
-
-/**
- * Treat this thread's mappings, unmappings and syncs as pieces of a list, until
- * dma_debug_list_end().
- */
-void dma_debug_list_begin(enum dma_kind kind, const void *site);
-/**
- * Record that a list is mapped: its first segment, and the number of entries that its owner knows.
- */
-void dma_debug_list_mapped(struct gantry_dma_dev *dev, gantry_dma_addr_t first,
-		unsigned int nents);
-/** Return the number of entries to unmap or sync; 0: do neither. */
-unsigned int dma_debug_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first,
-		unsigned int nents, bool unmap);
-/**
- * Look at one part of a list that is to be synced. The caller passes all parts before it syncs one.
- */
-void dma_debug_list_turn(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
-/** Report a sync of [off, off + size) of a chain that has fewer bytes. */
-void dma_debug_list_range(struct gantry_dma_dev *dev, gantry_dma_addr_t first, size_t off,
-		size_t size, enum gantry_dma_dir dir);
-/** Report that a chain is unmapped with more pieces than it was mapped with. */
-void dma_debug_list_longer(struct gantry_dma_dev *dev, enum gantry_dma_dir dir);
-/**
- * Likewise with fewer: unmap one piece that is left there. Return its size; 0: none begins there.
- */
-size_t dma_debug_list_left(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
-/** Report a piece that cannot be a segment for this device. */
-void dma_debug_list_refused(struct gantry_dma_dev *dev, void *ptr, gantry_dma_addr_t addr,
-		size_t size, enum gantry_dma_dir dir);
-void dma_debug_list_end(void);
-
-/** gantry_dma_map_resource() with records, through dma_resource_map(). */
-gantry_dma_addr_t dma_debug_map_resource(struct gantry_dma_dev *dev, void *va,
-		gantry_phys_addr_t phys, size_t size, enum gantry_dma_dir dir, const void *site);
-/**
- * Record an allocation, or the mapping of a BAR.
- * @param owner  for a block of a pool: the pool
- */
-void dma_debug_add(struct gantry_dma_dev *dev, enum dma_kind kind, const void *owner, void *ptr,
-		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, const void *site);
-/** An object to be freed or unmapped. */
-struct dma_debug_ref {
-	enum dma_kind kind;
-	const void *owner;
-	void *ptr;
-	gantry_dma_addr_t addr;
-	size_t size;
-	enum gantry_dma_dir dir;
-};
-/**
- * Remove its record. Return false if it must not be freed; otherwise ref says what was allocated.
- */
-bool dma_debug_remove(struct gantry_dma_dev *dev, struct dma_debug_ref *ref, const void *site);
-/** Report and forget the blocks of this owner that are left. */
-void dma_debug_drop(struct gantry_dma_dev *dev, const void *owner, const void *site);
-/** Report a gantry_dma_map_resource() of memory that is not a BAR. */
-void dma_debug_no_resource(struct gantry_dma_dev *dev, void *va, size_t size,
-		enum gantry_dma_dir dir, const void *site);
 
 /*
  * Within the layer.
@@ -232,6 +136,14 @@ void dma_debug_report(const struct dma_report *r, const char *fmt, ...)
 struct dma_report dma_debug_report_of(enum gantry_dma_misuse misuse, const struct dma_entry *e,
 		const void *site);
 
+/** Start a report about a call for which the books have no entry. */
+struct dma_report dma_debug_report_call(enum gantry_dma_misuse misuse, const struct dma_call *c);
+/** The names of the functions that begin and end a mapping, by kind. */
+struct dma_functions {
+	const char *map, *unmap;
+};
+extern const struct dma_functions dma_debug_functions[];
+
 /** Call fn for each entry of all devices, with its bucket locked, until fn returns true. */
 void dma_debug_for_each(bool (*fn)(struct dma_entry *e, void *arg), void *arg);
 /** Call fn likewise for each entry on [ptr, ptr + size), possibly twice for one entry. */
@@ -267,28 +179,11 @@ dma_debug_cuts_off(struct gantry_dma_dev *dev)
 {
 	const struct gantry_dma_mode *base = dma_device(dev)->base;
 
-	return base != NULL && base->own_above == 0;
+	return !base->by_eal && base->own_above == 0;
 }
 
 /** Return "to the device" and the like; "no way" without a direction. */
 const char *dma_debug_dir_name(enum gantry_dma_dir dir);
-
-/** Format a code address as "function+0x12 (file)". Return false if not even the file is known. */
-bool dma_symbol(const void *addr, char *buf, size_t len);
-/** The owner of code; a higher value is deeper in libraries. */
-enum dma_code {
-	DMA_CODE_FOREIGN, /* the application, or another driver */
-	DMA_CODE_LIBRARY, /* gantry or DPDK */
-	DMA_CODE_DPDK,    /* a function of DPDK's API, possibly inside the program */
-};
-#define DMA_WAY_MAX 32
-/**
- * Walk this thread's call chain outwards from site to the first return address whose class is less
- * than code; site itself if there is none. NULL: site is not in the chain. As slow as a backtrace.
- */
-const void *dma_way_out(const void *site, enum dma_code code);
-/** The same; site if it is not in the chain, and without a walk if its class is less than code. */
-const void *dma_who_called(const void *site, enum dma_code code);
 
 /** Record that an mbuf is handed over, before its entry is in the books. */
 void dma_debug_mbuf_mapped(struct dma_entry *e, const void *site);

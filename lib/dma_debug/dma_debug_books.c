@@ -18,6 +18,7 @@
  * waiting thread yields.
  */
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -43,13 +44,18 @@ struct bucket {
 /* Indexes: by bus address, by CPU address. */
 enum { BUS, CPU };
 
-static struct {
-	struct bucket buckets[BUCKETS];
-	uint32_t levels; /* levels that were ever used */
-} books[2];
-
-/* Former mappings, by device and bus address. If several share a place, the latest one stays. */
-static struct dma_grave graves[1u << GRAVE_BITS];
+/* Allocated for the first device, and kept: other threads may always look into it. */
+static struct books {
+	struct {
+		struct bucket buckets[BUCKETS];
+		uint32_t levels; /* levels that were ever used */
+	} by[2];
+	/*
+	 * Former mappings, by device and bus address. If several share a place, the latest one
+	 * stays.
+	 */
+	struct dma_grave graves[1u << GRAVE_BITS];
+} *books;
 
 __thread struct dma_thread dma_thread;
 
@@ -57,6 +63,14 @@ static pthread_mutex_t store_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct dma_link *store;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t end_key;
+
+int
+dma_books_open(void)
+{
+	if (books == NULL)
+		books = calloc(1, sizeof(*books));
+	return books != NULL ? 0 : -ENOMEM;
+}
 
 /*
  * Locks and buckets.
@@ -100,7 +114,7 @@ bucket_of(unsigned int which, unsigned int level, uint64_t granule, const void *
 {
 	const uint64_t salt = which == BUS ? (uintptr_t)dev >> 6 : 0;
 
-	return &books[which].buckets[hash(hash(salt + level) + granule) >> (64 - BUCKET_BITS)];
+	return &books->by[which].buckets[hash(hash(salt + level) + granule) >> (64 - BUCKET_BITS)];
 }
 
 static inline unsigned int
@@ -216,8 +230,8 @@ enter(unsigned int which, struct dma_entry *e, struct dma_link *links, uint64_t 
 	uint64_t granule;
 	struct dma_link *l;
 
-	if (unlikely(!(__atomic_load_n(&books[which].levels, __ATOMIC_RELAXED) & 1u << level)))
-		__atomic_fetch_or(&books[which].levels, 1u << level, __ATOMIC_SEQ_CST);
+	if (unlikely(!(__atomic_load_n(&books->by[which].levels, __ATOMIC_RELAXED) & 1u << level)))
+		__atomic_fetch_or(&books->by[which].levels, 1u << level, __ATOMIC_SEQ_CST);
 	for (granule = at >> shift; granule <= last; granule++, links++) {
 		struct bucket *b = bucket_of(which, level, granule, e->dev);
 
@@ -292,7 +306,7 @@ look(unsigned int which, uint32_t levels, const void *dev, uint64_t at, uint64_t
 			continue;
 		if ((last >> shift) - (at >> shift) >= BUCKETS) {
 			for (i = 0; i < BUCKETS; i++)
-				if (in_bucket(&books[which].buckets[i], fn, arg))
+				if (in_bucket(&books->by[which].buckets[i], fn, arg))
 					return true;
 			continue;
 		}
@@ -306,7 +320,7 @@ look(unsigned int which, uint32_t levels, const void *dev, uint64_t at, uint64_t
 static inline uint32_t
 levels_of(unsigned int which)
 {
-	return __atomic_load_n(&books[which].levels, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&books->by[which].levels, __ATOMIC_SEQ_CST);
 }
 
 /*
@@ -448,8 +462,8 @@ dma_debug_for_each(bool (*fn)(struct dma_entry *e, void *arg), void *arg)
 	bool end = false;
 	unsigned int i;
 
-	for (i = 0; i < BUCKETS && !end; i++) {
-		struct bucket *b = &books[BUS].buckets[i];
+	for (i = 0; books != NULL && i < BUCKETS && !end; i++) {
+		struct bucket *b = &books->by[BUS].buckets[i];
 
 		if (__atomic_load_n(&b->first, __ATOMIC_RELAXED) == NULL)
 			continue;
@@ -469,7 +483,7 @@ dma_books_take_any(struct gantry_dma_dev *dev, const void *owner)
 	unsigned int i;
 
 	for (i = 0; i < BUCKETS && l == NULL; i++) {
-		struct bucket *b = &books[BUS].buckets[i];
+		struct bucket *b = &books->by[BUS].buckets[i];
 
 		if (__atomic_load_n(&b->first, __ATOMIC_RELAXED) == NULL)
 			continue;
@@ -500,7 +514,7 @@ dma_books_take_any(struct gantry_dma_dev *dev, const void *owner)
 static inline struct dma_grave *
 grave_of(const struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 {
-	return &graves[hash(hash((uintptr_t)dev >> 6) + addr) >> (64 - GRAVE_BITS)];
+	return &books->graves[hash(hash((uintptr_t)dev >> 6) + addr) >> (64 - GRAVE_BITS)];
 }
 
 void
@@ -532,7 +546,30 @@ dma_books_forget(const struct gantry_dma_dev *dev)
 {
 	unsigned int i;
 
-	for (i = 0; i < RTE_DIM(graves); i++)
-		if (graves[i].dev == dev)
-			graves[i].dev = NULL;
+	for (i = 0; i < RTE_DIM(books->graves); i++)
+		if (books->graves[i].dev == dev)
+			books->graves[i].dev = NULL;
+}
+
+struct live {
+	const struct gantry_dma_dev *dev; /* NULL: all devices */
+	uint64_t nr;
+};
+
+static bool
+count_live(struct dma_entry *e, void *arg)
+{
+	struct live *l = arg;
+
+	l->nr += l->dev == NULL || e->dev == l->dev;
+	return false;
+}
+
+uint64_t
+gantry_dma_debug_live(struct gantry_dma_dev *dev)
+{
+	struct live l = { .dev = dev };
+
+	dma_debug_for_each(count_live, &l);
+	return l.nr;
 }

@@ -25,6 +25,9 @@ dma_same_bytes(const struct dma_entry *a, const struct dma_entry *b)
 	return a->ptr < b->ptr + b->size && b->ptr < a->ptr + a->size;
 }
 
+/** Make the books, before the first device. Not thread-safe. Return 0 or -ENOMEM. */
+int dma_books_open(void);
+
 /** Return an entry to fill in, with undefined content; NULL: no memory. */
 struct dma_entry *dma_books_new(void);
 void dma_books_free(struct dma_entry *e);

@@ -386,3 +386,53 @@ dma_debug_report(const struct dma_report *r, const char *fmt, ...)
 	if (fatal)
 		abort();
 }
+
+/*
+ * The contents of a report.
+ */
+
+struct dma_debug_list dma_debug_devices = TAILQ_HEAD_INITIALIZER(dma_debug_devices);
+
+const struct dma_functions dma_debug_functions[] = {
+	[DMA_KIND_SINGLE] = { "map_single", "unmap_single" },
+	[DMA_KIND_MBUF] = { "map_mbuf", "unmap_mbuf" },
+	[DMA_KIND_SG] = { "map_sg", "unmap_sg" },
+	[DMA_KIND_CHAIN] = { "map_mbuf_chain", "unmap_mbuf_chain" },
+	[DMA_KIND_RESOURCE] = { "map_resource", "unmap_resource" },
+	[DMA_KIND_COHERENT] = { "alloc_coherent", "free_coherent" },
+	[DMA_KIND_POOL] = { "pool_alloc", "pool_free" },
+};
+
+struct dma_report
+dma_debug_report_of(enum gantry_dma_misuse misuse, const struct dma_entry *e, const void *site)
+{
+	return (struct dma_report){
+		.misuse = misuse,
+		.dev = e->dev,
+		.context = e->context,
+		.addr = e->addr,
+		.ptr = e->ptr,
+		.size = e->size,
+		.dir = e->dir,
+		.mbuf = e->flags & DMA_GONE ? NULL : e->mbuf,
+		.map_site = e->site,
+		.map_verb = e->kind >= DMA_KIND_COHERENT ? "allocated" : "mapped",
+		.site = site,
+	};
+}
+
+struct dma_report
+dma_debug_report_call(enum gantry_dma_misuse misuse, const struct dma_call *c)
+{
+	return (struct dma_report){
+		.misuse = misuse,
+		.dev = c->dev,
+		.context = dma_thread.context,
+		.addr = c->addr,
+		.ptr = c->ptr,
+		.size = c->size,
+		.dir = c->dir,
+		.mbuf = c->m,
+		.site = c->site,
+	};
+}

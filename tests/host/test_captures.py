@@ -349,7 +349,7 @@ class Files(Bench):
                 Output(self.path(name), ['/nonesuch', self.path('in.json')])
         Output(self.path('other.json'), [self.path('in.json')])
         r = subprocess.run([os.path.join(TOP, 'tools', 'mutate'), '--only', self.path('in.json'),
-                            '--json', self.path('link'), 'lib/dma/dma_sg.c'],
+                            '--json', self.path('link'), 'lib/dma/ext/dma_sg.c'],
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, text=True, cwd=TOP, check=False)
         self.assertEqual(r.returncode, 2, r.stderr)

@@ -21,7 +21,8 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include "dma_private.h"
+#include "dma_core.h"
+#include "dma_modes.h"
 
 #define DEV(state) (*(state))
 
@@ -129,7 +130,7 @@ books_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_di
 
 static inline void
 books_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir, unsigned long attrs)
+		enum gantry_dma_dir dir, unsigned long attrs, const void *site)
 {
 	unsigned int i = 0;
 
@@ -147,7 +148,7 @@ books_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 
 static inline void
 books_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir, bool for_cpu)
+		enum gantry_dma_dir dir, bool for_cpu, const void *site)
 {
 	unsigned int i = 0;
 
@@ -183,7 +184,7 @@ books_open(struct gantry_dma_dev *dev, unsigned int fail_at)
 static inline void
 books_close(struct gantry_dma_dev *dev)
 {
-	dma_set_mode(dev, NULL);
+	dma_set_mode(dev, &dma_direct_mode);
 	assert_int_equal(books.wrong, 0);
 	assert_int_equal(books.live, 0);
 }

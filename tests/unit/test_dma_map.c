@@ -16,7 +16,6 @@
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 
-#include "dma_private.h"
 #include "dma_device.h"
 
 static void
@@ -82,7 +81,7 @@ test_masks(void **state)
 	 */
 	dma_device(dev)->mask = need >> 1;
 	dma_device(dev)->coherent_mask = GANTRY_DMA_BIT_MASK(24);
-	dma_set_mode(dev, NULL);
+	dma_set_mode(dev, &dma_direct_mode);
 	if (bus > need >> 1) {
 		assert_refused(dev, p, 64, "bits; the device drives");
 	}
@@ -431,7 +430,7 @@ static void
 mask_is_exactly(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	dma_device(dev)->mask = mask;
-	dma_set_mode(dev, NULL);
+	dma_set_mode(dev, &dma_direct_mode);
 }
 
 /* The last byte counts, inline and out of line, for buffers and mbufs. */
@@ -650,7 +649,7 @@ mode_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir
 
 static void
 mode_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir, unsigned long attrs)
+		enum gantry_dma_dir dir, unsigned long attrs, const void *site)
 {
 	mode_attrs = attrs;
 	assert_int_equal(addr, 0x1234000);
@@ -659,7 +658,7 @@ mode_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 
 static void
 mode_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir,
-		bool for_cpu)
+		bool for_cpu, const void *site)
 {
 	mode_calls[2]++;
 	mode_synced = addr;
@@ -725,7 +724,7 @@ test_mode(void **state)
 	assert_int_equal(gantry_dma_get_required_mask(dev), GANTRY_DMA_BIT_MASK(28));
 	assert_false(gantry_dma_addressing_limited(dev));
 	assert_int_equal(gantry_dma_max_mapping_size(dev), 4096);
-	dma_set_mode(dev, NULL);
+	dma_set_mode(dev, &dma_direct_mode);
 	assert_int_equal(gantry_dma_map_single(dev, p, 64, GANTRY_DMA_TO_DEVICE), expected_bus(p));
 	rte_free(p);
 }

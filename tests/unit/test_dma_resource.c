@@ -66,7 +66,7 @@ device(bool has_iommu, const struct gantry_dma_ops *ops, unsigned int bits)
 
 	assert_non_null(dev);
 	dma_device(dev)->mask = GANTRY_DMA_BIT_MASK(bits);
-	dma_set_mode(dev, NULL);
+	dma_set_mode(dev, &dma_direct_mode);
 	return dev;
 }
 

@@ -188,7 +188,7 @@ test_other_nents(void **state)
 	assert_reason("other lengths");
 	assert_int_equal(books.live, 4);
 	assert_int_equal(books.wrong, 0);
-	dma_set_mode(dev, NULL);
+	dma_set_mode(dev, &dma_direct_mode);
 	rte_free(p);
 }
 
@@ -369,7 +369,7 @@ test_chain(void **state)
 	gantry_dma_unmap_mbuf_chain(dev, m, segs, 5, GANTRY_DMA_TO_DEVICE);
 	assert_reason("mbuf segment list unmapped with other lengths");
 	assert_int_equal(books.live, 1);
-	dma_set_mode(dev, NULL);
+	dma_set_mode(dev, &dma_direct_mode);
 	rte_free(p);
 }
 

@@ -30,7 +30,7 @@
 #include <rte_malloc.h>
 #include <rte_memzone.h>
 
-#include "dma_debug.h"
+#include "dma_core.h"
 
 /* The number of blocks that are tried at most to find one that the mask reaches. */
 #define ASIDE_MAX 512
@@ -202,7 +202,7 @@ dma_block_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, si
 {
 	const struct gantry_dma_mode *base = dma_device(dev)->base;
 
-	if (base != NULL && base->alloc_block != NULL)
+	if (base->alloc_block != NULL)
 		return base->alloc_block(dev, b, size, align, socket_id, mask, site);
 	return dma_block_direct(dev, b, size, align, socket_id, mask);
 }
@@ -248,12 +248,15 @@ gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_ad
 		int socket_id)
 {
 	const void *site = __builtin_return_address(0);
-	void *cpu = dma_coherent_alloc(dev, size, handle, socket_id, site);
+	struct dma_object o = { .kind = DMA_KIND_COHERENT, .size = size,
+		.dir = GANTRY_DMA_BIDIRECTIONAL };
 
-	if (gantry_dma_debug_on(dev) && cpu != NULL)
-		dma_debug_add(dev, DMA_KIND_COHERENT, NULL, cpu, *handle, size,
-			GANTRY_DMA_BIDIRECTIONAL, site);
-	return cpu;
+	o.ptr = dma_coherent_alloc(dev, size, handle, socket_id, site);
+	if (o.ptr != NULL) {
+		o.addr = *handle;
+		dma_device(dev)->watch->added(dev, &o, site);
+	}
+	return o.ptr;
 }
 
 void
@@ -284,7 +287,7 @@ dma_coherent_free(struct gantry_dma_dev *dev, size_t size, void *cpu_addr,
 			b->pub.bus);
 		DMA_LOG(ERR, "%s", gantry_dma_last_error());
 	}
-	if (d->base != NULL && d->base->free_block != NULL)
+	if (d->base->free_block != NULL)
 		d->base->free_block(dev, b);
 	else
 		rte_memzone_free(b->mz);
@@ -295,13 +298,12 @@ void
 gantry_dma_free_coherent(struct gantry_dma_dev *dev, size_t size, void *cpu_addr,
 		gantry_dma_addr_t handle)
 {
-	struct dma_debug_ref ref = { .kind = DMA_KIND_COHERENT, .ptr = cpu_addr, .addr = handle,
+	struct dma_object o = { .kind = DMA_KIND_COHERENT, .ptr = cpu_addr, .addr = handle,
 		.size = size };
 
-	if (cpu_addr == NULL || (gantry_dma_debug_on(dev) &&
-			!dma_debug_remove(dev, &ref, __builtin_return_address(0))))
-		return;
-	dma_coherent_free(dev, ref.size, ref.ptr, ref.addr);
+	if (cpu_addr != NULL &&
+			dma_device(dev)->watch->removing(dev, &o, __builtin_return_address(0)))
+		dma_coherent_free(dev, o.size, o.ptr, o.addr);
 }
 
 void

@@ -9,7 +9,7 @@
 
 #include <inttypes.h>
 
-#include "dma_debug.h"
+#include "dma_core.h"
 
 void
 dma_refuse_arguments(struct gantry_dma_dev *dev, const void *ptr, size_t size)
@@ -49,20 +49,13 @@ dma_refuse_class(struct gantry_dma_dev *dev, const void *ptr)
 	dma_fail("%s: %p is %s: %s", dma_device(dev)->name, ptr, gantry_mem_class_name(c), what);
 }
 
-void
-dma_misuse(struct gantry_dma_dev *dev, const char *what, gantry_dma_addr_t addr, size_t size,
-		const char *why)
-{
-	dma_fail("%s: %s of bus address 0x%" PRIx64 ", %zu bytes: %s: not done",
-		dma_device(dev)->name, what, addr, size, why);
-	DMA_LOG(ERR, "%s", gantry_dma_last_error());
-}
+__thread uintptr_t dma_list;
 
 /*
  * Walk the buffer page by page: each page must have a bus address that follows the previous page's.
  */
-static gantry_dma_addr_t
-map_direct(struct gantry_dma_dev *dev, const void *ptr, size_t size)
+gantry_dma_addr_t
+dma_map_eal(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 {
 	const struct dma_device *d = dma_device(dev);
 	const uintptr_t start = (uintptr_t)ptr, last = start + (size - 1);
@@ -103,25 +96,14 @@ gantry_dma_addr_t
 dma_base_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs, const void *site)
 {
-	const struct dma_device *d = dma_device(dev);
-	gantry_dma_addr_t addr;
-
-	if (d->base != NULL)
-		return d->base->map(dev, ptr, size, dir, attrs, site);
-	/* The look-up of the inline functions, for calls that come through the debug layer. */
-	if (gantry_dma_look_up(&d->eal, ptr, size, RTE_MIN(d->mask, GANTRY_DMA_ADDR_MAX), &addr))
-		return addr;
-	return map_direct(dev, ptr, size);
+	return dma_device(dev)->base->map(dev, ptr, size, dir, attrs, site);
 }
 
 void
 dma_base_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs)
 {
-	const struct gantry_dma_mode *base = dma_device(dev)->base;
-
-	if (base != NULL)
-		base->unmap(dev, addr, size, dir, attrs);
+	dma_device(dev)->base->unmap(dev, addr, size, dir, attrs, NULL);
 }
 
 void
@@ -130,27 +112,60 @@ dma_base_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 {
 	const struct gantry_dma_mode *base = dma_device(dev)->base;
 
-	if (base != NULL && base->sync != NULL)
-		base->sync(dev, addr, size, dir, for_cpu);
+	if (base->sync != NULL)
+		base->sync(dev, addr, size, dir, for_cpu, NULL);
+}
+
+gantry_dma_addr_t
+dma_base_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
+		enum gantry_dma_dir dir, const void *site)
+{
+	const struct gantry_dma_mode *base = dma_device(dev)->base;
+
+	if (base->map_resource != NULL)
+		return base->map_resource(dev, va, phys, size, dir, site);
+	dma_fail("%s: %p: no BAR can be mapped in mode %s", dma_device(dev)->name, va, base->name);
+	return GANTRY_DMA_MAPPING_ERROR;
+}
+
+/*
+ * Return the table to call: the layer's or the mode's. NULL: direct mode. A secondary process may
+ * map in direct mode, and the tables are at other addresses there.
+ */
+static inline const struct gantry_dma_mode *
+mode_of(struct gantry_dma_dev *dev)
+{
+	if (likely(dev->mode != NULL))
+		return dev->mode;
+	return dev->undo_last != 0 ? dma_device(dev)->base : NULL;
+}
+
+static gantry_dma_addr_t __rte_cold
+refuse(const struct dma_call *c)
+{
+	dma_refuse_arguments(c->dev, c->ptr, c->size);
+	return mode_of(c->dev) == NULL ? GANTRY_DMA_MAPPING_ERROR :
+		dma_device(c->dev)->watch->refused(c);
 }
 
 static inline gantry_dma_addr_t
 map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs, const void *site)
 {
-	if (!dma_arguments_ok(dev, ptr, size, dir))
-		return GANTRY_DMA_MAPPING_ERROR;
-	if (likely(dev->mode != NULL))
-		return dev->mode->map(dev, ptr, size, dir, attrs, site);
-	return dma_base_map(dev, ptr, size, dir, attrs, site);
+	const struct gantry_dma_mode *mode = mode_of(dev);
+
+	if (unlikely(!dma_arguments_are_valid(ptr, size, dir)))
+		return refuse(&(struct dma_call){ .dev = dev, .ptr = ptr, .size = size,
+			.dir = dir, .attrs = attrs, .site = site });
+	if (likely(mode != NULL))
+		return mode->map(dev, ptr, size, dir, attrs, site);
+	return dma_map_eal(dev, ptr, size);
 }
 
 gantry_dma_addr_t
 gantry_dma_map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs)
 {
-	if (gantry_dma_debug_on(dev))
-		return dma_debug_map(dev, NULL, ptr, size, dir, attrs, __builtin_return_address(0));
 	return map_slow(dev, ptr, size, dir, attrs, __builtin_return_address(0));
 }
 
@@ -174,41 +189,43 @@ gantry_dma_map_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_
 {
 	uint8_t *ptr = (uint8_t *)m->buf_addr + off;
 
-	if (gantry_dma_debug_on(dev))
-		return dma_debug_map(dev, m, ptr, size, dir, attrs, __builtin_return_address(0));
 	if (dev->mode == NULL)
 		return map_in_window(dev, ptr, size, dir, attrs, __builtin_return_address(0));
+	if (dev->mode->map_mbuf != NULL)
+		return dev->mode->map_mbuf(&(struct dma_call){ .dev = dev, .m = m, .ptr = ptr,
+			.size = size, .dir = dir, .attrs = attrs,
+			.site = __builtin_return_address(0) });
 	return map_slow(dev, ptr, size, dir, attrs, __builtin_return_address(0));
-}
-
-static inline void
-unmap_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir, unsigned long attrs)
-{
-	if (likely(dev->mode != NULL))
-		dev->mode->unmap(dev, addr, size, dir, attrs);
-	else
-		dma_base_unmap(dev, addr, size, dir, attrs);
 }
 
 void
 gantry_dma_unmap_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs)
 {
-	if (gantry_dma_debug_on(dev))
-		dma_debug_unmap(dev, NULL, addr, size, dir, attrs, __builtin_return_address(0));
+	const struct gantry_dma_mode *mode = mode_of(dev);
+
+	if (likely(mode != NULL))
+		mode->unmap(dev, addr, size, dir, attrs, __builtin_return_address(0));
+}
+
+/* Unmap an mbuf; a layer gets the mbuf, a mode its bus address. */
+static inline void
+unmap_mbuf(const struct gantry_dma_mode *mode, const struct dma_call *c)
+{
+	if (unlikely(mode == NULL))
+		return;
+	if (mode->unmap_mbuf != NULL)
+		mode->unmap_mbuf(c);
 	else
-		unmap_slow(dev, addr, size, dir, attrs);
+		mode->unmap(c->dev, c->addr, c->size, c->dir, c->attrs, c->site);
 }
 
 void
 gantry_dma_unmap_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
 		size_t size, enum gantry_dma_dir dir, unsigned long attrs)
 {
-	if (gantry_dma_debug_on(dev))
-		dma_debug_unmap(dev, m, addr, size, dir, attrs, __builtin_return_address(0));
-	else
-		unmap_slow(dev, addr, size, dir, attrs);
+	unmap_mbuf(mode_of(dev), &(struct dma_call){ .dev = dev, .m = m, .addr = addr,
+		.size = size, .dir = dir, .attrs = attrs, .site = __builtin_return_address(0) });
 }
 
 void
@@ -216,18 +233,20 @@ gantry_dma_unmap_mbuf_gather_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs,
 		struct gantry_dma_gather *g)
 {
-	if (gantry_dma_debug_on(dev))
-		dma_debug_unmap(dev, m, addr, size, dir, attrs, __builtin_return_address(0));
-	else if (dev->mode != NULL && dev->mode->unmap_gather != NULL)
-		dev->mode->unmap_gather(dev, addr, size, dir, g);
+	const struct gantry_dma_mode *mode = mode_of(dev);
+
+	if (mode != NULL && mode->unmap_gather != NULL)
+		mode->unmap_gather(dev, addr, size, dir, g);
 	else
-		unmap_slow(dev, addr, size, dir, attrs);
+		unmap_mbuf(mode, &(struct dma_call){ .dev = dev, .m = m, .addr = addr,
+			.size = size, .dir = dir, .attrs = attrs,
+			.site = __builtin_return_address(0) });
 }
 
 void
 gantry_dma_unmap_gathered_slow(struct gantry_dma_dev *dev, struct gantry_dma_gather *g)
 {
-	/* The mode below gathered them, because the debug layer defers nothing. */
+	/* The mode below gathered them, because no layer defers anything. */
 	dma_device(dev)->base->unmap_gathered(dev, g);
 }
 
@@ -235,18 +254,12 @@ void
 gantry_dma_sync_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu)
 {
-	if (gantry_dma_debug_on(dev))
-		dma_debug_sync(dev, addr, size, dir, for_cpu, __builtin_return_address(0));
-	else if (dev->mode->sync != NULL)
-		dev->mode->sync(dev, addr, size, dir, for_cpu);
+	if (dev->mode->sync != NULL)
+		dev->mode->sync(dev, addr, size, dir, for_cpu, __builtin_return_address(0));
 }
 
 int
 gantry_dma_mapping_error_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 {
-	if (gantry_dma_debug_on(dev))
-		return dma_debug_mapping_error(dev, addr);
-	if (dev->mode->mapping_error != NULL)
-		return dev->mode->mapping_error(dev, addr);
-	return addr == GANTRY_DMA_MAPPING_ERROR;
+	return dev->mode->mapping_error(dev, addr);
 }

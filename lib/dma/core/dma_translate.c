@@ -28,7 +28,7 @@
 #include <rte_errno.h>
 #include <rte_malloc.h>
 
-#include "dma_private.h"
+#include "dma_core.h"
 
 /* A table of more entries (32 MiB) is not worth its memory; look-ups then go out of line. */
 #define TABLE_MAX_ENTRIES (UINT64_C(1) << 22)

@@ -12,7 +12,7 @@
 
 #include <rte_lcore.h>
 
-#include "dma_private.h"
+#include "dma_core.h"
 
 int
 gantry_numa_node_of_lcore(unsigned int lcore_id)

@@ -25,7 +25,7 @@
 #include <rte_errno.h>
 #include <rte_string_fns.h>
 
-#include "dma_debug.h"
+#include "dma_core.h"
 #include "gantry_dma_pool.h"
 
 /* Each chunk is a memzone, and EAL has only a few thousand of them. */
@@ -45,7 +45,7 @@ struct chunk {
 };
 
 struct gantry_dma_pool {
-	TAILQ_ENTRY(gantry_dma_pool) next; /* in the device's list */
+	struct dma_attached attached; /* must be the first member */
 	char name[32];
 	struct gantry_dma_dev *dev;
 	size_t size, span, chunk_size;
@@ -55,6 +55,17 @@ struct gantry_dma_pool {
 	struct chunk **chunks;             /* ordered by address */
 	unsigned int nr_chunks;
 };
+
+/* The device ends, and the pool was never destroyed. */
+static void
+drop(struct dma_attached *a)
+{
+	struct gantry_dma_pool *pool = (struct gantry_dma_pool *)a;
+
+	DMA_LOG(WARNING, "%s: pool %s was never destroyed", dma_device(pool->dev)->name,
+		pool->name);
+	gantry_dma_pool_destroy(pool);
+}
 
 struct gantry_dma_pool *
 gantry_dma_pool_create(const char *name, struct gantry_dma_dev *dev, size_t size, size_t align,
@@ -90,9 +101,8 @@ gantry_dma_pool_create(const char *name, struct gantry_dma_dev *dev, size_t size
 	pool->per_chunk = pool->chunk_size / pool->span * pool->per_span;
 	rte_spinlock_init(&pool->lock);
 	TAILQ_INIT(&pool->avail);
-	rte_spinlock_lock(&d->lock);
-	TAILQ_INSERT_TAIL(&d->pools, pool, next);
-	rte_spinlock_unlock(&d->lock);
+	pool->attached.drop = drop;
+	dma_attach(dev, &pool->attached);
 	return pool;
 }
 
@@ -179,6 +189,8 @@ grow(struct gantry_dma_pool *pool, const void *site)
 static void *
 take(struct gantry_dma_pool *pool, gantry_dma_addr_t *handle, const void *site)
 {
+	struct dma_object o = { .kind = DMA_KIND_POOL, .owner = pool, .size = pool->size,
+		.dir = GANTRY_DMA_BIDIRECTIONAL };
 	struct chunk *c;
 	size_t offset;
 	uint32_t i;
@@ -205,10 +217,10 @@ take(struct gantry_dma_pool *pool, gantry_dma_addr_t *handle, const void *site)
 
 	offset = offset_of(pool, i);
 	*handle = c->bus + offset;
-	if (gantry_dma_debug_on(pool->dev))
-		dma_debug_add(pool->dev, DMA_KIND_POOL, pool, c->cpu + offset, *handle, pool->size,
-			GANTRY_DMA_BIDIRECTIONAL, site);
-	return c->cpu + offset;
+	o.ptr = c->cpu + offset;
+	o.addr = *handle;
+	dma_device(pool->dev)->watch->added(pool->dev, &o, site);
+	return o.ptr;
 }
 
 void *
@@ -252,17 +264,17 @@ find(const struct gantry_dma_pool *pool, const void *cpu_addr, gantry_dma_addr_t
 void
 gantry_dma_pool_free(struct gantry_dma_pool *pool, void *cpu_addr, gantry_dma_addr_t handle)
 {
-	struct dma_debug_ref ref = { .kind = DMA_KIND_POOL, .owner = pool, .ptr = cpu_addr,
+	struct dma_object o = { .kind = DMA_KIND_POOL, .owner = pool, .ptr = cpu_addr,
 		.addr = handle, .size = pool->size };
 	struct chunk *c;
 	const char *why;
 	uint32_t i;
 
-	if (cpu_addr == NULL || (gantry_dma_debug_on(pool->dev) &&
-			!dma_debug_remove(pool->dev, &ref, __builtin_return_address(0))))
+	if (cpu_addr == NULL || !dma_device(pool->dev)->watch->removing(pool->dev, &o,
+			__builtin_return_address(0)))
 		return;
-	cpu_addr = ref.ptr;
-	handle = ref.addr;
+	cpu_addr = o.ptr;
+	handle = o.addr;
 	rte_spinlock_lock(&pool->lock);
 	why = find(pool, cpu_addr, handle, &c, &i);
 	if (why == NULL) {
@@ -302,31 +314,14 @@ drop_chunk(struct gantry_dma_pool *pool, struct chunk *c)
 void
 gantry_dma_pool_destroy(struct gantry_dma_pool *pool)
 {
-	struct dma_device *d;
 	unsigned int i;
 
 	if (pool == NULL)
 		return;
-	d = dma_device(pool->dev);
-	if (gantry_dma_debug_on(pool->dev))
-		dma_debug_drop(pool->dev, pool, __builtin_return_address(0));
-	rte_spinlock_lock(&d->lock);
-	TAILQ_REMOVE(&d->pools, pool, next);
-	rte_spinlock_unlock(&d->lock);
+	dma_device(pool->dev)->watch->dropping(pool->dev, pool, __builtin_return_address(0));
+	dma_detach(pool->dev, &pool->attached);
 	for (i = 0; i < pool->nr_chunks; i++)
 		drop_chunk(pool, pool->chunks[i]);
 	free(pool->chunks);
 	free(pool);
-}
-
-void
-dma_pools_drop(struct gantry_dma_dev *dev)
-{
-	struct gantry_dma_pool *pool;
-
-	while ((pool = TAILQ_FIRST(&dma_device(dev)->pools)) != NULL) {
-		DMA_LOG(WARNING, "%s: pool %s was never destroyed", dma_device(dev)->name,
-			pool->name);
-		gantry_dma_pool_destroy(pool);
-	}
 }

@@ -3,14 +3,12 @@
  */
 
 /*
- * Report of what devices can reach, in groups. Telemetry shows the same; its thread finds a device
- * by name in a list of all devices that this process has made.
+ * Report of what devices can reach, in groups. Telemetry shows the same, for a device by name.
  */
 
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +16,8 @@
 #include <rte_telemetry.h>
 
 #include "dpdk_compat.h"
-#include "dma_debug.h"
-#include "dma_private.h"
+#include "dma_core.h"
+#include "dma_ext.h"
 #include "gantry_dma_reach.h"
 
 const char *
@@ -127,7 +125,7 @@ layer(struct gantry_dma_dev *dev, enum gantry_dma_reach reach)
 		return "unknown";
 	if (reach != GANTRY_DMA_REACH_MEMORY)
 		return "lib/dma";
-	if (dma_device(dev)->base == NULL)
+	if (dma_device(dev)->base->by_eal)
 		return "bus, all of EAL's memory";
 	return dma_device(dev)->bounce != NULL ? "lib/dma, bounce buffers" : "lib/dma, window";
 }
@@ -155,27 +153,6 @@ gantry_dma_for_each_group(struct gantry_dma_dev *dev,
 		fn(arg, &g->pub);
 	}
 	free(all.list);
-}
-
-/*
- * The devices of this process. The lock keeps a device that is being shown, and its mode, for as
- * long as a walk of its page table takes (dma_entries.c). The walk may sleep, so a waiting thread
- * also has to sleep.
- */
-
-static pthread_mutex_t devices_lock = PTHREAD_MUTEX_INITIALIZER;
-static TAILQ_HEAD(, dma_device) devices = TAILQ_HEAD_INITIALIZER(devices);
-
-void
-dma_reach_lock(void)
-{
-	pthread_mutex_lock(&devices_lock);
-}
-
-void
-dma_reach_unlock(void)
-{
-	pthread_mutex_unlock(&devices_lock);
 }
 
 /*
@@ -272,24 +249,36 @@ show_device(struct gantry_dma_dev *dev, struct rte_tel_data *d)
 	return 0;
 }
 
+struct request {
+	const char *name; /* NULL: list the devices */
+	struct rte_tel_data *d;
+	int ret;
+};
+
+/* The list is locked, which keeps the device and its mode for as long as a walk of it takes. */
+static void
+answer(struct dma_device *dev, void *arg)
+{
+	struct request *r = arg;
+
+	if (r->name == NULL)
+		rte_tel_data_add_array_string(r->d, dev->name);
+	else if (strcmp(dev->name, r->name) == 0)
+		r->ret = show_device(&dev->fast, r->d);
+}
+
 static int
 reach(const char *cmd, const char *name, struct rte_tel_data *d)
 {
-	const bool list = name == NULL || name[0] == '\0';
-	int ret = list ? 0 : -ENODEV;
-	struct dma_device *dev;
+	struct request r = { .name = name, .d = d, .ret = -ENODEV };
 
-	if (list)
+	if (name == NULL || name[0] == '\0') {
+		r.name = NULL;
+		r.ret = 0;
 		rte_tel_data_start_array(d, RTE_TEL_STRING_VAL);
-	pthread_mutex_lock(&devices_lock);
-	TAILQ_FOREACH(dev, &devices, next) {
-		if (list)
-			rte_tel_data_add_array_string(d, dev->name);
-		else if (strcmp(dev->name, name) == 0)
-			ret = show_device(&dev->fast, d);
 	}
-	pthread_mutex_unlock(&devices_lock);
-	return ret;
+	dma_devices_for_each(answer, &r);
+	return r.ret;
 }
 
 /*
@@ -297,25 +286,11 @@ reach(const char *cmd, const char *name, struct rte_tel_data *d)
  * copy that registers a command last answers it. So only a copy that has devices registers.
  */
 void
-dma_reach_add(struct gantry_dma_dev *dev)
+dma_reach_telemetry(void)
 {
 	static bool registered;
-	bool first;
 
-	pthread_mutex_lock(&devices_lock);
-	TAILQ_INSERT_TAIL(&devices, dma_device(dev), next);
-	first = !registered;
-	registered = true;
-	pthread_mutex_unlock(&devices_lock);
-	if (first)
+	if (!__atomic_exchange_n(&registered, true, __ATOMIC_RELAXED))
 		rte_telemetry_register_cmd("/gantry/dma/reach", reach, "What DMA devices may reach "
 			"now. Parameter: a device's name; none: lists the devices");
-}
-
-void
-dma_reach_remove(struct gantry_dma_dev *dev)
-{
-	pthread_mutex_lock(&devices_lock);
-	TAILQ_REMOVE(&devices, dma_device(dev), next);
-	pthread_mutex_unlock(&devices_lock);
 }

@@ -18,7 +18,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "dma_debug.h"
+#include "dma_core.h"
 #include "gantry_dma_sg.h"
 
 /* Pieces: the entries of a list, or the segments of a chain. */
@@ -131,6 +131,29 @@ segs_take(struct segs *s, size_t len, bool *whole)
 	return addr;
 }
 
+static inline const struct dma_watch *
+watch_of(struct gantry_dma_dev *dev)
+{
+	return dma_device(dev)->watch;
+}
+
+/* Return whether a layer knows the mappings. A device without a table has no layer. */
+static inline bool
+knows(struct gantry_dma_dev *dev)
+{
+	return dev->mode != NULL && watch_of(dev)->knows;
+}
+
+/* Report a piece that cannot be mapped so. */
+static void
+refused(struct gantry_dma_dev *dev, const struct piece *p, gantry_dma_addr_t addr,
+		enum gantry_dma_dir dir)
+{
+	if (dev->mode != NULL)
+		watch_of(dev)->list_refused(&(struct dma_call){ .dev = dev, .m = p->m,
+			.ptr = p->ptr, .addr = addr, .size = p->len, .dir = dir });
+}
+
 static void
 unmap_piece(struct gantry_dma_dev *dev, const struct piece *p, gantry_dma_addr_t addr,
 		enum gantry_dma_dir dir)
@@ -152,8 +175,8 @@ unmap_pieces(struct gantry_dma_dev *dev, struct pieces *from, unsigned int n, st
 
 	while (n-- > 0 && whole && next_piece(from, &p)) {
 		addr = segs_take(segs, p.len, &whole);
-		/* If a piece is cut short, only the debug layer knows how long it was. */
-		if (whole || (addr != GANTRY_DMA_MAPPING_ERROR && gantry_dma_debug_on(dev)))
+		/* If a piece is cut short, only a layer knows how long it was. */
+		if (whole || (addr != GANTRY_DMA_MAPPING_ERROR && knows(dev)))
 			unmap_piece(dev, &p, addr, dir);
 	}
 	return whole;
@@ -183,8 +206,8 @@ map_pieces(struct gantry_dma_dev *dev, const struct pieces *from, struct segs *s
 	int ret = 0;
 
 	if ((unsigned int)dir >= GANTRY_DMA_NONE) {
-		if (gantry_dma_debug_on(dev) && next_piece(&rest, &p))
-			dma_debug_arguments(dev, p.m, p.ptr, p.len, dir, NULL);
+		if (next_piece(&rest, &p))
+			refused(dev, &p, GANTRY_DMA_MAPPING_ERROR, dir);
 		dma_fail("%s: %s list mapped without a direction", d->name, what);
 		return -EINVAL;
 	}
@@ -202,8 +225,7 @@ map_pieces(struct gantry_dma_dev *dev, const struct pieces *from, struct segs *s
 			dma_fail("%zu bytes at bus address 0x%" PRIx64 " are no segment for this "
 				"device, which takes up to %zu and none across 0x%" PRIx64,
 				p.len, addr, d->max_seg, addr | d->seg_boundary);
-			if (gantry_dma_debug_on(dev))
-				dma_debug_list_refused(dev, p.ptr, addr, p.len, dir);
+			refused(dev, &p, addr, dir);
 			ret = -EINVAL;
 		} else {
 			ret = segs_add(segs, d, addr, p.len);
@@ -232,8 +254,6 @@ map_pieces(struct gantry_dma_dev *dev, const struct pieces *from, struct segs *s
  * them to the caller of the list function.
  */
 
-__thread uintptr_t dma_list;
-
 static inline void
 list_begin(struct gantry_dma_dev *dev, enum dma_kind kind, const void *site)
 {
@@ -246,26 +266,25 @@ list_begin(struct gantry_dma_dev *dev, enum dma_kind kind, const void *site)
 	if (number == 0)
 		number = __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED) << 40;
 	dma_list = ++number;
-	if (gantry_dma_debug_on(dev))
-		dma_debug_list_begin(kind, site);
+	watch_of(dev)->list_begin(kind, site);
 }
 
 static inline void
 list_end(struct gantry_dma_dev *dev)
 {
+	if (dev->mode == NULL)
+		return;
 	dma_list = 0;
-	if (gantry_dma_debug_on(dev))
-		dma_debug_list_end();
+	watch_of(dev)->list_end();
 }
 
-/* Return the true number of entries, if the debug layer knows better than the caller. */
+/* Return the true number of entries, if a layer knows better than the caller. */
 static inline unsigned int
 list_nents(struct gantry_dma_dev *dev, const struct gantry_dma_seg *first, unsigned int nents,
 		bool unmap)
 {
-	if (gantry_dma_debug_on(dev))
-		return dma_debug_list_nents(dev, first->addr, nents, unmap);
-	return nents;
+	return dev->mode == NULL ? nents :
+		watch_of(dev)->list_nents(dev, first->addr, nents, unmap);
 }
 
 /* Unmap a list or chain that is no longer as it was mapped. */
@@ -276,9 +295,9 @@ unmap_other(struct gantry_dma_dev *dev, struct segs *segs, enum gantry_dma_dir d
 	bool whole;
 
 	if (segs_end(segs))
-		dma_debug_list_longer(dev, dir);
+		watch_of(dev)->list_longer(dev, dir);
 	for (; !segs_end(segs) && size != 0; segs_take(segs, size, &whole))
-		size = dma_debug_list_left(dev, segs->at->addr + segs->off);
+		size = watch_of(dev)->list_left(dev, segs->at->addr + segs->off);
 }
 
 /* Unmap all pieces; the segments must end where the pieces do. */
@@ -286,10 +305,10 @@ static void
 unmap_all(struct gantry_dma_dev *dev, struct pieces *from, struct segs *segs,
 		enum gantry_dma_dir dir, const char *what)
 {
-	const bool debug = gantry_dma_debug_on(dev);
+	const bool known = knows(dev);
 	struct piece p = { 0 };
 
-	if (debug && segs->n > 0 && segs_end(segs)) {
+	if (known && segs->n > 0 && segs_end(segs)) {
 		/* The mapping failed, or was never made: report it as for a single mapping. */
 		next_piece(from, &p);
 		unmap_piece(dev, &p, segs->at->addr, dir);
@@ -297,7 +316,7 @@ unmap_all(struct gantry_dma_dev *dev, struct pieces *from, struct segs *segs,
 	}
 	if (unmap_pieces(dev, from, UINT_MAX, segs, dir) && segs_end(segs))
 		return;
-	if (debug) {
+	if (known) {
 		unmap_other(dev, segs, dir);
 		return;
 	}
@@ -359,8 +378,8 @@ sync_range(struct gantry_dma_dev *dev, struct range r, enum gantry_dma_dir dir, 
 		sync_part(dev, &part, dir, for_cpu);
 		return;
 	}
-	while (gantry_dma_debug_on(dev) && next_part(&ask, &part))
-		dma_debug_list_turn(dev, part.addr);
+	while (knows(dev) && next_part(&ask, &part))
+		watch_of(dev)->list_turn(dev, part.addr);
 	while (next_part(&r, &part))
 		sync_part(dev, &part, dir, for_cpu);
 }
@@ -399,8 +418,8 @@ gantry_dma_map_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int
 	list_begin(dev, DMA_KIND_SG, __builtin_return_address(0));
 	if (map_pieces(dev, &from, &segs, false, dir, SG) != 0)
 		segs.n = 0;
-	else if (gantry_dma_debug_on(dev))
-		dma_debug_list_mapped(dev, sg->dma.addr, nents);
+	else if (dev->mode != NULL)
+		watch_of(dev)->list_mapped(dev, sg->dma.addr, nents);
 	list_end(dev);
 	for (i = segs.n; i < nents; i++)
 		sg[i].dma = no_seg;
@@ -475,8 +494,8 @@ gantry_dma_map_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 
 	list_begin(dev, DMA_KIND_CHAIN, __builtin_return_address(0));
 	ret = map_pieces(dev, &from, &out, true, dir, CHAIN);
-	if (gantry_dma_debug_on(dev) && ret == 0)
-		dma_debug_list_mapped(dev, segs->addr, out.n);
+	if (ret == 0 && dev->mode != NULL)
+		watch_of(dev)->list_mapped(dev, segs->addr, out.n);
 	list_end(dev);
 	if (ret != 0 && max_segs > 0)
 		segs[0] = no_seg;
@@ -511,10 +530,8 @@ sync_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m, const struct gantry_d
 	/* Sync the whole range or nothing. */
 	if (dev->mode == NULL || size == SIZE_MAX || in_segs(r.segs, off, size))
 		sync_range(dev, r, dir, for_cpu);
-	else if (gantry_dma_debug_on(dev))
-		dma_debug_list_range(dev, segs->addr, off, size, dir);
 	else
-		dma_misuse(dev, "sync", segs->addr + off, size, "beyond the end of the chain");
+		watch_of(dev)->list_range(dev, segs->addr, off, size, dir);
 	list_end(dev);
 }
 

@@ -25,9 +25,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <rte_branch_prediction.h>
 #include <rte_common.h>
 
-#include "dma_debug.h"
+#include "dma_ext.h"
 
 struct file {
 	const uint8_t *data;

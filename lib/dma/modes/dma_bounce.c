@@ -724,7 +724,7 @@ slot_at(const struct dma_bounce *b, gantry_dma_addr_t addr)
 
 static void
 bounce_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir, unsigned long attrs)
+		enum gantry_dma_dir dir, unsigned long attrs, const void *site)
 {
 	struct slot *slot = slot_at(bounce_of(dev), addr);
 
@@ -776,7 +776,7 @@ spans(const struct dma_bounce *b, const struct slot *slot, gantry_dma_addr_t add
 
 static void
 bounce_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir, bool for_cpu)
+		enum gantry_dma_dir dir, bool for_cpu, const void *site)
 {
 	const struct dma_bounce *b = bounce_of(dev);
 	const struct slot *slot = slot_at(b, addr);

@@ -13,7 +13,7 @@
 
 #include <rte_eal_memconfig.h>
 
-#include "dma_private.h"
+#include "dma_modes.h"
 
 bool
 dma_can_claim(struct gantry_dma_dev *dev)

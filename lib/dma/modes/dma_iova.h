@@ -14,7 +14,7 @@
 
 #include <rte_spinlock.h>
 
-#include "dma_private.h"
+#include "dma_modes.h"
 
 /*
  * Threads cache runs of up to this many pages: two for a buffer that straddles a page boundary,

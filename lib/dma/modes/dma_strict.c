@@ -365,7 +365,7 @@ unmap_any(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size, uint6
 
 void
 dma_demand_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir, unsigned long attrs)
+		enum gantry_dma_dir dir, unsigned long attrs, const void *site)
 {
 	struct dma_demand *g = &dma_device(dev)->demand;
 	const uint64_t page = addr >> DMA_PAGE_BITS;
@@ -694,7 +694,7 @@ left(void *arg, const struct gantry_dma_mapping *m)
 	if (m->reach == GANTRY_DMA_REACH_RESOURCE)
 		dma_demand_unmap_resource(dev, m->addr, m->size, m->dir);
 	else
-		dma_demand_unmap(dev, m->addr, m->size, m->dir, 0);
+		dma_demand_unmap(dev, m->addr, m->size, m->dir, 0, NULL);
 }
 
 void

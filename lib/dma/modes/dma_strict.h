@@ -10,7 +10,7 @@
 #ifndef DMA_STRICT_H
 #define DMA_STRICT_H
 
-#include "dma_private.h"
+#include "dma_modes.h"
 
 /*
  * Give the device a struct dma_demand with bus addresses up to last. It uses the page table of the
@@ -32,7 +32,7 @@ extern const struct gantry_dma_mode dma_on_demand_mode;
 gantry_dma_addr_t dma_demand_map(struct gantry_dma_dev *dev, void *ptr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs, const void *site);
 void dma_demand_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir, unsigned long attrs);
+		enum gantry_dma_dir dir, unsigned long attrs, const void *site);
 void dma_demand_unmap_gather(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, struct gantry_dma_gather *g);
 void dma_demand_unmap_gathered(struct gantry_dma_dev *dev, struct gantry_dma_gather *g);

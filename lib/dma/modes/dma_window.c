@@ -420,10 +420,10 @@ window_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_d
 
 static void
 window_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir, unsigned long attrs)
+		enum gantry_dma_dir dir, unsigned long attrs, const void *site)
 {
 	if (addr <= DEMAND_LAST)
-		dma_demand_unmap(dev, addr, size, dir, attrs);
+		dma_demand_unmap(dev, addr, size, dir, attrs, site);
 }
 
 static int
@@ -615,7 +615,7 @@ window_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 	if (plan(dev, mask, d->window))
 		return move_all(d->window, mask);
 	window_end(dev);
-	dma_set_mode(dev, &dma_no_mode);
+	dma_set_mode(dev, d->waiting);
 	ret = dma_window_start(dev, mask);
 	if (ret != 0) /* restore the former mode */
 		dma_window_start(dev, d->mask);

@@ -2,8 +2,13 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-#ifndef DMA_PRIVATE_H
-#define DMA_PRIVATE_H
+/*
+ * The core, for the floors above it: the device object, the table of operations that each mode
+ * fills, the table of the layer around a device, errors, coherent memory.
+ */
+
+#ifndef DMA_CORE_H
+#define DMA_CORE_H
 
 #include <stdint.h>
 #include <sys/queue.h>
@@ -32,14 +37,6 @@ dma_pages(uint64_t at, size_t size)
 	return ((at & (DMA_PAGE - 1)) + size + (DMA_PAGE - 1)) >> DMA_PAGE_BITS;
 }
 
-/**
- * The addresses at which an x86 machine takes writes as interrupts, with or without an IOMMU (Intel
- * SDM volume 3, "Message Address Register Format"; AMD I/O Virtualization, "Interrupt Address
- * Range").
- */
-#define DMA_MSI_FIRST UINT64_C(0xFEE00000)
-#define DMA_MSI_LEN   UINT64_C(0x100000)
-
 /** A coherent block. */
 struct dma_block {
 	TAILQ_ENTRY(dma_block) next;
@@ -61,6 +58,15 @@ struct dma_demand {
 	gantry_dma_addr_t *below; /* with a page table: address at which the bus has mapped a BAR */
 };
 
+/**
+ * An object of a floor above, which ends with the device: the core then calls drop(), which must
+ * detach it.
+ */
+struct dma_attached {
+	TAILQ_ENTRY(dma_attached) next;
+	void (*drop)(struct dma_attached *a);
+};
+
 /** Limits of a segment until the driver sets others. */
 #define DMA_MAX_SEG      ((size_t)64 << 10)
 #define DMA_SEG_BOUNDARY GANTRY_DMA_BIT_MASK(32)
@@ -68,7 +74,7 @@ struct dma_demand {
 /** The object behind a struct gantry_dma_dev pointer. */
 struct dma_device {
 	struct gantry_dma_dev fast; /* must be the first member */
-	TAILQ_ENTRY(dma_device) next; /* in the list of dma_reach.c */
+	TAILQ_ENTRY(dma_device) next; /* in the list of all devices */
 	char name[64];
 	struct gantry_dma_params params;
 	uint64_t mask, coherent_mask;
@@ -76,8 +82,10 @@ struct dma_device {
 	uint64_t seg_boundary;
 	struct gantry_dma_table eal; /* EAL's bus addresses of EAL memory */
 	struct gantry_dma_table own; /* the window's bus addresses of it */
-	const struct gantry_dma_mode *base;  /* NULL: direct */
-	const struct gantry_dma_mode *above; /* the debug layer, or NULL */
+	const struct gantry_dma_mode *base;    /* the mode */
+	const struct gantry_dma_mode *waiting; /* the mode of a device that waits for one */
+	const struct dma_watch *watch; /* the layer around the device; dma_no_watch: none */
+	/* State of the layer and of the modes, unknown to the core: */
 	struct dma_debug *debug;    /* NULL: off */
 	struct dma_demand demand;   /* strict, window: mappings made one by one */
 	struct dma_window *window;  /* EAL memory in the window */
@@ -89,8 +97,8 @@ struct dma_device {
 	bool mask_logged;
 	rte_spinlock_t lock;        /* protects the lists below */
 	TAILQ_HEAD(, dma_block) blocks;
-	TAILQ_HEAD(, gantry_dma_pool) pools;
-	TAILQ_HEAD(, dma_resource) resources;
+	TAILQ_HEAD(, dma_attached) attached;
+	TAILQ_HEAD(, dma_resource) resources; /* BARs mapped in direct mode */
 };
 
 static inline struct dma_device *
@@ -99,12 +107,26 @@ dma_device(struct gantry_dma_dev *dev)
 	return (struct dma_device *)dev;
 }
 
+/** A call of the API. Members that it does not have are NULL or 0. */
+struct dma_call {
+	struct gantry_dma_dev *dev;
+	struct rte_mbuf *m;
+	void *ptr;
+	gantry_dma_addr_t addr;
+	size_t size;
+	enum gantry_dma_dir dir;
+	unsigned long attrs;
+	const void *site; /* return address of the call to the library */
+};
+
 /**
  * The hooks of a mode, which decide a buffer's bus address. The inline functions reach them through
  * the _slow functions. `site` is the return address of the call to the library.
  */
 struct gantry_dma_mode {
 	const char *name;
+	/** The inline functions map by dma_device.eal. map() gets what they cannot map. */
+	bool by_eal;
 	/**
 	 * Not 0: the inline functions map by dma_device.own. map() gets the buffers that are not in
 	 * that table, and gives them bus addresses up to this one; unmap() gets only those
@@ -114,7 +136,10 @@ struct gantry_dma_mode {
 	gantry_dma_addr_t (*map)(struct gantry_dma_dev *dev, void *ptr, size_t size,
 			enum gantry_dma_dir dir, unsigned long attrs, const void *site);
 	void (*unmap)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-			enum gantry_dma_dir dir, unsigned long attrs);
+			enum gantry_dma_dir dir, unsigned long attrs, const void *site);
+	/** NULL (both): the library calls map() and unmap(), because an mbuf is like any memory. */
+	gantry_dma_addr_t (*map_mbuf)(const struct dma_call *c);
+	void (*unmap_mbuf)(const struct dma_call *c);
 	/**
 	 * NULL (both): the library calls unmap(). unmap_gather() may leave the wait to
 	 * unmap_gathered(), which it calls itself when g is full.
@@ -124,8 +149,8 @@ struct gantry_dma_mode {
 	void (*unmap_gathered)(struct gantry_dma_dev *dev, struct gantry_dma_gather *g);
 	/** NULL: a sync does nothing but order accesses. */
 	void (*sync)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-			enum gantry_dma_dir dir, bool for_cpu);
-	/** NULL: a comparison suffices. */
+			enum gantry_dma_dir dir, bool for_cpu, const void *site);
+	/** Called only for a device with a layer around it: otherwise a comparison suffices. */
 	int (*mapping_error)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 	/**
 	 * Return the mask that the mode's bus addresses require; NULL: the mask that EAL memory
@@ -155,6 +180,8 @@ struct gantry_dma_mode {
 	 * the mode accepts any mask.
 	 */
 	int (*set_mask)(struct gantry_dma_dev *dev, uint64_t mask);
+	/** Likewise for coherent memory. NULL: alloc_block() finds a place, or reports the reason. */
+	int (*set_coherent_mask)(struct gantry_dma_dev *dev, uint64_t mask);
 	void (*for_each)(struct gantry_dma_dev *dev,
 			void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg);
 	/** Free the rest, once resources and blocks are gone. NULL: nothing to free. */
@@ -165,6 +192,85 @@ struct gantry_dma_mode {
 	 */
 	void (*abandon)(struct gantry_dma_dev *dev);
 };
+
+/** The functions that mapped something, and that must unmap it. */
+enum dma_kind {
+	DMA_KIND_SINGLE,
+	DMA_KIND_MBUF,
+	DMA_KIND_SG,    /* a piece of a list */
+	DMA_KIND_CHAIN, /* a piece of a chain of mbufs */
+	DMA_KIND_RESOURCE,
+	DMA_KIND_COHERENT,
+	DMA_KIND_POOL,  /* a block of a gantry_dma_pool */
+};
+
+/** An object that was allocated, or a mapped BAR. */
+struct dma_object {
+	enum dma_kind kind;
+	const void *owner;       /* for a block of a pool: the pool */
+	void *ptr;
+	gantry_dma_addr_t addr;
+	size_t size;
+	enum gantry_dma_dir dir;
+};
+
+/**
+ * A layer around a device: it sees each call of the API before the mode does. `mode` has the hooks
+ * that the out-of-line functions call in place of the mode's: map, map_mbuf, unmap, unmap_mbuf,
+ * sync, mapping_error. They call the device's mode. No other member may be NULL.
+ */
+struct dma_watch {
+	struct gantry_dma_mode mode;
+	/**
+	 * The layer knows the mappings that the caller unmaps: a list is unmapped by what the layer
+	 * knows of it, even if the caller has changed it.
+	 */
+	bool knows;
+	/** A mapping with invalid arguments, which gantry_dma_last_error() describes. */
+	gantry_dma_addr_t (*refused)(const struct dma_call *c);
+
+	/** A mapping of a BAR begins; it succeeded; it failed. */
+	void (*mapping)(struct gantry_dma_dev *dev, const void *site);
+	void (*added)(struct gantry_dma_dev *dev, const struct dma_object *o, const void *site);
+	void (*failed)(struct gantry_dma_dev *dev, const struct dma_object *o, const void *site);
+	/**
+	 * An object is to be freed or unmapped. Return false if it must not; otherwise o describes
+	 * what was allocated.
+	 */
+	bool (*removing)(struct gantry_dma_dev *dev, struct dma_object *o, const void *site);
+	/** The owner of objects ends. */
+	void (*dropping)(struct gantry_dma_dev *dev, const void *owner, const void *site);
+
+	/**
+	 * Until list_end(), this thread's mappings, unmappings and syncs are pieces of a list.
+	 */
+	void (*list_begin)(enum dma_kind kind, const void *site);
+	void (*list_end)(void);
+	/** A list is mapped: its first segment, and the number of entries that its owner knows. */
+	void (*list_mapped)(struct gantry_dma_dev *dev, gantry_dma_addr_t first,
+			unsigned int nents);
+	/** Return the number of entries to unmap or sync; 0: do neither. */
+	unsigned int (*list_nents)(struct gantry_dma_dev *dev, gantry_dma_addr_t first,
+			unsigned int nents, bool unmap);
+	/** A piece that cannot be mapped without a direction, or is no segment for this device. */
+	void (*list_refused)(const struct dma_call *c);
+	/** One part of a list that is to be synced. All parts are passed before one is synced. */
+	void (*list_turn)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
+	/** A sync of [off, off + size) of a chain that has fewer bytes: it is not done. */
+	void (*list_range)(struct gantry_dma_dev *dev, gantry_dma_addr_t first, size_t off,
+			size_t size, enum gantry_dma_dir dir);
+	/** A chain is unmapped with more pieces than it was mapped with. */
+	void (*list_longer)(struct gantry_dma_dev *dev, enum gantry_dma_dir dir);
+	/** With fewer: unmap one piece that is left there. Return its size; 0: none begins there. */
+	size_t (*list_left)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
+
+	/** The device is destroyed, and everything it has is about to be freed. */
+	void (*end)(struct gantry_dma_dev *dev, const void *site);
+	/** The device is abandoned. */
+	void (*abandon)(struct gantry_dma_dev *dev);
+};
+/** No layer. */
+extern const struct dma_watch dma_no_watch;
 
 /** Return the number of bits that an address needs. */
 static inline unsigned int
@@ -178,41 +284,13 @@ void dma_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** Copy that text without the device's name at its start. */
 void dma_reason(struct gantry_dma_dev *dev, char *why, size_t size);
 
-/*
- * Modes.
- */
-
-/** Switch the device to a mode; NULL: direct. The device must have nothing mapped. */
+/** Switch the device to a mode. The device must have nothing mapped. */
 void dma_set_mode(struct gantry_dma_dev *dev, const struct gantry_dma_mode *mode);
-/**
- * No mode yet. A mask, or else the first mapping or allocation, starts the mode that was requested,
- * or reports the reason why it cannot be.
- */
-extern const struct gantry_dma_mode dma_no_mode;
-/** Put the debug layer above the current and every later mode, or remove it (NULL). */
-void dma_set_above(struct gantry_dma_dev *dev, const struct gantry_dma_mode *above);
-
-/** Start a mode within the mask. Return 0, or -errno with the reason. */
-int dma_window_start(struct gantry_dma_dev *dev, uint64_t mask);
-int dma_strict_start(struct gantry_dma_dev *dev, uint64_t mask);
-int dma_bounce_start(struct gantry_dma_dev *dev, uint64_t mask);
-
-/**
- * Make the bus take its own mappings away, unless it already has. Return 0, or -errno with the
- * reason.
- */
-int dma_claim(struct gantry_dma_dev *dev);
-/** Return whether the bus can do that; if not, with the reason. */
-bool dma_can_claim(struct gantry_dma_dev *dev);
-/** Call ops->map with the EAL memory lock held. */
-int dma_bus_map(struct gantry_dma_dev *dev, void *va, gantry_dma_addr_t addr, size_t len,
-		enum gantry_dma_dir dir);
-/** Call ops->unmap likewise; log a failure. */
-int dma_bus_unmap(struct gantry_dma_dev *dev, void *va, gantry_dma_addr_t addr, size_t len);
+/** Put a layer around the device, whatever its mode is or becomes, or remove it (dma_no_watch). */
+void dma_set_watch(struct gantry_dma_dev *dev, const struct dma_watch *watch);
 
 /*
- * The mode below the debug layer, for checked arguments: the look-up of direct mode, or the hook of
- * the device's mode.
+ * The hooks of the device's mode, below the layer, for checked arguments.
  */
 gantry_dma_addr_t dma_base_map(struct gantry_dma_dev *dev, void *ptr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs, const void *site);
@@ -221,24 +299,31 @@ void dma_base_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t s
 void dma_base_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu);
 
-/** gantry_dma_map_resource() without the records of the debug layer. */
-gantry_dma_addr_t dma_resource_map(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys,
-		size_t size, enum gantry_dma_dir dir, const void *site);
-/** Call the hook of a mode other than direct, or refuse. */
+/** Call the hook, or refuse. */
 gantry_dma_addr_t dma_base_map_resource(struct gantry_dma_dev *dev, void *va,
 		gantry_phys_addr_t phys, size_t size, enum gantry_dma_dir dir, const void *site);
+
+/** Map by EAL's bus addresses, which must be contiguous and within the mask. */
+gantry_dma_addr_t dma_map_eal(struct gantry_dma_dev *dev, const void *ptr, size_t size);
 
 /** Report what is wrong with the arguments of a mapping. */
 void dma_refuse_arguments(struct gantry_dma_dev *dev, const void *ptr, size_t size) __rte_cold;
 
-/** Return whether the arguments of a mapping are valid; call dma_fail() if not. */
+/** Return whether the arguments of a mapping are valid. */
+static inline bool
+dma_arguments_are_valid(const void *ptr, size_t size, enum gantry_dma_dir dir)
+{
+	/* A size of 0 wraps to an address below. */
+	return likely((uintptr_t)ptr + (size - 1) >= (uintptr_t)ptr &&
+		(unsigned int)dir < GANTRY_DMA_NONE);
+}
+
+/** The same; report what is wrong with them. */
 static inline bool
 dma_arguments_ok(struct gantry_dma_dev *dev, const void *ptr, size_t size,
 		enum gantry_dma_dir dir)
 {
-	/* A size of 0 wraps to an address below. */
-	if (likely((uintptr_t)ptr + (size - 1) >= (uintptr_t)ptr &&
-			(unsigned int)dir < GANTRY_DMA_NONE))
+	if (dma_arguments_are_valid(ptr, size, dir))
 		return true;
 	dma_refuse_arguments(dev, ptr, size);
 	return false;
@@ -257,12 +342,11 @@ void dma_misuse(struct gantry_dma_dev *dev, const char *what, gantry_dma_addr_t 
 		size_t size, const char *why);
 
 /*
- * Coherent memory and resources.
+ * Coherent memory.
  */
 
 /**
- * gantry_dma_alloc_coherent() and gantry_dma_free_coherent() without the records of the debug
- * layer.
+ * gantry_dma_alloc_coherent() and gantry_dma_free_coherent() without the layer.
  */
 void *dma_coherent_alloc(struct gantry_dma_dev *dev, size_t size, gantry_dma_addr_t *handle,
 		int socket_id, const void *site);
@@ -285,24 +369,27 @@ int dma_block_direct(struct gantry_dma_dev *dev, struct dma_block *b, size_t siz
 /** Return whether EAL's bus address of some EAL memory is inside the mask. */
 bool dma_block_reachable(uint64_t mask);
 
-/** Unmap the device's resources, and log a warning for each. */
-void dma_resources_drop(struct gantry_dma_dev *dev);
-
-/** Destroy the device's pools, and log a warning for each. */
-void dma_pools_drop(struct gantry_dma_dev *dev);
-
-/**
- * Add a device to the list of all devices, for telemetry, or remove it. After the removal telemetry
- * does not access it.
+/*
+ * Devices.
  */
-void dma_reach_add(struct gantry_dma_dev *dev);
-void dma_reach_remove(struct gantry_dma_dev *dev);
+
+/** Allocate a device without a mode. Return NULL with rte_errno set. */
+struct dma_device *dma_device_create(const struct gantry_dma_params *params);
+/** Add a device with a mode to the list of all devices. Its end removes it. */
+void dma_devices_add(struct gantry_dma_dev *dev);
+/** Call fn for each device, with the list locked. */
+void dma_devices_for_each(void (*fn)(struct dma_device *d, void *arg), void *arg);
 /**
  * Protect the list. The caller also holds this lock while the mode of a listed device begins or
- * changes.
+ * changes. It is a mutex: a thread that shows what a device reaches may sleep.
  */
-void dma_reach_lock(void);
-void dma_reach_unlock(void);
+void dma_devices_lock(void);
+void dma_devices_unlock(void);
+/** Add an object that ends with the device, or remove it. */
+void dma_attach(struct gantry_dma_dev *dev, struct dma_attached *a);
+void dma_detach(struct gantry_dma_dev *dev, struct dma_attached *a);
+/** Return the highest of EAL's bus addresses. */
+uint64_t dma_highest_address(void);
 
 /*
  * The table of EAL memory.
@@ -323,4 +410,4 @@ int dma_table_make(struct gantry_dma_table *table, uint64_t **entries);
 void dma_table_set(const struct gantry_dma_table *table, uint64_t *entries, const void *va,
 		size_t len, uint64_t offset);
 
-#endif /* DMA_PRIVATE_H */
+#endif /* DMA_CORE_H */
