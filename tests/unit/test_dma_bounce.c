@@ -62,7 +62,7 @@ map(struct gantry_dma_dev *dev, void *p, size_t size, enum gantry_dma_dir dir)
 }
 
 static void
-test_to_device(void **state)
+to_device_copies_at_map_and_sync(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = rte_malloc(NULL, LEN, 0), *seen;
@@ -91,7 +91,7 @@ test_to_device(void **state)
 }
 
 static void
-test_from_device(void **state)
+from_device_copies_at_sync_and_unmap(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = rte_malloc(NULL, LEN, 0), *seen;
@@ -121,7 +121,7 @@ test_from_device(void **state)
 }
 
 static void
-test_bidirectional(void **state)
+bidirectional_copies_both_ways(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = rte_malloc(NULL, LEN, 0), *seen;
@@ -148,7 +148,7 @@ test_bidirectional(void **state)
  * is copied.
  */
 static void
-test_skip_sync(void **state)
+skip_cpu_sync_copies_only_synced_range(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = malloc(LEN);
@@ -178,7 +178,7 @@ test_skip_sync(void **state)
 
 /* Memory of any kind, size and address; the slot is the smallest one that holds the buffer. */
 static void
-test_sizes(void **state)
+smallest_slot_that_fits_is_used(void **state)
 {
 	static const struct {
 		size_t size, slot;
@@ -219,7 +219,7 @@ test_sizes(void **state)
 }
 
 static void
-test_exhausted(void **state)
+mapping_fails_if_no_slot_is_free(void **state)
 {
 	struct gantry_dma_dev *dev = bounce_device(3, 2, 0, 0);
 	gantry_dma_addr_t a[6];
@@ -259,7 +259,7 @@ test_exhausted(void **state)
 }
 
 static void
-test_misuse(void **state)
+misuse_is_reported_and_copies_nothing(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = malloc(LEN), *other = malloc(64);
@@ -305,7 +305,7 @@ test_misuse(void **state)
 }
 
 static void
-test_mask(void **state)
+mask_without_slots_is_refused(void **state)
 {
 	struct gantry_dma_params bad = { .name = "bad", .mode = 77 };
 	struct gantry_dma_dev *dev = bounce_device(16, 16, 0, 0);
@@ -351,7 +351,7 @@ on_sides(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *a
 }
 
 static void
-test_both_sides(void **state)
+slots_are_within_mask(void **state)
 {
 	struct sides s = { .mask = GANTRY_DMA_BIT_MASK(24) };
 	struct gantry_dma_dev *dev;
@@ -381,7 +381,7 @@ test_both_sides(void **state)
 
 /* A BAR cannot be mapped in bounce mode, because registers cannot be copied. */
 static void
-test_resource(void **state)
+bar_is_refused(void **state)
 {
 	uint8_t *bar = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	gantry_dma_addr_t a;
@@ -396,7 +396,7 @@ test_resource(void **state)
 
 /* The rest of the API uses the same mode. */
 static void
-test_lists(void **state)
+lists_chains_and_coherent_memory_bounce(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	struct gantry_dma_seg segs[4];
@@ -505,7 +505,7 @@ out:
 }
 
 static void
-test_threads(void **state)
+threads_see_their_own_data(void **state)
 {
 	struct gantry_dma_dev *dev = bounce_device(1024, 1024, 512, 0);
 	struct worker w[THREADS];
@@ -590,7 +590,7 @@ count_all(uint8_t value)
 }
 
 static void
-test_shut_in(void **state)
+device_reaches_only_library_memory(void **state)
 {
 	const struct gantry_dma_ops *ops[] = { &bus_with_table, &bus_with_files, &bus_any_memory };
 	static const unsigned int bits[] = { 24, 32, 64 };
@@ -677,7 +677,7 @@ add_up(void *arg, const struct gantry_dma_mapping *m)
 }
 
 static void
-test_query(void **state)
+mappings_are_listed(void **state)
 {
 	struct gantry_dma_dev *dev = shut_in_device(&bus_with_files, 32);
 	gantry_dma_addr_t ring, a;
@@ -704,7 +704,7 @@ test_query(void **state)
 
 /* If the bus refuses a mapping, the call fails with the reason, and nothing remains mapped. */
 static void
-test_bus_fails(void **state)
+failing_bus_leaves_no_mapping(void **state)
 {
 	unsigned int at;
 
@@ -751,7 +751,7 @@ unmap_many(struct gantry_dma_dev *dev, unsigned int n)
 }
 
 static void
-test_grows(void **state)
+slots_grow_and_are_reused(void **state)
 {
 	struct gantry_dma_dev *dev = shut_in_device(&bus_with_files, 32);
 	unsigned int i, seen, n = 3 * 8192, maps = bus.nr_maps;
@@ -781,7 +781,7 @@ test_grows(void **state)
  * mask.
  */
 static void
-test_narrows(void **state)
+narrower_mask_keeps_existing_slots(void **state)
 {
 	struct gantry_dma_dev *dev = shut_in_device(&bus_with_files, 32);
 	const unsigned int n = 2 * 8192 + 128 + 32; /* grown once, and the larger slots */
@@ -814,7 +814,7 @@ lines(const char *text)
  * maps no more is another such limit.
  */
 static void
-test_grows_no_more(void **state)
+growth_limit_is_reported_and_logged_once(void **state)
 {
 	static const char * const why[] = { "the limit with 24 address bits", "bus did not map" };
 	unsigned int i, round, n, first = 0;
@@ -880,7 +880,7 @@ map_part(void *arg)
 
 /* Threads that add slots concurrently: each finds its own data. */
 static void
-test_grows_in_threads(void **state)
+concurrent_growth_keeps_data_apart(void **state)
 {
 	struct gantry_dma_dev *dev = shut_in_device(&bus_with_files, 32);
 	struct worker w[4];
@@ -904,25 +904,25 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		BOUNCING(test_to_device),
-		BOUNCING(test_from_device),
-		BOUNCING(test_bidirectional),
-		BOUNCING(test_skip_sync),
-		BOUNCING(test_sizes),
-		cmocka_unit_test(test_exhausted),
-		BOUNCING(test_misuse),
-		cmocka_unit_test(test_mask),
-		cmocka_unit_test(test_both_sides),
-		BOUNCING(test_resource),
-		BOUNCING(test_lists),
-		cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_shut_in),
-		cmocka_unit_test(test_query),
-		cmocka_unit_test(test_bus_fails),
-		cmocka_unit_test(test_grows),
-		cmocka_unit_test(test_narrows),
-		cmocka_unit_test(test_grows_no_more),
-		cmocka_unit_test(test_grows_in_threads),
+		BOUNCING(to_device_copies_at_map_and_sync),
+		BOUNCING(from_device_copies_at_sync_and_unmap),
+		BOUNCING(bidirectional_copies_both_ways),
+		BOUNCING(skip_cpu_sync_copies_only_synced_range),
+		BOUNCING(smallest_slot_that_fits_is_used),
+		cmocka_unit_test(mapping_fails_if_no_slot_is_free),
+		BOUNCING(misuse_is_reported_and_copies_nothing),
+		cmocka_unit_test(mask_without_slots_is_refused),
+		cmocka_unit_test(slots_are_within_mask),
+		BOUNCING(bar_is_refused),
+		BOUNCING(lists_chains_and_coherent_memory_bounce),
+		cmocka_unit_test(threads_see_their_own_data),
+		cmocka_unit_test(device_reaches_only_library_memory),
+		cmocka_unit_test(mappings_are_listed),
+		cmocka_unit_test(failing_bus_leaves_no_mapping),
+		cmocka_unit_test(slots_grow_and_are_reused),
+		cmocka_unit_test(narrower_mask_keeps_existing_slots),
+		cmocka_unit_test(growth_limit_is_reported_and_logged_once),
+		cmocka_unit_test(concurrent_growth_keeps_data_apart),
 	};
 
 	eal_start(argc, argv, NULL);

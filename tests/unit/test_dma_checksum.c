@@ -53,7 +53,7 @@ fill(uint8_t *p, size_t size)
 
 /* Each flipped bit of each byte, for sizes up to several steps of the loop. */
 static void
-test_bits(void **state)
+each_flipped_bit_changes_sum(void **state)
 {
 	unsigned int k, bit;
 	uint64_t sum;
@@ -79,7 +79,7 @@ test_bits(void **state)
 
 /* The sum depends on the data alone, not on its address or on the bytes around it. */
 static void
-test_places(void **state)
+sum_depends_on_data_alone(void **state)
 {
 	uint8_t data[LONG];
 	unsigned int k;
@@ -97,7 +97,7 @@ test_places(void **state)
 
 /* The same change at two places, at each distance: one must not cancel the other. */
 static void
-test_pairs(void **state)
+equal_changes_do_not_cancel(void **state)
 {
 	static const uint8_t masks[] = { 0x01, 0x80, 0xFF };
 	unsigned int k, m;
@@ -123,7 +123,7 @@ test_pairs(void **state)
 
 /* Exchanged pieces, inverted data, data of one repeated byte, and other lengths. */
 static void
-test_wholes(void **state)
+moved_inverted_or_shortened_data_changes_sum(void **state)
 {
 	uint8_t other[LONG];
 	unsigned int k;
@@ -154,10 +154,10 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bits),
-		cmocka_unit_test(test_places),
-		cmocka_unit_test(test_pairs),
-		cmocka_unit_test(test_wholes),
+		cmocka_unit_test(each_flipped_bit_changes_sum),
+		cmocka_unit_test(sum_depends_on_data_alone),
+		cmocka_unit_test(equal_changes_do_not_cancel),
+		cmocka_unit_test(moved_inverted_or_shortened_data_changes_sum),
 	};
 
 	return cmocka_run_group_tests(tests, make_page, drop_page);

@@ -8,8 +8,9 @@
  * without the mistake.
  *
  * The plays below are that code; each makes one mistake unless `fixed` is true (see dma_reports.h).
- * test_bugs() and test_twins() run all of them. The other cases test what a report contains, leaks,
- * the filter, telemetry, threads, and numbers of mappings.
+ * each_mistake_is_reported_once_with_class_and_place() and correct_code_is_not_reported() run all of
+ * them. The other cases test what a report contains, leaks, the filter, telemetry, threads, and
+ * numbers of mappings.
  */
 
 #define EAL_TELEMETRY "--telemetry"
@@ -1088,7 +1089,7 @@ debug_device(const char *name, enum gantry_dma_debug_level level)
 
 /* Each play without its mistake, all on one device: no report. */
 static void
-test_twins(void **state)
+correct_code_is_not_reported(void **state)
 {
 	struct gantry_dma_dev *dev = debug_device("twins", GANTRY_DMA_DEBUG_ON);
 	unsigned int i, round;
@@ -1112,7 +1113,7 @@ test_twins(void **state)
  * not reported.
  */
 static void
-test_bugs(void **state)
+each_mistake_is_reported_once_with_class_and_place(void **state)
 {
 	const uint64_t before = gantry_dma_debug_errors(NULL);
 	struct gantry_dma_dev *dev;
@@ -1155,7 +1156,7 @@ expect_why(struct gantry_dma_dev *dev, void *ptr, size_t size, const char *why)
 
 /* Memory has no bus address for one of several reasons: the report gives the right one. */
 static void
-test_why(void **state)
+report_gives_reason_for_missing_bus_address(void **state)
 {
 	const size_t page = 4096, n = 3;
 	rte_iova_t iovas[3] = { 0x10000000, 0x10001000, 0x20000000 };
@@ -1183,7 +1184,7 @@ test_why(void **state)
 
 /* Leaks: one report for each place that has leaked mappings, however many. */
 static void
-test_leaks(void **state)
+leaks_are_reported_once_per_place(void **state)
 {
 	struct gantry_dma_dev *dev = debug_device("leaks", GANTRY_DMA_DEBUG_ON);
 	uint8_t *p = memory(64 * LEN);
@@ -1253,7 +1254,7 @@ drives(struct gantry_dma_dev *dev)
 }
 
 static void
-test_sites(void **state)
+report_names_mapping_and_misusing_call(void **state)
 {
 	struct gantry_dma_dev *dev = debug_device("sites", GANTRY_DMA_DEBUG_ON);
 	uint8_t *p = memory(LEN);
@@ -1269,7 +1270,7 @@ test_sites(void **state)
 	r = &reports.at[0];
 	assert_true(IS_IN(r->map_site, who_maps));
 	assert_true(IS_IN(r->trace[0], who_unmaps));
-	assert_true(IS_IN(r->trace[1], test_sites));
+	assert_true(IS_IN(r->trace[1], report_names_mapping_and_misusing_call));
 	assert_non_null(strstr(r->map_symbol, "who_maps+0x"));
 	assert_non_null(strstr(r->symbol, "who_unmaps+0x"));
 	assert_int_equal(r->queue, 3);
@@ -1286,16 +1287,16 @@ test_sites(void **state)
 
 	/* A driver may name the caller on whose behalf it maps. */
 	reports_begin();
-	gantry_dma_debug_caller(test_sites);
+	gantry_dma_debug_caller(report_names_mapping_and_misusing_call);
 	addr = who_maps(dev, p);
 	gantry_dma_debug_caller(NULL);
 	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_FROM_DEVICE);
 	assert_int_equal(reports.nr, 1);
-	assert_ptr_equal(reports.at[0].map_site, test_sites);
+	assert_ptr_equal(reports.at[0].map_site, report_names_mapping_and_misusing_call);
 	drives(dev);
 	assert_int_equal(reports.nr, 2);
 	assert_true(IS_IN(reports.at[1].trace[0], drives));
-	assert_non_null(strstr(reports.at[1].symbol, "test_sites+0x"));
+	assert_non_null(strstr(reports.at[1].symbol, "report_names_mapping_and_misusing_call+0x"));
 	gantry_dma_dev_destroy(dev);
 	rte_free(p);
 }
@@ -1311,7 +1312,7 @@ never_asks(struct gantry_dma_dev *dev)
 }
 
 static void
-test_failed(void **state)
+unchecked_failure_is_reported(void **state)
 {
 	struct gantry_dma_dev *dev = debug_device("failed", GANTRY_DMA_DEBUG_ON);
 	uint8_t *p = memory(LEN);
@@ -1330,7 +1331,7 @@ test_failed(void **state)
 }
 
 static void
-test_filter(void **state)
+filter_suppresses_other_devices(void **state)
 {
 	struct gantry_dma_dev *a = debug_device("card-a", GANTRY_DMA_DEBUG_ON);
 	struct gantry_dma_dev *b = debug_device("card-b", GANTRY_DMA_DEBUG_ON);
@@ -1352,7 +1353,7 @@ test_filter(void **state)
 
 /* With GANTRY_DMA_DEBUG_ABORT the process aborts at the mistake, after the report. */
 static void
-test_abort(void **state)
+abort_level_ends_process(void **state)
 {
 	struct gantry_dma_dev *dev = debug_device("abort", GANTRY_DMA_DEBUG_ABORT);
 	int status = 0;
@@ -1387,7 +1388,7 @@ lend_stack(void *arg)
 }
 
 static void
-test_other_stack(void **state)
+other_threads_stack_is_reported(void **state)
 {
 	struct gantry_dma_dev *dev = debug_device("stack", GANTRY_DMA_DEBUG_ON);
 	uint8_t *lent = NULL;
@@ -1400,13 +1401,13 @@ test_other_stack(void **state)
 	map_and_unmap(dev, lent, LEN);
 	__atomic_store_n(&lent, NULL, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
-	reports_expect(GANTRY_DMA_MISUSE_MAP_STACK, "test_other_stack");
+	reports_expect(GANTRY_DMA_MISUSE_MAP_STACK, "other_threads_stack_is_reported");
 	gantry_dma_dev_destroy(dev);
 }
 
 /* EAL returns pages to the system while they are mapped. */
 static void
-test_page_freed(void **state)
+page_released_while_mapped_is_reported(void **state)
 {
 	struct gantry_dma_dev *dev;
 	gantry_dma_addr_t addr;
@@ -1426,7 +1427,7 @@ test_page_freed(void **state)
 	reports_begin();
 	addr = map(dev, p + (40 << 20), LEN, GANTRY_DMA_TO_DEVICE);
 	rte_free(p);
-	reports_expect(GANTRY_DMA_MISUSE_FREED_MAPPED, "test_page_freed");
+	reports_expect(GANTRY_DMA_MISUSE_FREED_MAPPED, "page_released_while_mapped_is_reported");
 	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
 	assert_int_equal(reports.nr, 1);
 	gantry_dma_dev_destroy(dev);
@@ -1434,7 +1435,7 @@ test_page_freed(void **state)
 
 /* In bounce mode any memory can be mapped; the checks are the same. */
 static void
-test_bounce(void **state)
+checks_apply_in_bounce_mode(void **state)
 {
 	struct gantry_dma_params p = { .name = "bounce", .socket_id = SOCKET_ID_ANY,
 		.mode = GANTRY_DMA_MODE_BOUNCE, .debug = GANTRY_DMA_DEBUG_ON,
@@ -1458,7 +1459,7 @@ test_bounce(void **state)
 	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_BIDIRECTIONAL);
 	assert_int_equal(reports.nr, 0);
 	map_and_unmap(dev, local, LEN);
-	reports_expect(GANTRY_DMA_MISUSE_MAP_STACK, "test_bounce");
+	reports_expect(GANTRY_DMA_MISUSE_MAP_STACK, "checks_apply_in_bounce_mode");
 	/* An unmap with the wrong size still releases the slot. */
 	reports_begin();
 	wrong_size(dev, false);
@@ -1488,7 +1489,7 @@ unmap_failed_list(struct gantry_dma_dev *dev, bool fixed)
 }
 
 static void
-test_failed_list(void **state)
+unmap_of_failed_list_is_reported(void **state)
 {
 	struct gantry_dma_params p = { .name = "short", .socket_id = SOCKET_ID_ANY,
 		.mode = GANTRY_DMA_MODE_BOUNCE, .debug = GANTRY_DMA_DEBUG_ON,
@@ -1560,7 +1561,7 @@ unmap_shared(void *arg)
 }
 
 static void
-test_threads(void **state)
+threads_are_not_reported_for_each_other(void **state)
 {
 	struct gantry_dma_dev *dev = debug_device("threads", GANTRY_DMA_DEBUG_ON);
 	uint8_t *p = memory(THREADS * BUFS * LEN);
@@ -1598,7 +1599,7 @@ test_threads(void **state)
 }
 
 static void
-test_telemetry(void **state)
+telemetry_shows_mappings_and_errors(void **state)
 {
 	struct gantry_dma_dev *dev = debug_device("tel0", GANTRY_DMA_DEBUG_ON);
 	struct gantry_dma_dev *other = debug_device("tel1", GANTRY_DMA_DEBUG_ON);
@@ -1614,7 +1615,7 @@ test_telemetry(void **state)
 	gantry_dma_debug_context(0, 0, 0);
 	ask(fd, "/gantry/dma/live", "\"devices\":[\"tel0\",\"tel1\"],\"mappings\":[100,0]");
 	ask(fd, "/gantry/dma/dump", "\"total\":100,\"first\":0,\"mappings\":[\"0x");
-	ask(fd, "/gantry/dma/dump,tel0", " 512 from single rx5:6 test_telemetry+0x");
+	ask(fd, "/gantry/dma/dump,tel0", " 512 from single rx5:6 telemetry_shows_mappings_and_errors+0x");
 	ask(fd, "/gantry/dma/dump,tel0,99", "\"first\":99,\"mappings\":[\"0x");
 	ask(fd, "/gantry/dma/dump,tel0,100", "\"mappings\":[]");
 	ask(fd, "/gantry/dma/dump,tel1", "\"total\":0");
@@ -1650,7 +1651,7 @@ test_telemetry(void **state)
 
 /* More mappings than the index has buckets, and of every size. */
 static void
-test_many(void **state)
+many_mappings_are_tracked(void **state)
 {
 	struct gantry_dma_dev *dev = debug_device("many", GANTRY_DMA_DEBUG_ON);
 	const unsigned int nr = 100000;
@@ -1684,21 +1685,21 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_twins),
-		cmocka_unit_test(test_bugs),
-		cmocka_unit_test(test_why),
-		cmocka_unit_test(test_leaks),
-		cmocka_unit_test(test_sites),
-		cmocka_unit_test(test_failed),
-		cmocka_unit_test(test_filter),
-		cmocka_unit_test(test_abort),
-		cmocka_unit_test(test_other_stack),
-		cmocka_unit_test(test_page_freed),
-		cmocka_unit_test(test_bounce),
-		cmocka_unit_test(test_failed_list),
-		cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_telemetry),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(correct_code_is_not_reported),
+		cmocka_unit_test(each_mistake_is_reported_once_with_class_and_place),
+		cmocka_unit_test(report_gives_reason_for_missing_bus_address),
+		cmocka_unit_test(leaks_are_reported_once_per_place),
+		cmocka_unit_test(report_names_mapping_and_misusing_call),
+		cmocka_unit_test(unchecked_failure_is_reported),
+		cmocka_unit_test(filter_suppresses_other_devices),
+		cmocka_unit_test(abort_level_ends_process),
+		cmocka_unit_test(other_threads_stack_is_reported),
+		cmocka_unit_test(page_released_while_mapped_is_reported),
+		cmocka_unit_test(checks_apply_in_bounce_mode),
+		cmocka_unit_test(unmap_of_failed_list_is_reported),
+		cmocka_unit_test(threads_are_not_reported_for_each_other),
+		cmocka_unit_test(telemetry_shows_mappings_and_errors),
+		cmocka_unit_test(many_mappings_are_tracked),
 	};
 	uint8_t *stays;
 

@@ -104,7 +104,8 @@ static const struct freer {
 
 /* Assert that there is one more report, of this class and with these names. */
 static void
-one_more(unsigned int *nr, enum gantry_dma_misuse misuse, const char *mapped, const char *here)
+expect_one_more_report(unsigned int *nr, enum gantry_dma_misuse misuse, const char *mapped,
+		const char *here)
 {
 	const struct report *r = &reports.at[*nr];
 
@@ -150,7 +151,7 @@ free_in_flight(struct gantry_dma_dev *dev, const struct sender *s, const struct 
  * mbufs free_three() frees.
  */
 static void
-test_freed(void **state)
+each_freeing_or_sending_place_is_one_cause(void **state)
 {
 	struct gantry_dma_dev *dev = begin();
 	unsigned int nr = 0, i, again;
@@ -158,12 +159,12 @@ test_freed(void **state)
 	for (i = 0; i < RTE_DIM(freers); i++) {
 		for (again = 0; again < 3; again++)
 			free_in_flight(dev, &senders[0], &freers[i]);
-		one_more(&nr, GANTRY_DMA_MISUSE_MBUF_FREED, senders[0].name, freers[i].name);
+		expect_one_more_report(&nr, GANTRY_DMA_MISUSE_MBUF_FREED, senders[0].name, freers[i].name);
 	}
 	for (i = 1; i < RTE_DIM(senders); i++) {
 		for (again = 0; again < 3; again++)
 			free_in_flight(dev, &senders[i], &freers[2]);
-		one_more(&nr, GANTRY_DMA_MISUSE_MBUF_FREED, senders[i].name, freers[2].name);
+		expect_one_more_report(&nr, GANTRY_DMA_MISUSE_MBUF_FREED, senders[i].name, freers[2].name);
 	}
 	assert_int_equal(gantry_dma_debug_errors(dev), nr);
 	end(dev);
@@ -171,7 +172,7 @@ test_freed(void **state)
 
 /* One report for each function that frees first, and one for each that frees again. */
 static void
-test_freed_twice(void **state)
+each_pair_of_freeing_places_is_one_cause(void **state)
 {
 	struct gantry_dma_dev *dev = begin();
 	unsigned int nr = 0, i, k, again;
@@ -183,7 +184,7 @@ test_freed_twice(void **state)
 			freers[i].free(m);
 			freers[3].free(m);
 		}
-		one_more(&nr, GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE, freers[i].name, freers[3].name);
+		expect_one_more_report(&nr, GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE, freers[i].name, freers[3].name);
 	}
 	for (k = 0; k < RTE_DIM(freers); k++) {
 		struct rte_mbuf *m;
@@ -193,14 +194,14 @@ test_freed_twice(void **state)
 		m = frame();
 		freers[2].free(m);
 		freers[k].free(m);
-		one_more(&nr, GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE, freers[2].name, freers[k].name);
+		expect_one_more_report(&nr, GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE, freers[2].name, freers[k].name);
 	}
 	end(dev);
 }
 
 /* The driver finds it: one report for each function that sends again what send_one() has sent. */
 static void
-test_sent_twice(void **state)
+each_second_sender_is_one_cause(void **state)
 {
 	struct gantry_dma_dev *dev = begin();
 	unsigned int nr = 0, i, again;
@@ -215,7 +216,7 @@ test_sent_twice(void **state)
 			gantry_dma_unmap_mbuf(dev, m, a, FRAME, GANTRY_DMA_TO_DEVICE);
 			drv_complete(dev, m, b);
 		}
-		one_more(&nr, GANTRY_DMA_MISUSE_MBUF_IN_RING, senders[0].name, senders[i].name);
+		expect_one_more_report(&nr, GANTRY_DMA_MISUSE_MBUF_IN_RING, senders[0].name, senders[i].name);
 	}
 	end(dev);
 }
@@ -224,9 +225,9 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_freed),
-		cmocka_unit_test(test_freed_twice),
-		cmocka_unit_test(test_sent_twice),
+		cmocka_unit_test(each_freeing_or_sending_place_is_one_cause),
+		cmocka_unit_test(each_pair_of_freeing_places_is_one_cause),
+		cmocka_unit_test(each_second_sender_is_one_cause),
 	};
 
 	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);

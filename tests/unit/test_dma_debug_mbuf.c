@@ -244,7 +244,7 @@ is_found_late(const struct play *p)
 }
 
 static void
-test_twins(void **state)
+correct_use_is_not_reported(void **state)
 {
 	struct gantry_dma_dev *dev;
 	unsigned int i, k, round;
@@ -271,7 +271,7 @@ test_twins(void **state)
 }
 
 static void
-test_bugs(void **state)
+each_mistake_is_reported_and_pool_stays_intact(void **state)
 {
 	struct gantry_dma_dev *dev;
 	unsigned int i, k, round;
@@ -330,7 +330,7 @@ drv_unmap(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr
  * a report.
  */
 static void
-test_unowned(void **state)
+mbuf_sent_while_free_stays_with_new_owner(void **state)
 {
 	struct rte_mbuf *all[MBUFS], *m, *other;
 	struct gantry_dma_dev *dev;
@@ -386,7 +386,7 @@ test_unowned(void **state)
 
 /* The contents of a report. */
 static void
-test_report(void **state)
+report_names_mbuf_pool_queue_and_descriptor(void **state)
 {
 	struct gantry_dma_dev *dev = device("nic0");
 	const struct report *r = &reports.at[0];
@@ -400,7 +400,7 @@ test_report(void **state)
 	addr = drv_send(dev, m, 77);
 	rte_pktmbuf_free(m);
 	drv_complete(dev, m, addr);
-	reports_expect(GANTRY_DMA_MISUSE_MBUF_FREED, "test_report");
+	reports_expect(GANTRY_DMA_MISUSE_MBUF_FREED, "report_names_mbuf_pool_queue_and_descriptor");
 	assert_int_equal(r->queue, 2);
 	assert_int_equal(r->queue_kind, 't');
 	assert_int_equal(r->descriptor, 77);
@@ -427,7 +427,7 @@ test_report(void **state)
  * another pool.
  */
 static void
-test_report_lent(void **state)
+report_names_mbuf_whose_buffer_a_clone_uses(void **state)
 {
 	struct rte_mempool *clones = rte_pktmbuf_pool_create("clones", 31, 0, 0, 0, SOCKET_ID_ANY);
 	struct gantry_dma_dev *dev = device("lent");
@@ -444,7 +444,7 @@ test_report_lent(void **state)
 	assert_non_null(clone);
 	addr = drv_send(dev, clone, 8);
 	rte_mempool_put(pool, m);
-	reports_expect(GANTRY_DMA_MISUSE_MBUF_FREED, "test_report_lent");
+	reports_expect(GANTRY_DMA_MISUSE_MBUF_FREED, "report_names_mbuf_whose_buffer_a_clone_uses");
 	assert_ptr_equal(r->mbuf, m);
 	assert_string_equal(r->pool, "mbufs");
 	assert_int_equal(r->addr, addr);
@@ -462,7 +462,7 @@ test_report_lent(void **state)
  * A report of a write to a free mbuf names the CPU as the writer if no device can have written it.
  */
 static void
-test_report_written_free(void **state)
+report_names_cpu_if_no_device_can_write(void **state)
 {
 	const struct gantry_dma_params p = { .name = "strict", .socket_id = SOCKET_ID_ANY,
 		.ops = &bus_with_table, .has_iommu = true, .mode = GANTRY_DMA_MODE_STRICT,
@@ -494,7 +494,7 @@ test_report_written_free(void **state)
 
 /* After its last device is destroyed, a pool is as it was before it was watched. */
 static void
-test_restored(void **state)
+pool_is_restored_after_last_device(void **state)
 {
 	struct gantry_dma_dev *a = device("a"), *b = device("b");
 	unsigned int k, limit = 0;
@@ -536,7 +536,7 @@ test_restored(void **state)
 
 /* A pool that no device has announced is watched from its first mapping on. */
 static void
-test_unannounced(void **state)
+unannounced_pool_is_watched_from_first_mapping(void **state)
 {
 	struct gantry_dma_dev *dev = device("late");
 	struct rte_mbuf *m;
@@ -554,7 +554,7 @@ test_unannounced(void **state)
 
 /* A pool is freed while the device has buffers of it. */
 static void
-test_pool_freed(void **state)
+pool_freed_in_flight_is_reported(void **state)
 {
 	struct gantry_dma_dev *dev = device("gone");
 	struct rte_mbuf *m;
@@ -566,7 +566,7 @@ test_pool_freed(void **state)
 	assert_non_null(m);
 	drv_post(dev, m, 5);
 	rte_mempool_free(pool);
-	reports_expect(GANTRY_DMA_MISUSE_FREED_MAPPED, "test_pool_freed");
+	reports_expect(GANTRY_DMA_MISUSE_FREED_MAPPED, "pool_freed_in_flight_is_reported");
 	assert_int_equal(reports.at[0].descriptor, 5);
 	/* Another pool, perhaps at the same address. */
 	make_pool(&kinds[2]);
@@ -586,7 +586,7 @@ ext_free(void *addr, void *opaque)
 }
 
 static void
-test_shapes(void **state)
+chains_clones_and_external_buffers_are_accepted(void **state)
 {
 	struct gantry_dma_dev *dev = device("shapes");
 	struct rte_mbuf_ext_shared_info shinfo = { .free_cb = ext_free };
@@ -734,7 +734,7 @@ answer_in_request(struct gantry_dma_dev *dev, bool fixed)
 }
 
 static void
-test_parts(void **state)
+overlapping_parts_are_reported(void **state)
 {
 	static const struct {
 		struct play play;
@@ -826,7 +826,7 @@ work(void *arg)
 }
 
 static void
-test_threads(void **state)
+watching_begins_while_threads_use_pool(void **state)
 {
 	unsigned int i, k, ready;
 	struct worker w[THREADS];
@@ -862,7 +862,7 @@ test_threads(void **state)
 
 /* More pools than can be watched: the rest works unwatched, and the library logs that once. */
 static void
-test_pools(void **state)
+pools_beyond_limit_work_unwatched(void **state)
 {
 	struct gantry_dma_dev *dev = device("pools");
 	struct rte_mempool *pools[300];
@@ -909,19 +909,19 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_twins),
-		cmocka_unit_test(test_bugs),
-		cmocka_unit_test(test_unowned),
-		cmocka_unit_test(test_report),
-		cmocka_unit_test(test_report_lent),
-		cmocka_unit_test(test_report_written_free),
-		cmocka_unit_test(test_restored),
-		cmocka_unit_test(test_unannounced),
-		cmocka_unit_test(test_pool_freed),
-		cmocka_unit_test(test_shapes),
-		cmocka_unit_test(test_parts),
-		cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_pools), /* last: it uses up the table of pools */
+		cmocka_unit_test(correct_use_is_not_reported),
+		cmocka_unit_test(each_mistake_is_reported_and_pool_stays_intact),
+		cmocka_unit_test(mbuf_sent_while_free_stays_with_new_owner),
+		cmocka_unit_test(report_names_mbuf_pool_queue_and_descriptor),
+		cmocka_unit_test(report_names_mbuf_whose_buffer_a_clone_uses),
+		cmocka_unit_test(report_names_cpu_if_no_device_can_write),
+		cmocka_unit_test(pool_is_restored_after_last_device),
+		cmocka_unit_test(unannounced_pool_is_watched_from_first_mapping),
+		cmocka_unit_test(pool_freed_in_flight_is_reported),
+		cmocka_unit_test(chains_clones_and_external_buffers_are_accepted),
+		cmocka_unit_test(overlapping_parts_are_reported),
+		cmocka_unit_test(watching_begins_while_threads_use_pool),
+		cmocka_unit_test(pools_beyond_limit_work_unwatched), /* last: it uses up the table of pools */
 	};
 
 	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);

@@ -102,7 +102,7 @@ begin_watching(void)
 }
 
 static void
-test_call_under_way(void **state)
+watching_during_refill_loses_no_mbuf(void **state)
 {
 	struct rte_mbuf *m[CACHE];
 
@@ -144,7 +144,7 @@ put_cache_back(void *arg)
 }
 
 static void
-test_cache_put_back(void **state)
+flush_of_old_cache_is_not_reported(void **state)
 {
 	const unsigned int lcore = rte_get_next_lcore(-1, 1, 0);
 	struct gantry_dma_dev *dev = device("flush");
@@ -178,7 +178,7 @@ watch_pool(void *dev)
  * idle, which is the main lcore.
  */
 static void
-test_idle_lcores(void **state)
+caches_of_idle_lcores_are_emptied(void **state)
 {
 	const unsigned int lcore = rte_get_next_lcore(-1, 1, 0);
 	struct rte_mbuf *m[MBUFS];
@@ -222,7 +222,7 @@ be_lcore(void *arg)
 
 /* Other lcores can allocate mbufs that an lcore freed before it ended. */
 static void
-test_lcore_gone(void **state)
+mbufs_freed_by_ended_lcore_are_available(void **state)
 {
 	struct gantry_dma_dev *dev = device("gone");
 	struct rte_mbuf *m[MBUFS];
@@ -249,7 +249,7 @@ test_lcore_gone(void **state)
  * them is put into the pool after its memory is gone.
  */
 static void
-test_pool_freed_at_rest(void **state)
+freed_pool_receives_no_late_put(void **state)
 {
 	const unsigned int lcore = rte_get_next_lcore(-1, 1, 0);
 	struct gantry_dma_dev *dev = device("rest");
@@ -272,7 +272,7 @@ test_pool_freed_at_rest(void **state)
  * write to what it has mapped, so the library reports a free of that memory.
  */
 static void
-test_abandoned(void **state)
+abandoned_device_keeps_its_mappings_watched(void **state)
 {
 	/* For leak checkers, which do not search EAL memory, where the device resides. */
 	static const void *volatile kept[2];
@@ -300,7 +300,7 @@ test_abandoned(void **state)
 	other = device("other");
 	assert_int_equal(gantry_dma_debug_watch(other, pool), 0);
 	rte_pktmbuf_free(m[0]);
-	reports_expect(GANTRY_DMA_MISUSE_MBUF_FREED, "test_abandoned");
+	reports_expect(GANTRY_DMA_MISUSE_MBUF_FREED, "abandoned_device_keeps_its_mappings_watched");
 	assert_string_equal(reports.at[0].device, "silent");
 	assert_int_equal(reports.at[0].descriptor, 1);
 	rte_mempool_free(pool);
@@ -315,7 +315,7 @@ test_abandoned(void **state)
  * flight.
  */
 static void
-test_watched_anew(void **state)
+rewatching_accepts_mbufs_in_flight(void **state)
 {
 	struct gantry_dma_dev *first = device("first"), *second = device("second");
 	gantry_dma_addr_t addr;
@@ -365,7 +365,7 @@ free_in_flight(void *arg)
 }
 
 static void
-test_device_ends(void **state)
+free_races_with_device_end_safely(void **state)
 {
 	struct gantry_dma_dev *stays = device("stays"), *dev;
 	pthread_t thread;
@@ -429,7 +429,7 @@ with_buffer(void *buf, rte_iova_t iova, uint16_t len, struct rte_mbuf_ext_shared
 enum { RIGHT, WRITTEN, TAKEN_AWAY };
 
 static void
-test_external(void **state)
+external_buffer_misuse_is_reported(void **state)
 {
 	const size_t page = sysconf(_SC_PAGESIZE);
 	struct gantry_dma_dev *dev = device("external");
@@ -479,7 +479,7 @@ test_external(void **state)
  * its pool.
  */
 static void
-test_external_page_freed(void **state)
+external_page_release_keeps_mbuf(void **state)
 {
 	struct gantry_dma_dev *dev = device("page");
 	struct rte_mbuf_ext_shared_info shinfo;
@@ -520,16 +520,17 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_call_under_way),
-		cmocka_unit_test(test_cache_put_back),
-		cmocka_unit_test(test_idle_lcores),
-		cmocka_unit_test(test_lcore_gone),
-		cmocka_unit_test(test_pool_freed_at_rest),
-		cmocka_unit_test(test_watched_anew),
-		cmocka_unit_test(test_device_ends),
-		cmocka_unit_test(test_external),
-		cmocka_unit_test(test_external_page_freed),
-		cmocka_unit_test(test_abandoned), /* last: the abandoned device remains */
+		cmocka_unit_test(watching_during_refill_loses_no_mbuf),
+		cmocka_unit_test(flush_of_old_cache_is_not_reported),
+		cmocka_unit_test(caches_of_idle_lcores_are_emptied),
+		cmocka_unit_test(mbufs_freed_by_ended_lcore_are_available),
+		cmocka_unit_test(freed_pool_receives_no_late_put),
+		cmocka_unit_test(rewatching_accepts_mbufs_in_flight),
+		cmocka_unit_test(free_races_with_device_end_safely),
+		cmocka_unit_test(external_buffer_misuse_is_reported),
+		cmocka_unit_test(external_page_release_keeps_mbuf),
+		/* last: the abandoned device remains */
+		cmocka_unit_test(abandoned_device_keeps_its_mappings_watched),
 	};
 
 	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);

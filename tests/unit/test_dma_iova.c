@@ -28,7 +28,7 @@ make(gantry_dma_addr_t last)
  * each page once again.
  */
 static void
-test_all(void **state)
+each_page_but_zero_is_handed_out_once(void **state)
 {
 	struct dma_iova *a = make(LAST);
 	static bool had[PAGES];
@@ -54,7 +54,7 @@ test_all(void **state)
 
 /* A released address is among the last to be handed out again. */
 static void
-test_late_reuse(void **state)
+released_address_is_reused_late(void **state)
 {
 	struct dma_iova *a = make(LAST);
 	uint32_t first = dma_iova_get(a, 2), page;
@@ -72,7 +72,7 @@ test_late_reuse(void **state)
 
 /* Runs of random lengths: no page has two owners. */
 static void
-test_runs(void **state)
+random_runs_never_overlap(void **state)
 {
 	struct dma_iova *a = make(LAST);
 	static uint8_t owner[PAGES];
@@ -119,7 +119,7 @@ test_runs(void **state)
 }
 
 static void
-test_aligned(void **state)
+alignment_and_limit_are_respected(void **state)
 {
 	struct dma_iova *a = make(LAST);
 	uint32_t page;
@@ -142,7 +142,7 @@ test_aligned(void **state)
 
 /* The allocator never hands out the MSI range, where writes are interrupts. */
 static void
-test_msi(void **state)
+msi_range_is_never_handed_out(void **state)
 {
 	struct dma_iova *a = make(UINT32_MAX);
 	uint64_t addr;
@@ -203,7 +203,7 @@ work(void *arg)
 }
 
 static void
-test_threads(void **state)
+threads_never_share_a_page(void **state)
 {
 	struct worker w[THREADS];
 	unsigned int i, left = 0;
@@ -248,7 +248,7 @@ outlive(void *arg)
 }
 
 static void
-test_destroy(void **state)
+allocator_id_is_reusable_after_destroy(void **state)
 {
 	struct worker w = { 0 };
 	unsigned int id;
@@ -270,7 +270,7 @@ test_destroy(void **state)
 }
 
 static void
-test_too_many(void **state)
+allocators_beyond_limit_are_refused(void **state)
 {
 	struct dma_iova *a[200];
 	unsigned int n = 0;
@@ -288,14 +288,14 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all),
-		cmocka_unit_test(test_late_reuse),
-		cmocka_unit_test(test_runs),
-		cmocka_unit_test(test_aligned),
-		cmocka_unit_test(test_msi),
-		cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_destroy),
-		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(each_page_but_zero_is_handed_out_once),
+		cmocka_unit_test(released_address_is_reused_late),
+		cmocka_unit_test(random_runs_never_overlap),
+		cmocka_unit_test(alignment_and_limit_are_respected),
+		cmocka_unit_test(msi_range_is_never_handed_out),
+		cmocka_unit_test(threads_never_share_a_page),
+		cmocka_unit_test(allocator_id_is_reusable_after_destroy),
+		cmocka_unit_test(allocators_beyond_limit_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ assert_refused(struct gantry_dma_dev *dev, const void *ptr, size_t size, const c
 }
 
 static void
-test_create(void **state)
+invalid_parameters_are_refused(void **state)
 {
 	struct gantry_dma_params p = { .name = "", .socket_id = SOCKET_ID_ANY };
 	struct gantry_dma_dev *dev;
@@ -50,7 +50,7 @@ test_create(void **state)
 }
 
 static void
-test_masks(void **state)
+unmet_mask_is_refused_and_changes_nothing(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint64_t need = gantry_dma_get_required_mask(dev);
@@ -147,7 +147,7 @@ make_holes(void **pieces, unsigned int max, uint64_t mask)
  * The coherent mask alone: if it is refused, the reason names this mask and not the streaming one.
  */
 static void
-test_coherent_mask(void **state)
+coherent_mask_is_separate(void **state)
 {
 	struct sides s = sides_of(gantry_dma_get_required_mask(DEV(state)) >> 1), less = s;
 	struct gantry_dma_params p = { .name = "apart", .socket_id = SOCKET_ID_ANY };
@@ -195,7 +195,7 @@ test_coherent_mask(void **state)
 }
 
 static void
-test_limits(void **state)
+masks_and_segment_limits_have_kernel_defaults(void **state)
 {
 	struct gantry_dma_params p = { .name = "limits", .socket_id = SOCKET_ID_ANY };
 	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
@@ -237,7 +237,7 @@ test_limits(void **state)
 
 /* Members that the device writes share no cache line with members that the CPU writes. */
 static void
-test_groups(void **state)
+from_device_group_has_its_own_cache_lines(void **state)
 {
 	struct request {
 		int state;
@@ -258,7 +258,7 @@ test_groups(void **state)
 }
 
 static void
-test_map(void **state)
+direct_mapping_returns_eal_address(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	static const size_t sizes[] = { 1, 64, 2048, 9728, 65536, 1 << 20 };
@@ -287,7 +287,7 @@ test_map(void **state)
 }
 
 static void
-test_map_refused(void **state)
+unmappable_memory_is_refused_with_reason(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	const size_t page = 4096;
@@ -297,7 +297,8 @@ test_map_refused(void **state)
 
 	assert_refused(dev, heap, 64, "process memory");
 	assert_refused(dev, &on_stack, sizeof(on_stack), "process memory");
-	assert_refused(dev, (const void *)(uintptr_t)test_masks, 16, "process memory");
+	assert_refused(dev, (const void *)(uintptr_t)unmet_mask_is_refused_and_changes_nothing, 16,
+		"process memory");
 	assert_refused(dev, NULL, 64, "nothing is there");
 	assert_refused(dev, reserved, 64, "nothing is there");
 	assert_refused(dev, huge, 0, "no such range");
@@ -349,7 +350,7 @@ find_edge(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *
  * refused.
  */
 static void
-test_map_contiguity(void **state)
+buffer_across_pages_needs_contiguous_iova(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	struct edge e = { 0 };
@@ -373,7 +374,7 @@ test_map_contiguity(void **state)
 
 /* A buffer of many pages takes the out-of-line function. */
 static void
-test_map_long(void **state)
+buffer_of_many_pages_is_checked(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	const size_t len = 12 << 20;
@@ -392,7 +393,7 @@ test_map_long(void **state)
 }
 
 static void
-test_map_mbuf(void **state)
+mbuf_maps_to_its_iova(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	struct rte_mempool *pool = rte_pktmbuf_pool_create("dma_test", 64, 0, 0,
@@ -510,7 +511,7 @@ end_of_memory_is_the_end_of_what_can_be_mapped(void **state)
 }
 
 static void
-test_external(void **state)
+external_memory_maps_to_registered_iova(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	const size_t page = 4096, n = 4;
@@ -535,7 +536,7 @@ test_external(void **state)
 
 /* Memory that EAL adds and removes while devices exist. */
 static void
-test_memory_events(void **state)
+added_and_removed_memory_is_followed(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	const size_t len = 128 << 20;
@@ -568,7 +569,7 @@ count_block(void *arg, const struct gantry_dma_block *b)
 }
 
 static void
-test_coherent(void **state)
+coherent_block_is_aligned_and_zeroed(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	gantry_dma_addr_t bus[14];
@@ -677,7 +678,7 @@ mode_max_mapping_size(struct gantry_dma_dev *dev)
 }
 
 static void
-test_mode(void **state)
+mode_receives_every_call(void **state)
 {
 	static const struct gantry_dma_mode mode = {
 		.name = "test",
@@ -730,7 +731,7 @@ test_mode(void **state)
 }
 
 static void
-test_numa(void **state)
+core_on_another_node_is_reported(void **state)
 {
 	struct gantry_dma_params p = { .name = "far", .socket_id = 7 };
 	struct gantry_dma_dev *dev = DEV(state), *far_dev = gantry_dma_dev_create(&p);
@@ -751,23 +752,23 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_create),
-		ON_DEVICE(test_masks),
-		ON_DEVICE(test_coherent_mask),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_groups),
-		ON_DEVICE(test_map),
-		ON_DEVICE(test_map_refused),
-		ON_DEVICE(test_map_contiguity),
-		ON_DEVICE(test_map_long),
-		ON_DEVICE(test_map_mbuf),
+		cmocka_unit_test(invalid_parameters_are_refused),
+		ON_DEVICE(unmet_mask_is_refused_and_changes_nothing),
+		ON_DEVICE(coherent_mask_is_separate),
+		cmocka_unit_test(masks_and_segment_limits_have_kernel_defaults),
+		cmocka_unit_test(from_device_group_has_its_own_cache_lines),
+		ON_DEVICE(direct_mapping_returns_eal_address),
+		ON_DEVICE(unmappable_memory_is_refused_with_reason),
+		ON_DEVICE(buffer_across_pages_needs_contiguous_iova),
+		ON_DEVICE(buffer_of_many_pages_is_checked),
+		ON_DEVICE(mbuf_maps_to_its_iova),
 		ON_DEVICE(end_of_a_buffer_is_compared_with_the_mask_exactly),
 		ON_DEVICE(end_of_memory_is_the_end_of_what_can_be_mapped),
-		ON_DEVICE(test_external),
-		ON_DEVICE(test_memory_events),
-		ON_DEVICE(test_coherent),
-		ON_DEVICE(test_mode),
-		ON_DEVICE(test_numa),
+		ON_DEVICE(external_memory_maps_to_registered_iova),
+		ON_DEVICE(added_and_removed_memory_is_followed),
+		ON_DEVICE(coherent_block_is_aligned_and_zeroed),
+		ON_DEVICE(mode_receives_every_call),
+		ON_DEVICE(core_on_another_node_is_reported),
 	};
 	int ret;
 

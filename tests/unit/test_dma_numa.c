@@ -72,7 +72,7 @@ check(int device_node, int core_node, int memory_node, const char *expected)
 }
 
 static void
-nodes(void **state)
+far_core_or_memory_is_logged(void **state)
 {
 	check(0, 0, 0, "");
 	check(SOCKET_ID_ANY, 1, 1, "");
@@ -87,7 +87,7 @@ nodes(void **state)
 }
 
 static void
-node_of_lcore(void **state)
+lcore_across_nodes_has_no_node(void **state)
 {
 	const unsigned int lcore = rte_lcore_id();
 
@@ -105,8 +105,8 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nodes),
-		cmocka_unit_test(node_of_lcore),
+		cmocka_unit_test(far_core_or_memory_is_logged),
+		cmocka_unit_test(lcore_across_nodes_has_no_node),
 	};
 
 	eal_start(argc, argv, NULL);

@@ -80,7 +80,7 @@ check_pool(struct gantry_dma_dev *dev, size_t size, size_t align, size_t boundar
 }
 
 static void
-test_layout(void **state)
+blocks_respect_alignment_and_boundary(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 
@@ -98,7 +98,7 @@ test_layout(void **state)
 }
 
 static void
-test_arguments(void **state)
+invalid_pool_parameters_are_refused(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	static const size_t bad[][3] = {
@@ -123,7 +123,7 @@ test_arguments(void **state)
 }
 
 static void
-test_misuse(void **state)
+misuse_is_reported_without_effect(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	struct gantry_dma_pool *pool = gantry_dma_pool_create("cmds", dev, 96, 32, 4096);
@@ -167,7 +167,7 @@ test_misuse(void **state)
 }
 
 static void
-test_exhausted(void **state)
+alloc_fails_without_memory_or_mask(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	struct gantry_dma_pool *pool = gantry_dma_pool_create("huge", dev, UINT32_MAX, 0, 0);
@@ -231,7 +231,7 @@ work(void *arg)
 }
 
 static void
-test_threads(void **state)
+threads_never_share_a_block(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	struct gantry_dma_pool *pool = gantry_dma_pool_create("threads", dev, 96, 32, 4096);
@@ -257,11 +257,11 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		ON_DEVICE(test_layout),
-		ON_DEVICE(test_arguments),
-		ON_DEVICE(test_misuse),
-		ON_DEVICE(test_exhausted),
-		ON_DEVICE(test_threads),
+		ON_DEVICE(blocks_respect_alignment_and_boundary),
+		ON_DEVICE(invalid_pool_parameters_are_refused),
+		ON_DEVICE(misuse_is_reported_without_effect),
+		ON_DEVICE(alloc_fails_without_memory_or_mask),
+		ON_DEVICE(threads_never_share_a_block),
 	};
 
 	/*

@@ -86,7 +86,7 @@ another_place(struct gantry_dma_dev *dev, void *p)
 
 /* Groups are formed by place and direction, and contain only what is mapped. */
 static void
-test_strict(void **state)
+groups_are_by_place_and_direction(void **state)
 {
 	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_STRICT);
 	uint8_t *p = rte_malloc(NULL, (MANY + 2) * LEN, 4096);
@@ -245,7 +245,7 @@ planted(struct gantry_dma_dev *dev)
 }
 
 static void
-test_planted_strict(void **state)
+unknown_entries_are_shown_strict(void **state)
 {
 	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_STRICT);
 
@@ -255,7 +255,7 @@ test_planted_strict(void **state)
 
 /* A window that does not hold all of EAL memory. */
 static void
-test_planted_window(void **state)
+unknown_entries_are_shown_window(void **state)
 {
 	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_WINDOW);
 
@@ -276,7 +276,7 @@ count_unknown(void *arg, const struct gantry_dma_mapping *m)
  * logs how many others there are.
  */
 static void
-test_planted_many(void **state)
+unknown_entries_are_shown_up_to_limit(void **state)
 {
 	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_STRICT);
 	uint8_t *p = rte_malloc(NULL, 4096, 4096);
@@ -319,7 +319,7 @@ test_planted_many(void **state)
 
 /* A mapping of several pages is one entry of the list; it shows the part that is still there. */
 static void
-test_pieces(void **state)
+multi_page_mapping_shows_remaining_pages(void **state)
 {
 	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_STRICT);
 	uint8_t *p = rte_malloc(NULL, 4 * 4096, 4096);
@@ -374,7 +374,7 @@ busy(void *arg)
 }
 
 static void
-test_busy(void **state)
+concurrent_mapping_shows_nothing_unknown(void **state)
 {
 	pthread_t threads[2];
 	uint8_t *p = rte_malloc(NULL, 2 * 16384, 4096);
@@ -422,7 +422,7 @@ is_shown(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *a
 }
 
 static void
-test_direct(void **state)
+all_eal_memory_is_shown(void **state)
 {
 	struct gantry_dma_dev *dev = bus_device(&bus_without, GANTRY_DMA_MODE_DIRECT);
 	uint64_t bytes = 0, shown = 0;
@@ -471,7 +471,7 @@ unmap_and_ask(void *opaque, void *va, gantry_dma_addr_t iova, size_t len)
 }
 
 static void
-test_mode_changes(void **state)
+telemetry_waits_for_mode_change(void **state)
 {
 	const struct gantry_dma_ops ops = { .name = "bus", .map = bus_map, .unmap = unmap_and_ask,
 		.claim = bus_claim };
@@ -495,7 +495,7 @@ test_mode_changes(void **state)
 }
 
 static void
-test_names(void **state)
+reach_and_access_names(void **state)
 {
 	assert_string_equal(gantry_dma_reach_name(GANTRY_DMA_REACH_MEMORY), "memory");
 	assert_string_equal(gantry_dma_reach_name(GANTRY_DMA_REACH_RESOURCE), "BAR");
@@ -509,15 +509,15 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_strict),
-		cmocka_unit_test(test_planted_strict),
-		cmocka_unit_test(test_planted_window),
-		cmocka_unit_test(test_planted_many),
-		cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_busy),
-		cmocka_unit_test(test_direct),
-		cmocka_unit_test(test_mode_changes),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(groups_are_by_place_and_direction),
+		cmocka_unit_test(unknown_entries_are_shown_strict),
+		cmocka_unit_test(unknown_entries_are_shown_window),
+		cmocka_unit_test(unknown_entries_are_shown_up_to_limit),
+		cmocka_unit_test(multi_page_mapping_shows_remaining_pages),
+		cmocka_unit_test(concurrent_mapping_shows_nothing_unknown),
+		cmocka_unit_test(all_eal_memory_is_shown),
+		cmocka_unit_test(telemetry_waits_for_mode_change),
+		cmocka_unit_test(reach_and_access_names),
 	};
 	int ret;
 

@@ -98,7 +98,7 @@ drop_bar(void **state)
 
 /* Without an IOMMU, the bus address is the BAR's physical address. */
 static void
-test_direct(void **state)
+bar_has_physical_address_without_iommu(void **state)
 {
 	struct gantry_dma_dev *dev = device(false, &with_map, 32);
 	gantry_dma_addr_t a;
@@ -118,7 +118,7 @@ test_direct(void **state)
 
 /* With an IOMMU, the backend maps the BAR, in whole pages. */
 static void
-test_translated(void **state)
+bar_is_mapped_in_whole_pages(void **state)
 {
 	const bool va = rte_eal_iova_mode() == RTE_IOVA_VA;
 	struct gantry_dma_dev *dev = device(true, &with_map, 64);
@@ -140,7 +140,7 @@ test_translated(void **state)
 }
 
 static void
-test_refused(void **state)
+invalid_bar_mappings_are_refused(void **state)
 {
 	static const struct gantry_dma_ops without_map = { .name = "none" };
 	struct gantry_dma_dev *dev;
@@ -209,7 +209,7 @@ mode_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t s
 }
 
 static void
-test_mode(void **state)
+mode_can_map_bars(void **state)
 {
 	struct gantry_dma_dev *dev = device(false, NULL, 64);
 	struct gantry_dma_mode mode = { .name = "wooden" };
@@ -251,7 +251,7 @@ work(void *arg)
 }
 
 static void
-test_threads(void **state)
+threads_map_bars_concurrently(void **state)
 {
 	struct gantry_dma_dev *dev = device(true, &with_map, 64);
 	struct worker w[BAR_SIZE / PAGE];
@@ -279,11 +279,11 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		WITH_BAR(test_direct),
-		WITH_BAR(test_translated),
-		WITH_BAR(test_refused),
-		WITH_BAR(test_mode),
-		WITH_BAR(test_threads),
+		WITH_BAR(bar_has_physical_address_without_iommu),
+		WITH_BAR(bar_is_mapped_in_whole_pages),
+		WITH_BAR(invalid_bar_mappings_are_refused),
+		WITH_BAR(mode_can_map_bars),
+		WITH_BAR(threads_map_bars_concurrently),
 	};
 
 	eal_start(argc, argv, NULL);

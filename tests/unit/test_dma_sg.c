@@ -41,7 +41,7 @@ number(uint32_t *seed, uint32_t below)
 }
 
 static void
-test_merge(void **state)
+adjacent_entries_are_merged(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = make_area();
@@ -80,7 +80,7 @@ test_merge(void **state)
 }
 
 static void
-test_limits(void **state)
+segments_respect_size_and_boundary(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = make_area();
@@ -125,7 +125,7 @@ test_limits(void **state)
 
 /* If the n-th mapping of a list fails, the mappings before it are unmapped. */
 static void
-test_unwind(void **state)
+failed_list_unmaps_earlier_entries(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = make_area(), *heap = malloc(64);
@@ -163,7 +163,7 @@ test_unwind(void **state)
 }
 
 static void
-test_other_nents(void **state)
+changed_list_is_reported(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = make_area();
@@ -226,7 +226,7 @@ check_segs(struct gantry_dma_dev *dev, const struct gantry_dma_seg *segs, unsign
 }
 
 static void
-test_random(void **state)
+random_lists_cover_all_bytes(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	struct gantry_dma_seg segs[MAX_ENTS];
@@ -264,7 +264,7 @@ test_random(void **state)
 
 /* Entries in mbufs: the bus address comes from the mbuf. */
 static void
-test_mbuf_entry(void **state)
+mbuf_entry_uses_mbuf_iova(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t heap[256];
@@ -302,7 +302,7 @@ make_chain(struct rte_mbuf *m, unsigned int n, uint8_t *p, const uint16_t *len, 
 }
 
 static void
-test_chain(void **state)
+chain_is_merged_split_and_unwound(void **state)
 {
 	static const uint16_t len[] = { 100, 0, 5000, 200, 0, 1 }, gap[] = { 0, 0, 10, 0, 0, 0 };
 	struct gantry_dma_dev *dev = DEV(state);
@@ -374,7 +374,7 @@ test_chain(void **state)
 }
 
 static void
-test_chain_random(void **state)
+random_chains_cover_all_bytes(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint16_t len[MAX_ENTS], gap[MAX_ENTS];
@@ -456,7 +456,7 @@ run_workers(struct gantry_dma_dev *dev, uint8_t *area)
 }
 
 static void
-test_threads(void **state)
+threads_map_their_own_lists(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = make_area();
@@ -473,15 +473,15 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		ON_DEVICE(test_merge),
-		ON_DEVICE(test_limits),
-		ON_DEVICE(test_unwind),
-		ON_DEVICE(test_other_nents),
-		ON_DEVICE(test_random),
-		ON_DEVICE(test_mbuf_entry),
-		ON_DEVICE(test_chain),
-		ON_DEVICE(test_chain_random),
-		ON_DEVICE(test_threads),
+		ON_DEVICE(adjacent_entries_are_merged),
+		ON_DEVICE(segments_respect_size_and_boundary),
+		ON_DEVICE(failed_list_unmaps_earlier_entries),
+		ON_DEVICE(changed_list_is_reported),
+		ON_DEVICE(random_lists_cover_all_bytes),
+		ON_DEVICE(mbuf_entry_uses_mbuf_iova),
+		ON_DEVICE(chain_is_merged_split_and_unwound),
+		ON_DEVICE(random_chains_cover_all_bytes),
+		ON_DEVICE(threads_map_their_own_lists),
 	};
 
 	eal_start(argc, argv, NULL);

@@ -64,7 +64,7 @@ drop_strict(void **state)
  * and leads to the same bytes.
  */
 static void
-test_reach(void **state)
+device_reaches_buffer_only_while_mapped(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = rte_malloc(NULL, LEN, 64);
@@ -102,7 +102,7 @@ test_reach(void **state)
 
 /* Two buffers in one page. */
 static void
-test_neighbours(void **state)
+buffers_in_one_page_are_mapped_apart(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = rte_malloc(NULL, 4096, 4096);
@@ -123,7 +123,7 @@ test_neighbours(void **state)
 
 /* Buffers across page borders, also across EAL's pages, which need not be adjacent (IOVA as PA). */
 static void
-test_pages(void **state)
+buffers_across_pages_are_reachable(void **state)
 {
 	static const struct {
 		size_t at, size;
@@ -166,7 +166,7 @@ test_pages(void **state)
 
 /* A device that runs beyond the end of a page causes a fault. */
 static void
-test_beyond(void **state)
+access_beyond_page_faults(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = rte_malloc(NULL, 4 * 4096, 4096);
@@ -254,7 +254,7 @@ failed_map_leaves_no_entry(void **state)
 }
 
 static void
-test_mbufs(void **state)
+mbufs_and_chains_are_reachable_while_mapped(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	struct gantry_dma_seg segs[8];
@@ -294,7 +294,7 @@ test_mbufs(void **state)
  * as well.
  */
 static void
-test_coherent(void **state)
+coherent_block_is_mapped_exactly(void **state)
 {
 	static const size_t sizes[] = { 1, 4096, 4097, 65536, 100000, 3 << 20 };
 	struct gantry_dma_dev *dev = DEV(state);
@@ -337,7 +337,7 @@ test_coherent(void **state)
 }
 
 static void
-test_misuse(void **state)
+misuse_is_reported_and_mapping_remains(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = rte_malloc(NULL, 8192, 4096);
@@ -376,7 +376,7 @@ test_misuse(void **state)
  * remains.
  */
 static void
-test_gather(void **state)
+gathered_unmaps_end_together(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	gantry_dma_addr_t a[GANTRY_DMA_GATHER_MAX + 10], kept;
@@ -435,7 +435,7 @@ test_gather(void **state)
 
 /* A bus with a page table knows EAL memory only; the other one maps any memory of the process. */
 static void
-test_other_memory(void **state)
+process_memory_only_by_calls(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *heap = aligned_alloc(4096, 4096);
@@ -454,7 +454,7 @@ test_other_memory(void **state)
 }
 
 static void
-test_registered(void **state)
+registered_memory_uses_its_iovas(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	rte_iova_t iovas[4] = { 0x7000000000, 0x7000005000, 0x7000002000, 0x7000008000 };
@@ -479,7 +479,7 @@ test_registered(void **state)
 }
 
 static void
-test_resource(void **state)
+bar_is_reachable_while_mapped(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *bar = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -522,7 +522,7 @@ see(void *arg, const struct gantry_dma_mapping *m)
 }
 
 static void
-test_query(void **state)
+mappings_are_listed_with_age_and_site(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = rte_malloc(NULL, LEN, 0);
@@ -569,7 +569,7 @@ test_query(void **state)
  */
 
 static void
-test_masks(void **state)
+bus_addresses_respect_masks(void **state)
 {
 	static const unsigned int bits[] = { 24, 32, 40, 64 };
 	const struct gantry_dma_ops *ops[] = { &bus_with_table, &bus_any_memory };
@@ -621,7 +621,7 @@ test_masks(void **state)
 
 /* The default mask has 32 bits, and the mode is set up at the first call that needs it. */
 static void
-test_no_mask(void **state)
+default_mask_is_32_bits(void **state)
 {
 	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_STRICT);
 	uint8_t *p = rte_malloc(NULL, LEN, 0);
@@ -648,7 +648,7 @@ test_no_mask(void **state)
 
 /* Strict mode requires an IOMMU. */
 static void
-test_refused(void **state)
+strict_needs_an_iommu(void **state)
 {
 	struct gantry_dma_dev *dev = bus_device(NULL, GANTRY_DMA_MODE_STRICT);
 	uint8_t *p = rte_malloc(NULL, LEN, 0);
@@ -672,7 +672,7 @@ test_refused(void **state)
 
 /* A list that does not fit leaves no entry behind. */
 static void
-test_exhausted(void **state)
+exhausted_addresses_leave_no_entry(void **state)
 {
 	struct gantry_dma_dev *dev = strict_device(&bus_with_table, 24);
 	static struct gantry_sg sg[5000];
@@ -708,7 +708,7 @@ test_exhausted(void **state)
  * bus address remains in use.
  */
 static void
-test_bus_fails(void **state)
+failing_bus_loses_no_address(void **state)
 {
 	struct gantry_dma_dev *dev = strict_device(&bus_any_memory, 24);
 	uint8_t *p = rte_malloc(NULL, 8192, 4096);
@@ -739,7 +739,7 @@ test_bus_fails(void **state)
 
 /* The device's destruction unmaps what the driver has left mapped. */
 static void
-test_left(void **state)
+device_end_unmaps_leaks(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = rte_malloc(NULL, LEN, 0);
@@ -794,7 +794,7 @@ work(void *arg)
 }
 
 static void
-test_threads(void **state)
+threads_map_their_own_buffers(void **state)
 {
 	struct worker w[THREADS];
 	unsigned int i;
@@ -856,7 +856,7 @@ unmap_burst(void *arg, const uint64_t *addr, unsigned int nr)
 }
 
 static void
-test_promise(void **state)
+no_access_starts_after_unmap(void **state)
 {
 	struct buffers b = { .dev = DEV(state), .at = rte_zmalloc(NULL, 8 * LEN, 64) };
 	struct promise p = { .translate = walk_to_write, .nr = 1, .map = map_buffer,
@@ -880,29 +880,43 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		BY_TABLE(test_reach), BY_CALLS(test_reach),
-		BY_TABLE(test_neighbours), BY_CALLS(test_neighbours),
-		BY_TABLE(test_pages), BY_CALLS(test_pages),
-		BY_TABLE(test_beyond),
+		BY_TABLE(device_reaches_buffer_only_while_mapped),
+		BY_CALLS(device_reaches_buffer_only_while_mapped),
+		BY_TABLE(buffers_in_one_page_are_mapped_apart),
+		BY_CALLS(buffers_in_one_page_are_mapped_apart),
+		BY_TABLE(buffers_across_pages_are_reachable),
+		BY_CALLS(buffers_across_pages_are_reachable),
+		BY_TABLE(access_beyond_page_faults),
 		BY_TABLE(failed_map_leaves_no_entry),
 		BY_TABLE(end_of_a_page_is_the_end_of_a_mapping),
 		BY_CALLS(end_of_a_page_is_the_end_of_a_mapping),
-		BY_TABLE(test_mbufs), BY_CALLS(test_mbufs),
-		BY_TABLE(test_coherent), BY_CALLS(test_coherent),
-		BY_TABLE(test_misuse), BY_CALLS(test_misuse),
-		BY_TABLE(test_gather), BY_CALLS(test_gather),
-		BY_TABLE(test_other_memory), BY_CALLS(test_other_memory),
-		BY_TABLE(test_registered), BY_CALLS(test_registered),
-		BY_TABLE(test_resource), BY_CALLS(test_resource),
-		BY_TABLE(test_query), BY_CALLS(test_query),
-		cmocka_unit_test(test_masks),
-		cmocka_unit_test(test_no_mask),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_exhausted),
-		cmocka_unit_test(test_bus_fails),
-		BY_TABLE(test_left), BY_CALLS(test_left),
-		BY_TABLE(test_threads), BY_CALLS(test_threads),
-		BY_TABLE(test_promise), BY_CALLS(test_promise),
+		BY_TABLE(mbufs_and_chains_are_reachable_while_mapped),
+		BY_CALLS(mbufs_and_chains_are_reachable_while_mapped),
+		BY_TABLE(coherent_block_is_mapped_exactly),
+		BY_CALLS(coherent_block_is_mapped_exactly),
+		BY_TABLE(misuse_is_reported_and_mapping_remains),
+		BY_CALLS(misuse_is_reported_and_mapping_remains),
+		BY_TABLE(gathered_unmaps_end_together),
+		BY_CALLS(gathered_unmaps_end_together),
+		BY_TABLE(process_memory_only_by_calls),
+		BY_CALLS(process_memory_only_by_calls),
+		BY_TABLE(registered_memory_uses_its_iovas),
+		BY_CALLS(registered_memory_uses_its_iovas),
+		BY_TABLE(bar_is_reachable_while_mapped),
+		BY_CALLS(bar_is_reachable_while_mapped),
+		BY_TABLE(mappings_are_listed_with_age_and_site),
+		BY_CALLS(mappings_are_listed_with_age_and_site),
+		cmocka_unit_test(bus_addresses_respect_masks),
+		cmocka_unit_test(default_mask_is_32_bits),
+		cmocka_unit_test(strict_needs_an_iommu),
+		cmocka_unit_test(exhausted_addresses_leave_no_entry),
+		cmocka_unit_test(failing_bus_loses_no_address),
+		BY_TABLE(device_end_unmaps_leaks),
+		BY_CALLS(device_end_unmaps_leaks),
+		BY_TABLE(threads_map_their_own_buffers),
+		BY_CALLS(threads_map_their_own_buffers),
+		BY_TABLE(no_access_starts_after_unmap),
+		BY_CALLS(no_access_starts_after_unmap),
 	};
 
 	eal_start(argc, argv, NULL);

@@ -235,7 +235,7 @@ chain_sent(struct gantry_dma_dev *dev, enum gantry_dma_dir dir)
 }
 
 static void
-test_chain(void **state)
+chain_sync_copies_only_its_range(void **state)
 {
 	struct gantry_dma_dev *dev;
 	unsigned int i;
@@ -259,7 +259,7 @@ test_chain(void **state)
  * reported if sync has an effect.
  */
 static void
-test_chain_beyond(void **state)
+sync_beyond_chain_copies_nothing(void **state)
 {
 	static const struct {
 		size_t off, size;
@@ -393,7 +393,7 @@ memory(void)
 }
 
 static void
-test_merged(void **state)
+merged_segment_sync_covers_pieces(void **state)
 {
 	uint8_t *mem = memory();
 	struct gantry_dma_dev *dev;
@@ -411,7 +411,7 @@ test_merged(void **state)
 
 /* A sync does not extend to an adjacent slot of another list, or of a single mapping. */
 static void
-test_foreign(void **state)
+sync_stops_at_foreign_slot(void **state)
 {
 	const struct mode *bounce = &modes[RTE_DIM(modes) - 1];
 	struct gantry_sg a[2], b[2];
@@ -466,7 +466,7 @@ test_foreign(void **state)
  * fits any of them.
  */
 static void
-test_readers(void **state)
+sync_fits_any_reader(void **state)
 {
 	static const unsigned int n[] = { 1, PIECES, 2, 3 };
 	struct gantry_sg sg[RTE_DIM(n)][PIECES];
@@ -500,7 +500,7 @@ test_readers(void **state)
 
 /* Ownership passes for a list or chain as a whole. A buffer may also be handed back in parts. */
 static void
-test_turns(void **state)
+ownership_passes_as_a_whole_or_in_parts(void **state)
 {
 	uint8_t *mem = memory();
 	struct gantry_dma_dev *dev = device(&modes[0], true);
@@ -535,12 +535,12 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_chain),
-		cmocka_unit_test(test_chain_beyond),
-		cmocka_unit_test(test_merged),
-		cmocka_unit_test(test_foreign),
-		cmocka_unit_test(test_readers),
-		cmocka_unit_test(test_turns),
+		cmocka_unit_test(chain_sync_copies_only_its_range),
+		cmocka_unit_test(sync_beyond_chain_copies_nothing),
+		cmocka_unit_test(merged_segment_sync_covers_pieces),
+		cmocka_unit_test(sync_stops_at_foreign_slot),
+		cmocka_unit_test(sync_fits_any_reader),
+		cmocka_unit_test(ownership_passes_as_a_whole_or_in_parts),
 	};
 
 	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);

@@ -42,7 +42,7 @@ teardown(void **state)
  * virtual_physical_and_bus_address_lead_to_same_bytes in test_bus_vfio_user_memory.c.
  */
 static void
-test_addresses(void **state)
+three_addresses_agree(void **state)
 {
 	uint8_t *x = rte_zmalloc(NULL, 8192, 4096);
 	gantry_phys_addr_t y;
@@ -76,7 +76,7 @@ test_addresses(void **state)
 }
 
 static void
-test_no_bus_address(void **state)
+process_memory_has_no_bus_address(void **state)
 {
 	int on_stack = 0;
 
@@ -88,7 +88,7 @@ test_no_bus_address(void **state)
 }
 
 static void
-test_classes(void **state)
+memory_is_classified(void **state)
 {
 	void *huge = rte_malloc(NULL, 64, 0), *heap = malloc(64);
 	void *reserved = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -98,7 +98,7 @@ test_classes(void **state)
 	assert_int_equal(gantry_mem_classify(huge), GANTRY_MEM_HUGEPAGE);
 	assert_int_equal(gantry_mem_classify(heap), GANTRY_MEM_PROCESS);
 	assert_int_equal(gantry_mem_classify(&on_stack), GANTRY_MEM_PROCESS);
-	assert_int_equal(gantry_mem_classify((void *)(uintptr_t)test_classes), GANTRY_MEM_PROCESS);
+	assert_int_equal(gantry_mem_classify((void *)(uintptr_t)memory_is_classified), GANTRY_MEM_PROCESS);
 	assert_int_equal(gantry_mem_classify(NULL), GANTRY_MEM_NONE);
 	assert_int_equal(gantry_mem_classify((void *)UINTPTR_MAX), GANTRY_MEM_NONE);
 	assert_int_equal(gantry_mem_classify(reserved), GANTRY_MEM_NONE);
@@ -127,7 +127,7 @@ test_classes(void **state)
 
 /* Physically contiguous or not: the difference between kmalloc() and vmalloc(). */
 static void
-test_contiguity(void **state)
+physical_contiguity_is_found(void **state)
 {
 	const size_t len = 16 << 20;
 	uint8_t *heap = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -166,7 +166,7 @@ test_contiguity(void **state)
 
 /* Without privilege the call fails with -EPERM; it does not return physical address 0. */
 static void
-test_unprivileged(void **state)
+physical_address_needs_privilege(void **state)
 {
 	uint8_t *x = rte_zmalloc(NULL, 64, 0);
 	int status;
@@ -195,11 +195,11 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_no_bus_address),
-		cmocka_unit_test(test_classes),
-		cmocka_unit_test(test_contiguity),
-		cmocka_unit_test(test_unprivileged),
+		cmocka_unit_test(three_addresses_agree),
+		cmocka_unit_test(process_memory_has_no_bus_address),
+		cmocka_unit_test(memory_is_classified),
+		cmocka_unit_test(physical_contiguity_is_found),
+		cmocka_unit_test(physical_address_needs_privilege),
 	};
 	int ret;
 

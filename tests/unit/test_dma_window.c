@@ -70,7 +70,7 @@ map_window(struct gantry_dma_dev *dev, void *p, size_t size, enum gantry_dma_dir
  * a mapping is only a table look-up.
  */
 static void
-test_reach(void **state)
+window_mapping_is_a_lookup(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = rte_malloc(NULL, LEN, 64);
@@ -97,7 +97,7 @@ test_reach(void **state)
 }
 
 static void
-test_mbufs(void **state)
+mbufs_are_reachable_through_window(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	struct rte_mempool *pool = rte_pktmbuf_pool_create("window", 1023, 0, 0,
@@ -132,7 +132,7 @@ test_mbufs(void **state)
  * memory.
  */
 static void
-test_large(void **state)
+large_buffers_are_contiguous(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = rte_malloc(NULL, 12 << 20, 4096);
@@ -158,7 +158,7 @@ test_large(void **state)
  * Memory that EAL adds is reachable when EAL hands it out, and no longer after EAL has removed it.
  */
 static void
-test_events(void **state)
+added_and_removed_memory_is_followed(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	const unsigned int before = bus.nr_maps;
@@ -198,7 +198,7 @@ test_events(void **state)
  * calls the bus for it.
  */
 static void
-test_abandoned(void **state)
+abandoned_device_keeps_its_memory(void **state)
 {
 	/* For leak checkers, which do not search EAL memory, where the device resides. */
 	static const void *volatile kept[2];
@@ -236,7 +236,7 @@ test_abandoned(void **state)
 
 /* If the bus refuses to map new memory, the library maps it on demand. */
 static void
-test_events_refused(void **state)
+unplaced_memory_is_mapped_on_demand(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	gantry_dma_addr_t a;
@@ -270,7 +270,7 @@ test_events_refused(void **state)
  * device may still reach that memory.
  */
 static void
-test_kept(void **state)
+addresses_of_failed_unmap_are_not_reused(void **state)
 {
 	struct gantry_dma_dev *dev = window_device(&bus_any_memory, 32);
 	unsigned int before, kept, i;
@@ -311,7 +311,7 @@ test_kept(void **state)
 
 /* Registered memory, and any other memory if the bus can map it: on demand, below the window. */
 static void
-test_other_memory(void **state)
+other_memory_is_mapped_on_demand(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -343,7 +343,7 @@ test_other_memory(void **state)
 }
 
 static void
-test_coherent(void **state)
+coherent_blocks_are_aligned_within_mask(void **state)
 {
 	static const size_t sizes[] = { 1, 4097, 65536, 100000, 3 << 20 };
 	struct gantry_dma_dev *dev = DEV(state);
@@ -374,7 +374,7 @@ test_coherent(void **state)
 }
 
 static void
-test_resource(void **state)
+bar_is_reachable_while_mapped(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *bar = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -416,7 +416,7 @@ add_len(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *ar
 }
 
 static void
-test_query(void **state)
+all_memory_is_listed(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	struct sum s = { 0 };
@@ -433,7 +433,7 @@ test_query(void **state)
 
 /* A narrower mask moves the window, unless one of its bus addresses is in use. */
 static void
-test_masks(void **state)
+narrower_mask_moves_unused_window(void **state)
 {
 	struct gantry_dma_dev *dev = window_device(&bus_any_memory, 64);
 	uint8_t *p = rte_malloc(NULL, LEN, 0);
@@ -465,7 +465,7 @@ test_masks(void **state)
 
 /* With 24 bits not all memory fits: it is mapped on demand, through the page table or by calls. */
 static void
-test_on_demand(void **state)
+narrow_mask_maps_on_demand(void **state)
 {
 	const struct gantry_dma_ops *ops[] = { &bus_with_table, &bus_with_files };
 	uint8_t *p = rte_malloc(NULL, LEN, 0);
@@ -496,7 +496,7 @@ test_on_demand(void **state)
 
 /* If the bus maps nothing, there is no window, and nothing is left. */
 static void
-test_fails(void **state)
+failing_bus_leaves_no_window(void **state)
 {
 	struct gantry_dma_dev *dev = bus_device(&bus_any_memory, GANTRY_DMA_MODE_WINDOW);
 
@@ -521,7 +521,7 @@ test_fails(void **state)
  * fall back to another mode.
  */
 static void
-test_table_left(void **state)
+page_table_excludes_other_modes(void **state)
 {
 	static struct dma_iova *taken[1024];
 	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_AUTO);
@@ -559,7 +559,7 @@ test_table_left(void **state)
  */
 
 static void
-test_auto(void **state)
+mode_follows_mask_and_memory(void **state)
 {
 	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_AUTO);
 	const uint64_t need = gantry_dma_get_required_mask(dev);
@@ -625,7 +625,7 @@ test_auto(void **state)
  * line gives the reason. The library does not hand out bus addresses of memory that was taken away.
  */
 static void
-test_auto_fails(void **state)
+no_mode_is_reported_in_one_line(void **state)
 {
 	struct gantry_dma_dev *dev = bus_device(&bus_any_memory, GANTRY_DMA_MODE_AUTO);
 	uint8_t *p = rte_malloc(NULL, LEN, 0);
@@ -716,7 +716,7 @@ work(void *arg)
 }
 
 static void
-test_threads(void **state)
+threads_map_while_memory_changes(void **state)
 {
 	struct worker w[4];
 	unsigned int i;
@@ -737,24 +737,24 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		IN_WINDOW(test_reach),
-		IN_WINDOW(test_mbufs),
-		IN_WINDOW(test_large),
-		IN_WINDOW(test_events),
-		IN_WINDOW(test_events_refused),
-		cmocka_unit_test(test_kept),
-		IN_WINDOW(test_other_memory),
-		IN_WINDOW(test_coherent),
-		IN_WINDOW(test_resource),
-		IN_WINDOW(test_query),
-		cmocka_unit_test(test_masks),
-		cmocka_unit_test(test_on_demand),
-		cmocka_unit_test(test_fails),
-		cmocka_unit_test(test_table_left),
-		cmocka_unit_test(test_auto),
-		cmocka_unit_test(test_auto_fails),
-		cmocka_unit_test(test_abandoned),
-		IN_WINDOW(test_threads),
+		IN_WINDOW(window_mapping_is_a_lookup),
+		IN_WINDOW(mbufs_are_reachable_through_window),
+		IN_WINDOW(large_buffers_are_contiguous),
+		IN_WINDOW(added_and_removed_memory_is_followed),
+		IN_WINDOW(unplaced_memory_is_mapped_on_demand),
+		cmocka_unit_test(addresses_of_failed_unmap_are_not_reused),
+		IN_WINDOW(other_memory_is_mapped_on_demand),
+		IN_WINDOW(coherent_blocks_are_aligned_within_mask),
+		IN_WINDOW(bar_is_reachable_while_mapped),
+		IN_WINDOW(all_memory_is_listed),
+		cmocka_unit_test(narrower_mask_moves_unused_window),
+		cmocka_unit_test(narrow_mask_maps_on_demand),
+		cmocka_unit_test(failing_bus_leaves_no_window),
+		cmocka_unit_test(page_table_excludes_other_modes),
+		cmocka_unit_test(mode_follows_mask_and_memory),
+		cmocka_unit_test(no_mode_is_reported_in_one_line),
+		cmocka_unit_test(abandoned_device_keeps_its_memory),
+		IN_WINDOW(threads_map_while_memory_changes),
 	};
 
 	eal_start(argc, argv, NULL);
