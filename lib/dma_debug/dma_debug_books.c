@@ -291,10 +291,17 @@ in_bucket(struct bucket *b, bool (*fn)(struct dma_entry *e, void *arg), void *ar
 	return end;
 }
 
-/* Call fn for the entries in the buckets of [at, last] on these levels. */
+/* The buckets of [at, last] in an index, on some levels. */
+struct place {
+	unsigned int which;
+	uint32_t levels;
+	const void *dev;
+	uint64_t at, last;
+};
+
+/* Call fn for the entries there. */
 static bool
-look(unsigned int which, uint32_t levels, const void *dev, uint64_t at, uint64_t last,
-		bool (*fn)(struct dma_entry *e, void *arg), void *arg)
+look(struct place p, bool (*fn)(struct dma_entry *e, void *arg), void *arg)
 {
 	unsigned int level, i;
 	uint64_t granule;
@@ -302,16 +309,16 @@ look(unsigned int which, uint32_t levels, const void *dev, uint64_t at, uint64_t
 	for (level = 0; level < RTE_DIM(shifts); level++) {
 		const unsigned int shift = shifts[level];
 
-		if (!(levels & 1u << level))
+		if (!(p.levels & 1u << level))
 			continue;
-		if ((last >> shift) - (at >> shift) >= BUCKETS) {
+		if ((p.last >> shift) - (p.at >> shift) >= BUCKETS) {
 			for (i = 0; i < BUCKETS; i++)
-				if (in_bucket(&books->by[which].buckets[i], fn, arg))
+				if (in_bucket(&books->by[p.which].buckets[i], fn, arg))
 					return true;
 			continue;
 		}
-		for (granule = at >> shift; granule <= last >> shift; granule++)
-			if (in_bucket(bucket_of(which, level, granule, dev), fn, arg))
+		for (granule = p.at >> shift; granule <= p.last >> shift; granule++)
+			if (in_bucket(bucket_of(p.which, level, granule, p.dev), fn, arg))
 				return true;
 	}
 	return false;
@@ -359,7 +366,7 @@ dma_books_add(struct dma_entry *e, void (*fn)(struct dma_entry *other, void *arg
 		 */
 		others = levels_of(CPU) & ~(1u << level_of(e->size));
 		if (unlikely(others != 0))
-			look(CPU, others, NULL, at, at + (e->size - 1), meet, &m);
+			look((struct place){ CPU, others, NULL, at, at + (e->size - 1) }, meet, &m);
 	}
 	enter(BUS, e, e->bus, e->addr, NULL, NULL);
 }
@@ -443,7 +450,7 @@ bool
 dma_books_at_bus(struct gantry_dma_dev *dev, gantry_dma_addr_t addr,
 		bool (*fn)(struct dma_entry *e, void *arg), void *arg)
 {
-	return look(BUS, levels_of(BUS), dev, addr, addr, fn, arg);
+	return look((struct place){ BUS, levels_of(BUS), dev, addr, addr }, fn, arg);
 }
 
 void
@@ -452,7 +459,7 @@ dma_debug_for_each_at(const void *ptr, size_t size, bool (*fn)(struct dma_entry 
 {
 	const uintptr_t at = (uintptr_t)ptr;
 
-	look(CPU, levels_of(CPU), NULL, at, at + (size - 1), fn, arg);
+	look((struct place){ CPU, levels_of(CPU), NULL, at, at + (size - 1) }, fn, arg);
 }
 
 void

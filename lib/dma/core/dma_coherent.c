@@ -198,12 +198,12 @@ dma_block_direct(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, s
 
 int
 dma_block_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
-		int socket_id, uint64_t mask, const void *site)
+		int socket_id, uint64_t mask)
 {
 	const struct gantry_dma_mode *base = dma_device(dev)->base;
 
 	if (base->alloc_block != NULL)
-		return base->alloc_block(dev, b, size, align, socket_id, mask, site);
+		return base->alloc_block(dev, b, size, align, socket_id, mask);
 	return dma_block_direct(dev, b, size, align, socket_id, mask);
 }
 
@@ -230,7 +230,8 @@ dma_coherent_alloc(struct gantry_dma_dev *dev, size_t size, gantry_dma_addr_t *h
 		rte_errno = ENOMEM;
 		return NULL;
 	}
-	ret = dma_block_alloc(dev, b, size, align, socket_id, d->coherent_mask, site);
+	b->site = site;
+	ret = dma_block_alloc(dev, b, size, align, socket_id, d->coherent_mask);
 	if (ret != 0) {
 		free(b);
 		rte_errno = -ret;

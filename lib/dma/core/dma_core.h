@@ -42,10 +42,11 @@ struct dma_block {
 	TAILQ_ENTRY(dma_block) next;
 	const struct rte_memzone *mz; /* NULL: memory of the library's own, len bytes */
 	size_t len;
+	const void *site;             /* return address of the call that allocates it */
 	struct gantry_dma_block pub;
 };
 
-/** Mappings made one by one: see dma_strict.c. All 0: the device has none. */
+/** Mappings made one by one: see dma_demand.c. All 0: the device has none. */
 struct dma_demand {
 	uint64_t *entries;   /* the bus' page table; NULL: each mapping calls the bus */
 	/* state of the mapping that begins in a page of bus addresses; records likewise */
@@ -165,7 +166,7 @@ struct gantry_dma_mode {
 	 * address.
 	 */
 	int (*alloc_block)(struct gantry_dma_dev *dev, struct dma_block *b, size_t size,
-			size_t align, int socket_id, uint64_t mask, const void *site);
+			size_t align, int socket_id, uint64_t mask);
 	void (*free_block)(struct gantry_dma_dev *dev, struct dma_block *b);
 	/**
 	 * Map a BAR, at va and phys (or GANTRY_PHYS_ADDR_BAD). NULL (both): the library refuses.
@@ -361,7 +362,7 @@ int dma_block_reserve(struct gantry_dma_dev *dev, struct dma_block *b, size_t si
 		int socket_id, bool contig);
 /** Allocate a block as the mode does, for checked arguments. */
 int dma_block_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
-		int socket_id, uint64_t mask, const void *site);
+		int socket_id, uint64_t mask);
 /** Allocate a block at EAL's bus address, which must also be inside the mask and aligned. */
 int dma_block_direct(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
 		int socket_id, uint64_t mask);

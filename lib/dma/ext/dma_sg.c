@@ -518,20 +518,26 @@ gantry_dma_unmap_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 	list_end(dev);
 }
 
-static inline void
-sync_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m, const struct gantry_dma_seg *segs,
-		unsigned int nb_segs, size_t off, size_t size, enum gantry_dma_dir dir,
-		bool for_cpu, const void *site)
+static inline struct range
+chain_range(struct rte_mbuf *m, const struct gantry_dma_seg *segs, size_t off, size_t size)
 {
-	struct range r = { .from = { .m = m }, .segs = chain_segs(segs), .off = off, .size = size };
+	return (struct range){ .from = { .m = m }, .segs = chain_segs(segs), .off = off,
+		.size = size };
+}
+
+static inline void
+sync_chain(struct gantry_dma_dev *dev, struct range r, unsigned int nb_segs,
+		enum gantry_dma_dir dir, bool for_cpu, const void *site)
+{
+	const struct gantry_dma_seg *segs = r.segs.at;
 
 	list_begin(dev, DMA_KIND_CHAIN, site);
 	r.segs.n = list_nents(dev, segs, nb_segs, false);
 	/* Sync the whole range or nothing. */
-	if (dev->mode == NULL || size == SIZE_MAX || in_segs(r.segs, off, size))
+	if (dev->mode == NULL || r.size == SIZE_MAX || in_segs(r.segs, r.off, r.size))
 		sync_range(dev, r, dir, for_cpu);
 	else
-		watch_of(dev)->list_range(dev, segs->addr, off, size, dir);
+		watch_of(dev)->list_range(dev, segs->addr, r.off, r.size, dir);
 	list_end(dev);
 }
 
@@ -539,14 +545,16 @@ void
 gantry_dma_sync_mbuf_chain_for_cpu(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		const struct gantry_dma_seg *segs, unsigned int nb_segs, enum gantry_dma_dir dir)
 {
-	sync_chain(dev, m, segs, nb_segs, 0, SIZE_MAX, dir, true, __builtin_return_address(0));
+	sync_chain(dev, chain_range(m, segs, 0, SIZE_MAX), nb_segs, dir, true,
+		__builtin_return_address(0));
 }
 
 void
 gantry_dma_sync_mbuf_chain_for_device(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		const struct gantry_dma_seg *segs, unsigned int nb_segs, enum gantry_dma_dir dir)
 {
-	sync_chain(dev, m, segs, nb_segs, 0, SIZE_MAX, dir, false, __builtin_return_address(0));
+	sync_chain(dev, chain_range(m, segs, 0, SIZE_MAX), nb_segs, dir, false,
+		__builtin_return_address(0));
 }
 
 void
@@ -554,8 +562,8 @@ gantry_dma_sync_mbuf_chain_range_for_cpu(struct gantry_dma_dev *dev, struct rte_
 		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset,
 		size_t size, enum gantry_dma_dir dir)
 {
-	sync_chain(dev, m, segs, nb_segs, offset, RTE_MIN(size, SIZE_MAX - 1), dir, true,
-		__builtin_return_address(0));
+	sync_chain(dev, chain_range(m, segs, offset, RTE_MIN(size, SIZE_MAX - 1)), nb_segs, dir,
+		true, __builtin_return_address(0));
 }
 
 void
@@ -563,6 +571,6 @@ gantry_dma_sync_mbuf_chain_range_for_device(struct gantry_dma_dev *dev, struct r
 		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset,
 		size_t size, enum gantry_dma_dir dir)
 {
-	sync_chain(dev, m, segs, nb_segs, offset, RTE_MIN(size, SIZE_MAX - 1), dir, false,
-		__builtin_return_address(0));
+	sync_chain(dev, chain_range(m, segs, offset, RTE_MIN(size, SIZE_MAX - 1)), nb_segs, dir,
+		false, __builtin_return_address(0));
 }

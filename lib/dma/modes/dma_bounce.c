@@ -53,8 +53,7 @@
 #include <rte_mempool.h>
 #include <rte_memzone.h>
 
-#include "dma_iova.h"
-#include "sealed_file.h"
+#include "dma_bounce.h"
 
 /* A piece of this size, so aligned, is within one hugepage even if hugepages are scattered. */
 #define CHUNK ((size_t)512 << 10)
@@ -62,214 +61,16 @@
  * Memory of the library's own has fewer and larger pieces, because each is one mapping of the bus.
  */
 #define CHUNK_OWN ((size_t)4 << 20)
-#define HUGE_PAGE ((size_t)2 << 20)
-/* Bus addresses for memory of the library's own are low, as in dma_strict.c. */
+/* Bus addresses for memory of the library's own are low, as in dma_demand.c. */
 #define OWN_LAST  GANTRY_DMA_BIT_MASK(30)
 
 /* Limit for the bytes in slots. With 2,048-byte slots: twice 16 queues of 4,096 each way. */
 #define GROW_MAX  ((size_t)512 << 20)
-/* Each mempool doubles its class. */
-#define POOLS_MAX 24
-
-#define CLASSES GANTRY_DMA_BOUNCE_CLASSES
 
 static const struct {
 	unsigned int shift;
 	uint32_t slots; /* initial number, unless the driver specifies one */
-} classes[CLASSES] = { { 8, 4096 }, { 11, 8192 }, { 14, 128 }, { 16, 32 } };
-
-struct slot {
-	uint8_t *cpu;
-	gantry_dma_addr_t bus;
-	struct rte_mempool *home;
-	/* Valid while the slot is mapped: */
-	bool mapped;
-	enum gantry_dma_dir dir;
-	size_t size;
-	uint8_t *buf;
-	const void *site;
-	uintptr_t list;  /* list of which it is a piece; 0: none */
-};
-
-struct chunk {
-	struct dma_block block;
-	uint8_t *cpu;
-	gantry_dma_addr_t bus;
-	size_t size;
-	unsigned int shift;  /* log2 of its slots' size */
-	struct slot *slots[];
-};
-
-struct chunks {
-	struct chunks *before; /* the array that this one replaced */
-	unsigned int nr;
-	struct chunk *at[];    /* ordered by bus address */
-};
-
-struct class {
-	unsigned int nr_pools;
-	bool full;             /* the class can no longer grow */
-	struct rte_mempool *pools[POOLS_MAX];
-	uint32_t count;
-};
-
-struct dma_bounce {
-	struct dma_iova *iova; /* of memory of the library's own; NULL: it is EAL memory */
-	struct class classes[CLASSES];
-	struct chunks *chunks;
-	pthread_mutex_t lock;  /* held while adding to the above; protects the rest */
-	size_t bytes, limit;   /* bytes in slots */
-	char why[200];         /* reason why there can be no more slots; "": none was refused */
-};
-
-static struct dma_bounce *
-bounce_of(struct gantry_dma_dev *dev)
-{
-	return dma_device(dev)->bounce;
-}
-
-/*
- * Memory of the library's own.
- */
-
-/* Map a file at an address aligned to more than a page. Return NULL with errno. */
-static void *
-map_aligned(int fd, size_t len, size_t align)
-{
-	uint8_t *room = mmap(NULL, len + align, PROT_NONE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	uint8_t *at = RTE_PTR_ALIGN_CEIL(room, align);
-	int saved;
-
-	if (room == MAP_FAILED)
-		return NULL;
-	if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
-		saved = errno;
-		munmap(room, len + align);
-		errno = saved;
-		return NULL;
-	}
-	if (at > room)
-		munmap(room, at - room);
-	if (room + align > at)
-		munmap(at + len, room + align - at);
-	return at;
-}
-
-/* Make and map a file of len bytes. Return the descriptor, or -errno. */
-static int
-make_file(size_t len, size_t align, unsigned int flags, void **va)
-{
-	int fd = sealed_file("gantry_dma", len, flags), ret;
-
-	if (fd < 0)
-		return fd;
-	*va = map_aligned(fd, len, align);
-	if (*va != NULL)
-		return fd;
-	ret = -errno;
-	close(fd);
-	return ret;
-}
-
-static int
-own_file(struct dma_block *b, size_t size, size_t align)
-{
-	int fd = -ENOMEM;
-
-	if (size >= HUGE_PAGE) {
-		b->len = RTE_ALIGN_CEIL(size, HUGE_PAGE);
-		fd = make_file(b->len, RTE_MAX(align, HUGE_PAGE), MFD_HUGETLB | MFD_HUGE_2MB,
-			&b->pub.cpu);
-	}
-	if (fd < 0) {
-		b->len = RTE_ALIGN_CEIL(size, DMA_PAGE);
-		fd = make_file(b->len, align, 0, &b->pub.cpu);
-	}
-	return fd;
-}
-
-static int
-own_map(const struct dma_device *d, const struct dma_block *b, int fd)
-{
-	const struct gantry_dma_ops *ops = d->params.ops;
-	int ret;
-
-	rte_mcfg_mem_read_lock();
-	if (ops->map_fd != NULL)
-		ret = ops->map_fd(d->params.opaque, fd, 0, b->pub.cpu, b->pub.bus, b->len,
-			GANTRY_DMA_BIDIRECTIONAL);
-	else
-		ret = ops->map(d->params.opaque, b->pub.cpu, b->pub.bus, b->len,
-			GANTRY_DMA_BIDIRECTIONAL);
-	rte_mcfg_mem_read_unlock();
-	if (ret != 0)
-		dma_fail("%s: %zu bytes of bounce buffers: %s did not map them at bus address 0x%"
-			PRIx64 ": %s", d->name, b->len, ops->name, b->pub.bus, strerror(-ret));
-	return ret;
-}
-
-/* Place memory on a NUMA node, if that has some. Return the node that it came from. */
-static int
-own_place(struct dma_block *b, int socket_id)
-{
-	int node;
-
-	if (socket_id >= 0 && socket_id <= numa_max_node() &&
-			numa_bitmask_isbitset(numa_all_nodes_ptr, socket_id))
-		numa_tonode_memory(b->pub.cpu, b->len, socket_id);
-	memset(b->pub.cpu, 0, b->len);
-	if (get_mempolicy(&node, NULL, 0, b->pub.cpu, MPOL_F_NODE | MPOL_F_ADDR) == 0)
-		return node;
-	return RTE_MAX(socket_id, 0); /* a container may forbid the call */
-}
-
-static int
-own_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
-		int socket_id, uint64_t mask)
-{
-	const struct dma_device *d = dma_device(dev);
-	int fd = own_file(b, size, align), ret;
-	uint32_t page;
-
-	if (fd < 0) {
-		dma_fail("%s: no memory for %zu bytes that the device may reach: %s", d->name, size,
-			strerror(-fd));
-		return -ENOMEM;
-	}
-	b->pub.socket_id = 0;
-	if (numa_available() < 0)
-		memset(b->pub.cpu, 0, b->len);
-	else
-		b->pub.socket_id = own_place(b, socket_id);
-	b->pub.size = size;
-	page = dma_iova_get_aligned(d->bounce->iova, b->len >> DMA_PAGE_BITS,
-		align >> DMA_PAGE_BITS, mask);
-	if (page == 0) {
-		dma_fail("%s: no bus addresses are left for %zu bytes; the device drives %u bits",
-			d->name, b->len, dma_bits(mask));
-		ret = -EIO;
-	} else {
-		b->pub.bus = (gantry_dma_addr_t)page << DMA_PAGE_BITS;
-		ret = own_map(d, b, fd);
-		if (ret != 0)
-			dma_iova_put(d->bounce->iova, page, b->len >> DMA_PAGE_BITS);
-	}
-	close(fd);
-	if (ret != 0)
-		munmap(b->pub.cpu, b->len);
-	return ret;
-}
-
-static void
-own_free(struct gantry_dma_dev *dev, struct dma_block *b)
-{
-	/* If the bus failed to unmap addresses, never hand them out again. */
-	if (dma_bus_unmap(dev, b->pub.cpu, b->pub.bus, b->len) == 0)
-		dma_iova_put(bounce_of(dev)->iova, b->pub.bus >> DMA_PAGE_BITS,
-			b->len >> DMA_PAGE_BITS);
-	munmap(b->pub.cpu, b->len);
-}
+} classes[BOUNCE_CLASSES] = { { 8, 4096 }, { 11, 8192 }, { 14, 128 }, { 16, 32 } };
 
 /*
  * Creation and destruction.
@@ -318,7 +119,7 @@ make_chunk(struct gantry_dma_dev *dev, unsigned int shift, size_t size, uint64_t
 	c->shift = shift;
 	c->size = size;
 	if (bounce_of(dev)->iova != NULL)
-		ret = own_alloc(dev, &c->block, size, (size_t)64 << 10, socket_id, mask);
+		ret = dma_bounce_own_alloc(dev, &c->block, size, (size_t)64 << 10, socket_id, mask);
 	else
 		ret = dma_block_direct(dev, &c->block, size, align, socket_id, mask);
 	if (ret != 0) {
@@ -335,7 +136,7 @@ static void
 drop_chunk(struct gantry_dma_dev *dev, struct chunk *c)
 {
 	if (bounce_of(dev)->iova != NULL)
-		own_free(dev, &c->block);
+		dma_bounce_own_free(dev, &c->block);
 	else
 		rte_memzone_free(c->block.mz);
 	free(c);
@@ -476,11 +277,11 @@ grow(struct gantry_dma_dev *dev, unsigned int k, unsigned int nr_pools)
 		/* A narrower mask may have set a limit below the current size. */
 		more = b->bytes < b->limit ?
 			RTE_MIN(class->count, (b->limit - b->bytes) >> classes[k].shift) : 0;
-		if (more == 0 || nr_pools == POOLS_MAX)
+		if (more == 0 || nr_pools == BOUNCE_POOLS_MAX)
 			dma_fail("%s: there are %zu MiB of them, the limit with %u address bits; "
 				"fewer or shorter rings need less, other modes none", d->name,
 				b->bytes >> 20, dma_bits(d->mask));
-		grown = more != 0 && nr_pools < POOLS_MAX &&
+		grown = more != 0 && nr_pools < BOUNCE_POOLS_MAX &&
 			add_slots(dev, k, more, d->mask) == 0;
 		if (grown) {
 			DMA_LOG(INFO, "%s: bounce buffers of %u bytes: %u, of any size: %zu MiB",
@@ -513,7 +314,7 @@ drop(struct gantry_dma_dev *dev)
 		before = chunks->before;
 		free(chunks);
 	}
-	for (k = 0; k < CLASSES; k++) {
+	for (k = 0; k < BOUNCE_CLASSES; k++) {
 		for (i = 0; i < b->classes[k].nr_pools; i++)
 			rte_mempool_free(b->classes[k].pools[i]);
 	}
@@ -547,7 +348,7 @@ said(const struct dma_device *d)
 	bool any = false;
 	unsigned int k;
 
-	for (k = 0; k < CLASSES; k++)
+	for (k = 0; k < BOUNCE_CLASSES; k++)
 		any |= d->params.bounce_slots[k] != 0;
 	return any;
 }
@@ -684,7 +485,7 @@ bounce_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_d
 	struct slot *slot = NULL;
 	unsigned int k;
 
-	for (k = 0; k < CLASSES && slot == NULL; k++) {
+	for (k = 0; k < BOUNCE_CLASSES && slot == NULL; k++) {
 		if (size <= (size_t)1 << classes[k].shift)
 			slot = take_slot(dev, k);
 	}
@@ -804,7 +605,7 @@ static size_t
 bounce_max_mapping_size(struct gantry_dma_dev *dev)
 {
 	const struct dma_bounce *b = bounce_of(dev);
-	unsigned int k = CLASSES;
+	unsigned int k = BOUNCE_CLASSES;
 
 	while (k > 0 && b->classes[k - 1].count == 0)
 		k--;
@@ -831,10 +632,10 @@ bounce_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 
 static int
 bounce_alloc_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
-		int socket_id, uint64_t mask, const void *site)
+		int socket_id, uint64_t mask)
 {
 	if (bounce_of(dev)->iova != NULL)
-		return own_alloc(dev, b, size, align, socket_id, mask);
+		return dma_bounce_own_alloc(dev, b, size, align, socket_id, mask);
 	return dma_block_direct(dev, b, size, align, socket_id, mask);
 }
 
@@ -842,7 +643,7 @@ static void
 bounce_free_block(struct gantry_dma_dev *dev, struct dma_block *b)
 {
 	if (bounce_of(dev)->iova != NULL)
-		own_free(dev, b);
+		dma_bounce_own_free(dev, b);
 	else
 		rte_memzone_free(b->mz);
 }
@@ -865,16 +666,16 @@ static const struct gantry_dma_mode bounce_mode = {
  * limit.
  */
 static void
-count_slots(const struct dma_device *d, uint32_t count[CLASSES], size_t limit)
+count_slots(const struct dma_device *d, uint32_t count[BOUNCE_CLASSES], size_t limit)
 {
 	unsigned int k, less = 0;
 	size_t bytes = 0;
 
-	for (k = 0; k < CLASSES; k++)
+	for (k = 0; k < BOUNCE_CLASSES; k++)
 		bytes += (size_t)classes[k].slots << classes[k].shift;
 	while (bytes >> less > limit)
 		less++;
-	for (k = 0; k < CLASSES; k++)
+	for (k = 0; k < BOUNCE_CLASSES; k++)
 		count[k] = said(d) ? d->params.bounce_slots[k] : classes[k].slots >> less;
 }
 
@@ -882,7 +683,7 @@ int
 dma_bounce_start(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	struct dma_device *d = dma_device(dev);
-	uint32_t count[CLASSES];
+	uint32_t count[BOUNCE_CLASSES];
 	struct dma_bounce *b;
 	unsigned int k;
 	int ret = 0;
@@ -908,7 +709,7 @@ dma_bounce_start(struct gantry_dma_dev *dev, uint64_t mask)
 	}
 	set_limit(b, mask);
 	count_slots(d, count, b->limit);
-	for (k = 0; k < CLASSES && ret == 0; k++) {
+	for (k = 0; k < BOUNCE_CLASSES && ret == 0; k++) {
 		if (count[k] != 0)
 			ret = add_slots(dev, k, count[k], mask);
 		b->classes[k].full = said(d);

@@ -129,13 +129,13 @@ wait_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys,
 
 static int
 wait_alloc_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
-		int socket_id, uint64_t mask, const void *site)
+		int socket_id, uint64_t mask)
 {
 	int ret = start_waiting(dev);
 
 	if (ret != 0)
 		return ret;
-	return dma_block_alloc(dev, b, size, align, socket_id, mask, site);
+	return dma_block_alloc(dev, b, size, align, socket_id, mask);
 }
 
 static int

@@ -4,7 +4,7 @@
 
 /*
  * The entries of the I/O page table. The device reaches the memory in the table, whatever the
- * library's records say (dma_strict.c). The records add which caller made an entry, and when. An
+ * library's records say (dma_demand.c). The records add which caller made an entry, and when. An
  * entry is a stray if it leads elsewhere than its mapping, or has no mapping.
  *
  * Nothing is locked. A new mapping has its entries before its record, and a mapping that ends may
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "dma_strict.h"
+#include "dma_demand.h"
 
 #define PERMISSIONS (GANTRY_DMA_PTE_READ | GANTRY_DMA_PTE_WRITE)
 /*

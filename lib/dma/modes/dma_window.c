@@ -13,7 +13,7 @@
  * direct mode, in a table with the window's offsets (gantry_dma_inline.h). Memory events keep the
  * window up to date: pages that EAL adds get a place next to their neighbours, if it is free, so
  * that a buffer over both is also contiguous for the device. If it is not free, the buffer is
- * mapped on demand (dma_strict.c). So is memory for which there was no place, and registered
+ * mapped on demand (dma_demand.c). So is memory for which there was no place, and registered
  * memory. Addresses on demand are below the window, so unmapping can distinguish them.
  *
  * If not all of it fits, every buffer is mapped on demand by the functions of strict mode. Only the
@@ -35,7 +35,7 @@
 #include <rte_malloc.h>
 #include <rte_memzone.h>
 
-#include "dma_strict.h"
+#include "dma_demand.h"
 #include "eal_run.h"
 
 /* Bus addresses up to here are for mappings on demand, if the window holds the rest. */
@@ -428,7 +428,7 @@ window_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 
 static int
 window_alloc_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
-		int socket_id, uint64_t mask, const void *site)
+		int socket_id, uint64_t mask)
 {
 	const struct dma_device *d = dma_device(dev);
 	int ret = dma_block_reserve(dev, b, size, align, socket_id, false);
@@ -438,7 +438,7 @@ window_alloc_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t size,
 	if (look_up_all(d, b->pub.cpu, size, &b->pub.bus) && b->pub.bus % align == 0 &&
 			b->pub.bus + (size - 1) <= mask)
 		return 0;
-	ret = dma_demand_map_block(dev, b, align, mask, site);
+	ret = dma_demand_map_block(dev, b, align, mask);
 	if (ret != 0)
 		rte_memzone_free(b->mz);
 	return ret;

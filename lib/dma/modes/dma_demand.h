@@ -7,8 +7,8 @@
  * the window.
  */
 
-#ifndef DMA_STRICT_H
-#define DMA_STRICT_H
+#ifndef DMA_DEMAND_H
+#define DMA_DEMAND_H
 
 #include "dma_modes.h"
 
@@ -55,7 +55,7 @@ void dma_entries_for_each(struct gantry_dma_dev *dev,
  * or -errno with the reason.
  */
 int dma_demand_map_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t align,
-		uint64_t mask, const void *site);
+		uint64_t mask);
 void dma_demand_unmap_block(struct gantry_dma_dev *dev, struct dma_block *b);
 
-#endif /* DMA_STRICT_H */
+#endif /* DMA_DEMAND_H */
