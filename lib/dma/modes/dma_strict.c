@@ -9,6 +9,7 @@
 #include <rte_memzone.h>
 
 #include "dma_demand.h"
+#include "dma_iova.h"
 
 static int
 strict_alloc_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
