@@ -13,6 +13,10 @@ LONG = {  # functions that may be longer, or have more parameters
     'igb_recv_pkts': 'the receive burst: one pass over the ring, with a marker for each step',
     'igb_xmit_pkts': 'the transmit burst: one pass over the packets, with a marker for each step',
     'vfio_user_dma_ops_map_fd': 'the operation map_fd of lib/dma, whose signature it has',
+    'gantry_dma_unmap_mbuf_gather': 'gantry_dma_unmap_single(), and what it gathers: public interface',
+    'gantry_dma_unmap_mbuf_gather_slow': 'the part of it that is not inline',
+    'gantry_dma_sync_mbuf_chain_range_for_cpu': 'public interface, as the function of a buffer',
+    'gantry_dma_sync_mbuf_chain_range_for_device': 'public interface, as the function of a buffer',
     'rte_vfio_user_dma_map_fd': 'rte_vfio_user_dma_map(), and a piece of a file: public interface',
 }
 FUNCTION = re.compile(r'(?m)^(\w[\w \t*,()]*\n)?(\w+)\(((?:[^;{}()]|\([^()]*\))*)\)\n\{\n(.*?)^\}', re.S)
