@@ -3,7 +3,7 @@
  */
 
 /*
- * The DMA library: theory, the device object, modes, masks and limits.
+ * The DMA library: theory, and the creation of a device.
  *
  * Why a driver maps memory
  * ------------------------

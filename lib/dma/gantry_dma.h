@@ -479,8 +479,9 @@ struct gantry_dma_gather {
  *
  * An unmapping must wait until the device can start no further access. This function defers that
  * wait, so that gantry_dma_unmap_gathered() waits once for everything that @p g holds. The kernel's
- * IOMMU drivers do the same with struct iommu_iotlb_gather. In strict mode the wait is most of the
- * cost of an unmapping; in other modes this function unmaps at once.
+ * IOMMU drivers do the same with struct iommu_iotlb_gather. In strict mode with a page table (and
+ * in window mode, if it maps every buffer on demand by a page table) the wait is most of the cost
+ * of an unmapping. In all other cases this function unmaps at once.
  *
  * Until gantry_dma_unmap_gathered() has returned, the device owns the memory: the CPU must not
  * write to it, read from it what the device was to write, or free it.

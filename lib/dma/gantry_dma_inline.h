@@ -52,7 +52,8 @@ struct gantry_dma_dev {
 	/** highest address that map may take from an mbuf; 0: none */
 	gantry_dma_addr_t mbuf_last;
 	gantry_dma_addr_t undo_last;          /**< unmap has something to undo up to this address */
-	const struct gantry_dma_mode *mode;   /**< NULL: the look-up does everything */
+	/** table to call: the debug layer's, or the mode's; NULL: the look-up does everything */
+	const struct gantry_dma_mode *mode;
 	bool debug;                           /**< mode is the debug layer's */
 };
 

@@ -3,7 +3,7 @@
  */
 
 /*
- * The debug layer: theory, and the checks of mappings.
+ * The debug layer: theory, the table of the layer, its start and end for a device.
  *
  * Theory. Every misuse of the DMA API is a disagreement between two calls: an unmapping does not
  * match its mapping, a sync has no mapping, or memory is freed while it is mapped. So the layer
@@ -15,16 +15,22 @@
  * the layer unmaps with the right one, and if nothing is mapped, it unmaps nothing. So one mistake
  * is one report, and the program continues as if the mistake had not been made.
  *
- *      gantry_dma_map_*()           an application's rte_pktmbuf_free(), ...
- *              |                                  |
- *        dma_debug.c ---- entries ----> dma_debug_mbuf.c     who has each mbuf
- *              |    \                             |
- *      dma_base_map() dma_debug_books.c   dma_debug_report.c one line, with both sites
+ *      gantry_dma_map_*(), ...                      an application's rte_pktmbuf_free(), ...
+ *              |                                                |
+ *      struct dma_watch (dma_debug.c)                           |
+ *              |                                                v
+ *      dma_debug_map.c, _unmap.c, ... ---- entries ----> dma_debug_mbuf.c     owner of each mbuf
+ *              |              |                                 |
+ *              v              v                                 v
+ *      dma_base_map(), ...   dma_debug_books.c           dma_debug_report.c   one line, both sites
+ *      (the device's mode)
  *
- * Files: dma_debug_memory.c classifies memory that must not be mapped, and detects freed memory;
- * dma_debug_probe.c tests whether pools can be watched; dma_debug_report.c writes reports;
- * dma_symbol.c finds names of functions; dma_checksum.c detects changed data; dma_telemetry.c
- * serves telemetry.
+ * Files: dma_debug_map.c, dma_debug_unmap.c, dma_debug_sync.c and dma_debug_list.c check calls;
+ * dma_debug_leak.c reports the mappings that are left at the end; dma_debug_mbuf.c follows the
+ * owners of mbufs; dma_debug_memory.c classifies memory that must not be mapped, and detects freed
+ * memory; dma_debug_probe.c tests whether pools can be watched; dma_debug_books.c has the records
+ * of mappings; dma_debug_report.c writes reports, in which dma_symbol.c (lib/dma/ext) names
+ * functions; dma_checksum.c detects changed data; dma_telemetry.c serves telemetry.
  *
  *      struct dma_debug ------> device, causes already reported
  *      struct dma_thread ----> last mapping, spare entries (one for each thread)

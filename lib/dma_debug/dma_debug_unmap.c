@@ -3,7 +3,8 @@
  */
 
 /*
- * The checks of an unmapping, and of the end of a block or BAR: it must match what began it.
+ * The checks of an unmapping: it must match its mapping. Also blocks and BARs, from their beginning
+ * (dma_debug_added()) to their end (dma_debug_removing()).
  */
 
 #include <errno.h>

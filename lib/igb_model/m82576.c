@@ -68,8 +68,11 @@
  *    +-----+-----+-----+-----+-----+-----+-----+-----+-----+-----+
  *     the driver's <--------- the device's -----> the driver's
  *
- * From the doorbell to DD the device owns the descriptor and its buffer; at all other times the
- * driver owns both. head == tail means that the device owns nothing. The device keeps its own head.
+ * The device owns a descriptor and its buffer from the doorbell until it has written DD into that
+ * descriptor or, in a transmit ring, into a later one with RS ("report status"). At all other times
+ * the driver owns both. head == tail means that the device owns nothing. The polling thread has a
+ * head of its own, up to which it has taken descriptors. It is ahead of the register (RDH, TDH),
+ * which moves at the flush.
  *
  *    struct m82576
  *     +- reg[]          the register file, without the queues         control thread writes
@@ -169,6 +172,8 @@
  *   buffer had run over.
  * - Prefetch, host and write-back thresholds: the device fetches up to 64 descriptors, and writes
  *   back at each flush.
+ * - Statistics of what does not occur here (IAC, XON, collisions, ...): a statistics register that
+ *   no code counts reads as 0.
  */
 
 #include <errno.h>

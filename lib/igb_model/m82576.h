@@ -63,7 +63,7 @@ struct m82576_params {
 struct m82576_frame {
 	const uint8_t *data;     /**< first byte; the passing function states its owner */
 	uint32_t len;            /**< in bytes */
-	uint32_t flags;          /**< IGB_FRAME_* */
+	uint32_t flags;          /**< M82576_FRAME_* */
 };
 
 #define M82576_FRAME_BAD_FCS (1u << 0) /**< damaged on the wire: dropped unless RCTL.SBP */
@@ -86,7 +86,11 @@ struct m82576_stats {
 	uint64_t rx_filtered;               /**< dropped: for another address or VLAN */
 	uint64_t rx_bad;                    /**< dropped: bad FCS, too long, too short */
 	uint64_t rx_off;                    /**< dropped: link down, or receiver not enabled */
-	uint64_t tx_bad;                    /**< invalid descriptors; frame not sent */
+	/**
+	 * Frames not sent (an invalid descriptor, a DMA fault), and single descriptors that were
+	 * ignored.
+	 */
+	uint64_t tx_bad;
 	uint64_t dma_faults;                /**< as in struct vfu_server_stats */
 	/** The same for each queue. */
 	struct {
@@ -181,14 +185,14 @@ uint32_t m82576_carrier(const struct m82576 *model);
  * Return the modes that the device offers its partner now. Call it after m82576_carrier(),
  * because a change of the modes precedes one of the carrier. Any thread.
  *
- * @return IGB_ABLE_*
+ * @return M82576_ABLE_*
  */
 uint32_t m82576_ability(const struct m82576 *model);
 /**
  * Set the modes that the partner offers. At most one thread at a time.
  *
  * @param model  the device
- * @param able   IGB_ABLE_*; initially all
+ * @param able   M82576_ABLE_*; initially all
  */
 void m82576_set_partner(struct m82576 *model, uint32_t able);
 /**

@@ -25,7 +25,7 @@
 #define PHY_ADV_DEFAULT    0x0DE1
 #define PHY_1000T_DEFAULT  0x0300
 #define PHY_1000T_FD       0x0200
-#define PHY_ADV_SHIFT      5 /* 10 and 100 Mb/s, half and full, in the order of IGB_ABLE_* */
+#define PHY_ADV_SHIFT      5 /* 10 and 100 Mb/s, half and full, in the order of M82576_ABLE_* */
 
 /* Control register: speed and duplex if autonegotiation is off. */
 #define PHY_CTRL_SPEED_1000 0x0040

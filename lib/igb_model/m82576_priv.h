@@ -261,7 +261,7 @@ struct m82576 {
 	/* Link and interrupts: any thread, by atomic operations (m82576_phy.c, m82576_intr.c). */
 	uint32_t cable;   /* the far end signals */
 	uint32_t carrier; /* m82576_carrier() */
-	uint32_t ability, partner; /* IGB_ABLE_*: modes of this end, of the far end */
+	uint32_t ability, partner; /* M82576_ABLE_*: modes of this end, of the far end */
 	uint32_t link_was_down; /* since the PHY status register was last read */
 	uint32_t icr, ims, eicr, eims, eicr_sent;
 	uint32_t icr_sent;

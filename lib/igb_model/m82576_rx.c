@@ -15,7 +15,8 @@
  * gets as many descriptors as its length needs, or none: a frame that does not fit as a whole is
  * dropped and counted, as on hardware, unless the wire can wait. The device writes the data first.
  * It collects the write-backs of descriptors and writes them at the flush: the first half of each
- * before the second one, which holds DD, and which is a release store.
+ * before the second one, which holds DD, and which is a release store. The numbers in the code are
+ * those of LIFE OF A RECEIVED FRAME in m82576.c.
  */
 
 #include <string.h>

@@ -18,7 +18,8 @@
  * that the driver gets its buffers back.
  *
  * The device holds the write-backs of descriptors with RS back until the flush. Queues take turns
- * after TX_QUANTUM frames.
+ * after TX_QUANTUM frames. The numbers in the code are those of LIFE OF A TRANSMITTED FRAME in
+ * m82576.c.
  *
  * The polling thread has other ports to serve, whatever a driver posts: for example descriptors
  * without a frame, or frames that are gathered and then turn out bad. So the work between two
@@ -136,6 +137,10 @@ txq_write_back(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring 
 	t->wb_count = 0;
 }
 
+/*
+ * Hold back the write-back of a descriptor with RS, until the flush. If M82576_WB_BATCH write-backs
+ * are held back already, those are written first.
+ */
 static void
 txq_report(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, uint32_t index,
 	const union igb_tx_desc *d)

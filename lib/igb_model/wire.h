@@ -105,8 +105,8 @@ struct wire_source {
 	 */
 	uint32_t (*carrier)(struct wire_source *src);
 	/**
-	 * Return the modes of that transceiver, IGB_ABLE_*. A change comes with one of carrier().
-	 * NULL: all.
+	 * Return the modes of that transceiver, M82576_ABLE_*. A change comes with one of
+	 * carrier(). NULL: all.
 	 */
 	uint32_t (*ability)(struct wire_source *src);
 	/** Return the speed that this end has agreed on, Mb/s; 0, or NULL: the direction's own. */
@@ -149,7 +149,7 @@ struct wire_sink {
 	 */
 	void (*carrier)(struct wire_sink *sink, bool up);
 	/**
-	 * Modes that the transceiver offers, IGB_ABLE_*, called before it is up. NULL: the sink
+	 * Modes that the transceiver offers, M82576_ABLE_*, called before it is up. NULL: the sink
 	 * does not need it.
 	 */
 	void (*partner)(struct wire_sink *sink, uint32_t able);

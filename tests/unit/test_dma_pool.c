@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* Test of pools of small coherent blocks (lib/dma/dma_pool.c). */
+/* Test of pools of small coherent blocks (lib/dma/ext/dma_pool.c). */
 
 #include "dma_device.h"
 

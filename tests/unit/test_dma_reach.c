@@ -3,8 +3,8 @@
  */
 
 /*
- * Test of the list of what a device may reach, in groups (lib/dma/dma_reach.c, gantry_dma_reach.h,
- * and telemetry's /gantry/dma/reach).
+ * Test of the list of what a device may reach, in groups (lib/dma/ext/dma_reach.c,
+ * gantry_dma_reach.h, and telemetry's /gantry/dma/reach).
  *
  * The list is derived from what the device can actually use: in modes with a page table, from the
  * table's entries. An entry that no mapping accounts for is "planted" here, and must be shown as

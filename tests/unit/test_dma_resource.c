@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* Test of BARs as the target of another device's DMA, peer to peer (lib/dma/dma_resource.c). */
+/* Test of BARs as the target of another device's DMA, peer to peer (lib/dma/ext/dma_resource.c). */
 
 #include <sys/mman.h>
 

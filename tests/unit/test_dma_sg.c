@@ -3,7 +3,7 @@
  */
 
 /*
- * Test of scatter/gather: lists of entries, and chains of mbufs (lib/dma/dma_sg.c).
+ * Test of scatter/gather: lists of entries, and chains of mbufs (lib/dma/ext/dma_sg.c).
  *
  *     entries  e0 e1 | e2 | e3      adjacent bus addresses are merged,
  *     segments   s0  | s1 | s2      up to max_seg bytes, never across a seg_boundary

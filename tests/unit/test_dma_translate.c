@@ -3,8 +3,8 @@
  */
 
 /*
- * Test of memory classes and of the three address spaces (lib/dma/dma_translate.c): CPU virtual
- * (X), physical (Y) and bus (Z).
+ * Test of memory classes and of the three address spaces (lib/dma/core/dma_translate.c): CPU
+ * virtual (X), physical (Y) and bus (Z).
  */
 
 #include <errno.h>

@@ -539,7 +539,7 @@ tx_buffer_revoked_while_another_is_read_loses_the_frame(void **state)
 	assert_int_equal(rig_take(g, &fr), 1);
 }
 
-/* See test_rx_write_backs(). */
+/* See rx_write_backs_stop_at_a_revoked_ring_page(). */
 static void
 tx_write_backs_stop_at_a_revoked_ring_page(void **state)
 {

@@ -18,6 +18,7 @@
 #define IGB_DEFAULT_RX_FREE_THRESH 32
 #define IGB_DEFAULT_TX_RS_THRESH   32
 #define IGB_DEFAULT_TX_FREE_THRESH 32
+/* Descriptors in use at which the driver reclaims; at most 3/4 of a ring (free_thresh). */
 #define IGB_TX_KEPT                128
 
 /* Limits of transmit descriptors (datasheet 7.2.2). */
@@ -74,7 +75,8 @@ struct igb_rx_queue {
 
 /** Software state of one transmit descriptor. */
 struct igb_tx_entry {
-	struct rte_mbuf *mbuf;             /**< segment; NULL: a context descriptor */
+	/** segment; NULL: none (a context descriptor, or a free one) */
+	struct rte_mbuf *mbuf;
 	gantry_dma_addr_t addr;
 	uint16_t len;
 	/** In the first entry of a group: the descriptor that reports for the group (RS). */
@@ -100,7 +102,7 @@ struct igb_tx_queue {
 	uint16_t since_rs;
 	uint16_t max_segs;                 /**< segments per packet that fit an empty ring */
 	uint16_t rs_thresh;
-	uint16_t free_thresh;
+	uint16_t free_thresh;              /**< igb_xmit_pkts() reclaims below this nb_free */
 	bool fast_free;
 	uint8_t ctx_next;                  /**< context slot to overwrite next */
 	struct igb_tx_context ctx[IGB_TX_CONTEXTS];

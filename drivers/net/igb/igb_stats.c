@@ -72,7 +72,10 @@ static const struct {
 };
 
 #define NB_REGS   RTE_DIM(igb_stats_regs)
-/* Then follows one per queue: frames dropped for want of a descriptor (RQDPC). */
+/*
+ * The xstats are these registers, then RQDPC of each receive queue: frames dropped because the
+ * queue had no descriptor.
+ */
 
 static_assert(NB_REGS <= IGB_MAX_HW_STATS, "igb_adapter.hw_stats is too small");
 

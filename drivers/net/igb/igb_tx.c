@@ -19,9 +19,10 @@
  * Everything sent is therefore reported, and tx_done_cleanup() can return all buffers of an
  * application that has stopped sending.
  *
- * igb_xmit_pkts() reclaims as soon as IGB_TX_KEPT descriptors are in use, or earlier if
- * tx_free_thresh requires it. Buffers that return soon are still in the cache when the device
- * receives into them again; a whole ring of buffers is more than a cache holds.
+ * igb_xmit_pkts() reclaims as soon as IGB_TX_KEPT descriptors are in use (three quarters of the
+ * ring, if that is less), or earlier if tx_free_thresh requires it. Buffers that return soon are
+ * still in the cache when the device receives into them again; a whole ring of buffers is more than
+ * a cache holds.
  */
 
 #include <errno.h>
@@ -68,9 +69,9 @@ free_batch_add(struct free_batch *b, struct rte_mbuf *m)
 }
 
 /*
- * Reclaims what the device has reported, in whole groups, until at least max_desc descriptors are
- * free, but not more than max_pkts packets; the rest of a group then forms a group. Returns the
- * number of packets.
+ * Reclaims descriptors that the device has reported, in whole groups, until it has reclaimed at
+ * least max_desc of them. It reclaims at most max_pkts packets: if that limit cuts a group, the
+ * rest of the group forms a group. Returns the number of packets.
  */
 static uint32_t
 igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)

@@ -48,8 +48,8 @@ struct dma_block {
 
 /** Mappings made one by one: see dma_demand.c. All 0: the device has none. */
 struct dma_demand {
-	uint64_t *entries;   /* the bus' page table; NULL: each mapping calls the bus */
-	/* state of the mapping that begins in a page of bus addresses; records likewise */
+	uint64_t *entries;   /* dma_device.entries, in use; NULL: each mapping calls the bus */
+	/* states[p], records[p]: the mapping that begins in page p of bus addresses */
 	uint64_t *states;
 	struct dma_record *records;
 	struct dma_iova *iova;
@@ -83,7 +83,7 @@ struct dma_device {
 	uint64_t seg_boundary;
 	struct gantry_dma_table eal; /* EAL's bus addresses of EAL memory */
 	struct gantry_dma_table own; /* the window's bus addresses of it */
-	const struct gantry_dma_mode *base;    /* the mode */
+	const struct gantry_dma_mode *base;    /* the mode, whatever layer is around */
 	const struct gantry_dma_mode *waiting; /* the mode of a device that waits for one */
 	const struct dma_watch *watch; /* the layer around the device; dma_no_watch: none */
 	/* State of the layer and of the modes, unknown to the core: */
@@ -93,7 +93,7 @@ struct dma_device {
 	struct dma_bounce *bounce;
 	/* Changes that the bus has made permanently: */
 	bool claimed;
-	uint64_t *entries;          /* the I/O page table; NULL: none */
+	uint64_t *entries;          /* the I/O page table that the bus has made; NULL: none */
 	size_t nr_entries;
 	bool mask_logged;
 	rte_spinlock_t lock;        /* protects the lists below */
@@ -142,8 +142,8 @@ struct gantry_dma_mode {
 	gantry_dma_addr_t (*map_mbuf)(const struct dma_call *c);
 	void (*unmap_mbuf)(const struct dma_call *c);
 	/**
-	 * NULL (both): the library calls unmap(). unmap_gather() may leave the wait to
-	 * unmap_gathered(), which it calls itself when g is full.
+	 * NULL (both): the library calls unmap(). unmap_gather() may defer the wait to
+	 * unmap_gathered(), which it calls if g is full.
 	 */
 	void (*unmap_gather)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 			enum gantry_dma_dir dir, struct gantry_dma_gather *g);

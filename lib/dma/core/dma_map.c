@@ -246,7 +246,10 @@ gantry_dma_unmap_mbuf_gather_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m
 void
 gantry_dma_unmap_gathered_slow(struct gantry_dma_dev *dev, struct gantry_dma_gather *g)
 {
-	/* The mode below gathered them, because no layer defers anything. */
+	/*
+	 * Only the device's mode can have gathered them: a layer has no unmap_gather(), so the
+	 * unmappings that it sees end at once.
+	 */
 	dma_device(dev)->base->unmap_gathered(dev, g);
 }
 

@@ -25,9 +25,10 @@
  * "not mapped". That one locked instruction does both things that are necessary. On x86 it
  * completes the stores before it (Intel SDM volume 3, "Memory Ordering": a locked instruction is a
  * full barrier), so no access of the device starts after unmapping has returned. If two threads
- * race to unmap a mapping, it decides which one succeeds. It is also a third of the cost of a
- * mapping and its end. No later load starts before it completes, so the code loads before it
- * whatever it can. A burst waits only once for all its mappings (dma_demand_unmap_gather()).
+ * race to unmap a mapping, it decides which one succeeds. The locked instruction takes a third of
+ * the time of a mapping and its end. No later load starts before it completes, so the code loads
+ * before it whatever it can. A burst waits only once for all its mappings
+ * (dma_demand_unmap_gather()).
  *
  * The page of the bus address finds the state in O(1). The other facts about a mapping are stored
  * apart, so that unmapping need not read them. The time among them comes from a clock that ticks

@@ -3,7 +3,8 @@
  */
 
 /*
- * Strict mode: every mapping is made on demand (dma_demand.c).
+ * Strict mode: every mapping is made on demand, and dma_demand_unmap() ends it, after which the
+ * device starts no access (dma_demand.c).
  */
 
 #include <rte_memzone.h>
@@ -58,7 +59,10 @@ strict_required_mask(struct gantry_dma_dev *dev)
 }
 
 static const struct gantry_dma_mode strict_mode = ON_DEMAND("strict");
-/* Strict mode under another name: it serves reach, and the end of mappings is not the point. */
+/*
+ * The hooks of strict mode for a device in window mode, if the window does not hold all EAL memory:
+ * they bring buffers below the mask. That unmapping ends access is a side effect there.
+ */
 const struct gantry_dma_mode dma_on_demand_mode = ON_DEMAND("window");
 
 int
