@@ -172,8 +172,7 @@
  *   buffer had run over.
  * - Prefetch, host and write-back thresholds: the device fetches up to 64 descriptors, and writes
  *   back at each flush.
- * - Statistics of what does not occur here (IAC, XON, collisions, ...): a statistics register that
- *   no code counts reads as 0.
+ * - Statistics registers that no code counts (IAC, XON, collisions, ...): they read as 0.
  */
 
 #include <errno.h>
