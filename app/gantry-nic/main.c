@@ -101,6 +101,7 @@
 
 #define EXIT_USAGE 2
 #define END_MS   1900 /* ms from the signal to the end of the process, whatever waits */
+#define STOP_MS  1000 /* ms for the polling threads to end */
 #define STATS_MS 1000 /* ms for the reader of the statistics; at the end: */
 #define STATS_END_MS 500
 #define CORES_MAX 64
@@ -511,13 +512,45 @@ leave_polling_cores(const struct options *opt)
 	return CPU_COUNT(&others) != 0 && sched_setaffinity(0, sizeof(others), &others) == 0;
 }
 
+/*
+ * End what runs, in the reverse order.
+ *
+ * If a polling thread is stuck in the memory of a client, it ends with the process, and so do the
+ * devices: the process ends here.
+ *
+ * @param ok  set-up succeeded
+ * @return the exit status
+ */
+static int
+end(struct options *opt, struct poller *const *pollers, uint64_t started, bool ok)
+{
+	bool stopped = pollers_stop(pollers, CORES_MAX, STOP_MS);
+
+	opt->stats.limit_ms = STATS_END_MS;
+	if (ok && opt->stats_json != NULL)
+		write_stats(opt, started);
+	file_keeper_stop();
+	ok &= ports_close_wires(opt->ports, opt->nr_ports, pollers, CORES_MAX);
+	if (stopped) {
+		for (unsigned int i = 0; i < CORES_MAX; i++)
+			poller_free(pollers[i]);
+		ports_close(opt->ports, opt->nr_ports);
+	}
+	log_stop();
+	alarm(0); /* nothing that could wait is left */
+	/* Each capture that was not read or written to its end has been reported in a line. */
+	ok = ok && !opt->stats_failed && wire_pcap_failures() == 0;
+	if (!stopped)
+		_exit(ok ? EXIT_SUCCESS : EXIT_FAILURE);
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int
 run(struct options *opt)
 {
 	struct poller *pollers[CORES_MAX] = { NULL };
 	uint64_t started = poller_now();
 	char err[WIRE_ERR_LEN] = "";
-	unsigned int i;
 	sigset_t set, ends;
 	int ret;
 
@@ -552,17 +585,7 @@ run(struct options *opt)
 		sandbox_abandon();
 		warnx("%s", err);
 	}
-	for (i = 0; i < CORES_MAX; i++)
-		poller_free(pollers[i]);
-	opt->stats.limit_ms = STATS_END_MS;
-	if (ret == 0 && opt->stats_json != NULL)
-		write_stats(opt, started);
-	file_keeper_stop();
-	ports_close(opt->ports, opt->nr_ports);
-	log_stop();
-	alarm(0); /* nothing that could wait is left */
-	/* Each capture that was not read or written to its end has been reported in a line. */
-	return ret == 0 && !opt->stats_failed && wire_pcap_failures() == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return end(opt, pollers, started, ret == 0);
 }
 
 int

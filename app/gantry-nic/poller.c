@@ -71,19 +71,27 @@
  */
 #define REST_TIMES  4
 #define REST_NS_MAX 400000000
+/*
+ * ns of one poll that the thread may compute: more than any poll of a well-behaved client takes, but
+ * less than the kernel takes to clear a huge page of 1 GiB.
+ */
+#define COMPUTE_NS_MAX 5000000
 
 /* ns between two looks of the watcher. The active thread is stuck if it began no poll in between. */
 #define WATCH_NS 4000000
 /* Threads of a poller: one more than may be stuck at the same time. */
-#define WORKERS_MAX 4
+#define WORKERS_MAX 16
+/* A worker that is in the poll of no entry. */
+#define NO_ENTRY UINT32_MAX
 
 struct worker;
 
 /* A direction with its account. The active thread owns it, or the thread that is stuck in it. */
 struct entry {
 	struct wire_dir *dir;
-	struct vfu_server *servers[2]; /* of the devices at its ends */
-	unsigned int nr_servers;
+	struct m82576 *devs[2];        /* at its ends */
+	struct vfu_server *servers[2]; /* of devs[] */
+	struct vfu_rcu_devices devices; /* servers[] */
 	uint64_t cost;      /* ns of polls since directions with frames have shared the thread */
 	uint64_t quiet;     /* ns of its polls since it had a frame */
 	uint64_t rests;     /* until this time */
@@ -94,10 +102,12 @@ struct entry {
 struct worker {
 	struct poller *poller;
 	pthread_t thread;
+	bool joined;
 	long sleeps;        /* of the thread, as of the last check */
+	uint64_t cpu_ns;    /* that it has had the core, as of the last check */
 	void *reader;       /* of vfu_rcu_self(), while it is active or stuck */
-	_Atomic uint64_t beat; /* polls that it began */
-	_Atomic unsigned int in; /* the entry of the last one */
+	_Atomic uint64_t beat; /* rounds and polls that it began */
+	_Atomic uint32_t in;   /* the entry of its last poll since it became active; NO_ENTRY: none */
 };
 
 struct poller {
@@ -136,11 +146,12 @@ any_client(const struct poller *poller)
 	return false;
 }
 
+/* Only those of the direction: another watcher may have restricted the thread to them. */
 static void
-check_clients(struct poller *poller)
+check_clients(const struct entry *e)
 {
-	for (unsigned int i = 0; i < poller->nr_devs; i++)
-		m82576_check_client(poller->devs[i]);
+	for (unsigned int i = 0; i < e->devices.nr; i++)
+		m82576_check_client(e->devs[i]);
 }
 
 /* Note that a pause of polling is intended, so that it does not count as a gap. */
@@ -154,29 +165,28 @@ rest(struct poller *poller)
 			wire_dir_rest(poller->entries[i].dir);
 }
 
-/* Return whether the thread has slept since the last call. */
+/*
+ * Check what the thread has done since the last call.
+ *
+ * @param[out] computed  ns that it had the core
+ * @return whether it has slept
+ */
 static bool
-slept(struct worker *w)
+slept(struct worker *w, uint64_t *computed)
 {
 	struct rusage usage;
 	long before = w->sleeps;
+	uint64_t cpu;
 
+	*computed = 0;
 	if (getrusage(RUSAGE_THREAD, &usage) != 0)
 		return false;
+	cpu = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000 +
+		(uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
+	*computed = cpu - w->cpu_ns;
+	w->cpu_ns = cpu;
 	w->sleeps = usage.ru_nvcsw;
 	return w->sleeps != before;
-}
-
-static void
-nap(struct worker *w)
-{
-	struct timespec ts = { .tv_nsec = NAP_NS };
-
-	rest(w->poller);
-	vfu_rcu_offline();
-	nanosleep(&ts, NULL);
-	vfu_rcu_online();
-	slept(w); /* discard: this sleep was intended */
 }
 
 static bool
@@ -185,13 +195,39 @@ is_active(const struct worker *w)
 	return atomic_load_explicit(&w->poller->active, memory_order_relaxed) == w;
 }
 
+static void
+nap(struct worker *w)
+{
+	struct timespec ts = { .tv_nsec = NAP_NS };
+	uint64_t computed;
+
+	if (!is_active(w))
+		return;
+	rest(w->poller);
+	vfu_rcu_offline();
+	nanosleep(&ts, NULL);
+	vfu_rcu_online();
+	slept(w, &computed); /* this sleep was intended */
+}
+
+/* Return whether a poll of ns held the thread for longer than a client may. */
+static bool
+was_held(struct worker *w, uint64_t ns)
+{
+	uint64_t computed;
+
+	/* The time computed is that of all polls since the last long one. */
+	return ns > LONG_NS && (slept(w, &computed) ||
+		(ns > COMPUTE_NS_MAX && computed > COMPUTE_NS_MAX && computed > ns / 2));
+}
+
 /* Charge the direction for a poll that ended now and took ns. */
 static void
 charge(struct worker *w, struct entry *e, uint64_t now, uint64_t ns, unsigned int moved)
 {
 	e->cost += ns < COST_NS_MAX ? ns : COST_NS_MAX;
 	e->quiet = moved != 0 ? 0 : e->quiet + ns;
-	if (ns > LONG_NS && slept(w) && w->poller->nr_entries > 1) {
+	if (was_held(w, ns) && w->poller->nr_entries > 1) {
 		e->rests = now + (ns < REST_NS_MAX / REST_TIMES ? ns * REST_TIMES : REST_NS_MAX);
 		e->quiet = QUIET_NS; /* no direction waits for one that rests */
 	}
@@ -209,13 +245,14 @@ poll_entry(struct worker *w, struct entry *e, uint64_t *now)
 	unsigned int moved;
 
 	atomic_fetch_add_explicit(&w->beat, 1, memory_order_relaxed);
-	atomic_store_explicit(&w->in, (unsigned int)(e - w->poller->entries), memory_order_relaxed);
+	/* Release: a new active thread that reads this also sees what the last poll stored. */
+	atomic_store_explicit(&w->in, (uint32_t)(e - w->poller->entries), memory_order_release);
 	/* Either the new active thread sees which entry this is, or this thread sees the new one. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!is_active(w))
 		return 0;
 	if (begin - e->begun > AWAY_NS)
-		check_clients(w->poller);
+		check_clients(e);
 	e->begun = begin;
 	moved = wire_dir_poll(e->dir, begin);
 	vfu_rcu_quiescent();
@@ -260,7 +297,12 @@ poll_round(struct worker *w)
 	for (i = 0; i < poller->nr_entries; i++) {
 		struct entry *e = &poller->entries[i];
 
-		if (atomic_load(&e->stuck) != NULL || e->cost > least + BURST_NS || e->rests > now)
+		if (atomic_load(&e->stuck) != NULL)
+			continue;
+		/* An account that was kept while the direction was stuck may be hours ahead. */
+		if (e->cost > least + COST_NS_MAX)
+			e->cost = least + COST_NS_MAX;
+		if (e->cost > least + BURST_NS || e->rests > now)
 			continue;
 		if (e->cost < least)
 			e->cost = least; /* time that it did not use is no credit */
@@ -269,13 +311,20 @@ poll_round(struct worker *w)
 	return moved;
 }
 
-/* After another thread took over: hand back the direction that this one was stuck in. */
+/*
+ * End being active: hand back the direction that this thread was stuck in, if another thread took over
+ * in the meantime.
+ */
 static void
 leave(struct worker *w)
 {
 	struct poller *poller = w->poller;
 
 	pthread_mutex_lock(&poller->handover);
+	if (is_active(w)) {
+		rest(poller);
+		atomic_store(&poller->active, NULL); /* nobody takes over from a thread that ends */
+	}
 	for (unsigned int i = 0; i < poller->nr_entries; i++)
 		if (atomic_load(&poller->entries[i].stuck) == w)
 			atomic_store(&poller->entries[i].stuck, NULL);
@@ -288,10 +337,11 @@ be_active(struct worker *w)
 {
 	struct poller *poller = w->poller;
 	unsigned int idle = 0;
+	uint64_t computed;
 
-	vfu_rcu_only(poller->servers, poller->nr_devs);
-	slept(w);
+	slept(w, &computed);
 	while (is_active(w) && !atomic_load_explicit(&poller->stop, memory_order_relaxed)) {
+		atomic_fetch_add_explicit(&w->beat, 1, memory_order_relaxed);
 		if (poll_round(w) != 0) {
 			idle = 0;
 		} else if (++idle >= IDLE_ROUNDS) {
@@ -301,39 +351,40 @@ be_active(struct worker *w)
 				nap(w);
 		}
 	}
-	if (is_active(w))
-		rest(poller);
-	else
-		leave(w);
+	leave(w);
 }
 
-/* Become the active thread. The former one, if any, keeps the direction that it is stuck in. */
+/*
+ * Become the active thread. The former one, if any, keeps the direction that it is stuck in: it is in
+ * the poll of no other one, because it has begun none since it became active, or it announced it.
+ */
 static void
-take_over(struct worker *w, struct worker *former)
+take_over(struct worker *w)
 {
+	static const struct vfu_rcu_devices none;
 	struct poller *poller = w->poller;
+	struct worker *former;
 
-	vfu_rcu_register();
-	w->reader = vfu_rcu_self();
 	pthread_mutex_lock(&poller->handover);
-	atomic_store(&poller->active, w);
+	vfu_rcu_register();
+	vfu_rcu_only(poller->servers, poller->nr_devs);
+	w->reader = vfu_rcu_self();
+	atomic_store(&w->in, NO_ENTRY);
+	former = atomic_exchange(&poller->active, w);
+	atomic_thread_fence(memory_order_seq_cst);
 	if (former != NULL) {
-		struct entry *e;
+		uint32_t in = atomic_load(&former->in);
+		struct entry *e = in != NO_ENTRY ? &poller->entries[in] : NULL;
 
-		atomic_thread_fence(memory_order_seq_cst);
-		e = &poller->entries[atomic_load(&former->in)];
-		atomic_store(&e->stuck, former);
-		vfu_rcu_restrict(former->reader, e->servers, e->nr_servers);
+		if (e != NULL)
+			atomic_store(&e->stuck, former);
+		vfu_rcu_restrict(former->reader, e != NULL ? &e->devices : &none);
 	}
 	pthread_mutex_unlock(&poller->handover);
 }
 
-/*
- * Watch the active thread until it is stuck.
- *
- * @return that thread; NULL: there was none. The result does not matter if the poller stops.
- */
-static struct worker *
+/* Watch the active thread until it is stuck, or the poller stops. */
+static void
 watch(struct poller *poller)
 {
 	const struct timespec ts = { .tv_nsec = WATCH_NS };
@@ -343,10 +394,9 @@ watch(struct poller *poller)
 	for (; active != NULL && !atomic_load(&poller->stop); before = beat) {
 		beat = atomic_load_explicit(&active->beat, memory_order_relaxed);
 		if (beat == before)
-			break;
+			return;
 		nanosleep(&ts, NULL);
 	}
-	return active;
 }
 
 static void *
@@ -356,16 +406,14 @@ worker_main(void *arg)
 	struct poller *poller = w->poller;
 
 	while (!atomic_load(&poller->stop)) {
-		struct worker *former;
-
 		/* One thread watches, the others sleep here. */
 		pthread_mutex_lock(&poller->watch);
-		former = watch(poller);
+		watch(poller);
 		if (atomic_load(&poller->stop)) {
 			pthread_mutex_unlock(&poller->watch);
 			break;
 		}
-		take_over(w, former);
+		take_over(w);
 		pthread_mutex_unlock(&poller->watch);
 		be_active(w);
 		vfu_rcu_unregister();
@@ -394,7 +442,8 @@ add_device(struct poller *poller, struct entry *e, struct m82576 *dev)
 	if (dev == NULL)
 		return;
 	poller->servers[poller->nr_devs] = m82576_server(dev);
-	e->servers[e->nr_servers++] = poller->servers[poller->nr_devs];
+	e->devs[e->devices.nr] = dev;
+	e->servers[e->devices.nr++] = poller->servers[poller->nr_devs];
 	poller->devs[poller->nr_devs++] = dev;
 }
 
@@ -405,6 +454,7 @@ poller_add(struct poller *poller, struct wire_dir *dir, struct m82576 *from,
 	struct entry *e = &poller->entries[poller->nr_entries++];
 
 	e->dir = dir;
+	e->devices.servers = e->servers;
 	e->quiet = QUIET_NS;
 	wire_dir_set_clock(dir, poller_now);
 	add_device(poller, e, from);
@@ -447,6 +497,7 @@ poller_start(struct poller *poller, char *err)
 		struct worker *w = &poller->workers[poller->nr_running];
 
 		w->poller = poller;
+		atomic_store(&w->in, NO_ENTRY);
 		ret = -vfu_thread_start(&w->thread, &attr, "poll", worker_main, w);
 		poller->nr_running += ret == 0;
 	}
@@ -464,6 +515,56 @@ poller_start(struct poller *poller, char *err)
 	return -ret;
 }
 
+/* Join the threads that end until the deadline; return whether all have. */
+static bool
+join(struct poller *poller, const struct timespec *deadline)
+{
+	bool all = true;
+
+	for (unsigned int i = 0; i < poller->nr_running; i++) {
+		struct worker *w = &poller->workers[i];
+
+		if (!w->joined)
+			w->joined = pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC, deadline) == 0;
+		all &= w->joined;
+	}
+	return all;
+}
+
+bool
+pollers_stop(struct poller *const *pollers, unsigned int nr, unsigned int ms)
+{
+	struct timespec deadline;
+	bool all = true;
+
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_nsec += ms % 1000 * 1000000L;
+	deadline.tv_sec += ms / 1000 + deadline.tv_nsec / 1000000000;
+	deadline.tv_nsec %= 1000000000;
+	for (unsigned int i = 0; i < nr; i++)
+		if (pollers[i] != NULL)
+			atomic_store(&pollers[i]->stop, true);
+	for (unsigned int i = 0; i < nr; i++)
+		if (pollers[i] != NULL)
+			all &= join(pollers[i], &deadline);
+	return all;
+}
+
+bool
+pollers_use(struct poller *const *pollers, unsigned int nr, const struct wire_dir *dir)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		for (unsigned int k = 0; pollers[i] != NULL && k < pollers[i]->nr_running; k++) {
+			const struct worker *w = &pollers[i]->workers[k];
+			uint32_t in = atomic_load(&w->in);
+
+			if (!w->joined && in != NO_ENTRY && pollers[i]->entries[in].dir == dir)
+				return true;
+		}
+	}
+	return false;
+}
+
 void
 poller_free(struct poller *poller)
 {
@@ -471,7 +572,8 @@ poller_free(struct poller *poller)
 		return;
 	atomic_store(&poller->stop, true);
 	for (unsigned int i = 0; i < poller->nr_running; i++)
-		pthread_join(poller->workers[i].thread, NULL);
+		if (!poller->workers[i].joined)
+			pthread_join(poller->workers[i].thread, NULL);
 	pthread_mutex_destroy(&poller->watch);
 	pthread_mutex_destroy(&poller->handover);
 	free(poller);

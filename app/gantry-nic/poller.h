@@ -10,6 +10,7 @@
 #define POLLER_H
 
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "m82576.h"
@@ -45,6 +46,14 @@ void poller_core_of(const struct poller *poller, const struct m82576 *dev, cpu_s
  * @return 0 or a negative errno value
  */
 int poller_start(struct poller *poller, char *err);
+/*
+ * End all threads of the pollers, each of which may be NULL, within ms.
+ *
+ * @return false: some thread is stuck in the poll of a direction, which must not be freed
+ */
+bool pollers_stop(struct poller *const *pollers, unsigned int nr, unsigned int ms);
+/* After pollers_stop(): whether a stuck thread still uses the direction. */
+bool pollers_use(struct poller *const *pollers, unsigned int nr, const struct wire_dir *dir);
 /* End the thread if it runs, and free it. The directions remain. NULL is permitted. */
 void poller_free(struct poller *poller);
 

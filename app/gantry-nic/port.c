@@ -187,16 +187,23 @@ ports_open(struct port *ports, unsigned int nr, char *err)
 	return ret;
 }
 
-void
-ports_close(struct port *ports, unsigned int nr)
+bool
+ports_close_wires(struct port *ports, unsigned int nr, struct poller *const *pollers,
+		unsigned int nr_pollers)
 {
-	unsigned int i;
+	bool complete = true;
 
-	for (i = 0; i < nr; i++) {
+	for (unsigned int i = 0; i < nr; i++) {
 		struct port *port = &ports[i];
 
-		wire_dir_free(port->out);
-		if (port->in_owned)
+		if (!pollers_use(pollers, nr_pollers, port->out)) {
+			wire_dir_free(port->out);
+		} else if (port->spec.wire == WIRE_PCAP) {
+			fprintf(stderr, "gantry-nic: port %s: its recording is incomplete: a polling thread "
+				"is stuck in the memory of its client\n", port->spec.name);
+			complete = false;
+		}
+		if (port->in_owned && !pollers_use(pollers, nr_pollers, port->in))
 			wire_dir_free(port->in);
 		if (port->far_src != NULL)
 			port->far_src->close(port->far_src);
@@ -208,6 +215,15 @@ ports_close(struct port *ports, unsigned int nr)
 		port->far_sink = NULL;
 		port->in_owned = false;
 	}
+	return complete;
+}
+
+void
+ports_close(struct port *ports, unsigned int nr)
+{
+	unsigned int i;
+
+	ports_close_wires(ports, nr, NULL, 0);
 	for (i = 0; i < nr; i++)
 		if (ports[i].dev != NULL)
 			vfu_server_end(m82576_server(ports[i].dev));

@@ -39,6 +39,14 @@ struct port {
  *   then also call ports_close()
  */
 int ports_open(struct port *ports, unsigned int nr, char *err);
+/*
+ * Close all wires, so that recordings are complete, except directions that a stuck thread still uses
+ * (pollers_use()). The devices remain.
+ *
+ * @return false: a recording is incomplete, as a line on standard error reports
+ */
+bool ports_close_wires(struct port *ports, unsigned int nr, struct poller *const *pollers,
+		unsigned int nr_pollers);
 /* Close and free all but the specifications. No polling thread may run. */
 void ports_close(struct port *ports, unsigned int nr);
 

@@ -36,8 +36,8 @@ struct reader {
 	_Atomic uint64_t asked;
 	_Atomic uint64_t answered;
 	atomic_bool online;
-	struct vfu_server *const *servers; /* NULL: all devices */
-	unsigned int nr_servers;
+	_Atomic(const struct vfu_rcu_devices *) devices; /* NULL: all */
+	struct vfu_rcu_devices own;  /* of vfu_rcu_only() */
 	/* Protected by the lock: */
 	bool registered;
 	unsigned int refs;
@@ -57,8 +57,7 @@ static __thread struct reader self __attribute__((tls_model("initial-exec")));
 void
 vfu_rcu_register(void)
 {
-	self.servers = NULL;
-	self.nr_servers = 0;
+	atomic_store(&self.devices, NULL);
 	pthread_mutex_lock(&lock);
 	self.prev = NULL;
 	self.next = readers;
@@ -76,21 +75,22 @@ vfu_rcu_self(void)
 	return &self;
 }
 
+/* One store, because a signal handler of the thread reads it without the lock (vfu_rcu_reads()). */
 void
-vfu_rcu_restrict(void *reader, struct vfu_server *const *servers, unsigned int nr)
+vfu_rcu_restrict(void *reader, const struct vfu_rcu_devices *devices)
 {
 	struct reader *r = reader;
 
 	pthread_mutex_lock(&lock);
-	r->servers = servers;
-	r->nr_servers = nr;
+	atomic_store_explicit(&r->devices, devices, memory_order_release);
 	pthread_mutex_unlock(&lock);
 }
 
 void
 vfu_rcu_only(struct vfu_server *const *servers, unsigned int nr)
 {
-	vfu_rcu_restrict(&self, servers, nr);
+	self.own = (struct vfu_rcu_devices){ servers, nr };
+	vfu_rcu_restrict(&self, &self.own);
 }
 
 void
@@ -145,11 +145,16 @@ vfu_rcu_is_online(void)
 static bool
 reads(const struct reader *r, const struct vfu_server *server)
 {
-	for (unsigned int i = 0; i < r->nr_servers; i++) {
-		if (r->servers[i] == server)
+	const struct vfu_rcu_devices *devices =
+		atomic_load_explicit(&r->devices, memory_order_acquire);
+
+	if (devices == NULL)
+		return true;
+	for (unsigned int i = 0; i < devices->nr; i++) {
+		if (devices->servers[i] == server)
 			return true;
 	}
-	return r->servers == NULL;
+	return false;
 }
 
 bool

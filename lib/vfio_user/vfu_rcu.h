@@ -33,6 +33,12 @@ extern "C" {
 
 struct vfu_server;
 
+/** The devices that a reader reads. */
+struct vfu_rcu_devices {
+	struct vfu_server *const *servers;
+	unsigned int nr;
+};
+
 /** Register the calling thread as a reader of all devices, online. */
 void vfu_rcu_register(void);
 /**
@@ -48,10 +54,9 @@ void *vfu_rcu_self(void);
  * no other grace period waits for it. The thread must hold no pointer of another device, and must
  * read no other device until it has called vfu_rcu_only() again, or has unregistered.
  * @param reader   of vfu_rcu_self()
- * @param servers  as for vfu_rcu_only()
- * @param nr       number of devices
+ * @param devices  must stay valid and unchanged as long as the thread is registered
  */
-void vfu_rcu_restrict(void *reader, struct vfu_server *const *servers, unsigned int nr);
+void vfu_rcu_restrict(void *reader, const struct vfu_rcu_devices *devices);
 /** Unregister the calling thread. It must do so before it ends. May wait for a vfu_rcu_wait(). */
 void vfu_rcu_unregister(void);
 

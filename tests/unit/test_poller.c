@@ -33,7 +33,17 @@ struct rig_source {
 	bool sleeps;        /* next() sleeps for that time, as in a page fault; else it computes */
 	int frames;         /* result of next() */
 	atomic_uint looks;
+	atomic_uint inside, most; /* threads in next() now, and at any time */
 };
+
+static void
+enter(struct rig_source *s)
+{
+	unsigned int now = ++s->inside;
+
+	if (now > s->most)
+		s->most = now;
+}
 
 static int
 rig_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
@@ -42,11 +52,13 @@ rig_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 	struct rig_source *s = (struct rig_source *)src;
 	uint64_t begin = poller_now();
 
+	enter(s);
 	while (poller_now() - begin < s->ns)
 		if (s->sleeps)
 			usleep((useconds_t)(s->ns / 1000));
 	s->looks++;
 	*frame = (struct m82576_frame){ .data = data, .len = sizeof(data) };
+	s->inside--;
 	return s->frames;
 }
 
@@ -151,9 +163,13 @@ static atomic_bool held;
 static int
 held_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 {
-	((struct rig_source *)src)->looks++;
+	struct rig_source *s = (struct rig_source *)src;
+
+	enter(s);
+	s->looks++;
 	while (held)
 		usleep(1000);
+	s->inside--;
 	return 0;
 }
 
@@ -198,6 +214,67 @@ stuck_poll_holds_up_its_own_direction_only(void **state)
 		wire_dir_free(dirs[i]);
 }
 
+/*
+ * All directions sleep for longer than the watcher waits, and rest, so that threads take over from
+ * each other all the time, also while there is nothing to poll: no two are ever in one direction, and
+ * each direction is polled again and again.
+ */
+static void
+no_two_threads_are_in_one_direction(void **state)
+{
+	struct rig_source sleepy[4] = { 0 };
+	char err[WIRE_ERR_LEN];
+	struct poller *poller = poller_new(-1, err);
+	struct wire_dir *dirs[4];
+
+	for (unsigned int i = 0; i < 4; i++) {
+		add(poller, &sleepy[i], &dirs[i]);
+		sleepy[i].ns = (6 + 7 * i) * 1000000;
+		sleepy[i].sleeps = true;
+	}
+	assert_int_equal(poller_start(poller, err), 0);
+	for (unsigned int i = 0; i < 4; i++)
+		while (sleepy[i].looks < 10)
+			usleep(1000);
+	assert_true(pollers_stop(&poller, 1, 60000));
+	for (unsigned int i = 0; i < 4; i++) {
+		assert_int_equal(sleepy[i].most, 1);
+		assert_false(pollers_use(&poller, 1, dirs[i]));
+	}
+	poller_free(poller);
+	for (unsigned int i = 0; i < 4; i++)
+		wire_dir_free(dirs[i]);
+}
+
+/* A thread that is stuck at the end keeps its direction, and nothing else. */
+static void
+stuck_thread_does_not_hold_up_the_end(void **state)
+{
+	struct rig_source stuck = { 0 }, busy = { .frames = 1 };
+	char err[WIRE_ERR_LEN];
+	struct poller *poller = poller_new(-1, err);
+	struct wire_dir *dirs[2];
+
+	held = true;
+	add(poller, &stuck, &dirs[0]);
+	stuck.src.next = held_next;
+	add(poller, &busy, &dirs[1]);
+	assert_int_equal(poller_start(poller, err), 0);
+	while (busy.looks < 1000)
+		usleep(1000);
+	assert_false(pollers_stop(&poller, 1, 50));
+	assert_true(pollers_use(&poller, 1, dirs[0]));
+	while (pollers_use(&poller, 1, dirs[1])) /* its thread may just need its time to end */
+		pollers_stop(&poller, 1, 50);
+	held = false;
+	assert_true(pollers_stop(&poller, 1, 60000));
+	assert_false(pollers_use(&poller, 1, dirs[0]));
+	assert_int_equal(stuck.looks, 1);
+	poller_free(poller);
+	wire_dir_free(dirs[0]);
+	wire_dir_free(dirs[1]);
+}
+
 int
 main(void)
 {
@@ -205,6 +282,8 @@ main(void)
 		cmocka_unit_test(neighbour_of_long_polls_has_as_much_time),
 		cmocka_unit_test(sleeping_port_gets_less_than_a_fourth_of_the_thread),
 		cmocka_unit_test(stuck_poll_holds_up_its_own_direction_only),
+		cmocka_unit_test(no_two_threads_are_in_one_direction),
+		cmocka_unit_test(stuck_thread_does_not_hold_up_the_end),
 		cmocka_unit_test(idle_neighbour_takes_no_time),
 	};
 

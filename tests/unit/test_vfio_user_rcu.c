@@ -140,7 +140,7 @@ waits_for_readers_of_the_device_alone(void **state)
 static void
 restricted_reader_holds_up_its_device_only(void **state)
 {
-	static struct vfu_server *const only_b[] = { (void *)&devices[1] };
+	const struct vfu_rcu_devices only_b = { &b, 1 };
 	struct reader of_a, of_both;
 	struct waiter w;
 
@@ -150,7 +150,7 @@ restricted_reader_holds_up_its_device_only(void **state)
 	waiter_start(&w, a);
 	usleep(20000);
 	assert_false(w.over);
-	vfu_rcu_restrict(of_both.self, only_b, 1);
+	vfu_rcu_restrict(of_both.self, &only_b);
 	pthread_join(w.thread, NULL);
 	vfu_rcu_wait(a);
 	waiter_start(&w, b);
