@@ -17,12 +17,13 @@
 #include "server_priv.h"
 
 /*
- * An interrupt takes about 1 us. Time beyond USUAL_NS is debt, which quick interrupts pay off. After
- * one that took longer, the time of SUSPECT interrupts is measured exactly.
+ * An interrupt takes about 1 us. Time beyond USUAL_NS is debt, of which time pays a part: a client may
+ * take one percent of a core so. From SLOW_NS on the DMA thread sends the interrupts of the client.
  */
 #define USUAL_NS 20000
 #define SLOW_NS  20000000
-#define SUSPECT  64
+#define SUSPECT_NS 1000000000
+#define PAY_PART   100
 
 static uint64_t
 now_ns(clockid_t clock)
@@ -79,33 +80,37 @@ is_slow(const struct vfu_server *s)
 }
 
 /*
- * Raise an interrupt in a polling thread, and charge the client for the time that it took.
+ * Raise an interrupt, and charge the client for the time that a polling thread needed for it.
  *
  * The host, or a process that the signal wakes, may take the core away in the meantime. The clock of
- * the thread does not count that, but costs a system call, so that it measures only the interrupts
- * after one that took long by the clock of the machine. Two threads may race here: a lost update is
- * small.
+ * the thread does not count that, but costs a system call, so that it measures only for SUSPECT_NS
+ * after an interrupt that took long by the clock of the machine. Two polling threads may race here: a
+ * lost update is small. The control thread serves this client only, so that its time is free.
  */
 static bool
 raise_measured(struct vfu_server *s, unsigned int index, unsigned int vector)
 {
-	uint64_t debt = atomic_load_explicit(&s->irq_debt, memory_order_relaxed), begin, took;
-	unsigned int suspect = atomic_load_explicit(&s->irq_suspect, memory_order_relaxed);
-	const clockid_t clock = suspect != 0 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
-	bool ret;
+	struct vfu_irqs *irqs = &s->irqs[index];
+	uint64_t begin, end, cpu = 0, debt, paid;
+	bool suspect, ret;
 
-	begin = now_ns(clock);
-	ret = vfu_irq_raise(s, &s->irqs[index], vector);
-	took = now_ns(clock) - begin;
-	if (took > USUAL_NS)
-		suspect = SUSPECT;
-	else if (suspect != 0)
-		suspect--;
-	atomic_store_explicit(&s->irq_suspect, suspect, memory_order_relaxed);
-	if (clock == CLOCK_MONOTONIC)
+	if (pthread_equal(pthread_self(), s->thread))
+		return vfu_irq_raise(s, irqs, vector);
+	begin = now_ns(CLOCK_MONOTONIC);
+	suspect = begin < atomic_load_explicit(&s->irq_suspect, memory_order_relaxed);
+	if (suspect)
+		cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
+	ret = vfu_irq_raise(s, irqs, vector);
+	if (suspect)
+		cpu = now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+	end = now_ns(CLOCK_MONOTONIC);
+	if (end - begin > USUAL_NS)
+		atomic_store_explicit(&s->irq_suspect, end + SUSPECT_NS, memory_order_relaxed);
+	if (!suspect)
 		return ret;
-	debt += took;
-	debt = debt > USUAL_NS ? debt - USUAL_NS : 0;
+	debt = atomic_load_explicit(&s->irq_debt, memory_order_relaxed);
+	paid = (end - atomic_exchange_explicit(&s->irq_seen, end, memory_order_relaxed)) / PAY_PART;
+	debt = (debt > paid ? debt - paid : 0) + (cpu > USUAL_NS ? cpu - USUAL_NS : 0);
 	atomic_store_explicit(&s->irq_debt, debt, memory_order_relaxed);
 	if (debt >= SLOW_NS && atomic_load(&s->async.started))
 		vfu_conn_report(s, "interrupts take long to signal, because many threads wait for "

@@ -238,7 +238,8 @@ struct vfu_server {
 	struct vfu_async async;
 
 	struct vfu_irqs irqs[VFU_SRV_IRQS];
-	atomic_uint irq_suspect;     /* interrupts whose time is measured exactly */
+	_Atomic uint64_t irq_suspect; /* ns, CLOCK_MONOTONIC: interrupts are measured exactly until then */
+	_Atomic uint64_t irq_seen;   /* when the debt was computed last */
 	_Atomic uint64_t irq_debt;   /* ns that this client's interrupts exceeded USUAL_NS */
 	unsigned long aio;           /* the aio_context_t of the kernel; signals eventfds */
 	struct vfu_closer *closer;   /* for the sockets of clients, and descriptors from them */
