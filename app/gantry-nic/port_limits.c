@@ -54,12 +54,15 @@ cgroup_memory(void)
 		group[0] = '\0';
 	fclose(file);
 	group[strcspn(group, "\n")] = '\0';
-	for (char *end = strrchr(group, '/'); end != NULL; end = strrchr(group, '/')) {
+	if (group[0] == '\0')
+		return least;
+	/* Up to the root, whose file has the limit of a container. */
+	for (char *end = group + strlen(group); end != NULL; end = strrchr(group, '/')) {
+		*end = '\0';
 		snprintf(path, sizeof(path), "%s%s/memory.max", top, group + 3);
 		limit = read_number(path);
 		if (limit < least)
 			least = limit;
-		*end = '\0';
 	}
 	return least;
 }

@@ -73,7 +73,7 @@ struct wire_dir {
 	bool backlog;       /* frames were waiting at the last poll */
 
 	uint64_t (*clock)(void); /* for POLL_NS; NULL: no limit */
-	uint64_t check_begin; /* clock at the first check of this poll; 0: none yet */
+	uint64_t check_begin; /* when this poll began */
 	unsigned int check_cost; /* cost since the last check */
 
 	uint32_t carrier;   /* of the source, as the sink knows it; 0: nothing was passed */
@@ -250,8 +250,6 @@ time_is_up(struct wire_dir *dir, uint32_t len)
 		return false;
 	dir->check_cost = 0;
 	now = dir->clock();
-	if (dir->check_begin == 0)
-		dir->check_begin = now;
 	return now - dir->check_begin >= POLL_NS;
 }
 
@@ -442,7 +440,8 @@ wire_dir_poll(struct wire_dir *dir, uint64_t now)
 	note_gap(dir, now);
 	follow_carrier(dir);
 	follow_speed(dir);
-	dir->check_begin = dir->check_cost = 0;
+	dir->check_begin = now;
+	dir->check_cost = 0;
 	if (!dir->hush || !still_hushed(dir, now))
 		n = dir->mbps != 0 ? poll_paced(dir, now) : poll_unpaced(dir, now);
 	flush(dir);
