@@ -164,6 +164,12 @@ static const struct call control[] = {
 	END
 };
 
+/* Standard error that another process made non-blocking. */
+static const struct call log_thread[] = {
+	CALL(poll), CALL(ppoll),
+	END
+};
+
 static const struct call tap[] = {
 	CALL(poll), CALL(ppoll), CALL_EQ(ioctl, 1, TUNSETCARRIER),
 	END
@@ -198,7 +204,7 @@ static struct kind {
 	struct sock_fprog filter; /* compiled; none: of length 0 */
 } kinds[] = {
 	{ .name = "main", .lists = { base, main_thread } },
-	{ .name = "log", .lists = { base } },
+	{ .name = "log", .lists = { base, log_thread } },
 	{ .name = "tap", .lists = { base, tap } },
 	{ .name = "closer", .lists = { base, closer } },
 	{ .name = "control", .lists = { base, messages, closing, starter, interrupts, control } },
