@@ -72,10 +72,10 @@
 #define REST_TIMES  4
 #define REST_NS_MAX 400000000
 /*
- * ns of one poll that the thread may compute: more than any poll of a well-behaved client takes, but
- * less than the kernel takes to clear a huge page of 1 GiB.
+ * ns of one poll that the thread may compute: the kernel takes longer to clear a huge page of 1 GiB. A
+ * host may take the core of a virtual machine for several ms, which looks like computing.
  */
-#define COMPUTE_NS_MAX 5000000
+#define COMPUTE_NS_MAX 50000000
 
 /* ns between two looks of the watcher. The active thread is stuck if it began no poll in between. */
 #define WATCH_NS 4000000
@@ -104,7 +104,8 @@ struct worker {
 	pthread_t thread;
 	bool joined;
 	long sleeps;        /* of the thread, as of the last check */
-	uint64_t cpu_ns;    /* that it has had the core, as of the last check */
+	uint64_t cpu;       /* ns that it has had the core, as of the last check */
+	uint64_t checked;   /* when that was */
 	void *reader;       /* of vfu_rcu_self(), while it is active or stuck */
 	_Atomic uint64_t beat; /* rounds and polls that it began */
 	_Atomic uint32_t in;   /* the entry of its last poll since it became active; NO_ENTRY: none */
@@ -168,23 +169,24 @@ rest(struct poller *poller)
 /*
  * Check what the thread has done since the last call.
  *
- * @param[out] computed  ns that it had the core
+ * @param[out] off  ns that it did not have the core: it slept, or another thread had it
  * @return whether it has slept
  */
 static bool
-slept(struct worker *w, uint64_t *computed)
+slept(struct worker *w, uint64_t now, uint64_t *off)
 {
 	struct rusage usage;
 	long before = w->sleeps;
-	uint64_t cpu;
+	uint64_t cpu, since = now - w->checked;
 
-	*computed = 0;
+	*off = since;
 	if (getrusage(RUSAGE_THREAD, &usage) != 0)
 		return false;
 	cpu = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000 +
 		(uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
-	*computed = cpu - w->cpu_ns;
-	w->cpu_ns = cpu;
+	*off = since > cpu - w->cpu ? since - (cpu - w->cpu) : 0;
+	w->checked = now;
+	w->cpu = cpu;
 	w->sleeps = usage.ru_nvcsw;
 	return w->sleeps != before;
 }
@@ -199,7 +201,7 @@ static void
 nap(struct worker *w)
 {
 	struct timespec ts = { .tv_nsec = NAP_NS };
-	uint64_t computed;
+	uint64_t off;
 
 	if (!is_active(w))
 		return;
@@ -207,18 +209,20 @@ nap(struct worker *w)
 	vfu_rcu_offline();
 	nanosleep(&ts, NULL);
 	vfu_rcu_online();
-	slept(w, &computed); /* this sleep was intended */
+	slept(w, poller_now(), &off); /* this sleep was intended */
 }
 
-/* Return whether a poll of ns held the thread for longer than a client may. */
+/* Return whether a poll of ns that ended now held the thread for longer than a client may. */
 static bool
-was_held(struct worker *w, uint64_t ns)
+was_held(struct worker *w, uint64_t now, uint64_t ns)
 {
-	uint64_t computed;
+	uint64_t off;
 
-	/* The time computed is that of all polls since the last long one. */
-	return ns > LONG_NS && (slept(w, &computed) ||
-		(ns > COMPUTE_NS_MAX && computed > COMPUTE_NS_MAX && computed > ns / 2));
+	if (ns <= LONG_NS)
+		return false;
+	if (slept(w, now, &off))
+		return off >= ns / 2;
+	return ns > off && ns - off > COMPUTE_NS_MAX;
 }
 
 /* Charge the direction for a poll that ended now and took ns. */
@@ -227,7 +231,7 @@ charge(struct worker *w, struct entry *e, uint64_t now, uint64_t ns, unsigned in
 {
 	e->cost += ns < COST_NS_MAX ? ns : COST_NS_MAX;
 	e->quiet = moved != 0 ? 0 : e->quiet + ns;
-	if (was_held(w, ns) && w->poller->nr_entries > 1) {
+	if (was_held(w, now, ns) && w->poller->nr_entries > 1) {
 		e->rests = now + (ns < REST_NS_MAX / REST_TIMES ? ns * REST_TIMES : REST_NS_MAX);
 		e->quiet = QUIET_NS; /* no direction waits for one that rests */
 	}
@@ -337,9 +341,9 @@ be_active(struct worker *w)
 {
 	struct poller *poller = w->poller;
 	unsigned int idle = 0;
-	uint64_t computed;
+	uint64_t off;
 
-	slept(w, &computed);
+	slept(w, poller_now(), &off);
 	while (is_active(w) && !atomic_load_explicit(&poller->stop, memory_order_relaxed)) {
 		atomic_fetch_add_explicit(&w->beat, 1, memory_order_relaxed);
 		if (poll_round(w) != 0) {
