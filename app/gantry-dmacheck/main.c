@@ -87,7 +87,7 @@ struct options {
 	const char *only[ONLY_MAX];
 };
 
-/* What was found about one bug. */
+/* The findings about one bug. */
 struct verdict {
 	const struct family *family;
 	const struct bug *bug;
@@ -239,8 +239,8 @@ ended(struct verdict *v, const struct play *p)
 }
 
 /*
- * What a report of each class can know: the call that is the misuse, and the call that mapped the
- * memory, or that did first what is done twice. A report must be right about what it can know. It
+ * The calls that a report of each class can know: the misuse, and the call that mapped the memory, or
+ * that did first what is done twice. A report must be right about what it can know. It
  * may name the mapping only if the misuse is no call, or no one sees the call. A fault that only
  * the IOMMU sees has neither; there it is the doorbell before the fault.
  */

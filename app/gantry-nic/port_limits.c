@@ -19,8 +19,8 @@
 #define FDS_OWN      128
 #define MEM_OWN      256
 /*
- * Of each port: sockets, eventfds, a TAP or captures; and what two receipts at one time (by the
- * control thread and a polling thread) bring beyond the limit, 253 descriptors each.
+ * Descriptors for each port: sockets, eventfds, a TAP or captures. Two receipts at one time (by the
+ * control thread and a polling thread) may also exceed the limit by 253 descriptors each.
  */
 #define FDS_PORT     (32 + 2 * 253)
 

@@ -159,7 +159,7 @@ memzone(const struct rte_memzone *mz, void *arg)
 }
 
 /*
- * What a device can reach.
+ * The memory that a device can reach.
  */
 
 struct reach {

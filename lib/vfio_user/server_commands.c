@@ -361,7 +361,7 @@ do_unknown(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 	return -EOPNOTSUPP;
 }
 
-/* What execute() checks of a command, and its function. */
+/* The checks that execute() makes for a command, and its function. */
 struct command {
 	const char *name;  /* for the log */
 	uint16_t number;

@@ -3,7 +3,7 @@
  */
 
 /*
- * What the scenarios share: messages, the port with its queues, and frames that come back. This
+ * The parts that all scenarios share: messages, the port with its queues, and frames that come back. This
  * file contains nothing that is specific to gantry.
  */
 

@@ -3,7 +3,7 @@
  */
 
 /*
- * What this floor offers to those above it.
+ * The interface of this floor for those above it.
  */
 
 #ifndef DMA_EXT_H

@@ -24,7 +24,7 @@ WORDS = [
     (r', too\b(?=[.;:)]|$)', '"also" before the verb'),
 ]
 # A sentence begins so: no subject that a reader can point at.
-BEGINNINGS = re.compile(r'(?:^|(?<=[.:!?] )|(?<=[.!?]\n))(Of|Who|Whoever|What|Whatever)\s(?!.*\?)')
+BEGINNINGS = re.compile(r'(?:\A\s*(?:[#@]+\s+)?|(?<=[.:!?]\s))(Of|Who|Whoever|What|Whatever)\s(?![^.]*\?)')
 CODE_FONT = re.compile(r'`[^`\n]*`|``[^`]*``|"[^"\n]*"|\'[^\'\s]\'')
 
 
