@@ -128,7 +128,7 @@
  * inline functions work in every process. Devices, masks, coherent memory and the other modes
  * belong to the process that made the device.
  *
- * What is deliberately not done
+ * Deliberate omissions
  * -----------------------------
  * - No cache maintenance: the library runs on machines whose DMA is coherent with the caches. A
  *   sync orders accesses, and copies in bounce mode.
