@@ -281,8 +281,9 @@ class Bench(unittest.TestCase):
         if prompt:
             argv += ['-i']
         p = self.run_process(argv)
+        p.prompt = 'testpmd> '
         if prompt:
-            p.expect(r'^testpmd> ', timeout)
+            p.expect_prompt(timeout)
         return p
 
     def telemetry(self, eal):
@@ -309,7 +310,6 @@ class Bench(unittest.TestCase):
 
     def command(self, p, line, pattern='', timeout=PATIENCE):
         """Enter a line at the testpmd prompt, and wait for its output and for the next prompt."""
-        p.prompt = 'testpmd> '
         return p.command(line, pattern, timeout)
 
     def tap_name(self):

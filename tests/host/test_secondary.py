@@ -50,7 +50,8 @@ class Secondary(Bench):
     def start_testpmd(self, eal, args):
         p = self.run_process(['stdbuf', '-oL'] + WITH_DPDK + ['dpdk-testpmd'] + eal + ['--'] + args +
                              ['-i'], env=self.env)
-        p.expect(r'^testpmd> ', 40)
+        p.prompt = 'testpmd> '
+        p.expect_prompt()
         return p
 
     def primary(self, *devices, args=(), iova=None, eal=()):

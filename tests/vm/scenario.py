@@ -192,7 +192,7 @@ def dpdk_testpmd(vm, eal_args, args=(), timeout=60, ready=r'^testpmd> '):
                  '--mask-event=intr_lsc', *args)
     p.prompt = 'testpmd> '
     # The first prompt belongs to no command: it appears before the first command is entered.
-    p.expect(p.prompt, timeout, p.expect(ready, timeout).start())
+    p.expect_prompt(timeout, p.expect(ready, timeout).start())
     return p
 
 

@@ -8,6 +8,15 @@ import time
 PATIENCE = 60  # seconds; only prevents hanging, so a busy machine must not come near it
 
 
+def torn(prompt):
+    """Return a pattern of a prompt that log lines may interrupt.
+
+    DPDK's command line writes a prompt character by character, and another thread may log between
+    two of them ("te", "net_gantry_igb: port 0: ...", "stpmd> ").
+    """
+    return r'(?:\w+: .*\n){0,9}'.join(map(re.escape, prompt))
+
+
 class Conversation:
     """The dialogue with a program.
 
@@ -15,7 +24,7 @@ class Conversation:
     sends it a line; and poll(), which returns its exit status or None.
     """
 
-    prompt = ''  # what the program prints after it has answered a command
+    prompt = ''  # the text that the program prints after it has answered a command
 
     def fail(self, why):
         raise AssertionError('%s: %s\n%s' % (self.name(), why, self.text()[-6000:]))
@@ -34,10 +43,13 @@ class Conversation:
                 self.fail('did not print %r within %d s' % (pattern, timeout))
             time.sleep(0.02)
 
+    def expect_prompt(self, timeout=PATIENCE, start=0):
+        return self.expect(torn(self.prompt), timeout, start)
+
     def command(self, line, pattern='', timeout=PATIENCE):
         """Enter a line at a prompt, and wait for the expected output and the next prompt."""
         start = len(self.text())
         self.say(line)
         m = self.expect(pattern, timeout, start)
-        self.expect(self.prompt, timeout, m.end())
+        self.expect_prompt(timeout, m.end())
         return m
