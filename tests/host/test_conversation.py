@@ -7,6 +7,7 @@ import unittest
 from conversation import Conversation
 
 LOG = 'net_gantry_igb: /tmp/p.sock: port 0: the device is gone\n'
+EVENT = '\nPort 0: link state change event\n'
 
 
 class Printed(Conversation):
@@ -33,6 +34,9 @@ class Prompt(unittest.TestCase):
 
     def test_prompt_torn_apart_by_log_lines_is_found(self):
         Printed('Done.\nt' + LOG + 'estp' + LOG + LOG + 'md> ').expect_prompt()
+
+    def test_prompt_torn_apart_by_event_is_found(self):
+        Printed('Done.\ntestp' + EVENT + 'md>' + EVENT + ' ').expect_prompt()
 
     def test_part_of_prompt_is_no_prompt(self):
         with self.assertRaises(AssertionError):

@@ -9,12 +9,13 @@ PATIENCE = 60  # seconds; only prevents hanging, so a busy machine must not come
 
 
 def torn(prompt):
-    """Return a pattern of a prompt that log lines may interrupt.
+    """Return a pattern of a prompt that lines of another thread may interrupt.
 
-    DPDK's command line writes a prompt character by character, and another thread may log between
-    two of them ("te", "net_gantry_igb: port 0: ...", "stpmd> ").
+    DPDK's command line writes a prompt character by character, and another thread may print between
+    two of them: a log line ("te", "net_gantry_igb: port 0: ...", "stpmd> "), or an empty line and
+    an event ("Port 0: link state change event").
     """
-    return r'(?:\w+: .*\n){0,9}'.join(map(re.escape, prompt))
+    return r'(?:(?:\w+(?: \d+)?: .*)?\n){0,9}'.join(map(re.escape, prompt))
 
 
 class Conversation:
