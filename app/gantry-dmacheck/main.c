@@ -59,6 +59,7 @@
 #define EXIT_LEFT_OUT 3
 #define ONLY_MAX 64
 
+/* clang-format off */
 static const struct family * const families[] = {
 	&family_mapping, &family_sync, &family_coherent, &family_sg, &family_mbuf, &family_iommu,
 	&family_history, &family_app, &family_fields, &family_pool,
@@ -78,6 +79,7 @@ static const struct setting
 
 static const struct setting * const settings[PLAYS] = {
 	&debug_direct, &strict, &debug_direct, &strict, &debug_strict, &debug_bounce,
+/* clang-format on */
 };
 
 struct options {
@@ -102,6 +104,7 @@ struct verdict {
 static void
 help(void)
 {
+	/* clang-format off */
 	puts("gantry-dmacheck: plants bugs of DMA, and looks whether each is caught\n"
 "\n"
 "usage: gantry-dmacheck [OPTIONS]\n"
@@ -113,6 +116,7 @@ help(void)
 "\n"
 "The exit status is 0 if each bug was caught and no twin accused, 1 if not, 2 for\n"
 "arguments that make no sense, 3 if all is well but some could not be played here.");
+	/* clang-format on */
 }
 
 const char *

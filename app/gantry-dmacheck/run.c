@@ -137,7 +137,7 @@ play_app(const struct play *p, struct rig *r)
 	softnic_end(r);
 }
 
-static void __attribute__((noreturn))
+__attribute__((noreturn)) static void
 play(const struct play *p)
 {
 	struct rig r = { .mode = p->setting->mode, .debug = p->setting->debug };

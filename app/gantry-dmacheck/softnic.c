@@ -35,12 +35,14 @@
 #define WAIT_MS 10000
 
 /* Memory that both processes share. */
-static struct shared {
+struct shared {
 	bool ready, stop;
 	bool hold, held;
 	uint64_t faults;
 	char err[VFU_ERR_LEN];
-} *shared;
+};
+
+static struct shared *shared;
 
 static char dir[64], path[80], devargs[160];
 static int nic_pid;
@@ -67,7 +69,7 @@ nap(struct wire_dir *wire)
 	vfu_rcu_online();
 }
 
-static void __attribute__((noreturn))
+__attribute__((noreturn)) static void
 nic_main(int parent)
 {
 	struct m82576_params params = { .name = "dmacheck", .socket = path,

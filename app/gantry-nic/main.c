@@ -121,6 +121,7 @@ struct options {
 static void
 help(void)
 {
+	/* clang-format off */
 	puts("gantry-nic: software Intel 82576 network controllers behind vfio-user sockets\n"
 "\n"
 "usage: gantry-nic --port NAME:socket=PATH[,KEY=VALUE...] [--port ...] [OPTIONS]\n"
@@ -187,6 +188,7 @@ help(void)
 "  SIGRTMIN         begin the replays that wait for it (start=signal): kill -s RTMIN PID\n"
 "\n"
 "Exit status: 0, 1 something failed, 2 wrong arguments.");
+	/* clang-format on */
 }
 
 /* Print an error in the arguments. The value is the exit status. */

@@ -22,10 +22,12 @@ struct field {
 	enum { COUNT, DURATION, FLAG } kind; /* DURATION: JSON has ns, the text has ms */
 };
 
+/* clang-format off */
 #define FIELD(type, member, text) { #member, text, offsetof(type, member), \
 	_Generic(((type *)0)->member, uint64_t: COUNT, bool: FLAG) }
 #define FIELD_NS(type, member, text) { #member, text, offsetof(type, member), DURATION }
 #define FIELDS_END { .name = NULL }
+/* clang-format on */
 
 #define DEVICE(member, text) FIELD(struct m82576_stats, member, text)
 static const struct field device_fields[] = {

@@ -104,6 +104,7 @@ struct call {
 	uint64_t mask, value;    /* the call is permitted if (argument & mask) == value */
 };
 
+/* clang-format off */
 #define CALL(name)                        { SCMP_SYS(name), -1, 0, 0 }
 #define CALL_IF(name, arg, mask, value)   { SCMP_SYS(name), arg, mask, value }
 #define CALL_EQ(name, arg, value)         CALL_IF(name, arg, UINT64_MAX, value)
@@ -195,6 +196,7 @@ static const struct call keeper[] = {
 	CALL(fstat), CALL(newfstatat), CALL(exit_group),
 	END
 };
+/* clang-format on */
 
 #define LISTS 6
 
@@ -359,7 +361,7 @@ add_calls(scmp_filter_ctx ctx, const struct call *c)
 
 /* Export the filter as instructions for the kernel. */
 static int
-export(scmp_filter_ctx ctx, struct sock_fprog *prog)
+export_filter(scmp_filter_ctx ctx, struct sock_fprog *prog)
 {
 	int fd = memfd_create("filter", MFD_CLOEXEC), ret;
 	off_t len;
@@ -405,7 +407,7 @@ compile(struct kind *kind)
 	if (ret == 0)
 		ret = add_calls(ctx, aborting);
 	if (ret == 0)
-		ret = export(ctx, &kind->filter);
+		ret = export_filter(ctx, &kind->filter);
 	if (ret != 0)
 		missing("no seccomp", -ret, NO_FILTER);
 	seccomp_release(ctx);

@@ -25,6 +25,7 @@
 extern "C" {
 #endif
 
+/* clang-format off */
 /** Every class of misuse: X(suffix of the constant, name). */
 #define GANTRY_DMA_MISUSES(X) \
 	X(UNMAP_UNKNOWN, "unmap-unknown")           /* unmapped or freed, never mapped */ \
@@ -67,6 +68,7 @@ enum gantry_dma_misuse {
 #undef GANTRY_DMA_MISUSE
 	GANTRY_DMA_MISUSE_MAX
 };
+/* clang-format on */
 
 /** Return the name of a class, as above. */
 const char *gantry_dma_misuse_name(enum gantry_dma_misuse misuse);

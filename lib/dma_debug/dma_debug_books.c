@@ -45,7 +45,7 @@ struct bucket {
 enum { BUS, CPU };
 
 /* Allocated for the first device, and kept: other threads may always look into it. */
-static struct books {
+struct books {
 	struct {
 		struct bucket buckets[BUCKETS];
 		uint32_t levels; /* levels that were ever used */
@@ -55,7 +55,9 @@ static struct books {
 	 * stays.
 	 */
 	struct dma_grave graves[1u << GRAVE_BITS];
-} *books;
+};
+
+static struct books *books;
 
 __thread struct dma_thread dma_thread;
 

@@ -94,7 +94,7 @@
 #define RX      (UINT64_C(1) << 16)
 #define TX      (UINT64_C(1) << 32)
 #define LENT    (UINT64_C(1) << 48) /* its buffer is lent to a clone */
-#define COUNT(state, what) ((state) / (what) & 0xFFFF)
+#define COUNT(state, what) (((state) / (what)) & 0xFFFF)
 #define AWAY(state)        ((state) >> 16 != 0)
 #define IN_FLIGHT(state)   (COUNT(state, RX) != 0 || COUNT(state, TX) != 0)
 

@@ -39,7 +39,7 @@
 #define CACHE 32 /* any size that DPDK accepts */
 
 /* The pool, and the calls that it has seen. Protected by the caller's lock. */
-static struct probe {
+struct probe {
 	struct rte_mempool pool;
 	struct rte_mempool_cache caches[RTE_MAX_LCORE];
 	struct {
@@ -48,7 +48,9 @@ static struct probe {
 	} object;
 	void *in;                    /* the object is in the pool */
 	unsigned int puts, gets;
-} *probe;
+};
+
+static struct probe *probe;
 
 int
 dma_debug_probe_put(void * const *objs, unsigned int n)

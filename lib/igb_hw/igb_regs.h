@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 /* PCI identity (9.4). */
+/* clang-format off */
 #define IGB_VENDOR_ID_INTEL      0x8086
 #define IGB_DEV_ID_82576         0x10C9
 #define IGB_DEV_ID_82576_FIBER   0x10E6
@@ -694,5 +695,6 @@ union igb_tx_desc {
 #define IGB_VNDR_CAP_LEN_1       16         /* length of version 1 */
 #define IGB_VNDR_CAP_ADDR_BITS   0x10       /* 32 bits: address bits that it drives, 24..64 */
 #define IGB_MIN_ADDR_BITS        24
+/* clang-format on */
 
 #endif /* IGB_REGS_H */

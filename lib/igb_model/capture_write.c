@@ -28,6 +28,7 @@ struct capture_writer {
 static bool
 put_headers(struct capture_writer *w)
 {
+	/* clang-format off */
 	static const uint32_t pcap[] = {
 		PCAP_MAGIC_NS, PCAP_VERSION, 0, 0, SNAPLEN, CAPTURE_ETHERNET,
 	};
@@ -38,6 +39,7 @@ put_headers(struct capture_writer *w)
 		NG_OPT_TSRESOL | 1 << 16, 9, /* 10^-9 s */
 		NG_OPT_END, 32,
 	};
+	/* clang-format on */
 
 	if (w->ng)
 		fwrite(ng, sizeof(ng), 1, w->file);

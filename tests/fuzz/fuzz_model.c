@@ -54,8 +54,8 @@
 #define MEM_SIZE (PAGES * PAGE)
 #define DESCS    16u /* of each ring that STEP_SANE sets up */
 #define QUEUES   4u
-#define RX_RING(q) ((q) * 0x100u)
-#define TX_RING(q) (0x1000u + (q) * 0x100u)
+#define RX_RING(q) (0x100u * (q))
+#define TX_RING(q) (0x1000u + 0x100u * (q))
 #define BUFFERS  0x4000u
 #define STEPS    400u
 #define FRAMES   40u /* upper limit of one step */
@@ -500,6 +500,7 @@ sane(uint8_t how, uint32_t rctl, uint32_t srrctl)
 }
 
 /* Registers whose access has an effect. */
+/* clang-format off */
 static const uint32_t known[] = {
 	IGB_CTRL, IGB_STATUS, IGB_EECD, IGB_EERD, IGB_CTRL_EXT, IGB_MDIC, IGB_VET, IGB_EEMNGCTL,
 	IGB_ICR, IGB_ICS, IGB_IMS, IGB_IMC, IGB_IAM, IGB_GPIE, IGB_EICS, IGB_EIMS, IGB_EIMC,
@@ -509,6 +510,7 @@ static const uint32_t known[] = {
 	IGB_VT_CTL, IGB_RETA(0), IGB_RSSRK(0), IGB_SWSM, IGB_FWSM, IGB_SW_FW_SYNC, IGB_GORCL,
 	IGB_GORCH, IGB_TORL, IGB_GPRC, IGB_RNBC, IGB_MPC, IGB_CTRL_DUP, IGB_PBACL, IGB_FLA,
 };
+/* clang-format on */
 
 /*
  * Receive a nearly valid frame: the program selects its headers and its length, and changes

@@ -506,6 +506,7 @@ static const char *const versions[] = {
 	"[1,2",
 };
 
+/* clang-format off */
 static const uint16_t commands[] = {
 	VFIO_USER_VERSION, VFIO_USER_DMA_MAP, VFIO_USER_DMA_UNMAP, VFIO_USER_DEVICE_GET_INFO,
 	VFIO_USER_DEVICE_GET_REGION_INFO, VFIO_USER_DEVICE_GET_REGION_IO_FDS,
@@ -513,6 +514,7 @@ static const uint16_t commands[] = {
 	VFIO_USER_REGION_WRITE, VFIO_USER_DMA_READ, VFIO_USER_DMA_WRITE, VFIO_USER_DEVICE_RESET,
 	VFIO_USER_REGION_WRITE_MULTI, VFIO_USER_DEVICE_FEATURE, VFIO_USER_IO_PAGE_TABLE,
 };
+/* clang-format on */
 
 static uint64_t
 pages(struct input *in)

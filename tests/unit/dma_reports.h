@@ -30,7 +30,9 @@ struct play {
 	enum gantry_dma_misuse misuse;
 	void (*play)(struct gantry_dma_dev *dev, bool fixed);
 };
+/* clang-format off */
 #define PLAY(name, class) { #name, GANTRY_DMA_MISUSE_ ## class, name }
+/* clang-format on */
 
 struct report {
 	enum gantry_dma_misuse misuse;

@@ -26,7 +26,7 @@
 static uint64_t (*const sums[])(const void *data, size_t size) = {
 	dma_checksum, dma_checksum_plain
 };
-#define EACH(k) (k = 0; k < sizeof(sums) / sizeof(sums[0]); k++)
+#define FOR_EACH(k) for (k = 0; k < sizeof(sums) / sizeof(sums[0]); k++)
 
 /* A page that is followed by an inaccessible one. */
 static uint8_t *page;
@@ -59,7 +59,7 @@ each_flipped_bit_changes_sum(void **state)
 	uint64_t sum;
 	size_t size, i;
 
-	for EACH(k) {
+	FOR_EACH(k) {
 		for (size = 1; size <= LONG; size += size < 300 ? 1 : 437) {
 			uint8_t *p = page + PAGE - size;
 
@@ -86,7 +86,7 @@ sum_depends_on_data_alone(void **state)
 	size_t at;
 
 	fill(data, LONG);
-	for EACH(k) {
+	FOR_EACH(k) {
 		for (at = 0; at < 70; at++) {
 			memset(page, 0xEE - at, PAGE);
 			memcpy(page + at, data, LONG - 1);
@@ -105,7 +105,7 @@ equal_changes_do_not_cancel(void **state)
 	size_t i, j;
 
 	fill(page, LONG);
-	for EACH(k) {
+	FOR_EACH(k) {
 		sum = sums[k](page, LONG);
 		for (m = 0; m < sizeof(masks); m++) {
 			for (i = 0; i < 160; i += 5) {
@@ -130,7 +130,7 @@ moved_inverted_or_shortened_data_changes_sum(void **state)
 	size_t piece, i;
 
 	fill(page, LONG);
-	for EACH(k) {
+	FOR_EACH(k) {
 		const uint64_t sum = sums[k](page, LONG);
 
 		for (piece = 2; piece <= LONG / 2; piece *= 2) {

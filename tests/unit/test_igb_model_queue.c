@@ -536,9 +536,11 @@ loopback_switch_between_threads_loses_and_duplicates_no_frame(void **state)
 int
 main(void)
 {
+/* clang-format off */
 #define BOTH(test)                                                                                 \
 	cmocka_unit_test_setup_teardown(test, rig_setup, rig_teardown),                            \
 		{#test " trapped", test, rig_setup_trapped, rig_teardown, NULL}
+/* clang-format on */
 	const struct CMUnitTest tests[] = {
 		BOTH(disabled_rx_queue_writes_nothing_after_the_reply),
 		BOTH(reset_or_disconnect_under_load_ends_all_writes),

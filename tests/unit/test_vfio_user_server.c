@@ -417,9 +417,12 @@ write_multi_executes_all_writes_or_none(void **state)
 	struct {
 		uint64_t n;
 		struct vfio_user_region_write w[3];
-	} m = { .n = 3, .w = {
-		{ 0x10, 0, 4, { 1, 2, 3, 4 } }, { 0x20, 0, 8, { 9 } }, { 4, 7, 2, { 5, 6 } },
-	} };
+	} m = {
+		.n = 3,
+		.w[0] = { 0x10, 0, 4, { 1, 2, 3, 4 } },
+		.w[1] = { 0x20, 0, 8, { 9 } },
+		.w[2] = { 4, 7, 2, { 5, 6 } },
+	};
 	uint64_t n = 0;
 	size_t len;
 	int s = raw_attach(&dev), before = dev.writes;

@@ -70,6 +70,7 @@ play(const struct step *steps, size_t n)
 static void
 qemu_transcript_gets_exact_replies(void **state)
 {
+	/* clang-format off */
 	static const struct step steps[] = {
 		{ "VERSION 0.0",
 			"0000 0100 d6000000 00000000 00000000  0000 0000",
@@ -152,6 +153,7 @@ qemu_transcript_gets_exact_replies(void **state)
 			"1300 0900 20000000 00000000 00000000  0000000000000000 64000000 04000000", NULL,
 			"1300 0900 10000000 21000000 16000000", NULL, 0 },
 	};
+	/* clang-format on */
 
 	play(steps, sizeof(steps) / sizeof(steps[0]));
 }
@@ -160,6 +162,7 @@ qemu_transcript_gets_exact_replies(void **state)
 static void
 libvfio_user_transcript_gets_exact_replies(void **state)
 {
+	/* clang-format off */
 	static const struct step steps[] = {
 		{ "VERSION 0.1",
 			"0000 0100 5a000000 00000000 00000000  0000 0100",
@@ -184,6 +187,7 @@ libvfio_user_transcript_gets_exact_replies(void **state)
 			"0500 0600 20000000 00000000 00000000  10000000 00000000 00000000 00000000", NULL,
 			"0500 0600 20000000 01000000 00000000  10000000 00000000 00000000 00000000", NULL, 0 },
 	};
+	/* clang-format on */
 
 	play(steps, sizeof(steps) / sizeof(steps[0]));
 }
@@ -195,6 +199,7 @@ libvfio_user_transcript_gets_exact_replies(void **state)
 static void
 spdk_transcript_gets_exact_replies(void **state)
 {
+	/* clang-format off */
 	static const struct step steps[] = {
 		{ "VERSION without JSON",
 			"0000 0100 14000000 00000000 00000000  0000 0100", NULL,
@@ -217,6 +222,7 @@ spdk_transcript_gets_exact_replies(void **state)
 			"0000 0300 28000000 01000000 00000000  18000000 00000000"
 			"0000002000000000 0000020000000000", NULL, 'm' },
 	};
+	/* clang-format on */
 
 	play(steps, sizeof(steps) / sizeof(steps[0]));
 }

@@ -69,7 +69,7 @@ static uint16_t nb_queues = 1;
 static bool sleeping;
 static struct rte_mempool *pool;
 
-static void __attribute__((noreturn, format(printf, 1, 2)))
+__attribute__((noreturn, format(printf, 1, 2))) static void
 fail(const char *fmt, ...)
 {
 	va_list ap;

@@ -33,7 +33,7 @@
 
 #define LINE  140000 /* 64 KiB in hex, and words */
 
-static void __attribute__((noreturn))
+__attribute__((noreturn)) static void
 fail(const char *what)
 {
 	printf("failed: %s: %s\n", what, strerror(errno));

@@ -251,7 +251,7 @@ igb_supported_ptypes_get(struct rte_eth_dev *dev GANTRY_PTYPES_ARG)
 		RTE_PTYPE_L4_TCP,
 		RTE_PTYPE_L4_UDP,
 		RTE_PTYPE_L4_SCTP,
-		RTE_PTYPE_UNKNOWN
+		RTE_PTYPE_UNKNOWN,
 	};
 
 	return GANTRY_PTYPES_RETURN(ptypes);
@@ -274,6 +274,7 @@ static int
 igb_get_reg(struct rte_eth_dev *dev, struct rte_dev_reg_info *info)
 {
 	/* Only registers that a read does not change. */
+	/* clang-format off */
 	static const struct {
 		uint32_t reg;
 		uint16_t nb, stride;
@@ -293,6 +294,7 @@ igb_get_reg(struct rte_eth_dev *dev, struct rte_dev_reg_info *info)
 		{ IGB_TDLEN(0), 16, IGB_QUEUE_STRIDE }, { IGB_TDH(0), 16, IGB_QUEUE_STRIDE },
 		{ IGB_TDT(0), 16, IGB_QUEUE_STRIDE }, { IGB_TXDCTL(0), 16, IGB_QUEUE_STRIDE },
 	};
+	/* clang-format on */
 	struct igb_hw *hw = igb_hw_of(dev);
 	uint32_t *out = info->data, nb = 0, total = 0;
 	unsigned int i, k;
@@ -539,6 +541,7 @@ igb_is_removed(struct rte_eth_dev *dev)
 }
 
 /* A secondary process has the rings and the doorbells, and no other register: see igb_mp.c. */
+/* clang-format off */
 #define IGB_OPS_OF_ANY_PROCESS \
 	.dev_close = igb_ethdev_close, \
 	.link_update = igb_link_update, \
@@ -560,6 +563,7 @@ igb_is_removed(struct rte_eth_dev *dev)
 	.tx_done_cleanup = igb_tx_done_cleanup, \
 	.rss_hash_conf_get = igb_rss_hash_conf_get, \
 	.reta_query = igb_reta_query
+/* clang-format on */
 
 static const struct eth_dev_ops igb_secondary_ops = {
 	IGB_OPS_OF_ANY_PROCESS

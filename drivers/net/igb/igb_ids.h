@@ -13,6 +13,7 @@
 
 #include "igb_regs.h"
 
+/* clang-format off */
 #define IGB_PCI_ID(id) { \
 	.class_id = RTE_CLASS_ANY_ID, \
 	.vendor_id = IGB_VENDOR_ID_INTEL, \
@@ -32,5 +33,6 @@
 	IGB_PCI_ID(IGB_DEV_ID_82580_COPPER), \
 	IGB_PCI_ID(IGB_DEV_ID_I350_COPPER), \
 	{ .vendor_id = 0 }
+/* clang-format on */
 
 #endif /* IGB_IDS_H */

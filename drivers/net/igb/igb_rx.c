@@ -79,6 +79,7 @@ igb_rx_init(void)
  * IPv6 has no header checksum, so it cannot be wrong: drivers and test suites of DPDK report it as
  * good. IPCS beside IPv6 indicates an IPv4 header in the same frame.
  */
+/* clang-format off */
 static const uint64_t rx_cksum_flags[32] = {
 #define L4(bad) ((bad) ? RTE_MBUF_F_RX_L4_CKSUM_BAD : RTE_MBUF_F_RX_L4_CKSUM_GOOD)
 #define IP(bad) ((bad) ? RTE_MBUF_F_RX_IP_CKSUM_BAD : RTE_MBUF_F_RX_IP_CKSUM_GOOD)
@@ -97,6 +98,7 @@ static const uint64_t rx_cksum_flags[32] = {
 #undef L4
 #undef IP
 };
+/* clang-format on */
 
 /* data_off, refcnt, nb_segs and port as one word: DPDK marks the place in the structure. */
 static inline uint64_t *

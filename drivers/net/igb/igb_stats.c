@@ -81,7 +81,7 @@ static_assert(NB_REGS <= IGB_MAX_HW_STATS, "igb_adapter.hw_stats is too small");
 
 /* Registers that add up to ierrors. */
 static const uint16_t igb_error_regs[] = {
-	IGB_CRCERRS, IGB_ALGNERRC, IGB_RXERRC, IGB_RLEC, IGB_RUC, IGB_RFC, IGB_ROC, IGB_RJC,
+	IGB_CRCERRS, IGB_ALGNERRC, IGB_RXERRC, IGB_RLEC, IGB_RUC, IGB_RFC, IGB_ROC, IGB_RJC
 };
 
 static void

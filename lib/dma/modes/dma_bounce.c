@@ -227,7 +227,7 @@ static int
 add_slots(struct gantry_dma_dev *dev, unsigned int k, uint32_t count, uint64_t mask)
 {
 	struct dma_bounce *b = bounce_of(dev);
-	struct class *class = &b->classes[k];
+	struct size_class *class = &b->classes[k];
 	const size_t all = (size_t)count << classes[k].shift;
 	const size_t most = b->iova != NULL ? CHUNK_OWN : CHUNK;
 	struct making m = { .chunk = calloc((all + most - 1) / most, sizeof(*m.chunk)) };
@@ -265,7 +265,7 @@ grow(struct gantry_dma_dev *dev, unsigned int k, unsigned int nr_pools)
 {
 	struct dma_device *d = dma_device(dev);
 	struct dma_bounce *b = d->bounce;
-	struct class *class = &b->classes[k];
+	struct size_class *class = &b->classes[k];
 	bool grown = true;
 	uint32_t more;
 
@@ -446,7 +446,7 @@ copy_out(const struct slot *slot, size_t offset, size_t size)
 static struct slot *
 take_slot(struct gantry_dma_dev *dev, unsigned int k)
 {
-	struct class *class = &bounce_of(dev)->classes[k];
+	struct size_class *class = &bounce_of(dev)->classes[k];
 	unsigned int nr, i;
 	void *obj;
 

@@ -46,7 +46,7 @@ struct chunks {
 	struct chunk *at[];    /* ordered by bus address */
 };
 
-struct class {
+struct size_class {
 	unsigned int nr_pools;
 	bool full;             /* the class can no longer grow */
 	struct rte_mempool *pools[BOUNCE_POOLS_MAX];
@@ -55,7 +55,7 @@ struct class {
 
 struct dma_bounce {
 	struct dma_iova *iova; /* of memory of the library's own; NULL: it is EAL memory */
-	struct class classes[BOUNCE_CLASSES];
+	struct size_class classes[BOUNCE_CLASSES];
 	struct chunks *chunks;
 	pthread_mutex_t lock;  /* held while adding to the above; protects the rest */
 	size_t bytes, limit;   /* bytes in slots */

@@ -19,10 +19,10 @@
 #include "ma.h"
 
 /* Layout of the memory of a port. */
-#define MEM_RX_RING(q)    ((q) * 0x1000u)
-#define MEM_TX_RING(q)    (0x8000u + (q) * 0x1000u)
-#define MEM_RX_BUF(q, i)  (0x10000u + ((q) * MA_DESCS + (i)) * MA_BUF)
-#define MEM_HDR_BUF(q, i) (0x60000u + ((q) * MA_DESCS + (i)) * MA_HDR_BUF)
+#define MEM_RX_RING(q)    (0x1000u * (q))
+#define MEM_TX_RING(q)    (0x8000u + 0x1000u * (q))
+#define MEM_RX_BUF(q, i)  (0x10000u + (MA_DESCS * (q) + (i)) * MA_BUF)
+#define MEM_HDR_BUF(q, i) (0x60000u + (MA_DESCS * (q) + (i)) * MA_HDR_BUF)
 #define MEM_TX_BUF        0x90000u
 #define MEM_SIZE          0x100000u
 
@@ -359,13 +359,13 @@ ma_tx_data(struct ma_port *p, unsigned int q, uint64_t addr, uint32_t len, uint3
 uint32_t
 ma_tx_ctx(struct ma_port *p, unsigned int q, const struct ma_ctx *c)
 {
-	union igb_tx_desc d = {.ctx = {
-		.vlan_macip_lens = c->vlan << IGB_TXD_VLAN_SHIFT | c->maclen << IGB_TXD_MACLEN_SHIFT |
-			c->iplen,
-		.type_tucmd = IGB_TXD_DEXT | IGB_TXD_DTYP_CTXT | c->tucmd,
-		.mss_l4len_idx = c->mss << IGB_TXD_MSS_SHIFT | c->l4len << IGB_TXD_L4LEN_SHIFT |
-			c->idx << IGB_TXD_IDX_SHIFT,
-	}};
+	union igb_tx_desc d = {
+		.ctx.vlan_macip_lens = c->vlan << IGB_TXD_VLAN_SHIFT |
+				c->maclen << IGB_TXD_MACLEN_SHIFT | c->iplen,
+		.ctx.type_tucmd = IGB_TXD_DEXT | IGB_TXD_DTYP_CTXT | c->tucmd,
+		.ctx.mss_l4len_idx = c->mss << IGB_TXD_MSS_SHIFT |
+				c->l4len << IGB_TXD_L4LEN_SHIFT | c->idx << IGB_TXD_IDX_SHIFT,
+	};
 
 	return ma_tx_raw(p, q, d.qw[0], d.qw[1]);
 }
@@ -541,9 +541,11 @@ bits(uint32_t v, const char *const *names, unsigned int n)
 static const char *
 staterr_text(uint32_t v)
 {
+	/* clang-format off */
 	static const char *const names[32] = {[0] = "DD", [1] = "EOP", [3] = "VP", [4] = "UDPCS",
 		[5] = "L4I", [6] = "IPCS", [7] = "PIF", [9] = "VEXT", [10] = "UDPV", [18] = "LB",
 		[23] = "HBO", [29] = "L4E", [30] = "IPE", [31] = "RXE"};
+	/* clang-format on */
 
 	return bits(v, names, 32);
 }

@@ -14,6 +14,7 @@
 
 #include "ma.h"
 
+/* clang-format off */
 static const struct {
 	const char *name;
 	struct ma_spec s;
@@ -51,6 +52,7 @@ static const struct {
 	{"tagged_udp6", {.ip = 6, .proto = 17, .paylen = 40, .tags = 1, .tci = 0x2005}},
 	{"double_tagged", {.ip = 4, .proto = 17, .paylen = 40, .tags = 2, .tci = 5, .outer = 6}},
 };
+/* clang-format on */
 
 static void
 all_kinds(void)

@@ -13,6 +13,7 @@
 
 #define RCTL (MA_RCTL & ~IGB_RCTL_SECRC)
 
+/* clang-format off */
 static const struct {
 	const char *name;
 	uint32_t off;
@@ -29,6 +30,7 @@ static const struct {
 	{"PTC1522", IGB_PTC1522}, {"MPTC", IGB_MPTC}, {"BPTC", IGB_BPTC}, {"TSCTC", IGB_TSCTC},
 	{"RXDMTC", IGB_RXDMTC}, {"LENERRS", IGB_LENERRS}, {"RQDPC0", IGB_RQDPC(0)},
 };
+/* clang-format on */
 
 #define NUM_COUNTERS (sizeof(counters) / sizeof(counters[0]))
 
