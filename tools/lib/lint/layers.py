@@ -2,8 +2,9 @@
 # Copyright (c) 2026 The gantry authors
 """Dependencies point one way.
 
-tools/lib/lint/layers.txt lists what each folder, or file, may use. An include of anything else is an arrow that runs
-up, and so is a call of a function that is defined elsewhere (a declaration of one's own hides no call).
+tools/lib/lint/layers.txt lists what each folder, or file, may use. An include of anything else is
+an arrow that runs up, and so is a call of a function that is defined elsewhere (a declaration of
+one's own hides no call).
 """
 
 import fnmatch
@@ -11,10 +12,11 @@ import os
 import re
 
 RULES = os.path.join(os.path.dirname(__file__), 'layers.txt')
+DEFINITION = re.compile(r'(?m)^(?!static)[a-z][\w \t*]*\n(\w+)\((?:[^;{]|\n)*\)\n\{')
 
 
 def rules():
-    """[(name, [patterns of its files], {names that it may use})], the first that matches decides."""
+    """[(name, [patterns of its files], {names that it may use})]; the first match decides."""
     out = []
     with open(RULES, encoding='utf-8') as f:
         for line in f:
@@ -44,7 +46,7 @@ def check(files):
     defined = {}
     for name, layer in home.items():
         if name.endswith('.c'):
-            for m in re.finditer(r'(?m)^(?!static)[a-z][\w \t*]*\n(\w+)\((?:[^;{]|\n)*\)\n\{', text[name]):
+            for m in DEFINITION.finditer(text[name]):
                 defined.setdefault(m[1], set()).add(layer)
     for name, layer in home.items():
         code = re.sub(r'/\*.*?\*/', lambda m: '\n' * m[0].count('\n'), text[name], flags=re.S)

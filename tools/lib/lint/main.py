@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""tools/lint: one line for each violation, then a count; exit status 1 if there is one, 2 for wrong arguments.
+"""tools/lint: one line for each violation, then a count.
 
-Each check is a module beside this file with a function check(files), which yields (file, line, message).
+The exit status is 1 if there is a violation, 2 for wrong arguments. Each check is a module beside
+this file with a function check(files), which yields (file, line, message). If it also has a
+function fix(files), --fix calls that before the check.
 """
 
 import importlib
@@ -15,16 +17,23 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.ab
 
 
 def main(argv):
+    fix = '--fix' in argv
+    argv = [a for a in argv if a != '--fix']
     wrong = [a for a in argv if a not in CHECKS]
     if wrong:
         print('tools/lint: %s: no such check: %s' % (wrong[0], ', '.join(CHECKS)), file=sys.stderr)
         return 2
     os.chdir(TOP)
-    files = subprocess.run(['git', 'ls-files', '-z'], stdout=subprocess.PIPE, check=True, text=True).stdout
-    files = [f for f in files.split('\0') if f and os.path.exists(f) and not f.startswith('tools/lib/lint/')]
+    files = subprocess.run(['git', 'ls-files', '-z'], stdout=subprocess.PIPE, check=True,
+                           text=True).stdout
+    files = [f for f in files.split('\0')
+             if f and os.path.exists(f) and not f.startswith('tools/lib/lint/')]
     count = 0
     for name in argv or CHECKS:
-        for file, line, message in importlib.import_module(name).check(files):
+        module = importlib.import_module(name)
+        if fix and hasattr(module, 'fix'):
+            module.fix(files)
+        for file, line, message in module.check(files):
             print('%s:%d: %s: %s' % (file, line, name, message))
             count += 1
     print('%d violations' % count)
