@@ -11,7 +11,7 @@ from lib import BUILD, Bench, needs_hugepages, tag
 
 DEVICE = os.path.join(BUILD, 'examples', 'edu', 'edu-device')
 COPY = os.path.join(BUILD, 'examples', 'edu', 'edu-copy')
-LIMIT = 200  # lines
+LIMIT = 210  # lines
 
 
 class Idle(vfio_user.Server):
