@@ -37,10 +37,12 @@
 #define LEN_MASK 0x000FFFF0u
 #define RING_LEN_MASK 0x000FFFFFu /* including bits that are not implemented */
 #define PTR_MASK 0x0000FFFFu
-#define COMMON_MASKS                                                                               \
-	[IGB_Q_BAL / 4] = BAL_MASK, [IGB_Q_BAH / 4] = ~0u, [IGB_Q_LEN / 4] = LEN_MASK,             \
-	[IGB_Q_HEAD / 4] = PTR_MASK, [IGB_Q_DCA / 4] = ~0u, [IGB_Q_TAIL / 4] = PTR_MASK,           \
+/* clang-format off */
+#define COMMON_MASKS \
+	[IGB_Q_BAL / 4] = BAL_MASK, [IGB_Q_BAH / 4] = ~0u, [IGB_Q_LEN / 4] = LEN_MASK, \
+	[IGB_Q_HEAD / 4] = PTR_MASK, [IGB_Q_DCA / 4] = ~0u, [IGB_Q_TAIL / 4] = PTR_MASK, \
 	[IGB_Q_DCTL / 4] = ~IGB_DCTL_SWFLSH
+/* clang-format on */
 
 static const uint32_t bits[2][IGB_QUEUE_STRIDE / 4] = {
 	{COMMON_MASKS, [IGB_Q_SRRCTL / 4] = ~0u},

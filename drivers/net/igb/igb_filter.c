@@ -368,13 +368,16 @@ igb_filter_start(struct rte_eth_dev *dev)
 {
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	struct igb_hw *hw = &ad->hw;
+	const uint32_t all = IGB_RCTL_UPE | IGB_RCTL_MPE;
+	uint32_t accept = dev->data->all_multicast ? IGB_RCTL_MPE : 0;
 	unsigned int i;
 
+	if (dev->data->promiscuous)
+		accept = all;
 	for (i = 0; i < hw->ctl->nb_rar; i++)
 		if (!rte_is_zero_ether_addr(&dev->data->mac_addrs[i]))
 			igb_rar_set(hw, i, &dev->data->mac_addrs[i]);
-	igb_set(hw, IGB_RCTL, dev->data->promiscuous ? IGB_RCTL_UPE | IGB_RCTL_MPE :
-		dev->data->all_multicast ? IGB_RCTL_MPE : 0, IGB_RCTL_UPE | IGB_RCTL_MPE);
+	igb_set(hw, IGB_RCTL, accept, all);
 	for (i = 0; i < IGB_NUM_MTA; i++)
 		igb_wr(hw, IGB_MTA(i), ad->mta[i]);
 	for (i = 0; i < IGB_NUM_VFTA; i++)

@@ -497,7 +497,8 @@ void
 igb_link_get(struct igb_hw *hw, bool *up, uint32_t *mbps, bool *full_duplex)
 {
 	static const uint32_t speeds[4] = { 10, 100, 1000, 1000 };
-	const uint32_t status = igb_rd(hw, IGB_STATUS);
+	const uint32_t cap = hw->cap_speed, status = igb_rd(hw, IGB_STATUS);
+	const uint32_t phy = cap == 0 || cap > 100 ? 1000 : cap > 10 ? 100 : 10;
 
 	if (status == UINT32_MAX && !igb_hw_alive(hw)) {
 		*up = false;
@@ -511,9 +512,8 @@ igb_link_get(struct igb_hw *hw, bool *up, uint32_t *mbps, bool *full_duplex)
 	 * not by "unknown" (all ones). If a link is slower than the wire, the PHYs have agreed on
 	 * its speed.
 	 */
-	if (hw->has_speed_cap && *mbps == (hw->cap_speed == 0 || hw->cap_speed > 100 ? 1000 :
-			hw->cap_speed > 10 ? 100 : 10))
-		*mbps = hw->cap_speed == 0 ? RTE_ETH_SPEED_NUM_100G : hw->cap_speed;
+	if (hw->has_speed_cap && *mbps == phy)
+		*mbps = cap == 0 ? RTE_ETH_SPEED_NUM_100G : cap;
 }
 
 uint32_t

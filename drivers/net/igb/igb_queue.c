@@ -570,6 +570,7 @@ igb_queues_start(struct rte_eth_dev *dev)
 {
 	const uint16_t small = igb_rx_small_buf_len(dev);
 	struct igb_hw *hw = igb_hw_of(dev);
+	uint32_t rctl = IGB_RCTL_BAM | IGB_RCTL_SECRC | IGB_RCTL_LPE;
 	uint16_t i;
 	int ret;
 
@@ -590,11 +591,13 @@ igb_queues_start(struct rte_eth_dev *dev)
 	 * RLPML alone limits the length: LPE is always set. Queues may be enabled before RXEN as
 	 * well as after (4.5.9); before RXEN, no frame is lost.
 	 */
-	igb_set(hw, IGB_RCTL, IGB_RCTL_BAM | IGB_RCTL_SECRC | IGB_RCTL_LPE |
-		(dev->data->dev_conf.lpbk_mode != 0 ? IGB_RCTL_LBM_MAC : 0) |
-		(small == 0 ? IGB_RCTL_BSIZE_2048 : small == 512 ? IGB_RCTL_BSIZE_512 :
-		IGB_RCTL_BSIZE_256),
-		IGB_RCTL_SBP | IGB_RCTL_LBM_MASK | IGB_RCTL_BSIZE_MASK);
+	if (dev->data->dev_conf.lpbk_mode != 0)
+		rctl |= IGB_RCTL_LBM_MAC;
+	if (small == 0)
+		rctl |= IGB_RCTL_BSIZE_2048;
+	else
+		rctl |= small == 512 ? IGB_RCTL_BSIZE_512 : IGB_RCTL_BSIZE_256;
+	igb_set(hw, IGB_RCTL, rctl, IGB_RCTL_SBP | IGB_RCTL_LBM_MASK | IGB_RCTL_BSIZE_MASK);
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
 		const struct igb_rx_queue *q = dev->data->rx_queues[i];
 
