@@ -462,6 +462,7 @@ vfio_user_get_iommu_class(void)
 	return RTE_IOVA_DC;
 }
 
+/* clang-format off */
 static struct rte_bus vfio_user_bus = {
 	.name = "vfio_user",
 	.scan = vfio_user_scan,
@@ -477,6 +478,7 @@ static struct rte_bus vfio_user_bus = {
 	.dev_iterate = vfio_user_dev_iterate,
 	.cleanup = vfio_user_cleanup,
 };
+/* clang-format on */
 
 /*
  * The loader treats the same plugin from another folder as another library, and EAL would have two

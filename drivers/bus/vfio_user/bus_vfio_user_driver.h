@@ -86,14 +86,14 @@ struct rte_vfio_user_device {
  * @return 0; a negative errno value: the driver does not take the device, and the bus closes its
  *   connection
  */
-typedef int (rte_vfio_user_probe_t)(struct rte_vfio_user_driver *drv,
+typedef int rte_vfio_user_probe_t(struct rte_vfio_user_driver *drv,
 		struct rte_vfio_user_device *dev);
 /**
  * Release a device, which may be lost already. After this returns 0, the bus closes the connection
  * and frees the device object.
  * @return 0; a negative errno value: the driver keeps the device
  */
-typedef int (rte_vfio_user_remove_t)(struct rte_vfio_user_device *dev);
+typedef int rte_vfio_user_remove_t(struct rte_vfio_user_device *dev);
 
 /** A driver, in static storage. */
 struct rte_vfio_user_driver {

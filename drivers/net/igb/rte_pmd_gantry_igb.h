@@ -56,7 +56,7 @@ struct rte_pmd_gantry_igb_object {
  * @param object  valid during the call only
  * @return 0 to continue; any other value ends the walk
  */
-typedef int (rte_pmd_gantry_igb_object_cb)(void *arg,
+typedef int rte_pmd_gantry_igb_object_cb(void *arg,
 		const struct rte_pmd_gantry_igb_object *object);
 
 /**
