@@ -87,18 +87,18 @@
 #define IGB_ICR                  0x000C0 /* Interrupt Cause Read, RC/W1C (8.8.9) */
 #define IGB_ICS                  0x000C8 /* Interrupt Cause Set, WO */
 #define IGB_IMS                  0x000D0 /* Interrupt Mask Set/Read, RW: write 1 to set */
-#define IGB_IMC                  0x000D8 /* Interrupt Mask Clear, WO: write 1 to clear */
+#define IGB_IMC                  0x000D8 /* Interrupt Mask Clear, WO: write 1 to clear (8.8.12) */
 #define IGB_IAM                  0x000E0 /* Interrupt Acknowledge Auto-Mask, RW */
 #define IGB_ICR_BLOCK            0x01500 /* second address of ICR; the other four follow */
-#define IGB_GPIE                 0x01514 /* General Purpose Interrupt Enable, RW (8.8.14) */
+#define IGB_GPIE                 0x01514 /* General Purpose Interrupt Enable, RW */
 #define IGB_EICS                 0x01520 /* Extended Interrupt Cause Set, WO */
 #define IGB_EIMS                 0x01524 /* Extended Interrupt Mask Set/Read, RW */
 #define IGB_EIMC                 0x01528 /* Extended Interrupt Mask Clear, WO */
 #define IGB_EIAC                 0x0152C /* Extended Interrupt Auto-Clear, RW */
 #define IGB_EIAM                 0x01530 /* Extended Interrupt Auto-Mask, RW */
 #define IGB_EICR                 0x01580 /* Extended Interrupt Cause, RC/W1C */
-#define IGB_EITR(n)              (0x01680 + 4 * (n)) /* Interrupt Throttle, RW (8.8.12); n: 0..24 */
-#define IGB_IVAR0                0x01700 /* first Interrupt Vector Allocation, RW (8.8.13) */
+#define IGB_EITR(n)              (0x01680 + 4 * (n)) /* Interrupt Throttle, RW; n: 0..24 */
+#define IGB_IVAR0                0x01700 /* first Interrupt Vector Allocation, RW */
 #define IGB_IVAR(n)              (0x01700 + 4 * (n)) /* the same; n: 0..7; layout: IGB_IVAR_VALID */
 #define IGB_IVAR_MISC            0x01740 /* RW; byte 0: TCP timer, byte 1: other causes */
 #define IGB_PBACL                0x05B68 /* MSI-X Pending Bit Array Clear, W1C */
@@ -122,7 +122,7 @@
 #define IGB_DTXTCPFLGH           0x035A0 /* DMA Transmit TCP Flags High, RW (8.12.6) */
 
 /*
- * Queue registers (8.10.4 ff., 8.12.8 ff.): sixteen receive and sixteen transmit queues, 0x40
+ * Queue registers (8.10.5 ff., 8.12.8 ff.): sixteen receive and sixteen transmit queues, 0x40
  * bytes apart. Queues 0 to 3 also answer at 0x2800 and 0x3800, 0x100 bytes apart; drivers of the
  * 82575 use those addresses.
  */
@@ -249,7 +249,7 @@
 #define IGB_PCS_LCTL             0x04208 /* PCS Link Control, RW */
 #define IGB_PCS_LSTAT            0x0420C /* PCS Link Status, RO */
 
-/* Filters (8.10.15 ff.). */
+/* Filters (8.10.14 ff.). */
 #define IGB_MTA(n)               (0x05200 + 4 * (n)) /* Multicast Table, RW (8.10.14); n: 0..127 */
 /* Receive Address Low, RW (8.10.15); n: 0..23. The first 16 and the last 8 are apart. */
 #define IGB_RAL(n)               ((n) < 16 ? 0x05400 + 8 * (n) : 0x054E0 + 8 * ((n) - 16))
@@ -402,19 +402,19 @@
 #define IGB_EICR_TCP_TIMER       (1u << 30)
 #define IGB_EICR_OTHER           (1u << 31)
 
-/* Bits of GPIE (8.8.14). */
+/* Bits of GPIE (8.8). */
 #define IGB_GPIE_NSICR           (1u << 0) /* every read of ICR clears it */
 #define IGB_GPIE_MULTIPLE_MSIX   (1u << 4) /* one vector per cause, by IVAR */
 #define IGB_GPIE_EIAME           (1u << 30) /* extended interrupt auto-mask enable */
 #define IGB_GPIE_PBA             (1u << 31) /* MSI-X pending bit array support */
 
-/* Bits of EITR (8.8.12): interval in whole microseconds, bits 14:2. */
+/* Bits of EITR (8.8): interval in whole microseconds, bits 14:2. */
 #define IGB_EITR_INTERVAL_SHIFT  2
 #define IGB_EITR_INTERVAL_MASK   0x7FFCu
 #define IGB_EITR_CNT_IGNR        (1u << 31) /* a write leaves the running counter alone */
 
 /*
- * Bits of IVAR (8.8.13). Every queue has one byte for receive and one for transmit: the vector
+ * Bits of IVAR (8.8). Every queue has one byte for receive and one for transmit: the vector
  * number, and bit 7, "valid". Queues 0 to 7 use the low half of IVAR[q], queues 8 to 15 use the
  * high half of IVAR[q - 8]. In a half the receive byte comes first.
  */

@@ -187,7 +187,7 @@ igb_vlan_offload_set(struct rte_eth_dev *dev, int mask)
 }
 
 /*
- * RSS (7.1.2.10).
+ * RSS (7.1.2.8).
  */
 
 static void

@@ -372,7 +372,7 @@ igb_hw_reset(struct igb_hw *hw)
 	if (ret != 0)
 		IGB_INIT_LOG(WARNING, hw, "DMA requests pending after 80 ms, resetting anyway");
 
-	/* The reset bit clears itself. Registers must not be read for 1 ms (4.2.1.4). */
+	/* The reset bit clears itself. Registers must not be read for 1 ms (4.2.1.7). */
 	igb_set(hw, IGB_CTRL, IGB_CTRL_RST, 0);
 	rte_delay_us_sleep(1000);
 	ret = igb_hw_poll(hw, IGB_CTRL, IGB_CTRL_RST, 0, 100000);
@@ -473,7 +473,7 @@ igb_phy_setup(struct igb_hw *hw, uint32_t speeds)
 int
 igb_link_setup(struct igb_hw *hw, uint32_t link_speeds)
 {
-	/* The MAC follows the PHY: force nothing, set link up (8.2.1, 3.5.6.5). */
+	/* The MAC follows the PHY: force nothing, set link up (8.2.1, 4.5.7). */
 	igb_set(hw, IGB_CTRL, IGB_CTRL_SLU | IGB_CTRL_FD, IGB_CTRL_FRCSPD | IGB_CTRL_FRCDPLX);
 	return hw->ctl->copper ? igb_phy_setup(hw, link_speeds) : 0;
 }

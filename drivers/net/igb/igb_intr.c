@@ -19,7 +19,7 @@
  *
  * Without MSI-X there is one interrupt, and ICR indicates its cause.
  *
- * Besides the link, the device reports its own errors (8.8.1): FER, one of its memories was
+ * Besides the link, the device reports its own errors (8.8.9): FER, one of its memories was
  * corrupted, and DOUTSYNC, transmit DMA is out of sync. Both are always armed, and reported as
  * RTE_ETH_EVENT_INTR_RESET, because only a reset helps.
  */

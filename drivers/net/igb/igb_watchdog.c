@@ -21,7 +21,7 @@
  *    the device owns half of the ring or more: it cannot reach its descriptors. If the application
  *    does not poll, DD is set; if its pool is empty, few descriptors are posted.
  *
- * A queue whose WTHRESH (8.10.8, 8.12.14) is above 1 is exempt: its device may hold reports back
+ * A queue whose WTHRESH (8.10.8, 8.12.13) is above 1 is exempt: its device may hold reports back
  * until there are that many, so a missing report is no evidence.
  *
  * IGB_STALL_LOOKS looks in a row make a stall. The watchdog counts looks instead of time, so that a

@@ -99,7 +99,7 @@ multicast(void)
 	each("full");
 }
 
-/* 7.1.2.4, 8.10.19: RCTL.VFE and VFTA; CFIEN. */
+/* 7.1.2.4, 8.10: RCTL.VFE and VFTA; CFIEN. */
 static void
 vlan(void)
 {

@@ -133,7 +133,7 @@ others(void)
 	s.proto = 6;
 	/*
 	 * The low seven bits of the hash are the index into the table; the low four bits of an
-	 * entry are the queue (8.10.19).
+	 * entry are the queue (8.10).
 	 */
 	ma_wr(&ma_b, IGB_RETA(0x51CCC178 % 128 / 4), 0xF3F2F1F0);
 	hash_fact("reta_high_bits", &s);

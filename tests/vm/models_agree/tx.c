@@ -94,7 +94,7 @@ segments(void)
 	ma_tx_kick(&ma_a, 0);
 	ma_received("incomplete");
 
-	/* An empty descriptor inside a frame (not allowed: 7.2.2.2). */
+	/* An empty descriptor inside a frame (not allowed: 7.2.2.3). */
 	ma_tx_data(&ma_a, 0, at, 200, IGB_TXD_IFCS, olinfo(&f, 0, 0));
 	ma_tx_data(&ma_a, 0, at, 0, IGB_TXD_IFCS, 0);
 	last = ma_tx_data(&ma_a, 0, at + 200, f.len - 200, MA_LAST, 0);
@@ -289,7 +289,7 @@ contexts(void)
 	ma_tx_kick(&ma_a, 0);
 	ma_received("two");
 
-	/* RS in a context descriptor (7.2.2.3): the device also reports its completion. */
+	/* RS in a context descriptor (7.2.2.2): the device also reports its completion. */
 	i = ma_tx_raw(&ma_a, 0, 14 << IGB_TXD_MACLEN_SHIFT | 20,
 		IGB_TXD_DEXT | IGB_TXD_DTYP_CTXT | IGB_TXD_RS | IGB_TXD_TUCMD_IPV4);
 	ma_tx_data(&ma_a, 0, at, f.len, MA_LAST, olinfo(&f, 0, 0));
@@ -332,7 +332,7 @@ vlan(void)
 	ma_received("short");
 }
 
-/* IFCS clear: the driver provides the FCS in the last four bytes (7.2.2.2). */
+/* IFCS clear: the driver provides the FCS in the last four bytes (7.2.2.3). */
 static void
 no_ifcs(void)
 {
@@ -419,7 +419,7 @@ ring(void)
 	ma_tx_kick(&ma_a, 0);
 	ma_received("tail_outside");
 
-	/* 8.12.14: disable a queue, set up its ring again, enable it. */
+	/* 8.12.13: disable a queue, set up its ring again, enable it. */
 	ma_fact("close", "%s", ma_tx_close(&ma_a, 0) ? "yes" : "no");
 	ma_tx_data(&ma_a, 0, at, f.len, MA_LAST, olinfo(&f, 0, 0));
 	ma_tx_kick(&ma_a, 0);
