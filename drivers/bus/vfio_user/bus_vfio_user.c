@@ -237,8 +237,8 @@ probe_one(struct rte_vfio_user_device *dev)
 			break;
 	}
 	if (drv == NULL) {
-		VFIO_USER_LOG(ERR, "%s: no driver for device %04x:%04x; load its plugin with -d, "
-			"or check what serves this socket", dev->path, dev->id.vendor_id,
+		VFIO_USER_LOG(ERR, dev->path, "no driver for device %04x:%04x: load its plugin with "
+			"-d, or check which server listens on the socket", dev->id.vendor_id,
 			dev->id.device_id);
 		ret = -ENOTSUP;
 		goto close;
@@ -248,13 +248,13 @@ probe_one(struct rte_vfio_user_device *dev)
 	if (ret != 0)
 		goto close;
 
-	VFIO_USER_LOG(INFO, "%s: device %04x:%04x, driver %s", dev->path, dev->id.vendor_id,
+	VFIO_USER_LOG(INFO, dev->path, "device %04x:%04x, driver %s", dev->id.vendor_id,
 		dev->id.device_id, drv->driver.name);
 	dev->driver = drv;
 	ret = drv->probe(drv, dev);
 	if (ret != 0) {
-		VFIO_USER_LOG(ERR, "%s: driver %s refuses the device: %s", dev->path,
-			drv->driver.name, strerror(abs(ret)));
+		VFIO_USER_LOG(ERR, dev->path, "driver %s refuses the device: %s", drv->driver.name,
+			strerror(abs(ret)));
 		ret = ret > 0 ? -ret : ret;
 		goto close;
 	}
@@ -406,8 +406,7 @@ vfio_user_dev_iterate(GANTRY_BUS_ARG const void *start, const char *str,
 	if (str != NULL) {
 		kvargs = rte_kvargs_parse(str, keys);
 		if (kvargs == NULL) {
-			VFIO_USER_LOG(ERR, "\"%s\": a vfio_user device is looked for by name=PATH",
-				str);
+			VFIO_USER_LOG(ERR, "bus", "iterator \"%s\" is invalid: use name=PATH", str);
 			rte_errno = EINVAL;
 			return NULL;
 		}
@@ -487,8 +486,8 @@ static struct rte_bus vfio_user_bus = {
 RTE_INIT_PRIO(vfio_user_bus_init, BUS)
 {
 	if (rte_bus_find_by_name(vfio_user_bus.name) != NULL) {
-		VFIO_USER_LOG(WARNING, "the vfio_user bus is there already: a second copy of its "
-			"plugin was loaded and is not used");
+		VFIO_USER_LOG(WARNING, "bus", "a second copy of the plugin was loaded, and is not "
+			"used");
 		return;
 	}
 	rte_bus_register(&vfio_user_bus);

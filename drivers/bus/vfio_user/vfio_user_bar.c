@@ -116,21 +116,22 @@ map_area(struct rte_vfio_user_device *dev, unsigned int index, const struct vfu_
 			__builtin_add_overflow(region->fd_offset, offset, &start) ||
 			__builtin_add_overflow(start, size, &end) || end > INT64_MAX ||
 			start % page != 0 || bar->nr_maps == RTE_DIM(bar->maps)) {
-		VFIO_USER_LOG(ERR, "%s: BAR%u: the server offers an impossible area to map, offset "
-			"0x%" PRIx64 " size 0x%" PRIx64, dev->path, index, offset, size);
+		VFIO_USER_LOG(ERR, dev->path, "BAR%u: the server offers an invalid area, offset 0x%"
+			PRIx64 ", size 0x%" PRIx64, index, offset, size);
 		return -EPROTO;
 	}
 	if (!cannot_shrink(region->fd, end)) {
-		VFIO_USER_LOG(WARNING, "%s: BAR%u: the server's memory is too short, of huge pages or "
-			"not sealed against shrinking: not mapped, used by message", dev->path, index);
+		VFIO_USER_LOG(WARNING, dev->path, "BAR%u: the memory of the server is too short, in "
+			"huge pages, or not sealed against shrinking: not mapped, accessed by "
+			"message", index);
 		return 0;
 	}
 	addr = map_above_memory(size, region->fd, start);
 	if (addr == MAP_FAILED) {
 		int ret = -errno;
 
-		VFIO_USER_LOG(ERR, "%s: BAR%u: cannot map 0x%" PRIx64 " bytes at 0x%" PRIx64 ": %s",
-			dev->path, index, size, offset, strerror(-ret));
+		VFIO_USER_LOG(ERR, dev->path, "BAR%u: cannot map 0x%" PRIx64 " bytes at 0x%" PRIx64
+			": %s", index, size, offset, strerror(-ret));
 		return ret;
 	}
 	bar->maps[bar->nr_maps].addr = addr;
@@ -173,8 +174,8 @@ place_bar(const struct rte_vfio_user_device *dev, struct window *w, uint64_t siz
 	uint64_t at = RTE_ALIGN_CEIL(w->next, size);
 
 	if (!rte_is_power_of_2(size) || at + size > w->end) {
-		VFIO_USER_LOG(DEBUG, "%s: a BAR of 0x%" PRIx64 " bytes stays without an address",
-			dev->path, size);
+		VFIO_USER_LOG(DEBUG, dev->path, "a BAR of 0x%" PRIx64 " bytes gets no address: its "
+			"size is no power of 2, or the window is full", size);
 		return 0;
 	}
 	w->next = at + size;
@@ -259,8 +260,8 @@ locate_bar(struct rte_vfio_user_device *dev, unsigned int index, struct windows 
 	/* The region size is the accessible part; configuration space may have a smaller one. */
 	bar->size = region->size;
 	if (sized != bar->size)
-		VFIO_USER_LOG(DEBUG, "%s: BAR%u: 0x%" PRIx64 " bytes by configuration "
-			"space, 0x%" PRIx64 " by region", dev->path, index, sized, bar->size);
+		VFIO_USER_LOG(DEBUG, dev->path, "BAR%u: 0x%" PRIx64 " bytes by configuration "
+			"space, 0x%" PRIx64 " by region", index, sized, bar->size);
 	if (bar->size != 0 && bar->size == sized && bar->bus_addr == 0)
 		ret = assign_address(dev, index, w);
 	if (ret != 0 && region->fd >= 0)
@@ -314,7 +315,7 @@ vfio_user_bars_setup(struct rte_vfio_user_device *dev)
 			return ret; /* map_area() has logged the reason */
 	}
 	if (ret != 0)
-		VFIO_USER_LOG(ERR, "%s: cannot set up BAR%u: %s", dev->path, i, strerror(-ret));
+		VFIO_USER_LOG(ERR, dev->path, "cannot set up BAR%u: %s", i, strerror(-ret));
 	return ret;
 }
 

@@ -52,8 +52,7 @@ read_ids(struct rte_vfio_user_device *dev, uint8_t *config)
 
 	ret = rte_vfio_user_read_config(dev, config, CONFIG_SIZE, 0);
 	if (ret != 0) {
-		VFIO_USER_LOG(ERR, "%s: cannot read configuration space: %s", dev->path,
-			strerror(-ret));
+		VFIO_USER_LOG(ERR, dev->path, "cannot read configuration space: %s", strerror(-ret));
 		return ret;
 	}
 	dev->id.vendor_id = vfio_user_le16(config + PCI_VENDOR_ID);
@@ -64,8 +63,8 @@ read_ids(struct rte_vfio_user_device *dev, uint8_t *config)
 	dev->id.subsystem_device_id = vfio_user_le16(config + PCI_SUBSYSTEM_ID);
 	if (dev->id.vendor_id == 0xffff || dev->id.vendor_id == 0 ||
 			(config[PCI_HEADER_TYPE] & 0x7f) != PCI_HEADER_TYPE_NORMAL) {
-		VFIO_USER_LOG(ERR, "%s: no PCI function is there (vendor %04x, header type %02x)",
-			dev->path, dev->id.vendor_id, config[PCI_HEADER_TYPE]);
+		VFIO_USER_LOG(ERR, dev->path, "no PCI function (vendor %04x, header type %02x)",
+			dev->id.vendor_id, config[PCI_HEADER_TYPE]);
 		return -ENODEV;
 	}
 	priv->msix_cap = find_capability(config, PCI_CAP_ID_MSIX);
@@ -117,26 +116,27 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 	ret = vfu_client_connect(dev->path, &params, &priv->client, err);
 	if (ret != 0) {
 		priv->client = NULL;
-		VFIO_USER_LOG(ERR, "%s", err);
+		/* The line begins with the path. */
+		VFIO_USER_LOG(ERR, dev->path, "%s", err + strlen(dev->path) + strlen(": "));
 		return ret;
 	}
 	vfu_client_limit(priv->client, VFIO_USER_PROBE_MS);
 	ret = vfu_client_device_info(priv->client, &info);
 	if (ret != 0) {
-		VFIO_USER_LOG(ERR, "%s: cannot ask for the device: %s", dev->path, strerror(-ret));
+		VFIO_USER_LOG(ERR, dev->path, "cannot query the device: %s", strerror(-ret));
 		return ret;
 	}
 	if (!(info.flags & VFIO_DEVICE_FLAGS_PCI) ||
 			info.num_regions <= VFIO_PCI_CONFIG_REGION_INDEX) {
-		VFIO_USER_LOG(ERR, "%s: not a PCI device (flags 0x%x, %u regions)", dev->path,
-			info.flags, info.num_regions);
+		VFIO_USER_LOG(ERR, dev->path, "not a PCI device (flags 0x%x, %u regions)", info.flags,
+			info.num_regions);
 		return -ENODEV;
 	}
 	ret = vfu_client_region_info(priv->client, VFIO_PCI_CONFIG_REGION_INDEX, &region);
 	if (ret == 0 && region.fd >= 0)
 		close(region.fd);
 	if (ret != 0 || region.size < CONFIG_SIZE) {
-		VFIO_USER_LOG(ERR, "%s: the device has no configuration space", dev->path);
+		VFIO_USER_LOG(ERR, dev->path, "the device has no configuration space");
 		return ret != 0 ? ret : -ENODEV;
 	}
 	return read_ids(dev, config);
@@ -157,7 +157,7 @@ vfio_user_device_start(struct rte_vfio_user_device *dev, bool claimed)
 		return ret;
 	ret = vfio_user_dma_attach(priv, claimed);
 	if (ret != 0) {
-		VFIO_USER_LOG(ERR, "%s: cannot give the device access to memory: %s", dev->path,
+		VFIO_USER_LOG(ERR, dev->path, "cannot map EAL memory for the device: %s",
 			strerror(-ret));
 		return ret;
 	}
@@ -166,13 +166,13 @@ vfio_user_device_start(struct rte_vfio_user_device *dev, bool claimed)
 	ret = vfio_user_command_update(dev, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
 			PCI_COMMAND_INTX_DISABLE, 0);
 	if (ret != 0) {
-		VFIO_USER_LOG(ERR, "%s: cannot switch on bus mastering: %s", dev->path,
+		VFIO_USER_LOG(ERR, dev->path, "cannot switch on bus mastering: %s",
 			strerror(-ret));
 		return ret;
 	}
 	ret = vfio_user_intr_setup(priv);
 	if (ret != 0)
-		VFIO_USER_LOG(ERR, "%s: cannot wire the interrupts: %s", dev->path, strerror(-ret));
+		VFIO_USER_LOG(ERR, dev->path, "cannot wire the interrupts: %s", strerror(-ret));
 	return ret;
 }
 

@@ -118,16 +118,16 @@ static void
 report_unreachable(const struct vfio_user_priv *priv, uint64_t va, int ret)
 {
 	if (ret != 0 && vfu_client_alive(priv->client))
-		VFIO_USER_LOG(ERR, "%s: memory at 0x%" PRIx64 ": the device cannot reach it: %s",
-			priv->dev->path, va, strerror(-ret));
+		VFIO_USER_LOG(ERR, priv->dev->path, "memory at 0x%" PRIx64 ": the device cannot reach "
+			"it: %s", va, strerror(-ret));
 }
 
 static void
 report_kept(const struct vfio_user_priv *priv, uint64_t va, int ret)
 {
 	if (ret != 0 && vfu_client_alive(priv->client))
-		VFIO_USER_LOG(ERR, "%s: the device keeps memory at 0x%" PRIx64
-			" that was given back: %s", priv->dev->path, va, strerror(-ret));
+		VFIO_USER_LOG(ERR, priv->dev->path, "memory at 0x%" PRIx64 ": freed, but the device "
+			"can still reach it: %s", va, strerror(-ret));
 }
 
 /* Give the device the pages of [va, va + len), which EAL has just added, or a mempool is in. */
@@ -217,9 +217,9 @@ give_piece(struct vfio_user_priv *priv, const struct rte_mempool *mp, uint64_t v
 	}
 	ret = (iova & 4095) == before ? vfio_user_map_gaps(priv, &map) : -EINVAL;
 	if (ret != 0 && vfu_client_alive(priv->client))
-		VFIO_USER_LOG(ERR, "%s: mempool %s: the device cannot reach its memory at 0x%"
-			PRIx64 ", bus address 0x%" PRIx64 ": %s", priv->dev->path, mp->name, va,
-			iova, strerror(-ret));
+		VFIO_USER_LOG(ERR, priv->dev->path, "mempool %s: the device cannot reach its memory "
+			"at 0x%" PRIx64 ", bus address 0x%" PRIx64 ": %s", mp->name, va, iova,
+			strerror(-ret));
 }
 
 static void
@@ -323,8 +323,8 @@ vfio_user_dma_take_pool(const struct iovec *gone, size_t nr_gone, const struct i
 				continue;
 			ret = vfio_user_map_remove(priv, map);
 			if (ret != 0 && vfu_client_alive(priv->client))
-				VFIO_USER_LOG(ERR, "%s: the device keeps the memory of a mempool "
-					"that was freed: %s", priv->dev->path, strerror(-ret));
+				VFIO_USER_LOG(ERR, priv->dev->path, "memory of a freed mempool: the "
+					"device can still reach it: %s", strerror(-ret));
 		}
 	}
 	pthread_mutex_unlock(&vfio_user_dma_lock);

@@ -159,8 +159,8 @@ map_again(const struct vfio_user_priv *priv, const struct vfio_user_map *map)
 		map->prot);
 
 	if (ret != 0 && vfu_client_alive(priv->client))
-		VFIO_USER_LOG(ERR, "%s: the device cannot reach memory at 0x%" PRIx64
-			" any more: %s", priv->dev->path, map->va, strerror(-ret));
+		VFIO_USER_LOG(ERR, priv->dev->path, "memory at 0x%" PRIx64 ": the device can no longer "
+			"reach it: %s", map->va, strerror(-ret));
 	return ret;
 }
 

@@ -51,13 +51,14 @@ make_eventfd(void)
 }
 
 static void
-drain(int fd)
+drain(const struct rte_vfio_user_device *dev, int fd)
 {
 	uint64_t count;
 
 	/* An empty eventfd is no error: another reader was faster. */
 	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN && errno != EINTR)
-		VFIO_USER_LOG(ERR, "cannot read event file descriptor %d: %s", fd, strerror(errno));
+		VFIO_USER_LOG(ERR, dev->path, "cannot read event file descriptor %d: %s", fd,
+			strerror(errno));
 }
 
 static void
@@ -65,7 +66,7 @@ vector0_drain(void *arg)
 {
 	const struct rte_vfio_user_device *dev = arg;
 
-	drain(rte_intr_fd_get(dev->intr_handle));
+	drain(dev, rte_intr_fd_get(dev->intr_handle));
 }
 
 /* Set the enable bit of MSI-X (PCI 3.0, 6.8.2.3), which the kernel does for a real device. */
@@ -110,7 +111,7 @@ vfio_user_intr_setup(struct vfio_user_priv *priv)
 	dev->nb_vectors = RTE_MIN(dev->nb_vectors, info.count);
 	dev->nb_vectors = RTE_MIN(dev->nb_vectors, (uint32_t)RTE_DIM(fds));
 	if (dev->nb_vectors == 0) {
-		VFIO_USER_LOG(INFO, "%s: no MSI-X vectors: no interrupts", dev->path);
+		VFIO_USER_LOG(INFO, dev->path, "no MSI-X vectors: no interrupts");
 		return 0;
 	}
 
@@ -175,7 +176,7 @@ vfio_user_lost_again(struct vfio_user_priv *priv)
 
 	pthread_mutex_lock(&priv->lost_lock);
 	if (priv->lost_fd >= 0 && write(priv->lost_fd, &one, sizeof(one)) < 0)
-		VFIO_USER_LOG(ERR, "%s: its driver cannot be told: %s", priv->dev->path,
+		VFIO_USER_LOG(ERR, priv->dev->path, "cannot notify the driver of the loss: %s",
 			strerror(errno));
 	pthread_mutex_unlock(&priv->lost_lock);
 }
@@ -186,7 +187,7 @@ vfio_user_lost(void *opaque, const char *why)
 {
 	struct vfio_user_priv *priv = opaque;
 
-	VFIO_USER_LOG(ERR, "%s: the device is lost: %s", priv->dev->path, why);
+	VFIO_USER_LOG(ERR, priv->dev->path, "the device is lost: %s", why);
 	vfio_user_lost_again(priv);
 }
 
@@ -198,7 +199,7 @@ lost_event(void *arg)
 	struct rte_vfio_user_device *dev = priv->dev;
 	char name[RTE_DEV_NAME_MAX_LEN];
 
-	drain(rte_intr_fd_get(priv->lost_handle));
+	drain(dev, rte_intr_fd_get(priv->lost_handle));
 	/* Not before the probe of the driver has succeeded; probe_one() repeats the event then. */
 	if (dev->device.driver == NULL || priv->lost_told)
 		return;

@@ -116,8 +116,8 @@ vfio_user_map_add(struct vfio_user_priv *priv, const struct vfio_user_map *what)
 	 * The descriptor was borrowed, so only its sign is used from here on, except by
 	 * map_again().
 	 */
-	VFIO_USER_LOG(DEBUG, "%s: mapped va 0x%" PRIx64 " at bus 0x%" PRIx64 ", 0x%" PRIx64
-		" bytes%s", priv->dev->path, map->va, map->iova, map->len,
+	VFIO_USER_LOG(DEBUG, priv->dev->path, "mapped va 0x%" PRIx64 " at bus 0x%" PRIx64 ", 0x%"
+		PRIx64 " bytes%s", map->va, map->iova, map->len,
 		map->fd < 0 ? ", by message" : "");
 	return 0;
 }

@@ -208,7 +208,7 @@ vfio_user_mp_serve(void)
 	/* ENOTSUP: no IPC (--no-shconf, --in-memory), and therefore no secondary processes. */
 	serves = rte_mp_action_register(MP_NAME, answer) == 0 || rte_errno == ENOTSUP;
 	if (!serves)
-		VFIO_USER_LOG(WARNING, "secondary processes cannot use vfio-user devices: %s",
+		VFIO_USER_LOG(WARNING, "bus", "secondary processes cannot use vfio-user devices: %s",
 			rte_strerror(rte_errno));
 }
 
@@ -310,8 +310,8 @@ vfio_user_mp_list(int (*found)(const char *path))
 		if (ret == -ENODEV)
 			return 0;
 		if (ret != 0) {
-			VFIO_USER_LOG(WARNING, "the primary process does not say which devices "
-				"it has: %s", strerror(-ret));
+			VFIO_USER_LOG(WARNING, "bus", "the primary process does not list its devices: "
+				"%s", strerror(-ret));
 			return 0;
 		}
 		r.name[sizeof(r.name) - 1] = '\0';
@@ -335,9 +335,9 @@ map_here(struct rte_vfio_user_device *dev, unsigned int index, const struct mp_m
 		/* A kernel before 4.17 treats the address as a hint. */
 		if (addr != MAP_FAILED)
 			munmap(addr, map->size);
-		VFIO_USER_LOG(ERR, "%s: BAR%u: cannot be mapped at %p, where the primary process "
-			"has it: %s; start this process again, or without address space "
-			"randomization (setarch -R)", dev->path, index, want, strerror(-ret));
+		VFIO_USER_LOG(ERR, dev->path, "BAR%u: cannot be mapped at %p, where the primary process "
+			"has it: %s: start this process again, or without address space "
+			"randomization (setarch -R)", index, want, strerror(-ret));
 		return ret;
 	}
 	bar->maps[bar->nr_maps].addr = addr;
@@ -360,9 +360,9 @@ vfio_user_mp_attach(struct rte_vfio_user_device *dev)
 		return -ENAMETOOLONG;
 	ret = ask(&q, &r, NULL, end_ms);
 	if (ret != 0) {
-		VFIO_USER_LOG(ERR, "%s: %s", dev->path, ret == -ENODEV ?
-			"the primary process has no such device: name it in the primary's "
-			"arguments" : "the primary process does not answer");
+		VFIO_USER_LOG(ERR, dev->path, "%s", ret == -ENODEV ?
+			"the primary process has no such device: name it in the arguments of the "
+			"primary process" : "the primary process does not answer");
 		return ret;
 	}
 	dev->id = r.device.id;
@@ -379,8 +379,8 @@ vfio_user_mp_attach(struct rte_vfio_user_device *dev)
 				q.index++) {
 			ret = ask(&q, &area, &fd, end_ms);
 			if (ret != 0) {
-				VFIO_USER_LOG(ERR, "%s: BAR%u: the primary process does not give "
-					"it: %s", dev->path, i, strerror(-ret));
+				VFIO_USER_LOG(ERR, dev->path, "BAR%u: the primary process does not "
+					"send it: %s", i, strerror(-ret));
 				return ret;
 			}
 			ret = map_here(dev, i, &area.map, fd);

@@ -23,8 +23,10 @@
 
 extern int vfio_user_logtype;
 
-#define VFIO_USER_LOG(level, fmt, ...) \
-	rte_log(RTE_LOG_ ## level, vfio_user_logtype, "vfio_user: " fmt "\n", ##__VA_ARGS__)
+/* Log one line that begins with a name: that of the device, or "bus" if it concerns all devices. */
+#define VFIO_USER_LOG(level, name, fmt, ...) \
+	rte_log(RTE_LOG_ ## level, vfio_user_logtype, "vfio_user: %s: " fmt "\n", name, \
+		## __VA_ARGS__)
 
 /**
  * A DMA_MAP that the device has. The descriptor fd is borrowed: if eal is set, it is valid as long
