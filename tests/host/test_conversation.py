@@ -6,7 +6,7 @@ import unittest
 
 from conversation import Conversation
 
-LOG = 'net_gantry_igb: /tmp/p.sock: port 0: the device is gone\n'
+LOG = 'net_gantry_igb: /tmp/p.sock: port 0: the device was removed\n'
 EVENT = '\nPort 0: link state change event\n'
 
 

@@ -161,7 +161,7 @@ class Secondary(Bench):
         self.command(sec, 'port attach ' + second, r'Now total ports is 2')
         self.command(pri, 'show port summary all', r'^1 .* net_gantry_igb1 ')
         other.signal(signal.SIGKILL)
-        pri.expect(r'the device is gone')
+        pri.expect(r'the device was removed')
         pri.expect(r'(?s:device removal event.*Now total ports is 1)')
         self.command(sec, 'show port summary all', r'available ports: 1$')
         self.quit(sec)

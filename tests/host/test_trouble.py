@@ -88,7 +88,7 @@ class Trouble(Bench):
         # The driver withholds all mbufs that the device owned: those in the receive ring, and
         # unsent ones.
         self.assertGreater(withheld, 511)
-        self.assertRegex(app.text(), r'2 rings and %d mbufs are not given back' % withheld)
+        self.assertRegex(app.text(), r'2 rings and %d mbufs in quarantine' % withheld)
         return 4095 - withheld, int(app.expect(r'(\d+) mbufs in the end').group(1))
 
     def test_silent_daemon_touches_no_released_buffer(self):

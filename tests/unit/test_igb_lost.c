@@ -90,7 +90,7 @@ stuck_queues_keep_their_memory_when_they_are_released(void **state)
 	fake.sticky = fake.no_reset = true;
 	log_begin();
 	assert_int_equal(rte_eth_dev_stop(PORT), 0);
-	assert_int_equal(log_end("2 rings and 265 mbufs are not given back"), 1);
+	assert_int_equal(log_end("2 rings and 265 mbufs in quarantine"), 1);
 	assert_int_equal(rte_mempool_avail_count(mp), left);
 	assert_int_equal(nr_blocks(), 2);
 	assert_true(rte_eth_dev_rx_queue_start(PORT, 0) < 0);

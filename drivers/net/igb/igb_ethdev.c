@@ -367,24 +367,24 @@ igb_dev_configure(struct rte_eth_dev *dev)
 		return -EINVAL;
 	}
 	if (conf->link_speeds & RTE_ETH_LINK_SPEED_FIXED && __builtin_popcount(speeds) != 1) {
-		IGB_INIT_LOG(ERR, hw, "link_speeds 0x%x: a fixed speed is exactly one: set one speed, or "
-			"leave out RTE_ETH_LINK_SPEED_FIXED", conf->link_speeds);
+		IGB_INIT_LOG(ERR, hw, "link_speeds 0x%x: RTE_ETH_LINK_SPEED_FIXED needs "
+			"exactly one speed", conf->link_speeds);
 		return -EINVAL;
 	}
 	if (speeds & ~igb_link_speed_capa(hw)) {
-		IGB_INIT_LOG(ERR, hw, "link_speeds 0x%x: the device can do 0x%x",
+		IGB_INIT_LOG(ERR, hw, "link_speeds 0x%x: the device supports 0x%x",
 			conf->link_speeds, igb_link_speed_capa(hw));
 		return -EINVAL;
 	}
 	if (conf->lpbk_mode > 1 || conf->dcb_capability_en != 0) {
-		IGB_INIT_LOG(ERR, hw, "lpbk_mode %u, dcb_capability_en 0x%x: only the MAC's loopback "
-			"(1) is supported, and no DCB", conf->lpbk_mode, conf->dcb_capability_en);
+		IGB_INIT_LOG(ERR, hw, "lpbk_mode %u, dcb_capability_en 0x%x: only "
+			"loopback in the MAC (1) is supported, and no DCB", conf->lpbk_mode, conf->dcb_capability_en);
 		return -ENOTSUP;
 	}
 	if (conf->intr_conf.rxq && (!ad->intr_registered || !ad->intr_per_queue ||
 			ad->nb_vectors < 2)) {
 		IGB_INIT_LOG(ERR, hw, "rx interrupts: %s", ad->intr_per_queue ?
-			"the device has not enough vectors" :
+			"the device has too few vectors" :
 			"this bus or kernel driver has no MSI-X");
 		return -ENOTSUP;
 	}
@@ -438,7 +438,7 @@ igb_dev_start(struct rte_eth_dev *dev)
 	int ret;
 
 	if (!igb_hw_alive(hw)) {
-		IGB_INIT_LOG(ERR, hw, "the device is gone: close the port");
+		IGB_INIT_LOG(ERR, hw, "the device was removed, the port is not started: close the port");
 		return -ENODEV;
 	}
 	ret = igb_rx_fit(dev, dev->data->mtu);

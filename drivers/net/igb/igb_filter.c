@@ -237,12 +237,12 @@ igb_rss_take_conf(struct rte_eth_dev *dev, const struct rte_eth_rss_conf *conf)
 
 	if (conf->rss_key != NULL && conf->rss_key_len != 0 &&
 			conf->rss_key_len != IGB_RSS_KEY_LEN) {
-		IGB_DRV_LOG(ERR, &ad->hw, "RSS key of %u bytes: the 82576's has %u",
+		IGB_DRV_LOG(ERR, &ad->hw, "RSS key of %u bytes: an 82576 has one of %u",
 			conf->rss_key_len, IGB_RSS_KEY_LEN);
 		return -EINVAL;
 	}
 	if (conf->rss_hf & ~IGB_RSS_OFFLOADS) {
-		IGB_DRV_LOG(ERR, &ad->hw, "RSS types 0x%" PRIx64 ": known are 0x%" PRIx64,
+		IGB_DRV_LOG(ERR, &ad->hw, "RSS types 0x%" PRIx64 ": the device supports 0x%" PRIx64,
 			conf->rss_hf, (uint64_t)IGB_RSS_OFFLOADS);
 		return -EINVAL;
 	}
@@ -259,7 +259,8 @@ igb_rss_hash_update(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf)
 	int ret;
 
 	if (!(dev->data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG) && conf->rss_hf != 0) {
-		IGB_DRV_LOG(ERR, &ad->hw, "RSS was not configured (mq_mode): cannot be switched on");
+		IGB_DRV_LOG(ERR, &ad->hw, "RSS cannot be enabled: configure the port with mq_mode "
+			"RTE_ETH_MQ_RX_RSS");
 		return -EINVAL;
 	}
 	ret = igb_rss_take_conf(dev, conf);
@@ -288,7 +289,7 @@ igb_reta_check_size(const struct igb_hw *hw, uint16_t size)
 {
 	if (size == IGB_NUM_RETA)
 		return 0;
-	IGB_DRV_LOG(ERR, hw, "redirection table of %u entries: the 82576's has %u", size,
+	IGB_DRV_LOG(ERR, hw, "redirection table of %u entries: an 82576 has one of %u", size,
 		IGB_NUM_RETA);
 	return -EINVAL;
 }

@@ -91,7 +91,7 @@ igb_swsm_get(struct igb_hw *hw)
 	ret = igb_hw_poll(hw, IGB_SWSM, IGB_SWSM_SMBI, 0, 100000);
 	if (ret == -ETIMEDOUT) {
 		/* A process died while it held SMBI: no other driver runs this function now. */
-		IGB_DRV_LOG(WARNING, hw, "SWSM.SMBI was never given back, taking it over");
+		IGB_DRV_LOG(WARNING, hw, "SWSM.SMBI: not released for 100 ms: taken over");
 		ret = 0;
 	}
 	if (ret != 0)
@@ -126,8 +126,8 @@ igb_sync_get(struct igb_hw *hw, uint32_t resource)
 			return -ENODEV;
 		/* No owner needs it for that long: the software that holds it has died. */
 		if (tries == 199 && (sync & (resource | firmware)) == resource) {
-			IGB_DRV_LOG(WARNING, hw, "SW_FW_SYNC resource 0x%x was never given back, "
-				"taking it over", resource);
+			IGB_DRV_LOG(WARNING, hw, "SW_FW_SYNC: resource 0x%x not released for "
+				"200 ms: taken over", resource);
 			sync &= ~resource;
 		}
 		if ((sync & (resource | firmware)) == 0) {
@@ -138,7 +138,7 @@ igb_sync_get(struct igb_hw *hw, uint32_t resource)
 		igb_swsm_put(hw);
 		rte_delay_us_sleep(1000);
 	}
-	IGB_DRV_LOG(ERR, hw, "SW_FW_SYNC 0x%x: firmware keeps resource 0x%x", sync, resource);
+	IGB_DRV_LOG(ERR, hw, "SW_FW_SYNC 0x%x: firmware does not release resource 0x%x", sync, resource);
 	return -ETIMEDOUT;
 }
 
@@ -327,8 +327,8 @@ igb_hw_init(struct igb_hw *hw)
 	memcpy(&hw->perm_addr.addr_bytes[0], &ral, 4);
 	memcpy(&hw->perm_addr.addr_bytes[4], &rah, 2);
 	if (!rte_is_valid_assigned_ether_addr(&hw->perm_addr)) {
-		IGB_INIT_LOG(ERR, hw, "MAC address in NVM " RTE_ETHER_ADDR_PRT_FMT
-			" is none that a port may have", RTE_ETHER_ADDR_BYTES(&hw->perm_addr));
+		IGB_INIT_LOG(ERR, hw, "NVM: " RTE_ETHER_ADDR_PRT_FMT " is no valid MAC "
+			"address of a port", RTE_ETHER_ADDR_BYTES(&hw->perm_addr));
 		return -EIO;
 	}
 
@@ -341,7 +341,7 @@ igb_hw_init(struct igb_hw *hw)
 		hw->phy_id = (uint32_t)id1 << 16 | id2;
 		/* The low four bits are the revision. */
 		if ((hw->phy_id ^ IGB_PHY_ID_82576) & ~0xFu)
-			IGB_INIT_LOG(INFO, hw, "PHY 0x%08x is not the 82576's own", hw->phy_id);
+			IGB_INIT_LOG(INFO, hw, "PHY 0x%08x is not that of an 82576", hw->phy_id);
 	}
 	return 0;
 }
@@ -370,7 +370,7 @@ igb_hw_reset(struct igb_hw *hw)
 	if (ret == -ENODEV)
 		goto gone;
 	if (ret != 0)
-		IGB_INIT_LOG(WARNING, hw, "DMA requests pending after 80 ms, resetting anyway");
+		IGB_INIT_LOG(WARNING, hw, "DMA requests pending after 80 ms: reset anyway");
 
 	/* The reset bit clears itself. Registers must not be read for 1 ms (4.2.1.7). */
 	igb_set(hw, IGB_CTRL, IGB_CTRL_RST, 0);
@@ -401,7 +401,7 @@ igb_hw_reset(struct igb_hw *hw)
 	return igb_hw_alive(hw) ? 0 : -ENODEV;
 
 gone:
-	IGB_INIT_LOG(ERR, hw, "the device went away during its reset");
+	IGB_INIT_LOG(ERR, hw, "the device was removed during its reset");
 	return -ENODEV;
 }
 

@@ -96,7 +96,7 @@ igb_shared_wake(struct rte_eth_dev *dev, uint32_t queues)
 			continue;
 		igb_set_ivar(&ad->hw, q, false, MISC_VECTOR, false);
 		if (eventfd_write(rte_intr_efds_index_get(dev->intr_handle, q), 1) != 0)
-			IGB_DRV_LOG(ERR, &ad->hw, "rx queue %u: its event cannot be raised: %s", q,
+			IGB_DRV_LOG(ERR, &ad->hw, "rx queue %u: cannot raise its interrupt: %s", q,
 				strerror(errno));
 	}
 	rte_spinlock_unlock(&ad->intr_lock);
@@ -197,7 +197,7 @@ igb_intr_setup(struct rte_eth_dev *dev)
 	}
 	ret = rte_intr_callback_register(dev->intr_handle, igb_interrupt_handler, dev);
 	if (ret < 0) {
-		IGB_INIT_LOG(ERR, &ad->hw, "interrupt handler: %s", strerror(-ret));
+		IGB_INIT_LOG(ERR, &ad->hw, "cannot register the interrupt handler: %s", strerror(-ret));
 		return ret;
 	}
 	ad->intr_registered = true;
@@ -280,7 +280,7 @@ igb_intr_start(struct rte_eth_dev *dev)
 	}
 	ret = rte_intr_enable(ih);
 	if (ret != 0) {
-		IGB_INIT_LOG(ERR, hw, "interrupts cannot be enabled");
+		IGB_INIT_LOG(ERR, hw, "cannot enable interrupts");
 		return -EIO;
 	}
 	ad->intr_enabled = true;

@@ -10,7 +10,7 @@
 extern int igb_logtype_init;   /* pmd.net.gantry_igb.init: probe, configure, start, stop */
 extern int igb_logtype_driver; /* pmd.net.gantry_igb.driver: events at run time */
 
-/* Logs one line that begins with the name of the device. hw: struct igb_hw, or any with a name. */
+/* Log one line that begins with hw->name, that of the device. hw: any structure with a name. */
 #define IGB_INIT_LOG(level, hw, fmt, ...) \
 	rte_log(RTE_LOG_ ## level, igb_logtype_init, "net_gantry_igb: %s: " fmt "\n", \
 		(hw)->name, ## __VA_ARGS__)

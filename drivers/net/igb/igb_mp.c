@@ -103,7 +103,8 @@ igb_mp_ask(struct rte_eth_dev *dev, enum igb_mp_op op)
 	}
 	pthread_mutex_unlock(&lock);
 	if (ret == -EIO)
-		IGB_DRV_LOG(ERR, igb_hw_of(dev), "port %u: the primary process does not answer, "
-			"and only it can ask the device: is it gone?", dev->data->port_id);
+		IGB_DRV_LOG(ERR, igb_hw_of(dev), "port %u: the primary process does not answer: "
+			"check that it runs, because only it accesses the device",
+			dev->data->port_id);
 	return ret;
 }

@@ -35,8 +35,8 @@ igb_attach_secondary(const struct rte_device *device)
 	}
 	if (igb_adapter_of(dev)->dma_shared)
 		return dev;
-	IGB_INIT_LOG(ERR, &hw, "the primary process has it in a DMA mode that is not direct, or "
-		"under dma_debug: no use in a secondary process");
+	IGB_INIT_LOG(ERR, &hw, "its DMA mode is not direct, or dma_debug is on: not available in a "
+		"secondary process");
 	rte_eth_dev_release_port(dev);
 	return NULL;
 }
@@ -64,7 +64,7 @@ igb_probe_secondary(const struct igb_bus_dev *bus)
 			bus->ops->doorbell(bus->dev, IGB_TDT(0)) !=
 			igb_adapter_of(dev)->doorbells[1]) {
 		IGB_INIT_LOG(ERR, &hw, "the doorbells are not mapped where the primary process "
-			"has them: no use in a secondary process");
+			"has them: not available in a secondary process");
 		rte_eth_dev_release_port(dev);
 		return -ENOTSUP;
 	}
@@ -155,8 +155,8 @@ igb_probe_primary(struct rte_eth_dev *dev, const struct igb_bus_dev *bus)
 	ad->doorbells[0] = bus->ops->doorbell(bus->dev, IGB_RDT(0));
 	ad->doorbells[1] = bus->ops->doorbell(bus->dev, IGB_TDT(0));
 	if (ad->doorbells[0] == NULL || ad->doorbells[1] == NULL) {
-		IGB_INIT_LOG(ERR, hw, "the device's queue registers (pages 0xC000 and 0xE000 of "
-			"BAR 0) cannot be mapped: no 82576 that this driver can use");
+		IGB_INIT_LOG(ERR, hw, "cannot map the queue registers (pages 0xC000 and 0xE000 of "
+			"BAR 0): the driver does not support such a device");
 		return -ENOTSUP;
 	}
 	igb_ethdev_note_bars(hw, true);
@@ -201,8 +201,8 @@ igb_ethdev_probe(const struct igb_bus_dev *bus)
 	if (ctl == NULL)
 		return 1;
 	if (!ctl->tested && !devargs.untested) {
-		IGB_INIT_LOG(WARNING, &id, "%s (%04x:%04x) was never tried with this driver: left "
-			"alone; the devarg untested=1 tries", ctl->name, bus->vendor_id,
+		IGB_INIT_LOG(WARNING, &id, "%s (%04x:%04x): untested with this driver, not "
+			"started: set the devarg untested=1 to try it", ctl->name, bus->vendor_id,
 			bus->device_id);
 		return 1; /* lets another driver try */
 	}

@@ -303,7 +303,7 @@ igb_ring_start(struct igb_hw *hw, const struct igb_ring *r)
 	ret = igb_hw_poll(hw, r->regs + IGB_Q_DCTL, IGB_DCTL_ENABLE, IGB_DCTL_ENABLE, 100000);
 	if (ret != 0)
 		IGB_DRV_LOG(ERR, hw, "%s queue %u: %s", r->what, r->id, ret == -ENODEV ?
-			"the device is gone" : "ENABLE not set after 100 ms");
+			"the device was removed" : "ENABLE not set after 100 ms");
 	return ret;
 }
 
@@ -321,8 +321,8 @@ igb_ring_stop(struct igb_hw *hw, const struct igb_ring *r)
 			return true;
 		if (ret == -ETIMEDOUT) {
 			IGB_DRV_LOG(ERR, hw, "%s queue %u: ENABLE not cleared after 2 s: its "
-				"buffers are not freed, the device might still use them", r->what,
-				r->id);
+				"buffers are not freed, because the device may still access them",
+				r->what, r->id);
 			return false;
 		}
 	}
@@ -661,13 +661,13 @@ igb_unstick(struct rte_eth_dev *dev)
 		return;
 	igb_stats_update(dev); /* the reset would clear the statistics */
 	if (igb_hw_alive(hw) ? igb_hw_reset(hw) != 0 : !hw->bus->quiesced(hw->bus_dev)) {
-		IGB_DRV_LOG(WARNING, hw, "the device has not let go of memory and may yet write to "
-			"it: %u rings and %u mbufs are not given back", rings, mbufs);
+		IGB_DRV_LOG(WARNING, hw, "DMA has not ended, and the device may still write to "
+			"memory: %u rings and %u mbufs in quarantine", rings, mbufs);
 		return;
 	}
 	rings = igb_walk_stuck(dev, true, &mbufs);
-	IGB_DRV_LOG(NOTICE, hw, "the device has let go after all: %u rings and %u mbufs are free",
-		rings, mbufs);
+	IGB_DRV_LOG(NOTICE, hw, "DMA has ended after all: %u rings and %u mbufs released", rings,
+		mbufs);
 }
 
 void

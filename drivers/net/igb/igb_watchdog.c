@@ -226,7 +226,7 @@ igb_watchdog_next(struct rte_eth_dev *dev)
 	const int ret = rte_eal_alarm_set(IGB_WATCHDOG_US, igb_watchdog_alarm, dev);
 
 	if (ret != 0)
-		IGB_INIT_LOG(WARNING, igb_hw_of(dev), "no alarm, so stalls are not detected: %s",
+		IGB_INIT_LOG(WARNING, igb_hw_of(dev), "cannot set an alarm, stalls are not detected: %s",
 			strerror(-ret));
 }
 
