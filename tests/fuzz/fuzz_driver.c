@@ -719,7 +719,7 @@ run_step(struct input *in)
 		break;
 	case STEP_LOOK:
 		if (started())
-			igb_watchdog_look(&rte_eth_devices[port]);
+			igb_watchdog_check(&rte_eth_devices[port]);
 		break;
 	case STEP_STATISTICS:
 		statistics(in_uint16(in));

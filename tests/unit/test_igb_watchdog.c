@@ -20,14 +20,14 @@ start_unwatched(void)
 	igb_watchdog_stop(&rte_eth_devices[PORT]);
 }
 
-/* Count the looks, of n, that find a (new) stall. */
+/* Count the checks, of n, that find a (new) stall. */
 static unsigned int
 stalls(unsigned int n)
 {
 	unsigned int found = 0;
 
 	while (n-- > 0)
-		found += igb_watchdog_look(&rte_eth_devices[PORT]);
+		found += igb_watchdog_check(&rte_eth_devices[PORT]);
 	return found;
 }
 
@@ -121,7 +121,7 @@ watchdog_ignores_slow_paused_and_stopped_tx(void **state)
 	assert_int_equal(stalls(2 * STALL), 0);
 }
 
-/* Exactly one lap of the ring between two looks, each just before a report: busy, not stalled. */
+/* Exactly one lap of the ring between two checks, each just before a report: busy, not stalled. */
 static void
 watchdog_ignores_full_laps(void **state)
 {

@@ -166,7 +166,7 @@ found_in_primary(const char *path)
 static int
 vfio_user_scan(void)
 {
-	static bool asked;
+	static bool has_names;
 	struct rte_vfio_user_device *dev;
 	struct rte_devargs *da;
 
@@ -175,20 +175,20 @@ vfio_user_scan(void)
 	RTE_EAL_DEVARGS_FOREACH("vfio_user", da) {
 		if (da->policy == RTE_DEV_BLOCKED)
 			continue;
-		asked = true;
+		has_names = true;
 		dev = device_get(da->name);
 		if (dev == NULL)
 			return -ENOMEM;
 		dev->device.devargs = da;
 	}
-	if (rte_eal_process_type() == RTE_PROC_PRIMARY || asked)
+	if (rte_eal_process_type() == RTE_PROC_PRIMARY || has_names)
 		return 0;
-	asked = true;
+	has_names = true;
 	return vfio_user_mp_list(found_in_primary);
 }
 
 static bool
-id_is(uint32_t want, uint32_t any, uint32_t have)
+id_matches(uint32_t want, uint32_t any, uint32_t have)
 {
 	return want == any || want == have;
 }
@@ -199,13 +199,13 @@ matches(const struct rte_vfio_user_driver *drv, const struct rte_pci_id *id)
 	const struct rte_pci_id *t;
 
 	for (t = drv->id_table; t->vendor_id != 0; t++) {
-		if (id_is(t->vendor_id, RTE_PCI_ANY_ID, id->vendor_id) &&
-				id_is(t->device_id, RTE_PCI_ANY_ID, id->device_id) &&
-				id_is(t->subsystem_vendor_id, RTE_PCI_ANY_ID,
+		if (id_matches(t->vendor_id, RTE_PCI_ANY_ID, id->vendor_id) &&
+				id_matches(t->device_id, RTE_PCI_ANY_ID, id->device_id) &&
+				id_matches(t->subsystem_vendor_id, RTE_PCI_ANY_ID,
 					id->subsystem_vendor_id) &&
-				id_is(t->subsystem_device_id, RTE_PCI_ANY_ID,
+				id_matches(t->subsystem_device_id, RTE_PCI_ANY_ID,
 					id->subsystem_device_id) &&
-				id_is(t->class_id, RTE_CLASS_ANY_ID, id->class_id))
+				id_matches(t->class_id, RTE_CLASS_ANY_ID, id->class_id))
 			return true;
 	}
 	return false;

@@ -123,7 +123,7 @@ report_unreachable(const struct vfio_user_priv *priv, uint64_t va, int ret)
 }
 
 static void
-report_kept(const struct vfio_user_priv *priv, uint64_t va, int ret)
+report_still_mapped(const struct vfio_user_priv *priv, uint64_t va, int ret)
 {
 	if (ret != 0 && vfu_client_alive(priv->client))
 		VFIO_USER_LOG(ERR, priv->dev->path, "memory at 0x%" PRIx64 ": freed, but the device "
@@ -166,7 +166,7 @@ remove_pages(struct vfio_user_priv *priv, uint64_t va, uint64_t len)
 			break;
 		start = map->va;
 		stop = map->va + map->len;
-		report_kept(priv, start, vfio_user_map_remove(priv, map));
+		report_still_mapped(priv, start, vfio_user_map_remove(priv, map));
 		if (start < va)
 			give_pages(priv, start, va - start, false);
 		if (stop > end)
@@ -200,9 +200,9 @@ static void
 give_piece(struct vfio_user_priv *priv, const struct rte_mempool *mp, uint64_t va, uint64_t iova,
 		uint64_t len)
 {
-	const uint64_t before = va & 4095;
-	struct vfio_user_map map = { .va = va - before, .iova = iova - before,
-		.len = RTE_ALIGN_CEIL(len + before, UINT64_C(4096)), .fd = -1,
+	const uint64_t offset = va & 4095;
+	struct vfio_user_map map = { .va = va - offset, .iova = iova - offset,
+		.len = RTE_ALIGN_CEIL(len + offset, UINT64_C(4096)), .fd = -1,
 		.prot = VFIO_USER_DMA_RW, .eal = true, .external = true, .pool = true };
 	const struct rte_memseg_list *msl;
 	const struct rte_memseg *ms = eal_page_at(va, &msl);
@@ -215,7 +215,7 @@ give_piece(struct vfio_user_priv *priv, const struct rte_mempool *mp, uint64_t v
 		give_pages(priv, (uintptr_t)msl->base_va, msl->len, true);
 		return;
 	}
-	ret = (iova & 4095) == before ? vfio_user_map_gaps(priv, &map) : -EINVAL;
+	ret = (iova & 4095) == offset ? vfio_user_map_gaps(priv, &map) : -EINVAL;
 	if (ret != 0 && vfu_client_alive(priv->client))
 		VFIO_USER_LOG(ERR, priv->dev->path, "mempool %s: the device cannot reach its memory "
 			"at 0x%" PRIx64 ", bus address 0x%" PRIx64 ": %s", mp->name, va, iova,
@@ -257,7 +257,7 @@ sweep_heaps(struct vfio_user_priv *priv)
 		next = TAILQ_NEXT(map, next);
 		if (map->external && !map->pool &&
 				(eal_page_at(va, &msl) == NULL || !msl->external))
-			report_kept(priv, va, vfio_user_map_remove(priv, map));
+			report_still_mapped(priv, va, vfio_user_map_remove(priv, map));
 	}
 }
 
@@ -307,8 +307,8 @@ overlaps(const struct vfio_user_map *map, const struct iovec *pieces, size_t nr)
 }
 
 void
-vfio_user_dma_take_pool(const struct iovec *gone, size_t nr_gone, const struct iovec *left,
-		size_t nr_left)
+vfio_user_dma_take_pool(const struct iovec *freed, size_t nr_freed,
+		const struct iovec *in_use, size_t nr_in_use)
 {
 	struct vfio_user_priv *priv;
 	struct vfio_user_map *map, *next;
@@ -318,8 +318,8 @@ vfio_user_dma_take_pool(const struct iovec *gone, size_t nr_gone, const struct i
 	TAILQ_FOREACH(priv, &dma_devices, dma_next) {
 		for (map = TAILQ_FIRST(&priv->eal_maps); map != NULL; map = next) {
 			next = TAILQ_NEXT(map, next);
-			if (!map->pool || !overlaps(map, gone, nr_gone) ||
-					overlaps(map, left, nr_left))
+			if (!map->pool || !overlaps(map, freed, nr_freed) ||
+					overlaps(map, in_use, nr_in_use))
 				continue;
 			ret = vfio_user_map_remove(priv, map);
 			if (ret != 0 && vfu_client_alive(priv->client))

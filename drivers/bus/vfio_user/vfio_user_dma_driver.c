@@ -174,20 +174,20 @@ int
 rte_vfio_user_dma_claim(struct rte_vfio_user_device *dev)
 {
 	struct vfio_user_priv *priv = dev->bus_private;
-	struct vfio_user_map *kept, *map, *next;
+	struct vfio_user_map *refused, *map, *next;
 	int ret = 0;
 
 	if (!attached(dev))
 		return -ENODEV;
 	pthread_mutex_lock(&vfio_user_dma_lock);
-	TAILQ_FOREACH(kept, &priv->eal_maps, next) {
-		ret = vfio_user_map_unmap(priv, kept);
+	TAILQ_FOREACH(refused, &priv->eal_maps, next) {
+		ret = vfio_user_map_unmap(priv, refused);
 		if (ret != 0)
 			break;
 	}
 	/* Before vfio_user_dma_lock is released: later events must find the device claimed. */
 	priv->dma_claimed |= ret == 0;
-	for (map = TAILQ_FIRST(&priv->eal_maps); map != kept; map = next) {
+	for (map = TAILQ_FIRST(&priv->eal_maps); map != refused; map = next) {
 		next = TAILQ_NEXT(map, next);
 		if (ret == 0 || map_again(priv, map) != 0)
 			vfio_user_map_forget(priv, map);

@@ -201,9 +201,9 @@ lost_event(void *arg)
 
 	drain(dev, rte_intr_fd_get(priv->lost_handle));
 	/* Not before the probe of the driver has succeeded; probe_one() repeats the event then. */
-	if (dev->device.driver == NULL || priv->lost_told)
+	if (dev->device.driver == NULL || priv->lost_reported)
 		return;
-	priv->lost_told = true;
+	priv->lost_reported = true;
 	/*
 	 * Copy the name first, because the application may remove the device inside the callback.
 	 */

@@ -75,7 +75,7 @@ served_add(struct vfio_user_priv *priv, struct vfio_user_map *map)
 }
 
 static void
-served_del(struct vfio_user_priv *priv, struct vfio_user_map *map)
+served_remove(struct vfio_user_priv *priv, struct vfio_user_map *map)
 {
 	pthread_rwlock_wrlock(&priv->served_lock);
 	tdelete(map, &priv->served, compare);
@@ -105,7 +105,7 @@ vfio_user_map_add(struct vfio_user_priv *priv, const struct vfio_user_map *what)
 		ret = vfu_client_dma_map(priv->client, map->fd, map->offset, map->iova, map->len,
 				map->prot);
 	if (ret != 0) {
-		served_del(priv, map);
+		served_remove(priv, map);
 		tdelete(map, &priv->maps, compare);
 		free(map);
 		return ret;
@@ -127,7 +127,7 @@ vfio_user_map_forget(struct vfio_user_priv *priv, struct vfio_user_map *map)
 {
 	if (map->eal)
 		TAILQ_REMOVE(&priv->eal_maps, map, next);
-	served_del(priv, map);
+	served_remove(priv, map);
 	tdelete(map, &priv->maps, compare);
 	free(map);
 }

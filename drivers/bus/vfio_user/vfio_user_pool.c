@@ -24,13 +24,13 @@ static bool pool_events;
 struct pieces {
 	struct iovec *list;
 	size_t nr;
-	const struct rte_mempool *but; /* collect() skips this one */
+	const struct rte_mempool *except; /* collect() skips this one */
 	bool failed;
 };
 
 /* Return the memory that a mempool keeps mapped: all of an external list that it is in. */
 static struct iovec
-kept(const struct rte_mempool_memhdr *hdr)
+mapped_memory(const struct rte_mempool_memhdr *hdr)
 {
 	const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(hdr->addr);
 
@@ -47,7 +47,7 @@ collect(struct rte_mempool *mp, void *arg)
 	const size_t max = p->nr + mp->nb_mem_chunks;
 	struct iovec *list;
 
-	if (mp == p->but || mp->nb_mem_chunks == 0)
+	if (mp == p->except || mp->nb_mem_chunks == 0)
 		return;
 	list = realloc(p->list, max * sizeof(*list));
 	if (list == NULL) {
@@ -57,28 +57,28 @@ collect(struct rte_mempool *mp, void *arg)
 	p->list = list;
 	STAILQ_FOREACH(hdr, &mp->mem_list, next) {
 		if (p->nr < max) /* the mempool may be growing: stay inside the list */
-			p->list[p->nr++] = kept(hdr);
+			p->list[p->nr++] = mapped_memory(hdr);
 	}
 }
 
 static void
 pool_event(enum rte_mempool_event event, struct rte_mempool *mp, void *arg)
 {
-	struct pieces gone = { .nr = 0 }, left = { .but = mp };
+	struct pieces freed = { .nr = 0 }, in_use = { .except = mp };
 
 	pthread_mutex_lock(&pool_lock);
 	if (event == RTE_MEMPOOL_EVENT_READY) {
 		rte_vfio_user_dma_give_heaps(); /* for pinned external buffers */
 		vfio_user_dma_give_pool(mp);
 	} else {
-		collect(mp, &gone);
-		rte_mempool_walk(collect, &left);
-		if (!gone.failed && !left.failed)
-			vfio_user_dma_take_pool(gone.list, gone.nr, left.list, left.nr);
+		collect(mp, &freed);
+		rte_mempool_walk(collect, &in_use);
+		if (!freed.failed && !in_use.failed)
+			vfio_user_dma_take_pool(freed.list, freed.nr, in_use.list, in_use.nr);
 	}
 	pthread_mutex_unlock(&pool_lock);
-	free(gone.list);
-	free(left.list);
+	free(freed.list);
+	free(in_use.list);
 }
 
 static void

@@ -58,7 +58,7 @@ struct vfio_user_priv {
 	int lost_fd;
 	struct rte_intr_handle *lost_handle;
 	pthread_mutex_t lost_lock;     /* so that no thread writes to lost_fd after it is closed */
-	bool lost_told;
+	bool lost_reported;
 
 	/* Protected by vfio_user_dma_lock. */
 	TAILQ_ENTRY(vfio_user_priv) dma_next;
@@ -147,11 +147,11 @@ int vfio_user_dma_attach(struct vfio_user_priv *priv, bool claimed);
 void vfio_user_dma_detach(struct vfio_user_priv *priv);
 void vfio_user_dma_give_pool(const struct rte_mempool *mp);
 /*
- * Take back memory given for mempools, if it overlaps a piece that is gone and no piece that is
- * left.
+ * Unmap memory that was mapped for mempools, if it overlaps a piece that is freed and no piece that
+ * is in use.
  */
-void vfio_user_dma_take_pool(const struct iovec *gone, size_t nr_gone, const struct iovec *left,
-		size_t nr_left);
+void vfio_user_dma_take_pool(const struct iovec *freed, size_t nr_freed,
+		const struct iovec *in_use, size_t nr_in_use);
 
 /* vfio_user_pool.c */
 void vfio_user_pool_attach(void);

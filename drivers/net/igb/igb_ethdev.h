@@ -64,9 +64,9 @@ struct igb_queue_stats {
 	struct igb_queue_counts now, base;
 };
 
-/** State of a queue at the last look of the watchdog: see igb_watchdog.c. */
+/** State of a queue at the last check of the watchdog: see igb_watchdog.c. */
 struct igb_watch {
-	uint8_t looks;            /**< consecutive looks that found the queue unchanged; 0: none */
+	uint8_t unchanged;        /**< consecutive checks that found the queue unchanged; 0: none */
 	bool reported;            /**< the stall has been reported */
 	uint16_t at;              /**< the descriptor that should be written back next */
 	uint16_t last, used;      /**< transmit: RS descriptor of its group; descriptors in use */
@@ -195,17 +195,17 @@ int igb_ethdev_close(struct rte_eth_dev *dev);
 void igb_ethdev_note_bars(const struct igb_hw *hw, bool mapped);
 
 /* igb_watchdog.c */
-/** Begin to look at the queues, once a second. */
+/** Begin to check the queues, once a second. */
 void igb_watchdog_start(struct rte_eth_dev *dev);
-/** Stop looking, after a look in progress. */
+/** End the checks, after a check in progress. */
 void igb_watchdog_stop(struct rte_eth_dev *dev);
 /**
- * Look at all started queues once. The alarm calls it, and tests do.
+ * Check all started queues once. The alarm calls it, and tests do.
  *
  * @param dev  the port
- * @return true if this look completed the detection of a stall
+ * @return true if this check completed the detection of a stall
  */
-bool igb_watchdog_look(struct rte_eth_dev *dev);
+bool igb_watchdog_check(struct rte_eth_dev *dev);
 
 /* igb_intr.c */
 /** Register the interrupt handler, at probe. @return 0 or a negative errno */
@@ -371,9 +371,9 @@ int igb_numa_check_queue(const struct rte_eth_dev *dev, const char *what, uint16
  * @param queue_id   the queue, for the message
  * @param lcore      the core that was seen polling
  * @param socket_id  node of the memory of the queue
- * @param before     [in, out] the core at the last check, and whether a warning was logged
+ * @param last       [in, out] the core at the last check, and whether a warning was logged
  */
 void igb_numa_check_poller(const struct rte_eth_dev *dev, const char *what, uint16_t queue_id,
-		unsigned int lcore, int socket_id, struct igb_poller *before);
+		unsigned int lcore, int socket_id, struct igb_poller *last);
 
 #endif /* IGB_ETHDEV_H */

@@ -368,7 +368,7 @@ igb_hw_reset(struct igb_hw *hw)
 	igb_set(hw, IGB_CTRL, IGB_CTRL_GIO_MASTER_DISABLE, 0);
 	ret = igb_hw_poll(hw, IGB_STATUS, IGB_STATUS_GIO_MASTER_EN, 0, 80000);
 	if (ret == -ENODEV)
-		goto gone;
+		goto removed;
 	if (ret != 0)
 		IGB_INIT_LOG(WARNING, hw, "DMA requests pending after 80 ms: reset anyway");
 
@@ -377,7 +377,7 @@ igb_hw_reset(struct igb_hw *hw)
 	rte_delay_us_sleep(1000);
 	ret = igb_hw_poll(hw, IGB_CTRL, IGB_CTRL_RST, 0, 100000);
 	if (ret == -ENODEV)
-		goto gone;
+		goto removed;
 	if (ret != 0) {
 		IGB_INIT_LOG(ERR, hw, "reset did not end within 100 ms: CTRL 0x%x",
 			igb_rd(hw, IGB_CTRL));
@@ -386,7 +386,7 @@ igb_hw_reset(struct igb_hw *hw)
 	/* Never set if there is no NVM to read, as on a board without one, or in QEMU. */
 	ret = igb_hw_poll(hw, IGB_EECD, IGB_EECD_AUTO_RD, IGB_EECD_AUTO_RD, 20000);
 	if (ret == -ENODEV)
-		goto gone;
+		goto removed;
 	if (ret != 0)
 		IGB_INIT_LOG(DEBUG, hw, "EECD.AUTO_RD not set: 0x%x", igb_rd(hw, IGB_EECD));
 	/* Boards without management firmware never set this bit: nothing depends on it. */
@@ -400,7 +400,7 @@ igb_hw_reset(struct igb_hw *hw)
 	igb_set(hw, IGB_CTRL_EXT, IGB_CTRL_EXT_DRV_LOAD, 0);
 	return igb_hw_alive(hw) ? 0 : -ENODEV;
 
-gone:
+removed:
 	IGB_INIT_LOG(ERR, hw, "the device was removed during its reset");
 	return -ENODEV;
 }

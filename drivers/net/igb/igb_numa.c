@@ -106,14 +106,14 @@ igb_numa_check_queue(const struct rte_eth_dev *dev, const char *what, uint16_t q
 
 void
 igb_numa_check_poller(const struct rte_eth_dev *dev, const char *what, uint16_t queue_id,
-		unsigned int lcore, int socket_id, struct igb_poller *before)
+		unsigned int lcore, int socket_id, struct igb_poller *last)
 {
 	char queue[32];
 
-	if (lcore == before->lcore || before->warned || dev->device->numa_node < 0)
+	if (lcore == last->lcore || last->warned || dev->device->numa_node < 0)
 		return;
-	before->lcore = lcore;
+	last->lcore = lcore;
 	snprintf(queue, sizeof(queue), "%s queue %u", what, queue_id);
-	before->warned = gantry_dma_numa_check(igb_adapter_of(dev)->dma, queue, lcore,
+	last->warned = gantry_dma_numa_check(igb_adapter_of(dev)->dma, queue, lcore,
 		socket_id) != 0;
 }

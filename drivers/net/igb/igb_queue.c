@@ -9,7 +9,7 @@
  * At the device, the ring of a receive queue and that of a transmit queue are alike: the same
  * registers, at another base. struct igb_ring describes either, and igb_ring_start() and
  * igb_ring_stop() serve both. A queue that does not stop is stuck, and keeps its memory: see
- * igb_unstick().
+ * igb_recover_stuck().
  */
 
 #include <errno.h>
@@ -178,7 +178,7 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->stats = &ad->tx_stats[queue_id];
 	q->max_segs = RTE_MIN(IGB_TX_MAX_SEGS, nb_desc - 2); /* and a context descriptor */
 	q->rs_thresh = rs_thresh;
-	q->free_thresh = RTE_MAX(free_thresh, nb_desc - RTE_MIN(IGB_TX_KEPT, nb_desc / 4 * 3));
+	q->free_thresh = RTE_MAX(free_thresh, nb_desc - RTE_MIN(IGB_TX_MAX_IN_USE, nb_desc / 4 * 3));
 	q->promise.fast_free = (offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
 	q->promise.one_segment = !(offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
 	/* The debug layer reports a broken promise; trusting it would also cause damage. */
@@ -651,7 +651,7 @@ igb_walk_stuck(struct rte_eth_dev *dev, bool release, unsigned int *mbufs)
  * a late frame in it.
  */
 static void
-igb_unstick(struct rte_eth_dev *dev)
+igb_recover_stuck(struct rte_eth_dev *dev)
 {
 	struct igb_hw *hw = igb_hw_of(dev);
 	unsigned int rings, mbufs;
@@ -686,7 +686,7 @@ igb_queues_stop(struct rte_eth_dev *dev)
 			igb_tx_queue_stop(dev, i);
 	if (igb_hw_alive(hw))
 		igb_set(hw, IGB_TCTL, 0, IGB_TCTL_EN);
-	igb_unstick(dev);
+	igb_recover_stuck(dev);
 }
 
 /*

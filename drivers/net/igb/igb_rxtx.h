@@ -19,7 +19,7 @@
 #define IGB_DEFAULT_TX_RS_THRESH   32
 #define IGB_DEFAULT_TX_FREE_THRESH 32
 /* Descriptors in use at which the driver reclaims; at most 3/4 of a ring (free_thresh). */
-#define IGB_TX_KEPT                128
+#define IGB_TX_MAX_IN_USE                128
 
 /* Limits of transmit descriptors (datasheet 7.2.2). */
 #define IGB_TX_MIN_FRAME    17      /* shorter frames hang the transmitter, padded or not */

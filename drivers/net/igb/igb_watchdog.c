@@ -9,8 +9,8 @@
  * A device that cannot reach its ring (the IOMMU lacks the mapping, or a base register was
  * overwritten) reports nothing. It fetches no descriptor, or its write-backs are lost. The data
  * path sees descriptors without DD, which is also what an idle device looks like. The head
- * register, which the data path never reads, distinguishes the two. An EAL alarm therefore looks
- * once a second at each started queue. A queue stalls if, look after look,
+ * register, which the data path never reads, distinguishes the two. An EAL alarm therefore checks
+ * each started queue once a second. A queue stalls if, check after check,
  *
  *  - transmit: the oldest RS descriptor without DD is the same one, the link is up, no pause frame
  *    holds the transmitter (STATUS.TXOFF), and TDH does not move, or is at TDT: the device has
@@ -24,7 +24,7 @@
  * A queue whose WTHRESH (8.10.8, 8.12.13) is above 1 is exempt: its device may hold reports back
  * until there are that many, so a missing report is no evidence.
  *
- * IGB_STALL_LOOKS looks in a row make a stall. The watchdog counts looks instead of time, so that a
+ * IGB_STALL_CHECKS checks in a row make a stall. The watchdog counts checks, not time, so that a
  * machine that is suspended for a while causes no report. A stall is logged and reported as
  * RTE_ETH_EVENT_INTR_RESET, once until the queue moves again. The application chooses the remedy:
  * rte_eth_dev_reset(), or stopping and starting the port, which resets the device and programs all
@@ -32,10 +32,10 @@
  *
  * Threads
  *
- * A look runs in the EAL interrupt thread while other threads poll. It only reads their data, each
- * value by itself; a mixture of old and new values equals no earlier look, and so restarts the
- * count. It reads a register only if the memory of the queue has not changed since the last look.
- * Stopping the port cancels the alarm and waits for a look in progress; queues are released only
+ * A check runs in the EAL interrupt thread while other threads poll. It only reads their data, each
+ * value by itself; a mixture of old and new values equals no earlier check, and so restarts the
+ * count. It reads a register only if the memory of the queue has not changed since the last check.
+ * Stopping the port cancels the alarm and waits for a check in progress; queues are released only
  * after that. The alarm is set again before the application is notified, because the application
  * may stop and even close the port in its callback, and nothing here accesses the port
  * afterwards.
@@ -50,7 +50,7 @@
 #include "igb_rxtx.h"
 
 #define IGB_WATCHDOG_US  1000000
-#define IGB_STALL_LOOKS  5
+#define IGB_STALL_CHECKS  5
 
 /* Reads a variable that another thread may write at any moment. */
 #define PEEK(var) __atomic_load_n(&(var), __ATOMIC_RELAXED)
@@ -61,13 +61,13 @@ igb_ring_base(const struct igb_hw *hw, uint32_t bal)
 	return (uint64_t)igb_rd(hw, bal + (IGB_Q_BAH - IGB_Q_BAL)) << 32 | igb_rd(hw, bal);
 }
 
-/* Counts a look that found the queue unchanged. True for the look that completes a stall. */
+/* Counts a check that found the queue unchanged. True for the check that completes a stall. */
 static bool
 igb_stall_count(struct igb_watch *w)
 {
-	if (w->looks < IGB_STALL_LOOKS)
-		w->looks++;
-	if (w->looks < IGB_STALL_LOOKS || w->reported)
+	if (w->unchanged < IGB_STALL_CHECKS)
+		w->unchanged++;
+	if (w->unchanged < IGB_STALL_CHECKS || w->reported)
 		return false;
 	w->reported = true;
 	return true;
@@ -120,9 +120,9 @@ igb_tx_stalls(struct igb_adapter *ad, struct igb_tx_queue *q, struct igb_watch *
 	 * The same descriptor, or the same place one lap later? It is the same one if no more
 	 * packets were sent in between than descriptors were added.
 	 */
-	if (w->looks == 0 || w->at != at || w->last != last || w->mbuf != mbuf ||
+	if (w->unchanged == 0 || w->at != at || w->last != last || w->mbuf != mbuf ||
 			used < w->used || packets - w->packets > (uint64_t)(used - w->used)) {
-		*w = (struct igb_watch){ .looks = 1, .at = at, .last = last, .mbuf = mbuf,
+		*w = (struct igb_watch){ .unchanged = 1, .at = at, .last = last, .mbuf = mbuf,
 			.head = UINT32_MAX /* not read yet */ };
 		w->used = used;
 		w->packets = packets;
@@ -133,7 +133,7 @@ igb_tx_stalls(struct igb_adapter *ad, struct igb_tx_queue *q, struct igb_watch *
 	head = igb_rd(hw, IGB_TDH(q->queue_id));
 	if (!igb_may_send(hw) || (head != w->head && head != tail &&
 			w->head != UINT32_MAX)) {
-		w->looks = 1;
+		w->unchanged = 1;
 		w->head = head;
 		return false;
 	}
@@ -163,8 +163,8 @@ igb_rx_stalls(struct rte_eth_dev *dev, struct igb_rx_queue *q, struct igb_watch 
 		return false;
 	}
 	missed_before = w->missed;
-	if (w->looks == 0 || w->at != next || w->packets != packets) {
-		*w = (struct igb_watch){ .looks = 1, .at = next, .packets = packets,
+	if (w->unchanged == 0 || w->at != next || w->packets != packets) {
+		*w = (struct igb_watch){ .unchanged = 1, .at = next, .packets = packets,
 			.missed = UINT64_MAX };
 		return false;
 	}
@@ -173,7 +173,7 @@ igb_rx_stalls(struct rte_eth_dev *dev, struct igb_rx_queue *q, struct igb_watch 
 	ahead = head < q->nb_desc ? (head + q->nb_desc - next) % q->nb_desc : 0;
 	if ((ahead == 0 || ahead > posted) &&
 			(missed <= missed_before || posted < q->nb_desc / 2)) {
-		w->looks = 1;
+		w->unchanged = 1;
 		return false;
 	}
 	if (!igb_stall_count(w))
@@ -187,7 +187,7 @@ igb_rx_stalls(struct rte_eth_dev *dev, struct igb_rx_queue *q, struct igb_watch 
 }
 
 bool
-igb_watchdog_look(struct rte_eth_dev *dev)
+igb_watchdog_check(struct rte_eth_dev *dev)
 {
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	bool stall = false;
@@ -241,7 +241,7 @@ igb_watchdog_alarm(void *arg)
 		igb_ethdev_lost(dev->device);
 		return;
 	}
-	stall = igb_watchdog_look(dev);
+	stall = igb_watchdog_check(dev);
 	igb_watchdog_next(dev);
 	if (stall)
 		rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_RESET, NULL);

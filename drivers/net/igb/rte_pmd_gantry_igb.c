@@ -38,15 +38,15 @@ show(struct walk *w, const struct rte_pmd_gantry_igb_object *o)
 		w->ret = w->cb(w->arg, o);
 }
 
-struct look_up {
+struct bus_lookup {
 	const void *ptr;
 	gantry_dma_addr_t bus;
 };
 
 static void
-is_it_in(void *arg, const struct gantry_dma_reach_group *g)
+find_in_group(void *arg, const struct gantry_dma_reach_group *g)
 {
-	struct look_up *l = arg;
+	struct bus_lookup *l = arg;
 	const uintptr_t at = (uintptr_t)l->ptr - (uintptr_t)g->cpu;
 
 	if (g->reach == GANTRY_DMA_REACH_MEMORY && at <= g->last - g->first)
@@ -57,9 +57,9 @@ is_it_in(void *arg, const struct gantry_dma_reach_group *g)
 static gantry_dma_addr_t
 bus_address(const struct igb_adapter *ad, const void *ptr)
 {
-	struct look_up l = { .ptr = ptr, .bus = UINT64_MAX };
+	struct bus_lookup l = { .ptr = ptr, .bus = UINT64_MAX };
 
-	gantry_dma_for_each_group(ad->dma, is_it_in, &l);
+	gantry_dma_for_each_group(ad->dma, find_in_group, &l);
 	return l.bus;
 }
 
