@@ -119,8 +119,10 @@ struct rte_vfio_user_driver {
 };
 
 /** Register a driver with the bus. RTE_PMD_REGISTER_VFIO_USER() does so before rte_eal_init(). */
+__rte_internal
 void rte_vfio_user_register(struct rte_vfio_user_driver *driver);
 /** Unregister a driver. It must have no device. */
+__rte_internal
 void rte_vfio_user_unregister(struct rte_vfio_user_driver *driver);
 
 /** Register the struct rte_vfio_user_driver @p drv by the name @p nm when the plugin is loaded. */
@@ -144,21 +146,25 @@ RTE_INIT(vfio_user_init_ ##nm) \
  * @retval -EINVAL   no such BAR
  * @return another negative errno value: the error of the server
  */
+__rte_internal
 int rte_vfio_user_read32(struct rte_vfio_user_device *dev, unsigned int bar, uint32_t offset,
 		uint32_t *value);
 /**
  * Write a register by message; see rte_vfio_user_read32(). When it returns 0, the device has
  * carried the write out.
  */
+__rte_internal
 int rte_vfio_user_write32(struct rte_vfio_user_device *dev, unsigned int bar, uint32_t offset,
 		uint32_t value);
 /**
  * Read @p len bytes of configuration space at @p offset. Any thread.
  * @return 0 or a negative errno value as from rte_vfio_user_read32(); the bytes are then all ones
  */
+__rte_internal
 int rte_vfio_user_read_config(struct rte_vfio_user_device *dev, void *buf, size_t len,
 		uint32_t offset);
 /** Write configuration space; see rte_vfio_user_read_config(). */
+__rte_internal
 int rte_vfio_user_write_config(struct rte_vfio_user_device *dev, const void *buf, size_t len,
 		uint32_t offset);
 /**
@@ -167,6 +173,7 @@ int rte_vfio_user_write_config(struct rte_vfio_user_device *dev, const void *buf
  * side effect, or a value of the device, use rte_vfio_user_read32() and rte_vfio_user_write32().
  * @return the address; NULL: the range is not mapped in one piece
  */
+__rte_internal
 void *rte_vfio_user_bar_ptr(struct rte_vfio_user_device *dev, unsigned int bar, uint64_t offset,
 		size_t len);
 
@@ -187,6 +194,7 @@ void *rte_vfio_user_bar_ptr(struct rte_vfio_user_device *dev, unsigned int bar, 
  * @retval -EEXIST  overlaps another mapping
  * @return another negative errno value: the error of the server
  */
+__rte_internal
 int rte_vfio_user_dma_map(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len,
 		uint32_t prot);
 /**
@@ -196,6 +204,7 @@ int rte_vfio_user_dma_map(struct rte_vfio_user_device *dev, void *va, uint64_t i
  * @retval -EBADF  no file
  * @return else as rte_vfio_user_dma_map()
  */
+__rte_internal
 int rte_vfio_user_dma_map_fd(struct rte_vfio_user_device *dev, int fd, uint64_t offset, void *va,
 		uint64_t iova, size_t len, uint32_t prot);
 /**
@@ -207,12 +216,14 @@ int rte_vfio_user_dma_map_fd(struct rte_vfio_user_device *dev, int fd, uint64_t 
  * @retval -ENOENT  no such mapping
  * @return another negative errno value: the error of the server
  */
+__rte_internal
 int rte_vfio_user_dma_unmap(struct rte_vfio_user_device *dev, void *va, uint64_t iova, size_t len);
 /**
  * Give all devices that have EAL memory the heaps of external memory that they lack, and take away
  * those that EAL no longer has. Without hugepages EAL sends no event for such heaps. A driver calls
  * this before it hands buffers to the device, for example when a port starts.
  */
+__rte_internal
 void rte_vfio_user_dma_give_heaps(void);
 /**
  * Take EAL memory away from the device, for good. When it returns 0, the device reaches only the
@@ -223,6 +234,7 @@ void rte_vfio_user_dma_give_heaps(void);
  * @return another negative errno value: the error of the server; the device then has again the
  *   memory that had been taken
  */
+__rte_internal
 int rte_vfio_user_dma_claim(struct rte_vfio_user_device *dev);
 /**
  * Put an I/O page table between the device and the memory that is mapped for it (also by the bus),
@@ -244,17 +256,21 @@ int rte_vfio_user_dma_claim(struct rte_vfio_user_device *dev);
  * @retval -ENOMEM   out of memory
  * @return another negative errno value: the error of the server
  */
+__rte_internal
 int rte_vfio_user_dma_page_table(struct rte_vfio_user_device *dev, uint64_t base, size_t nr,
 		uint64_t **entries);
 /** Report whether the device is alive. @return false if it is lost, or in a secondary process */
+__rte_internal
 bool rte_vfio_user_alive(const struct rte_vfio_user_device *dev);
 /**
  * Report whether a lost device can no longer touch memory.
  * @return true if the server has closed the connection, or is dead. false: the server is only
  *   silent, and may resume its work. May become true later.
  */
+__rte_internal
 bool rte_vfio_user_quiesced(const struct rte_vfio_user_device *dev);
 /** Return the device that @p dev owns or, on this bus, is. @return NULL: none */
+__rte_internal
 struct rte_vfio_user_device *rte_vfio_user_device_of(const struct rte_device *dev);
 
 /**
@@ -266,6 +282,7 @@ struct rte_vfio_user_device *rte_vfio_user_device_of(const struct rte_device *de
  * @param owner  must outlive the device
  * @return 0; or a negative errno value, after one log line with the reason
  */
+__rte_internal
 int rte_vfio_user_open(const char *path, struct rte_device *owner);
 /**
  * Undo rte_vfio_user_open(): call the remove of the driver, and close the connection.
@@ -273,6 +290,7 @@ int rte_vfio_user_open(const char *path, struct rte_device *owner);
  * @retval -ENODEV  @p owner has no device
  * @return another negative errno value, from the remove of the driver, which keeps the device
  */
+__rte_internal
 int rte_vfio_user_close(const struct rte_device *owner);
 
 #ifdef __cplusplus

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include <rte_common.h>
+#include <rte_compat.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -71,6 +72,7 @@ typedef int rte_pmd_gantry_igb_object_cb(void *arg,
  * @retval -ENOTSUP  the port belongs to another driver, or this is a secondary process
  * @return else the value by which @p cb ended the walk
  */
+__rte_experimental
 int rte_pmd_gantry_igb_for_each_object(uint16_t port_id, rte_pmd_gantry_igb_object_cb *cb,
 		void *arg);
 
@@ -86,6 +88,7 @@ int rte_pmd_gantry_igb_for_each_object(uint16_t port_id, rte_pmd_gantry_igb_obje
  * @retval -ENODEV   there is no such port
  * @retval -ENOTSUP  the port belongs to another driver, or this is a secondary process
  */
+__rte_experimental
 int rte_pmd_gantry_igb_virt_to_bus(uint16_t port_id, const void *ptr,
 		gantry_dma_addr_t *bus);
 
@@ -105,6 +108,7 @@ struct gantry_dma_reach_group;
  * @retval -ENODEV   there is no such port
  * @retval -ENOTSUP  the port belongs to another driver, or this is a secondary process
  */
+__rte_experimental
 int rte_pmd_gantry_igb_for_each_reach(uint16_t port_id, const char **mode,
 		void (*fn)(void *arg, const struct gantry_dma_reach_group *group), void *arg);
 
@@ -122,6 +126,7 @@ int rte_pmd_gantry_igb_for_each_reach(uint16_t port_id, const char **mode,
  * @retval -ENODEV   there is no such port
  * @retval -ENOTSUP  the port belongs to another driver, or this is a secondary process
  */
+__rte_experimental
 int rte_pmd_gantry_igb_numa_check(uint16_t port_id, bool is_rx, uint16_t queue_id,
 		unsigned int lcore_id);
 
@@ -138,6 +143,7 @@ int rte_pmd_gantry_igb_numa_check(uint16_t port_id, bool is_rx, uint16_t queue_i
  * @retval -ENODEV   there is no such port
  * @retval -ENOTSUP  the port belongs to another driver, or this is a secondary process
  */
+__rte_experimental
 int rte_pmd_gantry_igb_reg_read(uint16_t port_id, uint32_t reg, uint32_t *value);
 
 /**
@@ -149,6 +155,7 @@ int rte_pmd_gantry_igb_reg_read(uint16_t port_id, uint32_t reg, uint32_t *value)
  * @param value    the new value
  * @return as rte_pmd_gantry_igb_reg_read()
  */
+__rte_experimental
 int rte_pmd_gantry_igb_reg_write(uint16_t port_id, uint32_t reg, uint32_t value);
 
 struct gantry_dma_error;
@@ -164,6 +171,7 @@ struct gantry_dma_error;
  *   in the thread that detected the misuse.
  * @param arg  its first argument
  */
+__rte_experimental
 void rte_pmd_gantry_igb_dma_debug_handler(void (*fn)(void *arg,
 		const struct gantry_dma_error *error), void *arg);
 
@@ -173,6 +181,7 @@ void rte_pmd_gantry_igb_dma_debug_handler(void (*fn)(void *arg,
  * @param type  the type
  * @return a constant string; "?" for an unknown type
  */
+__rte_experimental
 const char *rte_pmd_gantry_igb_object_type_name(enum rte_pmd_gantry_igb_object_type type);
 
 #ifdef __cplusplus
