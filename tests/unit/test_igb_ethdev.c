@@ -5,7 +5,8 @@
 /*
  * Test of the driver's control path (drivers/net/igb) on the fake device of igb_fake.h: the exact
  * values that the driver writes to registers, and its interpretation of the values that it reads.
- * Subjects: configuration, information, NVM, statistics, link, device arguments.
+ * Subjects: configuration, information, NVM, statistics, link, device arguments, calls that the
+ * driver refuses.
  *
  * Each case configures the port by ethdev calls and compares fake.regs[]; most cases do so again
  * after a restart of the port. A hostile device is the subject of test_igb_rx.c, test_igb_tx.c and
@@ -15,6 +16,19 @@
 #include "igb_fake.h"
 
 #include <rte_malloc.h>
+
+#include "gantry_dma_reach.h"
+
+/* The linker replaces the function of EAL (--wrap). */
+static bool secondary;
+
+enum rte_proc_type_t __wrap_rte_eal_process_type(void);
+
+enum rte_proc_type_t
+__wrap_rte_eal_process_type(void)
+{
+	return secondary ? RTE_PROC_SECONDARY : RTE_PROC_PRIMARY;
+}
 
 static void
 register_dump_needs_full_length(void **state)
@@ -576,6 +590,155 @@ reset_masks_interrupts_and_release_clears_drv_load(void **state)
 	assert_false(*reg(IGB_CTRL_EXT) & IGB_CTRL_EXT_DRV_LOAD);
 }
 
+/*
+ * A call that needs the device returns an error if the device was removed, and does not continue
+ * with values of all ones.
+ */
+static void
+calls_on_removed_device_return_errors(void **state)
+{
+	struct rte_dev_reg_info regs = { 0 };
+	struct rte_dev_eeprom_info eeprom = { .length = 2 };
+	uint16_t word = 7;
+
+	begin(1, 1, NULL);
+	assert_int_equal(rte_eth_dev_get_reg_info(PORT, &regs), 0);
+	regs.data = calloc(regs.length, regs.width);
+	eeprom.data = &word;
+	fake.dead = fake.quiesced = true;
+	assert_int_equal(rte_eth_dev_get_reg_info(PORT, &regs), -EIO);
+	assert_int_equal(rte_eth_dev_get_eeprom(PORT, &eeprom), -EIO);
+	assert_int_equal(word, 7);
+	assert_int_equal(rte_eth_dev_set_mtu(PORT, 1400), -EIO);
+	free(regs.data);
+}
+
+/* The driver logs the removal, and does not reset the device, which would log more. */
+static void
+start_on_removed_device_ends_at_once(void **state)
+{
+	configure(1, 1, NULL);
+	fake.dead = fake.quiesced = true;
+	log_begin();
+	assert_true(rte_eth_dev_start(PORT) < 0);
+	rte_openlog_stream(NULL);
+	fflush(log_file);
+	assert_non_null(strstr(log_text, "the device was removed, the port is not started"));
+	assert_int_equal(log_end("net_gantry_igb: "), 1);
+}
+
+/* The start of the port programs the length: before, the queues may still change. */
+static void
+mtu_of_stopped_port_is_programmed_by_start(void **state)
+{
+	uint32_t v[4];
+
+	configure(1, 1, NULL);
+	fake.nr_writes = 0;
+	assert_int_equal(rte_eth_dev_set_mtu(PORT, 4000), 0);
+	assert_int_equal(fake.nr_writes, 0);
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+	assert_true(writes_to(IGB_RLPML, v, 4) > 0);
+	assert_int_equal(v[0], 4000 + 22);
+}
+
+static int
+on_object(void *arg, const struct rte_pmd_gantry_igb_object *object)
+{
+	return ++*(unsigned int *)arg == 2 ? 5 : 0;
+}
+
+static void
+on_group(void *arg, const struct gantry_dma_reach_group *group)
+{
+	++*(unsigned int *)arg;
+}
+
+/* Assert that each function of the driver's own API returns `ret`, and has no other effect. */
+static void
+assert_refused(uint16_t port, int ret)
+{
+	static const char unset[] = "unset";
+	const char *mode = unset;
+	gantry_dma_addr_t bus = 7;
+	unsigned int calls = 0;
+	uint32_t value = 7;
+
+	fake.nr_writes = 0;
+	assert_int_equal(rte_pmd_gantry_igb_for_each_object(port, on_object, &calls), ret);
+	assert_int_equal(rte_pmd_gantry_igb_for_each_reach(port, &mode, on_group, &calls), ret);
+	assert_int_equal(rte_pmd_gantry_igb_virt_to_bus(port, rxq()->ring, &bus), ret);
+	assert_int_equal(rte_pmd_gantry_igb_numa_check(port, true, 0, 0), ret);
+	assert_int_equal(rte_pmd_gantry_igb_reg_read(port, IGB_STATUS, &value), ret);
+	assert_int_equal(rte_pmd_gantry_igb_reg_write(port, IGB_VET, value), ret);
+	assert_int_equal(calls, 0);
+	assert_ptr_equal(mode, unset);
+	assert_int_equal(bus, 7);
+	assert_int_equal(value, 7);
+	assert_int_equal(fake.nr_writes, 0);
+}
+
+static void
+public_functions_refuse_other_ports_and_processes(void **state)
+{
+	static const struct eth_dev_ops other_ops;
+	struct rte_eth_dev *dev = &rte_eth_devices[PORT];
+	const struct eth_dev_ops *ops = dev->dev_ops;
+
+	begin(1, 1, NULL);
+	assert_refused(PORT + 1, -ENODEV);
+	assert_refused(RTE_MAX_ETHPORTS, -ENODEV);
+	dev->dev_ops = &other_ops;
+	assert_refused(PORT, -ENOTSUP);
+	dev->dev_ops = ops;
+	secondary = true;
+	assert_refused(PORT, -ENOTSUP);
+	secondary = false;
+	assert_int_equal(rte_pmd_gantry_igb_numa_check(PORT, true, 0, 0), 0);
+}
+
+/* Queue 1 was configured and not set up, queue 2 was not configured. */
+static void
+numa_check_refuses_queues_that_do_not_exist(void **state)
+{
+	static const struct rte_eth_conf conf;
+	unsigned int is_rx;
+
+	configure(1, 1, NULL);
+	assert_int_equal(rte_eth_dev_configure(PORT, 2, 2, &conf), 0);
+	for (is_rx = 0; is_rx <= 1; is_rx++) {
+		assert_int_equal(rte_pmd_gantry_igb_numa_check(PORT, is_rx, 0, 0), 0);
+		assert_int_equal(rte_pmd_gantry_igb_numa_check(PORT, is_rx, 1, 0), -EINVAL);
+		assert_int_equal(rte_pmd_gantry_igb_numa_check(PORT, is_rx, 2, 0), -EINVAL);
+	}
+}
+
+static void
+walk_of_objects_ends_with_the_value_of_the_callback(void **state)
+{
+	unsigned int calls = 0;
+
+	begin(2, 2, NULL);
+	assert_int_equal(rte_pmd_gantry_igb_for_each_object(PORT, on_object, &calls), 5);
+	assert_int_equal(calls, 2);
+}
+
+/* A secondary process must not end DMA and release memory that the primary process still uses. */
+static void
+close_in_secondary_process_changes_nothing(void **state)
+{
+	struct rte_eth_dev *dev = &rte_eth_devices[PORT];
+
+	begin(1, 1, NULL);
+	fake.nr_writes = 0;
+	secondary = true;
+	assert_int_equal(igb_ethdev_close(dev), 0);
+	secondary = false;
+	assert_int_equal(fake.nr_writes, 0);
+	assert_true(dev->data->dev_started);
+	assert_non_null(igb_adapter_of(dev)->dma);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -596,6 +759,13 @@ main(int argc, char **argv)
 		PORT_TEST(speed_beyond_1g_comes_from_capability),
 		PORT_TEST(devargs_are_parsed_and_refused),
 		PORT_TEST(reset_masks_interrupts_and_release_clears_drv_load),
+		PORT_TEST(calls_on_removed_device_return_errors),
+		PORT_TEST(start_on_removed_device_ends_at_once),
+		PORT_TEST(mtu_of_stopped_port_is_programmed_by_start),
+		PORT_TEST(public_functions_refuse_other_ports_and_processes),
+		PORT_TEST(numa_check_refuses_queues_that_do_not_exist),
+		PORT_TEST(walk_of_objects_ends_with_the_value_of_the_callback),
+		PORT_TEST(close_in_secondary_process_changes_nothing),
 	};
 
 	fake_start_eal(argc, argv);

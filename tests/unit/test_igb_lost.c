@@ -49,7 +49,7 @@ nr_blocks(void)
  * LeakSanitizer.
  */
 static int
-port_new_that_keeps_memory(void **state)
+port_new_for_quarantine(void **state)
 {
 #if defined(__SANITIZE_ADDRESS__)
 	__lsan_disable();
@@ -58,7 +58,7 @@ port_new_that_keeps_memory(void **state)
 }
 
 static int
-port_kept(void **state)
+port_quarantined(void **state)
 {
 #if defined(__SANITIZE_ADDRESS__)
 	__lsan_enable();
@@ -71,9 +71,9 @@ port_kept(void **state)
  * closed.
  */
 static void
-stuck_queues_keep_their_memory_when_they_are_released(void **state)
+memory_of_stuck_queues_stays_in_quarantine(void **state)
 {
-	struct rte_mempool *mp = rte_pktmbuf_pool_create("kept", MBUFS, 0, 0,
+	struct rte_mempool *mp = rte_pktmbuf_pool_create("other", MBUFS, 0, 0,
 		RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	const unsigned int left = MBUFS - (NB_DESC - 1) - 10;
 	struct rte_mbuf *m;
@@ -276,8 +276,8 @@ main(int argc, char **argv)
 		PORT_TEST(removal_is_reported_once_and_device_left_alone),
 		cmocka_unit_test(failed_probe_leaves_nothing),
 		/* The last one, because the memory that it leaves to the device remains mapped. */
-		cmocka_unit_test_setup_teardown(stuck_queues_keep_their_memory_when_they_are_released,
-			port_new_that_keeps_memory, port_kept),
+		cmocka_unit_test_setup_teardown(memory_of_stuck_queues_stays_in_quarantine,
+			port_new_for_quarantine, port_quarantined),
 	};
 
 	fake_start_eal(argc, argv);

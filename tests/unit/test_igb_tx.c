@@ -34,9 +34,9 @@ tx_random_done_bits_lose_no_mbuf(void **state)
  * freed with them.
  */
 static void
-tx_cleanup_frees_no_more_than_asked_for(void **state)
+tx_cleanup_frees_no_more_than_requested(void **state)
 {
-	static const unsigned int asked[] = { 1, 3, 1, 2, 5, 0 };
+	static const unsigned int requested[] = { 1, 3, 1, 2, 5, 0 };
 	unsigned int i, n, left = 30, segs = 3;
 	struct rte_mbuf *burst[30];
 
@@ -59,9 +59,9 @@ tx_cleanup_frees_no_more_than_asked_for(void **state)
 	assert_int_equal(rte_eth_tx_done_cleanup(PORT, 0, 1), 0);
 	for (i = 0; i < NB_DESC; i++)
 		txq()->ring[i].wb.status |= IGB_TXD_STAT_DD;
-	for (i = 0; i < RTE_DIM(asked); i++) {
-		n = asked[i] == 0 ? left : asked[i];
-		assert_int_equal(rte_eth_tx_done_cleanup(PORT, 0, asked[i]), n);
+	for (i = 0; i < RTE_DIM(requested); i++) {
+		n = requested[i] == 0 ? left : requested[i];
+		assert_int_equal(rte_eth_tx_done_cleanup(PORT, 0, requested[i]), n);
 		left -= n;
 		assert_int_equal(rte_mempool_avail_count(pool), MBUFS - (NB_DESC - 1) -
 			left * segs);
@@ -355,7 +355,7 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		PORT_TEST(tx_cleanup_frees_no_more_than_asked_for),
+		PORT_TEST(tx_cleanup_frees_no_more_than_requested),
 		PORT_TEST(tx_descriptor_status_is_right_across_the_wrap),
 		PORT_TEST(tx_context_descriptor_wraps_and_is_counted),
 		PORT_TEST(tx_fast_free_returns_linked_segments_unlinked),

@@ -57,7 +57,7 @@ LEAST_LIMIT = 60        # seconds; a test may also take ten times as long as wit
 DATA_LIMIT = 8 << 30    # bytes of memory that a test may use
 
 # The unit tests of the driver: its registers and rings; a hostile device, in each DMA mode.
-CONTROL = ['igb_ethdev', 'igb_filter', 'igb_descriptors', 'igb_intr']
+CONTROL = ['igb_ethdev', 'igb_filter', 'igb_descriptors', 'igb_intr', 'igb_bus']
 DATA = ['igb_rx_*', 'igb_tx_*', 'igb_lost_*', 'igb_watchdog_*']
 
 # The tests for each path: the first pattern that matches decides. A unit test whose name contains a
