@@ -15,8 +15,11 @@
  */
 
 #include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <rte_branch_prediction.h>
+#include <rte_common.h>
 
 #include "dma_checksum.h"
 
@@ -97,3 +100,21 @@ dma_checksum(const void *data, size_t size)
 }
 
 #endif
+
+bool
+dma_checksum_foreign(const uint8_t *p, size_t size, uint64_t *sum)
+{
+	uint8_t copy[4096];
+	size_t n;
+
+	for (*sum = size; size > 0; p += n, size -= n) {
+		struct iovec to = { .iov_base = copy }, from = { .iov_base = (void *)(uintptr_t)p };
+
+		n = RTE_MIN(size, sizeof(copy));
+		to.iov_len = from.iov_len = n;
+		if (process_vm_readv(getpid(), &to, 1, &from, 1, 0) != (ssize_t)n)
+			return false;
+		*sum = *sum * UINT64_C(0x9E3779B97F4A7C15) + dma_checksum(copy, n);
+	}
+	return true;
+}
