@@ -16,9 +16,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <rte_errno.h>
@@ -236,42 +234,29 @@ find_stack(struct dma_thread *t)
 	pthread_attr_destroy(&attr);
 }
 
-/* A line of /proc/self/maps. */
-struct region {
-	uintptr_t start, end;
-	char perms[5], path[64];
+/* The regions around a range of memory. */
+struct around {
+	uintptr_t at, last;
+	/* of the first byte, below it, and of the last byte; end is 0: there is none */
+	struct dma_region first, below, end;
+	struct dma_region before; /* the previous one of the search */
 };
 
-/*
- * Find the regions of the first and of the last byte, and the region below the first. If there is
- * no such region, its end is 0.
- */
-static void
-read_maps(uintptr_t at, uintptr_t last, struct region *below, struct region *first,
-		struct region *end)
+static bool
+find_regions(const struct dma_region *r, void *arg)
 {
-	struct region r, before = { .end = 0 };
-	char line[512];
-	FILE *f = fopen("/proc/self/maps", "re");
+	struct around *a = arg;
 
-	below->end = first->end = end->end = 0;
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-		r.path[0] = '\0';
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*s %*s %*s %63[^\n]", &r.start,
-				&r.end, r.perms, r.path) < 3)
-			continue;
-		if (at >= r.start && at < r.end) {
-			*below = before;
-			*first = r;
-		}
-		if (last >= r.start && last < r.end) {
-			*end = r;
-			break;
-		}
-		before = r;
+	if (a->at >= r->start && a->at < r->end) {
+		a->below = a->before;
+		a->first = *r;
 	}
-	if (f != NULL)
-		fclose(f);
+	if (a->last >= r->start && a->last < r->end) {
+		a->end = *r;
+		return true;
+	}
+	a->before = *r;
+	return false;
 }
 
 /*
@@ -279,7 +264,7 @@ read_maps(uintptr_t at, uintptr_t last, struct region *below, struct region *fir
  * below a stack. It also does so between heaps of its own, but those begin at multiples of 64 MiB.
  */
 static bool
-is_stack(const struct region *below, const struct region *r)
+is_stack(const struct dma_region *below, const struct dma_region *r)
 {
 	if (strcmp(r->path, "[stack]") == 0)
 		return true;
@@ -293,7 +278,7 @@ dma_debug_memory(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 {
 	const uintptr_t at = (uintptr_t)ptr, last = at + (size - 1);
 	const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(ptr);
-	struct region below, first, end;
+	struct around a = { .at = at, .last = last };
 	struct dma_thread *t = &dma_thread;
 	Dl_info info;
 
@@ -310,12 +295,12 @@ dma_debug_memory(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 	if (gantry_mem_classify(ptr) != GANTRY_MEM_PROCESS ||
 			gantry_mem_classify((const void *)last) != GANTRY_MEM_PROCESS)
 		return GANTRY_DMA_MISUSE_MAP_INVALID;
-	read_maps(at, last, &below, &first, &end);
-	if (first.end == 0 || end.end == 0)
+	dma_for_each_region(find_regions, &a);
+	if (a.first.end == 0 || a.end.end == 0)
 		return GANTRY_DMA_MISUSE_MAX; /* it was mapped a moment ago */
-	if (is_stack(&below, &first))
+	if (is_stack(&a.below, &a.first))
 		return GANTRY_DMA_MISUSE_MAP_STACK;
-	if ((first.perms[1] != 'w' || end.perms[1] != 'w') && dladdr(ptr, &info) != 0)
+	if ((a.first.perms[1] != 'w' || a.end.perms[1] != 'w') && dladdr(ptr, &info) != 0)
 		return GANTRY_DMA_MISUSE_MAP_TEXT;
 	return GANTRY_DMA_MISUSE_MAX;
 }

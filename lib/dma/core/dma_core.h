@@ -336,6 +336,14 @@ dma_arguments_ok(struct gantry_dma_dev *dev, const void *ptr, size_t size,
  */
 extern __thread uintptr_t dma_list;
 
+/** A region of the process' memory: a line of /proc/self/maps. */
+struct dma_region {
+	uintptr_t start, end;
+	char perms[5], path[256];
+};
+/** Call fn for each region, in the order of addresses, until fn returns true. */
+void dma_for_each_region(bool (*fn)(const struct dma_region *r, void *arg), void *arg);
+
 /** Report why memory of this kind has no bus address. */
 void dma_refuse_class(struct gantry_dma_dev *dev, const void *ptr);
 /** Report and log that an operation (`what`) was not done, and why. */

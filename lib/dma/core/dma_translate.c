@@ -251,31 +251,49 @@ is_mmio_file(const char *path)
 }
 
 /* A line has the form "start-end perms offset dev inode   path". */
+void
+dma_for_each_region(bool (*fn)(const struct dma_region *r, void *arg), void *arg)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	struct dma_region r;
+	char line[512];
+	bool end = false;
+
+	while (f != NULL && !end && fgets(line, sizeof(line), f) != NULL) {
+		r.path[0] = '\0';
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*s %*s %*s %255[^\n]", &r.start,
+				&r.end, r.perms, r.path) >= 3)
+			end = fn(&r, arg);
+	}
+	if (f != NULL)
+		fclose(f);
+}
+
+struct by_maps {
+	uintptr_t va;
+	enum gantry_mem_class class;
+};
+
+static bool
+classify_region(const struct dma_region *r, void *arg)
+{
+	struct by_maps *m = arg;
+
+	if (m->va < r->start || m->va >= r->end)
+		return false;
+	/* Reserved without any access: EAL's address space, guard pages. */
+	if (strncmp(r->perms, "---", 3) != 0)
+		m->class = is_mmio_file(r->path) ? GANTRY_MEM_MMIO : GANTRY_MEM_PROCESS;
+	return true;
+}
+
 static enum gantry_mem_class
 classify_by_maps(uintptr_t va)
 {
-	enum gantry_mem_class c = GANTRY_MEM_NONE;
-	char line[512], perms[5], path[256];
-	uint64_t start, end;
-	FILE *f;
+	struct by_maps m = { .va = va, .class = GANTRY_MEM_NONE };
 
-	f = fopen("/proc/self/maps", "re");
-	if (f == NULL)
-		return GANTRY_MEM_NONE;
-	while (fgets(line, sizeof(line), f) != NULL) {
-		path[0] = '\0';
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*s %*s %*s %255[^\n]", &start, &end,
-				perms, path) < 3)
-			continue;
-		if (va < start || va >= end)
-			continue;
-		/* Reserved without any access: EAL's address space, guard pages. */
-		if (strncmp(perms, "---", 3) != 0)
-			c = is_mmio_file(path) ? GANTRY_MEM_MMIO : GANTRY_MEM_PROCESS;
-		break;
-	}
-	fclose(f);
-	return c;
+	dma_for_each_region(classify_region, &m);
+	return m.class;
 }
 
 enum gantry_mem_class
