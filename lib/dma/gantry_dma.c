@@ -65,9 +65,9 @@
  *
  * A mode is a table of hooks, struct gantry_dma_mode. set_fast() (core/dma_device.c) decides which
  * mappings the inline functions can make without a hook: usually all of direct and window. The
- * debug layer (lib/dma_debug) is another table, struct dma_watch, around the device, whichever its
+ * debug layer (lib/dma_debug) is another table, struct dma_layer, around the device, whichever its
  * mode is: the inline functions then go out of line, the out-of-line functions call the hooks of
- * the layer, and the layer calls the mode below. A device without it has dma_no_watch.
+ * the layer, and the layer calls the mode below. A device without it has dma_no_layer.
  *
  * The mode begins when the driver sets a mask, because the mask decides what the mode has to do.
  * (If the driver sets none, it begins with the first mapping or allocation.) At that moment the
@@ -81,12 +81,12 @@
  *      v        struct dma_device (core/dma_core.h)
  *   +--------------------------+
  *   | fast  .table ------------|--> a copy of eal (direct) or own (window); empty: use the hooks
- *   |       .mode -------------|--> watch's or base; NULL: the look-up does all (direct, window)
+ *   |       .mode -------------|--> layer or base; NULL: the look-up does all (direct, window)
  *   | params.ops --------------|--> struct gantry_dma_ops: the bus (map, unmap, claim, page_table)
  *   | eal ---------------------|--> EAL's bus address of each page; one table for the process
  *   | own ---------------------|--> the window's bus address of each page; one table for a device
  *   | base --------------------|--> struct gantry_dma_mode: the mode
- *   | watch, debug ------------|--> the layer around the device: its table, its state
+ *   | layer, debug ------------|--> the layer around the device: its table, its state
  *   | demand .entries ---------|--> I/O page table, which the device walks
  *   |        .states,.records -|--> one for each page of bus addresses: what is mapped, by whom
  *   |        .iova ------------|--> struct dma_iova: free bus addresses, with caches per thread

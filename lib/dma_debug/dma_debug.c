@@ -17,7 +17,7 @@
  *
  *      gantry_dma_map_*(), ...                      an application's rte_pktmbuf_free(), ...
  *              |                                                |
- *      struct dma_watch (dma_debug.c)                           |
+ *      struct dma_layer (dma_debug.c)                           |
  *              |                                                v
  *      dma_debug_map.c, _unmap.c, ... ---- entries ----> dma_debug_mbuf.c     owner of each mbuf
  *              |              |                                 |
@@ -75,7 +75,7 @@ end(struct gantry_dma_dev *dev, const void *site)
 
 	dma_debug_dropping(dev, NULL, site);
 	dma_books_forget(dev);
-	dma_debug_mbuf_end(dev);
+	dma_debug_unwatch(dev);
 	pthread_mutex_lock(&users_lock);
 	dma_debug_lock_devices();
 	TAILQ_REMOVE(&dma_debug_devices, debug, next);
@@ -85,7 +85,7 @@ end(struct gantry_dma_dev *dev, const void *site)
 	pthread_mutex_unlock(&users_lock);
 	if (dma_thread.failed == dev)
 		dma_thread.failed = NULL;
-	dma_set_watch(dev, &dma_no_watch);
+	dma_set_layer(dev, &dma_no_layer);
 	dma_device(dev)->debug = NULL;
 	free(debug->seen);
 	free(debug);
@@ -98,12 +98,12 @@ end(struct gantry_dma_dev *dev, const void *site)
 static void
 abandon(struct gantry_dma_dev *dev)
 {
-	dma_debug_mbuf_end(dev);
+	dma_debug_unwatch(dev);
 	if (dma_thread.failed == dev)
 		dma_thread.failed = NULL;
 }
 
-static const struct dma_watch debug_watch = {
+static const struct dma_layer debug_layer = {
 	.mode = {
 		.name = "debug",
 		.map = dma_debug_map,
@@ -161,7 +161,7 @@ dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level level)
 	dma_debug_unlock_devices();
 	pthread_mutex_unlock(&users_lock);
 	dma_device(dev)->debug = debug;
-	dma_set_watch(dev, &debug_watch);
+	dma_set_layer(dev, &debug_layer);
 	return 0;
 }
 

@@ -29,7 +29,7 @@ int dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level leve
 /** Flags of an entry. */
 enum {
 	DMA_CHECKED = 1 << 0,  /* gantry_dma_mapping_error() was called */
-	DMA_ACCUSED = 1 << 1,  /* part of a reported misuse: report no consequences */
+	DMA_REPORTED = 1 << 1,  /* part of a reported misuse: report no consequences */
 	DMA_CPU_TURN = 1 << 2, /* synced for the CPU */
 	DMA_SUMMED = 1 << 3,   /* sum is valid */
 	DMA_GONE = 1 << 4,     /* its memory was given back to EAL */
@@ -72,7 +72,7 @@ struct dma_thread {
 	bool caller_known;           /* caller is already known to be outside of libraries */
 	bool in_list;
 	/* a mistake in the list was reported: one mistake, one report */
-	bool list_told;
+	bool list_reported;
 	bool list_turn;              /* the CPU owns a part of the range that is synced */
 	bool reporting;
 	bool registered;             /* the layer is notified when the thread ends */
@@ -208,15 +208,15 @@ int dma_debug_probe_get(void **objs, unsigned int n);
 /** Return whether another process shares the memory of this process now. */
 bool dma_debug_is_shared(void);
 /** Stop watching all pools for a device. */
-void dma_debug_mbuf_end(struct gantry_dma_dev *dev);
+void dma_debug_unwatch(struct gantry_dma_dev *dev);
 
 /** Get counts and the last reports, for telemetry. */
-#define DMA_DEBUG_KEPT 32
+#define DMA_DEBUG_RECENT 32
 struct dma_debug_counts {
 	uint64_t errors, repeats;
 	uint64_t by_class[GANTRY_DMA_MISUSE_MAX];
-	unsigned int nr_kept;
-	char *kept[DMA_DEBUG_KEPT]; /* oldest first; the caller frees them */
+	unsigned int nr_recent;
+	char *recent[DMA_DEBUG_RECENT]; /* oldest first; the caller frees them */
 };
 void dma_debug_counts(struct dma_debug_counts *c);
 /** Register the commands. Called once. */

@@ -30,7 +30,7 @@
 
 #define BUCKET_BITS 16
 #define BUCKETS     (1u << BUCKET_BITS)
-#define GRAVE_BITS  14
+#define FORMER_BITS  14
 #define SLAB        512 /* entries */
 
 /* log2 of the granules' sizes. */
@@ -54,7 +54,7 @@ struct books {
 	 * Former mappings, by device and bus address. If several share a place, the latest one
 	 * stays.
 	 */
-	struct dma_grave graves[1u << GRAVE_BITS];
+	struct dma_former former[1u << FORMER_BITS];
 };
 
 static struct books *books;
@@ -133,12 +133,12 @@ level_of(size_t size)
  * Entries.
  */
 
-/* Give back all spare entries of a thread except a number to keep. */
+/* Give back the spare entries of a thread except `rest` of them. */
 static void
-give_back(struct dma_thread *t, unsigned int keep)
+give_back(struct dma_thread *t, unsigned int rest)
 {
 	pthread_mutex_lock(&store_lock);
-	while (t->nr_spare > keep) {
+	while (t->nr_spare > rest) {
 		struct dma_link *l = &t->spare[--t->nr_spare]->bus[0];
 
 		l->next = store;
@@ -520,33 +520,33 @@ dma_books_take_any(struct gantry_dma_dev *dev, const void *owner)
  * result may be a mixture. Then the sites may be wrong, and nothing else is.
  */
 
-static inline struct dma_grave *
-grave_of(const struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
+static inline struct dma_former *
+former_of(const struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 {
-	return &books->graves[hash(hash((uintptr_t)dev >> 6) + addr) >> (64 - GRAVE_BITS)];
+	return &books->former[hash(hash((uintptr_t)dev >> 6) + addr) >> (64 - FORMER_BITS)];
 }
 
 void
-dma_books_bury(const struct dma_entry *e, const void *site)
+dma_books_add_former(const struct dma_entry *e, const void *site)
 {
-	struct dma_grave *g = grave_of(e->dev, e->addr);
+	struct dma_former *f = former_of(e->dev, e->addr);
 
-	__atomic_store_n(&g->dev, e->dev, __ATOMIC_RELAXED);
-	__atomic_store_n(&g->addr, e->addr, __ATOMIC_RELAXED);
-	__atomic_store_n(&g->ptr, e->ptr, __ATOMIC_RELAXED);
-	__atomic_store_n(&g->size, e->size, __ATOMIC_RELAXED);
-	__atomic_store_n(&g->map_site, e->site, __ATOMIC_RELAXED);
-	__atomic_store_n(&g->unmap_site, site, __ATOMIC_RELAXED);
-	__atomic_store_n(&g->flags, (uint64_t)e->flags << 16 | (uint64_t)e->dir << 8 | e->kind,
+	__atomic_store_n(&f->dev, e->dev, __ATOMIC_RELAXED);
+	__atomic_store_n(&f->addr, e->addr, __ATOMIC_RELAXED);
+	__atomic_store_n(&f->ptr, e->ptr, __ATOMIC_RELAXED);
+	__atomic_store_n(&f->size, e->size, __ATOMIC_RELAXED);
+	__atomic_store_n(&f->map_site, e->site, __ATOMIC_RELAXED);
+	__atomic_store_n(&f->unmap_site, site, __ATOMIC_RELAXED);
+	__atomic_store_n(&f->flags, (uint64_t)e->flags << 16 | (uint64_t)e->dir << 8 | e->kind,
 		__ATOMIC_RELAXED);
 }
 
 bool
-dma_books_dead(const struct gantry_dma_dev *dev, gantry_dma_addr_t addr, struct dma_grave *out)
+dma_books_find_former(const struct gantry_dma_dev *dev, gantry_dma_addr_t addr, struct dma_former *out)
 {
-	const struct dma_grave *g = grave_of(dev, addr);
+	const struct dma_former *f = former_of(dev, addr);
 
-	*out = *g;
+	*out = *f;
 	return out->dev == dev && out->addr == addr;
 }
 
@@ -555,9 +555,9 @@ dma_books_forget(const struct gantry_dma_dev *dev)
 {
 	unsigned int i;
 
-	for (i = 0; i < RTE_DIM(books->graves); i++)
-		if (books->graves[i].dev == dev)
-			books->graves[i].dev = NULL;
+	for (i = 0; i < RTE_DIM(books->former); i++)
+		if (books->former[i].dev == dev)
+			books->former[i].dev = NULL;
 }
 
 struct live {

@@ -65,7 +65,7 @@ bool dma_books_at_bus(struct gantry_dma_dev *dev, gantry_dma_addr_t addr,
 		bool (*fn)(struct dma_entry *e, void *arg), void *arg);
 
 /** A former mapping. */
-struct dma_grave {
+struct dma_former {
 	const struct gantry_dma_dev *dev;
 	gantry_dma_addr_t addr;
 	const void *ptr;
@@ -73,9 +73,9 @@ struct dma_grave {
 	const void *map_site, *unmap_site;
 	uint64_t flags; /* flags, direction and kind of the entry */
 };
-void dma_books_bury(const struct dma_entry *e, const void *site);
-bool dma_books_dead(const struct gantry_dma_dev *dev, gantry_dma_addr_t addr,
-		struct dma_grave *grave);
+void dma_books_add_former(const struct dma_entry *e, const void *site);
+bool dma_books_find_former(const struct gantry_dma_dev *dev, gantry_dma_addr_t addr,
+		struct dma_former *former);
 /** Forget a device that is destroyed, because another may get its address. */
 void dma_books_forget(const struct gantry_dma_dev *dev);
 

@@ -4,7 +4,7 @@
 
 /*
  * The calls that the layer sees: what the files that check them share, and the functions that fill
- * its table (struct dma_watch; dma_debug.c).
+ * its table (struct dma_layer; dma_debug.c).
  */
 
 #ifndef DMA_DEBUG_CALLS_H
@@ -36,7 +36,7 @@ dma_debug_mapper(struct dma_thread *t, const void *site)
 	if (t->caller == NULL)
 		return site;
 	if (!t->caller_known)
-		t->caller = dma_who_called(t->caller, DMA_CODE_LIBRARY);
+		t->caller = dma_caller_of(t->caller, DMA_CODE_LIBRARY);
 	t->caller_known = true;
 	return t->caller;
 }
@@ -82,7 +82,7 @@ bool dma_debug_removing(struct gantry_dma_dev *dev, struct dma_object *ref, cons
 /** Check that the memory of a mapping was not freed before it was unmapped or synced (`when`). */
 void dma_debug_freed(struct dma_entry *e, const char *when, const void *site);
 /** Mark the mapping as part of a reported misuse. */
-void dma_debug_accuse(struct dma_entry *e);
+void dma_debug_mark_reported(struct dma_entry *e);
 
 /*
  * Syncs: dma_debug_sync.c.

@@ -11,7 +11,7 @@
 #include "dma_debug_calls.h"
 
 /* The number of causes of leaked mappings that are reported one by one. */
-#define LEAKS_TOLD 16
+#define MAX_LEAK_REPORTS 16
 
 static int
 by_site(const void *a, const void *b)
@@ -26,7 +26,7 @@ by_site(const void *a, const void *b)
 
 /* All mappings of one site are one cause. */
 static void
-tell_leaks(struct dma_entry **left, unsigned int nr, bool tell, const void *site)
+report_leaks(struct dma_entry **left, unsigned int nr, bool report, const void *site)
 {
 	unsigned int i, unchecked = nr;
 	struct dma_report r;
@@ -38,7 +38,7 @@ tell_leaks(struct dma_entry **left, unsigned int nr, bool tell, const void *site
 				!(left[i]->flags & DMA_CHECKED))
 			unchecked = i;
 	}
-	if (!tell)
+	if (!report)
 		return;
 	r = dma_debug_report_of(GANTRY_DMA_MISUSE_LEAKED, left[0], site);
 	if (nr == 1)
@@ -57,7 +57,7 @@ void
 dma_debug_dropping(struct gantry_dma_dev *dev, const void *owner, const void *site)
 {
 	struct dma_entry **left = NULL, **more, *e;
-	unsigned int nr = 0, room = 0, groups = 0, i, j, told = 0;
+	unsigned int nr = 0, room = 0, groups = 0, i, j, reported = 0;
 
 	while ((e = dma_books_take_any(dev, owner)) != NULL) {
 		if (e->mbuf != NULL)
@@ -69,7 +69,7 @@ dma_debug_dropping(struct gantry_dma_dev *dev, const void *owner, const void *si
 			left = more;
 			room += 1024;
 		}
-		if (e->flags & DMA_ACCUSED)
+		if (e->flags & DMA_REPORTED)
 			dma_books_free(e);
 		else
 			left[nr++] = e;
@@ -79,12 +79,12 @@ dma_debug_dropping(struct gantry_dma_dev *dev, const void *owner, const void *si
 	for (i = 0; i < nr; i = j, groups++) {
 		for (j = i; j < nr && left[j]->site == left[i]->site; j++)
 			;
-		tell_leaks(&left[i], j - i, groups < LEAKS_TOLD, site);
-		told += groups < LEAKS_TOLD ? j - i : 0;
+		report_leaks(&left[i], j - i, groups < MAX_LEAK_REPORTS, site);
+		reported += groups < MAX_LEAK_REPORTS ? j - i : 0;
 	}
-	if (told < nr)
+	if (reported < nr)
 		DMA_LOG(ERR, "%s: and %u more mappings, from %u other places",
-			dma_device(dev)->name, nr - told, groups - LEAKS_TOLD);
+			dma_device(dev)->name, nr - reported, groups - MAX_LEAK_REPORTS);
 	for (i = 0; i < nr; i++)
 		dma_books_free(left[i]);
 	free(left);

@@ -14,7 +14,7 @@ dma_debug_list_begin(enum dma_kind kind, const void *site)
 	struct dma_thread *t = &dma_thread;
 
 	t->in_list = true;
-	t->list_told = false;
+	t->list_reported = false;
 	t->list_turn = false;
 	t->list_kind = kind;
 	t->list_site = site;
@@ -94,7 +94,7 @@ dma_debug_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first, unsign
 	if (l.found.nents == 0)
 		return 1;
 	t->list_owner = l.found.owner;
-	if (l.found.nents != nents && !(l.found.flags & DMA_ACCUSED)) {
+	if (l.found.nents != nents && !(l.found.flags & DMA_REPORTED)) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_NENTS, &l.found, t->list_site);
 		dma_debug_report(&r, "a list of %u entries is %s with %u", l.found.nents,
 			unmap ? "unmapped" : "synced", nents);
@@ -136,7 +136,7 @@ dma_debug_list_range(struct gantry_dma_dev *dev, gantry_dma_addr_t first, size_t
 		r = dma_debug_report_call(GANTRY_DMA_MISUSE_SYNC_UNMAPPED, &(struct dma_call){
 			.dev = dev, .addr = first, .size = size, .dir = dir,
 			.site = t->list_site });
-	else if (l.found.flags & DMA_ACCUSED)
+	else if (l.found.flags & DMA_REPORTED)
 		return;
 	else
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_SYNC_RANGE, &l.found, t->list_site);
@@ -147,14 +147,14 @@ dma_debug_list_range(struct gantry_dma_dev *dev, gantry_dma_addr_t first, size_t
 
 /* The pieces and the segments of a list or chain did not end together. */
 static void
-tell_pieces(struct dma_report *r, const char *how)
+report_pieces(struct dma_report *r, const char *how)
 {
 	struct dma_thread *t = &dma_thread;
 
-	if (!t->list_told)
+	if (!t->list_reported)
 		dma_debug_report(r, "%s with %s pieces than it was mapped with",
 			dma_debug_functions[t->list_kind].unmap, how);
-	t->list_told = true;
+	t->list_reported = true;
 }
 
 void
@@ -166,7 +166,7 @@ dma_debug_list_longer(struct gantry_dma_dev *dev, enum gantry_dma_dir dir)
 
 	r.map_site = dma_thread.unmapped_site;
 	r.map_verb = "mapped";
-	tell_pieces(&r, "more");
+	report_pieces(&r, "more");
 }
 
 static bool
@@ -193,8 +193,8 @@ dma_debug_list_left(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 	if (!dma_books_at_bus(dev, addr, find_left, &l))
 		return 0;
 	r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_NENTS, e, t->list_site);
-	if (!(e->flags & DMA_ACCUSED))
-		tell_pieces(&r, "fewer");
+	if (!(e->flags & DMA_REPORTED))
+		report_pieces(&r, "fewer");
 	dma_debug_unmap_call(&(struct dma_call){ .dev = dev, .m = e->mbuf, .addr = addr,
 		.size = e->size, .dir = e->dir, .site = t->list_site });
 	return e->size;

@@ -13,7 +13,7 @@
 
 /* A mapping failed, its error was not tested, and the thread makes another call. */
 static void
-tell_failed(struct dma_thread *t, const void *site)
+report_failed(struct dma_thread *t, const void *site)
 {
 	const struct dma_call c = { .dev = t->failed, .ptr = t->failed_ptr, .site = site,
 		.addr = GANTRY_DMA_MAPPING_ERROR, .size = t->failed_size, .dir = GANTRY_DMA_NONE };
@@ -32,7 +32,7 @@ dma_debug_mapping(struct gantry_dma_dev *dev, const void *site)
 
 	t->unowned = NULL;
 	if (unlikely(t->failed != NULL))
-		tell_failed(t, site);
+		report_failed(t, site);
 }
 
 void
@@ -49,11 +49,11 @@ dma_debug_mapping_failed(const struct dma_call *c)
 void
 dma_debug_arguments(const struct dma_call *c)
 {
-	const bool empty = (unsigned int)c->dir < GANTRY_DMA_NONE;
-	struct dma_report r = dma_debug_report_call(empty ? GANTRY_DMA_MISUSE_MAP_INVALID :
+	const bool dir_ok = (unsigned int)c->dir < GANTRY_DMA_NONE;
+	struct dma_report r = dma_debug_report_call(dir_ok ? GANTRY_DMA_MISUSE_MAP_INVALID :
 		GANTRY_DMA_MISUSE_WRONG_DIRECTION, c);
 
-	dma_debug_report(&r, empty ? "no such range of memory" : "mapped without a direction");
+	dma_debug_report(&r, dir_ok ? "no such range of memory" : "mapped without a direction");
 }
 
 void
@@ -95,7 +95,7 @@ look_at_neighbour(struct dma_entry *other, void *arg)
 	struct overlap *o = arg;
 	const struct dma_entry *e = o->e;
 
-	if (o->any || !same_line(e, other) || ((e->flags | other->flags) & DMA_ACCUSED))
+	if (o->any || !same_line(e, other) || ((e->flags | other->flags) & DMA_REPORTED))
 		return;
 	/* Stale: the memory has another owner. */
 	if (other->block != 0 && other->block != dma_debug_block(other->dev, other->ptr)) {
@@ -112,11 +112,11 @@ look_at_neighbour(struct dma_entry *other, void *arg)
 	o->met = *other;
 	o->any = true;
 	if (other->flags & DMA_GONE)
-		other->flags |= DMA_ACCUSED;
+		other->flags |= DMA_REPORTED;
 }
 
 static void
-tell_overlap(const struct dma_entry *e, const struct overlap *o, const void *site)
+report_overlap(const struct dma_entry *e, const struct overlap *o, const void *site)
 {
 	struct dma_report r;
 
@@ -255,7 +255,7 @@ enter(const struct dma_call *c)
 	dma_books_add(e, look_at_neighbour, &o);
 	t->last = e;
 	if (unlikely(o.any))
-		tell_overlap(e, &o, c->site);
+		report_overlap(e, &o, c->site);
 	return true;
 }
 

@@ -19,10 +19,10 @@
  * Caches. The caches that a pool has for each lcore would hide most of that, so they are switched
  * off. Each lcore puts back the contents of its own cache at its next call, because only the lcore
  * itself may touch the cache of a running lcore. A free into a cache of the application's own is
- * not seen. Instead of the caches there are queues behind the watch, of the same size. A freed
- * object rests in the queue until half as many objects as a cache holds are freed after it. So a
- * device or an application that still uses it is found, and yet the object is got again before it
- * leaves the CPU's caches. Each queue has a lock, which only its lcore takes, until the pool is
+ * not seen. Instead of the caches each lcore has a quarantine behind the watch, a queue of the same
+ * size. A freed object rests in it until half as many objects as a cache holds are freed after it.
+ * So a device or an application that still uses it is found, and yet the object is got again before
+ * it leaves the CPU's caches. Each queue has a lock, which only its lcore takes, until the pool is
  * empty or the watch ends: then all queues are emptied into the pool, including those of lcores
  * that are gone.
  *
@@ -31,7 +31,7 @@
  *
  *      watches[] --> struct watch --> pool, its own operations
  *                    | chunks[] ----> struct object (one for each stride of the pool's memory)
- *                    | kept[] ------> queue of each lcore
+ *                    | quarantines[] -> queue of each lcore
  *                    | devices[]
  *
  * References. Several queues may send a packet at once if each has a reference. So an mbuf is "sent
@@ -173,9 +173,9 @@ check_fields(struct dma_entry *e, struct object *o, unsigned int refs, unsigned 
 	if (likely(o->fields.max_refs == 0 ||
 			!fields_differ(o, e, refs, min_refs, how, sizeof(how))))
 		return false;
-	e->flags |= DMA_ACCUSED;
+	e->flags |= DMA_REPORTED;
 	r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_CHANGED, e, site);
-	TELL(o, r, "its fields changed between being handed over and %s: %s", when, &how[2]);
+	REPORT_ONCE(o, r, "its fields changed between being handed over and %s: %s", when, &how[2]);
 	return true;
 }
 
@@ -188,14 +188,14 @@ check_returned(struct dma_entry *e, struct object *o, const void *site)
 {
 	unsigned int refs = rte_mbuf_refcnt_read(e->mbuf), needed = 1;
 	const uint64_t state = __atomic_load_n(&o->state, __ATOMIC_ACQUIRE);
-	struct rivals v;
+	struct conflicts v;
 
-	if ((state & (FREE | ACCUSED)) || (e->flags & DMA_ACCUSED))
+	if ((state & (FREE | REPORTED)) || (e->flags & DMA_REPORTED))
 		return;
 	if (e->dir != GANTRY_DMA_TO_DEVICE) {
 		needed = o->fields.max_refs;
 	} else if (unlikely(refs < COUNT(state, TX))) {
-		needed = dma_debug_count_rivals(&v, e, false) + 1;
+		needed = dma_debug_count_conflicts(&v, e, false) + 1;
 		refs = RTE_MAX(refs, (unsigned int)rte_mbuf_refcnt_read(e->mbuf));
 	}
 	check_fields(e, o, refs, needed, "coming back", site);
@@ -216,8 +216,8 @@ check_promise(struct dma_entry *e, struct object *o, const void *site)
 
 	if (p->one_segment && m->next != NULL) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_CHAIN, e, site);
-		e->flags |= DMA_ACCUSED;
-		TELL(o, r, "a chain is sent on a queue without RTE_ETH_TX_OFFLOAD_MULTI_SEGS");
+		e->flags |= DMA_REPORTED;
+		REPORT_ONCE(o, r, "a chain is sent on a queue without RTE_ETH_TX_OFFLOAD_MULTI_SEGS");
 		return;
 	}
 	if (!p->fast_free)
@@ -235,8 +235,8 @@ check_promise(struct dma_entry *e, struct object *o, const void *site)
 	if (likely(but == NULL))
 		return;
 	r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_FAST_FREE, e, site);
-	e->flags |= DMA_ACCUSED;
-	TELL(o, r, "sent on a queue with RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, and %s", but);
+	e->flags |= DMA_REPORTED;
+	REPORT_ONCE(o, r, "sent on a queue with RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, and %s", but);
 }
 
 static void
@@ -245,29 +245,29 @@ sent(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
 	struct rte_mbuf *m = e->mbuf;
 	const unsigned int refs = rte_mbuf_refcnt_read(m);
 	unsigned int others = 0;
-	struct rivals v;
+	struct conflicts v;
 	struct dma_report r;
 	uint64_t state = __atomic_load_n(&o->state, __ATOMIC_ACQUIRE);
 
 	if (unlikely(COUNT(state, TX) + 1 >= refs && COUNT(state, TX) != 0))
-		others = dma_debug_count_rivals(&v, e, false);
+		others = dma_debug_count_conflicts(&v, e, false);
 	if (likely(!(state & FREE)))
 		note_fields(o, m, refs > others + 1 ? UINT16_MAX : refs);
 	state = __atomic_fetch_add(&o->state, TX, __ATOMIC_ACQ_REL);
 	if (unlikely(state & FREE)) {
-		e->flags |= DMA_ACCUSED | DMA_UNOWNED;
+		e->flags |= DMA_REPORTED | DMA_UNOWNED;
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_FREED, e, site);
 		r.map_site = o->site;
 		r.map_verb = "freed";
-		TELL(o, r, "sent when it was free already");
-	} else if (unlikely(COUNT(state, RX) != 0) && dma_debug_count_rivals(&v, e, true) != 0) {
-		e->flags |= DMA_ACCUSED;
+		REPORT_ONCE(o, r, "sent when it was free already");
+	} else if (unlikely(COUNT(state, RX) != 0) && dma_debug_count_conflicts(&v, e, true) != 0) {
+		e->flags |= DMA_REPORTED;
 		r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_IN_RING, w, o, m, &v, site);
-		TELL(o, r, "sent while it is posted for receive");
-	} else if (unlikely(COUNT(state, TX) >= refs) && dma_debug_count_rivals(&v, e, false) >= refs) {
-		e->flags |= DMA_ACCUSED;
+		REPORT_ONCE(o, r, "sent while it is posted for receive");
+	} else if (unlikely(COUNT(state, TX) >= refs) && dma_debug_count_conflicts(&v, e, false) >= refs) {
+		e->flags |= DMA_REPORTED;
 		r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_IN_RING, w, o, m, &v, site);
-		TELL(o, r, "sent again, with %u references, while it is in a send ring %u times",
+		REPORT_ONCE(o, r, "sent again, with %u references, while it is in a send ring %u times",
 			refs, v.nr);
 	} else if (COUNT(state, TX) != 0 &&
 			check_fields(e, o, refs, 0, "being handed over once more", site)) {
@@ -291,11 +291,11 @@ posted(struct dma_entry *e, struct object *o, const void *site)
 	o->context = e->context;
 	if (likely(!(state & FREE)))
 		return;
-	e->flags |= DMA_ACCUSED | DMA_UNOWNED;
+	e->flags |= DMA_REPORTED | DMA_UNOWNED;
 	r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_FREED, e, site);
 	r.map_site = o->site;
 	r.map_verb = "freed";
-	TELL(o, r, "posted for receive when it was free already");
+	REPORT_ONCE(o, r, "posted for receive when it was free already");
 }
 
 /* An mbuf's own buffer follows it, behind its private data. A clone has another mbuf's buffer. */
@@ -365,7 +365,7 @@ check_data(struct dma_entry *e, const void *site)
 	struct dma_report r;
 	uint64_t sum;
 
-	if (!(e->flags & DMA_SUMMED) || (e->flags & (DMA_ACCUSED | DMA_GONE)))
+	if (!(e->flags & DMA_SUMMED) || (e->flags & (DMA_REPORTED | DMA_GONE)))
 		return;
 	if (unlikely(!data_sum(e, &sum))) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, e, site);
@@ -383,7 +383,7 @@ dma_debug_mbuf_unmapped(struct dma_entry *e, bool quiet, const void *site)
 {
 	struct object *o = NULL, *lender;
 	struct watch *w = NULL, *lent_by;
-	struct rivals v;
+	struct conflicts v;
 	struct dma_report r;
 	uint64_t state;
 
@@ -413,9 +413,9 @@ dma_debug_mbuf_unmapped(struct dma_entry *e, bool quiet, const void *site)
 	}
 	__atomic_fetch_or(&o->state, WAS_RX, __ATOMIC_RELAXED);
 	state = __atomic_fetch_sub(&o->state, RX, __ATOMIC_ACQ_REL);
-	if (likely(COUNT(state, RX) <= 1) || quiet || (e->flags & DMA_ACCUSED) ||
-			dma_debug_count_rivals(&v, e, true) == 0)
+	if (likely(COUNT(state, RX) <= 1) || quiet || (e->flags & DMA_REPORTED) ||
+			dma_debug_count_conflicts(&v, e, true) == 0)
 		return;
 	r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO, w, o, e->mbuf, &v, site);
-	TELL(o, r, "it is given to the application, and posted for receive once more");
+	REPORT_ONCE(o, r, "it is given to the application, and posted for receive once more");
 }

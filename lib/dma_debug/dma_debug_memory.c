@@ -143,7 +143,7 @@ find_freed(struct dma_entry *e, void *arg)
 			(uintptr_t)e->ptr + e->size <= f->start)
 		return false;
 	f->found = *e;
-	e->flags |= DMA_GONE | DMA_ACCUSED;
+	e->flags |= DMA_GONE | DMA_REPORTED;
 	return true;
 }
 
@@ -160,7 +160,7 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 		dma_debug_for_each_at(addr, len, find_freed, &f);
 		if (f.found.dev == NULL)
 			return;
-		if (f.found.flags & DMA_ACCUSED)
+		if (f.found.flags & DMA_REPORTED)
 			continue;
 		f.found.mbuf = NULL;
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, &f.found,

@@ -16,35 +16,35 @@ pthread_mutex_t dma_watches_lock = PTHREAD_MUTEX_INITIALIZER;
  */
 
 static bool
-is_rival(const struct dma_entry *e, const struct rivals *v)
+conflicts_with(const struct dma_entry *e, const struct conflicts *v)
 {
 	return e->mbuf == v->of->mbuf && (e->dir != GANTRY_DMA_TO_DEVICE) == v->rx &&
 		(e->owner == NULL || e->owner != v->of->owner) && dma_same_bytes(e, v->of);
 }
 
 static bool
-add_rival(struct dma_entry *e, void *arg)
+add_conflict(struct dma_entry *e, void *arg)
 {
-	struct rivals *v = arg;
+	struct conflicts *v = arg;
 	const void *by = e->owner != NULL ? e->owner : e;
 	unsigned int i;
 
-	if (!is_rival(e, v))
+	if (!conflicts_with(e, v))
 		return false;
 	for (i = 0; i < v->nr; i++)
 		if (v->by[i] == by)
 			return false;
 	v->by[v->nr++] = by;
-	return v->nr == RIVALS_MAX;
+	return v->nr == CONFLICTS_MAX;
 }
 
 unsigned int
-dma_debug_count_rivals(struct rivals *v, const struct dma_entry *of, bool rx)
+dma_debug_count_conflicts(struct conflicts *v, const struct dma_entry *of, bool rx)
 {
 	v->of = of;
 	v->rx = rx;
 	v->nr = 0;
-	dma_debug_for_each_at(of->ptr, of->size, add_rival, v);
+	dma_debug_for_each_at(of->ptr, of->size, add_conflict, v);
 	return v->nr;
 }
 
@@ -54,7 +54,7 @@ dma_debug_count_rivals(struct rivals *v, const struct dma_entry *of, bool rx)
 
 struct search {
 	const struct rte_mbuf *m;
-	const struct rivals *rivals; /* find one of these; NULL: any mapping of the mbuf's buffer */
+	const struct conflicts *conflicts; /* find one of these; NULL: any mapping of the mbuf's buffer */
 	struct dma_entry found;
 };
 
@@ -63,18 +63,18 @@ find_mapping(struct dma_entry *e, void *arg)
 {
 	struct search *s = arg;
 
-	if (s->rivals != NULL ? !is_rival(e, s->rivals) : e->mbuf != s->m && e->lender != s->m)
+	if (s->conflicts != NULL ? !conflicts_with(e, s->conflicts) : e->mbuf != s->m && e->lender != s->m)
 		return false;
 	s->found = *e;
-	e->flags |= DMA_ACCUSED;
+	e->flags |= DMA_REPORTED;
 	return true;
 }
 
 struct dma_report
 dma_debug_report_mbuf(enum gantry_dma_misuse misuse, const struct watch *w, const struct object *o,
-		const struct rte_mbuf *m, const struct rivals *rivals, const void *site)
+		const struct rte_mbuf *m, const struct conflicts *conflicts, const void *site)
 {
-	struct search s = { .m = m, .rivals = rivals };
+	struct search s = { .m = m, .conflicts = conflicts };
 	struct dma_report r = {
 		.misuse = misuse,
 		.addr = GANTRY_DMA_MAPPING_ERROR,

@@ -23,14 +23,14 @@
 
 /* The state of an object: flags, then how often devices have it. */
 #define FREE    (UINT64_C(1) << 0)
-#define ACCUSED (UINT64_C(1) << 1) /* misused: its consequences are not reported */
+#define REPORTED (UINT64_C(1) << 1) /* misused: its consequences are not reported */
 #define WAS_RX  (UINT64_C(1) << 2) /* received into since it was got */
 #define SUMMED  (UINT64_C(1) << 3) /* sum is valid: the free mbuf's data */
 #define FLAGS   UINT64_C(0xFFFF)
 #define RX      (UINT64_C(1) << 16)
 #define TX      (UINT64_C(1) << 32)
 #define LENT    (UINT64_C(1) << 48) /* its buffer is lent to a clone */
-#define COUNT(state, what) ((state) / (what) & 0xFFFF)
+#define COUNT(state, what) (((state) / (what)) & 0xFFFF)
 #define AWAY(state)        ((state) >> 16 != 0)
 #define IN_FLIGHT(state)   (COUNT(state, RX) != 0 || COUNT(state, TX) != 0)
 
@@ -63,13 +63,13 @@ struct chunk {
 	struct object *objects;
 };
 
-#define KEPT_MAX (RTE_MEMPOOL_CACHE_MAX_SIZE * 2) /* flushthresh is less; a power of two */
+#define QUARANTINE_MAX (RTE_MEMPOOL_CACHE_MAX_SIZE * 2) /* flushthresh is less; a power of two */
 
 /* The queue of an lcore, behind the watch. */
-struct kept {
+struct quarantine {
 	rte_spinlock_t lock;
 	unsigned int head, n;
-	void *objs[KEPT_MAX];
+	void *objs[QUARANTINE_MAX];
 };
 
 struct watch {
@@ -85,7 +85,7 @@ struct watch {
 	struct chunk *chunks;       /* ordered by address */
 	struct gantry_dma_dev *devices[DEVICES_MAX];
 	unsigned int nr_devices;
-	struct kept *kept[RTE_MAX_LCORE]; /* never freed, like the watch */
+	struct quarantine *quarantines[RTE_MAX_LCORE]; /* never freed, like the watch */
 };
 
 /** By the pool's address. An entry stays forever, because a call that uses it may be in progress. */
@@ -138,32 +138,32 @@ object_of(const struct watch *w, const void *obj)
 	return likely(o != NULL && o->at == obj) ? o : NULL;
 }
 
-#define RIVALS_MAX 64 /* counted at most */
+#define CONFLICTS_MAX 64 /* counted at most */
 
 /*
  * Other hand-overs in one direction that conflict with a mapping: they have bytes of it, in its
  * mbuf.
  */
-struct rivals {
+struct conflicts {
 	const struct dma_entry *of;
 	bool rx;
 	unsigned int nr;
-	const void *by[RIVALS_MAX]; /* each a list, or a mapping */
+	const void *by[CONFLICTS_MAX]; /* each a list, or a mapping */
 };
 
 /** Count the conflicting hand-overs. The mapping itself is not in the books. */
-unsigned int dma_debug_count_rivals(struct rivals *v, const struct dma_entry *of, bool rx);
+unsigned int dma_debug_count_conflicts(struct conflicts *v, const struct dma_entry *of, bool rx);
 /**
  * Start a report about an mbuf: with the mapping by which a device has it, if there is one. The
  * device may be destroyed before the report; then there is no report.
  */
 struct dma_report dma_debug_report_mbuf(enum gantry_dma_misuse misuse, const struct watch *w,
-		const struct object *o, const struct rte_mbuf *m, const struct rivals *rivals,
+		const struct object *o, const struct rte_mbuf *m, const struct conflicts *conflicts,
 		const void *site);
 
 /* Report a misuse of an object, once, and mark that later ones are consequences. */
-#define TELL(o, r, ...) do { \
-	if (!(__atomic_fetch_or(&(o)->state, ACCUSED, __ATOMIC_RELAXED) & ACCUSED) && \
+#define REPORT_ONCE(o, r, ...) do { \
+	if (!(__atomic_fetch_or(&(o)->state, REPORTED, __ATOMIC_RELAXED) & REPORTED) && \
 			(r).dev != NULL) \
 		dma_debug_report(&(r), __VA_ARGS__); \
 } while (0)

@@ -3,8 +3,9 @@
  */
 
 /*
- * The operations of a watched pool, which do the work of the pool's own and watch: an mbuf that is
- * put or got, and the queues that replace the pool's caches. dma_debug_mbuf.c has the theory.
+ * The operations of a watched pool. They check each mbuf that is put or got, and call the pool's
+ * own operations. Between the two is the quarantine, which replaces the caches of the pool.
+ * dma_debug_mbuf.c has the theory.
  */
 
 #include <stdio.h>
@@ -56,9 +57,9 @@ cut_off(const struct watch *w)
  * The code that puts objects: the same for all objects of a call, so it is searched for at most
  * once.
  */
-struct putter {
+struct put_call {
 	const void *site;
-	const void *who; /* caller of DPDK's functions; NULL: not searched for yet */
+	const void *caller; /* caller of DPDK's functions; NULL: not searched for yet */
 };
 
 /* Return the mbuf of a watched pool that contains an address; NULL: none does. */
@@ -77,7 +78,7 @@ mbuf_around(const struct watch *w, const void *obj)
 
 /* Return false if the address is not an mbuf of the pool, and must not enter the pool. */
 static bool
-stranger_put(const struct watch *w, const void *obj, const struct putter *by)
+unknown_object_put(const struct watch *w, const void *obj, const struct put_call *by)
 {
 	struct dma_report r = {
 		.misuse = GANTRY_DMA_MISUSE_MBUF_NOT_OF_POOL,
@@ -116,45 +117,45 @@ stranger_put(const struct watch *w, const void *obj, const struct putter *by)
 
 /* Return false if the object must not enter the pool. */
 static bool
-object_put(const struct watch *w, struct rte_mbuf *m, struct putter *by)
+object_put(const struct watch *w, struct rte_mbuf *m, struct put_call *by)
 {
 	struct object *o = object_of(w, m);
 	struct dma_report r;
 	uint64_t state;
 
 	if (unlikely(o == NULL))
-		return stranger_put(w, m, by);
+		return unknown_object_put(w, m, by);
 	if (unlikely(dma_thread.unowned == m)) {
 		dma_thread.unowned = NULL;
 		return false;
 	}
 	state = __atomic_fetch_or(&o->state, FREE, __ATOMIC_ACQ_REL);
 	if (unlikely(state & FREE)) {
-		if (state & ACCUSED)
+		if (state & REPORTED)
 			return false;
 		r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE, w, o, m, NULL, by->site);
 		r.map_site = o->site;
 		r.map_verb = "freed";
-		TELL(o, r, "it is in its pool already, and is not put there again");
+		REPORT_ONCE(o, r, "it is in its pool already, and is not put there again");
 		return false;
 	}
 	if (unlikely(AWAY(state))) {
 		__atomic_fetch_and(&o->state, ~FREE, __ATOMIC_RELEASE);
-		if (state & ACCUSED)
+		if (state & REPORTED)
 			return false;
 		r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_FREED, w, o, m, NULL, by->site);
-		TELL(o, r, "freed while the device may %s; it is not put into its pool",
+		REPORT_ONCE(o, r, "freed while the device may %s; it is not put into its pool",
 			COUNT(state, RX) != 0 ? "write to it" : "read it");
 		return false;
 	}
-	if (by->who == NULL)
-		by->who = dma_who_called(by->site, DMA_CODE_DPDK);
-	o->site = by->who;
+	if (by->caller == NULL)
+		by->caller = dma_caller_of(by->site, DMA_CODE_DPDK);
+	o->site = by->caller;
 	o->fields.max_refs = 0;
 	if ((state & WAS_RX) && free_sum(m, &o->sum))
 		state |= SUMMED;
 	/* This thread owns the object until it is in the pool. */
-	__atomic_store_n(&o->state, (state & (SUMMED | ACCUSED)) | FREE, __ATOMIC_RELEASE);
+	__atomic_store_n(&o->state, (state & (SUMMED | REPORTED)) | FREE, __ATOMIC_RELEASE);
 	return true;
 }
 
@@ -171,9 +172,9 @@ object_got(const struct watch *w, struct rte_mbuf *m, const void *site)
 	if (unlikely(o == NULL))
 		return;
 	o->fields.max_refs = 0;
-	state = __atomic_fetch_and(&o->state, ~(FREE | ACCUSED | WAS_RX | SUMMED),
+	state = __atomic_fetch_and(&o->state, ~(FREE | REPORTED | WAS_RX | SUMMED),
 		__ATOMIC_ACQ_REL);
-	if ((state & SUMMED) && !(state & ACCUSED) && free_sum(m, &sum) &&
+	if ((state & SUMMED) && !(state & REPORTED) && free_sum(m, &sum) &&
 			unlikely(o->sum != sum)) {
 		r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_WRITTEN_FREE, w, o, m, NULL, site);
 		r.map_site = o->site;
@@ -233,81 +234,81 @@ dma_debug_pool_flush(const struct watch *w, unsigned int lcore)
  * Return this lcore's queue, locked; NULL: it has none. If the pool had no caches, there are no
  * queues.
  */
-static struct kept *
-kept_get(struct watch *w)
+static struct quarantine *
+quarantine_lock(struct watch *w)
 {
 	const unsigned int lcore = rte_lcore_id();
-	struct kept *k;
+	struct quarantine *q;
 
 	if (w->cache_size == 0 || lcore >= RTE_MAX_LCORE)
 		return NULL;
-	k = w->kept[lcore];
-	if (unlikely(k == NULL)) {
-		k = calloc(1, sizeof(*k));
-		if (k == NULL)
+	q = w->quarantines[lcore];
+	if (unlikely(q == NULL)) {
+		q = calloc(1, sizeof(*q));
+		if (q == NULL)
 			return NULL;
-		rte_spinlock_init(&k->lock);
-		__atomic_store_n(&w->kept[lcore], k, __ATOMIC_RELEASE);
+		rte_spinlock_init(&q->lock);
+		__atomic_store_n(&w->quarantines[lcore], q, __ATOMIC_RELEASE);
 	}
-	rte_spinlock_lock(&k->lock);
+	rte_spinlock_lock(&q->lock);
 	if (likely(w->active))
-		return k;
-	rte_spinlock_unlock(&k->lock);
+		return q;
+	rte_spinlock_unlock(&q->lock);
 	return NULL;
 }
 
 /* Take the oldest objects of a queue. */
 static void
-kept_take(struct kept *k, void **objs, unsigned int n)
+quarantine_take(struct quarantine *q, void **objs, unsigned int n)
 {
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
-		objs[i] = k->objs[k->head++ % KEPT_MAX];
-	k->n -= n;
+		objs[i] = q->objs[q->head++ % QUARANTINE_MAX];
+	q->n -= n;
 }
 
 /* Put that many of them into the pool. */
 static int
-kept_drop(const struct watch *w, struct kept *k, unsigned int n)
+quarantine_release(const struct watch *w, struct quarantine *q, unsigned int n)
 {
-	void *objs[KEPT_MAX];
+	void *objs[QUARANTINE_MAX];
 
-	kept_take(k, objs, n);
+	quarantine_take(q, objs, n);
 	return w->ops->enqueue(w->pool, objs, n);
 }
 
 void
 dma_debug_pool_drain(struct watch *w)
 {
-	struct kept *k;
+	struct quarantine *q;
 	unsigned int i;
 
 	for (i = 0; i < RTE_MAX_LCORE; i++) {
-		k = __atomic_load_n(&w->kept[i], __ATOMIC_ACQUIRE);
-		if (k == NULL)
+		q = __atomic_load_n(&w->quarantines[i], __ATOMIC_ACQUIRE);
+		if (q == NULL)
 			continue;
-		rte_spinlock_lock(&k->lock);
-		if (k->n > 0)
-			kept_drop(w, k, k->n);
-		rte_spinlock_unlock(&k->lock);
+		rte_spinlock_lock(&q->lock);
+		if (q->n > 0)
+			quarantine_release(w, q, q->n);
+		rte_spinlock_unlock(&q->lock);
 	}
 }
 
 static int
-keep(const struct watch *w, struct kept *k, void * const *objs, unsigned int n)
+quarantine_add(const struct watch *w, struct quarantine *q, void * const *objs, unsigned int n)
 {
 	unsigned int i;
 	int ret;
 
-	if (k->n + n > w->cache_limit) {
-		ret = kept_drop(w, k, k->n - RTE_MIN(k->n, w->cache_size -
+	if (q->n + n > w->cache_limit) {
+		ret = quarantine_release(w, q, q->n - RTE_MIN(q->n, w->cache_size -
 			RTE_MIN(w->cache_size, n)));
 		if (ret != 0)
 			return ret;
 	}
 	for (i = 0; i < n; i++)
-		k->objs[(k->head + k->n++) % KEPT_MAX] = objs[i];
+		q->objs[(q->head + q->n++) % QUARANTINE_MAX] = objs[i];
 	return 0;
 }
 
@@ -317,22 +318,22 @@ keep(const struct watch *w, struct kept *k, void * const *objs, unsigned int n)
 
 /* Put objects that passed the watch into the queue, or into the pool. */
 static int
-let_in(struct watch *w, void * const *objs, unsigned int n)
+enter_pool(struct watch *w, void * const *objs, unsigned int n)
 {
-	struct kept *k = n <= w->cache_limit ? kept_get(w) : NULL;
+	struct quarantine *q = n <= w->cache_limit ? quarantine_lock(w) : NULL;
 	int ret;
 
-	if (k == NULL)
+	if (q == NULL)
 		return w->ops->enqueue(w->pool, objs, n);
-	ret = keep(w, k, objs, n);
-	rte_spinlock_unlock(&k->lock);
+	ret = quarantine_add(w, q, objs, n);
+	rte_spinlock_unlock(&q->lock);
 	return ret;
 }
 
 int
 dma_debug_pool_enqueue(struct rte_mempool *mp, void * const *objs, unsigned int n)
 {
-	struct putter by = { .site = __builtin_return_address(0) };
+	struct put_call by = { .site = __builtin_return_address(0) };
 	struct watch *w = watch_of(mp);
 	unsigned int i, done = 0;
 	int ret = 0;
@@ -347,29 +348,29 @@ dma_debug_pool_enqueue(struct rte_mempool *mp, void * const *objs, unsigned int 
 			continue;
 		/* Put the objects before this one; this one stays out. */
 		if (i > done)
-			ret = let_in(w, &objs[done], i - done);
+			ret = enter_pool(w, &objs[done], i - done);
 		done = i + 1;
 	}
 	if (ret == 0 && n > done)
-		ret = let_in(w, &objs[done], n - done);
+		ret = enter_pool(w, &objs[done], n - done);
 	return ret;
 }
 
 /* Get all objects or none. Objects that rest in queues are used only if nothing else is left. */
 static int
-let_out(struct watch *w, void **objs, unsigned int n)
+leave_pool(struct watch *w, void **objs, unsigned int n)
 {
-	struct kept *k = kept_get(w);
+	struct quarantine *q = quarantine_lock(w);
 	unsigned int here, rest;
 	int ret;
 
-	if (k != NULL) {
-		rest = RTE_MIN(k->n, w->cache_size / 2);
-		here = RTE_MIN(n, k->n - rest);
+	if (q != NULL) {
+		rest = RTE_MIN(q->n, w->cache_size / 2);
+		here = RTE_MIN(n, q->n - rest);
 		ret = n > here ? w->ops->dequeue(w->pool, &objs[here], n - here) : 0;
 		if (ret == 0)
-			kept_take(k, objs, here);
-		rte_spinlock_unlock(&k->lock);
+			quarantine_take(q, objs, here);
+		rte_spinlock_unlock(&q->lock);
 	} else {
 		ret = w->ops->dequeue(w->pool, objs, n);
 	}
@@ -393,7 +394,7 @@ dma_debug_pool_dequeue(struct rte_mempool *mp, void **objs, unsigned int n)
 	if (w->active && is_cache(w, objs))
 		return -ENOBUFS;
 	dma_debug_pool_flush(w, rte_lcore_id());
-	ret = let_out(w, objs, n);
+	ret = leave_pool(w, objs, n);
 	for (i = 0; i < n && ret == 0 && w->active; i++)
 		object_got(w, objs[i], site);
 	return ret;
@@ -406,10 +407,10 @@ dma_debug_pool_count(const struct rte_mempool *mp)
 	unsigned int count = w->ops->get_count(mp), i;
 
 	for (i = 0; i < RTE_MAX_LCORE; i++) {
-		const struct kept *k = __atomic_load_n(&w->kept[i], __ATOMIC_ACQUIRE);
+		const struct quarantine *q = __atomic_load_n(&w->quarantines[i], __ATOMIC_ACQUIRE);
 
-		if (k != NULL)
-			count += __atomic_load_n(&k->n, __ATOMIC_RELAXED);
+		if (q != NULL)
+			count += __atomic_load_n(&q->n, __ATOMIC_RELAXED);
 	}
 	return count;
 }

@@ -46,8 +46,8 @@ static gantry_dma_error_fn handler;
 static void *handler_arg;
 static char filter[64];
 static uint64_t errors, repeats, by_class[GANTRY_DMA_MISUSE_MAX];
-static char *kept[DMA_DEBUG_KEPT];
-static unsigned int nr_kept; /* since the start */
+static char *recent[DMA_DEBUG_RECENT];
+static unsigned int nr_recent; /* since the start */
 
 void
 dma_debug_lock_devices(void)
@@ -136,13 +136,13 @@ dma_debug_counts(struct dma_debug_counts *c)
 	c->errors = errors;
 	c->repeats = repeats;
 	memcpy(c->by_class, by_class, sizeof(by_class));
-	c->nr_kept = RTE_MIN(nr_kept, (unsigned int)DMA_DEBUG_KEPT);
-	for (i = 0; i < c->nr_kept; i++) {
-		c->kept[i] = strdup(kept[(nr_kept - c->nr_kept + i) % DMA_DEBUG_KEPT]);
-		if (c->kept[i] == NULL)
+	c->nr_recent = RTE_MIN(nr_recent, (unsigned int)DMA_DEBUG_RECENT);
+	for (i = 0; i < c->nr_recent; i++) {
+		c->recent[i] = strdup(recent[(nr_recent - c->nr_recent + i) % DMA_DEBUG_RECENT]);
+		if (c->recent[i] == NULL)
 			break;
 	}
-	c->nr_kept = i;
+	c->nr_recent = i;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -157,11 +157,11 @@ cause_of(const struct dma_report *r)
 	struct dma_seen c = {
 		.misuse = r->misuse,
 		.map_site = r->map_site,
-		.site = dma_who_called(r->site, DMA_CODE_LIBRARY),
+		.site = dma_caller_of(r->site, DMA_CODE_LIBRARY),
 	};
 
 	if (dma_thread.caller != NULL)
-		c.culprit = dma_way_out(dma_thread.caller, DMA_CODE_LIBRARY);
+		c.culprit = dma_find_caller(dma_thread.caller, DMA_CODE_LIBRARY);
 	if (c.culprit == NULL)
 		c.culprit = c.site;
 	return c;
@@ -243,7 +243,7 @@ find_frame(void **frames, int n, const void *site)
 static unsigned int
 find_trace(const void *site, const void *culprit, const void **trace)
 {
-	void *frames[DMA_WAY_MAX];
+	void *frames[DMA_FRAMES_MAX];
 	const int n = backtrace(frames, RTE_DIM(frames)), at = find_frame(frames, n, culprit);
 	int i = find_frame(frames, n, site);
 	unsigned int nr = 0;
@@ -289,20 +289,20 @@ write_line(struct text *t, const struct gantry_dma_error *e, const char *map_ver
 }
 
 static void
-keep(const char *line)
+remember(const char *line)
 {
-	char **at = &kept[nr_kept % DMA_DEBUG_KEPT];
+	char **at = &recent[nr_recent % DMA_DEBUG_RECENT];
 	char *copy = strdup(line);
 
 	if (copy == NULL)
 		return;
 	free(*at);
 	*at = copy;
-	nr_kept++;
+	nr_recent++;
 }
 
 static void
-tell(const struct dma_report *r, const void *culprit, const char *detail)
+publish(const struct dma_report *r, const void *culprit, const char *detail)
 {
 	char map_symbol[SYMBOL_MAX], symbol[SYMBOL_MAX];
 	struct text text = { .len = 0 };
@@ -330,7 +330,7 @@ tell(const struct dma_report *r, const void *culprit, const char *detail)
 	dma_symbol(culprit, symbol, sizeof(symbol));
 	write_line(&text, &e, r->map_verb, detail);
 	DMA_LOG(ERR, "misuse: %s", text.buf);
-	keep(text.buf);
+	remember(text.buf);
 	if (handler != NULL)
 		handler(handler_arg, &e);
 }
@@ -376,7 +376,7 @@ dma_debug_report(const struct dma_report *r, const char *fmt, ...)
 		debug->errors++;
 		by_class[r->misuse]++;
 		fatal = debug->level == GANTRY_DMA_DEBUG_ABORT;
-		tell(r, cause.culprit, detail);
+		publish(r, cause.culprit, detail);
 	} else {
 		repeats++;
 		debug->repeats++;

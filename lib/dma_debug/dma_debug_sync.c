@@ -112,7 +112,7 @@ sync_found(struct sync *s, const void *site)
 	struct dma_report r;
 	const char *how = sync_wrong(s, &misuse);
 
-	if (unlikely(how != NULL) && !(s->found.flags & DMA_ACCUSED)) {
+	if (unlikely(how != NULL) && !(s->found.flags & DMA_REPORTED)) {
 		r = dma_debug_report_of(misuse, &s->found, site);
 		dma_debug_report(&r, "sync of %zu bytes at offset %zu, %s, %s", s->size,
 			(size_t)(s->addr - s->found.addr), dma_debug_dir_name(s->dir), how);
@@ -122,7 +122,7 @@ sync_found(struct sync *s, const void *site)
 	if (unlikely(s->found.block != 0 &&
 			s->found.block != dma_debug_block(dev, s->found.ptr))) {
 		dma_debug_freed(&s->found, "synced", site);
-		dma_debug_accuse(&s->found);
+		dma_debug_mark_reported(&s->found);
 	}
 	dma_books_at_bus(dev, s->addr, sync_turn, s);
 	dma_base_sync(dev, s->addr, s->size, s->found.dir, s->for_cpu);

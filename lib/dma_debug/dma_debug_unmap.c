@@ -15,61 +15,61 @@
 
 /* Nothing is mapped there. */
 static void
-tell_unknown(const struct dma_call *c, enum dma_kind kind)
+report_unknown(const struct dma_call *c, enum dma_kind kind)
 {
 	struct dma_report r = dma_debug_report_call(GANTRY_DMA_MISUSE_UNMAP_UNKNOWN, c);
-	struct dma_grave dead;
+	struct dma_former former;
 
-	if (!dma_books_dead(c->dev, c->addr, &dead)) {
+	if (!dma_books_find_former(c->dev, c->addr, &former)) {
 		dma_debug_report(&r, "%s of what was never %s", dma_debug_functions[kind].unmap,
 			kind >= DMA_KIND_COHERENT ? "allocated" : "mapped");
 		return;
 	}
 	/* A consequence of a misuse that was already reported. */
-	if (dead.flags >> 16 & DMA_ACCUSED)
+	if (former.flags >> 16 & DMA_REPORTED)
 		return;
 	r.misuse = GANTRY_DMA_MISUSE_UNMAP_TWICE;
-	r.ptr = dead.ptr;
-	r.map_site = dead.map_site;
+	r.ptr = former.ptr;
+	r.map_site = former.map_site;
 	r.map_verb = kind >= DMA_KIND_COHERENT ? "allocated" : "mapped";
 	dma_debug_report(&r, "%s of what was %s already", dma_debug_functions[kind].unmap,
 		kind >= DMA_KIND_COHERENT ? "freed" : "unmapped");
 }
 
 static bool
-accuse_list(struct dma_entry *e, void *arg)
+mark_list_reported(struct dma_entry *e, void *arg)
 {
 	const struct dma_entry *of = arg;
 
 	if (e->dev == of->dev && dma_kind_streams(e->kind) && e->owner == of->owner)
-		e->flags |= DMA_ACCUSED;
+		e->flags |= DMA_REPORTED;
 	return false;
 }
 
 static bool
-accuse(struct dma_entry *e, void *arg)
+mark_reported(struct dma_entry *e, void *arg)
 {
 	const struct dma_entry *of = arg;
 
 	if (e->dev == of->dev && e->addr == of->addr && e->kind == of->kind)
-		e->flags |= DMA_ACCUSED;
+		e->flags |= DMA_REPORTED;
 	return false;
 }
 
 void
-dma_debug_accuse(struct dma_entry *e)
+dma_debug_mark_reported(struct dma_entry *e)
 {
-	dma_books_at_bus(e->dev, e->addr, accuse, e);
+	dma_books_at_bus(e->dev, e->addr, mark_reported, e);
 }
 
 /* Something is there, but this function must not end it. */
 static void
-tell_other(struct dma_entry *other, enum dma_kind kind, const void *site)
+report_other(struct dma_entry *other, enum dma_kind kind, const void *site)
 {
 	struct dma_report r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_FUNCTION, other, site);
 
-	dma_debug_accuse(other);
-	if (other->flags & DMA_ACCUSED)
+	dma_debug_mark_reported(other);
+	if (other->flags & DMA_REPORTED)
 		return;
 	dma_debug_report(&r, "%s of what %s%s gave", dma_debug_functions[kind].unmap,
 		kind == other->kind ? "another pool's " : "", dma_debug_functions[other->kind].map);
@@ -82,16 +82,16 @@ compare(struct dma_entry *e, enum dma_kind kind, size_t size, enum gantry_dma_di
 {
 	struct dma_report r;
 
-	if (e->flags & DMA_ACCUSED)
+	if (e->flags & DMA_REPORTED)
 		return;
 	if (e->kind != kind) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_FUNCTION, e, site);
 		dma_debug_report(&r, "%s of what %s gave", dma_debug_functions[kind].unmap,
 			dma_debug_functions[e->kind].map);
 		if (e->owner != NULL)
-			dma_debug_for_each(accuse_list, e);
+			dma_debug_for_each(mark_list_reported, e);
 	} else if (e->size != size) {
-		dma_thread.list_told = true;
+		dma_thread.list_reported = true;
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_SIZE, e, site);
 		dma_debug_report(&r, "%s as %zu bytes what has %zu", dma_debug_functions[kind].unmap, size,
 			e->size);
@@ -106,7 +106,7 @@ compare(struct dma_entry *e, enum dma_kind kind, size_t size, enum gantry_dma_di
 	} else {
 		return;
 	}
-	e->flags |= DMA_ACCUSED;
+	e->flags |= DMA_REPORTED;
 }
 
 void
@@ -114,17 +114,17 @@ dma_debug_freed(struct dma_entry *e, const char *when, const void *site)
 {
 	struct dma_report r;
 
-	if (e->block == 0 || (e->flags & (DMA_GONE | DMA_ACCUSED)) ||
+	if (e->block == 0 || (e->flags & (DMA_GONE | DMA_REPORTED)) ||
 			e->block == dma_debug_block(e->dev, e->ptr))
 		return;
-	e->flags |= DMA_GONE | DMA_ACCUSED;
+	e->flags |= DMA_GONE | DMA_REPORTED;
 	r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, e, site);
 	dma_debug_report(&r, "its memory was freed before it was %s", when);
 }
 
 /* Report the unmapping of a mapping error. */
 static void
-tell_error_address(const struct dma_call *c, enum dma_kind kind)
+report_error_address(const struct dma_call *c, enum dma_kind kind)
 {
 	struct dma_thread *t = &dma_thread;
 	struct dma_report r = dma_debug_report_call(GANTRY_DMA_MISUSE_UNMAP_ERROR, c);
@@ -142,12 +142,12 @@ tell_error_address(const struct dma_call *c, enum dma_kind kind)
 
 /* Nothing that this function may end begins there. */
 static void
-tell_none(const struct dma_call *c, enum dma_kind kind, struct dma_entry *other)
+report_unmatched(const struct dma_call *c, enum dma_kind kind, struct dma_entry *other)
 {
 	if (other->addr != GANTRY_DMA_MAPPING_ERROR)
-		tell_other(other, kind, c->site);
+		report_other(other, kind, c->site);
 	else
-		tell_unknown(c, kind);
+		report_unknown(c, kind);
 }
 
 void
@@ -162,12 +162,12 @@ dma_debug_unmap_call(const struct dma_call *call)
 
 	c.site = dma_debug_site_of(t, c.site);
 	if (unlikely(c.addr == GANTRY_DMA_MAPPING_ERROR)) {
-		tell_error_address(&c, w.kind);
+		report_error_address(&c, w.kind);
 		return;
 	}
 	e = dma_books_take(&w, &other);
 	if (unlikely(e == NULL)) {
-		tell_none(&c, w.kind, &other);
+		report_unmatched(&c, w.kind, &other);
 		return;
 	}
 	t->unmapped_site = e->site;
@@ -179,7 +179,7 @@ dma_debug_unmap_call(const struct dma_call *call)
 	dma_debug_freed(e, "unmapped", c.site);
 	if (e->mbuf != NULL)
 		dma_debug_mbuf_unmapped(e, false, c.site);
-	dma_books_bury(e, c.site);
+	dma_books_add_former(e, c.site);
 	dma_base_unmap(c.dev, c.addr, e->size, e->dir, c.attrs);
 	dma_books_free(e);
 }
@@ -281,7 +281,7 @@ dma_debug_removing(struct gantry_dma_dev *dev, struct dma_object *ref, const voi
 	struct dma_report r;
 
 	if (ref->kind == DMA_KIND_RESOURCE && ref->addr == GANTRY_DMA_MAPPING_ERROR) {
-		tell_error_address(&c, ref->kind);
+		report_error_address(&c, ref->kind);
 		return false;
 	}
 	e = dma_books_take(&w, &other);
@@ -294,16 +294,16 @@ dma_debug_removing(struct gantry_dma_dev *dev, struct dma_object *ref, const voi
 		}
 	}
 	if (e == NULL) {
-		tell_none(&c, ref->kind, &other);
+		report_unmatched(&c, ref->kind, &other);
 		return false;
 	}
 	if ((ref->ptr != NULL && e->ptr != ref->ptr) || e->addr != ref->addr) {
-		if (!(e->flags & DMA_ACCUSED)) {
+		if (!(e->flags & DMA_REPORTED)) {
 			r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_CPU_ADDRESS, e, site);
 			dma_debug_report(&r, "%s with CPU address %p and bus address 0x%" PRIx64,
 				dma_debug_functions[ref->kind].unmap, ref->ptr, ref->addr);
 		}
-		e->flags |= DMA_ACCUSED;
+		e->flags |= DMA_REPORTED;
 	} else {
 		compare(e, ref->kind, ref->size, ref->dir, site);
 	}
@@ -311,7 +311,7 @@ dma_debug_removing(struct gantry_dma_dev *dev, struct dma_object *ref, const voi
 	ref->addr = e->addr;
 	ref->size = e->size;
 	ref->dir = e->dir;
-	dma_books_bury(e, site);
+	dma_books_add_former(e, site);
 	dma_books_free(e);
 	return true;
 }

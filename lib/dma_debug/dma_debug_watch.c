@@ -18,9 +18,9 @@
 
 #include "dma_debug_object.h"
 
-static bool no_place; /* for another pool: one was refused, and that was logged */
+static bool table_full; /* for another pool: one was refused, and that was logged */
 /* what the watch would not see: no pool is watched, and that was logged */
-static const char *blind;
+static const char *probe_failure;
 static int watch_ops_index = -1;
 
 /*
@@ -121,7 +121,7 @@ make_chunks(struct watch *w, struct rte_mempool *pool)
 
 /* Find a place for a pool: its former place if it had one. The lock is held. */
 static struct watch *
-place(struct rte_mempool *pool)
+find_or_add(struct rte_mempool *pool)
 {
 	unsigned int i, at = (uintptr_t)pool / RTE_CACHE_LINE_SIZE * 2654435761u >> 24;
 	struct watch *w = watch_of(pool);
@@ -138,7 +138,7 @@ place(struct rte_mempool *pool)
 		__atomic_store_n(&dma_watches[at % POOLS_MAX], w, __ATOMIC_RELEASE);
 		return w;
 	}
-	__atomic_store_n(&no_place, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&table_full, true, __ATOMIC_RELAXED);
 	return NULL;
 }
 
@@ -207,7 +207,7 @@ find_of_pool(struct dma_entry *e, void *arg)
 	if (e->mbuf == NULL || object_of(s->w, e->mbuf) == NULL)
 		return false;
 	s->found = *e;
-	e->flags |= DMA_GONE | DMA_ACCUSED;
+	e->flags |= DMA_GONE | DMA_REPORTED;
 	e->mbuf = NULL;
 	return true;
 }
@@ -227,7 +227,7 @@ watch_free(struct rte_mempool *mp)
 		dma_debug_for_each(find_of_pool, &s);
 		if (s.found.dev == NULL)
 			break;
-		if (s.found.flags & DMA_ACCUSED)
+		if (s.found.flags & DMA_REPORTED)
 			continue;
 		s.found.mbuf = NULL;
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, &s.found,
@@ -267,8 +267,8 @@ watch(struct watch *w, struct rte_mempool *pool)
 	}
 	if (strcmp(rte_mempool_get_ops(pool->ops_index)->name, watch_ops.name) == 0)
 		return -EEXIST; /* another copy of this library watches it */
-	blind = dma_debug_probe(watch_ops_index);
-	if (blind != NULL)
+	probe_failure = dma_debug_probe(watch_ops_index);
+	if (probe_failure != NULL)
 		return -ENOTSUP;
 	if (dma_debug_is_shared())
 		return -EBUSY;
@@ -320,7 +320,7 @@ why_not(int ret, char *buf, size_t len)
 			"operations: end it first";
 	case -ENOTSUP:
 		snprintf(buf, len, "with %s %s; nor are other pools: use a release that was "
-			"tested", rte_version(), blind);
+			"tested", rte_version(), probe_failure);
 		return buf;
 	default:
 		return strerror(-ret);
@@ -330,7 +330,7 @@ why_not(int ret, char *buf, size_t len)
 int
 gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool)
 {
-	bool said = false;
+	bool logged = false;
 	struct watch *w;
 	char why[256];
 	int ret = 0;
@@ -341,10 +341,10 @@ gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool)
 			pool->private_data_size < sizeof(struct rte_pktmbuf_pool_private))
 		return -EINVAL;
 	pthread_mutex_lock(&dma_watches_lock);
-	said = no_place || blind != NULL;
-	w = place(pool);
+	logged = table_full || probe_failure != NULL;
+	w = find_or_add(pool);
 	if (w == NULL)
-		ret = no_place ? -ENFILE : -ENOMEM;
+		ret = table_full ? -ENFILE : -ENOMEM;
 	if (ret == 0 && !w->active)
 		ret = watch(w, pool);
 	if (ret == 0)
@@ -353,7 +353,7 @@ gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool)
 	if (ret != 0) {
 		dma_fail("%s: pool '%s': its mbufs are not watched, mappings are: %s",
 			dma_device(dev)->name, pool->name, why_not(ret, why, sizeof(why)));
-		if ((ret != -ENFILE && ret != -ENOTSUP) || !said)
+		if ((ret != -ENFILE && ret != -ENOTSUP) || !logged)
 			DMA_LOG(NOTICE, "%s", gantry_dma_last_error());
 	}
 	return ret;
@@ -364,7 +364,7 @@ dma_debug_watch_pool(struct gantry_dma_dev *dev, struct rte_mempool *pool)
 {
 	const struct watch *w = watch_of(pool);
 
-	if (w == NULL && __atomic_load_n(&no_place, __ATOMIC_RELAXED))
+	if (w == NULL && __atomic_load_n(&table_full, __ATOMIC_RELAXED))
 		return NULL;
 	if (w != NULL && w->nr_devices == 0 && w->nr_chunks == 0)
 		return NULL; /* it was tried before, and failed */
@@ -372,7 +372,7 @@ dma_debug_watch_pool(struct gantry_dma_dev *dev, struct rte_mempool *pool)
 }
 
 void
-dma_debug_mbuf_end(struct gantry_dma_dev *dev)
+dma_debug_unwatch(struct gantry_dma_dev *dev)
 {
 	unsigned int i, k;
 

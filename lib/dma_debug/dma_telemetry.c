@@ -60,13 +60,13 @@ errors(const char *cmd, const char *params, struct rte_tel_data *data)
 		for (i = 0; i < GANTRY_DMA_MISUSE_MAX; i++)
 			if (c.by_class[i] != 0)
 				add_count(data, i, c.by_class[i]);
-	} else if (n >= 1 && (unsigned int)n <= c.nr_kept) {
-		rte_tel_data_string(data, c.kept[c.nr_kept - n]);
+	} else if (n >= 1 && (unsigned int)n <= c.nr_recent) {
+		rte_tel_data_string(data, c.recent[c.nr_recent - n]);
 	} else {
 		ret = -EINVAL;
 	}
-	for (i = 0; i < c.nr_kept; i++)
-		free(c.kept[i]);
+	for (i = 0; i < c.nr_recent; i++)
+		free(c.recent[i]);
 	return ret;
 }
 
@@ -195,7 +195,7 @@ dma_debug_telemetry(void)
 	rte_telemetry_register_cmd("/gantry/dma/live", live, "Live mappings of each device that is "
 		"watched");
 	rte_telemetry_register_cmd("/gantry/dma/dump", dump, "Live mappings: address, bytes, "
-		"direction, kind, queue, who. Parameters: device or *, how many to pass over");
+		"direction, kind, queue, code that mapped it. Parameters: device or *; rows to skip");
 	rte_telemetry_register_cmd("/gantry/dma/filter", filter, "Devices that are reported. "
 		"Parameter: a part of their names; *: all");
 }

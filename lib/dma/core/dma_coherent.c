@@ -255,7 +255,7 @@ gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_ad
 	o.ptr = dma_coherent_alloc(dev, size, handle, socket_id, site);
 	if (o.ptr != NULL) {
 		o.addr = *handle;
-		dma_device(dev)->watch->added(dev, &o, site);
+		dma_device(dev)->layer->added(dev, &o, site);
 	}
 	return o.ptr;
 }
@@ -303,7 +303,7 @@ gantry_dma_free_coherent(struct gantry_dma_dev *dev, size_t size, void *cpu_addr
 		.size = size };
 
 	if (cpu_addr != NULL &&
-			dma_device(dev)->watch->removing(dev, &o, __builtin_return_address(0)))
+			dma_device(dev)->layer->removing(dev, &o, __builtin_return_address(0)))
 		dma_coherent_free(dev, o.size, o.ptr, o.addr);
 }
 

@@ -85,7 +85,7 @@ struct dma_device {
 	struct gantry_dma_table own; /* the window's bus addresses of it */
 	const struct gantry_dma_mode *base;    /* the mode, whatever layer is around */
 	const struct gantry_dma_mode *waiting; /* the mode of a device that waits for one */
-	const struct dma_watch *watch; /* the layer around the device; dma_no_watch: none */
+	const struct dma_layer *layer; /* the layer around the device; dma_no_layer: none */
 	/* State of the layer and of the modes, unknown to the core: */
 	struct dma_debug *debug;    /* NULL: off */
 	struct dma_demand demand;   /* strict, window: mappings made one by one */
@@ -220,7 +220,7 @@ struct dma_object {
  * that the out-of-line functions call in place of the mode's: map, map_mbuf, unmap, unmap_mbuf,
  * sync, mapping_error. They call the device's mode. No other member may be NULL.
  */
-struct dma_watch {
+struct dma_layer {
 	struct gantry_dma_mode mode;
 	/**
 	 * The layer knows the mappings that the caller unmaps: a list is unmapped by what the layer
@@ -271,7 +271,7 @@ struct dma_watch {
 	void (*abandon)(struct gantry_dma_dev *dev);
 };
 /** No layer. */
-extern const struct dma_watch dma_no_watch;
+extern const struct dma_layer dma_no_layer;
 
 /** Return the number of bits that an address needs. */
 static inline unsigned int
@@ -287,8 +287,8 @@ void dma_reason(struct gantry_dma_dev *dev, char *why, size_t size);
 
 /** Switch the device to a mode. The device must have nothing mapped. */
 void dma_set_mode(struct gantry_dma_dev *dev, const struct gantry_dma_mode *mode);
-/** Put a layer around the device, whatever its mode is or becomes, or remove it (dma_no_watch). */
-void dma_set_watch(struct gantry_dma_dev *dev, const struct dma_watch *watch);
+/** Put a layer around the device, whatever its mode is or becomes, or remove it (dma_no_layer). */
+void dma_set_layer(struct gantry_dma_dev *dev, const struct dma_layer *layer);
 
 /*
  * The hooks of the device's mode, below the layer, for checked arguments.

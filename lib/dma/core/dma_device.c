@@ -29,17 +29,17 @@ set_fast(struct dma_device *d)
 	struct gantry_dma_dev *fast = &d->fast;
 	const struct gantry_dma_table *table = NULL;
 
-	if (d->watch == &dma_no_watch && base->by_eal)
+	if (d->layer == &dma_no_layer && base->by_eal)
 		table = &d->eal;
-	else if (d->watch == &dma_no_watch && base->own_above != 0)
+	else if (d->layer == &dma_no_layer && base->own_above != 0)
 		table = &d->own;
 	/*
 	 * An empty table sends every look-up out of line, whatever else the reader finds in the
 	 * meantime.
 	 */
 	__atomic_store_n(&fast->table.span, 0, __ATOMIC_SEQ_CST);
-	fast->debug = d->watch != &dma_no_watch;
-	fast->mode = fast->debug ? &d->watch->mode : table == NULL ? base : NULL;
+	fast->debug = d->layer != &dma_no_layer;
+	fast->mode = fast->debug ? &d->layer->mode : table == NULL ? base : NULL;
 	fast->table_last = RTE_MIN(d->mask, GANTRY_DMA_ADDR_MAX);
 	fast->mbuf_last = table == &d->eal ? fast->table_last : 0;
 	fast->undo_last = table == NULL ? UINT64_MAX : table == &d->eal ? 0 : base->own_above;
@@ -60,9 +60,9 @@ dma_set_mode(struct gantry_dma_dev *dev, const struct gantry_dma_mode *mode)
 }
 
 void
-dma_set_watch(struct gantry_dma_dev *dev, const struct dma_watch *watch)
+dma_set_layer(struct gantry_dma_dev *dev, const struct dma_layer *layer)
 {
-	dma_device(dev)->watch = watch;
+	dma_device(dev)->layer = layer;
 	set_fast(dma_device(dev));
 }
 
@@ -169,7 +169,7 @@ dma_device_create(const struct gantry_dma_params *params)
 	TAILQ_INIT(&d->blocks);
 	TAILQ_INIT(&d->attached);
 	TAILQ_INIT(&d->resources);
-	d->watch = &dma_no_watch;
+	d->layer = &dma_no_layer;
 	/* The defaults are the kernel's. */
 	d->mask = d->coherent_mask = GANTRY_DMA_BIT_MASK(32);
 	d->max_seg = DMA_MAX_SEG;
@@ -193,7 +193,7 @@ gantry_dma_dev_destroy(struct gantry_dma_dev *dev)
 	if (dev == NULL)
 		return;
 	devices_remove(d);
-	d->watch->end(dev, __builtin_return_address(0));
+	d->layer->end(dev, __builtin_return_address(0));
 	while ((a = TAILQ_FIRST(&d->attached)) != NULL)
 		a->drop(a);
 	while ((b = TAILQ_FIRST(&d->blocks)) != NULL) {
@@ -215,7 +215,7 @@ gantry_dma_dev_abandon(struct gantry_dma_dev *dev)
 	if (dev == NULL)
 		return;
 	devices_remove(d);
-	d->watch->abandon(dev);
+	d->layer->abandon(dev);
 	if (d->base->abandon != NULL)
 		d->base->abandon(dev);
 }

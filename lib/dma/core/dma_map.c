@@ -145,7 +145,7 @@ refuse(const struct dma_call *c)
 {
 	dma_refuse_arguments(c->dev, c->ptr, c->size);
 	return mode_of(c->dev) == NULL ? GANTRY_DMA_MAPPING_ERROR :
-		dma_device(c->dev)->watch->refused(c);
+		dma_device(c->dev)->layer->refused(c);
 }
 
 static inline gantry_dma_addr_t

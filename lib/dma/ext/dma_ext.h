@@ -23,13 +23,13 @@ enum dma_code {
 	DMA_CODE_LIBRARY, /* gantry or DPDK */
 	DMA_CODE_DPDK,    /* a function of DPDK's API, possibly inside the program */
 };
-#define DMA_WAY_MAX 32
+#define DMA_FRAMES_MAX 32
 /**
  * Walk this thread's call chain outwards from site to the first return address whose class is less
  * than code; site itself if there is none. NULL: site is not in the chain. As slow as a backtrace.
  */
-const void *dma_way_out(const void *site, enum dma_code code);
+const void *dma_find_caller(const void *site, enum dma_code code);
 /** The same; site if it is not in the chain, and without a walk if its class is less than code. */
-const void *dma_who_called(const void *site, enum dma_code code);
+const void *dma_caller_of(const void *site, enum dma_code code);
 
 #endif /* DMA_EXT_H */

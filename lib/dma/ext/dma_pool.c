@@ -219,7 +219,7 @@ take(struct gantry_dma_pool *pool, gantry_dma_addr_t *handle, const void *site)
 	*handle = c->bus + offset;
 	o.ptr = c->cpu + offset;
 	o.addr = *handle;
-	dma_device(pool->dev)->watch->added(pool->dev, &o, site);
+	dma_device(pool->dev)->layer->added(pool->dev, &o, site);
 	return o.ptr;
 }
 
@@ -270,7 +270,7 @@ gantry_dma_pool_free(struct gantry_dma_pool *pool, void *cpu_addr, gantry_dma_ad
 	const char *why;
 	uint32_t i;
 
-	if (cpu_addr == NULL || !dma_device(pool->dev)->watch->removing(pool->dev, &o,
+	if (cpu_addr == NULL || !dma_device(pool->dev)->layer->removing(pool->dev, &o,
 			__builtin_return_address(0)))
 		return;
 	cpu_addr = o.ptr;
@@ -318,7 +318,7 @@ gantry_dma_pool_destroy(struct gantry_dma_pool *pool)
 
 	if (pool == NULL)
 		return;
-	dma_device(pool->dev)->watch->dropping(pool->dev, pool, __builtin_return_address(0));
+	dma_device(pool->dev)->layer->dropping(pool->dev, pool, __builtin_return_address(0));
 	dma_detach(pool->dev, &pool->attached);
 	for (i = 0; i < pool->nr_chunks; i++)
 		drop_chunk(pool, pool->chunks[i]);

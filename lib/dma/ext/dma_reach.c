@@ -119,7 +119,7 @@ by_address(const void *a, const void *b)
 
 /* Return the part of gantry that mapped it, for the kinds that have no call site. */
 static const char *
-layer(struct gantry_dma_dev *dev, enum gantry_dma_reach reach)
+part_of(struct gantry_dma_dev *dev, enum gantry_dma_reach reach)
 {
 	if (reach == GANTRY_DMA_REACH_UNKNOWN)
 		return "unknown";
@@ -144,7 +144,7 @@ gantry_dma_for_each_group(struct gantry_dma_dev *dev,
 	for (i = 0; i < all.nr; i++) {
 		struct group *g = &all.list[i];
 
-		g->pub.by = layer(dev, g->pub.reach);
+		g->pub.by = part_of(dev, g->pub.reach);
 		if (g->site != NULL) {
 			if (!dma_symbol(g->site, symbol, sizeof(symbol)))
 				snprintf(symbol, sizeof(symbol), "%p", g->site);

@@ -31,16 +31,16 @@ gantry_dma_addr_t
 gantry_dma_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
 		enum gantry_dma_dir dir)
 {
-	const struct dma_watch *watch = dma_device(dev)->watch;
+	const struct dma_layer *layer = dma_device(dev)->layer;
 	const void *site = __builtin_return_address(0);
 	struct dma_object o = { .kind = DMA_KIND_RESOURCE, .ptr = va, .size = size, .dir = dir };
 
-	watch->mapping(dev, site);
+	layer->mapping(dev, site);
 	o.addr = map(dev, va, phys, size, dir, site);
 	if (o.addr != GANTRY_DMA_MAPPING_ERROR)
-		watch->added(dev, &o, site);
+		layer->added(dev, &o, site);
 	else
-		watch->failed(dev, &o, site);
+		layer->failed(dev, &o, site);
 	return o.addr;
 }
 
@@ -51,7 +51,7 @@ gantry_dma_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, si
 	struct dma_object o = { .kind = DMA_KIND_RESOURCE, .addr = addr, .size = size, .dir = dir };
 	const struct dma_device *d = dma_device(dev);
 
-	if (d->watch->removing(dev, &o, __builtin_return_address(0)) &&
+	if (d->layer->removing(dev, &o, __builtin_return_address(0)) &&
 			d->base->unmap_resource != NULL)
 		d->base->unmap_resource(dev, addr, o.size, o.dir);
 }

@@ -131,17 +131,17 @@ segs_take(struct segs *s, size_t len, bool *whole)
 	return addr;
 }
 
-static inline const struct dma_watch *
-watch_of(struct gantry_dma_dev *dev)
+static inline const struct dma_layer *
+layer_of(struct gantry_dma_dev *dev)
 {
-	return dma_device(dev)->watch;
+	return dma_device(dev)->layer;
 }
 
 /* Return whether a layer knows the mappings. A device without a table has no layer. */
 static inline bool
 knows(struct gantry_dma_dev *dev)
 {
-	return dev->mode != NULL && watch_of(dev)->knows;
+	return dev->mode != NULL && layer_of(dev)->knows;
 }
 
 /* Report a piece that cannot be mapped so. */
@@ -150,7 +150,7 @@ refused(struct gantry_dma_dev *dev, const struct piece *p, gantry_dma_addr_t add
 		enum gantry_dma_dir dir)
 {
 	if (dev->mode != NULL)
-		watch_of(dev)->list_refused(&(struct dma_call){ .dev = dev, .m = p->m,
+		layer_of(dev)->list_refused(&(struct dma_call){ .dev = dev, .m = p->m,
 			.ptr = p->ptr, .addr = addr, .size = p->len, .dir = dir });
 }
 
@@ -266,7 +266,7 @@ list_begin(struct gantry_dma_dev *dev, enum dma_kind kind, const void *site)
 	if (number == 0)
 		number = __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED) << 40;
 	dma_list = ++number;
-	watch_of(dev)->list_begin(kind, site);
+	layer_of(dev)->list_begin(kind, site);
 }
 
 static inline void
@@ -275,7 +275,7 @@ list_end(struct gantry_dma_dev *dev)
 	if (dev->mode == NULL)
 		return;
 	dma_list = 0;
-	watch_of(dev)->list_end();
+	layer_of(dev)->list_end();
 }
 
 /* Return the true number of entries, if a layer knows better than the caller. */
@@ -284,7 +284,7 @@ list_nents(struct gantry_dma_dev *dev, const struct gantry_dma_seg *first, unsig
 		bool unmap)
 {
 	return dev->mode == NULL ? nents :
-		watch_of(dev)->list_nents(dev, first->addr, nents, unmap);
+		layer_of(dev)->list_nents(dev, first->addr, nents, unmap);
 }
 
 /* Unmap a list or chain that is no longer as it was mapped. */
@@ -295,9 +295,9 @@ unmap_other(struct gantry_dma_dev *dev, struct segs *segs, enum gantry_dma_dir d
 	bool whole;
 
 	if (segs_end(segs))
-		watch_of(dev)->list_longer(dev, dir);
+		layer_of(dev)->list_longer(dev, dir);
 	for (; !segs_end(segs) && size != 0; segs_take(segs, size, &whole))
-		size = watch_of(dev)->list_left(dev, segs->at->addr + segs->off);
+		size = layer_of(dev)->list_left(dev, segs->at->addr + segs->off);
 }
 
 /* Unmap all pieces; the segments must end where the pieces do. */
@@ -379,7 +379,7 @@ sync_range(struct gantry_dma_dev *dev, struct range r, enum gantry_dma_dir dir, 
 		return;
 	}
 	while (knows(dev) && next_part(&ask, &part))
-		watch_of(dev)->list_turn(dev, part.addr);
+		layer_of(dev)->list_turn(dev, part.addr);
 	while (next_part(&r, &part))
 		sync_part(dev, &part, dir, for_cpu);
 }
@@ -419,7 +419,7 @@ gantry_dma_map_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int
 	if (map_pieces(dev, &from, &segs, false, dir, SG) != 0)
 		segs.n = 0;
 	else if (dev->mode != NULL)
-		watch_of(dev)->list_mapped(dev, sg->dma.addr, nents);
+		layer_of(dev)->list_mapped(dev, sg->dma.addr, nents);
 	list_end(dev);
 	for (i = segs.n; i < nents; i++)
 		sg[i].dma = no_seg;
@@ -495,7 +495,7 @@ gantry_dma_map_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 	list_begin(dev, DMA_KIND_CHAIN, __builtin_return_address(0));
 	ret = map_pieces(dev, &from, &out, true, dir, CHAIN);
 	if (ret == 0 && dev->mode != NULL)
-		watch_of(dev)->list_mapped(dev, segs->addr, out.n);
+		layer_of(dev)->list_mapped(dev, segs->addr, out.n);
 	list_end(dev);
 	if (ret != 0 && max_segs > 0)
 		segs[0] = no_seg;
@@ -537,7 +537,7 @@ sync_chain(struct gantry_dma_dev *dev, struct range r, unsigned int nb_segs,
 	if (dev->mode == NULL || r.size == SIZE_MAX || in_segs(r.segs, r.off, r.size))
 		sync_range(dev, r, dir, for_cpu);
 	else
-		watch_of(dev)->list_range(dev, segs->addr, r.off, r.size, dir);
+		layer_of(dev)->list_range(dev, segs->addr, r.off, r.size, dir);
 	list_end(dev);
 }
 

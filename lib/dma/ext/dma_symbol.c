@@ -221,9 +221,9 @@ code_of(const void *addr)
 }
 
 const void *
-dma_way_out(const void *site, enum dma_code code)
+dma_find_caller(const void *site, enum dma_code code)
 {
-	void *frames[DMA_WAY_MAX];
+	void *frames[DMA_FRAMES_MAX];
 	const int n = backtrace(frames, RTE_DIM(frames));
 	int i = 0;
 
@@ -237,11 +237,11 @@ dma_way_out(const void *site, enum dma_code code)
 }
 
 const void *
-dma_who_called(const void *site, enum dma_code code)
+dma_caller_of(const void *site, enum dma_code code)
 {
-	const void *who = NULL;
+	const void *caller = NULL;
 
 	if (unlikely(code_of(site) >= code))
-		who = dma_way_out(site, code);
-	return who != NULL ? who : site;
+		caller = dma_find_caller(site, code);
+	return caller != NULL ? caller : site;
 }

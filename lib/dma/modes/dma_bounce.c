@@ -152,7 +152,7 @@ by_bus(const void *a, const void *b)
 
 /* Publish the new chunks, so that look-ups also find them. */
 static bool
-show_chunks(struct dma_bounce *b, const struct making *m)
+publish_chunks(struct dma_bounce *b, const struct making *m)
 {
 	struct chunks *old = b->chunks, *all;
 	const unsigned int nr = old != NULL ? old->nr : 0;
@@ -212,7 +212,7 @@ make_pool(struct gantry_dma_dev *dev, uint32_t count, struct making *m, struct r
 	ret = *pool == NULL ? -rte_errno : 0;
 	if (ret == 0) {
 		rte_mempool_obj_iter(*pool, init_slot, m);
-		ret = show_chunks(bounce_of(dev), m) ? 0 : -ENOMEM;
+		ret = publish_chunks(bounce_of(dev), m) ? 0 : -ENOMEM;
 	}
 	if (ret != 0) {
 		dma_fail("%s: no memory for %u bounce buffers: %s", dma_device(dev)->name, count,
@@ -343,7 +343,7 @@ set_limit(struct dma_bounce *b, uint64_t mask)
 
 /* Return whether the driver specified the number of slots. */
 static bool
-said(const struct dma_device *d)
+has_slot_request(const struct dma_device *d)
 {
 	bool any = false;
 	unsigned int k;
@@ -462,7 +462,7 @@ take_slot(struct gantry_dma_dev *dev, unsigned int k)
 }
 
 static gantry_dma_addr_t __rte_cold
-none_left(struct gantry_dma_dev *dev, const void *ptr, size_t size)
+no_slot_left(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 {
 	struct dma_bounce *b = bounce_of(dev);
 
@@ -490,7 +490,7 @@ bounce_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_d
 			slot = take_slot(dev, k);
 	}
 	if (unlikely(slot == NULL))
-		return none_left(dev, ptr, size);
+		return no_slot_left(dev, ptr, size);
 	slot->buf = ptr;
 	slot->size = size;
 	slot->dir = dir;
@@ -676,7 +676,7 @@ count_slots(const struct dma_device *d, uint32_t count[BOUNCE_CLASSES], size_t l
 	while (bytes >> less > limit)
 		less++;
 	for (k = 0; k < BOUNCE_CLASSES; k++)
-		count[k] = said(d) ? d->params.bounce_slots[k] : classes[k].slots >> less;
+		count[k] = has_slot_request(d) ? d->params.bounce_slots[k] : classes[k].slots >> less;
 }
 
 int
@@ -712,13 +712,13 @@ dma_bounce_start(struct gantry_dma_dev *dev, uint64_t mask)
 	for (k = 0; k < BOUNCE_CLASSES && ret == 0; k++) {
 		if (count[k] != 0)
 			ret = add_slots(dev, k, count[k], mask);
-		b->classes[k].full = said(d);
+		b->classes[k].full = has_slot_request(d);
 	}
 	if (ret != 0) {
 		drop(dev);
 		return ret;
 	}
-	if (said(d))
+	if (has_slot_request(d))
 		snprintf(b->why, sizeof(b->why), "there are as many as the driver asked for");
 	dma_set_mode(dev, &bounce_mode);
 	return 0;

@@ -185,7 +185,7 @@ mappable(struct gantry_dma_dev *dev, const void *ptr)
 }
 
 static bool
-hand_over(struct gantry_dma_dev *dev, uint32_t page, size_t n, void *ptr, size_t size,
+map_by_bus(struct gantry_dma_dev *dev, uint32_t page, size_t n, void *ptr, size_t size,
 		enum gantry_dma_dir dir)
 {
 	if (!mappable(dev, ptr) || !mappable(dev, (uint8_t *)ptr + (size - 1)))
@@ -210,19 +210,19 @@ prefetch_for_write(const void *p)
  */
 
 static inline gantry_dma_addr_t
-note(struct dma_demand *g, uint32_t page, const void *ptr, uint64_t state, const void *site)
+record(struct dma_demand *demand, uint32_t page, const void *ptr, uint64_t state, const void *site)
 {
-	struct dma_record *r = &g->records[page];
+	struct dma_record *r = &demand->records[page];
 
 	r->cpu = (uintptr_t)ptr;
 	r->site = site;
 	r->since = __atomic_load_n(&now_ms, __ATOMIC_RELAXED);
-	__atomic_store_n(&g->states[page], state, __ATOMIC_RELEASE);
+	__atomic_store_n(&demand->states[page], state, __ATOMIC_RELEASE);
 	return (gantry_dma_addr_t)page << DMA_PAGE_BITS | ((uintptr_t)ptr & (DMA_PAGE - 1));
 }
 
 static gantry_dma_addr_t
-none_left(struct gantry_dma_dev *dev, const void *ptr, size_t size)
+no_pages_left(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 {
 	const struct dma_device *d = dma_device(dev);
 
@@ -234,9 +234,9 @@ none_left(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 
 /* Return the number of pages of bus addresses that n pages of memory take. */
 static inline size_t
-run_of(const struct dma_demand *g, size_t n)
+run_of(const struct dma_demand *demand, size_t n)
 {
-	return g->pair_max != 0 && n < PAIR ? PAIR : n;
+	return demand->pair_max != 0 && n < PAIR ? PAIR : n;
 }
 
 /* Enter a mapping through whichever backend the device has. */
@@ -248,7 +248,7 @@ enter(struct gantry_dma_dev *dev, uint32_t page, size_t n, void *ptr, size_t siz
 	gantry_dma_addr_t iova;
 
 	if (d->demand.entries == NULL)
-		return hand_over(dev, page, n, ptr, size, dir);
+		return map_by_bus(dev, page, n, ptr, size, dir);
 	if (!gantry_dma_look_up(&d->eal, ptr, size, GANTRY_DMA_ADDR_MAX, &iova))
 		return enter_pages(dev, page, RTE_ALIGN_FLOOR((uintptr_t)ptr, DMA_PAGE), n,
 			entry_bits(dir));
@@ -261,17 +261,17 @@ static gantry_dma_addr_t __rte_noinline
 map_any(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		const void *site)
 {
-	struct dma_demand *g = &dma_device(dev)->demand;
-	const size_t n = dma_pages((uintptr_t)ptr, size), run = run_of(g, n);
-	const uint32_t page = dma_iova_get(g->iova, run);
+	struct dma_demand *demand = &dma_device(dev)->demand;
+	const size_t n = dma_pages((uintptr_t)ptr, size), run = run_of(demand, n);
+	const uint32_t page = dma_iova_get(demand->iova, run);
 
 	if (page == 0)
-		return none_left(dev, ptr, size);
+		return no_pages_left(dev, ptr, size);
 	if (!enter(dev, page, n, ptr, size, dir)) {
-		dma_iova_put(g->iova, page, run);
+		dma_iova_put(demand->iova, page, run);
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
-	return note(g, page, ptr, STATE(size, (uintptr_t)ptr, GANTRY_DMA_REACH_BUFFER, dir), site);
+	return record(demand, page, ptr, STATE(size, (uintptr_t)ptr, GANTRY_DMA_REACH_BUFFER, dir), site);
 }
 
 gantry_dma_addr_t
@@ -279,7 +279,7 @@ dma_demand_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_d
 		unsigned long attrs, const void *site)
 {
 	struct dma_device *d = dma_device(dev);
-	struct dma_demand *g = &d->demand;
+	struct dma_demand *demand = &d->demand;
 	struct dma_iova_cache *c;
 	struct dma_iova_stack *s;
 	gantry_dma_addr_t iova;
@@ -290,28 +290,28 @@ dma_demand_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_d
 	 * As map_any(), for a pair of pages from this thread's cache. The path makes no other call,
 	 * and loads nothing before it uses it, so the compiler saves few registers.
 	 */
-	if (unlikely(size > g->pair_max ||
+	if (unlikely(size > demand->pair_max ||
 			!gantry_dma_look_up(&d->eal, ptr, size, GANTRY_DMA_ADDR_MAX, &iova)))
 		return map_any(dev, ptr, size, dir, site);
-	c = dma_iova_mine[g->id];
+	c = dma_iova_mine[demand->id];
 	if (unlikely(c == NULL || c->get[PAIR - 1].n == 0))
 		return map_any(dev, ptr, size, dir, site);
 	s = &c->get[PAIR - 1];
 	page = s->page[--s->n];
 	entry = RTE_ALIGN_FLOOR(iova, DMA_PAGE) | entry_bits(dir);
-	set_entries(&g->entries[page], 1, entry, 0);
+	set_entries(&demand->entries[page], 1, entry, 0);
 	entry = (iova & (DMA_PAGE - 1)) + size > DMA_PAGE ? entry + DMA_PAGE : 0;
-	set_entries(&g->entries[page + 1], 1, entry, 0);
-	return note(g, page, ptr, STATE(size, (uintptr_t)ptr, GANTRY_DMA_REACH_BUFFER, dir), site);
+	set_entries(&demand->entries[page + 1], 1, entry, 0);
+	return record(demand, page, ptr, STATE(size, (uintptr_t)ptr, GANTRY_DMA_REACH_BUFFER, dir), site);
 }
 
 /* Return why the mapping at this address does not have this state. */
 static const char *
-why_not(const struct dma_demand *g, uint64_t page, uint64_t state)
+why_not(const struct dma_demand *demand, uint64_t page, uint64_t state)
 {
-	const uint64_t is = page < g->nr ? __atomic_load_n(&g->states[page], __ATOMIC_RELAXED) : 0;
+	const uint64_t is = page < demand->nr ? __atomic_load_n(&demand->states[page], __ATOMIC_RELAXED) : 0;
 
-	if (page >= g->nr)
+	if (page >= demand->nr)
 		return "nothing was mapped there";
 	if (is == 0)
 		return "it is not mapped (unmapped twice?)";
@@ -326,26 +326,26 @@ static const char two_at_once[] = "unmapped twice in a burst, or by two threads 
 
 /* End any mapping. Return NULL, or the reason why it cannot be ended. */
 static const char *
-take_back(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, uint64_t state)
+end_mapping(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, uint64_t state)
 {
-	struct dma_demand *g = &dma_device(dev)->demand;
+	struct dma_demand *demand = &dma_device(dev)->demand;
 	const uint64_t page = addr >> DMA_PAGE_BITS;
 	const size_t n = dma_pages(addr, STATE_SIZE(state));
 	uintptr_t cpu;
 
-	if (page >= g->nr || __atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE) != state)
-		return why_not(g, page, state);
-	cpu = g->records[page].cpu;
-	if (g->entries != NULL)
-		set_entries(&g->entries[page], n, 0, 0);
-	if (__atomic_exchange_n(&g->states[page], 0, __ATOMIC_SEQ_CST) != state)
+	if (page >= demand->nr || __atomic_load_n(&demand->states[page], __ATOMIC_ACQUIRE) != state)
+		return why_not(demand, page, state);
+	cpu = demand->records[page].cpu;
+	if (demand->entries != NULL)
+		set_entries(&demand->entries[page], n, 0, 0);
+	if (__atomic_exchange_n(&demand->states[page], 0, __ATOMIC_SEQ_CST) != state)
 		return two_at_once;
 	/* If the bus failed to unmap addresses, never hand them out again. */
-	if (g->entries == NULL && dma_bus_unmap(dev, (void *)RTE_ALIGN_FLOOR(cpu, DMA_PAGE),
+	if (demand->entries == NULL && dma_bus_unmap(dev, (void *)RTE_ALIGN_FLOOR(cpu, DMA_PAGE),
 			page << DMA_PAGE_BITS, n << DMA_PAGE_BITS) != 0)
 		return NULL;
-	dma_iova_put(g->iova, page, STATE_KIND(state) == GANTRY_DMA_REACH_BUFFER ?
-		run_of(g, n) : n);
+	dma_iova_put(demand->iova, page, STATE_KIND(state) == GANTRY_DMA_REACH_BUFFER ?
+		run_of(demand, n) : n);
 	return NULL;
 }
 
@@ -358,7 +358,7 @@ lost_race(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size)
 static void __rte_noinline
 unmap_any(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size, uint64_t state)
 {
-	const char *why = take_back(dev, addr, state);
+	const char *why = end_mapping(dev, addr, state);
 
 	if (why != NULL)
 		dma_misuse(dev, "unmapping", addr, size, why);
@@ -368,29 +368,29 @@ void
 dma_demand_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs, const void *site)
 {
-	struct dma_demand *g = &dma_device(dev)->demand;
+	struct dma_demand *demand = &dma_device(dev)->demand;
 	const uint64_t page = addr >> DMA_PAGE_BITS;
 	const uint64_t state = STATE(size, addr, GANTRY_DMA_REACH_BUFFER, dir);
-	struct dma_iova_cache *c = dma_iova_mine[g->id];
+	struct dma_iova_cache *c = dma_iova_mine[demand->id];
 	struct dma_iova_stack *s;
-	uint32_t kept;
+	uint32_t n;
 
-	/* As take_back(), for a pair of pages for which this thread's cache has room. */
-	if (unlikely(page >= g->nr || size > g->pair_max || c == NULL ||
+	/* As end_mapping(), for a pair of pages for which this thread's cache has room. */
+	if (unlikely(page >= demand->nr || size > demand->pair_max || c == NULL ||
 			c->put[PAIR - 1].n == DMA_IOVA_BATCH ||
-			__atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE) != state)) {
+			__atomic_load_n(&demand->states[page], __ATOMIC_ACQUIRE) != state)) {
 		unmap_any(dev, addr, size, state);
 		return;
 	}
 	s = &c->put[PAIR - 1];
-	kept = s->n;
-	s->page[kept] = page;
-	set_entries(&g->entries[page], PAIR, 0, 0);
-	if (unlikely(__atomic_exchange_n(&g->states[page], 0, __ATOMIC_SEQ_CST) != state)) {
+	n = s->n;
+	s->page[n] = page;
+	set_entries(&demand->entries[page], PAIR, 0, 0);
+	if (unlikely(__atomic_exchange_n(&demand->states[page], 0, __ATOMIC_SEQ_CST) != state)) {
 		lost_race(dev, addr, size);
 		return;
 	}
-	s->n = kept + 1;
+	s->n = n + 1;
 }
 
 /*
@@ -403,16 +403,16 @@ void
 dma_demand_unmap_gather(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, struct gantry_dma_gather *g)
 {
-	const struct dma_demand *d = &dma_device(dev)->demand;
+	const struct dma_demand *demand = &dma_device(dev)->demand;
 	const uint64_t page = addr >> DMA_PAGE_BITS;
 	const uint64_t state = STATE(size, addr, GANTRY_DMA_REACH_BUFFER, dir);
 
-	if (unlikely(page >= d->nr || size > d->pair_max ||
-			__atomic_load_n(&d->states[page], __ATOMIC_ACQUIRE) != state)) {
+	if (unlikely(page >= demand->nr || size > demand->pair_max ||
+			__atomic_load_n(&demand->states[page], __ATOMIC_ACQUIRE) != state)) {
 		unmap_any(dev, addr, size, state);
 		return;
 	}
-	prefetch_for_write(&d->entries[page]);
+	prefetch_for_write(&demand->entries[page]);
 	g->of[g->n].addr = addr;
 	g->of[g->n].state = state;
 	if (++g->n == GANTRY_DMA_GATHER_MAX)
@@ -422,19 +422,19 @@ dma_demand_unmap_gather(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size
 void
 dma_demand_unmap_gathered(struct gantry_dma_dev *dev, struct gantry_dma_gather *g)
 {
-	struct dma_demand *d = &dma_device(dev)->demand;
+	struct dma_demand *demand = &dma_device(dev)->demand;
 	uint32_t i;
 
 	for (i = 0; i < g->n; i++)
-		set_entries(&d->entries[g->of[i].addr >> DMA_PAGE_BITS], PAIR, 0, 0);
+		set_entries(&demand->entries[g->of[i].addr >> DMA_PAGE_BITS], PAIR, 0, 0);
 	for (i = 0; i < g->n; i++) {
 		const uint32_t page = g->of[i].addr >> DMA_PAGE_BITS;
 
-		if (unlikely(__atomic_exchange_n(&d->states[page], 0, __ATOMIC_SEQ_CST) !=
+		if (unlikely(__atomic_exchange_n(&demand->states[page], 0, __ATOMIC_SEQ_CST) !=
 				g->of[i].state))
 			lost_race(dev, g->of[i].addr, STATE_SIZE(g->of[i].state));
 		else
-			dma_iova_put(d->iova, page, PAIR);
+			dma_iova_put(demand->iova, page, PAIR);
 	}
 	g->n = 0;
 }
@@ -447,9 +447,9 @@ int
 dma_demand_map_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t align,
 		uint64_t mask)
 {
-	struct dma_demand *g = &dma_device(dev)->demand;
+	struct dma_demand *demand = &dma_device(dev)->demand;
 	const size_t n = dma_pages(0, b->pub.size);
-	const uint32_t page = dma_iova_get_aligned(g->iova, n, align >> DMA_PAGE_BITS, mask);
+	const uint32_t page = dma_iova_get_aligned(demand->iova, n, align >> DMA_PAGE_BITS, mask);
 	bool done;
 
 	if (page == 0) {
@@ -459,17 +459,17 @@ dma_demand_map_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t ali
 		return -EIO;
 	}
 	b->pub.bus = (gantry_dma_addr_t)page << DMA_PAGE_BITS;
-	if (g->entries != NULL)
+	if (demand->entries != NULL)
 		done = enter_pages(dev, page, (uintptr_t)b->pub.cpu, n,
 			entry_bits(GANTRY_DMA_BIDIRECTIONAL));
 	else
 		done = dma_bus_map(dev, b->pub.cpu, b->pub.bus, n << DMA_PAGE_BITS,
 			GANTRY_DMA_BIDIRECTIONAL) == 0;
 	if (!done) {
-		dma_iova_put(g->iova, page, n);
+		dma_iova_put(demand->iova, page, n);
 		return -EIO;
 	}
-	note(g, page, b->pub.cpu, STATE(b->pub.size, 0,
+	record(demand, page, b->pub.cpu, STATE(b->pub.size, 0,
 		GANTRY_DMA_REACH_COHERENT, GANTRY_DMA_BIDIRECTIONAL), b->site);
 	return 0;
 }
@@ -477,7 +477,7 @@ dma_demand_map_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t ali
 void
 dma_demand_unmap_block(struct gantry_dma_dev *dev, struct dma_block *b)
 {
-	const char *why = take_back(dev, b->pub.bus, STATE(b->pub.size, 0,
+	const char *why = end_mapping(dev, b->pub.bus, STATE(b->pub.size, 0,
 		GANTRY_DMA_REACH_COHERENT, GANTRY_DMA_BIDIRECTIONAL));
 
 	if (why != NULL)
@@ -494,7 +494,7 @@ gantry_dma_addr_t
 dma_demand_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
 		enum gantry_dma_dir dir, const void *site)
 {
-	struct dma_demand *g = &dma_device(dev)->demand;
+	struct dma_demand *demand = &dma_device(dev)->demand;
 	const size_t n = dma_pages((uintptr_t)va, size);
 	gantry_dma_addr_t below = rte_eal_iova_mode() == RTE_IOVA_VA ? (uintptr_t)va : phys;
 	uint32_t page;
@@ -503,42 +503,42 @@ dma_demand_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t
 		dma_fail("%s: %p: the bus cannot map a BAR", dma_device(dev)->name, va);
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
-	if (g->entries != NULL && below == GANTRY_PHYS_ADDR_BAD) {
+	if (demand->entries != NULL && below == GANTRY_PHYS_ADDR_BAD) {
 		dma_fail("%s: %p: a BAR without its physical address", dma_device(dev)->name, va);
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
-	page = dma_iova_get(g->iova, n);
+	page = dma_iova_get(demand->iova, n);
 	if (page == 0)
-		return none_left(dev, va, size);
-	below = g->entries == NULL ? (gantry_dma_addr_t)page << DMA_PAGE_BITS :
+		return no_pages_left(dev, va, size);
+	below = demand->entries == NULL ? (gantry_dma_addr_t)page << DMA_PAGE_BITS :
 		RTE_ALIGN_FLOOR(below, DMA_PAGE);
 	if (dma_bus_map(dev, RTE_PTR_ALIGN_FLOOR(va, DMA_PAGE), below, n << DMA_PAGE_BITS,
 			dir) != 0) {
-		dma_iova_put(g->iova, page, n);
+		dma_iova_put(demand->iova, page, n);
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
-	if (g->entries != NULL) {
-		g->below[page] = below;
-		set_entries(&g->entries[page], n, below | entry_bits(dir), DMA_PAGE);
+	if (demand->entries != NULL) {
+		demand->below[page] = below;
+		set_entries(&demand->entries[page], n, below | entry_bits(dir), DMA_PAGE);
 	}
-	return note(g, page, va, STATE(size, (uintptr_t)va, GANTRY_DMA_REACH_RESOURCE, dir), site);
+	return record(demand, page, va, STATE(size, (uintptr_t)va, GANTRY_DMA_REACH_RESOURCE, dir), site);
 }
 
 void
 dma_demand_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir)
 {
-	struct dma_demand *g = &dma_device(dev)->demand;
+	struct dma_demand *demand = &dma_device(dev)->demand;
 	const uint64_t page = addr >> DMA_PAGE_BITS;
-	const bool known = page < g->nr;
-	const uintptr_t va = known ? g->records[page].cpu : 0;
-	const gantry_dma_addr_t below = known && g->entries != NULL ? g->below[page] : 0;
-	const char *why = take_back(dev, addr, STATE(size, addr, GANTRY_DMA_REACH_RESOURCE,
+	const bool known = page < demand->nr;
+	const uintptr_t va = known ? demand->records[page].cpu : 0;
+	const gantry_dma_addr_t below = known && demand->entries != NULL ? demand->below[page] : 0;
+	const char *why = end_mapping(dev, addr, STATE(size, addr, GANTRY_DMA_REACH_RESOURCE,
 		dir));
 
 	if (why != NULL)
 		dma_misuse(dev, "unmapping", addr, size, why);
-	else if (g->entries != NULL)
+	else if (demand->entries != NULL)
 		dma_bus_unmap(dev, (void *)RTE_ALIGN_FLOOR(va, DMA_PAGE), below,
 			dma_pages(addr, size) << DMA_PAGE_BITS);
 }
@@ -550,21 +550,21 @@ dma_demand_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, si
 bool
 dma_demand_at(struct gantry_dma_dev *dev, uint64_t page, struct gantry_dma_mapping *m)
 {
-	const struct dma_demand *g = &dma_device(dev)->demand;
+	const struct dma_demand *demand = &dma_device(dev)->demand;
 	const uint64_t now = __atomic_load_n(&now_ms, __ATOMIC_RELAXED);
-	const uint64_t state = page < g->nr ?
-		__atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE) : 0;
+	const uint64_t state = page < demand->nr ?
+		__atomic_load_n(&demand->states[page], __ATOMIC_ACQUIRE) : 0;
 	const struct dma_record *r;
 
 	if (state == 0)
 		return false;
-	r = &g->records[page];
+	r = &demand->records[page];
 	*m = (struct gantry_dma_mapping){ .reach = STATE_KIND(state),
 		.addr = page << DMA_PAGE_BITS | STATE_IN_PAGE(state), .cpu = (void *)r->cpu,
 		.size = STATE_SIZE(state), .dir = STATE_DIR(state), .site = r->site,
 		.age_ms = now - RTE_MIN(now, r->since) };
 	/* Another mapping may have replaced it. One with the same state goes unnoticed. */
-	return state == __atomic_load_n(&g->states[page], __ATOMIC_ACQUIRE);
+	return state == __atomic_load_n(&demand->states[page], __ATOMIC_ACQUIRE);
 }
 
 void
@@ -609,15 +609,15 @@ get_table(struct dma_device *d, size_t nr)
 }
 
 static void
-set_iova(struct dma_demand *g, struct dma_iova *iova)
+set_iova(struct dma_demand *demand, struct dma_iova *iova)
 {
-	g->iova = iova;
-	g->id = iova->id;
+	demand->iova = iova;
+	demand->id = iova->id;
 	/*
 	 * If addresses are scarce, no mapping takes a pair. Threads then also cache less than a
 	 * full batch.
 	 */
-	g->pair_max = g->entries != NULL && iova->batch == DMA_IOVA_BATCH ? DMA_PAGE : 0;
+	demand->pair_max = demand->entries != NULL && iova->batch == DMA_IOVA_BATCH ? DMA_PAGE : 0;
 }
 
 /*
@@ -626,7 +626,7 @@ set_iova(struct dma_demand *g, struct dma_iova *iova)
  * an array that hardly any mapping uses.
  */
 static void *
-many(size_t nr, size_t size, int flags)
+map_zeroed(size_t nr, size_t size, int flags)
 {
 	void *p = mmap(NULL, nr * size, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
@@ -635,30 +635,30 @@ many(size_t nr, size_t size, int flags)
 }
 
 static void
-demand_free(struct dma_demand *g)
+demand_free(struct dma_demand *demand)
 {
-	dma_iova_destroy(g->iova);
-	if (g->states != NULL)
-		munmap(g->states, g->nr * sizeof(*g->states));
-	if (g->records != NULL)
-		munmap(g->records, g->nr * sizeof(*g->records));
-	if (g->below != NULL)
-		munmap(g->below, g->nr * sizeof(*g->below));
-	memset(g, 0, sizeof(*g));
+	dma_iova_destroy(demand->iova);
+	if (demand->states != NULL)
+		munmap(demand->states, demand->nr * sizeof(*demand->states));
+	if (demand->records != NULL)
+		munmap(demand->records, demand->nr * sizeof(*demand->records));
+	if (demand->below != NULL)
+		munmap(demand->below, demand->nr * sizeof(*demand->below));
+	memset(demand, 0, sizeof(*demand));
 }
 
 int
 dma_demand_start(struct gantry_dma_dev *dev, gantry_dma_addr_t last, bool use_table)
 {
 	struct dma_device *d = dma_device(dev);
-	struct dma_demand *g = &d->demand;
+	struct dma_demand *demand = &d->demand;
 	struct dma_iova *iova;
 	int ret;
 
 	last = RTE_MIN(last, APERTURE - 1);
 	ret = use_table ? get_table(d, (last + 1) >> DMA_PAGE_BITS) : -ENOTSUP;
 	if (ret == 0) {
-		g->entries = d->entries;
+		demand->entries = d->entries;
 		last = RTE_MIN(last, (d->nr_entries << DMA_PAGE_BITS) - 1);
 	} else if (ret == -ENOTSUP) {
 		ret = dma_claim(dev);
@@ -667,17 +667,17 @@ dma_demand_start(struct gantry_dma_dev *dev, gantry_dma_addr_t last, bool use_ta
 		return ret;
 	iova = dma_iova_create(d->name, last);
 	if (iova == NULL) {
-		g->entries = NULL;
+		demand->entries = NULL;
 		return -rte_errno;
 	}
-	set_iova(g, iova);
-	g->nr = iova->nr;
-	g->states = many(g->nr, sizeof(*g->states), MAP_POPULATE);
-	g->records = many(g->nr, sizeof(*g->records), MAP_POPULATE);
-	g->below = many(g->nr, sizeof(*g->below), MAP_NORESERVE);
-	if (g->states == NULL || g->records == NULL || g->below == NULL) {
+	set_iova(demand, iova);
+	demand->nr = iova->nr;
+	demand->states = map_zeroed(demand->nr, sizeof(*demand->states), MAP_POPULATE);
+	demand->records = map_zeroed(demand->nr, sizeof(*demand->records), MAP_POPULATE);
+	demand->below = map_zeroed(demand->nr, sizeof(*demand->below), MAP_NORESERVE);
+	if (demand->states == NULL || demand->records == NULL || demand->below == NULL) {
 		dma_fail("%s: out of memory", d->name);
-		demand_free(g);
+		demand_free(demand);
 		return -ENOMEM;
 	}
 	clock_get();
@@ -685,7 +685,7 @@ dma_demand_start(struct gantry_dma_dev *dev, gantry_dma_addr_t last, bool use_ta
 }
 
 static void
-left(void *arg, const struct gantry_dma_mapping *m)
+end_leaked(void *arg, const struct gantry_dma_mapping *m)
 {
 	struct gantry_dma_dev *dev = arg;
 
@@ -701,11 +701,11 @@ left(void *arg, const struct gantry_dma_mapping *m)
 void
 dma_demand_end(struct gantry_dma_dev *dev)
 {
-	struct dma_demand *g = &dma_device(dev)->demand;
+	struct dma_demand *demand = &dma_device(dev)->demand;
 
-	dma_demand_for_each(dev, left, dev);
+	dma_demand_for_each(dev, end_leaked, dev);
 	clock_put();
-	demand_free(g);
+	demand_free(demand);
 }
 
 bool
@@ -718,15 +718,15 @@ int
 dma_demand_limit(struct gantry_dma_dev *dev, gantry_dma_addr_t last)
 {
 	struct dma_device *d = dma_device(dev);
-	struct dma_demand *g = &d->demand;
-	const gantry_dma_addr_t now = ((gantry_dma_addr_t)g->iova->nr << DMA_PAGE_BITS) - 1;
+	struct dma_demand *demand = &d->demand;
+	const gantry_dma_addr_t now = ((gantry_dma_addr_t)demand->iova->nr << DMA_PAGE_BITS) - 1;
 	struct dma_iova *iova;
 	uint32_t in_use;
 
-	last = RTE_MIN(last, ((gantry_dma_addr_t)g->nr << DMA_PAGE_BITS) - 1);
+	last = RTE_MIN(last, ((gantry_dma_addr_t)demand->nr << DMA_PAGE_BITS) - 1);
 	if (last == now)
 		return 0;
-	in_use = dma_iova_in_use(g->iova);
+	in_use = dma_iova_in_use(demand->iova);
 	if (in_use > 0) {
 		if (last > now)
 			return 0;
@@ -737,7 +737,7 @@ dma_demand_limit(struct gantry_dma_dev *dev, gantry_dma_addr_t last)
 	iova = dma_iova_create(d->name, last);
 	if (iova == NULL)
 		return -rte_errno;
-	dma_iova_destroy(g->iova);
-	set_iova(g, iova);
+	dma_iova_destroy(demand->iova);
+	set_iova(demand, iova);
 	return 0;
 }

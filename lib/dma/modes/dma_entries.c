@@ -23,7 +23,7 @@
  * The walk waits 1 ms, and twice as long each time: 127 ms in all, if there are strays. A thread in
  * the middle of a mapping may have lost its CPU.
  */
-#define LOOKS 7
+#define RESCANS 7
 /*
  * The number of pieces of strays that are shown. For each the library searches for the memory
  * behind it, and a broken table may have as many pieces as entries.
@@ -163,10 +163,10 @@ walk_table(struct walk *w)
 
 /* Keep the strays that are still there. */
 static void
-look_again(struct walk *w)
+rescan(struct walk *w)
 {
 	struct walk again = { .dev = w->dev };
-	size_t i, k = 0, kept = 0;
+	size_t i, k = 0, nr = 0;
 
 	walk_table(&again);
 	for (i = 0; i < w->nr; i++) {
@@ -174,9 +174,9 @@ look_again(struct walk *w)
 			k++;
 		if (k < again.nr && again.strays[k].page == w->strays[i].page &&
 				again.strays[k].entry == w->strays[i].entry)
-			w->strays[kept++] = w->strays[i];
+			w->strays[nr++] = w->strays[i];
 	}
-	w->nr = kept;
+	w->nr = nr;
 	free(again.strays);
 }
 
@@ -227,9 +227,9 @@ dma_entries_for_each(struct gantry_dma_dev *dev,
 		return;
 	}
 	walk_table(&w);
-	for (i = 0; i < LOOKS && w.nr > 0; i++) {
+	for (i = 0; i < RESCANS && w.nr > 0; i++) {
 		usleep(1000u << i);
-		look_again(&w);
+		rescan(&w);
 	}
 	show_strays(&w);
 	free(w.strays);

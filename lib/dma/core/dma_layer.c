@@ -89,7 +89,7 @@ no_abandon(struct gantry_dma_dev *dev)
 {
 }
 
-const struct dma_watch dma_no_watch = {
+const struct dma_layer dma_no_layer = {
 	.refused = no_refused,
 	.mapping = no_mapping,
 	.added = no_added,
