@@ -50,7 +50,7 @@ report_leaks(struct dma_entry **left, unsigned int nr, bool report, const void *
 	if (unchecked == nr)
 		return;
 	r = dma_debug_report_of(GANTRY_DMA_MISUSE_UNCHECKED, left[unchecked], site);
-	dma_debug_report(&r, "gantry_dma_mapping_error() was never asked");
+	dma_debug_report(&r, "gantry_dma_mapping_error() was never called");
 }
 
 void
@@ -83,7 +83,7 @@ dma_debug_dropping(struct gantry_dma_dev *dev, const void *owner, const void *si
 		reported += groups < MAX_LEAK_REPORTS ? j - i : 0;
 	}
 	if (reported < nr)
-		DMA_LOG(ERR, "%s: and %u more mappings, from %u other places",
+		DMA_LOG(ERR, "%s: %u more mappings of %u other places: leaked: not reported one by one",
 			dma_device(dev)->name, nr - reported, groups - MAX_LEAK_REPORTS);
 	for (i = 0; i < nr; i++)
 		dma_books_free(left[i]);

@@ -21,8 +21,8 @@ report_failed(struct dma_thread *t, const void *site)
 
 	t->failed = NULL;
 	r.map_site = t->failed_site;
-	r.map_verb = "mapped, or not,";
-	dma_debug_report(&r, "the mapping failed, and gantry_dma_mapping_error() was not asked");
+	r.map_verb = "mapping tried";
+	dma_debug_report(&r, "the mapping failed, and gantry_dma_mapping_error() was not called");
 }
 
 void
@@ -122,7 +122,7 @@ report_overlap(const struct dma_entry *e, const struct overlap *o, const void *s
 
 	if (o->met.flags & DMA_GONE) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, &o->met, site);
-		dma_debug_report(&r, "its memory was freed meanwhile, allocated anew, and is "
+		dma_debug_report(&r, "its memory was freed, allocated again, and is "
 			"mapped again as %zu bytes at %p", e->size, e->ptr);
 		return;
 	}
@@ -160,8 +160,8 @@ check_buffer(const struct dma_call *c)
 	} else if (misuse == GANTRY_DMA_MISUSE_MAP_INVALID) {
 		const char *what = gantry_mem_class_name(gantry_mem_classify(c->ptr));
 
-		dma_debug_report(&r, "what is mapped is %s, or its end is not memory", what);
-		dma_fail("%s: %p, %zu bytes: %s, or its end is", dma_device(c->dev)->name, c->ptr,
+		dma_debug_report(&r, "the range is %s, or its end is not memory", what);
+		dma_fail("%s: %p, %zu bytes: the range is %s, or its end is not memory", dma_device(c->dev)->name, c->ptr,
 			c->size, what);
 	}
 	return misuse;
@@ -185,7 +185,7 @@ check_refused(const struct dma_call *c)
 		return; /* beyond the mask */
 	dma_reason(c->dev, why, sizeof(why));
 	r = dma_debug_report_call(GANTRY_DMA_MISUSE_MAP_SCATTERED, c);
-	dma_debug_report(&r, "it has no one bus address for the device: %s", why);
+	dma_debug_report(&r, "it has no single bus address for the device: %s", why);
 	dma_fail("%s: %s", d->name, why);
 }
 
@@ -200,8 +200,7 @@ check_iova(const struct dma_call *c)
 			iova > GANTRY_DMA_ADDR_MAX)
 		return;
 	r = dma_debug_report_call(GANTRY_DMA_MISUSE_MAP_INVALID, c);
-	dma_debug_report(&r, "the mbuf says that its buffer has bus address 0x%" PRIx64 ", which "
-		"is that of other memory", iova);
+	dma_debug_report(&r, "buf_iova of the mbuf is 0x%" PRIx64 ", the bus address of other memory", iova);
 }
 
 /* Let the mode make the mapping, if the memory may be mapped. */

@@ -175,7 +175,7 @@ check_fields(struct dma_entry *e, struct object *o, unsigned int refs, unsigned 
 		return false;
 	e->flags |= DMA_REPORTED;
 	r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_CHANGED, e, site);
-	REPORT_ONCE(o, r, "its fields changed between being handed over and %s: %s", when, &how[2]);
+	REPORT_ONCE(o, r, "its fields changed between its hand-over and %s: %s", when, &how[2]);
 	return true;
 }
 
@@ -198,7 +198,7 @@ check_returned(struct dma_entry *e, struct object *o, const void *site)
 		needed = dma_debug_count_conflicts(&v, e, false) + 1;
 		refs = RTE_MAX(refs, (unsigned int)rte_mbuf_refcnt_read(e->mbuf));
 	}
-	check_fields(e, o, refs, needed, "coming back", site);
+	check_fields(e, o, refs, needed, "its return", site);
 }
 
 /*
@@ -270,7 +270,7 @@ sent(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
 		REPORT_ONCE(o, r, "sent again, with %u references, while it is in a send ring %u times",
 			refs, v.nr);
 	} else if (COUNT(state, TX) != 0 &&
-			check_fields(e, o, refs, 0, "being handed over once more", site)) {
+			check_fields(e, o, refs, 0, "the next one", site)) {
 		/* Already reported. */
 	} else if (dma_thread.promise != NULL) {
 		check_promise(e, o, site);
@@ -369,12 +369,12 @@ check_data(struct dma_entry *e, const void *site)
 		return;
 	if (unlikely(!data_sum(e, &sum))) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, e, site);
-		dma_debug_report(&r, "its data was taken away between being handed over for "
-			"sending and coming back");
+		dma_debug_report(&r, "its data was unmapped from the process between its hand-over "
+			"for sending and its return");
 	} else if (unlikely(sum != e->sum)) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_WRITTEN, e, site);
-		dma_debug_report(&r, "its data changed between being handed over for sending and "
-			"coming back");
+		dma_debug_report(&r, "its data changed between its hand-over for sending and its "
+			"return");
 	}
 }
 
@@ -417,5 +417,5 @@ dma_debug_mbuf_unmapped(struct dma_entry *e, bool quiet, const void *site)
 			dma_debug_count_conflicts(&v, e, true) == 0)
 		return;
 	r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO, w, o, e->mbuf, &v, site);
-	REPORT_ONCE(o, r, "it is given to the application, and posted for receive once more");
+	REPORT_ONCE(o, r, "the application gets it while it is still posted for receive");
 }

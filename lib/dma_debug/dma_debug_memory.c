@@ -121,8 +121,8 @@ try_heap(void)
 	rte_free(p);
 	rte_free(stays);
 	if (!heap.known)
-		DMA_LOG(NOTICE, "debug: EAL's heap looks unfamiliar: of memory that is freed while "
-			"it is mapped, only whole pages are noticed");
+		DMA_LOG(NOTICE, "debug: EAL heap: its layout is unknown: of memory that is freed while "
+			"mapped, only whole pages are reported: use a release that was tested");
 }
 
 /*
@@ -165,7 +165,7 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 		f.found.mbuf = NULL;
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, &f.found,
 			__builtin_return_address(0));
-		dma_debug_report(&r, "its page is given back to the system");
+		dma_debug_report(&r, "its page is returned to the system");
 	}
 }
 
@@ -176,7 +176,8 @@ dma_debug_memory_start(void)
 	/* ENOTSUP: the memory never changes. */
 	if (rte_mem_event_callback_register("gantry_dma_debug", memory_event, NULL) != 0 &&
 			rte_errno != ENOTSUP)
-		DMA_LOG(NOTICE, "debug: pages that EAL gives back are not noticed: %s",
+		DMA_LOG(NOTICE, "debug: EAL memory events: %s: pages that are freed while mapped are "
+			"not reported",
 			rte_strerror(rte_errno));
 }
 

@@ -181,8 +181,8 @@ object_got(const struct watch *w, struct rte_mbuf *m, const void *site)
 		r.map_verb = "freed";
 		if (r.dev != NULL)
 			dma_debug_report(&r, "its data changed while it was free: by the CPU, %s",
-				cut_off(w) ? "as no device reaches what was unmapped" :
-				"or by a device that still had it");
+				cut_off(w) ? "as no device reaches unmapped memory" :
+				"or by a device that still owned it");
 	}
 }
 

@@ -92,14 +92,14 @@ sync_wrong(const struct sync *s, enum gantry_dma_misuse *misuse)
 	}
 	*misuse = GANTRY_DMA_MISUSE_SYNC_POINTLESS;
 	if (s->for_cpu && e->dir == GANTRY_DMA_TO_DEVICE)
-		return "for the CPU of what the device only reads";
+		return "for the CPU, of memory that the device only reads";
 	/*
 	 * Syncing FROM_DEVICE memory back to the device is legitimate after the CPU has only read
 	 * it.
 	 */
 	if (!s->for_cpu && e->dir == GANTRY_DMA_FROM_DEVICE &&
 			!(e->flags & DMA_CPU_TURN) && !s->turn)
-		return "for the device of what the device only writes";
+		return "for the device, of memory that the device only writes";
 	return NULL;
 }
 
@@ -204,7 +204,7 @@ dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 	if (unlikely(s.best == 0)) {
 		r = dma_debug_report_call(GANTRY_DMA_MISUSE_SYNC_UNMAPPED, &(struct dma_call){
 			.dev = dev, .addr = addr, .size = size, .dir = dir, .site = site });
-		dma_debug_report(&r, "sync for the %s of what is not mapped",
+		dma_debug_report(&r, "sync for the %s of an address that is not mapped",
 			for_cpu ? "CPU" : "device");
 		return;
 	}

@@ -21,7 +21,7 @@ report_unknown(const struct dma_call *c, enum dma_kind kind)
 	struct dma_former former;
 
 	if (!dma_books_find_former(c->dev, c->addr, &former)) {
-		dma_debug_report(&r, "%s of what was never %s", dma_debug_functions[kind].unmap,
+		dma_debug_report(&r, "%s of an address that was never %s", dma_debug_functions[kind].unmap,
 			kind >= DMA_KIND_COHERENT ? "allocated" : "mapped");
 		return;
 	}
@@ -32,7 +32,7 @@ report_unknown(const struct dma_call *c, enum dma_kind kind)
 	r.ptr = former.ptr;
 	r.map_site = former.map_site;
 	r.map_verb = kind >= DMA_KIND_COHERENT ? "allocated" : "mapped";
-	dma_debug_report(&r, "%s of what was %s already", dma_debug_functions[kind].unmap,
+	dma_debug_report(&r, "%s of an address that is %s already", dma_debug_functions[kind].unmap,
 		kind >= DMA_KIND_COHERENT ? "freed" : "unmapped");
 }
 
@@ -71,7 +71,7 @@ report_other(struct dma_entry *other, enum dma_kind kind, const void *site)
 	dma_debug_mark_reported(other);
 	if (other->flags & DMA_REPORTED)
 		return;
-	dma_debug_report(&r, "%s of what %s%s gave", dma_debug_functions[kind].unmap,
+	dma_debug_report(&r, "%s of an address from %s%s", dma_debug_functions[kind].unmap,
 		kind == other->kind ? "another pool's " : "", dma_debug_functions[other->kind].map);
 }
 
@@ -86,22 +86,22 @@ compare(struct dma_entry *e, enum dma_kind kind, size_t size, enum gantry_dma_di
 		return;
 	if (e->kind != kind) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_FUNCTION, e, site);
-		dma_debug_report(&r, "%s of what %s gave", dma_debug_functions[kind].unmap,
+		dma_debug_report(&r, "%s of an address from %s", dma_debug_functions[kind].unmap,
 			dma_debug_functions[e->kind].map);
 		if (e->owner != NULL)
 			dma_debug_for_each(mark_list_reported, e);
 	} else if (e->size != size) {
 		dma_thread.list_reported = true;
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_SIZE, e, site);
-		dma_debug_report(&r, "%s as %zu bytes what has %zu", dma_debug_functions[kind].unmap, size,
+		dma_debug_report(&r, "%s with %zu bytes, mapped with %zu", dma_debug_functions[kind].unmap, size,
 			e->size);
 	} else if (e->dir != dir) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_DIRECTION, e, site);
-		dma_debug_report(&r, "%s as %s what was mapped %s", dma_debug_functions[kind].unmap,
+		dma_debug_report(&r, "%s %s, mapped %s", dma_debug_functions[kind].unmap,
 			dma_debug_dir_name(dir), dma_debug_dir_name(e->dir));
 	} else if (!(e->flags & DMA_CHECKED) && dma_debug_needs_check(kind)) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_UNCHECKED, e, site);
-		dma_debug_report(&r, "gantry_dma_mapping_error() was never asked");
+		dma_debug_report(&r, "gantry_dma_mapping_error() was never called");
 		return;
 	} else {
 		return;
@@ -132,11 +132,11 @@ report_error_address(const struct dma_call *c, enum dma_kind kind)
 	r.ptr = NULL;
 	if (t->failed == c->dev) {
 		r.map_site = t->failed_site;
-		r.map_verb = "mapped, in vain,";
+		r.map_verb = "mapping tried";
 		r.ptr = t->failed_ptr;
 		t->failed = NULL;
 	}
-	dma_debug_report(&r, "%s of the address that says that the mapping failed",
+	dma_debug_report(&r, "%s of GANTRY_DMA_MAPPING_ERROR, the result of a mapping that failed",
 		dma_debug_functions[kind].unmap);
 }
 
@@ -210,7 +210,7 @@ dma_debug_added(struct gantry_dma_dev *dev, const struct dma_object *o, const vo
 	struct dma_thread *t = &dma_thread;
 
 	if (e == NULL) {
-		DMA_LOG(ERR, "%s: out of memory: %p is not watched", dma_device(dev)->name, o->ptr);
+		DMA_LOG(ERR, "%s: %p: out of memory: the debug layer does not check it", dma_device(dev)->name, o->ptr);
 		return;
 	}
 	memset(e, 0, sizeof(*e));
@@ -246,7 +246,7 @@ dma_debug_failed(struct gantry_dma_dev *dev, const struct dma_object *o, const v
 		dma_debug_arguments(&c);
 	} else if (!is_resource(o)) {
 		r = dma_debug_report_call(GANTRY_DMA_MISUSE_MAP_INVALID, &c);
-		dma_debug_report(&r, "map_resource of what is no BAR, but %s",
+		dma_debug_report(&r, "map_resource of %s, which is no BAR",
 			gantry_mem_class_name(gantry_mem_classify(o->ptr)));
 	}
 	dma_debug_mapping_failed(&c);

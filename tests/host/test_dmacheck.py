@@ -82,8 +82,8 @@ class Corpus(Bench):
     def test_pointless_sync_is_reported_in_both_directions(self):
         told = [self.bug(name)['message'] for name, kind, _ in listing()
                 if kind == 'sync-pointless']
-        for what in ('for the CPU of what the device only reads',
-                     'for the device of what the device only writes'):
+        for what in ('for the CPU, of memory that the device only reads',
+                     'for the device, of memory that the device only writes'):
             self.assertGreaterEqual(sum(what in line for line in told), 2, told)
 
 

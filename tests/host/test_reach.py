@@ -48,7 +48,7 @@ class Reach(Bench):
         groups, objects = self.groups('direct')
         for g in self.memory(groups, objects):
             self.assertEqual(g['first'], g['cpu'])
-            self.assertEqual(g['mapped_by'], "bus, all of EAL's memory")
+            self.assertEqual(g['mapped_by'], "bus, all EAL memory")
         self.assertEqual(self.by(groups, 'buffer'), [])
 
     @needs_hugepages

@@ -467,8 +467,8 @@ report_names_cpu_if_no_device_can_write(void **state)
 	const struct gantry_dma_params p = { .name = "strict", .socket_id = SOCKET_ID_ANY,
 		.ops = &bus_with_table, .has_iommu = true, .mode = GANTRY_DMA_MODE_STRICT,
 		.debug = GANTRY_DMA_DEBUG_ON };
-	static const char known[] = "by the CPU, as no device reaches what was unmapped";
-	static const char open[] = "by the CPU, or by a device that still had it";
+	static const char known[] = "by the CPU, as no device reaches unmapped memory";
+	static const char open[] = "by the CPU, or by a device that still owned it";
 	struct gantry_dma_dev *direct, *strict;
 
 	bus_reset();

@@ -155,7 +155,7 @@ report_names_mapping_and_misusing_call(void **state)
 	assert_ptr_equal(r->cpu, p);
 	assert_int_equal(r->size, LEN);
 	assert_int_equal(r->dir, GANTRY_DMA_TO_DEVICE);
-	assert_non_null(strstr(r->text, "sites: wrong-size: unmap_single as 511 bytes"));
+	assert_non_null(strstr(r->text, "sites: wrong-size: unmap_single with 511 bytes"));
 	assert_non_null(strstr(r->text, "tx queue 3, descriptor 17"));
 	assert_non_null(strstr(r->text, "who_maps+0x"));
 	assert_null(strchr(r->text, '\n'));
@@ -502,7 +502,7 @@ telemetry_shows_mappings_and_errors(void **state)
 		(unsigned int)gantry_dma_debug_errors(NULL));
 	ask(fd, "/gantry/dma/errors", expected);
 	ask(fd, "/gantry/dma/errors", "\"wrong_size\":");
-	ask(fd, "/gantry/dma/errors,1", "tel1: wrong-size: unmap_single as 60 bytes what has 512");
+	ask(fd, "/gantry/dma/errors,1", "tel1: wrong-size: unmap_single with 60 bytes, mapped with 512");
 	ask(fd, "/gantry/dma/errors,0", "null");
 	ask(fd, "/gantry/dma/errors,1000", "null");
 

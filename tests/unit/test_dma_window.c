@@ -446,7 +446,7 @@ narrower_mask_moves_unused_window(void **state)
 	assert_bytes(p, 1, LEN);
 	cpu = gantry_dma_alloc_coherent(dev, 4096, &a, SOCKET_ID_ANY);
 	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(24)), -EIO);
-	assert_reason("is used");
+	assert_reason("and mappings");
 	assert_true(device_fill(a, 1, 4096));
 	gantry_dma_free_coherent(dev, 4096, cpu, a);
 	/* Within this mask there is no room for all memory. */
@@ -609,7 +609,7 @@ mode_follows_mask_and_memory(void **state)
 	 */
 	dev = bus_device(&bus_without, GANTRY_DMA_MODE_AUTO);
 	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(24)), -EIO);
-	assert_reason("the device drives 24 address bits, but EAL's memory reaches up to");
+	assert_reason("the device drives 24 address bits, but EAL memory reaches up to");
 	assert_reason("no window: nothing translates");
 	assert_reason("no bounce buffers: coherent memory at bus address");
 	/* Nothing is lost: with a wider mask the device is in direct mode. */

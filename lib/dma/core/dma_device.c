@@ -158,7 +158,7 @@ dma_device_create(const struct gantry_dma_params *params)
 	}
 	d = rte_zmalloc("gantry_dma_dev", sizeof(*d), RTE_CACHE_LINE_SIZE);
 	if (d == NULL) {
-		dma_fail("%s: no memory left in EAL's heap for a device", params->name);
+		dma_fail("%s: no memory left in the EAL heap for a device", params->name);
 		rte_errno = ENOMEM;
 		return NULL;
 	}

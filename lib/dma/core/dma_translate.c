@@ -173,7 +173,7 @@ dma_table_get(struct gantry_dma_table *out)
 	*out = table;
 	pthread_mutex_unlock(&table_lock);
 	if (ret != 0)
-		dma_fail("cannot make the table of EAL's memory: %s", strerror(-ret));
+		dma_fail("the table of EAL memory cannot be made: %s", strerror(-ret));
 	return ret;
 }
 

@@ -126,7 +126,7 @@ part_of(struct gantry_dma_dev *dev, enum gantry_dma_reach reach)
 	if (reach != GANTRY_DMA_REACH_MEMORY)
 		return "lib/dma";
 	if (dma_device(dev)->base->by_eal)
-		return "bus, all of EAL's memory";
+		return "bus, all EAL memory";
 	return dma_device(dev)->bounce != NULL ? "lib/dma, bounce buffers" : "lib/dma, window";
 }
 

@@ -278,20 +278,20 @@ grow(struct gantry_dma_dev *dev, unsigned int k, unsigned int nr_pools)
 		more = b->bytes < b->limit ?
 			RTE_MIN(class->count, (b->limit - b->bytes) >> classes[k].shift) : 0;
 		if (more == 0 || nr_pools == BOUNCE_POOLS_MAX)
-			dma_fail("%s: there are %zu MiB of them, the limit with %u address bits; "
-				"fewer or shorter rings need less, other modes none", d->name,
+			dma_fail("%s: they have %zu MiB, the limit with %u address bits: use fewer or "
+				"shorter rings, or another mode", d->name,
 				b->bytes >> 20, dma_bits(d->mask));
 		grown = more != 0 && nr_pools < BOUNCE_POOLS_MAX &&
 			add_slots(dev, k, more, d->mask) == 0;
 		if (grown) {
-			DMA_LOG(INFO, "%s: bounce buffers of %u bytes: %u, of any size: %zu MiB",
+			DMA_LOG(INFO, "%s: bounce buffers of %u bytes: %u now; of all sizes: %zu MiB",
 				d->name, 1u << classes[k].shift, class->count, b->bytes >> 20);
 		} else {
 			/* Log once, because the next larger classes fail for the same reason. */
 			if (b->why[0] == '\0') {
 				dma_reason(dev, b->why, sizeof(b->why));
-				DMA_LOG(WARNING, "%s: no more than %u bounce buffers of %u bytes: "
-					"%s", d->name, class->count, 1u << classes[k].shift,
+				DMA_LOG(WARNING, "%s: bounce buffers of %u bytes: no more than %u: %s",
+					d->name, 1u << classes[k].shift, class->count,
 					b->why);
 			}
 			__atomic_store_n(&class->full, true, __ATOMIC_RELEASE);
@@ -689,8 +689,8 @@ dma_bounce_start(struct gantry_dma_dev *dev, uint64_t mask)
 	int ret = 0;
 
 	if (d->entries != NULL) {
-		dma_fail("%s: the device has its page table for good, and bounce buffers have no "
-			"entries in it", d->name);
+		dma_fail("%s: the device has a page table permanently, in which bounce buffers have no "
+			"entries", d->name);
 		return -EIO;
 	}
 	b = calloc(1, sizeof(*b));

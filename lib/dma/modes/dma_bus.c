@@ -25,8 +25,7 @@ dma_can_claim(struct gantry_dma_dev *dev)
 			ops->unmap != NULL)
 		return true;
 	if (d->params.has_iommu)
-		dma_fail("%s: the bus maps all of EAL's memory for the device, and that cannot be "
-			"taken from it", d->name);
+		dma_fail("%s: the bus maps all EAL memory for the device permanently", d->name);
 	else
 		dma_fail("%s: nothing translates between the device and memory (no IOMMU)",
 			d->name);
@@ -45,7 +44,7 @@ dma_claim(struct gantry_dma_dev *dev)
 		return -EIO;
 	ret = d->params.ops->claim(d->params.opaque);
 	if (ret != 0) {
-		dma_fail("%s: %s does not take EAL's memory from the device: %s", d->name,
+		dma_fail("%s: %s did not take EAL memory away from the device: %s", d->name,
 			d->params.ops->name, strerror(-ret));
 		return ret;
 	}

@@ -35,7 +35,7 @@ dma_choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t beyond)
 	char no_window[160], no_bounce[160];
 
 	if (d->params.mode == GANTRY_DMA_MODE_DIRECT) {
-		dma_fail("%s: the device drives %u address bits%s, but EAL's memory reaches up to "
+		dma_fail("%s: the device drives %u address bits%s, but EAL memory reaches up to "
 			"bus address 0x%" PRIx64 ", which takes %u; %s", d->name, dma_bits(beyond),
 			coherent, last, dma_bits(last), rte_eal_iova_mode() == RTE_IOVA_VA ?
 			"start with --iova-mode=pa, or with --base-virtaddr low enough" :
@@ -44,7 +44,7 @@ dma_choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t beyond)
 		return -EIO;
 	}
 	if (!TAILQ_EMPTY(&d->blocks) || !TAILQ_EMPTY(&d->resources)) {
-		dma_fail("%s: EAL's memory reaches up to bus address 0x%" PRIx64 ", the device "
+		dma_fail("%s: EAL memory reaches up to bus address 0x%" PRIx64 ", the device "
 			"drives %u address bits%s; but there are coherent blocks, or BARs mapped, "
 			"in direct mode: the mask comes first", d->name, last, dma_bits(beyond),
 			coherent);
@@ -57,7 +57,7 @@ dma_choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t beyond)
 	if (dma_bounce_start(dev, RTE_MIN(mask, beyond)) == 0)
 		return 0;
 	dma_reason(dev, no_bounce, sizeof(no_bounce));
-	dma_fail("%s: the device drives %u address bits%s, but EAL's memory reaches up to bus "
+	dma_fail("%s: the device drives %u address bits%s, but EAL memory reaches up to bus "
 		"address 0x%" PRIx64 ", which takes %u; no window: %s; no bounce buffers: %s",
 		d->name, dma_bits(beyond), coherent, last, dma_bits(last), no_window, no_bounce);
 	/* One of the modes took the bus mappings away from the device, permanently. */

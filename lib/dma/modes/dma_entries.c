@@ -70,8 +70,7 @@ add_stray(struct walk *w, uint64_t page, uint64_t entry)
 	if (w->nr == w->max) {
 		more = realloc(w->strays, (2 * w->max + 64) * sizeof(*more));
 		if (more == NULL) {
-			DMA_LOG(ERR, "%s: out of memory: not every entry of its page table is "
-				"shown", dma_device(w->dev)->name);
+			DMA_LOG(ERR, "%s: page table: out of memory: not every entry is shown", dma_device(w->dev)->name);
 			return;
 		}
 		w->strays = more;
@@ -209,8 +208,8 @@ show_strays(const struct walk *w)
 		}
 	}
 	if (pieces > STRAYS_SHOWN)
-		DMA_LOG(WARNING, "%s: its page table has %zu more entries that no mapping accounts "
-			"for, in %zu pieces: only the first %u pieces are shown",
+		DMA_LOG(WARNING, "%s: page table: %zu more entries, in %zu pieces, have no mapping: "
+			"only the first %u pieces are shown",
 			dma_device(w->dev)->name, w->nr - shown, pieces - STRAYS_SHOWN,
 			STRAYS_SHOWN);
 }

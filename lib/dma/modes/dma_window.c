@@ -180,7 +180,7 @@ put_piece(struct dma_window *w, uintptr_t va, size_t len, gantry_dma_addr_t bus)
 	ret = d->params.ops->map(d->params.opaque, (void *)va, bus, len,
 		GANTRY_DMA_BIDIRECTIONAL);
 	if (ret != 0) {
-		dma_fail("%s: %p, %zu bytes of EAL's memory: %s did not map it at bus address 0x%"
+		dma_fail("%s: %p, %zu bytes of EAL memory: %s did not map it at bus address 0x%"
 			PRIx64 ": %s", d->name, (void *)va, len, d->params.ops->name, bus,
 			strerror(-ret));
 		forget(w, p);
@@ -219,8 +219,8 @@ drop_piece(struct dma_window *w, struct piece *p)
 		ret = d->params.ops->unmap(d->params.opaque, (void *)p->va, p->bus, p->len);
 	}
 	if (ret != 0 && ret != -ENODEV) { /* a removed device reaches nothing */
-		DMA_LOG(ERR, "%s: the device may still reach memory at %p, bus address 0x%" PRIx64
-			", %zu bytes: %s did not unmap it: %s", d->name, (void *)p->va, p->bus,
+		DMA_LOG(ERR, "%s: memory at %p, bus address 0x%" PRIx64 ", %zu bytes: %s did not "
+			"unmap it: %s: the device may still reach it", d->name, (void *)p->va, p->bus,
 			p->len, d->params.ops->name, strerror(-ret));
 		p->memory = false;
 		return ret;
@@ -330,7 +330,7 @@ static void
 put_rest(struct dma_window *w, uintptr_t va, size_t len, gantry_dma_addr_t bus)
 {
 	if (len != 0 && put_piece(w, va, len, bus) != 0)
-		DMA_LOG(ERR, "%s: the device cannot reach memory at %p any more: %s",
+		DMA_LOG(ERR, "%s: memory at %p: not mapped again: the device no longer reaches it: %s",
 			dma_device(w->dev)->name, (void *)va, gantry_dma_last_error());
 }
 
@@ -380,7 +380,7 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 	if (ret == 0)
 		ret = flush_run(&walk);
 	if (ret != 0)
-		DMA_LOG(WARNING, "%s: new memory of EAL's is mapped on demand: %s",
+		DMA_LOG(WARNING, "%s: new EAL memory: not in the window: mapped on demand: %s",
 			dma_device(walk.w->dev)->name, gantry_dma_last_error());
 }
 
@@ -608,7 +608,7 @@ window_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 	if (need <= mask)
 		return 0;
 	if (!TAILQ_EMPTY(&d->blocks) || dma_demand_in_use(dev)) {
-		dma_fail("%s: the window reaches up to %u bits, and is used; the device drives %u",
+		dma_fail("%s: the window has addresses of up to %u bits, and mappings; the device drives %u",
 			d->name, dma_bits(need), dma_bits(mask));
 		return -EIO;
 	}
@@ -668,7 +668,7 @@ start_all(struct gantry_dma_dev *dev, uint64_t mask)
 			ret = add_all(w);
 		rte_mcfg_mem_read_unlock();
 	} else {
-		dma_fail("%s: no memory left in EAL's heap for the window's table", d->name);
+		dma_fail("%s: no memory left in the EAL heap for the table of the window", d->name);
 	}
 	if (ret == 0)
 		ret = dma_demand_start(dev, DEMAND_LAST, false);
