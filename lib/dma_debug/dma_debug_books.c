@@ -163,8 +163,9 @@ make_key(void)
 		abort(); /* only if all 1024 keys are in use, which no process does */
 }
 
-void
-dma_books_thread(struct dma_thread *t)
+/* Get notified when this thread ends. */
+static void
+register_thread(struct dma_thread *t)
 {
 	pthread_once(&once, make_key);
 	pthread_setspecific(end_key, t);
@@ -179,7 +180,7 @@ restock(struct dma_thread *t)
 	unsigned int i;
 
 	if (!t->registered)
-		dma_books_thread(t);
+		register_thread(t);
 	pthread_mutex_lock(&store_lock);
 	if (store == NULL && posix_memalign((void **)&slab, sizeof(*slab),
 			SLAB * sizeof(*slab)) == 0) {
@@ -212,7 +213,7 @@ dma_books_free(struct dma_entry *e)
 	struct dma_thread *t = &dma_thread;
 
 	if (unlikely(!t->registered))
-		dma_books_thread(t);
+		register_thread(t);
 	if (unlikely(t->nr_spare == RTE_DIM(t->spare)))
 		give_back(t, RTE_DIM(t->spare) / 2);
 	t->spare[t->nr_spare++] = e;

@@ -79,7 +79,4 @@ bool dma_books_find_former(const struct gantry_dma_dev *dev, gantry_dma_addr_t a
 /** Forget a device that is destroyed, because another may get its address. */
 void dma_books_forget(const struct gantry_dma_dev *dev);
 
-/** Get notified when this thread ends. */
-void dma_books_thread(struct dma_thread *t);
-
 #endif /* DMA_DEBUG_BOOKS_H */
