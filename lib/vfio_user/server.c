@@ -291,8 +291,8 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 	pthread_mutex_init(&s->drop_lock, NULL);
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->out = malloc(VFU_MSG_MAX);
-	vfu_async_init(s);
-	if (s->wake_fd < 0 || s->out == NULL || s->closer == NULL || vfu_dma_init(s) != 0) {
+	ret = vfu_async_init(s);
+	if (s->wake_fd < 0 || s->out == NULL || s->closer == NULL || ret != 0 || vfu_dma_init(s) != 0) {
 		ret = s->wake_fd < 0 ? -errno : -ENOMEM;
 		snprintf(err, VFU_ERR_LEN, "%s: %s", path, strerror(-ret));
 		goto fail;

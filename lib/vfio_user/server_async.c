@@ -28,8 +28,12 @@
  * (vfu_dma_busy()) and starts nothing new until the client has answered.
  *
  * The DMA thread also sends the interrupts of a client whose eventfds take long to signal
- * (server_access.c). An interrupt that is already queued behind the same writes is not queued
- * again, because an eventfd holds it only once.
+ * (server_access.c). A queued interrupt is a bit: each access has the set of the interrupts that were
+ * raised before it and after its predecessor, and the queue has the set of those behind its last
+ * access. So an interrupt needs no memory and is never lost. An interrupt that is already queued behind
+ * the same access is not queued again, because an eventfd holds it only once.
+ *
+ *     first --> [irqs] write --> [irqs] read --> [irqs] write --> NULL    a->irqs
  */
 
 #include <errno.h>
@@ -43,28 +47,50 @@
 #define VFU_POSTED_BYTES (256u * 1024)
 #define LOOK_MS          20 /* the control thread checks whether it must stop */
 
-enum access_kind { ACCESS_WRITE, ACCESS_READ, ACCESS_IRQ };
+enum access_kind { ACCESS_WRITE, ACCESS_READ };
 
 struct vfu_access {
 	struct vfu_access *next;
 	enum access_kind kind;
-	uint64_t iova;     /* for ACCESS_IRQ: the index */
-	uint32_t len;      /* for ACCESS_IRQ: the vector */
-	uint64_t writes;   /* ACCESS_IRQ: the number of writes queued before it */
+	uint64_t iova;
+	uint32_t len;
 	unsigned int slot; /* for ACCESS_READ */
-	uint8_t data[];    /* for ACCESS_WRITE */
+	uint8_t *data;     /* for ACCESS_WRITE: behind irqs */
+	uint64_t irqs[];   /* a bit for each vector that was raised before the access */
 };
 
 int
 vfu_async_init(struct vfu_server *s)
 {
 	struct vfu_async *a = &s->async;
+	uint32_t nr = 0;
 
 	a->end = &a->first;
-	a->writes = 1;
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->work, NULL);
-	return vfu_cond_init(&a->progress);
+	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
+		s->irqs[i].first = nr;
+		nr += s->desc.irq_counts[i];
+	}
+	a->irqs_size = (nr / 64 + 1) * sizeof(a->irqs[0]);
+	a->irqs = calloc(1, a->irqs_size);
+	a->sending = calloc(1, a->irqs_size);
+	return vfu_cond_init(&a->progress) != 0 || a->irqs == NULL || a->sending == NULL ? -ENOMEM : 0;
+}
+
+/* Move a set of interrupts (to NULL: drop it), and return their number. Lock held. */
+static unsigned int
+move_irqs(const struct vfu_async *a, uint64_t *to, uint64_t *from)
+{
+	unsigned int nr = 0;
+
+	for (size_t i = 0; i < a->irqs_size / sizeof(from[0]); i++) {
+		nr += (unsigned int)__builtin_popcountll(from[i]);
+		if (to != NULL)
+			to[i] = from[i];
+		from[i] = 0;
+	}
+	return nr;
 }
 
 /* Put the result of the DMA thread into the slot. Called with the lock held. */
@@ -81,6 +107,24 @@ fill_slot(struct vfu_slot *slot, uint8_t *data, int ret)
 	if (ret != 0)
 		slot->fault = *vfu_dma_last_fault();
 	slot->state = VFU_SLOT_DONE;
+}
+
+/* Send the interrupts in a->sending. */
+static void
+send_irqs(struct vfu_server *s)
+{
+	vfu_rcu_online();
+	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
+		struct vfu_irqs *irqs = &s->irqs[i];
+
+		for (uint32_t v = 0; v < irqs->count; v++) {
+			uint32_t bit = irqs->first + v;
+
+			if (s->async.sending[bit / 64] >> (bit % 64) & 1)
+				vfu_irq_raise(s, irqs, v);
+		}
+	}
+	vfu_rcu_offline();
 }
 
 static void
@@ -107,18 +151,14 @@ carry_out(struct vfu_server *s, struct vfu_access *access)
 		fill_slot(&a->slots[access->slot], data, ret);
 		pthread_mutex_unlock(&a->lock);
 		break;
-	case ACCESS_IRQ:
-		vfu_irq_raise(s, &s->irqs[access->iova], access->len);
-		break;
 	}
 	vfu_rcu_offline();
 }
 
 /* Remove the first access from the queue, under the lock. NULL: the queue is empty. */
 static struct vfu_access *
-dequeue(struct vfu_server *s)
+dequeue(struct vfu_async *a)
 {
-	struct vfu_async *a = &s->async;
 	struct vfu_access *access = a->first;
 
 	if (access == NULL)
@@ -126,48 +166,70 @@ dequeue(struct vfu_server *s)
 	a->first = access->next;
 	if (a->first == NULL)
 		a->end = &a->first;
-	if (access->kind == ACCESS_IRQ) {
-		uint64_t *queued = &s->irqs[access->iova].queued[access->len];
-
-		if (*queued == access->writes)
-			*queued = 0;
-	}
 	return access;
 }
 
+/* Send the interrupts at the head of the queue. Lock held. @return false: there are none */
+static bool
+send_first_irqs(struct vfu_server *s)
+{
+	struct vfu_async *a = &s->async;
+	unsigned int nr = move_irqs(a, a->sending, a->first != NULL ? a->first->irqs : a->irqs);
+
+	if (nr == 0)
+		return false;
+	pthread_mutex_unlock(&a->lock);
+	send_irqs(s);
+	pthread_mutex_lock(&a->lock);
+	a->done += nr;
+	atomic_fetch_sub(&a->posted, nr);
+	return true;
+}
+
+/* Carry out the first access of the queue. Lock held. @return false: there is none */
+static bool
+carry_out_first(struct vfu_server *s)
+{
+	struct vfu_async *a = &s->async;
+	struct vfu_access *access = dequeue(a);
+	uint32_t len;
+	bool is_write;
+
+	if (access == NULL)
+		return false;
+	pthread_mutex_unlock(&a->lock);
+	carry_out(s, access);
+	is_write = access->kind == ACCESS_WRITE;
+	len = access->len;
+	free(access);
+	pthread_mutex_lock(&a->lock);
+	if (is_write) {
+		a->bytes -= len;
+		atomic_fetch_sub(&a->posted, 1);
+	}
+	a->done++;
+	return true;
+}
+
+/* Polling threads take the lock, so nothing that may take long happens while it is held. */
 static void *
 dma_thread(void *arg)
 {
 	struct vfu_server *s = arg;
 	struct vfu_async *a = &s->async;
-	struct vfu_access *access;
 
 	vfu_rcu_register();
 	vfu_rcu_only(&s, 1);
 	vfu_rcu_offline();
 	pthread_mutex_lock(&a->lock);
 	while (!a->stop) {
-		access = dequeue(s);
-		if (access == NULL) {
+		if (send_first_irqs(s) || carry_out_first(s)) {
+			pthread_mutex_unlock(&a->lock);
+			pthread_cond_broadcast(&a->progress);
+			pthread_mutex_lock(&a->lock);
+		} else {
 			pthread_cond_wait(&a->work, &a->lock);
-			continue;
 		}
-		pthread_mutex_unlock(&a->lock);
-		carry_out(s, access);
-		pthread_mutex_lock(&a->lock);
-		if (access->kind == ACCESS_WRITE)
-			a->bytes -= access->len;
-		if (access->kind != ACCESS_READ)
-			atomic_fetch_sub(&a->posted, 1);
-		a->done++;
-		pthread_mutex_unlock(&a->lock);
-		/*
-		 * Polling threads take the lock, so nothing that may take long happens while it is
-		 * held.
-		 */
-		pthread_cond_broadcast(&a->progress);
-		free(access);
-		pthread_mutex_lock(&a->lock);
 	}
 	pthread_mutex_unlock(&a->lock);
 	vfu_rcu_unregister();
@@ -192,20 +254,21 @@ static bool
 enqueue(struct vfu_async *a, const struct vfu_access *what, const void *data)
 {
 	size_t len = data != NULL ? what->len : 0;
-	struct vfu_access *access = malloc(sizeof(*access) + len);
+	struct vfu_access *access = malloc(sizeof(*access) + a->irqs_size + len);
 
 	if (access == NULL)
 		return false;
 	*access = *what;
 	access->next = NULL;
+	access->data = (uint8_t *)access->irqs + a->irqs_size;
 	if (data != NULL)
 		memcpy(access->data, data, len);
+	move_irqs(a, access->irqs, a->irqs);
 	*a->end = access;
 	a->end = &access->next;
 	a->bytes += len;
-	a->writes += what->kind == ACCESS_WRITE;
 	a->queued++;
-	if (what->kind != ACCESS_READ)
+	if (what->kind == ACCESS_WRITE)
 		atomic_fetch_add(&a->posted, 1);
 	pthread_cond_signal(&a->work);
 	return true;
@@ -224,20 +287,21 @@ vfu_async_write(struct vfu_server *s, uint64_t iova, const void *data, size_t le
 	return ok ? 0 : -ENOMEM;
 }
 
-bool
+void
 vfu_async_irq(struct vfu_server *s, unsigned int index, unsigned int vector)
 {
-	struct vfu_access irq = { .kind = ACCESS_IRQ, .iova = index, .len = vector };
-	uint64_t *queued = &s->irqs[index].queued[vector];
-	bool ok;
+	struct vfu_async *a = &s->async;
+	uint32_t bit = s->irqs[index].first + vector;
+	uint64_t *word = &a->irqs[bit / 64], mask = UINT64_C(1) << (bit % 64);
 
-	pthread_mutex_lock(&s->async.lock);
-	irq.writes = s->async.writes;
-	ok = *queued == irq.writes || enqueue(&s->async, &irq, NULL);
-	if (ok)
-		*queued = irq.writes;
-	pthread_mutex_unlock(&s->async.lock);
-	return ok;
+	pthread_mutex_lock(&a->lock);
+	if ((*word & mask) == 0) {
+		*word |= mask;
+		a->queued++;
+		atomic_fetch_add(&a->posted, 1);
+		pthread_cond_signal(&a->work);
+	}
+	pthread_mutex_unlock(&a->lock);
 }
 
 int
@@ -324,23 +388,27 @@ vfu_dma_wait(struct vfu_server *s)
 		vfu_rcu_online();
 }
 
-/* Drop all accesses that wait in the queue, under the lock or after the DMA thread has ended. */
+/* Drop all that waits in the queue, under the lock or after the DMA thread has ended. */
 static void
 drop_queue(struct vfu_server *s)
 {
 	struct vfu_async *a = &s->async;
 	struct vfu_access *access;
+	unsigned int nr = move_irqs(a, NULL, a->irqs);
 
-	while ((access = dequeue(s)) != NULL) {
-		if (access->kind == ACCESS_READ)
+	while ((access = dequeue(a)) != NULL) {
+		nr += move_irqs(a, NULL, access->irqs);
+		if (access->kind == ACCESS_READ) {
 			a->slots[access->slot].state = VFU_SLOT_FREE;
-		else
-			atomic_fetch_sub(&a->posted, 1);
-		if (access->kind == ACCESS_WRITE)
+			a->done++;
+		} else {
 			a->bytes -= access->len;
-		a->done++;
+			nr++;
+		}
 		free(access);
 	}
+	a->done += nr;
+	atomic_fetch_sub(&a->posted, nr);
 }
 
 static void
@@ -365,6 +433,8 @@ vfu_async_fini(struct vfu_server *s)
 		pthread_join(a->thread, NULL);
 	drop_queue(s); /* polling threads may have queued accesses after the last client */
 	free_slots(a);
+	free(a->irqs);
+	free(a->sending);
 	pthread_mutex_destroy(&a->lock);
 	pthread_cond_destroy(&a->work);
 	pthread_cond_destroy(&a->progress);

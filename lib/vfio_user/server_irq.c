@@ -75,9 +75,7 @@ vfu_irq_init(struct vfu_server *s)
 		irqs->fds = malloc(irqs->count * sizeof(*irqs->fds));
 		irqs->masked = calloc(irqs->count, sizeof(*irqs->masked));
 		irqs->pending = calloc(irqs->count, sizeof(*irqs->pending));
-		irqs->queued = calloc(irqs->count, sizeof(*irqs->queued));
-		if (irqs->fds == NULL || irqs->masked == NULL || irqs->pending == NULL ||
-				irqs->queued == NULL)
+		if (irqs->fds == NULL || irqs->masked == NULL || irqs->pending == NULL)
 			return -ENOMEM;
 		for (uint32_t v = 0; v < irqs->count; v++)
 			irqs->fds[v] = -1;
@@ -92,7 +90,6 @@ vfu_irq_fini(struct vfu_server *s)
 		free(s->irqs[i].fds);
 		free(s->irqs[i].masked);
 		free(s->irqs[i].pending);
-		free(s->irqs[i].queued);
 	}
 	if (s->aio != 0)
 		syscall(SYS_io_destroy, s->aio);

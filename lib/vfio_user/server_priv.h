@@ -158,7 +158,7 @@ struct vfu_irqs {
 	int *fds;               /* RCU: by vector; -1: not wired */
 	atomic_bool *masked;
 	atomic_bool *pending;   /* raised while masked; for messages only */
-	uint64_t *queued;       /* the number of writes before it in the queue; 0: not queued; async.lock */
+	uint32_t first;         /* bit of vector 0 in the sets of struct vfu_async */
 	/*
 	 * INTx is a level, not a message. Signalling it masks it, and the server does not remember
 	 * a raise while it is masked. After an unmask, the device raises it again if the cause is
@@ -194,10 +194,12 @@ struct vfu_async {
 	atomic_bool started;
 	bool stop;
 	struct vfu_access *first, **end;
-	uint64_t queued, done;       /* accesses since the server started */
+	uint64_t queued, done;       /* accesses and interrupts since the server started */
 	_Atomic size_t bytes;        /* of queued writes */
 	_Atomic unsigned int posted; /* writes and interrupts in flight */
-	uint64_t writes;             /* ever queued, counted from 1 */
+	uint64_t *irqs;              /* raised after the last access in the queue: a bit for each vector */
+	uint64_t *sending;           /* DMA thread */
+	size_t irqs_size;            /* bytes of such a set */
 	struct vfu_slot slots[VFU_DMA_SLOTS];
 };
 
@@ -359,7 +361,8 @@ void vfu_async_forget_client(struct vfu_server *s);
  */
 int vfu_async_read(struct vfu_server *s, unsigned int slot, uint64_t iova, void *buf, size_t len);
 int vfu_async_write(struct vfu_server *s, uint64_t iova, const void *data, size_t len);
-bool vfu_async_irq(struct vfu_server *s, unsigned int index, unsigned int vector);
+/* Queue an interrupt. Never fails. */
+void vfu_async_irq(struct vfu_server *s, unsigned int index, unsigned int vector);
 /* Report whether accesses and interrupts must go through the queue. */
 static inline bool
 vfu_async_posted(const struct vfu_server *s)

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+#include <linux/vfio.h>
 
 #include "vfu_test.h"
 
@@ -191,15 +192,54 @@ unmap_without_memory_changes_nothing(void **state)
 	}
 }
 
+/* The interrupt waits behind a posted write, and queues without memory. */
+static void
+interrupt_without_memory_is_sent(void **state)
+{
+	struct vfio_irq_set set = { .argsz = sizeof(set), .count = 1,
+		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX };
+	struct {
+		struct vfio_user_header h;
+		struct vfio_user_dma_access a;
+		uint32_t value;
+	} q;
+	int efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	uint32_t value = 0x5a;
+	uint64_t n;
+
+	assert_int_equal(raw_map(sock, -1, 0, 0, PAGE, RW), 0);
+	assert_int_equal(raw_command_fd(sock, VFIO_USER_DEVICE_SET_IRQS, &set, sizeof(set), efd), 0);
+	POLLING(assert_int_equal(vfu_dma_write(dev.server, 0, &value, sizeof(value)), 0));
+	control = pthread_self();
+	mallocs_left = 1;
+	POLLING(assert_true(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0)));
+	assert_true(raw_recv(sock, &q, sizeof(q.h) + sizeof(q.a) + sizeof(value), NULL));
+	assert_int_equal(read(efd, &n, 8), -1);
+	q.h.flags = VFIO_USER_F_TYPE_REPLY;
+	q.h.msg_size = sizeof(q.h) + sizeof(q.a);
+	raw_send(sock, &q, q.h.msg_size, NULL, 0);
+	vfu_dma_wait(dev.server);
+	assert_int_equal(read(efd, &n, 8), 8);
+	assert_int_equal(n, 1);
+	close(efd);
+}
+
 int
 main(void)
 {
+	int ret;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(map_without_memory_changes_nothing, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(unmap_without_memory_changes_nothing, setup,
 			teardown),
+		cmocka_unit_test_setup_teardown(interrupt_without_memory_is_sent, setup, teardown),
 	};
 
-	return cmocka_run_group_tests_name("vfio_user_memory", tests, NULL, NULL);
+	vfu_rcu_register();
+	vfu_rcu_offline();
+	ret = cmocka_run_group_tests_name("vfio_user_memory", tests, NULL, NULL);
+	vfu_rcu_unregister();
+	return ret;
 }
