@@ -11,6 +11,7 @@
  */
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "vfu_test.h"
@@ -42,17 +43,17 @@ reader_main(void *arg)
 	r->self = vfu_rcu_self();
 	r->in = true;
 	for (;;) {
-		enum step step = r->step;
+		enum step next = r->step;
 
-		if (step == QUIESCENT)
+		if (next == QUIESCENT)
 			vfu_rcu_quiescent();
-		else if (step == OFFLINE)
+		else if (next == OFFLINE)
 			vfu_rcu_offline();
-		else if (step == ONLINE)
+		else if (next == ONLINE)
 			vfu_rcu_online();
-		else if (step == LEAVE)
+		else if (next == LEAVE)
 			break;
-		if (step != QUIET)
+		if (next != QUIET)
 			r->step = QUIET;
 		usleep(100);
 	}
@@ -69,10 +70,10 @@ reader_start(struct reader *r, struct vfu_server *only)
 }
 
 static void
-tell(struct reader *r, enum step step)
+step(struct reader *r, enum step next)
 {
-	r->step = step;
-	if (step == LEAVE)
+	r->step = next;
+	if (next == LEAVE)
 		pthread_join(r->thread, NULL);
 	else
 		wait_until(r->step == QUIET);
@@ -81,7 +82,7 @@ tell(struct reader *r, enum step step)
 struct waiter {
 	pthread_t thread;
 	struct vfu_server *server;
-	atomic_bool over;
+	atomic_bool begun, over;
 };
 
 static void *
@@ -89,6 +90,7 @@ waiter_main(void *arg)
 {
 	struct waiter *w = arg;
 
+	w->begun = true;
 	vfu_rcu_wait(w->server);
 	w->over = true;
 	return NULL;
@@ -99,6 +101,36 @@ waiter_start(struct waiter *w, struct vfu_server *server)
 {
 	*w = (struct waiter){ .server = server };
 	assert_int_equal(pthread_create(&w->thread, NULL, waiter_main, w), 0);
+	wait_until(w->begun);
+}
+
+static void
+assert_waits(struct waiter *w)
+{
+	usleep(20000);
+	assert_false(w->over);
+}
+
+/* The end of the wait, within SOON_MS. */
+static void
+waiter_ends(struct waiter *w)
+{
+	wait_until(w->over);
+	pthread_join(w->thread, NULL);
+}
+
+/*
+ * Let a reader end a wait by quiescent states. One is enough, but it counts only if the waiter has
+ * asked for it, and a waiter that the kernel does not run has not.
+ */
+static void
+quiescent_ends(struct reader *r, struct waiter *w)
+{
+	uint64_t end = now_ms() + SOON_MS;
+
+	while (!w->over && now_ms() < end)
+		step(r, QUIESCENT);
+	waiter_ends(w);
 }
 
 static void
@@ -110,29 +142,23 @@ waits_for_readers_of_the_device_alone(void **state)
 	reader_start(&of_a, a);
 	reader_start(&of_b, b);
 	waiter_start(&w, a);
-	usleep(20000);
-	assert_false(w.over);
-	tell(&of_b, QUIESCENT);
-	usleep(5000);
-	assert_false(w.over);
-	tell(&of_a, QUIESCENT);
-	pthread_join(w.thread, NULL);
-	assert_true(w.over);
+	assert_waits(&w);
+	step(&of_b, QUIESCENT);
+	assert_waits(&w);
+	quiescent_ends(&of_a, &w);
 	/* One quiescent state ends one grace period: the next one waits again. */
 	waiter_start(&w, a);
-	usleep(20000);
-	assert_false(w.over);
-	tell(&of_a, OFFLINE);
-	pthread_join(w.thread, NULL);
+	assert_waits(&w);
+	step(&of_a, OFFLINE);
+	waiter_ends(&w);
 	vfu_rcu_wait(a);
-	tell(&of_a, ONLINE);
+	step(&of_a, ONLINE);
 	waiter_start(&w, a);
-	usleep(20000);
-	assert_false(w.over);
-	tell(&of_a, LEAVE);
-	pthread_join(w.thread, NULL);
+	assert_waits(&w);
+	step(&of_a, LEAVE);
+	waiter_ends(&w);
 	vfu_rcu_wait(a);
-	tell(&of_b, LEAVE);
+	step(&of_b, LEAVE);
 	vfu_rcu_wait(b);
 }
 
@@ -146,20 +172,17 @@ restricted_reader_holds_up_its_device_only(void **state)
 
 	reader_start(&of_a, a);
 	reader_start(&of_both, NULL);
-	tell(&of_a, OFFLINE);
+	step(&of_a, OFFLINE);
 	waiter_start(&w, a);
-	usleep(20000);
-	assert_false(w.over);
+	assert_waits(&w);
 	vfu_rcu_restrict(of_both.self, &only_b);
-	pthread_join(w.thread, NULL);
+	waiter_ends(&w);
 	vfu_rcu_wait(a);
 	waiter_start(&w, b);
-	usleep(20000);
-	assert_false(w.over);
-	tell(&of_both, QUIESCENT);
-	pthread_join(w.thread, NULL);
-	tell(&of_both, LEAVE);
-	tell(&of_a, LEAVE);
+	assert_waits(&w);
+	quiescent_ends(&of_both, &w);
+	step(&of_both, LEAVE);
+	step(&of_a, LEAVE);
 }
 
 /* A long grace period of one device does not delay another device's. */
@@ -174,23 +197,20 @@ waiters_do_not_wait_for_each_other(void **state)
 	waiter_start(&wa, a);
 	waiter_start(&wb, b);
 	usleep(5000);
-	tell(&of_b, QUIESCENT);
-	pthread_join(wb.thread, NULL);
+	quiescent_ends(&of_b, &wb);
 	assert_false(wa.over);
-	tell(&of_a, QUIESCENT);
-	pthread_join(wa.thread, NULL);
-	tell(&of_a, LEAVE);
-	tell(&of_b, LEAVE);
+	quiescent_ends(&of_a, &wa);
+	step(&of_a, LEAVE);
+	step(&of_b, LEAVE);
 
 	reader_start(&of_all, NULL);
 	waiter_start(&wa, a);
 	waiter_start(&wb, b);
-	usleep(20000);
-	assert_false(wa.over || wb.over);
-	tell(&of_all, QUIESCENT);
-	pthread_join(wa.thread, NULL);
-	pthread_join(wb.thread, NULL);
-	tell(&of_all, LEAVE);
+	assert_waits(&wa);
+	assert_waits(&wb);
+	quiescent_ends(&of_all, &wa);
+	quiescent_ends(&of_all, &wb);
+	step(&of_all, LEAVE);
 }
 
 static void
@@ -205,12 +225,17 @@ reader_may_wait_itself(void **state)
 	vfu_rcu_wait(a);
 	assert_false(vfu_rcu_is_online());
 	waiter_start(&w, a);
-	pthread_join(w.thread, NULL);
+	waiter_ends(&w);
 }
 
-/* Readers follow a pointer that is replaced, and the memory that it led to is invalidated. */
-#define VALID 0x600d600du
+/*
+ * Readers follow a pointer that is replaced, and the word that it led to becomes invalid for good. A
+ * reader yields the core while it holds the pointer, so that the word would become invalid under it.
+ */
+#define VALID  0x600d600du
+#define ROUNDS 500
 
+static uint32_t words[ROUNDS + 1];
 static _Atomic(uint32_t *) current;
 static atomic_bool stop_following;
 static atomic_ulong followed, invalid;
@@ -220,17 +245,16 @@ follow(void *arg)
 {
 	vfu_rcu_register();
 	vfu_rcu_only(arg, 1);
-	while (!stop_following) {
-		for (unsigned int i = 0; i < 100; i++) {
-			volatile uint32_t *p = atomic_load_explicit(&current,
-				memory_order_acquire);
+	for (unsigned int n = 0; !stop_following; n++) {
+		volatile uint32_t *p = atomic_load_explicit(&current, memory_order_acquire);
 
-			if (*p != VALID || *p != VALID)
-				invalid++;
+		for (unsigned int i = 0; i < 4; i++) {
+			invalid += *p != VALID;
+			sched_yield();
 		}
 		followed++;
 		vfu_rcu_quiescent();
-		if (followed % 64 == 0) {
+		if (n % 8 == 0) {
 			vfu_rcu_offline();
 			vfu_rcu_online();
 		}
@@ -243,20 +267,18 @@ static void
 nothing_is_used_after_a_grace_period(void **state)
 {
 	struct vfu_server *server = a;
-	uint32_t words[2] = { VALID, VALID };
 	pthread_t t[3];
 
+	for (unsigned int i = 0; i <= ROUNDS; i++)
+		words[i] = VALID;
 	current = &words[0];
 	for (unsigned int i = 0; i < 3; i++)
 		assert_int_equal(pthread_create(&t[i], NULL, follow, &server), 0);
 	wait_until(followed > 10);
-	for (unsigned int i = 0; i < 200; i++) {
-		uint32_t *old = &words[i % 2];
-
-		current = &words[(i + 1) % 2];
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		current = &words[i + 1];
 		vfu_rcu_wait(a);
-		*(volatile uint32_t *)old = 0xbadbad;
-		*(volatile uint32_t *)old = VALID;
+		*(volatile uint32_t *)&words[i] = ~VALID;
 	}
 	stop_following = true;
 	for (unsigned int i = 0; i < 3; i++)
@@ -276,6 +298,7 @@ main(void)
 		cmocka_unit_test(nothing_is_used_after_a_grace_period),
 	};
 
+	alarm(6 * SOON_MS / 1000); /* bounds a vfu_rcu_wait() that does not end */
 	vfu_rcu_register();
 	vfu_rcu_offline();
 	ret = cmocka_run_group_tests_name("vfio_user_rcu", tests, NULL, NULL);
