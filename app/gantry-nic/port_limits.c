@@ -39,38 +39,72 @@ read_number(const char *path)
 	return value;
 }
 
-/* Return the lowest memory.max of this process's cgroup and its parents (v2), in bytes. */
+/* Return the lowest value that the files of that name have in folder top/group and its parents. */
 static uint64_t
-cgroup_memory(void)
+least_of_parents(const char *top, const char *group, const char *name)
 {
-	static const char top[] = "/sys/fs/cgroup";
-	char group[PATH_MAX] = "", path[PATH_MAX + 32];
-	FILE *file = fopen("/proc/self/cgroup", "re");
+	char path[2 * PATH_MAX];
+	uint64_t least = UINT64_MAX, limit;
+
+	/* Up to the top, whose file has the limit of a container. */
+	for (size_t len = strlen(group);; len--) {
+		if (len != 0 && group[len] != '/' && group[len] != '\0')
+			continue;
+		snprintf(path, sizeof(path), "%s%.*s/%s", top, (int)len, group, name);
+		limit = read_number(path);
+		if (limit < least)
+			least = limit;
+		if (len == 0)
+			return least;
+	}
+}
+
+/* Return whether a list of controllers, "cpu,memory", has this one. */
+static bool
+has_controller(char *list, const char *name)
+{
+	for (char *save, *one = strtok_r(list, ",", &save); one != NULL; one = strtok_r(NULL, ",", &save))
+		if (strcmp(one, name) == 0)
+			return true;
+	return false;
+}
+
+uint64_t
+limits_cgroup_memory(const char *cgroups, const char *top)
+{
+	char line[PATH_MAX], v1[PATH_MAX];
+	FILE *file = fopen(cgroups, "re");
 	uint64_t least = UINT64_MAX, limit;
 
 	if (file == NULL)
 		return least;
-	while (fgets(group, sizeof(group), file) != NULL && strncmp(group, "0::/", 4) != 0)
-		group[0] = '\0';
-	fclose(file);
-	group[strcspn(group, "\n")] = '\0';
-	if (group[0] == '\0')
-		return least;
-	/* Up to the root, whose file has the limit of a container. */
-	for (char *end = group + strlen(group); end != NULL; end = strrchr(group, '/')) {
-		*end = '\0';
-		snprintf(path, sizeof(path), "%s%s/memory.max", top, group + 3);
-		limit = read_number(path);
-		if (limit < least)
-			least = limit;
+	snprintf(v1, sizeof(v1), "%s/memory", top);
+	while (fgets(line, sizeof(line), file) != NULL) {
+		char *list = strchr(line, ':'), *group = list != NULL ? strchr(list + 1, ':') : NULL;
+
+		if (group == NULL)
+			continue;
+		*group++ = '\0';
+		group[strcspn(group, "\n")] = '\0';
+		if (*++list == '\0') {
+			limit = least_of_parents(top, group, "memory.max");
+			least = limit < least ? limit : least;
+			limit = least_of_parents(top, group, "memory.high");
+		} else if (has_controller(list, "memory")) {
+			limit = least_of_parents(v1, group, "memory.limit_in_bytes");
+		} else {
+			continue;
+		}
+		least = limit < least ? limit : least;
 	}
+	fclose(file);
 	return least;
 }
 
 void
 limits_get(struct limits *limits)
 {
-	uint64_t cgroup = cgroup_memory() >> 20;
+	uint64_t cgroup = limits_cgroup_memory("/proc/self/cgroup", "/sys/fs/cgroup") >> 20;
 	struct rlimit nofile;
 	struct sysinfo info;
 

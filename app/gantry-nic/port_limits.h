@@ -18,11 +18,22 @@
 struct limits {
 	uint64_t maps;    /* vm.max_map_count */
 	uint64_t fds;     /* RLIMIT_NOFILE */
-	uint64_t mem_mib; /* RAM and swap, or the memory cgroup's limit if that is less */
+	uint64_t mem_mib; /* RAM and swap, or the least limit of the memory cgroups if that is less */
 };
 
 /* Read the limits, after raising the soft limit of file descriptors to the hard one. */
 void limits_get(struct limits *limits);
+
+/*
+ * Return the least memory limit of the process's cgroup and its parents: memory.max and memory.high
+ * of version 2, memory.limit_in_bytes of version 1. Above memory.high the kernel slows the process
+ * down, so that it counts as a limit.
+ *
+ * @param cgroups  /proc/self/cgroup
+ * @param top      /sys/fs/cgroup
+ * @return bytes; UINT64_MAX: no limit
+ */
+uint64_t limits_cgroup_memory(const char *cgroups, const char *top);
 
 /*
  * Divide the rest that ports with explicit values leave equally among the others: max_maps,

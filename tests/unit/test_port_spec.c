@@ -5,12 +5,16 @@
 /* gantry-nic's command line: ports, pairs, cores, and how ports share the process limits. */
 
 #include <errno.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -381,6 +385,91 @@ ports_with_limits_of_their_own_leave_the_rest_to_the_others(void **state)
 		port_spec_free(&s[i]);
 }
 
+static char top[64];
+
+/* Write a file below the prepared /sys/fs/cgroup, and make its folders; text NULL: remove it. */
+static void
+cgroup_file(const char *name, const char *text)
+{
+	char path[512];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", top, name);
+	for (char *slash = strchr(path + strlen(top) + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		mkdir(path, 0700);
+		*slash = '/';
+	}
+	if (text == NULL) {
+		assert_int_equal(unlink(path), 0);
+		return;
+	}
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static uint64_t
+cgroup_memory(const char *self)
+{
+	char path[512];
+
+	cgroup_file("self", self);
+	snprintf(path, sizeof(path), "%s/self", top);
+	return limits_cgroup_memory(path, top);
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static void
+least_cgroup_limit_of_all_parents_counts(void **state)
+{
+	static const char v1[] = "9:cpu,cpuacct:/\n5:hugetlb,memory:/x/y\n1:name=systemd:/x\n",
+		v2[] = "0::/a/b/c\n";
+
+	snprintf(top, sizeof(top), "/tmp/gantry-cgroup-XXXXXX");
+	assert_non_null(mkdtemp(top));
+	assert_true(limits_cgroup_memory("/nonexistent", top) == UINT64_MAX);
+	assert_true(cgroup_memory("") == UINT64_MAX);
+	assert_true(cgroup_memory("nonsense\n5:memory\n") == UINT64_MAX);
+	assert_true(cgroup_memory(v2) == UINT64_MAX);
+
+	/* Version 2: memory.max and memory.high, of the group, a parent and the root of a container. */
+	cgroup_file("a/b/c/memory.max", "9000\n");
+	cgroup_file("a/b/c/memory.high", "max\n");
+	cgroup_file("a/b/other/memory.max", "1\n");
+	assert_int_equal(cgroup_memory(v2), 9000);
+	cgroup_file("a/b/c/memory.high", "8000\n");
+	assert_int_equal(cgroup_memory(v2), 8000);
+	cgroup_file("a/memory.high", "7000\n");
+	assert_int_equal(cgroup_memory(v2), 7000);
+	cgroup_file("a/memory.max", "6000\n");
+	assert_int_equal(cgroup_memory(v2), 6000);
+	cgroup_file("memory.max", "5000\n");
+	assert_int_equal(cgroup_memory(v2), 5000);
+	assert_int_equal(cgroup_memory("0::/\n"), 5000);
+	cgroup_file("memory.max", NULL);
+	assert_true(cgroup_memory("0::/\n") == UINT64_MAX);
+
+	/* Version 1 has its files in the folder of the controller; both versions may be in use. */
+	cgroup_file("memory/x/memory.limit_in_bytes", "6500\n");
+	assert_int_equal(cgroup_memory(v1), 6500);
+	cgroup_file("memory/x/y/memory.limit_in_bytes", "9223372036854771712\n");
+	assert_int_equal(cgroup_memory(v1), 6500);
+	cgroup_file("memory/x/y/memory.limit_in_bytes", "6400\n");
+	assert_int_equal(cgroup_memory(v1), 6400);
+	cgroup_file("memory/memory.limit_in_bytes", "6300\n");
+	assert_int_equal(cgroup_memory(v1), 6300);
+	assert_int_equal(cgroup_memory("5:memory:/x/y\n0::/a/b/c\n"), 6000);
+	assert_true(cgroup_memory("5:memorystick,cpu:/x/y\n") == UINT64_MAX);
+	assert_int_equal(nftw(top, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
 int
 main(void)
 {
@@ -394,6 +483,7 @@ main(void)
 		cmocka_unit_test(core_lists_are_parsed_or_refused),
 		cmocka_unit_test(shares_leave_room_for_every_port_and_the_process),
 		cmocka_unit_test(ports_with_limits_of_their_own_leave_the_rest_to_the_others),
+		cmocka_unit_test(least_cgroup_limit_of_all_parents_counts),
 	};
 
 	return cmocka_run_group_tests_name("port_spec", tests, NULL, NULL);
