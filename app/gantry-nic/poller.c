@@ -86,15 +86,19 @@
 
 struct worker;
 
-/* A direction with its account. The active thread owns it, or the thread that is stuck in it. */
+/*
+ * A direction with its account. The active thread owns it, or the thread that is stuck in it. A former
+ * active thread may still compare accounts until it notices that it is no longer active, so that the
+ * account is atomic. An update that is lost then is small.
+ */
 struct entry {
 	struct wire_dir *dir;
 	struct m82576 *devs[2];        /* at its ends */
 	struct vfu_server *servers[2]; /* of devs[] */
 	struct vfu_rcu_devices devices; /* servers[] */
-	uint64_t cost;      /* ns of polls since directions with frames have shared the thread */
-	uint64_t quiet;     /* ns of its polls since it had a frame */
-	uint64_t rests;     /* until this time */
+	_Atomic uint64_t cost;  /* ns of polls since directions with frames have shared the thread */
+	_Atomic uint64_t quiet; /* ns of its polls since it had a frame */
+	_Atomic uint64_t rests; /* until this time */
 	uint64_t begun;     /* when its last poll began */
 	_Atomic(struct worker *) stuck; /* in its poll, and no longer active; NULL: none */
 };
@@ -133,6 +137,18 @@ poller_now(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+static uint64_t
+get(const _Atomic uint64_t *value)
+{
+	return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static void
+set(_Atomic uint64_t *value, uint64_t to)
+{
+	atomic_store_explicit(value, to, memory_order_relaxed);
+}
+
 static bool
 any_client(const struct poller *poller)
 {
@@ -155,7 +171,10 @@ check_clients(const struct entry *e)
 		m82576_check_client(e->devs[i]);
 }
 
-/* Note that a pause of polling is intended, so that it does not count as a gap. */
+/*
+ * Note that a pause of polling is intended, so that it does not count as a gap. The active thread, with
+ * the handover lock: another thread that becomes active would poll the directions.
+ */
 static void
 rest(struct poller *poller)
 {
@@ -202,10 +221,15 @@ nap(struct worker *w)
 {
 	struct timespec ts = { .tv_nsec = NAP_NS };
 	uint64_t off;
+	bool active;
 
-	if (!is_active(w))
+	pthread_mutex_lock(&w->poller->handover);
+	active = is_active(w);
+	if (active)
+		rest(w->poller);
+	pthread_mutex_unlock(&w->poller->handover);
+	if (!active)
 		return;
-	rest(w->poller);
 	vfu_rcu_offline();
 	nanosleep(&ts, NULL);
 	vfu_rcu_online();
@@ -229,11 +253,11 @@ was_held(struct worker *w, uint64_t now, uint64_t ns)
 static void
 charge(struct worker *w, struct entry *e, uint64_t now, uint64_t ns, unsigned int moved)
 {
-	e->cost += ns < COST_NS_MAX ? ns : COST_NS_MAX;
-	e->quiet = moved != 0 ? 0 : e->quiet + ns;
+	set(&e->cost, get(&e->cost) + (ns < COST_NS_MAX ? ns : COST_NS_MAX));
+	set(&e->quiet, moved != 0 ? 0 : get(&e->quiet) + ns);
 	if (was_held(w, now, ns) && w->poller->nr_entries > 1) {
-		e->rests = now + (ns < REST_NS_MAX / REST_TIMES ? ns * REST_TIMES : REST_NS_MAX);
-		e->quiet = QUIET_NS; /* no direction waits for one that rests */
+		set(&e->rests, now + (ns < REST_NS_MAX / REST_TIMES ? ns * REST_TIMES : REST_NS_MAX));
+		set(&e->quiet, QUIET_NS); /* no direction waits for one that rests */
 	}
 }
 
@@ -275,14 +299,15 @@ least_cost(struct poller *poller)
 	for (i = 0; i < poller->nr_entries; i++) {
 		const struct entry *e = &poller->entries[i];
 
-		if (atomic_load(&e->stuck) == NULL && e->quiet < QUIET_NS && e->cost < least)
-			least = e->cost;
+		if (atomic_load(&e->stuck) == NULL && get(&e->quiet) < QUIET_NS &&
+				get(&e->cost) < least)
+			least = get(&e->cost);
 	}
 	if (least != UINT64_MAX)
 		return least;
 	for (i = 0; i < poller->nr_entries; i++)
 		if (atomic_load(&poller->entries[i].stuck) == NULL)
-			poller->entries[i].cost = 0;
+			set(&poller->entries[i].cost, 0);
 	return 0;
 }
 
@@ -300,16 +325,17 @@ poll_round(struct worker *w)
 
 	for (i = 0; i < poller->nr_entries; i++) {
 		struct entry *e = &poller->entries[i];
+		uint64_t cost = get(&e->cost);
 
 		if (atomic_load(&e->stuck) != NULL)
 			continue;
 		/* An account that was kept while the direction was stuck may be hours ahead. */
-		if (e->cost > least + COST_NS_MAX)
-			e->cost = least + COST_NS_MAX;
-		if (e->cost > least + BURST_NS || e->rests > now)
+		if (cost > least + COST_NS_MAX)
+			set(&e->cost, least + COST_NS_MAX);
+		if (cost > least + BURST_NS || get(&e->rests) > now)
 			continue;
-		if (e->cost < least)
-			e->cost = least; /* time that it did not use is no credit */
+		if (cost < least)
+			set(&e->cost, least); /* time that it did not use is no credit */
 		moved += poll_entry(w, e, &now);
 	}
 	return moved;
@@ -459,7 +485,7 @@ poller_add(struct poller *poller, struct wire_dir *dir, struct m82576 *from,
 
 	e->dir = dir;
 	e->devices.servers = e->servers;
-	e->quiet = QUIET_NS;
+	set(&e->quiet, QUIET_NS);
 	wire_dir_set_clock(dir, poller_now);
 	add_device(poller, e, from);
 	add_device(poller, e, to);
