@@ -60,8 +60,8 @@ DATA_LIMIT = 8 << 30    # bytes of memory that a test may use
 CONTROL = ['igb_ethdev', 'igb_filter', 'igb_descriptors', 'igb_intr', 'igb_bus']
 DATA = ['igb_rx_*', 'igb_tx_*', 'igb_lost_*', 'igb_watchdog_*']
 
-# The tests for each path: the first pattern that matches decides. A unit test whose name contains a
-# part of the name of the file runs before the others.
+# The tests for each path: the first row whose pattern matches decides. The more parts of the name of
+# the file the name of a unit test contains, the earlier it runs; then the order of the row counts.
 TESTS = [
     ('drivers/net/igb/igb_mp.c', CONTROL + ['igb_*_direct'], ['test_secondary']),
     ('drivers/net/igb/igb_vfio_user.c', CONTROL + ['igb_*_direct'],
@@ -72,7 +72,8 @@ TESTS = [
     ('drivers/bus/vfio_user/vfio_user_mp.c', ['bus_vfio_user_*'], ['test_secondary']),
     ('drivers/bus/vfio_user/*', ['bus_*'],
      ['test_ethdev_calls', 'test_trouble', 'test_secondary', 'test_memory_kinds']),
-    ('lib/dma_debug/*', ['dma_debug*', 'dma_telemetry*'], ['test_dmacheck', 'test_dma_debug']),
+    ('lib/dma_debug/*', ['dma_debug*', 'dma_checksum', 'dma_maps', 'dma_reach_*'],
+     ['test_dmacheck', 'test_dma_debug']),
     ('lib/dma/*', ['dma_*', 'bus_dma_*'] + DATA,
      ['test_dmacheck', 'test_dma_modes', 'test_dma_debug', 'test_reach']),
     ('lib/vfio_user/*', ['vfio_user_*', 'bus_vfio_user_*', 'igb_model_dma', 'igb_model_queue'],
@@ -85,10 +86,24 @@ TESTS = [
     ('lib/common/*', ['*'], ['test_daemon', 'test_captures']),
 ]
 
+# Parts of the names of files whose unit tests have another name.
+SUBJECTS = {
+    'access': ['async'], 'bounce': ['sync'], 'bus': ['window'], 'choose': ['window'],
+    'coherent': ['map', 'socket'], 'commands': ['refusals', 'server'], 'conn': ['connections'],
+    'csum': ['parse', 'tx'], 'deadline': ['connections'], 'demand': ['strict', 'window'],
+    'device': ['map'], 'direct': ['map'], 'entries': ['strict'], 'foreign': ['limits'],
+    'loop': ['reg', 'tx'], 'memory': ['maps'], 'msg': ['server'], 'nvm': ['reg'],
+    'offload': ['edges'], 'pci': ['reg', 'intr'], 'pending': ['client'], 'phy': ['reg'],
+    'probe': ['blind'], 'refuse': ['connections'], 'requests': ['client'], 'rss': ['rx'],
+    'serve': ['dma'], 'set': ['refusals'], 'sigbus': ['dma'], 'sock': ['connections'],
+    'socket': ['connections'], 'stats': ['reg', 'rx'], 'symbol': ['report'], 'table': ['dma'],
+    'telemetry': ['reach'], 'thread': ['async'], 'translate': ['maps'], 'window': ['dma', 'limits'],
+}
+
 # Calls whose effect only a person sees, or that affect only speed.
 UNSEEN = re.compile(r'\b(?:\w*LOG|rte_log|dma_fail|capture_error|\w*_log(?:_once)?|log_stderr|'
                     r'v?snprintf|v?fprintf|RTE_VERIFY|'
-                    r'RTE_ASSERT|RTE_BUILD_BUG_ON|_?[Ss]tatic_assert|assert|rte_prefetch\w*|'
+                    r'RTE_ASSERT|RTE_BUILD_BUG_ON|_?[Ss]tatic_assert|assert|\w*prefetch\w*|'
                     r'RTE_LOG_REGISTER\w*|__attribute__|__builtin_expect)\s*\(')
 
 Mutant = collections.namedtuple('Mutant', 'file line begin end old new text kind column')
@@ -105,6 +120,13 @@ def mask(source):
     for m in list(UNSEEN.finditer(text)):
         end = closing(text, m.end() - 1)
         text = text[:m.start()] + re.sub(r'[^\n]', '"', text[m.start():end]) + text[end:]
+    # So is a condition, without a call, on which only such a call depends.
+    for m in re.finditer(r'\bif (\()', text):
+        end = closing(text, m.start(1))
+        if not re.search(r'\w\(', text[m.start(1):end]) and \
+                re.match(r'\s*"[\s"]*;(?!\s*else\b)', text[end:]) and \
+                not re.match(r'\s*\w*printf\(', source[end:]):
+            text = text[:m.start()] + re.sub(r'[^\n]', '"', text[m.start():end]) + text[end:]
     return text
 
 
@@ -129,6 +151,14 @@ def functions(text):
 DECLARATION = re.compile(
     r'\s*(?:static |const |volatile |unsigned |struct |union |enum )*[A-Za-z_]\w*(?: \*+| )\*?'
     r'[A-Za-z_]\w*(?:\[|;|,| =|\()')
+
+
+def is_declaration(text, at):
+    """Return whether the line of an offset declares something."""
+    line = text[text.rfind('\n', 0, at) + 1:]
+    return DECLARATION.match(line) is not None and not KEYWORDS.match(line)
+
+
 KEYWORDS = re.compile(
     r'\s*(?:if|else|for|while|do|switch|case|default|return|goto|break|continue)\b')
 STATEMENT = re.compile(r'[A-Za-z_*(+-][^;{}?]*;')
@@ -158,6 +188,10 @@ def spots(text, begin, end, void):
             or m.group(1)[:2] in ('0x', '0X') else int(m.group(1), 8)
         if m.group(1)[:2] in ('0x', '0X'):      # a mask: clear one of its bits
             yield 'mask', m.start(1), m.end(1), hex(value & (value - 1) if value else 1)
+        elif text[m.start() - 1] == '[' and is_declaration(text, m.start()):
+            continue                            # room that need not be used up
+        elif re.search(r'[=(,?:] ?-$|\breturn -$', text[:m.start()][-12:]):
+            yield 'limit', m.start(1), m.end(1), str(value - 1)     # any negative value is "none"
         else:
             yield 'limit', m.start(1), m.end(1), str(value + 1)
             if value > 1:
@@ -250,6 +284,14 @@ def equivalents():
     return known
 
 
+def is_equivalent(known, m):
+    """Return whether the reviewed list has the mutant; a change in it may end in "*"."""
+    change = describe(m)
+    return any(m.file == file and m.text == text and
+               (change.startswith(end[:-1]) if end.endswith('*') else change == end)
+               for file, text, end in known)
+
+
 running_tests = set()
 
 
@@ -260,6 +302,13 @@ def give_up(signum, frame):
         except ProcessLookupError:
             pass
     os._exit(128 + signum)
+
+
+def leak_sanitizer():
+    """Return the path of LeakSanitizer, which a program need not be built for, or None."""
+    cc = subprocess.run(['cc', '-print-file-name=liblsan.so'], stdout=subprocess.PIPE, text=True,
+                        check=False).stdout.strip()
+    return os.path.realpath(cc) if os.path.isabs(cc) else None
 
 
 class Tree:
@@ -325,13 +374,14 @@ class Tree:
                 h.update(o.encode() + f.read())
         return h.digest() if objects else None
 
-    def run(self, argv, limit):
+    def run(self, argv, limit, preload=None):
         """Run a test and return 0, the exit status, or 'hang'."""
+        env = dict(os.environ, LD_PRELOAD=preload) if preload else None
         def limits():
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             resource.setrlimit(resource.RLIMIT_DATA, (DATA_LIMIT, DATA_LIMIT))
         with open(os.path.join(self.path, 'test.log'), 'wb') as log, subprocess.Popen(
-                argv, cwd=self.build, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                argv, cwd=self.build, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True, preexec_fn=limits) as p:
             running_tests.add(p.pid)
             try:
@@ -360,6 +410,8 @@ class Campaign:
         self.args = args
         self.trees = queue.Queue()
         self.durations = {}
+        self.leaks = set()      # unit tests that LeakSanitizer can watch
+        self.sanitizer = leak_sanitizer()
         self.lock = threading.Lock()
         self.results = []
         self.known = equivalents()
@@ -376,12 +428,28 @@ class Campaign:
         else:
             return [], []
         stem = os.path.splitext(os.path.basename(path))[0]
-        parts = [p for p in stem.replace('vfio_user_', '').replace('server_', '').split('_')
-                 if p not in ('dma', 'igb', 'vfio', 'user')]
+        parts = re.sub(r'^(?:dma|igb|m82576|server|vfio_user|vfu)_', '', stem).split('_')
+        parts = {*parts, *(p + 's' for p in parts)}
+        others = {s for p in parts for s in SUBJECTS.get(p, [])}
         names = [n for n in self.unit if any(fnmatch.fnmatch(n, u) for u in unit)
                  and not (self.args.no_huge and {'va', 'pa'} & set(self.unit[n]))]
-        names.sort(key=lambda n: (not any(p in n for p in parts), self.durations.get(n, 0)))
+
+        def rank(name):
+            words = set(name.split('_'))
+            row = next(k for k, u in enumerate(unit) if fnmatch.fnmatch(name, u))
+            return -len(words & parts), -len(words & others), row, self.durations.get(name, 0)
+        names.sort(key=rank)
         return names, [] if self.args.unit else host
+
+    def check_names(self):
+        """Print what TESTS names and the tree does not have."""
+        for _, unit, host in TESTS:
+            for pattern in unit:
+                if not fnmatch.filter(self.unit, pattern):
+                    self.say('TESTS names unit tests that do not exist: %s' % pattern)
+            for name in host:
+                if not os.path.exists(os.path.join(TOP, 'tests', 'host', name + '.py')):
+                    self.say('TESTS names a host test that does not exist: %s' % name)
 
     def command(self, tree, name):
         if name.startswith('test_'):
@@ -405,6 +473,7 @@ class Campaign:
         for t in trees:
             t.prepare()
         self.unit = self.first.unit_tests()
+        self.check_names()
         out = subprocess.run(['meson', 'introspect', '--targets', self.first.build], check=True,
                              stdout=subprocess.PIPE).stdout
         self.all_targets = [os.path.relpath(f, self.first.build) for t in json.loads(out)
@@ -418,7 +487,7 @@ class Campaign:
         targets += self.host_targets() if host else []
         for t in trees:
             self.say('builds %s' % os.path.relpath(t.path, TOP))
-            if not t.ninja(targets, self.args.jobs):
+            if not t.ninja(targets, os.cpu_count()):
                 sys.exit('the tree does not build without a mutant: see %s' % t.log)
         self.measure(unit + host)
         self.left = [n for n in unit + host if n in self.durations]
@@ -426,9 +495,13 @@ class Campaign:
             t.digests = {f: t.digest(f, self.unit_targets(f)) for f in files}
             self.trees.put(t)
 
+    def run_test(self, tree, name, limit):
+        return tree.run(self.command(tree, name), limit,
+                        self.sanitizer if name in self.leaks else None)
+
     def measure(self, names):
         """Measure how long each test takes without a mutant; a test that fails then gets no
-        duration.
+        duration. If LeakSanitizer finds no leak in a unit test, it also watches that test later.
 
         Measurements of an earlier run are reused for programs that have not changed.
         """
@@ -447,23 +520,31 @@ class Campaign:
                 with open(self.unit[name][0], 'rb') as f:
                     key.update(f.read())
             key = key.hexdigest()
-            if name in self.unit and known.get(name, [''])[0] == key:
+            if name in self.unit and known.get(name, [''])[0] == key and len(known[name]) == 3:
                 self.durations[name] = known[name][1]
+                if known[name][2] and self.sanitizer:
+                    self.leaks.add(name)
                 continue
+            if name in self.unit and self.sanitizer:
+                self.leaks.add(name)
             begin = time.monotonic()
-            status = self.first.run(self.command(self.first, name), 1800)
+            status = self.run_test(self.first, name, 1800)
+            if name in self.leaks and status not in (0, SKIPPED):
+                self.leaks.discard(name)
+                begin = time.monotonic()
+                status = self.run_test(self.first, name, 1800)
             if status != 0:
                 self.say('leaves out %s: %s without a mutant' % (
                     name, 'skipped' if status == SKIPPED else 'fails'))
                 continue
             self.durations[name] = time.monotonic() - begin
-            known[name] = [key, self.durations[name]]
+            known[name] = [key, self.durations[name], name in self.leaks]
             with open(path, 'w', encoding='utf-8') as f:
                 json.dump(known, f)
 
     def judge(self, m):
         """Plant a mutant in a tree, and return (verdict, the test that noticed it)."""
-        if (m.file, m.text, describe(m)) in self.known:
+        if is_equivalent(self.known, m):
             return 'equivalent', ''
         tree = self.trees.get()
         path = os.path.join(tree.path, m.file)
@@ -489,11 +570,12 @@ class Campaign:
         for name in unit + host:
             if name == next(iter(host), None) and not tree.ninja(self.host_targets()):
                 return 'invalid', 'does not compile'
-            limit = max(LEAST_LIMIT, 10 * self.durations[name])
-            # If a failure does not repeat, the machine may have caused it.
-            for _ in range(2):
-                status = tree.run(self.command(tree, name), limit)
-                if status in (0, 'hang'):
+            # If a failure does not repeat, the machine may have caused it. A busy machine needs time.
+            for attempt in (1, 2):
+                busy = max(1, os.getloadavg()[0] / os.cpu_count())
+                limit = attempt * busy * max(LEAST_LIMIT, 10 * self.durations[name])
+                status = self.run_test(tree, name, limit)
+                if status == 0:
                     break
             if status != 0:
                 return 'noticed', name + (' (hang)' if status == 'hang' else '')
