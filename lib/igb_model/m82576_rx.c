@@ -83,6 +83,8 @@ rxq_open(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, ui
 {
 	static const uint16_t bsize[4] = {2048, 1024, 512, 256};
 
+	/* deliver() waits for all descriptors of a frame at once. */
+	_Static_assert(IGB_MAX_FRAME / 256 < M82576_FETCH, "a frame has more descriptors");
 	x->gen = gen;
 	x->base = r->base;
 	x->count = r->count;
@@ -303,11 +305,10 @@ split_header(
  * Write a frame to the buffers of one queue.
  *
  * @param f    the frame as it shall be in memory, @p len bytes
- * @retval 1   delivered
- * @retval 0   no descriptors
- * @retval -1  the descriptors can never suffice
+ * @retval true   delivered
+ * @retval false  the driver has not posted enough descriptors
  */
-static int
+static bool
 deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, const uint8_t *f,
 	uint32_t len, const struct m82576_pkt *pkt, uint32_t stripped, uint32_t staterr,
 	uint32_t rss, uint32_t rss_type)
@@ -317,10 +318,8 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, con
 	uint32_t hdr = split.bytes;
 	uint32_t n = len > hdr ? (len - hdr + x->bufsize - 1) / x->bufsize : 1, i, part, off = hdr;
 
-	if (n >= x->count || n > M82576_FETCH)
-		return -1;
 	if (!rxq_need(m, x, r, n))
-		return 0;
+		return false;
 	if (x->wb_count + n > M82576_WB_BATCH)
 		rxq_write_back(m, x, r);
 	if (x->wb_count == 0)
@@ -392,7 +391,7 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, con
 	if (x->head >= x->count)
 		x->head -= x->count;
 	m->rx_dirty |= 1u << r->index;
-	return 1;
+	return true;
 }
 
 static int
@@ -420,12 +419,13 @@ m82576_receive(struct m82576 *m, const struct m82576_frame *frame, bool wait)
 {
 	struct m82576_counters *c = &m->rxc;
 	const uint8_t *f = frame->data;
-	uint32_t rctl, len = frame->len, q = 0, gen, stripped = 0, st = 0, rss, rss_type = 0, need;
+	uint32_t rctl, len = frame->len, q = 0, gen, stripped = 0, st = 0, rss = 0;
+	uint32_t rss_type = 0, need;
 	enum verdict v;
 	struct m82576_pkt pkt;
 	struct m82576_ring *r;
 	struct m82576_rxq *x;
-	int ret;
+	bool delivered = false;
 
 	/* 2. Filter: FCS, length, MAC address, VLAN. */
 	rctl = m82576_reg(m, IGB_RCTL);
@@ -452,7 +452,6 @@ m82576_receive(struct m82576 *m, const struct m82576_frame *frame, bool wait)
 		st |= IGB_RXD_STAT_PIF;
 
 	/* 3. Choose a queue. */
-	rss = 0;
 	if ((m82576_reg(m, IGB_MRQC) & IGB_MRQC_ENABLE_MASK) == IGB_MRQC_ENABLE_RSS) {
 		rss = m82576_rss_hash(m, f, &pkt, &rss_type);
 		if (rss_type != IGB_RXD_RSS_NONE)
@@ -471,8 +470,7 @@ m82576_receive(struct m82576 *m, const struct m82576_frame *frame, bool wait)
 
 	/* 4. Fetch a descriptor: before the work of checksums, check whether there is one. */
 	need = (len + M82576_FCS_LEN + x->bufsize - 1) / x->bufsize;
-	ret = x->dead || x->count == 0 ? -1 : 0;
-	if (ret == 0 && !m->rx_busy && rxq_need(m, x, r, 1)) {
+	if (!x->dead && x->count != 0 && !m->rx_busy && rxq_need(m, x, r, 1)) {
 		uint32_t out = len;
 
 		/* 5. Verify checksums, strip the VLAN tag, append the FCS. */
@@ -505,9 +503,9 @@ m82576_receive(struct m82576 *m, const struct m82576_frame *frame, bool wait)
 			f = m->in;
 		}
 		/* 6. Write the data, and fill in the write-backs. */
-		ret = deliver(m, x, r, f, out, &pkt, stripped, st, rss, rss_type);
+		delivered = deliver(m, x, r, f, out, &pkt, stripped, st, rss, rss_type);
 	}
-	if (ret == 0 && wait && !x->dead && need < x->count) {
+	if (!delivered && wait && !x->dead && need < x->count) {
 		/* Finished frames must not wait together with this one. */
 		m82576_intr_flush(true);
 		m82576_receive_flush(m);
@@ -515,7 +513,7 @@ m82576_receive(struct m82576 *m, const struct m82576_frame *frame, bool wait)
 		return 0;
 	}
 	m82576_stats_arrived(m, len);
-	if (ret <= 0) {
+	if (!delivered) {
 		m82576_count(&c->no_desc, 1);
 		m82576_count(&x->no_desc, 1);
 		if (!(x->srrctl & IGB_SRRCTL_DROP_EN)) {
@@ -532,7 +530,7 @@ m82576_receive(struct m82576 *m, const struct m82576_frame *frame, bool wait)
 		m82576_count(&c->stat[M82576_STAT(IGB_CRCERRS)], 1);
 	else
 		m82576_stats_rx(m, frame->data, len);
-	if (ret <= 0)
+	if (!delivered)
 		return 1;
 	m82576_count(&c->stat[M82576_STAT(IGB_RPTHC)], 1);
 	m82576_count(&c->stat[M82576_STAT(IGB_HGORCL)], len + M82576_FCS_LEN);

@@ -395,6 +395,14 @@ rss_hash_matches_published_vectors_and_selects_queue(void **state)
 	d = rig_rxd(g, 0x40207d3d & 3, n[0x40207d3d & 3]++);
 	assert_true(d->wb.staterr & IGB_RXD_STAT_DD);
 	assert_int_equal(d->wb.pkt_info & IGB_RXD_RSSTYPE_MASK, IGB_RXD_RSS_NONE);
+	/* Without RSS there is neither hash nor type. */
+	rig_wr(g, IGB_RXCSUM, IGB_RXCSUM_PCSD);
+	rig_wr(g, IGB_MRQC, 0);
+	rig_send_in(g, f, len, 0);
+	d = rig_rxd(g, 0, n[0] + 1);
+	assert_true(d->wb.staterr & IGB_RXD_STAT_DD);
+	assert_int_equal(d->wb.rss, 0);
+	assert_int_equal(d->wb.pkt_info & IGB_RXD_RSSTYPE_MASK, IGB_RXD_RSS_NONE);
 }
 
 static void

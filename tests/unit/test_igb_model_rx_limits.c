@@ -322,6 +322,52 @@ rx_write_backs_beyond_a_batch_are_not_lost(void **state)
 	assert_true(rig_rxd(g, 0, 99)->wb.staterr & IGB_RXD_STAT_DD);
 }
 
+/*
+ * A frame of a wire may end where the memory ends. Stripping, checksums and the FCS read all of the
+ * frame, and nothing behind it.
+ */
+static void
+rx_reads_no_byte_behind_the_frame(void **state)
+{
+	static const uint8_t protocols[] = {6, 17, 132};
+	struct rig *g = *state;
+	const size_t page = (size_t)getpagesize();
+	uint8_t *end = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		-1, 0);
+	uint32_t len, i;
+
+	assert_ptr_not_equal(end, MAP_FAILED);
+	end += page;
+	assert_int_equal(mprotect(end, page, PROT_NONE), 0);
+	rig_rx_on(g, 0);
+	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_VME);
+	rig_wr(g, IGB_RXCSUM, IGB_RXCSUM_IPOFL | IGB_RXCSUM_TUOFL | IGB_RXCSUM_CRCOFL);
+	for (i = 0; i < 6; i++) {
+		rig_wr(g, IGB_RXDCTL(0), 0);
+		rig_rx_start(g, 0, RIG_ADV);
+		for (len = 60; len < 77; len++) {
+			volatile union igb_rx_desc *d = rig_rxd(g, 0, g->rx_next);
+			const uint32_t tag = i < 3 ? 4 : 0;
+
+			rig_ipv4(f, 6, 20);
+			f[23] = protocols[i % 3];
+			rig_put16(f + 16, len - 14 - tag);
+			memmove(f + 12 + tag, f + 12, len - 12 - tag);
+			if (tag != 0)
+				rig_put16(f + 12, 0x8100);
+			memcpy(end - len, f, len);
+			rig_send_in(g, end - len, len, 0);
+			assert_true(d->wb.staterr & IGB_RXD_STAT_DD);
+			assert_int_equal(d->wb.length, len - tag + M82576_FCS_LEN);
+			assert_memory_equal(rig_rxbuf(g, 0, g->rx_next), f, 12);
+			assert_memory_equal(rig_rxbuf(g, 0, g->rx_next) + 12, f + 12 + tag,
+				len - 12 - tag);
+			g->rx_next++;
+		}
+	}
+	munmap(end - page, 2 * page);
+}
+
 int
 main(void)
 {
@@ -335,6 +381,7 @@ main(void)
 		LIMIT(rx_fragment_checksum_and_identification),
 		LIMIT(rss_types_are_by_protocol_and_version),
 		LIMIT(rx_write_backs_beyond_a_batch_are_not_lost),
+		LIMIT(rx_reads_no_byte_behind_the_frame),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_rx_limits", tests, NULL, NULL);
