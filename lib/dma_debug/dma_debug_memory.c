@@ -142,8 +142,9 @@ find_freed(struct dma_entry *e, void *arg)
 	if ((e->flags & DMA_GONE) || (uintptr_t)e->ptr >= f->end ||
 			(uintptr_t)e->ptr + e->size <= f->start)
 		return false;
+	e->flags |= DMA_GONE;
 	f->found = *e;
-	e->flags |= DMA_GONE | DMA_REPORTED;
+	e->flags |= DMA_REPORTED;
 	return true;
 }
 
@@ -162,7 +163,6 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 			return;
 		if (f.found.flags & DMA_REPORTED)
 			continue;
-		f.found.mbuf = NULL;
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, &f.found,
 			__builtin_return_address(0));
 		dma_debug_report(&r, "its page is returned to the system");
@@ -225,7 +225,6 @@ find_stack(struct dma_thread *t)
 	size_t size;
 	void *base;
 
-	t->stack = t->stack_end = 1;
 	if (pthread_getattr_np(pthread_self(), &attr) != 0)
 		return;
 	if (pthread_attr_getstack(&attr, &base, &size) == 0) {
