@@ -16,7 +16,7 @@
  *       drv_probe(), drv_lost() <------                                     |
  *       device_read(), device_write() ----- by bus address -----------------+
  *
- * clock_gettime() is replaced for the whole process, so that time-outs pass without a wait.
+ * The clock is that of test_clock.h, so that time-outs pass without a wait.
  */
 
 #ifndef BUS_SERVER_H
@@ -29,7 +29,6 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include <linux/pci_regs.h>
@@ -46,6 +45,7 @@
 #include "bus_vfio_user_driver.h"
 #include "gantry_dma.h"
 #include "promise_server.h"
+#include "test_clock.h"
 #include "vfio_user_dma_ops.h"
 #include "vfu_client.h"
 #include "vfu_rcu.h"
@@ -79,26 +79,6 @@ static struct rte_vfio_user_device *probed;
 static atomic_int probes, removes, losses;
 static int probe_result;
 static unsigned int probe_ms; /* duration of the driver's probe, in ms */
-
-/*
- * Replaces the C library's function, also for EAL and the bus: tests advance the time themselves.
- */
-static _Atomic uint64_t passed_ms;
-
-int
-clock_gettime(clockid_t id, struct timespec *ts)
-{
-	const uint64_t ms = passed_ms;
-	int ret = (int)syscall(SYS_clock_gettime, id, ts);
-
-	ts->tv_sec += (time_t)(ms / 1000);
-	ts->tv_nsec += (long)(ms % 1000) * 1000000;
-	if (ts->tv_nsec >= 1000000000) {
-		ts->tv_sec++;
-		ts->tv_nsec -= 1000000000;
-	}
-	return ret;
-}
 
 /*
  * The device.

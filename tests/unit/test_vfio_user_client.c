@@ -10,8 +10,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 
-#include <sys/syscall.h>
-
+#include "test_clock.h"
 #include "vfu_test.h"
 
 static struct device dev;
@@ -836,24 +835,6 @@ messages_beyond_the_common_limit_lose_the_connection(void **state)
 	assert_false(vfu_client_alive(c));
 	vfu_client_close(c);
 	device_stop(&dev);
-}
-
-/* Replace the C library's clock, so that a test can advance time. */
-static _Atomic uint64_t passed_ms;
-
-int
-clock_gettime(clockid_t id, struct timespec *ts)
-{
-	const uint64_t ms = passed_ms;
-	int ret = (int)syscall(SYS_clock_gettime, id, ts);
-
-	ts->tv_sec += (time_t)(ms / 1000);
-	ts->tv_nsec += (long)(ms % 1000) * 1000000;
-	if (ts->tv_nsec >= 1000000000) {
-		ts->tv_sec++;
-		ts->tv_nsec -= 1000000000;
-	}
-	return ret;
 }
 
 static unsigned int reply_ms;
