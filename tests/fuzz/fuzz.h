@@ -29,6 +29,7 @@
  * Organisation by file:
  * - fuzz.h: the input, MUST()
  * - fuzz_files.h: file descriptors, and whether the code under test leaks one
+ * - fuzz_loads.h: memory that changes right before the code under test loads it
  * - fuzz_driver_time.h: the virtual clock of the driver
  * - fuzz_server.c: a client opposite the server of lib/vfio_user
  * - fuzz_client.c: a server opposite the client of lib/vfio_user

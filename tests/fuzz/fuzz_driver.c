@@ -46,6 +46,7 @@
 #include <rte_mbuf.h>
 
 #include "fuzz.h"
+#include "fuzz_loads.h"
 #include "igb_rxtx.h"
 #include "rte_pmd_gantry_igb.h"
 
@@ -76,10 +77,6 @@ static bool there;    /* the port exists */
 static uint16_t port;
 static uint64_t rx_offloads, tx_offloads;
 static uint16_t nb_desc;
-
-/* The armed change: how many loads remain until it happens, and the bytes to xor. */
-static unsigned int loads_left;
-static uint64_t change;
 
 /* The driver's time and memory. */
 
@@ -353,42 +350,22 @@ txq(unsigned int q)
 		rte_eth_devices[port].data->tx_queues[q] : NULL;
 }
 
-/* The compiler calls this before each load of the driver, but not before loads of this file. */
-static void
-before_load(const void *p, size_t width)
+static bool
+is_shared(const uint8_t *at, size_t width)
 {
-	uint8_t *at = (uint8_t *)(uintptr_t)p;
-
-	if (__builtin_expect(loads_left == 0, 1))
-		return;
 	for (unsigned int q = 0; q < QUEUES; q++) {
 		const struct igb_rx_queue *rx = rxq(q);
 		const struct igb_tx_queue *tx = txq(q);
 
-		if (!(rx != NULL && at >= (uint8_t *)rx->ring &&
-				at + width <= (uint8_t *)(rx->ring + rx->nb_desc)) &&
-				!(tx != NULL && at >= (uint8_t *)tx->ring &&
-				at + width <= (uint8_t *)(tx->ring + tx->nb_desc)))
-			continue;
-		if (--loads_left == 0)
-			for (size_t i = 0; i < width && i < sizeof(change); i++)
-				at[i] ^= (uint8_t)(change >> (8 * i));
-		return;
+		if (rx != NULL && at >= (uint8_t *)rx->ring &&
+				at + width <= (uint8_t *)(rx->ring + rx->nb_desc))
+			return true;
+		if (tx != NULL && at >= (uint8_t *)tx->ring &&
+				at + width <= (uint8_t *)(tx->ring + tx->nb_desc))
+			return true;
 	}
+	return false;
 }
-
-#define ON_LOAD(width, type) \
-void __sanitizer_cov_load##width(type *p); \
-void \
-__sanitizer_cov_load##width(type *p) \
-{ \
-	before_load(p, width); \
-}
-ON_LOAD(1, uint8_t)
-ON_LOAD(2, uint16_t)
-ON_LOAD(4, uint32_t)
-ON_LOAD(8, uint64_t)
-ON_LOAD(16, __int128)
 
 static void
 probe(void)

@@ -44,6 +44,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
+#include "fuzz_loads.h"
 #include "m82576.h"
 #include "m82576_priv.h"
 #include "vfu_rcu.h"
@@ -95,10 +96,6 @@ static struct {
 } opened[4096];
 static unsigned int nr_opened;
 
-/* The armed change: how many loads remain until it happens, and the bytes to xor. */
-static unsigned int loads_left;
-static uint64_t change;
-
 int fuzz_clock_gettime(clockid_t clock, struct timespec *ts);
 int
 fuzz_clock_gettime(clockid_t clock, struct timespec *ts)
@@ -108,31 +105,11 @@ fuzz_clock_gettime(clockid_t clock, struct timespec *ts)
 	return 0;
 }
 
-static void
-before_load(const void *p, size_t width)
+static bool
+is_shared(const uint8_t *at, size_t width)
 {
-	uint8_t *at = (uint8_t *)(uintptr_t)p;
-
-	if (__builtin_expect(loads_left == 0, 1) || at < mem || at + width > mem + MEM_SIZE)
-		return;
-	if (--loads_left == 0) {
-		for (size_t i = 0; i < width && i < sizeof(change); i++)
-			at[i] ^= (uint8_t)(change >> (8 * i));
-	}
+	return at >= mem && at + width <= mem + MEM_SIZE;
 }
-
-#define ON_LOAD(width, type) \
-void __sanitizer_cov_load##width(type *p); \
-void \
-__sanitizer_cov_load##width(type *p) \
-{ \
-	before_load(p, width); \
-}
-ON_LOAD(1, uint8_t)
-ON_LOAD(2, uint16_t)
-ON_LOAD(4, uint32_t)
-ON_LOAD(8, uint64_t)
-ON_LOAD(16, __int128)
 
 /* Report the polling thread's quiescent state: every translated pointer becomes invalid. */
 static void
