@@ -108,7 +108,7 @@ send_bytes(const void *buf, size_t len, const int *fds, unsigned int nr_fds)
 
 	if (len == 0 || sv.broken)
 		return;
-	n = send_with_fds(sv.sock, buf, len, fds, nr_fds);
+	n = send_fds(sv.sock, buf, len, fds, nr_fds, MSG_DONTWAIT);
 	if (n != (ssize_t)len)
 		sv.broken = true; /* the client has closed, or serves an earlier command */
 	else

@@ -349,7 +349,7 @@ send_bytes(const void *buf, size_t len, const int *fds, unsigned int nr_fds)
 
 	if (len == 0 || cl.sock < 0)
 		return;
-	n = send_with_fds(cl.sock, buf, len, fds, nr_fds);
+	n = send_fds(cl.sock, buf, len, fds, nr_fds, MSG_DONTWAIT);
 	if (n > 0)
 		follow(buf, (size_t)n);
 }

@@ -235,12 +235,6 @@ mutated_messages_do_not_harm_the_server(void **state)
 			size_t len = some_command(buf);
 			unsigned int nr_fds = rnd(3) == 0 ? 1 + rnd(3) : 0;
 			struct vfu_server_stats st;
-			struct iovec iov = { buf, len };
-			union {
-				struct cmsghdr align;
-				char buf[CMSG_SPACE(3 * sizeof(int))];
-			} ctl;
-			struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 			entries[rnd(TABLE_NR)] = odd_number() ^ (uint64_t)rnd(70 * 4096);
 			if (((struct vfio_user_header *)buf)->cmd == VFIO_USER_IO_PAGE_TABLE &&
@@ -253,17 +247,8 @@ mutated_messages_do_not_harm_the_server(void **state)
 			if (rnd(20) == 0)
 				mutate(buf, 16);
 			if (rnd(30) == 0)
-				iov.iov_len = 1 + rnd((uint32_t)len);
-			if (nr_fds != 0) {
-				memset(&ctl, 0, sizeof(ctl));
-				mh.msg_control = ctl.buf;
-				mh.msg_controllen = CMSG_SPACE(nr_fds * sizeof(int));
-				ctl.align.cmsg_level = SOL_SOCKET;
-				ctl.align.cmsg_type = SCM_RIGHTS;
-				ctl.align.cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
-				memcpy(CMSG_DATA(&ctl.align), fds, nr_fds * sizeof(int));
-			}
-			if (sendmsg(s, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+				len = 1 + rnd((uint32_t)len);
+			if (send_fds(s, buf, len, fds, nr_fds, MSG_DONTWAIT) < 0)
 				break;
 			drain(s);
 			vfu_server_get_stats(dev.server, &st);
@@ -360,23 +345,7 @@ mad_server(void *arg)
 					nr_fds = rnd(4);
 			}
 			int fds[4] = { mem, mem, mem, mem };
-			struct iovec iov = { out, 16 + len };
-			union {
-				struct cmsghdr align;
-				char buf[CMSG_SPACE(4 * sizeof(int))];
-			} ctl;
-			struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-			if (nr_fds != 0) {
-				memset(&ctl, 0, sizeof(ctl));
-				mh.msg_control = ctl.buf;
-				mh.msg_controllen = CMSG_SPACE(nr_fds * sizeof(int));
-				ctl.align.cmsg_level = SOL_SOCKET;
-				ctl.align.cmsg_type = SCM_RIGHTS;
-				ctl.align.cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
-				memcpy(CMSG_DATA(&ctl.align), fds, nr_fds * sizeof(int));
-			}
-			if (sendmsg(s, &mh, MSG_NOSIGNAL) < 0)
+			if (send_fds(s, out, 16 + len, fds, nr_fds, 0) < 0)
 				break;
 		}
 		close(s);

@@ -52,7 +52,6 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -68,6 +67,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/files.h"
 #include "vfu_client.h"
 #include "vfu_rcu.h"
 #include "vfu_server.h"
@@ -342,18 +342,6 @@ dma_read(struct vfu_server *server, uint64_t iova, void *buf, size_t len)
 	return ret;
 }
 
-static inline int
-count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
-}
-
 /* The client's side of the protocol, by hand. */
 
 /**
@@ -380,26 +368,7 @@ raw_connect(const char *path)
 static inline bool
 try_send(int fd, const void *buf, size_t len, const int *fds, unsigned int nr_fds)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(64 * sizeof(int))];
-	} ctl;
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (nr_fds != 0) {
-		struct cmsghdr *c;
-
-		memset(&ctl, 0, sizeof(ctl));
-		mh.msg_control = ctl.buf;
-		mh.msg_controllen = CMSG_SPACE(nr_fds * sizeof(int));
-		c = CMSG_FIRSTHDR(&mh);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, nr_fds * sizeof(int));
-	}
-	return sendmsg(fd, &mh, MSG_NOSIGNAL) == (ssize_t)len;
+	return send_fds(fd, buf, len, fds, nr_fds, 0) == (ssize_t)len;
 }
 
 static inline void
