@@ -34,13 +34,13 @@ half_an_address(struct rig *r, bool fixed)
 {
 	uint8_t *buf = dma_buf(LEN);
 	gantry_dma_addr_t addr = drv_map(r, buf, LEN, GANTRY_DMA_FROM_DEVICE);
-	const gantry_dma_addr_t told = fixed ? addr : addr << 32;
+	const gantry_dma_addr_t programmed = fixed ? addr : addr << 32;
 	uint8_t *out = dma_buf(LEN);
 	gantry_dma_addr_t tx;
 
 	fill(out, LEN, 2);
 	tx = drv_map(r, out, LEN, GANTRY_DMA_TO_DEVICE);
-	nic_rx(r, told, LEN);
+	nic_rx(r, programmed, LEN);
 	nic_tx(r, tx, LEN);
 	nic_kick(r);
 	gantry_dma_unmap_single(r->dma, tx, LEN, GANTRY_DMA_TO_DEVICE);

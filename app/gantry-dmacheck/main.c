@@ -114,7 +114,7 @@ help(void)
 "  --only NAME      plays this one; may be given several times\n"
 "  --help           this\n"
 "\n"
-"The exit status is 0 if each bug was caught and no twin accused, 1 if not, 2 for\n"
+"The exit status is 0 if each bug was caught and no twin reported, 1 if not, 2 for\n"
 "arguments that make no sense, 3 if all is well but some could not be played here.");
 	/* clang-format on */
 }
@@ -214,7 +214,7 @@ list(const struct options *o)
  */
 
 static void
-because(struct verdict *v, const char *fmt, ...)
+set_reason(struct verdict *v, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -234,10 +234,10 @@ ended(struct verdict *v, const struct play *p)
 	if (p->outcome->ended)
 		return true;
 	if (WIFSIGNALED(status))
-		because(v, "%s in %s mode ended with signal %d (%s)", p->fixed ? "twin" : "bug",
+		set_reason(v, "%s in %s mode ended with signal %d (%s)", p->fixed ? "twin" : "bug",
 			p->setting->name, WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
-		because(v, "%s in %s mode could not be played", p->fixed ? "twin" : "bug",
+		set_reason(v, "%s in %s mode could not be played", p->fixed ? "twin" : "bug",
 			p->setting->name);
 	return false;
 }
@@ -322,15 +322,15 @@ check_sites(struct verdict *v, const char *here, const char *mapped, const char 
 	if (b->misuse == GANTRY_DMA_MISUSE_FREED_MAPPED && (b->needs & NEEDS_HUGEPAGES))
 		known |= MISUSE;
 	if (known == 0)
-		because(v, "what a report of its class can know is not written down");
+		set_reason(v, "sites[] has no entry for its class: add one");
 	else if ((known & MISUSE) && !is_in(here, b->culprit))
-		because(v, "the misuse is in %s, and not %s: %s", b->culprit, here, text);
+		set_reason(v, "the misuse is in %s, and not %s: %s", b->culprit, here, text);
 	else if ((known & MAPPING) && !is_in(mapped, mapper))
-		because(v, "the mapping is in %s, and not %s: %s", mapper, mapped, text);
+		set_reason(v, "the mapping is in %s, and not %s: %s", mapper, mapped, text);
 	else if (!(known & MAPPING) && mapped[0] != '\0')
-		because(v, "nothing was mapped, by %s or another: %s", mapped, text);
+		set_reason(v, "nothing was mapped, by %s or another: %s", mapped, text);
 	else if (known == (MISUSE | MAPPING) && strcmp(here, mapped) == 0)
-		because(v, "misuse and mapping are said to be one call: %s", text);
+		set_reason(v, "the report names one call for misuse and mapping: %s", text);
 }
 
 /* True if debug mode reported; adds a reason unless the report is exactly right. */
@@ -341,15 +341,15 @@ debug_caught(struct verdict *v, const struct outcome *o)
 		return false;
 	v->message = o->report[0].text;
 	if (o->report[0].misuse != v->bug->misuse)
-		because(v, "debug mode calls it %s: %s", class_name(o->report[0].misuse),
+		set_reason(v, "debug mode calls it %s: %s", class_name(o->report[0].misuse),
 			o->report[0].text);
 	else
 		check_sites(v, o->report[0].here, o->report[0].mapped, o->report[0].text);
 	if (!o->report[0].whole)
-		because(v, "the report lacks mbuf, pool, queue or descriptor: %s",
+		set_reason(v, "the report lacks mbuf, pool, queue or descriptor: %s",
 			o->report[0].text);
 	else if (o->reports > 1)
-		because(v, "%u reports; the second: %s", o->reports, o->report[1].text);
+		set_reason(v, "%u reports; the second: %s", o->reports, o->report[1].text);
 	return true;
 }
 
@@ -369,13 +369,13 @@ judge_bug(struct verdict *v)
 		v->message = iommu->fault;
 	v->caught_by = by_debug ? by_iommu ? "both" : "debug" : by_iommu ? "iommu" : NULL;
 	if (v->bug->misuse != CLASS_IOMMU && !by_debug)
-		because(v, "debug mode saw nothing");
+		set_reason(v, "debug mode saw nothing");
 	else if (!by_iommu && (v->bug->misuse == CLASS_IOMMU || v->bug->faults))
-		because(v, "the IOMMU saw nothing");
+		set_reason(v, "the IOMMU saw nothing");
 	else if (by_iommu && v->bug->misuse != CLASS_IOMMU && !v->bug->faults)
-		because(v, "the IOMMU saw what it should know nothing of: %s", iommu->fault);
+		set_reason(v, "the IOMMU saw what it should know nothing of: %s", iommu->fault);
 	else if (v->bug->misuse == CLASS_IOMMU && !iommu->fault_site)
-		because(v, "the doorbell before the fault was not %s()'s: %s", v->bug->culprit,
+		set_reason(v, "the doorbell before the fault was not %s()'s: %s", v->bug->culprit,
 			iommu->fault);
 }
 
@@ -394,13 +394,13 @@ judge_twin(struct verdict *v)
 			continue;
 		v->twin_ok = false;
 		if (o->reports > 0)
-			because(v, "the twin is accused in %s mode: %s", p->setting->name,
+			set_reason(v, "the twin is reported in %s mode: %s", p->setting->name,
 				o->report[0].text);
 		else if (o->faults > 0)
-			because(v, "the twin's device faults in %s mode: %s", p->setting->name,
+			set_reason(v, "the twin's device faults in %s mode: %s", p->setting->name,
 				o->fault);
 		else if (o->ended)
-			because(v, o->checks == 0 ? "the twin in %s mode checked no data" :
+			set_reason(v, o->checks == 0 ? "the twin in %s mode checked no data" :
 				"the twin's data did not arrive in %s mode", p->setting->name);
 	}
 }
@@ -429,7 +429,7 @@ show(const struct verdict *v)
 
 static int
 write_json(struct output_file *out, const struct verdict *verdicts, unsigned int nr,
-		unsigned int twins, unsigned int accused)
+		unsigned int twins, unsigned int false_positives)
 {
 	json_t *bugs = json_array(), *root;
 	unsigned int i;
@@ -447,7 +447,7 @@ write_json(struct output_file *out, const struct verdict *verdicts, unsigned int
 			"message", v->message, "ok", v->why[0] == '\0'));
 	}
 	root = json_pack("{s:o, s:i, s:i}", "bugs", bugs, "twins", twins,
-		"false_positives", accused);
+		"false_positives", false_positives);
 	ret = root == NULL ? -ENOMEM : output_file_write(out, root, JSON_INDENT(1));
 	json_decref(root);
 	return ret;
@@ -468,7 +468,7 @@ static int
 check_corpus(const struct options *o, struct output_file *json)
 {
 	const bool huge = run_has_hugepages();
-	unsigned int nr = 0, f, i, left_out = 0, twins = 0, accused = 0, caught = 0, bad = 0;
+	unsigned int nr = 0, f, i, left_out = 0, twins = 0, false_positives = 0, caught = 0, bad = 0;
 	struct verdict *verdicts;
 	struct play *plays, *end;
 	int ret;
@@ -512,17 +512,17 @@ check_corpus(const struct options *o, struct output_file *json)
 			judge_bug(v);
 			judge_twin(v);
 			twins++;
-			accused += !v->twin_ok;
+			false_positives += !v->twin_ok;
 			caught += v->caught_by != NULL;
 			bad += v->why[0] != '\0';
 		}
 		show(v);
 	}
-	printf("%u bugs: %u caught, %u as they should be; %u twins, %u accused", nr - left_out,
-		caught, nr - left_out - bad, twins, accused);
+	printf("%u bugs: %u caught, %u as they should be; %u twins, %u false positives", nr - left_out,
+		caught, nr - left_out - bad, twins, false_positives);
 	printf(left_out > 0 ? "; %u left out\n" : "\n", left_out);
 	if (o->json != NULL) {
-		ret = write_json(json, verdicts, nr, twins, accused);
+		ret = write_json(json, verdicts, nr, twins, false_positives);
 		if (ret != 0) {
 			warnx("--json %s: cannot be written: %s", o->json, strerror(-ret));
 			bad++;
