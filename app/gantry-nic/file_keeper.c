@@ -148,7 +148,7 @@ serve(void)
  */
 
 static int
-ask(uint32_t what, const char *text, size_t len)
+send_request(uint32_t what, const char *text, size_t len)
 {
 	const struct request request = { .what = what, .len = (uint32_t)len };
 	int ret;
@@ -165,9 +165,9 @@ ask(uint32_t what, const char *text, size_t len)
 }
 
 static int
-ask_replace(const char *path, const char *text, size_t len, unsigned int limit_ms)
+request_replace(const char *path, const char *text, size_t len, unsigned int limit_ms)
 {
-	return ask(REPLACE_FILE, text, len);
+	return send_request(REPLACE_FILE, text, len);
 }
 
 int
@@ -192,14 +192,14 @@ file_keeper_start(const struct port *ports, unsigned int nr, struct output_file 
 	if (ret != 0)
 		close(pair[0]);
 	else if (stats->path != NULL)
-		stats->replace = ask_replace;
+		stats->replace = request_replace;
 	return ret;
 }
 
 void
 file_keeper_note_sockets(void)
 {
-	keeper.noted = keeper.process > 0 && ask(NOTE_SOCKETS, NULL, 0) == 0;
+	keeper.noted = keeper.process > 0 && send_request(NOTE_SOCKETS, NULL, 0) == 0;
 }
 
 void
@@ -208,7 +208,7 @@ file_keeper_stop(void)
 	if (keeper.process <= 0)
 		return;
 	if (keeper.noted)
-		ask(REMOVE_SOCKETS, NULL, 0);
+		send_request(REMOVE_SOCKETS, NULL, 0);
 	close(keeper.sock);
 	waitpid(keeper.process, NULL, 0);
 }

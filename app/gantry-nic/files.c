@@ -145,7 +145,7 @@ add_output(struct files *files, const char *who, const char *does, const char *p
 	if (fd >= 0)
 		return 0;
 	snprintf(err, SPEC_ERR_LEN, "%s %s %.120s: it cannot be written: %s", who, does, path,
-			fd == -EINVAL ? "not a regular file" : output_file_why(path, fd));
+			fd == -EINVAL ? "not a regular file" : output_file_strerror(path, fd));
 	return -EIO;
 }
 
@@ -213,6 +213,6 @@ files_check(const struct port *ports, unsigned int nr, const char *stats_json, c
 		ret = compare(&files, err);
 	for (i = 0; i < files.nr; i++)
 		if (files.file[i].created)
-			output_file_unmake(files.file[i].path);
+			output_file_remove(files.file[i].path);
 	return ret;
 }

@@ -157,7 +157,7 @@ connect_in(struct port *ports, struct port *port, char *err)
 
 /* Prefix the error with the port's name unless it has it already. */
 static int
-blame(const struct port *port, int ret, char *err)
+add_port_name(const struct port *port, int ret, char *err)
 {
 	char text[WIRE_ERR_LEN];
 
@@ -175,15 +175,15 @@ ports_open(struct port *ports, unsigned int nr, char *err)
 	int ret = 0;
 
 	for (i = 0; i < nr && ret == 0; i++)
-		ret = blame(&ports[i], open_far_ends(&ports[i], err), err);
+		ret = add_port_name(&ports[i], open_far_ends(&ports[i], err), err);
 	for (i = 0; i < nr && ret == 0; i++)
-		ret = blame(&ports[i], make_device(&ports[i], err), err);
+		ret = add_port_name(&ports[i], make_device(&ports[i], err), err);
 	for (i = 0; i < nr && ret == 0; i++)
-		ret = blame(&ports[i], open_record(&ports[i], err), err);
+		ret = add_port_name(&ports[i], open_record(&ports[i], err), err);
 	for (i = 0; i < nr && ret == 0; i++)
-		ret = blame(&ports[i], connect_out(ports, &ports[i], err), err);
+		ret = add_port_name(&ports[i], connect_out(ports, &ports[i], err), err);
 	for (i = 0; i < nr && ret == 0; i++)
-		ret = blame(&ports[i], connect_in(ports, &ports[i], err), err);
+		ret = add_port_name(&ports[i], connect_in(ports, &ports[i], err), err);
 	return ret;
 }
 

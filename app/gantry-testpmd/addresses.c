@@ -207,7 +207,7 @@ show_reach(void)
 		if (ret == -ENOTSUP)
 			printf("%-4u  not known: its driver is another\n", ports[i].id);
 		else if (ret != 0)
-			complain("port %u (%s): what it may reach is not known: %s", ports[i].id,
+			report_error("port %u (%s): what it may reach is not known: %s", ports[i].id,
 				ports[i].name, strerror(-ret));
 	}
 	return r.rows;
@@ -232,7 +232,7 @@ addresses_run(const struct options *o)
 			rte_mempool_mem_iter(mbuf_pool, pool_chunk, &t);
 			foreign = true;
 		} else if (ret != 0) {
-			complain("port %u (%s): its memory cannot be listed: %s", ports[i].id,
+			report_error("port %u (%s): its memory cannot be listed: %s", ports[i].id,
 				ports[i].name, strerror(-ret));
 			status = 1;
 		}

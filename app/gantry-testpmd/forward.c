@@ -320,7 +320,7 @@ final_report(const struct options *o, double seconds, uint64_t longest_gap)
 		int ret = rte_eth_stats_get(ports[p].id, &st);
 
 		if (ret != 0) {
-			complain("port %u (%s) has no statistics: %s", ports[p].id, ports[p].name,
+			report_error("port %u (%s) has no statistics: %s", ports[p].id, ports[p].name,
 				rte_strerror(-ret));
 			status = 1;
 			continue;
@@ -375,7 +375,7 @@ forward_run(const struct options *o)
 		sizeof(struct stream), RTE_CACHE_LINE_SIZE);
 	workers = rte_calloc("workers", nb_workers, sizeof(*workers), RTE_CACHE_LINE_SIZE);
 	if (run.streams == NULL || workers == NULL) {
-		complain("not enough memory for the streams");
+		report_error("not enough memory for the streams");
 		goto out;
 	}
 	run.nb_streams = make_streams(o, run.streams);

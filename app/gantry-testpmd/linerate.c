@@ -111,7 +111,7 @@ intact(const struct rte_mbuf *m, const struct trial *t)
 
 /* True for a frame of an earlier trial, which arrived late and counted as lost there. */
 static bool
-straggler(const struct rte_mbuf *m, const struct trial *t)
+is_of_earlier_trial(const struct rte_mbuf *m, const struct trial *t)
 {
 	const struct head *h = rte_pktmbuf_mtod(m, const struct head *);
 
@@ -120,12 +120,12 @@ straggler(const struct rte_mbuf *m, const struct trial *t)
 }
 
 static void
-judge(const struct rte_mbuf *m, struct trial *t)
+count_frame(const struct rte_mbuf *m, struct trial *t)
 {
 	uint64_t number;
 
 	if (!intact(m, t)) {
-		t->corrupted += !straggler(m, t);
+		t->corrupted += !is_of_earlier_trial(m, t);
 		return;
 	}
 	number = ((const struct head *)rte_pktmbuf_mtod(m, const uint8_t *))->number;
@@ -166,7 +166,7 @@ receive_some(struct trial *t, const struct options *o, uint64_t *got)
 	uint16_t n = rte_eth_rx_burst(ports[1].id, 0, pkts, o->burst);
 
 	for (uint16_t i = 0; i < n; i++)
-		judge(pkts[i], t);
+		count_frame(pkts[i], t);
 	rte_pktmbuf_free_bulk(pkts, n);
 	*got += n;
 	return n < o->burst;
@@ -309,7 +309,7 @@ run_from_stdin(const struct options *o, json_t *results)
 		if (end == line || *end != '\n' || size < 64 || size > 9018 || size > room ||
 				!(duration > 0 && duration <= 3600)) {
 			line[strcspn(line, "\n")] = '\0';
-			complain("%s: must be a frame size that fits an mbuf, and seconds if need be",
+			report_error("%s: must be a frame size that fits an mbuf, and seconds if need be",
 				line);
 			return 1;
 		}
@@ -356,7 +356,7 @@ linerate_run(const struct options *o)
 	int status;
 
 	if (nb_ports < 2) {
-		complain("linerate needs two ports with a wire between them");
+		report_error("linerate needs two ports with a wire between them");
 		return 1;
 	}
 	if (!ports_wait_link())

@@ -96,7 +96,7 @@ main(int argc, char **argv)
 		return 2;
 
 	if (rte_eal_init(own, argv) < 0) {
-		complain("EAL did not start: %s", rte_strerror(rte_errno));
+		report_error("EAL did not start: %s", rte_strerror(rte_errno));
 		return rte_errno == EINVAL ? 2 : 1;
 	}
 	/* No SA_RESTART: a signal also ends a read from standard input. */

@@ -85,7 +85,7 @@ number(const char *name, const char *text, unsigned long min, unsigned long max,
 	*value = strtoul(text, &end, 10);
 	if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 || *value < min ||
 		*value > max) {
-		complain("--%s %s: must be a number from %lu to %lu", name, text, min, max);
+		report_error("--%s %s: must be a number from %lu to %lu", name, text, min, max);
 		return false;
 	}
 	return true;
@@ -104,7 +104,7 @@ size_list(struct options *o, const char *text)
 	copy = next = strdup(text);
 	while (copy != NULL && (item = strsep(&next, ",")) != NULL) {
 		if (o->nb_sizes == MAX_SIZES) {
-			complain("--sizes: at most %d", MAX_SIZES);
+			report_error("--sizes: at most %d", MAX_SIZES);
 			break;
 		}
 		if (!number("sizes", item, 64, 9018, &v))
@@ -129,13 +129,13 @@ option(struct options *o, int opt, const char *name, const char *arg)
 				return true;
 			}
 		}
-		complain("--mode %s: must be io, mac, macswap, rxonly, txonly or icmpecho", arg);
+		report_error("--mode %s: must be io, mac, macswap, rxonly, txonly or icmpecho", arg);
 		return false;
 	case OPT_DURATION:
 		o->duration = strtod(arg, &end);
 		if (!isdigit((unsigned char)arg[0]) || *end != '\0' || o->duration > 1e6 ||
 				o->duration <= 0) {
-			complain("--duration %s: must be a number of seconds, more than 0", arg);
+			report_error("--duration %s: must be a number of seconds, more than 0", arg);
 			return false;
 		}
 		return true;
@@ -213,7 +213,7 @@ options_parse(struct options *o, int argc, char **argv)
 	memcpy(o->sizes, rfc2544, sizeof(rfc2544));
 
 	if (argc < 2) {
-		complain("no command: EAL's arguments, then --, then forward, linerate or "
+		report_error("no command: EAL's arguments, then --, then forward, linerate or "
 			 "addresses (-- --help tells more)");
 		return false;
 	}
@@ -227,7 +227,7 @@ options_parse(struct options *o, int argc, char **argv)
 		options_usage();
 		exit(0);
 	} else {
-		complain("%s: no such command (forward, linerate, addresses)", argv[1]);
+		report_error("%s: no such command (forward, linerate, addresses)", argv[1]);
 		return false;
 	}
 	if (o->command == CMD_LINERATE) {
@@ -248,7 +248,7 @@ options_parse(struct options *o, int argc, char **argv)
 			exit(0);
 		}
 		if (opt == ':' || opt == '?') {
-			complain(opt == ':' ? "%s needs a value" : "%s: no such option",
+			report_error(opt == ':' ? "%s needs a value" : "%s: no such option",
 				argv[optind - 1]);
 			return false;
 		}
@@ -256,7 +256,7 @@ options_parse(struct options *o, int argc, char **argv)
 			return false;
 	}
 	if (optind < argc) {
-		complain("%s: not expected here", argv[optind]);
+		report_error("%s: not expected here", argv[optind]);
 		return false;
 	}
 	/* EAL uses getopt after this, and getopt must report unknown options to the user again. */
@@ -264,7 +264,7 @@ options_parse(struct options *o, int argc, char **argv)
 	opterr = 1;
 	/* A stream sends on the transmit queue that has the number of its receive queue. */
 	if (o->txq < o->rxq && o->command == CMD_FORWARD && o->mode != MODE_RXONLY) {
-		complain("--txq %u is less than --rxq %u: each receive queue needs its own "
+		report_error("--txq %u is less than --rxq %u: each receive queue needs its own "
 			 "transmit queue", o->txq, o->rxq);
 		return false;
 	}

@@ -31,7 +31,7 @@ static volatile bool lost;
 static int
 on_removal(uint16_t id, enum rte_eth_event_type type, void *arg, void *ret_param)
 {
-	complain("port %u: the device is gone", id);
+	report_error("port %u: the device is gone", id);
 	lost = true;
 	stop_requested = 1;
 	return 0;
@@ -76,7 +76,7 @@ make_pool(const struct options *o)
 	if (room == 0)
 		room = RTE_MAX((uint32_t)RTE_MBUF_DEFAULT_DATAROOM, RTE_ALIGN(frame, 64));
 	if (room < frame) {
-		complain("--mbuf-size %u: a frame of %u bytes does not fit", room, frame);
+		report_error("--mbuf-size %u: a frame of %u bytes does not fit", room, frame);
 		return 2;
 	}
 	for (unsigned int i = 0; i < nb_ports; i++)
@@ -85,11 +85,11 @@ make_pool(const struct options *o)
 	mbuf_pool = rte_pktmbuf_pool_create("gantry_testpmd", n, POOL_CACHE, 0,
 		room + RTE_PKTMBUF_HEADROOM, rte_eth_dev_socket_id(ports[0].id));
 	if (mbuf_pool == NULL && (rte_errno == ENOMEM || rte_errno == ENOBUFS))
-		complain("not enough memory for %u packet buffers (%zu MB): reserve more hugepages, "
+		report_error("not enough memory for %u packet buffers (%zu MB): reserve more hugepages, "
 			 "raise -m, or use smaller rings (--rxd, --txd)", n,
 			((size_t)n * (room + RTE_PKTMBUF_HEADROOM + sizeof(struct rte_mbuf))) >> 20);
 	else if (mbuf_pool == NULL)
-		complain("packet buffers: %s", rte_strerror(rte_errno));
+		report_error("packet buffers: %s", rte_strerror(rte_errno));
 	return mbuf_pool == NULL;
 }
 
@@ -100,12 +100,12 @@ check_port(const struct options *o, struct port *p)
 	const struct rte_eth_dev_info *info = &p->info;
 
 	if (o->rxq > info->max_rx_queues || o->txq > info->max_tx_queues) {
-		complain("port %u (%s) has %u receive and %u transmit queues", p->id, p->name,
+		report_error("port %u (%s) has %u receive and %u transmit queues", p->id, p->name,
 			info->max_rx_queues, info->max_tx_queues);
 		return 2;
 	}
 	if (o->mtu != 0 && (o->mtu < info->min_mtu || o->mtu > info->max_mtu)) {
-		complain("--mtu %u: port %u (%s) can do %u to %u", o->mtu, p->id, p->name,
+		report_error("--mtu %u: port %u (%s) can do %u to %u", o->mtu, p->id, p->name,
 			info->min_mtu, info->max_mtu);
 		return 2;
 	}
@@ -139,14 +139,14 @@ configure(const struct options *o, struct port *p)
 	if (ret == 0)
 		ret = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &p->rxd, &p->txd);
 	if (ret != 0) {
-		complain("port %u (%s) cannot be configured: %s", p->id, p->name,
+		report_error("port %u (%s) cannot be configured: %s", p->id, p->name,
 			rte_strerror(-ret));
 		return 1;
 	}
 	if (o->mtu != 0)
 		p->mtu = o->mtu;
 	if (p->rxd != o->rxd || p->txd != o->txd)
-		complain("port %u (%s) takes %u receive and %u transmit descriptors", p->id,
+		report_error("port %u (%s) takes %u receive and %u transmit descriptors", p->id,
 			p->name, p->rxd, p->txd);
 	return 0;
 }
@@ -166,7 +166,7 @@ start(const struct options *o, struct port *p)
 	 */
 	ret = rte_eth_promiscuous_enable(p->id);
 	if (ret != 0 && ret != -ENOTSUP)
-		complain("port %u (%s) stays not promiscuous: %s", p->id, p->name,
+		report_error("port %u (%s) stays not promiscuous: %s", p->id, p->name,
 			rte_strerror(-ret));
 	ret = 0;
 	for (uint16_t q = 0; q < o->rxq && ret == 0; q++)
@@ -176,7 +176,7 @@ start(const struct options *o, struct port *p)
 	if (ret == 0)
 		ret = rte_eth_dev_start(p->id);
 	if (ret != 0) {
-		complain("port %u (%s) does not start: %s", p->id, p->name, rte_strerror(-ret));
+		report_error("port %u (%s) does not start: %s", p->id, p->name, rte_strerror(-ret));
 		return 1;
 	}
 	p->started = true;
@@ -197,7 +197,7 @@ ports_set_up(const struct options *o)
 			rte_eth_dev_info_get(id, &p->info) != 0 ||
 			rte_eth_dev_get_mtu(id, &p->mtu) != 0 ||
 			rte_eth_macaddr_get(id, &p->mac) != 0) {
-			complain("port %u does not answer", id);
+			report_error("port %u does not answer", id);
 			return 1;
 		}
 		ret = check_port(o, p);
@@ -205,7 +205,7 @@ ports_set_up(const struct options *o)
 			return ret;
 	}
 	if (nb_ports == 0) {
-		complain("no port: name devices with EAL's -a or --vdev "
+		report_error("no port: name devices with EAL's -a or --vdev "
 			 "(-a vfio_user:/path/to/socket)");
 		return 1;
 	}
@@ -246,7 +246,7 @@ ports_wait_link(void)
 		rte_delay_us_sleep(10000);
 	}
 	if (!stop_requested)
-		complain("port %u (%s): the link is down", ports[down].id, ports[down].name);
+		report_error("port %u (%s): the link is down", ports[down].id, ports[down].name);
 	return false;
 }
 
@@ -292,7 +292,7 @@ ports_drain(const struct options *o)
 				rte_delay_us_sleep(100);
 			}
 			if (!ring_is_done(p, q) && !lost)
-				complain("port %u (%s): transmit queue %u is not sent to its end; "
+				report_error("port %u (%s): transmit queue %u is not sent to its end; "
 					 "what is left there counts as sent", p->id, p->name, q);
 		}
 	}
@@ -308,7 +308,7 @@ ports_stop(void)
 		int ret = ports[i].started ? rte_eth_dev_stop(ports[i].id) : 0;
 
 		if (ret != 0) {
-			complain("port %u (%s) does not stop: %s", ports[i].id, ports[i].name,
+			report_error("port %u (%s) does not stop: %s", ports[i].id, ports[i].name,
 				rte_strerror(-ret));
 			status = 1;
 		}

@@ -16,7 +16,7 @@
 static struct output_file output = { .fd = -1 };
 
 void
-complain(const char *format, ...)
+report_error(const char *format, ...)
 {
 	va_list ap;
 
@@ -34,7 +34,7 @@ report_open(const char *path)
 	output_file_close(&output);
 	if (output_file_open(path, &output, &why) == 0)
 		return 0;
-	complain("--json %s: cannot be written: %s", path, why);
+	report_error("--json %s: cannot be written: %s", path, why);
 	return 1;
 }
 
@@ -44,7 +44,7 @@ report_write(const char *path, json_t *document)
 	int ret = output_file_write(&output, document, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
 
 	if (ret != 0)
-		complain("%s: cannot be written: %s", path, strerror(-ret));
+		report_error("%s: cannot be written: %s", path, strerror(-ret));
 	output_file_close(&output);
 	return ret != 0;
 }

@@ -149,7 +149,7 @@ bool icmpecho_answer(struct rte_mbuf *m, const struct rte_ether_addr *own);
 /* report.c */
 
 /** Print one line on stderr, beginning with the name of the program. */
-void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void report_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 struct json_t;
 /**

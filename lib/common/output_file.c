@@ -49,7 +49,7 @@ output_file_probe(const char *path, struct stat *st, bool *created)
 }
 
 const char *
-output_file_why(const char *path, int err)
+output_file_strerror(const char *path, int err)
 {
 	struct stat st;
 
@@ -61,7 +61,7 @@ output_file_why(const char *path, int err)
 }
 
 void
-output_file_unmake(const char *path)
+output_file_remove(const char *path)
 {
 	char *real = realpath(path, NULL);
 
@@ -101,7 +101,7 @@ output_file_open(const char *path, struct output_file *out, const char **why)
 		return 0;
 	fd = output_file_probe(path, &st, &created);
 	if (fd < 0) {
-		*why = output_file_why(path, fd);
+		*why = output_file_strerror(path, fd);
 		return fd;
 	}
 	if (S_ISREG(st.st_mode) && is_descriptor(&st, STDOUT_FILENO)) {

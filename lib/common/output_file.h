@@ -40,17 +40,17 @@ struct output_file {
  *
  * @param path     of the file
  * @param st       [out] its properties
- * @param created  [out] whether the call created it; output_file_unmake() removes it
+ * @param created  [out] whether the call created it; output_file_remove() removes it
  * @retval -EBUSY  the file is a capture that another process uses
  * @return its descriptor, owned by the caller; or another negative errno value
  */
 int output_file_probe(const char *path, struct stat *st, bool *created);
 
 /** Return the meaning of an error of output_file_probe(), a string that must not be freed. */
-const char *output_file_why(const char *path, int err);
+const char *output_file_strerror(const char *path, int err);
 
 /** Remove the file that @p path leads to, through symbolic links. */
-void output_file_unmake(const char *path);
+void output_file_remove(const char *path);
 
 /**
  * Prepare a file for later reports. Check that it can be written.
