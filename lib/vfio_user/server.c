@@ -64,7 +64,7 @@ accept_client(struct vfu_server *s)
 	atomic_store(&s->stats.client, true);
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &peer_len) == 0)
 		atomic_store(&s->peer, peer.pid);
-	__atomic_store_n(&s->conn, conn, __ATOMIC_RELEASE);
+	atomic_store_explicit(&s->conn, conn, memory_order_release);
 }
 
 static void
@@ -77,7 +77,7 @@ detach(struct vfu_server *s)
 		s->ops.detached(s->opaque, conn->why);
 	s->attached = false;
 	vfu_async_forget_client(s);
-	__atomic_store_n(&s->conn, NULL, __ATOMIC_RELEASE);
+	atomic_store_explicit(&s->conn, NULL, memory_order_release);
 	vfu_irq_unwire_all(s);
 	vfu_dma_forget_client(s);
 	vfu_conn_free(conn);
@@ -369,7 +369,7 @@ vfu_server_drop_client(struct vfu_server *server, const char *why)
 bool
 vfu_server_peer_gone(struct vfu_server *server)
 {
-	const struct vfu_conn *conn = __atomic_load_n(&server->conn, __ATOMIC_CONSUME);
+	const struct vfu_conn *conn = atomic_load_explicit(&server->conn, memory_order_consume);
 	struct pollfd pfd = { .events = POLLRDHUP };
 
 	if (conn == NULL)

@@ -126,7 +126,7 @@ vfu_server_irq(struct vfu_server *server, unsigned int irq_index, unsigned int v
 	/* An interrupt means that the writes before it are done, so it must not pass them. */
 	if (!vfu_async_posted(server) && !is_slow(server))
 		return raise_measured(server, irq_index, vector);
-	if (__atomic_load_n(&server->irqs[irq_index].fds[vector], __ATOMIC_RELAXED) < 0)
+	if (!vfu_server_irq_wired(server, irq_index, vector))
 		return false;
 	vfu_async_irq(server, irq_index, vector);
 	return true;

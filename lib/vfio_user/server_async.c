@@ -313,7 +313,7 @@ vfu_async_read(struct vfu_server *s, unsigned int nr, uint64_t iova, void *buf, 
 	struct vfu_slot *slot = &a->slots[nr];
 	int ret = -EAGAIN;
 
-	if (slot->state == VFU_SLOT_ASKED)
+	if (slot->state == VFU_SLOT_IN_FLIGHT)
 		return -EAGAIN;
 	pthread_mutex_lock(&a->lock);
 	if (slot->state == VFU_SLOT_DONE) {
@@ -329,7 +329,7 @@ vfu_async_read(struct vfu_server *s, unsigned int nr, uint64_t iova, void *buf, 
 	}
 	if (slot->state == VFU_SLOT_FREE && ret == -EAGAIN) {
 		if (enqueue(a, &read, NULL))
-			*slot = (struct vfu_slot){ .state = VFU_SLOT_ASKED, .iova = iova,
+			*slot = (struct vfu_slot){ .state = VFU_SLOT_IN_FLIGHT, .iova = iova,
 				.len = len };
 		else
 			ret = -ENOMEM;
@@ -347,7 +347,7 @@ vfu_dma_cancel(struct vfu_server *s, unsigned int nr)
 	if (!atomic_load(&a->started))
 		return;
 	pthread_mutex_lock(&a->lock);
-	if (slot->state == VFU_SLOT_ASKED) {
+	if (slot->state == VFU_SLOT_IN_FLIGHT) {
 		slot->cancelled = true;
 	} else {
 		free(slot->data);

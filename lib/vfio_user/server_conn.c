@@ -288,7 +288,7 @@ vfu_conn_request(struct vfu_server *s, struct vfu_conn *conn, struct vfu_out *ou
 void
 vfu_conn_report(struct vfu_server *s, const char *fmt, ...)
 {
-	struct vfu_conn *conn = __atomic_load_n(&s->conn, __ATOMIC_CONSUME);
+	struct vfu_conn *conn = atomic_load_explicit(&s->conn, memory_order_consume);
 	char line[VFU_ERR_LEN];
 	va_list ap;
 

@@ -11,7 +11,7 @@
  * The DMA table (server_table.c) decides which client memory is at which bus address. It does not
  * change under a polling thread. A lookup is a binary search behind a cache of places, one cache
  * per thread. Like a TLB, the cache is indexed by a few bits of the bus address. Unlike a TLB, it
- * needs no flush, because an entry is only a guess, which guess() checks against the table every
+ * needs no flush, because an entry is only a hint, which hinted() checks against the table every
  * time.
  *
  * Memory without a file descriptor takes messages. No polling thread waits for them:
@@ -19,7 +19,7 @@
  *
  * The I/O page table is client memory, and changes whenever the client likes. Its promise
  * (vfio_user.h) is that no access starts through a cleared entry. Therefore walk() reads an entry
- * once for every access and caches nothing, not even as a guess. An entry holds only an
+ * once for every access and caches nothing, not even as a hint. An entry holds only an
  * address, which is then looked up in the DMA table.
  */
 
@@ -82,7 +82,7 @@ vfu_table_find(const struct vfu_dma_table *t, uint64_t iova, uint32_t *leaf, uin
 static inline const struct vfu_dma_table *
 current_table(const struct vfu_server *s)
 {
-	return __atomic_load_n(&s->table, __ATOMIC_CONSUME);
+	return atomic_load_explicit(&s->table, memory_order_consume);
 }
 
 static inline bool
@@ -101,9 +101,9 @@ hint_of(const struct vfu_server *s, uint64_t addr)
 	return &hints[((addr >> 21) ^ ((uintptr_t)s >> 6)) % HINTS];
 }
 
-/* Return the mapping at the cached place if it contains addr; else NULL. */
+/* Return the mapping that the hint names if it contains addr; else NULL. */
 static inline const struct vfu_map *
-guess(const struct vfu_server *s, const struct vfu_dma_table *t, uint64_t addr)
+hinted(const struct vfu_server *s, const struct vfu_dma_table *t, uint64_t addr)
 {
 	const uint32_t hint = *hint_of(s, addr);
 	const uint32_t leaf = hint / VFU_LEAF_MAPS, slot = hint % VFU_LEAF_MAPS;
@@ -118,7 +118,7 @@ guess(const struct vfu_server *s, const struct vfu_dma_table *t, uint64_t addr)
 static const struct vfu_map *
 lookup(const struct vfu_server *s, const struct vfu_dma_table *t, uint64_t addr)
 {
-	const struct vfu_map *m = guess(s, t, addr);
+	const struct vfu_map *m = hinted(s, t, addr);
 	uint32_t leaf, slot;
 
 	if (m != NULL)
@@ -146,7 +146,7 @@ walk(const struct vfu_dma_table *t, uint64_t iova, uint32_t prot, uint64_t *addr
 	if (iova < t->base || i >= t->nr_ptes)
 		return false;
 	/* Acquire: no part of the access starts before the entry is loaded. */
-	pte = __atomic_load_n(&t->ptes[i], __ATOMIC_ACQUIRE);
+	pte = atomic_load_explicit(&t->ptes[i], memory_order_acquire);
 	if (!(pte & (VFU_PTE_READ | VFU_PTE_WRITE)))
 		return false;
 	*why = VFU_DMA_ENTRY_FORBIDS;
@@ -207,7 +207,7 @@ vfu_dma_ptr(struct vfu_server *server, uint64_t iova, size_t len, uint32_t prot)
 
 	if (__builtin_expect(atomic_load_explicit(&server->poisoned, memory_order_relaxed), 0))
 		return NULL;
-	m = t->plain ? guess(server, t, iova) : NULL;
+	m = t->plain ? hinted(server, t, iova) : NULL;
 
 	if (__builtin_expect(m != NULL, 1))
 		return ptr_in(server, m, iova, len, prot);

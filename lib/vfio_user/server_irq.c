@@ -102,7 +102,7 @@ vfu_irq_fini(struct vfu_server *s)
 bool
 vfu_irq_raise(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t vector)
 {
-	int fd = __atomic_load_n(&irqs->fds[vector], __ATOMIC_RELAXED);
+	int fd = atomic_load_explicit(&irqs->fds[vector], memory_order_relaxed);
 
 	if (fd < 0)
 		return false;
@@ -197,7 +197,7 @@ bool
 vfu_server_irq_wired(const struct vfu_server *server, unsigned int irq_index, unsigned int vector)
 {
 	return irq_index < VFU_SRV_IRQS && vector < server->irqs[irq_index].count &&
-		server->irqs[irq_index].fds[vector] >= 0;
+		atomic_load_explicit(&server->irqs[irq_index].fds[vector], memory_order_relaxed) >= 0;
 }
 
 bool
@@ -223,7 +223,8 @@ vfu_irq_wire(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t start, uint32
 	for (uint32_t i = 0; i < count; i++) {
 		old[i] = irqs->fds[start + i];
 		any |= old[i] >= 0;
-		__atomic_store_n(&irqs->fds[start + i], fds == NULL ? -1 : fds[i], __ATOMIC_RELAXED);
+		atomic_store_explicit(&irqs->fds[start + i], fds == NULL ? -1 : fds[i],
+			memory_order_relaxed);
 		if (fds != NULL)
 			fds[i] = -1;
 		atomic_store(&irqs->pending[start + i], false);
@@ -255,7 +256,7 @@ vfu_irq_unwire_all(struct vfu_server *s)
 			atomic_store(&irqs->pending[v], false);
 			if (fd < 0)
 				continue;
-			__atomic_store_n(&irqs->fds[v], -1, __ATOMIC_RELAXED);
+			atomic_store_explicit(&irqs->fds[v], -1, memory_order_relaxed);
 			vfu_rcu_wait(s);
 			vfu_closer_close(s->closer, fd);
 		}

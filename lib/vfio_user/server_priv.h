@@ -140,8 +140,8 @@ struct vfu_dma_leaf {
  * the I/O page table, so that a thread which finds one also finds the other.
  */
 struct vfu_dma_table {
-	struct vfu_dma_table *older; /* see server_table.c */
-	const uint64_t *ptes;        /* client memory; NULL: there is no page table */
+	_Atomic(struct vfu_dma_table *) older; /* see server_table.c */
+	const _Atomic uint64_t *ptes; /* client memory; NULL: there is no page table */
 	uint64_t base, nr_ptes;
 	uint32_t nr;                 /* ranges */
 	uint32_t nr_leaves;
@@ -155,7 +155,7 @@ struct vfu_dma_table {
 
 struct vfu_irqs {
 	uint32_t count;
-	int *fds;               /* RCU: by vector; -1: not wired */
+	atomic_int *fds;        /* RCU: by vector; -1: not wired */
 	atomic_bool *masked;
 	atomic_bool *pending;   /* raised while masked; for messages only */
 	uint32_t first;         /* bit of vector 0 in the sets of struct vfu_async */
@@ -171,7 +171,7 @@ struct vfu_irqs {
 /* The state of a split read (server_async.c). The caller of vfu_dma_read() owns the slot. */
 enum vfu_slot_state {
 	VFU_SLOT_FREE,
-	VFU_SLOT_ASKED, /* in flight: owned by the DMA thread */
+	VFU_SLOT_IN_FLIGHT, /* owned by the DMA thread */
 	VFU_SLOT_DONE,
 };
 
@@ -219,12 +219,12 @@ struct vfu_server {
 	pthread_mutex_t drop_lock;
 	char drop_why[VFU_ERR_LEN];
 
-	struct vfu_conn *conn;       /* RCU; written by the control thread */
+	_Atomic(struct vfu_conn *) conn; /* RCU; written by the control thread */
 	bool attached;
 	struct vfu_refusal refusals[VFU_REFUSALS]; /* control thread */
 	unsigned int next_refusal;   /* control thread: index of the next one to use */
 
-	struct vfu_dma_table *table; /* RCU; never NULL */
+	_Atomic(struct vfu_dma_table *) table; /* RCU; never NULL */
 	atomic_bool poisoned;        /* next to table, because each access reads both */
 	struct vfu_dma_table *empty[2]; /* for the removal of all mappings, without allocation */
 	struct vfu_dma_table *dead_tables; /* freed after the next grace period */

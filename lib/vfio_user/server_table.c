@@ -128,7 +128,7 @@ reclaim(struct vfu_server *s)
 	vfu_rcu_wait(s);
 	free_dead(s);
 	s->dead_tables = t->older;
-	__atomic_store_n(&t->older, NULL, __ATOMIC_RELAXED);
+	atomic_store_explicit(&t->older, NULL, memory_order_relaxed);
 	s->nr_retired = 0;
 }
 
@@ -141,7 +141,7 @@ publish(struct vfu_server *s, struct vfu_dma_table *t)
 	 */
 	t->plain = t->ptes == NULL && t->nr_messages == 0 && s->table->nr_messages == 0;
 	t->older = s->table;
-	__atomic_store_n(&s->table, t, __ATOMIC_RELEASE);
+	atomic_store_explicit(&s->table, t, memory_order_release);
 	s->nr_retired++;
 	atomic_store(&s->stats.dma_maps, t->nr);
 	atomic_store(&s->stats.dma_bytes, s->dma_size);

@@ -79,8 +79,8 @@ replace(struct vfu_server *s, uintptr_t addr)
 	uintptr_t base;
 	size_t len;
 
-	for (t = __atomic_load_n(&s->table, __ATOMIC_CONSUME); t != NULL;
-			t = __atomic_load_n(&t->older, __ATOMIC_RELAXED)) {
+	for (t = atomic_load_explicit(&s->table, memory_order_consume); t != NULL;
+			t = atomic_load_explicit(&t->older, memory_order_relaxed)) {
 		if (!find(t, addr, &base, &len))
 			continue;
 		/*
