@@ -192,8 +192,7 @@ m82576_intr_fire(struct m82576 *m)
 	__atomic_store_n(&m->intr_pending, 0, __ATOMIC_SEQ_CST);
 	causes = word(&m->icr) & word(&m->ims);
 	if (!multiple(m)) {
-		if (causes & ~word(&m->icr_sent))
-			send_single(m, causes);
+		send_single(m, causes);
 		/*
 		 * EIMS also enables the single interrupt: IVAR sets bits 15:0 of EICR, and bit 31
 		 * is everything else (7.3.1.2).

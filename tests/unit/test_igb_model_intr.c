@@ -274,6 +274,25 @@ eitr_holds_messages_back_and_loses_none(void **state)
 	unwire(IGB_MSIX_VECTORS);
 }
 
+/* The first message after a reset does not wait for the interval of the last one before it. */
+static void
+reset_ends_the_interval_of_a_vector(void **state)
+{
+	struct rig *g = *state;
+	unsigned int i;
+
+	wire_up(g, VFIO_PCI_MSIX_IRQ_INDEX, IGB_MSIX_VECTORS);
+	for (i = 0; i < 2; i++) {
+		rig_wr(g, IGB_GPIE, IGB_GPIE_MULTIPLE_MSIX);
+		rig_wr(g, IGB_EITR(VEC), 8000u << IGB_EITR_INTERVAL_SHIFT); /* 8 ms */
+		rig_wr(g, IGB_EIMS, 1u << VEC);
+		rig_wr(g, IGB_EICS, 1u << VEC);
+		assert_int_equal(fired(VEC), 1);
+		rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_RST);
+	}
+	unwire(IGB_MSIX_VECTORS);
+}
+
 static void
 link_change_raises_lsc_once(void **state)
 {
@@ -474,6 +493,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(single_message_stays_due, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 			eitr_holds_messages_back_and_loses_none, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			reset_ends_the_interval_of_a_vector, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 			link_change_raises_lsc_once, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(

@@ -118,6 +118,17 @@ nvm(struct rig *g, uint32_t word)
 static void
 nvm_words_and_checksum_are_valid(void **state)
 {
+	static const struct {
+		uint16_t at, value;
+	} words[] = {
+		{ IGB_NVM_COMPAT, 0 }, { 0x04, 0x8911 }, { 0x05, 0x1000 }, { 0x06, 0xFFFF },
+		{ 0x07, 0xFFFF }, { IGB_NVM_PBA_1, 0xE437 }, { IGB_NVM_PBA_1 + 1, 0x0903 },
+		{ IGB_NVM_INIT_CTRL_1, 0x4463 }, { IGB_NVM_SUBSYS_ID, 0xA03C },
+		{ IGB_NVM_SUBSYS_VENDOR, 0x8086 }, { IGB_NVM_DEVICE_ID, IGB_DEV_ID_82576 },
+		{ 0x0E, 0x8086 }, { IGB_NVM_INIT_CTRL_2, 0x0080 },
+		{ IGB_NVM_INIT_CTRL_3_LAN1, 0 }, { IGB_NVM_INIT_CTRL_3_LAN0, 0 },
+		{ 0x37, 0xFFFF }, { 0x3E, 0 }, { 0x40, 0xFFFF },
+	};
 	struct rig *g = *state;
 	uint16_t sum = 0;
 	uint32_t i;
@@ -127,7 +138,8 @@ nvm_words_and_checksum_are_valid(void **state)
 	assert_int_equal(sum, IGB_NVM_CHECKSUM_SUM);
 	assert_int_equal(nvm(g, 0), 0x1102);
 	assert_int_equal(nvm(g, 2), 0x5544);
-	assert_int_equal(nvm(g, IGB_NVM_DEVICE_ID), IGB_DEV_ID_82576);
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		assert_int_equal(nvm(g, words[i].at), words[i].value);
 	assert_int_equal(nvm(g, 0x3FFF), 0xFFFF);
 	rig_wr(g, IGB_EECD, rig_rd(g, IGB_EECD) | IGB_EECD_REQ);
 	assert_true(rig_rd(g, IGB_EECD) & IGB_EECD_GNT);

@@ -219,6 +219,34 @@ aliases_and_masks_of_registers_are_exact(void **state)
 	assert_int_equal(rig_rd(g, 0x1FFFC), 0);
 }
 
+/* The statistics of the daemon count each event once, in one counter. */
+static void
+each_event_is_in_one_statistic_of_the_daemon(void **state)
+{
+	struct rig *g = *state;
+	struct m82576_stats is, want = { .rx_frames = 2, .rx_bytes = 160, .rx_filtered = 1,
+		.rx_bad = 1, .rx_off = 1, .tx_frames = 2, .tx_bytes = 150, .bad_doorbells = 1,
+		.queue[0] = { .rx_frames = 2, .tx_frames = 2 }, .client = true, .link = true };
+
+	rig_eth(f, rig_mac, 0x88B5);
+	assert_int_equal(arrives(g, 60), DD_EOP);
+	assert_int_equal(arrives(g, 100), DD_EOP);
+	assert_int_equal(arrives(g, 59), 0);
+	assert_int_equal(sends(g, 60, 60, 0, 0), 1);
+	assert_int_equal(sends(g, 90, 90, 0, 0), 1);
+	rig_wr(g, IGB_TDT(0), RIG_DESCS); /* beyond the ring */
+	assert_int_equal(rig_take(g, &fr), 0);
+	f[5] ^= 1;
+	assert_int_equal(arrives(g, 60), 0);
+	rig_wr(g, IGB_RCTL, 0);
+	assert_int_equal(arrives(g, 60), 0);
+	memset(&is, 0xFF, sizeof(is));
+	m82576_get_stats(g->m, &is);
+	assert_memory_equal(&is, &want, offsetof(struct m82576_stats, client));
+	assert_true(is.client && is.link);
+	assert_int_equal(is.bad_doorbells, want.bad_doorbells);
+}
+
 int
 main(void)
 {
@@ -228,6 +256,7 @@ main(void)
 		LIMIT(phy_registers_and_pages_are_exact),
 		cmocka_unit_test(speed_of_the_wire_is_in_status),
 		LIMIT(aliases_and_masks_of_registers_are_exact),
+		LIMIT(each_event_is_in_one_statistic_of_the_daemon),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_reg_limits", tests, NULL, NULL);
