@@ -242,6 +242,36 @@ next_client_finds_no_vector_masked_or_pending(void **state)
 	wait_until(dev.detached == dev.attached);
 }
 
+/* Return the number of contexts of asynchronous I/O, each of which is a mapping of that name. */
+static unsigned int
+aio_contexts(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	char line[512];
+	unsigned int n = 0;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		n += strstr(line, "[aio]") != NULL;
+	fclose(f);
+	return n;
+}
+
+static void
+stopped_server_leaves_no_descriptor_and_no_context(void **state)
+{
+	static struct device other;
+	const unsigned int contexts = aio_contexts();
+	const int fds = count_fds();
+
+	assert_int_equal(contexts, 1); /* that of the server of this test */
+	device_start(&other);
+	assert_int_equal(aio_contexts(), contexts + 1);
+	device_stop(&other);
+	assert_int_equal(aio_contexts(), contexts);
+	assert_int_equal(count_fds(), fds);
+}
+
 int
 main(void)
 {
@@ -249,6 +279,7 @@ main(void)
 		T(msix_vectors_trigger_mask_and_disconnect),
 		T(intx_masks_itself_until_it_is_unmasked),
 		T(next_client_finds_no_vector_masked_or_pending),
+		T(stopped_server_leaves_no_descriptor_and_no_context),
 	};
 
 	return cmocka_run_group_tests_name("vfio_user_irqs", tests, NULL, NULL);
