@@ -138,23 +138,23 @@ sctl_write(struct m82576 *m, uint32_t off, uint32_t v)
 static void
 rctl_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
-	bool is = v & IGB_RCTL_RXEN;
+	bool was = m82576_reg(m, off) & IGB_RCTL_RXEN, is = v & IGB_RCTL_RXEN;
 
 	m82576_reg_set(m, off, v);
 	m82576_loop_update(m);
 	m82576_gate(m, M82576_GATE_RXEN, is);
-	if (!is)
+	if (was && !is)
 		m82576_grace_period(m);
 }
 
 static void
 tctl_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
-	bool is = v & IGB_TCTL_EN;
+	bool was = m82576_reg(m, off) & IGB_TCTL_EN, is = v & IGB_TCTL_EN;
 
 	m82576_reg_set(m, off, v);
 	m82576_gate(m, M82576_GATE_TXEN, is);
-	if (!is)
+	if (was && !is)
 		m82576_grace_period(m);
 }
 
