@@ -192,7 +192,7 @@ class Secondary(Bench):
                 text = self.tool('dpdk-proc-info', args=['--stats', '-p', '0x1'], status=None)
                 lines = re.findall(r'(?m)^(?:net_gantry_igb|gantry_dma): .*', text)
                 self.assertEqual(len(lines), 1, text)
-                self.assertIn('no use in a secondary process', lines[0])
+                self.assertIn('not available in a secondary process', lines[0])
                 before = self.nic_now(nic)['a']['tx']['frames']
                 self.command(pri, 'start tx_first')
                 self.wait_until(lambda: self.nic_now(nic)['a']['tx']['frames'] > before + 1000)
