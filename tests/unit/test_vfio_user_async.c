@@ -454,6 +454,70 @@ read_crosses_from_message_memory_into_mapped_memory(void **state)
 	assert_int_equal(device_faults(&dev), 1);
 }
 
+/* Send n commands of len bytes of payload, with nr_fds descriptors each, as far as possible. */
+static void
+send_commands(unsigned int n, size_t len, unsigned int nr_fds)
+{
+	static struct {
+		struct vfio_user_header h;
+		uint8_t payload[sizeof(struct vfio_user_region_access) + VFU_MSG_DATA_MAX];
+	} msg;
+	int fds[VFU_MSG_FDS];
+
+	for (unsigned int i = 0; i < VFU_MSG_FDS; i++)
+		fds[i] = mem;
+	msg.h = (struct vfio_user_header){ .cmd = nr_fds != 0 ? VFIO_USER_DMA_MAP :
+		len != 0 ? VFIO_USER_REGION_WRITE : VFIO_USER_DEVICE_RESET,
+		.msg_size = (uint32_t)(sizeof(msg.h) + len) };
+	while (n-- > 0 && try_send(s, &msg, msg.h.msg_size, fds, nr_fds))
+		;
+}
+
+/*
+ * While the control thread waits for the client, commands queue up: as many as a client may need,
+ * and not as many as it likes.
+ */
+static void
+commands_without_replies_queue_up_to_a_limit(void **state)
+{
+	static const struct {
+		size_t len;
+		unsigned int nr_fds, fits, beyond;
+	} t[] = {
+		{ 0, 0, 4090, 4110 },                                             /* messages */
+		{ sizeof(struct vfio_user_region_access) + VFU_MSG_DATA_MAX, 0, 8, 9 }, /* bytes */
+		{ sizeof(struct vfio_user_dma_map), VFU_MSG_FDS, 17, 18 },        /* descriptors */
+	};
+	struct vfio_user_header h;
+	uint8_t buf[64];
+	struct asked q;
+
+	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		/* As many fit again when the others are done. */
+		for (unsigned int turn = 0; turn < 3; turn++) {
+			const bool beyond = turn == 2;
+			unsigned int n = beyond ? t[i].beyond : t[i].fits;
+
+			assert_int_equal(read_once(0, 0x100, buf, 64), -EAGAIN);
+			expect(&q, VFIO_USER_DMA_READ, 0x100, 64);
+			send_commands(1, 0, 0); /* the control thread waits with it */
+			send_commands(n, t[i].len, t[i].nr_fds);
+			if (beyond) {
+				wait_until(dev.detached == dev.attached);
+				assert_non_null(strstr(dev.why, "too many commands"));
+				close(s);
+				s = raw_attach(&dev);
+				assert_int_equal(raw_map(s, -1, 0, 0, SIZE, RW), 0);
+				continue;
+			}
+			answer(&q, 0x11);
+			for (unsigned int k = 0; k < 1 + n; k++)
+				assert_true(raw_recv(s, &h, sizeof(h), NULL));
+			assert_int_equal(read_all(0, 0x100, buf, 64), 0);
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -469,6 +533,7 @@ main(void)
 		T(device_is_busy_when_much_is_posted),
 		T(next_client_gets_no_read_or_posted_write_of_the_former),
 		T(read_crosses_from_message_memory_into_mapped_memory),
+		T(commands_without_replies_queue_up_to_a_limit),
 	};
 
 	vfu_rcu_register();

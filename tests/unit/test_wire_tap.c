@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Test of the wire to a TAP (lib/igb_model/wire_tap.c) without a TAP: the test replaces the device
+ * file by one end of a socket, and plays the kernel at the other end.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "m82576.h"
+#include "wire.h"
+
+#define T0       UINT64_C(1000000000)
+#define MIN_NS   1000  /* the shortest and the longest delay of a read after one in vain */
+#define MAX_NS   20000
+#define SOON_MS  20000 /* bounds hanging only */
+
+static struct {
+	int fd, far;             /* the ends of the socket */
+	int open_errno;          /* 0: the device file can be opened */
+	int attach_errno[2];     /* of TUNSETIFF, first and second call */
+	unsigned int attaches;
+	struct ifreq request[2];
+	int carrier;             /* last TUNSETCARRIER; -1: none */
+	bool deleted;            /* reads fail as those of a deleted interface */
+	unsigned int reads;
+} tap;
+
+static struct wire_source *src;
+static struct wire_sink *sink;
+static char err[WIRE_ERR_LEN];
+
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_ioctl(int fd, unsigned long request, void *arg);
+ssize_t __real_read(int fd, void *buf, size_t len);
+ssize_t __wrap_read(int fd, void *buf, size_t len);
+
+int
+__wrap_open64(const char *path, int flags, ...)
+{
+	int pair[2];
+
+	if (strcmp(path, "/dev/net/tun") != 0)
+		return __real_open64(path, flags);
+	errno = tap.open_errno;
+	if (errno != 0)
+		return -1;
+	assert_int_equal(flags & (O_ACCMODE | O_NONBLOCK), O_RDWR | O_NONBLOCK);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair), 0);
+	tap.fd = pair[0];
+	tap.far = pair[1];
+	return tap.fd;
+}
+
+int
+__wrap_ioctl(int fd, unsigned long request, void *arg)
+{
+	assert_int_equal(fd, tap.fd);
+	if (request == TUNSETCARRIER) {
+		__atomic_store_n(&tap.carrier, *(int *)arg, __ATOMIC_RELEASE);
+		return 0;
+	}
+	assert_int_equal(request, TUNSETIFF);
+	assert_true(tap.attaches < 2);
+	tap.request[tap.attaches] = *(struct ifreq *)arg;
+	errno = tap.attach_errno[tap.attaches++];
+	return errno != 0 ? -1 : 0;
+}
+
+ssize_t
+__wrap_read(int fd, void *buf, size_t len)
+{
+	if (fd != tap.fd)
+		return __real_read(fd, buf, len);
+	tap.reads++;
+	if (!tap.deleted)
+		return __real_read(fd, buf, len);
+	errno = EBADFD;
+	return -1;
+}
+
+static int
+open_tap(const char *name)
+{
+	src = NULL;
+	sink = NULL;
+	return wire_tap_open(name, &src, &sink, err);
+}
+
+static int
+setup(void **state)
+{
+	memset(&tap, 0, sizeof(tap));
+	tap.fd = tap.far = tap.carrier = -1;
+	return 0;
+}
+
+static int
+setup_open(void **state)
+{
+	setup(state);
+	assert_int_equal(open_tap("gt0"), 0);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	if (tap.far >= 0)
+		close(tap.far);
+	return 0;
+}
+
+static bool
+is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+static int
+teardown_open(void **state)
+{
+	src->close(src);
+	assert_true(is_open(tap.fd));
+	sink->close(sink);
+	assert_false(is_open(tap.fd));
+	return teardown(state);
+}
+
+static void
+wait_for(uint32_t (*value)(void), uint32_t want)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+	unsigned int i;
+
+	for (i = 0; i < SOON_MS && value() != want; i++)
+		nanosleep(&ms, NULL);
+	assert_int_equal(value(), want);
+}
+
+static void
+kernel_sends(const void *data, size_t len)
+{
+	assert_int_equal(send(tap.far, data, len, 0), len);
+}
+
+/* Frames. */
+
+static void
+frames_pass_in_both_directions(void **state)
+{
+	uint8_t out[60] = "out", in[1514] = "in", got[2048];
+	struct m82576_frame f = { .data = out, .len = sizeof(out) };
+
+	kernel_sends(in, sizeof(in));
+	assert_int_equal(src->next(src, T0, &f), 1);
+	assert_int_equal(f.len, sizeof(in));
+	assert_int_equal(f.flags, 0);
+	assert_memory_equal(f.data, in, sizeof(in));
+	assert_true(src->pending(src));
+	assert_int_equal(src->next(src, T0, &f), 0);
+	assert_false(src->pending(src));
+
+	f = (struct m82576_frame){ .data = out, .len = sizeof(out) };
+	assert_int_equal(sink->put(sink, T0, &f, false), WIRE_PUT_TAKEN);
+	assert_int_equal(recv(tap.far, got, sizeof(got), 0), sizeof(out));
+	assert_memory_equal(got, out, sizeof(out));
+	/* The partner's MAC drops a damaged frame. */
+	f.flags = M82576_FRAME_BAD_FCS;
+	assert_int_equal(sink->put(sink, T0, &f, false), WIRE_PUT_TAKEN);
+	assert_int_equal(recv(tap.far, got, sizeof(got), 0), -1);
+}
+
+static void
+full_stack_drops_the_frame_or_lets_it_wait(void **state)
+{
+	uint8_t data[1514] = { 0 };
+	struct m82576_frame f = { .data = data, .len = sizeof(data) };
+	unsigned int n = 0;
+
+	while (sink->put(sink, T0, &f, true) == WIRE_PUT_TAKEN)
+		assert_true(++n < 100000);
+	assert_int_equal(sink->put(sink, T0, &f, true), WIRE_PUT_WAIT);
+	assert_int_equal(sink->put(sink, T0, &f, false), WIRE_PUT_DROPPED);
+	/* Another error does not end, so the frame does not wait. */
+	close(tap.far);
+	tap.far = -1;
+	assert_int_equal(sink->put(sink, T0, &f, true), WIRE_PUT_DROPPED);
+}
+
+/* After a read in vain the next one is delayed, each time for twice as long, up to a limit. */
+static void
+idle_tap_is_read_less_and_less_often(void **state)
+{
+	static const unsigned int delays[] = { MIN_NS, 2 * MIN_NS, 4 * MIN_NS, 8 * MIN_NS,
+		16 * MIN_NS, MAX_NS, MAX_NS };
+	uint8_t data[60] = { 0 };
+	struct m82576_frame f;
+	uint64_t now = T0;
+	unsigned int i;
+
+	assert_int_equal(src->next(src, now, &f), 0);
+	for (i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
+		assert_int_equal(tap.reads, i + 1);
+		assert_int_equal(src->next(src, now + delays[i] - 1, &f), 0);
+		assert_int_equal(tap.reads, i + 1);
+		now += delays[i];
+		assert_int_equal(src->next(src, now, &f), 0);
+	}
+	/* A frame ends the delay; it begins again with the shortest. */
+	kernel_sends(data, sizeof(data));
+	now += MAX_NS;
+	assert_int_equal(src->next(src, now, &f), 1);
+	assert_int_equal(src->next(src, now, &f), 0);
+	kernel_sends(data, sizeof(data));
+	assert_int_equal(src->next(src, now + MIN_NS - 1, &f), 0);
+	assert_int_equal(src->next(src, now + MIN_NS, &f), 1);
+}
+
+static void
+frame_that_is_too_long_is_dropped(void **state)
+{
+	static uint8_t data[WIRE_FRAME_MAX + 1];
+	struct m82576_frame f;
+
+	kernel_sends(data, sizeof(data));
+	kernel_sends(data, sizeof(data) - 1);
+	assert_int_equal(src->next(src, T0, &f), 0);
+	assert_true(src->pending(src));
+	assert_int_equal(src->next(src, T0, &f), 1);
+	assert_int_equal(f.len, WIRE_FRAME_MAX);
+}
+
+static void
+deleted_interface_is_read_no_more(void **state)
+{
+	struct m82576_frame f;
+
+	tap.deleted = true;
+	assert_int_equal(src->next(src, T0, &f), 0);
+	assert_int_equal(src->next(src, T0 + MAX_NS, &f), 0);
+	assert_int_equal(tap.reads, 1);
+}
+
+/* The cable. */
+
+static uint32_t
+carrier_of_interface(void)
+{
+	return (uint32_t)__atomic_load_n(&tap.carrier, __ATOMIC_ACQUIRE);
+}
+
+static void
+carrier_of_the_port_is_that_of_the_interface(void **state)
+{
+	assert_int_equal(tap.carrier, 0);
+	sink->carrier(sink, true);
+	wait_for(carrier_of_interface, 1);
+	sink->carrier(sink, false);
+	wait_for(carrier_of_interface, 0);
+}
+
+static uint32_t
+carrier_of_wire(void)
+{
+	return src->carrier(src);
+}
+
+/* An interface that is down is not writable: here its queue is full. */
+static void
+carrier_of_the_wire_follows_the_interface(void **state)
+{
+	uint8_t data[1514] = { 0 }, got[2048];
+
+	wait_for(carrier_of_wire, 1);
+	while (send(tap.fd, data, sizeof(data), 0) > 0)
+		;
+	wait_for(carrier_of_wire, 2);
+	while (recv(tap.far, got, sizeof(got), 0) > 0)
+		;
+	wait_for(carrier_of_wire, 3);
+}
+
+/* Opening. */
+
+static void
+tap_of_several_queues_is_attached_with_its_flag(void **state)
+{
+	tap.attach_errno[0] = EINVAL;
+	assert_int_equal(open_tap("fifteen-letters"), 0);
+	assert_int_equal(tap.attaches, 2);
+	assert_string_equal(tap.request[0].ifr_name, "fifteen-letters");
+	assert_int_equal(tap.request[0].ifr_flags, IFF_TAP | IFF_NO_PI);
+	assert_string_equal(tap.request[1].ifr_name, "fifteen-letters");
+	assert_int_equal(tap.request[1].ifr_flags, IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE);
+	teardown_open(state);
+	tap.far = -1;
+}
+
+static void
+tap_that_cannot_be_attached_is_explained_and_closed(void **state)
+{
+	static const struct {
+		int error;
+		unsigned int attaches;
+		const char *why;
+	} t[] = {
+		{ EPERM, 1, "not permitted" }, { EACCES, 1, "not permitted" },
+		{ EBUSY, 1, "another process has it open" }, { EINVAL, 2, "it is no TAP" },
+		{ ENOMEM, 1, "Cannot allocate memory" },
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		setup(state);
+		tap.attach_errno[0] = tap.attach_errno[1] = t[i].error;
+		assert_int_equal(open_tap("gt0"), -t[i].error);
+		assert_non_null(strstr(err, "TAP gt0: "));
+		assert_non_null(strstr(err, t[i].why));
+		assert_int_equal(tap.attaches, t[i].attaches);
+		assert_false(is_open(tap.fd));
+		teardown(state);
+	}
+	setup(state);
+	tap.open_errno = ENOENT;
+	assert_int_equal(open_tap("gt0"), -ENOENT);
+	assert_non_null(strstr(err, "cannot open /dev/net/tun"));
+	assert_int_equal(open_tap("sixteen-letters-"), -EINVAL);
+	assert_int_equal(open_tap(""), -EINVAL);
+}
+
+#define OPEN(f) cmocka_unit_test_setup_teardown(f, setup_open, teardown_open)
+#define CLOSED(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		OPEN(frames_pass_in_both_directions),
+		OPEN(full_stack_drops_the_frame_or_lets_it_wait),
+		OPEN(idle_tap_is_read_less_and_less_often),
+		OPEN(frame_that_is_too_long_is_dropped),
+		OPEN(deleted_interface_is_read_no_more),
+		OPEN(carrier_of_the_port_is_that_of_the_interface),
+		OPEN(carrier_of_the_wire_follows_the_interface),
+		CLOSED(tap_of_several_queues_is_attached_with_its_flag),
+		CLOSED(tap_that_cannot_be_attached_is_explained_and_closed),
+	};
+
+	return cmocka_run_group_tests_name("wire_tap", tests, NULL, NULL);
+}
