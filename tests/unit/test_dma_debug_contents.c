@@ -98,7 +98,7 @@ unmapping_an_error_names_the_mapping_that_failed_once(void **state)
 	assert_int_equal(reports.nr, 1);
 	assert_int_equal(reports.at[0].misuse, GANTRY_DMA_MISUSE_UNMAP_ERROR);
 	assert_ptr_equal(reports.at[0].cpu, heap);
-	assert_text("mapped, in vain, by", true);
+	assert_text("mapping tried by", true);
 	gantry_dma_unmap_single(DEV(state), addr, LEN, GANTRY_DMA_TO_DEVICE);
 	assert_int_equal(reports.nr, 2);
 	assert_int_equal(reports.at[1].misuse, GANTRY_DMA_MISUSE_UNMAP_ERROR);
