@@ -66,6 +66,8 @@ TESTS = [
     ('drivers/net/igb/igb_mp.c', CONTROL + ['igb_*_direct'], ['test_secondary']),
     ('drivers/net/igb/igb_vfio_user.c', CONTROL + ['igb_*_direct'],
      ['test_ethdev_calls', 'test_trouble', 'test_memory_kinds', 'test_reach']),
+    ('drivers/net/igb/igb_probe.c', CONTROL + ['igb_*_direct'],
+     ['test_secondary', 'test_ethdev_calls', 'test_vdev', 'test_trouble']),
     ('drivers/net/igb/igb_vdev.c', CONTROL + ['igb_*_direct'], ['test_vdev']),
     ('drivers/net/igb/*', CONTROL + DATA,
      ['test_ethdev_calls', 'test_functional', 'test_trouble', 'test_vdev']),
