@@ -93,13 +93,23 @@ move_irqs(const struct vfu_async *a, uint64_t *to, uint64_t *from)
 	return nr;
 }
 
+/* Empty a slot. Lock held; its owner reads the state, which is stored last, without the lock. */
+static void
+free_slot(struct vfu_slot *slot)
+{
+	free(slot->data);
+	slot->data = NULL;
+	slot->cancelled = false;
+	slot->state = VFU_SLOT_FREE;
+}
+
 /* Put the result of the DMA thread into the slot. Called with the lock held. */
 static void
 fill_slot(struct vfu_slot *slot, uint8_t *data, int ret)
 {
 	if (slot->cancelled) {
 		free(data);
-		*slot = (struct vfu_slot){ .state = VFU_SLOT_FREE };
+		free_slot(slot);
 		return;
 	}
 	slot->data = data;
@@ -324,15 +334,16 @@ vfu_async_read(struct vfu_server *s, unsigned int nr, uint64_t iova, void *buf, 
 			else
 				memcpy(buf, slot->data, len);
 		}
-		free(slot->data);
-		*slot = (struct vfu_slot){ .state = VFU_SLOT_FREE };
+		free_slot(slot);
 	}
 	if (slot->state == VFU_SLOT_FREE && ret == -EAGAIN) {
-		if (enqueue(a, &read, NULL))
-			*slot = (struct vfu_slot){ .state = VFU_SLOT_IN_FLIGHT, .iova = iova,
-				.len = len };
-		else
+		if (enqueue(a, &read, NULL)) {
+			slot->iova = iova;
+			slot->len = len;
+			slot->state = VFU_SLOT_IN_FLIGHT;
+		} else {
 			ret = -ENOMEM;
+		}
 	}
 	pthread_mutex_unlock(&a->lock);
 	return ret;
@@ -347,12 +358,10 @@ vfu_dma_cancel(struct vfu_server *s, unsigned int nr)
 	if (!atomic_load(&a->started))
 		return;
 	pthread_mutex_lock(&a->lock);
-	if (slot->state == VFU_SLOT_IN_FLIGHT) {
+	if (slot->state == VFU_SLOT_IN_FLIGHT)
 		slot->cancelled = true;
-	} else {
-		free(slot->data);
-		*slot = (struct vfu_slot){ .state = VFU_SLOT_FREE };
-	}
+	else
+		free_slot(slot);
 	pthread_mutex_unlock(&a->lock);
 }
 
@@ -399,7 +408,7 @@ drop_queue(struct vfu_server *s)
 	while ((access = dequeue(a)) != NULL) {
 		nr += move_irqs(a, NULL, access->irqs);
 		if (access->kind == ACCESS_READ) {
-			a->slots[access->slot].state = VFU_SLOT_FREE;
+			free_slot(&a->slots[access->slot]);
 			a->done++;
 		} else {
 			a->bytes -= access->len;
@@ -414,10 +423,8 @@ drop_queue(struct vfu_server *s)
 static void
 free_slots(struct vfu_async *a)
 {
-	for (unsigned int i = 0; i < VFU_DMA_SLOTS; i++) {
-		free(a->slots[i].data);
-		a->slots[i] = (struct vfu_slot){ .state = VFU_SLOT_FREE };
-	}
+	for (unsigned int i = 0; i < VFU_DMA_SLOTS; i++)
+		free_slot(&a->slots[i]);
 }
 
 void
