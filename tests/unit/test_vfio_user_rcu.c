@@ -279,6 +279,7 @@ nothing_is_used_after_a_grace_period(void **state)
 		current = &words[i + 1];
 		vfu_rcu_wait(a);
 		*(volatile uint32_t *)&words[i] = ~VALID;
+		usleep(100); /* the readers get further, even if no wait takes time */
 	}
 	stop_following = true;
 	for (unsigned int i = 0; i < 3; i++)
