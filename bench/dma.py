@@ -105,18 +105,24 @@ def micro(bench, setting):
                   'process as ' + base(setting))
 
 
-def received(p):
-    """Returns the sum of the counters of both ports, and the time of the request."""
+def counters(p, ports=2):
+    """Returns {port: (received, sent)} of testpmd's ports, and the time of the request."""
     begin, now = len(p.text()), time.monotonic()
-    p.command('show port stats all', r'(?:RX-packets: \d+[^$]*?){2}(?:Tx-bps: +\d+\s+#+\s+)\Z|^testpmd> ')
-    found = re.findall(r'RX-packets: (\d+)', p.text()[begin:])
-    end = time.monotonic() + 20
-    while len(found) < 2:
+    p.say('show port stats all')
+    found, end = [], now + 20
+    while len(found) < ports:
         if time.monotonic() > end:
             p.fail('shows no statistics')
         time.sleep(0.01)
-        found = re.findall(r'RX-packets: (\d+)', p.text()[begin:])
-    return sum(map(int, found[:2])), now
+        found = re.findall(r'statistics for port (\d+)[^$]*?RX-packets: (\d+)[^$]*?TX-packets: (\d+)\s+TX-e',
+                           p.text()[begin:])
+    return {int(i): (int(rx), int(tx)) for i, rx, tx in found}, now
+
+
+def received(p):
+    """Returns the number of frames that both ports received, and the time of the request."""
+    ports, now = counters(p)
+    return sum(rx for rx, _ in ports.values()), now
 
 
 def forward(bench, mode):
