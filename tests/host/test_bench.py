@@ -7,14 +7,17 @@ import importlib.util
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
+import tempfile
 import unittest
 
 from lib import BUILD, TOP, Bench, hugepages
 
 TOOL = os.path.join(TOP, 'tools', 'bench')
 PROGRAM = os.path.join(BUILD, 'bench', 'bench-dma')
+LIMIT = os.path.join(BUILD, 'bench', 'bench-limit')
 
 
 class Turns(unittest.TestCase):
@@ -86,6 +89,107 @@ class Limits(unittest.TestCase):
         self.assertEqual(self.missed('own', good, (1000.0, 5.0, 500.0, 0.1), good), ['map'])
 
 
+class Path(unittest.TestCase):
+    """tools/bench path: which samples count, what a row says, and which frames were lost."""
+
+    def setUp(self):
+        load('bench', 'tools', 'lib')
+        load('dma', 'bench')
+        self.path = load('path', 'bench')
+
+    def test_sample_counts_only_between_equal_round_trips(self):
+        for trips, cls in (((100, 119), 'near'), ((119, 100), 'near'), ((100, 121), None),
+                           ((121, 100), None), ((500, 590), 'far'), ((240, 260), None)):
+            self.assertEqual(self.path.classify(*trips), cls, trips)
+
+    def samples(self, limit=120.0):
+        s = self.path.Samples(['gantry', 'memif+testpmd', 'memif+echo', 'limit'], ['64'], 3)
+        for subject, rates in (('gantry', (30, 10, 20)), ('memif+testpmd', (6, 8, 7)),
+                               ('memif+echo', (12, 10, 11)), ('limit', (limit,) * 3)):
+            for mpps in rates:
+                self.assertEqual(s.add(subject, '64', 'io', mpps, (100, 100)), 'near')
+        return s
+
+    def test_row_has_medians_of_its_class(self):
+        s = self.samples()
+        self.assertIsNone(s.add('gantry', '64', 'io', 1000, (100, 200)))
+        self.assertEqual(s.add('gantry', '64', 'io', 5, (500, 500)), 'far')
+        near, far = [r for r in s.rows() if r['mode'] == 'io']
+        self.assertEqual((near['size'], near['class'], near['complete']), (64, 'near', True))
+        self.assertEqual((near['ours_mpps'], near['limit_mpps']), (20, 120))
+        self.assertEqual(near['samples']['gantry'], {'count': 3, 'median': 20, 'min': 10, 'max': 30})
+        self.assertEqual(near['discarded'], {'gantry': 1})
+        # The faster far end of a peer counts.
+        self.assertEqual((near['memif_mpps'], near['vhost_split_mpps']), (11, None))
+        self.assertEqual((near['ratio_best_peer'], near['ratio_limit']), (1.818, 0.167))
+        self.assertEqual((far['ours_mpps'], far['memif_mpps'], far['complete']), (5, None, False))
+        self.assertEqual((far['class'], far['ratio_best_peer']), ('far', None))
+
+    def test_class_is_complete_with_both_modes(self):
+        s = self.samples()
+        self.assertFalse(s.is_complete('near'))
+        for subject in s.subjects:
+            for _ in range(3):
+                self.assertFalse(s.is_complete('near'))
+                s.add(subject, '64', 'mac', 1, (100, 100))
+        self.assertTrue(s.is_complete('near'))
+        self.assertFalse(s.is_complete('far'))
+
+    def test_slow_limit_voids_the_run(self):
+        self.assertEqual(self.path.slow_limits(self.samples(100.0).rows()), [])
+        self.assertRegex(self.path.slow_limits(self.samples(99.0).rows())[0], 'near: 99.0 .* void')
+
+    def frames(self, plan, turned=0):
+        """Return the frames of direction 0 in the order of their injection, turned round."""
+        out = [(length, n) for length, numbers in self.path.injected(plan, 0).items()
+               for n in numbers]
+        return out[turned:] + out[:turned]
+
+    def test_lost_repeated_and_overtaken_frames_are_noticed(self):
+        for plan in self.path.plan_of('64', 16), self.path.plan_of('IMIX', 16):
+            def wrong(frames, plan=plan):
+                return self.path.mistake_of(frames, plan, 0)
+            good = self.frames(plan, turned=77)
+            self.assertIsNone(wrong(good))
+            self.assertRegex(wrong(good[:5] + good[6:]), 'in flight')                 # lost
+            self.assertRegex(wrong(good[:5] + good[4:]), 'in flight')                 # repeated
+            self.assertRegex(wrong(good[:5] + good[4:5] + good[6:]), 'another order')  # both
+            self.assertRegex(wrong(good[:4] + good[5:6] + good[4:5] + good[6:]), 'another order')
+            self.assertRegex(wrong([(61, 0)] + good[1:]), '61 bytes')
+        # The numbers of the other direction.
+        self.assertRegex(self.path.mistake_of(self.frames(plan), plan, 1), 'another order')
+
+    def test_numbers_are_read_from_captures(self):
+        frame = bytes(range(60))
+        record = struct.pack('<IIII', 0, 0, 60, 60) + frame
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(bytes(24) + record + record + record[:-1])
+            f.flush()
+            frames, offset = self.path.read_pcap(f.name, 0)
+            self.assertEqual(frames, [(60, 28)] * 2)
+            f.write(record[-1:])    # the recorder was about to write it
+            f.flush()
+            self.assertEqual(self.path.read_pcap(f.name, offset)[0], [(60, 28)])
+
+    def limit(self, *args, status=0):
+        near, far = min(os.sched_getaffinity(0)), max(os.sched_getaffinity(0))
+        r = subprocess.run([LIMIT, args[0], str(near), str(far), *args[1:]], timeout=60,
+                           stdout=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(r.returncode, status, r.stdout)
+        return json.loads(r.stdout)
+
+    @unittest.skipUnless(os.cpu_count() > 1, 'needs two cores')
+    def test_limit_notices_a_lost_and_a_repeated_frame(self):
+        for mode, size in ('io', '64'), ('mac', '1518'), ('io', 'IMIX'):
+            run = ('run', size, mode, '0.05')
+            good = self.limit(*run)
+            self.assertEqual((good['lost'], good['repeated'], good['wrong']), (0, 0, 0))
+            self.assertGreater(good['mpps'], 0)
+            self.assertEqual(self.limit(*run, 'lose', status=1)['lost'], 1)
+            self.assertEqual(self.limit(*run, 'repeat', status=1)['repeated'], 1)
+        self.assertGreater(self.limit('roundtrip'), 0)
+
+
 class Tool(Bench):
     def call(self, *args, status=0):
         r = subprocess.run([TOOL, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -102,7 +206,8 @@ class Tool(Bench):
         for args, word in ((('nonsense',), 'nonsense'), ((), 'name a benchmark'),
                            (('dma', '--json', '/nonexistent/x'), '/nonexistent/x'),
                            (('dma', '--runs', '0'), '--runs 0'),
-                           (('isolation', '--attack', 'nonsense'), 'nonsense')):
+                           (('isolation', '--attack', 'nonsense'), 'nonsense'),
+                           (('path', '--seconds', '0'), '--seconds 0')):
             r = self.call(*args, status=2)
             self.assertEqual(len(r.stderr.splitlines()), 1, r.stderr)
             self.assertIn(word, r.stderr)
