@@ -72,7 +72,8 @@ SETTING = 'million frames a second, both directions, %s bytes, %s, %s round trip
 EAL = ['--no-telemetry', '--no-pci', '--in-memory', '--single-file-segments', '-m', '384',
        '--iova-mode=va']
 TESTPMD = ['--', '-i', '--burst=%d' % BURST, '--rxd=1024', '--txd=1024', '--nb-cores=1',
-           '--total-num-mbufs=16384', '--txonly-multi-flow']
+           '--total-num-mbufs=16384', '--txonly-multi-flow',
+           '--no-flush-rx']     # "start" would else free what is in flight
 
 
 def options(ap):
