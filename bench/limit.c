@@ -52,7 +52,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "uninitialized.h"
+
 #define LINE      64u
+#define APART     (4 * LINE) /* from what another core writes: processors also fetch neighbours */
 #define RING      1024u /* descriptors */
 #define BURST     32u
 #define FLIGHT    256u
@@ -77,8 +80,8 @@ struct frame {
 };
 
 struct ring {
-	alignas(LINE) desc desc[RING];
-	alignas(LINE) uint32_t head; /* atomic: all descriptors before it have been read */
+	alignas(APART) desc desc[RING];
+	alignas(APART) uint32_t head; /* atomic: all descriptors before it have been read */
 };
 
 /* One side's view of a ring. */
@@ -87,6 +90,7 @@ struct end {
 	uint32_t next;
 	uint32_t head;    /* producer: as last read; consumer: as last published */
 	unsigned int idle; /* consumer: looks without a whole burst */
+	bool behind;       /* consumer: the producer was ahead by a burst at the last look */
 };
 
 /* The fields of rte_mbuf that a driver touches, in its two lines. */
@@ -124,7 +128,7 @@ struct device {
 
 struct shared {
 	struct ring rx[2], tx[2];
-	alignas(LINE) uint8_t buffers[2 * FLIGHT + 1][BUFFER];
+	alignas(APART) uint8_t buffers[2 * FLIGHT + 1][BUFFER];
 };
 
 static uint64_t
@@ -171,7 +175,9 @@ ring_count(struct end *e)
 	 */
 	if (valid(e, e->next + BURST - 1)) {
 		n = BURST;
+		e->behind = e->idle == 0;
 	} else {
+		e->behind = false;
 		if (++e->idle < PATIENCE)
 			return 0;
 		while (n < BURST && valid(e, e->next + n))
@@ -181,10 +187,27 @@ ring_count(struct end *e)
 	return n;
 }
 
+/* Asks for the lines of a burst, which the other side has, while this core does other work. */
+static inline void
+ring_prefetch(const struct end *e, bool write)
+{
+	for (unsigned int i = 0; i < BURST; i += LINE / sizeof(desc)) {
+		const desc *d = &e->ring->desc[(e->next + i) % RING];
+
+		if (write)
+			__builtin_prefetch(d, 1, 3);
+		else
+			__builtin_prefetch(d, 0, 3);
+	}
+}
+
 static inline void
 ring_read(struct end *e, unsigned int n)
 {
 	e->next += n;
+	/* A producer that is not ahead is about to write these lines. */
+	if (e->behind)
+		ring_prefetch(e, false);
 	if (e->next - e->head >= PUBLISH) {
 		e->head = e->next;
 		__atomic_store_n(&e->ring->head, e->head, __ATOMIC_RELEASE);
@@ -208,14 +231,6 @@ ring_write(struct end *e, unsigned int i, const void *address, uint32_t len)
 
 	/* An aligned store of 16 bytes, in order: the lap must not appear before the address. */
 	*(volatile desc *)&e->ring->desc[at % RING] = d;
-}
-
-/* Ask for the lines of the next burst, which the other side has, while this core does other work. */
-static inline void
-ring_prefetch(const struct end *e, unsigned int first)
-{
-	for (unsigned int i = 0; i < BURST; i += LINE / sizeof(desc))
-		__builtin_prefetch(&e->ring->desc[(e->next + first + i) % RING], 1, 3);
 }
 
 /*
@@ -261,7 +276,7 @@ driver_tx(struct driver *d, unsigned int port, struct mbuf **mbufs, unsigned int
 		d->pool[d->nr_free++] = m;
 	}
 	e->next += n;
-	ring_prefetch(e, BURST);
+	ring_prefetch(e, true);
 }
 
 static void
@@ -277,20 +292,28 @@ driver_mac(struct driver *d, unsigned int port, struct mbuf **mbufs, unsigned in
 	}
 }
 
+/* Receives a burst as the application would see it. */
+static unsigned int
+driver_take(struct driver *d, unsigned int port, struct mbuf **mbufs)
+{
+	unsigned int n = driver_rx(d, port, mbufs);
+
+	if (d->mac)
+		driver_mac(d, port, mbufs, n);
+	d->received += n;
+	return n;
+}
+
 static void
 driver_round(struct driver *d)
 {
-	struct mbuf *mbufs[BURST];
+	struct mbuf *mbufs[BURST] GANTRY_UNINITIALIZED;
 
 	for (unsigned int port = 0; port < 2; port++) {
-		unsigned int n = driver_rx(d, port, mbufs);
+		unsigned int n = driver_take(d, port, mbufs);
 
-		if (n == 0)
-			continue;
-		if (d->mac)
-			driver_mac(d, port, mbufs, n);
-		driver_tx(d, !port, mbufs, n);
-		d->received += n;
+		if (n > 0)
+			driver_tx(d, !port, mbufs, n);
 	}
 }
 
@@ -301,11 +324,8 @@ driver_fault(struct driver *d, const char *fault)
 	struct mbuf *mbufs[BURST], *first;
 	unsigned int n;
 
-	do {
-		n = driver_rx(d, 0, mbufs);
-	} while (n < 2);
-	if (d->mac)
-		driver_mac(d, 0, mbufs, n);
+	while ((n = driver_take(d, 0, mbufs)) < 2)
+		driver_tx(d, 1, mbufs, n);
 	first = mbufs[0];
 	if (strcmp(fault, "lose") == 0) {
 		d->pool[d->nr_free++] = first;
@@ -330,36 +350,48 @@ copy(uint8_t *to, const uint8_t *from, uint32_t len)
 			__builtin_assume_aligned(from + at, LINE), LINE);
 }
 
+/* Counts what is wrong about a number, and returns the number that must follow. */
+static uint64_t __attribute__((noinline, cold))
+device_mismatch(struct device *v, uint64_t number, uint64_t expected)
+{
+	if (number > expected)
+		v->lost += number - expected;
+	else
+		v->repeated++;
+	return number + 1;
+}
+
 /* Forwards a burst that port @p port sends to the other port. Returns the number of frames. */
 static unsigned int
 device_forward(struct device *v, unsigned int port)
 {
 	struct end *in = &v->tx[port], *out = &v->rx[!port];
 	unsigned int n = ring_count(in);
+	uint64_t expected = v->expected[port], delivered = v->delivered[!port];
+	uint8_t *to = v->spare;
 
 	if (n == 0 || !ring_has_room(out, n))
 		return 0;
 	for (unsigned int i = 0; i < n; i++) {
 		desc tx = in->ring->desc[(in->next + i) % RING];
-		uint8_t *from = (uint8_t *)(uintptr_t)tx[0], *to = v->spare;
+		uint8_t *from = (uint8_t *)(uintptr_t)tx[0];
 		uint64_t number = ((struct frame *)from)->number;
 
-		if (__builtin_expect(number != v->expected[port], 0)) {
-			if (number > v->expected[port])
-				v->lost += number - v->expected[port];
-			else
-				v->repeated++;
-			v->expected[port] = number;
-		}
-		v->expected[port]++;
+		if (__builtin_expect(number == expected, 1))
+			expected++;
+		else
+			expected = device_mismatch(v, number, expected);
 		copy(to, from, (uint32_t)tx[1]);
-		((struct frame *)to)->number = v->delivered[!port]++;
+		((struct frame *)to)->number = delivered++;
 		ring_write(out, i, to, (uint32_t)tx[1]);
-		v->spare = from;
+		to = from;
 	}
+	v->spare = to;
+	v->expected[port] = expected;
+	v->delivered[!port] = delivered;
 	ring_read(in, n);
 	out->next += n;
-	ring_prefetch(out, BURST);
+	ring_prefetch(out, true);
 	return n;
 }
 
@@ -441,8 +473,8 @@ forward(struct driver *d, uint64_t ns)
 static int
 run(int near, int far, uint32_t size, bool mac, double seconds, const char *fault)
 {
-	static struct driver d;
-	static struct device v;
+	static alignas(APART) struct driver d;
+	static alignas(APART) struct device v;
 	pthread_t thread;
 	uint64_t missing = 0;
 	double mpps;
