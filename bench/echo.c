@@ -8,8 +8,9 @@
  *
  *	bench-echo EAL-ARGUMENTS
  *
- * It does what testpmd's io does, without statistics, retries or modes, on the main lcore. What the
- * second port does not take, it frees; the benchmark would notice. It ends by a signal.
+ * It does what testpmd's io does, without statistics, retries or modes, on the main lcore. It
+ * frees the frames that the second port does not take, and the benchmark would notice. It ends by a
+ * signal.
  */
 
 #include <err.h>

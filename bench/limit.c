@@ -15,7 +15,7 @@
  * "run" plays a driver with two ports on the first core, and their device, whose wire joins the
  * ports, on the second core. The driver forwards between the ports, as testpmd does. It omits all
  * that a NIC does beside the packet: no registers, no addresses to translate, no head that moves
- * before it must. What is left are 16-byte descriptors, an mbuf's work, and a copy:
+ * before it must. These remain: 16-byte descriptors, an mbuf's work, and a copy:
  *
  *	driver    rx: read a descriptor, take an mbuf, fill it in
  *	          mac only: check the number in the frame, write both addresses

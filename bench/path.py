@@ -46,7 +46,7 @@ import time
 
 from lib import BUILD, PMDS
 
-from bench import Failure, cores
+from bench import ATTEMPTS, Failure, cores
 from dma import counters, need_hugepages
 
 LIMIT = os.path.join(BUILD, 'bench', 'bench-limit')
@@ -116,6 +116,7 @@ class Samples:
         self.subjects, self.sizes, self.wanted = subjects, sizes, wanted
         self.good = {}          # (subject, size, mode, class): [Mpps]
         self.discarded = {}     # (subject, size, mode): number
+        self.failures = {}      # (subject, size): number
 
     def add(self, subject, size, mode, mpps, trips):
         """Add a sample between two round trips, and return its class, or None if discarded."""
@@ -133,9 +134,16 @@ class Samples:
     def classes(self):
         return sorted({key[3] for key in self.good}, reverse=True)
 
+    def wants(self, subject, size, cls):
+        """Return whether a subject needs samples of a class, and ever had one if it failed often."""
+        if self.failures.get((subject, size), 0) >= ATTEMPTS and \
+                not any(key[:2] == (subject, size) for key in self.good):
+            return False
+        return not all(self.has_enough(subject, size, mode, cls) for mode in MODES)
+
     def is_complete(self, cls):
-        return all(self.has_enough(subject, size, mode, cls) for subject, size, mode in
-                   itertools.product(self.subjects, self.sizes, MODES))
+        return not any(self.wants(subject, size, cls) for subject, size in
+                       itertools.product(self.subjects, self.sizes))
 
     def row(self, size, mode, cls):
         of = {s: self.good[s, size, mode, cls] for s in self.subjects
@@ -270,6 +278,7 @@ class Path:
         while len(found) < (4 if pcap else 2):
             if time.monotonic() > end:
                 self.near.fail('its links stay down')
+            time.sleep(0.05)
             begin = len(self.near.text())
             self.near.command('show port summary all', r'Link\s')
             found = re.findall(r'(?m)^(\d+)\s+\S+:\S+\s+(\S+)\s.*\bup\b', self.near.text()[begin:])
@@ -482,6 +491,7 @@ def visit(bench, samples, subject, size):
             if cls:
                 bench.add(key_of(subject, size, mode, cls), [mpps],
                           SETTING % (size, mode, cls, subject))
+    return True
 
 
 def turn(bench, samples, deadline):
@@ -492,11 +502,12 @@ def turn(bench, samples, deadline):
             return False
         ns = roundtrip()
         cls = classify(ns, ns)
-        if all(samples.has_enough(subject, size, mode, cls) for mode in MODES):
+        if not samples.wants(subject, size, cls):
             continue
-        bench.attempt([key_of(subject, size, mode, cls) for mode in MODES], visit, bench, samples,
-                      subject, size)
         did = True
+        keys = [key_of(subject, size, mode, cls) for mode in MODES]
+        if not bench.attempt(keys, visit, bench, samples, subject, size):
+            samples.failures[subject, size] = samples.failures.get((subject, size), 0) + 1
     return did
 
 
@@ -524,17 +535,14 @@ def measure(bench):
     deadline = time.monotonic() + minutes * 60
     for bench.turn in itertools.count():
         print('turn %d' % (bench.turn + 1), flush=True)
-        did = turn(bench, samples, deadline)
-        complete = [samples.is_complete(c) for c in samples.classes()]
-        given_up = bench.turn >= 2 * bench.runs and not any(complete)
-        if (complete and all(complete)) or given_up or time.monotonic() > deadline:
-            break
-        if not did:
+        if not turn(bench, samples, deadline):
             time.sleep(1)       # the other class may come back
+        if time.monotonic() > deadline or all(map(samples.is_complete, samples.classes() or FLOOR)):
+            break
     bench.rows = samples.rows()
     if bench.rows:
         show(bench.rows)
     for why in slow_limits(bench.rows):
         bench.lost.setdefault('limit', []).append(why)
-    if not any(complete):
+    if not any(all(r['complete'] for r in bench.rows if r['class'] == c) for c in samples.classes()):
         bench.lost['complete'] = ['no class has %d good samples of each subject' % bench.runs]
