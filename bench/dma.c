@@ -42,14 +42,14 @@
 
 #include "gantry_dma_debug.h"
 
-#define LIVE    100000 /* buffers */
-#define BURST   256    /* buffers; their first lines fit any first-level cache */
-#define SIZE    2048   /* bytes of a buffer */
-#define REGION  (128u << 20) /* bytes of hugepage memory for random addresses */
-#define BURSTS  1001   /* per sample */
-#define PAIRS   200000 /* per sample of a thread */
-#define CALLS   10000  /* of rte_mem_virt2iova(), per sample */
-#define HUGE_2M (2u << 20)
+#define LIVE        100000       /* buffers */
+#define BURST       256          /* buffers; their first lines fit any first-level cache */
+#define SIZE        2048         /* bytes of a buffer */
+#define REGION      (128u << 20) /* bytes of hugepage memory for random addresses */
+#define BURSTS      1001         /* per sample */
+#define PAIRS       200000       /* per sample of a thread */
+#define CALLS       10000        /* of rte_mem_virt2iova(), per sample */
+#define HUGE_2M     (2u << 20)
 #define SAMPLES_MAX 1000
 #define THREADS_MAX 16
 
@@ -72,7 +72,7 @@ static inline void
 map(struct buffer *b, bool is_mbuf, enum gantry_dma_dir dir)
 {
 	b->addr = is_mbuf ? gantry_dma_map_mbuf(dev, b->mbuf, RTE_PKTMBUF_HEADROOM, SIZE, dir) :
-		gantry_dma_map_single(dev, b->ptr, SIZE, dir);
+			    gantry_dma_map_single(dev, b->ptr, SIZE, dir);
 	if (unlikely(gantry_dma_mapping_error(dev, b->addr)))
 		errx(1, "%p: not mapped: %s", b->ptr, gantry_dma_last_error());
 }
@@ -273,7 +273,7 @@ shuffle_hugepages(unsigned int n)
 	srand(time(NULL));
 	for (i = 0; page != NULL && i < n; i++) {
 		page[got] = mmap(NULL, HUGE_2M, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
 		got += page[got] != MAP_FAILED;
 	}
 	for (; got > 0; got--) {
@@ -325,15 +325,14 @@ shuffle(struct buffer *all)
 static void *
 random_address(uint8_t *region)
 {
-	return region + rte_rand_max(REGION / HUGE_2M) * HUGE_2M +
-		rte_rand_max(HUGE_2M - SIZE);
+	return region + rte_rand_max(REGION / HUGE_2M) * HUGE_2M + rte_rand_max(HUGE_2M - SIZE);
 }
 
 static void
 make_buffers(void)
 {
 	struct rte_mempool *pool = rte_pktmbuf_pool_create("bench", LIVE, 0, 0,
-		RTE_PKTMBUF_HEADROOM + SIZE, SOCKET_ID_ANY);
+			RTE_PKTMBUF_HEADROOM + SIZE, SOCKET_ID_ANY);
 	uint8_t *region = rte_malloc("bench", REGION, HUGE_2M);
 
 	if (pool == NULL || region == NULL)
@@ -462,7 +461,8 @@ main(int argc, char **argv)
 	if (own + 1 >= argc || own + 3 < argc || s == RTE_DIM(settings) || rounds == 0 ||
 			rounds > SAMPLES_MAX) {
 		fputs("usage: bench-dma EAL-ARGUMENTS -- direct|direct-pa|window|strict|debug "
-			"[ROUNDS]\n", stderr);
+		      "[ROUNDS]\n",
+				stderr);
 		return 2;
 	}
 	if (settings[s].pa)
@@ -472,8 +472,9 @@ main(int argc, char **argv)
 	if (rte_eal_iova_mode() != (settings[s].pa ? RTE_IOVA_PA : RTE_IOVA_VA))
 		errx(1, "%s: EAL is in the other IOVA mode", settings[s].name);
 	if (settings[s].nic != (nic != NULL))
-		errx(1, "%s: %s", settings[s].name, nic != NULL ? "needs no device" :
-			"needs a soft NIC (-a vfio_user:SOCKET)");
+		errx(1, "%s: %s", settings[s].name,
+				nic != NULL ? "needs no device" :
+					      "needs a soft NIC (-a vfio_user:SOCKET)");
 	make_buffers();
 	rte_memseg_walk(look, &m);
 
@@ -484,21 +485,24 @@ main(int argc, char **argv)
 	p.debug = settings[s].debug ? GANTRY_DMA_DEBUG_ON : GANTRY_DMA_DEBUG_OFF;
 	dev = gantry_dma_dev_create(&p);
 	/* Place the window where a device with 32 address bits reaches it. */
-	if (dev == NULL || gantry_dma_set_mask_and_coherent(dev, settings[s].mode ==
-			GANTRY_DMA_MODE_WINDOW ? GANTRY_DMA_BIT_MASK(32) : GANTRY_DMA_BIT_MASK(64)) != 0)
+	if (dev == NULL ||
+			gantry_dma_set_mask_and_coherent(dev,
+					settings[s].mode == GANTRY_DMA_MODE_WINDOW ?
+							GANTRY_DMA_BIT_MASK(32) :
+							GANTRY_DMA_BIT_MASK(64)) != 0)
 		errx(1, "%s: %s", settings[s].name, gantry_dma_last_error());
 
 	if (strcmp(gantry_dma_mode_name(dev), settings[s].mode_name) != 0 ||
 			gantry_dma_debug_on(dev) != settings[s].debug)
 		errx(1, "%s: the device is in mode %s, debug %s", settings[s].name,
-			gantry_dma_mode_name(dev), gantry_dma_debug_on(dev) ? "on" : "off");
+				gantry_dma_mode_name(dev), gantry_dma_debug_on(dev) ? "on" : "off");
 
 	printf("{");
 	key("setting");
 	printf("{\"mode\": \"%s\", \"iova\": \"%s\", \"pages\": %u, \"files\": %u, "
-		"\"neighbours\": %u, \"neighbours_in_order\": %u, \"live\": %u, \"bytes\": %u}",
-		gantry_dma_mode_name(dev), settings[s].pa ? "pa" : "va", m.pages, m.files,
-		m.neighbours, m.in_order, LIVE, SIZE);
+	       "\"neighbours\": %u, \"neighbours_in_order\": %u, \"live\": %u, \"bytes\": %u}",
+			gantry_dma_mode_name(dev), settings[s].pa ? "pa" : "va", m.pages, m.files,
+			m.neighbours, m.in_order, LIVE, SIZE);
 	if (settings[s].debug)
 		measure_threads();
 	else

@@ -23,9 +23,9 @@
 #include <rte_mbuf.h>
 
 #define DESCRIPTORS 1024
-#define BURST 32
-#define MBUFS 16384
-#define CACHE 256
+#define BURST       32
+#define MBUFS       16384
+#define CACHE       256
 
 static void
 open_port(uint16_t port, struct rte_mempool *pool)
@@ -35,10 +35,11 @@ open_port(uint16_t port, struct rte_mempool *pool)
 
 	ret = rte_eth_dev_configure(port, 1, 1, &conf);
 	if (ret == 0)
-		ret = rte_eth_rx_queue_setup(port, 0, DESCRIPTORS, rte_eth_dev_socket_id(port), NULL,
-			pool);
+		ret = rte_eth_rx_queue_setup(port, 0, DESCRIPTORS, rte_eth_dev_socket_id(port),
+				NULL, pool);
 	if (ret == 0)
-		ret = rte_eth_tx_queue_setup(port, 0, DESCRIPTORS, rte_eth_dev_socket_id(port), NULL);
+		ret = rte_eth_tx_queue_setup(port, 0, DESCRIPTORS, rte_eth_dev_socket_id(port),
+				NULL);
 	if (ret == 0)
 		ret = rte_eth_dev_start(port);
 	if (ret != 0)
@@ -69,7 +70,7 @@ main(int argc, char **argv)
 	if (rte_eth_dev_count_avail() != 2)
 		errx(1, "%u ports, not 2", rte_eth_dev_count_avail());
 	pool = rte_pktmbuf_pool_create("echo", MBUFS, CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-		(int)rte_socket_id());
+			(int)rte_socket_id());
 	if (pool == NULL)
 		errx(1, "no pool: %s", rte_strerror(rte_errno));
 	for (uint16_t port = 0; port < 2; port++)

@@ -39,12 +39,12 @@
 #include "igb_regs.h"
 #include "vfu_client.h"
 
-#define RING     32768u /* descriptors of each ring, the maximum of an 82576 */
-#define FLIGHT   12288u /* frames in flight: 8 ms of line rate at 1 Gb/s */
-#define BUFFER   1024u  /* bytes, the smallest size that SRRCTL supports */
-#define FRAME    60u    /* bytes without FCS */
-#define BUFFERS  (RING + FLIGHT)
-#define NAP_NS   500000
+#define RING       32768u /* descriptors of each ring, the maximum of an 82576 */
+#define FLIGHT     12288u /* frames in flight: 8 ms of line rate at 1 Gb/s */
+#define BUFFER     1024u  /* bytes, the smallest size that SRRCTL supports */
+#define FRAME      60u    /* bytes without FCS */
+#define BUFFERS    (RING + FLIGHT)
+#define NAP_NS     500000
 #define WARM_UP_NS 200000000
 #define MAP_NAP_NS 5000000
 #define MAP_SIZE   65536u
@@ -61,11 +61,11 @@ struct memory {
 
 struct neighbour {
 	struct vfu_client *client;
-	struct memory *memory;       /* mapped at bus address 0 */
+	struct memory *memory; /* mapped at bus address 0 */
 	volatile uint32_t *rdt, *tdt;
 	uint64_t received;
-	bool stop;                   /* atomic */
-	unsigned int nr_maps;        /* atomic; the mapping thread writes it */
+	bool stop;            /* atomic */
+	unsigned int nr_maps; /* atomic; the mapping thread writes it */
 	double maps_ms[MAPS_MAX];
 };
 
@@ -97,7 +97,8 @@ static void
 set_reg(struct neighbour *n, uint64_t offset, uint32_t value)
 {
 	check(vfu_client_region_write(n->client, VFIO_PCI_BAR0_REGION_INDEX, offset, &value,
-			sizeof(value)), "cannot write a register");
+			      sizeof(value)),
+			"cannot write a register");
 }
 
 static int
@@ -123,7 +124,8 @@ put_tx(struct neighbour *n, uint64_t number, uint64_t buffer)
 	union igb_tx_desc *d = &n->memory->tx[number % RING];
 
 	d->data.addr = buffer_address(buffer);
-	d->data.cmd_type_len = IGB_TXD_DEXT | IGB_TXD_DTYP_DATA | IGB_TXD_IFCS | IGB_TXD_EOP | FRAME;
+	d->data.cmd_type_len = IGB_TXD_DEXT | IGB_TXD_DTYP_DATA | IGB_TXD_IFCS | IGB_TXD_EOP |
+			FRAME;
 	d->data.olinfo = FRAME << IGB_TXD_PAYLEN_SHIFT;
 }
 
@@ -157,7 +159,7 @@ open_port(struct neighbour *n, const char *path)
 	check(vfu_client_region_info(n->client, VFIO_PCI_BAR0_REGION_INDEX, &bar), "BAR 0");
 	for (unsigned int k = 0; k < 2; k++) {
 		pages[k] = mmap(NULL, VFU_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, bar.fd,
-			(off_t)(bar.fd_offset + (k == 0 ? IGB_RXQ_BASE : IGB_TXQ_BASE)));
+				(off_t)(bar.fd_offset + (k == 0 ? IGB_RXQ_BASE : IGB_TXQ_BASE)));
 		if (pages[k] == MAP_FAILED)
 			err(1, "cannot map the queue pages");
 	}
@@ -165,15 +167,17 @@ open_port(struct neighbour *n, const char *path)
 	n->tdt = (volatile uint32_t *)(pages[1] + IGB_Q_TAIL);
 	close(bar.fd);
 	fd = new_memory(sizeof(*n->memory));
-	n->memory = mmap(NULL, sizeof(*n->memory), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-		fd, 0);
+	n->memory = mmap(NULL, sizeof(*n->memory), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_POPULATE, fd, 0);
 	if (n->memory == MAP_FAILED)
 		err(1, "cannot map memory");
 	check(vfu_client_dma_map(n->client, fd, 0, 0, sizeof(*n->memory),
-			VFU_DMA_READ | VFU_DMA_WRITE), "DMA_MAP");
+			      VFU_DMA_READ | VFU_DMA_WRITE),
+			"DMA_MAP");
 	close(fd);
 	check(vfu_client_region_write(n->client, VFIO_PCI_CONFIG_REGION_INDEX, 4, &command,
-			sizeof(command)), "cannot enable DMA");
+			      sizeof(command)),
+			"cannot enable DMA");
 }
 
 static void
@@ -193,11 +197,11 @@ start_queues(struct neighbour *n)
 		memcpy(frame + sizeof(header), &number, sizeof(number));
 		put_tx(n, i, RING + i);
 	}
-	set_reg(n, IGB_RCTL, IGB_RCTL_RXEN | IGB_RCTL_UPE | IGB_RCTL_BAM |
-		IGB_RCTL_SECRC);
+	set_reg(n, IGB_RCTL, IGB_RCTL_RXEN | IGB_RCTL_UPE | IGB_RCTL_BAM | IGB_RCTL_SECRC);
 	set_reg(n, IGB_RDBAL(0), offsetof(struct memory, rx));
 	set_reg(n, IGB_RDLEN(0), RING * IGB_DESC_SIZE);
-	set_reg(n, IGB_SRRCTL(0), IGB_SRRCTL_DESCTYPE_ADV_ONE | BUFFER >> IGB_SRRCTL_BSIZEPKT_SHIFT);
+	set_reg(n, IGB_SRRCTL(0),
+			IGB_SRRCTL_DESCTYPE_ADV_ONE | BUFFER >> IGB_SRRCTL_BSIZEPKT_SHIFT);
 	set_reg(n, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
 	set_reg(n, IGB_TDBAL(0), offsetof(struct memory, tx));
 	set_reg(n, IGB_TDLEN(0), RING * IGB_DESC_SIZE);
@@ -221,8 +225,10 @@ forward(struct neighbour *n)
 			break;
 		memcpy(&number, n->memory->buffer[n->received % RING] + 14, sizeof(number));
 		if (d->wb.length != FRAME || number != expected)
-			errx(1, "frame %" PRIu64 ": %u bytes, number %" PRIu32 " instead of %" PRIu32,
-				n->received, d->wb.length, number, expected);
+			errx(1,
+					"frame %" PRIu64 ": %u bytes, number %" PRIu32
+					" instead of %" PRIu32,
+					n->received, d->wb.length, number, expected);
 		put_tx(n, n->received + FLIGHT, n->received % RING);
 		if (n->received >= FLIGHT)
 			put_rx(n, n->received - FLIGHT);
@@ -244,7 +250,7 @@ map_and_unmap(void *arg)
 		uint64_t begin = now_ns();
 
 		check(vfu_client_dma_map(n->client, fd, 0, MAP_IOVA, MAP_SIZE, VFU_DMA_READ),
-			"DMA_MAP");
+				"DMA_MAP");
 		check(vfu_client_dma_unmap(n->client, MAP_IOVA, MAP_SIZE), "DMA_UNMAP");
 		n->maps_ms[n->nr_maps] = (double)(now_ns() - begin) / 1e6;
 		__atomic_store_n(&n->nr_maps, n->nr_maps + 1, __ATOMIC_RELEASE);
@@ -293,7 +299,7 @@ main(int argc, char **argv)
 	for (; !done && now_ns() < end; nap(NAP_NS)) {
 		forward(&n);
 		done = n.received >= frames &&
-			__atomic_load_n(&n.nr_maps, __ATOMIC_ACQUIRE) >= maps;
+				__atomic_load_n(&n.nr_maps, __ATOMIC_ACQUIRE) >= maps;
 	}
 	ns = now_ns() - begin;
 	__atomic_store_n(&n.stop, true, __ATOMIC_RELAXED);
@@ -301,10 +307,11 @@ main(int argc, char **argv)
 
 	qsort(n.maps_ms, n.nr_maps, sizeof(n.maps_ms[0]), by_size);
 	printf("{\"frames\": %" PRIu64 ", \"seconds\": %.3f, \"rate\": %.0f, \"maps\": %u, "
-		"\"map_ms_median\": %.3f, \"map_ms_max\": %.3f}\n", n.received - first,
-		(double)ns / 1e9, (double)(n.received - first) * 1e9 / (double)ns, n.nr_maps,
-		n.nr_maps != 0 ? n.maps_ms[n.nr_maps / 2] : 0,
-		n.nr_maps != 0 ? n.maps_ms[n.nr_maps - 1] : 0);
+	       "\"map_ms_median\": %.3f, \"map_ms_max\": %.3f}\n",
+			n.received - first, (double)ns / 1e9,
+			(double)(n.received - first) * 1e9 / (double)ns, n.nr_maps,
+			n.nr_maps != 0 ? n.maps_ms[n.nr_maps / 2] : 0,
+			n.nr_maps != 0 ? n.maps_ms[n.nr_maps - 1] : 0);
 	vfu_client_close(n.client);
 	return argc == 3 || done ? 0 : 1;
 }

@@ -54,22 +54,22 @@
 
 #include "uninitialized.h"
 
-#define LINE      64u
-#define APART     (4 * LINE) /* from what another core writes: processors also fetch neighbours */
-#define RING      1024u /* descriptors */
-#define BURST     32u
-#define FLIGHT    256u
-#define PUBLISH   (RING / 4)
-#define PATIENCE  64    /* looks for a whole burst, until a part of one will do */
-#define BUFFER    (33 * LINE) /* an odd number of lines, so that buffers use all sets of a cache */
-#define MBUFS     64u
-#define FCS       4u
-#define MAX_SIZE  1518
-#define BATCH     256   /* rounds between two looks at the clock */
+#define LINE       64u
+#define APART      (4 * LINE) /* from what another core writes: processors also fetch neighbours */
+#define RING       1024u      /* descriptors */
+#define BURST      32u
+#define FLIGHT     256u
+#define PUBLISH    (RING / 4)
+#define PATIENCE   64          /* looks for a whole burst, until a part of one will do */
+#define BUFFER     (33 * LINE) /* an odd number of lines, so that buffers use all sets of a cache */
+#define MBUFS      64u
+#define FCS        4u
+#define MAX_SIZE   1518
+#define BATCH      256 /* rounds between two looks at the clock */
 #define WARM_UP_NS 100000000
-#define TRIPS     64    /* round trips a sample */
-#define SAMPLES   301
-#define TRIP_NS   500000000 /* time for all samples */
+#define TRIPS      64 /* round trips a sample */
+#define SAMPLES    301
+#define TRIP_NS    500000000 /* time for all samples */
 
 typedef uint64_t desc __attribute__((vector_size(16))); /* address; length, and lap << 32 */
 
@@ -88,7 +88,7 @@ struct ring {
 struct end {
 	struct ring *ring;
 	uint32_t next;
-	uint32_t head;    /* producer: as last read; consumer: as last published */
+	uint32_t head;     /* producer: as last read; consumer: as last published */
 	unsigned int idle; /* consumer: looks without a whole burst */
 	bool behind;       /* consumer: the producer was ahead by a burst at the last look */
 };
@@ -123,7 +123,7 @@ struct device {
 	uint64_t expected[2];  /* number of the next frame that a port sends */
 	uint64_t lost, repeated;
 	int core;
-	bool stop;             /* atomic */
+	bool stop; /* atomic */
 };
 
 struct shared {
@@ -272,7 +272,8 @@ driver_tx(struct driver *d, unsigned int port, struct mbuf **mbufs, unsigned int
 	for (unsigned int i = 0; i < n; i++) {
 		struct mbuf *m = mbufs[i];
 
-		ring_write(e, i, m->buf_addr + (m->rearm & 0xffff), m->data_len | (uint32_t)m->ol_flags);
+		ring_write(e, i, m->buf_addr + (m->rearm & 0xffff),
+				m->data_len | (uint32_t)m->ol_flags);
 		d->pool[d->nr_free++] = m;
 	}
 	e->next += n;
@@ -347,7 +348,7 @@ copy(uint8_t *to, const uint8_t *from, uint32_t len)
 	/* Whole lines, which both buffers have. */
 	for (uint32_t at = 0; at < len; at += LINE)
 		memcpy(__builtin_assume_aligned(to + at, LINE),
-			__builtin_assume_aligned(from + at, LINE), LINE);
+				__builtin_assume_aligned(from + at, LINE), LINE);
 }
 
 /* Counts what is wrong about a number, and returns the number that must follow. */
@@ -497,8 +498,8 @@ run(int near, int far, uint32_t size, bool mac, double seconds, const char *faul
 	for (unsigned int port = 0; port < 2; port++)
 		missing += v.rx[port].next - d.rx[port].next != FLIGHT;
 	printf("{\"mpps\": %.3f, \"lost\": %" PRIu64 ", \"repeated\": %" PRIu64
-		", \"wrong\": %" PRIu64 ", \"flight\": %s}\n", mpps, v.lost, v.repeated, d.wrong,
-		missing == 0 ? "true" : "false");
+	       ", \"wrong\": %" PRIu64 ", \"flight\": %s}\n",
+			mpps, v.lost, v.repeated, d.wrong, missing == 0 ? "true" : "false");
 	return v.lost != 0 || v.repeated != 0 || d.wrong != 0 || missing != 0;
 }
 
@@ -636,12 +637,13 @@ main(int argc, char **argv)
 		if ((mix || (size >= 64 && size <= MAX_SIZE)) && seconds > 0 && seconds < 1000 &&
 				(mac || strcmp(argv[5], "io") == 0) &&
 				(fault == NULL || strcmp(fault, "lose") == 0 ||
-				strcmp(fault, "repeat") == 0))
+						strcmp(fault, "repeat") == 0))
 			return run(atoi(argv[2]), atoi(argv[3]), (uint32_t)size, mac, seconds,
-				fault);
+					fault);
 	}
-	fprintf(stderr, "usage: bench-limit roundtrip CORE CORE\n"
-		"       bench-limit run CORE CORE 64..1518|IMIX io|mac SECONDS [lose|repeat]\n"
-		"       bench-limit --check\n");
+	fprintf(stderr,
+			"usage: bench-limit roundtrip CORE CORE\n"
+			"       bench-limit run CORE CORE 64..1518|IMIX io|mac SECONDS [lose|repeat]\n"
+			"       bench-limit --check\n");
 	return 2;
 }

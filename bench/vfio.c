@@ -23,10 +23,10 @@
 
 #include <linux/vfio.h>
 
-#define PAIRS  2000
-#define PAGES  64
-#define PAGE   4096
-#define IOVA   UINT64_C(0x100000)
+#define PAIRS 2000
+#define PAGES 64
+#define PAGE  4096
+#define IOVA  UINT64_C(0x100000)
 
 static int
 fail(const char *what)
@@ -47,8 +47,11 @@ now_ns(void)
 int
 main(int argc, char **argv)
 {
-	struct vfio_iommu_type1_dma_map map = { .argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE, .size = PAGE };
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.size = PAGE,
+	};
 	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .size = PAGE };
 	int samples = argc > 2 ? atoi(argv[2]) : 5, container, group;
 	char path[64];
@@ -69,8 +72,8 @@ main(int argc, char **argv)
 	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) != 0 ||
 			ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) != 0)
 		return fail("a container");
-	page = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
-		MAP_POPULATE, -1, 0);
+	page = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (page == MAP_FAILED)
 		return fail("memory");
 	for (; samples > 0; samples--) {

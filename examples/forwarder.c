@@ -95,9 +95,10 @@ main(int argc, char **argv)
 	signal(SIGTERM, on_signal);
 	count = rte_eth_dev_count_avail();
 	pool = rte_pktmbuf_pool_create("pool", (count + 1) * 2 * RING, 0, 0,
-		RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+			RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	if (count == 0 || pool == NULL) {
-		fprintf(stderr, "forwarder: %s\n", count == 0 ? "no port" : "no memory for packets");
+		fprintf(stderr, "forwarder: %s\n",
+				count == 0 ? "no port" : "no memory for packets");
 		rte_eal_cleanup();
 		return 1;
 	}
@@ -107,10 +108,11 @@ main(int argc, char **argv)
 	fflush(stdout);
 	while (!stop)
 		RTE_ETH_FOREACH_DEV(port)
-			forwarded += forward(port, (port ^ 1) < count ? port ^ 1 : port, &held[port]);
+			forwarded += forward(port, (port ^ 1) < count ? port ^ 1 : port,
+					&held[port]);
 	RTE_ETH_FOREACH_DEV(port) {
 		rte_pktmbuf_free_bulk(held[port].pkts + held[port].sent,
-			held[port].count - held[port].sent);
+				held[port].count - held[port].sent);
 		rte_eth_dev_stop(port);
 		rte_eth_dev_close(port);
 	}

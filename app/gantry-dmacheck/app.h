@@ -53,8 +53,8 @@ is_frame(const struct rte_mbuf *m, unsigned int seed)
 	uint8_t want[LEN];
 
 	fill(want, LEN, seed);
-	return m != NULL && m->pkt_len == LEN && memcmp(rte_pktmbuf_mtod_offset(m, uint8_t *, 14),
-		want + 14, LEN - 14) == 0;
+	return m != NULL && m->pkt_len == LEN &&
+			memcmp(rte_pktmbuf_mtod_offset(m, uint8_t *, 14), want + 14, LEN - 14) == 0;
 }
 
 /* Returns the next frame; NULL if none arrives within 5 s. */
@@ -151,11 +151,13 @@ echo(struct rig *r, unsigned int seed)
 	reclaim(1);
 }
 
-#define APP(fn, class) APP_FROM(fn, class, "planted")
+#define APP(fn, class)            APP_FROM(fn, class, "planted")
 #define APP_FROM(fn, class, from) APP_AND(fn, class, from, NULL)
 #define APP_AND(fn, class, from, first) \
-	{ .name = #fn, .misuse = GANTRY_DMA_MISUSE_ ## class, .source = from, .play = fn, \
-	  .culprit = #fn, .mapper = first }
+	{ \
+		.name = #fn, .misuse = GANTRY_DMA_MISUSE_##class, .source = from, .play = fn, \
+		.culprit = #fn, .mapper = first \
+	}
 #define DRIVER "(librte_net_gantry_igb.so)"
 
 #endif /* APP_H */

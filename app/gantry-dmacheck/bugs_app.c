@@ -347,13 +347,26 @@ app_send_stack(struct rig *r, bool fixed)
 
 	fill(data, LEN, 17);
 	memset(data, 0xff, 6);
-	ext_send(r, ext_frame(r, data, info, fixed ? rte_malloc_virt2iova(data) :
-		(uintptr_t)data), fixed);
+	ext_send(r, ext_frame(r, data, info, fixed ? rte_malloc_virt2iova(data) : (uintptr_t)data),
+			fixed);
 }
 
 /* "Zero copy" of a constant page, from where the linker placed it. */
 static const uint8_t page[LEN] = {
-	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5,
+	0xff,
+	0xff,
+	0xff,
+	0xff,
+	0xff,
+	0xff,
+	2,
+	0,
+	0,
+	0,
+	0,
+	1,
+	0x88,
+	0xb5,
 };
 
 CULPRIT void
@@ -364,8 +377,8 @@ app_send_constant(struct rig *r, bool fixed)
 	void *data = fixed ? buf : (void *)(uintptr_t)page;
 
 	memcpy(buf, page, LEN);
-	ext_send(r, ext_frame(r, data, info, fixed ? rte_malloc_virt2iova(data) :
-		(uintptr_t)data), fixed);
+	ext_send(r, ext_frame(r, data, info, fixed ? rte_malloc_virt2iova(data) : (uintptr_t)data),
+			fixed);
 }
 
 /* "Zero copy" of memory from malloc(), whose CPU address is passed as its bus address. */
@@ -377,8 +390,8 @@ app_send_heap(struct rig *r, bool fixed)
 
 	fill(buf, LEN, 18);
 	memset(buf, 0xff, 6);
-	ext_send(r, ext_frame(r, buf, info, fixed ? rte_malloc_virt2iova(buf) :
-		(uintptr_t)buf), fixed);
+	ext_send(r, ext_frame(r, buf, info, fixed ? rte_malloc_virt2iova(buf) : (uintptr_t)buf),
+			fixed);
 }
 
 /*
@@ -418,7 +431,7 @@ app_pool_has_twice(struct rig *r, bool fixed)
 {
 	const unsigned int mbufs = 128;
 	struct rte_mempool *pool = rte_pktmbuf_pool_create("rx", mbufs, 0, 0,
-		RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+			RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	struct rte_mbuf *m = pool != NULL ? rte_pktmbuf_alloc(pool) : NULL, *next;
 	unsigned int i;
 
@@ -450,7 +463,7 @@ static const struct bug bugs[] = {
 	APP_FROM(app_free_after_flush, MBUF_DOUBLE_FREE, "iMasaruOki/rust-dpdk pull 26"),
 	APP_AND(app_free_pinned_chain, MBUF_DOUBLE_FREE, "yanet-platform/yanet2 pull 1878", DRIVER),
 	APP_FROM(app_fast_free_shared, MBUF_FAST_FREE,
-		"DPDK/dpdk 18c41457cbaeaf44a87f88fe861de35c923ab702"),
+			"DPDK/dpdk 18c41457cbaeaf44a87f88fe861de35c923ab702"),
 	APP(app_mac_after_send, MBUF_WRITTEN),
 	APP(app_reuse_payload, MBUF_WRITTEN),
 	APP(app_send_twice, MBUF_IN_RING),

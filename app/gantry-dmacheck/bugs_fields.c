@@ -178,7 +178,7 @@ CULPRIT void
 app_fast_free_pools(struct rig *r, bool fixed)
 {
 	struct rte_mempool *answers = rte_pktmbuf_pool_create("answers", 63, 0, 0,
-		RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+			RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	struct rte_mbuf *m, *answer;
 
 	if (answers == NULL)
@@ -204,8 +204,7 @@ app_fast_free_clone(struct rig *r, bool fixed)
 
 	restart(r->pool, RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
 	m = frame(r, 41);
-	copy = fixed ? rte_pktmbuf_copy(m, r->pool, 0, UINT32_MAX) :
-		rte_pktmbuf_clone(m, r->pool);
+	copy = fixed ? rte_pktmbuf_copy(m, r->pool, 0, UINT32_MAX) : rte_pktmbuf_clone(m, r->pool);
 	if (copy == NULL)
 		broken("no mbuf");
 	transmit(copy);
@@ -252,8 +251,9 @@ app_chain_not_enabled(struct rig *r, bool fixed)
 {
 	struct rte_mbuf *in;
 
-	restart(r->pool, fixed ? RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE :
-		0);
+	restart(r->pool,
+			fixed ? RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE :
+				0);
 	transmit(chain(r, 43, 4));
 	in = receive();
 	CHECK(r, in != NULL && in->pkt_len == LEN + 3 * 64);
@@ -268,8 +268,9 @@ app_chain_forgotten(struct rig *r, bool fixed)
 	struct rte_mbuf *in;
 
 	echo(r, 44);
-	restart(r->pool, RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE |
-		(fixed ? RTE_ETH_TX_OFFLOAD_MULTI_SEGS : 0));
+	restart(r->pool,
+			RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE |
+					(fixed ? RTE_ETH_TX_OFFLOAD_MULTI_SEGS : 0));
 	echo(r, 45);
 	transmit(chain(r, 46, 2));
 	in = receive();

@@ -121,7 +121,7 @@ krping_setup_buffers(struct rig *r, bool fixed)
 {
 	uint8_t *recv_buf = dma_buf(64);
 	gantry_dma_addr_t addr = gantry_dma_map_single(r->dma, recv_buf, 64,
-		GANTRY_DMA_BIDIRECTIONAL);
+			GANTRY_DMA_BIDIRECTIONAL);
 
 	if (fixed && gantry_dma_mapping_error(r->dma, addr))
 		broken("no mapping: %s", gantry_dma_last_error());
@@ -342,7 +342,10 @@ hns3_queue_release(struct rig *r, bool fixed)
 CULPRIT void
 hns3_rx_queue_start(struct rig *r, bool fixed)
 {
-	struct { gantry_dma_addr_t addr; uint8_t *buf; } sw = { 0 };
+	struct {
+		gantry_dma_addr_t addr;
+		uint8_t *buf;
+	} sw = { 0 };
 	int who;
 
 	for (who = 0; who < 2; who++) {
@@ -369,7 +372,7 @@ xdna_check_read_index(struct rig *r, bool fixed)
 	fill(index, sizeof(index), 18);
 	nic_store(r, addr, index, sizeof(index));
 	gantry_dma_sync_single_for_cpu(fixed ? r->dma : other, addr, sizeof(index),
-		GANTRY_DMA_FROM_DEVICE);
+			GANTRY_DMA_FROM_DEVICE);
 	CHECK(r, filled(queue, sizeof(index), 18));
 	gantry_dma_unmap_single(r->dma, addr, 4096, GANTRY_DMA_FROM_DEVICE);
 	gantry_dma_dev_destroy(other);
@@ -606,50 +609,71 @@ fastswap_read_page(struct rig *r, bool fixed)
 }
 
 #define REPLAY(fn, class, from) \
-	{ .name = #fn, .misuse = class, .source = from, .play = fn, .culprit = #fn }
-#define DEBUG(class) GANTRY_DMA_MISUSE_ ## class
+	{ \
+		.name = #fn, .misuse = class, .source = from, .play = fn, .culprit = #fn \
+	}
+#define DEBUG(class) GANTRY_DMA_MISUSE_##class
 
 static const struct bug bugs[] = {
 	REPLAY(fec_free_buffers, DEBUG(UNMAP_UNKNOWN), "boundarydevices/linux pull 3"),
 	REPLAY(ftgmac_rx_packet, DEBUG(WRONG_SIZE), "openbmc/linux#201"),
 	REPLAY(netmap_unload_map, DEBUG(LEAKED), "luigirizzo/netmap#407, #410"),
-	{ .name = "edma_rx_reap", .misuse = DEBUG(WRONG_DIRECTION),
-	  .source = "perceival/openwrt-flint3 pull 92 (0420)", .play = edma_rx_reap,
-	  .culprit = "edma_rx_reap", .faults = true },
+	{
+			.name = "edma_rx_reap",
+			.misuse = DEBUG(WRONG_DIRECTION),
+			.source = "perceival/openwrt-flint3 pull 92 (0420)",
+			.play = edma_rx_reap,
+			.culprit = "edma_rx_reap",
+			.faults = true,
+	},
 	REPLAY(edma_cleanup, DEBUG(LEAKED), "perceival/openwrt-flint3 pull 92 (0421)"),
 	REPLAY(krping_setup_buffers, DEBUG(UNCHECKED), "larrystevenwise/krping pull 12"),
 	REPLAY(mt7601u_vendor_request, DEBUG(MAP_STACK), "kuba-moo/mt7601u#23"),
 	REPLAY(sof_load_firmware, DEBUG(SEGMENT_SIZE), "thesofproject/linux#3430"),
 	REPLAY(elks_disk_buffer, DEBUG(SEGMENT_BOUNDARY), "ghaerr/elks#440"),
-	{ .name = "fe_reuse_slot", .misuse = DEBUG(UNMAP_TWICE),
-	  .source = "openwrt/openwrt pull 24268", .play = fe_reuse_slot,
-	  .culprit = "fe_txd_unmap", .mapper = "fe_reuse_slot" },
+	{
+			.name = "fe_reuse_slot",
+			.misuse = DEBUG(UNMAP_TWICE),
+			.source = "openwrt/openwrt pull 24268",
+			.play = fe_reuse_slot,
+			.culprit = "fe_txd_unmap",
+			.mapper = "fe_reuse_slot",
+	},
 	REPLAY(rtl8192_rx, DEBUG(LEAKED), "lwfinger/rtl8190p#1"),
-	{ .name = "spdk_free_part", .misuse = DEBUG(FREED_MAPPED),
-	  .source = "spdk/spdk#1705", .play = spdk_free_part, .culprit = "spdk_free_part",
-	  .needs = NEEDS_HUGEPAGES },
+	{
+			.name = "spdk_free_part",
+			.misuse = DEBUG(FREED_MAPPED),
+			.source = "spdk/spdk#1705",
+			.play = spdk_free_part,
+			.culprit = "spdk_free_part",
+			.needs = NEEDS_HUGEPAGES,
+	},
 	REPLAY(ntnic_release_queue, DEBUG(LEAKED),
-		"DPDK/dpdk 842c1cee225ca8c79a8a321e2194f83d54a4495a"),
+			"DPDK/dpdk 842c1cee225ca8c79a8a321e2194f83d54a4495a"),
 	REPLAY(hns3_queue_release, DEBUG(UNMAP_TWICE),
-		"DPDK/dpdk bbf6fcc0cc62031a26517608a471873339423d8c"),
+			"DPDK/dpdk bbf6fcc0cc62031a26517608a471873339423d8c"),
 	REPLAY(hns3_rx_queue_start, DEBUG(LEAKED),
-		"DPDK/dpdk f81a18f491522c56ca7ee6ea78be10c784f2ae32"),
+			"DPDK/dpdk f81a18f491522c56ca7ee6ea78be10c784f2ae32"),
 	REPLAY(xdna_check_read_index, DEBUG(SYNC_UNMAPPED), "amd/xdna-driver pull 1088"),
 	REPLAY(vfu_map_sg, DEBUG(LEAKED), "nutanix/libvfio-user#558"),
 	REPLAY(nbl_stop_rx_ring, DEBUG(MBUF_DOUBLE_FREE),
-		"DPDK/dpdk 43ed974c6976af0df3383ca0d793021204a1a1f3"),
-	{ .name = "ark_rx_queue_release", .misuse = DEBUG(MBUF_DOUBLE_FREE),
-	  .source = "DPDK/dpdk f8c85054cc9cb160ca12e1bf96b569e654f96c74",
-	  .play = ark_rx_queue_release, .culprit = "ark_rx_queue_release",
-	  .mapper = "drv_rx_release" },
+			"DPDK/dpdk 43ed974c6976af0df3383ca0d793021204a1a1f3"),
+	{
+			.name = "ark_rx_queue_release",
+			.misuse = DEBUG(MBUF_DOUBLE_FREE),
+			.source = "DPDK/dpdk f8c85054cc9cb160ca12e1bf96b569e654f96c74",
+			.play = ark_rx_queue_release,
+			.culprit = "ark_rx_queue_release",
+			.mapper = "drv_rx_release",
+	},
 	REPLAY(ionic_empty_array, DEBUG(MBUF_DOUBLE_FREE),
-		"DPDK/dpdk d46b9fa83f136beb0e6feedd0a7b3a228b0d8cd3"),
+			"DPDK/dpdk d46b9fa83f136beb0e6feedd0a7b3a228b0d8cd3"),
 	REPLAY(ena_tx_cleanup, DEBUG(MBUF_DOUBLE_FREE),
-		"DPDK/dpdk 237407f0c3dff2d0a6bbeb5f35c8b32fe5c8afed"),
+			"DPDK/dpdk 237407f0c3dff2d0a6bbeb5f35c8b32fe5c8afed"),
 	REPLAY(mlx5_rx_err_handle, DEBUG(MBUF_FREED),
-		"DPDK/dpdk 7b3add55404dd816f1e9610097b2a7ac1fca4713"),
+			"DPDK/dpdk 7b3add55404dd816f1e9610097b2a7ac1fca4713"),
 	REPLAY(pcap_send_or_free, DEBUG(MBUF_DOUBLE_FREE),
-		"DPDK/dpdk 49a0a2ffd5db85f7bcc1de37391272f859aabbd4"),
+			"DPDK/dpdk 49a0a2ffd5db85f7bcc1de37391272f859aabbd4"),
 	REPLAY(nfp_recv_pkts, CLASS_IOMMU, "DPDK/dpdk 0c48f5ad446d17d3039432d629b1537d2b2d1b98"),
 	REPLAY(dmadev_copy, CLASS_IOMMU, "DPDK/dpdk 5879d209d847c1025d0852dad7f3bee3e5cff2f6"),
 	REPLAY(fastswap_read_page, CLASS_IOMMU, "clusterfarmem/fastswap pull 6"),

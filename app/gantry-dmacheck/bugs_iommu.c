@@ -129,7 +129,10 @@ free_ring_in_use(struct rig *r, bool fixed)
 }
 
 #define PLANTED_IOMMU(fn) \
-	{ .name = #fn, .misuse = CLASS_IOMMU, .source = "planted", .play = fn, .culprit = #fn }
+	{ \
+		.name = #fn, .misuse = CLASS_IOMMU, .source = "planted", .play = fn, \
+		.culprit = #fn \
+	}
 
 static const struct bug bugs[] = {
 	PLANTED_IOMMU(virtual_in_descriptor),

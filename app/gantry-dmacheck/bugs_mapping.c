@@ -22,7 +22,10 @@
 CULPRIT void
 clean_one_too_many(struct rig *r, bool fixed)
 {
-	struct { gantry_dma_addr_t addr; uint8_t *buf; } ring[5] = { 0 };
+	struct {
+		gantry_dma_addr_t addr;
+		uint8_t *buf;
+	} ring[5] = { 0 };
 	const unsigned int used = 4;
 	unsigned int i;
 
@@ -146,7 +149,7 @@ unmap_frame_length(struct rig *r, bool fixed)
 	gantry_dma_unmap_single(r->dma, a, 60, GANTRY_DMA_TO_DEVICE);
 	len = nic_rx_done(r);
 	gantry_dma_unmap_single(r->dma, b, fixed ? 2048 : (size_t)RTE_MAX(len, 1),
-		GANTRY_DMA_FROM_DEVICE);
+			GANTRY_DMA_FROM_DEVICE);
 	CHECK(r, len == 60 && filled(in, 60, 4));
 	rte_free(out);
 	rte_free(in);
@@ -186,8 +189,8 @@ unmap_list_as_buffer(struct rig *r, bool fixed)
 	if (fixed)
 		gantry_dma_unmap_sg(r->dma, &sg, 1, GANTRY_DMA_TO_DEVICE);
 	else
-		gantry_dma_unmap_single(r->dma, gantry_sg_dma_address(&sg),
-			gantry_sg_dma_len(&sg), GANTRY_DMA_TO_DEVICE);
+		gantry_dma_unmap_single(r->dma, gantry_sg_dma_address(&sg), gantry_sg_dma_len(&sg),
+				GANTRY_DMA_TO_DEVICE);
 	rte_free(buf);
 }
 
@@ -207,7 +210,7 @@ clean_tx_as_rx(struct rig *r, bool fixed)
 	nic_kick(r);
 	CHECK(r, nic_tx_done(r) == LEN);
 	gantry_dma_unmap_single(r->dma, addr, LEN,
-		fixed ? GANTRY_DMA_TO_DEVICE : GANTRY_DMA_FROM_DEVICE);
+			fixed ? GANTRY_DMA_TO_DEVICE : GANTRY_DMA_FROM_DEVICE);
 	rte_free(buf);
 	drv_roundtrip(r, 7);
 }
@@ -226,7 +229,7 @@ unmap_command_half(struct rig *r, bool fixed)
 	fill(got, LEN, 9);
 	nic_store(r, addr, got, LEN);
 	gantry_dma_unmap_single(r->dma, addr, LEN,
-		fixed ? GANTRY_DMA_BIDIRECTIONAL : GANTRY_DMA_TO_DEVICE);
+			fixed ? GANTRY_DMA_BIDIRECTIONAL : GANTRY_DMA_TO_DEVICE);
 	CHECK(r, !fixed || filled(cmd, LEN, 9));
 	rte_free(cmd);
 }
@@ -246,7 +249,7 @@ unwind_from_failed(struct rig *r, bool fixed)
 	for (failed = 0; failed < 8; failed++) {
 		buf[failed] = dma_buf(60000); /* fits only the largest size class */
 		addr[failed] = gantry_dma_map_single(r->dma, buf[failed], 60000,
-			GANTRY_DMA_TO_DEVICE);
+				GANTRY_DMA_TO_DEVICE);
 		if (gantry_dma_mapping_error(r->dma, addr[failed]))
 			break;
 	}
@@ -381,8 +384,8 @@ try_to_send(struct rig *r, void *ptr, size_t len)
 CULPRIT void
 map_gone(struct rig *r, bool fixed)
 {
-	uint8_t *gone = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
+	uint8_t *gone = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
 	uint8_t *buf = dma_buf(LEN);
 
 	munmap(gone, 4096);
@@ -426,7 +429,7 @@ download_constant(struct rig *r, bool fixed)
 
 	memcpy(buf, firmware, sizeof(firmware));
 	addr = gantry_dma_map_single(r->dma, fixed ? buf : (void *)(uintptr_t)firmware,
-		sizeof(firmware), GANTRY_DMA_TO_DEVICE);
+			sizeof(firmware), GANTRY_DMA_TO_DEVICE);
 	if (!gantry_dma_mapping_error(r->dma, addr)) {
 		nic_fetch(r, addr, got, sizeof(firmware));
 		gantry_dma_unmap_single(r->dma, addr, sizeof(firmware), GANTRY_DMA_TO_DEVICE);
@@ -454,7 +457,7 @@ CULPRIT void
 map_scattered_external(struct rig *r, bool fixed)
 {
 	uint8_t *mem = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	static const unsigned int order[PAGES] = { 2, 0, 3, 1 };
 	rte_iova_t iova[PAGES];
 	gantry_dma_addr_t addr;
@@ -624,9 +627,15 @@ static const struct bug bugs[] = {
 	PLANTED(reply_beside_command, OVERLAP),
 	PLANTED(buffers_too_close, OVERLAP),
 	PLANTED(free_then_unmap, FREED_MAPPED),
-	{ .name = "free_table_in_use", .misuse = GANTRY_DMA_MISUSE_FREED_MAPPED,
-	  .source = "planted", .play = free_table_in_use, .culprit = "free_table_in_use",
-	  .needs = NEEDS_HUGEPAGES, .faults = true },
+	{
+			.name = "free_table_in_use",
+			.misuse = GANTRY_DMA_MISUSE_FREED_MAPPED,
+			.source = "planted",
+			.play = free_table_in_use,
+			.culprit = "free_table_in_use",
+			.needs = NEEDS_HUGEPAGES,
+			.faults = true,
+	},
 };
 
 FAMILY(mapping, bugs, false);

@@ -40,7 +40,7 @@ release_before_stop(struct rig *r, bool fixed)
 	/* Stop the device, and take back what it owned. */
 	nic_reset(r);
 	gantry_dma_unmap_mbuf(r->dma, m, rx.addr[rx.clean % MINI_RING], 2048,
-		GANTRY_DMA_FROM_DEVICE);
+			GANTRY_DMA_FROM_DEVICE);
 	if (fixed)
 		rte_mbuf_raw_free(m);
 }
@@ -130,7 +130,7 @@ tag_shared_data(struct rig *r, bool fixed)
 	uint8_t *b = rte_pktmbuf_mtod(m, uint8_t *);
 
 	copy = fixed ? rte_pktmbuf_copy(m, drv_pool(r), 0, UINT32_MAX) :
-		rte_pktmbuf_clone(m, drv_pool(r));
+		       rte_pktmbuf_clone(m, drv_pool(r));
 	if (copy == NULL)
 		broken("no mbuf");
 	drv_rx_fill(r, &rx, 2);
@@ -250,7 +250,7 @@ refill_posts_twice(struct rig *r, bool fixed)
 	first = rx.sw[0];
 	second = fixed ? rte_mbuf_raw_alloc(drv_pool(r)) : first;
 	addr = gantry_dma_map_mbuf(r->dma, second, RTE_PKTMBUF_HEADROOM, 2048,
-		GANTRY_DMA_FROM_DEVICE);
+			GANTRY_DMA_FROM_DEVICE);
 	if (gantry_dma_mapping_error(r->dma, addr))
 		broken("no mapping: %s", gantry_dma_last_error());
 	nic_rx(r, addr, 2048);
@@ -316,9 +316,14 @@ static const struct bug bugs[] = {
 	PLANTED(tag_shared_data, MBUF_WRITTEN),
 	PLANTED(retry_what_was_taken, MBUF_IN_RING),
 	PLANTED(resend_kept_frame, MBUF_IN_RING),
-	{ .name = "deliver_too_early", .misuse = GANTRY_DMA_MISUSE_MBUF_WRITTEN_FREE,
-	  .source = "planted", .play = deliver_too_early, .culprit = "deliver_too_early",
-	  .faults = true },
+	{
+			.name = "deliver_too_early",
+			.misuse = GANTRY_DMA_MISUSE_MBUF_WRITTEN_FREE,
+			.source = "planted",
+			.play = deliver_too_early,
+			.culprit = "deliver_too_early",
+			.faults = true,
+	},
 	PLANTED(refill_posts_twice, MBUF_RECEIVED_INTO),
 	PLANTED(link_posted, MBUF_CHANGED),
 	PLANTED(mark_in_ring, MBUF_CHANGED),

@@ -87,7 +87,7 @@ static struct rte_mempool *
 other_pool(void)
 {
 	struct rte_mempool *other = rte_pktmbuf_pool_create("other", OTHER, 0, 0,
-		RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+			RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 
 	if (other == NULL)
 		broken("no pool");

@@ -121,7 +121,7 @@ sync_returned_count(struct rig *r, bool fixed)
 	fill(data, PIECE, 4);
 	nic_store(r, gantry_sg_dma_address(&sg[0]), data, PIECE);
 	gantry_dma_sync_sg_for_cpu(r->dma, sg, fixed ? 4 : RTE_MIN(segs, 3u),
-		GANTRY_DMA_FROM_DEVICE);
+			GANTRY_DMA_FROM_DEVICE);
 	CHECK(r, filled(block, PIECE, 4));
 	gantry_dma_unmap_sg(r->dma, sg, 4, GANTRY_DMA_FROM_DEVICE);
 	rte_free(block);
@@ -247,8 +247,7 @@ chain_of(struct rig *r, struct rte_mbuf **tail)
 }
 
 static __rte_always_inline unsigned int
-chain_map(struct rig *r, struct rte_mbuf *m, struct gantry_dma_seg segs[2],
-		enum gantry_dma_dir dir)
+chain_map(struct rig *r, struct rte_mbuf *m, struct gantry_dma_seg segs[2], enum gantry_dma_dir dir)
 {
 	const int n = gantry_dma_map_mbuf_chain(r->dma, m, segs, 2, dir);
 
@@ -291,7 +290,7 @@ sync_chain_with_fcs(struct rig *r, bool fixed)
 	fill(data, PIECE, 13);
 	nic_store(r, segs[0].addr, data, PIECE);
 	gantry_dma_sync_mbuf_chain_range_for_cpu(r->dma, head, segs, n, 0,
-		2 * PIECE + (fixed ? 0 : 4), GANTRY_DMA_FROM_DEVICE);
+			2 * PIECE + (fixed ? 0 : 4), GANTRY_DMA_FROM_DEVICE);
 	CHECK(r, filled(rte_pktmbuf_mtod(head, void *), PIECE, 13));
 	gantry_dma_unmap_mbuf_chain(r->dma, head, segs, n, GANTRY_DMA_FROM_DEVICE);
 	rte_pktmbuf_free(head);
@@ -311,7 +310,8 @@ sync_segment_beyond(struct rig *r, bool fixed)
 	nic_store(r, gantry_sg_dma_address(&sg[0]), data, PIECE);
 	for (i = 0; i < segs; i++)
 		gantry_dma_sync_single_for_cpu(r->dma, gantry_sg_dma_address(&sg[i]),
-			gantry_sg_dma_len(&sg[i]) + (fixed ? 0 : PIECE), GANTRY_DMA_FROM_DEVICE);
+				gantry_sg_dma_len(&sg[i]) + (fixed ? 0 : PIECE),
+				GANTRY_DMA_FROM_DEVICE);
 	CHECK(r, filled(block, PIECE, 15));
 	gantry_dma_unmap_sg(r->dma, sg, 3, GANTRY_DMA_FROM_DEVICE);
 	rte_free(block);

@@ -92,8 +92,7 @@ sync_with_fcs(struct rig *r, bool fixed)
 
 	pair_map(r, &p, 3);
 	pair_through(r, &p);
-	gantry_dma_sync_single_for_cpu(r->dma, p.rx, LEN + (fixed ? 0 : 4),
-		GANTRY_DMA_FROM_DEVICE);
+	gantry_dma_sync_single_for_cpu(r->dma, p.rx, LEN + (fixed ? 0 : 4), GANTRY_DMA_FROM_DEVICE);
 	CHECK(r, filled(p.in, LEN, 3));
 	pair_unmap(r, &p);
 	pair_free(&p);
@@ -109,7 +108,7 @@ sync_range_beyond(struct rig *r, bool fixed)
 	pair_map(r, &p, 4);
 	pair_through(r, &p);
 	gantry_dma_sync_single_range_for_cpu(r->dma, p.rx, header, LEN - (fixed ? header : 0),
-		GANTRY_DMA_FROM_DEVICE);
+			GANTRY_DMA_FROM_DEVICE);
 	CHECK(r, memcmp(p.in + header, p.out + header, LEN - header) == 0);
 	pair_unmap(r, &p);
 	CHECK(r, filled(p.in, LEN, 4));
@@ -125,7 +124,7 @@ sync_rx_to_device(struct rig *r, bool fixed)
 	pair_map(r, &p, 5);
 	pair_through(r, &p);
 	gantry_dma_sync_single_for_cpu(r->dma, p.rx, LEN,
-		fixed ? GANTRY_DMA_FROM_DEVICE : GANTRY_DMA_TO_DEVICE);
+			fixed ? GANTRY_DMA_FROM_DEVICE : GANTRY_DMA_TO_DEVICE);
 	CHECK(r, !fixed || filled(p.in, LEN, 5));
 	pair_unmap(r, &p);
 	pair_free(&p);
@@ -140,7 +139,7 @@ sync_both_ways(struct rig *r, bool fixed)
 	pair_map(r, &p, 6);
 	p.out[0] ^= 0xff;
 	gantry_dma_sync_single_for_device(r->dma, p.tx, 1,
-		fixed ? GANTRY_DMA_TO_DEVICE : GANTRY_DMA_BIDIRECTIONAL);
+			fixed ? GANTRY_DMA_TO_DEVICE : GANTRY_DMA_BIDIRECTIONAL);
 	pair_through(r, &p);
 	pair_unmap(r, &p);
 	p.in[0] ^= 0xff;
@@ -213,7 +212,7 @@ sync_cleared_for_device(struct rig *r, bool fixed)
 	if (!fixed) {
 		memset(p.in, 0, 64);
 		gantry_dma_sync_single_range_for_device(r->dma, p.rx, 0, 64,
-			GANTRY_DMA_FROM_DEVICE);
+				GANTRY_DMA_FROM_DEVICE);
 	}
 	pair_through(r, &p);
 	pair_unmap(r, &p);

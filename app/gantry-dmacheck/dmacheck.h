@@ -53,8 +53,8 @@ struct rig {
 
 struct bug {
 	const char *name;
-	int misuse;          /* enum gantry_dma_misuse, or CLASS_IOMMU */
-	const char *source;  /* "planted", or the origin: repository and commit or thread */
+	int misuse;         /* enum gantry_dma_misuse, or CLASS_IOMMU */
+	const char *source; /* "planted", or the origin: repository and commit or thread */
 	/* Plays the bug; if fixed, plays its twin: the same code without the mistake. */
 	void (*play)(struct rig *r, bool fixed);
 	const char *culprit; /* function whose call is the misuse */
@@ -63,8 +63,8 @@ struct bug {
 	 * NULL: culprit.
 	 */
 	const char *mapper;
-	unsigned int needs;  /* NEEDS_ */
-	bool faults;         /* the IOMMU also detects it; always so for CLASS_IOMMU */
+	unsigned int needs; /* NEEDS_ */
+	bool faults;        /* the IOMMU also detects it; always so for CLASS_IOMMU */
 };
 
 /* A file of bugs that are played on the same kind of device. */
@@ -72,19 +72,21 @@ struct family {
 	const char *name;
 	const struct bug *bugs;
 	unsigned int nr;
-	bool app;            /* played on the soft NIC; else on the miniature device */
+	bool app; /* played on the soft NIC; else on the miniature device */
 };
 
 extern const struct family family_mapping, family_sync, family_coherent, family_sg, family_mbuf,
-	family_iommu, family_history, family_app, family_fields, family_pool;
+		family_iommu, family_history, family_app, family_fields, family_pool;
 
 /* Most bugs are named after the function that contains the mistake. */
 #define PLANTED(fn, class) \
-	{ .name = #fn, .misuse = GANTRY_DMA_MISUSE_ ## class, .source = "planted", \
-	  .play = fn, .culprit = #fn }
+	{ \
+		.name = #fn, .misuse = GANTRY_DMA_MISUSE_##class, .source = "planted", .play = fn, \
+		.culprit = #fn \
+	}
 
 #define FAMILY(id, table, is_app) \
-	const struct family family_ ## id = { #id, table, RTE_DIM(table), is_app }
+	const struct family family_##id = { #id, table, RTE_DIM(table), is_app }
 
 /* Counts a comparison of data: an outcome relies on data that arrived. */
 #define CHECK(r, cond) check(r, cond, __FILE__, __LINE__, #cond)

@@ -55,9 +55,9 @@
 #include "run.h"
 #include "std_fds.h"
 
-#define EXIT_USAGE 2
+#define EXIT_USAGE    2
 #define EXIT_LEFT_OUT 3
-#define ONLY_MAX 64
+#define ONLY_MAX      64
 
 /* clang-format off */
 static const struct family * const families[] = {
@@ -79,7 +79,7 @@ static const struct setting
 
 static const struct setting * const settings[PLAYS] = {
 	&debug_direct, &strict, &debug_direct, &strict, &debug_strict, &debug_bounce,
-/* clang-format on */
+	/* clang-format on */
 };
 
 struct options {
@@ -98,7 +98,7 @@ struct verdict {
 	const char *caught_by; /* NULL: nothing detected it */
 	const char *message;
 	bool twin_ok;
-	char why[512];         /* why the verdict is bad; empty: it is good */
+	char why[512]; /* why the verdict is bad; empty: it is good */
 };
 
 static void
@@ -205,7 +205,7 @@ list(const struct options *o)
 
 			if (wanted(o, b))
 				printf("%-34s %-24s %s\n", b->name, class_name(b->misuse),
-					b->source);
+						b->source);
 		}
 }
 
@@ -235,10 +235,10 @@ ended(struct verdict *v, const struct play *p)
 		return true;
 	if (WIFSIGNALED(status))
 		set_reason(v, "%s in %s mode ended with signal %d (%s)", p->fixed ? "twin" : "bug",
-			p->setting->name, WTERMSIG(status), strsignal(WTERMSIG(status)));
+				p->setting->name, WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
 		set_reason(v, "%s in %s mode could not be played", p->fixed ? "twin" : "bug",
-			p->setting->name);
+				p->setting->name);
 	return false;
 }
 
@@ -251,7 +251,7 @@ ended(struct verdict *v, const struct play *p)
 #define MISUSE  1u
 #define MAPPING 2u
 /* Both, in the same function: in a loop they may be one place. */
-#define ALIKE   4u
+#define ALIKE 4u
 
 static const unsigned int sites[GANTRY_DMA_MISUSE_MAX] = {
 	[GANTRY_DMA_MISUSE_UNMAP_UNKNOWN] = MISUSE, /* nothing was mapped */
@@ -342,12 +342,12 @@ debug_caught(struct verdict *v, const struct outcome *o)
 	v->message = o->report[0].text;
 	if (o->report[0].misuse != v->bug->misuse)
 		set_reason(v, "debug mode calls it %s: %s", class_name(o->report[0].misuse),
-			o->report[0].text);
+				o->report[0].text);
 	else
 		check_sites(v, o->report[0].here, o->report[0].mapped, o->report[0].text);
 	if (!o->report[0].whole)
 		set_reason(v, "the report lacks mbuf, pool, queue or descriptor: %s",
-			o->report[0].text);
+				o->report[0].text);
 	else if (o->reports > 1)
 		set_reason(v, "%u reports; the second: %s", o->reports, o->report[1].text);
 	return true;
@@ -376,7 +376,7 @@ judge_bug(struct verdict *v)
 		set_reason(v, "the IOMMU saw what it should know nothing of: %s", iommu->fault);
 	else if (v->bug->misuse == CLASS_IOMMU && !iommu->fault_site)
 		set_reason(v, "the doorbell before the fault was not %s()'s: %s", v->bug->culprit,
-			iommu->fault);
+				iommu->fault);
 }
 
 static void
@@ -395,13 +395,16 @@ judge_twin(struct verdict *v)
 		v->twin_ok = false;
 		if (o->reports > 0)
 			set_reason(v, "the twin is reported in %s mode: %s", p->setting->name,
-				o->report[0].text);
+					o->report[0].text);
 		else if (o->faults > 0)
 			set_reason(v, "the twin's device faults in %s mode: %s", p->setting->name,
-				o->fault);
+					o->fault);
 		else if (o->ended)
-			set_reason(v, o->checks == 0 ? "the twin in %s mode checked no data" :
-				"the twin's data did not arrive in %s mode", p->setting->name);
+			set_reason(v,
+					o->checks == 0 ?
+							"the twin in %s mode checked no data" :
+							"the twin's data did not arrive in %s mode",
+					p->setting->name);
 	}
 }
 
@@ -416,13 +419,13 @@ show(const struct verdict *v)
 	}
 	if (v->why[0] == '\0') {
 		printf("ok     %-34s %-24s %s\n", v->bug->name, class_name(v->bug->misuse),
-			v->caught_by);
+				v->caught_by);
 		return;
 	}
 	printf("FAILED %-34s %-24s %s\n", v->bug->name, class_name(v->bug->misuse), v->why);
 	for (i = 0; i < PLAYS; i++) {
 		printf("---    %s, %s mode\n", v->plays[i].fixed ? "twin" : "bug",
-			v->plays[i].setting->name);
+				v->plays[i].setting->name);
 		run_show_log(&v->plays[i]);
 	}
 }
@@ -440,14 +443,15 @@ write_json(struct output_file *out, const struct verdict *verdicts, unsigned int
 
 		if (v->left_out)
 			continue;
-		json_array_append_new(bugs, json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}",
-			"name", v->bug->name, "class", class_name(v->bug->misuse),
-			"source", v->bug->source,
-			"caught_by", v->caught_by == NULL ? "nothing" : v->caught_by,
-			"message", v->message, "ok", v->why[0] == '\0'));
+		json_array_append_new(bugs,
+				json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "name", v->bug->name,
+						"class", class_name(v->bug->misuse), "source",
+						v->bug->source, "caught_by",
+						v->caught_by == NULL ? "nothing" : v->caught_by,
+						"message", v->message, "ok", v->why[0] == '\0'));
 	}
-	root = json_pack("{s:o, s:i, s:i}", "bugs", bugs, "twins", twins,
-		"false_positives", false_positives);
+	root = json_pack("{s:o, s:i, s:i}", "bugs", bugs, "twins", twins, "false_positives",
+			false_positives);
 	ret = root == NULL ? -ENOMEM : output_file_write(out, root, JSON_INDENT(1));
 	json_decref(root);
 	return ret;
@@ -459,8 +463,12 @@ add_plays(struct play *at, const struct verdict *v)
 	unsigned int i;
 
 	for (i = 0; i < PLAYS; i++)
-		at[i] = (struct play){ .family = v->family, .bug = v->bug,
-			.setting = settings[i], .fixed = i >= TWINS };
+		at[i] = (struct play){
+			.family = v->family,
+			.bug = v->bug,
+			.setting = settings[i],
+			.fixed = i >= TWINS,
+		};
 	return at + PLAYS;
 }
 
@@ -468,7 +476,8 @@ static int
 check_corpus(const struct options *o, struct output_file *json)
 {
 	const bool huge = run_has_hugepages();
-	unsigned int nr = 0, f, i, left_out = 0, twins = 0, false_positives = 0, caught = 0, bad = 0;
+	unsigned int nr = 0, f, i, left_out = 0, twins = 0, false_positives = 0, caught = 0,
+		     bad = 0;
 	struct verdict *verdicts;
 	struct play *plays, *end;
 	int ret;
@@ -518,8 +527,8 @@ check_corpus(const struct options *o, struct output_file *json)
 		}
 		show(v);
 	}
-	printf("%u bugs: %u caught, %u as they should be; %u twins, %u false positives", nr - left_out,
-		caught, nr - left_out - bad, twins, false_positives);
+	printf("%u bugs: %u caught, %u as they should be; %u twins, %u false positives",
+			nr - left_out, caught, nr - left_out - bad, twins, false_positives);
 	printf(left_out > 0 ? "; %u left out\n" : "\n", left_out);
 	if (o->json != NULL) {
 		ret = write_json(json, verdicts, nr, twins, false_positives);

@@ -56,7 +56,7 @@ struct window {
 /* State of the bus for one device. */
 struct port {
 	struct rig *r;
-	uint64_t *table;      /* page table; NULL: none */
+	uint64_t *table; /* page table; NULL: none */
 	gantry_dma_addr_t table_base;
 	size_t table_nr;
 	bool claimed;
@@ -86,8 +86,8 @@ bus_map(void *opaque, void *va, gantry_dma_addr_t iova, size_t len, enum gantry_
 
 	if (p->nr_windows == WINDOWS)
 		return -ENOSPC;
-	p->windows[p->nr_windows++] = (struct window){ iova, va, len,
-		dir != GANTRY_DMA_FROM_DEVICE, dir != GANTRY_DMA_TO_DEVICE };
+	p->windows[p->nr_windows++] = (struct window){ iova, va, len, dir != GANTRY_DMA_FROM_DEVICE,
+		dir != GANTRY_DMA_TO_DEVICE };
 	return 0;
 }
 
@@ -120,7 +120,7 @@ bus_page_table(void *opaque, gantry_dma_addr_t base, size_t nr, uint64_t **entri
 
 	/* Zeroed pages; those that are never touched cost nothing. */
 	p->table = mmap(NULL, nr * sizeof(uint64_t), PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p->table == MAP_FAILED) {
 		p->table = NULL;
 		return -ENOMEM;
@@ -183,7 +183,8 @@ reach(struct port *p, gantry_dma_addr_t addr, bool write)
 		const size_t at = (addr - p->table_base) / PAGE;
 		const uint64_t need = write ? GANTRY_DMA_PTE_WRITE : GANTRY_DMA_PTE_READ;
 		const uint64_t entry = addr >= p->table_base && at < p->table_nr ?
-			__atomic_load_n(&p->table[at], __ATOMIC_RELAXED) : 0;
+				__atomic_load_n(&p->table[at], __ATOMIC_RELAXED) :
+				0;
 
 		if (!(entry & need))
 			return NULL;
@@ -211,9 +212,10 @@ access_memory(struct rig *r, gantry_dma_addr_t addr, void *buf, size_t len, bool
 
 		if (at == NULL) {
 			if (r->faults++ == 0) {
-				snprintf(r->fault, sizeof(r->fault), "DMA fault: the device may "
-					"not %s %zu bytes at bus address 0x%" PRIx64,
-					write ? "write" : "read", len, addr);
+				snprintf(r->fault, sizeof(r->fault),
+						"DMA fault: the device may "
+						"not %s %zu bytes at bus address 0x%" PRIx64,
+						write ? "write" : "read", len, addr);
 				r->fault_site = r->nic->doorbell;
 			}
 			return false;
@@ -246,8 +248,10 @@ device_done(struct rig *r, struct ring *q, uint32_t len, bool fault)
 {
 	const uint32_t wb[2] = { len, DESC_DONE | (fault ? DESC_FAULT : 0) };
 
-	access_memory(r, q->bus + q->head % MINI_RING * sizeof(struct desc) +
-		offsetof(struct desc, len), (void *)(uintptr_t)wb, sizeof(wb), true);
+	access_memory(r,
+			q->bus + q->head % MINI_RING * sizeof(struct desc) +
+					offsetof(struct desc, len),
+			(void *)(uintptr_t)wb, sizeof(wb), true);
 	q->head++;
 }
 
@@ -260,7 +264,7 @@ device_send(struct rig *r)
 	while (n->wire_nr < WIRE && device_next(r, &n->tx, &d)) {
 		const unsigned int at = (n->wire_first + n->wire_nr) % WIRE;
 		const bool ok = d.len <= MINI_FRAME &&
-			access_memory(r, d.addr, n->wire[at].data, d.len, false);
+				access_memory(r, d.addr, n->wire[at].data, d.len, false);
 
 		if (ok) {
 			n->wire[at].len = d.len;
@@ -322,7 +326,7 @@ ring_start(struct rig *r, struct ring *q)
 {
 	memset(q, 0, sizeof(*q));
 	q->desc = gantry_dma_alloc_coherent(r->dma, MINI_RING * sizeof(struct desc), &q->bus,
-		SOCKET_ID_ANY);
+			SOCKET_ID_ANY);
 	if (q->desc == NULL)
 		broken("no ring: %s", gantry_dma_last_error());
 }
@@ -474,7 +478,7 @@ drv_pool(struct rig *r)
 {
 	if (r->pool == NULL) {
 		r->pool = rte_pktmbuf_pool_create("dmacheck", 255, 32, 0,
-			RTE_PKTMBUF_HEADROOM + 2048, SOCKET_ID_ANY);
+				RTE_PKTMBUF_HEADROOM + 2048, SOCKET_ID_ANY);
 		if (r->pool == NULL)
 			broken("no pool: %s", rte_strerror(rte_errno));
 		if (r->dma != NULL && gantry_dma_debug_watch(r->dma, r->pool) != 0)
@@ -501,12 +505,13 @@ drv_is_frame(const struct rte_mbuf *m, uint16_t len, unsigned int seed)
 }
 
 /* Attributes the following calls to the caller of the driver and a descriptor; kind 0: to none. */
-#define ON_BEHALF(r, kind, desc) do { \
-	if (gantry_dma_debug_on((r)->dma)) { \
-		gantry_dma_debug_context(kind, 0, desc); \
-		gantry_dma_debug_caller(kind == 0 ? NULL : __builtin_return_address(0)); \
-	} \
-} while (0)
+#define ON_BEHALF(r, kind, desc) \
+	do { \
+		if (gantry_dma_debug_on((r)->dma)) { \
+			gantry_dma_debug_context(kind, 0, desc); \
+			gantry_dma_debug_caller(kind == 0 ? NULL : __builtin_return_address(0)); \
+		} \
+	} while (0)
 
 CULPRIT void
 drv_tx(struct rig *r, struct drv_queue *q, struct rte_mbuf *m)
@@ -516,8 +521,7 @@ drv_tx(struct rig *r, struct drv_queue *q, struct rte_mbuf *m)
 	ON_BEHALF(r, 't', i);
 	q->sw[i] = m;
 	q->len[i] = m->data_len;
-	q->addr[i] = gantry_dma_map_mbuf(r->dma, m, m->data_off, m->data_len,
-		GANTRY_DMA_TO_DEVICE);
+	q->addr[i] = gantry_dma_map_mbuf(r->dma, m, m->data_off, m->data_len, GANTRY_DMA_TO_DEVICE);
 	if (gantry_dma_mapping_error(r->dma, q->addr[i]))
 		broken("no mapping: %s", gantry_dma_last_error());
 	ON_BEHALF(r, 0, 0);
@@ -531,7 +535,7 @@ drv_tx_clean(struct rig *r, struct drv_queue *q)
 		const unsigned int i = q->clean++ % MINI_RING;
 
 		gantry_dma_unmap_mbuf(r->dma, q->sw[i], q->addr[i], q->len[i],
-			GANTRY_DMA_TO_DEVICE);
+				GANTRY_DMA_TO_DEVICE);
 		rte_pktmbuf_free_seg(q->sw[i]);
 	}
 }
@@ -549,7 +553,7 @@ drv_rx_fill(struct rig *r, struct drv_queue *q, unsigned int n)
 		q->sw[i] = m;
 		q->len[i] = 2048;
 		q->addr[i] = gantry_dma_map_mbuf(r->dma, m, RTE_PKTMBUF_HEADROOM, 2048,
-			GANTRY_DMA_FROM_DEVICE);
+				GANTRY_DMA_FROM_DEVICE);
 		if (gantry_dma_mapping_error(r->dma, q->addr[i]))
 			broken("no mapping: %s", gantry_dma_last_error());
 		ON_BEHALF(r, 0, 0);
@@ -582,7 +586,7 @@ drv_rx_release(struct rig *r, struct drv_queue *q)
 		const unsigned int i = q->clean % MINI_RING;
 
 		gantry_dma_unmap_mbuf(r->dma, q->sw[i], q->addr[i], q->len[i],
-			GANTRY_DMA_FROM_DEVICE);
+				GANTRY_DMA_FROM_DEVICE);
 		rte_mbuf_raw_free(q->sw[i]);
 	}
 }

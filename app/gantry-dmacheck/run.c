@@ -43,7 +43,9 @@ function_at(const void *address)
 	Dl_info info;
 
 	return address != NULL && dladdr((const uint8_t *)address - 1, &info) != 0 &&
-		info.dli_sname != NULL ? info.dli_sname : NULL;
+					info.dli_sname != NULL ?
+			info.dli_sname :
+			NULL;
 }
 
 /*
@@ -55,14 +57,15 @@ static bool
 is_whole(const struct gantry_dma_error *e)
 {
 	const bool rx = e->misuse == GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO ||
-		e->misuse == GANTRY_DMA_MISUSE_MBUF_WRITTEN_FREE;
+			e->misuse == GANTRY_DMA_MISUSE_MBUF_WRITTEN_FREE;
 
 	if (e->misuse == GANTRY_DMA_MISUSE_MBUF_NOT_OF_POOL)
 		return e->device != NULL;
 	return e->device != NULL && e->mbuf != NULL && e->pool != NULL &&
-		strcmp(e->pool, e->mbuf->pool->name) == 0 &&
-		(e->misuse == GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE ||
-		(e->queue == 0 && e->descriptor >= 0 && e->queue_kind == (rx ? 'r' : 't')));
+			strcmp(e->pool, e->mbuf->pool->name) == 0 &&
+			(e->misuse == GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE ||
+					(e->queue == 0 && e->descriptor >= 0 &&
+							e->queue_kind == (rx ? 'r' : 't')));
 }
 
 static void
@@ -156,7 +159,8 @@ play(const struct play *p)
 	site = function_at(r.fault_site);
 	outcome->fault_site = site != NULL && strcmp(site, bug->culprit) == 0;
 	snprintf(outcome->fault, sizeof(outcome->fault), "%s%s%s", r.fault,
-		site == NULL ? "" : "; its doorbell was rung by ", site == NULL ? "" : site);
+			site == NULL ? "" : "; its doorbell was rung by ",
+			site == NULL ? "" : site);
 	outcome->ended = true;
 	fflush(NULL);
 	_exit(0);
@@ -169,7 +173,7 @@ start(struct play *p)
 	int pid;
 
 	p->outcome = mmap(NULL, sizeof(*p->outcome), PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (p->outcome == MAP_FAILED)
 		return -errno;
 	p->outcome->log = memfd_create("dmacheck", MFD_CLOEXEC);

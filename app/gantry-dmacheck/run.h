@@ -24,21 +24,21 @@ struct setting {
 
 /* Outcome of one play, in memory that the process of the play shares with its parent. */
 struct outcome {
-	bool ended;             /* the play reached its end */
+	bool ended; /* the play reached its end */
 	unsigned int checks, wrong;
-	uint64_t faults;        /* reported by the IOMMU of the device */
-	bool fault_site;        /* the first fault follows a doorbell of the culprit */
-	char fault[TEXT_MAX];   /* text of the first fault */
-	unsigned int reports;   /* number of reports of debug mode */
+	uint64_t faults;      /* reported by the IOMMU of the device */
+	bool fault_site;      /* the first fault follows a doorbell of the culprit */
+	char fault[TEXT_MAX]; /* text of the first fault */
+	unsigned int reports; /* number of reports of debug mode */
 	struct {
 		int misuse;
 		/* "function+0x12 (file)": of the misuse; of the mapping, empty if none. */
 		char here[SITE_MAX], mapped[SITE_MAX];
-		bool whole;     /* it names everything that can be known of an mbuf */
+		bool whole; /* it names everything that can be known of an mbuf */
 		char text[TEXT_MAX];
 	} report[REPORTS_KEPT];
-	int status;             /* from waitpid() */
-	int log;                /* file with the output of the play */
+	int status; /* from waitpid() */
+	int log;    /* file with the output of the play */
 };
 
 /* One play. */

@@ -29,9 +29,9 @@
 
 #include "dmacheck.h"
 
-#define PORT  0
-#define RING  64
-#define MBUFS 511
+#define PORT    0
+#define RING    64
+#define MBUFS   511
 #define WAIT_MS 10000
 
 /* Memory that both processes share. */
@@ -72,8 +72,11 @@ nap(struct wire_dir *wire)
 __attribute__((noreturn)) static void
 nic_main(int parent)
 {
-	struct m82576_params params = { .name = "dmacheck", .socket = path,
-		.mac = { 2, 0, 0, 0, 0, 1 } };
+	struct m82576_params params = {
+		.name = "dmacheck",
+		.socket = path,
+		.mac = { 2, 0, 0, 0, 0, 1 },
+	};
 	struct m82576_stats stats;
 	struct wire_source *src;
 	struct wire_sink *sink;
@@ -126,22 +129,23 @@ wait_for(const bool *flag, bool value, const char *what)
 void
 softnic_fork(struct rig *r)
 {
-	static const char * const names[] = {
-		[GANTRY_DMA_MODE_DIRECT] = "direct", [GANTRY_DMA_MODE_STRICT] = "strict",
+	static const char *const names[] = {
+		[GANTRY_DMA_MODE_DIRECT] = "direct",
+		[GANTRY_DMA_MODE_STRICT] = "strict",
 		[GANTRY_DMA_MODE_BOUNCE] = "bounce",
 	};
 	const int parent = getpid();
 
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		-1, 0);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+			0);
 	if (shared == MAP_FAILED)
 		broken("out of memory");
 	strcpy(dir, "/tmp/gantry-dmacheck.XXXXXX");
 	if (mkdtemp(dir) == NULL)
 		broken("%s: %s", dir, strerror(errno));
 	snprintf(path, sizeof(path), "%s/nic.sock", dir);
-	snprintf(devargs, sizeof(devargs), "vfio_user:%s,dma=%s,dma_debug=%d", path,
-		names[r->mode], r->debug);
+	snprintf(devargs, sizeof(devargs), "vfio_user:%s,dma=%s,dma_debug=%d", path, names[r->mode],
+			r->debug);
 	fflush(NULL);
 	nic_pid = fork();
 	if (nic_pid < 0)
@@ -165,7 +169,7 @@ softnic_start(struct rig *r)
 	unsigned int ms;
 
 	r->pool = rte_pktmbuf_pool_create("app", MBUFS, 64, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-		SOCKET_ID_ANY);
+			SOCKET_ID_ANY);
 	if (r->pool == NULL)
 		broken("no pool: %s", rte_strerror(rte_errno));
 	if (rte_eth_dev_count_avail() != 1 || rte_eth_dev_configure(PORT, 1, 1, &conf) != 0 ||
@@ -174,7 +178,8 @@ softnic_start(struct rig *r)
 			rte_eth_promiscuous_enable(PORT) != 0 || rte_eth_dev_start(PORT) != 0)
 		broken("the port does not start");
 	for (ms = 0; rte_eth_link_get_nowait(PORT, &link) != 0 ||
-			link.link_status != RTE_ETH_LINK_UP; ms++) {
+			link.link_status != RTE_ETH_LINK_UP;
+			ms++) {
 		if (ms == WAIT_MS)
 			broken("no link");
 		usleep(1000);
@@ -206,5 +211,5 @@ softnic_end(struct rig *r)
 	r->faults = shared->faults;
 	if (r->faults > 0)
 		snprintf(r->fault, sizeof(r->fault), "%" PRIu64 " DMA faults of the soft NIC",
-			r->faults);
+				r->faults);
 }

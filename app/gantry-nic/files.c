@@ -76,7 +76,7 @@ same_place(const char *a, const char *b)
 	const char *name_a = place(a, &folder_a), *name_b = place(b, &folder_b);
 
 	return strcmp(name_a, name_b) == 0 && folder_a.st_ino != 0 &&
-	       folder_a.st_dev == folder_b.st_dev && folder_a.st_ino == folder_b.st_ino;
+			folder_a.st_dev == folder_b.st_dev && folder_a.st_ino == folder_b.st_ino;
 }
 
 /* Compare an output with the sockets, which are created after this check, by its place. */
@@ -93,7 +93,8 @@ compare_sockets(const struct files *files, const char *who, const char *does, co
 
 		if (!same_place(spec->socket, real != NULL ? real : path))
 			continue;
-		snprintf(err, SPEC_ERR_LEN, "%s %s %.60s, and port %s has its socket %.60s: they are one file: name another one for what is written",
+		snprintf(err, SPEC_ERR_LEN,
+				"%s %s %.60s, and port %s has its socket %.60s: they are one file: name another one for what is written",
 				who, does, path, spec->name, spec->socket);
 		ret = -EINVAL;
 	}
@@ -113,7 +114,8 @@ compare_ports(const struct port *ports, unsigned int nr, char *err)
 
 			if (!same_place(a->socket, b->socket))
 				continue;
-			snprintf(err, SPEC_ERR_LEN, "ports %s and %s have the same socket %.60s: each needs its own",
+			snprintf(err, SPEC_ERR_LEN,
+					"ports %s and %s have the same socket %.60s: each needs its own",
 					a->name, b->name, b->socket);
 			return -EINVAL;
 		}
@@ -175,7 +177,8 @@ compare(const struct files *files, char *err)
 			if (a->dev != b->dev || a->ino != b->ino || !(a->written || b->written) ||
 					(a->is_std && b->is_std))
 				continue;
-			snprintf(err, SPEC_ERR_LEN, "%s %s %.60s, and %s %s %.60s: they are one file: name another one for what is written",
+			snprintf(err, SPEC_ERR_LEN,
+					"%s %s %.60s, and %s %s %.60s: they are one file: name another one for what is written",
 					a->who, a->does, a->path, b->who, b->does, b->path);
 			return -EINVAL;
 		}

@@ -21,12 +21,12 @@
 #define STOP_MS      400
 
 static struct {
-	pthread_mutex_t lock;   /* held for a copy, never for a write */
+	pthread_mutex_t lock; /* held for a copy, never for a write */
 	pthread_cond_t change;
 	pthread_t writer;
-	FILE *before;           /* the former stderr */
+	FILE *before; /* the former stderr */
 	bool stop;
-	size_t head, used;      /* position and bytes used of buffer */
+	size_t head, used;       /* position and bytes used of buffer */
 	uint64_t lost, reported; /* lines; while they differ, a gap is open */
 	char buffer[BUFFER_BYTES];
 } logs = { .lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER };
@@ -60,8 +60,11 @@ put_report(void)
 {
 	char report[REPORT_BYTES];
 
-	put(report, (size_t)snprintf(report, sizeof(report), "gantry-nic: %" PRIu64 " lines of the "
-		"log were lost: standard error was not read in time\n", logs.lost - logs.reported));
+	put(report,
+			(size_t)snprintf(report, sizeof(report),
+					"gantry-nic: %" PRIu64 " lines of the "
+					"log were lost: standard error was not read in time\n",
+					logs.lost - logs.reported));
 	logs.reported = logs.lost;
 }
 

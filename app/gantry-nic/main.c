@@ -99,22 +99,22 @@
 #include "sandbox.h"
 #include "std_fds.h"
 
-#define EXIT_USAGE 2
-#define END_MS   1900 /* ms from the signal to the end of the process, whatever waits */
-#define STOP_MS  1000 /* ms for the polling threads to end */
-#define STATS_MS 1000 /* ms for the reader of the statistics; at the end: */
+#define EXIT_USAGE   2
+#define END_MS       1900 /* ms from the signal to the end of the process, whatever waits */
+#define STOP_MS      1000 /* ms for the polling threads to end */
+#define STATS_MS     1000 /* ms for the reader of the statistics; at the end: */
 #define STATS_END_MS 500
-#define CORES_MAX 64
+#define CORES_MAX    64
 
 struct options {
 	struct port *ports;
 	unsigned int nr_ports;
 	unsigned int cores[CORES_MAX];
-	unsigned int nr_cores;  /* 0: one thread, not pinned */
-	bool free_cores;        /* there are other cores besides those */
+	unsigned int nr_cores; /* 0: one thread, not pinned */
+	bool free_cores;       /* there are other cores besides those */
 	const char *stats_json;
 	struct output_file stats;
-	bool stats_failed;      /* at least once */
+	bool stats_failed; /* at least once */
 	enum sandbox_mode sandbox;
 };
 
@@ -252,7 +252,8 @@ set_cores(struct options *opt, const char *arg)
 		return 0;
 	for (i = 0; i < opt->nr_cores; i++)
 		if (opt->cores[i] >= CPU_SETSIZE || !CPU_ISSET(opt->cores[i], &allowed))
-			return usage_error("--cores %s: there is no core %u that this process may run on (%d may be used)",
+			return usage_error(
+					"--cores %s: there is no core %u that this process may run on (%d may be used)",
 					arg, opt->cores[i], CPU_COUNT(&allowed));
 	return 0;
 }
@@ -292,7 +293,9 @@ static int
 set_sandbox(struct options *opt, const char *arg)
 {
 	static const char *const modes[] = {
-		[SANDBOX_ON] = "on", [SANDBOX_LOG] = "log", [SANDBOX_OFF] = "off",
+		[SANDBOX_ON] = "on",
+		[SANDBOX_LOG] = "log",
+		[SANDBOX_OFF] = "off",
 	};
 	unsigned int i;
 
@@ -410,7 +413,8 @@ block_signals(sigset_t *set, sigset_t *ends)
 
 	sigemptyset(ends);
 	for (unsigned int i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
-		if (sigs[i] == SIGHUP && sigaction(SIGHUP, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN)
+		if (sigs[i] == SIGHUP && sigaction(SIGHUP, NULL, &sa) == 0 &&
+				sa.sa_handler == SIG_IGN)
 			continue;
 		sigaddset(ends, sigs[i]);
 		sa = (struct sigaction){ .sa_handler = begin_end, .sa_flags = SA_RESTART };

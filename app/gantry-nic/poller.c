@@ -59,7 +59,7 @@
 /* ns of polls without a frame after which no other direction waits for a direction. */
 #define QUIET_NS 100000
 /* ns: in a longer poll the thread may have slept, so that it asks the kernel. */
-#define LONG_NS  200000
+#define LONG_NS 200000
 /*
  * Maximum that a direction is charged for a poll, in ns: the host may have taken the core away. A
  * direction pays for a sleep of the thread by its rest.
@@ -93,13 +93,13 @@ struct worker;
  */
 struct entry {
 	struct wire_dir *dir;
-	struct m82576 *devs[2];        /* at its ends */
-	struct vfu_server *servers[2]; /* of devs[] */
+	struct m82576 *devs[2];         /* at its ends */
+	struct vfu_server *servers[2];  /* of devs[] */
 	struct vfu_rcu_devices devices; /* servers[] */
-	_Atomic uint64_t cost;  /* ns of polls since directions with frames have shared the thread */
-	_Atomic uint64_t quiet; /* ns of its polls since it had a frame */
-	_Atomic uint64_t rests; /* until this time */
-	uint64_t begun;     /* when its last poll began */
+	_Atomic uint64_t cost; /* ns of polls since directions with frames have shared the thread */
+	_Atomic uint64_t quiet;         /* ns of its polls since it had a frame */
+	_Atomic uint64_t rests;         /* until this time */
+	uint64_t begun;                 /* when its last poll began */
 	_Atomic(struct worker *) stuck; /* in its poll, and no longer active; NULL: none */
 };
 
@@ -107,12 +107,12 @@ struct worker {
 	struct poller *poller;
 	pthread_t thread;
 	bool joined;
-	long sleeps;        /* of the thread, as of the last check */
-	uint64_t cpu;       /* ns that it has had the core, as of the last check */
-	uint64_t checked;   /* when that was */
-	void *reader;       /* of vfu_rcu_self(), while it is active or stuck */
+	long sleeps;           /* of the thread, as of the last check */
+	uint64_t cpu;          /* ns that it has had the core, as of the last check */
+	uint64_t checked;      /* when that was */
+	void *reader;          /* of vfu_rcu_self(), while it is active or stuck */
 	_Atomic uint64_t beat; /* rounds and polls that it began */
-	_Atomic uint32_t in;   /* the entry of its last poll since it became active; NO_ENTRY: none */
+	_Atomic uint32_t in; /* the entry of its last poll since it became active; NO_ENTRY: none */
 };
 
 struct poller {
@@ -202,7 +202,7 @@ slept(struct worker *w, uint64_t now, uint64_t *off)
 	if (getrusage(RUSAGE_THREAD, &usage) != 0)
 		return false;
 	cpu = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000 +
-		(uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
+			(uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
 	*off = since > cpu - w->cpu ? since - (cpu - w->cpu) : 0;
 	w->checked = now;
 	w->cpu = cpu;
@@ -256,7 +256,10 @@ charge(struct worker *w, struct entry *e, uint64_t now, uint64_t ns, unsigned in
 	set(&e->cost, get(&e->cost) + (ns < COST_NS_MAX ? ns : COST_NS_MAX));
 	set(&e->quiet, moved != 0 ? 0 : get(&e->quiet) + ns);
 	if (was_held(w, now, ns) && w->poller->nr_entries > 1) {
-		set(&e->rests, now + (ns < REST_NS_MAX / REST_TIMES ? ns * REST_TIMES : REST_NS_MAX));
+		set(&e->rests,
+				now +
+						(ns < REST_NS_MAX / REST_TIMES ? ns * REST_TIMES :
+										 REST_NS_MAX));
 		set(&e->quiet, QUIET_NS); /* no direction waits for one that rests */
 	}
 }
@@ -478,8 +481,7 @@ add_device(struct poller *poller, struct entry *e, struct m82576 *dev)
 }
 
 void
-poller_add(struct poller *poller, struct wire_dir *dir, struct m82576 *from,
-		struct m82576 *to)
+poller_add(struct poller *poller, struct wire_dir *dir, struct m82576 *from, struct m82576 *to)
 {
 	struct entry *e = &poller->entries[poller->nr_entries++];
 
@@ -535,9 +537,9 @@ poller_start(struct poller *poller, char *err)
 	if (ret != 0) {
 		if (poller->core >= 0)
 			snprintf(err, WIRE_ERR_LEN, "cannot start a polling thread on core %d: %s",
-					poller->core, ret == EINVAL ?
-					"this process may not run there, or there is no such core" :
-					strerror(ret));
+					poller->core,
+					ret == EINVAL ? "this process may not run there, or there is no such core" :
+							strerror(ret));
 		else
 			snprintf(err, WIRE_ERR_LEN, "cannot start a polling thread: %s",
 					strerror(ret));
@@ -555,7 +557,8 @@ join(struct poller *poller, const struct timespec *deadline)
 		struct worker *w = &poller->workers[i];
 
 		if (!w->joined)
-			w->joined = pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC, deadline) == 0;
+			w->joined = pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC,
+						    deadline) == 0;
 		all &= w->joined;
 	}
 	return all;

@@ -199,8 +199,10 @@ ports_close_wires(struct port *ports, unsigned int nr, struct poller *const *pol
 		if (!pollers_use(pollers, nr_pollers, port->out)) {
 			wire_dir_free(port->out);
 		} else if (port->spec.wire == WIRE_PCAP) {
-			fprintf(stderr, "gantry-nic: port %s: its recording is incomplete: a polling thread "
-				"is stuck in the memory of its client\n", port->spec.name);
+			fprintf(stderr,
+					"gantry-nic: port %s: its recording is incomplete: a polling thread "
+					"is stuck in the memory of its client\n",
+					port->spec.name);
 			complete = false;
 		}
 		if (port->in_owned && !pollers_use(pollers, nr_pollers, port->in))
@@ -255,8 +257,7 @@ ports_directions(const struct port *ports, unsigned int nr)
 }
 
 void
-ports_spread(struct port *ports, unsigned int nr, struct poller **pollers,
-		unsigned int nr_pollers)
+ports_spread(struct port *ports, unsigned int nr, struct poller **pollers, unsigned int nr_pollers)
 {
 	unsigned int i, next = 0;
 

@@ -27,9 +27,9 @@ struct port {
 
 	const struct wire_source *replay; /* pcap wire: source of the replay, owned by in */
 
-	struct wire_dir *out;   /* frames that the device sends; always there, owned */
-	struct wire_dir *in;    /* frames that it receives; NULL: wire=none */
-	bool in_owned;          /* else in is the out of this port (loop) or of its peer */
+	struct wire_dir *out; /* frames that the device sends; always there, owned */
+	struct wire_dir *in;  /* frames that it receives; NULL: wire=none */
+	bool in_owned;        /* else in is the out of this port (loop) or of its peer */
 };
 
 /*

@@ -22,7 +22,7 @@
  * Descriptors for each port: sockets, eventfds, a TAP or captures. Two receipts at one time (by the
  * control thread and a polling thread) may also exceed the limit by 253 descriptors each.
  */
-#define FDS_PORT     (32 + 2 * 253)
+#define FDS_PORT (32 + 2 * 253)
 
 /* Read a number from a file. UINT64_MAX: the file does not exist, or holds no number ("max"). */
 static uint64_t
@@ -63,7 +63,8 @@ least_of_parents(const char *top, const char *group, const char *name)
 static bool
 has_controller(char *list, const char *name)
 {
-	for (char *save, *one = strtok_r(list, ",", &save); one != NULL; one = strtok_r(NULL, ",", &save))
+	for (char *save, *one = strtok_r(list, ",", &save); one != NULL;
+			one = strtok_r(NULL, ",", &save))
 		if (strcmp(one, name) == 0)
 			return true;
 	return false;
@@ -80,7 +81,8 @@ limits_cgroup_memory(const char *cgroups, const char *top)
 		return least;
 	snprintf(v1, sizeof(v1), "%s/memory", top);
 	while (fgets(line, sizeof(line), file) != NULL) {
-		char *list = strchr(line, ':'), *group = list != NULL ? strchr(list + 1, ':') : NULL;
+		char *list = strchr(line, ':'),
+		     *group = list != NULL ? strchr(list + 1, ':') : NULL;
 
 		if (group == NULL)
 			continue;
@@ -152,23 +154,28 @@ limits_divide(const struct limits *limits, struct port_spec *specs, unsigned int
 	}
 	maps = share(limits->maps, MAPS_OWN, maps, no_maps);
 	if (no_maps != 0 && maps < MAX_MAPS_MIN) {
-		snprintf(err, SPEC_ERR_LEN, "%u ports are left with %" PRIu64 " mappings each, of %"
-			PRIu64 " that the process may have: lower max_maps of the others, or raise "
-			"vm.max_map_count", no_maps, maps, limits->maps);
+		snprintf(err, SPEC_ERR_LEN,
+				"%u ports are left with %" PRIu64 " mappings each, of %" PRIu64
+				" that the process may have: lower max_maps of the others, or raise "
+				"vm.max_map_count",
+				no_maps, maps, limits->maps);
 		return -ENOSPC;
 	}
 	fds = share(limits->fds, FDS_OWN, fds, no_fds);
 	/* Few clients at a time go as far as they may: a port always has what a driver needs. */
 	short_of_fds = no_fds != 0 && fds < FDS_PORT + MAX_FDS_MIN;
 	if (short_of_fds)
-		snprintf(err, SPEC_ERR_LEN, "the process may have %" PRIu64 " open files: too few for "
-			"the clients of all ports at one time; raise the hard limit (ulimit -Hn)", limits->fds);
+		snprintf(err, SPEC_ERR_LEN,
+				"the process may have %" PRIu64 " open files: too few for "
+				"the clients of all ports at one time; raise the hard limit (ulimit -Hn)",
+				limits->fds);
 	fds = short_of_fds ? MAX_FDS_MIN : fds - FDS_PORT;
 	mem = share(limits->mem_mib, MEM_OWN, mem, no_mem);
 	if (no_mem != 0 && mem == 0) {
-		snprintf(err, SPEC_ERR_LEN, "the max_mem of other ports leaves %u ports nothing of the %"
-			PRIu64 " MiB that the process may use: give each of them a max_mem", no_mem,
-			limits->mem_mib);
+		snprintf(err, SPEC_ERR_LEN,
+				"the max_mem of other ports leaves %u ports nothing of the %" PRIu64
+				" MiB that the process may use: give each of them a max_mem",
+				no_mem, limits->mem_mib);
 		return -ENOSPC;
 	}
 	for (i = 0; i < nr; i++) {

@@ -19,8 +19,7 @@
  *
  * @return -EINVAL, so that a check can end with it
  */
-__attribute__((format(printf, 2, 3)))
-static int
+__attribute__((format(printf, 2, 3))) static int
 bad(char *err, const char *fmt, ...)
 {
 	va_list ap;
@@ -56,9 +55,9 @@ struct key {
 	const char *name;
 	int (*parse)(const struct key *key, char *value, struct port_spec *spec, char *err);
 	/* parse_number(), parse_start(): */
-	const char *what;    /* what the number counts, for messages */
+	const char *what; /* what the number counts, for messages */
 	unsigned int min, max;
-	size_t offset;       /* of the number in struct port_spec */
+	size_t offset; /* of the number in struct port_spec */
 };
 
 static int
@@ -146,7 +145,8 @@ parse_speed(const struct key *key, char *text, struct port_spec *spec, char *err
 static bool
 good_name(const char *name)
 {
-	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	size_t len = strspn(name,
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 			"0123456789_-.");
 
 	return len > 0 && len <= PORT_NAME_MAX && name[len] == '\0';
@@ -219,8 +219,9 @@ static int
 parse_page_table(const struct key *key, char *text, struct port_spec *spec, char *err)
 {
 	spec->no_page_table = strcmp(text, "off") == 0;
-	return spec->no_page_table || strcmp(text, "on") == 0 ? 0 :
-		bad(err, "page_table '%.40s': expected on or off", text);
+	return spec->no_page_table || strcmp(text, "on") == 0 ?
+			0 :
+			bad(err, "page_table '%.40s': expected on or off", text);
 }
 
 static int
@@ -240,8 +241,9 @@ static const struct key keys[] = {
 	{ .name = "wire", .parse = parse_wire },
 	{ "start", parse_start, NUMBER(start_ms, "signal, or milliseconds", 0, START_MAX_MS) },
 	{ "catchup", parse_number, NUMBER(catchup_us, "microseconds", 0, CATCHUP_MAX_US) },
-	{ "addr_bits", parse_number, NUMBER(addr_bits, "how many address bits the device drives",
-			ADDR_BITS_MIN, ADDR_BITS_MAX) },
+	{ "addr_bits", parse_number,
+			NUMBER(addr_bits, "how many address bits the device drives", ADDR_BITS_MIN,
+					ADDR_BITS_MAX) },
 	{ .name = "page_table", .parse = parse_page_table },
 	{ "max_maps", parse_number, NUMBER(max_maps, "mappings", MAX_MAPS_MIN, MAX_MAPS_MAX) },
 	{ "max_fds", parse_number, NUMBER(max_fds, "file descriptors", MAX_FDS_MIN, MAX_FDS_MAX) },
@@ -300,8 +302,8 @@ parse_all(char *text, struct port_spec *spec, char *err)
 		}
 	}
 	if (spec->start_given && spec->wire != WIRE_PCAP)
-		return bad(err, "port %s: start=%s is for a replay: give wire=pcap:IN[:OUT]", spec->name,
-				spec->start_on_signal ? "signal" : "MS");
+		return bad(err, "port %s: start=%s is for a replay: give wire=pcap:IN[:OUT]",
+				spec->name, spec->start_on_signal ? "signal" : "MS");
 	if (spec->socket == NULL)
 		return bad(err, "port %s: needs a socket to serve: %s:socket=PATH", spec->name,
 				spec->name);
@@ -365,7 +367,7 @@ resolve_pair(struct port_spec *specs, unsigned int nr, unsigned int i, char *err
 				a->name);
 	b = &specs[j];
 	if (b->wire_text != NULL ? b->wire != WIRE_PAIR || strcmp(b->peer_name, a->name) != 0 :
-			b->wire == WIRE_PAIR && b->peer != i)
+				   b->wire == WIRE_PAIR && b->peer != i)
 		return bad(err, "port %s: wire=pair:%s, but port %s has another wire: %s", a->name,
 				b->name, b->name,
 				b->wire_text != NULL ? b->wire_text : "another port names it, too");

@@ -47,8 +47,8 @@ static const struct field device_fields[] = {
 	FIELDS_END,
 };
 
-#define NR_QUEUES (sizeof(((struct m82576_stats *)0)->queue) / \
-		sizeof(((struct m82576_stats *)0)->queue[0]))
+#define NR_QUEUES \
+	(sizeof(((struct m82576_stats *)0)->queue) / sizeof(((struct m82576_stats *)0)->queue[0]))
 #define QUEUE(member) FIELD(__typeof__(((struct m82576_stats *)0)->queue[0]), member, NULL)
 static const struct field queue_fields[] = {
 	QUEUE(tx_frames),
@@ -71,7 +71,7 @@ static const struct field server_fields[] = {
 	FIELDS_END,
 };
 
-#define WIRE(member, text) FIELD(struct wire_stats, member, text)
+#define WIRE(member, text)    FIELD(struct wire_stats, member, text)
 #define WIRE_NS(member, text) FIELD_NS(struct wire_stats, member, text)
 static const struct field direction_fields[] = {
 	WIRE(frames, " % frames"),
@@ -181,8 +181,8 @@ server_json(const struct vfu_server *server)
 static const char *
 mac_text(const uint8_t mac[6], char text[18])
 {
-	snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-			mac[4], mac[5]);
+	snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+			mac[5]);
 	return text;
 }
 
@@ -232,8 +232,7 @@ port_json(const struct port *ports, const struct port *port, uint64_t now, uint6
 	json_object_set_new(o, "socket", json_string(port->spec.socket));
 	set(o, "speed_mbps", port->spec.speed_mbps);
 	set(o, "addr_bits", port->spec.addr_bits);
-	json_object_set_new(o, "wire",
-			json_string(wire_text(ports, port, wire, sizeof(wire))));
+	json_object_set_new(o, "wire", json_string(wire_text(ports, port, wire, sizeof(wire))));
 	json_object_set_new(o, "device", device_json(port->dev));
 	json_object_set_new(o, "server", server_json(m82576_server(port->dev)));
 	json_object_set_new(o, "tx", direction_json(port->out, now, started));

@@ -92,16 +92,16 @@
 #endif
 
 #define NO_FILTER "no system call is refused"
-#define NOBODY 65534 /* the kernel's "overflow" user and group: they own nothing */
+#define NOBODY    65534 /* the kernel's "overflow" user and group: they own nothing */
 
 /*
  * The lists.
  */
 
 struct call {
-	int nr;                  /* negative: this architecture has no call of the name */
-	int arg;                 /* argument that is compared, or -1 */
-	uint64_t mask, value;    /* the call is permitted if (argument & mask) == value */
+	int nr;               /* negative: this architecture has no call of the name */
+	int arg;              /* argument that is compared, or -1 */
+	uint64_t mask, value; /* the call is permitted if (argument & mask) == value */
 };
 
 /* clang-format off */
@@ -228,10 +228,14 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t change;
 	bool open, abandoned, quiet;
-	unsigned int inside;   /* threads that waited and have passed */
-	int ruleset;           /* Landlock's, or -1 */
-} gate = { .mode = SANDBOX_OFF, .lock = PTHREAD_MUTEX_INITIALIZER,
-	.change = PTHREAD_COND_INITIALIZER, .ruleset = -1 };
+	unsigned int inside; /* threads that waited and have passed */
+	int ruleset;         /* Landlock's, or -1 */
+} gate = {
+	.mode = SANDBOX_OFF,
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.change = PTHREAD_COND_INITIALIZER,
+	.ruleset = -1,
+};
 
 /* Report each missing mechanism in one line, whichever thread notices it first. */
 static void
@@ -246,7 +250,7 @@ missing(const char *what, int error, const char *consequence)
 
 		if (atomic_compare_exchange_strong(&reported[i], &nobody, what)) {
 			fprintf(stderr, "gantry-nic: sandbox: %s: %s: %s\n", what, strerror(error),
-				consequence);
+					consequence);
 			return;
 		}
 		if (strcmp(nobody, what) == 0)
@@ -261,8 +265,8 @@ missing(const char *what, int error, const char *consequence)
 
 #ifndef SYS_landlock_create_ruleset
 #define SYS_landlock_create_ruleset 444
-#define SYS_landlock_add_rule 445
-#define SYS_landlock_restrict_self 446
+#define SYS_landlock_add_rule       445
+#define SYS_landlock_restrict_self  446
 #endif
 #define LL_CREATE_VERSION 1u
 #define LL_RULE_PATH      1
@@ -350,8 +354,12 @@ add_calls(scmp_filter_ctx ctx, const struct call *c)
 	int ret = 0;
 
 	for (; c->arg != -2 && ret == 0; c++) {
-		struct scmp_arg_cmp cmp = { .arg = (unsigned int)c->arg,
-			.op = SCMP_CMP_MASKED_EQ, .datum_a = c->mask, .datum_b = c->value };
+		struct scmp_arg_cmp cmp = {
+			.arg = (unsigned int)c->arg,
+			.op = SCMP_CMP_MASKED_EQ,
+			.datum_a = c->mask,
+			.datum_b = c->value,
+		};
 
 		if (c->nr >= 0)
 			ret = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, c->nr, c->arg >= 0, &cmp);
@@ -372,8 +380,9 @@ export_filter(scmp_filter_ctx ctx, struct sock_fprog *prog)
 	len = lseek(fd, 0, SEEK_END);
 	if (ret == 0) {
 		prog->filter = malloc((size_t)len);
-		ret = prog->filter == NULL ? -ENOMEM :
-			pread(fd, prog->filter, (size_t)len, 0) == len ? 0 : -EIO;
+		ret = prog->filter == NULL                                     ? -ENOMEM :
+				pread(fd, prog->filter, (size_t)len, 0) == len ? 0 :
+										 -EIO;
 	}
 	if (ret == 0)
 		prog->len = (unsigned short)((size_t)len / sizeof(prog->filter[0]));
@@ -420,8 +429,9 @@ compile(struct kind *kind)
 static void
 filter_enter(const struct kind *kind)
 {
-	if (kind->filter.len != 0 && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			SECCOMP_FILTER_FLAG_SPEC_ALLOW, &kind->filter) != 0)
+	if (kind->filter.len != 0 &&
+			syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+					SECCOMP_FILTER_FLAG_SPEC_ALLOW, &kind->filter) != 0)
 		missing("no seccomp", errno, NO_FILTER);
 }
 
@@ -464,8 +474,8 @@ owns(const char *path)
 	char *copy = strdup(path);
 	struct stat folder, file;
 	bool ret = copy != NULL && stat(dirname(copy), &folder) == 0 &&
-		folder.st_uid == geteuid() && folder.st_mode & S_IWUSR &&
-		(stat(path, &file) != 0 || file.st_uid == geteuid());
+			folder.st_uid == geteuid() && folder.st_mode & S_IWUSR &&
+			(stat(path, &file) != 0 || file.st_uid == geteuid());
 
 	free(copy);
 	return ret;
@@ -578,7 +588,8 @@ sandbox_enter(void)
 		return;
 	if (INSTRUMENTED)
 		fputs("gantry-nic: sandbox: a build with sanitizers or for coverage: neither seccomp nor "
-			"Landlock\n", stderr);
+		      "Landlock\n",
+				stderr);
 	others = count_threads() - 1;
 	drop_user();
 	open_gate(false);
@@ -610,8 +621,9 @@ sandbox_keeper(const char *replaced, const char *const *removed, unsigned int nr
 		for (unsigned int i = 0; i < nr; i++)
 			landlock_permit(ruleset, removed[i], LL_FS_REMOVE_FILE);
 		if (replaced != NULL)
-			landlock_permit(ruleset, replaced, LL_FS_WRITE_FILE | LL_FS_MAKE_REG |
-				LL_FS_REMOVE_FILE | LL_FS_TRUNCATE);
+			landlock_permit(ruleset, replaced,
+					LL_FS_WRITE_FILE | LL_FS_MAKE_REG | LL_FS_REMOVE_FILE |
+							LL_FS_TRUNCATE);
 	}
 	for (unsigned int i = 0; i < nr; i++)
 		owner = owner && owns(removed[i]);

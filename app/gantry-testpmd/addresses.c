@@ -59,7 +59,7 @@ bar_mapper(const struct port *p, const void *cpu, bool is_io, char *buf, size_t 
 		return buf;
 	}
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver",
-		rte_dev_name(p->info.device));
+			rte_dev_name(p->info.device));
 	n = readlink(path, driver, sizeof(driver) - 1);
 	driver[RTE_MAX(n, 0)] = '\0';
 	if (cpu == NULL)
@@ -97,11 +97,11 @@ add_row(struct table *t, const struct row *r)
 	if (r->bus != UINT64_MAX)
 		snprintf(bus, sizeof(bus), "0x%" PRIx64, r->bus);
 	printf("%-4u  %-8s  %-28s  %10" PRIu64 "  %-18s  %-18s  %-18s  %s\n", t->port->id, r->kind,
-		r->name, r->size, cpu, phys_text, bus, r->mapper);
-	json_array_append_new(t->rows, json_pack("{sisssssIssssssss}",
-		"port", (int)t->port->id, "kind", r->kind, "name", r->name,
-		"size", (json_int_t)r->size, "cpu", cpu, "physical", phys_text, "bus", bus,
-		"mapped_by", r->mapper));
+			r->name, r->size, cpu, phys_text, bus, r->mapper);
+	json_array_append_new(t->rows,
+			json_pack("{sisssssIssssssss}", "port", (int)t->port->id, "kind", r->kind,
+					"name", r->name, "size", (json_int_t)r->size, "cpu", cpu,
+					"physical", phys_text, "bus", bus, "mapped_by", r->mapper));
 }
 
 static int
@@ -147,15 +147,17 @@ eal_bus_address(rte_iova_t iova)
 static void
 pool_chunk(struct rte_mempool *mp, void *arg, struct rte_mempool_memhdr *chunk, unsigned int i)
 {
-	add_row(arg, &(struct row){ "pool", mp->name, chunk->addr, eal_bus_address(chunk->iova),
-		chunk->len, "EAL" });
+	add_row(arg,
+			&(struct row){ "pool", mp->name, chunk->addr, eal_bus_address(chunk->iova),
+					chunk->len, "EAL" });
 }
 
 static void
 memzone(const struct rte_memzone *mz, void *arg)
 {
-	add_row(arg, &(struct row){ "memzone", mz->name, mz->addr, eal_bus_address(mz->iova),
-		mz->len, "EAL" });
+	add_row(arg,
+			&(struct row){ "memzone", mz->name, mz->addr, eal_bus_address(mz->iova),
+					mz->len, "EAL" });
 }
 
 /*
@@ -181,14 +183,17 @@ group(void *arg, const struct gantry_dma_reach_group *g)
 	if (known)
 		snprintf(since, sizeof(since), "%.1f s", g->oldest_ms / 1000.0);
 	printf("%-4u  %-6s  %-8s  %-6s  %8u  %10" PRIu64 "  %-18s  %-18s  %-18s  %8s  %s\n",
-		r->port->id, r->mode, gantry_dma_reach_name(g->reach),
-		gantry_dma_access_name(g->dir), g->nr, g->bytes, first, last, cpu, since, g->by);
-	json_array_append_new(r->rows, json_pack("{sissssss sisIssssss sI ss}",
-		"port", (int)r->port->id, "mode", r->mode, "what", gantry_dma_reach_name(g->reach),
-		"access", gantry_dma_access_name(g->dir), "mappings", (int)g->nr,
-		"bytes", (json_int_t)g->bytes, "first", first, "last", last, "cpu", cpu,
-		"oldest_ms", known ? (json_int_t)g->oldest_ms : (json_int_t)-1,
-		"mapped_by", g->by));
+			r->port->id, r->mode, gantry_dma_reach_name(g->reach),
+			gantry_dma_access_name(g->dir), g->nr, g->bytes, first, last, cpu, since,
+			g->by);
+	json_array_append_new(r->rows,
+			json_pack("{sissssss sisIssssss sI ss}", "port", (int)r->port->id, "mode",
+					r->mode, "what", gantry_dma_reach_name(g->reach), "access",
+					gantry_dma_access_name(g->dir), "mappings", (int)g->nr,
+					"bytes", (json_int_t)g->bytes, "first", first, "last", last,
+					"cpu", cpu, "oldest_ms",
+					known ? (json_int_t)g->oldest_ms : (json_int_t)-1,
+					"mapped_by", g->by));
 }
 
 /* Prints the groups of all ports. Returns them as an array. */
@@ -199,16 +204,17 @@ show_reach(void)
 	int ret;
 
 	printf("\nwhat the device may reach now\n%-4s  %-6s  %-8s  %-6s  %8s  %10s  %-18s  %-18s  %-18s"
-		"  %8s  %s\n", "port", "mode", "what", "access", "mappings", "bytes", "bus, first",
-		"bus, last", "CPU, first", "since", "mapped by");
+	       "  %8s  %s\n",
+			"port", "mode", "what", "access", "mappings", "bytes", "bus, first",
+			"bus, last", "CPU, first", "since", "mapped by");
 	for (unsigned int i = 0; i < nb_ports; i++) {
 		r.port = &ports[i];
 		ret = rte_pmd_gantry_igb_for_each_reach(ports[i].id, &r.mode, group, &r);
 		if (ret == -ENOTSUP)
 			printf("%-4u  not known: its driver is another\n", ports[i].id);
 		else if (ret != 0)
-			report_error("port %u (%s): what it may reach is not known: %s", ports[i].id,
-				ports[i].name, strerror(-ret));
+			report_error("port %u (%s): what it may reach is not known: %s",
+					ports[i].id, ports[i].name, strerror(-ret));
 	}
 	return r.rows;
 }
@@ -216,13 +222,13 @@ show_reach(void)
 int
 addresses_run(const struct options *o)
 {
-	struct table t = {.rows = json_array()};
+	struct table t = { .rows = json_array() };
 	json_t *report;
 	bool foreign = false;
 	int status = 0;
 
 	printf("%-4s  %-8s  %-28s  %10s  %-18s  %-18s  %-18s  %s\n", "port", "what", "which",
-		"bytes", "CPU (virtual)", "physical", "bus (device)", "mapped by");
+			"bytes", "CPU (virtual)", "physical", "bus (device)", "mapped by");
 	for (unsigned int i = 0; i < nb_ports; i++) {
 		int ret;
 
@@ -233,7 +239,7 @@ addresses_run(const struct options *o)
 			foreign = true;
 		} else if (ret != 0) {
 			report_error("port %u (%s): its memory cannot be listed: %s", ports[i].id,
-				ports[i].name, strerror(-ret));
+					ports[i].name, strerror(-ret));
 			status = 1;
 		}
 	}
@@ -242,7 +248,7 @@ addresses_run(const struct options *o)
 		rte_memzone_walk(memzone, &t);
 	}
 	printf("bus addresses: IOVA mode %s\n",
-		rte_eal_iova_mode() == RTE_IOVA_PA ? "PA (physical)" : "VA (virtual)");
+			rte_eal_iova_mode() == RTE_IOVA_PA ? "PA (physical)" : "VA (virtual)");
 	if (t.needs_root)
 		printf("physical addresses: needs root (CAP_SYS_ADMIN)\n");
 	report = json_pack("{soso}", "objects", t.rows, "reach", show_reach());

@@ -32,10 +32,10 @@
 struct stream {
 	struct port *in, *out;
 	uint16_t in_q, out_q;
-	uint16_t flow;              /* txonly: varies the UDP source port, for RSS */
+	uint16_t flow; /* txonly: varies the UDP source port, for RSS */
 	uint64_t received, sent;
-	uint64_t dropped;           /* because the transmit ring was full */
-	uint64_t ignored;           /* icmpecho: packets that were no request */
+	uint64_t dropped; /* because the transmit ring was full */
+	uint64_t ignored; /* icmpecho: packets that were no request */
 } __rte_cache_aligned;
 
 struct worker {
@@ -43,8 +43,8 @@ struct worker {
 	uint16_t (*turn)(struct stream *s, const struct options *o);
 	struct stream *streams;
 	unsigned int first, step, nb_streams; /* carries first, first + step, ... */
-	uint64_t longest_gap;       /* TSC cycles */
-	void (*between)(void);      /* duty of the main lcore between turns, or NULL */
+	uint64_t longest_gap;                 /* TSC cycles */
+	void (*between)(void);                /* duty of the main lcore between turns, or NULL */
 } __rte_cache_aligned;
 
 static struct run {
@@ -95,7 +95,7 @@ turn_mac(struct stream *s, const struct options *o)
 {
 	struct rte_mbuf *pkts[MAX_BURST];
 	uint16_t n = receive(s, pkts, o);
-	struct rte_ether_addr to = {{RTE_ETHER_LOCAL_ADMIN_ADDR}};
+	struct rte_ether_addr to = { { RTE_ETHER_LOCAL_ADMIN_ADDR } };
 
 	to.addr_bytes[5] = s->out->id;
 	for (uint16_t i = 0; i < n; i++) {
@@ -240,8 +240,9 @@ display(double seconds, double interval)
 				sent += run.streams[i].sent;
 		}
 		printf("   port %u rx %s tx %s", ports[p].id,
-			report_rate(rx, sizeof(rx), (received - run.shown[p].received) / interval),
-			report_rate(tx, sizeof(tx), (sent - run.shown[p].sent) / interval));
+				report_rate(rx, sizeof(rx),
+						(received - run.shown[p].received) / interval),
+				report_rate(tx, sizeof(tx), (sent - run.shown[p].sent) / interval));
 		run.shown[p].received = received;
 		run.shown[p].sent = sent;
 	}
@@ -320,33 +321,38 @@ final_report(const struct options *o, double seconds, uint64_t longest_gap)
 		int ret = rte_eth_stats_get(ports[p].id, &st);
 
 		if (ret != 0) {
-			report_error("port %u (%s) has no statistics: %s", ports[p].id, ports[p].name,
-				rte_strerror(-ret));
+			report_error("port %u (%s) has no statistics: %s", ports[p].id,
+					ports[p].name, rte_strerror(-ret));
 			status = 1;
 			continue;
 		}
 		printf("port %u (%s): rx %" PRIu64 " packets %" PRIu64 " bytes, missed %" PRIu64
-			", errors %" PRIu64 ", no buffer %" PRIu64 "; tx %" PRIu64 " packets %" PRIu64
-			" bytes, errors %" PRIu64 "\n", ports[p].id, ports[p].name, st.ipackets,
-			st.ibytes, st.imissed, st.ierrors, st.rx_nombuf, st.opackets, st.obytes,
-			st.oerrors);
-		json_array_append_new(list, json_pack("{sisssIsIsIsIsIsIsIsI}",
-			"port", (int)ports[p].id, "name", ports[p].name,
-			"rx_packets", (json_int_t)st.ipackets, "rx_bytes", (json_int_t)st.ibytes,
-			"rx_missed", (json_int_t)st.imissed, "rx_errors", (json_int_t)st.ierrors,
-			"rx_nombuf", (json_int_t)st.rx_nombuf,
-			"tx_packets", (json_int_t)st.opackets, "tx_bytes", (json_int_t)st.obytes,
-			"tx_errors", (json_int_t)st.oerrors));
+		       ", errors %" PRIu64 ", no buffer %" PRIu64 "; tx %" PRIu64
+		       " packets %" PRIu64 " bytes, errors %" PRIu64 "\n",
+				ports[p].id, ports[p].name, st.ipackets, st.ibytes, st.imissed,
+				st.ierrors, st.rx_nombuf, st.opackets, st.obytes, st.oerrors);
+		json_array_append_new(list,
+				json_pack("{sisssIsIsIsIsIsIsIsI}", "port", (int)ports[p].id,
+						"name", ports[p].name, "rx_packets",
+						(json_int_t)st.ipackets, "rx_bytes",
+						(json_int_t)st.ibytes, "rx_missed",
+						(json_int_t)st.imissed, "rx_errors",
+						(json_int_t)st.ierrors, "rx_nombuf",
+						(json_int_t)st.rx_nombuf, "tx_packets",
+						(json_int_t)st.opackets, "tx_bytes",
+						(json_int_t)st.obytes, "tx_errors",
+						(json_int_t)st.oerrors));
 	}
 	printf("%.1f s: received %" PRIu64 ", sent %" PRIu64 " (%s), dropped %" PRIu64
-		", longest polling gap %.0f us\n", seconds, received, sent,
-		report_rate(rate, sizeof(rate), sent / seconds), dropped, gap_ns / 1e3);
+	       ", longest polling gap %.0f us\n",
+			seconds, received, sent, report_rate(rate, sizeof(rate), sent / seconds),
+			dropped, gap_ns / 1e3);
 	fflush(stdout);
 
 	doc = json_pack("{sssfsIsIsIsIsIso}", "mode", mode_names[o->mode], "seconds", seconds,
-		"received", (json_int_t)received, "sent", (json_int_t)sent,
-		"dropped", (json_int_t)dropped, "ignored", (json_int_t)ignored,
-		"longest_gap_ns", (json_int_t)gap_ns, "ports", list);
+			"received", (json_int_t)received, "sent", (json_int_t)sent, "dropped",
+			(json_int_t)dropped, "ignored", (json_int_t)ignored, "longest_gap_ns",
+			(json_int_t)gap_ns, "ports", list);
 	if (o->json != NULL && report_write(o->json, doc) != 0)
 		status = 1;
 	json_decref(doc);
@@ -372,7 +378,7 @@ forward_run(const struct options *o)
 	run.o = o;
 	run.terminal = isatty(STDOUT_FILENO);
 	run.streams = rte_calloc("streams", (size_t)nb_ports * RTE_MAX(o->rxq, o->txq),
-		sizeof(struct stream), RTE_CACHE_LINE_SIZE);
+			sizeof(struct stream), RTE_CACHE_LINE_SIZE);
 	workers = rte_calloc("workers", nb_workers, sizeof(*workers), RTE_CACHE_LINE_SIZE);
 	if (run.streams == NULL || workers == NULL) {
 		report_error("not enough memory for the streams");
@@ -391,7 +397,7 @@ forward_run(const struct options *o)
 
 	ports_wait_link(); /* reports a link that is down; it may still come up */
 	printf("forwarding on %u port%s, %u lcore%s\n", nb_ports, nb_ports == 1 ? "" : "s",
-		nb_workers, nb_workers == 1 ? "" : "s");
+			nb_workers, nb_workers == 1 ? "" : "s");
 	fflush(stdout);
 	run.start = run.last = rte_rdtsc();
 	run.next = run.start + rte_get_tsc_hz() * (run.terminal ? 1 : PROGRESS_SECONDS);

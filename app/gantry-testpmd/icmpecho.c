@@ -24,9 +24,9 @@ answer_arp(struct rte_arp_hdr *arp, const struct rte_ether_addr *own)
 	rte_be32_t asked = a->arp_tip;
 
 	if (arp->arp_hardware != RTE_BE16(RTE_ARP_HRD_ETHER) ||
-		arp->arp_protocol != RTE_BE16(RTE_ETHER_TYPE_IPV4) ||
-		arp->arp_hlen != RTE_ETHER_ADDR_LEN || arp->arp_plen != sizeof(asked) ||
-		arp->arp_opcode != RTE_BE16(RTE_ARP_OP_REQUEST))
+			arp->arp_protocol != RTE_BE16(RTE_ETHER_TYPE_IPV4) ||
+			arp->arp_hlen != RTE_ETHER_ADDR_LEN || arp->arp_plen != sizeof(asked) ||
+			arp->arp_opcode != RTE_BE16(RTE_ARP_OP_REQUEST))
 		return false;
 	arp->arp_opcode = RTE_BE16(RTE_ARP_OP_REPLY);
 	a->arp_tha = a->arp_sha;
@@ -44,9 +44,9 @@ answer_echo(struct rte_ipv4_hdr *ip, uint32_t len)
 	rte_be32_t addr = ip->src_addr;
 	uint32_t sum;
 
-	if (ip->version_ihl >> 4 != IPVERSION || hlen < sizeof(*ip) ||
-		len < hlen + sizeof(*icmp) || ip->next_proto_id != IPPROTO_ICMP ||
-		(ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_OFFSET_MASK)) != 0)
+	if (ip->version_ihl >> 4 != IPVERSION || hlen < sizeof(*ip) || len < hlen + sizeof(*icmp) ||
+			ip->next_proto_id != IPPROTO_ICMP ||
+			(ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_OFFSET_MASK)) != 0)
 		return false;
 	icmp = (struct rte_icmp_hdr *)((uint8_t *)ip + hlen);
 	if (icmp->icmp_type != ICMP_ECHO || icmp->icmp_code != 0)
@@ -74,7 +74,7 @@ icmpecho_answer(struct rte_mbuf *m, const struct rte_ether_addr *own)
 	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_ARP) && len >= sizeof(struct rte_arp_hdr))
 		answered = answer_arp((struct rte_arp_hdr *)(eth + 1), own);
 	else if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4) &&
-		len >= sizeof(struct rte_ipv4_hdr))
+			len >= sizeof(struct rte_ipv4_hdr))
 		answered = answer_echo((struct rte_ipv4_hdr *)(eth + 1), len);
 	if (answered) {
 		eth->dst_addr = eth->src_addr;

@@ -51,16 +51,16 @@ struct head {
 
 struct trial {
 	uint16_t id;
-	uint32_t size, len;           /* with and without FCS */
-	uint32_t speed;               /* Mb/s; 0: not limited */
+	uint32_t size, len; /* with and without FCS */
+	uint32_t speed;     /* Mb/s; 0: not limited */
 	struct rte_ether_hdr eth;
 	struct rte_mbuf *pending[MAX_BURST]; /* built, but not yet accepted by the ring */
 	uint16_t nb_pending, first_pending;
 	uint64_t made, sent;
-	uint64_t received;            /* correct ones */
-	uint64_t expected;            /* next number */
+	uint64_t received; /* correct ones */
+	uint64_t expected; /* next number */
 	uint64_t lost, corrupted, misordered;
-	uint64_t longest_gap;         /* TSC cycles */
+	uint64_t longest_gap; /* TSC cycles */
 	double tx_pps, rx_pps, seconds;
 };
 
@@ -97,7 +97,7 @@ intact(const struct rte_mbuf *m, const struct trial *t)
 		return false;
 	h = rte_pktmbuf_read(m, 0, t->len, flat);
 	if (h == NULL || memcmp(&h->eth, &t->eth, sizeof(h->eth)) != 0 || h->trial != t->id ||
-		h->number >= t->made)
+			h->number >= t->made)
 		return false;
 	p = (const uint8_t *)(h + 1);
 	word = h->number * PATTERN_A;
@@ -115,8 +115,8 @@ is_of_earlier_trial(const struct rte_mbuf *m, const struct trial *t)
 {
 	const struct head *h = rte_pktmbuf_mtod(m, const struct head *);
 
-	return m->data_len >= sizeof(*h) &&
-		h->eth.ether_type == RTE_BE16(ETHER_TYPE_LOCAL) && h->trial < t->id;
+	return m->data_len >= sizeof(*h) && h->eth.ether_type == RTE_BE16(ETHER_TYPE_LOCAL) &&
+			h->trial < t->id;
 }
 
 static void
@@ -246,7 +246,7 @@ trial(const struct options *o, uint32_t size, double duration, bool *good)
 			.ether_type = RTE_BE16(ETHER_TYPE_LOCAL),
 		},
 	};
-	struct rte_eth_stats before = {0}, after = {0};
+	struct rte_eth_stats before = { 0 }, after = { 0 };
 	double rate, gap_ns;
 
 	if (ports[0].link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
@@ -260,16 +260,14 @@ trial(const struct options *o, uint32_t size, double duration, bool *good)
 
 	gap_ns = (double)t.longest_gap * 1e9 / rte_get_tsc_hz();
 	*good = t.lost == 0 && t.corrupted == 0 && t.misordered == 0 && t.received > 0;
-	return json_pack("{sisisIsfsfsfsIsIsIsIsIsIsIsI}",
-		"speed_mbps", (int)t.speed, "size", (int)t.size,
-		"line_rate_pps", (json_int_t)rate,
-		"seconds", t.seconds, "tx_pps", t.tx_pps, "rx_pps", t.rx_pps,
-		"sent", (json_int_t)t.sent, "received", (json_int_t)t.received,
-		"lost", (json_int_t)t.lost, "corrupted", (json_int_t)t.corrupted,
-		"misordered", (json_int_t)t.misordered,
-		"rx_missed", (json_int_t)(after.imissed - before.imissed),
-		"rx_nombuf", (json_int_t)(after.rx_nombuf - before.rx_nombuf),
-		"longest_gap_ns", (json_int_t)gap_ns);
+	return json_pack("{sisisIsfsfsfsIsIsIsIsIsIsIsI}", "speed_mbps", (int)t.speed, "size",
+			(int)t.size, "line_rate_pps", (json_int_t)rate, "seconds", t.seconds,
+			"tx_pps", t.tx_pps, "rx_pps", t.rx_pps, "sent", (json_int_t)t.sent,
+			"received", (json_int_t)t.received, "lost", (json_int_t)t.lost, "corrupted",
+			(json_int_t)t.corrupted, "misordered", (json_int_t)t.misordered,
+			"rx_missed", (json_int_t)(after.imissed - before.imissed), "rx_nombuf",
+			(json_int_t)(after.rx_nombuf - before.rx_nombuf), "longest_gap_ns",
+			(json_int_t)gap_ns);
 }
 
 static void
@@ -282,11 +280,11 @@ show(const json_t *result)
 	if (rate > 0)
 		snprintf(percent, sizeof(percent), "%.3f", 100 * rx / rate);
 	printf("%6lld %10.0f %12.0f %12.0f %9s %8lld %8lld %9.0f\n",
-		(long long)json_integer_value(json_object_get(result, "size")), rate,
-		json_real_value(json_object_get(result, "tx_pps")), rx, percent,
-		(long long)json_integer_value(json_object_get(result, "lost")),
-		(long long)json_integer_value(json_object_get(result, "corrupted")),
-		json_integer_value(json_object_get(result, "longest_gap_ns")) / 1e3);
+			(long long)json_integer_value(json_object_get(result, "size")), rate,
+			json_real_value(json_object_get(result, "tx_pps")), rx, percent,
+			(long long)json_integer_value(json_object_get(result, "lost")),
+			(long long)json_integer_value(json_object_get(result, "corrupted")),
+			json_integer_value(json_object_get(result, "longest_gap_ns")) / 1e3);
 	fflush(stdout);
 }
 
@@ -310,7 +308,7 @@ run_from_stdin(const struct options *o, json_t *results)
 				!(duration > 0 && duration <= 3600)) {
 			line[strcspn(line, "\n")] = '\0';
 			report_error("%s: must be a frame size that fits an mbuf, and seconds if need be",
-				line);
+					line);
 			return 1;
 		}
 		result = trial(o, size, duration, &good);
@@ -332,7 +330,7 @@ run_sizes(const struct options *o, json_t *results)
 	int status = 0;
 
 	printf("%6s %10s %12s %12s %9s %8s %8s %9s\n", "size", "line rate", "tx pps", "rx pps",
-		"% of line", "lost", "corrupt", "gap us");
+			"% of line", "lost", "corrupt", "gap us");
 	for (unsigned int i = 0; i < o->nb_sizes; i++) {
 		for (unsigned int n = 0; n < o->trials; n++) {
 			bool good = false;

@@ -82,7 +82,7 @@ asks_for_help(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct sigaction sa = {.sa_handler = on_signal};
+	struct sigaction sa = { .sa_handler = on_signal };
 	struct options o;
 	const int own = find_own_arguments(argc, argv);
 	int status;

@@ -57,34 +57,34 @@ enum {
 };
 
 static const struct option long_options[] = {
-	{"mode", required_argument, NULL, OPT_MODE},
-	{"duration", required_argument, NULL, OPT_DURATION},
-	{"json", required_argument, NULL, OPT_JSON},
-	{"rxq", required_argument, NULL, OPT_RXQ},
-	{"txq", required_argument, NULL, OPT_TXQ},
-	{"rxd", required_argument, NULL, OPT_RXD},
-	{"txd", required_argument, NULL, OPT_TXD},
-	{"burst", required_argument, NULL, OPT_BURST},
-	{"mtu", required_argument, NULL, OPT_MTU},
-	{"size", required_argument, NULL, OPT_SIZE},
-	{"mbuf-size", required_argument, NULL, OPT_MBUF_SIZE},
-	{"idle", required_argument, NULL, OPT_IDLE},
-	{"sizes", required_argument, NULL, OPT_SIZES},
-	{"trials", required_argument, NULL, OPT_TRIALS},
-	{"help", no_argument, NULL, OPT_HELP},
-	{NULL, 0, NULL, 0},
+	{ "mode", required_argument, NULL, OPT_MODE },
+	{ "duration", required_argument, NULL, OPT_DURATION },
+	{ "json", required_argument, NULL, OPT_JSON },
+	{ "rxq", required_argument, NULL, OPT_RXQ },
+	{ "txq", required_argument, NULL, OPT_TXQ },
+	{ "rxd", required_argument, NULL, OPT_RXD },
+	{ "txd", required_argument, NULL, OPT_TXD },
+	{ "burst", required_argument, NULL, OPT_BURST },
+	{ "mtu", required_argument, NULL, OPT_MTU },
+	{ "size", required_argument, NULL, OPT_SIZE },
+	{ "mbuf-size", required_argument, NULL, OPT_MBUF_SIZE },
+	{ "idle", required_argument, NULL, OPT_IDLE },
+	{ "sizes", required_argument, NULL, OPT_SIZES },
+	{ "trials", required_argument, NULL, OPT_TRIALS },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
 };
 
 static bool
 number(const char *name, const char *text, unsigned long min, unsigned long max,
-	unsigned long *value)
+		unsigned long *value)
 {
 	char *end;
 
 	errno = 0;
 	*value = strtoul(text, &end, 10);
 	if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 || *value < min ||
-		*value > max) {
+			*value > max) {
 		report_error("--%s %s: must be a number from %lu to %lu", name, text, min, max);
 		return false;
 	}
@@ -129,13 +129,15 @@ option(struct options *o, int opt, const char *name, const char *arg)
 				return true;
 			}
 		}
-		report_error("--mode %s: must be io, mac, macswap, rxonly, txonly or icmpecho", arg);
+		report_error("--mode %s: must be io, mac, macswap, rxonly, txonly or icmpecho",
+				arg);
 		return false;
 	case OPT_DURATION:
 		o->duration = strtod(arg, &end);
 		if (!isdigit((unsigned char)arg[0]) || *end != '\0' || o->duration > 1e6 ||
 				o->duration <= 0) {
-			report_error("--duration %s: must be a number of seconds, more than 0", arg);
+			report_error("--duration %s: must be a number of seconds, more than 0",
+					arg);
 			return false;
 		}
 		return true;
@@ -199,7 +201,7 @@ options_usage(void)
 bool
 options_parse(struct options *o, int argc, char **argv)
 {
-	static const uint32_t rfc2544[] = {64, 128, 256, 512, 1024, 1280, 1518};
+	static const uint32_t rfc2544[] = { 64, 128, 256, 512, 1024, 1280, 1518 };
 	int opt, index;
 
 	*o = (struct options){
@@ -214,7 +216,7 @@ options_parse(struct options *o, int argc, char **argv)
 
 	if (argc < 2) {
 		report_error("no command: EAL's arguments, then --, then forward, linerate or "
-			 "addresses (-- --help tells more)");
+			     "addresses (-- --help tells more)");
 		return false;
 	}
 	if (strcmp(argv[1], "forward") == 0) {
@@ -249,7 +251,7 @@ options_parse(struct options *o, int argc, char **argv)
 		}
 		if (opt == ':' || opt == '?') {
 			report_error(opt == ':' ? "%s needs a value" : "%s: no such option",
-				argv[optind - 1]);
+					argv[optind - 1]);
 			return false;
 		}
 		if (!option(o, opt, long_options[index].name, optarg))
@@ -265,7 +267,8 @@ options_parse(struct options *o, int argc, char **argv)
 	/* A stream sends on the transmit queue that has the number of its receive queue. */
 	if (o->txq < o->rxq && o->command == CMD_FORWARD && o->mode != MODE_RXONLY) {
 		report_error("--txq %u is less than --rxq %u: each receive queue needs its own "
-			 "transmit queue", o->txq, o->rxq);
+			     "transmit queue",
+				o->txq, o->rxq);
 		return false;
 	}
 	return true;

@@ -16,10 +16,10 @@
 #include "rte_pmd_gantry_igb.h"
 #include "testpmd.h"
 
-#define POOL_CACHE    256
-#define LINK_WAIT_MS  9000 /* auto-negotiation of a copper link takes seconds */
-#define DRAIN_MS      1000
-#define DRAIN_MAX_MS  10000
+#define POOL_CACHE   256
+#define LINK_WAIT_MS 9000 /* auto-negotiation of a copper link takes seconds */
+#define DRAIN_MS     1000
+#define DRAIN_MAX_MS 10000
 
 struct port ports[RTE_MAX_ETHPORTS];
 unsigned int nb_ports;
@@ -83,11 +83,15 @@ make_pool(const struct options *o)
 		n += o->rxq * ports[i].rxd + o->txq * ports[i].txd;
 	n += rte_lcore_count() * (POOL_CACHE * 3 / 2 + 2 * MAX_BURST) + 1024;
 	mbuf_pool = rte_pktmbuf_pool_create("gantry_testpmd", n, POOL_CACHE, 0,
-		room + RTE_PKTMBUF_HEADROOM, rte_eth_dev_socket_id(ports[0].id));
+			room + RTE_PKTMBUF_HEADROOM, rte_eth_dev_socket_id(ports[0].id));
 	if (mbuf_pool == NULL && (rte_errno == ENOMEM || rte_errno == ENOBUFS))
 		report_error("not enough memory for %u packet buffers (%zu MB): reserve more hugepages, "
-			 "raise -m, or use smaller rings (--rxd, --txd)", n,
-			((size_t)n * (room + RTE_PKTMBUF_HEADROOM + sizeof(struct rte_mbuf))) >> 20);
+			     "raise -m, or use smaller rings (--rxd, --txd)",
+				n,
+				((size_t)n *
+						(room + RTE_PKTMBUF_HEADROOM +
+								sizeof(struct rte_mbuf))) >>
+						20);
 	else if (mbuf_pool == NULL)
 		report_error("packet buffers: %s", rte_strerror(rte_errno));
 	return mbuf_pool == NULL;
@@ -101,12 +105,12 @@ check_port(const struct options *o, struct port *p)
 
 	if (o->rxq > info->max_rx_queues || o->txq > info->max_tx_queues) {
 		report_error("port %u (%s) has %u receive and %u transmit queues", p->id, p->name,
-			info->max_rx_queues, info->max_tx_queues);
+				info->max_rx_queues, info->max_tx_queues);
 		return 2;
 	}
 	if (o->mtu != 0 && (o->mtu < info->min_mtu || o->mtu > info->max_mtu)) {
 		report_error("--mtu %u: port %u (%s) can do %u to %u", o->mtu, p->id, p->name,
-			info->min_mtu, info->max_mtu);
+				info->min_mtu, info->max_mtu);
 		return 2;
 	}
 	return 0;
@@ -116,7 +120,7 @@ static int
 configure(const struct options *o, struct port *p)
 {
 	const struct rte_eth_dev_info *info = &p->info;
-	struct rte_eth_conf conf = {0};
+	struct rte_eth_conf conf = { 0 };
 	int ret;
 
 	p->rxd = o->rxd;
@@ -127,27 +131,28 @@ configure(const struct options *o, struct port *p)
 		conf.rxmode.mtu = o->mtu;
 		if (o->mtu + frame_overhead(info) > room) {
 			conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER & info->rx_offload_capa;
-			conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS & info->tx_offload_capa;
+			conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS &
+					info->tx_offload_capa;
 		}
 	}
 	if (o->rxq > 1) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = info->flow_type_rss_offloads &
-			(RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP);
+				(RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP);
 	}
 	ret = rte_eth_dev_configure(p->id, o->rxq, o->txq, &conf);
 	if (ret == 0)
 		ret = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &p->rxd, &p->txd);
 	if (ret != 0) {
 		report_error("port %u (%s) cannot be configured: %s", p->id, p->name,
-			rte_strerror(-ret));
+				rte_strerror(-ret));
 		return 1;
 	}
 	if (o->mtu != 0)
 		p->mtu = o->mtu;
 	if (p->rxd != o->rxd || p->txd != o->txd)
 		report_error("port %u (%s) takes %u receive and %u transmit descriptors", p->id,
-			p->name, p->rxd, p->txd);
+				p->name, p->rxd, p->txd);
 	return 0;
 }
 
@@ -167,7 +172,7 @@ start(const struct options *o, struct port *p)
 	ret = rte_eth_promiscuous_enable(p->id);
 	if (ret != 0 && ret != -ENOTSUP)
 		report_error("port %u (%s) stays not promiscuous: %s", p->id, p->name,
-			rte_strerror(-ret));
+				rte_strerror(-ret));
 	ret = 0;
 	for (uint16_t q = 0; q < o->rxq && ret == 0; q++)
 		ret = rte_eth_rx_queue_setup(p->id, q, p->rxd, socket, &rxconf, mbuf_pool);
@@ -194,9 +199,9 @@ ports_set_up(const struct options *o)
 
 		p->id = id;
 		if (rte_eth_dev_get_name_by_port(id, p->name) != 0 ||
-			rte_eth_dev_info_get(id, &p->info) != 0 ||
-			rte_eth_dev_get_mtu(id, &p->mtu) != 0 ||
-			rte_eth_macaddr_get(id, &p->mac) != 0) {
+				rte_eth_dev_info_get(id, &p->info) != 0 ||
+				rte_eth_dev_get_mtu(id, &p->mtu) != 0 ||
+				rte_eth_macaddr_get(id, &p->mac) != 0) {
 			report_error("port %u does not answer", id);
 			return 1;
 		}
@@ -206,7 +211,7 @@ ports_set_up(const struct options *o)
 	}
 	if (nb_ports == 0) {
 		report_error("no port: name devices with EAL's -a or --vdev "
-			 "(-a vfio_user:/path/to/socket)");
+			     "(-a vfio_user:/path/to/socket)");
 		return 1;
 	}
 	rte_eth_dev_callback_register(RTE_ETH_ALL, RTE_ETH_EVENT_INTR_RMV, on_removal, NULL);
@@ -238,7 +243,7 @@ ports_wait_link(void)
 			struct port *p = &ports[down];
 
 			if (rte_eth_link_get_nowait(p->id, &p->link) != 0 ||
-				p->link.link_status != RTE_ETH_LINK_UP)
+					p->link.link_status != RTE_ETH_LINK_UP)
 				break;
 		}
 		if (down == nb_ports)
@@ -263,15 +268,15 @@ static uint64_t
 drain_ms(const struct options *o, const struct port *p)
 {
 	uint64_t bits = (uint64_t)o->txq * p->txd * 8 *
-		(RTE_MAX(p->mtu + frame_overhead(&p->info), o->size) + WIRE_OVERHEAD);
+			(RTE_MAX(p->mtu + frame_overhead(&p->info), o->size) + WIRE_OVERHEAD);
 	struct rte_eth_link link;
 
 	if (rte_eth_link_get_nowait(p->id, &link) != 0 || link.link_status != RTE_ETH_LINK_UP ||
-		link.link_speed == RTE_ETH_SPEED_NUM_NONE ||
-		link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN)
+			link.link_speed == RTE_ETH_SPEED_NUM_NONE ||
+			link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN)
 		return DRAIN_MS;
 	return RTE_MIN(DRAIN_MS + bits / (link.link_speed * UINT64_C(1000)),
-		(uint64_t)DRAIN_MAX_MS);
+			(uint64_t)DRAIN_MAX_MS);
 }
 
 void
@@ -293,7 +298,8 @@ ports_drain(const struct options *o)
 			}
 			if (!ring_is_done(p, q) && !lost)
 				report_error("port %u (%s): transmit queue %u is not sent to its end; "
-					 "what is left there counts as sent", p->id, p->name, q);
+					     "what is left there counts as sent",
+						p->id, p->name, q);
 		}
 	}
 }
@@ -309,7 +315,7 @@ ports_stop(void)
 
 		if (ret != 0) {
 			report_error("port %u (%s) does not stop: %s", ports[i].id, ports[i].name,
-				rte_strerror(-ret));
+					rte_strerror(-ret));
 			status = 1;
 		}
 	}

@@ -20,8 +20,8 @@
 #define MAX_SIZES 32
 #define MAX_BURST 512
 /** Frame sizes count the frame check sequence, as on the wire and in RFC 2544. */
-#define FCS_LEN   4
-#define WIRE_OVERHEAD 20  /**< bytes: preamble 7, start of frame 1, inter-frame gap 12 */
+#define FCS_LEN       4
+#define WIRE_OVERHEAD 20 /**< bytes: preamble 7, start of frame 1, inter-frame gap 12 */
 
 enum command {
 	CMD_FORWARD,
@@ -45,18 +45,18 @@ extern const char *const mode_names[MODES];
 struct options {
 	enum command command;
 	enum forward_mode mode;
-	double duration;          /**< seconds; 0: until a signal (forward) */
-	const char *json;         /**< path of the report, or NULL */
-	uint16_t rxq, txq;        /**< queues of each port */
-	uint16_t rxd, txd;        /**< descriptors of each queue */
+	double duration;   /**< seconds; 0: until a signal (forward) */
+	const char *json;  /**< path of the report, or NULL */
+	uint16_t rxq, txq; /**< queues of each port */
+	uint16_t rxd, txd; /**< descriptors of each queue */
 	uint16_t burst;
-	uint16_t mtu;             /**< bytes; 0: keep the MTU of the port */
-	uint32_t size;            /**< txonly: bytes of a frame, with FCS */
-	uint32_t mbuf_size;       /**< data room in bytes, without headroom; 0: fitting */
-	unsigned int idle_us;     /**< forward: microseconds to sleep if no packet came; 0: never */
+	uint16_t mtu;         /**< bytes; 0: keep the MTU of the port */
+	uint32_t size;        /**< txonly: bytes of a frame, with FCS */
+	uint32_t mbuf_size;   /**< data room in bytes, without headroom; 0: fitting */
+	unsigned int idle_us; /**< forward: microseconds to sleep if no packet came; 0: never */
 	uint32_t sizes[MAX_SIZES];
-	unsigned int nb_sizes;    /**< linerate: number of sizes */
-	bool sizes_from_stdin;    /**< one size per line, and one trial for each */
+	unsigned int nb_sizes; /**< linerate: number of sizes */
+	bool sizes_from_stdin; /**< one size per line, and one trial for each */
 	unsigned int trials;
 };
 
@@ -79,11 +79,11 @@ bool options_parse(struct options *o, int argc, char **argv);
 /** A started port. */
 struct port {
 	uint16_t id;
-	uint16_t peer;            /**< index of the port through which its frames leave */
+	uint16_t peer; /**< index of the port through which its frames leave */
 	struct rte_ether_addr mac;
 	char name[RTE_ETH_NAME_MAX_LEN];
 	struct rte_eth_dev_info info;
-	uint16_t rxd, txd;        /**< descriptors, as adjusted by the driver */
+	uint16_t rxd, txd; /**< descriptors, as adjusted by the driver */
 	uint16_t mtu;
 	bool started;
 	struct rte_eth_link link;

@@ -64,8 +64,12 @@ edu_pci_dma_claim(void *edu)
 	return 0; /* a private container is empty */
 }
 static const struct gantry_dma_ops edu_pci_dma_ops = {
-	.name = "vfio", .any_memory = true, .map = edu_pci_dma_map, .unmap = edu_pci_dma_unmap,
-	.claim = edu_pci_dma_claim };
+	.name = "vfio",
+	.any_memory = true,
+	.map = edu_pci_dma_map,
+	.unmap = edu_pci_dma_unmap,
+	.claim = edu_pci_dma_claim,
+};
 struct gantry_dma_params edu_dma = { .has_iommu = true };
 
 /* 2. A command moves at most 4 KiB between bus address addr and the buffer of the device. */
@@ -110,7 +114,7 @@ edu_copy(struct edu *edu, void *dst, void *src, size_t len)
 		if (memcmp((uint8_t *)dst + off, (uint8_t *)src + off, n) != 0)
 			ret = -EBADMSG;
 		gantry_dma_sync_single_range_for_device(edu->dma, to, off, n,
-			GANTRY_DMA_FROM_DEVICE);
+				GANTRY_DMA_FROM_DEVICE);
 	}
 	gantry_dma_unmap_single(edu->dma, to, len, GANTRY_DMA_FROM_DEVICE);
 	gantry_dma_unmap_single(edu->dma, from, len, GANTRY_DMA_TO_DEVICE);
@@ -129,8 +133,8 @@ edu_self_test(struct edu *edu)
 		return gantry_dma_last_error();
 	memset(cpu, 0xed, 2048);
 	ok = edu_transfer(edu, bus, 2048, false) == 0 &&
-		edu_transfer(edu, bus + 2048, 2048, true) == 0 &&
-		memcmp(cpu, cpu + 2048, 2048) == 0;
+			edu_transfer(edu, bus + 2048, 2048, true) == 0 &&
+			memcmp(cpu, cpu + 2048, 2048) == 0;
 	if (!edu->silent)
 		gantry_dma_free_coherent(edu->dma, 4096, cpu, bus);
 	return ok ? NULL : edu->silent ? "it does not answer" : "what it copies does not arrive";
@@ -163,10 +167,12 @@ edu_start(struct rte_pci_device *pci, struct rte_vfio_user_device *vu, const cha
 	edu_dma.ops = pci != NULL ? &edu_pci_dma_ops : &vfio_user_dma_ops; /* of the bus */
 	edu_dma.opaque = pci != NULL ? (void *)edu : vu;
 	edu_dma.name = name;
-	if (pci != NULL && ((edu->container = rte_vfio_container_create()) < 0 ||
-			rte_vfio_get_group_num(rte_pci_get_sysfs_path(), name, &group) <= 0 ||
-			rte_vfio_container_group_bind(edu->container, group) < 0 ||
-			rte_pci_map_device(pci) != 0))
+	if (pci != NULL &&
+			((edu->container = rte_vfio_container_create()) < 0 ||
+					rte_vfio_get_group_num(rte_pci_get_sysfs_path(), name,
+							&group) <= 0 ||
+					rte_vfio_container_group_bind(edu->container, group) < 0 ||
+					rte_pci_map_device(pci) != 0))
 		why = "it has no vfio container of its own: bind it to vfio-pci";
 	else if ((edu->dma = gantry_dma_dev_create(&edu_dma)) == NULL ||
 			/* The mask comes first: it determines where the library places mappings. */

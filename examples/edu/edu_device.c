@@ -69,7 +69,7 @@ static bool
 fits(uint64_t at, uint64_t count)
 {
 	return at >= EDU_BUFFER && count <= EDU_BUFFER_SIZE &&
-		at - EDU_BUFFER <= EDU_BUFFER_SIZE - count;
+			at - EDU_BUFFER <= EDU_BUFFER_SIZE - count;
 }
 
 static bool
@@ -182,7 +182,7 @@ config_write(struct edu *e, uint64_t at, const uint8_t *value, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		e->config[at + i] = (uint8_t)((e->config[at + i] & ~e->writable[at + i]) |
-			(value[i] & e->writable[at + i]));
+				(value[i] & e->writable[at + i]));
 	if (!(e->config[PCI_COMMAND] & PCI_COMMAND_MASTER))
 		wait_idle(e);
 	pthread_cond_broadcast(&e->changed);
@@ -320,8 +320,8 @@ detached(void *opaque, const char *why)
 	power_on(e);
 	vfu_server_get_stats(e->server, &stats);
 	printf("edu-device: client left (%s): %llu transfers, %llu refused, %llu DMA faults\n", why,
-		(unsigned long long)e->transfers, (unsigned long long)e->refused,
-		(unsigned long long)stats.dma_faults);
+			(unsigned long long)e->transfers, (unsigned long long)e->refused,
+			(unsigned long long)stats.dma_faults);
 	pthread_mutex_unlock(&e->lock);
 	fflush(stdout);
 }
@@ -335,10 +335,17 @@ int
 main(int argc, char **argv)
 {
 	const uint32_t rw = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-	const struct vfu_server_ops ops = { .attached = attached, .detached = detached,
-		.region_read = region_read, .region_write = region_write, .reset = reset };
-	static struct edu e = { .lock = PTHREAD_MUTEX_INITIALIZER,
-		.changed = PTHREAD_COND_INITIALIZER };
+	const struct vfu_server_ops ops = {
+		.attached = attached,
+		.detached = detached,
+		.region_read = region_read,
+		.region_write = region_write,
+		.reset = reset,
+	};
+	static struct edu e = {
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.changed = PTHREAD_COND_INITIALIZER,
+	};
 	struct vfu_server_desc desc = { .irq_counts[VFIO_PCI_MSIX_IRQ_INDEX] = 1 };
 	char err[VFU_ERR_LEN];
 	sigset_t set;

@@ -27,16 +27,16 @@
 #define EDU_DMA_COUNT       0x90 /* bytes */
 #define EDU_DMA_COMMAND     0x98
 
-#define EDU_IRQ_DMA         0x100u /* cause: a transfer has ended */
+#define EDU_IRQ_DMA 0x100u /* cause: a transfer has ended */
 
-#define EDU_DMA_RUN         0x1u /* start; reads as 1 until the transfer has ended */
-#define EDU_DMA_TO_MEMORY   0x2u /* from the device buffer to memory; else to the buffer */
-#define EDU_DMA_INTERRUPT   0x4u /* raise EDU_IRQ_DMA when the transfer ends */
+#define EDU_DMA_RUN       0x1u /* start; reads as 1 until the transfer has ended */
+#define EDU_DMA_TO_MEMORY 0x2u /* from the device buffer to memory; else to the buffer */
+#define EDU_DMA_INTERRUPT 0x4u /* raise EDU_IRQ_DMA when the transfer ends */
 
 /* Buffer in the device, one end of each transfer, and its address as the device sees it. */
-#define EDU_BUFFER          0x40000
-#define EDU_BUFFER_SIZE     4096
+#define EDU_BUFFER      0x40000
+#define EDU_BUFFER_SIZE 4096
 
-#define EDU_ADDRESS_BITS    28 /* bits of a bus address; the device ignores higher bits */
+#define EDU_ADDRESS_BITS 28 /* bits of a bus address; the device ignores higher bits */
 
 #endif /* EDU_REGS_H */

@@ -46,8 +46,10 @@ options(int argc, char **argv)
 		} else if (strcmp(argv[i], "pause") == 0) {
 			pause_first = true;
 		} else {
-			fprintf(stderr, "edu-copy: %s: must be a mode (auto, direct, window, strict, "
-				"bounce), debug, heap or pause\n", argv[i]);
+			fprintf(stderr,
+					"edu-copy: %s: must be a mode (auto, direct, window, strict, "
+					"bounce), debug, heap or pause\n",
+					argv[i]);
 			return false;
 		}
 	}
@@ -58,7 +60,7 @@ static void *
 buffer(void)
 {
 	return heap ? aligned_alloc(4096, RTE_ALIGN_CEIL(BYTES, 4096)) :
-		rte_malloc("edu", BYTES, RTE_CACHE_LINE_SIZE);
+		      rte_malloc("edu", BYTES, RTE_CACHE_LINE_SIZE);
 }
 
 static void
@@ -90,7 +92,7 @@ copy(struct edu *edu)
 			fprintf(stderr, "edu-copy: %s\n", gantry_dma_last_error());
 		else if (!ok)
 			fprintf(stderr, "edu-copy: %s: %s\n", edu->name,
-				ret != 0 ? rte_strerror(-ret) : "the copy differs");
+					ret != 0 ? rte_strerror(-ret) : "the copy differs");
 		/* After a timeout the device may still write to the buffers: keep them. */
 		if (ret == -ETIMEDOUT)
 			return false;
@@ -125,9 +127,11 @@ main(int argc, char **argv)
 	}
 	while ((edu = TAILQ_FIRST(&edu_devices)) != NULL) {
 		if (copy(edu))
-			printf("%s: %d bytes copied, mode %s, mask 0x%" PRIx64 ", misuses %" PRIu64 "\n",
-				edu->name, BYTES, gantry_dma_mode_name(edu->dma),
-				gantry_dma_get_mask(edu->dma), gantry_dma_debug_errors(edu->dma));
+			printf("%s: %d bytes copied, mode %s, mask 0x%" PRIx64 ", misuses %" PRIu64
+			       "\n",
+					edu->name, BYTES, gantry_dma_mode_name(edu->dma),
+					gantry_dma_get_mask(edu->dma),
+					gantry_dma_debug_errors(edu->dma));
 		else
 			status = 1;
 		edu_close(edu);

@@ -22,7 +22,7 @@
  * before, RTE_PTYPE_UNKNOWN ended the list.
  */
 #if RTE_VERSION >= RTE_VERSION_NUM(24, 7, 0, 0)
-#define GANTRY_PTYPES_ARG , size_t *nb_ptypes
+#define GANTRY_PTYPES_ARG          , size_t *nb_ptypes
 #define GANTRY_PTYPES_RETURN(list) (*nb_ptypes = RTE_DIM(list) - 1, (list))
 #else
 #define GANTRY_PTYPES_ARG
@@ -31,7 +31,7 @@
 
 /* Since 25.11 the statistics of a queue have a structure of their own (stats_get). */
 #if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
-#define GANTRY_QSTATS_ARG , struct eth_queue_stats *qstats
+#define GANTRY_QSTATS_ARG    , struct eth_queue_stats *qstats
 #define GANTRY_QSTATS(stats) (qstats)
 #else
 #define GANTRY_QSTATS_ARG
@@ -54,10 +54,10 @@ typedef uint32_t gantry_rx_queue_count_t;
 
 /* Until 23.03 telemetry called unsigned numbers u64. */
 #if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
-#define GANTRY_TEL_UINT_VAL RTE_TEL_UINT_VAL
+#define GANTRY_TEL_UINT_VAL       RTE_TEL_UINT_VAL
 #define gantry_tel_add_array_uint rte_tel_data_add_array_uint
 #else
-#define GANTRY_TEL_UINT_VAL RTE_TEL_U64_VAL
+#define GANTRY_TEL_UINT_VAL       RTE_TEL_U64_VAL
 #define gantry_tel_add_array_uint rte_tel_data_add_array_u64
 #endif
 
@@ -68,19 +68,19 @@ typedef uint32_t gantry_rx_queue_count_t;
  * EAL writes to a device after its unplug, so the bus must keep the device.
  */
 #if RTE_VERSION >= RTE_VERSION_NUM(26, 7, 0, 0)
-#define GANTRY_BUS_ONLY_ARG struct rte_bus *bus
-#define GANTRY_BUS_ARG const struct rte_bus *bus,
-#define GANTRY_DRIVER_ARG struct rte_driver *driver,
-#define GANTRY_BUS_PLUG probe_device
-#define GANTRY_BUS_UNPLUG unplug_device
-#define GANTRY_BUS_KEEPS_UNPLUGGED true
-#define GANTRY_BUS_FIND_DEVICE(bus, start, cmp, data) \
-	(bus)->find_device(bus, start, cmp, data)
-#define GANTRY_BUS_MATCH_ANY .match = gantry_bus_match_any,
-#define GANTRY_BUS_ADD_ANY_DRIVER(bus) do { \
-	static struct rte_driver any_driver = { .name = "any" }; \
-	rte_bus_add_driver(bus, &any_driver); \
-} while (0)
+#define GANTRY_BUS_ONLY_ARG                           struct rte_bus *bus
+#define GANTRY_BUS_ARG                                const struct rte_bus *bus,
+#define GANTRY_DRIVER_ARG                             struct rte_driver *driver,
+#define GANTRY_BUS_PLUG                               probe_device
+#define GANTRY_BUS_UNPLUG                             unplug_device
+#define GANTRY_BUS_KEEPS_UNPLUGGED                    true
+#define GANTRY_BUS_FIND_DEVICE(bus, start, cmp, data) (bus)->find_device(bus, start, cmp, data)
+#define GANTRY_BUS_MATCH_ANY                          .match = gantry_bus_match_any,
+#define GANTRY_BUS_ADD_ANY_DRIVER(bus) \
+	do { \
+		static struct rte_driver any_driver = { .name = "any" }; \
+		rte_bus_add_driver(bus, &any_driver); \
+	} while (0)
 
 struct rte_device;
 struct rte_driver;
@@ -94,9 +94,9 @@ gantry_bus_match_any(const struct rte_driver *driver, const struct rte_device *d
 #define GANTRY_BUS_ONLY_ARG void
 #define GANTRY_BUS_ARG
 #define GANTRY_DRIVER_ARG
-#define GANTRY_BUS_PLUG plug
-#define GANTRY_BUS_UNPLUG unplug
-#define GANTRY_BUS_KEEPS_UNPLUGGED false
+#define GANTRY_BUS_PLUG                               plug
+#define GANTRY_BUS_UNPLUG                             unplug
+#define GANTRY_BUS_KEEPS_UNPLUGGED                    false
 #define GANTRY_BUS_FIND_DEVICE(bus, start, cmp, data) (bus)->find_device(start, cmp, data)
 #define GANTRY_BUS_MATCH_ANY
 #define GANTRY_BUS_ADD_ANY_DRIVER(bus)

@@ -19,12 +19,12 @@
 
 struct eal_run {
 	uintptr_t va;
-	rte_iova_t iova;  /* of the first page */
-	size_t len;       /* bytes; 0: the run is empty */
-	size_t page;      /* bytes of one page */
-	int fd;           /* file of the whole run, owned by EAL; -1: unknown */
-	size_t offset;    /* of the first page in the file, bytes */
-	bool stays;       /* EAL keeps the run; false: it may give each page back */
+	rte_iova_t iova; /* of the first page */
+	size_t len;      /* bytes; 0: the run is empty */
+	size_t page;     /* bytes of one page */
+	int fd;          /* file of the whole run, owned by EAL; -1: unknown */
+	size_t offset;   /* of the first page in the file, bytes */
+	bool stays;      /* EAL keeps the run; false: it may give each page back */
 };
 
 /**
@@ -52,8 +52,13 @@ eal_page_at(uintptr_t va, const struct rte_memseg_list **msl)
 static inline struct eal_run
 eal_run_of(const struct rte_memseg_list *msl, const struct rte_memseg *ms, bool changes)
 {
-	struct eal_run run = { .va = (uintptr_t)ms->addr, .iova = ms->iova, .len = ms->len,
-		.page = ms->len, .fd = -1 };
+	struct eal_run run = {
+		.va = (uintptr_t)ms->addr,
+		.iova = ms->iova,
+		.len = ms->len,
+		.page = ms->len,
+		.fd = -1,
+	};
 
 	if (msl->external) /* its owner may take it back */
 		return run;
@@ -71,8 +76,8 @@ static inline bool
 eal_run_continues(const struct eal_run *run, const struct eal_run *next)
 {
 	return run->va + run->len == next->va && run->fd == next->fd &&
-		(run->fd < 0 || run->offset + run->len == next->offset) &&
-		run->stays == next->stays && run->page == next->page;
+			(run->fd < 0 || run->offset + run->len == next->offset) &&
+			run->stays == next->stays && run->page == next->page;
 }
 
 #endif /* EAL_RUN_H */

@@ -56,7 +56,8 @@ output_file_strerror(const char *path, int err)
 	if (err == -EBUSY)
 		return "another process uses it";
 	if (err == -ENXIO)
-		return stat(path, &st) == 0 && S_ISSOCK(st.st_mode) ? "it is a socket" : "nobody reads it";
+		return stat(path, &st) == 0 && S_ISSOCK(st.st_mode) ? "it is a socket" :
+								      "nobody reads it";
 	return strerror(-err);
 }
 
@@ -203,18 +204,18 @@ output_file_replace(const char *path, const char *text, size_t len, unsigned int
 		unlink(tmp);
 	free(tmp);
 	return ret == -EBUSY || ret == -EPERM || ret == -EXDEV ?
-		overwrite(path, text, len, limit_ms) : ret;
+			overwrite(path, text, len, limit_ms) :
+			ret;
 }
 
 static int
 write_text(struct output_file *out, const char *text, size_t len)
 {
 	if (out->fd == STDOUT_FILENO)
-		return fflush(stdout) != 0 ? -errno :
-			write_all(out->fd, text, len, out->limit_ms);
+		return fflush(stdout) != 0 ? -errno : write_all(out->fd, text, len, out->limit_ms);
 	if (out->fd < 0)
 		return (out->replace != NULL ? out->replace : output_file_replace)(out->path, text,
-			len, out->limit_ms);
+				len, out->limit_ms);
 	if (out->regular && (ftruncate(out->fd, 0) != 0 || lseek(out->fd, 0, SEEK_SET) != 0))
 		return -errno;
 	return write_all(out->fd, text, len, out->limit_ms);

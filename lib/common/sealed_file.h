@@ -72,8 +72,9 @@ sealed_file_to_read(const char *name, size_t len, void **map)
 	 * of the file permits it (proc(5), /proc/PID/fd). F_SEAL_FUTURE_WRITE prevents that, if the
 	 * kernel has it.
 	 */
-	if (*map != MAP_FAILED && (sealed_file_seal(fd, F_SEAL_FUTURE_WRITE) ||
-			(errno == EINVAL && sealed_file_seal(fd, 0)))) {
+	if (*map != MAP_FAILED &&
+			(sealed_file_seal(fd, F_SEAL_FUTURE_WRITE) ||
+					(errno == EINVAL && sealed_file_seal(fd, 0)))) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 		ret = open(path, O_RDONLY | O_CLOEXEC);
 	}

@@ -50,10 +50,10 @@ typedef uint64_t gantry_phys_addr_t;
 /** The result of a failed mapping. Test it with gantry_dma_mapping_error(), never by comparison. */
 #define GANTRY_DMA_MAPPING_ERROR ((gantry_dma_addr_t)UINT64_MAX)
 /** An unknown physical address: the process lacks the privilege, or the page is not present. */
-#define GANTRY_PHYS_ADDR_BAD     ((gantry_phys_addr_t)UINT64_MAX)
+#define GANTRY_PHYS_ADDR_BAD ((gantry_phys_addr_t)UINT64_MAX)
 
 /** The mask of n address bits. The kernel's DMA_BIT_MASK(). */
-#define GANTRY_DMA_BIT_MASK(n)   ((n) >= 64 ? UINT64_MAX : (UINT64_C(1) << (n)) - 1)
+#define GANTRY_DMA_BIT_MASK(n) ((n) >= 64 ? UINT64_MAX : (UINT64_C(1) << (n)) - 1)
 
 /** Which side writes the memory of a mapping. The kernel's enum dma_data_direction. */
 enum gantry_dma_dir {
@@ -65,13 +65,13 @@ enum gantry_dma_dir {
 
 /** The kind of memory at an address. */
 enum gantry_mem_class {
-	GANTRY_MEM_NONE,      /**< nothing is mapped there */
+	GANTRY_MEM_NONE, /**< nothing is mapped there */
 	/** EAL memory: rte_malloc, memzone, mempool; the kernel's "low memory" */
 	GANTRY_MEM_HUGEPAGE,
-	GANTRY_MEM_EXTERNAL,  /**< registered with EAL (rte_extmem_register), not allocated by it */
+	GANTRY_MEM_EXTERNAL, /**< registered with EAL (rte_extmem_register), not allocated by it */
 	/** heap, stack, mmap: scattered pages; the kernel's vmalloc, high memory */
 	GANTRY_MEM_PROCESS,
-	GANTRY_MEM_MMIO,      /**< a BAR: not a DMA buffer */
+	GANTRY_MEM_MMIO, /**< a BAR: not a DMA buffer */
 };
 
 struct gantry_dma_dev;
@@ -183,7 +183,7 @@ enum gantry_dma_mode_id {
 /** How much the debug layer watches: see gantry_dma_debug.h. */
 enum gantry_dma_debug_level {
 	GANTRY_DMA_DEBUG_OFF = 0,
-	GANTRY_DMA_DEBUG_ON,    /**< report each misuse */
+	GANTRY_DMA_DEBUG_ON, /**< report each misuse */
 	/** report it, then stop the process there for a debugger: abort() */
 	GANTRY_DMA_DEBUG_ABORT,
 };
@@ -193,12 +193,12 @@ enum gantry_dma_debug_level {
 
 /** Parameters of a new device. */
 struct gantry_dma_params {
-	const char *name;                 /**< for messages; copied */
-	const struct gantry_dma_ops *ops; /**< the bus; may be NULL: direct mode only */
-	void *opaque;                     /**< first argument of each call in ops */
-	int socket_id;                    /**< the device's NUMA node, or SOCKET_ID_ANY */
-	bool has_iommu;                   /**< something translates between device and memory */
-	enum gantry_dma_mode_id mode;     /**< the requested mode */
+	const char *name;                  /**< for messages; copied */
+	const struct gantry_dma_ops *ops;  /**< the bus; may be NULL: direct mode only */
+	void *opaque;                      /**< first argument of each call in ops */
+	int socket_id;                     /**< the device's NUMA node, or SOCKET_ID_ANY */
+	bool has_iommu;                    /**< something translates between device and memory */
+	enum gantry_dma_mode_id mode;      /**< the requested mode */
 	enum gantry_dma_debug_level debug; /**< see gantry_dma_debug.h */
 	/**
 	 * Bounce mode: the number of buffers of each size, as a fixed limit. All 0: 4096, 8192,
@@ -344,8 +344,8 @@ uint64_t gantry_dma_get_seg_boundary(struct gantry_dma_dev *dev);
  * @return the block, which the caller owns until gantry_dma_free_coherent(); NULL with rte_errno:
  *   ENOMEM; EIO: none inside the coherent mask, or none so aligned; EINVAL: a size of 0, or absurd
  */
-void *gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size,
-		gantry_dma_addr_t *handle, int socket_id);
+void *gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_addr_t *handle,
+		int socket_id);
 /**
  * Free a coherent block.
  * @param dev       the device
@@ -390,8 +390,8 @@ static inline void gantry_dma_unmap_single(struct gantry_dma_dev *dev, gantry_dm
  * @param dir   which side writes the data
  * @return as from gantry_dma_map_single()
  */
-static inline gantry_dma_addr_t gantry_dma_map_mbuf(struct gantry_dma_dev *dev,
-		struct rte_mbuf *m, uint32_t off, size_t size, enum gantry_dma_dir dir);
+static inline gantry_dma_addr_t gantry_dma_map_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m,
+		uint32_t off, size_t size, enum gantry_dma_dir dir);
 /**
  * Unmap one mbuf segment (not the chain).
  * @param dev   the device
@@ -433,8 +433,8 @@ static inline gantry_dma_addr_t gantry_dma_map_single_attrs(struct gantry_dma_de
  * @param dir    as for the mapping
  * @param attrs  GANTRY_DMA_ATTR_ flags, or 0
  */
-static inline void gantry_dma_unmap_single_attrs(struct gantry_dma_dev *dev,
-		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs);
+static inline void gantry_dma_unmap_single_attrs(struct gantry_dma_dev *dev, gantry_dma_addr_t addr,
+		size_t size, enum gantry_dma_dir dir, unsigned long attrs);
 /**
  * Map as gantry_dma_map_mbuf(), with flags.
  * @param dev    the device
@@ -468,11 +468,11 @@ static inline void gantry_dma_unmap_mbuf_attrs(struct gantry_dma_dev *dev, struc
  * and sets n to 0. All other members are private to the library.
  */
 struct gantry_dma_gather {
-	uint32_t n;                    /**< number of unmappings; 0: none */
+	uint32_t n; /**< number of unmappings; 0: none */
 	struct {
 		gantry_dma_addr_t addr;
 		uint64_t state;
-	} of[GANTRY_DMA_GATHER_MAX];   /**< private */
+	} of[GANTRY_DMA_GATHER_MAX]; /**< private */
 };
 /**
  * Unmap an mbuf segment as part of a burst.
@@ -611,10 +611,10 @@ void gantry_dma_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t add
  * @endcode
  */
 #define GANTRY_DMA_FROM_DEVICE_GROUP_BEGIN(group) \
-	uint8_t gantry_dma_group_begin_ ## group[0] __rte_aligned(GANTRY_DMA_CACHE_ALIGNMENT)
+	uint8_t gantry_dma_group_begin_##group[0] __rte_aligned(GANTRY_DMA_CACHE_ALIGNMENT)
 /** End the group. */
 #define GANTRY_DMA_FROM_DEVICE_GROUP_END(group) \
-	uint8_t gantry_dma_group_end_ ## group[0] __rte_aligned(GANTRY_DMA_CACHE_ALIGNMENT)
+	uint8_t gantry_dma_group_end_##group[0] __rte_aligned(GANTRY_DMA_CACHE_ALIGNMENT)
 
 /*
  * Addresses.
@@ -726,15 +726,15 @@ enum gantry_dma_reach {
 /** A range that the device can reach right now. */
 struct gantry_dma_mapping {
 	enum gantry_dma_reach reach; /**< kind of the range */
-	gantry_dma_addr_t addr;   /**< bus address */
+	gantry_dma_addr_t addr;      /**< bus address */
 	/**
 	 * CPU address; in bounce mode that of the buffer that is copied. NULL: not in EAL memory
 	 */
 	const void *cpu;
-	size_t size;              /**< bytes; the device reaches all pages that the range touches */
-	enum gantry_dma_dir dir;  /**< which side writes */
-	const void *site;         /**< return address of the call that mapped it; NULL: unknown */
-	uint64_t age_ms;          /**< age, to 0.1 s; UINT64_MAX: unknown */
+	size_t size;             /**< bytes; the device reaches all pages that the range touches */
+	enum gantry_dma_dir dir; /**< which side writes */
+	const void *site;        /**< return address of the call that mapped it; NULL: unknown */
+	uint64_t age_ms;         /**< age, to 0.1 s; UINT64_MAX: unknown */
 };
 /**
  * Call fn for each range that the device can reach right now.

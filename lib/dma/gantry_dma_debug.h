@@ -78,16 +78,16 @@ const char *gantry_dma_misuse_name(enum gantry_dma_misuse misuse);
 /** One report. Its pointers are valid during the call of the handler. */
 struct gantry_dma_error {
 	enum gantry_dma_misuse misuse; /**< its class */
-	const char *device;        /**< its name */
-	int queue;                 /**< -1: no queue */
-	char queue_kind;           /**< 'r'eceive, 't'ransmit, or 0 */
-	int descriptor;            /**< index in the ring; -1: none */
-	gantry_dma_addr_t addr;    /**< bus address */
-	const void *cpu;           /**< CPU address; NULL: unknown */
-	size_t size;               /**< bytes */
-	enum gantry_dma_dir dir;   /**< direction of the mapping or of the call */
-	const struct rte_mbuf *mbuf; /**< NULL: none known */
-	const char *pool;          /**< name of the mbuf's pool; NULL: none known */
+	const char *device;            /**< its name */
+	int queue;                     /**< -1: no queue */
+	char queue_kind;               /**< 'r'eceive, 't'ransmit, or 0 */
+	int descriptor;                /**< index in the ring; -1: none */
+	gantry_dma_addr_t addr;        /**< bus address */
+	const void *cpu;               /**< CPU address; NULL: unknown */
+	size_t size;                   /**< bytes */
+	enum gantry_dma_dir dir;       /**< direction of the mapping or of the call */
+	const struct rte_mbuf *mbuf;   /**< NULL: none known */
+	const char *pool;              /**< name of the mbuf's pool; NULL: none known */
 	/**
 	 * Return address of the code that mapped it; if the driver reports its caller
 	 * (gantry_dma_debug_caller()), of that caller. If something was freed, sent or allocated
@@ -95,15 +95,15 @@ struct gantry_dma_error {
 	 * unknown.
 	 */
 	const void *map_site;
-	const char *map_symbol;    /**< as text: "function+0x12 (file)" */
-	unsigned int nr_trace;     /**< number of return addresses in trace */
+	const char *map_symbol;                  /**< as text: "function+0x12 (file)" */
+	unsigned int nr_trace;                   /**< number of return addresses in trace */
 	const void *trace[GANTRY_DMA_TRACE_MAX]; /**< of the misuse, innermost first */
 	/**
 	 * The culprit: the first of these outside of gantry and DPDK, and above the driver if it
 	 * reports its caller; otherwise the first.
 	 */
 	const char *symbol;
-	const char *text;          /**< the whole line, as logged */
+	const char *text; /**< the whole line, as logged */
 };
 
 /**

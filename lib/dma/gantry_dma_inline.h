@@ -32,29 +32,29 @@
  * The highest valid bus address. RTE_BAD_IOVA, and addresses made with GANTRY_DMA_NO_OFFSET, exceed
  * it.
  */
-#define GANTRY_DMA_ADDR_MAX  (GANTRY_DMA_NO_OFFSET - 1)
+#define GANTRY_DMA_ADDR_MAX (GANTRY_DMA_NO_OFFSET - 1)
 
 struct gantry_dma_mode;
 
 /** Memory with a bus address: one entry for each page, and an empty one after the last. */
 struct gantry_dma_table {
-	uintptr_t base;          /**< virtual address of entry 0 */
-	uintptr_t span;          /**< bytes covered; 0: no table, look-ups go out of line */
-	const uint64_t *offset;  /**< bus address - virtual address, or GANTRY_DMA_NO_OFFSET */
-	size_t page_mask;        /**< size of EAL's smallest page - 1; at least 4,095 */
-	uint32_t shift;          /**< log2 of that size */
+	uintptr_t base;         /**< virtual address of entry 0 */
+	uintptr_t span;         /**< bytes covered; 0: no table, look-ups go out of line */
+	const uint64_t *offset; /**< bus address - virtual address, or GANTRY_DMA_NO_OFFSET */
+	size_t page_mask;       /**< size of EAL's smallest page - 1; at least 4,095 */
+	uint32_t shift;         /**< log2 of that size */
 };
 
 /** The part of a device that the inline functions read. Private to them. */
 struct gantry_dma_dev {
-	struct gantry_dma_table table;        /**< addresses that map may look up */
-	gantry_dma_addr_t table_last;         /**< highest address that a look-up may return */
+	struct gantry_dma_table table; /**< addresses that map may look up */
+	gantry_dma_addr_t table_last;  /**< highest address that a look-up may return */
 	/** highest address that map may take from an mbuf; 0: none */
 	gantry_dma_addr_t mbuf_last;
-	gantry_dma_addr_t undo_last;          /**< unmap has something to undo up to this address */
+	gantry_dma_addr_t undo_last; /**< unmap has something to undo up to this address */
 	/** table to call: the debug layer's, or the mode's; NULL: the look-up does everything */
 	const struct gantry_dma_mode *mode;
-	bool debug;                           /**< mode is the debug layer's */
+	bool debug; /**< mode is the debug layer's */
 };
 
 /**
@@ -96,7 +96,7 @@ gantry_dma_look_up(const struct gantry_dma_table *t, const void *ptr, size_t siz
 	offset = t->offset[at >> t->shift];
 	*addr = (uintptr_t)ptr + offset;
 	return likely(offset == t->offset[(at + (size - 1)) >> t->shift] &&
-		*addr + (size - 1) <= last);
+			*addr + (size - 1) <= last);
 }
 
 static __rte_always_inline gantry_dma_addr_t
@@ -132,8 +132,8 @@ gantry_dma_unmap_single(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size
 }
 
 static __rte_always_inline gantry_dma_addr_t
-gantry_dma_map_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off,
-		size_t size, enum gantry_dma_dir dir, unsigned long attrs)
+gantry_dma_map_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off, size_t size,
+		enum gantry_dma_dir dir, unsigned long attrs)
 {
 	const gantry_dma_addr_t iova = rte_mbuf_iova_get(m);
 	const gantry_dma_addr_t addr = iova + off;
@@ -155,8 +155,8 @@ gantry_dma_map_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off
 }
 
 static __rte_always_inline void
-gantry_dma_unmap_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m,
-		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs)
+gantry_dma_unmap_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
+		size_t size, enum gantry_dma_dir dir, unsigned long attrs)
 {
 	if (unlikely(addr <= dev->undo_last))
 		gantry_dma_unmap_mbuf_slow(dev, m, addr, size, dir, attrs);
@@ -170,8 +170,8 @@ gantry_dma_unmap_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma
 }
 
 static __rte_always_inline void
-gantry_dma_unmap_mbuf_gather(struct gantry_dma_dev *dev, struct rte_mbuf *m,
-		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs,
+gantry_dma_unmap_mbuf_gather(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
+		size_t size, enum gantry_dma_dir dir, unsigned long attrs,
 		struct gantry_dma_gather *g)
 {
 	if (unlikely(addr <= dev->undo_last))

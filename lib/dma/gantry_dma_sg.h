@@ -98,8 +98,8 @@ gantry_sg_dma_len(const struct gantry_sg *sg)
  *   gantry_dma_last_error() names the entry and the reason, and the addresses of the entries are
  *   GANTRY_DMA_MAPPING_ERROR
  */
-unsigned int gantry_dma_map_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg,
-		unsigned int nents, enum gantry_dma_dir dir);
+unsigned int gantry_dma_map_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int nents,
+		enum gantry_dma_dir dir);
 /**
  * Unmap a list. The kernel's dma_unmap_sg().
  * @param dev    the device
@@ -192,8 +192,8 @@ void gantry_dma_sync_mbuf_chain_for_device(struct gantry_dma_dev *dev, struct rt
  * @param dir      as for the mapping
  */
 void gantry_dma_sync_mbuf_chain_range_for_cpu(struct gantry_dma_dev *dev, struct rte_mbuf *m,
-		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset,
-		size_t size, enum gantry_dma_dir dir);
+		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset, size_t size,
+		enum gantry_dma_dir dir);
 /**
  * Hand that part back to the device.
  * @param dev      the device
@@ -205,8 +205,8 @@ void gantry_dma_sync_mbuf_chain_range_for_cpu(struct gantry_dma_dev *dev, struct
  * @param dir      as for the mapping
  */
 void gantry_dma_sync_mbuf_chain_range_for_device(struct gantry_dma_dev *dev, struct rte_mbuf *m,
-		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset,
-		size_t size, enum gantry_dma_dir dir);
+		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset, size_t size,
+		enum gantry_dma_dir dir);
 
 #ifdef __cplusplus
 }

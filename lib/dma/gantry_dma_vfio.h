@@ -44,7 +44,7 @@ gantry_dma_vfio_map(int container, void *va, gantry_dma_addr_t iova, size_t len,
 	struct vfio_iommu_type1_dma_map map = {
 		.argsz = sizeof(map),
 		.flags = (dir != GANTRY_DMA_FROM_DEVICE ? VFIO_DMA_MAP_FLAG_READ : 0) |
-			(dir != GANTRY_DMA_TO_DEVICE ? VFIO_DMA_MAP_FLAG_WRITE : 0),
+				(dir != GANTRY_DMA_TO_DEVICE ? VFIO_DMA_MAP_FLAG_WRITE : 0),
 		.vaddr = (uintptr_t)va,
 		.iova = iova,
 		.size = len,
@@ -59,8 +59,11 @@ gantry_dma_vfio_map(int container, void *va, gantry_dma_addr_t iova, size_t len,
 static inline int
 gantry_dma_vfio_unmap(int container, gantry_dma_addr_t iova, size_t len)
 {
-	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof(unmap), .iova = iova,
-		.size = len };
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = iova,
+		.size = len,
+	};
 
 	if (ioctl(container, VFIO_IOMMU_UNMAP_DMA, &unmap) != 0)
 		return -errno;

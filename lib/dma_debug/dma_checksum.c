@@ -71,7 +71,7 @@ checksum_aes(const uint8_t *p, size_t size)
 	for (; size >= LANES * BLOCK; p += LANES * BLOCK, size -= LANES * BLOCK)
 		for (i = 0; i < LANES; i++)
 			lane[i] = _mm_aesenc_si128(lane[i],
-				_mm_loadu_si128((const __m128i *)p + i));
+					_mm_loadu_si128((const __m128i *)p + i));
 	for (; size >= BLOCK; p += BLOCK, size -= BLOCK)
 		lane[0] = _mm_aesenc_si128(lane[0], _mm_loadu_si128((const __m128i *)p));
 	memcpy(&rest, p, size);
@@ -88,7 +88,7 @@ uint64_t
 dma_checksum(const void *data, size_t size)
 {
 	return likely(__builtin_cpu_supports("aes")) ? checksum_aes(data, size) :
-		dma_checksum_plain(data, size);
+						       dma_checksum_plain(data, size);
 }
 
 #else

@@ -15,7 +15,7 @@
 
 /** The queue that a call serves. */
 struct dma_context {
-	char kind;      /* 'r', 't', or 0: no queue */
+	char kind; /* 'r', 't', or 0: no queue */
 	uint16_t queue, desc;
 };
 
@@ -29,7 +29,7 @@ int dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level leve
 /** Flags of an entry. */
 enum {
 	DMA_CHECKED = 1 << 0,  /* gantry_dma_mapping_error() was called */
-	DMA_REPORTED = 1 << 1,  /* part of a reported misuse: report no consequences */
+	DMA_REPORTED = 1 << 1, /* part of a reported misuse: report no consequences */
 	DMA_CPU_TURN = 1 << 2, /* synced for the CPU */
 	DMA_SUMMED = 1 << 3,   /* sum is valid */
 	DMA_GONE = 1 << 4,     /* its memory was given back to EAL */
@@ -55,11 +55,11 @@ struct dma_entry {
 
 	struct rte_mbuf *mbuf;
 	struct rte_mbuf *lender; /* the mbuf that owns the buffer, if mbuf is a clone */
-	const void *site;       /* return address of the code that mapped it */
-	const void *owner;      /* pool of a block; number of the list of a piece */
+	const void *site;        /* return address of the code that mapped it */
+	const void *owner;       /* pool of a block; number of the list of a piece */
 	uint64_t sum;
-	uint64_t block;         /* EAL heap header of the memory; 0: none */
-	uint32_t nents;         /* entries of a list, in its first piece */
+	uint64_t block; /* EAL heap header of the memory; 0: none */
+	uint32_t nents; /* entries of a list, in its first piece */
 	struct dma_context context;
 	uint8_t kind, dir;
 	uint8_t flags;
@@ -68,18 +68,18 @@ struct dma_entry {
 /** The current activity of this thread. */
 struct dma_thread {
 	struct dma_context context;
-	const void *caller;          /* caller of the driver's function */
-	bool caller_known;           /* caller is already known to be outside of libraries */
+	const void *caller; /* caller of the driver's function */
+	bool caller_known;  /* caller is already known to be outside of libraries */
 	bool in_list;
 	/* a mistake in the list was reported: one mistake, one report */
 	bool list_reported;
-	bool list_turn;              /* the CPU owns a part of the range that is synced */
+	bool list_turn; /* the CPU owns a part of the range that is synced */
 	bool reporting;
-	bool registered;             /* the layer is notified when the thread ends */
+	bool registered; /* the layer is notified when the thread ends */
 	enum dma_kind list_kind;
 	const void *list_site;
-	const void *list_owner;      /* its number, from its mapping */
-	const void *unmapped_site;   /* code that had mapped the last unmapped piece */
+	const void *list_owner;             /* its number, from its mapping */
+	const void *unmapped_site;          /* code that had mapped the last unmapped piece */
 	struct gantry_dma_promise *promise; /* about sent mbufs */
 	/* The last mapping; the next test of a mapping error is likely for it. */
 	struct dma_entry *last;
@@ -119,19 +119,19 @@ struct dma_report {
 	enum gantry_dma_misuse misuse;
 	struct gantry_dma_dev *dev;
 	struct dma_context context;
-	gantry_dma_addr_t addr;      /* GANTRY_DMA_MAPPING_ERROR: none */
+	gantry_dma_addr_t addr; /* GANTRY_DMA_MAPPING_ERROR: none */
 	const void *ptr;
 	size_t size;
-	enum gantry_dma_dir dir;     /* GANTRY_DMA_NONE: none */
+	enum gantry_dma_dir dir; /* GANTRY_DMA_NONE: none */
 	const struct rte_mbuf *mbuf;
-	const char *pool;            /* unless the mbuf has one */
+	const char *pool; /* unless the mbuf has one */
 	const void *map_site;
-	const char *map_verb;        /* "mapped" */
-	const void *site;            /* place of the misuse */
+	const char *map_verb; /* "mapped" */
+	const void *site;     /* place of the misuse */
 };
 /** Report it, if it is new. The caller holds no lock. */
 void dma_debug_report(const struct dma_report *r, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+		__attribute__((format(printf, 2, 3)));
 /** Start a report with the contents of an entry. */
 struct dma_report dma_debug_report_of(enum gantry_dma_misuse misuse, const struct dma_entry *e,
 		const void *site);
@@ -147,8 +147,8 @@ extern const struct dma_functions dma_debug_functions[];
 /** Call fn for each entry of all devices, with its bucket locked, until fn returns true. */
 void dma_debug_for_each(bool (*fn)(struct dma_entry *e, void *arg), void *arg);
 /** Call fn likewise for each entry on [ptr, ptr + size), possibly twice for one entry. */
-void dma_debug_for_each_at(const void *ptr, size_t size,
-		bool (*fn)(struct dma_entry *e, void *arg), void *arg);
+void dma_debug_for_each_at(const void *ptr, size_t size, bool (*fn)(struct dma_entry *e, void *arg),
+		void *arg);
 
 /**
  * Keep each device in the list alive. This is also the lock of reports: a thread that holds it must
@@ -203,7 +203,7 @@ void dma_debug_mbuf_sum(struct dma_entry *e);
  *   dma_debug_probe_put() and _get()
  */
 const char *dma_debug_probe(int32_t ops_index);
-int dma_debug_probe_put(void * const *objs, unsigned int n);
+int dma_debug_probe_put(void *const *objs, unsigned int n);
 int dma_debug_probe_get(void **objs, unsigned int n);
 /** Return whether another process shares the memory of this process now. */
 bool dma_debug_is_shared(void);

@@ -30,7 +30,7 @@
 
 #define BUCKET_BITS 16
 #define BUCKETS     (1u << BUCKET_BITS)
-#define FORMER_BITS  14
+#define FORMER_BITS 14
 #define SLAB        512 /* entries */
 
 /* log2 of the granules' sizes. */
@@ -182,8 +182,8 @@ restock(struct dma_thread *t)
 	if (!t->registered)
 		register_thread(t);
 	pthread_mutex_lock(&store_lock);
-	if (store == NULL && posix_memalign((void **)&slab, sizeof(*slab),
-			SLAB * sizeof(*slab)) == 0) {
+	if (store == NULL &&
+			posix_memalign((void **)&slab, sizeof(*slab), SLAB * sizeof(*slab)) == 0) {
 		for (i = 0; i < SLAB; i++) {
 			slab[i].bus[0].next = store;
 			store = &slab[i].bus[0];
@@ -381,8 +381,8 @@ score(const struct dma_entry *e, const struct dma_want *w)
 	if (e->addr != w->addr || e->dev != w->dev)
 		return 0;
 	return 1 + (e->kind == w->kind) * 32 + (e->size == w->size) * 16 + (e->dir == w->dir) * 8 +
-		(e->mbuf == w->mbuf) * 4 + (e->owner == w->owner || w->owner == NULL) * 2 +
-		(e->ptr == w->ptr || w->ptr == NULL);
+			(e->mbuf == w->mbuf) * 4 + (e->owner == w->owner || w->owner == NULL) * 2 +
+			(e->ptr == w->ptr || w->ptr == NULL);
 }
 
 #define PERFECT 64
@@ -500,8 +500,10 @@ dma_books_take_any(struct gantry_dma_dev *dev, const void *owner)
 		lock(b);
 		for (l = b->first; l != NULL; l = l->next) {
 			e = entry_of(l);
-			if (l == &e->bus[0] && e->dev == dev && (owner == NULL ||
-					(e->kind == DMA_KIND_POOL && e->owner == owner)))
+			if (l == &e->bus[0] && e->dev == dev &&
+					(owner == NULL ||
+							(e->kind == DMA_KIND_POOL &&
+									e->owner == owner)))
 				break;
 		}
 		if (l != NULL)
@@ -539,11 +541,12 @@ dma_books_add_former(const struct dma_entry *e, const void *site)
 	__atomic_store_n(&f->map_site, e->site, __ATOMIC_RELAXED);
 	__atomic_store_n(&f->unmap_site, site, __ATOMIC_RELAXED);
 	__atomic_store_n(&f->flags, (uint64_t)e->flags << 16 | (uint64_t)e->dir << 8 | e->kind,
-		__ATOMIC_RELAXED);
+			__ATOMIC_RELAXED);
 }
 
 bool
-dma_books_find_former(const struct gantry_dma_dev *dev, gantry_dma_addr_t addr, struct dma_former *out)
+dma_books_find_former(const struct gantry_dma_dev *dev, gantry_dma_addr_t addr,
+		struct dma_former *out)
 {
 	const struct dma_former *f = former_of(dev, addr);
 

@@ -48,7 +48,8 @@ dma_debug_kind_of(const struct dma_thread *t, const struct rte_mbuf *m)
 }
 
 static inline bool
-dma_debug_has_byte(const struct dma_entry *e, const struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
+dma_debug_has_byte(const struct dma_entry *e, const struct gantry_dma_dev *dev,
+		gantry_dma_addr_t addr)
 {
 	return e->dev == dev && addr >= e->addr && addr - e->addr < e->size;
 }
@@ -97,8 +98,7 @@ void dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t s
 
 void dma_debug_list_begin(enum dma_kind kind, const void *site);
 void dma_debug_list_end(void);
-void dma_debug_list_mapped(struct gantry_dma_dev *dev, gantry_dma_addr_t first,
-		unsigned int nents);
+void dma_debug_list_mapped(struct gantry_dma_dev *dev, gantry_dma_addr_t first, unsigned int nents);
 unsigned int dma_debug_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first,
 		unsigned int nents, bool unmap);
 void dma_debug_list_refused(const struct dma_call *call);

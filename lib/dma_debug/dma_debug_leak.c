@@ -42,11 +42,11 @@ report_leaks(struct dma_entry **left, unsigned int nr, bool report, const void *
 		return;
 	r = dma_debug_report_of(GANTRY_DMA_MISUSE_LEAKED, left[0], site);
 	if (nr == 1)
-		dma_debug_report(&r, "never %s", left[0]->kind >= DMA_KIND_COHERENT ? "freed" :
-			"unmapped");
+		dma_debug_report(&r, "never %s",
+				left[0]->kind >= DMA_KIND_COHERENT ? "freed" : "unmapped");
 	else
 		dma_debug_report(&r, "%u of them, %zu bytes, were never %s; the first", nr, bytes,
-			left[0]->kind >= DMA_KIND_COHERENT ? "freed" : "unmapped");
+				left[0]->kind >= DMA_KIND_COHERENT ? "freed" : "unmapped");
 	if (unchecked == nr)
 		return;
 	r = dma_debug_report_of(GANTRY_DMA_MISUSE_UNCHECKED, left[unchecked], site);
@@ -84,7 +84,7 @@ dma_debug_dropping(struct gantry_dma_dev *dev, const void *owner, const void *si
 	}
 	if (reported < nr)
 		DMA_LOG(ERR, "%s: %u more mappings of %u other places: leaked: not reported one by one",
-			dma_device(dev)->name, nr - reported, groups - MAX_LEAK_REPORTS);
+				dma_device(dev)->name, nr - reported, groups - MAX_LEAK_REPORTS);
 	for (i = 0; i < nr; i++)
 		dma_books_free(left[i]);
 	free(left);

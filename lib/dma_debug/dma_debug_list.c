@@ -66,8 +66,12 @@ list_get(struct dma_entry *e, void *arg)
 void
 dma_debug_list_mapped(struct gantry_dma_dev *dev, gantry_dma_addr_t first, unsigned int nents)
 {
-	struct list l = { .dev = dev, .first = first, .nents = nents,
-		.owner = (const void *)dma_list };
+	struct list l = {
+		.dev = dev,
+		.first = first,
+		.nents = nents,
+		.owner = (const void *)dma_list,
+	};
 
 	dma_books_at_bus(dev, first, list_set, &l);
 }
@@ -82,8 +86,13 @@ dma_debug_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first, unsign
 
 	dma_books_at_bus(dev, first, list_get, &l);
 	if (l.found.nents == 0 && nents == 0) {
-		r = dma_debug_report_call(GANTRY_DMA_MISUSE_WRONG_NENTS, &(struct dma_call){
-			.dev = dev, .addr = first, .dir = GANTRY_DMA_NONE, .site = t->list_site });
+		r = dma_debug_report_call(GANTRY_DMA_MISUSE_WRONG_NENTS,
+				&(struct dma_call){
+						.dev = dev,
+						.addr = first,
+						.dir = GANTRY_DMA_NONE,
+						.site = t->list_site,
+				});
 		dma_debug_report(&r, "a list of no entries");
 		return 0;
 	}
@@ -97,7 +106,7 @@ dma_debug_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first, unsign
 	if (l.found.nents != nents && !(l.found.flags & DMA_REPORTED)) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_NENTS, &l.found, t->list_site);
 		dma_debug_report(&r, "a list of %u entries is %s with %u", l.found.nents,
-			unmap ? "unmapped" : "synced", nents);
+				unmap ? "unmapped" : "synced", nents);
 	}
 	return l.found.nents;
 }
@@ -133,16 +142,21 @@ dma_debug_list_range(struct gantry_dma_dev *dev, gantry_dma_addr_t first, size_t
 
 	dma_books_at_bus(dev, first, list_get, &l);
 	if (l.found.nents == 0)
-		r = dma_debug_report_call(GANTRY_DMA_MISUSE_SYNC_UNMAPPED, &(struct dma_call){
-			.dev = dev, .addr = first, .size = size, .dir = dir,
-			.site = t->list_site });
+		r = dma_debug_report_call(GANTRY_DMA_MISUSE_SYNC_UNMAPPED,
+				&(struct dma_call){
+						.dev = dev,
+						.addr = first,
+						.size = size,
+						.dir = dir,
+						.site = t->list_site,
+				});
 	else if (l.found.flags & DMA_REPORTED)
 		return;
 	else
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_SYNC_RANGE, &l.found, t->list_site);
 	dma_debug_report(&r, "sync of %zu bytes at offset %zu of a chain, %s, %s", size, off,
-		dma_debug_dir_name(dir), l.found.nents == 0 ? "which is not mapped" :
-		"beyond its end");
+			dma_debug_dir_name(dir),
+			l.found.nents == 0 ? "which is not mapped" : "beyond its end");
 }
 
 /* The pieces and the segments of a list or chain did not end together. */
@@ -153,7 +167,7 @@ report_pieces(struct dma_report *r, const char *how)
 
 	if (!t->list_reported)
 		dma_debug_report(r, "%s with %s pieces than it was mapped with",
-			dma_debug_functions[t->list_kind].unmap, how);
+				dma_debug_functions[t->list_kind].unmap, how);
 	t->list_reported = true;
 }
 
@@ -161,8 +175,12 @@ void
 dma_debug_list_longer(struct gantry_dma_dev *dev, enum gantry_dma_dir dir)
 {
 	struct dma_report r = dma_debug_report_call(GANTRY_DMA_MISUSE_WRONG_NENTS,
-		&(struct dma_call){ .dev = dev, .addr = GANTRY_DMA_MAPPING_ERROR, .dir = dir,
-		.site = dma_thread.list_site });
+			&(struct dma_call){
+					.dev = dev,
+					.addr = GANTRY_DMA_MAPPING_ERROR,
+					.dir = dir,
+					.site = dma_thread.list_site,
+			});
 
 	r.map_site = dma_thread.unmapped_site;
 	r.map_verb = "mapped";
@@ -174,8 +192,7 @@ find_left(struct dma_entry *e, void *arg)
 {
 	struct list *l = arg;
 
-	if (e->dev != l->dev || e->addr != l->first || e->kind != l->kind ||
-			e->owner != l->owner)
+	if (e->dev != l->dev || e->addr != l->first || e->kind != l->kind || e->owner != l->owner)
 		return false;
 	l->found = *e;
 	return true;
@@ -185,8 +202,7 @@ size_t
 dma_debug_list_left(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 {
 	const struct dma_thread *t = &dma_thread;
-	struct list l = { .dev = dev, .first = addr, .kind = t->list_kind,
-		.owner = t->list_owner };
+	struct list l = { .dev = dev, .first = addr, .kind = t->list_kind, .owner = t->list_owner };
 	const struct dma_entry *e = &l.found;
 	struct dma_report r;
 
@@ -195,8 +211,14 @@ dma_debug_list_left(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 	r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_NENTS, e, t->list_site);
 	if (!(e->flags & DMA_REPORTED))
 		report_pieces(&r, "fewer");
-	dma_debug_unmap_call(&(struct dma_call){ .dev = dev, .m = e->mbuf, .addr = addr,
-		.size = e->size, .dir = e->dir, .site = t->list_site });
+	dma_debug_unmap_call(&(struct dma_call){
+			.dev = dev,
+			.m = e->mbuf,
+			.addr = addr,
+			.size = e->size,
+			.dir = e->dir,
+			.site = t->list_site,
+	});
 	return e->size;
 }
 

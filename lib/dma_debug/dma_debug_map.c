@@ -15,8 +15,14 @@
 static void
 report_failed(struct dma_thread *t, const void *site)
 {
-	const struct dma_call c = { .dev = t->failed, .ptr = t->failed_ptr, .site = site,
-		.addr = GANTRY_DMA_MAPPING_ERROR, .size = t->failed_size, .dir = GANTRY_DMA_NONE };
+	const struct dma_call c = {
+		.dev = t->failed,
+		.ptr = t->failed_ptr,
+		.site = site,
+		.addr = GANTRY_DMA_MAPPING_ERROR,
+		.size = t->failed_size,
+		.dir = GANTRY_DMA_NONE,
+	};
 	struct dma_report r = dma_debug_report_call(GANTRY_DMA_MISUSE_UNCHECKED, &c);
 
 	t->failed = NULL;
@@ -51,7 +57,8 @@ dma_debug_arguments(const struct dma_call *c)
 {
 	const bool dir_ok = (unsigned int)c->dir < GANTRY_DMA_NONE;
 	struct dma_report r = dma_debug_report_call(dir_ok ? GANTRY_DMA_MISUSE_MAP_INVALID :
-		GANTRY_DMA_MISUSE_WRONG_DIRECTION, c);
+							     GANTRY_DMA_MISUSE_WRONG_DIRECTION,
+			c);
 
 	dma_debug_report(&r, dir_ok ? "no such range of memory" : "mapped without a direction");
 }
@@ -68,8 +75,9 @@ dma_debug_segment(const struct dma_call *c, bool list)
 	} else if (((c->addr ^ (c->addr + (c->size - 1))) & ~d->seg_boundary) != 0 &&
 			(list || d->seg_boundary != DMA_SEG_BOUNDARY)) {
 		r = dma_debug_report_call(GANTRY_DMA_MISUSE_SEGMENT_BOUNDARY, c);
-		dma_debug_report(&r, "it crosses a boundary of the device, every 0x%" PRIx64
-			" bytes", d->seg_boundary + 1);
+		dma_debug_report(&r,
+				"it crosses a boundary of the device, every 0x%" PRIx64 " bytes",
+				d->seg_boundary + 1);
 	}
 }
 
@@ -86,7 +94,7 @@ same_line(const struct dma_entry *a, const struct dma_entry *b)
 	const uintptr_t line = GANTRY_DMA_CACHE_ALIGNMENT;
 
 	return (uintptr_t)a->ptr / line <= ((uintptr_t)b->ptr + (b->size - 1)) / line &&
-		(uintptr_t)b->ptr / line <= ((uintptr_t)a->ptr + (a->size - 1)) / line;
+			(uintptr_t)b->ptr / line <= ((uintptr_t)a->ptr + (a->size - 1)) / line;
 }
 
 static void
@@ -122,16 +130,20 @@ report_overlap(const struct dma_entry *e, const struct overlap *o, const void *s
 
 	if (o->met.flags & DMA_GONE) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, &o->met, site);
-		dma_debug_report(&r, "its memory was freed, allocated again, and is "
-			"mapped again as %zu bytes at %p", e->size, e->ptr);
+		dma_debug_report(&r,
+				"its memory was freed, allocated again, and is "
+				"mapped again as %zu bytes at %p",
+				e->size, e->ptr);
 		return;
 	}
 	r = dma_debug_report_of(GANTRY_DMA_MISUSE_OVERLAP, e, site);
 	r.map_site = o->met.site;
 	r.map_verb = "the other was mapped";
-	dma_debug_report(&r, "%s a cache line with %zu bytes at %p (bus 0x%" PRIx64 ") that are "
-		"mapped %s", dma_same_bytes(e, &o->met) ? "shares bytes and" : "shares", o->met.size,
-		o->met.ptr, o->met.addr, dma_debug_dir_name(o->met.dir));
+	dma_debug_report(&r,
+			"%s a cache line with %zu bytes at %p (bus 0x%" PRIx64 ") that are "
+			"mapped %s",
+			dma_same_bytes(e, &o->met) ? "shares bytes and" : "shares", o->met.size,
+			o->met.ptr, o->met.addr, dma_debug_dir_name(o->met.dir));
 }
 
 static inline bool
@@ -140,7 +152,7 @@ is_eal_memory(const struct dma_call *c)
 	gantry_dma_addr_t addr;
 
 	return gantry_dma_look_up(&dma_device(c->dev)->eal, c->ptr, c->size, GANTRY_DMA_ADDR_MAX,
-		&addr);
+			&addr);
 }
 
 /*
@@ -161,8 +173,8 @@ check_buffer(const struct dma_call *c)
 		const char *what = gantry_mem_class_name(gantry_mem_classify(c->ptr));
 
 		dma_debug_report(&r, "the range is %s, or its end is not memory", what);
-		dma_fail("%s: %p, %zu bytes: the range is %s, or its end is not memory", dma_device(c->dev)->name, c->ptr,
-			c->size, what);
+		dma_fail("%s: %p, %zu bytes: the range is %s, or its end is not memory",
+				dma_device(c->dev)->name, c->ptr, c->size, what);
 	}
 	return misuse;
 }
@@ -178,8 +190,9 @@ check_refused(const struct dma_call *c)
 	char why[256];
 	struct dma_report r;
 
-	if (translates && (eal || strcmp(gantry_dma_mode_name(c->dev), "bounce") == 0 ||
-			(d->params.ops != NULL && d->params.ops->any_memory)))
+	if (translates &&
+			(eal || strcmp(gantry_dma_mode_name(c->dev), "bounce") == 0 ||
+					(d->params.ops != NULL && d->params.ops->any_memory)))
 		return;
 	if (eal && dma_debug_contiguous(c->dev, c->ptr, c->size))
 		return; /* beyond the mask */
@@ -200,7 +213,9 @@ check_iova(const struct dma_call *c)
 			iova > GANTRY_DMA_ADDR_MAX)
 		return;
 	r = dma_debug_report_call(GANTRY_DMA_MISUSE_MAP_INVALID, c);
-	dma_debug_report(&r, "buf_iova of the mbuf is 0x%" PRIx64 ", the bus address of other memory", iova);
+	dma_debug_report(&r,
+			"buf_iova of the mbuf is 0x%" PRIx64 ", the bus address of other memory",
+			iova);
 }
 
 /* Let the mode make the mapping, if the memory may be mapped. */
@@ -287,8 +302,14 @@ gantry_dma_addr_t
 dma_debug_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs, const void *site)
 {
-	return dma_debug_map_call(&(struct dma_call){ .dev = dev, .ptr = ptr, .size = size,
-		.dir = dir, .attrs = attrs, .site = site });
+	return dma_debug_map_call(&(struct dma_call){
+			.dev = dev,
+			.ptr = ptr,
+			.size = size,
+			.dir = dir,
+			.attrs = attrs,
+			.site = site,
+	});
 }
 
 static bool

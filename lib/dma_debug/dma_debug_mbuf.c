@@ -80,7 +80,8 @@ data_sum(const struct dma_entry *e, uint64_t *sum)
 		return dma_checksum_foreign(e->ptr, e->size, sum);
 	/* EAL memory, or memory registered with EAL. */
 	if (!gantry_dma_look_up(&dma_device(e->dev)->eal, e->ptr, e->size, GANTRY_DMA_ADDR_MAX,
-			&addr) && rte_mem_virt2memseg_list(e->ptr) == NULL)
+			    &addr) &&
+			rte_mem_virt2memseg_list(e->ptr) == NULL)
 		return false;
 	*sum = dma_checksum(e->ptr, e->size);
 	return true;
@@ -132,8 +133,8 @@ fields_differ(const struct object *o, const struct dma_entry *e, unsigned int re
 	size_t at = 0;
 
 	if (likely(m->next == f->next && m->buf_addr == f->buf_addr && m->data_off == f->data_off &&
-			m->nb_segs == f->nb_segs && !lengths && refs >= min_refs &&
-			refs <= f->max_refs))
+			    m->nb_segs == f->nb_segs && !lengths && refs >= min_refs &&
+			    refs <= f->max_refs))
 		return false;
 	/*
 	 * A chain that was cut or extended is unmapped with other pieces, and is reported for that.
@@ -155,7 +156,7 @@ fields_differ(const struct object *o, const struct dma_entry *e, unsigned int re
 		ADD(", nb_segs from %u to %u", f->nb_segs, m->nb_segs);
 	if (refs < min_refs)
 		ADD(", refcnt to %u, where %u %s with a device", refs, min_refs,
-			min_refs == 1 ? "reference is" : "references are");
+				min_refs == 1 ? "reference is" : "references are");
 	else if (refs > f->max_refs)
 		ADD(", refcnt from %u to %u, and nobody else had a reference", f->max_refs, refs);
 #undef ADD
@@ -171,7 +172,7 @@ check_fields(struct dma_entry *e, struct object *o, unsigned int refs, unsigned 
 	char how[320];
 
 	if (likely(o->fields.max_refs == 0 ||
-			!fields_differ(o, e, refs, min_refs, how, sizeof(how))))
+			    !fields_differ(o, e, refs, min_refs, how, sizeof(how))))
 		return false;
 	e->flags |= DMA_REPORTED;
 	r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_CHANGED, e, site);
@@ -217,7 +218,8 @@ check_promise(struct dma_entry *e, struct object *o, const void *site)
 	if (p->one_segment && m->next != NULL) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_CHAIN, e, site);
 		e->flags |= DMA_REPORTED;
-		REPORT_ONCE(o, r, "a chain is sent on a queue without RTE_ETH_TX_OFFLOAD_MULTI_SEGS");
+		REPORT_ONCE(o, r,
+				"a chain is sent on a queue without RTE_ETH_TX_OFFLOAD_MULTI_SEGS");
 		return;
 	}
 	if (!p->fast_free)
@@ -264,13 +266,14 @@ sent(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
 		e->flags |= DMA_REPORTED;
 		r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_IN_RING, w, o, m, &v, site);
 		REPORT_ONCE(o, r, "sent while it is posted for receive");
-	} else if (unlikely(COUNT(state, TX) >= refs) && dma_debug_count_conflicts(&v, e, false) >= refs) {
+	} else if (unlikely(COUNT(state, TX) >= refs) &&
+			dma_debug_count_conflicts(&v, e, false) >= refs) {
 		e->flags |= DMA_REPORTED;
 		r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_IN_RING, w, o, m, &v, site);
-		REPORT_ONCE(o, r, "sent again, with %u references, while it is in a send ring %u times",
-			refs, v.nr);
-	} else if (COUNT(state, TX) != 0 &&
-			check_fields(e, o, refs, 0, "the next one", site)) {
+		REPORT_ONCE(o, r,
+				"sent again, with %u references, while it is in a send ring %u times",
+				refs, v.nr);
+	} else if (COUNT(state, TX) != 0 && check_fields(e, o, refs, 0, "the next one", site)) {
 		/* Already reported. */
 	} else if (dma_thread.promise != NULL) {
 		check_promise(e, o, site);
@@ -302,8 +305,10 @@ posted(struct dma_entry *e, struct object *o, const void *site)
 static inline bool
 is_foreign(const struct rte_mbuf *m)
 {
-	return RTE_MBUF_HAS_EXTBUF(m) || (!RTE_MBUF_CLONED(m) &&
-		(uintptr_t)m->buf_addr - (uintptr_t)m > sizeof(*m) + UINT16_MAX);
+	return RTE_MBUF_HAS_EXTBUF(m) ||
+			(!RTE_MBUF_CLONED(m) &&
+					(uintptr_t)m->buf_addr - (uintptr_t)m >
+							sizeof(*m) + UINT16_MAX);
 }
 
 /* Return the object of an mbuf; NULL: it is unknown. */
@@ -352,7 +357,7 @@ bool
 dma_debug_mbuf_twice(const struct dma_entry *a, const struct dma_entry *b)
 {
 	return a->mbuf != NULL && a->mbuf == b->mbuf && a->dir != GANTRY_DMA_TO_DEVICE &&
-		b->dir != GANTRY_DMA_TO_DEVICE;
+			b->dir != GANTRY_DMA_TO_DEVICE;
 }
 
 /*
@@ -369,12 +374,14 @@ check_data(struct dma_entry *e, const void *site)
 		return;
 	if (unlikely(!data_sum(e, &sum))) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, e, site);
-		dma_debug_report(&r, "its data was unmapped from the process between its hand-over "
-			"for sending and its return");
+		dma_debug_report(&r,
+				"its data was unmapped from the process between its hand-over "
+				"for sending and its return");
 	} else if (unlikely(sum != e->sum)) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_WRITTEN, e, site);
-		dma_debug_report(&r, "its data changed between its hand-over for sending and its "
-			"return");
+		dma_debug_report(&r,
+				"its data changed between its hand-over for sending and its "
+				"return");
 	}
 }
 

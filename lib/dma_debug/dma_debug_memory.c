@@ -29,8 +29,8 @@
  */
 
 #define HEADER_LEN 128
-#define BUSY 1
-#define PAD  2 /* the header of an aligned block; the real header is before it */
+#define BUSY       1
+#define PAD        2 /* the header of an aligned block; the real header is before it */
 
 struct header {
 	void *heap, *prev, *next, *free_list[2];
@@ -41,7 +41,7 @@ struct header {
 };
 
 static struct {
-	bool known;                           /* the layout is the expected one */
+	bool known;                                 /* the layout is the expected one */
 	const struct rte_memseg_list *first, *last; /* bounds of EAL's array of memseg lists */
 } heap;
 
@@ -59,8 +59,8 @@ static inline bool
 is_list(const struct rte_memseg_list *msl, uintptr_t at)
 {
 	return msl >= heap.first && msl <= heap.last &&
-		((uintptr_t)msl - (uintptr_t)heap.first) % sizeof(*msl) == 0 &&
-		at - (uintptr_t)msl->base_va < msl->len;
+			((uintptr_t)msl - (uintptr_t)heap.first) % sizeof(*msl) == 0 &&
+			at - (uintptr_t)msl->base_va < msl->len;
 }
 
 /* The address may be any memory, and need not have a header. */
@@ -79,7 +79,7 @@ static bool
 is_present(const struct gantry_dma_table *t, uintptr_t at)
 {
 	return at - t->base < t->span &&
-		t->offset[(at - t->base) >> t->shift] != GANTRY_DMA_NO_OFFSET;
+			t->offset[(at - t->base) >> t->shift] != GANTRY_DMA_NO_OFFSET;
 }
 
 uint64_t
@@ -121,8 +121,9 @@ try_heap(void)
 	rte_free(p);
 	rte_free(stays);
 	if (!heap.known)
-		DMA_LOG(NOTICE, "debug: EAL heap: its layout is unknown: of memory that is freed while "
-			"mapped, only whole pages are reported: use a release that was tested");
+		DMA_LOG(NOTICE,
+				"debug: EAL heap: its layout is unknown: of memory that is freed while "
+				"mapped, only whole pages are reported: use a release that was tested");
 }
 
 /*
@@ -164,7 +165,7 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 		if (f.found.flags & DMA_REPORTED)
 			continue;
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, &f.found,
-			__builtin_return_address(0));
+				__builtin_return_address(0));
 		dma_debug_report(&r, "its page is returned to the system");
 	}
 }
@@ -176,9 +177,10 @@ dma_debug_memory_start(void)
 	/* ENOTSUP: the memory never changes. */
 	if (rte_mem_event_callback_register("gantry_dma_debug", memory_event, NULL) != 0 &&
 			rte_errno != ENOTSUP)
-		DMA_LOG(NOTICE, "debug: EAL memory events: %s: pages that are freed while mapped are "
-			"not reported",
-			rte_strerror(rte_errno));
+		DMA_LOG(NOTICE,
+				"debug: EAL memory events: %s: pages that are freed while mapped are "
+				"not reported",
+				rte_strerror(rte_errno));
 }
 
 void
@@ -269,8 +271,9 @@ is_stack(const struct dma_region *below, const struct dma_region *r)
 	if (strcmp(r->path, "[stack]") == 0)
 		return true;
 	return r->path[0] == '\0' && strncmp(r->perms, "rw-p", 4) == 0 &&
-		r->start % (64u << 20) != 0 && below->end == r->start &&
-		strncmp(below->perms, "---p", 4) == 0 && below->end - below->start <= 64u << 10;
+			r->start % (64u << 20) != 0 && below->end == r->start &&
+			strncmp(below->perms, "---p", 4) == 0 &&
+			below->end - below->start <= 64u << 10;
 }
 
 enum gantry_dma_misuse
@@ -286,8 +289,9 @@ dma_debug_memory(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 		return GANTRY_DMA_MISUSE_MAX;
 	if (msl != NULL)
 		return dma_device(dev)->eal.span == 0 ||
-			all_present(&dma_device(dev)->eal, at, size) ?
-			GANTRY_DMA_MISUSE_MAX : GANTRY_DMA_MISUSE_MAP_INVALID;
+						all_present(&dma_device(dev)->eal, at, size) ?
+				GANTRY_DMA_MISUSE_MAX :
+				GANTRY_DMA_MISUSE_MAP_INVALID;
 	if (t->stack == 0)
 		find_stack(t);
 	if (at >= t->stack && at < t->stack_end)

@@ -19,7 +19,7 @@ static bool
 conflicts_with(const struct dma_entry *e, const struct conflicts *v)
 {
 	return e->mbuf == v->of->mbuf && (e->dir != GANTRY_DMA_TO_DEVICE) == v->rx &&
-		(e->owner == NULL || e->owner != v->of->owner) && dma_same_bytes(e, v->of);
+			(e->owner == NULL || e->owner != v->of->owner) && dma_same_bytes(e, v->of);
 }
 
 static bool
@@ -54,7 +54,8 @@ dma_debug_count_conflicts(struct conflicts *v, const struct dma_entry *of, bool 
 
 struct search {
 	const struct rte_mbuf *m;
-	const struct conflicts *conflicts; /* find one of these; NULL: any mapping of the mbuf's buffer */
+	const struct conflicts
+			*conflicts; /* find one of these; NULL: any mapping of the mbuf's buffer */
 	struct dma_entry found;
 };
 
@@ -63,7 +64,8 @@ find_mapping(struct dma_entry *e, void *arg)
 {
 	struct search *s = arg;
 
-	if (s->conflicts != NULL ? !conflicts_with(e, s->conflicts) : e->mbuf != s->m && e->lender != s->m)
+	if (s->conflicts != NULL ? !conflicts_with(e, s->conflicts) :
+				   e->mbuf != s->m && e->lender != s->m)
 		return false;
 	s->found = *e;
 	e->flags |= DMA_REPORTED;
@@ -87,7 +89,7 @@ dma_debug_report_mbuf(enum gantry_dma_misuse misuse, const struct watch *w, cons
 	unsigned int i;
 
 	dma_debug_for_each_at(rte_mbuf_to_baddr((struct rte_mbuf *)(uintptr_t)m),
-		rte_pktmbuf_data_room_size(w->pool), find_mapping, &s);
+			rte_pktmbuf_data_room_size(w->pool), find_mapping, &s);
 	if (s.found.dev == NULL && m->buf_addr != NULL && m->buf_len != 0)
 		dma_debug_for_each_at(m->buf_addr, m->buf_len, find_mapping, &s);
 	if (s.found.dev != NULL) {

@@ -22,14 +22,14 @@
 #define DEVICES_MAX 32  /* number that watch one pool */
 
 /* The state of an object: flags, then how often devices have it. */
-#define FREE    (UINT64_C(1) << 0)
-#define REPORTED (UINT64_C(1) << 1) /* misused: its consequences are not reported */
-#define WAS_RX  (UINT64_C(1) << 2) /* received into since it was got */
-#define SUMMED  (UINT64_C(1) << 3) /* sum is valid: the free mbuf's data */
-#define FLAGS   UINT64_C(0xFFFF)
-#define RX      (UINT64_C(1) << 16)
-#define TX      (UINT64_C(1) << 32)
-#define LENT    (UINT64_C(1) << 48) /* its buffer is lent to a clone */
+#define FREE               (UINT64_C(1) << 0)
+#define REPORTED           (UINT64_C(1) << 1) /* misused: its consequences are not reported */
+#define WAS_RX             (UINT64_C(1) << 2) /* received into since it was got */
+#define SUMMED             (UINT64_C(1) << 3) /* sum is valid: the free mbuf's data */
+#define FLAGS              UINT64_C(0xFFFF)
+#define RX                 (UINT64_C(1) << 16)
+#define TX                 (UINT64_C(1) << 32)
+#define LENT               (UINT64_C(1) << 48) /* its buffer is lent to a clone */
 #define COUNT(state, what) (((state) / (what)) & 0xFFFF)
 #define AWAY(state)        ((state) >> 16 != 0)
 #define IN_FLIGHT(state)   (COUNT(state, RX) != 0 || COUNT(state, TX) != 0)
@@ -40,7 +40,7 @@ struct fields {
 	const void *buf_addr;
 	uint32_t pkt_len;
 	uint16_t data_off, data_len, nb_segs;
-	uint16_t max_refs;          /* more references are a misuse; 0: the fields are unknown */
+	uint16_t max_refs; /* more references are a misuse; 0: the fields are unknown */
 };
 
 struct object {
@@ -51,9 +51,9 @@ struct object {
 	union {
 		struct { /* while it is free */
 			uint64_t sum;
-			const void *site;   /* code that freed it last */
+			const void *site; /* code that freed it last */
 		};
-		struct fields fields;       /* while a device has it */
+		struct fields fields; /* while a device has it */
 	};
 } __rte_cache_aligned;
 
@@ -80,9 +80,9 @@ struct watch {
 	int32_t ops_index;
 	uint32_t cache_size, cache_limit;
 	size_t stride;
-	uint32_t nr_objects;        /* when the watch began */
+	uint32_t nr_objects; /* when the watch began */
 	unsigned int nr_chunks;
-	struct chunk *chunks;       /* ordered by address */
+	struct chunk *chunks; /* ordered by address */
 	struct gantry_dma_dev *devices[DEVICES_MAX];
 	unsigned int nr_devices;
 	struct quarantine *quarantines[RTE_MAX_LCORE]; /* never freed, like the watch */
@@ -162,11 +162,12 @@ struct dma_report dma_debug_report_mbuf(enum gantry_dma_misuse misuse, const str
 		const void *site);
 
 /* Report a misuse of an object, once, and mark that later ones are consequences. */
-#define REPORT_ONCE(o, r, ...) do { \
-	if (!(__atomic_fetch_or(&(o)->state, REPORTED, __ATOMIC_RELAXED) & REPORTED) && \
-			(r).dev != NULL) \
-		dma_debug_report(&(r), __VA_ARGS__); \
-} while (0)
+#define REPORT_ONCE(o, r, ...) \
+	do { \
+		if (!(__atomic_fetch_or(&(o)->state, REPORTED, __ATOMIC_RELAXED) & REPORTED) && \
+				(r).dev != NULL) \
+			dma_debug_report(&(r), __VA_ARGS__); \
+	} while (0)
 
 /*
  * Pools: dma_debug_watch.c.
@@ -179,7 +180,7 @@ struct watch *dma_debug_watch_pool(struct gantry_dma_dev *dev, struct rte_mempoo
  * The operations of a watched pool: dma_debug_pool.c.
  */
 
-int dma_debug_pool_enqueue(struct rte_mempool *mp, void * const *objs, unsigned int n);
+int dma_debug_pool_enqueue(struct rte_mempool *mp, void *const *objs, unsigned int n);
 int dma_debug_pool_dequeue(struct rte_mempool *mp, void **objs, unsigned int n);
 unsigned int dma_debug_pool_count(const struct rte_mempool *mp);
 /** Empty an lcore's cache of objects from before the watch. The lcore is the caller's own, or idle. */

@@ -72,8 +72,9 @@ mbuf_around(const struct watch *w, const void *obj)
 	if (o != NULL && (o->at == NULL || o->at > obj))
 		o = stride_of(w, (const uint8_t *)obj - w->stride);
 	return o != NULL && o->at != NULL && o->at <= obj &&
-		(uintptr_t)obj - (uintptr_t)o->at < w->pool->elt_size ?
-		(struct rte_mbuf *)(uintptr_t)o->at : NULL;
+					(uintptr_t)obj - (uintptr_t)o->at < w->pool->elt_size ?
+			(struct rte_mbuf *)(uintptr_t)o->at :
+			NULL;
 }
 
 /* Return false if the address is not an mbuf of the pool, and must not enter the pool. */
@@ -107,11 +108,12 @@ unknown_object_put(const struct watch *w, const void *obj, const struct put_call
 	if (r.mbuf == obj)
 		snprintf(what, sizeof(what), "is an mbuf of another pool");
 	else if (r.mbuf != NULL)
-		snprintf(what, sizeof(what), "is no mbuf, but %zu bytes behind the beginning of one",
-			(size_t)((uintptr_t)obj - (uintptr_t)r.mbuf));
+		snprintf(what, sizeof(what),
+				"is no mbuf, but %zu bytes behind the beginning of one",
+				(size_t)((uintptr_t)obj - (uintptr_t)r.mbuf));
 	if (r.dev != NULL)
 		dma_debug_report(&r, "%p is put into pool '%s', and %s; it does not enter the pool",
-			obj, w->pool->name, obj == NULL ? "is no mbuf" : what);
+				obj, w->pool->name, obj == NULL ? "is no mbuf" : what);
 	return false;
 }
 
@@ -133,7 +135,8 @@ object_put(const struct watch *w, struct rte_mbuf *m, struct put_call *by)
 	if (unlikely(state & FREE)) {
 		if (state & REPORTED)
 			return false;
-		r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE, w, o, m, NULL, by->site);
+		r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE, w, o, m, NULL,
+				by->site);
 		r.map_site = o->site;
 		r.map_verb = "freed";
 		REPORT_ONCE(o, r, "it is in its pool already, and is not put there again");
@@ -145,7 +148,7 @@ object_put(const struct watch *w, struct rte_mbuf *m, struct put_call *by)
 			return false;
 		r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_FREED, w, o, m, NULL, by->site);
 		REPORT_ONCE(o, r, "freed while the device may %s; it is not put into its pool",
-			COUNT(state, RX) != 0 ? "write to it" : "read it");
+				COUNT(state, RX) != 0 ? "write to it" : "read it");
 		return false;
 	}
 	if (by->caller == NULL)
@@ -173,7 +176,7 @@ object_got(const struct watch *w, struct rte_mbuf *m, const void *site)
 		return;
 	o->fields.max_refs = 0;
 	state = __atomic_fetch_and(&o->state, ~(FREE | REPORTED | WAS_RX | SUMMED),
-		__ATOMIC_ACQ_REL);
+			__ATOMIC_ACQ_REL);
 	if ((state & SUMMED) && !(state & REPORTED) && free_sum(m, &sum) &&
 			unlikely(o->sum != sum)) {
 		r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_WRITTEN_FREE, w, o, m, NULL, site);
@@ -181,8 +184,8 @@ object_got(const struct watch *w, struct rte_mbuf *m, const void *site)
 		r.map_verb = "freed";
 		if (r.dev != NULL)
 			dma_debug_report(&r, "its data changed while it was free: by the CPU, %s",
-				cut_off(w) ? "as no device reaches unmapped memory" :
-				"or by a device that still owned it");
+					cut_off(w) ? "as no device reaches unmapped memory" :
+						     "or by a device that still owned it");
 	}
 }
 
@@ -195,7 +198,7 @@ object_got(const struct watch *w, struct rte_mbuf *m, const void *site)
  * or empties it.
  */
 static bool
-is_cache(const struct watch *w, void * const *objs)
+is_cache(const struct watch *w, void *const *objs)
 {
 	const unsigned int lcore = rte_lcore_id();
 	struct rte_mempool_cache *cache;
@@ -296,14 +299,14 @@ dma_debug_pool_drain(struct watch *w)
 }
 
 static int
-quarantine_add(const struct watch *w, struct quarantine *q, void * const *objs, unsigned int n)
+quarantine_add(const struct watch *w, struct quarantine *q, void *const *objs, unsigned int n)
 {
 	unsigned int i;
 	int ret;
 
 	if (q->n + n > w->cache_limit) {
-		ret = quarantine_release(w, q, q->n - RTE_MIN(q->n, w->cache_size -
-			RTE_MIN(w->cache_size, n)));
+		ret = quarantine_release(w, q,
+				q->n - RTE_MIN(q->n, w->cache_size - RTE_MIN(w->cache_size, n)));
 		if (ret != 0)
 			return ret;
 	}
@@ -318,7 +321,7 @@ quarantine_add(const struct watch *w, struct quarantine *q, void * const *objs, 
 
 /* Put objects that passed the watch into the queue, or into the pool. */
 static int
-enter_pool(struct watch *w, void * const *objs, unsigned int n)
+enter_pool(struct watch *w, void *const *objs, unsigned int n)
 {
 	struct quarantine *q = n <= w->cache_limit ? quarantine_lock(w) : NULL;
 	int ret;
@@ -331,7 +334,7 @@ enter_pool(struct watch *w, void * const *objs, unsigned int n)
 }
 
 int
-dma_debug_pool_enqueue(struct rte_mempool *mp, void * const *objs, unsigned int n)
+dma_debug_pool_enqueue(struct rte_mempool *mp, void *const *objs, unsigned int n)
 {
 	struct put_call by = { .site = __builtin_return_address(0) };
 	struct watch *w = watch_of(mp);

@@ -46,14 +46,14 @@ struct probe {
 		struct rte_mempool_objhdr header;
 		struct rte_mbuf m;
 	} object;
-	void *in;                    /* the object is in the pool */
+	void *in; /* the object is in the pool */
 	unsigned int puts, gets;
 };
 
 static struct probe *probe;
 
 int
-dma_debug_probe_put(void * const *objs, unsigned int n)
+dma_debug_probe_put(void *const *objs, unsigned int n)
 {
 	if (n == 1)
 		probe->in = objs[0];
@@ -201,7 +201,7 @@ dma_debug_is_shared(void)
 	while (!shared && dir != NULL && (e = readdir(dir)) != NULL)
 		/* The primary's own socket has no such suffix. */
 		shared = strncmp(e->d_name, "mp_socket_", strlen("mp_socket_")) == 0 &&
-			is_alive(path, e->d_name);
+				is_alive(path, e->d_name);
 	if (dir != NULL)
 		closedir(dir);
 	return shared;

@@ -30,7 +30,7 @@
 #define TEXT_MAX   1536
 #define SYMBOL_MAX 160
 /* The number of causes of a device that are reported. Further ones are counted as repeats. */
-#define SEEN_MAX   4096
+#define SEEN_MAX 4096
 /* The minimum number of frames of a trace for the culprit and its callers. */
 #define CULPRITS_FRAMES 6
 
@@ -65,7 +65,7 @@ const char *
 gantry_dma_misuse_name(enum gantry_dma_misuse misuse)
 {
 	static const char *const names[] = {
-#define NAME(id, name) [GANTRY_DMA_MISUSE_ ## id] = name,
+#define NAME(id, name) [GANTRY_DMA_MISUSE_##id] = name,
 		GANTRY_DMA_MISUSES(NAME)
 #undef NAME
 	};
@@ -269,7 +269,7 @@ write_line(struct text *t, const struct gantry_dma_error *e, const char *map_ver
 	add(t, "%s: %s: %s", e->device, gantry_dma_misuse_name(e->misuse), detail);
 	if (e->queue >= 0)
 		add(t, "; %s queue %d, descriptor %d", e->queue_kind == 'r' ? "rx" : "tx", e->queue,
-			e->descriptor);
+				e->descriptor);
 	if (e->addr != GANTRY_DMA_MAPPING_ERROR)
 		add(t, "; bus 0x%" PRIx64, e->addr);
 	if (e->cpu != NULL)
@@ -317,8 +317,9 @@ publish(const struct dma_report *r, const void *culprit, const char *detail)
 		.size = r->size,
 		.dir = r->dir,
 		.mbuf = r->mbuf,
-		.pool = r->pool != NULL ? r->pool : r->mbuf != NULL && r->mbuf->pool != NULL ?
-			r->mbuf->pool->name : NULL,
+		.pool = r->pool != NULL                                  ? r->pool :
+				r->mbuf != NULL && r->mbuf->pool != NULL ? r->mbuf->pool->name :
+									   NULL,
 		.map_site = r->map_site,
 		.map_symbol = map_symbol,
 		.symbol = symbol,
@@ -368,8 +369,8 @@ dma_debug_report(const struct dma_report *r, const char *fmt, ...)
 	dma_thread.reporting = true;
 	pthread_mutex_lock(&lock);
 	debug = debug_of(r->dev);
-	if (debug == NULL || (filter[0] != '\0' &&
-			strstr(dma_device(r->dev)->name, filter) == NULL)) {
+	if (debug == NULL ||
+			(filter[0] != '\0' && strstr(dma_device(r->dev)->name, filter) == NULL)) {
 		/* Filtered: no report. */
 	} else if (is_new(debug, &cause)) {
 		errors++;

@@ -21,11 +21,11 @@ struct sync {
 	size_t size;
 	enum gantry_dma_dir dir;
 	bool for_cpu;
-	bool turn;               /* the CPU owns another part of the synced range */
-	const void *owner;       /* find only pieces of this list; NULL: anything */
+	bool turn;         /* the CPU owns another part of the synced range */
+	const void *owner; /* find only pieces of this list; NULL: anything */
 	unsigned int best;
-	struct dma_entry *e;     /* the best match, valid while its bucket is locked */
-	struct dma_entry found;  /* its contents before the sync */
+	struct dma_entry *e;    /* the best match, valid while its bucket is locked */
+	struct dma_entry found; /* its contents before the sync */
 };
 
 /*
@@ -38,7 +38,7 @@ sync_score(const struct dma_entry *e, const struct sync *s)
 			(s->owner != NULL && !(in_list(e) && e->owner == s->owner)))
 		return 0;
 	return 1 + (s->size <= e->size - (s->addr - e->addr)) * 4 + (e->dir == s->dir) * 2 +
-		dma_kind_streams(e->kind) * 8;
+			dma_kind_streams(e->kind) * 8;
 }
 
 static bool
@@ -97,8 +97,8 @@ sync_wrong(const struct sync *s, enum gantry_dma_misuse *misuse)
 	 * Syncing FROM_DEVICE memory back to the device is legitimate after the CPU has only read
 	 * it.
 	 */
-	if (!s->for_cpu && e->dir == GANTRY_DMA_FROM_DEVICE &&
-			!(e->flags & DMA_CPU_TURN) && !s->turn)
+	if (!s->for_cpu && e->dir == GANTRY_DMA_FROM_DEVICE && !(e->flags & DMA_CPU_TURN) &&
+			!s->turn)
 		return "for the device, of memory that the device only writes";
 	return NULL;
 }
@@ -115,12 +115,11 @@ sync_found(struct sync *s, const void *site)
 	if (unlikely(how != NULL) && !(s->found.flags & DMA_REPORTED)) {
 		r = dma_debug_report_of(misuse, &s->found, site);
 		dma_debug_report(&r, "sync of %zu bytes at offset %zu, %s, %s", s->size,
-			(size_t)(s->addr - s->found.addr), dma_debug_dir_name(s->dir), how);
+				(size_t)(s->addr - s->found.addr), dma_debug_dir_name(s->dir), how);
 	}
 	if (how != NULL && misuse == GANTRY_DMA_MISUSE_SYNC_RANGE)
 		return;
-	if (unlikely(s->found.block != 0 &&
-			s->found.block != dma_debug_block(dev, s->found.ptr))) {
+	if (unlikely(s->found.block != 0 && s->found.block != dma_debug_block(dev, s->found.ptr))) {
 		dma_debug_freed(&s->found, "synced", site);
 		dma_debug_mark_reported(&s->found);
 	}
@@ -194,18 +193,30 @@ dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu, const void *site)
 {
 	const struct dma_thread *t = &dma_thread;
-	struct sync s = { .dev = dev, .addr = addr, .size = size, .dir = dir, .for_cpu = for_cpu,
-		.turn = t->in_list && t->list_turn };
+	struct sync s = {
+		.dev = dev,
+		.addr = addr,
+		.size = size,
+		.dir = dir,
+		.for_cpu = for_cpu,
+		.turn = t->in_list && t->list_turn,
+	};
 	struct dma_report r;
 	size_t rest;
 
 	site = dma_debug_site_of(t, site);
 	dma_books_at_bus(dev, addr, sync_find, &s);
 	if (unlikely(s.best == 0)) {
-		r = dma_debug_report_call(GANTRY_DMA_MISUSE_SYNC_UNMAPPED, &(struct dma_call){
-			.dev = dev, .addr = addr, .size = size, .dir = dir, .site = site });
+		r = dma_debug_report_call(GANTRY_DMA_MISUSE_SYNC_UNMAPPED,
+				&(struct dma_call){
+						.dev = dev,
+						.addr = addr,
+						.size = size,
+						.dir = dir,
+						.site = site,
+				});
 		dma_debug_report(&r, "sync for the %s of an address that is not mapped",
-			for_cpu ? "CPU" : "device");
+				for_cpu ? "CPU" : "device");
 		return;
 	}
 	/* Coherent memory needs no sync, so a sync of it does nothing. */

@@ -21,8 +21,9 @@ report_unknown(const struct dma_call *c, enum dma_kind kind)
 	struct dma_former former;
 
 	if (!dma_books_find_former(c->dev, c->addr, &former)) {
-		dma_debug_report(&r, "%s of an address that was never %s", dma_debug_functions[kind].unmap,
-			kind >= DMA_KIND_COHERENT ? "allocated" : "mapped");
+		dma_debug_report(&r, "%s of an address that was never %s",
+				dma_debug_functions[kind].unmap,
+				kind >= DMA_KIND_COHERENT ? "allocated" : "mapped");
 		return;
 	}
 	/* A consequence of a misuse that was already reported. */
@@ -33,7 +34,7 @@ report_unknown(const struct dma_call *c, enum dma_kind kind)
 	r.map_site = former.map_site;
 	r.map_verb = kind >= DMA_KIND_COHERENT ? "allocated" : "mapped";
 	dma_debug_report(&r, "%s of an address that is %s already", dma_debug_functions[kind].unmap,
-		kind >= DMA_KIND_COHERENT ? "freed" : "unmapped");
+			kind >= DMA_KIND_COHERENT ? "freed" : "unmapped");
 }
 
 static bool
@@ -72,7 +73,8 @@ report_other(struct dma_entry *other, enum dma_kind kind, const void *site)
 	if (other->flags & DMA_REPORTED)
 		return;
 	dma_debug_report(&r, "%s of an address from %s%s", dma_debug_functions[kind].unmap,
-		kind == other->kind ? "another pool's " : "", dma_debug_functions[other->kind].map);
+			kind == other->kind ? "another pool's " : "",
+			dma_debug_functions[other->kind].map);
 }
 
 /* Report how an unmapping differs from its mapping: one report at most. */
@@ -87,18 +89,18 @@ compare(struct dma_entry *e, enum dma_kind kind, size_t size, enum gantry_dma_di
 	if (e->kind != kind) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_FUNCTION, e, site);
 		dma_debug_report(&r, "%s of an address from %s", dma_debug_functions[kind].unmap,
-			dma_debug_functions[e->kind].map);
+				dma_debug_functions[e->kind].map);
 		if (e->owner != NULL)
 			dma_debug_for_each(mark_list_reported, e);
 	} else if (e->size != size) {
 		dma_thread.list_reported = true;
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_SIZE, e, site);
-		dma_debug_report(&r, "%s with %zu bytes, mapped with %zu", dma_debug_functions[kind].unmap, size,
-			e->size);
+		dma_debug_report(&r, "%s with %zu bytes, mapped with %zu",
+				dma_debug_functions[kind].unmap, size, e->size);
 	} else if (e->dir != dir) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_DIRECTION, e, site);
 		dma_debug_report(&r, "%s %s, mapped %s", dma_debug_functions[kind].unmap,
-			dma_debug_dir_name(dir), dma_debug_dir_name(e->dir));
+				dma_debug_dir_name(dir), dma_debug_dir_name(e->dir));
 	} else if (!(e->flags & DMA_CHECKED) && dma_debug_needs_check(kind)) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_UNCHECKED, e, site);
 		dma_debug_report(&r, "gantry_dma_mapping_error() was never called");
@@ -137,7 +139,7 @@ report_error_address(const struct dma_call *c, enum dma_kind kind)
 		t->failed = NULL;
 	}
 	dma_debug_report(&r, "%s of GANTRY_DMA_MAPPING_ERROR, the result of a mapping that failed",
-		dma_debug_functions[kind].unmap);
+			dma_debug_functions[kind].unmap);
 }
 
 /* Nothing that this function may end begins there. */
@@ -155,9 +157,15 @@ dma_debug_unmap_call(const struct dma_call *call)
 {
 	struct dma_thread *t = &dma_thread;
 	struct dma_call c = *call;
-	const struct dma_want w = { .dev = c.dev, .addr = c.addr,
-		.kind = dma_debug_kind_of(t, c.m), .size = c.size, .dir = c.dir, .mbuf = c.m,
-		.owner = t->in_list ? t->list_owner : NULL };
+	const struct dma_want w = {
+		.dev = c.dev,
+		.addr = c.addr,
+		.kind = dma_debug_kind_of(t, c.m),
+		.size = c.size,
+		.dir = c.dir,
+		.mbuf = c.m,
+		.owner = t->in_list ? t->list_owner : NULL,
+	};
 	struct dma_entry *e, other;
 
 	c.site = dma_debug_site_of(t, c.site);
@@ -174,7 +182,7 @@ dma_debug_unmap_call(const struct dma_call *call)
 	if (t->last == e)
 		t->last = NULL;
 	if (unlikely(e->kind != w.kind || e->size != c.size || e->dir != c.dir ||
-			!(e->flags & DMA_CHECKED)))
+			    !(e->flags & DMA_CHECKED)))
 		compare(e, w.kind, c.size, c.dir, c.site);
 	dma_debug_freed(e, "unmapped", c.site);
 	if (e->mbuf != NULL)
@@ -188,8 +196,14 @@ void
 dma_debug_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs, const void *site)
 {
-	dma_debug_unmap_call(&(struct dma_call){ .dev = dev, .addr = addr, .size = size,
-		.dir = dir, .attrs = attrs, .site = site });
+	dma_debug_unmap_call(&(struct dma_call){
+			.dev = dev,
+			.addr = addr,
+			.size = size,
+			.dir = dir,
+			.attrs = attrs,
+			.site = site,
+	});
 }
 
 /*
@@ -199,8 +213,14 @@ dma_debug_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 static struct dma_call
 call_of(struct gantry_dma_dev *dev, const struct dma_object *o, const void *site)
 {
-	return (struct dma_call){ .dev = dev, .ptr = o->ptr, .addr = o->addr, .size = o->size,
-		.dir = o->dir, .site = site };
+	return (struct dma_call){
+		.dev = dev,
+		.ptr = o->ptr,
+		.addr = o->addr,
+		.size = o->size,
+		.dir = o->dir,
+		.site = site,
+	};
 }
 
 void
@@ -210,7 +230,8 @@ dma_debug_added(struct gantry_dma_dev *dev, const struct dma_object *o, const vo
 	struct dma_thread *t = &dma_thread;
 
 	if (e == NULL) {
-		DMA_LOG(ERR, "%s: %p: out of memory: the debug layer does not check it", dma_device(dev)->name, o->ptr);
+		DMA_LOG(ERR, "%s: %p: out of memory: the debug layer does not check it",
+				dma_device(dev)->name, o->ptr);
 		return;
 	}
 	memset(e, 0, sizeof(*e));
@@ -233,7 +254,7 @@ static bool
 is_resource(const struct dma_object *o)
 {
 	return gantry_mem_classify(o->ptr) == GANTRY_MEM_MMIO &&
-		gantry_mem_classify((uint8_t *)o->ptr + (o->size - 1)) == GANTRY_MEM_MMIO;
+			gantry_mem_classify((uint8_t *)o->ptr + (o->size - 1)) == GANTRY_MEM_MMIO;
 }
 
 void
@@ -247,7 +268,7 @@ dma_debug_failed(struct gantry_dma_dev *dev, const struct dma_object *o, const v
 	} else if (!is_resource(o)) {
 		r = dma_debug_report_call(GANTRY_DMA_MISUSE_MAP_INVALID, &c);
 		dma_debug_report(&r, "map_resource of %s, which is no BAR",
-			gantry_mem_class_name(gantry_mem_classify(o->ptr)));
+				gantry_mem_class_name(gantry_mem_classify(o->ptr)));
 	}
 	dma_debug_mapping_failed(&c);
 }
@@ -274,8 +295,15 @@ bool
 dma_debug_removing(struct gantry_dma_dev *dev, struct dma_object *ref, const void *site)
 {
 	const struct dma_call c = call_of(dev, ref, site);
-	struct dma_want w = { .dev = dev, .addr = ref->addr, .kind = ref->kind, .size = ref->size,
-		.dir = ref->dir, .ptr = ref->ptr, .owner = ref->owner };
+	struct dma_want w = {
+		.dev = dev,
+		.addr = ref->addr,
+		.kind = ref->kind,
+		.size = ref->size,
+		.dir = ref->dir,
+		.ptr = ref->ptr,
+		.owner = ref->owner,
+	};
 	struct by_ptr by_ptr = { .ref = ref, .dev = dev };
 	struct dma_entry *e, other;
 	struct dma_report r;
@@ -301,7 +329,7 @@ dma_debug_removing(struct gantry_dma_dev *dev, struct dma_object *ref, const voi
 		if (!(e->flags & DMA_REPORTED)) {
 			r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_CPU_ADDRESS, e, site);
 			dma_debug_report(&r, "%s with CPU address %p and bus address 0x%" PRIx64,
-				dma_debug_functions[ref->kind].unmap, ref->ptr, ref->addr);
+					dma_debug_functions[ref->kind].unmap, ref->ptr, ref->addr);
 		}
 		e->flags |= DMA_REPORTED;
 	} else {

@@ -231,7 +231,7 @@ watch_free(struct rte_mempool *mp)
 			continue;
 		s.found.mbuf = NULL;
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_FREED_MAPPED, &s.found,
-			__builtin_return_address(0));
+				__builtin_return_address(0));
 		r.pool = mp->name;
 		dma_debug_report(&r, "its pool is freed");
 	}
@@ -312,15 +312,17 @@ why_not(int ret, char *buf, size_t len)
 		return "DPDK has room for 16 kinds of mempools, all in use";
 	case -ENFILE:
 		return "256 pools were watched already, and there can be no more; nor are later "
-			"ones";
+		       "ones";
 	case -EEXIST:
 		return "another copy of this library watches it";
 	case -EBUSY:
 		return "a secondary process is attached, which does not have the watch's "
-			"operations: end it first";
+		       "operations: end it first";
 	case -ENOTSUP:
-		snprintf(buf, len, "with %s %s; nor are other pools: use a release that was "
-			"tested", rte_version(), probe_failure);
+		snprintf(buf, len,
+				"with %s %s; nor are other pools: use a release that was "
+				"tested",
+				rte_version(), probe_failure);
 		return buf;
 	default:
 		return strerror(-ret);
@@ -352,7 +354,7 @@ gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool)
 	pthread_mutex_unlock(&dma_watches_lock);
 	if (ret != 0) {
 		dma_fail("%s: pool '%s': its mbufs are not watched, mappings are: %s",
-			dma_device(dev)->name, pool->name, why_not(ret, why, sizeof(why)));
+				dma_device(dev)->name, pool->name, why_not(ret, why, sizeof(why)));
 		if ((ret != -ENFILE && ret != -ENOTSUP) || !logged)
 			DMA_LOG(NOTICE, "%s", gantry_dma_last_error());
 	}

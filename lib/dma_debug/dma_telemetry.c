@@ -125,9 +125,9 @@ add_row(struct rte_tel_data *rows, const struct dma_entry *e)
 	dma_symbol(e->site, symbol, sizeof(symbol));
 	if (e->context.kind != 0)
 		snprintf(where, sizeof(where), " %cx%u:%u", e->context.kind, e->context.queue,
-			e->context.desc);
+				e->context.desc);
 	snprintf(row, sizeof(row), "0x%" PRIx64 " %zu %s %s%s %s", e->addr, e->size, dirs[e->dir],
-		kinds[e->kind], where, symbol);
+			kinds[e->kind], where, symbol);
 	rte_tel_data_add_array_string(rows, row);
 }
 
@@ -190,12 +190,16 @@ filter(const char *cmd, const char *params, struct rte_tel_data *data)
 void
 dma_debug_telemetry(void)
 {
-	rte_telemetry_register_cmd("/gantry/dma/errors", errors, "Counts of misuses that were "
-		"reported, and of repeats. Parameter N: the N-th last report");
-	rte_telemetry_register_cmd("/gantry/dma/live", live, "Live mappings of each device that is "
-		"watched");
-	rte_telemetry_register_cmd("/gantry/dma/dump", dump, "Live mappings: address, bytes, "
-		"direction, kind, queue, code that mapped it. Parameters: device or *; rows to skip");
-	rte_telemetry_register_cmd("/gantry/dma/filter", filter, "Devices that are reported. "
-		"Parameter: a part of their names; *: all");
+	rte_telemetry_register_cmd("/gantry/dma/errors", errors,
+			"Counts of misuses that were "
+			"reported, and of repeats. Parameter N: the N-th last report");
+	rte_telemetry_register_cmd("/gantry/dma/live", live,
+			"Live mappings of each device that is "
+			"watched");
+	rte_telemetry_register_cmd("/gantry/dma/dump", dump,
+			"Live mappings: address, bytes, "
+			"direction, kind, queue, code that mapped it. Parameters: device or *; rows to skip");
+	rte_telemetry_register_cmd("/gantry/dma/filter", filter,
+			"Devices that are reported. "
+			"Parameter: a part of their names; *: all");
 }

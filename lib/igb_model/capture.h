@@ -45,7 +45,7 @@ struct capture_record {
 	uint32_t fcs_len;   /**< bytes of FCS at the packet's end; 0: none, or unknown */
 	/** The file says that its receiver saw a wrong FCS, symbol, preamble, SFD or alignment. */
 	bool errored;
-	uint64_t ts_ns;     /**< since 1970, in ns */
+	uint64_t ts_ns; /**< since 1970, in ns */
 };
 
 /**

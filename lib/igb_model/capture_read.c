@@ -56,8 +56,7 @@ struct capture {
 	uint8_t data[CAPTURE_KEEP];
 };
 
-__attribute__((format(printf, 2, 3)))
-static int
+__attribute__((format(printf, 2, 3))) static int
 bad(struct capture *c, const char *fmt, ...)
 {
 	va_list ap;
@@ -179,7 +178,7 @@ to_ns(const struct interface *i, uint64_t ticks)
 	uint64_t s = ticks / i->per_s, rest = ticks % i->per_s;
 
 	return (s + i->offset_s) * 1000000000 +
-	       (uint64_t)((unsigned __int128)rest * 1000000000 / i->per_s);
+			(uint64_t)((unsigned __int128)rest * 1000000000 / i->per_s);
 }
 
 /*
@@ -203,8 +202,8 @@ pcap_header(struct capture *c, const uint8_t magic[4])
 	if (ret != 1)
 		return ret;
 	if (u16(c, h) != 2)
-		return bad(c, "pcap version %u.%u is not supported: convert it to 2.4",
-				u16(c, h), u16(c, h + 2));
+		return bad(c, "pcap version %u.%u is not supported: convert it to 2.4", u16(c, h),
+				u16(c, h + 2));
 	network = u32(c, h + 16);
 	i->link_type = network & PCAP_LINK_MASK;
 	fcs = network & PCAP_FCS_PRESENT ? network >> PCAP_FCS_SHIFT : 0;
@@ -300,8 +299,10 @@ end_block(struct capture *c, uint32_t total)
 		ret = need(c, t, sizeof(t));
 	if (ret != 1)
 		return ret;
-	return padded(u32(c, t)) == total ? 1 :
-		bad(c, "malformed: a block's two lengths differ (%u and %u)", total, u32(c, t));
+	return padded(u32(c, t)) == total ?
+			1 :
+			bad(c, "malformed: a block's two lengths differ (%u and %u)", total,
+					u32(c, t));
 }
 
 static int
@@ -324,7 +325,8 @@ tsresol(struct capture *c, struct interface *i, uint8_t v)
 	unsigned int n = v & 0x7F;
 
 	if (n > (v & 0x80 ? 63 : 19))
-		return bad(c, "malformed: a time stamp's resolution of %u^-%u s", v & 0x80 ? 2 : 10, n);
+		return bad(c, "malformed: a time stamp's resolution of %u^-%u s", v & 0x80 ? 2 : 10,
+				n);
 	for (i->per_s = 1; n > 0; n--)
 		i->per_s *= v & 0x80 ? 2 : 10;
 	return 1;
@@ -369,7 +371,8 @@ packet(struct capture *c, struct capture_record *r, uint32_t id, uint64_t ticks)
 	int ret;
 
 	if (id >= c->nr_ifs)
-		return bad(c, "malformed: a packet of interface %u, and there are %u", id, c->nr_ifs);
+		return bad(c, "malformed: a packet of interface %u, and there are %u", id,
+				c->nr_ifs);
 	if (r->caplen > c->left || pad > c->left - r->caplen)
 		return bad(c, "malformed: a packet goes beyond its block");
 	i = &c->ifs[id];

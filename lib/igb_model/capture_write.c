@@ -64,7 +64,9 @@ capture_create(const char *path, struct capture_writer **writer, char *err, size
 	 * Empty the file last, when it is known to be a regular one; a FIFO without a reader must
 	 * not block.
 	 */
-	fd = strcmp(path, "-") == 0 ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
+	fd = strcmp(path, "-") == 0 ?
+			STDOUT_FILENO :
+			open(path, O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666);
 	if (fd < 0 || fstat(fd, &st) != 0) {
 		ret = -errno;
 	} else if (!S_ISREG(st.st_mode) || fd == STDOUT_FILENO) {
@@ -82,8 +84,10 @@ capture_create(const char *path, struct capture_writer **writer, char *err, size
 		}
 		ret = -errno;
 	}
-	snprintf(err, err_len, "%s", ret == -EINVAL ? "not a regular file" :
-			ret == -EBUSY ? "another process uses it" : strerror(-ret));
+	snprintf(err, err_len, "%s",
+			ret == -EINVAL                ? "not a regular file" :
+					ret == -EBUSY ? "another process uses it" :
+							strerror(-ret));
 	if (w->file != NULL)
 		fclose(w->file);
 	else if (fd > STDERR_FILENO)

@@ -330,8 +330,10 @@ queue_pages(void *opaque)
 	int fd = m82576_ring_map(m);
 
 	if (fd < 0)
-		m82576_log(m, "no memory for the queue pages: %s: gantry's driver will refuse the port: free "
-			"memory or descriptors, and attach again", strerror(-fd));
+		m82576_log(m,
+				"no memory for the queue pages: %s: gantry's driver will refuse the port: free "
+				"memory or descriptors, and attach again",
+				strerror(-fd));
 	return fd;
 }
 
@@ -403,7 +405,7 @@ map_staging(struct m82576 *m)
 
 	for (i = 0; i < IGB_MAX_QUEUES; i++) {
 		void *p = mmap(NULL, M82576_STAGING, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 		if (p == MAP_FAILED)
 			return -errno;
@@ -417,7 +419,7 @@ static int
 model_alloc(const struct m82576_params *params, struct m82576 **model, char *err)
 {
 	const size_t size = (sizeof(struct m82576) + M82576_CACHE_LINE - 1) &
-		~(size_t)(M82576_CACHE_LINE - 1);
+			~(size_t)(M82576_CACHE_LINE - 1);
 	struct m82576 *m = aligned_alloc(M82576_CACHE_LINE, size);
 	unsigned int i;
 	int ret;
@@ -441,7 +443,7 @@ model_alloc(const struct m82576_params *params, struct m82576 **model, char *err
 	ret = map_staging(m);
 	if (ret < 0) {
 		snprintf(err, VFU_ERR_LEN, "port %s: cannot make the device's memory: %s", m->name,
-			strerror(-ret));
+				strerror(-ret));
 		model_free(m);
 		return ret;
 	}
@@ -499,10 +501,11 @@ m82576_create(const struct m82576_params *params, struct m82576 **model, char *e
 	int ret;
 
 	*model = NULL;
-	if (params->addr_bits != 0 && (params->addr_bits < IGB_MIN_ADDR_BITS ||
-			params->addr_bits > 64)) {
-		snprintf(err, VFU_ERR_LEN, "port %s: a device with %u address bits: %d to 64 are possible",
-			params->name, params->addr_bits, IGB_MIN_ADDR_BITS);
+	if (params->addr_bits != 0 &&
+			(params->addr_bits < IGB_MIN_ADDR_BITS || params->addr_bits > 64)) {
+		snprintf(err, VFU_ERR_LEN,
+				"port %s: a device with %u address bits: %d to 64 are possible",
+				params->name, params->addr_bits, IGB_MIN_ADDR_BITS);
 		return -EINVAL;
 	}
 	ret = model_alloc(params, &m, err);
@@ -543,7 +546,7 @@ bool
 m82576_listening(const struct m82576 *m)
 {
 	return (m82576_ld_acq(&m->gates) & M82576_GATES_RX) == M82576_GATES_RX &&
-	       m82576_ld_acq(&m->rx_enabled) != 0;
+			m82576_ld_acq(&m->rx_enabled) != 0;
 }
 
 void

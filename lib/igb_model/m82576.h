@@ -46,8 +46,8 @@ struct m82576_params {
 	 */
 	unsigned int addr_bits;
 	unsigned int dma_timeout_ms; /**< see struct vfu_server_desc */
-	bool no_page_table; /**< do not offer the I/O page table (vfio_user.h) */
-	struct vfu_limits limits; /**< limits of each client */
+	bool no_page_table;          /**< do not offer the I/O page table (vfio_user.h) */
+	struct vfu_limits limits;    /**< limits of each client */
 	/**
 	 * Log a line: a client attached or detached, or what it did wrong. Called from any thread.
 	 * NULL: to standard error.
@@ -61,9 +61,9 @@ struct m82576_params {
  * receives as a runt.
  */
 struct m82576_frame {
-	const uint8_t *data;     /**< first byte; the passing function states its owner */
-	uint32_t len;            /**< in bytes */
-	uint32_t flags;          /**< M82576_FRAME_* */
+	const uint8_t *data; /**< first byte; the passing function states its owner */
+	uint32_t len;        /**< in bytes */
+	uint32_t flags;      /**< M82576_FRAME_* */
 };
 
 #define M82576_FRAME_BAD_FCS (1u << 0) /**< damaged on the wire: dropped unless RCTL.SBP */
@@ -71,36 +71,36 @@ struct m82576_frame {
  * The device has received the frame itself (loopback), so that it must not be given to a sink. The
  * wire only waits for its time.
  */
-#define M82576_FRAME_LOOPED  (1u << 1)
+#define M82576_FRAME_LOOPED (1u << 1)
 
 /**
  * Counters since the device was created. Resets by software do not clear them. Any thread may read
  * them.
  */
 struct m82576_stats {
-	uint64_t tx_frames;                 /**< handed to the wire */
-	uint64_t tx_bytes;                  /**< bytes of those, without FCS */
-	uint64_t rx_frames;                 /**< written to the client's memory */
-	uint64_t rx_bytes;                  /**< bytes of those, without FCS */
-	uint64_t rx_no_desc;                /**< dropped: no receive descriptor (RNBC, RQDPC) */
-	uint64_t rx_filtered;               /**< dropped: for another address or VLAN */
-	uint64_t rx_bad;                    /**< dropped: bad FCS, too long, too short */
-	uint64_t rx_off;                    /**< dropped: link down, or receiver not enabled */
+	uint64_t tx_frames;   /**< handed to the wire */
+	uint64_t tx_bytes;    /**< bytes of those, without FCS */
+	uint64_t rx_frames;   /**< written to the client's memory */
+	uint64_t rx_bytes;    /**< bytes of those, without FCS */
+	uint64_t rx_no_desc;  /**< dropped: no receive descriptor (RNBC, RQDPC) */
+	uint64_t rx_filtered; /**< dropped: for another address or VLAN */
+	uint64_t rx_bad;      /**< dropped: bad FCS, too long, too short */
+	uint64_t rx_off;      /**< dropped: link down, or receiver not enabled */
 	/**
 	 * Frames not sent (an invalid descriptor, a DMA fault), and single descriptors that were
 	 * ignored.
 	 */
 	uint64_t tx_bad;
-	uint64_t dma_faults;                /**< as in struct vfu_server_stats */
+	uint64_t dma_faults; /**< as in struct vfu_server_stats */
 	/** The same for each queue. */
 	struct {
-		uint64_t tx_frames;         /**< sent from the queue */
-		uint64_t rx_frames;         /**< received to the queue */
-		uint64_t rx_no_desc;        /**< dropped: no descriptor in the queue */
+		uint64_t tx_frames;  /**< sent from the queue */
+		uint64_t rx_frames;  /**< received to the queue */
+		uint64_t rx_no_desc; /**< dropped: no descriptor in the queue */
 	} queue[16];
-	bool client;                        /**< a client is attached */
-	bool link;                          /**< the link is up */
-	uint64_t bad_doorbells;             /**< RDT or TDT outside the ring: ignored */
+	bool client;            /**< a client is attached */
+	bool link;              /**< the link is up */
+	uint64_t bad_doorbells; /**< RDT or TDT outside the ring: ignored */
 };
 
 /**

@@ -21,7 +21,7 @@ static uint32_t crc_table[2][4][256];
 
 static void __attribute__((constructor)) crc_tables(void)
 {
-	static const uint32_t poly[2] = {CRC32_POLY, CRC32C_POLY};
+	static const uint32_t poly[2] = { CRC32_POLY, CRC32C_POLY };
 	unsigned int k, i, j;
 
 	for (k = 0; k < 2; k++) {
@@ -35,7 +35,7 @@ static void __attribute__((constructor)) crc_tables(void)
 		for (i = 0; i < 256; i++)
 			for (j = 1; j < 4; j++)
 				crc_table[k][j][i] = (crc_table[k][j - 1][i] >> 8) ^
-						     crc_table[k][0][crc_table[k][j - 1][i] & 0xFF];
+						crc_table[k][0][crc_table[k][j - 1][i] & 0xFF];
 	}
 }
 

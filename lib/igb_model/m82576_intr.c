@@ -104,7 +104,7 @@ static bool
 throttle(struct m82576 *m, unsigned int v)
 {
 	uint32_t us = (m82576_reg(m, IGB_EITR(v)) & IGB_EITR_INTERVAL_MASK) >>
-		IGB_EITR_INTERVAL_SHIFT;
+			IGB_EITR_INTERVAL_SHIFT;
 	uint64_t now;
 
 	if (messages_left == 0)
@@ -171,7 +171,7 @@ send_single(struct m82576 *m, uint32_t causes)
 	}
 	/* Send by the first of the three that the client has wired. */
 	if (!raise_irq(m, VFIO_PCI_MSIX_IRQ_INDEX, 0) && !raise_irq(m, VFIO_PCI_MSI_IRQ_INDEX, 0) &&
-		m82576_ld_acq(&m->gates) & M82576_GATE_INTX)
+			m82576_ld_acq(&m->gates) & M82576_GATE_INTX)
 		raise_irq(m, VFIO_PCI_INTX_IRQ_INDEX, 0);
 	return true;
 }
@@ -179,8 +179,7 @@ send_single(struct m82576 *m, uint32_t causes)
 bool
 m82576_intr_asserted(const struct m82576 *m)
 {
-	return !multiple(m) &&
-	       (word(&m->icr) & word(&m->ims) || word(&m->eicr) & word(&m->eims));
+	return !multiple(m) && (word(&m->icr) & word(&m->ims) || word(&m->eicr) & word(&m->eims));
 }
 
 /* Send all messages that are due. From a polling thread or the control thread. */
@@ -217,7 +216,7 @@ m82576_intr_fire(struct m82576 *m)
 		}
 	}
 	due = word(&m->eicr) & word(&m->eims) & ~word(&m->eicr_sent) &
-	      ((1u << IGB_MSIX_VECTORS) - 1);
+			((1u << IGB_MSIX_VECTORS) - 1);
 	/* Begin after the vector that was sent last, so that every vector gets its turn. */
 	later = due & ~0u << __atomic_load_n(&m->intr_next, __ATOMIC_RELAXED);
 	while (due != 0) {
@@ -242,7 +241,7 @@ void
 m82576_intr_unmasked(struct m82576 *m)
 {
 	if (!m82576_intr_asserted(m) ||
-		!vfu_server_irq_wired(m->server, VFIO_PCI_INTX_IRQ_INDEX, 0))
+			!vfu_server_irq_wired(m->server, VFIO_PCI_INTX_IRQ_INDEX, 0))
 		return;
 	clear(&m->icr_sent, ~0u);
 	clear(&m->eicr_sent, ~0u);
@@ -318,7 +317,7 @@ icr_read(struct m82576 *m)
 {
 	uint32_t v = icr_value(m);
 	bool clears = m82576_reg(m, IGB_GPIE) & IGB_GPIE_NSICR || word(&m->ims) == 0 ||
-		      v & IGB_ICR_INT_ASSERTED;
+			v & IGB_ICR_INT_ASSERTED;
 
 	icr_ack(m);
 	if (clears)

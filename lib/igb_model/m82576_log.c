@@ -27,7 +27,7 @@ m82576_log(struct m82576 *m, const char *fmt, ...)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	if (__atomic_exchange_n(&m->log_second, (uint32_t)ts.tv_sec, __ATOMIC_RELAXED) !=
-		(uint32_t)ts.tv_sec) {
+			(uint32_t)ts.tv_sec) {
 		lines = __atomic_exchange_n(&m->log_lines, 0, __ATOMIC_RELAXED);
 		if (lines > LINES_PER_S) {
 			snprintf(line, sizeof(line), "%u lines were left out", lines - LINES_PER_S);
@@ -75,5 +75,5 @@ m82576_log_dma(struct m82576 *m, enum m82576_dma_what what, const char *fmt, ...
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	m82576_log_once(m, kind, "DMA fault, cannot %s 0x%lx (%s): %s", write ? "write" : "read",
-		(unsigned long)fault->iova, vfu_dma_why_text(fault), line);
+			(unsigned long)fault->iova, vfu_dma_why_text(fault), line);
 }

@@ -26,7 +26,7 @@ void
 m82576_loop_update(struct m82576 *m)
 {
 	bool on = (m82576_reg(m, IGB_RCTL) & IGB_RCTL_LBM_MASK) == IGB_RCTL_LBM_MAC ||
-		  m->phy[IGB_PHY_CTRL] & IGB_PHY_CTRL_LOOPBACK;
+			m->phy[IGB_PHY_CTRL] & IGB_PHY_CTRL_LOOPBACK;
 
 	if (m82576_ld(&m->gates) & (on ? M82576_GATE_LOOP : M82576_GATE_WIRE))
 		return;

@@ -134,7 +134,7 @@ spi_end(struct m82576 *m, struct m82576_spi *s)
 		for (i = 0; i < M82576_SPI_PAGE; i++)
 			if (s->written & (1u << i))
 				*spi_byte(m, s->addr / M82576_SPI_PAGE * M82576_SPI_PAGE + i) =
-					s->page[i];
+						s->page[i];
 	if (s->code == SPI_WRDI || s->code == SPI_WRSR || s->code == SPI_WRITE)
 		s->status &= (uint8_t)~SPI_ST_WEN;
 	s->bits = s->in = s->written = 0;

@@ -114,7 +114,7 @@ parse_ipv6(const struct m82576 *m, struct m82576_pkt *pkt, const uint8_t *data, 
 	off += 40;
 	pkt->payload = (uint16_t)off;
 	if (m82576_reg(m, IGB_RFCTL) & IGB_RFCTL_IPV6_EX_DIS &&
-		(next == IPV6_HOPOPTS || next == IPV6_ROUTING || next == IPV6_DSTOPTS))
+			(next == IPV6_HOPOPTS || next == IPV6_ROUTING || next == IPV6_DSTOPTS))
 		return;
 	/* The chain of extension headers ends, because each has at least 8 bytes. */
 	for (n = 0; n < 16; n++) {
@@ -152,7 +152,7 @@ parse_ipv6(const struct m82576 *m, struct m82576_pkt *pkt, const uint8_t *data, 
 					continue;
 				}
 				if (data[o] == IPV6_HOME_ADDR && data[o + 1] == 16 &&
-					o + 18 <= off + hlen)
+						o + 18 <= off + hlen)
 					pkt->src_ex = data + o + 2;
 				o += 2u + data[o + 1];
 			}
@@ -178,7 +178,7 @@ m82576_parse(const struct m82576 *m, const uint8_t *data, uint32_t len, struct m
 	 * is then the tag that it filters on and strips.
 	 */
 	if (m82576_reg(m, IGB_CTRL_EXT) & IGB_CTRL_EXT_EXT_VLAN && type == vet >> 16 &&
-		off + 6 <= len) {
+			off + 6 <= len) {
 		pkt->outer_tagged = true;
 		off += M82576_VLAN_TAG_LEN;
 		type = be16(data + off);

@@ -73,8 +73,9 @@ m82576_pci_init(struct m82576 *m)
 	put(m, PCI_VENDOR_ID, 2, IGB_VENDOR_ID_INTEL, 0);
 	put(m, PCI_DEVICE_ID, 2, IGB_DEV_ID_82576, 0);
 	put(m, PCI_COMMAND, 2, 0,
-		PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY |
-			PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
+			PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
+					PCI_COMMAND_PARITY | PCI_COMMAND_SERR |
+					PCI_COMMAND_INTX_DISABLE);
 	put(m, PCI_STATUS, 2, PCI_STATUS_CAP_LIST, 0);
 	put(m, PCI_REVISION_ID, 1, 1, 0);
 	put(m, PCI_CLASS_PROG, 3, 0x020000, 0); /* network, Ethernet */
@@ -96,7 +97,7 @@ m82576_pci_init(struct m82576 *m)
 
 	put(m, CAP_MSI, 2, PCI_CAP_ID_MSI | CAP_MSIX << 8, 0);
 	put(m, CAP_MSI + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT,
-		PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+			PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
 	put(m, CAP_MSI + PCI_MSI_ADDRESS_LO, 4, 0, 0xFFFFFFFC);
 	put(m, CAP_MSI + PCI_MSI_ADDRESS_HI, 4, 0, 0xFFFFFFFF);
 	put(m, CAP_MSI + PCI_MSI_DATA_64, 2, 0, 0xFFFF);
@@ -104,7 +105,7 @@ m82576_pci_init(struct m82576 *m)
 
 	put(m, CAP_MSIX, 2, PCI_CAP_ID_MSIX | CAP_PCIE << 8, 0);
 	put(m, CAP_MSIX + PCI_MSIX_FLAGS, 2, IGB_MSIX_VECTORS - 1,
-		PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+			PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 	put(m, CAP_MSIX + PCI_MSIX_TABLE, 4, BAR_MSIX, 0);
 	put(m, CAP_MSIX + PCI_MSIX_PBA, 4, IGB_MSIX_PBA_OFFSET | BAR_MSIX, 0);
 
@@ -137,14 +138,16 @@ int
 m82576_pci_read(struct m82576 *m, uint64_t off, void *buf, size_t len)
 {
 	const bool intx = !(get(m, CAP_MSI + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_ENABLE) &&
-			  !(get(m, CAP_MSIX + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE);
+			!(get(m, CAP_MSIX + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE);
 
 	/* A pending interrupt, whether or not it is disabled or masked. */
 	put(m, PCI_STATUS, 2,
-		PCI_STATUS_CAP_LIST | (intx && m82576_intr_asserted(m) ? PCI_STATUS_INTERRUPT : 0),
-		0);
+			PCI_STATUS_CAP_LIST |
+					(intx && m82576_intr_asserted(m) ? PCI_STATUS_INTERRUPT :
+									   0),
+			0);
 	put(m, CAP_MSI + PCI_MSI_PENDING_64, 4,
-		vfu_server_irq_pending(m->server, VFIO_PCI_MSI_IRQ_INDEX, 0), 0);
+			vfu_server_irq_pending(m->server, VFIO_PCI_MSI_IRQ_INDEX, 0), 0);
 	memcpy(buf, m->cfg + off, len);
 	return 0;
 }
@@ -222,8 +225,8 @@ m82576_msix_write(struct m82576 *m, uint64_t off, const void *buf, size_t len)
 		if (o >= sizeof(m->msix_table))
 			break;
 		if (o % 16 >= PCI_MSIX_ENTRY_VECTOR_CTRL)
-			mask = o % 16 == PCI_MSIX_ENTRY_VECTOR_CTRL ? PCI_MSIX_ENTRY_CTRL_MASKBIT
-								    : 0;
+			mask = o % 16 == PCI_MSIX_ENTRY_VECTOR_CTRL ? PCI_MSIX_ENTRY_CTRL_MASKBIT :
+								      0;
 		else if (o % 16 == PCI_MSIX_ENTRY_LOWER_ADDR)
 			mask = 0xFC;
 		m->msix_table[o] = p[i] & mask;

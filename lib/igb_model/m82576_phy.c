@@ -39,7 +39,7 @@
 #define PHY_LP_PAUSE        0x0C00
 #define PHY_1000T_LP        0x0C00
 #define PHY_1000T_RECEIVERS 0x3000 /* both receivers are OK */
-#define PHY_EXT_1000T      0x3000
+#define PHY_EXT_1000T       0x3000
 
 #define PHY_PS_LINK        0x0400 /* port status: link, duplex, speed */
 #define PHY_PS_FD          0x0200
@@ -74,7 +74,8 @@ ability(const struct m82576 *m)
 
 	if (ctrl & IGB_PHY_CTRL_AUTONEG_EN)
 		return (m->phy[IGB_PHY_AUTONEG_ADV] >> PHY_ADV_SHIFT & 0xF) |
-		       (m->phy[IGB_PHY_1000T_CTRL] & PHY_1000T_FD ? M82576_ABLE_1000_FULL : 0);
+				(m->phy[IGB_PHY_1000T_CTRL] & PHY_1000T_FD ? M82576_ABLE_1000_FULL :
+									     0);
 	if (ctrl & PHY_CTRL_SPEED_1000)
 		return M82576_ABLE_1000_FULL;
 	if (ctrl & PHY_CTRL_SPEED_100)
@@ -106,8 +107,8 @@ m82576_phy_reset(struct m82576 *m)
 static uint32_t
 mode(const struct m82576 *m)
 {
-	static const uint32_t wire[3] = {M82576_ABLE_10_HALF | M82576_ABLE_10_FULL,
-		M82576_ABLE_ALL & ~M82576_ABLE_1000_FULL, M82576_ABLE_ALL};
+	static const uint32_t wire[3] = { M82576_ABLE_10_HALF | M82576_ABLE_10_FULL,
+		M82576_ABLE_ALL & ~M82576_ABLE_1000_FULL, M82576_ABLE_ALL };
 	uint32_t able = __atomic_load_n(&m->ability, __ATOMIC_SEQ_CST);
 
 	if (!(phy_ctrl(m) & IGB_PHY_CTRL_LOOPBACK))
@@ -123,9 +124,9 @@ speed_code(const struct m82576 *m)
 
 	if (is == 0)
 		return wire_code(m);
-	return is & M82576_ABLE_1000_FULL                          ? 2 :
-		is & (M82576_ABLE_100_FULL | M82576_ABLE_100_HALF) ? 1 :
-								     0;
+	return is & M82576_ABLE_1000_FULL                                  ? 2 :
+			is & (M82576_ABLE_100_FULL | M82576_ABLE_100_HALF) ? 1 :
+									     0;
 }
 
 static bool
@@ -141,7 +142,7 @@ m82576_status_link(const struct m82576 *m)
 	if (!(m82576_ld(&m->gates) & M82576_GATE_LINK))
 		return IGB_STATUS_FD;
 	return IGB_STATUS_LU | speed_code(m) << IGB_STATUS_SPEED_SHIFT |
-	       (half_duplex(m) ? 0 : IGB_STATUS_FD);
+			(half_duplex(m) ? 0 : IGB_STATUS_FD);
 }
 
 unsigned int
@@ -183,8 +184,8 @@ link_is_up(const struct m82576 *m)
 	uint16_t ctrl = __atomic_load_n(&m->phy[IGB_PHY_CTRL], __ATOMIC_SEQ_CST);
 
 	return ((__atomic_load_n(&m->cable, __ATOMIC_SEQ_CST) && mode(m) != 0) ||
-		       ctrl & IGB_PHY_CTRL_LOOPBACK) &&
-	       !(ctrl & IGB_PHY_CTRL_POWER_DOWN);
+			       ctrl & IGB_PHY_CTRL_LOOPBACK) &&
+			!(ctrl & IGB_PHY_CTRL_POWER_DOWN);
 }
 
 static bool
@@ -193,8 +194,8 @@ signals(const struct m82576 *m)
 	uint16_t ctrl = __atomic_load_n(&m->phy[IGB_PHY_CTRL], __ATOMIC_SEQ_CST);
 
 	return __atomic_load_n(&m->gates, __ATOMIC_SEQ_CST) & M82576_GATE_CLIENT &&
-	       m82576_ld(&m->link_wanted) &&
-	       !(ctrl & (IGB_PHY_CTRL_POWER_DOWN | IGB_PHY_CTRL_LOOPBACK));
+			m82576_ld(&m->link_wanted) &&
+			!(ctrl & (IGB_PHY_CTRL_POWER_DOWN | IGB_PHY_CTRL_LOOPBACK));
 }
 
 /*
@@ -221,7 +222,7 @@ m82576_link_update(struct m82576 *m)
 	carrier = __atomic_load_n(&m->carrier, __ATOMIC_SEQ_CST);
 	while (signals(m) != (carrier & 1)) {
 		if (__atomic_compare_exchange_n(&m->carrier, &carrier, carrier + 1, false,
-				__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			carrier++;
 	}
 }
@@ -264,7 +265,7 @@ phy_read(struct m82576 *m, unsigned int reg)
 		if (!up)
 			return 0;
 		return (uint16_t)((code + 1) << PHY_PS_SPEED_SHIFT | PHY_PS_LINK |
-				  (half_duplex(m) ? 0 : PHY_PS_FD));
+				(half_duplex(m) ? 0 : PHY_PS_FD));
 	}
 	if (reg == IGB_PHY_PAGE_SELECT)
 		return m->phy_page;
@@ -282,7 +283,7 @@ phy_ctrl_write(struct m82576 *m, uint16_t v)
 	const bool restart = v & IGB_PHY_CTRL_RESTART_AN && v & IGB_PHY_CTRL_AUTONEG_EN;
 
 	__atomic_store_n(&m->phy[IGB_PHY_CTRL], (uint16_t)(v & ~IGB_PHY_CTRL_RESTART_AN),
-		__ATOMIC_SEQ_CST);
+			__ATOMIC_SEQ_CST);
 	__atomic_store_n(&m->ability, ability(m), __ATOMIC_SEQ_CST);
 	if (!restart && m->ability == old)
 		return;

@@ -46,14 +46,13 @@
 #define M82576_GATE_RXEN   (1u << 4) /* RCTL.RXEN */
 #define M82576_GATE_TXEN   (1u << 5) /* TCTL.EN */
 /* Owner of the receiver (m82576_loop.c): one of the two, or for a moment none. */
-#define M82576_GATE_WIRE   (1u << 6) /* the receiving thread */
-#define M82576_GATE_LOOP   (1u << 7) /* the transmitting thread: loopback */
+#define M82576_GATE_WIRE (1u << 6) /* the receiving thread */
+#define M82576_GATE_LOOP (1u << 7) /* the transmitting thread: loopback */
 /* PCI command: INTx is enabled. */
 #define M82576_GATE_INTX (1u << 8)
-#define M82576_GATES_DMA   (M82576_GATE_CLIENT | M82576_GATE_BME | M82576_GATE_MASTER)
-#define M82576_GATES_TX    (M82576_GATES_DMA | M82576_GATE_LINK | M82576_GATE_TXEN)
-#define M82576_GATES_RX \
-	(M82576_GATES_DMA | M82576_GATE_LINK | M82576_GATE_RXEN | M82576_GATE_WIRE)
+#define M82576_GATES_DMA (M82576_GATE_CLIENT | M82576_GATE_BME | M82576_GATE_MASTER)
+#define M82576_GATES_TX  (M82576_GATES_DMA | M82576_GATE_LINK | M82576_GATE_TXEN)
+#define M82576_GATES_RX  (M82576_GATES_DMA | M82576_GATE_LINK | M82576_GATE_RXEN | M82576_GATE_WIRE)
 
 /* Kinds of log lines. Each kind is logged once for a client. */
 enum m82576_log_kind {
@@ -109,8 +108,8 @@ m82576_counter(const uint64_t *p)
  */
 struct m82576_ring {
 	uint32_t reg[IGB_QUEUE_STRIDE / 4]; /* the polling thread writes HEAD */
-	uint32_t *tail;      /* in the client's mapping, or in reg[] */
-	uint32_t *head_hint; /* likewise; written only */
+	uint32_t *tail;                     /* in the client's mapping, or in reg[] */
+	uint32_t *head_hint;                /* likewise; written only */
 	uint32_t gen;
 	uint64_t base;
 	uint32_t len;   /* in bytes, as the driver wrote it */
@@ -155,7 +154,7 @@ struct m82576_rxq {
 	uint32_t bad_tail;      /* last bad doorbell, already counted */
 	uint32_t fetched, used; /* descriptors in desc[], and number of those used up */
 	struct m82576_read read;
-	uint32_t wb_count;      /* write-backs pending, from index wb_first on */
+	uint32_t wb_count; /* write-backs pending, from index wb_first on */
 	uint32_t wb_first;
 	union igb_rx_desc desc[M82576_FETCH];
 	union igb_rx_desc wb[M82576_WB_BATCH];
@@ -216,7 +215,7 @@ struct m82576_spi {
 	uint16_t addr;
 	uint8_t code, status;
 	uint8_t page[M82576_SPI_PAGE];
-	bool out;         /* DO */
+	bool out; /* DO */
 };
 
 struct m82576 {
@@ -253,25 +252,25 @@ struct m82576 {
 	uint64_t ra[IGB_NUM_RA];    /* receive addresses, little-endian; bit 63: valid */
 	uint32_t rss_table[80][16]; /* Toeplitz hash, by nibble position and value */
 	uint32_t gates;
-	uint32_t link_wanted; /* CTRL.SLU was set, and not cleared since */
+	uint32_t link_wanted;            /* CTRL.SLU was set, and not cleared since */
 	uint32_t rx_enabled, tx_enabled; /* one bit for each queue */
 	uint32_t tx_paused, loop_waits;  /* STATUS.TXOFF: by the far end; in loopback */
 	struct m82576_ring rx_ring[IGB_MAX_QUEUES], tx_ring[IGB_MAX_QUEUES];
 
 	/* Link and interrupts: any thread, by atomic operations (m82576_phy.c, m82576_intr.c). */
-	uint32_t cable;   /* the far end signals */
-	uint32_t carrier; /* m82576_carrier() */
+	uint32_t cable;            /* the far end signals */
+	uint32_t carrier;          /* m82576_carrier() */
 	uint32_t ability, partner; /* M82576_ABLE_*: modes of this end, of the far end */
-	uint32_t link_was_down; /* since the PHY status register was last read */
+	uint32_t link_was_down;    /* since the PHY status register was last read */
 	uint32_t icr, ims, eicr, eims, eicr_sent;
 	uint32_t icr_sent;
 	uint32_t intr_pending;                /* a message is due at the next flush */
 	uint64_t intr_last[IGB_MSIX_VECTORS]; /* time of the last message, in ns, for throttling */
-	uint32_t intr_next; /* vector that is checked first */
+	uint32_t intr_next;                   /* vector that is checked first */
 
 	/* The receiving thread only; in loopback the transmitting thread only. */
 	struct m82576_counters rxc;
-	uint32_t rx_dirty; /* queues with write-backs pending */
+	uint32_t rx_dirty;  /* queues with write-backs pending */
 	uint32_t rx_causes; /* causes (ICR) to report at the flush */
 	bool rx_busy;       /* so many writes are queued that no frame is taken */
 	struct m82576_rxq rxq[IGB_MAX_QUEUES];
@@ -280,12 +279,12 @@ struct m82576 {
 	/* The transmitting thread only. */
 	struct m82576_counters txc;
 	uint32_t tx_dirty; /* queues whose head moved since the last flush */
-	uint32_t tx_next; /* queue that is served next */
+	uint32_t tx_next;  /* queue that is served next */
 	uint32_t tx_quantum;
 	uint32_t tx_descs, tx_bytes; /* since the last flush */
 	uint64_t tx_began;           /* time of the first descriptor since the last flush, ns */
-	bool tx_busy;     /* so many writes are queued that no frame is begun */
-	struct m82576_frame looped; /* waits for a receive descriptor; data NULL: none */
+	bool tx_busy;                /* so many writes are queued that no frame is begun */
+	struct m82576_frame looped;  /* waits for a receive descriptor; data NULL: none */
 	struct m82576_txq txq[IGB_MAX_QUEUES];
 	uint8_t out[IGB_MAX_FRAME + 64];
 };
@@ -439,10 +438,10 @@ m82576_grace_period(struct m82576 *m)
 void m82576_log(struct m82576 *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Log the first line of a kind (enum m82576_log_kind) for this client. */
 void m82576_log_once(struct m82576 *m, unsigned int kind, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+		__attribute__((format(printf, 3, 4)));
 /* Log the thread's last DMA fault. @p fmt describes the loss that it caused. */
 void m82576_log_dma(struct m82576 *m, enum m82576_dma_what what, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+		__attribute__((format(printf, 3, 4)));
 
 /* m82576_pci.c: configuration space, and the MSI-X table. Control thread. */
 void m82576_pci_init(struct m82576 *m);
@@ -516,8 +515,9 @@ void m82576_stats_tx(struct m82576 *m, const uint8_t *data, uint32_t len, unsign
 static inline bool
 m82576_tx_needs_context(const struct m82576_txq *t)
 {
-	return !t->is_legacy && (t->cmd & (IGB_TXD_TSE | IGB_TXD_VLE) ||
-		t->olinfo & (IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM));
+	return !t->is_legacy &&
+			(t->cmd & (IGB_TXD_TSE | IGB_TXD_VLE) ||
+					t->olinfo & (IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM));
 }
 bool m82576_tx_start(struct m82576 *m, const struct m82576_txq *t);
 bool m82576_tx_prepare(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *frame);
@@ -544,12 +544,12 @@ struct m82576_pkt {
 	/* Other addresses to hash, which IPv6 extension headers may give. */
 	const uint8_t *src_ex, *dst_ex;
 };
-void m82576_parse(
-	const struct m82576 *m, const uint8_t *data, uint32_t len, struct m82576_pkt *pkt);
+void m82576_parse(const struct m82576 *m, const uint8_t *data, uint32_t len,
+		struct m82576_pkt *pkt);
 
 /* m82576_rss.c: m82576_rss_key() control thread, m82576_rss_hash() receiving thread. */
 void m82576_rss_key(struct m82576 *m);
-uint32_t m82576_rss_hash(
-	const struct m82576 *m, const uint8_t *data, const struct m82576_pkt *pkt, uint32_t *type);
+uint32_t m82576_rss_hash(const struct m82576 *m, const uint8_t *data, const struct m82576_pkt *pkt,
+		uint32_t *type);
 
 #endif /* M82576_PRIV_H */

@@ -33,10 +33,10 @@
  * Implemented bits of the queue registers (8.10, 8.12); the others read as 0. The device remembers
  * what was written to the others all the same, so that it can report a ring that is not aligned.
  */
-#define BAL_MASK 0xFFFFFF80u
-#define LEN_MASK 0x000FFFF0u
+#define BAL_MASK      0xFFFFFF80u
+#define LEN_MASK      0x000FFFF0u
 #define RING_LEN_MASK 0x000FFFFFu /* including bits that are not implemented */
-#define PTR_MASK 0x0000FFFFu
+#define PTR_MASK      0x0000FFFFu
 /* clang-format off */
 #define COMMON_MASKS \
 	[IGB_Q_BAL / 4] = BAL_MASK, [IGB_Q_BAH / 4] = ~0u, [IGB_Q_LEN / 4] = LEN_MASK, \
@@ -45,8 +45,8 @@
 /* clang-format on */
 
 static const uint32_t bits[2][IGB_QUEUE_STRIDE / 4] = {
-	{COMMON_MASKS, [IGB_Q_SRRCTL / 4] = ~0u},
-	{COMMON_MASKS, [IGB_Q_TDWBAL / 4] = ~0u, [IGB_Q_TDWBAH / 4] = ~0u},
+	{ COMMON_MASKS, [IGB_Q_SRRCTL / 4] = ~0u },
+	{ COMMON_MASKS, [IGB_Q_TDWBAL / 4] = ~0u, [IGB_Q_TDWBAH / 4] = ~0u },
 };
 
 static struct m82576_ring *
@@ -115,7 +115,7 @@ m82576_ring_map(struct m82576 *m)
 	ret = m->pages_fd = sealed_file("igb-queues", PAGES_SIZE, 0);
 	for (k = 0; ret >= 0 && k < 2; k++) {
 		void *p = mmap(NULL, VFU_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, m->pages_fd,
-			k == 0 ? IGB_RXQ_BASE : IGB_TXQ_BASE);
+				k == 0 ? IGB_RXQ_BASE : IGB_TXQ_BASE);
 
 		if (p == MAP_FAILED)
 			ret = -errno;
@@ -146,23 +146,23 @@ ring_enable(struct m82576 *m, struct m82576_ring *r)
 	r->len = ring_reg(r, IGB_Q_LEN) & RING_LEN_MASK;
 	r->count = r->len / IGB_DESC_SIZE;
 	if (r->len > IGB_MAX_RING_BYTES || r->len % IGB_RING_ALIGN != 0 ||
-		r->base % IGB_RING_ALIGN != 0)
+			r->base % IGB_RING_ALIGN != 0)
 		r->count = 0;
 	r->head = head < r->count ? head : 0;
 	r->srrctl = ring_reg(r, IGB_Q_SRRCTL);
 	r->head_wb = (uint64_t)ring_reg(r, IGB_Q_TDWBAH) << 32 | ring_reg(r, IGB_Q_TDWBAL);
 	m82576_ring_set_head(r, r->head);
 	__atomic_store_n(&r->gen, r->gen + 1, __ATOMIC_RELEASE);
-	__atomic_fetch_or(
-		r->is_tx ? &m->tx_enabled : &m->rx_enabled, 1u << r->index, __ATOMIC_RELEASE);
+	__atomic_fetch_or(r->is_tx ? &m->tx_enabled : &m->rx_enabled, 1u << r->index,
+			__ATOMIC_RELEASE);
 }
 
 /* Disable a queue that is enabled. The caller must wait for a grace period afterwards. */
 static void
 ring_disable(struct m82576 *m, struct m82576_ring *r)
 {
-	__atomic_fetch_and(
-		r->is_tx ? &m->tx_enabled : &m->rx_enabled, ~(1u << r->index), __ATOMIC_RELEASE);
+	__atomic_fetch_and(r->is_tx ? &m->tx_enabled : &m->rx_enabled, ~(1u << r->index),
+			__ATOMIC_RELEASE);
 	__atomic_store_n(&r->gen, r->gen + 1, __ATOMIC_RELEASE);
 }
 
@@ -259,8 +259,8 @@ void
 m82576_ring_unusable(struct m82576 *m, const struct m82576_ring *r)
 {
 	m82576_log_once(m, M82576_LOG_RING,
-		"%s queue %u enabled with a ring of %u bytes at 0x%lx: "
-		"both must be multiples of %u, and the length 1 to %u; the queue stays idle",
-		r->is_tx ? "transmit" : "receive", r->index, r->len, (unsigned long)r->base,
-		IGB_RING_ALIGN, IGB_MAX_RING_BYTES);
+			"%s queue %u enabled with a ring of %u bytes at 0x%lx: "
+			"both must be multiples of %u, and the length 1 to %u; the queue stays idle",
+			r->is_tx ? "transmit" : "receive", r->index, r->len, (unsigned long)r->base,
+			IGB_RING_ALIGN, IGB_MAX_RING_BYTES);
 }

@@ -28,16 +28,16 @@ struct row {
 	void (*write)(struct m82576 *m, uint32_t off, uint32_t v);
 };
 
-#define CTRL_RESET         0x00100209u /* full duplex, bit 3, 1000 Mb/s, ADVD3WUC */
-#define CTRL_EXT_CLEARING  (IGB_CTRL_EXT_EE_RST | 1u << 12) /* and ASDCHK */
-#define EEMNGCTL_RESET     (IGB_EEMNGCTL_CFG_DONE0 | IGB_EEMNGCTL_CFG_DONE1 | (1u << 31))
-#define TCTL_RESET         0xA40400F8u /* PSP, collision threshold 15, distance 64 */
-#define RA_ALIAS       0x00040
-#define MTA_ALIAS      0x00200
-#define VFTA_ALIAS     0x00600 /* as far from its registers as the alias of MTA */
-#define GCR_RESET          0x06850200u
-#define GCR_RO             0x06800000u /* L1 entry latency, L0s */
-#define EECD_SIZE_1K       4u          /* 2^(4 + 6) words */
+#define CTRL_RESET        0x00100209u /* full duplex, bit 3, 1000 Mb/s, ADVD3WUC */
+#define CTRL_EXT_CLEARING (IGB_CTRL_EXT_EE_RST | 1u << 12) /* and ASDCHK */
+#define EEMNGCTL_RESET    (IGB_EEMNGCTL_CFG_DONE0 | IGB_EEMNGCTL_CFG_DONE1 | (1u << 31))
+#define TCTL_RESET        0xA40400F8u /* PSP, collision threshold 15, distance 64 */
+#define RA_ALIAS          0x00040
+#define MTA_ALIAS         0x00200
+#define VFTA_ALIAS        0x00600 /* as far from its registers as the alias of MTA */
+#define GCR_RESET         0x06850200u
+#define GCR_RO            0x06800000u /* L1 entry latency, L0s */
+#define EECD_SIZE_1K      4u          /* 2^(4 + 6) words */
 
 static void
 ctrl_write(struct m82576 *m, uint32_t off, uint32_t v)
@@ -109,7 +109,7 @@ eecd_write(struct m82576 *m, uint32_t off, uint32_t v)
 	uint32_t keep = IGB_EECD_SK | IGB_EECD_CS | IGB_EECD_DI | IGB_EECD_REQ;
 
 	v = (m82576_reg(m, off) & ~(keep | IGB_EECD_GNT | IGB_EECD_DO)) | (v & keep) |
-	    (v & IGB_EECD_REQ ? IGB_EECD_GNT : 0);
+			(v & IGB_EECD_REQ ? IGB_EECD_GNT : 0);
 	m82576_reg_set(m, off, v | (m82576_nvm_pins(m, v) ? IGB_EECD_DO : 0));
 }
 
@@ -172,8 +172,8 @@ static void
 swsm_write(struct m82576 *m, uint32_t off, uint32_t v)
 {
 	/* A write can release SMBI, but not take it. No firmware competes for SWESMBI. */
-	m82576_reg_set(
-		m, off, (v & ~IGB_SWSM_SMBI & 0xF) | (m82576_reg(m, off) & v & IGB_SWSM_SMBI));
+	m82576_reg_set(m, off,
+			(v & ~IGB_SWSM_SMBI & 0xF) | (m82576_reg(m, off) & v & IGB_SWSM_SMBI));
 }
 
 static void
@@ -208,8 +208,8 @@ queue_at(struct m82576 *m, uint32_t off, uint32_t *reg)
 	else
 		o = off - IGB_RXQ_BASE;
 	*reg = o % IGB_QUEUE_STRIDE;
-	return off >= IGB_TXQ_BASE ? &m->tx_ring[o / IGB_QUEUE_STRIDE]
-				   : &m->rx_ring[o / IGB_QUEUE_STRIDE];
+	return off >= IGB_TXQ_BASE ? &m->tx_ring[o / IGB_QUEUE_STRIDE] :
+				     &m->rx_ring[o / IGB_QUEUE_STRIDE];
 }
 
 static uint32_t
@@ -262,37 +262,37 @@ alias_write(struct m82576 *m, uint32_t off, uint32_t v)
 	m82576_reg_write(m, alias(off), v);
 }
 
-#define RW(first, count)                                                                           \
-	{                                                                                          \
-		(first), (count), 4, ~0u, 0, 0, NULL, NULL                                         \
+#define RW(first, count) \
+	{ \
+		(first), (count), 4, ~0u, 0, 0, NULL, NULL \
 	}
-#define RWR(first, count, reset)                                                                   \
-	{                                                                                          \
-		(first), (count), 4, ~0u, (reset), 0, NULL, NULL                                   \
+#define RWR(first, count, reset) \
+	{ \
+		(first), (count), 4, ~0u, (reset), 0, NULL, NULL \
 	}
-#define RO(first, reset)                                                                           \
-	{                                                                                          \
-		(first), 1, 4, 0, (reset), 0, NULL, NULL                                           \
+#define RO(first, reset) \
+	{ \
+		(first), 1, 4, 0, (reset), 0, NULL, NULL \
 	}
-#define MASKED(first, count, wmask, reset)                                                         \
-	{                                                                                          \
-		(first), (count), 4, (wmask), (reset), 0, NULL, NULL                               \
+#define MASKED(first, count, wmask, reset) \
+	{ \
+		(first), (count), 4, (wmask), (reset), 0, NULL, NULL \
 	}
-#define FN(first, count, step, reset, rd, wr)                                                      \
-	{                                                                                          \
-		(first), (count), (step), ~0u, (reset), 0, (rd), (wr)                              \
+#define FN(first, count, step, reset, rd, wr) \
+	{ \
+		(first), (count), (step), ~0u, (reset), 0, (rd), (wr) \
 	}
 
 static const struct row rows[] = {
 	/* General (8.2). */
 	FN(IGB_CTRL, 2, 4, CTRL_RESET, ctrl_read, ctrl_write),
-	{IGB_STATUS, 1, 4, ~0u,
-		IGB_STATUS_LAN_INIT_DONE | IGB_STATUS_PHYRA | IGB_STATUS_PF_RST_DONE,
-		KEEP, status_read, status_write}, /* PHYRA belongs to another reset */
+	{ IGB_STATUS, 1, 4, ~0u,
+			IGB_STATUS_LAN_INIT_DONE | IGB_STATUS_PHYRA | IGB_STATUS_PF_RST_DONE, KEEP,
+			status_read, status_write }, /* PHYRA belongs to another reset */
 	FN(IGB_EECD, 1, 4,
-		IGB_EECD_FWE_DIS | IGB_EECD_PRES | IGB_EECD_AUTO_RD | IGB_EECD_ADDR_16 |
-			EECD_SIZE_1K << IGB_EECD_SIZE_SHIFT,
-		NULL, eecd_write),
+			IGB_EECD_FWE_DIS | IGB_EECD_PRES | IGB_EECD_AUTO_RD | IGB_EECD_ADDR_16 |
+					EECD_SIZE_1K << IGB_EECD_SIZE_SHIFT,
+			NULL, eecd_write),
 	FN(IGB_EERD, 1, 4, IGB_EERD_DONE, NULL, eerd_write),
 	FN(IGB_CTRL_EXT, 1, 4, 0, NULL, ctrl_ext_write),
 	RW(IGB_FLA, 1),
@@ -320,12 +320,12 @@ static const struct row rows[] = {
 	FN(IGB_EICS, 3, 4, 0, m82576_intr_read, m82576_intr_write),
 	RW(IGB_EIAC, 2), /* and EIAM */
 	FN(IGB_EICR, 1, 4, 0, m82576_intr_read, m82576_intr_write),
-	{IGB_EITR(0), IGB_MSIX_VECTORS, 4, ~IGB_EITR_CNT_IGNR, 0, KEEP, NULL, NULL},
+	{ IGB_EITR(0), IGB_MSIX_VECTORS, 4, ~IGB_EITR_CNT_IGNR, 0, KEEP, NULL, NULL },
 	RW(IGB_IVAR0, 8),
 	RW(IGB_IVAR_MISC, 1),
 	/* Receive (8.10). */
 	FN(IGB_RCTL, 1, 4, 0, NULL, rctl_write),
-	{IGB_RXPBS, 1, 4, 0x7F, 0x40, KEEP, NULL, NULL},
+	{ IGB_RXPBS, 1, 4, 0x7F, 0x40, KEEP, NULL, NULL },
 	RW(IGB_QDE, 1),
 	RWR(IGB_RXCSUM, 1, IGB_RXCSUM_IPOFL | IGB_RXCSUM_TUOFL),
 	MASKED(IGB_RLPML, 1, IGB_RLPML_MASK, 0x2600),
@@ -352,7 +352,7 @@ static const struct row rows[] = {
 	FN(IGB_TCTL, 1, 4, TCTL_RESET, NULL, tctl_write),
 	RWR(IGB_TCTL_EXT, 1, 0x00010840),
 	RWR(IGB_TIPG, 1, 0x00601008),
-	{IGB_TXPBS, 1, 4, 0x7F, 0x28, KEEP, NULL, NULL},
+	{ IGB_TXPBS, 1, 4, 0x7F, 0x28, KEEP, NULL, NULL },
 	RWR(IGB_DTXCTL, 1, 0x44), /* 802.3 length to locate headers, spoofing raises a cause */
 	RWR(IGB_DTXTCPFLGL, 1, 0x0F760FF6),
 	RWR(IGB_DTXTCPFLGH, 1, 0x00000F7F),
@@ -368,7 +368,7 @@ static const struct row rows[] = {
 	FN(IGB_TXQ_ALIAS_BASE + 0x200, 16, 4, 0, alias_read, alias_write),
 	FN(IGB_TXQ_ALIAS_BASE + 0x300, 16, 4, 0, alias_read, alias_write),
 	/* Statistics (8.19): clear on read. */
-	{IGB_STATS_FIRST, M82576_STAT_WORDS, 4, 0, 0, 0, m82576_stats_read, NULL},
+	{ IGB_STATS_FIRST, M82576_STAT_WORDS, 4, 0, 0, 0, m82576_stats_read, NULL },
 	/* PCS (8.17): not in use with a copper PHY. */
 	RW(IGB_PCS_CFG, 1),
 	RW(IGB_PCS_LCTL, 1),
@@ -382,9 +382,9 @@ static const struct row rows[] = {
 	RW(IGB_MANC2H, 1),
 	MASKED(IGB_GCR, 1, ~GCR_RO, GCR_RESET),
 	RO(IGB_FACTPS, 0),
-	{IGB_SWSM, 1, 4, ~0u, 0, KEEP, swsm_read, swsm_write},
+	{ IGB_SWSM, 1, 4, ~0u, 0, KEEP, swsm_read, swsm_write },
 	RO(IGB_FWSM, 0),
-	{IGB_SW_FW_SYNC, 1, 4, ~0u, 0, KEEP, NULL, NULL},
+	{ IGB_SW_FW_SYNC, 1, 4, ~0u, 0, KEEP, NULL, NULL },
 	RW(IGB_PBACL, 1),
 	RW(0x05B70, 2), /* DCA_ID, DCA_CTRL */
 	/* Time stamps (8.16): values are stored; the clock does not run. */
@@ -412,11 +412,13 @@ static bool
 is_routine(uint32_t off)
 {
 	if (off >= IGB_RXQ_BASE && off < IGB_TXQ_BASE + IGB_MAX_QUEUES * IGB_QUEUE_STRIDE)
-		return off % IGB_QUEUE_STRIDE == IGB_Q_TAIL || off % IGB_QUEUE_STRIDE == IGB_Q_RQDPC;
+		return off % IGB_QUEUE_STRIDE == IGB_Q_TAIL ||
+				off % IGB_QUEUE_STRIDE == IGB_Q_RQDPC;
 	if (off >= IGB_RXQ_ALIAS_BASE && off < IGB_TXQ_ALIAS_BASE + 4 * IGB_QUEUE_ALIAS_STRIDE)
 		return off % IGB_QUEUE_ALIAS_STRIDE == IGB_Q_TAIL;
-	return (off >= IGB_ICR && off < IGB_RCTL) || (off >= IGB_ICR_BLOCK && off <= IGB_IVAR_MISC) ||
-	       (off >= IGB_STATS_FIRST && off <= IGB_STATS_LAST);
+	return (off >= IGB_ICR && off < IGB_RCTL) ||
+			(off >= IGB_ICR_BLOCK && off <= IGB_IVAR_MISC) ||
+			(off >= IGB_STATS_FIRST && off <= IGB_STATS_LAST);
 }
 
 /*

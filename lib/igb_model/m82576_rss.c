@@ -46,20 +46,19 @@ m82576_rss_key(struct m82576 *m)
 }
 
 static uint32_t
-hash_part(
-	const struct m82576 *m, const uint8_t *p, unsigned int len, unsigned int *at, uint32_t h)
+hash_part(const struct m82576 *m, const uint8_t *p, unsigned int len, unsigned int *at, uint32_t h)
 {
 	unsigned int i;
 
 	for (i = 0; i < len; i++, *at += 2)
 		h ^= m82576_ld(&m->rss_table[*at][p[i] >> 4]) ^
-		     m82576_ld(&m->rss_table[*at + 1][p[i] & 0xF]);
+				m82576_ld(&m->rss_table[*at + 1][p[i] & 0xF]);
 	return h;
 }
 
 uint32_t
-m82576_rss_hash(
-	const struct m82576 *m, const uint8_t *data, const struct m82576_pkt *pkt, uint32_t *type)
+m82576_rss_hash(const struct m82576 *m, const uint8_t *data, const struct m82576_pkt *pkt,
+		uint32_t *type)
 {
 	uint32_t mrqc = m82576_reg(m, IGB_MRQC), h = 0;
 	const uint8_t *src = pkt->src, *dst = pkt->dst;
@@ -109,7 +108,7 @@ m82576_rss_hash(
 				*type = IGB_RXD_RSS_IPV6;
 		}
 		if (*type == IGB_RXD_RSS_TCPIPV6EX || *type == IGB_RXD_RSS_UDPIPV6EX ||
-			*type == IGB_RXD_RSS_IPV6EX) {
+				*type == IGB_RXD_RSS_IPV6EX) {
 			src = pkt->src_ex;
 			dst = pkt->dst_ex;
 		}

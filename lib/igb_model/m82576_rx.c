@@ -44,7 +44,7 @@ vlan_passes(const struct m82576 *m, uint32_t rctl, const struct m82576_pkt *pkt)
 static enum verdict
 address_passes(const struct m82576 *m, uint32_t rctl, const uint8_t *da)
 {
-	static const uint8_t mo_shift[4] = {4, 3, 2, 0};
+	static const uint8_t mo_shift[4] = { 4, 3, 2, 0 };
 	uint64_t a = 1ull << 63;
 	uint32_t hash, mo, i;
 
@@ -74,14 +74,14 @@ length_passes(struct m82576 *m, uint32_t rctl, const struct m82576_pkt *pkt)
 		max = m82576_reg(m, IGB_RLPML);
 	else
 		max = MAX_STD_FRAME + (pkt->tagged ? M82576_VLAN_TAG_LEN : 0) +
-		      (pkt->outer_tagged ? M82576_VLAN_TAG_LEN : 0);
+				(pkt->outer_tagged ? M82576_VLAN_TAG_LEN : 0);
 	return len <= max && len <= IGB_MAX_FRAME;
 }
 
 static void
 rxq_open(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, uint32_t gen)
 {
-	static const uint16_t bsize[4] = {2048, 1024, 512, 256};
+	static const uint16_t bsize[4] = { 2048, 1024, 512, 256 };
 
 	/* deliver() waits for all descriptors of a frame at once. */
 	_Static_assert(IGB_MAX_FRAME / 256 < M82576_FETCH, "a frame has more descriptors");
@@ -114,8 +114,8 @@ rxq_available(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *
 		x->bad_tail = tail;
 		m82576_count(&m->rxc.bad_doorbells, 1);
 		m82576_log_once(m, M82576_LOG_TAIL,
-			"RDT of queue %u set to %u, the ring has %u descriptors: ignored", r->index,
-			tail, x->count);
+				"RDT of queue %u set to %u, the ring has %u descriptors: ignored",
+				r->index, tail, x->count);
 	}
 	return x->tail >= x->head ? x->tail - x->head : x->tail + x->count - x->head;
 }
@@ -124,8 +124,8 @@ static void
 rxq_dead(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
 {
 	m82576_log_dma(m, M82576_DMA_RING,
-		"receive queue %u, ring at 0x%lx: the queue stops until it is enabled again",
-		r->index, (unsigned long)x->base);
+			"receive queue %u, ring at 0x%lx: the queue stops until it is enabled again",
+			r->index, (unsigned long)x->base);
 	x->dead = true;
 }
 
@@ -158,7 +158,7 @@ rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, ui
 		if (x->read.asked != 0)
 			part = x->read.asked / IGB_DESC_SIZE;
 		ret = m82576_dma_get(m, &x->read, x->base + (uint64_t)at * IGB_DESC_SIZE,
-			x->desc + have, part * IGB_DESC_SIZE);
+				x->desc + have, part * IGB_DESC_SIZE);
 		if (ret != 0) {
 			if (ret != -EAGAIN)
 				rxq_dead(m, x, r);
@@ -185,7 +185,7 @@ rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring 
 			__atomic_store_n(&d->qw[0], x->wb[i].qw[0], __ATOMIC_RELAXED);
 			__atomic_store_n(&d->qw[1], x->wb[i].qw[1], __ATOMIC_RELEASE);
 		} else if (vfu_dma_write(m->server, x->base + (uint64_t)at * IGB_DESC_SIZE,
-				   &x->wb[i], IGB_DESC_SIZE) != 0) {
+					   &x->wb[i], IGB_DESC_SIZE) != 0) {
 			rxq_dead(m, x, r);
 		}
 		at = at + 1 == x->count ? 0 : at + 1;
@@ -206,7 +206,7 @@ verify(const struct m82576 *m, const uint8_t *f, const struct m82576_pkt *pkt)
 	if (pkt->v4 && rxcsum & IGB_RXCSUM_IPOFL) {
 		st |= IGB_RXD_STAT_IPCS;
 		if (m82576_csum_fold(m82576_csum_add(f + pkt->l3, (f[pkt->l3] & 0xF) * 4u, 0)) !=
-			0xFFFF)
+				0xFFFF)
 			st |= IGB_RXD_ERR_IPE;
 	}
 	if (pkt->l4 == 0)
@@ -254,11 +254,11 @@ fragment_field(const struct m82576 *m, const uint8_t *f, const struct m82576_pkt
 		id = (uint32_t)f[pkt->l3 + 4] << 8 | f[pkt->l3 + 5];
 	if (rxcsum & IGB_RXCSUM_IPPCSE) {
 		if (pkt->v4 && pkt->frag) {
-			sum = m82576_csum_fold(
-				m82576_csum_add(f + pkt->payload, pkt->l3_end - pkt->payload, 0));
+			sum = m82576_csum_fold(m82576_csum_add(f + pkt->payload,
+					pkt->l3_end - pkt->payload, 0));
 			if (pkt->proto == IP_UDP && pkt->first_frag &&
-				pkt->l3_end - pkt->payload >= 8 &&
-				(f[pkt->payload + 6] | f[pkt->payload + 7]))
+					pkt->l3_end - pkt->payload >= 8 &&
+					(f[pkt->payload + 6] | f[pkt->payload + 7]))
 				*st |= IGB_RXD_STAT_UDPV;
 		}
 	} else if (start < pkt->len) {
@@ -278,11 +278,11 @@ struct split {
 };
 
 static struct split
-split_header(
-	const struct m82576_rxq *x, const struct m82576_pkt *pkt, uint32_t stripped, uint32_t len)
+split_header(const struct m82576_rxq *x, const struct m82576_pkt *pkt, uint32_t stripped,
+		uint32_t len)
 {
 	bool always = x->desctype == IGB_SRRCTL_DESCTYPE_HDR_ALWAYS;
-	struct split s = {0};
+	struct split s = { 0 };
 	/* Header split does not know the header of SCTP (8.10.4). */
 	uint32_t end = pkt->ptype & IGB_RXD_PTYPE_SCTP ? pkt->l4 : pkt->payload;
 
@@ -310,8 +310,8 @@ split_header(
  */
 static bool
 deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, const uint8_t *f,
-	uint32_t len, const struct m82576_pkt *pkt, uint32_t stripped, uint32_t staterr,
-	uint32_t rss, uint32_t rss_type)
+		uint32_t len, const struct m82576_pkt *pkt, uint32_t stripped, uint32_t staterr,
+		uint32_t rss, uint32_t rss_type)
 {
 	bool legacy = x->desctype == IGB_SRRCTL_DESCTYPE_LEGACY, ok = true;
 	const struct split split = split_header(x, pkt, stripped, len);
@@ -325,8 +325,8 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, con
 	if (x->wb_count == 0)
 		x->wb_first = x->head;
 	if (x->used + M82576_PREFETCH < x->fetched)
-		m82576_dma_prefetch(
-			m, x->desc[x->used + M82576_PREFETCH].read.pkt_addr, VFU_DMA_WRITE);
+		m82576_dma_prefetch(m, x->desc[x->used + M82576_PREFETCH].read.pkt_addr,
+				VFU_DMA_WRITE);
 	for (i = 0; i < n; i++, off += part) {
 		const union igb_rx_desc *d = &x->desc[x->used + i];
 		union igb_rx_desc *wb = &x->wb[x->wb_count + i];
@@ -346,18 +346,18 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, con
 			wb->legacy.length = (uint16_t)part;
 			wb->legacy.csum = (uint16_t)(rss >> 16);
 			wb->legacy.status = (uint8_t)(st | IGB_RXD_STAT_DD);
-			wb->legacy.errors =
-				(uint8_t)((st & IGB_RXD_ERR_L4E ? IGB_RXD_LEG_ERR_TCPE : 0) |
-					  (st & IGB_RXD_ERR_IPE ? IGB_RXD_LEG_ERR_IPE : 0) |
-					  (st & IGB_RXD_ERR_RXE ? IGB_RXD_LEG_ERR_RXE : 0));
+			wb->legacy.errors = (uint8_t)((st & IGB_RXD_ERR_L4E ? IGB_RXD_LEG_ERR_TCPE :
+									      0) |
+					(st & IGB_RXD_ERR_IPE ? IGB_RXD_LEG_ERR_IPE : 0) |
+					(st & IGB_RXD_ERR_RXE ? IGB_RXD_LEG_ERR_RXE : 0));
 			wb->legacy.vlan = pkt->tci;
 		} else {
 			wb->wb.pkt_info = (uint16_t)(rss_type | pkt->ptype << IGB_RXD_PTYPE_SHIFT);
 			wb->wb.hdr_info = 0;
 			if (i == 0) {
-				wb->wb.hdr_info =
-					(split.len << IGB_RXD_HDR_LEN_SHIFT & IGB_RXD_HDR_LEN_MASK) |
-					(split.sph ? IGB_RXD_SPH : 0);
+				wb->wb.hdr_info = (split.len << IGB_RXD_HDR_LEN_SHIFT &
+								  IGB_RXD_HDR_LEN_MASK) |
+						(split.sph ? IGB_RXD_SPH : 0);
 				st |= split.hbo ? IGB_RXD_ERR_HBO : 0;
 			}
 			wb->wb.rss = rss;
@@ -373,9 +373,9 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, con
 		 * yet" and waits for ever. Linux's driver drops a frame with RXE, as gantry's does.
 		 */
 		m82576_log_dma(m, M82576_DMA_BUFFER,
-			"receive queue %u, descriptor %u, a buffer of %u bytes: "
-			"frame lost, reported with RXE",
-			r->index, x->head, x->bufsize);
+				"receive queue %u, descriptor %u, a buffer of %u bytes: "
+				"frame lost, reported with RXE",
+				r->index, x->head, x->bufsize);
 		for (i = 0; i < n; i++) {
 			union igb_rx_desc *wb = &x->wb[x->wb_count + i];
 
@@ -431,7 +431,7 @@ m82576_receive(struct m82576 *m, const struct m82576_frame *frame, bool wait)
 	rctl = m82576_reg(m, IGB_RCTL);
 	if (frame->flags & M82576_FRAME_BAD_FCS) {
 		if (!(rctl & IGB_RCTL_SBP) || len < M82576_MIN_FRAME ||
-			len > IGB_MAX_FRAME - M82576_FCS_LEN)
+				len > IGB_MAX_FRAME - M82576_FCS_LEN)
 			return bad(m, IGB_CRCERRS, len);
 		st |= IGB_RXD_ERR_RXE;
 	}
@@ -456,7 +456,7 @@ m82576_receive(struct m82576 *m, const struct m82576_frame *frame, bool wait)
 		rss = m82576_rss_hash(m, f, &pkt, &rss_type);
 		if (rss_type != IGB_RXD_RSS_NONE)
 			q = (m82576_reg(m, IGB_RETA(rss % IGB_NUM_RETA / 4)) >> (8 * (rss % 4))) &
-				0xF;
+					0xF;
 	}
 	r = &m->rx_ring[q];
 	x = &m->rxq[q];

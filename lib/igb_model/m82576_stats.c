@@ -96,7 +96,7 @@ m82576_rqdpc_read(struct m82576 *m, unsigned int q)
 static void
 count_size(uint64_t *s, uint32_t len)
 {
-	static const uint16_t last[5] = {64, 127, 255, 511, 1023};
+	static const uint16_t last[5] = { 64, 127, 255, 511, 1023 };
 	unsigned int i;
 
 	if (len < last[0])
@@ -110,7 +110,7 @@ static bool
 is_broadcast(const uint8_t *p)
 {
 	return p[0] == 0xFF && p[1] == 0xFF && p[2] == 0xFF && p[3] == 0xFF && p[4] == 0xFF &&
-	       p[5] == 0xFF;
+			p[5] == 0xFF;
 }
 
 /* Count a frame that was on the wire, whether good or bad, accepted or not (8.19.44, 8.19.48). */
@@ -175,7 +175,7 @@ m82576_get_stats(const struct m82576 *m, struct m82576_stats *st)
 	st->rx_off = m82576_counter(&m->rxc.off);
 	st->dma_faults = vs.dma_faults;
 	st->bad_doorbells = m82576_counter(&m->rxc.bad_doorbells) +
-		m82576_counter(&m->txc.bad_doorbells);
+			m82576_counter(&m->txc.bad_doorbells);
 	for (i = 0; i < IGB_MAX_QUEUES; i++) {
 		st->queue[i].tx_frames = m82576_counter(&m->txq[i].frames);
 		st->queue[i].rx_frames = m82576_counter(&m->rxq[i].frames);

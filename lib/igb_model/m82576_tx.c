@@ -35,10 +35,10 @@
 #include "m82576_priv.h"
 
 #define TX_QUANTUM     8
-#define TX_DESC_BUDGET 1024       /* descriptors between two flushes */
+#define TX_DESC_BUDGET 1024        /* descriptors between two flushes */
 #define TX_BYTE_BUDGET (256 << 10) /* bytes between two flushes, not counting the last buffer */
-#define TX_TIME_BUDGET 20000      /* ns between two flushes, not counting the last step */
-#define TX_TIME_STEP   16         /* descriptors between two reads of the clock */
+#define TX_TIME_BUDGET 20000       /* ns between two flushes, not counting the last step */
+#define TX_TIME_STEP   16          /* descriptors between two reads of the clock */
 
 #define CMD_DTYP(cmd) ((cmd)&IGB_TXD_DTYP_MASK)
 
@@ -72,8 +72,8 @@ txq_tail(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
 		t->bad_tail = tail;
 		m82576_count(&m->txc.bad_doorbells, 1);
 		m82576_log_once(m, M82576_LOG_TAIL,
-			"TDT of queue %u set to %u, the ring has %u descriptors: ignored", r->index,
-			tail, t->count);
+				"TDT of queue %u set to %u, the ring has %u descriptors: ignored",
+				r->index, tail, t->count);
 	}
 	return t->tail;
 }
@@ -82,8 +82,8 @@ static void
 txq_dead(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
 {
 	m82576_log_dma(m, M82576_DMA_RING,
-		"transmit queue %u, ring at 0x%lx: the queue stops until it is enabled again",
-		r->index, (unsigned long)t->base);
+			"transmit queue %u, ring at 0x%lx: the queue stops until it is enabled again",
+			r->index, (unsigned long)t->base);
 	t->dead = true;
 }
 
@@ -101,7 +101,7 @@ txq_fetch(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
 	if (t->read.asked != 0)
 		n = t->read.asked / IGB_DESC_SIZE;
 	ret = m82576_dma_get(m, &t->read, t->base + (uint64_t)t->head * IGB_DESC_SIZE, t->desc,
-		n * IGB_DESC_SIZE);
+			n * IGB_DESC_SIZE);
 	if (ret != 0) {
 		if (ret != -EAGAIN)
 			txq_dead(m, t, r);
@@ -143,7 +143,7 @@ txq_write_back(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring 
  */
 static void
 txq_report(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, uint32_t index,
-	const union igb_tx_desc *d)
+		const union igb_tx_desc *d)
 {
 	if (t->wb_count == M82576_WB_BATCH)
 		txq_write_back(m, t, r);
@@ -164,15 +164,15 @@ txq_bad(struct m82576 *m, struct m82576_txq *t)
 
 static void
 txq_context(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
-	const union igb_tx_desc *d)
+		const union igb_tx_desc *d)
 {
 	uint32_t idx = (d->ctx.mss_l4len_idx >> IGB_TXD_IDX_SHIFT) & IGB_TXD_IDX_MASK;
 
 	if (idx >= IGB_TX_CONTEXTS || t->started) {
 		m82576_count(&m->txc.bad, 1);
 		m82576_log_once(m, M82576_LOG_TXD, "transmit queue %u: %s: ignored", r->index,
-			t->started ? "a context descriptor in the middle of a frame"
-				   : "a context descriptor for another context than 0 and 1");
+				t->started ? "a context descriptor in the middle of a frame" :
+					     "a context descriptor for another context than 0 and 1");
 		return;
 	}
 	t->ctx[idx].vlan_macip_lens = d->ctx.vlan_macip_lens;
@@ -188,7 +188,7 @@ txq_context(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
  */
 static bool
 txq_data(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
-	const union igb_tx_desc *d)
+		const union igb_tx_desc *d)
 {
 	uint32_t cmd = d->data.cmd_type_len, len = cmd & IGB_TXD_DTALEN_MASK, max;
 	int ret;
@@ -206,31 +206,31 @@ txq_data(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 	}
 	if (!t->skip && t->is_legacy == !!(cmd & IGB_TXD_DEXT)) {
 		m82576_log_once(m, M82576_LOG_TXD,
-			"transmit queue %u: a frame of legacy and advanced "
-			"descriptors mixed: dropped",
-			r->index);
+				"transmit queue %u: a frame of legacy and advanced "
+				"descriptors mixed: dropped",
+				r->index);
 		txq_bad(m, t);
 	}
 	if (!t->skip && len != 0) {
-		max = !t->is_legacy && t->cmd & IGB_TXD_TSE ? M82576_STAGING - 2 * M82576_HEADROOM
-							    : IGB_MAX_FRAME;
+		max = !t->is_legacy && t->cmd & IGB_TXD_TSE ? M82576_STAGING - 2 * M82576_HEADROOM :
+							      IGB_MAX_FRAME;
 		if (t->len + len > max) {
 			m82576_log_once(m, M82576_LOG_SIZE,
-				"transmit queue %u: a frame of more than %u bytes: "
-				"dropped",
-				r->index, max);
+					"transmit queue %u: a frame of more than %u bytes: "
+					"dropped",
+					r->index, max);
 			txq_bad(m, t);
 			return true;
 		}
-		ret = m82576_dma_get(
-			m, &t->read, d->data.addr, t->staging + M82576_HEADROOM + t->len, len);
+		ret = m82576_dma_get(m, &t->read, d->data.addr,
+				t->staging + M82576_HEADROOM + t->len, len);
 		if (ret == -EAGAIN)
 			return false;
 		if (ret != 0) {
 			m82576_log_dma(m, M82576_DMA_BUFFER,
-				"transmit queue %u, descriptor %u, a buffer of %u bytes at 0x%lx: "
-				"frame dropped",
-				r->index, t->head, len, (unsigned long)d->data.addr);
+					"transmit queue %u, descriptor %u, a buffer of %u bytes at 0x%lx: "
+					"frame dropped",
+					r->index, t->head, len, (unsigned long)d->data.addr);
 			txq_bad(m, t);
 			return true;
 		}
@@ -299,7 +299,7 @@ txq_frame(struct m82576 *m, unsigned int q, struct m82576_frame *frame)
 		d = &t->desc[t->used];
 		if (t->used + 1 + M82576_PREFETCH < t->fetched)
 			m82576_dma_prefetch(m, t->desc[t->used + 1 + M82576_PREFETCH].data.addr,
-				VFU_DMA_READ);
+					VFU_DMA_READ);
 		cmd = d->data.cmd_type_len;
 		/* 3. Gather the buffer. */
 		is_data = !(cmd & IGB_TXD_DEXT) || CMD_DTYP(cmd) == IGB_TXD_DTYP_DATA;
@@ -323,9 +323,9 @@ txq_frame(struct m82576 *m, unsigned int q, struct m82576_frame *frame)
 			txq_context(m, t, r, d);
 		} else {
 			m82576_log_once(m, M82576_LOG_TXD,
-				"transmit queue %u: descriptor %u is of type %u, "
-				"which an 82576 does not know: ignored",
-				r->index, index, CMD_DTYP(cmd) >> 20);
+					"transmit queue %u: descriptor %u is of type %u, "
+					"which an 82576 does not know: ignored",
+					r->index, index, CMD_DTYP(cmd) >> 20);
 			m82576_count(&m->txc.bad, 1);
 			if (t->started)
 				txq_bad(m, t);

@@ -141,7 +141,7 @@ legacy_checksum(const struct m82576_txq *t, uint8_t *f, uint32_t len)
 /* Finish a frame: VLAN tag, padding, FCS. @p f has M82576_HEADROOM bytes before it. */
 static bool
 finish(struct m82576 *m, const struct m82576_txq *t, uint8_t *f, uint32_t len, uint32_t tci,
-	struct m82576_frame *frame)
+		struct m82576_frame *frame)
 {
 	frame->flags = 0;
 	if (len < M82576_ETH_HDR_LEN)
@@ -169,8 +169,9 @@ finish(struct m82576 *m, const struct m82576_txq *t, uint8_t *f, uint32_t len, u
 		len = M82576_MIN_FRAME;
 	}
 	if (len > IGB_MAX_FRAME - M82576_FCS_LEN) {
-		m82576_log_once(m, M82576_LOG_SIZE, "a frame of %u bytes to send, more than %u: dropped",
-			len, IGB_MAX_FRAME - M82576_FCS_LEN);
+		m82576_log_once(m, M82576_LOG_SIZE,
+				"a frame of %u bytes to send, more than %u: dropped", len,
+				IGB_MAX_FRAME - M82576_FCS_LEN);
 		return false;
 	}
 	frame->data = f;
@@ -215,7 +216,8 @@ static bool
 tso_possible(struct m82576 *m, const char *why)
 {
 	if (why != NULL)
-		m82576_log_once(m, M82576_LOG_TSO, "segmentation asked for, but %s: frame dropped", why);
+		m82576_log_once(m, M82576_LOG_TSO, "segmentation asked for, but %s: frame dropped",
+				why);
 	return why == NULL;
 }
 
@@ -237,9 +239,9 @@ m82576_tx_start(struct m82576 *m, const struct m82576_txq *t)
 
 	if (idx >= IGB_TX_CONTEXTS || !t->ctx_valid[idx]) {
 		m82576_log_once(m, M82576_LOG_TXD,
-			"offloads asked for with context %u, which was never given: "
-			"frame dropped",
-			idx);
+				"offloads asked for with context %u, which was never given: "
+				"frame dropped",
+				idx);
 		return false;
 	}
 	unpack(&t->ctx[idx], t->olinfo, &o);
@@ -322,9 +324,9 @@ m82576_tx_prepare(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *f
 	if (t->is_legacy) {
 		if (t->cmd & IGB_TXD_IC && !legacy_checksum(t, f, t->len)) {
 			m82576_log_once(m, M82576_LOG_TXD,
-				"CSS %u or CSO %u of a legacy descriptor lies outside of "
-				"its frame of %u bytes: dropped",
-				t->legacy.legacy.css, t->legacy.legacy.cso, t->len);
+					"CSS %u or CSO %u of a legacy descriptor lies outside of "
+					"its frame of %u bytes: dropped",
+					t->legacy.legacy.css, t->legacy.legacy.cso, t->len);
 			return false;
 		}
 		return finish(m, t, f, t->len, t->legacy.legacy.vlan, frame);
@@ -342,9 +344,9 @@ m82576_tx_prepare(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *f
 	}
 	if ((o.ixsm || o.txsm) && !checksums(f, t->len, &o)) {
 		m82576_log_once(m, M82576_LOG_TXD,
-			"checksum asked for with MACLEN %u, IPLEN %u in a frame of %u "
-			"bytes: dropped",
-			o.maclen, o.iplen, t->len);
+				"checksum asked for with MACLEN %u, IPLEN %u in a frame of %u "
+				"bytes: dropped",
+				o.maclen, o.iplen, t->len);
 		return false;
 	}
 	return finish(m, t, f, t->len, o.vlan, frame);

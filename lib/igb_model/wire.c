@@ -73,20 +73,20 @@ struct wire_dir {
 	bool backlog;       /* frames were waiting at the last poll */
 
 	uint64_t (*clock)(void); /* for POLL_NS; NULL: no limit */
-	uint64_t check_begin; /* when this poll began */
+	uint64_t check_begin;    /* when this poll began */
 	unsigned int check_cost; /* cost since the last check */
 
-	uint32_t carrier;   /* of the source, as the sink knows it; 0: nothing was passed */
+	uint32_t carrier; /* of the source, as the sink knows it; 0: nothing was passed */
 
 	/* For a patient source: */
-	bool hush;          /* it has not started yet */
-	bool on_demand;     /* it waits for go, not for quiet */
-	bool go;            /* set from any thread */
-	uint64_t quiet;     /* ns for which the listener must not change its set-up */
-	uint64_t heard;     /* since when the sink listened at each check; 0: it does not */
+	bool hush;      /* it has not started yet */
+	bool on_demand; /* it waits for go, not for quiet */
+	bool go;        /* set from any thread */
+	uint64_t quiet; /* ns for which the listener must not change its set-up */
+	uint64_t heard; /* since when the sink listened at each check; 0: it does not */
 	uint64_t next_check;
 
-	bool holding;       /* the sink refused held; its data is in hold_buf */
+	bool holding; /* the sink refused held; its data is in hold_buf */
 	struct m82576_frame held;
 
 	/*
@@ -103,8 +103,8 @@ struct wire_dir {
 	uint8_t hold_buf[WIRE_FRAME_MAX];
 };
 
-#define PEEK(var)       __atomic_load_n(&(var), __ATOMIC_RELAXED)
-#define POST(var, val)  __atomic_store_n(&(var), (val), __ATOMIC_RELAXED)
+#define PEEK(var)        __atomic_load_n(&(var), __ATOMIC_RELAXED)
+#define POST(var, val)   __atomic_store_n(&(var), (val), __ATOMIC_RELAXED)
 #define POST_ADD(var, n) POST(var, (var) + (n))
 
 struct wire_dir *
@@ -361,8 +361,9 @@ follow_carrier(struct wire_dir *dir)
 		if (dir->carrier & 1)
 			dir->sink->carrier(dir->sink, false);
 		if (carrier & 1 && dir->sink->partner != NULL)
-			dir->sink->partner(dir->sink, dir->src->ability != NULL ?
-				dir->src->ability(dir->src) : M82576_ABLE_ALL);
+			dir->sink->partner(dir->sink,
+					dir->src->ability != NULL ? dir->src->ability(dir->src) :
+								    M82576_ABLE_ALL);
 		if (carrier & 1)
 			dir->sink->carrier(dir->sink, true);
 	}

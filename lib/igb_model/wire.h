@@ -119,7 +119,7 @@ struct wire_source {
 
 /** Result of wire_sink.put(). */
 enum wire_put {
-	WIRE_PUT_WAIT,    /**< not taken: no room now, and the caller can wait */
+	WIRE_PUT_WAIT, /**< not taken: no room now, and the caller can wait */
 	WIRE_PUT_TAKEN,
 	WIRE_PUT_DROPPED, /**< lost: no room */
 };
@@ -170,15 +170,15 @@ struct wire_sink {
 
 /** Counters of one direction since it was created. */
 struct wire_stats {
-	uint64_t frames;            /**< sent on the wire, or looped back by their sender */
-	uint64_t bytes;             /**< bytes of those, without FCS */
-	uint64_t drops;             /**< dropped: the sink had no room, or no listener */
-	uint64_t stalled_ns;        /**< wire time lost: the polling thread was away too long */
-	uint64_t gaps_over_100us;   /**< number of absences of the thread longer than this */
-	uint64_t gaps_over_1ms;     /**< likewise */
-	uint64_t gaps_over_10ms;    /**< likewise */
-	uint64_t longest_gap_ns;    /**< since wire_dir_new_interval() */
-	uint64_t longest_gap_at;    /**< when that gap ended, monotonic, ns */
+	uint64_t frames;          /**< sent on the wire, or looped back by their sender */
+	uint64_t bytes;           /**< bytes of those, without FCS */
+	uint64_t drops;           /**< dropped: the sink had no room, or no listener */
+	uint64_t stalled_ns;      /**< wire time lost: the polling thread was away too long */
+	uint64_t gaps_over_100us; /**< number of absences of the thread longer than this */
+	uint64_t gaps_over_1ms;   /**< likewise */
+	uint64_t gaps_over_10ms;  /**< likewise */
+	uint64_t longest_gap_ns;  /**< since wire_dir_new_interval() */
+	uint64_t longest_gap_at;  /**< when that gap ended, monotonic, ns */
 };
 
 struct wire_dir;
@@ -248,8 +248,7 @@ void wire_dir_new_interval(struct wire_dir *dir);
  */
 
 /** Open a device's transmitter and receiver (wire_dev.c). Either pointer may be NULL. */
-int wire_dev_open(struct m82576 *dev, struct wire_source **src, struct wire_sink **sink,
-		char *err);
+int wire_dev_open(struct m82576 *dev, struct wire_source **src, struct wire_sink **sink, char *err);
 
 /** Open a sink that drops everything, and is always ready (wire_null.c). */
 int wire_null_open(struct wire_sink **sink, char *err);
@@ -260,8 +259,7 @@ int wire_null_open(struct wire_sink **sink, char *err);
  * is the interface's. Source and sink share one file descriptor, which is open until both are
  * closed.
  */
-int wire_tap_open(const char *ifname, struct wire_source **src, struct wire_sink **sink,
-		char *err);
+int wire_tap_open(const char *ifname, struct wire_source **src, struct wire_sink **sink, char *err);
 
 /** Counters of a replay since it was opened. */
 struct wire_replay_stats {

@@ -30,16 +30,15 @@
 #include "wire.h"
 
 #define ETHERNET_HEADER 14
-#define ETHERNET_FCS 4
+#define ETHERNET_FCS    4
 /* About a second of work, in decompressed bytes. The replay itself detects errors behind that. */
-#define CHECK_BYTES (1ULL << 30)
+#define CHECK_BYTES    (1ULL << 30)
 #define LEFT_OUT_BURST 64
 
 /* Captures that could not be read to the end, or written. */
 static unsigned int failures;
 
-#define COUNT(r, what) \
-	__atomic_store_n(&(r)->stats.what, (r)->stats.what + 1, __ATOMIC_RELAXED)
+#define COUNT(r, what) __atomic_store_n(&(r)->stats.what, (r)->stats.what + 1, __ATOMIC_RELAXED)
 
 struct replay {
 	struct wire_source src;
@@ -112,8 +111,9 @@ to_frame(struct replay *r, const struct capture_record *c, struct m82576_frame *
 	frame->data = c->data;
 	frame->len = len;
 	frame->flags = 0;
-	if (c->errored || (c->fcs_len == ETHERNET_FCS && kept == c->len &&
-			fcs_is_wrong(c->data, kept))) {
+	if (c->errored ||
+			(c->fcs_len == ETHERNET_FCS && kept == c->len &&
+					fcs_is_wrong(c->data, kept))) {
 		COUNT(r, bad_fcs);
 		frame->flags = M82576_FRAME_BAD_FCS;
 	}
@@ -208,8 +208,14 @@ wire_pcap_get_stats(const struct wire_source *src, struct wire_replay_stats *sta
 
 #define LOAD(what) .what = __atomic_load_n(&r->stats.what, __ATOMIC_RELAXED)
 	*stats = (struct wire_replay_stats){
-		LOAD(frames), LOAD(not_ethernet), LOAD(too_short), LOAD(too_long), LOAD(filled),
-		LOAD(bad_fcs), LOAD(ended), LOAD(broken),
+		LOAD(frames),
+		LOAD(not_ethernet),
+		LOAD(too_short),
+		LOAD(too_long),
+		LOAD(filled),
+		LOAD(bad_fcs),
+		LOAD(ended),
+		LOAD(broken),
 	};
 #undef LOAD
 	stats->started = sink != NULL;

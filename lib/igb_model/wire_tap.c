@@ -49,18 +49,18 @@ struct tap {
 	struct wire_source src;
 	struct wire_sink sink;
 	int fd;
-	int users;        /* number of the two ends that are not closed */
+	int users; /* number of the two ends that are not closed */
 	char ifname[IFNAMSIZ];
 
 	/* Shared by the thread of the TAP and the polling threads, atomic: */
 	pthread_t watch;
 	bool stop;
-	uint32_t up;      /* as struct wire_source's carrier() returns it */
-	bool carrier;     /* of the port */
+	uint32_t up;  /* as struct wire_source's carrier() returns it */
+	bool carrier; /* of the port */
 
 	/* Only the thread of the source: */
-	bool dry;         /* the last read found nothing */
-	bool gone;        /* the interface was deleted */
+	bool dry;  /* the last read found nothing */
+	bool gone; /* the interface was deleted */
 	bool told_long;
 	uint64_t next_read, backoff;
 	uint8_t buf[WIRE_FRAME_MAX + 1];
@@ -222,14 +222,16 @@ explain(int ret, const char *ifname, char *err)
 	switch (-ret) {
 	case EPERM:
 	case EACCES:
-		snprintf(err, WIRE_ERR_LEN, "TAP %s: not permitted; run as root, or have root make it for you: ip tuntap add %s mode tap user NAME",
+		snprintf(err, WIRE_ERR_LEN,
+				"TAP %s: not permitted; run as root, or have root make it for you: ip tuntap add %s mode tap user NAME",
 				ifname, ifname);
 		break;
 	case EBUSY:
 		snprintf(err, WIRE_ERR_LEN, "TAP %s: another process has it open", ifname);
 		break;
 	case EINVAL:
-		snprintf(err, WIRE_ERR_LEN, "TAP %s: there is an interface of that name, and it is no TAP",
+		snprintf(err, WIRE_ERR_LEN,
+				"TAP %s: there is an interface of that name, and it is no TAP",
 				ifname);
 		break;
 	default:

@@ -70,15 +70,15 @@ vfu_caps_parse(struct vfu_caps *caps, const char *json, size_t len, const char *
 	*why = "the value of a capability is invalid";
 	/* With a transfer size below the width of a register, no message could reach one. */
 	if (get_number(c, "max_msg_fds", 0, VFU_MSG_FDS, &fds, NULL) != 0 ||
-			get_number(c, "max_data_xfer_size", 8, VFU_MSG_DATA_MAX, &data,
-				NULL) != 0 ||
+			get_number(c, "max_data_xfer_size", 8, VFU_MSG_DATA_MAX, &data, NULL) !=
+					0 ||
 			get_number(c, "max_dma_maps", 1, UINT32_MAX, &maps,
-				&caps->has_max_dma_maps) != 0 ||
+					&caps->has_max_dma_maps) != 0 ||
 			get_number(c, "pgsizes", 1, INT64_MAX, &pgsizes, &caps->has_pgsizes) != 0 ||
 			get_number(c, VFU_CAP_IO_PAGE_TABLE, 1, VFU_IO_PAGE_TABLE_VERSION, &iopt,
-				NULL) != 0 ||
+					NULL) != 0 ||
 			get_number(c, VFU_CAP_QUEUE_PAGES, 1, VFU_QUEUE_PAGES_VERSION, &pages,
-				NULL) != 0)
+					NULL) != 0)
 		goto out;
 	j = json_object_get(c, "write_multiple");
 	if (j != NULL) {
@@ -109,16 +109,18 @@ vfu_caps_format(const struct vfu_caps *caps, char *json, size_t size)
 		snprintf(maps, sizeof(maps), ",\"max_dma_maps\":%u", caps->max_dma_maps);
 	if (caps->has_pgsizes)
 		snprintf(pgsizes, sizeof(pgsizes), ",\"pgsizes\":%llu",
-			(unsigned long long)caps->pgsizes);
+				(unsigned long long)caps->pgsizes);
 	if (caps->io_page_table != 0)
 		snprintf(iopt, sizeof(iopt), ",\"" VFU_CAP_IO_PAGE_TABLE "\":%u",
-			caps->io_page_table);
+				caps->io_page_table);
 	if (caps->queue_pages != 0)
-		snprintf(pages, sizeof(pages), ",\"" VFU_CAP_QUEUE_PAGES "\":%u", caps->queue_pages);
+		snprintf(pages, sizeof(pages), ",\"" VFU_CAP_QUEUE_PAGES "\":%u",
+				caps->queue_pages);
 	n = snprintf(json, size,
-		"{\"capabilities\":{\"max_msg_fds\":%u,\"max_data_xfer_size\":%u%s%s%s%s%s}}",
-		caps->max_msg_fds, caps->max_data_xfer_size, maps, pgsizes, iopt, pages,
-		!caps->has_write_multiple ? "" :
-		caps->write_multiple ? ",\"write_multiple\":true" : ",\"write_multiple\":false");
+			"{\"capabilities\":{\"max_msg_fds\":%u,\"max_data_xfer_size\":%u%s%s%s%s%s}}",
+			caps->max_msg_fds, caps->max_data_xfer_size, maps, pgsizes, iopt, pages,
+			!caps->has_write_multiple            ? "" :
+					caps->write_multiple ? ",\"write_multiple\":true" :
+							       ",\"write_multiple\":false");
 	return (size_t)n + 1;
 }

@@ -112,8 +112,10 @@ negotiate(struct vfu_client *c, const char *path, char *err)
 	struct vfu_caps caps = {
 		.max_msg_fds = VFU_MSG_FDS,
 		.max_data_xfer_size = DMA_MAX,
-		.pgsizes = VFU_PAGE_SIZE, .has_pgsizes = true,
-		.max_dma_maps = VFU_MAX_DMA_MAPS, .has_max_dma_maps = true,
+		.pgsizes = VFU_PAGE_SIZE,
+		.has_pgsizes = true,
+		.max_dma_maps = VFU_MAX_DMA_MAPS,
+		.has_max_dma_maps = true,
 		.io_page_table = VFU_IO_PAGE_TABLE_VERSION,
 		.queue_pages = c->params.queue_pages ? VFU_QUEUE_PAGES_VERSION : 0,
 	};
@@ -142,16 +144,16 @@ negotiate(struct vfu_client *c, const char *path, char *err)
 	}
 	if (ret != 0) {
 		snprintf(err, VFU_ERR_LEN, "%s: server refuses vfio-user version %d.%d: %s", path,
-			VFIO_USER_MAJOR, VFIO_USER_MINOR, strerror(-ret));
+				VFIO_USER_MAJOR, VFIO_USER_MINOR, strerror(-ret));
 		return -EPROTO;
 	}
 	v = (const struct vfio_user_version *)reply->data;
 	if (v->major != VFIO_USER_MAJOR || v->minor > VFIO_USER_MINOR) {
 		snprintf(err, VFU_ERR_LEN, "%s: server speaks vfio-user %u.%u, this is %d.%d", path,
-			v->major, v->minor, VFIO_USER_MAJOR, VFIO_USER_MINOR);
+				v->major, v->minor, VFIO_USER_MAJOR, VFIO_USER_MINOR);
 		ret = -EPROTO;
-	} else if (vfu_caps_parse(&caps, (const char *)(v + 1), reply->len - sizeof(*v),
-		&why) != 0) {
+	} else if (vfu_caps_parse(&caps, (const char *)(v + 1), reply->len - sizeof(*v), &why) !=
+			0) {
 		snprintf(err, VFU_ERR_LEN, "%s: reply of the server to VERSION: %s", path, why);
 		ret = -EPROTO;
 	} else {

@@ -20,7 +20,9 @@
  * reply loses the connection, because then nothing else that the server sends can be trusted.
  */
 #define REQUEST(name, payload) \
-	{ VFIO_USER_ ## name, sizeof(payload), "server's reply to " #name " is too short" }
+	{ \
+		VFIO_USER_##name, sizeof(payload), "server's reply to " #name " is too short" \
+	}
 static const struct {
 	uint16_t cmd;
 	size_t least;
@@ -100,7 +102,7 @@ vfu_client_send(struct vfu_client *c, struct vfu_out *out)
 {
 	/* The receiver may hold tx_lock for long, if the server requests much and reads little. */
 	int ret = c->lost ? -ENODEV :
-		vfu_msg_send_locked(c->sock, &c->tx_lock, out, message_deadline(c));
+			    vfu_msg_send_locked(c->sock, &c->tx_lock, out, message_deadline(c));
 
 	switch (ret) {
 	case 0:
@@ -195,7 +197,8 @@ check_reply(struct vfu_client *c, const struct vfu_msg *reply, uint16_t cmd)
 		 * the connection is lost. Only this side may report that.
 		 */
 		return error != 0 && error < 4096 && error != ENODEV && error != ETIMEDOUT ?
-			-(int)error : -EIO;
+				-(int)error :
+				-EIO;
 	}
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		if (requests[i].cmd == cmd && reply->len < requests[i].least) {

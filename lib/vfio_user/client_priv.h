@@ -26,25 +26,25 @@ struct vfu_client {
 	struct vfu_client_params params;
 	int sock;
 	pthread_t thread;
-	uint32_t max_data;          /* max_data_xfer_size of the server */
-	uint32_t max_fds;           /* max_msg_fds of the server */
-	bool io_page_table;         /* the server speaks the extension */
+	uint32_t max_data;  /* max_data_xfer_size of the server */
+	uint32_t max_fds;   /* max_msg_fds of the server */
+	bool io_page_table; /* the server speaks the extension */
 
-	pthread_mutex_t tx_lock;    /* protects the sending direction: one message at a time */
+	pthread_mutex_t tx_lock; /* protects the sending direction: one message at a time */
 
-	pthread_mutex_t lock;       /* protects all below */
+	pthread_mutex_t lock; /* protects all below */
 	pthread_cond_t cond;
-	atomic_bool lost;           /* written under lock */
-	_Atomic uint64_t limit;     /* by vfu_client_limit(), in vfu_now_ms() time; 0: none */
-	bool started;               /* the first command is being sent */
-	bool lost_reported;         /* lost() was called, or must not be called */
+	atomic_bool lost;       /* written under lock */
+	_Atomic uint64_t limit; /* by vfu_client_limit(), in vfu_now_ms() time; 0: none */
+	bool started;           /* the first command is being sent */
+	bool lost_reported;     /* lost() was called, or must not be called */
 	char why[112];
 	uint64_t waited, waited_at; /* against VFU_CLIENT_WAIT_MS; time of the last update */
 	struct vfu_pending_list requests;
-	void *ranges;               /* root of a tsearch() tree: client_serve.c */
+	void *ranges; /* root of a tsearch() tree: client_serve.c */
 
-	uint8_t *dma_buf;           /* used by the receiving thread */
-	struct vfu_closer *closer;  /* for the socket, and for descriptors from the server */
+	uint8_t *dma_buf;          /* used by the receiving thread */
+	struct vfu_closer *closer; /* for the socket, and for descriptors from the server */
 };
 
 /* client_conn.c; any thread */

@@ -37,8 +37,11 @@ int
 vfu_client_device_info(struct vfu_client *client, struct vfu_device_info *info)
 {
 	const struct vfio_user_device_info req = { .argsz = sizeof(req) };
-	struct vfu_out out = { .hdr.cmd = VFIO_USER_DEVICE_GET_INFO,
-		.data = &req, .len = sizeof(req) };
+	struct vfu_out out = {
+		.hdr.cmd = VFIO_USER_DEVICE_GET_INFO,
+		.data = &req,
+		.len = sizeof(req),
+	};
 	struct vfio_user_device_info got;
 	int ret = request(client, &out, &got, sizeof(got));
 
@@ -53,8 +56,8 @@ vfu_client_device_info(struct vfu_client *client, struct vfu_device_info *info)
 static bool
 area_inside(uint64_t region_size, uint64_t offset, uint64_t size)
 {
-	return size != 0 && ((offset | size) & (VFU_PAGE_SIZE - 1)) == 0 &&
-		offset <= region_size && size <= region_size - offset;
+	return size != 0 && ((offset | size) & (VFU_PAGE_SIZE - 1)) == 0 && offset <= region_size &&
+			size <= region_size - offset;
 }
 
 /* Walk the capabilities and collect the mappable areas. */
@@ -112,7 +115,7 @@ file_holds(const struct vfu_region *region)
 	if (fstat(region->fd, &st) != 0)
 		return false;
 	return region->fd_offset <= (uint64_t)st.st_size &&
-		end <= (uint64_t)st.st_size - region->fd_offset;
+			end <= (uint64_t)st.st_size - region->fd_offset;
 }
 
 /* Request the region info, once more if the server needs more room. */
@@ -121,11 +124,14 @@ request_region_info(struct vfu_client *client, unsigned int index, struct vfu_ms
 {
 	struct vfio_region_info req = {
 		.argsz = sizeof(req) + sizeof(struct vfio_region_info_cap_sparse_mmap) +
-			VFU_MAX_AREAS * sizeof(struct vfio_region_sparse_mmap_area),
+				VFU_MAX_AREAS * sizeof(struct vfio_region_sparse_mmap_area),
 		.index = index,
 	};
-	struct vfu_out out = { .hdr.cmd = VFIO_USER_DEVICE_GET_REGION_INFO,
-		.data = &req, .len = sizeof(req) };
+	struct vfu_out out = {
+		.hdr.cmd = VFIO_USER_DEVICE_GET_REGION_INFO,
+		.data = &req,
+		.len = sizeof(req),
+	};
 
 	for (unsigned int i = 0; i < 2; i++) {
 		uint32_t room;
@@ -155,8 +161,9 @@ parse_region(struct vfu_region *region, unsigned int index, struct vfu_msg *repl
 	if (got.index != index || got.size > INT64_MAX)
 		return -EPROTO;
 	region->size = got.size;
-	region->flags = got.flags & (VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
-		VFIO_REGION_INFO_FLAG_MMAP);
+	region->flags = got.flags &
+			(VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
+					VFIO_REGION_INFO_FLAG_MMAP);
 	region->fd_offset = got.offset;
 	/* The driver maps memory only (foreign_fd.h); it uses every other region by message. */
 	if (!(region->flags & VFIO_REGION_INFO_FLAG_MMAP) || got.size == 0 || reply->nr_fds == 0 ||
@@ -202,8 +209,11 @@ int
 vfu_client_irq_info(struct vfu_client *client, unsigned int index, struct vfu_irq_info *info)
 {
 	const struct vfio_irq_info req = { .argsz = sizeof(req), .index = index };
-	struct vfu_out out = { .hdr.cmd = VFIO_USER_DEVICE_GET_IRQ_INFO,
-		.data = &req, .len = sizeof(req) };
+	struct vfu_out out = {
+		.hdr.cmd = VFIO_USER_DEVICE_GET_IRQ_INFO,
+		.data = &req,
+		.len = sizeof(req),
+	};
 	struct vfio_irq_info got;
 	int ret = request(client, &out, &got, sizeof(got));
 
@@ -217,17 +227,23 @@ vfu_client_irq_info(struct vfu_client *client, unsigned int index, struct vfu_ir
 }
 
 int
-vfu_client_region_read(struct vfu_client *client, unsigned int index, uint64_t offset,
-		void *buf, size_t len)
+vfu_client_region_read(struct vfu_client *client, unsigned int index, uint64_t offset, void *buf,
+		size_t len)
 {
 	uint8_t *p = buf;
 
 	while (len != 0) {
 		uint32_t n = len < client->max_data ? (uint32_t)len : client->max_data;
-		const struct vfio_user_region_access req = { .offset = offset, .region = index,
-			.count = n };
-		struct vfu_out out = { .hdr.cmd = VFIO_USER_REGION_READ,
-			.data = &req, .len = sizeof(req) };
+		const struct vfio_user_region_access req = {
+			.offset = offset,
+			.region = index,
+			.count = n,
+		};
+		struct vfu_out out = {
+			.hdr.cmd = VFIO_USER_REGION_READ,
+			.data = &req,
+			.len = sizeof(req),
+		};
 		const struct vfio_user_region_access *got;
 		struct vfu_msg *reply;
 		int ret = vfu_client_request(client, &out, &reply);
@@ -256,10 +272,18 @@ vfu_client_region_write(struct vfu_client *client, unsigned int index, uint64_t 
 
 	while (len != 0) {
 		uint32_t n = len < client->max_data ? (uint32_t)len : client->max_data;
-		const struct vfio_user_region_access req = { .offset = offset, .region = index,
-			.count = n };
-		struct vfu_out out = { .hdr.cmd = VFIO_USER_REGION_WRITE,
-			.data = &req, .len = sizeof(req), .more = p, .more_len = n };
+		const struct vfio_user_region_access req = {
+			.offset = offset,
+			.region = index,
+			.count = n,
+		};
+		struct vfu_out out = {
+			.hdr.cmd = VFIO_USER_REGION_WRITE,
+			.data = &req,
+			.len = sizeof(req),
+			.more = p,
+			.more_len = n,
+		};
 		struct vfio_user_region_access got;
 		int ret = request(client, &out, &got, sizeof(got));
 
@@ -278,8 +302,13 @@ static int
 set_irqs(struct vfu_client *client, const struct vfio_irq_set *req, const int *fds,
 		unsigned int nr_fds)
 {
-	struct vfu_out out = { .hdr.cmd = VFIO_USER_DEVICE_SET_IRQS,
-		.data = req, .len = sizeof(*req), .fds = fds, .nr_fds = nr_fds };
+	struct vfu_out out = {
+		.hdr.cmd = VFIO_USER_DEVICE_SET_IRQS,
+		.data = req,
+		.len = sizeof(*req),
+		.fds = fds,
+		.nr_fds = nr_fds,
+	};
 
 	return request(client, &out, NULL, 0);
 }
@@ -353,12 +382,12 @@ static bool
 dma_range_ok(uint64_t iova, uint64_t size)
 {
 	return size != 0 && ((iova | size) & (VFU_PAGE_SIZE - 1)) == 0 &&
-		size - 1 <= UINT64_MAX - iova;
+			size - 1 <= UINT64_MAX - iova;
 }
 
 int
-vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint64_t iova,
-		uint64_t size, uint32_t prot)
+vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint64_t iova, uint64_t size,
+		uint32_t prot)
 {
 	const struct vfio_user_dma_map req = {
 		.argsz = sizeof(req),
@@ -367,8 +396,13 @@ vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint64_t 
 		.addr = iova,
 		.size = size,
 	};
-	struct vfu_out out = { .hdr.cmd = VFIO_USER_DMA_MAP,
-		.data = &req, .len = sizeof(req), .fds = &fd, .nr_fds = fd >= 0 ? 1 : 0 };
+	struct vfu_out out = {
+		.hdr.cmd = VFIO_USER_DMA_MAP,
+		.data = &req,
+		.len = sizeof(req),
+		.fds = &fd,
+		.nr_fds = fd >= 0 ? 1 : 0,
+	};
 	int ret;
 
 	if (!dma_range_ok(iova, size) || prot == 0 || (prot & ~(VFU_DMA_READ | VFU_DMA_WRITE)) != 0)
@@ -415,8 +449,13 @@ int
 vfu_client_page_table(struct vfu_client *client, int fd, uint64_t base, uint64_t nr)
 {
 	const struct vfio_user_io_page_table req = { .argsz = sizeof(req), .base = base, .nr = nr };
-	struct vfu_out out = { .hdr.cmd = VFIO_USER_IO_PAGE_TABLE,
-		.data = &req, .len = sizeof(req), .fds = &fd, .nr_fds = 1 };
+	struct vfu_out out = {
+		.hdr.cmd = VFIO_USER_IO_PAGE_TABLE,
+		.data = &req,
+		.len = sizeof(req),
+		.fds = &fd,
+		.nr_fds = 1,
+	};
 
 	if (!client->io_page_table || client->max_fds == 0)
 		return -EOPNOTSUPP;

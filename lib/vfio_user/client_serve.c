@@ -120,15 +120,15 @@ copy_range(struct vfu_client *c, uint64_t iova, uint64_t len, const uint8_t *wri
 
 	for (; ret == 0 && done < len; done += piece) {
 		piece = allowed_piece(c, iova + done, len - done,
-			written == NULL ? VFU_DMA_READ : VFU_DMA_WRITE);
+				written == NULL ? VFU_DMA_READ : VFU_DMA_WRITE);
 		if (piece == 0) /* it was unmapped in the meantime */
 			ret = -EFAULT;
 		else if (written == NULL)
 			ret = c->params.dma_read(c->params.opaque, iova + done, c->dma_buf + done,
-				piece);
+					piece);
 		else
 			ret = c->params.dma_write(c->params.opaque, iova + done, written + done,
-				piece);
+					piece);
 	}
 	return ret;
 }
@@ -187,7 +187,7 @@ execute(struct vfu_client *c, const struct vfu_msg *msg, struct vfu_out *out)
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (commands[i].cmd == msg->hdr.cmd)
 			return msg->len < commands[i].least ? -EINVAL :
-				commands[i].execute(c, msg, out);
+							      commands[i].execute(c, msg, out);
 	}
 	return -EOPNOTSUPP;
 }

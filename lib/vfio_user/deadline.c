@@ -32,8 +32,10 @@ vfu_ms_left(uint64_t deadline_ms)
 static struct timespec
 to_timespec(uint64_t deadline_ms)
 {
-	return (struct timespec){ .tv_sec = (time_t)(deadline_ms / 1000),
-		.tv_nsec = (long)(deadline_ms % 1000) * 1000000 };
+	return (struct timespec){
+		.tv_sec = (time_t)(deadline_ms / 1000),
+		.tv_nsec = (long)(deadline_ms % 1000) * 1000000,
+	};
 }
 
 int

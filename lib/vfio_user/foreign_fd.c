@@ -35,7 +35,7 @@ struct vfu_closer {
 	pthread_cond_t change;
 	pthread_t thread;
 	bool started, stop, left_behind, done;
-	unsigned int first, nr;  /* a ring: next to close, and how many are in it */
+	unsigned int first, nr;       /* a ring: next to close, and how many are in it */
 	_Atomic unsigned int pending; /* nr, and the descriptor that is being closed */
 	_Atomic unsigned int held;    /* all descriptors that are open */
 	unsigned int max_fds;         /* 0: no limit */
@@ -145,7 +145,8 @@ vfu_closer_close(struct vfu_closer *c, int fd)
 	if (c != NULL && !vfu_fd_is_memory(fd) && !vfu_fd_is_eventfd(fd)) {
 		pthread_mutex_lock(&c->lock);
 		if (!c->started)
-			c->started = vfu_thread_start(&c->thread, NULL, "closer", close_all, c) == 0;
+			c->started = vfu_thread_start(&c->thread, NULL, "closer", close_all, c) ==
+					0;
 		if (c->started && c->nr < ROOM) {
 			c->fds[(c->first + c->nr++) % ROOM] = fd;
 			atomic_fetch_add(&c->pending, 1);

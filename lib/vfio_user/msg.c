@@ -135,8 +135,12 @@ vfu_rx_step(struct vfu_rx *rx, int sock, struct vfu_msg **msg, const char **why)
 
 	for (;;) {
 		struct iovec iov;
-		struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.buf,
-			.msg_controllen = sizeof(ctl.buf) };
+		struct msghdr mh = {
+			.msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = ctl.buf,
+			.msg_controllen = sizeof(ctl.buf),
+		};
 		ssize_t n;
 		int ret;
 
@@ -177,7 +181,7 @@ vfu_rx_step(struct vfu_rx *rx, int sock, struct vfu_msg **msg, const char **why)
 		take_fds(rx, &mh);
 		if (n == 0) {
 			*why = rx->got == 0 ? "connection closed" :
-				"connection closed in the middle of a message";
+					      "connection closed in the middle of a message";
 			return -ECONNRESET;
 		}
 		rx->got += (size_t)n;
@@ -187,8 +191,11 @@ vfu_rx_step(struct vfu_rx *rx, int sock, struct vfu_msg **msg, const char **why)
 struct vfu_out
 vfu_reply(const struct vfio_user_header *command, int ret)
 {
-	struct vfu_out out = { .hdr = { .msg_id = command->msg_id, .cmd = command->cmd,
-		.flags = VFIO_USER_F_TYPE_REPLY } };
+	struct vfu_out out = { .hdr = {
+					       .msg_id = command->msg_id,
+					       .cmd = command->cmd,
+					       .flags = VFIO_USER_F_TYPE_REPLY,
+			       } };
 
 	if (ret < 0) {
 		out.hdr.flags |= VFIO_USER_F_ERROR;

@@ -27,24 +27,24 @@
 
 /* A message that was received. */
 struct vfu_msg {
-	struct vfu_msg *next;        /* for the queue that holds it */
-	struct vfu_closer *closer;   /* closes fds */
+	struct vfu_msg *next;      /* for the queue that holds it */
+	struct vfu_closer *closer; /* closes fds */
 	struct vfio_user_header hdr;
 	unsigned int nr_fds;
-	int fds[VFU_MSG_FDS];        /* owned by the message; a user that takes one puts -1 there */
-	bool fds_lost;               /* some were dropped: above VFU_MSG_FDS or the process limit */
-	size_t len;                  /* of data, bytes */
+	int fds[VFU_MSG_FDS]; /* owned by the message; a user that takes one puts -1 there */
+	bool fds_lost;        /* some were dropped: above VFU_MSG_FDS or the process limit */
+	size_t len;           /* of data, bytes */
 	_Alignas(8) uint8_t data[];
 };
 
 struct vfu_rx {
-	struct vfu_closer *closer;   /* set before the first step */
+	struct vfu_closer *closer; /* set before the first step */
 	struct vfio_user_header hdr;
-	size_t got;                  /* bytes of header and data received so far */
+	size_t got; /* bytes of header and data received so far */
 	unsigned int nr_fds;
 	int fds[VFU_MSG_FDS];
 	bool fds_lost;
-	struct vfu_msg *msg;         /* set once the header is complete */
+	struct vfu_msg *msg; /* set once the header is complete */
 };
 
 /*
@@ -66,7 +66,7 @@ struct vfu_out {
 	struct vfio_user_header hdr; /* the functions that send fill in msg_size */
 	const void *data;            /* the payload, and its bytes */
 	size_t len;
-	const void *more;            /* the rest of the payload, and its bytes */
+	const void *more; /* the rest of the payload, and its bytes */
 	size_t more_len;
 	const int *fds;
 	unsigned int nr_fds;

@@ -21,7 +21,7 @@
 struct vfu_pending {
 	struct vfu_pending *next;
 	uint16_t id;
-	struct vfu_msg *reply;       /* NULL until it has come; owned by the sender then */
+	struct vfu_msg *reply; /* NULL until it has come; owned by the sender then */
 };
 
 struct vfu_pending_list {

@@ -212,9 +212,10 @@ check_desc(const struct vfu_server_desc *desc, const struct vfu_server_ops *ops,
 	for (unsigned int i = 0; i < VFU_SRV_REGIONS; i++) {
 		if (desc->regions[i].nr_areas > VFU_SRV_AREAS ||
 				(desc->regions[i].nr_areas != 0 && desc->regions[i].fd < 0 &&
-					ops->queue_pages == NULL)) {
+						ops->queue_pages == NULL)) {
 			snprintf(err, VFU_ERR_LEN,
-				"region %u: too many areas, or areas without a descriptor", i);
+					"region %u: too many areas, or areas without a descriptor",
+					i);
 			return -EINVAL;
 		}
 		for (unsigned int a = 0; a < desc->regions[i].nr_areas; a++) {
@@ -225,7 +226,7 @@ check_desc(const struct vfu_server_desc *desc, const struct vfu_server_ops *ops,
 					offset > desc->regions[i].size ||
 					size > desc->regions[i].size - offset) {
 				snprintf(err, VFU_ERR_LEN, "region %u: area %u is no pages of it",
-					i, a);
+						i, a);
 				return -EINVAL;
 			}
 		}
@@ -233,7 +234,7 @@ check_desc(const struct vfu_server_desc *desc, const struct vfu_server_ops *ops,
 	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
 		if (desc->irq_counts[i] > VFU_MAX_VECTORS) {
 			snprintf(err, VFU_ERR_LEN, "interrupt index %u: more than %u vectors", i,
-				VFU_MAX_VECTORS);
+					VFU_MAX_VECTORS);
 			return -EINVAL;
 		}
 	}
@@ -292,7 +293,8 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->out = malloc(VFU_MSG_MAX);
 	ret = vfu_async_init(s);
-	if (s->wake_fd < 0 || s->out == NULL || s->closer == NULL || ret != 0 || vfu_dma_init(s) != 0) {
+	if (s->wake_fd < 0 || s->out == NULL || s->closer == NULL || ret != 0 ||
+			vfu_dma_init(s) != 0) {
 		ret = s->wake_fd < 0 ? -errno : -ENOMEM;
 		snprintf(err, VFU_ERR_LEN, "%s: %s", path, strerror(-ret));
 		goto fail;
@@ -300,8 +302,8 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 	ret = vfu_irq_init(s);
 	if (ret != 0) {
 		snprintf(err, VFU_ERR_LEN,
-			"%s: cannot set up interrupts: %s (asynchronous I/O: fs.aio-max-nr)", path,
-			strerror(-ret));
+				"%s: cannot set up interrupts: %s (asynchronous I/O: fs.aio-max-nr)",
+				path, strerror(-ret));
 		goto fail;
 	}
 	ret = vfu_sigbus_add(s);

@@ -20,8 +20,8 @@
  * An interrupt takes about 1 us. Time beyond USUAL_NS is debt, of which time pays a part: a client may
  * take one percent of a core so. From SLOW_NS on the DMA thread sends the interrupts of the client.
  */
-#define USUAL_NS 20000
-#define SLOW_NS  20000000
+#define USUAL_NS   20000
+#define SLOW_NS    20000000
 #define SUSPECT_NS 1000000000
 #define PAY_PART   100
 
@@ -40,8 +40,9 @@ vfu_dma_read(struct vfu_server *server, unsigned int slot, uint64_t iova, void *
 	int ret = -EAGAIN;
 
 	/* A read that is in flight ends in its slot. */
-	if (!vfu_async_posted(server) && atomic_load_explicit(&server->async.slots[slot].state,
-			memory_order_relaxed) == VFU_SLOT_FREE)
+	if (!vfu_async_posted(server) &&
+			atomic_load_explicit(&server->async.slots[slot].state,
+					memory_order_relaxed) == VFU_SLOT_FREE)
 		ret = vfu_dma_access(server, iova, buf, NULL, len, VFU_DMA_DIRECT);
 	if (ret == -EAGAIN)
 		ret = vfu_async_read(server, slot, iova, buf, len);
@@ -76,7 +77,7 @@ static bool
 is_slow(const struct vfu_server *s)
 {
 	return atomic_load_explicit(&s->irq_debt, memory_order_relaxed) >= SLOW_NS &&
-		atomic_load(&s->async.started);
+			atomic_load(&s->async.started);
 }
 
 /*
@@ -113,8 +114,9 @@ raise_measured(struct vfu_server *s, unsigned int index, unsigned int vector)
 	debt = (debt > paid ? debt - paid : 0) + (cpu > USUAL_NS ? cpu - USUAL_NS : 0);
 	atomic_store_explicit(&s->irq_debt, debt, memory_order_relaxed);
 	if (debt >= SLOW_NS && atomic_load(&s->async.started))
-		vfu_conn_report(s, "interrupts take long to signal, because many threads wait for "
-			"the client's eventfds: they may be late from now on");
+		vfu_conn_report(s,
+				"interrupts take long to signal, because many threads wait for "
+				"the client's eventfds: they may be late from now on");
 	return ret;
 }
 

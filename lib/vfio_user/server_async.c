@@ -75,7 +75,8 @@ vfu_async_init(struct vfu_server *s)
 	a->irqs_size = (nr / 64 + 1) * sizeof(a->irqs[0]);
 	a->irqs = calloc(1, a->irqs_size);
 	a->sending = calloc(1, a->irqs_size);
-	return vfu_cond_init(&a->progress) != 0 || a->irqs == NULL || a->sending == NULL ? -ENOMEM : 0;
+	return vfu_cond_init(&a->progress) != 0 || a->irqs == NULL || a->sending == NULL ? -ENOMEM :
+											   0;
 }
 
 /* Move a set of interrupts (to NULL: drop it), and return their number. Lock held. */
@@ -148,15 +149,16 @@ carry_out(struct vfu_server *s, struct vfu_access *access)
 	switch (access->kind) {
 	case ACCESS_WRITE:
 		if (vfu_dma_access(s, access->iova, NULL, access->data, access->len,
-				VFU_DMA_MESSAGES) != 0)
+				    VFU_DMA_MESSAGES) != 0)
 			vfu_conn_report(s, "DMA fault: DMA_WRITE of %u bytes at 0x%llx: %s",
-				access->len, (unsigned long long)access->iova,
-				vfu_dma_why_text(vfu_dma_last_fault()));
+					access->len, (unsigned long long)access->iova,
+					vfu_dma_why_text(vfu_dma_last_fault()));
 		break;
 	case ACCESS_READ:
 		data = malloc(access->len);
-		ret = data == NULL ? -ENOMEM : vfu_dma_access(s, access->iova, data, NULL,
-			access->len, VFU_DMA_MESSAGES);
+		ret = data == NULL ? -ENOMEM :
+				     vfu_dma_access(s, access->iova, data, NULL, access->len,
+						     VFU_DMA_MESSAGES);
 		pthread_mutex_lock(&a->lock);
 		fill_slot(&a->slots[access->slot], data, ret);
 		pthread_mutex_unlock(&a->lock);
@@ -287,8 +289,11 @@ enqueue(struct vfu_async *a, const struct vfu_access *what, const void *data)
 int
 vfu_async_write(struct vfu_server *s, uint64_t iova, const void *data, size_t len)
 {
-	const struct vfu_access write = { .kind = ACCESS_WRITE, .iova = iova,
-		.len = (uint32_t)len };
+	const struct vfu_access write = {
+		.kind = ACCESS_WRITE,
+		.iova = iova,
+		.len = (uint32_t)len,
+	};
 	bool ok;
 
 	pthread_mutex_lock(&s->async.lock);
@@ -317,8 +322,12 @@ vfu_async_irq(struct vfu_server *s, unsigned int index, unsigned int vector)
 int
 vfu_async_read(struct vfu_server *s, unsigned int nr, uint64_t iova, void *buf, size_t len)
 {
-	const struct vfu_access read = { .kind = ACCESS_READ, .iova = iova, .len = (uint32_t)len,
-		.slot = nr };
+	const struct vfu_access read = {
+		.kind = ACCESS_READ,
+		.iova = iova,
+		.len = (uint32_t)len,
+		.slot = nr,
+	};
 	struct vfu_async *a = &s->async;
 	struct vfu_slot *slot = &a->slots[nr];
 	int ret = -EAGAIN;
@@ -390,7 +399,7 @@ vfu_dma_wait(struct vfu_server *s)
 	if (online)
 		vfu_rcu_offline();
 	pthread_mutex_lock(&a->lock);
-	for (last = a->queued; a->done < last && !atomic_load(&s->stop) && !atomic_load(&s->drop); )
+	for (last = a->queued; a->done < last && !atomic_load(&s->stop) && !atomic_load(&s->drop);)
 		wait_progress(a);
 	pthread_mutex_unlock(&a->lock);
 	if (online)

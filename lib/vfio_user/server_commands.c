@@ -22,10 +22,10 @@
  */
 
 struct reply {
-	size_t len;           /* of s->out, bytes */
-	int fd;               /* sent with the reply, but not closed; -1: none */
+	size_t len; /* of s->out, bytes */
+	int fd;     /* sent with the reply, but not closed; -1: none */
 	const char *why;
-	bool drop;            /* end the connection after the reply */
+	bool drop; /* end the connection after the reply */
 };
 
 static int
@@ -264,7 +264,7 @@ do_region_read(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 	if (in->count > VFU_MSG_DATA_MAX)
 		return -EINVAL;
 	ret = check_access(s, in->region, in->offset, in->count, VFIO_REGION_INFO_FLAG_READ,
-		&r->why);
+			&r->why);
 	if (ret != 0)
 		return ret;
 	*out = *in;
@@ -290,7 +290,7 @@ do_region_write(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 	if (in->count != msg->len - sizeof(*in))
 		return -EINVAL;
 	ret = check_access(s, in->region, in->offset, in->count, VFIO_REGION_INFO_FLAG_WRITE,
-		&r->why);
+			&r->why);
 	if (ret != 0)
 		return ret;
 	r->why = "the device refuses it";
@@ -319,7 +319,7 @@ do_region_write_multi(struct vfu_server *s, struct vfu_msg *msg, struct reply *r
 		if (wr[i].count > sizeof(wr[i].data))
 			return -EINVAL;
 		ret = check_access(s, wr[i].region, wr[i].offset, wr[i].count,
-			VFIO_REGION_INFO_FLAG_WRITE, &r->why);
+				VFIO_REGION_INFO_FLAG_WRITE, &r->why);
 		if (ret != 0)
 			return ret;
 	}
@@ -328,7 +328,7 @@ do_region_write_multi(struct vfu_server *s, struct vfu_msg *msg, struct reply *r
 		ret = 0;
 		if (wr[i].count != 0)
 			ret = s->ops.region_write(s->opaque, wr[i].region, wr[i].offset, wr[i].data,
-				wr[i].count);
+					wr[i].count);
 		if (ret != 0)
 			return ret;
 	}
@@ -363,11 +363,11 @@ do_unknown(struct vfu_server *s, struct vfu_msg *msg, struct reply *r)
 
 /* The checks that execute() makes for a command, and its function. */
 struct command {
-	const char *name;  /* for the log */
+	const char *name; /* for the log */
 	uint16_t number;
-	bool fds;          /* file descriptors may come with it */
-	bool argsz;        /* the payload begins with its length, 32 bits, which is also checked */
-	uint32_t least;    /* length of the payload, bytes */
+	bool fds;       /* file descriptors may come with it */
+	bool argsz;     /* the payload begins with its length, 32 bits, which is also checked */
+	uint32_t least; /* length of the payload, bytes */
 	int (*execute)(struct vfu_server *s, struct vfu_msg *msg, struct reply *r);
 };
 
@@ -375,7 +375,9 @@ struct command {
 #define ARGSZ(type) .argsz = true, .least = sizeof(type)
 #define LEAST(type) .least = sizeof(type)
 #define COMMAND(cmd, fn, ...) \
-	{ .name = #cmd, .number = VFIO_USER_ ## cmd, .execute = fn, ## __VA_ARGS__ }
+	{ \
+		.name = #cmd, .number = VFIO_USER_##cmd, .execute = fn, ##__VA_ARGS__ \
+	}
 
 /* The commands that a client can send. */
 static const struct command commands[] = {
@@ -426,8 +428,10 @@ execute(struct vfu_server *s, const struct command *c, struct vfu_msg *msg, stru
 	if (msg->nr_fds != 0 && !c->fds)
 		return -EINVAL;
 	if (msg->nr_fds != 0 && vfu_closer_held(s->closer) > s->desc.limits.max_fds) {
-		r->why = vfu_why(s, "this client has %u file descriptors open here, its limit is "
-			"max_fds=%u", vfu_closer_held(s->closer), s->desc.limits.max_fds);
+		r->why = vfu_why(s,
+				"this client has %u file descriptors open here, its limit is "
+				"max_fds=%u",
+				vfu_closer_held(s->closer), s->desc.limits.max_fds);
 		return -EMFILE;
 	}
 	r->why = "the extension was not negotiated";
@@ -466,7 +470,7 @@ vfu_command_handle(struct vfu_server *s, struct vfu_msg *msg)
 	if (ret < 0) {
 		atomic_fetch_add(&s->stats.bad_messages, 1);
 		vfu_conn_report(s, "client's command %u (%s) refused: %s (%s)", hdr.cmd, c->name,
-			r.why, strerror(-ret));
+				r.why, strerror(-ret));
 	}
 	if (!(hdr.flags & VFIO_USER_F_NO_REPLY)) {
 		struct vfu_out out = vfu_reply(&hdr, ret);

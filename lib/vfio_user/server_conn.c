@@ -95,7 +95,7 @@ static bool
 queue_is_full(const struct vfu_conn *conn)
 {
 	return conn->nr_queued >= VFU_QUEUE_MSGS || conn->queued_bytes > VFU_QUEUE_BYTES ||
-		conn->queued_fds > VFU_QUEUE_FDS;
+			conn->queued_fds > VFU_QUEUE_FDS;
 }
 
 /* Called with the lock held. */

@@ -67,7 +67,7 @@ vfu_table_find(const struct vfu_dma_table *t, uint64_t iova, uint32_t *leaf, uin
 	if (lo == t->nr_leaves)
 		return false;
 	l = t->leaves[lo].leaf;
-	for (lo = 0, hi = l->nr; lo < hi; ) {
+	for (lo = 0, hi = l->nr; lo < hi;) {
 		uint32_t mid = lo + (hi - lo) / 2;
 
 		if (l->maps[mid].last < iova)
@@ -191,7 +191,7 @@ slow_ptr(const struct vfu_server *s, const struct vfu_dma_table *t, uint64_t iov
 	uint64_t addr = iova;
 
 	if (vfu_async_posted(s))
-		return NULL; /* no access passes a posted write */
+		return NULL;       /* no access passes a posted write */
 	vfu_sigbus_mark_thread(s); /* the page table is also client memory */
 	if (t->ptes != NULL && !walk_range(t, iova, len, prot, &addr))
 		return NULL;
@@ -246,7 +246,7 @@ vfu_dma_why_text(const struct vfu_dma_fault *fault)
 		return "no entry in the page table";
 	case VFU_DMA_ENTRY_FORBIDS:
 		return write ? "not for writing, says the page table" :
-			"not for reading, says the page table";
+			       "not for reading, says the page table";
 	case VFU_DMA_NO_ANSWER:
 		return "the client refused it, or did not answer";
 	case VFU_DMA_TRUNCATED:
@@ -269,8 +269,10 @@ by_message(struct vfu_server *s, uint64_t iova, void *buf, const void *data, siz
 	const struct vfio_user_dma_access req = { .addr = iova, .count = len };
 	struct vfu_out out = {
 		.hdr.cmd = data != NULL ? VFIO_USER_DMA_WRITE : VFIO_USER_DMA_READ,
-		.data = &req, .len = sizeof(req),
-		.more = data, .more_len = data != NULL ? len : 0,
+		.data = &req,
+		.len = sizeof(req),
+		.more = data,
+		.more_len = data != NULL ? len : 0,
 	};
 	struct vfu_msg *reply;
 	int ret;
@@ -405,7 +407,9 @@ vfu_server_dma_for_each(struct vfu_server *server,
 			 * space.
 			 */
 			struct vfu_dma_entry e = {
-				.iova = m->iova, .size = m->last - m->iova + 1, .prot = m->prot,
+				.iova = m->iova,
+				.size = m->last - m->iova + 1,
+				.prot = m->prot,
 				.vaddr = m->vaddr,
 			};
 

@@ -197,12 +197,12 @@ bool
 vfu_server_irq_wired(const struct vfu_server *server, unsigned int irq_index, unsigned int vector)
 {
 	return irq_index < VFU_SRV_IRQS && vector < server->irqs[irq_index].count &&
-		atomic_load_explicit(&server->irqs[irq_index].fds[vector], memory_order_relaxed) >= 0;
+			atomic_load_explicit(&server->irqs[irq_index].fds[vector],
+					memory_order_relaxed) >= 0;
 }
 
 bool
-vfu_server_irq_pending(const struct vfu_server *server, unsigned int irq_index,
-		unsigned int vector)
+vfu_server_irq_pending(const struct vfu_server *server, unsigned int irq_index, unsigned int vector)
 {
 	if (irq_index >= VFU_SRV_IRQS || vector >= server->irqs[irq_index].count)
 		return false;
@@ -224,7 +224,7 @@ vfu_irq_wire(struct vfu_server *s, struct vfu_irqs *irqs, uint32_t start, uint32
 		old[i] = irqs->fds[start + i];
 		any |= old[i] >= 0;
 		atomic_store_explicit(&irqs->fds[start + i], fds == NULL ? -1 : fds[i],
-			memory_order_relaxed);
+				memory_order_relaxed);
 		if (fds != NULL)
 			fds[i] = -1;
 		atomic_store(&irqs->pending[start + i], false);

@@ -53,9 +53,9 @@
 #define VFU_DMA_CHUNK    65536u
 
 /* Limits of the commands that wait for the control thread, which the DMA thread may have read. */
-#define VFU_QUEUE_MSGS   4096u
-#define VFU_QUEUE_BYTES  (8u * 1024 * 1024)
-#define VFU_QUEUE_FDS    256u
+#define VFU_QUEUE_MSGS  4096u
+#define VFU_QUEUE_BYTES (8u * 1024 * 1024)
+#define VFU_QUEUE_FDS   256u
 
 /* Defaults of struct vfu_limits. A process has 65,530 mappings by default (vm.max_map_count). */
 #define VFU_DEFAULT_MAPS 57344u
@@ -72,10 +72,10 @@ struct vfu_conn {
 	bool io_page_table;          /* control thread: the client negotiated the extension */
 	int queue_pages;             /* control thread: file of the device; -1: not negotiated */
 
-	pthread_mutex_t lock;        /* protects all below, up to tx_lock */
-	pthread_cond_t cond;         /* a change of dead, reading, the replies or the queue */
-	bool reading;                /* a thread is the reader, and owns rx */
-	atomic_bool dead;            /* written under lock */
+	pthread_mutex_t lock; /* protects all below, up to tx_lock */
+	pthread_cond_t cond;  /* a change of dead, reading, the replies or the queue */
+	bool reading;         /* a thread is the reader, and owns rx */
+	atomic_bool dead;     /* written under lock */
 	char why[VFU_ERR_LEN];
 	struct vfu_pending_list requests; /* of the DMA thread */
 	struct vfu_msg *queue, **queue_tail;
@@ -83,14 +83,14 @@ struct vfu_conn {
 	size_t queued_bytes;
 	unsigned int queued_fds;
 
-	struct vfu_rx rx;            /* reader */
-	uint64_t rx_deadline;        /* reader: for the message that has begun; 0: none */
-	pthread_mutex_t tx_lock;     /* protects the sending direction: one message at a time */
+	struct vfu_rx rx;        /* reader */
+	uint64_t rx_deadline;    /* reader: for the message that has begun; 0: none */
+	pthread_mutex_t tx_lock; /* protects the sending direction: one message at a time */
 };
 
 /* A client that connected while another one is served, until its first message has come. */
 struct vfu_refusal {
-	int sock;               /* -1: none */
+	int sock; /* -1: none */
 	uint64_t deadline;
 	struct vfu_rx rx;
 };
@@ -101,12 +101,12 @@ struct vfu_refusal {
 struct vfu_window {
 	struct vfu_window *next;
 	uint8_t *base;
-	uint64_t dev, ino;  /* the file, which exists as long as it is mapped */
-	uint64_t offset;    /* in the file, bytes */
+	uint64_t dev, ino; /* the file, which exists as long as it is mapped */
+	uint64_t offset;   /* in the file, bytes */
 	uint64_t len;
-	uint64_t page;      /* page size of the file, bytes */
-	int prot;           /* as for mmap() */
-	uint32_t refs;      /* ranges inside it */
+	uint64_t page; /* page size of the file, bytes */
+	int prot;      /* as for mmap() */
+	uint32_t refs; /* ranges inside it */
 };
 
 /* The part of a file that a DMA_MAP names. */
@@ -121,8 +121,8 @@ struct vfu_file_range {
 /* One range of client memory. */
 struct vfu_map {
 	uint64_t iova;
-	uint64_t last;      /* inclusive: a range may end at 2^64 - 1 */
-	uint8_t *vaddr;     /* address of iova; NULL: no file descriptor, by message only */
+	uint64_t last;             /* inclusive: a range may end at 2^64 - 1 */
+	uint8_t *vaddr;            /* address of iova; NULL: no file descriptor, by message only */
 	struct vfu_window *window; /* contains vaddr */
 	uint8_t prot;
 };
@@ -130,8 +130,8 @@ struct vfu_map {
 #define VFU_LEAF_MAPS 256u
 
 struct vfu_dma_leaf {
-	uint32_t refs;      /* control thread: tables that contain it */
-	uint32_t nr;        /* never 0 */
+	uint32_t refs; /* control thread: tables that contain it */
+	uint32_t nr;   /* never 0 */
 	struct vfu_map maps[];
 };
 
@@ -141,31 +141,31 @@ struct vfu_dma_leaf {
  */
 struct vfu_dma_table {
 	_Atomic(struct vfu_dma_table *) older; /* see server_table.c */
-	const _Atomic uint64_t *ptes; /* client memory; NULL: there is no page table */
+	const _Atomic uint64_t *ptes;          /* client memory; NULL: there is no page table */
 	uint64_t base, nr_ptes;
-	uint32_t nr;                 /* ranges */
+	uint32_t nr; /* ranges */
 	uint32_t nr_leaves;
-	uint32_t nr_messages;        /* ranges without a file descriptor */
-	bool plain;                  /* no page table, no such range here or in the table before */
+	uint32_t nr_messages; /* ranges without a file descriptor */
+	bool plain;           /* no page table, no such range here or in the table before */
 	struct {
-		uint64_t last;       /* of the last range of the leaf */
+		uint64_t last; /* of the last range of the leaf */
 		struct vfu_dma_leaf *leaf;
 	} leaves[];
 };
 
 struct vfu_irqs {
 	uint32_t count;
-	atomic_int *fds;        /* RCU: by vector; -1: not wired */
+	atomic_int *fds; /* RCU: by vector; -1: not wired */
 	atomic_bool *masked;
-	atomic_bool *pending;   /* raised while masked; for messages only */
-	uint32_t first;         /* bit of vector 0 in the sets of struct vfu_async */
+	atomic_bool *pending; /* raised while masked; for messages only */
+	uint32_t first;       /* bit of vector 0 in the sets of struct vfu_async */
 	/*
 	 * INTx is a level, not a message. Signalling it masks it, and the server does not remember
 	 * a raise while it is masked. After an unmask, the device raises it again if the cause is
 	 * still present.
 	 */
 	bool level;
-	int unmask_fd;          /* control thread: eventfd of the client that unmasks; -1: none */
+	int unmask_fd; /* control thread: eventfd of the client that unmasks; -1: none */
 };
 
 /* The state of a split read (server_async.c). The caller of vfu_dma_read() owns the slot. */
@@ -197,9 +197,9 @@ struct vfu_async {
 	uint64_t queued, done;       /* accesses and interrupts since the server started */
 	_Atomic size_t bytes;        /* of queued writes */
 	_Atomic unsigned int posted; /* writes and interrupts in flight */
-	uint64_t *irqs;              /* raised after the last access in the queue: a bit for each vector */
-	uint64_t *sending;           /* DMA thread */
-	size_t irqs_size;            /* bytes of such a set */
+	uint64_t *irqs;    /* raised after the last access in the queue: a bit for each vector */
+	uint64_t *sending; /* DMA thread */
+	size_t irqs_size;  /* bytes of such a set */
 	struct vfu_slot slots[VFU_DMA_SLOTS];
 };
 
@@ -210,47 +210,48 @@ struct vfu_server {
 	char path[108];
 	uint64_t path_dev, path_ino; /* identity of the socket file that this server created */
 	int listen_fd;
-	int wake_fd;                 /* eventfd: wakes the control thread */
+	int wake_fd; /* eventfd: wakes the control thread */
 	pthread_t thread;
-	uint8_t *out;                /* control thread: payload of the reply under construction */
+	uint8_t *out; /* control thread: payload of the reply under construction */
 
 	atomic_bool stop;
-	atomic_bool drop;            /* drop_why is set */
+	atomic_bool drop; /* drop_why is set */
 	pthread_mutex_t drop_lock;
 	char drop_why[VFU_ERR_LEN];
 
 	_Atomic(struct vfu_conn *) conn; /* RCU; written by the control thread */
 	bool attached;
 	struct vfu_refusal refusals[VFU_REFUSALS]; /* control thread */
-	unsigned int next_refusal;   /* control thread: index of the next one to use */
+	unsigned int next_refusal; /* control thread: index of the next one to use */
 
 	_Atomic(struct vfu_dma_table *) table; /* RCU; never NULL */
-	atomic_bool poisoned;        /* next to table, because each access reads both */
-	struct vfu_dma_table *empty[2]; /* for the removal of all mappings, without allocation */
+	atomic_bool poisoned;                  /* next to table, because each access reads both */
+	struct vfu_dma_table *empty[2];    /* for the removal of all mappings, without allocation */
 	struct vfu_dma_table *dead_tables; /* freed after the next grace period */
 	struct vfu_window *dead_windows;   /* freed after the next grace period */
 	struct vfu_window *windows[VFU_WINDOW_BUCKETS];
-	unsigned int nr_retired;     /* replaced tables linked behind the current one */
+	unsigned int nr_retired; /* replaced tables linked behind the current one */
 	uint64_t dma_size;
-	uint32_t nr_maps;            /* windows and the page table; at most desc.limits.max_maps */
-	uint64_t mapped;             /* bytes of these except hugetlbfs: at most desc.limits.max_mem */
-	char why[VFU_ERR_LEN];       /* control thread: the reason that vfu_why() formatted */
-	atomic_int peer;             /* process that connected last; 0: not known */
+	uint32_t nr_maps;      /* windows and the page table; at most desc.limits.max_maps */
+	uint64_t mapped;       /* bytes of these except hugetlbfs: at most desc.limits.max_mem */
+	char why[VFU_ERR_LEN]; /* control thread: the reason that vfu_why() formatted */
+	atomic_int peer;       /* process that connected last; 0: not known */
 
 	struct vfu_async async;
 
 	struct vfu_irqs irqs[VFU_SRV_IRQS];
-	_Atomic uint64_t irq_suspect; /* ns, CLOCK_MONOTONIC: interrupts are measured exactly until then */
-	_Atomic uint64_t irq_seen;   /* when the debt was computed last */
-	_Atomic uint64_t irq_debt;   /* ns that this client's interrupts exceeded USUAL_NS */
-	unsigned long aio;           /* the aio_context_t of the kernel; signals eventfds */
-	struct vfu_closer *closer;   /* for the sockets of clients, and descriptors from them */
+	_Atomic uint64_t
+			irq_suspect; /* ns, CLOCK_MONOTONIC: interrupts are measured exactly until then */
+	_Atomic uint64_t irq_seen; /* when the debt was computed last */
+	_Atomic uint64_t irq_debt; /* ns that this client's interrupts exceeded USUAL_NS */
+	unsigned long aio;         /* the aio_context_t of the kernel; signals eventfds */
+	struct vfu_closer *closer; /* for the sockets of clients, and descriptors from them */
 	int null_fd;
 	int unmask_epoll; /* watches the unmask_fd of INTx */
 
 	struct {
 		_Atomic uint64_t clients, messages, bad_messages, dma_faults, dma_maps, dma_bytes,
-			ptes;
+				ptes;
 		_Atomic bool client;
 	} stats;
 };

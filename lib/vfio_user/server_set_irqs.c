@@ -21,9 +21,9 @@
 /* The message, taken apart. */
 struct request {
 	uint32_t index, start, count;
-	uint32_t kind, action;  /* VFIO_IRQ_SET_DATA_*, VFIO_IRQ_SET_ACTION_* */
+	uint32_t kind, action; /* VFIO_IRQ_SET_DATA_*, VFIO_IRQ_SET_ACTION_* */
 	const uint8_t *data;
-	size_t len;             /* of data, bytes */
+	size_t len; /* of data, bytes */
 	int *fds;
 	unsigned int nr_fds;
 };
@@ -146,11 +146,15 @@ vfu_irq_set(struct vfu_server *s, struct vfu_msg *msg, const char **why)
 {
 	const struct vfio_irq_set *set = (const struct vfio_irq_set *)msg->data;
 	const struct request r = {
-		.index = set->index, .start = set->start, .count = set->count,
+		.index = set->index,
+		.start = set->start,
+		.count = set->count,
 		.kind = set->flags & VFIO_IRQ_SET_DATA_TYPE_MASK,
 		.action = set->flags & ~VFIO_IRQ_SET_DATA_TYPE_MASK,
-		.data = set->data, .len = msg->len - sizeof(*set),
-		.fds = msg->fds, .nr_fds = msg->nr_fds,
+		.data = set->data,
+		.len = msg->len - sizeof(*set),
+		.fds = msg->fds,
+		.nr_fds = msg->nr_fds,
 	};
 	int ret = check(s, &r, why);
 

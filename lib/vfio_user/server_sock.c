@@ -40,8 +40,8 @@ remove_stale(const char *path, const struct sockaddr_un *sa, char *err)
 	}
 	if (!S_ISSOCK(st.st_mode)) {
 		snprintf(err, VFU_ERR_LEN,
-			"%s: exists and is no socket; remove it or choose another path",
-			path);
+				"%s: exists and is no socket; remove it or choose another path",
+				path);
 		return -EEXIST;
 	}
 
@@ -59,14 +59,14 @@ remove_stale(const char *path, const struct sockaddr_un *sa, char *err)
 	close(fd);
 	if (ret != -ECONNREFUSED) {
 		snprintf(err, VFU_ERR_LEN,
-			"%s: in use by another process; stop it or choose another path",
-			path);
+				"%s: in use by another process; stop it or choose another path",
+				path);
 		return -EADDRINUSE;
 	}
 	if (unlink(path) != 0 && errno != ENOENT) {
 		ret = -errno;
 		snprintf(err, VFU_ERR_LEN, "%s: stale socket cannot be removed: %s", path,
-			strerror(-ret));
+				strerror(-ret));
 		return ret;
 	}
 	return 0;
@@ -96,7 +96,7 @@ lock_folder(const char *path, char *err)
 	if (ret == 0)
 		return fd;
 	snprintf(err, VFU_ERR_LEN, "%s: its folder cannot be locked: %s", path,
-		ret == -EBUSY ? "another process keeps it locked" : strerror(-ret));
+			ret == -EBUSY ? "another process keeps it locked" : strerror(-ret));
 	if (fd >= 0)
 		close(fd);
 	return ret;

@@ -56,8 +56,8 @@ table_free(struct vfu_server *s, struct vfu_dma_table *t)
  * @return NULL: out of memory
  */
 static struct vfu_dma_table *
-rebuild(const struct vfu_dma_table *old, uint32_t first, uint32_t end,
-		const struct vfu_map *maps, uint32_t nr)
+rebuild(const struct vfu_dma_table *old, uint32_t first, uint32_t end, const struct vfu_map *maps,
+		uint32_t nr)
 {
 	uint32_t add = (nr + VFU_LEAF_MAPS - 1) / VFU_LEAF_MAPS, i;
 	uint32_t nr_leaves = old->nr_leaves - (end - first) + add;
@@ -93,7 +93,7 @@ rebuild(const struct vfu_dma_table *old, uint32_t first, uint32_t end,
 	}
 	memcpy(t->leaves, old->leaves, first * sizeof(t->leaves[0]));
 	memcpy(&t->leaves[first + add], &old->leaves[end],
-		(old->nr_leaves - end) * sizeof(t->leaves[0]));
+			(old->nr_leaves - end) * sizeof(t->leaves[0]));
 	for (i = 0; i < nr_leaves; i++) {
 		if (i < first || i >= first + add)
 			t->leaves[i].leaf->refs++;
@@ -153,8 +153,10 @@ vfu_dma_map(struct vfu_server *s, const struct vfio_user_dma_map *req, int fd, c
 {
 	struct vfu_map maps[VFU_LEAF_MAPS + 1];
 	struct vfu_dma_table *old = s->table, *t;
-	struct vfu_map m = { .iova = req->addr,
-		.prot = req->flags & (VFU_DMA_READ | VFU_DMA_WRITE) };
+	struct vfu_map m = {
+		.iova = req->addr,
+		.prot = req->flags & (VFU_DMA_READ | VFU_DMA_WRITE),
+	};
 	const struct vfu_file_range range = { fd, req->offset, req->size, m.prot };
 	uint32_t leaf, slot, end, nr = 0;
 	int ret;

@@ -30,9 +30,9 @@
 #include "server_priv.h"
 
 /* The unit of a file, unless its pages are larger. */
-#define UNIT (2 * MIB)
-#define MIB  (UINT64_C(1) << 20)
-#define UNMAP_STEP (4 * MIB)
+#define UNIT         (2 * MIB)
+#define MIB          (UINT64_C(1) << 20)
+#define UNMAP_STEP   (4 * MIB)
 #define UNMAP_NAP_NS 100000
 
 int
@@ -41,14 +41,17 @@ vfu_maps_charge(struct vfu_server *s, uint64_t bytes, const char **why)
 	const struct vfu_limits *limits = &s->desc.limits;
 
 	if (s->nr_maps >= limits->max_maps) {
-		*why = vfu_why(s, "this client has %u mappings of files here, its limit is "
-			"max_maps=%u", s->nr_maps, limits->max_maps);
+		*why = vfu_why(s,
+				"this client has %u mappings of files here, its limit is "
+				"max_maps=%u",
+				s->nr_maps, limits->max_maps);
 		return -ENOSPC;
 	}
 	if (bytes > limits->max_mem - s->mapped) {
-		*why = vfu_why(s, "this client has %" PRIu64 " MiB of files mapped here, its limit "
-			"is max_mem=%" PRIu64 ", and this needs %" PRIu64 " more", s->mapped / MIB,
-			limits->max_mem / MIB, (bytes + MIB - 1) / MIB);
+		*why = vfu_why(s,
+				"this client has %" PRIu64 " MiB of files mapped here, its limit "
+				"is max_mem=%" PRIu64 ", and this needs %" PRIu64 " more",
+				s->mapped / MIB, limits->max_mem / MIB, (bytes + MIB - 1) / MIB);
 		return -ENOSPC;
 	}
 	s->nr_maps++;
@@ -82,8 +85,8 @@ bucket(struct vfu_server *s, uint64_t ino, uint64_t offset)
 static bool
 same(const struct vfu_window *a, const struct vfu_window *b)
 {
-	return a->dev == b->dev && a->ino == b->ino && a->offset == b->offset &&
-		a->len == b->len && a->prot == b->prot;
+	return a->dev == b->dev && a->ino == b->ino && a->offset == b->offset && a->len == b->len &&
+			a->prot == b->prot;
 }
 
 /*
@@ -125,12 +128,12 @@ describe(struct vfu_window *w, const struct vfu_file_range *r, const char **why)
 }
 
 int
-vfu_window_get(struct vfu_server *s, const struct vfu_file_range *range,
-		struct vfu_window **window, const char **why)
+vfu_window_get(struct vfu_server *s, const struct vfu_file_range *range, struct vfu_window **window,
+		const char **why)
 {
 	struct vfu_window w = { .refs = 1,
 		.prot = (range->prot & VFU_DMA_READ ? PROT_READ : 0) |
-			(range->prot & VFU_DMA_WRITE ? PROT_WRITE : 0) };
+				(range->prot & VFU_DMA_WRITE ? PROT_WRITE : 0) };
 	struct vfu_window **head, *p;
 	int ret = describe(&w, range, why);
 
@@ -153,8 +156,7 @@ vfu_window_get(struct vfu_server *s, const struct vfu_file_range *range,
 	p = malloc(sizeof(*p));
 	if (p == NULL)
 		goto fail;
-	w.base = mmap(NULL, w.len, w.prot, MAP_SHARED | MAP_NORESERVE, range->fd,
-		(off_t)w.offset);
+	w.base = mmap(NULL, w.len, w.prot, MAP_SHARED | MAP_NORESERVE, range->fd, (off_t)w.offset);
 	if (w.base == MAP_FAILED) {
 		ret = -errno;
 		*why = "the memory cannot be mapped here";

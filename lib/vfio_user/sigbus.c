@@ -90,8 +90,8 @@ replace(struct vfu_server *s, uintptr_t addr)
 		atomic_store(&s->poisoned, true);
 		atomic_fetch_add(&s->stats.dma_faults, 1);
 		if (mmap((void *)base, len, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
-				-1, 0) == MAP_FAILED)
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+				    0) == MAP_FAILED)
 			return false;
 		if (write(s->wake_fd, &one, sizeof(one)) < 0)
 			return true; /* the counter is full: the thread is awake already */

@@ -22,7 +22,7 @@ vfu_socket_address(struct sockaddr_un *address, const char *path, char *err)
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (strlen(path) == 0 || strlen(path) > max) {
 		snprintf(err, VFU_ERR_LEN, "socket path of %zu bytes; it must have 1 to %zu",
-			strlen(path), max);
+				strlen(path), max);
 		return -ENAMETOOLONG;
 	}
 	strcpy(address->sun_path, path);

@@ -132,14 +132,15 @@
  * The capabilities that this library offers. A QEMU client refuses a server that takes more than 16
  * descriptors per message (a limit in QEMU's hw/vfio-user).
  */
-#define VFU_MSG_FDS      16u              /**< descriptors per message */
-#define VFU_MSG_DATA_MAX (1024u * 1024u)  /**< bytes of data per message */
-#define VFU_PAGE_SIZE    4096u            /**< mappings start and end at multiples of it */
-#define VFU_MAX_DMA_MAPS 262144u          /**< mappings that exist at the same time */
+#define VFU_MSG_FDS      16u             /**< descriptors per message */
+#define VFU_MSG_DATA_MAX (1024u * 1024u) /**< bytes of data per message */
+#define VFU_PAGE_SIZE    4096u           /**< mappings start and end at multiples of it */
+#define VFU_MAX_DMA_MAPS 262144u         /**< mappings that exist at the same time */
 
 /** Length of the longest message, bytes: a write of VFU_MSG_DATA_MAX bytes. */
-#define VFU_MSG_MAX (sizeof(struct vfio_user_header) + \
-	sizeof(struct vfio_user_region_access) + VFU_MSG_DATA_MAX)
+#define VFU_MSG_MAX \
+	(sizeof(struct vfio_user_header) + sizeof(struct vfio_user_region_access) + \
+			VFU_MSG_DATA_MAX)
 
 /** The commands, with the numbers of the specification. */
 enum vfio_user_command {
@@ -246,12 +247,12 @@ struct vfio_user_dma_unmap {
  * @{
  */
 #define VFU_CAP_IO_PAGE_TABLE     "gantry_io_page_table" /**< the capability, in VERSION */
-#define VFU_IO_PAGE_TABLE_VERSION 1u /**< the latest version */
-#define VFU_MAX_PTES              (1u << 24) /**< entries of a table: 64 GiB of bus addresses */
+#define VFU_IO_PAGE_TABLE_VERSION 1u                     /**< the latest version */
+#define VFU_MAX_PTES              (1u << 24)  /**< entries of a table: 64 GiB of bus addresses */
 #define VFU_PTE_READ              UINT64_C(1) /**< the device may read the page */
 #define VFU_PTE_WRITE             UINT64_C(2) /**< the device may write the page */
 /** The address of the page, as DMA_MAP gave it; bits 2 to 11 are ignored. */
-#define VFU_PTE_ADDR              (~UINT64_C(0xfff))
+#define VFU_PTE_ADDR (~UINT64_C(0xfff))
 
 /** VFIO_USER_IO_PAGE_TABLE. The entry of bus address a has the index (a - base) / 4096. */
 struct vfio_user_io_page_table {
@@ -274,7 +275,7 @@ struct vfio_user_io_page_table {
  * @{
  */
 #define VFU_CAP_QUEUE_PAGES     "gantry_queue_pages" /**< the capability, in VERSION */
-#define VFU_QUEUE_PAGES_VERSION 1u /**< the latest version */
+#define VFU_QUEUE_PAGES_VERSION 1u                   /**< the latest version */
 /** @} */
 
 /** DEVICE_GET_INFO, both ways. */

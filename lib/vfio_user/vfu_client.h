@@ -70,11 +70,11 @@ struct vfu_client_params {
 
 /** One region (VFIO numbers: 0 to 5 are BARs, 7 is configuration space). */
 struct vfu_region {
-	uint64_t size;          /**< bytes; 0: the device has no such region */
-	uint32_t flags;         /**< VFIO_REGION_INFO_FLAG_READ, _WRITE, _MMAP */
-	int fd;                 /**< file of the areas, owned by the caller; -1: none */
-	uint64_t fd_offset;     /**< offset of byte 0 of the region in @p fd, bytes */
-	unsigned int nr_areas;  /**< mappable areas; 0 with MMAP: the whole region */
+	uint64_t size;         /**< bytes; 0: the device has no such region */
+	uint32_t flags;        /**< VFIO_REGION_INFO_FLAG_READ, _WRITE, _MMAP */
+	int fd;                /**< file of the areas, owned by the caller; -1: none */
+	uint64_t fd_offset;    /**< offset of byte 0 of the region in @p fd, bytes */
+	unsigned int nr_areas; /**< mappable areas; 0 with MMAP: the whole region */
 	/** The areas that the client may map. */
 	struct {
 		uint64_t offset; /**< in the region, bytes, page-aligned */
@@ -84,15 +84,15 @@ struct vfu_region {
 
 /** The device. */
 struct vfu_device_info {
-	uint32_t flags;        /**< VFIO_DEVICE_FLAGS_* */
-	uint32_t num_regions;  /**< regions that vfu_client_region_info() may be asked for */
-	uint32_t num_irqs;     /**< kinds that vfu_client_irq_info() may be asked for */
+	uint32_t flags;       /**< VFIO_DEVICE_FLAGS_* */
+	uint32_t num_regions; /**< regions that vfu_client_region_info() may be asked for */
+	uint32_t num_irqs;    /**< kinds that vfu_client_irq_info() may be asked for */
 };
 
 /** One kind of interrupt (VFIO_PCI_*_IRQ_INDEX). */
 struct vfu_irq_info {
-	uint32_t flags;        /**< VFIO_IRQ_INFO_* */
-	uint32_t count;        /**< vectors; 0: none */
+	uint32_t flags; /**< VFIO_IRQ_INFO_* */
+	uint32_t count; /**< vectors; 0: none */
 };
 
 /**

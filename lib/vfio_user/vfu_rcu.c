@@ -37,7 +37,7 @@ struct reader {
 	_Atomic uint64_t answered;
 	atomic_bool online;
 	_Atomic(const struct vfu_rcu_devices *) devices; /* NULL: all */
-	struct vfu_rcu_devices own;  /* of vfu_rcu_only() */
+	struct vfu_rcu_devices own;                      /* of vfu_rcu_only() */
 	/* Protected by the lock: */
 	bool registered;
 	unsigned int refs;
@@ -145,8 +145,8 @@ vfu_rcu_is_online(void)
 static bool
 reads(const struct reader *r, const struct vfu_server *server)
 {
-	const struct vfu_rcu_devices *devices =
-		atomic_load_explicit(&r->devices, memory_order_acquire);
+	const struct vfu_rcu_devices *devices = atomic_load_explicit(&r->devices,
+			memory_order_acquire);
 
 	if (devices == NULL)
 		return true;
@@ -181,7 +181,8 @@ wait_answer(const struct reader *r, const struct vfu_server *server, uint64_t qu
 	const struct timespec ts = { .tv_nsec = SLEEP_NS };
 
 	for (unsigned int i = 0; atomic_load_explicit(&r->online, memory_order_acquire) &&
-			atomic_load_explicit(&r->answered, memory_order_acquire) < question; i++) {
+			atomic_load_explicit(&r->answered, memory_order_acquire) < question;
+			i++) {
 		if (i < SPINS)
 			continue;
 		if (!still_reads(r, server))

@@ -106,15 +106,15 @@ struct vfu_server_ops {
 struct vfu_limits {
 	uint32_t max_maps; /**< mappings of its files (vm.max_map_count); default 57,344 */
 	uint32_t max_fds;  /**< descriptors that it passed and are open; default 1,024 */
-	uint64_t max_mem;  /**< bytes of its files, except hugetlbfs, that are mapped; default 2^42 */
+	uint64_t max_mem; /**< bytes of its files, except hugetlbfs, that are mapped; default 2^42 */
 };
 
 /** The properties of the device, fixed before the server starts. */
 struct vfu_server_desc {
 	/** By VFIO number: 0 to 5 are BARs, 7 is configuration space. */
 	struct {
-		uint64_t size;   /**< bytes; 0: no such region */
-		uint32_t flags;  /**< VFIO_REGION_INFO_FLAG_READ, _WRITE; _MMAP if it has areas */
+		uint64_t size;  /**< bytes; 0: no such region */
+		uint32_t flags; /**< VFIO_REGION_INFO_FLAG_READ, _WRITE; _MMAP if it has areas */
 		/**
 		 * File of the areas; byte 0 of the region is at offset 0. -1: ops.queue_pages().
 		 */
@@ -127,7 +127,7 @@ struct vfu_server_desc {
 		} areas[VFU_SRV_AREAS];
 	} regions[VFU_SRV_REGIONS];
 	uint32_t irq_counts[VFU_SRV_IRQS]; /**< vectors, by VFIO_PCI_*_IRQ_INDEX */
-	bool no_page_table; /**< do not offer the I/O page table (vfio_user.h) */
+	bool no_page_table;                /**< do not offer the I/O page table (vfio_user.h) */
 	/**
 	 * Time that the client has for its part in an access to memory without a file descriptor,
 	 * milliseconds. The server drops a client that does not answer in time. 0 means 200.
@@ -144,19 +144,19 @@ struct vfu_server_desc {
 
 /** Counters of one server, since it started. */
 struct vfu_server_stats {
-	uint64_t clients;        /**< clients that attached */
-	uint64_t messages;       /**< messages received */
-	uint64_t bad_messages;   /**< messages answered with an error, or reason for a drop */
+	uint64_t clients;      /**< clients that attached */
+	uint64_t messages;     /**< messages received */
+	uint64_t bad_messages; /**< messages answered with an error, or reason for a drop */
 	/**
 	 * Accesses to addresses that are not mapped or not permitted, or to memory that the client
 	 * truncated. vfu_dma_ptr() does not count faults: its caller may continue with
 	 * vfu_dma_read() or vfu_dma_write(), which do.
 	 */
 	uint64_t dma_faults;
-	uint64_t dma_maps;       /**< entries of the DMA table now */
-	uint64_t dma_bytes;      /**< bytes mapped now */
-	uint64_t dma_posted;     /**< writes and interrupts in flight to the client */
-	uint64_t ptes;           /**< entries of the I/O page table; 0: there is no table */
+	uint64_t dma_maps;   /**< entries of the DMA table now */
+	uint64_t dma_bytes;  /**< bytes mapped now */
+	uint64_t dma_posted; /**< writes and interrupts in flight to the client */
+	uint64_t ptes;       /**< entries of the I/O page table; 0: there is no table */
 	/** A client is connected, or memory or file descriptors of the last one are still held. */
 	bool client;
 };
@@ -242,10 +242,10 @@ void vfu_server_get_stats(const struct vfu_server *server, struct vfu_server_sta
 
 /** An entry of the DMA table, for dumps. */
 struct vfu_dma_entry {
-	uint64_t iova;     /**< bus address */
-	uint64_t size;     /**< bytes */
-	uint32_t prot;     /**< VFU_DMA_READ | VFU_DMA_WRITE */
-	void *vaddr;       /**< where the server mapped it; NULL: it has no file descriptor */
+	uint64_t iova; /**< bus address */
+	uint64_t size; /**< bytes */
+	uint32_t prot; /**< VFU_DMA_READ | VFU_DMA_WRITE */
+	void *vaddr;   /**< where the server mapped it; NULL: it has no file descriptor */
 };
 /**
  * Call @p fn for each entry of the DMA table. The caller is the control thread or an RCU reader,
@@ -359,9 +359,9 @@ enum vfu_dma_why {
 
 /** A DMA fault. */
 struct vfu_dma_fault {
-	uint64_t iova;         /**< bus address of the first byte that the device could not reach */
-	uint32_t prot;         /**< the access: VFU_DMA_READ or VFU_DMA_WRITE */
-	enum vfu_dma_why why;  /**< the reason */
+	uint64_t iova;        /**< bus address of the first byte that the device could not reach */
+	uint32_t prot;        /**< the access: VFU_DMA_READ or VFU_DMA_WRITE */
+	enum vfu_dma_why why; /**< the reason */
 };
 
 /**

@@ -94,25 +94,25 @@ in_bytes(struct input *in, void *buf, size_t len)
 }
 
 #define IN_FIELD(type) \
-static inline type##_t \
-in_##type(struct input *in) \
-{ \
-	type##_t v; \
+	static inline type##_t in_##type(struct input *in) \
+	{ \
+		type##_t v; \
 \
-	in_bytes(in, &v, sizeof(v)); \
-	return v; \
-}
+		in_bytes(in, &v, sizeof(v)); \
+		return v; \
+	}
 IN_FIELD(uint8)
 IN_FIELD(uint16)
 IN_FIELD(uint32)
 IN_FIELD(uint64)
 
 /* End the run with a report if the code under test broke a promise that no sanitizer watches. */
-#define MUST(cond) do { \
-	if (!(cond)) { \
-		fprintf(stderr, "%s:%d: broken promise: %s\n", __FILE__, __LINE__, #cond); \
-		abort(); \
-	} \
-} while (0)
+#define MUST(cond) \
+	do { \
+		if (!(cond)) { \
+			fprintf(stderr, "%s:%d: broken promise: %s\n", __FILE__, __LINE__, #cond); \
+			abort(); \
+		} \
+	} while (0)
 
 #endif /* FUZZ_H */

@@ -42,8 +42,12 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 static size_t
 compress_gzip(const uint8_t *data, size_t size, uint8_t *out, size_t room)
 {
-	z_stream z = { .next_in = (uint8_t *)(uintptr_t)data, .avail_in = (unsigned int)size,
-		.next_out = out, .avail_out = (unsigned int)room };
+	z_stream z = {
+		.next_in = (uint8_t *)(uintptr_t)data,
+		.avail_in = (unsigned int)size,
+		.next_out = out,
+		.avail_out = (unsigned int)room,
+	};
 
 	/* A fast level; 16 more window bits select the header and checksum of gzip. */
 	MUST(deflateInit2(&z, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
@@ -72,7 +76,7 @@ read_all(struct capture *capture)
 		for (uint32_t i = 0; i < kept; i++)
 			sum = (sum ^ r.data[i]) * 1099511628211u;
 		sum = (sum ^ r.len ^ r.link_type ^ r.ts_ns ^ r.fcs_len ^ r.errored) *
-			1099511628211u;
+				1099511628211u;
 		/* The caller may write to the whole buffer. */
 		r.data[0] = r.data[CAPTURE_KEEP - 1] = 0;
 	}

@@ -43,11 +43,21 @@
 #include "fuzz_files.h"
 #include "vfu_client.h"
 
-#define PAGE       4096u
-#define MEM_SIZE   0x20000u
-#define MAX_CALLS  32u
+#define PAGE      4096u
+#define MEM_SIZE  0x20000u
+#define MAX_CALLS 32u
 
-enum kind { MEM_SEALED, MEM_OPEN, MEM_SHORT, EVENT, PIPE_IN, SOCKET, DEV_NULL, DIRECTORY, NR_KINDS };
+enum kind {
+	MEM_SEALED,
+	MEM_OPEN,
+	MEM_SHORT,
+	EVENT,
+	PIPE_IN,
+	SOCKET,
+	DEV_NULL,
+	DIRECTORY,
+	NR_KINDS
+};
 
 static int files[NR_KINDS], events[20];
 static char path[64];
@@ -76,7 +86,7 @@ follow(const uint8_t *p, size_t len)
 {
 	while (len != 0) {
 		size_t n = sv.got < sizeof(sv.hdr) ? sizeof(sv.hdr) - sv.got :
-			sv.hdr.msg_size - sv.got;
+						     sv.hdr.msg_size - sv.got;
 
 		if (n > len)
 			n = len;
@@ -137,8 +147,8 @@ read_message(struct vfio_user_header *h, uint8_t *body, size_t room)
 }
 
 static const char *const versions[] = {
-	("{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576,\""
-		VFU_CAP_IO_PAGE_TABLE "\":1,\"" VFU_CAP_QUEUE_PAGES "\":1}}"),
+	("{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576,\"" VFU_CAP_IO_PAGE_TABLE
+	 "\":1,\"" VFU_CAP_QUEUE_PAGES "\":1}}"),
 	"",
 	"{\"capabilities\":{\"max_msg_fds\":1,\"max_data_xfer_size\":16}}",
 	"{\"capabilities\":{\"max_msg_fds\":0}}",
@@ -155,13 +165,18 @@ static size_t
 right_answer(uint8_t *p, uint8_t variant)
 {
 	static const struct vfio_region_info_cap_sparse_mmap cap = {
-		.header = { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1 }, .nr_areas = 2,
+		.header = { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1 },
+		.nr_areas = 2,
 	};
 	static const struct vfio_region_sparse_mmap_area areas[2] = {
-		{ 0xc000, PAGE }, { 0xe000, PAGE },
+		{ 0xc000, PAGE },
+		{ 0xe000, PAGE },
 	};
-	struct vfio_region_info region = { .flags = 15, .cap_offset = sizeof(region),
-		.size = MEM_SIZE };
+	struct vfio_region_info region = {
+		.flags = 15,
+		.cap_offset = sizeof(region),
+		.size = MEM_SIZE,
+	};
 	struct vfio_irq_info irq = { .argsz = sizeof(irq), .flags = 1, .count = 3 };
 	struct vfio_user_device_info info = { sizeof(info), 3, 9, 5 };
 	struct vfio_user_region_access a;
@@ -184,8 +199,8 @@ right_answer(uint8_t *p, uint8_t variant)
 		memcpy(p, &region, sizeof(region));
 		memcpy(p + sizeof(region), &cap, sizeof(cap));
 		memcpy(p + sizeof(region) + sizeof(cap), areas, sizeof(areas));
-		return region.argsz < 100 ? region.argsz : sizeof(region) + sizeof(cap) +
-			sizeof(areas);
+		return region.argsz < 100 ? region.argsz :
+					    sizeof(region) + sizeof(cap) + sizeof(areas);
 	case VFIO_USER_DEVICE_GET_IRQ_INFO:
 		memcpy(&irq.index, sv.body + 8, 4);
 		memcpy(p, &irq, sizeof(irq));
@@ -229,8 +244,11 @@ static void
 turn(struct input *in)
 {
 	static uint8_t buf[VFU_MSG_MAX + 256];
-	struct vfio_user_header h = { .msg_id = sv.asked.msg_id, .cmd = sv.asked.cmd,
-		.flags = VFIO_USER_F_TYPE_REPLY };
+	struct vfio_user_header h = {
+		.msg_id = sv.asked.msg_id,
+		.cmd = sv.asked.cmd,
+		.flags = VFIO_USER_F_TYPE_REPLY,
+	};
 	struct vfio_user_dma_access dma;
 	uint8_t how = in_uint8(in), *p = buf + sizeof(h), a;
 	unsigned int nr_fds = 0;
@@ -364,7 +382,7 @@ check_dma(uint64_t iova, size_t len, uint32_t prot)
 	pthread_mutex_lock(&maps_lock);
 	for (unsigned int i = 0; i < nr_maps; i++)
 		found |= (maps[i].prot & prot) == prot && iova >= maps[i].iova &&
-			len <= maps[i].size && iova - maps[i].iova <= maps[i].size - len;
+				len <= maps[i].size && iova - maps[i].iova <= maps[i].size - len;
 	pthread_mutex_unlock(&maps_lock);
 	MUST(found);
 }
@@ -404,8 +422,8 @@ use_region(struct vfu_region *r)
 	MUST(r->nr_areas <= VFU_MAX_AREAS);
 	for (unsigned int i = 0; i < r->nr_areas; i++)
 		MUST(r->areas[i].size != 0 && r->areas[i].offset <= r->size &&
-			r->areas[i].size <= r->size - r->areas[i].offset &&
-			(r->areas[i].offset | r->areas[i].size) % PAGE == 0);
+				r->areas[i].size <= r->size - r->areas[i].offset &&
+				(r->areas[i].offset | r->areas[i].size) % PAGE == 0);
 	if (r->fd < 0)
 		return;
 	MUST(r->flags & VFIO_REGION_INFO_FLAG_MMAP);
@@ -413,7 +431,7 @@ use_region(struct vfu_region *r)
 		uint64_t at = r->nr_areas != 0 ? r->areas[i].offset : 0;
 		uint64_t size = r->nr_areas != 0 ? r->areas[i].size : r->size;
 		volatile uint8_t *p = mmap(NULL, size, PROT_READ, MAP_SHARED, r->fd,
-			(off_t)(r->fd_offset + at));
+				(off_t)(r->fd_offset + at));
 
 		if (p == MAP_FAILED)
 			continue;
@@ -448,18 +466,17 @@ call(struct vfu_client *c, const uint8_t op[4])
 		ret = vfu_client_irq_info(c, op[1], &irq);
 		break;
 	case 3:
-		ret = vfu_client_region_read(c, op[1], op[2], buf, op[3] & 0x80 ? op[3] * 64u :
-			op[3]);
+		ret = vfu_client_region_read(c, op[1], op[2], buf,
+				op[3] & 0x80 ? op[3] * 64u : op[3]);
 		break;
 	case 4:
-		ret = vfu_client_region_write(c, op[1], op[2], buf, op[3] & 0x80 ? op[3] * 64u :
-			op[3]);
+		ret = vfu_client_region_write(c, op[1], op[2], buf,
+				op[3] & 0x80 ? op[3] * 64u : op[3]);
 		break;
 	case 5:
 		for (unsigned int i = 0; i < n; i++)
 			fds[i] = op[2] >> i % 8 & 1 ? -1 : events[i];
-		ret = vfu_client_set_irq_fds(c, op[3] % 5, op[3] >> 5, n,
-			op[3] & 8 ? NULL : fds);
+		ret = vfu_client_set_irq_fds(c, op[3] % 5, op[3] >> 5, n, op[3] & 8 ? NULL : fds);
 		break;
 	case 6:
 		ret = vfu_client_unmask_irqs(c, op[1] % 5, op[2], op[3]);
@@ -471,7 +488,7 @@ call(struct vfu_client *c, const uint8_t op[4])
 		maps[nr_maps++].prot = 1 + op[3] % 3;
 		pthread_mutex_unlock(&maps_lock);
 		ret = vfu_client_dma_map(c, op[3] & 0x80 ? files[MEM_OPEN] : -1, 0, op[1] * PAGE,
-			(1u + op[2] % 8) * PAGE, 1 + op[3] % 3);
+				(1u + op[2] % 8) * PAGE, 1 + op[3] % 3);
 		break;
 	case 8:
 		ret = vfu_client_dma_unmap(c, op[1] * PAGE, (1u + op[2] % 8) * PAGE);
@@ -540,8 +557,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = { data, size };
 	uint8_t calls[MAX_CALLS][4], how = in_uint8(&in);
 	unsigned int nr = how % MAX_CALLS;
-	struct vfu_client_params params = { .timeout_ms = PATIENCE_S * 1000, .lost = lost,
-		.queue_pages = how & 0x80 };
+	struct vfu_client_params params = {
+		.timeout_ms = PATIENCE_S * 1000,
+		.lost = lost,
+		.queue_pages = how & 0x80,
+	};
 	struct vfu_client *c;
 	char err[VFU_ERR_LEN];
 	int ret;

@@ -73,7 +73,7 @@ static struct rte_device device;
 static struct rte_devargs devargs;
 static struct rte_mempool *pool;
 static uint64_t cycles;
-static bool there;    /* the port exists */
+static bool there; /* the port exists */
 static uint16_t port;
 static uint64_t rx_offloads, tx_offloads;
 static uint16_t nb_desc;
@@ -160,8 +160,9 @@ honest_read(uint32_t at)
 	switch (at) {
 	case IGB_STATUS:
 		return IGB_STATUS_LU | IGB_STATUS_FD | 2u << IGB_STATUS_SPEED_SHIFT |
-			(*reg(IGB_CTRL) & IGB_CTRL_GIO_MASTER_DISABLE ? 0 :
-			IGB_STATUS_GIO_MASTER_EN);
+				(*reg(IGB_CTRL) & IGB_CTRL_GIO_MASTER_DISABLE ?
+								0 :
+								IGB_STATUS_GIO_MASTER_EN);
 	case IGB_EECD:
 		return IGB_EECD_PRES | IGB_EECD_AUTO_RD;
 	case IGB_EEMNGCTL:
@@ -225,13 +226,17 @@ dev_write32(void *opaque, uint32_t at, uint32_t value)
 		*reg(IGB_RAH(0)) = dev.nvm[2] | IGB_RAH_AV;
 		break;
 	case IGB_EERD:
-		*reg(at) = IGB_EERD_DONE | (uint32_t)dev.nvm[value >> IGB_EERD_ADDR_SHIFT &
-			IGB_NVM_CHECKSUM] << IGB_EERD_DATA_SHIFT;
+		*reg(at) = IGB_EERD_DONE |
+				(uint32_t)dev.nvm[value >> IGB_EERD_ADDR_SHIFT & IGB_NVM_CHECKSUM]
+						<< IGB_EERD_DATA_SHIFT;
 		break;
 	case IGB_MDIC:
 		phy = value >> IGB_MDIC_REG_SHIFT & 0x1f;
-		*reg(at) = IGB_MDIC_READY | (phy == IGB_PHY_ID1 ? IGB_PHY_ID_82576 >> 16 :
-			phy == IGB_PHY_ID2 ? IGB_PHY_ID_82576 & 0xffff : 0);
+		*reg(at) = IGB_MDIC_READY |
+				(phy == IGB_PHY_ID1 ? IGB_PHY_ID_82576 >> 16 :
+								phy == IGB_PHY_ID2 ?
+						      IGB_PHY_ID_82576 & 0xffff :
+						      0);
 		break;
 	}
 }
@@ -310,8 +315,13 @@ iommu_page_table(void *opaque, gantry_dma_addr_t base, size_t nr, uint64_t **ent
 	return *entries == NULL ? -ENOMEM : 0;
 }
 
-static const struct gantry_dma_ops iommu_ops = { .name = "fuzz", .map = iommu_map,
-	.unmap = iommu_unmap, .claim = iommu_claim, .page_table = iommu_page_table };
+static const struct gantry_dma_ops iommu_ops = {
+	.name = "fuzz",
+	.map = iommu_map,
+	.unmap = iommu_unmap,
+	.claim = iommu_claim,
+	.page_table = iommu_page_table,
+};
 
 static const struct igb_bus_ops bus_ops = {
 	.name = "fuzz",
@@ -340,14 +350,16 @@ static struct igb_rx_queue *
 rxq(unsigned int q)
 {
 	return there && q < rte_eth_devices[port].data->nb_rx_queues ?
-		rte_eth_devices[port].data->rx_queues[q] : NULL;
+			rte_eth_devices[port].data->rx_queues[q] :
+			NULL;
 }
 
 static struct igb_tx_queue *
 txq(unsigned int q)
 {
 	return there && q < rte_eth_devices[port].data->nb_tx_queues ?
-		rte_eth_devices[port].data->tx_queues[q] : NULL;
+			rte_eth_devices[port].data->tx_queues[q] :
+			NULL;
 }
 
 static bool
@@ -386,8 +398,10 @@ probe(void)
 static void
 configure(void)
 {
-	struct rte_eth_conf conf = { .rxmode.offloads = rx_offloads,
-		.txmode.offloads = tx_offloads | RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
+	struct rte_eth_conf conf = {
+		.rxmode.offloads = rx_offloads,
+		.txmode.offloads = tx_offloads | RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
+	};
 
 	if (!there || rte_eth_dev_configure(port, QUEUES, QUEUES, &conf) != 0)
 		return;
@@ -474,11 +488,12 @@ control(uint8_t what, uint8_t a, uint32_t v)
 		return;
 	switch (what % 18) {
 	case 0:
-		(void)(a & 1 ? rte_eth_promiscuous_enable(port) : rte_eth_promiscuous_disable(port));
+		(void)(a & 1 ? rte_eth_promiscuous_enable(port) :
+			       rte_eth_promiscuous_disable(port));
 		break;
 	case 1:
 		(void)(a & 1 ? rte_eth_allmulticast_enable(port) :
-			rte_eth_allmulticast_disable(port));
+			       rte_eth_allmulticast_disable(port));
 		break;
 	case 2:
 		rte_eth_dev_mac_addr_add(port, &mac, 0);
@@ -512,7 +527,8 @@ control(uint8_t what, uint8_t a, uint32_t v)
 		rte_eth_dev_rss_hash_conf_get(port, &rss);
 		break;
 	case 11:
-		(void)(a & 1 ? rte_eth_link_get(port, &link) : rte_eth_link_get_nowait(port, &link));
+		(void)(a & 1 ? rte_eth_link_get(port, &link) :
+			       rte_eth_link_get_nowait(port, &link));
 		break;
 	case 12:
 		(void)(a & 1 ? rte_eth_dev_set_link_up(port) : rte_eth_dev_set_link_down(port));
@@ -716,10 +732,10 @@ run_step(struct input *in)
 			rte_eth_dev_start(port);
 		else if (a % 4 == 2 && started())
 			(void)(a & 4 ? rte_eth_dev_rx_queue_stop(port, a / 8 % QUEUES) :
-				rte_eth_dev_rx_queue_start(port, a / 8 % QUEUES));
+				       rte_eth_dev_rx_queue_start(port, a / 8 % QUEUES));
 		else if (started())
 			(void)(a & 4 ? rte_eth_dev_tx_queue_stop(port, a / 8 % QUEUES) :
-				rte_eth_dev_tx_queue_start(port, a / 8 % QUEUES));
+				       rte_eth_dev_tx_queue_start(port, a / 8 % QUEUES));
 		break;
 	case STEP_PROBE:
 		remove_port();
@@ -756,9 +772,10 @@ int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static struct rte_driver driver = { .name = "fuzz" };
-	char prefix[32], *args[] = { "fuzz", "--lcores", "0", "--no-pci", "--no-telemetry",
-		"--no-shconf", "-m", "16", "--no-huge", "--file-prefix", prefix,
-		"--log-level", "lib.eal:error", NULL };
+	char prefix[32],
+			*args[] = { "fuzz", "--lcores", "0", "--no-pci", "--no-telemetry",
+				"--no-shconf", "-m", "16", "--no-huge", "--file-prefix", prefix,
+				"--log-level", "lib.eal:error", NULL };
 
 	snprintf(prefix, sizeof(prefix), "fuzz-%d", (int)getpid());
 	if (rte_eal_init(RTE_DIM(args) - 1, args) < 0) {
@@ -768,7 +785,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	/* The driver formats its log lines, and the stream discards them. */
 	rte_openlog_stream(fopen("/dev/null", "w"));
 	pool = rte_pktmbuf_pool_create("fuzz", MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-		SOCKET_ID_ANY);
+			SOCKET_ID_ANY);
 	MUST(pool != NULL);
 	device.name = "fuzz0";
 	device.driver = &driver;
@@ -790,11 +807,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	devargs.args = modes[how % 4];
 	nb_desc = how & 4 ? 64 : IGB_MIN_DESC;
 	rx_offloads = (how & 8 ? RTE_ETH_RX_OFFLOAD_SCATTER : 0) |
-		(how & 16 ? RTE_ETH_RX_OFFLOAD_CHECKSUM | RTE_ETH_RX_OFFLOAD_VLAN_STRIP |
-		RTE_ETH_RX_OFFLOAD_RSS_HASH : 0);
+			(how & 16 ? RTE_ETH_RX_OFFLOAD_CHECKSUM | RTE_ETH_RX_OFFLOAD_VLAN_STRIP |
+									RTE_ETH_RX_OFFLOAD_RSS_HASH :
+				    0);
 	tx_offloads = how & 32 ? RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
-		RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
-		RTE_ETH_TX_OFFLOAD_VLAN_INSERT : 0;
+					RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
+					RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
+					RTE_ETH_TX_OFFLOAD_VLAN_INSERT :
+				 0;
 	tx_offloads |= how & 64 ? RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE : 0;
 
 	probe();

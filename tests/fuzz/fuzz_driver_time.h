@@ -16,6 +16,6 @@ uint64_t fuzz_timer_cycles(void);
 void fuzz_delay_us(unsigned int us);
 
 #define rte_get_timer_cycles fuzz_timer_cycles
-#define rte_delay_us_sleep fuzz_delay_us
+#define rte_delay_us_sleep   fuzz_delay_us
 
 #endif /* FUZZ_DRIVER_TIME_H */

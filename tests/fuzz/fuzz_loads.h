@@ -34,12 +34,11 @@ before_load(void *p, size_t width)
 
 /* The compiler calls these before each load of the component, but not before loads of the target. */
 #define ON_LOAD(width, type) \
-void __sanitizer_cov_load##width(type *p); \
-void \
-__sanitizer_cov_load##width(type *p) \
-{ \
-	before_load(p, width); \
-}
+	void __sanitizer_cov_load##width(type *p); \
+	void __sanitizer_cov_load##width(type *p) \
+	{ \
+		before_load(p, width); \
+	}
 ON_LOAD(1, uint8_t)
 ON_LOAD(2, uint16_t)
 ON_LOAD(4, uint32_t)

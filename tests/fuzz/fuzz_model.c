@@ -49,17 +49,17 @@
 #include "m82576_priv.h"
 #include "vfu_rcu.h"
 
-#define MEM_BASE 0x4000000000ull
-#define PAGE     4096u
-#define PAGES    64u
-#define MEM_SIZE (PAGES * PAGE)
-#define DESCS    16u /* of each ring that STEP_SANE sets up */
-#define QUEUES   4u
+#define MEM_BASE   0x4000000000ull
+#define PAGE       4096u
+#define PAGES      64u
+#define MEM_SIZE   (PAGES * PAGE)
+#define DESCS      16u /* of each ring that STEP_SANE sets up */
+#define QUEUES     4u
 #define RX_RING(q) (0x100u * (q))
 #define TX_RING(q) (0x1000u + 0x100u * (q))
-#define BUFFERS  0x4000u
-#define STEPS    400u
-#define FRAMES   40u /* upper limit of one step */
+#define BUFFERS    0x4000u
+#define STEPS      400u
+#define FRAMES     40u /* upper limit of one step */
 
 enum perm { PERM_NONE, PERM_READ, PERM_WRITE, PERM_RW, PERM_MASK = 3, PERM_MESSAGE = 4 };
 
@@ -207,7 +207,7 @@ permitted(uint64_t iova, size_t len, uint32_t prot, bool direct)
 	for (uint64_t page = (iova - MEM_BASE) / PAGE; page <= (iova - MEM_BASE + len - 1) / PAGE;
 			page++) {
 		last_fault.why = (perms[page] & PERM_MASK) == 0 ? VFU_DMA_NOT_MAPPED :
-			VFU_DMA_NOT_PERMITTED;
+								  VFU_DMA_NOT_PERMITTED;
 		if ((perms[page] & prot) != prot || (direct && perms[page] & PERM_MESSAGE))
 			return false;
 	}
@@ -354,8 +354,7 @@ vfu_server_irq_mask(struct vfu_server *server, unsigned int irq_index, unsigned 
 }
 
 bool
-vfu_server_irq_pending(const struct vfu_server *server, unsigned int irq_index,
-		unsigned int vector)
+vfu_server_irq_pending(const struct vfu_server *server, unsigned int irq_index, unsigned int vector)
 {
 	MUST(irq_index < VFU_SRV_IRQS && vector < server->desc.irq_counts[irq_index]);
 	return server->pending[irq_index][vector];
@@ -464,7 +463,8 @@ sane(uint8_t how, uint32_t rctl, uint32_t srrctl)
 	}
 	if (how & 4) {
 		wr(IGB_GPIE, IGB_GPIE_MULTIPLE_MSIX);
-		access_region(VFIO_PCI_CONFIG_REGION_INDEX, 0x70 + 2, &(uint16_t){ 0x8000 }, 2, true);
+		access_region(VFIO_PCI_CONFIG_REGION_INDEX, 0x70 + 2, &(uint16_t){ 0x8000 }, 2,
+				true);
 	}
 	wr(IGB_IVAR0, 0x80808080);
 	wr(IGB_EIMS, 0x3FF);
@@ -472,8 +472,10 @@ sane(uint8_t how, uint32_t rctl, uint32_t srrctl)
 	wr(IGB_RXCSUM, how & 8 ? 0x3B00 : 0);
 	wr(IGB_CTRL, IGB_CTRL_SLU | (how & 16 ? IGB_CTRL_VME : 0));
 	wr(IGB_TCTL, IGB_TCTL_EN | IGB_TCTL_PSP);
-	wr(IGB_RCTL, IGB_RCTL_RXEN | (how & 32 ? rctl :
-		IGB_RCTL_UPE | IGB_RCTL_MPE | IGB_RCTL_BAM));
+	wr(IGB_RCTL,
+			IGB_RCTL_RXEN |
+					(how & 32 ? rctl :
+						    IGB_RCTL_UPE | IGB_RCTL_MPE | IGB_RCTL_BAM));
 }
 
 /* Registers whose access has an effect. */
@@ -556,33 +558,33 @@ transmit_frames(unsigned int max, bool flush)
 }
 
 enum step {
-	STEP_TX,          /* u8: how many, and whether to flush */
-	STEP_RX,          /* see receive_frame() */
-	STEP_TX_DESC,     /* u8 queue and slot, 16 bytes; the address is folded */
-	STEP_TX_CONTEXT,  /* u8 queue and slot, 16 bytes, made a context */
-	STEP_RX_DESC,     /* u8 queue and slot, 2 addresses, folded */
-	STEP_TAIL,        /* u8 queue and direction, u8 value (255: u16 follows) */
-	STEP_KNOWN,       /* u8 register of known[], u32 */
-	STEP_QUEUE_REG,   /* u8 queue and direction, u8 register, u32 */
-	STEP_ANY_REG,     /* u16 register, u32 */
-	STEP_READ,        /* u16 register */
-	STEP_FLIP,        /* u8 register of known[], u8 bit */
-	STEP_SANE,        /* u8 options, u32 RCTL, u32 SRRCTL */
-	STEP_CONFIG,      /* u8 offset, u8 length, u32 */
-	STEP_MSIX,        /* u16 offset, u32 */
-	STEP_IO,          /* u8 offset, u32 */
-	STEP_REGION,      /* u8 region and direction, u32 offset, u8 length, bytes */
-	STEP_POKE,        /* u32 offset, u8 length, bytes */
-	STEP_CHANGE,      /* u8 loads, u64 bytes to xor */
-	STEP_PERM,        /* u8 page, u8 permission */
-	STEP_SCATTER,     /* u8: permission of every page, by the page's number modulo 3 */
-	STEP_RESET,       /* u8: DEVICE_RESET, CTRL.RST, or another client */
-	STEP_LINK,        /* u8: the link, the partner's abilities, a paused transmitter */
-	STEP_IRQ,         /* u8 index and state, u8 vector */
-	STEP_ASK,         /* u8: calls every query; also whether writes wait for the client */
-	STEP_TIME,        /* u16 microseconds */
-	STEP_MDIC,        /* u8 PHY register, u16 data, read or write */
-	STEP_SPI,         /* u8 edges, bytes: the EEPROM's pins */
+	STEP_TX,         /* u8: how many, and whether to flush */
+	STEP_RX,         /* see receive_frame() */
+	STEP_TX_DESC,    /* u8 queue and slot, 16 bytes; the address is folded */
+	STEP_TX_CONTEXT, /* u8 queue and slot, 16 bytes, made a context */
+	STEP_RX_DESC,    /* u8 queue and slot, 2 addresses, folded */
+	STEP_TAIL,       /* u8 queue and direction, u8 value (255: u16 follows) */
+	STEP_KNOWN,      /* u8 register of known[], u32 */
+	STEP_QUEUE_REG,  /* u8 queue and direction, u8 register, u32 */
+	STEP_ANY_REG,    /* u16 register, u32 */
+	STEP_READ,       /* u16 register */
+	STEP_FLIP,       /* u8 register of known[], u8 bit */
+	STEP_SANE,       /* u8 options, u32 RCTL, u32 SRRCTL */
+	STEP_CONFIG,     /* u8 offset, u8 length, u32 */
+	STEP_MSIX,       /* u16 offset, u32 */
+	STEP_IO,         /* u8 offset, u32 */
+	STEP_REGION,     /* u8 region and direction, u32 offset, u8 length, bytes */
+	STEP_POKE,       /* u32 offset, u8 length, bytes */
+	STEP_CHANGE,     /* u8 loads, u64 bytes to xor */
+	STEP_PERM,       /* u8 page, u8 permission */
+	STEP_SCATTER,    /* u8: permission of every page, by the page's number modulo 3 */
+	STEP_RESET,      /* u8: DEVICE_RESET, CTRL.RST, or another client */
+	STEP_LINK,       /* u8: the link, the partner's abilities, a paused transmitter */
+	STEP_IRQ,        /* u8 index and state, u8 vector */
+	STEP_ASK,        /* u8: calls every query; also whether writes wait for the client */
+	STEP_TIME,       /* u16 microseconds */
+	STEP_MDIC,       /* u8 PHY register, u16 data, read or write */
+	STEP_SPI,        /* u8 edges, bytes: the EEPROM's pins */
 	NR_STEPS
 };
 
@@ -629,8 +631,8 @@ run_step(struct input *in)
 		v = b == 255 ? in_uint16(in) : b;
 		off = (a & 1 ? IGB_TXQ_BASE : IGB_RXQ_BASE) + (a >> 1 & 15) * IGB_QUEUE_STRIDE;
 		if (model->pages[a & 1] != NULL)
-			*(uint32_t *)(model->pages[a & 1] + off % PAGE + (a & 0x80 ? a >> 2 & 0x3c :
-				IGB_Q_TAIL)) = (uint32_t)v;
+			*(uint32_t *)(model->pages[a & 1] + off % PAGE +
+					(a & 0x80 ? a >> 2 & 0x3c : IGB_Q_TAIL)) = (uint32_t)v;
 		else
 			wr(off + IGB_Q_TAIL, (uint32_t)v);
 		break;
@@ -642,8 +644,9 @@ run_step(struct input *in)
 		a = in_uint8(in);
 		b = in_uint8(in);
 		off = a & 0x80 ? (a & 1 ? IGB_TXQ_ALIAS_BASE : IGB_RXQ_ALIAS_BASE) +
-			(a >> 1 & 3) * IGB_QUEUE_ALIAS_STRIDE :
-			(a & 1 ? IGB_TXQ_BASE : IGB_RXQ_BASE) + (a >> 1 & 15) * IGB_QUEUE_STRIDE;
+						(a >> 1 & 3) * IGB_QUEUE_ALIAS_STRIDE :
+				 (a & 1 ? IGB_TXQ_BASE : IGB_RXQ_BASE) +
+						(a >> 1 & 15) * IGB_QUEUE_STRIDE;
 		wr(off + b % 16 * 4, in_uint32(in));
 		break;
 	case STEP_ANY_REG:
@@ -672,7 +675,7 @@ run_step(struct input *in)
 		off = in_uint16(in);
 		v = in_uint32(in);
 		access_region(VFIO_PCI_BAR3_REGION_INDEX, off % IGB_BAR3_SIZE & ~3u, &v, 4,
-			!(off & 0x8000));
+				!(off & 0x8000));
 		break;
 	case STEP_IO:
 		a = in_uint8(in);
@@ -753,9 +756,11 @@ run_step(struct input *in)
 		break;
 	case STEP_MDIC:
 		a = in_uint8(in);
-		wr(IGB_MDIC, in_uint16(in) | (a & 0x1fu) << IGB_MDIC_REG_SHIFT |
-			(a & 0x80 ? 0u : IGB_PHY_ADDR) << IGB_MDIC_PHY_SHIFT |
-			(a & 0x40 ? IGB_MDIC_OP_READ : IGB_MDIC_OP_WRITE));
+		wr(IGB_MDIC,
+				in_uint16(in) | (a & 0x1fu) << IGB_MDIC_REG_SHIFT |
+						(a & 0x80 ? 0u : IGB_PHY_ADDR)
+								<< IGB_MDIC_PHY_SHIFT |
+						(a & 0x40 ? IGB_MDIC_OP_READ : IGB_MDIC_OP_WRITE));
 		break;
 	case STEP_SPI:
 		wr(IGB_EECD, rd(IGB_EECD) | IGB_EECD_REQ);
@@ -764,7 +769,7 @@ run_step(struct input *in)
 			wr(IGB_EECD, IGB_EECD_REQ | (b & 0x80 ? 0 : IGB_EECD_CS)); /* selects it */
 			for (unsigned int bit = 0; bit < 8; bit++) {
 				uint32_t pins = IGB_EECD_REQ | IGB_EECD_CS |
-					(b << bit & 0x80 ? IGB_EECD_DI : 0);
+						(b << bit & 0x80 ? IGB_EECD_DI : 0);
 
 				wr(IGB_EECD, pins);
 				wr(IGB_EECD, pins | IGB_EECD_SK);
@@ -826,7 +831,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	model->speed_mbps = how & 64 ? 10000 : 1000;
 	model->addr_bits = bits[(how >> 3 & 7) % 6];
 	model->addr_mask = UINT64_MAX >> (64 - model->addr_bits);
-	memset(&srv.wired, 0, offsetof(struct vfu_server, faults) - offsetof(struct vfu_server, wired));
+	memset(&srv.wired, 0,
+			offsetof(struct vfu_server, faults) - offsetof(struct vfu_server, wired));
 	srv.paged = how & 2;
 	srv.busy = srv.by_message = false;
 	srv.desc.addr_mask = model->addr_mask;

@@ -50,11 +50,11 @@
 #include "vfu_rcu.h"
 #include "vfu_server.h"
 
-#define PAGE       4096u
-#define MEM_PAGES  16u
-#define TABLE_NR   64u
-#define BAR0_SIZE  0x20000u
-#define MAX_STEPS  200u
+#define PAGE      4096u
+#define MEM_PAGES 16u
+#define TABLE_NR  64u
+#define BAR0_SIZE 0x20000u
+#define MAX_STEPS 200u
 
 static struct vfu_server *server;
 static char path[64];
@@ -107,7 +107,7 @@ dev_write(void *opaque, unsigned int region, uint64_t offset, const void *buf, s
 	/* A device queries its vectors when a driver writes a register that masks one. */
 	if (region == 7 && offset < 25) {
 		vfu_server_irq_mask(server, VFIO_PCI_MSIX_IRQ_INDEX, (unsigned int)offset,
-			config[offset] & 1);
+				config[offset] & 1);
 		vfu_server_irq_pending(server, VFIO_PCI_MSIX_IRQ_INDEX, (unsigned int)offset);
 		vfu_server_irq_wired(server, VFIO_PCI_MSIX_IRQ_INDEX, (unsigned int)offset);
 	}
@@ -179,7 +179,9 @@ do_job(void)
 	case JOB_READ:
 		/* Request the data, and call again until it has arrived. */
 		for (unsigned int i = 0; (ret = vfu_dma_read(server, work.vector, work.iova, buf,
-				work.len)) == -EAGAIN && !work.hurry; i++) {
+							  work.len)) == -EAGAIN &&
+				!work.hurry;
+				i++) {
 			MUST(i < PATIENCE_S * 50000);
 			vfu_rcu_quiescent();
 			vfu_rcu_offline();
@@ -262,8 +264,20 @@ poll_thread(void *arg)
  * it runs the next input.
  */
 
-enum kind { MEM_SEALED, MEM_OPEN, MEM_READ_ONLY, TABLE, EVENT, EVENT_BLOCKING, PIPE_IN, PIPE_OUT,
-	SOCKET, DEV_NULL, DIRECTORY, NR_KINDS };
+enum kind {
+	MEM_SEALED,
+	MEM_OPEN,
+	MEM_READ_ONLY,
+	TABLE,
+	EVENT,
+	EVENT_BLOCKING,
+	PIPE_IN,
+	PIPE_OUT,
+	SOCKET,
+	DEV_NULL,
+	DIRECTORY,
+	NR_KINDS
+};
 
 static int files[NR_KINDS];
 static uint64_t *table;
@@ -337,7 +351,7 @@ follow(const uint8_t *p, size_t len)
 			if ((cl.hdr.flags & (VFIO_USER_F_TYPE_MASK | VFIO_USER_F_NO_REPLY)) == 0)
 				cl.due++;
 			cl.answered |= (cl.hdr.flags & VFIO_USER_F_TYPE_MASK) ==
-				VFIO_USER_F_TYPE_REPLY;
+					VFIO_USER_F_TYPE_REPLY;
 		}
 	}
 }
@@ -370,8 +384,12 @@ read_bytes(void *buf, size_t len)
 
 	while (len != 0) {
 		struct iovec iov = { .iov_base = p, .iov_len = len };
-		struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.buf,
-			.msg_controllen = sizeof(ctl.buf) };
+		struct msghdr mh = {
+			.msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = ctl.buf,
+			.msg_controllen = sizeof(ctl.buf),
+		};
 		ssize_t n = recvmsg(cl.sock, &mh, MSG_CMSG_CLOEXEC);
 		struct cmsghdr *c;
 
@@ -398,8 +416,11 @@ static void
 answer(struct input *in, const struct vfio_user_header *h, const uint8_t *body, size_t len)
 {
 	static uint8_t out[VFU_MSG_MAX];
-	struct vfio_user_header r = { .msg_id = h->msg_id, .cmd = h->cmd,
-		.flags = VFIO_USER_F_TYPE_REPLY };
+	struct vfio_user_header r = {
+		.msg_id = h->msg_id,
+		.cmd = h->cmd,
+		.flags = VFIO_USER_F_TYPE_REPLY,
+	};
 	struct vfio_user_dma_access a;
 	uint8_t how = in_uint8(in);
 
@@ -494,15 +515,15 @@ settle(struct input *in)
 }
 
 static const char *const versions[] = {
-	("{\"capabilities\":{\"max_msg_fds\":16,\"" VFU_CAP_IO_PAGE_TABLE "\":1,\""
-		VFU_CAP_QUEUE_PAGES "\":1}}"),
+	("{\"capabilities\":{\"max_msg_fds\":16,\"" VFU_CAP_IO_PAGE_TABLE
+	 "\":1,\"" VFU_CAP_QUEUE_PAGES "\":1}}"),
 	"",
 	"{\"capabilities\":{\"max_msg_fds\":8}}",
 	"{\"capabilities\":{\"max_data_xfer_size\":4096,\"" VFU_CAP_IO_PAGE_TABLE "\":2}}",
 	"{\"capabilities\":{\"max_dma_maps\":4,\"pgsizes\":4096,\"migration\":{\"pgsize\":4096}}}",
 	"{}",
 	("{\"capabilities\":{\"twin_socket\":{\"supported\":true,\"fd_index\":0},"
-		"\"write_multiple\":true}}"),
+	 "\"write_multiple\":true}}"),
 	"[1,2",
 };
 
@@ -597,9 +618,13 @@ payload(struct input *in, uint16_t cmd, uint8_t *p)
 	case VFIO_USER_DEVICE_SET_IRQS:
 		a = in_uint8(in);
 		b = in_uint8(in);
-		set = (struct vfio_irq_set){ .argsz = sizeof(set), .index = a >> 5,
+		set = (struct vfio_irq_set){
+			.argsz = sizeof(set),
+			.index = a >> 5,
 			.flags = (1u << a % 4) | (VFIO_IRQ_SET_ACTION_MASK << (a >> 2 & 3)),
-			.start = b % 32, .count = b >> 5 };
+			.start = b % 32,
+			.count = b >> 5,
+		};
 		memcpy(p, &set, sizeof(set));
 		len = sizeof(set);
 		if (set.flags & VFIO_IRQ_SET_DATA_BOOL)

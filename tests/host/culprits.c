@@ -21,7 +21,7 @@
 
 #include "../common/link_up.h"
 
-#define P 0
+#define P    0
 #define SIZE 200
 
 static struct rte_mempool *pool;
@@ -31,11 +31,10 @@ static struct rte_mempool *pool;
  * the call into a jump, so that each function has its own frame on the stack.
  */
 #define FUNCTION(name, call) \
-	static __attribute__((noinline)) void \
-	name(struct rte_mbuf *m) \
+	static __attribute__((noinline)) void name(struct rte_mbuf *m) \
 	{ \
 		call; \
-		__asm__ volatile("" : : "i" (__LINE__) : "memory"); \
+		__asm__ volatile("" : : "i"(__LINE__) : "memory"); \
 	}
 
 FUNCTION(send_one, rte_eth_tx_burst(P, 0, &m, 1))
@@ -62,7 +61,7 @@ main(int argc, char **argv)
 	if (rte_eal_init(argc, argv) < 0)
 		return 1;
 	pool = rte_pktmbuf_pool_create("pool", 1023, 32, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-		SOCKET_ID_ANY);
+			SOCKET_ID_ANY);
 	if (pool == NULL || rte_eth_dev_configure(P, 1, 1, &conf) != 0 ||
 			rte_eth_rx_queue_setup(P, 0, 64, SOCKET_ID_ANY, NULL, pool) != 0 ||
 			rte_eth_tx_queue_setup(P, 0, 256, SOCKET_ID_ANY, NULL) != 0 ||

@@ -78,7 +78,7 @@ main(int argc, char **argv)
 	scenario = argv[n + 1];
 	mac_loopback = n + 2 < argc && strcmp(argv[n + 2], "looped") == 0;
 	pool = rte_pktmbuf_pool_create("pool", MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-		SOCKET_ID_ANY);
+			SOCKET_ID_ANY);
 	CHECK(pool != NULL);
 	OK(rte_eth_macaddr_get(P, &own));
 	for (i = 0; i < RTE_DIM(scenarios); i++) {

@@ -17,9 +17,9 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 
-#define RING    512
-#define MBUFS   4095
-#define P       0 /* the port */
+#define RING  512
+#define MBUFS 4095
+#define P     0 /* the port */
 
 /* Set by main() once, before it plays the scenario. */
 extern const char *scenario;      /* its name */
@@ -35,26 +35,32 @@ extern struct rte_ether_addr own; /* address of the port */
  */
 void wrong(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
-#define CHECK(what) do { \
-	if (!(what)) \
-		wrong("%s, line %d: %s", __FILE__, __LINE__, #what); \
-} while (0)
-#define OK(call) do { \
-	int ret_ = (call); \
-	if (ret_ != 0) \
-		wrong("%s, line %d: %s: %s", __FILE__, __LINE__, #call, rte_strerror(-ret_)); \
-} while (0)
+#define CHECK(what) \
+	do { \
+		if (!(what)) \
+			wrong("%s, line %d: %s", __FILE__, __LINE__, #what); \
+	} while (0)
+#define OK(call) \
+	do { \
+		int ret_ = (call); \
+		if (ret_ != 0) \
+			wrong("%s, line %d: %s: %s", __FILE__, __LINE__, #call, \
+					rte_strerror(-ret_)); \
+	} while (0)
 
 /* Milliseconds in which each condition must come true; the limit only keeps a test from hanging. */
 #define SOON_MS 20000
-#define SOON(what) do { \
-	const uint64_t end_ = rte_get_timer_cycles() + rte_get_timer_hz() / 1000 * SOON_MS; \
-	while (!(what)) { \
-		if (rte_get_timer_cycles() > end_) \
-			wrong("%s, line %d: not within %u ms: %s", __FILE__, __LINE__, SOON_MS, #what); \
-		rte_delay_us_sleep(1000); \
-	} \
-} while (0)
+#define SOON(what) \
+	do { \
+		const uint64_t end_ = rte_get_timer_cycles() + \
+				rte_get_timer_hz() / 1000 * SOON_MS; \
+		while (!(what)) { \
+			if (rte_get_timer_cycles() > end_) \
+				wrong("%s, line %d: not within %u ms: %s", __FILE__, __LINE__, \
+						SOON_MS, #what); \
+			rte_delay_us_sleep(1000); \
+		} \
+	} while (0)
 
 /** Wait until the link of the port is up, at most SOON_MS. */
 void wait_link(void);

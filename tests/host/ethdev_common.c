@@ -119,7 +119,7 @@ receive(unsigned int ms)
 bool
 arrives(const struct rte_ether_addr *to, int vlan)
 {
-	static const struct rte_ether_addr all = {{ 255, 255, 255, 255, 255, 255 }};
+	static const struct rte_ether_addr all = { { 255, 255, 255, 255, 255, 255 } };
 	unsigned int nb = 0;
 	struct rte_mbuf *m;
 	bool last;

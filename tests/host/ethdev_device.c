@@ -129,7 +129,7 @@ void
 bad_buffer(void)
 {
 	unsigned int i, number, back = 0, bad_back = 0;
-	struct strayed single = {0};
+	struct strayed single = { 0 };
 	struct rte_mbuf *m;
 	struct rte_eth_stats stats;
 
@@ -148,9 +148,10 @@ bad_buffer(void)
 		rte_pktmbuf_free(m);
 	} while (number != BAD_FRAMES - 1);
 	OK(rte_eth_stats_get(P, &stats));
-	printf("sent=%u\nreceived=%u\nbad_came_back=%u\nopackets=%" PRIu64 "\noerrors=%" PRIu64 "\nipackets=%"
-		PRIu64 "\nierrors=%" PRIu64 "\n", BAD_FRAMES, back, bad_back, stats.opackets, stats.oerrors,
-		stats.ipackets, stats.ierrors);
+	printf("sent=%u\nreceived=%u\nbad_came_back=%u\nopackets=%" PRIu64 "\noerrors=%" PRIu64
+	       "\nipackets=%" PRIu64 "\nierrors=%" PRIu64 "\n",
+			BAD_FRAMES, back, bad_back, stats.opackets, stats.oerrors, stats.ipackets,
+			stats.ierrors);
 	CHECK(back == BAD_FRAMES - 1 + bad_back);
 	CHECK(arrives(&own, -1));
 	printf("resets=%u\n", resets);
@@ -169,14 +170,14 @@ void
 bad_buffer_wire(void)
 {
 	const struct rte_eth_conf conf = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
-	struct strayed single = {0}, segment = {0};
+	struct strayed single = { 0 }, segment = { 0 };
 	unsigned int i;
 
 	find_calls();
 	OK(rte_eth_dev_callback_register(P, RTE_ETH_EVENT_INTR_RESET, on_reset, NULL));
 	up(&conf);
 	printf("bad_iova=0x%llx\nbad_frame=%u\nbad_segment=%u\nsent=%u\n", NOWHERE, BAD_SINGLE,
-		BAD_SEGMENT, BAD_FRAMES);
+			BAD_SEGMENT, BAD_FRAMES);
 	for (i = 0; i < BAD_FRAMES; i++)
 		numbered(i, &single, &segment);
 	SOON(rd(IGB_TDH(0)) == rd(IGB_TDT(0)));
@@ -243,7 +244,7 @@ stall(bool rx)
 		if (resets == turn)
 			wrong("no RTE_ETH_EVENT_INTR_RESET within a minute");
 		printf("cure=%s\ndetected_ms=%" PRIu64 "\n", turn == 0 ? "reset" : "restart",
-			(rte_get_timer_cycles() - begin) * 1000 / rte_get_timer_hz());
+				(rte_get_timer_cycles() - begin) * 1000 / rte_get_timer_hz());
 		if (turn == 0) {
 			OK(rte_eth_dev_reset(P));
 			CHECK(rte_mempool_avail_count(pool) == MBUFS);
@@ -304,8 +305,7 @@ physical(const void *va)
 
 	if (fd < 0)
 		return 0;
-	if (pread(fd, &entry, sizeof(entry), (uintptr_t)va / page * sizeof(entry)) !=
-			sizeof(entry))
+	if (pread(fd, &entry, sizeof(entry), (uintptr_t)va / page * sizeof(entry)) != sizeof(entry))
 		entry = 0;
 	close(fd);
 	/* Bit 63: page present. Bits 54 to 0: page frame number, 0 without CAP_SYS_ADMIN. */
@@ -332,11 +332,11 @@ show_ring(void *arg, const struct rte_pmd_gantry_igb_object *o)
 		contiguous &= physical((char *)o->cpu + at) == phys + at;
 	snprintf(ring, sizeof(ring), "%s%u", rx ? "rx" : "tx", o->index);
 	printf("%s_register=0x%" PRIx64 "\n%s_va=0x%" PRIx64 "\n%s_iova=0x%" PRIx64
-		"\n%s_physical=0x%" PRIx64 "\n%s_contiguous=%d\n%s_is_va=%d\n%s_is_iova=%d\n"
-		"%s_is_physical=%d\n%s_node=%d\n", ring, base, ring, (uint64_t)(uintptr_t)o->cpu,
-		ring, o->bus, ring, phys, ring, contiguous, ring,
-		base == (uintptr_t)o->cpu, ring, base == o->bus, ring, base == phys, ring,
-		o->socket_id);
+	       "\n%s_physical=0x%" PRIx64 "\n%s_contiguous=%d\n%s_is_va=%d\n%s_is_iova=%d\n"
+	       "%s_is_physical=%d\n%s_node=%d\n",
+			ring, base, ring, (uint64_t)(uintptr_t)o->cpu, ring, o->bus, ring, phys,
+			ring, contiguous, ring, base == (uintptr_t)o->cpu, ring, base == o->bus,
+			ring, base == phys, ring, o->socket_id);
 	*differ += base != o->bus;
 	return 0;
 }
@@ -530,7 +530,7 @@ quiet_port(uint16_t port, const struct rte_eth_conf *conf)
 static unsigned int
 fill(uint16_t port, unsigned int nb, unsigned int segs)
 {
-	static const struct rte_ether_addr all = {{ 255, 255, 255, 255, 255, 255 }};
+	static const struct rte_ether_addr all = { { 255, 255, 255, 255, 255, 255 } };
 	unsigned int sent, i;
 	struct rte_mbuf *m;
 
@@ -560,8 +560,8 @@ last_is_queued(uint16_t port)
 void
 quiet(void)
 {
-	static const struct rte_eth_conf conf, big = {
-		.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
+	static const struct rte_eth_conf conf,
+			big = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
 	unsigned int turns = 0, jumbos = 0, busy = 0;
 	uint64_t end;
 	uint32_t status;
@@ -582,7 +582,7 @@ quiet(void)
 	CHECK(fill(2, 200, 1) == 200);
 	/* Fill the far ring first, until its wire reports TXOFF; then fill the near ring. */
 	SOON(fill(3, 32, 1) < 32 && reg_read(3, IGB_STATUS, &status) == 0 &&
-		(status & IGB_STATUS_TXOFF));
+			(status & IGB_STATUS_TXOFF));
 	fill(3, QUIET_RING, 1);
 
 	end = rte_get_timer_cycles() + QUIET_S * rte_get_timer_hz();

@@ -73,7 +73,7 @@ expect_link(int status)
 		rte_delay_us_sleep(1000);
 	if (link_events == 0 || link_status != status)
 		wrong("link: status %d expected, %d events, last status %d", status, link_events,
-			link_status);
+				link_status);
 	link_events = 0;
 }
 
@@ -126,7 +126,8 @@ speeds(void)
 		{ RTE_ETH_LINK_SPEED_AUTONEG, 1000, false },
 	};
 	static const uint32_t bad[] = {
-		RTE_ETH_LINK_SPEED_FIXED, RTE_ETH_LINK_SPEED_2_5G,
+		RTE_ETH_LINK_SPEED_FIXED,
+		RTE_ETH_LINK_SPEED_2_5G,
 		RTE_ETH_LINK_SPEED_FIXED | RTE_ETH_LINK_SPEED_2_5G,
 		RTE_ETH_LINK_SPEED_FIXED | RTE_ETH_LINK_SPEED_10M | RTE_ETH_LINK_SPEED_100M,
 	};
@@ -147,7 +148,7 @@ speeds(void)
 		if (link.link_speed != good[i].mbps || link.link_duplex == good[i].half ||
 				link.link_autoneg == fixed)
 			wrong("offered 0x%x: %u Mb/s, duplex %u, autoneg %u", good[i].offered,
-				link.link_speed, link.link_duplex, link.link_autoneg);
+					link.link_speed, link.link_duplex, link.link_autoneg);
 		CHECK(arrives(&own, -1));
 		OK(rte_eth_dev_stop(P));
 		OK(rte_eth_link_get(P, &link));

@@ -14,8 +14,8 @@
 
 #include "ethdev_calls.h"
 
-#define TCP4 (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM)
-#define TCP6 (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV6)
+#define TCP4     (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM)
+#define TCP6     (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV6)
 #define L4(name) (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_##name##_CKSUM)
 
 static uint64_t
@@ -97,7 +97,7 @@ static const struct {
 	{ "segmented, nothing", 54, 1, TCP4, 14, 20, 20, 1000, 0 },
 	{ "longest segments", 54 + 2 * 9666, 10, TCP4, 14, 20, 20, 9666, 2 },
 	{ "longest segments with tags", 54 + 2 * 9666, 10, TCP4 | RTE_MBUF_F_TX_VLAN, 14, 20, 20,
-		9666, 2 },
+			9666, 2 },
 	{ "segments too long", 54 + 2 * 9667, 10, TCP4, 14, 20, 20, 9667, 0 },
 	{ "segments far too long", 54 + 20000, 10, TCP4, 14, 20, 20, UINT16_MAX, 0 },
 	{ "segments of nothing", 54 + 3000, 2, TCP4, 14, 20, 20, 0, 0 },
@@ -133,19 +133,19 @@ send_one(const char *what, struct rte_mbuf *m, unsigned int frames)
 	if (is.oerrors != was.oerrors + !accepted || is.opackets != was.opackets + accepted ||
 			is.obytes != was.obytes + accepted * len)
 		wrong("%s: %u accepted, but opackets +%lu, oerrors +%lu", what, accepted,
-			is.opackets - was.opackets, is.oerrors - was.oerrors);
+				is.opackets - was.opackets, is.oerrors - was.oerrors);
 	if (xstat("tx_hw_good_packets") != before + frames)
 		wrong("%s: %lu frames were sent, not %u", what,
-			xstat("tx_hw_good_packets") - before, frames);
+				xstat("tx_hw_good_packets") - before, frames);
 }
 
 void
 prepare(void)
 {
 	struct rte_eth_conf conf = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_TSO |
-		RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
-		RTE_ETH_TX_OFFLOAD_SCTP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
-		RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
+				RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
+				RTE_ETH_TX_OFFLOAD_SCTP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
+				RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
 	struct rte_mbuf *m;
 	unsigned int i;
 
@@ -201,7 +201,8 @@ round_trip(uint32_t len, uint16_t segs)
 	CHECK(was != NULL && is != NULL);
 	for (s = m, i = 0; s != NULL; s = s->next)
 		for (uint16_t k = 0; k < s->data_len; k++, i++)
-			rte_pktmbuf_mtod(s, uint8_t *)[k] = i < 6 ? own.addr_bytes[i] : i * 7 + i / 256;
+			rte_pktmbuf_mtod(s, uint8_t *)[k] = i < 6 ? own.addr_bytes[i] :
+								    i * 7 + i / 256;
 	CHECK(rte_pktmbuf_read(m, 0, len, was) != NULL);
 	if (m->nb_segs == 1)
 		memcpy(was, rte_pktmbuf_mtod(m, void *), len);
@@ -211,7 +212,7 @@ round_trip(uint32_t len, uint16_t segs)
 		wrong("a frame of %u bytes did not come back", len);
 	if (m->pkt_len != len || m->nb_segs != segs)
 		wrong("a frame of %u bytes came back with %u bytes in %u mbufs, not %u", len,
-			m->pkt_len, m->nb_segs, segs);
+				m->pkt_len, m->nb_segs, segs);
 	for (s = m, i = 0; s != NULL; i += s->data_len, s = s->next)
 		memcpy(is + i, rte_pktmbuf_mtod(s, void *), s->data_len);
 	CHECK(memcmp(is, was, len) == 0);
@@ -226,11 +227,17 @@ scatter(void)
 {
 	/* Bytes after the headroom, and the part of them that the device uses. */
 	static const uint16_t rooms[][2] = {
-		{ 256, 256 }, { 700, 512 }, { 1024, 1024 }, { 1920, 1024 }, { 2048, 2048 },
-		{ 4000, 3072 }, { 10240, 10240 },
+		{ 256, 256 },
+		{ 700, 512 },
+		{ 1024, 1024 },
+		{ 1920, 1024 },
+		{ 2048, 2048 },
+		{ 4000, 3072 },
+		{ 10240, 10240 },
 	};
 	static const struct rte_eth_conf conf = {
-		.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
+		.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS
+	};
 	struct rte_mempool *small;
 	struct rte_eth_rxq_info info;
 	struct rte_eth_dev_info dev;
@@ -243,7 +250,7 @@ scatter(void)
 		const uint32_t used = rooms[i][1];
 
 		small = rte_pktmbuf_pool_create("small", 1023, 0, 0,
-			rooms[i][0] + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+				rooms[i][0] + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
 		CHECK(small != NULL);
 		queues(&conf, 1, false);
 		OK(rte_eth_rx_queue_setup(P, 0, RING, SOCKET_ID_ANY, NULL, small));

@@ -30,8 +30,10 @@ crc32c(const uint8_t *p, size_t len)
 void
 sctp(void)
 {
-	struct rte_eth_conf conf = { .rxmode.offloads = RTE_ETH_RX_OFFLOAD_SCTP_CKSUM,
-		.txmode.offloads = RTE_ETH_TX_OFFLOAD_SCTP_CKSUM };
+	struct rte_eth_conf conf = {
+		.rxmode.offloads = RTE_ETH_RX_OFFLOAD_SCTP_CKSUM,
+		.txmode.offloads = RTE_ETH_TX_OFFLOAD_SCTP_CKSUM,
+	};
 	unsigned int i;
 
 	up(&conf);
@@ -44,9 +46,14 @@ sctp(void)
 		uint32_t got, want;
 
 		eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
-		*ip = (struct rte_ipv4_hdr){ .version_ihl = RTE_IPV4_VHL_DEF, .time_to_live = 64,
+		*ip = (struct rte_ipv4_hdr){
+			.version_ihl = RTE_IPV4_VHL_DEF,
+			.time_to_live = 64,
 			.total_length = rte_cpu_to_be_16(60 - sizeof(*eth)),
-			.next_proto_id = IPPROTO_SCTP, .src_addr = 1, .dst_addr = 2 };
+			.next_proto_id = IPPROTO_SCTP,
+			.src_addr = 1,
+			.dst_addr = 2,
+		};
 		ip->hdr_checksum = rte_ipv4_cksum(ip);
 		s->src_port = RTE_BE16(1000);
 		s->dst_port = RTE_BE16(2000);
@@ -60,11 +67,15 @@ sctp(void)
 
 		m = receive(SOON_MS);
 		CHECK(m != NULL);
-		memcpy(&got, &rte_pktmbuf_mtod_offset(m, struct rte_sctp_hdr *, sizeof(*eth) +
-			sizeof(*ip))->cksum, 4);
+		memcpy(&got,
+				&rte_pktmbuf_mtod_offset(m, struct rte_sctp_hdr *,
+						sizeof(*eth) + sizeof(*ip))
+						 ->cksum,
+				4);
 		CHECK((got == want) == (i == 0));
-		CHECK((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == (i == 0 ?
-			RTE_MBUF_F_RX_L4_CKSUM_GOOD : RTE_MBUF_F_RX_L4_CKSUM_BAD));
+		CHECK((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) ==
+				(i == 0 ? RTE_MBUF_F_RX_L4_CKSUM_GOOD :
+					  RTE_MBUF_F_RX_L4_CKSUM_BAD));
 		CHECK((m->packet_type & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_SCTP);
 		rte_pktmbuf_free(m);
 	}
@@ -162,8 +173,8 @@ void
 tso(void)
 {
 	struct rte_eth_conf conf = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_TSO |
-		RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
-		RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
+				RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
+				RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
 	unsigned int i;
 
 	up(&conf);
@@ -173,15 +184,15 @@ tso(void)
 		tso_headers(m, i);
 		tso_payload(m, tso_packets[i].payload);
 		m->tso_segsz = tso_packets[i].mss;
-		m->ol_flags = RTE_MBUF_F_TX_TCP_SEG | (tso_packets[i].ip6 ?
-			RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_VLAN :
-			RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM);
+		m->ol_flags = RTE_MBUF_F_TX_TCP_SEG |
+				(tso_packets[i].ip6 ? RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_VLAN :
+						      RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM);
 		m->vlan_tci = 100;
 		CHECK(rte_eth_tx_prepare(P, 0, &m, 1) == 1);
 		transmit(m);
 	}
 	/* The packets become 5, 3 and 1 segments. */
 	SOON(rte_eth_tx_done_cleanup(P, 0, 0) >= 0 &&
-		rte_mempool_avail_count(pool) == MBUFS - (RING - 1));
+			rte_mempool_avail_count(pool) == MBUFS - (RING - 1));
 	down();
 }

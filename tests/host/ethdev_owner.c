@@ -111,7 +111,8 @@ silent(void)
 	read_line();
 	for (i = 0; i < nb; i++) {
 		for (at = 0; at < rte_pktmbuf_data_room_size(pool) &&
-				((uint8_t *)mbufs[i]->buf_addr)[at] == PATTERN; at++)
+				((uint8_t *)mbufs[i]->buf_addr)[at] == PATTERN;
+				at++)
 			;
 		bad += at != rte_pktmbuf_data_room_size(pool);
 	}

@@ -52,8 +52,10 @@ identity(void)
 void
 again(void)
 {
-	struct rte_eth_conf conf = { .rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
-		.rx_adv_conf.rss_conf.rss_hf = RTE_ETH_RSS_IPV4 };
+	struct rte_eth_conf conf = {
+		.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
+		.rx_adv_conf.rss_conf.rss_hf = RTE_ETH_RSS_IPV4,
+	};
 	struct rte_eth_stats stats;
 	unsigned int i;
 
@@ -67,7 +69,7 @@ again(void)
 		CHECK(arrives(&own, -1));
 		OK(rte_eth_stats_get(P, &stats));
 		CHECK(stats.ipackets == 2 && stats.opackets == 2 && stats.ibytes == 120 &&
-			stats.obytes == 120 && stats.imissed == 0 && stats.ierrors == 0);
+				stats.obytes == 120 && stats.imissed == 0 && stats.ierrors == 0);
 		OK(rte_eth_dev_stop(P));
 		/*
 		 * The counters survive the release of the rings, and a restart does not reset them.
@@ -122,9 +124,11 @@ void
 filters(void)
 {
 	struct rte_eth_conf conf = { .rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_FILTER };
-	struct rte_ether_addr second = {{ 2, 0, 0, 0, 0, 0x77 }}, other = {{ 2, 0, 0, 0, 0, 0x78 }};
-	struct rte_ether_addr group[2] = { {{ 1, 0, 0x5e, 1, 2, 3 }}, {{ 1, 0, 0x5e, 1, 2, 4 }} };
-	struct rte_ether_addr stranger = {{ 1, 0, 0x5e, 0x44, 0x55, 0x66 }};
+	struct rte_ether_addr second = { { 2, 0, 0, 0, 0, 0x77 } },
+			      other = { { 2, 0, 0, 0, 0, 0x78 } };
+	struct rte_ether_addr group[2] = { { { 1, 0, 0x5e, 1, 2, 3 } },
+		{ { 1, 0, 0x5e, 1, 2, 4 } } };
+	struct rte_ether_addr stranger = { { 1, 0, 0x5e, 0x44, 0x55, 0x66 } };
 	unsigned int i;
 
 	up(&conf);

@@ -83,19 +83,21 @@ ext_arrives(uint8_t *ext)
 static void
 external_memory(struct rte_device *device)
 {
-	uint8_t *ext = mmap(NULL, EXT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *ext = mmap(NULL, EXT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
 	unsigned int i;
 
 	CHECK(ext != MAP_FAILED);
 	OK(rte_extmem_register(ext, EXT_SIZE, NULL, 0, EXT_PAGE));
 	for (i = 0; i < 3; i++) {
 		OK(rte_dev_dma_map(device, ext, (uintptr_t)ext, EXT_SIZE));
-		CHECK(rte_dev_dma_map(device, ext, (uintptr_t)ext, EXT_SIZE) < 0 && rte_errno == EEXIST);
+		CHECK(rte_dev_dma_map(device, ext, (uintptr_t)ext, EXT_SIZE) < 0 &&
+				rte_errno == EEXIST);
 		CHECK(ext_arrives(ext + i * EXT_PAGE));
 		SOON(rte_eth_tx_done_cleanup(P, 0, 0) >= 0 && ext_freed == i + 1);
 		OK(rte_dev_dma_unmap(device, ext, (uintptr_t)ext, EXT_SIZE));
 		CHECK(rte_dev_dma_unmap(device, ext, (uintptr_t)ext, EXT_SIZE) < 0 &&
-			rte_errno == ENOENT);
+				rte_errno == ENOENT);
 	}
 	OK(rte_extmem_unregister(ext, EXT_SIZE));
 	munmap(ext, EXT_SIZE);
@@ -109,7 +111,8 @@ void
 application_maps(void)
 {
 	static const struct rte_eth_conf conf;
-	uint8_t *ext = mmap(NULL, EXT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *ext = mmap(NULL, EXT_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
 	struct rte_eth_dev_info info;
 
 	CHECK(ext != MAP_FAILED);
@@ -144,7 +147,7 @@ vdev(void)
 	CHECK(matching("net_gantry_igb0") == 1);
 	CHECK(matching("net_gantry_igb0,path=/any") == 1);
 	snprintf(by_mac, sizeof(by_mac), "class=eth,mac=" RTE_ETHER_ADDR_PRT_FMT,
-		RTE_ETHER_ADDR_BYTES(&own));
+			RTE_ETHER_ADDR_BYTES(&own));
 	CHECK(matching(by_mac) == 1);
 	CHECK(matching("net_gantry_igb1") == 0);
 	CHECK(devices("bus=vdev,name=net_gantry_igb0") == 1);

@@ -51,14 +51,14 @@
 #include "vfu_rcu.h"
 #include "vfu_server.h"
 
-#define VENDOR  0x1af4
-#define DEVICE  0x7357
-#define VECTORS 4
-#define BAR0    0x10000u
-#define PAGE    0x1000u
-#define IRQ_REG 0x10 /* a write raises the vector whose number is written */
+#define VENDOR    0x1af4
+#define DEVICE    0x7357
+#define VECTORS   4
+#define BAR0      0x10000u
+#define PAGE      0x1000u
+#define IRQ_REG   0x10                /* a write raises the vector whose number is written */
 #define ELSEWHERE (UINT64_C(1) << 51) /* a bus address at which EAL has no memory */
-#define RW      (RTE_VFIO_USER_DMA_READ | RTE_VFIO_USER_DMA_WRITE)
+#define RW        (RTE_VFIO_USER_DMA_READ | RTE_VFIO_USER_DMA_WRITE)
 
 struct server {
 	struct vfu_server *srv;
@@ -160,8 +160,11 @@ static inline void
 serve_as(struct server *s, const char *path, uint16_t device, bool sealed, bool page_table)
 {
 	static const struct vfu_server_ops ops = {
-		.attached = dev_attached, .detached = dev_detached,
-		.region_read = dev_read, .region_write = dev_write, .reset = dev_reset,
+		.attached = dev_attached,
+		.detached = dev_detached,
+		.region_read = dev_read,
+		.region_write = dev_write,
+		.reset = dev_reset,
 	};
 	struct vfu_server_desc desc;
 	char err[VFU_ERR_LEN];
@@ -257,14 +260,20 @@ drv_lost(struct rte_vfio_user_device *dev)
 
 static const struct rte_pci_id ids[] = {
 	{
-		.class_id = RTE_CLASS_ANY_ID, .vendor_id = VENDOR, .device_id = DEVICE,
-		.subsystem_vendor_id = RTE_PCI_ANY_ID, .subsystem_device_id = RTE_PCI_ANY_ID,
+			.class_id = RTE_CLASS_ANY_ID,
+			.vendor_id = VENDOR,
+			.device_id = DEVICE,
+			.subsystem_vendor_id = RTE_PCI_ANY_ID,
+			.subsystem_device_id = RTE_PCI_ANY_ID,
 	},
 	{ .vendor_id = 0 },
 };
 
 static struct rte_vfio_user_driver driver = {
-	.id_table = ids, .probe = drv_probe, .remove = drv_remove, .lost = drv_lost,
+	.id_table = ids,
+	.probe = drv_probe,
+	.remove = drv_remove,
+	.lost = drv_lost,
 };
 
 RTE_PMD_REGISTER_VFIO_USER(test_driver, driver);

@@ -40,9 +40,9 @@
 
 static struct {
 	pthread_mutex_t lock;
-	bool claimed;          /* else the device reaches EAL memory at EAL's IOVA */
+	bool claimed; /* else the device reaches EAL memory at EAL's IOVA */
 	unsigned int claims;
-	uint64_t *table;       /* the I/O page table; NULL: none */
+	uint64_t *table; /* the I/O page table; NULL: none */
 	size_t nr;
 	struct {
 		uint8_t *va;
@@ -52,9 +52,9 @@ static struct {
 		bool file;
 	} maps[BUS_MAPS];
 	unsigned int nr_maps, calls;
-	unsigned int fail_at;  /* bus_add() call, from 1, that fails; 0: none */
-	bool fails;            /* bus_add() always fails */
-	bool keeps;            /* bus_unmap() fails: the mapping stays */
+	unsigned int fail_at; /* bus_add() call, from 1, that fails; 0: none */
+	bool fails;           /* bus_add() always fails */
+	bool keeps;           /* bus_unmap() fails: the mapping stays */
 } bus = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /**
@@ -143,7 +143,7 @@ bus_page_table(void *opaque, gantry_dma_addr_t base, size_t nr, uint64_t **entri
 	if (base != 0 || bus.table != NULL || bus.claimed)
 		return -EINVAL;
 	bus.table = mmap(NULL, nr * sizeof(*bus.table), PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (bus.table == MAP_FAILED)
 		return -ENOMEM;
 	bus.nr = nr;
@@ -155,13 +155,29 @@ bus_page_table(void *opaque, gantry_dma_addr_t base, size_t nr, uint64_t **entri
  * The bus of a soft NIC; a bus whose device has no page table; vfio, which maps any memory of the
  * process; and uio, which maps nothing.
  */
-static const struct gantry_dma_ops bus_with_table = { .name = "bus", .any_memory = true,
-	.map = bus_map, .unmap = bus_unmap, .map_fd = bus_map_fd, .claim = bus_claim,
-	.page_table = bus_page_table };
-static const struct gantry_dma_ops bus_with_files = { .name = "bus", .map = bus_map,
-	.unmap = bus_unmap, .map_fd = bus_map_fd, .claim = bus_claim };
-static const struct gantry_dma_ops bus_any_memory = { .name = "bus", .any_memory = true,
-	.map = bus_map, .unmap = bus_unmap, .claim = bus_claim };
+static const struct gantry_dma_ops bus_with_table = {
+	.name = "bus",
+	.any_memory = true,
+	.map = bus_map,
+	.unmap = bus_unmap,
+	.map_fd = bus_map_fd,
+	.claim = bus_claim,
+	.page_table = bus_page_table,
+};
+static const struct gantry_dma_ops bus_with_files = {
+	.name = "bus",
+	.map = bus_map,
+	.unmap = bus_unmap,
+	.map_fd = bus_map_fd,
+	.claim = bus_claim,
+};
+static const struct gantry_dma_ops bus_any_memory = {
+	.name = "bus",
+	.any_memory = true,
+	.map = bus_map,
+	.unmap = bus_unmap,
+	.claim = bus_claim,
+};
 static const struct gantry_dma_ops bus_without = { .name = "bus" };
 
 static inline void
@@ -183,8 +199,13 @@ bus_reset(void)
 static inline struct gantry_dma_dev *
 bus_device(const struct gantry_dma_ops *ops, enum gantry_dma_mode_id mode)
 {
-	const struct gantry_dma_params p = { .name = "dev", .socket_id = SOCKET_ID_ANY,
-		.ops = ops, .mode = mode, .has_iommu = ops != NULL && ops->map != NULL };
+	const struct gantry_dma_params p = {
+		.name = "dev",
+		.socket_id = SOCKET_ID_ANY,
+		.ops = ops,
+		.mode = mode,
+		.has_iommu = ops != NULL && ops->map != NULL,
+	};
 	struct gantry_dma_dev *dev;
 
 	bus_reset();
@@ -208,7 +229,7 @@ static inline bool
 bus_may(enum gantry_dma_dir dir, bool write)
 {
 	return dir == GANTRY_DMA_BIDIRECTIONAL ||
-		dir == (write ? GANTRY_DMA_FROM_DEVICE : GANTRY_DMA_TO_DEVICE);
+			dir == (write ? GANTRY_DMA_FROM_DEVICE : GANTRY_DMA_TO_DEVICE);
 }
 
 /**
@@ -234,8 +255,8 @@ bus_walk(gantry_dma_addr_t addr, bool write)
 	}
 	pthread_mutex_lock(&bus.lock);
 	for (i = 0; i < bus.nr_maps && p == NULL; i++) {
-		if (addr - bus.maps[i].iova < bus.maps[i].len && (bus.table != NULL ||
-				bus_may(bus.maps[i].dir, write)))
+		if (addr - bus.maps[i].iova < bus.maps[i].len &&
+				(bus.table != NULL || bus_may(bus.maps[i].dir, write)))
 			p = bus.maps[i].va + (addr - bus.maps[i].iova);
 	}
 	pthread_mutex_unlock(&bus.lock);
@@ -316,8 +337,8 @@ bus_map_ok(struct gantry_dma_dev *dev, void *p, size_t size, enum gantry_dma_dir
 static inline void
 assert_not_mapped(struct gantry_dma_dev *dev, void *p, size_t size, const char *why)
 {
-	assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, p, size,
-		GANTRY_DMA_TO_DEVICE)));
+	assert_true(gantry_dma_mapping_error(dev,
+			gantry_dma_map_single(dev, p, size, GANTRY_DMA_TO_DEVICE)));
 	assert_reason(why);
 }
 

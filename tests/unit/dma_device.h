@@ -29,8 +29,11 @@
 static inline int
 make_device(void **state)
 {
-	struct gantry_dma_params p = { .name = "test", .socket_id = SOCKET_ID_ANY,
-		.mode = GANTRY_DMA_MODE_DIRECT };
+	struct gantry_dma_params p = {
+		.name = "test",
+		.socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_DIRECT,
+	};
 
 	*state = gantry_dma_dev_create(&p);
 	assert_non_null(*state);
@@ -100,7 +103,7 @@ static struct {
 	unsigned int fail_at; /* mapping, from 1, that fails; 0: none */
 	unsigned int maps, unmaps, syncs;
 	unsigned int live;
-	unsigned int wrong;   /* unmaps and syncs without a matching mapping */
+	unsigned int wrong; /* unmaps and syncs without a matching mapping */
 	struct {
 		gantry_dma_addr_t addr;
 		size_t size;
@@ -135,8 +138,9 @@ books_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 	unsigned int i = 0;
 
 	rte_spinlock_lock(&books.lock);
-	while (i < books.live && (books.at[i].addr != addr || books.at[i].size != size ||
-			books.at[i].dir != dir))
+	while (i < books.live &&
+			(books.at[i].addr != addr || books.at[i].size != size ||
+					books.at[i].dir != dir))
 		i++;
 	if (i == books.live)
 		books.wrong++;
@@ -147,14 +151,15 @@ books_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 }
 
 static inline void
-books_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir, bool for_cpu, const void *site)
+books_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir,
+		bool for_cpu, const void *site)
 {
 	unsigned int i = 0;
 
 	rte_spinlock_lock(&books.lock);
-	while (i < books.live && (addr < books.at[i].addr || books.at[i].dir != dir ||
-			addr - books.at[i].addr + size > books.at[i].size))
+	while (i < books.live &&
+			(addr < books.at[i].addr || books.at[i].dir != dir ||
+					addr - books.at[i].addr + size > books.at[i].size))
 		i++;
 	books.wrong += i == books.live;
 	books.syncs++;

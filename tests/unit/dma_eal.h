@@ -85,9 +85,9 @@ eal_start(int argc, char **argv, ...)
 	bool no_huge = eal_no_huge(argc, argv);
 	bool pa = strcmp(mode, "pa") == 0;
 	char prefix[64];
-	char *args[32] = { argv[0], "--lcores", EAL_LCORES, "--no-pci", EAL_TELEMETRY, "--no-shconf",
-		"--log-level", "lib.eal:error", "-m", "64",
-		"--file-prefix", prefix };
+	char *args[32] = { argv[0], "--lcores", EAL_LCORES, "--no-pci", EAL_TELEMETRY,
+		"--no-shconf", "--log-level", "lib.eal:error", "-m", "64", "--file-prefix",
+		prefix };
 	int n = 12;
 	va_list ap;
 	char *more;

@@ -94,7 +94,7 @@ frame(void)
 struct kind {
 	const char *ops; /* mempool operations; NULL: DPDK's default */
 	unsigned int cache;
-	bool pinned;     /* each mbuf has an external buffer for life */
+	bool pinned; /* each mbuf has an external buffer for life */
 };
 
 static const struct kind kinds[] = {
@@ -115,12 +115,12 @@ make_pinned_pool(const struct kind *k)
 	struct rte_pktmbuf_extmem mem = { .elt_size = size, .buf_len = (size_t)size * MBUFS };
 
 	pinned_zone = rte_memzone_reserve_aligned("pinned", mem.buf_len, SOCKET_ID_ANY,
-		RTE_MEMZONE_IOVA_CONTIG, 4096);
+			RTE_MEMZONE_IOVA_CONTIG, 4096);
 	assert_non_null(pinned_zone);
 	mem.buf_ptr = pinned_zone->addr;
 	mem.buf_iova = pinned_zone->iova;
 	pool = rte_pktmbuf_pool_create_extbuf("mbufs", MBUFS, k->cache, 0, size, SOCKET_ID_ANY,
-		&mem, 1);
+			&mem, 1);
 }
 
 /** Create `pool` as k describes it, with mbufs in the cache of the calling lcore. */
@@ -133,7 +133,7 @@ make_pool(const struct kind *k)
 		make_pinned_pool(k);
 	else
 		pool = rte_pktmbuf_pool_create_by_ops("mbufs", MBUFS, k->cache, 0, 2048,
-			SOCKET_ID_ANY, k->ops);
+				SOCKET_ID_ANY, k->ops);
 	assert_non_null(pool);
 	/* Fill the mempool cache of this lcore. */
 	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, m, RTE_DIM(m)), 0);
@@ -156,8 +156,12 @@ drop_pool(void)
 static inline struct gantry_dma_dev *
 device(const char *name)
 {
-	struct gantry_dma_params p = { .name = name, .socket_id = SOCKET_ID_ANY,
-		.mode = GANTRY_DMA_MODE_DIRECT, .debug = GANTRY_DMA_DEBUG_ON };
+	struct gantry_dma_params p = {
+		.name = name,
+		.socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_DIRECT,
+		.debug = GANTRY_DMA_DEBUG_ON,
+	};
 	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
 
 	assert_non_null(dev);

@@ -43,8 +43,12 @@ map(struct gantry_dma_dev *dev, void *p, size_t len, enum gantry_dma_dir dir)
 static __rte_unused struct gantry_dma_dev *
 debug_device(const char *name, enum gantry_dma_debug_level level)
 {
-	struct gantry_dma_params p = { .name = name, .socket_id = SOCKET_ID_ANY,
-		.mode = GANTRY_DMA_MODE_DIRECT, .debug = level };
+	struct gantry_dma_params p = {
+		.name = name,
+		.socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_DIRECT,
+		.debug = level,
+	};
 	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
 
 	assert_non_null(dev);
@@ -82,8 +86,8 @@ wrong_direction(struct gantry_dma_dev *dev, bool fixed)
 	uint8_t *p = memory(LEN);
 	gantry_dma_addr_t addr = map(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
 
-	gantry_dma_unmap_single(dev, addr, LEN, fixed ? GANTRY_DMA_FROM_DEVICE :
-		GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_single(dev, addr, LEN,
+			fixed ? GANTRY_DMA_FROM_DEVICE : GANTRY_DMA_TO_DEVICE);
 	rte_free(p);
 }
 

@@ -111,11 +111,11 @@ reports_expect_first(enum gantry_dma_misuse misuse, const char *function)
 		fail_msg("%s: no report", function);
 	if (reports.at[0].misuse != misuse)
 		fail_msg("%s: %s, not %s: %s", function,
-			gantry_dma_misuse_name(reports.at[0].misuse),
-			gantry_dma_misuse_name(misuse), reports.at[0].text);
+				gantry_dma_misuse_name(reports.at[0].misuse),
+				gantry_dma_misuse_name(misuse), reports.at[0].text);
 	if (strncmp(reports.at[0].symbol, function, len) != 0 || reports.at[0].symbol[len] != '+')
 		fail_msg("%s: the culprit is %s: %s", function, reports.at[0].symbol,
-			reports.at[0].text);
+				reports.at[0].text);
 }
 
 /** Assert that there is exactly one report, of that class, which names that function. */

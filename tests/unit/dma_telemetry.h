@@ -30,7 +30,7 @@ telemetry_connect(void)
 
 	assert_true(fd >= 0);
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/dpdk_telemetry.v2",
-		rte_eal_get_runtime_dir());
+			rte_eal_get_runtime_dir());
 	assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
 	assert_true(recv(fd, greeting, sizeof(greeting), 0) > 0);

@@ -53,24 +53,24 @@ static struct {
 	struct rte_intr_handle *intr; /* NULL: the bus has no interrupts */
 	uint32_t nb_vectors;
 	bool intr_per_queue;
-	unsigned int drained;         /* how often the driver emptied vector 0's file descriptor */
+	unsigned int drained; /* how often the driver emptied vector 0's file descriptor */
 	struct {
 		uint32_t at, value;
-	} writes[4096];               /* the first ones since nr_writes was cleared */
+	} writes[4096]; /* the first ones since nr_writes was cleared */
 	unsigned int nr_writes;
 	uint16_t port;
-	bool sticky;      /* only a reset clears ENABLE */
-	bool no_reset;    /* CTRL.RST never ends */
-	bool no_nvm;      /* EERD is never done */
-	bool no_phy;      /* MDIC reports an error */
-	bool ones;        /* counters read as all ones */
-	bool dead;        /* the bus reports the device as removed */
-	bool quiesced;    /* the bus reports that the device's accesses have ended */
-	uint32_t speed;   /* STATUS.SPEED: 2 is 1000 Mb/s */
-	uint32_t status;  /* STATUS bits besides those of a link that is up */
+	bool sticky;     /* only a reset clears ENABLE */
+	bool no_reset;   /* CTRL.RST never ends */
+	bool no_nvm;     /* EERD is never done */
+	bool no_phy;     /* MDIC reports an error */
+	bool ones;       /* counters read as all ones */
+	bool dead;       /* the bus reports the device as removed */
+	bool quiesced;   /* the bus reports that the device's accesses have ended */
+	uint32_t speed;  /* STATUS.SPEED: 2 is 1000 Mb/s */
+	uint32_t status; /* STATUS bits besides those of a link that is up */
 	bool no_link;
 	unsigned int unowned; /* accesses to what firmware shares, without the semaphore */
-	unsigned int deaf; /* how often the driver cleared RAH[0].AV while receive was enabled */
+	unsigned int deaf;    /* how often the driver cleared RAH[0].AV while receive was enabled */
 } fake;
 
 static struct rte_mempool *pool;
@@ -107,9 +107,10 @@ fake_read32(void *dev, uint32_t at)
 	switch (at) {
 	case IGB_STATUS:
 		return fake.status | (fake.no_link ? 0 : IGB_STATUS_LU) | IGB_STATUS_FD |
-			fake.speed << IGB_STATUS_SPEED_SHIFT |
-			(*reg(IGB_CTRL) & IGB_CTRL_GIO_MASTER_DISABLE ? 0 :
-			IGB_STATUS_GIO_MASTER_EN);
+				fake.speed << IGB_STATUS_SPEED_SHIFT |
+				(*reg(IGB_CTRL) & IGB_CTRL_GIO_MASTER_DISABLE ?
+								0 :
+								IGB_STATUS_GIO_MASTER_EN);
 	case IGB_SWSM: { /* a read of SMBI takes the semaphore */
 		const uint32_t held = *reg(at);
 
@@ -129,9 +130,9 @@ fake_read32(void *dev, uint32_t at)
 	default:
 		break;
 	}
-	if ((at >= IGB_STATS_FIRST && at <= IGB_STATS_LAST) || (at >= IGB_RQDPC(0) &&
-			at <= IGB_RQDPC(IGB_MAX_QUEUES - 1) &&
-				at % IGB_QUEUE_STRIDE == IGB_Q_RQDPC)) {
+	if ((at >= IGB_STATS_FIRST && at <= IGB_STATS_LAST) ||
+			(at >= IGB_RQDPC(0) && at <= IGB_RQDPC(IGB_MAX_QUEUES - 1) &&
+					at % IGB_QUEUE_STRIDE == IGB_Q_RQDPC)) {
 		const uint32_t counted = *reg(at);
 
 		*reg(at) = 0;
@@ -148,8 +149,8 @@ fake_write32(void *dev, uint32_t at, uint32_t value)
 	if (fake.dead)
 		return;
 	if (fake.sticky && (*reg(at) & IGB_DCTL_ENABLE) && at >= IGB_RXDCTL(0) &&
-			at <= IGB_TXDCTL(IGB_MAX_QUEUES - 1) && (at & 0x3f) == (IGB_RXDCTL(0) &
-				0x3f))
+			at <= IGB_TXDCTL(IGB_MAX_QUEUES - 1) &&
+			(at & 0x3f) == (IGB_RXDCTL(0) & 0x3f))
 		return;
 	if (fake.nr_writes < RTE_DIM(fake.writes)) {
 		fake.writes[fake.nr_writes].at = at;
@@ -181,13 +182,15 @@ fake_write32(void *dev, uint32_t at, uint32_t value)
 		break;
 	case IGB_SW_FW_SYNC:
 		fake.unowned += (*reg(IGB_SWSM) & (IGB_SWSM_SMBI | IGB_SWSM_SWESMBI)) !=
-			(IGB_SWSM_SMBI | IGB_SWSM_SWESMBI);
+				(IGB_SWSM_SMBI | IGB_SWSM_SWESMBI);
 		break;
 	case IGB_EERD:
 		fake.unowned += !(*reg(IGB_SW_FW_SYNC) & IGB_SW_FW_EEP);
 		if (!fake.no_nvm)
-			*reg(at) = IGB_EERD_DONE | (uint32_t)fake.nvm[value >>
-				IGB_EERD_ADDR_SHIFT & IGB_NVM_CHECKSUM] << IGB_EERD_DATA_SHIFT;
+			*reg(at) = IGB_EERD_DONE |
+					(uint32_t)fake.nvm[value >> IGB_EERD_ADDR_SHIFT &
+							IGB_NVM_CHECKSUM]
+							<< IGB_EERD_DATA_SHIFT;
 		break;
 	case IGB_MDIC:
 		fake.unowned += !(*reg(IGB_SW_FW_SYNC) & IGB_SW_FW_PHY0);
@@ -316,8 +319,13 @@ iommu_page_table(void *opaque, gantry_dma_addr_t base, size_t nr, uint64_t **ent
 	return *entries == NULL ? -ENOMEM : 0;
 }
 
-static const struct gantry_dma_ops iommu_ops = { .name = "fake", .map = iommu_map,
-	.unmap = iommu_unmap, .claim = iommu_claim, .page_table = iommu_page_table };
+static const struct gantry_dma_ops iommu_ops = {
+	.name = "fake",
+	.map = iommu_map,
+	.unmap = iommu_unmap,
+	.claim = iommu_claim,
+	.page_table = iommu_page_table,
+};
 
 /** Assert that nothing is still mapped. */
 static inline void
@@ -394,8 +402,10 @@ fake_init(void)
 static inline void
 start(uint64_t rx_offloads)
 {
-	const struct rte_eth_conf conf = { .rxmode.offloads = rx_offloads,
-		.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
+	const struct rte_eth_conf conf = {
+		.rxmode.offloads = rx_offloads,
+		.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS,
+	};
 
 	assert_int_equal(rte_eth_dev_configure(PORT, 1, 1, &conf), 0);
 	assert_int_equal(rte_eth_rx_queue_setup(PORT, 0, NB_DESC, SOCKET_ID_ANY, NULL, pool), 0);
@@ -658,7 +668,7 @@ fake_start_eal(int argc, char **argv)
 	iommu.devargs.args = args;
 	eal_start(argc, argv, NULL);
 	pool = rte_pktmbuf_pool_create("test", MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-		SOCKET_ID_ANY);
+			SOCKET_ID_ANY);
 	assert_non_null(pool);
 }
 

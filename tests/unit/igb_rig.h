@@ -73,12 +73,12 @@ struct rig {
 	bool by_message;    /* the memory has no file descriptor: DMA_READ and DMA_WRITE */
 	atomic_bool silent; /* the client does not answer DMA requests for now */
 	atomic_uint asked;  /* DMA_READ and DMA_WRITE requests received */
-	bool trapped; /* a client that does not negotiate the queue pages, as QEMU */
-	uint8_t *bar; /* otherwise the two queue pages, mapped as our driver maps them */
+	bool trapped;       /* a client that does not negotiate the queue pages, as QEMU */
+	uint8_t *bar;       /* otherwise the two queue pages, mapped as our driver maps them */
 	uint32_t rx_next, tx_next;
 };
 
-static const uint8_t rig_mac[6] = {0x02, 0x11, 0x22, 0x33, 0x44, 0x55};
+static const uint8_t rig_mac[6] = { 0x02, 0x11, 0x22, 0x33, 0x44, 0x55 };
 
 static inline uint32_t
 rig_rd(struct rig *g, uint32_t off)
@@ -150,16 +150,21 @@ rig_dma_write(void *opaque, uint64_t iova, const void *buf, size_t len)
 static inline void
 rig_connect(struct rig *g)
 {
-	struct vfu_client_params p = {.timeout_ms = 3000, .queue_pages = !g->trapped,
-		.dma_read = rig_dma_read, .dma_write = rig_dma_write, .opaque = g};
+	struct vfu_client_params p = {
+		.timeout_ms = 3000,
+		.queue_pages = !g->trapped,
+		.dma_read = rig_dma_read,
+		.dma_write = rig_dma_write,
+		.opaque = g,
+	};
 	struct vfu_region reg;
 	char err[VFU_ERR_LEN];
 
 	vfu_rcu_offline();
 	assert_int_equal(vfu_client_connect(g->path, &p, &g->c, err), 0);
-	assert_int_equal(vfu_client_dma_map(g->c, g->by_message ? -1 : g->memfd, 0, RIG_IOVA, RIG_MEM,
-				 VFU_DMA_READ | VFU_DMA_WRITE),
-		0);
+	assert_int_equal(vfu_client_dma_map(g->c, g->by_message ? -1 : g->memfd, 0, RIG_IOVA,
+					 RIG_MEM, VFU_DMA_READ | VFU_DMA_WRITE),
+			0);
 	assert_int_equal(vfu_client_region_info(g->c, 0, &reg), 0);
 	g->bar = NULL;
 	if (g->trapped) {
@@ -169,7 +174,7 @@ rig_connect(struct rig *g)
 	} else {
 		assert_int_equal(reg.nr_areas, 2);
 		g->bar = mmap(NULL, RIG_BAR, PROT_READ | PROT_WRITE, MAP_SHARED, reg.fd,
-			(off_t)reg.fd_offset);
+				(off_t)reg.fd_offset);
 		assert_ptr_not_equal(g->bar, MAP_FAILED);
 		close(reg.fd);
 	}
@@ -247,7 +252,7 @@ rig_setup_as(void **state, struct m82576_params p, struct rig what)
 static inline int
 rig_setup_client(void **state, struct m82576_params p, bool trapped)
 {
-	return rig_setup_as(state, p, (struct rig){.trapped = trapped});
+	return rig_setup_as(state, p, (struct rig){ .trapped = trapped });
 }
 
 /** Set up a device with these parameters; name, socket and MAC address are filled in here. */
@@ -261,13 +266,13 @@ rig_setup_params(void **state, struct m82576_params p)
 static inline int
 rig_setup_trapped(void **state)
 {
-	return rig_setup_client(state, (struct m82576_params){.speed_mbps = 1000}, true);
+	return rig_setup_client(state, (struct m82576_params){ .speed_mbps = 1000 }, true);
 }
 
 static inline int
 rig_setup(void **state)
 {
-	return rig_setup_params(state, (struct m82576_params){.speed_mbps = 1000});
+	return rig_setup_params(state, (struct m82576_params){ .speed_mbps = 1000 });
 }
 
 static inline int
@@ -341,7 +346,7 @@ rig_rxbuf(struct rig *g, unsigned int q, unsigned int i)
 static inline int
 rig_send_in(struct rig *g, const void *data, uint32_t len, uint32_t flags)
 {
-	struct m82576_frame f = {.data = data, .len = len, .flags = flags};
+	struct m82576_frame f = { .data = data, .len = len, .flags = flags };
 	int ret = m82576_rx(g->m, &f, false);
 
 	m82576_rx_flush(g->m);
@@ -407,7 +412,7 @@ rig_post(struct rig *g, const void *data, uint32_t len, uint32_t cmd, uint32_t o
 /** Post an advanced context descriptor to queue 0 without writing the tail register. */
 static inline void
 rig_ctx(struct rig *g, unsigned int idx, uint32_t maclen, uint32_t iplen, uint32_t l4len,
-	uint32_t mss, uint32_t tucmd, uint32_t vlan)
+		uint32_t mss, uint32_t tucmd, uint32_t vlan)
 {
 	volatile union igb_tx_desc *d = rig_txd(g, 0, g->tx_next++);
 
@@ -456,7 +461,7 @@ rig_take(struct rig *g, struct m82576_frame *f)
 static inline uint32_t
 rig_eth(uint8_t *p, const uint8_t *da, uint16_t type)
 {
-	static const uint8_t sa[6] = {0x02, 0xAA, 0, 0, 0, 1};
+	static const uint8_t sa[6] = { 0x02, 0xAA, 0, 0, 0, 1 };
 
 	memcpy(p, da, 6);
 	memcpy(p + 6, sa, 6);

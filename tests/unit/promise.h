@@ -204,8 +204,13 @@ promise_start(struct walker *w)
 static inline unsigned int
 broken_promises(const struct promise *promise, unsigned int resolves, unsigned int times)
 {
-	struct walker w = { .promise = promise, .resolves = resolves, .limit = PROMISE_AHEAD,
-		.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+	struct walker w = {
+		.promise = promise,
+		.resolves = resolves,
+		.limit = PROMISE_AHEAD,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.changed = PTHREAD_COND_INITIALIZER,
+	};
 	unsigned int broken = 0, i;
 
 	promise_start(&w);

@@ -36,7 +36,8 @@ promise_server_end(void)
 }
 
 /* Initialisers of a struct promise. */
-#define PROMISE_OF_SERVER(server) .translate = promise_server_ptr, .device = (server), \
-	.begin = promise_server_begin, .pause = promise_server_pause, .end = promise_server_end
+#define PROMISE_OF_SERVER(server) \
+	.translate = promise_server_ptr, .device = (server), .begin = promise_server_begin, \
+	.pause = promise_server_pause, .end = promise_server_end
 
 #endif /* PROMISE_SERVER_H */

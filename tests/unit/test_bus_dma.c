@@ -33,9 +33,9 @@
 #include "vfio_user_dma_ops.h"
 #include "vfio_user_private.h"
 
-#define PAGE  4096u
-#define MAPS  4096
-#define PAGES 3 /* pages of a heap that is not EAL memory: one mapping each */
+#define PAGE      4096u
+#define MAPS      4096
+#define PAGES     3 /* pages of a heap that is not EAL memory: one mapping each */
 #define LATE_IOVA UINT64_C(0x7100000000)
 
 int vfio_user_logtype;
@@ -57,8 +57,8 @@ vfu_client_alive(const struct vfu_client *client)
 }
 
 int
-vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint64_t iova,
-		uint64_t size, uint32_t prot)
+vfu_client_dma_map(struct vfu_client *client, int fd, uint64_t offset, uint64_t iova, uint64_t size,
+		uint32_t prot)
 {
 	if (fail_map || nr_maps == MAPS)
 		return -ENOSPC;
@@ -101,7 +101,7 @@ vfu_client_page_table(struct vfu_client *client, int fd, uint64_t base, uint64_t
 	if (again >= 0) {
 		assert_int_equal(write(again, path, 8), -1);
 		assert_true(mmap(NULL, nr * 8, PROT_READ | PROT_WRITE, MAP_SHARED, again, 0) ==
-			MAP_FAILED);
+				MAP_FAILED);
 		close(again);
 	}
 	server_sees = mmap(NULL, nr * 8, PROT_READ, MAP_SHARED, fd, 0);
@@ -272,7 +272,7 @@ heap_of_the_application_reaches_the_device_by_event_or_mempool(void **state)
 	assert_int_equal(rte_malloc_heap_memory_add("late", va, len, iovas, 16, PAGE), 0);
 	assert_int_equal(is_mapped(LATE_IOVA, len), eal_huge());
 	mp = rte_mempool_create("late", 16, 1000, 0, 0, NULL, NULL, NULL, NULL,
-		rte_malloc_heap_get_socket("late"), 0);
+			rte_malloc_heap_get_socket("late"), 0);
 	assert_non_null(mp);
 	assert_true(is_mapped(LATE_IOVA, len));
 	assert_int_equal(nr_maps, before + 1);
@@ -298,8 +298,7 @@ heap_without_a_mempool_reaches_the_device_by_other_pool_or_start(void **state)
 {
 	const size_t len = 16 * PAGE;
 	const unsigned int before = nr_maps;
-	struct rte_pktmbuf_extmem ext = { .elt_size = 4096, .buf_len = len,
-		.buf_iova = LATE_IOVA };
+	struct rte_pktmbuf_extmem ext = { .elt_size = 4096, .buf_len = len, .buf_iova = LATE_IOVA };
 	rte_iova_t iovas[16];
 	struct rte_mempool *mp;
 	uint8_t *va = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -314,7 +313,7 @@ heap_without_a_mempool_reaches_the_device_by_other_pool_or_start(void **state)
 		mp = NULL;
 		if (pinned) {
 			mp = rte_pktmbuf_pool_create_extbuf("pinned", 16, 0, 0, 2176, SOCKET_ID_ANY,
-				&ext, 1);
+					&ext, 1);
 			assert_non_null(mp);
 		} else {
 			rte_vfio_user_dma_give_heaps(); /* a port starts */
@@ -344,10 +343,10 @@ memory_of_a_mempool_that_eal_does_not_know_reaches_the_device(void **state)
 	/* Two mempools share a page. */
 	assert_ptr_not_equal(va, MAP_FAILED);
 	assert_true(rte_mempool_populate_iova(one, (char *)va, LATE_IOVA, len / 2 + 64, NULL,
-		NULL) > 0);
+				    NULL) > 0);
 	assert_true(is_mapped(LATE_IOVA, len / 2 + PAGE));
 	assert_true(rte_mempool_populate_iova(two, (char *)va + len / 2 + 64,
-		LATE_IOVA + len / 2 + 64, len / 2 - 64, NULL, NULL) > 0);
+				    LATE_IOVA + len / 2 + 64, len / 2 - 64, NULL, NULL) > 0);
 	assert_int_equal(nr_maps, before + 2);
 	assert_true(is_mapped(LATE_IOVA + len - PAGE, PAGE));
 	rte_mempool_free(one);
@@ -380,7 +379,8 @@ static void
 requests_of_the_server_for_memory_that_has_gone_are_refused(void **state)
 {
 	uint8_t *va = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		0), buf[8] = "abcdefg";
+				0),
+		buf[8] = "abcdefg";
 
 	assert_ptr_not_equal(va, MAP_FAILED);
 	assert_int_equal(rte_vfio_user_dma_map(&dev, va, LATE_IOVA, 2 * PAGE, 3), 0);
@@ -435,7 +435,7 @@ mapping_that_the_server_refuses_leaves_nothing(void **state)
 	assert_int_equal(rte_vfio_user_dma_page_table(&dev, 1, 512, &entries), -EINVAL);
 	assert_int_equal(rte_vfio_user_dma_page_table(&dev, 0, 0, &entries), -EINVAL);
 	assert_int_equal(rte_vfio_user_dma_page_table(&dev, 0, VFU_MAX_PTES + 1, &entries),
-		-EINVAL);
+			-EINVAL);
 	assert_int_equal(nr_maps, before);
 	munmap(va, PAGE);
 }
@@ -444,7 +444,8 @@ static void
 mappings_have_exact_ends(void **state)
 {
 	uint8_t *va = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		0), buf[8] = "1234567";
+				0),
+		buf[8] = "1234567";
 	const uint64_t top = UINT64_MAX - PAGE + 1;
 
 	assert_ptr_not_equal(va, MAP_FAILED);
@@ -488,8 +489,8 @@ application_may_map_a_part_of_a_heap(void **state)
 {
 	const size_t len = 8 * PAGE;
 	const unsigned int before = nr_maps;
-	uint8_t *va = mmap(NULL, 2 * len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
+	uint8_t *va = mmap(NULL, 2 * len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
 	rte_iova_t iovas[8];
 
 	assert_ptr_not_equal(va, MAP_FAILED);
@@ -503,8 +504,8 @@ application_may_map_a_part_of_a_heap(void **state)
 	 * The application maps other memory at bus addresses of the heap: the bus unmaps the pages
 	 * in the way, page by page.
 	 */
-	assert_int_equal(rte_vfio_user_dma_map(&dev, va + len, LATE_IOVA + 2 * PAGE, 3 * PAGE,
-		3), 0);
+	assert_int_equal(rte_vfio_user_dma_map(&dev, va + len, LATE_IOVA + 2 * PAGE, 3 * PAGE, 3),
+			0);
 	assert_int_equal(nr_maps, before + 3);
 	assert_true(is_mapped(LATE_IOVA, 2 * PAGE));
 	assert_false(is_mapped(LATE_IOVA, 2 * PAGE + 1));
@@ -517,8 +518,8 @@ application_may_map_a_part_of_a_heap(void **state)
 	assert_int_equal(vfio_user_dma_write(&priv, LATE_IOVA + PAGE, "first", 6), 0);
 	assert_string_equal((char *)va + PAGE, "first");
 	/* Only the gap that this leaves is mapped again. */
-	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va + len, LATE_IOVA + 2 * PAGE,
-		3 * PAGE), 0);
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, va + len, LATE_IOVA + 2 * PAGE, 3 * PAGE),
+			0);
 	assert_false(is_mapped(LATE_IOVA + 2 * PAGE, 1));
 	rte_vfio_user_dma_give_heaps();
 	assert_true(is_mapped(LATE_IOVA + 2 * PAGE, 3 * PAGE));
@@ -592,7 +593,7 @@ vfio_map_without_direction_is_refused(void **state)
 	uint8_t *p = aligned_alloc(PAGE, PAGE);
 
 	assert_int_equal(gantry_dma_vfio_map(-1, p, 0, PAGE, GANTRY_DMA_NONE), -EINVAL);
-	assert_int_equal(gantry_dma_vfio_map(-1, p, 0, PAGE, (enum gantry_dma_dir)-1), -EINVAL);
+	assert_int_equal(gantry_dma_vfio_map(-1, p, 0, PAGE, (enum gantry_dma_dir) - 1), -EINVAL);
 	assert_int_equal(gantry_dma_vfio_map(-1, p, 0, PAGE, GANTRY_DMA_BIDIRECTIONAL), -EBADF);
 	free(p);
 }
@@ -604,9 +605,14 @@ vfio_map_without_direction_is_refused(void **state)
 static void
 window_maps_memory_added_under_eal_lock(void **state)
 {
-	const struct gantry_dma_params p = { .name = "dev", .socket_id = SOCKET_ID_ANY,
-		.ops = &vfio_user_dma_ops, .opaque = &dev, .has_iommu = true,
-		.mode = GANTRY_DMA_MODE_WINDOW };
+	const struct gantry_dma_params p = {
+		.name = "dev",
+		.socket_id = SOCKET_ID_ANY,
+		.ops = &vfio_user_dma_ops,
+		.opaque = &dev,
+		.has_iommu = true,
+		.mode = GANTRY_DMA_MODE_WINDOW,
+	};
 	struct gantry_dma_dev *dma = gantry_dma_dev_create(&p);
 	gantry_dma_addr_t a;
 	uint8_t *more;

@@ -102,13 +102,16 @@ each_vector_is_delivered_once(void **state)
 
 	for (q = 0; q < VECTORS - 1; q++) {
 		assert_int_equal(rte_intr_rx_ctl(h, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD,
-			RTE_INTR_VEC_RXTX_OFFSET + q, (void *)(uintptr_t)q), 0);
+						 RTE_INTR_VEC_RXTX_OFFSET + q,
+						 (void *)(uintptr_t)q),
+				0);
 		assert_int_equal(rte_vfio_user_write32(dev, 0, IRQ_REG, 1 + q), 0);
 		assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 20000), 1);
 		assert_ptr_equal(ev.epdata.data, (void *)(uintptr_t)q);
 		assert_int_equal(rte_epoll_wait(RTE_EPOLL_PER_THREAD, &ev, 1, 10), 0);
 		assert_int_equal(rte_intr_rx_ctl(h, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_DEL,
-			RTE_INTR_VEC_RXTX_OFFSET + q, NULL), 0);
+						 RTE_INTR_VEC_RXTX_OFFSET + q, NULL),
+				0);
 	}
 	assert_int_equal(rte_intr_disable(h), 0);
 	assert_true(rte_intr_callback_unregister_sync(h, on_vector0, dev) > 0);
@@ -355,5 +358,5 @@ main(int argc, char **argv)
 
 	bus_begin(argc, argv);
 	return bus_end(cmocka_run_group_tests_name(argc > 1 ? argv[1] : "no-huge", tests, NULL,
-		NULL));
+			NULL));
 }

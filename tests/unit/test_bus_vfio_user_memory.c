@@ -228,14 +228,16 @@ each_permission_is_enforced_alone(void **state)
 	for (unsigned int i = 0; i < 2; i++) {
 		strcpy((char *)mems[i], "driver");
 		assert_int_equal(rte_vfio_user_dma_map(probed, mems[i], bus, PAGE,
-			RTE_VFIO_USER_DMA_WRITE), 0);
+						 RTE_VFIO_USER_DMA_WRITE),
+				0);
 		assert_int_equal(device_read(&main_server, bus, buf, sizeof(buf)), -EFAULT);
 		assert_int_equal(device_write(&main_server, bus, buf, sizeof(buf)), 0);
 		assert_string_equal((char *)mems[i], "device");
 		assert_int_equal(rte_vfio_user_dma_unmap(probed, mems[i], bus, PAGE), 0);
 
 		assert_int_equal(rte_vfio_user_dma_map(probed, mems[i], bus, PAGE,
-			RTE_VFIO_USER_DMA_READ), 0);
+						 RTE_VFIO_USER_DMA_READ),
+				0);
 		strcpy((char *)mems[i], "driver");
 		assert_int_equal(device_write(&main_server, bus, buf, sizeof(buf)), -EFAULT);
 		assert_string_equal((char *)mems[i], "driver");
@@ -261,12 +263,12 @@ pages_of_a_file_are_mapped(void **state)
 	mem = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	assert_int_equal(rte_vfio_user_dma_map_fd(probed, -1, 0, mem, bus, PAGE, RW), -EBADF);
 	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 7 * PAGE, mem, bus, 2 * PAGE, RW),
-		-EINVAL);
+			-EINVAL);
 	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 100, mem, bus, PAGE, RW), -EINVAL);
 	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 0, mem, bus, 100, RW), -EINVAL);
 	assert_int_equal(pipe(pipes), 0);
 	assert_int_equal(rte_vfio_user_dma_map_fd(probed, pipes[0], 0, mem, bus, PAGE, RW),
-		-EINVAL);
+			-EINVAL);
 	close(pipes[0]);
 	close(pipes[1]);
 	assert_int_equal(device_maps(&main_server, NULL), maps);
@@ -275,11 +277,13 @@ pages_of_a_file_are_mapped(void **state)
 	 * Two pages of the file, in reverse order. The driver may close the descriptor afterwards.
 	 */
 	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 3 * PAGE, mem + 3 * PAGE, bus, PAGE,
-		RW), 0);
+					 RW),
+			0);
 	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 2 * PAGE, mem + 2 * PAGE, bus + PAGE,
-		PAGE, RTE_VFIO_USER_DMA_READ), 0);
+					 PAGE, RTE_VFIO_USER_DMA_READ),
+			0);
 	assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, 0, mem, bus + PAGE, PAGE, RW),
-		-EEXIST);
+			-EEXIST);
 	close(fd);
 	fill(mem, 8 * PAGE, 1);
 	assert_true(device_sees(&main_server, bus, mem + 3 * PAGE, PAGE));
@@ -367,18 +371,21 @@ many_separate_pages_can_be_mapped(void **state)
 		uint32_t page = i * 40503 % N; /* odd factor: each page once */
 
 		assert_int_equal(rte_vfio_user_dma_map_fd(probed, fd, (uint64_t)page * PAGE,
-			mem + (size_t)page * PAGE, bus + (uint64_t)i * 2 * PAGE, PAGE, RW), 0);
+						 mem + (size_t)page * PAGE,
+						 bus + (uint64_t)i * 2 * PAGE, PAGE, RW),
+				0);
 	}
 	assert_int_equal(device_maps(&main_server, NULL), maps + N);
 	for (uint32_t i = 0; i < N; i += 97)
 		assert_true(device_sees(&main_server, bus + (uint64_t)i * 2 * PAGE,
-			mem + (size_t)(i * 40503 % N) * PAGE, 8));
+				mem + (size_t)(i * 40503 % N) * PAGE, 8));
 	for (uint32_t i = 0; i < N; i++) {
 		uint32_t k = i * 3 % N;
 
 		assert_int_equal(rte_vfio_user_dma_unmap(probed,
-			mem + (size_t)(k * 40503 % N) * PAGE, bus + (uint64_t)k * 2 * PAGE, PAGE),
-			0);
+						 mem + (size_t)(k * 40503 % N) * PAGE,
+						 bus + (uint64_t)k * 2 * PAGE, PAGE),
+				0);
 	}
 	assert_int_equal(device_maps(&main_server, NULL), maps);
 	munmap(mem, len);
@@ -515,8 +522,13 @@ static void
 promised(bool page_table, unsigned int times)
 {
 	struct rte_vfio_user_device *first = probed;
-	struct gantry_dma_params params = { .name = "promise", .socket_id = SOCKET_ID_ANY,
-		.ops = &vfio_user_dma_ops, .has_iommu = true, .mode = GANTRY_DMA_MODE_STRICT };
+	struct gantry_dma_params params = {
+		.name = "promise",
+		.socket_id = SOCKET_ID_ANY,
+		.ops = &vfio_user_dma_ops,
+		.has_iommu = true,
+		.mode = GANTRY_DMA_MODE_STRICT,
+	};
 	struct server second;
 	struct buffer buffer;
 	struct beside beside;
@@ -532,9 +544,14 @@ promised(bool page_table, unsigned int times)
 	assert_int_equal(gantry_dma_set_mask_and_coherent(buffer.dma, UINT64_MAX), 0);
 	buffer.mem = rte_zmalloc(NULL, 64, 64);
 	assert_non_null(buffer.mem);
-	p = (struct promise){ PROMISE_OF_SERVER(second.srv), .nr = 1,
-		.memory = { (uint64_t *)(void *)buffer.mem }, .map = map_buffer,
-		.unmap = unmap_buffer, .arg = &buffer };
+	p = (struct promise){
+		PROMISE_OF_SERVER(second.srv),
+		.nr = 1,
+		.memory = { (uint64_t *)(void *)buffer.mem },
+		.map = map_buffer,
+		.unmap = unmap_buffer,
+		.arg = &buffer,
+	};
 	if (!page_table) {
 		beside = (struct beside){ .srv = second.srv, .mem = buffer.mem };
 		p.device = &beside;
@@ -581,5 +598,5 @@ main(int argc, char **argv)
 
 	bus_begin(argc, argv);
 	return bus_end(cmocka_run_group_tests_name(argc > 1 ? argv[1] : "no-huge", tests, NULL,
-		NULL));
+			NULL));
 }

@@ -24,8 +24,8 @@
 #include "wire.h"
 
 #define FUZZ_ROUNDS 3000
-#define SHB 0x0A0D0D0Au
-#define NS 1000000000ULL
+#define SHB         0x0A0D0D0Au
+#define NS          1000000000ULL
 
 /* A file under construction. */
 static uint8_t image[1 << 20];
@@ -333,8 +333,13 @@ pcap_with_longer_record_headers_is_read(void **state)
 static void
 pcap_header_has_the_fcs_length(void **state)
 {
-	static const struct { uint32_t network, fcs; } of[] = {
-		{ 0x24000001, 4 }, { 0x44000001, 4 }, { 0x20000001, 0 }, { 0x00000001, 0 },
+	static const struct {
+		uint32_t network, fcs;
+	} of[] = {
+		{ 0x24000001, 4 },
+		{ 0x44000001, 4 },
+		{ 0x20000001, 0 },
+		{ 0x00000001, 0 },
 	};
 	struct capture_record r;
 	struct capture *c;
@@ -613,7 +618,8 @@ read_through(void)
 static void
 mutated_files_end_or_are_errors(void **state)
 {
-	static const uint32_t evil[] = { 0, 1, 3, 12, 28, 0x7FFFFFFF, 0x80000000, UINT32_MAX, 65536 };
+	static const uint32_t evil[] = { 0, 1, 3, 12, 28, 0x7FFFFFFF, 0x80000000, UINT32_MAX,
+		65536 };
 	uint8_t good[4096];
 	unsigned int i, k;
 	size_t all;
@@ -845,9 +851,9 @@ error_that_the_receiver_saw_is_sent_as_a_bad_fcs(void **state)
 	static const uint32_t len[] = { 100, 100, 100, 100, 100, 100, 100, 100 };
 	static const uint32_t flags[] = {
 		[0] = M82576_FRAME_BAD_FCS, /* FCS */
-		[1] = 0,                 /* the frame is not too long */
-		[2] = 0,                 /* the frame is not too short */
-		[3] = 0,                 /* a gap */
+		[1] = 0,                    /* the frame is not too long */
+		[2] = 0,                    /* the frame is not too short */
+		[3] = 0,                    /* a gap */
 		[4] = M82576_FRAME_BAD_FCS, /* unaligned */
 		[5] = M82576_FRAME_BAD_FCS, /* start frame delimiter */
 		[6] = M82576_FRAME_BAD_FCS, /* preamble */

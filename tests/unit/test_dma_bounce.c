@@ -26,8 +26,12 @@
 static struct gantry_dma_dev *
 bounce_device(uint32_t n256, uint32_t n2048, uint32_t n16k, uint32_t n64k)
 {
-	const struct gantry_dma_params p = { .name = "bouncy", .socket_id = SOCKET_ID_ANY,
-		.mode = GANTRY_DMA_MODE_BOUNCE, .bounce_slots = { n256, n2048, n16k, n64k } };
+	const struct gantry_dma_params p = {
+		.name = "bouncy",
+		.socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_BOUNCE,
+		.bounce_slots = { n256, n2048, n16k, n64k },
+	};
 	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
 
 	assert_non_null(dev);
@@ -156,18 +160,18 @@ skip_cpu_sync_copies_only_synced_range(void **state)
 
 	memset(p, 1, LEN);
 	a = gantry_dma_map_single_attrs(dev, p, LEN, GANTRY_DMA_FROM_DEVICE,
-		GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
+			GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
 	assert_false(gantry_dma_mapping_error(dev, a));
 	memset(view(dev, a), 2, LEN);
 	gantry_dma_sync_single_for_cpu(dev, a, 60, GANTRY_DMA_FROM_DEVICE);
 	gantry_dma_unmap_single_attrs(dev, a, LEN, GANTRY_DMA_FROM_DEVICE,
-		GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
+			GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
 	assert_bytes(p, 2, 60);
 	assert_bytes(p + 60, 1, LEN - 60);
 
 	/* The slot still contains 2: no byte of the buffer has been copied. */
 	a = gantry_dma_map_single_attrs(dev, p, LEN, GANTRY_DMA_TO_DEVICE,
-		GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
+			GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
 	assert_bytes(view(dev, a), 2, LEN);
 	gantry_dma_sync_single_range_for_device(dev, a, 60, 10, GANTRY_DMA_TO_DEVICE);
 	assert_bytes(view(dev, a) + 60, 1, 10);
@@ -183,8 +187,14 @@ smallest_slot_that_fits_is_used(void **state)
 	static const struct {
 		size_t size, slot;
 	} sizes[] = {
-		{ 1, 256 }, { 256, 256 }, { 257, 2048 }, { 2048, 2048 }, { 2049, 16384 },
-		{ 16384, 16384 }, { 16385, 65536 }, { 65536, 65536 },
+		{ 1, 256 },
+		{ 256, 256 },
+		{ 257, 2048 },
+		{ 2048, 2048 },
+		{ 2049, 16384 },
+		{ 16384, 16384 },
+		{ 16385, 65536 },
+		{ 65536, 65536 },
 	};
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *heap = malloc(65536 + 4);
@@ -209,11 +219,11 @@ smallest_slot_that_fits_is_used(void **state)
 	assert_bytes(on_stack, 5, sizeof(on_stack));
 
 	assert_int_equal(gantry_dma_max_mapping_size(dev), 65536);
-	assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, heap, 65537,
-		GANTRY_DMA_TO_DEVICE)));
+	assert_true(gantry_dma_mapping_error(dev,
+			gantry_dma_map_single(dev, heap, 65537, GANTRY_DMA_TO_DEVICE)));
 	assert_reason("the largest bounce buffer has 65536");
-	assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, heap, 0,
-		GANTRY_DMA_TO_DEVICE)));
+	assert_true(gantry_dma_mapping_error(dev,
+			gantry_dma_map_single(dev, heap, 0, GANTRY_DMA_TO_DEVICE)));
 	assert_reason("no such range");
 	free(heap);
 }
@@ -248,7 +258,7 @@ mapping_fails_if_no_slot_is_free(void **state)
 		for (i = 0; i < 2; i++)
 			a[i] = map(dev, heap, LEN, GANTRY_DMA_TO_DEVICE);
 		assert_true(gantry_dma_mapping_error(dev,
-			gantry_dma_map_single(dev, heap, LEN, GANTRY_DMA_TO_DEVICE)));
+				gantry_dma_map_single(dev, heap, LEN, GANTRY_DMA_TO_DEVICE)));
 		assert_reason("are in use");
 		for (i = 0; i < 2; i++)
 			gantry_dma_unmap_single(dev, a[i], LEN, GANTRY_DMA_TO_DEVICE);
@@ -387,7 +397,8 @@ bar_is_refused(void **state)
 	gantry_dma_addr_t a;
 
 	assert_int_equal(gantry_mem_mmio_add(bar, 4096), 0);
-	a = gantry_dma_map_resource(DEV(state), bar, UINT64_C(0xf0000000), 64, GANTRY_DMA_TO_DEVICE);
+	a = gantry_dma_map_resource(DEV(state), bar, UINT64_C(0xf0000000), 64,
+			GANTRY_DMA_TO_DEVICE);
 	assert_true(gantry_dma_mapping_error(DEV(state), a));
 	assert_reason("no BAR can be mapped in mode bounce");
 	gantry_mem_mmio_del(bar);
@@ -481,7 +492,7 @@ work(void *arg)
 		for (i = 0; i < 16; i++) {
 			memset(buf + i * size, w->id, size);
 			a[i] = gantry_dma_map_single(w->dev, buf + i * size, size,
-				GANTRY_DMA_BIDIRECTIONAL);
+					GANTRY_DMA_BIDIRECTIONAL);
 			if (gantry_dma_mapping_error(w->dev, a[i])) {
 				w->bad++;
 				goto out;
@@ -549,7 +560,7 @@ no_eal_memory(const struct rte_memseg_list *msl, const struct rte_memseg *ms, vo
 
 	for (i = 0; i < bus.nr_maps; i++)
 		assert_true(bus.maps[i].va + bus.maps[i].len <= va ||
-			va + ms->len <= bus.maps[i].va);
+				va + ms->len <= bus.maps[i].va);
 	return 0;
 }
 
@@ -625,7 +636,7 @@ device_reaches_only_library_memory(void **state)
 		 */
 		assert_int_equal(count_all(0xa5), LEN);
 		assert_false(device_read(expected_bus(p), &(uint8_t){ 0 }, 1) &&
-			expected_bus(p) > GANTRY_DMA_BIT_MASK(n));
+				expected_bus(p) > GANTRY_DMA_BIT_MASK(n));
 		gantry_dma_unmap_single(dev, b, LEN, GANTRY_DMA_FROM_DEVICE);
 		assert_bytes(heap, 1, 100);
 		assert_bytes(heap + 100, 0x5a, LEN - 100);
@@ -816,7 +827,7 @@ lines(const char *text)
 static void
 growth_limit_is_reported_and_logged_once(void **state)
 {
-	static const char * const why[] = { "the limit with 24 address bits", "bus did not map" };
+	static const char *const why[] = { "the limit with 24 address bits", "bus did not map" };
 	unsigned int i, round, n, first = 0;
 
 	for (i = 0; i < RTE_DIM(why); i++) {

@@ -23,9 +23,8 @@
 #define PAGE 4096
 #define LONG 2048
 
-static uint64_t (*const sums[])(const void *data, size_t size) = {
-	dma_checksum, dma_checksum_plain
-};
+static uint64_t (*const sums[])(const void *data, size_t size) = { dma_checksum,
+	dma_checksum_plain };
 #define FOR_EACH(k) for (k = 0; k < sizeof(sums) / sizeof(sums[0]); k++)
 
 /* A page that is followed by an inaccessible one. */

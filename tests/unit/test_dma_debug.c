@@ -34,8 +34,8 @@ static void HERE
 no_direction(struct gantry_dma_dev *dev, bool fixed)
 {
 	uint8_t *p = memory(LEN);
-	gantry_dma_addr_t addr = gantry_dma_map_single(dev, p, LEN, fixed ?
-		GANTRY_DMA_BIDIRECTIONAL : GANTRY_DMA_NONE);
+	gantry_dma_addr_t addr = gantry_dma_map_single(dev, p, LEN,
+			fixed ? GANTRY_DMA_BIDIRECTIONAL : GANTRY_DMA_NONE);
 
 	if (gantry_dma_mapping_error(dev, addr) == 0)
 		gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_BIDIRECTIONAL);
@@ -53,8 +53,7 @@ wrong_function(struct gantry_dma_dev *dev, bool fixed)
 	if (fixed)
 		gantry_dma_unmap_sg(dev, &sg, 1, GANTRY_DMA_TO_DEVICE);
 	else
-		gantry_dma_unmap_single(dev, gantry_sg_dma_address(&sg), LEN,
-			GANTRY_DMA_TO_DEVICE);
+		gantry_dma_unmap_single(dev, gantry_sg_dma_address(&sg), LEN, GANTRY_DMA_TO_DEVICE);
 	rte_free(p);
 }
 
@@ -119,7 +118,7 @@ sync_range(struct gantry_dma_dev *dev, bool fixed)
 	gantry_dma_addr_t addr = map(dev, p, LEN, GANTRY_DMA_FROM_DEVICE);
 
 	gantry_dma_sync_single_range_for_cpu(dev, addr, 100, fixed ? LEN - 100 : LEN - 99,
-		GANTRY_DMA_FROM_DEVICE);
+			GANTRY_DMA_FROM_DEVICE);
 	gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_FROM_DEVICE);
 	rte_free(p);
 }

@@ -47,8 +47,9 @@ rte_pktmbuf_clone(struct rte_mbuf *md, struct rte_mempool *mp)
 	struct rte_mbuf *m;
 
 	if (get_fills)
-		return rte_mempool_ops_dequeue_bulk(mp, cache->objs, cache->size) != 0 ? NULL :
-			cache->objs[0];
+		return rte_mempool_ops_dequeue_bulk(mp, cache->objs, cache->size) != 0 ?
+				NULL :
+				cache->objs[0];
 	m = rte_pktmbuf_alloc(mp);
 	if (m != NULL)
 		rte_pktmbuf_attach(m, md);
@@ -62,7 +63,7 @@ static char *
 watch_pools(struct gantry_dma_dev *dev, int expected)
 {
 	struct rte_mempool *other = rte_pktmbuf_pool_create("other", 63, CACHE, 0, 2048,
-		SOCKET_ID_ANY);
+			SOCKET_ID_ANY);
 	char *log = NULL;
 	size_t len;
 	FILE *f = open_memstream(&log, &len);
@@ -126,8 +127,9 @@ is_refused(const char *why)
 	dev = device("blind");
 	reports_begin();
 	log = watch_pools(dev, -ENOTSUP);
-	if (lines_of(log) != 1 || strstr(log, "blind: pool 'mbufs': its mbufs are not watched") ==
-			NULL || strstr(log, why) == NULL)
+	if (lines_of(log) != 1 ||
+			strstr(log, "blind: pool 'mbufs': its mbufs are not watched") == NULL ||
+			strstr(log, why) == NULL)
 		fail_msg("%u lines: %s", lines_of(log), log);
 	free(log);
 	use_blindly(dev);

@@ -99,7 +99,7 @@ free_more_than_a_store_holds(void *arg)
 		dma_books_free(e[i]);
 		full |= dma_thread.nr_spare == RTE_DIM(dma_thread.spare);
 		assert_in_range(dma_thread.nr_spare, full ? RTE_DIM(dma_thread.spare) / 2 : 0,
-			RTE_DIM(dma_thread.spare));
+				RTE_DIM(dma_thread.spare));
 	}
 	assert_true(full);
 	return NULL;

@@ -53,12 +53,11 @@ rte_test_tx_buffer(struct gantry_dma_dev *dev, struct rte_mbuf *m)
  */
 
 #define SENDER(name, send) \
-	static HERE gantry_dma_addr_t \
-	name(struct gantry_dma_dev *dev, struct rte_mbuf *m) \
+	static HERE gantry_dma_addr_t name(struct gantry_dma_dev *dev, struct rte_mbuf *m) \
 	{ \
 		gantry_dma_addr_t addr = send(dev, m); \
- \
-		__asm__ volatile("" : : "i" (__LINE__) : "memory"); \
+\
+		__asm__ volatile("" : : "i"(__LINE__) : "memory"); \
 		return addr; \
 	}
 
@@ -68,11 +67,10 @@ SENDER(send_three, rte_test_tx_buffer)
 SENDER(send_four, driver_burst)
 
 #define FREER(name, call) \
-	static HERE void \
-	name(struct rte_mbuf *m) \
+	static HERE void name(struct rte_mbuf *m) \
 	{ \
 		call; \
-		__asm__ volatile("" : : "i" (__LINE__) : "memory"); \
+		__asm__ volatile("" : : "i"(__LINE__) : "memory"); \
 	}
 
 FREER(free_one, rte_pktmbuf_free(m))
@@ -159,12 +157,14 @@ each_freeing_or_sending_place_is_one_cause(void **state)
 	for (i = 0; i < RTE_DIM(freers); i++) {
 		for (again = 0; again < 3; again++)
 			free_in_flight(dev, &senders[0], &freers[i]);
-		expect_one_more_report(&nr, GANTRY_DMA_MISUSE_MBUF_FREED, senders[0].name, freers[i].name);
+		expect_one_more_report(&nr, GANTRY_DMA_MISUSE_MBUF_FREED, senders[0].name,
+				freers[i].name);
 	}
 	for (i = 1; i < RTE_DIM(senders); i++) {
 		for (again = 0; again < 3; again++)
 			free_in_flight(dev, &senders[i], &freers[2]);
-		expect_one_more_report(&nr, GANTRY_DMA_MISUSE_MBUF_FREED, senders[i].name, freers[2].name);
+		expect_one_more_report(&nr, GANTRY_DMA_MISUSE_MBUF_FREED, senders[i].name,
+				freers[2].name);
 	}
 	assert_int_equal(gantry_dma_debug_errors(dev), nr);
 	end(dev);
@@ -184,7 +184,8 @@ each_pair_of_freeing_places_is_one_cause(void **state)
 			freers[i].free(m);
 			freers[3].free(m);
 		}
-		expect_one_more_report(&nr, GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE, freers[i].name, freers[3].name);
+		expect_one_more_report(&nr, GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE, freers[i].name,
+				freers[3].name);
 	}
 	for (k = 0; k < RTE_DIM(freers); k++) {
 		struct rte_mbuf *m;
@@ -194,7 +195,8 @@ each_pair_of_freeing_places_is_one_cause(void **state)
 		m = frame();
 		freers[2].free(m);
 		freers[k].free(m);
-		expect_one_more_report(&nr, GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE, freers[2].name, freers[k].name);
+		expect_one_more_report(&nr, GANTRY_DMA_MISUSE_MBUF_DOUBLE_FREE, freers[2].name,
+				freers[k].name);
 	}
 	end(dev);
 }
@@ -216,7 +218,8 @@ each_second_sender_is_one_cause(void **state)
 			gantry_dma_unmap_mbuf(dev, m, a, FRAME, GANTRY_DMA_TO_DEVICE);
 			drv_complete(dev, m, b);
 		}
-		expect_one_more_report(&nr, GANTRY_DMA_MISUSE_MBUF_IN_RING, senders[0].name, senders[i].name);
+		expect_one_more_report(&nr, GANTRY_DMA_MISUSE_MBUF_IN_RING, senders[0].name,
+				senders[i].name);
 	}
 	end(dev);
 }

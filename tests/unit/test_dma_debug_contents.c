@@ -17,8 +17,12 @@ static uint8_t *memory;
 static int
 make(void **state)
 {
-	struct gantry_dma_params p = { .name = "report", .socket_id = SOCKET_ID_ANY,
-		.mode = GANTRY_DMA_MODE_DIRECT, .debug = GANTRY_DMA_DEBUG_ON };
+	struct gantry_dma_params p = {
+		.name = "report",
+		.socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_DIRECT,
+		.debug = GANTRY_DMA_DEBUG_ON,
+	};
 
 	*state = gantry_dma_dev_create(&p);
 	assert_non_null(*state);

@@ -167,8 +167,8 @@ chain_no_direction(struct gantry_dma_dev *dev, bool fixed)
 
 	assert_non_null(m);
 	assert_non_null(rte_pktmbuf_append(m, LEN));
-	if (gantry_dma_map_mbuf_chain(dev, m, &seg, 1, fixed ? GANTRY_DMA_BIDIRECTIONAL :
-			GANTRY_DMA_NONE) == 1)
+	if (gantry_dma_map_mbuf_chain(dev, m, &seg, 1,
+			    fixed ? GANTRY_DMA_BIDIRECTIONAL : GANTRY_DMA_NONE) == 1)
 		gantry_dma_unmap_mbuf_chain(dev, m, &seg, 1, GANTRY_DMA_BIDIRECTIONAL);
 	rte_pktmbuf_free(m);
 }
@@ -284,7 +284,7 @@ chain_sync_range(struct gantry_dma_dev *dev, bool fixed)
 	chain(m);
 	assert_int_equal(gantry_dma_map_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_FROM_DEVICE), 2);
 	gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m[0], segs, 2, LEN - 10,
-		LEN + (fixed ? 10 : 11), GANTRY_DMA_FROM_DEVICE);
+			LEN + (fixed ? 10 : 11), GANTRY_DMA_FROM_DEVICE);
 	gantry_dma_unmap_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_FROM_DEVICE);
 	chain_free(m);
 }
@@ -304,10 +304,10 @@ chain_sync_when(struct gantry_dma_dev *dev, bool mapped, bool all)
 			gantry_dma_unmap_mbuf_chain(dev, m[0], segs, 2, GANTRY_DMA_FROM_DEVICE);
 		else if (all)
 			gantry_dma_sync_mbuf_chain_for_cpu(dev, m[0], segs, 2,
-				GANTRY_DMA_FROM_DEVICE);
+					GANTRY_DMA_FROM_DEVICE);
 		else
 			gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m[0], segs, 2, LEN, LEN,
-				GANTRY_DMA_FROM_DEVICE);
+					GANTRY_DMA_FROM_DEVICE);
 	}
 	chain_free(m);
 }
@@ -353,7 +353,7 @@ merged_sync_range(struct gantry_dma_dev *dev, bool fixed)
 	gantry_sg_set_buf(&sg[1], p + LEN, LEN);
 	assert_int_equal(gantry_dma_map_sg(dev, sg, 2, GANTRY_DMA_FROM_DEVICE), 1);
 	gantry_dma_sync_single_range_for_cpu(dev, gantry_sg_dma_address(&sg[0]), 10,
-		2 * LEN - (fixed ? 10 : 9), GANTRY_DMA_FROM_DEVICE);
+			2 * LEN - (fixed ? 10 : 9), GANTRY_DMA_FROM_DEVICE);
 	gantry_dma_unmap_sg(dev, sg, 2, GANTRY_DMA_FROM_DEVICE);
 	rte_free(p);
 }
@@ -365,7 +365,7 @@ static uint8_t *
 make_bar(void)
 {
 	uint8_t *bar = mmap(NULL, BAR_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		0);
+			0);
 
 	assert_ptr_not_equal(bar, MAP_FAILED);
 	assert_int_equal(gantry_mem_mmio_add(bar, BAR_LEN), 0);
@@ -384,7 +384,7 @@ resource_size(struct gantry_dma_dev *dev, bool fixed)
 {
 	uint8_t *bar = make_bar();
 	gantry_dma_addr_t addr = gantry_dma_map_resource(dev, bar, BAR_PHYS, BAR_LEN,
-		GANTRY_DMA_BIDIRECTIONAL);
+			GANTRY_DMA_BIDIRECTIONAL);
 
 	assert_false(gantry_dma_mapping_error(dev, addr));
 	gantry_dma_unmap_resource(dev, addr, fixed ? BAR_LEN : 4096, GANTRY_DMA_BIDIRECTIONAL);
@@ -396,7 +396,7 @@ resource_single(struct gantry_dma_dev *dev, bool fixed)
 {
 	uint8_t *bar = make_bar();
 	gantry_dma_addr_t addr = gantry_dma_map_resource(dev, bar, BAR_PHYS, 4096,
-		GANTRY_DMA_BIDIRECTIONAL);
+			GANTRY_DMA_BIDIRECTIONAL);
 
 	assert_false(gantry_dma_mapping_error(dev, addr));
 	if (!fixed)
@@ -411,7 +411,7 @@ resource_error(struct gantry_dma_dev *dev, bool fixed)
 {
 	uint8_t *bar = make_bar();
 	gantry_dma_addr_t addr = gantry_dma_map_resource(dev, bar, GANTRY_PHYS_ADDR_BAD, 4096,
-		GANTRY_DMA_BIDIRECTIONAL);
+			GANTRY_DMA_BIDIRECTIONAL);
 
 	if (!gantry_dma_mapping_error(dev, addr) || !fixed)
 		gantry_dma_unmap_resource(dev, addr, 4096, GANTRY_DMA_BIDIRECTIONAL);
@@ -422,8 +422,8 @@ static void HERE
 resource_no_direction(struct gantry_dma_dev *dev, bool fixed)
 {
 	uint8_t *bar = make_bar();
-	gantry_dma_addr_t addr = gantry_dma_map_resource(dev, bar, BAR_PHYS, 4096, fixed ?
-		GANTRY_DMA_BIDIRECTIONAL : GANTRY_DMA_NONE);
+	gantry_dma_addr_t addr = gantry_dma_map_resource(dev, bar, BAR_PHYS, 4096,
+			fixed ? GANTRY_DMA_BIDIRECTIONAL : GANTRY_DMA_NONE);
 
 	if (!gantry_dma_mapping_error(dev, addr))
 		gantry_dma_unmap_resource(dev, addr, 4096, GANTRY_DMA_BIDIRECTIONAL);
@@ -435,7 +435,7 @@ resource_empty(struct gantry_dma_dev *dev, bool fixed)
 {
 	uint8_t *bar = make_bar();
 	gantry_dma_addr_t addr = gantry_dma_map_resource(dev, bar, BAR_PHYS, fixed ? 1 : 0,
-		GANTRY_DMA_BIDIRECTIONAL);
+			GANTRY_DMA_BIDIRECTIONAL);
 
 	if (!gantry_dma_mapping_error(dev, addr))
 		gantry_dma_unmap_resource(dev, addr, 1, GANTRY_DMA_BIDIRECTIONAL);
@@ -448,7 +448,7 @@ resource_unchecked(struct gantry_dma_dev *dev, bool fixed)
 {
 	uint8_t *bar = make_bar(), *p = memory(LEN);
 	gantry_dma_addr_t addr = gantry_dma_map_resource(dev, bar, GANTRY_PHYS_ADDR_BAD, 4096,
-		GANTRY_DMA_BIDIRECTIONAL);
+			GANTRY_DMA_BIDIRECTIONAL);
 
 	if (fixed)
 		assert_true(gantry_dma_mapping_error(dev, addr));
@@ -465,7 +465,7 @@ unchecked_then_resource(struct gantry_dma_dev *dev, bool fixed)
 {
 	uint8_t *bar = make_bar();
 	gantry_dma_addr_t addr = gantry_dma_map_resource(dev, bar, GANTRY_PHYS_ADDR_BAD, 4096,
-		GANTRY_DMA_BIDIRECTIONAL);
+			GANTRY_DMA_BIDIRECTIONAL);
 
 	if (fixed)
 		assert_true(gantry_dma_mapping_error(dev, addr));
@@ -481,8 +481,9 @@ resource_memory(struct gantry_dma_dev *dev, bool fixed)
 	uint8_t *p = memory(LEN);
 
 	if (!fixed)
-		assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_resource(dev, p, 0x1000,
-			LEN, GANTRY_DMA_BIDIRECTIONAL)));
+		assert_true(gantry_dma_mapping_error(dev,
+				gantry_dma_map_resource(dev, p, 0x1000, LEN,
+						GANTRY_DMA_BIDIRECTIONAL)));
 	rte_free(p);
 }
 

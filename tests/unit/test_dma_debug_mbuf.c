@@ -239,8 +239,8 @@ is_played(const struct play *p, const struct kind *k)
 static bool
 is_found_late(const struct play *p)
 {
-	return p->misuse == GANTRY_DMA_MISUSE_MBUF_WRITTEN ||
-		p->play == sent_posted || p->play == sent_twice || p->play == sent_after_free;
+	return p->misuse == GANTRY_DMA_MISUSE_MBUF_WRITTEN || p->play == sent_posted ||
+			p->play == sent_twice || p->play == sent_after_free;
 }
 
 static void
@@ -288,9 +288,12 @@ each_mistake_is_reported_and_pool_stays_intact(void **state)
 				plays[i].play(dev, false);
 				if (is_found_late(&plays[i]))
 					assert_non_null(strstr(reports.at[0].text, plays[i].name));
-				reports_expect(plays[i].misuse, is_found_late(&plays[i]) ?
-					plays[i].misuse == GANTRY_DMA_MISUSE_MBUF_WRITTEN ?
-					"drv_complete" : "drv_send" : plays[i].name);
+				reports_expect(plays[i].misuse,
+						is_found_late(&plays[i]) ?
+								plays[i].misuse == GANTRY_DMA_MISUSE_MBUF_WRITTEN ?
+								"drv_complete" :
+								"drv_send" :
+								plays[i].name);
 				assert_string_equal(reports.at[0].device, plays[i].name);
 				assert_string_equal(reports.at[0].pool, "mbufs");
 				assert_non_null(reports.at[0].mbuf);
@@ -464,9 +467,14 @@ report_names_mbuf_whose_buffer_a_clone_uses(void **state)
 static void
 report_names_cpu_if_no_device_can_write(void **state)
 {
-	const struct gantry_dma_params p = { .name = "strict", .socket_id = SOCKET_ID_ANY,
-		.ops = &bus_with_table, .has_iommu = true, .mode = GANTRY_DMA_MODE_STRICT,
-		.debug = GANTRY_DMA_DEBUG_ON };
+	const struct gantry_dma_params p = {
+		.name = "strict",
+		.socket_id = SOCKET_ID_ANY,
+		.ops = &bus_with_table,
+		.has_iommu = true,
+		.mode = GANTRY_DMA_MODE_STRICT,
+		.debug = GANTRY_DMA_DEBUG_ON,
+	};
 	static const char known[] = "by the CPU, as no device reaches unmapped memory";
 	static const char open[] = "by the CPU, or by a device that still owned it";
 	struct gantry_dma_dev *direct, *strict;
@@ -840,8 +848,12 @@ watching_begins_while_threads_use_pool(void **state)
 		ready = 0;
 		watched = false;
 		for (i = 0; i < THREADS; i++) {
-			w[i] = (struct worker){ .dev = dev, .id = i, .ready = &ready,
-				.watched = &watched };
+			w[i] = (struct worker){
+				.dev = dev,
+				.id = i,
+				.ready = &ready,
+				.watched = &watched,
+			};
 			start_thread(&w[i].thread, work, &w[i]);
 		}
 		while (__atomic_load_n(&ready, __ATOMIC_ACQUIRE) != THREADS)
@@ -885,7 +897,7 @@ pools_beyond_limit_work_unwatched(void **state)
 			m = rte_pktmbuf_alloc(pools[i]);
 			assert_non_null(m);
 			addr = gantry_dma_map_mbuf(dev, m, RTE_PKTMBUF_HEADROOM, FRAME,
-				GANTRY_DMA_FROM_DEVICE);
+					GANTRY_DMA_FROM_DEVICE);
 			assert_false(gantry_dma_mapping_error(dev, addr));
 			gantry_dma_unmap_mbuf(dev, m, addr, FRAME, GANTRY_DMA_FROM_DEVICE);
 			rte_pktmbuf_free(m);
@@ -921,7 +933,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(chains_clones_and_external_buffers_are_accepted),
 		cmocka_unit_test(overlapping_parts_are_reported),
 		cmocka_unit_test(watching_begins_while_threads_use_pool),
-		cmocka_unit_test(pools_beyond_limit_work_unwatched), /* last: it uses up the table of pools */
+		cmocka_unit_test(
+				pools_beyond_limit_work_unwatched), /* last: it uses up the table of pools */
 	};
 
 	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);

@@ -103,7 +103,7 @@ only_pages_that_are_freed_and_mapped_are_reported(void **state)
 {
 	uint8_t *p = rte_malloc(NULL, 4 * PAGE, PAGE);
 	gantry_dma_addr_t addr = gantry_dma_map_single(DEV(state), p + PAGE, 2 * PAGE,
-		GANTRY_DMA_TO_DEVICE);
+			GANTRY_DMA_TO_DEVICE);
 
 	assert_false(gantry_dma_mapping_error(DEV(state), addr));
 	event(RTE_MEM_EVENT_FREE, p, PAGE, NULL);
@@ -135,10 +135,10 @@ map_around_the_stack(void *arg)
 
 	assert_true(local > s->base && local < s->base + STACK);
 	assert_int_equal(dma_debug_memory(s->dev, local, sizeof(local)),
-		GANTRY_DMA_MISUSE_MAP_STACK);
+			GANTRY_DMA_MISUSE_MAP_STACK);
 	assert_int_equal(dma_debug_memory(s->dev, s->base, 64), GANTRY_DMA_MISUSE_MAP_STACK);
 	assert_int_equal(dma_debug_memory(s->dev, s->base + STACK - 1, 1),
-		GANTRY_DMA_MISUSE_MAP_STACK);
+			GANTRY_DMA_MISUSE_MAP_STACK);
 	assert_int_equal(dma_debug_memory(s->dev, s->base - 64, 64), GANTRY_DMA_MISUSE_MAX);
 	assert_int_equal(dma_debug_memory(s->dev, s->base + STACK, 64), GANTRY_DMA_MISUSE_MAX);
 	return NULL;
@@ -148,7 +148,7 @@ static void
 stack_of_the_application_is_a_stack(void **state)
 {
 	uint8_t *all = mmap(NULL, BELOW + STACK + BELOW, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct stack s = { DEV(state), all + BELOW };
 	pthread_attr_t attr;
 	pthread_t thread;

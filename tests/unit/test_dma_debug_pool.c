@@ -40,7 +40,7 @@ midway_free(struct rte_mempool *mp)
 }
 
 static int
-midway_enqueue(struct rte_mempool *mp, void * const *objs, unsigned int n)
+midway_enqueue(struct rte_mempool *mp, void *const *objs, unsigned int n)
 {
 	int ret = -ENOBUFS;
 
@@ -463,7 +463,8 @@ external_buffer_misuse_is_reported(void **state)
 			assert_int_equal(reports.nr, 0);
 		else
 			reports_expect(what == WRITTEN ? GANTRY_DMA_MISUSE_MBUF_WRITTEN :
-				GANTRY_DMA_MISUSE_FREED_MAPPED, "drv_complete");
+							 GANTRY_DMA_MISUSE_FREED_MAPPED,
+					"drv_complete");
 		assert_true(rte_mempool_full(pool));
 		if (what != TAKEN_AWAY) {
 			assert_int_equal(rte_extmem_unregister(buf, EXT), 0);
@@ -504,7 +505,7 @@ external_page_release_keeps_mbuf(void **state)
 		skip();
 	}
 	m = with_buffer(buf + (40 << 20), rte_mem_virt2iova(buf + (40 << 20)), FRAME, &shinfo,
-		&freed);
+			&freed);
 	addr = drv_send(dev, m, 4);
 	rte_free(buf);
 	assert_int_equal(reports_count(GANTRY_DMA_MISUSE_FREED_MAPPED), 1);

@@ -20,8 +20,8 @@ static void
 expect_why(struct gantry_dma_dev *dev, void *ptr, size_t size, const char *why)
 {
 	reports_begin();
-	assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, ptr, size,
-		GANTRY_DMA_TO_DEVICE)));
+	assert_true(gantry_dma_mapping_error(dev,
+			gantry_dma_map_single(dev, ptr, size, GANTRY_DMA_TO_DEVICE)));
 	assert_reason(why);
 	assert_int_equal(reports.nr, 1);
 	assert_int_equal(reports.at[0].misuse, GANTRY_DMA_MISUSE_MAP_SCATTERED);
@@ -35,10 +35,12 @@ report_gives_reason_for_missing_bus_address(void **state)
 {
 	const size_t page = 4096, n = 3;
 	rte_iova_t iovas[3] = { 0x10000000, 0x10001000, 0x20000000 };
-	uint8_t *mem = mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
-	static const char *const whys[] = { "the device was not given them",
-		"registered with EAL without a bus address", "0x10001fff is followed by 0x20000000",
+	uint8_t *mem = mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
+	static const char *const whys[] = {
+		"the device was not given them",
+		"registered with EAL without a bus address",
+		"0x10001fff is followed by 0x20000000",
 	};
 	struct gantry_dma_dev *dev;
 	unsigned int i;
@@ -48,7 +50,8 @@ report_gives_reason_for_missing_bus_address(void **state)
 		dev = debug_device("why", GANTRY_DMA_DEBUG_ON);
 		if (i > 0)
 			assert_int_equal(rte_extmem_register(mem, n * page, i == 1 ? NULL : iovas,
-				i == 1 ? 0 : n, page), 0);
+							 i == 1 ? 0 : n, page),
+					0);
 		expect_why(dev, mem, n * page, whys[i]);
 		if (i > 0)
 			assert_int_equal(rte_extmem_unregister(mem, n * page), 0);
@@ -110,8 +113,8 @@ is_in(const void *site, const char *name, const void *fn)
 	char symbol[160];
 
 	return dma_symbol(site, symbol, sizeof(symbol)) && strncmp(symbol, name, len) == 0 &&
-		symbol[len] == '+' &&
-		strtoul(symbol + len + 1, NULL, 0) == (uintptr_t)site - (uintptr_t)fn;
+			symbol[len] == '+' &&
+			strtoul(symbol + len + 1, NULL, 0) == (uintptr_t)site - (uintptr_t)fn;
 }
 #define IS_IN(site, fn) is_in(site, #fn, (const void *)fn)
 
@@ -123,8 +126,8 @@ static void HERE
 drives(struct gantry_dma_dev *dev)
 {
 	gantry_dma_debug_caller(__builtin_return_address(0));
-	assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, drives, 1,
-		GANTRY_DMA_TO_DEVICE)));
+	assert_true(gantry_dma_mapping_error(dev,
+			gantry_dma_map_single(dev, drives, 1, GANTRY_DMA_TO_DEVICE)));
 	gantry_dma_debug_caller(NULL);
 }
 
@@ -180,8 +183,7 @@ report_names_mapping_and_misusing_call(void **state)
 static void HERE
 never_asks(struct gantry_dma_dev *dev)
 {
-	gantry_dma_addr_t addr = gantry_dma_map_single(dev, never_asks, 1,
-		GANTRY_DMA_TO_DEVICE);
+	gantry_dma_addr_t addr = gantry_dma_map_single(dev, never_asks, 1, GANTRY_DMA_TO_DEVICE);
 
 	assert_true(addr == GANTRY_DMA_MAPPING_ERROR);
 }
@@ -312,9 +314,13 @@ page_released_while_mapped_is_reported(void **state)
 static void
 checks_apply_in_bounce_mode(void **state)
 {
-	struct gantry_dma_params p = { .name = "bounce", .socket_id = SOCKET_ID_ANY,
-		.mode = GANTRY_DMA_MODE_BOUNCE, .debug = GANTRY_DMA_DEBUG_ON,
-		.bounce_slots = { 64, 64, 8, 0 } };
+	struct gantry_dma_params p = {
+		.name = "bounce",
+		.socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_BOUNCE,
+		.debug = GANTRY_DMA_DEBUG_ON,
+		.bounce_slots = { 64, 64, 8, 0 },
+	};
 	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
 	uint8_t *heap = malloc(LEN), *local = __builtin_alloca(LEN);
 	gantry_dma_addr_t addr;
@@ -366,9 +372,13 @@ unmap_failed_list(struct gantry_dma_dev *dev, bool fixed)
 static void
 unmap_of_failed_list_is_reported(void **state)
 {
-	struct gantry_dma_params p = { .name = "short", .socket_id = SOCKET_ID_ANY,
-		.mode = GANTRY_DMA_MODE_BOUNCE, .debug = GANTRY_DMA_DEBUG_ON,
-		.bounce_slots = { 2, 0, 0, 0 } };
+	struct gantry_dma_params p = {
+		.name = "short",
+		.socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_BOUNCE,
+		.debug = GANTRY_DMA_DEBUG_ON,
+		.bounce_slots = { 2, 0, 0, 0 },
+	};
 	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
 
 	assert_non_null(dev);
@@ -411,16 +421,16 @@ work(void *arg)
 	for (round = 0; round < 200; round++) {
 		for (i = 0; i < BUFS; i++) {
 			addr[i] = gantry_dma_map_single(w->dev, w->mem + i * LEN,
-				LEN - 64 * (i % 3), GANTRY_DMA_FROM_DEVICE);
+					LEN - 64 * (i % 3), GANTRY_DMA_FROM_DEVICE);
 			w->bad += gantry_dma_mapping_error(w->dev, addr[i]) != 0;
 		}
 		for (i = 0; i < BUFS; i++) {
 			const unsigned int k = (i + round) % BUFS;
 
 			gantry_dma_sync_single_for_cpu(w->dev, addr[k] + 64, 64,
-				GANTRY_DMA_FROM_DEVICE);
+					GANTRY_DMA_FROM_DEVICE);
 			gantry_dma_unmap_single(w->dev, addr[k], LEN - 64 * (k % 3),
-				GANTRY_DMA_FROM_DEVICE);
+					GANTRY_DMA_FROM_DEVICE);
 		}
 	}
 	return NULL;
@@ -490,7 +500,8 @@ telemetry_shows_mappings_and_errors(void **state)
 	gantry_dma_debug_context(0, 0, 0);
 	ask(fd, "/gantry/dma/live", "\"devices\":[\"tel0\",\"tel1\"],\"mappings\":[100,0]");
 	ask(fd, "/gantry/dma/dump", "\"total\":100,\"first\":0,\"mappings\":[\"0x");
-	ask(fd, "/gantry/dma/dump,tel0", " 512 from single rx5:6 telemetry_shows_mappings_and_errors+0x");
+	ask(fd, "/gantry/dma/dump,tel0",
+			" 512 from single rx5:6 telemetry_shows_mappings_and_errors+0x");
 	ask(fd, "/gantry/dma/dump,tel0,99", "\"first\":99,\"mappings\":[\"0x");
 	ask(fd, "/gantry/dma/dump,tel0,100", "\"mappings\":[]");
 	ask(fd, "/gantry/dma/dump,tel1", "\"total\":0");
@@ -498,11 +509,12 @@ telemetry_shows_mappings_and_errors(void **state)
 
 	wrong_size(other, false);
 	wrong_size(other, false);
-	snprintf(expected, sizeof(expected), "\"errors\":%u,\"repeats\":",
-		(unsigned int)gantry_dma_debug_errors(NULL));
+	snprintf(expected, sizeof(expected),
+			"\"errors\":%u,\"repeats\":", (unsigned int)gantry_dma_debug_errors(NULL));
 	ask(fd, "/gantry/dma/errors", expected);
 	ask(fd, "/gantry/dma/errors", "\"wrong_size\":");
-	ask(fd, "/gantry/dma/errors,1", "tel1: wrong-size: unmap_single with 60 bytes, mapped with 512");
+	ask(fd, "/gantry/dma/errors,1",
+			"tel1: wrong-size: unmap_single with 60 bytes, mapped with 512");
 	ask(fd, "/gantry/dma/errors,0", "null");
 	ask(fd, "/gantry/dma/errors,1000", "null");
 

@@ -136,7 +136,7 @@ alignment_and_limit_are_respected(void **state)
 		assert_true(page < 256);
 	assert_int_equal(dma_iova_get_aligned(a, 4096, 1, UINT64_MAX), 0);
 	assert_true(dma_iova_get_aligned(a, 1, 1, 0x100fff) == 256 ||
-		dma_iova_get_aligned(a, 1, 1, UINT64_MAX) > 256);
+			dma_iova_get_aligned(a, 1, 1, UINT64_MAX) > 256);
 	dma_iova_destroy(a);
 }
 

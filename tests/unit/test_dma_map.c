@@ -162,7 +162,7 @@ coherent_mask_is_separate(void **state)
 			less = sides_of(s.mask >> 1))
 		s = less;
 	snprintf(drives, sizeof(drives), "the device drives %u address bits for coherent memory",
-		dma_bits(s.mask));
+			dma_bits(s.mask));
 	for (p.mode = GANTRY_DMA_MODE_AUTO; p.mode <= GANTRY_DMA_MODE_DIRECT; p.mode++) {
 		dev = gantry_dma_dev_create(&p);
 		assert_non_null(dev);
@@ -298,7 +298,7 @@ unmappable_memory_is_refused_with_reason(void **state)
 	assert_refused(dev, heap, 64, "process memory");
 	assert_refused(dev, &on_stack, sizeof(on_stack), "process memory");
 	assert_refused(dev, (const void *)(uintptr_t)unmet_mask_is_refused_and_changes_nothing, 16,
-		"process memory");
+			"process memory");
 	assert_refused(dev, NULL, 64, "nothing is there");
 	assert_refused(dev, reserved, 64, "nothing is there");
 	assert_refused(dev, huge, 0, "no such range");
@@ -306,7 +306,7 @@ unmappable_memory_is_refused_with_reason(void **state)
 	assert_refused(dev, huge, SIZE_MAX - (uintptr_t)huge, " is "); /* the next memory decides */
 	assert_refused(dev, (void *)UINTPTR_MAX, 2, "no such range");
 	assert_true(gantry_dma_mapping_error(dev,
-		gantry_dma_map_slow(dev, huge, 64, GANTRY_DMA_NONE, 0)));
+			gantry_dma_map_slow(dev, huge, 64, GANTRY_DMA_NONE, 0)));
 	assert_reason("without a direction");
 
 	assert_int_equal(gantry_mem_mmio_add(heap, 64), 0);
@@ -319,7 +319,7 @@ unmappable_memory_is_refused_with_reason(void **state)
 }
 
 struct edge {
-	uint8_t *at;      /* first byte of a page that follows another one */
+	uint8_t *at; /* first byte of a page that follows another one */
 	bool contiguous;
 	const struct rte_memseg *prev;
 };
@@ -362,14 +362,14 @@ buffer_across_pages_needs_contiguous_iova(void **state)
 	if (e.contiguous) {
 		print_message("all of EAL's pages follow one another in bus addresses\n");
 		assert_int_equal(gantry_dma_map_single(dev, e.at - 32, 64, GANTRY_DMA_TO_DEVICE),
-			gantry_virt_to_bus(dev, e.at - 32));
+				gantry_virt_to_bus(dev, e.at - 32));
 	} else {
 		assert_refused(dev, e.at - 32, 64, "not contiguous in bus addresses");
 	}
-	assert_false(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, e.at, 64,
-		GANTRY_DMA_TO_DEVICE)));
-	assert_false(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, e.at - 64, 64,
-		GANTRY_DMA_TO_DEVICE)));
+	assert_false(gantry_dma_mapping_error(dev,
+			gantry_dma_map_single(dev, e.at, 64, GANTRY_DMA_TO_DEVICE)));
+	assert_false(gantry_dma_mapping_error(dev,
+			gantry_dma_map_single(dev, e.at - 64, 64, GANTRY_DMA_TO_DEVICE)));
 }
 
 /* A buffer of many pages takes the out-of-line function. */
@@ -440,7 +440,7 @@ end_of_a_buffer_is_compared_with_the_mask_exactly(void **state)
 {
 	static const size_t sizes[] = { 1, 2, 64, 2048, 4096, 4097, 65536, 1 << 20 };
 	struct rte_mempool *pool = rte_pktmbuf_pool_create("ends", 63, 0, 0,
-		RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+			RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = rte_malloc(NULL, 1 << 20, 1 << 20);
 	const gantry_dma_addr_t bus = expected_bus(p);
@@ -461,17 +461,19 @@ end_of_a_buffer_is_compared_with_the_mask_exactly(void **state)
 		assert_int_equal(gantry_dma_map_slow(dev, p, size, GANTRY_DMA_TO_DEVICE, 0), bus);
 		mask_is_exactly(dev, bus + size - 2);
 		assert_refused(dev, p, size, "the device drives");
-		assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_slow(dev, p, size,
-			GANTRY_DMA_TO_DEVICE, 0)));
+		assert_true(gantry_dma_mapping_error(dev,
+				gantry_dma_map_slow(dev, p, size, GANTRY_DMA_TO_DEVICE, 0)));
 		if (size > 2048)
 			continue;
 		at = rte_mbuf_iova_get(m) + m->data_off;
 		mask_is_exactly(dev, at + size - 1);
 		assert_int_equal(gantry_dma_map_mbuf(dev, m, m->data_off, size,
-			GANTRY_DMA_TO_DEVICE), at);
+						 GANTRY_DMA_TO_DEVICE),
+				at);
 		mask_is_exactly(dev, at + size - 2);
-		assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_mbuf(dev, m, m->data_off,
-			size, GANTRY_DMA_TO_DEVICE)));
+		assert_true(gantry_dma_mapping_error(dev,
+				gantry_dma_map_mbuf(dev, m, m->data_off, size,
+						GANTRY_DMA_TO_DEVICE)));
 	}
 	mask_is_exactly(dev, UINT64_MAX);
 	rte_pktmbuf_free(m);
@@ -502,12 +504,14 @@ end_of_memory_is_the_end_of_what_can_be_mapped(void **state)
 	assert_non_null(end);
 	for (i = 0; i < RTE_DIM(sizes); i++) {
 		assert_int_equal(gantry_dma_map_single(dev, end - sizes[i], sizes[i],
-			GANTRY_DMA_TO_DEVICE), expected_bus(end - sizes[i]));
-		assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev,
-			end - sizes[i], sizes[i] + 1, GANTRY_DMA_TO_DEVICE)));
+						 GANTRY_DMA_TO_DEVICE),
+				expected_bus(end - sizes[i]));
+		assert_true(gantry_dma_mapping_error(dev,
+				gantry_dma_map_single(dev, end - sizes[i], sizes[i] + 1,
+						GANTRY_DMA_TO_DEVICE)));
 	}
-	assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, end, 1,
-		GANTRY_DMA_TO_DEVICE)));
+	assert_true(gantry_dma_mapping_error(dev,
+			gantry_dma_map_single(dev, end, 1, GANTRY_DMA_TO_DEVICE)));
 }
 
 static void
@@ -516,14 +520,15 @@ external_memory_maps_to_registered_iova(void **state)
 	struct gantry_dma_dev *dev = DEV(state);
 	const size_t page = 4096, n = 4;
 	rte_iova_t iovas[4] = { 0x10000000, 0x10001000, 0x20000000, 0x20001000 };
-	uint8_t *mem = mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			-1, 0);
+	uint8_t *mem = mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
 
 	assert_refused(dev, mem, 64, "process memory");
 	assert_int_equal(rte_extmem_register(mem, n * page, iovas, n, page), 0);
 	assert_int_equal(gantry_mem_classify(mem), GANTRY_MEM_EXTERNAL);
 	assert_int_equal(gantry_dma_map_single(dev, mem + 100, 2 * page - 100,
-		GANTRY_DMA_TO_DEVICE), 0x10000000 + 100);
+					 GANTRY_DMA_TO_DEVICE),
+			0x10000000 + 100);
 	assert_refused(dev, mem + 100, 2 * page, "not contiguous");
 	assert_ptr_equal(gantry_bus_to_virt(dev, 0x20000010), mem + 2 * page + 0x10);
 	assert_int_equal(rte_extmem_unregister(mem, n * page), 0);
@@ -552,7 +557,7 @@ added_and_removed_memory_is_followed(void **state)
 		p = rte_malloc(NULL, len, 0);
 		assert_non_null(p);
 		assert_int_equal(gantry_dma_map_single(dev, p + len - 64, 64, GANTRY_DMA_TO_DEVICE),
-			expected_bus(p + len - 64));
+				expected_bus(p + len - 64));
 		middle = (uintptr_t)p + len / 2;
 		rte_free(p);
 		assert_refused(dev, (void *)middle, 64, "nothing is there");
@@ -649,8 +654,8 @@ mode_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir
 }
 
 static void
-mode_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir, unsigned long attrs, const void *site)
+mode_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir,
+		unsigned long attrs, const void *site)
 {
 	mode_attrs = attrs;
 	assert_int_equal(addr, 0x1234000);

@@ -12,8 +12,8 @@
 
 #include "dma_debug.h"
 
-#define AT      UINT64_C(0x21000000) /* EAL has no memory there, and no thread a stack */
-#define LEN     UINT64_C(0x10000)
+#define AT  UINT64_C(0x21000000) /* EAL has no memory there, and no thread a stack */
+#define LEN UINT64_C(0x10000)
 
 static const char *maps; /* the contents of /proc/self/maps; NULL: it cannot be opened */
 
@@ -40,8 +40,9 @@ class_of(uint64_t at, const char *perms, const char *path)
 {
 	char line[512];
 
-	snprintf(line, sizeof(line), "no mapping\n%" PRIx64 "-%" PRIx64 " %s 00001000 08:01 42 %s\n",
-		AT, AT + LEN, perms, path);
+	snprintf(line, sizeof(line),
+			"no mapping\n%" PRIx64 "-%" PRIx64 " %s 00001000 08:01 42 %s\n", AT,
+			AT + LEN, perms, path);
 	maps = line;
 	return gantry_mem_classify(pointer(at));
 }
@@ -49,13 +50,24 @@ class_of(uint64_t at, const char *perms, const char *path)
 static void
 bar_is_known_by_the_name_of_its_file(void **state)
 {
-	static const char * const bars[] = {
-		"/dev/vfio/17", "anon_inode:[vfio-device]", "/dev/uio0", "/dev/mem",
+	static const char *const bars[] = {
+		"/dev/vfio/17",
+		"anon_inode:[vfio-device]",
+		"/dev/uio0",
+		"/dev/mem",
 		"/sys/bus/pci/devices/0000:01:00.0/resource0",
 	};
-	static const char * const others[] = {
-		"", "[heap]", "/dev/vfio", "/dev/vfio-user", "/dev/uinput", "/dev/memory",
-		"/dev/zero", "/sys/kernel/btf", "/system/resource0", "/tmp/resource0",
+	static const char *const others[] = {
+		"",
+		"[heap]",
+		"/dev/vfio",
+		"/dev/vfio-user",
+		"/dev/uinput",
+		"/dev/memory",
+		"/dev/zero",
+		"/sys/kernel/btf",
+		"/system/resource0",
+		"/tmp/resource0",
 	};
 	unsigned int i;
 
@@ -101,21 +113,28 @@ stack_is_anonymous_memory_above_a_guard(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 
-	assert_true(is_stack(dev, "20fff000-21000000 ---p 0 0:0 0\n21000000-21800000 rw-p 0 0:0 0\n"));
-	assert_true(is_stack(dev, "20ff0000-21000000 ---p 0 0:0 0\n21000000-21800000 rw-p 0 0:0 0\n"));
+	assert_true(is_stack(dev,
+			"20fff000-21000000 ---p 0 0:0 0\n21000000-21800000 rw-p 0 0:0 0\n"));
+	assert_true(is_stack(dev,
+			"20ff0000-21000000 ---p 0 0:0 0\n21000000-21800000 rw-p 0 0:0 0\n"));
 	assert_true(is_stack(dev, "21000000-21800000 rw-p 0 0:0 0 [stack]\n"));
 	/* No guard, a gap between them, and more than 64 KiB. */
 	assert_false(is_stack(dev, "21000000-21800000 rw-p 0 0:0 0\n"));
-	assert_false(is_stack(dev, "20fff000-21000000 r--p 0 0:0 0\n21000000-21800000 rw-p 0 0:0 0\n"));
-	assert_false(is_stack(dev, "20ffe000-20fff000 ---p 0 0:0 0\n21000000-21800000 rw-p 0 0:0 0\n"));
-	assert_false(is_stack(dev, "20fef000-21000000 ---p 0 0:0 0\n21000000-21800000 rw-p 0 0:0 0\n"));
+	assert_false(is_stack(dev,
+			"20fff000-21000000 r--p 0 0:0 0\n21000000-21800000 rw-p 0 0:0 0\n"));
+	assert_false(is_stack(dev,
+			"20ffe000-20fff000 ---p 0 0:0 0\n21000000-21800000 rw-p 0 0:0 0\n"));
+	assert_false(is_stack(dev,
+			"20fef000-21000000 ---p 0 0:0 0\n21000000-21800000 rw-p 0 0:0 0\n"));
 	/* Memory of a file, and memory that is shared. */
 	assert_false(is_stack(dev,
-		"20fff000-21000000 ---p 0 0:0 0\n21000000-21800000 rw-p 0 8:1 7 /tmp/file\n"));
-	assert_false(is_stack(dev, "20fff000-21000000 ---p 0 0:0 0\n21000000-21800000 rw-s 0 0:0 0\n"));
+			"20fff000-21000000 ---p 0 0:0 0\n21000000-21800000 rw-p 0 8:1 7 /tmp/file\n"));
+	assert_false(is_stack(dev,
+			"20fff000-21000000 ---p 0 0:0 0\n21000000-21800000 rw-s 0 0:0 0\n"));
 	/* The mapping below the guard is not its neighbour. */
-	assert_true(is_stack(dev, "10000000-10001000 rw-p 0 0:0 0\n20fff000-21000000 ---p 0 0:0 0\n"
-		"21000000-21800000 rw-p 0 0:0 0\n30000000-30001000 rw-p 0 0:0 0\n"));
+	assert_true(is_stack(dev,
+			"10000000-10001000 rw-p 0 0:0 0\n20fff000-21000000 ---p 0 0:0 0\n"
+			"21000000-21800000 rw-p 0 0:0 0\n30000000-30001000 rw-p 0 0:0 0\n"));
 }
 
 /* The C library's own heaps begin at multiples of 64 MiB, and have memory without access below. */
@@ -124,10 +143,10 @@ heap_of_the_c_library_is_no_stack(void **state)
 {
 	maps = "23fff000-24000000 ---p 0 0:0 0\n24000000-24800000 rw-p 0 0:0 0\n";
 	assert_int_equal(dma_debug_memory(DEV(state), pointer(0x24000000), 64),
-		GANTRY_DMA_MISUSE_MAX);
+			GANTRY_DMA_MISUSE_MAX);
 	maps = "22ffe000-22fff000 ---p 0 0:0 0\n22fff000-24800000 rw-p 0 0:0 0\n";
 	assert_int_equal(dma_debug_memory(DEV(state), pointer(0x24000000), 64),
-		GANTRY_DMA_MISUSE_MAP_STACK);
+			GANTRY_DMA_MISUSE_MAP_STACK);
 }
 
 static void
@@ -135,11 +154,11 @@ range_that_ends_outside_memory_is_invalid(void **state)
 {
 	maps = "21000000-21001000 rw-p 0 0:0 0\n";
 	assert_int_equal(dma_debug_memory(DEV(state), pointer(AT + 4096 - 64), 64),
-		GANTRY_DMA_MISUSE_MAX);
+			GANTRY_DMA_MISUSE_MAX);
 	assert_int_equal(dma_debug_memory(DEV(state), pointer(AT + 4096 - 64), 65),
-		GANTRY_DMA_MISUSE_MAP_INVALID);
+			GANTRY_DMA_MISUSE_MAP_INVALID);
 	assert_int_equal(dma_debug_memory(DEV(state), pointer(AT - 1), 64),
-		GANTRY_DMA_MISUSE_MAP_INVALID);
+			GANTRY_DMA_MISUSE_MAP_INVALID);
 }
 
 int

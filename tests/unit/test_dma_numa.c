@@ -77,13 +77,16 @@ far_core_or_memory_is_logged(void **state)
 	check(0, 0, 0, "");
 	check(SOCKET_ID_ANY, 1, 1, "");
 	check(SOCKET_ID_ANY, 1, SOCKET_ID_ANY, "");
-	check(0, -1, 0, "");  /* the kernel does not know the core's node */
-	check(SOCKET_ID_ANY, 1, 0, "gantry_dma: nic0: rx queue 3: its memory is on node 0, "
-		"lcore 0 that polls it on node 1: every access crosses\n");
-	check(1, 0, 1, "gantry_dma: nic0: rx queue 3: the device is on node 1, its memory on "
-		"node 1, lcore 0 that polls it on node 0: every access crosses\n");
-	check(1, 0, 0, "gantry_dma: nic0: rx queue 3: the device is on node 1, its memory on "
-		"node 0, lcore 0 that polls it on node 0: every access crosses\n");
+	check(0, -1, 0, ""); /* the kernel does not know the core's node */
+	check(SOCKET_ID_ANY, 1, 0,
+			"gantry_dma: nic0: rx queue 3: its memory is on node 0, "
+			"lcore 0 that polls it on node 1: every access crosses\n");
+	check(1, 0, 1,
+			"gantry_dma: nic0: rx queue 3: the device is on node 1, its memory on "
+			"node 1, lcore 0 that polls it on node 0: every access crosses\n");
+	check(1, 0, 0,
+			"gantry_dma: nic0: rx queue 3: the device is on node 1, its memory on "
+			"node 0, lcore 0 that polls it on node 0: every access crosses\n");
 }
 
 static void

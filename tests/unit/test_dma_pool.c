@@ -87,9 +87,9 @@ blocks_respect_alignment_and_boundary(void **state)
 	check_pool(dev, 1, 0, 0, 4096);
 	check_pool(dev, 64, 64, 0, 3000);
 	check_pool(dev, 100, 4, 0, 2000);
-	check_pool(dev, 100, 64, 0, 2000);      /* rounded up to 128 */
-	check_pool(dev, 96, 32, 4096, 2000);    /* 42 in a boundary, 64 bytes unused */
-	check_pool(dev, 3000, 8, 4096, 200);    /* one in each */
+	check_pool(dev, 100, 64, 0, 2000);   /* rounded up to 128 */
+	check_pool(dev, 96, 32, 4096, 2000); /* 42 in a boundary, 64 bytes unused */
+	check_pool(dev, 3000, 8, 4096, 200); /* one in each */
 	check_pool(dev, 24, 8, 32, 4000);
 	check_pool(dev, 2048, 2048, 2048, 100);
 	check_pool(dev, 40000, 0, 0, 10);
@@ -103,10 +103,10 @@ invalid_pool_parameters_are_refused(void **state)
 	struct gantry_dma_dev *dev = DEV(state);
 	static const size_t bad[][3] = {
 		{ 0, 0, 0 },
-		{ 64, 48, 0 },      /* alignment: not a power of two */
-		{ 64, 0, 96 },      /* boundary: not a power of two */
-		{ 64, 0, 32 },      /* larger than the boundary */
-		{ 65, 64, 64 },     /* larger after rounding up */
+		{ 64, 48, 0 },  /* alignment: not a power of two */
+		{ 64, 0, 96 },  /* boundary: not a power of two */
+		{ 64, 0, 32 },  /* larger than the boundary */
+		{ 65, 64, 64 }, /* larger after rounding up */
 		{ SIZE_MAX, 0, 0 },
 		{ 64, SIZE_MAX / 2 + 1, 0 },
 	};

@@ -357,8 +357,8 @@ static bool busy_stop;
 static void *
 busy(void *arg)
 {
-	static const enum gantry_dma_dir dirs[] = { GANTRY_DMA_TO_DEVICE,
-		GANTRY_DMA_FROM_DEVICE, GANTRY_DMA_BIDIRECTIONAL };
+	static const enum gantry_dma_dir dirs[] = { GANTRY_DMA_TO_DEVICE, GANTRY_DMA_FROM_DEVICE,
+		GANTRY_DMA_BIDIRECTIONAL };
 	gantry_dma_addr_t addr[8];
 	uint8_t *p = arg;
 
@@ -473,8 +473,12 @@ unmap_and_ask(void *opaque, void *va, gantry_dma_addr_t iova, size_t len)
 static void
 telemetry_waits_for_mode_change(void **state)
 {
-	const struct gantry_dma_ops ops = { .name = "bus", .map = bus_map, .unmap = unmap_and_ask,
-		.claim = bus_claim };
+	const struct gantry_dma_ops ops = {
+		.name = "bus",
+		.map = bus_map,
+		.unmap = unmap_and_ask,
+		.claim = bus_claim,
+	};
 	struct gantry_dma_dev *dev;
 	int fd;
 

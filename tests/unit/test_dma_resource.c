@@ -53,15 +53,22 @@ backend_unmap(void *opaque, void *va, gantry_dma_addr_t iova, size_t len)
 }
 
 static const struct gantry_dma_ops with_map = {
-	.name = "bus", .map = backend_map, .unmap = backend_unmap,
+	.name = "bus",
+	.map = backend_map,
+	.unmap = backend_unmap,
 };
 static uint8_t *bar;
 
 static struct gantry_dma_dev *
 device(bool has_iommu, const struct gantry_dma_ops *ops, unsigned int bits)
 {
-	const struct gantry_dma_params p = { .name = "peer", .socket_id = SOCKET_ID_ANY,
-		.has_iommu = has_iommu, .ops = ops, .opaque = &backend };
+	const struct gantry_dma_params p = {
+		.name = "peer",
+		.socket_id = SOCKET_ID_ANY,
+		.has_iommu = has_iommu,
+		.ops = ops,
+		.opaque = &backend,
+	};
 	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
 
 	assert_non_null(dev);
@@ -74,8 +81,8 @@ static void
 assert_refused(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
 		const char *why)
 {
-	assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_resource(dev, va, phys, size,
-		GANTRY_DMA_TO_DEVICE)));
+	assert_true(gantry_dma_mapping_error(dev,
+			gantry_dma_map_resource(dev, va, phys, size, GANTRY_DMA_TO_DEVICE)));
 	assert_reason(why);
 }
 
@@ -124,8 +131,9 @@ bar_is_mapped_in_whole_pages(void **state)
 	struct gantry_dma_dev *dev = device(true, &with_map, 64);
 	gantry_dma_addr_t a, base = va ? (uintptr_t)bar : BAR_PHYS;
 
-	a = gantry_dma_map_resource(dev, bar + PAGE + 8, va ? GANTRY_PHYS_ADDR_BAD :
-		BAR_PHYS + PAGE + 8, PAGE, GANTRY_DMA_BIDIRECTIONAL);
+	a = gantry_dma_map_resource(dev, bar + PAGE + 8,
+			va ? GANTRY_PHYS_ADDR_BAD : BAR_PHYS + PAGE + 8, PAGE,
+			GANTRY_DMA_BIDIRECTIONAL);
 	assert_int_equal(a, base + PAGE + 8);
 	assert_ptr_equal(backend.va, bar + PAGE);
 	assert_int_equal(backend.iova, base + PAGE);
@@ -165,8 +173,8 @@ invalid_bar_mappings_are_refused(void **state)
 	assert_refused(dev, bar + BAR_SIZE - 1, BAR_PHYS, 2 * PAGE, "no part of a BAR");
 	assert_refused(dev, NULL, BAR_PHYS, 64, "no part of a BAR");
 	assert_refused(dev, bar, BAR_PHYS, 0, "no such range");
-	assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_resource(dev, bar, BAR_PHYS, 64,
-		GANTRY_DMA_NONE)));
+	assert_true(gantry_dma_mapping_error(dev,
+			gantry_dma_map_resource(dev, bar, BAR_PHYS, 64, GANTRY_DMA_NONE)));
 	assert_reason("without a direction");
 	assert_int_equal(backend.maps, 0);
 
@@ -242,7 +250,7 @@ work(void *arg)
 	pthread_barrier_wait(w->begin);
 	for (round = 0; round < 2000; round++) {
 		gantry_dma_addr_t a = gantry_dma_map_resource(w->dev, bar + w->page * PAGE,
-			BAR_PHYS + w->page * PAGE, PAGE, GANTRY_DMA_TO_DEVICE);
+				BAR_PHYS + w->page * PAGE, PAGE, GANTRY_DMA_TO_DEVICE);
 
 		w->bad += gantry_dma_mapping_error(w->dev, a);
 		gantry_dma_unmap_resource(w->dev, a, PAGE, GANTRY_DMA_TO_DEVICE);

@@ -207,7 +207,7 @@ check_segs(struct gantry_dma_dev *dev, const struct gantry_dma_seg *segs, unsign
 	for (i = 0; i < n; i++) {
 		assert_in_range(segs[i].len, 1, d->max_seg);
 		assert_int_equal(segs[i].addr | d->seg_boundary,
-			(segs[i].addr + segs[i].len - 1) | d->seg_boundary);
+				(segs[i].addr + segs[i].len - 1) | d->seg_boundary);
 	}
 	for (i = 0; i < nents; i++) {
 		gantry_dma_addr_t bus = expected_bus(sg[i].addr);
@@ -340,7 +340,7 @@ chain_is_merged_split_and_unwound(void **state)
 	for (i = 0; i < 5; i++) {
 		books_open(dev, 0);
 		assert_int_equal(gantry_dma_map_mbuf_chain(dev, m, segs, i, GANTRY_DMA_TO_DEVICE),
-			-ENOSPC);
+				-ENOSPC);
 		assert_reason("more than ");
 		books_close(dev);
 	}
@@ -349,7 +349,7 @@ chain_is_merged_split_and_unwound(void **state)
 	for (i = 1; i <= 4; i++) {
 		books_open(dev, i);
 		assert_int_equal(gantry_dma_map_mbuf_chain(dev, m, segs, 8, GANTRY_DMA_TO_DEVICE),
-			-EIO);
+				-EIO);
 		snprintf(where, sizeof(where), "mbuf segment %u: ", i - 1);
 		assert_reason(where);
 		assert_int_equal(books.unmaps, i - 1);
@@ -360,9 +360,9 @@ chain_is_merged_split_and_unwound(void **state)
 	assert_int_equal(gantry_dma_map_mbuf_chain(dev, &m[4], segs, 8, GANTRY_DMA_NONE), -EINVAL);
 	m[4].next = NULL;
 	assert_int_equal(gantry_dma_map_mbuf_chain(dev, &m[4], segs, 8, GANTRY_DMA_TO_DEVICE),
-		-EINVAL);
+			-EINVAL);
 	assert_int_equal(gantry_dma_map_mbuf_chain(dev, NULL, segs, 8, GANTRY_DMA_TO_DEVICE),
-		-EINVAL);
+			-EINVAL);
 	books_open(dev, 0);
 	assert_int_equal(gantry_dma_map_mbuf_chain(dev, m, segs, 8, GANTRY_DMA_TO_DEVICE), 5);
 	m[2].next = NULL;
@@ -398,8 +398,7 @@ random_chains_cover_all_bytes(void **state)
 		for (i = 0; i < n; i++)
 			gantry_sg_set_mbuf(&sg[i], &m[i], 0, len[i]);
 		books_open(dev, 0);
-		ret = gantry_dma_map_mbuf_chain(dev, m, segs, RTE_DIM(segs),
-			GANTRY_DMA_TO_DEVICE);
+		ret = gantry_dma_map_mbuf_chain(dev, m, segs, RTE_DIM(segs), GANTRY_DMA_TO_DEVICE);
 		assert_true(ret > 0);
 		check_segs(dev, segs, ret, sg, n);
 		gantry_dma_unmap_mbuf_chain(dev, m, segs, ret, GANTRY_DMA_TO_DEVICE);

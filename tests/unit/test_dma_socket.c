@@ -25,8 +25,8 @@ const struct rte_memzone *__wrap_rte_memzone_reserve_aligned(const char *name, s
 		int socket_id, unsigned int flags, unsigned int align);
 
 const struct rte_memzone *
-__wrap_rte_memzone_reserve_aligned(const char *name, size_t len, int socket_id,
-		unsigned int flags, unsigned int align)
+__wrap_rte_memzone_reserve_aligned(const char *name, size_t len, int socket_id, unsigned int flags,
+		unsigned int align)
 {
 	assert_true(asked.nr < RTE_DIM(asked.socket));
 	snprintf(asked.name[asked.nr], sizeof(asked.name[0]), "%s", name);
@@ -42,8 +42,11 @@ __wrap_rte_memzone_reserve_aligned(const char *name, size_t len, int socket_id,
 static int
 make_on_node(void **state)
 {
-	struct gantry_dma_params p = { .name = "node", .socket_id = 1,
-		.mode = GANTRY_DMA_MODE_DIRECT };
+	struct gantry_dma_params p = {
+		.name = "node",
+		.socket_id = 1,
+		.mode = GANTRY_DMA_MODE_DIRECT,
+	};
 
 	*state = gantry_dma_dev_create(&p);
 	assert_non_null(*state);

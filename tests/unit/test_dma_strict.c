@@ -128,9 +128,19 @@ buffers_across_pages_are_reachable(void **state)
 	static const struct {
 		size_t at, size;
 	} cases[] = {
-		{ 0, 1 }, { 4095, 1 }, { 4095, 2 }, { 3000, 2048 }, { 0, 4096 }, { 1, 4096 },
-		{ 4095, 4098 }, { 100, 9000 }, { 0, 65536 }, { 4000, 65536 },
-		{ (2 << 20) - 1000, 2048 }, { (2 << 20) - 4096, 8192 }, { 0, (4 << 20) + 1 },
+		{ 0, 1 },
+		{ 4095, 1 },
+		{ 4095, 2 },
+		{ 3000, 2048 },
+		{ 0, 4096 },
+		{ 1, 4096 },
+		{ 4095, 4098 },
+		{ 100, 9000 },
+		{ 0, 65536 },
+		{ 4000, 65536 },
+		{ (2 << 20) - 1000, 2048 },
+		{ (2 << 20) - 4096, 8192 },
+		{ 0, (4 << 20) + 1 },
 	};
 	struct gantry_dma_dev *dev = DEV(state);
 	uint8_t *p = rte_malloc(NULL, 6 << 20, 2 << 20);
@@ -155,7 +165,7 @@ buffers_across_pages_are_reachable(void **state)
 			}
 			/* Without a table, the device does not reach the page before. */
 			assert_false(device_read((a & ~4095ul) - 1, &(uint8_t){ 0 }, 1) &&
-				bus.table == NULL);
+					bus.table == NULL);
 			gantry_dma_unmap_single(dev, a, size, dir);
 			assert_false(device_read(a, &(uint8_t){ 0 }, 1));
 			assert_false(device_fill(a + size - 1, 0, 1));
@@ -200,7 +210,8 @@ end_of_a_page_is_the_end_of_a_mapping(void **state)
 			assert_true(device_fill(a, 1, sizes[i]));
 			assert_false(device_fill(a + sizes[i], 1, 1));
 			gantry_dma_unmap_single(dev, a, sizes[i], GANTRY_DMA_FROM_DEVICE);
-			a = bus_map_ok(dev, p + 4096 - sizes[i] + 1, sizes[i], GANTRY_DMA_FROM_DEVICE);
+			a = bus_map_ok(dev, p + 4096 - sizes[i] + 1, sizes[i],
+					GANTRY_DMA_FROM_DEVICE);
 			assert_true(device_fill(a, 2, sizes[i]));
 			assert_int_equal(p[4096], 2);
 			gantry_dma_unmap_single(dev, a, sizes[i], GANTRY_DMA_FROM_DEVICE);
@@ -232,15 +243,16 @@ failed_map_leaves_no_entry(void **state)
 	struct gantry_dma_dev *dev = DEV(state);
 	const size_t before = nr_entries();
 	unsigned int first, turn;
-	uint8_t *mem = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
+	uint8_t *mem = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
 	gantry_dma_addr_t a;
 
 	assert_ptr_not_equal(mem, MAP_FAILED);
 	assert_int_equal(rte_extmem_register(mem, 4 * 4096, iovas, 4, 4096), 0);
 	for (turn = 0; turn < 2; turn++) {
 		for (first = 0; first < 4; first++) {
-			assert_not_mapped(dev, mem + first * 4096, (4 - first) * 4096, "bus address");
+			assert_not_mapped(dev, mem + first * 4096, (4 - first) * 4096,
+					"bus address");
 			assert_int_equal(nr_entries(), before);
 		}
 		/* Without that page it is mapped, although its pages are not adjacent. */
@@ -264,7 +276,7 @@ mbufs_and_chains_are_reachable_while_mapped(void **state)
 	int n, i;
 
 	pool = rte_pktmbuf_pool_create("strict", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-		SOCKET_ID_ANY);
+			SOCKET_ID_ANY);
 	assert_non_null(pool);
 	m = rte_pktmbuf_alloc(pool);
 	tail = rte_pktmbuf_alloc(pool);
@@ -365,8 +377,8 @@ misuse_is_reported_and_mapping_remains(void **state)
 
 	assert_not_mapped(dev, p, 0, "no such range");
 	assert_not_mapped(dev, NULL, 64, "nothing is there");
-	assert_true(gantry_dma_mapping_error(dev, gantry_dma_map_single(dev, p, 64,
-		GANTRY_DMA_NONE)));
+	assert_true(gantry_dma_mapping_error(dev,
+			gantry_dma_map_single(dev, p, 64, GANTRY_DMA_NONE)));
 	rte_free(p);
 }
 
@@ -386,7 +398,7 @@ gathered_unmaps_end_together(void **state)
 	unsigned int i;
 
 	pool = rte_pktmbuf_pool_create("gather", 127, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-		SOCKET_ID_ANY);
+			SOCKET_ID_ANY);
 	assert_non_null(pool);
 	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, m, RTE_DIM(m)), 0);
 	for (i = 0; i < RTE_DIM(a); i++) {
@@ -458,8 +470,8 @@ registered_memory_uses_its_iovas(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	rte_iova_t iovas[4] = { 0x7000000000, 0x7000005000, 0x7000002000, 0x7000008000 };
-	uint8_t *p = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
+	uint8_t *p = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
 	gantry_dma_addr_t a;
 
 	assert_int_equal(rte_extmem_register(p, 4 * 4096, iovas, 4, 4096), 0);
@@ -482,13 +494,13 @@ static void
 bar_is_reachable_while_mapped(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
-	uint8_t *bar = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
+	uint8_t *bar = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
 	gantry_dma_addr_t a;
 
 	assert_int_equal(gantry_mem_mmio_add(bar, 4 * 4096), 0);
 	a = gantry_dma_map_resource(dev, bar + 4000, 0xf0000000 + 4000, 200,
-		GANTRY_DMA_FROM_DEVICE);
+			GANTRY_DMA_FROM_DEVICE);
 	assert_false(gantry_dma_mapping_error(dev, a));
 	assert_true(device_fill(a, 9, 200));
 	assert_bytes(bar + 4000, 9, 200);
@@ -595,15 +607,15 @@ bus_addresses_respect_masks(void **state)
 			cpu = gantry_dma_alloc_coherent(dev, 65536, &b, SOCKET_ID_ANY);
 			assert_true(cpu != NULL && b + 65535 <= mask);
 			/* A separate coherent mask. */
-			assert_int_equal(gantry_dma_set_coherent_mask(dev,
-				GANTRY_DMA_BIT_MASK(24)), 0);
+			assert_int_equal(gantry_dma_set_coherent_mask(dev, GANTRY_DMA_BIT_MASK(24)),
+					0);
 			gantry_dma_free_coherent(dev, 65536, cpu, b);
 			cpu = gantry_dma_alloc_coherent(dev, 4096, &b, SOCKET_ID_ANY);
 			assert_true(cpu != NULL && b + 4095 <= GANTRY_DMA_BIT_MASK(24));
 			/* A narrower mask is accepted only while nothing is mapped. */
 			if (bits[i] > 24) {
-				assert_int_equal(gantry_dma_set_mask(dev,
-					GANTRY_DMA_BIT_MASK(24)), -EIO);
+				assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(24)),
+						-EIO);
 				assert_reason("are mapped");
 				assert_int_equal(gantry_dma_get_mask(dev), mask);
 			}
@@ -779,12 +791,12 @@ work(void *arg)
 		for (i = 0; i < 100; i++) {
 			w->buf[i * 50] = w->id * 100 + i;
 			a[i] = gantry_dma_map_single(w->dev, w->buf + i * 50, 50 + i,
-				GANTRY_DMA_BIDIRECTIONAL);
+					GANTRY_DMA_BIDIRECTIONAL);
 			w->bad += gantry_dma_mapping_error(w->dev, a[i]);
 		}
 		for (i = 0; i < 100; i++) {
 			w->bad += !device_read(a[i], &byte, 1) ||
-				byte != (uint8_t)(w->id * 100 + i);
+					byte != (uint8_t)(w->id * 100 + i);
 			gantry_dma_unmap_single(w->dev, a[i], 50 + i, GANTRY_DMA_BIDIRECTIONAL);
 		}
 	}
@@ -800,8 +812,12 @@ threads_map_their_own_buffers(void **state)
 	unsigned int i;
 
 	for (i = 0; i < THREADS; i++) {
-		w[i] = (struct worker){ .dev = DEV(state), .id = i,
-			.buf = rte_malloc(NULL, 8192, 0), .rounds = bus.table != NULL ? 300 : 20 };
+		w[i] = (struct worker){
+			.dev = DEV(state),
+			.id = i,
+			.buf = rte_malloc(NULL, 8192, 0),
+			.rounds = bus.table != NULL ? 300 : 20,
+		};
 		start_thread(&w[i].thread, work, &w[i]);
 	}
 	for (i = 0; i < THREADS; i++) {
@@ -850,8 +866,8 @@ unmap_burst(void *arg, const uint64_t *addr, unsigned int nr)
 	const struct buffers *b = arg;
 
 	while (nr-- > 0)
-		gantry_dma_unmap_mbuf_gather(b->dev, NULL, addr[nr], LEN,
-			GANTRY_DMA_FROM_DEVICE, 0, &g);
+		gantry_dma_unmap_mbuf_gather(b->dev, NULL, addr[nr], LEN, GANTRY_DMA_FROM_DEVICE, 0,
+				&g);
 	gantry_dma_unmap_gathered(b->dev, &g);
 }
 
@@ -859,8 +875,13 @@ static void
 no_access_starts_after_unmap(void **state)
 {
 	struct buffers b = { .dev = DEV(state), .at = rte_zmalloc(NULL, 8 * LEN, 64) };
-	struct promise p = { .translate = walk_to_write, .nr = 1, .map = map_buffer,
-		.unmap = unmap_each, .arg = &b };
+	struct promise p = {
+		.translate = walk_to_write,
+		.nr = 1,
+		.map = map_buffer,
+		.unmap = unmap_each,
+		.arg = &b,
+	};
 	unsigned int i;
 
 	assert_non_null(b.at);
@@ -873,8 +894,14 @@ no_access_starts_after_unmap(void **state)
 	rte_free(b.at);
 }
 
-#define BY_TABLE(f) { "table_" #f, f, make_table, drop_strict, NULL }
-#define BY_CALLS(f) { "calls_" #f, f, make_calls, drop_strict, NULL }
+#define BY_TABLE(f) \
+	{ \
+		"table_" #f, f, make_table, drop_strict, NULL \
+	}
+#define BY_CALLS(f) \
+	{ \
+		"calls_" #f, f, make_calls, drop_strict, NULL \
+	}
 
 int
 main(int argc, char **argv)

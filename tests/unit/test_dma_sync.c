@@ -42,10 +42,15 @@ static struct rte_mempool *pool;
 static struct gantry_dma_dev *
 device(const struct mode *m, bool debug)
 {
-	const struct gantry_dma_params p = { .name = m->name, .socket_id = SOCKET_ID_ANY,
-		.ops = m->ops, .mode = m->id, .has_iommu = m->ops->map != NULL,
+	const struct gantry_dma_params p = {
+		.name = m->name,
+		.socket_id = SOCKET_ID_ANY,
+		.ops = m->ops,
+		.mode = m->id,
+		.has_iommu = m->ops->map != NULL,
 		.debug = debug ? GANTRY_DMA_DEBUG_ON : GANTRY_DMA_DEBUG_OFF,
-		.bounce_slots = { 0, PIECES, 0, 0 } };
+		.bounce_slots = { 0, PIECES, 0, 0 },
+	};
 	struct gantry_dma_dev *dev;
 
 	bus_reset();
@@ -71,7 +76,7 @@ expect(enum gantry_dma_misuse misuse)
 {
 	if (reports.nr != 1 || reports.at[0].misuse != misuse)
 		fail_msg("%u reports, and not %s: %s", reports.nr, gantry_dma_misuse_name(misuse),
-			reports.nr > 0 ? reports.at[0].text : "");
+				reports.nr > 0 ? reports.at[0].text : "");
 }
 
 static bool
@@ -122,8 +127,8 @@ nic_fill(const struct gantry_dma_seg *segs, unsigned int n, uint8_t value)
 }
 
 static void
-nic_check(struct gantry_dma_dev *dev, const struct gantry_dma_seg *segs, unsigned int n,
-		size_t off, size_t size, uint8_t inside, uint8_t outside)
+nic_check(struct gantry_dma_dev *dev, const struct gantry_dma_seg *segs, unsigned int n, size_t off,
+		size_t size, uint8_t inside, uint8_t outside)
 {
 	size_t at = 0, i;
 	unsigned int k;
@@ -165,8 +170,15 @@ chain(void)
 static const struct {
 	size_t off, size;
 } parts[] = {
-	{ 0, 1 }, { 10, 100 }, { SLOT - 1, 2 }, { SLOT - 10, SLOT + 20 }, { 2 * SLOT, 700 },
-	{ CHAIN_LEN - 1, 1 }, { CHAIN_LEN, 0 }, { 100, 0 }, { 0, CHAIN_LEN },
+	{ 0, 1 },
+	{ 10, 100 },
+	{ SLOT - 1, 2 },
+	{ SLOT - 10, SLOT + 20 },
+	{ 2 * SLOT, 700 },
+	{ CHAIN_LEN - 1, 1 },
+	{ CHAIN_LEN, 0 },
+	{ 100, 0 },
+	{ 0, CHAIN_LEN },
 };
 
 #define CHAIN_SEGS 8 /* at most */
@@ -195,7 +207,7 @@ chain_received(struct gantry_dma_dev *dev, enum gantry_dma_dir dir)
 	for (i = 0; i < RTE_DIM(parts); i++) {
 		nic_fill(segs, n, 2);
 		gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m, segs, n, parts[i].off,
-			parts[i].size, dir);
+				parts[i].size, dir);
 		cpu_check(dev, m, parts[i].off, parts[i].size, 2, 1);
 		nic_fill(segs, n, 1);
 		gantry_dma_sync_mbuf_chain_for_cpu(dev, m, segs, n, dir);
@@ -203,7 +215,7 @@ chain_received(struct gantry_dma_dev *dev, enum gantry_dma_dir dir)
 		/* Handed back to the device in two parts, and once as a whole. */
 		gantry_dma_sync_mbuf_chain_range_for_device(dev, m, segs, n, 0, 100, dir);
 		gantry_dma_sync_mbuf_chain_range_for_device(dev, m, segs, n, 100, CHAIN_LEN - 100,
-			dir);
+				dir);
 		gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m, segs, n, 0, 14, dir);
 		gantry_dma_sync_mbuf_chain_for_device(dev, m, segs, n, dir);
 	}
@@ -224,7 +236,7 @@ chain_sent(struct gantry_dma_dev *dev, enum gantry_dma_dir dir)
 	for (i = 0; i < RTE_DIM(parts); i++) {
 		cpu_fill(m, 2);
 		gantry_dma_sync_mbuf_chain_range_for_device(dev, m, segs, n, parts[i].off,
-			parts[i].size, dir);
+				parts[i].size, dir);
 		nic_check(dev, segs, n, parts[i].off, parts[i].size, 2, 1);
 		cpu_fill(m, 1);
 		gantry_dma_sync_mbuf_chain_for_device(dev, m, segs, n, dir);
@@ -273,15 +285,14 @@ sync_beyond_chain_copies_nothing(void **state)
 	for (i = 0; i < 2 * RTE_DIM(modes); i++) {
 		dev = device(&modes[i / 2], i % 2);
 		cpu_fill(m, 1);
-		n = gantry_dma_map_mbuf_chain(dev, m, segs, RTE_DIM(segs),
-			GANTRY_DMA_FROM_DEVICE);
+		n = gantry_dma_map_mbuf_chain(dev, m, segs, RTE_DIM(segs), GANTRY_DMA_FROM_DEVICE);
 		assert_true(n > 0);
 		for (k = 0; k < RTE_DIM(beyond); k++) {
 			if (copies(dev))
 				nic_fill(segs, n, 2);
 			dma_fail("nothing");
 			gantry_dma_sync_mbuf_chain_range_for_cpu(dev, m, segs, n, beyond[k].off,
-				beyond[k].size, GANTRY_DMA_FROM_DEVICE);
+					beyond[k].size, GANTRY_DMA_FROM_DEVICE);
 			cpu_check(dev, m, 0, CHAIN_LEN, 1, 0);
 			if (i % 2)
 				expect(GANTRY_DMA_MISUSE_SYNC_RANGE);
@@ -325,8 +336,8 @@ pieces_fill(const struct gantry_sg *sg, unsigned int n, uint8_t value)
 }
 
 static void
-pieces_check(struct gantry_dma_dev *dev, const struct gantry_sg *sg, unsigned int n,
-		size_t off, size_t size, uint8_t inside, uint8_t outside)
+pieces_check(struct gantry_dma_dev *dev, const struct gantry_sg *sg, unsigned int n, size_t off,
+		size_t size, uint8_t inside, uint8_t outside)
 {
 	size_t at;
 
@@ -345,8 +356,13 @@ merged(struct gantry_dma_dev *dev, const struct mode *m, uint8_t *mem, enum gant
 	static const struct {
 		size_t off, size;
 	} part[] = {
-		{ 0, LEN }, { 0, SLOT }, { SLOT, SLOT }, { SLOT - 1, 2 }, { 100, 3 * SLOT },
-		{ LEN - 1, 1 }, { SLOT + 1, 2 * SLOT },
+		{ 0, LEN },
+		{ 0, SLOT },
+		{ SLOT, SLOT },
+		{ SLOT - 1, 2 },
+		{ 100, 3 * SLOT },
+		{ LEN - 1, 1 },
+		{ SLOT + 1, 2 * SLOT },
 	};
 	struct gantry_dma_seg seg;
 	struct gantry_sg sg[PIECES];
@@ -365,7 +381,7 @@ merged(struct gantry_dma_dev *dev, const struct mode *m, uint8_t *mem, enum gant
 			pieces_fill(sg, PIECES, 1);
 			nic_fill(&seg, 1, 2);
 			gantry_dma_sync_single_range_for_cpu(dev, seg.addr, part[i].off,
-				part[i].size, dir);
+					part[i].size, dir);
 			pieces_check(dev, sg, PIECES, part[i].off, part[i].size, 2, 1);
 		}
 		if (dir != GANTRY_DMA_FROM_DEVICE) {
@@ -374,7 +390,7 @@ merged(struct gantry_dma_dev *dev, const struct mode *m, uint8_t *mem, enum gant
 			nic_check(dev, &seg, 1, 0, LEN, 1, 0);
 			pieces_fill(sg, PIECES, 3);
 			gantry_dma_sync_single_range_for_device(dev, seg.addr, part[i].off,
-				part[i].size, dir);
+					part[i].size, dir);
 			nic_check(dev, &seg, 1, part[i].off, part[i].size, 3, 1);
 		} else {
 			gantry_dma_sync_single_for_device(dev, seg.addr, LEN, dir);
@@ -431,7 +447,7 @@ sync_stops_at_foreign_slot(void **state)
 		nic_fill(&b[0].dma, 1, 2);
 		dma_fail("nothing");
 		gantry_dma_sync_single_for_cpu(dev, a[0].dma.addr, 2 * SLOT + 1,
-			GANTRY_DMA_FROM_DEVICE);
+				GANTRY_DMA_FROM_DEVICE);
 		assert_reason(debug ? "" : "beyond the end");
 		assert_int_equal(reports.nr, debug);
 		pieces_check(dev, a, 2, 0, 2 * SLOT, 1, 0);
@@ -546,7 +562,7 @@ main(int argc, char **argv)
 	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);
 	gantry_dma_debug_handler(reports_add, NULL);
 	pool = rte_pktmbuf_pool_create("mbufs", 15, 0, 0, RTE_PKTMBUF_HEADROOM + SLOT,
-		SOCKET_ID_ANY);
+			SOCKET_ID_ANY);
 	if (pool == NULL)
 		return 1;
 	return cmocka_run_group_tests_name(argc > 1 ? argv[1] : "no-huge", tests, NULL, NULL);

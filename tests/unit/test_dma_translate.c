@@ -70,7 +70,7 @@ three_addresses_agree(void **state)
 	if (geteuid() == 0) {
 		assert_int_equal(gantry_virt_to_phys(x, &y), 0);
 		print_message("X %p  Y 0x%" PRIx64 "  Z 0x%" PRIx64 "\n", (void *)x, y,
-			gantry_virt_to_bus(dev, x));
+				gantry_virt_to_bus(dev, x));
 	}
 	rte_free(x);
 }
@@ -98,7 +98,8 @@ memory_is_classified(void **state)
 	assert_int_equal(gantry_mem_classify(huge), GANTRY_MEM_HUGEPAGE);
 	assert_int_equal(gantry_mem_classify(heap), GANTRY_MEM_PROCESS);
 	assert_int_equal(gantry_mem_classify(&on_stack), GANTRY_MEM_PROCESS);
-	assert_int_equal(gantry_mem_classify((void *)(uintptr_t)memory_is_classified), GANTRY_MEM_PROCESS);
+	assert_int_equal(gantry_mem_classify((void *)(uintptr_t)memory_is_classified),
+			GANTRY_MEM_PROCESS);
 	assert_int_equal(gantry_mem_classify(NULL), GANTRY_MEM_NONE);
 	assert_int_equal(gantry_mem_classify((void *)UINTPTR_MAX), GANTRY_MEM_NONE);
 	assert_int_equal(gantry_mem_classify(reserved), GANTRY_MEM_NONE);
@@ -182,8 +183,12 @@ physical_address_needs_privilege(void **state)
 			_exit(3);
 		*(volatile uint8_t *)x = 1; /* maps the shared page into the child */
 		_exit(gantry_virt_to_phys(x, &phys) == -EPERM && phys == GANTRY_PHYS_ADDR_BAD &&
-			strstr(gantry_dma_last_error(), "root") != NULL &&
-			gantry_phys_contiguous(x, 64) == -EPERM ? 0 : 1);
+								strstr(gantry_dma_last_error(),
+										"root") != NULL &&
+								gantry_phys_contiguous(x, 64) ==
+										-EPERM ?
+						0 :
+						1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));

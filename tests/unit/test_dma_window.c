@@ -20,8 +20,8 @@
 #include "dma_iova.h"
 #include "gantry_dma_sg.h"
 
-#define LEN     2048
-#define DEMAND  (UINT64_C(64) << 20) /* bus addresses below are for mappings on demand */
+#define LEN    2048
+#define DEMAND (UINT64_C(64) << 20) /* bus addresses below are for mappings on demand */
 
 static struct gantry_dma_dev *
 window_device(const struct gantry_dma_ops *ops, unsigned int bits)
@@ -101,7 +101,7 @@ mbufs_are_reachable_through_window(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
 	struct rte_mempool *pool = rte_pktmbuf_pool_create("window", 1023, 0, 0,
-		RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+			RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	struct gantry_dma_seg segs[4];
 	struct rte_mbuf *m[512], *chain;
 	gantry_dma_addr_t a;
@@ -179,7 +179,7 @@ added_and_removed_memory_is_followed(void **state)
 			assert_seen(a[i] + 1000, i, 1000);
 			/* Its bus addresses are contiguous. */
 			assert_int_equal(map_window(dev, p[i], 4096, GANTRY_DMA_TO_DEVICE),
-				a[i] - (29 << 20));
+					a[i] - (29 << 20));
 		}
 		assert_true(bus.nr_maps > before);
 		for (i = 0; i < 4; i++)
@@ -314,8 +314,9 @@ static void
 other_memory_is_mapped_on_demand(void **state)
 {
 	struct gantry_dma_dev *dev = DEV(state);
-	uint8_t *p = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0), *heap = malloc(LEN);
+	uint8_t *p = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+				0),
+		*heap = malloc(LEN);
 	struct gantry_sg sg[2];
 	gantry_dma_addr_t a;
 
@@ -629,8 +630,12 @@ no_mode_is_reported_in_one_line(void **state)
 {
 	struct gantry_dma_dev *dev = bus_device(&bus_any_memory, GANTRY_DMA_MODE_AUTO);
 	uint8_t *p = rte_malloc(NULL, LEN, 0);
-	const struct gantry_dma_ops ops = { .name = "bus", .map = bus_map, .unmap = bus_unmap,
-		.claim = bus_claim };
+	const struct gantry_dma_ops ops = {
+		.name = "bus",
+		.map = bus_map,
+		.unmap = bus_unmap,
+		.claim = bus_claim,
+	};
 	const uint64_t narrow = gantry_dma_get_required_mask(dev) >> 1;
 	gantry_dma_addr_t a;
 	struct sum s = { 0 };

@@ -106,7 +106,8 @@ main(int argc, char **argv)
 
 	eal_start(argc, argv, NULL);
 	/* Not next to other memory. */
-	extra.addr = mmap(NULL, 3 * EXTRA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	extra.addr = mmap(NULL, 3 * EXTRA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
 	if (extra.addr == MAP_FAILED)
 		return 1;
 	extra.addr = RTE_PTR_ALIGN_CEIL(RTE_PTR_ADD(extra.addr, 4096), EXTRA);

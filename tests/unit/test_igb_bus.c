@@ -135,7 +135,7 @@ main(void)
 		cmocka_unit_test_setup(capability_is_not_found_if_a_read_fails, open_device),
 		cmocka_unit_test_setup(bar_beyond_the_last_is_refused, open_device),
 		cmocka_unit_test_setup(more_queue_vectors_than_the_device_has_are_refused,
-			open_device),
+				open_device),
 	};
 
 	return cmocka_run_group_tests_name("igb_bus", tests, NULL, NULL);

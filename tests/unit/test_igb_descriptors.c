@@ -36,10 +36,12 @@ receiver_is_set_up_as_configured(void **state)
 		*reg(IGB_RCTL) = IGB_RCTL_SBP;
 		assert_int_equal(rte_eth_dev_start(PORT), 0);
 		assert_int_equal(*reg(IGB_RXCSUM), IGB_RXCSUM_PCSD | t[i].rxcsum);
-		assert_int_equal(*reg(IGB_RCTL), IGB_RCTL_RXEN | IGB_RCTL_BAM | IGB_RCTL_SECRC |
-			IGB_RCTL_LPE | (i & 1 ? IGB_RCTL_LBM_MAC : 0));
-		assert_int_equal(*reg(IGB_TCTL), IGB_TCTL_EN | IGB_TCTL_PSP | IGB_TCTL_RTLC |
-			15u << IGB_TCTL_CT_SHIFT);
+		assert_int_equal(*reg(IGB_RCTL),
+				IGB_RCTL_RXEN | IGB_RCTL_BAM | IGB_RCTL_SECRC | IGB_RCTL_LPE |
+						(i & 1 ? IGB_RCTL_LBM_MAC : 0));
+		assert_int_equal(*reg(IGB_TCTL),
+				IGB_TCTL_EN | IGB_TCTL_PSP | IGB_TCTL_RTLC |
+						15u << IGB_TCTL_CT_SHIFT);
 		assert_int_equal(*reg(IGB_RLPML), 1522);
 		assert_int_equal(rte_eth_dev_stop(PORT), 0);
 		assert_false(*reg(IGB_RCTL) & IGB_RCTL_RXEN);
@@ -65,9 +67,10 @@ rings_are_described_to_the_device(void **state)
 		for (q = 0; q < nb; q++) {
 			rx.rx_deferred_start = tx.tx_deferred_start = q == 1;
 			assert_int_equal(rte_eth_rx_queue_setup(PORT, q, 64, SOCKET_ID_ANY, &rx,
-				pool), 0);
-			assert_int_equal(rte_eth_tx_queue_setup(PORT, q, 128, SOCKET_ID_ANY,
-				&tx), 0);
+							 pool),
+					0);
+			assert_int_equal(rte_eth_tx_queue_setup(PORT, q, 128, SOCKET_ID_ANY, &tx),
+					0);
 		}
 		*reg(IGB_RDH(0)) = *reg(IGB_TDH(0)) = *reg(IGB_TDT(0)) = 9;
 		assert_int_equal(rte_eth_dev_start(PORT), 0);
@@ -85,8 +88,9 @@ rings_are_described_to_the_device(void **state)
 		 * With several queues, frames for a full queue are dropped, so that it does not
 		 * block the others.
 		 */
-		assert_int_equal(*reg(IGB_SRRCTL(0)), IGB_SRRCTL_DESCTYPE_ADV_ONE | 2 |
-			(nb > 1 ? IGB_SRRCTL_DROP_EN : 0));
+		assert_int_equal(*reg(IGB_SRRCTL(0)),
+				IGB_SRRCTL_DESCTYPE_ADV_ONE | 2 |
+						(nb > 1 ? IGB_SRRCTL_DROP_EN : 0));
 		assert_int_equal(*reg(IGB_RXDCTL(0)), IGB_DCTL_ENABLE | 3 | 4 << 8 | 5 << 16);
 		assert_int_equal(*reg(IGB_TXDCTL(0)), IGB_DCTL_ENABLE | 6 | 7 << 8 | 2 << 16);
 		if (nb == 2) { /* a deferred queue waits */
@@ -174,7 +178,7 @@ static void
 tx_requests_are_in_the_descriptors(void **state)
 {
 	const uint32_t plain = IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | IGB_TXD_IFCS | IGB_TXD_EOP |
-		IGB_TXD_RS;
+			IGB_TXD_RS;
 	const uint32_t ctxt = IGB_TXD_DTYP_CTXT | IGB_TXD_DEXT;
 	static const struct {
 		uint64_t flags;
@@ -182,18 +186,18 @@ tx_requests_are_in_the_descriptors(void **state)
 	} t[] = {
 		{ RTE_MBUF_F_TX_VLAN, IGB_TXD_VLE, 0, IGB_TXD_TUCMD_L4T_UDP, 0x3456u << 16, 0 },
 		{ RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4, 0, IGB_TXD_POPTS_IXSM,
-			IGB_TXD_TUCMD_IPV4, 14 << 9 | 20, 0 },
+				IGB_TXD_TUCMD_IPV4, 14 << 9 | 20, 0 },
 		{ RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM, 0, IGB_TXD_POPTS_TXSM,
-			IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 14 << 9 | 20, 0 },
+				IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 14 << 9 | 20, 0 },
 		{ RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM, 0, IGB_TXD_POPTS_TXSM,
-			IGB_TXD_TUCMD_L4T_UDP, 14 << 9 | 20, 0 },
+				IGB_TXD_TUCMD_L4T_UDP, 14 << 9 | 20, 0 },
 		{ RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_SCTP_CKSUM | RTE_MBUF_F_TX_VLAN, IGB_TXD_VLE,
-			IGB_TXD_POPTS_TXSM, IGB_TXD_TUCMD_L4T_SCTP, 0x3456u << 16 | 14 << 9 |
-				20, 0 },
+				IGB_TXD_POPTS_TXSM, IGB_TXD_TUCMD_L4T_SCTP,
+				0x3456u << 16 | 14 << 9 | 20, 0 },
 		{ RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_SEG, IGB_TXD_TSE,
-			IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM,
-			IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 14 << 9 | 20, 200u << 16 |
-				24 << 8 },
+				IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM,
+				IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 14 << 9 | 20,
+				200u << 16 | 24 << 8 },
 	};
 	union igb_tx_desc *ring;
 	struct rte_mbuf *m;
@@ -222,8 +226,11 @@ tx_requests_are_in_the_descriptors(void **state)
 		/*
 		 * For a packet that is to be segmented, PAYLEN is the length of the payload alone.
 		 */
-		assert_int_equal(ring[2].data.olinfo, t[i].popts |
-			(t[i].flags & RTE_MBUF_F_TX_TCP_SEG ? 500u - 58 : 500u) << 14);
+		assert_int_equal(ring[2].data.olinfo,
+				t[i].popts |
+						(t[i].flags & RTE_MBUF_F_TX_TCP_SEG ? 500u - 58 :
+										      500u)
+								<< 14);
 		assert_int_equal(*reg(IGB_TDT(0)), 3);
 		assert_int_equal(rte_eth_dev_stop(PORT), 0);
 	}
@@ -237,9 +244,16 @@ tx_contexts_are_used_again(void **state)
 		uint16_t tci;
 		unsigned int descs, slot;
 	} t[] = {
-		{ 1, 2, 0 }, { 1, 1, 0 }, { 2, 2, 1 }, { 1, 1, 0 }, { 2, 1, 1 }, { 3, 2, 0 },
+		{ 1, 2, 0 },
+		{ 1, 1, 0 },
+		{ 2, 2, 1 },
+		{ 1, 1, 0 },
 		{ 2, 1, 1 },
-		{ 1, 2, 1 }, { 3, 1, 0 }, { 2, 2, 0 },
+		{ 3, 2, 0 },
+		{ 2, 1, 1 },
+		{ 1, 2, 1 },
+		{ 3, 1, 0 },
+		{ 2, 2, 0 },
 	};
 	struct rte_mbuf *m;
 	unsigned int i, at;
@@ -254,7 +268,7 @@ tx_contexts_are_used_again(void **state)
 		if (t[i].descs == 2)
 			assert_int_equal(txq()->ring[at].ctx.mss_l4len_idx, t[i].slot << 4);
 		assert_int_equal(txq()->ring[at + t[i].descs - 1].data.olinfo,
-			60u << 14 | t[i].slot << 4);
+				60u << 14 | t[i].slot << 4);
 	}
 	/* A restart clears the contexts, in the driver as in the device. */
 	restart();
@@ -280,7 +294,7 @@ tx_groups_end_with_a_report(void **state)
 	assert_int_equal(rte_eth_tx_burst(PORT, 0, m, 40), 40);
 	for (i = 0; i < 40; i++)
 		assert_int_equal(!!(txq()->ring[i].data.cmd_type_len & IGB_TXD_RS),
-			i == 15 || i == 31 || i == 39);
+				i == 15 || i == 31 || i == 39);
 	/* A group is freed as a whole, and only after its last descriptor is done. */
 	txq()->ring[15].wb.status = txq()->ring[14].wb.status = IGB_TXD_STAT_DD;
 	txq()->ring[39].wb.status = IGB_TXD_STAT_DD;
@@ -314,8 +328,10 @@ tx_limits_are_exact(void **state)
 		uint16_t l2, l3, l4, mss;
 		bool good;
 	} t[] = {
-		{ 17, 0, 0, 0, 0, 0, true }, { 16, 0, 0, 0, 0, 0, false },
-		{ 9724, 0, 0, 0, 0, 0, true }, { 9725, 0, 0, 0, 0, 0, false },
+		{ 17, 0, 0, 0, 0, 0, true },
+		{ 16, 0, 0, 0, 0, 0, false },
+		{ 9724, 0, 0, 0, 0, 0, true },
+		{ 9725, 0, 0, 0, 0, 0, false },
 		{ 9720, RTE_MBUF_F_TX_VLAN, 0, 0, 0, 0, true },
 		{ 9721, RTE_MBUF_F_TX_VLAN, 0, 0, 0, 0, false },
 		/* Checksums: minimum header lengths, and all headers must be within the packet. */
@@ -449,12 +465,16 @@ rx_fields_are_the_descriptors(void **state)
 		uint16_t type;
 		uint32_t l3, l4;
 	} t[] = {
-		{ 0, 0, 0 }, { 1, RTE_PTYPE_L3_IPV4, 0 }, { 3, RTE_PTYPE_L3_IPV4_EXT, 0 },
-		{ 4, RTE_PTYPE_L3_IPV6, 0 }, { 12, RTE_PTYPE_L3_IPV6_EXT, 0 },
+		{ 0, 0, 0 },
+		{ 1, RTE_PTYPE_L3_IPV4, 0 },
+		{ 3, RTE_PTYPE_L3_IPV4_EXT, 0 },
+		{ 4, RTE_PTYPE_L3_IPV6, 0 },
+		{ 12, RTE_PTYPE_L3_IPV6_EXT, 0 },
 		{ 0x11, RTE_PTYPE_L3_IPV4, RTE_PTYPE_L4_TCP },
 		{ 0x21, RTE_PTYPE_L3_IPV4, RTE_PTYPE_L4_UDP },
 		{ 0x44, RTE_PTYPE_L3_IPV6, RTE_PTYPE_L4_SCTP },
-		{ 0x10, 0, 0 }, { 0xFF, RTE_PTYPE_L3_IPV4_EXT, RTE_PTYPE_L4_TCP },
+		{ 0x10, 0, 0 },
+		{ 0xFF, RTE_PTYPE_L3_IPV4_EXT, RTE_PTYPE_L4_TCP },
 	};
 	const struct rte_eth_conf conf = { .rxmode.offloads = RTE_ETH_RX_OFFLOAD_CHECKSUM };
 	struct rte_mbuf *m;
@@ -483,7 +503,7 @@ rx_fields_are_the_descriptors(void **state)
 		if (i & 1)
 			assert_int_equal(m->hash.rss, 0x12345678 + i);
 		assert_int_equal(m->ol_flags & (RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED),
-			i & 2 ? RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED : 0);
+				i & 2 ? RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED : 0);
 		if (i & 2)
 			assert_int_equal(m->vlan_tci, 0x4567);
 		rte_pktmbuf_free(m);

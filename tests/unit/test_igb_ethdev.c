@@ -71,7 +71,8 @@ unsupported_configurations_are_refused(void **state)
 		{ { .txmode.mq_mode = RTE_ETH_MQ_TX_DCB }, -EINVAL },
 		{ { .link_speeds = RTE_ETH_LINK_SPEED_FIXED }, -EINVAL },
 		{ { .link_speeds = RTE_ETH_LINK_SPEED_FIXED | RTE_ETH_LINK_SPEED_100M |
-			RTE_ETH_LINK_SPEED_1G }, -EINVAL },
+						  RTE_ETH_LINK_SPEED_1G },
+				-EINVAL },
 		{ { .link_speeds = RTE_ETH_LINK_SPEED_FIXED | RTE_ETH_LINK_SPEED_100M }, 0 },
 		{ { .link_speeds = RTE_ETH_LINK_SPEED_100M | RTE_ETH_LINK_SPEED_1G }, 0 },
 		{ { .link_speeds = RTE_ETH_LINK_SPEED_10G }, -EINVAL },
@@ -107,8 +108,10 @@ device_info_matches_82576(void **state)
 	assert_int_equal(info.default_rxconf.rx_thresh.wthresh, 1);
 	assert_int_equal(info.default_txconf.tx_thresh.pthresh, 8);
 	assert_false(info.dev_capa & RTE_ETH_DEV_CAPA_FLOW_RULE_KEEP);
-	assert_int_equal(info.speed_capa, RTE_ETH_LINK_SPEED_10M_HD | RTE_ETH_LINK_SPEED_10M |
-		RTE_ETH_LINK_SPEED_100M_HD | RTE_ETH_LINK_SPEED_100M | RTE_ETH_LINK_SPEED_1G);
+	assert_int_equal(info.speed_capa,
+			RTE_ETH_LINK_SPEED_10M_HD | RTE_ETH_LINK_SPEED_10M |
+					RTE_ETH_LINK_SPEED_100M_HD | RTE_ETH_LINK_SPEED_100M |
+					RTE_ETH_LINK_SPEED_1G);
 	/* Word 5 contains the revision of the image. */
 	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
 	fake.nvm[5] = 0x1A57;
@@ -331,8 +334,10 @@ link_speeds_are_advertised(void **state)
 		uint16_t adv, gig;
 	} t[] = {
 		{ 0, 0x1E0, 0x200 },
-		{ RTE_ETH_LINK_SPEED_10M_HD, 0x020, 0 }, { RTE_ETH_LINK_SPEED_10M, 0x040, 0 },
-		{ RTE_ETH_LINK_SPEED_100M_HD, 0x080, 0 }, { RTE_ETH_LINK_SPEED_100M, 0x100, 0 },
+		{ RTE_ETH_LINK_SPEED_10M_HD, 0x020, 0 },
+		{ RTE_ETH_LINK_SPEED_10M, 0x040, 0 },
+		{ RTE_ETH_LINK_SPEED_100M_HD, 0x080, 0 },
+		{ RTE_ETH_LINK_SPEED_100M, 0x100, 0 },
 		{ RTE_ETH_LINK_SPEED_1G, 0, 0x200 },
 		{ RTE_ETH_LINK_SPEED_1G | RTE_ETH_LINK_SPEED_FIXED, 0, 0x200 },
 		{ RTE_ETH_LINK_SPEED_10M | RTE_ETH_LINK_SPEED_FIXED, 0x040, 0 },
@@ -349,10 +354,12 @@ link_speeds_are_advertised(void **state)
 		begin(1, 1, &conf);
 		assert_int_equal(fake.phy[IGB_PHY_AUTONEG_ADV], adv | t[i].adv);
 		assert_int_equal(fake.phy[IGB_PHY_1000T_CTRL], gig | t[i].gig);
-		assert_int_equal(fake.phy[IGB_PHY_CTRL], IGB_PHY_CTRL_AUTONEG_EN |
-			IGB_PHY_CTRL_RESTART_AN);
-		assert_int_equal(*reg(IGB_CTRL) & (IGB_CTRL_SLU | IGB_CTRL_FD | IGB_CTRL_FRCSPD |
-			IGB_CTRL_FRCDPLX), IGB_CTRL_SLU | IGB_CTRL_FD);
+		assert_int_equal(fake.phy[IGB_PHY_CTRL],
+				IGB_PHY_CTRL_AUTONEG_EN | IGB_PHY_CTRL_RESTART_AN);
+		assert_int_equal(*reg(IGB_CTRL) &
+						(IGB_CTRL_SLU | IGB_CTRL_FD | IGB_CTRL_FRCSPD |
+								IGB_CTRL_FRCDPLX),
+				IGB_CTRL_SLU | IGB_CTRL_FD);
 		assert_int_equal(rte_eth_dev_stop(PORT), 0);
 		assert_true(fake.phy[IGB_PHY_CTRL] & PHY_DOWN);
 		assert_false(*reg(IGB_CTRL) & IGB_CTRL_SLU);
@@ -371,7 +378,7 @@ link_that_is_as_asked_for_is_left_alone(void **state)
 		fake.phy[IGB_PHY_AUTONEG_ADV] = i == 1 ? 0x1C0 : 0x1E0;
 		fake.phy[IGB_PHY_1000T_CTRL] = i == 2 ? 0 : 0x200;
 		fake.phy[IGB_PHY_CTRL] = (i == 3 ? 0 : IGB_PHY_CTRL_AUTONEG_EN) |
-			(i == 4 ? PHY_DOWN : 0);
+				(i == 4 ? PHY_DOWN : 0);
 		fake.no_link = i == 5;
 		assert_int_equal(igb_link_setup(igb_hw_of(dev), 0), 0);
 		assert_int_equal(!!(fake.phy[IGB_PHY_CTRL] & IGB_PHY_CTRL_RESTART_AN), i != 0);
@@ -483,11 +490,20 @@ speed_beyond_1g_comes_from_capability(void **state)
 		bool has;
 		uint32_t mbps;
 	} t[] = {
-		{ 0, 0, false, 10 }, { 0, 1, false, 100 }, { 0, 2, false, 1000 },
-		{ 0, 3, false, 1000 }, { 10000, 2, true, 10000 }, { 10000, 1, true, 100 },
-		{ 0, 2, true, 100000 }, { 100, 1, true, 100 }, { 101, 2, true, 101 },
-		{ 50, 1, true, 50 }, { 10, 0, true, 10 }, { 11, 1, true, 11 },
-		{ 5, 0, true, 5 }, { 5, 1, true, 100 },
+		{ 0, 0, false, 10 },
+		{ 0, 1, false, 100 },
+		{ 0, 2, false, 1000 },
+		{ 0, 3, false, 1000 },
+		{ 10000, 2, true, 10000 },
+		{ 10000, 1, true, 100 },
+		{ 0, 2, true, 100000 },
+		{ 100, 1, true, 100 },
+		{ 101, 2, true, 101 },
+		{ 50, 1, true, 50 },
+		{ 10, 0, true, 10 },
+		{ 11, 1, true, 11 },
+		{ 5, 0, true, 5 },
+		{ 5, 1, true, 100 },
 	};
 	struct igb_hw hw = { .bus = &fake_ops, .ctl = igb_hw_of(&rte_eth_devices[PORT])->ctl };
 	bool up, full;
@@ -528,8 +544,11 @@ devargs_are_parsed_and_refused(void **state)
 		{ "untested=2", false, -EINVAL, { .untested = false } },
 		{ "untested", false, -EINVAL, { .untested = false } },
 		{ "dma=strict", false, 0, { .dma = GANTRY_DMA_MODE_STRICT } },
-		{ "dma=bounce,dma_debug=1", false, 0, { .dma = GANTRY_DMA_MODE_BOUNCE,
-			.dma_debug = GANTRY_DMA_DEBUG_ON } },
+		{ "dma=bounce,dma_debug=1", false, 0,
+				{
+						.dma = GANTRY_DMA_MODE_BOUNCE,
+						.dma_debug = GANTRY_DMA_DEBUG_ON,
+				} },
 		{ "dma_debug=abort", false, 0, { .dma_debug = GANTRY_DMA_DEBUG_ABORT } },
 		{ "dma_debug=0", false, 0, { .dma_debug = GANTRY_DMA_DEBUG_OFF } },
 		{ "dma_debug=on", false, -EINVAL, { .untested = false } },

@@ -36,11 +36,15 @@ rss_types_and_key_are_written(void **state)
 		uint64_t hf;
 		uint32_t bit;
 	} t[] = {
-		{ RTE_ETH_RSS_NONFRAG_IPV4_TCP, 1u << 16 }, { RTE_ETH_RSS_IPV4, 1u << 17 },
-		{ RTE_ETH_RSS_IPV6_TCP_EX, 1u << 18 }, { RTE_ETH_RSS_IPV6_EX, 1u << 19 },
-		{ RTE_ETH_RSS_IPV6, 1u << 20 }, { RTE_ETH_RSS_NONFRAG_IPV6_TCP, 1u << 21 },
+		{ RTE_ETH_RSS_NONFRAG_IPV4_TCP, 1u << 16 },
+		{ RTE_ETH_RSS_IPV4, 1u << 17 },
+		{ RTE_ETH_RSS_IPV6_TCP_EX, 1u << 18 },
+		{ RTE_ETH_RSS_IPV6_EX, 1u << 19 },
+		{ RTE_ETH_RSS_IPV6, 1u << 20 },
+		{ RTE_ETH_RSS_NONFRAG_IPV6_TCP, 1u << 21 },
 		{ RTE_ETH_RSS_NONFRAG_IPV4_UDP, 1u << 22 },
-		{ RTE_ETH_RSS_NONFRAG_IPV6_UDP, 1u << 23 }, { RTE_ETH_RSS_IPV6_UDP_EX, 1u << 24 },
+		{ RTE_ETH_RSS_NONFRAG_IPV6_UDP, 1u << 23 },
+		{ RTE_ETH_RSS_IPV6_UDP_EX, 1u << 24 },
 	};
 	struct rte_eth_rss_conf conf = { .rss_hf = 0 }, got = { .rss_key = (uint8_t[52]){ 0 } };
 	uint8_t key[40];
@@ -74,8 +78,12 @@ rss_types_and_key_are_written(void **state)
 	assert_int_equal(got.rss_key_len, 40);
 	assert_true(got.rss_hf == conf.rss_hf);
 	memset(got.rss_key, 0, 52);
-	assert_int_equal(igb_rss_hash_conf_get(&rte_eth_devices[PORT], &(struct rte_eth_rss_conf){
-		.rss_key = got.rss_key, .rss_key_len = 39 }), 0);
+	assert_int_equal(igb_rss_hash_conf_get(&rte_eth_devices[PORT],
+					 &(struct rte_eth_rss_conf){
+							 .rss_key = got.rss_key,
+							 .rss_key_len = 39,
+					 }),
+			0);
 	assert_int_equal(got.rss_key[0], 0);
 	/* A refused update changes nothing. */
 	conf.rss_key_len = 39;
@@ -97,8 +105,11 @@ rss_types_and_key_are_written(void **state)
 	assert_true(got.rss_hf == 0);
 	/* RSS in the configuration of the port. */
 	assert_int_equal(rte_eth_dev_stop(PORT), 0);
-	begin(2, 1, &(struct rte_eth_conf){ .rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
-		.rx_adv_conf.rss_conf.rss_hf = RTE_ETH_RSS_IPV4 });
+	begin(2, 1,
+			&(struct rte_eth_conf){
+					.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
+					.rx_adv_conf.rss_conf.rss_hf = RTE_ETH_RSS_IPV4,
+			});
 	assert_int_equal(*reg(IGB_MRQC), 2 | 1u << 17);
 	assert_int_equal(*reg(IGB_RSSRK(0)), 0xDA565A6D);
 }
@@ -227,8 +238,10 @@ multicast_addresses_set_their_bits(void **state)
 	assert_int_equal(rte_eth_dev_set_mc_addr_list(PORT, list, 3), 0);
 	for (turn = 0; turn < 2; turn++) {
 		for (i = 0; i < 128; i++)
-			assert_int_equal(*reg(IGB_MTA(i)), i == 0 ? 1u << 1 | 1u << 31 :
-				i == 127 ? 1u << 31 : 0);
+			assert_int_equal(*reg(IGB_MTA(i)),
+					i == 0                   ? 1u << 1 | 1u << 31 :
+							i == 127 ? 1u << 31 :
+								   0);
 		restart();
 	}
 	assert_int_equal(rte_eth_dev_set_mc_addr_list(PORT, list, 1), 0);
@@ -290,8 +303,10 @@ vlans_are_filtered_and_stripped_as_configured(void **state)
 	assert_int_equal(rte_eth_dev_vlan_filter(PORT, 4000, 0), 0);
 	restart();
 	for (i = 0; i < 128; i++)
-		assert_int_equal(*reg(IGB_VFTA(i)), i == 0 ? 1u << 31 | 1 : i == 127 ?
-			1u << 31 : 0);
+		assert_int_equal(*reg(IGB_VFTA(i)),
+				i == 0                   ? 1u << 31 | 1 :
+						i == 127 ? 1u << 31 :
+							   0);
 	assert_int_equal(rte_eth_dev_vlan_filter(PORT, 31, 0), 0);
 	assert_int_equal(*reg(IGB_VFTA(0)), 1);
 	/* At run time. */

@@ -104,15 +104,17 @@ was_raised(uint16_t queue)
 static void
 each_queue_has_its_own_vector(void **state)
 {
-	const struct rte_eth_conf conf = { .rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
-		.intr_conf = { .lsc = 1, .rxq = 1 } };
+	const struct rte_eth_conf conf = {
+		.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
+		.intr_conf = { .lsc = 1, .rxq = 1 },
+	};
 	unsigned int q;
 
 	for (q = 0; q < 3; q++)
 		*reg(IGB_EITR(q)) = 77;
 	begin(16, 1, &conf);
-	assert_int_equal(*reg(IGB_GPIE), IGB_GPIE_MULTIPLE_MSIX | IGB_GPIE_PBA | IGB_GPIE_EIAME |
-		IGB_GPIE_NSICR);
+	assert_int_equal(*reg(IGB_GPIE),
+			IGB_GPIE_MULTIPLE_MSIX | IGB_GPIE_PBA | IGB_GPIE_EIAME | IGB_GPIE_NSICR);
 	assert_int_equal(*reg(IGB_IVAR_MISC), 0x80u << 8);
 	for (q = 0; q < 8; q++) /* queue q, and q + 8 in the upper half */
 		assert_int_equal(*reg(IGB_IVAR(q)), (0x81u + q) | (0x89u + q) << 16);
@@ -141,8 +143,10 @@ each_queue_has_its_own_vector(void **state)
 static void
 queues_beyond_the_vectors_share_one(void **state)
 {
-	const struct rte_eth_conf conf = { .rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
-		.intr_conf.rxq = 1 };
+	const struct rte_eth_conf conf = {
+		.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
+		.intr_conf.rxq = 1,
+	};
 	struct igb_rx_queue *q3;
 
 	assert_int_equal(rte_eth_dev_configure(PORT, 5, 1, &conf), 0);
@@ -231,14 +235,13 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(each_queue_has_its_own_vector,
-			intr_new, intr_gone),
-		cmocka_unit_test_setup_teardown(queues_beyond_the_vectors_share_one,
-			few_new, intr_gone),
-		cmocka_unit_test_setup_teardown(link_changes_and_errors_are_events,
-			intr_new, intr_gone),
-		cmocka_unit_test_setup_teardown(single_interrupt_is_armed_by_its_causes,
-			single_new, intr_gone),
+		cmocka_unit_test_setup_teardown(each_queue_has_its_own_vector, intr_new, intr_gone),
+		cmocka_unit_test_setup_teardown(queues_beyond_the_vectors_share_one, few_new,
+				intr_gone),
+		cmocka_unit_test_setup_teardown(link_changes_and_errors_are_events, intr_new,
+				intr_gone),
+		cmocka_unit_test_setup_teardown(single_interrupt_is_armed_by_its_causes, single_new,
+				intr_gone),
 	};
 
 	fake_start_eal(argc, argv);

@@ -74,7 +74,7 @@ static void
 memory_of_stuck_queues_stays_in_quarantine(void **state)
 {
 	struct rte_mempool *mp = rte_pktmbuf_pool_create("other", MBUFS, 0, 0,
-		RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+			RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	const unsigned int left = MBUFS - (NB_DESC - 1) - 10;
 	struct rte_mbuf *m;
 	unsigned int i;
@@ -161,7 +161,8 @@ removal_is_reported_once_and_device_left_alone(void **state)
 	transmit(50, 1);
 	removals = 0;
 	assert_int_equal(rte_eth_dev_callback_register(PORT, RTE_ETH_EVENT_INTR_RMV, on_removal,
-		NULL), 0);
+					 NULL),
+			0);
 	fake.quiesced = true;
 	igb_ethdev_lost(&fake.device);
 	igb_ethdev_lost(&fake.device);
@@ -180,7 +181,8 @@ removal_is_reported_once_and_device_left_alone(void **state)
 	assert_true(rte_eth_dev_start(PORT) < 0);
 	assert_int_equal(removals, 1);
 	assert_int_equal(rte_eth_dev_callback_unregister(PORT, RTE_ETH_EVENT_INTR_RMV, on_removal,
-		NULL), 0);
+					 NULL),
+			0);
 }
 
 /* A failed probe leaves nothing behind. */
@@ -277,7 +279,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(failed_probe_leaves_nothing),
 		/* The last one, because the memory that it leaves to the device remains mapped. */
 		cmocka_unit_test_setup_teardown(memory_of_stuck_queues_stays_in_quarantine,
-			port_new_for_quarantine, port_quarantined),
+				port_new_for_quarantine, port_quarantined),
 	};
 
 	fake_start_eal(argc, argv);

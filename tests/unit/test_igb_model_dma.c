@@ -17,8 +17,8 @@
 
 #include "igb_rig.h"
 
-#define PAGE  RIG_PAGE
-#define RW    (VFU_PTE_READ | VFU_PTE_WRITE)
+#define PAGE   RIG_PAGE
+#define RW     (VFU_PTE_READ | VFU_PTE_WRITE)
 #define ADV_1K (IGB_SRRCTL_DESCTYPE_ADV_ONE | 1)
 
 static uint64_t *table; /* entry i translates bus address RIG_IOVA + i pages */
@@ -50,7 +50,7 @@ static int
 setup_straight(void **state)
 {
 	nr_lines = 0;
-	rig_setup_params(state, (struct m82576_params){.speed_mbps = 1000, .log = keep_line});
+	rig_setup_params(state, (struct m82576_params){ .speed_mbps = 1000, .log = keep_line });
 	table = rig_page_table(*state);
 	return 0;
 }
@@ -74,7 +74,9 @@ setup_scattered(void **state)
 
 		table[i] = (RIG_IOVA + to * PAGE) | RW;
 		assert_ptr_not_equal(mmap(g->mem + i * PAGE, PAGE, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_FIXED, g->memfd, (off_t)to * PAGE), MAP_FAILED);
+						     MAP_SHARED | MAP_FIXED, g->memfd,
+						     (off_t)to * PAGE),
+				MAP_FAILED);
 	}
 	return 0;
 }
@@ -154,7 +156,7 @@ find_memory(void *arg, const struct vfu_dma_entry *e)
 static void
 set_trap(struct rig *g, const void *p, int prot, uint64_t *entry)
 {
-	struct sigaction sa = {.sa_sigaction = spring, .sa_flags = SA_SIGINFO};
+	struct sigaction sa = { .sa_sigaction = spring, .sa_flags = SA_SIGINFO };
 
 	trap.page = NULL;
 	vfu_server_dma_for_each(m82576_server(g->m), find_memory, &trap.page);
@@ -214,7 +216,7 @@ scattered_pages_receive_and_transmit_every_byte(void **state)
 		assert_int_equal(rig_send_in(g, f, len, 0), 1);
 		assert_memory_equal(g->mem + RIG_RXBUF + i * 2 * PAGE + PAGE - 100, f, len);
 		assert_int_equal(((union igb_rx_desc *)(g->mem + PAGE - 512 + i * 16))->wb.length,
-			len);
+				len);
 	}
 
 	rig_tx_start(g, 0);
@@ -281,7 +283,7 @@ static void
 rx_buffer_without_entry_is_a_fault_and_untouched(void **state)
 {
 	struct rig *g = *state;
-	uint8_t f[60] = {0};
+	uint8_t f[60] = { 0 };
 	uint64_t before, kept;
 
 	rig_eth(f, rig_mac, 0x88B5);
@@ -393,8 +395,8 @@ static void
 rx_write_backs_stop_at_a_revoked_ring_page(void **state)
 {
 	struct rig *g = *state;
-	uint8_t f[60] = {0};
-	struct m82576_frame fr = {.data = f, .len = sizeof(f)};
+	uint8_t f[60] = { 0 };
+	struct m82576_frame fr = { .data = f, .len = sizeof(f) };
 	uint64_t before, kept = table[1];
 
 	rig_eth(f, rig_mac, 0x88B5);
@@ -433,8 +435,8 @@ static void
 rx_queue_stops_when_its_ring_is_revoked(void **state)
 {
 	struct rig *g = *state;
-	uint8_t f[60] = {0};
-	struct m82576_frame fr = {.data = f, .len = sizeof(f)};
+	uint8_t f[60] = { 0 };
+	struct m82576_frame fr = { .data = f, .len = sizeof(f) };
 	uint64_t kept = table[0];
 
 	rig_eth(f, rig_mac, 0x88B5);
@@ -446,7 +448,8 @@ rx_queue_stops_when_its_ring_is_revoked(void **state)
 	vfu_rcu_quiescent();
 	assert_int_equal(rig_rxd(g, 0, 0)->read.hdr_addr, 0);
 	assert_int_equal(count_lines_with("cannot write 0x4000000000 (no entry in the page table): "
-		"receive queue 0, ring at 0x4000000000: the queue stops"), 1);
+					  "receive queue 0, ring at 0x4000000000: the queue stops"),
+			1);
 
 	rig_wr(g, IGB_RXDCTL(0), 0);
 	rig_rx_start(g, 0, RIG_ADV);
@@ -460,7 +463,8 @@ rx_queue_stops_when_its_ring_is_revoked(void **state)
 	assert_memory_equal(rig_rxbuf(g, 0, 0), f, 60);
 	assert_int_equal(rig_rxd(g, 0, 0)->read.hdr_addr, 0);
 	assert_int_equal(count_lines_with("not for writing, says the page table): receive queue 0, "
-		"ring"), 1);
+					  "ring"),
+			1);
 }
 
 /* Transmit. */
@@ -508,7 +512,8 @@ tx_buffer_without_entry_loses_its_frame_and_is_reported_done(void **state)
 	assert_int_equal(faults(g) - before, 2);
 	assert_int_equal(tx_bad(g), 2);
 	assert_int_equal(count_lines_with("cannot read 0x4000403000 (no entry in the page table): "
-		"transmit queue 0, descriptor 3, a buffer of 64 bytes"), 1);
+					  "transmit queue 0, descriptor 3, a buffer of 64 bytes"),
+			1);
 	assert_int_equal(count_lines_with("(not for reading, says the page table)"), 1);
 	/* The device reports them as done nevertheless: the driver gets its buffers back. */
 	for (unsigned int i = 0; i < 8; i++)
@@ -606,14 +611,19 @@ setup_bits(void **state, unsigned int bits)
 	struct rig *g;
 
 	nr_lines = 0;
-	rig_setup_params(state, (struct m82576_params){.speed_mbps = 1000, .log = keep_line,
-		.addr_bits = bits});
+	rig_setup_params(state,
+			(struct m82576_params){
+					.speed_mbps = 1000,
+					.log = keep_line,
+					.addr_bits = bits,
+			});
 	g = *state;
 	/* The addresses that the driver gives differ from those at which the memory is mapped. */
 	vfu_rcu_offline();
 	assert_int_equal(vfu_client_dma_unmap(g->c, RIG_IOVA, RIG_MEM), 0);
 	assert_int_equal(vfu_client_dma_map(g->c, g->memfd, 0, 0, RIG_MEM,
-		VFU_DMA_READ | VFU_DMA_WRITE), 0);
+					 VFU_DMA_READ | VFU_DMA_WRITE),
+			0);
 	vfu_rcu_online();
 	return 0;
 }
@@ -658,7 +668,7 @@ address_bits_above_31_are_dropped(void **state)
 	struct rig *g = *state;
 	uint32_t *head = (uint32_t *)(g->mem + 0x700000);
 	struct m82576_frame fr;
-	uint8_t f[60] = {0};
+	uint8_t f[60] = { 0 };
 
 	assert_int_equal(vendor_bits(g), 32);
 	rig_eth(f, rig_mac, 0x88B5);
@@ -694,7 +704,7 @@ static void
 all_64_address_bits_are_used(void **state)
 {
 	struct rig *g = *state;
-	uint8_t f[60] = {0};
+	uint8_t f[60] = { 0 };
 
 	assert_int_equal(vendor_bits(g), 64);
 	rig_eth(f, rig_mac, 0x88B5);
@@ -717,7 +727,8 @@ buffer_wraps_at_the_highest_address(void **state)
 	assert_int_equal(vendor_bits(g), 24);
 	vfu_rcu_offline();
 	assert_int_equal(vfu_client_dma_map(g->c, g->memfd, last, 0xFFF000, PAGE,
-		VFU_DMA_READ | VFU_DMA_WRITE), 0);
+					 VFU_DMA_READ | VFU_DMA_WRITE),
+			0);
 	vfu_rcu_online();
 	rig_tx_start(g, 0);
 	/* The ring at 0 would overlap the buffer. */
@@ -755,8 +766,8 @@ buffer_wraps_at_the_highest_address(void **state)
 static void
 invalid_number_of_address_bits_is_refused(void **state)
 {
-	static const unsigned int bad[] = {1, 23, 65, 4096, ~0u};
-	struct m82576_params p = {.name = "t0", .socket = "/tmp/igb-test-none.sock"};
+	static const unsigned int bad[] = { 1, 23, 65, 4096, ~0u };
+	struct m82576_params p = { .name = "t0", .socket = "/tmp/igb-test-none.sock" };
 	struct m82576 *m;
 	char err[VFU_ERR_LEN];
 
@@ -773,8 +784,8 @@ main(void)
 {
 #define S(f) cmocka_unit_test_setup_teardown(f, setup_straight, teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			scattered_pages_receive_and_transmit_every_byte, setup_scattered, teardown),
+		cmocka_unit_test_setup_teardown(scattered_pages_receive_and_transmit_every_byte,
+				setup_scattered, teardown),
 		S(rx_buffer_without_entry_is_a_fault_and_untouched),
 		S(rx_buffer_revoked_while_another_is_written_is_untouched),
 		S(second_page_of_rx_buffer_revoked_during_write_is_untouched),
@@ -784,12 +795,12 @@ main(void)
 		S(tx_buffer_revoked_while_another_is_read_loses_the_frame),
 		S(tx_write_backs_stop_at_a_revoked_ring_page),
 		S(tx_queue_stops_when_its_head_write_back_page_is_revoked),
-		cmocka_unit_test_setup_teardown(
-			address_bits_above_31_are_dropped, setup_32, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			all_64_address_bits_are_used, setup_64, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			buffer_wraps_at_the_highest_address, setup_24, rig_teardown),
+		cmocka_unit_test_setup_teardown(address_bits_above_31_are_dropped, setup_32,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(all_64_address_bits_are_used, setup_64,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(buffer_wraps_at_the_highest_address, setup_24,
+				rig_teardown),
 		cmocka_unit_test(invalid_number_of_address_bits_is_refused),
 	};
 

@@ -108,9 +108,10 @@ tx_padding_of_a_tagged_frame_has_no_bytes_of_the_frame_before(void **state)
 static void
 reta_entry_alone_selects_the_queue(void **state)
 {
-	static const uint8_t key[40] = "\x6d\x5a\x56\xda\x25\x5b\x0e\xc2\x41\x67\x25\x3d\x43\xa3"
-		"\x8f\xb0\xd0\xca\x2b\xcb\xae\x7b\x30\xb4\x77\xcb\x2d\xa3\x80\x30\xf2\x0c\x6a\x42"
-		"\xb7\x3b\xbe\xac\x01\xfa";
+	static const uint8_t key[40] =
+			"\x6d\x5a\x56\xda\x25\x5b\x0e\xc2\x41\x67\x25\x3d\x43\xa3"
+			"\x8f\xb0\xd0\xca\x2b\xcb\xae\x7b\x30\xb4\x77\xcb\x2d\xa3\x80\x30\xf2\x0c\x6a\x42"
+			"\xb7\x3b\xbe\xac\x01\xfa";
 	struct rig *g = *state;
 	uint32_t i, w, q, len;
 
@@ -150,14 +151,14 @@ tx_ring_disabled_before_the_flush_is_not_written(void **state)
 	rig_wr(g, IGB_TXDCTL(0), 0);
 	m82576_tx_flush(g->m);
 	assert_int_equal(rig_txd(g, 0, 0)->data.cmd_type_len,
-		RIG_LAST | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | 100);
+			RIG_LAST | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | 100);
 	assert_int_equal(rig_txd(g, 0, 0)->wb.status, 100u << IGB_TXD_PAYLEN_SHIFT);
 }
 
 static void
 rx_ring_disabled_before_the_flush_is_not_written(void **state)
 {
-	struct m82576_frame in = {.data = f, .len = 60};
+	struct m82576_frame in = { .data = f, .len = 60 };
 	struct rig *g = *state;
 
 	rig_rx_start(g, 0, RIG_ADV);

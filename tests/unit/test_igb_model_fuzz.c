@@ -66,7 +66,8 @@ address(void)
 static uint32_t
 length(void)
 {
-	static const uint16_t some[] = {0, 1, 13, 14, 17, 18, 54, 59, 60, 64, 1514, 1518, 9728, 65535};
+	static const uint16_t some[] = { 0, 1, 13, 14, 17, 18, 54, 59, 60, 64, 1514, 1518, 9728,
+		65535 };
 
 	return one_in(2) ? some[below(sizeof(some) / sizeof(some[0]))] : below(2000);
 }
@@ -75,8 +76,8 @@ static void
 tx_descriptor(volatile union igb_tx_desc *d)
 {
 	uint32_t cmd = (one_in(4) ? 0 : IGB_TXD_EOP) | (one_in(3) ? 0 : IGB_TXD_IFCS) |
-		       (one_in(2) ? 0 : IGB_TXD_RS) | (one_in(4) ? IGB_TXD_VLE : 0) |
-		       (one_in(3) ? IGB_TXD_TSE : 0) | (one_in(8) ? 0 : IGB_TXD_DEXT);
+			(one_in(2) ? 0 : IGB_TXD_RS) | (one_in(4) ? IGB_TXD_VLE : 0) |
+			(one_in(3) ? IGB_TXD_TSE : 0) | (one_in(8) ? 0 : IGB_TXD_DEXT);
 
 	switch (below(8)) {
 	case 0: /* anything */
@@ -86,19 +87,19 @@ tx_descriptor(volatile union igb_tx_desc *d)
 	case 1:
 	case 2: /* a nearly valid context */
 		d->ctx.vlan_macip_lens = (uint32_t)rnd() << 16 | (14 + 4 * below(2)) << 9 |
-					 (one_in(2) ? 20 : below(64));
+				(one_in(2) ? 20 : below(64));
 		d->ctx.seqnum = 0;
 		d->ctx.type_tucmd = IGB_TXD_DTYP_CTXT | IGB_TXD_DEXT | (below(4) << 11) |
-				    (one_in(2) ? IGB_TXD_TUCMD_IPV4 : 0);
+				(one_in(2) ? IGB_TXD_TUCMD_IPV4 : 0);
 		d->ctx.mss_l4len_idx = (one_in(8) ? 0 : below(1600)) << 16 |
-				       (one_in(2) ? 20 : below(64)) << 8 | below(2) << 4;
+				(one_in(2) ? 20 : below(64)) << 8 | below(2) << 4;
 		break;
 	default:
 		d->data.addr = address();
 		d->data.cmd_type_len = cmd | IGB_TXD_DTYP_DATA | length();
 		d->data.olinfo = (one_in(2) ? length() : below(1u << 18)) << IGB_TXD_PAYLEN_SHIFT |
-				 (one_in(2) ? IGB_TXD_POPTS_IXSM : 0) |
-				 (one_in(2) ? IGB_TXD_POPTS_TXSM : 0) | below(2) << 4;
+				(one_in(2) ? IGB_TXD_POPTS_IXSM : 0) |
+				(one_in(2) ? IGB_TXD_POPTS_TXSM : 0) | below(2) << 4;
 		if (one_in(16))
 			d->qw[below(2)] ^= 1ull << below(64);
 	}
@@ -107,10 +108,10 @@ tx_descriptor(volatile union igb_tx_desc *d)
 static void
 some_register(struct rig *g)
 {
-	static const uint32_t off[] = {IGB_CTRL, IGB_CTRL_EXT, IGB_RCTL, IGB_TCTL, IGB_RXCSUM,
+	static const uint32_t off[] = { IGB_CTRL, IGB_CTRL_EXT, IGB_RCTL, IGB_TCTL, IGB_RXCSUM,
 		IGB_RLPML, IGB_MRQC, IGB_VET, IGB_RFCTL, IGB_DTXTCPFLGL, IGB_DTXTCPFLGH, IGB_GPIE,
 		IGB_EIMS, IGB_IMS, IGB_ICS, IGB_EICS, IGB_EIAC, IGB_EIAM, IGB_IVAR0, IGB_IVAR_MISC,
-		IGB_EITR(0), IGB_MDIC, IGB_EERD, IGB_RETA(0), IGB_RSSRK(3), IGB_SWSM};
+		IGB_EITR(0), IGB_MDIC, IGB_EERD, IGB_RETA(0), IGB_RSSRK(3), IGB_SWSM };
 	uint32_t q = below(IGB_MAX_QUEUES), o, v = (uint32_t)rnd();
 
 	switch (below(4)) {
@@ -119,7 +120,7 @@ some_register(struct rig *g)
 		break;
 	case 1:
 		o = (one_in(2) ? IGB_RXQ_BASE : IGB_TXQ_BASE) + q * IGB_QUEUE_STRIDE +
-		    4 * below(IGB_QUEUE_STRIDE / 4);
+				4 * below(IGB_QUEUE_STRIDE / 4);
 		break;
 	default:
 		o = off[below(sizeof(off) / sizeof(off[0]))];
@@ -146,8 +147,10 @@ sane(struct rig *g)
 	rig_wr(g, IGB_MRQC, one_in(2) ? 0 : IGB_MRQC_ENABLE_RSS | 0xFFFF0000u);
 	rig_wr(g, IGB_IVAR0, 0x80808080);
 	rig_wr(g, IGB_EIMS, 0x3FF);
-	rig_rx_on(g, IGB_RCTL_UPE | IGB_RCTL_MPE | IGB_RCTL_BAM |
-			     (one_in(2) ? IGB_RCTL_LPE : 0) | (one_in(8) ? IGB_RCTL_LBM_MAC : 0));
+	rig_rx_on(g,
+			IGB_RCTL_UPE | IGB_RCTL_MPE | IGB_RCTL_BAM |
+					(one_in(2) ? IGB_RCTL_LPE : 0) |
+					(one_in(8) ? IGB_RCTL_LBM_MAC : 0));
 }
 
 static void
@@ -168,7 +171,7 @@ some_descriptors(struct rig *g)
 	rig_rdt(g, q, one_in(16) ? (uint32_t)rnd() : below(RIG_DESCS));
 	if (!g->trapped && one_in(8)) /* also where no driver should write */
 		*(volatile uint32_t *)(g->bar + (one_in(2) ? IGB_RXQ_BASE : IGB_TXQ_BASE) +
-				       below(0x400) * 4) = (uint32_t)rnd();
+				below(0x400) * 4) = (uint32_t)rnd();
 }
 
 /* Replace some entries, of buffers rather than of rings: valid, wrong, random, or none. */
@@ -176,8 +179,9 @@ static void
 some_entries(void)
 {
 	for (unsigned int n = below(8); n > 0; n--) {
-		uint32_t i = one_in(32) ? below(RIG_PAGES) :
-			RIG_RXBUF / RIG_PAGE + below(RIG_PAGES - RIG_RXBUF / RIG_PAGE);
+		uint32_t i = one_in(32) ?
+				below(RIG_PAGES) :
+				RIG_RXBUF / RIG_PAGE + below(RIG_PAGES - RIG_RXBUF / RIG_PAGE);
 		uint64_t entry = RIG_IOVA + below(RIG_PAGES + 1) * RIG_PAGE + below(4);
 
 		if (one_in(8))
@@ -196,7 +200,7 @@ some_frame(struct rig *g, uint8_t *f)
 		rig_put16(f + 12, 0x86DD);
 		f[14] = 0x60;
 		rig_put16(f + 18, len - 54);
-		f[20] = (uint8_t[]){0, 6, 17, 43, 44, 60, 132}[below(7)];
+		f[20] = (uint8_t[]){ 0, 6, 17, 43, 44, 60, 132 }[below(7)];
 	}
 	if (one_in(4))
 		rig_put16(f + 12, 0x8100);
@@ -256,8 +260,8 @@ device_survives_a_mad_driver_and_works_after_reset(void **state)
 	}
 	m82576_get_stats(g->m, &st);
 	print_message("    %u frames sent, %llu received, %llu bad, %llu faults\n", sent,
-		(unsigned long long)st.rx_frames, (unsigned long long)st.tx_bad,
-		(unsigned long long)st.dma_faults);
+			(unsigned long long)st.rx_frames, (unsigned long long)st.tx_bad,
+			(unsigned long long)st.dma_faults);
 	assert_true(st.client);
 	assert_true(sent > steps / 20 && st.rx_frames > steps / 20);
 
@@ -302,11 +306,11 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(device_survives_a_mad_driver_and_works_after_reset,
-			rig_setup, rig_teardown),
+				rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(device_survives_a_mad_driver_and_works_after_reset,
-			rig_setup_trapped, rig_teardown),
+				rig_setup_trapped, rig_teardown),
 		cmocka_unit_test_setup_teardown(device_survives_a_mad_driver_and_works_after_reset,
-			setup_paged, teardown_paged),
+				setup_paged, teardown_paged),
 	};
 
 	if (argc > 1)

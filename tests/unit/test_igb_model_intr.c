@@ -60,7 +60,7 @@ unmask(struct rig *g, unsigned int index)
 static void
 frame_in(struct rig *g)
 {
-	uint8_t f[60] = {0};
+	uint8_t f[60] = { 0 };
 
 	rig_eth(f, rig_mac, 0x88B5);
 	rig_send_in(g, f, 60, 0);
@@ -71,7 +71,7 @@ msix(struct rig *g)
 {
 	wire_up(g, VFIO_PCI_MSIX_IRQ_INDEX, IGB_MSIX_VECTORS);
 	rig_wr(g, IGB_GPIE,
-		IGB_GPIE_MULTIPLE_MSIX | IGB_GPIE_PBA | IGB_GPIE_EIAME | IGB_GPIE_NSICR);
+			IGB_GPIE_MULTIPLE_MSIX | IGB_GPIE_PBA | IGB_GPIE_EIAME | IGB_GPIE_NSICR);
 	rig_wr(g, IGB_IVAR_REG(0), (VEC | IGB_IVAR_VALID) << IGB_IVAR_SHIFT(0, false));
 	rig_wr(g, IGB_IVAR_MISC, (1u | IGB_IVAR_VALID) << IGB_IVAR_MISC_OTHER_SHIFT);
 	rig_wr(g, IGB_EIAC, 1u << VEC | 2);
@@ -86,7 +86,7 @@ msix_vectors_obey_masks_auto_clear_and_auto_mask(void **state)
 
 	msix(g);
 	frame_in(g);
-	assert_int_equal(fired(VEC), 0); /* masked */
+	assert_int_equal(fired(VEC), 0);                /* masked */
 	assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_RXDW); /* regardless of the vectors */
 	rig_wr(g, IGB_EIMS, 1u << VEC);
 	assert_int_equal(fired(VEC), 1); /* it was pending */
@@ -139,8 +139,7 @@ flush_sends_few_messages(void **state)
 	for (unsigned int q = 0; q < nr; q++) {
 		uint32_t ivar = rig_rd(g, IGB_IVAR_REG(q)) & ~(0xFFu << IGB_IVAR_SHIFT(q, false));
 
-		rig_wr(g, IGB_IVAR_REG(q),
-			ivar | (q | IGB_IVAR_VALID) << IGB_IVAR_SHIFT(q, false));
+		rig_wr(g, IGB_IVAR_REG(q), ivar | (q | IGB_IVAR_VALID) << IGB_IVAR_SHIFT(q, false));
 	}
 	rig_wr(g, IGB_EIAC, 0xFF);
 	rig_wr(g, IGB_EIMS, 0xFF);
@@ -329,8 +328,8 @@ link_change_raises_lsc_once(void **state)
 static void
 single_interrupt_reports_all_causes_by_msix_msi_intx(void **state)
 {
-	static const unsigned int index[3] = {
-		VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_INTX_IRQ_INDEX};
+	static const unsigned int index[3] = { VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
+		VFIO_PCI_INTX_IRQ_INDEX };
 	struct rig *g = *state;
 	unsigned int i;
 	uint32_t v;
@@ -487,23 +486,23 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			msix_vectors_obey_masks_auto_clear_and_auto_mask, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(msix_vectors_obey_masks_auto_clear_and_auto_mask,
+				rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(flush_sends_few_messages, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(single_message_stays_due, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(eitr_holds_messages_back_and_loses_none, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(reset_ends_the_interval_of_a_vector, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(link_change_raises_lsc_once, rig_setup,
+				rig_teardown),
 		cmocka_unit_test_setup_teardown(
-			eitr_holds_messages_back_and_loses_none, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			reset_ends_the_interval_of_a_vector, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			link_change_raises_lsc_once, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			single_interrupt_reports_all_causes_by_msix_msi_intx, rig_setup,
-			rig_teardown),
+				single_interrupt_reports_all_causes_by_msix_msi_intx, rig_setup,
+				rig_teardown),
 		cmocka_unit_test_setup_teardown(intx_is_a_level, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(masked_msi_is_pending, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			rxdmt0_is_raised_at_the_descriptor_threshold, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(rxdmt0_is_raised_at_the_descriptor_threshold,
+				rig_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,9 +29,9 @@ setup(void **state)
 {
 	struct rig *g;
 
-	rig_setup_as(state, (struct m82576_params){.speed_mbps = 1000,
-				    .dma_timeout_ms = PATIENCE_MS},
-		(struct rig){.by_message = true});
+	rig_setup_as(state,
+			(struct m82576_params){ .speed_mbps = 1000, .dma_timeout_ms = PATIENCE_MS },
+			(struct rig){ .by_message = true });
 	g = *state;
 	for (unsigned int i = 0; i < sizeof(f); i++)
 		f[i] = (uint8_t)(i * 7 + 1);
@@ -57,13 +57,14 @@ poll_once(struct rig *g, struct m82576_frame *frame)
 	return n;
 }
 
-#define poll_until(g, cond) do { \
-	struct m82576_frame frame_; \
-	uint64_t end_ = ms() + PATIENCE_MS; \
-	while (!(cond) && ms() < end_) \
-		poll_once(g, &frame_); \
-	assert_true(cond); \
-} while (0)
+#define poll_until(g, cond) \
+	do { \
+		struct m82576_frame frame_; \
+		uint64_t end_ = ms() + PATIENCE_MS; \
+		while (!(cond) && ms() < end_) \
+			poll_once(g, &frame_); \
+		assert_true(cond); \
+	} while (0)
 
 /* Poll until the device sends a frame. */
 static void
@@ -233,8 +234,10 @@ main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
-		T(frames_go_both_ways), T(polling_thread_does_not_wait),
-		T(interrupt_comes_behind_the_frame), T(disabled_queue_has_written_all),
+		T(frames_go_both_ways),
+		T(polling_thread_does_not_wait),
+		T(interrupt_comes_behind_the_frame),
+		T(disabled_queue_has_written_all),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_message", tests, NULL, NULL);

@@ -136,7 +136,8 @@ spoil(struct rig *g, int *fds)
 	memcpy(frame, rig_mac, 6);
 	vfu_rcu_offline();
 	assert_int_equal(vfu_client_set_irq_fds(g->c, VFIO_PCI_MSIX_IRQ_INDEX, 0, IGB_MSIX_VECTORS,
-		fds), 0);
+					 fds),
+			0);
 	assert_int_equal(vfu_client_set_irq_fds(g->c, VFIO_PCI_MSI_IRQ_INDEX, 0, 1, fds), 0);
 	assert_int_equal(vfu_client_set_irq_fds(g->c, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, fds), 0);
 	vfu_rcu_online();
@@ -184,7 +185,8 @@ compare(const char *what, const void *fresh, const void *next, size_t len, size_
 	for (size_t i = 0; i < len; i += width) {
 		if (memcmp(a + i, b + i, width) != 0 && differ++ < 20)
 			print_error("%s, 0x%zx: 0x%08x of a device that nobody used, 0x%08x of the next client's\n",
-				what, i, *(const uint32_t *)(a + i / 4 * 4), *(const uint32_t *)(b + i / 4 * 4));
+					what, i, *(const uint32_t *)(a + i / 4 * 4),
+					*(const uint32_t *)(b + i / 4 * 4));
 	}
 	assert_int_equal(differ, 0);
 }
@@ -317,7 +319,8 @@ no_event_of_the_former_client_comes(void **state)
 	leave_and_come_back(g);
 	for (unsigned int i = 0; i < IGB_MSIX_VECTORS; i++)
 		events(fds[i]);
-	for (unsigned int index = VFIO_PCI_INTX_IRQ_INDEX; index <= VFIO_PCI_MSIX_IRQ_INDEX; index++) {
+	for (unsigned int index = VFIO_PCI_INTX_IRQ_INDEX; index <= VFIO_PCI_MSIX_IRQ_INDEX;
+			index++) {
 		const unsigned int n = index == VFIO_PCI_MSIX_IRQ_INDEX ? IGB_MSIX_VECTORS : 1;
 
 		vfu_rcu_offline();

@@ -62,7 +62,7 @@ l4_header_is_recognised_only_where_it_fits(void **state)
 		uint8_t proto;
 		unsigned int type;
 		uint32_t hdr;
-	} t[] = {{6, TCP, 20}, {17, UDP, 8}, {132, SCTP, 12}};
+	} t[] = { { 6, TCP, 20 }, { 17, UDP, 8 }, { 132, SCTP, 12 } };
 	struct rig *g = *state;
 	unsigned int i;
 
@@ -94,9 +94,13 @@ ipv4_fragment_has_no_layer_4(void **state)
 		uint16_t field;
 		bool frag, first;
 	} t[] = {
-		{0x0000, false, false}, {0x4000, false, false}, {0x8000, false, false},
-		{0x2000, true, true}, {0x0001, true, false}, {0x1000, true, false},
-		{0x3FFF, true, false},
+		{ 0x0000, false, false },
+		{ 0x4000, false, false },
+		{ 0x8000, false, false },
+		{ 0x2000, true, true },
+		{ 0x0001, true, false },
+		{ 0x1000, true, false },
+		{ 0x3FFF, true, false },
 	};
 	struct rig *g = *state;
 	unsigned int i;
@@ -140,7 +144,7 @@ ipv6_header_is_recognised_only_where_it_fits(void **state)
 static void
 ipv6_extension_headers_are_followed_to_the_sixteenth(void **state)
 {
-	static const uint8_t kinds[] = {0, 43, 60};
+	static const uint8_t kinds[] = { 0, 43, 60 };
 	struct rig *g = *state;
 	unsigned int n, i, k;
 
@@ -153,7 +157,7 @@ ipv6_extension_headers_are_followed_to_the_sixteenth(void **state)
 				f[54 + 8 * i + 3] = 4;
 			}
 			assert_int_equal(ptype(g, 54 + 8 * n + 8),
-				n <= 16 ? IPV6 | EXT6 | UDP : IPV6 | EXT6);
+					n <= 16 ? IPV6 | EXT6 | UDP : IPV6 | EXT6);
 			assert_true(pkt.v6_ext);
 			if (n <= 16)
 				assert_int_equal(pkt.payload, 54 + 8 * n + 8);
@@ -192,8 +196,12 @@ ipv6_fragment_header_decides_over_layer_4(void **state)
 		uint16_t field;
 		bool frag, first;
 	} t[] = {
-		{0x0000, false, true}, {0x0006, false, true}, {0x0001, true, true},
-		{0x0008, true, false}, {0x8000, true, false}, {0xFFF9, true, false},
+		{ 0x0000, false, true },
+		{ 0x0006, false, true },
+		{ 0x0001, true, true },
+		{ 0x0008, true, false },
+		{ 0x8000, true, false },
+		{ 0xFFF9, true, false },
 	};
 	struct rig *g = *state;
 	unsigned int i;
@@ -320,7 +328,7 @@ plain_sum(const uint8_t *p, size_t len, uint64_t sum)
 static void
 checksum_is_exact_at_every_length(void **state)
 {
-	static const uint32_t seeds[] = {0, 1, 0xFFFF, 0x10000, 0x1FFFE, 0xFFFFFFFF};
+	static const uint32_t seeds[] = { 0, 1, 0xFFFF, 0x10000, 0x1FFFE, 0xFFFFFFFF };
 	unsigned int i, k, fill;
 	size_t len;
 
@@ -329,9 +337,9 @@ checksum_is_exact_at_every_length(void **state)
 			f[i] = fill == 0 ? 0xFF : fill == 1 ? (uint8_t)(i * 31 + i / 256) : 0;
 		for (k = 0; k < 6; k++)
 			for (len = 0; len < 9728; len += len < 70 ? 1 : 483)
-				assert_int_equal(
-					m82576_csum_fold(m82576_csum_add(f, len, seeds[k])),
-					plain_sum(f, len, seeds[k]));
+				assert_int_equal(m82576_csum_fold(
+								 m82576_csum_add(f, len, seeds[k])),
+						plain_sum(f, len, seeds[k]));
 	}
 }
 
@@ -339,7 +347,7 @@ checksum_is_exact_at_every_length(void **state)
 static void
 crcs_are_exact_at_every_length(void **state)
 {
-	static const uint32_t poly[2] = {0xEDB88320u, 0x82F63B78u};
+	static const uint32_t poly[2] = { 0xEDB88320u, 0x82F63B78u };
 	unsigned int k, b;
 	size_t len, i;
 

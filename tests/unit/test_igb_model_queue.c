@@ -27,7 +27,7 @@ poll_loop(void *arg)
 {
 	struct poller *p = arg;
 	struct m82576_frame fr, in;
-	uint8_t f[60] = {0};
+	uint8_t f[60] = { 0 };
 	unsigned int i;
 
 	vfu_rcu_register();
@@ -88,8 +88,7 @@ rounds(struct poller *p, uint64_t n)
 static bool
 received(struct rig *g, uint32_t i)
 {
-	return __atomic_load_n(&rig_rxd(g, 0, i)->wb.staterr, __ATOMIC_ACQUIRE) &
-	       IGB_RXD_STAT_DD;
+	return __atomic_load_n(&rig_rxd(g, 0, i)->wb.staterr, __ATOMIC_ACQUIRE) & IGB_RXD_STAT_DD;
 }
 
 /* After the reply to clearing ENABLE the device writes nothing to the ring or its buffers. */
@@ -125,7 +124,7 @@ reset_or_disconnect_under_load_ends_all_writes(void **state)
 {
 	struct rig *g = *state;
 	struct poller p;
-	uint8_t f[64] = {0};
+	uint8_t f[64] = { 0 };
 	unsigned int i, k;
 
 	poller_start(&p, g);
@@ -242,13 +241,14 @@ trapped_registers_are_exact(void **state)
 	struct rig *g = *state;
 	struct m82576_stats st;
 	struct m82576_frame fr;
-	uint8_t f[60] = {0};
+	uint8_t f[60] = { 0 };
 	uint32_t q, i, drops;
 
 	rig_rx_on(g, IGB_RCTL_SECRC);
 	rig_eth(f, rig_mac, 0x88B5);
 	for (q = 0; q < IGB_MAX_QUEUES; q += 5) { /* the first four also have other addresses */
-		const uint32_t rdt = q < 4 ? IGB_RXQ_ALIAS_BASE + q * 0x100 + IGB_Q_TAIL : IGB_RDT(q);
+		const uint32_t rdt = q < 4 ? IGB_RXQ_ALIAS_BASE + q * 0x100 + IGB_Q_TAIL :
+					     IGB_RDT(q);
 
 		rig_rx_start(g, q, RIG_ADV | IGB_SRRCTL_DROP_EN);
 		rig_wr(g, rdt, 0xABCD0003);
@@ -265,7 +265,9 @@ trapped_registers_are_exact(void **state)
 		}
 		assert_true(rig_rxd(g, q, 2)->wb.staterr & IGB_RXD_STAT_DD);
 		m82576_get_stats(g->m, &st);
-		drops = rig_rd(g, q < 4 ? IGB_RXQ_ALIAS_BASE + q * 0x100 + IGB_Q_RQDPC : IGB_RQDPC(q));
+		drops = rig_rd(g,
+				q < 4 ? IGB_RXQ_ALIAS_BASE + q * 0x100 + IGB_Q_RQDPC :
+					IGB_RQDPC(q));
 		assert_int_equal(drops, 2);
 		assert_int_equal(st.queue[q].rx_no_desc, drops);
 		assert_int_equal(rig_rd(g, IGB_RQDPC(q)), 0); /* clears on read */
@@ -308,7 +310,7 @@ former_clients_mapping_leads_nowhere(void **state)
 {
 	struct rig *g = *state;
 	struct m82576_frame fr;
-	uint8_t f[60] = {0}, *old;
+	uint8_t f[60] = { 0 }, *old;
 	uint32_t o;
 
 	memset(g->bar + IGB_TXQ_BASE, 0xA5, RIG_PAGE);
@@ -335,7 +337,7 @@ invalid_rings_stay_idle_and_do_no_harm(void **state)
 {
 	struct rig *g = *state;
 	struct m82576_frame fr;
-	static const uint32_t lens[] = {0, 16, 130, 0x80080, 0xFFFFF};
+	static const uint32_t lens[] = { 0, 16, 130, 0x80080, 0xFFFFF };
 	unsigned int i;
 
 	rig_rx_on(g, IGB_RCTL_SECRC);
@@ -391,8 +393,9 @@ invalid_rings_stay_idle_and_do_no_harm(void **state)
 static void
 phy_write(struct rig *g, unsigned int reg, uint32_t v)
 {
-	rig_wr(g, IGB_MDIC, IGB_MDIC_OP_WRITE | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
-				    reg << IGB_MDIC_REG_SHIFT | v);
+	rig_wr(g, IGB_MDIC,
+			IGB_MDIC_OP_WRITE | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
+					reg << IGB_MDIC_REG_SHIFT | v);
 }
 
 /*
@@ -405,7 +408,7 @@ loopback_receives_own_frames_only(void **state)
 	struct rig *g = *state;
 	struct m82576_stats st;
 	struct m82576_frame fr;
-	uint8_t f[60] = {0};
+	uint8_t f[60] = { 0 };
 	unsigned int i;
 
 	rig_rx_start(g, 0, RIG_ADV);
@@ -464,8 +467,8 @@ static void *
 receive_loop(void *arg)
 {
 	struct poller *p = arg;
-	uint8_t f[60] = {0};
-	struct m82576_frame in = {.data = f, .len = 60};
+	uint8_t f[60] = { 0 };
+	struct m82576_frame in = { .data = f, .len = 60 };
 
 	vfu_rcu_register();
 	rig_eth(f, rig_mac, 0x88B5);
@@ -484,11 +487,11 @@ static void
 loopback_switch_between_threads_loses_and_duplicates_no_frame(void **state)
 {
 	struct rig *g = *state;
-	struct poller p = {.g = g};
+	struct poller p = { .g = g };
 	struct m82576_stats st;
 	struct m82576_frame fr;
 	uint32_t next = 0, got = 0, looped = 0, i, n;
-	uint8_t f[60] = {0};
+	uint8_t f[60] = { 0 };
 
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_tx_start(g, 0);
@@ -508,8 +511,8 @@ loopback_switch_between_threads_loses_and_duplicates_no_frame(void **state)
 			while (received(g, next)) {
 				looped += rig_rxbuf(g, 0, next)[20];
 				got++;
-				rig_rxd(g, 0, next)->read.pkt_addr =
-					RIG_IOVA + RIG_RXBUF + next * RIG_BUF;
+				rig_rxd(g, 0, next)->read.pkt_addr = RIG_IOVA + RIG_RXBUF +
+						next * RIG_BUF;
 				rig_rxd(g, 0, next)->read.hdr_addr = 0;
 				rig_rdt(g, 0, next);
 				next = (next + 1) % RIG_DESCS;
@@ -540,19 +543,19 @@ main(void)
 #define BOTH(test)                                                                                 \
 	cmocka_unit_test_setup_teardown(test, rig_setup, rig_teardown),                            \
 		{#test " trapped", test, rig_setup_trapped, rig_teardown, NULL}
-/* clang-format on */
+	/* clang-format on */
 	const struct CMUnitTest tests[] = {
 		BOTH(disabled_rx_queue_writes_nothing_after_the_reply),
 		BOTH(reset_or_disconnect_under_load_ends_all_writes),
 		BOTH(bus_master_off_ends_all_writes),
 		BOTH(trapped_registers_are_exact),
-		cmocka_unit_test_setup_teardown(
-			only_tails_are_read_from_the_mapping, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			former_clients_mapping_leads_nowhere, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(only_tails_are_read_from_the_mapping, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(former_clients_mapping_leads_nowhere, rig_setup,
+				rig_teardown),
 		BOTH(invalid_rings_stay_idle_and_do_no_harm),
-		cmocka_unit_test_setup_teardown(
-			loopback_receives_own_frames_only, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(loopback_receives_own_frames_only, rig_setup,
+				rig_teardown),
 		BOTH(loopback_switch_between_threads_loses_and_duplicates_no_frame),
 	};
 

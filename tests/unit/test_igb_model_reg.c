@@ -121,13 +121,24 @@ nvm_words_and_checksum_are_valid(void **state)
 	static const struct {
 		uint16_t at, value;
 	} words[] = {
-		{ IGB_NVM_COMPAT, 0 }, { 0x04, 0x8911 }, { 0x05, 0x1000 }, { 0x06, 0xFFFF },
-		{ 0x07, 0xFFFF }, { IGB_NVM_PBA_1, 0xE437 }, { IGB_NVM_PBA_1 + 1, 0x0903 },
-		{ IGB_NVM_INIT_CTRL_1, 0x4463 }, { IGB_NVM_SUBSYS_ID, 0xA03C },
-		{ IGB_NVM_SUBSYS_VENDOR, 0x8086 }, { IGB_NVM_DEVICE_ID, IGB_DEV_ID_82576 },
-		{ 0x0E, 0x8086 }, { IGB_NVM_INIT_CTRL_2, 0x0080 },
-		{ IGB_NVM_INIT_CTRL_3_LAN1, 0 }, { IGB_NVM_INIT_CTRL_3_LAN0, 0 },
-		{ 0x37, 0xFFFF }, { 0x3E, 0 }, { 0x40, 0xFFFF },
+		{ IGB_NVM_COMPAT, 0 },
+		{ 0x04, 0x8911 },
+		{ 0x05, 0x1000 },
+		{ 0x06, 0xFFFF },
+		{ 0x07, 0xFFFF },
+		{ IGB_NVM_PBA_1, 0xE437 },
+		{ IGB_NVM_PBA_1 + 1, 0x0903 },
+		{ IGB_NVM_INIT_CTRL_1, 0x4463 },
+		{ IGB_NVM_SUBSYS_ID, 0xA03C },
+		{ IGB_NVM_SUBSYS_VENDOR, 0x8086 },
+		{ IGB_NVM_DEVICE_ID, IGB_DEV_ID_82576 },
+		{ 0x0E, 0x8086 },
+		{ IGB_NVM_INIT_CTRL_2, 0x0080 },
+		{ IGB_NVM_INIT_CTRL_3_LAN1, 0 },
+		{ IGB_NVM_INIT_CTRL_3_LAN0, 0 },
+		{ 0x37, 0xFFFF },
+		{ 0x3E, 0 },
+		{ 0x40, 0xFFFF },
 	};
 	struct rig *g = *state;
 	uint16_t sum = 0;
@@ -222,7 +233,7 @@ spi_read(struct rig *g, uint32_t word)
 static void
 nvm_is_written_by_its_pins(void **state)
 {
-	static const uint16_t data[] = {0x1234, 0xABCD, 0x0F0F};
+	static const uint16_t data[] = { 0x1234, 0xABCD, 0x0F0F };
 	struct rig *g = *state;
 	uint16_t word = nvm(g, 0x20), sum = 0, mac = 0x2202;
 	uint32_t i;
@@ -283,7 +294,8 @@ phy(struct rig *g, uint32_t reg)
 	uint32_t v;
 
 	rig_wr(g, IGB_MDIC,
-		reg << IGB_MDIC_REG_SHIFT | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT | IGB_MDIC_OP_READ);
+			reg << IGB_MDIC_REG_SHIFT | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
+					IGB_MDIC_OP_READ);
 	v = rig_rd(g, IGB_MDIC);
 	assert_true(v & IGB_MDIC_READY);
 	assert_false(v & IGB_MDIC_ERROR);
@@ -295,8 +307,8 @@ static void
 phy_wr(struct rig *g, uint32_t reg, uint32_t v)
 {
 	rig_wr(g, IGB_MDIC,
-		v | reg << IGB_MDIC_REG_SHIFT | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
-			IGB_MDIC_OP_WRITE);
+			v | reg << IGB_MDIC_REG_SHIFT | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
+					IGB_MDIC_OP_WRITE);
 	assert_true(rig_rd(g, IGB_MDIC) & IGB_MDIC_READY);
 }
 
@@ -346,11 +358,11 @@ link_has_the_best_mode_of_both_ends(void **state)
 		{ 0x1340, 0x0DE1, 0x0200, M82576_ABLE_ALL, 2, true, 0 },
 		{ 0x1340, 0x0DE1, 0x0000, M82576_ABLE_ALL, 1, true, 100 },
 		{ 0x1340, 0x0CE1, 0x0100, M82576_ABLE_ALL, 1, false,
-			100 }, /* no partner: 1000 half */
+				100 }, /* no partner: 1000 half */
 		{ 0x1340, 0x0C61, 0x0000, M82576_ABLE_ALL, 0, true, 10 },
 		{ 0x1340, 0x0C21, 0x0000, M82576_ABLE_ALL, 0, false, 10 },
 		{ 0x1340, 0x0DE1, 0x0200, M82576_ABLE_100_HALF | M82576_ABLE_10_FULL, 1, false,
-			100 },
+				100 },
 		{ 0x1340, 0x0C41, 0x0000, M82576_ABLE_1000_FULL, -1, true, 0 },
 		{ 0x2100, 0x0DE1, 0x0200, M82576_ABLE_ALL, 1, true, 100 }, /* forced */
 		{ 0x2000, 0x0DE1, 0x0200, M82576_ABLE_ALL, 1, false, 100 },
@@ -378,9 +390,12 @@ link_has_the_best_mode_of_both_ends(void **state)
 		assert_true(m82576_carrier(g->m) > was); /* the far end also sees it */
 		assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_LSC || !(before & IGB_STATUS_LU));
 		phy(g, IGB_PHY_STATUS);
-		assert_int_equal(phy(g, IGB_PHY_STATUS) & (IGB_PHY_STATUS_LINK | IGB_PHY_STATUS_AN_DONE),
-			!up ? 0 : c[i].ctrl & IGB_PHY_CTRL_AUTONEG_EN ?
-			IGB_PHY_STATUS_LINK | IGB_PHY_STATUS_AN_DONE : IGB_PHY_STATUS_LINK);
+		assert_int_equal(phy(g, IGB_PHY_STATUS) &
+						(IGB_PHY_STATUS_LINK | IGB_PHY_STATUS_AN_DONE),
+				!up ? 0 :
+						c[i].ctrl & IGB_PHY_CTRL_AUTONEG_EN ?
+				      IGB_PHY_STATUS_LINK | IGB_PHY_STATUS_AN_DONE :
+				      IGB_PHY_STATUS_LINK);
 		if (!up) {
 			assert_int_equal(phy(g, IGB_PHY_PORT_STATUS), 0);
 			continue;
@@ -391,7 +406,7 @@ link_has_the_best_mode_of_both_ends(void **state)
 		assert_int_equal(!!(phy(g, IGB_PHY_PORT_STATUS) & 0x0200), c[i].full);
 		assert_int_equal(phy(g, IGB_PHY_LP_ABILITY) >> 5 & 0xF, c[i].partner & 0xF);
 		assert_int_equal(!!(phy(g, IGB_PHY_1000T_STATUS) & 0x0800),
-			!!(c[i].partner & M82576_ABLE_1000_FULL));
+				!!(c[i].partner & M82576_ABLE_1000_FULL));
 	}
 	/* A change of the partner changes this end. */
 	phy_wr(g, IGB_PHY_CTRL, 0x1340);
@@ -414,21 +429,21 @@ static int
 setup_counted(void **state)
 {
 	return rig_setup_params(state,
-		(struct m82576_params){.speed_mbps = 1000, .log = count_line});
+			(struct m82576_params){ .speed_mbps = 1000, .log = count_line });
 }
 
 /* Write patterns, and expect the bits of the mask when reading back. */
 static void
 assert_pattern_reads_back(struct rig *g, uint32_t off, uint32_t mask, uint32_t bits)
 {
-	static const uint32_t p[] = {0x5A5A5A5A, 0xA5A5A5A5, 0, ~0u};
+	static const uint32_t p[] = { 0x5A5A5A5A, 0xA5A5A5A5, 0, ~0u };
 	unsigned int i;
 
 	for (i = 0; i < 4; i++) {
 		rig_wr(g, off, p[i] & bits);
 		if ((rig_rd(g, off) & mask) != (p[i] & bits & mask))
 			fail_msg("register 0x%05x: 0x%08x is 0x%08x", off, p[i] & bits,
-				rig_rd(g, off));
+					rig_rd(g, off));
 	}
 }
 
@@ -440,9 +455,9 @@ assert_pattern_reads_back(struct rig *g, uint32_t off, uint32_t mask, uint32_t b
 static void
 self_test_passes_and_logs_nothing(void **state)
 {
-	static const unsigned int index[] = {
-		VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_INTX_IRQ_INDEX};
-	static const uint32_t whole[] = {IGB_FCAL, IGB_VET};
+	static const unsigned int index[] = { VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
+		VFIO_PCI_INTX_IRQ_INDEX };
+	static const uint32_t whole[] = { IGB_FCAL, IGB_VET };
 	const uint32_t toggle = 0x7FFFF3FF, causes = 0x77D4FBFD;
 	struct rig *g = *state;
 	struct m82576_frame fr;
@@ -477,7 +492,7 @@ self_test_passes_and_logs_nothing(void **state)
 		rig_wr(g, rx + IGB_Q_DCTL, 0);
 	}
 	for (i = 0; i < 3; i++) {
-		const uint32_t bits = (const uint32_t[]){0, 0x003FFFFB, ~0u}[i];
+		const uint32_t bits = (const uint32_t[]){ 0, 0x003FFFFB, ~0u }[i];
 		const uint32_t mask = i == 0 ? ~0u : 0x04CFB0FE;
 
 		rig_wr(g, IGB_RCTL, bits & mask);
@@ -689,7 +704,7 @@ configuration_space_has_bars_and_capabilities(void **state)
 	rig_cfg_wr(g, 0x20, ~0u, 4);
 	assert_int_equal(rig_cfg_rd(g, 0x20, 4), 0);
 	for (at = rig_cfg_rd(g, 0x34, 1), n = 0; at != 0 && n < 16;
-		at = rig_cfg_rd(g, at + 1, 1), n++) {
+			at = rig_cfg_rd(g, at + 1, 1), n++) {
 		uint32_t id = rig_cfg_rd(g, at, 1);
 
 		seen |= 1u << id;
@@ -698,8 +713,8 @@ configuration_space_has_bars_and_capabilities(void **state)
 			assert_int_equal(rig_cfg_rd(g, at + 8, 4), IGB_MSIX_PBA_OFFSET | 3);
 		}
 		if (id == IGB_VNDR_CAP_ID) {
-			assert_int_equal(
-				rig_cfg_rd(g, at + IGB_VNDR_CAP_SIG, 4), IGB_VNDR_CAP_SIGNATURE);
+			assert_int_equal(rig_cfg_rd(g, at + IGB_VNDR_CAP_SIG, 4),
+					IGB_VNDR_CAP_SIGNATURE);
 			assert_int_equal(rig_cfg_rd(g, at + IGB_VNDR_CAP_SPEED, 4), 1000);
 			assert_int_equal(rig_cfg_rd(g, at + 2, 1), IGB_VNDR_CAP_LEN);
 			assert_int_equal(rig_cfg_rd(g, at + IGB_VNDR_CAP_VERSION, 4), 2);
@@ -726,17 +741,17 @@ configuration_bits_are_writable_or_fixed(void **state)
 		uint32_t at, writable, fixed;
 	} dwords[] = {
 		{ 0x00, 0, IGB_DEV_ID_82576 << 16 | IGB_VENDOR_ID_INTEL },
-		{ 0x04, 0x0547, 0x00100000 },   /* command, status */
-		{ 0x08, 0, 0x02000001 },        /* Ethernet, revision 1 */
-		{ 0x0C, 0xFF, 0 },              /* cache line size */
+		{ 0x04, 0x0547, 0x00100000 }, /* command, status */
+		{ 0x08, 0, 0x02000001 },      /* Ethernet, revision 1 */
+		{ 0x0C, 0xFF, 0 },            /* cache line size */
 		{ 0x10, ~(IGB_BAR0_SIZE - 1u), 0 },
 		{ 0x14, ~(IGB_BAR1_SIZE - 1u), 0 },
 		{ 0x18, ~0x1Fu, 1 },
 		{ 0x1C, ~(IGB_BAR3_SIZE - 1u), 0 },
-		{ 0x2C, 0, 0xA03C8086 },        /* subsystem */
+		{ 0x2C, 0, 0xA03C8086 }, /* subsystem */
 		{ 0x34, 0, 0x40 },
-		{ 0x3C, 0xFF, 0x0100 },         /* interrupt line, pin A */
-		{ 0x40, 0, 0x00235001 },        /* power management */
+		{ 0x3C, 0xFF, 0x0100 },  /* interrupt line, pin A */
+		{ 0x40, 0, 0x00235001 }, /* power management */
 		{ 0x44, 0x3, 0x8 },
 		{ 0x50, 0x00710000, 0x01807005 }, /* MSI: 64 bits, mask */
 		{ 0x54, 0xFFFFFFFC, 0 },
@@ -746,9 +761,9 @@ configuration_bits_are_writable_or_fixed(void **state)
 		{ 0x70, 0xC0000000, (IGB_MSIX_VECTORS - 1) << 16 | 0xA011 },
 		{ 0x74, 0, 3 },
 		{ 0x78, 0, IGB_MSIX_PBA_OFFSET | 3 },
-		{ 0xA0, 0, 0x0002E010 },        /* PCI Express */
+		{ 0xA0, 0, 0x0002E010 }, /* PCI Express */
 		{ 0xA4, 0, 0x10008002 },
-		{ 0xA8, 0x7FFF, 0 },            /* and bit 15, the reset, reads 0 */
+		{ 0xA8, 0x7FFF, 0 }, /* and bit 15, the reset, reads 0 */
 		{ 0xAC, 0, 0x41 },
 		{ 0xB0, 0x01FB, 0x00410000 },
 		{ 0xC4, 0, 0x1F },
@@ -785,7 +800,7 @@ static void
 statistics_clear_on_read_and_latch_high_half(void **state)
 {
 	struct rig *g = *state;
-	uint8_t f[128] = {0};
+	uint8_t f[128] = { 0 };
 	uint32_t len = rig_ipv4(f, 17, 60);
 	struct m82576_stats st;
 
@@ -866,7 +881,7 @@ access_counts_as_set_up_but_for_tails_interrupts_and_statistics(void **state)
 static void
 client_without_a_number_is_busy_at_one_device(void **state)
 {
-	struct m82576_params p = {.name = "t", .speed_mbps = 1000};
+	struct m82576_params p = { .name = "t", .speed_mbps = 1000 };
 	struct m82576 *m[2];
 	char err[VFU_ERR_LEN], path[64];
 	unsigned int i;
@@ -888,35 +903,35 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(client_without_a_number_is_busy_at_one_device),
+		cmocka_unit_test_setup_teardown(registers_have_datasheet_reset_values, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(reset_clears_what_the_datasheet_says, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(semaphores_are_exclusive_and_freed_on_disconnect,
+				rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(nvm_words_and_checksum_are_valid, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(nvm_is_written_by_its_pins, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(phy_reports_link_latches_loss_and_resets, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(link_has_the_best_mode_of_both_ends, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(self_test_passes_and_logs_nothing, setup_counted,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(carrier_follows_client_set_link_up_and_phy_power,
+				rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(mask_and_cause_registers_set_clear_and_alias,
+				rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(configuration_space_has_bars_and_capabilities,
+				rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(configuration_bits_are_writable_or_fixed, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(statistics_clear_on_read_and_latch_high_half,
+				rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
-			registers_have_datasheet_reset_values, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			reset_clears_what_the_datasheet_says, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			semaphores_are_exclusive_and_freed_on_disconnect, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			nvm_words_and_checksum_are_valid, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			nvm_is_written_by_its_pins, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			phy_reports_link_latches_loss_and_resets, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			link_has_the_best_mode_of_both_ends, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			self_test_passes_and_logs_nothing, setup_counted, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			carrier_follows_client_set_link_up_and_phy_power, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			mask_and_cause_registers_set_clear_and_alias, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			configuration_space_has_bars_and_capabilities, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			configuration_bits_are_writable_or_fixed, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			statistics_clear_on_read_and_latch_high_half, rig_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			access_counts_as_set_up_but_for_tails_interrupts_and_statistics, rig_setup,
-			rig_teardown),
+				access_counts_as_set_up_but_for_tails_interrupts_and_statistics,
+				rig_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,15 +16,20 @@ size_classes_are_exact(void **state)
 	static const struct {
 		uint32_t len, rx, tx;
 	} t[] = {
-		{64, IGB_PRC64, IGB_PTC64}, {65, IGB_PRC127, IGB_PTC127},
-		{127, IGB_PRC127, IGB_PTC127}, {128, IGB_PRC255, IGB_PTC255},
-		{255, IGB_PRC255, IGB_PTC255}, {256, IGB_PRC511, IGB_PTC511},
-		{511, IGB_PRC511, IGB_PTC511}, {512, IGB_PRC1023, IGB_PTC1023},
-		{1023, IGB_PRC1023, IGB_PTC1023}, {1024, IGB_PRC1522, IGB_PTC1522},
+		{ 64, IGB_PRC64, IGB_PTC64 },
+		{ 65, IGB_PRC127, IGB_PTC127 },
+		{ 127, IGB_PRC127, IGB_PTC127 },
+		{ 128, IGB_PRC255, IGB_PTC255 },
+		{ 255, IGB_PRC255, IGB_PTC255 },
+		{ 256, IGB_PRC511, IGB_PTC511 },
+		{ 511, IGB_PRC511, IGB_PTC511 },
+		{ 512, IGB_PRC1023, IGB_PTC1023 },
+		{ 1023, IGB_PRC1023, IGB_PTC1023 },
+		{ 1024, IGB_PRC1522, IGB_PTC1522 },
 	};
-	static const uint32_t all[] = {IGB_PRC64, IGB_PRC127, IGB_PRC255, IGB_PRC511, IGB_PRC1023,
+	static const uint32_t all[] = { IGB_PRC64, IGB_PRC127, IGB_PRC255, IGB_PRC511, IGB_PRC1023,
 		IGB_PRC1522, IGB_PTC64, IGB_PTC127, IGB_PTC255, IGB_PTC511, IGB_PTC1023,
-		IGB_PTC1522};
+		IGB_PTC1522 };
 	struct rig *g = *state;
 	uint32_t i, k;
 
@@ -69,8 +74,8 @@ ivar_of_every_queue_selects_its_vector(void **state)
 				rig_wr(g, IGB_IVAR(i), 0);
 			m82576_intr_queues(g->m, 1u << q, is_tx);
 			assert_int_equal(rig_rd(g, IGB_EICR), 0);
-			rig_wr(g, IGB_IVAR_REG(q), (v | IGB_IVAR_VALID) << IGB_IVAR_SHIFT(q,
-				is_tx));
+			rig_wr(g, IGB_IVAR_REG(q),
+					(v | IGB_IVAR_VALID) << IGB_IVAR_SHIFT(q, is_tx));
 			m82576_intr_queues(g->m, 1u << q, is_tx);
 			assert_int_equal(rig_rd(g, IGB_EICR), v < IGB_MSIX_VECTORS ? 1u << v : 0);
 			m82576_intr_queues(g->m, 1u << q, !is_tx);
@@ -83,8 +88,8 @@ ivar_of_every_queue_selects_its_vector(void **state)
 static uint32_t
 mdic(struct rig *g, uint32_t op, uint32_t reg, uint32_t v)
 {
-	rig_wr(g, IGB_MDIC, op | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
-		reg << IGB_MDIC_REG_SHIFT | v);
+	rig_wr(g, IGB_MDIC,
+			op | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT | reg << IGB_MDIC_REG_SHIFT | v);
 	return rig_rd(g, IGB_MDIC);
 }
 
@@ -100,9 +105,9 @@ phy_rd(struct rig *g, uint32_t reg)
 static void
 phy_registers_and_pages_are_exact(void **state)
 {
-	static const uint32_t fixed[] = {IGB_PHY_STATUS, IGB_PHY_ID1, IGB_PHY_ID2,
-		IGB_PHY_LP_ABILITY,
-		IGB_PHY_AUTONEG_EXP, IGB_PHY_1000T_STATUS, IGB_PHY_EXT_STATUS, IGB_PHY_PORT_STATUS};
+	static const uint32_t fixed[] = { IGB_PHY_STATUS, IGB_PHY_ID1, IGB_PHY_ID2,
+		IGB_PHY_LP_ABILITY, IGB_PHY_AUTONEG_EXP, IGB_PHY_1000T_STATUS, IGB_PHY_EXT_STATUS,
+		IGB_PHY_PORT_STATUS };
 	struct rig *g = *state;
 	uint32_t i, was;
 
@@ -153,16 +158,18 @@ speed_of_the_wire_is_in_status(void **state)
 	static const struct {
 		unsigned int mbps;
 		uint32_t code;
-	} t[] = {{1, 0}, {10, 0}, {11, 1}, {100, 1}, {101, 2}, {10000, 2}, {0, 2}};
+	} t[] = { { 1, 0 }, { 10, 0 }, { 11, 1 }, { 100, 1 }, { 101, 2 }, { 10000, 2 }, { 0, 2 } };
 	struct rig *g;
 	unsigned int i;
 
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-		rig_setup_params(state, (struct m82576_params){.speed_mbps = t[i].mbps});
+		rig_setup_params(state, (struct m82576_params){ .speed_mbps = t[i].mbps });
 		g = *state;
-		assert_int_equal(rig_rd(g, IGB_STATUS) & (IGB_STATUS_SPEED_MASK | IGB_STATUS_LU |
-			IGB_STATUS_FD), t[i].code << IGB_STATUS_SPEED_SHIFT | IGB_STATUS_LU |
-				IGB_STATUS_FD);
+		assert_int_equal(rig_rd(g, IGB_STATUS) &
+						(IGB_STATUS_SPEED_MASK | IGB_STATUS_LU |
+								IGB_STATUS_FD),
+				t[i].code << IGB_STATUS_SPEED_SHIFT | IGB_STATUS_LU |
+						IGB_STATUS_FD);
 		assert_int_equal(m82576_speed(g->m), 0); /* the speed of the wire */
 		assert_int_equal(phy_rd(g, IGB_PHY_LP_ABILITY) & 0xC00, t[i].code == 0 ? 0 : 0xC00);
 		assert_int_equal(phy_rd(g, IGB_PHY_1000T_STATUS), t[i].code == 2 ? 0x3C00 : 0xC00);
@@ -224,9 +231,20 @@ static void
 each_event_is_in_one_statistic_of_the_daemon(void **state)
 {
 	struct rig *g = *state;
-	struct m82576_stats is, want = { .rx_frames = 2, .rx_bytes = 160, .rx_filtered = 1,
-		.rx_bad = 1, .rx_off = 1, .tx_frames = 2, .tx_bytes = 150, .bad_doorbells = 1,
-		.queue[0] = { .rx_frames = 2, .tx_frames = 2 }, .client = true, .link = true };
+	struct m82576_stats is,
+			want = {
+				.rx_frames = 2,
+				.rx_bytes = 160,
+				.rx_filtered = 1,
+				.rx_bad = 1,
+				.rx_off = 1,
+				.tx_frames = 2,
+				.tx_bytes = 150,
+				.bad_doorbells = 1,
+				.queue[0] = { .rx_frames = 2, .tx_frames = 2 },
+				.client = true,
+				.link = true,
+			};
 
 	rig_eth(f, rig_mac, 0x88B5);
 	assert_int_equal(arrives(g, 60), DD_EOP);

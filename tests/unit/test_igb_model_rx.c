@@ -8,7 +8,7 @@
 
 #define DD_EOP (IGB_RXD_STAT_DD | IGB_RXD_STAT_EOP)
 
-static const uint8_t bcast[6] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
+static const uint8_t bcast[6] = { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
 
 static int
 rig_rx_setup(void **state)
@@ -27,7 +27,7 @@ rig_rx_setup(void **state)
 static bool
 passes(struct rig *g, const uint8_t *da, uint16_t type)
 {
-	uint8_t f[60] = {0};
+	uint8_t f[60] = { 0 };
 	volatile union igb_rx_desc *d = rig_rxd(g, 0, g->rx_next);
 
 	rig_eth(f, da, type);
@@ -44,7 +44,8 @@ static void
 rx_filters_pass_configured_addresses_only(void **state)
 {
 	struct rig *g = *state;
-	const uint8_t other[6] = {0x02, 0x99, 0, 0, 0, 1}, mc[6] = {0x01, 0x00, 0x5E, 1, 2, 0x83};
+	const uint8_t other[6] = { 0x02, 0x99, 0, 0, 0, 1 },
+		      mc[6] = { 0x01, 0x00, 0x5E, 1, 2, 0x83 };
 	unsigned int mo;
 
 	assert_true(passes(g, rig_mac, 0x88B5));
@@ -69,7 +70,7 @@ rx_filters_pass_configured_addresses_only(void **state)
 	assert_false(passes(g, other, 0x88B5));
 	/* The multicast table, by each of the four offsets: bits 47:36 down to 43:32. */
 	for (mo = 0; mo < 4; mo++) {
-		static const unsigned int shift[4] = {4, 3, 2, 0};
+		static const unsigned int shift[4] = { 4, 3, 2, 0 };
 		uint32_t h = ((mc[4] | mc[5] << 8) >> shift[mo]) & 0xFFF;
 
 		rig_rx_on(g, IGB_RCTL_SECRC | mo << IGB_RCTL_MO_SHIFT);
@@ -110,8 +111,8 @@ rx_vlan_tag_is_kept_stripped_or_filtered(void **state)
 	assert_int_equal(d->wb.length, len);
 	assert_false(d->wb.staterr & IGB_RXD_STAT_VP);
 	/* The parser looks behind the tag. */
-	assert_int_equal(
-		d->wb.pkt_info >> IGB_RXD_PTYPE_SHIFT, IGB_RXD_PTYPE_IPV4 | IGB_RXD_PTYPE_UDP);
+	assert_int_equal(d->wb.pkt_info >> IGB_RXD_PTYPE_SHIFT,
+			IGB_RXD_PTYPE_IPV4 | IGB_RXD_PTYPE_UDP);
 	assert_true(d->wb.staterr & IGB_RXD_STAT_L4I);
 	assert_false(d->wb.staterr & IGB_RXD_ERR_L4E);
 	/* The tag is stripped. */
@@ -152,8 +153,8 @@ rx_checksum_status_is_exact(void **state)
 		f[len - 1] ^= 1;
 		rig_send_in(g, f, len, 0);
 		st = rig_rxd(g, 0, i++)->wb.staterr;
-		assert_int_equal(
-			st, DD_EOP | IGB_RXD_STAT_IPCS | IGB_RXD_STAT_L4I | IGB_RXD_ERR_L4E);
+		assert_int_equal(st,
+				DD_EOP | IGB_RXD_STAT_IPCS | IGB_RXD_STAT_L4I | IGB_RXD_ERR_L4E);
 	}
 	f[len - 1] ^= 1;
 	f[14 + 8] ^= 1; /* TTL */
@@ -242,7 +243,7 @@ static void
 rx_packet_type_names_headers_that_fit(void **state)
 {
 	struct rig *g = *state;
-	uint8_t f[256] = {0};
+	uint8_t f[256] = { 0 };
 	uint32_t len, i = 0;
 #define PTYPE() (rig_rxd(g, 0, i++)->wb.pkt_info >> IGB_RXD_PTYPE_SHIFT)
 
@@ -331,15 +332,16 @@ rss_hash_matches_published_vectors_and_selects_queue(void **state)
 		uint16_t sport, dport;
 		uint32_t ip, tcp;
 	} v4[] = {
-		{{66, 9, 149, 187}, {161, 142, 100, 80}, 2794, 1766, 0x323e8fc2, 0x51ccc178},
-		{{199, 92, 111, 2}, {65, 69, 140, 83}, 14230, 4739, 0xd718262a, 0xc626b0ea},
-		{{24, 19, 198, 95}, {12, 22, 207, 184}, 12898, 38024, 0xd2d0a5de, 0x5c2b394a},
-		{{38, 27, 205, 30}, {209, 142, 163, 6}, 48228, 2217, 0x82989176, 0xafc7327f},
-		{{153, 39, 163, 191}, {202, 188, 127, 2}, 44251, 1303, 0x5d1809c5, 0x10e828a2},
+		{ { 66, 9, 149, 187 }, { 161, 142, 100, 80 }, 2794, 1766, 0x323e8fc2, 0x51ccc178 },
+		{ { 199, 92, 111, 2 }, { 65, 69, 140, 83 }, 14230, 4739, 0xd718262a, 0xc626b0ea },
+		{ { 24, 19, 198, 95 }, { 12, 22, 207, 184 }, 12898, 38024, 0xd2d0a5de, 0x5c2b394a },
+		{ { 38, 27, 205, 30 }, { 209, 142, 163, 6 }, 48228, 2217, 0x82989176, 0xafc7327f },
+		{ { 153, 39, 163, 191 }, { 202, 188, 127, 2 }, 44251, 1303, 0x5d1809c5,
+				0x10e828a2 },
 	};
 	struct rig *g = *state;
 	uint8_t f[256];
-	uint32_t len, i, w, q, n[16] = {0};
+	uint32_t len, i, w, q, n[16] = { 0 };
 	volatile union igb_rx_desc *d;
 
 	for (i = 0; i < 10; i++) {
@@ -355,7 +357,8 @@ rss_hash_matches_published_vectors_and_selects_queue(void **state)
 		bool tcp = i & 1;
 
 		rig_wr(g, IGB_MRQC,
-			IGB_MRQC_ENABLE_RSS | IGB_MRQC_RSS_IPV4 | (tcp ? IGB_MRQC_RSS_TCPIPV4 : 0));
+				IGB_MRQC_ENABLE_RSS | IGB_MRQC_RSS_IPV4 |
+						(tcp ? IGB_MRQC_RSS_TCPIPV4 : 0));
 		len = rig_ipv4(f, 6, 20);
 		memcpy(f + 26, v4[i / 2].src, 4);
 		memcpy(f + 30, v4[i / 2].dst, 4);
@@ -368,7 +371,7 @@ rss_hash_matches_published_vectors_and_selects_queue(void **state)
 		assert_true(d->wb.staterr & IGB_RXD_STAT_DD);
 		assert_int_equal(d->wb.rss, w);
 		assert_int_equal(d->wb.pkt_info & IGB_RXD_RSSTYPE_MASK,
-			tcp ? IGB_RXD_RSS_TCPIPV4 : IGB_RXD_RSS_IPV4);
+				tcp ? IGB_RXD_RSS_TCPIPV4 : IGB_RXD_RSS_IPV4);
 	}
 	rig_wr(g, IGB_MRQC, IGB_MRQC_ENABLE_RSS | IGB_MRQC_RSS_IPV6);
 	len = ipv6(f, 0);
@@ -431,8 +434,8 @@ rx_long_frames_fill_buffers_up_to_the_limit(void **state)
 			assert_true(d->wb.staterr & IGB_RXD_STAT_DD);
 			assert_int_equal(!!(d->wb.staterr & IGB_RXD_STAT_EOP), i + 1 == n);
 			assert_int_equal(d->wb.length, part);
-			assert_memory_equal(
-				rig_rxbuf(g, 0, (at + i) % RIG_DESCS), f + i * RIG_BUF, part);
+			assert_memory_equal(rig_rxbuf(g, 0, (at + i) % RIG_DESCS), f + i * RIG_BUF,
+					part);
 			d->read.pkt_addr = RIG_IOVA + RIG_RXBUF + (at + i) % RIG_DESCS * RIG_BUF;
 			d->read.hdr_addr = 0;
 		}
@@ -454,7 +457,7 @@ static void
 rx_fcs_is_appended_and_bad_frames_are_stored_on_request_only(void **state)
 {
 	struct rig *g = *state;
-	uint8_t f[60] = {0};
+	uint8_t f[60] = { 0 };
 	static const uint8_t *b;
 	uint32_t c = ~0u, k, i, is;
 
@@ -495,8 +498,9 @@ rx_legacy_descriptors_report_status_and_length(void **state)
 	f[len - 1] ^= 1;
 	rig_send_in(g, f, len, 0);
 	d = rig_rxd(g, 0, 0);
-	assert_int_equal(d->legacy.status, DD_EOP | IGB_RXD_STAT_VP | IGB_RXD_STAT_IPCS |
-						   IGB_RXD_STAT_L4I | IGB_RXD_STAT_UDPCS);
+	assert_int_equal(d->legacy.status,
+			DD_EOP | IGB_RXD_STAT_VP | IGB_RXD_STAT_IPCS | IGB_RXD_STAT_L4I |
+					IGB_RXD_STAT_UDPCS);
 	assert_int_equal(d->legacy.errors, IGB_RXD_LEG_ERR_TCPE);
 	assert_int_equal(d->legacy.length, len - 4);
 	assert_int_equal(d->legacy.vlan, 100);
@@ -565,8 +569,8 @@ static void
 frame_without_descriptor_is_dropped_and_counted(void **state)
 {
 	struct rig *g = *state;
-	uint8_t f[60] = {0};
-	struct m82576_frame fr = {.data = f, .len = 60};
+	uint8_t f[60] = { 0 };
+	struct m82576_frame fr = { .data = f, .len = 60 };
 	struct m82576_stats st;
 	uint32_t i;
 
@@ -613,7 +617,7 @@ static void
 unmapped_rx_buffer_costs_one_frame_and_unmapped_ring_stops_the_queue(void **state)
 {
 	struct rig *g = *state;
-	uint8_t f[60] = {0};
+	uint8_t f[60] = { 0 };
 	struct m82576_stats st;
 
 	rig_eth(f, rig_mac, 0x88B5);
@@ -654,31 +658,31 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(rx_filters_pass_configured_addresses_only,
+				rig_rx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(rx_vlan_tag_is_kept_stripped_or_filtered,
+				rig_rx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(rx_checksum_status_is_exact, rig_rx_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(rx_packet_type_names_headers_that_fit, rig_rx_setup,
+				rig_teardown),
 		cmocka_unit_test_setup_teardown(
-			rx_filters_pass_configured_addresses_only, rig_rx_setup, rig_teardown),
+				rss_hash_matches_published_vectors_and_selects_queue, rig_rx_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(rx_long_frames_fill_buffers_up_to_the_limit,
+				rig_rx_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
-			rx_vlan_tag_is_kept_stripped_or_filtered, rig_rx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			rx_checksum_status_is_exact, rig_rx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			rx_packet_type_names_headers_that_fit, rig_rx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			rss_hash_matches_published_vectors_and_selects_queue, rig_rx_setup,
-			rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			rx_long_frames_fill_buffers_up_to_the_limit, rig_rx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			rx_fcs_is_appended_and_bad_frames_are_stored_on_request_only, rig_rx_setup,
-			rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			rx_legacy_descriptors_report_status_and_length, rig_rx_setup, rig_teardown),
+				rx_fcs_is_appended_and_bad_frames_are_stored_on_request_only,
+				rig_rx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(rx_legacy_descriptors_report_status_and_length,
+				rig_rx_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(header_split_separates_headers_up_to_the_buffer,
-			rig_rx_setup, rig_teardown),
+				rig_rx_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(frame_without_descriptor_is_dropped_and_counted,
-			rig_rx_setup, rig_teardown),
+				rig_rx_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
-			unmapped_rx_buffer_costs_one_frame_and_unmapped_ring_stops_the_queue,
-			rig_rx_setup, rig_teardown),
+				unmapped_rx_buffer_costs_one_frame_and_unmapped_ring_stops_the_queue,
+				rig_rx_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

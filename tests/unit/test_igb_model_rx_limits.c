@@ -69,9 +69,9 @@ rx_longest_frame_is_exact(void **state)
 static void
 rx_pif_marks_addresses_that_passed_inexactly(void **state)
 {
-	static const uint8_t bcast[6] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
-	static const uint8_t group[6] = {0x01, 0, 0x5E, 0, 0, 1};
-	static const uint8_t nearly[6] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE};
+	static const uint8_t bcast[6] = { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
+	static const uint8_t group[6] = { 0x01, 0, 0x5E, 0, 0, 1 };
+	static const uint8_t nearly[6] = { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE };
 	struct rig *g = *state;
 
 	rig_eth(f, rig_mac, 0x88B5);
@@ -100,8 +100,9 @@ rx_cfi_must_be_as_asked_for(void **state)
 
 	rig_wr(g, IGB_VFTA(0), 2);
 	for (i = 0; i < 4; i++) {
-		rig_rx_on(g, IGB_RCTL_SECRC | IGB_RCTL_VFE | IGB_RCTL_CFIEN |
-			(i & 1 ? IGB_RCTL_CFI : 0));
+		rig_rx_on(g,
+				IGB_RCTL_SECRC | IGB_RCTL_VFE | IGB_RCTL_CFIEN |
+						(i & 1 ? IGB_RCTL_CFI : 0));
 		rig_eth(f, rig_mac, 0x8100);
 		rig_put16(f + 14, i & 2 ? 0x1001 : 0x0001);
 		assert_int_equal(arrives(g, 64), (i & 1) == i >> 1 ? DD_EOP : 0);
@@ -120,8 +121,8 @@ rx_udp_checksum_of_zero_is_none_on_ipv4_and_wrong_on_ipv6(void **state)
 	ipv6(9, 17);
 	f[62] = 0x5A;
 	rig_put16(f + 58, 9);
-	assert_int_equal(arrives(g, 63), DD_EOP | IGB_RXD_STAT_UDPCS | IGB_RXD_STAT_L4I |
-		IGB_RXD_ERR_L4E);
+	assert_int_equal(arrives(g, 63),
+			DD_EOP | IGB_RXD_STAT_UDPCS | IGB_RXD_STAT_L4I | IGB_RXD_ERR_L4E);
 	s = inet_sum(f + 22, 32, 17 + 9);
 	rig_put16(f + 60, ~inet_sum(f + 54, 9, s) & 0xFFFF);
 	assert_int_equal(arrives(g, 63), DD_EOP | IGB_RXD_STAT_UDPCS | IGB_RXD_STAT_L4I);
@@ -150,7 +151,7 @@ rx_checksum_covers_ipv4_options(void **state)
 	assert_int_equal(arrives(g, 72) & (IGB_RXD_STAT_IPCS | IGB_RXD_ERR_IPE), IGB_RXD_STAT_IPCS);
 	f[37] ^= 1;
 	assert_int_equal(arrives(g, 72) & (IGB_RXD_STAT_IPCS | IGB_RXD_ERR_IPE),
-		IGB_RXD_STAT_IPCS | IGB_RXD_ERR_IPE);
+			IGB_RXD_STAT_IPCS | IGB_RXD_ERR_IPE);
 }
 
 /*
@@ -208,27 +209,27 @@ rss_types_are_by_protocol_and_version(void **state)
 		uint32_t mrqc;
 		unsigned int type;
 	} t[] = {
-		{4, 6, 0, IGB_MRQC_RSS_TCPIPV4, IGB_RXD_RSS_TCPIPV4},
-		{4, 6, 0, IGB_MRQC_RSS_UDPIPV4, IGB_RXD_RSS_NONE},
-		{4, 6, 0, IGB_MRQC_RSS_UDPIPV4 | IGB_MRQC_RSS_IPV4, IGB_RXD_RSS_IPV4},
-		{4, 17, 0, IGB_MRQC_RSS_TCPIPV4, IGB_RXD_RSS_NONE},
-		{4, 17, 0, IGB_MRQC_RSS_UDPIPV4, IGB_RXD_RSS_UDPIPV4},
-		{4, 17, 0, IGB_MRQC_RSS_IPV6 | IGB_MRQC_RSS_UDPIPV6, IGB_RXD_RSS_NONE},
-		{6, 6, 0, IGB_MRQC_RSS_IPV4 | IGB_MRQC_RSS_TCPIPV4, IGB_RXD_RSS_NONE},
-		{6, 6, 0, IGB_MRQC_RSS_TCPIPV6, IGB_RXD_RSS_TCPIPV6},
-		{6, 6, 0, IGB_MRQC_RSS_TCPIPV6EX, IGB_RXD_RSS_TCPIPV6EX},
-		{6, 6, 0, IGB_MRQC_RSS_TCPIPV6EX | IGB_MRQC_RSS_TCPIPV6, IGB_RXD_RSS_TCPIPV6},
-		{6, 6, 1, IGB_MRQC_RSS_TCPIPV6EX | IGB_MRQC_RSS_TCPIPV6, IGB_RXD_RSS_TCPIPV6EX},
-		{6, 6, 0, IGB_MRQC_RSS_UDPIPV6 | IGB_MRQC_RSS_UDPIPV6EX, IGB_RXD_RSS_NONE},
-		{6, 17, 0, IGB_MRQC_RSS_UDPIPV6, IGB_RXD_RSS_UDPIPV6},
-		{6, 17, 0, IGB_MRQC_RSS_UDPIPV6EX, IGB_RXD_RSS_UDPIPV6EX},
-		{6, 17, 0, IGB_MRQC_RSS_UDPIPV6EX | IGB_MRQC_RSS_UDPIPV6, IGB_RXD_RSS_UDPIPV6},
-		{6, 17, 1, IGB_MRQC_RSS_UDPIPV6EX | IGB_MRQC_RSS_UDPIPV6, IGB_RXD_RSS_UDPIPV6EX},
-		{6, 17, 0, IGB_MRQC_RSS_TCPIPV6 | IGB_MRQC_RSS_TCPIPV6EX, IGB_RXD_RSS_NONE},
-		{6, 17, 0, IGB_MRQC_RSS_IPV6, IGB_RXD_RSS_IPV6},
-		{6, 17, 0, IGB_MRQC_RSS_IPV6EX, IGB_RXD_RSS_IPV6EX},
-		{6, 17, 0, IGB_MRQC_RSS_IPV6EX | IGB_MRQC_RSS_IPV6, IGB_RXD_RSS_IPV6},
-		{6, 17, 1, IGB_MRQC_RSS_IPV6EX | IGB_MRQC_RSS_IPV6, IGB_RXD_RSS_IPV6EX},
+		{ 4, 6, 0, IGB_MRQC_RSS_TCPIPV4, IGB_RXD_RSS_TCPIPV4 },
+		{ 4, 6, 0, IGB_MRQC_RSS_UDPIPV4, IGB_RXD_RSS_NONE },
+		{ 4, 6, 0, IGB_MRQC_RSS_UDPIPV4 | IGB_MRQC_RSS_IPV4, IGB_RXD_RSS_IPV4 },
+		{ 4, 17, 0, IGB_MRQC_RSS_TCPIPV4, IGB_RXD_RSS_NONE },
+		{ 4, 17, 0, IGB_MRQC_RSS_UDPIPV4, IGB_RXD_RSS_UDPIPV4 },
+		{ 4, 17, 0, IGB_MRQC_RSS_IPV6 | IGB_MRQC_RSS_UDPIPV6, IGB_RXD_RSS_NONE },
+		{ 6, 6, 0, IGB_MRQC_RSS_IPV4 | IGB_MRQC_RSS_TCPIPV4, IGB_RXD_RSS_NONE },
+		{ 6, 6, 0, IGB_MRQC_RSS_TCPIPV6, IGB_RXD_RSS_TCPIPV6 },
+		{ 6, 6, 0, IGB_MRQC_RSS_TCPIPV6EX, IGB_RXD_RSS_TCPIPV6EX },
+		{ 6, 6, 0, IGB_MRQC_RSS_TCPIPV6EX | IGB_MRQC_RSS_TCPIPV6, IGB_RXD_RSS_TCPIPV6 },
+		{ 6, 6, 1, IGB_MRQC_RSS_TCPIPV6EX | IGB_MRQC_RSS_TCPIPV6, IGB_RXD_RSS_TCPIPV6EX },
+		{ 6, 6, 0, IGB_MRQC_RSS_UDPIPV6 | IGB_MRQC_RSS_UDPIPV6EX, IGB_RXD_RSS_NONE },
+		{ 6, 17, 0, IGB_MRQC_RSS_UDPIPV6, IGB_RXD_RSS_UDPIPV6 },
+		{ 6, 17, 0, IGB_MRQC_RSS_UDPIPV6EX, IGB_RXD_RSS_UDPIPV6EX },
+		{ 6, 17, 0, IGB_MRQC_RSS_UDPIPV6EX | IGB_MRQC_RSS_UDPIPV6, IGB_RXD_RSS_UDPIPV6 },
+		{ 6, 17, 1, IGB_MRQC_RSS_UDPIPV6EX | IGB_MRQC_RSS_UDPIPV6, IGB_RXD_RSS_UDPIPV6EX },
+		{ 6, 17, 0, IGB_MRQC_RSS_TCPIPV6 | IGB_MRQC_RSS_TCPIPV6EX, IGB_RXD_RSS_NONE },
+		{ 6, 17, 0, IGB_MRQC_RSS_IPV6, IGB_RXD_RSS_IPV6 },
+		{ 6, 17, 0, IGB_MRQC_RSS_IPV6EX, IGB_RXD_RSS_IPV6EX },
+		{ 6, 17, 0, IGB_MRQC_RSS_IPV6EX | IGB_MRQC_RSS_IPV6, IGB_RXD_RSS_IPV6 },
+		{ 6, 17, 1, IGB_MRQC_RSS_IPV6EX | IGB_MRQC_RSS_IPV6, IGB_RXD_RSS_IPV6EX },
 	};
 	struct rig *g = *state;
 	uint32_t type, hash[3], i, k;
@@ -272,8 +273,9 @@ rss_types_are_by_protocol_and_version(void **state)
 		 * Ports count if the type includes them. The source counts if no other address
 		 * replaces it.
 		 */
-		assert_int_equal(hash[0] != hash[1], t[i].type != IGB_RXD_RSS_IPV4 &&
-			t[i].type != IGB_RXD_RSS_IPV6 && t[i].type != IGB_RXD_RSS_IPV6EX);
+		assert_int_equal(hash[0] != hash[1],
+				t[i].type != IGB_RXD_RSS_IPV4 && t[i].type != IGB_RXD_RSS_IPV6 &&
+						t[i].type != IGB_RXD_RSS_IPV6EX);
 		assert_int_equal(hash[0] != hash[2], !t[i].ext);
 	}
 }
@@ -282,7 +284,7 @@ rss_types_are_by_protocol_and_version(void **state)
 static void
 rx_write_backs_beyond_a_batch_are_not_lost(void **state)
 {
-	struct m82576_frame in = {.data = f, .len = 60};
+	struct m82576_frame in = { .data = f, .len = 60 };
 	struct rig *g = *state;
 	unsigned int i, turn;
 
@@ -306,7 +308,7 @@ rx_write_backs_beyond_a_batch_are_not_lost(void **state)
 			const unsigned int at = (100 + i) % 128;
 
 			assert_int_equal(rig_rxd(g, 0, at)->wb.staterr & IGB_RXD_STAT_DD,
-				turn == 1 || i < M82576_WB_BATCH ? IGB_RXD_STAT_DD : 0);
+					turn == 1 || i < M82576_WB_BATCH ? IGB_RXD_STAT_DD : 0);
 			assert_int_equal(rig_rxbuf(g, 0, at)[20], i);
 		}
 		m82576_rx_flush(g->m);
@@ -329,11 +331,11 @@ rx_write_backs_beyond_a_batch_are_not_lost(void **state)
 static void
 rx_reads_no_byte_behind_the_frame(void **state)
 {
-	static const uint8_t protocols[] = {6, 17, 132};
+	static const uint8_t protocols[] = { 6, 17, 132 };
 	struct rig *g = *state;
 	const size_t page = (size_t)getpagesize();
-	uint8_t *end = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
+	uint8_t *end = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
 	uint32_t len, i;
 
 	assert_ptr_not_equal(end, MAP_FAILED);
@@ -361,7 +363,7 @@ rx_reads_no_byte_behind_the_frame(void **state)
 			assert_int_equal(d->wb.length, len - tag + M82576_FCS_LEN);
 			assert_memory_equal(rig_rxbuf(g, 0, g->rx_next), f, 12);
 			assert_memory_equal(rig_rxbuf(g, 0, g->rx_next) + 12, f + 12 + tag,
-				len - 12 - tag);
+					len - 12 - tag);
 			g->rx_next++;
 		}
 	}

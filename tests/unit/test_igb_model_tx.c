@@ -98,13 +98,15 @@ tx_checksums_are_inserted_exactly(void **state)
 			rig_put16(f + 24, 0);
 			/* The sum of the pseudo-header takes the place of the checksum. */
 			rig_put16(f + 34 + (proto == 6 ? 16 : 6),
-				inet_sum(f + 26, 8, proto + len - 34));
+					inet_sum(f + 26, 8, proto + len - 34));
 			rig_ctx(g, 1, 14, 20, proto == 6 ? 20 : 8, 0,
-				IGB_TXD_TUCMD_IPV4 | (proto == 6 ? IGB_TXD_TUCMD_L4T_TCP
-								 : IGB_TXD_TUCMD_L4T_UDP),
-				0);
+					IGB_TXD_TUCMD_IPV4 |
+							(proto == 6 ? IGB_TXD_TUCMD_L4T_TCP :
+								      IGB_TXD_TUCMD_L4T_UDP),
+					0);
 			rig_post(g, f, len, RIG_LAST,
-				len << 14 | 1u << 4 | IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM);
+					len << 14 | 1u << 4 | IGB_TXD_POPTS_IXSM |
+							IGB_TXD_POPTS_TXSM);
 			rig_ring_bell(g);
 			assert_int_equal(rig_take(g, &fr), 1);
 			assert_memory_equal(fr.data, want, len);
@@ -144,12 +146,12 @@ tso_segments_are_exact(void **state)
 	f[14 + 20 + 13] = 0x19;    /* FIN, PSH, ACK */
 	rig_put16(f + 38, 0xFFFF); /* sequence number about to wrap */
 	rig_put16(f + 40, 0xFC00);
-	rig_put16(f + 18, 0xFFFE);                /* also the IP identification */
+	rig_put16(f + 18, 0xFFFE);                 /* also the IP identification */
 	rig_put16(f + 50, inet_sum(f + 26, 8, 6)); /* pseudo-header without a length */
 	rig_ctx(g, 0, 14, 20, 20, mss, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 0);
 	/* Headers and payload in two buffers. */
 	rig_post(g, f, 54, IGB_TXD_IFCS | IGB_TXD_TSE,
-		(len - 54) << 14 | IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM);
+			(len - 54) << 14 | IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM);
 	rig_post(g, f + 54, len - 54, RIG_LAST | IGB_TXD_TSE, 0);
 	rig_ring_bell(g);
 	while (rig_take(g, &fr)) {
@@ -161,7 +163,7 @@ tso_segments_are_exact(void **state)
 		assert_int_equal(ip[4] << 8 | ip[5], (0xFFFE + n) & 0xFFFF);
 		assert_int_equal(inet_sum(ip, 20, 0), 0xFFFF);
 		assert_int_equal((uint32_t)h[4] << 24 | h[5] << 16 | h[6] << 8 | h[7],
-			(uint32_t)(0xFFFFFC00u + off));
+				(uint32_t)(0xFFFFFC00u + off));
 		assert_int_equal(h[13], off + part == 5000 ? 0x19 : 0x10);
 		s = inet_sum(ip + 12, 8, 6 + 20 + part);
 		assert_int_equal(inet_sum(h, 20 + part, s), 0xFFFF);
@@ -228,7 +230,7 @@ fcs_of_the_driver_is_checked_and_removed(void **state)
 {
 	struct rig *g = *state;
 	struct m82576_frame fr;
-	uint8_t f[68] = {1, 2, 3};
+	uint8_t f[68] = { 1, 2, 3 };
 	uint32_t fcs = m82576_fcs(f, 64);
 
 	memcpy(f + 64, &fcs, 4);
@@ -307,7 +309,7 @@ endless_chain_is_bounded_and_ends_with_eop(void **state)
 {
 	struct rig *g = *state;
 	struct m82576_frame fr;
-	uint8_t f[1000] = {0};
+	uint8_t f[1000] = { 0 };
 	uint32_t i, k;
 
 	for (k = 0; k < 20; k++) {
@@ -339,7 +341,7 @@ frame_that_cannot_be_segmented_is_dropped_unread(void **state)
 {
 	struct rig *g = *state;
 	struct m82576_frame fr;
-	uint8_t f[1000] = {0};
+	uint8_t f[1000] = { 0 };
 
 	rig_ctx(g, 0, 14, 20, 20, 0, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, 0);
 	rig_post(g, f, 1000, RIG_LAST | IGB_TXD_TSE, 946u << 14);
@@ -406,7 +408,7 @@ time_between_flushes_is_bounded(void **state)
 {
 	struct rig *g = *state;
 	struct m82576_frame fr;
-	uint8_t f[64] = {0};
+	uint8_t f[64] = { 0 };
 	uint32_t i;
 
 	for (i = 0; i < RIG_DESCS - 1; i++)
@@ -427,7 +429,7 @@ tx_tail_beyond_ring_is_ignored_and_counted(void **state)
 	struct rig *g = *state;
 	struct m82576_frame fr;
 	struct m82576_stats st;
-	uint8_t f[100] = {0};
+	uint8_t f[100] = { 0 };
 
 	rig_tdt(g, 0, RIG_DESCS);
 	assert_int_equal(rig_take(g, &fr), 0);
@@ -446,7 +448,7 @@ head_write_back_replaces_dd(void **state)
 {
 	struct rig *g = *state;
 	struct m82576_frame fr;
-	uint8_t f[100] = {0};
+	uint8_t f[100] = { 0 };
 	volatile uint32_t *head = (void *)(g->mem + 0x600000);
 
 	*head = 77;
@@ -468,7 +470,7 @@ all_tx_queues_get_equal_turns(void **state)
 {
 	struct rig *g = *state;
 	struct m82576_frame fr;
-	uint32_t q, i, seen[16] = {0};
+	uint32_t q, i, seen[16] = { 0 };
 
 	for (q = 0; q < 16; q++) {
 		rig_tx_start(g, q);
@@ -505,34 +507,33 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(tx_sends_posted_frames_and_reports_those_with_rs,
-			rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			tx_checksums_are_inserted_exactly, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			tx_vlan_tag_comes_from_the_context, rig_tx_setup, rig_teardown),
+				rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(tx_checksums_are_inserted_exactly, rig_tx_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(tx_vlan_tag_comes_from_the_context, rig_tx_setup,
+				rig_teardown),
 		cmocka_unit_test_setup_teardown(tso_segments_are_exact, rig_tx_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
-			tx_legacy_checksum_is_inserted_and_offset_outside_is_refused, rig_tx_setup,
-			rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			fcs_of_the_driver_is_checked_and_removed, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			bad_descriptor_costs_its_own_frame_only, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			endless_chain_is_bounded_and_ends_with_eop, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			frame_that_cannot_be_segmented_is_dropped_unread, rig_tx_setup,
-			rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			time_between_flushes_is_bounded, rig_tx_setup, rig_teardown),
+				tx_legacy_checksum_is_inserted_and_offset_outside_is_refused,
+				rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(fcs_of_the_driver_is_checked_and_removed,
+				rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(bad_descriptor_costs_its_own_frame_only,
+				rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(endless_chain_is_bounded_and_ends_with_eop,
+				rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(frame_that_cannot_be_segmented_is_dropped_unread,
+				rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(time_between_flushes_is_bounded, rig_tx_setup,
+				rig_teardown),
 		cmocka_unit_test_setup_teardown(bytes_gathered_between_flushes_are_bounded,
-			rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			tx_tail_beyond_ring_is_ignored_and_counted, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			head_write_back_replaces_dd, rig_tx_setup, rig_teardown),
-		cmocka_unit_test_setup_teardown(
-			all_tx_queues_get_equal_turns, rig_tx_setup, rig_teardown),
+				rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(tx_tail_beyond_ring_is_ignored_and_counted,
+				rig_tx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(head_write_back_replaces_dd, rig_tx_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(all_tx_queues_get_equal_turns, rig_tx_setup,
+				rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,8 +14,8 @@ tx_checksum_headers_must_fit_exactly(void **state)
 {
 	static const struct {
 		uint32_t l4t, hdr;
-	} t[] = {{IGB_TXD_TUCMD_L4T_TCP, 20}, {IGB_TXD_TUCMD_L4T_UDP, 8},
-		{IGB_TXD_TUCMD_L4T_SCTP, 12}};
+	} t[] = { { IGB_TXD_TUCMD_L4T_TCP, 20 }, { IGB_TXD_TUCMD_L4T_UDP, 8 },
+		{ IGB_TXD_TUCMD_L4T_SCTP, 12 } };
 	struct rig *g = *state;
 	uint32_t i, crc;
 
@@ -85,7 +85,7 @@ tx_legacy_checksum_must_fit_exactly(void **state)
 		f[i] = (uint8_t)(i * 3);
 	legacy(g, 80, 79, 20, IGB_TXD_LEG_IC);
 	assert_int_equal(rig_take(g, &fr), 1);
-	assert_int_equal(fr.data[20] << 8 | fr.data[21], (uint16_t)~(f[79] << 8));
+	assert_int_equal(fr.data[20] << 8 | fr.data[21], (uint16_t) ~(f[79] << 8));
 	legacy(g, 80, 80, 20, IGB_TXD_LEG_IC);
 	assert_int_equal(rig_take(g, &fr), 0);
 	legacy(g, 80, 60, 78, IGB_TXD_LEG_IC);
@@ -150,17 +150,17 @@ tso_header_limits_are_exact(void **state)
 		uint32_t maclen, iplen, l4len, tucmd;
 		int possible;
 	} t[] = {
-		{14, 20, 20, TCP4, 1},
-		{13, 20, 20, TCP4, 0},
-		{14, 19, 20, TCP4, 0},
-		{14, 20, 19, TCP4, 0},
-		{14, 20, 8, UDP4, 1},
-		{14, 20, 7, UDP4, 0},
-		{14, 40, 20, IGB_TXD_TUCMD_L4T_TCP, 1},
-		{14, 39, 20, IGB_TXD_TUCMD_L4T_TCP, 0},
-		{14, 40, 8, IGB_TXD_TUCMD_L4T_UDP, 1},
-		{14, 20, 20, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_SCTP, 0},
-		{14, 20, 20, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_MASK, 0},
+		{ 14, 20, 20, TCP4, 1 },
+		{ 13, 20, 20, TCP4, 0 },
+		{ 14, 19, 20, TCP4, 0 },
+		{ 14, 20, 19, TCP4, 0 },
+		{ 14, 20, 8, UDP4, 1 },
+		{ 14, 20, 7, UDP4, 0 },
+		{ 14, 40, 20, IGB_TXD_TUCMD_L4T_TCP, 1 },
+		{ 14, 39, 20, IGB_TXD_TUCMD_L4T_TCP, 0 },
+		{ 14, 40, 8, IGB_TXD_TUCMD_L4T_UDP, 1 },
+		{ 14, 20, 20, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_SCTP, 0 },
+		{ 14, 20, 20, IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_MASK, 0 },
 	};
 	struct rig *g = *state;
 	uint32_t i, hdr;
@@ -197,7 +197,7 @@ tso_ipv6_segments_are_exact(void **state)
 	rig_put16(f + 70, inet_sum(f + 22, 32, 6));
 	rig_ctx(g, 0, 14, 40, 20, 1000, IGB_TXD_TUCMD_L4T_TCP, 0x123);
 	rig_post(g, f, 2574, RIG_LAST | IGB_TXD_TSE | IGB_TXD_VLE,
-		2500u << IGB_TXD_PAYLEN_SHIFT | IXSM | TXSM);
+			2500u << IGB_TXD_PAYLEN_SHIFT | IXSM | TXSM);
 	rig_ring_bell(g);
 	for (n = 0; rig_take(g, &fr); n++) {
 		const uint8_t *ip = fr.data + 18;
@@ -220,7 +220,7 @@ tso_ipv6_segments_are_exact(void **state)
 static void
 tso_flags_are_masked_by_the_segments_place(void **state)
 {
-	static const uint16_t want[] = {0x101, 0x202, 0x202, 0x404};
+	static const uint16_t want[] = { 0x101, 0x202, 0x202, 0x404 };
 	struct rig *g = *state;
 	uint32_t n;
 
@@ -275,12 +275,12 @@ tx_frames_without_report_are_not_written_back(void **state)
 	rig_wr(g, IGB_TXDCTL(0), IGB_DCTL_ENABLE);
 	memset(g->mem + RIG_TXRING, 0, 128 * 16);
 	for (i = 0; i < 127; i++) {
-		volatile union igb_tx_desc *d =
-			(volatile union igb_tx_desc *)(g->mem + RIG_TXRING + i * 16);
+		volatile union igb_tx_desc *d = (volatile union igb_tx_desc *)(g->mem + RIG_TXRING +
+				i * 16);
 
 		d->data.addr = RIG_IOVA + RIG_TXBUF;
 		d->data.cmd_type_len = 60 | IGB_TXD_EOP | IGB_TXD_IFCS | IGB_TXD_DTYP_DATA |
-			IGB_TXD_DEXT | (i % 16 != 7 ? IGB_TXD_RS : 0);
+				IGB_TXD_DEXT | (i % 16 != 7 ? IGB_TXD_RS : 0);
 		d->data.olinfo = 60u << IGB_TXD_PAYLEN_SHIFT;
 	}
 	rig_tdt(g, 0, 127);
@@ -290,7 +290,8 @@ tx_frames_without_report_are_not_written_back(void **state)
 	m82576_tx_flush(g->m);
 	for (i = 0; i < 127; i++)
 		assert_int_equal(((volatile union igb_tx_desc *)(g->mem + RIG_TXRING + i * 16))
-			->wb.status, i % 16 != 7 ? IGB_TXD_STAT_DD : 60u << IGB_TXD_PAYLEN_SHIFT);
+						 ->wb.status,
+				i % 16 != 7 ? IGB_TXD_STAT_DD : 60u << IGB_TXD_PAYLEN_SHIFT);
 	assert_int_equal(rig_rd(g, IGB_TDH(0)), 127);
 }
 

@@ -58,8 +58,8 @@ rx_frame_without_end_is_bounded(void **state)
 		for (i = 0; i < 100; i++)
 			write_back(i, IGB_RXD_STAT_DD, 1 + i % 7);
 		assert_int_equal(drain(), 0);
-		assert_true(rxq()->first == NULL || rxq()->first->nb_segs <=
-			IGB_MAX_FRAME / rxq()->buf_len + 1);
+		assert_true(rxq()->first == NULL ||
+				rxq()->first->nb_segs <= IGB_MAX_FRAME / rxq()->buf_len + 1);
 	}
 	assert_int_equal(ierrors(), 1);
 	write_back(0, GOOD, 60); /* its end */
@@ -141,7 +141,7 @@ rx_frames_beyond_buffer_are_chained(void **state)
 
 	for (i = 0; i < RTE_DIM(t); i++) {
 		struct rte_mempool *mp = rte_pktmbuf_pool_create("small", MBUFS, 0, 0,
-			t[i].room + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+				t[i].room + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
 
 		assert_non_null(mp);
 		queues_of(mp, NB_DESC);
@@ -208,11 +208,12 @@ rx_bsize_is_smallest_of_queues(void **state)
 	assert_int_equal(rte_eth_dev_configure(PORT, RTE_DIM(room), 1, &conf), 0);
 	for (i = 0; i < RTE_DIM(room); i++) {
 		snprintf(name, sizeof(name), "mixed%u", i);
-		mp[i] = rte_pktmbuf_pool_create(name, NB_DESC, 0, 0,
-			room[i] + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+		mp[i] = rte_pktmbuf_pool_create(name, NB_DESC, 0, 0, room[i] + RTE_PKTMBUF_HEADROOM,
+				SOCKET_ID_ANY);
 		assert_non_null(mp[i]);
 		assert_int_equal(rte_eth_rx_queue_setup(PORT, i, NB_DESC, SOCKET_ID_ANY, NULL,
-			mp[i]), 0);
+						 mp[i]),
+				0);
 	}
 	assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, NB_DESC, SOCKET_ID_ANY, NULL), 0);
 	assert_int_equal(rte_eth_dev_start(PORT), 0);
@@ -236,7 +237,7 @@ static void
 rx_ring_too_short_for_frame_is_refused(void **state)
 {
 	struct rte_mempool *mp = rte_pktmbuf_pool_create("small", MBUFS, 0, 0,
-		256 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
+			256 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
 	unsigned int turn;
 
 	assert_non_null(mp);
@@ -319,16 +320,16 @@ rx_checksum_flags_match_descriptor(void **state)
 		{ IGB_RXD_PTYPE_IPV4, 0, 0 },
 		{ IGB_RXD_PTYPE_IPV4, IGB_RXD_STAT_IPCS, RTE_MBUF_F_RX_IP_CKSUM_GOOD },
 		{ IGB_RXD_PTYPE_IPV4, IGB_RXD_STAT_IPCS | IGB_RXD_ERR_IPE,
-			RTE_MBUF_F_RX_IP_CKSUM_BAD },
+				RTE_MBUF_F_RX_IP_CKSUM_BAD },
 		{ IGB_RXD_PTYPE_IPV6, 0, RTE_MBUF_F_RX_IP_CKSUM_GOOD },
 		{ IGB_RXD_PTYPE_IPV6_EXT, 0, RTE_MBUF_F_RX_IP_CKSUM_GOOD },
 		{ IGB_RXD_PTYPE_IPV6 | IGB_RXD_PTYPE_TCP, IGB_RXD_STAT_L4I,
-			RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD },
+				RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD },
 		{ IGB_RXD_PTYPE_IPV6 | IGB_RXD_PTYPE_UDP, IGB_RXD_STAT_L4I | IGB_RXD_ERR_L4E,
-			RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_BAD },
+				RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_BAD },
 		/* IPv4 around IPv6: the checksum that the device verified decides. */
 		{ IGB_RXD_PTYPE_IPV4 | IGB_RXD_PTYPE_IPV6, IGB_RXD_STAT_IPCS | IGB_RXD_ERR_IPE,
-			RTE_MBUF_F_RX_IP_CKSUM_BAD },
+				RTE_MBUF_F_RX_IP_CKSUM_BAD },
 	};
 	static const uint64_t offloads[] = { RTE_ETH_RX_OFFLOAD_CHECKSUM, 0 };
 	const uint64_t mask = RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK;
@@ -374,14 +375,14 @@ rx_random_write_backs_give_well_formed_mbufs(void **state)
 	unsigned int turn, i;
 
 	start(RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_CHECKSUM |
-		RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
+			RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
 	srand(1);
 	for (turn = 0; turn < 20000; turn++) {
 		const unsigned int n = rand() % NB_DESC;
 
 		for (i = 0; i < n; i++)
-			write_back(i, (uint32_t)rand() << 16 ^ (uint32_t)rand() ^
-				(rand() % 8 != 0), rand() % 4 != 0 ? rand() % 2100 : rand());
+			write_back(i, (uint32_t)rand() << 16 ^ (uint32_t)rand() ^ (rand() % 8 != 0),
+					rand() % 4 != 0 ? rand() % 2100 : rand());
 		/* The driver does not read these. */
 		*reg(IGB_RDH(0)) = rand();
 		*reg(IGB_RDT(0)) = rand();
@@ -410,12 +411,12 @@ rx_queue_count_and_status_are_right_across_the_wrap(void **state)
 		assert_int_equal(rte_eth_rx_queue_count(PORT, 0), i + 1);
 		assert_int_equal(rte_eth_rx_descriptor_status(PORT, 0, i), RTE_ETH_RX_DESC_DONE);
 		assert_int_equal(rte_eth_rx_descriptor_status(PORT, 0, i + 1),
-			RTE_ETH_RX_DESC_AVAIL);
+				RTE_ETH_RX_DESC_AVAIL);
 	}
 	assert_int_equal(rte_eth_rx_descriptor_status(PORT, 0, rxq()->posted - 1),
-		RTE_ETH_RX_DESC_AVAIL);
+			RTE_ETH_RX_DESC_AVAIL);
 	assert_int_equal(rte_eth_rx_descriptor_status(PORT, 0, rxq()->posted),
-		RTE_ETH_RX_DESC_UNAVAIL);
+			RTE_ETH_RX_DESC_UNAVAIL);
 	assert_int_equal(rte_eth_rx_descriptor_status(PORT, 0, NB_DESC), -EINVAL);
 	assert_int_equal(drain(), 20);
 }

@@ -63,11 +63,11 @@ tx_cleanup_frees_no_more_than_requested(void **state)
 		n = requested[i] == 0 ? left : requested[i];
 		assert_int_equal(rte_eth_tx_done_cleanup(PORT, 0, requested[i]), n);
 		left -= n;
-		assert_int_equal(rte_mempool_avail_count(pool), MBUFS - (NB_DESC - 1) -
-			left * segs);
+		assert_int_equal(rte_mempool_avail_count(pool),
+				MBUFS - (NB_DESC - 1) - left * segs);
 		/* A group that is partly freed is still watched and reported as one group. */
-		assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0,
-			(txq()->nb_desc - 1)), RTE_ETH_TX_DESC_DONE);
+		assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0, (txq()->nb_desc - 1)),
+				RTE_ETH_TX_DESC_DONE);
 	}
 	assert_int_equal(txq()->nb_free, NB_DESC - 1);
 	assert_int_equal(rte_eth_tx_done_cleanup(PORT, 0, 0), 0);
@@ -135,17 +135,17 @@ tx_descriptor_status_is_right_across_the_wrap(void **state)
 	assert_int_equal(txq()->tail, 10);
 	/* Offset 0 is the tail: the 20 packets that were sent are at the last offsets. */
 	for (i = 0; i < NB_DESC; i++)
-		assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0, i), i < NB_DESC - 20 ?
-			RTE_ETH_TX_DESC_DONE : RTE_ETH_TX_DESC_FULL);
+		assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0, i),
+				i < NB_DESC - 20 ? RTE_ETH_TX_DESC_DONE : RTE_ETH_TX_DESC_FULL);
 	assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0, NB_DESC), -EINVAL);
 	/* Each burst of one packet is a group. */
 	for (i = 0; i < 20; i++) {
 		txq()->ring[(NB_DESC - 10 + i) % NB_DESC].wb.status |= IGB_TXD_STAT_DD;
 		assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0, NB_DESC - 20 + i),
-			RTE_ETH_TX_DESC_DONE);
+				RTE_ETH_TX_DESC_DONE);
 		if (i < 19)
 			assert_int_equal(rte_eth_tx_descriptor_status(PORT, 0, NB_DESC - 19 + i),
-				RTE_ETH_TX_DESC_FULL);
+					RTE_ETH_TX_DESC_FULL);
 	}
 }
 
@@ -165,7 +165,7 @@ tx_context_descriptor_wraps_and_is_counted(void **state)
 	m->vlan_tci = 5;
 	assert_int_equal(rte_eth_tx_burst(PORT, 0, &m, 1), 1);
 	assert_int_equal(rte_le_to_cpu_32(txq()->ring[NB_DESC - 1].data.cmd_type_len),
-		IGB_TXD_DEXT | IGB_TXD_DTYP_CTXT);
+			IGB_TXD_DEXT | IGB_TXD_DTYP_CTXT);
 	assert_null(txq()->sw[NB_DESC - 1].mbuf);
 	assert_ptr_equal(txq()->sw[0].mbuf, m);
 	assert_int_equal(txq()->tail, 1);
@@ -202,7 +202,7 @@ static void
 tx_fast_free_returns_linked_segments_unlinked(void **state)
 {
 	const struct rte_eth_conf conf = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS |
-		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE };
+				RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE };
 	static struct rte_mbuf *all[MBUFS];
 	struct rte_mbuf *m;
 	unsigned int i, n;
@@ -339,7 +339,8 @@ defaults_fit_each_ring_size(void **state)
 	for (i = 0; i < RTE_DIM(sizes); i++) {
 		assert_int_equal(rte_eth_dev_configure(PORT, 1, 1, &conf), 0);
 		assert_int_equal(rte_eth_rx_queue_setup(PORT, 0, sizes[i], SOCKET_ID_ANY, NULL,
-			pool), 0);
+						 pool),
+				0);
 		assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, sizes[i], SOCKET_ID_ANY, NULL), 0);
 		assert_int_equal(rte_eth_dev_start(PORT), 0);
 		assert_int_equal(rxq()->posted, sizes[i] - 1);
@@ -347,8 +348,8 @@ defaults_fit_each_ring_size(void **state)
 		assert_int_equal(rte_eth_dev_stop(PORT), 0);
 	}
 	for (i = 0; i < IGB_MIN_DESC; i += 8)
-		assert_true(rte_eth_rx_queue_setup(PORT, 0, i == 0 ? 4104 : i, SOCKET_ID_ANY,
-			NULL, pool) < 0);
+		assert_true(rte_eth_rx_queue_setup(PORT, 0, i == 0 ? 4104 : i, SOCKET_ID_ANY, NULL,
+					    pool) < 0);
 }
 
 int

@@ -29,9 +29,9 @@
  */
 struct rig_source {
 	struct wire_source src;
-	uint64_t ns;        /* how long next() takes */
-	bool sleeps;        /* next() sleeps for that time, as in a page fault; else it computes */
-	int frames;         /* result of next() */
+	uint64_t ns; /* how long next() takes */
+	bool sleeps; /* next() sleeps for that time, as in a page fault; else it computes */
+	int frames;  /* result of next() */
 	atomic_uint looks;
 	atomic_uint inside, most; /* threads in next() now, and at any time */
 };
@@ -79,7 +79,11 @@ add(struct poller *poller, struct rig_source *s, struct wire_dir **dir)
 	char err[WIRE_ERR_LEN];
 	struct wire_sink *sink;
 
-	s->src = (struct wire_source){ .next = rig_next, .pending = rig_pending, .close = rig_close };
+	s->src = (struct wire_source){
+		.next = rig_next,
+		.pending = rig_pending,
+		.close = rig_close,
+	};
 	assert_int_equal(wire_null_open(&sink, err), 0);
 	*dir = wire_dir_new(&s->src, sink, 0);
 	assert_non_null(*dir);

@@ -73,7 +73,8 @@ all_keys_are_parsed(void **state)
 	static const uint8_t mac[6] = { 0x02, 0xAB, 0, 0, 0, 0xff };
 	struct port_spec s;
 
-	parse_ok("left-0.x:speed=10G,wire=pcap:in=1.pcap:out.pcap,mac=02:aB:00:00:00:ff,socket=/s=1", &s);
+	parse_ok("left-0.x:speed=10G,wire=pcap:in=1.pcap:out.pcap,mac=02:aB:00:00:00:ff,socket=/s=1",
+			&s);
 	assert_string_equal(s.name, "left-0.x");
 	assert_string_equal(s.socket, "/s=1");
 	assert_memory_equal(s.mac, mac, 6);
@@ -114,9 +115,19 @@ speeds_are_parsed_in_every_notation(void **state)
 		const char *text;
 		unsigned int mbps;
 	} good[] = {
-		{ "10", 10 }, { "100", 100 }, { "1G", 1000 }, { "1000", 1000 }, { "2.5G", 2500 },
-		{ "10G", 10000 }, { "25G", 25000 }, { "max", 0 }, { "1", 1 }, { "400G", 400000 },
-		{ "0.1G", 100 }, { "1.001G", 1001 }, { "400000", 400000 },
+		{ "10", 10 },
+		{ "100", 100 },
+		{ "1G", 1000 },
+		{ "1000", 1000 },
+		{ "2.5G", 2500 },
+		{ "10G", 10000 },
+		{ "25G", 25000 },
+		{ "max", 0 },
+		{ "1", 1 },
+		{ "400G", 400000 },
+		{ "0.1G", 100 },
+		{ "1.001G", 1001 },
+		{ "400000", 400000 },
 	};
 	static const char *const bad[] = { "0", "-1", "1g", "1.5", "1.0001G", "G", "400001",
 		"99999999999999999999", "1G ", "MAX", "0G", "1.G.", " 1", "1000000G", "x" };
@@ -247,7 +258,11 @@ check_bad(const char *hint, const char *const args[])
 	free_all(specs, args);
 }
 
-#define ARGS(...) (const char *const[]){ __VA_ARGS__, NULL }
+#define ARGS(...) \
+	(const char *const[]) \
+	{ \
+		__VA_ARGS__, NULL \
+	}
 
 static void
 pairs_agree_on_peer_and_speed_or_are_refused(void **state)
@@ -284,14 +299,14 @@ pairs_agree_on_peer_and_speed_or_are_refused(void **state)
 	check_bad("leads to itself", ARGS("a:socket=1,wire=pair:a"));
 	check_bad("another wire: none", ARGS("a:socket=1,wire=pair:b", "b:socket=2,wire=none"));
 	check_bad("another wire: loop", ARGS("b:socket=2,wire=loop", "a:socket=1,wire=pair:b"));
-	check_bad("another wire: pair:c", ARGS("a:socket=1,wire=pair:b",
-			"b:socket=2,wire=pair:c", "c:socket=3"));
-	check_bad("another port names it", ARGS("a:socket=1,wire=pair:b", "b:socket=2",
-			"c:socket=3,wire=pair:b"));
-	check_bad("different speeds", ARGS("a:socket=1,wire=pair:b,speed=1G",
-			"b:socket=2,speed=10G"));
-	check_bad("different speeds", ARGS("a:socket=1,wire=pair:b,speed=max",
-			"b:socket=2,speed=1G"));
+	check_bad("another wire: pair:c",
+			ARGS("a:socket=1,wire=pair:b", "b:socket=2,wire=pair:c", "c:socket=3"));
+	check_bad("another port names it",
+			ARGS("a:socket=1,wire=pair:b", "b:socket=2", "c:socket=3,wire=pair:b"));
+	check_bad("different speeds",
+			ARGS("a:socket=1,wire=pair:b,speed=1G", "b:socket=2,speed=10G"));
+	check_bad("different speeds",
+			ARGS("a:socket=1,wire=pair:b,speed=max", "b:socket=2,speed=1G"));
 }
 
 static void
@@ -395,7 +410,8 @@ cgroup_file(const char *name, const char *text)
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/%s", top, name);
-	for (char *slash = strchr(path + strlen(top) + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+	for (char *slash = strchr(path + strlen(top) + 1, '/'); slash != NULL;
+			slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		mkdir(path, 0700);
 		*slash = '/';
@@ -430,7 +446,7 @@ static void
 least_cgroup_limit_of_all_parents_counts(void **state)
 {
 	static const char v1[] = "9:cpu,cpuacct:/\n5:hugetlb,memory:/x/y\n1:name=systemd:/x\n",
-		v2[] = "0::/a/b/c\n";
+			  v2[] = "0::/a/b/c\n";
 
 	snprintf(top, sizeof(top), "/tmp/gantry-cgroup-XXXXXX");
 	assert_non_null(mkdtemp(top));

@@ -213,9 +213,12 @@ ask_register(void)
 static void
 wire(int efd)
 {
-	struct vfio_irq_set set = { .argsz = sizeof(set), .count = 1,
+	struct vfio_irq_set set = {
+		.argsz = sizeof(set),
+		.count = 1,
 		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-		.index = VFIO_PCI_MSIX_IRQ_INDEX };
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
+	};
 
 	assert_int_equal(raw_command_fd(s, VFIO_USER_DEVICE_SET_IRQS, &set, sizeof(set), efd), 0);
 }
@@ -281,7 +284,8 @@ interrupt_is_queued_once_behind_the_same_writes(void **state)
 	for (unsigned int i = 0; i < 2; i++) {
 		POLLING(assert_int_equal(vfu_dma_write(dev.server, 0x100, buf, 64), 0));
 		for (unsigned int k = 0; k < 5; k++)
-			POLLING(assert_true(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0)));
+			POLLING(assert_true(
+					vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0)));
 		assert_int_equal(posted(), 2 * (i + 1));
 	}
 	expect(&q[0], VFIO_USER_DMA_WRITE, 0x100, 64);
@@ -466,9 +470,12 @@ send_commands(unsigned int n, size_t len, unsigned int nr_fds)
 
 	for (unsigned int i = 0; i < VFU_MSG_FDS; i++)
 		fds[i] = mem;
-	msg.h = (struct vfio_user_header){ .cmd = nr_fds != 0 ? VFIO_USER_DMA_MAP :
-		len != 0 ? VFIO_USER_REGION_WRITE : VFIO_USER_DEVICE_RESET,
-		.msg_size = (uint32_t)(sizeof(msg.h) + len) };
+	msg.h = (struct vfio_user_header){
+		.cmd = nr_fds != 0       ? VFIO_USER_DMA_MAP :
+				len != 0 ? VFIO_USER_REGION_WRITE :
+					   VFIO_USER_DEVICE_RESET,
+		.msg_size = (uint32_t)(sizeof(msg.h) + len),
+	};
 	while (n-- > 0 && try_send(s, &msg, msg.h.msg_size, fds, nr_fds))
 		;
 }
@@ -484,9 +491,9 @@ commands_without_replies_queue_up_to_a_limit(void **state)
 		size_t len;
 		unsigned int nr_fds, fits, beyond;
 	} t[] = {
-		{ 0, 0, 4090, 4110 },                                             /* messages */
+		{ 0, 0, 4090, 4110 }, /* messages */
 		{ sizeof(struct vfio_user_region_access) + VFU_MSG_DATA_MAX, 0, 8, 9 }, /* bytes */
-		{ sizeof(struct vfio_user_dma_map), VFU_MSG_FDS, 17, 18 },        /* descriptors */
+		{ sizeof(struct vfio_user_dma_map), VFU_MSG_FDS, 17, 18 }, /* descriptors */
 	};
 	struct vfio_user_header h;
 	uint8_t buf[64];

@@ -47,8 +47,8 @@ numbers_have_exact_limits(void **state)
 		uint64_t want;
 		size_t at, size;
 	} t[] = {
-#define CAP(name, value, ret, want, field) { name, value, ret, want, \
-	offsetof(struct vfu_caps, field), sizeof(caps.field) }
+#define CAP(name, value, ret, want, field) \
+	{ name, value, ret, want, offsetof(struct vfu_caps, field), sizeof(caps.field) }
 		CAP("max_msg_fds", "0", 0, 0, max_msg_fds),
 		CAP("max_msg_fds", "1", 0, 1, max_msg_fds),
 		CAP("max_msg_fds", "16", 0, 16, max_msg_fds),
@@ -94,8 +94,8 @@ missing_capabilities_have_defaults(void **state)
 
 	for (i = 0; i <= sizeof(none) / sizeof(none[0]); i++) {
 		memset(&caps, 0xFF, sizeof(caps));
-		assert_int_equal(i == 0 ? vfu_caps_parse(&caps, "", 0,
-			&why) : parse(none[i - 1]), 0);
+		assert_int_equal(i == 0 ? vfu_caps_parse(&caps, "", 0, &why) : parse(none[i - 1]),
+				0);
 		assert_int_equal(caps.max_msg_fds, 1);
 		assert_int_equal(caps.max_data_xfer_size, 1048576);
 		assert_int_equal(caps.max_dma_maps, 65535);
@@ -131,10 +131,10 @@ parsed_capabilities_are_formatted_again(void **state)
 		"{\"capabilities\":{\"max_msg_fds\":3,\"max_data_xfer_size\":64}}",
 		"{\"capabilities\":{\"max_msg_fds\":3,\"max_data_xfer_size\":64,\"max_dma_maps\":7}}",
 		"{\"capabilities\":{\"max_msg_fds\":3,\"max_data_xfer_size\":64,\"pgsizes\":8192}}",
-		"{\"capabilities\":{\"max_msg_fds\":3,\"max_data_xfer_size\":64,\""
-			VFU_CAP_IO_PAGE_TABLE "\":1}}",
-		"{\"capabilities\":{\"max_msg_fds\":3,\"max_data_xfer_size\":64,\""
-			VFU_CAP_QUEUE_PAGES "\":1}}",
+		"{\"capabilities\":{\"max_msg_fds\":3,\"max_data_xfer_size\":64,\"" VFU_CAP_IO_PAGE_TABLE
+		"\":1}}",
+		"{\"capabilities\":{\"max_msg_fds\":3,\"max_data_xfer_size\":64,\"" VFU_CAP_QUEUE_PAGES
+		"\":1}}",
 		"{\"capabilities\":{\"max_msg_fds\":3,\"max_data_xfer_size\":64,\"write_multiple\":true}}",
 		"{\"capabilities\":{\"max_msg_fds\":3,\"max_data_xfer_size\":64,\"write_multiple\":false}}",
 	};

@@ -101,7 +101,7 @@ every_client_call_works_against_our_server(void **state)
 	assert_int_equal(vfu_client_set_irq_fds(c, VFIO_PCI_MSIX_IRQ_INDEX, 0, 25, fds), 0);
 	for (unsigned int i = 0; i < 25; i++) {
 		assert_int_equal(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, i),
-			fds[i] >= 0);
+				fds[i] >= 0);
 		if (fds[i] >= 0)
 			assert_int_equal(read(fds[i], &n, 8), 8);
 	}
@@ -183,18 +183,18 @@ struct fake {
 	char path[100];
 	int listen_fd, sock;
 	pthread_t thread;
-	const void *version;      /* payload of the reply to VERSION, or NULL: a correct one */
+	const void *version; /* payload of the reply to VERSION, or NULL: a correct one */
 	size_t version_len;
 	struct vfio_user_header hdr; /* msg_id and cmd are XORed with the request's */
 	uint8_t payload[2048];
 	size_t len;
-	uint32_t size_lie;        /* msg_size of the reply, if not 0 */
+	uint32_t size_lie; /* msg_size of the reply, if not 0 */
 	int fds[20];
 	unsigned int nr_fds;
 	bool silent;
-	unsigned int timeout_ms;  /* time limit of the client, or 0: SOON_MS */
-	unsigned int max;         /* commands until the test takes the socket, or 0: never */
-	unsigned int extra;       /* additional copies of the reply */
+	unsigned int timeout_ms; /* time limit of the client, or 0: SOON_MS */
+	unsigned int max;        /* commands until the test takes the socket, or 0: never */
+	unsigned int extra;      /* additional copies of the reply */
 };
 
 static void *
@@ -261,8 +261,11 @@ fake_stop(struct fake *f)
 static int
 connect_fake(struct fake *f, struct vfu_client **c, struct loss *loss, char *err)
 {
-	struct vfu_client_params params = { .lost = on_lost, .opaque = loss,
-		.timeout_ms = f->timeout_ms != 0 ? f->timeout_ms : SOON_MS };
+	struct vfu_client_params params = {
+		.lost = on_lost,
+		.opaque = loss,
+		.timeout_ms = f->timeout_ms != 0 ? f->timeout_ms : SOON_MS,
+	};
 
 	return vfu_client_connect(f->path, &params, c, err);
 }
@@ -275,8 +278,13 @@ invalid_version_replies_are_refused(void **state)
 		size_t len;
 	} t[] = {
 #define V(text) { text, sizeof(text) }
-		{ "", 0 }, { "\0\0", 2 }, { "\1\0\0\0", 4 }, { "\0\0\2\0", 4 }, { "\0\0\1\0{}", 6 },
-		V("\0\0\1\0nonsense"), V("\0\0\1\0{\"capabilities\":[]}"),
+		{ "", 0 },
+		{ "\0\0", 2 },
+		{ "\1\0\0\0", 4 },
+		{ "\0\0\2\0", 4 },
+		{ "\0\0\1\0{}", 6 },
+		V("\0\0\1\0nonsense"),
+		V("\0\0\1\0{\"capabilities\":[]}"),
 		V("\0\0\1\0{\"capabilities\":{\"max_data_xfer_size\":1}}"),
 		V("\0\0\1\0{\"capabilities\":{\"max_msg_fds\":true}}"),
 	};
@@ -350,20 +358,21 @@ invalid_region_replies_are_refused(void **state)
 	good.areas[1].offset = 0x1f000;
 	good.areas[1].size = 0x1000;
 
-#define TRY(length, want, ...) do { \
-	memset(&f, 0, sizeof(f)); \
-	f.hdr.flags = 1; \
-	f.fds[0] = f.fds[1] = f.fds[2] = mem; \
-	f.nr_fds = 1; \
-	bad = good; \
-	__VA_ARGS__; \
-	f.len = (length); \
-	memcpy(f.payload, &bad, sizeof(bad)); \
-	assert_int_equal(region_reply(&f, &r, &alive), want); \
-	wait_until(count_fds() <= before); \
-	if ((want) != 0) \
-		assert_int_equal(r.fd, -1); \
-} while (0)
+#define TRY(length, want, ...) \
+	do { \
+		memset(&f, 0, sizeof(f)); \
+		f.hdr.flags = 1; \
+		f.fds[0] = f.fds[1] = f.fds[2] = mem; \
+		f.nr_fds = 1; \
+		bad = good; \
+		__VA_ARGS__; \
+		f.len = (length); \
+		memcpy(f.payload, &bad, sizeof(bad)); \
+		assert_int_equal(region_reply(&f, &r, &alive), want); \
+		wait_until(count_fds() <= before); \
+		if ((want) != 0) \
+			assert_int_equal(r.fd, -1); \
+	} while (0)
 
 	TRY(80, 0, );
 	assert_int_equal(r.nr_areas, 2);
@@ -475,7 +484,9 @@ read_reply_of_wrong_length_is_refused(void **state)
 		fake_start(&f);
 		assert_int_equal(connect_fake(&f, &c, &loss, err), 0);
 		assert_int_equal(vfu_client_region_read(c, 0, 0, buf, 8),
-			len < 16 ? -ENODEV : len == 24 ? 0 : -EPROTO);
+				len < 16                  ? -ENODEV :
+						len == 24 ? 0 :
+							    -EPROTO);
 		vfu_client_close(c);
 		fake_stop(&f);
 	}
@@ -507,63 +518,59 @@ static const struct transcript {
 } foreign[] = {
 	/* VERSION 0.1; the server's own is 0.2, and the lower one counts */
 	{ 1, 125, false,
-		"\x00\x00\x01\x00\x7d\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
-		"\x00\x00\x01\x00"
-		"{ \"capabilities\": { \"max_msg_fds\": 8, "
-		"\"max_data_xfer_size\": 1048576, "
-		"\"migration\": { \"pgsize\": 4096 } } }\0" },
+			"\x00\x00\x01\x00\x7d\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
+			"\x00\x00\x01\x00"
+			"{ \"capabilities\": { \"max_msg_fds\": 8, "
+			"\"max_data_xfer_size\": 1048576, "
+			"\"migration\": { \"pgsize\": 4096 } } }\0" },
 	/* DEVICE_GET_INFO */
 	{ 4, 32, false,
-		"\x00\x00\x04\x00\x20\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
-		"\x10\x00\x00\x00\x03\x00\x00\x00\x09\x00\x00\x00\x05\x00\x00\x00" },
+			"\x00\x00\x04\x00\x20\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
+			"\x10\x00\x00\x00\x03\x00\x00\x00\x09\x00\x00\x00\x05\x00\x00\x00" },
 	/* DEVICE_GET_REGION_INFO: BAR 0, two areas, one descriptor */
 	{ 5, 96, true,
-		"\x00\x00\x05\x00\x60\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
-		"\x50\x00\x00\x00\x0f\x00\x00\x00\x00\x00\x00\x00\x20\x00\x00\x00"
-		"\x00\x40\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-		"\x01\x00\x01\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00"
-		"\x00\x10\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00"
-		"\x00\x30\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00" },
+			"\x00\x00\x05\x00\x60\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
+			"\x50\x00\x00\x00\x0f\x00\x00\x00\x00\x00\x00\x00\x20\x00\x00\x00"
+			"\x00\x40\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+			"\x01\x00\x01\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00"
+			"\x00\x10\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00"
+			"\x00\x30\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00" },
 	/* the same: BAR 2 has a file, but no areas: MMAP without a descriptor */
 	{ 5, 48, false,
-		"\x00\x00\x05\x00\x30\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
-		"\x20\x00\x00\x00\x07\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00"
-		"\x00\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" },
+			"\x00\x00\x05\x00\x30\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
+			"\x20\x00\x00\x00\x07\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00"
+			"\x00\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" },
 	/* the same: configuration space */
 	{ 5, 48, false,
-		"\x00\x00\x05\x00\x30\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
-		"\x20\x00\x00\x00\x03\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00"
-		"\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" },
+			"\x00\x00\x05\x00\x30\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
+			"\x20\x00\x00\x00\x03\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00"
+			"\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" },
 	/* DEVICE_GET_IRQ_INFO: MSI-X */
 	{ 7, 32, false,
-		"\x00\x00\x07\x00\x20\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
-		"\x10\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x19\x00\x00\x00" },
+			"\x00\x00\x07\x00\x20\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
+			"\x10\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x19\x00\x00\x00" },
 	/* DEVICE_SET_IRQS: only the header */
-	{ 8, 16, false,
-		"\x00\x00\x08\x00\x10\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00" },
+	{ 8, 16, false, "\x00\x00\x08\x00\x10\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00" },
 	/* DMA_MAP: only the header */
-	{ 2, 16, false,
-		"\x00\x00\x02\x00\x10\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00" },
+	{ 2, 16, false, "\x00\x00\x02\x00\x10\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00" },
 	/* DMA_UNMAP: a copy of the request */
 	{ 3, 40, false,
-		"\x00\x00\x03\x00\x28\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
-		"\x18\x00\x00\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00"
-		"\x00\x10\x00\x00\x00\x00\x00\x00" },
+			"\x00\x00\x03\x00\x28\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
+			"\x18\x00\x00\x00\x00\x00\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00"
+			"\x00\x10\x00\x00\x00\x00\x00\x00" },
 	/* DMA_UNMAP that the server refuses: ENOENT, only the header */
-	{ 3, 16, false,
-		"\x00\x00\x03\x00\x10\x00\x00\x00\x21\x00\x00\x00\x02\x00\x00\x00" },
+	{ 3, 16, false, "\x00\x00\x03\x00\x10\x00\x00\x00\x21\x00\x00\x00\x02\x00\x00\x00" },
 	/* REGION_READ */
 	{ 9, 36, false,
-		"\x00\x00\x09\x00\x24\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
-		"\x00\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00\x04\x00\x00\x00"
-		"\x86\x80\xc9\x10" },
+			"\x00\x00\x09\x00\x24\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
+			"\x00\x00\x00\x00\x00\x00\x00\x00\x07\x00\x00\x00\x04\x00\x00\x00"
+			"\x86\x80\xc9\x10" },
 	/* REGION_WRITE: the access without its data */
 	{ 10, 32, false,
-		"\x00\x00\x0a\x00\x20\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
-		"\x40\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00" },
+			"\x00\x00\x0a\x00\x20\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
+			"\x40\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00" },
 	/* DEVICE_RESET */
-	{ 13, 16, false,
-		"\x00\x00\x0d\x00\x10\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00" },
+	{ 13, 16, false, "\x00\x00\x0d\x00\x10\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00" },
 };
 
 #define FOREIGN (sizeof(foreign) / sizeof(foreign[0]))
@@ -584,8 +591,9 @@ foreign_thread(void *arg)
 	while (s->done < FOREIGN && raw_recv(sock, &h, sizeof(h), NULL)) {
 		const struct transcript *t = &foreign[s->done];
 
-		if (h.cmd != t->cmd || h.msg_size > sizeof(msg) || (h.msg_size > sizeof(h) &&
-				!raw_recv(sock, msg, h.msg_size - sizeof(h), NULL)))
+		if (h.cmd != t->cmd || h.msg_size > sizeof(msg) ||
+				(h.msg_size > sizeof(h) &&
+						!raw_recv(sock, msg, h.msg_size - sizeof(h), NULL)))
 			break;
 		memcpy(msg, t->bytes, t->len);
 		memcpy(msg, &h.msg_id, sizeof(h.msg_id));
@@ -683,8 +691,11 @@ static void
 dma_requests_outside_mappings_are_refused(void **state)
 {
 	struct fake f = { .hdr = { .flags = 1 }, .max = 8 }; /* VERSION, maps, unmap */
-	struct vfu_client_params params = { .timeout_ms = SOON_MS, .dma_read = give,
-		.dma_write = take };
+	struct vfu_client_params params = {
+		.timeout_ms = SOON_MS,
+		.dma_read = give,
+		.dma_write = take,
+	};
 	const int fd = memory_file(0x2000);
 	static const struct {
 		uint16_t cmd;
@@ -692,23 +703,33 @@ dma_requests_outside_mappings_are_refused(void **state)
 		size_t data;
 		uint32_t error;
 	} t[] = {
-		{ 11, 0x100000, 16, 0, 0 }, { 11, 0x100ff0, 16, 0, 0 },
+		{ 11, 0x100000, 16, 0, 0 },
+		{ 11, 0x100ff0, 16, 0, 0 },
 		{ 11, 0x100ff1, 16, 0, 0 }, /* adjacent */
-		{ 11, 0x100010, 0x1ff1, 0, EFAULT }, { 12, 0x100ff8, 16, 16, EFAULT },
+		{ 11, 0x100010, 0x1ff1, 0, EFAULT },
+		{ 12, 0x100ff8, 16, 16, EFAULT },
 		/* With a file: for reading, for both, adjacent; and beyond. */
-		{ 11, 0x300000, 16, 0, 0 }, { 12, 0x300000, 16, 16, EFAULT },
-		{ 11, 0x300ff8, 16, 0, 0 }, { 12, 0x301000, 16, 16, 0 },
-		{ 12, 0x300ff8, 16, 16, EFAULT }, { 11, 0x301ff8, 16, 0, EFAULT },
+		{ 11, 0x300000, 16, 0, 0 },
+		{ 12, 0x300000, 16, 16, EFAULT },
+		{ 11, 0x300ff8, 16, 0, 0 },
+		{ 12, 0x301000, 16, 16, 0 },
+		{ 12, 0x300ff8, 16, 16, EFAULT },
+		{ 11, 0x301ff8, 16, 0, EFAULT },
 		{ 11, 0x2ffff8, 16, 0, EFAULT },
-		{ 11, 0, 16, 0, EFAULT }, { 11, 0x100000, 0, 0, EINVAL }, { 11, 0x100000, 65537, 0,
-		EINVAL },
-		{ 11, 0x100000, UINT64_MAX, 0, EINVAL }, { 11, UINT64_MAX, 16, 0, EFAULT },
+		{ 11, 0, 16, 0, EFAULT },
+		{ 11, 0x100000, 0, 0, EINVAL },
+		{ 11, 0x100000, 65537, 0, EINVAL },
+		{ 11, 0x100000, UINT64_MAX, 0, EINVAL },
+		{ 11, UINT64_MAX, 16, 0, EFAULT },
 		{ 11, 0x200000, 16, 0, EFAULT }, /* mapped for writing only */
 		{ 11, 0x101ff8, 16, 0, EFAULT }, /* its end was unmapped */
-		{ 12, 0x200000, 16, 16, 0 }, { 12, 0x101000, 16, 16, EFAULT }, /* read-only */
-		{ 12, 0x200000, 16, 15, EINVAL }, { 12, 0x200000, 16, 17, EINVAL },
+		{ 12, 0x200000, 16, 16, 0 },
+		{ 12, 0x101000, 16, 16, EFAULT }, /* read-only */
+		{ 12, 0x200000, 16, 15, EINVAL },
+		{ 12, 0x200000, 16, 17, EINVAL },
 		{ 12, 0x200000, UINT64_MAX, 16, EINVAL },
-		{ 13, 0, 0, 0, EOPNOTSUPP }, { 999, 0, 0, 0, EOPNOTSUPP },
+		{ 13, 0, 0, 0, EOPNOTSUPP },
+		{ 999, 0, 0, 0, EOPNOTSUPP },
 	};
 	struct vfu_client *c;
 	char err[VFU_ERR_LEN];
@@ -716,13 +737,15 @@ dma_requests_outside_mappings_are_refused(void **state)
 	fake_start(&f);
 	assert_int_equal(vfu_client_connect(f.path, &params, &c, err), 0);
 	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x100000, 0x1000,
-		VFU_DMA_READ | VFU_DMA_WRITE), 0);
+					 VFU_DMA_READ | VFU_DMA_WRITE),
+			0);
 	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x101000, 0x1000, VFU_DMA_READ), 0);
 	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x102000, 0x1000, VFU_DMA_READ), 0);
 	assert_int_equal(vfu_client_dma_map(c, -1, 0, 0x200000, 0x1000, VFU_DMA_WRITE), 0);
 	assert_int_equal(vfu_client_dma_map(c, fd, 0, 0x300000, 0x1000, VFU_DMA_READ), 0);
 	assert_int_equal(vfu_client_dma_map(c, fd, 0x1000, 0x301000, 0x1000,
-		VFU_DMA_READ | VFU_DMA_WRITE), 0);
+					 VFU_DMA_READ | VFU_DMA_WRITE),
+			0);
 	assert_int_equal(vfu_client_dma_unmap(c, 0x102000, 0x1000), 0);
 	/* From here on the test speaks for the server. */
 	pthread_join(f.thread, NULL);

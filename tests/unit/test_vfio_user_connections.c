@@ -87,7 +87,8 @@ static void
 silent_second_clients_are_refused_in_time(void **state)
 {
 	static const struct vfio_user_header long_one = { .cmd = VFIO_USER_VERSION,
-		.msg_size = VFU_MSG_MAX }, bad = { .msg_size = 3 };
+		.msg_size = VFU_MSG_MAX, },
+					     bad = { .msg_size = 3 };
 	enum { SILENT = 40, WAITING = 4 };
 	int s = raw_attach(&dev), before = count_fds(), t[SILENT];
 
@@ -213,8 +214,11 @@ closed_peer_is_seen_while_the_control_thread_is_busy(void **state)
 		uint32_t v;
 	} wr = { { .offset = 0, .region = 0, .count = 4 }, 1 };
 	uint8_t msg[sizeof(struct vfio_user_header) + sizeof(wr)];
-	struct vfio_user_header h = { .msg_id = 7, .cmd = VFIO_USER_REGION_WRITE,
-		.msg_size = sizeof(h) + 20 };
+	struct vfio_user_header h = {
+		.msg_id = 7,
+		.cmd = VFIO_USER_REGION_WRITE,
+		.msg_size = sizeof(h) + 20,
+	};
 	int s, writes = dev.writes;
 
 	assert_false(gone());

@@ -176,7 +176,7 @@ thousands_of_single_pages_translate(void **state)
 
 		m[i * 1024] = i;
 		assert_int_equal(raw_map(s, mem, (uint64_t)i * 4096, (uint64_t)at << 21, 4096, RW),
-			0);
+				0);
 	}
 	vfu_server_get_stats(dev.server, &st);
 	assert_int_equal(st.dma_maps, N);
@@ -228,7 +228,8 @@ single_pages_share_process_mappings(void **state)
 	for (uint32_t i = 0; i < N; i++) {
 		m[i * 1024] = i;
 		assert_int_equal(raw_map(s, mem, (uint64_t)i * 4096, (uint64_t)(N - i) << 21, 4096,
-			1 + i % 3), 0);
+						 1 + i % 3),
+				0);
 	}
 	assert_true(count_mappings() <= before + 4 * 3 + 2); /* the allocator may add some */
 	for (uint32_t i = 0; i < N; i++) {
@@ -278,10 +279,13 @@ static void
 random_maps_and_unmaps_match_a_simple_table(void **state)
 {
 	enum { PAGES = 3000, FILE_PAGES = 700, OPS = 12000 };
-	static struct { int at; bool first; } want[PAGES + 8];
+	static struct {
+		int at;
+		bool first;
+	} want[PAGES + 8];
 	int s = raw_attach(&dev), mem = memory_file((size_t)FILE_PAGES * 4096);
 	uint32_t *m = mmap(NULL, (size_t)FILE_PAGES * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, mem,
-		0);
+			0);
 	const uint64_t base = 0x7000000000;
 	struct vfu_server_stats st;
 	uint64_t seed = 99, nr = 0, most = 0;
@@ -306,7 +310,8 @@ random_maps_and_unmaps_match_a_simple_table(void **state)
 			for (unsigned int i = page; i < page + len; i++)
 				expect |= want[i].at >= 0 ? EEXIST : 0;
 			assert_int_equal(raw_map(s, mem, at * 4096ul, base + page * 4096ul,
-				len * 4096ul, RW), expect);
+							 len * 4096ul, RW),
+					expect);
 			for (unsigned int i = 0; expect == 0 && i < len; i++) {
 				want[page + i].at = (int)(at + i);
 				want[page + i].first = i == 0;
@@ -321,8 +326,10 @@ random_maps_and_unmaps_match_a_simple_table(void **state)
 			for (unsigned int i = page; i < page + len; i++)
 				found += want[i].at >= 0;
 			expect = 0;
-			if (found != 0 && ((want[page].at >= 0 && !want[page].first) ||
-					(want[page + len].at >= 0 && !want[page + len].first)))
+			if (found != 0 &&
+					((want[page].at >= 0 && !want[page].first) ||
+							(want[page + len].at >= 0 &&
+									!want[page + len].first)))
 				expect = EINVAL;
 			assert_int_equal(raw_unmap(s, base + page * 4096ul, len * 4096ul), expect);
 			for (unsigned int i = page; expect == 0 && i < page + len; i++) {
@@ -362,10 +369,10 @@ unmap_of_empty_ranges_succeeds(void **state)
 	static const struct {
 		uint64_t addr, size, mapped;
 	} unmaps[] = {
-		{ 0x1000, 0x1000, 0 },                        /* an empty table */
+		{ 0x1000, 0x1000, 0 }, /* an empty table */
 		{ 0, UINT64_C(1) << 63, 0x4000 },
-		{ 0, UINT64_C(1) << 63, 0 },                  /* again */
-		{ UINT64_C(1) << 63, UINT64_C(1) << 62, 0 },  /* between two mappings */
+		{ 0, UINT64_C(1) << 63, 0 },                 /* again */
+		{ UINT64_C(1) << 63, UINT64_C(1) << 62, 0 }, /* between two mappings */
 		{ UINT64_C(3) << 62, UINT64_C(1) << 62, 0x1000 },
 	};
 	struct vfio_user_dma_unmap all = { sizeof(all), VFIO_DMA_UNMAP_FLAG_ALL, 0, 0 }, u;
@@ -382,7 +389,9 @@ unmap_of_empty_ranges_succeeds(void **state)
 		}
 		u = (struct vfio_user_dma_unmap){ sizeof(u), 0, unmaps[i].addr, unmaps[i].size };
 		assert_int_equal(raw_command_fds(s, VFIO_USER_DMA_UNMAP, &u, sizeof(u), NULL, 0, &u,
-			&len).error_no, 0);
+						 &len)
+						 .error_no,
+				0);
 		assert_int_equal(len, sizeof(u));
 		assert_true(u.argsz == sizeof(u) && u.addr == unmaps[i].addr);
 		assert_true(u.size == unmaps[i].mapped);
@@ -514,7 +523,7 @@ copy_from_truncated_memory_fails_and_foreign_sigbus_kills(void **state)
 	POLLING(assert_int_equal(vfu_dma_write(dev.server, 0, buf, sizeof(buf)), 0));
 	assert_int_equal(ftruncate(mem, 0x1000), 0);
 	POLLING(assert_int_equal(dma_read(dev.server, 0, buf, sizeof(buf)), -EFAULT);
-		assert_true(vfu_server_dma_poisoned(dev.server)));
+			assert_true(vfu_server_dma_poisoned(dev.server)));
 	wait_until(dev.detached == dev.attached);
 	close(s);
 	close(mem);
@@ -576,8 +585,13 @@ own_lost(void *opaque, const char *why)
 static struct vfu_client *
 connect_own(struct own_memory *o)
 {
-	struct vfu_client_params params = { .dma_read = own_read, .dma_write = own_write,
-		.lost = own_lost, .opaque = o, .timeout_ms = SOON_MS };
+	struct vfu_client_params params = {
+		.dma_read = own_read,
+		.dma_write = own_write,
+		.lost = own_lost,
+		.opaque = o,
+		.timeout_ms = SOON_MS,
+	};
 	struct vfu_client *c;
 	char err[VFU_ERR_LEN];
 
@@ -736,8 +750,11 @@ lie(void *arg)
 		struct vfio_user_header h;
 		struct vfio_user_dma_access a;
 	} req;
-	struct vfio_user_header cmd = { .msg_id = 77, .cmd = VFIO_USER_DEVICE_RESET,
-		.msg_size = 16 };
+	struct vfio_user_header cmd = {
+		.msg_id = 77,
+		.cmd = VFIO_USER_DEVICE_RESET,
+		.msg_size = 16,
+	};
 	uint8_t msg[64];
 
 	if (!raw_recv(l->sock, &req, sizeof(req), NULL))
@@ -775,9 +792,13 @@ malformed_dma_read_answers_drop_the_client(void **state)
 	};
 
 	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-		struct liar l = { .sock = raw_attach(&dev), .hdr = t[i].h, .a = t[i].a,
+		struct liar l = {
+			.sock = raw_attach(&dev),
+			.hdr = t[i].h,
+			.a = t[i].a,
 			.len = t[i].len,
-			.data = { 1, 2, 3, 4 } };
+			.data = { 1, 2, 3, 4 },
+		};
 		int resets = dev.resets, detached = dev.detached, ret;
 		uint32_t v = 0;
 
@@ -808,8 +829,12 @@ static void
 dma_write_reply_of_12_or_16_bytes_is_accepted(void **state)
 {
 	for (size_t len = 8; len <= 20; len += 4) {
-		struct liar l = { .sock = raw_attach(&dev), .hdr = { .cmd = 12, .flags = 1 },
-			.a = { 0, 4 }, .len = len };
+		struct liar l = {
+			.sock = raw_attach(&dev),
+			.hdr = { .cmd = 12, .flags = 1 },
+			.a = { 0, 4 },
+			.len = len,
+		};
 		uint64_t faults = device_faults(&dev);
 		uint32_t v = 0x12345678, got[5];
 
@@ -841,7 +866,7 @@ main(void)
 		T(random_maps_and_unmaps_match_a_simple_table),
 		T(unmap_of_empty_ranges_succeeds),
 		T(no_access_after_the_unmap_reply),
-			cmocka_unit_test(truncated_memory_drops_the_client),
+		cmocka_unit_test(truncated_memory_drops_the_client),
 		cmocka_unit_test(copy_from_truncated_memory_fails_and_foreign_sigbus_kills),
 		T(memory_without_descriptor_is_accessed_by_message),
 		T(concurrent_message_accesses_and_unmaps_do_not_deadlock),

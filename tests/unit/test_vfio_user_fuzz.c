@@ -32,8 +32,7 @@ static uint64_t
 odd_number(void)
 {
 	static const uint64_t n[] = { 0, 1, 3, 7, 8, 15, 16, 255, 256, 4095, 4096, 65535, 65536,
-		0x1ffff,
-		0x20000, 1u << 20, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX,
+		0x1ffff, 0x20000, 1u << 20, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX,
 		UINT64_MAX - 4095 };
 
 	return n[rnd(sizeof(n) / sizeof(n[0]))];
@@ -220,7 +219,7 @@ mutated_messages_do_not_harm_the_server(void **state)
 		if (rnd(8) != 0) {
 			static const char version[] = "\1\0\1\0\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\1";
 			char asking[] = "\1\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0"
-				"{\"capabilities\":{\"" VFU_CAP_IO_PAGE_TABLE "\":1}}";
+					"{\"capabilities\":{\"" VFU_CAP_IO_PAGE_TABLE "\":1}}";
 
 			asking[4] = sizeof(asking); /* msg_size in the header */
 			if (rnd(2) == 0)
@@ -305,8 +304,8 @@ mad_server(void *arg)
 				struct vfio_region_info r;
 				struct vfio_region_info_cap_sparse_mmap cap;
 				struct vfio_region_sparse_mmap_area area;
-			} region = { { 64, 15, 0, 32, 0x20000, 0 }, { { 1, 1, 0 }, 1, 0 }, { 0xc000,
-				0x1000 } };
+			} region = { { 64, 15, 0, 32, 0x20000, 0 }, { { 1, 1, 0 }, 1, 0 },
+				{ 0xc000, 0x1000 } };
 			size_t len = h.msg_size - sizeof(h);
 			unsigned int nr_fds = 0;
 
@@ -316,7 +315,7 @@ mad_server(void *arg)
 			case VFIO_USER_VERSION:
 				len = 39;
 				memcpy(out + 16, "\0\0\1\0{\"capabilities\":{\"max_msg_fds\":8}}",
-					39);
+						39);
 				break;
 			case VFIO_USER_DEVICE_GET_REGION_INFO:
 				memcpy(&region.r.index, in + 8, 4);
@@ -400,7 +399,7 @@ mutated_replies_do_not_harm_the_client(void **state)
 				uint64_t at = r.nr_areas != 0 ? r.areas[0].offset : 0;
 				uint64_t size = r.nr_areas != 0 ? r.areas[0].size : r.size;
 				volatile uint8_t *p = mmap(NULL, size, PROT_READ, MAP_SHARED, r.fd,
-					(off_t)(r.fd_offset + at));
+						(off_t)(r.fd_offset + at));
 
 				if (p != MAP_FAILED) {
 					(void)p[size - 1];

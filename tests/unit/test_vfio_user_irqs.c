@@ -17,7 +17,8 @@ raw_irqs(int s, uint32_t flags, uint32_t index, uint32_t start, uint32_t count, 
 	struct vfio_irq_set q = { sizeof(q), flags, index, start, count };
 
 	return (int)raw_command_fds(s, VFIO_USER_DEVICE_SET_IRQS, &q, sizeof(q), fds, nr_fds, NULL,
-		NULL).error_no;
+			NULL)
+			.error_no;
 }
 
 static uint64_t
@@ -39,7 +40,7 @@ msix_vectors_trigger_mask_and_disconnect(void **state)
 	struct {
 		struct vfio_irq_set q;
 		uint8_t bools[3];
-	} b = { { 23, VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER, MSIX, 0, 3 }, { } };
+	} b = { { 23, VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER, MSIX, 0, 3 }, {} };
 	uint8_t bytes[23];
 	int fd[3], s = raw_attach(&dev), mem = memory_file(4096), pipes[2], before, changed;
 
@@ -82,15 +83,16 @@ msix_vectors_trigger_mask_and_disconnect(void **state)
 
 	/* A masked vector is held back until it is unmasked. */
 	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK, MSIX, 1, 1,
-		NULL, 0), 0);
+					 NULL, 0),
+			0);
 	assert_false(vfu_server_irq_pending(dev.server, MSIX, 1));
 	assert_true(vfu_server_irq(dev.server, MSIX, 1));
 	assert_true(vfu_server_irq_pending(dev.server, MSIX, 1));
 	assert_false(vfu_server_irq_pending(dev.server, MSIX, 25));
 	assert_int_equal(events(fd[0]), 0);
 	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, MSIX, 1,
-		1,
-		NULL, 0), 0);
+					 1, NULL, 0),
+			0);
 	assert_int_equal(events(fd[0]), 1);
 
 	/* None is lost on the way. */
@@ -157,13 +159,14 @@ intx_masks_itself_until_it_is_unmasked(void **state)
 {
 	const uint32_t unmask = VFIO_IRQ_SET_ACTION_UNMASK;
 	struct vfio_irq_info info = { .argsz = 16, .index = VFIO_PCI_INTX_IRQ_INDEX };
-	int fd = eventfd(0, EFD_NONBLOCK), eoi = eventfd(0, 0), none = -1, s = raw_attach(&dev), changed;
+	int fd = eventfd(0, EFD_NONBLOCK), eoi = eventfd(0, 0), none = -1, s = raw_attach(&dev),
+	    changed;
 	int many = eventfd(1000000, EFD_SEMAPHORE);
 	const uint64_t one = 1;
 
 	raw_command_fds(s, VFIO_USER_DEVICE_GET_IRQ_INFO, &info, 16, NULL, 0, &info, NULL);
-	assert_int_equal(info.flags, VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE |
-		VFIO_IRQ_INFO_AUTOMASKED);
+	assert_int_equal(info.flags,
+			VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED);
 	assert_int_equal(raw_irqs(s, EVENTFD, info.index, 0, 1, &fd, 1), 0);
 	changed = dev.irqs_changed;
 	for (unsigned int i = 0; i < 3; i++) {
@@ -174,7 +177,9 @@ intx_masks_itself_until_it_is_unmasked(void **state)
 		 * The device decides whether an interrupt that arrived in the meantime still
 		 * has a cause.
 		 */
-		assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_NONE | unmask, info.index, 0, 1, NULL, 0), 0);
+		assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_NONE | unmask, info.index, 0, 1,
+						 NULL, 0),
+				0);
 		assert_int_equal(dev.irqs_changed, ++changed);
 		assert_int_equal(events(fd), 0);
 	}
@@ -182,7 +187,8 @@ intx_masks_itself_until_it_is_unmasked(void **state)
 	 * Unmasked by an event, as KVM reports the end of an interrupt. The event may even
 	 * block its readers.
 	 */
-	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_EVENTFD | unmask, info.index, 0, 1, &eoi, 1), 0);
+	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_EVENTFD | unmask, info.index, 0, 1, &eoi, 1),
+			0);
 	for (unsigned int i = 0; i < 3; i++) {
 		assert_true(vfu_server_irq(dev.server, info.index, 0));
 		assert_int_equal(events(fd), 1);
@@ -191,7 +197,9 @@ intx_masks_itself_until_it_is_unmasked(void **state)
 		wait_until(dev.irqs_changed == changed);
 	}
 	/* An eventfd that stays readable counts once for each write. */
-	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_EVENTFD | unmask, info.index, 0, 1, &many, 1), 0);
+	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_EVENTFD | unmask, info.index, 0, 1, &many,
+					 1),
+			0);
 	wait_until(dev.irqs_changed == changed + 1);
 	for (unsigned int i = 0; i < 100; i++)
 		raw_command_fds(s, VFIO_USER_DEVICE_GET_IRQ_INFO, &info, 16, NULL, 0, &info, NULL);
@@ -200,10 +208,13 @@ intx_masks_itself_until_it_is_unmasked(void **state)
 	++changed;
 	wait_until(dev.irqs_changed == changed);
 	/* Disconnected: the events have no meaning. */
-	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_EVENTFD | unmask, info.index, 0, 1, &none, 0), 0);
+	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_EVENTFD | unmask, info.index, 0, 1, &none,
+					 0),
+			0);
 	assert_int_equal(write(many, &one, 8), 8);
 	assert_int_equal(write(eoi, &one, 8), 8);
-	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_EVENTFD | unmask, MSIX, 0, 1, &eoi, 1), EINVAL);
+	assert_int_equal(raw_irqs(s, VFIO_IRQ_SET_DATA_EVENTFD | unmask, MSIX, 0, 1, &eoi, 1),
+			EINVAL);
 	assert_int_equal(dev.irqs_changed, changed);
 	close(s);
 	close(many);

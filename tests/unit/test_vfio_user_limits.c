@@ -43,8 +43,9 @@ map_until_refused(int s, int mem, unsigned int first, int *error)
 {
 	unsigned int n = 0;
 
-	while ((*error = raw_map(s, mem, (uint64_t)(first + n) * UNIT,
-			(uint64_t)(first + n) * UNIT, 4096, RW)) == 0 && n < 4 * MAPS)
+	while ((*error = raw_map(s, mem, (uint64_t)(first + n) * UNIT, (uint64_t)(first + n) * UNIT,
+				4096, RW)) == 0 &&
+			n < 4 * MAPS)
 		n++;
 	return n;
 }
@@ -60,7 +61,8 @@ mappings_of_one_client_leave_those_of_the_other(void **state)
 	t = raw_attach(&b);
 	assert_int_equal(map_until_refused(s, mem, 0, &error), MAPS);
 	assert_int_equal(error, ENOSPC);
-	assert_non_null(strstr(a.line, "this client has 20 mappings of files here, its limit is max_maps=20"));
+	assert_non_null(strstr(a.line,
+			"this client has 20 mappings of files here, its limit is max_maps=20"));
 	/* A page that shares a mapping, and memory without a descriptor, count for no mapping. */
 	assert_int_equal(raw_map(s, mem, 4096, 4096, 4096, RW), 0);
 	assert_int_equal(raw_map(s, -1, 0, 1ull << 40, 1ull << 30, RW), 0);
@@ -111,7 +113,8 @@ mapped_memory_of_one_client_leaves_that_of_the_other(void **state)
 	t = raw_attach(&b);
 	assert_int_equal(map_until_refused(s, mem, 0, &error), 4);
 	assert_int_equal(error, ENOSPC);
-	assert_non_null(strstr(a.line, "has 8 MiB of files mapped here, its limit is max_mem=8, and this needs 2 more"));
+	assert_non_null(strstr(a.line,
+			"has 8 MiB of files mapped here, its limit is max_mem=8, and this needs 2 more"));
 	/*
 	 * A mapping larger than the limit overflows no counter. The page table counts as mapped
 	 * memory.
@@ -151,11 +154,13 @@ mapped_memory_of_one_client_leaves_that_of_the_other(void **state)
 static int
 wire(int s, unsigned int start, unsigned int count, const int *fds)
 {
-	struct vfio_irq_set q = { sizeof(q), VFIO_IRQ_SET_DATA_EVENTFD |
-		VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX, start, count };
+	struct vfio_irq_set q = { sizeof(q),
+		VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_MSIX_IRQ_INDEX,
+		start, count };
 
 	return (int)raw_command_fds(s, VFIO_USER_DEVICE_SET_IRQS, &q, sizeof(q), fds, count, NULL,
-		NULL).error_no;
+			NULL)
+			.error_no;
 }
 
 static void
@@ -173,7 +178,8 @@ descriptors_of_one_client_leave_those_of_the_other(void **state)
 	/* With the connection's socket these are as many descriptors as the client may have. */
 	assert_int_equal(wire(s, 0, 10, fds), 0);
 	assert_int_equal(wire(s, 10, 1, fds), EMFILE);
-	assert_non_null(strstr(a.line, "this client has 12 file descriptors open here, its limit is max_fds=11"));
+	assert_non_null(strstr(a.line,
+			"this client has 12 file descriptors open here, its limit is max_fds=11"));
 	assert_true(count_fds() <= before + 4 + 10);
 	assert_int_equal(wire(t, 0, 10, fds), 0);
 

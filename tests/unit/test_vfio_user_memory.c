@@ -185,8 +185,8 @@ unmap_without_memory_changes_nothing(void **state)
 		}
 		for (k = 100; k < PAGES && k < 100 + pages[i]; k += 2) {
 			assert_null(device_ptr(&dev, IOVA + k * PAGE, 1, RW));
-			assert_int_equal(raw_map(sock, mem, k * PAGE, IOVA + k * PAGE, PAGE,
-				RW), 0);
+			assert_int_equal(raw_map(sock, mem, k * PAGE, IOVA + k * PAGE, PAGE, RW),
+					0);
 		}
 		assert_unchanged();
 	}
@@ -196,9 +196,12 @@ unmap_without_memory_changes_nothing(void **state)
 static void
 interrupt_without_memory_is_sent(void **state)
 {
-	struct vfio_irq_set set = { .argsz = sizeof(set), .count = 1,
+	struct vfio_irq_set set = {
+		.argsz = sizeof(set),
+		.count = 1,
 		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-		.index = VFIO_PCI_MSIX_IRQ_INDEX };
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
+	};
 	struct {
 		struct vfio_user_header h;
 		struct vfio_user_dma_access a;
@@ -209,7 +212,8 @@ interrupt_without_memory_is_sent(void **state)
 	uint64_t n;
 
 	assert_int_equal(raw_map(sock, -1, 0, 0, PAGE, RW), 0);
-	assert_int_equal(raw_command_fd(sock, VFIO_USER_DEVICE_SET_IRQS, &set, sizeof(set), efd), 0);
+	assert_int_equal(raw_command_fd(sock, VFIO_USER_DEVICE_SET_IRQS, &set, sizeof(set), efd),
+			0);
 	POLLING(assert_int_equal(vfu_dma_write(dev.server, 0, &value, sizeof(value)), 0));
 	control = pthread_self();
 	mallocs_left = 1;
@@ -231,9 +235,9 @@ main(void)
 	int ret;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(map_without_memory_changes_nothing, setup,
-			teardown),
+				teardown),
 		cmocka_unit_test_setup_teardown(unmap_without_memory_changes_nothing, setup,
-			teardown),
+				teardown),
 		cmocka_unit_test_setup_teardown(interrupt_without_memory_is_sent, setup, teardown),
 	};
 

@@ -24,7 +24,7 @@
 #define PAGE   0x1000u
 #define BASE   UINT64_C(0x80000000) /* bus address of the table's first page */
 #define NR     64u
-#define IOVA   UINT64_C(0x5000000)  /* at which DMA_MAP maps the memory */
+#define IOVA   UINT64_C(0x5000000) /* at which DMA_MAP maps the memory */
 #define SEALED (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static struct device dev;
@@ -76,7 +76,8 @@ attach(void)
 	char json[512];
 
 	assert_int_equal(version(s, "{\"capabilities\":{\"" VFU_CAP_IO_PAGE_TABLE "\":1}}", json,
-		sizeof(json)), 0);
+					 sizeof(json)),
+			0);
 	assert_non_null(strstr(json, "\"" VFU_CAP_IO_PAGE_TABLE "\":1"));
 	return s;
 }
@@ -203,7 +204,7 @@ page_table_without_negotiation_is_refused(void **state)
 	/* The reply is the same as before the extension existed. */
 	assert_int_equal(version(s, "{\"capabilities\":{}}", json, sizeof(json)), 0);
 	assert_string_equal(json,
-		"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}");
+			"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}");
 	assert_int_equal(set_table(s, table_fd, BASE, NR), EOPNOTSUPP);
 	assert_non_null(strstr(dev.line, "not negotiated"));
 	assert_int_equal(raw_map(s, mem_fd, 0, IOVA, PAGE, RW), 0);
@@ -231,9 +232,10 @@ disabled_page_table_is_not_negotiated(void **state)
 		fail_msg("%s", err);
 	s = raw_connect(dev.path);
 	assert_int_equal(version(s, "{\"capabilities\":{\"" VFU_CAP_IO_PAGE_TABLE "\":1}}", json,
-		sizeof(json)), 0);
+					 sizeof(json)),
+			0);
 	assert_string_equal(json,
-		"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}");
+			"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}");
 	assert_int_equal(set_table(s, table_fd, BASE, NR), EOPNOTSUPP);
 	close(s);
 	wait_until(dev.detached == dev.attached);
@@ -251,7 +253,8 @@ page_table_version_is_negotiated_or_refused(void **state)
 	/* A later version of the extension: the server answers with the version that it knows. */
 	s = raw_connect(dev.path);
 	assert_int_equal(version(s, "{\"capabilities\":{\"" VFU_CAP_IO_PAGE_TABLE "\":7}}", json,
-		sizeof(json)), 0);
+					 sizeof(json)),
+			0);
 	assert_non_null(strstr(json, "\"" VFU_CAP_IO_PAGE_TABLE "\":1"));
 	assert_int_equal(set_table(s, table_fd, BASE, NR), 0);
 	close(s);
@@ -259,7 +262,7 @@ page_table_version_is_negotiated_or_refused(void **state)
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		s = raw_connect(dev.path);
 		snprintf(caps, sizeof(caps), "{\"capabilities\":{\"%s\":%s}}",
-			VFU_CAP_IO_PAGE_TABLE, bad[i]);
+				VFU_CAP_IO_PAGE_TABLE, bad[i]);
 		assert_int_equal(version(s, caps, json, sizeof(json)), EINVAL);
 		assert_true(raw_closed(s));
 		close(s);
@@ -326,21 +329,23 @@ invalid_page_table_messages_change_nothing(void **state)
 	/* Length. */
 	assert_int_equal(raw_command_fd(s, VFIO_USER_IO_PAGE_TABLE, &p, 0, table_fd), EINVAL);
 	assert_int_equal(raw_command_fd(s, VFIO_USER_IO_PAGE_TABLE, &p, sizeof(p) - 1, table_fd),
-		EINVAL);
+			EINVAL);
 	p.argsz = sizeof(p) - 1;
 	assert_int_equal(raw_command_fd(s, VFIO_USER_IO_PAGE_TABLE, &p, sizeof(p), table_fd),
-		EINVAL);
+			EINVAL);
 	p.argsz = sizeof(p);
 	/* Flags. */
 	p.flags = 1;
 	assert_int_equal(raw_command_fd(s, VFIO_USER_IO_PAGE_TABLE, &p, sizeof(p), table_fd),
-		EINVAL);
+			EINVAL);
 	assert_non_null(strstr(dev.line, "flags"));
 	p.flags = 0;
 	/* Descriptors. */
 	assert_int_equal(raw_command(s, VFIO_USER_IO_PAGE_TABLE, &p, sizeof(p)), EINVAL);
 	assert_int_equal(raw_command_fds(s, VFIO_USER_IO_PAGE_TABLE, &p, sizeof(p), two, 2, NULL,
-		NULL).error_no, EINVAL);
+					 NULL)
+					 .error_no,
+			EINVAL);
 	assert_non_null(strstr(dev.line, "one file descriptor"));
 	/* Numbers. */
 	assert_int_equal(set_table(s, table_fd, BASE + 8, NR), EINVAL);
@@ -400,7 +405,7 @@ largest_table_at_the_end_of_the_address_space_translates(void **state)
 	int s = attach(), big = table_file(VFU_MAX_PTES, 0, SEALED), before = count_fds();
 	const uint64_t base = 0 - (uint64_t)VFU_MAX_PTES * PAGE;
 	uint64_t *t = mmap(NULL, VFU_MAX_PTES * 8ul, PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_NORESERVE, big, 0);
+			MAP_SHARED | MAP_NORESERVE, big, 0);
 	struct vfu_server_stats st;
 	uint8_t buf[2];
 
@@ -447,12 +452,12 @@ entry_and_mapping_must_both_permit_an_access(void **state)
 		assert_true((get(BASE + 3 * PAGE + 17, &b, 1) == 0) == r);
 		if (!r)
 			assert_fault(BASE + 3 * PAGE + 17, VFU_DMA_READ,
-				w ? VFU_DMA_ENTRY_FORBIDS : VFU_DMA_NO_ENTRY);
+					w ? VFU_DMA_ENTRY_FORBIDS : VFU_DMA_NO_ENTRY);
 		b = (uint8_t)bits;
 		assert_true((put(BASE + 3 * PAGE + 17, &b, 1) == 0) == w);
 		if (!w)
 			assert_fault(BASE + 3 * PAGE + 17, VFU_DMA_WRITE,
-				r ? VFU_DMA_ENTRY_FORBIDS : VFU_DMA_NO_ENTRY);
+					r ? VFU_DMA_ENTRY_FORBIDS : VFU_DMA_NO_ENTRY);
 		else
 			assert_int_equal(mem[5 * PAGE + 17], b);
 	}
@@ -489,7 +494,7 @@ ranges_are_split_at_pages_that_are_not_adjacent(void **state)
 	table[11] = entry(21, RW);
 	table[12] = entry(22, RW);
 	assert_ptr_equal(ptr(BASE + 10 * PAGE + 5, 2 * PAGE + 9, RW),
-		(uint8_t *)ptr(BASE + 10 * PAGE, 1, RW) + 5);
+			(uint8_t *)ptr(BASE + 10 * PAGE, 1, RW) + 5);
 	/* Adjacent by bus address, not in memory: two pieces, and no pointer. */
 	table[11] = entry(7, RW);
 	assert_null(ptr(BASE + 10 * PAGE + PAGE - 1, 2, RW));
@@ -626,8 +631,8 @@ table_cannot_shrink_and_a_hole_is_empty(void **state)
 	assert_int_equal(ftruncate(table_fd, 0), -1);
 	assert_int_equal(ftruncate(table_fd, 8), -1);
 	assert_int_equal(get(BASE, &b, 1), 0);
-	assert_int_equal(fallocate(table_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-		PAGE), 0);
+	assert_int_equal(fallocate(table_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE),
+			0);
 	assert_int_equal(get(BASE, &b, 1), -EFAULT);
 	assert_fault(BASE, VFU_DMA_READ, VFU_DMA_NO_ENTRY);
 	assert_false(vfu_server_dma_poisoned(dev.server));
@@ -651,7 +656,8 @@ missing_table_page_drops_the_client(void **state)
 	assert_int_equal(get(BASE, &b, 1), 0);
 	empty = memory_file(0);
 	assert_ptr_not_equal(mmap(server_table(), PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, empty,
-		0), MAP_FAILED);
+					     0),
+			MAP_FAILED);
 	assert_int_equal(get(BASE, &b, 1), -EFAULT);
 	wait_until(dev.detached == dev.attached);
 	assert_non_null(strstr(dev.why, "truncated"));
@@ -682,8 +688,11 @@ own_write(void *opaque, uint64_t iova, const void *buf, size_t len)
 static void
 paged_memory_without_descriptor_is_accessed_by_message(void **state)
 {
-	struct vfu_client_params params = { .dma_read = own_read, .dma_write = own_write,
-		.timeout_ms = SOON_MS };
+	struct vfu_client_params params = {
+		.dma_read = own_read,
+		.dma_write = own_write,
+		.timeout_ms = SOON_MS,
+	};
 	char err[VFU_ERR_LEN];
 	uint8_t buf[2 * PAGE];
 	struct vfu_client *c;
@@ -838,8 +847,11 @@ clear_entries(void *arg, const uint64_t *addr, unsigned int nr)
 static void
 no_access_starts_after_an_entry_is_cleared(void **state)
 {
-	struct promise p = { PROMISE_OF_SERVER(dev.server), .map = set_entry,
-		.unmap = clear_entries };
+	struct promise p = {
+		PROMISE_OF_SERVER(dev.server),
+		.map = set_entry,
+		.unmap = clear_entries,
+	};
 
 	for (unsigned int i = 0; i < 8; i++)
 		p.memory[i] = (uint64_t *)(void *)(mem + (3 + i) * PAGE);

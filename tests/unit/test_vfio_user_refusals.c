@@ -18,7 +18,7 @@
 #define MSIX  VFIO_PCI_MSIX_IRQ_INDEX
 
 /* A range whose last byte is beyond 2^64. */
-#define TOP   (UINT64_MAX - 0xfff)
+#define TOP (UINT64_MAX - 0xfff)
 
 static const char version_text[] = "\0\0\1\0{\"capabilities\":{\"" VFU_CAP_IO_PAGE_TABLE "\":1}}";
 
@@ -35,8 +35,9 @@ refuses(const char *why, uint16_t cmd, const void *payload, size_t len, const in
 
 	assert_int_equal(raw_command(s, VFIO_USER_VERSION, version_text, sizeof(version_text)), 0);
 	dev.line[0] = '\0';
-	assert_int_not_equal(raw_command_fds(s, cmd, payload, len, fds, nr_fds, NULL, NULL).error_no,
-		0);
+	assert_int_not_equal(raw_command_fds(s, cmd, payload, len, fds, nr_fds, NULL, NULL)
+					     .error_no,
+			0);
 	if (strstr(dev.line, why) == NULL)
 		fail_msg("\"%s\" does not say \"%s\"", dev.line, why);
 	close(s);
@@ -60,8 +61,11 @@ refuses_irqs(const char *why, struct vfio_irq_set set, const int *fds, unsigned 
 static void
 refuses_read(const char *why, uint32_t region, uint64_t offset, uint32_t count)
 {
-	const struct vfio_user_region_access a = { .offset = offset, .region = region,
-		.count = count };
+	const struct vfio_user_region_access a = {
+		.offset = offset,
+		.region = region,
+		.count = count,
+	};
 
 	refuses(why, VFIO_USER_REGION_READ, &a, sizeof(a), NULL, 0);
 }
@@ -87,13 +91,14 @@ refused_version_has_its_reason(void **state)
 		msg[0] = bad[i].text == NULL;
 		strcpy((char *)msg + 4, bad[i].text != NULL ? bad[i].text : "{}");
 		assert_int_equal(raw_command(s, VFIO_USER_VERSION, msg,
-			4 + strlen((char *)msg + 4) + 1), EINVAL);
+						 4 + strlen((char *)msg + 4) + 1),
+				EINVAL);
 		if (strstr(dev.line, bad[i].why) == NULL)
 			fail_msg("\"%s\" does not say \"%s\"", dev.line, bad[i].why);
 		close(s);
 	}
 	refuses("this client has sent VERSION already", VFIO_USER_VERSION, version_text,
-		sizeof(version_text), NULL, 0);
+			sizeof(version_text), NULL, 0);
 }
 
 static void
@@ -110,7 +115,7 @@ refused_command_has_its_reason(void **state)
 	refuses("this server does not know the command", 255, NULL, 0, NULL, 0);
 	refuses("this command goes from server to client", VFIO_USER_DMA_READ, NULL, 0, NULL, 0);
 	refuses("this command has no file descriptors", VFIO_USER_DEVICE_GET_INFO, &info,
-		sizeof(info), &file, 1);
+			sizeof(info), &file, 1);
 	refuses("argsz is too short", VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info) - 1, NULL, 0);
 	refuses("argsz is too short", VFIO_USER_IO_PAGE_TABLE, &table, sizeof(table), &file, 1);
 	refuses("the message has a payload", VFIO_USER_DEVICE_RESET, &info, 4, NULL, 0);
@@ -136,22 +141,22 @@ refused_region_access_has_its_reason(void **state)
 
 	refuses("no such region", VFIO_USER_DEVICE_GET_REGION_INFO, &info, sizeof(info), NULL, 0);
 	refuses("flags or count is not 0", VFIO_USER_DEVICE_GET_REGION_IO_FDS, &io, sizeof(io),
-		NULL, 0);
+			NULL, 0);
 	io.flags = 0;
 	io.index = VFU_SRV_REGIONS;
 	refuses("no such region", VFIO_USER_DEVICE_GET_REGION_IO_FDS, &io, sizeof(io), NULL, 0);
 	refuses("no such interrupt index", VFIO_USER_DEVICE_GET_IRQ_INFO, &irq, sizeof(irq), NULL,
-		0);
+			0);
 	refuses_read("count is above max_data_xfer_size", 0, 0, UINT32_MAX);
 	refuses_read("no such region", VFU_SRV_REGIONS, 0, 4);
 	refuses_read("the access ends beyond the region", 7, 253, 4);
 	refuses_read("the region does not permit this access", 1, 0, 4);
 	refuses("count does not match", VFIO_USER_REGION_WRITE, &wr, sizeof(wr.a) + 4, NULL, 0);
 	refuses("a write of more than 8 bytes", VFIO_USER_REGION_WRITE_MULTI, &multi,
-		sizeof(multi.n) + sizeof(multi.wr), NULL, 0);
+			sizeof(multi.n) + sizeof(multi.wr), NULL, 0);
 	multi.n = 2;
 	refuses("count does not match", VFIO_USER_REGION_WRITE_MULTI, &multi,
-		sizeof(multi.n) + sizeof(multi.wr), NULL, 0);
+			sizeof(multi.n) + sizeof(multi.wr), NULL, 0);
 	multi.n = 1;
 	multi.wr.count = 4;
 	wr.a.count = 4;
@@ -159,7 +164,7 @@ refused_region_access_has_its_reason(void **state)
 	refuses_read("the device refuses it", 7, 0, 4);
 	refuses("the device refuses it", VFIO_USER_REGION_WRITE, &wr, sizeof(wr.a) + 4, NULL, 0);
 	refuses("the device refuses it", VFIO_USER_REGION_WRITE_MULTI, &multi,
-		sizeof(multi.n) + sizeof(multi.wr), NULL, 0);
+			sizeof(multi.n) + sizeof(multi.wr), NULL, 0);
 }
 
 static void
@@ -176,8 +181,12 @@ refused_mapping_has_its_reason(void **state)
 	assert_true(read_only >= 0 && null >= 0);
 	refuses("more than one file descriptor", VFIO_USER_DMA_MAP, &m, sizeof(m), two, 2);
 	refuses_map("flags must name permissions", (struct vfio_user_dma_map){ .size = 4096 }, -1);
-	refuses_map("without a file descriptor", (struct vfio_user_dma_map){ .size = 4096,
-		.flags = RW | VFIO_USER_DMA_MAP_F_MMAP }, -1);
+	refuses_map("without a file descriptor",
+			(struct vfio_user_dma_map){
+					.size = 4096,
+					.flags = RW | VFIO_USER_DMA_MAP_F_MMAP,
+			},
+			-1);
 	m.offset = 1;
 	refuses_map("must be multiples of 4096", m, file);
 	m.offset = 0;
@@ -274,7 +283,7 @@ refused_page_table_has_its_reason(void **state)
 
 	s = raw_attach(&dev);
 	assert_int_equal(raw_command_fd(s, VFIO_USER_IO_PAGE_TABLE, &p, sizeof(p), sealed),
-		EOPNOTSUPP);
+			EOPNOTSUPP);
 	assert_non_null(strstr(dev.line, "the extension was not negotiated"));
 	close(s);
 	wait_until(dev.detached == dev.attached);

@@ -38,8 +38,11 @@ valid_versions_attach(void **state)
 	assert_int_equal(try_version("\0\0\xff\xff", 4), 0); /* a later minor version */
 	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{}")), 0);
 	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":{}}")), 0);
-	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":{\"max_msg_fds\":0,"
-		"\"twin_socket\":{\"supported\":true},\"unknown\":[1,2,3]}}")), 0);
+	assert_int_equal(
+			try_version(VERSION_MSG(
+					"\0\0\1\0{\"capabilities\":{\"max_msg_fds\":0,"
+					"\"twin_socket\":{\"supported\":true},\"unknown\":[1,2,3]}}")),
+			0);
 	assert_int_equal(dev.attached, before + 6);
 }
 
@@ -58,18 +61,24 @@ invalid_versions_are_refused(void **state)
 	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":")), EINVAL);
 	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0[1]")), EINVAL);
 	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":7}")), EINVAL);
-	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":{\"max_msg_fds\":\"8\"}}")),
-		EINVAL);
-	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":{\"max_msg_fds\":-1}}")),
-		EINVAL);
 	assert_int_equal(try_version(VERSION_MSG(
-		"\0\0\1\0{\"capabilities\":{\"max_data_xfer_size\":0}}")), EINVAL);
+					 "\0\0\1\0{\"capabilities\":{\"max_msg_fds\":\"8\"}}")),
+			EINVAL);
 	assert_int_equal(try_version(VERSION_MSG(
-		"\0\0\1\0{\"capabilities\":{\"max_data_xfer_size\":99999999999999999999999999}}")), EINVAL);
+					 "\0\0\1\0{\"capabilities\":{\"max_msg_fds\":-1}}")),
+			EINVAL);
+	assert_int_equal(try_version(VERSION_MSG(
+					 "\0\0\1\0{\"capabilities\":{\"max_data_xfer_size\":0}}")),
+			EINVAL);
+	assert_int_equal(
+			try_version(VERSION_MSG(
+					"\0\0\1\0{\"capabilities\":{\"max_data_xfer_size\":99999999999999999999999999}}")),
+			EINVAL);
 	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":{\"pgsizes\":4.5}}")),
-		EINVAL);
-	assert_int_equal(try_version(VERSION_MSG("\0\0\1\0{\"capabilities\":{\"write_multiple\":1}}")),
-		EINVAL);
+			EINVAL);
+	assert_int_equal(try_version(VERSION_MSG(
+					 "\0\0\1\0{\"capabilities\":{\"write_multiple\":1}}")),
+			EINVAL);
 	memset(deep, '[', sizeof(deep));
 	memset(deep, 0, 4);
 	deep[sizeof(deep) - 1] = '\0';
@@ -97,8 +106,8 @@ invalid_headers_end_the_connection(void **state)
 {
 	static const struct vfio_user_header bad[] = {
 		{ .msg_size = 0 }, { .msg_size = 15 }, { .msg_size = UINT32_MAX },
-		{ .msg_size = VFU_MSG_MAX + 1 },
-		{ .msg_size = 16, .flags = 2 }, { .msg_size = 16, .flags = 15 },
+		{ .msg_size = VFU_MSG_MAX + 1 }, { .msg_size = 16, .flags = 2 },
+		{ .msg_size = 16, .flags = 15 },
 		{ .msg_size = 16, .flags = VFIO_USER_F_TYPE_REPLY }, /* a reply to no command */
 	};
 
@@ -124,9 +133,9 @@ messages_may_arrive_in_any_pieces(void **state)
 		struct vfio_user_device_info info;
 	} msg[2] = {
 		{ { .msg_id = 7, .cmd = VFIO_USER_DEVICE_GET_INFO, .msg_size = 32 },
-			{ .argsz = 16 } },
+				{ .argsz = 16 } },
 		{ { .msg_id = 8, .cmd = VFIO_USER_DEVICE_GET_INFO, .msg_size = 32 },
-		{ .argsz = 16 } },
+				{ .argsz = 16 } },
 	};
 	int s = raw_attach(&dev);
 
@@ -174,12 +183,15 @@ short_payloads_are_refused(void **state)
 		uint16_t cmd;
 		size_t len;
 	} cmds[] = {
-		{ VFIO_USER_DMA_MAP, 32 }, { VFIO_USER_DMA_UNMAP, 24 }, { VFIO_USER_DEVICE_GET_INFO,
-			16 },
-		{ VFIO_USER_DEVICE_GET_REGION_INFO, 32 }, { VFIO_USER_DEVICE_GET_REGION_IO_FDS,
-		16 },
-		{ VFIO_USER_DEVICE_GET_IRQ_INFO, 16 }, { VFIO_USER_DEVICE_SET_IRQS, 20 },
-		{ VFIO_USER_REGION_READ, 16 }, { VFIO_USER_REGION_WRITE, 16 },
+		{ VFIO_USER_DMA_MAP, 32 },
+		{ VFIO_USER_DMA_UNMAP, 24 },
+		{ VFIO_USER_DEVICE_GET_INFO, 16 },
+		{ VFIO_USER_DEVICE_GET_REGION_INFO, 32 },
+		{ VFIO_USER_DEVICE_GET_REGION_IO_FDS, 16 },
+		{ VFIO_USER_DEVICE_GET_IRQ_INFO, 16 },
+		{ VFIO_USER_DEVICE_SET_IRQS, 20 },
+		{ VFIO_USER_REGION_READ, 16 },
+		{ VFIO_USER_REGION_WRITE, 16 },
 		{ VFIO_USER_REGION_WRITE_MULTI, 8 },
 	};
 	uint32_t payload[16] = { sizeof(payload) };
@@ -289,9 +301,10 @@ queue_pages_go_to_clients_that_ask(void **state)
 	static const char asks[] = "\0\0\1\0{\"capabilities\":{\"" VFU_CAP_QUEUE_PAGES "\":7}}";
 	static const char knows_not[] = "\0\0\1\0{\"capabilities\":{}}";
 	static const char plain[] =
-		"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}";
+			"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}";
 	static const char echoed[] = "{\"capabilities\":{\"max_msg_fds\":16,"
-		"\"max_data_xfer_size\":1048576,\"" VFU_CAP_QUEUE_PAGES "\":1}}";
+				     "\"max_data_xfer_size\":1048576,\"" VFU_CAP_QUEUE_PAGES
+				     "\":1}}";
 	struct vfu_server_ops ops = dev_ops;
 	struct vfu_server_desc desc;
 	struct vfio_region_info info;
@@ -309,13 +322,15 @@ queue_pages_go_to_clients_that_ask(void **state)
 	for (unsigned int i = 0; i < 3; i++) {
 		const bool ask = i != 0, get = i == 2;
 		int s = raw_connect(d.path), fd = -1;
-		struct vfio_user_header h = { .cmd = VFIO_USER_DEVICE_GET_REGION_INFO,
-			.msg_size = sizeof(h) + sizeof(info) };
+		struct vfio_user_header h = {
+			.cmd = VFIO_USER_DEVICE_GET_REGION_INFO,
+			.msg_size = sizeof(h) + sizeof(info),
+		};
 		struct stat a, b;
 
 		pages_file = i == 1 ? -EMFILE : d.bar_fd;
 		raw_command_fds(s, VFIO_USER_VERSION, ask ? asks : knows_not,
-			ask ? sizeof(asks) : sizeof(knows_not), NULL, 0, reply, &len);
+				ask ? sizeof(asks) : sizeof(knows_not), NULL, 0, reply, &len);
 		assert_string_equal(reply + 4, get ? echoed : plain);
 
 		info = (struct vfio_region_info){ .argsz = 80 };
@@ -459,9 +474,14 @@ command_without_reply_gets_none_and_keeps_order(void **state)
 		struct vfio_user_region_access a;
 		uint8_t data[4];
 	} w = {
-		{ .msg_id = 1, .cmd = VFIO_USER_REGION_WRITE, .msg_size = 36,
-			.flags = VFIO_USER_F_NO_REPLY },
-		{ .offset = 0x100, .region = 0, .count = 4 }, { 1, 1, 1, 1 },
+		{
+				.msg_id = 1,
+				.cmd = VFIO_USER_REGION_WRITE,
+				.msg_size = 36,
+				.flags = VFIO_USER_F_NO_REPLY,
+		},
+		{ .offset = 0x100, .region = 0, .count = 4 },
+		{ 1, 1, 1, 1 },
 	};
 	int s = raw_attach(&dev), before = dev.writes;
 
@@ -497,7 +517,7 @@ unexpected_descriptors_are_refused_and_closed(void **state)
 	h = raw_command_fds(s, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info), many, 1, NULL, NULL);
 	assert_int_equal(h.error_no, EINVAL);
 	h = raw_command_fds(s, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info), many, 40, NULL,
-		NULL);
+			NULL);
 	assert_int_equal(h.error_no, EMFILE);
 	h = raw_command_fds(s, VFIO_USER_DMA_MAP, &m, sizeof(m), many, 2, NULL, NULL);
 	assert_int_equal(h.error_no, EINVAL);
@@ -557,7 +577,10 @@ descriptor_whose_close_waits_stops_nothing(void **state)
 		{ .argsz = sizeof(q.info) } };
 	const uint8_t *last = (const uint8_t *)(&q + 1) - 1;
 	int listener = socket(AF_INET, SOCK_STREAM, 0), peers[VFU_MAX_CLOSING + 1], before, s, t;
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in sa = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
 	struct vfio_user_header r;
 	struct pollfd pfd = { .events = POLLIN };
 

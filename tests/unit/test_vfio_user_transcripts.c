@@ -15,11 +15,11 @@
 
 struct step {
 	const char *what;
-	const char *send;  /* hexadecimal */
-	const char *text;  /* appended with its NUL, or NULL */
+	const char *send; /* hexadecimal */
+	const char *text; /* appended with its NUL, or NULL */
 	const char *reply;
 	const char *reply_text;
-	int fd;            /* 'm': memory goes along, 'e': an eventfd, 'r': the reply has one */
+	int fd; /* 'm': memory goes along, 'e': an eventfd, 'r': the reply has one */
 };
 
 static size_t
@@ -41,8 +41,8 @@ bytes(uint8_t *out, const char *hex, const char *text)
 static void
 play(const struct step *steps, size_t n)
 {
-	int s = raw_connect(dev.path), mem = memory_file(MEM_SIZE), event = eventfd(0,
-		EFD_NONBLOCK);
+	int s = raw_connect(dev.path), mem = memory_file(MEM_SIZE),
+	    event = eventfd(0, EFD_NONBLOCK);
 
 	for (size_t i = 0; i < n; i++) {
 		const struct step *p = &steps[i];

@@ -80,8 +80,7 @@ rate_is_exact_at_every_size_and_speed(void **state)
 static void
 rate_is_exact_at_any_polling_step(void **state)
 {
-	static const uint64_t steps[] = { 1, 671, 672, 673, 5000, 100 * US, 190 * US,
-		WIRE_LAG_NS };
+	static const uint64_t steps[] = { 1, 671, 672, 673, 5000, 100 * US, 190 * US, WIRE_LAG_NS };
 	size_t i;
 
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
@@ -99,7 +98,7 @@ idle_time_gives_no_credit(void **state)
 	assert_int_equal(drain(dir, t + 672), 0);
 	t += 3 * SEC; /* the wire is polled, but has nothing to send */
 	assert_int_equal(drain(dir, t), 0);
-	t += 5 * MS;  /* no poll; then a thousand frames wait */
+	t += 5 * MS; /* no poll; then a thousand frames wait */
 	source.avail = 1000;
 	assert_int_equal(drain(dir, t), 1);
 	assert_int_equal(sink.last_at, t);
@@ -123,7 +122,7 @@ frames_seen_while_busy_go_back_to_back(void **state)
 
 	assert_int_equal(drain(dir, T0), 1);
 	source.avail = 10;
-	assert_int_equal(drain(dir, T0 + 300), 0);      /* busy; sees them */
+	assert_int_equal(drain(dir, T0 + 300), 0); /* busy; sees them */
 	assert_int_equal(drain(dir, T0 + 672 * 5), 5);
 	assert_int_equal(sink.first_at, T0);
 	assert_int_equal(sink.last_at, T0 + 672 * 5);
@@ -278,8 +277,14 @@ slow_poll(struct wire_dir *dir, uint64_t now)
 static void
 slow_poll_ends_early(void **state)
 {
-	static const struct { unsigned int speed; uint32_t len; unsigned int moved; } cases[] = {
-		{ 0, 60, 8 }, { 10000, 60, 8 }, { 0, 9000, 7 },
+	static const struct {
+		unsigned int speed;
+		uint32_t len;
+		unsigned int moved;
+	} cases[] = {
+		{ 0, 60, 8 },
+		{ 10000, 60, 8 },
+		{ 0, 9000, 7 },
 	};
 	struct wire_stats stats;
 
@@ -318,7 +323,7 @@ polling_gaps_are_counted_by_length(void **state)
 	uint64_t t = T0;
 
 	wire_dir_poll(dir, t);
-	wire_dir_poll(dir, t += 100000);   /* exactly 100 us: not over */
+	wire_dir_poll(dir, t += 100000); /* exactly 100 us: not over */
 	wire_dir_poll(dir, t += 100001);
 	wire_dir_poll(dir, t += 2 * MS);
 	wire_dir_poll(dir, t += 11 * MS);
@@ -389,7 +394,7 @@ replay_starts_when_the_listener_is_quiet(void **state)
 	assert_int_equal(first_within(dir, &t, SEC), 0);
 	sink.ears = true;
 	/* The listener is busy with its set-up, at intervals of a tenth of a second. */
-	for (began = t; t < began + 3 * SEC; ) {
+	for (began = t; t < began + 3 * SEC;) {
 		sink.busy_at = T0 + t;
 		assert_int_equal(first_within(dir, &t, 100 * MS), 0);
 	}

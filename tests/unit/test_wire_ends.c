@@ -100,8 +100,8 @@ static void
 unusable_capture_files_are_refused(void **state)
 {
 	/* Header, link type 1; a frame of 100 bytes, 20 of which were kept. */
-	uint8_t bytes[24 + 16 + 20] = { 0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, [18] = 1, [20] = 1,
-		[32] = 20, [36] = 100, [40] = 0xAA };
+	uint8_t bytes[24 + 16 + 20] = { 0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4,
+		0, [18] = 1, [20] = 1, [32] = 20, [36] = 100, [40] = 0xAA };
 	char path[] = "/tmp/test_wire_XXXXXX";
 	struct wire_source *replay;
 	struct wire_sink *record;

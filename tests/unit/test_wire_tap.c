@@ -27,19 +27,19 @@
 #include "m82576.h"
 #include "wire.h"
 
-#define T0       UINT64_C(1000000000)
-#define MIN_NS   1000  /* the shortest and the longest delay of a read after one in vain */
-#define MAX_NS   20000
-#define SOON_MS  20000 /* bounds hanging only */
+#define T0      UINT64_C(1000000000)
+#define MIN_NS  1000 /* the shortest and the longest delay of a read after one in vain */
+#define MAX_NS  20000
+#define SOON_MS 20000 /* bounds hanging only */
 
 static struct {
-	int fd, far;             /* the ends of the socket */
-	int open_errno;          /* 0: the device file can be opened */
-	int attach_errno[2];     /* of TUNSETIFF, first and second call */
+	int fd, far;         /* the ends of the socket */
+	int open_errno;      /* 0: the device file can be opened */
+	int attach_errno[2]; /* of TUNSETIFF, first and second call */
 	unsigned int attaches;
 	struct ifreq request[2];
-	int carrier;             /* last TUNSETCARRIER; -1: none */
-	bool deleted;            /* reads fail as those of a deleted interface */
+	int carrier;  /* last TUNSETCARRIER; -1: none */
+	bool deleted; /* reads fail as those of a deleted interface */
 	unsigned int reads;
 } tap;
 
@@ -323,8 +323,10 @@ tap_that_cannot_be_attached_is_explained_and_closed(void **state)
 		unsigned int attaches;
 		const char *why;
 	} t[] = {
-		{ EPERM, 1, "not permitted" }, { EACCES, 1, "not permitted" },
-		{ EBUSY, 1, "another process has it open" }, { EINVAL, 2, "it is no TAP" },
+		{ EPERM, 1, "not permitted" },
+		{ EACCES, 1, "not permitted" },
+		{ EBUSY, 1, "another process has it open" },
+		{ EINVAL, 2, "it is no TAP" },
 		{ ENOMEM, 1, "Cannot allocate memory" },
 	};
 	unsigned int i;
@@ -347,7 +349,7 @@ tap_that_cannot_be_attached_is_explained_and_closed(void **state)
 	assert_int_equal(open_tap(""), -EINVAL);
 }
 
-#define OPEN(f) cmocka_unit_test_setup_teardown(f, setup_open, teardown_open)
+#define OPEN(f)   cmocka_unit_test_setup_teardown(f, setup_open, teardown_open)
 #define CLOSED(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int

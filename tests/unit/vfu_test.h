@@ -195,7 +195,7 @@ test_path(char *path, size_t size)
 	const char *dir = getenv("TMPDIR");
 
 	snprintf(path, size, "%s/gantry-vfu-%d-%d", dir != NULL && strlen(dir) < 60 ? dir : "/tmp",
-		(int)getpid(), n++);
+			(int)getpid(), n++);
 }
 
 static inline int
@@ -283,12 +283,13 @@ device_stop(struct device *d)
  * reader only within them, because an online reader blocks the threads that wait for a grace
  * period.
  */
-#define POLLING(...) do { \
-	vfu_rcu_online(); \
-	__VA_ARGS__; \
-	vfu_rcu_quiescent(); \
-	vfu_rcu_offline(); \
-} while (0)
+#define POLLING(...) \
+	do { \
+		vfu_rcu_online(); \
+		__VA_ARGS__; \
+		vfu_rcu_quiescent(); \
+		vfu_rcu_offline(); \
+	} while (0)
 
 static inline void *
 device_ptr(struct device *d, uint64_t iova, size_t len, uint32_t prot)
@@ -318,12 +319,13 @@ now_ms(void)
 }
 
 /* Wait until a condition that another thread establishes is true. Fail the test after SOON_MS. */
-#define wait_until(cond) do { \
-	uint64_t end_ = now_ms() + SOON_MS; \
-	while (!(cond) && now_ms() < end_) \
-		usleep(200); \
-	assert_true(cond); \
-} while (0)
+#define wait_until(cond) \
+	do { \
+		uint64_t end_ = now_ms() + SOON_MS; \
+		while (!(cond) && now_ms() < end_) \
+			usleep(200); \
+		assert_true(cond); \
+	} while (0)
 
 /**
  * Read guest memory, and repeat vfu_dma_read() in slot 0 until the client's data has arrived.
@@ -403,8 +405,12 @@ raw_recv_end(int fd, void *buf, size_t len, int *got_fd)
 	while (len != 0) {
 		struct pollfd pfd = { .fd = fd, .events = POLLIN };
 		struct iovec iov = { .iov_base = p, .iov_len = len };
-		struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.buf,
-			.msg_controllen = sizeof(ctl.buf) };
+		struct msghdr mh = {
+			.msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = ctl.buf,
+			.msg_controllen = sizeof(ctl.buf),
+		};
 		struct cmsghdr *c;
 		ssize_t n;
 
@@ -463,8 +469,11 @@ raw_command_fds(int fd, uint16_t cmd, const void *payload, size_t len, const int
 {
 	static uint16_t id = 0x1234;
 	uint8_t msg[4096];
-	struct vfio_user_header h = { .msg_id = ++id, .cmd = cmd,
-		.msg_size = (uint32_t)(sizeof(h) + len) };
+	struct vfio_user_header h = {
+		.msg_id = ++id,
+		.cmd = cmd,
+		.msg_size = (uint32_t)(sizeof(h) + len),
+	};
 	struct vfio_user_header r;
 	uint8_t skip[4096];
 
@@ -547,7 +556,7 @@ raw_map(int sock, int fd, uint64_t offset, uint64_t addr, uint64_t size, uint32_
 	struct vfio_user_dma_map m = { sizeof(m), flags, offset, addr, size };
 
 	return fd >= 0 ? raw_command_fd(sock, VFIO_USER_DMA_MAP, &m, sizeof(m), fd) :
-		raw_command(sock, VFIO_USER_DMA_MAP, &m, sizeof(m));
+			 raw_command(sock, VFIO_USER_DMA_MAP, &m, sizeof(m));
 }
 
 /**

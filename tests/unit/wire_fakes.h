@@ -28,8 +28,8 @@
 
 #include "wire.h"
 
-#define US 1000ULL
-#define MS 1000000ULL
+#define US  1000ULL
+#define MS  1000000ULL
 #define SEC 1000000000ULL
 /* Not 0: the first time must not count as a gap for a wire that has not read a clock yet. */
 #define T0 (1000 * SEC)
@@ -37,9 +37,9 @@
 /* A source with a number of frames that the test sets. Each frame holds its number. */
 struct fake_source {
 	struct wire_source src;
-	uint64_t avail;         /* frames that wait */
+	uint64_t avail; /* frames that wait */
 	uint64_t given;
-	uint64_t per_flush;     /* frames between two flushes; 0: no limit */
+	uint64_t per_flush; /* frames between two flushes; 0: no limit */
 	uint64_t since_flush;
 	uint32_t len;
 	uint64_t flushes;
@@ -56,14 +56,14 @@ struct fake_sink {
 	uint64_t room;
 	uint64_t got, refused, waits;
 	uint64_t first_at, last_at;
-	uint64_t number;        /* number of the last frame */
+	uint64_t number; /* number of the last frame */
 	uint32_t last_len;
 	bool in_order;
 	bool ears;
 	uint64_t busy_at;
 	uint64_t lost_inside;
 	uint64_t flushes;
-	char carrier[16];       /* u, d and p: carrier up, carrier down, partner, as they arrived */
+	char carrier[16]; /* u, d and p: carrier up, carrier down, partner, as they arrived */
 	uint32_t partner;
 	unsigned int speed;
 	bool closed;

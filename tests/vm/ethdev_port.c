@@ -51,15 +51,19 @@
 #define MAX_QUEUES 16
 #define LINE       140000 /* 64 KiB in hex, and words */
 
-#define RX_OFFLOADS (RTE_ETH_RX_OFFLOAD_VLAN_STRIP | RTE_ETH_RX_OFFLOAD_CHECKSUM | \
-	RTE_ETH_RX_OFFLOAD_SCTP_CKSUM | RTE_ETH_RX_OFFLOAD_RSS_HASH | RTE_ETH_RX_OFFLOAD_SCATTER)
-#define TX_OFFLOADS (RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | \
-	RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | \
-	RTE_ETH_TX_OFFLOAD_SCTP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
+#define RX_OFFLOADS \
+	(RTE_ETH_RX_OFFLOAD_VLAN_STRIP | RTE_ETH_RX_OFFLOAD_CHECKSUM | \
+			RTE_ETH_RX_OFFLOAD_SCTP_CKSUM | RTE_ETH_RX_OFFLOAD_RSS_HASH | \
+			RTE_ETH_RX_OFFLOAD_SCATTER)
+#define TX_OFFLOADS \
+	(RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | \
+			RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | \
+			RTE_ETH_TX_OFFLOAD_SCTP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO | \
+			RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
 
 struct queue {
 	uint16_t id;
-	volatile bool asked;            /* the interrupt is enabled */
+	volatile bool asked; /* the interrupt is enabled */
 	volatile unsigned long wakes, frames;
 	pthread_t thread;
 };
@@ -83,11 +87,12 @@ fail(const char *fmt, ...)
 	exit(1);
 }
 
-#define OK(call) do { \
-	int ret_ = (call); \
-	if (ret_ != 0) \
-		fail("%s: %s", #call, rte_strerror(-ret_)); \
-} while (0)
+#define OK(call) \
+	do { \
+		int ret_ = (call); \
+		if (ret_ != 0) \
+			fail("%s: %s", #call, rte_strerror(-ret_)); \
+	} while (0)
 
 /* Receive. */
 
@@ -106,9 +111,11 @@ show(const struct queue *q, const struct rte_mbuf *m)
 
 	flockfile(stdout);
 	printf("rx queue=%u len=%u segs=%u ptype=0x%x ip=%s l4=%s", q->id, m->pkt_len, m->nb_segs,
-		m->packet_type,
-		verdict(m->ol_flags, RTE_MBUF_F_RX_IP_CKSUM_GOOD, RTE_MBUF_F_RX_IP_CKSUM_BAD),
-		verdict(m->ol_flags, RTE_MBUF_F_RX_L4_CKSUM_GOOD, RTE_MBUF_F_RX_L4_CKSUM_BAD));
+			m->packet_type,
+			verdict(m->ol_flags, RTE_MBUF_F_RX_IP_CKSUM_GOOD,
+					RTE_MBUF_F_RX_IP_CKSUM_BAD),
+			verdict(m->ol_flags, RTE_MBUF_F_RX_L4_CKSUM_GOOD,
+					RTE_MBUF_F_RX_L4_CKSUM_BAD));
 	if (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)
 		printf(" tci=%u", m->vlan_tci);
 	if (m->ol_flags & RTE_MBUF_F_RX_RSS_HASH)
@@ -200,9 +207,12 @@ transmit(char *words)
 		const char *word;
 		uint64_t flag;
 	} flags[] = {
-		{ "ip4", RTE_MBUF_F_TX_IPV4 }, { "ip6", RTE_MBUF_F_TX_IPV6 },
-		{ "ipcsum", RTE_MBUF_F_TX_IP_CKSUM }, { "tcp", RTE_MBUF_F_TX_TCP_CKSUM },
-		{ "udp", RTE_MBUF_F_TX_UDP_CKSUM }, { "sctp", RTE_MBUF_F_TX_SCTP_CKSUM },
+		{ "ip4", RTE_MBUF_F_TX_IPV4 },
+		{ "ip6", RTE_MBUF_F_TX_IPV6 },
+		{ "ipcsum", RTE_MBUF_F_TX_IP_CKSUM },
+		{ "tcp", RTE_MBUF_F_TX_TCP_CKSUM },
+		{ "udp", RTE_MBUF_F_TX_UDP_CKSUM },
+		{ "sctp", RTE_MBUF_F_TX_SCTP_CKSUM },
 		{ "tso", RTE_MBUF_F_TX_TCP_SEG },
 	};
 	const char *hex = strsep(&words, " "), *word;
@@ -219,7 +229,8 @@ transmit(char *words)
 		else if (sscanf(word, "vlan=%u", &vlan) == 1)
 			ol_flags |= RTE_MBUF_F_TX_VLAN;
 		else if (sscanf(word, "l2=%u", &l2) != 1 && sscanf(word, "l3=%u", &l3) != 1 &&
-				sscanf(word, "l4=%u", &l4) != 1 && sscanf(word, "mss=%u", &mss) != 1 &&
+				sscanf(word, "l4=%u", &l4) != 1 &&
+				sscanf(word, "mss=%u", &mss) != 1 &&
 				sscanf(word, "seg=%u", &seg) != 1)
 			fail("no word '%s'", word);
 	}
@@ -302,7 +313,7 @@ port_show(void)
 
 	OK(rte_eth_dev_info_get(P, &info));
 	printf("driver=%s\noffloads=0x%" PRIx64 ",0x%" PRIx64 "\n", info.driver_name,
-		info.rx_offload_capa & RX_OFFLOADS, info.tx_offload_capa & TX_OFFLOADS);
+			info.rx_offload_capa & RX_OFFLOADS, info.tx_offload_capa & TX_OFFLOADS);
 	if (nb_queues > 1) {
 		rss.rss_key = key;
 		rss.rss_key_len = info.hash_key_size;
@@ -314,8 +325,9 @@ port_show(void)
 		OK(rte_eth_dev_rss_reta_query(P, reta, info.reta_size));
 		printf("\nreta=");
 		for (i = 0; i < info.reta_size; i++)
-			printf("%s%u", i == 0 ? "" : ",", reta[i / RTE_ETH_RETA_GROUP_SIZE]
-				.reta[i % RTE_ETH_RETA_GROUP_SIZE]);
+			printf("%s%u", i == 0 ? "" : ",",
+					reta[i / RTE_ETH_RETA_GROUP_SIZE]
+							.reta[i % RTE_ETH_RETA_GROUP_SIZE]);
 		printf("\n");
 	}
 	printf("ready\n");
@@ -338,12 +350,12 @@ facts(void)
 		if (sleeping && pthread_getcpuclockid(queues[i].thread, &clock) == 0)
 			clock_gettime(clock, &t);
 		printf("queue%u wakes=%lu frames=%lu cpu_ns=%" PRIu64 "\n", i, queues[i].wakes,
-			queues[i].frames, t.tv_sec * UINT64_C(1000000000) + t.tv_nsec);
+				queues[i].frames, t.tv_sec * UINT64_C(1000000000) + t.tv_nsec);
 	}
 	printf("stats ipackets=%" PRIu64 " opackets=%" PRIu64 " ibytes=%" PRIu64 " obytes=%" PRIu64
-		" imissed=%" PRIu64 " ierrors=%" PRIu64 " oerrors=%" PRIu64 " link=%u\n",
-		stats.ipackets, stats.opackets, stats.ibytes, stats.obytes, stats.imissed,
-		stats.ierrors, stats.oerrors, link.link_status);
+	       " imissed=%" PRIu64 " ierrors=%" PRIu64 " oerrors=%" PRIu64 " link=%u\n",
+			stats.ipackets, stats.opackets, stats.ibytes, stats.obytes, stats.imissed,
+			stats.ierrors, stats.oerrors, link.link_status);
 	funlockfile(stdout);
 }
 
@@ -424,7 +436,7 @@ main(int argc, char **argv)
 	/* stdio would buffer lines, which poll() then does not report. */
 	setvbuf(stdin, NULL, _IONBF, 0);
 	pool = rte_pktmbuf_pool_create("pool", MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-		SOCKET_ID_ANY);
+			SOCKET_ID_ANY);
 	if (pool == NULL)
 		fail("pool: %s", rte_strerror(rte_errno));
 	port_start(mtu, hf, lsc);

@@ -17,8 +17,8 @@ int
 rte_eth_dev_configure(uint16_t port, uint16_t nb_rxq, uint16_t nb_txq,
 		const struct rte_eth_conf *conf)
 {
-	int (*next)(uint16_t, uint16_t, uint16_t, const struct rte_eth_conf *) =
-		dlsym(RTLD_NEXT, "rte_eth_dev_configure");
+	int (*next)(uint16_t, uint16_t, uint16_t, const struct rte_eth_conf *) = dlsym(RTLD_NEXT,
+			"rte_eth_dev_configure");
 	struct rte_eth_conf c = *conf;
 
 	c.lpbk_mode = 0;

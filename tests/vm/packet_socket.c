@@ -31,7 +31,7 @@
 #include <linux/virtio_net.h>
 #include <net/if.h>
 
-#define LINE  140000 /* 64 KiB in hex, and words */
+#define LINE 140000 /* 64 KiB in hex, and words */
 
 __attribute__((noreturn)) static void
 fail(const char *what)
@@ -43,10 +43,15 @@ fail(const char *what)
 static int
 open_socket(const char *interface)
 {
-	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
-		.sll_ifindex = if_nametoindex(interface) };
-	struct packet_mreq promiscuous = { .mr_ifindex = to.sll_ifindex,
-		.mr_type = PACKET_MR_PROMISC };
+	struct sockaddr_ll to = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL),
+		.sll_ifindex = if_nametoindex(interface),
+	};
+	struct packet_mreq promiscuous = {
+		.mr_ifindex = to.sll_ifindex,
+		.mr_type = PACKET_MR_PROMISC,
+	};
 	int fd = socket(AF_PACKET, SOCK_RAW, 0), on = 1, bytes = 8 << 20;
 
 	if (fd < 0 || to.sll_ifindex == 0)
@@ -56,7 +61,7 @@ open_socket(const char *interface)
 			setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) != 0 ||
 			setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) != 0 ||
 			setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous,
-			sizeof(promiscuous)) != 0 ||
+					sizeof(promiscuous)) != 0 ||
 			bind(fd, (struct sockaddr *)&to, sizeof(to)) != 0)
 		fail(interface);
 	return fd;
@@ -97,8 +102,12 @@ receive(int fd)
 	char control[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
 	struct virtio_net_hdr head;
 	struct iovec iov[2] = { { &head, sizeof(head) }, { frame, sizeof(frame) } };
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2, .msg_control = control,
-		.msg_controllen = sizeof(control) };
+	struct msghdr msg = {
+		.msg_iov = iov,
+		.msg_iovlen = 2,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
 	ssize_t len = recvmsg(fd, &msg, 0), i;
 	struct cmsghdr *c;
 

@@ -65,8 +65,8 @@ answered(int fd, const uint8_t *sent, size_t len, bool *equal)
 				icmp->un.echo.id != ask->un.echo.id ||
 				icmp->un.echo.sequence != ask->un.echo.sequence)
 			continue;
-		*equal = (size_t)n == head + len && memcmp(icmp + 1, sent + sizeof(*ask),
-			len - sizeof(*ask)) == 0;
+		*equal = (size_t)n == head + len &&
+				memcmp(icmp + 1, sent + sizeof(*ask), len - sizeof(*ask)) == 0;
 		return true;
 	}
 	return false;
@@ -102,8 +102,10 @@ main(int argc, char **argv)
 	for (size = from; size <= last && sent - good < ENOUGH; size++) {
 		const size_t len = sizeof(*icmp) + size;
 
-		*icmp = (struct icmphdr){ .type = ICMP_ECHO,
-			.un.echo = { htons(getpid()), htons(size) } };
+		*icmp = (struct icmphdr){
+			.type = ICMP_ECHO,
+			.un.echo = { htons(getpid()), htons(size) },
+		};
 		icmp->checksum = checksum(packet, len);
 		sent++;
 		for (i = 0; i < TRIES; i++) {

@@ -202,9 +202,9 @@ matches(const struct rte_vfio_user_driver *drv, const struct rte_pci_id *id)
 		if (id_matches(t->vendor_id, RTE_PCI_ANY_ID, id->vendor_id) &&
 				id_matches(t->device_id, RTE_PCI_ANY_ID, id->device_id) &&
 				id_matches(t->subsystem_vendor_id, RTE_PCI_ANY_ID,
-					id->subsystem_vendor_id) &&
+						id->subsystem_vendor_id) &&
 				id_matches(t->subsystem_device_id, RTE_PCI_ANY_ID,
-					id->subsystem_device_id) &&
+						id->subsystem_device_id) &&
 				id_matches(t->class_id, RTE_CLASS_ANY_ID, id->class_id))
 			return true;
 	}
@@ -237,9 +237,10 @@ probe_one(struct rte_vfio_user_device *dev)
 			break;
 	}
 	if (drv == NULL) {
-		VFIO_USER_LOG(ERR, dev->path, "no driver for device %04x:%04x: load its plugin with "
-			"-d, or check which server listens on the socket", dev->id.vendor_id,
-			dev->id.device_id);
+		VFIO_USER_LOG(ERR, dev->path,
+				"no driver for device %04x:%04x: load its plugin with "
+				"-d, or check which server listens on the socket",
+				dev->id.vendor_id, dev->id.device_id);
 		ret = -ENOTSUP;
 		goto close;
 	}
@@ -249,12 +250,12 @@ probe_one(struct rte_vfio_user_device *dev)
 		goto close;
 
 	VFIO_USER_LOG(INFO, dev->path, "device %04x:%04x, driver %s", dev->id.vendor_id,
-		dev->id.device_id, drv->driver.name);
+			dev->id.device_id, drv->driver.name);
 	dev->driver = drv;
 	ret = drv->probe(drv, dev);
 	if (ret != 0) {
 		VFIO_USER_LOG(ERR, dev->path, "driver %s refuses the device: %s", drv->driver.name,
-			strerror(abs(ret)));
+				strerror(abs(ret)));
 		ret = ret > 0 ? -ret : ret;
 		goto close;
 	}
@@ -324,8 +325,8 @@ vfio_user_plug(GANTRY_DRIVER_ARG struct rte_device *device)
 static int
 vfio_user_unplug(struct rte_device *device)
 {
-	struct rte_vfio_user_device *dev =
-		container_of(device, struct rte_vfio_user_device, device);
+	struct rte_vfio_user_device *dev = container_of(device, struct rte_vfio_user_device,
+			device);
 	int ret;
 
 	ret = remove_one(dev);
@@ -399,7 +400,7 @@ static void *
 vfio_user_dev_iterate(GANTRY_BUS_ARG const void *start, const char *str,
 		const struct rte_dev_iterator *it)
 {
-	static const char * const keys[] = { "name", NULL };
+	static const char *const keys[] = { "name", NULL };
 	struct rte_kvargs *kvargs = NULL;
 	struct rte_device *found;
 
@@ -433,9 +434,12 @@ is_claimed(const struct rte_vfio_user_device *dev)
 static int
 vfio_user_dma_map(struct rte_device *device, void *addr, uint64_t iova, size_t len)
 {
-	struct rte_vfio_user_device *dev = container_of(device, struct rte_vfio_user_device, device);
-	int ret = is_claimed(dev) ? 0 : rte_vfio_user_dma_map(dev, addr, iova, len,
-			RTE_VFIO_USER_DMA_READ | RTE_VFIO_USER_DMA_WRITE);
+	struct rte_vfio_user_device *dev = container_of(device, struct rte_vfio_user_device,
+			device);
+	int ret = is_claimed(dev) ?
+			0 :
+			rte_vfio_user_dma_map(dev, addr, iova, len,
+					RTE_VFIO_USER_DMA_READ | RTE_VFIO_USER_DMA_WRITE);
 
 	if (ret == 0)
 		return 0;
@@ -446,7 +450,8 @@ vfio_user_dma_map(struct rte_device *device, void *addr, uint64_t iova, size_t l
 static int
 vfio_user_dma_unmap(struct rte_device *device, void *addr, uint64_t iova, size_t len)
 {
-	struct rte_vfio_user_device *dev = container_of(device, struct rte_vfio_user_device, device);
+	struct rte_vfio_user_device *dev = container_of(device, struct rte_vfio_user_device,
+			device);
 	int ret = is_claimed(dev) ? 0 : rte_vfio_user_dma_unmap(dev, addr, iova, len);
 
 	if (ret == 0)
@@ -486,8 +491,9 @@ static struct rte_bus vfio_user_bus = {
 RTE_INIT_PRIO(vfio_user_bus_init, BUS)
 {
 	if (rte_bus_find_by_name(vfio_user_bus.name) != NULL) {
-		VFIO_USER_LOG(WARNING, "bus", "a second copy of the plugin was loaded, and is not "
-			"used");
+		VFIO_USER_LOG(WARNING, "bus",
+				"a second copy of the plugin was loaded, and is not "
+				"used");
 		return;
 	}
 	rte_bus_register(&vfio_user_bus);
@@ -526,7 +532,7 @@ int
 rte_vfio_user_open(const char *path, struct rte_device *owner)
 {
 	struct rte_vfio_user_device *dev = device_new(&owned, path != NULL ? path : owner->name,
-		owner);
+			owner);
 	int ret;
 
 	if (dev == NULL)

@@ -43,10 +43,10 @@ struct rte_vfio_user_driver;
 
 /** A BAR, with its mapped areas. */
 struct rte_vfio_user_bar {
-	uint64_t bus_addr;  /**< from configuration space */
-	uint64_t size;      /**< bytes; 0: no such BAR */
-	bool is_io;         /**< I/O space */
-	bool is_64;         /**< a 64-bit memory BAR */
+	uint64_t bus_addr;    /**< from configuration space */
+	uint64_t size;        /**< bytes; 0: no such BAR */
+	bool is_io;           /**< I/O space */
+	bool is_64;           /**< a 64-bit memory BAR */
 	unsigned int nr_maps; /**< entries of maps; 0: the driver reaches the BAR by message only */
 	/** Areas that the driver reaches by load and store; they do not overlap. */
 	struct {
@@ -61,24 +61,24 @@ struct rte_vfio_user_device {
 	/** @cond */
 	RTE_TAILQ_ENTRY(rte_vfio_user_device) next;
 	/** @endcond */
-	struct rte_device device;             /**< device.name is the path of the socket */
+	struct rte_device device; /**< device.name is the path of the socket */
 	/**
 	 * The device that EAL and the application know, which names the port and has the devargs:
 	 * `device`, or the device of another bus that rte_vfio_user_open() was given.
 	 */
 	struct rte_device *owner;
-	struct rte_pci_id id;                 /**< from configuration space */
-	struct rte_vfio_user_driver *driver;  /**< probes or has the device; NULL: none */
+	struct rte_pci_id id;                /**< from configuration space */
+	struct rte_vfio_user_driver *driver; /**< probes or has the device; NULL: none */
 	/**
 	 * Vector 0 is fd, the others are efds, as for MSI-X of vfio. The bus has created and wired
 	 * all of them: a driver must call neither rte_intr_efd_enable() nor rte_intr_efd_disable().
 	 * Its callback need not read the fd.
 	 */
 	struct rte_intr_handle *intr_handle;
-	uint32_t nb_vectors;                  /**< MSI-X vectors of the device */
+	uint32_t nb_vectors;                               /**< MSI-X vectors of the device */
 	struct rte_vfio_user_bar bars[VFIO_USER_MAX_BARS]; /**< by number */
-	char *path;                           /**< of the socket; the bus frees it */
-	void *bus_private;                    /**< for the bus only */
+	char *path;                                        /**< of the socket; the bus frees it */
+	void *bus_private;                                 /**< for the bus only */
 };
 
 /**
@@ -100,10 +100,10 @@ struct rte_vfio_user_driver {
 	/** @cond */
 	RTE_TAILQ_ENTRY(rte_vfio_user_driver) next;
 	/** @endcond */
-	struct rte_driver driver;             /**< its name */
-	const struct rte_pci_id *id_table;    /**< ends with vendor_id 0 */
-	rte_vfio_user_probe_t *probe;         /**< not NULL */
-	rte_vfio_user_remove_t *remove;       /**< NULL: nothing to undo */
+	struct rte_driver driver;          /**< its name */
+	const struct rte_pci_id *id_table; /**< ends with vendor_id 0 */
+	rte_vfio_user_probe_t *probe;      /**< not NULL */
+	rte_vfio_user_remove_t *remove;    /**< NULL: nothing to undo */
 	/**
 	 * The device is lost: the server died, was stopped for too long, or broke the protocol.
 	 * Called once, by the interrupt thread of EAL. From then on register reads return all ones,
@@ -127,11 +127,11 @@ void rte_vfio_user_unregister(struct rte_vfio_user_driver *driver);
 
 /** Register the struct rte_vfio_user_driver @p drv by the name @p nm when the plugin is loaded. */
 #define RTE_PMD_REGISTER_VFIO_USER(nm, drv) \
-RTE_INIT(vfio_user_init_ ##nm) \
-{ \
-	(drv).driver.name = RTE_STR(nm); \
-	rte_vfio_user_register(&(drv)); \
-}
+	RTE_INIT(vfio_user_init_##nm) \
+	{ \
+		(drv).driver.name = RTE_STR(nm); \
+		rte_vfio_user_register(&(drv)); \
+	}
 
 /**
  * Read a register by message. Never blocks for longer than the time-out of the connection. Any

@@ -39,7 +39,7 @@
 #define IO_BASE     0x1000u
 #define IO_WINDOW   0x0100u
 
-#define MAP_ALIGN   (UINT64_C(1) << 21)
+#define MAP_ALIGN (UINT64_C(1) << 21)
 
 static const struct rte_vfio_user_device *mmio_slots[MMIO_SLOTS];
 
@@ -116,22 +116,27 @@ map_area(struct rte_vfio_user_device *dev, unsigned int index, const struct vfu_
 			__builtin_add_overflow(region->fd_offset, offset, &start) ||
 			__builtin_add_overflow(start, size, &end) || end > INT64_MAX ||
 			start % page != 0 || bar->nr_maps == RTE_DIM(bar->maps)) {
-		VFIO_USER_LOG(ERR, dev->path, "BAR%u: the server offers an invalid area, offset 0x%"
-			PRIx64 ", size 0x%" PRIx64, index, offset, size);
+		VFIO_USER_LOG(ERR, dev->path,
+				"BAR%u: the server offers an invalid area, offset 0x%" PRIx64
+				", size 0x%" PRIx64,
+				index, offset, size);
 		return -EPROTO;
 	}
 	if (!cannot_shrink(region->fd, end)) {
-		VFIO_USER_LOG(WARNING, dev->path, "BAR%u: the memory of the server is too short, in "
-			"huge pages, or not sealed against shrinking: not mapped, accessed by "
-			"message", index);
+		VFIO_USER_LOG(WARNING, dev->path,
+				"BAR%u: the memory of the server is too short, in "
+				"huge pages, or not sealed against shrinking: not mapped, accessed by "
+				"message",
+				index);
 		return 0;
 	}
 	addr = map_above_memory(size, region->fd, start);
 	if (addr == MAP_FAILED) {
 		int ret = -errno;
 
-		VFIO_USER_LOG(ERR, dev->path, "BAR%u: cannot map 0x%" PRIx64 " bytes at 0x%" PRIx64
-			": %s", index, size, offset, strerror(-ret));
+		VFIO_USER_LOG(ERR, dev->path,
+				"BAR%u: cannot map 0x%" PRIx64 " bytes at 0x%" PRIx64 ": %s", index,
+				size, offset, strerror(-ret));
 		return ret;
 	}
 	bar->maps[bar->nr_maps].addr = addr;
@@ -174,8 +179,10 @@ place_bar(const struct rte_vfio_user_device *dev, struct window *w, uint64_t siz
 	uint64_t at = RTE_ALIGN_CEIL(w->next, size);
 
 	if (!rte_is_power_of_2(size) || at + size > w->end) {
-		VFIO_USER_LOG(DEBUG, dev->path, "a BAR of 0x%" PRIx64 " bytes gets no address: its "
-			"size is no power of 2, or the window is full", size);
+		VFIO_USER_LOG(DEBUG, dev->path,
+				"a BAR of 0x%" PRIx64 " bytes gets no address: its "
+				"size is no power of 2, or the window is full",
+				size);
 		return 0;
 	}
 	w->next = at + size;
@@ -199,8 +206,9 @@ size_bar(struct rte_vfio_user_device *dev, unsigned int index, uint64_t *size)
 	if (ret != 0)
 		return ret;
 	bar->is_io = old[0] & PCI_BASE_ADDRESS_SPACE_IO;
-	bar->is_64 = !bar->is_io && (old[0] & PCI_BASE_ADDRESS_MEM_TYPE_MASK) ==
-			PCI_BASE_ADDRESS_MEM_TYPE_64 && index + 1 < VFIO_USER_MAX_BARS;
+	bar->is_64 = !bar->is_io &&
+			(old[0] & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64 &&
+			index + 1 < VFIO_USER_MAX_BARS;
 	for (i = 0; i < (bar->is_64 ? 2 : 1); i++) {
 		ret = rte_vfio_user_read_config(dev, &old[i], 4, at + 4 * i);
 		ret = ret != 0 ? ret : rte_vfio_user_write_config(dev, &ones, 4, at + 4 * i);
@@ -260,8 +268,10 @@ locate_bar(struct rte_vfio_user_device *dev, unsigned int index, struct windows 
 	/* The region size is the accessible part; configuration space may have a smaller one. */
 	bar->size = region->size;
 	if (sized != bar->size)
-		VFIO_USER_LOG(DEBUG, dev->path, "BAR%u: 0x%" PRIx64 " bytes by configuration "
-			"space, 0x%" PRIx64 " by region", index, sized, bar->size);
+		VFIO_USER_LOG(DEBUG, dev->path,
+				"BAR%u: 0x%" PRIx64 " bytes by configuration "
+				"space, 0x%" PRIx64 " by region",
+				index, sized, bar->size);
 	if (bar->size != 0 && bar->size == sized && bar->bus_addr == 0)
 		ret = assign_address(dev, index, w);
 	if (ret != 0 && region->fd >= 0)
@@ -304,8 +314,8 @@ vfio_user_bars_setup(struct rte_vfio_user_device *dev)
 	int ret;
 
 	/* No decoding while the registers hold anything else than addresses. */
-	ret = vfio_user_command_update(dev, 0, PCI_COMMAND_IO | PCI_COMMAND_MEMORY |
-			PCI_COMMAND_MASTER);
+	ret = vfio_user_command_update(dev, 0,
+			PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	for (i = 0; ret == 0 && i < VFIO_USER_MAX_BARS; i += dev->bars[i].is_64 ? 2 : 1) {
 		ret = locate_bar(dev, i, &w, &region);
 		if (ret != 0)

@@ -64,8 +64,9 @@ int
 rte_vfio_user_read_config(struct rte_vfio_user_device *dev, void *buf, size_t len, uint32_t offset)
 {
 	struct vfu_client *client = vfio_user_client_of(dev);
-	int ret = client == NULL ? -ENOTSUP : vfu_client_region_read(client,
-			VFIO_PCI_CONFIG_REGION_INDEX, offset, buf, len);
+	int ret = client == NULL ? -ENOTSUP :
+				   vfu_client_region_read(client, VFIO_PCI_CONFIG_REGION_INDEX,
+						   offset, buf, len);
 
 	if (ret != 0)
 		memset(buf, 0xff, len);
@@ -78,8 +79,9 @@ rte_vfio_user_write_config(struct rte_vfio_user_device *dev, const void *buf, si
 {
 	struct vfu_client *client = vfio_user_client_of(dev);
 
-	return client == NULL ? -ENOTSUP : vfu_client_region_write(client,
-			VFIO_PCI_CONFIG_REGION_INDEX, offset, buf, len);
+	return client == NULL ? -ENOTSUP :
+				vfu_client_region_write(client, VFIO_PCI_CONFIG_REGION_INDEX,
+						offset, buf, len);
 }
 
 int

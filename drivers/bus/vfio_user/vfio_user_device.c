@@ -52,7 +52,8 @@ read_ids(struct rte_vfio_user_device *dev, uint8_t *config)
 
 	ret = rte_vfio_user_read_config(dev, config, CONFIG_SIZE, 0);
 	if (ret != 0) {
-		VFIO_USER_LOG(ERR, dev->path, "cannot read configuration space: %s", strerror(-ret));
+		VFIO_USER_LOG(ERR, dev->path, "cannot read configuration space: %s",
+				strerror(-ret));
 		return ret;
 	}
 	dev->id.vendor_id = vfio_user_le16(config + PCI_VENDOR_ID);
@@ -64,13 +65,14 @@ read_ids(struct rte_vfio_user_device *dev, uint8_t *config)
 	if (dev->id.vendor_id == 0xffff || dev->id.vendor_id == 0 ||
 			(config[PCI_HEADER_TYPE] & 0x7f) != PCI_HEADER_TYPE_NORMAL) {
 		VFIO_USER_LOG(ERR, dev->path, "no PCI function (vendor %04x, header type %02x)",
-			dev->id.vendor_id, config[PCI_HEADER_TYPE]);
+				dev->id.vendor_id, config[PCI_HEADER_TYPE]);
 		return -ENODEV;
 	}
 	priv->msix_cap = find_capability(config, PCI_CAP_ID_MSIX);
 	if (priv->msix_cap != 0 && priv->msix_cap + PCI_MSIX_FLAGS + 2 <= CONFIG_SIZE)
 		dev->nb_vectors = (vfio_user_le16(config + priv->msix_cap + PCI_MSIX_FLAGS) &
-				PCI_MSIX_FLAGS_QSIZE) + 1;
+						  PCI_MSIX_FLAGS_QSIZE) +
+				1;
 	return 0;
 }
 
@@ -128,8 +130,8 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 	}
 	if (!(info.flags & VFIO_DEVICE_FLAGS_PCI) ||
 			info.num_regions <= VFIO_PCI_CONFIG_REGION_INDEX) {
-		VFIO_USER_LOG(ERR, dev->path, "not a PCI device (flags 0x%x, %u regions)", info.flags,
-			info.num_regions);
+		VFIO_USER_LOG(ERR, dev->path, "not a PCI device (flags 0x%x, %u regions)",
+				info.flags, info.num_regions);
 		return -ENODEV;
 	}
 	ret = vfu_client_region_info(priv->client, VFIO_PCI_CONFIG_REGION_INDEX, &region);
@@ -158,16 +160,17 @@ vfio_user_device_start(struct rte_vfio_user_device *dev, bool claimed)
 	ret = vfio_user_dma_attach(priv, claimed);
 	if (ret != 0) {
 		VFIO_USER_LOG(ERR, dev->path, "cannot map EAL memory for the device: %s",
-			strerror(-ret));
+				strerror(-ret));
 		return ret;
 	}
 	if (!claimed)
 		vfio_user_pool_attach();
-	ret = vfio_user_command_update(dev, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
-			PCI_COMMAND_INTX_DISABLE, 0);
+	ret = vfio_user_command_update(dev,
+			PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
+					PCI_COMMAND_INTX_DISABLE,
+			0);
 	if (ret != 0) {
-		VFIO_USER_LOG(ERR, dev->path, "cannot switch on bus mastering: %s",
-			strerror(-ret));
+		VFIO_USER_LOG(ERR, dev->path, "cannot switch on bus mastering: %s", strerror(-ret));
 		return ret;
 	}
 	ret = vfio_user_intr_setup(priv);

@@ -67,15 +67,23 @@ struct walk {
 	struct vfio_user_priv *priv;
 	struct eal_run run; /* len 0: none */
 	const struct rte_memseg_list *msl;
-	bool pool;          /* given because of a mempool */
+	bool pool; /* given because of a mempool */
 };
 
 static int
 walk_flush(struct walk *w)
 {
-	const struct vfio_user_map map = { .va = w->run.va, .iova = w->run.iova,
-		.len = w->run.len, .fd = w->run.fd, .offset = w->run.offset,
-		.prot = VFIO_USER_DMA_RW, .eal = true, .external = w->msl != NULL && w->msl->external, .pool = w->pool };
+	const struct vfio_user_map map = {
+		.va = w->run.va,
+		.iova = w->run.iova,
+		.len = w->run.len,
+		.fd = w->run.fd,
+		.offset = w->run.offset,
+		.prot = VFIO_USER_DMA_RW,
+		.eal = true,
+		.external = w->msl != NULL && w->msl->external,
+		.pool = w->pool,
+	};
 	int ret = 0;
 
 	w->run.len = 0;
@@ -118,16 +126,20 @@ static void
 report_unreachable(const struct vfio_user_priv *priv, uint64_t va, int ret)
 {
 	if (ret != 0 && vfu_client_alive(priv->client))
-		VFIO_USER_LOG(ERR, priv->dev->path, "memory at 0x%" PRIx64 ": the device cannot reach "
-			"it: %s", va, strerror(-ret));
+		VFIO_USER_LOG(ERR, priv->dev->path,
+				"memory at 0x%" PRIx64 ": the device cannot reach "
+				"it: %s",
+				va, strerror(-ret));
 }
 
 static void
 report_still_mapped(const struct vfio_user_priv *priv, uint64_t va, int ret)
 {
 	if (ret != 0 && vfu_client_alive(priv->client))
-		VFIO_USER_LOG(ERR, priv->dev->path, "memory at 0x%" PRIx64 ": freed, but the device "
-			"can still reach it: %s", va, strerror(-ret));
+		VFIO_USER_LOG(ERR, priv->dev->path,
+				"memory at 0x%" PRIx64 ": freed, but the device "
+				"can still reach it: %s",
+				va, strerror(-ret));
 }
 
 /* Give the device the pages of [va, va + len), which EAL has just added, or a mempool is in. */
@@ -201,9 +213,16 @@ give_piece(struct vfio_user_priv *priv, const struct rte_mempool *mp, uint64_t v
 		uint64_t len)
 {
 	const uint64_t offset = va & 4095;
-	struct vfio_user_map map = { .va = va - offset, .iova = iova - offset,
-		.len = RTE_ALIGN_CEIL(len + offset, UINT64_C(4096)), .fd = -1,
-		.prot = VFIO_USER_DMA_RW, .eal = true, .external = true, .pool = true };
+	struct vfio_user_map map = {
+		.va = va - offset,
+		.iova = iova - offset,
+		.len = RTE_ALIGN_CEIL(len + offset, UINT64_C(4096)),
+		.fd = -1,
+		.prot = VFIO_USER_DMA_RW,
+		.eal = true,
+		.external = true,
+		.pool = true,
+	};
 	const struct rte_memseg_list *msl;
 	const struct rte_memseg *ms = eal_page_at(va, &msl);
 	int ret;
@@ -217,9 +236,10 @@ give_piece(struct vfio_user_priv *priv, const struct rte_mempool *mp, uint64_t v
 	}
 	ret = (iova & 4095) == offset ? vfio_user_map_gaps(priv, &map) : -EINVAL;
 	if (ret != 0 && vfu_client_alive(priv->client))
-		VFIO_USER_LOG(ERR, priv->dev->path, "mempool %s: the device cannot reach its memory "
-			"at 0x%" PRIx64 ", bus address 0x%" PRIx64 ": %s", mp->name, va, iova,
-			strerror(-ret));
+		VFIO_USER_LOG(ERR, priv->dev->path,
+				"mempool %s: the device cannot reach its memory "
+				"at 0x%" PRIx64 ", bus address 0x%" PRIx64 ": %s",
+				mp->name, va, iova, strerror(-ret));
 }
 
 static void
@@ -307,8 +327,8 @@ overlaps(const struct vfio_user_map *map, const struct iovec *pieces, size_t nr)
 }
 
 void
-vfio_user_dma_take_pool(const struct iovec *freed, size_t nr_freed,
-		const struct iovec *in_use, size_t nr_in_use)
+vfio_user_dma_take_pool(const struct iovec *freed, size_t nr_freed, const struct iovec *in_use,
+		size_t nr_in_use)
 {
 	struct vfio_user_priv *priv;
 	struct vfio_user_map *map, *next;
@@ -323,8 +343,10 @@ vfio_user_dma_take_pool(const struct iovec *freed, size_t nr_freed,
 				continue;
 			ret = vfio_user_map_remove(priv, map);
 			if (ret != 0 && vfu_client_alive(priv->client))
-				VFIO_USER_LOG(ERR, priv->dev->path, "memory of a freed mempool: the "
-					"device can still reach it: %s", strerror(-ret));
+				VFIO_USER_LOG(ERR, priv->dev->path,
+						"memory of a freed mempool: the "
+						"device can still reach it: %s",
+						strerror(-ret));
 		}
 	}
 	pthread_mutex_unlock(&vfio_user_dma_lock);

@@ -85,8 +85,8 @@ map_range(struct rte_vfio_user_device *dev, struct vfio_user_map *map)
 
 	if (map->len == 0 || ((map->iova | map->len) & 4095) != 0 ||
 			map->iova + (map->len - 1) < map->iova ||
-			map->va + (map->len - 1) < map->va ||
-			map->prot == 0 || (map->prot & ~VFIO_USER_DMA_RW) != 0)
+			map->va + (map->len - 1) < map->va || map->prot == 0 ||
+			(map->prot & ~VFIO_USER_DMA_RW) != 0)
 		return -EINVAL;
 	pthread_mutex_lock(&vfio_user_dma_lock);
 	ret = map_over_external(priv, map);
@@ -107,7 +107,11 @@ rte_vfio_user_dma_map(struct rte_vfio_user_device *dev, void *va, uint64_t iova,
 		uint32_t prot)
 {
 	struct vfio_user_map map = {
-		.va = (uintptr_t)va, .iova = iova, .len = len, .fd = -1, .prot = prot,
+		.va = (uintptr_t)va,
+		.iova = iova,
+		.len = len,
+		.fd = -1,
+		.prot = prot,
 	};
 
 	if (!attached(dev))
@@ -121,7 +125,11 @@ rte_vfio_user_dma_map_fd(struct rte_vfio_user_device *dev, int fd, uint64_t offs
 		uint64_t iova, size_t len, uint32_t prot)
 {
 	struct vfio_user_map map = {
-		.va = (uintptr_t)va, .iova = iova, .len = len, .fd = fd, .offset = offset,
+		.va = (uintptr_t)va,
+		.iova = iova,
+		.len = len,
+		.fd = fd,
+		.offset = offset,
 		.prot = prot,
 	};
 
@@ -156,11 +164,13 @@ static int
 map_again(const struct vfio_user_priv *priv, const struct vfio_user_map *map)
 {
 	int ret = vfu_client_dma_map(priv->client, map->fd, map->offset, map->iova, map->len,
-		map->prot);
+			map->prot);
 
 	if (ret != 0 && vfu_client_alive(priv->client))
-		VFIO_USER_LOG(ERR, priv->dev->path, "memory at 0x%" PRIx64 ": the device can no longer "
-			"reach it: %s", map->va, strerror(-ret));
+		VFIO_USER_LOG(ERR, priv->dev->path,
+				"memory at 0x%" PRIx64 ": the device can no longer "
+				"reach it: %s",
+				map->va, strerror(-ret));
 	return ret;
 }
 

@@ -20,7 +20,8 @@
 
 /** @cond */
 static_assert(GANTRY_DMA_PTE_READ == RTE_VFIO_USER_DMA_READ &&
-	GANTRY_DMA_PTE_WRITE == RTE_VFIO_USER_DMA_WRITE, "one page table entry, two names");
+				GANTRY_DMA_PTE_WRITE == RTE_VFIO_USER_DMA_WRITE,
+		"one page table entry, two names");
 
 /* Return the permission of the device on memory that is mapped in that direction. */
 static inline uint32_t

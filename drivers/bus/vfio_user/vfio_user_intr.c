@@ -58,7 +58,7 @@ drain(const struct rte_vfio_user_device *dev, int fd)
 	/* An empty eventfd is no error: another reader was faster. */
 	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN && errno != EINTR)
 		VFIO_USER_LOG(ERR, dev->path, "cannot read event file descriptor %d: %s", fd,
-			strerror(errno));
+				strerror(errno));
 }
 
 static void
@@ -177,7 +177,7 @@ vfio_user_lost_again(struct vfio_user_priv *priv)
 	pthread_mutex_lock(&priv->lost_lock);
 	if (priv->lost_fd >= 0 && write(priv->lost_fd, &one, sizeof(one)) < 0)
 		VFIO_USER_LOG(ERR, priv->dev->path, "cannot notify the driver of the loss: %s",
-			strerror(errno));
+				strerror(errno));
 	pthread_mutex_unlock(&priv->lost_lock);
 }
 
@@ -257,8 +257,9 @@ vfio_user_lost_teardown(struct vfio_user_priv *priv)
 		 * Inside lost_event() this thread cannot wait for its end: EAL unregisters it
 		 * afterwards.
 		 */
-		if (rte_thread_is_intr() && rte_intr_callback_unregister_pending(priv->lost_handle,
-				lost_event, priv, lost_close) > 0)
+		if (rte_thread_is_intr() &&
+				rte_intr_callback_unregister_pending(priv->lost_handle, lost_event,
+						priv, lost_close) > 0)
 			fd = -1;
 		else
 			rte_intr_callback_unregister_sync(priv->lost_handle, lost_event, priv);

@@ -22,7 +22,7 @@
 #include "vfio_user_private.h"
 
 static_assert(RTE_VFIO_USER_DMA_READ == VFU_DMA_READ && RTE_VFIO_USER_DMA_WRITE == VFU_DMA_WRITE,
-	"the bus' permissions are the wire's");
+		"the bus' permissions are the wire's");
 
 pthread_mutex_t vfio_user_dma_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -116,9 +116,9 @@ vfio_user_map_add(struct vfio_user_priv *priv, const struct vfio_user_map *what)
 	 * The descriptor was borrowed, so only its sign is used from here on, except by
 	 * map_again().
 	 */
-	VFIO_USER_LOG(DEBUG, priv->dev->path, "mapped va 0x%" PRIx64 " at bus 0x%" PRIx64 ", 0x%"
-		PRIx64 " bytes%s", map->va, map->iova, map->len,
-		map->fd < 0 ? ", by message" : "");
+	VFIO_USER_LOG(DEBUG, priv->dev->path,
+			"mapped va 0x%" PRIx64 " at bus 0x%" PRIx64 ", 0x%" PRIx64 " bytes%s",
+			map->va, map->iova, map->len, map->fd < 0 ? ", by message" : "");
 	return 0;
 }
 
@@ -171,11 +171,12 @@ vfio_user_map_gaps(struct vfio_user_priv *priv, const struct vfio_user_map *what
 
 	while (ret == 0 && done < what->len) {
 		const struct vfio_user_map *next = first_map(priv, what->iova + done,
-			what->len - done);
+				what->len - done);
 		struct vfio_user_map gap = *what;
 
 		stop = next != NULL && next->iova > what->iova + done ? next->iova - what->iova :
-			next != NULL ? done : what->len;
+				next != NULL                          ? done :
+									what->len;
 		gap.va += done;
 		gap.iova += done;
 		gap.len = stop - done;
@@ -187,11 +188,10 @@ vfio_user_map_gaps(struct vfio_user_priv *priv, const struct vfio_user_map *what
 }
 
 bool
-vfio_user_map_is_external(const struct vfio_user_map *map, uint64_t va, uint64_t iova,
-		uint64_t len)
+vfio_user_map_is_external(const struct vfio_user_map *map, uint64_t va, uint64_t iova, uint64_t len)
 {
-	return map != NULL && map->external && iova >= map->iova && va - map->va == iova - map->iova &&
-		len <= map->len - (iova - map->iova);
+	return map != NULL && map->external && iova >= map->iova &&
+			va - map->va == iova - map->iova && len <= map->len - (iova - map->iova);
 }
 
 /*
@@ -212,7 +212,7 @@ copy(const struct vfio_user_priv *priv, uint64_t iova, void *buf, size_t len, bo
 		return -EFAULT;
 	memory.iov_base = (void *)(uintptr_t)(m->va + (iova - m->iova));
 	ret = to_memory ? process_vm_writev(getpid(), &ours, 1, &memory, 1, 0) :
-		process_vm_readv(getpid(), &ours, 1, &memory, 1, 0);
+			  process_vm_readv(getpid(), &ours, 1, &memory, 1, 0);
 	if (ret >= 0 || (errno != EPERM && errno != ENOSYS))
 		return ret == (ssize_t)len ? 0 : -EFAULT;
 	/* A sandbox forbids these calls: copy directly. */

@@ -45,8 +45,8 @@
 
 #include "vfio_user_private.h"
 
-#define MP_NAME    "bus_vfio_user"
-#define MP_WAIT_S  5 /* seconds, as EAL itself waits */
+#define MP_NAME     "bus_vfio_user"
+#define MP_WAIT_S   5 /* seconds, as EAL itself waits */
 #define MP_MAX_MAPS RTE_DIM(((struct rte_vfio_user_bar *)0)->maps)
 
 enum mp_what {
@@ -148,7 +148,7 @@ describe_one(const struct mp_request *q, struct mp_reply *r, int *fd)
 
 	TAILQ_FOREACH(priv, &shown, mp_next) {
 		if (q->what == MP_LIST ? is_listed(priv) && n++ == q->index :
-				strcmp(priv->dev->owner->name, q->name) == 0)
+					 strcmp(priv->dev->owner->name, q->name) == 0)
 			break;
 	}
 	if (priv == NULL)
@@ -208,8 +208,9 @@ vfio_user_mp_serve(void)
 	/* ENOTSUP: no IPC (--no-shconf, --in-memory), and therefore no secondary processes. */
 	serves = rte_mp_action_register(MP_NAME, answer) == 0 || rte_errno == ENOTSUP;
 	if (!serves)
-		VFIO_USER_LOG(WARNING, "bus", "secondary processes cannot use vfio-user devices: %s",
-			rte_strerror(rte_errno));
+		VFIO_USER_LOG(WARNING, "bus",
+				"secondary processes cannot use vfio-user devices: %s",
+				rte_strerror(rte_errno));
 }
 
 void
@@ -310,8 +311,10 @@ vfio_user_mp_list(int (*found)(const char *path))
 		if (ret == -ENODEV)
 			return 0;
 		if (ret != 0) {
-			VFIO_USER_LOG(WARNING, "bus", "the primary process does not list its devices: "
-				"%s", strerror(-ret));
+			VFIO_USER_LOG(WARNING, "bus",
+					"the primary process does not list its devices: "
+					"%s",
+					strerror(-ret));
 			return 0;
 		}
 		r.name[sizeof(r.name) - 1] = '\0';
@@ -335,9 +338,11 @@ map_here(struct rte_vfio_user_device *dev, unsigned int index, const struct mp_m
 		/* A kernel before 4.17 treats the address as a hint. */
 		if (addr != MAP_FAILED)
 			munmap(addr, map->size);
-		VFIO_USER_LOG(ERR, dev->path, "BAR%u: cannot be mapped at %p, where the primary process "
-			"has it: %s: start this process again, or without address space "
-			"randomization (setarch -R)", index, want, strerror(-ret));
+		VFIO_USER_LOG(ERR, dev->path,
+				"BAR%u: cannot be mapped at %p, where the primary process "
+				"has it: %s: start this process again, or without address space "
+				"randomization (setarch -R)",
+				index, want, strerror(-ret));
 		return ret;
 	}
 	bar->maps[bar->nr_maps].addr = addr;
@@ -360,9 +365,11 @@ vfio_user_mp_attach(struct rte_vfio_user_device *dev)
 		return -ENAMETOOLONG;
 	ret = ask(&q, &r, NULL, end_ms);
 	if (ret != 0) {
-		VFIO_USER_LOG(ERR, dev->path, "%s", ret == -ENODEV ?
-			"the primary process has no such device: name it in the arguments of the "
-			"primary process" : "the primary process does not answer");
+		VFIO_USER_LOG(ERR, dev->path, "%s",
+				ret == -ENODEV ?
+						"the primary process has no such device: name it in the arguments of the "
+						"primary process" :
+						"the primary process does not answer");
 		return ret;
 	}
 	dev->id = r.device.id;
@@ -379,8 +386,10 @@ vfio_user_mp_attach(struct rte_vfio_user_device *dev)
 				q.index++) {
 			ret = ask(&q, &area, &fd, end_ms);
 			if (ret != 0) {
-				VFIO_USER_LOG(ERR, dev->path, "BAR%u: the primary process does not "
-					"send it: %s", i, strerror(-ret));
+				VFIO_USER_LOG(ERR, dev->path,
+						"BAR%u: the primary process does not "
+						"send it: %s",
+						i, strerror(-ret));
 				return ret;
 			}
 			ret = map_here(dev, i, &area.map, fd);

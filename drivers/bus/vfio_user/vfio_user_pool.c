@@ -94,8 +94,10 @@ vfio_user_pool_attach(void)
 {
 	pthread_mutex_lock(&pool_lock);
 	if (!pool_events && rte_mempool_event_callback_register(pool_event, NULL) != 0)
-		VFIO_USER_LOG(WARNING, "bus", "no events of mempools: %s: call rte_dev_dma_map() for "
-			"mempools outside of EAL memory", strerror(rte_errno));
+		VFIO_USER_LOG(WARNING, "bus",
+				"no events of mempools: %s: call rte_dev_dma_map() for "
+				"mempools outside of EAL memory",
+				strerror(rte_errno));
 	else
 		pool_events = true;
 	rte_mempool_walk(give, NULL);

@@ -25,8 +25,7 @@ extern int vfio_user_logtype;
 
 /* Log one line that begins with a name: that of the device, or "bus" if it concerns all devices. */
 #define VFIO_USER_LOG(level, name, fmt, ...) \
-	rte_log(RTE_LOG_ ## level, vfio_user_logtype, "vfio_user: %s: " fmt "\n", name, \
-		## __VA_ARGS__)
+	rte_log(RTE_LOG_##level, vfio_user_logtype, "vfio_user: %s: " fmt "\n", name, ##__VA_ARGS__)
 
 /**
  * A DMA_MAP that the device has. The descriptor fd is borrowed: if eal is set, it is valid as long
@@ -47,7 +46,7 @@ struct vfio_user_map {
 struct vfio_user_priv {
 	struct rte_vfio_user_device *dev;
 	struct vfu_client *client;
-	uint16_t msix_cap;             /**< offset in configuration space; 0: none */
+	uint16_t msix_cap; /**< offset in configuration space; 0: none */
 	bool irqs_wired;
 	struct {
 		int fd;          /**< file of the mapped areas of the BAR; -1: none is mapped */
@@ -57,16 +56,16 @@ struct vfio_user_priv {
 	/* Carries the loss of the connection to the interrupt thread of EAL. */
 	int lost_fd;
 	struct rte_intr_handle *lost_handle;
-	pthread_mutex_t lost_lock;     /* so that no thread writes to lost_fd after it is closed */
+	pthread_mutex_t lost_lock; /* so that no thread writes to lost_fd after it is closed */
 	bool lost_reported;
 
 	/* Protected by vfio_user_dma_lock. */
 	TAILQ_ENTRY(vfio_user_priv) dma_next;
 	bool dma_attached;
-	bool dma_claimed;              /* the bus no longer maps EAL memory */
-	void *maps;                    /* tsearch() tree of vfio_user_map, by bus address */
+	bool dma_claimed; /* the bus no longer maps EAL memory */
+	void *maps;       /* tsearch() tree of vfio_user_map, by bus address */
 	TAILQ_HEAD(, vfio_user_map) eal_maps;
-	void *ptes;                    /* the I/O page table; NULL: none */
+	void *ptes; /* the I/O page table; NULL: none */
 	size_t ptes_len;
 
 	/*
@@ -76,7 +75,7 @@ struct vfio_user_priv {
 	 * lock.
 	 */
 	pthread_rwlock_t served_lock;
-	void *served;                  /* as maps */
+	void *served; /* as maps */
 
 	/* Protected by shown_lock in vfio_user_mp.c. */
 	TAILQ_ENTRY(vfio_user_priv) mp_next;
@@ -150,8 +149,8 @@ void vfio_user_dma_give_pool(const struct rte_mempool *mp);
  * Unmap memory that was mapped for mempools, if it overlaps a piece that is freed and no piece that
  * is in use.
  */
-void vfio_user_dma_take_pool(const struct iovec *freed, size_t nr_freed,
-		const struct iovec *in_use, size_t nr_in_use);
+void vfio_user_dma_take_pool(const struct iovec *freed, size_t nr_freed, const struct iovec *in_use,
+		size_t nr_in_use);
 
 /* vfio_user_pool.c */
 void vfio_user_pool_attach(void);

@@ -26,7 +26,7 @@ struct rte_intr_handle;
 /** A BAR, from configuration space and the bus. */
 struct igb_bar {
 	uint64_t bus_addr;
-	uint64_t size;      /**< bytes; 0: there is no such BAR */
+	uint64_t size; /**< bytes; 0: there is no such BAR */
 	bool is_io;
 	unsigned int nr_maps;
 	struct {
@@ -77,13 +77,13 @@ struct igb_bus_ops {
 /** Argument of igb_ethdev_probe(): a device, as its bus describes it. */
 struct igb_bus_dev {
 	const struct igb_bus_ops *ops;
-	void *dev;                            /**< first argument of every operation in ops */
-	struct rte_device *device;            /**< device of the port; the port has its name */
-	bool vdev;                            /**< device is a vdev of igb_vdev.c */
+	void *dev;                 /**< first argument of every operation in ops */
+	struct rte_device *device; /**< device of the port; the port has its name */
+	bool vdev;                 /**< device is a vdev of igb_vdev.c */
 	struct rte_intr_handle *intr_handle;
 	uint16_t vendor_id, device_id;
-	uint32_t nb_vectors;                  /**< usable MSI-X vectors, including vector 0 */
-	bool intr_per_queue;                  /**< receive queues can have interrupts */
+	uint32_t nb_vectors; /**< usable MSI-X vectors, including vector 0 */
+	bool intr_per_queue; /**< receive queues can have interrupts */
 };
 
 #define IGB_MAX_CAPS 48 /* as many as fit; a device may link its list into a ring */

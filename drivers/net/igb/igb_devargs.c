@@ -23,7 +23,7 @@ parse_path(const char *value, void *field)
 {
 	if (value == NULL || value[0] != '/' || value[1] == '\0' ||
 			strlcpy(field, value, sizeof(((struct igb_devargs *)0)->path)) >=
-			sizeof(((struct igb_devargs *)0)->path))
+					sizeof(((struct igb_devargs *)0)->path))
 		return -EINVAL;
 	return 0;
 }
@@ -68,12 +68,12 @@ static const struct {
 	bool vdev; /* for a vdev only: elsewhere the name of the device holds it */
 } keys[] = {
 	{ "path", "the absolute path of a socket, at most 107 bytes", parse_path,
-		offsetof(struct igb_devargs, path), true },
+			offsetof(struct igb_devargs, path), true },
 	{ "untested", "0 or 1", parse_bool, offsetof(struct igb_devargs, untested), false },
 	{ "dma", "auto, direct, window, strict or bounce", parse_dma,
-		offsetof(struct igb_devargs, dma), false },
-	{ "dma_debug", "0, 1 or abort", parse_dma_debug,
-		offsetof(struct igb_devargs, dma_debug), false },
+			offsetof(struct igb_devargs, dma), false },
+	{ "dma_debug", "0, 1 or abort", parse_dma_debug, offsetof(struct igb_devargs, dma_debug),
+			false },
 };
 
 static int
@@ -90,11 +90,11 @@ parse_one(const char *key, const char *value, void *arg)
 			if (keys[i].parse(value, (char *)ctx->devargs + keys[i].field) == 0)
 				return 0;
 			IGB_INIT_LOG(ERR, ctx, "devarg %s=%s: must be %s", key,
-				value == NULL ? "" : value, keys[i].values);
+					value == NULL ? "" : value, keys[i].values);
 			return -EINVAL;
 		}
 		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
-			known[0] == '\0' ? "" : ", ", keys[i].key);
+				known[0] == '\0' ? "" : ", ", keys[i].key);
 	}
 	IGB_INIT_LOG(ERR, ctx, "unknown devarg '%s'; known: %s", key, known);
 	return -EINVAL;
@@ -118,8 +118,10 @@ igb_devargs_parse(const char *name, const char *args, bool vdev, struct igb_deva
 	ret = rte_kvargs_process(kvlist, NULL, parse_one, &ctx);
 	rte_kvargs_free(kvlist);
 	if (ret == 0 && vdev && devargs->path[0] == '\0') {
-		IGB_INIT_LOG(ERR, &ctx, "devargs '%s': path=SOCKET is missing: name the socket that "
-			"gantry-nic listens on", args);
+		IGB_INIT_LOG(ERR, &ctx,
+				"devargs '%s': path=SOCKET is missing: name the socket that "
+				"gantry-nic listens on",
+				args);
 		ret = -EINVAL;
 	}
 	return ret == 0 ? 0 : -EINVAL;

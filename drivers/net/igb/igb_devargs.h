@@ -11,9 +11,9 @@
 
 /** The device arguments, parsed. */
 struct igb_devargs {
-	char path[108]; /**< path=SOCKET, for a vdev only: size of a socket address */
-	bool untested;  /**< untested=1: drive controllers that were never tested */
-	enum gantry_dma_mode_id dma;           /**< dma=auto|direct|window|strict|bounce */
+	char path[108];              /**< path=SOCKET, for a vdev only: size of a socket address */
+	bool untested;               /**< untested=1: drive controllers that were never tested */
+	enum gantry_dma_mode_id dma; /**< dma=auto|direct|window|strict|bounce */
 	enum gantry_dma_debug_level dma_debug; /**< dma_debug=0|1|abort */
 };
 

@@ -217,11 +217,18 @@ igb_dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	info->reta_size = IGB_NUM_RETA;
 	info->hash_key_size = IGB_RSS_KEY_LEN;
 	info->flow_type_rss_offloads = IGB_RSS_OFFLOADS;
-	info->rx_desc_lim = (struct rte_eth_desc_lim){ .nb_max = IGB_MAX_DESC,
-		.nb_min = IGB_MIN_DESC, .nb_align = IGB_DESC_ALIGN };
-	info->tx_desc_lim = (struct rte_eth_desc_lim){ .nb_max = IGB_MAX_DESC,
-		.nb_min = IGB_MIN_DESC, .nb_align = IGB_DESC_ALIGN,
-		.nb_seg_max = IGB_TX_MAX_SEGS, .nb_mtu_seg_max = IGB_TX_MAX_SEGS };
+	info->rx_desc_lim = (struct rte_eth_desc_lim){
+		.nb_max = IGB_MAX_DESC,
+		.nb_min = IGB_MIN_DESC,
+		.nb_align = IGB_DESC_ALIGN,
+	};
+	info->tx_desc_lim = (struct rte_eth_desc_lim){
+		.nb_max = IGB_MAX_DESC,
+		.nb_min = IGB_MIN_DESC,
+		.nb_align = IGB_DESC_ALIGN,
+		.nb_seg_max = IGB_TX_MAX_SEGS,
+		.nb_mtu_seg_max = IGB_TX_MAX_SEGS,
+	};
 	info->speed_capa = igb_link_speed_capa(&ad->hw);
 	/*
 	 * The device prefetches if it has fewer than 8 descriptors and the ring offers 8 (8.10.8),
@@ -229,11 +236,16 @@ igb_dev_infos_get(struct rte_eth_dev *dev, struct rte_eth_dev_info *info)
 	 * thresholds means that set-up derives them from the size of the ring.
 	 */
 	info->default_rxconf = (struct rte_eth_rxconf){
-		.rx_thresh = { .pthresh = 8, .hthresh = 8, .wthresh = 1 } };
+		.rx_thresh = { .pthresh = 8, .hthresh = 8, .wthresh = 1 }
+	};
 	info->default_txconf = (struct rte_eth_txconf){
-		.tx_thresh = { .pthresh = 8, .hthresh = 1, .wthresh = 1 } };
-	info->default_rxportconf = (struct rte_eth_dev_portconf){ .burst_size = 32,
-		.ring_size = 1024, .nb_queues = 1 };
+		.tx_thresh = { .pthresh = 8, .hthresh = 1, .wthresh = 1 }
+	};
+	info->default_rxportconf = (struct rte_eth_dev_portconf){
+		.burst_size = 32,
+		.ring_size = 1024,
+		.nb_queues = 1,
+	};
 	info->default_txportconf = info->default_rxportconf;
 	info->dev_capa &= ~RTE_ETH_DEV_CAPA_FLOW_RULE_KEEP;
 	return 0;
@@ -359,7 +371,7 @@ igb_dev_configure(struct rte_eth_dev *dev)
 	if (conf->rxmode.mq_mode != RTE_ETH_MQ_RX_NONE &&
 			conf->rxmode.mq_mode != RTE_ETH_MQ_RX_RSS) {
 		IGB_INIT_LOG(ERR, hw, "rx mq_mode 0x%x: only none and RSS are supported",
-			conf->rxmode.mq_mode);
+				conf->rxmode.mq_mode);
 		return -EINVAL;
 	}
 	if (conf->txmode.mq_mode != RTE_ETH_MQ_TX_NONE) {
@@ -367,25 +379,29 @@ igb_dev_configure(struct rte_eth_dev *dev)
 		return -EINVAL;
 	}
 	if (conf->link_speeds & RTE_ETH_LINK_SPEED_FIXED && __builtin_popcount(speeds) != 1) {
-		IGB_INIT_LOG(ERR, hw, "link_speeds 0x%x: RTE_ETH_LINK_SPEED_FIXED needs "
-			"exactly one speed", conf->link_speeds);
+		IGB_INIT_LOG(ERR, hw,
+				"link_speeds 0x%x: RTE_ETH_LINK_SPEED_FIXED needs "
+				"exactly one speed",
+				conf->link_speeds);
 		return -EINVAL;
 	}
 	if (speeds & ~igb_link_speed_capa(hw)) {
 		IGB_INIT_LOG(ERR, hw, "link_speeds 0x%x: the device supports 0x%x",
-			conf->link_speeds, igb_link_speed_capa(hw));
+				conf->link_speeds, igb_link_speed_capa(hw));
 		return -EINVAL;
 	}
 	if (conf->lpbk_mode > 1 || conf->dcb_capability_en != 0) {
-		IGB_INIT_LOG(ERR, hw, "lpbk_mode %u, dcb_capability_en 0x%x: only "
-			"loopback in the MAC (1) is supported, and no DCB", conf->lpbk_mode, conf->dcb_capability_en);
+		IGB_INIT_LOG(ERR, hw,
+				"lpbk_mode %u, dcb_capability_en 0x%x: only "
+				"loopback in the MAC (1) is supported, and no DCB",
+				conf->lpbk_mode, conf->dcb_capability_en);
 		return -ENOTSUP;
 	}
-	if (conf->intr_conf.rxq && (!ad->intr_registered || !ad->intr_per_queue ||
-			ad->nb_vectors < 2)) {
-		IGB_INIT_LOG(ERR, hw, "rx interrupts: %s", ad->intr_per_queue ?
-			"the device has too few vectors" :
-			"this bus or kernel driver has no MSI-X");
+	if (conf->intr_conf.rxq &&
+			(!ad->intr_registered || !ad->intr_per_queue || ad->nb_vectors < 2)) {
+		IGB_INIT_LOG(ERR, hw, "rx interrupts: %s",
+				ad->intr_per_queue ? "the device has too few vectors" :
+						     "this bus or kernel driver has no MSI-X");
 		return -ENOTSUP;
 	}
 	if (dev->data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG)
@@ -438,7 +454,8 @@ igb_dev_start(struct rte_eth_dev *dev)
 	int ret;
 
 	if (!igb_hw_alive(hw)) {
-		IGB_INIT_LOG(ERR, hw, "the device was removed, the port is not started: close the port");
+		IGB_INIT_LOG(ERR, hw,
+				"the device was removed, the port is not started: close the port");
 		return -ENODEV;
 	}
 	ret = igb_rx_fit(dev, dev->data->mtu);
@@ -565,9 +582,7 @@ igb_is_removed(struct rte_eth_dev *dev)
 	.reta_query = igb_reta_query
 /* clang-format on */
 
-static const struct eth_dev_ops igb_secondary_ops = {
-	IGB_OPS_OF_ANY_PROCESS
-};
+static const struct eth_dev_ops igb_secondary_ops = { IGB_OPS_OF_ANY_PROCESS };
 
 static const struct eth_dev_ops igb_primary_ops = {
 	IGB_OPS_OF_ANY_PROCESS,
@@ -609,7 +624,7 @@ void
 igb_ethdev_set_ops(struct rte_eth_dev *dev)
 {
 	dev->dev_ops = rte_eal_process_type() == RTE_PROC_PRIMARY ? &igb_primary_ops :
-		&igb_secondary_ops;
+								    &igb_secondary_ops;
 }
 
 bool

@@ -27,32 +27,33 @@
 #include "igb_hw.h"
 #include "igb_logs.h"
 
-#define IGB_DRIVER_NAME    "net_gantry_igb"
-#define IGB_PLUGIN_FILE    "librte_net_gantry_igb.so"
+#define IGB_DRIVER_NAME "net_gantry_igb"
+#define IGB_PLUGIN_FILE "librte_net_gantry_igb.so"
 
-#define IGB_MIN_DESC       32
-#define IGB_MAX_DESC       4096
+#define IGB_MIN_DESC 32
+#define IGB_MAX_DESC 4096
 /* Number of descriptors in 128 bytes, the granularity of RDLEN and TDLEN. */
-#define IGB_DESC_ALIGN     (IGB_RING_ALIGN / IGB_DESC_SIZE)
-#define IGB_MIN_RX_BUF     256   /* bytes: the smallest RCTL.BSIZE */
+#define IGB_DESC_ALIGN (IGB_RING_ALIGN / IGB_DESC_SIZE)
+#define IGB_MIN_RX_BUF 256 /* bytes: the smallest RCTL.BSIZE */
 /* Ethernet header, one VLAN tag, FCS. */
-#define IGB_ETH_OVERHEAD   (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN)
-#define IGB_MAX_MTU        (IGB_MAX_FRAME - IGB_ETH_OVERHEAD)
-#define IGB_RSS_KEY_LEN    40
-#define IGB_RSS_OFFLOADS   (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_TCP | \
-	RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_TCP | \
-	RTE_ETH_RSS_NONFRAG_IPV6_UDP | RTE_ETH_RSS_IPV6_EX | RTE_ETH_RSS_IPV6_TCP_EX | \
-	RTE_ETH_RSS_IPV6_UDP_EX)
+#define IGB_ETH_OVERHEAD (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN)
+#define IGB_MAX_MTU      (IGB_MAX_FRAME - IGB_ETH_OVERHEAD)
+#define IGB_RSS_KEY_LEN  40
+#define IGB_RSS_OFFLOADS \
+	(RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV4_UDP | \
+			RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_TCP | \
+			RTE_ETH_RSS_NONFRAG_IPV6_UDP | RTE_ETH_RSS_IPV6_EX | \
+			RTE_ETH_RSS_IPV6_TCP_EX | RTE_ETH_RSS_IPV6_UDP_EX)
 
-#define IGB_LINK_WAIT_MS   9000 /* copper auto-negotiation can take several seconds */
+#define IGB_LINK_WAIT_MS 9000 /* copper auto-negotiation can take several seconds */
 
 /* Number of statistics registers at most; order as in the table of igb_stats.c. */
-#define IGB_MAX_HW_STATS   64
+#define IGB_MAX_HW_STATS 64
 
 /** Counters of one queue, from the data path. */
 struct igb_queue_counts {
 	uint64_t packets, bytes, errors;
-	uint64_t nombuf;          /**< receive: descriptors left empty, for want of an mbuf */
+	uint64_t nombuf; /**< receive: descriptors left empty, for want of an mbuf */
 };
 
 /**
@@ -66,14 +67,14 @@ struct igb_queue_stats {
 
 /** State of a queue at the last check of the watchdog: see igb_watchdog.c. */
 struct igb_watch {
-	uint8_t unchanged;        /**< consecutive checks that found the queue unchanged; 0: none */
-	bool reported;            /**< the stall has been reported */
-	uint16_t at;              /**< the descriptor that should be written back next */
-	uint16_t last, used;      /**< transmit: RS descriptor of its group; descriptors in use */
-	uint32_t head;            /**< transmit: TDH */
+	uint8_t unchanged;   /**< consecutive checks that found the queue unchanged; 0: none */
+	bool reported;       /**< the stall has been reported */
+	uint16_t at;         /**< the descriptor that should be written back next */
+	uint16_t last, used; /**< transmit: RS descriptor of its group; descriptors in use */
+	uint32_t head;       /**< transmit: TDH */
 	const struct rte_mbuf *mbuf; /**< transmit: distinguishes laps, never dereferenced */
 	uint64_t packets;
-	uint64_t missed;          /**< receive: frames missed for want of descriptors */
+	uint64_t missed; /**< receive: frames missed for want of descriptors */
 };
 
 /** The core that was last seen polling a queue: see igb_numa.c. */
@@ -91,19 +92,19 @@ struct igb_adapter {
 	struct igb_controller controller; /* target of hw.ctl: a copy that all processes see */
 	struct igb_devargs devargs;
 	struct gantry_dma_dev *dma;
-	bool dma_shared;          /* secondaries may map and unmap: mode direct, no dma_debug */
+	bool dma_shared; /* secondaries may map and unmap: mode direct, no dma_debug */
 	uint16_t port_id;
-	uint16_t nb_queues;       /* of each direction, as the controller has them */
+	uint16_t nb_queues; /* of each direction, as the controller has them */
 	uint32_t nb_vectors;
 	bool intr_per_queue;
 	bool intr_registered;
 	bool intr_enabled;
 	bool removal_reported;
-	bool link_on;             /* from start to stop; else the port reports "down" */
-	bool quarantine;          /* memory was left to a device that might still use it */
-	bool intr_msix;           /* vectors are in use; else one interrupt for all causes */
+	bool link_on;    /* from start to stop; else the port reports "down" */
+	bool quarantine; /* memory was left to a device that might still use it */
+	bool intr_msix;  /* vectors are in use; else one interrupt for all causes */
 	rte_spinlock_t intr_lock;
-	uint32_t intr_armed;      /* rx queues without an own vector that await an interrupt */
+	uint32_t intr_armed; /* rx queues without an own vector that await an interrupt */
 	volatile uint32_t *doorbells[2]; /* RDT, TDT of queue 0, the same in every process */
 
 	/* Filters, as the driver programs them after the next reset. */
@@ -141,8 +142,8 @@ igb_hw_of(const struct rte_eth_dev *dev)
 static inline uint16_t
 igb_link_autoneg(const struct rte_eth_dev *dev)
 {
-	return dev->data->dev_conf.link_speeds & RTE_ETH_LINK_SPEED_FIXED ?
-		RTE_ETH_LINK_FIXED : RTE_ETH_LINK_AUTONEG;
+	return dev->data->dev_conf.link_speeds & RTE_ETH_LINK_SPEED_FIXED ? RTE_ETH_LINK_FIXED :
+									    RTE_ETH_LINK_AUTONEG;
 }
 
 /*
@@ -239,10 +240,8 @@ int igb_vlan_filter_set(struct rte_eth_dev *dev, uint16_t vlan, int on);
 int igb_vlan_offload_set(struct rte_eth_dev *dev, int mask);
 int igb_rss_hash_update(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf);
 int igb_rss_hash_conf_get(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf);
-int igb_reta_update(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *reta,
-		uint16_t size);
-int igb_reta_query(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *reta,
-		uint16_t size);
+int igb_reta_update(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *reta, uint16_t size);
+int igb_reta_query(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *reta, uint16_t size);
 
 /* igb_event.c */
 /**
@@ -308,8 +307,7 @@ uint64_t igb_stats_missed(struct rte_eth_dev *dev, uint16_t queue_id);
 int igb_stats_get(struct rte_eth_dev *dev, struct rte_eth_stats *stats GANTRY_QSTATS_ARG);
 int igb_stats_reset(struct rte_eth_dev *dev);
 int igb_xstats_get(struct rte_eth_dev *dev, struct rte_eth_xstat *stats, unsigned int n);
-int igb_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names,
-		unsigned int n);
+int igb_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names, unsigned int n);
 int igb_xstats_get_by_id(struct rte_eth_dev *dev, const uint64_t *ids, uint64_t *values,
 		unsigned int n);
 int igb_xstats_get_names_by_id(struct rte_eth_dev *dev, const uint64_t *ids,

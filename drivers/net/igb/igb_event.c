@@ -59,8 +59,10 @@ igb_ethdev_lost(const struct rte_device *device)
 
 		igb_adapter_of(dev)->removal_reported = true;
 		hw->lost = true;
-		IGB_DRV_LOG(ERR, hw, "port %u: the device was removed, and is no longer accessed: "
-			"close the port", i);
+		IGB_DRV_LOG(ERR, hw,
+				"port %u: the device was removed, and is no longer accessed: "
+				"close the port",
+				i);
 		if (igb_link_update(dev, 0) == 0)
 			igb_event_report(dev, RTE_ETH_EVENT_INTR_LSC);
 		/* Not sent if that callback has closed the port. */

@@ -238,12 +238,12 @@ igb_rss_take_conf(struct rte_eth_dev *dev, const struct rte_eth_rss_conf *conf)
 	if (conf->rss_key != NULL && conf->rss_key_len != 0 &&
 			conf->rss_key_len != IGB_RSS_KEY_LEN) {
 		IGB_DRV_LOG(ERR, &ad->hw, "RSS key of %u bytes: an 82576 has one of %u",
-			conf->rss_key_len, IGB_RSS_KEY_LEN);
+				conf->rss_key_len, IGB_RSS_KEY_LEN);
 		return -EINVAL;
 	}
 	if (conf->rss_hf & ~IGB_RSS_OFFLOADS) {
 		IGB_DRV_LOG(ERR, &ad->hw, "RSS types 0x%" PRIx64 ": the device supports 0x%" PRIx64,
-			conf->rss_hf, (uint64_t)IGB_RSS_OFFLOADS);
+				conf->rss_hf, (uint64_t)IGB_RSS_OFFLOADS);
 		return -EINVAL;
 	}
 	if (conf->rss_key != NULL)
@@ -259,8 +259,9 @@ igb_rss_hash_update(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf)
 	int ret;
 
 	if (!(dev->data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG) && conf->rss_hf != 0) {
-		IGB_DRV_LOG(ERR, &ad->hw, "RSS cannot be enabled: configure the port with mq_mode "
-			"RTE_ETH_MQ_RX_RSS");
+		IGB_DRV_LOG(ERR, &ad->hw,
+				"RSS cannot be enabled: configure the port with mq_mode "
+				"RTE_ETH_MQ_RX_RSS");
 		return -EINVAL;
 	}
 	ret = igb_rss_take_conf(dev, conf);
@@ -279,8 +280,7 @@ igb_rss_hash_conf_get(struct rte_eth_dev *dev, struct rte_eth_rss_conf *conf)
 	if (conf->rss_key != NULL && conf->rss_key_len >= IGB_RSS_KEY_LEN)
 		memcpy(conf->rss_key, ad->rss_key, IGB_RSS_KEY_LEN);
 	conf->rss_key_len = IGB_RSS_KEY_LEN;
-	conf->rss_hf = dev->data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG ?
-		ad->rss_hf : 0;
+	conf->rss_hf = dev->data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG ? ad->rss_hf : 0;
 	return 0;
 }
 
@@ -290,7 +290,7 @@ igb_reta_check_size(const struct igb_hw *hw, uint16_t size)
 	if (size == IGB_NUM_RETA)
 		return 0;
 	IGB_DRV_LOG(ERR, hw, "redirection table of %u entries: an 82576 has one of %u", size,
-		IGB_NUM_RETA);
+			IGB_NUM_RETA);
 	return -EINVAL;
 }
 
@@ -318,7 +318,7 @@ igb_reta_update(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *reta, 
 		queue = igb_reta_entry(reta, i);
 		if (queue != NULL && *queue >= dev->data->nb_rx_queues) {
 			IGB_DRV_LOG(ERR, &ad->hw, "redirection table entry %u: queue %u of %u", i,
-				*queue, dev->data->nb_rx_queues);
+					*queue, dev->data->nb_rx_queues);
 			return -EINVAL;
 		}
 	}

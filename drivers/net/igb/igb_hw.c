@@ -12,9 +12,11 @@
 #include "igb_hw.h"
 #include "igb_logs.h"
 
-#define C_82576(id, text, cu, run) { \
-	.device_id = (id), .name = (text), .nb_queues = 16, .nb_rar = 24, \
-	.copper = (cu), .tested = (run) }
+#define C_82576(id, text, cu, run) \
+	{ \
+		.device_id = (id), .name = (text), .nb_queues = 16, .nb_rar = 24, .copper = (cu), \
+		.tested = (run) \
+	}
 
 static const struct igb_controller igb_controllers[] = {
 	C_82576(IGB_DEV_ID_82576, "82576", true, true),
@@ -25,10 +27,22 @@ static const struct igb_controller igb_controllers[] = {
 	C_82576(IGB_DEV_ID_82576_SERDES, "82576 SerDes", false, false),
 	C_82576(IGB_DEV_ID_82576_NS_SERDES, "82576NS SerDes", false, false),
 	C_82576(IGB_DEV_ID_82576_SERDES_QUAD, "82576 quad SerDes", false, false),
-	{ .device_id = IGB_DEV_ID_82580_COPPER, .name = "82580", .nb_queues = 8, .nb_rar = 24,
-	  .ivar_by_pair = true, .copper = true },
-	{ .device_id = IGB_DEV_ID_I350_COPPER, .name = "i350", .nb_queues = 8, .nb_rar = 24,
-	  .ivar_by_pair = true, .copper = true },
+	{
+			.device_id = IGB_DEV_ID_82580_COPPER,
+			.name = "82580",
+			.nb_queues = 8,
+			.nb_rar = 24,
+			.ivar_by_pair = true,
+			.copper = true,
+	},
+	{
+			.device_id = IGB_DEV_ID_I350_COPPER,
+			.name = "i350",
+			.nb_queues = 8,
+			.nb_rar = 24,
+			.ivar_by_pair = true,
+			.copper = true,
+	},
 };
 
 const struct igb_controller *
@@ -53,11 +67,10 @@ igb_hw_alive(struct igb_hw *hw)
 }
 
 int
-igb_hw_poll(struct igb_hw *hw, uint32_t reg, uint32_t mask, uint32_t want,
-		unsigned int timeout_us)
+igb_hw_poll(struct igb_hw *hw, uint32_t reg, uint32_t mask, uint32_t want, unsigned int timeout_us)
 {
 	const uint64_t end = rte_get_timer_cycles() +
-		(uint64_t)timeout_us * rte_get_timer_hz() / 1000000;
+			(uint64_t)timeout_us * rte_get_timer_hz() / 1000000;
 	unsigned int pause_us = 1;
 	uint32_t value;
 	bool late;
@@ -126,8 +139,10 @@ igb_sync_get(struct igb_hw *hw, uint32_t resource)
 			return -ENODEV;
 		/* No owner needs it for that long: the software that holds it has died. */
 		if (tries == 199 && (sync & (resource | firmware)) == resource) {
-			IGB_DRV_LOG(WARNING, hw, "SW_FW_SYNC: resource 0x%x not released for "
-				"200 ms: taken over", resource);
+			IGB_DRV_LOG(WARNING, hw,
+					"SW_FW_SYNC: resource 0x%x not released for "
+					"200 ms: taken over",
+					resource);
 			sync &= ~resource;
 		}
 		if ((sync & (resource | firmware)) == 0) {
@@ -138,7 +153,8 @@ igb_sync_get(struct igb_hw *hw, uint32_t resource)
 		igb_swsm_put(hw);
 		rte_delay_us_sleep(1000);
 	}
-	IGB_DRV_LOG(ERR, hw, "SW_FW_SYNC 0x%x: firmware does not release resource 0x%x", sync, resource);
+	IGB_DRV_LOG(ERR, hw, "SW_FW_SYNC 0x%x: firmware does not release resource 0x%x", sync,
+			resource);
 	return -ETIMEDOUT;
 }
 
@@ -160,7 +176,7 @@ igb_nvm_word(struct igb_hw *hw, uint16_t word, uint16_t *value)
 	ret = igb_hw_poll(hw, IGB_EERD, IGB_EERD_DONE, IGB_EERD_DONE, 100000);
 	if (ret != 0) {
 		IGB_DRV_LOG(ERR, hw, "NVM word 0x%02x: EERD.DONE not set: %s", word,
-			strerror(-ret));
+				strerror(-ret));
 		return ret;
 	}
 	*value = igb_rd(hw, IGB_EERD) >> IGB_EERD_DATA_SHIFT;
@@ -201,7 +217,7 @@ igb_nvm_check(struct igb_hw *hw)
 	igb_sync_put(hw, IGB_SW_FW_EEP);
 	if (ret == 0 && sum != IGB_NVM_CHECKSUM_SUM) {
 		IGB_INIT_LOG(ERR, hw, "NVM checksum is 0x%04x, not 0x%04x: no valid image", sum,
-			IGB_NVM_CHECKSUM_SUM);
+				IGB_NVM_CHECKSUM_SUM);
 		ret = -EIO;
 	}
 	return ret;
@@ -243,8 +259,8 @@ igb_phy_read(struct igb_hw *hw, uint8_t reg, uint16_t *value)
 int
 igb_phy_write(struct igb_hw *hw, uint8_t reg, uint16_t value)
 {
-	const int ret = igb_mdic(hw, IGB_MDIC_OP_WRITE | (uint32_t)reg << IGB_MDIC_REG_SHIFT |
-		value);
+	const int ret = igb_mdic(hw,
+			IGB_MDIC_OP_WRITE | (uint32_t)reg << IGB_MDIC_REG_SHIFT | value);
 
 	if (ret < 0) {
 		IGB_DRV_LOG(ERR, hw, "PHY register %u: %s", reg, strerror(-ret));
@@ -268,7 +284,7 @@ igb_vendor_cap(const struct igb_hw *hw, uint8_t *len)
 		if (hw->bus->read_config(hw->bus_dev, len, 1, at + 2) == 0 &&
 				*len >= IGB_VNDR_CAP_LEN_1 && at <= 0x100 - *len &&
 				hw->bus->read_config(hw->bus_dev, &sig, sizeof(sig),
-				at + IGB_VNDR_CAP_SIG) == 0 &&
+						at + IGB_VNDR_CAP_SIG) == 0 &&
 				rte_le_to_cpu_32(sig) == IGB_VNDR_CAP_SIGNATURE)
 			return at;
 	}
@@ -281,7 +297,8 @@ igb_vendor_cap_get(const struct igb_hw *hw, uint8_t at, uint8_t offset)
 	uint32_t value;
 
 	return hw->bus->read_config(hw->bus_dev, &value, sizeof(value), at + offset) == 0 ?
-		rte_le_to_cpu_32(value) : 0;
+			rte_le_to_cpu_32(value) :
+			0;
 }
 
 void
@@ -327,8 +344,10 @@ igb_hw_init(struct igb_hw *hw)
 	memcpy(&hw->perm_addr.addr_bytes[0], &ral, 4);
 	memcpy(&hw->perm_addr.addr_bytes[4], &rah, 2);
 	if (!rte_is_valid_assigned_ether_addr(&hw->perm_addr)) {
-		IGB_INIT_LOG(ERR, hw, "NVM: " RTE_ETHER_ADDR_PRT_FMT " is no valid MAC "
-			"address of a port", RTE_ETHER_ADDR_BYTES(&hw->perm_addr));
+		IGB_INIT_LOG(ERR, hw,
+				"NVM: " RTE_ETHER_ADDR_PRT_FMT " is no valid MAC "
+				"address of a port",
+				RTE_ETHER_ADDR_BYTES(&hw->perm_addr));
 		return -EIO;
 	}
 
@@ -380,7 +399,7 @@ igb_hw_reset(struct igb_hw *hw)
 		goto removed;
 	if (ret != 0) {
 		IGB_INIT_LOG(ERR, hw, "reset did not end within 100 ms: CTRL 0x%x",
-			igb_rd(hw, IGB_CTRL));
+				igb_rd(hw, IGB_CTRL));
 		return ret;
 	}
 	/* Never set if there is no NVM to read, as on a board without one, or in QEMU. */
@@ -390,9 +409,10 @@ igb_hw_reset(struct igb_hw *hw)
 	if (ret != 0)
 		IGB_INIT_LOG(DEBUG, hw, "EECD.AUTO_RD not set: 0x%x", igb_rd(hw, IGB_EECD));
 	/* Boards without management firmware never set this bit: nothing depends on it. */
-	if (igb_hw_poll(hw, IGB_EEMNGCTL, hw->lan_id == 0 ? IGB_EEMNGCTL_CFG_DONE0 :
-			IGB_EEMNGCTL_CFG_DONE1, hw->lan_id == 0 ? IGB_EEMNGCTL_CFG_DONE0 :
-			IGB_EEMNGCTL_CFG_DONE1, 20000) != 0)
+	if (igb_hw_poll(hw, IGB_EEMNGCTL,
+			    hw->lan_id == 0 ? IGB_EEMNGCTL_CFG_DONE0 : IGB_EEMNGCTL_CFG_DONE1,
+			    hw->lan_id == 0 ? IGB_EEMNGCTL_CFG_DONE0 : IGB_EEMNGCTL_CFG_DONE1,
+			    20000) != 0)
 		IGB_INIT_LOG(DEBUG, hw, "EEMNGCTL.CFG_DONE not set");
 
 	igb_mask_interrupts(hw);
@@ -416,12 +436,12 @@ igb_hw_release(struct igb_hw *hw)
 }
 
 /* IEEE 802.3 registers 4 and 9: speeds that auto-negotiation offers. */
-#define PHY_ADV_10_HD    0x0020
-#define PHY_ADV_10_FD    0x0040
-#define PHY_ADV_100_HD   0x0080
-#define PHY_ADV_100_FD   0x0100
-#define PHY_ADV_SPEEDS   (PHY_ADV_10_HD | PHY_ADV_10_FD | PHY_ADV_100_HD | PHY_ADV_100_FD)
-#define PHY_ADV_1000_FD  0x0200
+#define PHY_ADV_10_HD   0x0020
+#define PHY_ADV_10_FD   0x0040
+#define PHY_ADV_100_HD  0x0080
+#define PHY_ADV_100_FD  0x0100
+#define PHY_ADV_SPEEDS  (PHY_ADV_10_HD | PHY_ADV_10_FD | PHY_ADV_100_HD | PHY_ADV_100_FD)
+#define PHY_ADV_1000_FD 0x0200
 
 static int
 igb_phy_setup(struct igb_hw *hw, uint32_t speeds)
@@ -452,8 +472,9 @@ igb_phy_setup(struct igb_hw *hw, uint32_t speeds)
 	if (speeds & RTE_ETH_LINK_SPEED_100M)
 		adv_new |= PHY_ADV_100_FD;
 	/* A device with a speed of its own uses 1 Gb/s in the PHY for every higher speed. */
-	if (speeds & ~(RTE_ETH_LINK_SPEED_10M_HD | RTE_ETH_LINK_SPEED_10M |
-			RTE_ETH_LINK_SPEED_100M_HD | RTE_ETH_LINK_SPEED_100M))
+	if (speeds &
+			~(RTE_ETH_LINK_SPEED_10M_HD | RTE_ETH_LINK_SPEED_10M |
+					RTE_ETH_LINK_SPEED_100M_HD | RTE_ETH_LINK_SPEED_100M))
 		gig_new |= PHY_ADV_1000_FD;
 
 	/* Lose the link only for a change. QEMU loses it at every reset. */
@@ -465,8 +486,9 @@ igb_phy_setup(struct igb_hw *hw, uint32_t speeds)
 	if (ret == 0)
 		ret = igb_phy_write(hw, IGB_PHY_1000T_CTRL, gig_new);
 	if (ret == 0)
-		ret = igb_phy_write(hw, IGB_PHY_CTRL, (ctrl & ~IGB_PHY_CTRL_POWER_DOWN) |
-			IGB_PHY_CTRL_AUTONEG_EN | IGB_PHY_CTRL_RESTART_AN);
+		ret = igb_phy_write(hw, IGB_PHY_CTRL,
+				(ctrl & ~IGB_PHY_CTRL_POWER_DOWN) | IGB_PHY_CTRL_AUTONEG_EN |
+						IGB_PHY_CTRL_RESTART_AN);
 	return ret;
 }
 
@@ -520,13 +542,15 @@ uint32_t
 igb_link_speed_capa(const struct igb_hw *hw)
 {
 	uint32_t capa = RTE_ETH_LINK_SPEED_10M_HD | RTE_ETH_LINK_SPEED_10M |
-		RTE_ETH_LINK_SPEED_100M_HD | RTE_ETH_LINK_SPEED_100M | RTE_ETH_LINK_SPEED_1G;
+			RTE_ETH_LINK_SPEED_100M_HD | RTE_ETH_LINK_SPEED_100M |
+			RTE_ETH_LINK_SPEED_1G;
 
 	if (!hw->ctl->copper)
 		capa = RTE_ETH_LINK_SPEED_1G;
 	/* rte_eth_speed_bitflag() returns 0 for a speed without a flag in DPDK. */
 	if (hw->has_speed_cap)
 		capa |= rte_eth_speed_bitflag(hw->cap_speed == 0 ? RTE_ETH_SPEED_NUM_100G :
-			hw->cap_speed, RTE_ETH_LINK_FULL_DUPLEX);
+								   hw->cap_speed,
+				RTE_ETH_LINK_FULL_DUPLEX);
 	return capa;
 }

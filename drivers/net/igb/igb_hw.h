@@ -29,12 +29,12 @@
 struct igb_controller {
 	uint16_t device_id;
 	const char *name;
-	uint8_t nb_queues;   /**< per direction */
-	uint8_t nb_rar;      /**< number of receive address registers */
+	uint8_t nb_queues; /**< per direction */
+	uint8_t nb_rar;    /**< number of receive address registers */
 	/** Queue q uses IVAR[q / 2] instead of IVAR[q % 8] (82580 and later). */
 	bool ivar_by_pair;
 	bool copper;
-	bool tested;         /**< has run with this driver; others need the devarg untested=1 */
+	bool tested; /**< has run with this driver; others need the devarg untested=1 */
 };
 
 struct igb_hw {
@@ -43,10 +43,10 @@ struct igb_hw {
 	void *bus_dev;
 	const struct igb_controller *ctl;
 	uint8_t lan_id;
-	bool lost;               /**< permanent: the bus reported it, or reads are all ones */
-	bool has_speed_cap;      /**< the device reports its speed itself (vendor capability) */
-	uint32_t cap_speed;      /**< Mb/s; 0: unlimited */
-	uint32_t addr_bits;      /**< bits of a bus address that the device drives */
+	bool lost;          /**< permanent: the bus reported it, or reads are all ones */
+	bool has_speed_cap; /**< the device reports its speed itself (vendor capability) */
+	uint32_t cap_speed; /**< Mb/s; 0: unlimited */
+	uint32_t addr_bits; /**< bits of a bus address that the device drives */
 	uint16_t nvm_version;
 	uint32_t phy_id;
 	struct rte_ether_addr perm_addr;

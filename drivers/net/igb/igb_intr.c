@@ -97,7 +97,7 @@ igb_shared_wake(struct rte_eth_dev *dev, uint32_t queues)
 		igb_set_ivar(&ad->hw, q, false, MISC_VECTOR, false);
 		if (eventfd_write(rte_intr_efds_index_get(dev->intr_handle, q), 1) != 0)
 			IGB_DRV_LOG(ERR, &ad->hw, "rx queue %u: cannot raise its interrupt: %s", q,
-				strerror(errno));
+					strerror(errno));
 	}
 	rte_spinlock_unlock(&ad->intr_lock);
 }
@@ -163,12 +163,12 @@ igb_interrupt_handler(void *arg)
 	link_changed = icr & IGB_ICR_LSC && igb_link_update(dev, 0) == 0;
 	if (link_changed)
 		IGB_DRV_LOG(INFO, hw, "link %s, %u Mb/s",
-			dev->data->dev_link.link_status ? "up" : "down",
-			dev->data->dev_link.link_speed);
+				dev->data->dev_link.link_status ? "up" : "down",
+				dev->data->dev_link.link_speed);
 	if (icr & IGB_ICR_ERRORS)
 		IGB_DRV_LOG(ERR, hw, "port %u: ICR 0x%x: %s: reset the port", ad->port_id, icr,
-			icr & IGB_ICR_FER ? "the device reports a fatal error (FER)" :
-			"transmit DMA is out of sync (DOUTSYNC)");
+				icr & IGB_ICR_FER ? "the device reports a fatal error (FER)" :
+						    "transmit DMA is out of sync (DOUTSYNC)");
 	igb_shared_wake(dev, UINT32_MAX);
 	/* Arm again. A cause that arrived in the meantime is still in ICR, and fires at once. */
 	if (ad->intr_msix) {
@@ -197,7 +197,8 @@ igb_intr_setup(struct rte_eth_dev *dev)
 	}
 	ret = rte_intr_callback_register(dev->intr_handle, igb_interrupt_handler, dev);
 	if (ret < 0) {
-		IGB_INIT_LOG(ERR, &ad->hw, "cannot register the interrupt handler: %s", strerror(-ret));
+		IGB_INIT_LOG(ERR, &ad->hw, "cannot register the interrupt handler: %s",
+				strerror(-ret));
 		return ret;
 	}
 	ad->intr_registered = true;
@@ -245,14 +246,14 @@ igb_intr_start(struct rte_eth_dev *dev)
 	ad->intr_msix = ad->intr_per_queue;
 	if (rxq) {
 		ret = hw->bus->queue_vectors_on(hw->bus_dev,
-			RTE_MIN(dev->data->nb_rx_queues, ad->nb_vectors - 1));
+				RTE_MIN(dev->data->nb_rx_queues, ad->nb_vectors - 1));
 		if (ret == 0)
 			ret = igb_shared_on(dev);
 		if (ret == 0)
 			ret = rte_intr_vec_list_alloc(ih, "igb_intr_vec", dev->data->nb_rx_queues);
 		if (ret != 0) {
 			IGB_INIT_LOG(ERR, hw, "rx interrupts for %u queues: %s",
-				dev->data->nb_rx_queues, strerror(-ret));
+					dev->data->nb_rx_queues, strerror(-ret));
 			return ret;
 		}
 		for (q = 0; q < dev->data->nb_rx_queues; q++) {
@@ -263,10 +264,11 @@ igb_intr_start(struct rte_eth_dev *dev)
 	}
 
 	if (ad->intr_msix) {
-		igb_wr(hw, IGB_GPIE, IGB_GPIE_MULTIPLE_MSIX | IGB_GPIE_PBA | IGB_GPIE_EIAME |
-			IGB_GPIE_NSICR);
-		igb_wr(hw, IGB_IVAR_MISC, (MISC_VECTOR | IGB_IVAR_VALID) <<
-			IGB_IVAR_MISC_OTHER_SHIFT);
+		igb_wr(hw, IGB_GPIE,
+				IGB_GPIE_MULTIPLE_MSIX | IGB_GPIE_PBA | IGB_GPIE_EIAME |
+						IGB_GPIE_NSICR);
+		igb_wr(hw, IGB_IVAR_MISC,
+				(MISC_VECTOR | IGB_IVAR_VALID) << IGB_IVAR_MISC_OTHER_SHIFT);
 		for (q = 0; rxq && q < dev->data->nb_rx_queues; q++) {
 			const uint32_t vector = igb_queue_vector(ad, q);
 

@@ -18,7 +18,7 @@ static int
 igb_link_update_secondary(struct rte_eth_dev *dev, int wait_to_complete)
 {
 	const uint64_t end = rte_get_timer_cycles() +
-		(wait_to_complete ? IGB_LINK_WAIT_MS * rte_get_timer_hz() / 1000 : 0);
+			(wait_to_complete ? IGB_LINK_WAIT_MS * rte_get_timer_hz() / 1000 : 0);
 	int ret;
 
 	for (;;) {
@@ -37,7 +37,7 @@ igb_link_update(struct rte_eth_dev *dev, int wait_to_complete)
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	struct igb_hw *hw = &ad->hw;
 	const uint64_t end = rte_get_timer_cycles() +
-		(wait_to_complete ? IGB_LINK_WAIT_MS * rte_get_timer_hz() / 1000 : 0);
+			(wait_to_complete ? IGB_LINK_WAIT_MS * rte_get_timer_hz() / 1000 : 0);
 	struct rte_eth_link link = { .link_speed = RTE_ETH_SPEED_NUM_NONE };
 	bool up = false, fd = false;
 	uint32_t mbps = 0;

@@ -12,10 +12,10 @@ extern int igb_logtype_driver; /* pmd.net.gantry_igb.driver: events at run time 
 
 /* Log one line that begins with hw->name, that of the device. hw: any structure with a name. */
 #define IGB_INIT_LOG(level, hw, fmt, ...) \
-	rte_log(RTE_LOG_ ## level, igb_logtype_init, "net_gantry_igb: %s: " fmt "\n", \
-		(hw)->name, ## __VA_ARGS__)
+	rte_log(RTE_LOG_##level, igb_logtype_init, "net_gantry_igb: %s: " fmt "\n", (hw)->name, \
+			##__VA_ARGS__)
 #define IGB_DRV_LOG(level, hw, fmt, ...) \
-	rte_log(RTE_LOG_ ## level, igb_logtype_driver, "net_gantry_igb: %s: " fmt "\n", \
-		(hw)->name, ## __VA_ARGS__)
+	rte_log(RTE_LOG_##level, igb_logtype_driver, "net_gantry_igb: %s: " fmt "\n", (hw)->name, \
+			##__VA_ARGS__)
 
 #endif /* IGB_LOGS_H */

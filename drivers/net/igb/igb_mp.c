@@ -31,7 +31,7 @@
 #define IGB_MP_WAIT_S 5 /* seconds, as in EAL itself */
 
 struct igb_mp_request {
-	uint32_t op;      /* enum igb_mp_op */
+	uint32_t op; /* enum igb_mp_op */
 	uint16_t port_id;
 };
 
@@ -67,7 +67,7 @@ igb_mp_open(struct rte_eth_dev *dev, igb_mp_serve *serve)
 	if (!registered && rte_mp_action_register(IGB_DRIVER_NAME, igb_mp_answer) != 0 &&
 			rte_errno != ENOTSUP)
 		IGB_INIT_LOG(WARNING, igb_hw_of(dev), "secondary processes get no statistics: %s",
-			rte_strerror(rte_errno));
+				rte_strerror(rte_errno));
 	registered = true;
 	pthread_mutex_lock(&igb_mp_lock);
 	igb_mp_served[dev->data->port_id] = serve;
@@ -103,8 +103,9 @@ igb_mp_ask(struct rte_eth_dev *dev, enum igb_mp_op op)
 	}
 	pthread_mutex_unlock(&lock);
 	if (ret == -EIO)
-		IGB_DRV_LOG(ERR, igb_hw_of(dev), "port %u: the primary process does not answer: "
-			"check that it runs, because only it accesses the device",
-			dev->data->port_id);
+		IGB_DRV_LOG(ERR, igb_hw_of(dev),
+				"port %u: the primary process does not answer: "
+				"check that it runs, because only it accesses the device",
+				dev->data->port_id);
 	return ret;
 }

@@ -41,7 +41,8 @@ igb_numa_of(const void *addr)
 	const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(addr);
 
 	return msl == NULL || msl->external || msl->socket_id >= RTE_MAX_NUMA_NODES ?
-		SOCKET_ID_ANY : msl->socket_id;
+			SOCKET_ID_ANY :
+			msl->socket_id;
 }
 
 static void
@@ -95,12 +96,15 @@ igb_numa_check_queue(const struct rte_eth_dev *dev, const char *what, uint16_t q
 	if (device < 0)
 		return at;
 	if (igb_numa_differs(mbufs, device))
-		IGB_INIT_LOG(WARNING, hw, "%s queue %u: the device is on node %d, pool '%s' on "
-			"node %d, the ring on node %d: every access crosses", what, queue_id,
-			device, pool->name, mbufs, at);
+		IGB_INIT_LOG(WARNING, hw,
+				"%s queue %u: the device is on node %d, pool '%s' on "
+				"node %d, the ring on node %d: every access crosses",
+				what, queue_id, device, pool->name, mbufs, at);
 	else if (igb_numa_differs(at, device))
-		IGB_INIT_LOG(WARNING, hw, "%s queue %u: the device is on node %d, the ring on node "
-			"%d: every access crosses", what, queue_id, device, at);
+		IGB_INIT_LOG(WARNING, hw,
+				"%s queue %u: the device is on node %d, the ring on node "
+				"%d: every access crosses",
+				what, queue_id, device, at);
 	return at;
 }
 
@@ -114,6 +118,6 @@ igb_numa_check_poller(const struct rte_eth_dev *dev, const char *what, uint16_t 
 		return;
 	last->lcore = lcore;
 	snprintf(queue, sizeof(queue), "%s queue %u", what, queue_id);
-	last->warned = gantry_dma_numa_check(igb_adapter_of(dev)->dma, queue, lcore,
-		socket_id) != 0;
+	last->warned = gantry_dma_numa_check(igb_adapter_of(dev)->dma, queue, lcore, socket_id) !=
+			0;
 }

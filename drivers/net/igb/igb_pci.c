@@ -140,7 +140,8 @@ igb_pci_quiesced(void *arg)
 		return true;
 	rte_pci_set_bus_master(dev, false);
 	return rte_pci_read_config(dev, &command, sizeof(command), PCI_COMMAND) !=
-		sizeof(command) || command == UINT16_MAX || !(command & PCI_COMMAND_MASTER);
+			sizeof(command) ||
+			command == UINT16_MAX || !(command & PCI_COMMAND_MASTER);
 }
 
 static int
@@ -263,7 +264,9 @@ igb_pci_dma_map(void *arg, void *va, gantry_dma_addr_t iova, size_t len, enum ga
 	if (p->container < 0) {
 		rte_errno = 0;
 		return rte_vfio_container_dma_map(RTE_VFIO_DEFAULT_CONTAINER_FD, (uintptr_t)va,
-			iova, len) == 0 ? 0 : igb_pci_eal_error();
+				       iova, len) == 0 ?
+				0 :
+				igb_pci_eal_error();
 	}
 	return gantry_dma_vfio_map(p->container, va, iova, len, dir);
 }
@@ -276,7 +279,9 @@ igb_pci_dma_unmap(void *arg, void *va, gantry_dma_addr_t iova, size_t len)
 	if (p->container < 0) {
 		rte_errno = 0;
 		return rte_vfio_container_dma_unmap(RTE_VFIO_DEFAULT_CONTAINER_FD, (uintptr_t)va,
-			iova, len) == 0 ? 0 : igb_pci_eal_error();
+				       iova, len) == 0 ?
+				0 :
+				igb_pci_eal_error();
 	}
 	return gantry_dma_vfio_unmap(p->container, iova, len);
 }
@@ -319,7 +324,8 @@ igb_pci_vectors(struct igb_pci *p)
 static int
 igb_pci_is_at(const struct rte_device *dev, const void *addr)
 {
-	return rte_pci_addr_cmp(&container_of(dev, const struct rte_pci_device, device)->addr, addr);
+	return rte_pci_addr_cmp(&container_of(dev, const struct rte_pci_device, device)->addr,
+			addr);
 }
 
 /*
@@ -359,9 +365,11 @@ igb_pci_check_pool(struct igb_pci *p, const struct rte_mempool *mp)
 	STAILQ_FOREACH(mem, &mp->mem_list, next) {
 		if (igb_pci_in_eal_container(mem))
 			continue;
-		IGB_INIT_LOG(WARNING, p->dev, "mempool %s: EAL has not mapped its memory at %p "
-			"for devices: the IOMMU blocks DMA there unless the application maps it: "
-			"call rte_dev_dma_map(), or start with dma=bounce", mp->name, mem->addr);
+		IGB_INIT_LOG(WARNING, p->dev,
+				"mempool %s: EAL has not mapped its memory at %p "
+				"for devices: the IOMMU blocks DMA there unless the application maps it: "
+				"call rte_dev_dma_map(), or start with dma=bounce",
+				mp->name, mem->addr);
 		return;
 	}
 }
@@ -477,9 +485,7 @@ igb_pci_remove(struct rte_pci_device *dev)
 	return 0;
 }
 
-static const struct rte_pci_id igb_pci_ids[] = {
-	IGB_PCI_IDS
-};
+static const struct rte_pci_id igb_pci_ids[] = { IGB_PCI_IDS };
 
 static struct rte_pci_driver igb_pci_driver = {
 	.driver = { .name = IGB_DRIVER_NAME },

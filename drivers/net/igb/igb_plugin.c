@@ -37,10 +37,11 @@ RTE_INIT(igb_register)
 	static const char here;
 	Dl_info self;
 
-	if (dladdr(&here, &self) != 0 &&
-			dl_iterate_phdr(igb_is_earlier_copy, self.dli_fbase) > 0) {
-		rte_log(RTE_LOG_WARNING, igb_logtype_init, "net_gantry_igb: a second copy of the "
-			"plugin was loaded and is not used: %s\n", self.dli_fname);
+	if (dladdr(&here, &self) != 0 && dl_iterate_phdr(igb_is_earlier_copy, self.dli_fbase) > 0) {
+		rte_log(RTE_LOG_WARNING, igb_logtype_init,
+				"net_gantry_igb: a second copy of the "
+				"plugin was loaded and is not used: %s\n",
+				self.dli_fname);
 		return;
 	}
 	igb_vfio_user_register();

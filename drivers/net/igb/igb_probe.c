@@ -35,8 +35,9 @@ igb_attach_secondary(const struct rte_device *device)
 	}
 	if (igb_adapter_of(dev)->dma_shared)
 		return dev;
-	IGB_INIT_LOG(ERR, &hw, "its DMA mode is not direct, or dma_debug is on: not available in a "
-		"secondary process");
+	IGB_INIT_LOG(ERR, &hw,
+			"its DMA mode is not direct, or dma_debug is on: not available in a "
+			"secondary process");
 	rte_eth_dev_release_port(dev);
 	return NULL;
 }
@@ -62,9 +63,10 @@ igb_probe_secondary(const struct igb_bus_dev *bus)
 	snprintf(hw.name, sizeof(hw.name), "%s", bus->device->name);
 	if (bus->ops->doorbell(bus->dev, IGB_RDT(0)) != igb_adapter_of(dev)->doorbells[0] ||
 			bus->ops->doorbell(bus->dev, IGB_TDT(0)) !=
-			igb_adapter_of(dev)->doorbells[1]) {
-		IGB_INIT_LOG(ERR, &hw, "the doorbells are not mapped where the primary process "
-			"has them: not available in a secondary process");
+					igb_adapter_of(dev)->doorbells[1]) {
+		IGB_INIT_LOG(ERR, &hw,
+				"the doorbells are not mapped where the primary process "
+				"has them: not available in a secondary process");
 		rte_eth_dev_release_port(dev);
 		return -ENOTSUP;
 	}
@@ -101,7 +103,7 @@ igb_dma_open(struct igb_adapter *ad, const struct igb_bus_dev *bus)
 	/* Descriptors hold 64-bit addresses; the device reports how many bits it drives. */
 	if (ret == 0)
 		ret = gantry_dma_set_mask_and_coherent(ad->dma,
-			GANTRY_DMA_BIT_MASK(ad->hw.addr_bits));
+				GANTRY_DMA_BIT_MASK(ad->hw.addr_bits));
 	if (ret != 0) {
 		if (ret != -EIO) /* -EIO: the library has logged the reason */
 			IGB_INIT_LOG(ERR, &ad->hw, "no DMA: %s", gantry_dma_last_error());
@@ -111,7 +113,8 @@ igb_dma_open(struct igb_adapter *ad, const struct igb_bus_dev *bus)
 	ad->dma_shared = strcmp(mode, "direct") == 0 && params.debug == GANTRY_DMA_DEBUG_OFF;
 	if (!ad->dma_shared)
 		IGB_INIT_LOG(NOTICE, &ad->hw, "DMA mode %s%s", mode,
-			params.debug == GANTRY_DMA_DEBUG_OFF ? "" : ", watched (dma_debug)");
+				params.debug == GANTRY_DMA_DEBUG_OFF ? "" :
+								       ", watched (dma_debug)");
 	return 0;
 }
 
@@ -155,8 +158,9 @@ igb_probe_primary(struct rte_eth_dev *dev, const struct igb_bus_dev *bus)
 	ad->doorbells[0] = bus->ops->doorbell(bus->dev, IGB_RDT(0));
 	ad->doorbells[1] = bus->ops->doorbell(bus->dev, IGB_TDT(0));
 	if (ad->doorbells[0] == NULL || ad->doorbells[1] == NULL) {
-		IGB_INIT_LOG(ERR, hw, "cannot map the queue registers (pages 0xC000 and 0xE000 of "
-			"BAR 0): the driver does not support such a device");
+		IGB_INIT_LOG(ERR, hw,
+				"cannot map the queue registers (pages 0xC000 and 0xE000 of "
+				"BAR 0): the driver does not support such a device");
 		return -ENOTSUP;
 	}
 	igb_ethdev_note_bars(hw, true);
@@ -165,7 +169,7 @@ igb_probe_primary(struct rte_eth_dev *dev, const struct igb_bus_dev *bus)
 		return ret;
 
 	dev->data->mac_addrs = rte_zmalloc("igb_mac_addrs",
-		hw->ctl->nb_rar * sizeof(struct rte_ether_addr), 0);
+			hw->ctl->nb_rar * sizeof(struct rte_ether_addr), 0);
 	if (dev->data->mac_addrs == NULL)
 		return -ENOMEM;
 	rte_ether_addr_copy(&hw->perm_addr, &dev->data->mac_addrs[0]);
@@ -201,9 +205,10 @@ igb_ethdev_probe(const struct igb_bus_dev *bus)
 	if (ctl == NULL)
 		return 1;
 	if (!ctl->tested && !devargs.untested) {
-		IGB_INIT_LOG(WARNING, &id, "%s (%04x:%04x): untested with this driver, not "
-			"started: set the devarg untested=1 to try it", ctl->name, bus->vendor_id,
-			bus->device_id);
+		IGB_INIT_LOG(WARNING, &id,
+				"%s (%04x:%04x): untested with this driver, not "
+				"started: set the devarg untested=1 to try it",
+				ctl->name, bus->vendor_id, bus->device_id);
 		return 1; /* lets another driver try */
 	}
 
@@ -220,7 +225,7 @@ igb_ethdev_probe(const struct igb_bus_dev *bus)
 	dev->intr_handle = bus->intr_handle;
 	dev->data->numa_node = bus->device->numa_node;
 	dev->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV |
-		RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+			RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	ad->devargs = devargs;
 	snprintf(ad->hw.name, sizeof(ad->hw.name), "%s", bus->device->name);
 	ad->hw.bus = bus->ops;
@@ -235,8 +240,8 @@ igb_ethdev_probe(const struct igb_bus_dev *bus)
 		return ret;
 	}
 	igb_mp_open(dev, igb_serve);
-	IGB_INIT_LOG(INFO, &ad->hw, "port %u: %s " RTE_ETHER_ADDR_PRT_FMT, ad->port_id,
-		ctl->name, RTE_ETHER_ADDR_BYTES(&ad->hw.perm_addr));
+	IGB_INIT_LOG(INFO, &ad->hw, "port %u: %s " RTE_ETHER_ADDR_PRT_FMT, ad->port_id, ctl->name,
+			RTE_ETHER_ADDR_BYTES(&ad->hw.perm_addr));
 	igb_event_enable(dev, true);
 	rte_eth_dev_probing_finish(dev);
 	return 0;

@@ -32,7 +32,7 @@ igb_check_nb_desc(const struct igb_hw *hw, const char *what, uint16_t id, uint16
 	if (nb_desc >= IGB_MIN_DESC && nb_desc <= IGB_MAX_DESC && nb_desc % IGB_DESC_ALIGN == 0)
 		return 0;
 	IGB_INIT_LOG(ERR, hw, "%s queue %u: %u descriptors: must be %u to %u and a multiple of %u",
-		what, id, nb_desc, IGB_MIN_DESC, IGB_MAX_DESC, IGB_DESC_ALIGN);
+			what, id, nb_desc, IGB_MIN_DESC, IGB_MAX_DESC, IGB_DESC_ALIGN);
 	return -EINVAL;
 }
 
@@ -56,7 +56,7 @@ igb_no_memory(const struct igb_hw *hw, const char *what, uint16_t id, uint16_t n
 		const char *why)
 {
 	IGB_INIT_LOG(ERR, hw, "%s queue %u: no memory for %u descriptors on socket %d: %s", what,
-		id, nb_desc, node, why);
+			id, nb_desc, node, why);
 	return -ENOMEM;
 }
 
@@ -68,8 +68,7 @@ igb_doorbell(volatile uint32_t *of_queue_0, uint16_t id)
 
 int
 igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
-		unsigned int socket_id, const struct rte_eth_rxconf *conf,
-		struct rte_mempool *pool)
+		unsigned int socket_id, const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
 {
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	const int node = igb_numa_node(dev, socket_id);
@@ -84,14 +83,17 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	if (thresh == 0)
 		thresh = RTE_MIN(IGB_DEFAULT_RX_FREE_THRESH, nb_desc / 4);
 	if (thresh >= nb_desc - 1) {
-		IGB_INIT_LOG(ERR, &ad->hw, "rx queue %u: rx_free_thresh %u of %u descriptors: "
-			"must be smaller by 2", queue_id, thresh, nb_desc);
+		IGB_INIT_LOG(ERR, &ad->hw,
+				"rx queue %u: rx_free_thresh %u of %u descriptors: "
+				"must be smaller by 2",
+				queue_id, thresh, nb_desc);
 		return -EINVAL;
 	}
 	if (room < RTE_PKTMBUF_HEADROOM + IGB_MIN_RX_BUF) {
-		IGB_INIT_LOG(ERR, &ad->hw, "rx queue %u: pool '%s' has buffers of %u bytes; "
-			"%u are needed", queue_id, pool->name, room,
-			RTE_PKTMBUF_HEADROOM + IGB_MIN_RX_BUF);
+		IGB_INIT_LOG(ERR, &ad->hw,
+				"rx queue %u: pool '%s' has buffers of %u bytes; "
+				"%u are needed",
+				queue_id, pool->name, room, RTE_PKTMBUF_HEADROOM + IGB_MIN_RX_BUF);
 		return -EINVAL;
 	}
 
@@ -152,9 +154,10 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	if (free_thresh == 0)
 		free_thresh = RTE_MIN(IGB_DEFAULT_TX_FREE_THRESH, nb_desc / 4);
 	if (rs_thresh >= nb_desc - 1 || free_thresh >= nb_desc - 1) {
-		IGB_INIT_LOG(ERR, &ad->hw, "tx queue %u: tx_rs_thresh %u, tx_free_thresh %u of %u "
-			"descriptors: must be smaller by 2", queue_id, rs_thresh, free_thresh,
-			nb_desc);
+		IGB_INIT_LOG(ERR, &ad->hw,
+				"tx queue %u: tx_rs_thresh %u, tx_free_thresh %u of %u "
+				"descriptors: must be smaller by 2",
+				queue_id, rs_thresh, free_thresh, nb_desc);
 		return -EINVAL;
 	}
 
@@ -178,7 +181,8 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->stats = &ad->tx_stats[queue_id];
 	q->max_segs = RTE_MIN(IGB_TX_MAX_SEGS, nb_desc - 2); /* and a context descriptor */
 	q->rs_thresh = rs_thresh;
-	q->free_thresh = RTE_MAX(free_thresh, nb_desc - RTE_MIN(IGB_TX_MAX_IN_USE, nb_desc / 4 * 3));
+	q->free_thresh = RTE_MAX(free_thresh,
+			nb_desc - RTE_MIN(IGB_TX_MAX_IN_USE, nb_desc / 4 * 3));
 	q->promise.fast_free = (offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
 	q->promise.one_segment = !(offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
 	/* The debug layer reports a broken promise; trusting it would also cause damage. */
@@ -263,9 +267,9 @@ igb_queues_release(struct rte_eth_dev *dev)
 
 /** A ring, as the device knows it. */
 struct igb_ring {
-	const char *what;      /**< "rx" or "tx", for messages */
+	const char *what; /**< "rx" or "tx", for messages */
 	uint16_t id;
-	uint32_t regs;         /**< first register of the queue */
+	uint32_t regs; /**< first register of the queue */
 	gantry_dma_addr_t addr;
 	size_t size;
 	const struct rte_eth_thresh *thresh;
@@ -296,14 +300,15 @@ igb_ring_start(struct igb_hw *hw, const struct igb_ring *r)
 	igb_wr(hw, r->regs + IGB_Q_LEN, r->size);
 	igb_wr(hw, r->regs + IGB_Q_HEAD, 0);
 	igb_wr(hw, r->regs + IGB_Q_TAIL, 0);
-	igb_wr(hw, r->regs + IGB_Q_DCTL, IGB_DCTL_ENABLE |
-		(uint32_t)r->thresh->pthresh << IGB_DCTL_PTHRESH_SHIFT |
-		(uint32_t)r->thresh->hthresh << IGB_DCTL_HTHRESH_SHIFT |
-		(uint32_t)r->thresh->wthresh << IGB_DCTL_WTHRESH_SHIFT);
+	igb_wr(hw, r->regs + IGB_Q_DCTL,
+			IGB_DCTL_ENABLE | (uint32_t)r->thresh->pthresh << IGB_DCTL_PTHRESH_SHIFT |
+					(uint32_t)r->thresh->hthresh << IGB_DCTL_HTHRESH_SHIFT |
+					(uint32_t)r->thresh->wthresh << IGB_DCTL_WTHRESH_SHIFT);
 	ret = igb_hw_poll(hw, r->regs + IGB_Q_DCTL, IGB_DCTL_ENABLE, IGB_DCTL_ENABLE, 100000);
 	if (ret != 0)
-		IGB_DRV_LOG(ERR, hw, "%s queue %u: %s", r->what, r->id, ret == -ENODEV ?
-			"the device was removed" : "ENABLE not set after 100 ms");
+		IGB_DRV_LOG(ERR, hw, "%s queue %u: %s", r->what, r->id,
+				ret == -ENODEV ? "the device was removed" :
+						 "ENABLE not set after 100 ms");
 	return ret;
 }
 
@@ -320,9 +325,10 @@ igb_ring_stop(struct igb_hw *hw, const struct igb_ring *r)
 		if (ret == 0)
 			return true;
 		if (ret == -ETIMEDOUT) {
-			IGB_DRV_LOG(ERR, hw, "%s queue %u: ENABLE not cleared after 2 s: its "
-				"buffers are not freed, because the device may still access them",
-				r->what, r->id);
+			IGB_DRV_LOG(ERR, hw,
+					"%s queue %u: ENABLE not cleared after 2 s: its "
+					"buffers are not freed, because the device may still access them",
+					r->what, r->id);
 			return false;
 		}
 	}
@@ -384,9 +390,10 @@ igb_rx_fit(struct rte_eth_dev *dev, uint16_t mtu)
 		scatter |= nb > 1;
 		if (nb <= q->nb_desc - 2)
 			continue;
-		IGB_INIT_LOG(ERR, hw, "rx queue %u: a frame of MTU %u takes %u buffers of %u bytes, "
-			"more than %u descriptors can hold: use larger buffers or more descriptors",
-			i, mtu, nb, q->buf_len, q->nb_desc);
+		IGB_INIT_LOG(ERR, hw,
+				"rx queue %u: a frame of MTU %u takes %u buffers of %u bytes, "
+				"more than %u descriptors can hold: use larger buffers or more descriptors",
+				i, mtu, nb, q->buf_len, q->nb_desc);
 		return -EINVAL;
 	}
 	/* The rings of a running port may hold frames in several buffers: scatter stays on. */
@@ -426,20 +433,23 @@ igb_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 	q->max_bufs = (IGB_MAX_FRAME + q->buf_len - 1) / q->buf_len;
 	q->map_refused = false;
 	q->ipv6_mask = dev->data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM ?
-		(IGB_RXD_PTYPE_IPV6 | IGB_RXD_PTYPE_IPV6_EXT) << IGB_RXD_PTYPE_SHIFT : 0;
+			(IGB_RXD_PTYPE_IPV6 | IGB_RXD_PTYPE_IPV6_EXT) << IGB_RXD_PTYPE_SHIFT :
+			0;
 	ret = igb_rx_fill(q);
 	if (ret != 0) {
 		if (ret == -ENOMEM) /* igb_rx_fill() has logged a refused mapping */
-			IGB_INIT_LOG(ERR, hw, "rx queue %u: pool '%s' has mbufs for %u of "
-				"%u descriptors", queue_id, q->pool->name, q->posted,
-				q->nb_desc - 1);
+			IGB_INIT_LOG(ERR, hw,
+					"rx queue %u: pool '%s' has mbufs for %u of "
+					"%u descriptors",
+					queue_id, q->pool->name, q->posted, q->nb_desc - 1);
 		igb_rx_ring_empty(q);
 		return ret;
 	}
 
-	igb_wr(hw, IGB_SRRCTL(queue_id), IGB_SRRCTL_DESCTYPE_ADV_ONE |
-		(q->conf.rx_drop_en ? IGB_SRRCTL_DROP_EN : 0) |
-		q->buf_len >> IGB_SRRCTL_BSIZEPKT_SHIFT);
+	igb_wr(hw, IGB_SRRCTL(queue_id),
+			IGB_SRRCTL_DESCTYPE_ADV_ONE |
+					(q->conf.rx_drop_en ? IGB_SRRCTL_DROP_EN : 0) |
+					q->buf_len >> IGB_SRRCTL_BSIZEPKT_SHIFT);
 	ret = igb_ring_start(hw, &ring);
 	if (ret != 0) {
 		q->stuck = !igb_ring_stop(hw, &ring);
@@ -576,8 +586,8 @@ igb_queues_start(struct rte_eth_dev *dev)
 
 	igb_rx_config(dev);
 	/* Collision threshold as 8.12.1 recommends. Transmitter before its queues (4.5.10). */
-	igb_set(hw, IGB_TCTL, IGB_TCTL_EN | IGB_TCTL_PSP | IGB_TCTL_RTLC |
-		15u << IGB_TCTL_CT_SHIFT, IGB_TCTL_CT_MASK);
+	igb_set(hw, IGB_TCTL, IGB_TCTL_EN | IGB_TCTL_PSP | IGB_TCTL_RTLC | 15u << IGB_TCTL_CT_SHIFT,
+			IGB_TCTL_CT_MASK);
 	for (i = 0; i < dev->data->nb_tx_queues; i++) {
 		const struct igb_tx_queue *q = dev->data->tx_queues[i];
 
@@ -661,13 +671,15 @@ igb_recover_stuck(struct rte_eth_dev *dev)
 		return;
 	igb_stats_update(dev); /* the reset would clear the statistics */
 	if (igb_hw_alive(hw) ? igb_hw_reset(hw) != 0 : !hw->bus->quiesced(hw->bus_dev)) {
-		IGB_DRV_LOG(WARNING, hw, "DMA has not ended, and the device may still write to "
-			"memory: %u rings and %u mbufs in quarantine", rings, mbufs);
+		IGB_DRV_LOG(WARNING, hw,
+				"DMA has not ended, and the device may still write to "
+				"memory: %u rings and %u mbufs in quarantine",
+				rings, mbufs);
 		return;
 	}
 	rings = igb_walk_stuck(dev, true, &mbufs);
 	IGB_DRV_LOG(NOTICE, hw, "DMA has ended after all: %u rings and %u mbufs released", rings,
-		mbufs);
+			mbufs);
 }
 
 void

@@ -114,8 +114,10 @@ igb_rx_unmappable(struct igb_rx_queue *q)
 	if (q->map_refused)
 		return;
 	q->map_refused = true;
-	IGB_DRV_LOG(ERR, &q->adapter->hw, "rx queue %u: a buffer of pool '%s' cannot be mapped for "
-		"the device: %s", q->queue_id, q->pool->name, gantry_dma_last_error());
+	IGB_DRV_LOG(ERR, &q->adapter->hw,
+			"rx queue %u: a buffer of pool '%s' cannot be mapped for "
+			"the device: %s",
+			q->queue_id, q->pool->name, gantry_dma_last_error());
 }
 
 /*
@@ -129,7 +131,7 @@ igb_rx_unmap(struct igb_rx_queue *q, uint16_t at, uint16_t len, struct gantry_dm
 	if (likely(len != 0))
 		gantry_dma_sync_single_for_cpu(q->dma, q->sw_addr[at], len, GANTRY_DMA_FROM_DEVICE);
 	gantry_dma_unmap_mbuf_gather(q->dma, q->sw_mbuf[at], q->sw_addr[at], q->buf_len,
-		GANTRY_DMA_FROM_DEVICE, GANTRY_DMA_ATTR_SKIP_CPU_SYNC, g);
+			GANTRY_DMA_FROM_DEVICE, GANTRY_DMA_ATTR_SKIP_CPU_SYNC, g);
 }
 
 /*
@@ -150,7 +152,7 @@ igb_rx_post(struct igb_rx_queue *q, uint16_t n)
 		if (gantry_dma_debug_on(q->dma))
 			gantry_dma_debug_context('r', q->queue_id, q->fill + i);
 		addrs[i] = gantry_dma_map_mbuf_attrs(q->dma, mbufs[i], RTE_PKTMBUF_HEADROOM,
-			q->buf_len, GANTRY_DMA_FROM_DEVICE, GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
+				q->buf_len, GANTRY_DMA_FROM_DEVICE, GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
 		if (unlikely(gantry_dma_mapping_error(q->dma, addrs[i]))) {
 			/* Post those that are mapped; the others return to the pool. */
 			rte_mempool_put_bulk(q->pool, (void **)&mbufs[i], n - i);
@@ -236,8 +238,7 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 		/* 1. Collect finished descriptors: those that have DD. */
 		union igb_rx_desc *d = &q->ring[next];
 		/* Acquire: the CPU must not read descriptor or data before DD. */
-		const uint64_t qw1 = rte_le_to_cpu_64(__atomic_load_n(&d->qw[1],
-			__ATOMIC_ACQUIRE));
+		const uint64_t qw1 = rte_le_to_cpu_64(__atomic_load_n(&d->qw[1], __ATOMIC_ACQUIRE));
 		const uint32_t staterr = (uint32_t)qw1;
 		const uint16_t len = (uint16_t)(qw1 >> 32);
 		struct rte_mbuf *m, *head;
@@ -276,7 +277,7 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 				q->first = m;
 			} else {
 				if (unlikely(q->first->pkt_len + len > IGB_MAX_FRAME ||
-						q->first->nb_segs == q->max_bufs)) {
+						    q->first->nb_segs == q->max_bufs)) {
 					igb_rx_drop(q, m, eop, &g);
 					continue;
 				}
@@ -296,10 +297,9 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 		 * several buffers describes it all (7.1.5.2).
 		 */
 		info = rte_le_to_cpu_16(d->wb.pkt_info);
-		head->packet_type = ptype_table[(info >> IGB_RXD_PTYPE_SHIFT) &
-			IGB_RXD_PTYPE_MASK];
-		flags = rx_cksum_flags[((info & q->ipv6_mask) != 0) << 4 |
-			(staterr >> 27 & 0xC) | (staterr >> 5 & 3)];
+		head->packet_type = ptype_table[(info >> IGB_RXD_PTYPE_SHIFT) & IGB_RXD_PTYPE_MASK];
+		flags = rx_cksum_flags[((info & q->ipv6_mask) != 0) << 4 | (staterr >> 27 & 0xC) |
+				(staterr >> 5 & 3)];
 		if (info & IGB_RXD_RSSTYPE_MASK) {
 			head->hash.rss = rte_le_to_cpu_32(d->wb.rss);
 			flags |= RTE_MBUF_F_RX_RSS_HASH;
@@ -355,7 +355,8 @@ igb_rx_descriptor_status(void *rxq, uint16_t offset)
 	if (offset >= q->posted)
 		return RTE_ETH_RX_DESC_UNAVAIL;
 	if (__atomic_load_n(&q->ring[(q->next + offset) % q->nb_desc].wb.staterr,
-			__ATOMIC_RELAXED) & rte_cpu_to_le_32(IGB_RXD_STAT_DD))
+			    __ATOMIC_RELAXED) &
+			rte_cpu_to_le_32(IGB_RXD_STAT_DD))
 		return RTE_ETH_RX_DESC_DONE;
 	return RTE_ETH_RX_DESC_AVAIL;
 }
@@ -375,8 +376,7 @@ igb_rx_fill(struct igb_rx_queue *q)
 	int ret;
 
 	while (q->posted < q->nb_desc - 1) {
-		const uint16_t n = RTE_MIN(q->free_thresh,
-			(uint16_t)(q->nb_desc - 1 - q->posted));
+		const uint16_t n = RTE_MIN(q->free_thresh, (uint16_t)(q->nb_desc - 1 - q->posted));
 
 		ret = igb_rx_post(q, n);
 		if (ret != 0)

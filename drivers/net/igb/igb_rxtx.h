@@ -19,42 +19,44 @@
 #define IGB_DEFAULT_TX_RS_THRESH   32
 #define IGB_DEFAULT_TX_FREE_THRESH 32
 /* Descriptors in use at which the driver reclaims; at most 3/4 of a ring (free_thresh). */
-#define IGB_TX_MAX_IN_USE                128
+#define IGB_TX_MAX_IN_USE 128
 
 /* Limits of transmit descriptors (datasheet 7.2.2). */
-#define IGB_TX_MIN_FRAME    17      /* shorter frames hang the transmitter, padded or not */
-#define IGB_TX_MAX_FRAME    (IGB_MAX_FRAME - RTE_ETHER_CRC_LEN)
-#define IGB_TX_MAX_TSO      0x3FFFF /* PAYLEN has 18 bits */
-#define IGB_TX_MAX_TSO_HDR  240
-#define IGB_TX_MAX_SEGS     64
+#define IGB_TX_MIN_FRAME   17 /* shorter frames hang the transmitter, padded or not */
+#define IGB_TX_MAX_FRAME   (IGB_MAX_FRAME - RTE_ETHER_CRC_LEN)
+#define IGB_TX_MAX_TSO     0x3FFFF /* PAYLEN has 18 bits */
+#define IGB_TX_MAX_TSO_HDR 240
+#define IGB_TX_MAX_SEGS    64
 
-#define IGB_RX_OFFLOADS     (RTE_ETH_RX_OFFLOAD_CHECKSUM | RTE_ETH_RX_OFFLOAD_SCTP_CKSUM | \
-	RTE_ETH_RX_OFFLOAD_VLAN_STRIP | RTE_ETH_RX_OFFLOAD_VLAN_FILTER | \
-	RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_RSS_HASH)
-#define IGB_TX_OFFLOADS     (RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | \
-	RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_SCTP_CKSUM | \
-	RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_TCP_TSO | \
-	RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE)
+#define IGB_RX_OFFLOADS \
+	(RTE_ETH_RX_OFFLOAD_CHECKSUM | RTE_ETH_RX_OFFLOAD_SCTP_CKSUM | \
+			RTE_ETH_RX_OFFLOAD_VLAN_STRIP | RTE_ETH_RX_OFFLOAD_VLAN_FILTER | \
+			RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_RSS_HASH)
+#define IGB_TX_OFFLOADS \
+	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | \
+			RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_SCTP_CKSUM | \
+			RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_TCP_TSO | \
+			RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE)
 #define IGB_TX_QUEUE_OFFLOADS RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE
 
 struct igb_rx_queue {
 	/* Data path: read for every packet. The polling thread owns these fields. */
 	union igb_rx_desc *ring;
-	struct rte_mbuf **sw_mbuf;         /**< mbuf of each descriptor */
-	gantry_dma_addr_t *sw_addr;        /**< bus address of its buffer */
-	uint64_t mbuf_init;                /**< rearm_data of a new mbuf */
-	uint16_t next;                     /**< next descriptor to check for DD */
-	uint16_t posted;                   /**< descriptors that the device owns, from next on */
-	uint16_t fill;                     /**< next descriptor to hand over to the device */
+	struct rte_mbuf **sw_mbuf;  /**< mbuf of each descriptor */
+	gantry_dma_addr_t *sw_addr; /**< bus address of its buffer */
+	uint64_t mbuf_init;         /**< rearm_data of a new mbuf */
+	uint16_t next;              /**< next descriptor to check for DD */
+	uint16_t posted;            /**< descriptors that the device owns, from next on */
+	uint16_t fill;              /**< next descriptor to hand over to the device */
 	uint16_t nb_desc;
 	uint16_t free_thresh;
-	uint16_t buf_len;                  /**< bytes that the device may write into a buffer */
-	uint16_t max_bufs;                 /**< buffers that the longest possible frame takes */
-	uint16_t missing;                  /**< empty descriptors that nombuf already counts */
-	uint16_t ipv6_mask;                /**< mask for pkt_info: packets without an IP checksum */
-	bool drop_rest;                    /**< dropping a bad frame, until its EOP */
-	struct rte_mbuf *first, *last;     /**< frame in several buffers, until its EOP */
-	struct igb_queue_stats *stats;     /**< counters of this queue number, in the adapter */
+	uint16_t buf_len;              /**< bytes that the device may write into a buffer */
+	uint16_t max_bufs;             /**< buffers that the longest possible frame takes */
+	uint16_t missing;              /**< empty descriptors that nombuf already counts */
+	uint16_t ipv6_mask;            /**< mask for pkt_info: packets without an IP checksum */
+	bool drop_rest;                /**< dropping a bad frame, until its EOP */
+	struct rte_mbuf *first, *last; /**< frame in several buffers, until its EOP */
+	struct igb_queue_stats *stats; /**< counters of this queue number, in the adapter */
 	struct gantry_dma_dev *dma;
 	volatile uint32_t *rdt;
 	struct rte_mempool *pool;
@@ -68,9 +70,9 @@ struct igb_rx_queue {
 	uint16_t queue_id;
 	int socket_id;
 	uint16_t port_id;
-	bool stuck;                        /**< the device did not stop using the buffers */
-	unsigned int lcore;                /**< core of the last refill */
-	bool map_refused;                  /**< a refused mapping has been logged */
+	bool stuck;         /**< the device did not stop using the buffers */
+	unsigned int lcore; /**< core of the last refill */
+	bool map_refused;   /**< a refused mapping has been logged */
 };
 
 /** Software state of one transmit descriptor. */
@@ -81,32 +83,32 @@ struct igb_tx_entry {
 	uint16_t len;
 	/** In the first entry of a group: the descriptor that reports for the group (RS). */
 	uint16_t last;
-	bool eop;                          /**< last segment of a packet */
-	bool chained;                      /**< one of several segments */
+	bool eop;     /**< last segment of a packet */
+	bool chained; /**< one of several segments */
 };
 
 /** Content of a context descriptor. The device holds one in each of its context slots. */
 struct igb_tx_context {
-	uint64_t lens_vlan;                /**< vlan_macip_lens */
-	uint64_t type_mss;                 /**< type_tucmd, mss_l4len_idx without the index */
+	uint64_t lens_vlan; /**< vlan_macip_lens */
+	uint64_t type_mss;  /**< type_tucmd, mss_l4len_idx without the index */
 };
 
 struct igb_tx_queue {
 	union igb_tx_desc *ring;
 	struct igb_tx_entry *sw;
 	uint16_t nb_desc;
-	uint16_t tail;                     /**< next descriptor to write */
+	uint16_t tail; /**< next descriptor to write */
 	uint16_t nb_free;
-	uint16_t clean;                    /**< oldest descriptor in use: first of a group */
-	uint16_t group;                    /**< first descriptor that no RS covers yet */
+	uint16_t clean; /**< oldest descriptor in use: first of a group */
+	uint16_t group; /**< first descriptor that no RS covers yet */
 	uint16_t since_rs;
-	uint16_t max_segs;                 /**< segments per packet that fit an empty ring */
+	uint16_t max_segs; /**< segments per packet that fit an empty ring */
 	uint16_t rs_thresh;
-	uint16_t free_thresh;              /**< igb_xmit_pkts() reclaims below this nb_free */
+	uint16_t free_thresh; /**< igb_xmit_pkts() reclaims below this nb_free */
 	bool fast_free;
-	uint8_t ctx_next;                  /**< context slot to overwrite next */
+	uint8_t ctx_next; /**< context slot to overwrite next */
 	struct igb_tx_context ctx[IGB_TX_CONTEXTS];
-	struct igb_queue_stats *stats;     /**< counters of this queue number, in the adapter */
+	struct igb_queue_stats *stats; /**< counters of this queue number, in the adapter */
 	struct gantry_dma_dev *dma;
 	volatile uint32_t *tdt;
 
@@ -116,7 +118,7 @@ struct igb_tx_queue {
 	struct rte_eth_txconf conf;
 	uint16_t queue_id;
 	int socket_id;
-	unsigned int lcore;                /**< core that last reclaimed buffers */
+	unsigned int lcore; /**< core that last reclaimed buffers */
 	bool stuck;
 	struct gantry_dma_promise promise; /**< debug layer: what the application promised */
 };
@@ -182,8 +184,7 @@ int igb_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id);
 int igb_tx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id);
 void igb_rxq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_rxq_info *info);
 void igb_txq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_txq_info *info);
-int igb_burst_mode_get(struct rte_eth_dev *dev, uint16_t queue_id,
-		struct rte_eth_burst_mode *mode);
+int igb_burst_mode_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_burst_mode *mode);
 
 /**
  * Decide whether received frames of an MTU may take several buffers (scattered_rx).

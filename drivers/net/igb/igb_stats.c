@@ -71,7 +71,7 @@ static const struct {
 	{ "interrupt_assert_count", IGB_IAC, false },
 };
 
-#define NB_REGS   RTE_DIM(igb_stats_regs)
+#define NB_REGS RTE_DIM(igb_stats_regs)
 /*
  * The xstats are these registers, then RQDPC of each receive queue: frames dropped because the
  * queue had no descriptor.
@@ -80,9 +80,8 @@ static const struct {
 static_assert(NB_REGS <= IGB_MAX_HW_STATS, "igb_adapter.hw_stats is too small");
 
 /* Registers that add up to ierrors. */
-static const uint16_t igb_error_regs[] = {
-	IGB_CRCERRS, IGB_ALGNERRC, IGB_RXERRC, IGB_RLEC, IGB_RUC, IGB_RFC, IGB_ROC, IGB_RJC
-};
+static const uint16_t igb_error_regs[] = { IGB_CRCERRS, IGB_ALGNERRC, IGB_RXERRC, IGB_RLEC, IGB_RUC,
+	IGB_RFC, IGB_ROC, IGB_RJC };
 
 static void
 igb_stats_read(struct igb_adapter *ad, unsigned int i)
@@ -175,10 +174,11 @@ igb_queue_counts(const struct igb_queue_stats *s)
 	struct igb_queue_counts c;
 
 	/* Base first: even with a concurrent reset, it never exceeds the later read of now. */
-#define SINCE_RESET(field) do { \
-	c.field = __atomic_load_n(&s->base.field, __ATOMIC_ACQUIRE); \
-	c.field = __atomic_load_n(&s->now.field, __ATOMIC_RELAXED) - c.field; \
-} while (0)
+#define SINCE_RESET(field) \
+	do { \
+		c.field = __atomic_load_n(&s->base.field, __ATOMIC_ACQUIRE); \
+		c.field = __atomic_load_n(&s->now.field, __ATOMIC_RELAXED) - c.field; \
+	} while (0)
 	SINCE_RESET(packets);
 	SINCE_RESET(bytes);
 	SINCE_RESET(errors);
@@ -305,8 +305,7 @@ igb_xstats_get_names(struct rte_eth_dev *dev, struct rte_eth_xstat_name *names, 
 }
 
 int
-igb_xstats_get_by_id(struct rte_eth_dev *dev, const uint64_t *ids, uint64_t *values,
-		unsigned int n)
+igb_xstats_get_by_id(struct rte_eth_dev *dev, const uint64_t *ids, uint64_t *values, unsigned int n)
 {
 	const unsigned int nb = igb_nb_xstats(dev);
 	unsigned int i;

@@ -36,9 +36,10 @@
 #include "uninitialized.h"
 
 /* Offload requests that the transmit path supports. */
-#define TX_CONTEXT_FLAGS   (RTE_MBUF_F_TX_VLAN | RTE_MBUF_F_TX_IP_CKSUM | \
-	RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG)
-#define TX_KNOWN_FLAGS     (TX_CONTEXT_FLAGS | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6)
+#define TX_CONTEXT_FLAGS \
+	(RTE_MBUF_F_TX_VLAN | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_L4_MASK | \
+			RTE_MBUF_F_TX_TCP_SEG)
+#define TX_KNOWN_FLAGS (TX_CONTEXT_FLAGS | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6)
 
 /* Buffers that are returned to their mempool in one operation, at most. */
 #define FREE_BATCH 64
@@ -90,14 +91,14 @@ igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
 
 		/* Acquire: the CPU must not write to the buffers before the device is done. */
 		if (!(__atomic_load_n(&q->ring[last].wb.status, __ATOMIC_ACQUIRE) &
-				rte_cpu_to_le_32(IGB_TXD_STAT_DD)))
+				    rte_cpu_to_le_32(IGB_TXD_STAT_DD)))
 			break;
 		do {
 			const struct igb_tx_entry *e = &q->sw[at];
 
 			if (likely(e->mbuf != NULL)) {
 				gantry_dma_unmap_mbuf_gather(q->dma, e->mbuf, e->addr, e->len,
-					GANTRY_DMA_TO_DEVICE, 0, &g);
+						GANTRY_DMA_TO_DEVICE, 0, &g);
 				packets += e->eop;
 			}
 			if (++at == q->nb_desc)
@@ -153,14 +154,15 @@ igb_tx_descriptor_status(void *txq, uint16_t offset)
 	if ((at + q->nb_desc - q->clean) % q->nb_desc >= used)
 		return RTE_ETH_TX_DESC_DONE;
 	/* Find the group of the descriptor. */
-	for (first = q->clean; first != q->group; ) {
+	for (first = q->clean; first != q->group;) {
 		const uint16_t last = q->sw[first].last;
 
 		if ((at + q->nb_desc - first) % q->nb_desc <=
 				(last + q->nb_desc - first) % q->nb_desc)
 			return __atomic_load_n(&q->ring[last].wb.status, __ATOMIC_RELAXED) &
-				rte_cpu_to_le_32(IGB_TXD_STAT_DD) ?
-				RTE_ETH_TX_DESC_DONE : RTE_ETH_TX_DESC_FULL;
+							rte_cpu_to_le_32(IGB_TXD_STAT_DD) ?
+					RTE_ETH_TX_DESC_DONE :
+					RTE_ETH_TX_DESC_FULL;
 		first = (last + 1) % q->nb_desc;
 	}
 	return RTE_ETH_TX_DESC_FULL;
@@ -181,7 +183,7 @@ igb_tx_context(const struct rte_mbuf *m, uint64_t flags)
 	if (flags & RTE_MBUF_F_TX_TCP_SEG) {
 		type |= IGB_TXD_TUCMD_L4T_TCP;
 		mss = (uint32_t)m->tso_segsz << IGB_TXD_MSS_SHIFT |
-			(uint32_t)m->l4_len << IGB_TXD_L4LEN_SHIFT;
+				(uint32_t)m->l4_len << IGB_TXD_L4LEN_SHIFT;
 	} else {
 		switch (flags & RTE_MBUF_F_TX_L4_MASK) {
 		case RTE_MBUF_F_TX_TCP_CKSUM:
@@ -224,11 +226,12 @@ igb_tx_tso_is_bad(const struct rte_mbuf *m)
 	const bool ipv4 = m->ol_flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4);
 	const uint32_t hdr = m->l2_len + m->l3_len + m->l4_len;
 
-	return m->pkt_len > IGB_TX_MAX_TSO || m->tso_segsz == 0 ||
-		m->l2_len < RTE_ETHER_HDR_LEN || m->l4_len < sizeof(struct rte_tcp_hdr) ||
-		m->l3_len < (ipv4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr)) ||
-		hdr > IGB_TX_MAX_TSO_HDR || hdr >= m->pkt_len ||
-		hdr + m->tso_segsz + RTE_VLAN_HLEN > IGB_TX_MAX_FRAME;
+	return m->pkt_len > IGB_TX_MAX_TSO || m->tso_segsz == 0 || m->l2_len < RTE_ETHER_HDR_LEN ||
+			m->l4_len < sizeof(struct rte_tcp_hdr) ||
+			m->l3_len <
+			(ipv4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr)) ||
+			hdr > IGB_TX_MAX_TSO_HDR || hdr >= m->pkt_len ||
+			hdr + m->tso_segsz + RTE_VLAN_HLEN > IGB_TX_MAX_FRAME;
 }
 
 /* Checks a checksum request: headers have their minimum lengths, and fit the packet (7.2.5). */
@@ -236,7 +239,9 @@ static inline bool
 igb_tx_cksum_is_bad(const struct rte_mbuf *m)
 {
 	static const uint8_t l4_min[] = {
-		0, sizeof(struct rte_tcp_hdr), sizeof(struct rte_sctp_hdr),
+		0,
+		sizeof(struct rte_tcp_hdr),
+		sizeof(struct rte_sctp_hdr),
 		sizeof(struct rte_udp_hdr),
 	};
 	const uint64_t l4 = (m->ol_flags & RTE_MBUF_F_TX_L4_MASK) / RTE_MBUF_F_TX_TCP_CKSUM;
@@ -244,9 +249,9 @@ igb_tx_cksum_is_bad(const struct rte_mbuf *m)
 	if (l4 == 0 && !(m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM))
 		return false;
 	return m->l2_len < RTE_ETHER_HDR_LEN ||
-		((m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) &&
-			m->l3_len < sizeof(struct rte_ipv4_hdr)) ||
-		(uint32_t)(m->l2_len + m->l3_len + l4_min[l4]) > m->pkt_len;
+			((m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) &&
+					m->l3_len < sizeof(struct rte_ipv4_hdr)) ||
+			(uint32_t)(m->l2_len + m->l3_len + l4_min[l4]) > m->pkt_len;
 }
 
 /*
@@ -263,7 +268,7 @@ igb_tx_is_bad(const struct igb_tx_queue *q, const struct rte_mbuf *m)
 	if (unlikely(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG))
 		return igb_tx_tso_is_bad(m);
 	return m->pkt_len < IGB_TX_MIN_FRAME || m->pkt_len + tag > IGB_TX_MAX_FRAME ||
-		igb_tx_cksum_is_bad(m);
+			igb_tx_cksum_is_bad(m);
 }
 
 /*
@@ -290,7 +295,7 @@ igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
 		if (gantry_dma_debug_on(q->dma))
 			gantry_dma_debug_context('t', q->queue_id, at);
 		e->addr = gantry_dma_map_mbuf(q->dma, s, s->data_off, s->data_len,
-			GANTRY_DMA_TO_DEVICE);
+				GANTRY_DMA_TO_DEVICE);
 		if (unlikely(gantry_dma_mapping_error(q->dma, e->addr))) {
 			ret = -EFAULT;
 			goto undo;
@@ -308,7 +313,7 @@ igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
 undo:
 	for (s = m, at = start; s != NULL && q->sw[at].mbuf == s; s = s->next) {
 		gantry_dma_unmap_mbuf(q->dma, s, q->sw[at].addr, q->sw[at].len,
-			GANTRY_DMA_TO_DEVICE);
+				GANTRY_DMA_TO_DEVICE);
 		q->sw[at].mbuf = NULL;
 		if (++at == q->nb_desc)
 			at = 0;
@@ -397,8 +402,8 @@ igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 				q->ctx[slot] = ctx;
 				q->sw[q->tail].mbuf = NULL;
 				igb_tx_write(&q->ring[q->tail], (uint32_t)ctx.lens_vlan,
-					ctx.type_mss >> 32,
-					(uint32_t)ctx.type_mss | slot << IGB_TXD_IDX_SHIFT);
+						ctx.type_mss >> 32,
+						(uint32_t)ctx.type_mss | slot << IGB_TXD_IDX_SHIFT);
 			}
 			olinfo |= slot << IGB_TXD_IDX_SHIFT;
 			if (flags & RTE_MBUF_F_TX_VLAN)
@@ -410,8 +415,8 @@ igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 			if (flags & RTE_MBUF_F_TX_TCP_SEG) {
 				cmd |= IGB_TXD_TSE;
 				/* PAYLEN counts only the TCP payload in this case (7.2.2.3.11). */
-				olinfo -= (m->l2_len + m->l3_len + m->l4_len) <<
-					IGB_TXD_PAYLEN_SHIFT;
+				olinfo -= (m->l2_len + m->l3_len + m->l4_len)
+						<< IGB_TXD_PAYLEN_SHIFT;
 				olinfo |= IGB_TXD_POPTS_TXSM;
 			}
 		}
@@ -422,7 +427,8 @@ igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 		for (s = m; s != NULL; s = s->next) {
 			last = at;
 			igb_tx_write(&q->ring[at], q->sw[at].addr,
-				cmd | s->data_len | (s->next == NULL ? IGB_TXD_EOP : 0), olinfo);
+					cmd | s->data_len | (s->next == NULL ? IGB_TXD_EOP : 0),
+					olinfo);
 			if (++at == q->nb_desc)
 				at = 0;
 		}
@@ -501,12 +507,14 @@ igb_tx_unsent(const struct igb_tx_queue *q, uint32_t head)
 {
 	uint16_t at = q->clean, packets = 0;
 
-	while (at != q->group && __atomic_load_n(&q->ring[q->sw[at].last].wb.status,
-			__ATOMIC_RELAXED) & rte_cpu_to_le_32(IGB_TXD_STAT_DD))
+	while (at != q->group &&
+			__atomic_load_n(&q->ring[q->sw[at].last].wb.status, __ATOMIC_RELAXED) &
+					rte_cpu_to_le_32(IGB_TXD_STAT_DD))
 		at = (q->sw[at].last + 1) % q->nb_desc;
 	/* A group without DD may be partly sent. The head of a lost device is meaningless. */
-	if (head < q->nb_desc && (head + q->nb_desc - at) % q->nb_desc <=
-			(uint32_t)(q->group + q->nb_desc - at) % q->nb_desc)
+	if (head < q->nb_desc &&
+			(head + q->nb_desc - at) % q->nb_desc <=
+					(uint32_t)(q->group + q->nb_desc - at) % q->nb_desc)
 		at = head;
 	for (; at != q->group; at = (at + 1) % q->nb_desc)
 		packets += q->sw[at].mbuf != NULL && q->sw[at].eop;

@@ -30,7 +30,7 @@ igb_vdev_probe(struct rte_vdev_device *vdev)
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return rte_vfio_user_open(NULL, &vdev->device);
 	ret = igb_devargs_parse(rte_vdev_device_name(vdev), rte_vdev_device_args(vdev), true,
-		&devargs);
+			&devargs);
 	return ret != 0 ? ret : rte_vfio_user_open(devargs.path, &vdev->device);
 }
 
@@ -66,5 +66,6 @@ igb_vdev_register(void)
 	rte_vdev_register(&igb_vdev_driver);
 }
 
-RTE_PMD_REGISTER_PARAM_STRING(net_gantry_igb, "path=<string> untested=<0|1> "
-	"dma=<auto|direct|window|strict|bounce> dma_debug=<0|1|abort>");
+RTE_PMD_REGISTER_PARAM_STRING(net_gantry_igb,
+		"path=<string> untested=<0|1> "
+		"dma=<auto|direct|window|strict|bounce> dma_debug=<0|1|abort>");

@@ -173,9 +173,7 @@ igb_vfio_user_lost(struct rte_vfio_user_device *dev)
 	igb_ethdev_lost(dev->owner);
 }
 
-static const struct rte_pci_id igb_vfio_user_ids[] = {
-	IGB_PCI_IDS
-};
+static const struct rte_pci_id igb_vfio_user_ids[] = { IGB_PCI_IDS };
 
 static struct rte_vfio_user_driver igb_vfio_user_driver = {
 	.driver = { .name = IGB_DRIVER_NAME },

@@ -50,7 +50,7 @@
 #include "igb_rxtx.h"
 
 #define IGB_WATCHDOG_US  1000000
-#define IGB_STALL_CHECKS  5
+#define IGB_STALL_CHECKS 5
 
 /* Reads a variable that another thread may write at any moment. */
 #define PEEK(var) __atomic_load_n(&(var), __ATOMIC_RELAXED)
@@ -122,8 +122,13 @@ igb_tx_stalls(struct igb_adapter *ad, struct igb_tx_queue *q, struct igb_watch *
 	 */
 	if (w->unchanged == 0 || w->at != at || w->last != last || w->mbuf != mbuf ||
 			used < w->used || packets - w->packets > (uint64_t)(used - w->used)) {
-		*w = (struct igb_watch){ .unchanged = 1, .at = at, .last = last, .mbuf = mbuf,
-			.head = UINT32_MAX /* not read yet */ };
+		*w = (struct igb_watch){
+			.unchanged = 1,
+			.at = at,
+			.last = last,
+			.mbuf = mbuf,
+			.head = UINT32_MAX, /* not read yet */
+		};
 		w->used = used;
 		w->packets = packets;
 		return false;
@@ -131,8 +136,7 @@ igb_tx_stalls(struct igb_adapter *ad, struct igb_tx_queue *q, struct igb_watch *
 	w->used = used;
 	w->packets = packets;
 	head = igb_rd(hw, IGB_TDH(q->queue_id));
-	if (!igb_may_send(hw) || (head != w->head && head != tail &&
-			w->head != UINT32_MAX)) {
+	if (!igb_may_send(hw) || (head != w->head && head != tail && w->head != UINT32_MAX)) {
 		w->unchanged = 1;
 		w->head = head;
 		return false;
@@ -140,10 +144,13 @@ igb_tx_stalls(struct igb_adapter *ad, struct igb_tx_queue *q, struct igb_watch *
 	w->head = head;
 	if (!igb_stall_count(w))
 		return false;
-	IGB_DRV_LOG(ERR, hw, "port %u: tx queue %u stalls: descriptor %u is not written back, TDH "
-		"%u, TDT %u; TDBA is 0x%" PRIx64 ", the ring's address 0x%" PRIx64 ": reset the "
-		"port", ad->port_id, q->queue_id, last, head, igb_rd(hw, IGB_TDT(q->queue_id)),
-		igb_ring_base(hw, IGB_TDBAL(q->queue_id)), q->ring_addr);
+	IGB_DRV_LOG(ERR, hw,
+			"port %u: tx queue %u stalls: descriptor %u is not written back, TDH "
+			"%u, TDT %u; TDBA is 0x%" PRIx64 ", the ring's address 0x%" PRIx64
+			": reset the "
+			"port",
+			ad->port_id, q->queue_id, last, head, igb_rd(hw, IGB_TDT(q->queue_id)),
+			igb_ring_base(hw, IGB_TDBAL(q->queue_id)), q->ring_addr);
 	return true;
 }
 
@@ -157,15 +164,19 @@ igb_rx_stalls(struct rte_eth_dev *dev, struct igb_rx_queue *q, struct igb_watch 
 	uint64_t missed, missed_before;
 	uint32_t head, ahead;
 
-	if (q->conf.rx_thresh.wthresh > 1 || posted == 0 || (PEEK(q->ring[next].wb.staterr) &
-			rte_cpu_to_le_32(IGB_RXD_STAT_DD))) {
+	if (q->conf.rx_thresh.wthresh > 1 || posted == 0 ||
+			(PEEK(q->ring[next].wb.staterr) & rte_cpu_to_le_32(IGB_RXD_STAT_DD))) {
 		memset(w, 0, sizeof(*w));
 		return false;
 	}
 	missed_before = w->missed;
 	if (w->unchanged == 0 || w->at != next || w->packets != packets) {
-		*w = (struct igb_watch){ .unchanged = 1, .at = next, .packets = packets,
-			.missed = UINT64_MAX };
+		*w = (struct igb_watch){
+			.unchanged = 1,
+			.at = next,
+			.packets = packets,
+			.missed = UINT64_MAX,
+		};
 		return false;
 	}
 	head = igb_rd(hw, IGB_RDH(q->queue_id));
@@ -178,11 +189,13 @@ igb_rx_stalls(struct rte_eth_dev *dev, struct igb_rx_queue *q, struct igb_watch 
 	}
 	if (!igb_stall_count(w))
 		return false;
-	IGB_DRV_LOG(ERR, hw, "port %u: rx queue %u stalls: descriptor %u is not written back, RDH "
-		"%u, RDT %u, %" PRIu64 " frames missed; RDBA is 0x%" PRIx64 ", the ring's address "
-		"0x%" PRIx64 ": reset the port", ad->port_id, q->queue_id, next, head,
-		igb_rd(hw, IGB_RDT(q->queue_id)), missed,
-		igb_ring_base(hw, IGB_RDBAL(q->queue_id)), q->ring_addr);
+	IGB_DRV_LOG(ERR, hw,
+			"port %u: rx queue %u stalls: descriptor %u is not written back, RDH "
+			"%u, RDT %u, %" PRIu64 " frames missed; RDBA is 0x%" PRIx64
+			", the ring's address "
+			"0x%" PRIx64 ": reset the port",
+			ad->port_id, q->queue_id, next, head, igb_rd(hw, IGB_RDT(q->queue_id)),
+			missed, igb_ring_base(hw, IGB_RDBAL(q->queue_id)), q->ring_addr);
 	return true;
 }
 
@@ -201,7 +214,7 @@ igb_watchdog_check(struct rte_eth_dev *dev)
 			continue;
 		}
 		igb_numa_check_poller(dev, "tx", i, PEEK(q->lcore), q->socket_id,
-			&ad->tx_poller[i]);
+				&ad->tx_poller[i]);
 		stall |= igb_tx_stalls(ad, q, &ad->tx_watch[i]);
 	}
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
@@ -212,7 +225,7 @@ igb_watchdog_check(struct rte_eth_dev *dev)
 			continue;
 		}
 		igb_numa_check_poller(dev, "rx", i, PEEK(q->lcore), q->socket_id,
-			&ad->rx_poller[i]);
+				&ad->rx_poller[i]);
 		stall |= igb_rx_stalls(dev, q, &ad->rx_watch[i]);
 	}
 	return stall;
@@ -226,8 +239,8 @@ igb_watchdog_next(struct rte_eth_dev *dev)
 	const int ret = rte_eal_alarm_set(IGB_WATCHDOG_US, igb_watchdog_alarm, dev);
 
 	if (ret != 0)
-		IGB_INIT_LOG(WARNING, igb_hw_of(dev), "cannot set an alarm, stalls are not detected: %s",
-			strerror(-ret));
+		IGB_INIT_LOG(WARNING, igb_hw_of(dev),
+				"cannot set an alarm, stalls are not detected: %s", strerror(-ret));
 }
 
 static void

@@ -90,8 +90,12 @@ show_bars(struct walk *w)
 	char name[16];
 
 	for (i = 0; i < 6; i++) {
-		struct rte_pmd_gantry_igb_object o = { .type = RTE_PMD_GANTRY_IGB_BAR, .index = i,
-			.name = name, .socket_id = SOCKET_ID_ANY };
+		struct rte_pmd_gantry_igb_object o = {
+			.type = RTE_PMD_GANTRY_IGB_BAR,
+			.index = i,
+			.name = name,
+			.socket_id = SOCKET_ID_ANY,
+		};
 
 		if (hw->bus->bar(hw->bus_dev, i, &bar) != 0 || bar.size == 0)
 			continue;
@@ -126,10 +130,14 @@ rte_pmd_gantry_igb_for_each_object(uint16_t port_id, rte_pmd_gantry_igb_object_c
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
 		const struct igb_rx_queue *q = dev->data->rx_queues[i];
 		const struct rte_pmd_gantry_igb_object o = {
-			.type = RTE_PMD_GANTRY_IGB_RX_RING, .index = i, .name = name,
-			.cpu = q == NULL ? NULL : q->ring, .bus = q == NULL ? 0 : q->ring_addr,
+			.type = RTE_PMD_GANTRY_IGB_RX_RING,
+			.index = i,
+			.name = name,
+			.cpu = q == NULL ? NULL : q->ring,
+			.bus = q == NULL ? 0 : q->ring_addr,
 			.size = q == NULL ? 0 : q->ring_size,
-			.socket_id = q == NULL ? SOCKET_ID_ANY : q->socket_id };
+			.socket_id = q == NULL ? SOCKET_ID_ANY : q->socket_id,
+		};
 
 		snprintf(name, sizeof(name), "rx ring %u", i);
 		if (q != NULL)
@@ -138,10 +146,14 @@ rte_pmd_gantry_igb_for_each_object(uint16_t port_id, rte_pmd_gantry_igb_object_c
 	for (i = 0; i < dev->data->nb_tx_queues; i++) {
 		const struct igb_tx_queue *q = dev->data->tx_queues[i];
 		const struct rte_pmd_gantry_igb_object o = {
-			.type = RTE_PMD_GANTRY_IGB_TX_RING, .index = i, .name = name,
-			.cpu = q == NULL ? NULL : q->ring, .bus = q == NULL ? 0 : q->ring_addr,
+			.type = RTE_PMD_GANTRY_IGB_TX_RING,
+			.index = i,
+			.name = name,
+			.cpu = q == NULL ? NULL : q->ring,
+			.bus = q == NULL ? 0 : q->ring_addr,
 			.size = q == NULL ? 0 : q->ring_size,
-			.socket_id = q == NULL ? SOCKET_ID_ANY : q->socket_id };
+			.socket_id = q == NULL ? SOCKET_ID_ANY : q->socket_id,
+		};
 
 		snprintf(name, sizeof(name), "tx ring %u", i);
 		if (q != NULL)
@@ -210,7 +222,7 @@ rte_pmd_gantry_igb_numa_check(uint16_t port_id, bool is_rx, uint16_t queue_id,
 			(is_rx ? dev->data->rx_queues : dev->data->tx_queues)[queue_id] == NULL)
 		return -EINVAL;
 	socket = is_rx ? ((struct igb_rx_queue *)dev->data->rx_queues[queue_id])->socket_id :
-		((struct igb_tx_queue *)dev->data->tx_queues[queue_id])->socket_id;
+			 ((struct igb_tx_queue *)dev->data->tx_queues[queue_id])->socket_id;
 	snprintf(what, sizeof(what), "%s queue %u", is_rx ? "rx" : "tx", queue_id);
 	return gantry_dma_numa_check(igb_adapter_of(dev)->dma, what, lcore_id, socket);
 }
@@ -264,7 +276,7 @@ rte_pmd_gantry_igb_dma_debug_handler(gantry_dma_error_fn fn, void *arg)
 const char *
 rte_pmd_gantry_igb_object_type_name(enum rte_pmd_gantry_igb_object_type type)
 {
-	static const char * const names[] = {
+	static const char *const names[] = {
 		[RTE_PMD_GANTRY_IGB_RX_RING] = "rx ring",
 		[RTE_PMD_GANTRY_IGB_TX_RING] = "tx ring",
 		[RTE_PMD_GANTRY_IGB_RX_POOL] = "rx pool",

@@ -57,8 +57,7 @@ struct rte_pmd_gantry_igb_object {
  * @param object  valid during the call only
  * @return 0 to continue; any other value ends the walk
  */
-typedef int rte_pmd_gantry_igb_object_cb(void *arg,
-		const struct rte_pmd_gantry_igb_object *object);
+typedef int rte_pmd_gantry_igb_object_cb(void *arg, const struct rte_pmd_gantry_igb_object *object);
 
 /**
  * Walk all memory that a port shares with its device: the rings of its queues, the memory of the
@@ -89,8 +88,7 @@ int rte_pmd_gantry_igb_for_each_object(uint16_t port_id, rte_pmd_gantry_igb_obje
  * @retval -ENOTSUP  the port belongs to another driver, or this is a secondary process
  */
 __rte_experimental
-int rte_pmd_gantry_igb_virt_to_bus(uint16_t port_id, const void *ptr,
-		gantry_dma_addr_t *bus);
+int rte_pmd_gantry_igb_virt_to_bus(uint16_t port_id, const void *ptr, gantry_dma_addr_t *bus);
 
 struct gantry_dma_reach_group;
 
@@ -173,7 +171,8 @@ struct gantry_dma_error;
  */
 __rte_experimental
 void rte_pmd_gantry_igb_dma_debug_handler(void (*fn)(void *arg,
-		const struct gantry_dma_error *error), void *arg);
+							  const struct gantry_dma_error *error),
+		void *arg);
 
 /**
  * Return the name of an object type.

@@ -45,9 +45,9 @@ reserve(size_t size, int socket_id, size_t align, bool contig)
 
 	/* All processes of an EAL instance share the names. */
 	snprintf(name, sizeof(name), "gantry_dma_%x_%x", (unsigned int)getpid(),
-		__atomic_fetch_add(&number, 1, __ATOMIC_RELAXED));
+			__atomic_fetch_add(&number, 1, __ATOMIC_RELAXED));
 	return rte_memzone_reserve_aligned(name, size, socket_id,
-		contig ? RTE_MEMZONE_IOVA_CONTIG : 0, align);
+			contig ? RTE_MEMZONE_IOVA_CONTIG : 0, align);
 }
 
 int
@@ -62,12 +62,15 @@ dma_block_reserve(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, 
 	if (b->mz == NULL && socket_id != SOCKET_ID_ANY) {
 		b->mz = reserve(len, SOCKET_ID_ANY, align, contig);
 		if (b->mz != NULL)
-			DMA_LOG(WARNING, "%s: no memory left on node %d: %zu coherent bytes "
-				"come from node %d", d->name, socket_id, size, b->mz->socket_id);
+			DMA_LOG(WARNING,
+					"%s: no memory left on node %d: %zu coherent bytes "
+					"come from node %d",
+					d->name, socket_id, size, b->mz->socket_id);
 	}
 	if (b->mz == NULL) {
 		dma_fail("%s: no %zu bytes of contiguous hugepage memory (%s): give EAL more (-m, "
-			"or more hugepages)", d->name, size, rte_strerror(rte_errno));
+			 "or more hugepages)",
+				d->name, size, rte_strerror(rte_errno));
 		return -ENOMEM;
 	}
 	memset(b->mz->addr, 0, len);
@@ -85,12 +88,13 @@ usable(const struct dma_device *d, const struct dma_block *b, size_t align, uint
 
 	if (b->pub.bus == RTE_BAD_IOVA || b->pub.bus + (size - 1) > mask)
 		dma_fail("%s: coherent memory at bus address 0x%" PRIx64 " takes %u bits; the "
-			"device drives %u", d->name, b->pub.bus,
-			dma_bits(b->pub.bus + (size - 1)), dma_bits(mask));
+			 "device drives %u",
+				d->name, b->pub.bus, dma_bits(b->pub.bus + (size - 1)),
+				dma_bits(mask));
 	else if (b->pub.bus % align != 0)
 		dma_fail("%s: %zu coherent bytes at bus address 0x%" PRIx64 " are not aligned to "
-			"%zu: take larger hugepages, or --iova-mode=va", d->name, size,
-			b->pub.bus, align);
+			 "%zu: take larger hugepages, or --iova-mode=va",
+				d->name, size, b->pub.bus, align);
 	else
 		return true;
 	return false;
@@ -126,12 +130,12 @@ get_beyond(size_t len, int socket_id, uint64_t mask)
 	struct rte_malloc_socket_stats heap;
 	void **piece;
 
-	if (rte_malloc_get_socket_stats(socket_id, &heap) != 0 ||
-			heap.greatest_free_size < 2 * len)
+	if (rte_malloc_get_socket_stats(socket_id, &heap) != 0 || heap.greatest_free_size < 2 * len)
 		return NULL;
 	piece = rte_malloc_socket(NULL, len, DMA_PAGE, socket_id);
-	if (piece == NULL || (eal_address(piece) > mask &&
-			eal_address((uint8_t *)piece + len - 1) > mask))
+	if (piece == NULL ||
+			(eal_address(piece) > mask &&
+					eal_address((uint8_t *)piece + len - 1) > mask))
 		return piece;
 	rte_free(piece);
 	return NULL;
@@ -249,8 +253,11 @@ gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_ad
 		int socket_id)
 {
 	const void *site = __builtin_return_address(0);
-	struct dma_object o = { .kind = DMA_KIND_COHERENT, .size = size,
-		.dir = GANTRY_DMA_BIDIRECTIONAL };
+	struct dma_object o = {
+		.kind = DMA_KIND_COHERENT,
+		.size = size,
+		.dir = GANTRY_DMA_BIDIRECTIONAL,
+	};
 
 	o.ptr = dma_coherent_alloc(dev, size, handle, socket_id, site);
 	if (o.ptr != NULL) {
@@ -261,8 +268,7 @@ gantry_dma_alloc_coherent(struct gantry_dma_dev *dev, size_t size, gantry_dma_ad
 }
 
 void
-dma_coherent_free(struct gantry_dma_dev *dev, size_t size, void *cpu_addr,
-		gantry_dma_addr_t handle)
+dma_coherent_free(struct gantry_dma_dev *dev, size_t size, void *cpu_addr, gantry_dma_addr_t handle)
 {
 	struct dma_device *d = dma_device(dev);
 	struct dma_block *b;
@@ -278,14 +284,14 @@ dma_coherent_free(struct gantry_dma_dev *dev, size_t size, void *cpu_addr,
 
 	if (b == NULL) {
 		dma_fail("%s: %p is no coherent block of this device: not freed", d->name,
-			cpu_addr);
+				cpu_addr);
 		DMA_LOG(ERR, "%s", gantry_dma_last_error());
 		return;
 	}
 	if (b->pub.size != size || b->pub.bus != handle) {
 		dma_fail("%s: coherent block %p freed as %zu bytes at bus 0x%" PRIx64 ", allocated "
-			"as %zu at 0x%" PRIx64, d->name, cpu_addr, size, handle, b->pub.size,
-			b->pub.bus);
+			 "as %zu at 0x%" PRIx64,
+				d->name, cpu_addr, size, handle, b->pub.size, b->pub.bus);
 		DMA_LOG(ERR, "%s", gantry_dma_last_error());
 	}
 	if (d->base->free_block != NULL)
@@ -299,8 +305,12 @@ void
 gantry_dma_free_coherent(struct gantry_dma_dev *dev, size_t size, void *cpu_addr,
 		gantry_dma_addr_t handle)
 {
-	struct dma_object o = { .kind = DMA_KIND_COHERENT, .ptr = cpu_addr, .addr = handle,
-		.size = size };
+	struct dma_object o = {
+		.kind = DMA_KIND_COHERENT,
+		.ptr = cpu_addr,
+		.addr = handle,
+		.size = size,
+	};
 
 	if (cpu_addr != NULL &&
 			dma_device(dev)->layer->removing(dev, &o, __builtin_return_address(0)))

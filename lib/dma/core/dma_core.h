@@ -21,7 +21,7 @@
 extern int gantry_dma_logtype;
 
 #define DMA_LOG(level, fmt, ...) \
-	rte_log(RTE_LOG_ ## level, gantry_dma_logtype, "gantry_dma: " fmt "\n", ##__VA_ARGS__)
+	rte_log(RTE_LOG_##level, gantry_dma_logtype, "gantry_dma: " fmt "\n", ##__VA_ARGS__)
 
 /**
  * The smallest unit of mappable memory and of bus addresses, and the size that a page table entry
@@ -42,20 +42,20 @@ struct dma_block {
 	TAILQ_ENTRY(dma_block) next;
 	const struct rte_memzone *mz; /* NULL: memory of the library's own, len bytes */
 	size_t len;
-	const void *site;             /* return address of the call that allocates it */
+	const void *site; /* return address of the call that allocates it */
 	struct gantry_dma_block pub;
 };
 
 /** Mappings made one by one: see dma_demand.c. All 0: the device has none. */
 struct dma_demand {
-	uint64_t *entries;   /* dma_device.entries, in use; NULL: each mapping calls the bus */
+	uint64_t *entries; /* dma_device.entries, in use; NULL: each mapping calls the bus */
 	/* states[p], records[p]: the mapping that begins in page p of bus addresses */
 	uint64_t *states;
 	struct dma_record *records;
 	struct dma_iova *iova;
-	unsigned int id;     /* id of iova */
-	uint32_t pair_max;   /* buffers up to this many bytes take a pair of pages; 0: none do */
-	size_t nr;           /* number of elements of entries, states, records, below */
+	unsigned int id;   /* id of iova */
+	uint32_t pair_max; /* buffers up to this many bytes take a pair of pages; 0: none do */
+	size_t nr;         /* number of elements of entries, states, records, below */
 	gantry_dma_addr_t *below; /* with a page table: address at which the bus has mapped a BAR */
 };
 
@@ -74,29 +74,29 @@ struct dma_attached {
 
 /** The object behind a struct gantry_dma_dev pointer. */
 struct dma_device {
-	struct gantry_dma_dev fast; /* must be the first member */
+	struct gantry_dma_dev fast;   /* must be the first member */
 	TAILQ_ENTRY(dma_device) next; /* in the list of all devices */
 	char name[64];
 	struct gantry_dma_params params;
 	uint64_t mask, coherent_mask;
-	size_t max_seg;             /* the device's limits of a segment */
+	size_t max_seg; /* the device's limits of a segment */
 	uint64_t seg_boundary;
-	struct gantry_dma_table eal; /* EAL's bus addresses of EAL memory */
-	struct gantry_dma_table own; /* the window's bus addresses of it */
+	struct gantry_dma_table eal;           /* EAL's bus addresses of EAL memory */
+	struct gantry_dma_table own;           /* the window's bus addresses of it */
 	const struct gantry_dma_mode *base;    /* the mode, whatever layer is around */
 	const struct gantry_dma_mode *waiting; /* the mode of a device that waits for one */
-	const struct dma_layer *layer; /* the layer around the device; dma_no_layer: none */
+	const struct dma_layer *layer;         /* the layer around the device; dma_no_layer: none */
 	/* State of the layer and of the modes, unknown to the core: */
-	struct dma_debug *debug;    /* NULL: off */
-	struct dma_demand demand;   /* strict, window: mappings made one by one */
-	struct dma_window *window;  /* EAL memory in the window */
+	struct dma_debug *debug;   /* NULL: off */
+	struct dma_demand demand;  /* strict, window: mappings made one by one */
+	struct dma_window *window; /* EAL memory in the window */
 	struct dma_bounce *bounce;
 	/* Changes that the bus has made permanently: */
 	bool claimed;
-	uint64_t *entries;          /* the I/O page table that the bus has made; NULL: none */
+	uint64_t *entries; /* the I/O page table that the bus has made; NULL: none */
 	size_t nr_entries;
 	bool mask_logged;
-	rte_spinlock_t lock;        /* protects the lists below */
+	rte_spinlock_t lock; /* protects the lists below */
 	TAILQ_HEAD(, dma_block) blocks;
 	TAILQ_HEAD(, dma_attached) attached;
 	TAILQ_HEAD(, dma_resource) resources; /* BARs mapped in direct mode */
@@ -202,13 +202,13 @@ enum dma_kind {
 	DMA_KIND_CHAIN, /* a piece of a chain of mbufs */
 	DMA_KIND_RESOURCE,
 	DMA_KIND_COHERENT,
-	DMA_KIND_POOL,  /* a block of a gantry_dma_pool */
+	DMA_KIND_POOL, /* a block of a gantry_dma_pool */
 };
 
 /** An object that was allocated, or a mapped BAR. */
 struct dma_object {
 	enum dma_kind kind;
-	const void *owner;       /* for a block of a pool: the pool */
+	const void *owner; /* for a block of a pool: the pool */
 	void *ptr;
 	gantry_dma_addr_t addr;
 	size_t size;
@@ -316,13 +316,12 @@ dma_arguments_are_valid(const void *ptr, size_t size, enum gantry_dma_dir dir)
 {
 	/* A size of 0 wraps to an address below. */
 	return likely((uintptr_t)ptr + (size - 1) >= (uintptr_t)ptr &&
-		(unsigned int)dir < GANTRY_DMA_NONE);
+			(unsigned int)dir < GANTRY_DMA_NONE);
 }
 
 /** The same; report what is wrong with them. */
 static inline bool
-dma_arguments_ok(struct gantry_dma_dev *dev, const void *ptr, size_t size,
-		enum gantry_dma_dir dir)
+dma_arguments_ok(struct gantry_dma_dev *dev, const void *ptr, size_t size, enum gantry_dma_dir dir)
 {
 	if (dma_arguments_are_valid(ptr, size, dir))
 		return true;
@@ -347,8 +346,8 @@ void dma_for_each_region(bool (*fn)(const struct dma_region *r, void *arg), void
 /** Report why memory of this kind has no bus address. */
 void dma_refuse_class(struct gantry_dma_dev *dev, const void *ptr);
 /** Report and log that an operation (`what`) was not done, and why. */
-void dma_misuse(struct gantry_dma_dev *dev, const char *what, gantry_dma_addr_t addr,
-		size_t size, const char *why);
+void dma_misuse(struct gantry_dma_dev *dev, const char *what, gantry_dma_addr_t addr, size_t size,
+		const char *why);
 
 /*
  * Coherent memory.

@@ -197,8 +197,10 @@ gantry_dma_dev_destroy(struct gantry_dma_dev *dev)
 	while ((a = TAILQ_FIRST(&d->attached)) != NULL)
 		a->drop(a);
 	while ((b = TAILQ_FIRST(&d->blocks)) != NULL) {
-		DMA_LOG(WARNING, "%s: coherent block %p (bus 0x%" PRIx64 ", %zu bytes) was never "
-			"freed", d->name, b->pub.cpu, b->pub.bus, b->pub.size);
+		DMA_LOG(WARNING,
+				"%s: coherent block %p (bus 0x%" PRIx64 ", %zu bytes) was never "
+				"freed",
+				d->name, b->pub.cpu, b->pub.bus, b->pub.size);
 		gantry_dma_free_coherent(dev, b->pub.size, b->pub.cpu, b->pub.bus);
 	}
 	if (d->base->end != NULL)
@@ -373,7 +375,7 @@ gantry_dma_set_seg_boundary(struct gantry_dma_dev *dev, uint64_t mask)
 
 	if (mask == 0 || (mask & (mask + 1)) != 0) {
 		dma_fail("%s: 0x%" PRIx64 " is no mask of the address bits below a boundary",
-			d->name, mask);
+				d->name, mask);
 		return -EINVAL;
 	}
 	d->seg_boundary = mask;

@@ -51,6 +51,6 @@ dma_misuse(struct gantry_dma_dev *dev, const char *what, gantry_dma_addr_t addr,
 		const char *why)
 {
 	dma_fail("%s: %s of bus address 0x%" PRIx64 ", %zu bytes: %s: not done",
-		dma_device(dev)->name, what, addr, size, why);
+			dma_device(dev)->name, what, addr, size, why);
 	DMA_LOG(ERR, "%s", gantry_dma_last_error());
 }

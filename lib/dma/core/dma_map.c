@@ -31,7 +31,7 @@ dma_refuse_class(struct gantry_dma_dev *dev, const void *ptr)
 	switch (c) {
 	case GANTRY_MEM_PROCESS:
 		what = "its pages are scattered and the device was not given them; use "
-			"rte_malloc(), a memzone or a mempool";
+		       "rte_malloc(), a memzone or a mempool";
 		break;
 	case GANTRY_MEM_MMIO:
 		what = "a device's registers are no DMA buffer";
@@ -75,8 +75,9 @@ dma_map_eal(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 			addr = here;
 		} else if (here != addr + (at - start)) {
 			dma_fail("%s: %p, %zu bytes: not contiguous in bus addresses: 0x%" PRIx64
-				" is followed by 0x%" PRIx64 " at %p", d->name, ptr, size,
-				addr + (at - start) - 1, here, (void *)at);
+				 " is followed by 0x%" PRIx64 " at %p",
+					d->name, ptr, size, addr + (at - start) - 1, here,
+					(void *)at);
 			return GANTRY_DMA_MAPPING_ERROR;
 		}
 		if (last - at < ms->len - (at - (uintptr_t)ms->addr))
@@ -85,8 +86,8 @@ dma_map_eal(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 	}
 	if (addr + (size - 1) > d->mask || addr + (size - 1) < addr) {
 		dma_fail("%s: %p has bus address 0x%" PRIx64 ", which takes %u bits; the device "
-			"drives %u", d->name, ptr, addr, dma_bits(addr + (size - 1)),
-			dma_bits(d->mask));
+			 "drives %u",
+				d->name, ptr, addr, dma_bits(addr + (size - 1)), dma_bits(d->mask));
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
 	return addr;
@@ -145,7 +146,7 @@ refuse(const struct dma_call *c)
 {
 	dma_refuse_arguments(c->dev, c->ptr, c->size);
 	return mode_of(c->dev) == NULL ? GANTRY_DMA_MAPPING_ERROR :
-		dma_device(c->dev)->layer->refused(c);
+					 dma_device(c->dev)->layer->refused(c);
 }
 
 static inline gantry_dma_addr_t
@@ -155,8 +156,14 @@ map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir
 	const struct gantry_dma_mode *mode = mode_of(dev);
 
 	if (unlikely(!dma_arguments_are_valid(ptr, size, dir)))
-		return refuse(&(struct dma_call){ .dev = dev, .ptr = ptr, .size = size,
-			.dir = dir, .attrs = attrs, .site = site });
+		return refuse(&(struct dma_call){
+				.dev = dev,
+				.ptr = ptr,
+				.size = size,
+				.dir = dir,
+				.attrs = attrs,
+				.site = site,
+		});
 	if (likely(mode != NULL))
 		return mode->map(dev, ptr, size, dir, attrs, site);
 	return dma_map_eal(dev, ptr, size);
@@ -192,9 +199,15 @@ gantry_dma_map_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_
 	if (dev->mode == NULL)
 		return map_in_window(dev, ptr, size, dir, attrs, __builtin_return_address(0));
 	if (dev->mode->map_mbuf != NULL)
-		return dev->mode->map_mbuf(&(struct dma_call){ .dev = dev, .m = m, .ptr = ptr,
-			.size = size, .dir = dir, .attrs = attrs,
-			.site = __builtin_return_address(0) });
+		return dev->mode->map_mbuf(&(struct dma_call){
+				.dev = dev,
+				.m = m,
+				.ptr = ptr,
+				.size = size,
+				.dir = dir,
+				.attrs = attrs,
+				.site = __builtin_return_address(0),
+		});
 	return map_slow(dev, ptr, size, dir, attrs, __builtin_return_address(0));
 }
 
@@ -224,8 +237,16 @@ void
 gantry_dma_unmap_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
 		size_t size, enum gantry_dma_dir dir, unsigned long attrs)
 {
-	unmap_mbuf(mode_of(dev), &(struct dma_call){ .dev = dev, .m = m, .addr = addr,
-		.size = size, .dir = dir, .attrs = attrs, .site = __builtin_return_address(0) });
+	unmap_mbuf(mode_of(dev),
+			&(struct dma_call){
+					.dev = dev,
+					.m = m,
+					.addr = addr,
+					.size = size,
+					.dir = dir,
+					.attrs = attrs,
+					.site = __builtin_return_address(0),
+			});
 }
 
 void
@@ -238,9 +259,16 @@ gantry_dma_unmap_mbuf_gather_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m
 	if (mode != NULL && mode->unmap_gather != NULL)
 		mode->unmap_gather(dev, addr, size, dir, g);
 	else
-		unmap_mbuf(mode, &(struct dma_call){ .dev = dev, .m = m, .addr = addr,
-			.size = size, .dir = dir, .attrs = attrs,
-			.site = __builtin_return_address(0) });
+		unmap_mbuf(mode,
+				&(struct dma_call){
+						.dev = dev,
+						.m = m,
+						.addr = addr,
+						.size = size,
+						.dir = dir,
+						.attrs = attrs,
+						.site = __builtin_return_address(0),
+				});
 }
 
 void

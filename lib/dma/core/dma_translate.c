@@ -72,7 +72,7 @@ table_add(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *
 {
 	if (!msl->external && ms->iova != RTE_BAD_IOVA)
 		dma_table_set(&table, table_entries, ms->addr, ms->len,
-			ms->iova - (uintptr_t)ms->addr);
+				ms->iova - (uintptr_t)ms->addr);
 	return 0;
 }
 
@@ -133,7 +133,7 @@ dma_table_make(struct gantry_dma_table *t, uint64_t **entries)
 	if (nr == 0 || nr > TABLE_MAX_ENTRIES)
 		return 0;
 	*entries = rte_malloc("gantry_dma_table", (nr + 1) * sizeof(**entries),
-		RTE_CACHE_LINE_SIZE);
+			RTE_CACHE_LINE_SIZE);
 	if (*entries == NULL)
 		return -ENOMEM;
 	for (i = 0; i < nr + 1; i++)
@@ -246,8 +246,8 @@ static bool
 is_mmio_file(const char *path)
 {
 	return strstr(path, "[vfio-device]") != NULL || strncmp(path, "/dev/vfio/", 10) == 0 ||
-		strncmp(path, "/dev/uio", 8) == 0 || strcmp(path, "/dev/mem") == 0 ||
-		(strncmp(path, "/sys/", 5) == 0 && strstr(path, "/resource") != NULL);
+			strncmp(path, "/dev/uio", 8) == 0 || strcmp(path, "/dev/mem") == 0 ||
+			(strncmp(path, "/sys/", 5) == 0 && strstr(path, "/resource") != NULL);
 }
 
 /* A line has the form "start-end perms offset dev inode   path". */
@@ -262,7 +262,7 @@ dma_for_each_region(bool (*fn)(const struct dma_region *r, void *arg), void *arg
 	while (f != NULL && !end && fgets(line, sizeof(line), f) != NULL) {
 		r.path[0] = '\0';
 		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*s %*s %*s %255[^\n]", &r.start,
-				&r.end, r.perms, r.path) >= 3)
+				    &r.end, r.perms, r.path) >= 3)
 			end = fn(&r, arg);
 	}
 	if (f != NULL)
@@ -431,7 +431,7 @@ gantry_virt_to_bus(struct gantry_dma_dev *dev, const void *ptr)
 
 	if (ms == NULL || ms->len == 0 || ms->iova == RTE_BAD_IOVA) {
 		dma_fail("%p is %s: it has no bus address", ptr,
-			gantry_mem_class_name(gantry_mem_classify(ptr)));
+				gantry_mem_class_name(gantry_mem_classify(ptr)));
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
 	return ms->iova + ((uintptr_t)ptr - (uintptr_t)ms->addr);

@@ -40,8 +40,8 @@ struct chunk {
 	uint8_t *cpu;
 	gantry_dma_addr_t bus;
 	uint32_t used;
-	uint32_t free;           /* the first free block, or LAST */
-	uint32_t link[];         /* for each block: the next free one, LAST, or IN_USE */
+	uint32_t free;   /* the first free block, or LAST */
+	uint32_t link[]; /* for each block: the next free one, LAST, or IN_USE */
 };
 
 struct gantry_dma_pool {
@@ -50,9 +50,9 @@ struct gantry_dma_pool {
 	struct gantry_dma_dev *dev;
 	size_t size, span, chunk_size;
 	uint32_t per_span, per_chunk;
-	rte_spinlock_t lock;               /* protects everything below */
+	rte_spinlock_t lock; /* protects everything below */
 	TAILQ_HEAD(, chunk) avail;
-	struct chunk **chunks;             /* ordered by address */
+	struct chunk **chunks; /* ordered by address */
 	unsigned int nr_chunks;
 };
 
@@ -63,7 +63,7 @@ drop(struct dma_attached *a)
 	struct gantry_dma_pool *pool = (struct gantry_dma_pool *)a;
 
 	DMA_LOG(WARNING, "%s: pool %s was never destroyed", dma_device(pool->dev)->name,
-		pool->name);
+			pool->name);
 	gantry_dma_pool_destroy(pool);
 }
 
@@ -78,11 +78,12 @@ gantry_dma_pool_create(const char *name, struct gantry_dma_dev *dev, size_t size
 		align = 1;
 	if (name == NULL || size == 0 || size > UINT32_MAX || align > UINT32_MAX ||
 			!rte_is_power_of_2(align) ||
-			(boundary != 0 && (boundary < RTE_ALIGN_CEIL(size, align) ||
-			(boundary & (boundary - 1)) != 0))) {
+			(boundary != 0 &&
+					(boundary < RTE_ALIGN_CEIL(size, align) ||
+							(boundary & (boundary - 1)) != 0))) {
 		dma_fail("%s: a pool \"%s\" of %zu bytes, aligned to %zu, within %zu: alignment and "
-			"boundary are powers of two, and a block must fit between boundaries",
-			d->name, name == NULL ? "" : name, size, align, boundary);
+			 "boundary are powers of two, and a block must fit between boundaries",
+				d->name, name == NULL ? "" : name, size, align, boundary);
 		rte_errno = EINVAL;
 		return NULL;
 	}
@@ -189,8 +190,12 @@ grow(struct gantry_dma_pool *pool, const void *site)
 static void *
 take(struct gantry_dma_pool *pool, gantry_dma_addr_t *handle, const void *site)
 {
-	struct dma_object o = { .kind = DMA_KIND_POOL, .owner = pool, .size = pool->size,
-		.dir = GANTRY_DMA_BIDIRECTIONAL };
+	struct dma_object o = {
+		.kind = DMA_KIND_POOL,
+		.owner = pool,
+		.size = pool->size,
+		.dir = GANTRY_DMA_BIDIRECTIONAL,
+	};
 	struct chunk *c;
 	size_t offset;
 	uint32_t i;
@@ -264,14 +269,20 @@ find(const struct gantry_dma_pool *pool, const void *cpu_addr, gantry_dma_addr_t
 void
 gantry_dma_pool_free(struct gantry_dma_pool *pool, void *cpu_addr, gantry_dma_addr_t handle)
 {
-	struct dma_object o = { .kind = DMA_KIND_POOL, .owner = pool, .ptr = cpu_addr,
-		.addr = handle, .size = pool->size };
+	struct dma_object o = {
+		.kind = DMA_KIND_POOL,
+		.owner = pool,
+		.ptr = cpu_addr,
+		.addr = handle,
+		.size = pool->size,
+	};
 	struct chunk *c;
 	const char *why;
 	uint32_t i;
 
-	if (cpu_addr == NULL || !dma_device(pool->dev)->layer->removing(pool->dev, &o,
-			__builtin_return_address(0)))
+	if (cpu_addr == NULL ||
+			!dma_device(pool->dev)->layer->removing(pool->dev, &o,
+					__builtin_return_address(0)))
 		return;
 	cpu_addr = o.ptr;
 	handle = o.addr;
@@ -287,7 +298,7 @@ gantry_dma_pool_free(struct gantry_dma_pool *pool, void *cpu_addr, gantry_dma_ad
 	rte_spinlock_unlock(&pool->lock);
 	if (why != NULL) {
 		dma_fail("%s: pool %s: %p (bus 0x%" PRIx64 ") not freed: %s",
-			dma_device(pool->dev)->name, pool->name, cpu_addr, handle, why);
+				dma_device(pool->dev)->name, pool->name, cpu_addr, handle, why);
 		DMA_LOG(ERR, "%s", gantry_dma_last_error());
 	}
 }
@@ -304,8 +315,9 @@ drop_chunk(struct gantry_dma_pool *pool, struct chunk *c)
 		while (c->link[i] != IN_USE)
 			i++;
 		dma_fail("%s: pool %s destroyed with %u blocks of %zu bytes in use, the first at %p "
-			"(bus 0x%" PRIx64 ")", dma_device(pool->dev)->name, pool->name, c->used,
-			pool->size, c->cpu + offset_of(pool, i), c->bus + offset_of(pool, i));
+			 "(bus 0x%" PRIx64 ")",
+				dma_device(pool->dev)->name, pool->name, c->used, pool->size,
+				c->cpu + offset_of(pool, i), c->bus + offset_of(pool, i));
 		DMA_LOG(ERR, "%s", gantry_dma_last_error());
 	}
 	free(c);

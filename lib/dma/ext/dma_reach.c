@@ -68,8 +68,12 @@ belongs(const struct group *g, const struct gantry_dma_mapping *m)
 {
 	if (g->pub.reach != m->reach || g->pub.dir != m->dir || g->site != m->site)
 		return false;
-	return m->reach != GANTRY_DMA_REACH_MEMORY || (m->addr == g->pub.last + 1 &&
-		(uintptr_t)m->cpu == (uintptr_t)g->pub.cpu + (g->pub.last + 1 - g->pub.first));
+	return m->reach != GANTRY_DMA_REACH_MEMORY ||
+			(m->addr == g->pub.last + 1 &&
+					(uintptr_t)m->cpu ==
+							(uintptr_t)g->pub.cpu +
+									(g->pub.last + 1 -
+											g->pub.first));
 }
 
 static void
@@ -95,8 +99,13 @@ collect(void *arg, const struct gantry_dma_mapping *m)
 			all->max = max;
 		}
 		g = &all->list[all->nr++];
-		*g = (struct group){ .pub = { .reach = m->reach, .dir = m->dir, .first = m->addr,
-			.last = m->addr, .cpu = m->cpu, .youngest_ms = UINT64_MAX }, .site = m->site };
+		*g = (struct group){ .pub = { .reach = m->reach,
+						     .dir = m->dir,
+						     .first = m->addr,
+						     .last = m->addr,
+						     .cpu = m->cpu,
+						     .youngest_ms = UINT64_MAX, },
+			.site = m->site, };
 	}
 	if (m->addr < g->pub.first) {
 		g->pub.first = m->addr;
@@ -291,6 +300,7 @@ dma_reach_telemetry(void)
 	static bool registered;
 
 	if (!__atomic_exchange_n(&registered, true, __ATOMIC_RELAXED))
-		rte_telemetry_register_cmd("/gantry/dma/reach", reach, "What DMA devices may reach "
-			"now. Parameter: a device's name; none: lists the devices");
+		rte_telemetry_register_cmd("/gantry/dma/reach", reach,
+				"What DMA devices may reach "
+				"now. Parameter: a device's name; none: lists the devices");
 }

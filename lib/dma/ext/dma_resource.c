@@ -21,7 +21,8 @@ map(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
 	if (gantry_mem_classify(va) != GANTRY_MEM_MMIO ||
 			gantry_mem_classify((uint8_t *)va + (size - 1)) != GANTRY_MEM_MMIO) {
 		dma_fail("%s: %p, %zu bytes: no part of a BAR; memory is mapped with "
-			"gantry_dma_map_single()", dma_device(dev)->name, va, size);
+			 "gantry_dma_map_single()",
+				dma_device(dev)->name, va, size);
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
 	return dma_base_map_resource(dev, va, phys, size, dir, site);

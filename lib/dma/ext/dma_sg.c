@@ -118,7 +118,7 @@ static gantry_dma_addr_t
 segs_take(struct segs *s, size_t len, bool *whole)
 {
 	const gantry_dma_addr_t addr = segs_end(s) ? GANTRY_DMA_MAPPING_ERROR :
-		s->at->addr + s->off;
+						     s->at->addr + s->off;
 
 	while (!segs_end(s) && s->at->len - s->off <= len) {
 		len -= s->at->len - s->off;
@@ -150,8 +150,14 @@ refused(struct gantry_dma_dev *dev, const struct piece *p, gantry_dma_addr_t add
 		enum gantry_dma_dir dir)
 {
 	if (dev->mode != NULL)
-		layer_of(dev)->list_refused(&(struct dma_call){ .dev = dev, .m = p->m,
-			.ptr = p->ptr, .addr = addr, .size = p->len, .dir = dir });
+		layer_of(dev)->list_refused(&(struct dma_call){
+				.dev = dev,
+				.m = p->m,
+				.ptr = p->ptr,
+				.addr = addr,
+				.size = p->len,
+				.dir = dir,
+		});
 }
 
 static void
@@ -214,7 +220,7 @@ map_pieces(struct gantry_dma_dev *dev, const struct pieces *from, struct segs *s
 	for (; next_piece(&rest, &p); i++) {
 		if (p.m != NULL)
 			addr = gantry_dma_map_mbuf(dev, p.m,
-				(uint8_t *)p.ptr - (uint8_t *)p.m->buf_addr, p.len, dir);
+					(uint8_t *)p.ptr - (uint8_t *)p.m->buf_addr, p.len, dir);
 		else
 			addr = gantry_dma_map_single(dev, p.ptr, p.len, dir);
 		if (gantry_dma_mapping_error(dev, addr)) {
@@ -223,8 +229,8 @@ map_pieces(struct gantry_dma_dev *dev, const struct pieces *from, struct segs *s
 		}
 		if (!split && seg_fits(d, addr, p.len) != p.len) {
 			dma_fail("%zu bytes at bus address 0x%" PRIx64 " are no segment for this "
-				"device, which takes up to %zu and none across 0x%" PRIx64,
-				p.len, addr, d->max_seg, addr | d->seg_boundary);
+				 "device, which takes up to %zu and none across 0x%" PRIx64,
+					p.len, addr, d->max_seg, addr | d->seg_boundary);
 			refused(dev, &p, addr, dir);
 			ret = -EINVAL;
 		} else {
@@ -284,7 +290,7 @@ list_nents(struct gantry_dma_dev *dev, const struct gantry_dma_seg *first, unsig
 		bool unmap)
 {
 	return dev->mode == NULL ? nents :
-		layer_of(dev)->list_nents(dev, first->addr, nents, unmap);
+				   layer_of(dev)->list_nents(dev, first->addr, nents, unmap);
 }
 
 /* Unmap a list or chain that is no longer as it was mapped. */
@@ -321,7 +327,8 @@ unmap_all(struct gantry_dma_dev *dev, struct pieces *from, struct segs *segs,
 		return;
 	}
 	dma_fail("%s: %s list unmapped with other lengths, or another number of them, than it was "
-		"mapped with", dma_device(dev)->name, what);
+		 "mapped with",
+			dma_device(dev)->name, what);
 	DMA_LOG(ERR, "%s", gantry_dma_last_error());
 }
 
@@ -464,8 +471,8 @@ gantry_dma_sync_sg_for_cpu(struct gantry_dma_dev *dev, struct gantry_sg *sg, uns
 }
 
 void
-gantry_dma_sync_sg_for_device(struct gantry_dma_dev *dev, struct gantry_sg *sg,
-		unsigned int nents, enum gantry_dma_dir dir)
+gantry_dma_sync_sg_for_device(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int nents,
+		enum gantry_dma_dir dir)
 {
 	sync_sg(dev, sg, nents, dir, false, __builtin_return_address(0));
 }
@@ -480,8 +487,10 @@ gantry_dma_sync_sg_for_device(struct gantry_dma_dev *dev, struct gantry_sg *sg,
 static struct segs
 chain_segs(const struct gantry_dma_seg *segs)
 {
-	return (struct segs){ .at = (struct gantry_dma_seg *)(uintptr_t)segs,
-		.stride = sizeof(*segs) };
+	return (struct segs){
+		.at = (struct gantry_dma_seg *)(uintptr_t)segs,
+		.stride = sizeof(*segs),
+	};
 }
 
 int
@@ -521,8 +530,12 @@ gantry_dma_unmap_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 static inline struct range
 chain_range(struct rte_mbuf *m, const struct gantry_dma_seg *segs, size_t off, size_t size)
 {
-	return (struct range){ .from = { .m = m }, .segs = chain_segs(segs), .off = off,
-		.size = size };
+	return (struct range){
+		.from = { .m = m },
+		.segs = chain_segs(segs),
+		.off = off,
+		.size = size,
+	};
 }
 
 static inline void
@@ -546,7 +559,7 @@ gantry_dma_sync_mbuf_chain_for_cpu(struct gantry_dma_dev *dev, struct rte_mbuf *
 		const struct gantry_dma_seg *segs, unsigned int nb_segs, enum gantry_dma_dir dir)
 {
 	sync_chain(dev, chain_range(m, segs, 0, SIZE_MAX), nb_segs, dir, true,
-		__builtin_return_address(0));
+			__builtin_return_address(0));
 }
 
 void
@@ -554,23 +567,23 @@ gantry_dma_sync_mbuf_chain_for_device(struct gantry_dma_dev *dev, struct rte_mbu
 		const struct gantry_dma_seg *segs, unsigned int nb_segs, enum gantry_dma_dir dir)
 {
 	sync_chain(dev, chain_range(m, segs, 0, SIZE_MAX), nb_segs, dir, false,
-		__builtin_return_address(0));
+			__builtin_return_address(0));
 }
 
 void
 gantry_dma_sync_mbuf_chain_range_for_cpu(struct gantry_dma_dev *dev, struct rte_mbuf *m,
-		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset,
-		size_t size, enum gantry_dma_dir dir)
+		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset, size_t size,
+		enum gantry_dma_dir dir)
 {
 	sync_chain(dev, chain_range(m, segs, offset, RTE_MIN(size, SIZE_MAX - 1)), nb_segs, dir,
-		true, __builtin_return_address(0));
+			true, __builtin_return_address(0));
 }
 
 void
 gantry_dma_sync_mbuf_chain_range_for_device(struct gantry_dma_dev *dev, struct rte_mbuf *m,
-		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset,
-		size_t size, enum gantry_dma_dir dir)
+		const struct gantry_dma_seg *segs, unsigned int nb_segs, size_t offset, size_t size,
+		enum gantry_dma_dir dir)
 {
 	sync_chain(dev, chain_range(m, segs, offset, RTE_MIN(size, SIZE_MAX - 1)), nb_segs, dir,
-		false, __builtin_return_address(0));
+			false, __builtin_return_address(0));
 }

@@ -146,7 +146,9 @@ locate(const void *addr, Dl_info *info, struct link_map **map, char *name, size_
 	 * If the loader itself was the command (there is no AT_BASE), /proc/self/exe is the loader.
 	 */
 	path = dladdr(program, &own) != 0 && own.dli_fbase == info->dli_fbase &&
-		getauxval(AT_BASE) != 0 ? "/proc/self/exe" : info->dli_fname;
+					getauxval(AT_BASE) != 0 ?
+			"/proc/self/exe" :
+			info->dli_fname;
 	if (read_name(path, (uintptr_t)in - (*map)->l_addr, name, len, offset))
 		++*offset;
 	return true;
@@ -168,7 +170,7 @@ dma_symbol(const void *addr, char *buf, size_t len)
 		snprintf(buf, len, "%s+0x%lx (%s)", name, offset, base_of(info.dli_fname));
 	else
 		snprintf(buf, len, "%s+0x%lx", base_of(info.dli_fname),
-			(uintptr_t)addr - map->l_addr);
+				(uintptr_t)addr - map->l_addr);
 	return true;
 }
 

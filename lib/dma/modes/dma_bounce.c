@@ -62,10 +62,10 @@
  */
 #define CHUNK_OWN ((size_t)4 << 20)
 /* Bus addresses for memory of the library's own are low, as in dma_demand.c. */
-#define OWN_LAST  GANTRY_DMA_BIT_MASK(30)
+#define OWN_LAST GANTRY_DMA_BIT_MASK(30)
 
 /* Limit for the bytes in slots. With 2,048-byte slots: twice 16 queues of 4,096 each way. */
-#define GROW_MAX  ((size_t)512 << 20)
+#define GROW_MAX ((size_t)512 << 20)
 
 static const struct {
 	unsigned int shift;
@@ -145,7 +145,7 @@ drop_chunk(struct gantry_dma_dev *dev, struct chunk *c)
 static int
 by_bus(const void *a, const void *b)
 {
-	const struct chunk *x = *(struct chunk * const *)a, *y = *(struct chunk * const *)b;
+	const struct chunk *x = *(struct chunk *const *)a, *y = *(struct chunk *const *)b;
 
 	return x->bus < y->bus ? -1 : x->bus > y->bus;
 }
@@ -180,9 +180,9 @@ make_pool_on(int socket_id, uint32_t count)
 	int ret;
 
 	snprintf(name, sizeof(name), "dma_%x_%x", (unsigned int)getpid(),
-		__atomic_fetch_add(&number, 1, __ATOMIC_RELAXED));
+			__atomic_fetch_add(&number, 1, __ATOMIC_RELAXED));
 	pool = rte_mempool_create_empty(name, count, sizeof(struct slot), RTE_MIN(count / 64, 64u),
-		0, socket_id, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+			0, socket_id, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
 	if (pool == NULL)
 		return NULL;
 	/*
@@ -216,7 +216,7 @@ make_pool(struct gantry_dma_dev *dev, uint32_t count, struct making *m, struct r
 	}
 	if (ret != 0) {
 		dma_fail("%s: no memory for %u bounce buffers: %s", dma_device(dev)->name, count,
-			strerror(-ret));
+				strerror(-ret));
 		rte_mempool_free(*pool);
 	}
 	return ret;
@@ -276,23 +276,26 @@ grow(struct gantry_dma_dev *dev, unsigned int k, unsigned int nr_pools)
 	if (class->nr_pools == nr_pools && !class->full) {
 		/* A narrower mask may have set a limit below the current size. */
 		more = b->bytes < b->limit ?
-			RTE_MIN(class->count, (b->limit - b->bytes) >> classes[k].shift) : 0;
+				RTE_MIN(class->count, (b->limit - b->bytes) >> classes[k].shift) :
+				0;
 		if (more == 0 || nr_pools == BOUNCE_POOLS_MAX)
 			dma_fail("%s: they have %zu MiB, the limit with %u address bits: use fewer or "
-				"shorter rings, or another mode", d->name,
-				b->bytes >> 20, dma_bits(d->mask));
+				 "shorter rings, or another mode",
+					d->name, b->bytes >> 20, dma_bits(d->mask));
 		grown = more != 0 && nr_pools < BOUNCE_POOLS_MAX &&
-			add_slots(dev, k, more, d->mask) == 0;
+				add_slots(dev, k, more, d->mask) == 0;
 		if (grown) {
 			DMA_LOG(INFO, "%s: bounce buffers of %u bytes: %u now; of all sizes: %zu MiB",
-				d->name, 1u << classes[k].shift, class->count, b->bytes >> 20);
+					d->name, 1u << classes[k].shift, class->count,
+					b->bytes >> 20);
 		} else {
 			/* Log once, because the next larger classes fail for the same reason. */
 			if (b->why[0] == '\0') {
 				dma_reason(dev, b->why, sizeof(b->why));
-				DMA_LOG(WARNING, "%s: bounce buffers of %u bytes: no more than %u: %s",
-					d->name, 1u << classes[k].shift, class->count,
-					b->why);
+				DMA_LOG(WARNING,
+						"%s: bounce buffers of %u bytes: no more than %u: %s",
+						d->name, 1u << classes[k].shift, class->count,
+						b->why);
 			}
 			__atomic_store_n(&class->full, true, __ATOMIC_RELEASE);
 		}
@@ -382,7 +385,7 @@ bounce_end(struct gantry_dma_dev *dev)
 
 	while ((slot = next_mapped(chunks, &chunk, &at)) != NULL)
 		DMA_LOG(WARNING, "%s: buffer %p (bus 0x%" PRIx64 ", %zu bytes) was never unmapped",
-			dma_device(dev)->name, slot->buf, slot->bus, slot->size);
+				dma_device(dev)->name, slot->buf, slot->bus, slot->size);
 	drop(dev);
 }
 
@@ -468,11 +471,11 @@ no_slot_left(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 
 	if (size > gantry_dma_max_mapping_size(dev)) {
 		dma_fail("%s: %p, %zu bytes: the largest bounce buffer has %zu",
-			dma_device(dev)->name, ptr, size, gantry_dma_max_mapping_size(dev));
+				dma_device(dev)->name, ptr, size, gantry_dma_max_mapping_size(dev));
 	} else {
 		pthread_mutex_lock(&b->lock);
 		dma_fail("%s: %p, %zu bytes: all bounce buffers of this size are in use: %s",
-			dma_device(dev)->name, ptr, size, b->why);
+				dma_device(dev)->name, ptr, size, b->why);
 		pthread_mutex_unlock(&b->lock);
 	}
 	return GANTRY_DMA_MAPPING_ERROR;
@@ -626,7 +629,8 @@ bounce_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 		return 0;
 	}
 	dma_fail("%s: there are bounce buffers up to bus address 0x%" PRIx64 "; the device drives "
-		"%u bits", dma_device(dev)->name, last->bus + (last->size - 1), dma_bits(mask));
+		 "%u bits",
+			dma_device(dev)->name, last->bus + (last->size - 1), dma_bits(mask));
 	return -EIO;
 }
 
@@ -676,7 +680,8 @@ count_slots(const struct dma_device *d, uint32_t count[BOUNCE_CLASSES], size_t l
 	while (bytes >> less > limit)
 		less++;
 	for (k = 0; k < BOUNCE_CLASSES; k++)
-		count[k] = has_slot_request(d) ? d->params.bounce_slots[k] : classes[k].slots >> less;
+		count[k] = has_slot_request(d) ? d->params.bounce_slots[k] :
+						 classes[k].slots >> less;
 }
 
 int
@@ -690,7 +695,8 @@ dma_bounce_start(struct gantry_dma_dev *dev, uint64_t mask)
 
 	if (d->entries != NULL) {
 		dma_fail("%s: the device has a page table permanently, in which bounce buffers have no "
-			"entries", d->name);
+			 "entries",
+				d->name);
 		return -EIO;
 	}
 	b = calloc(1, sizeof(*b));

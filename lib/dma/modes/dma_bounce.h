@@ -28,7 +28,7 @@ struct slot {
 	size_t size;
 	uint8_t *buf;
 	const void *site;
-	uintptr_t list;  /* list of which it is a piece; 0: none */
+	uintptr_t list; /* list of which it is a piece; 0: none */
 };
 
 struct chunk {
@@ -36,19 +36,19 @@ struct chunk {
 	uint8_t *cpu;
 	gantry_dma_addr_t bus;
 	size_t size;
-	unsigned int shift;  /* log2 of its slots' size */
+	unsigned int shift; /* log2 of its slots' size */
 	struct slot *slots[];
 };
 
 struct chunks {
 	struct chunks *before; /* the array that this one replaced */
 	unsigned int nr;
-	struct chunk *at[];    /* ordered by bus address */
+	struct chunk *at[]; /* ordered by bus address */
 };
 
 struct size_class {
 	unsigned int nr_pools;
-	bool full;             /* the class can no longer grow */
+	bool full; /* the class can no longer grow */
 	struct rte_mempool *pools[BOUNCE_POOLS_MAX];
 	uint32_t count;
 };
@@ -57,9 +57,9 @@ struct dma_bounce {
 	struct dma_iova *iova; /* of memory of the library's own; NULL: it is EAL memory */
 	struct size_class classes[BOUNCE_CLASSES];
 	struct chunks *chunks;
-	pthread_mutex_t lock;  /* held while adding to the above; protects the rest */
-	size_t bytes, limit;   /* bytes in slots */
-	char why[200];         /* reason why there can be no more slots; "": none was refused */
+	pthread_mutex_t lock; /* held while adding to the above; protects the rest */
+	size_t bytes, limit;  /* bytes in slots */
+	char why[200];        /* reason why there can be no more slots; "": none was refused */
 };
 
 static inline struct dma_bounce *

@@ -35,7 +35,7 @@ static void *
 map_aligned(int fd, size_t len, size_t align)
 {
 	uint8_t *room = mmap(NULL, len + align, PROT_NONE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uint8_t *at = RTE_PTR_ALIGN_CEIL(room, align);
 	int saved;
 
@@ -78,7 +78,7 @@ own_file(struct dma_block *b, size_t size, size_t align)
 	if (size >= HUGE_PAGE) {
 		b->len = RTE_ALIGN_CEIL(size, HUGE_PAGE);
 		fd = make_file(b->len, RTE_MAX(align, HUGE_PAGE), MFD_HUGETLB | MFD_HUGE_2MB,
-			&b->pub.cpu);
+				&b->pub.cpu);
 	}
 	if (fd < 0) {
 		b->len = RTE_ALIGN_CEIL(size, DMA_PAGE);
@@ -96,14 +96,15 @@ own_map(const struct dma_device *d, const struct dma_block *b, int fd)
 	rte_mcfg_mem_read_lock();
 	if (ops->map_fd != NULL)
 		ret = ops->map_fd(d->params.opaque, fd, 0, b->pub.cpu, b->pub.bus, b->len,
-			GANTRY_DMA_BIDIRECTIONAL);
+				GANTRY_DMA_BIDIRECTIONAL);
 	else
 		ret = ops->map(d->params.opaque, b->pub.cpu, b->pub.bus, b->len,
-			GANTRY_DMA_BIDIRECTIONAL);
+				GANTRY_DMA_BIDIRECTIONAL);
 	rte_mcfg_mem_read_unlock();
 	if (ret != 0)
-		dma_fail("%s: %zu bytes of bounce buffers: %s did not map them at bus address 0x%"
-			PRIx64 ": %s", d->name, b->len, ops->name, b->pub.bus, strerror(-ret));
+		dma_fail("%s: %zu bytes of bounce buffers: %s did not map them at bus address 0x%" PRIx64
+			 ": %s",
+				d->name, b->len, ops->name, b->pub.bus, strerror(-ret));
 	return ret;
 }
 
@@ -132,7 +133,7 @@ dma_bounce_own_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t siz
 
 	if (fd < 0) {
 		dma_fail("%s: no memory for %zu bytes that the device may reach: %s", d->name, size,
-			strerror(-fd));
+				strerror(-fd));
 		return -ENOMEM;
 	}
 	b->pub.socket_id = 0;
@@ -142,10 +143,10 @@ dma_bounce_own_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t siz
 		b->pub.socket_id = own_place(b, socket_id);
 	b->pub.size = size;
 	page = dma_iova_get_aligned(d->bounce->iova, b->len >> DMA_PAGE_BITS,
-		align >> DMA_PAGE_BITS, mask);
+			align >> DMA_PAGE_BITS, mask);
 	if (page == 0) {
 		dma_fail("%s: no bus addresses are left for %zu bytes; the device drives %u bits",
-			d->name, b->len, dma_bits(mask));
+				d->name, b->len, dma_bits(mask));
 		ret = -EIO;
 	} else {
 		b->pub.bus = (gantry_dma_addr_t)page << DMA_PAGE_BITS;
@@ -165,6 +166,6 @@ dma_bounce_own_free(struct gantry_dma_dev *dev, struct dma_block *b)
 	/* If the bus failed to unmap addresses, never hand them out again. */
 	if (dma_bus_unmap(dev, b->pub.cpu, b->pub.bus, b->len) == 0)
 		dma_iova_put(bounce_of(dev)->iova, b->pub.bus >> DMA_PAGE_BITS,
-			b->len >> DMA_PAGE_BITS);
+				b->len >> DMA_PAGE_BITS);
 	munmap(b->pub.cpu, b->len);
 }

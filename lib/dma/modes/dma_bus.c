@@ -28,7 +28,7 @@ dma_can_claim(struct gantry_dma_dev *dev)
 		dma_fail("%s: the bus maps all EAL memory for the device permanently", d->name);
 	else
 		dma_fail("%s: nothing translates between the device and memory (no IOMMU)",
-			d->name);
+				d->name);
 	return false;
 }
 
@@ -45,7 +45,7 @@ dma_claim(struct gantry_dma_dev *dev)
 	ret = d->params.ops->claim(d->params.opaque);
 	if (ret != 0) {
 		dma_fail("%s: %s did not take EAL memory away from the device: %s", d->name,
-			d->params.ops->name, strerror(-ret));
+				d->params.ops->name, strerror(-ret));
 		return ret;
 	}
 	d->claimed = true;
@@ -64,7 +64,7 @@ dma_bus_map(struct gantry_dma_dev *dev, void *va, gantry_dma_addr_t addr, size_t
 	rte_mcfg_mem_read_unlock();
 	if (ret != 0)
 		dma_fail("%s: %p, %zu bytes: %s did not map it at bus address 0x%" PRIx64 ": %s",
-			d->name, va, len, d->params.ops->name, addr, strerror(-ret));
+				d->name, va, len, d->params.ops->name, addr, strerror(-ret));
 	return ret;
 }
 
@@ -79,7 +79,7 @@ dma_bus_unmap(struct gantry_dma_dev *dev, void *va, gantry_dma_addr_t addr, size
 	rte_mcfg_mem_read_unlock();
 	if (ret != 0) {
 		dma_fail("%s: bus address 0x%" PRIx64 ", %zu bytes: %s did not unmap it: %s",
-			d->name, addr, len, d->params.ops->name, strerror(-ret));
+				d->name, addr, len, d->params.ops->name, strerror(-ret));
 		if (ret != -ENODEV) /* a removed device reaches nothing */
 			DMA_LOG(ERR, "%s", gantry_dma_last_error());
 	}

@@ -12,7 +12,7 @@
 
 #include "dma_modes.h"
 
-static const char * const mode_names[] = {
+static const char *const mode_names[] = {
 	[GANTRY_DMA_MODE_AUTO] = "auto",
 	[GANTRY_DMA_MODE_DIRECT] = "direct",
 	[GANTRY_DMA_MODE_WINDOW] = "window",
@@ -36,18 +36,19 @@ dma_choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t beyond)
 
 	if (d->params.mode == GANTRY_DMA_MODE_DIRECT) {
 		dma_fail("%s: the device drives %u address bits%s, but EAL memory reaches up to "
-			"bus address 0x%" PRIx64 ", which takes %u; %s", d->name, dma_bits(beyond),
-			coherent, last, dma_bits(last), rte_eal_iova_mode() == RTE_IOVA_VA ?
-			"start with --iova-mode=pa, or with --base-virtaddr low enough" :
-			"nothing translates in between (start with --iova-mode=va if something "
-			"does)");
+			 "bus address 0x%" PRIx64 ", which takes %u; %s",
+				d->name, dma_bits(beyond), coherent, last, dma_bits(last),
+				rte_eal_iova_mode() == RTE_IOVA_VA ?
+						"start with --iova-mode=pa, or with --base-virtaddr low enough" :
+						"nothing translates in between (start with --iova-mode=va if something "
+						"does)");
 		return -EIO;
 	}
 	if (!TAILQ_EMPTY(&d->blocks) || !TAILQ_EMPTY(&d->resources)) {
 		dma_fail("%s: EAL memory reaches up to bus address 0x%" PRIx64 ", the device "
-			"drives %u address bits%s; but there are coherent blocks, or BARs mapped, "
-			"in direct mode: the mask comes first", d->name, last, dma_bits(beyond),
-			coherent);
+			 "drives %u address bits%s; but there are coherent blocks, or BARs mapped, "
+			 "in direct mode: the mask comes first",
+				d->name, last, dma_bits(beyond), coherent);
 		return -EIO;
 	}
 	if (dma_window_start(dev, mask) == 0)
@@ -58,8 +59,9 @@ dma_choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t beyond)
 		return 0;
 	dma_reason(dev, no_bounce, sizeof(no_bounce));
 	dma_fail("%s: the device drives %u address bits%s, but EAL memory reaches up to bus "
-		"address 0x%" PRIx64 ", which takes %u; no window: %s; no bounce buffers: %s",
-		d->name, dma_bits(beyond), coherent, last, dma_bits(last), no_window, no_bounce);
+		 "address 0x%" PRIx64 ", which takes %u; no window: %s; no bounce buffers: %s",
+			d->name, dma_bits(beyond), coherent, last, dma_bits(last), no_window,
+			no_bounce);
 	/* One of the modes took the bus mappings away from the device, permanently. */
 	if (d->claimed || d->entries != NULL)
 		dma_set_mode(dev, d->waiting);
@@ -112,8 +114,8 @@ wait_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir
 }
 
 static void
-wait_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir, unsigned long attrs, const void *site)
+wait_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir,
+		unsigned long attrs, const void *site)
 {
 	dma_misuse(dev, "unmapping", addr, size, "nothing was mapped there");
 }

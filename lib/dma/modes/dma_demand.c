@@ -60,12 +60,12 @@
  * The state of a mapping, stored under the page in which it begins: size, offset in that page, kind
  * (enum gantry_dma_reach), direction. 0: no mapping begins here.
  */
-#define STATE(size, at, kind, dir) ((uint64_t)(size) << 18 | ((at) & (DMA_PAGE - 1)) << 6 | \
-	(kind) << 3 | (dir) << 1 | 1)
-#define STATE_SIZE(state)      ((size_t)((state) >> 18))
-#define STATE_IN_PAGE(state)   ((state) >> 6 & (DMA_PAGE - 1))
-#define STATE_KIND(state)      ((enum gantry_dma_reach)((state) >> 3 & 7))
-#define STATE_DIR(state)       ((enum gantry_dma_dir)((state) >> 1 & 3))
+#define STATE(size, at, kind, dir) \
+	((uint64_t)(size) << 18 | ((at) & (DMA_PAGE - 1)) << 6 | (kind) << 3 | (dir) << 1 | 1)
+#define STATE_SIZE(state)    ((size_t)((state) >> 18))
+#define STATE_IN_PAGE(state) ((state) >> 6 & (DMA_PAGE - 1))
+#define STATE_KIND(state)    ((enum gantry_dma_reach)((state) >> 3 & 7))
+#define STATE_DIR(state)     ((enum gantry_dma_dir)((state) >> 1 & 3))
 
 /*
  * Usual buffers take a pair of pages of bus addresses, because a buffer of up to one page touches
@@ -77,7 +77,7 @@
 struct dma_record {
 	uintptr_t cpu;
 	const void *site;
-	uint64_t since;  /* time of the mapping, by the clock below */
+	uint64_t since; /* time of the mapping, by the clock below */
 };
 
 /*
@@ -96,7 +96,7 @@ look_at_clock(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	__atomic_store_n(&now_ms, (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000,
-		__ATOMIC_RELAXED);
+			__ATOMIC_RELAXED);
 }
 
 static void
@@ -131,7 +131,8 @@ static inline uint64_t
 entry_bits(enum gantry_dma_dir dir)
 {
 	_Static_assert(GANTRY_DMA_PTE_READ == GANTRY_DMA_TO_DEVICE &&
-		GANTRY_DMA_PTE_WRITE == GANTRY_DMA_FROM_DEVICE, "directions are permissions");
+					GANTRY_DMA_PTE_WRITE == GANTRY_DMA_FROM_DEVICE,
+			"directions are permissions");
 	return dir != GANTRY_DMA_BIDIRECTIONAL ? dir : GANTRY_DMA_PTE_READ | GANTRY_DMA_PTE_WRITE;
 }
 
@@ -153,7 +154,8 @@ enter_pages(struct gantry_dma_dev *dev, uint32_t page, uintptr_t at, size_t n, u
 	for (i = 0; i < n; i++, at += DMA_PAGE) {
 		const struct rte_memseg *ms = rte_mem_virt2memseg((void *)at, NULL);
 		gantry_dma_addr_t iova = ms != NULL && ms->len != 0 && ms->iova != RTE_BAD_IOVA ?
-			ms->iova + (at - (uintptr_t)ms->addr) : RTE_BAD_IOVA;
+				ms->iova + (at - (uintptr_t)ms->addr) :
+				RTE_BAD_IOVA;
 
 		if (iova % DMA_PAGE != 0) {
 			dma_refuse_class(dev, (void *)at);
@@ -191,7 +193,8 @@ map_by_bus(struct gantry_dma_dev *dev, uint32_t page, size_t n, void *ptr, size_
 	if (!mappable(dev, ptr) || !mappable(dev, (uint8_t *)ptr + (size - 1)))
 		return false;
 	return dma_bus_map(dev, RTE_PTR_ALIGN_FLOOR(ptr, DMA_PAGE),
-		(gantry_dma_addr_t)page << DMA_PAGE_BITS, n << DMA_PAGE_BITS, dir) == 0;
+			       (gantry_dma_addr_t)page << DMA_PAGE_BITS, n << DMA_PAGE_BITS,
+			       dir) == 0;
 }
 
 static inline void
@@ -199,7 +202,7 @@ prefetch_for_write(const void *p)
 {
 #ifdef RTE_ARCH_X86
 	/* GCC emits it only for processors known to have it; on other processors it is a no-op. */
-	asm volatile("prefetchw %0" : : "m" (*(const char *)p));
+	asm volatile("prefetchw %0" : : "m"(*(const char *)p));
 #else
 	__builtin_prefetch(p, 1);
 #endif
@@ -227,8 +230,9 @@ no_pages_left(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 	const struct dma_device *d = dma_device(dev);
 
 	dma_fail("%s: %p, %zu bytes: no %zu pages of bus addresses in a row are left; of %u in "
-		"all, %u are mapped", d->name, ptr, size, dma_pages((uintptr_t)ptr, size),
-		d->demand.iova->nr, dma_iova_in_use(d->demand.iova));
+		 "all, %u are mapped",
+			d->name, ptr, size, dma_pages((uintptr_t)ptr, size), d->demand.iova->nr,
+			dma_iova_in_use(d->demand.iova));
 	return GANTRY_DMA_MAPPING_ERROR;
 }
 
@@ -251,9 +255,9 @@ enter(struct gantry_dma_dev *dev, uint32_t page, size_t n, void *ptr, size_t siz
 		return map_by_bus(dev, page, n, ptr, size, dir);
 	if (!gantry_dma_look_up(&d->eal, ptr, size, GANTRY_DMA_ADDR_MAX, &iova))
 		return enter_pages(dev, page, RTE_ALIGN_FLOOR((uintptr_t)ptr, DMA_PAGE), n,
-			entry_bits(dir));
-	set_entries(&d->demand.entries[page], n,
-		RTE_ALIGN_FLOOR(iova, DMA_PAGE) | entry_bits(dir), DMA_PAGE);
+				entry_bits(dir));
+	set_entries(&d->demand.entries[page], n, RTE_ALIGN_FLOOR(iova, DMA_PAGE) | entry_bits(dir),
+			DMA_PAGE);
 	return true;
 }
 
@@ -271,7 +275,8 @@ map_any(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir 
 		dma_iova_put(demand->iova, page, run);
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
-	return record(demand, page, ptr, STATE(size, (uintptr_t)ptr, GANTRY_DMA_REACH_BUFFER, dir), site);
+	return record(demand, page, ptr, STATE(size, (uintptr_t)ptr, GANTRY_DMA_REACH_BUFFER, dir),
+			site);
 }
 
 gantry_dma_addr_t
@@ -291,7 +296,7 @@ dma_demand_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_d
 	 * and loads nothing before it uses it, so the compiler saves few registers.
 	 */
 	if (unlikely(size > demand->pair_max ||
-			!gantry_dma_look_up(&d->eal, ptr, size, GANTRY_DMA_ADDR_MAX, &iova)))
+			    !gantry_dma_look_up(&d->eal, ptr, size, GANTRY_DMA_ADDR_MAX, &iova)))
 		return map_any(dev, ptr, size, dir, site);
 	c = dma_iova_mine[demand->id];
 	if (unlikely(c == NULL || c->get[PAIR - 1].n == 0))
@@ -302,14 +307,17 @@ dma_demand_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_d
 	set_entries(&demand->entries[page], 1, entry, 0);
 	entry = (iova & (DMA_PAGE - 1)) + size > DMA_PAGE ? entry + DMA_PAGE : 0;
 	set_entries(&demand->entries[page + 1], 1, entry, 0);
-	return record(demand, page, ptr, STATE(size, (uintptr_t)ptr, GANTRY_DMA_REACH_BUFFER, dir), site);
+	return record(demand, page, ptr, STATE(size, (uintptr_t)ptr, GANTRY_DMA_REACH_BUFFER, dir),
+			site);
 }
 
 /* Return why the mapping at this address does not have this state. */
 static const char *
 why_not(const struct dma_demand *demand, uint64_t page, uint64_t state)
 {
-	const uint64_t is = page < demand->nr ? __atomic_load_n(&demand->states[page], __ATOMIC_RELAXED) : 0;
+	const uint64_t is = page < demand->nr ?
+			__atomic_load_n(&demand->states[page], __ATOMIC_RELAXED) :
+			0;
 
 	if (page >= demand->nr)
 		return "nothing was mapped there";
@@ -341,11 +349,12 @@ end_mapping(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, uint64_t state)
 	if (__atomic_exchange_n(&demand->states[page], 0, __ATOMIC_SEQ_CST) != state)
 		return two_at_once;
 	/* If the bus failed to unmap addresses, never hand them out again. */
-	if (demand->entries == NULL && dma_bus_unmap(dev, (void *)RTE_ALIGN_FLOOR(cpu, DMA_PAGE),
-			page << DMA_PAGE_BITS, n << DMA_PAGE_BITS) != 0)
+	if (demand->entries == NULL &&
+			dma_bus_unmap(dev, (void *)RTE_ALIGN_FLOOR(cpu, DMA_PAGE),
+					page << DMA_PAGE_BITS, n << DMA_PAGE_BITS) != 0)
 		return NULL;
-	dma_iova_put(demand->iova, page, STATE_KIND(state) == GANTRY_DMA_REACH_BUFFER ?
-		run_of(demand, n) : n);
+	dma_iova_put(demand->iova, page,
+			STATE_KIND(state) == GANTRY_DMA_REACH_BUFFER ? run_of(demand, n) : n);
 	return NULL;
 }
 
@@ -377,8 +386,8 @@ dma_demand_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size
 
 	/* As end_mapping(), for a pair of pages for which this thread's cache has room. */
 	if (unlikely(page >= demand->nr || size > demand->pair_max || c == NULL ||
-			c->put[PAIR - 1].n == DMA_IOVA_BATCH ||
-			__atomic_load_n(&demand->states[page], __ATOMIC_ACQUIRE) != state)) {
+			    c->put[PAIR - 1].n == DMA_IOVA_BATCH ||
+			    __atomic_load_n(&demand->states[page], __ATOMIC_ACQUIRE) != state)) {
 		unmap_any(dev, addr, size, state);
 		return;
 	}
@@ -408,7 +417,7 @@ dma_demand_unmap_gather(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size
 	const uint64_t state = STATE(size, addr, GANTRY_DMA_REACH_BUFFER, dir);
 
 	if (unlikely(page >= demand->nr || size > demand->pair_max ||
-			__atomic_load_n(&demand->states[page], __ATOMIC_ACQUIRE) != state)) {
+			    __atomic_load_n(&demand->states[page], __ATOMIC_ACQUIRE) != state)) {
 		unmap_any(dev, addr, size, state);
 		return;
 	}
@@ -431,7 +440,7 @@ dma_demand_unmap_gathered(struct gantry_dma_dev *dev, struct gantry_dma_gather *
 		const uint32_t page = g->of[i].addr >> DMA_PAGE_BITS;
 
 		if (unlikely(__atomic_exchange_n(&demand->states[page], 0, __ATOMIC_SEQ_CST) !=
-				g->of[i].state))
+				    g->of[i].state))
 			lost_race(dev, g->of[i].addr, STATE_SIZE(g->of[i].state));
 		else
 			dma_iova_put(demand->iova, page, PAIR);
@@ -444,8 +453,7 @@ dma_demand_unmap_gathered(struct gantry_dma_dev *dev, struct gantry_dma_gather *
  */
 
 int
-dma_demand_map_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t align,
-		uint64_t mask)
+dma_demand_map_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t align, uint64_t mask)
 {
 	struct dma_demand *demand = &dma_device(dev)->demand;
 	const size_t n = dma_pages(0, b->pub.size);
@@ -454,31 +462,32 @@ dma_demand_map_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t ali
 
 	if (page == 0) {
 		dma_fail("%s: %zu coherent bytes: no %zu pages of bus addresses in a row, aligned "
-			"to %zu bytes, are left that the coherent mask reaches (%u bits)",
-			dma_device(dev)->name, b->pub.size, n, align, dma_bits(mask));
+			 "to %zu bytes, are left that the coherent mask reaches (%u bits)",
+				dma_device(dev)->name, b->pub.size, n, align, dma_bits(mask));
 		return -EIO;
 	}
 	b->pub.bus = (gantry_dma_addr_t)page << DMA_PAGE_BITS;
 	if (demand->entries != NULL)
 		done = enter_pages(dev, page, (uintptr_t)b->pub.cpu, n,
-			entry_bits(GANTRY_DMA_BIDIRECTIONAL));
+				entry_bits(GANTRY_DMA_BIDIRECTIONAL));
 	else
 		done = dma_bus_map(dev, b->pub.cpu, b->pub.bus, n << DMA_PAGE_BITS,
-			GANTRY_DMA_BIDIRECTIONAL) == 0;
+				       GANTRY_DMA_BIDIRECTIONAL) == 0;
 	if (!done) {
 		dma_iova_put(demand->iova, page, n);
 		return -EIO;
 	}
-	record(demand, page, b->pub.cpu, STATE(b->pub.size, 0,
-		GANTRY_DMA_REACH_COHERENT, GANTRY_DMA_BIDIRECTIONAL), b->site);
+	record(demand, page, b->pub.cpu,
+			STATE(b->pub.size, 0, GANTRY_DMA_REACH_COHERENT, GANTRY_DMA_BIDIRECTIONAL),
+			b->site);
 	return 0;
 }
 
 void
 dma_demand_unmap_block(struct gantry_dma_dev *dev, struct dma_block *b)
 {
-	const char *why = end_mapping(dev, b->pub.bus, STATE(b->pub.size, 0,
-		GANTRY_DMA_REACH_COHERENT, GANTRY_DMA_BIDIRECTIONAL));
+	const char *why = end_mapping(dev, b->pub.bus,
+			STATE(b->pub.size, 0, GANTRY_DMA_REACH_COHERENT, GANTRY_DMA_BIDIRECTIONAL));
 
 	if (why != NULL)
 		dma_misuse(dev, "freeing", b->pub.bus, b->pub.size, why);
@@ -511,9 +520,9 @@ dma_demand_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t
 	if (page == 0)
 		return no_pages_left(dev, va, size);
 	below = demand->entries == NULL ? (gantry_dma_addr_t)page << DMA_PAGE_BITS :
-		RTE_ALIGN_FLOOR(below, DMA_PAGE);
-	if (dma_bus_map(dev, RTE_PTR_ALIGN_FLOOR(va, DMA_PAGE), below, n << DMA_PAGE_BITS,
-			dir) != 0) {
+					  RTE_ALIGN_FLOOR(below, DMA_PAGE);
+	if (dma_bus_map(dev, RTE_PTR_ALIGN_FLOOR(va, DMA_PAGE), below, n << DMA_PAGE_BITS, dir) !=
+			0) {
 		dma_iova_put(demand->iova, page, n);
 		return GANTRY_DMA_MAPPING_ERROR;
 	}
@@ -521,7 +530,8 @@ dma_demand_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t
 		demand->below[page] = below;
 		set_entries(&demand->entries[page], n, below | entry_bits(dir), DMA_PAGE);
 	}
-	return record(demand, page, va, STATE(size, (uintptr_t)va, GANTRY_DMA_REACH_RESOURCE, dir), site);
+	return record(demand, page, va, STATE(size, (uintptr_t)va, GANTRY_DMA_REACH_RESOURCE, dir),
+			site);
 }
 
 void
@@ -533,14 +543,13 @@ dma_demand_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, si
 	const bool known = page < demand->nr;
 	const uintptr_t va = known ? demand->records[page].cpu : 0;
 	const gantry_dma_addr_t below = known && demand->entries != NULL ? demand->below[page] : 0;
-	const char *why = end_mapping(dev, addr, STATE(size, addr, GANTRY_DMA_REACH_RESOURCE,
-		dir));
+	const char *why = end_mapping(dev, addr, STATE(size, addr, GANTRY_DMA_REACH_RESOURCE, dir));
 
 	if (why != NULL)
 		dma_misuse(dev, "unmapping", addr, size, why);
 	else if (demand->entries != NULL)
 		dma_bus_unmap(dev, (void *)RTE_ALIGN_FLOOR(va, DMA_PAGE), below,
-			dma_pages(addr, size) << DMA_PAGE_BITS);
+				dma_pages(addr, size) << DMA_PAGE_BITS);
 }
 
 /*
@@ -553,16 +562,22 @@ dma_demand_at(struct gantry_dma_dev *dev, uint64_t page, struct gantry_dma_mappi
 	const struct dma_demand *demand = &dma_device(dev)->demand;
 	const uint64_t now = __atomic_load_n(&now_ms, __ATOMIC_RELAXED);
 	const uint64_t state = page < demand->nr ?
-		__atomic_load_n(&demand->states[page], __ATOMIC_ACQUIRE) : 0;
+			__atomic_load_n(&demand->states[page], __ATOMIC_ACQUIRE) :
+			0;
 	const struct dma_record *r;
 
 	if (state == 0)
 		return false;
 	r = &demand->records[page];
-	*m = (struct gantry_dma_mapping){ .reach = STATE_KIND(state),
-		.addr = page << DMA_PAGE_BITS | STATE_IN_PAGE(state), .cpu = (void *)r->cpu,
-		.size = STATE_SIZE(state), .dir = STATE_DIR(state), .site = r->site,
-		.age_ms = now - RTE_MIN(now, r->since) };
+	*m = (struct gantry_dma_mapping){
+		.reach = STATE_KIND(state),
+		.addr = page << DMA_PAGE_BITS | STATE_IN_PAGE(state),
+		.cpu = (void *)r->cpu,
+		.size = STATE_SIZE(state),
+		.dir = STATE_DIR(state),
+		.site = r->site,
+		.age_ms = now - RTE_MIN(now, r->since),
+	};
 	/* Another mapping may have replaced it. One with the same state goes unnoticed. */
 	return state == __atomic_load_n(&demand->states[page], __ATOMIC_ACQUIRE);
 }
@@ -604,7 +619,7 @@ get_table(struct dma_device *d, size_t nr)
 		d->nr_entries = nr;
 	else if (ret != -ENOTSUP)
 		dma_fail("%s: %s makes no page table of %zu entries: %s", d->name, ops->name, nr,
-			strerror(-ret));
+				strerror(-ret));
 	return ret;
 }
 
@@ -628,8 +643,8 @@ set_iova(struct dma_demand *demand, struct dma_iova *iova)
 static void *
 map_zeroed(size_t nr, size_t size, int flags)
 {
-	void *p = mmap(NULL, nr * size, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+	void *p = mmap(NULL, nr * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags,
+			-1, 0);
 
 	return p != MAP_FAILED ? p : NULL;
 }
@@ -690,8 +705,9 @@ end_leaked(void *arg, const struct gantry_dma_mapping *m)
 	struct gantry_dma_dev *dev = arg;
 
 	DMA_LOG(WARNING, "%s: %s %p (bus 0x%" PRIx64 ", %zu bytes) was never unmapped",
-		dma_device(dev)->name, m->reach == GANTRY_DMA_REACH_RESOURCE ? "BAR" : "buffer",
-		m->cpu, m->addr, m->size);
+			dma_device(dev)->name,
+			m->reach == GANTRY_DMA_REACH_RESOURCE ? "BAR" : "buffer", m->cpu, m->addr,
+			m->size);
 	if (m->reach == GANTRY_DMA_REACH_RESOURCE)
 		dma_demand_unmap_resource(dev, m->addr, m->size, m->dir);
 	else
@@ -731,7 +747,8 @@ dma_demand_limit(struct gantry_dma_dev *dev, gantry_dma_addr_t last)
 		if (last > now)
 			return 0;
 		dma_fail("%s: %u pages of bus addresses are mapped, up to 0x%" PRIx64 "; the "
-			"device drives %u bits", d->name, in_use, now, dma_bits(last));
+			 "device drives %u bits",
+				d->name, in_use, now, dma_bits(last));
 		return -EIO;
 	}
 	iova = dma_iova_create(d->name, last);

@@ -55,10 +55,11 @@ plan(const struct dma_device *d, struct dma_resource *r, uint8_t *va, gantry_phy
 	const bool translated = d->params.has_iommu;
 	const size_t page = sysconf(_SC_PAGESIZE), in_page = (uintptr_t)va % page;
 
-	if (translated && (d->params.ops == NULL || d->params.ops->map == NULL ||
-			d->params.ops->unmap == NULL)) {
+	if (translated &&
+			(d->params.ops == NULL || d->params.ops->map == NULL ||
+					d->params.ops->unmap == NULL)) {
 		dma_fail("%s: %p: there is an IOMMU, and the bus cannot map a BAR through it",
-			d->name, va);
+				d->name, va);
 		return false;
 	}
 	if (translated && rte_eal_iova_mode() == RTE_IOVA_VA) {
@@ -71,7 +72,8 @@ plan(const struct dma_device *d, struct dma_resource *r, uint8_t *va, gantry_phy
 	}
 	if (r->bus + (r->size - 1) < r->bus || r->bus + (r->size - 1) > d->mask) {
 		dma_fail("%s: %p: a BAR at bus address 0x%" PRIx64 ", %zu bytes; the device drives "
-			"%u bits", d->name, va, r->bus, r->size, dma_bits(d->mask));
+			 "%u bits",
+				d->name, va, r->bus, r->size, dma_bits(d->mask));
 		return false;
 	}
 	if (translated) {
@@ -134,7 +136,8 @@ direct_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t
 	rte_spinlock_unlock(&d->lock);
 	if (r == NULL) {
 		dma_fail("%s: no BAR is mapped at bus address 0x%" PRIx64 " with %zu bytes and "
-			"direction %u: not unmapped", d->name, addr, size, dir);
+			 "direction %u: not unmapped",
+				d->name, addr, size, dir);
 		DMA_LOG(ERR, "%s", gantry_dma_last_error());
 		return;
 	}
@@ -148,8 +151,10 @@ direct_end(struct gantry_dma_dev *dev)
 	struct dma_resource *r;
 
 	while ((r = TAILQ_FIRST(&d->resources)) != NULL) {
-		DMA_LOG(WARNING, "%s: BAR mapped at bus address 0x%" PRIx64 " (%zu bytes) was "
-			"never unmapped", d->name, r->bus, r->size);
+		DMA_LOG(WARNING,
+				"%s: BAR mapped at bus address 0x%" PRIx64 " (%zu bytes) was "
+				"never unmapped",
+				d->name, r->bus, r->size);
 		TAILQ_REMOVE(&d->resources, r, next);
 		resource_end(dev, r);
 	}
@@ -174,8 +179,9 @@ stays_direct(struct gantry_dma_dev *dev, uint64_t mask)
 {
 	if (dma_highest_address() <= mask)
 		return true;
-	return dma_block_reachable(mask) && (dma_device(dev)->params.mode ==
-		GANTRY_DMA_MODE_DIRECT || !dma_can_claim(dev));
+	return dma_block_reachable(mask) &&
+			(dma_device(dev)->params.mode == GANTRY_DMA_MODE_DIRECT ||
+					!dma_can_claim(dev));
 }
 
 static int
@@ -212,9 +218,13 @@ reach_page(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void 
 	if (r->run.size == 0 || r->run.addr + r->run.size != ms->iova ||
 			(uintptr_t)r->run.cpu + r->run.size != (uintptr_t)ms->addr) {
 		reach_flush(r);
-		r->run = (struct gantry_dma_mapping){ .reach = GANTRY_DMA_REACH_MEMORY,
-			.addr = ms->iova, .cpu = ms->addr, .dir = GANTRY_DMA_BIDIRECTIONAL,
-			.age_ms = UINT64_MAX };
+		r->run = (struct gantry_dma_mapping){
+			.reach = GANTRY_DMA_REACH_MEMORY,
+			.addr = ms->iova,
+			.cpu = ms->addr,
+			.dir = GANTRY_DMA_BIDIRECTIONAL,
+			.age_ms = UINT64_MAX,
+		};
 	}
 	r->run.size += ms->len;
 	return 0;

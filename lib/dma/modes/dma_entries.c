@@ -59,7 +59,7 @@ static enum gantry_dma_dir
 dir_of(uint64_t entry)
 {
 	return (entry & PERMISSIONS) != PERMISSIONS ? entry & PERMISSIONS :
-		GANTRY_DMA_BIDIRECTIONAL;
+						      GANTRY_DMA_BIDIRECTIONAL;
 }
 
 static void
@@ -70,7 +70,8 @@ add_stray(struct walk *w, uint64_t page, uint64_t entry)
 	if (w->nr == w->max) {
 		more = realloc(w->strays, (2 * w->max + 64) * sizeof(*more));
 		if (more == NULL) {
-			DMA_LOG(ERR, "%s: page table: out of memory: not every entry is shown", dma_device(w->dev)->name);
+			DMA_LOG(ERR, "%s: page table: out of memory: not every entry is shown",
+					dma_device(w->dev)->name);
 			return;
 		}
 		w->strays = more;
@@ -93,11 +94,11 @@ leads_to(struct gantry_dma_dev *dev, uint64_t entry, uintptr_t at, enum gantry_d
 	if (reach == GANTRY_DMA_REACH_RESOURCE)
 		return rte_eal_iova_mode() != RTE_IOVA_VA || page_of(entry) == at;
 	if (gantry_dma_look_up(&dma_device(dev)->eal, (void *)at, DMA_PAGE, GANTRY_DMA_ADDR_MAX,
-			&iova))
+			    &iova))
 		return page_of(entry) == iova;
 	ms = rte_mem_virt2memseg((void *)at, NULL);
 	return ms == NULL || ms->len == 0 || ms->iova == RTE_BAD_IOVA ||
-		page_of(entry) == ms->iova + (at - (uintptr_t)ms->addr);
+			page_of(entry) == ms->iova + (at - (uintptr_t)ms->addr);
 }
 
 static void
@@ -123,7 +124,7 @@ show_mapping(struct walk *w, const struct gantry_dma_mapping *m)
 	for (page = first; page < end; page += DMA_PAGE) {
 		const uint64_t entry = entry_of(w, page >> DMA_PAGE_BITS);
 		const bool is = (entry & PERMISSIONS) != 0 &&
-			leads_to(w->dev, entry, cpu + (page - first), m->reach);
+				leads_to(w->dev, entry, cpu + (page - first), m->reach);
 
 		if (!is || piece.size == 0 || dir_of(entry) != piece.dir) {
 			show(w, &piece);
@@ -182,10 +183,14 @@ rescan(struct walk *w)
 static void
 show_stray(const struct walk *w, const struct stray *s, size_t n)
 {
-	const struct gantry_dma_mapping m = { .reach = GANTRY_DMA_REACH_UNKNOWN,
-		.addr = s->page << DMA_PAGE_BITS, .size = n << DMA_PAGE_BITS,
-		.dir = dir_of(s->entry), .cpu = gantry_bus_to_virt(w->dev, page_of(s->entry)),
-		.age_ms = UINT64_MAX };
+	const struct gantry_dma_mapping m = {
+		.reach = GANTRY_DMA_REACH_UNKNOWN,
+		.addr = s->page << DMA_PAGE_BITS,
+		.size = n << DMA_PAGE_BITS,
+		.dir = dir_of(s->entry),
+		.cpu = gantry_bus_to_virt(w->dev, page_of(s->entry)),
+		.age_ms = UINT64_MAX,
+	};
 
 	show(w, &m);
 }
@@ -200,7 +205,8 @@ show_strays(const struct walk *w)
 		const struct stray *s = &w->strays[i];
 
 		for (n = 1; i + n < w->nr && s[n].page == s->page + n &&
-				s[n].entry == s->entry + n * DMA_PAGE; n++)
+				s[n].entry == s->entry + n * DMA_PAGE;
+				n++)
 			;
 		if (pieces < STRAYS_SHOWN) {
 			show_stray(w, s, n);
@@ -208,10 +214,11 @@ show_strays(const struct walk *w)
 		}
 	}
 	if (pieces > STRAYS_SHOWN)
-		DMA_LOG(WARNING, "%s: page table: %zu more entries, in %zu pieces, have no mapping: "
-			"only the first %u pieces are shown",
-			dma_device(w->dev)->name, w->nr - shown, pieces - STRAYS_SHOWN,
-			STRAYS_SHOWN);
+		DMA_LOG(WARNING,
+				"%s: page table: %zu more entries, in %zu pieces, have no mapping: "
+				"only the first %u pieces are shown",
+				dma_device(w->dev)->name, w->nr - shown, pieces - STRAYS_SHOWN,
+				STRAYS_SHOWN);
 }
 
 void

@@ -40,7 +40,7 @@ struct mine {
 
 static struct dma_iova_cache *none[ALLOCATORS_MAX];
 __thread struct dma_iova_cache **dma_iova_mine
-	__attribute__((tls_model("initial-exec"), visibility("hidden"))) = none;
+		__attribute__((tls_model("initial-exec"), visibility("hidden"))) = none;
 
 /*
  * Protects everything below, because allocators and threads come and go. A thread takes it before
@@ -358,7 +358,8 @@ dma_iova_create(const char *name, gantry_dma_addr_t last)
 	pthread_mutex_unlock(&lock);
 	if (id == ALLOCATORS_MAX) {
 		dma_fail("%s: %u devices have bus addresses of their own, and there can be no more "
-			"in a process", name, ALLOCATORS_MAX);
+			 "in a process",
+				name, ALLOCATORS_MAX);
 		free(a->taken);
 		free(a);
 		rte_errno = ENOSPC;

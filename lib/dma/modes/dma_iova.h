@@ -29,25 +29,25 @@ struct dma_iova_cache {
 	struct dma_iova_stack {
 		uint32_t n;
 		uint32_t page[DMA_IOVA_BATCH];
-	/* by pages - 1: runs to hand out; runs that were given back */
+		/* by pages - 1: runs to hand out; runs that were given back */
 	} get[DMA_IOVA_RUNS], put[DMA_IOVA_RUNS];
 };
 
 struct dma_iova {
 	unsigned int id;
-	uint32_t batch;          /* number of entries of a cache's stacks that are used */
+	uint32_t batch; /* number of entries of a cache's stacks that are used */
 	/* number of pages; those that may not be used are taken permanently */
 	uint32_t nr;
-	rte_spinlock_t lock;     /* protects everything below */
-	uint64_t *taken;         /* one bit for each page */
-	uint32_t next;           /* page at which the search continues */
-	uint32_t in_use;         /* taken pages that may be given back */
+	rte_spinlock_t lock; /* protects everything below */
+	uint64_t *taken;     /* one bit for each page */
+	uint32_t next;       /* page at which the search continues */
+	uint32_t in_use;     /* taken pages that may be given back */
 	LIST_HEAD(, dma_iova_cache) caches;
 };
 
 /* This thread's caches, by allocator id. */
 extern __thread struct dma_iova_cache **dma_iova_mine
-	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+		__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* Make an allocator of usable addresses up to last. Return NULL with rte_errno and the reason. */
 struct dma_iova *dma_iova_create(const char *name, gantry_dma_addr_t last);

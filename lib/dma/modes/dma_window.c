@@ -43,7 +43,7 @@
 /* Many IOMMUs translate fewer bits than the device drives, but all translate at least this many. */
 #define WINDOW_LAST GANTRY_DMA_BIT_MASK(39)
 /* Bus and virtual addresses are equal modulo this size, so alignments up to it carry over. */
-#define ALIGN       ((uint64_t)2 << 20)
+#define ALIGN ((uint64_t)2 << 20)
 
 struct piece {
 	TAILQ_ENTRY(piece) next;
@@ -60,7 +60,7 @@ struct dma_window {
 	struct pieces pieces; /* ordered by bus address */
 	bool planning;        /* a trial run: nothing is mapped */
 	bool events;
-	uint64_t *entries;    /* entries of dma_device.own */
+	uint64_t *entries; /* entries of dma_device.own */
 };
 
 /*
@@ -177,12 +177,11 @@ put_piece(struct dma_window *w, uintptr_t va, size_t len, gantry_dma_addr_t bus)
 	ret = insert(w, piece, before, &p);
 	if (ret != 0 || w->planning)
 		return ret;
-	ret = d->params.ops->map(d->params.opaque, (void *)va, bus, len,
-		GANTRY_DMA_BIDIRECTIONAL);
+	ret = d->params.ops->map(d->params.opaque, (void *)va, bus, len, GANTRY_DMA_BIDIRECTIONAL);
 	if (ret != 0) {
-		dma_fail("%s: %p, %zu bytes of EAL memory: %s did not map it at bus address 0x%"
-			PRIx64 ": %s", d->name, (void *)va, len, d->params.ops->name, bus,
-			strerror(-ret));
+		dma_fail("%s: %p, %zu bytes of EAL memory: %s did not map it at bus address 0x%" PRIx64
+			 ": %s",
+				d->name, (void *)va, len, d->params.ops->name, bus, strerror(-ret));
 		forget(w, p);
 		return ret;
 	}
@@ -219,9 +218,12 @@ drop_piece(struct dma_window *w, struct piece *p)
 		ret = d->params.ops->unmap(d->params.opaque, (void *)p->va, p->bus, p->len);
 	}
 	if (ret != 0 && ret != -ENODEV) { /* a removed device reaches nothing */
-		DMA_LOG(ERR, "%s: memory at %p, bus address 0x%" PRIx64 ", %zu bytes: %s did not "
-			"unmap it: %s: the device may still reach it", d->name, (void *)p->va, p->bus,
-			p->len, d->params.ops->name, strerror(-ret));
+		DMA_LOG(ERR,
+				"%s: memory at %p, bus address 0x%" PRIx64
+				", %zu bytes: %s did not "
+				"unmap it: %s: the device may still reach it",
+				d->name, (void *)p->va, p->bus, p->len, d->params.ops->name,
+				strerror(-ret));
 		p->memory = false;
 		return ret;
 	}
@@ -331,7 +333,7 @@ put_rest(struct dma_window *w, uintptr_t va, size_t len, gantry_dma_addr_t bus)
 {
 	if (len != 0 && put_piece(w, va, len, bus) != 0)
 		DMA_LOG(ERR, "%s: memory at %p: not mapped again: the device no longer reaches it: %s",
-			dma_device(w->dev)->name, (void *)va, gantry_dma_last_error());
+				dma_device(w->dev)->name, (void *)va, gantry_dma_last_error());
 }
 
 static void
@@ -352,7 +354,7 @@ remove_pages(struct dma_window *w, uintptr_t va, size_t len)
 				put_rest(w, was.va, va - was.va, was.bus);
 			if (end > va + len)
 				put_rest(w, va + len, end - (va + len),
-					was.bus + (va + len - was.va));
+						was.bus + (va + len - was.va));
 		}
 		p = TAILQ_FIRST(&w->pieces);
 	}
@@ -381,7 +383,7 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 		ret = flush_run(&walk);
 	if (ret != 0)
 		DMA_LOG(WARNING, "%s: new EAL memory: not in the window: mapped on demand: %s",
-			dma_device(walk.w->dev)->name, gantry_dma_last_error());
+				dma_device(walk.w->dev)->name, gantry_dma_last_error());
 }
 
 /*
@@ -483,9 +485,14 @@ window_for_each(struct gantry_dma_dev *dev,
 
 	rte_mcfg_mem_read_lock();
 	TAILQ_FOREACH(p, &dma_device(dev)->window->pieces, next) {
-		const struct gantry_dma_mapping m = { .reach = GANTRY_DMA_REACH_MEMORY,
-			.addr = p->bus, .cpu = (void *)p->va, .size = p->len,
-			.dir = GANTRY_DMA_BIDIRECTIONAL, .age_ms = UINT64_MAX };
+		const struct gantry_dma_mapping m = {
+			.reach = GANTRY_DMA_REACH_MEMORY,
+			.addr = p->bus,
+			.cpu = (void *)p->va,
+			.size = p->len,
+			.dir = GANTRY_DMA_BIDIRECTIONAL,
+			.age_ms = UINT64_MAX,
+		};
 
 		if (p->memory)
 			fn(arg, &m);
@@ -609,7 +616,7 @@ window_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 		return 0;
 	if (!TAILQ_EMPTY(&d->blocks) || dma_demand_in_use(dev)) {
 		dma_fail("%s: the window has addresses of up to %u bits, and mappings; the device drives %u",
-			d->name, dma_bits(need), dma_bits(mask));
+				d->name, dma_bits(need), dma_bits(mask));
 		return -EIO;
 	}
 	if (plan(dev, mask, d->window))

@@ -84,8 +84,9 @@ ma_wait_memory(const volatile uint32_t *p, uint32_t v)
 uint16_t
 ma_phy_read(const struct ma_port *p, unsigned int reg)
 {
-	ma_wr(p, IGB_MDIC, IGB_MDIC_OP_READ | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
-		reg << IGB_MDIC_REG_SHIFT);
+	ma_wr(p, IGB_MDIC,
+			IGB_MDIC_OP_READ | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
+					reg << IGB_MDIC_REG_SHIFT);
 	if (!ma_wait_reg(p, IGB_MDIC, IGB_MDIC_READY, IGB_MDIC_READY))
 		ma_fail("port %s: MDIC is never ready", p->name);
 	return (uint16_t)ma_rd(p, IGB_MDIC);
@@ -94,8 +95,9 @@ ma_phy_read(const struct ma_port *p, unsigned int reg)
 void
 ma_phy_write(const struct ma_port *p, unsigned int reg, uint16_t v)
 {
-	ma_wr(p, IGB_MDIC, IGB_MDIC_OP_WRITE | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
-		reg << IGB_MDIC_REG_SHIFT | v);
+	ma_wr(p, IGB_MDIC,
+			IGB_MDIC_OP_WRITE | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
+					reg << IGB_MDIC_REG_SHIFT | v);
 	if (!ma_wait_reg(p, IGB_MDIC, IGB_MDIC_READY, IGB_MDIC_READY))
 		ma_fail("port %s: MDIC is never ready", p->name);
 }
@@ -112,8 +114,8 @@ ma_nvm_read(const struct ma_port *p, unsigned int word)
 void
 ma_memory(struct ma_port *p)
 {
-	const struct rte_memzone *mz = rte_memzone_reserve_aligned(
-		ma_key("ma_%s", p->name), MEM_SIZE, SOCKET_ID_ANY, RTE_MEMZONE_IOVA_CONTIG, 4096);
+	const struct rte_memzone *mz = rte_memzone_reserve_aligned(ma_key("ma_%s", p->name),
+			MEM_SIZE, SOCKET_ID_ANY, RTE_MEMZONE_IOVA_CONTIG, 4096);
 
 	if (mz == NULL)
 		ma_fail("no memory for port %s", p->name);
@@ -350,7 +352,7 @@ ma_tx_raw(struct ma_port *p, unsigned int q, uint64_t qw0, uint64_t qw1)
 
 uint32_t
 ma_tx_data(struct ma_port *p, unsigned int q, uint64_t addr, uint32_t len, uint32_t cmd,
-	uint32_t olinfo)
+		uint32_t olinfo)
 {
 	cmd |= IGB_TXD_DEXT | IGB_TXD_DTYP_DATA | len;
 	return ma_tx_raw(p, q, addr, (uint64_t)olinfo << 32 | cmd);
@@ -363,8 +365,8 @@ ma_tx_ctx(struct ma_port *p, unsigned int q, const struct ma_ctx *c)
 		.ctx.vlan_macip_lens = c->vlan << IGB_TXD_VLAN_SHIFT |
 				c->maclen << IGB_TXD_MACLEN_SHIFT | c->iplen,
 		.ctx.type_tucmd = IGB_TXD_DEXT | IGB_TXD_DTYP_CTXT | c->tucmd,
-		.ctx.mss_l4len_idx = c->mss << IGB_TXD_MSS_SHIFT |
-				c->l4len << IGB_TXD_L4LEN_SHIFT | c->idx << IGB_TXD_IDX_SHIFT,
+		.ctx.mss_l4len_idx = c->mss << IGB_TXD_MSS_SHIFT | c->l4len << IGB_TXD_L4LEN_SHIFT |
+				c->idx << IGB_TXD_IDX_SHIFT,
 	};
 
 	return ma_tx_raw(p, q, d.qw[0], d.qw[1]);
@@ -398,8 +400,10 @@ static bool
 is_sync(const struct ma_got *g)
 {
 	/* A case may split headers, so the text can be in either buffer. */
-	return g->nparts == 1 && (memcmp(g->part[0].data + 14, sync_magic, sizeof(sync_magic)) == 0 ||
-		memcmp(g->part[0].hdr + 14, sync_magic, sizeof(sync_magic)) == 0);
+	return g->nparts == 1 &&
+			(memcmp(g->part[0].data + 14, sync_magic, sizeof(sync_magic)) == 0 ||
+					memcmp(g->part[0].hdr + 14, sync_magic,
+							sizeof(sync_magic)) == 0);
 }
 
 /*
@@ -427,7 +431,7 @@ take_sync(struct ma_port *p)
 void
 ma_sync_between(struct ma_port *from, struct ma_port *to)
 {
-	uint8_t frame[60] = {0};
+	uint8_t frame[60] = { 0 };
 	unsigned int n;
 
 	memcpy(frame, to->mac, 6);
@@ -440,7 +444,7 @@ ma_sync_between(struct ma_port *from, struct ma_port *to)
 
 		/* Without RS the device reports nothing to the sender. */
 		ma_tx_data(from, 0, ma_txbuf(from, frame, sizeof(frame)), sizeof(frame),
-			IGB_TXD_EOP | IGB_TXD_IFCS, sizeof(frame) << IGB_TXD_PAYLEN_SHIFT);
+				IGB_TXD_EOP | IGB_TXD_IFCS, sizeof(frame) << IGB_TXD_PAYLEN_SHIFT);
 		ma_tx_kick(from, 0);
 		for (;;) {
 			ma_rx_poll(to);
@@ -485,8 +489,9 @@ clear_statistics(struct ma_port *p)
 static void
 open_port(struct ma_port *p)
 {
-	ma_wr(p, IGB_RAL(0), (uint32_t)p->mac[0] | (uint32_t)p->mac[1] << 8 |
-		(uint32_t)p->mac[2] << 16 | (uint32_t)p->mac[3] << 24);
+	ma_wr(p, IGB_RAL(0),
+			(uint32_t)p->mac[0] | (uint32_t)p->mac[1] << 8 | (uint32_t)p->mac[2] << 16 |
+					(uint32_t)p->mac[3] << 24);
 	ma_wr(p, IGB_RAH(0), (uint32_t)p->mac[4] | (uint32_t)p->mac[5] << 8 | IGB_RAH_AV);
 	ma_rxcsum(p, IGB_RXCSUM_PCSD | IGB_RXCSUM_IPOFL | IGB_RXCSUM_TUOFL);
 	ma_tx_open(p, 0);
@@ -528,8 +533,8 @@ bits(uint32_t v, const char *const *names, unsigned int n)
 	for (i = 0; i < n; i++) {
 		if (!(v & (1u << i)) || names[i] == NULL)
 			continue;
-		at += (size_t)snprintf(
-			text + at, sizeof(text) - at, "%s%s", at ? " " : "", names[i]);
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", at ? " " : "",
+				names[i]);
 		v &= ~(1u << i);
 	}
 	if (v != 0)
@@ -553,8 +558,8 @@ staterr_text(uint32_t v)
 static const char *
 ptype_text(uint32_t v)
 {
-	static const char *const names[8] = {
-		"IPV4", "IPV4E", "IPV6", "IPV6E", "TCP", "UDP", "SCTP", "NFS"};
+	static const char *const names[8] = { "IPV4", "IPV4E", "IPV6", "IPV6E", "TCP", "UDP",
+		"SCTP", "NFS" };
 
 	return bits(v, names, 8);
 }
@@ -587,7 +592,7 @@ written(const uint8_t *p, uint32_t len)
 
 static void
 part_facts(const char *name, const struct ma_port *p, unsigned int queue,
-	const struct ma_part *part, bool last)
+		const struct ma_part *part, bool last)
 {
 	const struct ma_rxq *x = &p->rx[queue];
 	uint32_t len = part->wb.wb.length;
@@ -598,11 +603,12 @@ part_facts(const char *name, const struct ma_port *p, unsigned int queue,
 	ma_fact(ma_key("%s.length", key), "%u", len);
 	if (last) {
 		ma_fact(ma_key("%s.ptype", key), "%s",
-			ptype_text(part->wb.wb.pkt_info >> IGB_RXD_PTYPE_SHIFT));
+				ptype_text(part->wb.wb.pkt_info >> IGB_RXD_PTYPE_SHIFT));
 		ma_fact(ma_key("%s.queue", key), "%u", queue);
 		if (p->pcsd) {
 			ma_fact(ma_key("%s.rss", key), "type %u 0x%08x",
-				part->wb.wb.pkt_info & IGB_RXD_RSSTYPE_MASK, part->wb.wb.rss);
+					part->wb.wb.pkt_info & IGB_RXD_RSSTYPE_MASK,
+					part->wb.wb.rss);
 		} else {
 			ma_fact(ma_key("%s.ip_id", key), "0x%04x", part->wb.wb.rss & 0xFFFF);
 			ma_fact(ma_key("%s.csum", key), "0x%04x", part->wb.wb.rss >> 16);
@@ -611,12 +617,11 @@ part_facts(const char *name, const struct ma_port *p, unsigned int queue,
 	}
 	if ((x->srrctl & IGB_SRRCTL_DESCTYPE_MASK) > IGB_SRRCTL_DESCTYPE_ADV_ONE) {
 		ma_fact(ma_key("%s.hdr", key), "%u%s", (part->wb.wb.hdr_info >> 5) & 0x3FF,
-			part->wb.wb.hdr_info & 0x8000 ? " SPH" : "");
+				part->wb.wb.hdr_info & 0x8000 ? " SPH" : "");
 		ma_fact(ma_key("%s.hdr_data", key), "%s",
-			data_text(part->hdr, written(part->hdr, MA_HDR_BUF)));
+				data_text(part->hdr, written(part->hdr, MA_HDR_BUF)));
 	}
-	ma_fact(ma_key("%s.data", key), "%s",
-		data_text(part->data, len < MA_BUF ? len : MA_BUF));
+	ma_fact(ma_key("%s.data", key), "%s", data_text(part->data, len < MA_BUF ? len : MA_BUF));
 }
 
 void
@@ -632,7 +637,7 @@ ma_frames(struct ma_port *p, const char *name)
 
 		for (k = 0; k + 1 < g->nparts; k++)
 			part_facts(ma_key("%s.%u.part%u", key, i, k), p, g->queue, &g->part[k],
-				false);
+					false);
 		part_facts(ma_key("%s.%u", key, i), p, g->queue, &g->part[k], true);
 	}
 	p->ngot = 0;

@@ -20,18 +20,19 @@ try_frame(const char *key, const struct ma_spec *s)
 	ma_send(f.b, f.len);
 	ma_sync();
 	ma_fact(key, "%s%s", ma_b.ngot ? "in" : "out",
-		ma_b.ngot && ma_b.got[0].part[0].wb.wb.staterr & IGB_RXD_STAT_PIF ? " PIF" : "");
+			ma_b.ngot && ma_b.got[0].part[0].wb.wb.staterr & IGB_RXD_STAT_PIF ? " PIF" :
+											    "");
 	ma_b.ngot = 0;
 }
 
-static const uint8_t bcast[6] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
-static const uint8_t other[6] = {0x02, 0, 0, 0, 0, 0x77};
-static const uint8_t mcast[6] = {0x01, 0, 0x5E, 0x12, 0x34, 0x56};
+static const uint8_t bcast[6] = { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
+static const uint8_t other[6] = { 0x02, 0, 0, 0, 0, 0x77 };
+static const uint8_t mcast[6] = { 0x01, 0, 0x5E, 0x12, 0x34, 0x56 };
 
 static void
 each(const char *key)
 {
-	struct ma_spec s = {.paylen = 60};
+	struct ma_spec s = { .paylen = 60 };
 
 	try_frame(ma_key("%s.own", key), &s);
 	s.da = other;
@@ -78,8 +79,8 @@ addresses(void)
 static void
 multicast(void)
 {
-	static const uint8_t shift[4] = {4, 3, 2, 0};
-	struct ma_spec s = {.paylen = 60, .da = mcast};
+	static const uint8_t shift[4] = { 4, 3, 2, 0 };
+	struct ma_spec s = { .paylen = 60, .da = mcast };
 	uint32_t hash, mo, i;
 
 	ma_open("multicast");
@@ -103,8 +104,8 @@ multicast(void)
 static void
 vlan(void)
 {
-	struct ma_spec s = {.paylen = 60, .tags = 1, .tci = 0x0123};
-	struct ma_spec untagged = {.paylen = 60};
+	struct ma_spec s = { .paylen = 60, .tags = 1, .tci = 0x0123 };
+	struct ma_spec untagged = { .paylen = 60 };
 
 	ma_open("vlan");
 	try_frame("off", &s);
@@ -143,8 +144,8 @@ vlan(void)
 static void
 pause_frames(void)
 {
-	static const uint8_t da[6] = {0x01, 0x80, 0xC2, 0, 0, 1};
-	struct ma_spec s = {.da = da, .ethertype = 0x8808, .paylen = 46};
+	static const uint8_t da[6] = { 0x01, 0x80, 0xC2, 0, 0, 1 };
+	struct ma_spec s = { .da = da, .ethertype = 0x8808, .paylen = 46 };
 
 	ma_open("pause");
 	ma_wr(&ma_b, IGB_RCTL, MA_RCTL | IGB_RCTL_MPE);

@@ -12,8 +12,8 @@
 #include "../../common/inet_sum.h"
 #include "ma.h"
 
-static const uint8_t v4_src[4] = {10, 0, 0, 1}, v4_dst[4] = {10, 0, 0, 2};
-static const uint8_t v6_src[16] = {0xFD, [15] = 1}, v6_dst[16] = {0xFD, [15] = 2};
+static const uint8_t v4_src[4] = { 10, 0, 0, 1 }, v4_dst[4] = { 10, 0, 0, 2 };
+static const uint8_t v6_src[16] = { 0xFD, [15] = 1 }, v6_dst[16] = { 0xFD, [15] = 2 };
 
 static uint8_t *
 put16(uint8_t *p, uint32_t v)
@@ -52,7 +52,8 @@ pseudo_sum(const struct ma_frame *f, const struct ma_spec *s, uint32_t len)
 {
 	const uint8_t *ip = f->b + f->l3;
 
-	return s->ip == 4 ? inet_sum(ip + 12, 8, s->proto + len) : inet_sum(ip + 8, 32, s->proto + len);
+	return s->ip == 4 ? inet_sum(ip + 12, 8, s->proto + len) :
+			    inet_sum(ip + 8, 32, s->proto + len);
 }
 
 static uint32_t
@@ -150,9 +151,10 @@ put_ip(uint8_t *p, const struct ma_spec *s, uint32_t l4len)
 void
 ma_build(struct ma_frame *f, const struct ma_spec *s)
 {
-	static const uint8_t l4_len[256] = {[6] = 20, [17] = 8, [132] = 12};
+	static const uint8_t l4_len[256] = { [6] = 20, [17] = 8, [132] = 12 };
 	bool later = s->fragment && s->frag_off & 0x1FFF;
-	uint32_t l4len = (later ? 0 : l4_len[s->proto] + (s->proto == 6 ? s->tcp_opts : 0)) + s->paylen;
+	uint32_t l4len = (later ? 0 : l4_len[s->proto] + (s->proto == 6 ? s->tcp_opts : 0)) +
+			s->paylen;
 	uint32_t i, c;
 	uint8_t *p = f->b;
 
@@ -164,7 +166,11 @@ ma_build(struct ma_frame *f, const struct ma_spec *s)
 		p = put16(put16(p, 0x8100), s->outer);
 	if (s->tags)
 		p = put16(put16(p, 0x8100), s->tci);
-	p = put16(p, s->ethertype ? s->ethertype : s->ip == 4 ? 0x0800 : s->ip == 6 ? 0x86DD : 0x88B6);
+	p = put16(p,
+			s->ethertype               ? s->ethertype :
+					s->ip == 4 ? 0x0800 :
+					s->ip == 6 ? 0x86DD :
+						     0x88B6);
 	if (s->ip) {
 		f->l3 = (uint32_t)(p - f->b);
 		p = put_ip(p, s, l4len);

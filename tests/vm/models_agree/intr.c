@@ -14,8 +14,8 @@
 
 #include "ma.h"
 
-#define LSC    IGB_ICR_LSC
-#define RXDMT0 IGB_ICR_RXDMT0
+#define LSC     IGB_ICR_LSC
+#define RXDMT0  IGB_ICR_RXDMT0
 #define VECTORS 3 /* 1 to 3: EAL has an event file descriptor for each */
 
 static struct ma_frame f;
@@ -30,7 +30,7 @@ fact_read(const char *key, const struct ma_port *p, uint32_t reg)
 static void
 send_one(void)
 {
-	static const struct ma_spec s = {.paylen = 60};
+	static const struct ma_spec s = { .paylen = 60 };
 
 	ma_build(&f, &s);
 	ma_send(f.b, f.len);
@@ -119,7 +119,7 @@ causes(void)
 	fact_read("ivar.receiver.eicr.again", &ma_b, IGB_EICR);
 	/* Frames without RS raise no cause at the sender. */
 	ma_tx_data(&ma_a, 0, ma_txbuf(&ma_a, f.b, f.len), f.len, IGB_TXD_EOP | IGB_TXD_IFCS,
-		f.len << IGB_TXD_PAYLEN_SHIFT);
+			f.len << IGB_TXD_PAYLEN_SHIFT);
 	ma_tx_kick(&ma_a, 0);
 	ma_sync();
 	ma_b.ngot = 0;
@@ -196,7 +196,9 @@ static const char *
 came(const struct ma_port *p, unsigned int v, bool expected)
 {
 	struct pollfd pfd = {
-		.fd = rte_intr_efds_index_get(p->bus.intr_handle, (int)v - 1), .events = POLLIN};
+		.fd = rte_intr_efds_index_get(p->bus.intr_handle, (int)v - 1),
+		.events = POLLIN,
+	};
 	uint64_t n;
 
 	if (poll(&pfd, 1, expected ? MA_TIMEOUT_S * 1000 : 100) != 1)
@@ -211,10 +213,10 @@ messages(void)
 
 	ma_open("msix");
 	if (!bus->intr_per_queue || bus->ops->queue_vectors_on(bus->dev, VECTORS) != 0 ||
-		rte_intr_enable(bus->intr_handle) != 0)
+			rte_intr_enable(bus->intr_handle) != 0)
 		ma_fail("no MSI-X vectors");
-	ma_wr(&ma_b, IGB_GPIE, IGB_GPIE_MULTIPLE_MSIX | IGB_GPIE_EIAME | IGB_GPIE_PBA |
-		IGB_GPIE_NSICR);
+	ma_wr(&ma_b, IGB_GPIE,
+			IGB_GPIE_MULTIPLE_MSIX | IGB_GPIE_EIAME | IGB_GPIE_PBA | IGB_GPIE_NSICR);
 	ivar(&ma_b, 1, 2, 3);
 	ma_wr(&ma_b, IGB_EIMS, 1u << 2);
 	ma_wr(&ma_b, IGB_EICS, 1u << 2);

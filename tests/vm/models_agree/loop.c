@@ -12,7 +12,7 @@
 static void
 looped(const char *key)
 {
-	struct ma_spec s = {.ip = 4, .proto = 17, .paylen = 40, .da = ma_a.mac};
+	struct ma_spec s = { .ip = 4, .proto = 17, .paylen = 40, .da = ma_a.mac };
 	struct ma_frame f;
 
 	ma_build(&f, &s);
@@ -44,7 +44,7 @@ ma_loop(void)
 	ma_wait_reg(&ma_a, IGB_STATUS, IGB_STATUS_LU, IGB_STATUS_LU);
 	looped("on");
 	ma_phy_write(&ma_a, IGB_PHY_CTRL,
-		0x0140 | IGB_PHY_CTRL_AUTONEG_EN | IGB_PHY_CTRL_RESTART_AN);
+			0x0140 | IGB_PHY_CTRL_AUTONEG_EN | IGB_PHY_CTRL_RESTART_AN);
 	ma_wait_reg(&ma_a, IGB_STATUS, IGB_STATUS_LU, IGB_STATUS_LU);
 	ma_sync();
 	ma_fact("off", "%u", ma_b.ngot);

@@ -55,8 +55,8 @@
 #define MA_DESCS     32   /* in each ring */
 #define MA_BUF       2048 /* bytes of a receive buffer; SRRCTL may set less */
 #define MA_HDR_BUF   1024
-#define MA_PARTS     8    /* most descriptors of a received frame */
-#define MA_FRAMES    40   /* received, and not examined yet */
+#define MA_PARTS     8  /* most descriptors of a received frame */
+#define MA_FRAMES    40 /* received, and not examined yet */
 #define MA_TIMEOUT_S 10
 
 struct ma_part {
@@ -262,7 +262,7 @@ uint64_t ma_txbuf(struct ma_port *p, const void *data, uint32_t len);
  *   The index of the descriptor.
  */
 uint32_t ma_tx_data(struct ma_port *p, unsigned int q, uint64_t addr, uint32_t len, uint32_t cmd,
-	uint32_t olinfo);
+		uint32_t olinfo);
 
 /** Post a descriptor with these two quadwords, without the doorbell; return its index. */
 uint32_t ma_tx_raw(struct ma_port *p, unsigned int q, uint64_t qw0, uint64_t qw1);

@@ -26,27 +26,27 @@
 #include "igb_ethdev.h"
 #include "ma.h"
 
-struct ma_port ma_a = {.name = "a", .mac = {0x02, 0, 0, 0, 0, 0x0A}};
-struct ma_port ma_b = {.name = "b", .mac = {0x02, 0, 0, 0, 0, 0x0B}};
+struct ma_port ma_a = { .name = "a", .mac = { 0x02, 0, 0, 0, 0, 0x0A } };
+struct ma_port ma_b = { .name = "b", .mac = { 0x02, 0, 0, 0, 0, 0x0B } };
 
 static const struct {
 	const char *name;
 	void (*run)(void);
 } subjects[] = {
-	{"first", ma_regs_first}, /* before anything is written */
-	{"pci", ma_pci},
-	{"regs", ma_regs},
-	{"nvm_phy", ma_nvm_phy},
-	{"stats", ma_stats},
-	{"tx", ma_tx},
-	{"tso", ma_tso},
-	{"rx", ma_rx},
-	{"split", ma_split},
-	{"filter", ma_filter},
-	{"rss", ma_rss},
-	{"queue", ma_queue},
-	{"intr", ma_intr},
-	{"loop", ma_loop},
+	{ "first", ma_regs_first }, /* before anything is written */
+	{ "pci", ma_pci },
+	{ "regs", ma_regs },
+	{ "nvm_phy", ma_nvm_phy },
+	{ "stats", ma_stats },
+	{ "tx", ma_tx },
+	{ "tso", ma_tso },
+	{ "rx", ma_rx },
+	{ "split", ma_split },
+	{ "filter", ma_filter },
+	{ "rss", ma_rss },
+	{ "queue", ma_queue },
+	{ "intr", ma_intr },
+	{ "loop", ma_loop },
 };
 
 #define NUM_SUBJECTS (sizeof(subjects) / sizeof(subjects[0]))

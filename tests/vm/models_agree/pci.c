@@ -39,22 +39,22 @@ capability(unsigned int id, unsigned int at)
 		break;
 	case PCI_CAP_ID_MSIX:
 		ma_fact("msix.vectors", "%u",
-			(get(at + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) + 1);
+				(get(at + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_QSIZE) + 1);
 		ma_fact("msix.table", "bar %u at 0x%x", get(at + PCI_MSIX_TABLE, 4) & 7,
-			get(at + PCI_MSIX_TABLE, 4) & ~7u);
+				get(at + PCI_MSIX_TABLE, 4) & ~7u);
 		ma_fact("msix.pba", "bar %u at 0x%x", get(at + PCI_MSIX_PBA, 4) & 7,
-			get(at + PCI_MSIX_PBA, 4) & ~7u);
+				get(at + PCI_MSIX_PBA, 4) & ~7u);
 		break;
 	case PCI_CAP_ID_EXP:
 		ma_fact("pcie.version", "%u", get(at + PCI_EXP_FLAGS, 2) & PCI_EXP_FLAGS_VERS);
 		ma_fact("pcie.type", "%u", (get(at + PCI_EXP_FLAGS, 2) & PCI_EXP_FLAGS_TYPE) >> 4);
 		ma_fact("pcie.payload", "%u bytes",
-			128u << (get(at + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_PAYLOAD));
+				128u << (get(at + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_PAYLOAD));
 		ma_fact("pcie.flr", "%s",
-			get(at + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR ? "yes" : "no");
+				get(at + PCI_EXP_DEVCAP, 4) & PCI_EXP_DEVCAP_FLR ? "yes" : "no");
 		ma_fact("pcie.link", "speed %u width %u",
-			get(at + PCI_EXP_LNKCAP, 4) & PCI_EXP_LNKCAP_SLS,
-			(get(at + PCI_EXP_LNKCAP, 4) & PCI_EXP_LNKCAP_MLW) >> 4);
+				get(at + PCI_EXP_LNKCAP, 4) & PCI_EXP_LNKCAP_SLS,
+				(get(at + PCI_EXP_LNKCAP, 4) & PCI_EXP_LNKCAP_MLW) >> 4);
 		ma_fact("pcie.devcap2", "0x%08x", get(at + PCI_EXP_DEVCAP2, 4));
 		break;
 	}
@@ -73,7 +73,8 @@ ma_pci(void)
 	ma_fact("id", "%04x:%04x", get(PCI_VENDOR_ID, 2), get(PCI_DEVICE_ID, 2));
 	ma_fact("revision", "%u", get(PCI_REVISION_ID, 1));
 	ma_fact("class", "%06x", get(PCI_CLASS_PROG, 3));
-	ma_fact("subsystem", "%04x:%04x", get(PCI_SUBSYSTEM_VENDOR_ID, 2), get(PCI_SUBSYSTEM_ID, 2));
+	ma_fact("subsystem", "%04x:%04x", get(PCI_SUBSYSTEM_VENDOR_ID, 2),
+			get(PCI_SUBSYSTEM_ID, 2));
 	ma_fact("header", "%u", get(PCI_HEADER_TYPE, 1) & 0x7F);
 	ma_fact("pin", "%u", get(PCI_INTERRUPT_PIN, 1));
 	ma_fact("cacheline", "%u", get(PCI_CACHE_LINE_SIZE, 1));
@@ -83,16 +84,18 @@ ma_pci(void)
 		if (bus->ops->bar(bus->dev, i, &bar) != 0 || bar.size == 0)
 			continue;
 		ma_fact(ma_key("bar%u", i), "%s %llu bytes",
-			flags & PCI_BASE_ADDRESS_SPACE_IO ? "io" :
-			flags & PCI_BASE_ADDRESS_MEM_TYPE_64 ? "memory 64" : "memory 32",
-			(unsigned long long)bar.size);
+				flags & PCI_BASE_ADDRESS_SPACE_IO                    ? "io" :
+						flags & PCI_BASE_ADDRESS_MEM_TYPE_64 ? "memory 64" :
+										       "memory 32",
+				(unsigned long long)bar.size);
 	}
 	at = get(PCI_CAPABILITY_LIST, 1);
 	for (n = 0; at != 0 && n < 48; n++, at = get(at + 1, 1)) {
 		size_t len = strlen(list);
 
 		/* gantry-nic reports the speed of its wire in a capability (igb_regs.h). */
-		snprintf(list + len, sizeof(list) - len, "%s%02x@%02x", len ? " " : "", get(at, 1), at);
+		snprintf(list + len, sizeof(list) - len, "%s%02x@%02x", len ? " " : "", get(at, 1),
+				at);
 	}
 	ma_fact("capabilities", "%s", list);
 	at = get(PCI_CAPABILITY_LIST, 1);

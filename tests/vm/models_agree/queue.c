@@ -14,7 +14,7 @@ static struct ma_frame f;
 static void
 make_frame(void)
 {
-	static const struct ma_spec s = {.paylen = 60};
+	static const struct ma_spec s = { .paylen = 60 };
 
 	ma_build(&f, &s);
 }
@@ -77,7 +77,7 @@ heads(void)
 		send_n(20);
 		ma_sync();
 		ma_fact(ma_key("wrap%u", i), "%u frames head %u", ma_b.ngot,
-			ma_rd(&ma_b, IGB_RDH(0)));
+				ma_rd(&ma_b, IGB_RDH(0)));
 		ma_b.ngot = 0;
 	}
 	/* The device owns the head while the queue is enabled. */
@@ -108,7 +108,7 @@ full(const char *name, uint32_t srrctl)
 	ma_fact("six.frames", "%u", ma_b.ngot);
 	ma_b.ngot = 0;
 	ma_fact("six.head_is_tail", "%s",
-		ma_rd(&ma_b, IGB_RDH(0)) == ma_rd(&ma_b, IGB_RDT(0)) ? "yes" : "no");
+			ma_rd(&ma_b, IGB_RDH(0)) == ma_rd(&ma_b, IGB_RDT(0)) ? "yes" : "no");
 	drop_facts("six");
 	late();
 }
@@ -117,7 +117,7 @@ full(const char *name, uint32_t srrctl)
 static void
 partly(void)
 {
-	struct ma_spec s = {.paylen = 3000};
+	struct ma_spec s = { .paylen = 3000 };
 	struct ma_frame big;
 
 	ma_open("partly");
@@ -204,8 +204,8 @@ unmapped(void)
 	ma_fact("frames", "%u", ma_b.ngot);
 	for (i = 0; i < ma_b.ngot; i++)
 		ma_fact(ma_key("%u", i), "length %u%s%s", ma_b.got[i].part[0].wb.wb.length,
-			ma_b.got[i].part[0].wb.wb.staterr & IGB_RXD_ERR_RXE ? " RXE" : "",
-			ma_b.got[i].part[0].data[0] == f.b[0] ? " here" : " not here");
+				ma_b.got[i].part[0].wb.wb.staterr & IGB_RXD_ERR_RXE ? " RXE" : "",
+				ma_b.got[i].part[0].data[0] == f.b[0] ? " here" : " not here");
 	ma_b.ngot = 0;
 }
 

@@ -9,32 +9,34 @@
 
 #include "ma.h"
 
-static const uint8_t key[40] = {0x6D, 0x5A, 0x56, 0xDA, 0x25, 0x5B, 0x0E, 0xC2, 0x41, 0x67, 0x25,
+static const uint8_t key[40] = { 0x6D, 0x5A, 0x56, 0xDA, 0x25, 0x5B, 0x0E, 0xC2, 0x41, 0x67, 0x25,
 	0x3D, 0x43, 0xA3, 0x8F, 0xB0, 0xD0, 0xCA, 0x2B, 0xCB, 0xAE, 0x7B, 0x30, 0xB4, 0x77, 0xCB,
-	0x2D, 0xA3, 0x80, 0x30, 0xF2, 0x0C, 0x6A, 0x42, 0xB7, 0x3B, 0xBE, 0xAC, 0x01, 0xFA};
+	0x2D, 0xA3, 0x80, 0x30, 0xF2, 0x0C, 0x6A, 0x42, 0xB7, 0x3B, 0xBE, 0xAC, 0x01, 0xFA };
 
 static const struct {
 	uint8_t src[4], dst[4];
 	uint16_t sport, dport;
 } v4[] = {
-	{{66, 9, 149, 187}, {161, 142, 100, 80}, 2794, 1766},
-	{{199, 92, 111, 2}, {65, 69, 140, 83}, 14230, 4739},
-	{{24, 19, 198, 95}, {12, 22, 207, 184}, 12898, 38024},
-	{{38, 27, 205, 30}, {209, 142, 163, 6}, 48228, 2217},
-	{{153, 39, 163, 191}, {202, 188, 127, 2}, 44251, 1303},
+	{ { 66, 9, 149, 187 }, { 161, 142, 100, 80 }, 2794, 1766 },
+	{ { 199, 92, 111, 2 }, { 65, 69, 140, 83 }, 14230, 4739 },
+	{ { 24, 19, 198, 95 }, { 12, 22, 207, 184 }, 12898, 38024 },
+	{ { 38, 27, 205, 30 }, { 209, 142, 163, 6 }, 48228, 2217 },
+	{ { 153, 39, 163, 191 }, { 202, 188, 127, 2 }, 44251, 1303 },
 };
 
 static const struct {
 	uint8_t src[16], dst[16];
 	uint16_t sport, dport;
 } v6[] = {
-	{{0x3F, 0xFE, 0x25, 0x01, 0x02, 0x00, 0x1F, 0xFF, [15] = 7},
-		{0x3F, 0xFE, 0x25, 0x01, 0x02, 0x00, 0x00, 0x03, [15] = 1}, 2794, 1766},
-	{{0x3F, 0xFE, 0x05, 0x01, 0x00, 0x08, 0, 0, 0x02, 0x60, 0x97, 0xFF, 0xFE, 0x40, 0xEF, 0xAB},
-		{0xFF, 0x02, [15] = 1}, 14230, 4739},
-	{{0x3F, 0xFE, 0x19, 0x00, 0x45, 0x45, 0x00, 0x03, 0x02, 0x00, 0xF8, 0xFF, 0xFE, 0x21, 0x67,
-		 0xCF},
-		{0xFE, 0x80, [8] = 0x02, 0x00, 0xF8, 0xFF, 0xFE, 0x21, 0x67, 0xCF}, 44251, 38024},
+	{ { 0x3F, 0xFE, 0x25, 0x01, 0x02, 0x00, 0x1F, 0xFF, [15] = 7 },
+			{ 0x3F, 0xFE, 0x25, 0x01, 0x02, 0x00, 0x00, 0x03, [15] = 1 }, 2794, 1766 },
+	{ { 0x3F, 0xFE, 0x05, 0x01, 0x00, 0x08, 0, 0, 0x02, 0x60, 0x97, 0xFF, 0xFE, 0x40, 0xEF,
+			  0xAB },
+			{ 0xFF, 0x02, [15] = 1 }, 14230, 4739 },
+	{ { 0x3F, 0xFE, 0x19, 0x00, 0x45, 0x45, 0x00, 0x03, 0x02, 0x00, 0xF8, 0xFF, 0xFE, 0x21,
+			  0x67, 0xCF },
+			{ 0xFE, 0x80, [8] = 0x02, 0x00, 0xF8, 0xFF, 0xFE, 0x21, 0x67, 0xCF }, 44251,
+			38024 },
 };
 
 static void
@@ -47,8 +49,10 @@ rss_open(const char *name, uint32_t fields)
 	for (q = 1; q < MA_RX_QUEUES; q++)
 		ma_rx_open(&ma_b, q, MA_SRRCTL);
 	for (i = 0; i < 10; i++)
-		ma_wr(&ma_b, IGB_RSSRK(i), (uint32_t)key[4 * i] | (uint32_t)key[4 * i + 1] << 8 |
-			(uint32_t)key[4 * i + 2] << 16 | (uint32_t)key[4 * i + 3] << 24);
+		ma_wr(&ma_b, IGB_RSSRK(i),
+				(uint32_t)key[4 * i] | (uint32_t)key[4 * i + 1] << 8 |
+						(uint32_t)key[4 * i + 2] << 16 |
+						(uint32_t)key[4 * i + 3] << 24);
 	for (i = 0; i < IGB_NUM_RETA / 4; i++)
 		ma_wr(&ma_b, IGB_RETA(i), 0x03020100);
 	ma_rxcsum(&ma_b, IGB_RXCSUM_PCSD | IGB_RXCSUM_IPOFL | IGB_RXCSUM_TUOFL);
@@ -69,7 +73,7 @@ hash_fact(const char *name, const struct ma_spec *s)
 		ma_fact(name, "%u frames", ma_b.ngot);
 	else
 		ma_fact(name, "type %u 0x%08x queue %u", g->part[0].wb.wb.pkt_info & 0xF,
-			g->part[0].wb.wb.rss, g->queue);
+				g->part[0].wb.wb.rss, g->queue);
 	ma_b.ngot = 0;
 }
 
@@ -81,8 +85,14 @@ vectors(const char *name, uint32_t fields)
 
 	rss_open(name, fields);
 	for (i = 0; i < sizeof(v4) / sizeof(v4[0]); i++) {
-		struct ma_spec s = {.ip = 4, .paylen = 40, .src = v4[i].src, .dst = v4[i].dst,
-			.sport = v4[i].sport, .dport = v4[i].dport};
+		struct ma_spec s = {
+			.ip = 4,
+			.paylen = 40,
+			.src = v4[i].src,
+			.dst = v4[i].dst,
+			.sport = v4[i].sport,
+			.dport = v4[i].dport,
+		};
 
 		s.proto = 6;
 		hash_fact(ma_key("tcp4.%u", i), &s);
@@ -92,8 +102,14 @@ vectors(const char *name, uint32_t fields)
 		hash_fact(ma_key("ip4.%u", i), &s);
 	}
 	for (i = 0; i < sizeof(v6) / sizeof(v6[0]); i++) {
-		struct ma_spec s = {.ip = 6, .paylen = 40, .src = v6[i].src, .dst = v6[i].dst,
-			.sport = v6[i].sport, .dport = v6[i].dport};
+		struct ma_spec s = {
+			.ip = 6,
+			.paylen = 40,
+			.src = v6[i].src,
+			.dst = v6[i].dst,
+			.sport = v6[i].sport,
+			.dport = v6[i].dport,
+		};
 
 		s.proto = 6;
 		hash_fact(ma_key("tcp6.%u", i), &s);
@@ -110,9 +126,16 @@ vectors(const char *name, uint32_t fields)
 static void
 others(void)
 {
-	struct ma_spec s = {.ip = 4, .proto = 6, .paylen = 40, .src = v4[0].src, .dst = v4[0].dst,
-		.sport = v4[0].sport, .dport = v4[0].dport};
-	struct ma_spec none = {.paylen = 60};
+	struct ma_spec s = {
+		.ip = 4,
+		.proto = 6,
+		.paylen = 40,
+		.src = v4[0].src,
+		.dst = v4[0].dst,
+		.sport = v4[0].sport,
+		.dport = v4[0].dport,
+	};
+	struct ma_spec none = { .paylen = 60 };
 	uint32_t all = IGB_MRQC_RSS_TCPIPV4 | IGB_MRQC_RSS_IPV4 | IGB_MRQC_RSS_UDPIPV4;
 
 	rss_open("others", all);
@@ -152,8 +175,10 @@ others(void)
 void
 ma_rss(void)
 {
-	vectors("all", IGB_MRQC_RSS_TCPIPV4 | IGB_MRQC_RSS_IPV4 | IGB_MRQC_RSS_TCPIPV6 |
-		IGB_MRQC_RSS_IPV6 | IGB_MRQC_RSS_UDPIPV4 | IGB_MRQC_RSS_UDPIPV6);
+	vectors("all",
+			IGB_MRQC_RSS_TCPIPV4 | IGB_MRQC_RSS_IPV4 | IGB_MRQC_RSS_TCPIPV6 |
+					IGB_MRQC_RSS_IPV6 | IGB_MRQC_RSS_UDPIPV4 |
+					IGB_MRQC_RSS_UDPIPV6);
 	vectors("tcp", IGB_MRQC_RSS_TCPIPV4 | IGB_MRQC_RSS_TCPIPV6);
 	vectors("ip", IGB_MRQC_RSS_IPV4 | IGB_MRQC_RSS_IPV6);
 	vectors("ex", IGB_MRQC_RSS_TCPIPV6EX | IGB_MRQC_RSS_IPV6EX | IGB_MRQC_RSS_UDPIPV6EX);

@@ -71,7 +71,7 @@ all_kinds(void)
 static void
 kinds(void)
 {
-	static const uint16_t some[] = {0, 3, 5, 10, 16, 20};
+	static const uint16_t some[] = { 0, 3, 5, 10, 16, 20 };
 	struct ma_frame f;
 	unsigned int i;
 
@@ -88,8 +88,7 @@ kinds(void)
 	ma_send(f.b, f.len);
 	ma_received(list[5].name);
 	ma_open("pcsd");
-	ma_rxcsum(&ma_b, IGB_RXCSUM_PCSD | IGB_RXCSUM_IPOFL | IGB_RXCSUM_TUOFL |
-		IGB_RXCSUM_CRCOFL);
+	ma_rxcsum(&ma_b, IGB_RXCSUM_PCSD | IGB_RXCSUM_IPOFL | IGB_RXCSUM_TUOFL | IGB_RXCSUM_CRCOFL);
 	all_kinds();
 	ma_open("ippcse");
 	ma_rxcsum(&ma_b, IGB_RXCSUM_IPPCSE | IGB_RXCSUM_IPOFL | IGB_RXCSUM_TUOFL);
@@ -111,7 +110,7 @@ kinds(void)
 static void
 vlan(void)
 {
-	struct ma_spec s = {.ip = 4, .proto = 17, .paylen = 40, .tags = 1, .tci = 0xB123};
+	struct ma_spec s = { .ip = 4, .proto = 17, .paylen = 40, .tags = 1, .tci = 0xB123 };
 	struct ma_frame f;
 
 	ma_open("vlan");
@@ -158,7 +157,7 @@ vlan(void)
 static void
 fcs(void)
 {
-	struct ma_spec s = {.paylen = 50};
+	struct ma_spec s = { .paylen = 50 };
 	struct ma_frame f;
 
 	ma_open("fcs");
@@ -174,7 +173,7 @@ fcs(void)
 	/* The last buffer holds only the FCS. */
 	ma_wr(&ma_b, IGB_CTRL, ma_rd(&ma_b, IGB_CTRL) & ~IGB_CTRL_VME);
 	ma_rx_open(&ma_b, 0, IGB_SRRCTL_DESCTYPE_ADV_ONE | 1);
-	s = (struct ma_spec){.paylen = 1022 - 14};
+	s = (struct ma_spec){ .paylen = 1022 - 14 };
 	ma_build(&f, &s);
 	ma_send(f.b, f.len);
 	ma_received("kept_over_two");
@@ -189,7 +188,8 @@ buffers(void)
 	static const struct {
 		const char *name;
 		uint32_t len;
-	} frames[] = {{"1500", 1500}, {"2048", 2048}, {"2049", 2049}, {"4096", 4096}, {"9000", 9000}};
+	} frames[] = { { "1500", 1500 }, { "2048", 2048 }, { "2049", 2049 }, { "4096", 4096 },
+		{ "9000", 9000 } };
 	struct ma_frame f;
 	unsigned int i;
 
@@ -197,20 +197,20 @@ buffers(void)
 	ma_wr(&ma_b, IGB_RLPML, 9728);
 	ma_wr(&ma_b, IGB_RCTL, MA_RCTL | IGB_RCTL_LPE);
 	for (i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
-		struct ma_spec s = {.ip = 4, .proto = 17, .paylen = frames[i].len - 42};
+		struct ma_spec s = { .ip = 4, .proto = 17, .paylen = frames[i].len - 42 };
 
 		ma_build(&f, &s);
 		ma_send(f.b, f.len);
 		ma_received(frames[i].name);
 	}
 	ma_rx_open(&ma_b, 0, IGB_SRRCTL_DESCTYPE_ADV_ONE | 1);
-	ma_build(&f, &(struct ma_spec){.ip = 4, .proto = 6, .paylen = 1446, .tags = 1, .tci = 9});
+	ma_build(&f, &(struct ma_spec){ .ip = 4, .proto = 6, .paylen = 1446, .tags = 1, .tci = 9 });
 	ma_send(f.b, f.len);
 	ma_received("1k");
 	ma_wr(&ma_b, IGB_RCTL, 0);
 	ma_rx_open(&ma_b, 0, IGB_SRRCTL_DESCTYPE_ADV_ONE);
 	ma_wr(&ma_b, IGB_RCTL, MA_RCTL | 3u << IGB_RCTL_BSIZE_SHIFT);
-	ma_build(&f, &(struct ma_spec){.ip = 4, .proto = 6, .paylen = 446});
+	ma_build(&f, &(struct ma_spec){ .ip = 4, .proto = 6, .paylen = 446 });
 	ma_send(f.b, f.len);
 	ma_received("bsize_256");
 }
@@ -223,9 +223,9 @@ legacy(void)
 		const char *name;
 		struct ma_spec s;
 	} frames[] = {
-		{"udp4", {.ip = 4, .proto = 17, .paylen = 40}},
-		{"bad_ip", {.ip = 4, .proto = 17, .paylen = 40, .bad_ip = true}},
-		{"tagged", {.ip = 4, .proto = 17, .paylen = 40, .tags = 1, .tci = 0x0123}},
+		{ "udp4", { .ip = 4, .proto = 17, .paylen = 40 } },
+		{ "bad_ip", { .ip = 4, .proto = 17, .paylen = 40, .bad_ip = true } },
+		{ "tagged", { .ip = 4, .proto = 17, .paylen = 40, .tags = 1, .tci = 0x0123 } },
 	};
 	struct ma_frame f;
 	unsigned int i;
@@ -246,9 +246,10 @@ legacy(void)
 		 */
 		while (d->qw[1] == 0 && n++ < 20000)
 			rte_delay_us_sleep(100);
-		ma_fact(ma_key("%s.address", frames[i].name), "%s", d->qw[0] == qw0 ? "kept" : "gone");
+		ma_fact(ma_key("%s.address", frames[i].name), "%s",
+				d->qw[0] == qw0 ? "kept" : "gone");
 		ma_fact(ma_key("%s.qw1", frames[i].name), "0x%016llx",
-			(unsigned long long)rte_le_to_cpu_64(d->qw[1]));
+				(unsigned long long)rte_le_to_cpu_64(d->qw[1]));
 	}
 }
 
@@ -256,7 +257,7 @@ legacy(void)
 static void
 off(void)
 {
-	struct ma_spec s = {.paylen = 60};
+	struct ma_spec s = { .paylen = 60 };
 	struct ma_frame f;
 
 	ma_open("rxen");

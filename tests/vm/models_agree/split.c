@@ -13,17 +13,17 @@ static const struct {
 	const char *name;
 	struct ma_spec s;
 } frames[] = {
-	{"ethertype", {.paylen = 200}},
-	{"short", {.paylen = 46}},
-	{"icmp", {.ip = 4, .proto = 1, .paylen = 200}},
-	{"tcp4", {.ip = 4, .proto = 6, .paylen = 200}},
-	{"udp4", {.ip = 4, .proto = 17, .paylen = 200}},
-	{"udp4_no_payload", {.ip = 4, .proto = 17, .paylen = 0}},
-	{"tcp6", {.ip = 6, .proto = 6, .paylen = 200}},
-	{"sctp4", {.ip = 4, .proto = 132, .paylen = 200}},
-	{"frag4", {.ip = 4, .proto = 17, .paylen = 200, .fragment = true, .frag_off = 0x2000}},
-	{"tagged", {.ip = 4, .proto = 6, .paylen = 200, .tags = 1, .tci = 3}},
-	{"long_header", {.ip = 4, .proto = 6, .paylen = 200, .opts = 40, .tcp_opts = 40}},
+	{ "ethertype", { .paylen = 200 } },
+	{ "short", { .paylen = 46 } },
+	{ "icmp", { .ip = 4, .proto = 1, .paylen = 200 } },
+	{ "tcp4", { .ip = 4, .proto = 6, .paylen = 200 } },
+	{ "udp4", { .ip = 4, .proto = 17, .paylen = 200 } },
+	{ "udp4_no_payload", { .ip = 4, .proto = 17, .paylen = 0 } },
+	{ "tcp6", { .ip = 6, .proto = 6, .paylen = 200 } },
+	{ "sctp4", { .ip = 4, .proto = 132, .paylen = 200 } },
+	{ "frag4", { .ip = 4, .proto = 17, .paylen = 200, .fragment = true, .frag_off = 0x2000 } },
+	{ "tagged", { .ip = 4, .proto = 6, .paylen = 200, .tags = 1, .tci = 3 } },
+	{ "long_header", { .ip = 4, .proto = 6, .paylen = 200, .opts = 40, .tcp_opts = 40 } },
 };
 
 static void

@@ -66,7 +66,7 @@ static void
 send_len(uint32_t len)
 {
 	struct ma_frame f;
-	struct ma_spec s = {.paylen = len - 14};
+	struct ma_spec s = { .paylen = len - 14 };
 
 	ma_build(&f, &s);
 	ma_send(f.b, f.len);
@@ -76,7 +76,7 @@ static void
 sizes(void)
 {
 	/* The first and the last length of each class; the lengths include the FCS. */
-	static const uint16_t len[] = {60, 61, 123, 124, 251, 252, 507, 508, 1019, 1020, 1514};
+	static const uint16_t len[] = { 60, 61, 123, 124, 251, 252, 507, 508, 1019, 1020, 1514 };
 	unsigned int i;
 
 	ma_open("sizes");
@@ -114,10 +114,10 @@ host(void)
 static void
 kinds(void)
 {
-	static const uint8_t bcast[6] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
-	static const uint8_t mcast[6] = {0x01, 0, 0x5E, 0, 0, 1};
-	static const uint8_t other[6] = {0x02, 0, 0, 0, 0, 0x77};
-	struct ma_spec s = {.paylen = 100};
+	static const uint8_t bcast[6] = { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
+	static const uint8_t mcast[6] = { 0x01, 0, 0x5E, 0, 0, 1 };
+	static const uint8_t other[6] = { 0x02, 0, 0, 0, 0, 0x77 };
+	struct ma_spec s = { .paylen = 100 };
 	struct ma_frame f;
 
 	ma_open("kinds");

@@ -28,13 +28,13 @@ olinfo(const struct ma_frame *f, uint32_t popts, uint32_t idx)
 static void
 plain(void)
 {
-	static const uint16_t len[] = {17, 60, 61, 1514};
+	static const uint16_t len[] = { 17, 60, 61, 1514 };
 	struct ma_frame f;
 	unsigned int i;
 
 	ma_open("plain");
 	for (i = 0; i < sizeof(len) / sizeof(len[0]); i++) {
-		struct ma_spec s = {.paylen = len[i] - 14u};
+		struct ma_spec s = { .paylen = len[i] - 14u };
 
 		ma_build(&f, &s);
 		ma_send(f.b, f.len);
@@ -45,12 +45,12 @@ plain(void)
 	/* The two descriptors of the bench follow it. */
 	i = (ma_a.tx[0].next + MA_DESCS - 3) % MA_DESCS;
 	ma_fact("rest", "status 0x%x nxtseq 0x%x", ma_a.tx[0].ring[i].wb.status,
-		ma_a.tx[0].ring[i].wb.nxtseq);
+			ma_a.tx[0].ring[i].wb.nxtseq);
 	ma_fact("tdh_is_tdt", "%s",
-		ma_rd(&ma_a, IGB_TDH(0)) == ma_rd(&ma_a, IGB_TDT(0)) ? "yes" : "no");
+			ma_rd(&ma_a, IGB_TDH(0)) == ma_rd(&ma_a, IGB_TDT(0)) ? "yes" : "no");
 	/* Without RS the device writes nothing back (7.2.2.4). */
 	i = ma_tx_data(&ma_a, 0, ma_txbuf(&ma_a, f.b, f.len), f.len, IGB_TXD_EOP | IGB_TXD_IFCS,
-		olinfo(&f, 0, 0));
+			olinfo(&f, 0, 0));
 	ma_tx_kick(&ma_a, 0);
 	ma_sync();
 	ma_b.ngot = 0;
@@ -61,7 +61,7 @@ plain(void)
 static void
 segments(void)
 {
-	struct ma_spec s = {.paylen = 600};
+	struct ma_spec s = { .paylen = 600 };
 	struct ma_frame f;
 	uint32_t first, mid, last;
 	uint64_t at;
@@ -113,7 +113,7 @@ segments(void)
 static void
 odd(void)
 {
-	struct ma_spec s = {.paylen = 100};
+	struct ma_spec s = { .paylen = 100 };
 	struct ma_frame f;
 	uint32_t i;
 	uint64_t at;
@@ -126,12 +126,13 @@ odd(void)
 	write_back("13_bytes", 0, i);
 	ma_received("13_bytes");
 	i = ma_tx_raw(&ma_a, 0, at,
-		(uint64_t)olinfo(&f, 0, 0) << 32 | IGB_TXD_DEXT | 1u << 20 | MA_LAST | f.len);
+			(uint64_t)olinfo(&f, 0, 0) << 32 | IGB_TXD_DEXT | 1u << 20 | MA_LAST |
+					f.len);
 	ma_tx_kick(&ma_a, 0);
 	write_back("dtyp1", 0, i);
 	ma_received("dtyp1");
 	/* TXSM with an unknown layer 4 in TUCMD, so no checksum is defined. */
-	ma_tx_ctx(&ma_a, 0, &(struct ma_ctx){.maclen = 14, .iplen = 20, .tucmd = 3u << 11});
+	ma_tx_ctx(&ma_a, 0, &(struct ma_ctx){ .maclen = 14, .iplen = 20, .tucmd = 3u << 11 });
 	i = ma_tx_data(&ma_a, 0, at, f.len, MA_LAST, olinfo(&f, IGB_TXD_POPTS_TXSM, 0));
 	ma_tx_kick(&ma_a, 0);
 	write_back("l4t_reserved", 0, i);
@@ -142,7 +143,7 @@ odd(void)
 static void
 unmapped(void)
 {
-	struct ma_spec s = {.paylen = 100};
+	struct ma_spec s = { .paylen = 100 };
 	struct ma_frame f;
 	uint32_t i;
 
@@ -169,7 +170,7 @@ unmapped(void)
 static void
 legacy(void)
 {
-	struct ma_spec s = {.ip = 4, .proto = 17, .paylen = 50};
+	struct ma_spec s = { .ip = 4, .proto = 17, .paylen = 50 };
 	struct ma_frame f;
 	union igb_tx_desc d;
 	uint32_t i;
@@ -210,29 +211,32 @@ checksums(void)
 		struct ma_spec s;
 		uint32_t tucmd, popts;
 	} list[] = {
-		{"ip", {.ip = 4, .proto = 17, .paylen = 40}, IGB_TXD_TUCMD_IPV4,
-			IGB_TXD_POPTS_IXSM},
-		{"ip_opts", {.ip = 4, .proto = 17, .paylen = 40, .opts = 8}, IGB_TXD_TUCMD_IPV4,
-			IGB_TXD_POPTS_IXSM},
-		{"tcp4", {.ip = 4, .proto = 6, .paylen = 41}, IGB_TXD_TUCMD_IPV4 |
-			IGB_TXD_TUCMD_L4T_TCP, IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM},
-		{"tcp4_only_l4", {.ip = 4, .proto = 6, .paylen = 40}, IGB_TXD_TUCMD_IPV4 |
-			IGB_TXD_TUCMD_L4T_TCP, IGB_TXD_POPTS_TXSM},
-		{"udp4", {.ip = 4, .proto = 17, .paylen = 41}, IGB_TXD_TUCMD_IPV4 |
-			IGB_TXD_TUCMD_L4T_UDP, IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM},
-		{"tcp6", {.ip = 6, .proto = 6, .paylen = 40}, IGB_TXD_TUCMD_L4T_TCP,
-			IGB_TXD_POPTS_TXSM},
-		{"udp6", {.ip = 6, .proto = 17, .paylen = 43}, IGB_TXD_TUCMD_L4T_UDP,
-			IGB_TXD_POPTS_TXSM},
-		{"tcp6_hopopts", {.ip = 6, .proto = 6, .paylen = 40, .hopopts = true},
-			IGB_TXD_TUCMD_L4T_TCP, IGB_TXD_POPTS_TXSM},
-		{"sctp4", {.ip = 4, .proto = 132, .paylen = 40}, IGB_TXD_TUCMD_IPV4 |
-			IGB_TXD_TUCMD_L4T_SCTP, IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM},
-		{"sctp6", {.ip = 6, .proto = 132, .paylen = 40}, IGB_TXD_TUCMD_L4T_SCTP,
-			IGB_TXD_POPTS_TXSM},
-		{"tcp4_tagged", {.ip = 4, .proto = 6, .paylen = 40, .tags = 1, .tci = 5},
-			IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP,
-			IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM},
+		{ "ip", { .ip = 4, .proto = 17, .paylen = 40 }, IGB_TXD_TUCMD_IPV4,
+				IGB_TXD_POPTS_IXSM },
+		{ "ip_opts", { .ip = 4, .proto = 17, .paylen = 40, .opts = 8 }, IGB_TXD_TUCMD_IPV4,
+				IGB_TXD_POPTS_IXSM },
+		{ "tcp4", { .ip = 4, .proto = 6, .paylen = 41 },
+				IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP,
+				IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM },
+		{ "tcp4_only_l4", { .ip = 4, .proto = 6, .paylen = 40 },
+				IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP, IGB_TXD_POPTS_TXSM },
+		{ "udp4", { .ip = 4, .proto = 17, .paylen = 41 },
+				IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_UDP,
+				IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM },
+		{ "tcp6", { .ip = 6, .proto = 6, .paylen = 40 }, IGB_TXD_TUCMD_L4T_TCP,
+				IGB_TXD_POPTS_TXSM },
+		{ "udp6", { .ip = 6, .proto = 17, .paylen = 43 }, IGB_TXD_TUCMD_L4T_UDP,
+				IGB_TXD_POPTS_TXSM },
+		{ "tcp6_hopopts", { .ip = 6, .proto = 6, .paylen = 40, .hopopts = true },
+				IGB_TXD_TUCMD_L4T_TCP, IGB_TXD_POPTS_TXSM },
+		{ "sctp4", { .ip = 4, .proto = 132, .paylen = 40 },
+				IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_SCTP,
+				IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM },
+		{ "sctp6", { .ip = 6, .proto = 132, .paylen = 40 }, IGB_TXD_TUCMD_L4T_SCTP,
+				IGB_TXD_POPTS_TXSM },
+		{ "tcp4_tagged", { .ip = 4, .proto = 6, .paylen = 40, .tags = 1, .tci = 5 },
+				IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_TCP,
+				IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM },
 	};
 	struct ma_frame f;
 	unsigned int i;
@@ -240,7 +244,7 @@ checksums(void)
 	ma_open("checksum");
 	for (i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
 		struct ma_spec s = list[i].s;
-		struct ma_ctx c = {.tucmd = list[i].tucmd};
+		struct ma_ctx c = { .tucmd = list[i].tucmd };
 
 		s.bad_ip = list[i].popts & IGB_TXD_POPTS_IXSM;
 		ma_build(&f, &s);
@@ -256,7 +260,7 @@ checksums(void)
 		c.l4len = f.payload - f.l4;
 		ma_tx_ctx(&ma_a, 0, &c);
 		ma_tx_data(&ma_a, 0, ma_txbuf(&ma_a, f.b, f.len), f.len, MA_LAST,
-			olinfo(&f, list[i].popts, c.idx));
+				olinfo(&f, list[i].popts, c.idx));
 		ma_tx_kick(&ma_a, 0);
 		ma_received(list[i].name);
 	}
@@ -269,7 +273,7 @@ checksums(void)
 static void
 contexts(void)
 {
-	struct ma_spec s = {.ip = 4, .proto = 17, .paylen = 40};
+	struct ma_spec s = { .ip = 4, .proto = 17, .paylen = 40 };
 	struct ma_frame f;
 	uint64_t at;
 	uint32_t i;
@@ -278,10 +282,22 @@ contexts(void)
 	ma_build(&f, &s);
 	ma_pseudo(&f, &s, true);
 	at = ma_txbuf(&ma_a, f.b, f.len);
-	i = ma_tx_ctx(&ma_a, 0, &(struct ma_ctx){.idx = 0, .maclen = 14, .iplen = 20,
-		.tucmd = IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_UDP, .vlan = 0x0064});
-	ma_tx_ctx(&ma_a, 0, &(struct ma_ctx){.idx = 1, .vlan = 0x00C8, .maclen = 14, .iplen = 20,
-		.tucmd = IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_UDP});
+	i = ma_tx_ctx(&ma_a, 0,
+			&(struct ma_ctx){
+					.idx = 0,
+					.maclen = 14,
+					.iplen = 20,
+					.tucmd = IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_UDP,
+					.vlan = 0x0064,
+			});
+	ma_tx_ctx(&ma_a, 0,
+			&(struct ma_ctx){
+					.idx = 1,
+					.vlan = 0x00C8,
+					.maclen = 14,
+					.iplen = 20,
+					.tucmd = IGB_TXD_TUCMD_IPV4 | IGB_TXD_TUCMD_L4T_UDP,
+			});
 	ma_tx_data(&ma_a, 0, at, f.len, MA_LAST | IGB_TXD_VLE, olinfo(&f, IGB_TXD_POPTS_TXSM, 0));
 	ma_tx_data(&ma_a, 0, at, f.len, MA_LAST | IGB_TXD_VLE, olinfo(&f, IGB_TXD_POPTS_TXSM, 1));
 	ma_tx_data(&ma_a, 0, at, f.len, MA_LAST | IGB_TXD_VLE, olinfo(&f, 0, 0));
@@ -291,7 +307,7 @@ contexts(void)
 
 	/* RS in a context descriptor (7.2.2.2): the device also reports its completion. */
 	i = ma_tx_raw(&ma_a, 0, 14 << IGB_TXD_MACLEN_SHIFT | 20,
-		IGB_TXD_DEXT | IGB_TXD_DTYP_CTXT | IGB_TXD_RS | IGB_TXD_TUCMD_IPV4);
+			IGB_TXD_DEXT | IGB_TXD_DTYP_CTXT | IGB_TXD_RS | IGB_TXD_TUCMD_IPV4);
 	ma_tx_data(&ma_a, 0, at, f.len, MA_LAST, olinfo(&f, 0, 0));
 	ma_tx_kick(&ma_a, 0);
 	write_back("rs", 0, i);
@@ -302,32 +318,32 @@ contexts(void)
 static void
 vlan(void)
 {
-	struct ma_spec s = {.paylen = 46};
+	struct ma_spec s = { .paylen = 46 };
 	struct ma_frame f;
 
 	ma_open("vlan");
 	ma_build(&f, &s);
-	ma_tx_ctx(&ma_a, 0, &(struct ma_ctx){.vlan = 0xE123});
+	ma_tx_ctx(&ma_a, 0, &(struct ma_ctx){ .vlan = 0xE123 });
 	ma_tx_data(&ma_a, 0, ma_txbuf(&ma_a, f.b, f.len), f.len, MA_LAST | IGB_TXD_VLE,
-		olinfo(&f, 0, 0));
+			olinfo(&f, 0, 0));
 	ma_tx_kick(&ma_a, 0);
 	ma_received("untagged");
 	s.tags = 1;
 	s.tci = 0x0055;
 	ma_build(&f, &s);
 	ma_tx_data(&ma_a, 0, ma_txbuf(&ma_a, f.b, f.len), f.len, MA_LAST | IGB_TXD_VLE,
-		olinfo(&f, 0, 0));
+			olinfo(&f, 0, 0));
 	ma_tx_kick(&ma_a, 0);
 	ma_received("tagged");
 	ma_wr(&ma_a, IGB_VET, 0x810088A8);
 	ma_tx_data(&ma_a, 0, ma_txbuf(&ma_a, f.b, f.len), f.len, MA_LAST | IGB_TXD_VLE,
-		olinfo(&f, 0, 0));
+			olinfo(&f, 0, 0));
 	ma_tx_kick(&ma_a, 0);
 	ma_received("vet");
 	/* Padding is added after the tag. */
 	ma_wr(&ma_a, IGB_VET, 0x81008100);
 	ma_tx_data(&ma_a, 0, ma_txbuf(&ma_a, f.b, 30), 30, MA_LAST | IGB_TXD_VLE,
-		30 << IGB_TXD_PAYLEN_SHIFT);
+			30 << IGB_TXD_PAYLEN_SHIFT);
 	ma_tx_kick(&ma_a, 0);
 	ma_received("short");
 }
@@ -336,7 +352,7 @@ vlan(void)
 static void
 no_ifcs(void)
 {
-	struct ma_spec s = {.paylen = 60};
+	struct ma_spec s = { .paylen = 60 };
 	struct ma_frame f;
 	uint32_t crc, i;
 
@@ -345,12 +361,12 @@ no_ifcs(void)
 	crc = ma_crc32(f.b, f.len);
 	memcpy(f.b + f.len, &crc, 4);
 	ma_tx_data(&ma_a, 0, ma_txbuf(&ma_a, f.b, f.len + 4), f.len + 4, IGB_TXD_EOP | IGB_TXD_RS,
-		(f.len + 4) << IGB_TXD_PAYLEN_SHIFT);
+			(f.len + 4) << IGB_TXD_PAYLEN_SHIFT);
 	ma_tx_kick(&ma_a, 0);
 	ma_received("good");
 	f.b[f.len] ^= 1;
 	i = ma_tx_data(&ma_a, 0, ma_txbuf(&ma_a, f.b, f.len + 4), f.len + 4,
-		IGB_TXD_EOP | IGB_TXD_RS, (f.len + 4) << IGB_TXD_PAYLEN_SHIFT);
+			IGB_TXD_EOP | IGB_TXD_RS, (f.len + 4) << IGB_TXD_PAYLEN_SHIFT);
 	ma_tx_kick(&ma_a, 0);
 	write_back("bad", 0, i);
 	ma_received("bad");
@@ -361,7 +377,7 @@ no_ifcs(void)
 static void
 head_write_back(void)
 {
-	struct ma_spec s = {.paylen = 60};
+	struct ma_spec s = { .paylen = 60 };
 	volatile uint32_t *head;
 	struct ma_frame f;
 	uint64_t at;
@@ -391,7 +407,7 @@ head_write_back(void)
 static void
 ring(void)
 {
-	struct ma_spec s = {.paylen = 60};
+	struct ma_spec s = { .paylen = 60 };
 	struct ma_frame f;
 	uint32_t i, n, last = 0;
 	uint64_t at;
@@ -406,7 +422,7 @@ ring(void)
 		ma_tx_done(&ma_a, 0, last);
 		ma_sync();
 		ma_fact(ma_key("wrap%u", n), "%u frames, head %u", ma_b.ngot,
-			ma_rd(&ma_a, IGB_TDH(0)));
+				ma_rd(&ma_a, IGB_TDH(0)));
 		ma_b.ngot = 0;
 	}
 	/* A tail equal to the head has no effect, nor has a tail beyond the ring. */
@@ -415,7 +431,8 @@ ring(void)
 	ma_wr(&ma_a, IGB_TDT(0), MA_DESCS + 5);
 	ma_fact("tail_outside.tdt", "%u", ma_rd(&ma_a, IGB_TDT(0)));
 	ma_settle();
-	ma_fact("tail_outside.moved", "%s", ma_rd(&ma_a, IGB_TDH(0)) == ma_a.tx[0].next ? "no" : "yes");
+	ma_fact("tail_outside.moved", "%s",
+			ma_rd(&ma_a, IGB_TDH(0)) == ma_a.tx[0].next ? "no" : "yes");
 	ma_tx_kick(&ma_a, 0);
 	ma_received("tail_outside");
 
@@ -443,8 +460,8 @@ ring(void)
 	write_back("queue1", 1, i);
 	ma_received("queue1");
 	/* Each queue has its own contexts. */
-	ma_tx_ctx(&ma_a, 0, &(struct ma_ctx){.vlan = 7});
-	ma_tx_ctx(&ma_a, 1, &(struct ma_ctx){.vlan = 8});
+	ma_tx_ctx(&ma_a, 0, &(struct ma_ctx){ .vlan = 7 });
+	ma_tx_ctx(&ma_a, 1, &(struct ma_ctx){ .vlan = 8 });
 	ma_tx_kick(&ma_a, 0);
 	ma_sync();
 	ma_tx_data(&ma_a, 1, at, f.len, MA_LAST | IGB_TXD_VLE, olinfo(&f, 0, 0));
