@@ -242,6 +242,7 @@ direct_for_each(struct gantry_dma_dev *dev,
 
 const struct gantry_dma_mode dma_direct_mode = {
 	.name = "direct",
+	.memory_by = "bus, all EAL memory",
 	.by_eal = true,
 	.map = direct_map,
 	.unmap = direct_unmap,

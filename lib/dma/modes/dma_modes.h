@@ -9,7 +9,20 @@
 #ifndef DMA_MODES_H
 #define DMA_MODES_H
 
-#include "dma_core.h"
+#include "dma_demand.h"
+
+/** The state of the modes of a device, in dma_device.mode_state. */
+struct dma_mode_state {
+	struct dma_demand demand;  /* strict, window: mappings made one by one */
+	struct dma_window *window; /* window: EAL memory in the window */
+	struct dma_bounce *bounce; /* bounce: slots */
+};
+
+static inline struct dma_mode_state *
+dma_mode_state(const struct gantry_dma_dev *dev)
+{
+	return (struct dma_mode_state *)((struct dma_device *)(uintptr_t)dev)->mode_state;
+}
 
 /**
  * The addresses at which an x86 machine takes writes as interrupts, with or without an IOMMU (Intel
