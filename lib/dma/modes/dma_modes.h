@@ -43,6 +43,8 @@ void dma_mode_begin(struct gantry_dma_dev *dev);
 int dma_choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t beyond);
 
 extern const struct gantry_dma_mode dma_direct_mode;
+/** The mode of a device that waits for a mask: dma_choose.c. */
+extern const struct gantry_dma_mode dma_waiting_mode;
 /** Start a mode within the mask. Return 0, or -errno with the reason. */
 int dma_window_start(struct gantry_dma_dev *dev, uint64_t mask);
 int dma_strict_start(struct gantry_dma_dev *dev, uint64_t mask);
