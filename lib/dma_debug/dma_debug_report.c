@@ -331,7 +331,7 @@ publish(const struct dma_report *r, const void *culprit, const char *detail)
 	dma_symbol(r->map_site, map_symbol, sizeof(map_symbol));
 	dma_symbol(culprit, symbol, sizeof(symbol));
 	write_line(&text, &e, r->map_verb, detail);
-	DMA_LOG(ERR, "misuse: %s", text.buf);
+	DMA_LOG(ERR, "misuse", "%s", text.buf);
 	remember(text.buf);
 	if (handler != NULL)
 		handler(handler_arg, &e);
