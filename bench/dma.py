@@ -58,7 +58,7 @@ def eal(*more):
 
 
 def run_micro(bench, setting):
-    """Runs bench-dma once, and returns its JSON."""
+    """Run bench-dma once, and return its JSON."""
     need_hugepages()
     args = ['-m', str(MB), '--iova-mode=' + ('pa' if setting == 'direct-pa' else 'va')]
     if setting in ('window', 'strict'):
@@ -106,7 +106,7 @@ def micro(bench, setting):
 
 
 def counters(p, ports=2):
-    """Returns {port: (received, sent)} of testpmd's ports, and the time of the request."""
+    """Return {port: (received, sent)} of testpmd's ports, and the time of the request."""
     begin, now = len(p.text()), time.monotonic()
     p.say('show port stats all')
     found, end = [], now + 20
@@ -120,7 +120,7 @@ def counters(p, ports=2):
 
 
 def received(p):
-    """Returns the number of frames that both ports received, and the time of the request."""
+    """Return the number of frames that both ports received, and the time of the request."""
     ports, now = counters(p)
     return sum(rx for rx, _ in ports.values()), now
 
@@ -177,7 +177,7 @@ def need_hugepages():
 
 
 def ratios(bench):
-    """Adds the ratios to direct, turn by turn, because a disturbance of a turn affects both."""
+    """Add the ratios to direct, turn by turn, because a disturbance of a turn affects both."""
     whole = bench.by_turn('forward_direct_mpps')
     for mode in FORWARD:
         part = bench.by_turn('forward_%s_mpps' % mode)

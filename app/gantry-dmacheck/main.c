@@ -137,7 +137,7 @@ find_bug(const char *name)
 	return NULL;
 }
 
-/* Returns 0, or the negative exit status. */
+/* Return 0, or the negative exit status. */
 static int
 parse(int argc, char **argv, struct options *o)
 {
@@ -311,7 +311,7 @@ is_in(const char *site, const char *where)
 	return strncmp(site, where, len) == 0 && site[len] == '+';
 }
 
-/* Checks the places in the first report of debug mode, whose class is right. */
+/* Check the places in the first report of debug mode, whose class is right. */
 static void
 check_sites(struct verdict *v, const char *here, const char *mapped, const char *text)
 {

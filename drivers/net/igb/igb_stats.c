@@ -167,7 +167,7 @@ igb_stats_missed(struct rte_eth_dev *dev, uint16_t queue_id)
 	return missed;
 }
 
-/* Returns the counters of a queue since the last reset. */
+/* Return the counters of a queue since the last reset. */
 static struct igb_queue_counts
 igb_queue_counts(const struct igb_queue_stats *s)
 {

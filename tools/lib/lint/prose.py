@@ -81,7 +81,7 @@ def parts(name, text):
 
 
 def check(files):
-    """Yields (file, line, message)."""
+    """Yield (file, line, message)."""
     for name in files:
         if name.endswith(('.ini', '.pcap', '.pcapng', '.gz', '.txt')) or '/corpus/' in name:
             continue
