@@ -23,7 +23,7 @@
  *	device    read a descriptor, copy the frame into the buffer that it has spare, check its
  *	          number, number the copy, write a descriptor; the source is the next spare buffer
  *
- * The two pass buffers only by descriptors, so a frame costs two quarters of a line, and its payload.
+ * Buffers pass only by descriptors, so a frame costs two quarters of a line, and its payload.
  *
  *	driver  --- tx ring of port q --->  device  --- rx ring of port !q --->  driver
  *
@@ -554,7 +554,7 @@ roundtrip(int near, int far)
 	ret = pthread_create(&thread, NULL, echo_thread, &t);
 	if (ret != 0)
 		errx(1, "no thread: %s", strerror(ret));
-	/* Others may use these cores: a sample that lasts until both run again is not the median. */
+	/* Others may use these cores: a sample that waits until both run is not the median. */
 	begin = now_ns();
 	do {
 		before = now_ns();

@@ -243,10 +243,10 @@ ended(struct verdict *v, const struct play *p)
 }
 
 /*
- * The calls that a report of each class can know: the misuse, and the call that mapped the memory, or
- * that did first what is done twice. A report must be right about what it can know. It
- * may name the mapping only if the misuse is no call, or no one sees the call. A fault that only
- * the IOMMU sees has neither; there it is the doorbell before the fault.
+ * The calls that a report of each class can know: the misuse, and the call that mapped the memory,
+ * or that did first what is done twice. A report must be right about what it can know. It may name
+ * the mapping only if the misuse is no call, or no one sees the call. A fault that only the IOMMU
+ * sees has neither; there it is the doorbell before the fault.
  */
 #define MISUSE  1u
 #define MAPPING 2u

@@ -115,9 +115,9 @@
  *   exchange ends a mapping; if two threads race to unmap it, exactly one of them succeeds.
  * - Bounce: free slots are in mempools with caches per lcore. A mutex serialises growth.
  * - dma_device.lock protects the lists of blocks, resources and attached objects.
- * - dma_devices_lock() protects the list of all devices, and is held while a mode begins or changes.
- *   It is a mutex, because a telemetry thread may sleep while it holds it. It is taken before the
- *   EAL memory lock.
+ * - dma_devices_lock() protects the list of all devices, and is held while a mode begins or
+ *   changes. It is a mutex, because a telemetry thread may sleep while it holds it. It is taken
+ *   before the EAL memory lock.
  * - The EAL memory lock protects the pieces of a window, and is held during each call of map() and
  *   unmap() of the bus.
  *

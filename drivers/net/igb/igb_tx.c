@@ -19,10 +19,10 @@
  * Everything sent is therefore reported, and tx_done_cleanup() can return all buffers of an
  * application that has stopped sending.
  *
- * igb_xmit_pkts() reclaims as soon as IGB_TX_MAX_IN_USE descriptors are in use (three quarters of the
- * ring, if that is less), or earlier if tx_free_thresh requires it. Buffers that return soon are
- * still in the cache when the device receives into them again; a whole ring of buffers is more than
- * a cache holds.
+ * igb_xmit_pkts() reclaims as soon as IGB_TX_MAX_IN_USE descriptors are in use (three quarters of
+ * the ring, if that is less), or earlier if tx_free_thresh requires it. Buffers that return soon
+ * are still in the cache when the device receives into them again; a whole ring of buffers is more
+ * than a cache holds.
  */
 
 #include <errno.h>

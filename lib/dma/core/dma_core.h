@@ -181,7 +181,7 @@ struct gantry_dma_mode {
 	 * the mode accepts any mask.
 	 */
 	int (*set_mask)(struct gantry_dma_dev *dev, uint64_t mask);
-	/** Likewise for coherent memory. NULL: alloc_block() finds a place, or reports the reason. */
+	/** Likewise for coherent memory. NULL: alloc_block() finds a place, or logs the reason. */
 	int (*set_coherent_mask)(struct gantry_dma_dev *dev, uint64_t mask);
 	void (*for_each)(struct gantry_dma_dev *dev,
 			void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg);
@@ -262,7 +262,9 @@ struct dma_layer {
 			size_t size, enum gantry_dma_dir dir);
 	/** A chain is unmapped with more pieces than it was mapped with. */
 	void (*list_longer)(struct gantry_dma_dev *dev, enum gantry_dma_dir dir);
-	/** With fewer: unmap one piece that is left there. Return its size; 0: none begins there. */
+	/**
+	 * With fewer: unmap one piece that is left there. Return its size; 0: none begins there.
+	 */
 	size_t (*list_left)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 
 	/** The device is destroyed, and everything it has is about to be freed. */
