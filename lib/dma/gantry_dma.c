@@ -58,8 +58,8 @@
  *           message or a system call. A wrong, stale or forbidden access is a fault. Protects whole
  *           pages: the device still reaches other data in a mapped page. A vfio-user daemon that
  *           holds all EAL memory can ignore the table; a real IOMMU cannot be ignored.
- *   bounce  Z leads to a buffer of the library's own, and the library copies the data between that
- *           and X. Costs the copies, by length. If the bus can take EAL memory from the device, the
+ *   bounce  Z leads to a buffer of the library, and the library copies the data between that and
+ *           X. Costs the copies, by length. If the bus can take EAL memory from the device, the
  *           device reaches bounce buffers and coherent memory only, so it cannot read or change
  *           anything else. If the bus cannot, the mode only brings memory below the mask.
  *

@@ -90,7 +90,7 @@ class Limits(unittest.TestCase):
 
 
 class Path(unittest.TestCase):
-    """tools/bench path: which samples count, what a row says, and which frames were lost."""
+    """tools/bench path: which samples count, what a row contains, and which frames were lost."""
 
     def setUp(self):
         load('bench', 'tools', 'lib')

@@ -40,7 +40,7 @@ dma_pages(uint64_t at, size_t size)
 /** A coherent block. */
 struct dma_block {
 	TAILQ_ENTRY(dma_block) next;
-	const struct rte_memzone *mz; /* NULL: memory of the library's own, len bytes */
+	const struct rte_memzone *mz; /* NULL: library memory, len bytes */
 	size_t len;
 	const void *site; /* return address of the call that allocates it */
 	struct gantry_dma_block pub;

@@ -3,8 +3,8 @@
  */
 
 /*
- * Memory of the library's own for bounce mode: files in memory, which the bus maps for the device
- * by file descriptor or by address.
+ * Library memory for bounce mode: files in memory, which the bus maps for the device by file
+ * descriptor or by address.
  */
 
 #include <errno.h>
