@@ -30,8 +30,8 @@ MAP_MS = 100        # maximum of the longest map + unmap
 END_S = 2           # maximum, from SIGTERM to the end of the daemon
 
 COLUMNS = '%-12s %-6s %9s %9s %6s %-13s %8s %8s %8s %8s %6s  %s'
-SETTING = 'frames/s of port b (1 Gb/s, wire=loop, 64 bytes) beside the attack to those beside "spin"; ' \
-    'polling threads: %s'
+SETTING = 'frames/s of port b (1 Gb/s, wire=loop, 64 bytes) beside the attack to those beside ' \
+    '"spin"; polling threads: %s'
 WHERE = {'own': 'one for each port', 'shared': 'one for both ports'}
 
 

@@ -25,8 +25,8 @@ MAC_A, MAC_B = mac('52:54:00:67:00:01'), mac('52:54:00:67:00:02')
 SECOND, STRANGER = mac('02:00:00:00:00:77'), mac('02:00:00:00:00:78')
 GROUP, OTHER_GROUP = mac('01:00:5e:01:02:03'), mac('01:00:5e:44:55:66')
 QUEUES = 4
-ARGS = ['--rxq=%d' % QUEUES, '--txq=%d' % QUEUES, '--rss-udp', '--rxd=512', '--txd=512', '--nb-cores=1',
-        '--no-flush-rx', '--enable-rx-cksum', '--tx-offloads=0x8000',  # MULTI_SEGS
+ARGS = ['--rxq=%d' % QUEUES, '--txq=%d' % QUEUES, '--rss-udp', '--rxd=512', '--txd=512',
+        '--nb-cores=1', '--no-flush-rx', '--enable-rx-cksum', '--tx-offloads=0x8000',  # MULTI_SEGS
         '--forward-mode=rxonly']
 
 # The scenarios of the host tests; doc/testing.md has the place of the others on PCI.
@@ -58,8 +58,8 @@ class Tester:
         """Enter commands that must not print an error."""
         for line in lines:
             said = self.ask(line)
-            check(not re.search(r'(?i)bad arg|please|fail|error|invalid|not supported|unknown|cannot', said),
-                  '%s: %s', line, said)
+            check(not re.search(r'(?i)bad arg|please|fail|error|invalid|not supported|'
+                                r'unknown|cannot', said), '%s: %s', line, said)
 
     def stopped(self, *lines):
         """Change port settings while the ports are stopped, then resume forwarding."""
@@ -145,7 +145,8 @@ class Tester:
 def identity(t):
     said = t.ask('show port info 0')
     for what in ('Driver name: net_gantry_igb', 'MAC address: 52:54:00:67:00:01', 'Link status: up',
-                 'Link speed: 1 Gbps', 'Link duplex: full-duplex', 'Maximum configurable length of RX '
+                 'Link speed: 1 Gbps', 'Link duplex: full-duplex',
+                 'Maximum configurable length of RX '
                  'packet: 9724', 'Max possible RX queues: 16', 'Redirection table size: 128',
                  'Hash key size in bytes: 40', 'Firmware-version: '):
         check(what in said, 'show port info: no %r in %s', what, said)
@@ -205,7 +206,8 @@ def vlan(t):
 
     t.set('set promisc 0 off', 'vlan set filter on 0', 'rx_vlan add 100 0')
     f, seen = tagged(100)
-    check(seen and int(seen['length']) == len(f) and 'VLAN' not in seen['flags'], 'a tag kept: %s', seen)
+    check(seen and int(seen['length']) == len(f) and 'VLAN' not in seen['flags'],
+          'a tag kept: %s', seen)
     check(tagged(101)[1] is None, 'VLAN 101 passes without a filter entry')
     t.set('vlan set strip on 0')
     f, seen = tagged(100 | 0xA000)
@@ -232,8 +234,8 @@ def rss(t):
         for f in frames:
             said, value = seen[f[6:12]], view(f, key)['hash']
             check(int(said['RSS hash'], 16) == value and
-                  int(said['RSS queue'], 16) == reta[value % 128], 'hash %#x, table says queue %d: %s',
-                  value, reta[value % 128], said)
+                  int(said['RSS queue'], 16) == reta[value % 128],
+                  'hash %#x, table says queue %d: %s', value, reta[value % 128], said)
             queues.add(reta[value % 128])
         return key, queues
 
@@ -296,7 +298,8 @@ def checksums(t):
         check((got['ip'], got['l4']) == ('good', 'good') and got['data'][14:14 + len(want)] == want,
               'not what it should be: %s\n%s', got, want.hex())
     said = t.forwarding(False)
-    check(re.search(r'Bad-ipcsum: +%d ' % len(sent), said), 'bad headers were not counted: %s', said)
+    check(re.search(r'Bad-ipcsum: +%d ' % len(sent), said),
+          'bad headers were not counted: %s', said)
 
 
 def segmentation(t):
@@ -318,7 +321,8 @@ def engines(t):
     t.forwarding(mode='io')
     same('io', t.through(*frames), [dict(view(f, b''), queue=0) for f in frames])
     t.forwarding(mode='macswap')
-    check([g['data'] for g in t.through(*frames)] == [f[6:12] + f[:6] + f[12:] for f in frames], 'macswap')
+    check([g['data'] for g in t.through(*frames)] == [f[6:12] + f[:6] + f[12:] for f in frames],
+          'macswap')
     t.paused('set eth-peer 1 02:00:00:00:00:99')
     t.forwarding(mode='mac')
     check([g['data'] for g in t.through(*frames)] ==
@@ -351,13 +355,14 @@ def engines(t):
 def jumbo(t):
     t.forwarding(False, 'rxonly')
     scatter = ['port config %d rx_offload scatter %%s' % n for n in (0, 1)]
-    t.stopped(*(line % 'on' for line in scatter), 'port config mtu 0 9000', 'port config mtu 1 9000')
+    t.stopped(*(line % 'on' for line in scatter), 'port config mtu 0 9000',
+              'port config mtu 1 9000')
     frames = [t.frame(size=n) for n in (1471, 1472, 2100, 4000, 8972)]
     seen = t.saw(*frames)
     for f in frames:
         said = seen[f[6:12]]
-        check(int(said['length']) == len(f) and int(said['nb_segs']) == -(-len(f) // 2048), '%d bytes: %s',
-              len(f), said)
+        check(int(said['length']) == len(f) and int(said['nb_segs']) == -(-len(f) // 2048),
+              '%d bytes: %s', len(f), said)
     too_long = t.frame(size=8972 + 5)
     check(too_long[6:12] not in t.saw(too_long), 'longer than the MTU allows')
     t.forwarding(mode='io')
@@ -472,8 +477,8 @@ def testpmd(run, dma):
           drivers(t.pmd))
     # One container of EAL for both ports, or one for each port that the library claimed.
     run.facts['mappings'] = mappings(vm, t.pmd.pid)
-    check(len(run.facts['mappings']) == (1 if dma == 'direct' else 2), 'mappings of the containers: %s',
-          run.facts['mappings'])
+    check(len(run.facts['mappings']) == (1 if dma == 'direct' else 2),
+          'mappings of the containers: %s', run.facts['mappings'])
     t.set('set verbose 1')
     t.forwarding()
     for feature in FEATURES:
