@@ -73,6 +73,9 @@ free_batch_add(struct free_batch *b, struct rte_mbuf *m)
  * Reclaim descriptors that the device has reported, in whole groups, until at least max_desc of
  * them are reclaimed, but at most max_pkts packets: if that limit cuts a group, the rest of the
  * group forms a group. Return the number of packets.
+ *
+ * The unmappings of a group are gathered, so that strict mode waits once for all of them. The head
+ * of lib/dma/modes/dma_strict.c names the functions on the way.
  */
 static uint32_t
 igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
