@@ -554,7 +554,7 @@ roundtrip(int near, int far)
 	ret = pthread_create(&thread, NULL, echo_thread, &t);
 	if (ret != 0)
 		errx(1, "no thread: %s", strerror(ret));
-	/* Others may use these cores: a sample that waits until both run is not the median. */
+	/* Others may use these cores: a sample that lasts until both run is not the median. */
 	begin = now_ns();
 	do {
 		before = now_ns();

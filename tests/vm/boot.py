@@ -55,5 +55,5 @@ def machine(run):
     check(status == 0, 'tools/vm shell ended with %d:\n%s', status, said)
     for address in PORTS[:2]:
         # Once in the greeting, and once in the output of the command that was typed.
-        check(said.split('exit ends')[-1].count(address) == 1, 
+        check(said.split('exit ends')[-1].count(address) == 1,
               '%s is not bound:\n%s', address, said)
