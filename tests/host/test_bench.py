@@ -135,6 +135,18 @@ class Path(unittest.TestCase):
         self.assertTrue(s.is_complete('near'))
         self.assertFalse(s.is_complete('far'))
 
+    def test_subject_that_never_succeeds_is_given_up(self):
+        s = self.path.Samples(['gantry', 'memif+echo'], ['64'], 1)
+        for mode in 'io', 'mac':
+            s.add('gantry', '64', mode, 1, (100, 100))
+        s.failures['memif+echo', '64'] = 1
+        self.assertFalse(s.is_complete('near'))
+        s.failures['memif+echo', '64'] = 2
+        self.assertTrue(s.is_complete('near'))
+        self.assertFalse(s.rows()[0]['complete'])
+        s.add('memif+echo', '64', 'io', 1, (100, 100))      # it did succeed
+        self.assertFalse(s.is_complete('near'))
+
     def test_slow_limit_voids_the_run(self):
         self.assertEqual(self.path.slow_limits(self.samples(100.0).rows()), [])
         self.assertRegex(self.path.slow_limits(self.samples(99.0).rows())[0], 'near: 99.0 .* void')
