@@ -105,17 +105,18 @@ static void
 help(void)
 {
 	/* clang-format off */
-	puts("gantry-dmacheck: plants bugs of DMA, and looks whether each is caught\n"
+	puts("gantry-dmacheck: plant bugs of DMA, and check that each is caught\n"
 "\n"
 "usage: gantry-dmacheck [OPTIONS]\n"
 "\n"
-"  --json FILE      writes what was found to FILE\n"
-"  --list           prints name, class and source of each bug, and plays none\n"
-"  --only NAME      plays this one; may be given several times\n"
-"  --help           this\n"
+"  --json FILE      write the result to FILE\n"
+"  --list           print name, class and source of each bug, and play none\n"
+"  --only NAME      play this bug only; may be given several times\n"
+"  --help           print the usage and exit\n"
+"  --version        print the version and exit\n"
 "\n"
-"The exit status is 0 if each bug was caught and no twin reported, 1 if not, 2 for\n"
-"arguments that make no sense, 3 if all is well but some could not be played here.");
+"Exit status: 0 each bug was caught, and no twin was reported; 1 not so, or a file could not be\n"
+"written; 2 wrong arguments; 3 as 0, but some bugs could not be played on this machine.");
 	/* clang-format on */
 }
 
@@ -146,6 +147,7 @@ parse(int argc, char **argv, struct options *o)
 		{ "list", no_argument, NULL, 'l' },
 		{ "only", required_argument, NULL, 'o' },
 		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
 		{ 0 },
 	};
 	int c;
@@ -171,6 +173,9 @@ parse(int argc, char **argv, struct options *o)
 			break;
 		case 'h':
 			help();
+			exit(0);
+		case 'v':
+			puts("gantry-dmacheck " GANTRY_VERSION);
 			exit(0);
 		default:
 			return -EXIT_USAGE;

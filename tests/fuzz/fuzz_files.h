@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../common/files.h"
+#include "../common/fds.h"
 #include "fuzz.h"
 
 #define PATIENCE_S 60

@@ -278,6 +278,13 @@ class Application(Bench):
                 self.assertEqual((p.returncode, p.stderr), (0, ''))
                 self.assertTrue(p.stdout.startswith('usage: gantry-testpmd '), p.stdout)
 
+    def test_version_is_printed(self):
+        for argv in ['--version'], ['--', '--version'], ['--', 'forward', '--version']:
+            with self.subTest(argv=argv):
+                p = self.call(*argv)
+                self.assertEqual((p.returncode, p.stderr), (0, ''))
+                self.assertRegex(p.stdout, r'\Agantry-testpmd \S+\n\Z')
+
     def test_argument_unknown_to_eal_is_refused(self):
         p = self.call('--bogus', '--', 'addresses')
         self.assertEqual(p.returncode, 2)

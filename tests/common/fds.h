@@ -6,8 +6,8 @@
  * File descriptors: how many a process has, and how it sends them over a Unix socket.
  */
 
-#ifndef TESTS_FILES_H
-#define TESTS_FILES_H
+#ifndef TESTS_FDS_H
+#define TESTS_FDS_H
 
 #include <dirent.h>
 #include <stddef.h>
@@ -63,4 +63,4 @@ send_fds(int sock, const void *buf, size_t len, const int *fds, unsigned int nr_
 	return sendmsg(sock, &mh, flags | MSG_NOSIGNAL);
 }
 
-#endif /* TESTS_FILES_H */
+#endif /* TESTS_FDS_H */
