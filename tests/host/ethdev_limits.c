@@ -140,7 +140,7 @@ send_one(const char *what, struct rte_mbuf *m, unsigned int frames)
 }
 
 void
-prepare(void)
+tx_prepare(void)
 {
 	struct rte_eth_conf conf = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_TSO |
 				RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |

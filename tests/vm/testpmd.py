@@ -30,7 +30,7 @@ ARGS = ['--rxq=%d' % QUEUES, '--txq=%d' % QUEUES, '--rss-udp', '--rxd=512', '--t
         '--forward-mode=rxonly']
 
 # The scenarios of the host tests; doc/testing.md has the place of the others on PCI.
-CALLS_HERE = ('again', 'deferred', 'filters', 'identity', 'interrupts', 'tso', 'device-error')
+CALLS_HERE = ('restart', 'deferred-queues', 'filters', 'identity', 'interrupts', 'tso', 'device-error')
 
 
 def text_of(address):
