@@ -286,14 +286,14 @@ ports_drain(const struct options *o)
 
 	for (unsigned int i = 0; i < nb_ports && !lost; i++) {
 		const struct port *p = &ports[i];
-		const uint64_t patience = drain_ms(o, p) * ms;
-		uint64_t end = begin + patience;
+		const uint64_t limit = drain_ms(o, p) * ms;
+		uint64_t end = begin + limit;
 
 		for (uint16_t q = 0; q < o->txq && !lost; q++) {
 			while (!ring_is_done(p, q) && rte_rdtsc() < end && !lost) {
 				/* Keep waiting while the ring progresses, even slowly. */
 				if (rte_eth_tx_done_cleanup(p->id, q, 0) > 0)
-					end = rte_rdtsc() + patience;
+					end = rte_rdtsc() + limit;
 				rte_delay_us_sleep(100);
 			}
 			if (!ring_is_done(p, q) && !lost)

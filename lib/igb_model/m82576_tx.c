@@ -403,7 +403,7 @@ m82576_tx(struct m82576 *m, struct m82576_frame *frame)
 static void
 flush(struct m82576 *m)
 {
-	uint32_t dirty = m->tx_dirty, told = 0, gates = m82576_ld_acq(&m->gates);
+	uint32_t dirty = m->tx_dirty, reported = 0, gates = m82576_ld_acq(&m->gates);
 
 	m->tx_descs = m->tx_bytes = 0;
 	if (__builtin_expect(m82576_ld(&m->intr_pending), 0))
@@ -440,10 +440,10 @@ flush(struct m82576 *m)
 		}
 		m82576_ring_set_head(r, t->head);
 		if (report)
-			told |= 1u << q;
+			reported |= 1u << q;
 	}
-	if (told != 0)
-		m82576_intr_queues(m, told, true);
+	if (reported != 0)
+		m82576_intr_queues(m, reported, true);
 }
 
 void

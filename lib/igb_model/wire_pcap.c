@@ -93,14 +93,14 @@ static bool
 to_frame(struct replay *r, const struct capture_record *c, struct m82576_frame *frame)
 {
 	/* Bytes captured beyond the packet's end are padding by the capturing program. */
-	uint32_t kept = c->caplen < c->len ? c->caplen : c->len;
+	uint32_t captured = c->caplen < c->len ? c->caplen : c->len;
 	uint32_t len = c->len > c->fcs_len ? c->len - c->fcs_len : 0;
 
 	if (c->link_type != CAPTURE_ETHERNET) {
 		COUNT(r, not_ethernet);
 		return false;
 	}
-	if (len < ETHERNET_HEADER || kept < ETHERNET_HEADER) {
+	if (len < ETHERNET_HEADER || captured < ETHERNET_HEADER) {
 		COUNT(r, too_short);
 		return false;
 	}
@@ -112,14 +112,14 @@ to_frame(struct replay *r, const struct capture_record *c, struct m82576_frame *
 	frame->len = len;
 	frame->flags = 0;
 	if (c->errored ||
-			(c->fcs_len == ETHERNET_FCS && kept == c->len &&
-					fcs_is_wrong(c->data, kept))) {
+			(c->fcs_len == ETHERNET_FCS && captured == c->len &&
+					fcs_is_wrong(c->data, captured))) {
 		COUNT(r, bad_fcs);
 		frame->flags = M82576_FRAME_BAD_FCS;
 	}
-	if (kept < len) {
+	if (captured < len) {
 		COUNT(r, filled);
-		memset(c->data + kept, 0, len - kept);
+		memset(c->data + captured, 0, len - captured);
 	}
 	COUNT(r, frames);
 	return true;

@@ -61,7 +61,7 @@ struct tap {
 	/* Only the thread of the source: */
 	bool dry;  /* the last read found nothing */
 	bool gone; /* the interface was deleted */
-	bool told_long;
+	bool reported_long;
 	uint64_t next_read, backoff;
 	uint8_t buf[WIRE_FRAME_MAX + 1];
 };
@@ -102,10 +102,10 @@ tap_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 	}
 	tap->dry = false;
 	if (len > WIRE_FRAME_MAX) { /* maybe cut by the kernel: it filled the buffer */
-		if (!tap->told_long)
+		if (!tap->reported_long)
 			fprintf(stderr, "gantry: TAP %s: frames longer than %d bytes are dropped; lower the interface's MTU\n",
 					tap->ifname, WIRE_FRAME_MAX);
-		tap->told_long = true;
+		tap->reported_long = true;
 		return 0;
 	}
 	frame->data = tap->buf;
@@ -156,7 +156,7 @@ watch_main(void *arg)
 {
 	const struct timespec pause = { .tv_nsec = WATCH_NS };
 	struct tap *tap = arg;
-	bool told = false, carrier;
+	bool reported = false, carrier;
 
 	while (!__atomic_load_n(&tap->stop, __ATOMIC_RELAXED)) {
 		struct pollfd pfd = { .fd = tap->fd, .events = POLLOUT };
@@ -165,9 +165,9 @@ watch_main(void *arg)
 		if (up != (tap->up & 1))
 			__atomic_store_n(&tap->up, tap->up + 1, __ATOMIC_RELAXED);
 		carrier = __atomic_load_n(&tap->carrier, __ATOMIC_RELAXED);
-		if (carrier != told)
+		if (carrier != reported)
 			set_carrier(tap, carrier);
-		told = carrier;
+		reported = carrier;
 		nanosleep(&pause, NULL);
 	}
 	return NULL;

@@ -39,7 +39,7 @@ class Turns(unittest.TestCase):
         def never():
             called.append(bench.turn)
             raise KeyError('facts')
-        with contextlib.redirect_stderr(io.StringIO()) as said:
+        with contextlib.redirect_stderr(io.StringIO()) as stderr:
             for bench.turn in range(5):
                 bench.attempt(['flaky'], flaky)
                 bench.attempt(['never'], never)
@@ -49,7 +49,7 @@ class Turns(unittest.TestCase):
         self.assertIn('timed out after 300', doc['lost']['flaky'][0])
         self.assertEqual(doc['failed'], {'never': "KeyError: 'facts'"})
         self.assertEqual(called, [0, 1])
-        self.assertEqual(len(said.getvalue().splitlines()), 3)
+        self.assertEqual(len(stderr.getvalue().splitlines()), 3)
         with contextlib.redirect_stdout(io.StringIO()) as shown:
             tool.show(doc)
         self.assertRegex(shown.getvalue(), r'(?m)^flaky .*4 turns, 1 lost: .*\n^never +MISSING')
