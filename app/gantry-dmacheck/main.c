@@ -182,7 +182,7 @@ parse(int argc, char **argv, struct options *o)
 		}
 	}
 	if (optind < argc) {
-		warnx("'%s' is one argument too many", argv[optind]);
+		warnx("unexpected argument '%s' (see --help)", argv[optind]);
 		return -EXIT_USAGE;
 	}
 	return 0;
@@ -346,7 +346,7 @@ debug_caught(struct verdict *v, const struct outcome *o)
 		return false;
 	v->message = o->report[0].text;
 	if (o->report[0].misuse != v->bug->misuse)
-		set_reason(v, "debug mode calls it %s: %s", class_name(o->report[0].misuse),
+		set_reason(v, "debug mode reported %s: %s", class_name(o->report[0].misuse),
 				o->report[0].text);
 	else
 		check_sites(v, o->report[0].here, o->report[0].mapped, o->report[0].text);
@@ -374,11 +374,11 @@ judge_bug(struct verdict *v)
 		v->message = iommu->fault;
 	v->caught_by = by_debug ? by_iommu ? "both" : "debug" : by_iommu ? "iommu" : NULL;
 	if (v->bug->misuse != CLASS_IOMMU && !by_debug)
-		set_reason(v, "debug mode saw nothing");
+		set_reason(v, "debug mode reported nothing");
 	else if (!by_iommu && (v->bug->misuse == CLASS_IOMMU || v->bug->faults))
-		set_reason(v, "the IOMMU saw nothing");
+		set_reason(v, "the IOMMU reported no fault");
 	else if (by_iommu && v->bug->misuse != CLASS_IOMMU && !v->bug->faults)
-		set_reason(v, "the IOMMU saw what it should know nothing of: %s", iommu->fault);
+		set_reason(v, "the IOMMU reported a fault, which this bug must not cause: %s", iommu->fault);
 	else if (v->bug->misuse == CLASS_IOMMU && !iommu->fault_site)
 		set_reason(v, "the doorbell before the fault was not %s()'s: %s", v->bug->culprit,
 				iommu->fault);

@@ -370,7 +370,7 @@ resolve_pair(struct port_spec *specs, unsigned int nr, unsigned int i, char *err
 				   b->wire == WIRE_PAIR && b->peer != i)
 		return bad(err, "port %s: wire=pair:%s, but port %s has another wire: %s", a->name,
 				b->name, b->name,
-				b->wire_text != NULL ? b->wire_text : "another port names it, too");
+				b->wire_text != NULL ? b->wire_text : "another port also names it");
 	if (a->speed_given && b->speed_given && a->speed_mbps != b->speed_mbps)
 		return bad(err, "ports %s and %s are two ends of one wire and have different speeds: give both the same, or only one",
 				a->name, b->name);

@@ -171,7 +171,7 @@ start(const struct options *o, struct port *p)
 	 */
 	ret = rte_eth_promiscuous_enable(p->id);
 	if (ret != 0 && ret != -ENOTSUP)
-		report_error("port %u (%s) stays not promiscuous: %s", p->id, p->name,
+		report_error("port %u (%s) cannot be promiscuous: %s", p->id, p->name,
 				rte_strerror(-ret));
 	ret = 0;
 	for (uint16_t q = 0; q < o->rxq && ret == 0; q++)
@@ -297,8 +297,8 @@ ports_drain(const struct options *o)
 				rte_delay_us_sleep(100);
 			}
 			if (!ring_is_done(p, q) && !lost)
-				report_error("port %u (%s): transmit queue %u is not sent to its end; "
-					     "what is left there counts as sent",
+				report_error("port %u (%s): transmit queue %u has unsent frames, "
+					     "which count as sent",
 						p->id, p->name, q);
 		}
 	}

@@ -80,8 +80,8 @@ if DPDK >= '26.07':
             self.quit(pmd)
             line, = re.findall(r'(?m)gantry_dma: .*$', pmd.text())
             self.assertRegex(line, r"^gantry_dma: \S*p\.sock: pool '\S+': its mbufs are not watched, "
-                             r'mappings are: with DPDK 26\.07\S* what is put into a pool stays in a '
-                             r'cache, unseen; nor are other pools: use a release that was tested$')
+                             r'mappings are: with DPDK 26\.07\S* mbufs that are put into a pool stay '
+                             r'in a cache, unseen; nor are other pools: use a release that was tested$')
 
 
 class Culprits(Bench):

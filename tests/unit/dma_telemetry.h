@@ -53,7 +53,7 @@ telemetry_expect(int fd, const char *answer)
 	assert_true(n > 0);
 	buf[n] = '\0';
 	if (strstr(buf, answer) == NULL)
-		fail_msg("\"%s\" does not say \"%s\"", buf, answer);
+		fail_msg("\"%s\" lacks \"%s\"", buf, answer);
 }
 
 /** Send a command and assert that the answer contains this text. */

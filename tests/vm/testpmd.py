@@ -232,7 +232,7 @@ def rss(t):
         for f in frames:
             got, value = seen[f[6:12]], view(f, key)['hash']
             check(int(got['RSS hash'], 16) == value and
-                  int(got['RSS queue'], 16) == reta[value % 128], 'hash %#x, table says queue %d: %s',
+                  int(got['RSS queue'], 16) == reta[value % 128], 'hash %#x, the table has queue %d: %s',
                   value, reta[value % 128], got)
             queues.add(reta[value % 128])
         return key, queues

@@ -49,7 +49,7 @@ igb_rx_buf_len(uint32_t room)
 	return room >= 512 ? 512 : 256;
 }
 
-static const char igb_heap_full[] = "EAL's heap has none left; give EAL more (-m, --socket-mem)";
+static const char igb_heap_full[] = "the EAL heap has none left: give EAL more (-m, --socket-mem)";
 
 static int
 igb_no_memory(const struct igb_hw *hw, const char *what, uint16_t id, uint16_t nb_desc, int node,
