@@ -378,7 +378,8 @@ judge_bug(struct verdict *v)
 	else if (!by_iommu && (v->bug->misuse == CLASS_IOMMU || v->bug->faults))
 		set_reason(v, "the IOMMU reported no fault");
 	else if (by_iommu && v->bug->misuse != CLASS_IOMMU && !v->bug->faults)
-		set_reason(v, "the IOMMU reported a fault, which this bug must not cause: %s", iommu->fault);
+		set_reason(v, "the IOMMU reported a fault, which this bug must not cause: %s",
+				iommu->fault);
 	else if (v->bug->misuse == CLASS_IOMMU && !iommu->fault_site)
 		set_reason(v, "the doorbell before the fault was not %s()'s: %s", v->bug->culprit,
 				iommu->fault);

@@ -259,7 +259,8 @@ set_cores(struct options *opt, const char *arg)
 	for (i = 0; i < opt->nr_cores; i++)
 		if (opt->cores[i] >= CPU_SETSIZE || !CPU_ISSET(opt->cores[i], &allowed))
 			return usage_error(
-					"--cores %s: there is no core %u that this process may run on (%d may be used)",
+					"--cores %s: there is no core %u that this process may run "
+					"on (%d may be used)",
 					arg, opt->cores[i], CPU_COUNT(&allowed));
 	return 0;
 }
@@ -466,7 +467,8 @@ wait_for_end(struct options *opt, const sigset_t *set, const sigset_t *ends, uin
 			break;
 		case SIGUSR2:
 			if (opt->stats_json == NULL)
-				fputs("gantry-nic: SIGUSR2: there is no --stats-json FILE to write\n",
+				fputs("gantry-nic: SIGUSR2: there is no --stats-json FILE to "
+				      "write\n",
 						stderr);
 			else {
 				pthread_sigmask(SIG_UNBLOCK, ends, NULL);

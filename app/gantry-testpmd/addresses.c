@@ -203,8 +203,8 @@ show_reach(void)
 	struct reach r = { .rows = json_array() };
 	int ret;
 
-	printf("\nmemory that the device may reach now\n%-4s  %-6s  %-8s  %-6s  %8s  %10s  %-18s  %-18s  %-18s"
-	       "  %8s  %s\n",
+	printf("\nmemory that the device may reach now\n%-4s  %-6s  %-8s  %-6s  %8s  %10s  %-18s  "
+	       "%-18s  %-18s  %8s  %s\n",
 			"port", "mode", "what", "access", "mappings", "bytes", "bus, first",
 			"bus, last", "CPU, first", "since", "mapped by");
 	for (unsigned int i = 0; i < nb_ports; i++) {

@@ -85,8 +85,8 @@ make_pool(const struct options *o)
 	mbuf_pool = rte_pktmbuf_pool_create("gantry_testpmd", n, POOL_CACHE, 0,
 			room + RTE_PKTMBUF_HEADROOM, rte_eth_dev_socket_id(ports[0].id));
 	if (mbuf_pool == NULL && (rte_errno == ENOMEM || rte_errno == ENOBUFS))
-		report_error("not enough memory for %u packet buffers (%zu MB): reserve more hugepages, "
-			     "raise -m, or use smaller rings (--rxd, --txd)",
+		report_error("not enough memory for %u packet buffers (%zu MB): reserve more "
+			     "hugepages, raise -m, or use smaller rings (--rxd, --txd)",
 				n,
 				((size_t)n *
 						(room + RTE_PKTMBUF_HEADROOM +

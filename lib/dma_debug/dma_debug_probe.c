@@ -112,7 +112,8 @@ try_library(void)
 	probe->puts = probe->gets = 0;
 	rte_pktmbuf_free_bulk(&m, 1);
 	if (probe->puts != 1 || in_cache())
-		return "mbufs that rte_pktmbuf_free_bulk() puts into a pool stay in a cache, unseen";
+		return "mbufs that rte_pktmbuf_free_bulk() puts into a pool stay in a cache, "
+		       "unseen";
 	probe->in = NULL;
 	m = rte_pktmbuf_clone(&probe->object.m, &probe->pool);
 	if (m != NULL || probe->gets != 1 || in_cache())

@@ -124,7 +124,8 @@ static void
 rxq_dead(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
 {
 	m82576_log_dma(m, M82576_DMA_RING,
-			"receive queue %u, ring at 0x%lx: the queue stops until it is enabled again",
+			"receive queue %u, ring at 0x%lx: the queue stops until it is enabled "
+			"again",
 			r->index, (unsigned long)x->base);
 	x->dead = true;
 }

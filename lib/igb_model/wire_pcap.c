@@ -134,13 +134,19 @@ replay_ends(struct replay *r)
 	__atomic_store_n(&r->stats.ended, true, __ATOMIC_RELAXED);
 	wire_pcap_get_stats(&r->src, &s);
 	if (s.not_ethernet + s.too_short + s.too_long != 0)
-		fprintf(stderr, "gantry: capture %s: %llu records are left out: %llu not Ethernet, %llu shorter than %d bytes, %llu longer than %d bytes\n",
+		fprintf(stderr,
+				"gantry: capture %s: %llu records are left out: %llu not Ethernet, "
+				"%llu shorter than %d bytes, %llu longer than %d bytes\n",
 				r->path,
 				(unsigned long long)(s.not_ethernet + s.too_short + s.too_long),
 				(unsigned long long)s.not_ethernet, (unsigned long long)s.too_short,
 				ETHERNET_HEADER, (unsigned long long)s.too_long, WIRE_FRAME_MAX);
 	if (s.filtered != 0)
-		fprintf(stderr, "gantry: capture %s: the port's filters refused %llu of %llu frames: they are for other addresses or VLANs: make the application set promiscuous mode, or give the port their address with mac=\n",
+		fprintf(stderr,
+				"gantry: capture %s: the port's filters refused %llu of %llu "
+				"frames: they are for other addresses or VLANs: make the "
+				"application set promiscuous mode, or give the port their address "
+				"with mac=\n",
 				r->path, (unsigned long long)s.filtered,
 				(unsigned long long)s.frames);
 }
@@ -166,7 +172,9 @@ replay_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 		if (ret != 0) {
 			fail();
 			__atomic_store_n(&r->stats.broken, true, __ATOMIC_RELAXED);
-			fprintf(stderr, "gantry: capture %s: %s: the replay ends early: repair the file\n",
+			fprintf(stderr,
+					"gantry: capture %s: %s: the replay ends early: repair the "
+					"file\n",
 					r->path, capture_error(r->capture));
 		}
 		replay_ends(r);

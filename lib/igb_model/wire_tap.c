@@ -90,7 +90,9 @@ tap_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 	if (len <= 0) {
 		if (len < 0 && errno == EBADFD) {
 			tap->gone = true;
-			fprintf(stderr, "gantry: TAP %s was deleted; its wire carries nothing from now on\n",
+			fprintf(stderr,
+					"gantry: TAP %s was deleted; its wire carries nothing from "
+					"now on\n",
 					tap->ifname);
 		}
 		tap->backoff = tap->dry ? tap->backoff * 2 : BACKOFF_MIN_NS;
@@ -103,7 +105,9 @@ tap_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 	tap->dry = false;
 	if (len > WIRE_FRAME_MAX) { /* maybe cut by the kernel: it filled the buffer */
 		if (!tap->reported_long)
-			fprintf(stderr, "gantry: TAP %s: frames longer than %d bytes are dropped; lower the interface's MTU\n",
+			fprintf(stderr,
+					"gantry: TAP %s: frames longer than %d bytes are dropped; "
+					"lower the interface's MTU\n",
 					tap->ifname, WIRE_FRAME_MAX);
 		tap->reported_long = true;
 		return 0;
@@ -223,7 +227,8 @@ explain(int ret, const char *ifname, char *err)
 	case EPERM:
 	case EACCES:
 		snprintf(err, WIRE_ERR_LEN,
-				"TAP %s: not permitted; run as root, or have root make it for you: ip tuntap add %s mode tap user NAME",
+				"TAP %s: not permitted; run as root, or have root make it for you: "
+				"ip tuntap add %s mode tap user NAME",
 				ifname, ifname);
 		break;
 	case EBUSY:

@@ -326,8 +326,8 @@ igb_ring_stop(struct igb_hw *hw, const struct igb_ring *r)
 			return true;
 		if (ret == -ETIMEDOUT) {
 			IGB_DRV_LOG(ERR, hw,
-					"%s queue %u: ENABLE not cleared after 2 s: its "
-					"buffers are not freed, because the device may still access them",
+					"%s queue %u: ENABLE not cleared after 2 s: its buffers "
+					"are not freed, because the device may still access them",
 					r->what, r->id);
 			return false;
 		}
@@ -391,8 +391,9 @@ igb_rx_fit(struct rte_eth_dev *dev, uint16_t mtu)
 		if (nb <= q->nb_desc - 2)
 			continue;
 		IGB_INIT_LOG(ERR, hw,
-				"rx queue %u: a frame of MTU %u takes %u buffers of %u bytes, "
-				"more than %u descriptors can hold: use larger buffers or more descriptors",
+				"rx queue %u: a frame of MTU %u takes %u buffers of %u bytes, more "
+				"than %u descriptors can hold: use larger buffers or more "
+				"descriptors",
 				i, mtu, nb, q->buf_len, q->nb_desc);
 		return -EINVAL;
 	}
