@@ -68,8 +68,8 @@ def run_micro(bench, setting):
     r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, text=True, timeout=300, check=False)
     if r.returncode != 0:
-        said = [line for line in r.stderr.splitlines() if line.startswith('bench-dma: ')]
-        raise Failure((said or ['%s ended with %d' % (' '.join(argv), r.returncode)])[-1])
+        errors = [line for line in r.stderr.splitlines() if line.startswith('bench-dma: ')]
+        raise Failure((errors or ['%s ended with %d' % (' '.join(argv), r.returncode)])[-1])
     # EAL also writes to standard output.
     return json.loads(r.stdout[r.stdout.index('\n  "setting"') - 1:])
 

@@ -17,7 +17,7 @@ import sys
 import time
 
 import attack
-from lib import BUILD, PATIENCE
+from lib import BUILD, TIMEOUT_S
 
 from bench import Failure, cores
 
@@ -91,12 +91,12 @@ def run(bench, name, mode):
     begin = time.monotonic()
     nic.signal(signal.SIGTERM)
     try:
-        nic.wait(PATIENCE, None)
+        nic.wait(TIMEOUT_S, None)
     except AssertionError:
         nic.p.kill()
     figures['end_s'] = time.monotonic() - begin
     attacker.signal(signal.SIGTERM)
-    attacker.wait(PATIENCE)
+    attacker.wait(TIMEOUT_S)
     figures['attacker'] = attacker.text().splitlines()[-1]
     bench.stop_all()
     return figures

@@ -58,9 +58,9 @@
 #define APART      (4 * LINE) /* from what another core writes: processors also fetch neighbours */
 #define RING       1024u      /* descriptors */
 #define BURST      32u
-#define FLIGHT     256u
+#define FLIGHT     512u
 #define PUBLISH    (RING / 4)
-#define PATIENCE   64          /* looks for a whole burst, until a part of one will do */
+#define PATIENCE   10000       /* looks for a whole burst, until a part of one will do */
 #define BUFFER     (33 * LINE) /* an odd number of lines, so that buffers use all sets of a cache */
 #define MBUFS      64u
 #define FCS        4u
@@ -163,24 +163,27 @@ valid(const struct end *e, uint32_t i)
 	return *lap == i / RING + 1;
 }
 
-/* Return the number of descriptors to be read, at most BURST. */
+/*
+ * Return the number of descriptors to be read: up to the next multiple of BURST, so that bursts
+ * begin with a line again after a short one.
+ */
 static inline unsigned int
 ring_count(struct end *e)
 {
-	unsigned int n = 0;
+	unsigned int whole = BURST - e->next % BURST, n = 0;
 
 	/*
 	 * The producer writes in order. If the consumer looks at nothing but the end of a burst, it
 	 * does not take the lines that the producer is writing.
 	 */
-	if (valid(e, e->next + BURST - 1)) {
-		n = BURST;
+	if (valid(e, e->next + whole - 1)) {
+		n = whole;
 		e->behind = e->idle == 0;
 	} else {
 		e->behind = false;
 		if (++e->idle < PATIENCE)
 			return 0;
-		while (n < BURST && valid(e, e->next + n))
+		while (n < whole && valid(e, e->next + n))
 			n++;
 	}
 	e->idle = 0;
@@ -494,9 +497,11 @@ run(int near, int far, uint32_t size, bool mac, double seconds, const char *faul
 	mpps = forward(&d, (uint64_t)(seconds * 1e9));
 	__atomic_store_n(&v.stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
-	/* All frames now are in the receive rings. */
+	/* The rings have all frames. */
 	for (unsigned int port = 0; port < 2; port++)
-		missing += v.rx[port].next - d.rx[port].next != FLIGHT;
+		missing += v.rx[port].next - d.rx[port].next + d.tx[!port].next -
+						v.tx[!port].next !=
+				FLIGHT;
 	printf("{\"mpps\": %.3f, \"lost\": %" PRIu64 ", \"repeated\": %" PRIu64
 	       ", \"wrong\": %" PRIu64 ", \"flight\": %s}\n",
 			mpps, v.lost, v.repeated, d.wrong, missing == 0 ? "true" : "false");

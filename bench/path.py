@@ -276,18 +276,22 @@ class Path:
             args += ['--vdev', 'net_pcap%d,tx_pcap=%s' % (i, path)]
         length, _ = self.plan[0]
         self.near = self.start_testpmd(cores()[0], cores()[-1], args, args=['--txpkts=%d' % length])
-        found, end = [], time.monotonic() + 20
+        found, end = [], time.monotonic() + 10
         while len(found) < (4 if pcap else 2):
             if time.monotonic() > end:
                 self.near.fail('its links stay down')
-            time.sleep(0.05)
+            time.sleep(0.2)
             begin = len(self.near.text())
             self.near.command('show port summary all', r'Link\s')
             found = re.findall(r'(?m)^(\d+)\s+\S+:\S+\s+(\S+)\s.*\bup\b', self.near.text()[begin:])
         ids = [(int(i), name.startswith('net_pcap')) for i, name in found]
         self.ports = tuple(i for i, is_pcap in ids if not is_pcap)
         self.recorders = tuple(i for i, is_pcap in ids if is_pcap)
-        time.sleep(WARM_UP)     # vhost-user enables its rings after the link is up
+        # vhost-user enables its rings after the link is up, and a client of memif posts buffers
+        # when it is polled. The first frames would be lost.
+        self.near.command('start')
+        time.sleep(WARM_UP)
+        self.stop()
 
     def stop(self):
         self.near.command('stop', r'Done\.|Packet forwarding not started')
@@ -368,11 +372,13 @@ def gantry(bench, size):
 
 @contextlib.contextmanager
 def memif(bench, size, end):
-    form = 'net_memif{i},role={role},id={i},socket-abstract=no,socket={sock},rsize=10,bsize=2048'
+    # zero-copy needs --single-file-segments. Each port has a socket, because two that connect to
+    # one socket at the same time do not always succeed.
+    form = 'net_memif{i},role={role},id={i},socket-abstract=no,socket={sock}{i},rsize=10,bsize=2048'
     path = Path(bench, size)
-    sock = bench.path('memif.sock')
+    sock = bench.path('memif-%d-' % bench.count)
     path.start_far(end, vdevs(form, role='server', sock=sock))
-    path.start_near(*vdevs(form, role='client', sock=sock))
+    path.start_near(*vdevs(form + ',zero-copy=yes', role='client', sock=sock))
     yield path
 
 

@@ -98,7 +98,7 @@ reclaim(unsigned int n)
 	while (n > 0) {
 		done = rte_eth_tx_done_cleanup(PORT, 0, 0);
 		if (done < 0 || rte_get_timer_cycles() > end)
-			broken("what was sent does not come back");
+			broken("the frames that were sent do not come back");
 		n -= RTE_MIN(n, (unsigned int)done);
 		usleep(50);
 	}

@@ -543,7 +543,8 @@ poller_start(struct poller *poller, char *err)
 		if (poller->core >= 0)
 			snprintf(err, WIRE_ERR_LEN, "cannot start a polling thread on core %d: %s",
 					poller->core,
-					ret == EINVAL ? "this process may not run there, or there is no such core" :
+					ret == EINVAL ? "this process may not run there, or there "
+							"is no such core" :
 							strerror(ret));
 		else
 			snprintf(err, WIRE_ERR_LEN, "cannot start a polling thread: %s",

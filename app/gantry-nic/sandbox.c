@@ -587,8 +587,8 @@ sandbox_enter(void)
 	if (gate.mode == SANDBOX_OFF)
 		return;
 	if (INSTRUMENTED)
-		fputs("gantry-nic: sandbox: a build with sanitizers or for coverage: neither seccomp nor "
-		      "Landlock\n",
+		fputs("gantry-nic: sandbox: a build with sanitizers or for coverage: neither "
+		      "seccomp nor Landlock\n",
 				stderr);
 	others = count_threads() - 1;
 	drop_user();

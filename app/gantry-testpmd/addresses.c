@@ -203,17 +203,17 @@ show_reach(void)
 	struct reach r = { .rows = json_array() };
 	int ret;
 
-	printf("\nwhat the device may reach now\n%-4s  %-6s  %-8s  %-6s  %8s  %10s  %-18s  %-18s  %-18s"
-	       "  %8s  %s\n",
+	printf("\nmemory that the device may reach now\n%-4s  %-6s  %-8s  %-6s  %8s  %10s  %-18s  "
+	       "%-18s  %-18s  %8s  %s\n",
 			"port", "mode", "what", "access", "mappings", "bytes", "bus, first",
 			"bus, last", "CPU, first", "since", "mapped by");
 	for (unsigned int i = 0; i < nb_ports; i++) {
 		r.port = &ports[i];
 		ret = rte_pmd_gantry_igb_for_each_reach(ports[i].id, &r.mode, group, &r);
 		if (ret == -ENOTSUP)
-			printf("%-4u  not known: its driver is another\n", ports[i].id);
+			printf("%-4u  not known: not a port of net_gantry_igb\n", ports[i].id);
 		else if (ret != 0)
-			report_error("port %u (%s): what it may reach is not known: %s",
+			report_error("port %u (%s): cannot list the memory that it may reach: %s",
 					ports[i].id, ports[i].name, strerror(-ret));
 	}
 	return r.rows;

@@ -307,7 +307,8 @@ run_from_stdin(const struct options *o, json_t *results)
 		if (end == line || *end != '\n' || size < 64 || size > 9018 || size > room ||
 				!(duration > 0 && duration <= 3600)) {
 			line[strcspn(line, "\n")] = '\0';
-			report_error("%s: must be a frame size that fits an mbuf, and seconds if need be",
+			report_error("%s: must be a frame size that fits an mbuf, and seconds if "
+				     "need be",
 					line);
 			return 1;
 		}

@@ -85,8 +85,8 @@ make_pool(const struct options *o)
 	mbuf_pool = rte_pktmbuf_pool_create("gantry_testpmd", n, POOL_CACHE, 0,
 			room + RTE_PKTMBUF_HEADROOM, rte_eth_dev_socket_id(ports[0].id));
 	if (mbuf_pool == NULL && (rte_errno == ENOMEM || rte_errno == ENOBUFS))
-		report_error("not enough memory for %u packet buffers (%zu MB): reserve more hugepages, "
-			     "raise -m, or use smaller rings (--rxd, --txd)",
+		report_error("not enough memory for %u packet buffers (%zu MB): reserve more "
+			     "hugepages, raise -m, or use smaller rings (--rxd, --txd)",
 				n,
 				((size_t)n *
 						(room + RTE_PKTMBUF_HEADROOM +
@@ -171,7 +171,7 @@ start(const struct options *o, struct port *p)
 	 */
 	ret = rte_eth_promiscuous_enable(p->id);
 	if (ret != 0 && ret != -ENOTSUP)
-		report_error("port %u (%s) stays not promiscuous: %s", p->id, p->name,
+		report_error("port %u (%s) cannot be promiscuous: %s", p->id, p->name,
 				rte_strerror(-ret));
 	ret = 0;
 	for (uint16_t q = 0; q < o->rxq && ret == 0; q++)
@@ -286,19 +286,19 @@ ports_drain(const struct options *o)
 
 	for (unsigned int i = 0; i < nb_ports && !lost; i++) {
 		const struct port *p = &ports[i];
-		const uint64_t patience = drain_ms(o, p) * ms;
-		uint64_t end = begin + patience;
+		const uint64_t limit = drain_ms(o, p) * ms;
+		uint64_t end = begin + limit;
 
 		for (uint16_t q = 0; q < o->txq && !lost; q++) {
 			while (!ring_is_done(p, q) && rte_rdtsc() < end && !lost) {
 				/* Keep waiting while the ring progresses, even slowly. */
 				if (rte_eth_tx_done_cleanup(p->id, q, 0) > 0)
-					end = rte_rdtsc() + patience;
+					end = rte_rdtsc() + limit;
 				rte_delay_us_sleep(100);
 			}
 			if (!ring_is_done(p, q) && !lost)
-				report_error("port %u (%s): transmit queue %u is not sent to its end; "
-					     "what is left there counts as sent",
+				report_error("port %u (%s): transmit queue %u has unsent frames, "
+					     "which count as sent",
 						p->id, p->name, q);
 		}
 	}

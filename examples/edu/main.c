@@ -47,8 +47,8 @@ options(int argc, char **argv)
 			pause_first = true;
 		} else {
 			fprintf(stderr,
-					"edu-copy: %s: must be a mode (auto, direct, window, strict, "
-					"bounce), debug, heap or pause\n",
+					"edu-copy: %s: must be a mode (auto, direct, window, "
+					"strict, bounce), debug, heap or pause\n",
 					argv[i]);
 			return false;
 		}

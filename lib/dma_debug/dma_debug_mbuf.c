@@ -271,7 +271,8 @@ sent(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
 		e->flags |= DMA_REPORTED;
 		r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_IN_RING, w, o, m, &v, site);
 		REPORT_ONCE(o, r,
-				"sent again, with %u references, while it is in a send ring %u times",
+				"sent again, with %u references, while it is in a send ring %u "
+				"times",
 				refs, v.nr);
 	} else if (COUNT(state, TX) != 0 && check_fields(e, o, refs, 0, "the next one", site)) {
 		/* Already reported. */

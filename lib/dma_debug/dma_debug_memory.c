@@ -122,8 +122,9 @@ try_heap(void)
 	rte_free(stays);
 	if (!heap.known)
 		DMA_LOG(NOTICE,
-				"debug: EAL heap: its layout is unknown: of memory that is freed while "
-				"mapped, only whole pages are reported: use a release that was tested");
+				"debug: EAL heap: its layout is unknown: of memory that is freed "
+				"while mapped, only whole pages are reported: use a release that "
+				"was tested");
 }
 
 /*
@@ -178,8 +179,8 @@ dma_debug_memory_start(void)
 	if (rte_mem_event_callback_register("gantry_dma_debug", memory_event, NULL) != 0 &&
 			rte_errno != ENOTSUP)
 		DMA_LOG(NOTICE,
-				"debug: EAL memory events: %s: pages that are freed while mapped are "
-				"not reported",
+				"debug: EAL memory events: %s: pages that are freed while mapped "
+				"are not reported",
 				rte_strerror(rte_errno));
 }
 
@@ -219,7 +220,7 @@ all_present(const struct gantry_dma_table *t, uintptr_t at, size_t size)
 	return false;
 }
 
-/* The layer asks once, because a thread's stack does not move. */
+/* A thread's stack does not move, so the layer asks no more once it has an answer. */
 static void
 find_stack(struct dma_thread *t)
 {

@@ -331,8 +331,8 @@ queue_pages(void *opaque)
 
 	if (fd < 0)
 		m82576_log(m,
-				"no memory for the queue pages: %s: gantry's driver will refuse the port: free "
-				"memory or descriptors, and attach again",
+				"no memory for the queue pages: %s: gantry's driver will refuse "
+				"the port: free memory or descriptors, and attach again",
 				strerror(-fd));
 	return fd;
 }

@@ -197,9 +197,8 @@ struct vfu_async {
 	uint64_t queued, done;       /* accesses and interrupts since the server started */
 	_Atomic size_t bytes;        /* of queued writes */
 	_Atomic unsigned int posted; /* writes and interrupts in flight */
-	uint64_t *irqs;    /* raised after the last access in the queue: a bit for each vector */
-	uint64_t *sending; /* DMA thread */
-	size_t irqs_size;  /* bytes of such a set */
+	uint64_t *irqs;   /* raised after the last access in the queue: a bit for each vector */
+	size_t irqs_size; /* bytes of such a set */
 	struct vfu_slot slots[VFU_DMA_SLOTS];
 };
 

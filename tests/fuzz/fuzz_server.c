@@ -182,7 +182,7 @@ do_job(void)
 							  work.len)) == -EAGAIN &&
 				!work.hurry;
 				i++) {
-			MUST(i < PATIENCE_S * 50000);
+			MUST(i < TIMEOUT_S * 50000);
 			vfu_rcu_quiescent();
 			vfu_rcu_offline();
 			if (i < 100)
@@ -305,7 +305,7 @@ end_connection(void)
 	/* The server closes its end after it has released everything that belongs to the client. */
 	pfd.fd = cl.sock;
 	for (;;) {
-		MUST(poll(&pfd, 1, PATIENCE_S * 1000) == 1);
+		MUST(poll(&pfd, 1, TIMEOUT_S * 1000) == 1);
 		if (recv(cl.sock, buf, sizeof(buf), 0) <= 0)
 			break;
 	}
@@ -486,7 +486,7 @@ settle(struct input *in)
 		struct vfio_user_header h;
 		uint64_t v;
 
-		MUST(poll(pfd, 2, PATIENCE_S * 1000) > 0);
+		MUST(poll(pfd, 2, TIMEOUT_S * 1000) > 0);
 		if (pfd[1].revents != 0) {
 			MUST(read(work_done, &v, sizeof(v)) == sizeof(v));
 			cl.working = false;
@@ -794,7 +794,7 @@ other_client(struct input *in)
 	if (n == sizeof(version) && cl.sock >= 0) {
 		struct pollfd pfd = { .fd = s, .events = POLLIN };
 
-		MUST(poll(&pfd, 1, PATIENCE_S * 1000) == 1);
+		MUST(poll(&pfd, 1, TIMEOUT_S * 1000) == 1);
 		MUST(recv(s, buf, sizeof(buf), 0) >= 0 || errno == ECONNRESET);
 	}
 	close(s);
@@ -858,7 +858,7 @@ int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	const uint32_t rw = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-	struct vfu_server_desc desc = { .dma_timeout_ms = PATIENCE_S * 1000 };
+	struct vfu_server_desc desc = { .dma_timeout_ms = TIMEOUT_S * 1000 };
 	char err[VFU_ERR_LEN], link[64];
 	pthread_t thread;
 	int fds[2];
@@ -941,7 +941,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		vfu_server_get_stats(server, &st);
 		if (!st.client)
 			break;
-		MUST(i < PATIENCE_S * 10000);
+		MUST(i < TIMEOUT_S * 10000);
 		usleep(100);
 	}
 	MUST(st.dma_maps == 0 && st.dma_bytes == 0 && st.ptes == 0 && st.dma_posted == 0);

@@ -119,8 +119,8 @@ def read_pcap(path):
         raise ValueError('%s is no little-endian capture' % path)
     frames, at = [], 24
     while at < len(data):
-        kept, length = struct.unpack('<II', data[at + 8:at + 16])
-        frames.append(data[at + 16:at + 16 + kept])
-        assert kept == length, 'a frame was cut in the capture'
-        at += 16 + kept
+        captured, length = struct.unpack('<II', data[at + 8:at + 16])
+        frames.append(data[at + 16:at + 16 + captured])
+        assert captured == length, 'a frame was cut in the capture'
+        at += 16 + captured
     return frames

@@ -39,7 +39,7 @@ class Turns(unittest.TestCase):
         def never():
             called.append(bench.turn)
             raise KeyError('facts')
-        with contextlib.redirect_stderr(io.StringIO()) as said:
+        with contextlib.redirect_stderr(io.StringIO()) as stderr:
             for bench.turn in range(5):
                 bench.attempt(['flaky'], flaky)
                 bench.attempt(['never'], never)
@@ -49,7 +49,7 @@ class Turns(unittest.TestCase):
         self.assertIn('timed out after 300', doc['lost']['flaky'][0])
         self.assertEqual(doc['failed'], {'never': "KeyError: 'facts'"})
         self.assertEqual(called, [0, 1])
-        self.assertEqual(len(said.getvalue().splitlines()), 3)
+        self.assertEqual(len(stderr.getvalue().splitlines()), 3)
         with contextlib.redirect_stdout(io.StringIO()) as shown:
             tool.show(doc)
         self.assertRegex(shown.getvalue(), r'(?m)^flaky .*4 turns, 1 lost: .*\n^never +MISSING')
@@ -136,6 +136,18 @@ class Path(unittest.TestCase):
                 s.add(subject, '64', 'mac', 1, (100, 100))
         self.assertTrue(s.is_complete('near'))
         self.assertFalse(s.is_complete('far'))
+
+    def test_subject_that_never_succeeds_is_given_up(self):
+        s = self.path.Samples(['gantry', 'memif+echo'], ['64'], 1)
+        for mode in 'io', 'mac':
+            s.add('gantry', '64', mode, 1, (100, 100))
+        s.failures['memif+echo', '64'] = 1
+        self.assertFalse(s.is_complete('near'))
+        s.failures['memif+echo', '64'] = 2
+        self.assertTrue(s.is_complete('near'))
+        self.assertFalse(s.rows()[0]['complete'])
+        s.add('memif+echo', '64', 'io', 1, (100, 100))      # it did succeed
+        self.assertFalse(s.is_complete('near'))
 
     def test_slow_limit_voids_the_run(self):
         self.assertEqual(self.path.slow_limits(self.samples(100.0).rows()), [])

@@ -235,9 +235,9 @@ class Daemon(Bench):
             self.assertEqual(stats['device']['dma_faults'], 2 * client + 2)
             c.close()
             self.wait_until(lambda: self.nic_now(nic)['p']['server']['ptes'] == 0)
-        said = [line for line in nic.text().splitlines() if 'DMA fault' in line]
+        faults = [line for line in nic.text().splitlines() if 'DMA fault' in line]
         # One line for each client, however many faults it causes.
-        self.assertEqual(said,
+        self.assertEqual(faults,
                          ['gantry-nic: port p: DMA fault, cannot read 0x90002000 (no entry in '
                                 'the page table): transmit queue 0, descriptor 1, a buffer of 64 '
                                 'bytes at 0x90002000: frame dropped'] * 2)

@@ -74,7 +74,7 @@ class Trouble(Bench):
         the end.
         """
         nic = self.nic('p:wire=loop,speed=max')
-        app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'silent')
+        app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'unresponsive-device')
         app.expect(r'^flowing')
         self.moving()
         nic.signal(signal.SIGSTOP)
@@ -84,7 +84,7 @@ class Trouble(Bench):
         self.wait_client_gone(nic, 'p')
         app.say('back')
         app.wait()
-        self.assertIn('silent: ok', app.text())
+        self.assertIn('unresponsive-device: ok', app.text())
         # The driver withholds all mbufs that the device owned: those in the receive ring, and
         # unsent ones.
         self.assertGreater(withheld, 511)
@@ -102,7 +102,7 @@ class Trouble(Bench):
     def test_dead_daemon_withholds_no_buffer(self):
         """The driver withholds nothing if it knows that the other end is closed."""
         nic = self.nic('p:wire=loop,speed=max')
-        app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'silent')
+        app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'unresponsive-device')
         app.expect(r'^flowing')
         nic.p.kill()
         nic.p.wait()

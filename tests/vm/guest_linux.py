@@ -245,9 +245,9 @@ def drops(g):
     check(lost > 0 and lost + now['rx_frames'] - before['rx_frames'] == sent,
           '%d frames, of which %d found no descriptor, and %d did', sent, lost,
           now['rx_frames'] - before['rx_frames'])
-    told = {k: after[k] - counted[k] for k in after
+    missed = {k: after[k] - counted[k] for k in after
             if k == 'rx_missed_errors' or re.fullmatch(r'rx_queue_\d+_drops', k)}
-    check(sum(told.values()) == lost, 'the driver counted %s, the device %d', told, lost)
+    check(sum(missed.values()) == lost, 'the driver counted %s, the device %d', missed, lost)
     return lost
 
 

@@ -83,8 +83,9 @@ def numa(run):
     # Lcore 2 is far from port 0 and near port 1, and vice versa for lcore 1.
     check(not crossings(p.text()), 'warning logged before a queue was polled')
     for lcore, node, far, near in ((2, 1, one, two), (1, 0, two, one)):
-        said = polled(p, lcore, far)
-        check(said == {(far, q + ' queue 0', str(lcore)) for q in ('rx', 'tx')},
-              'lcore %s of node %s polled both ports, and %s is near: %s', lcore, node, near, said)
-        run.facts['warned_of_on_node_%d' % node] = sorted('%s of %s' % (q, d) for d, q, _ in said)
+        warned = polled(p, lcore, far)
+        check(warned == {(far, q + ' queue 0', str(lcore)) for q in ('rx', 'tx')},
+              'lcore %s of node %s polled both ports, and %s is near: %s', lcore, node, near,
+              warned)
+        run.facts['warned_of_on_node_%d' % node] = sorted('%s of %s' % (q, d) for d, q, _ in warned)
     quit_testpmd(p)

@@ -187,7 +187,7 @@ def tcp(demo):
     m = re.search(r'(\d+) packets transmitted, (\d+) received', p.text())
     rtt = re.search(r'= [\d.]+/([\d.]+)/', p.text())
     if not m:
-        raise Failure('ping said: ' + p.text().strip())
+        raise Failure('ping printed: ' + p.text().strip())
     result.update(ping_sent=int(m[1]), ping_received=int(m[2]),
                   ping_ms=float(rtt[1]) if rtt else None)
 

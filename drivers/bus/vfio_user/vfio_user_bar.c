@@ -124,9 +124,8 @@ map_area(struct rte_vfio_user_device *dev, unsigned int index, const struct vfu_
 	}
 	if (!cannot_shrink(region->fd, end)) {
 		VFIO_USER_LOG(WARNING, dev->path,
-				"BAR%u: the memory of the server is too short, in "
-				"huge pages, or not sealed against shrinking: not mapped, accessed by "
-				"message",
+				"BAR%u: the memory of the server is too short, in huge pages, or "
+				"not sealed against shrinking: not mapped, accessed by message",
 				index);
 		return 0;
 	}

@@ -49,7 +49,7 @@ igb_rx_buf_len(uint32_t room)
 	return room >= 512 ? 512 : 256;
 }
 
-static const char igb_heap_full[] = "EAL's heap has none left; give EAL more (-m, --socket-mem)";
+static const char igb_heap_full[] = "the EAL heap has none left: give EAL more (-m, --socket-mem)";
 
 static int
 igb_no_memory(const struct igb_hw *hw, const char *what, uint16_t id, uint16_t nb_desc, int node,
@@ -326,8 +326,8 @@ igb_ring_stop(struct igb_hw *hw, const struct igb_ring *r)
 			return true;
 		if (ret == -ETIMEDOUT) {
 			IGB_DRV_LOG(ERR, hw,
-					"%s queue %u: ENABLE not cleared after 2 s: its "
-					"buffers are not freed, because the device may still access them",
+					"%s queue %u: ENABLE not cleared after 2 s: its buffers "
+					"are not freed, because the device may still access them",
 					r->what, r->id);
 			return false;
 		}
@@ -391,8 +391,9 @@ igb_rx_fit(struct rte_eth_dev *dev, uint16_t mtu)
 		if (nb <= q->nb_desc - 2)
 			continue;
 		IGB_INIT_LOG(ERR, hw,
-				"rx queue %u: a frame of MTU %u takes %u buffers of %u bytes, "
-				"more than %u descriptors can hold: use larger buffers or more descriptors",
+				"rx queue %u: a frame of MTU %u takes %u buffers of %u bytes, more "
+				"than %u descriptors can hold: use larger buffers or more "
+				"descriptors",
 				i, mtu, nb, q->buf_len, q->nb_desc);
 		return -EINVAL;
 	}

@@ -277,13 +277,15 @@ grow(struct gantry_dma_dev *dev, unsigned int k, unsigned int nr_pools)
 				RTE_MIN(class->count, (b->limit - b->bytes) >> classes[k].shift) :
 				0;
 		if (more == 0 || nr_pools == BOUNCE_POOLS_MAX)
-			dma_fail("%s: they have %zu MiB, the limit with %u address bits: use fewer or "
-				 "shorter rings, or another mode",
+			dma_fail("%s: they have %zu MiB, the limit with %u address bits: use fewer "
+				 "or shorter rings, or another mode",
 					d->name, b->bytes >> 20, dma_bits(d->mask));
 		grown = more != 0 && nr_pools < BOUNCE_POOLS_MAX &&
 				add_slots(dev, k, more, d->mask) == 0;
 		if (grown) {
-			DMA_LOG(INFO, "%s: bounce buffers of %u bytes: %u now; of all sizes: %zu MiB",
+			DMA_LOG(INFO,
+					"%s: bounce buffers of %u bytes: %u now; of all sizes: %zu "
+					"MiB",
 					d->name, 1u << classes[k].shift, class->count,
 					b->bytes >> 20);
 		} else {
@@ -291,7 +293,8 @@ grow(struct gantry_dma_dev *dev, unsigned int k, unsigned int nr_pools)
 			if (b->why[0] == '\0') {
 				dma_reason(dev, b->why, sizeof(b->why));
 				DMA_LOG(WARNING,
-						"%s: bounce buffers of %u bytes: no more than %u: %s",
+						"%s: bounce buffers of %u bytes: no more than %u: "
+						"%s",
 						d->name, 1u << classes[k].shift, class->count,
 						b->why);
 			}
@@ -692,8 +695,8 @@ dma_bounce_start(struct gantry_dma_dev *dev, uint64_t mask)
 	int ret = 0;
 
 	if (d->entries != NULL) {
-		dma_fail("%s: the device has a page table permanently, in which bounce buffers have no "
-			 "entries",
+		dma_fail("%s: the device has a page table permanently, in which bounce buffers "
+			 "have no entries",
 				d->name);
 		return -EIO;
 	}

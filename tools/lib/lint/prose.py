@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Comments, docstrings and documents are plain engineering English.
+"""Comments, docstrings, documents, manuals and strings are plain engineering English.
 
 A program can check words and the beginnings of sentences. CONTRIBUTING.md describes all the rules.
 """
@@ -8,6 +8,8 @@ A program can check words and the beginnings of sentences. CONTRIBUTING.md descr
 import io
 import re
 import tokenize
+
+import texts
 
 # A pattern and what to write instead. Words in code font, and quoted ones, are not looked at.
 WORDS = [
@@ -99,10 +101,11 @@ def parts(name, text):
 def check(files):
     """Yield (file, line, message)."""
     for name in files:
-        if name.endswith(('.ini', '.pcap', '.pcapng', '.gz', '.txt')) or '/corpus/' in name:
+        if name.endswith(('.ini', '.pcap', '.pcapng', '.gz')) or '/corpus/' in name:
             continue
         if name == 'LICENSE':
             continue
+        yield from texts.check(name, WORDS, BEGINNINGS)
         with open(name, encoding='utf-8', errors='replace') as f:
             text = f.read()
         for line, part, is_function in parts(name, text):
