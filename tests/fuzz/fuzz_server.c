@@ -543,6 +543,74 @@ pages(struct input *in)
 	return (uint64_t)in_uint8(in) * PAGE;
 }
 
+static size_t
+irqs_payload(struct input *in, uint8_t *p)
+{
+	struct vfio_irq_set set;
+	uint8_t a, b;
+	size_t len;
+
+	a = in_uint8(in);
+	b = in_uint8(in);
+	set = (struct vfio_irq_set){
+		.argsz = sizeof(set),
+		.index = a >> 5,
+		.flags = (1u << a % 4) | (VFIO_IRQ_SET_ACTION_MASK << (a >> 2 & 3)),
+		.start = b % 32,
+		.count = b >> 5,
+	};
+	memcpy(p, &set, sizeof(set));
+	len = sizeof(set);
+	if (set.flags & VFIO_IRQ_SET_DATA_BOOL)
+		len += in_bytes(in, p + len, set.count);
+	return len;
+}
+
+static size_t
+access_payload(struct input *in, uint16_t cmd, uint8_t *p)
+{
+	struct vfio_user_region_access access;
+	uint8_t a;
+	size_t len;
+
+	memset(&access, 0, sizeof(access));
+	a = in_uint8(in);
+	access.region = a & 0x80 ? a % 16 : a & 1 ? 7 : 0;
+	access.offset = in_uint16(in);
+	access.count = in_uint8(in);
+	if (a & 0x40)
+		access.count *= 0x400;
+	memcpy(p, &access, sizeof(access));
+	len = sizeof(access);
+	if (cmd == VFIO_USER_REGION_WRITE) {
+		access.count %= 0x100;
+		memcpy(p, &access, sizeof(access));
+		in_bytes(in, p + len, access.count);
+		len += access.count;
+	}
+	return len;
+}
+
+static size_t
+writes_payload(struct input *in, uint8_t *p)
+{
+	struct vfio_user_region_write wr;
+	uint64_t nr;
+	uint8_t a;
+
+	nr = in_uint8(in) % 8;
+	memcpy(p, &nr, sizeof(nr));
+	for (unsigned int i = 0; i < nr; i++) {
+		wr = (struct vfio_user_region_write){ .offset = in_uint16(in) };
+		a = in_uint8(in);
+		wr.region = a & 0x80 ? 7 : a >> 5 & 1;
+		wr.count = a % 10;
+		in_bytes(in, wr.data, 2);
+		memcpy(p + sizeof(nr) + i * sizeof(wr), &wr, sizeof(wr));
+	}
+	return sizeof(nr) + nr * sizeof(wr);
+}
+
 /**
  * Build the payload of a nearly valid command.
  *
@@ -559,12 +627,8 @@ payload(struct input *in, uint16_t cmd, uint8_t *p)
 		struct vfio_user_region_io_fds io_fds;
 		struct vfio_region_info region;
 		struct vfio_irq_info irq;
-		struct vfio_user_region_access access;
 	} u;
-	struct vfio_irq_set set;
-	struct vfio_user_region_write wr;
-	uint64_t nr;
-	uint8_t a, b;
+	uint8_t a;
 	size_t len;
 
 	memset(&u, 0, sizeof(u));
@@ -616,49 +680,12 @@ payload(struct input *in, uint16_t cmd, uint8_t *p)
 		len = sizeof(u.irq);
 		break;
 	case VFIO_USER_DEVICE_SET_IRQS:
-		a = in_uint8(in);
-		b = in_uint8(in);
-		set = (struct vfio_irq_set){
-			.argsz = sizeof(set),
-			.index = a >> 5,
-			.flags = (1u << a % 4) | (VFIO_IRQ_SET_ACTION_MASK << (a >> 2 & 3)),
-			.start = b % 32,
-			.count = b >> 5,
-		};
-		memcpy(p, &set, sizeof(set));
-		len = sizeof(set);
-		if (set.flags & VFIO_IRQ_SET_DATA_BOOL)
-			len += in_bytes(in, p + len, set.count);
-		return len;
+		return irqs_payload(in, p);
 	case VFIO_USER_REGION_READ:
 	case VFIO_USER_REGION_WRITE:
-		a = in_uint8(in);
-		u.access.region = a & 0x80 ? a % 16 : a & 1 ? 7 : 0;
-		u.access.offset = in_uint16(in);
-		u.access.count = in_uint8(in);
-		if (a & 0x40)
-			u.access.count *= 0x400;
-		memcpy(p, &u.access, sizeof(u.access));
-		len = sizeof(u.access);
-		if (cmd == VFIO_USER_REGION_WRITE) {
-			u.access.count %= 0x100;
-			memcpy(p, &u.access, sizeof(u.access));
-			in_bytes(in, p + len, u.access.count);
-			len += u.access.count;
-		}
-		return len;
+		return access_payload(in, cmd, p);
 	case VFIO_USER_REGION_WRITE_MULTI:
-		nr = in_uint8(in) % 8;
-		memcpy(p, &nr, sizeof(nr));
-		for (unsigned int i = 0; i < nr; i++) {
-			wr = (struct vfio_user_region_write){ .offset = in_uint16(in) };
-			a = in_uint8(in);
-			wr.region = a & 0x80 ? 7 : a >> 5 & 1;
-			wr.count = a % 10;
-			in_bytes(in, wr.data, 2);
-			memcpy(p + sizeof(nr) + i * sizeof(wr), &wr, sizeof(wr));
-		}
-		return sizeof(nr) + nr * sizeof(wr);
+		return writes_payload(in, p);
 	default:
 		return in_bytes(in, p, in_uint8(in) % 64);
 	}
