@@ -37,7 +37,6 @@
 #include <linux/vfio.h>
 
 #include "edu_regs.h"
-#include "vfu_client.h" /* VFU_ERR_LEN */
 #include "vfu_rcu.h"
 #include "vfu_server.h"
 

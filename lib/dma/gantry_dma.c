@@ -86,15 +86,17 @@
  *   | eal ---------------------|--> EAL's bus address of each page; one table for the process
  *   | own ---------------------|--> the window's bus address of each page; one table for a device
  *   | base --------------------|--> struct gantry_dma_mode: the mode
- *   | layer, debug ------------|--> the layer around the device: its table, its state
+ *   | layer, layer_state ------|--> the layer around the device: its table, its state
+ *   | blocks, resources -------|--> lists of coherent blocks, and of BARs in direct mode
+ *   | attached ----------------|--> what ends with the device: pools
+ *   |                          |
+ *   | mode_state: struct dma_mode_state (modes/dma_modes.h)
  *   | demand .entries ---------|--> I/O page table, which the device walks
  *   |        .states,.records -|--> one for each page of bus addresses: what is mapped, by whom
  *   |        .iova ------------|--> struct dma_iova: free bus addresses, with caches per thread
  *   | window ------------------|--> struct dma_window: pieces of EAL memory, by bus address
  *   | bounce ------------------|--> struct dma_bounce: size classes --> mempools of slots
  *   |                          |                       chunks[]     --> memory of the slots
- *   | blocks, resources -------|--> lists of coherent blocks, and of BARs in direct mode
- *   | attached ----------------|--> what ends with the device: pools
  *   +--------------------------+
  *
  * Files
@@ -152,7 +154,7 @@
 struct gantry_dma_dev *
 gantry_dma_dev_create(const struct gantry_dma_params *params)
 {
-	struct dma_device *d = dma_device_create(params);
+	struct dma_device *d = dma_device_create(params, sizeof(struct dma_mode_state));
 	int ret;
 
 	if (d == NULL)

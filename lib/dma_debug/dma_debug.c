@@ -71,7 +71,7 @@ static pthread_mutex_t users_lock = PTHREAD_MUTEX_INITIALIZER;
 static void
 end(struct gantry_dma_dev *dev, const void *site)
 {
-	struct dma_debug *debug = dma_device(dev)->debug;
+	struct dma_debug *debug = dma_device(dev)->layer_state;
 
 	dma_debug_dropping(dev, NULL, site);
 	dma_books_forget(dev);
@@ -86,7 +86,7 @@ end(struct gantry_dma_dev *dev, const void *site)
 	if (dma_thread.failed == dev)
 		dma_thread.failed = NULL;
 	dma_set_layer(dev, &dma_no_layer);
-	dma_device(dev)->debug = NULL;
+	dma_device(dev)->layer_state = NULL;
 	free(debug->seen);
 	free(debug);
 }
@@ -160,7 +160,7 @@ dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level level)
 	TAILQ_INSERT_TAIL(&dma_debug_devices, debug, next);
 	dma_debug_unlock_devices();
 	pthread_mutex_unlock(&users_lock);
-	dma_device(dev)->debug = debug;
+	dma_device(dev)->layer_state = debug;
 	dma_set_layer(dev, &debug_layer);
 	return 0;
 }

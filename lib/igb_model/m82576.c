@@ -185,7 +185,6 @@
 #include <linux/vfio.h>
 
 #include "m82576_priv.h"
-#include "vfu_client.h" /* VFU_ERR_LEN */
 
 static void
 log_stderr(const char *name, const char *line)

@@ -218,7 +218,7 @@ abandoned_device_keeps_its_memory(void **state)
 	assert_non_null(p);
 	maps = bus.nr_maps;
 	calls = bus.calls;
-	kept[0] = dma_device(dev)->window;
+	kept[0] = dma_mode_state(dev)->window;
 	kept[1] = TAILQ_FIRST(&dma_device(dev)->blocks);
 	assert_true(kept[0] != NULL && kept[1] != NULL);
 	gantry_dma_dev_abandon(dev);

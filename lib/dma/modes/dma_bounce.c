@@ -262,7 +262,7 @@ static bool
 grow(struct gantry_dma_dev *dev, unsigned int k, unsigned int nr_pools)
 {
 	struct dma_device *d = dma_device(dev);
-	struct dma_bounce *b = d->bounce;
+	struct dma_bounce *b = bounce_of(dev);
 	struct size_class *class = &b->classes[k];
 	bool grown = true;
 	uint32_t more;
@@ -325,7 +325,7 @@ drop(struct gantry_dma_dev *dev)
 	dma_iova_destroy(b->iova);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
-	dma_device(dev)->bounce = NULL;
+	dma_mode_state(dev)->bounce = NULL;
 }
 
 static const struct chunks *
@@ -395,7 +395,7 @@ bounce_for_each(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg)
 {
 	struct dma_device *d = dma_device(dev);
-	const struct chunks *chunks = chunks_of(d->bounce);
+	const struct chunks *chunks = chunks_of(bounce_of(dev));
 	struct gantry_dma_mapping m = { .dir = GANTRY_DMA_BIDIRECTIONAL, .age_ms = UINT64_MAX };
 	const struct dma_block *block;
 	const struct slot *slot;
@@ -655,6 +655,7 @@ bounce_free_block(struct gantry_dma_dev *dev, struct dma_block *b)
 
 static const struct gantry_dma_mode bounce_mode = {
 	.name = "bounce",
+	.memory_by = "lib/dma, bounce buffers",
 	.map = bounce_map,
 	.unmap = bounce_unmap,
 	.sync = bounce_sync,
@@ -706,7 +707,7 @@ dma_bounce_start(struct gantry_dma_dev *dev, uint64_t mask)
 		return -ENOMEM;
 	}
 	pthread_mutex_init(&b->lock, NULL);
-	d->bounce = b;
+	dma_mode_state(dev)->bounce = b;
 	if (dma_can_claim(dev)) {
 		ret = dma_claim(dev);
 		if (ret == 0) {

@@ -65,7 +65,7 @@ struct dma_bounce {
 static inline struct dma_bounce *
 bounce_of(struct gantry_dma_dev *dev)
 {
-	return dma_device(dev)->bounce;
+	return dma_mode_state(dev)->bounce;
 }
 
 /**

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "dma_demand.h"
+#include "dma_modes.h"
 
 #define PERMISSIONS (GANTRY_DMA_PTE_READ | GANTRY_DMA_PTE_WRITE)
 /*
@@ -228,7 +229,7 @@ dma_entries_for_each(struct gantry_dma_dev *dev,
 	struct walk w = { .dev = dev, .fn = fn, .arg = arg };
 	unsigned int i;
 
-	if (dma_device(dev)->demand.entries == NULL) {
+	if (dma_mode_state(dev)->demand.entries == NULL) {
 		dma_demand_for_each(dev, fn, arg);
 		return;
 	}

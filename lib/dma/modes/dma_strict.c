@@ -14,6 +14,7 @@
 #include <rte_memzone.h>
 
 #include "dma_demand.h"
+#include "dma_modes.h"
 #include "dma_iova.h"
 
 static int
@@ -40,7 +41,7 @@ strict_free_block(struct gantry_dma_dev *dev, struct dma_block *b)
 static uint64_t
 strict_required_mask(struct gantry_dma_dev *dev)
 {
-	const uint64_t end = (uint64_t)dma_device(dev)->demand.iova->nr << DMA_PAGE_BITS;
+	const uint64_t end = (uint64_t)dma_mode_state(dev)->demand.iova->nr << DMA_PAGE_BITS;
 
 	return GANTRY_DMA_BIT_MASK(dma_bits(end - 1));
 }
