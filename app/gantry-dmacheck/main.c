@@ -105,17 +105,18 @@ static void
 help(void)
 {
 	/* clang-format off */
-	puts("gantry-dmacheck: plants bugs of DMA, and looks whether each is caught\n"
+	puts("gantry-dmacheck: plant bugs of DMA, and check that each is caught\n"
 "\n"
 "usage: gantry-dmacheck [OPTIONS]\n"
 "\n"
-"  --json FILE      writes what was found to FILE\n"
-"  --list           prints name, class and source of each bug, and plays none\n"
-"  --only NAME      plays this one; may be given several times\n"
-"  --help           this\n"
+"  --json FILE      write the result to FILE\n"
+"  --list           print name, class and source of each bug, and play none\n"
+"  --only NAME      play this bug only; may be given several times\n"
+"  --help           print the usage and exit\n"
+"  --version        print the version and exit\n"
 "\n"
-"The exit status is 0 if each bug was caught and no twin reported, 1 if not, 2 for\n"
-"arguments that make no sense, 3 if all is well but some could not be played here.");
+"Exit status: 0 each bug was caught, and no twin was reported; 1 not so, or a file could not be\n"
+"written; 2 wrong arguments; 3 as 0, but some bugs could not be played on this machine.");
 	/* clang-format on */
 }
 
@@ -137,7 +138,7 @@ find_bug(const char *name)
 	return NULL;
 }
 
-/* Returns 0, or the negative exit status. */
+/* Return 0, or the negative exit status. */
 static int
 parse(int argc, char **argv, struct options *o)
 {
@@ -146,6 +147,7 @@ parse(int argc, char **argv, struct options *o)
 		{ "list", no_argument, NULL, 'l' },
 		{ "only", required_argument, NULL, 'o' },
 		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
 		{ 0 },
 	};
 	int c;
@@ -172,12 +174,15 @@ parse(int argc, char **argv, struct options *o)
 		case 'h':
 			help();
 			exit(0);
+		case 'v':
+			puts("gantry-dmacheck " GANTRY_VERSION);
+			exit(0);
 		default:
 			return -EXIT_USAGE;
 		}
 	}
 	if (optind < argc) {
-		warnx("'%s' is one argument too many", argv[optind]);
+		warnx("unexpected argument '%s' (see --help)", argv[optind]);
 		return -EXIT_USAGE;
 	}
 	return 0;
@@ -243,10 +248,10 @@ ended(struct verdict *v, const struct play *p)
 }
 
 /*
- * The calls that a report of each class can know: the misuse, and the call that mapped the memory, or
- * that did first what is done twice. A report must be right about what it can know. It
- * may name the mapping only if the misuse is no call, or no one sees the call. A fault that only
- * the IOMMU sees has neither; there it is the doorbell before the fault.
+ * The calls that a report of each class can know: the misuse, and the call that mapped the memory,
+ * or that did first what is done twice. A report must be right about what it can know. It may name
+ * the mapping only if the misuse is no call, or no one sees the call. A fault that only the IOMMU
+ * sees has neither; there it is the doorbell before the fault.
  */
 #define MISUSE  1u
 #define MAPPING 2u
@@ -311,7 +316,7 @@ is_in(const char *site, const char *where)
 	return strncmp(site, where, len) == 0 && site[len] == '+';
 }
 
-/* Checks the places in the first report of debug mode, whose class is right. */
+/* Check the places in the first report of debug mode, whose class is right. */
 static void
 check_sites(struct verdict *v, const char *here, const char *mapped, const char *text)
 {
@@ -341,7 +346,7 @@ debug_caught(struct verdict *v, const struct outcome *o)
 		return false;
 	v->message = o->report[0].text;
 	if (o->report[0].misuse != v->bug->misuse)
-		set_reason(v, "debug mode calls it %s: %s", class_name(o->report[0].misuse),
+		set_reason(v, "debug mode reported %s: %s", class_name(o->report[0].misuse),
 				o->report[0].text);
 	else
 		check_sites(v, o->report[0].here, o->report[0].mapped, o->report[0].text);
@@ -369,11 +374,12 @@ judge_bug(struct verdict *v)
 		v->message = iommu->fault;
 	v->caught_by = by_debug ? by_iommu ? "both" : "debug" : by_iommu ? "iommu" : NULL;
 	if (v->bug->misuse != CLASS_IOMMU && !by_debug)
-		set_reason(v, "debug mode saw nothing");
+		set_reason(v, "debug mode reported nothing");
 	else if (!by_iommu && (v->bug->misuse == CLASS_IOMMU || v->bug->faults))
-		set_reason(v, "the IOMMU saw nothing");
+		set_reason(v, "the IOMMU reported no fault");
 	else if (by_iommu && v->bug->misuse != CLASS_IOMMU && !v->bug->faults)
-		set_reason(v, "the IOMMU saw what it should know nothing of: %s", iommu->fault);
+		set_reason(v, "the IOMMU reported a fault, which this bug must not cause: %s",
+				iommu->fault);
 	else if (v->bug->misuse == CLASS_IOMMU && !iommu->fault_site)
 		set_reason(v, "the doorbell before the fault was not %s()'s: %s", v->bug->culprit,
 				iommu->fault);

@@ -190,14 +190,14 @@ void
 softnic_hold(void)
 {
 	__atomic_store_n(&shared->hold, true, __ATOMIC_RELEASE);
-	wait_for(&shared->held, true, "does not hold");
+	wait_for(&shared->held, true, "does not stop moving frames");
 }
 
 void
 softnic_go(void)
 {
 	__atomic_store_n(&shared->hold, false, __ATOMIC_RELEASE);
-	wait_for(&shared->held, false, "does not go on");
+	wait_for(&shared->held, false, "does not move frames again");
 }
 
 void

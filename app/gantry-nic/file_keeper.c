@@ -157,8 +157,8 @@ send_request(uint32_t what, const char *text, size_t len)
 		return -EFBIG;
 	if (!send_all(&request, sizeof(request)) || !send_all(text, len) ||
 			!receive(&ret, sizeof(ret))) {
-		fputs("gantry-nic: the file keeper's process is gone: files are neither written nor "
-		      "removed\n",
+		fputs("gantry-nic: the file keeper's process is gone: files are neither written "
+		      "nor removed\n",
 				stderr);
 		return -EPIPE;
 	}

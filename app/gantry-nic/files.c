@@ -94,7 +94,8 @@ compare_sockets(const struct files *files, const char *who, const char *does, co
 		if (!same_place(spec->socket, real != NULL ? real : path))
 			continue;
 		snprintf(err, SPEC_ERR_LEN,
-				"%s %s %.60s, and port %s has its socket %.60s: they are one file: name another one for what is written",
+				"%s %s %.60s, and port %s has its socket %.60s: the same file: "
+				"name another file for the output",
 				who, does, path, spec->name, spec->socket);
 		ret = -EINVAL;
 	}
@@ -115,7 +116,8 @@ compare_ports(const struct port *ports, unsigned int nr, char *err)
 			if (!same_place(a->socket, b->socket))
 				continue;
 			snprintf(err, SPEC_ERR_LEN,
-					"ports %s and %s have the same socket %.60s: each needs its own",
+					"ports %s and %s have the same socket %.60s: each needs "
+					"its own",
 					a->name, b->name, b->socket);
 			return -EINVAL;
 		}
@@ -146,7 +148,7 @@ add_output(struct files *files, const char *who, const char *does, const char *p
 		return -EINVAL;
 	if (fd >= 0)
 		return 0;
-	snprintf(err, SPEC_ERR_LEN, "%s %s %.120s: it cannot be written: %s", who, does, path,
+	snprintf(err, SPEC_ERR_LEN, "%s %s %.120s: cannot be written: %s", who, does, path,
 			fd == -EINVAL ? "not a regular file" : output_file_strerror(path, fd));
 	return -EIO;
 }
@@ -178,7 +180,8 @@ compare(const struct files *files, char *err)
 					(a->is_std && b->is_std))
 				continue;
 			snprintf(err, SPEC_ERR_LEN,
-					"%s %s %.60s, and %s %s %.60s: they are one file: name another one for what is written",
+					"%s %s %.60s, and %s %s %.60s: the same file: name another "
+					"file for the output",
 					a->who, a->does, a->path, b->who, b->does, b->path);
 			return -EINVAL;
 		}

@@ -200,8 +200,8 @@ ports_close_wires(struct port *ports, unsigned int nr, struct poller *const *pol
 			wire_dir_free(port->out);
 		} else if (port->spec.wire == WIRE_PCAP) {
 			fprintf(stderr,
-					"gantry-nic: port %s: its recording is incomplete: a polling thread "
-					"is stuck in the memory of its client\n",
+					"gantry-nic: port %s: its recording is incomplete: a "
+					"polling thread is stuck in the memory of its client\n",
 					port->spec.name);
 			complete = false;
 		}

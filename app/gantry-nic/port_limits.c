@@ -156,8 +156,8 @@ limits_divide(const struct limits *limits, struct port_spec *specs, unsigned int
 	if (no_maps != 0 && maps < MAX_MAPS_MIN) {
 		snprintf(err, SPEC_ERR_LEN,
 				"%u ports are left with %" PRIu64 " mappings each, of %" PRIu64
-				" that the process may have: lower max_maps of the others, or raise "
-				"vm.max_map_count",
+				" that the process may have: lower max_maps of the others, or "
+				"raise vm.max_map_count",
 				no_maps, maps, limits->maps);
 		return -ENOSPC;
 	}
@@ -166,8 +166,9 @@ limits_divide(const struct limits *limits, struct port_spec *specs, unsigned int
 	short_of_fds = no_fds != 0 && fds < FDS_PORT + MAX_FDS_MIN;
 	if (short_of_fds)
 		snprintf(err, SPEC_ERR_LEN,
-				"the process may have %" PRIu64 " open files: too few for "
-				"the clients of all ports at one time; raise the hard limit (ulimit -Hn)",
+				"the process may have %" PRIu64 " open files: too few for the "
+				"clients of all ports at one time; "
+				"raise the hard limit (ulimit -Hn)",
 				limits->fds);
 	fds = short_of_fds ? MAX_FDS_MIN : fds - FDS_PORT;
 	mem = share(limits->mem_mib, MEM_OWN, mem, no_mem);

@@ -102,7 +102,9 @@ parse_mac(const struct key *key, char *text, struct port_spec *spec, char *err)
 		mac[i] = strtoul(p, NULL, 16);
 	}
 	if (mac[0] & 1)
-		return bad(err, "mac '%s': a port's own address cannot be a multicast address (first byte odd)",
+		return bad(err,
+				"mac '%s': a port's own address cannot be a multicast address "
+				"(first byte odd)",
 				text);
 	if (memcmp(mac, zero, sizeof(zero)) == 0)
 		return bad(err, "mac '%s': is no address", text);
@@ -136,7 +138,9 @@ parse_speed(const struct key *key, char *text, struct port_spec *spec, char *err
 			p = "?";
 	}
 	if (digits == 0 || *p != '\0' || value == 0 || value > SPEED_MAX_MBPS)
-		return bad(err, "speed '%.40s': expected 10, 100, 1G, 2.5G, 10G, 25G, a whole number of Mb/s up to %d, or max",
+		return bad(err,
+				"speed '%.40s': expected 10, 100, 1G, 2.5G, 10G, 25G, a whole "
+				"number of Mb/s up to %d, or max",
 				text, SPEED_MAX_MBPS);
 	spec->speed_mbps = value;
 	return 0;
@@ -165,7 +169,7 @@ good_ifname(const char *name)
 	return len > 0 && len < IFNAMSIZ && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-/* Splits @p text in place. */
+/* Split @p text in place. */
 static int
 parse_wire(const struct key *key, char *text, struct port_spec *spec, char *err)
 {
@@ -192,7 +196,9 @@ parse_wire(const struct key *key, char *text, struct port_spec *spec, char *err)
 	}
 	if (strcmp(text, "tap") == 0) {
 		if (arg == NULL || !good_ifname(arg))
-			return bad(err, "wire=tap:%.40s: expected wire=tap:IFNAME, the interface's name of 1 to %d characters without '/', ':' and '%%'",
+			return bad(err,
+					"wire=tap:%.40s: expected wire=tap:IFNAME, the interface's "
+					"name of 1 to %d characters without '/', ':' and '%%'",
 					arg != NULL ? arg : "", IFNAMSIZ - 1);
 		spec->wire = WIRE_TAP;
 		spec->ifname = arg;
@@ -203,7 +209,9 @@ parse_wire(const struct key *key, char *text, struct port_spec *spec, char *err)
 		if (out != NULL)
 			*out++ = '\0';
 		if (arg == NULL || *arg == '\0' || (out != NULL && *out == '\0'))
-			return bad(err, "wire=pcap needs a capture to replay, and may name one to record: wire=pcap:IN[:OUT]");
+			return bad(err,
+					"wire=pcap needs a capture to replay, and may name one to "
+					"record: wire=pcap:IN[:OUT]");
 		if (out != NULL && strchr(out, ':') != NULL)
 			return bad(err, "wire=pcap:IN[:OUT]: a file's name cannot contain ':'");
 		spec->wire = WIRE_PCAP;
@@ -262,7 +270,9 @@ parse_key(const char *name, char *value, struct port_spec *spec, unsigned int *g
 	for (i = 0; i < NR_KEYS && strcmp(name, keys[i].name) != 0; i++)
 		;
 	if (i == NR_KEYS)
-		return bad(err, "unknown key '%.40s': expected socket, mac, speed, wire, start, catchup, addr_bits, page_table, max_maps, max_fds or max_mem",
+		return bad(err,
+				"unknown key '%.40s': expected socket, mac, speed, wire, start, "
+				"catchup, addr_bits, page_table, max_maps, max_fds or max_mem",
 				name);
 	if (*given & 1u << i)
 		return bad(err, "%s is given twice", name);
@@ -282,7 +292,9 @@ parse_all(char *text, struct port_spec *spec, char *err)
 	if (rest != NULL)
 		*rest++ = '\0';
 	if (rest == NULL || !good_name(text))
-		return bad(err, "port '%.40s': expected NAME:socket=PATH[,...], the name of 1 to %d letters, digits, '_', '-' or '.'",
+		return bad(err,
+				"port '%.40s': expected NAME:socket=PATH[,...], the name of 1 to "
+				"%d letters, digits, '_', '-' or '.'",
 				text, PORT_NAME_MAX);
 	spec->name = text;
 	spec->speed_mbps = SPEED_DEFAULT_MBPS;
@@ -370,9 +382,11 @@ resolve_pair(struct port_spec *specs, unsigned int nr, unsigned int i, char *err
 				   b->wire == WIRE_PAIR && b->peer != i)
 		return bad(err, "port %s: wire=pair:%s, but port %s has another wire: %s", a->name,
 				b->name, b->name,
-				b->wire_text != NULL ? b->wire_text : "another port names it, too");
+				b->wire_text != NULL ? b->wire_text : "another port also names it");
 	if (a->speed_given && b->speed_given && a->speed_mbps != b->speed_mbps)
-		return bad(err, "ports %s and %s are two ends of one wire and have different speeds: give both the same, or only one",
+		return bad(err,
+				"ports %s and %s are two ends of one wire and have different "
+				"speeds: give both the same, or only one",
 				a->name, b->name);
 	if (a->speed_given)
 		b->speed_mbps = a->speed_mbps;

@@ -449,7 +449,7 @@ drop_user(void)
 		missing("no other user", errno, "it remains root, without capabilities");
 }
 
-/* Drops all capabilities of the thread but those in @p keep. */
+/* Drop all capabilities of the thread but those in @p keep. */
 static void
 drop_capabilities(uint64_t keep)
 {
@@ -587,8 +587,8 @@ sandbox_enter(void)
 	if (gate.mode == SANDBOX_OFF)
 		return;
 	if (INSTRUMENTED)
-		fputs("gantry-nic: sandbox: a build with sanitizers or for coverage: neither seccomp nor "
-		      "Landlock\n",
+		fputs("gantry-nic: sandbox: a build with sanitizers or for coverage: neither "
+		      "seccomp nor Landlock\n",
 				stderr);
 	others = count_threads() - 1;
 	drop_user();

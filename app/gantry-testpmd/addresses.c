@@ -43,7 +43,7 @@ struct table {
 };
 
 /*
- * Returns what mapped a BAR into this process. The BARs of a PCI device are mapped through the
+ * Return what mapped a BAR into this process. The BARs of a PCI device are mapped through the
  * kernel driver to which the device is bound.
  */
 static const char *
@@ -196,24 +196,24 @@ group(void *arg, const struct gantry_dma_reach_group *g)
 					"mapped_by", g->by));
 }
 
-/* Prints the groups of all ports. Returns them as an array. */
+/* Print the groups of all ports. Return them as an array. */
 static json_t *
 show_reach(void)
 {
 	struct reach r = { .rows = json_array() };
 	int ret;
 
-	printf("\nwhat the device may reach now\n%-4s  %-6s  %-8s  %-6s  %8s  %10s  %-18s  %-18s  %-18s"
-	       "  %8s  %s\n",
+	printf("\nmemory that the device may reach now\n%-4s  %-6s  %-8s  %-6s  %8s  %10s  %-18s  "
+	       "%-18s  %-18s  %8s  %s\n",
 			"port", "mode", "what", "access", "mappings", "bytes", "bus, first",
 			"bus, last", "CPU, first", "since", "mapped by");
 	for (unsigned int i = 0; i < nb_ports; i++) {
 		r.port = &ports[i];
 		ret = rte_pmd_gantry_igb_for_each_reach(ports[i].id, &r.mode, group, &r);
 		if (ret == -ENOTSUP)
-			printf("%-4u  not known: its driver is another\n", ports[i].id);
+			printf("%-4u  not known: not a port of net_gantry_igb\n", ports[i].id);
 		else if (ret != 0)
-			report_error("port %u (%s): what it may reach is not known: %s",
+			report_error("port %u (%s): cannot list the memory that it may reach: %s",
 					ports[i].id, ports[i].name, strerror(-ret));
 	}
 	return r.rows;

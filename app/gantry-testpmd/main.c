@@ -59,7 +59,7 @@ on_signal(int sig)
 	stop_requested = 1;
 }
 
-/* Returns the index of "--". Errors in the arguments behind it are found before EAL starts. */
+/* Return the index of "--". Errors in the arguments behind it are found before EAL starts. */
 static int
 find_own_arguments(int argc, char **argv)
 {
@@ -69,12 +69,15 @@ find_own_arguments(int argc, char **argv)
 	return argc;
 }
 
-/* Without "--", the command line holds no arguments that EAL could explain. */
+/*
+ * Print the usage or the version, if an argument requests it. Without "--", the command line has no
+ * arguments of a command, so the request is for this program and not for EAL.
+ */
 static bool
-asks_for_help(int argc, char **argv)
+print_info(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+		if (options_print_info(argv[i]))
 			return true;
 	return false;
 }
@@ -88,10 +91,8 @@ main(int argc, char **argv)
 	int status;
 
 	std_fds_reserve();
-	if (own == argc && asks_for_help(argc, argv)) {
-		options_usage();
+	if (own == argc && print_info(argc, argv))
 		return 0;
-	}
 	if (!options_parse(&o, argc - own, argv + own))
 		return 2;
 

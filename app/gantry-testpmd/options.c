@@ -14,20 +14,22 @@
 #define USAGE \
 	"usage: gantry-testpmd EAL-ARGUMENTS -- forward|linerate|addresses [OPTIONS]\n" \
 	"  forward    --mode io|mac|macswap|rxonly|txonly|icmpecho (io)\n" \
-	"             --size BYTES    of a frame that txonly sends, with FCS (64)\n" \
-	"             --idle US       sleep so long when no packet came (0: never)\n" \
+	"             --size BYTES    size of a frame that txonly sends, with FCS (64)\n" \
+	"             --idle US       microseconds to sleep if no packet came (0: never)\n" \
 	"  linerate   --sizes LIST    frame sizes with FCS, or - to read SIZE [SECONDS] lines from\n" \
 	"                             standard input (64,128,256,512,1024,1280,1518)\n" \
-	"             --trials N      for each size (1)\n" \
-	"  addresses  of rings, pools and BARs: virtual, physical, bus\n" \
-	"  all        --duration S    (forward: until a signal; linerate: 2)\n" \
-	"             --json FILE     the result (- is standard output)\n" \
+	"             --trials N      trials of each size (1)\n" \
+	"  addresses  print rings, pools and BARs with virtual, physical and bus address\n" \
+	"  all        --duration S    seconds (forward: until a signal; linerate: 2)\n" \
+	"             --json FILE     write the result to FILE (- is standard output)\n" \
 	"             --rxq N --txq N queues of each port (1)\n" \
 	"             --rxd N --txd N descriptors of each queue (1024; linerate: 4096)\n" \
-	"             --burst N       packets a call (32)\n" \
-	"             --mtu N         of each port\n" \
-	"             --mbuf-size N   bytes of an mbuf, without headroom (2048 or more)\n" \
-	"EAL-ARGUMENTS: gantry-testpmd --help -- addresses\n"
+	"             --burst N       packets of a call (32)\n" \
+	"             --mtu N         MTU of each port (the MTU of the driver)\n" \
+	"             --mbuf-size N   bytes of an mbuf without headroom (2048 or more)\n" \
+	"             -h, --help      print the usage and exit\n" \
+	"             --version       print the version and exit\n" \
+	"gantry-testpmd --help -- addresses prints the usage of EAL.\n"
 
 const char *const mode_names[MODES] = {
 	[MODE_IO] = "io",
@@ -54,6 +56,7 @@ enum {
 	OPT_SIZES,
 	OPT_TRIALS,
 	OPT_HELP,
+	OPT_VERSION,
 };
 
 static const struct option long_options[] = {
@@ -72,6 +75,7 @@ static const struct option long_options[] = {
 	{ "sizes", required_argument, NULL, OPT_SIZES },
 	{ "trials", required_argument, NULL, OPT_TRIALS },
 	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -192,10 +196,16 @@ option(struct options *o, int opt, const char *name, const char *arg)
 	return false;
 }
 
-void
-options_usage(void)
+bool
+options_print_info(const char *arg)
 {
-	fputs(USAGE, stdout);
+	if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0)
+		fputs(USAGE, stdout);
+	else if (strcmp(arg, "--version") == 0)
+		puts("gantry-testpmd " GANTRY_VERSION);
+	else
+		return false;
+	return true;
 }
 
 bool
@@ -216,7 +226,7 @@ options_parse(struct options *o, int argc, char **argv)
 
 	if (argc < 2) {
 		report_error("no command: EAL's arguments, then --, then forward, linerate or "
-			     "addresses (-- --help tells more)");
+			     "addresses (see gantry-testpmd --help)");
 		return false;
 	}
 	if (strcmp(argv[1], "forward") == 0) {
@@ -225,8 +235,7 @@ options_parse(struct options *o, int argc, char **argv)
 		o->command = CMD_LINERATE;
 	} else if (strcmp(argv[1], "addresses") == 0) {
 		o->command = CMD_ADDRESSES;
-	} else if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-		options_usage();
+	} else if (options_print_info(argv[1])) {
 		exit(0);
 	} else {
 		report_error("%s: no such command (forward, linerate, addresses)", argv[1]);
@@ -245,8 +254,8 @@ options_parse(struct options *o, int argc, char **argv)
 	optind = 0;
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, "+:h", long_options, &index)) != -1) {
-		if (opt == 'h' || opt == OPT_HELP) {
-			options_usage();
+		if (opt == 'h' || opt == OPT_HELP || opt == OPT_VERSION) {
+			options_print_info(opt == OPT_VERSION ? "--version" : "--help");
 			exit(0);
 		}
 		if (opt == ':' || opt == '?') {

@@ -43,7 +43,7 @@ ports_lost(void)
 	return lost;
 }
 
-/* Returns the bytes of a frame besides its payload, as the driver of the port counts them. */
+/* Return the bytes of a frame besides its payload, as the driver of the port counts them. */
 static uint32_t
 frame_overhead(const struct rte_eth_dev_info *info)
 {
@@ -52,7 +52,7 @@ frame_overhead(const struct rte_eth_dev_info *info)
 	return RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
 }
 
-/* Returns the largest frame that the command generates, which must fit one mbuf. */
+/* Return the largest frame that the command generates, which must fit one mbuf. */
 static uint32_t
 largest_own_frame(const struct options *o)
 {
@@ -85,8 +85,8 @@ make_pool(const struct options *o)
 	mbuf_pool = rte_pktmbuf_pool_create("gantry_testpmd", n, POOL_CACHE, 0,
 			room + RTE_PKTMBUF_HEADROOM, rte_eth_dev_socket_id(ports[0].id));
 	if (mbuf_pool == NULL && (rte_errno == ENOMEM || rte_errno == ENOBUFS))
-		report_error("not enough memory for %u packet buffers (%zu MB): reserve more hugepages, "
-			     "raise -m, or use smaller rings (--rxd, --txd)",
+		report_error("not enough memory for %u packet buffers (%zu MB): reserve more "
+			     "hugepages, raise -m, or use smaller rings (--rxd, --txd)",
 				n,
 				((size_t)n *
 						(room + RTE_PKTMBUF_HEADROOM +
@@ -97,7 +97,7 @@ make_pool(const struct options *o)
 	return mbuf_pool == NULL;
 }
 
-/* Reports options that exceed the port in one line, before the driver reports them its own way. */
+/* Report options that exceed the port in one line, before the driver reports them its own way. */
 static int
 check_port(const struct options *o, struct port *p)
 {
@@ -171,7 +171,7 @@ start(const struct options *o, struct port *p)
 	 */
 	ret = rte_eth_promiscuous_enable(p->id);
 	if (ret != 0 && ret != -ENOTSUP)
-		report_error("port %u (%s) stays not promiscuous: %s", p->id, p->name,
+		report_error("port %u (%s) cannot be promiscuous: %s", p->id, p->name,
 				rte_strerror(-ret));
 	ret = 0;
 	for (uint16_t q = 0; q < o->rxq && ret == 0; q++)
@@ -255,7 +255,7 @@ ports_wait_link(void)
 	return false;
 }
 
-/* Tests the last descriptor that was filled, because a device works in the order of the ring. */
+/* Test the last descriptor that was filled, because a device works in the order of the ring. */
 static bool
 ring_is_done(const struct port *p, uint16_t queue)
 {
@@ -286,19 +286,19 @@ ports_drain(const struct options *o)
 
 	for (unsigned int i = 0; i < nb_ports && !lost; i++) {
 		const struct port *p = &ports[i];
-		const uint64_t patience = drain_ms(o, p) * ms;
-		uint64_t end = begin + patience;
+		const uint64_t limit = drain_ms(o, p) * ms;
+		uint64_t end = begin + limit;
 
 		for (uint16_t q = 0; q < o->txq && !lost; q++) {
 			while (!ring_is_done(p, q) && rte_rdtsc() < end && !lost) {
 				/* Keep waiting while the ring progresses, even slowly. */
 				if (rte_eth_tx_done_cleanup(p->id, q, 0) > 0)
-					end = rte_rdtsc() + patience;
+					end = rte_rdtsc() + limit;
 				rte_delay_us_sleep(100);
 			}
 			if (!ring_is_done(p, q) && !lost)
-				report_error("port %u (%s): transmit queue %u is not sent to its end; "
-					     "what is left there counts as sent",
+				report_error("port %u (%s): transmit queue %u has unsent frames, "
+					     "which count as sent",
 						p->id, p->name, q);
 		}
 	}

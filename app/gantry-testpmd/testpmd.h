@@ -62,8 +62,13 @@ struct options {
 
 /* options.c */
 
-/** Print the text of --help. */
-void options_usage(void);
+/**
+ * Print the usage or the version, if an argument requests it.
+ *
+ * @param arg  an argument, such as "--help", "-h" or "--version"
+ * @return false if the argument requests neither
+ */
+bool options_print_info(const char *arg);
 /**
  * Parse the command line after "--".
  *

@@ -137,7 +137,7 @@ edu_self_test(struct edu *edu)
 			memcmp(cpu, cpu + 2048, 2048) == 0;
 	if (!edu->silent)
 		gantry_dma_free_coherent(edu->dma, 4096, cpu, bus);
-	return ok ? NULL : edu->silent ? "it does not answer" : "what it copies does not arrive";
+	return ok ? NULL : edu->silent ? "it does not answer" : "its copies do not arrive";
 }
 
 /* 5. Devices appear on either bus, and disappear. */

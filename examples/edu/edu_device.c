@@ -132,7 +132,7 @@ engine(void *arg)
 	return NULL;
 }
 
-/* Waits until no access is in flight. None starts while the caller holds the lock. */
+/* Wait until no access is in flight. None starts while the caller holds the lock. */
 static void
 wait_idle(struct edu *e)
 {

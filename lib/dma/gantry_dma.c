@@ -58,8 +58,8 @@
  *           message or a system call. A wrong, stale or forbidden access is a fault. Protects whole
  *           pages: the device still reaches other data in a mapped page. A vfio-user daemon that
  *           holds all EAL memory can ignore the table; a real IOMMU cannot be ignored.
- *   bounce  Z leads to a buffer of the library's own, and the library copies the data between that
- *           and X. Costs the copies, by length. If the bus can take EAL memory from the device, the
+ *   bounce  Z leads to a buffer of the library, and the library copies the data between that and
+ *           X. Costs the copies, by length. If the bus can take EAL memory from the device, the
  *           device reaches bounce buffers and coherent memory only, so it cannot read or change
  *           anything else. If the bus cannot, the mode only brings memory below the mask.
  *
@@ -117,9 +117,9 @@
  *   exchange ends a mapping; if two threads race to unmap it, exactly one of them succeeds.
  * - Bounce: free slots are in mempools with caches per lcore. A mutex serialises growth.
  * - dma_device.lock protects the lists of blocks, resources and attached objects.
- * - dma_devices_lock() protects the list of all devices, and is held while a mode begins or changes.
- *   It is a mutex, because a telemetry thread may sleep while it holds it. It is taken before the
- *   EAL memory lock.
+ * - dma_devices_lock() protects the list of all devices, and is held while a mode begins or
+ *   changes. It is a mutex, because a telemetry thread may sleep while it holds it. It is taken
+ *   before the EAL memory lock.
  * - The EAL memory lock protects the pieces of a window, and is held during each call of map() and
  *   unmap() of the bus.
  *

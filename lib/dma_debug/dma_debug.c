@@ -28,9 +28,9 @@
  * Files: dma_debug_map.c, dma_debug_unmap.c, dma_debug_sync.c and dma_debug_list.c check calls;
  * dma_debug_leak.c reports the mappings that are left at the end; dma_debug_mbuf.c follows the
  * owners of mbufs, on the pool's side by dma_debug_watch.c, dma_debug_pool.c and
- * dma_debug_object.c; dma_debug_memory.c classifies memory that must not be mapped, and detects freed
- * memory; dma_debug_probe.c tests whether pools can be watched; dma_debug_books.c has the records
- * of mappings; dma_debug_report.c writes reports, in which dma_symbol.c (lib/dma/ext) names
+ * dma_debug_object.c; dma_debug_memory.c classifies memory that must not be mapped, and detects
+ * freed memory; dma_debug_probe.c tests whether pools can be watched; dma_debug_books.c has the
+ * records of mappings; dma_debug_report.c writes reports, in which dma_symbol.c (lib/dma/ext) names
  * functions; dma_checksum.c detects changed data; dma_telemetry.c serves telemetry.
  *
  *      struct dma_debug ------> device, causes already reported

@@ -219,7 +219,7 @@ all_present(const struct gantry_dma_table *t, uintptr_t at, size_t size)
 	return false;
 }
 
-/* The layer asks once, because a thread's stack does not move. */
+/* A thread's stack does not move, so the layer asks no more once it has an answer. */
 static void
 find_stack(struct dma_thread *t)
 {

@@ -96,10 +96,10 @@ try_inline(struct rte_mempool_cache *cache)
 	probe->puts = probe->gets = 0;
 	rte_mempool_generic_put(&probe->pool, &m, 1, cache);
 	if (probe->puts != 1 || in_cache())
-		return "what is put into a pool stays in a cache, unseen";
+		return "mbufs that are put into a pool stay in a cache, unseen";
 	if (rte_mempool_generic_get(&probe->pool, &m, 1, cache) != 0 || probe->gets != 1 ||
 			m != &probe->object.m || in_cache())
-		return "what is got from a pool comes from a cache, unseen";
+		return "mbufs that are taken from a pool come from a cache, unseen";
 	return NULL;
 }
 
@@ -112,11 +112,12 @@ try_library(void)
 	probe->puts = probe->gets = 0;
 	rte_pktmbuf_free_bulk(&m, 1);
 	if (probe->puts != 1 || in_cache())
-		return "what rte_pktmbuf_free_bulk() puts into a pool stays in a cache, unseen";
+		return "mbufs that rte_pktmbuf_free_bulk() puts into a pool stay in a cache, "
+		       "unseen";
 	probe->in = NULL;
 	m = rte_pktmbuf_clone(&probe->object.m, &probe->pool);
 	if (m != NULL || probe->gets != 1 || in_cache())
-		return "what rte_pktmbuf_clone() gets from a pool comes from a cache, unseen";
+		return "mbufs that rte_pktmbuf_clone() takes from a pool come from a cache, unseen";
 	return NULL;
 }
 

@@ -95,8 +95,8 @@ compare(struct dma_entry *e, enum dma_kind kind, size_t size, enum gantry_dma_di
 	} else if (e->size != size) {
 		dma_thread.list_reported = true;
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_SIZE, e, site);
-		dma_debug_report(&r, "%s with %zu bytes, mapped with %zu",
-				dma_debug_functions[kind].unmap, size, e->size);
+		dma_debug_report(&r, "%s with %zu bytes, %s with %zu",
+				dma_debug_functions[kind].unmap, size, r.map_verb, e->size);
 	} else if (e->dir != dir) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_WRONG_DIRECTION, e, site);
 		dma_debug_report(&r, "%s %s, mapped %s", dma_debug_functions[kind].unmap,

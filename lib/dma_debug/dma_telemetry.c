@@ -197,8 +197,8 @@ dma_debug_telemetry(void)
 			"Live mappings of each device that is "
 			"watched");
 	rte_telemetry_register_cmd("/gantry/dma/dump", dump,
-			"Live mappings: address, bytes, "
-			"direction, kind, queue, code that mapped it. Parameters: device or *; rows to skip");
+			"Live mappings: address, bytes, direction, kind, queue, code that mapped "
+			"it. Parameters: device or *; rows to skip");
 	rte_telemetry_register_cmd("/gantry/dma/filter", filter,
 			"Devices that are reported. "
 			"Parameter: a part of their names; *: all");

@@ -250,7 +250,7 @@ static int
 body(struct capture *c, void *buf, uint32_t n)
 {
 	if (n > c->left)
-		return bad(c, "malformed: a block is too short for what is in it");
+		return bad(c, "malformed: a block is too short for its contents");
 	c->left -= n;
 	return need(c, buf, n);
 }
@@ -496,7 +496,7 @@ header(struct capture *c)
 	int ret = get(c, magic, sizeof(magic));
 
 	if (ret == 0)
-		return bad(c, "is empty, not even a capture's header is there");
+		return bad(c, "is empty: it has no capture header");
 	if (ret != 1)
 		return ret;
 	for (c->swap = false;; c->swap = true) {

@@ -259,8 +259,8 @@ void
 m82576_ring_unusable(struct m82576 *m, const struct m82576_ring *r)
 {
 	m82576_log_once(m, M82576_LOG_RING,
-			"%s queue %u enabled with a ring of %u bytes at 0x%lx: "
-			"both must be multiples of %u, and the length 1 to %u; the queue stays idle",
+			"%s queue %u enabled with a ring of %u bytes at 0x%lx: both must be "
+			"multiples of %u, and the length 1 to %u; the queue stays idle",
 			r->is_tx ? "transmit" : "receive", r->index, r->len, (unsigned long)r->base,
 			IGB_RING_ALIGN, IGB_MAX_RING_BYTES);
 }

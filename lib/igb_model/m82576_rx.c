@@ -124,7 +124,8 @@ static void
 rxq_dead(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
 {
 	m82576_log_dma(m, M82576_DMA_RING,
-			"receive queue %u, ring at 0x%lx: the queue stops until it is enabled again",
+			"receive queue %u, ring at 0x%lx: the queue stops until it is enabled "
+			"again",
 			r->index, (unsigned long)x->base);
 	x->dead = true;
 }
@@ -570,7 +571,7 @@ read_ahead(struct m82576 *m)
 void
 m82576_receive_flush(struct m82576 *m)
 {
-	uint32_t dirty = m->rx_dirty, told = 0, causes = m->rx_causes, min;
+	uint32_t dirty = m->rx_dirty, reported = 0, causes = m->rx_causes, min;
 
 	/* After a gate has closed, held-back write-backs wait, or a reset drops them. */
 	if ((m82576_ld_acq(&m->gates) & M82576_GATES_DMA) != M82576_GATES_DMA)
@@ -598,7 +599,7 @@ m82576_receive_flush(struct m82576 *m)
 			continue;
 		rxq_write_back(m, x, r);
 		m82576_ring_set_head(r, x->head);
-		told |= 1u << q;
+		reported |= 1u << q;
 		/*
 		 * The minimum threshold, in units of 16 descriptors (8.10.2): reported when it is
 		 * crossed.
@@ -614,8 +615,8 @@ m82576_receive_flush(struct m82576 *m)
 			x->low = low;
 		}
 	}
-	if (told != 0)
-		m82576_intr_queues(m, told, false);
+	if (reported != 0)
+		m82576_intr_queues(m, reported, false);
 	if (causes != 0)
 		m82576_intr_other(m, causes);
 }

@@ -82,7 +82,8 @@ static void
 txq_dead(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
 {
 	m82576_log_dma(m, M82576_DMA_RING,
-			"transmit queue %u, ring at 0x%lx: the queue stops until it is enabled again",
+			"transmit queue %u, ring at 0x%lx: the queue stops until it is enabled "
+			"again",
 			r->index, (unsigned long)t->base);
 	t->dead = true;
 }
@@ -172,7 +173,8 @@ txq_context(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 		m82576_count(&m->txc.bad, 1);
 		m82576_log_once(m, M82576_LOG_TXD, "transmit queue %u: %s: ignored", r->index,
 				t->started ? "a context descriptor in the middle of a frame" :
-					     "a context descriptor for another context than 0 and 1");
+					     "a context descriptor for another context than 0 and "
+					     "1");
 		return;
 	}
 	t->ctx[idx].vlan_macip_lens = d->ctx.vlan_macip_lens;
@@ -228,8 +230,8 @@ txq_data(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 			return false;
 		if (ret != 0) {
 			m82576_log_dma(m, M82576_DMA_BUFFER,
-					"transmit queue %u, descriptor %u, a buffer of %u bytes at 0x%lx: "
-					"frame dropped",
+					"transmit queue %u, descriptor %u, a buffer of %u bytes at "
+					"0x%lx: frame dropped",
 					r->index, t->head, len, (unsigned long)d->data.addr);
 			txq_bad(m, t);
 			return true;
@@ -403,7 +405,7 @@ m82576_tx(struct m82576 *m, struct m82576_frame *frame)
 static void
 flush(struct m82576 *m)
 {
-	uint32_t dirty = m->tx_dirty, told = 0, gates = m82576_ld_acq(&m->gates);
+	uint32_t dirty = m->tx_dirty, reported = 0, gates = m82576_ld_acq(&m->gates);
 
 	m->tx_descs = m->tx_bytes = 0;
 	if (__builtin_expect(m82576_ld(&m->intr_pending), 0))
@@ -440,10 +442,10 @@ flush(struct m82576 *m)
 		}
 		m82576_ring_set_head(r, t->head);
 		if (report)
-			told |= 1u << q;
+			reported |= 1u << q;
 	}
-	if (told != 0)
-		m82576_intr_queues(m, told, true);
+	if (reported != 0)
+		m82576_intr_queues(m, reported, true);
 }
 
 void

@@ -216,7 +216,7 @@ static bool
 tso_possible(struct m82576 *m, const char *why)
 {
 	if (why != NULL)
-		m82576_log_once(m, M82576_LOG_TSO, "segmentation asked for, but %s: frame dropped",
+		m82576_log_once(m, M82576_LOG_TSO, "segmentation requested, but %s: frame dropped",
 				why);
 	return why == NULL;
 }
@@ -239,7 +239,7 @@ m82576_tx_start(struct m82576 *m, const struct m82576_txq *t)
 
 	if (idx >= IGB_TX_CONTEXTS || !t->ctx_valid[idx]) {
 		m82576_log_once(m, M82576_LOG_TXD,
-				"offloads asked for with context %u, which was never given: "
+				"offloads requested with context %u, which was never set: "
 				"frame dropped",
 				idx);
 		return false;
@@ -324,7 +324,7 @@ m82576_tx_prepare(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *f
 	if (t->is_legacy) {
 		if (t->cmd & IGB_TXD_IC && !legacy_checksum(t, f, t->len)) {
 			m82576_log_once(m, M82576_LOG_TXD,
-					"CSS %u or CSO %u of a legacy descriptor lies outside of "
+					"CSS %u or CSO %u of a legacy descriptor is outside of "
 					"its frame of %u bytes: dropped",
 					t->legacy.legacy.css, t->legacy.legacy.cso, t->len);
 			return false;
@@ -344,7 +344,7 @@ m82576_tx_prepare(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *f
 	}
 	if ((o.ixsm || o.txsm) && !checksums(f, t->len, &o)) {
 		m82576_log_once(m, M82576_LOG_TXD,
-				"checksum asked for with MACLEN %u, IPLEN %u in a frame of %u "
+				"checksum requested with MACLEN %u, IPLEN %u in a frame of %u "
 				"bytes: dropped",
 				o.maclen, o.iplen, t->len);
 		return false;

@@ -93,14 +93,14 @@ static bool
 to_frame(struct replay *r, const struct capture_record *c, struct m82576_frame *frame)
 {
 	/* Bytes captured beyond the packet's end are padding by the capturing program. */
-	uint32_t kept = c->caplen < c->len ? c->caplen : c->len;
+	uint32_t captured = c->caplen < c->len ? c->caplen : c->len;
 	uint32_t len = c->len > c->fcs_len ? c->len - c->fcs_len : 0;
 
 	if (c->link_type != CAPTURE_ETHERNET) {
 		COUNT(r, not_ethernet);
 		return false;
 	}
-	if (len < ETHERNET_HEADER || kept < ETHERNET_HEADER) {
+	if (len < ETHERNET_HEADER || captured < ETHERNET_HEADER) {
 		COUNT(r, too_short);
 		return false;
 	}
@@ -112,14 +112,14 @@ to_frame(struct replay *r, const struct capture_record *c, struct m82576_frame *
 	frame->len = len;
 	frame->flags = 0;
 	if (c->errored ||
-			(c->fcs_len == ETHERNET_FCS && kept == c->len &&
-					fcs_is_wrong(c->data, kept))) {
+			(c->fcs_len == ETHERNET_FCS && captured == c->len &&
+					fcs_is_wrong(c->data, captured))) {
 		COUNT(r, bad_fcs);
 		frame->flags = M82576_FRAME_BAD_FCS;
 	}
-	if (kept < len) {
+	if (captured < len) {
 		COUNT(r, filled);
-		memset(c->data + kept, 0, len - kept);
+		memset(c->data + captured, 0, len - captured);
 	}
 	COUNT(r, frames);
 	return true;
@@ -134,13 +134,19 @@ replay_ends(struct replay *r)
 	__atomic_store_n(&r->stats.ended, true, __ATOMIC_RELAXED);
 	wire_pcap_get_stats(&r->src, &s);
 	if (s.not_ethernet + s.too_short + s.too_long != 0)
-		fprintf(stderr, "gantry: capture %s: %llu records are left out: %llu not Ethernet, %llu shorter than %d bytes, %llu longer than %d bytes\n",
+		fprintf(stderr,
+				"gantry: capture %s: %llu records are left out: %llu not Ethernet, "
+				"%llu shorter than %d bytes, %llu longer than %d bytes\n",
 				r->path,
 				(unsigned long long)(s.not_ethernet + s.too_short + s.too_long),
 				(unsigned long long)s.not_ethernet, (unsigned long long)s.too_short,
 				ETHERNET_HEADER, (unsigned long long)s.too_long, WIRE_FRAME_MAX);
 	if (s.filtered != 0)
-		fprintf(stderr, "gantry: capture %s: the port's filters refused %llu of %llu frames: they are for other addresses or VLANs: make the application set promiscuous mode, or give the port their address with mac=\n",
+		fprintf(stderr,
+				"gantry: capture %s: the port's filters refused %llu of %llu "
+				"frames: they are for other addresses or VLANs: make the "
+				"application set promiscuous mode, or give the port their address "
+				"with mac=\n",
 				r->path, (unsigned long long)s.filtered,
 				(unsigned long long)s.frames);
 }
@@ -166,7 +172,9 @@ replay_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 		if (ret != 0) {
 			fail();
 			__atomic_store_n(&r->stats.broken, true, __ATOMIC_RELAXED);
-			fprintf(stderr, "gantry: capture %s: %s: the replay ends early: repair the file\n",
+			fprintf(stderr,
+					"gantry: capture %s: %s: the replay ends early: repair the "
+					"file\n",
 					r->path, capture_error(r->capture));
 		}
 		replay_ends(r);

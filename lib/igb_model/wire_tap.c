@@ -61,7 +61,7 @@ struct tap {
 	/* Only the thread of the source: */
 	bool dry;  /* the last read found nothing */
 	bool gone; /* the interface was deleted */
-	bool told_long;
+	bool reported_long;
 	uint64_t next_read, backoff;
 	uint8_t buf[WIRE_FRAME_MAX + 1];
 };
@@ -90,7 +90,9 @@ tap_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 	if (len <= 0) {
 		if (len < 0 && errno == EBADFD) {
 			tap->gone = true;
-			fprintf(stderr, "gantry: TAP %s was deleted; its wire carries nothing from now on\n",
+			fprintf(stderr,
+					"gantry: TAP %s was deleted; its wire carries nothing from "
+					"now on\n",
 					tap->ifname);
 		}
 		tap->backoff = tap->dry ? tap->backoff * 2 : BACKOFF_MIN_NS;
@@ -102,10 +104,12 @@ tap_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 	}
 	tap->dry = false;
 	if (len > WIRE_FRAME_MAX) { /* maybe cut by the kernel: it filled the buffer */
-		if (!tap->told_long)
-			fprintf(stderr, "gantry: TAP %s: frames longer than %d bytes are dropped; lower the interface's MTU\n",
+		if (!tap->reported_long)
+			fprintf(stderr,
+					"gantry: TAP %s: frames longer than %d bytes are dropped; "
+					"lower the interface's MTU\n",
 					tap->ifname, WIRE_FRAME_MAX);
-		tap->told_long = true;
+		tap->reported_long = true;
 		return 0;
 	}
 	frame->data = tap->buf;
@@ -156,7 +160,7 @@ watch_main(void *arg)
 {
 	const struct timespec pause = { .tv_nsec = WATCH_NS };
 	struct tap *tap = arg;
-	bool told = false, carrier;
+	bool reported = false, carrier;
 
 	while (!__atomic_load_n(&tap->stop, __ATOMIC_RELAXED)) {
 		struct pollfd pfd = { .fd = tap->fd, .events = POLLOUT };
@@ -165,9 +169,9 @@ watch_main(void *arg)
 		if (up != (tap->up & 1))
 			__atomic_store_n(&tap->up, tap->up + 1, __ATOMIC_RELAXED);
 		carrier = __atomic_load_n(&tap->carrier, __ATOMIC_RELAXED);
-		if (carrier != told)
+		if (carrier != reported)
 			set_carrier(tap, carrier);
-		told = carrier;
+		reported = carrier;
 		nanosleep(&pause, NULL);
 	}
 	return NULL;
@@ -223,7 +227,8 @@ explain(int ret, const char *ifname, char *err)
 	case EPERM:
 	case EACCES:
 		snprintf(err, WIRE_ERR_LEN,
-				"TAP %s: not permitted; run as root, or have root make it for you: ip tuntap add %s mode tap user NAME",
+				"TAP %s: not permitted; run as root, or have root make it for you: "
+				"ip tuntap add %s mode tap user NAME",
 				ifname, ifname);
 		break;
 	case EBUSY:

@@ -302,7 +302,8 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 	ret = vfu_irq_init(s);
 	if (ret != 0) {
 		snprintf(err, VFU_ERR_LEN,
-				"%s: cannot set up interrupts: %s (asynchronous I/O: fs.aio-max-nr)",
+				"%s: cannot set up interrupts: %s (asynchronous I/O: "
+				"fs.aio-max-nr)",
 				path, strerror(-ret));
 		goto fail;
 	}

@@ -28,10 +28,10 @@
  * (vfu_dma_busy()) and starts nothing new until the client has answered.
  *
  * The DMA thread also sends the interrupts of a client whose eventfds take long to signal
- * (server_access.c). A queued interrupt is a bit: each access has the set of the interrupts that were
- * raised before it and after its predecessor, and the queue has the set of those behind its last
- * access. So an interrupt needs no memory and is never lost. An interrupt that is already queued behind
- * the same access is not queued again, because an eventfd holds it only once.
+ * (server_access.c). A queued interrupt is a bit: each access has the set of the interrupts that
+ * were raised before it and after its predecessor, and the queue has the set of those behind its
+ * last access. So an interrupt needs no memory and is never lost. An interrupt that is already
+ * queued behind the same access is not queued again, because an eventfd holds it only once.
  *
  *     first --> [irqs] write --> [irqs] read --> [irqs] write --> NULL    a->irqs
  */
@@ -72,11 +72,10 @@ vfu_async_init(struct vfu_server *s)
 		s->irqs[i].first = nr;
 		nr += s->desc.irq_counts[i];
 	}
-	a->irqs_size = (nr / 64 + 1) * sizeof(a->irqs[0]);
-	a->irqs = calloc(1, a->irqs_size);
-	a->sending = calloc(1, a->irqs_size);
-	return vfu_cond_init(&a->progress) != 0 || a->irqs == NULL || a->sending == NULL ? -ENOMEM :
-											   0;
+	a->irqs = calloc(nr / 64 + 1, sizeof(a->irqs[0]));
+	if (a->irqs != NULL)
+		a->irqs_size = (nr / 64 + 1) * sizeof(a->irqs[0]);
+	return vfu_cond_init(&a->progress) != 0 || a->irqs == NULL ? -ENOMEM : 0;
 }
 
 /* Move a set of interrupts (to NULL: drop it), and return their number. Lock held. */
@@ -120,22 +119,29 @@ fill_slot(struct vfu_slot *slot, uint8_t *data, int ret)
 	slot->state = VFU_SLOT_DONE;
 }
 
-/* Send the interrupts in a->sending. */
-static void
-send_irqs(struct vfu_server *s)
+/*
+ * Remove an interrupt from the set at the head of the queue. Lock held.
+ *
+ * @return false: the set is empty
+ */
+static bool
+take_irq(struct vfu_server *s, struct vfu_irqs **irqs, uint32_t *vector)
 {
-	vfu_rcu_online();
+	struct vfu_async *a = &s->async;
+	uint64_t *set = a->first != NULL ? a->first->irqs : a->irqs;
+
 	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
-		struct vfu_irqs *irqs = &s->irqs[i];
+		*irqs = &s->irqs[i];
+		for (*vector = 0; *vector < (*irqs)->count; (*vector)++) {
+			uint32_t bit = (*irqs)->first + *vector;
 
-		for (uint32_t v = 0; v < irqs->count; v++) {
-			uint32_t bit = irqs->first + v;
-
-			if (s->async.sending[bit / 64] >> (bit % 64) & 1)
-				vfu_irq_raise(s, irqs, v);
+			if (set[bit / 64] >> (bit % 64) & 1) {
+				set[bit / 64] &= ~(UINT64_C(1) << (bit % 64));
+				return true;
+			}
 		}
 	}
-	vfu_rcu_offline();
+	return false;
 }
 
 static void
@@ -181,20 +187,28 @@ dequeue(struct vfu_async *a)
 	return access;
 }
 
-/* Send the interrupts at the head of the queue. Lock held. @return false: there are none */
+/*
+ * Send an interrupt from the head of the queue: one, because the client decides how long it takes,
+ * and the end of the client or of the server waits for no more than that. Lock held.
+ *
+ * @return false: there is none
+ */
 static bool
-send_first_irqs(struct vfu_server *s)
+send_first_irq(struct vfu_server *s)
 {
 	struct vfu_async *a = &s->async;
-	unsigned int nr = move_irqs(a, a->sending, a->first != NULL ? a->first->irqs : a->irqs);
+	struct vfu_irqs *irqs;
+	uint32_t vector;
 
-	if (nr == 0)
+	if (!take_irq(s, &irqs, &vector))
 		return false;
 	pthread_mutex_unlock(&a->lock);
-	send_irqs(s);
+	vfu_rcu_online();
+	vfu_irq_raise(s, irqs, vector);
+	vfu_rcu_offline();
 	pthread_mutex_lock(&a->lock);
-	a->done += nr;
-	atomic_fetch_sub(&a->posted, nr);
+	a->done++;
+	atomic_fetch_sub(&a->posted, 1);
 	return true;
 }
 
@@ -235,7 +249,7 @@ dma_thread(void *arg)
 	vfu_rcu_offline();
 	pthread_mutex_lock(&a->lock);
 	while (!a->stop) {
-		if (send_first_irqs(s) || carry_out_first(s)) {
+		if (send_first_irq(s) || carry_out_first(s)) {
 			pthread_mutex_unlock(&a->lock);
 			pthread_cond_broadcast(&a->progress);
 			pthread_mutex_lock(&a->lock);
@@ -450,7 +464,6 @@ vfu_async_fini(struct vfu_server *s)
 	drop_queue(s); /* polling threads may have queued accesses after the last client */
 	free_slots(a);
 	free(a->irqs);
-	free(a->sending);
 	pthread_mutex_destroy(&a->lock);
 	pthread_cond_destroy(&a->work);
 	pthread_cond_destroy(&a->progress);

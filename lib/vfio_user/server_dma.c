@@ -245,8 +245,8 @@ vfu_dma_why_text(const struct vfu_dma_fault *fault)
 	case VFU_DMA_NO_ENTRY:
 		return "no entry in the page table";
 	case VFU_DMA_ENTRY_FORBIDS:
-		return write ? "not for writing, says the page table" :
-			       "not for reading, says the page table";
+		return write ? "not for writing by the page table" :
+			       "not for reading by the page table";
 	case VFU_DMA_NO_ANSWER:
 		return "the client refused it, or did not answer";
 	case VFU_DMA_TRUNCATED:

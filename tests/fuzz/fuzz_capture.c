@@ -69,11 +69,11 @@ read_all(struct capture *capture)
 	int ret;
 
 	while ((ret = capture_next(capture, &r)) > 0) {
-		uint32_t kept = r.caplen < CAPTURE_KEEP ? r.caplen : CAPTURE_KEEP;
+		uint32_t captured = r.caplen < CAPTURE_KEEP ? r.caplen : CAPTURE_KEEP;
 
 		if (ret == CAPTURE_AGAIN)
 			continue;
-		for (uint32_t i = 0; i < kept; i++)
+		for (uint32_t i = 0; i < captured; i++)
 			sum = (sum ^ r.data[i]) * 1099511628211u;
 		sum = (sum ^ r.len ^ r.link_type ^ r.ts_ns ^ r.fcs_len ^ r.errored) *
 				1099511628211u;

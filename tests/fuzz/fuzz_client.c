@@ -506,7 +506,7 @@ call(struct vfu_client *c, const uint8_t op[4])
 		 * Far in the future, or none: this target does not test the calls' own time
 		 * limits.
 		 */
-		vfu_client_limit(c, op[1] & 1 ? PATIENCE_S * 1000 : 0);
+		vfu_client_limit(c, op[1] & 1 ? TIMEOUT_S * 1000 : 0);
 		break;
 	}
 	/* Only the client may report that the connection is lost. */
@@ -558,7 +558,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t calls[MAX_CALLS][4], how = in_uint8(&in);
 	unsigned int nr = how % MAX_CALLS;
 	struct vfu_client_params params = {
-		.timeout_ms = PATIENCE_S * 1000,
+		.timeout_ms = TIMEOUT_S * 1000,
 		.lost = lost,
 		.queue_pages = how & 0x80,
 	};

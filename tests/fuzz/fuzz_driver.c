@@ -7,7 +7,7 @@
  *
  * This file is the device: a page of registers behind a bus of its own, as in
  * tests/unit/igb_fake.h. The driver's clock is virtual, its waits take no time, and its
- * watchdog runs when the program says so.
+ * watchdog runs in a step of the program (STEP_LOOK).
  *
  * The input is one byte of options (DMA mode, offloads, size of the rings), then steps: a byte
  * that selects one of enum step, and its operands. The device gives wrong values in three ways:
@@ -616,16 +616,10 @@ write_back(struct igb_rx_queue *q, unsigned int i, uint32_t staterr, uint16_t le
 	d->wb.staterr = staterr;
 }
 
+/* Write to the rings, as the device. The operands are at enum step. */
 static void
-run_step(struct input *in)
+ring_step(struct input *in, enum step step)
 {
-	static const uint64_t flags[] = { 0, RTE_MBUF_F_TX_VLAN,
-		RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM,
-		RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_UDP_CKSUM,
-		RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_SEG,
-		RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_VLAN,
-		RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_SCTP_CKSUM, RTE_MBUF_F_TX_IPV4 };
-	const uint64_t begin = cycles;
 	struct igb_rx_queue *rx;
 	struct igb_tx_queue *tx;
 	uint32_t v, other;
@@ -633,7 +627,7 @@ run_step(struct input *in)
 	uint64_t x;
 	uint8_t a, b;
 
-	switch ((enum step)(in_uint8(in) % NR_STEPS)) {
+	switch (step) {
 	case STEP_RX_WRITE_BACK:
 		a = in_uint8(in);
 		b = in_uint8(in);
@@ -650,18 +644,6 @@ run_step(struct input *in)
 		rx = rxq(a % QUEUES);
 		for (unsigned int i = 0; rx != NULL && i < a / QUEUES; i++)
 			write_back(rx, i, IGB_RXD_STAT_DD | IGB_RXD_STAT_EOP, len, 0);
-		break;
-	case STEP_RX_BURST:
-		a = in_uint8(in);
-		if (started())
-			receive(a % QUEUES, a / QUEUES);
-		break;
-	case STEP_TX:
-		a = in_uint8(in);
-		b = in_uint8(in);
-		len = in_uint16(in);
-		if (started())
-			transmit(a % QUEUES, a / QUEUES % 64, 1 + b % 5, flags[b >> 5], len);
 		break;
 	case STEP_TX_DONE:
 		a = in_uint8(in);
@@ -682,6 +664,19 @@ run_step(struct input *in)
 		else if (!(a & 0x80) && tx != NULL)
 			((uint64_t *)tx->ring)[len % (tx->nb_desc * 2u)] = x;
 		break;
+	default:
+		break;
+	}
+}
+
+/* Change the behaviour of the device. The operands are at enum step. */
+static void
+device_step(struct input *in, enum step step)
+{
+	uint16_t reg;
+	uint8_t a;
+
+	switch (step) {
 	case STEP_CHANGE:
 		loads_left = in_uint8(in);
 		change = in_uint64(in);
@@ -701,14 +696,52 @@ run_step(struct input *in)
 		memset(dev.lies, 0, sizeof(dev.lies));
 		break;
 	case STEP_REGISTER:
-		len = in_uint16(in);
-		dev.regs[len % (IGB_BAR0_SIZE / 4)] = in_uint32(in);
+		reg = in_uint16(in);
+		dev.regs[reg % (IGB_BAR0_SIZE / 4)] = in_uint32(in);
 		break;
 	case STEP_NVM:
 		a = in_uint8(in);
 		dev.nvm[a % RTE_DIM(dev.nvm)] = in_uint16(in);
 		a = in_uint8(in);
 		dev.config[a] = in_uint8(in);
+		break;
+	case STEP_DEAD:
+		a = in_uint8(in);
+		dev.dead = a & 1;
+		dev.quiesced = a & 2;
+		if (a & 4 && there)
+			igb_ethdev_lost(&device);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Call the driver, as the application or as EAL. The operands are at enum step. */
+static void
+port_step(struct input *in, enum step step)
+{
+	static const uint64_t flags[] = { 0, RTE_MBUF_F_TX_VLAN,
+		RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM,
+		RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_UDP_CKSUM,
+		RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_SEG,
+		RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_VLAN,
+		RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_SCTP_CKSUM, RTE_MBUF_F_TX_IPV4 };
+	uint16_t len;
+	uint8_t a, b;
+
+	switch (step) {
+	case STEP_RX_BURST:
+		a = in_uint8(in);
+		if (started())
+			receive(a % QUEUES, a / QUEUES);
+		break;
+	case STEP_TX:
+		a = in_uint8(in);
+		b = in_uint8(in);
+		len = in_uint16(in);
+		if (started())
+			transmit(a % QUEUES, a / QUEUES % 64, 1 + b % 5, flags[b >> 5], len);
 		break;
 	case STEP_LOOK:
 		if (started())
@@ -742,12 +775,41 @@ run_step(struct input *in)
 		probe();
 		configure();
 		break;
+	default:
+		break;
+	}
+}
+
+static void
+run_step(struct input *in)
+{
+	const uint64_t begin = cycles;
+	const enum step step = in_uint8(in) % NR_STEPS;
+
+	switch (step) {
+	case STEP_RX_WRITE_BACK:
+	case STEP_RX_GOOD:
+	case STEP_TX_DONE:
+	case STEP_RING:
+		ring_step(in, step);
+		break;
+	case STEP_CHANGE:
+	case STEP_LIE:
+	case STEP_NOISE:
+	case STEP_HONEST:
+	case STEP_REGISTER:
+	case STEP_NVM:
 	case STEP_DEAD:
-		a = in_uint8(in);
-		dev.dead = a & 1;
-		dev.quiesced = a & 2;
-		if (a & 4 && there)
-			igb_ethdev_lost(&device);
+		device_step(in, step);
+		break;
+	case STEP_RX_BURST:
+	case STEP_TX:
+	case STEP_LOOK:
+	case STEP_STATISTICS:
+	case STEP_CONTROL:
+	case STEP_START_STOP:
+	case STEP_PROBE:
+		port_step(in, step);
 		break;
 	case NR_STEPS:
 		break;

@@ -12,10 +12,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../common/files.h"
+#include "../common/fds.h"
 #include "fuzz.h"
 
-#define PATIENCE_S 60
+#define TIMEOUT_S 60
 
 /*
  * Check that no descriptor has leaked since the first call. A thread that may outlast its
@@ -29,7 +29,7 @@ check_leaks(void)
 
 	if (before == 0)
 		before = count_fds() + 4;
-	for (unsigned int i = 0; i < PATIENCE_S * 100; i++) {
+	for (unsigned int i = 0; i < TIMEOUT_S * 100; i++) {
 		now = count_fds();
 		if (now <= before)
 			return;

@@ -466,7 +466,7 @@ sane(uint8_t how, uint32_t rctl, uint32_t srrctl)
 		access_region(VFIO_PCI_CONFIG_REGION_INDEX, 0x70 + 2, &(uint16_t){ 0x8000 }, 2,
 				true);
 	}
-	wr(IGB_IVAR0, 0x80808080);
+	wr(IGB_IVAR(0), 0x80808080);
 	wr(IGB_EIMS, 0x3FF);
 	wr(IGB_IMS, UINT32_MAX);
 	wr(IGB_RXCSUM, how & 8 ? 0x3B00 : 0);
@@ -483,7 +483,7 @@ sane(uint8_t how, uint32_t rctl, uint32_t srrctl)
 static const uint32_t known[] = {
 	IGB_CTRL, IGB_STATUS, IGB_EECD, IGB_EERD, IGB_CTRL_EXT, IGB_MDIC, IGB_VET, IGB_EEMNGCTL,
 	IGB_ICR, IGB_ICS, IGB_IMS, IGB_IMC, IGB_IAM, IGB_GPIE, IGB_EICS, IGB_EIMS, IGB_EIMC,
-	IGB_EIAC, IGB_EIAM, IGB_EICR, IGB_EITR(0), IGB_IVAR0, IGB_IVAR_MISC, IGB_RCTL, IGB_RXCSUM,
+	IGB_EIAC, IGB_EIAM, IGB_EICR, IGB_EITR(0), IGB_IVAR(0), IGB_IVAR_MISC, IGB_RCTL, IGB_RXCSUM,
 	IGB_RLPML, IGB_RFCTL, IGB_TCTL, IGB_DTXCTL, IGB_DTXTCPFLGL, IGB_DTXTCPFLGH, IGB_PSRTYPE(0),
 	IGB_MTA(0), IGB_RAL(0), IGB_RAH(0), IGB_RAL(1), IGB_RAH(1), IGB_VFTA(0), IGB_MRQC,
 	IGB_VT_CTL, IGB_RETA(0), IGB_RSSRK(0), IGB_SWSM, IGB_FWSM, IGB_SW_FW_SYNC, IGB_GORCL,
@@ -588,24 +588,36 @@ enum step {
 	NR_STEPS
 };
 
+/* Drive the pins of the EEPROM. */
 static void
-run_step(struct input *in)
+drive_spi(struct input *in)
 {
-	uint8_t step = in_uint8(in) % NR_STEPS, a, b, bytes[256];
-	struct m82576_stats stats;
+	uint8_t a, b;
+
+	wr(IGB_EECD, rd(IGB_EECD) | IGB_EECD_REQ);
+	for (a = in_uint8(in) % 32; a > 0; a--) {
+		b = in_uint8(in);
+		wr(IGB_EECD, IGB_EECD_REQ | (b & 0x80 ? 0 : IGB_EECD_CS)); /* selects it */
+		for (unsigned int bit = 0; bit < 8; bit++) {
+			uint32_t pins = IGB_EECD_REQ | IGB_EECD_CS |
+					(b << bit & 0x80 ? IGB_EECD_DI : 0);
+
+			wr(IGB_EECD, pins);
+			wr(IGB_EECD, pins | IGB_EECD_SK);
+			rd(IGB_EECD);
+		}
+	}
+}
+
+/* Write a descriptor into a ring. The operands are at enum step. */
+static void
+descriptor_step(struct input *in, enum step step)
+{
 	union igb_tx_desc txd;
 	union igb_rx_desc rxd;
-	uint32_t off;
-	uint64_t v;
+	uint8_t a;
 
-	switch ((enum step)step) {
-	case STEP_TX:
-		a = in_uint8(in);
-		transmit_frames(a % FRAMES, !(a & 0x80));
-		break;
-	case STEP_RX:
-		receive_frame(in);
-		break;
+	switch (step) {
 	case STEP_TX_DESC:
 	case STEP_TX_CONTEXT:
 		a = in_uint8(in);
@@ -625,6 +637,19 @@ run_step(struct input *in)
 		rxd.read.hdr_addr = fold(in_uint64(in));
 		poke(RX_RING(a % QUEUES) + (a / QUEUES % DESCS) * 16, &rxd, sizeof(rxd));
 		break;
+	default:
+		break;
+	}
+}
+
+/* Access a register. The operands are at enum step. */
+static void
+register_step(struct input *in, enum step step)
+{
+	uint32_t off, v;
+	uint8_t a, b;
+
+	switch (step) {
 	case STEP_TAIL:
 		a = in_uint8(in);
 		b = in_uint8(in);
@@ -665,6 +690,28 @@ run_step(struct input *in)
 		off = in_uint32(in);
 		sane(a, off, in_uint32(in));
 		break;
+	case STEP_MDIC:
+		a = in_uint8(in);
+		wr(IGB_MDIC,
+				in_uint16(in) | (a & 0x1fu) << IGB_MDIC_REG_SHIFT |
+						(a & 0x80 ? 0u : IGB_PHY_ADDR)
+								<< IGB_MDIC_PHY_SHIFT |
+						(a & 0x40 ? IGB_MDIC_OP_READ : IGB_MDIC_OP_WRITE));
+		break;
+	default:
+		break;
+	}
+}
+
+/* Access a region of the device, or memory of the client. The operands are at enum step. */
+static void
+region_step(struct input *in, enum step step)
+{
+	uint8_t a, b, bytes[256];
+	uint32_t off;
+	uint64_t v;
+
+	switch (step) {
 	case STEP_CONFIG:
 		a = in_uint8(in);
 		b = in_uint8(in);
@@ -694,6 +741,20 @@ run_step(struct input *in)
 		b = in_uint8(in);
 		poke(off, bytes, (uint32_t)in_bytes(in, bytes, b));
 		break;
+	default:
+		break;
+	}
+}
+
+/* Change the client, its memory, the link or the time. The operands are at enum step. */
+static void
+client_step(struct input *in, enum step step)
+{
+	struct m82576_stats stats;
+	uint32_t index;
+	uint8_t a, b;
+
+	switch (step) {
 	case STEP_CHANGE:
 		loads_left = in_uint8(in);
 		change = in_uint64(in);
@@ -728,13 +789,13 @@ run_step(struct input *in)
 	case STEP_IRQ:
 		a = in_uint8(in);
 		b = in_uint8(in);
-		off = a % 3; /* INTx, MSI, MSI-X */
-		b %= srv.desc.irq_counts[off];
-		srv.wired[off][b] = a & 8;
-		srv.masked[off][b] = a & 16;
+		index = a % 3; /* INTx, MSI, MSI-X */
+		b %= srv.desc.irq_counts[index];
+		srv.wired[index][b] = a & 8;
+		srv.masked[index][b] = a & 16;
 		if (!(a & 16))
-			srv.pending[off][b] = false;
-		srv.ops.irqs_changed(srv.opaque, off);
+			srv.pending[index][b] = false;
+		srv.ops.irqs_changed(srv.opaque, index);
 		break;
 	case STEP_ASK:
 		a = in_uint8(in);
@@ -754,28 +815,59 @@ run_step(struct input *in)
 	case STEP_TIME:
 		clock_ns += in_uint16(in) * 1000ull;
 		break;
-	case STEP_MDIC:
+	default:
+		break;
+	}
+}
+
+static void
+run_step(struct input *in)
+{
+	const enum step step = in_uint8(in) % NR_STEPS;
+	uint8_t a;
+
+	switch (step) {
+	case STEP_TX:
 		a = in_uint8(in);
-		wr(IGB_MDIC,
-				in_uint16(in) | (a & 0x1fu) << IGB_MDIC_REG_SHIFT |
-						(a & 0x80 ? 0u : IGB_PHY_ADDR)
-								<< IGB_MDIC_PHY_SHIFT |
-						(a & 0x40 ? IGB_MDIC_OP_READ : IGB_MDIC_OP_WRITE));
+		transmit_frames(a % FRAMES, !(a & 0x80));
+		break;
+	case STEP_RX:
+		receive_frame(in);
+		break;
+	case STEP_TX_DESC:
+	case STEP_TX_CONTEXT:
+	case STEP_RX_DESC:
+		descriptor_step(in, step);
+		break;
+	case STEP_TAIL:
+	case STEP_KNOWN:
+	case STEP_QUEUE_REG:
+	case STEP_ANY_REG:
+	case STEP_READ:
+	case STEP_FLIP:
+	case STEP_SANE:
+	case STEP_MDIC:
+		register_step(in, step);
+		break;
+	case STEP_CONFIG:
+	case STEP_MSIX:
+	case STEP_IO:
+	case STEP_REGION:
+	case STEP_POKE:
+		region_step(in, step);
+		break;
+	case STEP_CHANGE:
+	case STEP_PERM:
+	case STEP_SCATTER:
+	case STEP_RESET:
+	case STEP_LINK:
+	case STEP_IRQ:
+	case STEP_ASK:
+	case STEP_TIME:
+		client_step(in, step);
 		break;
 	case STEP_SPI:
-		wr(IGB_EECD, rd(IGB_EECD) | IGB_EECD_REQ);
-		for (a = in_uint8(in) % 32; a > 0; a--) {
-			b = in_uint8(in);
-			wr(IGB_EECD, IGB_EECD_REQ | (b & 0x80 ? 0 : IGB_EECD_CS)); /* selects it */
-			for (unsigned int bit = 0; bit < 8; bit++) {
-				uint32_t pins = IGB_EECD_REQ | IGB_EECD_CS |
-						(b << bit & 0x80 ? IGB_EECD_DI : 0);
-
-				wr(IGB_EECD, pins);
-				wr(IGB_EECD, pins | IGB_EECD_SK);
-				rd(IGB_EECD);
-			}
-		}
+		drive_spi(in);
 		break;
 	case NR_STEPS:
 		break;

@@ -182,7 +182,7 @@ do_job(void)
 							  work.len)) == -EAGAIN &&
 				!work.hurry;
 				i++) {
-			MUST(i < PATIENCE_S * 50000);
+			MUST(i < TIMEOUT_S * 50000);
 			vfu_rcu_quiescent();
 			vfu_rcu_offline();
 			if (i < 100)
@@ -305,7 +305,7 @@ end_connection(void)
 	/* The server closes its end after it has released everything that belongs to the client. */
 	pfd.fd = cl.sock;
 	for (;;) {
-		MUST(poll(&pfd, 1, PATIENCE_S * 1000) == 1);
+		MUST(poll(&pfd, 1, TIMEOUT_S * 1000) == 1);
 		if (recv(cl.sock, buf, sizeof(buf), 0) <= 0)
 			break;
 	}
@@ -486,7 +486,7 @@ settle(struct input *in)
 		struct vfio_user_header h;
 		uint64_t v;
 
-		MUST(poll(pfd, 2, PATIENCE_S * 1000) > 0);
+		MUST(poll(pfd, 2, TIMEOUT_S * 1000) > 0);
 		if (pfd[1].revents != 0) {
 			MUST(read(work_done, &v, sizeof(v)) == sizeof(v));
 			cl.working = false;
@@ -543,6 +543,74 @@ pages(struct input *in)
 	return (uint64_t)in_uint8(in) * PAGE;
 }
 
+static size_t
+irqs_payload(struct input *in, uint8_t *p)
+{
+	struct vfio_irq_set set;
+	uint8_t a, b;
+	size_t len;
+
+	a = in_uint8(in);
+	b = in_uint8(in);
+	set = (struct vfio_irq_set){
+		.argsz = sizeof(set),
+		.index = a >> 5,
+		.flags = (1u << a % 4) | (VFIO_IRQ_SET_ACTION_MASK << (a >> 2 & 3)),
+		.start = b % 32,
+		.count = b >> 5,
+	};
+	memcpy(p, &set, sizeof(set));
+	len = sizeof(set);
+	if (set.flags & VFIO_IRQ_SET_DATA_BOOL)
+		len += in_bytes(in, p + len, set.count);
+	return len;
+}
+
+static size_t
+access_payload(struct input *in, uint16_t cmd, uint8_t *p)
+{
+	struct vfio_user_region_access access;
+	uint8_t a;
+	size_t len;
+
+	memset(&access, 0, sizeof(access));
+	a = in_uint8(in);
+	access.region = a & 0x80 ? a % 16 : a & 1 ? 7 : 0;
+	access.offset = in_uint16(in);
+	access.count = in_uint8(in);
+	if (a & 0x40)
+		access.count *= 0x400;
+	memcpy(p, &access, sizeof(access));
+	len = sizeof(access);
+	if (cmd == VFIO_USER_REGION_WRITE) {
+		access.count %= 0x100;
+		memcpy(p, &access, sizeof(access));
+		in_bytes(in, p + len, access.count);
+		len += access.count;
+	}
+	return len;
+}
+
+static size_t
+writes_payload(struct input *in, uint8_t *p)
+{
+	struct vfio_user_region_write wr;
+	uint64_t nr;
+	uint8_t a;
+
+	nr = in_uint8(in) % 8;
+	memcpy(p, &nr, sizeof(nr));
+	for (unsigned int i = 0; i < nr; i++) {
+		wr = (struct vfio_user_region_write){ .offset = in_uint16(in) };
+		a = in_uint8(in);
+		wr.region = a & 0x80 ? 7 : a >> 5 & 1;
+		wr.count = a % 10;
+		in_bytes(in, wr.data, 2);
+		memcpy(p + sizeof(nr) + i * sizeof(wr), &wr, sizeof(wr));
+	}
+	return sizeof(nr) + nr * sizeof(wr);
+}
+
 /**
  * Build the payload of a nearly valid command.
  *
@@ -559,12 +627,8 @@ payload(struct input *in, uint16_t cmd, uint8_t *p)
 		struct vfio_user_region_io_fds io_fds;
 		struct vfio_region_info region;
 		struct vfio_irq_info irq;
-		struct vfio_user_region_access access;
 	} u;
-	struct vfio_irq_set set;
-	struct vfio_user_region_write wr;
-	uint64_t nr;
-	uint8_t a, b;
+	uint8_t a;
 	size_t len;
 
 	memset(&u, 0, sizeof(u));
@@ -616,49 +680,12 @@ payload(struct input *in, uint16_t cmd, uint8_t *p)
 		len = sizeof(u.irq);
 		break;
 	case VFIO_USER_DEVICE_SET_IRQS:
-		a = in_uint8(in);
-		b = in_uint8(in);
-		set = (struct vfio_irq_set){
-			.argsz = sizeof(set),
-			.index = a >> 5,
-			.flags = (1u << a % 4) | (VFIO_IRQ_SET_ACTION_MASK << (a >> 2 & 3)),
-			.start = b % 32,
-			.count = b >> 5,
-		};
-		memcpy(p, &set, sizeof(set));
-		len = sizeof(set);
-		if (set.flags & VFIO_IRQ_SET_DATA_BOOL)
-			len += in_bytes(in, p + len, set.count);
-		return len;
+		return irqs_payload(in, p);
 	case VFIO_USER_REGION_READ:
 	case VFIO_USER_REGION_WRITE:
-		a = in_uint8(in);
-		u.access.region = a & 0x80 ? a % 16 : a & 1 ? 7 : 0;
-		u.access.offset = in_uint16(in);
-		u.access.count = in_uint8(in);
-		if (a & 0x40)
-			u.access.count *= 0x400;
-		memcpy(p, &u.access, sizeof(u.access));
-		len = sizeof(u.access);
-		if (cmd == VFIO_USER_REGION_WRITE) {
-			u.access.count %= 0x100;
-			memcpy(p, &u.access, sizeof(u.access));
-			in_bytes(in, p + len, u.access.count);
-			len += u.access.count;
-		}
-		return len;
+		return access_payload(in, cmd, p);
 	case VFIO_USER_REGION_WRITE_MULTI:
-		nr = in_uint8(in) % 8;
-		memcpy(p, &nr, sizeof(nr));
-		for (unsigned int i = 0; i < nr; i++) {
-			wr = (struct vfio_user_region_write){ .offset = in_uint16(in) };
-			a = in_uint8(in);
-			wr.region = a & 0x80 ? 7 : a >> 5 & 1;
-			wr.count = a % 10;
-			in_bytes(in, wr.data, 2);
-			memcpy(p + sizeof(nr) + i * sizeof(wr), &wr, sizeof(wr));
-		}
-		return sizeof(nr) + nr * sizeof(wr);
+		return writes_payload(in, p);
 	default:
 		return in_bytes(in, p, in_uint8(in) % 64);
 	}
@@ -794,7 +821,7 @@ other_client(struct input *in)
 	if (n == sizeof(version) && cl.sock >= 0) {
 		struct pollfd pfd = { .fd = s, .events = POLLIN };
 
-		MUST(poll(&pfd, 1, PATIENCE_S * 1000) == 1);
+		MUST(poll(&pfd, 1, TIMEOUT_S * 1000) == 1);
 		MUST(recv(s, buf, sizeof(buf), 0) >= 0 || errno == ECONNRESET);
 	}
 	close(s);
@@ -858,7 +885,7 @@ int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	const uint32_t rw = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-	struct vfu_server_desc desc = { .dma_timeout_ms = PATIENCE_S * 1000 };
+	struct vfu_server_desc desc = { .dma_timeout_ms = TIMEOUT_S * 1000 };
 	char err[VFU_ERR_LEN], link[64];
 	pthread_t thread;
 	int fds[2];
@@ -941,7 +968,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		vfu_server_get_stats(server, &st);
 		if (!st.client)
 			break;
-		MUST(i < PATIENCE_S * 10000);
+		MUST(i < TIMEOUT_S * 10000);
 		usleep(100);
 	}
 	MUST(st.dma_maps == 0 && st.dma_bytes == 0 && st.ptes == 0 && st.dma_posted == 0);

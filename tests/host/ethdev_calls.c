@@ -10,7 +10,8 @@
  *
  * "looped" puts the device into its MAC loopback, for a wire that is no loop. The program prints
  * "SCENARIO: ok" and exits with status 0, or prints the first error and exits with status 1. A test
- * plays "freed", "silent" and "unplug" line by line together with the program.
+ * plays "free-in-flight", "unresponsive-device" and "unplug" line by line together with the
+ * program.
  *
  * Organisation by file; each file calls only those below it:
  *
@@ -38,30 +39,30 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } scenarios[] = {
-	{ "again", again },
 	{ "application-maps", application_maps },
 	{ "bad-buffer", bad_buffer },
 	{ "bad-buffer-wire", bad_buffer_wire },
-	{ "deferred", deferred },
+	{ "deferred-queues", deferred_queues },
 	{ "device-error", device_error },
 	{ "filters", filters },
-	{ "freed", freed },
+	{ "free-in-flight", free_in_flight },
 	{ "identity", identity },
 	{ "interrupts", interrupts },
 	{ "link", link_changes },
 	{ "link-watch", link_watch },
-	{ "prepare", prepare },
-	{ "quiet", quiet },
+	{ "no-stall", no_stall },
+	{ "restart", restart },
 	{ "ring-bases", ring_bases },
 	{ "scatter", scatter },
 	{ "sctp", sctp },
-	{ "silent", silent },
 	{ "speeds", speeds },
-	{ "stale", stale },
+	{ "stale-descriptor", stale_descriptor },
 	{ "stall-rx", stall_rx },
 	{ "stall-tx", stall_tx },
 	{ "tso", tso },
+	{ "tx-prepare", tx_prepare },
 	{ "unplug", unplug },
+	{ "unresponsive-device", unresponsive_device },
 	{ "vdev", vdev },
 };
 

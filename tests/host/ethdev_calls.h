@@ -132,10 +132,10 @@ struct rte_mbuf *receive(unsigned int ms);
 bool arrives(const struct rte_ether_addr *to, int vlan);
 
 /* ethdev_setup.c */
-void again(void);
-void deferred(void);
+void deferred_queues(void);
 void filters(void);
 void identity(void);
+void restart(void);
 
 /* ethdev_events.c */
 void interrupts(void);
@@ -147,24 +147,24 @@ void sctp(void);
 void tso(void);
 
 /* ethdev_owner.c */
-void freed(void);
-void silent(void);
+void free_in_flight(void);
+void unresponsive_device(void);
 
 /* ethdev_device.c */
 void bad_buffer(void);
 void bad_buffer_wire(void);
 void device_error(void);
 void link_watch(void);
-void quiet(void);
+void no_stall(void);
 void ring_bases(void);
-void stale(void);
+void stale_descriptor(void);
 void stall_rx(void);
 void stall_tx(void);
 void unplug(void);
 
 /* ethdev_limits.c */
-void prepare(void);
 void scatter(void);
+void tx_prepare(void);
 
 /* ethdev_vdev.c */
 void application_maps(void);

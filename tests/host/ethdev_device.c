@@ -371,7 +371,7 @@ find_tx_ring(void *arg, const struct rte_pmd_gantry_igb_object *o)
  * device transmits the frame.
  */
 void
-stale(void)
+stale_descriptor(void)
 {
 	volatile union igb_tx_desc *ring = NULL;
 	struct rte_mbuf *m;
@@ -558,7 +558,7 @@ last_is_queued(uint16_t port)
 }
 
 void
-quiet(void)
+no_stall(void)
 {
 	static const struct rte_eth_conf conf,
 			big = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };

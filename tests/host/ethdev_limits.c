@@ -140,7 +140,7 @@ send_one(const char *what, struct rte_mbuf *m, unsigned int frames)
 }
 
 void
-prepare(void)
+tx_prepare(void)
 {
 	struct rte_eth_conf conf = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_TCP_TSO |
 				RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
@@ -172,10 +172,10 @@ prepare(void)
 	send_one("an empty segment", m, 0);
 	m = chain(300, 3);
 	m->nb_segs = 2;
-	send_one("more segments than it says", m, 0);
+	send_one("more segments than nb_segs", m, 0);
 	m = chain(300, 3);
 	m->nb_segs = 4;
-	send_one("fewer segments than it says", m, 0);
+	send_one("fewer segments than nb_segs", m, 0);
 	m = chain(54 + 3000, 2);
 	m->ol_flags = TCP4;
 	m->l2_len = 14;

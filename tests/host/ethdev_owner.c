@@ -42,7 +42,7 @@ free_sent_mbuf(void)
  * input. The scenario is of use only if something watches for the mistake.
  */
 void
-freed(void)
+free_in_flight(void)
 {
 	static const struct rte_eth_conf conf;
 	unsigned int i;
@@ -76,7 +76,7 @@ forward(void)
  * a pattern, and checks that the device does not write to it.
  */
 void
-silent(void)
+unresponsive_device(void)
 {
 	static const struct rte_eth_conf conf;
 	static struct rte_mbuf *mbufs[MBUFS];

@@ -50,7 +50,7 @@ identity(void)
 
 /* Configuration, start, stop, statistics, MTU and reset, four times, with one to four queues. */
 void
-again(void)
+restart(void)
 {
 	struct rte_eth_conf conf = {
 		.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
@@ -94,7 +94,7 @@ again(void)
 }
 
 void
-deferred(void)
+deferred_queues(void)
 {
 	static const struct rte_eth_conf conf;
 	struct rte_mbuf *m;

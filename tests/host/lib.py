@@ -54,7 +54,7 @@ import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, 'tools', 'lib'))
-from conversation import PATIENCE, Conversation  # noqa: E402
+from conversation import TIMEOUT_S, Conversation  # noqa: E402
 
 BUILD = os.path.abspath(os.environ.get('GANTRY_BUILD', os.path.join(TOP, 'build')))
 # The daemon may come from another build, such as the build with sanitizers.
@@ -122,7 +122,7 @@ class Process(Conversation):
     def signal(self, sig):
         self.p.send_signal(sig)
 
-    def wait(self, timeout=PATIENCE, status=0):
+    def wait(self, timeout=TIMEOUT_S, status=0):
         """Wait until the process ends; status None accepts any exit status."""
         try:
             got = self.p.wait(timeout)
@@ -159,10 +159,10 @@ class Bench(unittest.TestCase):
     def tearDown(self):
         for p in reversed(self.procs):
             p.stop()
-        said = [p.text() for p in self.procs if any('vfio_user:' in a for a in p.argv)]
+        outputs = [p.text() for p in self.procs if any('vfio_user:' in a for a in p.argv)]
         shutil.rmtree(self.dir, ignore_errors=True)
-        if said and (DMA_DEBUG or not DIRECT):
-            self.check_dma('\n'.join(said))
+        if outputs and (DMA_DEBUG or not DIRECT):
+            self.check_dma('\n'.join(outputs))
 
     def check_dma(self, text):
         """Check that ports were in the DMA mode of the run, and no other misuse was reported."""
@@ -270,7 +270,7 @@ class Bench(unittest.TestCase):
             argv += ['-a', self.eal_device(s, devargs)]
         return argv
 
-    def dpdk_testpmd(self, eal, args, prompt=True, timeout=PATIENCE):
+    def dpdk_testpmd(self, eal, args, prompt=True, timeout=TIMEOUT_S):
         """Start the packaged dpdk-testpmd with both plugins, and wait for its prompt."""
         # stdbuf makes testpmd flush each line, because it would otherwise buffer its output to a
         # file.
@@ -291,12 +291,13 @@ class Bench(unittest.TestCase):
         prefix = os.path.basename(self.dir)
         base = '/var/run' if os.geteuid() == 0 else os.environ.get('XDG_RUNTIME_DIR', '/tmp')
         eal = [a for a in eal if a not in ('--no-telemetry', '--no-shconf')]
-        return eal + ['--file-prefix', prefix], os.path.join(base, 'dpdk', prefix, 'dpdk_telemetry.v2')
+        return eal + ['--file-prefix', prefix], \
+            os.path.join(base, 'dpdk', prefix, 'dpdk_telemetry.v2')
 
     def ask(self, path, command):
         """Query a running application by telemetry; return None if it does not listen yet."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
-            s.settimeout(PATIENCE)
+            s.settimeout(TIMEOUT_S)
             try:
                 s.connect(path)
             except ConnectionRefusedError:      # bound, but not listening yet
@@ -308,7 +309,7 @@ class Bench(unittest.TestCase):
     def ethdev_calls(self, eal, scenario):
         return self.run_process(WITH_DPDK + [CALLS, '-d', PMDS] + list(eal) + ['--', scenario])
 
-    def command(self, p, line, pattern='', timeout=PATIENCE):
+    def command(self, p, line, pattern='', timeout=TIMEOUT_S):
         """Enter a line at the testpmd prompt, and wait for its output and for the next prompt."""
         return p.command(line, pattern, timeout)
 
@@ -321,11 +322,11 @@ class Bench(unittest.TestCase):
         self.command(p, 'set fwd %s retry' % mode)
         self.command(p, 'set burst tx delay 50 retry 100000')
 
-    def quit(self, p, timeout=PATIENCE):
+    def quit(self, p, timeout=TIMEOUT_S):
         p.say('quit')
         p.wait(timeout)
 
-    def wait_until(self, what, timeout=PATIENCE):
+    def wait_until(self, what, timeout=TIMEOUT_S):
         end = time.monotonic() + timeout
         while not what():
             if time.monotonic() > end:

@@ -35,7 +35,8 @@ def ether(payload, dst=B, src=A, ethertype=0x0800, vlan=None):
 
 
 def ipv4(payload, proto, src=IP_A, dst=IP_B, ident=1, bad=False):
-    head = struct.pack('>BBHHHBBH4s4s', 0x45, 0, 20 + len(payload), ident, 0, 64, proto, 0, src, dst)
+    head = struct.pack('>BBHHHBBH4s4s',
+                       0x45, 0, 20 + len(payload), ident, 0, 64, proto, 0, src, dst)
     c = csum(head) ^ (0x5555 if bad else 0)
     return head[:10] + struct.pack('>H', c) + head[12:] + payload
 
@@ -118,8 +119,8 @@ def read_pcap(path):
         raise ValueError('%s is no little-endian capture' % path)
     frames, at = [], 24
     while at < len(data):
-        kept, length = struct.unpack('<II', data[at + 8:at + 16])
-        frames.append(data[at + 16:at + 16 + kept])
-        assert kept == length, 'a frame was cut in the capture'
-        at += 16 + kept
+        captured, length = struct.unpack('<II', data[at + 8:at + 16])
+        frames.append(data[at + 16:at + 16 + captured])
+        assert captured == length, 'a frame was cut in the capture'
+        at += 16 + captured
     return frames

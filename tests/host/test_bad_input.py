@@ -17,8 +17,8 @@ from packets import noise, write_pcap
 class Daemon(Bench):
     def refuse(self, argv, status, *words, binary=NIC, **kw):
         """Check that the daemon exits with status, after one line on stderr with these words."""
-        p = subprocess.run([binary] + argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                           timeout=60, **kw)
+        p = subprocess.run([binary] + argv, stdin=subprocess.DEVNULL, capture_output=True,
+                           text=True, timeout=60, **kw)
         lines = p.stderr.strip().splitlines()
         self.assertEqual(p.returncode, status, p.stderr)
         self.assertEqual(len(lines), 1, 'not one line:\n' + p.stderr)
@@ -106,7 +106,8 @@ class Daemon(Bench):
         self.refuse(self.port(',wire=pcap:' + junk), 1, junk)
         good = self.path('good.pcap')
         write_pcap(good, [noise(100, 1)])
-        self.refuse(self.port(',wire=pcap:%s:/nonexistent/out.pcap' % good), 1, '/nonexistent/out.pcap')
+        self.refuse(self.port(',wire=pcap:%s:/nonexistent/out.pcap' % good), 1,
+                    '/nonexistent/out.pcap')
         self.assertEqual(sorted(os.listdir(self.dir)), ['good.pcap', 'junk.pcap'])
 
     @needs_root
@@ -120,7 +121,7 @@ class Driver(Bench):
     def own_lines(self, text):
         return re.findall(r'(?m)^(?:vfio_user|net_gantry_igb|gantry_dma): .*', text)
 
-    def eal_says(self, device, *words, devargs=''):
+    def refused_by_driver(self, device, *words, devargs=''):
         """Check that no port comes up, and that gantry prints one line, with these words."""
         p = self.dpdk_testpmd(self.eal(device, mb=64, devargs=devargs),
                               ['--total-num-mbufs=2048'])
@@ -136,7 +137,7 @@ class Driver(Bench):
         return lines[0]
 
     def test_missing_socket_is_named(self):
-        self.eal_says(self.sock('nobody'), self.sock('nobody'), 'is the server started')
+        self.refused_by_driver(self.sock('nobody'), self.sock('nobody'), 'is the server started')
 
     def test_socket_name_beyond_eal_limit_is_refused(self):
         """EAL limits the device name, before the limit of 107 bytes for a socket path applies."""
@@ -148,7 +149,7 @@ class Driver(Bench):
     def test_file_in_place_of_socket_is_refused(self):
         with open(self.sock('file'), 'w'):
             pass
-        self.eal_says(self.sock('file'), self.sock('file'), 'no server listens there')
+        self.refused_by_driver(self.sock('file'), self.sock('file'), 'no server listens there')
 
     def answering(self, what):
         """Listen at a socket with a server that is no vfio-user server, and return the path."""
@@ -175,23 +176,23 @@ class Driver(Bench):
                           (b'', 'connection reset|closed'),
                           (os.urandom(400), 'server: .')):
             with self.subTest(what=what[:8]):
-                line = self.eal_says(self.answering(what), self.sock('other'),
-                                     'no vfio-user server')
+                line = self.refused_by_driver(self.answering(what), self.sock('other'),
+                                              'no vfio-user server')
                 self.assertRegex(line, why)
                 os.unlink(self.sock('other'))
 
     def test_another_major_version_is_refused(self):
         body = b'\x07\0\0\0{}\0'
-        self.eal_says(self.answering(vfio_user.header(0, 1, len(body), 1) + body), '7.0')
+        self.refused_by_driver(self.answering(vfio_user.header(0, 1, len(body), 1) + body), '7.0')
 
     def test_device_of_another_kind_is_refused(self):
         server = vfio_user.Server(self.sock('e1000'))
         self.addCleanup(server.close)
-        self.eal_says(self.sock('e1000'), '8086:100e')
+        self.refused_by_driver(self.sock('e1000'), '8086:100e')
 
     def test_unknown_devarg_is_refused(self):
         self.nic('p')
-        self.eal_says(self.sock('p'), 'colour', devargs=',colour=blue')
+        self.refused_by_driver(self.sock('p'), 'colour', devargs=',colour=blue')
 
     def test_bad_devarg_value_is_refused_with_allowed_ones(self):
         self.nic('p')
@@ -200,13 +201,14 @@ class Driver(Bench):
                                     ('dma', '', 'auto, direct, window, strict or bounce'),
                                     ('dma_debug', '2', '0, 1 or abort')):
             with self.subTest(key=key, value=value):
-                self.eal_says(self.sock('p'), 'devarg %s=%s: must be %s' % (key, value, allowed),
+                self.refused_by_driver(self.sock('p'),
+                                       'devarg %s=%s: must be %s' % (key, value, allowed),
                               devargs=',%s=%s' % (key, value))
 
     def test_direct_mode_beyond_address_bits_is_refused(self):
         """dma=direct cannot reach the memory, and the message must contain the reason."""
         self.nic('p:addr_bits=32')
-        self.eal_says(self.sock('p'), 'drives 32 address bits', devargs=',dma=direct')
+        self.refused_by_driver(self.sock('p'), 'drives 32 address bits', devargs=',dma=direct')
 
     def test_too_little_memory_is_reported_in_one_line(self):
         self.nic('p')
@@ -233,7 +235,7 @@ class Driver(Bench):
 
     def test_daemon_survives_refused_clients(self):
         nic = self.nic('p')
-        self.eal_says(self.sock('p'), devargs=',colour=blue')
+        self.refused_by_driver(self.sock('p'), devargs=',colour=blue')
         vfio_user.Client(self.sock('p')).close()
         stats = self.nic_stats(nic)
         self.assertGreaterEqual(stats['p']['server']['clients'], 2)
@@ -277,6 +279,13 @@ class Application(Bench):
                 p = self.call(*argv)
                 self.assertEqual((p.returncode, p.stderr), (0, ''))
                 self.assertTrue(p.stdout.startswith('usage: gantry-testpmd '), p.stdout)
+
+    def test_version_is_printed(self):
+        for argv in ['--version'], ['--', '--version'], ['--', 'forward', '--version']:
+            with self.subTest(argv=argv):
+                p = self.call(*argv)
+                self.assertEqual((p.returncode, p.stderr), (0, ''))
+                self.assertRegex(p.stdout, r'\Agantry-testpmd \S+\n\Z')
 
     def test_argument_unknown_to_eal_is_refused(self):
         p = self.call('--bogus', '--', 'addresses')

@@ -39,7 +39,7 @@ class Turns(unittest.TestCase):
         def never():
             called.append(bench.turn)
             raise KeyError('facts')
-        with contextlib.redirect_stderr(io.StringIO()) as said:
+        with contextlib.redirect_stderr(io.StringIO()) as stderr:
             for bench.turn in range(5):
                 bench.attempt(['flaky'], flaky)
                 bench.attempt(['never'], never)
@@ -49,7 +49,7 @@ class Turns(unittest.TestCase):
         self.assertIn('timed out after 300', doc['lost']['flaky'][0])
         self.assertEqual(doc['failed'], {'never': "KeyError: 'facts'"})
         self.assertEqual(called, [0, 1])
-        self.assertEqual(len(said.getvalue().splitlines()), 3)
+        self.assertEqual(len(stderr.getvalue().splitlines()), 3)
         with contextlib.redirect_stdout(io.StringIO()) as shown:
             tool.show(doc)
         self.assertRegex(shown.getvalue(), r'(?m)^flaky .*4 turns, 1 lost: .*\n^never +MISSING')
@@ -78,7 +78,8 @@ class Limits(unittest.TestCase):
 
     def test_each_broken_limit_is_named(self):
         self.assertEqual(self.missed('own', (801.0, 24.9, 99.0, 1.9)), [])
-        self.assertEqual(self.missed('own', (799.0, 25.1, 101.0, 2.1)), ['rate', 'gap', 'map', 'end'])
+        self.assertEqual(self.missed('own', (799.0, 25.1, 101.0, 2.1)),
+                         ['rate', 'gap', 'map', 'end'])
         self.assertEqual(self.missed('shared', (501.0, 5.0, 1.0, 0.1)), [])
         self.assertEqual(self.missed('shared', (499.0, 5.0, 1.0, 0.1)), ['rate'])
         # The rate is judged by the median turn; the gap and the mapping time are judged in each
@@ -90,7 +91,7 @@ class Limits(unittest.TestCase):
 
 
 class Path(unittest.TestCase):
-    """tools/bench path: which samples count, what a row says, and which frames were lost."""
+    """tools/bench path: which samples count, what a row contains, and which frames were lost."""
 
     def setUp(self):
         load('bench', 'tools', 'lib')
@@ -117,7 +118,8 @@ class Path(unittest.TestCase):
         near, far = [r for r in s.rows() if r['mode'] == 'io']
         self.assertEqual((near['size'], near['class'], near['complete']), (64, 'near', True))
         self.assertEqual((near['ours_mpps'], near['limit_mpps']), (20, 120))
-        self.assertEqual(near['samples']['gantry'], {'count': 3, 'median': 20, 'min': 10, 'max': 30})
+        self.assertEqual(near['samples']['gantry'],
+                         {'count': 3, 'median': 20, 'min': 10, 'max': 30})
         self.assertEqual(near['discarded'], {'gantry': 1})
         # The faster far end of a peer counts.
         self.assertEqual((near['memif_mpps'], near['vhost_split_mpps']), (11, None))
@@ -134,6 +136,18 @@ class Path(unittest.TestCase):
                 s.add(subject, '64', 'mac', 1, (100, 100))
         self.assertTrue(s.is_complete('near'))
         self.assertFalse(s.is_complete('far'))
+
+    def test_subject_that_never_succeeds_is_given_up(self):
+        s = self.path.Samples(['gantry', 'memif+echo'], ['64'], 1)
+        for mode in 'io', 'mac':
+            s.add('gantry', '64', mode, 1, (100, 100))
+        s.failures['memif+echo', '64'] = 1
+        self.assertFalse(s.is_complete('near'))
+        s.failures['memif+echo', '64'] = 2
+        self.assertTrue(s.is_complete('near'))
+        self.assertFalse(s.rows()[0]['complete'])
+        s.add('memif+echo', '64', 'io', 1, (100, 100))      # it did succeed
+        self.assertFalse(s.is_complete('near'))
 
     def test_slow_limit_voids_the_run(self):
         self.assertEqual(self.path.slow_limits(self.samples(100.0).rows()), [])
@@ -217,7 +231,8 @@ class Tool(Bench):
     def test_isolation_measures_baseline_against_itself(self):
         """Run the baseline against itself, without tools/bench, which would reserve hugepages."""
         out = self.path('isolation.json')
-        p = self.run_process([sys.executable, os.path.join(TOP, 'tools', 'lib', 'bench.py'), 'isolation',
+        p = self.run_process([sys.executable, os.path.join(TOP, 'tools', 'lib', 'bench.py'),
+                              'isolation',
                               '--attack', 'spin', '--runs', '1', '--seconds', '0.2', '--json', out])
         p.wait(120)
         with open(out) as f:
@@ -225,7 +240,8 @@ class Tool(Bench):
         self.assertEqual([(r['attack'], r['cores']) for r in rows],
                          [('spin', 'own'), ('spin', 'shared')])
         for row in rows:
-            self.assertGreater(min(row['rate'], row['spin_rate'], row['map_ms_max'], row['gap_ms']), 0)
+            self.assertGreater(
+                min(row['rate'], row['spin_rate'], row['map_ms_max'], row['gap_ms']), 0)
             self.assertRegex(row['runs'][0]['attacker'], '^rounds: [1-9]')
 
     def program(self, *args, status=0):

@@ -24,7 +24,7 @@ class Debug(Bench):
         self.nic('a:wire=loop')
         eal, path = self.telemetry(self.eal(self.sock('a'), mb=64, lcores='0',
                                             devargs=',dma_debug=' + level))
-        self.misuses = {'mbuf-freed-in-flight'} if scenario == 'freed' else set()
+        self.misuses = {'mbuf-freed-in-flight'} if scenario == 'free-in-flight' else set()
         # The application is to abort, and must leave no core file behind.
         return self.run_process(
             WITH_DPDK + [CALLS, '-d', PMDS] + eal + ['--', scenario],
@@ -41,21 +41,21 @@ class Debug(Bench):
 
     def test_abort_ends_application_at_its_mistake(self):
         """The application ends at its mistake, and the report is its last line."""
-        app, _ = self.play('freed', 'abort')
+        app, _ = self.play('free-in-flight', 'abort')
         app.wait(60, -signal.SIGABRT)
         report = self.the_report(app)
         self.assertNotRegex(app.text(), '(?m)^freed')
         self.assertEqual(app.text().splitlines()[-1], report)
 
     def test_abort_without_misuse_changes_nothing(self):
-        app, _ = self.play('again', 'abort')
+        app, _ = self.play('restart', 'abort')
         app.wait(60)
-        self.assertIn('again: ok', app.text())
+        self.assertIn('restart: ok', app.text())
         self.assertNotRegex(app.text(), MISUSE)
 
     def test_report_leaves_application_running(self):
         """The application reports the misuse, answers queries, and loses nothing by its mistake."""
-        app, path = self.play('freed', '1')
+        app, path = self.play('free-in-flight', '1')
         app.expect('^freed', 60)
         report = self.the_report(app)
         self.assertEqual(self.ask(path, '/gantry/dma/errors'),
@@ -64,7 +64,7 @@ class Debug(Bench):
         self.assertIsNone(self.ask(path, '/gantry/dma/errors,2'))
         app.say('again')
         app.wait(60)
-        self.assertIn('freed: ok', app.text())
+        self.assertIn('free-in-flight: ok', app.text())
         self.the_report(app)
 
 
@@ -79,9 +79,11 @@ if DPDK >= '26.07':
             self.command(pmd, 'stop', r'RX-packets: [1-9]')
             self.quit(pmd)
             line, = re.findall(r'(?m)gantry_dma: .*$', pmd.text())
-            self.assertRegex(line, r"^gantry_dma: \S*p\.sock: pool '\S+': its mbufs are not watched, "
-                             r'mappings are: with DPDK 26\.07\S* what is put into a pool stays in a '
-                             r'cache, unseen; nor are other pools: use a release that was tested$')
+            self.assertRegex(line,
+                             r"^gantry_dma: \S*p\.sock: pool '\S+': its mbufs are not watched, "
+                             r'mappings are: with DPDK 26\.07\S* mbufs that are put into a pool '
+                             r'stay in a cache, unseen; nor are other pools: '
+                             r'use a release that was tested$')
 
 
 class Culprits(Bench):
@@ -143,7 +145,8 @@ class RunningTestpmd(Bench):
 
         self.command(pmd, 'start tx_first')
         seen = set()
-        self.wait_until(lambda: seen.update(' '.join(r[2:4] + r[4:5]) for r in self.table(path, '*'))
+        self.wait_until(lambda: seen.update(' '.join(r[2:4] + r[4:5])
+                                            for r in self.table(path, '*'))
                         or any(re.match(r'to mbuf tx0:\d+$', row) for row in seen))
         self.command(pmd, 'stop')
         self.assertEqual(self.ask(path, '/gantry/dma/errors'), {'errors': 0, 'repeats': 0})

@@ -153,9 +153,9 @@ class OutOfBuffers(Bench):
         self.command(pmd, 'stop')
         self.quit(pmd)
         # The library logs the limit once, with the reason.
-        said = re.findall(r'gantry_dma: .*no more than.*', pmd.text())
-        self.assertEqual(len(said), 1, said)
-        self.assertIn('the limit with 24 address bits', said[0])
+        limits = re.findall(r'gantry_dma: .*no more than.*', pmd.text())
+        self.assertEqual(len(limits), 1, limits)
+        self.assertIn('the limit with 24 address bits', limits[0])
         self.assertEqual(self.nic_stats(nic)['a']['server']['dma_faults'], 0)
 
 

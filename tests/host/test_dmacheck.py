@@ -80,11 +80,11 @@ class Corpus(Bench):
         self.assertGreaterEqual(sum(b['caught_by'] == 'both' for b in self.played['bugs']), 2)
 
     def test_pointless_sync_is_reported_in_both_directions(self):
-        told = [self.bug(name)['message'] for name, kind, _ in listing()
+        messages = [self.bug(name)['message'] for name, kind, _ in listing()
                 if kind == 'sync-pointless']
         for what in ('for the CPU, of memory that the device only reads',
                      'for the device, of memory that the device only writes'):
-            self.assertGreaterEqual(sum(what in line for line in told), 2, told)
+            self.assertGreaterEqual(sum(what in line for line in messages), 2, messages)
 
 
 def of_bug(name, kind):

@@ -78,7 +78,7 @@ class Edu(Bench):
         server = Idle(self.sock('e'))
         self.addCleanup(server.close)
         text = self.copy('auto', status=1)
-        self.assertRegex(text, r'(?m)^edu: %s is not usable: what it copies does not arrive$'
+        self.assertRegex(text, r'(?m)^edu: %s is not usable: its copies do not arrive$'
                          % re.escape(self.sock('e')))
 
     def test_auto_chooses_direct_for_low_memory(self):

@@ -39,14 +39,14 @@ class Scenario(Bench):
 class EthdevCalls(Scenario):
 
     def test_port_can_be_configured_and_started_again(self):
-        self.scenario('again')
+        self.scenario('restart')
 
     if DMA in ('window', 'bounce'):
         def test_application_mapping_takes_no_driver_address(self):
             self.scenario('application-maps')
 
     def test_deferred_queues_start_on_request(self):
-        self.scenario('deferred')
+        self.scenario('deferred-queues')
 
     def test_filters_accept_only_set_addresses_and_vlans(self):
         self.scenario('filters')
@@ -55,7 +55,7 @@ class EthdevCalls(Scenario):
         self.scenario('identity')
 
     def test_accepted_packets_are_sent_and_others_counted(self):
-        self.scenario('prepare')
+        self.scenario('tx-prepare')
 
     def test_buffers_of_any_size_receive_frames_of_any_length(self):
         self.scenario('scatter', mb=128)
@@ -157,9 +157,10 @@ class Device(Scenario):
 
     def test_stale_descriptor_faults_only_in_strict_mode(self):
         """A stale descriptor: the device sends the returned buffer, except in strict mode."""
-        nic = self.scenario('stale')
+        nic = self.scenario('stale-descriptor')
         faults = self.nic_stats(nic)['p']['server']['dma_faults']
-        self.assertEqual((self.facts['came_back'], faults), ('0', 1) if DMA == 'strict' else ('1', 0))
+        self.assertEqual((self.facts['came_back'], faults),
+                         ('0', 1) if DMA == 'strict' else ('1', 0))
 
     def test_unmapped_transmit_ring_is_a_stall(self):
         self.scenario('stall-tx', timeout=150)
@@ -185,7 +186,7 @@ class Device(Scenario):
         """A port that is idle, slow, without a link or blocked by its far end is not stalled."""
         self.nic('p:wire=loop', 'q:wire=loop,speed=10', 'r:wire=loop', 's:wire=loop,speed=max',
                  't:wire=loop')
-        self.play('quiet', *'pqrst')
+        self.play('no-stall', *'pqrst')
         self.assertNotIn('stalls', self.text)
 
 

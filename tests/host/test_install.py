@@ -123,10 +123,12 @@ class Install(lib.Bench):
             self.assertEqual(missing, [], name)
 
     def test_versions_agree(self):
-        """gantry-nic --version, both .pc files, and the newest version of CHANGELOG.md."""
+        """--version of each program, both .pc files, and the newest version of CHANGELOG.md."""
         with open(os.path.join(lib.TOP, 'CHANGELOG.md'), encoding='utf-8') as f:
             newest = re.search(r'(?m)^## (\S+)', f.read()).group(1)
-        self.assertEqual(self.call([lib.NIC, '--version']), 'gantry-nic %s\n' % newest)
+        for name in self.manuals():
+            program = os.path.join(lib.BUILD, 'app', name)
+            self.assertEqual(self.call([program, '--version']), '%s %s\n' % (name, newest))
         for pc in 'gantry', 'gantry-dma':
             self.assertEqual(self.call(['pkg-config', '--modversion', pc], env=self.env),
                              newest + '\n')

@@ -74,7 +74,7 @@ class Trouble(Bench):
         the end.
         """
         nic = self.nic('p:wire=loop,speed=max')
-        app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'silent')
+        app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'unresponsive-device')
         app.expect(r'^flowing')
         self.moving()
         nic.signal(signal.SIGSTOP)
@@ -84,7 +84,7 @@ class Trouble(Bench):
         self.wait_client_gone(nic, 'p')
         app.say('back')
         app.wait()
-        self.assertIn('silent: ok', app.text())
+        self.assertIn('unresponsive-device: ok', app.text())
         # The driver withholds all mbufs that the device owned: those in the receive ring, and
         # unsent ones.
         self.assertGreater(withheld, 511)
@@ -102,7 +102,7 @@ class Trouble(Bench):
     def test_dead_daemon_withholds_no_buffer(self):
         """The driver withholds nothing if it knows that the other end is closed."""
         nic = self.nic('p:wire=loop,speed=max')
-        app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'silent')
+        app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'unresponsive-device')
         app.expect(r'^flowing')
         nic.p.kill()
         nic.p.wait()
@@ -130,7 +130,8 @@ class Trouble(Bench):
         nic = self.nic('p:wire=pcap:%s:%s' % (self.path('in.pcap'), self.path('out.pcap')),
                        'q:wire=loop')
         pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io', '--rxd=512',
-                                                          '--disable-device-start', '--no-flush-rx'])
+                                                          '--disable-device-start',
+                                                          '--no-flush-rx'])
         self.command(pmd, 'port start all', 'Done')
         self.command(pmd, 'start')
         pmd.signal(signal.SIGSTOP)
@@ -193,7 +194,8 @@ class Trouble(Bench):
         nic = self.nic('p:wire=loop,speed=max', 'q:wire=loop,speed=max')
         pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io'])
         for _ in range(3):
-            self.command(pmd, 'port attach ' + self.eal_device(self.sock('q')), r'Port 1 is attached')
+            self.command(pmd, 'port attach ' + self.eal_device(self.sock('q')),
+                         r'Port 1 is attached')
             self.command(pmd, 'port start 1', 'Done')
             before = self.nic_now(nic)['q']['tx']['frames']
             self.command(pmd, 'start tx_first', r'packet forwarding')

@@ -30,10 +30,10 @@ class Vdev(Bench):
 
     def quiet_exit(self, pmd):
         """End the application, and check that no library reports an error."""
-        said = len(pmd.text())
+        start = len(pmd.text())
         self.quit(pmd)
         self.assertEqual(re.findall(r'(?im)^.*(?:error|fail|cannot|invalid|vfio_user|igb:).*$',
-                                    pmd.text()[said:]), [])
+                                    pmd.text()[start:]), [])
 
     def test_vdev_owns_name_device_iterator_and_memory(self):
         nic = self.nic('p:wire=loop')

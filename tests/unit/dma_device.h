@@ -55,7 +55,7 @@ static inline void
 assert_reason(const char *part)
 {
 	if (strstr(gantry_dma_last_error(), part) == NULL)
-		fail_msg("\"%s\" does not say \"%s\"", gantry_dma_last_error(), part);
+		fail_msg("\"%s\" lacks \"%s\"", gantry_dma_last_error(), part);
 }
 
 /**

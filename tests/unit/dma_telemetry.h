@@ -24,7 +24,7 @@ static inline int
 telemetry_connect(void)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	const struct timeval patience = { .tv_sec = 20 };
+	const struct timeval limit = { .tv_sec = 20 };
 	char greeting[1024];
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
@@ -32,7 +32,7 @@ telemetry_connect(void)
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/dpdk_telemetry.v2",
 			rte_eal_get_runtime_dir());
 	assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
 	assert_true(recv(fd, greeting, sizeof(greeting), 0) > 0);
 	return fd;
 }
@@ -53,7 +53,7 @@ telemetry_expect(int fd, const char *answer)
 	assert_true(n > 0);
 	buf[n] = '\0';
 	if (strstr(buf, answer) == NULL)
-		fail_msg("\"%s\" does not say \"%s\"", buf, answer);
+		fail_msg("\"%s\" lacks \"%s\"", buf, answer);
 }
 
 /** Send a command and assert that the answer contains this text. */

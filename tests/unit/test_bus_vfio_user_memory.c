@@ -150,7 +150,7 @@ memory_events_map_and_unmap(void **state)
 	uint8_t *p;
 
 	if (!eal_huge() || eal_free_hugepages() < 80) {
-		print_message("needs 80 free hugepages: EAL's memory grows only with them\n");
+		print_message("needs 80 free hugepages: EAL memory grows only with them\n");
 		skip();
 	}
 	for (i = 0; i < 3; i++) {

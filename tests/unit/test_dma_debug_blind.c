@@ -141,14 +141,14 @@ static void
 test_put(void **state)
 {
 	put_stays = true;
-	is_refused("what rte_pktmbuf_free_bulk() puts into a pool stays in a cache, unseen");
+	is_refused("mbufs that rte_pktmbuf_free_bulk() puts into a pool stay in a cache, unseen");
 }
 
 static void
 test_get(void **state)
 {
 	get_fills = true;
-	is_refused("what rte_pktmbuf_clone() gets from a pool comes from a cache, unseen");
+	is_refused("mbufs that rte_pktmbuf_clone() takes from a pool come from a cache, unseen");
 }
 
 /*

@@ -123,5 +123,5 @@ main(int argc, char **argv)
 	};
 
 	eal_start(argc, argv, NULL);
-	return cmocka_run_group_tests_name("dma_debug_report", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("dma_debug_contents", tests, NULL, NULL);
 }

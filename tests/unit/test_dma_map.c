@@ -550,7 +550,7 @@ added_and_removed_memory_is_followed(void **state)
 	uint8_t *p;
 
 	if (!eal_huge() || eal_free_hugepages() < 80) {
-		print_message("needs 80 free hugepages: EAL's memory grows only with them\n");
+		print_message("needs 80 free hugepages: EAL memory grows only with them\n");
 		skip();
 	}
 	for (i = 0; i < 3; i++) {

@@ -310,7 +310,7 @@ unknown_entries_are_shown_up_to_limit(void **state)
 	fclose(f);
 	assert_int_equal(shown, 1024);
 	if (strstr(log, "2 more entries, in 2 pieces, have no mapping") == NULL)
-		fail_msg("\"%s\" does not say how many more there are", log);
+		fail_msg("\"%s\" lacks the number of others", log);
 	free(log);
 	memset(&bus.table[at - 4], 0, (1024 + 4) * sizeof(*bus.table));
 	gantry_dma_dev_destroy(dev);

@@ -306,7 +306,7 @@ rx_buffer_without_entry_is_a_fault_and_untouched(void **state)
 	}
 	assert_int_equal(faults(g) - before, 2);
 	assert_int_equal(count_lines_with("(no entry in the page table)"), 1);
-	assert_int_equal(count_lines_with("(not for writing, says the page table)"), 1);
+	assert_int_equal(count_lines_with("(not for writing by the page table)"), 1);
 	/*
 	 * A further fault is counted, but reported once per client. A restored entry takes
 	 * effect at once.
@@ -462,7 +462,7 @@ rx_queue_stops_when_its_ring_is_revoked(void **state)
 	rig_send_in(g, f, 60, 0);
 	assert_memory_equal(rig_rxbuf(g, 0, 0), f, 60);
 	assert_int_equal(rig_rxd(g, 0, 0)->read.hdr_addr, 0);
-	assert_int_equal(count_lines_with("not for writing, says the page table): receive queue 0, "
+	assert_int_equal(count_lines_with("not for writing by the page table): receive queue 0, "
 					  "ring"),
 			1);
 }
@@ -514,7 +514,7 @@ tx_buffer_without_entry_loses_its_frame_and_is_reported_done(void **state)
 	assert_int_equal(count_lines_with("cannot read 0x4000403000 (no entry in the page table): "
 					  "transmit queue 0, descriptor 3, a buffer of 64 bytes"),
 			1);
-	assert_int_equal(count_lines_with("(not for reading, says the page table)"), 1);
+	assert_int_equal(count_lines_with("(not for reading by the page table)"), 1);
 	/* The device reports them as done nevertheless: the driver gets its buffers back. */
 	for (unsigned int i = 0; i < 8; i++)
 		assert_int_equal(rig_txd(g, 0, i)->wb.status, IGB_TXD_STAT_DD);

@@ -184,7 +184,8 @@ compare(const char *what, const void *fresh, const void *next, size_t len, size_
 
 	for (size_t i = 0; i < len; i += width) {
 		if (memcmp(a + i, b + i, width) != 0 && differ++ < 20)
-			print_error("%s, 0x%zx: 0x%08x of a device that nobody used, 0x%08x of the next client's\n",
+			print_error("%s, 0x%zx: 0x%08x of a device that nobody used, 0x%08x of the "
+				    "next client's\n",
 					what, i, *(const uint32_t *)(a + i / 4 * 4),
 					*(const uint32_t *)(b + i / 4 * 4));
 	}

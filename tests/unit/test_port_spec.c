@@ -40,7 +40,7 @@ parse_bad(const char *arg, const char *hint)
 	if (port_spec_parse(arg, &spec, err) == 0)
 		fail_msg("'%s' was accepted", arg);
 	if (strstr(err, hint) == NULL || strchr(err, '\n') != NULL)
-		fail_msg("'%s': \"%s\" does not say \"%s\"", arg, err, hint);
+		fail_msg("'%s': \"%s\" lacks \"%s\"", arg, err, hint);
 	assert_null(spec.text);
 }
 
@@ -252,9 +252,9 @@ check_bad(const char *hint, const char *const args[])
 	struct port_spec specs[8];
 
 	if (check(specs, args) == 0)
-		fail_msg("accepted; should say %s", hint);
+		fail_msg("accepted; expected: %s", hint);
 	if (strstr(err, hint) == NULL)
-		fail_msg("\"%s\" does not say \"%s\"", err, hint);
+		fail_msg("\"%s\" lacks \"%s\"", err, hint);
 	free_all(specs, args);
 }
 
@@ -301,7 +301,7 @@ pairs_agree_on_peer_and_speed_or_are_refused(void **state)
 	check_bad("another wire: loop", ARGS("b:socket=2,wire=loop", "a:socket=1,wire=pair:b"));
 	check_bad("another wire: pair:c",
 			ARGS("a:socket=1,wire=pair:b", "b:socket=2,wire=pair:c", "c:socket=3"));
-	check_bad("another port names it",
+	check_bad("another port also names it",
 			ARGS("a:socket=1,wire=pair:b", "b:socket=2", "c:socket=3,wire=pair:b"));
 	check_bad("different speeds",
 			ARGS("a:socket=1,wire=pair:b,speed=1G", "b:socket=2,speed=10G"));
@@ -455,7 +455,10 @@ least_cgroup_limit_of_all_parents_counts(void **state)
 	assert_true(cgroup_memory("nonsense\n5:memory\n") == UINT64_MAX);
 	assert_true(cgroup_memory(v2) == UINT64_MAX);
 
-	/* Version 2: memory.max and memory.high, of the group, a parent and the root of a container. */
+	/*
+	 * Version 2: memory.max and memory.high, of the group, a parent and the root of a
+	 * container.
+	 */
 	cgroup_file("a/b/c/memory.max", "9000\n");
 	cgroup_file("a/b/c/memory.high", "max\n");
 	cgroup_file("a/b/other/memory.max", "1\n");

@@ -211,16 +211,23 @@ ask_register(void)
 }
 
 static void
-wire(int efd)
+wire_vector(int efd, unsigned int vector)
 {
 	struct vfio_irq_set set = {
 		.argsz = sizeof(set),
+		.start = vector,
 		.count = 1,
 		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
 		.index = VFIO_PCI_MSIX_IRQ_INDEX,
 	};
 
 	assert_int_equal(raw_command_fd(s, VFIO_USER_DEVICE_SET_IRQS, &set, sizeof(set), efd), 0);
+}
+
+static void
+wire(int efd)
+{
+	wire_vector(efd, 0);
 }
 
 /*
@@ -297,6 +304,57 @@ interrupt_is_queued_once_behind_the_same_writes(void **state)
 	vfu_dma_wait(dev.server);
 	assert_int_equal(read(efd, &n, 8), 8);
 	assert_int_equal(n, 1);
+	close(efd);
+}
+
+struct vfu_irqs;
+
+static atomic_bool hold_irqs;    /* a raise takes until this is cleared */
+static atomic_uint held, raised; /* raises that wait; all raises */
+
+bool __real_vfu_irq_raise(struct vfu_server *server, struct vfu_irqs *irqs, uint32_t vector);
+bool __wrap_vfu_irq_raise(struct vfu_server *server, struct vfu_irqs *irqs, uint32_t vector);
+
+bool
+__wrap_vfu_irq_raise(struct vfu_server *server, struct vfu_irqs *irqs, uint32_t vector)
+{
+	atomic_fetch_add(&raised, 1);
+	if (atomic_load(&hold_irqs))
+		atomic_fetch_add(&held, 1);
+	while (atomic_load(&hold_irqs))
+		usleep(100);
+	return __real_vfu_irq_raise(server, irqs, vector);
+}
+
+/* The end of a client waits for one interrupt that takes long, and drops those behind it. */
+static void
+leaving_client_waits_for_one_interrupt(void **state)
+{
+	int efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	uint8_t buf[64] = { 0 };
+	struct asked q;
+	unsigned int v;
+
+	for (v = 0; v < 8; v++)
+		wire_vector(efd, v);
+	POLLING(assert_int_equal(vfu_dma_write(dev.server, 0x100, buf, 64), 0));
+	for (v = 0; v < 8; v++)
+		POLLING(assert_true(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, v)));
+	assert_int_equal(posted(), 9);
+	atomic_store(&raised, 0);
+	atomic_store(&held, 0);
+	atomic_store(&hold_irqs, true);
+	expect(&q, VFIO_USER_DMA_WRITE, 0x100, 64);
+	answer(&q, 0);
+	wait_until(atomic_load(&held) == 1);
+	assert_int_equal(posted(), 8);
+	close(s);
+	s = -1;
+	wait_until(posted() == 1); /* the one in flight */
+	atomic_store(&hold_irqs, false);
+	wait_until(dev.detached == dev.attached);
+	assert_int_equal(posted(), 0);
+	assert_int_equal(atomic_load(&raised), 1);
 	close(efd);
 }
 
@@ -535,6 +593,7 @@ main(void)
 		T(stale_read_is_no_answer),
 		T(nothing_passes_a_posted_write),
 		T(interrupt_is_queued_once_behind_the_same_writes),
+		T(leaving_client_waits_for_one_interrupt),
 		T(interrupts_that_take_long_are_the_dma_threads),
 		T(reply_comes_behind_what_the_command_wrote),
 		T(device_is_busy_when_much_is_posted),

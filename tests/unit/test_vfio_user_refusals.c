@@ -4,7 +4,7 @@
 
 /*
  * The reason that the server reports for each command that it refuses. The error number is the
- * same for most of them, so that only the reason says what the client has to change.
+ * same for most of them, so that only the reason describes what the client has to change.
  */
 
 #include <fcntl.h>
@@ -39,7 +39,7 @@ refuses(const char *why, uint16_t cmd, const void *payload, size_t len, const in
 					     .error_no,
 			0);
 	if (strstr(dev.line, why) == NULL)
-		fail_msg("\"%s\" does not say \"%s\"", dev.line, why);
+		fail_msg("\"%s\" lacks \"%s\"", dev.line, why);
 	close(s);
 	wait_until(dev.detached == dev.attached);
 }
@@ -94,7 +94,7 @@ refused_version_has_its_reason(void **state)
 						 4 + strlen((char *)msg + 4) + 1),
 				EINVAL);
 		if (strstr(dev.line, bad[i].why) == NULL)
-			fail_msg("\"%s\" does not say \"%s\"", dev.line, bad[i].why);
+			fail_msg("\"%s\" lacks \"%s\"", dev.line, bad[i].why);
 		close(s);
 	}
 	refuses("this client has sent VERSION already", VFIO_USER_VERSION, version_text,

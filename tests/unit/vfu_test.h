@@ -67,7 +67,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../common/files.h"
+#include "../common/fds.h"
 #include "vfu_client.h"
 #include "vfu_rcu.h"
 #include "vfu_server.h"

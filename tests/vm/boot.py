@@ -17,17 +17,17 @@ def converse(argv, env, prompt, line, timeout):
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(argv[0], argv, dict(os.environ, **env))
-    said, typed, end = '', None, time.monotonic() + timeout
+    output, typed, end = '', None, time.monotonic() + timeout
     while time.monotonic() < end:
         if select.select([terminal], [], [], 1)[0]:
             try:
                 data = os.read(terminal, 65536)
             except OSError:  # the other end is closed
                 break
-            said += data.decode(errors='replace')
-            if typed is None and re.search(prompt, said):
+            output += data.decode(errors='replace')
+            if typed is None and re.search(prompt, output):
                 os.write(terminal, line.encode() + b'\n')
-                typed = len(said)
+                typed = len(output)
     os.close(terminal)  # sends SIGHUP to the program, if it still runs
     for sig in (0, signal.SIGTERM, signal.SIGKILL):
         os.kill(pid, sig)
@@ -35,7 +35,7 @@ def converse(argv, env, prompt, line, timeout):
         while time.monotonic() < end:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
-                return said, os.waitstatus_to_exitcode(status)
+                return output, os.waitstatus_to_exitcode(status)
             time.sleep(0.1)
     raise AssertionError('%s does not end, not even by SIGKILL' % argv[0])
 
@@ -49,10 +49,11 @@ def machine(run):
     run.facts['accelerator'] = vm.accelerator
     vm.close()
 
-    said, status = converse([os.path.join(image.TOP, 'tools', 'vm'), 'shell'],
-                            {'GANTRY_BUILD': image.BUILD}, r'exit ends the guest[^#]*# ',
-                            'ls /sys/bus/pci/drivers/vfio-pci; exit', 100)
-    check(status == 0, 'tools/vm shell ended with %d:\n%s', status, said)
+    output, status = converse([os.path.join(image.TOP, 'tools', 'vm'), 'shell'],
+                              {'GANTRY_BUILD': image.BUILD}, r'exit ends the guest[^#]*# ',
+                              'ls /sys/bus/pci/drivers/vfio-pci; exit', 100)
+    check(status == 0, 'tools/vm shell ended with %d:\n%s', status, output)
     for address in PORTS[:2]:
         # Once in the greeting, and once in the output of the command that was typed.
-        check(said.split('exit ends')[-1].count(address) == 1, '%s is not bound:\n%s', address, said)
+        check(output.split('exit ends')[-1].count(address) == 1,
+              '%s is not bound:\n%s', address, output)

@@ -80,12 +80,12 @@ def stall(vm, facts, name):
     found, log = calls(vm, A, name, 200)
     ring = name.partition('-')[2]
     check(found['cure'] == ['reset', 'restart'] and found['resets'] == ['2'], '%s: %s', name, found)
-    told = re.findall(r'%s queue 0 stalls: .* is (0x[0-9a-f]+), the ring\'s address' % ring, log)
-    check(len(told) == 2, '%s: %s log lines about the stall:\n%s', name, len(told), log)
+    bases = re.findall(r'%s queue 0 stalls: .* is (0x[0-9a-f]+), the ring\'s address' % ring, log)
+    check(len(bases) == 2, '%s: %s log lines about the stall:\n%s', name, len(bases), log)
     seen = faults(vm, A)
-    check(seen and all(int(told[0], 16) <= address < int(told[0], 16) + 0x10000
+    check(seen and all(int(bases[0], 16) <= address < int(bases[0], 16) + 0x10000
                        for _, address, _ in seen), '%s: faults: %s', name, seen)
-    facts.update({ring + '_stall_faults_logged': len(seen), ring + '_stall_address': told[0],
+    facts.update({ring + '_stall_faults_logged': len(seen), ring + '_stall_address': bases[0],
                   ring + '_stall_detected_ms': [int(ms) for ms in found['detected_ms']],
                   ring + '_stall_cured_by': found['cure']})
 

@@ -4,9 +4,9 @@
 
 dpdk-testpmd forwards between two ports in the mode to be tested, each in a separate container.
 gantry-testpmd on the two other ports sends, and compares every byte (forward.py has the drawing).
-tests/vm/vfio_mappings reports the number of mappings that the kernel has. "stale" of ethdev_calls
-shows which of them the IOMMU honours: it uses a descriptor again after the application owns the
-buffer again.
+tests/vm/vfio_mappings reports the number of mappings that the kernel has. "stale-descriptor" of
+ethdev_calls shows which of them the IOMMU honours: it uses a descriptor again after the application
+owns the buffer again.
 """
 
 import re
@@ -51,9 +51,9 @@ def stale(vm, mode):
     """Return the stale address, whether a frame came back by it, and the DMA faults."""
     vm.run('dmesg -c')
     p = vm.start(CALLS, *eal(*in_mode(mode, A), prefix='calls', lcores='1', mb=64),
-                 '--', 'stale')
+                 '--', 'stale-descriptor')
     p.wait(60)
-    check('stale: ok' in p.text(), '%s', p.text()[-3000:])
+    check('stale-descriptor: ok' in p.text(), '%s', p.text()[-3000:])
     found = dict(re.findall(r'^(stale_iova|came_back)=(\S+)$', p.text(), re.M))
     return int(found['stale_iova'], 16), found['came_back'] == '1', faults(vm, A)
 
@@ -66,7 +66,8 @@ def strict(run):
     # Each buffer of a descriptor is one mapping, or two if it crosses a page boundary. A ring has
     # some pages.
     at_work = mappings(vm, forward.pid)
-    check(len(at_work) == 2 and min(at_work) >= RING - REFILL, 'mappings with full rings: %s', at_work)
+    check(len(at_work) == 2 and min(at_work) >= RING - REFILL,
+          'mappings with full rings: %s', at_work)
     check(max(at_work) <= 4 * RING, 'mappings with full rings: %s', at_work)
     forward.command('port stop all', r'^Done')
     at_rest = mappings(vm, forward.pid)

@@ -36,9 +36,9 @@ def start(vm, ours, preload=None, dma='direct'):
 
 def verdict(p, name, since, timeout=100):
     """Return the verdict that dpdk-test prints for a test that was started after offset `since`."""
-    said = p.expect(r'^Test (OK|Failed|Skipped)$|Bad arguments|Command not found', timeout, since)
-    check(said[1], 'dpdk-test has no test %s:\n%s', name, p.text()[since:])
-    return said[1]
+    m = p.expect(r'^Test (OK|Failed|Skipped)$|Bad arguments|Command not found', timeout, since)
+    check(m[1], 'dpdk-test has no test %s:\n%s', name, p.text()[since:])
+    return m[1]
 
 
 def cycles(p, since):
@@ -72,7 +72,8 @@ def dpdk_test(run, dma):
     vm = run.boot(hubs=(0, 0), memory=5120, hugepages=1700)
     vm.bind('vfio-pci', *PORTS[:2])
     # The upstream driver has only one mode, and tests without frames behave the same in all modes.
-    groups, whose = (GROUPS, ('ours', 'upstream')) if dma == 'direct' else (GROUPS[:MOVING], ('ours',))
+    groups, whose = (GROUPS, ('ours', 'upstream')) if dma == 'direct' else \
+        (GROUPS[:MOVING], ('ours',))
     found = {name: {} for group in groups for name in group}
     for who in whose:
         for group in groups:
@@ -88,9 +89,9 @@ def dpdk_test(run, dma):
                     # The upstream driver passes without MSI-X, because this test receives nothing.
                     check('Error enabling MSI-X' not in p.text(), 'no interrupts:\n%s', p.text())
             end(p)
-    for name, said in found.items():
-        run.facts[name] = ', upstream '.join(said[who] for who in whose)
-    for name, said in found.items():
-        check(said['ours'] in ('OK', said.get('upstream')), '%s: %s', name, run.facts[name])
+    for name, verdicts in found.items():
+        run.facts[name] = ', upstream '.join(verdicts[who] for who in whose)
+    for name, verdicts in found.items():
+        check(verdicts['ours'] in ('OK', verdicts.get('upstream')), '%s: %s', name, run.facts[name])
     for name in sum(GROUPS[:4], ('ethdev_link_status',)):
         check(name not in found or found[name]['ours'] == 'OK', '%s: %s', name, found.get(name))

@@ -68,10 +68,10 @@ class Port(Wire):
 
     def __init__(self, vm, eal_args, *options):
         super().__init__(vm, PROGRAM, *eal_args, '--', *options)
-        said = dict(re.findall(r'^(\w+)=(.*)$', self.program.text(), re.M))
-        self.driver = said['driver']
-        self.key = bytes.fromhex(said.get('rss_key', ''))
-        self.reta = [int(q) for q in said.get('reta', '0').split(',')]
+        printed = dict(re.findall(r'^(\w+)=(.*)$', self.program.text(), re.M))
+        self.driver = printed['driver']
+        self.key = bytes.fromhex(printed.get('rss_key', ''))
+        self.reta = [int(q) for q in printed.get('reta', '0').split(',')]
 
     def command(self, line):
         """Execute a command and return the output up to, but without "done"."""
@@ -128,34 +128,34 @@ def l4_verdict(proto, segment, addresses):
 
 def view(frame, key):
     """Return what a controller must report for a frame: its tag, checksum status and RSS hash."""
-    said = {'len': len(frame), 'ip': 'unknown', 'l4': 'unknown', 'ptype': RTE_PTYPE_L2_ETHER,
+    fields = {'len': len(frame), 'ip': 'unknown', 'l4': 'unknown', 'ptype': RTE_PTYPE_L2_ETHER,
             'data': frame}
     kind, = struct.unpack('>H', frame[12:14])
     if kind == 0x8100:
-        said['tci'], kind = struct.unpack('>HH', frame[14:18])
-        said['data'] = frame[:12] + frame[16:]
-        said['len'] -= 4
-    packet = said['data'][14:]
+        fields['tci'], kind = struct.unpack('>HH', frame[14:18])
+        fields['data'] = frame[:12] + frame[16:]
+        fields['len'] -= 4
+    packet = fields['data'][14:]
     if kind == 0x0800:
         header, proto, addresses, rest = ipv4_parts(packet)
-        said['ip'] = 'good' if csum(header) == 0 else 'bad'
-        said['ptype'] |= L3[4] if len(header) == 20 else IPV4_EXT
+        fields['ip'] = 'good' if csum(header) == 0 else 'bad'
+        fields['ptype'] |= L3[4] if len(header) == 20 else IPV4_EXT
     elif kind == 0x86dd:
         length, proto = struct.unpack('>HB', packet[4:7])
         addresses, rest = packet[8:40], packet[40:40 + length]
-        said['ip'] = 'good'  # IPv6 has no header checksum that could be wrong
-        said['ptype'] |= L3[6]
+        fields['ip'] = 'good'  # IPv6 has no header checksum that could be wrong
+        fields['ptype'] |= L3[6]
     else:
-        return said
+        return fields
     ports = b''
     if rest is not None and proto in (6, 17, 132):
-        said['l4'] = l4_verdict(proto, rest, addresses)
-        said['ptype'] |= L4[proto]
+        fields['l4'] = l4_verdict(proto, rest, addresses)
+        fields['ptype'] |= L4[proto]
         if proto != 132:
             ports = rest[:4]
     if key:
-        said['hash'] = toeplitz(key, addresses + ports)
-    return said
+        fields['hash'] = toeplitz(key, addresses + ports)
+    return fields
 
 
 def ordered(frames):

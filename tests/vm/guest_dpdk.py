@@ -160,11 +160,11 @@ def drops(f):
     f.near_end.send(*(noise(60, n) for n in range(sent)))
     now = f.device()
     lost = now['rx_no_desc'] - before['rx_no_desc']
-    told = port_stats(f.pmd, 0)['RX-missed'] - counted
+    missed = port_stats(f.pmd, 0)['RX-missed'] - counted
     check(lost > 0 and lost + now['rx_frames'] - before['rx_frames'] == sent,
           '%d frames, of which %d found no descriptor, and %d did', sent, lost,
           now['rx_frames'] - before['rx_frames'])
-    check(told == lost, 'imissed is %d, the device counted %d', told, lost)
+    check(missed == lost, 'imissed is %d, the device counted %d', missed, lost)
     f.forward()
     f.both_ways()
     return lost

@@ -242,13 +242,13 @@ def links_interrupts(run, vm, dma):
     port.command('on 1')
     changes = 0
     for turn, name in enumerate(('net0', 'nic0') * 2):
-        for up, said in ((False, 'down 0'), (True, 'up 1000')):
+        for up, status in ((False, 'down 0'), (True, 'up 1000')):
             start, before = len(port.program.text()), vectors(vm, a)
             set_link(vm, name, up)
-            port.program.expect('^link %s$' % said, 30, start)
+            port.program.expect('^link %s$' % status, 30, start)
             check(port.facts()['stats']['link'] == up, 'link event without the new status')
             events = re.findall('^link (.*)$', port.program.text()[start:], re.M)
-            check(events == [said], 'events: %s', events)
+            check(events == [status], 'events: %s', events)
             check(set(raised(before, vectors(vm, a))) == {0}, 'the link raised %s',
                   raised(before, vectors(vm, a)))
             changes += 1
@@ -274,11 +274,11 @@ def links_interrupts(run, vm, dma):
         p.expect('Port %d: link state change event' % n)
     p.command('start tx_first')
     for name, number in (('net1', 1), ('nic0', 0)):
-        for up, said in ((False, 'down'), (True, 'up')):
+        for up, status in ((False, 'down'), (True, 'up')):
             start = len(p.text())
             set_link(vm, name, up)
             p.expect(r'Port %d: link state change event' % number, 30, start)
-            p.command('show port info %d' % number, r'^Link status: %s$' % said)
+            p.command('show port info %d' % number, r'^Link status: %s$' % status)
             changes += 1
         p.command('stop', r'^Done\.')
         before = [port_stats(p, n)['RX-packets'] for n in (0, 1)]

@@ -23,12 +23,12 @@ def expected(receiver, frame):
     The upstream driver reports "good" for checksums that nobody has verified. It has no packet type
     for frames other than IP, nor for SCTP in IPv6.
     """
-    said = receiver.expected(frame)
+    fields = receiver.expected(frame)
     if receiver.driver == 'net_e1000_igb':
-        if said['ptype'] in (RTE_PTYPE_L2_ETHER, RTE_PTYPE_L2_ETHER | L3[6] | L4[132]):
-            del said['ptype']
-        said.update((k, 'good') for k in ('ip', 'l4') if said[k] == 'unknown')
-    return said
+        if fields['ptype'] in (RTE_PTYPE_L2_ETHER, RTE_PTYPE_L2_ETHER | L3[6] | L4[132]):
+            del fields['ptype']
+        fields.update((k, 'good') for k in ('ip', 'l4') if fields[k] == 'unknown')
+    return fields
 
 
 def exchange(sender, receivers, facts, name):

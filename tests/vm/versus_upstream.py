@@ -48,8 +48,8 @@ def frames_per_second(vm, ours):
 def cycles_per_packet(vm, ours):
     """Return the result of pmd_perf_autotest, which runs for a second."""
     p = start(vm, ours, preload=NO_LOOPBACK)
-    said, found = pmd_perf(p)
-    check(said == 'OK', 'it failed:\n%s', p.text())
+    result, found = pmd_perf(p)
+    check(result == 'OK', 'it failed:\n%s', p.text())
     end(p)
     return found
 

@@ -44,7 +44,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.dont_write_bytecode = True
 sys.path[0:1] = [os.path.join(TOP, 'bench'), os.path.join(TOP, 'tests', 'host')]
-from lib import NIC, PATIENCE, Process  # noqa: E402
+from lib import NIC, TIMEOUT_S, Process  # noqa: E402
 from output import Output  # noqa: E402 (lib has put tools/lib on the path)
 
 ATTEMPTS = 2  # failures, after which a figure that never succeeded is given up
@@ -102,10 +102,10 @@ class Bench:
         if os.path.exists(path):
             os.unlink(path)
         nic.signal(signal.SIGUSR2)
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT_S
         while not os.path.exists(path):
             if nic.poll() is not None or time.monotonic() > end:
-                nic.fail('did not write its statistics within %d s' % PATIENCE)
+                nic.fail('did not write its statistics within %d s' % TIMEOUT_S)
             time.sleep(0.005)
         return self.read_stats()
 
@@ -178,7 +178,8 @@ def cores():
 
 def machine():
     with open('/proc/cpuinfo', encoding='utf-8') as f:
-        model = next((line.partition(':')[2].strip() for line in f if line.startswith('model name')),
+        model = next((line.partition(':')[2].strip() for line in f
+                      if line.startswith('model name')),
                      'unknown')
     return {'cpu': model, 'cores': len(cores()), 'kernel': platform.release(),
             'load': os.getloadavg()[0]}
@@ -227,7 +228,8 @@ def main():
         return ANSWERED if args.check else 0
     mistake = module.mistake(args) if hasattr(module, 'mistake') else None
     for wrong, line in ((args.name is None, 'name a benchmark; --list shows them'),
-                        (args.name not in known(), 'no benchmark %s; --list shows them' % args.name),
+                        (args.name not in known(),
+                         'no benchmark %s; --list shows them' % args.name),
                         (args.runs < 1, '--runs %d: at least 1' % args.runs),
                         (mistake is not None, mistake)):
         if wrong:

@@ -5,7 +5,7 @@
 import re
 import time
 
-PATIENCE = 60  # seconds; only prevents hanging, so a busy machine must not come near it
+TIMEOUT_S = 60  # seconds; only prevents hanging, so a busy machine must not come near it
 
 
 def torn(prompt):
@@ -30,7 +30,7 @@ class Conversation:
     def fail(self, why):
         raise AssertionError('%s: %s\n%s' % (self.name(), why, self.text()[-6000:]))
 
-    def expect(self, pattern, timeout=PATIENCE, start=0):
+    def expect(self, pattern, timeout=TIMEOUT_S, start=0):
         """Wait for a match in the output after offset start, and return it."""
         end = time.monotonic() + timeout
         while True:
@@ -44,10 +44,10 @@ class Conversation:
                 self.fail('did not print %r within %d s' % (pattern, timeout))
             time.sleep(0.02)
 
-    def expect_prompt(self, timeout=PATIENCE, start=0):
+    def expect_prompt(self, timeout=TIMEOUT_S, start=0):
         return self.expect(torn(self.prompt), timeout, start)
 
-    def command(self, line, pattern='', timeout=PATIENCE):
+    def command(self, line, pattern='', timeout=TIMEOUT_S):
         """Enter a line at a prompt, and wait for the expected output and the next prompt."""
         start = len(self.text())
         self.say(line)

@@ -124,9 +124,8 @@ map_area(struct rte_vfio_user_device *dev, unsigned int index, const struct vfu_
 	}
 	if (!cannot_shrink(region->fd, end)) {
 		VFIO_USER_LOG(WARNING, dev->path,
-				"BAR%u: the memory of the server is too short, in "
-				"huge pages, or not sealed against shrinking: not mapped, accessed by "
-				"message",
+				"BAR%u: the memory of the server is too short, in huge pages, or "
+				"not sealed against shrinking: not mapped, accessed by message",
 				index);
 		return 0;
 	}
@@ -304,7 +303,7 @@ map_bar(struct rte_vfio_user_device *dev, unsigned int index, const struct vfu_r
 	return ret;
 }
 
-/* Switches the decoding of addresses off; vfio_user_device_start() switches it on again. */
+/* Switch the decoding of addresses off; vfio_user_device_start() switches it on again. */
 int
 vfio_user_bars_setup(struct rte_vfio_user_device *dev)
 {

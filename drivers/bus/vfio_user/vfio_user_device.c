@@ -76,6 +76,16 @@ read_ids(struct rte_vfio_user_device *dev, uint8_t *config)
 	return 0;
 }
 
+/* The log macro names the device, so leave its path out of an error line that begins with it. */
+static const char *
+without_path(const char *err, const char *path)
+{
+	const size_t len = strlen(path);
+
+	return strncmp(err, path, len) == 0 && strncmp(err + len, ": ", 2) == 0 ? err + len + 2 :
+										  err;
+}
+
 /*
  * Connect, and read which device it is. Switches nothing on. On an error vfio_user_device_close()
  * undoes what was done.
@@ -118,8 +128,7 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 	ret = vfu_client_connect(dev->path, &params, &priv->client, err);
 	if (ret != 0) {
 		priv->client = NULL;
-		/* The line begins with the path. */
-		VFIO_USER_LOG(ERR, dev->path, "%s", err + strlen(dev->path) + strlen(": "));
+		VFIO_USER_LOG(ERR, dev->path, "%s", without_path(err, dev->path));
 		return ret;
 	}
 	vfu_client_limit(priv->client, VFIO_USER_PROBE_MS);

@@ -213,7 +213,7 @@ igb_pci_unmap(struct igb_pci *p)
 	p->container = -1;
 }
 
-/* Creates a private container for a device that is not mapped yet. */
+/* Create a private container for a device that is not mapped yet. */
 static int
 igb_pci_own_container(struct igb_pci *p)
 {
@@ -366,9 +366,9 @@ igb_pci_check_pool(struct igb_pci *p, const struct rte_mempool *mp)
 		if (igb_pci_in_eal_container(mem))
 			continue;
 		IGB_INIT_LOG(WARNING, p->dev,
-				"mempool %s: EAL has not mapped its memory at %p "
-				"for devices: the IOMMU blocks DMA there unless the application maps it: "
-				"call rte_dev_dma_map(), or start with dma=bounce",
+				"mempool %s: EAL has not mapped its memory at %p for devices: the "
+				"IOMMU blocks DMA there unless the application maps it: call "
+				"rte_dev_dma_map(), or start with dma=bounce",
 				mp->name, mem->addr);
 		return;
 	}

@@ -37,7 +37,7 @@ igb_check_nb_desc(const struct igb_hw *hw, const char *what, uint16_t id, uint16
 }
 
 /*
- * Returns the bytes of a buffer that the device uses. SRRCTL.BSIZEPACKET counts KB, and has seven
+ * Return the bytes of a buffer that the device uses. SRRCTL.BSIZEPACKET counts KB, and has seven
  * bits. RCTL.BSIZE, which applies to all queues whose BSIZEPACKET is 0, supports 512 and 256
  * (8.10.1, 8.10.2).
  */
@@ -49,7 +49,7 @@ igb_rx_buf_len(uint32_t room)
 	return room >= 512 ? 512 : 256;
 }
 
-static const char igb_heap_full[] = "EAL's heap has none left; give EAL more (-m, --socket-mem)";
+static const char igb_heap_full[] = "the EAL heap has none left: give EAL more (-m, --socket-mem)";
 
 static int
 igb_no_memory(const struct igb_hw *hw, const char *what, uint16_t id, uint16_t nb_desc, int node,
@@ -289,7 +289,7 @@ igb_tx_ring(const struct igb_tx_queue *q)
 		q->ring_size, &q->conf.tx_thresh };
 }
 
-/* Starts a ring that is empty: head == tail. */
+/* Start a ring that is empty: head == tail. */
 static int
 igb_ring_start(struct igb_hw *hw, const struct igb_ring *r)
 {
@@ -326,8 +326,8 @@ igb_ring_stop(struct igb_hw *hw, const struct igb_ring *r)
 			return true;
 		if (ret == -ETIMEDOUT) {
 			IGB_DRV_LOG(ERR, hw,
-					"%s queue %u: ENABLE not cleared after 2 s: its "
-					"buffers are not freed, because the device may still access them",
+					"%s queue %u: ENABLE not cleared after 2 s: its buffers "
+					"are not freed, because the device may still access them",
 					r->what, r->id);
 			return false;
 		}
@@ -391,8 +391,9 @@ igb_rx_fit(struct rte_eth_dev *dev, uint16_t mtu)
 		if (nb <= q->nb_desc - 2)
 			continue;
 		IGB_INIT_LOG(ERR, hw,
-				"rx queue %u: a frame of MTU %u takes %u buffers of %u bytes, "
-				"more than %u descriptors can hold: use larger buffers or more descriptors",
+				"rx queue %u: a frame of MTU %u takes %u buffers of %u bytes, more "
+				"than %u descriptors can hold: use larger buffers or more "
+				"descriptors",
 				i, mtu, nb, q->buf_len, q->nb_desc);
 		return -EINVAL;
 	}
@@ -621,7 +622,7 @@ igb_queues_start(struct rte_eth_dev *dev)
 	return 0;
 }
 
-/* Counts the stuck rings, and the mbufs that they hold; with `release`, makes them usable again. */
+/* Count the stuck rings, and the mbufs that they hold; with `release`, make them usable again. */
 static unsigned int
 igb_walk_stuck(struct rte_eth_dev *dev, bool release, unsigned int *mbufs)
 {
@@ -656,7 +657,7 @@ igb_walk_stuck(struct rte_eth_dev *dev, bool release, unsigned int *mbufs)
 }
 
 /*
- * Handles queues that did not stop. If the device is alive, a reset also ends their DMA. If that
+ * Handle queues that did not stop. If the device is alive, a reset also ends their DMA. If that
  * fails, they keep their memory, even beyond close, so that the next user of a buffer never finds
  * a late frame in it.
  */

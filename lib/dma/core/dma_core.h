@@ -42,7 +42,7 @@ dma_pages(uint64_t at, size_t size)
 /** A coherent block. */
 struct dma_block {
 	TAILQ_ENTRY(dma_block) next;
-	const struct rte_memzone *mz; /* NULL: memory of the library's own, len bytes */
+	const struct rte_memzone *mz; /* NULL: library memory, len bytes */
 	size_t len;
 	const void *site; /* return address of the call that allocates it */
 	struct gantry_dma_block pub;
@@ -172,7 +172,7 @@ struct gantry_dma_mode {
 	 * the mode accepts any mask.
 	 */
 	int (*set_mask)(struct gantry_dma_dev *dev, uint64_t mask);
-	/** Likewise for coherent memory. NULL: alloc_block() finds a place, or reports the reason. */
+	/** Likewise for coherent memory. NULL: alloc_block() finds a place, or logs the reason. */
 	int (*set_coherent_mask)(struct gantry_dma_dev *dev, uint64_t mask);
 	void (*for_each)(struct gantry_dma_dev *dev,
 			void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg);
@@ -253,7 +253,9 @@ struct dma_layer {
 			size_t size, enum gantry_dma_dir dir);
 	/** A chain is unmapped with more pieces than it was mapped with. */
 	void (*list_longer)(struct gantry_dma_dev *dev, enum gantry_dma_dir dir);
-	/** With fewer: unmap one piece that is left there. Return its size; 0: none begins there. */
+	/**
+	 * With fewer: unmap one piece that is left there. Return its size; 0: none begins there.
+	 */
 	size_t (*list_left)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 
 	/** The device is destroyed, and everything it has is about to be freed. */

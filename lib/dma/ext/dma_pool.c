@@ -80,8 +80,8 @@ gantry_dma_pool_create(const char *name, struct gantry_dma_dev *dev, size_t size
 			(boundary != 0 &&
 					(boundary < RTE_ALIGN_CEIL(size, align) ||
 							(boundary & (boundary - 1)) != 0))) {
-		dma_fail("%s: a pool \"%s\" of %zu bytes, aligned to %zu, within %zu: alignment and "
-			 "boundary are powers of two, and a block must fit between boundaries",
+		dma_fail("%s: a pool \"%s\" of %zu bytes, aligned to %zu, within %zu: alignment "
+			 "and boundary are powers of two, and a block must fit between boundaries",
 				d->name, name == NULL ? "" : name, size, align, boundary);
 		rte_errno = EINVAL;
 		return NULL;
@@ -313,8 +313,8 @@ drop_chunk(struct gantry_dma_pool *pool, struct chunk *c)
 	} else {
 		while (c->link[i] != IN_USE)
 			i++;
-		dma_fail("%s: pool %s destroyed with %u blocks of %zu bytes in use, the first at %p "
-			 "(bus 0x%" PRIx64 ")",
+		dma_fail("%s: pool %s destroyed with %u blocks of %zu bytes in use, the first at "
+			 "%p (bus 0x%" PRIx64 ")",
 				dma_device(pool->dev)->name, pool->name, c->used, pool->size,
 				c->cpu + offset_of(pool, i), c->bus + offset_of(pool, i));
 		dma_log_error(pool->dev, RTE_LOG_ERR);

@@ -301,6 +301,6 @@ dma_reach_telemetry(void)
 
 	if (!__atomic_exchange_n(&registered, true, __ATOMIC_RELAXED))
 		rte_telemetry_register_cmd("/gantry/dma/reach", reach,
-				"What DMA devices may reach "
-				"now. Parameter: a device's name; none: lists the devices");
+				"Memory that DMA devices may reach now. Parameter: a device's "
+				"name; without it: the list of devices");
 }

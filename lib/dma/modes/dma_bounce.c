@@ -3,7 +3,7 @@
  */
 
 /*
- * Bounce mode: the device works on buffers of the library's own.
+ * Bounce mode: the device works on buffers that the library owns.
  *
  *       your buffer  X  <--- copied ---> slot <---- Z ----  device
  *
@@ -26,8 +26,8 @@
  * slots, that number is fixed.
  *
  * Reach of the device. If the bus can take EAL memory away from the device, the library makes it do
- * so. Chunks and coherent blocks are then memory of the library's own, each in a file of its own if
- * the bus passes files to the device. The device gets nothing else, however it behaves. If the bus
+ * so. Chunks and coherent blocks are then library memory, each in a file of its own if the bus
+ * passes files to the device. The device gets nothing else, however it behaves. If the bus
  * cannot (nothing translates, or the bus has mapped everything permanently), chunks and blocks are
  * EAL memory inside the mask. The mode then gives reach, but no isolation.
  *
@@ -57,11 +57,9 @@
 
 /* A piece of this size, so aligned, is within one hugepage even if hugepages are scattered. */
 #define CHUNK ((size_t)512 << 10)
-/*
- * Memory of the library's own has fewer and larger pieces, because each is one mapping of the bus.
- */
+/* Library memory has fewer and larger pieces, because each is one mapping of the bus. */
 #define CHUNK_OWN ((size_t)4 << 20)
-/* Bus addresses for memory of the library's own are low, as in dma_demand.c. */
+/* Bus addresses for library memory are low, as in dma_demand.c. */
 #define OWN_LAST GANTRY_DMA_BIT_MASK(30)
 
 /* Limit for the bytes in slots. With 2,048-byte slots: twice 16 queues of 4,096 each way. */
@@ -279,8 +277,8 @@ grow(struct gantry_dma_dev *dev, unsigned int k, unsigned int nr_pools)
 				RTE_MIN(class->count, (b->limit - b->bytes) >> classes[k].shift) :
 				0;
 		if (more == 0 || nr_pools == BOUNCE_POOLS_MAX)
-			dma_fail("%s: they have %zu MiB, the limit with %u address bits: use fewer or "
-				 "shorter rings, or another mode",
+			dma_fail("%s: they have %zu MiB, the limit with %u address bits: use fewer "
+				 "or shorter rings, or another mode",
 					d->name, b->bytes >> 20, dma_bits(d->mask));
 		grown = more != 0 && nr_pools < BOUNCE_POOLS_MAX &&
 				add_slots(dev, k, more, d->mask) == 0;
@@ -695,8 +693,8 @@ dma_bounce_start(struct gantry_dma_dev *dev, uint64_t mask)
 	int ret = 0;
 
 	if (d->entries != NULL) {
-		dma_fail("%s: the device has a page table permanently, in which bounce buffers have no "
-			 "entries",
+		dma_fail("%s: the device has a page table permanently, in which bounce buffers "
+			 "have no entries",
 				d->name);
 		return -EIO;
 	}

@@ -3,8 +3,8 @@
  */
 
 /*
- * Memory of the library's own for bounce mode: files in memory, which the bus maps for the device
- * by file descriptor or by address.
+ * Library memory for bounce mode: files in memory, which the bus maps for the device by file
+ * descriptor or by address.
  */
 
 #include <errno.h>
@@ -102,8 +102,8 @@ own_map(const struct dma_device *d, const struct dma_block *b, int fd)
 				GANTRY_DMA_BIDIRECTIONAL);
 	rte_mcfg_mem_read_unlock();
 	if (ret != 0)
-		dma_fail("%s: %zu bytes of bounce buffers: %s did not map them at bus address 0x%" PRIx64
-			 ": %s",
+		dma_fail("%s: %zu bytes of bounce buffers: %s did not map them at bus address "
+			 "0x%" PRIx64 ": %s",
 				d->name, b->len, ops->name, b->pub.bus, strerror(-ret));
 	return ret;
 }

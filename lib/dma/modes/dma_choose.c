@@ -39,9 +39,10 @@ dma_choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t beyond)
 			 "bus address 0x%" PRIx64 ", which takes %u; %s",
 				d->name, dma_bits(beyond), coherent, last, dma_bits(last),
 				rte_eal_iova_mode() == RTE_IOVA_VA ?
-						"start with --iova-mode=pa, or with --base-virtaddr low enough" :
-						"nothing translates in between (start with --iova-mode=va if something "
-						"does)");
+						"start with --iova-mode=pa, or with "
+						"--base-virtaddr low enough" :
+						"nothing translates in between (start with "
+						"--iova-mode=va if something does)");
 		return -EIO;
 	}
 	if (!TAILQ_EMPTY(&d->blocks) || !TAILQ_EMPTY(&d->resources)) {

@@ -4,8 +4,8 @@
 
 /*
  * The entries of the I/O page table. The device reaches the memory in the table, whatever the
- * library's records say (dma_demand.c). The records add which caller made an entry, and when. An
- * entry is a stray if it leads elsewhere than its mapping, or has no mapping.
+ * library's records contain (dma_demand.c). The records add which caller made an entry, and when.
+ * An entry is a stray if it leads elsewhere than its mapping, or has no mapping.
  *
  * Nothing is locked. A new mapping has its entries before its record, and a mapping that ends may
  * still show in entries that were read before. So the walk examines apparent strays again, a few

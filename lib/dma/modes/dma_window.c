@@ -180,8 +180,8 @@ put_piece(struct dma_window *w, uintptr_t va, size_t len, gantry_dma_addr_t bus)
 		return ret;
 	ret = d->params.ops->map(d->params.opaque, (void *)va, bus, len, GANTRY_DMA_BIDIRECTIONAL);
 	if (ret != 0) {
-		dma_fail("%s: %p, %zu bytes of EAL memory: %s did not map it at bus address 0x%" PRIx64
-			 ": %s",
+		dma_fail("%s: %p, %zu bytes of EAL memory: %s did not map it at bus address "
+			 "0x%" PRIx64 ": %s",
 				d->name, (void *)va, len, d->params.ops->name, bus, strerror(-ret));
 		forget(w, p);
 		return ret;
@@ -616,7 +616,8 @@ window_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 	if (need <= mask)
 		return 0;
 	if (!TAILQ_EMPTY(&d->blocks) || dma_demand_in_use(dev)) {
-		dma_fail("%s: the window has addresses of up to %u bits, and mappings; the device drives %u",
+		dma_fail("%s: the window has addresses of up to %u bits, and mappings; the device "
+			 "drives %u",
 				d->name, dma_bits(need), dma_bits(mask));
 		return -EIO;
 	}

@@ -450,9 +450,9 @@ class Machine:
 
     def wait_up(self, end):
         """Wait until both shells answer."""
-        patience = 0.25  # grows, because greetings that nobody reads yet fill the sockets
-        while not self.control.here(patience) or not self.rescue.here(patience):
-            patience = min(2, patience * 1.1)
+        wait = 0.25  # grows, because greetings that nobody reads yet fill the sockets
+        while not self.control.here(wait) or not self.rescue.here(wait):
+            wait = min(2, wait * 1.1)
             self.check_alive()
             if time.monotonic() > end:
                 raise Error('the guest did not boot within %d s:\n%s'
