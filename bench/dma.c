@@ -132,7 +132,7 @@ by_size(const void *a, const void *b)
 }
 
 /*
- * Returns the median of BURSTS bursts in ns per pair, measured in TSC cycles. The median is the
+ * Return the median of BURSTS bursts in ns per pair, measured in TSC cycles. The median is the
  * cost of an undisturbed burst, even on a machine where others run.
  */
 static double
@@ -225,7 +225,7 @@ thread_main(void *arg)
 	return NULL;
 }
 
-/* Returns the mean: CPU time of all threads divided by the pairs of all threads. */
+/* Return the mean: CPU time of all threads divided by the pairs of all threads. */
 static double
 threads(unsigned int n, enum gantry_dma_dir dir)
 {
@@ -263,7 +263,7 @@ threads(unsigned int n, enum gantry_dma_dir dir)
  * Memory.
  */
 
-/* Returns hugepages in random order: the kernel hands out first what it got back last. */
+/* Give hugepages back in random order: the kernel hands out first what it got back last. */
 static void
 shuffle_hugepages(unsigned int n)
 {
@@ -290,7 +290,7 @@ struct memory {
 	const struct rte_memseg *before;
 };
 
-/* Counts the files, and the virtual neighbours that are also neighbours in bus addresses. */
+/* Count the files, and the virtual neighbours that are also neighbours in bus addresses. */
 static int
 look(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
 {

@@ -58,7 +58,7 @@ def eal(*more):
 
 
 def run_micro(bench, setting):
-    """Runs bench-dma once, and returns its JSON."""
+    """Run bench-dma once, and return its JSON."""
     need_hugepages()
     args = ['-m', str(MB), '--iova-mode=' + ('pa' if setting == 'direct-pa' else 'va')]
     if setting in ('window', 'strict'):
@@ -78,9 +78,9 @@ def micro(bench, setting):
     doc = run_micro(bench, setting)
     s = doc['setting']
     if setting == 'debug':
-        text = 'ns of thread CPU time a pair of map, the question for an error, and unmap; a sample ' \
-            'is the mean of the threads, of 200,000 pairs each, on 256 mbufs of its own, which its ' \
-            'second-level cache has; 2,048 bytes, direct mode below; '
+        text = 'ns of thread CPU time a pair of map, the question for an error, and unmap; a ' \
+            'sample is the mean of the threads, of 200,000 pairs each, on 256 mbufs of its own, ' \
+            'which its second-level cache has; 2,048 bytes, direct mode below; '
         rows = [doc['%s_threads_%d' % which] for which in THREADS]
         for (way, n), samples in zip(THREADS, rows):
             bench.add('%s_%s_%d' % (base(setting), way, n), samples,
@@ -89,7 +89,8 @@ def micro(bench, setting):
         bench.add(base(setting), [max(row) for row in zip(*rows)],
                   text + 'the worse of both directions, the worst of 1, 4 and 16 threads')
         return
-    where = SETTINGS[setting] % {'in_order': s['neighbours_in_order'], 'neighbours': s['neighbours']}
+    where = SETTINGS[setting] % {'in_order': s['neighbours_in_order'],
+                                 'neighbours': s['neighbours']}
     text = PAIR + where + '; 2,048 bytes; the slower of mbufs and of random addresses'
     for suffix, live in ('', 'one mapping live'), \
             ('_100k', '%d live over %d files' % (s['live'], s['files'])):
@@ -106,7 +107,7 @@ def micro(bench, setting):
 
 
 def counters(p, ports=2):
-    """Returns {port: (received, sent)} of testpmd's ports, and the time of the request."""
+    """Return {port: (received, sent)} of testpmd's ports, and the time of the request."""
     begin, now = len(p.text()), time.monotonic()
     p.say('show port stats all')
     found, end = [], now + 20
@@ -114,13 +115,14 @@ def counters(p, ports=2):
         if time.monotonic() > end:
             p.fail('shows no statistics')
         time.sleep(0.01)
-        found = re.findall(r'statistics for port (\d+)[^$]*?RX-packets: (\d+)[^$]*?TX-packets: (\d+)\s+TX-e',
+        found = re.findall(r'statistics for port (\d+)[^$]*?RX-packets: (\d+)[^$]*?'
+                           r'TX-packets: (\d+)\s+TX-e',
                            p.text()[begin:])
     return {int(i): (int(rx), int(tx)) for i, rx, tx in found}, now
 
 
 def received(p):
-    """Returns the number of frames that both ports received, and the time of the request."""
+    """Return the number of frames that both ports received, and the time of the request."""
     ports, now = counters(p)
     return sum(rx for rx, _ in ports.values()), now
 
@@ -154,7 +156,8 @@ def forward(bench, mode):
         raise Failure('%s: no frame was forwarded: %s' % (mode, p.text()[-2000:]))
     bench.add('forward_%s_mpps' % mode, [(n1 - n0) / (t1 - t0) / 1e6],
               'million frames of 64 bytes a second, both ports, dpdk-testpmd\'s io on one core, '
-              'IOVA-as-VA, devargs %s, gantry-nic speed=max wire=pair on the other core' % FORWARD[mode])
+              'IOVA-as-VA, devargs %s, gantry-nic speed=max wire=pair on the other core' %
+              FORWARD[mode])
 
 
 def vfio(bench):
@@ -177,7 +180,7 @@ def need_hugepages():
 
 
 def ratios(bench):
-    """Adds the ratios to direct, turn by turn, because a disturbance of a turn affects both."""
+    """Add the ratios to direct, turn by turn, because a disturbance of a turn affects both."""
     whole = bench.by_turn('forward_direct_mpps')
     for mode in FORWARD:
         part = bench.by_turn('forward_%s_mpps' % mode)

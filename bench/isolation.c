@@ -117,7 +117,7 @@ buffer_address(uint64_t i)
 	return offsetof(struct memory, buffer) + i * BUFFER;
 }
 
-/* Writes the transmit descriptor of frame @p number. The caller moves the tail. */
+/* Write the transmit descriptor of frame @p number. The caller moves the tail. */
 static void
 put_tx(struct neighbour *n, uint64_t number, uint64_t buffer)
 {
@@ -211,7 +211,7 @@ start_queues(struct neighbour *n)
 	ring(n->tdt, FLIGHT);
 }
 
-/* Forwards all received frames. */
+/* Forward all received frames. */
 static void
 forward(struct neighbour *n)
 {

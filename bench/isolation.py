@@ -30,8 +30,8 @@ MAP_MS = 100        # maximum of the longest map + unmap
 END_S = 2           # maximum, from SIGTERM to the end of the daemon
 
 COLUMNS = '%-12s %-6s %9s %9s %6s %-13s %8s %8s %8s %8s %6s  %s'
-SETTING = 'frames/s of port b (1 Gb/s, wire=loop, 64 bytes) beside the attack to those beside "spin"; ' \
-    'polling threads: %s'
+SETTING = 'frames/s of port b (1 Gb/s, wire=loop, 64 bytes) beside the attack to those beside ' \
+    '"spin"; polling threads: %s'
 WHERE = {'own': 'one for each port', 'shared': 'one for both ports'}
 
 
@@ -54,7 +54,7 @@ def listing():
 
 
 def places(mode):
-    """Returns (cores of the polling threads, core of the attacker, core of the client of port b).
+    """Return (cores of the polling threads, core of the attacker, core of the client of port b).
 
     If there are enough cores, no process shares a core with a polling thread. If not, the attacker
     shares the core of the port that it attacks, like a tenant to whom this core was assigned.
@@ -70,7 +70,7 @@ def pinned(bench, core, *argv):
 
 
 def run(bench, name, mode):
-    """Runs one attack on port a, and returns the figures of port b."""
+    """Run one attack on port a, and return the figures of port b."""
     seconds = bench.options.seconds
     pollers, attacker_core, client_core = places(mode)
     nic = bench.nic('a:wire=loop', 'b:wire=loop', on=pollers)
@@ -125,7 +125,7 @@ class Row:
         return round(statistics.median(self.samples(key)), 3) if self.samples(key) else None
 
     def missed(self):
-        """Returns the limits that the attack exceeds, as text."""
+        """Return the limits that the attack exceeds, as text."""
         ratio = self.median('ratio')
         gap = max(r['gap_ms'] - r['spin_gap_ms'] for r in self.runs)   # every gap counts
         longest, end = max(self.samples('map_ms_max')), max(self.samples('end_s'))
@@ -161,7 +161,7 @@ def show(rows):
 
 
 def beside_spin(bench, row, before):
-    """Runs an attack, then "spin", and returns the figures of the latter.
+    """Run an attack, then "spin", and return the figures of the latter.
 
     "spin" is the reference for this attack and for the next one.
     """

@@ -23,7 +23,7 @@
  *	device    read a descriptor, copy the frame into the buffer that it has spare, check its
  *	          number, number the copy, write a descriptor; the source is the next spare buffer
  *
- * The two pass buffers only by descriptors, so a frame costs two quarters of a line, and its payload.
+ * Buffers pass only by descriptors, so a frame costs two quarters of a line, and its payload.
  *
  *	driver  --- tx ring of port q --->  device  --- rx ring of port !q --->  driver
  *
@@ -164,7 +164,7 @@ valid(const struct end *e, uint32_t i)
 }
 
 /*
- * Returns the number of descriptors to be read: up to the next multiple of BURST, so that bursts
+ * Return the number of descriptors to be read: up to the next multiple of BURST, so that bursts
  * begin with a line again after a short one.
  */
 static inline unsigned int
@@ -190,7 +190,7 @@ ring_count(struct end *e)
 	return n;
 }
 
-/* Asks for the lines of a burst, which the other side has, while this core does other work. */
+/* Ask for the lines of a burst, which the other side has, while this core does other work. */
 static inline void
 ring_prefetch(const struct end *e, bool write)
 {
@@ -296,7 +296,7 @@ driver_mac(struct driver *d, unsigned int port, struct mbuf **mbufs, unsigned in
 	}
 }
 
-/* Receives a burst as the application would see it. */
+/* Receive a burst as the application would see it. */
 static unsigned int
 driver_take(struct driver *d, unsigned int port, struct mbuf **mbufs)
 {
@@ -321,7 +321,7 @@ driver_round(struct driver *d)
 	}
 }
 
-/* Receives a burst from port 0, and loses or repeats its first frame. */
+/* Receive a burst from port 0, and lose or repeat its first frame. */
 static void
 driver_fault(struct driver *d, const char *fault)
 {
@@ -354,7 +354,7 @@ copy(uint8_t *to, const uint8_t *from, uint32_t len)
 				__builtin_assume_aligned(from + at, LINE), LINE);
 }
 
-/* Counts what is wrong about a number, and returns the number that must follow. */
+/* Count what is wrong about a number, and return the number that must follow. */
 static uint64_t __attribute__((noinline, cold))
 device_mismatch(struct device *v, uint64_t number, uint64_t expected)
 {
@@ -365,7 +365,7 @@ device_mismatch(struct device *v, uint64_t number, uint64_t expected)
 	return number + 1;
 }
 
-/* Forwards a burst that port @p port sends to the other port. Returns the number of frames. */
+/* Forward a burst that port @p port sends to the other port. Return the number of frames. */
 static unsigned int
 device_forward(struct device *v, unsigned int port)
 {
@@ -432,7 +432,7 @@ new_shared(void)
 	return s;
 }
 
-/* Returns the length of frame @p i, without FCS. Size 0 is IMIX, in shares of 7, 4 and 1. */
+/* Return the length of frame @p i, without FCS. Size 0 is IMIX, in shares of 7, 4 and 1. */
 static uint32_t
 frame_len(uint32_t size, unsigned int i)
 {
@@ -460,7 +460,7 @@ set_up(struct shared *s, struct driver *d, struct device *v, uint32_t size)
 		d->pool[d->nr_free++] = &d->mbufs[i];
 }
 
-/* Forwards for @p ns nanoseconds. Returns millions of frames a second. */
+/* Forward for @p ns nanoseconds. Return millions of frames a second. */
 static double
 forward(struct driver *d, uint64_t ns)
 {
@@ -519,7 +519,7 @@ struct trip {
 
 #define TRIP_END UINT32_MAX
 
-/* Answers each even value with the odd one that follows. */
+/* Answer each even value with the odd one that follows. */
 static void *
 echo_thread(void *arg)
 {
@@ -559,7 +559,7 @@ roundtrip(int near, int far)
 	ret = pthread_create(&thread, NULL, echo_thread, &t);
 	if (ret != 0)
 		errx(1, "no thread: %s", strerror(ret));
-	/* Others may use these cores: a sample that lasts until both run again is not the median. */
+	/* Others may use these cores: a sample that lasts until both run is not the median. */
 	begin = now_ns();
 	do {
 		before = now_ns();
@@ -582,7 +582,7 @@ roundtrip(int near, int far)
  * Arguments
  */
 
-/* Runs in a child process, with its output, and returns whether it finds a fault as expected. */
+/* Run in a child process, with its output, and return whether it finds a fault as expected. */
 static bool
 check(int near, int far, bool mac, const char *fault)
 {

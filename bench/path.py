@@ -66,7 +66,7 @@ BURST = 32
 NUMBERS = 256          # values of a number
 NEAR_NS = 250          # round trips below it are near
 TOLERANCE = 1.2        # largest ratio of the round trips around a sample
-FLOOR = {'near': 100, 'far': 40}    # million frames of 64 bytes: the least that the limit must reach
+FLOOR = {'near': 100, 'far': 40}    # million frames of 64 bytes that the limit must reach
 
 SETTING = 'million frames a second, both directions, %s bytes, %s, %s round trip of a line, %s'
 EAL = ['--no-telemetry', '--no-pci', '--in-memory', '--single-file-segments', '-m', '384',
@@ -80,9 +80,11 @@ def options(ap):
     ap.add_argument('--full', action='store_true', help='all sizes: ' + ', '.join(FULL))
     ap.add_argument('--size', action='append', choices=FULL, help='only this size; may be repeated')
     ap.add_argument('--only', action='append', choices=list(SUBJECTS), metavar='NAME',
-                    help='only this subject, for development; may be repeated; path --list names them')
+                    help='only this subject, for development; may be repeated; '
+                    'path --list names them')
     ap.add_argument('--minutes', type=float, metavar='N',
-                    help='at most, also if samples are missing (%d; no limit with --full)' % MINUTES)
+                    help='at most, also if samples are missing (%d; no limit with --full)' %
+                    MINUTES)
     ap.add_argument('--seconds', type=float, default=SECONDS, metavar='N',
                     help='of a sample (%d)' % SECONDS)
 
@@ -135,7 +137,7 @@ class Samples:
         return sorted({key[3] for key in self.good}, reverse=True)
 
     def wants(self, subject, size, cls):
-        """Return whether a subject needs samples of a class, and ever had one if it failed often."""
+        """Return whether a subject needs samples of a class; if it failed often, it has had one."""
         if self.failures.get((subject, size), 0) >= ATTEMPTS and \
                 not any(key[:2] == (subject, size) for key in self.good):
             return False
@@ -285,8 +287,8 @@ class Path:
         ids = [(int(i), name.startswith('net_pcap')) for i, name in found]
         self.ports = tuple(i for i, is_pcap in ids if not is_pcap)
         self.recorders = tuple(i for i, is_pcap in ids if is_pcap)
-        # vhost-user enables its rings after the link is up, and a client of memif posts buffers when
-        # it is polled. The first frames would be lost.
+        # vhost-user enables its rings after the link is up, and a client of memif posts buffers
+        # when it is polled. The first frames would be lost.
         self.near.command('start')
         time.sleep(WARM_UP)
         self.stop()
@@ -370,8 +372,8 @@ def gantry(bench, size):
 
 @contextlib.contextmanager
 def memif(bench, size, end):
-    # zero-copy needs --single-file-segments. Each port has a socket, because two that connect to one
-    # socket at the same time do not always succeed.
+    # zero-copy needs --single-file-segments. Each port has a socket, because two that connect to
+    # one socket at the same time do not always succeed.
     form = 'net_memif{i},role={role},id={i},socket-abstract=no,socket={sock}{i},rsize=10,bsize=2048'
     path = Path(bench, size)
     sock = bench.path('memif-%d-' % bench.count)
@@ -412,7 +414,8 @@ def af_packet(bench, size):
                'far%d' % i)
             for side in 'near', 'far':
                 ip('-n', path.namespace, 'link', 'set', '%s%d' % (side, i), 'up', 'arp', 'off')
-        form = 'net_af_packet{i},iface={side}{i},blocksz=4096,framesz=2048,framecnt=1024,qdisc_bypass=1'
+        form = 'net_af_packet{i},iface={side}{i},blocksz=4096,framesz=2048,framecnt=1024,' \
+            'qdisc_bypass=1'
         path.start_far('testpmd', vdevs(form, side='far'))
         path.start_near(*vdevs(form, side='near'))
         yield path
@@ -550,5 +553,6 @@ def measure(bench):
         show(bench.rows)
     for why in slow_limits(bench.rows):
         bench.lost.setdefault('limit', []).append(why)
-    if not any(all(r['complete'] for r in bench.rows if r['class'] == c) for c in samples.classes()):
+    if not any(all(r['complete'] for r in bench.rows if r['class'] == c)
+               for c in samples.classes()):
         bench.lost['complete'] = ['no class has %d good samples of each subject' % bench.runs]

@@ -29,7 +29,7 @@
  * real application. These functions are therefore inline.
  */
 
-/* Returns a broadcast frame whose payload depends on a seed. */
+/* Return a broadcast frame whose payload depends on a seed. */
 static inline struct rte_mbuf *
 frame(struct rig *r, unsigned int seed)
 {
@@ -57,7 +57,7 @@ is_frame(const struct rte_mbuf *m, unsigned int seed)
 			memcmp(rte_pktmbuf_mtod_offset(m, uint8_t *, 14), want + 14, LEN - 14) == 0;
 }
 
-/* Returns the next frame; NULL if none arrives within 5 s. */
+/* Return the next frame; NULL if none arrives within 5 s. */
 static __rte_always_inline struct rte_mbuf *
 receive(void)
 {
@@ -88,7 +88,7 @@ transmit(struct rte_mbuf *m)
 		broken("the ring is full");
 }
 
-/* Has the driver release n packets that it has sent. */
+/* Have the driver release n packets that it has sent. */
 static __rte_always_inline void
 reclaim(unsigned int n)
 {
@@ -104,7 +104,7 @@ reclaim(unsigned int n)
 	}
 }
 
-/* Starts the port again, with other transmit offloads or another pool. */
+/* Start the port again, with other transmit offloads or another pool. */
 static inline void
 restart(struct rte_mempool *pool, uint64_t tx_offloads)
 {
@@ -142,7 +142,7 @@ ext_frame(struct rig *r, void *buf, struct rte_mbuf_ext_shared_info *info, rte_i
 	return m;
 }
 
-/* Sends a frame and receives it, without a mistake. */
+/* Send a frame and receive it, without a mistake. */
 static __rte_always_inline void
 echo(struct rig *r, unsigned int seed)
 {

@@ -11,7 +11,7 @@
 
 #include "app.h"
 
-/* Frees a frame after sending it: the driver will free it when the device has read it. */
+/* Free a frame after sending it: the driver will free it when the device has read it. */
 CULPRIT void
 app_free_sent(struct rig *r, bool fixed)
 {
@@ -320,7 +320,7 @@ app_send_freed(struct rig *r, bool fixed)
 	reclaim(1);
 }
 
-/* Sends an external buffer if the driver accepts it; the driver may refuse. */
+/* Send an external buffer if the driver accepts it; the driver may refuse. */
 static __rte_always_inline void
 ext_send(struct rig *r, struct rte_mbuf *m, bool fixed)
 {

@@ -20,7 +20,7 @@ ring_alloc(struct rig *r, gantry_dma_addr_t *bus)
 	return ring;
 }
 
-/* Checks that the device sees the contents of the ring. */
+/* Check that the device sees the contents of the ring. */
 static void
 ring_check(struct rig *r, uint8_t *ring, gantry_dma_addr_t bus, unsigned int seed)
 {

@@ -229,7 +229,7 @@ app_fast_free_external(struct rig *r, bool fixed)
 	CHECK(r, !fixed || rte_mbuf_ext_refcnt_read(info) == 0);
 }
 
-/* Returns a header and its payload in separate mbufs: a chain, as any stack sends it. */
+/* Return a header and its payload in separate mbufs: a chain, as any stack sends it. */
 static struct rte_mbuf *
 chain(struct rig *r, unsigned int seed, unsigned int segments)
 {

@@ -366,7 +366,7 @@ leak_posted_at_close(struct rig *r, bool fixed)
 	CHECK(r, nic_rx_done(r) == -1);
 }
 
-/* Sends memory that may be invalid for DMA; the device gets nothing that cannot be mapped. */
+/* Send memory that may be invalid for DMA; the device gets nothing that cannot be mapped. */
 static __rte_always_inline void
 try_to_send(struct rig *r, void *ptr, size_t len)
 {

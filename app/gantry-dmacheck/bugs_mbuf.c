@@ -10,7 +10,7 @@
 
 #define LEN 200
 
-/* Sends a frame through the device in mbufs, without a mistake; most plays use it. */
+/* Send a frame through the device in mbufs, without a mistake; most plays use it. */
 static void
 exchange(struct rig *r, struct drv_queue *tx, struct drv_queue *rx, unsigned int seed)
 {

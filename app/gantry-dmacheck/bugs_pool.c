@@ -11,7 +11,7 @@
 
 #include "app.h"
 
-/* Puts the wrong pointer; if fixed, only frees the mbuf. Checks that the pool is as before. */
+/* Put the wrong pointer; if fixed, only free the mbuf. Check that the pool is as before. */
 static __rte_always_inline void
 put(struct rig *r, void *wrong, struct rte_mbuf *m, bool fixed)
 {

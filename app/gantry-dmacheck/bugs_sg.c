@@ -11,7 +11,7 @@
 
 #define PIECE 256
 
-/* Returns a block as a list of n adjacent pieces, which merge if bus addresses are contiguous. */
+/* Return a block as a list of n adjacent pieces, which merge if bus addresses are contiguous. */
 static uint8_t *
 list_of(struct gantry_sg *sg, unsigned int n, unsigned int seed)
 {
@@ -24,7 +24,7 @@ list_of(struct gantry_sg *sg, unsigned int n, unsigned int seed)
 	return block;
 }
 
-/* Checks that the device sees the bytes of the list, in order. */
+/* Check that the device sees the bytes of the list, in order. */
 static void
 list_check(struct rig *r, const struct gantry_sg *sg, unsigned int segs, size_t len,
 		unsigned int seed)
@@ -51,7 +51,7 @@ list_map(struct rig *r, struct gantry_sg *sg, unsigned int n, enum gantry_dma_di
 	return segs;
 }
 
-/* Sends a list that the device may not support, if it can be mapped. */
+/* Send a list that the device may not support, if it can be mapped. */
 static __rte_always_inline void
 list_try(struct rig *r, struct gantry_sg *sg, unsigned int n, size_t len, unsigned int seed)
 {
@@ -63,7 +63,7 @@ list_try(struct rig *r, struct gantry_sg *sg, unsigned int n, size_t len, unsign
 	gantry_dma_unmap_sg(r->dma, sg, n, GANTRY_DMA_TO_DEVICE);
 }
 
-/* Describes a buffer as one entry, or as two halves. Returns the number of entries. */
+/* Describe a buffer as one entry, or as two halves. Return the number of entries. */
 static unsigned int
 list_halves(struct gantry_sg *sg, uint8_t *buf, size_t len, bool two)
 {
@@ -234,7 +234,7 @@ reset_unused_lists(struct rig *r, bool fixed)
 	}
 }
 
-/* Returns a frame of two mbufs. */
+/* Return a frame of two mbufs. */
 static struct rte_mbuf *
 chain_of(struct rig *r, struct rte_mbuf **tail)
 {

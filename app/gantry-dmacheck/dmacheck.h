@@ -26,7 +26,7 @@
 
 /* Class of misuse that only the IOMMU can detect, so gantry_dma_debug.h has no name for it. */
 #define CLASS_IOMMU GANTRY_DMA_MISUSE_MAX
-/* Returns the name of a class. */
+/* Return the name of a class. */
 const char *class_name(int misuse);
 
 /*
@@ -94,10 +94,10 @@ void check(struct rig *r, bool right, const char *file, int line, const char *wh
 /* Ends the play, because something failed that is not part of the bug. */
 void broken(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-/* Fills a buffer with bytes that depend on a seed; tests whether they are unchanged. */
+/* Fill a buffer with bytes that depend on a seed; test whether they are unchanged. */
 void fill(void *buf, size_t len, unsigned int seed);
 bool filled(const void *buf, size_t len, unsigned int seed);
-/* Allocates zeroed EAL memory. Ends the play if there is none. */
+/* Allocate zeroed EAL memory. End the play if there is none. */
 void *dma_buf(size_t len);
 
 /*
@@ -112,11 +112,11 @@ void *dma_buf(size_t len);
 #define MINI_RING  16
 #define MINI_FRAME 16384 /* bytes of the longest frame */
 
-/* Creates the device, in the mode and with the checks of the rig, and its rings. */
+/* Create the device, in the mode and with the checks of the rig, and its rings. */
 void mini_start(struct rig *r);
-/* Frees the rings, and destroys the device. */
+/* Free the rings, and destroy the device. */
 void mini_end(struct rig *r);
-/* Creates the device again in bounce mode, with that many bounce buffers per size. */
+/* Create the device again in bounce mode, with that many bounce buffers per size. */
 void mini_bounce(struct rig *r, uint32_t slots);
 
 /* Driver: write a descriptor. */
@@ -136,14 +136,14 @@ void nic_reset(struct rig *r);
 void nic_fetch(struct rig *r, gantry_dma_addr_t addr, void *buf, size_t len);
 void nic_store(struct rig *r, gantry_dma_addr_t addr, const void *buf, size_t len);
 
-/* Creates a second device without rings: another port of the same card. */
+/* Create a second device without rings: another port of the same card. */
 struct gantry_dma_dev *mini_second(struct rig *r);
 
 /*
  * A correct driver, for the parts of a play that are not its subject.
  */
 
-/* Maps a buffer. Inline, so that the calling function makes the call. */
+/* Map a buffer. Inline, so that the calling function makes the call. */
 static __rte_always_inline gantry_dma_addr_t
 drv_map(struct rig *r, void *buf, size_t len, enum gantry_dma_dir dir)
 {
@@ -154,12 +154,12 @@ drv_map(struct rig *r, void *buf, size_t len, enum gantry_dma_dir dir)
 	return addr;
 }
 
-/* Sends one buffer through the device, and compares what arrives. */
+/* Send one buffer through the device, and compare what arrives. */
 void drv_roundtrip(struct rig *r, unsigned int seed);
 
-/* Returns the mempool of the device. The first call creates it and registers it with debug mode. */
+/* Return the mempool of the device. The first call creates it and registers it with debug mode. */
 struct rte_mempool *drv_pool(struct rig *r);
-/* Returns a frame of len bytes in an mbuf of that pool. */
+/* Return a frame of len bytes in an mbuf of that pool. */
 struct rte_mbuf *drv_frame(struct rig *r, uint16_t len, unsigned int seed);
 /* True if an mbuf holds that frame. */
 bool drv_is_frame(const struct rte_mbuf *m, uint16_t len, unsigned int seed);
@@ -172,26 +172,26 @@ struct drv_queue {
 	uint16_t tail, clean; /* free-running; slot: modulo the ring size */
 };
 
-/* Hands an mbuf over for sending. */
+/* Hand an mbuf over for sending. */
 void drv_tx(struct rig *r, struct drv_queue *q, struct rte_mbuf *m);
-/* Takes back mbufs that were sent, and frees them. */
+/* Take back mbufs that were sent, and free them. */
 void drv_tx_clean(struct rig *r, struct drv_queue *q);
-/* Posts n mbufs of the pool for receiving. */
+/* Post n mbufs of the pool for receiving. */
 void drv_rx_fill(struct rig *r, struct drv_queue *q, unsigned int n);
-/* Returns the next received frame, or NULL. */
+/* Return the next received frame, or NULL. */
 struct rte_mbuf *drv_rx(struct rig *r, struct drv_queue *q);
-/* Stops the device, and frees posted mbufs that it did not use. */
+/* Stop the device, and free posted mbufs that it did not use. */
 void drv_rx_release(struct rig *r, struct drv_queue *q);
 
 /*
  * The soft NIC (softnic.c): a separate process, whose wire is also a loop.
  */
 
-/* Forks the process; call it before EAL starts. softnic_start() then starts port 0. */
+/* Fork the process; call it before EAL starts. softnic_start() then starts port 0. */
 void softnic_fork(struct rig *r);
 const char *softnic_devargs(const struct rig *r);
 void softnic_start(struct rig *r);
-/* Stops and closes the port, ends the process, and records its faults. */
+/* Stop and close the port, end the process, and record its faults. */
 void softnic_end(struct rig *r);
 /* Stop the wire, and let it continue. */
 void softnic_hold(void);

@@ -138,7 +138,7 @@ find_bug(const char *name)
 	return NULL;
 }
 
-/* Returns 0, or the negative exit status. */
+/* Return 0, or the negative exit status. */
 static int
 parse(int argc, char **argv, struct options *o)
 {
@@ -248,10 +248,10 @@ ended(struct verdict *v, const struct play *p)
 }
 
 /*
- * The calls that a report of each class can know: the misuse, and the call that mapped the memory, or
- * that did first what is done twice. A report must be right about what it can know. It
- * may name the mapping only if the misuse is no call, or no one sees the call. A fault that only
- * the IOMMU sees has neither; there it is the doorbell before the fault.
+ * The calls that a report of each class can know: the misuse, and the call that mapped the memory,
+ * or that did first what is done twice. A report must be right about what it can know. It may name
+ * the mapping only if the misuse is no call, or no one sees the call. A fault that only the IOMMU
+ * sees has neither; there it is the doorbell before the fault.
  */
 #define MISUSE  1u
 #define MAPPING 2u
@@ -316,7 +316,7 @@ is_in(const char *site, const char *where)
 	return strncmp(site, where, len) == 0 && site[len] == '+';
 }
 
-/* Checks the places in the first report of debug mode, whose class is right. */
+/* Check the places in the first report of debug mode, whose class is right. */
 static void
 check_sites(struct verdict *v, const char *here, const char *mapped, const char *text)
 {

@@ -173,7 +173,7 @@ bus_close(struct port *p)
  * The IOMMU.
  */
 
-/* Translates the address of one byte; valid within its page. NULL: not reachable. */
+/* Translate the address of one byte; valid within its page. NULL: not reachable. */
 static uint8_t *
 reach(struct port *p, gantry_dma_addr_t addr, bool write)
 {
@@ -199,7 +199,7 @@ reach(struct port *p, gantry_dma_addr_t addr, bool write)
 	return p->claimed ? NULL : gantry_bus_to_virt(p->r->dma, addr);
 }
 
-/* Returns false after a fault. Records the first fault. */
+/* Read or write the memory of the rig. Return false after a fault; record the first fault. */
 static bool
 access_memory(struct rig *r, gantry_dma_addr_t addr, void *buf, size_t len, bool write)
 {

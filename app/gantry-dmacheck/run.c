@@ -166,7 +166,7 @@ play(const struct play *p)
 	_exit(0);
 }
 
-/* Starts a play. Returns its process ID or a negative errno. */
+/* Start a play. Return its process ID or a negative errno. */
 static int
 start(struct play *p)
 {

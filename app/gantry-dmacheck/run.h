@@ -51,9 +51,9 @@ struct play {
 	int pid;
 };
 
-/* Runs all plays, several at a time. Returns 0 or a negative errno. */
+/* Run all plays, several at a time. Return 0 or a negative errno. */
 int run_plays(struct play *plays, unsigned int nr);
-/* Prints the output of a play. */
+/* Print the output of a play. */
 void run_show_log(const struct play *p);
 /* True if the machine has enough free hugepages for all concurrent plays. */
 bool run_has_hugepages(void);

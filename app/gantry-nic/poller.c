@@ -72,12 +72,14 @@
 #define REST_TIMES  4
 #define REST_NS_MAX 400000000
 /*
- * ns of one poll that the thread may compute: the kernel takes longer to clear a huge page of 1 GiB. A
- * host may take the core of a virtual machine for several ms, which looks like computing.
+ * ns of one poll that the thread may compute: the kernel takes longer to clear a huge page of
+ * 1 GiB. A host may take the core of a virtual machine for several ms, which looks like computing.
  */
 #define COMPUTE_NS_MAX 50000000
 
-/* ns between two looks of the watcher. The active thread is stuck if it began no poll in between. */
+/*
+ * ns between two looks of the watcher. The active thread is stuck if it began no poll in between.
+ */
 #define WATCH_NS 4000000
 /* Threads of a poller: one more than may be stuck at the same time. */
 #define WORKERS_MAX 16
@@ -87,9 +89,9 @@
 struct worker;
 
 /*
- * A direction with its account. The active thread owns it, or the thread that is stuck in it. A former
- * active thread may still compare accounts until it notices that it is no longer active, so that the
- * account is atomic. An update that is lost then is small.
+ * A direction with its account. The active thread owns it, or the thread that is stuck in it. A
+ * former active thread may still compare accounts until it notices that it is no longer active, so
+ * that the account is atomic. An update that is lost then is small.
  */
 struct entry {
 	struct wire_dir *dir;
@@ -172,8 +174,8 @@ check_clients(const struct entry *e)
 }
 
 /*
- * Note that a pause of polling is intended, so that it does not count as a gap. The active thread, with
- * the handover lock: another thread that becomes active would poll the directions.
+ * Note that a pause of polling is intended, so that it does not count as a gap. The active thread,
+ * with the handover lock: another thread that becomes active would poll the directions.
  */
 static void
 rest(struct poller *poller)
@@ -278,7 +280,9 @@ poll_entry(struct worker *w, struct entry *e, uint64_t *now)
 	atomic_fetch_add_explicit(&w->beat, 1, memory_order_relaxed);
 	/* Release: a new active thread that reads this also sees what the last poll stored. */
 	atomic_store_explicit(&w->in, (uint32_t)(e - w->poller->entries), memory_order_release);
-	/* Either the new active thread sees which entry this is, or this thread sees the new one. */
+	/*
+	 * Either the new active thread sees which entry this is, or this thread sees the new one.
+	 */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (!is_active(w))
 		return 0;
@@ -345,8 +349,8 @@ poll_round(struct worker *w)
 }
 
 /*
- * End being active: hand back the direction that this thread was stuck in, if another thread took over
- * in the meantime.
+ * End being active: hand back the direction that this thread was stuck in, if another thread took
+ * over in the meantime.
  */
 static void
 leave(struct worker *w)
@@ -388,8 +392,9 @@ be_active(struct worker *w)
 }
 
 /*
- * Become the active thread. The former one, if any, keeps the direction that it is stuck in: it is in
- * the poll of no other one, because it has begun none since it became active, or it announced it.
+ * Become the active thread. The former one, if any, keeps the direction that it is stuck in: it is
+ * in the poll of no other one, because it has begun none since it became active, or it announced
+ * it.
  */
 static void
 take_over(struct worker *w)

@@ -40,8 +40,8 @@ struct port {
  */
 int ports_open(struct port *ports, unsigned int nr, char *err);
 /*
- * Close all wires, so that recordings are complete, except directions that a stuck thread still uses
- * (pollers_use()). The devices remain.
+ * Close all wires, so that recordings are complete, except directions that a stuck thread still
+ * uses (pollers_use()). The devices remain.
  *
  * @return false: a recording is incomplete, as a line on standard error reports
  */

@@ -18,7 +18,7 @@
 struct limits {
 	uint64_t maps;    /* vm.max_map_count */
 	uint64_t fds;     /* RLIMIT_NOFILE */
-	uint64_t mem_mib; /* RAM and swap, or the least limit of the memory cgroups if that is less */
+	uint64_t mem_mib; /* RAM and swap, or the least limit of its memory cgroups */
 };
 
 /* Read the limits, after raising the soft limit of file descriptors to the hard one. */

@@ -169,7 +169,7 @@ good_ifname(const char *name)
 	return len > 0 && len < IFNAMSIZ && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-/* Splits @p text in place. */
+/* Split @p text in place. */
 static int
 parse_wire(const struct key *key, char *text, struct port_spec *spec, char *err)
 {

@@ -449,7 +449,7 @@ drop_user(void)
 		missing("no other user", errno, "it remains root, without capabilities");
 }
 
-/* Drops all capabilities of the thread but those in @p keep. */
+/* Drop all capabilities of the thread but those in @p keep. */
 static void
 drop_capabilities(uint64_t keep)
 {

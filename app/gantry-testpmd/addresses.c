@@ -43,7 +43,7 @@ struct table {
 };
 
 /*
- * Returns what mapped a BAR into this process. The BARs of a PCI device are mapped through the
+ * Return what mapped a BAR into this process. The BARs of a PCI device are mapped through the
  * kernel driver to which the device is bound.
  */
 static const char *
@@ -196,7 +196,7 @@ group(void *arg, const struct gantry_dma_reach_group *g)
 					"mapped_by", g->by));
 }
 
-/* Prints the groups of all ports. Returns them as an array. */
+/* Print the groups of all ports. Return them as an array. */
 static json_t *
 show_reach(void)
 {

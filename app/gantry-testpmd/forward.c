@@ -89,7 +89,10 @@ turn_io(struct stream *s, const struct options *o)
 	return n;
 }
 
-/* As in dpdk-testpmd: source is this port, destination is 02:00:00:00:00:NN, NN the port. */
+/*
+ * Set the addresses as dpdk-testpmd does: the source is this port, the destination is
+ * 02:00:00:00:00:NN, where NN is the port.
+ */
 static uint16_t
 turn_mac(struct stream *s, const struct options *o)
 {
@@ -153,7 +156,7 @@ turn_icmpecho(struct stream *s, const struct options *o)
 	return n;
 }
 
-/* Builds a packet of txonly: UDP to the discard port, addresses of RFC 2544. */
+/* Build a packet of txonly: UDP to the discard port, addresses of RFC 2544. */
 static void
 fill_udp(struct rte_mbuf *m, struct stream *s, uint32_t len)
 {
@@ -250,7 +253,7 @@ display(double seconds, double interval)
 	fflush(stdout);
 }
 
-/* Duties of the main lcore: update the display, and end the run. */
+/* Do the duties of the main lcore: update the display, and end the run. */
 static void
 watch(void)
 {

@@ -137,7 +137,7 @@ count_frame(const struct rte_mbuf *m, struct trial *t)
 	t->received++;
 }
 
-/* Returns true if the transmit ring is now full. */
+/* Return true if the transmit ring is now full. */
 static bool
 send_some(struct trial *t, const struct options *o)
 {
@@ -158,7 +158,7 @@ send_some(struct trial *t, const struct options *o)
 	return t->nb_pending != 0;
 }
 
-/* Returns true if the receive ring is now empty. */
+/* Return true if the receive ring is now empty. */
 static bool
 receive_some(struct trial *t, const struct options *o, uint64_t *got)
 {
@@ -231,7 +231,7 @@ line_rate(const struct trial *t)
 	return t->speed * 1e6 / ((t->size + WIRE_OVERHEAD) * 8);
 }
 
-/* Runs one trial and returns its result; NULL if it was interrupted. */
+/* Run one trial and return its result; NULL if it was interrupted. */
 static json_t *
 trial(const struct options *o, uint32_t size, double duration, bool *good)
 {
@@ -288,7 +288,7 @@ show(const json_t *result)
 	fflush(stdout);
 }
 
-/* Reads sizes, one per line, "SIZE [SECONDS]"; prints each result as one line of JSON. */
+/* Read sizes, one per line, "SIZE [SECONDS]"; print each result as one line of JSON. */
 static int
 run_from_stdin(const struct options *o, json_t *results)
 {

@@ -59,7 +59,7 @@ on_signal(int sig)
 	stop_requested = 1;
 }
 
-/* Returns the index of "--". Errors in the arguments behind it are found before EAL starts. */
+/* Return the index of "--". Errors in the arguments behind it are found before EAL starts. */
 static int
 find_own_arguments(int argc, char **argv)
 {

@@ -43,7 +43,7 @@ ports_lost(void)
 	return lost;
 }
 
-/* Returns the bytes of a frame besides its payload, as the driver of the port counts them. */
+/* Return the bytes of a frame besides its payload, as the driver of the port counts them. */
 static uint32_t
 frame_overhead(const struct rte_eth_dev_info *info)
 {
@@ -52,7 +52,7 @@ frame_overhead(const struct rte_eth_dev_info *info)
 	return RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
 }
 
-/* Returns the largest frame that the command generates, which must fit one mbuf. */
+/* Return the largest frame that the command generates, which must fit one mbuf. */
 static uint32_t
 largest_own_frame(const struct options *o)
 {
@@ -97,7 +97,7 @@ make_pool(const struct options *o)
 	return mbuf_pool == NULL;
 }
 
-/* Reports options that exceed the port in one line, before the driver reports them its own way. */
+/* Report options that exceed the port in one line, before the driver reports them its own way. */
 static int
 check_port(const struct options *o, struct port *p)
 {
@@ -255,7 +255,7 @@ ports_wait_link(void)
 	return false;
 }
 
-/* Tests the last descriptor that was filled, because a device works in the order of the ring. */
+/* Test the last descriptor that was filled, because a device works in the order of the ring. */
 static bool
 ring_is_done(const struct port *p, uint16_t queue)
 {

@@ -37,7 +37,6 @@
 #include <linux/vfio.h>
 
 #include "edu_regs.h"
-#include "vfu_client.h" /* VFU_ERR_LEN */
 #include "vfu_rcu.h"
 #include "vfu_server.h"
 
@@ -133,7 +132,7 @@ engine(void *arg)
 	return NULL;
 }
 
-/* Waits until no access is in flight. None starts while the caller holds the lock. */
+/* Wait until no access is in flight. None starts while the caller holds the lock. */
 static void
 wait_idle(struct edu *e)
 {

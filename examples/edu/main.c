@@ -30,7 +30,7 @@
 
 static bool heap, pause_first;
 
-/* Parses the arguments after "--". */
+/* Parse the arguments after "--". */
 static bool
 options(int argc, char **argv)
 {
@@ -72,7 +72,7 @@ drop(void *p)
 		rte_free(p);
 }
 
-/* Returns true if the copy succeeded. */
+/* Return true if the copy succeeded. */
 static bool
 copy(struct edu *edu)
 {

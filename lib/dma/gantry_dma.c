@@ -58,8 +58,8 @@
  *           message or a system call. A wrong, stale or forbidden access is a fault. Protects whole
  *           pages: the device still reaches other data in a mapped page. A vfio-user daemon that
  *           holds all EAL memory can ignore the table; a real IOMMU cannot be ignored.
- *   bounce  Z leads to a buffer of the library's own, and the library copies the data between that
- *           and X. Costs the copies, by length. If the bus can take EAL memory from the device, the
+ *   bounce  Z leads to a buffer of the library, and the library copies the data between that and
+ *           X. Costs the copies, by length. If the bus can take EAL memory from the device, the
  *           device reaches bounce buffers and coherent memory only, so it cannot read or change
  *           anything else. If the bus cannot, the mode only brings memory below the mask.
  *
@@ -86,15 +86,17 @@
  *   | eal ---------------------|--> EAL's bus address of each page; one table for the process
  *   | own ---------------------|--> the window's bus address of each page; one table for a device
  *   | base --------------------|--> struct gantry_dma_mode: the mode
- *   | layer, debug ------------|--> the layer around the device: its table, its state
+ *   | layer, layer_state ------|--> the layer around the device: its table, its state
+ *   | blocks, resources -------|--> lists of coherent blocks, and of BARs in direct mode
+ *   | attached ----------------|--> what ends with the device: pools
+ *   |                          |
+ *   | mode_state: struct dma_mode_state (modes/dma_modes.h)
  *   | demand .entries ---------|--> I/O page table, which the device walks
  *   |        .states,.records -|--> one for each page of bus addresses: what is mapped, by whom
  *   |        .iova ------------|--> struct dma_iova: free bus addresses, with caches per thread
  *   | window ------------------|--> struct dma_window: pieces of EAL memory, by bus address
  *   | bounce ------------------|--> struct dma_bounce: size classes --> mempools of slots
  *   |                          |                       chunks[]     --> memory of the slots
- *   | blocks, resources -------|--> lists of coherent blocks, and of BARs in direct mode
- *   | attached ----------------|--> what ends with the device: pools
  *   +--------------------------+
  *
  * Files
@@ -115,9 +117,9 @@
  *   exchange ends a mapping; if two threads race to unmap it, exactly one of them succeeds.
  * - Bounce: free slots are in mempools with caches per lcore. A mutex serialises growth.
  * - dma_device.lock protects the lists of blocks, resources and attached objects.
- * - dma_devices_lock() protects the list of all devices, and is held while a mode begins or changes.
- *   It is a mutex, because a telemetry thread may sleep while it holds it. It is taken before the
- *   EAL memory lock.
+ * - dma_devices_lock() protects the list of all devices, and is held while a mode begins or
+ *   changes. It is a mutex, because a telemetry thread may sleep while it holds it. It is taken
+ *   before the EAL memory lock.
  * - The EAL memory lock protects the pieces of a window, and is held during each call of map() and
  *   unmap() of the bus.
  *
@@ -152,7 +154,7 @@
 struct gantry_dma_dev *
 gantry_dma_dev_create(const struct gantry_dma_params *params)
 {
-	struct dma_device *d = dma_device_create(params);
+	struct dma_device *d = dma_device_create(params, sizeof(struct dma_mode_state));
 	int ret;
 
 	if (d == NULL)

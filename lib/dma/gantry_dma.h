@@ -744,10 +744,10 @@ struct gantry_dma_mapping {
  * - Strict mode: the mappings, and nothing else.
  *
  * If the device has an I/O page table, address and direction come from the entries of that table,
- * and the library's records say which caller made an entry and when. An entry that is not in the
- * records is GANTRY_DMA_REACH_UNKNOWN: the library reports the first 1024 such ranges, and logs how
- * many more there are. A mapping that another thread makes or ends concurrently may or may not be
- * included.
+ * and the library's records name the caller that made an entry, and the time. An entry that is not
+ * in the records is GANTRY_DMA_REACH_UNKNOWN: the library reports the first 1024 such ranges, and
+ * logs how many more there are. A mapping that another thread makes or ends concurrently may or may
+ * not be included.
  *
  * EAL memory may be locked during the call: fn must not map, unmap, allocate or free, nor make
  * another call that takes this lock.

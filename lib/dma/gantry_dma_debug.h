@@ -194,7 +194,8 @@ int gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool)
 static inline bool
 gantry_dma_debug_on(const struct gantry_dma_dev *dev)
 {
-	return unlikely(dev->debug);
+	/* The debug layer is the only layer. */
+	return unlikely(dev->layered);
 }
 /** @endcond */
 

@@ -12,7 +12,7 @@
  * equal, so the check for contiguity compares two table entries.
  *
  * In direct mode the table holds EAL's bus addresses. In window mode it is a table of the device,
- * with other offsets. In the other modes, and under the debug layer, the table is empty, and the
+ * with other offsets. In the other modes, and under a layer, the table is empty, and the
  * first comparison, which is needed in any case, branches out of line. So the mode costs no branch.
  *
  * The functions are inlined even if the compiler does not optimise, because the library identifies
@@ -52,9 +52,9 @@ struct gantry_dma_dev {
 	/** highest address that map may take from an mbuf; 0: none */
 	gantry_dma_addr_t mbuf_last;
 	gantry_dma_addr_t undo_last; /**< unmap has something to undo up to this address */
-	/** table to call: the debug layer's, or the mode's; NULL: the look-up does everything */
+	/** table to call: the layer's, or the mode's; NULL: the look-up does everything */
 	const struct gantry_dma_mode *mode;
-	bool debug; /**< mode is the debug layer's */
+	bool layered; /**< mode is the table of a layer around the device */
 };
 
 /**
@@ -188,7 +188,7 @@ gantry_dma_unmap_gathered(struct gantry_dma_dev *dev, struct gantry_dma_gather *
 static __rte_always_inline int
 gantry_dma_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 {
-	if (unlikely(dev->debug))
+	if (unlikely(dev->layered))
 		return gantry_dma_mapping_error_slow(dev, addr);
 	return addr == GANTRY_DMA_MAPPING_ERROR;
 }

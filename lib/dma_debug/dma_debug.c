@@ -28,9 +28,9 @@
  * Files: dma_debug_map.c, dma_debug_unmap.c, dma_debug_sync.c and dma_debug_list.c check calls;
  * dma_debug_leak.c reports the mappings that are left at the end; dma_debug_mbuf.c follows the
  * owners of mbufs, on the pool's side by dma_debug_watch.c, dma_debug_pool.c and
- * dma_debug_object.c; dma_debug_memory.c classifies memory that must not be mapped, and detects freed
- * memory; dma_debug_probe.c tests whether pools can be watched; dma_debug_books.c has the records
- * of mappings; dma_debug_report.c writes reports, in which dma_symbol.c (lib/dma/ext) names
+ * dma_debug_object.c; dma_debug_memory.c classifies memory that must not be mapped, and detects
+ * freed memory; dma_debug_probe.c tests whether pools can be watched; dma_debug_books.c has the
+ * records of mappings; dma_debug_report.c writes reports, in which dma_symbol.c (lib/dma/ext) names
  * functions; dma_checksum.c detects changed data; dma_telemetry.c serves telemetry.
  *
  *      struct dma_debug ------> device, causes already reported
@@ -71,7 +71,7 @@ static pthread_mutex_t users_lock = PTHREAD_MUTEX_INITIALIZER;
 static void
 end(struct gantry_dma_dev *dev, const void *site)
 {
-	struct dma_debug *debug = dma_device(dev)->debug;
+	struct dma_debug *debug = dma_device(dev)->layer_state;
 
 	dma_debug_dropping(dev, NULL, site);
 	dma_books_forget(dev);
@@ -86,7 +86,7 @@ end(struct gantry_dma_dev *dev, const void *site)
 	if (dma_thread.failed == dev)
 		dma_thread.failed = NULL;
 	dma_set_layer(dev, &dma_no_layer);
-	dma_device(dev)->debug = NULL;
+	dma_device(dev)->layer_state = NULL;
 	free(debug->seen);
 	free(debug);
 }
@@ -160,7 +160,7 @@ dma_debug_start(struct gantry_dma_dev *dev, enum gantry_dma_debug_level level)
 	TAILQ_INSERT_TAIL(&dma_debug_devices, debug, next);
 	dma_debug_unlock_devices();
 	pthread_mutex_unlock(&users_lock);
-	dma_device(dev)->debug = debug;
+	dma_device(dev)->layer_state = debug;
 	dma_set_layer(dev, &debug_layer);
 	return 0;
 }

@@ -198,7 +198,7 @@ bool dma_debug_mbuf_twice(const struct dma_entry *a, const struct dma_entry *b);
 void dma_debug_mbuf_sum(struct dma_entry *e);
 /**
  * Test whether mempools work so that a pool with these operations can be watched. Only the first
- * call tests. Return NULL if they do; otherwise text that says what the watch would not see.
+ * call tests. Return NULL if they do; otherwise text that describes what the watch would not see.
  * @param ops_index  operations of the watch, which pass calls for a pool that they do not know to
  *   dma_debug_probe_put() and _get()
  */

@@ -2,9 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/*
- * The checks of lists and of chains of mbufs: as many entries, and as long, as they were mapped with.
- */
+/* The checks of lists and of mbuf chains: as many entries, and as long, as were mapped. */
 
 #include "dma_debug_calls.h"
 

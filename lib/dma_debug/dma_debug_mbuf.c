@@ -11,14 +11,14 @@
  *
  * Only the current owner may follow an arrow away from itself. The arrows on the right are the
  * driver's calls of gantry_dma_map_mbuf(). For the arrows on the left the library gives the pool
- * other operations, which do the work of the pool's own, and watch. If an object comes back and is
+ * other operations, which call the original ones, and watch. If an object comes back and is
  * already free, it was freed twice. If the device still owns it, it is freed in flight. The watch
  * detects both as they happen, so the backtrace is the culprit's. Neither object enters the pool,
  * so no other caller gets an mbuf that is still in use, and the program continues.
  *
  * Caches. The caches that a pool has for each lcore would hide most of that, so they are switched
  * off. Each lcore puts back the contents of its own cache at its next call, because only the lcore
- * itself may touch the cache of a running lcore. A free into a cache of the application's own is
+ * itself may touch the cache of a running lcore. A free into a cache that the application made is
  * not seen. Instead of the caches each lcore has a quarantine behind the watch, a queue of the same
  * size. A freed object rests in it until half as many objects as a cache holds are freed after it.
  * So a device or an application that still uses it is found, and yet the object is got again before

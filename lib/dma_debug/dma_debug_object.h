@@ -88,7 +88,9 @@ struct watch {
 	struct quarantine *quarantines[RTE_MAX_LCORE]; /* never freed, like the watch */
 };
 
-/** By the pool's address. An entry stays forever, because a call that uses it may be in progress. */
+/**
+ * By the pool's address. An entry stays forever, because a call that uses it may be in progress.
+ */
 extern struct watch *dma_watches[POOLS_MAX];
 /** Protects changes of the table, and the devices of each watch. */
 extern pthread_mutex_t dma_watches_lock;
@@ -183,7 +185,9 @@ struct watch *dma_debug_watch_pool(struct gantry_dma_dev *dev, struct rte_mempoo
 int dma_debug_pool_enqueue(struct rte_mempool *mp, void *const *objs, unsigned int n);
 int dma_debug_pool_dequeue(struct rte_mempool *mp, void **objs, unsigned int n);
 unsigned int dma_debug_pool_count(const struct rte_mempool *mp);
-/** Empty an lcore's cache of objects from before the watch. The lcore is the caller's own, or idle. */
+/**
+ * Empty an lcore's cache of objects from before the watch. The lcore is the caller's own, or idle.
+ */
 void dma_debug_pool_flush(const struct watch *w, unsigned int lcore);
 /** Put the contents of all queues into the pool. The caller holds no queue's lock. */
 void dma_debug_pool_drain(struct watch *w);

@@ -117,12 +117,13 @@ dma_debug_filter_get(char *buf, size_t len)
 uint64_t
 gantry_dma_debug_errors(struct gantry_dma_dev *dev)
 {
+	const struct dma_debug *debug = dev != NULL ? dma_device(dev)->layer_state : NULL;
 	uint64_t n;
 
-	if (dev != NULL && dma_device(dev)->debug == NULL)
+	if (dev != NULL && debug == NULL)
 		return 0;
 	pthread_mutex_lock(&lock);
-	n = dev != NULL ? dma_device(dev)->debug->errors : errors;
+	n = dev != NULL ? debug->errors : errors;
 	pthread_mutex_unlock(&lock);
 	return n;
 }

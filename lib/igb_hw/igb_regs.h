@@ -6,13 +6,15 @@
  * @file
  * Registers and descriptors of the Intel 82576, with the datasheet's names.
  *
- * The driver (drivers/net/igb) and the software device (lib/igb_model) share only this file and
- * the vfio-user wire format. Both state what the datasheet states, so neither side can hide a
- * mistake of the other.
+ * The driver (drivers/net/igb) and the software device (lib/igb_model) share this file and the
+ * vfio-user wire format, and no other file that describes the controller or its data. Both state
+ * what the datasheet states, so neither side can hide a mistake of the other. Helpers that know
+ * nothing of the controller serve both: lib/common, and the sockets and messages of lib/vfio_user.
  *
  * Source: "Intel 82576EB Gigabit Ethernet Controller Datasheet", chapter 8 (programming
- * interface) and chapter 7 (descriptors). A number in parentheses is a section of it. Offsets
- * are into BAR 0. All registers are 32 bits wide and little-endian.
+ * interface) and chapter 7 (descriptors). A number in parentheses is a section of it. The sections
+ * in the heading of a group describe those of its registers that have no number. Offsets are into
+ * BAR 0, and ascend within a group. All registers are 32 bits wide and little-endian.
  *
  * Access, as software sees it: RW read and write, RO read only, WO write only, RC a read clears,
  * W1C writing a 1 clears that bit.
@@ -72,9 +74,9 @@
 #define IGB_RXCW                 0x00180 /* Receive Configuration Word, RO */
 #define IGB_LEDCTL               0x00E00 /* LED Control, RW */
 #define IGB_MDICNFG              0x00E04 /* MDC/MDIO Configuration, RW */
-#define IGB_PBA_ECC              0x01100 /* Packet Buffer ECC, RW */
 #define IGB_EEMNGCTL             0x01010 /* Management EEPROM Control, RO (8.4.22) */
 #define IGB_EEARBC               0x01024 /* EEPROM Auto-Read Bus Control, RW */
+#define IGB_PBA_ECC              0x01100 /* Packet Buffer ECC, RW */
 #define IGB_FCRTL                0x02160 /* Flow Control Receive Threshold Low, RW */
 #define IGB_FCRTH                0x02168 /* Flow Control Receive Threshold High, RW */
 #define IGB_FCRTV                0x02460 /* Flow Control Refresh Threshold Value, RW */
@@ -98,9 +100,10 @@
 #define IGB_EIAM                 0x01530 /* Extended Interrupt Auto-Mask, RW */
 #define IGB_EICR                 0x01580 /* Extended Interrupt Cause, RC/W1C */
 #define IGB_EITR(n)              (0x01680 + 4 * (n)) /* Interrupt Throttle, RW; n: 0..24 */
-#define IGB_IVAR0                0x01700 /* first Interrupt Vector Allocation, RW */
-#define IGB_IVAR(n)              (0x01700 + 4 * (n)) /* the same; n: 0..7; layout: IGB_IVAR_VALID */
-#define IGB_IVAR_MISC            0x01740 /* RW; byte 0: TCP timer, byte 1: other causes */
+/* Interrupt Vector Allocation, RW; n: 0..7; layout: IGB_IVAR_VALID. */
+#define IGB_IVAR(n)              (0x01700 + 4 * (n))
+/* Interrupt Vector Allocation, Miscellaneous, RW; byte 0: TCP timer, byte 1: other causes. */
+#define IGB_IVAR_MISC            0x01740
 #define IGB_PBACL                0x05B68 /* MSI-X Pending Bit Array Clear, W1C */
 
 /* Receive (8.10). */
@@ -139,7 +142,7 @@
 #define IGB_Q_BAH                0x04 /* RDBAH, TDBAH: ring base address 63:32, RW */
 #define IGB_Q_LEN                0x08 /* RDLEN, TDLEN: ring size in bytes, RW */
 #define IGB_Q_SRRCTL             0x0C /* Split and Replication Receive Control, RW (8.10.2) */
-#define IGB_Q_HEAD               0x10 /* RDH, TDH: the device's position in the ring */
+#define IGB_Q_HEAD               0x10 /* RDH, TDH: the position of the device, RW if disabled */
 #define IGB_Q_DCA                0x14 /* DCA_RXCTRL, DCA_TXCTRL: Direct Cache Access, RW */
 #define IGB_Q_TAIL               0x18 /* RDT, TDT: the doorbell, RW */
 #define IGB_Q_DCTL               0x28 /* RXDCTL (8.10.8), TXDCTL (8.12.13), RW */
@@ -154,18 +157,18 @@
 #define IGB_RDBAH(n)             IGB_RXQ(n, IGB_Q_BAH) /* Rx Descriptor Base Address High, RW */
 #define IGB_RDLEN(n)             IGB_RXQ(n, IGB_Q_LEN) /* Rx Descriptor Length, RW: bytes */
 #define IGB_SRRCTL(n)            IGB_RXQ(n, IGB_Q_SRRCTL) /* Split and Replication, RW (8.10.2) */
-#define IGB_RDH(n)               IGB_RXQ(n, IGB_Q_HEAD) /* Rx Descriptor Head */
+#define IGB_RDH(n)               IGB_RXQ(n, IGB_Q_HEAD) /* Rx Descriptor Head, RW if disabled */
+#define IGB_DCA_RXCTRL(n)        IGB_RXQ(n, IGB_Q_DCA) /* Rx DCA Control, RW */
 #define IGB_RDT(n)               IGB_RXQ(n, IGB_Q_TAIL) /* Rx Descriptor Tail, RW */
 #define IGB_RXDCTL(n)            IGB_RXQ(n, IGB_Q_DCTL) /* Rx Descriptor Control, RW (8.10.8) */
 #define IGB_RQDPC(n)             IGB_RXQ(n, IGB_Q_RQDPC) /* Rx Queue Drop Packet Count, RC */
-#define IGB_DCA_RXCTRL(n)        IGB_RXQ(n, IGB_Q_DCA) /* Rx DCA Control, RW */
 #define IGB_TDBAL(n)             IGB_TXQ(n, IGB_Q_BAL) /* Tx Descriptor Base Address Low, RW */
 #define IGB_TDBAH(n)             IGB_TXQ(n, IGB_Q_BAH) /* Tx Descriptor Base Address High, RW */
 #define IGB_TDLEN(n)             IGB_TXQ(n, IGB_Q_LEN) /* Tx Descriptor Length, RW: bytes */
-#define IGB_TDH(n)               IGB_TXQ(n, IGB_Q_HEAD) /* Tx Descriptor Head */
+#define IGB_TDH(n)               IGB_TXQ(n, IGB_Q_HEAD) /* Tx Descriptor Head, RW if disabled */
+#define IGB_DCA_TXCTRL(n)        IGB_TXQ(n, IGB_Q_DCA) /* Tx DCA Control, RW */
 #define IGB_TDT(n)               IGB_TXQ(n, IGB_Q_TAIL) /* Tx Descriptor Tail, RW */
 #define IGB_TXDCTL(n)            IGB_TXQ(n, IGB_Q_DCTL) /* Tx Descriptor Control, RW (8.12.13) */
-#define IGB_DCA_TXCTRL(n)        IGB_TXQ(n, IGB_Q_DCA) /* Tx DCA Control, RW */
 #define IGB_TDWBAL(n)            IGB_TXQ(n, IGB_Q_TDWBAL) /* Tx Head Write-Back Address Low, RW */
 #define IGB_TDWBAH(n)            IGB_TXQ(n, IGB_Q_TDWBAH) /* Tx Head Write-Back Address High, RW */
 
@@ -242,7 +245,7 @@
 #define IGB_HGOTCH               0x04134 /* Host Good Octets Transmitted Count, high */
 #define IGB_LENERRS              0x04138 /* Length Errors Count */
 #define IGB_STATS_LAST           0x04138
-#define IGB_SCVPC                0x04228 /* SerDes/SGMII Code Violation Packet Count */
+#define IGB_SCVPC                0x04228 /* SerDes/SGMII Code Violation Packet Count, RC */
 
 /* PCS (8.17): for SerDes. With copper the registers exist and report nothing. */
 #define IGB_PCS_CFG              0x04200 /* PCS Configuration, RW */
@@ -258,11 +261,11 @@
 #define IGB_VFTA(n)              (0x05600 + 4 * (n)) /* VLAN Filter Table, RW; n: 0..127 */
 #define IGB_MRQC                 0x05818 /* Multiple Receive Queues Command, RW (8.10.18) */
 #define IGB_VT_CTL               0x0581C /* Virtualization Control, RW */
-#define IGB_RETA(n)              (0x05C00 + 4 * (n)) /* Redirection Table, RW; n: 0..31 */
-#define IGB_RSSRK(n)             (0x05C80 + 4 * (n)) /* RSS Random Key, RW; n: 0..9 */
-#define IGB_UTA(n)               (0x0A000 + 4 * (n)) /* Unicast Table; n: 0..127 */
 #define IGB_VMOLR(n)             (0x05AD0 + 4 * (n)) /* VM Offload, RW; n: 0..7 */
 #define IGB_RPLOLR               0x05AF0 /* Replication Offload, RW */
+#define IGB_RETA(n)              (0x05C00 + 4 * (n)) /* Redirection Table, RW; n: 0..31 */
+#define IGB_RSSRK(n)             (0x05C80 + 4 * (n)) /* RSS Random Key, RW; n: 0..9 */
+#define IGB_UTA(n)               (0x0A000 + 4 * (n)) /* Unicast Table, WO; n: 0..127 */
 #define IGB_NUM_RA               24
 #define IGB_NUM_MTA              128
 #define IGB_NUM_VFTA             128
@@ -275,7 +278,7 @@
 #define IGB_MANC                 0x05820 /* Management Control, RW (8.21.1) */
 #define IGB_MANC2H               0x05860 /* Management Control To Host, RW */
 #define IGB_GCR                  0x05B00 /* PCIe Control, RW */
-#define IGB_FACTPS               0x05B30 /* Function Active and Power State */
+#define IGB_FACTPS               0x05B30 /* Function Active and Power State, RO */
 #define IGB_SWSM                 0x05B50 /* Software Semaphore, RW (8.6.1) */
 #define IGB_FWSM                 0x05B54 /* Firmware Semaphore, RW */
 #define IGB_SW_FW_SYNC           0x05B5C /* Software-Firmware Synchronization, RW (8.6.3) */

@@ -11,7 +11,7 @@
  * (wire_pcap.c).
  *
  * libpcap is not sufficient: it refuses a pcapng file whose interfaces differ in link type or
- * snapshot length, drops what the file says about the FCS, and writes no pcapng.
+ * snapshot length, drops what the file states about the FCS, and writes no pcapng.
  */
 
 #ifndef CAPTURE_H
@@ -43,7 +43,7 @@ struct capture_record {
 	uint32_t len;       /**< bytes of the packet, including any FCS */
 	uint32_t link_type; /**< LINKTYPE_* */
 	uint32_t fcs_len;   /**< bytes of FCS at the packet's end; 0: none, or unknown */
-	/** The file says that its receiver saw a wrong FCS, symbol, preamble, SFD or alignment. */
+	/** By the file, its receiver saw a wrong FCS, symbol, preamble, SFD or alignment. */
 	bool errored;
 	uint64_t ts_ns; /**< since 1970, in ns */
 };
@@ -66,8 +66,8 @@ int capture_open(const char *path, struct capture **capture, char *err, size_t e
  * @retval 1              @p record is the next one
  * @retval CAPTURE_AGAIN  call again
  * @retval 0              the file's end
- * @return a negative errno value: the file is truncated or cannot be read, capture_error() says
- *   how, and no record follows
+ * @return a negative errno value: the file is truncated or cannot be read, capture_error()
+ *   returns how, and no record follows
  */
 int capture_next(struct capture *capture, struct capture_record *record);
 /** @return one line; memory of the capture */

@@ -34,7 +34,7 @@
 #define NG_OPT_FCSLEN   13              /* of an interface */
 #define NG_OPT_TSOFFSET 14              /* of an interface */
 #define NG_OPT_FLAGS    2               /* of a packet */
-#define NG_FLAGS_FCS(f) ((f) >> 5 & 15) /* in bytes; 0: as the interface says */
+#define NG_FLAGS_FCS(f) ((f) >> 5 & 15) /* in bytes; 0: as the interface states */
 /*
  * Bits of a packet that its receiver sets: 24 wrong FCS, 28 unaligned frame, 29 wrong start frame
  * delimiter, 30 wrong preamble, 31 wrong symbol. Not included: 25 too long and 26 too short, which

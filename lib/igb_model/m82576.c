@@ -43,7 +43,7 @@
  *
  * A driver sees a register file of 128 KiB (BAR 0). Nearly all registers are trapped: a read or a
  * write arrives as a message (REGION_READ, REGION_WRITE), and the control thread carries it out by
- * the table in m82576_reg.c. Registers behave as the datasheet says: resets clear themselves,
+ * the table in m82576_reg.c. Registers behave as the datasheet states: resets clear themselves,
  * statistics and causes are cleared by reading, mask registers set or clear the bits that are
  * written as 1.
  *
@@ -185,7 +185,6 @@
 #include <linux/vfio.h>
 
 #include "m82576_priv.h"
-#include "vfu_client.h" /* VFU_ERR_LEN */
 
 static void
 log_stderr(const char *name, const char *line)

@@ -11,7 +11,6 @@
 #include <time.h>
 
 #include "m82576_priv.h"
-#include "vfu_client.h" /* VFU_ERR_LEN */
 
 #define LINES_PER_S 20 /* a client that attaches and detaches repeatedly can cause many */
 

@@ -174,8 +174,8 @@ m82576_parse(const struct m82576 *m, const uint8_t *data, uint32_t len, struct m
 	pkt->len = len;
 	type = be16(data + off);
 	/*
-	 * The device looks for two tags only if CTRL_EXT says so (8.2.3, EXT_VLAN). The inner one
-	 * is then the tag that it filters on and strips.
+	 * The device looks for two tags only if CTRL_EXT.EXT_VLAN is set (8.2.3). The inner one is
+	 * then the tag that it filters on and strips.
 	 */
 	if (m82576_reg(m, IGB_CTRL_EXT) & IGB_CTRL_EXT_EXT_VLAN && type == vet >> 16 &&
 			off + 6 <= len) {

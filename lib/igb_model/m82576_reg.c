@@ -321,7 +321,7 @@ static const struct row rows[] = {
 	RW(IGB_EIAC, 2), /* and EIAM */
 	FN(IGB_EICR, 1, 4, 0, m82576_intr_read, m82576_intr_write),
 	{ IGB_EITR(0), IGB_MSIX_VECTORS, 4, ~IGB_EITR_CNT_IGNR, 0, KEEP, NULL, NULL },
-	RW(IGB_IVAR0, 8),
+	RW(IGB_IVAR(0), 8),
 	RW(IGB_IVAR_MISC, 1),
 	/* Receive (8.10). */
 	FN(IGB_RCTL, 1, 4, 0, NULL, rctl_write),

@@ -281,8 +281,8 @@ struct wire_replay_stats {
  * first GiB of the file: a file that is truncated there, or ends without an Ethernet frame, is an
  * error.
  *
- * A frame has the original length of its record without the FCS, if the file says that there is
- * one. struct wire_replay_stats lists what happens to other records.
+ * A frame has the original length of its record without the FCS, if the file states that
+ * there is one. struct wire_replay_stats lists what happens to other records.
  */
 int wire_pcap_open_source(const char *path, struct wire_source **src, char *err);
 /**

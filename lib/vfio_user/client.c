@@ -312,8 +312,8 @@ vfu_client_quiesced(const struct vfu_client *client)
 	struct pollfd pfd = { .fd = client->sock };
 
 	/*
-	 * Both directions are shut down: ours by vfu_client_lose(), the other when the server closed
-	 * its end.
+	 * Both directions are shut down: ours by vfu_client_lose(), the other when the server
+	 * closed its end.
 	 */
 	return client->lost && poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP);
 }

@@ -17,8 +17,9 @@
 #include "server_priv.h"
 
 /*
- * An interrupt takes about 1 us. Time beyond USUAL_NS is debt, of which time pays a part: a client may
- * take one percent of a core so. From SLOW_NS on the DMA thread sends the interrupts of the client.
+ * An interrupt takes about 1 us. Time beyond USUAL_NS is debt, of which time pays a part: a client
+ * may take one percent of a core so. From SLOW_NS on the DMA thread sends the interrupts of the
+ * client.
  */
 #define USUAL_NS   20000
 #define SLOW_NS    20000000
@@ -83,10 +84,11 @@ is_slow(const struct vfu_server *s)
 /*
  * Raise an interrupt, and charge the client for the time that a polling thread needed for it.
  *
- * The host, or a process that the signal wakes, may take the core away in the meantime. The clock of
- * the thread does not count that, but costs a system call, so that it measures only for SUSPECT_NS
- * after an interrupt that took long by the clock of the machine. Two polling threads may race here: a
- * lost update is small. The control thread serves this client only, so that its time is free.
+ * The host, or a process that the signal wakes, may take the core away in the meantime. The clock
+ * of the thread does not count that, but costs a system call, so that it measures only for
+ * SUSPECT_NS after an interrupt that took long by the clock of the machine. Two polling threads may
+ * race here: a lost update is small. The control thread serves this client only, so that its time
+ * is free.
  */
 static bool
 raise_measured(struct vfu_server *s, unsigned int index, unsigned int vector)

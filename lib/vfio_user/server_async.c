@@ -28,10 +28,10 @@
  * (vfu_dma_busy()) and starts nothing new until the client has answered.
  *
  * The DMA thread also sends the interrupts of a client whose eventfds take long to signal
- * (server_access.c). A queued interrupt is a bit: each access has the set of the interrupts that were
- * raised before it and after its predecessor, and the queue has the set of those behind its last
- * access. So an interrupt needs no memory and is never lost. An interrupt that is already queued behind
- * the same access is not queued again, because an eventfd holds it only once.
+ * (server_access.c). A queued interrupt is a bit: each access has the set of the interrupts that
+ * were raised before it and after its predecessor, and the queue has the set of those behind its
+ * last access. So an interrupt needs no memory and is never lost. An interrupt that is already
+ * queued behind the same access is not queued again, because an eventfd holds it only once.
  *
  *     first --> [irqs] write --> [irqs] read --> [irqs] write --> NULL    a->irqs
  */

@@ -23,8 +23,8 @@
  * control thread, and hands replies to their requests. So the DMA thread never depends on the
  * control thread, which may be waiting for it.
  *
- *     socket --> reader: vfu_rx_step() --> dispatch() --command--> conn->queue    --> control thread
- *                                                     --reply----> conn->requests --> DMA thread
+ *    socket --> reader: vfu_rx_step() --> dispatch() --command--> conn->queue    --> control thread
+ *                                                    --reply----> conn->requests --> DMA thread
  *
  * A comment that names a thread at a member means that only this thread uses the member. "RCU"
  * means that the control thread writes the member and that RCU readers read it.
@@ -239,12 +239,11 @@ struct vfu_server {
 	struct vfu_async async;
 
 	struct vfu_irqs irqs[VFU_SRV_IRQS];
-	_Atomic uint64_t
-			irq_suspect; /* ns, CLOCK_MONOTONIC: interrupts are measured exactly until then */
-	_Atomic uint64_t irq_seen; /* when the debt was computed last */
-	_Atomic uint64_t irq_debt; /* ns that this client's interrupts exceeded USUAL_NS */
-	unsigned long aio;         /* the aio_context_t of the kernel; signals eventfds */
-	struct vfu_closer *closer; /* for the sockets of clients, and descriptors from them */
+	_Atomic uint64_t irq_suspect; /* ns, CLOCK_MONOTONIC: exact measurement until then */
+	_Atomic uint64_t irq_seen;    /* when the debt was computed last */
+	_Atomic uint64_t irq_debt;    /* ns that this client's interrupts exceeded USUAL_NS */
+	unsigned long aio;            /* the aio_context_t of the kernel; signals eventfds */
+	struct vfu_closer *closer;    /* for the sockets of clients, and descriptors from them */
 	int null_fd;
 	int unmask_epoll; /* watches the unmask_fd of INTx */
 

@@ -350,8 +350,8 @@ page_table_unmap(struct vfu_server *s, const struct vfu_dma_table *t)
 }
 
 /*
- * Allocates no memory, because it must always succeed when a client goes. The server has two empty
- * tables for it, at least one of which is not the current table.
+ * Publish an empty table. This allocates no memory, because it must always succeed when a client
+ * goes: the server has two empty tables for it, at least one of which is not the current table.
  */
 static void
 publish_empty(struct vfu_server *s, bool keep_page_table)

@@ -50,9 +50,9 @@ void vfu_rcu_only(struct vfu_server *const *servers, unsigned int nr);
 /** Return a handle of the calling thread for vfu_rcu_restrict(), valid while it is registered. */
 void *vfu_rcu_self(void);
 /**
- * Restrict another thread to these devices, because it is stuck in an access to one of them, so that
- * no other grace period waits for it. The thread must hold no pointer of another device, and must
- * read no other device until it has called vfu_rcu_only() again, or has unregistered.
+ * Restrict another thread to these devices, because it is stuck in an access to one of them, so
+ * that no other grace period waits for it. The thread must hold no pointer of another device, and
+ * must read no other device until it has called vfu_rcu_only() again, or has unregistered.
  * @param reader   of vfu_rcu_self()
  * @param devices  must stay valid and unchanged as long as the thread is registered
  */

@@ -106,7 +106,7 @@ struct vfu_server_ops {
 struct vfu_limits {
 	uint32_t max_maps; /**< mappings of its files (vm.max_map_count); default 57,344 */
 	uint32_t max_fds;  /**< descriptors that it passed and are open; default 1,024 */
-	uint64_t max_mem; /**< bytes of its files, except hugetlbfs, that are mapped; default 2^42 */
+	uint64_t max_mem;  /**< mapped bytes of its files, except hugetlbfs; default 2^42 */
 };
 
 /** The properties of the device, fixed before the server starts. */

@@ -26,7 +26,7 @@ count_fds(void)
 	int n = 0;
 
 	if (dir == NULL)
-		abort(); /* for want of a file descriptor: a leak, which is what the caller looks for */
+		abort(); /* no file descriptor is left: the leak that the caller looks for */
 	while (readdir(dir) != NULL)
 		n++;
 	closedir(dir);

@@ -12,7 +12,7 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 
-/* 0: the port's link is up; -ETIMEDOUT: it still is not after so long; or what ethdev says. */
+/* 0: the port's link is up; -ETIMEDOUT: it still is not after so long; or the error of ethdev. */
 static inline int
 wait_link_up(uint16_t port, unsigned int max_ms)
 {

@@ -7,7 +7,7 @@
  *
  * This file is the device: a page of registers behind a bus of its own, as in
  * tests/unit/igb_fake.h. The driver's clock is virtual, its waits take no time, and its
- * watchdog runs when the program says so.
+ * watchdog runs in a step of the program (STEP_LOOK).
  *
  * The input is one byte of options (DMA mode, offloads, size of the rings), then steps: a byte
  * that selects one of enum step, and its operands. The device gives wrong values in three ways:

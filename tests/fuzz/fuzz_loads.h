@@ -32,7 +32,9 @@ before_load(void *p, size_t width)
 		at[i] ^= (uint8_t)(change >> (8 * i));
 }
 
-/* The compiler calls these before each load of the component, but not before loads of the target. */
+/*
+ * The compiler calls these before each load of the component, but not before loads of the target.
+ */
 #define ON_LOAD(width, type) \
 	void __sanitizer_cov_load##width(type *p); \
 	void __sanitizer_cov_load##width(type *p) \

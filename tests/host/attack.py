@@ -104,8 +104,8 @@ class Attacker(vfio_user.Client):
 
     def enable(self, kind, queue, base, count, **more):
         at = kind + STRIDE * queue
-        for reg, value in ((BAL, base & 0xffffffff), (BAH, base >> 32), (LEN, count * 16), (HEAD, 0),
-                           (TAIL, 0), *more.items(), (DCTL, ENABLE)):
+        for reg, value in ((BAL, base & 0xffffffff), (BAH, base >> 32), (LEN, count * 16),
+                           (HEAD, 0), (TAIL, 0), *more.items(), (DCTL, ENABLE)):
             self.set_reg(at + (SRRCTL if reg == 'srrctl' else reg), value)
 
     def refill(self, count=RING, queues=QUEUES):
@@ -254,7 +254,7 @@ def punch(path):
 
 
 def stall(path):
-    """takes pages away in a process that hardly ever runs, so that a page fault waits for it for long"""
+    """takes pages away in a process that hardly ever runs, so that a page fault waits for long"""
     a, m = punched(path)
     parent = os.getpid()
     if os.fork() == 0:
@@ -364,7 +364,7 @@ def irqstorm(path):
 
 
 def watchers(path):
-    """interrupts by eventfds that are watched some 250,000 times, so that the kernel wakes that many"""
+    """interrupts by eventfds that are watched some 250,000 times: the kernel wakes that many"""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     event = os.eventfd(0)
@@ -538,8 +538,8 @@ def logflood(path):
 ATTACKS = {f.__name__: f for f in (
     spin, slowdma, noanswer, tso0, tso1, tsofault, noeop, ctxflood, badaddr, scatter, punch, stall,
     maphog,
-    fdflood, linger, irqstorm, watchers, msgflood, regstorm, resetflood, connstorm, halfmessage, noread,
-    mapstorm, bigunmap, ptestorm, trunc, rxstorm, logflood)}
+    fdflood, linger, irqstorm, watchers, msgflood, regstorm, resetflood, connstorm, halfmessage,
+    noread, mapstorm, bigunmap, ptestorm, trunc, rxstorm, logflood)}
 
 
 def run(name, path, *args):

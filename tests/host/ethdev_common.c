@@ -3,8 +3,8 @@
  */
 
 /*
- * The parts that all scenarios share: messages, the port with its queues, and frames that come back. This
- * file contains nothing that is specific to gantry.
+ * The parts that all scenarios share: messages, the port with its queues, and frames that come
+ * back. This file contains nothing that is specific to gantry.
  */
 
 #include <stdarg.h>

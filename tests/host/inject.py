@@ -25,13 +25,14 @@ REGS = ('r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip 
         'fs_base gs_base ds es fs gs').split()
 
 NR = {'open': 2, 'close': 3, 'mmap': 9, 'mprotect': 10, 'getpid': 39, 'socket': 41, 'connect': 42,
-      'sendmsg': 46, 'recvmsg': 47, 'bind': 49, 'clone': 56, 'fork': 57, 'execve': 59, 'kill': 62, 'fcntl': 72,
-      'ftruncate': 77, 'rename': 82, 'mkdir': 83, 'unlink': 87, 'symlink': 88, 'readlink': 89, 'chmod': 90,
-      'chown': 92, 'ptrace': 101, 'setuid': 105, 'capset': 126, 'prctl': 157, 'mount': 165,
+      'sendmsg': 46, 'recvmsg': 47, 'bind': 49, 'clone': 56, 'fork': 57, 'execve': 59, 'kill': 62,
+      'fcntl': 72, 'ftruncate': 77, 'rename': 82, 'mkdir': 83, 'unlink': 87, 'symlink': 88,
+      'readlink': 89, 'chmod': 90, 'chown': 92, 'ptrace': 101, 'setuid': 105, 'capset': 126,
+      'prctl': 157, 'mount': 165,
       'ioctl': 16, 'epoll_ctl': 233, 'tgkill': 234, 'keyctl': 250, 'openat': 257, 'unshare': 272,
       'accept4': 288, 'perf_event_open': 298, 'setns': 308, 'process_vm_readv': 310,
-      'seccomp': 317, 'memfd_create': 319, 'bpf': 321, 'execveat': 322, 'userfaultfd': 323, 'io_uring_setup': 425,
-      'clone3': 435, 'pidfd_getfd': 438}
+      'seccomp': 317, 'memfd_create': 319, 'bpf': 321, 'execveat': 322, 'userfaultfd': 323,
+      'io_uring_setup': 425, 'clone3': 435, 'pidfd_getfd': 438}
 
 
 def ptrace(request, tid, data=None):
@@ -121,7 +122,8 @@ def refuse_calls(calls):
     load_number = struct.pack('HBBI', 0x20, 0, 0, 0)
     code = load_number
     for number, error in calls.items():
-        code += struct.pack('HBBI', 0x15, 0, 1, number) + struct.pack('HBBI', 0x06, 0, 0, 0x50000 | error)
+        code += struct.pack('HBBI', 0x15, 0, 1, number) + \
+            struct.pack('HBBI', 0x06, 0, 0, 0x50000 | error)
     code += struct.pack('HBBI', 0x06, 0, 0, 0x7fff0000)
 
     def install():

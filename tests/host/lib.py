@@ -291,7 +291,8 @@ class Bench(unittest.TestCase):
         prefix = os.path.basename(self.dir)
         base = '/var/run' if os.geteuid() == 0 else os.environ.get('XDG_RUNTIME_DIR', '/tmp')
         eal = [a for a in eal if a not in ('--no-telemetry', '--no-shconf')]
-        return eal + ['--file-prefix', prefix], os.path.join(base, 'dpdk', prefix, 'dpdk_telemetry.v2')
+        return eal + ['--file-prefix', prefix], \
+            os.path.join(base, 'dpdk', prefix, 'dpdk_telemetry.v2')
 
     def ask(self, path, command):
         """Query a running application by telemetry; return None if it does not listen yet."""

@@ -35,7 +35,8 @@ def ether(payload, dst=B, src=A, ethertype=0x0800, vlan=None):
 
 
 def ipv4(payload, proto, src=IP_A, dst=IP_B, ident=1, bad=False):
-    head = struct.pack('>BBHHHBBH4s4s', 0x45, 0, 20 + len(payload), ident, 0, 64, proto, 0, src, dst)
+    head = struct.pack('>BBHHHBBH4s4s',
+                       0x45, 0, 20 + len(payload), ident, 0, 64, proto, 0, src, dst)
     c = csum(head) ^ (0x5555 if bad else 0)
     return head[:10] + struct.pack('>H', c) + head[12:] + payload
 

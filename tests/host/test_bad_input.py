@@ -17,8 +17,8 @@ from packets import noise, write_pcap
 class Daemon(Bench):
     def refuse(self, argv, status, *words, binary=NIC, **kw):
         """Check that the daemon exits with status, after one line on stderr with these words."""
-        p = subprocess.run([binary] + argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                           timeout=60, **kw)
+        p = subprocess.run([binary] + argv, stdin=subprocess.DEVNULL, capture_output=True,
+                           text=True, timeout=60, **kw)
         lines = p.stderr.strip().splitlines()
         self.assertEqual(p.returncode, status, p.stderr)
         self.assertEqual(len(lines), 1, 'not one line:\n' + p.stderr)
@@ -106,7 +106,8 @@ class Daemon(Bench):
         self.refuse(self.port(',wire=pcap:' + junk), 1, junk)
         good = self.path('good.pcap')
         write_pcap(good, [noise(100, 1)])
-        self.refuse(self.port(',wire=pcap:%s:/nonexistent/out.pcap' % good), 1, '/nonexistent/out.pcap')
+        self.refuse(self.port(',wire=pcap:%s:/nonexistent/out.pcap' % good), 1,
+                    '/nonexistent/out.pcap')
         self.assertEqual(sorted(os.listdir(self.dir)), ['good.pcap', 'junk.pcap'])
 
     @needs_root
@@ -200,7 +201,8 @@ class Driver(Bench):
                                     ('dma', '', 'auto, direct, window, strict or bounce'),
                                     ('dma_debug', '2', '0, 1 or abort')):
             with self.subTest(key=key, value=value):
-                self.refused_by_driver(self.sock('p'), 'devarg %s=%s: must be %s' % (key, value, allowed),
+                self.refused_by_driver(self.sock('p'),
+                                       'devarg %s=%s: must be %s' % (key, value, allowed),
                               devargs=',%s=%s' % (key, value))
 
     def test_direct_mode_beyond_address_bits_is_refused(self):

@@ -78,7 +78,8 @@ class Limits(unittest.TestCase):
 
     def test_each_broken_limit_is_named(self):
         self.assertEqual(self.missed('own', (801.0, 24.9, 99.0, 1.9)), [])
-        self.assertEqual(self.missed('own', (799.0, 25.1, 101.0, 2.1)), ['rate', 'gap', 'map', 'end'])
+        self.assertEqual(self.missed('own', (799.0, 25.1, 101.0, 2.1)),
+                         ['rate', 'gap', 'map', 'end'])
         self.assertEqual(self.missed('shared', (501.0, 5.0, 1.0, 0.1)), [])
         self.assertEqual(self.missed('shared', (499.0, 5.0, 1.0, 0.1)), ['rate'])
         # The rate is judged by the median turn; the gap and the mapping time are judged in each
@@ -90,7 +91,7 @@ class Limits(unittest.TestCase):
 
 
 class Path(unittest.TestCase):
-    """tools/bench path: which samples count, what a row says, and which frames were lost."""
+    """tools/bench path: which samples count, what a row contains, and which frames were lost."""
 
     def setUp(self):
         load('bench', 'tools', 'lib')
@@ -117,7 +118,8 @@ class Path(unittest.TestCase):
         near, far = [r for r in s.rows() if r['mode'] == 'io']
         self.assertEqual((near['size'], near['class'], near['complete']), (64, 'near', True))
         self.assertEqual((near['ours_mpps'], near['limit_mpps']), (20, 120))
-        self.assertEqual(near['samples']['gantry'], {'count': 3, 'median': 20, 'min': 10, 'max': 30})
+        self.assertEqual(near['samples']['gantry'],
+                         {'count': 3, 'median': 20, 'min': 10, 'max': 30})
         self.assertEqual(near['discarded'], {'gantry': 1})
         # The faster far end of a peer counts.
         self.assertEqual((near['memif_mpps'], near['vhost_split_mpps']), (11, None))
@@ -229,7 +231,8 @@ class Tool(Bench):
     def test_isolation_measures_baseline_against_itself(self):
         """Run the baseline against itself, without tools/bench, which would reserve hugepages."""
         out = self.path('isolation.json')
-        p = self.run_process([sys.executable, os.path.join(TOP, 'tools', 'lib', 'bench.py'), 'isolation',
+        p = self.run_process([sys.executable, os.path.join(TOP, 'tools', 'lib', 'bench.py'),
+                              'isolation',
                               '--attack', 'spin', '--runs', '1', '--seconds', '0.2', '--json', out])
         p.wait(120)
         with open(out) as f:
@@ -237,7 +240,8 @@ class Tool(Bench):
         self.assertEqual([(r['attack'], r['cores']) for r in rows],
                          [('spin', 'own'), ('spin', 'shared')])
         for row in rows:
-            self.assertGreater(min(row['rate'], row['spin_rate'], row['map_ms_max'], row['gap_ms']), 0)
+            self.assertGreater(
+                min(row['rate'], row['spin_rate'], row['map_ms_max'], row['gap_ms']), 0)
             self.assertRegex(row['runs'][0]['attacker'], '^rounds: [1-9]')
 
     def program(self, *args, status=0):

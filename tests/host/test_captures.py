@@ -105,7 +105,8 @@ class Replay(Bench):
         nic.signal(signal.SIGRTMIN)     # at its prompt, testpmd has emptied its queues
         self.ended(nic, *ports)
         for i, name in enumerate(names):
-            self.wait_until(lambda: 'RX-bytes:  %d\n' % CAPTURES[name][1] in self.port_stats(pmd, i))
+            self.wait_until(
+                lambda: 'RX-bytes:  %d\n' % CAPTURES[name][1] in self.port_stats(pmd, i))
         self.quit(pmd)
         stats = self.nic_stats(nic)
         for p, name in zip(ports, names):
@@ -153,7 +154,8 @@ class Replay(Bench):
 
     def test_recording_as_pcapng_has_all_frames(self):
         write_pcap(self.path('in.pcap'), FRAMES)
-        nic = self.nic('a:speed=max,wire=pcap:%s:%s' % (self.path('in.pcap'), self.path('out.pcapng')))
+        nic = self.nic('a:speed=max,wire=pcap:%s:%s' %
+                       (self.path('in.pcap'), self.path('out.pcapng')))
         pmd = self.dpdk_testpmd(self.eal(self.sock('a')), ['--forward-mode=io', '--auto-start'])
         self.wait_until(lambda: self.nic_now(nic)['a']['tx']['frames'] >= len(FRAMES))
         self.quit(pmd)
@@ -357,7 +359,8 @@ class Files(Bench):
         # A file that the shell redirects to standard input is also an input.
         with open(self.path('in.json'), encoding='utf-8') as f:
             r = subprocess.run([sys.executable, '-c', 'from output import Output; Output("hard")'],
-                               stdin=f, stderr=subprocess.PIPE, text=True, cwd=self.dir, check=False,
+                               stdin=f, stderr=subprocess.PIPE, text=True, cwd=self.dir,
+                               check=False,
                                env=dict(os.environ, PYTHONPATH=os.path.join(TOP, 'tools/lib')))
         self.assertIn('it is standard input', r.stderr)
         with open(self.path('in.json'), encoding='utf-8') as f:

@@ -111,7 +111,8 @@ class Daemon(Bench):
         os.close(w)
         self.assertEqual(os.read(r, 18), b'gantry-nic: ready\n')
         p.send_signal(signal.SIGUSR2)
-        self.assertIn('cannot write statistics to -: nobody reads them', next(line for line in p.stderr if 'cannot' in line))
+        self.assertIn('cannot write statistics to -: nobody reads them',
+                      next(line for line in p.stderr if 'cannot' in line))
         p.terminate()
         self.assertEqual(p.wait(60), 1)
 
@@ -142,7 +143,8 @@ class Daemon(Bench):
         self.addCleanup(p.stdout.close)
         self.assertEqual(p.stdout.readline(), 'gantry-nic: ready\n')
         p.send_signal(signal.SIGUSR2)
-        self.assertIn('cannot write statistics', next(line for line in p.stderr if 'cannot' in line))
+        self.assertIn('cannot write statistics',
+                      next(line for line in p.stderr if 'cannot' in line))
         with self.assertRaises(BlockingIOError):
             while True:
                 os.read(fd, 65536)
@@ -235,7 +237,8 @@ class Daemon(Bench):
             self.wait_until(lambda: self.nic_now(nic)['p']['server']['ptes'] == 0)
         faults = [line for line in nic.text().splitlines() if 'DMA fault' in line]
         # One line for each client, however many faults it causes.
-        self.assertEqual(faults, ['gantry-nic: port p: DMA fault, cannot read 0x90002000 (no entry in '
+        self.assertEqual(faults,
+                         ['gantry-nic: port p: DMA fault, cannot read 0x90002000 (no entry in '
                                 'the page table): transmit queue 0, descriptor 1, a buffer of 64 '
                                 'bytes at 0x90002000: frame dropped'] * 2)
         for fd in memory, table:
@@ -302,7 +305,8 @@ class Daemon(Bench):
                      lambda: c.dma_unmap(0x1000, 0),
                      lambda: c.dma_map(None, 0, 0x123, 0x1000),
                      lambda: c.dma_map(None, 0, 2 ** 64 - 0x1000, 0x2000),
-                     lambda: c.call(vfio_user.SET_IRQS, struct.pack('<IIIII', 20, 4 | 1 << 5, 2, 25, 1),
+                     lambda: c.call(vfio_user.SET_IRQS,
+                                    struct.pack('<IIIII', 20, 4 | 1 << 5, 2, 25, 1),
                                     [c.s.fileno()]),
                      lambda: c.call(99)):
             with self.assertRaises(OSError):

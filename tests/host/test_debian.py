@@ -56,7 +56,8 @@ class KernelSets(unittest.TestCase):
     def test_each_package_of_the_set_is_required(self):
         for missing in ('linux-headers-6.1.0-56-amd64', 'linux-headers-6.1.0-56-common',
                         'linux-image-6.1.0-56-amd64', 'linux-source-6.1'):
-            self.assertEqual(self.versions(kernel('6.1.192-2', '6.1.0-56', (missing,))), [], missing)
+            self.assertEqual(self.versions(kernel('6.1.192-2', '6.1.0-56', (missing,))),
+                             [], missing)
 
     def test_stock_series_comes_before_a_newer_one(self):
         self.assertEqual(self.versions(kernel('6.12.117-1', '6.12.117+deb12'),
@@ -77,7 +78,8 @@ class KernelSets(unittest.TestCase):
 
     def test_set_names_every_package(self):
         self.assertEqual(debian.kernel_sets(STOCK + kernel('6.1.176-1', '6.1.0-50'), 'amd64'),
-                         [('6.1.176-1', ['linux-image-6.1.0-50-amd64', 'linux-headers-6.1.0-50-amd64',
+                         [('6.1.176-1',
+                           ['linux-image-6.1.0-50-amd64', 'linux-headers-6.1.0-50-amd64',
                                          'linux-headers-6.1.0-50-common', 'linux-kbuild-6.1',
                                          'linux-source-6.1'])])
 
@@ -258,8 +260,8 @@ class FirstThatCanBeHad(unittest.TestCase):
         def take(version):
             if version != '22.11.7':
                 raise debian.Error('404 ' + version)
-        self.assertEqual(debian.first_that_can_be_had(['22.11.11', '22.11.7', '22.11.1'], take, 'x'),
-                         '22.11.7')
+        self.assertEqual(
+            debian.first_that_can_be_had(['22.11.11', '22.11.7', '22.11.1'], take, 'x'), '22.11.7')
 
     def test_error_names_tried_candidates(self):
         def take(version):

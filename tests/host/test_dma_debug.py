@@ -79,9 +79,11 @@ if DPDK >= '26.07':
             self.command(pmd, 'stop', r'RX-packets: [1-9]')
             self.quit(pmd)
             line, = re.findall(r'(?m)gantry_dma: .*$', pmd.text())
-            self.assertRegex(line, r"^gantry_dma: \S*p\.sock: pool '\S+': its mbufs are not watched, "
-                             r'mappings are: with DPDK 26\.07\S* mbufs that are put into a pool stay '
-                             r'in a cache, unseen; nor are other pools: use a release that was tested$')
+            self.assertRegex(line,
+                             r"^gantry_dma: \S*p\.sock: pool '\S+': its mbufs are not watched, "
+                             r'mappings are: with DPDK 26\.07\S* mbufs that are put into a pool '
+                             r'stay in a cache, unseen; nor are other pools: '
+                             r'use a release that was tested$')
 
 
 class Culprits(Bench):
@@ -143,7 +145,8 @@ class RunningTestpmd(Bench):
 
         self.command(pmd, 'start tx_first')
         seen = set()
-        self.wait_until(lambda: seen.update(' '.join(r[2:4] + r[4:5]) for r in self.table(path, '*'))
+        self.wait_until(lambda: seen.update(' '.join(r[2:4] + r[4:5])
+                                            for r in self.table(path, '*'))
                         or any(re.match(r'to mbuf tx0:\d+$', row) for row in seen))
         self.command(pmd, 'stop')
         self.assertEqual(self.ask(path, '/gantry/dma/errors'), {'errors': 0, 'repeats': 0})

@@ -159,7 +159,8 @@ class Device(Scenario):
         """A stale descriptor: the device sends the returned buffer, except in strict mode."""
         nic = self.scenario('stale-descriptor')
         faults = self.nic_stats(nic)['p']['server']['dma_faults']
-        self.assertEqual((self.facts['came_back'], faults), ('0', 1) if DMA == 'strict' else ('1', 0))
+        self.assertEqual((self.facts['came_back'], faults),
+                         ('0', 1) if DMA == 'strict' else ('1', 0))
 
     def test_unmapped_transmit_ring_is_a_stall(self):
         self.scenario('stall-tx', timeout=150)

@@ -183,8 +183,8 @@ class RunningMtu(Live):
         for mbuf_size in 9200, 2176:
             with self.subTest(mbuf_size=mbuf_size):
                 self.want = []
-                self.open('--tx-offloads=0x8000', '--mbuf-size=%d' % mbuf_size, '--forward-mode=mac',
-                          '--total-num-mbufs=8192')
+                self.open('--tx-offloads=0x8000', '--mbuf-size=%d' % mbuf_size,
+                          '--forward-mode=mac', '--total-num-mbufs=8192')
                 for mtu in 1500, 2400, 4800, 9000, 1500:
                     for port in 0, 1:
                         self.command(self.pmd, 'port config mtu %d %d' % (port, mtu))
@@ -210,7 +210,8 @@ class PortControl(Live):
         self.flows()
         for speed, again in (('100 Gbps', ('port start all', )),
                              ('100 Gbps', ('port reset all', 'port start all')),
-                             ('100 Mbps', ('port config all speed 100 duplex full', 'port start all'))):
+                             ('100 Mbps',
+                              ('port config all speed 100 duplex full', 'port start all'))):
             self.command(self.pmd, 'port stop all', r'Done')
             for port in 0, 1:
                 self.command(self.pmd, 'show port info %d' % port, r'Link status: down')

@@ -39,7 +39,8 @@ class Isolation(Bench):
         nic = self.nic('a:wire=loop', 'b:wire=loop')
         files = self.open_files(nic)
         attacker = self.attack(name)
-        neighbour = self.run_process([NEIGHBOUR, self.sock('b'), str(WORK_S), str(FRAMES), str(MAPS)])
+        neighbour = self.run_process([NEIGHBOUR, self.sock('b'), str(WORK_S), str(FRAMES),
+                                      str(MAPS)])
         neighbour.wait()
         result = json.loads(neighbour.text().splitlines()[-1])
         self.assertLess(result['map_ms_max'], MAP_MS, result)
@@ -62,7 +63,8 @@ class Isolation(Bench):
 
 
 for each in attack.ATTACKS:
-    setattr(Isolation, 'test_%s_harms_no_other_port' % each, lambda self, name=each: self.check(name))
+    setattr(Isolation, 'test_%s_harms_no_other_port' % each,
+            lambda self, name=each: self.check(name))
 
 
 if __name__ == '__main__':

@@ -78,7 +78,8 @@ class OpenVSwitch(Bench):
         nic = self.run_process(self.inside(name, NIC, '--stats-json', stats, '--port',
                                            '%s:socket=%s,wire=tap:wire' % (name, self.sock(name))))
         nic.expect(r'^gantry-nic: ready')
-        for args in (['addr', 'add', address + '/24', 'dev', 'wire'], ['link', 'set', 'wire', 'up']):
+        for args in (['addr', 'add', address + '/24', 'dev', 'wire'],
+                     ['link', 'set', 'wire', 'up']):
             self.shell(*self.inside(name, 'ip', *args))
         return nic
 

@@ -99,7 +99,8 @@ class Sandbox(Bench):
         return nic
 
     def kinds(self):
-        return {'main', 'log', 'control', 'dma', 'poll', 'closer'} | ({'tap'} if self.TAP else set())
+        return {'main', 'log', 'control', 'dma', 'poll', 'closer'} | \
+            ({'tap'} if self.TAP else set())
 
     def test_each_thread_is_confined(self):
         nic = self.start()
@@ -136,7 +137,8 @@ class Sandbox(Bench):
         ('socket', socket.AF_INET, socket.SOCK_STREAM, 0), ('socket', socket.AF_UNIX, 1, 0),
         ('connect', 0, struct.pack('<H', socket.AF_UNIX) + b'/x\0', 5), ('bind', 0, bytes(16), 16),
         ('execve', '/nonexistent', 0, 0), ('execveat', -100, '/nonexistent', 0, 0, 0),
-        ('fork',), ('clone', signal.SIGCHLD, 0, 0, 0, 0), ('clone', 0x4100, 0, 0, 0, 0), ('unshare', 0x10000000), ('setns', 0, 0),
+        ('fork',), ('clone', signal.SIGCHLD, 0, 0, 0, 0), ('clone', 0x4100, 0, 0, 0, 0),
+        ('unshare', 0x10000000), ('setns', 0, 0),
         ('ptrace', 16, 1 << 21, 0, 0), ('process_vm_readv', 1 << 21, 0, 0, 0, 0, 0),
         ('kill', 1 << 21, 0), ('tgkill', 1 << 21, 1 << 21, 0), ('pidfd_getfd', 0, 0, 0),
         ('setuid', 0), ('capset', 0, 0), ('prctl', 4, 1, 0, 0, 0), ('keyctl', 0, -3, 0),

@@ -48,8 +48,8 @@ class Secondary(Bench):
             a for d in devices for a in ('-a', 'vfio_user:' + d)]
 
     def start_testpmd(self, eal, args):
-        p = self.run_process(['stdbuf', '-oL'] + WITH_DPDK + ['dpdk-testpmd'] + eal + ['--'] + args +
-                             ['-i'], env=self.env)
+        p = self.run_process(['stdbuf', '-oL'] + WITH_DPDK + ['dpdk-testpmd'] + eal +
+                             ['--'] + args + ['-i'], env=self.env)
         p.prompt = 'testpmd> '
         p.expect_prompt()
         return p
@@ -67,7 +67,8 @@ class Secondary(Bench):
                                                      '2@0,3@1', '--no-telemetry'], list(args))
 
     def tool(self, name, *devices, args=(), status=0, eal=()):
-        p = self.run_process(WITH_DPDK + [name] + list(eal) + self.common(*devices) + ['--'] + list(args),
+        p = self.run_process(WITH_DPDK + [name] + list(eal) + self.common(*devices) +
+                             ['--'] + list(args),
                              env=self.env)
         p.wait(status=status)
         return p.text()
@@ -311,7 +312,8 @@ class Secondary(Bench):
             WITH_DPDK + ['ldd', testpmd], capture_output=True, text=True, check=True).stdout)
         rx, tx = self.path('rx.pcap'), self.path('tx.pcap')
         dump = self.run_process(
-            ['stdbuf', '-oL'] + WITH_DPDK + ['dpdk-pdump', '-l', '1'] + [a for lib in libs for a in ('-d', lib)] +
+            ['stdbuf', '-oL'] + WITH_DPDK + ['dpdk-pdump', '-l', '1'] +
+            [a for lib in libs for a in ('-d', lib)] +
             self.common(self.sock('a')) +
             ['--', '--pdump', 'port=0,queue=*,rx-dev=%s,tx-dev=%s' % (rx, tx)], env=self.env)
         dump.expect(r'capture for \(1\) tuples')

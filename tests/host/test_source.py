@@ -14,7 +14,8 @@ from lib import BUILD, TOP
 
 # The device and the bus are exempt, because there a bus address is a number in a format.
 DMA = ('lib/dma/*.[ch]', 'lib/dma/*/*.[ch]', 'lib/dma_debug/*.[ch]', 'drivers/net/igb/*.[ch]',
-       'app/gantry-testpmd/*.[ch]', 'app/gantry-dmacheck/*.[ch]', 'examples/edu/edu.[ch]', 'examples/edu/main.c', 'bench/dma*.c')
+       'app/gantry-testpmd/*.[ch]', 'app/gantry-dmacheck/*.[ch]', 'examples/edu/edu.[ch]',
+       'examples/edu/main.c', 'bench/dma*.c')
 
 # A variable, parameter, member or function that has the name of a bus address but another type.
 OTHER = re.compile(r'\b(?:u?int(?:32|64|ptr)_t|size_t|(?:unsigned )?long)\s+\**'

@@ -82,7 +82,8 @@ class Modes(Forwarding):
             data = bytes((n + i) & 0xff for i in range(n))
             for proto, make in (17, udp), (6, tcp):
                 good = make(data)
-                frames.append(ether(ipv4(make(data, checksum=0x1234), proto, bad=True)).ljust(60, b'\0'))
+                frames.append(
+                    ether(ipv4(make(data, checksum=0x1234), proto, bad=True)).ljust(60, b'\0'))
                 want.append(ether(ipv4(good, proto)).ljust(60, b'\0')[14:])
         got, _, _ = self.forward(frames, ['--forward-mode=csum', '--tx-offloads=0xe'],
                                  commands=['csum set %s hw %d' % (what, port)
@@ -135,7 +136,8 @@ class Modes(Forwarding):
         requests = [ether(ipv4(icmp_echo(bytes(n), seq=n), 1), dst=mac(MAC0)).ljust(60, b'\0')
                     for n in range(1, 1400, 13)]
         write_pcap(self.path('in.pcap'), [arp_request()] + requests)
-        nic = self.nic('a:mac=%s,wire=pcap:%s:%s' % (MAC0, self.path('in.pcap'), self.path('out.pcap')))
+        nic = self.nic('a:mac=%s,wire=pcap:%s:%s' %
+                       (MAC0, self.path('in.pcap'), self.path('out.pcap')))
         pmd = self.dpdk_testpmd(self.eal(self.sock('a')),
                                 ['--forward-mode=icmpecho', '--no-flush-rx'])
         self.command(pmd, 'start')
@@ -163,7 +165,8 @@ class Sizes(Forwarding):
     """Every frame size, through buffers of 2 KiB: scattered receive, chained transmit."""
 
     frames = [noise(n, n) for n in range(60, 9001)]
-    args = ['--forward-mode=io', '--max-pkt-len=9022', '--rx-offloads=0x2000', '--tx-offloads=0x8000']
+    args = ['--forward-mode=io', '--max-pkt-len=9022', '--rx-offloads=0x2000',
+            '--tx-offloads=0x8000']
 
     def all_sizes(self, mem, iova, mode):
         got, text, stats = self.forward(self.frames, self.args, mem=mem, iova=iova,
@@ -186,7 +189,8 @@ class Sizes(Forwarding):
 
 
 class Queues(Forwarding):
-    flows = [ether(ipv4(udp(bytes(64), sport=1000 + i, dport=2000 + i // 7), 17)) for i in range(2000)]
+    flows = [ether(ipv4(udp(bytes(64), sport=1000 + i, dport=2000 + i // 7), 17))
+             for i in range(2000)]
 
     def queues(self, n):
         got, _, stats = self.forward(

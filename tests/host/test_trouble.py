@@ -130,7 +130,8 @@ class Trouble(Bench):
         nic = self.nic('p:wire=pcap:%s:%s' % (self.path('in.pcap'), self.path('out.pcap')),
                        'q:wire=loop')
         pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io', '--rxd=512',
-                                                          '--disable-device-start', '--no-flush-rx'])
+                                                          '--disable-device-start',
+                                                          '--no-flush-rx'])
         self.command(pmd, 'port start all', 'Done')
         self.command(pmd, 'start')
         pmd.signal(signal.SIGSTOP)
@@ -193,7 +194,8 @@ class Trouble(Bench):
         nic = self.nic('p:wire=loop,speed=max', 'q:wire=loop,speed=max')
         pmd = self.dpdk_testpmd(self.eal(self.sock('p')), ['--forward-mode=io'])
         for _ in range(3):
-            self.command(pmd, 'port attach ' + self.eal_device(self.sock('q')), r'Port 1 is attached')
+            self.command(pmd, 'port attach ' + self.eal_device(self.sock('q')),
+                         r'Port 1 is attached')
             self.command(pmd, 'port start 1', 'Done')
             before = self.nic_now(nic)['q']['tx']['frames']
             self.command(pmd, 'start tx_first', r'packet forwarding')

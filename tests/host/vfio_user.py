@@ -12,7 +12,8 @@ import socket
 import struct
 import threading
 
-VERSION, DMA_MAP, DMA_UNMAP, GET_INFO, GET_REGION, GET_IO_FDS, GET_IRQ, SET_IRQS, READ, WRITE = range(1, 11)
+VERSION, DMA_MAP, DMA_UNMAP, GET_INFO, GET_REGION, GET_IO_FDS, GET_IRQ, SET_IRQS, READ, WRITE = \
+    range(1, 11)
 RESET = 13
 REPLY, ERROR = 1, 0x20
 CONFIG = 7
@@ -81,7 +82,8 @@ class Client:
         self.write(0, offset, struct.pack('<I', value))
 
     def dma_map(self, fd, offset, iova, size, prot=3):
-        self.call(DMA_MAP, struct.pack('<IIQQQ', 32, prot, offset, iova, size), [fd] if fd is not None else ())
+        self.call(DMA_MAP, struct.pack('<IIQQQ', 32, prot, offset, iova, size),
+                  [fd] if fd is not None else ())
 
     def dma_unmap(self, iova, size):
         self.call(DMA_UNMAP, struct.pack('<IIQQ', 24, 0, iova, size))
@@ -138,7 +140,8 @@ class Server:
             return struct.pack('<IIII', 16, 0, struct.unpack('<I', body[8:12])[0], 0)
         if cmd == READ:
             offset, region, count = struct.unpack('<QII', body)
-            return body + bytes(self.config[offset:offset + count] if region == CONFIG else bytes(count))
+            return body + bytes(self.config[offset:offset + count] if region == CONFIG
+                                else bytes(count))
         if cmd == WRITE:
             return body[:16]
         if cmd in (DMA_MAP, DMA_UNMAP, SET_IRQS, RESET):

@@ -40,9 +40,9 @@
 #define PROMISE_MAX 16
 /*
  * The number of rounds of accesses that the device continues after the round that the driver waits
- * for, so that the driver's next step coincides with accesses. After these rounds the device sleeps,
- * and so does a driver that waits longer for the device. A sleeping thread takes no processor time from
- * the other one, which it would then have to wait for, or from other processes.
+ * for, so that the driver's next step coincides with accesses. After these rounds the device
+ * sleeps, and so does a driver that waits longer for the device. A sleeping thread takes no
+ * processor time from the other one, which it would then have to wait for, or from other processes.
  */
 #define PROMISE_AHEAD 256
 

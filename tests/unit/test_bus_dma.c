@@ -357,8 +357,8 @@ memory_of_a_mempool_that_eal_does_not_know_reaches_the_device(void **state)
 	/* As testpmd's --mp-alloc=anon. */
 	anon = empty_pool("anon", 64);
 	/*
-	 * The mlock() of EAL does nothing under AddressSanitizer, and a page that is not present has no
-	 * address.
+	 * The mlock() of EAL does nothing under AddressSanitizer, and a page that is not present
+	 * has no address.
 	 */
 	syscall(SYS_mlockall, MCL_FUTURE);
 	assert_true(rte_mempool_populate_anon(anon) > 0);

@@ -3,8 +3,8 @@
  */
 
 /*
- * Replaces the C library's clock in the whole program, also for EAL and the library under test: a test
- * advances the time by passed_ms, and waits for nothing.
+ * Replaces the C library's clock in the whole program, also for EAL and the library under test: a
+ * test advances the time by passed_ms, and waits for nothing.
  */
 
 #ifndef TEST_CLOCK_H

@@ -5,8 +5,8 @@
 /*
  * Test of the debug layer of lib/dma and its books of mappings (dma_debug.c): the library reports
  * each class of misuse once, with its class and its place, and reports nothing for the same code
- * without the mistake. The plays below are that code, for single mappings, syncs, kinds of memory, coherent
- * memory and pools.
+ * without the mistake. The plays below are that code, for single mappings, syncs, kinds of memory,
+ * coherent memory and pools.
  */
 
 #include "dma_plays.h"

@@ -933,8 +933,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(chains_clones_and_external_buffers_are_accepted),
 		cmocka_unit_test(overlapping_parts_are_reported),
 		cmocka_unit_test(watching_begins_while_threads_use_pool),
-		cmocka_unit_test(
-				pools_beyond_limit_work_unwatched), /* last: it uses up the table of pools */
+		cmocka_unit_test(pools_beyond_limit_work_unwatched), /* last: it fills the table */
 	};
 
 	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);

@@ -287,7 +287,7 @@ abandoned_device_keeps_its_mappings_watched(void **state)
 	assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
 	assert_non_null(gantry_dma_alloc_coherent(dev, 4096, &handle, SOCKET_ID_ANY));
 	kept[0] = TAILQ_FIRST(&dma_device(dev)->blocks);
-	kept[1] = dma_device(dev)->debug;
+	kept[1] = dma_device(dev)->layer_state;
 	assert_true(kept[0] != NULL && kept[1] != NULL);
 	assert_int_equal(rte_pktmbuf_alloc_bulk(pool, m, 2), 0);
 	drv_post(dev, m[0], 1);

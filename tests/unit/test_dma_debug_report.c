@@ -3,8 +3,8 @@
  */
 
 /*
- * Test of the debug layer of lib/dma: what a report contains, leaks, the filter, telemetry, threads,
- * and numbers of mappings.
+ * Test of the debug layer of lib/dma: what a report contains, leaks, the filter, telemetry,
+ * threads, and numbers of mappings.
  */
 
 #define EAL_TELEMETRY "--telemetry"

@@ -218,7 +218,7 @@ abandoned_device_keeps_its_memory(void **state)
 	assert_non_null(p);
 	maps = bus.nr_maps;
 	calls = bus.calls;
-	kept[0] = dma_device(dev)->window;
+	kept[0] = dma_mode_state(dev)->window;
 	kept[1] = TAILQ_FIRST(&dma_device(dev)->blocks);
 	assert_true(kept[0] != NULL && kept[1] != NULL);
 	gantry_dma_dev_abandon(dev);
@@ -605,8 +605,7 @@ mode_follows_mask_and_memory(void **state)
 	gantry_dma_dev_destroy(dev);
 
 	/*
-	 * Otherwise bounce buffers, if memory for them exists. Here none does, and the reason says
-	 * so.
+	 * Otherwise bounce buffers, if memory for them exists. Here none does: that is the reason.
 	 */
 	dev = bus_device(&bus_without, GANTRY_DMA_MODE_AUTO);
 	assert_int_equal(gantry_dma_set_mask(dev, GANTRY_DMA_BIT_MASK(24)), -EIO);

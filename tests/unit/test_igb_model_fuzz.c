@@ -110,8 +110,9 @@ some_register(struct rig *g)
 {
 	static const uint32_t off[] = { IGB_CTRL, IGB_CTRL_EXT, IGB_RCTL, IGB_TCTL, IGB_RXCSUM,
 		IGB_RLPML, IGB_MRQC, IGB_VET, IGB_RFCTL, IGB_DTXTCPFLGL, IGB_DTXTCPFLGH, IGB_GPIE,
-		IGB_EIMS, IGB_IMS, IGB_ICS, IGB_EICS, IGB_EIAC, IGB_EIAM, IGB_IVAR0, IGB_IVAR_MISC,
-		IGB_EITR(0), IGB_MDIC, IGB_EERD, IGB_RETA(0), IGB_RSSRK(3), IGB_SWSM };
+		IGB_EIMS, IGB_IMS, IGB_ICS, IGB_EICS, IGB_EIAC, IGB_EIAM, IGB_IVAR(0),
+		IGB_IVAR_MISC, IGB_EITR(0), IGB_MDIC, IGB_EERD, IGB_RETA(0), IGB_RSSRK(3),
+		IGB_SWSM };
 	uint32_t q = below(IGB_MAX_QUEUES), o, v = (uint32_t)rnd();
 
 	switch (below(4)) {
@@ -145,7 +146,7 @@ sane(struct rig *g)
 	for (i = 0; i < IGB_NUM_RETA / 4; i++)
 		rig_wr(g, IGB_RETA(i), 0x03020100);
 	rig_wr(g, IGB_MRQC, one_in(2) ? 0 : IGB_MRQC_ENABLE_RSS | 0xFFFF0000u);
-	rig_wr(g, IGB_IVAR0, 0x80808080);
+	rig_wr(g, IGB_IVAR(0), 0x80808080);
 	rig_wr(g, IGB_EIMS, 0x3FF);
 	rig_rx_on(g,
 			IGB_RCTL_UPE | IGB_RCTL_MPE | IGB_RCTL_BAM |

@@ -733,7 +733,10 @@ configuration_space_has_bars_and_capabilities(void **state)
 	vfu_rcu_online();
 }
 
-/* Each bit of configuration space is writable, 1 or 0; of a bit that is none of these nobody would know. */
+/*
+ * Each bit of configuration space is writable, 1 or 0. A bit that is none of these would remain
+ * unnoticed.
+ */
 static void
 configuration_bits_are_writable_or_fixed(void **state)
 {

@@ -142,9 +142,9 @@ sleeping_port_gets_less_than_a_fourth_of_the_thread(void **state)
 }
 
 /*
- * A neighbour without frames does not use up the time that it could have: some 8,000 polls each time.
- * While the host has the core of a thread, another thread takes over and polls the neighbour alone, so
- * that the directions have several tries.
+ * A neighbour without frames does not use up the time that it could have: some 8,000 polls each
+ * time. While the host has the core of a thread, another thread takes over and polls the neighbour
+ * alone, so that the directions have several tries.
  */
 static void
 idle_neighbour_takes_no_time(void **state)
@@ -220,8 +220,8 @@ stuck_poll_holds_up_its_own_direction_only(void **state)
 
 /*
  * All directions sleep for longer than the watcher waits, and rest, so that threads take over from
- * each other all the time, also while there is nothing to poll: no two are ever in one direction, and
- * each direction is polled again and again.
+ * each other all the time, also while there is nothing to poll: no two are ever in one direction,
+ * and each direction is polled again and again.
  */
 static void
 no_two_threads_are_in_one_direction(void **state)

@@ -455,7 +455,10 @@ least_cgroup_limit_of_all_parents_counts(void **state)
 	assert_true(cgroup_memory("nonsense\n5:memory\n") == UINT64_MAX);
 	assert_true(cgroup_memory(v2) == UINT64_MAX);
 
-	/* Version 2: memory.max and memory.high, of the group, a parent and the root of a container. */
+	/*
+	 * Version 2: memory.max and memory.high, of the group, a parent and the root of a
+	 * container.
+	 */
 	cgroup_file("a/b/c/memory.max", "9000\n");
 	cgroup_file("a/b/c/memory.high", "max\n");
 	cgroup_file("a/b/other/memory.max", "1\n");

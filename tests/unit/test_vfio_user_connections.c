@@ -2,9 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/*
- * The connections of the server: clients that come too early, stay silent, or leave; the socket file.
- */
+/* The connections of the server: clients that come too early, are silent, or leave; the socket. */
 
 #include <fcntl.h>
 #include <libgen.h>

@@ -229,8 +229,9 @@ reader_may_wait_itself(void **state)
 }
 
 /*
- * Readers follow a pointer that is replaced, and the word that it led to becomes invalid for good. A
- * reader yields the core while it holds the pointer, so that the word would become invalid under it.
+ * Readers follow a pointer that is replaced, and the word that it led to becomes invalid for good.
+ * A reader yields the core while it holds the pointer, so that the word would become invalid under
+ * it.
  */
 #define VALID  0x600d600du
 #define ROUNDS 500

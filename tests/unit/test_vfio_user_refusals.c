@@ -4,7 +4,7 @@
 
 /*
  * The reason that the server reports for each command that it refuses. The error number is the
- * same for most of them, so that only the reason says what the client has to change.
+ * same for most of them, so that only the reason describes what the client has to change.
  */
 
 #include <fcntl.h>

@@ -50,9 +50,10 @@ def machine(run):
     vm.close()
 
     output, status = converse([os.path.join(image.TOP, 'tools', 'vm'), 'shell'],
-                            {'GANTRY_BUILD': image.BUILD}, r'exit ends the guest[^#]*# ',
-                            'ls /sys/bus/pci/drivers/vfio-pci; exit', 100)
+                              {'GANTRY_BUILD': image.BUILD}, r'exit ends the guest[^#]*# ',
+                              'ls /sys/bus/pci/drivers/vfio-pci; exit', 100)
     check(status == 0, 'tools/vm shell ended with %d:\n%s', status, output)
     for address in PORTS[:2]:
         # Once in the greeting, and once in the output of the command that was typed.
-        check(output.split('exit ends')[-1].count(address) == 1, '%s is not bound:\n%s', address, output)
+        check(output.split('exit ends')[-1].count(address) == 1,
+              '%s is not bound:\n%s', address, output)

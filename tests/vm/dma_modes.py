@@ -66,7 +66,8 @@ def strict(run):
     # Each buffer of a descriptor is one mapping, or two if it crosses a page boundary. A ring has
     # some pages.
     at_work = mappings(vm, forward.pid)
-    check(len(at_work) == 2 and min(at_work) >= RING - REFILL, 'mappings with full rings: %s', at_work)
+    check(len(at_work) == 2 and min(at_work) >= RING - REFILL,
+          'mappings with full rings: %s', at_work)
     check(max(at_work) <= 4 * RING, 'mappings with full rings: %s', at_work)
     forward.command('port stop all', r'^Done')
     at_rest = mappings(vm, forward.pid)

@@ -72,7 +72,8 @@ def dpdk_test(run, dma):
     vm = run.boot(hubs=(0, 0), memory=5120, hugepages=1700)
     vm.bind('vfio-pci', *PORTS[:2])
     # The upstream driver has only one mode, and tests without frames behave the same in all modes.
-    groups, whose = (GROUPS, ('ours', 'upstream')) if dma == 'direct' else (GROUPS[:MOVING], ('ours',))
+    groups, whose = (GROUPS, ('ours', 'upstream')) if dma == 'direct' else \
+        (GROUPS[:MOVING], ('ours',))
     found = {name: {} for group in groups for name in group}
     for who in whose:
         for group in groups:

@@ -88,7 +88,8 @@ def circulate(vm, forward):
                   for one, other in ((c, a), (b, a), (d, b), (a, b))]
         if all(tx == rx for tx, rx in pairs):
             break
-        check(time.monotonic() < end, 'frames were lost or made up:\n%s', '\n'.join(map(str, found)))
+        check(time.monotonic() < end, 'frames were lost or made up:\n%s',
+              '\n'.join(map(str, found)))
     check(c['tx_good_packets'] > 2 * 32 * int(ROUNDS), 'frames did not go round: %s', c)
     for p in found:
         check(not any(value for name, value in p.items() if re.search('errors|missed', name)),
@@ -96,7 +97,8 @@ def circulate(vm, forward):
         check(p['tx_good_packets'] == p['tx_hw_good_packets'],
               'driver and controller counted differently: %s', p)
     check(a['rx_good_packets'] == a['rx_hw_good_packets'] and
-          b['rx_good_packets'] == b['rx_hw_good_packets'], 'the driver counts otherwise: %s %s', a, b)
+          b['rx_good_packets'] == b['rx_hw_good_packets'],
+          'the driver counts otherwise: %s %s', a, b)
     forward.command('stop', r'^Done\.')
     quit_testpmd(tester)
     return c['tx_good_packets'] + d['tx_good_packets']

@@ -116,7 +116,8 @@ def self_test(g, times=10):
     g.vm.run('ethtool -t eth0 online', 120)
     for n in range(times):
         text = g.vm.run('ethtool -t eth0 offline', 120, None)
-        found = {name: int(v) for name, v in re.findall(r'^(\w+) +test +\(.*\)\s+(\d+)$', text, re.M)}
+        found = {name: int(v)
+                 for name, v in re.findall(r'^(\w+) +test +\(.*\)\s+(\d+)$', text, re.M)}
         check(set(found) == set(OFFLINE), 'ethtool -t: %s', text)
         late = [name for name in ('Interrupt', 'Link') if found.pop(name)]
         check(not any(found.values()), 'ethtool -t offline: %s', text)
@@ -178,7 +179,8 @@ def vlans(g):
 def multicast(g):
     """Frames to a joined group arrive; frames to another group arrive only with allmulticast."""
     ip(g.vm, 'maddr add %s dev eth0' % JOINED)
-    for group, state, arrives in (JOINED, 'off', 1), (OTHER, 'off', 0), (OTHER, 'on', 1), (OTHER, 'off', 0):
+    for group, state, arrives in (JOINED, 'off', 1), (OTHER, 'off', 0), \
+            (OTHER, 'on', 1), (OTHER, 'off', 0):
         ip(g.vm, 'link set eth0 allmulticast ' + state)
         before, counted = g.snapshot()
         g.cable.send(*(noise(200, n, mac(group)) for n in range(50)))
@@ -201,7 +203,8 @@ def file_each_way(g):
     p.wait(300)
     check(digest(data) in p.text(), 'to the guest: %s, not %s', p.text(), digest(data))
     with listen(g.host, 5002) as listener:
-        p = g.vm.start('sh', '-c', 'dd if=/dev/urandom of=/dev/shm/file bs=1M count=32 2>/dev/null; '
+        p = g.vm.start('sh', '-c',
+                       'dd if=/dev/urandom of=/dev/shm/file bs=1M count=32 2>/dev/null; '
                        'sha256sum /dev/shm/file; nc %s 5002 </dev/shm/file' % HOST)
         got = received(listener)
     p.wait(60)

@@ -93,7 +93,8 @@ def compare(ours, qemus):
              for key in found if found[key] != table.get(key)]
     gone = ['%s: both have %s' % (key, ours.get(key, NONE)) for key in table if key not in found]
     check(not wrong and not gone,
-          '%d differences that are new or changed in %s:\n%s\n%d listed ones that no longer exist:\n%s',
+          '%d differences that are new or changed in %s:\n%s\n'
+          '%d listed ones that no longer exist:\n%s',
           len(wrong), os.path.basename(KNOWN), '\n'.join(wrong[:SHOWN]), len(gone),
           '\n'.join(gone[:SHOWN]))
     return found
@@ -106,14 +107,17 @@ def on_the_host(sockets, log):
     a, b = os.path.join(folder, 'a.sock'), os.path.join(folder, 'b.sock')
     with open(log, 'w', encoding='utf-8') as errors:
         nic = subprocess.Popen([image.BUILD + '/app/gantry-nic', '--port',
-                                'a:socket=%s,speed=1G,wire=pair:b' % a, '--port', 'b:socket=%s' % b],
+                                'a:socket=%s,speed=1G,wire=pair:b' % a, '--port',
+                                'b:socket=%s' % b],
                                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
         try:
             end = time.monotonic() + 10
             while not (os.path.exists(a) and os.path.exists(b)):
-                check(nic.poll() is None and time.monotonic() < end, 'gantry-nic did not start: %s', log)
+                check(nic.poll() is None and time.monotonic() < end,
+                      'gantry-nic did not start: %s', log)
                 time.sleep(0.05)
-            r = subprocess.run([image.BUILD + '/tests/vm/models_agree', '-l', '0', '--no-huge', '-m', '64',
+            r = subprocess.run([image.BUILD + '/tests/vm/models_agree', '-l', '0', '--no-huge',
+                                '-m', '64',
                                 '--no-pci', '--no-telemetry', '--no-shconf', '-a', 'vfio_user:' + a,
                                 '-a', 'vfio_user:' + b],
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,

@@ -34,8 +34,8 @@ def spread(nodes, address, size):
 
 def crossings(text):
     """Return the {(device, queue, lcore)} for which the log reports polling from another node."""
-    return set(re.findall(r'(\S+): (\w+ queue \d): the device is on node \d, its memory on node \d, '
-                          r'lcore (\d+) that polls it on node \d', text))
+    return set(re.findall(r'(\S+): (\w+ queue \d): the device is on node \d, '
+                          r'its memory on node \d, lcore (\d+) that polls it on node \d', text))
 
 
 def polled(p, lcore, far):
@@ -61,7 +61,8 @@ def numa(run):
     p = dpdk_testpmd(vm, eal(one, two, lcores=LCORES))
     check(drivers(p) == {one: 'net_gantry_igb', two: 'net_gantry_igb'}, 'drivers: %s', drivers(p))
     for port, node in zip(vm.ports, (0, 1)):
-        check('device: %s (socket %d)' % (port, node) in p.text(), 'EAL has %s on another node', port)
+        check('device: %s (socket %d)' % (port, node) in p.text(),
+              'EAL has %s on another node', port)
     run.facts['port_nodes_by_sysfs'] = run.facts['port_nodes_by_eal'] = sysfs
 
     nodes = nodes_of(vm, p.pid)
@@ -69,7 +70,8 @@ def numa(run):
     for n, port in enumerate(vm.ports):
         rings = ring_bases(vm, port)  # virtual addresses, in this IOVA mode
         where = [spread(nodes, base, 16) for base in rings]
-        check(where == [[n], [n]], 'rings %s of port %s are on nodes %s', list(map(hex, rings)), n, where)
+        check(where == [[n], [n]], 'rings %s of port %s are on nodes %s',
+              list(map(hex, rings)), n, where)
         run.facts['port_%d_ring_nodes' % n] = [w[0] for w in where]
         p.command('show rxq info %d 0' % n, r'Mempool: mb_pool_%d$' % n)
         pool = zones(p, 'MP_mb_pool_%d_' % n)
@@ -83,6 +85,7 @@ def numa(run):
     for lcore, node, far, near in ((2, 1, one, two), (1, 0, two, one)):
         warned = polled(p, lcore, far)
         check(warned == {(far, q + ' queue 0', str(lcore)) for q in ('rx', 'tx')},
-              'lcore %s of node %s polled both ports, and %s is near: %s', lcore, node, near, warned)
+              'lcore %s of node %s polled both ports, and %s is near: %s', lcore, node, near,
+              warned)
         run.facts['warned_of_on_node_%d' % node] = sorted('%s of %s' % (q, d) for d, q, _ in warned)
     quit_testpmd(p)

@@ -25,12 +25,13 @@ MAC_A, MAC_B = mac('52:54:00:67:00:01'), mac('52:54:00:67:00:02')
 SECOND, STRANGER = mac('02:00:00:00:00:77'), mac('02:00:00:00:00:78')
 GROUP, OTHER_GROUP = mac('01:00:5e:01:02:03'), mac('01:00:5e:44:55:66')
 QUEUES = 4
-ARGS = ['--rxq=%d' % QUEUES, '--txq=%d' % QUEUES, '--rss-udp', '--rxd=512', '--txd=512', '--nb-cores=1',
-        '--no-flush-rx', '--enable-rx-cksum', '--tx-offloads=0x8000',  # MULTI_SEGS
+ARGS = ['--rxq=%d' % QUEUES, '--txq=%d' % QUEUES, '--rss-udp', '--rxd=512', '--txd=512',
+        '--nb-cores=1', '--no-flush-rx', '--enable-rx-cksum', '--tx-offloads=0x8000',  # MULTI_SEGS
         '--forward-mode=rxonly']
 
 # The scenarios of the host tests; doc/testing.md has the place of the others on PCI.
-CALLS_HERE = ('restart', 'deferred-queues', 'filters', 'identity', 'interrupts', 'tso', 'device-error')
+CALLS_HERE = ('restart', 'deferred-queues', 'filters', 'identity', 'interrupts', 'tso',
+              'device-error')
 
 
 def text_of(address):
@@ -58,8 +59,8 @@ class Tester:
         """Enter commands that must not print an error."""
         for line in lines:
             output = self.ask(line)
-            check(not re.search(r'(?i)bad arg|please|fail|error|invalid|not supported|unknown|cannot', output),
-                  '%s: %s', line, output)
+            check(not re.search(r'(?i)bad arg|please|fail|error|invalid|not supported|'
+                                r'unknown|cannot', output), '%s: %s', line, output)
 
     def stopped(self, *lines):
         """Change port settings while the ports are stopped, then resume forwarding."""
@@ -145,7 +146,8 @@ class Tester:
 def identity(t):
     output = t.ask('show port info 0')
     for what in ('Driver name: net_gantry_igb', 'MAC address: 52:54:00:67:00:01', 'Link status: up',
-                 'Link speed: 1 Gbps', 'Link duplex: full-duplex', 'Maximum configurable length of RX '
+                 'Link speed: 1 Gbps', 'Link duplex: full-duplex',
+                 'Maximum configurable length of RX '
                  'packet: 9724', 'Max possible RX queues: 16', 'Redirection table size: 128',
                  'Hash key size in bytes: 40', 'Firmware-version: '):
         check(what in output, 'show port info: no %r in %s', what, output)
@@ -205,7 +207,8 @@ def vlan(t):
 
     t.set('set promisc 0 off', 'vlan set filter on 0', 'rx_vlan add 100 0')
     f, seen = tagged(100)
-    check(seen and int(seen['length']) == len(f) and 'VLAN' not in seen['flags'], 'a tag kept: %s', seen)
+    check(seen and int(seen['length']) == len(f) and 'VLAN' not in seen['flags'],
+          'a tag kept: %s', seen)
     check(tagged(101)[1] is None, 'VLAN 101 passes without a filter entry')
     t.set('vlan set strip on 0')
     f, seen = tagged(100 | 0xA000)
@@ -232,8 +235,8 @@ def rss(t):
         for f in frames:
             got, value = seen[f[6:12]], view(f, key)['hash']
             check(int(got['RSS hash'], 16) == value and
-                  int(got['RSS queue'], 16) == reta[value % 128], 'hash %#x, the table has queue %d: %s',
-                  value, reta[value % 128], got)
+                  int(got['RSS queue'], 16) == reta[value % 128],
+                  'hash %#x, the table has queue %d: %s', value, reta[value % 128], got)
             queues.add(reta[value % 128])
         return key, queues
 
@@ -296,7 +299,8 @@ def checksums(t):
         check((got['ip'], got['l4']) == ('good', 'good') and got['data'][14:14 + len(want)] == want,
               'not what it should be: %s\n%s', got, want.hex())
     output = t.forwarding(False)
-    check(re.search(r'Bad-ipcsum: +%d ' % len(sent), output), 'bad headers were not counted: %s', output)
+    check(re.search(r'Bad-ipcsum: +%d ' % len(sent), output),
+          'bad headers were not counted: %s', output)
 
 
 def segmentation(t):
@@ -318,7 +322,8 @@ def engines(t):
     t.forwarding(mode='io')
     same('io', t.through(*frames), [dict(view(f, b''), queue=0) for f in frames])
     t.forwarding(mode='macswap')
-    check([g['data'] for g in t.through(*frames)] == [f[6:12] + f[:6] + f[12:] for f in frames], 'macswap')
+    check([g['data'] for g in t.through(*frames)] == [f[6:12] + f[:6] + f[12:] for f in frames],
+          'macswap')
     t.paused('set eth-peer 1 02:00:00:00:00:99')
     t.forwarding(mode='mac')
     check([g['data'] for g in t.through(*frames)] ==
@@ -351,13 +356,14 @@ def engines(t):
 def jumbo(t):
     t.forwarding(False, 'rxonly')
     scatter = ['port config %d rx_offload scatter %%s' % n for n in (0, 1)]
-    t.stopped(*(line % 'on' for line in scatter), 'port config mtu 0 9000', 'port config mtu 1 9000')
+    t.stopped(*(line % 'on' for line in scatter), 'port config mtu 0 9000',
+              'port config mtu 1 9000')
     frames = [t.frame(size=n) for n in (1471, 1472, 2100, 4000, 8972)]
     seen = t.saw(*frames)
     for f in frames:
         got = seen[f[6:12]]
-        check(int(got['length']) == len(f) and int(got['nb_segs']) == -(-len(f) // 2048), '%d bytes: %s',
-              len(f), got)
+        check(int(got['length']) == len(f) and int(got['nb_segs']) == -(-len(f) // 2048),
+              '%d bytes: %s', len(f), got)
     too_long = t.frame(size=8972 + 5)
     check(too_long[6:12] not in t.saw(too_long), 'longer than the MTU allows')
     t.forwarding(mode='io')
@@ -472,8 +478,8 @@ def testpmd(run, dma):
           drivers(t.pmd))
     # One container of EAL for both ports, or one for each port that the library claimed.
     run.facts['mappings'] = mappings(vm, t.pmd.pid)
-    check(len(run.facts['mappings']) == (1 if dma == 'direct' else 2), 'mappings of the containers: %s',
-          run.facts['mappings'])
+    check(len(run.facts['mappings']) == (1 if dma == 'direct' else 2),
+          'mappings of the containers: %s', run.facts['mappings'])
     t.set('set verbose 1')
     t.forwarding()
     for feature in FEATURES:

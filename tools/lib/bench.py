@@ -178,7 +178,8 @@ def cores():
 
 def machine():
     with open('/proc/cpuinfo', encoding='utf-8') as f:
-        model = next((line.partition(':')[2].strip() for line in f if line.startswith('model name')),
+        model = next((line.partition(':')[2].strip() for line in f
+                      if line.startswith('model name')),
                      'unknown')
     return {'cpu': model, 'cores': len(cores()), 'kernel': platform.release(),
             'load': os.getloadavg()[0]}
@@ -227,7 +228,8 @@ def main():
         return ANSWERED if args.check else 0
     mistake = module.mistake(args) if hasattr(module, 'mistake') else None
     for wrong, line in ((args.name is None, 'name a benchmark; --list shows them'),
-                        (args.name not in known(), 'no benchmark %s; --list shows them' % args.name),
+                        (args.name not in known(),
+                         'no benchmark %s; --list shows them' % args.name),
                         (args.runs < 1, '--runs %d: at least 1' % args.runs),
                         (mistake is not None, mistake)):
         if wrong:

@@ -298,11 +298,13 @@ def linerate(demo):
                          t['stalled_ns'] > (1 - GOOD) / 2 * seconds * 1e9)
             t['trial'] = n
             trials.append(t)
-            demo.say('%4d bytes, trial %d (%.2g s): %.3f %% of line rate, %d lost, gaps %.2f + %.2f ms%s' % (
-                size, n, seconds, 100 * t['rx_pps'] / t['line_rate_pps'], t['lost'],
-                t['daemon_gap_ns'] / 1e6, t['app_gap_ns'] / 1e6,
-                ' (ring: %.2f ms), %.2f ms stalled: void' % (
-                    ring_ns / 1e6, t['stalled_ns'] / 1e6) if t['void'] else ''))
+            demo.say(
+                '%4d bytes, trial %d (%.2g s): %.3f %% of line rate, %d lost, '
+                'gaps %.2f + %.2f ms%s' % (
+                    size, n, seconds, 100 * t['rx_pps'] / t['line_rate_pps'], t['lost'],
+                    t['daemon_gap_ns'] / 1e6, t['app_gap_ns'] / 1e6,
+                    ' (ring: %.2f ms), %.2f ms stalled: void' % (
+                        ring_ns / 1e6, t['stalled_ns'] / 1e6) if t['void'] else ''))
             if not t['void'] or time.monotonic() - begin > BUDGET:
                 break
     app.p.stdin.close()

@@ -135,7 +135,8 @@ def report(name, out, status):
                  max(0, len(lines) - 20))
     repeat = ['repeat: %s %s' % (program(BUILD, name), path.group(1))] if path else []
     return ['fuzz %s: ended with %d; the input: %s' % (
-        name, status, path.group(1) if path else 'none was stored')] + lines[first:first + 20] + repeat
+        name, status, path.group(1) if path else 'none was stored')] + \
+        lines[first:first + 20] + repeat
 
 
 def minimise(name, source):

@@ -36,7 +36,8 @@ hugepages_reserve()
 	# EAL looks for a mounted hugetlbfs even if it then uses memfds.
 	if ! grep -qs ' hugetlbfs ' /proc/mounts; then
 		hugepages_mount=$(mktemp -d /tmp/gantry.huge.XXXXXX)
-		if ! mount -t hugetlbfs -o pagesize=2M,mode=0700 none "$hugepages_mount" 2>/dev/null; then
+		if ! mount -t hugetlbfs -o pagesize=2M,mode=0700 none "$hugepages_mount" \
+			2>/dev/null; then
 			rmdir "$hugepages_mount"
 			hugepages_mount=
 			hugepages_why="hugetlbfs cannot be mounted"

@@ -31,8 +31,9 @@ if [ ! -f "$dir/sdk/ethdev_driver.h" ]; then
 	if [ $status != 0 ]; then
 		echo "$why"
 		[[ $status = 77 || $get = debian.py* ]] || exit 1
-		echo "needs DPDK $series and its driver headers (GANTRY_DPDK_GIT=DIR: a clone of DPDK's" \
-			"repository to take from what Debian's archive lacks): $(tail -n 1 <<<"$why")"
+		echo "needs DPDK $series and its driver headers (GANTRY_DPDK_GIT=DIR: a clone of" \
+			"DPDK's repository to take from what Debian's archive lacks):" \
+			"$(tail -n 1 <<<"$why")"
 		exit 77
 	fi
 	echo "$why"

@@ -60,8 +60,8 @@ DATA_LIMIT = 8 << 30    # bytes of memory that a test may use
 CONTROL = ['igb_ethdev', 'igb_filter', 'igb_descriptors', 'igb_intr', 'igb_bus']
 DATA = ['igb_rx_*', 'igb_tx_*', 'igb_lost_*', 'igb_watchdog_*']
 
-# The tests for each path: the first row whose pattern matches decides. The more parts of the name of
-# the file the name of a unit test contains, the earlier it runs; then the order of the row counts.
+# The tests for each path: the first row whose pattern matches decides. The more parts of the file's
+# name a unit test has in its own, the earlier it runs; then the order of the row counts.
 TESTS = [
     ('drivers/net/igb/igb_mp.c', CONTROL + ['igb_*_direct'], ['test_secondary']),
     ('drivers/net/igb/igb_vfio_user.c', CONTROL + ['igb_*_direct'],
@@ -572,7 +572,7 @@ class Campaign:
         for name in unit + host:
             if name == next(iter(host), None) and not tree.ninja(self.host_targets()):
                 return 'invalid', 'does not compile'
-            # If a failure does not repeat, the machine may have caused it. A busy machine needs time.
+            # If a failure does not repeat, the machine may have caused it. A busy one needs time.
             for attempt in (1, 2):
                 busy = max(1, os.getloadavg()[0] / os.cpu_count())
                 limit = attempt * busy * max(LEAST_LIMIT, 10 * self.durations[name])

@@ -77,7 +77,8 @@ def main():
     env.setdefault('UBSAN_OPTIONS', 'halt_on_error=1:print_stacktrace=1')
     # Many tests mostly wait. At most five run concurrently: each may take 100 of 512 hugepages.
     r = subprocess.run(['meson', 'test', '-C', args.build, '--no-rebuild', '--quiet',
-                        '--setup', 'unit', '--num-processes', str(min(5, (os.cpu_count() or 1) + 2))],
+                        '--setup', 'unit', '--num-processes',
+                        str(min(5, (os.cpu_count() or 1) + 2))],
                        env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, check=False)
     total = [0, 0, 0]

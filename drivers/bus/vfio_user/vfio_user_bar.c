@@ -303,7 +303,7 @@ map_bar(struct rte_vfio_user_device *dev, unsigned int index, const struct vfu_r
 	return ret;
 }
 
-/* Switches the decoding of addresses off; vfio_user_device_start() switches it on again. */
+/* Switch the decoding of addresses off; vfio_user_device_start() switches it on again. */
 int
 vfio_user_bars_setup(struct rte_vfio_user_device *dev)
 {

@@ -191,7 +191,7 @@ vfio_user_lost(void *opaque, const char *why)
 	vfio_user_lost_again(priv);
 }
 
-/* Runs in the interrupt thread of EAL. */
+/* Report the loss of the device, in the interrupt thread of EAL. */
 static void
 lost_event(void *arg)
 {

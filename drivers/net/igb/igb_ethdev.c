@@ -295,7 +295,7 @@ igb_get_reg(struct rte_eth_dev *dev, struct rte_dev_reg_info *info)
 		{ IGB_CTRL_EXT, 1, 0 }, { IGB_MDIC, 1, 0 }, { IGB_VET, 1, 0 },
 		{ IGB_RCTL, 1, 0 }, { IGB_TCTL, 1, 0 }, { IGB_IMS, 1, 0 }, { IGB_GPIE, 1, 0 },
 		{ IGB_EIMS, 1, 0 }, { IGB_EIAC, 1, 0 }, { IGB_EIAM, 1, 0 },
-		{ IGB_IVAR0, 8, 4 }, { IGB_IVAR_MISC, 1, 0 }, { IGB_RXCSUM, 1, 0 },
+		{ IGB_IVAR(0), 8, 4 }, { IGB_IVAR_MISC, 1, 0 }, { IGB_RXCSUM, 1, 0 },
 		{ IGB_RLPML, 1, 0 }, { IGB_MRQC, 1, 0 }, { IGB_RAL(0), 32, 4 },
 		{ IGB_RETA(0), 32, 4 },
 		{ IGB_RDBAL(0), 16, IGB_QUEUE_STRIDE }, { IGB_RDBAH(0), 16, IGB_QUEUE_STRIDE },

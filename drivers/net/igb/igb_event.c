@@ -31,7 +31,7 @@ igb_event_enable(struct rte_eth_dev *dev, bool enable)
 	pthread_mutex_unlock(&open_lock);
 }
 
-/* Runs in the interrupt thread, for a port whose close() waits for that thread. */
+/* Report an event in the interrupt thread, for a port whose close() waits for that thread. */
 void
 igb_event_report(struct rte_eth_dev *dev, enum rte_eth_event_type event)
 {

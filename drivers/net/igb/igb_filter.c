@@ -294,7 +294,7 @@ igb_reta_check_size(const struct igb_hw *hw, uint16_t size)
 	return -EINVAL;
 }
 
-/* Returns entry i of a table, or NULL if its mask excludes the entry. */
+/* Return entry i of a table, or NULL if its mask excludes the entry. */
 static uint16_t *
 igb_reta_entry(struct rte_eth_rss_reta_entry64 *reta, uint16_t i)
 {

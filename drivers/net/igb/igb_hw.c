@@ -196,7 +196,7 @@ igb_nvm_read(struct igb_hw *hw, uint16_t word, uint16_t *value)
 	return ret;
 }
 
-/* Verifies that words 0 to 0x3F of the NVM add up to 0xBABA (datasheet 6.2). */
+/* Verify that words 0 to 0x3F of the NVM add up to 0xBABA (datasheet 6.2). */
 static int
 igb_nvm_check(struct igb_hw *hw)
 {
@@ -269,7 +269,7 @@ igb_phy_write(struct igb_hw *hw, uint8_t reg, uint16_t value)
 	return 0;
 }
 
-/* Returns the offset of the gantry vendor capability, and its length; 0: there is none. */
+/* Return the offset of the gantry vendor capability, and its length; 0: there is none. */
 static uint8_t
 igb_vendor_cap(const struct igb_hw *hw, uint8_t *len)
 {

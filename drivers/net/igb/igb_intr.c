@@ -38,7 +38,7 @@
 
 #define IGB_ICR_ERRORS (IGB_ICR_FER | IGB_ICR_DOUTSYNC)
 
-/* Causes for which the miscellaneous interrupt is armed. */
+/* Return the causes for which the miscellaneous interrupt is armed. */
 static uint32_t
 igb_misc_causes(const struct rte_eth_dev *dev)
 {
@@ -53,7 +53,7 @@ igb_queue_vector(const struct igb_adapter *ad, uint16_t queue_id)
 	return own < ad->nb_vectors ? own : MISC_VECTOR;
 }
 
-/* Points queue `q` of one direction at a vector, or at none. */
+/* Point queue `q` of one direction at a vector, or at none. */
 static void
 igb_set_ivar(struct igb_hw *hw, uint16_t q, bool tx, uint32_t vector, bool valid)
 {
@@ -66,7 +66,7 @@ igb_set_ivar(struct igb_hw *hw, uint16_t q, bool tx, uint32_t vector, bool valid
 	igb_set(hw, reg, (vector | (valid ? IGB_IVAR_VALID : 0)) << shift, 0xFFu << shift);
 }
 
-/* Arms a queue without its own vector. Locked, because an IVAR register serves two queues. */
+/* Arm a queue without its own vector. Locked, because an IVAR register serves two queues. */
 static void
 igb_shared_arm(struct rte_eth_dev *dev, uint16_t queue_id, bool on)
 {
@@ -81,7 +81,7 @@ igb_shared_arm(struct rte_eth_dev *dev, uint16_t queue_id, bool on)
 	rte_spinlock_unlock(&ad->intr_lock);
 }
 
-/* Wakes those of these queues that are armed, and disarms them. */
+/* Wake those of these queues that are armed, and disarm them. */
 static void
 igb_shared_wake(struct rte_eth_dev *dev, uint32_t queues)
 {
@@ -103,7 +103,7 @@ igb_shared_wake(struct rte_eth_dev *dev, uint32_t queues)
 }
 
 /*
- * Adds event file descriptors for the queues without a vector, behind those of the bus, which has
+ * Add event file descriptors for the queues without a vector, behind those of the bus, which has
  * one per vector.
  */
 static int

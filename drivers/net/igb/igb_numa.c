@@ -67,7 +67,7 @@ igb_numa_block(void *arg, const struct gantry_dma_block *b)
 		place->node = b->socket_id;
 }
 
-/* Works for rings in EAL memory and outside of it (dma=bounce). */
+/* Find the node of a ring in EAL memory, or outside of it (dma=bounce). */
 static int
 igb_numa_of_ring(const struct rte_eth_dev *dev, const void *ring)
 {

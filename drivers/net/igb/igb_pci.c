@@ -213,7 +213,7 @@ igb_pci_unmap(struct igb_pci *p)
 	p->container = -1;
 }
 
-/* Creates a private container for a device that is not mapped yet. */
+/* Create a private container for a device that is not mapped yet. */
 static int
 igb_pci_own_container(struct igb_pci *p)
 {

@@ -79,7 +79,7 @@ igb_probe_secondary(const struct igb_bus_dev *bus)
 }
 
 /*
- * Creates the DMA device, before any register is accessed: a bus may have to open the device
+ * Create the DMA device, before any register is accessed: a bus may have to open the device
  * again to claim it, which resets the device and moves its BARs.
  */
 static int
@@ -118,7 +118,7 @@ igb_dma_open(struct igb_adapter *ad, const struct igb_bus_dev *bus)
 	return 0;
 }
 
-/* Serves a request of a secondary process, in the EAL IPC thread. */
+/* Serve a request of a secondary process, in the EAL IPC thread. */
 static int
 igb_serve(struct rte_eth_dev *dev, enum igb_mp_op op)
 {

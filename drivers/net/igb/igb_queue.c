@@ -37,7 +37,7 @@ igb_check_nb_desc(const struct igb_hw *hw, const char *what, uint16_t id, uint16
 }
 
 /*
- * Returns the bytes of a buffer that the device uses. SRRCTL.BSIZEPACKET counts KB, and has seven
+ * Return the bytes of a buffer that the device uses. SRRCTL.BSIZEPACKET counts KB, and has seven
  * bits. RCTL.BSIZE, which applies to all queues whose BSIZEPACKET is 0, supports 512 and 256
  * (8.10.1, 8.10.2).
  */
@@ -289,7 +289,7 @@ igb_tx_ring(const struct igb_tx_queue *q)
 		q->ring_size, &q->conf.tx_thresh };
 }
 
-/* Starts a ring that is empty: head == tail. */
+/* Start a ring that is empty: head == tail. */
 static int
 igb_ring_start(struct igb_hw *hw, const struct igb_ring *r)
 {
@@ -622,7 +622,7 @@ igb_queues_start(struct rte_eth_dev *dev)
 	return 0;
 }
 
-/* Counts the stuck rings, and the mbufs that they hold; with `release`, makes them usable again. */
+/* Count the stuck rings, and the mbufs that they hold; with `release`, make them usable again. */
 static unsigned int
 igb_walk_stuck(struct rte_eth_dev *dev, bool release, unsigned int *mbufs)
 {
@@ -657,7 +657,7 @@ igb_walk_stuck(struct rte_eth_dev *dev, bool release, unsigned int *mbufs)
 }
 
 /*
- * Handles queues that did not stop. If the device is alive, a reset also ends their DMA. If that
+ * Handle queues that did not stop. If the device is alive, a reset also ends their DMA. If that
  * fails, they keep their memory, even beyond close, so that the next user of a buffer never finds
  * a late frame in it.
  */

@@ -107,7 +107,7 @@ igb_rearm_data(struct rte_mbuf *m)
 	return RTE_PTR_ADD(m, offsetof(struct rte_mbuf, rearm_data));
 }
 
-/* Logs the first refused mapping since the queue started. rx_nombuf counts the others. */
+/* Log the first refused mapping since the queue started. rx_nombuf counts the others. */
 static __rte_noinline void
 igb_rx_unmappable(struct igb_rx_queue *q)
 {
@@ -121,7 +121,7 @@ igb_rx_unmappable(struct igb_rx_queue *q)
 }
 
 /*
- * Takes a buffer back from the device. The ownership of a whole burst changes when
+ * Take a buffer back from the device. The ownership of a whole burst changes when
  * gantry_dma_unmap_gathered() returns. The device may have written anywhere in the buffer, but
  * only the first len bytes are valid, and a mode that copies copies only those.
  */
@@ -135,7 +135,7 @@ igb_rx_unmap(struct igb_rx_queue *q, uint16_t at, uint16_t len, struct gantry_dm
 }
 
 /*
- * Posts n mbufs at q->fill. They must not reach beyond the end of the ring. Returns 0; -ENOMEM if
+ * Post n mbufs at q->fill. They must not reach beyond the end of the ring. Return 0; -ENOMEM if
  * the pool has fewer than n mbufs; -EFAULT if none could be mapped.
  */
 static inline int
@@ -171,7 +171,7 @@ igb_rx_post(struct igb_rx_queue *q, uint16_t n)
 	return n == 0 ? -EFAULT : 0;
 }
 
-/* Counts the descriptors that stay empty and have not been counted before. */
+/* Count the descriptors that stay empty and have not been counted before. */
 static __rte_noinline void
 igb_rx_count_missing(struct igb_rx_queue *q)
 {
@@ -207,7 +207,7 @@ igb_rx_refill(struct igb_rx_queue *q)
 }
 
 /*
- * Drops a descriptor that is not part of a good frame: frees its buffer, and the earlier buffers
+ * Drop a descriptor that is not part of a good frame: free its buffer, and the earlier buffers
  * of the frame. The following descriptors up to EOP are dropped likewise.
  */
 static __rte_noinline void

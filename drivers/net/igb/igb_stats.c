@@ -22,7 +22,11 @@
 
 #include "igb_rxtx.h"
 
-/* In the order of the registers. RTE_ETH_XSTATS_NAME_SIZE is 64. */
+/*
+ * In the order of the registers. The index of a row is the id of its xstat, so a new row shifts the
+ * ids of all later ones: applications must look ids up by name. There are at most
+ * IGB_MAX_HW_STATS rows, and a name has less than RTE_ETH_XSTATS_NAME_SIZE (64) bytes.
+ */
 static const struct {
 	const char *name;
 	uint16_t reg;
@@ -167,7 +171,7 @@ igb_stats_missed(struct rte_eth_dev *dev, uint16_t queue_id)
 	return missed;
 }
 
-/* Returns the counters of a queue since the last reset. */
+/* Return the counters of a queue since the last reset. */
 static struct igb_queue_counts
 igb_queue_counts(const struct igb_queue_stats *s)
 {

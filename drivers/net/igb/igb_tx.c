@@ -19,10 +19,10 @@
  * Everything sent is therefore reported, and tx_done_cleanup() can return all buffers of an
  * application that has stopped sending.
  *
- * igb_xmit_pkts() reclaims as soon as IGB_TX_MAX_IN_USE descriptors are in use (three quarters of the
- * ring, if that is less), or earlier if tx_free_thresh requires it. Buffers that return soon are
- * still in the cache when the device receives into them again; a whole ring of buffers is more than
- * a cache holds.
+ * igb_xmit_pkts() reclaims as soon as IGB_TX_MAX_IN_USE descriptors are in use (three quarters of
+ * the ring, if that is less), or earlier if tx_free_thresh requires it. Buffers that return soon
+ * are still in the cache when the device receives into them again; a whole ring of buffers is more
+ * than a cache holds.
  */
 
 #include <errno.h>
@@ -70,9 +70,12 @@ free_batch_add(struct free_batch *b, struct rte_mbuf *m)
 }
 
 /*
- * Reclaims descriptors that the device has reported, in whole groups, until it has reclaimed at
- * least max_desc of them. It reclaims at most max_pkts packets: if that limit cuts a group, the
- * rest of the group forms a group. Returns the number of packets.
+ * Reclaim descriptors that the device has reported, in whole groups, until at least max_desc of
+ * them are reclaimed, but at most max_pkts packets: if that limit cuts a group, the rest of the
+ * group forms a group. Return the number of packets.
+ *
+ * The unmappings of a group are gathered, so that strict mode waits once for all of them. The head
+ * of lib/dma/modes/dma_strict.c names the functions on the way.
  */
 static uint32_t
 igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
@@ -168,7 +171,7 @@ igb_tx_descriptor_status(void *txq, uint16_t offset)
 	return RTE_ETH_TX_DESC_FULL;
 }
 
-/* Returns the context that a packet requires (7.2.2.2). */
+/* Return the context that a packet requires (7.2.2.2). */
 static inline struct igb_tx_context
 igb_tx_context(const struct rte_mbuf *m, uint64_t flags)
 {
@@ -200,7 +203,7 @@ igb_tx_context(const struct rte_mbuf *m, uint64_t flags)
 	return (struct igb_tx_context){ lens, (uint64_t)type << 32 | mss };
 }
 
-/* Returns the slot that holds this context; IGB_TX_CONTEXTS: none does. */
+/* Return the slot that holds this context; IGB_TX_CONTEXTS: none does. */
 static inline unsigned int
 igb_tx_context_find(const struct igb_tx_queue *q, const struct igb_tx_context *c)
 {
@@ -219,7 +222,7 @@ igb_tx_write(union igb_tx_desc *d, uint64_t qw0, uint32_t low, uint32_t high)
 	d->qw[1] = rte_cpu_to_le_64((uint64_t)high << 32 | low);
 }
 
-/* Checks a segmentation request: header lengths, and the length of a segment with tag (7.2.4). */
+/* Check a segmentation request: header lengths, and the length of a segment with tag (7.2.4). */
 static __rte_noinline bool
 igb_tx_tso_is_bad(const struct rte_mbuf *m)
 {
@@ -234,7 +237,7 @@ igb_tx_tso_is_bad(const struct rte_mbuf *m)
 			hdr + m->tso_segsz + RTE_VLAN_HLEN > IGB_TX_MAX_FRAME;
 }
 
-/* Checks a checksum request: headers have their minimum lengths, and fit the packet (7.2.5). */
+/* Check a checksum request: headers have their minimum lengths, and fit the packet (7.2.5). */
 static inline bool
 igb_tx_cksum_is_bad(const struct rte_mbuf *m)
 {
@@ -272,8 +275,8 @@ igb_tx_is_bad(const struct igb_tx_queue *q, const struct rte_mbuf *m)
 }
 
 /*
- * Maps the segments of a packet, for the entries from `at` on. After a failure it unmaps the
- * segments that it has mapped, as the DMA API requires. Returns 0; -EINVAL if the chain is
+ * Map the segments of a packet, for the entries from `at` on. After a failure, unmap the
+ * segments that are mapped already, as the DMA API requires. Return 0; -EINVAL if the chain is
  * malformed; -EFAULT if a segment could not be mapped.
  */
 static inline int
@@ -321,7 +324,7 @@ undo:
 	return ret;
 }
 
-/* Makes everything from q->group to `last` one group. */
+/* Make everything from q->group to `last` one group. */
 static inline void
 igb_tx_end_group(struct igb_tx_queue *q, uint16_t last)
 {

@@ -61,7 +61,7 @@ igb_ring_base(const struct igb_hw *hw, uint32_t bal)
 	return (uint64_t)igb_rd(hw, bal + (IGB_Q_BAH - IGB_Q_BAL)) << 32 | igb_rd(hw, bal);
 }
 
-/* Counts a check that found the queue unchanged. True for the check that completes a stall. */
+/* Count a check that found the queue unchanged. Return true if this completes a stall. */
 static bool
 igb_stall_count(struct igb_watch *w)
 {
@@ -82,7 +82,7 @@ igb_may_send(const struct igb_hw *hw)
 	return (status & (IGB_STATUS_LU | IGB_STATUS_TXOFF)) == IGB_STATUS_LU;
 }
 
-/* Finds the oldest group without DD: its first descriptor, and its RS descriptor. */
+/* Find the oldest group without DD: its first descriptor, and its RS descriptor. */
 static bool
 igb_tx_oldest(const struct igb_tx_queue *q, uint16_t *at, uint16_t *last)
 {

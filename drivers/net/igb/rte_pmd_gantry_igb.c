@@ -53,7 +53,7 @@ find_in_group(void *arg, const struct gantry_dma_reach_group *g)
 		l->bus = g->first + at;
 }
 
-/* Finds memory that the device reaches permanently: in modes strict and bounce there is none. */
+/* Find memory that the device reaches permanently: in modes strict and bounce there is none. */
 static gantry_dma_addr_t
 bus_address(const struct igb_adapter *ad, const void *ptr)
 {
@@ -227,7 +227,7 @@ rte_pmd_gantry_igb_numa_check(uint16_t port_id, bool is_rx, uint16_t queue_id,
 	return gantry_dma_numa_check(igb_adapter_of(dev)->dma, what, lcore_id, socket);
 }
 
-/* Returns the device, if it has that register and is alive. */
+/* Find the device of a port, if it has that register and is alive. */
 static int
 igb_port_reg(uint16_t port_id, uint32_t reg, struct igb_hw **hw)
 {

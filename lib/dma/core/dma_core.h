@@ -40,23 +40,10 @@ dma_pages(uint64_t at, size_t size)
 /** A coherent block. */
 struct dma_block {
 	TAILQ_ENTRY(dma_block) next;
-	const struct rte_memzone *mz; /* NULL: memory of the library's own, len bytes */
+	const struct rte_memzone *mz; /* NULL: library memory, len bytes */
 	size_t len;
 	const void *site; /* return address of the call that allocates it */
 	struct gantry_dma_block pub;
-};
-
-/** Mappings made one by one: see dma_demand.c. All 0: the device has none. */
-struct dma_demand {
-	uint64_t *entries; /* dma_device.entries, in use; NULL: each mapping calls the bus */
-	/* states[p], records[p]: the mapping that begins in page p of bus addresses */
-	uint64_t *states;
-	struct dma_record *records;
-	struct dma_iova *iova;
-	unsigned int id;   /* id of iova */
-	uint32_t pair_max; /* buffers up to this many bytes take a pair of pages; 0: none do */
-	size_t nr;         /* number of elements of entries, states, records, below */
-	gantry_dma_addr_t *below; /* with a page table: address at which the bus has mapped a BAR */
 };
 
 /**
@@ -82,15 +69,11 @@ struct dma_device {
 	size_t max_seg; /* the device's limits of a segment */
 	uint64_t seg_boundary;
 	struct gantry_dma_table eal;           /* EAL's bus addresses of EAL memory */
-	struct gantry_dma_table own;           /* the window's bus addresses of it */
+	struct gantry_dma_table own;           /* the mode's bus addresses of it */
 	const struct gantry_dma_mode *base;    /* the mode, whatever layer is around */
 	const struct gantry_dma_mode *waiting; /* the mode of a device that waits for one */
 	const struct dma_layer *layer;         /* the layer around the device; dma_no_layer: none */
-	/* State of the layer and of the modes, unknown to the core: */
-	struct dma_debug *debug;   /* NULL: off */
-	struct dma_demand demand;  /* strict, window: mappings made one by one */
-	struct dma_window *window; /* EAL memory in the window */
-	struct dma_bounce *bounce;
+	void *layer_state;                     /* the layer's; NULL: no layer */
 	/* Changes that the bus has made permanently: */
 	bool claimed;
 	uint64_t *entries; /* the I/O page table that the bus has made; NULL: none */
@@ -100,6 +83,7 @@ struct dma_device {
 	TAILQ_HEAD(, dma_block) blocks;
 	TAILQ_HEAD(, dma_attached) attached;
 	TAILQ_HEAD(, dma_resource) resources; /* BARs mapped in direct mode */
+	uint64_t mode_state[];                /* of the modes; only they know its structure */
 };
 
 static inline struct dma_device *
@@ -126,6 +110,11 @@ struct dma_call {
  */
 struct gantry_dma_mode {
 	const char *name;
+	/**
+	 * The part of the project that gave the device memory in advance (GANTRY_DMA_REACH_MEMORY);
+	 * NULL: the mode gives it none.
+	 */
+	const char *memory_by;
 	/** The inline functions map by dma_device.eal. map() gets what they cannot map. */
 	bool by_eal;
 	/**
@@ -181,7 +170,7 @@ struct gantry_dma_mode {
 	 * the mode accepts any mask.
 	 */
 	int (*set_mask)(struct gantry_dma_dev *dev, uint64_t mask);
-	/** Likewise for coherent memory. NULL: alloc_block() finds a place, or reports the reason. */
+	/** Likewise for coherent memory. NULL: alloc_block() finds a place, or logs the reason. */
 	int (*set_coherent_mask)(struct gantry_dma_dev *dev, uint64_t mask);
 	void (*for_each)(struct gantry_dma_dev *dev,
 			void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg);
@@ -262,7 +251,9 @@ struct dma_layer {
 			size_t size, enum gantry_dma_dir dir);
 	/** A chain is unmapped with more pieces than it was mapped with. */
 	void (*list_longer)(struct gantry_dma_dev *dev, enum gantry_dma_dir dir);
-	/** With fewer: unmap one piece that is left there. Return its size; 0: none begins there. */
+	/**
+	 * With fewer: unmap one piece that is left there. Return its size; 0: none begins there.
+	 */
 	size_t (*list_left)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 
 	/** The device is destroyed, and everything it has is about to be freed. */
@@ -381,8 +372,13 @@ bool dma_block_reachable(uint64_t mask);
  * Devices.
  */
 
-/** Allocate a device without a mode. Return NULL with rte_errno set. */
-struct dma_device *dma_device_create(const struct gantry_dma_params *params);
+/**
+ * Allocate a device without a mode.
+ * @param params      the caller's parameters, not yet checked
+ * @param mode_state  bytes to allocate for dma_device.mode_state, zeroed
+ * @return  the device, or NULL with rte_errno set
+ */
+struct dma_device *dma_device_create(const struct gantry_dma_params *params, size_t mode_state);
 /** Add a device with a mode to the list of all devices. Its end removes it. */
 void dma_devices_add(struct gantry_dma_dev *dev);
 /** Call fn for each device, with the list locked. */

@@ -38,8 +38,11 @@ set_fast(struct dma_device *d)
 	 * meantime.
 	 */
 	__atomic_store_n(&fast->table.span, 0, __ATOMIC_SEQ_CST);
-	fast->debug = d->layer != &dma_no_layer;
-	fast->mode = fast->debug ? &d->layer->mode : table == NULL ? base : NULL;
+	fast->layered = d->layer != &dma_no_layer;
+	if (fast->layered)
+		fast->mode = &d->layer->mode;
+	else
+		fast->mode = table == NULL ? base : NULL;
 	fast->table_last = RTE_MIN(d->mask, GANTRY_DMA_ADDR_MAX);
 	fast->mbuf_last = table == &d->eal ? fast->table_last : 0;
 	fast->undo_last = table == NULL ? UINT64_MAX : table == &d->eal ? 0 : base->own_above;
@@ -141,7 +144,7 @@ dma_detach(struct gantry_dma_dev *dev, struct dma_attached *a)
  */
 
 struct dma_device *
-dma_device_create(const struct gantry_dma_params *params)
+dma_device_create(const struct gantry_dma_params *params, size_t mode_state)
 {
 	struct dma_device *d;
 	int ret;
@@ -156,7 +159,7 @@ dma_device_create(const struct gantry_dma_params *params)
 		rte_errno = EINVAL;
 		return NULL;
 	}
-	d = rte_zmalloc("gantry_dma_dev", sizeof(*d), RTE_CACHE_LINE_SIZE);
+	d = rte_zmalloc("gantry_dma_dev", sizeof(*d) + mode_state, RTE_CACHE_LINE_SIZE);
 	if (d == NULL) {
 		dma_fail("%s: no memory left in the EAL heap for a device", params->name);
 		rte_errno = ENOMEM;

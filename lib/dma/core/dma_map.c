@@ -177,10 +177,11 @@ gantry_dma_map_slow(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gan
 }
 
 /*
- * In window mode the bus address in an mbuf is meaningless; the address of its buffer is looked up.
+ * In a mode with bus addresses of its own, the one in an mbuf is meaningless; the address of its
+ * buffer is looked up.
  */
 static gantry_dma_addr_t __rte_noinline
-map_in_window(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
+map_by_own(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		unsigned long attrs, const void *site)
 {
 	gantry_dma_addr_t addr;
@@ -197,7 +198,7 @@ gantry_dma_map_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_
 	uint8_t *ptr = (uint8_t *)m->buf_addr + off;
 
 	if (dev->mode == NULL)
-		return map_in_window(dev, ptr, size, dir, attrs, __builtin_return_address(0));
+		return map_by_own(dev, ptr, size, dir, attrs, __builtin_return_address(0));
 	if (dev->mode->map_mbuf != NULL)
 		return dev->mode->map_mbuf(&(struct dma_call){
 				.dev = dev,

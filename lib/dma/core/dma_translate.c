@@ -11,7 +11,7 @@
  * path reads the table without a lock: an entry changes only before EAL gives the memory to any
  * user, and after EAL took it from all users.
  *
- * The kernel answers for all other memory: /proc/self/maps says what an address is, and
+ * The kernel answers for all other memory: /proc/self/maps lists what an address is, and
  * /proc/self/pagemap which page frame is behind it (Documentation/admin-guide/mm/pagemap.rst), the
  * latter for root only.
  */

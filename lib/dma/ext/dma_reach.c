@@ -130,13 +130,13 @@ by_address(const void *a, const void *b)
 static const char *
 part_of(struct gantry_dma_dev *dev, enum gantry_dma_reach reach)
 {
+	const char *memory_by = dma_device(dev)->base->memory_by;
+
 	if (reach == GANTRY_DMA_REACH_UNKNOWN)
 		return "unknown";
-	if (reach != GANTRY_DMA_REACH_MEMORY)
+	if (reach != GANTRY_DMA_REACH_MEMORY || memory_by == NULL)
 		return "lib/dma";
-	if (dma_device(dev)->base->by_eal)
-		return "bus, all EAL memory";
-	return dma_device(dev)->bounce != NULL ? "lib/dma, bounce buffers" : "lib/dma, window";
+	return memory_by;
 }
 
 void

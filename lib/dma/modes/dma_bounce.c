@@ -3,7 +3,7 @@
  */
 
 /*
- * Bounce mode: the device works on buffers of the library's own.
+ * Bounce mode: the device works on buffers that the library owns.
  *
  *       your buffer  X  <--- copied ---> slot <---- Z ----  device
  *
@@ -26,8 +26,8 @@
  * slots, that number is fixed.
  *
  * Reach of the device. If the bus can take EAL memory away from the device, the library makes it do
- * so. Chunks and coherent blocks are then memory of the library's own, each in a file of its own if
- * the bus passes files to the device. The device gets nothing else, however it behaves. If the bus
+ * so. Chunks and coherent blocks are then library memory, each in a file of its own if the bus
+ * passes files to the device. The device gets nothing else, however it behaves. If the bus
  * cannot (nothing translates, or the bus has mapped everything permanently), chunks and blocks are
  * EAL memory inside the mask. The mode then gives reach, but no isolation.
  *
@@ -57,11 +57,9 @@
 
 /* A piece of this size, so aligned, is within one hugepage even if hugepages are scattered. */
 #define CHUNK ((size_t)512 << 10)
-/*
- * Memory of the library's own has fewer and larger pieces, because each is one mapping of the bus.
- */
+/* Library memory has fewer and larger pieces, because each is one mapping of the bus. */
 #define CHUNK_OWN ((size_t)4 << 20)
-/* Bus addresses for memory of the library's own are low, as in dma_demand.c. */
+/* Bus addresses for library memory are low, as in dma_demand.c. */
 #define OWN_LAST GANTRY_DMA_BIT_MASK(30)
 
 /* Limit for the bytes in slots. With 2,048-byte slots: twice 16 queues of 4,096 each way. */
@@ -264,7 +262,7 @@ static bool
 grow(struct gantry_dma_dev *dev, unsigned int k, unsigned int nr_pools)
 {
 	struct dma_device *d = dma_device(dev);
-	struct dma_bounce *b = d->bounce;
+	struct dma_bounce *b = bounce_of(dev);
 	struct size_class *class = &b->classes[k];
 	bool grown = true;
 	uint32_t more;
@@ -327,7 +325,7 @@ drop(struct gantry_dma_dev *dev)
 	dma_iova_destroy(b->iova);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
-	dma_device(dev)->bounce = NULL;
+	dma_mode_state(dev)->bounce = NULL;
 }
 
 static const struct chunks *
@@ -397,7 +395,7 @@ bounce_for_each(struct gantry_dma_dev *dev,
 		void (*fn)(void *arg, const struct gantry_dma_mapping *mapping), void *arg)
 {
 	struct dma_device *d = dma_device(dev);
-	const struct chunks *chunks = chunks_of(d->bounce);
+	const struct chunks *chunks = chunks_of(bounce_of(dev));
 	struct gantry_dma_mapping m = { .dir = GANTRY_DMA_BIDIRECTIONAL, .age_ms = UINT64_MAX };
 	const struct dma_block *block;
 	const struct slot *slot;
@@ -657,6 +655,7 @@ bounce_free_block(struct gantry_dma_dev *dev, struct dma_block *b)
 
 static const struct gantry_dma_mode bounce_mode = {
 	.name = "bounce",
+	.memory_by = "lib/dma, bounce buffers",
 	.map = bounce_map,
 	.unmap = bounce_unmap,
 	.sync = bounce_sync,
@@ -708,7 +707,7 @@ dma_bounce_start(struct gantry_dma_dev *dev, uint64_t mask)
 		return -ENOMEM;
 	}
 	pthread_mutex_init(&b->lock, NULL);
-	d->bounce = b;
+	dma_mode_state(dev)->bounce = b;
 	if (dma_can_claim(dev)) {
 		ret = dma_claim(dev);
 		if (ret == 0) {

@@ -3,7 +3,7 @@
  */
 
 /*
- * The state of bounce mode, and memory of the library's own for it (dma_bounce_own.c).
+ * The state of bounce mode, and library memory for it (dma_bounce_own.c).
  */
 
 #ifndef DMA_BOUNCE_H
@@ -54,7 +54,7 @@ struct size_class {
 };
 
 struct dma_bounce {
-	struct dma_iova *iova; /* of memory of the library's own; NULL: it is EAL memory */
+	struct dma_iova *iova; /* of library memory; NULL: it is EAL memory */
 	struct size_class classes[BOUNCE_CLASSES];
 	struct chunks *chunks;
 	pthread_mutex_t lock; /* held while adding to the above; protects the rest */
@@ -65,12 +65,12 @@ struct dma_bounce {
 static inline struct dma_bounce *
 bounce_of(struct gantry_dma_dev *dev)
 {
-	return dma_device(dev)->bounce;
+	return dma_mode_state(dev)->bounce;
 }
 
 /**
- * Allocate a block of memory of the library's own, at bus addresses of its own. Return 0, or -errno
- * with the reason.
+ * Allocate a block of library memory, at bus addresses of its own. Return 0, or -errno with the
+ * reason.
  */
 int dma_bounce_own_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, size_t align,
 		int socket_id, uint64_t mask);

@@ -3,8 +3,8 @@
  */
 
 /*
- * Memory of the library's own for bounce mode: files in memory, which the bus maps for the device
- * by file descriptor or by address.
+ * Library memory for bounce mode: files in memory, which the bus maps for the device by file
+ * descriptor or by address.
  */
 
 #include <errno.h>
@@ -142,7 +142,7 @@ dma_bounce_own_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t siz
 	else
 		b->pub.socket_id = own_place(b, socket_id);
 	b->pub.size = size;
-	page = dma_iova_get_aligned(d->bounce->iova, b->len >> DMA_PAGE_BITS,
+	page = dma_iova_get_aligned(bounce_of(dev)->iova, b->len >> DMA_PAGE_BITS,
 			align >> DMA_PAGE_BITS, mask);
 	if (page == 0) {
 		dma_fail("%s: no bus addresses are left for %zu bytes; the device drives %u bits",
@@ -152,7 +152,7 @@ dma_bounce_own_alloc(struct gantry_dma_dev *dev, struct dma_block *b, size_t siz
 		b->pub.bus = (gantry_dma_addr_t)page << DMA_PAGE_BITS;
 		ret = own_map(d, b, fd);
 		if (ret != 0)
-			dma_iova_put(d->bounce->iova, page, b->len >> DMA_PAGE_BITS);
+			dma_iova_put(bounce_of(dev)->iova, page, b->len >> DMA_PAGE_BITS);
 	}
 	close(fd);
 	if (ret != 0)

@@ -152,7 +152,7 @@ wait_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 	return d->base->set_mask != NULL ? d->base->set_mask(dev, mask) : 0;
 }
 
-static const struct gantry_dma_mode waiting_mode = {
+const struct gantry_dma_mode dma_waiting_mode = {
 	.name = "waiting",
 	.map = wait_map,
 	.unmap = wait_unmap,
@@ -160,15 +160,6 @@ static const struct gantry_dma_mode waiting_mode = {
 	.map_resource = wait_map_resource,
 	.set_mask = wait_set_mask,
 };
-
-void
-dma_mode_begin(struct gantry_dma_dev *dev)
-{
-	struct dma_device *d = dma_device(dev);
-
-	d->waiting = &waiting_mode;
-	dma_set_mode(dev, d->params.mode > GANTRY_DMA_MODE_DIRECT ? d->waiting : &dma_direct_mode);
-}
 
 int
 gantry_dma_mode_of_name(const char *name, enum gantry_dma_mode_id *mode)

@@ -47,6 +47,7 @@
 #include <rte_memzone.h>
 
 #include "dma_demand.h"
+#include "dma_modes.h"
 #include "dma_iova.h"
 
 /*
@@ -148,7 +149,7 @@ set_entries(uint64_t *entry, size_t n, uint64_t first, uint64_t step)
 static bool
 enter_pages(struct gantry_dma_dev *dev, uint32_t page, uintptr_t at, size_t n, uint64_t bits)
 {
-	uint64_t *entries = dma_device(dev)->demand.entries;
+	uint64_t *entries = dma_mode_state(dev)->demand.entries;
 	size_t i;
 
 	for (i = 0; i < n; i++, at += DMA_PAGE) {
@@ -227,12 +228,12 @@ record(struct dma_demand *demand, uint32_t page, const void *ptr, uint64_t state
 static gantry_dma_addr_t
 no_pages_left(struct gantry_dma_dev *dev, const void *ptr, size_t size)
 {
-	const struct dma_device *d = dma_device(dev);
+	struct dma_iova *iova = dma_mode_state(dev)->demand.iova;
 
 	dma_fail("%s: %p, %zu bytes: no %zu pages of bus addresses in a row are left; of %u in "
 		 "all, %u are mapped",
-			d->name, ptr, size, dma_pages((uintptr_t)ptr, size), d->demand.iova->nr,
-			dma_iova_in_use(d->demand.iova));
+			dma_device(dev)->name, ptr, size, dma_pages((uintptr_t)ptr, size), iova->nr,
+			dma_iova_in_use(iova));
 	return GANTRY_DMA_MAPPING_ERROR;
 }
 
@@ -248,15 +249,15 @@ static bool
 enter(struct gantry_dma_dev *dev, uint32_t page, size_t n, void *ptr, size_t size,
 		enum gantry_dma_dir dir)
 {
-	const struct dma_device *d = dma_device(dev);
+	const struct dma_demand *demand = &dma_mode_state(dev)->demand;
 	gantry_dma_addr_t iova;
 
-	if (d->demand.entries == NULL)
+	if (demand->entries == NULL)
 		return map_by_bus(dev, page, n, ptr, size, dir);
-	if (!gantry_dma_look_up(&d->eal, ptr, size, GANTRY_DMA_ADDR_MAX, &iova))
+	if (!gantry_dma_look_up(&dma_device(dev)->eal, ptr, size, GANTRY_DMA_ADDR_MAX, &iova))
 		return enter_pages(dev, page, RTE_ALIGN_FLOOR((uintptr_t)ptr, DMA_PAGE), n,
 				entry_bits(dir));
-	set_entries(&d->demand.entries[page], n, RTE_ALIGN_FLOOR(iova, DMA_PAGE) | entry_bits(dir),
+	set_entries(&demand->entries[page], n, RTE_ALIGN_FLOOR(iova, DMA_PAGE) | entry_bits(dir),
 			DMA_PAGE);
 	return true;
 }
@@ -265,7 +266,7 @@ static gantry_dma_addr_t __rte_noinline
 map_any(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_dir dir,
 		const void *site)
 {
-	struct dma_demand *demand = &dma_device(dev)->demand;
+	struct dma_demand *demand = &dma_mode_state(dev)->demand;
 	const size_t n = dma_pages((uintptr_t)ptr, size), run = run_of(demand, n);
 	const uint32_t page = dma_iova_get(demand->iova, run);
 
@@ -284,7 +285,7 @@ dma_demand_map(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_d
 		unsigned long attrs, const void *site)
 {
 	struct dma_device *d = dma_device(dev);
-	struct dma_demand *demand = &d->demand;
+	struct dma_demand *demand = &dma_mode_state(dev)->demand;
 	struct dma_iova_cache *c;
 	struct dma_iova_stack *s;
 	gantry_dma_addr_t iova;
@@ -336,7 +337,7 @@ static const char two_at_once[] = "unmapped twice in a burst, or by two threads 
 static const char *
 end_mapping(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, uint64_t state)
 {
-	struct dma_demand *demand = &dma_device(dev)->demand;
+	struct dma_demand *demand = &dma_mode_state(dev)->demand;
 	const uint64_t page = addr >> DMA_PAGE_BITS;
 	const size_t n = dma_pages(addr, STATE_SIZE(state));
 	uintptr_t cpu;
@@ -377,7 +378,7 @@ void
 dma_demand_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs, const void *site)
 {
-	struct dma_demand *demand = &dma_device(dev)->demand;
+	struct dma_demand *demand = &dma_mode_state(dev)->demand;
 	const uint64_t page = addr >> DMA_PAGE_BITS;
 	const uint64_t state = STATE(size, addr, GANTRY_DMA_REACH_BUFFER, dir);
 	struct dma_iova_cache *c = dma_iova_mine[demand->id];
@@ -412,7 +413,7 @@ void
 dma_demand_unmap_gather(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, struct gantry_dma_gather *g)
 {
-	const struct dma_demand *demand = &dma_device(dev)->demand;
+	const struct dma_demand *demand = &dma_mode_state(dev)->demand;
 	const uint64_t page = addr >> DMA_PAGE_BITS;
 	const uint64_t state = STATE(size, addr, GANTRY_DMA_REACH_BUFFER, dir);
 
@@ -431,7 +432,7 @@ dma_demand_unmap_gather(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size
 void
 dma_demand_unmap_gathered(struct gantry_dma_dev *dev, struct gantry_dma_gather *g)
 {
-	struct dma_demand *demand = &dma_device(dev)->demand;
+	struct dma_demand *demand = &dma_mode_state(dev)->demand;
 	uint32_t i;
 
 	for (i = 0; i < g->n; i++)
@@ -455,7 +456,7 @@ dma_demand_unmap_gathered(struct gantry_dma_dev *dev, struct gantry_dma_gather *
 int
 dma_demand_map_block(struct gantry_dma_dev *dev, struct dma_block *b, size_t align, uint64_t mask)
 {
-	struct dma_demand *demand = &dma_device(dev)->demand;
+	struct dma_demand *demand = &dma_mode_state(dev)->demand;
 	const size_t n = dma_pages(0, b->pub.size);
 	const uint32_t page = dma_iova_get_aligned(demand->iova, n, align >> DMA_PAGE_BITS, mask);
 	bool done;
@@ -503,7 +504,7 @@ gantry_dma_addr_t
 dma_demand_map_resource(struct gantry_dma_dev *dev, void *va, gantry_phys_addr_t phys, size_t size,
 		enum gantry_dma_dir dir, const void *site)
 {
-	struct dma_demand *demand = &dma_device(dev)->demand;
+	struct dma_demand *demand = &dma_mode_state(dev)->demand;
 	const size_t n = dma_pages((uintptr_t)va, size);
 	gantry_dma_addr_t below = rte_eal_iova_mode() == RTE_IOVA_VA ? (uintptr_t)va : phys;
 	uint32_t page;
@@ -538,7 +539,7 @@ void
 dma_demand_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir)
 {
-	struct dma_demand *demand = &dma_device(dev)->demand;
+	struct dma_demand *demand = &dma_mode_state(dev)->demand;
 	const uint64_t page = addr >> DMA_PAGE_BITS;
 	const bool known = page < demand->nr;
 	const uintptr_t va = known ? demand->records[page].cpu : 0;
@@ -559,7 +560,7 @@ dma_demand_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, si
 bool
 dma_demand_at(struct gantry_dma_dev *dev, uint64_t page, struct gantry_dma_mapping *m)
 {
-	const struct dma_demand *demand = &dma_device(dev)->demand;
+	const struct dma_demand *demand = &dma_mode_state(dev)->demand;
 	const uint64_t now = __atomic_load_n(&now_ms, __ATOMIC_RELAXED);
 	const uint64_t state = page < demand->nr ?
 			__atomic_load_n(&demand->states[page], __ATOMIC_ACQUIRE) :
@@ -589,7 +590,7 @@ dma_demand_for_each(struct gantry_dma_dev *dev,
 	struct gantry_dma_mapping m;
 	uint64_t page;
 
-	for (page = 1; page < dma_device(dev)->demand.nr; page++)
+	for (page = 1; page < dma_mode_state(dev)->demand.nr; page++)
 		if (dma_demand_at(dev, page, &m))
 			fn(arg, &m);
 }
@@ -597,7 +598,7 @@ dma_demand_for_each(struct gantry_dma_dev *dev,
 size_t
 dma_demand_max_mapping_size(struct gantry_dma_dev *dev)
 {
-	return (size_t)dma_device(dev)->demand.iova->nr / 4 << DMA_PAGE_BITS;
+	return (size_t)dma_mode_state(dev)->demand.iova->nr / 4 << DMA_PAGE_BITS;
 }
 
 /*
@@ -666,7 +667,7 @@ int
 dma_demand_start(struct gantry_dma_dev *dev, gantry_dma_addr_t last, bool use_table)
 {
 	struct dma_device *d = dma_device(dev);
-	struct dma_demand *demand = &d->demand;
+	struct dma_demand *demand = &dma_mode_state(dev)->demand;
 	struct dma_iova *iova;
 	int ret;
 
@@ -717,7 +718,7 @@ end_leaked(void *arg, const struct gantry_dma_mapping *m)
 void
 dma_demand_end(struct gantry_dma_dev *dev)
 {
-	struct dma_demand *demand = &dma_device(dev)->demand;
+	struct dma_demand *demand = &dma_mode_state(dev)->demand;
 
 	dma_demand_for_each(dev, end_leaked, dev);
 	clock_put();
@@ -727,14 +728,14 @@ dma_demand_end(struct gantry_dma_dev *dev)
 bool
 dma_demand_in_use(struct gantry_dma_dev *dev)
 {
-	return dma_iova_in_use(dma_device(dev)->demand.iova) != 0;
+	return dma_iova_in_use(dma_mode_state(dev)->demand.iova) != 0;
 }
 
 int
 dma_demand_limit(struct gantry_dma_dev *dev, gantry_dma_addr_t last)
 {
 	struct dma_device *d = dma_device(dev);
-	struct dma_demand *demand = &d->demand;
+	struct dma_demand *demand = &dma_mode_state(dev)->demand;
 	const gantry_dma_addr_t now = ((gantry_dma_addr_t)demand->iova->nr << DMA_PAGE_BITS) - 1;
 	struct dma_iova *iova;
 	uint32_t in_use;

@@ -10,7 +10,20 @@
 #ifndef DMA_DEMAND_H
 #define DMA_DEMAND_H
 
-#include "dma_modes.h"
+#include "dma_core.h"
+
+/* The mappings of one device: see dma_demand.c. All 0: the device has none. */
+struct dma_demand {
+	uint64_t *entries; /* dma_device.entries, in use; NULL: each mapping calls the bus */
+	/* states[p], records[p]: the mapping that begins in page p of bus addresses */
+	uint64_t *states;
+	struct dma_record *records;
+	struct dma_iova *iova;
+	unsigned int id;   /* id of iova */
+	uint32_t pair_max; /* buffers up to this many bytes take a pair of pages; 0: none do */
+	size_t nr;         /* number of elements of entries, states, records, below */
+	gantry_dma_addr_t *below; /* with a page table: address at which the bus has mapped a BAR */
+};
 
 /*
  * Give the device a struct dma_demand with bus addresses up to last. It uses the page table of the

@@ -3,7 +3,8 @@
  */
 
 /*
- * Direct mode: the bus has mapped all EAL memory, and EAL knows the bus addresses.
+ * Direct mode: the bus has mapped all EAL memory, and EAL knows the bus addresses. A device begins
+ * in this mode, or it waits for the start of another one (dma_choose.c).
  */
 
 #include <errno.h>
@@ -242,6 +243,7 @@ direct_for_each(struct gantry_dma_dev *dev,
 
 const struct gantry_dma_mode dma_direct_mode = {
 	.name = "direct",
+	.memory_by = "bus, all EAL memory",
 	.by_eal = true,
 	.map = direct_map,
 	.unmap = direct_unmap,
@@ -252,3 +254,12 @@ const struct gantry_dma_mode dma_direct_mode = {
 	.for_each = direct_for_each,
 	.end = direct_end,
 };
+
+void
+dma_mode_begin(struct gantry_dma_dev *dev)
+{
+	struct dma_device *d = dma_device(dev);
+
+	d->waiting = &dma_waiting_mode;
+	dma_set_mode(dev, d->params.mode > GANTRY_DMA_MODE_DIRECT ? d->waiting : &dma_direct_mode);
+}

@@ -4,8 +4,8 @@
 
 /*
  * The entries of the I/O page table. The device reaches the memory in the table, whatever the
- * library's records say (dma_demand.c). The records add which caller made an entry, and when. An
- * entry is a stray if it leads elsewhere than its mapping, or has no mapping.
+ * library's records contain (dma_demand.c). The records add which caller made an entry, and when.
+ * An entry is a stray if it leads elsewhere than its mapping, or has no mapping.
  *
  * Nothing is locked. A new mapping has its entries before its record, and a mapping that ends may
  * still show in entries that were read before. So the walk examines apparent strays again, a few
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "dma_demand.h"
+#include "dma_modes.h"
 
 #define PERMISSIONS (GANTRY_DMA_PTE_READ | GANTRY_DMA_PTE_WRITE)
 /*
@@ -228,7 +229,7 @@ dma_entries_for_each(struct gantry_dma_dev *dev,
 	struct walk w = { .dev = dev, .fn = fn, .arg = arg };
 	unsigned int i;
 
-	if (dma_device(dev)->demand.entries == NULL) {
+	if (dma_mode_state(dev)->demand.entries == NULL) {
 		dma_demand_for_each(dev, fn, arg);
 		return;
 	}

@@ -9,7 +9,20 @@
 #ifndef DMA_MODES_H
 #define DMA_MODES_H
 
-#include "dma_core.h"
+#include "dma_demand.h"
+
+/** The state of the modes of a device, in dma_device.mode_state. */
+struct dma_mode_state {
+	struct dma_demand demand;  /* strict, window: mappings made one by one */
+	struct dma_window *window; /* window: EAL memory in the window */
+	struct dma_bounce *bounce; /* bounce: slots */
+};
+
+static inline struct dma_mode_state *
+dma_mode_state(const struct gantry_dma_dev *dev)
+{
+	return (struct dma_mode_state *)((struct dma_device *)(uintptr_t)dev)->mode_state;
+}
 
 /**
  * The addresses at which an x86 machine takes writes as interrupts, with or without an IOMMU (Intel
@@ -30,6 +43,8 @@ void dma_mode_begin(struct gantry_dma_dev *dev);
 int dma_choose(struct gantry_dma_dev *dev, uint64_t mask, uint64_t beyond);
 
 extern const struct gantry_dma_mode dma_direct_mode;
+/** The mode of a device that waits for a mask: dma_choose.c. */
+extern const struct gantry_dma_mode dma_waiting_mode;
 /** Start a mode within the mask. Return 0, or -errno with the reason. */
 int dma_window_start(struct gantry_dma_dev *dev, uint64_t mask);
 int dma_strict_start(struct gantry_dma_dev *dev, uint64_t mask);

@@ -5,11 +5,16 @@
 /*
  * Strict mode: every mapping is made on demand, and dma_demand_unmap() ends it, after which the
  * device starts no access (dma_demand.c).
+ *
+ * The way of an unmapping: gantry_dma_unmap_slow() (core/dma_map.c) calls dma_demand_unmap() by the
+ * table of hooks below. In a burst, gantry_dma_unmap_mbuf_gather_slow() calls
+ * dma_demand_unmap_gather(), and gantry_dma_unmap_gathered_slow() dma_demand_unmap_gathered().
  */
 
 #include <rte_memzone.h>
 
 #include "dma_demand.h"
+#include "dma_modes.h"
 #include "dma_iova.h"
 
 static int
@@ -36,7 +41,7 @@ strict_free_block(struct gantry_dma_dev *dev, struct dma_block *b)
 static uint64_t
 strict_required_mask(struct gantry_dma_dev *dev)
 {
-	const uint64_t end = (uint64_t)dma_device(dev)->demand.iova->nr << DMA_PAGE_BITS;
+	const uint64_t end = (uint64_t)dma_mode_state(dev)->demand.iova->nr << DMA_PAGE_BITS;
 
 	return GANTRY_DMA_BIT_MASK(dma_bits(end - 1));
 }

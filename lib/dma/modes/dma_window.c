@@ -36,6 +36,7 @@
 #include <rte_memzone.h>
 
 #include "dma_demand.h"
+#include "dma_modes.h"
 #include "eal_run.h"
 
 /* Bus addresses up to here are for mappings on demand, if the window holds the rest. */
@@ -474,7 +475,7 @@ window_required_mask(struct gantry_dma_dev *dev)
 	uint64_t mask;
 
 	rte_mcfg_mem_read_lock();
-	mask = GANTRY_DMA_BIT_MASK(dma_bits(highest_place(dma_device(dev)->window)));
+	mask = GANTRY_DMA_BIT_MASK(dma_bits(highest_place(dma_mode_state(dev)->window)));
 	rte_mcfg_mem_read_unlock();
 	return mask;
 }
@@ -486,7 +487,7 @@ window_for_each(struct gantry_dma_dev *dev,
 	const struct piece *p;
 
 	rte_mcfg_mem_read_lock();
-	TAILQ_FOREACH(p, &dma_device(dev)->window->pieces, next) {
+	TAILQ_FOREACH(p, &dma_mode_state(dev)->window->pieces, next) {
 		const struct gantry_dma_mapping m = {
 			.reach = GANTRY_DMA_REACH_MEMORY,
 			.addr = p->bus,
@@ -525,7 +526,7 @@ window_drop(struct dma_window *w)
 static void
 window_abandon(struct gantry_dma_dev *dev)
 {
-	struct dma_window *w = dma_device(dev)->window;
+	struct dma_window *w = dma_mode_state(dev)->window;
 
 	if (w->events)
 		rte_mem_event_callback_unregister("gantry_window", w);
@@ -536,8 +537,8 @@ static void
 window_end(struct gantry_dma_dev *dev)
 {
 	dma_demand_end(dev);
-	window_drop(dma_device(dev)->window);
-	dma_device(dev)->window = NULL;
+	window_drop(dma_mode_state(dev)->window);
+	dma_mode_state(dev)->window = NULL;
 }
 
 static gantry_dma_addr_t
@@ -622,8 +623,8 @@ window_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 				d->name, dma_bits(need), dma_bits(mask));
 		return -EIO;
 	}
-	if (plan(dev, mask, d->window))
-		return move_all(d->window, mask);
+	if (plan(dev, mask, dma_mode_state(dev)->window))
+		return move_all(dma_mode_state(dev)->window, mask);
 	window_end(dev);
 	dma_set_mode(dev, d->waiting);
 	ret = dma_window_start(dev, mask);
@@ -634,6 +635,7 @@ window_set_mask(struct gantry_dma_dev *dev, uint64_t mask)
 
 static const struct gantry_dma_mode window_mode = {
 	.name = "window",
+	.memory_by = "lib/dma, window",
 	.own_above = DEMAND_LAST,
 	.map = window_map,
 	.unmap = window_unmap,
@@ -686,7 +688,7 @@ start_all(struct gantry_dma_dev *dev, uint64_t mask)
 		window_drop(w);
 		return ret;
 	}
-	d->window = w;
+	dma_mode_state(dev)->window = w;
 	dma_set_mode(dev, &window_mode);
 	return 0;
 }

@@ -95,7 +95,7 @@ classic(void)
 static void
 ivar(const struct ma_port *p, unsigned int rx, unsigned int tx, unsigned int other)
 {
-	ma_wr(p, IGB_IVAR0, (rx | IGB_IVAR_VALID) | (tx | IGB_IVAR_VALID) << 8);
+	ma_wr(p, IGB_IVAR(0), (rx | IGB_IVAR_VALID) | (tx | IGB_IVAR_VALID) << 8);
 	ma_wr(p, IGB_IVAR_MISC, (other | IGB_IVAR_VALID) << IGB_IVAR_MISC_OTHER_SHIFT);
 }
 
@@ -186,7 +186,7 @@ vectors(void)
 	ma_wr(&ma_a, IGB_IMS, LSC);
 	fact_read("lsc.late", &ma_a, IGB_EICR);
 	/* An entry that is not valid. */
-	ma_wr(&ma_b, IGB_IVAR0, 6);
+	ma_wr(&ma_b, IGB_IVAR(0), 6);
 	send_one();
 	fact_read("invalid", &ma_b, IGB_EICR);
 }

@@ -54,7 +54,7 @@ static const struct {
 	{ "EICR", IGB_EICR, 0 },
 	{ "EITR0", IGB_EITR(0), ~0u },
 	{ "EITR24", IGB_EITR(24), ~0u },
-	{ "IVAR0", IGB_IVAR0, ~0u },
+	{ "IVAR0", IGB_IVAR(0), ~0u },
 	{ "IVAR7", IGB_IVAR(7), ~0u },
 	{ "IVAR_MISC", IGB_IVAR_MISC, ~0u },
 	{ "PBACL", IGB_PBACL, 0 },
@@ -130,7 +130,7 @@ static const struct {
 	{ "RSSRK", IGB_RSSRK(0), 10 },
 	{ "UTA", IGB_UTA(0), 128 },
 	{ "EITR", IGB_EITR(0), 25 },
-	{ "IVAR", IGB_IVAR0, 8 },
+	{ "IVAR", IGB_IVAR(0), 8 },
 	{ "statistics", IGB_STATS_FIRST, (IGB_STATS_LAST - IGB_STATS_FIRST) / 4 + 1 },
 };
 

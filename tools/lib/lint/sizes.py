@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The gantry authors
-"""Functions that fit on a screen, short lists of parameters, files of one subject.
+"""Functions that fit on a screen, short lists of parameters, files of one subject, short lines.
 
 Names of files and of external functions occur once.
 """
@@ -11,6 +11,7 @@ import re
 FUNCTION_LINES = 80
 PARAMETERS = 6
 FILE_LINES = 800
+COLUMNS = 100
 TWICE = {'main.c', 'port.c', 'report.c', 'meson.build', 'README.md', 'Makefile', '__init__.py',
          '__main__.py'}
 LONG = {  # functions that may be longer, or have more parameters
@@ -29,6 +30,30 @@ FUNCTION = re.compile(r'(?m)^(\w[\w \t*,()]*\n)?(\w+)\(((?:[^;{}()]|\([^()]*\))*
                       r'\{\n(.*?)^\}', re.S)
 
 
+def may_be_long(name, line):
+    """True if a line cannot be broken: two words, a row of a table, a string in C."""
+    if len(line.split()) < 3 or 'https://' in line:
+        return True
+    if name.endswith('.md'):
+        return line.lstrip().startswith('|') or line.startswith('    ')
+    return name.endswith(('.c', '.h')) and '"' in line
+
+
+def long_lines(name, text):
+    """Yield the numbers and widths of lines that are too long, and could be shorter."""
+    in_block = False
+    for at, line in enumerate(text.split('\n'), 1):
+        in_block ^= name.endswith('.md') and line.lstrip().startswith('```')
+        width = len(line.expandtabs(8))
+        if width > COLUMNS and not in_block and not may_be_long(name, line):
+            yield at, width
+
+
+def is_source(name, text):
+    """True for C, Python, shell and Markdown."""
+    return name.endswith(('.c', '.h', '.py', '.sh', '.md')) or text.startswith('#!')
+
+
 def parameters(text):
     depth = 0
     count = 1 if text.strip() not in ('', 'void') else 0
@@ -41,10 +66,13 @@ def parameters(text):
 def check(files):
     external, base = {}, {}
     for name in files:
+        with open(name, encoding='utf-8', errors='replace') as f:
+            text = f.read()
+        if is_source(name, text):
+            for at, width in long_lines(name, text):
+                yield name, at, '%d columns: at most %d' % (width, COLUMNS)
         if not name.endswith(('.c', '.h')):
             continue
-        with open(name, encoding='utf-8') as f:
-            text = f.read()
         tests = name.startswith('tests/')
         lines = text.count('\n')
         if not tests and name.endswith('.c') and lines > FILE_LINES:

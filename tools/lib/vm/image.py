@@ -169,7 +169,7 @@ def build(work):
     for folder, folders, files in os.walk(root):
         names += [os.path.relpath(os.path.join(folder, n), root) for n in folders + files]
     with open(archive, 'wb') as f:
-        subprocess.run(['cpio', '--quiet', '-o', '-H', 'newc', '-R', '0:0', '--reproducible'], cwd=root,
-                       input='\n'.join(sorted(names)).encode(), stdout=f, check=True)
+        subprocess.run(['cpio', '--quiet', '-o', '-H', 'newc', '-R', '0:0', '--reproducible'],
+                       cwd=root, input='\n'.join(sorted(names)).encode(), stdout=f, check=True)
     shutil.rmtree(root)
     return archive

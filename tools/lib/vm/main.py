@@ -122,12 +122,14 @@ def shell(archive, sockets):
 
 
 def main():
-    ap = argparse.ArgumentParser(prog='tools/vm', usage='tools/vm SCENARIO... | all | shell | --list [--json FILE]',
+    ap = argparse.ArgumentParser(prog='tools/vm',
+                                 usage='tools/vm SCENARIO... | all | shell | --list [--json FILE]',
                                  description=__doc__.splitlines()[0])
     ap.add_argument('scenario', nargs='*')
     ap.add_argument('--list', action='store_true', help='list the scenarios')
     ap.add_argument('--json', metavar='FILE', help='write the facts to FILE')
-    ap.add_argument('--counts', metavar='FILE', help='append a line "PASSED FAILED SKIPPED" to FILE')
+    ap.add_argument('--counts', metavar='FILE',
+                    help='append a line "PASSED FAILED SKIPPED" to FILE')
     args = ap.parse_args()
     known = load()
     if args.list:

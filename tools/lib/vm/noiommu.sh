@@ -28,7 +28,8 @@ obj-y :=
 obj-m := vfio.o
 END
 # Nothing needs the BTF of the module, which requires pahole in newer series.
-make -s -C "$headers" M="$dir/noiommu.partial" CC=gcc CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$dir/noiommu.log" 2>&1 || {
+make -s -C "$headers" M="$dir/noiommu.partial" CC=gcc CONFIG_DEBUG_INFO_BTF_MODULES= modules \
+	>"$dir/noiommu.log" 2>&1 || {
 	tail -n 20 "$dir/noiommu.log" >&2
 	echo "noiommu.sh: vfio.ko cannot be built ($dir/noiommu.log)" >&2
 	exit 1
