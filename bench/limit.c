@@ -60,7 +60,7 @@
 #define BURST      32u
 #define FLIGHT     512u
 #define PUBLISH    (RING / 4)
-#define PATIENCE   10000       /* looks for a whole burst, until a part of one will do */
+#define LOOKS_MAX  10000       /* looks for a whole burst, until a part of one will do */
 #define BUFFER     (33 * LINE) /* an odd number of lines, so that buffers use all sets of a cache */
 #define MBUFS      64u
 #define FCS        4u
@@ -181,7 +181,7 @@ ring_count(struct end *e)
 		e->behind = e->idle == 0;
 	} else {
 		e->behind = false;
-		if (++e->idle < PATIENCE)
+		if (++e->idle < LOOKS_MAX)
 			return 0;
 		while (n < whole && valid(e, e->next + n))
 			n++;

@@ -11,7 +11,7 @@
 
 #include "igb_rig.h"
 
-#define PATIENCE_MS 20000
+#define TIMEOUT_MS 20000
 
 static uint8_t f[2048];
 
@@ -30,7 +30,7 @@ setup(void **state)
 	struct rig *g;
 
 	rig_setup_as(state,
-			(struct m82576_params){ .speed_mbps = 1000, .dma_timeout_ms = PATIENCE_MS },
+			(struct m82576_params){ .speed_mbps = 1000, .dma_timeout_ms = TIMEOUT_MS },
 			(struct rig){ .by_message = true });
 	g = *state;
 	for (unsigned int i = 0; i < sizeof(f); i++)
@@ -60,7 +60,7 @@ poll_once(struct rig *g, struct m82576_frame *frame)
 #define poll_until(g, cond) \
 	do { \
 		struct m82576_frame frame_; \
-		uint64_t end_ = ms() + PATIENCE_MS; \
+		uint64_t end_ = ms() + TIMEOUT_MS; \
 		while (!(cond) && ms() < end_) \
 			poll_once(g, &frame_); \
 		assert_true(cond); \
@@ -70,7 +70,7 @@ poll_once(struct rig *g, struct m82576_frame *frame)
 static void
 poll_for_frame(struct rig *g, struct m82576_frame *frame)
 {
-	uint64_t end = ms() + PATIENCE_MS;
+	uint64_t end = ms() + TIMEOUT_MS;
 	int n;
 
 	while ((n = poll_once(g, frame)) == 0 && ms() < end)
@@ -103,7 +103,7 @@ frames_go_both_ways(void **state)
 	}
 	for (unsigned int i = 0; i < 150; i++) {
 		unsigned int at = i % RIG_DESCS;
-		uint64_t end = ms() + PATIENCE_MS;
+		uint64_t end = ms() + TIMEOUT_MS;
 		struct m82576_stats st;
 
 		f[21] = (uint8_t)i;
@@ -168,7 +168,7 @@ interrupt_comes_behind_the_frame(void **state)
 	struct rig *g = *state;
 	int efd = eventfd(0, EFD_NONBLOCK);
 	struct m82576_stats st;
-	uint64_t n, end = ms() + PATIENCE_MS;
+	uint64_t n, end = ms() + TIMEOUT_MS;
 
 	rig_wr(g, IGB_GPIE, IGB_GPIE_MULTIPLE_MSIX);
 	rig_wr(g, IGB_IVAR_REG(0), IGB_IVAR_VALID << IGB_IVAR_SHIFT(0, false));
@@ -196,7 +196,7 @@ interrupt_comes_behind_the_frame(void **state)
 	assert_false(dd(g, 1));
 	assert_int_equal(read(efd, &n, 8), -1);
 	g->silent = false;
-	end = ms() + PATIENCE_MS;
+	end = ms() + TIMEOUT_MS;
 	while (read(efd, &n, 8) != 8 && ms() < end)
 		usleep(100);
 	assert_true(ms() < end);
@@ -211,7 +211,7 @@ disabled_queue_has_written_all(void **state)
 {
 	struct rig *g = *state;
 	struct m82576_stats st;
-	uint64_t end = ms() + PATIENCE_MS;
+	uint64_t end = ms() + TIMEOUT_MS;
 	unsigned int asked;
 
 	for (unsigned int i = 0; i < 40; i++) {

@@ -21,9 +21,9 @@
 
 #include "vfu_test.h"
 
-#define PATIENCE_MS 20000
-#define RW          (VFU_DMA_READ | VFU_DMA_WRITE)
-#define SIZE        0x10000u
+#define TIMEOUT_MS 20000
+#define RW         (VFU_DMA_READ | VFU_DMA_WRITE)
+#define SIZE       0x10000u
 
 static struct device dev;
 static int s, mem;
@@ -39,7 +39,7 @@ struct asked {
 static int
 setup(void **state)
 {
-	device_start_dma(&dev, PATIENCE_MS);
+	device_start_dma(&dev, TIMEOUT_MS);
 	s = raw_attach(&dev);
 	mem = memory_file(SIZE);
 	m = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, mem, 0);
