@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import unittest
 
 from lib import BUILD, TOP
@@ -38,6 +39,46 @@ class Types(unittest.TestCase):
         # Make sure that the search covered the sources.
         self.assertGreater(files, 50)
         self.assertGreater(held, 100)
+
+
+class Layers(unittest.TestCase):
+    # A file, a text that is added to it, and a part of the violation.
+    PLANTED = (
+        ('lib/dma/core/dma_map.c', 'static void f(void) { gantry_dma_map_sg(0, 0, 0, 0); }',
+         'core must not use gantry_dma_map_sg (ext)'),
+        ('lib/dma/ext/dma_sg.c', '#include "dma_modes.h"', 'ext must not include dma_modes.h'),
+        ('drivers/net/igb/igb_rx.c', '#include <bus_pci_driver.h>',
+         'igb must not include bus_pci_driver.h'),
+        ('drivers/net/igb/igb_stats.c',
+         '#include "igb_rxtx.h"\nstatic const void *f = igb_xmit_pkts;',
+         'uses igb_xmit_pkts of igb_tx.c, which the order in drivers/net/igb/README.md forbids'),
+        ('lib/dma/modes/dma_choose.c', 'static const void *f = &dma_direct_mode;',
+         'circle: dma_choose.c -> dma_direct.c -> dma_choose.c'),
+        ('lib/vfio_user/msg.c', 'static void f(void) { vfu_client_close(0); }',
+         'vfu_both must not use vfu_client_close (vfu_client)'),
+        ('lib/vfio_user/msg.c', 'static int f(int *p) { return __atomic_load_n(p, 0); }',
+         'vfu_both has C11 atomics, not __atomic_load_n()'),
+        ('lib/igb_model/wire.c', '#include <stdatomic.h>',
+         'model must not include stdatomic.h'),
+    )
+
+    def test_planted_uses_are_found(self):
+        """tools/lint layers reports each kind of use that its rules forbid, and no other."""
+        if not os.path.exists(os.path.join(TOP, '.git')):
+            self.skipTest('needs the git repository')
+        sys.path.append(os.path.join(TOP, 'tools', 'lib', 'lint'))
+        import layers  # pylint: disable=import-outside-toplevel
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(TOP)
+        files = subprocess.run(['git', 'ls-files'], stdout=subprocess.PIPE, check=True, text=True,
+                               timeout=120).stdout.split('\n')
+        files = [f for f in files if os.path.exists(f)]
+        self.assertEqual(list(layers.check(files)), [])
+        for name, text, violation in self.PLANTED:
+            with self.subTest(violation):
+                found = [m for f, _, m in layers.check(files, {name: '\n' + text + '\n'})
+                         if f == name]
+                self.assertIn(violation, '\n'.join(found))
 
 
 class Suites(unittest.TestCase):

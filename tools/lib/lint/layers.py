@@ -66,13 +66,13 @@ def bodies(code):
 
 
 class Source:
-    def __init__(self, name, rule):
+    def __init__(self, name, rule, more):
         self.name, self.base = name, os.path.basename(name)
         self.layer, _, uses, self.never = rule
         self.all_of = {u[1:] for u in uses if u[0] == '+'}
         self.uses = {u.lstrip('+') for u in uses} | {self.layer}
         with open(name, encoding='utf-8') as f:
-            self.text = f.read()
+            self.text = f.read() + more
         self.code = blank(self.text)
         self.own = set(OWN_FUNCTION.findall(self.code))
         self.includes = {os.path.basename(i) for i in INCLUDE.findall(self.text)}
@@ -93,7 +93,7 @@ def variables(code):
                 yield re.search(r'(\w+)\s*$', part)[1]
 
 
-def sources(files):
+def sources(files, planted):
     layers = rules()
     out = {}
     for name in files:
@@ -101,7 +101,7 @@ def sources(files):
             rule = next((r for r in layers if any(
                 p.count('/') == name.count('/') and fnmatch.fnmatch(name, p) for p in r[1])), None)
             if rule is not None:
-                out[name] = Source(name, rule)
+                out[name] = Source(name, rule, planted.get(name, ''))
     return out
 
 
@@ -272,8 +272,9 @@ def order(src, used):
                         name, os.path.basename(h), rows[s.name][0])
 
 
-def check(files):
-    src = sources(files)
+def check(files, planted=None):
+    """@param planted  {file: text that the check adds to it}, for a test of the check"""
+    src = sources(files, planted or {})
     used = list(names(src, definitions(src)))
     yield from includes(src)
     yield from atomics(src)
