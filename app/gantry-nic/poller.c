@@ -255,13 +255,13 @@ was_held(struct worker *w, uint64_t now, uint64_t ns)
 static void
 charge(struct worker *w, struct entry *e, uint64_t now, uint64_t ns, unsigned int moved)
 {
+	uint64_t rest;
+
 	set(&e->cost, get(&e->cost) + (ns < COST_NS_MAX ? ns : COST_NS_MAX));
 	set(&e->quiet, moved != 0 ? 0 : get(&e->quiet) + ns);
 	if (was_held(w, now, ns) && w->poller->nr_entries > 1) {
-		set(&e->rests,
-				now +
-						(ns < REST_NS_MAX / REST_TIMES ? ns * REST_TIMES :
-										 REST_NS_MAX));
+		rest = ns < REST_NS_MAX / REST_TIMES ? ns * REST_TIMES : REST_NS_MAX;
+		set(&e->rests, now + rest);
 		set(&e->quiet, QUIET_NS); /* no direction waits for one that rests */
 	}
 }

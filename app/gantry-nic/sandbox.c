@@ -380,9 +380,10 @@ export_filter(scmp_filter_ctx ctx, struct sock_fprog *prog)
 	len = lseek(fd, 0, SEEK_END);
 	if (ret == 0) {
 		prog->filter = malloc((size_t)len);
-		ret = prog->filter == NULL                                     ? -ENOMEM :
-				pread(fd, prog->filter, (size_t)len, 0) == len ? 0 :
-										 -EIO;
+		if (prog->filter == NULL)
+			ret = -ENOMEM;
+		else if (pread(fd, prog->filter, (size_t)len, 0) != len)
+			ret = -EIO;
 	}
 	if (ret == 0)
 		prog->len = (unsigned short)((size_t)len / sizeof(prog->filter[0]));

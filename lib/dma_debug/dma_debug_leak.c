@@ -83,10 +83,9 @@ dma_debug_dropping(struct gantry_dma_dev *dev, const void *owner, const void *si
 		reported += groups < MAX_LEAK_REPORTS ? j - i : 0;
 	}
 	if (reported < nr)
-		DMA_LOG(ERR,
-				"%s: %u more mappings of %u other places: leaked: not reported one by "
-				"one",
-				dma_device(dev)->name, nr - reported, groups - MAX_LEAK_REPORTS);
+		DMA_LOG(ERR, dma_device(dev)->name,
+				"%u more mappings of %u other places: leaked: not reported one by one",
+				nr - reported, groups - MAX_LEAK_REPORTS);
 	for (i = 0; i < nr; i++)
 		dma_books_free(left[i]);
 	free(left);

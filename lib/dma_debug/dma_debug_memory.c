@@ -121,10 +121,9 @@ try_heap(void)
 	rte_free(p);
 	rte_free(stays);
 	if (!heap.known)
-		DMA_LOG(NOTICE,
-				"debug: EAL heap: its layout is unknown: of memory that is freed "
-				"while mapped, only whole pages are reported: use a release that "
-				"was tested");
+		DMA_LOG(NOTICE, "debug",
+				"EAL heap: its layout is unknown: of memory that is freed while "
+				"mapped, only whole pages are reported: use a release that was tested");
 }
 
 /*
@@ -178,9 +177,9 @@ dma_debug_memory_start(void)
 	/* ENOTSUP: the memory never changes. */
 	if (rte_mem_event_callback_register("gantry_dma_debug", memory_event, NULL) != 0 &&
 			rte_errno != ENOTSUP)
-		DMA_LOG(NOTICE,
-				"debug: EAL memory events: %s: pages that are freed while mapped "
-				"are not reported",
+		DMA_LOG(NOTICE, "debug",
+				"EAL memory events: %s: pages that are freed while mapped are "
+				"not reported",
 				rte_strerror(rte_errno));
 }
 

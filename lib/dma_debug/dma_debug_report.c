@@ -318,20 +318,20 @@ publish(const struct dma_report *r, const void *culprit, const char *detail)
 		.size = r->size,
 		.dir = r->dir,
 		.mbuf = r->mbuf,
-		.pool = r->pool != NULL                                  ? r->pool :
-				r->mbuf != NULL && r->mbuf->pool != NULL ? r->mbuf->pool->name :
-									   NULL,
+		.pool = r->pool,
 		.map_site = r->map_site,
 		.map_symbol = map_symbol,
 		.symbol = symbol,
 		.text = text.buf,
 	};
 
+	if (e.pool == NULL && r->mbuf != NULL && r->mbuf->pool != NULL)
+		e.pool = r->mbuf->pool->name;
 	e.nr_trace = find_trace(r->site, culprit, e.trace);
 	dma_symbol(r->map_site, map_symbol, sizeof(map_symbol));
 	dma_symbol(culprit, symbol, sizeof(symbol));
 	write_line(&text, &e, r->map_verb, detail);
-	DMA_LOG(ERR, "misuse: %s", text.buf);
+	DMA_LOG(ERR, "misuse", "%s", text.buf);
 	remember(text.buf);
 	if (handler != NULL)
 		handler(handler_arg, &e);

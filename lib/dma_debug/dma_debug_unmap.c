@@ -230,8 +230,8 @@ dma_debug_added(struct gantry_dma_dev *dev, const struct dma_object *o, const vo
 	struct dma_thread *t = &dma_thread;
 
 	if (e == NULL) {
-		DMA_LOG(ERR, "%s: %p: out of memory: the debug layer does not check it",
-				dma_device(dev)->name, o->ptr);
+		DMA_LOG(ERR, dma_device(dev)->name,
+				"%p: out of memory: the debug layer does not check it", o->ptr);
 		return;
 	}
 	memset(e, 0, sizeof(*e));

@@ -356,7 +356,7 @@ gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool)
 		dma_fail("%s: pool '%s': its mbufs are not watched, mappings are: %s",
 				dma_device(dev)->name, pool->name, why_not(ret, why, sizeof(why)));
 		if ((ret != -ENFILE && ret != -ENOTSUP) || !logged)
-			DMA_LOG(NOTICE, "%s", gantry_dma_last_error());
+			dma_log_error(dev, RTE_LOG_NOTICE);
 	}
 	return ret;
 }

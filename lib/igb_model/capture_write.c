@@ -84,10 +84,12 @@ capture_create(const char *path, struct capture_writer **writer, char *err, size
 		}
 		ret = -errno;
 	}
-	snprintf(err, err_len, "%s",
-			ret == -EINVAL                ? "not a regular file" :
-					ret == -EBUSY ? "another process uses it" :
-							strerror(-ret));
+	if (ret == -EINVAL)
+		snprintf(err, err_len, "not a regular file");
+	else if (ret == -EBUSY)
+		snprintf(err, err_len, "another process uses it");
+	else
+		snprintf(err, err_len, "%s", strerror(-ret));
 	if (w->file != NULL)
 		fclose(w->file);
 	else if (fd > STDERR_FILENO)

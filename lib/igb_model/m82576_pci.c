@@ -139,13 +139,12 @@ m82576_pci_read(struct m82576 *m, uint64_t off, void *buf, size_t len)
 {
 	const bool intx = !(get(m, CAP_MSI + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_ENABLE) &&
 			!(get(m, CAP_MSIX + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE);
+	uint32_t status = PCI_STATUS_CAP_LIST;
 
 	/* A pending interrupt, whether or not it is disabled or masked. */
-	put(m, PCI_STATUS, 2,
-			PCI_STATUS_CAP_LIST |
-					(intx && m82576_intr_asserted(m) ? PCI_STATUS_INTERRUPT :
-									   0),
-			0);
+	if (intx && m82576_intr_asserted(m))
+		status |= PCI_STATUS_INTERRUPT;
+	put(m, PCI_STATUS, 2, status, 0);
 	put(m, CAP_MSI + PCI_MSI_PENDING_64, 4,
 			vfu_server_irq_pending(m->server, VFIO_PCI_MSI_IRQ_INDEX, 0), 0);
 	memcpy(buf, m->cfg + off, len);
@@ -224,9 +223,10 @@ m82576_msix_write(struct m82576 *m, uint64_t off, const void *buf, size_t len)
 
 		if (o >= sizeof(m->msix_table))
 			break;
-		if (o % 16 >= PCI_MSIX_ENTRY_VECTOR_CTRL)
-			mask = o % 16 == PCI_MSIX_ENTRY_VECTOR_CTRL ? PCI_MSIX_ENTRY_CTRL_MASKBIT :
-								      0;
+		if (o % 16 == PCI_MSIX_ENTRY_VECTOR_CTRL)
+			mask = PCI_MSIX_ENTRY_CTRL_MASKBIT;
+		else if (o % 16 > PCI_MSIX_ENTRY_VECTOR_CTRL)
+			mask = 0;
 		else if (o % 16 == PCI_MSIX_ENTRY_LOWER_ADDR)
 			mask = 0xFC;
 		m->msix_table[o] = p[i] & mask;

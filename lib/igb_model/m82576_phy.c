@@ -71,11 +71,14 @@ ability(const struct m82576 *m)
 {
 	const uint16_t ctrl = phy_ctrl(m);
 	const bool full = ctrl & PHY_CTRL_FD;
+	uint32_t able;
 
-	if (ctrl & IGB_PHY_CTRL_AUTONEG_EN)
-		return (m->phy[IGB_PHY_AUTONEG_ADV] >> PHY_ADV_SHIFT & 0xF) |
-				(m->phy[IGB_PHY_1000T_CTRL] & PHY_1000T_FD ? M82576_ABLE_1000_FULL :
-									     0);
+	if (ctrl & IGB_PHY_CTRL_AUTONEG_EN) {
+		able = m->phy[IGB_PHY_AUTONEG_ADV] >> PHY_ADV_SHIFT & 0xF;
+		if (m->phy[IGB_PHY_1000T_CTRL] & PHY_1000T_FD)
+			able |= M82576_ABLE_1000_FULL;
+		return able;
+	}
 	if (ctrl & PHY_CTRL_SPEED_1000)
 		return M82576_ABLE_1000_FULL;
 	if (ctrl & PHY_CTRL_SPEED_100)
@@ -124,9 +127,9 @@ speed_code(const struct m82576 *m)
 
 	if (is == 0)
 		return wire_code(m);
-	return is & M82576_ABLE_1000_FULL                                  ? 2 :
-			is & (M82576_ABLE_100_FULL | M82576_ABLE_100_HALF) ? 1 :
-									     0;
+	if (is & M82576_ABLE_1000_FULL)
+		return 2;
+	return is & (M82576_ABLE_100_FULL | M82576_ABLE_100_HALF) ? 1 : 0;
 }
 
 static bool

@@ -302,6 +302,17 @@ split_header(const struct m82576_rxq *x, const struct m82576_pkt *pkt, uint32_t 
 	return s;
 }
 
+/* Convert the error bits for a legacy descriptor, where they are in other places (7.1.5.1). */
+static inline uint8_t
+legacy_errors(uint32_t st)
+{
+	uint32_t errors = st & IGB_RXD_ERR_L4E ? IGB_RXD_LEG_ERR_TCPE : 0;
+
+	errors |= st & IGB_RXD_ERR_IPE ? IGB_RXD_LEG_ERR_IPE : 0;
+	errors |= st & IGB_RXD_ERR_RXE ? IGB_RXD_LEG_ERR_RXE : 0;
+	return (uint8_t)errors;
+}
+
 /*
  * Write a frame to the buffers of one queue.
  *
@@ -339,26 +350,21 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, con
 		if (part != 0 && !m82576_dma_put(m, d->read.pkt_addr, f + off, part))
 			ok = false;
 		if (legacy) {
-			/*
-			 * Status and errors have one byte each, with the same bits in other places
-			 * (7.1.5.1).
-			 */
+			/* Status and errors have one byte each. */
 			wb->legacy.addr = d->legacy.addr;
 			wb->legacy.length = (uint16_t)part;
 			wb->legacy.csum = (uint16_t)(rss >> 16);
 			wb->legacy.status = (uint8_t)(st | IGB_RXD_STAT_DD);
-			wb->legacy.errors = (uint8_t)((st & IGB_RXD_ERR_L4E ? IGB_RXD_LEG_ERR_TCPE :
-									      0) |
-					(st & IGB_RXD_ERR_IPE ? IGB_RXD_LEG_ERR_IPE : 0) |
-					(st & IGB_RXD_ERR_RXE ? IGB_RXD_LEG_ERR_RXE : 0));
+			wb->legacy.errors = legacy_errors(st);
 			wb->legacy.vlan = pkt->tci;
 		} else {
 			wb->wb.pkt_info = (uint16_t)(rss_type | pkt->ptype << IGB_RXD_PTYPE_SHIFT);
 			wb->wb.hdr_info = 0;
 			if (i == 0) {
-				wb->wb.hdr_info = (split.len << IGB_RXD_HDR_LEN_SHIFT &
-								  IGB_RXD_HDR_LEN_MASK) |
-						(split.sph ? IGB_RXD_SPH : 0);
+				wb->wb.hdr_info = split.len << IGB_RXD_HDR_LEN_SHIFT &
+						IGB_RXD_HDR_LEN_MASK;
+				if (split.sph)
+					wb->wb.hdr_info |= IGB_RXD_SPH;
 				st |= split.hbo ? IGB_RXD_ERR_HBO : 0;
 			}
 			wb->wb.rss = rss;

@@ -103,6 +103,7 @@ size_t
 vfu_caps_format(const struct vfu_caps *caps, char *json, size_t size)
 {
 	char maps[40] = "", pgsizes[48] = "", iopt[48] = "", pages[48] = "";
+	const char *multiple = "";
 	int n;
 
 	if (caps->has_max_dma_maps)
@@ -116,11 +117,12 @@ vfu_caps_format(const struct vfu_caps *caps, char *json, size_t size)
 	if (caps->queue_pages != 0)
 		snprintf(pages, sizeof(pages), ",\"" VFU_CAP_QUEUE_PAGES "\":%u",
 				caps->queue_pages);
+	if (caps->has_write_multiple)
+		multiple = caps->write_multiple ? ",\"write_multiple\":true" :
+						  ",\"write_multiple\":false";
 	n = snprintf(json, size,
 			"{\"capabilities\":{\"max_msg_fds\":%u,\"max_data_xfer_size\":%u%s%s%s%s%s}}",
 			caps->max_msg_fds, caps->max_data_xfer_size, maps, pgsizes, iopt, pages,
-			!caps->has_write_multiple            ? "" :
-					caps->write_multiple ? ",\"write_multiple\":true" :
-							       ",\"write_multiple\":false");
+			multiple);
 	return (size_t)n + 1;
 }

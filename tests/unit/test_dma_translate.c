@@ -178,17 +178,15 @@ physical_address_needs_privilege(void **state)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		gantry_phys_addr_t phys;
+		bool refused;
 
 		if (geteuid() == 0 && setuid(65534) != 0)
 			_exit(3);
 		*(volatile uint8_t *)x = 1; /* maps the shared page into the child */
-		_exit(gantry_virt_to_phys(x, &phys) == -EPERM && phys == GANTRY_PHYS_ADDR_BAD &&
-								strstr(gantry_dma_last_error(),
-										"root") != NULL &&
-								gantry_phys_contiguous(x, 64) ==
-										-EPERM ?
-						0 :
-						1);
+		refused = gantry_virt_to_phys(x, &phys) == -EPERM && phys == GANTRY_PHYS_ADDR_BAD;
+		refused = refused && strstr(gantry_dma_last_error(), "root") != NULL;
+		refused = refused && gantry_phys_contiguous(x, 64) == -EPERM;
+		_exit(refused ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));

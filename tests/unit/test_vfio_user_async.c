@@ -525,13 +525,16 @@ send_commands(unsigned int n, size_t len, unsigned int nr_fds)
 		uint8_t payload[sizeof(struct vfio_user_region_access) + VFU_MSG_DATA_MAX];
 	} msg;
 	int fds[VFU_MSG_FDS];
+	uint16_t cmd = VFIO_USER_DEVICE_RESET;
 
 	for (unsigned int i = 0; i < VFU_MSG_FDS; i++)
 		fds[i] = mem;
+	if (nr_fds != 0)
+		cmd = VFIO_USER_DMA_MAP;
+	else if (len != 0)
+		cmd = VFIO_USER_REGION_WRITE;
 	msg.h = (struct vfio_user_header){
-		.cmd = nr_fds != 0       ? VFIO_USER_DMA_MAP :
-				len != 0 ? VFIO_USER_REGION_WRITE :
-					   VFIO_USER_DEVICE_RESET,
+		.cmd = cmd,
 		.msg_size = (uint32_t)(sizeof(msg.h) + len),
 	};
 	while (n-- > 0 && try_send(s, &msg, msg.h.msg_size, fds, nr_fds))

@@ -174,9 +174,12 @@ vfio_user_map_gaps(struct vfio_user_priv *priv, const struct vfio_user_map *what
 				what->len - done);
 		struct vfio_user_map gap = *what;
 
-		stop = next != NULL && next->iova > what->iova + done ? next->iova - what->iova :
-				next != NULL                          ? done :
-									what->len;
+		if (next == NULL)
+			stop = what->len;
+		else if (next->iova > what->iova + done)
+			stop = next->iova - what->iova;
+		else
+			stop = done;
 		gap.va += done;
 		gap.iova += done;
 		gap.len = stop - done;

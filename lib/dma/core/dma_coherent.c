@@ -62,10 +62,10 @@ dma_block_reserve(struct gantry_dma_dev *dev, struct dma_block *b, size_t size, 
 	if (b->mz == NULL && socket_id != SOCKET_ID_ANY) {
 		b->mz = reserve(len, SOCKET_ID_ANY, align, contig);
 		if (b->mz != NULL)
-			DMA_LOG(WARNING,
-					"%s: no memory left on node %d: %zu coherent bytes "
-					"come from node %d",
-					d->name, socket_id, size, b->mz->socket_id);
+			DMA_LOG(WARNING, d->name,
+					"no memory left on node %d: %zu coherent bytes come from "
+					"node %d",
+					socket_id, size, b->mz->socket_id);
 	}
 	if (b->mz == NULL) {
 		dma_fail("%s: no %zu bytes of contiguous hugepage memory (%s): give EAL more (-m, "
@@ -285,14 +285,14 @@ dma_coherent_free(struct gantry_dma_dev *dev, size_t size, void *cpu_addr, gantr
 	if (b == NULL) {
 		dma_fail("%s: %p is no coherent block of this device: not freed", d->name,
 				cpu_addr);
-		DMA_LOG(ERR, "%s", gantry_dma_last_error());
+		dma_log_error(dev, RTE_LOG_ERR);
 		return;
 	}
 	if (b->pub.size != size || b->pub.bus != handle) {
 		dma_fail("%s: coherent block %p freed as %zu bytes at bus 0x%" PRIx64 ", allocated "
 			 "as %zu at 0x%" PRIx64,
 				d->name, cpu_addr, size, handle, b->pub.size, b->pub.bus);
-		DMA_LOG(ERR, "%s", gantry_dma_last_error());
+		dma_log_error(dev, RTE_LOG_ERR);
 	}
 	if (d->base->free_block != NULL)
 		d->base->free_block(dev, b);

@@ -20,8 +20,10 @@
 
 extern int gantry_dma_logtype;
 
-#define DMA_LOG(level, fmt, ...) \
-	rte_log(RTE_LOG_##level, gantry_dma_logtype, "gantry_dma: " fmt "\n", ##__VA_ARGS__)
+/** Log a line about the device with this name, or about a part of the library, like "debug". */
+#define DMA_LOG(level, name, fmt, ...) \
+	rte_log(RTE_LOG_##level, gantry_dma_logtype, "gantry_dma: %s: " fmt "\n", name, \
+			##__VA_ARGS__)
 
 /**
  * The smallest unit of mappable memory and of bus addresses, and the size that a page table entry
@@ -275,6 +277,8 @@ dma_bits(uint64_t addr)
 void dma_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** Copy that text without the device's name at its start. */
 void dma_reason(struct gantry_dma_dev *dev, char *why, size_t size);
+/** Log that text as a line about the device, at a level like RTE_LOG_ERR. */
+void dma_log_error(struct gantry_dma_dev *dev, uint32_t level);
 
 /** Switch the device to a mode. The device must have nothing mapped. */
 void dma_set_mode(struct gantry_dma_dev *dev, const struct gantry_dma_mode *mode);

@@ -200,10 +200,9 @@ gantry_dma_dev_destroy(struct gantry_dma_dev *dev)
 	while ((a = TAILQ_FIRST(&d->attached)) != NULL)
 		a->drop(a);
 	while ((b = TAILQ_FIRST(&d->blocks)) != NULL) {
-		DMA_LOG(WARNING,
-				"%s: coherent block %p (bus 0x%" PRIx64 ", %zu bytes) was never "
-				"freed",
-				d->name, b->pub.cpu, b->pub.bus, b->pub.size);
+		DMA_LOG(WARNING, d->name,
+				"coherent block %p (bus 0x%" PRIx64 ", %zu bytes) was never freed",
+				b->pub.cpu, b->pub.bus, b->pub.size);
 		gantry_dma_free_coherent(dev, b->pub.size, b->pub.cpu, b->pub.bus);
 	}
 	if (d->base->end != NULL)
@@ -296,7 +295,7 @@ static int
 mask_refused(struct dma_device *d, int ret)
 {
 	if (ret == -EIO && !d->mask_logged) {
-		DMA_LOG(ERR, "%s", gantry_dma_last_error());
+		dma_log_error(&d->fast, RTE_LOG_ERR);
 		d->mask_logged = true;
 	}
 	return ret;

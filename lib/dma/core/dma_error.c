@@ -47,10 +47,19 @@ dma_reason(struct gantry_dma_dev *dev, char *why, size_t size)
 }
 
 void
+dma_log_error(struct gantry_dma_dev *dev, uint32_t level)
+{
+	char why[sizeof(last_error)];
+
+	dma_reason(dev, why, sizeof(why));
+	rte_log(level, gantry_dma_logtype, "gantry_dma: %s: %s\n", dma_device(dev)->name, why);
+}
+
+void
 dma_misuse(struct gantry_dma_dev *dev, const char *what, gantry_dma_addr_t addr, size_t size,
 		const char *why)
 {
 	dma_fail("%s: %s of bus address 0x%" PRIx64 ", %zu bytes: %s: not done",
 			dma_device(dev)->name, what, addr, size, why);
-	DMA_LOG(ERR, "%s", gantry_dma_last_error());
+	dma_log_error(dev, RTE_LOG_ERR);
 }

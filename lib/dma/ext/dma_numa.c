@@ -47,15 +47,14 @@ gantry_dma_numa_check(struct gantry_dma_dev *dev, const char *what, unsigned int
 	if (core < 0 || ((socket_id < 0 || socket_id == core) && (device < 0 || device == core)))
 		return 0;
 	if (device < 0)
-		DMA_LOG(WARNING,
-				"%s: %s: its memory is on node %d, lcore %u that polls it on node "
-				"%d: every access crosses",
-				d->name, what, socket_id, lcore_id, core);
+		DMA_LOG(WARNING, d->name,
+				"%s: its memory is on node %d, lcore %u that polls it on node %d: "
+				"every access crosses",
+				what, socket_id, lcore_id, core);
 	else
-		DMA_LOG(WARNING,
-				"%s: %s: the device is on node %d, its memory on node %d, lcore "
-				"%u that polls it on node %d: every access crosses",
-				d->name, what, device, socket_id < 0 ? device : socket_id, lcore_id,
-				core);
+		DMA_LOG(WARNING, d->name,
+				"%s: the device is on node %d, its memory on node %d, lcore %u "
+				"that polls it on node %d: every access crosses",
+				what, device, socket_id < 0 ? device : socket_id, lcore_id, core);
 	return 1;
 }

@@ -62,8 +62,7 @@ drop(struct dma_attached *a)
 {
 	struct gantry_dma_pool *pool = (struct gantry_dma_pool *)a;
 
-	DMA_LOG(WARNING, "%s: pool %s was never destroyed", dma_device(pool->dev)->name,
-			pool->name);
+	DMA_LOG(WARNING, dma_device(pool->dev)->name, "pool %s was never destroyed", pool->name);
 	gantry_dma_pool_destroy(pool);
 }
 
@@ -299,7 +298,7 @@ gantry_dma_pool_free(struct gantry_dma_pool *pool, void *cpu_addr, gantry_dma_ad
 	if (why != NULL) {
 		dma_fail("%s: pool %s: %p (bus 0x%" PRIx64 ") not freed: %s",
 				dma_device(pool->dev)->name, pool->name, cpu_addr, handle, why);
-		DMA_LOG(ERR, "%s", gantry_dma_last_error());
+		dma_log_error(pool->dev, RTE_LOG_ERR);
 	}
 }
 
@@ -318,7 +317,7 @@ drop_chunk(struct gantry_dma_pool *pool, struct chunk *c)
 			 "%p (bus 0x%" PRIx64 ")",
 				dma_device(pool->dev)->name, pool->name, c->used, pool->size,
 				c->cpu + offset_of(pool, i), c->bus + offset_of(pool, i));
-		DMA_LOG(ERR, "%s", gantry_dma_last_error());
+		dma_log_error(pool->dev, RTE_LOG_ERR);
 	}
 	free(c);
 }

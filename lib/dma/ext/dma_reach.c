@@ -66,14 +66,13 @@ struct groups {
 static bool
 belongs(const struct group *g, const struct gantry_dma_mapping *m)
 {
+	const gantry_dma_addr_t end = g->pub.last + 1;
+
 	if (g->pub.reach != m->reach || g->pub.dir != m->dir || g->site != m->site)
 		return false;
-	return m->reach != GANTRY_DMA_REACH_MEMORY ||
-			(m->addr == g->pub.last + 1 &&
-					(uintptr_t)m->cpu ==
-							(uintptr_t)g->pub.cpu +
-									(g->pub.last + 1 -
-											g->pub.first));
+	if (m->reach != GANTRY_DMA_REACH_MEMORY)
+		return true;
+	return m->addr == end && (uintptr_t)m->cpu == (uintptr_t)g->pub.cpu + (end - g->pub.first);
 }
 
 static void

@@ -329,7 +329,7 @@ unmap_all(struct gantry_dma_dev *dev, struct pieces *from, struct segs *segs,
 	dma_fail("%s: %s list unmapped with other lengths, or another number of them, than it was "
 		 "mapped with",
 			dma_device(dev)->name, what);
-	DMA_LOG(ERR, "%s", gantry_dma_last_error());
+	dma_log_error(dev, RTE_LOG_ERR);
 }
 
 /*

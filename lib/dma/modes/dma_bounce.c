@@ -283,20 +283,16 @@ grow(struct gantry_dma_dev *dev, unsigned int k, unsigned int nr_pools)
 		grown = more != 0 && nr_pools < BOUNCE_POOLS_MAX &&
 				add_slots(dev, k, more, d->mask) == 0;
 		if (grown) {
-			DMA_LOG(INFO,
-					"%s: bounce buffers of %u bytes: %u now; of all sizes: %zu "
-					"MiB",
-					d->name, 1u << classes[k].shift, class->count,
-					b->bytes >> 20);
+			DMA_LOG(INFO, d->name,
+					"bounce buffers of %u bytes: %u now; of all sizes: %zu MiB",
+					1u << classes[k].shift, class->count, b->bytes >> 20);
 		} else {
 			/* Log once, because the next larger classes fail for the same reason. */
 			if (b->why[0] == '\0') {
 				dma_reason(dev, b->why, sizeof(b->why));
-				DMA_LOG(WARNING,
-						"%s: bounce buffers of %u bytes: no more than %u: "
-						"%s",
-						d->name, 1u << classes[k].shift, class->count,
-						b->why);
+				DMA_LOG(WARNING, d->name,
+						"bounce buffers of %u bytes: no more than %u: %s",
+						1u << classes[k].shift, class->count, b->why);
 			}
 			__atomic_store_n(&class->full, true, __ATOMIC_RELEASE);
 		}
@@ -385,8 +381,9 @@ bounce_end(struct gantry_dma_dev *dev)
 	size_t at = 0;
 
 	while ((slot = next_mapped(chunks, &chunk, &at)) != NULL)
-		DMA_LOG(WARNING, "%s: buffer %p (bus 0x%" PRIx64 ", %zu bytes) was never unmapped",
-				dma_device(dev)->name, slot->buf, slot->bus, slot->size);
+		DMA_LOG(WARNING, dma_device(dev)->name,
+				"buffer %p (bus 0x%" PRIx64 ", %zu bytes) was never unmapped",
+				slot->buf, slot->bus, slot->size);
 	drop(dev);
 }
 

@@ -81,7 +81,7 @@ dma_bus_unmap(struct gantry_dma_dev *dev, void *va, gantry_dma_addr_t addr, size
 		dma_fail("%s: bus address 0x%" PRIx64 ", %zu bytes: %s did not unmap it: %s",
 				d->name, addr, len, d->params.ops->name, strerror(-ret));
 		if (ret != -ENODEV) /* a removed device reaches nothing */
-			DMA_LOG(ERR, "%s", gantry_dma_last_error());
+			dma_log_error(dev, RTE_LOG_ERR);
 	}
 	return ret;
 }

@@ -705,8 +705,8 @@ end_leaked(void *arg, const struct gantry_dma_mapping *m)
 {
 	struct gantry_dma_dev *dev = arg;
 
-	DMA_LOG(WARNING, "%s: %s %p (bus 0x%" PRIx64 ", %zu bytes) was never unmapped",
-			dma_device(dev)->name,
+	DMA_LOG(WARNING, dma_device(dev)->name,
+			"%s %p (bus 0x%" PRIx64 ", %zu bytes) was never unmapped",
 			m->reach == GANTRY_DMA_REACH_RESOURCE ? "BAR" : "buffer", m->cpu, m->addr,
 			m->size);
 	if (m->reach == GANTRY_DMA_REACH_RESOURCE)

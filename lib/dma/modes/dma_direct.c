@@ -139,7 +139,7 @@ direct_unmap_resource(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t
 		dma_fail("%s: no BAR is mapped at bus address 0x%" PRIx64 " with %zu bytes and "
 			 "direction %u: not unmapped",
 				d->name, addr, size, dir);
-		DMA_LOG(ERR, "%s", gantry_dma_last_error());
+		dma_log_error(dev, RTE_LOG_ERR);
 		return;
 	}
 	resource_end(dev, r);
@@ -152,10 +152,10 @@ direct_end(struct gantry_dma_dev *dev)
 	struct dma_resource *r;
 
 	while ((r = TAILQ_FIRST(&d->resources)) != NULL) {
-		DMA_LOG(WARNING,
-				"%s: BAR mapped at bus address 0x%" PRIx64 " (%zu bytes) was "
-				"never unmapped",
-				d->name, r->bus, r->size);
+		DMA_LOG(WARNING, d->name,
+				"BAR mapped at bus address 0x%" PRIx64
+				" (%zu bytes) was never unmapped",
+				r->bus, r->size);
 		TAILQ_REMOVE(&d->resources, r, next);
 		resource_end(dev, r);
 	}

@@ -71,8 +71,8 @@ add_stray(struct walk *w, uint64_t page, uint64_t entry)
 	if (w->nr == w->max) {
 		more = realloc(w->strays, (2 * w->max + 64) * sizeof(*more));
 		if (more == NULL) {
-			DMA_LOG(ERR, "%s: page table: out of memory: not every entry is shown",
-					dma_device(w->dev)->name);
+			DMA_LOG(ERR, dma_device(w->dev)->name,
+					"page table: out of memory: not every entry is shown");
 			return;
 		}
 		w->strays = more;
@@ -215,11 +215,10 @@ show_strays(const struct walk *w)
 		}
 	}
 	if (pieces > STRAYS_SHOWN)
-		DMA_LOG(WARNING,
-				"%s: page table: %zu more entries, in %zu pieces, have no mapping: "
+		DMA_LOG(WARNING, dma_device(w->dev)->name,
+				"page table: %zu more entries, in %zu pieces, have no mapping: "
 				"only the first %u pieces are shown",
-				dma_device(w->dev)->name, w->nr - shown, pieces - STRAYS_SHOWN,
-				STRAYS_SHOWN);
+				w->nr - shown, pieces - STRAYS_SHOWN, STRAYS_SHOWN);
 }
 
 void

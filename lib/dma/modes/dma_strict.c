@@ -46,18 +46,25 @@ strict_required_mask(struct gantry_dma_dev *dev)
 	return GANTRY_DMA_BIT_MASK(dma_bits(end - 1));
 }
 
+/* clang-format off */
 #define ON_DEMAND(mode) \
 	{ \
-		.name = (mode), .map = dma_demand_map, .unmap = dma_demand_unmap, \
+		.name = (mode), \
+		.map = dma_demand_map, \
+		.unmap = dma_demand_unmap, \
 		.unmap_gather = dma_demand_unmap_gather, \
 		.unmap_gathered = dma_demand_unmap_gathered, \
 		.required_mask = strict_required_mask, \
 		.max_mapping_size = dma_demand_max_mapping_size, \
-		.alloc_block = strict_alloc_block, .free_block = strict_free_block, \
+		.alloc_block = strict_alloc_block, \
+		.free_block = strict_free_block, \
 		.map_resource = dma_demand_map_resource, \
-		.unmap_resource = dma_demand_unmap_resource, .set_mask = dma_demand_limit, \
-		.for_each = dma_entries_for_each, .end = dma_demand_end, \
+		.unmap_resource = dma_demand_unmap_resource, \
+		.set_mask = dma_demand_limit, \
+		.for_each = dma_entries_for_each, \
+		.end = dma_demand_end, \
 	}
+/* clang-format on */
 
 static const struct gantry_dma_mode strict_mode = ON_DEMAND("strict");
 /*

@@ -219,12 +219,10 @@ drop_piece(struct dma_window *w, struct piece *p)
 		ret = d->params.ops->unmap(d->params.opaque, (void *)p->va, p->bus, p->len);
 	}
 	if (ret != 0 && ret != -ENODEV) { /* a removed device reaches nothing */
-		DMA_LOG(ERR,
-				"%s: memory at %p, bus address 0x%" PRIx64
-				", %zu bytes: %s did not "
-				"unmap it: %s: the device may still reach it",
-				d->name, (void *)p->va, p->bus, p->len, d->params.ops->name,
-				strerror(-ret));
+		DMA_LOG(ERR, d->name,
+				"memory at %p, bus address 0x%" PRIx64
+				", %zu bytes: %s did not unmap it: %s: the device may still reach it",
+				(void *)p->va, p->bus, p->len, d->params.ops->name, strerror(-ret));
 		p->memory = false;
 		return ret;
 	}
@@ -333,10 +331,9 @@ static void
 put_rest(struct dma_window *w, uintptr_t va, size_t len, gantry_dma_addr_t bus)
 {
 	if (len != 0 && put_piece(w, va, len, bus) != 0)
-		DMA_LOG(ERR,
-				"%s: memory at %p: not mapped again: the device no longer reaches it: "
-				"%s",
-				dma_device(w->dev)->name, (void *)va, gantry_dma_last_error());
+		DMA_LOG(ERR, dma_device(w->dev)->name,
+				"memory at %p: not mapped again: the device no longer reaches it: %s",
+				(void *)va, gantry_dma_last_error());
 }
 
 static void
@@ -385,8 +382,9 @@ memory_event(enum rte_mem_event type, const void *addr, size_t len, void *arg)
 	if (ret == 0)
 		ret = flush_run(&walk);
 	if (ret != 0)
-		DMA_LOG(WARNING, "%s: new EAL memory: not in the window: mapped on demand: %s",
-				dma_device(walk.w->dev)->name, gantry_dma_last_error());
+		DMA_LOG(WARNING, dma_device(walk.w->dev)->name,
+				"new EAL memory: not in the window: mapped on demand: %s",
+				gantry_dma_last_error());
 }
 
 /*

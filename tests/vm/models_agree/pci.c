@@ -80,14 +80,15 @@ ma_pci(void)
 	ma_fact("cacheline", "%u", get(PCI_CACHE_LINE_SIZE, 1));
 	for (i = 0; i < 6; i++) {
 		uint32_t flags = get(PCI_BASE_ADDRESS_0 + 4 * i, 4) & 0xF;
+		const char *kind = "memory 32";
 
 		if (bus->ops->bar(bus->dev, i, &bar) != 0 || bar.size == 0)
 			continue;
-		ma_fact(ma_key("bar%u", i), "%s %llu bytes",
-				flags & PCI_BASE_ADDRESS_SPACE_IO                    ? "io" :
-						flags & PCI_BASE_ADDRESS_MEM_TYPE_64 ? "memory 64" :
-										       "memory 32",
-				(unsigned long long)bar.size);
+		if (flags & PCI_BASE_ADDRESS_SPACE_IO)
+			kind = "io";
+		else if (flags & PCI_BASE_ADDRESS_MEM_TYPE_64)
+			kind = "memory 64";
+		ma_fact(ma_key("bar%u", i), "%s %llu bytes", kind, (unsigned long long)bar.size);
 	}
 	at = get(PCI_CAPABILITY_LIST, 1);
 	for (n = 0; at != 0 && n < 48; n++, at = get(at + 1, 1)) {

@@ -10,6 +10,8 @@ In a folder, no files use each other in a circle, and the words above a table of
 an order. "files below it" or "from the top": a file uses only files of its own row and of those
 below. "from the bottom": likewise, of those above. "independent of each other": only files of its
 own row. "files below it in its table" is about each table of the README.md.
+
+A part has one idiom of atomics: C11, or __atomic_* if it must not include stdatomic.h.
 """
 
 import fnmatch
@@ -140,6 +142,14 @@ def includes(src):
                     s.layer, m[1])
 
 
+def atomics(src):
+    for s in src.values():
+        if 'stdatomic.h' not in s.never:
+            for m in re.finditer(r'\b__atomic_\w+', s.code):
+                yield s.name, line_of(s.code, m.start()), '%s has C11 atomics, not %s()' % (
+                    s.layer, m[0])
+
+
 def names(src, defined):
     """(file, {defining files}, name, line) for each name of another file's that a file uses."""
     headers = {}
@@ -266,6 +276,7 @@ def check(files):
     src = sources(files)
     used = list(names(src, definitions(src)))
     yield from includes(src)
+    yield from atomics(src)
     yield from between(src, used)
     yield from circles(src, used)
     yield from order(src, used)
