@@ -366,9 +366,10 @@ vfio_user_mp_attach(struct rte_vfio_user_device *dev)
 	ret = ask(&q, &r, NULL, end_ms);
 	if (ret != 0) {
 		VFIO_USER_LOG(ERR, dev->path, "%s",
-				ret == -ENODEV ? "the primary process has no such device: name it "
-						 "in the arguments of the primary process" :
-						 "the primary process does not answer");
+				ret == -ENODEV ?
+						"the primary process has no such device: name it in the arguments of the "
+						"primary process" :
+						"the primary process does not answer");
 		return ret;
 	}
 	dev->id = r.device.id;
