@@ -6,9 +6,9 @@
  * Coherent memory: memory that CPU and device use at the same time, such as descriptor rings.
  *
  * A block is a memzone: hugepage memory of one NUMA node, contiguous in bus addresses. These are
- * EAL's, or those at which the device's mode maps the block. (A mode may have library memory in place
- * of a memzone.) Every CPU on which DPDK runs fast has DMA coherent with its caches, so the memory
- * needs no other property. The driver's barriers order the accesses.
+ * EAL's, or those at which the device's mode maps the block. (A mode may have library memory in
+ * place of a memzone.) Every CPU on which DPDK runs fast has DMA coherent with its caches, so the
+ * memory needs no other property. The driver's barriers order the accesses.
  *
  * Alignment. The HOWTO promises the smallest order of pages that holds the block, in both
  * addresses, so that a block never straddles a boundary of its own size. Within one EAL page,
