@@ -243,15 +243,6 @@ is_found_late(const struct play *p)
 			p->play == sent_twice || p->play == sent_after_free;
 }
 
-/* Return the function whose call a report of the play names. */
-static const char *
-reported_function(const struct play *p)
-{
-	if (!is_found_late(p))
-		return p->name;
-	return p->misuse == GANTRY_DMA_MISUSE_MBUF_WRITTEN ? "drv_complete" : "drv_send";
-}
-
 static void
 correct_use_is_not_reported(void **state)
 {
@@ -279,6 +270,15 @@ correct_use_is_not_reported(void **state)
 	}
 }
 
+/* Return the function that the report names: the place of the misuse, or where it is found. */
+static const char *
+expected_symbol(const struct play *play)
+{
+	if (!is_found_late(play))
+		return play->name;
+	return play->misuse == GANTRY_DMA_MISUSE_MBUF_WRITTEN ? "drv_complete" : "drv_send";
+}
+
 static void
 each_mistake_is_reported_and_pool_stays_intact(void **state)
 {
@@ -297,7 +297,7 @@ each_mistake_is_reported_and_pool_stays_intact(void **state)
 				plays[i].play(dev, false);
 				if (is_found_late(&plays[i]))
 					assert_non_null(strstr(reports.at[0].text, plays[i].name));
-				reports_expect(plays[i].misuse, reported_function(&plays[i]));
+				reports_expect(plays[i].misuse, expected_symbol(&plays[i]));
 				assert_string_equal(reports.at[0].device, plays[i].name);
 				assert_string_equal(reports.at[0].pool, "mbufs");
 				assert_non_null(reports.at[0].mbuf);

@@ -6,8 +6,8 @@
  * Coherent memory: memory that CPU and device use at the same time, such as descriptor rings.
  *
  * A block is a memzone: hugepage memory of one NUMA node, contiguous in bus addresses. These are
- * EAL's, or those at which the device's mode maps the block. (In bounce mode a block may be library
- * memory.) Every CPU on which DPDK runs fast has DMA coherent with its caches, so the
+ * EAL's, or those at which the device's mode maps the block. (A mode may have library memory in
+ * place of a memzone.) Every CPU on which DPDK runs fast has DMA coherent with its caches, so the
  * memory needs no other property. The driver's barriers order the accesses.
  *
  * Alignment. The HOWTO promises the smallest order of pages that holds the block, in both

@@ -20,7 +20,7 @@
 
 extern int gantry_dma_logtype;
 
-/** Log a line about the device with this name, or about a part of the library, like "debug". */
+/** Log a line about the device with this name, or about a part of the library. */
 #define DMA_LOG(level, name, fmt, ...) \
 	rte_log(RTE_LOG_##level, gantry_dma_logtype, "gantry_dma: %s: " fmt "\n", name, \
 			##__VA_ARGS__)
