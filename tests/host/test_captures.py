@@ -221,7 +221,7 @@ class Files(Bench):
                 self.port('a', x + ':' + self.path('dangling')) +
                 ['--stats-json', self.path('not-there')]):
             with self.subTest(args=args):
-                self.refuse(args, 2, 'one file')
+                self.refuse(args, 2, 'the same file')
                 self.assertEqual(read_pcap(x), before)
                 self.assertFalse(os.path.exists(out))
         self.assertEqual(sorted(os.listdir(self.dir)),
@@ -273,12 +273,12 @@ class Files(Bench):
         os.symlink(s, self.path('dangling'))
         before = sorted(os.listdir(self.dir))
         for name in s, self.dir + '/./' + os.path.basename(s), self.path('dangling'):
-            self.refuse(self.port('a', x) + ['--stats-json', name], 2, 'one file')
-            self.refuse(self.port('a', x + ':' + name), 2, 'one file')
+            self.refuse(self.port('a', x) + ['--stats-json', name], 2, 'the same file')
+            self.refuse(self.port('a', x + ':' + name), 2, 'the same file')
             self.assertEqual(sorted(os.listdir(self.dir)), before)
         self.nic('a:wire=none')
         self.refuse(self.port('b', x) + ['--stats-json', s], 2, 'it is a socket')
-        self.refuse(self.port('a', x + ':' + s), 2, 'one file')
+        self.refuse(self.port('a', x + ':' + s), 2, 'the same file')
 
     def test_statistics_survive_closed_standard_output(self):
         name = self.path('stats.json')
