@@ -6,7 +6,6 @@ import os
 import re
 import socket
 import subprocess
-import threading
 import unittest
 
 import vfio_user
@@ -117,6 +116,18 @@ class Daemon(Bench):
                     binary=os.path.join(self.for_everybody(NIC), 'gantry-nic'))
 
 
+class Answering(vfio_user.Server):
+    """A server that sends each client the same bytes, and closes the connection."""
+
+    def __init__(self, path, what):
+        self.what = what
+        super().__init__(path)
+
+    def serve(self, s):
+        s.sendall(self.what)
+        s.recv(10)
+
+
 class Driver(Bench):
     def own_lines(self, text):
         return re.findall(r'(?m)^(?:vfio_user|net_gantry_igb|gantry_dma): .*', text)
@@ -152,22 +163,9 @@ class Driver(Bench):
         self.refused_by_driver(self.sock('file'), self.sock('file'), 'no server listens there')
 
     def answering(self, what):
-        """Listen at a socket with a server that is no vfio-user server, and return the path."""
-        l = socket.socket(socket.AF_UNIX)
-        l.bind(self.sock('other'))
-        l.listen()
-
-        def run():
-            while True:
-                try:
-                    s, _ = l.accept()
-                    s.sendall(what)
-                    s.recv(10)
-                    s.close()
-                except OSError:
-                    return
-        threading.Thread(target=run, daemon=True).start()
-        self.addCleanup(l.close)
+        """Start a server that answers each client with these bytes, and return its path."""
+        server = Answering(self.sock('other'), what)
+        self.addCleanup(server.close)
         return self.sock('other')
 
     def test_server_of_another_protocol_is_refused(self):

@@ -101,6 +101,7 @@ class Server:
         self.l = socket.socket(socket.AF_UNIX)
         self.l.bind(path)
         self.l.listen()
+        self.connection = None
         self.config = bytearray(4096)
         struct.pack_into('<HH', self.config, 0, self.vendor, self.device)
         self.t = threading.Thread(target=self.run, daemon=True)
@@ -109,11 +110,11 @@ class Server:
     def run(self):
         while True:
             try:
-                s, _ = self.l.accept()
+                self.connection, _ = self.l.accept()
             except OSError:
                 return
             try:
-                with s:
+                with self.connection as s:
                     self.serve(s)
             except (OSError, struct.error):
                 pass
@@ -149,4 +150,16 @@ class Server:
         return None
 
     def close(self):
+        """End the thread, then close the socket.
+
+        The kernel restarts an interrupted accept() with the number of its descriptor, which after
+        close() may be that of the next test's server.
+        """
+        for s in self.l, self.connection:
+            try:
+                s.shutdown(socket.SHUT_RDWR)  # wakes the thread
+            except (AttributeError, OSError):
+                pass
+        self.t.join(60)
+        assert not self.t.is_alive(), 'the server does not end'
         self.l.close()

@@ -270,7 +270,7 @@ def guest_dpdk(run):
         run.facts[driver + '_reattached'] = reattach(f, 10)
         if ours:
             run.facts['queue_restarts'] = queues(f, flood, 20)
-        f.both_ways()
+            f.crosses_after_flood()
         nic.check_quiet()
         ends_under_flood(f, flood, vm.reset)
         f = Forwarder(vm, nic, near, far, ours)
