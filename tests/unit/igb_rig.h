@@ -212,11 +212,17 @@ rig_page_table(struct rig *g)
 	return table;
 }
 
+/** End the client, and wait until the device has forgotten it. */
 static inline void
 rig_disconnect(struct rig *g)
 {
+	struct vfu_server_stats st;
+
 	vfu_rcu_offline();
 	vfu_client_close(g->c);
+	do {
+		vfu_server_get_stats(m82576_server(g->m), &st);
+	} while (st.client);
 	if (g->bar != NULL)
 		munmap(g->bar, RIG_BAR);
 	vfu_rcu_online();

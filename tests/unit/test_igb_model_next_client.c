@@ -192,20 +192,6 @@ compare(const char *what, const void *fresh, const void *next, size_t len, size_
 	assert_int_equal(differ, 0);
 }
 
-static void
-leave_and_come_back(struct rig *g)
-{
-	struct vfu_server_stats st;
-
-	rig_disconnect(g);
-	vfu_rcu_offline();
-	do {
-		vfu_server_get_stats(m82576_server(g->m), &st);
-	} while (st.client);
-	vfu_rcu_online();
-	rig_connect(g);
-}
-
 static uint64_t
 events(int fd)
 {
@@ -249,7 +235,8 @@ all_that_can_be_read_is_as_of_a_new_device(void **state)
 	assert_memory_not_equal(&spoiled.nvm, &fresh.nvm, sizeof(fresh.nvm));
 	assert_memory_not_equal(&spoiled.phy, &fresh.phy, sizeof(fresh.phy));
 	spoil_nvm(g);
-	leave_and_come_back(g);
+	rig_disconnect(g);
+	rig_connect(g);
 	take_snapshot(g, &next);
 #define COMPARE(what, width) compare(#what, fresh.what, next.what, sizeof(fresh.what), width)
 	COMPARE(config, 4);
@@ -273,7 +260,8 @@ frames_have_no_byte_of_the_former_client(void **state)
 	uint8_t secret[64];
 
 	spoil(g, fds);
-	leave_and_come_back(g);
+	rig_disconnect(g);
+	rig_connect(g);
 	memset(g->mem, 0, RIG_MEM);
 	memset(secret, SECRET, sizeof(secret));
 
@@ -317,7 +305,8 @@ no_event_of_the_former_client_comes(void **state)
 	struct m82576_frame f;
 
 	spoil(g, fds);
-	leave_and_come_back(g);
+	rig_disconnect(g);
+	rig_connect(g);
 	for (unsigned int i = 0; i < IGB_MSIX_VECTORS; i++)
 		events(fds[i]);
 	for (unsigned int index = VFIO_PCI_INTX_IRQ_INDEX; index <= VFIO_PCI_MSIX_IRQ_INDEX;
