@@ -10,6 +10,10 @@
  * effects in a few places only: the command register (bus master gates all DMA, INTx disable), the
  * mask of MSI, and the function level reset.
  *
+ * A DMA fault of this device is what a PCI device calls a master abort: the IOMMU or the bus has
+ * refused its access. So that the driver can learn of it, the status register shows it (Received
+ * Master Abort) until a one is written there.
+ *
  * The device signals interrupts by event file descriptors, so that the MSI-X table has no effect of
  * its own; it stores what a client writes. A virtual machine monitor keeps the table of its guest
  * by itself, masks vectors by SET_IRQS, and may read the pending bits (PBA) here: they report the
@@ -58,6 +62,17 @@ get(const struct m82576 *m, unsigned int off, unsigned int size)
 	return v;
 }
 
+static uint64_t
+dma_faults(const struct m82576 *m)
+{
+	struct vfu_server_stats st;
+
+	if (m->server == NULL) /* while the model is created */
+		return 0;
+	vfu_server_get_stats(m->server, &st);
+	return st.dma_faults;
+}
+
 static void
 bar(struct m82576 *m, unsigned int n, uint32_t size, uint32_t flags)
 {
@@ -77,6 +92,7 @@ m82576_pci_init(struct m82576 *m)
 					PCI_COMMAND_PARITY | PCI_COMMAND_SERR |
 					PCI_COMMAND_INTX_DISABLE);
 	put(m, PCI_STATUS, 2, PCI_STATUS_CAP_LIST, 0);
+	m->faults_cleared = dma_faults(m);
 	put(m, PCI_REVISION_ID, 1, 1, 0);
 	put(m, PCI_CLASS_PROG, 3, 0x020000, 0); /* network, Ethernet */
 	put(m, PCI_CACHE_LINE_SIZE, 1, 0, 0xFF);
@@ -144,6 +160,8 @@ m82576_pci_read(struct m82576 *m, uint64_t off, void *buf, size_t len)
 	/* A pending interrupt, whether or not it is disabled or masked. */
 	if (intx && m82576_intr_asserted(m))
 		status |= PCI_STATUS_INTERRUPT;
+	if (dma_faults(m) != m->faults_cleared)
+		status |= PCI_STATUS_REC_MASTER_ABORT;
 	put(m, PCI_STATUS, 2, status, 0);
 	put(m, CAP_MSI + PCI_MSI_PENDING_64, 4,
 			vfu_server_irq_pending(m->server, VFIO_PCI_MSI_IRQ_INDEX, 0), 0);
@@ -154,7 +172,7 @@ m82576_pci_read(struct m82576 *m, uint64_t off, void *buf, size_t len)
 int
 m82576_pci_write(struct m82576 *m, uint64_t off, const void *buf, size_t len)
 {
-	const unsigned int devctl = CAP_PCIE + PCI_EXP_DEVCTL + 1;
+	const unsigned int devctl = CAP_PCIE + PCI_EXP_DEVCTL + 1, aborts = PCI_STATUS + 1;
 	const uint32_t msi_mask = get(m, CAP_MSI + PCI_MSI_MASK_64, 4);
 	const uint8_t *p = buf;
 	size_t i;
@@ -181,6 +199,9 @@ m82576_pci_write(struct m82576 *m, uint64_t off, const void *buf, size_t len)
 		m82576_gate(m, M82576_GATE_INTX, true);
 		m82576_intr_unmasked(m);
 	}
+	if (off <= aborts && aborts < off + len &&
+			p[aborts - off] & (PCI_STATUS_REC_MASTER_ABORT >> 8))
+		m->faults_cleared = dma_faults(m);
 	if (get(m, CAP_MSI + PCI_MSI_MASK_64, 4) != msi_mask)
 		vfu_server_irq_mask(m->server, VFIO_PCI_MSI_IRQ_INDEX, 0, !msi_mask);
 	if (off <= devctl && devctl < off + len && p[devctl - off] & (PCI_EXP_DEVCTL_BCR_FLR >> 8))

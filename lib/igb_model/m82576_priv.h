@@ -233,6 +233,7 @@ struct m82576 {
 
 	/* Control thread only. */
 	uint8_t cfg[4096], cfg_wmask[4096];
+	uint64_t faults_cleared; /* DMA faults of the port when the PCI status was cleared */
 	uint8_t msix_table[IGB_MSIX_VECTORS * 16];
 	uint32_t ioaddr;
 	uint16_t nvm[M82576_NVM_WORDS];

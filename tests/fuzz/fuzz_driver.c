@@ -256,6 +256,13 @@ dev_read_config(void *opaque, void *buf, size_t len, uint32_t offset)
 	return 0;
 }
 
+/* Ignore stores of the driver: the device reports what it likes. */
+static int
+dev_write_config(void *opaque, const void *buf, size_t len, uint32_t offset)
+{
+	return 0;
+}
+
 static bool
 dev_alive(void *opaque)
 {
@@ -330,6 +337,7 @@ static const struct igb_bus_ops bus_ops = {
 	.write32 = dev_write32,
 	.doorbell = dev_doorbell,
 	.read_config = dev_read_config,
+	.write_config = dev_write_config,
 	.alive = dev_alive,
 	.quiesced = dev_quiesced,
 	.bar = dev_bar,

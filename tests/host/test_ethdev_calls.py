@@ -128,6 +128,7 @@ class Device(Scenario):
         self.assertEqual(self.facts['received'], str(32 - bad))
         self.assertEqual(self.facts['bad_came_back'], str(1 - bad))
         self.assertEqual(self.nic_stats(nic)['p']['server']['dma_faults'], bad)
+        self.assertEqual(self.text.count('was refused an access to memory (master abort)'), bad)
 
     def test_device_errors_are_logged_and_reset_cures_them(self):
         self.scenario('device-error')

@@ -120,6 +120,37 @@ class Vdev(Bench):
         self.assertEqual(self.nic_now(nic)['p']['tx']['frames'], 0)
         self.quiet_exit(pmd)
 
+    def test_bonding_takes_member_that_returned(self):
+        """The other member takes over from one that is lost, until that one returns."""
+        nic, lost = self.nic('p:wire=loop'), self.nic('q:wire=loop')
+        pmd = self.dpdk_testpmd(self.eal_vdevs(
+            self.vdev('p', 0), self.vdev('q', 1),
+            'net_bonding0,mode=1,%s=net_gantry_igb0,%s=net_gantry_igb1,primary=net_gantry_igb1'
+            % (MEMBER, MEMBER)), [])
+        self.command(pmd, 'set portlist 2')
+
+        def sends(nic, port):
+            self.command(pmd, 'start tx_first')
+            self.wait_until(lambda: self.nic_now(nic)[port]['tx']['frames'] > 100)
+            self.command(pmd, 'stop', r'Done')
+
+        sends(lost, 'q')
+        lost.stop()
+        pmd.expect(r'the device was removed')
+        sends(nic, 'p')
+        self.command(pmd, 'port stop 2', r'Done')
+        self.command(pmd, 'remove bonding %s 1 2' % MEMBER)
+        self.command(pmd, 'port stop 1', r'Done')
+        self.command(pmd, 'port close 1', r'Done')
+        self.command(pmd, 'device detach net_gantry_igb1', r'Done|detached')
+        found = self.nic('q:wire=loop')
+        self.command(pmd, 'port attach ' + self.vdev('q', 1), r'Port 1 is attached')
+        self.command(pmd, 'add bonding %s 1 2' % MEMBER)
+        self.command(pmd, 'set bonding primary 1 2')
+        self.command(pmd, 'port start 2', r'Done')
+        sends(found, 'q')
+        self.quiet_exit(pmd)
+
     def test_failsafe_creates_vdev(self):
         """failsafe creates the vdev itself, and finds the port by the name of the vdev."""
         nic = self.nic('p:wire=loop')

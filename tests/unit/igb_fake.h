@@ -29,6 +29,7 @@
 
 #include "dma_eal.h"
 
+#include <linux/pci_regs.h>
 #include <sys/eventfd.h>
 
 #include <rte_cycles.h>
@@ -217,6 +218,16 @@ fake_read_config(void *dev, void *buf, size_t len, uint32_t offset)
 	return 0;
 }
 
+/** The driver writes the status only: a one clears a bit of its upper half (RW1C). */
+static inline int
+fake_write_config(void *dev, const void *buf, size_t len, uint32_t offset)
+{
+	assert_int_equal(offset, PCI_STATUS);
+	assert_int_equal(len, 2);
+	fake.config[PCI_STATUS + 1] &= ~((const uint8_t *)buf)[1];
+	return 0;
+}
+
 static inline bool
 fake_alive(void *dev)
 {
@@ -344,6 +355,7 @@ static const struct igb_bus_ops fake_ops = {
 	.write32 = fake_write32,
 	.doorbell = fake_doorbell,
 	.read_config = fake_read_config,
+	.write_config = fake_write_config,
 	.alive = fake_alive,
 	.quiesced = fake_quiesced,
 	.bar = fake_bar,

@@ -15,6 +15,8 @@
 #include <errno.h>
 #include <signal.h>
 
+#include <linux/pci_regs.h>
+
 #include "igb_rig.h"
 
 #define PAGE   RIG_PAGE
@@ -318,6 +320,39 @@ rx_buffer_without_entry_is_a_fault_and_untouched(void **state)
 	assert_int_equal(status(g, 9), GOOD);
 	assert_int_equal(faults(g) - before, 3);
 	assert_int_equal(nr_lines, 3);
+}
+
+/* The status of configuration space has a DMA fault until a one clears it. */
+static void
+fault_is_a_master_abort_until_cleared(void **state)
+{
+	struct rig *g = *state;
+	uint8_t f[60] = { 0 };
+
+	rig_eth(f, rig_mac, 0x88B5);
+	rx_start_apart(g, RIG_ADV);
+	revoke_page(entry_of(rx_page(g, 1), g));
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(rig_cfg_rd(g, PCI_STATUS, 2), PCI_STATUS_CAP_LIST);
+		assert_int_equal(rig_send_in(g, f, 60, 0), 1);
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(rig_cfg_rd(g, PCI_STATUS, 2),
+				PCI_STATUS_CAP_LIST | PCI_STATUS_REC_MASTER_ABORT);
+	/* Zeros and the ones of other bits leave it. A write that begins before it clears it. */
+	rig_cfg_wr(g, PCI_STATUS, (uint16_t)~PCI_STATUS_REC_MASTER_ABORT, 2);
+	rig_cfg_wr(g, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
+	assert_int_equal(rig_cfg_rd(g, PCI_STATUS, 2),
+			PCI_STATUS_CAP_LIST | PCI_STATUS_REC_MASTER_ABORT);
+	rig_cfg_wr(g, PCI_COMMAND,
+			PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_STATUS_REC_MASTER_ABORT << 16,
+			4);
+	assert_int_equal(rig_cfg_rd(g, PCI_STATUS, 2), PCI_STATUS_CAP_LIST);
+	/* The next fault is another one. */
+	revoke_page(entry_of(rx_page(g, 2), g));
+	assert_int_equal(rig_send_in(g, f, 60, 0), 1);
+	assert_int_equal(rig_cfg_rd(g, PCI_STATUS, 2),
+			PCI_STATUS_CAP_LIST | PCI_STATUS_REC_MASTER_ABORT);
 }
 
 /* A frame fills several buffers. While the device writes the first, the second is revoked. */
@@ -787,6 +822,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(scattered_pages_receive_and_transmit_every_byte,
 				setup_scattered, teardown),
 		S(rx_buffer_without_entry_is_a_fault_and_untouched),
+		S(fault_is_a_master_abort_until_cleared),
 		S(rx_buffer_revoked_while_another_is_written_is_untouched),
 		S(second_page_of_rx_buffer_revoked_during_write_is_untouched),
 		S(rx_write_backs_stop_at_a_revoked_ring_page),

@@ -73,6 +73,47 @@ watchdog_reports_tx_stall_once(void **state)
 	assert_int_equal(stalls(STALL), 1);
 }
 
+/* A refused access is reported once for each start, and the start forgets earlier ones. */
+static void
+watchdog_reports_refused_access_once(void **state)
+{
+	static const struct {
+		uint16_t status;
+		const char *name;
+	} aborts[] = {
+		{ PCI_STATUS_REC_MASTER_ABORT, "master abort" },
+		{ PCI_STATUS_REC_TARGET_ABORT, "target abort" },
+	};
+	uint16_t *status = (uint16_t *)&fake.config[PCI_STATUS];
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(aborts); i++) {
+		*status = PCI_STATUS_CAP_LIST | aborts[i].status;
+		log_begin();
+		start_unwatched();
+		assert_int_equal(*status, PCI_STATUS_CAP_LIST);
+		assert_int_equal(stalls(2), 0);
+		assert_int_equal(log_end("abort"), 0);
+
+		*status |= aborts[i].status;
+		log_begin();
+		assert_int_equal(stalls(2), 0); /* the application needs no reset */
+		assert_int_equal(rte_eth_dev_stop(PORT), 0);
+		assert_int_equal(log_end(aborts[i].name), 1);
+	}
+	/* The stop finds a refusal after the last check. A card that was pulled reads all ones. */
+	start_unwatched();
+	*status |= PCI_STATUS_REC_MASTER_ABORT;
+	log_begin();
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	assert_int_equal(log_end("master abort"), 1);
+	start_unwatched();
+	*status = UINT16_MAX;
+	log_begin();
+	assert_int_equal(stalls(1), 0);
+	assert_int_equal(log_end("abort"), 0);
+}
+
 /* A stall is found although the application continues to send, until the ring is full. */
 static void
 watchdog_finds_stall_while_ring_fills(void **state)
@@ -260,6 +301,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		PORT_TEST(watchdog_reports_tx_stall_once),
+		PORT_TEST(watchdog_reports_refused_access_once),
 		PORT_TEST(watchdog_finds_stall_while_ring_fills),
 		PORT_TEST(watchdog_ignores_slow_paused_and_stopped_tx),
 		PORT_TEST(watchdog_ignores_full_laps),

@@ -48,6 +48,8 @@ struct igb_bus_ops {
 	volatile uint32_t *(*doorbell)(void *dev, uint32_t reg);
 	/** Read configuration space. Returns 0 or a negative errno. */
 	int (*read_config)(void *dev, void *buf, size_t len, uint32_t offset);
+	/** Write configuration space. Returns 0 or a negative errno. */
+	int (*write_config)(void *dev, const void *buf, size_t len, uint32_t offset);
 	/** Return false once the device is gone for good. */
 	bool (*alive)(void *dev);
 	/**

@@ -125,6 +125,7 @@ struct igb_adapter {
 	/* State of the watchdog. */
 	struct igb_watch rx_watch[IGB_MAX_QUEUES], tx_watch[IGB_MAX_QUEUES];
 	struct igb_poller rx_poller[IGB_MAX_QUEUES], tx_poller[IGB_MAX_QUEUES];
+	bool refusal_reported; /* since the start: an access of the device to memory */
 };
 
 static inline struct igb_adapter *

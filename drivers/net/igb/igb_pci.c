@@ -118,6 +118,14 @@ igb_pci_read_config(void *arg, void *buf, size_t len, uint32_t offset)
 	return rte_pci_read_config(p->dev, buf, len, offset) == (int)len ? 0 : -EIO;
 }
 
+static int
+igb_pci_write_config(void *arg, const void *buf, size_t len, uint32_t offset)
+{
+	const struct igb_pci *p = arg;
+
+	return rte_pci_write_config(p->dev, buf, len, offset) == (int)len ? 0 : -EIO;
+}
+
 /* STATUS is never all ones; the registers of a pulled card are. */
 static bool
 igb_pci_alive(void *arg)
@@ -300,6 +308,7 @@ static const struct igb_bus_ops igb_pci_ops = {
 	.write32 = igb_pci_write32,
 	.doorbell = igb_pci_doorbell,
 	.read_config = igb_pci_read_config,
+	.write_config = igb_pci_write_config,
 	.alive = igb_pci_alive,
 	.quiesced = igb_pci_quiesced,
 	.bar = igb_pci_bar,

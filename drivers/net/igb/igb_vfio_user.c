@@ -47,6 +47,12 @@ igb_vfio_user_read_config(void *dev, void *buf, size_t len, uint32_t offset)
 	return rte_vfio_user_read_config(dev, buf, len, offset);
 }
 
+static int
+igb_vfio_user_write_config(void *dev, const void *buf, size_t len, uint32_t offset)
+{
+	return rte_vfio_user_write_config(dev, buf, len, offset);
+}
+
 static bool
 igb_vfio_user_alive(void *dev)
 {
@@ -115,6 +121,7 @@ static const struct igb_bus_ops igb_vfio_user_ops = {
 	.write32 = igb_vfio_user_write32,
 	.doorbell = igb_vfio_user_doorbell,
 	.read_config = igb_vfio_user_read_config,
+	.write_config = igb_vfio_user_write_config,
 	.alive = igb_vfio_user_alive,
 	.quiesced = igb_vfio_user_quiesced,
 	.bar = igb_vfio_user_bar,

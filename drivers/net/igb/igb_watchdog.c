@@ -4,7 +4,7 @@
 
 /**
  * @file
- * The watchdog: detects a device that no longer serves a queue.
+ * The watchdog: detects a device that no longer serves a queue, or whose accesses are refused.
  *
  * A device that cannot reach its ring (the IOMMU lacks the mapping, or a base register was
  * overwritten) reports nothing. It fetches no descriptor, or its write-backs are lost. The data
@@ -30,6 +30,13 @@
  * rte_eth_dev_reset(), or stopping and starting the port, which resets the device and programs all
  * registers of a ring again.
  *
+ * A buffer that the device cannot reach is no stall: the device reports its descriptor, and the
+ * frame is lost. In direct mode the driver maps no packets, so an mbuf in memory that was never
+ * registered (rte_pktmbuf_attach_extbuf(), for example) gets as far as the device. The IOMMU, or
+ * the server of the soft NIC in its place, then refuses the access, and the device notes that in
+ * its PCI status (Received Master Abort, or Target Abort). The watchdog reads that register once a
+ * second and when the port stops, and reports a refusal once for each start.
+ *
  * Threads
  *
  * A check runs in the EAL interrupt thread while other threads poll. It only reads their data, each
@@ -44,6 +51,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <linux/pci_regs.h>
+
 #include <rte_alarm.h>
 #include <rte_lcore.h>
 
@@ -51,6 +60,7 @@
 
 #define IGB_WATCHDOG_US  1000000
 #define IGB_STALL_CHECKS 5
+#define IGB_PCI_ABORTS   (PCI_STATUS_REC_MASTER_ABORT | PCI_STATUS_REC_TARGET_ABORT)
 
 /* Reads a variable that another thread may write at any moment. */
 #define PEEK(var) __atomic_load_n(&(var), __ATOMIC_RELAXED)
@@ -199,6 +209,48 @@ igb_rx_stalls(struct rte_eth_dev *dev, struct igb_rx_queue *q, struct igb_watch 
 	return true;
 }
 
+/* Return the bits of the PCI status that report a refused access of the device to memory. */
+static uint16_t
+igb_refusals(const struct igb_hw *hw)
+{
+	uint16_t status;
+
+	/* All ones: the card was pulled. */
+	if (hw->bus->read_config(hw->bus_dev, &status, sizeof(status), PCI_STATUS) != 0 ||
+			status == UINT16_MAX)
+		return 0;
+	return rte_le_to_cpu_16(status) & IGB_PCI_ABORTS;
+}
+
+static void
+igb_check_refusals(struct rte_eth_dev *dev)
+{
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	uint16_t refusals;
+
+	if (ad->refusal_reported)
+		return;
+	refusals = igb_refusals(&ad->hw);
+	if (refusals == 0)
+		return;
+	ad->refusal_reported = true;
+	IGB_DRV_LOG(ERR, &ad->hw,
+			"port %u: the device was refused an access to memory (%s abort): a buffer "
+			"is in memory that was never registered, or no longer is: call "
+			"rte_extmem_register() and rte_dev_dma_map() before its use",
+			ad->port_id, refusals & PCI_STATUS_REC_MASTER_ABORT ? "master" : "target");
+}
+
+/* Clear the bits, by writing ones. If they stay, they cannot report a refusal of this start. */
+static void
+igb_clear_refusals(struct igb_adapter *ad)
+{
+	const uint16_t aborts = rte_cpu_to_le_16(IGB_PCI_ABORTS);
+
+	ad->hw.bus->write_config(ad->hw.bus_dev, &aborts, sizeof(aborts), PCI_STATUS);
+	ad->refusal_reported = igb_refusals(&ad->hw) != 0;
+}
+
 bool
 igb_watchdog_check(struct rte_eth_dev *dev)
 {
@@ -206,6 +258,7 @@ igb_watchdog_check(struct rte_eth_dev *dev)
 	bool stall = false;
 	uint16_t i;
 
+	igb_check_refusals(dev);
 	for (i = 0; i < dev->data->nb_tx_queues; i++) {
 		struct igb_tx_queue *q = dev->data->tx_queues[i];
 
@@ -270,6 +323,7 @@ igb_watchdog_start(struct rte_eth_dev *dev)
 	memset(ad->rx_watch, 0, sizeof(ad->rx_watch));
 	for (i = 0; i < IGB_MAX_QUEUES; i++)
 		ad->tx_poller[i] = ad->rx_poller[i] = (struct igb_poller){ .lcore = LCORE_ID_ANY };
+	igb_clear_refusals(ad);
 	igb_watchdog_next(dev);
 }
 
@@ -277,4 +331,5 @@ void
 igb_watchdog_stop(struct rte_eth_dev *dev)
 {
 	rte_eal_alarm_cancel(igb_watchdog_alarm, dev);
+	igb_check_refusals(dev);
 }
