@@ -295,14 +295,21 @@ def is_equivalent(known, m):
 
 
 running_tests = set()
+gave_up = threading.Event()
 
 
 def give_up(signum, frame):
-    for pid in list(running_tests):
-        try:
-            os.killpg(pid, signal.SIGTERM)
-        except ProcessLookupError:
-            pass
+    """End the running tests, begin no further one, and exit."""
+    gave_up.set()
+    end = time.monotonic() + 30     # host tests clean up upon SIGTERM
+    for sig in signal.SIGTERM, signal.SIGKILL:
+        for pid in list(running_tests):
+            try:
+                os.killpg(pid, sig)
+            except ProcessLookupError:
+                pass
+        while running_tests and time.monotonic() < end:
+            time.sleep(0.05)
     os._exit(128 + signum)
 
 
@@ -378,6 +385,8 @@ class Tree:
 
     def run(self, argv, limit, preload=None):
         """Run a test and return 0, the exit status, or 'hang'."""
+        if gave_up.is_set():
+            raise InterruptedError
         env = dict(os.environ, LD_PRELOAD=preload) if preload else None
         def limits():
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
