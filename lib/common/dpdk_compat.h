@@ -102,4 +102,17 @@ gantry_bus_match_any(const struct rte_driver *driver, const struct rte_device *d
 #define GANTRY_BUS_ADD_ANY_DRIVER(bus)
 #endif
 
+/*
+ * Since 26.07 the PCI bus keeps its drivers in its struct rte_bus, and device.driver is the only
+ * pointer of a PCI device to its driver. Both are set before the probe.
+ */
+#if RTE_VERSION >= RTE_VERSION_NUM(26, 7, 0, 0)
+#define GANTRY_PCI_DRIVERS_IN_BUS       1
+#define GANTRY_PCI_SET_DRIVER(dev, drv) ((dev)->device.driver = (drv))
+#else
+#define GANTRY_PCI_DRIVERS_IN_BUS 0
+#define GANTRY_PCI_SET_DRIVER(dev, drv) \
+	((dev)->driver = container_of(drv, struct rte_pci_driver, driver))
+#endif
+
 #endif /* GANTRY_DPDK_COMPAT_H */

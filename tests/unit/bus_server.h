@@ -69,6 +69,8 @@ struct server {
 	atomic_int attached, detached, resets;
 	unsigned int slow_ms; /* time that passes while it answers, in ms */
 	atomic_int slow;      /* how often it answered so late */
+	/* Called by a read of BAR 0; an error is the reply. */
+	int (*before_read)(struct server *s);
 };
 
 static struct server main_server;
@@ -95,8 +97,11 @@ static inline int
 dev_read(void *opaque, unsigned int region, uint64_t offset, void *buf, size_t len)
 {
 	struct server *s = opaque;
+	int ret = region == 0 && s->before_read != NULL ? s->before_read(s) : 0;
 
 	answer_late(s);
+	if (ret != 0)
+		return ret;
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX)
 		memcpy(buf, s->config + offset, len);
 	else if (region == 0)

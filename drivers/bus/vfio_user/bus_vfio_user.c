@@ -55,13 +55,15 @@
  *                        owner  --> rte_device           the device that EAL knows
  *                        driver --> rte_vfio_user_driver, in the list drivers
  *                        bars[].maps[].addr --> areas of the BARs, mapped
+ *                        pci    --> struct vfio_user_pci, with pci=
  *                        bus_private --> struct vfio_user_priv      (primary process only)
  *                                          client --> struct vfu_client: connection and thread
  *                                          maps, served --> trees of struct vfio_user_map
  *                                          lost_handle --> eventfd to the interrupt thread of EAL
  *
- * Threads and locking. Devices come and go in one thread at a time, so the lists have no lock. The
- * other threads that enter the bus are: the receiving thread of each client (DMA_READ, DMA_WRITE,
+ * Threads and locking. Devices come and go in one thread at a time. lists_lock protects the lists
+ * and the owners against rte_vfio_user_device_of(), which any thread may call. The other threads
+ * that enter the bus are: the receiving thread of each client (DMA_READ, DMA_WRITE,
  * loss), the interrupt thread of EAL (vector 0, loss), the IPC thread of EAL (secondary processes),
  * and any thread of the application that allocates memory (events) or calls the functions of
  * bus_vfio_user_driver.h. The file that shares data with them describes its locks.
@@ -73,6 +75,10 @@
  * a driver does so, because much of DPDK, and of the software on top of it, finds ports only
  * through the buses that it knows. EAL and the application see only the owner, whose bus decides
  * when the device comes and goes. This bus neither scans, lists nor cleans up owned devices.
+ *
+ * PCI drivers. With the devarg pci= the driver of a device is one of the PCI bus, for which
+ * vfio_user_pci.c makes a struct rte_pci_device. The rte_device in that owns the device: EAL finds
+ * it on this bus, it is the device of the port, and this bus detaches it.
  *
  * Deliberately not done: reconnecting to a server after a loss (the application unplugs the device
  * and plugs it again), interrupts other than MSI-X, work of a secondary process beyond memory.
@@ -89,6 +95,7 @@
 #include <rte_memory.h>
 
 #include "dpdk_compat.h"
+#include "vfio_user_pci_drivers.h"
 #include "vfio_user_private.h"
 
 RTE_LOG_REGISTER(vfio_user_logtype, bus.vfio_user, NOTICE);
@@ -98,6 +105,7 @@ TAILQ_HEAD(device_list, rte_vfio_user_device);
 static struct device_list devices = TAILQ_HEAD_INITIALIZER(devices);
 static struct device_list owned = TAILQ_HEAD_INITIALIZER(owned);
 static TAILQ_HEAD(, rte_vfio_user_driver) drivers = TAILQ_HEAD_INITIALIZER(drivers);
+static pthread_mutex_t lists_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct rte_bus vfio_user_bus;
 
 static struct rte_vfio_user_device *
@@ -115,8 +123,11 @@ find_by_name(const char *name)
 static void
 device_free(struct device_list *list, struct rte_vfio_user_device *dev)
 {
+	pthread_mutex_lock(&lists_lock);
 	TAILQ_REMOVE(list, dev, next);
+	pthread_mutex_unlock(&lists_lock);
 	free(dev->path);
+	free(dev->pci);
 	free(dev);
 }
 
@@ -137,8 +148,18 @@ device_new(struct device_list *list, const char *path, struct rte_device *owner)
 	dev->device.bus = &vfio_user_bus;
 	dev->device.numa_node = SOCKET_ID_ANY;
 	dev->owner = owner != NULL ? owner : &dev->device;
+	pthread_mutex_lock(&lists_lock);
 	TAILQ_INSERT_TAIL(list, dev, next);
+	pthread_mutex_unlock(&lists_lock);
 	return dev;
+}
+
+static void
+set_owner(struct rte_vfio_user_device *dev, struct rte_device *owner)
+{
+	pthread_mutex_lock(&lists_lock);
+	dev->owner = owner;
+	pthread_mutex_unlock(&lists_lock);
 }
 
 /* Return the device of that name, created if it is new. @return NULL: out of memory */
@@ -187,28 +208,33 @@ vfio_user_scan(void)
 	return vfio_user_mp_list(found_in_primary);
 }
 
-static bool
-id_matches(uint32_t want, uint32_t any, uint32_t have)
+/* @return NULL: none, after one log line */
+static struct rte_vfio_user_driver *
+find_driver(const struct rte_vfio_user_device *dev)
 {
-	return want == any || want == have;
+	struct rte_vfio_user_driver *drv;
+
+	if (dev->is_pci)
+		return vfio_user_pci_driver(dev);
+	TAILQ_FOREACH(drv, &drivers, next) {
+		if (pci_id_in(drv->id_table, &dev->id))
+			return drv;
+	}
+	VFIO_USER_LOG(ERR, dev->path,
+			"no driver for device %04x:%04x: load its plugin with "
+			"-d, or check which server listens on the socket",
+			dev->id.vendor_id, dev->id.device_id);
+	return NULL;
 }
 
-static bool
-matches(const struct rte_vfio_user_driver *drv, const struct rte_pci_id *id)
+static void
+close_device(struct rte_vfio_user_device *dev)
 {
-	const struct rte_pci_id *t;
-
-	for (t = drv->id_table; t->vendor_id != 0; t++) {
-		if (id_matches(t->vendor_id, RTE_PCI_ANY_ID, id->vendor_id) &&
-				id_matches(t->device_id, RTE_PCI_ANY_ID, id->device_id) &&
-				id_matches(t->subsystem_vendor_id, RTE_PCI_ANY_ID,
-						id->subsystem_vendor_id) &&
-				id_matches(t->subsystem_device_id, RTE_PCI_ANY_ID,
-						id->subsystem_device_id) &&
-				id_matches(t->class_id, RTE_CLASS_ANY_ID, id->class_id))
-			return true;
-	}
-	return false;
+	vfio_user_device_close(dev);
+	if (!dev->is_pci)
+		return;
+	set_owner(dev, &dev->device);
+	vfio_user_pci_release(dev);
 }
 
 /*
@@ -228,19 +254,16 @@ probe_one(struct rte_vfio_user_device *dev)
 	 */
 	if (dev->driver != NULL)
 		return -EEXIST;
-	ret = primary ? vfio_user_device_open(dev) : vfio_user_mp_attach(dev);
+	ret = primary ? vfio_user_pci_prepare(dev) : 0;
+	if (ret == 0 && dev->is_pci)
+		set_owner(dev, vfio_user_pci_owner(dev));
+	if (ret == 0)
+		ret = primary ? vfio_user_device_open(dev) : vfio_user_mp_attach(dev);
 	if (ret != 0)
 		goto close;
 
-	TAILQ_FOREACH(drv, &drivers, next) {
-		if (matches(drv, &dev->id))
-			break;
-	}
+	drv = find_driver(dev);
 	if (drv == NULL) {
-		VFIO_USER_LOG(ERR, dev->path,
-				"no driver for device %04x:%04x: load its plugin with "
-				"-d, or check which server listens on the socket",
-				dev->id.vendor_id, dev->id.device_id);
 		ret = -ENOTSUP;
 		goto close;
 	}
@@ -271,7 +294,7 @@ probe_one(struct rte_vfio_user_device *dev)
 
 close:
 	dev->driver = NULL;
-	vfio_user_device_close(dev);
+	close_device(dev);
 	return ret;
 }
 
@@ -292,7 +315,7 @@ remove_one(struct rte_vfio_user_device *dev)
 	}
 	dev->driver = NULL;
 	dev->device.driver = NULL;
-	vfio_user_device_close(dev);
+	close_device(dev);
 	return 0;
 }
 
@@ -319,14 +342,13 @@ vfio_user_probe(GANTRY_BUS_ONLY_ARG)
 static int
 vfio_user_plug(GANTRY_DRIVER_ARG struct rte_device *device)
 {
-	return probe_one(container_of(device, struct rte_vfio_user_device, device));
+	return probe_one(rte_vfio_user_device_of(device));
 }
 
 static int
 vfio_user_unplug(struct rte_device *device)
 {
-	struct rte_vfio_user_device *dev = container_of(device, struct rte_vfio_user_device,
-			device);
+	struct rte_vfio_user_device *dev = rte_vfio_user_device_of(device);
 	int ret;
 
 	ret = remove_one(dev);
@@ -334,7 +356,7 @@ vfio_user_unplug(struct rte_device *device)
 		return ret;
 	if (GANTRY_BUS_KEEPS_UNPLUGGED)
 		return 0;
-	rte_devargs_remove(device->devargs);
+	rte_devargs_remove(dev->device.devargs);
 	device_free(&devices, dev);
 	return 0;
 }
@@ -348,7 +370,7 @@ vfio_user_cleanup(GANTRY_BUS_ONLY_ARG)
 	while ((dev = TAILQ_FIRST(&devices)) != NULL) {
 		/* A driver that refuses must not keep the process from ending. */
 		if (remove_one(dev) != 0) {
-			vfio_user_device_close(dev);
+			close_device(dev);
 			ret = -1;
 		}
 		device_free(&devices, dev);
@@ -364,12 +386,12 @@ vfio_user_find_device(GANTRY_BUS_ARG const struct rte_device *start, rte_dev_cmp
 
 	TAILQ_FOREACH(dev, &devices, next) {
 		if (start != NULL) {
-			if (&dev->device == start)
+			if (dev->owner == start)
 				start = NULL;
 			continue;
 		}
-		if (cmp(&dev->device, data) == 0)
-			return &dev->device;
+		if (cmp(dev->owner, data) == 0)
+			return dev->owner;
 	}
 	return NULL;
 }
@@ -434,8 +456,7 @@ is_claimed(const struct rte_vfio_user_device *dev)
 static int
 vfio_user_dma_map(struct rte_device *device, void *addr, uint64_t iova, size_t len)
 {
-	struct rte_vfio_user_device *dev = container_of(device, struct rte_vfio_user_device,
-			device);
+	struct rte_vfio_user_device *dev = rte_vfio_user_device_of(device);
 	int ret = is_claimed(dev) ?
 			0 :
 			rte_vfio_user_dma_map(dev, addr, iova, len,
@@ -450,8 +471,7 @@ vfio_user_dma_map(struct rte_device *device, void *addr, uint64_t iova, size_t l
 static int
 vfio_user_dma_unmap(struct rte_device *device, void *addr, uint64_t iova, size_t len)
 {
-	struct rte_vfio_user_device *dev = container_of(device, struct rte_vfio_user_device,
-			device);
+	struct rte_vfio_user_device *dev = rte_vfio_user_device_of(device);
 	int ret = is_claimed(dev) ? 0 : rte_vfio_user_dma_unmap(dev, addr, iova, len);
 
 	if (ret == 0)
@@ -515,17 +535,19 @@ rte_vfio_user_unregister(struct rte_vfio_user_driver *driver)
 struct rte_vfio_user_device *
 rte_vfio_user_device_of(const struct rte_device *device)
 {
-	struct rte_vfio_user_device *dev;
+	const struct device_list *const lists[] = { &devices, &owned };
+	struct rte_vfio_user_device *dev = NULL;
+	unsigned int i;
 
-	TAILQ_FOREACH(dev, &devices, next) {
-		if (&dev->device == device)
-			return dev;
+	pthread_mutex_lock(&lists_lock);
+	for (i = 0; i < RTE_DIM(lists) && dev == NULL; i++) {
+		TAILQ_FOREACH(dev, lists[i], next) {
+			if (&dev->device == device || dev->owner == device)
+				break;
+		}
 	}
-	TAILQ_FOREACH(dev, &owned, next) {
-		if (dev->owner == device)
-			return dev;
-	}
-	return NULL;
+	pthread_mutex_unlock(&lists_lock);
+	return dev;
 }
 
 int

@@ -64,7 +64,8 @@ struct rte_vfio_user_device {
 	struct rte_device device; /**< device.name is the path of the socket */
 	/**
 	 * The device that EAL and the application know, which names the port and has the devargs:
-	 * `device`, or the device of another bus that rte_vfio_user_open() was given.
+	 * `device`, or the device of another bus that rte_vfio_user_open() was given, or that of
+	 * the PCI driver (devarg pci).
 	 */
 	struct rte_device *owner;
 	struct rte_pci_id id;                /**< from configuration space */
@@ -78,7 +79,11 @@ struct rte_vfio_user_device {
 	uint32_t nb_vectors;                               /**< MSI-X vectors of the device */
 	struct rte_vfio_user_bar bars[VFIO_USER_MAX_BARS]; /**< by number */
 	char *path;                                        /**< of the socket; the bus frees it */
-	void *bus_private;                                 /**< for the bus only */
+	/** @cond for the bus only */
+	bool is_pci; /* a PCI driver of DPDK has it (devarg pci) */
+	struct vfio_user_pci *pci;
+	/** @endcond */
+	void *bus_private; /**< for the bus only */
 };
 
 /**

@@ -14,6 +14,8 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
+#include <rte_common.h>
+
 #include "vfio_user_private.h"
 
 #define CONFIG_SIZE PCI_CFG_SPACE_SIZE
@@ -95,7 +97,7 @@ vfio_user_device_open(struct rte_vfio_user_device *dev)
 {
 	struct vfio_user_priv *priv;
 	struct vfu_client_params params = {
-		.queue_pages = true,
+		.queue_pages = !dev->is_pci,
 		.dma_read = vfio_user_dma_read,
 		.dma_write = vfio_user_dma_write,
 		.lost = vfio_user_lost,
@@ -163,6 +165,9 @@ vfio_user_device_start(struct rte_vfio_user_device *dev, bool claimed)
 	struct vfio_user_priv *priv = priv_of(dev);
 	int ret;
 
+	/* EAL would not leave the vectors of queues as the bus prepares them to a PCI driver. */
+	if (dev->is_pci)
+		dev->nb_vectors = RTE_MIN(dev->nb_vectors, 1u);
 	ret = vfio_user_bars_setup(dev);
 	if (ret != 0)
 		return ret;

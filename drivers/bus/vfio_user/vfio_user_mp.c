@@ -137,7 +137,7 @@ describe_map(const struct vfio_user_priv *priv, const struct mp_request *q, stru
 static bool
 is_listed(const struct vfio_user_priv *priv)
 {
-	return priv->dev->owner == &priv->dev->device;
+	return priv->dev->owner->bus == priv->dev->device.bus;
 }
 
 static int
@@ -158,6 +158,8 @@ describe_one(const struct mp_request *q, struct mp_reply *r, int *fd)
 		strlcpy(r->name, priv->dev->owner->name, sizeof(r->name));
 		return 0;
 	case MP_DEVICE:
+		if (priv->dev->is_pci) /* its registers are messages of this process */
+			return -EBUSY;
 		describe_device(priv->dev, &r->device);
 		return 0;
 	case MP_MAP:
@@ -352,6 +354,21 @@ map_here(struct rte_vfio_user_device *dev, unsigned int index, const struct mp_m
 	return 0;
 }
 
+static const char *
+why_not(int ret)
+{
+	switch (ret) {
+	case -ENODEV:
+		return "the primary process has no such device: name it in the arguments of the "
+		       "primary process";
+	case -EBUSY:
+		return "a PCI driver has it in the primary process (pci=): not available in a "
+		       "secondary process";
+	default:
+		return "the primary process does not answer";
+	}
+}
+
 int
 vfio_user_mp_attach(struct rte_vfio_user_device *dev)
 {
@@ -365,11 +382,7 @@ vfio_user_mp_attach(struct rte_vfio_user_device *dev)
 		return -ENAMETOOLONG;
 	ret = ask(&q, &r, NULL, end_ms);
 	if (ret != 0) {
-		VFIO_USER_LOG(ERR, dev->path, "%s",
-				ret == -ENODEV ?
-						"the primary process has no such device: name it in the arguments of the "
-						"primary process" :
-						"the primary process does not answer");
+		VFIO_USER_LOG(ERR, dev->path, "%s", why_not(ret));
 		return ret;
 	}
 	dev->id = r.device.id;

@@ -94,6 +94,12 @@ int vfio_user_device_open(struct rte_vfio_user_device *dev);
 int vfio_user_device_start(struct rte_vfio_user_device *dev, bool claimed);
 void vfio_user_device_close(struct rte_vfio_user_device *dev);
 
+/* vfio_user_pci.c: devices for PCI drivers, in the primary process only */
+int vfio_user_pci_prepare(struct rte_vfio_user_device *dev);
+struct rte_device *vfio_user_pci_owner(const struct rte_vfio_user_device *dev);
+struct rte_vfio_user_driver *vfio_user_pci_driver(const struct rte_vfio_user_device *dev);
+void vfio_user_pci_release(struct rte_vfio_user_device *dev);
+
 /* vfio_user_mp.c: the primary process, then a secondary */
 void vfio_user_mp_serve(void);
 void vfio_user_mp_show(struct vfio_user_priv *priv);
