@@ -133,6 +133,16 @@ class Secondary(Bench):
         self.assertEqual((x['rx_good_packets'], x['rx_hw_good_packets']), (0, 0))
         self.quit(pri)
 
+    def test_pci_driver_does_not_share_its_device(self):
+        """A secondary process cannot have a device with pci=, and its log has the reason."""
+        self.nic('a:wire=loop')
+        pri = self.primary(self.sock('a') + ',pci=1')
+        for devices in (), (self.sock('a'),), (self.sock('a') + ',pci=1',):
+            sec = self.secondary(*devices)
+            sec.expect(r'a\.sock: a PCI driver has it in the primary process')
+            self.quit(sec)
+        self.quit(pri)
+
     def test_secondary_reads_counters_of_vdev(self):
         nic, frames = self.capture(100)
         pri = self.primary(eal=['--vdev', 'net_gantry_igb0,path=' + self.sock('a')],
