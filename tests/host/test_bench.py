@@ -90,6 +90,55 @@ class Limits(unittest.TestCase):
         self.assertEqual(self.missed('own', good, (1000.0, 5.0, 500.0, 0.1), good), ['map'])
 
 
+class Driver(unittest.TestCase):
+    """tools/bench driver: which output of bench-driver counts, and what a row contains."""
+
+    def setUp(self):
+        self.bench = load('bench', 'tools', 'lib')
+        load('dma', 'bench')
+        self.driver = load('driver', 'bench')
+
+    def text(self, *subjects):
+        lines = ['EAL: Detected CPU lcores: 2']
+        for path, fast, rx, tx, fwd in subjects:
+            lines.append(json.dumps({'path': path, 'fast_free': fast,
+                                     'fast_free_exists': path != 'upstream_igb',
+                                     'rx': rx, 'tx': tx, 'fwd': fwd}))
+        return '\n'.join(lines) + '\n'
+
+    def test_output_is_parsed_by_path_and_fast_free(self):
+        s = self.driver.parse(self.text(('scalar', False, [30.5], [20], [50]),
+                                        ('scalar', True, [30], [15], [45]),
+                                        ('upstream_igb', True, [40], [30], [70])))
+        self.assertEqual(list(s), [('scalar', False), ('scalar', True), ('upstream_igb', True)])
+        self.assertEqual(s['scalar', False]['rx'], [30.5])
+
+    def test_output_without_figures_is_refused(self):
+        good = ('scalar', False, [30], [20], [50])
+        for bad in ([], [('avx2', False, [1], [1], [1])], [good, good],
+                    [('scalar', False, [], [], [])], [('scalar', False, [30], [-1], [50])]):
+            with self.assertRaises(self.bench.Failure, msg=bad):
+                self.driver.parse(self.text(*bad))
+
+    def test_row_has_medians_and_ratio_to_upstream(self):
+        key, samples = self.driver.key, {}
+        for path, cycles in (('scalar', (30, 20, 50)), ('upstream_igb', (40, 30, 80))):
+            for figure, c in zip(('rx', 'tx', 'fwd'), cycles):
+                samples[key(path, True, figure)] = [c - 1, c, c + 10]
+        ours, theirs = self.driver.rows(samples, {('scalar', True): True,
+                                                  ('upstream_igb', True): False})
+        self.assertEqual((ours['path'], ours['fast_free'], ours['fast_free_exists']),
+                         ('scalar', True, True))
+        self.assertEqual((ours['rx_cycles'], ours['tx_cycles'], ours['fwd_cycles']), (30, 20, 50))
+        self.assertEqual((ours['fwd_instructions'], ours['ratio_upstream']), (None, 0.625))
+        self.assertEqual((ours['spread']['fwd']['min'], ours['spread']['fwd']['max'],
+                          ours['spread']['fwd']['count']), (49, 60, 3))
+        self.assertEqual((theirs['fast_free_exists'], theirs['ratio_upstream']), (False, 1.0))
+        # Without the other driver there is no ratio.
+        del samples[key('upstream_igb', True, 'fwd')]
+        self.assertIsNone(self.driver.rows(samples, {('scalar', True): True})[0]['ratio_upstream'])
+
+
 class Path(unittest.TestCase):
     """tools/bench path: which samples count, what a row contains, and which frames were lost."""
 
