@@ -251,6 +251,7 @@ struct m82576 {
 	uint64_t busy_at; /* for a client without a process number */
 	uint32_t reg[IGB_BAR0_SIZE / 4];
 	uint64_t ra[IGB_NUM_RA];    /* receive addresses, little-endian; bit 63: valid */
+	uint32_t ra_valid;          /* those of them that are valid, one bit for each */
 	uint32_t rss_table[80][16]; /* Toeplitz hash, by nibble position and value */
 	uint32_t gates;
 	uint32_t link_wanted;            /* CTRL.SLU was set, and not cleared since */

@@ -189,6 +189,10 @@ ra_write(struct m82576 *m, uint32_t off, uint32_t v)
 	if (m82576_reg(m, IGB_RAH(n)) & IGB_RAH_AV)
 		a |= 1ull << 63;
 	__atomic_store_n(&m->ra[n], a, __ATOMIC_RELAXED);
+	if (a >> 63)
+		m82576_st(&m->ra_valid, m82576_ld(&m->ra_valid) | 1u << n);
+	else
+		m82576_st(&m->ra_valid, m82576_ld(&m->ra_valid) & ~(1u << n));
 }
 
 static void
@@ -501,6 +505,7 @@ reset_registers(struct m82576 *m, uint32_t keep)
 	}
 	for (i = 0; i < IGB_NUM_RA; i++)
 		__atomic_store_n(&m->ra[i], 0, __ATOMIC_RELAXED);
+	m82576_st(&m->ra_valid, 0);
 	/* The first receive address is loaded from the NVM (6.2.1). */
 	m82576_nvm_pins(m, 0);
 	ra_write(m, IGB_RAL(0), (uint32_t)mac[0] | (uint32_t)mac[1] << 16);

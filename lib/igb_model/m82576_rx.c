@@ -45,13 +45,15 @@ static enum verdict
 address_passes(const struct m82576 *m, uint32_t rctl, const uint8_t *da)
 {
 	static const uint8_t mo_shift[4] = { 4, 3, 2, 0 };
-	uint64_t a = 1ull << 63;
-	uint32_t hash, mo, i;
+	uint32_t hash, mo, valid;
+	uint64_t a;
 
-	for (i = 0; i < 6; i++)
-		a |= (uint64_t)da[i] << (8 * i);
-	for (i = 0; i < IGB_NUM_RA; i++)
-		if (__atomic_load_n(&m->ra[i], __ATOMIC_RELAXED) == a)
+	/* A frame has at least 60 bytes, so that 8 can be loaded. Bit 63 is as in ra[]. */
+	memcpy(&a, da, sizeof(a));
+	a = (a & 0xFFFFFFFFFFFF) | 1ull << 63;
+	/* Usually a driver sets one address, its own. */
+	for (valid = m82576_ld(&m->ra_valid); valid != 0; valid &= valid - 1)
+		if (__atomic_load_n(&m->ra[__builtin_ctz(valid)], __ATOMIC_RELAXED) == a)
 			return EXACT;
 	if (!(da[0] & 1))
 		return rctl & IGB_RCTL_UPE ? INEXACT : REJECT;
