@@ -67,6 +67,8 @@ struct wire_dir {
 	/* The clock. */
 	uint32_t own_mbps;  /* speed of the wire, in Mb/s; 0: no limit */
 	uint32_t mbps;      /* agreed by its ends, at most own_mbps; 0: no limit */
+	uint64_t inverse;   /* 2^shift / mbps, rounded up, for divisions by mbps */
+	unsigned int shift; /* see set_speed() */
 	uint32_t rem;       /* next_free is rem / mbps ns later than its value */
 	uint64_t next_free; /* monotonic, ns */
 	uint64_t lag;       /* maximum by which next_free may be behind now, ns */
@@ -107,6 +109,23 @@ struct wire_dir {
 #define POST(var, val)   __atomic_store_n(&(var), (val), __ATOMIC_RELAXED)
 #define POST_ADD(var, n) POST(var, (var) + (n))
 
+/*
+ * Set the speed and its reciprocal, which divides each t below 2^31 exactly: inverse exceeds
+ * 2^shift / mbps by less than 1, so that t * inverse exceeds 2^shift * t / mbps by less than 2^31.
+ * Up to the next whole quotient there is at least 2^shift / mbps, which is not less than 2^31.
+ */
+static void
+set_speed(struct wire_dir *dir, uint32_t mbps)
+{
+	dir->mbps = mbps;
+	if (mbps == 0)
+		return;
+	dir->shift = 62 - (unsigned int)__builtin_clz(mbps);
+	if (mbps & (mbps - 1))
+		dir->shift++;
+	dir->inverse = ((1ull << dir->shift) + mbps - 1) / mbps;
+}
+
 struct wire_dir *
 wire_dir_new(struct wire_source *src, struct wire_sink *sink, unsigned int speed_mbps)
 {
@@ -116,7 +135,8 @@ wire_dir_new(struct wire_source *src, struct wire_sink *sink, unsigned int speed
 		return NULL;
 	dir->src = src;
 	dir->sink = sink;
-	dir->own_mbps = dir->mbps = speed_mbps;
+	dir->own_mbps = speed_mbps;
+	set_speed(dir, speed_mbps);
 	dir->lag = WIRE_LAG_NS;
 	dir->quiet = WIRE_QUIET_NS;
 	dir->hush = src->patient && sink->listening != NULL;
@@ -213,10 +233,10 @@ static inline void
 occupy(struct wire_dir *dir, uint32_t len)
 {
 	uint64_t bits = (uint64_t)(len + WIRE_OVERHEAD) * 8;
-	uint64_t t = bits * 1000 + dir->rem;
+	uint64_t t = bits * 1000 + dir->rem, ns = t * dir->inverse >> dir->shift;
 
-	dir->next_free += t / dir->mbps;
-	dir->rem = t % dir->mbps;
+	dir->next_free += ns;
+	dir->rem = (uint32_t)(t - ns * dir->mbps);
 }
 
 static inline void
@@ -402,7 +422,7 @@ follow_speed(struct wire_dir *dir)
 		mbps = in;
 	if (mbps == dir->mbps)
 		return;
-	dir->mbps = mbps;
+	set_speed(dir, mbps);
 	dir->rem = 0;
 	dir->backlog = false; /* of the former speed: no stall */
 	/* The link was lost for the change, and with it a frame that waited for its sink. */
