@@ -275,6 +275,7 @@ struct m82576 {
 	uint32_t rx_dirty;  /* queues with write-backs pending */
 	uint32_t rx_causes; /* causes (ICR) to report at the flush */
 	bool rx_busy;       /* so many writes are queued that no frame is taken */
+	struct vfu_tlb rx_tlb;
 	struct m82576_rxq rxq[IGB_MAX_QUEUES];
 	uint8_t in[IGB_MAX_FRAME + 64];
 
@@ -286,7 +287,8 @@ struct m82576 {
 	uint32_t tx_descs, tx_bytes; /* since the last flush */
 	uint64_t tx_began;           /* time of the first descriptor since the last flush, ns */
 	bool tx_busy;                /* so many writes are queued that no frame is begun */
-	struct m82576_frame looped;  /* waits for a receive descriptor; data NULL: none */
+	struct vfu_tlb tx_tlb;
+	struct m82576_frame looped; /* waits for a receive descriptor; data NULL: none */
 	struct m82576_txq txq[IGB_MAX_QUEUES];
 	uint8_t out[IGB_MAX_FRAME + 64];
 };
@@ -316,15 +318,12 @@ m82576_reg_set(struct m82576 *m, uint32_t off, uint32_t v)
  * Translate a range of the client's memory. The device drives addr_bits bits of an address, and the
  * bits above them are lost. One translation serves one access (one buffer of a frame, one
  * descriptor, or some descriptors that are copied at once) and is not kept; vfu_server.h gives the
- * reason.
+ * reason. tlb is that of the direction, rx_tlb or tx_tlb.
  */
 static inline void *
-m82576_dma_ptr(struct m82576 *m, uint64_t addr, size_t len, uint32_t prot)
+m82576_dma_ptr(struct m82576 *m, struct vfu_tlb *tlb, uint64_t addr, size_t len, uint32_t prot)
 {
-	addr &= m->addr_mask;
-	if (__builtin_expect(len - 1 > m->addr_mask - addr, 0))
-		return NULL; /* wraps around to address 0 */
-	return vfu_dma_ptr(m->server, addr, len, prot);
+	return vfu_tlb_ptr(tlb, addr & m->addr_mask, len, prot);
 }
 
 #define M82576_RX_SLOT(q) (q)
@@ -348,13 +347,14 @@ m82576_dma_cancel(struct m82576 *m, struct m82576_read *read)
  * @retval -EFAULT  DMA fault
  */
 static inline int
-m82576_dma_get(struct m82576 *m, struct m82576_read *read, uint64_t addr, void *buf, size_t len)
+m82576_dma_get(struct m82576 *m, struct vfu_tlb *tlb, struct m82576_read *read, uint64_t addr,
+		void *buf, size_t len)
 {
 	const void *p = NULL;
 	int ret;
 
 	if (__builtin_expect(read->asked == 0, 1))
-		p = m82576_dma_ptr(m, addr, len, VFU_DMA_READ);
+		p = m82576_dma_ptr(m, tlb, addr, len, VFU_DMA_READ);
 	if (__builtin_expect(p != NULL, 1)) {
 		__builtin_memcpy(buf, p, len);
 		return 0;
@@ -370,9 +370,9 @@ m82576_dma_get(struct m82576 *m, struct m82576_read *read, uint64_t addr, void *
  * @return false: DMA fault
  */
 static inline bool
-m82576_dma_put(struct m82576 *m, uint64_t addr, const void *buf, size_t len)
+m82576_dma_put(struct m82576 *m, struct vfu_tlb *tlb, uint64_t addr, const void *buf, size_t len)
 {
-	void *p = m82576_dma_ptr(m, addr, len, VFU_DMA_WRITE);
+	void *p = m82576_dma_ptr(m, tlb, addr, len, VFU_DMA_WRITE);
 
 	if (__builtin_expect(p == NULL, 0))
 		return vfu_dma_write(m->server, addr, buf, len) == 0;
@@ -385,21 +385,24 @@ m82576_dma_put(struct m82576 *m, uint64_t addr, const void *buf, size_t len)
  * them all, because the client may change its I/O page table between two of them.
  */
 static inline void *
-m82576_dma_ring(struct m82576 *m, uint64_t base, uint32_t count)
+m82576_dma_ring(struct m82576 *m, struct vfu_tlb *tlb, uint64_t base, uint32_t count)
 {
-	if (__builtin_expect(vfu_dma_paged(m->server), 0))
+	if (__builtin_expect(!vfu_tlb_lasts(tlb), 0))
 		return NULL;
-	return m82576_dma_ptr(m, base, (size_t)count * IGB_DESC_SIZE, VFU_DMA_WRITE);
+	return m82576_dma_ptr(m, tlb, base, (size_t)count * IGB_DESC_SIZE, VFU_DMA_WRITE);
 }
 
-/* Translate one descriptor of a ring for writing. NULL: it has no pointer. */
+/*
+ * Translate one descriptor for writing, given the translation of its ring (NULL: there is none).
+ * NULL: it has no pointer.
+ */
 static inline void *
-m82576_dma_desc(struct m82576 *m, void *ring, uint64_t base, uint32_t index)
+m82576_dma_desc(struct m82576 *m, struct vfu_tlb *tlb, void *ring, uint64_t base, uint32_t index)
 {
 	size_t off = (size_t)index * IGB_DESC_SIZE;
 
 	if (__builtin_expect(ring == NULL, 0))
-		return m82576_dma_ptr(m, base + off, IGB_DESC_SIZE, VFU_DMA_WRITE);
+		return m82576_dma_ptr(m, tlb, base + off, IGB_DESC_SIZE, VFU_DMA_WRITE);
 	return (uint8_t *)ring + off;
 }
 
@@ -409,9 +412,9 @@ m82576_dma_desc(struct m82576 *m, void *ring, uint64_t base, uint32_t index)
  * entry of an I/O page table is also fetched by that; the access itself reads it again.
  */
 static inline void
-m82576_dma_prefetch(struct m82576 *m, uint64_t addr, uint32_t prot)
+m82576_dma_prefetch(struct m82576 *m, struct vfu_tlb *tlb, uint64_t addr, uint32_t prot)
 {
-	const char *p = m82576_dma_ptr(m, addr, 1, prot);
+	const char *p = m82576_dma_ptr(m, tlb, addr, 1, prot);
 
 	if (p == NULL)
 		return;

@@ -160,8 +160,9 @@ rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, ui
 		part = avail - have < x->count - at ? avail - have : x->count - at;
 		if (x->read.asked != 0)
 			part = x->read.asked / IGB_DESC_SIZE;
-		ret = m82576_dma_get(m, &x->read, x->base + (uint64_t)at * IGB_DESC_SIZE,
-				x->desc + have, part * IGB_DESC_SIZE);
+		ret = m82576_dma_get(m, &m->rx_tlb, &x->read,
+				x->base + (uint64_t)at * IGB_DESC_SIZE, x->desc + have,
+				part * IGB_DESC_SIZE);
 		if (ret != 0) {
 			if (ret != -EAGAIN)
 				rxq_dead(m, x, r);
@@ -181,9 +182,9 @@ rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring 
 
 	if (x->wb_count == 0)
 		return;
-	ring = m82576_dma_ring(m, x->base, x->count);
+	ring = m82576_dma_ring(m, &m->rx_tlb, x->base, x->count);
 	for (i = 0; i < x->wb_count; i++) {
-		d = m82576_dma_desc(m, ring, x->base, at);
+		d = m82576_dma_desc(m, &m->rx_tlb, ring, x->base, at);
 		if (d != NULL) {
 			__atomic_store_n(&d->qw[0], x->wb[i].qw[0], __ATOMIC_RELAXED);
 			__atomic_store_n(&d->qw[1], x->wb[i].qw[1], __ATOMIC_RELEASE);
@@ -328,7 +329,7 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, con
 	if (x->wb_count == 0)
 		x->wb_first = x->head;
 	if (x->used + M82576_PREFETCH < x->fetched)
-		m82576_dma_prefetch(m, x->desc[x->used + M82576_PREFETCH].read.pkt_addr,
+		m82576_dma_prefetch(m, &m->rx_tlb, x->desc[x->used + M82576_PREFETCH].read.pkt_addr,
 				VFU_DMA_WRITE);
 	for (i = 0; i < n; i++, off += part) {
 		const union igb_rx_desc *d = &x->desc[x->used + i];
@@ -336,9 +337,10 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, con
 		uint32_t st = i + 1 == n ? staterr | IGB_RXD_STAT_EOP : 0;
 
 		part = len - off < x->bufsize ? len - off : x->bufsize;
-		if (i == 0 && hdr != 0 && !m82576_dma_put(m, d->read.hdr_addr & ~1ull, f, hdr))
+		if (i == 0 && hdr != 0 &&
+				!m82576_dma_put(m, &m->rx_tlb, d->read.hdr_addr & ~1ull, f, hdr))
 			ok = false;
-		if (part != 0 && !m82576_dma_put(m, d->read.pkt_addr, f + off, part))
+		if (part != 0 && !m82576_dma_put(m, &m->rx_tlb, d->read.pkt_addr, f + off, part))
 			ok = false;
 		if (legacy) {
 			/*
@@ -471,6 +473,7 @@ m82576_receive(struct m82576 *m, const struct m82576_frame *frame, bool wait)
 	if (__builtin_expect(x->gen != gen, 0))
 		rxq_open(m, x, r, gen);
 
+	vfu_tlb_begin(&m->rx_tlb, m->server);
 	/* 4. Fetch a descriptor: before the work of checksums, check whether there is one. */
 	need = (len + M82576_FCS_LEN + x->bufsize - 1) / x->bufsize;
 	if (!x->dead && x->count != 0 && !m->rx_busy && rxq_need(m, x, r, 1)) {
@@ -552,6 +555,7 @@ read_ahead(struct m82576 *m)
 {
 	uint32_t enabled = m82576_ld_acq(&m->rx_enabled), avail;
 
+	vfu_tlb_begin(&m->rx_tlb, m->server);
 	while (enabled != 0) {
 		unsigned int q = (unsigned int)__builtin_ctz(enabled);
 		const struct m82576_ring *r = &m->rx_ring[q];
@@ -588,6 +592,8 @@ m82576_receive_flush(struct m82576 *m)
 		m->rx_busy = false;
 	}
 	/* 7. Write back, move the heads, raise interrupts. */
+	if (dirty != 0)
+		vfu_tlb_begin(&m->rx_tlb, m->server);
 	m->rx_dirty = 0;
 	m->rx_causes = 0;
 	while (dirty != 0) {

@@ -101,8 +101,8 @@ txq_fetch(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
 		n = M82576_FETCH;
 	if (t->read.asked != 0)
 		n = t->read.asked / IGB_DESC_SIZE;
-	ret = m82576_dma_get(m, &t->read, t->base + (uint64_t)t->head * IGB_DESC_SIZE, t->desc,
-			n * IGB_DESC_SIZE);
+	ret = m82576_dma_get(m, &m->tx_tlb, &t->read, t->base + (uint64_t)t->head * IGB_DESC_SIZE,
+			t->desc, n * IGB_DESC_SIZE);
 	if (ret != 0) {
 		if (ret != -EAGAIN)
 			txq_dead(m, t, r);
@@ -125,11 +125,11 @@ txq_write_back(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring 
 	uint32_t i;
 
 	if (t->wb_count != 0)
-		ring = m82576_dma_ring(m, t->base, t->count);
+		ring = m82576_dma_ring(m, &m->tx_tlb, t->base, t->count);
 	for (i = 0; i < t->wb_count; i++) {
 		uint64_t addr = t->base + (uint64_t)t->wb[i].index * IGB_DESC_SIZE + 8;
 
-		d = m82576_dma_desc(m, ring, t->base, t->wb[i].index);
+		d = m82576_dma_desc(m, &m->tx_tlb, ring, t->base, t->wb[i].index);
 		if (d != NULL)
 			__atomic_store_n(&d->qw[1], t->wb[i].qw1, __ATOMIC_RELEASE);
 		else if (vfu_dma_write(m->server, addr, &t->wb[i].qw1, 8) != 0)
@@ -224,7 +224,7 @@ txq_data(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 			txq_bad(m, t);
 			return true;
 		}
-		ret = m82576_dma_get(m, &t->read, d->data.addr,
+		ret = m82576_dma_get(m, &m->tx_tlb, &t->read, d->data.addr,
 				t->staging + M82576_HEADROOM + t->len, len);
 		if (ret == -EAGAIN)
 			return false;
@@ -300,7 +300,8 @@ txq_frame(struct m82576 *m, unsigned int q, struct m82576_frame *frame)
 			m->tx_began = m82576_now_ns();
 		d = &t->desc[t->used];
 		if (t->used + 1 + M82576_PREFETCH < t->fetched)
-			m82576_dma_prefetch(m, t->desc[t->used + 1 + M82576_PREFETCH].data.addr,
+			m82576_dma_prefetch(m, &m->tx_tlb,
+					t->desc[t->used + 1 + M82576_PREFETCH].data.addr,
 					VFU_DMA_READ);
 		cmd = d->data.cmd_type_len;
 		/* 3. Gather the buffer. */
@@ -345,6 +346,7 @@ next_frame(struct m82576 *m, struct m82576_frame *frame)
 	enabled = m82576_ld_acq(&m->tx_enabled);
 	if (enabled == 0 || m->tx_busy)
 		return 0;
+	vfu_tlb_begin(&m->tx_tlb, m->server);
 	q = m->tx_next;
 	for (i = 0; i <= IGB_MAX_QUEUES; i++) {
 		if (enabled & (1u << q) && m->tx_quantum < TX_QUANTUM && txq_frame(m, q, frame)) {
@@ -420,6 +422,8 @@ flush(struct m82576 *m)
 		return;
 	/* 6. Write back, move the heads, raise interrupts. */
 	m->tx_dirty = 0;
+	if (dirty != 0)
+		vfu_tlb_begin(&m->tx_tlb, m->server);
 	while (dirty != 0) {
 		unsigned int q = (unsigned int)__builtin_ctz(dirty);
 		struct m82576_ring *r = &m->tx_ring[q];
@@ -434,7 +438,9 @@ flush(struct m82576 *m)
 			/* Head write-back instead of DD (7.2.3). */
 			uint32_t head = t->head;
 
-			if (report && !m82576_dma_put(m, t->head_wb & ~3ull, &head, sizeof(head)))
+			if (report &&
+					!m82576_dma_put(m, &m->tx_tlb, t->head_wb & ~3ull, &head,
+							sizeof(head)))
 				txq_dead(m, t, r);
 			t->wb_count = 0;
 		} else {

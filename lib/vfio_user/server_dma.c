@@ -8,11 +8,16 @@
  *     bus address --> [ I/O page table, if there is one ] --> DMA table --> pointer into a window
  *                       walk(): loaded for each access        lookup()      or by_message()
  *
+ *     bus address --> struct vfu_tlb ---------------------------------------> the same, if there is
+ *                       vfu_tlb_ptr()                                         no page table
+ *
  * The DMA table (server_table.c) decides which client memory is at which bus address. It does not
  * change under a polling thread. A lookup is a binary search behind a cache of places, one cache
  * per thread. Like a TLB, the cache is indexed by a few bits of the bus address. Unlike a TLB, it
  * needs no flush, because an entry is only a hint, which hinted() checks against the table every
- * time.
+ * time. A user of the data path may also hold the ranges that it has found (struct vfu_tlb). They
+ * are valid as long as the number of the table (its epoch) is the same, which the user checks after
+ * each quiescent state.
  *
  * Memory without a file descriptor takes messages. No polling thread waits for them:
  * server_async.c.
@@ -212,6 +217,58 @@ vfu_dma_ptr(struct vfu_server *server, uint64_t iova, size_t len, uint32_t prot)
 	if (__builtin_expect(m != NULL, 1))
 		return ptr_in(server, m, iova, len, prot);
 	return slow_ptr(server, t, iova, len, prot);
+}
+
+/*
+ * The grace period after a table was replaced ends no earlier than the reader's quiescent state.
+ * The reader then begins again, finds another epoch, and drops the ranges. So it uses no range of a
+ * table whose grace period has ended.
+ */
+void
+vfu_tlb_begin(struct vfu_tlb *tlb, struct vfu_server *server)
+{
+	const struct vfu_dma_table *t = current_table(server);
+	uint64_t epoch = t->plain ? t->epoch : 0;
+
+	if (__builtin_expect(atomic_load_explicit(&server->poisoned, memory_order_relaxed), 0))
+		epoch = 0;
+	vfu_sigbus_mark_thread(server);
+	tlb->server = server;
+	if (__builtin_expect(epoch == tlb->epoch, 1))
+		return;
+	memset(tlb->ranges, 0, sizeof(tlb->ranges));
+	tlb->epoch = epoch;
+}
+
+/* Put the range that contains iova into the TLB, as far as the device can drive its addresses. */
+static void
+remember(struct vfu_tlb *tlb, const struct vfu_dma_table *t, uint64_t iova, uint32_t prot,
+		uint64_t mask)
+{
+	const struct vfu_map *m = lookup(tlb->server, t, iova);
+
+	if (m == NULL || m->vaddr == NULL || (m->prot & prot) != prot)
+		return;
+	tlb->ranges[prot == VFU_DMA_WRITE][(iova >> 21) % VFU_TLB_RANGES] = (struct vfu_tlb_range){
+		.first = m->iova,
+		.size = (m->last < mask ? m->last : mask) - m->iova + 1,
+		.at = m->vaddr,
+	};
+}
+
+void *
+vfu_tlb_miss(struct vfu_tlb *tlb, uint64_t iova, size_t len, uint32_t prot)
+{
+	const struct vfu_server *s = tlb->server;
+	const uint64_t mask = s->desc.addr_mask != 0 ? s->desc.addr_mask : UINT64_MAX;
+	const struct vfu_dma_table *t = current_table(s);
+
+	if (len - 1 > mask - iova)
+		return NULL;
+	/* A table that was published after vfu_tlb_begin() has another epoch. */
+	if (tlb->epoch != 0 && t->epoch == tlb->epoch)
+		remember(tlb, t, iova, prot, mask);
+	return vfu_dma_ptr(tlb->server, iova, len, prot);
 }
 
 bool

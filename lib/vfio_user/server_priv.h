@@ -147,6 +147,7 @@ struct vfu_dma_table {
 	uint32_t nr_leaves;
 	uint32_t nr_messages; /* ranges without a file descriptor */
 	bool plain;           /* no page table, no such range here or in the table before */
+	uint64_t epoch;       /* number of the table, from 1 on; 0: never published */
 	struct {
 		uint64_t last; /* of the last range of the leaf */
 		struct vfu_dma_leaf *leaf;

@@ -140,6 +140,7 @@ publish(struct vfu_server *s, struct vfu_dma_table *t)
 	 * before. No access passes that write either.
 	 */
 	t->plain = t->ptes == NULL && t->nr_messages == 0 && s->table->nr_messages == 0;
+	t->epoch = s->table->epoch + 1;
 	t->older = s->table;
 	atomic_store_explicit(&s->table, t, memory_order_release);
 	s->nr_retired++;

@@ -287,6 +287,67 @@ void *vfu_dma_ptr(struct vfu_server *server, uint64_t iova, size_t len, uint32_t
  */
 bool vfu_dma_paged(struct vfu_server *server);
 
+/** Ranges that a struct vfu_tlb holds for each direction. */
+#define VFU_TLB_RANGES 64
+
+/**
+ * Ranges of the DMA table that one user of the data path has found, so that most of its
+ * translations are two comparisons. One thread at a time uses it. All zero: it holds nothing. The
+ * members belong to the functions below.
+ */
+struct vfu_tlb {
+	struct vfu_server *server;
+	uint64_t epoch; /**< number of the DMA table that has the ranges; 0: it holds none */
+	/** For reads, and for writes, by the number of the 2 MiB that contain the address. */
+	struct vfu_tlb_range {
+		uint64_t first; /**< bus address of the first byte */
+		uint64_t size;  /**< bytes; 0: none */
+		uint8_t *at;    /**< address of the first byte in this process */
+	} ranges[2][VFU_TLB_RANGES];
+};
+
+/**
+ * Begin to translate. The caller is an RCU reader. It must call this after each of its quiescent
+ * states, before its next vfu_tlb_ptr(), because a range may have been unmapped in the meantime.
+ * If there is an I/O page table, or memory without a file descriptor, the TLB holds nothing, and
+ * each translation is one of vfu_dma_ptr().
+ */
+void vfu_tlb_begin(struct vfu_tlb *tlb, struct vfu_server *server);
+/** Find a range that the TLB does not hold; see vfu_tlb_ptr(). */
+void *vfu_tlb_miss(struct vfu_tlb *tlb, uint64_t iova, size_t len, uint32_t prot);
+
+/**
+ * Report whether one translation may serve several accesses: until the next quiescent state of the
+ * calling thread if there is no I/O page table (vfu_dma_paged()), and no memory without a file
+ * descriptor.
+ */
+static inline bool
+vfu_tlb_lasts(const struct vfu_tlb *tlb)
+{
+	return tlb->epoch != 0;
+}
+
+/**
+ * Translate as vfu_dma_ptr() does.
+ *
+ * @param tlb   after vfu_tlb_begin()
+ * @param iova  bus address of the first byte, which the device can drive (desc.addr_mask)
+ * @param len   bytes, not 0
+ * @param prot  VFU_DMA_READ or VFU_DMA_WRITE
+ * @return as vfu_dma_ptr(); NULL also if the range continues at address 0 (desc.addr_mask)
+ */
+static inline void *
+vfu_tlb_ptr(struct vfu_tlb *tlb, uint64_t iova, size_t len, uint32_t prot)
+{
+	const struct vfu_tlb_range *r =
+			&tlb->ranges[prot == VFU_DMA_WRITE][(iova >> 21) % VFU_TLB_RANGES];
+	uint64_t off = iova - r->first;
+
+	if (__builtin_expect(off < r->size && len <= r->size - off, 1))
+		return r->at + off;
+	return vfu_tlb_miss(tlb, iova, len, prot);
+}
+
 /** Number of reads that may be in flight at the same time: the slots of vfu_dma_read(). */
 #define VFU_DMA_SLOTS 32
 

@@ -226,10 +226,20 @@ vfu_dma_ptr(struct vfu_server *server, uint64_t iova, size_t len, uint32_t prot)
 	return p;
 }
 
-bool
-vfu_dma_paged(struct vfu_server *server)
+/* A TLB without ranges: permissions change at any time. */
+void
+vfu_tlb_begin(struct vfu_tlb *tlb, struct vfu_server *server)
 {
-	return server->paged;
+	tlb->server = server;
+	tlb->epoch = !server->paged;
+}
+
+void *
+vfu_tlb_miss(struct vfu_tlb *tlb, uint64_t iova, size_t len, uint32_t prot)
+{
+	if (len - 1 > tlb->server->desc.addr_mask - iova)
+		return NULL;
+	return vfu_dma_ptr(tlb->server, iova, len, prot);
 }
 
 /* Copy one piece that does not wrap around the highest address. */

@@ -417,6 +417,7 @@ struct poller {
 	atomic_ulong hits, misses;
 	uint64_t iova;
 	unsigned int slot;
+	struct vfu_tlb *tlb; /* NULL: the thread uses none */
 };
 
 static void *
@@ -426,8 +427,12 @@ poll_writes(void *arg)
 
 	vfu_rcu_register();
 	while (!p->stop) {
+		if (p->tlb != NULL)
+			vfu_tlb_begin(p->tlb, dev.server);
 		for (unsigned int i = 0; i < 64; i++) {
-			volatile uint64_t *w = vfu_dma_ptr(dev.server, p->iova, 4096, RW);
+			volatile uint64_t *w = p->tlb != NULL ?
+					vfu_tlb_ptr(p->tlb, p->iova, 4096, VFU_DMA_WRITE) :
+					vfu_dma_ptr(dev.server, p->iova, 4096, RW);
 
 			if (w != NULL) {
 				/* As a device does: translate first, and write some time later. */
@@ -445,10 +450,10 @@ poll_writes(void *arg)
 }
 
 static void
-no_access_after_the_unmap_reply(void **state)
+unmap_while_a_thread_writes(struct vfu_tlb *tlb)
 {
 	struct vfu_client_params params = { .timeout_ms = SOON_MS };
-	struct poller p = { .iova = 0x10000000 };
+	struct poller p = { .iova = 0x10000000, .tlb = tlb };
 	struct vfu_client *c;
 	char err[VFU_ERR_LEN];
 	int mem = memory_file(4096);
@@ -475,6 +480,84 @@ no_access_after_the_unmap_reply(void **state)
 	pthread_join(p.thread, NULL);
 	munmap(m, 4096);
 	close(mem);
+}
+
+static void
+no_access_after_the_unmap_reply(void **state)
+{
+	struct vfu_tlb tlb = { 0 };
+
+	unmap_while_a_thread_writes(NULL);
+	unmap_while_a_thread_writes(&tlb);
+}
+
+/* Translate twice by the TLB: by a search, and by the range that it then holds. */
+static void
+assert_tlb_agrees(struct vfu_tlb *tlb, uint64_t iova, size_t len, uint32_t prot)
+{
+	vfu_rcu_online();
+	vfu_tlb_begin(tlb, dev.server);
+	for (unsigned int i = 0; i < 2; i++)
+		assert_ptr_equal(vfu_tlb_ptr(tlb, iova, len, prot),
+				vfu_dma_ptr(dev.server, iova, len, prot));
+	vfu_rcu_quiescent();
+	vfu_rcu_offline();
+}
+
+/* A TLB gives the pointers of vfu_dma_ptr() before and after each change of the table. */
+static void
+tlb_translates_as_the_table_does(void **state)
+{
+	/* Neighbours, another permission, the same place in the TLB, the ends of the space. */
+	static const struct {
+		uint64_t iova, size;
+		uint32_t prot;
+	} maps[] = {
+		{ 0x200000, 0x2000, RW },
+		{ 0x202000, 0x1000, VFU_DMA_READ },
+		{ 0x203000, 0x1000, VFU_DMA_WRITE },
+		{ 0x200000 + (VFU_TLB_RANGES << 21), 0x1000, RW },
+		{ 0, 0x1000, RW },
+		{ UINT64_MAX - 0xfff, 0x1000, RW },
+	};
+	const unsigned int nr = sizeof(maps) / sizeof(maps[0]);
+	int s = raw_attach(&dev), mem = memory_file(MEM_SIZE);
+	struct vfu_tlb tlb = { 0 };
+
+	for (unsigned int step = 0; step < 2 * nr; step++) {
+		const unsigned int m = step % nr;
+
+		if (step < nr)
+			assert_int_equal(raw_map(s, mem, 0, maps[m].iova, maps[m].size,
+							 maps[m].prot),
+					0);
+		else
+			assert_int_equal(raw_unmap(s, maps[m].iova, maps[m].size), 0);
+		for (unsigned int i = 0; i < nr; i++) {
+			for (uint32_t prot = VFU_DMA_READ; prot <= VFU_DMA_WRITE; prot++) {
+				const uint64_t first = maps[i].iova;
+				const uint64_t end = first + maps[i].size;
+
+				assert_tlb_agrees(&tlb, first, 1, prot);
+				assert_tlb_agrees(&tlb, first, maps[i].size, prot);
+				assert_tlb_agrees(&tlb, first, maps[i].size + 1, prot);
+				assert_tlb_agrees(&tlb, first - 1, 1, prot);
+				assert_tlb_agrees(&tlb, first - 1, 2, prot);
+				assert_tlb_agrees(&tlb, end - 1, 1, prot);
+				assert_tlb_agrees(&tlb, end - 1, 2, prot);
+				assert_tlb_agrees(&tlb, end, 1, prot);
+				assert_tlb_agrees(&tlb, first + 8, SIZE_MAX, prot);
+			}
+		}
+		assert_true(vfu_tlb_lasts(&tlb));
+	}
+	/* Memory without a file descriptor takes messages, so that the TLB holds nothing. */
+	assert_int_equal(raw_map(s, -1, 0, 0x400000, 0x1000, RW), 0);
+	assert_tlb_agrees(&tlb, 0x400000, 1, VFU_DMA_READ);
+	assert_false(vfu_tlb_lasts(&tlb));
+	close(mem);
+	close(s);
+	wait_until(dev.detached == dev.attached);
 }
 
 /* The client truncates memory that it shared while a thread accesses it. */
@@ -866,6 +949,7 @@ main(void)
 		T(random_maps_and_unmaps_match_a_simple_table),
 		T(unmap_of_empty_ranges_succeeds),
 		T(no_access_after_the_unmap_reply),
+		T(tlb_translates_as_the_table_does),
 		cmocka_unit_test(truncated_memory_drops_the_client),
 		cmocka_unit_test(copy_from_truncated_memory_fails_and_foreign_sigbus_kills),
 		T(memory_without_descriptor_is_accessed_by_message),
