@@ -236,17 +236,19 @@ void m82576_tx_pause(struct m82576 *model, bool paused);
 bool m82576_tx_pending(struct m82576 *model);
 
 /**
- * Receive a frame: apply filters, select a queue, write the frame to memory, write descriptors
- * back. While the device is in loopback it drops the frame.
+ * Receive frames, in their order: apply filters, select queues, write the frames to memory, write
+ * descriptors back. While the device is in loopback it drops them.
  *
- * @param model  the device
- * @param frame  read until the function returns
- * @param wait   true: if there is no descriptor, take nothing and return 0 (the wire waits,
- *   speed=max); false: drop and count the frame, as hardware does
- * @retval 1  the frame is finished with: delivered, filtered or dropped
- * @retval 0  the frame was not taken
+ * @param model   the device
+ * @param frames  read until the function returns
+ * @param n       number of frames
+ * @param wait    true: stop at a frame for which there is no descriptor (the wire waits,
+ *   speed=max); false: drop and count it, as hardware does
+ * @return number of frames that are finished with: delivered, filtered or dropped; without
+ *   @p wait all of them
  */
-int m82576_rx(struct m82576 *model, const struct m82576_frame *frame, bool wait);
+unsigned int m82576_rx(struct m82576 *model, const struct m82576_frame *frames, unsigned int n,
+		bool wait);
 /**
  * Write back, and report to the driver, what m82576_rx() held back. Call it from the thread that
  * called m82576_rx().

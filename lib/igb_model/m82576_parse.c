@@ -170,7 +170,7 @@ m82576_parse(const struct m82576 *m, const uint8_t *data, uint32_t len, struct m
 	uint32_t vet = m82576_reg(m, IGB_VET), off = 12;
 	uint16_t type;
 
-	memset(pkt, 0, sizeof(*pkt));
+	memset(pkt, 0, offsetof(struct m82576_pkt, src));
 	pkt->len = len;
 	type = be16(data + off);
 	/*

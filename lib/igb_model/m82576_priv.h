@@ -148,18 +148,31 @@ struct m82576_rxq {
 	uint32_t gen;
 	uint32_t count, head, tail;
 	uint64_t base;
-	uint32_t desctype, bufsize, hdrsize, srrctl;
-	bool dead;              /* the ring could not be accessed: until the next ENABLE */
-	bool low;               /* below the minimum threshold, and reported */
-	uint32_t bad_tail;      /* last bad doorbell, already counted */
+	uint32_t bufsize;
 	uint32_t fetched, used; /* descriptors in desc[], and number of those used up */
-	struct m82576_read read;
-	uint32_t wb_count; /* write-backs pending, from index wb_first on */
+	uint32_t wb_count;      /* write-backs pending, from index wb_first on */
 	uint32_t wb_first;
+	/* From SRRCTL: */
+	bool legacy; /* the legacy format */
+	bool split;  /* the header goes into a buffer of its own */
+	bool always; /* so does what has no header */
+	bool drop;   /* DROP_EN */
+
+	bool dead; /* the ring could not be accessed: until the next ENABLE */
+	bool low;  /* below the minimum threshold, and reported */
+	uint32_t hdrsize;
+	uint32_t min;      /* the minimum threshold, in descriptors; 0: none */
+	uint32_t bad_tail; /* last bad doorbell, already counted */
+	struct m82576_read read;
 	union igb_rx_desc desc[M82576_FETCH];
 	union igb_rx_desc wb[M82576_WB_BATCH];
 	uint64_t frames, no_desc;
 } __attribute__((aligned(M82576_CACHE_LINE)));
+
+/* Frames of a burst, and their bytes without FCS. */
+struct m82576_sum {
+	uint64_t frames, bytes;
+};
 
 struct m82576_tx_ctx {
 	uint32_t vlan_macip_lens, type_tucmd, mss_l4len_idx;
@@ -490,7 +503,8 @@ void m82576_ring_unusable(struct m82576 *m, const struct m82576_ring *r);
 void m82576_loop_update(struct m82576 *m);
 
 /* m82576_rx.c: only the thread that owns the receiver */
-int m82576_receive(struct m82576 *m, const struct m82576_frame *frame, bool wait);
+unsigned int m82576_receive(struct m82576 *m, const struct m82576_frame *frames, unsigned int n,
+		bool wait);
 void m82576_receive_flush(struct m82576 *m);
 
 /* m82576_intr.c: reset, read and write by the control thread; the others by any thread. */
@@ -511,8 +525,14 @@ void m82576_intr_unmasked(struct m82576 *m);
 void m82576_stats_reset(struct m82576 *m);
 uint32_t m82576_stats_read(struct m82576 *m, uint32_t off);
 uint32_t m82576_rqdpc_read(struct m82576 *m, unsigned int q);
-void m82576_stats_arrived(struct m82576 *m, uint32_t len);
+/* Count the kind of a good frame that passed the filters. */
 void m82576_stats_rx(struct m82576 *m, const uint8_t *data, uint32_t len);
+/*
+ * Count a burst: the frames that were on the wire, whether good or bad, accepted or not (8.19.44,
+ * 8.19.48), the good ones that passed the filters, and those that were delivered.
+ */
+void m82576_stats_received(struct m82576 *m, const struct m82576_sum *arrived,
+		const struct m82576_sum *good, const struct m82576_sum *delivered);
 void m82576_stats_tx(struct m82576 *m, const uint8_t *data, uint32_t len, unsigned int q);
 
 /* m82576_tx_offload.c: transmitting thread. */
@@ -536,6 +556,7 @@ uint32_t m82576_fcs(const uint8_t *p, size_t len);
 
 /* m82576_parse.c: headers that the device recognises in a frame. */
 struct m82576_pkt {
+	/* From here to src: 0 if the frame does not have it. */
 	uint32_t len;      /* of the whole frame, in bytes */
 	uint16_t vlan_off; /* of the tag that is filtered on and stripped */
 	uint16_t tci;
@@ -545,7 +566,7 @@ struct m82576_pkt {
 	bool v4, v6, frag, first_frag, v6_ext;
 	uint16_t l3, l4, payload; /* offsets in bytes; 0: none */
 	uint32_t l3_end;          /* offset of the datagram's end, without padding */
-	const uint8_t *src, *dst; /* addresses to hash */
+	const uint8_t *src, *dst; /* if v4 or v6: addresses to hash */
 	/* Other addresses to hash, which IPv6 extension headers may give. */
 	const uint8_t *src_ex, *dst_ex;
 };

@@ -6,12 +6,14 @@
  * Receive (7.1): from the wire to the driver's buffers.
  *
  *    wire                         receiving thread                        client's memory
- *    frame --> m82576_receive() --> rxq_need() <-- desc[64] <-------------- descriptors
- *                 |  filters, RSS
- *                 +-> deliver() -- m82576_dma_put() ----------------------> buffers
- *                        +-> wb[64] --> rxq_write_back() --(release)---> descriptors
+ *    frames --> m82576_receive()
+ *                 +-> receive() --> rxq_need() <-- desc[64] <------------- descriptors
+ *                       |  filters, RSS
+ *                       +-> deliver() -- m82576_dma_put() ---------------> buffers
+ *                              +-> wb[64] --> rxq_write_back() --(release)--> descriptors
  *
- * A frame passes the length and address filters, and gets a queue (by RSS, or queue 0). It then
+ * Frames come in bursts, so that a burst pays for registers, statistics and the check of the DMA
+ * table once. A frame passes the length and address filters, and gets a queue (by RSS, or queue 0). It then
  * gets as many descriptors as its length needs, or none: a frame that does not fit as a whole is
  * dropped and counted, as on hardware, unless the wire can wait. The device writes the data first.
  * It collects the write-backs of descriptors and writes them at the flush: the first half of each
@@ -27,6 +29,26 @@
 #define IP_UDP        17
 
 enum verdict { REJECT, EXACT, INEXACT };
+
+/*
+ * A burst in progress: the registers that each frame needs, read once, so that a changed register
+ * takes effect at the next burst, and the frames so far.
+ */
+struct burst {
+	uint32_t rctl, rxcsum;
+	bool rss, strip;
+	struct m82576_sum arrived, good, delivered;
+};
+
+/* A frame in progress. */
+struct rx_frame {
+	const uint8_t *data; /* as it shall be in memory, len bytes */
+	uint32_t len;
+	uint32_t stripped; /* bytes of the VLAN tag that was removed */
+	uint32_t staterr;  /* of the advanced format (7.1.5.2) */
+	uint32_t rss, rss_type;
+	struct m82576_pkt pkt;
+};
 
 static bool
 vlan_passes(const struct m82576 *m, uint32_t rctl, const struct m82576_pkt *pkt)
@@ -84,6 +106,7 @@ static void
 rxq_open(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, uint32_t gen)
 {
 	static const uint16_t bsize[4] = { 2048, 1024, 512, 256 };
+	const uint32_t desctype = r->srrctl & IGB_SRRCTL_DESCTYPE_MASK;
 
 	/* deliver() waits for all descriptors of a frame at once. */
 	_Static_assert(IGB_MAX_FRAME / 256 < M82576_FETCH, "a frame has more descriptors");
@@ -91,12 +114,15 @@ rxq_open(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, ui
 	x->base = r->base;
 	x->count = r->count;
 	x->head = x->tail = r->head;
-	x->srrctl = r->srrctl;
-	x->desctype = r->srrctl & IGB_SRRCTL_DESCTYPE_MASK;
+	x->min = ((r->srrctl >> IGB_SRRCTL_RDMTS_SHIFT) & IGB_SRRCTL_RDMTS_MASK) * 16;
+	x->drop = r->srrctl & IGB_SRRCTL_DROP_EN;
+	x->legacy = desctype == IGB_SRRCTL_DESCTYPE_LEGACY;
+	x->always = desctype == IGB_SRRCTL_DESCTYPE_HDR_ALWAYS;
 	x->bufsize = (r->srrctl & IGB_SRRCTL_BSIZEPKT_MASK) << IGB_SRRCTL_BSIZEPKT_SHIFT;
 	if (x->bufsize == 0)
 		x->bufsize = bsize[(m82576_reg(m, IGB_RCTL) >> IGB_RCTL_BSIZE_SHIFT) & 3];
 	x->hdrsize = ((r->srrctl & IGB_SRRCTL_BSIZEHDR_MASK) >> IGB_SRRCTL_BSIZEHDR_SHIFT) * 64;
+	x->split = x->hdrsize != 0 && (x->always || desctype == IGB_SRRCTL_DESCTYPE_HDR_SPLIT);
 	x->dead = x->low = false;
 	x->bad_tail = UINT32_MAX;
 	x->fetched = x->used = x->wb_count = 0;
@@ -203,9 +229,9 @@ rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring 
  * @return status and error bits of the advanced format (7.1.5.2)
  */
 static uint32_t
-verify(const struct m82576 *m, const uint8_t *f, const struct m82576_pkt *pkt)
+verify(uint32_t rxcsum, const uint8_t *f, const struct m82576_pkt *pkt)
 {
-	uint32_t rxcsum = m82576_reg(m, IGB_RXCSUM), st = 0, l4len, sum, is;
+	uint32_t st = 0, l4len, sum, is;
 
 	if (pkt->v4 && rxcsum & IGB_RXCSUM_IPOFL) {
 		st |= IGB_RXD_STAT_IPCS;
@@ -249,10 +275,9 @@ verify(const struct m82576 *m, const uint8_t *f, const struct m82576_pkt *pkt)
  * identification (7.1.5.2).
  */
 static uint32_t
-fragment_field(const struct m82576 *m, const uint8_t *f, const struct m82576_pkt *pkt, uint32_t *st)
+fragment_field(uint32_t rxcsum, const uint8_t *f, const struct m82576_pkt *pkt, uint32_t *st)
 {
-	uint32_t rxcsum = m82576_reg(m, IGB_RXCSUM), id = 0, start = rxcsum & IGB_RXCSUM_PCSS_MASK;
-	uint32_t sum = 0;
+	uint32_t id = 0, start = rxcsum & IGB_RXCSUM_PCSS_MASK, sum = 0;
 
 	if (pkt->v4)
 		id = (uint32_t)f[pkt->l3 + 4] << 8 | f[pkt->l3 + 5];
@@ -282,45 +307,93 @@ struct split {
 };
 
 static struct split
-split_header(const struct m82576_rxq *x, const struct m82576_pkt *pkt, uint32_t stripped,
-		uint32_t len)
+split_header(const struct m82576_rxq *x, const struct rx_frame *f)
 {
-	bool always = x->desctype == IGB_SRRCTL_DESCTYPE_HDR_ALWAYS;
+	const struct m82576_pkt *pkt = &f->pkt;
 	struct split s = { 0 };
 	/* Header split does not know the header of SCTP (8.10.4). */
 	uint32_t end = pkt->ptype & IGB_RXD_PTYPE_SCTP ? pkt->l4 : pkt->payload;
 
-	if (x->hdrsize == 0 || (x->desctype != IGB_SRRCTL_DESCTYPE_HDR_SPLIT && !always))
-		return s;
-	if (always && len <= x->hdrsize) {
-		s.bytes = s.len = len;
-	} else if (end <= stripped) {
-		s.bytes = s.len = always ? x->hdrsize : 0;
+	if (x->always && f->len <= x->hdrsize) {
+		s.bytes = s.len = f->len;
+	} else if (end <= f->stripped) {
+		s.bytes = s.len = x->always ? x->hdrsize : 0;
 	} else {
-		s.len = end - stripped;
+		s.len = end - f->stripped;
 		s.sph = true;
 		s.hbo = s.len > x->hdrsize;
-		s.bytes = !s.hbo ? s.len : always ? x->hdrsize : 0;
+		s.bytes = !s.hbo ? s.len : x->always ? x->hdrsize : 0;
 	}
 	return s;
+}
+
+/* Return the number of buffers for len bytes, at least one. */
+static inline uint32_t
+buffers(const struct m82576_rxq *x, uint32_t len)
+{
+	return len <= x->bufsize ? 1 : (len + x->bufsize - 1) / x->bufsize;
+}
+
+/* Fill in the write-back of one descriptor, whose buffer has "part" bytes of the frame. */
+static inline void
+fill_in(const struct m82576_rxq *x, const struct rx_frame *f, const union igb_rx_desc *d,
+		uint32_t part, uint32_t st, union igb_rx_desc *wb)
+{
+	if (!x->legacy) {
+		wb->wb.pkt_info = (uint16_t)(f->rss_type | f->pkt.ptype << IGB_RXD_PTYPE_SHIFT);
+		wb->wb.hdr_info = 0;
+		wb->wb.rss = f->rss;
+		wb->wb.staterr = st | IGB_RXD_STAT_DD;
+		wb->wb.length = (uint16_t)part;
+		wb->wb.vlan = f->pkt.tci;
+		return;
+	}
+	/* Status and errors have one byte each, with the same bits in other places (7.1.5.1). */
+	wb->legacy.addr = d->legacy.addr;
+	wb->legacy.length = (uint16_t)part;
+	wb->legacy.csum = (uint16_t)(f->rss >> 16);
+	wb->legacy.status = (uint8_t)(st | IGB_RXD_STAT_DD);
+	wb->legacy.errors = (uint8_t)((st & IGB_RXD_ERR_L4E ? IGB_RXD_LEG_ERR_TCPE : 0) |
+			(st & IGB_RXD_ERR_IPE ? IGB_RXD_LEG_ERR_IPE : 0) |
+			(st & IGB_RXD_ERR_RXE ? IGB_RXD_LEG_ERR_RXE : 0));
+	wb->legacy.vlan = f->pkt.tci;
+}
+
+/*
+ * Report a frame whose buffer met a DMA fault. As on hardware, the write-back goes on as if nothing
+ * had happened. A length of 0 would be a better report, but Linux's driver takes it for "not
+ * written back yet" and waits for ever. Linux's driver drops a frame with RXE, as gantry's does.
+ */
+static void
+report_lost(struct m82576 *m, const struct m82576_rxq *x, const struct m82576_ring *r,
+		union igb_rx_desc *wb, uint32_t n)
+{
+	m82576_log_dma(m, M82576_DMA_BUFFER,
+			"receive queue %u, descriptor %u, a buffer of %u bytes: "
+			"frame lost, reported with RXE",
+			r->index, x->head, x->bufsize);
+	for (; n > 0; n--, wb++) {
+		if (x->legacy)
+			wb->legacy.errors = IGB_RXD_LEG_ERR_RXE;
+		else
+			wb->wb.staterr |= IGB_RXD_ERR_RXE;
+	}
 }
 
 /*
  * Write a frame to the buffers of one queue.
  *
- * @param f    the frame as it shall be in memory, @p len bytes
  * @retval true   delivered
  * @retval false  the driver has not posted enough descriptors
  */
 static bool
-deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, const uint8_t *f,
-		uint32_t len, const struct m82576_pkt *pkt, uint32_t stripped, uint32_t staterr,
-		uint32_t rss, uint32_t rss_type)
+deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
+		const struct rx_frame *f)
 {
-	bool legacy = x->desctype == IGB_SRRCTL_DESCTYPE_LEGACY, ok = true;
-	const struct split split = split_header(x, pkt, stripped, len);
-	uint32_t hdr = split.bytes;
-	uint32_t n = len > hdr ? (len - hdr + x->bufsize - 1) / x->bufsize : 1, i, part, off = hdr;
+	const struct split split = x->split ? split_header(x, f) : (struct split){ 0 };
+	uint32_t n = buffers(x, f->len - split.bytes), i, part, off = split.bytes;
+	union igb_rx_desc *wb;
+	bool ok = true;
 
 	if (!rxq_need(m, x, r, n))
 		return false;
@@ -331,65 +404,28 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, con
 	if (x->used + M82576_PREFETCH < x->fetched)
 		m82576_dma_prefetch(m, &m->rx_tlb, x->desc[x->used + M82576_PREFETCH].read.pkt_addr,
 				VFU_DMA_WRITE);
+	wb = &x->wb[x->wb_count];
 	for (i = 0; i < n; i++, off += part) {
 		const union igb_rx_desc *d = &x->desc[x->used + i];
-		union igb_rx_desc *wb = &x->wb[x->wb_count + i];
-		uint32_t st = i + 1 == n ? staterr | IGB_RXD_STAT_EOP : 0;
 
-		part = len - off < x->bufsize ? len - off : x->bufsize;
-		if (i == 0 && hdr != 0 &&
-				!m82576_dma_put(m, &m->rx_tlb, d->read.hdr_addr & ~1ull, f, hdr))
+		part = f->len - off < x->bufsize ? f->len - off : x->bufsize;
+		if (i == 0 && split.bytes != 0 &&
+				!m82576_dma_put(m, &m->rx_tlb, d->read.hdr_addr & ~1ull, f->data,
+						split.bytes))
 			ok = false;
-		if (part != 0 && !m82576_dma_put(m, &m->rx_tlb, d->read.pkt_addr, f + off, part))
+		if (part != 0 &&
+				!m82576_dma_put(m, &m->rx_tlb, d->read.pkt_addr, f->data + off,
+						part))
 			ok = false;
-		if (legacy) {
-			/*
-			 * Status and errors have one byte each, with the same bits in other places
-			 * (7.1.5.1).
-			 */
-			wb->legacy.addr = d->legacy.addr;
-			wb->legacy.length = (uint16_t)part;
-			wb->legacy.csum = (uint16_t)(rss >> 16);
-			wb->legacy.status = (uint8_t)(st | IGB_RXD_STAT_DD);
-			wb->legacy.errors = (uint8_t)((st & IGB_RXD_ERR_L4E ? IGB_RXD_LEG_ERR_TCPE :
-									      0) |
-					(st & IGB_RXD_ERR_IPE ? IGB_RXD_LEG_ERR_IPE : 0) |
-					(st & IGB_RXD_ERR_RXE ? IGB_RXD_LEG_ERR_RXE : 0));
-			wb->legacy.vlan = pkt->tci;
-		} else {
-			wb->wb.pkt_info = (uint16_t)(rss_type | pkt->ptype << IGB_RXD_PTYPE_SHIFT);
-			wb->wb.hdr_info = 0;
-			if (i == 0) {
-				wb->wb.hdr_info = (split.len << IGB_RXD_HDR_LEN_SHIFT &
-								  IGB_RXD_HDR_LEN_MASK) |
-						(split.sph ? IGB_RXD_SPH : 0);
-				st |= split.hbo ? IGB_RXD_ERR_HBO : 0;
-			}
-			wb->wb.rss = rss;
-			wb->wb.staterr = st | IGB_RXD_STAT_DD;
-			wb->wb.length = (uint16_t)part;
-			wb->wb.vlan = pkt->tci;
-		}
+		fill_in(x, f, d, part, i + 1 == n ? f->staterr | IGB_RXD_STAT_EOP : 0, &wb[i]);
 	}
-	if (!ok) {
-		/*
-		 * As on hardware, the write-back goes on as if nothing had happened. A length of 0
-		 * would be a better report, but Linux's driver takes it for "not written back
-		 * yet" and waits for ever. Linux's driver drops a frame with RXE, as gantry's does.
-		 */
-		m82576_log_dma(m, M82576_DMA_BUFFER,
-				"receive queue %u, descriptor %u, a buffer of %u bytes: "
-				"frame lost, reported with RXE",
-				r->index, x->head, x->bufsize);
-		for (i = 0; i < n; i++) {
-			union igb_rx_desc *wb = &x->wb[x->wb_count + i];
-
-			if (legacy)
-				wb->legacy.errors = IGB_RXD_LEG_ERR_RXE;
-			else
-				wb->wb.staterr |= IGB_RXD_ERR_RXE;
-		}
+	if (x->split) {
+		wb->wb.hdr_info = (split.len << IGB_RXD_HDR_LEN_SHIFT & IGB_RXD_HDR_LEN_MASK) |
+				(split.sph ? IGB_RXD_SPH : 0);
+		wb->wb.staterr |= split.hbo ? IGB_RXD_ERR_HBO : 0;
 	}
+	if (!ok)
+		report_lost(m, x, r, wb, n);
 	x->used += n;
 	x->wb_count += n;
 	x->head += n;
@@ -399,151 +435,235 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, con
 	return true;
 }
 
-static int
-bad(struct m82576 *m, uint32_t stat, uint32_t len)
+static inline void
+add(struct m82576_sum *sum, uint32_t len)
 {
-	m82576_stats_arrived(m, len);
+	sum->frames++;
+	sum->bytes += len;
+}
+
+/* Count a frame that is dropped because it is bad. Return false. */
+static bool
+bad(struct m82576 *m, struct burst *b, uint32_t stat, uint32_t len)
+{
+	add(&b->arrived, len);
 	m82576_count(&m->rxc.stat[M82576_STAT(stat)], 1);
 	m82576_count(&m->rxc.bad, 1);
-	return 1;
+	return false;
 }
 
-int
-m82576_rx(struct m82576 *m, const struct m82576_frame *frame, bool wait)
+/* Count a frame that is for another address or VLAN. Return false. */
+static bool
+filtered(struct m82576 *m, struct burst *b, uint32_t len)
 {
-	/* 1. Check the gates. */
-	if ((m82576_ld_acq(&m->gates) & M82576_GATES_RX) != M82576_GATES_RX) {
-		__atomic_fetch_add(&m->rxc.off, 1, __ATOMIC_RELAXED);
-		return 1;
-	}
-	return m82576_receive(m, frame, wait);
+	add(&b->arrived, len);
+	m82576_count(&m->rxc.filtered, 1);
+	return false;
 }
 
-int
-m82576_receive(struct m82576 *m, const struct m82576_frame *frame, bool wait)
+/*
+ * Filter a frame, and parse its headers.
+ *
+ * @return false: it is dropped, and counted
+ */
+static bool
+passes(struct m82576 *m, struct burst *b, const struct m82576_frame *frame, struct rx_frame *f)
+{
+	uint32_t len = frame->len;
+	enum verdict v;
+
+	f->staterr = 0;
+	if (frame->flags & M82576_FRAME_BAD_FCS) {
+		if (!(b->rctl & IGB_RCTL_SBP) || len < M82576_MIN_FRAME ||
+				len > IGB_MAX_FRAME - M82576_FCS_LEN)
+			return bad(m, b, IGB_CRCERRS, len);
+		f->staterr = IGB_RXD_ERR_RXE;
+	}
+	if (len < M82576_MIN_FRAME)
+		return bad(m, b, IGB_RUC, len);
+	if (len > IGB_MAX_FRAME - M82576_FCS_LEN)
+		return bad(m, b, IGB_ROC, len);
+	v = address_passes(m, b->rctl, frame->data);
+	if (v == REJECT)
+		return filtered(m, b, len);
+	m82576_parse(m, frame->data, len, &f->pkt);
+	if (!vlan_passes(m, b->rctl, &f->pkt))
+		return filtered(m, b, len);
+	if (!length_passes(m, b->rctl, &f->pkt))
+		return bad(m, b, IGB_ROC, len);
+	if (v == INEXACT)
+		f->staterr |= IGB_RXD_STAT_PIF;
+	return true;
+}
+
+/* Return the queue of a frame: by the RSS hash, or queue 0. */
+static inline unsigned int
+choose_queue(const struct m82576 *m, const struct burst *b, const struct m82576_frame *frame,
+		struct rx_frame *f)
+{
+	/* The entries of RETA, one byte each. */
+	const uint8_t *reta = (const uint8_t *)&m->reg[IGB_RETA(0) / 4];
+
+	f->rss = 0;
+	f->rss_type = IGB_RXD_RSS_NONE;
+	if (!b->rss)
+		return 0;
+	f->rss = m82576_rss_hash(m, frame->data, &f->pkt, &f->rss_type);
+	if (f->rss_type == IGB_RXD_RSS_NONE)
+		return 0;
+	return __atomic_load_n(&reta[f->rss % IGB_NUM_RETA], __ATOMIC_RELAXED) & 0xF;
+}
+
+/* Verify checksums, strip the VLAN tag, append the FCS. */
+static void
+finish(struct m82576 *m, const struct burst *b, const struct m82576_frame *frame,
+		struct rx_frame *f)
+{
+	const uint8_t *data = frame->data;
+	uint32_t len = frame->len, at, fcs;
+
+	f->data = data;
+	f->len = len;
+	f->stripped = 0;
+	f->staterr |= verify(b->rxcsum, data, &f->pkt);
+	if (!(b->rxcsum & IGB_RXCSUM_PCSD)) {
+		f->rss = fragment_field(b->rxcsum, data, &f->pkt, &f->staterr);
+		f->rss_type = IGB_RXD_RSS_NONE; /* there is no hash to describe */
+	}
+	if (f->pkt.outer_tagged)
+		f->staterr |= IGB_RXD_STAT_VEXT;
+	if (f->pkt.tagged && b->strip) {
+		f->staterr |= IGB_RXD_STAT_VP;
+		f->stripped = M82576_VLAN_TAG_LEN;
+	} else {
+		f->pkt.tci = 0;
+		if (b->rctl & IGB_RCTL_SECRC)
+			return;
+	}
+	at = f->stripped != 0 ? f->pkt.vlan_off : len;
+	memcpy(m->in, data, at);
+	memcpy(m->in + at, data + at + f->stripped, len - at - f->stripped);
+	f->data = m->in;
+	f->len = len - f->stripped;
+	if (b->rctl & IGB_RCTL_SECRC)
+		return;
+	fcs = m82576_fcs(data, len);
+	if (frame->flags & M82576_FRAME_BAD_FCS)
+		fcs = ~fcs;
+	memcpy(m->in + f->len, &fcs, M82576_FCS_LEN);
+	f->len += M82576_FCS_LEN;
+}
+
+/*
+ * Count a frame that found too few descriptors.
+ *
+ * @return whether the MAC has received it successfully: it was dropped behind the packet buffer
+ */
+static bool
+count_no_desc(struct m82576 *m, struct m82576_rxq *x, unsigned int q)
 {
 	struct m82576_counters *c = &m->rxc;
-	const uint8_t *f = frame->data;
-	uint32_t rctl, len = frame->len, q = 0, gen, stripped = 0, st = 0, rss = 0;
-	uint32_t rss_type = 0, need;
-	enum verdict v;
-	struct m82576_pkt pkt;
+
+	m82576_count(&c->no_desc, 1);
+	m82576_count(&x->no_desc, 1);
+	if (x->drop) {
+		m82576_count(&c->rqdpc[q], 1);
+		return true;
+	}
+	/* Hardware keeps frames in its packet buffer, which then overflows. */
+	m82576_count(&c->stat[M82576_STAT(IGB_RNBC)], 1);
+	m82576_count(&c->stat[M82576_STAT(IGB_MPC)], 1);
+	m->rx_causes |= IGB_ICR_RXO;
+	return false;
+}
+
+/*
+ * Receive one frame of a burst.
+ *
+ * @return false: not taken, because it can wait for descriptors
+ */
+static bool
+receive(struct m82576 *m, struct burst *b, const struct m82576_frame *frame, bool wait)
+{
 	struct m82576_ring *r;
 	struct m82576_rxq *x;
+	struct rx_frame f;
+	unsigned int q;
+	uint32_t gen;
 	bool delivered = false;
 
 	/* 2. Filter: FCS, length, MAC address, VLAN. */
-	rctl = m82576_reg(m, IGB_RCTL);
-	if (frame->flags & M82576_FRAME_BAD_FCS) {
-		if (!(rctl & IGB_RCTL_SBP) || len < M82576_MIN_FRAME ||
-				len > IGB_MAX_FRAME - M82576_FCS_LEN)
-			return bad(m, IGB_CRCERRS, len);
-		st |= IGB_RXD_ERR_RXE;
-	}
-	if (len < M82576_MIN_FRAME)
-		return bad(m, IGB_RUC, len);
-	if (len > IGB_MAX_FRAME - M82576_FCS_LEN)
-		return bad(m, IGB_ROC, len);
-	m82576_parse(m, f, len, &pkt);
-	v = address_passes(m, rctl, f);
-	if (v == REJECT || !vlan_passes(m, rctl, &pkt)) {
-		m82576_stats_arrived(m, len);
-		m82576_count(&c->filtered, 1);
-		return 1;
-	}
-	if (!length_passes(m, rctl, &pkt))
-		return bad(m, IGB_ROC, len);
-	if (v == INEXACT)
-		st |= IGB_RXD_STAT_PIF;
-
+	if (!passes(m, b, frame, &f))
+		return true;
 	/* 3. Choose a queue. */
-	if ((m82576_reg(m, IGB_MRQC) & IGB_MRQC_ENABLE_MASK) == IGB_MRQC_ENABLE_RSS) {
-		rss = m82576_rss_hash(m, f, &pkt, &rss_type);
-		if (rss_type != IGB_RXD_RSS_NONE)
-			q = (m82576_reg(m, IGB_RETA(rss % IGB_NUM_RETA / 4)) >> (8 * (rss % 4))) &
-					0xF;
-	}
+	q = choose_queue(m, b, frame, &f);
 	r = &m->rx_ring[q];
 	x = &m->rxq[q];
 	gen = m82576_ld_acq(&r->gen);
 	if (!(gen & 1)) {
-		__atomic_fetch_add(&c->off, 1, __ATOMIC_RELAXED);
-		return 1;
+		__atomic_fetch_add(&m->rxc.off, 1, __ATOMIC_RELAXED);
+		return true;
 	}
 	if (__builtin_expect(x->gen != gen, 0))
 		rxq_open(m, x, r, gen);
+	/* 4. Fetch a descriptor: before the work of checksums, check whether there is one. */
+	if (!x->dead && x->count != 0 && !m->rx_busy && rxq_need(m, x, r, 1)) {
+		/* 5. Verify checksums, strip the VLAN tag, append the FCS. */
+		finish(m, b, frame, &f);
+		/* 6. Write the data, and fill in the write-backs. */
+		delivered = deliver(m, x, r, &f);
+	}
+	if (!delivered && wait && !x->dead && buffers(x, frame->len + M82576_FCS_LEN) < x->count)
+		return false;
+	add(&b->arrived, frame->len);
+	if (!delivered && !count_no_desc(m, x, q))
+		return true;
+	if (frame->flags & M82576_FRAME_BAD_FCS) {
+		m82576_count(&m->rxc.stat[M82576_STAT(IGB_CRCERRS)], 1);
+	} else {
+		add(&b->good, frame->len);
+		m82576_stats_rx(m, frame->data, frame->len);
+	}
+	if (delivered) {
+		add(&b->delivered, frame->len);
+		m82576_count(&x->frames, 1);
+	}
+	return true;
+}
+
+unsigned int
+m82576_receive(struct m82576 *m, const struct m82576_frame *frames, unsigned int n, bool wait)
+{
+	struct burst b = {
+		.rctl = m82576_reg(m, IGB_RCTL),
+		.rxcsum = m82576_reg(m, IGB_RXCSUM),
+		.rss = (m82576_reg(m, IGB_MRQC) & IGB_MRQC_ENABLE_MASK) == IGB_MRQC_ENABLE_RSS,
+		.strip = m82576_reg(m, IGB_CTRL) & IGB_CTRL_VME,
+	};
+	unsigned int i;
 
 	vfu_tlb_begin(&m->rx_tlb, m->server);
-	/* 4. Fetch a descriptor: before the work of checksums, check whether there is one. */
-	need = (len + M82576_FCS_LEN + x->bufsize - 1) / x->bufsize;
-	if (!x->dead && x->count != 0 && !m->rx_busy && rxq_need(m, x, r, 1)) {
-		uint32_t out = len;
-
-		/* 5. Verify checksums, strip the VLAN tag, append the FCS. */
-		st |= verify(m, f, &pkt);
-		if (!(m82576_reg(m, IGB_RXCSUM) & IGB_RXCSUM_PCSD)) {
-			rss = fragment_field(m, f, &pkt, &st);
-			rss_type = IGB_RXD_RSS_NONE; /* there is no hash to describe */
-		}
-		if (pkt.tagged && m82576_reg(m, IGB_CTRL) & IGB_CTRL_VME) {
-			st |= IGB_RXD_STAT_VP;
-			stripped = M82576_VLAN_TAG_LEN;
-		} else {
-			pkt.tci = 0;
-		}
-		if (pkt.outer_tagged)
-			st |= IGB_RXD_STAT_VEXT;
-		if (stripped != 0 || !(rctl & IGB_RCTL_SECRC)) {
-			uint32_t at = stripped ? pkt.vlan_off : len, fcs;
-
-			memcpy(m->in, f, at);
-			memcpy(m->in + at, f + at + stripped, len - at - stripped);
-			out = len - stripped;
-			if (!(rctl & IGB_RCTL_SECRC)) {
-				fcs = m82576_fcs(f, len);
-				if (frame->flags & M82576_FRAME_BAD_FCS)
-					fcs = ~fcs;
-				memcpy(m->in + out, &fcs, M82576_FCS_LEN);
-				out += M82576_FCS_LEN;
-			}
-			f = m->in;
-		}
-		/* 6. Write the data, and fill in the write-backs. */
-		delivered = deliver(m, x, r, f, out, &pkt, stripped, st, rss, rss_type);
-	}
-	if (!delivered && wait && !x->dead && need < x->count) {
+	for (i = 0; i < n && receive(m, &b, &frames[i], wait); i++)
+		;
+	m82576_stats_received(m, &b.arrived, &b.good, &b.delivered);
+	if (i < n) {
 		/* Finished frames must not wait together with this one. */
 		m82576_intr_flush(true);
 		m82576_receive_flush(m);
 		m82576_intr_flush(false);
-		return 0;
 	}
-	m82576_stats_arrived(m, len);
-	if (!delivered) {
-		m82576_count(&c->no_desc, 1);
-		m82576_count(&x->no_desc, 1);
-		if (!(x->srrctl & IGB_SRRCTL_DROP_EN)) {
-			/* Hardware keeps frames in its packet buffer, which then overflows. */
-			m82576_count(&c->stat[M82576_STAT(IGB_RNBC)], 1);
-			m82576_count(&c->stat[M82576_STAT(IGB_MPC)], 1);
-			m->rx_causes |= IGB_ICR_RXO;
-			return 1;
-		}
-		/* Dropped behind the packet buffer: the MAC has received the frame successfully. */
-		m82576_count(&c->rqdpc[q], 1);
+	return i;
+}
+
+unsigned int
+m82576_rx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n, bool wait)
+{
+	/* 1. Check the gates. */
+	if ((m82576_ld_acq(&m->gates) & M82576_GATES_RX) != M82576_GATES_RX) {
+		__atomic_fetch_add(&m->rxc.off, n, __ATOMIC_RELAXED);
+		return n;
 	}
-	if (frame->flags & M82576_FRAME_BAD_FCS)
-		m82576_count(&c->stat[M82576_STAT(IGB_CRCERRS)], 1);
-	else
-		m82576_stats_rx(m, frame->data, len);
-	if (!delivered)
-		return 1;
-	m82576_count(&c->stat[M82576_STAT(IGB_RPTHC)], 1);
-	m82576_count(&c->stat[M82576_STAT(IGB_HGORCL)], len + M82576_FCS_LEN);
-	m82576_count(&c->frames, 1);
-	m82576_count(&c->bytes, len);
-	m82576_count(&x->frames, 1);
-	return 1;
+	return m82576_receive(m, frames, n, wait);
 }
 
 /*
@@ -577,7 +697,7 @@ read_ahead(struct m82576 *m)
 void
 m82576_receive_flush(struct m82576 *m)
 {
-	uint32_t dirty = m->rx_dirty, reported = 0, causes = m->rx_causes, min;
+	uint32_t dirty = m->rx_dirty, reported = 0, causes = m->rx_causes;
 
 	/* After a gate has closed, held-back write-backs wait, or a reset drops them. */
 	if ((m82576_ld_acq(&m->gates) & M82576_GATES_DMA) != M82576_GATES_DMA)
@@ -612,9 +732,8 @@ m82576_receive_flush(struct m82576 *m)
 		 * The minimum threshold, in units of 16 descriptors (8.10.2): reported when it is
 		 * crossed.
 		 */
-		min = ((x->srrctl >> IGB_SRRCTL_RDMTS_SHIFT) & IGB_SRRCTL_RDMTS_MASK) * 16;
-		if (min != 0) {
-			bool low = rxq_available(m, x, r) < min;
+		if (x->min != 0) {
+			bool low = rxq_available(m, x, r) < x->min;
 
 			if (low && !x->low) {
 				m82576_count(&m->rxc.stat[M82576_STAT(IGB_RXDMTC)], 1);

@@ -90,20 +90,18 @@ m82576_rqdpc_read(struct m82576 *m, unsigned int q)
 
 /*
  * Count a frame in its size class. Size classes count the FCS. The first class is exactly 64 bytes,
- * the last one ends at the maximum. A shorter frame, which a sender without padding may send,
- * belongs to no class.
+ * the others begin at 65, 128, 256, 512 and 1024. A shorter frame, which a sender without padding
+ * may send, belongs to no class.
  */
 static void
 count_size(uint64_t *s, uint32_t len)
 {
-	static const uint16_t last[5] = { 64, 127, 255, 511, 1023 };
-	unsigned int i;
+	unsigned int log2 = 31 - (unsigned int)__builtin_clz(len);
 
-	if (len < last[0])
-		return;
-	for (i = 0; i < 5 && len > last[i]; i++)
-		;
-	m82576_count(&s[i], 1);
+	if (len == 64)
+		m82576_count(&s[0], 1);
+	else if (len > 64)
+		m82576_count(&s[log2 < 10 ? log2 - 5 : 5], 1);
 }
 
 static bool
@@ -113,26 +111,36 @@ is_broadcast(const uint8_t *p)
 			p[5] == 0xFF;
 }
 
-/* Count a frame that was on the wire, whether good or bad, accepted or not (8.19.44, 8.19.48). */
-void
-m82576_stats_arrived(struct m82576 *m, uint32_t len)
-{
-	m82576_count(&m->rxc.stat[M82576_STAT(IGB_TPR)], 1);
-	m82576_count(&m->rxc.stat[M82576_STAT(IGB_TORL)], len + M82576_FCS_LEN);
-}
-
-/* Count a good frame that passed the filters. */
 void
 m82576_stats_rx(struct m82576 *m, const uint8_t *data, uint32_t len)
 {
 	uint64_t *s = m->rxc.stat;
-	uint32_t wire = len + M82576_FCS_LEN;
 
-	count_size(&s[M82576_STAT(IGB_PRC64)], wire);
-	m82576_count(&s[M82576_STAT(IGB_GPRC)], 1);
-	m82576_count(&s[M82576_STAT(IGB_GORCL)], wire);
+	count_size(&s[M82576_STAT(IGB_PRC64)], len + M82576_FCS_LEN);
 	if (data[0] & 1)
 		m82576_count(&s[M82576_STAT(is_broadcast(data) ? IGB_BPRC : IGB_MPRC)], 1);
+}
+
+static uint64_t
+wire_bytes(const struct m82576_sum *sum)
+{
+	return sum->bytes + sum->frames * M82576_FCS_LEN;
+}
+
+void
+m82576_stats_received(struct m82576 *m, const struct m82576_sum *arrived,
+		const struct m82576_sum *good, const struct m82576_sum *delivered)
+{
+	struct m82576_counters *c = &m->rxc;
+
+	m82576_count(&c->stat[M82576_STAT(IGB_TPR)], arrived->frames);
+	m82576_count(&c->stat[M82576_STAT(IGB_TORL)], wire_bytes(arrived));
+	m82576_count(&c->stat[M82576_STAT(IGB_GPRC)], good->frames);
+	m82576_count(&c->stat[M82576_STAT(IGB_GORCL)], wire_bytes(good));
+	m82576_count(&c->stat[M82576_STAT(IGB_RPTHC)], delivered->frames);
+	m82576_count(&c->stat[M82576_STAT(IGB_HGORCL)], wire_bytes(delivered));
+	m82576_count(&c->frames, delivered->frames);
+	m82576_count(&c->bytes, delivered->bytes);
 }
 
 void

@@ -380,7 +380,7 @@ loop_tx(struct m82576 *m, struct m82576_frame *frame)
 		return 0;
 	if (!(m82576_ld_acq(&m->gates) & M82576_GATE_RXEN)) {
 		__atomic_fetch_add(&m->rxc.off, 1, __ATOMIC_RELAXED);
-	} else if (!m82576_receive(m, &m->looped, m->speed_mbps == 0)) {
+	} else if (m82576_receive(m, &m->looped, 1, m->speed_mbps == 0) == 0) {
 		m82576_st(&m->loop_waits, 1);
 		return 0;
 	}

@@ -75,7 +75,7 @@ static enum wire_put
 dev_put(struct wire_sink *sink, uint64_t at, const struct m82576_frame *frame, bool wait)
 {
 	/* The device counts the frames that it drops: dev_drops(). */
-	if (m82576_rx(((struct dev_sink *)sink)->dev, frame, wait))
+	if (m82576_rx(((struct dev_sink *)sink)->dev, frame, 1, wait))
 		return WIRE_PUT_TAKEN;
 	return WIRE_PUT_WAIT;
 }

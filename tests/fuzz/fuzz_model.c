@@ -540,7 +540,7 @@ receive_frame(struct input *in)
 
 		f[where] = in_uint8(in);
 	}
-	m82576_rx(model, &frame, kind >> 6 & 1);
+	m82576_rx(model, &frame, 1, kind >> 6 & 1);
 	if (!(kind & 0x80))
 		m82576_rx_flush(model);
 	quiesce();

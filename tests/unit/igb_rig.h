@@ -353,7 +353,7 @@ static inline int
 rig_send_in(struct rig *g, const void *data, uint32_t len, uint32_t flags)
 {
 	struct m82576_frame f = { .data = data, .len = len, .flags = flags };
-	int ret = m82576_rx(g->m, &f, false);
+	int ret = (int)m82576_rx(g->m, &f, 1, false);
 
 	m82576_rx_flush(g->m);
 	vfu_rcu_quiescent();

@@ -438,7 +438,7 @@ rx_write_backs_stop_at_a_revoked_ring_page(void **state)
 	rx_start_across(g);
 	before = faults(g);
 	for (unsigned int i = 0; i < 40; i++)
-		assert_int_equal(m82576_rx(g->m, &fr, false), 1);
+		assert_int_equal(m82576_rx(g->m, &fr, 1, false), 1);
 	assert_false(across(g, 0)->wb.staterr & IGB_RXD_STAT_DD);
 	set_trap(g, g->mem, PROT_READ, &table[1]);
 	m82576_rx_flush(g->m);
@@ -477,7 +477,7 @@ rx_queue_stops_when_its_ring_is_revoked(void **state)
 	rig_eth(f, rig_mac, 0x88B5);
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_rx_on(g, 0);
-	assert_int_equal(m82576_rx(g->m, &fr, false), 1);
+	assert_int_equal(m82576_rx(g->m, &fr, 1, false), 1);
 	revoke_page(&table[0]);
 	m82576_rx_flush(g->m);
 	vfu_rcu_quiescent();

@@ -164,7 +164,7 @@ rx_ring_disabled_before_the_flush_is_not_written(void **state)
 	rig_rx_start(g, 0, RIG_ADV);
 	rig_rx_on(g, IGB_RCTL_SECRC);
 	rig_eth(f, rig_mac, 0x88B5);
-	assert_int_equal(m82576_rx(g->m, &in, false), 1);
+	assert_int_equal(m82576_rx(g->m, &in, 1, false), 1);
 	rig_wr(g, IGB_RXDCTL(0), 0);
 	m82576_rx_flush(g->m);
 	assert_int_equal(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD, 0);

@@ -38,7 +38,7 @@ poll_loop(void *arg)
 	while (!__atomic_load_n(&p->stop, __ATOMIC_ACQUIRE)) {
 		for (i = 0; i < 32; i++) {
 			m82576_tx(p->g->m, &fr);
-			m82576_rx(p->g->m, &in, false);
+			m82576_rx(p->g->m, &in, 1, false);
 			/*
 			 * Write-backs stay held back across quiescent states, as the interface
 			 * permits.
@@ -473,7 +473,7 @@ receive_loop(void *arg)
 	vfu_rcu_register();
 	rig_eth(f, rig_mac, 0x88B5);
 	while (!__atomic_load_n(&p->stop, __ATOMIC_ACQUIRE)) {
-		m82576_rx(p->g->m, &in, false);
+		m82576_rx(p->g->m, &in, 1, false);
 		m82576_rx_flush(p->g->m);
 		vfu_rcu_quiescent();
 		__atomic_store_n(&p->rounds, p->rounds + 1, __ATOMIC_RELEASE);

@@ -578,14 +578,14 @@ frame_without_descriptor_is_dropped_and_counted(void **state)
 	for (i = 0; i < RIG_DESCS - 1; i++)
 		rig_send_in(g, f, 60, 0);
 	/* The wire may wait: the device takes nothing, and counts nothing. */
-	assert_int_equal(m82576_rx(g->m, &fr, true), 0);
+	assert_int_equal(m82576_rx(g->m, &fr, 1, true), 0);
 	assert_int_equal(rig_rd(g, IGB_MPC), 0);
 	rig_send_in(g, f, 60, 0);
 	assert_int_equal(rig_rd(g, IGB_MPC), 1);
 	assert_int_equal(rig_rd(g, IGB_RNBC), 1);
 	assert_int_equal(rig_rd(g, IGB_RQDPC(0)), 0);
 	rig_rdt(g, 0, 0);
-	assert_int_equal(m82576_rx(g->m, &fr, true), 1);
+	assert_int_equal(m82576_rx(g->m, &fr, 1, true), 1);
 	rig_wr(g, IGB_RXDCTL(0), 0);
 	rig_rx_start(g, 0, RIG_ADV | IGB_SRRCTL_DROP_EN);
 	rig_rdt(g, 0, 0);
@@ -609,7 +609,7 @@ frame_without_descriptor_is_dropped_and_counted(void **state)
 	rig_rx_on(g, IGB_RCTL_LPE);
 	fr.data = big;
 	fr.len = 9000;
-	assert_int_equal(m82576_rx(g->m, &fr, true), 1);
+	assert_int_equal(m82576_rx(g->m, &fr, 1, true), 1);
 	vfu_rcu_quiescent();
 }
 

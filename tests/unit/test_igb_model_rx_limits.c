@@ -300,7 +300,7 @@ rx_write_backs_beyond_a_batch_are_not_lost(void **state)
 	rig_eth(f, rig_mac, 0x88B5);
 	for (i = 0; i < 127; i++) {
 		f[20] = (uint8_t)i;
-		assert_int_equal(m82576_rx(g->m, &in, false), 1);
+		assert_int_equal(m82576_rx(g->m, &in, 1, false), 1);
 	}
 	assert_int_equal(rig_rd(g, IGB_RDH(0)), 100);
 	for (turn = 0; turn < 2; turn++) {
@@ -316,12 +316,60 @@ rx_write_backs_beyond_a_batch_are_not_lost(void **state)
 	assert_int_equal(rig_rd(g, IGB_RDH(0)), 99);
 	assert_false(rig_rxd(g, 0, 99)->wb.staterr & IGB_RXD_STAT_DD);
 	/* No descriptor is left, and then one. */
-	assert_int_equal(m82576_rx(g->m, &in, true), 0);
+	assert_int_equal(m82576_rx(g->m, &in, 1, true), 0);
 	rig_rdt(g, 0, 100);
 	rig_rxd(g, 0, 99)->read.hdr_addr = 0;
-	assert_int_equal(m82576_rx(g->m, &in, true), 1);
-	assert_int_equal(m82576_rx(g->m, &in, true), 0);
+	assert_int_equal(m82576_rx(g->m, &in, 1, true), 1);
+	assert_int_equal(m82576_rx(g->m, &in, 1, true), 0);
 	assert_true(rig_rxd(g, 0, 99)->wb.staterr & IGB_RXD_STAT_DD);
+}
+
+/* A burst is as many frames one by one: each is filtered, delivered, dropped or left to wait. */
+static void
+rx_burst_treats_each_frame_by_itself(void **state)
+{
+	static uint8_t other[60];
+	struct m82576_frame in[6];
+	struct rig *g = *state;
+	struct m82576_stats st;
+	unsigned int i;
+
+	rig_rdt(g, 0, 2);
+	rig_eth(f, rig_mac, 0x88B5);
+	memcpy(other, f, sizeof(other));
+	other[5] ^= 1;
+	for (i = 0; i < 6; i++)
+		in[i] = (struct m82576_frame){ .data = i == 1 ? other : f, .len = 60 + i };
+	in[5].flags = M82576_FRAME_BAD_FCS;
+	in[1].len = 60;
+	/* Two descriptors, for the first and the third frame; the fourth waits. */
+	assert_int_equal(m82576_rx(g->m, in, 6, true), 3);
+	assert_int_equal(rig_rxd(g, 0, 0)->wb.length, 60);
+	assert_int_equal(rig_rxd(g, 0, 1)->wb.length, 62);
+	assert_true(rig_rxd(g, 0, 1)->wb.staterr & IGB_RXD_STAT_DD);
+	/* Without waiting, the fourth and the fifth are dropped. */
+	assert_int_equal(m82576_rx(g->m, in + 3, 3, false), 3);
+	m82576_rx_flush(g->m);
+	vfu_rcu_quiescent();
+	m82576_get_stats(g->m, &st);
+	assert_int_equal(st.rx_frames, 2);
+	assert_int_equal(st.rx_bytes, 122);
+	assert_int_equal(st.rx_filtered, 1);
+	assert_int_equal(st.rx_no_desc, 2);
+	assert_int_equal(st.rx_bad, 1);
+	assert_int_equal(rig_rd(g, IGB_TPR), 6);
+	assert_int_equal(rig_rd(g, IGB_TORL), 60 + 60 + 62 + 63 + 64 + 65 + 6 * M82576_FCS_LEN);
+	assert_int_equal(rig_rd(g, IGB_GPRC), 2);
+	assert_int_equal(rig_rd(g, IGB_GORCL), 122 + 2 * M82576_FCS_LEN);
+	assert_int_equal(rig_rd(g, IGB_RPTHC), 2);
+	assert_int_equal(rig_rd(g, IGB_PRC64), 1);
+	assert_int_equal(rig_rd(g, IGB_PRC64 + 4), 1);
+	/* A receiver that is off drops the burst. */
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	rig_wr(g, IGB_RCTL, 0);
+	assert_int_equal(m82576_rx(g->m, in, 6, true), 6);
+	m82576_get_stats(g->m, &st);
+	assert_int_equal(st.rx_off, 6);
 }
 
 /*
@@ -383,6 +431,7 @@ main(void)
 		LIMIT(rx_fragment_checksum_and_identification),
 		LIMIT(rss_types_are_by_protocol_and_version),
 		LIMIT(rx_write_backs_beyond_a_batch_are_not_lost),
+		LIMIT(rx_burst_treats_each_frame_by_itself),
 		LIMIT(rx_reads_no_byte_behind_the_frame),
 	};
 

@@ -17,8 +17,6 @@ TWICE = {'main.c', 'port.c', 'report.c', 'meson.build', 'README.md', 'Makefile',
 LONG = {  # functions that may be longer, or have more parameters
     'igb_recv_pkts': 'the receive burst: one pass over the ring, with a marker for each step',
     'igb_xmit_pkts': 'the transmit burst: one pass over the packets, with a marker for each step',
-    'm82576_receive': 'the receive datapath of the model: one pass, with a marker for each step',
-    'deliver': 'its part for the chosen queue, with what the first part found',
     'vfio_user_dma_ops_map_fd': 'the operation map_fd of lib/dma, whose signature it has',
     'gantry_dma_unmap_mbuf_gather': 'gantry_dma_unmap_single(), and what it gathers: public',
     'gantry_dma_unmap_mbuf_gather_slow': 'the part of it that is not inline',
