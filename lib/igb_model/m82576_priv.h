@@ -21,6 +21,7 @@
 #include "vfu_rcu.h"
 
 #define M82576_CACHE_LINE   64
+#define M82576_LINE_DESCS   (M82576_CACHE_LINE / IGB_DESC_SIZE)
 #define M82576_FCS_LEN      4
 #define M82576_ETH_HDR_LEN  14
 #define M82576_MIN_FRAME    60 /* without FCS */

@@ -16,8 +16,8 @@
  * table once. A frame passes the length and address filters, and gets a queue (by RSS, or queue 0). It then
  * gets as many descriptors as its length needs, or none: a frame that does not fit as a whole is
  * dropped and counted, as on hardware, unless the wire can wait. The device writes the data first.
- * It collects the write-backs of descriptors and writes them at the flush: the first half of each
- * before the second one, which holds DD, and which is a release store. The numbers in the code are
+ * It collects the write-backs of descriptors and writes them at the flush, a cache line at a time:
+ * the first half of each before the second one, which holds DD, and which is a release store. The numbers in the code are
  * those of LIFE OF A RECEIVED FRAME in m82576.c.
  */
 
@@ -199,26 +199,49 @@ rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, ui
 	return true;
 }
 
+/* Write back the descriptor that is held back as number i. */
+static inline void
+write_back_one(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, void *ring,
+		uint32_t i)
+{
+	uint32_t at = x->wb_first + i;
+	union igb_rx_desc *d;
+
+	if (at >= x->count)
+		at -= x->count;
+	d = m82576_dma_desc(m, &m->rx_tlb, ring, x->base, at);
+	if (d != NULL) {
+		__atomic_store_n(&d->qw[0], x->wb[i].qw[0], __ATOMIC_RELAXED);
+		__atomic_store_n(&d->qw[1], x->wb[i].qw[1], __ATOMIC_RELEASE);
+	} else if (vfu_dma_write(m->server, x->base + (uint64_t)at * IGB_DESC_SIZE, &x->wb[i],
+				   IGB_DESC_SIZE) != 0) {
+		rxq_dead(m, x, r);
+	}
+}
+
+/*
+ * Write back the descriptors that are held back. Those of one cache line go back to front: the
+ * driver polls the first of them, and fetches the line when all of them are done. In the other
+ * order it would take the line away after the first, and the device would have to fetch it again.
+ * So a driver must count the descriptors that are done from its first one on; DD of a later one says
+ * nothing about those before it.
+ */
 static void
 rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
 {
-	uint32_t i, at = x->wb_first;
-	union igb_rx_desc *d;
+	uint32_t i, k, end;
 	void *ring;
 
 	if (x->wb_count == 0)
 		return;
 	ring = m82576_dma_ring(m, &m->rx_tlb, x->base, x->count);
-	for (i = 0; i < x->wb_count; i++) {
-		d = m82576_dma_desc(m, &m->rx_tlb, ring, x->base, at);
-		if (d != NULL) {
-			__atomic_store_n(&d->qw[0], x->wb[i].qw[0], __ATOMIC_RELAXED);
-			__atomic_store_n(&d->qw[1], x->wb[i].qw[1], __ATOMIC_RELEASE);
-		} else if (vfu_dma_write(m->server, x->base + (uint64_t)at * IGB_DESC_SIZE,
-					   &x->wb[i], IGB_DESC_SIZE) != 0) {
-			rxq_dead(m, x, r);
-		}
-		at = at + 1 == x->count ? 0 : at + 1;
+	/* A ring ends with the end of a line, so that its end needs no care. */
+	for (i = 0; i < x->wb_count; i = end) {
+		end = i + M82576_LINE_DESCS - (x->wb_first + i) % M82576_LINE_DESCS;
+		if (end > x->wb_count)
+			end = x->wb_count;
+		for (k = end; k > i; k--)
+			write_back_one(m, x, r, ring, k - 1);
 	}
 	x->wb_count = 0;
 }

@@ -115,7 +115,8 @@ txq_fetch(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
 
 /*
  * Write back DD of all descriptors that are held back. The status is in the last 4 of a
- * descriptor's 16 bytes; a single 8-byte store writes it.
+ * descriptor's 16 bytes; a single 8-byte store writes it. The order is that of the ring, because
+ * DD gives the driver all descriptors up to this one, which it may post again at once.
  */
 static void
 txq_write_back(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)

@@ -73,8 +73,11 @@ struct rig {
 	bool by_message;    /* the memory has no file descriptor: DMA_READ and DMA_WRITE */
 	atomic_bool silent; /* the client does not answer DMA requests for now */
 	atomic_uint asked;  /* DMA_READ and DMA_WRITE requests received */
-	bool trapped;       /* a client that does not negotiate the queue pages, as QEMU */
-	uint8_t *bar;       /* otherwise the two queue pages, mapped as our driver maps them */
+	/* The last descriptors of receive queue 0 that DMA_WRITE requests wrote; their number. */
+	uint32_t written[8];
+	atomic_uint nr_written;
+	bool trapped; /* a client that does not negotiate the queue pages, as QEMU */
+	uint8_t *bar; /* otherwise the two queue pages, mapped as our driver maps them */
 	uint32_t rx_next, tx_next;
 };
 
@@ -142,7 +145,14 @@ rig_dma_read(void *opaque, uint64_t iova, void *buf, size_t len)
 static inline int
 rig_dma_write(void *opaque, uint64_t iova, const void *buf, size_t len)
 {
-	memcpy(rig_asked(opaque, iova, len), buf, len);
+	const uint64_t ring = RIG_IOVA + RIG_RXRING;
+	struct rig *g = opaque;
+
+	memcpy(rig_asked(g, iova, len), buf, len);
+	if (iova >= ring && iova < ring + RIG_DESCS * IGB_DESC_SIZE) {
+		g->written[g->nr_written % 8] = (uint32_t)(iova - ring) / IGB_DESC_SIZE;
+		g->nr_written++;
+	}
 	return 0;
 }
 

@@ -229,6 +229,33 @@ disabled_queue_has_written_all(void **state)
 	assert_int_equal(g->asked, asked);
 }
 
+/* The descriptors of one cache line are written back to front, the lines in the ring's order. */
+static void
+lines_of_the_ring_are_written_back_to_front(void **state)
+{
+	static const uint32_t order[] = { 0, 3, 2, 1, 7, 6, 5, 4 };
+	struct m82576_frame in[7];
+	struct rig *g = *state;
+	uint64_t end = ms() + TIMEOUT_MS;
+	struct m82576_stats st;
+
+	do { /* until the descriptors are read */
+		rig_send_in(g, f, 700, 0);
+		m82576_get_stats(g->m, &st);
+		usleep(50);
+	} while (st.rx_frames == 0 && ms() < end);
+	poll_until(g, g->nr_written == 1);
+	for (unsigned int i = 0; i < 7; i++)
+		in[i] = (struct m82576_frame){ .data = f, .len = 100 + i };
+	assert_int_equal(m82576_rx(g->m, in, 7, false), 7);
+	vfu_rcu_quiescent();
+	poll_until(g, g->nr_written == 8);
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(g->written[i], order[i]);
+	for (unsigned int i = 1; i < 8; i++)
+		assert_int_equal(rig_rxd(g, 0, i)->wb.length, 100 + i - 1);
+}
+
 int
 main(void)
 {
@@ -238,6 +265,7 @@ main(void)
 		T(polling_thread_does_not_wait),
 		T(interrupt_comes_behind_the_frame),
 		T(disabled_queue_has_written_all),
+		T(lines_of_the_ring_are_written_back_to_front),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_message", tests, NULL, NULL);

@@ -331,7 +331,10 @@ igb_rx_queue_count(void *rxq)
 	const struct igb_rx_queue *q = rxq;
 	uint16_t low = 0, high = q->posted;
 
-	/* The device sets DD in order, so bisection finds the boundary. */
+	/*
+	 * The device sets DD in order, so bisection finds the boundary. A software device writes a
+	 * cache line back to front: for that moment the result may be the end of what it writes.
+	 */
 	while (low < high) {
 		const uint16_t mid = (low + high) / 2;
 		const uint16_t at = (q->next + mid) % q->nb_desc;
