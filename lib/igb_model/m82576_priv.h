@@ -31,6 +31,7 @@
 #define M82576_PREFETCH  6                   /* distance of the prefetched buffer, in descriptors */
 #define M82576_WB_BATCH  64                  /* write-backs held back until a flush, at most */
 #define M82576_STAGING   (256 * 1024 + 1024) /* bytes: PAYLEN has 18 bits, plus the headers */
+#define M82576_HINT_AGE  16                  /* flushes for which a hint may wait */
 #define M82576_HEADROOM  16                  /* bytes before a frame to send, for the VLAN tag */
 #define M82576_NVM_WORDS 1024
 #define M82576_SPI_PAGE  32 /* bytes that the EEPROM writes at once */
@@ -122,12 +123,36 @@ struct m82576_ring {
 	bool is_tx;
 };
 
-/* Publish the head: all descriptors before it are written back. */
+/* Set the head of a queue that no polling thread serves, and its hint. */
 static inline void
 m82576_ring_set_head(struct m82576_ring *r, uint32_t head)
 {
 	m82576_st(&r->reg[IGB_Q_HEAD / 4], head);
 	m82576_st(r->head_hint, head);
+}
+
+/*
+ * Hints of heads that wait. In the client's page a head shares its cache line with the tail, which
+ * the driver stores: a hint takes the line away from the next doorbell. So it waits until its queue
+ * rests, for at most M82576_HINT_AGE flushes.
+ */
+struct m82576_hints {
+	uint32_t stale; /* queues whose head moved since their hint was stored */
+	uint32_t age;   /* flushes since the first of them became stale */
+};
+
+/* Return the queues whose hint is due at this flush, in which the heads of others moved. */
+static inline uint32_t
+m82576_hints_due(struct m82576_hints *h, uint32_t moved)
+{
+	uint32_t due = h->stale & ~moved;
+
+	h->age = h->stale != 0 ? h->age + 1 : 0;
+	h->stale |= moved;
+	if (h->age == M82576_HINT_AGE)
+		due = h->stale;
+	h->stale &= ~due;
+	return due;
 }
 
 /*
@@ -286,7 +311,8 @@ struct m82576 {
 
 	/* The receiving thread only; in loopback the transmitting thread only. */
 	struct m82576_counters rxc;
-	uint32_t rx_dirty;  /* queues with write-backs pending */
+	uint32_t rx_dirty; /* queues with write-backs pending */
+	struct m82576_hints rx_hints;
 	uint32_t rx_causes; /* causes (ICR) to report at the flush */
 	bool rx_busy;       /* so many writes are queued that no frame is taken */
 	struct vfu_tlb rx_tlb;
@@ -296,7 +322,8 @@ struct m82576 {
 	/* The transmitting thread only. */
 	struct m82576_counters txc;
 	uint32_t tx_dirty; /* queues whose head moved since the last flush */
-	uint32_t tx_next;  /* queue that is served next */
+	struct m82576_hints tx_hints;
+	uint32_t tx_next; /* queue that is served next */
 	uint32_t tx_quantum;
 	uint32_t tx_descs, tx_bytes; /* since the last flush */
 	uint64_t tx_began;           /* time of the first descriptor since the last flush, ns */

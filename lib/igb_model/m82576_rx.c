@@ -749,7 +749,7 @@ m82576_receive_flush(struct m82576 *m)
 		if (m82576_ld_acq(&r->gen) != x->gen)
 			continue;
 		rxq_write_back(m, x, r);
-		m82576_ring_set_head(r, x->head);
+		m82576_st(&r->reg[IGB_Q_HEAD / 4], x->head);
 		reported |= 1u << q;
 		/*
 		 * The minimum threshold, in units of 16 descriptors (8.10.2): reported when it is
@@ -764,6 +764,12 @@ m82576_receive_flush(struct m82576 *m)
 			}
 			x->low = low;
 		}
+	}
+	for (dirty = m82576_hints_due(&m->rx_hints, reported); dirty != 0; dirty &= dirty - 1) {
+		unsigned int q = (unsigned int)__builtin_ctz(dirty);
+
+		if (m82576_ld_acq(&m->rx_ring[q].gen) == m->rxq[q].gen)
+			m82576_st(m->rx_ring[q].head_hint, m->rxq[q].head);
 	}
 	if (reported != 0)
 		m82576_intr_queues(m, reported, false);

@@ -408,7 +408,7 @@ m82576_tx(struct m82576 *m, struct m82576_frame *frame)
 static void
 flush(struct m82576 *m)
 {
-	uint32_t dirty = m->tx_dirty, reported = 0, gates = m82576_ld_acq(&m->gates);
+	uint32_t dirty = m->tx_dirty, reported = 0, moved = 0, gates = m82576_ld_acq(&m->gates);
 
 	m->tx_descs = m->tx_bytes = 0;
 	if (__builtin_expect(m82576_ld(&m->intr_pending), 0))
@@ -447,9 +447,16 @@ flush(struct m82576 *m)
 		} else {
 			txq_write_back(m, t, r);
 		}
-		m82576_ring_set_head(r, t->head);
+		m82576_st(&r->reg[IGB_Q_HEAD / 4], t->head);
+		moved |= 1u << q;
 		if (report)
 			reported |= 1u << q;
+	}
+	for (dirty = m82576_hints_due(&m->tx_hints, moved); dirty != 0; dirty &= dirty - 1) {
+		unsigned int q = (unsigned int)__builtin_ctz(dirty);
+
+		if (m82576_ld_acq(&m->tx_ring[q].gen) == m->txq[q].gen)
+			m82576_st(m->tx_ring[q].head_hint, m->txq[q].head);
 	}
 	if (reported != 0)
 		m82576_intr_queues(m, reported, true);
