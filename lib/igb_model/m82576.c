@@ -84,7 +84,7 @@
  *     |                  gen, head, desc[64] (fetched), wb[64] (write-backs held back)
  *     +- tx_ring[16] -> struct m82576_ring, page 0xE000               control thread writes
  *     +- txq[16] -----> struct m82576_txq: a queue in operation       transmitting thread alone
- *     |                  gen, head, desc[64], wb[64], ctx[2], staging --> a gathered frame
+ *     |                  gen, head, desc[64], wb[64], ctx[2], staging --> gathered frames
  *     +- rxc, txc       counters of each direction                    one writer each
  *     +- icr, ims, ...  interrupt causes and masks                    any thread, atomic
  *     +- server ------> struct vfu_server: socket, DMA table, event file descriptors
@@ -96,7 +96,7 @@
  * 3. Gather the frame's buffers into memory of the device (staging), up to the end of the packet
  *    (EOP).
  * 4. Apply offloads: checksums, VLAN tag, segmentation, padding, FCS.
- * 5. Hand the frame to the wire.
+ * 5. Hand the frames of a burst to the wire.
  * 6. At the flush: write back DD in each descriptor that asked for it (RS), move the head, raise
  *    interrupts.
  *

@@ -73,6 +73,20 @@ struct m82576_frame {
  */
 #define M82576_FRAME_LOOPED (1u << 1)
 
+/** Bytes of the shortest frame on a wire, without FCS: a wire pads frames to this. */
+#define M82576_WIRE_MIN 60
+/**
+ * Bytes for which a wire is busy beside the frame itself: preamble and SFD, FCS, inter-frame gap.
+ */
+#define M82576_WIRE_OVERHEAD (8 + 4 + 12)
+
+/** Return for how many bytes a frame of @p len bytes keeps a wire busy. */
+static inline uint32_t
+m82576_wire_bytes(uint32_t len)
+{
+	return (len > M82576_WIRE_MIN ? len : M82576_WIRE_MIN) + M82576_WIRE_OVERHEAD;
+}
+
 /**
  * Counters since the device was created. Resets by software do not clear them. Any thread may read
  * them.
@@ -203,19 +217,23 @@ void m82576_set_partner(struct m82576 *model, uint32_t able);
 unsigned int m82576_speed(const struct m82576 *model);
 
 /**
- * Take the next frame that the driver posted: read descriptors and data, and apply the offloads
+ * Take the next frames that the driver posted: read descriptors and data, and apply the offloads
  * that they ask for (checksums, tag, segmentation). The enabled queues take turns.
  *
  * The device may hold back status write-backs and interrupts until m82576_tx_flush(), which the
  * thread must call before it turns to something else.
  *
- * @param model       the device
- * @param[out] frame  valid until the next call of m82576_tx() for this device
- * @retval 1  a frame was taken
- * @retval 0  there is nothing to send, or the link is down, the transmitter is off, or no client is
- *   attached
+ * @param model        the device
+ * @param[out] frames  valid until the next call of m82576_tx() for this device. If one of them has
+ *   M82576_FRAME_LOOPED, all have
+ * @param n            maximum number
+ * @param bytes        a frame is taken only if those before it are at most so many bytes
+ *   (m82576_wire_bytes())
+ * @return number of frames; 0: there is nothing to send, or the link is down, the transmitter is
+ *   off, or no client is attached. Fewer than there are may be taken at once
  */
-int m82576_tx(struct m82576 *model, struct m82576_frame *frame);
+unsigned int m82576_tx(struct m82576 *model, struct m82576_frame *frames, unsigned int n,
+		uint32_t bytes);
 /**
  * Write back, and report to the driver, what m82576_tx() held back. Call it from the thread that
  * called m82576_tx().

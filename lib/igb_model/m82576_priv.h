@@ -33,6 +33,7 @@
 #define M82576_STAGING   (256 * 1024 + 1024) /* bytes: PAYLEN has 18 bits, plus the headers */
 #define M82576_HINT_AGE  16                  /* flushes for which a hint may wait */
 #define M82576_HEADROOM  16                  /* bytes before a frame to send, for the VLAN tag */
+#define M82576_OUT       32768               /* bytes for the segments of a burst */
 #define M82576_NVM_WORDS 1024
 #define M82576_SPI_PAGE  32 /* bytes that the EEPROM writes at once */
 #define M82576_PHY_REGS  32
@@ -221,9 +222,13 @@ struct m82576_txq {
 	bool is_legacy;
 	struct m82576_tx_ctx ctx[IGB_TX_CONTEXTS];
 	bool ctx_valid[IGB_TX_CONTEXTS];
-	/* Bytes gathered so far. The frame begins at staging + M82576_HEADROOM. */
+	/*
+	 * The frames of a burst, one behind the other. The current one begins M82576_HEADROOM bytes
+	 * behind "at", and has len bytes so far.
+	 */
 	uint8_t *staging;
-	uint32_t len;
+	uint32_t at, len;
+	uint32_t burst; /* number of the burst whose frames are in staging */
 	/*
 	 * Segmentation in progress: offset of the next payload byte, and number of segments made.
 	 */
@@ -331,7 +336,9 @@ struct m82576 {
 	struct vfu_tlb tx_tlb;
 	struct m82576_frame looped; /* waits for a receive descriptor; data NULL: none */
 	struct m82576_txq txq[IGB_MAX_QUEUES];
-	uint8_t out[IGB_MAX_FRAME + 64];
+	uint32_t tx_burst;       /* number of the current burst */
+	uint32_t out_used;       /* bytes of out that have segments of this burst */
+	uint8_t out[M82576_OUT]; /* segments */
 };
 
 static inline uint64_t
@@ -561,9 +568,21 @@ void m82576_stats_rx(struct m82576 *m, const uint8_t *data, uint32_t len);
  */
 void m82576_stats_received(struct m82576 *m, const struct m82576_sum *arrived,
 		const struct m82576_sum *good, const struct m82576_sum *delivered);
-void m82576_stats_tx(struct m82576 *m, const uint8_t *data, uint32_t len, unsigned int q);
+void m82576_stats_tx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n);
 
 /* m82576_tx_offload.c: transmitting thread. */
+/* Return the frame that is being gathered. */
+static inline uint8_t *
+m82576_tx_gathered(const struct m82576_txq *t)
+{
+	return t->staging + t->at + M82576_HEADROOM;
+}
+/* Return whether there is room for one more segment of this burst. */
+static inline bool
+m82576_tx_out_has_room(const struct m82576 *m)
+{
+	return m->out_used + M82576_HEADROOM + IGB_MAX_FRAME <= M82576_OUT;
+}
 /* Return whether the current frame uses a context. */
 static inline bool
 m82576_tx_needs_context(const struct m82576_txq *t)
@@ -571,6 +590,12 @@ m82576_tx_needs_context(const struct m82576_txq *t)
 	return !t->is_legacy &&
 			(t->cmd & (IGB_TXD_TSE | IGB_TXD_VLE) ||
 					t->olinfo & (IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM));
+}
+/* Return whether the current frame is cut into segments. */
+static inline bool
+m82576_tx_is_tso(const struct m82576_txq *t)
+{
+	return !t->is_legacy && t->cmd & IGB_TXD_TSE;
 }
 bool m82576_tx_start(struct m82576 *m, const struct m82576_txq *t);
 bool m82576_tx_prepare(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *frame);

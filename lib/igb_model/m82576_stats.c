@@ -144,24 +144,29 @@ m82576_stats_received(struct m82576 *m, const struct m82576_sum *arrived,
 }
 
 void
-m82576_stats_tx(struct m82576 *m, const uint8_t *data, uint32_t len, unsigned int q)
+m82576_stats_tx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n)
 {
 	struct m82576_counters *c = &m->txc;
-	uint64_t *s = c->stat;
-	uint32_t wire = len + M82576_FCS_LEN;
+	uint64_t *s = c->stat, bytes = 0, wire;
+	unsigned int i;
 
-	count_size(&s[M82576_STAT(IGB_PTC64)], wire);
-	m82576_count(&s[M82576_STAT(IGB_GPTC)], 1);
-	m82576_count(&s[M82576_STAT(IGB_TPT)], 1);
-	m82576_count(&s[M82576_STAT(IGB_HGPTC)], 1);
+	for (i = 0; i < n; i++) {
+		const uint8_t *data = frames[i].data;
+
+		bytes += frames[i].len;
+		count_size(&s[M82576_STAT(IGB_PTC64)], frames[i].len + M82576_FCS_LEN);
+		if (data[0] & 1)
+			m82576_count(&s[M82576_STAT(is_broadcast(data) ? IGB_BPTC : IGB_MPTC)], 1);
+	}
+	wire = bytes + (uint64_t)n * M82576_FCS_LEN;
+	m82576_count(&s[M82576_STAT(IGB_GPTC)], n);
+	m82576_count(&s[M82576_STAT(IGB_TPT)], n);
+	m82576_count(&s[M82576_STAT(IGB_HGPTC)], n);
 	m82576_count(&s[M82576_STAT(IGB_GOTCL)], wire);
 	m82576_count(&s[M82576_STAT(IGB_TOTL)], wire);
 	m82576_count(&s[M82576_STAT(IGB_HGOTCL)], wire);
-	if (data[0] & 1)
-		m82576_count(&s[M82576_STAT(is_broadcast(data) ? IGB_BPTC : IGB_MPTC)], 1);
-	m82576_count(&c->frames, 1);
-	m82576_count(&c->bytes, len);
-	m82576_count(&m->txq[q].frames, 1);
+	m82576_count(&c->frames, n);
+	m82576_count(&c->bytes, bytes);
 }
 
 void

@@ -8,10 +8,12 @@
  *    client's memory                  transmitting thread                          wire
  *    tail --(acquire)--> txq_fetch() --> desc[64]
  *    descriptors ------------^              |
- *    buffers ----------------------> txq_data() --> staging --> m82576_tx_prepare() --> frame
+ *    buffers ----------------------> txq_data() --> staging --> m82576_tx_prepare() --> frames
  *    descriptors <-- txq_write_back() <-- wb[64] <-- txq_report()
  *
- * The thread fetches up to M82576_FETCH descriptors and copies the buffers of each frame together.
+ * The wire takes frames in bursts. The thread fetches up to M82576_FETCH descriptors and copies the
+ * buffers of each frame together; the frames of a burst are one behind the other in the staging
+ * memory of their queue.
  * A frame whose end the driver has not posted yet remains as it is, and another queue has its turn.
  * A bad frame (a buffer that is not mapped, a frame that is too long, a context that was never
  * given) is dropped up to its end (EOP), and its descriptors are reported done all the same, so
@@ -41,6 +43,19 @@
 #define TX_TIME_STEP   16          /* descriptors between two reads of the clock */
 
 #define CMD_DTYP(cmd) ((cmd)&IGB_TXD_DTYP_MASK)
+
+/* A burst in progress. */
+struct burst {
+	struct m82576_frame *frames;
+	unsigned int n, max;
+	int64_t left; /* bytes on the wire before the last frame; negative: none may follow */
+};
+
+static inline bool
+is_full(const struct burst *b)
+{
+	return b->n == b->max || b->left < 0;
+}
 
 static void
 txq_open(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, uint32_t gen)
@@ -215,8 +230,7 @@ txq_data(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 		txq_bad(m, t);
 	}
 	if (!t->skip && len != 0) {
-		max = !t->is_legacy && t->cmd & IGB_TXD_TSE ? M82576_STAGING - 2 * M82576_HEADROOM :
-							      IGB_MAX_FRAME;
+		max = m82576_tx_is_tso(t) ? M82576_STAGING - 2 * M82576_HEADROOM : IGB_MAX_FRAME;
 		if (t->len + len > max) {
 			m82576_log_once(m, M82576_LOG_SIZE,
 					"transmit queue %u: a frame of more than %u bytes: "
@@ -226,7 +240,7 @@ txq_data(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 			return true;
 		}
 		ret = m82576_dma_get(m, &m->tx_tlb, &t->read, d->data.addr,
-				t->staging + M82576_HEADROOM + t->len, len);
+				m82576_tx_gathered(t) + t->len, len);
 		if (ret == -EAGAIN)
 			return false;
 		if (ret != 0) {
@@ -268,27 +282,73 @@ within_budget(struct m82576 *m)
 }
 
 /*
+ * Return whether the first descriptor of a frame must wait for the next burst: the staging memory
+ * is full. A frame that will be cut into segments fills it alone.
+ */
+static bool
+must_wait(const struct m82576 *m, const struct m82576_txq *t, uint32_t cmd)
+{
+	if (t->started)
+		return false;
+	if (cmd & IGB_TXD_DEXT && cmd & IGB_TXD_TSE)
+		return t->at != 0 || !m82576_tx_out_has_room(m);
+	return t->at + M82576_HEADROOM + IGB_MAX_FRAME > M82576_STAGING;
+}
+
+/* Keep a frame in the staging memory until the burst is over. */
+static inline void
+txq_keep(struct m82576_txq *t, const struct m82576_frame *frame)
+{
+	uint32_t end = (uint32_t)(frame->data + frame->len - t->staging);
+
+	t->at = (end + M82576_CACHE_LINE - 1) & ~(M82576_CACHE_LINE - 1u);
+}
+
+/* Take the descriptor at the head, whose data is gathered. */
+static void
+txq_advance(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
+		const union igb_tx_desc *d)
+{
+	uint32_t index = t->head;
+
+	t->used++;
+	m->tx_descs++;
+	t->head = index + 1 == t->count ? 0 : index + 1;
+	m->tx_dirty |= 1u << r->index;
+	if (d->data.cmd_type_len & IGB_TXD_RS)
+		txq_report(m, t, r, index, d);
+}
+
+static void
+txq_unknown(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, uint32_t index,
+		uint32_t cmd)
+{
+	m82576_log_once(m, M82576_LOG_TXD,
+			"transmit queue %u: descriptor %u is of type %u, "
+			"which an 82576 does not know: ignored",
+			r->index, index, CMD_DTYP(cmd) >> 20);
+	m82576_count(&m->txc.bad, 1);
+	if (t->started)
+		txq_bad(m, t);
+}
+
+/*
  * Make the next frame of one queue.
  *
- * @return 1, or 0: there is none
+ * @return false: there is none, or it must wait for the next burst
  */
-static int
-txq_frame(struct m82576 *m, unsigned int q, struct m82576_frame *frame)
+static bool
+txq_frame(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
+		struct m82576_frame *frame)
 {
-	struct m82576_ring *r = &m->tx_ring[q];
-	struct m82576_txq *t = &m->txq[q];
-	uint32_t gen = m82576_ld_acq(&r->gen), cmd, index;
 	const union igb_tx_desc *d;
+	uint32_t cmd, index;
 
-	if (!(gen & 1))
-		return 0;
-	if (__builtin_expect(t->gen != gen, 0))
-		txq_open(m, t, r, gen);
-	if (t->dead || t->count == 0)
-		return 0;
 	if (t->tso) {
+		if (!m82576_tx_out_has_room(m))
+			return false;
 		if (m82576_tx_segment(m, t, frame))
-			return 1;
+			return true;
 		t->tso = false;
 	}
 	while (within_budget(m)) {
@@ -296,7 +356,7 @@ txq_frame(struct m82576 *m, unsigned int q, struct m82576_frame *frame)
 
 		/* 2. Fetch descriptors. */
 		if (t->used == t->fetched && !txq_fetch(m, t, r))
-			return 0;
+			return false;
 		if (m->tx_descs == 0)
 			m->tx_began = m82576_now_ns();
 		d = &t->desc[t->used];
@@ -305,79 +365,137 @@ txq_frame(struct m82576 *m, unsigned int q, struct m82576_frame *frame)
 					t->desc[t->used + 1 + M82576_PREFETCH].data.addr,
 					VFU_DMA_READ);
 		cmd = d->data.cmd_type_len;
-		/* 3. Gather the buffer. */
 		is_data = !(cmd & IGB_TXD_DEXT) || CMD_DTYP(cmd) == IGB_TXD_DTYP_DATA;
-		if (is_data && !txq_data(m, t, r, d))
-			return 0;
-		t->used++;
-		m->tx_descs++;
+		/* 3. Gather the buffer. */
+		if (is_data && (must_wait(m, t, cmd) || !txq_data(m, t, r, d)))
+			return false;
 		index = t->head;
-		t->head = index + 1 == t->count ? 0 : index + 1;
-		m->tx_dirty |= 1u << q;
-		if (cmd & IGB_TXD_RS)
-			txq_report(m, t, r, index, d);
+		txq_advance(m, t, r, d);
 		if (is_data) {
 			if (!(cmd & IGB_TXD_EOP) || !txq_end(m, t))
 				continue;
 			/* 4. Apply offloads. */
-			if (m82576_tx_prepare(m, t, frame))
-				return 1;
+			if (m82576_tx_prepare(m, t, frame)) {
+				if (!m82576_tx_is_tso(t))
+					txq_keep(t, frame);
+				return true;
+			}
 			m82576_count(&m->txc.bad, 1);
 		} else if (CMD_DTYP(cmd) == IGB_TXD_DTYP_CTXT) {
 			txq_context(m, t, r, d);
 		} else {
-			m82576_log_once(m, M82576_LOG_TXD,
-					"transmit queue %u: descriptor %u is of type %u, "
-					"which an 82576 does not know: ignored",
-					r->index, index, CMD_DTYP(cmd) >> 20);
-			m82576_count(&m->txc.bad, 1);
-			if (t->started)
-				txq_bad(m, t);
+			txq_unknown(m, t, r, index, cmd);
 		}
 	}
-	return 0;
+	return false;
 }
 
-static int
-next_frame(struct m82576 *m, struct m82576_frame *frame)
+/*
+ * Fill the staging memory from its beginning again, because the frames of former bursts are no
+ * longer in use. A frame that is not complete moves there. One that is being cut is there already.
+ */
+static void
+txq_rewind(struct m82576_txq *t, uint32_t burst)
 {
-	uint32_t enabled, i, q;
+	if (t->at != 0 && t->started && t->len != 0)
+		memmove(t->staging + M82576_HEADROOM, m82576_tx_gathered(t), t->len);
+	t->at = 0;
+	t->burst = burst;
+}
 
-	/* 1. Choose a queue. */
-	enabled = m82576_ld_acq(&m->tx_enabled);
-	if (enabled == 0 || m->tx_busy)
+/*
+ * Make frames of one queue, until its turn is over.
+ *
+ * @return their number
+ */
+static unsigned int
+txq_frames(struct m82576 *m, unsigned int q, struct burst *b)
+{
+	struct m82576_ring *r = &m->tx_ring[q];
+	struct m82576_txq *t = &m->txq[q];
+	uint32_t gen = m82576_ld_acq(&r->gen);
+	unsigned int first = b->n;
+
+	if (!(gen & 1))
+		return 0;
+	if (__builtin_expect(t->gen != gen, 0))
+		txq_open(m, t, r, gen);
+	if (t->dead || t->count == 0)
+		return 0;
+	if (t->burst != m->tx_burst)
+		txq_rewind(t, m->tx_burst);
+	while (!is_full(b) && m->tx_quantum < TX_QUANTUM) {
+		struct m82576_frame *frame = &b->frames[b->n];
+
+		if (!txq_frame(m, t, r, frame))
+			break;
+		b->n++;
+		b->left -= m82576_wire_bytes(frame->len);
+		m->tx_quantum++;
+	}
+	m82576_count(&t->frames, b->n - first);
+	return b->n - first;
+}
+
+/* Return the queue whose turn is after that of q. */
+static unsigned int
+queue_after(uint32_t enabled, unsigned int q)
+{
+	uint32_t after = enabled & ~1u << q;
+
+	return (unsigned int)__builtin_ctz(after != 0 ? after : enabled);
+}
+
+static unsigned int
+next_frames(struct m82576 *m, struct m82576_frame *frames, unsigned int n, uint32_t bytes)
+{
+	struct burst b = { .frames = frames, .max = n, .left = bytes };
+	uint32_t enabled = m82576_ld_acq(&m->tx_enabled);
+	unsigned int q = m->tx_next, idle = 0, nr;
+
+	if (enabled == 0 || m->tx_busy || n == 0)
 		return 0;
 	vfu_tlb_begin(&m->tx_tlb, m->server);
-	q = m->tx_next;
-	for (i = 0; i <= IGB_MAX_QUEUES; i++) {
-		if (enabled & (1u << q) && m->tx_quantum < TX_QUANTUM && txq_frame(m, q, frame)) {
-			/*
-			 * Memory that the client truncated reads as zeros: such a frame never
-			 * existed.
-			 */
-			if (__builtin_expect(vfu_server_dma_poisoned(m->server), 0))
-				return 0;
-			/* 5. Hand the frame to the wire. */
-			m->tx_next = q;
-			m->tx_quantum++;
-			m82576_stats_tx(m, frame->data, frame->len, q);
-			return 1;
-		}
-		q = (q + 1) % IGB_MAX_QUEUES;
+	m->tx_burst++;
+	m->out_used = 0;
+	/* 1. Choose a queue, until the burst is full or no queue has a frame. */
+	nr = (unsigned int)__builtin_popcount(enabled);
+	if (!(enabled & 1u << q) || m->tx_quantum == TX_QUANTUM) {
+		q = queue_after(enabled, q);
 		m->tx_quantum = 0;
 	}
+	for (;;) {
+		if (txq_frames(m, q, &b) != 0)
+			idle = 0;
+		if (is_full(&b))
+			break;
+		if (m->tx_quantum < TX_QUANTUM)
+			idle++;
+		q = queue_after(enabled, q);
+		m->tx_quantum = 0;
+		if (idle == nr) {
+			/* Another queue is the first to use the next budget. */
+			q = queue_after(enabled, q);
+			break;
+		}
+	}
 	m->tx_next = q;
-	return 0;
+	/* Memory that the client truncated reads as zeros: such a frame never existed. */
+	if (__builtin_expect(vfu_server_dma_poisoned(m->server), 0))
+		return 0;
+	/* 5. Hand the frames to the wire. */
+	m82576_stats_tx(m, frames, b.n);
+	return b.n;
 }
 
 /*
  * Transmit one frame in loopback: as m82576_tx(). Without a speed a frame waits for a
  * descriptor, as it would on the wire.
  */
-static int
+static unsigned int
 loop_tx(struct m82576 *m, struct m82576_frame *frame)
 {
-	if (m->looped.data == NULL && !next_frame(m, &m->looped))
+	if (m->looped.data == NULL && next_frames(m, &m->looped, 1, 0) == 0)
 		return 0;
 	if (!(m82576_ld_acq(&m->gates) & M82576_GATE_RXEN)) {
 		__atomic_fetch_add(&m->rxc.off, 1, __ATOMIC_RELAXED);
@@ -392,8 +510,8 @@ loop_tx(struct m82576 *m, struct m82576_frame *frame)
 	return 1;
 }
 
-int
-m82576_tx(struct m82576 *m, struct m82576_frame *frame)
+unsigned int
+m82576_tx(struct m82576 *m, struct m82576_frame *frames, unsigned int n, uint32_t bytes)
 {
 	uint32_t gates;
 
@@ -401,8 +519,8 @@ m82576_tx(struct m82576 *m, struct m82576_frame *frame)
 	if ((gates & M82576_GATES_TX) != M82576_GATES_TX)
 		return 0;
 	if (gates & M82576_GATE_WIRE)
-		return next_frame(m, frame);
-	return gates & M82576_GATE_LOOP ? loop_tx(m, frame) : 0;
+		return next_frames(m, frames, n, bytes);
+	return gates & M82576_GATE_LOOP && n != 0 ? loop_tx(m, frames) : 0;
 }
 
 static void

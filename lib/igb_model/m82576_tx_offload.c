@@ -253,8 +253,8 @@ bool
 m82576_tx_segment(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *frame)
 {
 	uint32_t hdr, n, total, mask, v;
-	const uint8_t *src = t->staging + M82576_HEADROOM;
-	uint8_t *f = m->out + M82576_HEADROOM, *ip, *l4;
+	const uint8_t *src = m82576_tx_gathered(t);
+	uint8_t *f = m->out + m->out_used + M82576_HEADROOM, *ip, *l4;
 	struct offload o;
 	bool last, tcp;
 
@@ -307,6 +307,7 @@ m82576_tx_segment(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *f
 	t->tso_off += n;
 	t->tso_n++;
 	t->tso = !last;
+	m->out_used += (M82576_HEADROOM + total + 63) & ~63u;
 	return finish(m, t, f, total, o.vlan, frame);
 }
 
@@ -318,7 +319,7 @@ m82576_tx_segment(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *f
 bool
 m82576_tx_prepare(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *frame)
 {
-	uint8_t *f = t->staging + M82576_HEADROOM;
+	uint8_t *f = m82576_tx_gathered(t);
 	struct offload o;
 
 	if (t->is_legacy) {

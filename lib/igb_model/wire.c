@@ -232,7 +232,7 @@ put(struct wire_dir *dir, uint64_t at, const struct m82576_frame *frame, bool wa
 static inline void
 occupy(struct wire_dir *dir, uint32_t len)
 {
-	uint64_t bits = (uint64_t)(len + WIRE_OVERHEAD) * 8;
+	uint64_t bits = (uint64_t)m82576_wire_bytes(len) * 8;
 	uint64_t t = bits * 1000 + dir->rem, ns = t * dir->inverse >> dir->shift;
 
 	dir->next_free += ns;

@@ -46,11 +46,7 @@ extern "C" {
 /** Bytes of the longest frame that a wire carries, without FCS: jumbo frames with room to spare. */
 #define WIRE_FRAME_MAX 16384
 /** Bytes of the shortest frame, 64 with FCS: frames of a source are padded to this. */
-#define WIRE_FRAME_MIN 60
-/**
- * Bytes for which the wire is busy beside the frame itself: preamble and SFD, FCS, inter-frame gap.
- */
-#define WIRE_OVERHEAD (8 + 4 + 12)
+#define WIRE_FRAME_MIN M82576_WIRE_MIN
 /** Frames that one call of wire_dir_poll() moves at most. */
 #define WIRE_BURST 32
 /**

@@ -26,7 +26,7 @@ struct dev_sink {
 static int
 dev_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 {
-	return m82576_tx(((struct dev_source *)src)->dev, frame);
+	return (int)m82576_tx(((struct dev_source *)src)->dev, frame, 1, 0);
 }
 
 static bool

@@ -558,10 +558,16 @@ look_at(const struct m82576_frame *f)
 static void
 transmit_frames(unsigned int max, bool flush)
 {
-	struct m82576_frame f;
+	struct m82576_frame f[8];
+	unsigned int n;
 
-	while (max-- > 0 && m82576_tx(model, &f) == 1)
-		look_at(&f);
+	for (; max > 0; max -= n) {
+		n = m82576_tx(model, f, max < 8 ? max : 8, 8192);
+		if (n == 0)
+			break;
+		for (unsigned int i = 0; i < n; i++)
+			look_at(&f[i]);
+	}
 	if (flush)
 		m82576_tx_flush(model);
 	quiesce();

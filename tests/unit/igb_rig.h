@@ -456,14 +456,14 @@ static inline int
 rig_next(struct rig *g, struct m82576_frame *f)
 {
 	g->m->tx_descs = 0;
-	return m82576_tx(g->m, f);
+	return (int)m82576_tx(g->m, f, 1, 0);
 }
 
 /** Take the next frame that the device transmits, flush, and report a quiescent state. */
 static inline int
 rig_take(struct rig *g, struct m82576_frame *f)
 {
-	int n = m82576_tx(g->m, f);
+	int n = (int)m82576_tx(g->m, f, 1, 0);
 
 	m82576_tx_flush(g->m);
 	vfu_rcu_quiescent();

@@ -147,7 +147,7 @@ tx_ring_disabled_before_the_flush_is_not_written(void **state)
 	memset(f, 1, 100);
 	rig_post(g, f, 100, RIG_LAST, 100u << IGB_TXD_PAYLEN_SHIFT);
 	rig_ring_bell(g);
-	assert_int_equal(m82576_tx(g->m, &fr), 1);
+	assert_int_equal(m82576_tx(g->m, &fr, 1, 0), 1);
 	rig_wr(g, IGB_TXDCTL(0), 0);
 	m82576_tx_flush(g->m);
 	assert_int_equal(rig_txd(g, 0, 0)->data.cmd_type_len,

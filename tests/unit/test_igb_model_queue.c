@@ -37,7 +37,7 @@ poll_loop(void *arg)
 	in.flags = 0;
 	while (!__atomic_load_n(&p->stop, __ATOMIC_ACQUIRE)) {
 		for (i = 0; i < 32; i++) {
-			m82576_tx(p->g->m, &fr);
+			m82576_tx(p->g->m, &fr, 1, 0);
 			m82576_rx(p->g->m, &in, 1, false);
 			/*
 			 * Write-backs stay held back across quiescent states, as the interface

@@ -41,7 +41,7 @@ tx_sends_posted_frames_and_reports_those_with_rs(void **state)
 	assert_int_equal(rig_take(g, &fr), 0); /* the doorbell was not rung */
 	rig_ring_bell(g);
 	assert_true(m82576_tx_pending(g->m));
-	assert_int_equal(m82576_tx(g->m, &fr), 1);
+	assert_int_equal(m82576_tx(g->m, &fr, 1, 0), 1);
 	assert_int_equal(fr.len, 200);
 	assert_int_equal(fr.flags, 0);
 	assert_memory_equal(fr.data, f, 200);
@@ -486,7 +486,7 @@ all_tx_queues_get_equal_turns(void **state)
 	}
 	/* After half of the frames each queue has had its turn. */
 	for (i = 0; i < 128; i++) {
-		assert_int_equal(m82576_tx(g->m, &fr), 1);
+		assert_int_equal(m82576_tx(g->m, &fr, 1, 0), 1);
 		seen[fr.data[14]]++;
 		if (i % 16 == 15)
 			m82576_tx_flush(g->m);

@@ -295,6 +295,100 @@ tx_frames_without_report_are_not_written_back(void **state)
 	assert_int_equal(rig_rd(g, IGB_TDH(0)), 127);
 }
 
+/* Post the first len bytes of f, marked with a number, as one frame or a part of it. */
+static void
+post_marked(struct rig *g, uint8_t mark, uint32_t len, uint32_t cmd, uint32_t paylen)
+{
+	memset(f, mark, len);
+	rig_post(g, f, len, cmd, paylen << IGB_TXD_PAYLEN_SHIFT);
+}
+
+static void
+assert_marked(const struct m82576_frame *frame, uint8_t mark, uint32_t len)
+{
+	assert_int_equal(frame->len, len);
+	for (uint32_t i = 0; i < len; i++)
+		assert_int_equal(frame->data[i], mark);
+}
+
+/* All frames of a burst are intact until the next burst. */
+static void
+tx_burst_holds_its_frames(void **state)
+{
+	static const uint32_t lens[] = { 60, 100, 1000, 61, 9000 };
+	struct m82576_frame out[16];
+	struct rig *g = *state;
+	uint8_t i;
+
+	for (i = 0; i < 5; i++)
+		post_marked(g, i, lens[i], RIG_LAST, lens[i]);
+	/* A frame to be cut fills the staging memory alone; a frame behind it does not wait. */
+	rig_ipv4(f, 6, 250);
+	rig_ctx(g, 0, 14, 20, 20, 100, TCP4, 0);
+	rig_post(g, f, 304, RIG_LAST | IGB_TXD_TSE, 250u << IGB_TXD_PAYLEN_SHIFT);
+	post_marked(g, 7, 70, RIG_LAST, 70);
+	/* A part of a frame, whose rest comes later. */
+	post_marked(g, 8, 300, IGB_TXD_IFCS, 600);
+	rig_ring_bell(g);
+	assert_int_equal(m82576_tx(g->m, out, 16, UINT32_MAX), 5);
+	for (i = 0; i < 5; i++)
+		assert_marked(&out[i], i, lens[i]);
+	rig_ipv4(f, 6, 250);
+	assert_int_equal(m82576_tx(g->m, out, 16, UINT32_MAX), 4);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(out[i].len, i < 2 ? 154 : 104);
+		assert_memory_equal(out[i].data + 54, f + 54 + i * 100, out[i].len - 54);
+	}
+	assert_marked(&out[3], 7, 70);
+	post_marked(g, 8, 300, RIG_LAST, 0);
+	rig_ring_bell(g);
+	assert_int_equal(m82576_tx(g->m, out, 16, UINT32_MAX), 1);
+	assert_marked(&out[0], 8, 600);
+	m82576_tx_flush(g->m);
+	vfu_rcu_quiescent();
+	assert_int_equal(rig_rd(g, IGB_GPTC), 10);
+	assert_int_equal(rig_rd(g, IGB_TDH(0)), g->tx_next);
+}
+
+/* A burst ends with its last frame, or with the frame that begins within its bytes. */
+static void
+tx_burst_ends_at_its_limits(void **state)
+{
+	static const struct {
+		unsigned int n;
+		uint32_t bytes;
+		unsigned int taken;
+	} t[] = {
+		{ 0, 1000, 0 },
+		{ 3, 1000, 3 },
+		{ 4, 0, 1 },
+		{ 4, 83, 1 },
+		{ 4, 84, 2 },
+		{ 4, 167, 2 },
+		{ 4, 168, 3 },
+		{ 9, UINT32_MAX, 8 },
+	};
+	struct m82576_frame out[9];
+	struct rig *g = *state;
+
+	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		unsigned int sum;
+
+		/* 20 bytes are 60 on the wire, and 84 with what surrounds a frame. */
+		rig_wr(g, IGB_TCTL, IGB_TCTL_EN);
+		for (unsigned int k = 0; k < 8; k++)
+			post_marked(g, (uint8_t)k, 20, RIG_LAST, 20);
+		rig_ring_bell(g);
+		assert_int_equal(m82576_tx(g->m, out, t[i].n, t[i].bytes), t[i].taken);
+		for (unsigned int k = 0; k < t[i].taken; k++)
+			assert_marked(&out[k], (uint8_t)k, 20);
+		for (sum = t[i].taken; sum < 8; sum++)
+			assert_int_equal(rig_take(g, &fr), 1);
+		m82576_tx_flush(g->m);
+		vfu_rcu_quiescent();
+	}
+}
+
 static void
 tx_pending_is_exact(void **state)
 {
@@ -373,6 +467,8 @@ main(void)
 		LIMIT(tso_flags_are_masked_by_the_segments_place),
 		LIMIT(tso_largest_payload_is_sent),
 		LIMIT(tx_frames_without_report_are_not_written_back),
+		LIMIT(tx_burst_holds_its_frames),
+		LIMIT(tx_burst_ends_at_its_limits),
 		LIMIT(tx_pending_is_exact),
 		LIMIT(tx_head_write_back_only_with_a_report),
 	};
