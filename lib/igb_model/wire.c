@@ -36,8 +36,8 @@
  * a wire is therefore short by the frame's own time on it; the rate is exact. The wire holds no
  * frame back, so that it copies none.
  *
- * Without a speed (speed=max) there is no clock. There the sink may ask to wait; the wire copies
- * and keeps only the frame that the sink did not take.
+ * Without a speed (speed=max) there is no clock. There the sink may ask to wait. The frames that it
+ * did not take stay where the source has them, because the wire takes no others until they are gone.
  */
 
 #include <stdlib.h>
@@ -88,8 +88,10 @@ struct wire_dir {
 	uint64_t heard; /* since when the sink listened at each check; 0: it does not */
 	uint64_t next_check;
 
-	bool holding; /* the sink refused held; its data is in hold_buf */
-	struct m82576_frame held;
+	/* Frames of the source that wait for the sink (speed=max): nr_waiting from "waiting" on. */
+	struct m82576_frame chunk[WIRE_CHUNK];
+	unsigned int waiting, nr_waiting;
+	bool paused; /* the source knows that they wait */
 
 	/*
 	 * Written by the polling thread, read by other threads as relaxed atomics. Each number is
@@ -101,8 +103,7 @@ struct wire_dir {
 	uint64_t over_100us, over_1ms, over_10ms;
 	uint64_t frames, bytes, drops, stalled_ns;
 
-	uint8_t pad_buf[WIRE_FRAME_MIN];
-	uint8_t hold_buf[WIRE_FRAME_MAX];
+	uint8_t padded[WIRE_CHUNK][WIRE_FRAME_MIN]; /* short frames of chunk[] */
 };
 
 #define PEEK(var)        __atomic_load_n(&(var), __ATOMIC_RELAXED)
@@ -205,27 +206,46 @@ note_gap(struct wire_dir *dir, uint64_t now)
 	POST(dir->last_look, now);
 }
 
-/* Take the source's next frame, padded as a sending MAC pads (802.3, 4.2.8). */
-static inline int
-take(struct wire_dir *dir, uint64_t now, struct m82576_frame *frame)
+/* Pad a frame of chunk[] as a sending MAC pads (802.3, 4.2.8). */
+static void
+pad(struct wire_dir *dir, unsigned int i)
 {
-	if (!dir->src->next(dir->src, now, frame))
-		return 0;
-	if (frame->len < WIRE_FRAME_MIN) {
-		memcpy(dir->pad_buf, frame->data, frame->len);
-		memset(dir->pad_buf + frame->len, 0, WIRE_FRAME_MIN - frame->len);
-		frame->data = dir->pad_buf;
-		frame->len = WIRE_FRAME_MIN;
-	}
-	return 1;
+	struct m82576_frame *frame = &dir->chunk[i];
+
+	memcpy(dir->padded[i], frame->data, frame->len);
+	memset(dir->padded[i] + frame->len, 0, WIRE_FRAME_MIN - frame->len);
+	frame->data = dir->padded[i];
+	frame->len = WIRE_FRAME_MIN;
 }
 
-static inline enum wire_put
-put(struct wire_dir *dir, uint64_t at, const struct m82576_frame *frame, bool wait)
+/*
+ * Take the source's next frames into chunk[].
+ *
+ * @param n      maximum number
+ * @param bytes  as for wire_source.next()
+ * @return their number
+ */
+static inline unsigned int
+take(struct wire_dir *dir, uint64_t now, unsigned int n, uint64_t bytes)
 {
-	if (frame->flags & M82576_FRAME_LOOPED)
-		return WIRE_PUT_TAKEN; /* the sender took it */
-	return dir->sink->put(dir->sink, at, frame, wait);
+	unsigned int i;
+
+	n = n < WIRE_CHUNK ? n : WIRE_CHUNK;
+	bytes = bytes < WIRE_CHUNK_BYTES ? bytes : WIRE_CHUNK_BYTES;
+	n = dir->src->next(dir->src, now, dir->chunk, n, (uint32_t)bytes);
+	for (i = 0; i < n; i++)
+		if (__builtin_expect(dir->chunk[i].len < WIRE_FRAME_MIN, 0))
+			pad(dir, i);
+	return n;
+}
+
+/* Put n frames of chunk[], from the first on. Return the number that is gone. */
+static inline unsigned int
+put(struct wire_dir *dir, const uint64_t *at, unsigned int first, unsigned int n, bool wait)
+{
+	if (dir->chunk[first].flags & M82576_FRAME_LOOPED)
+		return n; /* the sender took them */
+	return dir->sink->put(dir->sink, at, &dir->chunk[first], n, wait);
 }
 
 /* Occupy the wire for a frame. */
@@ -259,13 +279,13 @@ flush(struct wire_dir *dir)
 		dir->sink->flush(dir->sink);
 }
 
-/* Return whether the poll has used up its time, part of which was for a frame of len bytes. */
+/* Return whether the poll has used up its time, part of which was for n frames of these bytes. */
 static inline bool
-time_is_up(struct wire_dir *dir, uint32_t len)
+time_is_up(struct wire_dir *dir, unsigned int n, uint32_t bytes)
 {
 	uint64_t now;
 
-	dir->check_cost += 1 + len / 1024;
+	dir->check_cost += n + bytes / 1024;
 	if (dir->check_cost < POLL_CHECK || dir->clock == NULL)
 		return false;
 	dir->check_cost = 0;
@@ -273,12 +293,25 @@ time_is_up(struct wire_dir *dir, uint32_t len)
 	return now - dir->check_begin >= POLL_NS;
 }
 
+/*
+ * Return how many bytes on the wire the frames before one have at most that starts by now. In units
+ * of 1 / mbps ns it starts rem + bytes * 8000 after next_free, and must start before now + 1.
+ */
+static inline uint64_t
+room(const struct wire_dir *dir, uint64_t now)
+{
+	uint64_t chunk = (uint64_t)dir->mbps * WIRE_CHUNK_NS / 8000;
+	uint64_t bytes = ((now + 1 - dir->next_free) * dir->mbps - dir->rem - 1) / 8000;
+
+	return bytes < chunk ? bytes : chunk;
+}
+
 static unsigned int
 poll_paced(struct wire_dir *dir, uint64_t now)
 {
-	struct m82576_frame frame;
-	unsigned int n = 0;
-	uint64_t bytes = 0;
+	uint64_t at[WIRE_CHUNK], sum = 0;
+	unsigned int n = 0, i, got;
+	uint32_t bytes;
 
 	if (dir->next_free > now) {
 		/* Busy. A source that has frames waiting now continues at next_free. */
@@ -299,73 +332,63 @@ poll_paced(struct wire_dir *dir, uint64_t now)
 
 	dir->backlog = true;
 	while (n < WIRE_BURST && dir->next_free <= now) {
-		if (!take(dir, now, &frame))
+		got = take(dir, now, WIRE_BURST - n, room(dir, now));
+		if (got == 0)
 			break; /* for now: a device has a budget for each flush */
-		if (put(dir, dir->next_free, &frame, false) != WIRE_PUT_TAKEN)
-			POST_ADD(dir->drops, 1);
-		occupy(dir, frame.len);
-		bytes += frame.len;
-		n++;
-		if (time_is_up(dir, frame.len))
+		for (i = bytes = 0; i < got; i++) {
+			at[i] = dir->next_free;
+			occupy(dir, dir->chunk[i].len);
+			bytes += dir->chunk[i].len;
+		}
+		put(dir, at, 0, got, false);
+		sum += bytes;
+		n += got;
+		if (time_is_up(dir, got, bytes))
 			break;
 	}
 	dir->backlog = dir->src->pending(dir->src);
-	account(dir, n, bytes);
+	account(dir, n, sum);
 	return n;
 }
 
 static void
-set_holding(struct wire_dir *dir, bool holding)
+set_paused(struct wire_dir *dir, bool paused)
 {
-	if (dir->holding == holding)
+	if (dir->paused == paused)
 		return;
-	dir->holding = holding;
+	dir->paused = paused;
 	if (dir->src->pause != NULL)
-		dir->src->pause(dir->src, holding);
-}
-
-/* Keep a frame that the sink did not take, because its source may reuse the memory. */
-static void
-hold(struct wire_dir *dir, const struct m82576_frame *frame)
-{
-	memcpy(dir->hold_buf, frame->data, frame->len);
-	dir->held = *frame;
-	dir->held.data = dir->hold_buf;
-	set_holding(dir, true);
+		dir->src->pause(dir->src, paused);
 }
 
 static unsigned int
 poll_unpaced(struct wire_dir *dir, uint64_t now)
 {
-	struct m82576_frame frame;
-	unsigned int n = 0;
-	uint64_t bytes = 0;
+	uint64_t at[WIRE_CHUNK], sum = 0;
+	unsigned int n = 0, i, gone;
+	uint32_t bytes;
 
+	for (i = 0; i < WIRE_CHUNK; i++)
+		at[i] = now;
 	while (n < WIRE_BURST) {
-		enum wire_put ret;
-		bool wait;
-
-		if (dir->holding)
-			frame = dir->held;
-		else if (!take(dir, now, &frame))
-			break;
-		/* A frame that cannot be kept cannot wait. */
-		wait = frame.len <= sizeof(dir->hold_buf);
-		ret = put(dir, now, &frame, wait);
-		if (ret == WIRE_PUT_WAIT && wait) {
-			if (!dir->holding)
-				hold(dir, &frame);
-			break;
+		if (dir->nr_waiting == 0) {
+			dir->waiting = 0;
+			dir->nr_waiting = take(dir, now, WIRE_BURST - n, WIRE_CHUNK_BYTES);
 		}
-		set_holding(dir, false);
-		if (ret != WIRE_PUT_TAKEN)
-			POST_ADD(dir->drops, 1);
-		bytes += frame.len;
-		n++;
-		if (time_is_up(dir, frame.len))
+		if (dir->nr_waiting == 0)
+			break;
+		gone = put(dir, at, dir->waiting, dir->nr_waiting, true);
+		for (i = bytes = 0; i < gone; i++)
+			bytes += dir->chunk[dir->waiting + i].len;
+		dir->waiting += gone;
+		dir->nr_waiting -= gone;
+		sum += bytes;
+		n += gone;
+		set_paused(dir, dir->nr_waiting != 0);
+		if (dir->nr_waiting != 0 || time_is_up(dir, gone, bytes))
 			break;
 	}
-	account(dir, n, bytes);
+	account(dir, n, sum);
 	return n;
 }
 
@@ -425,11 +448,10 @@ follow_speed(struct wire_dir *dir)
 	set_speed(dir, mbps);
 	dir->rem = 0;
 	dir->backlog = false; /* of the former speed: no stall */
-	/* The link was lost for the change, and with it a frame that waited for its sink. */
-	if (dir->holding) {
-		set_holding(dir, false);
-		POST_ADD(dir->drops, 1);
-	}
+	/* The link was lost for the change, and with it the frames that waited for their sink. */
+	POST_ADD(dir->drops, dir->nr_waiting);
+	dir->nr_waiting = 0;
+	set_paused(dir, false);
 }
 
 /* Return whether a patient source still waits for a listener. It waits once only. */

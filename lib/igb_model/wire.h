@@ -23,6 +23,9 @@
  *     struct wire_dir:  source --next()--> clock (next_free, backlog) --put()--> sink
  *                       source --carrier(), ability()------------------> sink
  *
+ * Frames pass in chunks, so that both ends pay for what does not depend on a frame once for several
+ * of them. A chunk has the frames whose time has come, and no others.
+ *
  * A direction belongs to exactly one polling thread, which calls wire_dir_poll() repeatedly. The
  * two directions of a cable may belong to two threads. Any thread may read statistics.
  *
@@ -49,6 +52,12 @@ extern "C" {
 #define WIRE_FRAME_MIN M82576_WIRE_MIN
 /** Frames that one call of wire_dir_poll() moves at most. */
 #define WIRE_BURST 32
+/** Frames that pass from a source to a sink at once, at most. */
+#define WIRE_CHUNK 8
+/** Bytes on the wire of the frames before the last one of a chunk, at most. */
+#define WIRE_CHUNK_BYTES 8192
+/** Time from the start of the first frame of a chunk to that of the last one, at most, in ns. */
+#define WIRE_CHUNK_NS 20000
 /**
  * Maximum time by which a wire may be behind its clock and catch up, unless wire_dir_set_lag() sets
  * another. It covers the delay that polling itself causes, and no more. At 1 Gb/s it corresponds to
@@ -74,14 +83,19 @@ struct wire_sink;
 /** A source of frames. Only the thread of the direction calls these, except close(). */
 struct wire_source {
 	/**
-	 * Return the next frame, valid until the next call of next() or the thread's next quiescent
-	 * state.
+	 * Return the next frames. They are valid until the next call of next(): frames for which
+	 * the sink has no room wait there.
 	 *
-	 * @param now  monotonic time, ns
-	 * @retval 1   *frame is the next frame
-	 * @retval 0   no frame is waiting
+	 * @param now          monotonic time, ns
+	 * @param[out] frames  the frames. If one has M82576_FRAME_LOOPED, all have
+	 * @param n            maximum number, at least 1
+	 * @param bytes        a frame is taken only if those before it are at most so many bytes on
+	 *   the wire (m82576_wire_bytes())
+	 * @return their number, which may be less than the number of frames that are waiting; 0: no
+	 *   frame is waiting
 	 */
-	int (*next)(struct wire_source *src, uint64_t now, struct m82576_frame *frame);
+	unsigned int (*next)(struct wire_source *src, uint64_t now, struct m82576_frame *frames,
+			unsigned int n, uint32_t bytes);
 	/** Return whether frames are waiting. Cheap; may return true although there are none. */
 	bool (*pending)(struct wire_source *src);
 	/**
@@ -113,26 +127,23 @@ struct wire_source {
 	bool patient;
 };
 
-/** Result of wire_sink.put(). */
-enum wire_put {
-	WIRE_PUT_WAIT, /**< not taken: no room now, and the caller can wait */
-	WIRE_PUT_TAKEN,
-	WIRE_PUT_DROPPED, /**< lost: no room */
-};
-
 /**
  * A sink of frames. Only the thread of the direction calls these, except close(), drops() and
  * filtered().
  */
 struct wire_sink {
 	/**
-	 * Take a frame.
+	 * Take frames, in their order.
 	 *
-	 * @param at    when its first bit was on the wire, monotonic, ns
-	 * @param wait  true: return WIRE_PUT_WAIT where the frame would be dropped
+	 * @param at      when the first bit of each was on the wire, monotonic, ns
+	 * @param frames  the frames
+	 * @param n       their number
+	 * @param wait    true: stop at a frame for which there is no room now; false: such a frame
+	 *   is lost
+	 * @return the number of frames that the sink took or lost, without @p wait all of them
 	 */
-	enum wire_put (*put)(struct wire_sink *sink, uint64_t at, const struct m82576_frame *frame,
-			bool wait);
+	unsigned int (*put)(struct wire_sink *sink, const uint64_t *at,
+			const struct m82576_frame *frames, unsigned int n, bool wait);
 	/**
 	 * Finish the turn: the thread turns to something else. Called at each turn. May be NULL.
 	 */
@@ -153,7 +164,7 @@ struct wire_sink {
 	unsigned int (*speed)(const struct wire_sink *sink);
 	/** Return when the listener last changed its set-up, monotonic, ns. NULL: never. */
 	uint64_t (*busy_at)(struct wire_sink *sink);
-	/** Return the number of frames lost that put() did not report. Any thread. May be NULL. */
+	/** Return the number of frames that the sink has lost. Any thread. NULL: none. */
 	uint64_t (*drops)(const struct wire_sink *sink);
 	/**
 	 * Return the number of frames that were taken and that filters refused. Any thread. May be

@@ -23,10 +23,11 @@ struct dev_sink {
 	struct m82576 *dev;
 };
 
-static int
-dev_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
+static unsigned int
+dev_next(struct wire_source *src, uint64_t now, struct m82576_frame *frames, unsigned int n,
+		uint32_t bytes)
 {
-	return (int)m82576_tx(((struct dev_source *)src)->dev, frame, 1, 0);
+	return m82576_tx(((struct dev_source *)src)->dev, frames, n, bytes);
 }
 
 static bool
@@ -71,13 +72,12 @@ dev_close_src(struct wire_source *src)
 	free(src);
 }
 
-static enum wire_put
-dev_put(struct wire_sink *sink, uint64_t at, const struct m82576_frame *frame, bool wait)
+static unsigned int
+dev_put(struct wire_sink *sink, const uint64_t *at, const struct m82576_frame *frames,
+		unsigned int n, bool wait)
 {
 	/* The device counts the frames that it drops: dev_drops(). */
-	if (m82576_rx(((struct dev_sink *)sink)->dev, frame, 1, wait))
-		return WIRE_PUT_TAKEN;
-	return WIRE_PUT_WAIT;
+	return m82576_rx(((struct dev_sink *)sink)->dev, frames, n, wait);
 }
 
 static void

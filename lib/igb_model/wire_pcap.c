@@ -55,6 +55,7 @@ struct record {
 	struct wire_sink sink;
 	struct capture_writer *writer;
 	bool failed;
+	uint64_t drops;       /* the polling thread writes it, any thread reads it */
 	uint64_t to_realtime; /* monotonic time + this = real time, ns */
 	char *path;
 };
@@ -152,11 +153,12 @@ replay_ends(struct replay *r)
 }
 
 /*
- * Return the next frame. At most LEFT_OUT_BURST records are omitted in one call, because the
- * polling thread has other ports to serve.
+ * Return the next frame: the capture has memory for one. At most LEFT_OUT_BURST records are omitted
+ * in one call, because the polling thread has other ports to serve.
  */
-static int
-replay_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
+static unsigned int
+replay_next(struct wire_source *src, uint64_t now, struct m82576_frame *frames, unsigned int n,
+		uint32_t bytes)
 {
 	struct replay *r = (struct replay *)src;
 	struct capture_record record;
@@ -165,7 +167,7 @@ replay_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 
 	for (i = 0; i < LEFT_OUT_BURST && !r->done; i++) {
 		ret = capture_next(r->capture, &record);
-		if (ret == 1 && to_frame(r, &record, frame))
+		if (ret == 1 && to_frame(r, &record, frames))
 			return 1;
 		if (ret > 0)
 			continue;
@@ -311,17 +313,32 @@ record_check(struct record *r, bool good)
 			r->path);
 }
 
-static enum wire_put
-record_put(struct wire_sink *sink, uint64_t at, const struct m82576_frame *frame, bool wait)
+static unsigned int
+record_put(struct wire_sink *sink, const uint64_t *at, const struct m82576_frame *frames,
+		unsigned int n, bool wait)
 {
 	struct record *r = (struct record *)sink;
+	unsigned int i;
 
-	if (frame->flags & M82576_FRAME_BAD_FCS)
-		return WIRE_PUT_TAKEN; /* the partner's MAC drops it */
-	if (r->failed)
-		return WIRE_PUT_DROPPED;
-	record_check(r, capture_write(r->writer, at + r->to_realtime, frame->data, frame->len));
-	return WIRE_PUT_TAKEN;
+	for (i = 0; i < n; i++) {
+		const struct m82576_frame *frame = &frames[i];
+
+		if (frame->flags & M82576_FRAME_BAD_FCS)
+			continue; /* the partner's MAC drops it */
+		if (r->failed)
+			__atomic_store_n(&r->drops, r->drops + 1, __ATOMIC_RELAXED);
+		else
+			record_check(r,
+					capture_write(r->writer, at[i] + r->to_realtime,
+							frame->data, frame->len));
+	}
+	return n;
+}
+
+static uint64_t
+record_drops(const struct wire_sink *sink)
+{
+	return __atomic_load_n(&((const struct record *)sink)->drops, __ATOMIC_RELAXED);
 }
 
 static void
@@ -364,6 +381,7 @@ wire_pcap_open_sink(const char *path, struct wire_sink **sink, char *err)
 	}
 	r->to_realtime = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
 	r->sink.put = record_put;
+	r->sink.drops = record_drops;
 	r->sink.close = record_close;
 	*sink = &r->sink;
 	return 0;

@@ -58,6 +58,8 @@ struct tap {
 	uint32_t up;  /* as struct wire_source's carrier() returns it */
 	bool carrier; /* of the port */
 
+	uint64_t drops; /* the thread of the sink writes it, any thread reads it */
+
 	/* Only the thread of the source: */
 	bool dry;  /* the last read found nothing */
 	bool gone; /* the interface was deleted */
@@ -78,8 +80,10 @@ tap_of_sink(struct wire_sink *sink)
 	return (struct tap *)((char *)sink - offsetof(struct tap, sink));
 }
 
-static int
-tap_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
+/* Return one frame: there is memory for no more, and each is a system call. */
+static unsigned int
+tap_next(struct wire_source *src, uint64_t now, struct m82576_frame *frames, unsigned int n,
+		uint32_t bytes)
 {
 	struct tap *tap = tap_of_src(src);
 	ssize_t len;
@@ -112,9 +116,7 @@ tap_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 		tap->reported_long = true;
 		return 0;
 	}
-	frame->data = tap->buf;
-	frame->len = len;
-	frame->flags = 0;
+	frames[0] = (struct m82576_frame){ .data = tap->buf, .len = (uint32_t)len };
 	return 1;
 }
 
@@ -124,16 +126,32 @@ tap_pending(struct wire_source *src)
 	return !tap_of_src(src)->dry;
 }
 
-static enum wire_put
-tap_put(struct wire_sink *sink, uint64_t at, const struct m82576_frame *frame, bool wait)
+static unsigned int
+tap_put(struct wire_sink *sink, const uint64_t *at, const struct m82576_frame *frames,
+		unsigned int n, bool wait)
 {
 	struct tap *tap = tap_of_sink(sink);
+	unsigned int i;
 
-	if (frame->flags & M82576_FRAME_BAD_FCS)
-		return WIRE_PUT_TAKEN; /* the partner's MAC drops it */
-	if (write(tap->fd, frame->data, frame->len) >= 0)
-		return WIRE_PUT_TAKEN;
-	return errno == EAGAIN && wait ? WIRE_PUT_WAIT : WIRE_PUT_DROPPED;
+	for (i = 0; i < n; i++) {
+		if (frames[i].flags & M82576_FRAME_BAD_FCS)
+			continue; /* the partner's MAC drops it */
+		if (write(tap->fd, frames[i].data, frames[i].len) >= 0)
+			continue;
+		if (errno == EAGAIN && wait)
+			break;
+		__atomic_store_n(&tap->drops, tap->drops + 1, __ATOMIC_RELAXED);
+	}
+	return i;
+}
+
+static uint64_t
+tap_drops(const struct wire_sink *sink)
+{
+	const struct tap *tap = (const struct tap *)((const char *)sink -
+			offsetof(struct tap, sink));
+
+	return __atomic_load_n(&tap->drops, __ATOMIC_RELAXED);
 }
 
 static uint32_t
@@ -293,6 +311,7 @@ wire_tap_open(const char *ifname, struct wire_source **src, struct wire_sink **s
 	tap->src.close = tap_close_src;
 	tap->sink.put = tap_put;
 	tap->sink.carrier = tap_far_carrier;
+	tap->sink.drops = tap_drops;
 	tap->sink.close = tap_close_sink;
 	tap->users = 2;
 	*src = &tap->src;

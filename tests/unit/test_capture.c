@@ -543,11 +543,11 @@ replayed(unsigned int nr, const uint32_t *len, const uint32_t *flags)
 	save();
 	assert_int_equal(wire_pcap_open_source(path, &src, wire_err), 0);
 	for (i = 0; i < nr; i++) {
-		assert_int_equal(src->next(src, 0, &frame), 1);
+		assert_int_equal(src->next(src, 0, &frame, 1, 0), 1);
 		assert_int_equal(frame.len, len[i]);
 		assert_int_equal(frame.flags, flags != NULL ? flags[i] : 0);
 	}
-	assert_int_equal(src->next(src, 0, &frame), 0);
+	assert_int_equal(src->next(src, 0, &frame, 1, 0), 0);
 	assert_false(src->pending(src));
 	wire_pcap_get_stats(src, &stats);
 	assert_int_equal(stats.frames, nr);
@@ -602,11 +602,11 @@ records_left_out_in_one_turn_are_limited(void **state)
 	pcap_record(0, 0, 7, 60, 60);
 	save();
 	assert_int_equal(wire_pcap_open_source(path, &src, wire_err), 0);
-	for (; !src->next(src, 0, &frame); turns++)
+	for (; !src->next(src, 0, &frame, 1, 0); turns++)
 		assert_true(src->pending(src));
 	assert_in_range(turns, 10, 1000);
 	assert_int_equal(frame.data[0], 7);
-	assert_int_equal(src->next(src, 0, &frame), 0);
+	assert_int_equal(src->next(src, 0, &frame, 1, 0), 0);
 	assert_false(src->pending(src));
 	src->close(src);
 
@@ -619,7 +619,7 @@ records_left_out_in_one_turn_are_limited(void **state)
 	enhanced(0, 0, 7, 60, 60, 0);
 	save();
 	assert_int_equal(wire_pcap_open_source(path, &src, wire_err), 0);
-	for (turns = 0; !src->next(src, 0, &frame); turns++)
+	for (turns = 0; !src->next(src, 0, &frame, 1, 0); turns++)
 		assert_true(src->pending(src));
 	assert_in_range(turns, 10, 1000);
 	assert_int_equal(frame.data[0], 7);
@@ -759,7 +759,7 @@ file_that_shrinks_later_breaks_the_replay(void **state)
 	save();
 	assert_int_equal(wire_pcap_open_source(path, &src, wire_err), 0);
 	assert_int_equal(truncate(path, used - 50), 0);
-	while (src->next(src, 0, &frame))
+	while (src->next(src, 0, &frame, 1, 0))
 		n++;
 	assert_int_equal(n, 8999);
 	wire_pcap_get_stats(src, &stats);

@@ -29,9 +29,9 @@
  */
 struct rig_source {
 	struct wire_source src;
-	uint64_t ns; /* how long next() takes */
-	bool sleeps; /* next() sleeps for that time, as in a page fault; else it computes */
-	int frames;  /* result of next() */
+	uint64_t ns;         /* how long next() takes */
+	bool sleeps;         /* next() sleeps for that time, as in a page fault; else it computes */
+	unsigned int frames; /* result of next() */
 	atomic_uint looks;
 	atomic_uint inside, most; /* threads in next() now, and at any time */
 };
@@ -45,8 +45,9 @@ enter(struct rig_source *s)
 		s->most = now;
 }
 
-static int
-rig_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
+static unsigned int
+rig_next(struct wire_source *src, uint64_t now, struct m82576_frame *frames, unsigned int n,
+		uint32_t bytes)
 {
 	static const uint8_t data[WIRE_FRAME_MIN];
 	struct rig_source *s = (struct rig_source *)src;
@@ -57,7 +58,7 @@ rig_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
 		if (s->sleeps)
 			usleep((useconds_t)(s->ns / 1000));
 	s->looks++;
-	*frame = (struct m82576_frame){ .data = data, .len = sizeof(data) };
+	frames[0] = (struct m82576_frame){ .data = data, .len = sizeof(data) };
 	s->inside--;
 	return s->frames;
 }
@@ -164,8 +165,9 @@ idle_neighbour_takes_no_time(void **state)
 static atomic_bool held;
 
 /* A page fault that lasts as long as some other process likes. */
-static int
-held_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
+static unsigned int
+held_next(struct wire_source *src, uint64_t now, struct m82576_frame *frames, unsigned int n,
+		uint32_t bytes)
 {
 	struct rig_source *s = (struct rig_source *)src;
 

@@ -227,9 +227,8 @@ unlimited_wire_waits_and_loses_nothing(void **state)
 	assert_int_equal(wire_dir_poll(dir, T0), WIRE_BURST);
 	assert_int_equal(wire_dir_poll(dir, T0), 40 - WIRE_BURST);
 	assert_int_equal(wire_dir_poll(dir, T0), 0);
-	assert_int_equal(source.given, 41); /* the wire keeps one */
+	assert_int_equal(source.given, 40 + WIRE_CHUNK); /* a chunk waits */
 	assert_true(source.paused);
-	memset(source.data, 0xEE, sizeof(source.data)); /* the source may reuse its memory */
 	sink.room = 1;
 	assert_int_equal(wire_dir_poll(dir, T0), 1);
 	assert_int_equal(sink.number, 40);
@@ -253,6 +252,37 @@ unlimited_wire_waits_and_loses_nothing(void **state)
 	assert_int_equal(wire_dir_poll(dir, T0), 1);
 	assert_int_equal(sink.last_len, WIRE_FRAME_MAX);
 	wire_dir_free(dir);
+}
+
+/* Frames pass in chunks, which span at most 20 us of the wire, or one frame. */
+static void
+chunks_are_bounded_in_wire_time_and_bytes(void **state)
+{
+	static const struct {
+		unsigned int speed;
+		uint32_t len;
+		unsigned int most;
+	} cases[] = {
+		{ 10, 60, 1 },
+		{ 100, 60, 3 }, /* 6.72 us each */
+		{ 1000, 60, WIRE_CHUNK },
+		{ 1000, 1514, 2 },  /* 12.3 us each */
+		{ 10000, 1514, 6 }, /* 8 KiB */
+		{ 10000, 9000, 1 },
+		{ 0, 60, WIRE_CHUNK },
+		{ 0, 9000, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct wire_dir *dir = fresh(cases[i].speed, cases[i].len, 1000);
+
+		drain(dir, T0);
+		drain(dir, T0 + 190 * US);
+		drain(dir, T0 + 380 * US);
+		assert_int_equal(sink.most, cases[i].most);
+		assert_true(sink.in_order);
+		wire_dir_free(dir);
+	}
 }
 
 static uint64_t slow_base; /* the clock when slow_given frames had been given */
@@ -516,8 +546,8 @@ rate_follows_the_speed_that_the_ends_agreed_on(void **state)
 	assert_int_equal(in_a_millisecond(1000, 0, 10), exact(10, 60, 1000000));
 	assert_int_equal(in_a_millisecond(1000, 10, 100), exact(10, 60, 1000000));
 	/*
-	 * A wire without a clock gets one. A frame that was kept for the sink is lost with the
-	 * link.
+	 * A wire without a clock gets one. The frames that waited for the sink are lost with the
+	 * link: the rest of a chunk, of which the sink took five.
 	 */
 	assert_int_equal(in_a_millisecond(0, 100, 100), exact(100, 60, 1000000));
 	dir = fresh(0, 60, UINT64_MAX);
@@ -530,7 +560,7 @@ rate_follows_the_speed_that_the_ends_agreed_on(void **state)
 	drain(dir, T0 + 1);
 	assert_false(source.paused);
 	wire_dir_get_stats(dir, T0 + 1, &stats);
-	assert_int_equal(stats.drops, 1);
+	assert_int_equal(stats.drops, WIRE_CHUNK - 5);
 	assert_true(sink.got > 5);
 	source.speed = 0;
 	wire_dir_poll(dir, T0 + 2);
@@ -612,6 +642,7 @@ main(void)
 		cmocka_unit_test(wire_time_beyond_the_lag_is_lost_and_counted),
 		cmocka_unit_test(frame_without_room_is_dropped_and_counted),
 		cmocka_unit_test(unlimited_wire_waits_and_loses_nothing),
+		cmocka_unit_test(chunks_are_bounded_in_wire_time_and_bytes),
 		cmocka_unit_test(slow_poll_ends_early),
 		cmocka_unit_test(short_frames_are_padded_to_60_bytes),
 		cmocka_unit_test(polling_gaps_are_counted_by_length),

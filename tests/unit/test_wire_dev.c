@@ -42,11 +42,11 @@ sent_frame_comes_from_the_source(void **state)
 	struct m82576_frame out;
 
 	assert_false(src->pending(src));
-	assert_int_equal(src->next(src, 0, &out), 0);
+	assert_int_equal(src->next(src, 0, &out, 1, 0), 0);
 	rig_post(g, f, 100, RIG_LAST, 100 << IGB_TXD_PAYLEN_SHIFT);
 	rig_ring_bell(g);
 	assert_true(src->pending(src));
-	assert_int_equal(src->next(src, 0, &out), 1);
+	assert_int_equal(src->next(src, 0, &out, 1, 0), 1);
 	assert_int_equal(out.len, 100);
 	assert_memory_equal(out.data, f, 100);
 	/* The flush writes the descriptor back. */
@@ -65,9 +65,10 @@ frame_in_the_sink_is_received(void **state)
 {
 	struct rig *g = *state;
 	struct m82576_frame in = { .data = f, .len = 60 };
+	const uint64_t at = 0;
 
 	assert_true(sink->listening(sink));
-	assert_int_equal(sink->put(sink, 0, &in, true), WIRE_PUT_TAKEN);
+	assert_int_equal(sink->put(sink, &at, &in, 1, true), 1);
 	assert_false(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD);
 	sink->flush(sink);
 	assert_true(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD);
@@ -75,21 +76,21 @@ frame_in_the_sink_is_received(void **state)
 	vfu_rcu_quiescent();
 	assert_int_equal(sink->filtered(sink), 0);
 	f[5] ^= 1;
-	assert_int_equal(sink->put(sink, 0, &in, true), WIRE_PUT_TAKEN);
+	assert_int_equal(sink->put(sink, &at, &in, 1, true), 1);
 	assert_int_equal(sink->filtered(sink), 1);
 	f[5] ^= 1;
 	/* No descriptor: the frame waits, or the device drops it and counts it. */
 	rig_wr(g, IGB_RXDCTL(0), 0);
 	rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
 	rig_wr(g, IGB_RDT(0), rig_rd(g, IGB_RDH(0)));
-	assert_int_equal(sink->put(sink, 0, &in, true), WIRE_PUT_WAIT);
+	assert_int_equal(sink->put(sink, &at, &in, 1, true), 0);
 	assert_int_equal(sink->drops(sink), 0);
-	assert_int_equal(sink->put(sink, 0, &in, false), WIRE_PUT_TAKEN);
+	assert_int_equal(sink->put(sink, &at, &in, 1, false), 1);
 	assert_int_equal(sink->drops(sink), 1);
 	vfu_rcu_quiescent();
 	rig_wr(g, IGB_RCTL, 0);
 	assert_false(sink->listening(sink));
-	assert_int_equal(sink->put(sink, 0, &in, true), WIRE_PUT_TAKEN);
+	assert_int_equal(sink->put(sink, &at, &in, 1, true), 1);
 	assert_int_equal(sink->drops(sink), 2);
 }
 

@@ -47,7 +47,7 @@ struct fake_source {
 	bool paused, closed;
 	uint32_t carrier, able;
 	unsigned int speed;
-	uint8_t data[WIRE_FRAME_MAX];
+	uint8_t data[WIRE_CHUNK][WIRE_FRAME_MAX];
 };
 
 /* A sink with room for a number of frames that the test sets. */
@@ -56,7 +56,8 @@ struct fake_sink {
 	uint64_t room;
 	uint64_t got, refused, waits;
 	uint64_t first_at, last_at;
-	uint64_t number; /* number of the last frame */
+	uint64_t number;   /* number of the last frame */
+	unsigned int most; /* frames that came at once, at most */
 	uint32_t last_len;
 	bool in_order;
 	bool ears;
@@ -72,21 +73,26 @@ struct fake_sink {
 static struct fake_source source;
 static struct fake_sink sink;
 
-static inline int
-fake_next(struct wire_source *src, uint64_t now, struct m82576_frame *frame)
+static inline unsigned int
+fake_next(struct wire_source *src, uint64_t now, struct m82576_frame *frames, unsigned int n,
+		uint32_t bytes)
 {
 	struct fake_source *s = (struct fake_source *)src;
+	uint64_t sum = 0;
+	unsigned int i;
 
-	if (s->avail == 0 || (s->per_flush != 0 && s->since_flush == s->per_flush))
-		return 0;
-	s->avail--;
-	s->since_flush++;
-	memcpy(s->data, &s->given, sizeof(s->given));
-	s->given++;
-	frame->data = s->data;
-	frame->len = s->len;
-	frame->flags = 0;
-	return 1;
+	assert_in_range(n, 1, WIRE_CHUNK);
+	for (i = 0; i < n && sum <= bytes; i++) {
+		if (s->avail == 0 || (s->per_flush != 0 && s->since_flush == s->per_flush))
+			break;
+		s->avail--;
+		s->since_flush++;
+		memcpy(s->data[i], &s->given, sizeof(s->given));
+		s->given++;
+		frames[i] = (struct m82576_frame){ .data = s->data[i], .len = s->len };
+		sum += m82576_wire_bytes(s->len);
+	}
+	return i;
 }
 
 static inline bool
@@ -154,27 +160,35 @@ fake_close_src(struct wire_source *src)
 	((struct fake_source *)src)->closed = true;
 }
 
-static inline enum wire_put
-fake_put(struct wire_sink *sink, uint64_t at, const struct m82576_frame *frame, bool wait)
+static inline unsigned int
+fake_put(struct wire_sink *sink, const uint64_t *at, const struct m82576_frame *frames,
+		unsigned int n, bool wait)
 {
 	struct fake_sink *s = (struct fake_sink *)sink;
 	uint64_t number;
+	unsigned int i;
 
-	if (s->room == 0) {
-		s->refused += !wait;
-		s->waits += wait;
-		return wait ? WIRE_PUT_WAIT : WIRE_PUT_DROPPED;
+	s->most = n > s->most ? n : s->most;
+	for (i = 0; i < n; i++) {
+		if (s->room == 0 && wait) {
+			s->waits++;
+			break;
+		}
+		if (s->room == 0) {
+			s->refused++;
+			continue;
+		}
+		s->room--;
+		memcpy(&number, frames[i].data, sizeof(number));
+		if (s->got != 0 && number <= s->number)
+			s->in_order = false;
+		s->number = number;
+		if (s->got++ == 0)
+			s->first_at = at[i];
+		s->last_at = at[i];
+		s->last_len = frames[i].len;
 	}
-	s->room--;
-	memcpy(&number, frame->data, sizeof(number));
-	if (s->got != 0 && number <= s->number)
-		s->in_order = false;
-	s->number = number;
-	if (s->got++ == 0)
-		s->first_at = at;
-	s->last_at = at;
-	s->last_len = frame->len;
-	return WIRE_PUT_TAKEN;
+	return i;
 }
 
 static inline void
@@ -205,7 +219,9 @@ fake_busy_at(struct wire_sink *sink)
 static inline uint64_t
 fake_drops(const struct wire_sink *sink)
 {
-	return ((const struct fake_sink *)sink)->lost_inside;
+	const struct fake_sink *s = (const struct fake_sink *)sink;
+
+	return s->refused + s->lost_inside;
 }
 
 static inline void
