@@ -167,6 +167,7 @@ static bool
 rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, uint32_t n)
 {
 	uint32_t have, avail, at, part;
+	uint64_t addr;
 	int ret;
 
 	while ((have = x->fetched - x->used) < n) {
@@ -186,8 +187,9 @@ rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, ui
 		part = avail - have < x->count - at ? avail - have : x->count - at;
 		if (x->read.asked != 0)
 			part = x->read.asked / IGB_DESC_SIZE;
-		ret = m82576_dma_get(m, &m->rx_tlb, &x->read,
-				x->base + (uint64_t)at * IGB_DESC_SIZE, x->desc + have,
+		addr = x->base + (uint64_t)at * IGB_DESC_SIZE;
+		m82576_dma_own(m, &m->rx_tlb, addr, part * IGB_DESC_SIZE);
+		ret = m82576_dma_get(m, &m->rx_tlb, &x->read, addr, x->desc + have,
 				part * IGB_DESC_SIZE);
 		if (ret != 0) {
 			if (ret != -EAGAIN)
