@@ -212,6 +212,7 @@ struct m82576_txq {
 	bool dead;
 	bool skip;    /* the current frame is bad: drop it up to EOP */
 	bool started; /* the current frame's first descriptor was seen */
+	bool tso;     /* segmentation is in progress */
 	uint32_t bad_tail;
 	uint32_t fetched, used;
 	struct m82576_read read;
@@ -229,10 +230,7 @@ struct m82576_txq {
 	uint8_t *staging;
 	uint32_t at, len;
 	uint32_t burst; /* number of the burst whose frames are in staging */
-	/*
-	 * Segmentation in progress: offset of the next payload byte, and number of segments made.
-	 */
-	bool tso;
+	/* Segmentation: offset of the next payload byte, and number of segments made. */
 	uint32_t tso_off, tso_n;
 	union igb_tx_desc desc[M82576_FETCH];
 	struct {

@@ -420,6 +420,8 @@ txq_frames(struct m82576 *m, unsigned int q, struct burst *b)
 		return 0;
 	if (__builtin_expect(t->gen != gen, 0))
 		txq_open(m, t, r, gen);
+	if (t->used == t->fetched && !t->tso && m82576_ld(r->tail) == t->head)
+		return 0; /* idle: the usual case of most of 16 queues */
 	if (t->dead || t->count == 0)
 		return 0;
 	if (t->burst != m->tx_burst)
