@@ -29,6 +29,7 @@
  *    m82576_tx.c          transmit datapath
  *    m82576_tx_offload.c  checksums, VLAN tag, segmentation
  *    m82576_rx.c          receive datapath
+ *    m82576_rx_offload.c  checksums of received frames
  *    m82576_parse.c       headers of received frames
  *    m82576_rss.c         receive-side scaling
  *    m82576_queue.c       queue registers, queue enable and disable
@@ -94,7 +95,7 @@
  * 1. Choose a queue: enabled queues take turns after TX_QUANTUM frames.
  * 2. Fetch descriptors: the transmitting thread loads the tail, and copies up to 64 descriptors.
  * 3. Gather the frame's buffers into memory of the device (staging), up to the end of the packet
- *    (EOP).
+ *    (EOP), or only the header of a long frame.
  * 4. Apply offloads: checksums, VLAN tag, segmentation, padding, FCS.
  * 5. Hand the frames of a burst to the wire.
  * 6. At the flush: write back DD in each descriptor that asked for it (RS), move the head, raise
@@ -158,6 +159,13 @@
  * is a DMA fault, which is counted and logged, never a crash. A client cannot make a polling thread
  * work without end for it: the work between two flushes is bounded (m82576_tx.c, m82576_intr.c,
  * wire.c).
+ *
+ * If neither the sender nor the receiver computes anything on a long frame, the device copies only
+ * its header (the first M82576_HEADER bytes) into its own memory. Every decision, and the header
+ * that the receiving client gets, come from this copy. The rest goes from one client's buffer into
+ * the other's, and nothing depends on its bytes. The thread reads both devices, and passes no
+ * quiescent state from the translation to the end of the copy, so that an unmap by either client
+ * waits for it. The sender's descriptor is reported done afterwards.
  *
  * DELIBERATELY NOT MODELLED
  *

@@ -64,7 +64,20 @@ struct m82576_frame {
 	const uint8_t *data; /**< first byte; the passing function states its owner */
 	uint32_t len;        /**< in bytes */
 	uint32_t flags;      /**< M82576_FRAME_* */
+	/**
+	 * The bytes behind M82576_HEADER, in the memory of the sender's client, where they may change
+	 * at any time. NULL: all bytes are at data. The pointer is valid until the next quiescent
+	 * state of the thread, and the frame is damaged if the sender is poisoned after they were
+	 * copied (vfu_server_dma_poisoned()).
+	 */
+	const uint8_t *rest;
+	const struct vfu_server *sender; /**< if rest is not NULL */
 };
+
+/**
+ * Bytes at m82576_frame.data of a frame that has a rest. A receiver decides by these bytes, a copy.
+ */
+#define M82576_HEADER 128
 
 #define M82576_FRAME_BAD_FCS (1u << 0) /**< damaged on the wire: dropped unless RCTL.SBP */
 /**
@@ -234,6 +247,16 @@ unsigned int m82576_speed(const struct m82576 *model);
  */
 unsigned int m82576_tx(struct m82576 *model, struct m82576_frame *frames, unsigned int n,
 		uint32_t bytes);
+/**
+ * Permit m82576_tx() to return frames with a rest: the caller passes them to m82576_rx(). Initially
+ * it returns none. Call it before the first m82576_tx().
+ */
+void m82576_tx_allow_rest(struct m82576 *model);
+/**
+ * Copy the rests of frames of the last m82576_tx(), which are to be kept beyond the next quiescent
+ * state. A frame that is damaged gets M82576_FRAME_BAD_FCS.
+ */
+void m82576_tx_gather(struct m82576 *model, struct m82576_frame *frames, unsigned int n);
 /**
  * Write back, and report to the driver, what m82576_tx() held back. Call it from the thread that
  * called m82576_tx().

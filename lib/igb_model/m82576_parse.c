@@ -93,8 +93,17 @@ parse_ipv4(struct m82576_pkt *pkt, const uint8_t *data, uint32_t off)
 	parse_l4(pkt, data, off + hlen, data[off + 9]);
 }
 
+/* Return whether an IPv6 extension header follows that the device knows. */
+static bool
+is_extension(uint8_t next)
+{
+	return next == IPV6_FRAGMENT || next == IPV6_HOPOPTS || next == IPV6_ROUTING ||
+			next == IPV6_DSTOPTS;
+}
+
 static void
-parse_ipv6(const struct m82576 *m, struct m82576_pkt *pkt, const uint8_t *data, uint32_t off)
+parse_ipv6(const struct m82576 *m, struct m82576_pkt *pkt, const uint8_t *data, uint32_t avail,
+		uint32_t off)
 {
 	uint32_t plen, hlen, n, o;
 	uint8_t next;
@@ -115,6 +124,10 @@ parse_ipv6(const struct m82576 *m, struct m82576_pkt *pkt, const uint8_t *data, 
 	pkt->payload = (uint16_t)off;
 	if (m82576_reg(m, IGB_RFCTL) & IGB_RFCTL_IPV6_EX_DIS &&
 			(next == IPV6_HOPOPTS || next == IPV6_ROUTING || next == IPV6_DSTOPTS))
+		return;
+	/* All other headers end, or have what the device reads of them, within M82576_HEADER. */
+	pkt->cut = avail < pkt->len && is_extension(next);
+	if (pkt->cut)
 		return;
 	/* The chain of extension headers ends, because each has at least 8 bytes. */
 	for (n = 0; n < 16; n++) {
@@ -165,7 +178,8 @@ parse_ipv6(const struct m82576 *m, struct m82576_pkt *pkt, const uint8_t *data, 
 }
 
 void
-m82576_parse(const struct m82576 *m, const uint8_t *data, uint32_t len, struct m82576_pkt *pkt)
+m82576_parse(const struct m82576 *m, const uint8_t *data, uint32_t avail, uint32_t len,
+		struct m82576_pkt *pkt)
 {
 	uint32_t vet = m82576_reg(m, IGB_VET), off = 12;
 	uint16_t type;
@@ -193,5 +207,5 @@ m82576_parse(const struct m82576 *m, const uint8_t *data, uint32_t len, struct m
 	if (type == ETH_IPV4)
 		parse_ipv4(pkt, data, off + 2);
 	else if (type == ETH_IPV6)
-		parse_ipv6(m, pkt, data, off + 2);
+		parse_ipv6(m, pkt, data, avail, off + 2);
 }

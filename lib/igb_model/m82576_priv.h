@@ -229,7 +229,9 @@ struct m82576_txq {
 	 */
 	uint8_t *staging;
 	uint32_t at, len;
-	uint32_t burst; /* number of the burst whose frames are in staging */
+	const uint8_t *rest; /* of the current frame: see struct m82576_frame */
+	uint32_t burst;      /* number of the burst whose frames are in staging */
+	bool has_rests;      /* some of these frames have a rest */
 	/* Segmentation: offset of the next payload byte, and number of segments made. */
 	uint32_t tso_off, tso_n;
 	union igb_tx_desc desc[M82576_FETCH];
@@ -320,7 +322,8 @@ struct m82576 {
 	bool rx_busy;       /* so many writes are queued that no frame is taken */
 	struct vfu_tlb rx_tlb;
 	struct m82576_rxq rxq[IGB_MAX_QUEUES];
-	uint8_t in[IGB_MAX_FRAME + 64];
+	uint8_t whole[IGB_MAX_FRAME + 64]; /* a frame with a rest that must be read whole */
+	uint8_t in[IGB_MAX_FRAME + 64];    /* a frame without its tag, or with its FCS */
 
 	/* The transmitting thread only. */
 	struct m82576_counters txc;
@@ -334,6 +337,8 @@ struct m82576 {
 	struct vfu_tlb tx_tlb;
 	struct m82576_frame looped; /* waits for a receive descriptor; data NULL: none */
 	struct m82576_txq txq[IGB_MAX_QUEUES];
+	bool tx_rest_allowed;    /* m82576_tx_allow_rest() */
+	bool tx_rest;            /* so in the current burst */
 	uint32_t tx_burst;       /* number of the current burst */
 	uint32_t out_used;       /* bytes of out that have segments of this burst */
 	uint8_t out[M82576_OUT]; /* segments */
@@ -629,6 +634,7 @@ struct m82576_pkt {
 	uint16_t vlan_off; /* of the tag that is filtered on and stripped */
 	uint16_t tci;
 	bool tagged, outer_tagged;
+	bool cut;      /* headers may continue behind the bytes that are available */
 	uint8_t ptype; /* IGB_RXD_PTYPE_* */
 	uint8_t proto; /* layer-4 protocol; 0: none */
 	bool v4, v6, frag, first_frag, v6_ext;
@@ -638,8 +644,17 @@ struct m82576_pkt {
 	/* Other addresses to hash, which IPv6 extension headers may give. */
 	const uint8_t *src_ex, *dst_ex;
 };
-void m82576_parse(const struct m82576 *m, const uint8_t *data, uint32_t len,
+/*
+ * Parse the headers of a frame of len bytes, of which "avail" are at data: all, or at least
+ * M82576_HEADER.
+ */
+void m82576_parse(const struct m82576 *m, const uint8_t *data, uint32_t avail, uint32_t len,
 		struct m82576_pkt *pkt);
+
+/* m82576_rx_offload.c: any thread. rxcsum is the register RXCSUM; the frame is whole at f. */
+uint32_t m82576_rx_verify(uint32_t rxcsum, const uint8_t *f, const struct m82576_pkt *pkt);
+uint32_t m82576_rx_fragment(uint32_t rxcsum, const uint8_t *f, const struct m82576_pkt *pkt,
+		uint32_t *st);
 
 /* m82576_rss.c: m82576_rss_key() control thread, m82576_rss_hash() receiving thread. */
 void m82576_rss_key(struct m82576 *m);

@@ -13,12 +13,13 @@
  *                              +-> wb[64] --> rxq_write_back() --(release)--> descriptors
  *
  * Frames come in bursts, so that a burst pays for registers, statistics and the check of the DMA
- * table once. A frame passes the length and address filters, and gets a queue (by RSS, or queue 0). It then
- * gets as many descriptors as its length needs, or none: a frame that does not fit as a whole is
- * dropped and counted, as on hardware, unless the wire can wait. The device writes the data first.
+ * table once. A frame passes the length and address filters, and gets a queue (by RSS, or queue 0).
+ * It then gets as many descriptors as its length needs, or none: a frame that does not fit as a
+ * whole is dropped and counted, as on hardware, unless the wire can wait. The device writes the data
+ * first.
  * It collects the write-backs of descriptors and writes them at the flush, a cache line at a time:
- * the first half of each before the second one, which holds DD, and which is a release store. The numbers in the code are
- * those of LIFE OF A RECEIVED FRAME in m82576.c.
+ * the first half of each before the second one, which holds DD, and which is a release store. The
+ * numbers in the code are those of LIFE OF A RECEIVED FRAME in m82576.c.
  */
 
 #include <string.h>
@@ -26,9 +27,9 @@
 #include "m82576_priv.h"
 
 #define MAX_STD_FRAME 1518 /* FCS included, without tags: passes without RCTL.LPE */
-#define IP_UDP        17
 
 enum verdict { REJECT, EXACT, INEXACT };
+enum fate { NO_DESC, DELIVERED, DAMAGED };
 
 /*
  * A burst in progress: the registers that each frame needs, read once, so that a changed register
@@ -43,6 +44,8 @@ struct burst {
 /* A frame in progress. */
 struct rx_frame {
 	const uint8_t *data; /* as it shall be in memory, len bytes */
+	const uint8_t *rest; /* the bytes behind M82576_HEADER; NULL: they are at data */
+	const struct vfu_server *sender; /* whose memory the rest is */
 	uint32_t len;
 	uint32_t stripped; /* bytes of the VLAN tag that was removed */
 	uint32_t staterr;  /* of the advanced format (7.1.5.2) */
@@ -225,8 +228,8 @@ write_back_one(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring 
  * Write back the descriptors that are held back. Those of one cache line go back to front: the
  * driver polls the first of them, and fetches the line when all of them are done. In the other
  * order it would take the line away after the first, and the device would have to fetch it again.
- * So a driver must count the descriptors that are done from its first one on; DD of a later one says
- * nothing about those before it.
+ * So a driver must count the descriptors that are done from its first one on, because DD of a later
+ * one says nothing about those before it.
  */
 static void
 rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
@@ -246,79 +249,6 @@ rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring 
 			write_back_one(m, x, r, ring, k - 1);
 	}
 	x->wb_count = 0;
-}
-
-/*
- * Verify the checksums of a frame.
- *
- * @return status and error bits of the advanced format (7.1.5.2)
- */
-static uint32_t
-verify(uint32_t rxcsum, const uint8_t *f, const struct m82576_pkt *pkt)
-{
-	uint32_t st = 0, l4len, sum, is;
-
-	if (pkt->v4 && rxcsum & IGB_RXCSUM_IPOFL) {
-		st |= IGB_RXD_STAT_IPCS;
-		if (m82576_csum_fold(m82576_csum_add(f + pkt->l3, (f[pkt->l3] & 0xF) * 4u, 0)) !=
-				0xFFFF)
-			st |= IGB_RXD_ERR_IPE;
-	}
-	if (pkt->l4 == 0)
-		return st;
-	l4len = pkt->l3_end - pkt->l4;
-	if (pkt->ptype & IGB_RXD_PTYPE_SCTP) {
-		if (!(rxcsum & IGB_RXCSUM_CRCOFL))
-			return st;
-		memcpy(&is, f + pkt->l4 + 8, 4);
-		st |= IGB_RXD_STAT_L4I;
-		if (m82576_sctp_crc(f + pkt->l4, l4len) != is)
-			st |= IGB_RXD_ERR_L4E;
-		return st;
-	}
-	if (!(rxcsum & IGB_RXCSUM_TUOFL))
-		return st;
-	if (pkt->ptype & IGB_RXD_PTYPE_UDP) {
-		uint16_t c;
-
-		memcpy(&c, f + pkt->l4 + 6, 2);
-		if (c == 0 && pkt->v4)
-			return st; /* the sender computed none */
-		st |= IGB_RXD_STAT_UDPCS;
-	}
-	st |= IGB_RXD_STAT_L4I;
-	sum = m82576_csum_add(pkt->src, pkt->v4 ? 4 : 16, 0);
-	sum = m82576_csum_add(pkt->dst, pkt->v4 ? 4 : 16, sum);
-	sum += __builtin_bswap16((uint16_t)l4len) + ((uint32_t)pkt->proto << 8);
-	if (m82576_csum_fold(m82576_csum_add(f + pkt->l4, l4len, sum)) != 0xFFFF)
-		st |= IGB_RXD_ERR_L4E;
-	return st;
-}
-
-/*
- * Compute the field in the place of the hash if RXCSUM.PCSD is clear: a packet checksum and the IP
- * identification (7.1.5.2).
- */
-static uint32_t
-fragment_field(uint32_t rxcsum, const uint8_t *f, const struct m82576_pkt *pkt, uint32_t *st)
-{
-	uint32_t id = 0, start = rxcsum & IGB_RXCSUM_PCSS_MASK, sum = 0;
-
-	if (pkt->v4)
-		id = (uint32_t)f[pkt->l3 + 4] << 8 | f[pkt->l3 + 5];
-	if (rxcsum & IGB_RXCSUM_IPPCSE) {
-		if (pkt->v4 && pkt->frag) {
-			sum = m82576_csum_fold(m82576_csum_add(f + pkt->payload,
-					pkt->l3_end - pkt->payload, 0));
-			if (pkt->proto == IP_UDP && pkt->first_frag &&
-					pkt->l3_end - pkt->payload >= 8 &&
-					(f[pkt->payload + 6] | f[pkt->payload + 7]))
-				*st |= IGB_RXD_STAT_UDPV;
-		}
-	} else if (start < pkt->len) {
-		sum = m82576_csum_fold(m82576_csum_add(f + start, pkt->len - start, 0));
-	}
-	return (uint32_t)__builtin_bswap16((uint16_t)sum) << 16 | id;
 }
 
 /*
@@ -406,12 +336,51 @@ report_lost(struct m82576 *m, const struct m82576_rxq *x, const struct m82576_ri
 }
 
 /*
- * Write a frame to the buffers of one queue.
+ * Write a piece of the rest of a frame to memory. The clients may share memory, so that the two
+ * buffers may overlap.
  *
- * @retval true   delivered
- * @retval false  the driver has not posted enough descriptors
+ * @return false: DMA fault
  */
 static bool
+put_rest(struct m82576 *m, uint64_t addr, const uint8_t *rest, uint32_t len)
+{
+	void *p = m82576_dma_ptr(m, &m->rx_tlb, addr, len, VFU_DMA_WRITE);
+
+	if (__builtin_expect(p == NULL, 0)) {
+		memcpy(m->whole, rest, len);
+		return vfu_dma_write(m->server, addr, m->whole, len) == 0;
+	}
+	memmove(p, rest, len);
+	return true;
+}
+
+/*
+ * Write a part of a frame to memory.
+ *
+ * @return false: DMA fault
+ */
+static inline bool
+put_part(struct m82576 *m, uint64_t addr, const struct rx_frame *f, uint32_t off, uint32_t len)
+{
+	uint32_t n = len; /* bytes of the header */
+	bool ok = true;
+
+	if (f->rest != NULL)
+		n = off >= M82576_HEADER                  ? 0 :
+				len < M82576_HEADER - off ? len :
+							    M82576_HEADER - off;
+	if (n != 0)
+		ok = m82576_dma_put(m, &m->rx_tlb, addr, f->data + off, n);
+	if (n != len && !put_rest(m, addr + n, f->rest + (off + n - M82576_HEADER), len - n))
+		ok = false;
+	return ok;
+}
+
+/*
+ * Write a frame to the buffers of one queue. A frame that turns out damaged leaves the descriptors
+ * as they are.
+ */
+static enum fate
 deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
 		const struct rx_frame *f)
 {
@@ -421,7 +390,7 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
 	bool ok = true;
 
 	if (!rxq_need(m, x, r, n))
-		return false;
+		return NO_DESC;
 	if (x->wb_count + n > M82576_WB_BATCH)
 		rxq_write_back(m, x, r);
 	if (x->wb_count == 0)
@@ -434,13 +403,9 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
 		const union igb_rx_desc *d = &x->desc[x->used + i];
 
 		part = f->len - off < x->bufsize ? f->len - off : x->bufsize;
-		if (i == 0 && split.bytes != 0 &&
-				!m82576_dma_put(m, &m->rx_tlb, d->read.hdr_addr & ~1ull, f->data,
-						split.bytes))
+		if (i == 0 && !put_part(m, d->read.hdr_addr & ~1ull, f, 0, split.bytes))
 			ok = false;
-		if (part != 0 &&
-				!m82576_dma_put(m, &m->rx_tlb, d->read.pkt_addr, f->data + off,
-						part))
+		if (!put_part(m, d->read.pkt_addr, f, off, part))
 			ok = false;
 		fill_in(x, f, d, part, i + 1 == n ? f->staterr | IGB_RXD_STAT_EOP : 0, &wb[i]);
 	}
@@ -449,6 +414,8 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
 				(split.sph ? IGB_RXD_SPH : 0);
 		wb->wb.staterr |= split.hbo ? IGB_RXD_ERR_HBO : 0;
 	}
+	if (f->rest != NULL && vfu_server_dma_poisoned(f->sender))
+		return DAMAGED;
 	if (!ok)
 		report_lost(m, x, r, wb, n);
 	x->used += n;
@@ -457,7 +424,7 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
 	if (x->head >= x->count)
 		x->head -= x->count;
 	m->rx_dirty |= 1u << r->index;
-	return true;
+	return DELIVERED;
 }
 
 static inline void
@@ -511,7 +478,7 @@ passes(struct m82576 *m, struct burst *b, const struct m82576_frame *frame, stru
 	v = address_passes(m, b->rctl, frame->data);
 	if (v == REJECT)
 		return filtered(m, b, len);
-	m82576_parse(m, frame->data, len, &f->pkt);
+	m82576_parse(m, frame->data, frame->rest != NULL ? M82576_HEADER : len, len, &f->pkt);
 	if (!vlan_passes(m, b->rctl, &f->pkt))
 		return filtered(m, b, len);
 	if (!length_passes(m, b->rctl, &f->pkt))
@@ -539,6 +506,29 @@ choose_queue(const struct m82576 *m, const struct burst *b, const struct m82576_
 	return __atomic_load_n(&reta[f->rss % IGB_NUM_RETA], __ATOMIC_RELAXED) & 0xF;
 }
 
+/* Return whether the device must read all of a frame, and not only its header. */
+static inline bool
+needs_all(const struct burst *b, const struct m82576_pkt *pkt)
+{
+	return pkt->cut || !(b->rctl & IGB_RCTL_SECRC) || !(b->rxcsum & IGB_RXCSUM_PCSD) ||
+			(pkt->l4 != 0 && b->rxcsum & (IGB_RXCSUM_TUOFL | IGB_RXCSUM_CRCOFL)) ||
+			(pkt->tagged && b->strip);
+}
+
+/*
+ * Copy a frame with a rest into memory of the device.
+ *
+ * @return false: it is damaged
+ */
+static bool
+gather(struct m82576 *m, const struct m82576_frame *frame, struct m82576_frame *all)
+{
+	memcpy(m->whole, frame->data, M82576_HEADER);
+	memcpy(m->whole + M82576_HEADER, frame->rest, frame->len - M82576_HEADER);
+	*all = (struct m82576_frame){ .data = m->whole, .len = frame->len, .flags = frame->flags };
+	return !vfu_server_dma_poisoned(frame->sender);
+}
+
 /* Verify checksums, strip the VLAN tag, append the FCS. */
 static void
 finish(struct m82576 *m, const struct burst *b, const struct m82576_frame *frame,
@@ -548,11 +538,13 @@ finish(struct m82576 *m, const struct burst *b, const struct m82576_frame *frame
 	uint32_t len = frame->len, at, fcs;
 
 	f->data = data;
+	f->rest = frame->rest;
+	f->sender = frame->sender;
 	f->len = len;
 	f->stripped = 0;
-	f->staterr |= verify(b->rxcsum, data, &f->pkt);
+	f->staterr |= m82576_rx_verify(b->rxcsum, data, &f->pkt);
 	if (!(b->rxcsum & IGB_RXCSUM_PCSD)) {
-		f->rss = fragment_field(b->rxcsum, data, &f->pkt, &f->staterr);
+		f->rss = m82576_rx_fragment(b->rxcsum, data, &f->pkt, &f->staterr);
 		f->rss_type = IGB_RXD_RSS_NONE; /* there is no hash to describe */
 	}
 	if (f->pkt.outer_tagged)
@@ -610,16 +602,25 @@ count_no_desc(struct m82576 *m, struct m82576_rxq *x, unsigned int q)
 static bool
 receive(struct m82576 *m, struct burst *b, const struct m82576_frame *frame, bool wait)
 {
+	enum fate fate = NO_DESC;
+	struct m82576_frame all;
 	struct m82576_ring *r;
 	struct m82576_rxq *x;
 	struct rx_frame f;
 	unsigned int q;
 	uint32_t gen;
-	bool delivered = false;
 
 	/* 2. Filter: FCS, length, MAC address, VLAN. */
 	if (!passes(m, b, frame, &f))
 		return true;
+	if (frame->rest != NULL && needs_all(b, &f.pkt)) {
+		if (!gather(m, frame, &all)) {
+			bad(m, b, IGB_CRCERRS, frame->len);
+			return true;
+		}
+		frame = &all;
+		m82576_parse(m, frame->data, frame->len, frame->len, &f.pkt);
+	}
 	/* 3. Choose a queue. */
 	q = choose_queue(m, b, frame, &f);
 	r = &m->rx_ring[q];
@@ -636,12 +637,17 @@ receive(struct m82576 *m, struct burst *b, const struct m82576_frame *frame, boo
 		/* 5. Verify checksums, strip the VLAN tag, append the FCS. */
 		finish(m, b, frame, &f);
 		/* 6. Write the data, and fill in the write-backs. */
-		delivered = deliver(m, x, r, &f);
+		fate = deliver(m, x, r, &f);
 	}
-	if (!delivered && wait && !x->dead && buffers(x, frame->len + M82576_FCS_LEN) < x->count)
+	if (fate == DAMAGED) {
+		bad(m, b, IGB_CRCERRS, frame->len);
+		return true;
+	}
+	if (fate == NO_DESC && wait && !x->dead &&
+			buffers(x, frame->len + M82576_FCS_LEN) < x->count)
 		return false;
 	add(&b->arrived, frame->len);
-	if (!delivered && !count_no_desc(m, x, q))
+	if (fate == NO_DESC && !count_no_desc(m, x, q))
 		return true;
 	if (frame->flags & M82576_FRAME_BAD_FCS) {
 		m82576_count(&m->rxc.stat[M82576_STAT(IGB_CRCERRS)], 1);
@@ -649,7 +655,7 @@ receive(struct m82576 *m, struct burst *b, const struct m82576_frame *frame, boo
 		add(&b->good, frame->len);
 		m82576_stats_rx(m, frame->data, frame->len);
 	}
-	if (delivered) {
+	if (fate == DELIVERED) {
 		add(&b->delivered, frame->len);
 		m82576_count(&x->frames, 1);
 	}

@@ -13,7 +13,9 @@
  *
  * The wire takes frames in bursts. The thread fetches up to M82576_FETCH descriptors and copies the
  * buffers of each frame together; the frames of a burst are one behind the other in the staging
- * memory of their queue.
+ * memory of their queue. The rest of a long frame stays in the client's buffer until the receiver
+ * copies it (txq_leave_rest()).
+ *
  * A frame whose end the driver has not posted yet remains as it is, and another queue has its turn.
  * A bad frame (a buffer that is not mapped, a frame that is too long, a context that was never
  * given) is dropped up to its end (EOP), and its descriptors are reported done all the same, so
@@ -41,6 +43,8 @@
 #define TX_BYTE_BUDGET (256 << 10) /* bytes between two flushes, not counting the last buffer */
 #define TX_TIME_BUDGET 20000       /* ns between two flushes, not counting the last step */
 #define TX_TIME_STEP   16          /* descriptors between two reads of the clock */
+
+#define REST_MIN (2 * M82576_HEADER) /* bytes of the shortest frame that has a rest */
 
 #define CMD_DTYP(cmd) ((cmd)&IGB_TXD_DTYP_MASK)
 
@@ -200,6 +204,30 @@ txq_context(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 }
 
 /*
+ * Leave the rest of a frame where it is, and copy its header only. That is possible for a frame of
+ * one buffer of which the device computes nothing, if a pointer to it lasts until the frame is with
+ * its receiver.
+ */
+static bool
+txq_leave_rest(struct m82576 *m, struct m82576_txq *t, const union igb_tx_desc *d)
+{
+	const uint32_t cmd = d->data.cmd_type_len, len = cmd & IGB_TXD_DTALEN_MASK;
+	const uint8_t *p;
+
+	if (!m->tx_rest || len < REST_MIN || t->len != 0 || !(cmd & IGB_TXD_EOP) || t->is_legacy ||
+			!(t->cmd & IGB_TXD_IFCS) || m82576_tx_needs_context(t) ||
+			!vfu_tlb_lasts(&m->tx_tlb))
+		return false;
+	p = m82576_dma_ptr(m, &m->tx_tlb, d->data.addr, len, VFU_DMA_READ);
+	if (p == NULL)
+		return false;
+	memcpy(m82576_tx_gathered(t), p, M82576_HEADER);
+	t->rest = p + M82576_HEADER;
+	t->has_rests = true;
+	return true;
+}
+
+/*
  * Gather the buffer of one data descriptor.
  *
  * @return false: the buffer was requested from the client; call again with the same descriptor
@@ -215,6 +243,7 @@ txq_data(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 		t->started = true;
 		t->skip = false;
 		t->len = 0;
+		t->rest = NULL;
 		t->cmd = cmd;
 		t->olinfo = d->data.olinfo;
 		t->is_legacy = !(cmd & IGB_TXD_DEXT);
@@ -239,8 +268,10 @@ txq_data(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 			txq_bad(m, t);
 			return true;
 		}
-		ret = m82576_dma_get(m, &m->tx_tlb, &t->read, d->data.addr,
-				m82576_tx_gathered(t) + t->len, len);
+		ret = txq_leave_rest(m, t, d) ?
+				0 :
+				m82576_dma_get(m, &m->tx_tlb, &t->read, d->data.addr,
+						m82576_tx_gathered(t) + t->len, len);
 		if (ret == -EAGAIN)
 			return false;
 		if (ret != 0) {
@@ -295,12 +326,24 @@ must_wait(const struct m82576 *m, const struct m82576_txq *t, uint32_t cmd)
 	return t->at + M82576_HEADROOM + IGB_MAX_FRAME > M82576_STAGING;
 }
 
-/* Keep a frame in the staging memory until the burst is over. */
+/*
+ * Return whether the queue must report nothing more in this burst: some buffers have not been
+ * copied yet, so that the write-backs that are held back must not be written.
+ */
+static inline bool
+must_hold_back(const struct m82576_txq *t)
+{
+	return t->has_rests && t->wb_count == M82576_WB_BATCH;
+}
+
+/* Keep a frame in the staging memory until the burst is over. There is room for its rest. */
 static inline void
-txq_keep(struct m82576_txq *t, const struct m82576_frame *frame)
+txq_keep(const struct m82576 *m, struct m82576_txq *t, struct m82576_frame *frame)
 {
 	uint32_t end = (uint32_t)(frame->data + frame->len - t->staging);
 
+	frame->rest = t->rest;
+	frame->sender = m->server;
 	t->at = (end + M82576_CACHE_LINE - 1) & ~(M82576_CACHE_LINE - 1u);
 }
 
@@ -351,7 +394,7 @@ txq_frame(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 			return true;
 		t->tso = false;
 	}
-	while (within_budget(m)) {
+	while (within_budget(m) && !must_hold_back(t)) {
 		bool is_data;
 
 		/* 2. Fetch descriptors. */
@@ -377,7 +420,7 @@ txq_frame(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 			/* 4. Apply offloads. */
 			if (m82576_tx_prepare(m, t, frame)) {
 				if (!m82576_tx_is_tso(t))
-					txq_keep(t, frame);
+					txq_keep(m, t, frame);
 				return true;
 			}
 			m82576_count(&m->txc.bad, 1);
@@ -401,6 +444,7 @@ txq_rewind(struct m82576_txq *t, uint32_t burst)
 		memmove(t->staging + M82576_HEADROOM, m82576_tx_gathered(t), t->len);
 	t->at = 0;
 	t->burst = burst;
+	t->has_rests = false;
 }
 
 /*
@@ -497,6 +541,7 @@ next_frames(struct m82576 *m, struct m82576_frame *frames, unsigned int n, uint3
 static unsigned int
 loop_tx(struct m82576 *m, struct m82576_frame *frame)
 {
+	m->tx_rest = false;
 	if (m->looped.data == NULL && next_frames(m, &m->looped, 1, 0) == 0)
 		return 0;
 	if (!(m82576_ld_acq(&m->gates) & M82576_GATE_RXEN)) {
@@ -520,9 +565,35 @@ m82576_tx(struct m82576 *m, struct m82576_frame *frames, unsigned int n, uint32_
 	gates = m82576_ld_acq(&m->gates);
 	if ((gates & M82576_GATES_TX) != M82576_GATES_TX)
 		return 0;
+	m->tx_rest = m->tx_rest_allowed;
 	if (gates & M82576_GATE_WIRE)
 		return next_frames(m, frames, n, bytes);
 	return gates & M82576_GATE_LOOP && n != 0 ? loop_tx(m, frames) : 0;
+}
+
+void
+m82576_tx_allow_rest(struct m82576 *m)
+{
+	m->tx_rest_allowed = true;
+}
+
+void
+m82576_tx_gather(struct m82576 *m, struct m82576_frame *frames, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		struct m82576_frame *f = &frames[i];
+
+		if (f->rest == NULL)
+			continue;
+		/* The header is in the staging memory of a queue, and has room behind it. */
+		memcpy((uint8_t *)(uintptr_t)f->data + M82576_HEADER, f->rest,
+				f->len - M82576_HEADER);
+		f->rest = NULL;
+		if (vfu_server_dma_poisoned(m->server))
+			f->flags |= M82576_FRAME_BAD_FCS;
+	}
 }
 
 static void

@@ -176,6 +176,7 @@ finish(struct m82576 *m, const struct m82576_txq *t, uint8_t *f, uint32_t len, u
 	}
 	frame->data = f;
 	frame->len = len;
+	frame->rest = NULL;
 	return true;
 }
 

@@ -37,7 +37,8 @@
  * frame back, so that it copies none.
  *
  * Without a speed (speed=max) there is no clock. There the sink may ask to wait. The frames that it
- * did not take stay where the source has them, because the wire takes no others until they are gone.
+ * did not take stay where the source has them, because the wire takes no others before they are
+ * gone.
  */
 
 #include <stdlib.h>
@@ -141,6 +142,8 @@ wire_dir_new(struct wire_source *src, struct wire_sink *sink, unsigned int speed
 	dir->lag = WIRE_LAG_NS;
 	dir->quiet = WIRE_QUIET_NS;
 	dir->hush = src->patient && sink->listening != NULL;
+	if (sink->takes_rest && src->allow_rest != NULL)
+		src->allow_rest(src);
 	if (!dir->hush && src->start != NULL)
 		src->start(src, sink);
 	return dir;
@@ -385,6 +388,8 @@ poll_unpaced(struct wire_dir *dir, uint64_t now)
 		sum += bytes;
 		n += gone;
 		set_paused(dir, dir->nr_waiting != 0);
+		if (dir->nr_waiting != 0 && dir->src->gather != NULL)
+			dir->src->gather(dir->src, &dir->chunk[dir->waiting], dir->nr_waiting);
 		if (dir->nr_waiting != 0 || time_is_up(dir, gone, bytes))
 			break;
 	}

@@ -121,6 +121,16 @@ struct wire_source {
 	uint32_t (*ability)(struct wire_source *src);
 	/** Return the speed that this end has agreed on, Mb/s; 0, or NULL: the direction's own. */
 	unsigned int (*speed)(const struct wire_source *src);
+	/**
+	 * The sink takes frames with a rest (m82576_frame.rest). Called before the first next(). A
+	 * source returns no such frames if it is NULL, or was not called.
+	 */
+	void (*allow_rest)(struct wire_source *src);
+	/**
+	 * Copy the rests of frames of the last next(), which the wire keeps beyond this turn. Not
+	 * NULL if allow_rest() is not.
+	 */
+	void (*gather)(struct wire_source *src, struct m82576_frame *frames, unsigned int n);
 	/** Free the source. */
 	void (*close)(struct wire_source *src);
 	/** A source that starts by itself (a capture) waits until the sink listens. */
@@ -173,6 +183,8 @@ struct wire_sink {
 	uint64_t (*filtered)(const struct wire_sink *sink);
 	/** Free the sink. */
 	void (*close)(struct wire_sink *sink);
+	/** put() takes frames with a rest (m82576_frame.rest). */
+	bool takes_rest;
 };
 
 /** Counters of one direction since it was created. */

@@ -30,6 +30,18 @@ dev_next(struct wire_source *src, uint64_t now, struct m82576_frame *frames, uns
 	return m82576_tx(((struct dev_source *)src)->dev, frames, n, bytes);
 }
 
+static void
+dev_allow_rest(struct wire_source *src)
+{
+	m82576_tx_allow_rest(((struct dev_source *)src)->dev);
+}
+
+static void
+dev_gather(struct wire_source *src, struct m82576_frame *frames, unsigned int n)
+{
+	m82576_tx_gather(((struct dev_source *)src)->dev, frames, n);
+}
+
 static bool
 dev_pending(struct wire_source *src)
 {
@@ -154,6 +166,8 @@ wire_dev_open(struct m82576 *dev, struct wire_source **src, struct wire_sink **s
 		source->dev = dev;
 		source->src.next = dev_next;
 		source->src.pending = dev_pending;
+		source->src.allow_rest = dev_allow_rest;
+		source->src.gather = dev_gather;
 		source->src.flush = dev_flush_tx;
 		source->src.pause = dev_pause;
 		source->src.carrier = dev_carrier;
@@ -165,6 +179,7 @@ wire_dev_open(struct m82576 *dev, struct wire_source **src, struct wire_sink **s
 	if (receiver != NULL) {
 		receiver->dev = dev;
 		receiver->sink.put = dev_put;
+		receiver->sink.takes_rest = true;
 		receiver->sink.flush = dev_flush_rx;
 		receiver->sink.listening = dev_listening;
 		receiver->sink.carrier = dev_far_carrier;

@@ -109,9 +109,7 @@ to_frame(struct replay *r, const struct capture_record *c, struct m82576_frame *
 		COUNT(r, too_long);
 		return false;
 	}
-	frame->data = c->data;
-	frame->len = len;
-	frame->flags = 0;
+	*frame = (struct m82576_frame){ .data = c->data, .len = len };
 	if (c->errored ||
 			(c->fcs_len == ETHERNET_FCS && captured == c->len &&
 					fcs_is_wrong(c->data, captured))) {

@@ -551,7 +551,11 @@ look_at(const struct m82576_frame *f)
 {
 	MUST(f->len >= 14 && f->len <= 16384);
 #ifdef FUZZ_ASAN
-	MUST(__asan_region_is_poisoned((void *)(uintptr_t)f->data, f->len) == NULL);
+	MUST(__asan_region_is_poisoned((void *)(uintptr_t)f->data,
+			     f->rest != NULL ? M82576_HEADER : f->len) == NULL);
+	MUST(f->rest == NULL ||
+			__asan_region_is_poisoned((void *)(uintptr_t)f->rest,
+					f->len - M82576_HEADER) == NULL);
 #endif
 }
 
@@ -567,6 +571,9 @@ transmit_frames(unsigned int max, bool flush)
 			break;
 		for (unsigned int i = 0; i < n; i++)
 			look_at(&f[i]);
+		if (model->tx_rest_allowed && !(f[0].flags & M82576_FRAME_LOOPED) &&
+				m82576_rx(model, f, n, true) < n)
+			m82576_tx_gather(model, f, n);
 	}
 	if (flush)
 		m82576_tx_flush(model);
@@ -845,6 +852,8 @@ run_step(struct input *in)
 	switch (step) {
 	case STEP_TX:
 		a = in_uint8(in);
+		if (a == 0x7F)
+			m82576_tx_allow_rest(model);
 		transmit_frames(a % FRAMES, !(a & 0x80));
 		break;
 	case STEP_RX:

@@ -67,7 +67,7 @@ ipv6(uint32_t plen, uint8_t next)
 static inline unsigned int
 ptype(struct rig *g, uint32_t len)
 {
-	m82576_parse(g->m, f, len, &pkt);
+	m82576_parse(g->m, f, len, len, &pkt);
 	return pkt.ptype;
 }
 

@@ -26,15 +26,12 @@ static void *
 poll_loop(void *arg)
 {
 	struct poller *p = arg;
-	struct m82576_frame fr, in;
 	uint8_t f[60] = { 0 };
+	struct m82576_frame fr, in = { .data = f, .len = sizeof(f) };
 	unsigned int i;
 
 	vfu_rcu_register();
 	rig_eth(f, rig_mac, 0x88B5);
-	in.data = f;
-	in.len = 60;
-	in.flags = 0;
 	while (!__atomic_load_n(&p->stop, __ATOMIC_ACQUIRE)) {
 		for (i = 0; i < 32; i++) {
 			m82576_tx(p->g->m, &fr, 1, 0);

@@ -350,6 +350,107 @@ tx_burst_holds_its_frames(void **state)
 	assert_int_equal(rig_rd(g, IGB_TDH(0)), g->tx_next);
 }
 
+static uint8_t *
+tx_memory(struct rig *g, const volatile union igb_tx_desc *d)
+{
+	return g->mem + (d->data.addr - RIG_IOVA);
+}
+
+/* The header of a long frame is a copy; the rest goes from the buffer to its receiver. */
+static void
+tx_rest_stays_in_the_buffer(void **state)
+{
+	static const uint32_t lens[] = { 60, 255, 256, 1514, 1514 };
+	struct m82576_frame out[8];
+	struct rig *g = *state;
+	unsigned int i;
+
+	rig_wr(g, IGB_RXCSUM, IGB_RXCSUM_PCSD);
+	for (i = 0; i < 5; i++) {
+		memset(f, (int)i, lens[i]);
+		rig_eth(f, rig_mac, 0x88B5);
+		rig_post(g, f, lens[i], RIG_LAST, lens[i] << IGB_TXD_PAYLEN_SHIFT);
+	}
+	/* The device computes something of these, or gathers them from several buffers. */
+	rig_ipv4(f, 17, 500);
+	rig_ctx(g, 0, 14, 20, 0, 0, UDP4, 0x123);
+	rig_post(g, f, 542, RIG_LAST, 542u << IGB_TXD_PAYLEN_SHIFT | IXSM);
+	rig_post(g, f, 542, RIG_LAST | IGB_TXD_VLE, 542u << IGB_TXD_PAYLEN_SHIFT);
+	rig_post(g, f, 300, IGB_TXD_IFCS, 600u << IGB_TXD_PAYLEN_SHIFT);
+	rig_post(g, f, 300, RIG_LAST, 0);
+	rig_ring_bell(g);
+	m82576_tx_allow_rest(g->m);
+	assert_int_equal(m82576_tx(g->m, out, 8, UINT32_MAX), 8);
+	for (i = 0; i < 8; i++)
+		assert_int_equal(out[i].rest != NULL, i >= 2 && i < 5);
+	/* The driver changes its buffers, which it must not. */
+	for (i = 0; i < 5; i++) {
+		tx_memory(g, rig_txd(g, 0, i))[50] = 0xEE;
+		if (lens[i] > 255)
+			tx_memory(g, rig_txd(g, 0, i))[255] = 0xEE;
+	}
+	m82576_tx_gather(g->m, &out[4], 1);
+	assert_null(out[4].rest);
+	assert_int_equal(out[4].data[50], 4);
+	assert_int_equal(out[4].data[255], 0xEE);
+	tx_memory(g, rig_txd(g, 0, 4))[255] = 0xDD;
+	assert_int_equal(m82576_rx(g->m, out, 5, false), 5);
+	m82576_tx_flush(g->m);
+	m82576_rx_flush(g->m);
+	vfu_rcu_quiescent();
+	for (i = 0; i < 5; i++) {
+		assert_int_equal(rig_rxd(g, 0, i)->wb.staterr, DD_EOP);
+		assert_int_equal(rig_rxd(g, 0, i)->wb.length, lens[i]);
+		assert_memory_equal(rig_rxbuf(g, 0, i), rig_mac, 6);
+		assert_int_equal(rig_rxbuf(g, 0, i)[50], i);
+		assert_int_equal(rig_rxbuf(g, 0, i)[lens[i] - 1], i == 2 ? 0xEE : i);
+		if (i > 2)
+			assert_int_equal(rig_rxbuf(g, 0, i)[255], 0xEE);
+	}
+	/* In loopback a frame may wait for a descriptor, so that it has no rest. */
+	rig_rx_on(g, IGB_RCTL_SECRC | IGB_RCTL_LBM_MAC);
+	rig_post(g, f, 542, RIG_LAST, 542u << IGB_TXD_PAYLEN_SHIFT);
+	rig_ring_bell(g);
+	assert_int_equal(m82576_tx(g->m, out, 8, UINT32_MAX), 1);
+	assert_null(out[0].rest);
+}
+
+/* Reports that would exceed the batch wait for the burst's end: a rest is not copied before. */
+static void
+tx_rest_is_not_reported_before_it_is_copied(void **state)
+{
+	struct m82576_frame out[8];
+	struct rig *g = *state;
+	unsigned int i, n;
+
+	rig_wr(g, IGB_TXDCTL(0), 0);
+	rig_wr(g, IGB_TDLEN(0), 128 * 16);
+	rig_wr(g, IGB_TDH(0), 0);
+	rig_wr(g, IGB_TXDCTL(0), IGB_DCTL_ENABLE);
+	for (i = 0; i < 127; i++) {
+		volatile union igb_tx_desc *d = (volatile union igb_tx_desc *)(g->mem + RIG_TXRING +
+				i * 16);
+
+		/* One frame with a rest, and many bad ones. */
+		d->data.addr = RIG_IOVA + RIG_TXBUF;
+		d->data.cmd_type_len = (i == 0 ? 1000 : 1) | RIG_LAST | IGB_TXD_DTYP_DATA |
+				IGB_TXD_DEXT;
+		d->data.olinfo = 0;
+	}
+	rig_tdt(g, 0, 127);
+	m82576_tx_allow_rest(g->m);
+	g->m->tx_descs = 0;
+	n = m82576_tx(g->m, out, 8, UINT32_MAX);
+	assert_int_equal(n, 1);
+	assert_non_null(out[0].rest);
+	assert_int_equal(rig_txd(g, 0, 0)->wb.status, 0);
+	/* The next burst may report it. */
+	assert_int_equal(m82576_tx(g->m, out, 8, UINT32_MAX), 0);
+	m82576_tx_flush(g->m);
+	vfu_rcu_quiescent();
+	assert_int_equal(rig_txd(g, 0, 0)->wb.status, IGB_TXD_STAT_DD);
+}
+
 /* A burst ends with its last frame, or with the frame that begins within its bytes. */
 static void
 tx_burst_ends_at_its_limits(void **state)
@@ -469,6 +570,8 @@ main(void)
 		LIMIT(tx_frames_without_report_are_not_written_back),
 		LIMIT(tx_burst_holds_its_frames),
 		LIMIT(tx_burst_ends_at_its_limits),
+		LIMIT(tx_rest_stays_in_the_buffer),
+		LIMIT(tx_rest_is_not_reported_before_it_is_copied),
 		LIMIT(tx_pending_is_exact),
 		LIMIT(tx_head_write_back_only_with_a_report),
 	};
