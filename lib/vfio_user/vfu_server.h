@@ -290,6 +290,13 @@ bool vfu_dma_paged(struct vfu_server *server);
 /** Ranges that a struct vfu_tlb holds for each direction. */
 #define VFU_TLB_RANGES 64
 
+/** A range of a struct vfu_tlb. */
+struct vfu_tlb_range {
+	uint64_t first; /**< bus address of the first byte */
+	uint64_t size;  /**< bytes; 0: none */
+	uint8_t *at;    /**< address of the first byte in this process */
+};
+
 /**
  * Ranges of the DMA table that one user of the data path has found, so that most of its
  * translations are two comparisons. One thread at a time uses it. All zero: it holds nothing. The
@@ -299,11 +306,7 @@ struct vfu_tlb {
 	struct vfu_server *server;
 	uint64_t epoch; /**< number of the DMA table that has the ranges; 0: it holds none */
 	/** For reads, and for writes, by the number of the 2 MiB that contain the address. */
-	struct vfu_tlb_range {
-		uint64_t first; /**< bus address of the first byte */
-		uint64_t size;  /**< bytes; 0: none */
-		uint8_t *at;    /**< address of the first byte in this process */
-	} ranges[2][VFU_TLB_RANGES];
+	struct vfu_tlb_range ranges[2][VFU_TLB_RANGES];
 };
 
 /**

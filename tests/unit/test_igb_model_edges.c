@@ -170,6 +170,44 @@ rx_ring_disabled_before_the_flush_is_not_written(void **state)
 	assert_int_equal(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD, 0);
 }
 
+/*
+ * The sender truncates its memory between the copy of a frame's header and that of its rest. The
+ * device is made here and not in a setup function, because cmocka handles SIGBUS until the test
+ * begins.
+ */
+static void
+frame_whose_rest_was_truncated_is_damaged(void **state)
+{
+	const uint32_t at = RIG_TXBUF + RIG_PAGE - M82576_HEADER; /* the rest begins a page */
+	struct m82576_stats st;
+	struct rig *g;
+
+	edges_setup(state);
+	g = *state;
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	rig_wr(g, IGB_RXCSUM, IGB_RXCSUM_PCSD);
+	memset(f, 0x5A, 1000);
+	rig_eth(f, rig_mac, 0x88B5);
+	memcpy(g->mem + at, f, 1000);
+	rig_txd(g, 0, 0)->data.addr = RIG_IOVA + at;
+	rig_txd(g, 0, 0)->data.cmd_type_len = RIG_LAST | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | 1000;
+	rig_txd(g, 0, 0)->data.olinfo = 1000u << IGB_TXD_PAYLEN_SHIFT;
+	rig_tdt(g, 0, 1);
+	m82576_tx_allow_rest(g->m);
+	assert_int_equal(m82576_tx(g->m, &fr, 1, 0), 1);
+	assert_non_null(fr.rest);
+	assert_int_equal(ftruncate(g->memfd, RIG_TXBUF + RIG_PAGE), 0);
+	assert_int_equal(m82576_rx(g->m, &fr, 1, true), 1);
+	m82576_rx_flush(g->m);
+	m82576_get_stats(g->m, &st);
+	assert_int_equal(st.rx_frames, 0);
+	assert_int_equal(st.rx_bad, 1);
+	assert_false(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD);
+	vfu_rcu_quiescent();
+	rig_teardown(state);
+}
+
 int
 main(void)
 {
@@ -183,6 +221,7 @@ main(void)
 		EDGE(reta_entry_alone_selects_the_queue),
 		EDGE(tx_ring_disabled_before_the_flush_is_not_written),
 		EDGE(rx_ring_disabled_before_the_flush_is_not_written),
+		cmocka_unit_test(frame_whose_rest_was_truncated_is_damaged),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_edges", tests, NULL, NULL);

@@ -285,6 +285,54 @@ chunks_are_bounded_in_wire_time_and_bytes(void **state)
 	}
 }
 
+static unsigned int allowed, gathered;
+
+static void
+fake_allow_rest(struct wire_source *src)
+{
+	allowed++;
+}
+
+/* Gather frames: those of the fake source are whole, but the wire need not know. */
+static void
+fake_gather(struct wire_source *src, struct m82576_frame *frames, unsigned int n)
+{
+	uint64_t number;
+
+	gathered += n;
+	/* They are the last ones of the chunk, which the sink has not taken. */
+	memcpy(&number, frames[n - 1].data, sizeof(number));
+	assert_int_equal(number, source.given - 1);
+}
+
+/* A source may leave rests of frames where they are if its sink takes them; none is kept there. */
+static void
+frames_that_wait_are_gathered(void **state)
+{
+	struct wire_dir *dir = fresh(0, 60, 1000);
+
+	wire_dir_free(dir);
+	source.src.allow_rest = fake_allow_rest;
+	source.src.gather = fake_gather;
+	dir = wire_dir_new(&source.src, &sink.sink, 0);
+	assert_int_equal(allowed, 0);
+	wire_dir_free(dir);
+	sink.sink.takes_rest = true;
+	dir = wire_dir_new(&source.src, &sink.sink, 0);
+	assert_int_equal(allowed, 1);
+	sink.room = WIRE_CHUNK;
+	wire_dir_poll(dir, T0);
+	assert_int_equal(gathered, WIRE_CHUNK);
+	sink.room = 3;
+	wire_dir_poll(dir, T0 + 1);
+	assert_int_equal(gathered, 2 * WIRE_CHUNK - 3);
+	sink.room = UINT64_MAX;
+	drain(dir, T0 + 2);
+	assert_int_equal(gathered, 2 * WIRE_CHUNK - 3);
+	assert_int_equal(sink.got, 1000);
+	wire_dir_free(dir);
+}
+
 static uint64_t slow_base; /* the clock when slow_given frames had been given */
 static uint64_t slow_given;
 
@@ -643,6 +691,7 @@ main(void)
 		cmocka_unit_test(frame_without_room_is_dropped_and_counted),
 		cmocka_unit_test(unlimited_wire_waits_and_loses_nothing),
 		cmocka_unit_test(chunks_are_bounded_in_wire_time_and_bytes),
+		cmocka_unit_test(frames_that_wait_are_gathered),
 		cmocka_unit_test(slow_poll_ends_early),
 		cmocka_unit_test(short_frames_are_padded_to_60_bytes),
 		cmocka_unit_test(polling_gaps_are_counted_by_length),
