@@ -54,9 +54,10 @@
 #define LISTEN_CHECK_NS 10000000
 
 /*
- * Time that a poll may take, in ns, and work between two reads of the clock: frames, and KiB. A
- * frame costs what its receiver makes it cost: for example pages of its buffers that it has
- * released are page faults of the polling thread.
+ * Time that a poll may take, in ns, and the work between two reads of the clock, in frames and KiB:
+ * at first, and after a poll that took longer. A frame costs what its receiver makes it cost: for
+ * example pages of its buffers that it has released are page faults of the polling thread. While
+ * that work is quick, it doubles up to that of a whole poll.
  */
 #define POLL_NS    20000
 #define POLL_CHECK 8
@@ -78,6 +79,7 @@ struct wire_dir {
 	uint64_t (*clock)(void); /* for POLL_NS; NULL: no limit */
 	uint64_t check_begin;    /* when this poll began */
 	unsigned int check_cost; /* cost since the last check */
+	unsigned int stride;     /* maximum cost of a chunk, in frames and in KiB */
 
 	uint32_t carrier; /* of the source, as the sink knows it; 0: nothing was passed */
 
@@ -90,7 +92,7 @@ struct wire_dir {
 	uint64_t next_check;
 
 	/* Frames of the source that wait for the sink (speed=max): nr_waiting from "waiting" on. */
-	struct m82576_frame chunk[WIRE_CHUNK];
+	struct m82576_frame chunk[WIRE_BURST];
 	unsigned int waiting, nr_waiting;
 	bool paused; /* the source knows that they wait */
 
@@ -104,7 +106,7 @@ struct wire_dir {
 	uint64_t over_100us, over_1ms, over_10ms;
 	uint64_t frames, bytes, drops, stalled_ns;
 
-	uint8_t padded[WIRE_CHUNK][WIRE_FRAME_MIN]; /* short frames of chunk[] */
+	uint8_t padded[WIRE_BURST][WIRE_FRAME_MIN]; /* short frames of chunk[] */
 };
 
 #define PEEK(var)        __atomic_load_n(&(var), __ATOMIC_RELAXED)
@@ -141,6 +143,7 @@ wire_dir_new(struct wire_source *src, struct wire_sink *sink, unsigned int speed
 	set_speed(dir, speed_mbps);
 	dir->lag = WIRE_LAG_NS;
 	dir->quiet = WIRE_QUIET_NS;
+	dir->stride = WIRE_BURST;
 	dir->hush = src->patient && sink->listening != NULL;
 	if (sink->takes_rest && src->allow_rest != NULL)
 		src->allow_rest(src);
@@ -177,6 +180,7 @@ void
 wire_dir_set_clock(struct wire_dir *dir, uint64_t (*clock)(void))
 {
 	dir->clock = clock;
+	dir->stride = POLL_CHECK;
 }
 
 void
@@ -231,10 +235,11 @@ pad(struct wire_dir *dir, unsigned int i)
 static inline unsigned int
 take(struct wire_dir *dir, uint64_t now, unsigned int n, uint64_t bytes)
 {
+	const uint64_t most = (uint64_t)dir->stride * 1024;
 	unsigned int i;
 
-	n = n < WIRE_CHUNK ? n : WIRE_CHUNK;
-	bytes = bytes < WIRE_CHUNK_BYTES ? bytes : WIRE_CHUNK_BYTES;
+	n = n < dir->stride ? n : dir->stride;
+	bytes = bytes < most ? bytes : most;
 	n = dir->src->next(dir->src, now, dir->chunk, n, (uint32_t)bytes);
 	for (i = 0; i < n; i++)
 		if (__builtin_expect(dir->chunk[i].len < WIRE_FRAME_MIN, 0))
@@ -286,14 +291,17 @@ flush(struct wire_dir *dir)
 static inline bool
 time_is_up(struct wire_dir *dir, unsigned int n, uint32_t bytes)
 {
-	uint64_t now;
-
 	dir->check_cost += n + bytes / 1024;
 	if (dir->check_cost < POLL_CHECK || dir->clock == NULL)
 		return false;
 	dir->check_cost = 0;
-	now = dir->clock();
-	return now - dir->check_begin >= POLL_NS;
+	if (dir->clock() - dir->check_begin >= POLL_NS) {
+		dir->stride = POLL_CHECK;
+		return true;
+	}
+	if (dir->stride < WIRE_BURST)
+		dir->stride *= 2;
+	return false;
 }
 
 /*
@@ -312,7 +320,7 @@ room(const struct wire_dir *dir, uint64_t now)
 static unsigned int
 poll_paced(struct wire_dir *dir, uint64_t now)
 {
-	uint64_t at[WIRE_CHUNK], sum = 0;
+	uint64_t at[WIRE_BURST], sum = 0;
 	unsigned int n = 0, i, got;
 	uint32_t bytes;
 
@@ -367,16 +375,16 @@ set_paused(struct wire_dir *dir, bool paused)
 static unsigned int
 poll_unpaced(struct wire_dir *dir, uint64_t now)
 {
-	uint64_t at[WIRE_CHUNK], sum = 0;
+	uint64_t at[WIRE_BURST], sum = 0;
 	unsigned int n = 0, i, gone;
 	uint32_t bytes;
 
-	for (i = 0; i < WIRE_CHUNK; i++)
+	for (i = 0; i < WIRE_BURST; i++)
 		at[i] = now;
 	while (n < WIRE_BURST) {
 		if (dir->nr_waiting == 0) {
 			dir->waiting = 0;
-			dir->nr_waiting = take(dir, now, WIRE_BURST - n, WIRE_CHUNK_BYTES);
+			dir->nr_waiting = take(dir, now, WIRE_BURST - n, UINT32_MAX);
 		}
 		if (dir->nr_waiting == 0)
 			break;

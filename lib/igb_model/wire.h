@@ -50,12 +50,8 @@ extern "C" {
 #define WIRE_FRAME_MAX 16384
 /** Bytes of the shortest frame, 64 with FCS: frames of a source are padded to this. */
 #define WIRE_FRAME_MIN M82576_WIRE_MIN
-/** Frames that one call of wire_dir_poll() moves at most. */
+/** Frames that one call of wire_dir_poll() moves at most. They may pass as one chunk. */
 #define WIRE_BURST 32
-/** Frames that pass from a source to a sink at once, at most. */
-#define WIRE_CHUNK 8
-/** Bytes on the wire of the frames before the last one of a chunk, at most. */
-#define WIRE_CHUNK_BYTES 8192
 /** Time from the start of the first frame of a chunk to that of the last one, at most, in ns. */
 #define WIRE_CHUNK_NS 20000
 /**
@@ -216,7 +212,7 @@ struct wire_dir *wire_dir_new(struct wire_source *src, struct wire_sink *sink,
 void wire_dir_set_lag(struct wire_dir *dir, uint64_t ns);
 /**
  * Set a clock, in ns, which limits a poll to 20 us: a poll moves no more frames after that time,
- * which it checks every few frames. Call it before the first wire_dir_poll(). Without a clock only
+ * which it checks after each chunk. A chunk has at most 8 frames after a poll that took longer. Call it before the first wire_dir_poll(). Without a clock only
  * WIRE_BURST ends a poll.
  */
 void wire_dir_set_clock(struct wire_dir *dir, uint64_t (*clock)(void));

@@ -227,7 +227,7 @@ unlimited_wire_waits_and_loses_nothing(void **state)
 	assert_int_equal(wire_dir_poll(dir, T0), WIRE_BURST);
 	assert_int_equal(wire_dir_poll(dir, T0), 40 - WIRE_BURST);
 	assert_int_equal(wire_dir_poll(dir, T0), 0);
-	assert_int_equal(source.given, 40 + WIRE_CHUNK); /* a chunk waits */
+	assert_int_equal(source.given, 2 * WIRE_BURST); /* the rest of a chunk waits */
 	assert_true(source.paused);
 	sink.room = 1;
 	assert_int_equal(wire_dir_poll(dir, T0), 1);
@@ -263,14 +263,11 @@ chunks_are_bounded_in_wire_time_and_bytes(void **state)
 		uint32_t len;
 		unsigned int most;
 	} cases[] = {
-		{ 10, 60, 1 },
-		{ 100, 60, 3 }, /* 6.72 us each */
-		{ 1000, 60, WIRE_CHUNK },
-		{ 1000, 1514, 2 },  /* 12.3 us each */
-		{ 10000, 1514, 6 }, /* 8 KiB */
-		{ 10000, 9000, 1 },
-		{ 0, 60, WIRE_CHUNK },
-		{ 0, 9000, 1 },
+		{ 10, 60, 1 }, { 100, 60, 3 }, /* 6.72 us each */
+		{ 1000, 60, 30 },              /* 672 ns each */
+		{ 1000, 1514, 2 },             /* 12.3 us each */
+		{ 10000, 60, WIRE_BURST }, { 10000, 1514, 17 }, { 10000, 9000, 3 },
+		{ 0, 60, WIRE_BURST }, { 0, 9000, 4 }, /* 32 KiB */
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -320,15 +317,15 @@ frames_that_wait_are_gathered(void **state)
 	sink.sink.takes_rest = true;
 	dir = wire_dir_new(&source.src, &sink.sink, 0);
 	assert_int_equal(allowed, 1);
-	sink.room = WIRE_CHUNK;
+	sink.room = 20;
 	wire_dir_poll(dir, T0);
-	assert_int_equal(gathered, WIRE_CHUNK);
+	assert_int_equal(gathered, 12);
 	sink.room = 3;
 	wire_dir_poll(dir, T0 + 1);
-	assert_int_equal(gathered, 2 * WIRE_CHUNK - 3);
+	assert_int_equal(gathered, 12 + 9);
 	sink.room = UINT64_MAX;
 	drain(dir, T0 + 2);
-	assert_int_equal(gathered, 2 * WIRE_CHUNK - 3);
+	assert_int_equal(gathered, 12 + 9);
 	assert_int_equal(sink.got, 1000);
 	wire_dir_free(dir);
 }
@@ -341,6 +338,14 @@ static uint64_t
 slow_clock(void)
 {
 	return slow_base + 3 * US * (source.given - slow_given);
+}
+
+static bool is_slow;
+
+static uint64_t
+clock_of_the_test(void)
+{
+	return is_slow ? slow_clock() : slow_base;
 }
 
 static unsigned int
@@ -377,6 +382,24 @@ slow_poll_ends_early(void **state)
 		assert_int_equal(stats.drops, 0);
 		wire_dir_free(dir);
 	}
+}
+
+/* Chunks grow while they are quick. After a poll that was slow they are small again. */
+static void
+chunks_grow_until_a_poll_is_slow(void **state)
+{
+	struct wire_dir *dir = fresh(0, 60, 1000);
+
+	wire_dir_set_clock(dir, clock_of_the_test);
+	assert_int_equal(slow_poll(dir, T0), WIRE_BURST);
+	assert_int_equal(sink.most, 16); /* 8, 16, and 8 that remain */
+	assert_int_equal(slow_poll(dir, T0), WIRE_BURST);
+	assert_int_equal(sink.most, WIRE_BURST);
+	is_slow = true;
+	assert_int_equal(slow_poll(dir, T0), WIRE_BURST);
+	assert_int_equal(slow_poll(dir, T0), 8);
+	is_slow = false;
+	wire_dir_free(dir);
 }
 
 static void
@@ -608,7 +631,7 @@ rate_follows_the_speed_that_the_ends_agreed_on(void **state)
 	drain(dir, T0 + 1);
 	assert_false(source.paused);
 	wire_dir_get_stats(dir, T0 + 1, &stats);
-	assert_int_equal(stats.drops, WIRE_CHUNK - 5);
+	assert_int_equal(stats.drops, WIRE_BURST - 5);
 	assert_true(sink.got > 5);
 	source.speed = 0;
 	wire_dir_poll(dir, T0 + 2);
@@ -693,6 +716,7 @@ main(void)
 		cmocka_unit_test(chunks_are_bounded_in_wire_time_and_bytes),
 		cmocka_unit_test(frames_that_wait_are_gathered),
 		cmocka_unit_test(slow_poll_ends_early),
+		cmocka_unit_test(chunks_grow_until_a_poll_is_slow),
 		cmocka_unit_test(short_frames_are_padded_to_60_bytes),
 		cmocka_unit_test(polling_gaps_are_counted_by_length),
 		cmocka_unit_test(carrier_changes_reach_the_sink_in_order_and_none_is_lost),

@@ -173,12 +173,12 @@ frames_pass_in_both_directions(void **state)
 	struct m82576_frame f = { .data = out, .len = sizeof(out) };
 
 	kernel_sends(in, sizeof(in));
-	assert_int_equal(src->next(src, T0, &f, WIRE_CHUNK, UINT32_MAX), 1);
+	assert_int_equal(src->next(src, T0, &f, WIRE_BURST, UINT32_MAX), 1);
 	assert_int_equal(f.len, sizeof(in));
 	assert_int_equal(f.flags, 0);
 	assert_memory_equal(f.data, in, sizeof(in));
 	assert_true(src->pending(src));
-	assert_int_equal(src->next(src, T0, &f, WIRE_CHUNK, UINT32_MAX), 0);
+	assert_int_equal(src->next(src, T0, &f, WIRE_BURST, UINT32_MAX), 0);
 	assert_false(src->pending(src));
 
 	f = (struct m82576_frame){ .data = out, .len = sizeof(out) };
@@ -228,23 +228,23 @@ idle_tap_is_read_less_and_less_often(void **state)
 	uint64_t now = T0;
 	unsigned int i;
 
-	assert_int_equal(src->next(src, now, &f, WIRE_CHUNK, UINT32_MAX), 0);
+	assert_int_equal(src->next(src, now, &f, WIRE_BURST, UINT32_MAX), 0);
 	for (i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
 		assert_int_equal(tap.reads, i + 1);
-		assert_int_equal(src->next(src, now + delays[i] - 1, &f, WIRE_CHUNK, UINT32_MAX),
+		assert_int_equal(src->next(src, now + delays[i] - 1, &f, WIRE_BURST, UINT32_MAX),
 				0);
 		assert_int_equal(tap.reads, i + 1);
 		now += delays[i];
-		assert_int_equal(src->next(src, now, &f, WIRE_CHUNK, UINT32_MAX), 0);
+		assert_int_equal(src->next(src, now, &f, WIRE_BURST, UINT32_MAX), 0);
 	}
 	/* A frame ends the delay; it begins again with the shortest. */
 	kernel_sends(data, sizeof(data));
 	now += MAX_NS;
-	assert_int_equal(src->next(src, now, &f, WIRE_CHUNK, UINT32_MAX), 1);
-	assert_int_equal(src->next(src, now, &f, WIRE_CHUNK, UINT32_MAX), 0);
+	assert_int_equal(src->next(src, now, &f, WIRE_BURST, UINT32_MAX), 1);
+	assert_int_equal(src->next(src, now, &f, WIRE_BURST, UINT32_MAX), 0);
 	kernel_sends(data, sizeof(data));
-	assert_int_equal(src->next(src, now + MIN_NS - 1, &f, WIRE_CHUNK, UINT32_MAX), 0);
-	assert_int_equal(src->next(src, now + MIN_NS, &f, WIRE_CHUNK, UINT32_MAX), 1);
+	assert_int_equal(src->next(src, now + MIN_NS - 1, &f, WIRE_BURST, UINT32_MAX), 0);
+	assert_int_equal(src->next(src, now + MIN_NS, &f, WIRE_BURST, UINT32_MAX), 1);
 }
 
 static void
@@ -255,9 +255,9 @@ frame_that_is_too_long_is_dropped(void **state)
 
 	kernel_sends(data, sizeof(data));
 	kernel_sends(data, sizeof(data) - 1);
-	assert_int_equal(src->next(src, T0, &f, WIRE_CHUNK, UINT32_MAX), 0);
+	assert_int_equal(src->next(src, T0, &f, WIRE_BURST, UINT32_MAX), 0);
 	assert_true(src->pending(src));
-	assert_int_equal(src->next(src, T0, &f, WIRE_CHUNK, UINT32_MAX), 1);
+	assert_int_equal(src->next(src, T0, &f, WIRE_BURST, UINT32_MAX), 1);
 	assert_int_equal(f.len, WIRE_FRAME_MAX);
 }
 
@@ -267,8 +267,8 @@ deleted_interface_is_read_no_more(void **state)
 	struct m82576_frame f;
 
 	tap.deleted = true;
-	assert_int_equal(src->next(src, T0, &f, WIRE_CHUNK, UINT32_MAX), 0);
-	assert_int_equal(src->next(src, T0 + MAX_NS, &f, WIRE_CHUNK, UINT32_MAX), 0);
+	assert_int_equal(src->next(src, T0, &f, WIRE_BURST, UINT32_MAX), 0);
+	assert_int_equal(src->next(src, T0 + MAX_NS, &f, WIRE_BURST, UINT32_MAX), 0);
 	assert_int_equal(tap.reads, 1);
 }
 

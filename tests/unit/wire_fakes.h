@@ -47,7 +47,7 @@ struct fake_source {
 	bool paused, closed;
 	uint32_t carrier, able;
 	unsigned int speed;
-	uint8_t data[WIRE_CHUNK][WIRE_FRAME_MAX];
+	uint8_t data[WIRE_BURST][WIRE_FRAME_MAX];
 };
 
 /* A sink with room for a number of frames that the test sets. */
@@ -81,7 +81,7 @@ fake_next(struct wire_source *src, uint64_t now, struct m82576_frame *frames, un
 	uint64_t sum = 0;
 	unsigned int i;
 
-	assert_in_range(n, 1, WIRE_CHUNK);
+	assert_in_range(n, 1, WIRE_BURST);
 	for (i = 0; i < n && sum <= bytes; i++) {
 		if (s->avail == 0 || (s->per_flush != 0 && s->since_flush == s->per_flush))
 			break;
