@@ -651,10 +651,23 @@ struct m82576_pkt {
 void m82576_parse(const struct m82576 *m, const uint8_t *data, uint32_t avail, uint32_t len,
 		struct m82576_pkt *pkt);
 
-/* m82576_rx_offload.c: any thread. rxcsum is the register RXCSUM; the frame is whole at f. */
+/* m82576_rx_offload.c: receiving thread. rxcsum is RXCSUM; all of the frame is at f. */
 uint32_t m82576_rx_verify(uint32_t rxcsum, const uint8_t *f, const struct m82576_pkt *pkt);
 uint32_t m82576_rx_fragment(uint32_t rxcsum, const uint8_t *f, const struct m82576_pkt *pkt,
 		uint32_t *st);
+
+/*
+ * The part of a frame that goes into the header buffer, and its report in the write-back (7.1.10,
+ * table 7-19).
+ */
+struct m82576_split {
+	uint32_t bytes; /* in the header buffer */
+	uint32_t len;   /* HDR_LEN */
+	bool sph, hbo;  /* header recognised; header longer than the header buffer */
+};
+/* Split a frame for a queue that splits headers. len: bytes without the stripped ones. */
+struct m82576_split m82576_rx_split(const struct m82576_rxq *x, const struct m82576_pkt *pkt,
+		uint32_t stripped, uint32_t len);
 
 /* m82576_rss.c: m82576_rss_key() control thread, m82576_rss_hash() receiving thread. */
 void m82576_rss_key(struct m82576 *m);

@@ -161,6 +161,14 @@ rxq_dead(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
 	x->dead = true;
 }
 
+/* Prefetch the buffer of a fetched descriptor, if there is one of that number. */
+static inline void
+rxq_prefetch(struct m82576 *m, const struct m82576_rxq *x, uint32_t i)
+{
+	if (i < x->fetched)
+		m82576_dma_prefetch(m, &m->rx_tlb, x->desc[i].read.pkt_addr, VFU_DMA_WRITE);
+}
+
 /*
  * Make n descriptors, from the head on, available in desc[].
  *
@@ -200,6 +208,8 @@ rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, ui
 			return false;
 		}
 		x->fetched = have + part;
+		for (at = 0; have == 0 && at < M82576_PREFETCH; at++)
+			rxq_prefetch(m, x, at);
 	}
 	return true;
 }
@@ -249,37 +259,6 @@ rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring 
 			write_back_one(m, x, r, ring, k - 1);
 	}
 	x->wb_count = 0;
-}
-
-/*
- * The part of a frame that goes into the header buffer, and its report in the write-back (7.1.10,
- * table 7-19).
- */
-struct split {
-	uint32_t bytes; /* in the header buffer */
-	uint32_t len;   /* HDR_LEN */
-	bool sph, hbo;  /* header recognised; header longer than the header buffer */
-};
-
-static struct split
-split_header(const struct m82576_rxq *x, const struct rx_frame *f)
-{
-	const struct m82576_pkt *pkt = &f->pkt;
-	struct split s = { 0 };
-	/* Header split does not know the header of SCTP (8.10.4). */
-	uint32_t end = pkt->ptype & IGB_RXD_PTYPE_SCTP ? pkt->l4 : pkt->payload;
-
-	if (x->always && f->len <= x->hdrsize) {
-		s.bytes = s.len = f->len;
-	} else if (end <= f->stripped) {
-		s.bytes = s.len = x->always ? x->hdrsize : 0;
-	} else {
-		s.len = end - f->stripped;
-		s.sph = true;
-		s.hbo = s.len > x->hdrsize;
-		s.bytes = !s.hbo ? s.len : x->always ? x->hdrsize : 0;
-	}
-	return s;
 }
 
 /* Return the number of buffers for len bytes, at least one. */
@@ -384,7 +363,9 @@ static enum fate
 deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
 		const struct rx_frame *f)
 {
-	const struct split split = x->split ? split_header(x, f) : (struct split){ 0 };
+	const struct m82576_split split = x->split ?
+			m82576_rx_split(x, &f->pkt, f->stripped, f->len) :
+			(struct m82576_split){ 0 };
 	uint32_t n = buffers(x, f->len - split.bytes), i, part, off = split.bytes;
 	union igb_rx_desc *wb;
 	bool ok = true;
@@ -395,9 +376,7 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
 		rxq_write_back(m, x, r);
 	if (x->wb_count == 0)
 		x->wb_first = x->head;
-	if (x->used + M82576_PREFETCH < x->fetched)
-		m82576_dma_prefetch(m, &m->rx_tlb, x->desc[x->used + M82576_PREFETCH].read.pkt_addr,
-				VFU_DMA_WRITE);
+	rxq_prefetch(m, x, x->used + M82576_PREFETCH);
 	wb = &x->wb[x->wb_count];
 	for (i = 0; i < n; i++, off += part) {
 		const union igb_rx_desc *d = &x->desc[x->used + i];

@@ -3,8 +3,8 @@
  */
 
 /*
- * Checksums of received frames (7.1.5): those that the device verifies, and the one that it gives
- * to the driver to use as it likes.
+ * Offloads of received frames: checksums that the device verifies, and the one that it gives to the
+ * driver to use as it likes (7.1.5); header split (7.1.10).
  */
 
 #include <string.h>
@@ -84,4 +84,25 @@ m82576_rx_fragment(uint32_t rxcsum, const uint8_t *f, const struct m82576_pkt *p
 		sum = m82576_csum_fold(m82576_csum_add(f + start, pkt->len - start, 0));
 	}
 	return (uint32_t)__builtin_bswap16((uint16_t)sum) << 16 | id;
+}
+
+struct m82576_split
+m82576_rx_split(const struct m82576_rxq *x, const struct m82576_pkt *pkt, uint32_t stripped,
+		uint32_t len)
+{
+	struct m82576_split s = { 0 };
+	/* Header split does not know the header of SCTP (8.10.4). */
+	uint32_t end = pkt->ptype & IGB_RXD_PTYPE_SCTP ? pkt->l4 : pkt->payload;
+
+	if (x->always && len <= x->hdrsize) {
+		s.bytes = s.len = len;
+	} else if (end <= stripped) {
+		s.bytes = s.len = x->always ? x->hdrsize : 0;
+	} else {
+		s.len = end - stripped;
+		s.sph = true;
+		s.hbo = s.len > x->hdrsize;
+		s.bytes = !s.hbo ? s.len : x->always ? x->hdrsize : 0;
+	}
+	return s;
 }

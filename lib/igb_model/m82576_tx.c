@@ -61,6 +61,20 @@ is_full(const struct burst *b)
 	return b->n == b->max || b->left < 0;
 }
 
+static inline bool
+is_data(uint32_t cmd)
+{
+	return !(cmd & IGB_TXD_DEXT) || CMD_DTYP(cmd) == IGB_TXD_DTYP_DATA;
+}
+
+/* Prefetch the buffer of a fetched descriptor, if there is one of that number. */
+static inline void
+txq_prefetch(struct m82576 *m, const struct m82576_txq *t, uint32_t i)
+{
+	if (i < t->fetched && is_data(t->desc[i].data.cmd_type_len))
+		m82576_dma_prefetch(m, &m->tx_tlb, t->desc[i].data.addr, VFU_DMA_READ);
+}
+
 static void
 txq_open(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, uint32_t gen)
 {
@@ -129,6 +143,8 @@ txq_fetch(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
 	}
 	t->fetched = n;
 	t->used = 0;
+	for (n = 0; n <= M82576_PREFETCH; n++)
+		txq_prefetch(m, t, n);
 	return true;
 }
 
@@ -395,26 +411,20 @@ txq_frame(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 		t->tso = false;
 	}
 	while (within_budget(m) && !must_hold_back(t)) {
-		bool is_data;
-
 		/* 2. Fetch descriptors. */
 		if (t->used == t->fetched && !txq_fetch(m, t, r))
 			return false;
 		if (m->tx_descs == 0)
 			m->tx_began = m82576_now_ns();
 		d = &t->desc[t->used];
-		if (t->used + 1 + M82576_PREFETCH < t->fetched)
-			m82576_dma_prefetch(m, &m->tx_tlb,
-					t->desc[t->used + 1 + M82576_PREFETCH].data.addr,
-					VFU_DMA_READ);
+		txq_prefetch(m, t, t->used + 1 + M82576_PREFETCH);
 		cmd = d->data.cmd_type_len;
-		is_data = !(cmd & IGB_TXD_DEXT) || CMD_DTYP(cmd) == IGB_TXD_DTYP_DATA;
 		/* 3. Gather the buffer. */
-		if (is_data && (must_wait(m, t, cmd) || !txq_data(m, t, r, d)))
+		if (is_data(cmd) && (must_wait(m, t, cmd) || !txq_data(m, t, r, d)))
 			return false;
 		index = t->head;
 		txq_advance(m, t, r, d);
-		if (is_data) {
+		if (is_data(cmd)) {
 			if (!(cmd & IGB_TXD_EOP) || !txq_end(m, t))
 				continue;
 			/* 4. Apply offloads. */
