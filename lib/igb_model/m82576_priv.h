@@ -611,6 +611,13 @@ m82576_tx_needs_context(const struct m82576_txq *t)
 			(t->cmd & (IGB_TXD_TSE | IGB_TXD_VLE) ||
 					t->olinfo & (IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM));
 }
+/* Return whether the current frame goes to the wire as it is. */
+static inline bool
+m82576_tx_is_plain(const struct m82576_txq *t)
+{
+	return !t->is_legacy && !m82576_tx_needs_context(t) && t->cmd & IGB_TXD_IFCS &&
+			t->len >= M82576_MIN_FRAME && t->len <= IGB_MAX_FRAME - M82576_FCS_LEN;
+}
 /* Return whether the current frame is cut into segments. */
 static inline bool
 m82576_tx_is_tso(const struct m82576_txq *t)

@@ -521,7 +521,8 @@ finish(struct m82576 *m, const struct burst *b, const struct m82576_frame *frame
 	f->sender = frame->sender;
 	f->len = len;
 	f->stripped = 0;
-	f->staterr |= m82576_rx_verify(b->rxcsum, data, &f->pkt);
+	if (b->rxcsum & (IGB_RXCSUM_IPOFL | IGB_RXCSUM_TUOFL | IGB_RXCSUM_CRCOFL))
+		f->staterr |= m82576_rx_verify(b->rxcsum, data, &f->pkt);
 	if (!(b->rxcsum & IGB_RXCSUM_PCSD)) {
 		f->rss = m82576_rx_fragment(b->rxcsum, data, &f->pkt, &f->staterr);
 		f->rss_type = IGB_RXD_RSS_NONE; /* there is no hash to describe */

@@ -363,6 +363,26 @@ txq_keep(const struct m82576 *m, struct m82576_txq *t, struct m82576_frame *fram
 	t->at = (end + M82576_CACHE_LINE - 1) & ~(M82576_CACHE_LINE - 1u);
 }
 
+/*
+ * Apply the offloads of a frame that is complete.
+ *
+ * @return false: the frame is bad
+ */
+static inline bool
+txq_finish(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *frame)
+{
+	if (m82576_tx_is_plain(t)) {
+		frame->data = m82576_tx_gathered(t);
+		frame->len = t->len;
+		frame->flags = 0;
+	} else if (!m82576_tx_prepare(m, t, frame)) {
+		return false;
+	}
+	if (!m82576_tx_is_tso(t))
+		txq_keep(m, t, frame);
+	return true;
+}
+
 /* Take the descriptor at the head, whose data is gathered. */
 static void
 txq_advance(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
@@ -428,11 +448,8 @@ txq_frame(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 			if (!(cmd & IGB_TXD_EOP) || !txq_end(m, t))
 				continue;
 			/* 4. Apply offloads. */
-			if (m82576_tx_prepare(m, t, frame)) {
-				if (!m82576_tx_is_tso(t))
-					txq_keep(m, t, frame);
+			if (txq_finish(m, t, frame))
 				return true;
-			}
 			m82576_count(&m->txc.bad, 1);
 		} else if (CMD_DTYP(cmd) == IGB_TXD_DTYP_CTXT) {
 			txq_context(m, t, r, d);
