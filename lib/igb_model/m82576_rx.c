@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "m82576_priv.h"
+#include "uninitialized.h"
 
 #define MAX_STD_FRAME 1518 /* FCS included, without tags: passes without RCTL.LPE */
 
@@ -586,7 +587,7 @@ receive(struct m82576 *m, struct burst *b, const struct m82576_frame *frame, boo
 	struct m82576_frame all;
 	struct m82576_ring *r;
 	struct m82576_rxq *x;
-	struct rx_frame f;
+	GANTRY_UNINITIALIZED struct rx_frame f;
 	unsigned int q;
 	uint32_t gen;
 
