@@ -656,7 +656,9 @@ m82576_receive(struct m82576 *m, const struct m82576_frame *frames, unsigned int
 
 	vfu_tlb_begin(&m->rx_tlb, m->server);
 	for (i = 0; i < n && receive(m, &b, &frames[i], wait); i++)
-		;
+		/* One signal is enough: translate nothing more of memory that was truncated. */
+		if (__builtin_expect(vfu_server_dma_poisoned(m->server), 0))
+			vfu_tlb_begin(&m->rx_tlb, m->server);
 	m82576_stats_received(m, &b.arrived, &b.good, &b.delivered);
 	if (i < n) {
 		/* Finished frames must not wait together with this one. */

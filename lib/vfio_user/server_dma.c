@@ -266,7 +266,7 @@ vfu_tlb_miss(struct vfu_tlb *tlb, uint64_t iova, size_t len, uint32_t prot)
 	if (len - 1 > mask - iova)
 		return NULL;
 	/* A table that was published after vfu_tlb_begin() has another epoch. */
-	if (tlb->epoch != 0 && t->epoch == tlb->epoch)
+	if (tlb->epoch != 0 && t->epoch == tlb->epoch && !vfu_server_dma_poisoned(s))
 		remember(tlb, t, iova, prot, mask);
 	return vfu_dma_ptr(tlb->server, iova, len, prot);
 }

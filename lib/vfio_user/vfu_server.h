@@ -299,8 +299,8 @@ struct vfu_tlb_range {
 
 /**
  * Ranges of the DMA table that one user of the data path has found, so that most of its
- * translations are two comparisons. One thread at a time uses it. All zero: it holds nothing. The
- * members belong to the functions below.
+ * translations are two comparisons. It serves one server, and one thread at a time uses it. All
+ * zero: it holds nothing. The members belong to the functions below.
  */
 struct vfu_tlb {
 	struct vfu_server *server;
@@ -312,8 +312,8 @@ struct vfu_tlb {
 /**
  * Begin to translate. The caller is an RCU reader. It must call this after each of its quiescent
  * states, before its next vfu_tlb_ptr(), because a range may have been unmapped in the meantime.
- * If there is an I/O page table, or memory without a file descriptor, the TLB holds nothing, and
- * each translation is one of vfu_dma_ptr().
+ * If there is an I/O page table, or memory without a file descriptor, or if the client truncated
+ * its memory, the TLB holds nothing, and each translation is one of vfu_dma_ptr().
  */
 void vfu_tlb_begin(struct vfu_tlb *tlb, struct vfu_server *server);
 /** Find a range that the TLB does not hold; see vfu_tlb_ptr(). */

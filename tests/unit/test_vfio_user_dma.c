@@ -592,6 +592,39 @@ truncated_memory_drops_the_client(void **state)
 	device_stop(&dev);
 }
 
+/* One signal is enough: a client may have truncated other ranges, which the TLB may hold. */
+static void
+tlb_holds_no_range_of_a_client_that_truncated_memory(void **state)
+{
+	struct vfu_tlb tlb = { 0 };
+	int s, mem = memory_file(0x10000), other = memory_file(0x1000);
+	const volatile uint8_t *p;
+
+	device_start(&dev);
+	s = raw_attach(&dev);
+	assert_int_equal(raw_map(s, mem, 0, 0, 0x10000, RW), 0);
+	assert_int_equal(raw_map(s, other, 0, 0x200000, 0x1000, RW), 0);
+	assert_int_equal(raw_map(s, other, 0, 0x400000, 0x1000, RW), 0);
+	vfu_rcu_online();
+	vfu_tlb_begin(&tlb, dev.server);
+	p = vfu_tlb_ptr(&tlb, 0, 0x10000, VFU_DMA_READ);
+	assert_non_null(p);
+	assert_non_null(vfu_tlb_ptr(&tlb, 0x200000, 1, VFU_DMA_READ));
+	assert_int_equal(ftruncate(mem, 0), 0);
+	assert_int_equal(p[0], 0);
+	for (unsigned int i = 0; i < 2; i++)
+		assert_null(vfu_tlb_ptr(&tlb, 0x400000, 1, VFU_DMA_READ));
+	vfu_tlb_begin(&tlb, dev.server);
+	assert_null(vfu_tlb_ptr(&tlb, 0x200000, 1, VFU_DMA_READ));
+	vfu_rcu_quiescent();
+	vfu_rcu_offline();
+	wait_until(dev.detached == dev.attached);
+	close(s);
+	close(mem);
+	close(other);
+	device_stop(&dev);
+}
+
 static void
 copy_from_truncated_memory_fails_and_foreign_sigbus_kills(void **state)
 {
@@ -951,6 +984,7 @@ main(void)
 		T(no_access_after_the_unmap_reply),
 		T(tlb_translates_as_the_table_does),
 		cmocka_unit_test(truncated_memory_drops_the_client),
+		cmocka_unit_test(tlb_holds_no_range_of_a_client_that_truncated_memory),
 		cmocka_unit_test(copy_from_truncated_memory_fails_and_foreign_sigbus_kills),
 		T(memory_without_descriptor_is_accessed_by_message),
 		T(concurrent_message_accesses_and_unmaps_do_not_deadlock),
