@@ -351,8 +351,8 @@ put_part(struct m82576 *m, uint64_t addr, const struct rx_frame *f, uint32_t off
 							    M82576_HEADER - off;
 	if (n != 0)
 		ok = m82576_dma_put(m, &m->rx_tlb, addr, f->data + off, n);
-	if (n != len && !put_rest(m, addr + n, f->rest + (off + n - M82576_HEADER), len - n))
-		ok = false;
+	if (ok && n != len)
+		ok = put_rest(m, addr + n, f->rest + (off + n - M82576_HEADER), len - n);
 	return ok;
 }
 

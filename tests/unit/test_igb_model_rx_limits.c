@@ -441,6 +441,28 @@ rx_frame_with_a_rest_is_as_a_whole_one(void **state)
 	}
 }
 
+/* A buffer at no mapped address is one fault, although a frame with a rest takes two writes. */
+static void
+rx_frame_with_a_rest_meets_one_fault(void **state)
+{
+	struct rig *g = *state;
+	struct m82576_frame in = { .data = f, .len = 1000, .rest = f + M82576_HEADER };
+	struct m82576_stats st;
+
+	in.sender = m82576_server(g->m);
+	make_frame(0, in.len);
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	rig_wr(g, IGB_RXCSUM, IGB_RXCSUM_PCSD);
+	rx_restart(g, RIG_ADV);
+	rig_rxd(g, 0, 0)->read.pkt_addr = 0x1000;
+	assert_int_equal(m82576_rx(g->m, &in, 1, false), 1);
+	m82576_rx_flush(g->m);
+	vfu_rcu_quiescent();
+	assert_true(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_ERR_RXE);
+	m82576_get_stats(g->m, &st);
+	assert_int_equal(st.dma_faults, 1);
+}
+
 /* A burst is as many frames one by one: each is filtered, delivered, dropped or left to wait. */
 static void
 rx_burst_treats_each_frame_by_itself(void **state)
@@ -549,6 +571,7 @@ main(void)
 		LIMIT(rss_types_are_by_protocol_and_version),
 		LIMIT(rx_write_backs_beyond_a_batch_are_not_lost),
 		LIMIT(rx_frame_with_a_rest_is_as_a_whole_one),
+		LIMIT(rx_frame_with_a_rest_meets_one_fault),
 		LIMIT(rx_burst_treats_each_frame_by_itself),
 		LIMIT(rx_reads_no_byte_behind_the_frame),
 	};
