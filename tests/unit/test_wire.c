@@ -87,6 +87,45 @@ rate_is_exact_at_any_polling_step(void **state)
 		rate(1000, 64, steps[i] < 1000 ? MS : 100 * MS, steps[i]);
 }
 
+static unsigned int timed_mbps;
+static uint64_t timed_bits; /* of the frames so far, and of the gaps behind them */
+
+/* Put frames that start where the one before them ends: the quotient, rounded down once. */
+static unsigned int
+put_timed(struct wire_sink *to, const uint64_t *at, const struct m82576_frame *frames,
+		unsigned int n, bool wait)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		assert_int_equal(at[i] - T0, timed_bits * 1000 / timed_mbps);
+		timed_bits += (frames[i].len + 24) * 8;
+	}
+	return fake_put(to, at, frames, n, wait);
+}
+
+static void
+every_frame_of_a_chunk_has_its_own_time(void **state)
+{
+	static const unsigned int speeds[] = { 1, 3, 10, 997, 1000, 1024, 2500, 99999, 400000 };
+	static const uint32_t lens[] = { 60, 61, 577, 1514, 9000, WIRE_FRAME_MAX };
+
+	for (size_t i = 0; i < sizeof(speeds) / sizeof(speeds[0]); i++) {
+		struct wire_dir *dir = fresh(speeds[i], 60, UINT64_MAX);
+		uint64_t t = 0;
+
+		timed_mbps = speeds[i];
+		timed_bits = 0;
+		sink.sink.put = put_timed;
+		for (unsigned int poll = 0; poll < 600; poll++) {
+			source.len = lens[poll % 6];
+			drain(dir, T0 + t);
+			t += 1 + poll * 7919 % (190 * US);
+		}
+		assert_true(sink.got > 3);
+		assert_true(sink.most > 1 || speeds[i] <= 10);
+		wire_dir_free(dir);
+	}
+}
+
 /* A wire that was idle sends one frame, and the next one only after the time of the first. */
 static void
 idle_time_gives_no_credit(void **state)
@@ -707,6 +746,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rate_is_exact_at_every_size_and_speed),
 		cmocka_unit_test(rate_is_exact_at_any_polling_step),
+		cmocka_unit_test(every_frame_of_a_chunk_has_its_own_time),
 		cmocka_unit_test(idle_time_gives_no_credit),
 		cmocka_unit_test(frames_seen_while_busy_go_back_to_back),
 		cmocka_unit_test(budget_of_the_source_costs_no_wire_time),
