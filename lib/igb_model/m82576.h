@@ -65,10 +65,10 @@ struct m82576_frame {
 	uint32_t len;        /**< in bytes */
 	uint32_t flags;      /**< M82576_FRAME_* */
 	/**
-	 * The bytes behind M82576_HEADER, in the memory of the sender's client, where they may change
-	 * at any time. NULL: all bytes are at data. The pointer is valid until the next quiescent
-	 * state of the thread, and the frame is damaged if the sender is poisoned after they were
-	 * copied (vfu_server_dma_poisoned()).
+	 * The bytes behind M82576_HEADER, in the memory of the sender's client, where they may
+	 * change at any time. NULL: all bytes are at data. The pointer is valid until the next
+	 * quiescent state of the thread, and the frame is damaged if the sender is poisoned after
+	 * they were copied (vfu_server_dma_poisoned()).
 	 */
 	const uint8_t *rest;
 	const struct vfu_server *sender; /**< if rest is not NULL */

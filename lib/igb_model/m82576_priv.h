@@ -367,9 +367,10 @@ m82576_reg_set(struct m82576 *m, uint32_t off, uint32_t v)
 
 /*
  * Translate a range of the client's memory. The device drives addr_bits bits of an address, and the
- * bits above them are lost. One translation serves one access (one buffer of a frame, one
- * descriptor, or some descriptors that are copied at once) and is not kept; vfu_server.h gives the
- * reason. tlb is that of the direction, rx_tlb or tx_tlb.
+ * bits above them are lost. One translation serves one access: one buffer of a frame, one
+ * descriptor, or some descriptors that are copied at once. If vfu_tlb_lasts(), it may serve more of
+ * them, up to the end of the burst; vfu_server.h gives the reason. tlb is that of the direction,
+ * rx_tlb or tx_tlb.
  */
 static inline void *
 m82576_dma_ptr(struct m82576 *m, struct vfu_tlb *tlb, uint64_t addr, size_t len, uint32_t prot)

@@ -15,11 +15,10 @@
  * Frames come in bursts, so that a burst pays for registers, statistics and the check of the DMA
  * table once. A frame passes the length and address filters, and gets a queue (by RSS, or queue 0).
  * It then gets as many descriptors as its length needs, or none: a frame that does not fit as a
- * whole is dropped and counted, as on hardware, unless the wire can wait. The device writes the data
- * first.
- * It collects the write-backs of descriptors and writes them at the flush, a cache line at a time:
- * the first half of each before the second one, which holds DD, and which is a release store. The
- * numbers in the code are those of LIFE OF A RECEIVED FRAME in m82576.c.
+ * whole is dropped and counted, as on hardware, unless the wire can wait. The device writes the
+ * data first. It collects the write-backs of descriptors and writes them at the flush, a cache line
+ * at a time: the first half of each before the second one, which holds DD, and which is a release
+ * store. The numbers in the code are those of LIFE OF A RECEIVED FRAME in m82576.c.
  */
 
 #include <string.h>
@@ -239,8 +238,8 @@ write_back_one(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring 
  * Write back the descriptors that are held back. Those of one cache line go back to front: the
  * driver polls the first of them, and fetches the line when all of them are done. In the other
  * order it would take the line away after the first, and the device would have to fetch it again.
- * So a driver must count the descriptors that are done from its first one on, because DD of a later
- * one says nothing about those before it.
+ * So a driver must count the descriptors that are done from its first one on: DD of a later one
+ * does not mean that those before it are done.
  */
 static void
 rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)

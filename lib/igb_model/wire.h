@@ -212,8 +212,9 @@ struct wire_dir *wire_dir_new(struct wire_source *src, struct wire_sink *sink,
 void wire_dir_set_lag(struct wire_dir *dir, uint64_t ns);
 /**
  * Set a clock, in ns, which limits a poll to 20 us: a poll moves no more frames after that time,
- * which it checks after each chunk. A chunk has at most 8 frames after a poll that took longer. Call it before the first wire_dir_poll(). Without a clock only
- * WIRE_BURST ends a poll.
+ * which it checks after 8 frames or 8 KiB. While that work takes less than the whole time, the wire
+ * does more of it between two checks, up to WIRE_BURST frames or 32 KiB, each not counting the last
+ * frame. Call it before the first wire_dir_poll(). Without a clock only WIRE_BURST ends a poll.
  */
 void wire_dir_set_clock(struct wire_dir *dir, uint64_t (*clock)(void));
 /**
