@@ -329,14 +329,16 @@ within_budget(struct m82576 *m)
 }
 
 /*
- * Return whether the first descriptor of a frame must wait for the next burst: the staging memory
- * is full. A frame that will be cut into segments fills it alone.
+ * Return whether a data descriptor must wait for the next burst: the first of a frame if the
+ * staging memory is full, each of a frame that will be cut if there is no room for a segment, which
+ * another queue may have taken since the first. A frame that will be cut fills the staging memory
+ * alone.
  */
 static bool
 must_wait(const struct m82576 *m, const struct m82576_txq *t, uint32_t cmd)
 {
 	if (t->started)
-		return false;
+		return m82576_tx_is_tso(t) && !m82576_tx_out_has_room(m);
 	if (cmd & IGB_TXD_DEXT && cmd & IGB_TXD_TSE)
 		return t->at != 0 || !m82576_tx_out_has_room(m);
 	return t->at + M82576_HEADROOM + IGB_MAX_FRAME > M82576_STAGING;

@@ -350,6 +350,42 @@ tx_burst_holds_its_frames(void **state)
 	assert_int_equal(rig_rd(g, IGB_TDH(0)), g->tx_next);
 }
 
+/*
+ * The memory for segments serves all queues. A frame to be cut that was begun while there was room
+ * waits with its last descriptor until there is room again.
+ */
+static void
+tx_segments_of_all_queues_fit_their_memory(void **state)
+{
+	struct m82576_frame out[16];
+	struct rig *g = *state;
+
+	rig_tx_start(g, 1);
+	rig_ipv4(f, 6, 27000);
+	g->tx_next = 8; /* apart from the buffers below */
+	rig_ctx(g, 0, 14, 20, 20, 9000, TCP4, 0);
+	rig_post(g, f, 54 + 27000, RIG_LAST | IGB_TXD_TSE, 27000u << IGB_TXD_PAYLEN_SHIFT);
+	*rig_txd(g, 1, 0) = *rig_txd(g, 0, 8);
+	*rig_txd(g, 1, 1) = *rig_txd(g, 0, 9);
+	g->tx_next = 0;
+	rig_ctx(g, 0, 14, 20, 20, 9000, TCP4, 0);
+	rig_post(g, f, 54 + 9000, IGB_TXD_IFCS | IGB_TXD_TSE, 18000u << IGB_TXD_PAYLEN_SHIFT);
+	rig_ring_bell(g);
+	assert_int_equal(m82576_tx(g->m, out, 16, UINT32_MAX), 0);
+	rig_post(g, f, 9000, RIG_LAST, 0);
+	rig_ring_bell(g);
+	rig_tdt(g, 1, 2);
+	for (unsigned int n = 3; n > 1; n--) {
+		assert_int_equal(m82576_tx(g->m, out, 16, UINT32_MAX), n);
+		for (unsigned int i = 0; i < n; i++) {
+			assert_int_equal(out[i].len, 54 + 9000);
+			assert_in_range(out[i].data - g->m->out, 0, M82576_OUT - out[i].len);
+		}
+	}
+	m82576_tx_flush(g->m);
+	vfu_rcu_quiescent();
+}
+
 static uint8_t *
 tx_memory(struct rig *g, const volatile union igb_tx_desc *d)
 {
@@ -569,6 +605,7 @@ main(void)
 		LIMIT(tso_largest_payload_is_sent),
 		LIMIT(tx_frames_without_report_are_not_written_back),
 		LIMIT(tx_burst_holds_its_frames),
+		LIMIT(tx_segments_of_all_queues_fit_their_memory),
 		LIMIT(tx_burst_ends_at_its_limits),
 		LIMIT(tx_rest_stays_in_the_buffer),
 		LIMIT(tx_rest_is_not_reported_before_it_is_copied),
