@@ -460,6 +460,20 @@ static inline gantry_dma_addr_t gantry_dma_map_mbuf_attrs(struct gantry_dma_dev 
 static inline void gantry_dma_unmap_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs);
 
+/**
+ * Return up to which bus address of an mbuf's buffer a mapping is an addition.
+ *
+ * A driver that maps several mbufs at once, with vector instructions, compares
+ * rte_mbuf_iova_get() with this address. If it is not higher, gantry_dma_map_mbuf() would return
+ * rte_mbuf_iova_get() + off and do nothing else; unmapping has nothing to undo, and
+ * synchronization is the order of memory accesses only. So the driver may leave these calls out.
+ * @param dev   the device
+ * @param room  bytes from buf_addr to the end of the mapping (off + size), not 0
+ * @return the highest address; 0 if the device must be asked for each mapping, because it is not
+ *   in direct mode, or the debug layer watches it. It is constant once a mask is set.
+ */
+static inline gantry_dma_addr_t gantry_dma_mbuf_last(const struct gantry_dma_dev *dev, size_t room);
+
 /** The largest number of unmappings that one struct gantry_dma_gather holds. */
 #define GANTRY_DMA_GATHER_MAX 64
 

@@ -154,6 +154,12 @@ gantry_dma_map_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off
 	return gantry_dma_map_mbuf_attrs(dev, m, off, size, dir, 0);
 }
 
+static __rte_always_inline gantry_dma_addr_t
+gantry_dma_mbuf_last(const struct gantry_dma_dev *dev, size_t room)
+{
+	return dev->mbuf_last >= room ? dev->mbuf_last - (room - 1) : 0;
+}
+
 static __rte_always_inline void
 gantry_dma_unmap_mbuf_attrs(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
 		size_t size, enum gantry_dma_dir dir, unsigned long attrs)

@@ -470,7 +470,11 @@ end_of_a_buffer_is_compared_with_the_mask_exactly(void **state)
 		assert_int_equal(gantry_dma_map_mbuf(dev, m, m->data_off, size,
 						 GANTRY_DMA_TO_DEVICE),
 				at);
+		assert_int_equal(gantry_dma_mbuf_last(dev, m->data_off + size),
+				rte_mbuf_iova_get(m));
 		mask_is_exactly(dev, at + size - 2);
+		assert_int_equal(gantry_dma_mbuf_last(dev, m->data_off + size),
+				rte_mbuf_iova_get(m) - 1);
 		assert_true(gantry_dma_mapping_error(dev,
 				gantry_dma_map_mbuf(dev, m, m->data_off, size,
 						GANTRY_DMA_TO_DEVICE)));
@@ -713,6 +717,7 @@ mode_receives_every_call(void **state)
 	memset(&m, 0, sizeof(m));
 	m.buf_addr = p;
 	rte_mbuf_iova_set(&m, rte_malloc_virt2iova(p));
+	assert_int_equal(gantry_dma_mbuf_last(dev, 64), 0);
 	a = gantry_dma_map_mbuf(dev, &m, 0, 64, GANTRY_DMA_TO_DEVICE);
 	gantry_dma_unmap_mbuf(dev, &m, a, 64, GANTRY_DMA_TO_DEVICE);
 	assert_int_equal(mode_attrs, 0);
