@@ -121,6 +121,7 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->nb_desc = nb_desc;
 	q->free_thresh = UINT16_MAX; /* until the queue is started */
 	q->buf_len = igb_rx_buf_len(room - RTE_PKTMBUF_HEADROOM);
+	q->iova_last = gantry_dma_mbuf_last(ad->dma, RTE_PKTMBUF_HEADROOM + q->buf_len);
 	q->queue_id = queue_id;
 	q->socket_id = igb_numa_check_queue(dev, "rx", queue_id, q->ring, pool);
 	q->lcore = LCORE_ID_ANY;

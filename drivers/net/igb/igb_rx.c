@@ -12,7 +12,7 @@
  *        v                 v
  *   ----[#################]----------     # the device owns it: "posted" descriptors
  *
- * igb_recv_pkts() takes filled buffers at next. When more than free_thresh descriptors are empty,
+ * igb_rx_take() takes filled buffers at next. When more than free_thresh descriptors are empty,
  * it gets that many mbufs in one operation, posts them at fill and rings the doorbell. The
  * condition is "more than" so that bursts of exactly free_thresh packets share a doorbell, which
  * is by far the most expensive step where it leaves a virtual machine.
@@ -24,6 +24,12 @@
  *
  * A frame that is longer than a buffer takes several (scattered receive), and arrives as a chain
  * of mbufs. igb_rx_fit() enables this by itself.
+ *
+ * Cache lines
+ *
+ * The device and the driver write the same lines of the ring in turns. A line whose last
+ * descriptor the driver has read is written next by the driver, which therefore requests ownership
+ * of the line at that moment, well before igb_rx_post() stores to it.
  *
  * Trust
  *
@@ -100,13 +106,6 @@ static const uint64_t rx_cksum_flags[32] = {
 };
 /* clang-format on */
 
-/* data_off, refcnt, nb_segs and port as one word: DPDK marks the place in the structure. */
-static inline uint64_t *
-igb_rearm_data(struct rte_mbuf *m)
-{
-	return RTE_PTR_ADD(m, offsetof(struct rte_mbuf, rearm_data));
-}
-
 /* Log the first refused mapping since the queue started. rx_nombuf counts the others. */
 static __rte_noinline void
 igb_rx_unmappable(struct igb_rx_queue *q)
@@ -134,35 +133,41 @@ igb_rx_unmap(struct igb_rx_queue *q, uint16_t at, uint16_t len, struct gantry_dm
 			GANTRY_DMA_FROM_DEVICE, GANTRY_DMA_ATTR_SKIP_CPU_SYNC, g);
 }
 
-/*
- * Post n mbufs at q->fill. They must not reach beyond the end of the ring. Return 0; -ENOMEM if
- * the pool has fewer than n mbufs; -EFAULT if none could be mapped.
- */
-static inline int
-igb_rx_post(struct igb_rx_queue *q, uint16_t n)
+uint16_t
+igb_rx_write(struct igb_rx_queue *q, uint16_t at, uint16_t n)
 {
-	struct rte_mbuf **mbufs = &q->sw_mbuf[q->fill];
-	gantry_dma_addr_t *addrs = &q->sw_addr[q->fill];
-	union igb_rx_desc *d = &q->ring[q->fill];
+	struct rte_mbuf **mbufs = &q->sw_mbuf[at];
+	gantry_dma_addr_t *addrs = &q->sw_addr[at];
+	union igb_rx_desc *d = &q->ring[at];
 	uint16_t i;
 
-	if (unlikely(rte_mempool_get_bulk(q->pool, (void **)mbufs, n) != 0))
-		return -ENOMEM;
 	for (i = 0; i < n; i++) {
 		if (gantry_dma_debug_on(q->dma))
-			gantry_dma_debug_context('r', q->queue_id, q->fill + i);
+			gantry_dma_debug_context('r', q->queue_id, at + i);
 		addrs[i] = gantry_dma_map_mbuf_attrs(q->dma, mbufs[i], RTE_PKTMBUF_HEADROOM,
 				q->buf_len, GANTRY_DMA_FROM_DEVICE, GANTRY_DMA_ATTR_SKIP_CPU_SYNC);
 		if (unlikely(gantry_dma_mapping_error(q->dma, addrs[i]))) {
-			/* Post those that are mapped; the others return to the pool. */
+			/* Those that are mapped are posted; the others return to the pool. */
 			rte_mempool_put_bulk(q->pool, (void **)&mbufs[i], n - i);
 			igb_rx_unmappable(q);
-			n = i;
 			break;
 		}
 		d[i].read.pkt_addr = rte_cpu_to_le_64(addrs[i]);
 		d[i].read.hdr_addr = 0; /* clears DD */
 	}
+	return i;
+}
+
+/*
+ * Post n mbufs at q->fill. They must not reach beyond the end of the ring. Return 0; -ENOMEM if
+ * the pool has fewer than n mbufs; -EFAULT if none could be mapped.
+ */
+static inline int
+igb_rx_post(struct igb_rx_queue *q, uint16_t n, igb_rx_write_t *write)
+{
+	if (unlikely(rte_mempool_get_bulk(q->pool, (void **)&q->sw_mbuf[q->fill], n) != 0))
+		return -ENOMEM;
+	n = write(q, q->fill, n);
 	q->posted += n;
 	q->missing -= RTE_MIN(q->missing, n);
 	q->fill += n;
@@ -183,19 +188,21 @@ igb_rx_count_missing(struct igb_rx_queue *q)
 	q->missing = empty;
 }
 
-static inline void
-igb_rx_refill(struct igb_rx_queue *q)
+void
+igb_rx_refill(struct igb_rx_queue *q, igb_rx_write_t *write)
 {
 	/* One load: another thread changes it with the MTU, and when it stops the queue. */
 	const uint16_t thresh = __atomic_load_n(&q->free_thresh, __ATOMIC_RELAXED);
 	const uint16_t before = q->fill;
 
+	if (q->nb_desc - 1 - q->posted <= thresh)
+		return;
 	while (q->nb_desc - 1 - q->posted >= thresh) {
 		const uint16_t n = RTE_MIN(thresh, (uint16_t)(q->nb_desc - q->fill));
 
 		/* If fewer mbufs than that are in circulation, single ones keep the ring alive. */
-		if (unlikely(igb_rx_post(q, n) != 0) &&
-				(q->posted != 0 || igb_rx_post(q, 1) != 0)) {
+		if (unlikely(igb_rx_post(q, n, write) != 0) &&
+				(q->posted != 0 || igb_rx_post(q, 1, write) != 0)) {
 			igb_rx_count_missing(q);
 			break;
 		}
@@ -225,9 +232,8 @@ igb_rx_drop(struct igb_rx_queue *q, struct rte_mbuf *m, bool eop, struct gantry_
 }
 
 uint16_t
-igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
+igb_rx_take(struct igb_rx_queue *q, struct rte_mbuf **pkts, uint16_t nb)
 {
-	struct igb_rx_queue *q = rxq;
 	uint16_t next = q->next, posted = q->posted, nb_rx = 0;
 	GANTRY_UNINITIALIZED struct gantry_dma_gather g;
 	uint64_t bytes = 0;
@@ -251,11 +257,14 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 		/* 2. Check what the device wrote, and take the buffer back. */
 		m = q->sw_mbuf[next];
 		bad = len == 0 || len > q->buf_len || (staterr & IGB_RXD_ERR_RXE) || q->drop_rest;
-		igb_rx_unmap(q, next, bad ? 0 : len, &g);
+		if (q->iova_last == 0) /* direct mode has nothing to undo */
+			igb_rx_unmap(q, next, bad ? 0 : len, &g);
 		posted--;
 		if (++next == q->nb_desc)
 			next = 0;
 		rte_prefetch0(q->sw_mbuf[next]);
+		if (next % IGB_LINE_DESC == 0)
+			igb_request_line(d);
 
 		eop = (staterr & IGB_RXD_STAT_EOP) != 0;
 		if (unlikely(bad)) {
@@ -300,14 +309,12 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 		head->packet_type = ptype_table[(info >> IGB_RXD_PTYPE_SHIFT) & IGB_RXD_PTYPE_MASK];
 		flags = rx_cksum_flags[((info & q->ipv6_mask) != 0) << 4 | (staterr >> 27 & 0xC) |
 				(staterr >> 5 & 3)];
-		if (info & IGB_RXD_RSSTYPE_MASK) {
-			head->hash.rss = rte_le_to_cpu_32(d->wb.rss);
+		head->hash.rss = rte_le_to_cpu_32(d->wb.rss);
+		head->vlan_tci = (uint16_t)(qw1 >> 48);
+		if (info & IGB_RXD_RSSTYPE_MASK)
 			flags |= RTE_MBUF_F_RX_RSS_HASH;
-		}
-		if (staterr & IGB_RXD_STAT_VP) {
-			head->vlan_tci = (uint16_t)(qw1 >> 48);
+		if (staterr & IGB_RXD_STAT_VP)
 			flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
-		}
 		head->ol_flags = flags;
 		bytes += head->pkt_len;
 		pkts[nb_rx++] = head;
@@ -319,9 +326,16 @@ igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
 	q->posted = posted;
 	q->stats->now.packets += nb_rx;
 	q->stats->now.bytes += bytes;
+	return nb_rx;
+}
+
+uint16_t
+igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb)
+{
+	const uint16_t nb_rx = igb_rx_take(rxq, pkts, nb);
+
 	/* 6. Post new buffers, and ring the doorbell. */
-	if (q->nb_desc - 1 - posted > q->free_thresh)
-		igb_rx_refill(q);
+	igb_rx_refill(rxq, igb_rx_write);
 	return nb_rx;
 }
 
@@ -381,7 +395,7 @@ igb_rx_fill(struct igb_rx_queue *q)
 	while (q->posted < q->nb_desc - 1) {
 		const uint16_t n = RTE_MIN(q->free_thresh, (uint16_t)(q->nb_desc - 1 - q->posted));
 
-		ret = igb_rx_post(q, n);
+		ret = igb_rx_post(q, n, igb_rx_write);
 		if (ret != 0)
 			return ret;
 	}

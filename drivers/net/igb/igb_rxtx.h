@@ -20,6 +20,8 @@
 #define IGB_DEFAULT_TX_FREE_THRESH 32
 /* Descriptors in use at which the driver reclaims; at most 3/4 of a ring (free_thresh). */
 #define IGB_TX_MAX_IN_USE 128
+/* Descriptors in a cache line. */
+#define IGB_LINE_DESC (RTE_CACHE_LINE_SIZE / IGB_DESC_SIZE)
 
 /* Limits of transmit descriptors (datasheet 7.2.2). */
 #define IGB_TX_MIN_FRAME   17 /* shorter frames hang the transmitter, padded or not */
@@ -45,9 +47,11 @@ struct igb_rx_queue {
 	struct rte_mbuf **sw_mbuf;  /**< mbuf of each descriptor */
 	gantry_dma_addr_t *sw_addr; /**< bus address of its buffer */
 	uint64_t mbuf_init;         /**< rearm_data of a new mbuf */
-	uint16_t next;              /**< next descriptor to check for DD */
-	uint16_t posted;            /**< descriptors that the device owns, from next on */
-	uint16_t fill;              /**< next descriptor to hand over to the device */
+	/** Highest IOVA of an mbuf whose mapping is an addition (direct mode); 0: no such mode. */
+	gantry_dma_addr_t iova_last;
+	uint16_t next;   /**< next descriptor to check for DD */
+	uint16_t posted; /**< descriptors that the device owns, from next on */
+	uint16_t fill;   /**< next descriptor to hand over to the device */
 	uint16_t nb_desc;
 	uint16_t free_thresh;
 	uint16_t buf_len;              /**< bytes that the device may write into a buffer */
@@ -128,8 +132,44 @@ struct igb_tx_queue {
  * igb_tx_done_cleanup() and the status functions must run in the thread that polls the queue.
  */
 
+/**
+ * Request ownership of the cache line that contains a descriptor which the driver will write soon.
+ * The device's core may hold the line; without the request, the store would wait for it. Has no
+ * effect on CPUs without the instruction.
+ */
+static __rte_always_inline void
+igb_request_line(const volatile void *desc)
+{
+#ifdef RTE_ARCH_X86
+	asm volatile("prefetchw %0" : : "m"(*(const volatile char *)desc));
+#else
+	__builtin_prefetch((const void *)(uintptr_t)desc, 1);
+#endif
+}
+
+/** Return rearm_data of an mbuf: data_off, refcnt, nb_segs and port as one word. */
+static inline uint64_t *
+igb_rearm_data(struct rte_mbuf *m)
+{
+	return RTE_PTR_ADD(m, offsetof(struct rte_mbuf, rearm_data));
+}
+
 /* igb_rx.c */
 uint16_t igb_recv_pkts(void *rxq, struct rte_mbuf **pkts, uint16_t nb);
+/** The part of igb_recv_pkts() that receives: igb_rx_refill() is the other part. */
+uint16_t igb_rx_take(struct igb_rx_queue *q, struct rte_mbuf **pkts, uint16_t nb);
+/**
+ * Map mbufs of sw_mbuf and write their descriptors. mbufs that cannot be mapped return to the pool.
+ *
+ * @param q   the queue
+ * @param at  the first descriptor
+ * @param n   descriptors; must not reach beyond the end of the ring
+ * @return number of descriptors written
+ */
+typedef uint16_t igb_rx_write_t(struct igb_rx_queue *q, uint16_t at, uint16_t n);
+uint16_t igb_rx_write(struct igb_rx_queue *q, uint16_t at, uint16_t n);
+/** Post buffers if enough descriptors are empty, and ring the doorbell. */
+void igb_rx_refill(struct igb_rx_queue *q, igb_rx_write_t *write);
 gantry_rx_queue_count_t igb_rx_queue_count(void *rxq);
 int igb_rx_descriptor_status(void *rxq, uint16_t offset);
 /** Fill in the packet type table. Each process must call it. */

@@ -15,7 +15,7 @@ COLUMNS = 100
 TWICE = {'main.c', 'port.c', 'report.c', 'meson.build', 'README.md', 'Makefile', '__init__.py',
          '__main__.py'}
 LONG = {  # functions that may be longer, or have more parameters
-    'igb_recv_pkts': 'the receive burst: one pass over the ring, with a marker for each step',
+    'igb_rx_take': 'the receive burst: one pass over the ring, with a marker for each step',
     'igb_xmit_pkts': 'the transmit burst: one pass over the packets, with a marker for each step',
     'vfio_user_dma_ops_map_fd': 'the operation map_fd of lib/dma, whose signature it has',
     'gantry_dma_unmap_mbuf_gather': 'gantry_dma_unmap_single(), and what it gathers: public',
