@@ -166,8 +166,8 @@ tx_context_descriptor_wraps_and_is_counted(void **state)
 	assert_int_equal(rte_eth_tx_burst(PORT, 0, &m, 1), 1);
 	assert_int_equal(rte_le_to_cpu_32(txq()->ring[NB_DESC - 1].data.cmd_type_len),
 			IGB_TXD_DEXT | IGB_TXD_DTYP_CTXT);
-	assert_null(txq()->sw[NB_DESC - 1].mbuf);
-	assert_ptr_equal(txq()->sw[0].mbuf, m);
+	assert_null(txq()->sw_mbuf[NB_DESC - 1]);
+	assert_ptr_equal(txq()->sw_mbuf[0], m);
 	assert_int_equal(txq()->tail, 1);
 	assert_int_equal(txq()->nb_free, NB_DESC - 3);
 	/* The context counts: one free descriptor does not hold a context and a segment. */
@@ -246,7 +246,7 @@ tx_failing_chain_leaves_no_mapping(void **state)
 	start(0);
 	avail = rte_mempool_avail_count(pool);
 	mapped = nr_mapped();
-	for (bad = 0; bad < 4; bad++) {
+	for (bad = 0; bad < 5; bad++) {
 		m = chain_of(3);
 		if (bad == 0)
 			m->next->next->data_len = 0;
@@ -254,14 +254,18 @@ tx_failing_chain_leaves_no_mapping(void **state)
 			m->nb_segs = 4;
 		else if (bad == 2)
 			m->nb_segs = 2;
-		else
+		else if (bad == 3)
 			m->pkt_len++;
+		else { /* one segment by all fields of the first line, and a chain by the second */
+			m->nb_segs = 1;
+			m->pkt_len = m->data_len;
+		}
 		assert_int_equal(rte_eth_tx_burst(PORT, 0, &m, 1), 1);
 		assert_int_equal(nr_mapped(), mapped);
 		assert_int_equal(rte_mempool_avail_count(pool), avail);
 		assert_int_equal(txq()->nb_free, NB_DESC - 1);
 		for (i = 0; i < NB_DESC; i++)
-			assert_null(txq()->sw[i].mbuf);
+			assert_null(txq()->sw_mbuf[i]);
 	}
 	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
 	assert_int_equal(s.oerrors, bad);
@@ -295,7 +299,7 @@ tx_chain_that_cannot_be_mapped_is_undone(void **state)
 	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
 	assert_int_equal(nr_mapped(), mapped);
 	for (i = 0; i < NB_DESC; i++)
-		assert_null(txq()->sw[i].mbuf);
+		assert_null(txq()->sw_mbuf[i]);
 
 	assert_int_equal(transmit(1, 1), 1);
 	mapped = nr_mapped();
@@ -307,7 +311,7 @@ tx_chain_that_cannot_be_mapped_is_undone(void **state)
 	assert_int_equal(txq()->nb_free, NB_DESC - 2);
 	assert_int_equal(txq()->tail, 1);
 	for (i = 1; i < NB_DESC; i++)
-		assert_null(txq()->sw[i].mbuf);
+		assert_null(txq()->sw_mbuf[i]);
 	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
 	assert_int_equal(s.oerrors, 1);
 	rte_pktmbuf_free(m);

@@ -52,7 +52,8 @@
  *                       sw_addr[n]            bus address of its buffer
  *     tx_queues[i] -> igb_tx_queue
  *                       ring ---------------> tx descriptors  <-- bus address in TDBAL, TDBAH
- *                       sw[n]                 mbuf, bus address and length of descriptor n
+ *                       sw_mbuf[n]            mbuf that descriptor n points into
+ *                       sw[n]                 its bus address and length
  *
  * 4. Rings, head and tail, DD
  *

@@ -165,13 +165,14 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q = igb_zmalloc("igb_tx_queue", sizeof(*q), node);
 	if (q == NULL)
 		return igb_no_memory(&ad->hw, "tx", queue_id, nb_desc, node, igb_heap_full);
+	q->sw_mbuf = igb_zmalloc("igb_tx_mbufs", nb_desc * sizeof(*q->sw_mbuf), node);
 	q->sw = igb_zmalloc("igb_tx_entries", nb_desc * sizeof(*q->sw), node);
 	q->ring_size = nb_desc * sizeof(*q->ring);
 	q->ring = gantry_dma_alloc_coherent(ad->dma, q->ring_size, &q->ring_addr, node);
 	q->dma = ad->dma;
 	q->nb_desc = nb_desc;
 	dev->data->tx_queues[queue_id] = q;
-	if (q->sw == NULL || q->ring == NULL) {
+	if (q->sw_mbuf == NULL || q->sw == NULL || q->ring == NULL) {
 		const char *why = q->ring == NULL ? gantry_dma_last_error() : igb_heap_full;
 
 		igb_tx_queue_release(dev, queue_id);
@@ -184,10 +185,13 @@ igb_tx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->rs_thresh = rs_thresh;
 	q->free_thresh = RTE_MAX(free_thresh,
 			nb_desc - RTE_MIN(IGB_TX_MAX_IN_USE, nb_desc / 4 * 3));
+	q->ahead = nb_desc >= 2 * IGB_TX_MAX_IN_USE ? IGB_TX_AHEAD : 0;
+	q->iova_last = gantry_dma_mbuf_last(ad->dma, IGB_TX_MAX_ROOM);
 	q->promise.fast_free = (offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
 	q->promise.one_segment = !(offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
 	/* The debug layer reports a broken promise; trusting it would also cause damage. */
 	q->fast_free = q->promise.fast_free && !gantry_dma_debug_on(ad->dma);
+	q->no_chains = q->fast_free && q->promise.one_segment;
 	q->queue_id = queue_id;
 	q->socket_id = igb_numa_check_queue(dev, "tx", queue_id, q->ring, NULL);
 	q->lcore = LCORE_ID_ANY;
@@ -240,10 +244,11 @@ igb_tx_queue_release(struct rte_eth_dev *dev, uint16_t queue_id)
 		return;
 	dev->data->tx_queues[queue_id] = NULL;
 	if (!igb_quarantine(dev, q->stuck)) {
-		if (q->sw != NULL)
+		if (q->sw_mbuf != NULL && q->sw != NULL)
 			igb_tx_ring_empty(q);
 		gantry_dma_free_coherent(q->dma, q->ring_size, q->ring, q->ring_addr);
 	}
+	rte_free(q->sw_mbuf);
 	rte_free(q->sw);
 	rte_free(q);
 }
@@ -495,7 +500,9 @@ igb_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 	memset(q->ring, 0, q->ring_size);
 	/* No valid context is all ones, so none matches. */
 	memset(q->ctx, 0xFF, sizeof(q->ctx));
+	igb_tx_kinds_init(q);
 	q->tail = q->clean = q->group = q->since_rs = q->ctx_next = 0;
+	q->plain = true;
 	q->nb_free = q->nb_desc - 1;
 	q->promise.pool = NULL;
 
@@ -649,7 +656,7 @@ igb_walk_stuck(struct rte_eth_dev *dev, bool release, unsigned int *mbufs)
 			continue;
 		rings++;
 		for (k = 0; k < q->nb_desc; k++)
-			*mbufs += q->sw[k].mbuf != NULL;
+			*mbufs += q->sw_mbuf[k] != NULL;
 		q->stuck = !release;
 		if (release)
 			igb_tx_ring_empty(q);

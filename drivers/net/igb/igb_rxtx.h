@@ -20,6 +20,8 @@
 #define IGB_DEFAULT_TX_FREE_THRESH 32
 /* Descriptors in use at which the driver reclaims; at most 3/4 of a ring (free_thresh). */
 #define IGB_TX_MAX_IN_USE 128
+/* Descriptors ahead of the tail at which the driver requests ownership of a line. */
+#define IGB_TX_AHEAD 64
 /* Descriptors in a cache line. */
 #define IGB_LINE_DESC (RTE_CACHE_LINE_SIZE / IGB_DESC_SIZE)
 
@@ -29,6 +31,8 @@
 #define IGB_TX_MAX_TSO     0x3FFFF /* PAYLEN has 18 bits */
 #define IGB_TX_MAX_TSO_HDR 240
 #define IGB_TX_MAX_SEGS    64
+/* Bytes from the start of a buffer to the end of the longest segment at the highest offset. */
+#define IGB_TX_MAX_ROOM (2 * (size_t)UINT16_MAX)
 
 #define IGB_RX_OFFLOADS \
 	(RTE_ETH_RX_OFFLOAD_CHECKSUM | RTE_ETH_RX_OFFLOAD_SCTP_CKSUM | \
@@ -79,16 +83,25 @@ struct igb_rx_queue {
 	bool map_refused;   /**< a refused mapping has been logged */
 };
 
-/** Software state of one transmit descriptor. */
+/** Place of a descriptor's segment in its packet. */
+enum igb_tx_part {
+	IGB_TX_WHOLE = 0, /**< the only one */
+	IGB_TX_SEGMENT,   /**< one of several, but not the last */
+	IGB_TX_LAST,      /**< the last of several */
+};
+
+/**
+ * Software state of one transmit descriptor, besides its mbuf. A plain packet does not write it,
+ * except for the members of the first descriptor of a group.
+ */
 struct igb_tx_entry {
-	/** segment; NULL: none (a context descriptor, or a free one) */
-	struct rte_mbuf *mbuf;
-	gantry_dma_addr_t addr;
+	gantry_dma_addr_t addr; /**< mapping of the segment, unless direct mode needs no unmap */
 	uint16_t len;
+	uint8_t part; /**< enum igb_tx_part; IGB_TX_WHOLE in a descriptor without an mbuf */
+	/** In the first entry of a group: all packets of the group are plain. */
+	bool plain;
 	/** In the first entry of a group: the descriptor that reports for the group (RS). */
 	uint16_t last;
-	bool eop;     /**< last segment of a packet */
-	bool chained; /**< one of several segments */
 };
 
 /** Content of a context descriptor. The device holds one in each of its context slots. */
@@ -97,9 +110,25 @@ struct igb_tx_context {
 	uint64_t type_mss;  /**< type_tucmd, mss_l4len_idx without the index */
 };
 
+/**
+ * A kind of plain packets: packets of one segment whose descriptors differ in address and length
+ * only. Masks select what must be equal in the mbufs.
+ */
+struct igb_tx_plain {
+	uint64_t flags_mask, flags;     /**< ol_flags */
+	uint64_t offload_mask, offload; /**< tx_offload */
+	uint32_t vlan_mask, vlan;       /**< vlan_tci */
+	uint32_t min_len, max_len;      /**< pkt_len */
+	uint32_t cmd, olinfo;           /**< of the descriptor, without the length */
+};
+
 struct igb_tx_queue {
 	union igb_tx_desc *ring;
+	/** segment of each descriptor; NULL: none (a context descriptor, or a free one) */
+	struct rte_mbuf **sw_mbuf;
 	struct igb_tx_entry *sw;
+	/** Highest IOVA of a segment whose mapping is an addition; 0: no packet is plain. */
+	gantry_dma_addr_t iova_last;
 	uint16_t nb_desc;
 	uint16_t tail; /**< next descriptor to write */
 	uint16_t nb_free;
@@ -109,8 +138,14 @@ struct igb_tx_queue {
 	uint16_t max_segs; /**< segments per packet that fit an empty ring */
 	uint16_t rs_thresh;
 	uint16_t free_thresh; /**< igb_xmit_pkts() reclaims below this nb_free */
+	uint16_t ahead;       /**< IGB_TX_AHEAD; 0: the ring is too short */
 	bool fast_free;
+	/** The application promised fast free, and no chains: `next` of an mbuf is not read. */
+	bool no_chains;
+	bool plain;       /**< all packets since `group` are plain */
 	uint8_t ctx_next; /**< context slot to overwrite next */
+	/** [0]: packets without offloads; [1]: those with the context of the last one with one */
+	struct igb_tx_plain kinds[2];
 	struct igb_tx_context ctx[IGB_TX_CONTEXTS];
 	struct igb_queue_stats *stats; /**< counters of this queue number, in the adapter */
 	struct gantry_dma_dev *dma;
@@ -194,6 +229,25 @@ void igb_rx_ring_empty(struct igb_rx_queue *q);
 
 /* igb_tx.c */
 uint16_t igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb);
+/**
+ * Write the descriptors of plain packets. Does not move the tail.
+ *
+ * @param q      the queue
+ * @param at     the first descriptor
+ * @param pkts   the packets
+ * @param n      their number; they must not reach beyond the end of the ring
+ * @param bytes  [in, out] bytes that the queue has sent
+ * @return number of packets, up to the first one that is not plain
+ */
+typedef uint16_t igb_tx_write_t(struct igb_tx_queue *q, uint16_t at, struct rte_mbuf **pkts,
+		uint16_t n, uint64_t *bytes);
+uint16_t igb_tx_write_plain(struct igb_tx_queue *q, uint16_t at, struct rte_mbuf **pkts, uint16_t n,
+		uint64_t *bytes);
+/** Make packets without offloads plain, and no others: the device holds no context. */
+void igb_tx_kinds_init(struct igb_tx_queue *q);
+/** igb_xmit_pkts(), with another function for plain packets. */
+uint16_t igb_tx_burst(struct igb_tx_queue *q, struct rte_mbuf **pkts, uint16_t nb,
+		igb_tx_write_t *write);
 uint16_t igb_prep_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb);
 int igb_tx_descriptor_status(void *txq, uint16_t offset);
 int igb_tx_done_cleanup(void *txq, uint32_t free_cnt);

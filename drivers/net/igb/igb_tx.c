@@ -23,9 +23,21 @@
  * the ring, if that is less), or earlier if tx_free_thresh requires it. Buffers that return soon
  * are still in the cache when the device receives into them again; a whole ring of buffers is more
  * than a cache holds.
+ *
+ * Plain packets
+ *
+ * Most packets have one segment, and request no offload or the same as the packet before: their
+ * descriptors differ in address and length only. In direct mode, where a mapping is an addition
+ * and needs no unmap, igb_tx_run() sends such packets in a row with hardly more than the stores,
+ * and a group of nothing but plain packets is freed in one operation. igb_tx_packet() sends all
+ * others, and every packet in the other modes.
+ *
+ * The device holds the lines of the ring that it has read. The driver requests ownership of a line
+ * some time before it writes to it (igb_request_line()).
  */
 
 #include <errno.h>
+#include <string.h>
 
 #include <rte_byteorder.h>
 #include <rte_io.h>
@@ -69,6 +81,62 @@ free_batch_add(struct free_batch *b, struct rte_mbuf *m)
 	b->mbufs[b->nb++] = m;
 }
 
+/* Free the mbufs of n descriptors from q->clean on, all of them of plain packets. */
+static inline void
+igb_tx_free_plain(struct igb_tx_queue *q, uint16_t n, struct free_batch *batch)
+{
+	while (n != 0) {
+		struct rte_mbuf **m = &q->sw_mbuf[q->clean];
+		const uint16_t part = RTE_MIN(n, (uint16_t)(q->nb_desc - q->clean));
+		uint16_t i;
+
+		if (q->fast_free) {
+			/* The application promised one reference to each mbuf, and one pool. */
+			rte_mempool_put_bulk(m[0]->pool, (void **)m, part);
+		} else {
+			for (i = 0; i < part; i++) {
+				struct rte_mbuf *free = rte_pktmbuf_prefree_seg(m[i]);
+
+				if (likely(free != NULL))
+					free_batch_add(batch, free);
+			}
+		}
+		memset(m, 0, part * sizeof(*m));
+		q->clean += part;
+		if (q->clean == q->nb_desc)
+			q->clean = 0;
+		n -= part;
+	}
+}
+
+/* Free the mbufs of the descriptors from q->clean to `end`. Return the number of descriptors. */
+static inline uint16_t
+igb_tx_free(struct igb_tx_queue *q, uint16_t end, struct free_batch *batch)
+{
+	uint16_t descs = 0;
+
+	do {
+		struct rte_mbuf *m = q->sw_mbuf[q->clean];
+
+		if (likely(m != NULL)) {
+			/*
+			 * Segments return unlinked, because the promise of the application
+			 * (MBUF_FAST_FREE) concerns references only.
+			 */
+			if (!q->fast_free || q->sw[q->clean].part != IGB_TX_WHOLE)
+				m = rte_pktmbuf_prefree_seg(m);
+			if (likely(m != NULL))
+				free_batch_add(batch, m);
+			q->sw_mbuf[q->clean] = NULL;
+			q->sw[q->clean].part = IGB_TX_WHOLE;
+		}
+		descs++;
+		if (++q->clean == q->nb_desc)
+			q->clean = 0;
+	} while (q->clean != end);
+	return descs;
+}
+
 /*
  * Reclaim descriptors that the device has reported, in whole groups, until at least max_desc of
  * them are reclaimed, but at most max_pkts packets: if that limit cuts a group, the rest of the
@@ -88,47 +156,40 @@ igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
 	batch.pool = NULL;
 	batch.nb = 0;
 	while (q->clean != q->group && descs < max_desc && packets < max_pkts) {
-		const uint16_t last = q->sw[q->clean].last;
-		const uint16_t end = last + 1 == q->nb_desc ? 0 : last + 1;
+		const struct igb_tx_entry group = q->sw[q->clean];
+		const uint16_t end = group.last + 1 == q->nb_desc ? 0 : group.last + 1;
+		const uint16_t n = end > q->clean ? end - q->clean : end + q->nb_desc - q->clean;
 		uint16_t at = q->clean;
 
 		/* Acquire: the CPU must not write to the buffers before the device is done. */
-		if (!(__atomic_load_n(&q->ring[last].wb.status, __ATOMIC_ACQUIRE) &
+		if (!(__atomic_load_n(&q->ring[group.last].wb.status, __ATOMIC_ACQUIRE) &
 				    rte_cpu_to_le_32(IGB_TXD_STAT_DD)))
 			break;
+		if (likely(group.plain && n <= max_pkts - packets)) {
+			igb_tx_free_plain(q, n, &batch);
+			packets += n;
+			descs += n;
+			continue;
+		}
 		do {
 			const struct igb_tx_entry *e = &q->sw[at];
 
-			if (likely(e->mbuf != NULL)) {
-				gantry_dma_unmap_mbuf_gather(q->dma, e->mbuf, e->addr, e->len,
-						GANTRY_DMA_TO_DEVICE, 0, &g);
-				packets += e->eop;
+			if (likely(q->sw_mbuf[at] != NULL)) {
+				if (q->iova_last == 0) /* direct mode has nothing to undo */
+					gantry_dma_unmap_mbuf_gather(q->dma, q->sw_mbuf[at],
+							e->addr, e->len, GANTRY_DMA_TO_DEVICE, 0,
+							&g);
+				packets += e->part != IGB_TX_SEGMENT;
 			}
 			if (++at == q->nb_desc)
 				at = 0;
 		} while (at != end && packets < max_pkts);
 		gantry_dma_unmap_gathered(q->dma, &g);
-		do {
-			struct igb_tx_entry *e = &q->sw[q->clean];
-			struct rte_mbuf *m = e->mbuf;
-
-			if (likely(m != NULL)) {
-				e->mbuf = NULL;
-				/*
-				 * Segments return unlinked, because the promise of the application
-				 * (MBUF_FAST_FREE) concerns references only.
-				 */
-				if (!q->fast_free || e->chained)
-					m = rte_pktmbuf_prefree_seg(m);
-				if (likely(m != NULL))
-					free_batch_add(&batch, m);
-			}
-			descs++;
-			if (++q->clean == q->nb_desc)
-				q->clean = 0;
-		} while (q->clean != at);
-		if (unlikely(at != end))
-			q->sw[at].last = last;
+		descs += igb_tx_free(q, at, &batch);
+		if (unlikely(at != end)) {
+			q->sw[at].last = group.last;
+			q->sw[at].plain = group.plain;
+		}
 	}
 	free_batch_flush(&batch);
 	q->nb_free += descs;
@@ -237,9 +298,9 @@ igb_tx_tso_is_bad(const struct rte_mbuf *m)
 			hdr + m->tso_segsz + RTE_VLAN_HLEN > IGB_TX_MAX_FRAME;
 }
 
-/* Check a checksum request: headers have their minimum lengths, and fit the packet (7.2.5). */
-static inline bool
-igb_tx_cksum_is_bad(const struct rte_mbuf *m)
+/* Return the least bytes of headers that a checksum request implies; 0: there is no request. */
+static inline uint32_t
+igb_tx_cksum_headers(const struct rte_mbuf *m)
 {
 	static const uint8_t l4_min[] = {
 		0,
@@ -250,11 +311,20 @@ igb_tx_cksum_is_bad(const struct rte_mbuf *m)
 	const uint64_t l4 = (m->ol_flags & RTE_MBUF_F_TX_L4_MASK) / RTE_MBUF_F_TX_TCP_CKSUM;
 
 	if (l4 == 0 && !(m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM))
+		return 0;
+	return m->l2_len + m->l3_len + l4_min[l4];
+}
+
+/* Check a checksum request: headers have their minimum lengths, and fit the packet (7.2.5). */
+static inline bool
+igb_tx_cksum_is_bad(const struct rte_mbuf *m)
+{
+	if (!(m->ol_flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_L4_MASK)))
 		return false;
 	return m->l2_len < RTE_ETHER_HDR_LEN ||
 			((m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) &&
 					m->l3_len < sizeof(struct rte_ipv4_hdr)) ||
-			(uint32_t)(m->l2_len + m->l3_len + l4_min[l4]) > m->pkt_len;
+			igb_tx_cksum_headers(m) > m->pkt_len;
 }
 
 /*
@@ -303,10 +373,10 @@ igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
 			ret = -EFAULT;
 			goto undo;
 		}
-		e->mbuf = s;
+		q->sw_mbuf[at] = s;
 		e->len = s->data_len;
-		e->eop = s->next == NULL;
-		e->chained = m->next != NULL;
+		if (unlikely(m->next != NULL))
+			e->part = s->next == NULL ? IGB_TX_LAST : IGB_TX_SEGMENT;
 		if (++at == q->nb_desc)
 			at = 0;
 	}
@@ -314,143 +384,279 @@ igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
 		return 0;
 
 undo:
-	for (s = m, at = start; s != NULL && q->sw[at].mbuf == s; s = s->next) {
+	for (s = m, at = start; s != NULL && q->sw_mbuf[at] == s; s = s->next) {
 		gantry_dma_unmap_mbuf(q->dma, s, q->sw[at].addr, q->sw[at].len,
 				GANTRY_DMA_TO_DEVICE);
-		q->sw[at].mbuf = NULL;
+		q->sw_mbuf[at] = NULL;
+		q->sw[at].part = IGB_TX_WHOLE;
 		if (++at == q->nb_desc)
 			at = 0;
 	}
 	return ret;
 }
 
-/* Make everything from q->group to `last` one group. */
+/* Make everything from q->group to the tail one group. */
 static inline void
-igb_tx_end_group(struct igb_tx_queue *q, uint16_t last)
+igb_tx_end_group(struct igb_tx_queue *q)
 {
+	const uint16_t last = (q->tail == 0 ? q->nb_desc : q->tail) - 1;
+
 	q->ring[last].data.cmd_type_len |= rte_cpu_to_le_32(IGB_TXD_RS);
 	q->sw[q->group].last = last;
+	q->sw[q->group].plain = q->plain;
+	q->plain = true;
 	q->group = q->tail;
 	q->since_rs = 0;
 }
 
-uint16_t
-igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
+/* Move the tail over `descs` new descriptors. */
+static inline void
+igb_tx_advance(struct igb_tx_queue *q, uint16_t descs)
 {
-	struct igb_tx_queue *q = txq;
+	q->tail += descs;
+	if (q->tail >= q->nb_desc)
+		q->tail -= q->nb_desc;
+	q->nb_free -= descs;
+	q->since_rs += descs;
+	if (q->since_rs >= q->rs_thresh)
+		igb_tx_end_group(q);
+}
+
+void
+igb_tx_kinds_init(struct igb_tx_queue *q)
+{
+	/* kinds[1] matches no packet, as its max_len is 0. */
+	memset(q->kinds, 0, sizeof(q->kinds));
+	q->kinds[0].flags_mask = TX_CONTEXT_FLAGS;
+	q->kinds[0].min_len = IGB_TX_MIN_FRAME;
+	q->kinds[0].max_len = IGB_TX_MAX_FRAME;
+	q->kinds[0].cmd = IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | IGB_TXD_IFCS | IGB_TXD_EOP;
+}
+
+/*
+ * Make the packets plain whose context and offloads equal those of m, a good packet. Its context
+ * must remain in the device as long as kinds[1] matches packets.
+ */
+static inline void
+igb_tx_kind_learn(struct igb_tx_queue *q, const struct rte_mbuf *m, uint32_t cmd, uint32_t olinfo)
+{
+	const uint64_t cksum = RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_L4_MASK;
+	const bool tag = m->ol_flags & RTE_MBUF_F_TX_VLAN;
+	struct igb_tx_plain *k = &q->kinds[1];
+
+	k->flags_mask = TX_CONTEXT_FLAGS | RTE_MBUF_F_TX_IPV4;
+	k->flags = m->ol_flags & k->flags_mask;
+	k->offload_mask = m->ol_flags & cksum ?
+			RTE_LEN2MASK(RTE_MBUF_L2_LEN_BITS, uint64_t) << RTE_MBUF_L2_LEN_OFS |
+					RTE_LEN2MASK(RTE_MBUF_L3_LEN_BITS, uint64_t)
+							<< RTE_MBUF_L3_LEN_OFS :
+			0;
+	k->offload = m->tx_offload & k->offload_mask;
+	k->vlan_mask = tag ? UINT16_MAX : 0;
+	k->vlan = m->vlan_tci & k->vlan_mask;
+	k->min_len = RTE_MAX((uint32_t)IGB_TX_MIN_FRAME, igb_tx_cksum_headers(m));
+	k->max_len = IGB_TX_MAX_FRAME - (tag ? RTE_VLAN_HLEN : 0);
+	k->cmd = cmd | IGB_TXD_EOP;
+	k->olinfo = olinfo;
+}
+
+static inline bool
+igb_tx_is_plain(const struct igb_tx_queue *q, const struct igb_tx_plain *k,
+		const struct rte_mbuf *m)
+{
+	/* tx_offload and next are in another cache line: read last, and only if they matter. */
+	return m->nb_segs == 1 && m->data_len == m->pkt_len &&
+			((m->ol_flags ^ k->flags) & k->flags_mask) == 0 &&
+			((m->vlan_tci ^ k->vlan) & k->vlan_mask) == 0 && m->pkt_len >= k->min_len &&
+			m->pkt_len <= k->max_len && rte_mbuf_iova_get(m) <= q->iova_last &&
+			(k->offload_mask == 0 ||
+					((m->tx_offload ^ k->offload) & k->offload_mask) == 0) &&
+			(q->no_chains || m->next == NULL);
+}
+
+uint16_t
+igb_tx_write_plain(struct igb_tx_queue *q, uint16_t at, struct rte_mbuf **pkts, uint16_t n,
+		uint64_t *bytes)
+{
+	uint64_t sum = 0;
+	uint16_t i;
+
+	for (i = 0; i < n; i++, at++) {
+		struct rte_mbuf *m = pkts[i];
+		const struct igb_tx_plain *k = &q->kinds[(m->ol_flags & TX_CONTEXT_FLAGS) != 0];
+
+		if (unlikely(!igb_tx_is_plain(q, k, m)))
+			break;
+		q->sw_mbuf[at] = m;
+		igb_tx_write(&q->ring[at], rte_mbuf_iova_get(m) + m->data_off, k->cmd | m->data_len,
+				k->olinfo | m->pkt_len << IGB_TXD_PAYLEN_SHIFT);
+		sum += m->pkt_len;
+	}
+	*bytes += sum;
+	return i;
+}
+
+/* Send plain packets up to the end of the group or of the ring. Return their number. */
+static inline uint16_t
+igb_tx_run(struct igb_tx_queue *q, struct rte_mbuf **pkts, uint16_t nb, igb_tx_write_t *write,
+		uint64_t *bytes)
+{
+	uint16_t i, n, at;
+
+	if (q->iova_last == 0)
+		return 0;
+	if (unlikely(q->nb_free == 0))
+		igb_tx_clean(q, FREE_BATCH, UINT32_MAX);
+	n = RTE_MIN(RTE_MIN(nb, q->nb_free),
+			RTE_MIN((uint16_t)(q->rs_thresh - q->since_rs),
+					(uint16_t)(q->nb_desc - q->tail)));
+	n = write(q, q->tail, pkts, n, bytes);
+	if (q->ahead != 0) {
+		for (i = 0; i < n; i += IGB_LINE_DESC) {
+			at = q->tail + q->ahead + i;
+			igb_request_line(&q->ring[at < q->nb_desc ? at : at - q->nb_desc]);
+		}
+	}
+	if (n != 0)
+		igb_tx_advance(q, n);
+	return n;
+}
+
+/*
+ * Send a packet of any kind. Return 1; 0 if the packet is bad, and has been dropped; -1 if it
+ * must wait, because the ring is full or the mode is short of addresses or buffers.
+ */
+static inline int
+igb_tx_packet(struct igb_tx_queue *q, struct rte_mbuf *m, uint64_t *bytes)
+{
+	const uint64_t flags = m->ol_flags & TX_CONTEXT_FLAGS;
+	uint32_t cmd = IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | IGB_TXD_IFCS, olinfo = 0, payload;
+	struct igb_tx_context ctx = { 0, 0 };
+	unsigned int slot = 0;
+	bool new_ctx = false;
+	struct rte_mbuf *s;
+	uint16_t need, at;
+	int ret;
+
+	/* 1. Check the packet. */
+	if (unlikely(igb_tx_is_bad(q, m)))
+		goto drop;
+	/* 2. Find the context of its offloads, and room for its descriptors. */
+	if (flags != 0) {
+		ctx = igb_tx_context(m, m->ol_flags);
+		slot = igb_tx_context_find(q, &ctx);
+		new_ctx = slot == IGB_TX_CONTEXTS;
+	}
+	need = m->nb_segs + new_ctx;
+	if (unlikely(need > q->nb_free)) {
+		igb_tx_clean(q, RTE_MAX(need, FREE_BATCH), UINT32_MAX);
+		if (need > q->nb_free)
+			return -1;
+	}
+
+	/* 3. Map its segments, behind the place of a new context. */
+	at = q->tail + new_ctx;
+	if (at >= q->nb_desc)
+		at -= q->nb_desc;
+	ret = igb_tx_map(q, m, at);
+	if (unlikely(ret != 0)) {
+		/*
+		 * A mode may be out of addresses, or of buffers. If packets are in flight, they
+		 * bring some back, and the application may retry. If none is, the packet is lost.
+		 */
+		if (ret == -EFAULT && q->clean != q->tail) {
+			igb_tx_clean(q, FREE_BATCH, UINT32_MAX);
+			return -1;
+		}
+		goto drop;
+	}
+
+	/* 4. Write the context descriptor if it is new, and request the offloads. */
+	payload = m->pkt_len;
+	if (flags != 0) {
+		if (new_ctx) {
+			slot = q->ctx_next;
+			q->ctx_next = (slot + 1) % IGB_TX_CONTEXTS;
+			q->ctx[slot] = ctx;
+			q->kinds[1].max_len = 0; /* its context may have been in this slot */
+			q->sw_mbuf[q->tail] = NULL;
+			igb_tx_write(&q->ring[q->tail], (uint32_t)ctx.lens_vlan, ctx.type_mss >> 32,
+					(uint32_t)ctx.type_mss | slot << IGB_TXD_IDX_SHIFT);
+		}
+		olinfo = slot << IGB_TXD_IDX_SHIFT;
+		if (flags & RTE_MBUF_F_TX_VLAN)
+			cmd |= IGB_TXD_VLE;
+		if (flags & RTE_MBUF_F_TX_IP_CKSUM)
+			olinfo |= IGB_TXD_POPTS_IXSM;
+		if (flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG))
+			olinfo |= IGB_TXD_POPTS_TXSM;
+		if (flags & RTE_MBUF_F_TX_TCP_SEG) {
+			cmd |= IGB_TXD_TSE;
+			/* PAYLEN counts only the TCP payload in this case (7.2.2.3.11). */
+			payload -= m->l2_len + m->l3_len + m->l4_len;
+		} else {
+			igb_tx_kind_learn(q, m, cmd, olinfo);
+		}
+	}
+
+	/* 5. Write one data descriptor per segment. */
+	olinfo |= payload << IGB_TXD_PAYLEN_SHIFT;
+	*bytes += m->pkt_len;
+	for (s = m; s != NULL; s = s->next) {
+		igb_tx_write(&q->ring[at], q->sw[at].addr,
+				cmd | s->data_len | (s->next == NULL ? IGB_TXD_EOP : 0), olinfo);
+		if (++at == q->nb_desc)
+			at = 0;
+	}
+	q->plain = false;
+	igb_tx_advance(q, need);
+	return 1;
+
+drop:
+	rte_pktmbuf_free(m);
+	q->stats->now.errors++;
+	return 0;
+}
+
+uint16_t
+igb_tx_burst(struct igb_tx_queue *q, struct rte_mbuf **pkts, uint16_t nb, igb_tx_write_t *write)
+{
 	const uint16_t before = q->tail;
-	uint16_t nb_tx, last = 0;
+	uint16_t nb_tx = 0, n;
 	uint64_t bytes = 0;
 	uint32_t sent = 0;
 	int ret;
 
-	/* 1. Collect finished descriptors. An empty burst is a request to release buffers. */
+	/* An empty burst is a request to release buffers. */
 	if (q->nb_free < q->free_thresh || nb == 0)
 		igb_tx_clean(q, FREE_BATCH, UINT32_MAX);
-
-	for (nb_tx = 0; nb_tx < nb; nb_tx++) {
-		struct rte_mbuf *m = pkts[nb_tx], *s;
-		const uint64_t flags = m->ol_flags & TX_CONTEXT_FLAGS;
-		uint32_t cmd = IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | IGB_TXD_IFCS;
-		uint32_t olinfo = m->pkt_len << IGB_TXD_PAYLEN_SHIFT;
-		struct igb_tx_context ctx = { 0, 0 };
-		unsigned int slot = 0;
-		bool new_ctx = false;
-		uint16_t need, at;
-
-		/* 2. Check the packet. */
-		if (unlikely(igb_tx_is_bad(q, m))) {
-			rte_pktmbuf_free(m);
-			q->stats->now.errors++;
+	while (nb_tx < nb) {
+		n = igb_tx_run(q, &pkts[nb_tx], nb - nb_tx, write, &bytes);
+		nb_tx += n;
+		sent += n;
+		if (likely(n != 0))
 			continue;
-		}
-		/* 3. Find the context of its offloads, and room for its descriptors. */
-		if (flags != 0) {
-			ctx = igb_tx_context(m, m->ol_flags);
-			slot = igb_tx_context_find(q, &ctx);
-			new_ctx = slot == IGB_TX_CONTEXTS;
-		}
-		need = m->nb_segs + new_ctx;
-		if (unlikely(need > q->nb_free)) {
-			igb_tx_clean(q, RTE_MAX(need, FREE_BATCH), UINT32_MAX);
-			if (need > q->nb_free)
-				break;
-		}
-
-		/* 4. Map its segments, behind the place of a new context. */
-		at = q->tail + new_ctx;
-		if (at >= q->nb_desc)
-			at -= q->nb_desc;
-		ret = igb_tx_map(q, m, at);
-		if (unlikely(ret != 0)) {
-			/*
-			 * A mode may be out of addresses, or of buffers. If packets are in
-			 * flight, they bring some back, and the application may retry. If none
-			 * is, the packet is lost.
-			 */
-			if (ret == -EFAULT && q->clean != q->tail) {
-				igb_tx_clean(q, FREE_BATCH, UINT32_MAX);
-				break;
-			}
-			rte_pktmbuf_free(m);
-			q->stats->now.errors++;
-			continue;
-		}
-
-		/* 5. Write the context descriptor if it is new, and request the offloads. */
-		if (flags != 0) {
-			if (new_ctx) {
-				slot = q->ctx_next;
-				q->ctx_next = (slot + 1) % IGB_TX_CONTEXTS;
-				q->ctx[slot] = ctx;
-				q->sw[q->tail].mbuf = NULL;
-				igb_tx_write(&q->ring[q->tail], (uint32_t)ctx.lens_vlan,
-						ctx.type_mss >> 32,
-						(uint32_t)ctx.type_mss | slot << IGB_TXD_IDX_SHIFT);
-			}
-			olinfo |= slot << IGB_TXD_IDX_SHIFT;
-			if (flags & RTE_MBUF_F_TX_VLAN)
-				cmd |= IGB_TXD_VLE;
-			if (flags & RTE_MBUF_F_TX_IP_CKSUM)
-				olinfo |= IGB_TXD_POPTS_IXSM;
-			if (flags & RTE_MBUF_F_TX_L4_MASK)
-				olinfo |= IGB_TXD_POPTS_TXSM;
-			if (flags & RTE_MBUF_F_TX_TCP_SEG) {
-				cmd |= IGB_TXD_TSE;
-				/* PAYLEN counts only the TCP payload in this case (7.2.2.3.11). */
-				olinfo -= (m->l2_len + m->l3_len + m->l4_len)
-						<< IGB_TXD_PAYLEN_SHIFT;
-				olinfo |= IGB_TXD_POPTS_TXSM;
-			}
-		}
-
-		/* 6. Write one data descriptor per segment. */
-		bytes += m->pkt_len;
-		sent++;
-		for (s = m; s != NULL; s = s->next) {
-			last = at;
-			igb_tx_write(&q->ring[at], q->sw[at].addr,
-					cmd | s->data_len | (s->next == NULL ? IGB_TXD_EOP : 0),
-					olinfo);
-			if (++at == q->nb_desc)
-				at = 0;
-		}
-		q->tail = at;
-		q->nb_free -= need;
-		q->since_rs += need;
-		if (q->since_rs >= q->rs_thresh)
-			igb_tx_end_group(q, last);
+		ret = igb_tx_packet(q, pkts[nb_tx], &bytes);
+		if (ret < 0)
+			break;
+		nb_tx++;
+		sent += ret;
 	}
-
-	/* 7. End the last group, and ring the doorbell. */
+	/* End the last group, and ring the doorbell. */
 	if (q->tail != before) {
 		if (q->since_rs != 0)
-			igb_tx_end_group(q, last);
+			igb_tx_end_group(q);
 		q->stats->now.packets += sent;
 		q->stats->now.bytes += bytes;
 		rte_write32(q->tail, q->tdt); /* ordered after the writes to the ring */
 	}
 	return nb_tx;
+}
+
+uint16_t
+igb_xmit_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
+{
+	return igb_tx_burst(txq, pkts, nb, igb_tx_write_plain);
 }
 
 uint16_t
@@ -495,13 +701,16 @@ igb_tx_ring_empty(struct igb_tx_queue *q)
 	uint16_t i;
 
 	for (i = 0; i < q->nb_desc; i++) {
-		struct igb_tx_entry *e = &q->sw[i];
+		struct rte_mbuf *m = q->sw_mbuf[i];
 
-		if (e->mbuf == NULL)
+		if (m == NULL)
 			continue;
-		gantry_dma_unmap_mbuf(q->dma, e->mbuf, e->addr, e->len, GANTRY_DMA_TO_DEVICE);
-		rte_pktmbuf_free_seg(e->mbuf);
-		e->mbuf = NULL;
+		if (q->iova_last == 0)
+			gantry_dma_unmap_mbuf(q->dma, m, q->sw[i].addr, q->sw[i].len,
+					GANTRY_DMA_TO_DEVICE);
+		rte_pktmbuf_free_seg(m);
+		q->sw_mbuf[i] = NULL;
+		q->sw[i].part = IGB_TX_WHOLE;
 	}
 }
 
@@ -520,6 +729,6 @@ igb_tx_unsent(const struct igb_tx_queue *q, uint32_t head)
 					(uint32_t)(q->group + q->nb_desc - at) % q->nb_desc)
 		at = head;
 	for (; at != q->group; at = (at + 1) % q->nb_desc)
-		packets += q->sw[at].mbuf != NULL && q->sw[at].eop;
+		packets += q->sw_mbuf[at] != NULL && q->sw[at].part != IGB_TX_SEGMENT;
 	return packets;
 }

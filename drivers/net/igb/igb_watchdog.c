@@ -124,7 +124,7 @@ igb_tx_stalls(struct igb_adapter *ad, struct igb_tx_queue *q, struct igb_watch *
 		memset(w, 0, sizeof(*w));
 		return false;
 	}
-	mbuf = PEEK(q->sw[last].mbuf);
+	mbuf = PEEK(q->sw_mbuf[last]);
 	used = (tail + q->nb_desc - at) % q->nb_desc;
 	/*
 	 * The same descriptor, or the same place one lap later? It is the same one if no more

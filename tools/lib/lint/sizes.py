@@ -16,7 +16,7 @@ TWICE = {'main.c', 'port.c', 'report.c', 'meson.build', 'README.md', 'Makefile',
          '__main__.py'}
 LONG = {  # functions that may be longer, or have more parameters
     'igb_rx_take': 'the receive burst: one pass over the ring, with a marker for each step',
-    'igb_xmit_pkts': 'the transmit burst: one pass over the packets, with a marker for each step',
+    'igb_tx_packet': 'one packet, from its check to its descriptors, with a marker for each step',
     'vfio_user_dma_ops_map_fd': 'the operation map_fd of lib/dma, whose signature it has',
     'gantry_dma_unmap_mbuf_gather': 'gantry_dma_unmap_single(), and what it gathers: public',
     'gantry_dma_unmap_mbuf_gather_slow': 'the part of it that is not inline',
