@@ -9,13 +9,13 @@
  * tests/unit/igb_fake.h. The driver's clock is virtual, its waits take no time, and its
  * watchdog runs in a step of the program (STEP_LOOK).
  *
- * The input is one byte of options (DMA mode, offloads, size of the rings), then steps: a byte
- * that selects one of enum step, and its operands. The device gives wrong values in three ways:
- * STEP_LIE replaces the value of one register, STEP_NOISE replaces the value of any register
- * now and then, by a seed, and STEP_CHANGE changes a descriptor right before the driver's n-th
- * load from a ring (the compiler reports each load, -fsanitize-coverage=trace-loads). The
- * application, in contrast, is correct: it sends only what rte_eth_tx_prepare() accepts, and
- * uses a port only while the port exists.
+ * The input is one byte of options (DMA mode, offloads, size of the rings, vector paths), then
+ * steps: a byte that selects one of enum step, and its operands. The device gives wrong values in
+ * three ways: STEP_LIE replaces the value of one register, STEP_NOISE replaces the value of any
+ * register now and then, by a seed, and STEP_CHANGE changes a descriptor right before the driver's
+ * n-th load from a ring (the compiler reports each load, -fsanitize-coverage=trace-loads). The
+ * application, in contrast, is correct: it sends only what rte_eth_tx_prepare() accepts, and uses a
+ * port only while the port exists.
  *
  *    application (this file)   rte_eth_rx_burst(), rte_eth_tx_burst(), rte_eth_dev_*()
  *            |
@@ -44,6 +44,7 @@
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
+#include <rte_vect.h>
 
 #include "fuzz.h"
 #include "fuzz_loads.h"
@@ -886,6 +887,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					RTE_ETH_TX_OFFLOAD_VLAN_INSERT :
 				 0;
 	tx_offloads |= how & 64 ? RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE : 0;
+	rte_vect_set_max_simd_bitwidth(how & 128 ? RTE_VECT_SIMD_DISABLED : RTE_VECT_SIMD_256);
 
 	probe();
 	MUST(there);

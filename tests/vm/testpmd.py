@@ -155,7 +155,7 @@ def identity(t):
     check(re.search(r'0 +52:54:00:67:00:01 .*net_gantry_igb +up', t.ask('show port summary all')),
           'show port summary')
     for direction in 'rxq', 'txq':
-        check('Burst mode: Scalar' in t.ask('show %s info 0 1' % direction),
+        check(re.search('Burst mode: (Scalar|Vector AVX2)', t.ask('show %s info 0 1' % direction)),
               'show %s info', direction)
     eeprom = t.ask('show port 0 eeprom', r'Finish -- Port: 0 EEPROM length: \d+ bytes')
     check(re.search(r'52 54 00 67 00 01', eeprom), 'the EEPROM has no address: %s', eeprom[:300])

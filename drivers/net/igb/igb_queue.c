@@ -16,9 +16,11 @@
 #include <string.h>
 
 #include <rte_byteorder.h>
+#include <rte_cpuflags.h>
 #include <rte_io.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
+#include <rte_vect.h>
 
 #include "igb_rxtx.h"
 
@@ -556,13 +558,6 @@ igb_txq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_txq_
 	info->conf = q->conf;
 }
 
-int
-igb_burst_mode_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_burst_mode *mode)
-{
-	snprintf(mode->info, sizeof(mode->info), "Scalar");
-	return 0;
-}
-
 /*
  * Port-wide functions.
  */
@@ -744,15 +739,58 @@ igb_xmit_pkts_debug(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 	return nb;
 }
 
+/*
+ * Choice of the burst functions, and its name.
+ */
+
+#ifdef RTE_ARCH_X86_64
+/* Return whether CPU, EAL options and DMA mode allow the bursts with AVX2. */
+static bool
+igb_can_use_avx2(struct rte_eth_dev *dev)
+{
+	return rte_cpu_get_flag_enabled(RTE_CPUFLAG_AVX2) > 0 &&
+			rte_vect_get_max_simd_bitwidth() >= RTE_VECT_SIMD_256 &&
+			gantry_dma_mbuf_last(igb_adapter_of(dev)->dma, IGB_TX_MAX_ROOM) != 0;
+}
+#endif
+
 void
 igb_rxtx_select(struct rte_eth_dev *dev)
 {
-	const bool debug = gantry_dma_debug_on(igb_adapter_of(dev)->dma);
-
-	dev->rx_pkt_burst = debug ? igb_recv_pkts_debug : igb_recv_pkts;
-	dev->tx_pkt_burst = debug ? igb_xmit_pkts_debug : igb_xmit_pkts;
+	dev->rx_pkt_burst = igb_recv_pkts;
+	dev->tx_pkt_burst = igb_xmit_pkts;
+#ifdef RTE_ARCH_X86_64
+	if (igb_can_use_avx2(dev)) {
+		dev->rx_pkt_burst = igb_recv_pkts_avx2;
+		dev->tx_pkt_burst = igb_xmit_pkts_avx2;
+	}
+#endif
+	if (gantry_dma_debug_on(igb_adapter_of(dev)->dma)) {
+		dev->rx_pkt_burst = igb_recv_pkts_debug;
+		dev->tx_pkt_burst = igb_xmit_pkts_debug;
+	}
 	dev->tx_pkt_prepare = igb_prep_pkts;
 	dev->rx_queue_count = igb_rx_queue_count;
 	dev->rx_descriptor_status = igb_rx_descriptor_status;
 	dev->tx_descriptor_status = igb_tx_descriptor_status;
+}
+
+int
+igb_rx_burst_mode_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_burst_mode *mode)
+{
+	const bool scalar = dev->rx_pkt_burst == igb_recv_pkts ||
+			dev->rx_pkt_burst == igb_recv_pkts_debug;
+
+	snprintf(mode->info, sizeof(mode->info), scalar ? "Scalar" : "Vector AVX2");
+	return 0;
+}
+
+int
+igb_tx_burst_mode_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_burst_mode *mode)
+{
+	const bool scalar = dev->tx_pkt_burst == igb_xmit_pkts ||
+			dev->tx_pkt_burst == igb_xmit_pkts_debug;
+
+	snprintf(mode->info, sizeof(mode->info), scalar ? "Scalar" : "Vector AVX2");
+	return 0;
 }

@@ -4,8 +4,9 @@
 
 /**
  * @file
- * Queues and the data path: igb_rx.c, igb_tx.c and igb_queue.c, which calls the other two. The
- * theory is in igb_ethdev.c.
+ * Queues and the data path. igb_queue.c calls the others: igb_rx.c and igb_tx.c, which can do
+ * everything on any CPU, and the faster paths of igb_rx_avx2.c and igb_tx_avx2.c, which leave to
+ * the former what is rare. The theory is in igb_ethdev.c.
  */
 
 #ifndef IGB_RXTX_H
@@ -262,6 +263,12 @@ uint16_t igb_tx_unsent(const struct igb_tx_queue *q, uint32_t head);
 /** Release all buffers: see igb_rx_ring_empty(). */
 void igb_tx_ring_empty(struct igb_tx_queue *q);
 
+#ifdef RTE_ARCH_X86_64
+/* igb_rx_avx2.c, igb_tx_avx2.c: the same bursts, for a CPU with AVX2 and direct mode */
+uint16_t igb_recv_pkts_avx2(void *rxq, struct rte_mbuf **pkts, uint16_t nb);
+uint16_t igb_xmit_pkts_avx2(void *txq, struct rte_mbuf **pkts, uint16_t nb);
+#endif
+
 /* igb_queue.c */
 int igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 		unsigned int socket_id, const struct rte_eth_rxconf *conf,
@@ -278,7 +285,10 @@ int igb_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id);
 int igb_tx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id);
 void igb_rxq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_rxq_info *info);
 void igb_txq_info_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_txq_info *info);
-int igb_burst_mode_get(struct rte_eth_dev *dev, uint16_t queue_id, struct rte_eth_burst_mode *mode);
+int igb_rx_burst_mode_get(struct rte_eth_dev *dev, uint16_t queue_id,
+		struct rte_eth_burst_mode *mode);
+int igb_tx_burst_mode_get(struct rte_eth_dev *dev, uint16_t queue_id,
+		struct rte_eth_burst_mode *mode);
 
 /**
  * Decide whether received frames of an MTU may take several buffers (scattered_rx).

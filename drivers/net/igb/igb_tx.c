@@ -30,7 +30,7 @@
  * descriptors differ in address and length only. In direct mode, where a mapping is an addition
  * and needs no unmap, igb_tx_run() sends such packets in a row with hardly more than the stores,
  * and a group of nothing but plain packets is freed in one operation. igb_tx_packet() sends all
- * others, and every packet in the other modes.
+ * others, and every packet in the other modes. igb_tx_avx2.c replaces igb_tx_write_plain().
  *
  * The device holds the lines of the ring that it has read. The driver requests ownership of a line
  * some time before it writes to it (igb_request_line()).
