@@ -36,6 +36,7 @@
 #include <rte_ethdev.h>
 #include <rte_interrupts.h>
 #include <rte_mbuf.h>
+#include <rte_vect.h>
 
 #include "igb_rxtx.h"
 #include "rte_pmd_gantry_igb.h"
@@ -669,7 +670,10 @@ tx_all_done(void)
 	assert_int_equal(txq()->nb_free, txq()->nb_desc - 1);
 }
 
-/** Start EAL with the memory mode and the DMA mode of the last arguments, and create the pool. */
+/**
+ * Start EAL with the memory mode and the DMA mode of the first and the last argument, and create
+ * the pool. An argument "scalar" between them disables the vector paths.
+ */
 static inline void
 fake_start_eal(int argc, char **argv)
 {
@@ -679,6 +683,8 @@ fake_start_eal(int argc, char **argv)
 	snprintf(args, sizeof(args), "dma=%s", iommu.mode);
 	iommu.devargs.args = args;
 	eal_start(argc, argv, NULL);
+	if (strcmp(argv[argc - 1], "scalar") == 0)
+		assert_int_equal(rte_vect_set_max_simd_bitwidth(RTE_VECT_SIMD_DISABLED), 0);
 	pool = rte_pktmbuf_pool_create("test", MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
 			SOCKET_ID_ANY);
 	assert_non_null(pool);
