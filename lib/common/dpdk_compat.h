@@ -45,6 +45,14 @@ typedef int gantry_rx_queue_count_t;
 typedef uint32_t gantry_rx_queue_count_t;
 #endif
 
+/* Since 23.11 an application can have transmitted mbufs moved to a receive ring. */
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
+#define GANTRY_MBUF_RECYCLING
+#define GANTRY_MBUF_RECYCLING_OPS(info_get) .recycle_rxq_info_get = (info_get),
+#else
+#define GANTRY_MBUF_RECYCLING_OPS(info_get)
+#endif
+
 /* The driver name for tools that read the plugin file; until 25.11 the caller numbers it. */
 #if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
 #define GANTRY_PMD_EXPORT_NAME(name) RTE_PMD_EXPORT_NAME(name)

@@ -25,6 +25,7 @@
  *   igb_watchdog.c detects queues that stall
  *   igb_intr.c     interrupts: link changes, receive queues
  *   igb_queue.c    queues: set-up, start, stop, release
+ *   igb_recycle.c  transmitted mbufs that return to a receive ring
  *   igb_rx_avx2.c  receive, eight descriptors at a time
  *   igb_tx_avx2.c  transmit, four descriptors at a time
  *   igb_rx.c       receive: buffers, bursts
@@ -576,6 +577,7 @@ igb_is_removed(struct rte_eth_dev *dev)
 	.dev_infos_get = igb_dev_infos_get, \
 	.rxq_info_get = igb_rxq_info_get, \
 	.txq_info_get = igb_txq_info_get, \
+	GANTRY_MBUF_RECYCLING_OPS(igb_recycle_rxq_info_get) \
 	.rx_burst_mode_get = igb_rx_burst_mode_get, \
 	.tx_burst_mode_get = igb_tx_burst_mode_get, \
 	.fw_version_get = igb_fw_version_get, \

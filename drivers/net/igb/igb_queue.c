@@ -773,6 +773,10 @@ igb_rxtx_select(struct rte_eth_dev *dev)
 	dev->rx_queue_count = igb_rx_queue_count;
 	dev->rx_descriptor_status = igb_rx_descriptor_status;
 	dev->tx_descriptor_status = igb_tx_descriptor_status;
+#ifdef GANTRY_MBUF_RECYCLING
+	dev->recycle_tx_mbufs_reuse = igb_recycle_tx_mbufs_reuse;
+	dev->recycle_rx_descriptors_refill = igb_recycle_rx_descriptors_refill;
+#endif
 }
 
 int

@@ -158,6 +158,16 @@ igb_rx_write(struct igb_rx_queue *q, uint16_t at, uint16_t n)
 	return i;
 }
 
+void
+igb_rx_posted(struct igb_rx_queue *q, uint16_t n)
+{
+	q->posted += n;
+	q->missing -= RTE_MIN(q->missing, n);
+	q->fill += n;
+	if (q->fill == q->nb_desc)
+		q->fill = 0;
+}
+
 /*
  * Post n mbufs at q->fill. They must not reach beyond the end of the ring. Return 0; -ENOMEM if
  * the pool has fewer than n mbufs; -EFAULT if none could be mapped.
@@ -168,11 +178,7 @@ igb_rx_post(struct igb_rx_queue *q, uint16_t n, igb_rx_write_t *write)
 	if (unlikely(rte_mempool_get_bulk(q->pool, (void **)&q->sw_mbuf[q->fill], n) != 0))
 		return -ENOMEM;
 	n = write(q, q->fill, n);
-	q->posted += n;
-	q->missing -= RTE_MIN(q->missing, n);
-	q->fill += n;
-	if (q->fill == q->nb_desc)
-		q->fill = 0;
+	igb_rx_posted(q, n);
 	return n == 0 ? -EFAULT : 0;
 }
 

@@ -204,6 +204,8 @@ uint16_t igb_rx_take(struct igb_rx_queue *q, struct rte_mbuf **pkts, uint16_t nb
  */
 typedef uint16_t igb_rx_write_t(struct igb_rx_queue *q, uint16_t at, uint16_t n);
 uint16_t igb_rx_write(struct igb_rx_queue *q, uint16_t at, uint16_t n);
+/** Count n descriptors from `fill` on as posted, and move `fill`. */
+void igb_rx_posted(struct igb_rx_queue *q, uint16_t n);
 /** Post buffers if enough descriptors are empty, and ring the doorbell. */
 void igb_rx_refill(struct igb_rx_queue *q, igb_rx_write_t *write);
 gantry_rx_queue_count_t igb_rx_queue_count(void *rxq);
@@ -267,6 +269,14 @@ void igb_tx_ring_empty(struct igb_tx_queue *q);
 /* igb_rx_avx2.c, igb_tx_avx2.c: the same bursts, for a CPU with AVX2 and direct mode */
 uint16_t igb_recv_pkts_avx2(void *rxq, struct rte_mbuf **pkts, uint16_t nb);
 uint16_t igb_xmit_pkts_avx2(void *txq, struct rte_mbuf **pkts, uint16_t nb);
+#endif
+
+#ifdef GANTRY_MBUF_RECYCLING
+/* igb_recycle.c */
+void igb_recycle_rxq_info_get(struct rte_eth_dev *dev, uint16_t queue_id,
+		struct rte_eth_recycle_rxq_info *info);
+uint16_t igb_recycle_tx_mbufs_reuse(void *txq, struct rte_eth_recycle_rxq_info *info);
+void igb_recycle_rx_descriptors_refill(void *rxq, uint16_t nb);
 #endif
 
 /* igb_queue.c */
