@@ -341,13 +341,13 @@ put_rest(struct m82576 *m, uint64_t addr, const uint8_t *rest, uint32_t len)
 static inline bool
 put_part(struct m82576 *m, uint64_t addr, const struct rx_frame *f, uint32_t off, uint32_t len)
 {
-	uint32_t n = len; /* bytes of the header */
+	uint32_t n = len, header; /* bytes of the header in this part; from off on */
 	bool ok = true;
 
-	if (f->rest != NULL)
-		n = off >= M82576_HEADER                  ? 0 :
-				len < M82576_HEADER - off ? len :
-							    M82576_HEADER - off;
+	if (f->rest != NULL) {
+		header = off < M82576_HEADER ? M82576_HEADER - off : 0;
+		n = len < header ? len : header;
+	}
 	if (n != 0)
 		ok = m82576_dma_put(m, &m->rx_tlb, addr, f->data + off, n);
 	if (ok && n != len)
