@@ -111,45 +111,52 @@ def classify(before, after):
     return classes.pop() if len(classes) == 1 else None
 
 
-class Samples:
-    """The good samples of all subjects, and the rows that they make."""
+class Classified:
+    """The good samples of each thing that is measured, by class."""
 
-    def __init__(self, subjects, sizes, wanted):
-        self.subjects, self.sizes, self.wanted = subjects, sizes, wanted
-        self.good = {}          # (subject, size, mode, class): [Mpps]
-        self.discarded = {}     # (subject, size, mode): number
-        self.failures = {}      # (subject, size): number
+    def __init__(self, wanted):
+        self.wanted = wanted
+        self.good = {}          # (thing, class): [samples]
+        self.discarded = {}     # thing: number
 
-    def add(self, subject, size, mode, mpps, trips):
+    def add(self, thing, sample, trips):
         """Add a sample between two round trips, and return its class, or None if discarded."""
         cls = classify(*trips)
         if cls is None:
-            key = (subject, size, mode)
-            self.discarded[key] = self.discarded.get(key, 0) + 1
+            self.discarded[thing] = self.discarded.get(thing, 0) + 1
         else:
-            self.good.setdefault((subject, size, mode, cls), []).append(mpps)
+            self.good.setdefault((thing, cls), []).append(sample)
         return cls
 
-    def has_enough(self, subject, size, mode, cls):
-        return len(self.good.get((subject, size, mode, cls), [])) >= self.wanted
+    def has_enough(self, thing, cls):
+        return len(self.good.get((thing, cls), [])) >= self.wanted
 
     def classes(self):
-        return sorted({key[3] for key in self.good}, reverse=True)
+        return sorted({cls for _, cls in self.good}, reverse=True)
+
+
+class Samples(Classified):
+    """The rates of all subjects, and the rows that they make; a thing is (subject, size, mode)."""
+
+    def __init__(self, subjects, sizes, wanted):
+        super().__init__(wanted)
+        self.subjects, self.sizes = subjects, sizes
+        self.failures = {}      # (subject, size): number
 
     def wants(self, subject, size, cls):
         """Return whether a subject needs samples of a class; if it failed often, it has had one."""
         if self.failures.get((subject, size), 0) >= ATTEMPTS and \
-                not any(key[:2] == (subject, size) for key in self.good):
+                not any(thing[:2] == (subject, size) for thing, _ in self.good):
             return False
-        return not all(self.has_enough(subject, size, mode, cls) for mode in MODES)
+        return not all(self.has_enough((subject, size, mode), cls) for mode in MODES)
 
     def is_complete(self, cls):
         return not any(self.wants(subject, size, cls) for subject, size in
                        itertools.product(self.subjects, self.sizes))
 
     def row(self, size, mode, cls):
-        of = {s: self.good[s, size, mode, cls] for s in self.subjects
-              if (s, size, mode, cls) in self.good}
+        of = {s: self.good[(s, size, mode), cls] for s in self.subjects
+              if ((s, size, mode), cls) in self.good}
         best = {}       # of the far ends of a peer, the faster counts
         for subject, samples in of.items():
             name = subject.partition('+')[0]
@@ -160,7 +167,7 @@ class Samples:
             row[key] = best[name] if name in best else None
         row['ratio_best_peer'] = ratio(best.get('gantry'), max(peers, default=None))
         row['ratio_limit'] = ratio(best.get('gantry'), best.get('limit'))
-        row['complete'] = all(self.has_enough(s, size, mode, cls) for s in self.subjects)
+        row['complete'] = all(self.has_enough((s, size, mode), cls) for s in self.subjects)
         row['samples'] = {s: {'count': len(x), 'median': statistics.median(x), 'min': min(x),
                               'max': max(x)} for s, x in of.items()}
         row['discarded'] = {s: self.discarded[s, size, mode] for s in self.subjects
@@ -496,7 +503,7 @@ def visit(bench, samples, subject, size):
     with SUBJECTS[subject](bench, size) as path:
         for mode in MODES:
             mpps, trips = path.rate(mode)
-            cls = samples.add(subject, size, mode, mpps, trips)
+            cls = samples.add((subject, size, mode), mpps, trips)
             if cls:
                 bench.add(key_of(subject, size, mode, cls), [mpps],
                           SETTING % (size, mode, cls, subject))

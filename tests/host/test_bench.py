@@ -157,13 +157,13 @@ class Path(unittest.TestCase):
         for subject, rates in (('gantry', (30, 10, 20)), ('memif+testpmd', (6, 8, 7)),
                                ('memif+echo', (12, 10, 11)), ('limit', (limit,) * 3)):
             for mpps in rates:
-                self.assertEqual(s.add(subject, '64', 'io', mpps, (100, 100)), 'near')
+                self.assertEqual(s.add((subject, '64', 'io'), mpps, (100, 100)), 'near')
         return s
 
     def test_row_has_medians_of_its_class(self):
         s = self.samples()
-        self.assertIsNone(s.add('gantry', '64', 'io', 1000, (100, 200)))
-        self.assertEqual(s.add('gantry', '64', 'io', 5, (500, 500)), 'far')
+        self.assertIsNone(s.add(('gantry', '64', 'io'), 1000, (100, 200)))
+        self.assertEqual(s.add(('gantry', '64', 'io'), 5, (500, 500)), 'far')
         near, far = [r for r in s.rows() if r['mode'] == 'io']
         self.assertEqual((near['size'], near['class'], near['complete']), (64, 'near', True))
         self.assertEqual((near['ours_mpps'], near['limit_mpps']), (20, 120))
@@ -182,20 +182,20 @@ class Path(unittest.TestCase):
         for subject in s.subjects:
             for _ in range(3):
                 self.assertFalse(s.is_complete('near'))
-                s.add(subject, '64', 'mac', 1, (100, 100))
+                s.add((subject, '64', 'mac'), 1, (100, 100))
         self.assertTrue(s.is_complete('near'))
         self.assertFalse(s.is_complete('far'))
 
     def test_subject_that_never_succeeds_is_given_up(self):
         s = self.path.Samples(['gantry', 'memif+echo'], ['64'], 1)
         for mode in 'io', 'mac':
-            s.add('gantry', '64', mode, 1, (100, 100))
+            s.add(('gantry', '64', mode), 1, (100, 100))
         s.failures['memif+echo', '64'] = 1
         self.assertFalse(s.is_complete('near'))
         s.failures['memif+echo', '64'] = 2
         self.assertTrue(s.is_complete('near'))
         self.assertFalse(s.rows()[0]['complete'])
-        s.add('memif+echo', '64', 'io', 1, (100, 100))      # it did succeed
+        s.add(('memif+echo', '64', 'io'), 1, (100, 100))      # it did succeed
         self.assertFalse(s.is_complete('near'))
 
     def test_slow_limit_voids_the_run(self):
