@@ -134,9 +134,13 @@ class Bench:
     def failed(self):
         return {k: whys[0] for k, whys in self.lost.items() if k not in self.samples}
 
+    def gave_up(self, keys):
+        """Return whether one of these figures failed too often and never succeeded."""
+        return any(len(self.lost.get(k, [])) >= ATTEMPTS for k in self.failed().keys() & set(keys))
+
     def attempt(self, keys, function, *args):
         """Measure and return the result, or None after recording why this turn failed."""
-        if any(len(self.lost.get(k, [])) >= ATTEMPTS for k in self.failed().keys() & set(keys)):
+        if self.gave_up(keys):
             return None
         try:
             return function(*args)
