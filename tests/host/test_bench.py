@@ -13,10 +13,11 @@ import sys
 import tempfile
 import unittest
 
-from lib import BUILD, TOP, Bench, hugepages
+from lib import BUILD, PMDS, TOP, Bench, hugepages
 
 TOOL = os.path.join(TOP, 'tools', 'bench')
 PROGRAM = os.path.join(BUILD, 'bench', 'bench-dma')
+SCALE = os.path.join(BUILD, 'bench', 'bench-scale')
 LIMIT = os.path.join(BUILD, 'bench', 'bench-limit')
 
 
@@ -255,6 +256,36 @@ class Path(unittest.TestCase):
             self.assertEqual(self.limit(*run, 'lose', status=1)['lost'], 1)
             self.assertEqual(self.limit(*run, 'repeat', status=1)['repeated'], 1)
         self.assertGreater(self.limit('roundtrip'), 0)
+
+
+class Scale(Bench):
+    """bench-scale: what it notices."""
+
+    def run_scale(self, *args, status=0):
+        p = self.run_process([SCALE, '-d', PMDS, *self.eal(self.sock('a'), lcores='0'), '--',
+                              *args])
+        p.say('go')
+        p.wait(60, status)
+        return p.text().splitlines()[-1]
+
+    def test_bad_program_arguments_print_usage(self):
+        self.nic('a')
+        for args in ((), ('17', '64', '8', '0', '1', '0'), ('1', '64', '8', '0', '1', '1.5'),
+                     ('1', '64', '8', '0', '1', '0', 'drop')):
+            self.assertRegex(self.run_scale(*args, status=2), '^usage: ')
+
+    @unittest.skipUnless(os.cpu_count() > 1, 'needs two cores')
+    def test_all_queues_forward_and_lost_and_repeated_packets_are_noticed(self):
+        nic = self.nic('a:wire=loop,speed=max')
+        run = ('3', '64', '4', '0', '0.5', '0')
+        self.assertGreater(json.loads(self.run_scale(*run))['packets'], 0)
+        for fault in 'lose', 'repeat':
+            self.assertIn('void: port 0, queue 0: ', self.run_scale(*run, fault, status=1))
+        queues = self.nic_stats(nic)['a']['device']['queues']
+        for direction in 'tx_frames', 'rx_frames':
+            counts = [q[direction] for q in queues[:4]]
+            self.assertGreater(min(counts[:3]), 0)
+            self.assertEqual(counts[3], 0)
 
 
 class Tool(Bench):
