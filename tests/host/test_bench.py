@@ -2,6 +2,7 @@
 # Copyright (c) 2026 The gantry authors
 """tools/bench: the arguments that it refuses, and that it measures. No figure is judged."""
 
+import argparse
 import contextlib
 import importlib.util
 import io
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from xml.etree import ElementTree
 
 from lib import BUILD, PMDS, TOP, Bench, hugepages
 
@@ -259,7 +261,36 @@ class Path(unittest.TestCase):
 
 
 class Scale(Bench):
-    """bench-scale: what it notices."""
+    """tools/bench scale: its rows and plots, and what bench-scale notices."""
+
+    def setUp(self):
+        super().setUp()
+        self.tool = load('bench', 'tools', 'lib')
+        load('dma', 'bench')
+        self.path_module = load('path', 'bench')
+        self.module = load('scale', 'bench')
+
+    def test_row_has_median_and_range_and_plot_has_panel_of_each_axis(self):
+        samples = self.path_module.Classified(3)
+        for ns in 30, 10, 14:
+            samples.add(('queues', 4), {'ns_per_packet': ns}, (100, 100))
+        samples.add(('queues', 4), {'ns_per_packet': 1}, (100, 200))
+        self.assertEqual(self.module.row(samples, 'queues', 4, 'near'),
+                         {'axis': 'queues', 'value': 4, 'ns_per_packet': 14, 'min': 10, 'max': 30,
+                          'samples': 3, 'discarded': 1, 'class': 'near', 'complete': True})
+        for ns in 500, 700:
+            samples.add(('latency', 0.5), {'p50_ns': ns, 'p99_ns': 2 * ns, 'p9999_ns': 99 * ns,
+                                                'reached': 1}, (400, 400))
+        latency = self.module.row(samples, 'latency', 0.5, 'far')
+        self.assertEqual(latency, {'axis': 'latency', 'load': 0.5, 'p50_ns': 600, 'p99_ns': 1200,
+                                   'p9999_ns': 59400, 'reached': 1, 'samples': 2, 'discarded': 0,
+                                   'class': 'far', 'complete': False})
+        rows = [self.module.row(samples, 'queues', 4, 'near'), latency]
+        root = ElementTree.fromstring(load('plot', 'tools', 'lib').svg(rows))
+        panels = [[e.text for e in g.iter() if e.text] for g in root if g.tag.endswith('}g')]
+        self.assertEqual(len(panels), 2)
+        self.assertIn('near', panels[0])
+        self.assertIn('99.99 % far', panels[1])
 
     def run_scale(self, *args, status=0):
         p = self.run_process([SCALE, '-d', PMDS, *self.eal(self.sock('a'), lcores='0'), '--',
@@ -287,6 +318,26 @@ class Scale(Bench):
             self.assertGreater(min(counts[:3]), 0)
             self.assertEqual(counts[3], 0)
 
+    @unittest.skipUnless(os.cpu_count() > 1, 'needs two cores')
+    def test_tool_measures_each_axis(self):
+        """One sample of one point of each axis; the class of the machine is given."""
+        axes = self.module.AXES
+        self.module.AXES = {axis: (values[:1], f) for axis, (values, f) in axes.items()}
+        self.module.roundtrip = lambda: 100.0
+        bench = self.tool.Bench(1, argparse.Namespace(axis=None, minutes=2, seconds=0.1,
+                                                      no_huge=True))
+        self.addCleanup(bench.close)
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.module.measure(bench)
+        self.assertEqual(bench.failed(), {})
+        self.assertEqual([row['axis'] for row in bench.rows], list(axes))
+        for row in bench.rows:
+            self.assertTrue(row['complete'])
+        for cost in bench.rows[:-1]:
+            self.assertGreater(cost['ns_per_packet'], 0)
+        last = bench.rows[-1]
+        self.assertTrue(0 < last['p50_ns'] <= last['p99_ns'] <= last['p9999_ns'], last)
+
 
 class Tool(Bench):
     def call(self, *args, status=0):
@@ -305,7 +356,8 @@ class Tool(Bench):
                            (('dma', '--json', '/nonexistent/x'), '/nonexistent/x'),
                            (('dma', '--runs', '0'), '--runs 0'),
                            (('isolation', '--attack', 'nonsense'), 'nonsense'),
-                           (('path', '--seconds', '0'), '--seconds 0')):
+                           (('path', '--seconds', '0'), '--seconds 0'),
+                           (('scale', '--minutes', '0'), '--minutes 0')):
             r = self.call(*args, status=2)
             self.assertEqual(len(r.stderr.splitlines()), 1, r.stderr)
             self.assertIn(word, r.stderr)
