@@ -17,11 +17,9 @@
 #include "server_priv.h"
 
 /*
- * An interrupt takes about 1 us. Time beyond USUAL_NS is debt, of which time pays a part: a client
- * may take one percent of a core so. From SLOW_NS on the DMA thread sends the interrupts of the
- * client.
+ * Time beyond VFU_IRQ_USUAL_NS is debt, of which time pays a part: a client may take one percent of
+ * a core so. From SLOW_NS on the DMA thread sends the interrupts of the client.
  */
-#define USUAL_NS   20000
 #define SLOW_NS    20000000
 #define SUSPECT_NS 1000000000
 #define PAY_PART   100
@@ -107,13 +105,14 @@ raise_measured(struct vfu_server *s, unsigned int index, unsigned int vector)
 	if (suspect)
 		cpu = now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
 	end = now_ns(CLOCK_MONOTONIC);
-	if (end - begin > USUAL_NS)
+	if (end - begin > VFU_IRQ_USUAL_NS)
 		atomic_store_explicit(&s->irq_suspect, end + SUSPECT_NS, memory_order_relaxed);
 	if (!suspect)
 		return ret;
 	debt = atomic_load_explicit(&s->irq_debt, memory_order_relaxed);
 	paid = (end - atomic_exchange_explicit(&s->irq_seen, end, memory_order_relaxed)) / PAY_PART;
-	debt = (debt > paid ? debt - paid : 0) + (cpu > USUAL_NS ? cpu - USUAL_NS : 0);
+	debt = (debt > paid ? debt - paid : 0) +
+			(cpu > VFU_IRQ_USUAL_NS ? cpu - VFU_IRQ_USUAL_NS : 0);
 	atomic_store_explicit(&s->irq_debt, debt, memory_order_relaxed);
 	if (debt >= SLOW_NS && atomic_load(&s->async.started))
 		vfu_conn_report(s,

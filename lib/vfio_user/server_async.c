@@ -31,7 +31,9 @@
  * (server_access.c). A queued interrupt is a bit: each access has the set of the interrupts that
  * were raised before it and after its predecessor, and the queue has the set of those behind its
  * last access. So an interrupt needs no memory and is never lost. An interrupt that is already
- * queued behind the same access is not queued again, because an eventfd holds it only once.
+ * queued behind the same access is not queued again, because an eventfd holds it only once. The
+ * thread may share a core with a polling thread of other clients, so after interrupts that took
+ * long it rests for IRQ_REST times as long.
  *
  *     first --> [irqs] write --> [irqs] read --> [irqs] write --> NULL    a->irqs
  */
@@ -40,12 +42,15 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "server_priv.h"
 #include "thread.h"
 
 #define VFU_POSTED_BYTES (256u * 1024)
 #define LOOK_MS          20 /* the control thread checks whether it must stop */
+#define IRQ_REST         9  /* slow interrupts take a tenth of a core */
+#define NS_PER_MS        1000000
 
 enum access_kind { ACCESS_WRITE, ACCESS_READ };
 
@@ -67,7 +72,6 @@ vfu_async_init(struct vfu_server *s)
 
 	a->end = &a->first;
 	pthread_mutex_init(&a->lock, NULL);
-	pthread_cond_init(&a->work, NULL);
 	for (unsigned int i = 0; i < VFU_SRV_IRQS; i++) {
 		s->irqs[i].first = nr;
 		nr += s->desc.irq_counts[i];
@@ -75,7 +79,9 @@ vfu_async_init(struct vfu_server *s)
 	a->irqs = calloc(nr / 64 + 1, sizeof(a->irqs[0]));
 	if (a->irqs != NULL)
 		a->irqs_size = (nr / 64 + 1) * sizeof(a->irqs[0]);
-	return vfu_cond_init(&a->progress) != 0 || a->irqs == NULL ? -ENOMEM : 0;
+	if (vfu_cond_init(&a->work) != 0 || vfu_cond_init(&a->progress) != 0 || a->irqs == NULL)
+		return -ENOMEM;
+	return 0;
 }
 
 /* Move a set of interrupts (to NULL: drop it), and return their number. Lock held. */
@@ -187,6 +193,26 @@ dequeue(struct vfu_async *a)
 	return access;
 }
 
+static uint64_t
+cpu_time_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000 * NS_PER_MS + (uint64_t)ts.tv_nsec;
+}
+
+/* Rest after interrupts that took long, for whole milliseconds. Lock held. */
+static void
+rest(struct vfu_async *a)
+{
+	const uint64_t deadline = vfu_now_ms() + a->rest_ns / NS_PER_MS;
+
+	a->rest_ns %= NS_PER_MS;
+	while (!a->stop && vfu_wait_until(&a->work, &a->lock, deadline) != -ETIMEDOUT)
+		;
+}
+
 /*
  * Send an interrupt from the head of the queue: one, because the client decides how long it takes,
  * and the end of the client or of the server waits for no more than that. Lock held.
@@ -198,17 +224,22 @@ send_first_irq(struct vfu_server *s)
 {
 	struct vfu_async *a = &s->async;
 	struct vfu_irqs *irqs;
+	uint64_t took;
 	uint32_t vector;
 
 	if (!take_irq(s, &irqs, &vector))
 		return false;
 	pthread_mutex_unlock(&a->lock);
 	vfu_rcu_online();
+	took = cpu_time_ns();
 	vfu_irq_raise(s, irqs, vector);
+	took = cpu_time_ns() - took;
 	vfu_rcu_offline();
 	pthread_mutex_lock(&a->lock);
 	a->done++;
 	atomic_fetch_sub(&a->posted, 1);
+	if (took > VFU_IRQ_USUAL_NS)
+		a->rest_ns += took * IRQ_REST;
 	return true;
 }
 
@@ -253,6 +284,8 @@ dma_thread(void *arg)
 			pthread_mutex_unlock(&a->lock);
 			pthread_cond_broadcast(&a->progress);
 			pthread_mutex_lock(&a->lock);
+			if (a->rest_ns >= NS_PER_MS)
+				rest(a);
 		} else {
 			pthread_cond_wait(&a->work, &a->lock);
 		}

@@ -186,6 +186,8 @@ struct vfu_slot {
 	struct vfu_dma_fault fault;
 };
 
+#define VFU_IRQ_USUAL_NS 20000 /* an interrupt takes about 1 us; longer: its waiters are many */
+
 struct vfu_access;
 
 struct vfu_async {
@@ -200,6 +202,7 @@ struct vfu_async {
 	_Atomic unsigned int posted; /* writes and interrupts in flight */
 	uint64_t *irqs;   /* raised after the last access in the queue: a bit for each vector */
 	size_t irqs_size; /* bytes of such a set */
+	uint64_t rest_ns; /* that the DMA thread owes after interrupts that took long */
 	struct vfu_slot slots[VFU_DMA_SLOTS];
 };
 
@@ -242,7 +245,7 @@ struct vfu_server {
 	struct vfu_irqs irqs[VFU_SRV_IRQS];
 	_Atomic uint64_t irq_suspect; /* ns, CLOCK_MONOTONIC: exact measurement until then */
 	_Atomic uint64_t irq_seen;    /* when the debt was computed last */
-	_Atomic uint64_t irq_debt;    /* ns that this client's interrupts exceeded USUAL_NS */
+	_Atomic uint64_t irq_debt;    /* ns that this client's interrupts exceeded the usual time */
 	unsigned long aio;            /* the aio_context_t of the kernel; signals eventfds */
 	struct vfu_closer *closer;    /* for the sockets of clients, and descriptors from them */
 	int null_fd;
