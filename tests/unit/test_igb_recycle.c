@@ -153,6 +153,39 @@ referenced_mbufs_do_not_move(void **state)
 	rte_pktmbuf_free(m);
 }
 
+/* The vector receive of other drivers has them equal when its ring is full. */
+static void
+equal_head_and_tail_take_no_mbufs(void **state)
+{
+	struct rte_eth_recycle_rxq_info other;
+	uint16_t at = 0;
+
+	start_recycling(0);
+	forward(GROUP);
+	report_all();
+	other = info;
+	other.refill_requirement = 0;
+	other.refill_head = other.receive_tail = &at;
+	assert_int_equal(igb_recycle_tx_mbufs_reuse(txq(), &other), 0);
+	assert_int_equal(txq()->nb_free, NB_DESC - 1 - GROUP);
+}
+
+static void
+stopped_queue_returns_mbufs_to_its_pool(void **state)
+{
+	unsigned int avail;
+
+	start_recycling(0);
+	assert_int_equal(rte_eth_dev_rx_queue_stop(PORT, 0), 0);
+	avail = rte_mempool_avail_count(pool);
+	assert_int_equal(rte_mempool_get_bulk(pool, (void **)&rxq()->sw_mbuf[rxq()->fill], GROUP),
+			0);
+	rte_eth_fp_ops[PORT].recycle_rx_descriptors_refill(rxq(), GROUP);
+	assert_int_equal(rxq()->posted, 0);
+	assert_int_equal(rte_mempool_avail_count(pool), avail);
+	assert_int_equal(rte_eth_dev_rx_queue_start(PORT, 0), 0);
+}
+
 /* Other drivers calculate the room of a ring for sizes that are powers of 2. */
 static void
 ring_of_another_size_takes_no_mbufs(void **state)
@@ -169,6 +202,8 @@ main(int argc, char **argv)
 		PORT_TEST(sent_mbufs_move_to_the_receive_ring),
 		PORT_TEST(full_receive_ring_takes_no_mbufs),
 		PORT_TEST(referenced_mbufs_do_not_move),
+		PORT_TEST(equal_head_and_tail_take_no_mbufs),
+		PORT_TEST(stopped_queue_returns_mbufs_to_its_pool),
 		PORT_TEST(ring_of_another_size_takes_no_mbufs),
 	};
 

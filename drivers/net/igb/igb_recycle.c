@@ -49,6 +49,10 @@ igb_recycle_rx_descriptors_refill(void *rxq, uint16_t nb)
 {
 	struct igb_rx_queue *q = rxq;
 
+	if (unlikely(igb_rx_is_stopped(q))) {
+		rte_mempool_put_bulk(q->pool, (void **)&q->sw_mbuf[q->fill], nb);
+		return;
+	}
 	igb_rx_posted(q, igb_rx_write(q, q->fill, nb));
 	rte_write32(q->fill, q->rdt); /* ordered after the writes to the ring */
 }
@@ -62,6 +66,12 @@ igb_recyclable(const struct igb_tx_queue *q, const struct rte_eth_recycle_rxq_in
 	const struct igb_tx_entry *e = &q->sw[q->clean];
 	uint16_t n;
 
+	/*
+	 * Equal means an empty ring to this driver, and a full one to the vector receive of others.
+	 * An empty ring of this driver is refilled from its pool.
+	 */
+	if (head == tail)
+		return 0;
 	/* A group that wraps is left to igb_tx_clean(), as is one with segments or contexts. */
 	if (q->clean == q->group || !e->plain || e->last < q->clean)
 		return 0;

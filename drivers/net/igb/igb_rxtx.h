@@ -183,6 +183,13 @@ igb_request_line(const volatile void *desc)
 #endif
 }
 
+/** Return whether the queue is stopped: nothing may be posted. */
+static inline bool
+igb_rx_is_stopped(const struct igb_rx_queue *q)
+{
+	return __atomic_load_n(&q->free_thresh, __ATOMIC_RELAXED) == UINT16_MAX;
+}
+
 /** Return rearm_data of an mbuf: data_off, refcnt, nb_segs and port as one word. */
 static inline uint64_t *
 igb_rearm_data(struct rte_mbuf *m)
