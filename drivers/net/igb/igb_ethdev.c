@@ -185,7 +185,7 @@
  *
  * 14. Not done, on purpose
  *
- * One scalar path serves all offloads; there are no vector bursts. The driver does not use legacy
+ * The driver does not use legacy
  * descriptors, header split, head write-back (TDWBAL), interrupt throttling, transmit interrupts,
  * flow rules (rte_flow), flow control settings, time stamps, DCB, virtual functions, IPsec or
  * MACsec. It trusts neither lengths nor indexes that the device reports. It does not recover a
@@ -442,6 +442,7 @@ igb_dev_stop(struct rte_eth_dev *dev)
 	igb_watchdog_stop(dev);
 	igb_intr_stop(dev);
 	igb_queues_stop(dev);
+	igb_watchdog_end_refusals(dev);
 	/* The next reset would clear the statistics. */
 	if (igb_hw_alive(hw)) {
 		igb_stats_update(dev);
@@ -472,6 +473,7 @@ igb_dev_start(struct rte_eth_dev *dev)
 	if (hw->bus->give_memory != NULL)
 		hw->bus->give_memory(hw->bus_dev);
 	igb_filter_start(dev);
+	igb_watchdog_begin_refusals(dev);
 	ret = igb_queues_start(dev);
 	igb_adapter_of(dev)->link_on = true;
 	if (ret == 0)

@@ -201,6 +201,10 @@ void igb_ethdev_note_bars(const struct igb_hw *hw, bool mapped);
 void igb_watchdog_start(struct rte_eth_dev *dev);
 /** End the checks, after a check in progress. */
 void igb_watchdog_stop(struct rte_eth_dev *dev);
+/** Forget refused accesses of the device to memory, before its queues start. */
+void igb_watchdog_begin_refusals(struct rte_eth_dev *dev);
+/** Report an access that was refused since the last check, after the queues have stopped. */
+void igb_watchdog_end_refusals(struct rte_eth_dev *dev);
 /**
  * Check all started queues once. The alarm calls it, and tests do.
  *

@@ -643,7 +643,8 @@ igb_tx_burst(struct igb_tx_queue *q, struct rte_mbuf **pkts, uint16_t nb, igb_tx
 		sent += ret;
 	}
 	/* End the last group, and ring the doorbell. */
-	if (q->tail != before) {
+	/* A device that reports descriptors too early lets the tail go around the ring. */
+	if (q->tail != before || unlikely(sent != 0)) {
 		if (q->since_rs != 0)
 			igb_tx_end_group(q);
 		q->stats->now.packets += sent;

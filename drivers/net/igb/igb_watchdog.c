@@ -222,8 +222,8 @@ igb_refusals(const struct igb_hw *hw)
 	return rte_le_to_cpu_16(status) & IGB_PCI_ABORTS;
 }
 
-static void
-igb_check_refusals(struct rte_eth_dev *dev)
+void
+igb_watchdog_end_refusals(struct rte_eth_dev *dev)
 {
 	struct igb_adapter *ad = igb_adapter_of(dev);
 	uint16_t refusals;
@@ -242,9 +242,10 @@ igb_check_refusals(struct rte_eth_dev *dev)
 }
 
 /* Clear the bits, by writing ones. If they stay, they cannot report a refusal of this start. */
-static void
-igb_clear_refusals(struct igb_adapter *ad)
+void
+igb_watchdog_begin_refusals(struct rte_eth_dev *dev)
 {
+	struct igb_adapter *ad = igb_adapter_of(dev);
 	const uint16_t aborts = rte_cpu_to_le_16(IGB_PCI_ABORTS);
 
 	ad->hw.bus->write_config(ad->hw.bus_dev, &aborts, sizeof(aborts), PCI_STATUS);
@@ -258,7 +259,7 @@ igb_watchdog_check(struct rte_eth_dev *dev)
 	bool stall = false;
 	uint16_t i;
 
-	igb_check_refusals(dev);
+	igb_watchdog_end_refusals(dev);
 	for (i = 0; i < dev->data->nb_tx_queues; i++) {
 		struct igb_tx_queue *q = dev->data->tx_queues[i];
 
@@ -323,7 +324,6 @@ igb_watchdog_start(struct rte_eth_dev *dev)
 	memset(ad->rx_watch, 0, sizeof(ad->rx_watch));
 	for (i = 0; i < IGB_MAX_QUEUES; i++)
 		ad->tx_poller[i] = ad->rx_poller[i] = (struct igb_poller){ .lcore = LCORE_ID_ANY };
-	igb_clear_refusals(ad);
 	igb_watchdog_next(dev);
 }
 
@@ -331,5 +331,4 @@ void
 igb_watchdog_stop(struct rte_eth_dev *dev)
 {
 	rte_eal_alarm_cancel(igb_watchdog_alarm, dev);
-	igb_check_refusals(dev);
 }
