@@ -322,6 +322,7 @@ attached(void *opaque)
 
 	m82576_log(m, "client attached");
 	__atomic_store_n(&m->log_done, 0, __ATOMIC_RELAXED);
+	m82576_pci_attached(m);
 	m82576_gate(m, M82576_GATE_CLIENT, true);
 	m82576_link_update(m);
 }

@@ -67,8 +67,6 @@ dma_faults(const struct m82576 *m)
 {
 	struct vfu_server_stats st;
 
-	if (m->server == NULL) /* while the model is created */
-		return 0;
 	vfu_server_get_stats(m->server, &st);
 	return st.dma_faults;
 }
@@ -92,7 +90,6 @@ m82576_pci_init(struct m82576 *m)
 					PCI_COMMAND_PARITY | PCI_COMMAND_SERR |
 					PCI_COMMAND_INTX_DISABLE);
 	put(m, PCI_STATUS, 2, PCI_STATUS_CAP_LIST, 0);
-	m->faults_cleared = dma_faults(m);
 	put(m, PCI_REVISION_ID, 1, 1, 0);
 	put(m, PCI_CLASS_PROG, 3, 0x020000, 0); /* network, Ethernet */
 	put(m, PCI_CACHE_LINE_SIZE, 1, 0, 0xFF);
@@ -148,6 +145,13 @@ m82576_pci_init(struct m82576 *m)
 		m->msix_table[16 * i + PCI_MSIX_ENTRY_VECTOR_CTRL] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	m82576_gate(m, M82576_GATE_BME, false);
 	m82576_gate(m, M82576_GATE_INTX, true);
+}
+
+/* Forget the faults of the former client: its last writes failed after it had left. */
+void
+m82576_pci_attached(struct m82576 *m)
+{
+	m->faults_cleared = dma_faults(m);
 }
 
 int

@@ -519,6 +519,7 @@ void m82576_log_dma(struct m82576 *m, enum m82576_dma_what what, const char *fmt
 
 /* m82576_pci.c: configuration space, and the MSI-X table. Control thread. */
 void m82576_pci_init(struct m82576 *m);
+void m82576_pci_attached(struct m82576 *m);
 int m82576_pci_read(struct m82576 *m, uint64_t off, void *buf, size_t len);
 int m82576_pci_write(struct m82576 *m, uint64_t off, const void *buf, size_t len);
 int m82576_msix_read(struct m82576 *m, uint64_t off, void *buf, size_t len);
