@@ -49,7 +49,7 @@
 
 #define VFU_POSTED_BYTES (256u * 1024)
 #define LOOK_MS          20 /* the control thread checks whether it must stop */
-#define IRQ_REST         9  /* slow interrupts take a tenth of a core */
+#define IRQ_REST         4  /* slow interrupts take a fifth of a core */
 #define NS_PER_MS        1000000
 
 enum access_kind { ACCESS_WRITE, ACCESS_READ };
@@ -202,15 +202,15 @@ cpu_time_ns(void)
 	return (uint64_t)ts.tv_sec * 1000 * NS_PER_MS + (uint64_t)ts.tv_nsec;
 }
 
-/* Rest after interrupts that took long, for whole milliseconds. Lock held. */
+/* Rest after interrupts that took long, until the client is forgotten. Lock held. */
 static void
 rest(struct vfu_async *a)
 {
 	const uint64_t deadline = vfu_now_ms() + a->rest_ns / NS_PER_MS;
 
-	a->rest_ns %= NS_PER_MS;
-	while (!a->stop && vfu_wait_until(&a->work, &a->lock, deadline) != -ETIMEDOUT)
-		;
+	while (!a->stop && a->rest_ns >= NS_PER_MS)
+		if (vfu_wait_until(&a->work, &a->lock, deadline) == -ETIMEDOUT)
+			a->rest_ns %= NS_PER_MS;
 }
 
 /*
@@ -512,5 +512,7 @@ vfu_async_forget_client(struct vfu_server *s)
 	while (a->done < a->queued) /* the access in flight */
 		wait_progress(a);
 	free_slots(a);
+	a->rest_ns = 0;
+	pthread_cond_signal(&a->work);
 	pthread_mutex_unlock(&a->lock);
 }
