@@ -133,6 +133,13 @@ nic_read_config(void *dev, void *buf, size_t len, uint32_t offset)
 	return 0;
 }
 
+/* The driver clears bits of the PCI status, which are never set here. */
+static int
+nic_write_config(void *dev, const void *buf, size_t len, uint32_t offset)
+{
+	return 0;
+}
+
 static bool
 nic_true(void *dev)
 {
@@ -151,6 +158,7 @@ static const struct igb_bus_ops nic_ops = {
 	.write32 = nic_write32,
 	.doorbell = nic_doorbell,
 	.read_config = nic_read_config,
+	.write_config = nic_write_config,
 	.alive = nic_true,
 	.quiesced = nic_true,
 	.bar = nic_bar,

@@ -116,6 +116,15 @@ class Driver(unittest.TestCase):
         self.assertEqual(list(s), [('scalar', False), ('scalar', True), ('upstream_igb', True)])
         self.assertEqual(s['scalar', False]['rx'], [30.5])
 
+    def test_program_measures_scalar_path(self):
+        r = subprocess.run([self.driver.PROGRAM, '-l', '0', '--no-telemetry', '--no-pci',
+                            '--no-huge', '-m', '256', '--iova-mode=va', '--', '1'],
+                           stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120,
+                           check=False)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertIn(('scalar', True), self.driver.parse(r.stdout))
+
     def test_output_without_figures_is_refused(self):
         good = ('scalar', False, [30], [20], [50])
         for bad in ([], [('avx2', False, [1], [1], [1])], [good, good],
