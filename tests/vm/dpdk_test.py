@@ -24,11 +24,11 @@ GROUPS = (
 MOVING = 3  # the first groups: those whose tests send or receive frames
 
 
-def start(vm, ours, preload=None, dma='direct'):
+def start(vm, ours, preload=None, dma='direct', more=()):
     """Start dpdk-test with two ports, and wait for its prompt."""
     argv = ('env', 'LD_PRELOAD=' + preload) if preload else ()
     ports = in_mode(dma, *PORTS[:2]) if ours else PORTS[:2]
-    p = vm.start(*argv, 'stdbuf', '-oL', 'dpdk-test', *eal(*ports, ours=ours))
+    p = vm.start(*argv, 'stdbuf', '-oL', 'dpdk-test', *eal(*ports, ours=ours, more=more))
     p.expect(r'RTE>>', 60)
     check(drivers(p) == dict.fromkeys(PORTS[:2], DRIVERS[ours]), 'the drivers are %s', drivers(p))
     return p
