@@ -529,8 +529,7 @@ igb_tx_queue_stop(struct rte_eth_dev *dev, uint16_t queue_id)
 	dev->data->tx_queue_state[queue_id] = RTE_ETH_QUEUE_STATE_STOPPED;
 	q->stuck = !igb_ring_stop(hw, &ring);
 	q->stats->now.errors += igb_tx_unsent(q, igb_rd(hw, IGB_TDH(queue_id)));
-	q->tail = q->clean = q->group;
-	q->nb_free = 0; /* until the queue starts again */
+	igb_tx_halt(q);
 	if (q->stuck)
 		return -EIO;
 	igb_tx_ring_empty(q);

@@ -128,7 +128,6 @@ igb_recycle_tx_mbufs_reuse(void *txq, struct rte_eth_recycle_rxq_info *info)
 	} else {
 		moved = igb_recycle_unreferenced(to, from, n, info->mp);
 	}
-	memset(from, 0, n * sizeof(*from));
 	q->nb_free += n;
 	q->clean += n;
 	if (q->clean == q->nb_desc)

@@ -125,7 +125,10 @@ struct igb_tx_plain {
 
 struct igb_tx_queue {
 	union igb_tx_desc *ring;
-	/** segment of each descriptor; NULL: none (a context descriptor, or a free one) */
+	/**
+	 * Segment of each descriptor in use; NULL: a context descriptor. The entry of a free
+	 * descriptor is stale while the queue runs, and NULL when it has stopped.
+	 */
 	struct rte_mbuf **sw_mbuf;
 	struct igb_tx_entry *sw;
 	/** Highest IOVA of a segment whose mapping is an addition; 0: no packet is plain. */
@@ -269,6 +272,8 @@ int igb_tx_done_cleanup(void *txq, uint32_t free_cnt);
  * @return packets
  */
 uint16_t igb_tx_unsent(const struct igb_tx_queue *q, uint32_t head);
+/** Take no more packets until the queue starts again, and clear the stale entries of sw_mbuf. */
+void igb_tx_halt(struct igb_tx_queue *q);
 /** Release all buffers: see igb_rx_ring_empty(). */
 void igb_tx_ring_empty(struct igb_tx_queue *q);
 

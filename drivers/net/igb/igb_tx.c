@@ -101,7 +101,6 @@ igb_tx_free_plain(struct igb_tx_queue *q, uint16_t n, struct free_batch *batch)
 					free_batch_add(batch, free);
 			}
 		}
-		memset(m, 0, part * sizeof(*m));
 		q->clean += part;
 		if (q->clean == q->nb_desc)
 			q->clean = 0;
@@ -127,7 +126,6 @@ igb_tx_free(struct igb_tx_queue *q, uint16_t end, struct free_batch *batch)
 				m = rte_pktmbuf_prefree_seg(m);
 			if (likely(m != NULL))
 				free_batch_add(batch, m);
-			q->sw_mbuf[q->clean] = NULL;
 			q->sw[q->clean].part = IGB_TX_WHOLE;
 		}
 		descs++;
@@ -352,8 +350,7 @@ igb_tx_is_bad(const struct igb_tx_queue *q, const struct rte_mbuf *m)
 static inline int
 igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
 {
-	const uint16_t start = at;
-	uint16_t segs = m->nb_segs;
+	uint16_t start = at, segs = m->nb_segs;
 	uint32_t left = m->pkt_len;
 	int ret = -EINVAL;
 	struct rte_mbuf *s;
@@ -384,13 +381,12 @@ igb_tx_map(struct igb_tx_queue *q, struct rte_mbuf *m, uint16_t at)
 		return 0;
 
 undo:
-	for (s = m, at = start; s != NULL && q->sw_mbuf[at] == s; s = s->next) {
-		gantry_dma_unmap_mbuf(q->dma, s, q->sw[at].addr, q->sw[at].len,
+	for (s = m; start != at; s = s->next) {
+		gantry_dma_unmap_mbuf(q->dma, s, q->sw[start].addr, q->sw[start].len,
 				GANTRY_DMA_TO_DEVICE);
-		q->sw_mbuf[at] = NULL;
-		q->sw[at].part = IGB_TX_WHOLE;
-		if (++at == q->nb_desc)
-			at = 0;
+		q->sw[start].part = IGB_TX_WHOLE;
+		if (++start == q->nb_desc)
+			start = 0;
 	}
 	return ret;
 }
@@ -694,6 +690,17 @@ igb_prep_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb)
 		}
 	}
 	return i;
+}
+
+void
+igb_tx_halt(struct igb_tx_queue *q)
+{
+	uint16_t i = (q->group + q->nb_desc - q->clean) % q->nb_desc;
+
+	for (; i < q->nb_desc; i++)
+		q->sw_mbuf[(q->clean + i) % q->nb_desc] = NULL;
+	q->tail = q->clean = q->group;
+	q->nb_free = 0;
 }
 
 void
