@@ -493,7 +493,7 @@ poller_add(struct poller *poller, struct wire_dir *dir, struct m82576 *from, str
 	e->dir = dir;
 	e->devices.servers = e->servers;
 	set(&e->quiet, QUIET_NS);
-	wire_dir_set_clock(dir, poller_now);
+	wire_dir_set_clock(dir, m82576_about_now);
 	add_device(poller, e, from);
 	add_device(poller, e, to);
 }

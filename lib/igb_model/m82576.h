@@ -248,6 +248,13 @@ unsigned int m82576_speed(const struct m82576 *model);
 unsigned int m82576_tx(struct m82576 *model, struct m82576_frame *frames, unsigned int n,
 		uint32_t bytes);
 /**
+ * Read CLOCK_MONOTONIC for a limit, at less cost: the result may differ from the clock by a
+ * thousandth of 50 us, and may therefore be smaller than an earlier result or reading of the clock.
+ *
+ * @return ns
+ */
+uint64_t m82576_about_now(void);
+/**
  * Permit m82576_tx() to return frames with a rest: the caller passes them to m82576_rx(). Initially
  * it returns none. Call it before the first m82576_tx().
  */

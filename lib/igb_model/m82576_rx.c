@@ -24,11 +24,9 @@
 #include <string.h>
 
 #include "m82576_priv.h"
+#include "m82576_rx_filter.h"
 #include "uninitialized.h"
 
-#define MAX_STD_FRAME 1518 /* FCS included, without tags: passes without RCTL.LPE */
-
-enum verdict { REJECT, EXACT, INEXACT };
 enum fate { NO_DESC, DELIVERED, DAMAGED };
 
 /*
@@ -52,58 +50,6 @@ struct rx_frame {
 	uint32_t rss, rss_type;
 	struct m82576_pkt pkt;
 };
-
-static bool
-vlan_passes(const struct m82576 *m, uint32_t rctl, const struct m82576_pkt *pkt)
-{
-	uint32_t vid = pkt->tci & 0xFFF;
-
-	if (!(rctl & IGB_RCTL_VFE) || !pkt->tagged)
-		return true;
-	if (!(m82576_reg(m, IGB_VFTA(vid / 32)) & (1u << (vid % 32))))
-		return false;
-	/* CFIEN: the CFI bit of the tag must equal RCTL.CFI. */
-	return !(rctl & IGB_RCTL_CFIEN) || !!(pkt->tci & 0x1000) == !!(rctl & IGB_RCTL_CFI);
-}
-
-static enum verdict
-address_passes(const struct m82576 *m, uint32_t rctl, const uint8_t *da)
-{
-	static const uint8_t mo_shift[4] = { 4, 3, 2, 0 };
-	uint32_t hash, mo, valid;
-	uint64_t a;
-
-	/* A frame has at least 60 bytes, so that 8 can be loaded. Bit 63 is as in ra[]. */
-	memcpy(&a, da, sizeof(a));
-	a = (a & 0xFFFFFFFFFFFF) | 1ull << 63;
-	/* Usually a driver sets one address, its own. */
-	for (valid = m82576_ld(&m->ra_valid); valid != 0; valid &= valid - 1)
-		if (__atomic_load_n(&m->ra[__builtin_ctz(valid)], __ATOMIC_RELAXED) == a)
-			return EXACT;
-	if (!(da[0] & 1))
-		return rctl & IGB_RCTL_UPE ? INEXACT : REJECT;
-	if ((a << 16) == ~0ull << 16)
-		return rctl & (IGB_RCTL_BAM | IGB_RCTL_MPE) ? EXACT : REJECT;
-	if (rctl & IGB_RCTL_MPE)
-		return INEXACT;
-	/* RCTL.MO chooses which twelve bits of the address are looked up (8.10.14). */
-	mo = (rctl >> IGB_RCTL_MO_SHIFT) & 3;
-	hash = ((uint32_t)(da[4] | da[5] << 8) >> mo_shift[mo]) & 0xFFF;
-	return m82576_reg(m, IGB_MTA(hash / 32)) & (1u << (hash % 32)) ? INEXACT : REJECT;
-}
-
-static bool
-length_passes(struct m82576 *m, uint32_t rctl, const struct m82576_pkt *pkt)
-{
-	uint32_t len = pkt->len + M82576_FCS_LEN, max;
-
-	if (rctl & IGB_RCTL_LPE)
-		max = m82576_reg(m, IGB_RLPML);
-	else
-		max = MAX_STD_FRAME + (pkt->tagged ? M82576_VLAN_TAG_LEN : 0) +
-				(pkt->outer_tagged ? M82576_VLAN_TAG_LEN : 0);
-	return len <= max && len <= IGB_MAX_FRAME;
-}
 
 static void
 rxq_open(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, uint32_t gen)
@@ -355,6 +301,45 @@ put_part(struct m82576 *m, uint64_t addr, const struct rx_frame *f, uint32_t off
 	return ok;
 }
 
+/* Use up n descriptors, whose write-backs are filled in. */
+static inline void
+rxq_advance(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, uint32_t n)
+{
+	x->used += n;
+	x->wb_count += n;
+	x->head += n;
+	if (x->head >= x->count)
+		x->head -= x->count;
+	m->rx_dirty |= 1u << r->index;
+}
+
+/* Return whether a frame goes as it is into the buffer of one descriptor: the usual case. */
+static inline bool
+is_plain(const struct m82576_rxq *x, const struct rx_frame *f)
+{
+	return !x->split && !x->legacy && f->rest == NULL && f->len <= x->bufsize;
+}
+
+/* Write a plain frame, for which there is a descriptor, as deliver() does. */
+static inline void
+deliver_plain(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
+		const struct rx_frame *f)
+{
+	const union igb_rx_desc *d = &x->desc[x->used];
+	union igb_rx_desc *wb;
+
+	if (x->wb_count == M82576_WB_BATCH)
+		rxq_write_back(m, x, r);
+	if (x->wb_count == 0)
+		x->wb_first = x->head;
+	rxq_prefetch(m, x, x->used + M82576_PREFETCH);
+	wb = &x->wb[x->wb_count];
+	fill_in(x, f, d, f->len, f->staterr | IGB_RXD_STAT_EOP, wb);
+	if (!m82576_dma_put(m, &m->rx_tlb, d->read.pkt_addr, f->data, f->len))
+		report_lost(m, x, r, wb, 1);
+	rxq_advance(m, x, r, 1);
+}
+
 /*
  * Write a frame to the buffers of one queue. A frame that turns out damaged leaves the descriptors
  * as they are.
@@ -397,12 +382,7 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
 		return DAMAGED;
 	if (!ok)
 		report_lost(m, x, r, wb, n);
-	x->used += n;
-	x->wb_count += n;
-	x->head += n;
-	if (x->head >= x->count)
-		x->head -= x->count;
-	m->rx_dirty |= 1u << r->index;
+	rxq_advance(m, x, r, n);
 	return DELIVERED;
 }
 
@@ -441,7 +421,7 @@ static bool
 passes(struct m82576 *m, struct burst *b, const struct m82576_frame *frame, struct rx_frame *f)
 {
 	uint32_t len = frame->len;
-	enum verdict v;
+	enum m82576_verdict v;
 
 	f->staterr = 0;
 	if (frame->flags & M82576_FRAME_BAD_FCS) {
@@ -454,15 +434,15 @@ passes(struct m82576 *m, struct burst *b, const struct m82576_frame *frame, stru
 		return bad(m, b, IGB_RUC, len);
 	if (len > IGB_MAX_FRAME - M82576_FCS_LEN)
 		return bad(m, b, IGB_ROC, len);
-	v = address_passes(m, b->rctl, frame->data);
-	if (v == REJECT)
+	v = m82576_address_passes(m, b->rctl, frame->data);
+	if (v == M82576_REJECT)
 		return filtered(m, b, len);
 	m82576_parse(m, frame->data, frame->rest != NULL ? M82576_HEADER : len, len, &f->pkt);
-	if (!vlan_passes(m, b->rctl, &f->pkt))
+	if (!m82576_vlan_passes(m, b->rctl, &f->pkt))
 		return filtered(m, b, len);
-	if (!length_passes(m, b->rctl, &f->pkt))
+	if (!m82576_length_passes(m, b->rctl, &f->pkt))
 		return bad(m, b, IGB_ROC, len);
-	if (v == INEXACT)
+	if (v == M82576_INEXACT)
 		f->staterr |= IGB_RXD_STAT_PIF;
 	return true;
 }
@@ -617,7 +597,12 @@ receive(struct m82576 *m, struct burst *b, const struct m82576_frame *frame, boo
 		/* 5. Verify checksums, strip the VLAN tag, append the FCS. */
 		finish(m, b, frame, &f);
 		/* 6. Write the data, and fill in the write-backs. */
-		fate = deliver(m, x, r, &f);
+		if (is_plain(x, &f)) {
+			deliver_plain(m, x, r, &f);
+			fate = DELIVERED;
+		} else {
+			fate = deliver(m, x, r, &f);
+		}
 	}
 	if (fate == DAMAGED) {
 		bad(m, b, IGB_CRCERRS, frame->len);

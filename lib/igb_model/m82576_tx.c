@@ -17,6 +17,9 @@
  * copies it (txq_leave_rest()).
  *
  * A frame whose end the driver has not posted yet remains as it is, and another queue has its turn.
+ * txq_run() makes the frames that need nothing but a copy, which are most. txq_frame() makes all
+ * others, a descriptor at a time.
+ *
  * A bad frame (a buffer that is not mapped, a frame that is too long, a context that was never
  * given) is dropped up to its end (EOP), and its descriptors are reported done all the same, so
  * that the driver gets its buffers back.
@@ -47,6 +50,11 @@
 #define REST_MIN (2 * M82576_HEADER) /* bytes of the shortest frame that has a rest */
 
 #define CMD_DTYP(cmd) ((cmd)&IGB_TXD_DTYP_MASK)
+
+/* Command of a plain descriptor: a frame that one buffer holds, with FCS and no other offload. */
+#define PLAIN_MASK \
+	(IGB_TXD_DEXT | IGB_TXD_DTYP_MASK | IGB_TXD_EOP | IGB_TXD_IFCS | IGB_TXD_TSE | IGB_TXD_VLE)
+#define PLAIN_CMD (IGB_TXD_DEXT | IGB_TXD_DTYP_DATA | IGB_TXD_EOP | IGB_TXD_IFCS)
 
 /* A burst in progress. */
 struct burst {
@@ -323,7 +331,7 @@ static bool
 within_budget(struct m82576 *m)
 {
 	if (m->tx_descs % TX_TIME_STEP == 0 && m->tx_descs != 0 &&
-			m82576_now_ns() - m->tx_began > TX_TIME_BUDGET)
+			(int64_t)(m82576_about_now() - m->tx_began) > TX_TIME_BUDGET)
 		m->tx_descs = TX_DESC_BUDGET;
 	return m->tx_descs < TX_DESC_BUDGET && m->tx_bytes < TX_BYTE_BUDGET;
 }
@@ -437,7 +445,7 @@ txq_frame(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 		if (t->used == t->fetched && !txq_fetch(m, t, r))
 			return false;
 		if (m->tx_descs == 0)
-			m->tx_began = m82576_now_ns();
+			m->tx_began = m82576_about_now();
 		d = &t->desc[t->used];
 		txq_prefetch(m, t, t->used + 1 + M82576_PREFETCH);
 		cmd = d->data.cmd_type_len;
@@ -460,6 +468,64 @@ txq_frame(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 		}
 	}
 	return false;
+}
+
+/*
+ * Make frames of plain descriptors, the usual case: each is a frame of one buffer that goes to the
+ * wire as it is. The run ends before the first descriptor that is not plain, and where a limit of
+ * txq_frame() needs attention; txq_frame() then makes the next frame.
+ *
+ * @return the number of frames
+ */
+static unsigned int
+txq_run(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, struct burst *b)
+{
+	const uint32_t longest = m->tx_rest ? REST_MIN - 1 : IGB_MAX_FRAME - M82576_FCS_LEN;
+	unsigned int n = t->fetched - t->used, i;
+
+	if (n > TX_QUANTUM - m->tx_quantum)
+		n = TX_QUANTUM - m->tx_quantum;
+	if (n > b->max - b->n)
+		n = b->max - b->n;
+	if (n > TX_TIME_STEP - m->tx_descs % TX_TIME_STEP)
+		n = TX_TIME_STEP - m->tx_descs % TX_TIME_STEP;
+	if (n > M82576_WB_BATCH - t->wb_count)
+		n = M82576_WB_BATCH - t->wb_count;
+	if (t->started || t->tso || n == 0 || !within_budget(m))
+		return 0;
+	if (m->tx_descs == 0)
+		m->tx_began = m82576_about_now();
+	for (i = 0; i < n && b->left >= 0 && m->tx_bytes < TX_BYTE_BUDGET; i++) {
+		const union igb_tx_desc *d = &t->desc[t->used];
+		const uint32_t cmd = d->data.cmd_type_len, len = cmd & IGB_TXD_DTALEN_MASK;
+		struct m82576_frame *frame = &b->frames[b->n];
+		const uint8_t *p;
+
+		/* 2. Fetch descriptors: they are fetched. */
+		txq_prefetch(m, t, t->used + 1 + M82576_PREFETCH);
+		if ((cmd & PLAIN_MASK) != PLAIN_CMD ||
+				d->data.olinfo & (IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM) ||
+				len < M82576_MIN_FRAME || len > longest ||
+				t->at + M82576_HEADROOM + IGB_MAX_FRAME > M82576_STAGING)
+			break;
+		p = m82576_dma_ptr(m, &m->tx_tlb, d->data.addr, len, VFU_DMA_READ);
+		if (p == NULL)
+			break;
+		/* 3. Gather the buffer. */
+		frame->data = m82576_tx_gathered(t);
+		frame->len = len;
+		frame->flags = 0;
+		frame->rest = NULL;
+		m82576_copy(m82576_tx_gathered(t), p, len);
+		t->at += (M82576_HEADROOM + len + M82576_CACHE_LINE - 1) &
+				~(M82576_CACHE_LINE - 1u);
+		m->tx_bytes += len;
+		b->n++;
+		b->left -= m82576_wire_bytes(len);
+		txq_advance(m, t, r, d);
+	}
+	m->tx_quantum += i;
+	return i;
 }
 
 /*
@@ -502,6 +568,8 @@ txq_frames(struct m82576 *m, unsigned int q, struct burst *b)
 	while (!is_full(b) && m->tx_quantum < TX_QUANTUM) {
 		struct m82576_frame *frame = &b->frames[b->n];
 
+		if (txq_run(m, t, r, b) != 0)
+			continue;
 		if (!txq_frame(m, t, r, frame))
 			break;
 		b->n++;

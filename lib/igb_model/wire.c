@@ -295,7 +295,7 @@ time_is_up(struct wire_dir *dir, unsigned int n, uint32_t bytes)
 	if (dir->check_cost < POLL_CHECK || dir->clock == NULL)
 		return false;
 	dir->check_cost = 0;
-	if (dir->clock() - dir->check_begin >= POLL_NS) {
+	if ((int64_t)(dir->clock() - dir->check_begin) >= POLL_NS) {
 		dir->stride = POLL_CHECK;
 		return true;
 	}
