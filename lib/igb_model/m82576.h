@@ -248,8 +248,9 @@ unsigned int m82576_speed(const struct m82576 *model);
 unsigned int m82576_tx(struct m82576 *model, struct m82576_frame *frames, unsigned int n,
 		uint32_t bytes);
 /**
- * Read CLOCK_MONOTONIC for a limit, at less cost: the result may differ from the clock by a
- * thousandth of 50 us, and may therefore be smaller than an earlier result or reading of the clock.
+ * Read CLOCK_MONOTONIC for a limit, at less cost. The result differs from that clock by less than
+ * 0.1 us; for a second after a jump of the CPU's counter (a virtual machine that moves to another
+ * host) by up to some ms. It may be smaller than an earlier result.
  *
  * @return ns
  */

@@ -55,7 +55,8 @@ m82576_address_passes(const struct m82576 *m, uint32_t rctl, const uint8_t *da)
 	/* RCTL.MO chooses which twelve bits of the address are looked up (8.10.14). */
 	mo = (rctl >> IGB_RCTL_MO_SHIFT) & 3;
 	hash = ((uint32_t)(da[4] | da[5] << 8) >> mo_shift[mo]) & 0xFFF;
-	return m82576_reg(m, IGB_MTA(hash / 32)) & (1u << (hash % 32)) ? M82576_INEXACT : M82576_REJECT;
+	return m82576_reg(m, IGB_MTA(hash / 32)) & (1u << (hash % 32)) ? M82576_INEXACT :
+									 M82576_REJECT;
 }
 
 static inline bool
