@@ -57,7 +57,7 @@ bool pollers_use(struct poller *const *pollers, unsigned int nr, const struct wi
 /* End the thread if it runs, and free it. The directions remain. NULL is permitted. */
 void poller_free(struct poller *poller);
 
-/* The clock of all wires: CLOCK_MONOTONIC, in ns. */
+/* The clock of all wires: CLOCK_MONOTONIC, in ns. Limits of polls have m82576_about_now(). */
 uint64_t poller_now(void);
 
 #endif /* POLLER_H */

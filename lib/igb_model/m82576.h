@@ -248,9 +248,10 @@ unsigned int m82576_speed(const struct m82576 *model);
 unsigned int m82576_tx(struct m82576 *model, struct m82576_frame *frames, unsigned int n,
 		uint32_t bytes);
 /**
- * Read CLOCK_MONOTONIC for a limit, at less cost. The result differs from that clock by less than
- * 0.1 us; for a second after a jump of the CPU's counter (a virtual machine that moves to another
- * host) by up to some ms. It may be smaller than an earlier result.
+ * Read CLOCK_MONOTONIC for a limit, at less cost. The result usually differs from that clock by
+ * less than 0.1 us. For up to a second it may differ by 50 us after the thread lost its core in the
+ * call, and by some ms after a jump of the CPU's counter (a virtual machine that moves to another
+ * host). It may be smaller than an earlier result.
  *
  * @return ns
  */

@@ -51,9 +51,12 @@ sync_clock(uint64_t tsc)
 		measure_from_now();
 	} else if (ns >= FIRST_NS) {
 		rate = (double)ns / (double)(tsc - base.since_tsc);
+		base.ticks = 0;
 		/* Counters run at 0.1 to 10 GHz. A jump gives another rate. */
-		base.ticks = rate > 0.1 && rate < 10 ? (uint64_t)(SYNC_NS / rate) : 0;
-		base.ns_per_tick = (uint64_t)(rate * (1 << SHIFT));
+		if (rate > 0.1 && rate < 10) {
+			base.ns_per_tick = (uint64_t)(rate * (1 << SHIFT));
+			base.ticks = (uint64_t)(SYNC_NS / rate);
+		}
 		if (base.ticks == 0 || ns >= AGAIN_NS)
 			measure_from_now();
 	}

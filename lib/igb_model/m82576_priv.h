@@ -392,8 +392,9 @@ m82576_dma_cancel(struct m82576 *m, struct m82576_read *read)
 }
 
 /*
- * Copy bytes of a frame. A short frame is copied in pieces of 16 bytes, of which the last ones
- * overlap the others: no byte beyond its end is read or written, and no function is called.
+ * Copy bytes of a frame. A frame of 32 to 64 bytes is copied in pieces of 16 bytes, of which the
+ * last ones overlap the others: no byte beyond its end is read or written, and no function is
+ * called.
  */
 static inline void
 m82576_copy(void *to, const void *from, size_t len)

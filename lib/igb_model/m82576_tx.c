@@ -8,7 +8,8 @@
  *    client's memory                  transmitting thread                          wire
  *    tail --(acquire)--> txq_fetch() --> desc[64]
  *    descriptors ------------^              |
- *    buffers ----------------------> txq_data() --> staging --> m82576_tx_prepare() --> frames
+ *    buffers ---------------------> txq_run() -----------------------------------> frames
+ *            ----------------------> txq_data() --> staging --> m82576_tx_prepare() --> frames
  *    descriptors <-- txq_write_back() <-- wb[64] <-- txq_report()
  *
  * The wire takes frames in bursts. The thread fetches up to M82576_FETCH descriptors and copies the

@@ -214,7 +214,8 @@ void wire_dir_set_lag(struct wire_dir *dir, uint64_t ns);
  * Set a clock, in ns, which limits a poll to 20 us: a poll moves no more frames after that time,
  * which it checks after 8 frames or 8 KiB. While that work takes less than the whole time, the wire
  * does more of it between two checks, up to WIRE_BURST frames or 32 KiB, each not counting the last
- * frame. Call it before the first wire_dir_poll(). Without a clock only WIRE_BURST ends a poll.
+ * frame. Call it before the first wire_dir_poll(). Without a clock only WIRE_BURST ends a poll. The
+ * clock may be behind the time that wire_dir_poll() gets.
  */
 void wire_dir_set_clock(struct wire_dir *dir, uint64_t (*clock)(void));
 /**

@@ -9,6 +9,13 @@
 
 #include "igb_limits.h"
 
+/* In place of the clock: no limit of time ends a burst here. */
+uint64_t
+m82576_about_now(void)
+{
+	return 0;
+}
+
 static void
 tx_checksum_headers_must_fit_exactly(void **state)
 {
@@ -505,25 +512,112 @@ tx_burst_ends_at_its_limits(void **state)
 		{ 4, 168, 3 },
 		{ 9, UINT32_MAX, 8 },
 	};
+	/* A frame that is padded; one that is not, so that it may be part of a run. */
+	static const uint32_t lengths[] = { 20, 60 };
 	struct m82576_frame out[9];
 	struct rig *g = *state;
 
-	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+	for (unsigned int i = 0; i < 2 * (sizeof(t) / sizeof(t[0])); i++) {
+		const unsigned int j = i / 2;
+		const uint32_t len = lengths[i % 2];
 		unsigned int sum;
 
 		/* 20 bytes are 60 on the wire, and 84 with what surrounds a frame. */
 		rig_wr(g, IGB_TCTL, IGB_TCTL_EN);
 		for (unsigned int k = 0; k < 8; k++)
-			post_marked(g, (uint8_t)k, 20, RIG_LAST, 20);
+			post_marked(g, (uint8_t)k, len, RIG_LAST, len);
 		rig_ring_bell(g);
-		assert_int_equal(m82576_tx(g->m, out, t[i].n, t[i].bytes), t[i].taken);
-		for (unsigned int k = 0; k < t[i].taken; k++)
-			assert_marked(&out[k], (uint8_t)k, 20);
-		for (sum = t[i].taken; sum < 8; sum++)
+		assert_int_equal(m82576_tx(g->m, out, t[j].n, t[j].bytes), t[j].taken);
+		for (unsigned int k = 0; k < t[j].taken; k++)
+			assert_marked(&out[k], (uint8_t)k, len);
+		for (sum = t[j].taken; sum < 8; sum++)
 			assert_int_equal(rig_take(g, &fr), 1);
 		m82576_tx_flush(g->m);
 		vfu_rcu_quiescent();
 	}
+}
+
+/* Fill queue q with n descriptors of frames of len bytes from one buffer, and ring the doorbell. */
+static void
+post_plain(struct rig *g, unsigned int q, uint32_t nr_descs, uint32_t n, uint32_t len)
+{
+	rig_wr(g, IGB_TXDCTL(q), 0);
+	rig_wr(g, IGB_TDBAL(q), (uint32_t)(RIG_IOVA + RIG_TXRING + q * 4096));
+	rig_wr(g, IGB_TDBAH(q), (RIG_IOVA + RIG_TXRING) >> 32);
+	rig_wr(g, IGB_TDLEN(q), nr_descs * 16);
+	rig_wr(g, IGB_TDH(q), 0);
+	rig_wr(g, IGB_TXDCTL(q), IGB_DCTL_ENABLE);
+	g->mem[RIG_TXBUF + q * 65536 + 14] = (uint8_t)q;
+	for (uint32_t i = 0; i < n; i++) {
+		volatile union igb_tx_desc *d = (volatile union igb_tx_desc *)(g->mem + RIG_TXRING +
+				q * 4096 + i * 16);
+
+		d->data.addr = RIG_IOVA + RIG_TXBUF + q * 65536;
+		d->data.cmd_type_len = len | RIG_LAST | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT;
+		d->data.olinfo = len << IGB_TXD_PAYLEN_SHIFT;
+	}
+	rig_tdt(g, q, n);
+}
+
+/* A run of plain frames ends when its queue has had its turn. */
+static void
+tx_run_ends_with_the_turn(void **state)
+{
+	struct m82576_frame out[48];
+	struct rig *g = *state;
+	unsigned int i;
+
+	post_plain(g, 0, 64, 20, 64);
+	post_plain(g, 1, 64, 20, 64);
+	assert_int_equal(m82576_tx(g->m, out, 48, UINT32_MAX), 40);
+	for (i = 0; i < 40; i++)
+		assert_int_equal(out[i].data[14], i < 32 ? i / 8 % 2 : i / 4 % 2);
+	m82576_tx_flush(g->m);
+	vfu_rcu_quiescent();
+}
+
+/* It ends before the write-back that would report a rest that is not copied. */
+static void
+tx_run_holds_back_reports(void **state)
+{
+	struct m82576_frame out[128];
+	struct rig *g = *state;
+
+	post_plain(g, 0, 128, 127, 64);
+	rig_txd(g, 0, 10)->data.cmd_type_len += 1000 - 64;
+	m82576_tx_allow_rest(g->m);
+	/* An earlier burst left reports, so that the batch is full in the middle of a fetch. */
+	rig_tdt(g, 0, 10);
+	assert_int_equal(m82576_tx(g->m, out, 128, UINT32_MAX), 10);
+	rig_tdt(g, 0, 127);
+	assert_int_equal(m82576_tx(g->m, out, 128, UINT32_MAX), M82576_WB_BATCH - 10);
+	assert_non_null(out[0].rest);
+	assert_null(out[1].rest);
+	assert_false(rig_txd(g, 0, 10)->wb.status & IGB_TXD_STAT_DD);
+	assert_int_equal(m82576_tx(g->m, out, 128, UINT32_MAX), 127 - M82576_WB_BATCH);
+	m82576_tx_flush(g->m);
+	vfu_rcu_quiescent();
+	assert_int_equal(rig_txd(g, 0, 126)->wb.status, IGB_TXD_STAT_DD);
+}
+
+/* It ends when the bytes between two flushes are used up, not counting the last buffer. */
+static void
+tx_run_ends_with_the_bytes(void **state)
+{
+	const unsigned int most = ((256 << 10) + 7999) / 8000;
+	struct m82576_frame out[64];
+	struct rig *g = *state;
+	unsigned int n;
+
+	post_plain(g, 0, 64, 63, 8000);
+	n = m82576_tx(g->m, out, 20, UINT32_MAX);
+	assert_int_equal(n, 20);
+	assert_int_equal(m82576_tx(g->m, out, 64, UINT32_MAX), most - n);
+	assert_int_equal(m82576_tx(g->m, out, 64, UINT32_MAX), 0);
+	m82576_tx_flush(g->m);
+	assert_true(m82576_tx(g->m, out, 64, UINT32_MAX) != 0);
+	m82576_tx_flush(g->m);
+	vfu_rcu_quiescent();
 }
 
 static void
@@ -609,6 +703,9 @@ main(void)
 		LIMIT(tx_burst_ends_at_its_limits),
 		LIMIT(tx_rest_stays_in_the_buffer),
 		LIMIT(tx_rest_is_not_reported_before_it_is_copied),
+		LIMIT(tx_run_ends_with_the_turn),
+		LIMIT(tx_run_holds_back_reports),
+		LIMIT(tx_run_ends_with_the_bytes),
 		LIMIT(tx_pending_is_exact),
 		LIMIT(tx_head_write_back_only_with_a_report),
 	};

@@ -55,7 +55,7 @@
  *                       sw_addr[n]            bus address of its buffer
  *     tx_queues[i] -> igb_tx_queue
  *                       ring ---------------> tx descriptors  <-- bus address in TDBAL, TDBAH
- *                       sw_mbuf[n]            mbuf that descriptor n points into
+ *                       sw_mbuf[n]            mbuf that descriptor n, in use, points into
  *                       sw[n]                 its bus address and length
  *
  * 4. Rings, head and tail, DD

@@ -510,6 +510,7 @@ igb_tx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 
 	ret = igb_ring_start(hw, &ring);
 	if (ret != 0) {
+		q->nb_free = 0; /* a burst takes nothing */
 		q->stuck = !igb_ring_stop(hw, &ring);
 		return ret;
 	}
