@@ -465,6 +465,33 @@ report_names_mbuf_whose_buffer_a_clone_uses(void **state)
 	rte_mempool_free(clones);
 }
 
+/* A report of an mbuf that is put into the wrong pool names its own pool, which is watched, too. */
+static void
+report_names_pool_of_a_strange_mbuf(void **state)
+{
+	struct rte_mempool *other = rte_pktmbuf_pool_create("others", 31, 0, 0,
+			RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	struct gantry_dma_dev *dev = device("strange");
+	const struct report *r = &reports.at[0];
+	struct rte_mbuf *m;
+
+	make_pool(&kinds[1]);
+	assert_non_null(other);
+	assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
+	assert_int_equal(gantry_dma_debug_watch(dev, other), 0);
+	m = rte_pktmbuf_alloc(other);
+	assert_non_null(m);
+	reports_begin();
+	rte_mempool_put(pool, m);
+	reports_expect(GANTRY_DMA_MISUSE_MBUF_NOT_OF_POOL, "report_names_pool_of_a_strange_mbuf");
+	assert_ptr_equal(r->mbuf, m);
+	assert_string_equal(r->pool, "others");
+	rte_pktmbuf_free(m);
+	gantry_dma_dev_destroy(dev);
+	drop_pool();
+	rte_mempool_free(other);
+}
+
 /*
  * A report of a write to a free mbuf names the CPU as the writer if no device can have written it.
  */
@@ -930,6 +957,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(mbuf_sent_while_free_stays_with_new_owner),
 		cmocka_unit_test(report_names_mbuf_pool_queue_and_descriptor),
 		cmocka_unit_test(report_names_mbuf_whose_buffer_a_clone_uses),
+		cmocka_unit_test(report_names_pool_of_a_strange_mbuf),
 		cmocka_unit_test(report_names_cpu_if_no_device_can_write),
 		cmocka_unit_test(pool_is_restored_after_last_device),
 		cmocka_unit_test(unannounced_pool_is_watched_from_first_mapping),
