@@ -465,7 +465,7 @@ report_names_mbuf_whose_buffer_a_clone_uses(void **state)
 	rte_mempool_free(clones);
 }
 
-/* A report of an mbuf that is put into the wrong pool names its own pool, which is watched, too. */
+/* A report of an mbuf that is put into the wrong pool names its own pool, which is also watched. */
 static void
 report_names_pool_of_a_strange_mbuf(void **state)
 {
