@@ -157,19 +157,23 @@ get_data(struct capture *c, uint32_t len)
 	return ret == 1 ? skip(c, len - keep) : ret;
 }
 
-static struct interface *
-add_interface(struct capture *c)
+/* Add an interface. Return 1, or a negative errno value. */
+static int
+add_interface(struct capture *c, struct interface **added)
 {
 	struct interface *ifs;
 
 	if (c->nr_ifs == INTERFACES_MAX)
-		return NULL;
+		return bad(c, "more than %d interfaces", INTERFACES_MAX);
 	ifs = realloc(c->ifs, (c->nr_ifs + 1) * sizeof(*ifs));
-	if (ifs == NULL)
-		return NULL;
+	if (ifs == NULL) {
+		snprintf(c->error, sizeof(c->error), "out of memory");
+		return -ENOMEM;
+	}
 	c->ifs = ifs;
 	ifs[c->nr_ifs] = (struct interface){ .per_s = 1000000 };
-	return &ifs[c->nr_ifs++];
+	*added = &ifs[c->nr_ifs++];
+	return 1;
 }
 
 static uint64_t
@@ -188,13 +192,14 @@ to_ns(const struct interface *i, uint64_t ticks)
 static int
 pcap_header(struct capture *c, const uint8_t magic[4])
 {
-	struct interface *i = add_interface(c);
 	uint32_t network, fcs;
+	struct interface *i;
 	uint8_t h[20];
 	int ret;
 
-	if (i == NULL)
-		return bad(c, "out of memory");
+	ret = add_interface(c, &i);
+	if (ret != 1)
+		return ret;
 	if (u32(c, magic) == PCAP_MAGIC_NS)
 		i->per_s = 1000000000;
 	c->more = u32(c, magic) == PCAP_MAGIC_MORE ? PCAP_MORE : 0;
@@ -335,13 +340,14 @@ tsresol(struct capture *c, struct interface *i, uint8_t v)
 static int
 interface(struct capture *c)
 {
-	struct interface *i = add_interface(c);
+	struct interface *i;
 	uint8_t h[8], v[8];
 	uint16_t code, len;
 	int ret;
 
-	if (i == NULL)
-		return bad(c, "more than %d interfaces, or out of memory", INTERFACES_MAX);
+	ret = add_interface(c, &i);
+	if (ret != 1)
+		return ret;
 	ret = body(c, h, sizeof(h));
 	if (ret != 1)
 		return ret;

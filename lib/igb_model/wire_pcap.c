@@ -260,8 +260,8 @@ check(struct replay *r, char *err)
 	if (ret >= 0)
 		ret = capture_rewind(r->capture);
 	if (ret != 0)
-		snprintf(err, WIRE_ERR_LEN, "capture %s: %s: repair the file", r->path,
-				capture_error(r->capture));
+		snprintf(err, WIRE_ERR_LEN, "capture %s: %s%s", r->path, capture_error(r->capture),
+				ret == -ENOMEM ? "" : ": repair the file");
 	return ret;
 }
 

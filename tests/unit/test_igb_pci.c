@@ -77,7 +77,7 @@ call(char letter)
 	return letter == fake.fail ? -1 : 0;
 }
 
-#define FAKE(type, name, ...)          \
+#define FAKE(type, name, ...) \
 	type __wrap_##name(__VA_ARGS__); \
 	type __wrap_##name(__VA_ARGS__)
 
@@ -271,10 +271,10 @@ set_up(void **state)
 }
 
 /* Compare the calls since the last comparison. */
-#define CALLS(expected)                                              \
-	do {                                                         \
-		assert_string_equal(fake.calls, expected);           \
-		memset(fake.calls, 0, sizeof(fake.calls));           \
+#define CALLS(expected) \
+	do { \
+		assert_string_equal(fake.calls, expected); \
+		memset(fake.calls, 0, sizeof(fake.calls)); \
 	} while (0)
 
 static void
@@ -305,7 +305,7 @@ device_is_mapped_from_probe_to_remove(void **state)
 	CALLS("x");
 	fake.remove_ret = 0;
 	done("xu");
-	/* It is in no list any more. */
+	/* It is no longer in the list. */
 	done("x");
 }
 
