@@ -328,6 +328,10 @@ claim_removes_all_bus_mappings(void **state)
 	assert_true(device_sees(&second, bus, mem, 64));
 	rte_memseg_walk(page_hidden, &second);
 	assert_int_equal(rte_vfio_user_dma_claim(dev), 0);
+	/* Mappings of the application are useless from now on: they succeed without effect. */
+	assert_int_equal(rte_dev_dma_map(&dev->device, mem, 2 * bus, PAGE), 0);
+	assert_int_equal(rte_dev_dma_unmap(&dev->device, mem, 2 * bus, PAGE), 0);
+	assert_int_equal(device_maps(&second, NULL), 1);
 
 	if (eal_huge() && eal_free_hugepages() >= 80) {
 		void *more = rte_zmalloc(NULL, 128 << 20, 0);

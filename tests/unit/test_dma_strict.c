@@ -763,6 +763,38 @@ device_end_unmaps_leaks(void **state)
 	rte_free(p);
 }
 
+/* Return the bytes of address space of this process. */
+static size_t
+address_space(void)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%lu", &pages), 1);
+	fclose(f);
+	return pages * 4096;
+}
+
+/* Its records take megabytes. All of them are gone with it. */
+static void
+device_end_returns_its_memory(void **state)
+{
+	struct gantry_dma_dev *dev = NULL;
+	size_t before = 0, with = 0, i;
+
+	for (i = 0; i < 12; i++) {
+		if (i == 1)
+			before = address_space(); /* the first device may fill the heap of EAL */
+		dev = strict_device(&bus_any_memory, 64);
+		if (i == 1)
+			with = address_space();
+		gantry_dma_dev_destroy(dev);
+	}
+	assert_true(with > before);
+	assert_true(address_space() < before + (with - before) / 2);
+}
+
 /*
  * Threads, some of them registered as lcores, with mappings of their own; each reads them as the
  * device.
@@ -933,6 +965,7 @@ main(int argc, char **argv)
 		BY_CALLS(bar_is_reachable_while_mapped),
 		BY_TABLE(mappings_are_listed_with_age_and_site),
 		BY_CALLS(mappings_are_listed_with_age_and_site),
+		cmocka_unit_test(device_end_returns_its_memory),
 		cmocka_unit_test(bus_addresses_respect_masks),
 		cmocka_unit_test(default_mask_is_32_bits),
 		cmocka_unit_test(strict_needs_an_iommu),
