@@ -564,6 +564,7 @@ static void
 tx_run_ends_with_the_turn(void **state)
 {
 	struct m82576_frame out[48];
+	struct m82576_stats stats;
 	struct rig *g = *state;
 	unsigned int i;
 
@@ -572,6 +573,9 @@ tx_run_ends_with_the_turn(void **state)
 	assert_int_equal(m82576_tx(g->m, out, 48, UINT32_MAX), 40);
 	for (i = 0; i < 40; i++)
 		assert_int_equal(out[i].data[14], i < 32 ? i / 8 % 2 : i / 4 % 2);
+	m82576_get_stats(g->m, &stats);
+	assert_int_equal(stats.queue[0].tx_frames, 20);
+	assert_int_equal(stats.queue[1].tx_frames, 20);
 	m82576_tx_flush(g->m);
 	vfu_rcu_quiescent();
 }
