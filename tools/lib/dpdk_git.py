@@ -35,7 +35,7 @@ OPTIONS = ("-Ddefault_library=shared", "-Dplatform=generic", "-Dtests=false", "-
            "-Denable_libs=timer,gro,gso,ip_frag,sched,metrics,cryptodev,security,dmadev,eventdev,"
            "bpf,pcapng,pdump",
            "-Denable_drivers=bus/pci,bus/vdev,mempool/ring,net/ring,net/bonding,net/failsafe,"
-           "net/pcap")
+           "net/pcap,net/intel/e1000")
 
 # The content of DIR/root/run: like that of the packages that debian.py unpacks, but with the C
 # library of this machine.
