@@ -59,7 +59,7 @@ dma_debug_has_byte(const struct dma_entry *e, const struct gantry_dma_dev *dev,
  */
 
 void dma_debug_mapping(struct gantry_dma_dev *dev, const void *site);
-gantry_dma_addr_t dma_debug_map_call(const struct dma_call *call);
+gantry_dma_addr_t dma_debug_map_call(struct dma_call *c);
 gantry_dma_addr_t dma_debug_map(struct gantry_dma_dev *dev, void *ptr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs, const void *site);
 int dma_debug_mapping_error(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
@@ -74,7 +74,7 @@ void dma_debug_segment(const struct dma_call *c, bool list);
  * Unmapping, blocks and BARs: dma_debug_unmap.c.
  */
 
-void dma_debug_unmap_call(const struct dma_call *call);
+void dma_debug_unmap_call(struct dma_call *c);
 void dma_debug_unmap(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs, const void *site);
 void dma_debug_added(struct gantry_dma_dev *dev, const struct dma_object *o, const void *site);
@@ -101,7 +101,7 @@ void dma_debug_list_end(void);
 void dma_debug_list_mapped(struct gantry_dma_dev *dev, gantry_dma_addr_t first, unsigned int nents);
 unsigned int dma_debug_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first,
 		unsigned int nents, bool unmap);
-void dma_debug_list_refused(const struct dma_call *call);
+void dma_debug_list_refused(struct dma_call *c);
 void dma_debug_list_turn(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 void dma_debug_list_range(struct gantry_dma_dev *dev, gantry_dma_addr_t first, size_t off,
 		size_t size, enum gantry_dma_dir dir);

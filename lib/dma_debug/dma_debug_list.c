@@ -221,15 +221,13 @@ dma_debug_list_left(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 }
 
 void
-dma_debug_list_refused(const struct dma_call *call)
+dma_debug_list_refused(struct dma_call *c)
 {
-	struct dma_call c = *call;
-
-	c.site = dma_thread.list_site;
-	if (!dma_arguments_are_valid(c.ptr, 1, c.dir)) {
-		dma_debug_arguments(&c);
+	c->site = dma_thread.list_site;
+	if (!dma_arguments_are_valid(c->ptr, 1, c->dir)) {
+		dma_debug_arguments(c);
 	} else {
-		c.m = NULL;
-		dma_debug_segment(&c, true);
+		c->m = NULL;
+		dma_debug_segment(c, true);
 	}
 }

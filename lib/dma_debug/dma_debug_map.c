@@ -274,27 +274,25 @@ enter(const struct dma_call *c)
 }
 
 gantry_dma_addr_t
-dma_debug_map_call(const struct dma_call *call)
+dma_debug_map_call(struct dma_call *c)
 {
-	struct dma_call c = *call;
-
-	c.site = dma_debug_site_of(&dma_thread, c.site);
-	c.addr = GANTRY_DMA_MAPPING_ERROR;
-	dma_debug_mapping(c.dev, c.site);
-	c.addr = map_below(&c);
-	if (unlikely(c.addr == GANTRY_DMA_MAPPING_ERROR))
+	c->site = dma_debug_site_of(&dma_thread, c->site);
+	c->addr = GANTRY_DMA_MAPPING_ERROR;
+	dma_debug_mapping(c->dev, c->site);
+	c->addr = map_below(c);
+	if (unlikely(c->addr == GANTRY_DMA_MAPPING_ERROR))
 		goto failed;
 	if (!dma_thread.in_list)
-		dma_debug_segment(&c, false);
-	if (c.m != NULL && dma_device(c.dev)->base->by_eal)
-		check_iova(&c);
-	if (likely(enter(&c)))
-		return c.addr;
-	dma_base_unmap(c.dev, c.addr, c.size, c.dir, c.attrs);
-	dma_fail("%s: out of memory", dma_device(c.dev)->name);
+		dma_debug_segment(c, false);
+	if (c->m != NULL && dma_device(c->dev)->base->by_eal)
+		check_iova(c);
+	if (likely(enter(c)))
+		return c->addr;
+	dma_base_unmap(c->dev, c->addr, c->size, c->dir, c->attrs);
+	dma_fail("%s: out of memory", dma_device(c->dev)->name);
 
 failed:
-	dma_debug_mapping_failed(&c);
+	dma_debug_mapping_failed(c);
 	return GANTRY_DMA_MAPPING_ERROR;
 }
 

@@ -180,6 +180,28 @@ check_fields(struct dma_entry *e, struct object *o, unsigned int refs, unsigned 
 	return true;
 }
 
+/* Not inlined: to clear the conflicts of each mbuf that comes back takes time. */
+static unsigned int __rte_noinline
+nr_conflicts(const struct dma_entry *e)
+{
+	struct conflicts v;
+
+	return dma_debug_count_conflicts(&v, e, false);
+}
+
+/* Report an mbuf that comes back while other mappings of it are posted for receive. */
+static void __rte_noinline
+check_posted(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
+{
+	struct conflicts v;
+	struct dma_report r;
+
+	if (dma_debug_count_conflicts(&v, e, true) == 0)
+		return;
+	r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO, w, o, e->mbuf, &v, site);
+	REPORT_ONCE(o, r, "the application gets it while it is still posted for receive");
+}
+
 /*
  * Check an mbuf that comes back. Its mapping is no longer in the books, and other mappings may end
  * in the meantime.
@@ -189,14 +211,13 @@ check_returned(struct dma_entry *e, struct object *o, const void *site)
 {
 	unsigned int refs = rte_mbuf_refcnt_read(e->mbuf), needed = 1;
 	const uint64_t state = __atomic_load_n(&o->state, __ATOMIC_ACQUIRE);
-	struct conflicts v;
 
 	if ((state & (FREE | REPORTED)) || (e->flags & DMA_REPORTED))
 		return;
 	if (e->dir != GANTRY_DMA_TO_DEVICE) {
 		needed = o->fields.max_refs;
 	} else if (unlikely(refs < COUNT(state, TX))) {
-		needed = dma_debug_count_conflicts(&v, e, false) + 1;
+		needed = nr_conflicts(e) + 1;
 		refs = RTE_MAX(refs, (unsigned int)rte_mbuf_refcnt_read(e->mbuf));
 	}
 	check_fields(e, o, refs, needed, "its return", site);
@@ -391,8 +412,6 @@ dma_debug_mbuf_unmapped(struct dma_entry *e, bool quiet, const void *site)
 {
 	struct object *o = NULL, *lender;
 	struct watch *w = NULL, *lent_by;
-	struct conflicts v;
-	struct dma_report r;
 	uint64_t state;
 
 	if ((e->flags & (DMA_GONE | DMA_FOREIGN)) == DMA_GONE)
@@ -421,9 +440,6 @@ dma_debug_mbuf_unmapped(struct dma_entry *e, bool quiet, const void *site)
 	}
 	__atomic_fetch_or(&o->state, WAS_RX, __ATOMIC_RELAXED);
 	state = __atomic_fetch_sub(&o->state, RX, __ATOMIC_ACQ_REL);
-	if (likely(COUNT(state, RX) <= 1) || quiet || (e->flags & DMA_REPORTED) ||
-			dma_debug_count_conflicts(&v, e, true) == 0)
-		return;
-	r = dma_debug_report_mbuf(GANTRY_DMA_MISUSE_MBUF_RECEIVED_INTO, w, o, e->mbuf, &v, site);
-	REPORT_ONCE(o, r, "the application gets it while it is still posted for receive");
+	if (unlikely(COUNT(state, RX) > 1) && !quiet && !(e->flags & DMA_REPORTED))
+		check_posted(e, w, o, site);
 }

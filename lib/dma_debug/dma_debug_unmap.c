@@ -153,42 +153,41 @@ report_unmatched(const struct dma_call *c, enum dma_kind kind, struct dma_entry 
 }
 
 void
-dma_debug_unmap_call(const struct dma_call *call)
+dma_debug_unmap_call(struct dma_call *c)
 {
 	struct dma_thread *t = &dma_thread;
-	struct dma_call c = *call;
 	const struct dma_want w = {
-		.dev = c.dev,
-		.addr = c.addr,
-		.kind = dma_debug_kind_of(t, c.m),
-		.size = c.size,
-		.dir = c.dir,
-		.mbuf = c.m,
+		.dev = c->dev,
+		.addr = c->addr,
+		.kind = dma_debug_kind_of(t, c->m),
+		.size = c->size,
+		.dir = c->dir,
+		.mbuf = c->m,
 		.owner = t->in_list ? t->list_owner : NULL,
 	};
 	struct dma_entry *e, other;
 
-	c.site = dma_debug_site_of(t, c.site);
-	if (unlikely(c.addr == GANTRY_DMA_MAPPING_ERROR)) {
-		report_error_address(&c, w.kind);
+	c->site = dma_debug_site_of(t, c->site);
+	if (unlikely(c->addr == GANTRY_DMA_MAPPING_ERROR)) {
+		report_error_address(c, w.kind);
 		return;
 	}
 	e = dma_books_take(&w, &other);
 	if (unlikely(e == NULL)) {
-		report_unmatched(&c, w.kind, &other);
+		report_unmatched(c, w.kind, &other);
 		return;
 	}
 	t->unmapped_site = e->site;
 	if (t->last == e)
 		t->last = NULL;
-	if (unlikely(e->kind != w.kind || e->size != c.size || e->dir != c.dir ||
+	if (unlikely(e->kind != w.kind || e->size != c->size || e->dir != c->dir ||
 			    !(e->flags & DMA_CHECKED)))
-		compare(e, w.kind, c.size, c.dir, c.site);
-	dma_debug_freed(e, "unmapped", c.site);
+		compare(e, w.kind, c->size, c->dir, c->site);
+	dma_debug_freed(e, "unmapped", c->site);
 	if (e->mbuf != NULL)
-		dma_debug_mbuf_unmapped(e, false, c.site);
-	dma_books_add_former(e, c.site);
-	dma_base_unmap(c.dev, c.addr, e->size, e->dir, c.attrs);
+		dma_debug_mbuf_unmapped(e, false, c->site);
+	dma_books_add_former(e, c->site);
+	dma_base_unmap(c->dev, c->addr, e->size, e->dir, c->attrs);
 	dma_books_free(e);
 }
 

@@ -94,7 +94,10 @@ dma_device(struct gantry_dma_dev *dev)
 	return (struct dma_device *)dev;
 }
 
-/** A call of the API. Members that it does not have are NULL or 0. */
+/**
+ * A call of the API. Members that it does not have are NULL or 0. A hook may change its call: to copy
+ * members that have just been stored costs a stall of the processor.
+ */
 struct dma_call {
 	struct gantry_dma_dev *dev;
 	struct rte_mbuf *m;
@@ -130,8 +133,8 @@ struct gantry_dma_mode {
 	void (*unmap)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 			enum gantry_dma_dir dir, unsigned long attrs, const void *site);
 	/** NULL (both): the library calls map() and unmap(), because an mbuf is like any memory. */
-	gantry_dma_addr_t (*map_mbuf)(const struct dma_call *c);
-	void (*unmap_mbuf)(const struct dma_call *c);
+	gantry_dma_addr_t (*map_mbuf)(struct dma_call *c);
+	void (*unmap_mbuf)(struct dma_call *c);
 	/**
 	 * NULL (both): the library calls unmap(). unmap_gather() may defer the wait to
 	 * unmap_gathered(), which it calls if g is full.
@@ -219,7 +222,7 @@ struct dma_layer {
 	 */
 	bool knows;
 	/** A mapping with invalid arguments, which gantry_dma_last_error() describes. */
-	gantry_dma_addr_t (*refused)(const struct dma_call *c);
+	gantry_dma_addr_t (*refused)(struct dma_call *c);
 
 	/** A mapping of a BAR begins; it succeeded; it failed. */
 	void (*mapping)(struct gantry_dma_dev *dev, const void *site);
@@ -245,7 +248,7 @@ struct dma_layer {
 	unsigned int (*list_nents)(struct gantry_dma_dev *dev, gantry_dma_addr_t first,
 			unsigned int nents, bool unmap);
 	/** A piece that cannot be mapped without a direction, or is no segment for this device. */
-	void (*list_refused)(const struct dma_call *c);
+	void (*list_refused)(struct dma_call *c);
 	/** One part of a list that is to be synced. All parts are passed before one is synced. */
 	void (*list_turn)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr);
 	/** A sync of [off, off + size) of a chain that has fewer bytes: it is not done. */

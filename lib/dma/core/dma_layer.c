@@ -9,7 +9,7 @@
 #include "dma_core.h"
 
 static gantry_dma_addr_t
-no_refused(const struct dma_call *c)
+no_refused(struct dma_call *c)
 {
 	return GANTRY_DMA_MAPPING_ERROR;
 }
@@ -57,7 +57,7 @@ no_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first, unsigned int 
 }
 
 static void
-no_list_refused(const struct dma_call *c)
+no_list_refused(struct dma_call *c)
 {
 }
 

@@ -142,7 +142,7 @@ mode_of(struct gantry_dma_dev *dev)
 }
 
 static gantry_dma_addr_t __rte_cold
-refuse(const struct dma_call *c)
+refuse(struct dma_call *c)
 {
 	dma_refuse_arguments(c->dev, c->ptr, c->size);
 	return mode_of(c->dev) == NULL ? GANTRY_DMA_MAPPING_ERROR :
@@ -224,7 +224,7 @@ gantry_dma_unmap_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t
 
 /* Unmap an mbuf; a layer gets the mbuf, a mode its bus address. */
 static inline void
-unmap_mbuf(const struct gantry_dma_mode *mode, const struct dma_call *c)
+unmap_mbuf(const struct gantry_dma_mode *mode, struct dma_call *c)
 {
 	if (unlikely(mode == NULL))
 		return;
