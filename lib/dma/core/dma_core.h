@@ -95,8 +95,8 @@ dma_device(struct gantry_dma_dev *dev)
 }
 
 /**
- * A call of the API. Members that it does not have are NULL or 0. A hook may change its call: to copy
- * members that have just been stored costs a stall of the processor.
+ * A call of the API. Members that it does not have are NULL or 0. A hook may change its call, since
+ * a copy of members that have just been stored stalls the processor.
  */
 struct dma_call {
 	struct gantry_dma_dev *dev;

@@ -191,6 +191,13 @@ map_by_own(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_d
 	return map_slow(dev, ptr, size, dir, attrs, site);
 }
 
+/* A layer gets the mbuf; a mode, the address of its buffer. */
+static inline bool
+gets_mbufs(const struct gantry_dma_dev *dev)
+{
+	return dev->mode != NULL && dev->mode->map_mbuf != NULL;
+}
+
 gantry_dma_addr_t
 gantry_dma_map_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_t off, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs)
@@ -199,7 +206,7 @@ gantry_dma_map_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_
 
 	if (dev->mode == NULL)
 		return map_by_own(dev, ptr, size, dir, attrs, __builtin_return_address(0));
-	if (dev->mode->map_mbuf != NULL)
+	if (gets_mbufs(dev))
 		return dev->mode->map_mbuf(&(struct dma_call){
 				.dev = dev,
 				.m = m,
@@ -212,42 +219,39 @@ gantry_dma_map_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, uint32_
 	return map_slow(dev, ptr, size, dir, attrs, __builtin_return_address(0));
 }
 
-void
-gantry_dma_unmap_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
-		enum gantry_dma_dir dir, unsigned long attrs)
+static inline void
+unmap_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir,
+		unsigned long attrs, const void *site)
 {
 	const struct gantry_dma_mode *mode = mode_of(dev);
 
 	if (likely(mode != NULL))
-		mode->unmap(dev, addr, size, dir, attrs, __builtin_return_address(0));
+		mode->unmap(dev, addr, size, dir, attrs, site);
 }
 
-/* Unmap an mbuf; a layer gets the mbuf, a mode its bus address. */
-static inline void
-unmap_mbuf(const struct gantry_dma_mode *mode, struct dma_call *c)
+void
+gantry_dma_unmap_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, unsigned long attrs)
 {
-	if (unlikely(mode == NULL))
-		return;
-	if (mode->unmap_mbuf != NULL)
-		mode->unmap_mbuf(c);
-	else
-		mode->unmap(c->dev, c->addr, c->size, c->dir, c->attrs, c->site);
+	unmap_slow(dev, addr, size, dir, attrs, __builtin_return_address(0));
 }
 
 void
 gantry_dma_unmap_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
 		size_t size, enum gantry_dma_dir dir, unsigned long attrs)
 {
-	unmap_mbuf(mode_of(dev),
-			&(struct dma_call){
-					.dev = dev,
-					.m = m,
-					.addr = addr,
-					.size = size,
-					.dir = dir,
-					.attrs = attrs,
-					.site = __builtin_return_address(0),
-			});
+	if (gets_mbufs(dev))
+		dev->mode->unmap_mbuf(&(struct dma_call){
+				.dev = dev,
+				.m = m,
+				.addr = addr,
+				.size = size,
+				.dir = dir,
+				.attrs = attrs,
+				.site = __builtin_return_address(0),
+		});
+	else
+		unmap_slow(dev, addr, size, dir, attrs, __builtin_return_address(0));
 }
 
 void
@@ -259,17 +263,18 @@ gantry_dma_unmap_mbuf_gather_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m
 
 	if (mode != NULL && mode->unmap_gather != NULL)
 		mode->unmap_gather(dev, addr, size, dir, g);
+	else if (gets_mbufs(dev))
+		dev->mode->unmap_mbuf(&(struct dma_call){
+				.dev = dev,
+				.m = m,
+				.addr = addr,
+				.size = size,
+				.dir = dir,
+				.attrs = attrs,
+				.site = __builtin_return_address(0),
+		});
 	else
-		unmap_mbuf(mode,
-				&(struct dma_call){
-						.dev = dev,
-						.m = m,
-						.addr = addr,
-						.size = size,
-						.dir = dir,
-						.attrs = attrs,
-						.site = __builtin_return_address(0),
-				});
+		unmap_slow(dev, addr, size, dir, attrs, __builtin_return_address(0));
 }
 
 void
