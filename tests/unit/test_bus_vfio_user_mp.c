@@ -345,6 +345,27 @@ invalid_requests_are_refused(void **state)
 	assert_int_equal(refusal_of(&q), -ENODEV);
 }
 
+/* Descriptor 0 is one like the others, if the program has closed its standard input. */
+static void
+descriptor_0_is_sent_and_closed(void **state)
+{
+	struct request q = { .what = MAP, .name = "/first" };
+	const int input = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	struct rte_mp_msg in;
+
+	add_area(0, 0, PAGE, room);
+	privs[0].bar_files[0].fd = file;
+	close(STDIN_FILENO);
+	assert_int_equal(answer_to(&q, sizeof(q), 0, &in), 0);
+	assert_int_equal(fcntl(STDIN_FILENO, F_GETFD), -1);
+	assert_int_equal(in.num_fds, 1);
+	close(in.fds[0]);
+	if (input >= 0) {
+		assert_int_equal(dup2(input, STDIN_FILENO), STDIN_FILENO);
+		close(input);
+	}
+}
+
 static void
 area_without_a_descriptor_is_an_error(void **state)
 {
@@ -717,6 +738,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests_are_answered_from_the_first_success_on),
 		ON_DEVICES(invalid_requests_are_refused),
+		ON_DEVICES(descriptor_0_is_sent_and_closed),
 		ON_DEVICES(area_without_a_descriptor_is_an_error),
 		ON_DEVICES(result_of_the_reply_is_returned),
 		ON_DEVICES(devices_of_this_bus_are_listed),
