@@ -34,6 +34,7 @@ static struct {
 	int release_ret;
 	uint32_t no_doorbell;
 	struct rte_mp_msg *to;
+	unsigned int unfreed; /* replies that the driver has not freed */
 } eal;
 
 #define FAKE(type, name, ...) \
@@ -44,6 +45,12 @@ static struct {
 FAKE(enum rte_proc_type_t, rte_eal_process_type, void)
 {
 	return secondary ? RTE_PROC_SECONDARY : RTE_PROC_PRIMARY;
+}
+
+FAKE(void, free, void *p)
+{
+	eal.unfreed -= p != NULL && p == eal.to;
+	__real_free(p);
 }
 
 FAKE(struct rte_eth_dev *, rte_eth_dev_allocate, const char *name)
@@ -113,6 +120,7 @@ FAKE(int, rte_mp_request_sync, struct rte_mp_msg *req, struct rte_mp_reply *repl
 	reply->nb_received = eal.nb_received;
 	reply->msgs = eal.to = calloc(1, sizeof(*reply->msgs));
 	assert_non_null(eal.to);
+	eal.unfreed++;
 	secondary = false;
 	assert_int_equal(answer(req, "peer"), 5);
 	secondary = was;
@@ -152,6 +160,7 @@ static int
 shared_gone(void **state)
 {
 	secondary = false;
+	assert_int_equal(eal.unfreed, 0);
 	return port_gone(state);
 }
 
@@ -479,7 +488,7 @@ removal_releases_the_port_of_this_process_alone(void **state)
 	assert_ptr_equal(eal.released, here);
 	assert_int_equal(data.port_id, 7);
 	data.port_id = 3;
-	strcpy(data.name, "fake0");
+	strcpy(data.name, "f"); /* any name */
 	eal.release_ret = 0;
 	assert_int_equal(igb_ethdev_remove(&device), 0);
 	assert_int_equal(eal.releases, 2);
