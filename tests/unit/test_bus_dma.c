@@ -408,6 +408,66 @@ mappings_named(const char *name)
 	return n;
 }
 
+/* The result of the kernel's copies; 0: as much as it can. */
+static int copies_fail;
+static unsigned int copies;
+
+ssize_t
+process_vm_readv(pid_t pid, const struct iovec *local, unsigned long nr_local,
+		const struct iovec *remote, unsigned long nr_remote, unsigned long flags)
+{
+	copies++;
+	errno = copies_fail;
+	return copies_fail != 0 ? -1 :
+				  syscall(SYS_process_vm_readv, pid, local, nr_local, remote,
+						  nr_remote, flags);
+}
+
+ssize_t
+process_vm_writev(pid_t pid, const struct iovec *local, unsigned long nr_local,
+		const struct iovec *remote, unsigned long nr_remote, unsigned long flags)
+{
+	copies++;
+	errno = copies_fail;
+	return copies_fail != 0 ? -1 :
+				  syscall(SYS_process_vm_writev, pid, local, nr_local, remote,
+						  nr_remote, flags);
+}
+
+/* A sandbox may forbid the kernel's copies, or not know them. */
+static void
+requests_of_the_server_are_served_in_a_sandbox(void **state)
+{
+	static const int forbidden[] = { 0, EPERM, ENOSYS };
+	uint8_t *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
+	uint8_t buf[4];
+	unsigned int i;
+
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	strcpy((char *)memory, "abcdefg");
+	assert_int_equal(rte_vfio_user_dma_map(&dev, memory, LATE_IOVA, PAGE, 3), 0);
+	for (i = 0; i < RTE_DIM(forbidden); i++) {
+		copies = 0;
+		copies_fail = forbidden[i];
+		assert_int_equal(vfio_user_dma_read(&priv, LATE_IOVA + 4, buf, 4), 0);
+		assert_memory_equal(buf, "efg", 4);
+		buf[0] = (uint8_t)('0' + i);
+		assert_int_equal(vfio_user_dma_write(&priv, LATE_IOVA + 2, buf, 1), 0);
+		assert_int_equal(memory[2], '0' + i);
+		assert_int_equal(memory[1], 'b');
+		assert_int_equal(memory[3], 'd');
+		assert_int_equal(copies, 2);
+	}
+	copies_fail = ESRCH;
+	assert_int_equal(vfio_user_dma_read(&priv, LATE_IOVA, buf, 1), -EFAULT);
+	assert_int_equal(vfio_user_dma_write(&priv, LATE_IOVA, buf, 1), -EFAULT);
+	copies_fail = 0;
+	assert_int_equal(vfio_user_dma_read(&priv, LATE_IOVA + PAGE - 3, buf, 4), -EFAULT);
+	assert_int_equal(rte_vfio_user_dma_unmap(&dev, memory, LATE_IOVA, PAGE), 0);
+	munmap(memory, PAGE);
+}
+
 static void
 mapping_that_the_server_refuses_leaves_nothing(void **state)
 {
@@ -654,6 +714,7 @@ main(int argc, char **argv)
 		ATTACHED(heap_without_a_mempool_reaches_the_device_by_other_pool_or_start),
 		ATTACHED(memory_of_a_mempool_that_eal_does_not_know_reaches_the_device),
 		ATTACHED(requests_of_the_server_for_memory_that_has_gone_are_refused),
+		ATTACHED(requests_of_the_server_are_served_in_a_sandbox),
 		ATTACHED(mapping_that_the_server_refuses_leaves_nothing),
 		ATTACHED(mappings_have_exact_ends),
 		ATTACHED(application_may_map_a_part_of_a_heap),

@@ -9,7 +9,41 @@
 
 #include "igb_fake.h"
 
+#include "../common/fds.h"
+
 static unsigned int lsc_events, reset_events;
+
+/* The linker replaces these functions (--wrap). */
+static unsigned int fail_eventfd; /* the call of this number fails, from 1 */
+static bool fail_list, fail_enable;
+
+int __real_eventfd(unsigned int count, int flags);
+int __wrap_eventfd(unsigned int count, int flags);
+int __real_rte_intr_vec_list_alloc(struct rte_intr_handle *handle, const char *name, int size);
+int __wrap_rte_intr_vec_list_alloc(struct rte_intr_handle *handle, const char *name, int size);
+int __real_rte_intr_enable(const struct rte_intr_handle *handle);
+int __wrap_rte_intr_enable(const struct rte_intr_handle *handle);
+
+int
+__wrap_eventfd(unsigned int count, int flags)
+{
+	if (fail_eventfd == 0 || --fail_eventfd != 0)
+		return __real_eventfd(count, flags);
+	errno = EMFILE;
+	return -1;
+}
+
+int
+__wrap_rte_intr_vec_list_alloc(struct rte_intr_handle *handle, const char *name, int size)
+{
+	return fail_list ? -ENOMEM : __real_rte_intr_vec_list_alloc(handle, name, size);
+}
+
+int
+__wrap_rte_intr_enable(const struct rte_intr_handle *handle)
+{
+	return fail_enable ? -1 : __real_rte_intr_enable(handle);
+}
 
 static int
 on_event(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
@@ -231,6 +265,41 @@ single_interrupt_is_armed_by_its_causes(void **state)
 	assert_int_equal(igb_rx_queue_intr_disable(&rte_eth_devices[PORT], 0), -ENOTSUP);
 }
 
+/* Three vectors and five queues: the bus makes two descriptors, and the driver three. */
+static void
+start_without_interrupts_fails_and_can_be_retried(void **state)
+{
+	const struct rte_eth_conf conf = {
+		.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
+		.intr_conf.rxq = 1,
+	};
+	unsigned int i;
+	int before;
+
+	configure(5, 1, &conf);
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	before = count_fds();
+	for (i = 0; i < 6; i++) {
+		fail_eventfd = i < 3 ? 3 + i : 0;
+		fail_list = i == 3;
+		fail_enable = i == 4;
+		if (i == 5)
+			fake.nb_vectors = 2; /* fewer than the bus reported */
+		assert_int_not_equal(rte_eth_dev_start(PORT), 0);
+		fake.nb_vectors = 3;
+		fail_list = fail_enable = false;
+		assert_int_equal(fail_eventfd, 0);
+		assert_int_equal(count_fds(), before);
+		assert_int_equal(rte_intr_nb_efd_get(fake.intr), 0);
+		assert_int_equal(*reg(IGB_IMS) | *reg(IGB_EIMS), 0);
+		assert_int_equal(rte_eth_dev_start(PORT), 0);
+		assert_int_equal(rte_intr_nb_efd_get(fake.intr), 5);
+		assert_int_equal(rte_eth_dev_stop(PORT), 0);
+		assert_int_equal(count_fds(), before);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -238,6 +307,8 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(each_queue_has_its_own_vector, intr_new, intr_gone),
 		cmocka_unit_test_setup_teardown(queues_beyond_the_vectors_share_one, few_new,
 				intr_gone),
+		cmocka_unit_test_setup_teardown(start_without_interrupts_fails_and_can_be_retried,
+				few_new, intr_gone),
 		cmocka_unit_test_setup_teardown(link_changes_and_errors_are_events, intr_new,
 				intr_gone),
 		cmocka_unit_test_setup_teardown(single_interrupt_is_armed_by_its_causes, single_new,

@@ -9,6 +9,7 @@
  * leave the same bytes and the same registers.
  */
 
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -412,6 +413,43 @@ unmapped_trap_is_gone(void **state)
 	vfio_user_trap_unmap(&trap);
 }
 
+static bool
+is_mapped(void *page)
+{
+	unsigned char resident[SIZE / 4096];
+
+	return mincore(page, SIZE, resident) == 0;
+}
+
+/* There is room for 256. A trap that finds none leaves no memory behind. */
+static void
+traps_beyond_the_limit_are_refused(void **state)
+{
+	static struct vfio_user_trap all[257];
+	const unsigned int last = RTE_DIM(all) - 2;
+	unsigned int i;
+	void *base;
+
+	for (i = 0; i < RTE_DIM(all); i++)
+		all[i] = trap;
+	for (i = 0; i <= last; i++)
+		assert_int_equal(vfio_user_trap_map(&all[i]), 0);
+	assert_int_equal(vfio_user_trap_map(&all[last + 1]), -ENOSPC);
+	assert_null(all[last + 1].base);
+	*(volatile uint32_t *)all[last].base = 0x11223344;
+	assert_int_equal(*(volatile uint32_t *)all[0].base, 0x11223344);
+	base = all[last].base;
+	vfio_user_trap_unmap(&all[last]);
+	assert_false(is_mapped(base));
+	assert_int_equal(vfio_user_trap_map(&all[last + 1]), 0);
+	assert_int_equal(*(volatile uint32_t *)all[last + 1].base, 0x11223344);
+	for (i = 0; i < RTE_DIM(all); i++)
+		vfio_user_trap_unmap(&all[i]);
+	all[0].size = SIZE_MAX / 2;
+	assert_int_equal(vfio_user_trap_map(&all[0]), -ENOMEM);
+	assert_null(all[0].base);
+}
+
 /* The line has the bytes and the place, there is one of it, and the process ends. */
 static void
 unknown_instruction_is_reported_once(void **state)
@@ -486,6 +524,82 @@ signal_with_handler(void)
 }
 
 static void
+be_signalled_twice(void)
+{
+	be_signalled();
+	be_signalled();
+}
+
+static void
+signals_with_handler(void)
+{
+	map_and_do(say_h, 0, be_signalled_twice);
+}
+
+static void
+signals_with_handler_for_once(void)
+{
+	map_and_do(say_h, SA_RESETHAND, be_signalled_twice);
+}
+
+/* Report which signals are blocked in the handler. */
+static void
+say_mask(int number)
+{
+	sigset_t mask;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	if (sigismember(&mask, SIGUSR2))
+		say_h(number);
+	if (sigismember(&mask, SIGSEGV))
+		say_h(number);
+	if (sigismember(&mask, SIGUSR1))
+		say_h(number);
+}
+
+static void
+signal_with_mask(int flags)
+{
+	struct sigaction sa = { .sa_handler = say_mask, .sa_flags = flags };
+
+	sigaddset(&sa.sa_mask, SIGUSR2);
+	sigaction(SIGSEGV, &sa, NULL);
+	if (vfio_user_trap_map(&trap) == 0)
+		be_signalled();
+}
+
+static void
+signal_with_handler_that_is_not_interrupted(void)
+{
+	signal_with_mask(0);
+}
+
+static void
+signal_with_handler_that_is_interrupted(void)
+{
+	signal_with_mask(SA_NODEFER);
+}
+
+/* Report that a fault is at address 8, and end. */
+static void
+say_fault(int number, siginfo_t *info, void *context)
+{
+	if (info->si_addr == (void *)8 && context != NULL)
+		say_h(number);
+	_exit(0);
+}
+
+static void
+fault_with_handler_of_details(void)
+{
+	const struct sigaction sa = { .sa_sigaction = say_fault, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGSEGV, &sa, NULL);
+	if (vfio_user_trap_map(&trap) == 0)
+		access_nothing();
+}
+
+static void
 fault_that_is_ignored(void)
 {
 	map_and_do(SIG_IGN, 0, access_nothing);
@@ -505,6 +619,11 @@ earlier_handler_gets_other_signals(void **state)
 		{ signal_that_is_ignored, 0, 0 },
 		{ signal_with_handler, 0, 1 },
 		{ fault_that_is_ignored, SIGSEGV, 0 },
+		{ signals_with_handler, 0, 2 },
+		{ signals_with_handler_for_once, SIGSEGV, 1 },
+		{ signal_with_handler_that_is_not_interrupted, 0, 2 },
+		{ signal_with_handler_that_is_interrupted, 0, 1 },
+		{ fault_with_handler_of_details, 0, 1 },
 	};
 	char text[TEXT], *line;
 	unsigned int i;
@@ -573,6 +692,7 @@ access_with_signal(void *opaque, unsigned int bar, uint64_t offset, void *buf, s
 {
 	raise(SIGUSR1);
 	signals_in_access = signals;
+	errno = EDOM;
 }
 
 static void
@@ -584,7 +704,9 @@ signals_wait_for_end_of_access(void **state)
 	t.access = access_with_signal;
 	trap_on();
 	assert_int_equal(vfio_user_trap_map(&t), 0);
+	errno = 0;
 	*(volatile uint32_t *)t.base = 1;
+	assert_int_equal(errno, 0); /* an access is no call */
 	assert_int_equal(signals_in_access, 0);
 	assert_int_equal(signals, 1);
 	vfio_user_trap_unmap(&t);
@@ -659,6 +781,7 @@ main(void)
 		cmocka_unit_test(access_has_size_of_operand),
 		cmocka_unit_test(other_faults_end_the_process),
 		cmocka_unit_test(unmapped_trap_is_gone),
+		cmocka_unit_test(traps_beyond_the_limit_are_refused),
 		cmocka_unit_test(unknown_instruction_is_reported_once),
 		cmocka_unit_test(earlier_handler_gets_other_signals),
 		cmocka_unit_test(later_handler_is_called_once),

@@ -84,14 +84,10 @@ walk_flush(struct walk *w)
 		.external = w->msl != NULL && w->msl->external,
 		.pool = w->pool,
 	};
-	int ret = 0;
 
-	w->run.len = 0;
 	if (map.external) /* its owner may have mapped a part of it */
-		ret = vfio_user_map_gaps(w->priv, &map);
-	else if (map.len != 0)
-		ret = vfio_user_map_add(w->priv, &map);
-	return ret;
+		return vfio_user_map_gaps(w->priv, &map);
+	return map.len != 0 ? vfio_user_map_add(w->priv, &map) : 0;
 }
 
 static int

@@ -156,7 +156,6 @@ vfio_user_intr_teardown(struct vfio_user_priv *priv)
 			vfu_client_set_irq_fds(priv->client, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL);
 		}
 		rte_intr_callback_unregister_sync(handle, vector0_drain, dev);
-		priv->irqs_wired = false;
 	}
 	rte_intr_free_epoll_fd(handle);
 	for (i = 0; i < rte_intr_nb_efd_get(handle); i++)

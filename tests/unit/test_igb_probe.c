@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Test of probe and removal (drivers/net/igb/igb_probe.c), in primary and secondary processes,
+ * and of the requests between the two (igb_mp.c), on the fake device of igb_fake.h.
+ *
+ * Both processes are this one. The linker replaces the functions of EAL that differ between them,
+ * and its IPC, by those below (--wrap): a request goes at once to the answer of the primary side.
+ * It also replaces functions of which a probe must survive a failure.
+ */
+
+#include "igb_fake.h"
+
+#include <rte_malloc.h>
+
+#include "../common/fds.h"
+
+static bool secondary;
+static rte_mp_t answer; /* registered once in a process */
+
+/* Failures, and what was called. */
+static struct {
+	bool no_port, no_handler; /* ethdev, EAL has none */
+	const char *no_memory;    /* the name of memory that is not allocated */
+	bool silent;              /* the primary process does not answer */
+	int nb_received, len_off; /* otherwise than one reply of the right length */
+	unsigned int registered, requests;
+	uint32_t op;                /* of the last request */
+	struct rte_eth_dev *shared; /* the port that the primary process has */
+	struct rte_eth_dev *released;
+	unsigned int releases;
+	int release_ret;
+	uint32_t no_doorbell;
+	struct rte_mp_msg *to;
+	unsigned int unfreed; /* replies that the driver has not freed */
+} eal;
+
+#define FAKE(type, name, ...) \
+	type __real_##name(__VA_ARGS__); \
+	type __wrap_##name(__VA_ARGS__); \
+	type __wrap_##name(__VA_ARGS__)
+
+FAKE(enum rte_proc_type_t, rte_eal_process_type, void)
+{
+	return secondary ? RTE_PROC_SECONDARY : RTE_PROC_PRIMARY;
+}
+
+FAKE(void, free, void *p)
+{
+	eal.unfreed -= p != NULL && p == eal.to;
+	__real_free(p);
+}
+
+FAKE(struct rte_eth_dev *, rte_eth_dev_allocate, const char *name)
+{
+	return eal.no_port ? NULL : __real_rte_eth_dev_allocate(name);
+}
+
+FAKE(void *, rte_zmalloc, const char *type, size_t size, unsigned int align)
+{
+	return eal.no_memory != NULL && strcmp(type, eal.no_memory) == 0 ?
+			NULL :
+			__real_rte_zmalloc(type, size, align);
+}
+
+FAKE(void *, rte_zmalloc_socket, const char *type, size_t size, unsigned int align, int socket)
+{
+	return eal.no_memory != NULL && strcmp(type, eal.no_memory) == 0 ?
+			NULL :
+			__real_rte_zmalloc_socket(type, size, align, socket);
+}
+
+FAKE(int, rte_intr_callback_register, const struct rte_intr_handle *handle, rte_intr_callback_fn cb,
+		void *arg)
+{
+	return eal.no_handler ? -EPERM : __real_rte_intr_callback_register(handle, cb, arg);
+}
+
+FAKE(struct rte_eth_dev *, rte_eth_dev_attach_secondary, const char *name)
+{
+	assert_string_equal(name, "fake0");
+	return eal.shared;
+}
+
+FAKE(int, rte_eth_dev_release_port, struct rte_eth_dev *dev)
+{
+	eal.releases++;
+	eal.released = dev;
+	return secondary ? eal.release_ret : __real_rte_eth_dev_release_port(dev);
+}
+
+FAKE(int, rte_mp_action_register, const char *name, rte_mp_t action)
+{
+	assert_string_equal(name, IGB_DRIVER_NAME);
+	eal.registered++;
+	answer = action;
+	rte_errno = EBUSY;
+	return -1;
+}
+
+FAKE(int, rte_mp_reply, struct rte_mp_msg *msg, const char *peer)
+{
+	*eal.to = *msg;
+	return 5;
+}
+
+FAKE(int, rte_mp_request_sync, struct rte_mp_msg *req, struct rte_mp_reply *reply,
+		const struct timespec *ts)
+{
+	const bool was = secondary;
+
+	assert_string_equal(req->name, IGB_DRIVER_NAME);
+	assert_int_equal(ts->tv_sec, 5);
+	eal.requests++;
+	memcpy(&eal.op, req->param, sizeof(eal.op));
+	if (eal.silent)
+		return -1;
+	reply->nb_received = eal.nb_received;
+	reply->msgs = eal.to = calloc(1, sizeof(*reply->msgs));
+	assert_non_null(eal.to);
+	eal.unfreed++;
+	secondary = false;
+	assert_int_equal(answer(req, "peer"), 5);
+	secondary = was;
+	assert_string_equal(eal.to->name, IGB_DRIVER_NAME);
+	eal.to->len_param += eal.len_off;
+	return 0;
+}
+
+static volatile uint32_t *
+doorbell(void *dev, uint32_t at)
+{
+	return at == eal.no_doorbell ? NULL : fake_doorbell(dev, at);
+}
+
+static struct igb_bus_ops ops;
+
+static int
+eal_new(void **state)
+{
+	secondary = false;
+	memset(&eal, 0, sizeof(eal));
+	eal.nb_received = 1;
+	fake_init();
+	ops = fake_ops;
+	ops.doorbell = doorbell;
+	return 0;
+}
+
+static int
+shared_new(void **state)
+{
+	eal_new(state);
+	return port_new(state);
+}
+
+static int
+shared_gone(void **state)
+{
+	secondary = false;
+	assert_int_equal(eal.unfreed, 0);
+	return port_gone(state);
+}
+
+static int
+probe_id(uint16_t vendor_id, uint16_t device_id)
+{
+	const struct igb_bus_dev bus = {
+		.ops = &ops,
+		.device = &fake.device,
+		.vendor_id = vendor_id,
+		.device_id = device_id,
+		.intr_handle = fake.intr,
+		.nb_vectors = fake.nb_vectors,
+		.intr_per_queue = fake.intr_per_queue,
+	};
+
+	return igb_ethdev_probe(&bus);
+}
+
+static int
+probe_82576(void)
+{
+	return probe_id(IGB_VENDOR_ID_INTEL, IGB_DEV_ID_82576);
+}
+
+/*
+ * The primary process.
+ */
+
+static unsigned int
+blocks_in_use(void)
+{
+	struct rte_malloc_socket_stats stats;
+
+	assert_int_equal(rte_malloc_get_socket_stats(0, &stats), 0);
+	return stats.alloc_count;
+}
+
+static void
+requests_are_registered_once(void **state)
+{
+	log_begin();
+	assert_int_equal(probe_82576(), 0);
+	assert_int_equal(log_end("secondary processes get no statistics"), 1);
+	assert_int_equal(eal.registered, 1);
+	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
+	log_begin();
+	assert_int_equal(probe_82576(), 0);
+	assert_int_equal(log_end("secondary"), 0);
+	assert_int_equal(eal.registered, 1);
+	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
+}
+
+static void
+fail_port(void)
+{
+	eal.no_port = true;
+}
+
+static void
+fail_adapter(void)
+{
+	eal.no_memory = "igb_adapter";
+}
+
+static void
+fail_mac_addrs(void)
+{
+	eal.no_memory = "igb_mac_addrs";
+}
+
+static void
+fail_rx_doorbell(void)
+{
+	eal.no_doorbell = IGB_RDT(0);
+}
+
+static void
+fail_tx_doorbell(void)
+{
+	eal.no_doorbell = IGB_TDT(0);
+}
+
+static void
+fail_handler(void)
+{
+	eal.no_handler = true;
+}
+
+static void
+fail_reset(void)
+{
+	fake.no_reset = true;
+}
+
+static void
+fail_phy(void)
+{
+	fake.no_phy = true;
+}
+
+static int
+refuse_claim(void *opaque)
+{
+	return -EPERM;
+}
+
+static void
+fail_dma(void)
+{
+	static struct rte_devargs bounce = { .args = (char *)(uintptr_t) "dma=bounce" };
+	static const struct gantry_dma_ops refuses = {
+		.name = "refuses",
+		.map = iommu_map,
+		.unmap = iommu_unmap,
+		.claim = refuse_claim,
+	};
+
+	fake.device.devargs = &bounce;
+	ops.dma = &refuses;
+}
+
+/* The bus may take the device back after each failure: nothing of the port is left. */
+static void
+probe_that_fails_leaves_nothing(void **state)
+{
+	static const struct {
+		void (*provoke)(void);
+		int ret; /* 0: any error */
+	} t[] = {
+		{ fail_port, -ENOMEM },
+		{ fail_adapter, -ENOMEM },
+		{ fail_mac_addrs, -ENOMEM },
+		{ fail_rx_doorbell, -ENOTSUP },
+		{ fail_tx_doorbell, -ENOTSUP },
+		{ fail_handler, -EPERM },
+		{ fail_reset, 0 },
+		{ fail_phy, 0 },
+		{ fail_dma, 0 },
+	};
+	unsigned int i, before;
+	uint16_t port;
+	int ret, fds;
+
+	before = blocks_in_use();
+	fds = count_fds();
+	for (i = 0; i < RTE_DIM(t); i++) {
+		eal_new(state);
+		fake.intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+		assert_non_null(fake.intr);
+		rte_intr_type_set(fake.intr, RTE_INTR_HANDLE_VDEV);
+		rte_intr_fd_set(fake.intr, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+		fake.nb_vectors = 1;
+		t[i].provoke();
+		ret = probe_82576();
+		if (ret >= 0 || (t[i].ret != 0 && ret != t[i].ret))
+			fail_msg("failure %u: %d", i, ret);
+		assert_int_equal(rte_eth_dev_get_port_by_name("fake0", &port), -ENODEV);
+		assert_int_equal(gantry_mem_classify(fake.regs), GANTRY_MEM_PROCESS);
+		assert_none_mapped();
+		close(rte_intr_fd_get(fake.intr));
+		rte_intr_instance_free(fake.intr);
+		fake.intr = NULL;
+		assert_int_equal(blocks_in_use(), before);
+		assert_int_equal(count_fds(), fds);
+		assert_int_equal(eal.registered, 0);
+	}
+}
+
+/* A result of 1 lets another driver try. */
+static void
+other_devices_are_left_to_other_drivers(void **state)
+{
+	struct rte_devargs devargs = { .args = (char *)(uintptr_t) "untested=0" };
+	uint16_t port;
+
+	assert_int_equal(probe_id(IGB_VENDOR_ID_INTEL, 0x1234), 1);
+	assert_int_equal(probe_id(0x1af4, IGB_DEV_ID_82576), 1);
+	fake.device.devargs = NULL;
+	assert_int_equal(probe_id(IGB_VENDOR_ID_INTEL, IGB_DEV_ID_82580_COPPER), 1);
+	fake.device.devargs = &devargs;
+	assert_int_equal(probe_id(IGB_VENDOR_ID_INTEL, IGB_DEV_ID_82580_COPPER), 1);
+	devargs.args = (char *)(uintptr_t) "untested=2";
+	assert_int_equal(probe_id(IGB_VENDOR_ID_INTEL, IGB_DEV_ID_82580_COPPER), -EINVAL);
+	assert_int_equal(rte_eth_dev_get_port_by_name("fake0", &port), -ENODEV);
+	devargs.args = (char *)(uintptr_t) "untested=1";
+	assert_int_not_equal(probe_id(IGB_VENDOR_ID_INTEL, IGB_DEV_ID_82580_COPPER), 1);
+	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
+}
+
+static void
+port_has_what_ethdev_asks_for(void **state)
+{
+	const struct rte_eth_dev *dev = &rte_eth_devices[PORT];
+	const struct igb_adapter *ad = igb_adapter_of(dev);
+
+	assert_ptr_equal(dev->device, &fake.device);
+	assert_int_equal(dev->state, RTE_ETH_DEV_ATTACHED);
+	assert_int_equal(dev->data->numa_node, SOCKET_ID_ANY);
+	assert_int_equal(dev->data->dev_flags,
+			RTE_ETH_DEV_INTR_RMV | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS);
+	assert_memory_equal(&dev->data->mac_addrs[0], fake.nvm, RTE_ETHER_ADDR_LEN);
+	assert_int_equal(ad->port_id, PORT);
+	assert_ptr_equal(ad->doorbells[0], reg(IGB_RDT(0)));
+	assert_ptr_equal(ad->doorbells[1], reg(IGB_TDT(0)));
+	assert_int_equal(ad->nb_queues, IGB_MAX_QUEUES);
+	assert_string_equal(ad->hw.name, "fake0");
+}
+
+/* Also after the application has closed the port. */
+static void
+removal_of_no_port_is_no_error(void **state)
+{
+	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
+	assert_int_equal(eal.releases, 0);
+}
+
+/*
+ * A secondary process: attaching.
+ */
+
+static void
+only_direct_mode_is_shared(void **state)
+{
+	struct rte_devargs devargs = { .args = (char *)(uintptr_t) "dma=direct,dma_debug=1" };
+	static const char *const modes[] = { "window", "strict", "bounce" };
+	char args[32];
+	unsigned int i;
+
+	assert_int_equal(probe_82576(), 0);
+	assert_int_equal(rte_eth_dev_get_port_by_name("fake0", &fake.port), 0);
+	assert_true(igb_adapter_of(&rte_eth_devices[PORT])->dma_shared);
+	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
+	fake.device.devargs = &devargs;
+	for (i = 0; i <= RTE_DIM(modes); i++) {
+		assert_int_equal(probe_82576(), 0);
+		assert_false(igb_adapter_of(&rte_eth_devices[PORT])->dma_shared);
+		assert_int_equal(igb_ethdev_remove(&fake.device), 0);
+		snprintf(args, sizeof(args), "dma=%s", modes[i % RTE_DIM(modes)]);
+		devargs.args = args;
+	}
+}
+
+static void
+port_that_can_be_shared_is_released_again(void **state)
+{
+	struct rte_eth_dev *dev = &rte_eth_devices[PORT];
+
+	secondary = true;
+	log_begin();
+	assert_false(igb_ethdev_can_be_shared(&fake.device));
+	assert_int_equal(log_end("fake0: the primary process has no such port"), 1);
+	assert_int_equal(eal.releases, 0);
+	eal.shared = dev;
+	assert_true(igb_ethdev_can_be_shared(&fake.device));
+	assert_int_equal(eal.releases, 1);
+	assert_ptr_equal(eal.released, dev);
+	igb_adapter_of(dev)->dma_shared = false;
+	log_begin();
+	assert_false(igb_ethdev_can_be_shared(&fake.device));
+	assert_int_equal(log_end("fake0: its DMA mode is not direct, or dma_debug is on"), 1);
+	assert_int_equal(eal.releases, 2);
+}
+
+static void
+attached_port_polls_the_same_queues(void **state)
+{
+	struct rte_eth_dev *dev = &rte_eth_devices[PORT];
+	struct rte_eth_dev here = { .data = dev->data };
+	struct rte_device device = fake.device;
+	struct igb_bus_dev bus = { .ops = &ops, .device = &device };
+
+	TAILQ_INIT(&here.link_intr_cbs);
+	secondary = true;
+	assert_int_equal(igb_ethdev_probe(&bus), -ENODEV);
+	eal.shared = &here;
+	fake.nr_writes = 0;
+	assert_int_equal(igb_ethdev_probe(&bus), 0);
+	assert_ptr_equal(here.device, &device);
+	assert_int_equal(here.state, RTE_ETH_DEV_ATTACHED);
+	assert_ptr_equal(here.rx_pkt_burst, dev->rx_pkt_burst);
+	assert_ptr_equal(here.tx_pkt_burst, dev->tx_pkt_burst);
+	assert_ptr_equal(here.rx_descriptor_status, dev->rx_descriptor_status);
+	assert_non_null(here.dev_ops->stats_get);
+	assert_null(here.dev_ops->dev_start);
+	assert_int_equal(eal.releases, 0);
+	assert_int_equal(fake.nr_writes, 0);
+}
+
+/* Queues hold the addresses of doorbells, which must be the same in both processes. */
+static void
+port_with_other_doorbells_is_refused(void **state)
+{
+	struct rte_eth_dev here = { .data = rte_eth_devices[PORT].data };
+	const struct igb_bus_dev bus = { .ops = &ops, .device = &fake.device };
+	unsigned int i;
+
+	secondary = true;
+	eal.shared = &here;
+	for (i = 0; i < 2; i++) {
+		eal.no_doorbell = i == 0 ? IGB_RDT(0) : IGB_TDT(0);
+		assert_int_equal(igb_ethdev_probe(&bus), -ENOTSUP);
+		assert_ptr_equal(eal.released, &here);
+		assert_int_equal(eal.releases, i + 1);
+		assert_null(here.device);
+	}
+}
+
+/* When the primary process has closed the port, the shared part is empty. */
+static void
+removal_releases_the_port_of_this_process_alone(void **state)
+{
+	struct rte_eth_dev *here = &rte_eth_devices[7], *unused = &rte_eth_devices[6];
+	struct rte_eth_dev_data data = { .port_id = 0 };
+	struct rte_device device = { .name = "fake0" };
+
+	secondary = true;
+	assert_int_equal(igb_ethdev_remove(&device), 0);
+	assert_int_equal(eal.releases, 0);
+	unused->device = here->device = &device;
+	here->data = &data;
+	here->state = RTE_ETH_DEV_ATTACHED;
+	eal.release_ret = -EBUSY;
+	assert_int_equal(igb_ethdev_remove(&device), -EBUSY);
+	assert_ptr_equal(eal.released, here);
+	assert_int_equal(data.port_id, 7);
+	data.port_id = 3;
+	strcpy(data.name, "f"); /* any name */
+	eal.release_ret = 0;
+	assert_int_equal(igb_ethdev_remove(&device), 0);
+	assert_int_equal(eal.releases, 2);
+	assert_int_equal(data.port_id, 3);
+	unused->device = here->device = NULL;
+	here->data = NULL;
+	here->state = RTE_ETH_DEV_UNUSED;
+}
+
+/*
+ * A secondary process: requests.
+ */
+
+static uint64_t
+missed(void)
+{
+	struct rte_eth_stats stats;
+
+	assert_int_equal(rte_eth_stats_get(PORT, &stats), 0);
+	return stats.imissed;
+}
+
+static void
+primary_process_reads_the_registers(void **state)
+{
+	struct rte_eth_dev *dev = &rte_eth_devices[PORT];
+	struct rte_eth_link link;
+
+	begin(1, 1, NULL);
+	secondary = true;
+	*reg(IGB_MPC) = 3;
+	*reg(IGB_TPT) = 4;
+	assert_int_equal(missed(), 3);
+	assert_int_equal(eal.requests, 1);
+	assert_int_equal(*reg(IGB_TPT), 4); /* not part of the basic statistics */
+	assert_int_equal(igb_stats_collect(dev, false), 0);
+	assert_int_equal(*reg(IGB_TPT), 0);
+	*reg(IGB_MPC) = 2;
+	assert_int_equal(missed(), 5);
+	assert_int_equal(rte_eth_stats_reset(PORT), 0);
+	assert_int_equal(missed(), 0);
+	assert_int_equal(rte_eth_link_get_nowait(PORT, &link), 0);
+	assert_int_equal(link.link_status, RTE_ETH_LINK_UP);
+	assert_int_equal(eal.op, IGB_MP_LINK);
+	fake.no_link = true;
+	assert_int_equal(rte_eth_link_get_nowait(PORT, &link), 0);
+	assert_int_equal(link.link_status, RTE_ETH_LINK_DOWN);
+	assert_int_equal(igb_mp_ask(dev, IGB_MP_LINK + 1), -ENOTSUP);
+}
+
+/* Answer a request of `len` bytes by hand. @return the result in the reply */
+static int
+answer_to(uint16_t port_id, int len)
+{
+	struct rte_mp_msg msg = { .name = IGB_DRIVER_NAME, .len_param = len }, reply;
+	struct {
+		uint32_t op;
+		uint16_t port_id;
+	} q = { IGB_MP_STATS, port_id };
+	int32_t ret;
+
+	memcpy(msg.param, &q, sizeof(q));
+	eal.to = &reply;
+	assert_int_equal(answer(&msg, "peer"), 5);
+	assert_int_equal(reply.len_param, sizeof(ret));
+	memcpy(&ret, reply.param, sizeof(ret));
+	return ret;
+}
+
+static void
+invalid_requests_are_refused(void **state)
+{
+	assert_int_equal(answer_to(PORT, 8), 0);
+	assert_int_equal(answer_to(PORT, 7), -EINVAL);
+	assert_int_equal(answer_to(PORT, 9), -EINVAL);
+	assert_int_equal(answer_to(PORT + 1, 8), -ENODEV);
+	assert_int_equal(answer_to(RTE_MAX_ETHPORTS, 8), -ENODEV);
+	assert_int_equal(answer_to(UINT16_MAX, 8), -ENODEV);
+	/* A port that is closed. */
+	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
+	assert_int_equal(answer_to(PORT, 8), -ENODEV);
+}
+
+static void
+request_without_an_answer_is_an_error(void **state)
+{
+	struct rte_eth_dev *dev = &rte_eth_devices[PORT];
+
+	secondary = true;
+	eal.silent = true;
+	log_begin();
+	assert_int_equal(igb_mp_ask(dev, IGB_MP_STATS), -EIO);
+	eal.silent = false;
+	eal.nb_received = 0;
+	assert_int_equal(igb_mp_ask(dev, IGB_MP_STATS), -EIO);
+	eal.nb_received = 2;
+	assert_int_equal(igb_mp_ask(dev, IGB_MP_STATS), -EIO);
+	eal.nb_received = 1;
+	eal.len_off = 1;
+	assert_int_equal(igb_mp_ask(dev, IGB_MP_STATS), -EIO);
+	assert_int_equal(log_end("the primary process does not answer"), 4);
+	eal.len_off = 0;
+	log_begin();
+	assert_int_equal(igb_mp_ask(dev, IGB_MP_LINK + 1), -ENOTSUP);
+	assert_int_equal(igb_mp_ask(dev, IGB_MP_STATS), 0);
+	assert_int_equal(log_end("does not answer"), 0);
+}
+
+#define ON_SHARED(name) cmocka_unit_test_setup_teardown(name, shared_new, shared_gone)
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(requests_are_registered_once, eal_new),
+		cmocka_unit_test_setup(probe_that_fails_leaves_nothing, eal_new),
+		cmocka_unit_test_setup(other_devices_are_left_to_other_drivers, eal_new),
+		cmocka_unit_test_setup(removal_of_no_port_is_no_error, eal_new),
+		cmocka_unit_test_setup(only_direct_mode_is_shared, eal_new),
+		ON_SHARED(port_has_what_ethdev_asks_for),
+		ON_SHARED(port_that_can_be_shared_is_released_again),
+		ON_SHARED(attached_port_polls_the_same_queues),
+		ON_SHARED(port_with_other_doorbells_is_refused),
+		ON_SHARED(removal_releases_the_port_of_this_process_alone),
+		ON_SHARED(primary_process_reads_the_registers),
+		ON_SHARED(invalid_requests_are_refused),
+		ON_SHARED(request_without_an_answer_is_an_error),
+	};
+
+	alarm(20); /* an assertion that fails in a request leaves its lock held */
+	fake_start_eal(argc, argv);
+	return cmocka_run_group_tests_name("igb_probe", tests, NULL, NULL);
+}
