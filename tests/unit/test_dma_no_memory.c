@@ -148,7 +148,7 @@ static const struct gantry_dma_ops with_table = {
 	.page_table = page_table,
 };
 
-/* What is in use. */
+/* The resources in use. */
 struct usage {
 	long live, mapped;
 	int fds;
@@ -191,7 +191,7 @@ struct life {
 	bool leaks;        /* the driver ends without what it has to unmap and free */
 };
 
-/* Return false, and assert that the library says why, if a call failed. */
+/* Return false, and assert that the library gives a reason, if a call failed. */
 static bool
 check(bool good)
 {
@@ -253,7 +253,8 @@ use_device(const struct life *l, struct gantry_dma_dev *dev, uint8_t *buf)
 		if (!l->leaks)
 			gantry_dma_free_coherent(dev, 5000, block, block_addr);
 	} else {
-		assert_true(rte_errno == ENOMEM || rte_errno == EIO); /* EIO: the mode did not start */
+		/* EIO: the mode did not start. */
+		assert_true(rte_errno == ENOMEM || rte_errno == EIO);
 		good = false;
 	}
 	return good & use_pool(l, dev);
@@ -307,7 +308,7 @@ live_without_memory(const struct life *l, enum gantry_dma_debug_level debug)
 
 	assert_non_null(buf);
 	gantry_dma_debug_handler(ignore, NULL);
-	/* Some of what the first lives allocate stays, for the next: names, and the last reports. */
+	/* Some of what the first lives allocate stays, such as the last reports. */
 	for (nr = 0; nr < 40; nr++)
 		assert_true(live_once(l, debug, buf));
 	before = usage();
