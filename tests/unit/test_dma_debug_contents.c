@@ -11,6 +11,7 @@
 
 #include <rte_log.h>
 #include <rte_malloc.h>
+#include <rte_mbuf.h>
 
 #include "dma_debug.h"
 
@@ -286,6 +287,50 @@ what_has_no_name_is_named_so(void **state)
 	assert_string_equal(dma_debug_dir_name(GANTRY_DMA_NONE), "no way");
 }
 
+static struct rte_mempool *
+watched_pool(struct gantry_dma_dev *dev, const char *name)
+{
+	struct rte_mempool *pool = rte_pktmbuf_pool_create(name, 31, 0, 0, 256, SOCKET_ID_ANY);
+
+	assert_non_null(pool);
+	assert_int_equal(gantry_dma_debug_watch(dev, pool), 0);
+	return pool;
+}
+
+/* A report about an object that does not belong into a pool describes it. */
+static void
+foreign_object_is_described(void **state)
+{
+	struct rte_mempool *pool = watched_pool(DEV(state), "mine");
+	struct rte_mempool *other = watched_pool(DEV(state), "other");
+	struct rte_mbuf *m = rte_pktmbuf_alloc(other);
+	unsigned int i;
+
+	assert_non_null(m);
+	rte_mempool_put(pool, memory);
+	assert_text("is put into pool 'mine', and is no mbuf of a watched pool; it does not enter",
+			true);
+	rte_mempool_put(pool, (uint8_t *)m + 64);
+	assert_text("and is no mbuf, but 64 bytes behind the beginning of one; it", true);
+	assert_ptr_equal(reports.at[1].mbuf, m);
+	assert_string_equal(reports.at[1].pool, "other");
+	rte_mempool_put(pool, m);
+	assert_text("and is an mbuf of another pool; it", true);
+	rte_mempool_put(pool, NULL);
+	assert_text("and is no mbuf; it", true);
+	assert_int_equal(reports.nr, 4);
+	for (i = 0; i < reports.nr; i++) {
+		assert_int_equal(reports.at[i].misuse, GANTRY_DMA_MISUSE_MBUF_NOT_OF_POOL);
+		assert_int_equal(reports.at[i].addr, GANTRY_DMA_MAPPING_ERROR);
+	}
+	assert_int_equal(rte_mempool_avail_count(pool), 31);
+	rte_pktmbuf_free(m);
+	assert_int_equal(rte_mempool_avail_count(other), 31);
+	assert_int_equal(reports.nr, 4);
+	rte_mempool_free(pool);
+	rte_mempool_free(other);
+}
+
 #define ON_DEBUG(f) cmocka_unit_test_setup_teardown(f, make, drop)
 
 int
@@ -300,6 +345,7 @@ main(int argc, char **argv)
 		ON_DEBUG(causes_beyond_the_limit_are_only_counted),
 		ON_DEBUG(leaks_are_reported_for_a_limited_number_of_places),
 		ON_DEBUG(mistake_of_a_handler_is_not_reported),
+		ON_DEBUG(foreign_object_is_described),
 		ON_DEBUG(what_has_no_name_is_named_so),
 	};
 

@@ -13,6 +13,7 @@
 #include "dma_bus.h"
 
 #include <rte_malloc.h>
+#include <rte_mbuf.h>
 #include <rte_mempool.h>
 #include <rte_memzone.h>
 
@@ -62,6 +63,11 @@ WRAP(void *, realloc, void *p, size_t size)
 		return NULL;
 	live -= p != NULL;
 	return counted(__real_realloc(p, size));
+}
+
+WRAP(void *, aligned_alloc, size_t align, size_t size)
+{
+	return fails() ? NULL : counted(__real_aligned_alloc(align, size));
 }
 
 WRAP(char *, strdup, const char *s)
@@ -363,12 +369,48 @@ watched_device_without_memory(void **state)
 		live_without_memory(&lives[i], GANTRY_DMA_DEBUG_ON);
 }
 
+/* A pool that cannot be watched now can be watched later. */
+static void
+watched_pool_without_memory(void **state)
+{
+	const struct gantry_dma_params p = {
+		.name = "watch",
+		.socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_DIRECT,
+		.debug = GANTRY_DMA_DEBUG_ON,
+	};
+	struct rte_mempool *pool = rte_pktmbuf_pool_create("mbufs", 31, 0, 0, 256, SOCKET_ID_ANY);
+	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
+	unsigned int nr;
+	int ret = -1;
+
+	assert_non_null(pool);
+	assert_non_null(dev);
+	for (nr = 1; ret != 0; nr++) {
+		assert_true(nr < 10);
+		left = nr;
+		ret = gantry_dma_debug_watch(dev, pool);
+		left = 0;
+		if (ret == -ENOTSUP) {
+			assert_reason("out of memory; nor are other pools");
+		} else if (ret != 0) {
+			assert_int_equal(ret, -ENOMEM);
+			assert_reason("pool 'mbufs': its mbufs are not watched, mappings are: "
+				      "Cannot allocate memory");
+		}
+	}
+	assert_true(nr > 3);
+	gantry_dma_dev_destroy(dev);
+	rte_mempool_free(pool);
+}
+
 int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(device_without_memory),
 		cmocka_unit_test(watched_device_without_memory),
+		cmocka_unit_test(watched_pool_without_memory),
 	};
 
 	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);
