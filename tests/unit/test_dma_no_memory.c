@@ -5,9 +5,9 @@
 /*
  * Test of lib/dma and of the debug layer when memory runs out. The linker replaces the functions
  * that allocate (--wrap). A case repeats the life of a device, and the first, second, ...
- * allocation of its thread fails, until none is left that could. Each life must leave nothing
- * behind: no memory of the C library or of EAL, no mapping, no file descriptor, no mapping of the
- * bus.
+ * allocation of its thread fails, until none is left that could; then likewise with the calls that
+ * map on the bus. Each life must leave nothing behind: no memory of the C library or of EAL, no
+ * mapping, no file descriptor, no mapping of the bus.
  */
 
 #include "dma_bus.h"
@@ -202,7 +202,7 @@ static bool
 check(bool good)
 {
 	if (!good)
-		assert_reason("memory");
+		assert_reason(bus.fail_at == 0 ? "memory" : "No space left");
 	return good;
 }
 
@@ -259,12 +259,14 @@ use_device(const struct life *l, struct gantry_dma_dev *dev, uint8_t *buf)
 		if (!l->leaks)
 			gantry_dma_free_coherent(dev, 5000, block, block_addr);
 	} else {
-		/* EIO: the mode did not start. */
-		assert_true(rte_errno == ENOMEM || rte_errno == EIO);
+		/* EIO: the mode did not start, or the bus refused. */
+		assert_true(rte_errno == (bus.fail_at == 0 ? ENOMEM : ENOSPC) || rte_errno == EIO);
 		good = false;
 	}
 	return good & use_pool(l, dev);
 }
+
+static unsigned int bus_calls; /* in the last life */
 
 /* A device lives and ends. Return false if any call failed. */
 static bool
@@ -290,10 +292,11 @@ live_once(const struct life *l, enum gantry_dma_debug_level debug, uint8_t *buf)
 	}
 	ret = gantry_dma_set_mask_and_coherent(dev, GANTRY_DMA_BIT_MASK(l->bits));
 	good = check(ret == 0);
-	assert_true(ret == 0 || ret == -ENOMEM || ret == -EIO);
+	assert_true(ret == 0 || ret == -EIO || ret == (bus.fail_at == 0 ? -ENOMEM : -ENOSPC));
 	good &= use_device(l, dev, buf);
 	gantry_dma_dev_destroy(dev);
 	assert_int_equal(bus.nr_maps, 0);
+	bus_calls = bus.calls;
 	bus_reset();
 	assert_int_equal(gantry_dma_debug_live(NULL), 0);
 	return good;
@@ -315,7 +318,7 @@ live_without_memory(const struct life *l, enum gantry_dma_debug_level debug)
 	assert_non_null(buf);
 	gantry_dma_debug_handler(ignore, NULL);
 	/* Some of what the first lives allocate stays, such as the last reports. */
-	for (nr = 0; nr < 40; nr++)
+	for (nr = 0; nr < (l->leaks ? 32 : 2); nr++)
 		assert_true(live_once(l, debug, buf));
 	before = usage();
 	assert_true(live_once(l, debug, buf));
@@ -369,6 +372,34 @@ watched_device_without_memory(void **state)
 		live_without_memory(&lives[i], GANTRY_DMA_DEBUG_ON);
 }
 
+static void
+device_on_a_bus_that_refuses(void **state)
+{
+	uint8_t *buf = rte_zmalloc("test", 4096, 4096);
+	const struct life *l;
+	struct usage before;
+	unsigned int nr;
+	bool good;
+
+	assert_non_null(buf);
+	for (l = lives; l < &lives[RTE_DIM(lives)]; l++) {
+		assert_true(live_once(l, GANTRY_DMA_DEBUG_OFF, buf));
+		before = usage();
+		for (nr = 1;; nr++) {
+			bus.fail_at = nr;
+			good = live_once(l, GANTRY_DMA_DEBUG_OFF, buf);
+			assert_usage(&before, l->name, nr);
+			if (bus_calls < nr)
+				break;
+			assert_true(live_once(l, GANTRY_DMA_DEBUG_OFF, buf));
+			assert_usage(&before, l->name, nr);
+		}
+		assert_true(good);
+		assert_true(nr > 1 || l->ops->map == NULL || l->ops == &with_table);
+	}
+	rte_free(buf);
+}
+
 /* A pool that cannot be watched now can be watched later. */
 static void
 watched_pool_without_memory(void **state)
@@ -410,6 +441,7 @@ main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(device_without_memory),
 		cmocka_unit_test(watched_device_without_memory),
+		cmocka_unit_test(device_on_a_bus_that_refuses),
 		cmocka_unit_test(watched_pool_without_memory),
 	};
 
