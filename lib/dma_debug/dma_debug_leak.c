@@ -64,12 +64,13 @@ dma_debug_dropping(struct gantry_dma_dev *dev, const void *owner, const void *si
 			dma_debug_mbuf_unmapped(e, true, site);
 		if (nr == room) {
 			more = realloc(left, (room + 1024) * sizeof(*left));
-			if (more == NULL)
-				break;
-			left = more;
-			room += 1024;
+			if (more != NULL) {
+				left = more;
+				room += 1024;
+			}
 		}
-		if (e->flags & DMA_REPORTED)
+		/* Without memory for a report, the entry must still leave the books. */
+		if (e->flags & DMA_REPORTED || nr == room)
 			dma_books_free(e);
 		else
 			left[nr++] = e;

@@ -253,7 +253,7 @@ find_trace(const void *site, const void *culprit, const void **trace)
 		if (site != NULL)
 			trace[nr++] = site;
 		i = RTE_MIN(n, 3); /* this function, dma_debug_report(), its caller */
-	} else if (at < n) {
+	} else {
 		i = RTE_MAX(i, at - GANTRY_DMA_TRACE_MAX + CULPRITS_FRAMES);
 	}
 	while (i < n && nr < GANTRY_DMA_TRACE_MAX)

@@ -536,6 +536,62 @@ telemetry_shows_mappings_and_errors(void **state)
 	rte_free(p);
 }
 
+/* Ask for the list of mappings, and return its number of rows. */
+static unsigned int
+rows(int fd, const char *command)
+{
+	static char buf[32768];
+	unsigned int n = 0;
+	const char *at;
+	ssize_t len;
+
+	telemetry_send(fd, command);
+	len = recv(fd, buf, sizeof(buf) - 1, 0);
+	assert_true(len > 0);
+	buf[len] = '\0';
+	for (at = strstr(buf, "\"0x"); at != NULL; at = strstr(at + 1, "\"0x"))
+		n++;
+	return n;
+}
+
+static void
+telemetry_lists_mappings_piece_by_piece(void **state)
+{
+	struct gantry_dma_dev *dev = debug_device("rows0", GANTRY_DMA_DEBUG_ON);
+	struct gantry_dma_dev *other = debug_device("rows1", GANTRY_DMA_DEBUG_ON);
+	uint8_t *p = memory(100 * LEN);
+	const int fd = telemetry_connect();
+	gantry_dma_addr_t addr[100], block_addr;
+	unsigned int i;
+	void *block;
+
+	for (i = 0; i < RTE_DIM(addr); i++)
+		addr[i] = map(dev, p + i * LEN, LEN,
+				i == 0 ? GANTRY_DMA_BIDIRECTIONAL : GANTRY_DMA_TO_DEVICE);
+	block = gantry_dma_alloc_coherent(other, 100, &block_addr, SOCKET_ID_ANY);
+	assert_non_null(block);
+	assert_int_equal(rows(fd, "/gantry/dma/dump"), 64);
+	assert_int_equal(rows(fd, "/gantry/dma/dump,*,37"), 64);
+	assert_int_equal(rows(fd, "/gantry/dma/dump,*,38"), 63);
+	assert_int_equal(rows(fd, "/gantry/dma/dump,rows0,36"), 64);
+	assert_int_equal(rows(fd, "/gantry/dma/dump,rows0,37"), 63);
+	assert_int_equal(rows(fd, "/gantry/dma/dump,rows0,99"), 1);
+	assert_int_equal(rows(fd, "/gantry/dma/dump,rows1"), 1);
+	ask(fd, "/gantry/dma/dump,rows0,37", "\"total\":100,\"first\":37,");
+	ask(fd, "/gantry/dma/dump,rows0", " 512 to single telemetry_lists");
+	ask(fd, "/gantry/dma/dump,rows1", " 100 both coherent telemetry_lists");
+	ask(fd, "/gantry/dma/dump,,1", "null");
+	ask(fd, "/gantry/dma/errors,-1", "null");
+	gantry_dma_free_coherent(other, 100, block, block_addr);
+	for (i = 0; i < RTE_DIM(addr); i++)
+		gantry_dma_unmap_single(dev, addr[i], LEN,
+				i == 0 ? GANTRY_DMA_BIDIRECTIONAL : GANTRY_DMA_TO_DEVICE);
+	close(fd);
+	gantry_dma_dev_destroy(dev);
+	gantry_dma_dev_destroy(other);
+	rte_free(p);
+}
+
 /* More mappings than the index has buckets, and of every size. */
 static void
 many_mappings_are_tracked(void **state)
@@ -584,6 +640,7 @@ run(const char *mode)
 		cmocka_unit_test(unmap_of_failed_list_is_reported),
 		cmocka_unit_test(threads_are_not_reported_for_each_other),
 		cmocka_unit_test(telemetry_shows_mappings_and_errors),
+		cmocka_unit_test(telemetry_lists_mappings_piece_by_piece),
 		cmocka_unit_test(many_mappings_are_tracked),
 	};
 

@@ -498,10 +498,77 @@ telemetry_waits_for_mode_change(void **state)
 	assert_int_equal(bus.nr_maps, 0);
 }
 
+/* The answer of telemetry has an array for each column of the table. */
+static void
+telemetry_shows_groups_in_columns(void **state)
+{
+	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_STRICT);
+	uint8_t *p = rte_malloc(NULL, 4096, 4096);
+	gantry_dma_addr_t addr[2];
+	const int fd = telemetry_connect();
+	char expected[512];
+
+	assert_non_null(p);
+	bus_mask(dev, 64);
+	ask(fd, "/gantry/dma/reach", "[\"dev\"]");
+	ask(fd, "/gantry/dma/reach,de", "null");
+	addr[0] = one_place(dev, p, GANTRY_DMA_FROM_DEVICE);
+	bus.table[bus.nr - 1] = expected_bus(p) | GANTRY_DMA_PTE_READ;
+	snprintf(expected, sizeof(expected),
+			"{\"device\":\"dev\",\"mode\":\"strict\",\"mask\":\"0xffffffffffffffff\","
+			"\"left_out\":0,\"what\":[\"buffer\",\"unknown\"],\"access\":[\"w\",\"r\"],"
+			"\"first\":[\"0x%" PRIx64 "\",\"0x%zx\"],"
+			"\"last\":[\"0x%" PRIx64 "\",\"0x%zx\"],"
+			"\"cpu\":[\"%p\",\"%p\"],\"mappings\":[1,1],\"bytes\":[512,4096],"
+			"\"oldest_ms\":[",
+			addr[0], (bus.nr - 1) << 12, addr[0] + LEN - 1, (bus.nr << 12) - 1,
+			(void *)p, (void *)p);
+	ask(fd, "/gantry/dma/reach,dev", expected);
+	ask(fd, "/gantry/dma/reach,dev", ",-1],\"youngest_ms\":[");
+	ask(fd, "/gantry/dma/reach,dev", ",-1],\"mapped_by\":[\"one_place");
+	ask(fd, "/gantry/dma/reach,dev", " (test_dma_reach)\",\"unknown\"]}");
+	bus.table[bus.nr - 1] = 0;
+	gantry_dma_unmap_single(dev, addr[0], LEN, GANTRY_DMA_FROM_DEVICE);
+	close(fd);
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+}
+
+/* An answer has room for 64 groups. */
+static void
+telemetry_counts_groups_that_it_leaves_out(void **state)
+{
+	static const struct {
+		unsigned int nr;
+		const char *answer;
+	} cases[] = { { 64, "\"left_out\":0," }, { 65, "\"left_out\":1," },
+		{ 200, "\"left_out\":136," } };
+	struct gantry_dma_dev *dev = bus_device(&bus_with_table, GANTRY_DMA_MODE_STRICT);
+	uint8_t *p = rte_malloc(NULL, 4096, 4096);
+	const int fd = telemetry_connect();
+	unsigned int i, k;
+
+	assert_non_null(p);
+	bus_mask(dev, 64);
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		for (k = 0; k < cases[i].nr; k++)
+			bus.table[bus.nr - 2 - 2 * k] = expected_bus(p) | GANTRY_DMA_PTE_READ;
+		ask(fd, "/gantry/dma/reach,dev", cases[i].answer);
+	}
+	for (k = 0; k < 400; k++)
+		bus.table[bus.nr - 1 - k] = 0;
+	close(fd);
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+}
+
 static void
 reach_and_access_names(void **state)
 {
 	assert_string_equal(gantry_dma_reach_name(GANTRY_DMA_REACH_MEMORY), "memory");
+	assert_string_equal(gantry_dma_reach_name(GANTRY_DMA_REACH_BUFFER), "buffer");
+	assert_string_equal(gantry_dma_reach_name(GANTRY_DMA_REACH_COHERENT), "coherent");
+	assert_string_equal(gantry_dma_reach_name((enum gantry_dma_reach)99), "?");
 	assert_string_equal(gantry_dma_reach_name(GANTRY_DMA_REACH_RESOURCE), "BAR");
 	assert_string_equal(gantry_dma_access_name(GANTRY_DMA_TO_DEVICE), "r");
 	assert_string_equal(gantry_dma_access_name(GANTRY_DMA_FROM_DEVICE), "w");
@@ -521,6 +588,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(concurrent_mapping_shows_nothing_unknown),
 		cmocka_unit_test(all_eal_memory_is_shown),
 		cmocka_unit_test(telemetry_waits_for_mode_change),
+		cmocka_unit_test(telemetry_shows_groups_in_columns),
+		cmocka_unit_test(telemetry_counts_groups_that_it_leaves_out),
 		cmocka_unit_test(reach_and_access_names),
 	};
 	int ret;
