@@ -276,7 +276,7 @@ kinds_of_descriptors_are_known(void **state)
 	close(null);
 }
 
-/* What a thread found when it started. */
+/* The state of a thread when it started. */
 static struct {
 	sigset_t mask;
 	const char *name, *starter;
