@@ -343,7 +343,10 @@ __wrap_vfu_irq_raise(struct vfu_server *server, struct vfu_irqs *irqs, uint32_t 
 	return __real_vfu_irq_raise(server, irqs, vector);
 }
 
-/* The DMA thread waits for work with a limit only to rest. An hour lasts until another thread ends it. */
+/*
+ * The DMA thread waits for work with a limit only to rest. An hour lasts until another thread
+ * ends it.
+ */
 int
 __wrap_vfu_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms)
 {
@@ -419,7 +422,7 @@ dma_thread_rests_after_slow_interrupts(void **state)
 	stop_clock();
 	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
 		post_interrupt(t[i].took_ns);
-		/* The register's reply comes behind the interrupt, and the next write behind both. */
+		/* The next interrupt, which is quick, comes behind the rest. */
 		vfu_dma_wait(dev.server);
 		post_interrupt(0);
 		vfu_dma_wait(dev.server);
@@ -431,7 +434,7 @@ dma_thread_rests_after_slow_interrupts(void **state)
 	close(efd);
 }
 
-/* The rest that one client caused ends with it, and delays neither the next one nor the end. */
+/* A rest ends with the client that caused it, and delays neither the next one nor the end. */
 static void
 next_client_waits_for_no_rest_of_the_former(void **state)
 {
@@ -455,7 +458,7 @@ next_client_waits_for_no_rest_of_the_former(void **state)
 	close(efd);
 }
 
-/* Raise an interrupt in this thread. @return whether the server has reported slow ones by now */
+/* Raise an interrupt in this thread. @return whether the server has reported slow ones */
 static bool
 raise_here(uint64_t wall, uint64_t cpu)
 {
@@ -489,7 +492,7 @@ time_of_slow_interrupts_adds_up(void **state)
 		/* The second is over: no longer measured. */
 		wall_ns += 1;
 		assert_false(raise_here(usual + 1, 100 * ms));
-		/* Of the 10 ms, 5 ms are paid. */
+		/* Half a second pays 5 ms of the 10 ms. */
 		wall_ns += second / 2 - usual - 2;
 		assert_false(raise_here(0, usual));
 		assert_false(raise_here(0, 0));
