@@ -3,9 +3,9 @@
  */
 
 /*
- * The start of a server: descriptions that it refuses, and system calls that fail. A server that
- * does not start returns the error and its reason, and leaves neither a descriptor nor a file. The
- * linker redirects each of these calls to this file.
+ * The start of a server and of a client: descriptions that the server refuses, and system calls
+ * that fail. A server or a client that does not start returns the error and its reason, and leaves
+ * neither a descriptor nor a file. The linker redirects each of these calls to this file.
  */
 
 #include <fcntl.h>
@@ -36,6 +36,7 @@ enum call {
 	CHMOD,
 	LISTEN,
 	THREAD,
+	CONNECT,
 };
 
 static enum call failing;
@@ -64,6 +65,7 @@ WRAP(int, flock, FLOCK, (int fd, int op), (fd, op))
 WRAP(int, socket, SOCKET, (int domain, int type, int protocol), (domain, type, protocol))
 WRAP(int, fchmod, FCHMOD, (int fd, mode_t mode), (fd, mode))
 WRAP(int, bind, BIND, (int fd, const struct sockaddr *sa, socklen_t len), (fd, sa, len))
+WRAP(int, connect, CONNECT, (int fd, const struct sockaddr *sa, socklen_t len), (fd, sa, len))
 WRAP(int, chmod, CHMOD, (const char *path, mode_t mode), (path, mode))
 WRAP(int, listen, LISTEN, (int fd, int backlog), (fd, backlog))
 WRAP(int, sigaction, SIGACTION, (int sig, const struct sigaction *sa, struct sigaction *old),
@@ -292,6 +294,65 @@ stale_socket_stays_if_it_cannot_be_tried(void **state)
 	vfu_server_stop(dev.server);
 }
 
+static struct vfu_server_stats
+stats(void)
+{
+	struct vfu_server_stats st;
+
+	memset(&st, 0xff, sizeof(st));
+	vfu_server_get_stats(dev.server, &st);
+	return st;
+}
+
+/* A client that does not connect leaves no descriptor, and reports what to do. */
+static void
+client_whose_start_fails_leaves_nothing(void **state)
+{
+	static const struct {
+		enum call call;
+		int error;
+		const char *why;
+	} t[] = {
+		{ SOCKET, EMFILE, "Too many open files" },
+		{ CONNECT, ENOENT, "no such socket; is the server started, and the path right?" },
+		{ CONNECT, ECONNREFUSED, "no server listens there; start the server" },
+		{ CONNECT, EACCES,
+				"permission denied; the socket belongs to the user of its server" },
+		{ CONNECT, EPERM, "Operation not permitted" },
+		{ THREAD, EAGAIN, "cannot start a thread: Resource temporarily unavailable" },
+	};
+	const struct vfu_server_desc desc = description();
+	const struct vfu_client_params params = { .timeout_ms = SOON_MS };
+	char path[100], err[VFU_ERR_LEN], why[VFU_ERR_LEN + 100];
+	struct vfu_client *c;
+	int before;
+
+	test_path(path, sizeof(path));
+	assert_int_equal(start(&desc, &dev_ops, path, err), 0);
+	before = count_fds();
+	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		snprintf(why, sizeof(why), "%s: %s", path, t[i].why);
+		failing = t[i].call;
+		error = t[i].error;
+		left = 0;
+		assert_int_equal(vfu_client_connect(path, &params, &c, err), -t[i].error);
+		failing = NONE;
+		assert_string_equal(err, why);
+		wait_until(!stats().client && count_fds() == before);
+	}
+	/* A signal interrupts the call, which the client repeats. */
+	failing = CONNECT;
+	error = EINTR;
+	left = 0;
+	assert_int_equal(vfu_client_connect(path, &params, &c, err), 0);
+	failing = NONE;
+	assert_string_equal(err, "");
+	assert_true(vfu_client_alive(c));
+	vfu_client_close(c);
+	wait_until(!stats().client && count_fds() == before);
+	vfu_server_stop(dev.server);
+}
+
 /* 256 servers share the handler of SIGBUS, and each that ends makes room for another. */
 static void
 process_has_at_most_256_servers(void **state)
@@ -331,16 +392,6 @@ control_thread_runs_on_the_cores_that_it_gets(void **state)
 	assert_int_equal(vfu_server_run_on(dev.server, &none), -EINVAL);
 	vfu_server_stop(dev.server);
 	vfu_server_stop(NULL);
-}
-
-static struct vfu_server_stats
-stats(void)
-{
-	struct vfu_server_stats st;
-
-	memset(&st, 0xff, sizeof(st));
-	vfu_server_get_stats(dev.server, &st);
-	return st;
 }
 
 static void
@@ -407,6 +458,7 @@ main(void)
 		cmocka_unit_test(index_has_at_most_2048_vectors),
 		cmocka_unit_test(failed_call_leaves_nothing),
 		cmocka_unit_test(stale_socket_stays_if_it_cannot_be_tried),
+		cmocka_unit_test(client_whose_start_fails_leaves_nothing),
 		cmocka_unit_test(process_has_at_most_256_servers),
 		cmocka_unit_test(control_thread_runs_on_the_cores_that_it_gets),
 		cmocka_unit_test(clients_and_their_messages_are_counted),
