@@ -169,6 +169,36 @@ map_without_memory_changes_nothing(void **state)
 	close(other);
 }
 
+static unsigned int
+replaced_tables(void)
+{
+	unsigned int n = 0;
+
+	for (const struct vfu_dma_table *t = dev.server->table->older; t != NULL; t = t->older)
+		n++;
+	assert_int_equal(dev.server->nr_retired, n);
+	return n;
+}
+
+/* The server keeps at most 15 replaced tables: the sixteenth waits for a grace period. */
+static void
+replaced_tables_are_freed_in_time(void **state)
+{
+	const unsigned int before = replaced_tables();
+
+	assert_int_equal(before, PAGES / 2 % 16);
+	for (unsigned int i = 1; i <= 40; i++) {
+		uint64_t at = (2 * i - 1) * PAGE;
+
+		assert_int_equal(raw_map(sock, mem, at, IOVA + at, PAGE, RW), 0);
+		assert_int_equal(replaced_tables(), (before + i) % 16);
+	}
+	assert_int_equal(raw_unmap(sock, IOVA + PAGE, PAGE), 0);
+	assert_int_equal(replaced_tables(), 0);
+	assert_int_equal(raw_map(sock, mem, PAGE, IOVA + PAGE, PAGE, RW), 0);
+	assert_int_equal(replaced_tables(), 1);
+}
+
 static void
 unmap_without_memory_changes_nothing(void **state)
 {
@@ -394,6 +424,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(map_without_memory_changes_nothing, setup,
 				teardown),
+		cmocka_unit_test_setup_teardown(replaced_tables_are_freed_in_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(unmap_without_memory_changes_nothing, setup,
 				teardown),
 		cmocka_unit_test_setup_teardown(page_table_without_memory_changes_nothing, setup,
