@@ -76,8 +76,9 @@ detach(struct vfu_server *s)
 	if (s->attached)
 		s->ops.detached(s->opaque, conn->why);
 	s->attached = false;
-	vfu_async_forget_client(s);
+	/* First, because an access that starts afterwards must not find what is freed below. */
 	atomic_store_explicit(&s->conn, NULL, memory_order_release);
+	vfu_async_forget_client(s);
 	vfu_irq_unwire_all(s);
 	vfu_dma_forget_client(s);
 	vfu_conn_free(conn);

@@ -388,6 +388,7 @@ vfu_dma_access(struct vfu_server *s, uint64_t iova, uint8_t *buf, const uint8_t 
 		goto truncated;
 	while (len != 0) {
 		const struct vfu_dma_table *t = current_table(s);
+		const struct vfu_conn *conn;
 		const struct vfu_map *m;
 		uint64_t addr = iova;
 		size_t n = len;
@@ -420,8 +421,9 @@ vfu_dma_access(struct vfu_server *s, uint64_t iova, uint8_t *buf, const uint8_t 
 		} else {
 			if (deadline == 0)
 				deadline = vfu_now_ms() + s->desc.dma_timeout_ms;
-			if (s->conn != NULL && n > s->conn->max_dma_xfer)
-				n = s->conn->max_dma_xfer;
+			conn = s->conn; /* once: NULL as soon as the client is forgotten */
+			if (conn != NULL && n > conn->max_dma_xfer)
+				n = conn->max_dma_xfer;
 			why = VFU_DMA_NO_ANSWER;
 			if (by_message(s, addr, buf, data, n, deadline) != 0)
 				goto fault;

@@ -73,13 +73,14 @@ disable_all(struct vfu_server *s, const struct request *r, const char **why)
 		return -EINVAL;
 	*why = "out of memory";
 	ret = vfu_irq_wire(s, irqs, 0, irqs->count, NULL);
+	if (ret != 0)
+		return ret;
 	for (uint32_t v = 0; v < irqs->count; v++)
 		atomic_store(&irqs->masked[v], false);
 	if (irqs->level)
 		vfu_irq_set_unmask_fd(s, -1);
-	if (ret == 0)
-		notify(s, r);
-	return ret;
+	notify(s, r);
+	return 0;
 }
 
 static int

@@ -19,6 +19,7 @@
 
 #include <linux/vfio.h>
 
+#include "server_priv.h"
 #include "vfu_test.h"
 
 #define TIMEOUT_MS 20000
@@ -307,23 +308,213 @@ interrupt_is_queued_once_behind_the_same_writes(void **state)
 	close(efd);
 }
 
-struct vfu_irqs;
-
 static atomic_bool hold_irqs;    /* a raise takes until this is cleared */
 static atomic_uint held, raised; /* raises that wait; all raises */
 
+/*
+ * A clock of the test: the time that a raise takes, of the thread and of the machine. The DMA
+ * thread is the thread of a raise other than the test's.
+ */
+#define HOUR_NS UINT64_C(3600000000000)
+static atomic_bool own_clock;
+static _Atomic uint64_t cpu_ns, wall_ns, raise_cpu_ns, raise_wall_ns;
+static __thread bool is_test_thread, is_dma_thread;
+static _Atomic uint64_t rests[16]; /* of the DMA thread, milliseconds */
+static atomic_uint nr_rests;
+
 bool __real_vfu_irq_raise(struct vfu_server *server, struct vfu_irqs *irqs, uint32_t vector);
 bool __wrap_vfu_irq_raise(struct vfu_server *server, struct vfu_irqs *irqs, uint32_t vector);
+int __real_vfu_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms);
+int __wrap_vfu_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms);
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
 
 bool
 __wrap_vfu_irq_raise(struct vfu_server *server, struct vfu_irqs *irqs, uint32_t vector)
 {
+	is_dma_thread = !is_test_thread;
 	atomic_fetch_add(&raised, 1);
 	if (atomic_load(&hold_irqs))
 		atomic_fetch_add(&held, 1);
 	while (atomic_load(&hold_irqs))
 		usleep(100);
+	cpu_ns += raise_cpu_ns;
+	wall_ns += raise_wall_ns;
 	return __real_vfu_irq_raise(server, irqs, vector);
+}
+
+/*
+ * The DMA thread waits for work with a limit only to rest. An hour lasts until another thread
+ * ends it.
+ */
+int
+__wrap_vfu_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms)
+{
+	uint64_t ms = deadline_ms - wall_ns / 1000000;
+
+	if (!own_clock || cond != &dev.server->async.work)
+		return __real_vfu_wait_until(cond, lock, deadline_ms);
+	rests[nr_rests % 16] = ms;
+	nr_rests++;
+	if (ms < HOUR_NS / 1000000)
+		return -ETIMEDOUT;
+	return -pthread_cond_wait(cond, lock);
+}
+
+int
+__wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+	uint64_t ns;
+
+	if (!own_clock || !(is_test_thread || is_dma_thread || id == CLOCK_THREAD_CPUTIME_ID))
+		return __real_clock_gettime(id, ts);
+	ns = id == CLOCK_THREAD_CPUTIME_ID ? cpu_ns : wall_ns;
+	ts->tv_sec = (time_t)(ns / 1000000000);
+	ts->tv_nsec = (long)(ns % 1000000000);
+	return 0;
+}
+
+/* Stop the clocks of this thread and the DMA thread, at a time that is no past for the others. */
+static void
+stop_clock(void)
+{
+	is_test_thread = true;
+	cpu_ns = wall_ns = now_ms() * 1000000;
+	nr_rests = raise_wall_ns = raise_cpu_ns = 0;
+	own_clock = true;
+}
+
+/* Post a write, and one interrupt behind it that takes so long. */
+static void
+post_interrupt(uint64_t ns)
+{
+	uint32_t value = 1;
+	struct asked q;
+
+	raise_cpu_ns = ns;
+	POLLING(assert_int_equal(vfu_dma_write(dev.server, 0x100, &value, 4), 0));
+	POLLING(assert_true(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0)));
+	expect(&q, VFIO_USER_DMA_WRITE, 0x100, 4);
+	answer(&q, 0);
+}
+
+/* After slow interrupts the DMA thread rests for four times as long, in whole milliseconds. */
+static void
+dma_thread_rests_after_slow_interrupts(void **state)
+{
+	static const struct {
+		uint64_t took_ns;
+		unsigned int rests, ms; /* so many by now, and the length of the last one */
+	} t[] = {
+		{ 20000, 0, 0 },   /* usual */
+		{ 20001, 0, 0 },   /* 80004 ns to rest, which is too short */
+		{ 229998, 0, 0 },  /* 999996 ns */
+		{ 20000, 0, 0 },   /* usual again */
+		{ 2000001, 1, 9 }, /* 9 ms; the DMA thread rests for no part of a millisecond */
+		{ 200000, 1, 9 },  /* 800000 ns */
+		{ 50000, 2, 1 },   /* 1 ms, exactly */
+		{ 249999, 2, 1 },  /* 999996 ns */
+		{ 1500000000, 3, 6000 },
+	};
+	int efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	wire(efd);
+	stop_clock();
+	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		post_interrupt(t[i].took_ns);
+		/* The next interrupt, which is quick, comes behind the rest. */
+		vfu_dma_wait(dev.server);
+		post_interrupt(0);
+		vfu_dma_wait(dev.server);
+		assert_int_equal(nr_rests, t[i].rests);
+		if (t[i].rests != 0)
+			assert_int_equal(rests[t[i].rests - 1], t[i].ms);
+	}
+	own_clock = false;
+	close(efd);
+}
+
+/* A rest ends with the client that caused it, and delays neither the next one nor the end. */
+static void
+next_client_waits_for_no_rest_of_the_former(void **state)
+{
+	int efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	for (unsigned int i = 1; i <= 3; i++) {
+		wire(efd);
+		stop_clock();
+		post_interrupt(HOUR_NS);
+		while (nr_rests == 0)
+			usleep(100);
+		assert_int_equal(rests[0], 4 * HOUR_NS / 1000000);
+		own_clock = false;
+		if (i == 3)
+			break; /* and the server stops */
+		close(s);
+		wait_until(dev.detached == dev.attached && posted() == 0);
+		s = raw_attach(&dev);
+		assert_int_equal(raw_map(s, -1, 0, 0, SIZE, RW), 0);
+	}
+	close(efd);
+}
+
+/* Raise an interrupt in this thread. @return whether the server has reported slow ones */
+static bool
+raise_here(uint64_t wall, uint64_t cpu)
+{
+	raise_wall_ns = wall;
+	raise_cpu_ns = cpu;
+	POLLING(assert_true(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0)));
+	return dev.refused != 0;
+}
+
+/*
+ * A client may use 20 ms of the polling threads, beyond the usual time of each interrupt and one
+ * percent of the time that passes. A thread measures for a second after an interrupt that took
+ * long by the clock of the machine.
+ */
+static void
+time_of_slow_interrupts_adds_up(void **state)
+{
+	const uint64_t usual = 20000, ms = 1000000, second = 1000 * ms;
+	int efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	for (unsigned int turn = 0; turn < 2; turn++) {
+		wire(efd);
+		stop_clock();
+		/* Not measured: no interrupt before took long. */
+		for (unsigned int i = 0; i < 100; i++)
+			assert_false(raise_here(usual, 10 * ms));
+		assert_false(raise_here(usual + 1, 10 * ms));
+		/* Measured: it takes so long of the thread. */
+		wall_ns += second - 1;
+		assert_false(raise_here(0, usual + 10 * ms));
+		/* The second is over: no longer measured. */
+		wall_ns += 1;
+		assert_false(raise_here(usual + 1, 100 * ms));
+		/* Half a second pays 5 ms of the 10 ms. */
+		wall_ns += second / 2 - usual - 2;
+		assert_false(raise_here(0, usual));
+		assert_false(raise_here(0, 0));
+		assert_false(raise_here(0, usual + 15 * ms - 1 - 10));
+		for (unsigned int i = 0; i < 10; i++)
+			assert_false(raise_here(0, usual + 1));
+		assert_true(raise_here(0, usual + 1));
+		assert_int_equal(dev.refused, 1);
+		own_clock = false;
+		/* From now on the DMA thread raises. */
+		atomic_store(&held, 0);
+		atomic_store(&hold_irqs, true);
+		raise_cpu_ns = 0;
+		POLLING(assert_true(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0)));
+		wait_until(atomic_load(&held) == 1);
+		atomic_store(&hold_irqs, false);
+		close(s);
+		wait_until(dev.detached == dev.attached && posted() == 0);
+		s = raw_attach(&dev);
+		dev.refused = 0;
+	}
+	close(efd);
 }
 
 /* The end of a client waits for one interrupt that takes long, and drops those behind it. */
@@ -436,6 +627,65 @@ reply_comes_behind_what_the_command_wrote(void **state)
 	answer(&q, 0);
 	assert_true(raw_recv(s, &h, sizeof(h), NULL));
 	assert_int_equal(h.msg_id, 99);
+}
+
+/* The server reports a posted write that the client refuses, and no other one. */
+static void
+refused_posted_write_is_reported(void **state)
+{
+	uint8_t buf[8] = { 0 };
+	struct asked q;
+
+	for (int refused = 0; refused < 2; refused++) {
+		POLLING(assert_int_equal(vfu_dma_write(dev.server, 0x100, buf, sizeof(buf)), 0));
+		expect(&q, VFIO_USER_DMA_WRITE, 0x100, sizeof(buf));
+		if (refused) {
+			q.h.flags = VFIO_USER_F_TYPE_REPLY | VFIO_USER_F_ERROR;
+			q.h.msg_size = sizeof(q.h);
+			raw_send(s, &q.h, sizeof(q.h), NULL, 0);
+		} else {
+			answer(&q, 0);
+		}
+		vfu_dma_wait(dev.server);
+		assert_int_equal(dev.refused, refused);
+		assert_int_equal(device_faults(&dev), refused);
+	}
+	assert_string_equal(dev.line,
+			"DMA fault: DMA_WRITE of 8 bytes at 0x100: "
+			"the client refused it, or did not answer");
+}
+
+/*
+ * A device may begin an access while the server forgets the client: the connection has ended, and
+ * the mappings exist until the polling thread has reported a quiescent state.
+ */
+static void
+access_behind_the_end_of_the_connection_fails(void **state)
+{
+	int efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), ret;
+	uint8_t buf[8];
+
+	wire(efd);
+	vfu_rcu_online();
+	close(s);
+	s = -1;
+	wait_until(dev.detached == dev.attached);
+	wait_until(!vfu_server_peer_gone(dev.server));
+	assert_int_equal(vfu_dma_read(dev.server, 0, 0x100, buf, sizeof(buf)), -EAGAIN);
+	while ((ret = vfu_dma_read(dev.server, 0, 0x100, buf, sizeof(buf))) == -EAGAIN)
+		usleep(100);
+	assert_int_equal(ret, -EFAULT);
+	assert_int_equal(vfu_dma_last_fault()->why, VFU_DMA_NO_ANSWER);
+	assert_int_equal(vfu_dma_write(dev.server, 0x100, buf, sizeof(buf)), 0); /* is dropped */
+	vfu_rcu_quiescent();
+	vfu_rcu_offline();
+	wait_until(posted() == 0);
+	assert_int_equal(dev.refused, 0);
+	s = raw_attach(&dev);
+	assert_int_equal(raw_map(s, -1, 0, 0, SIZE, RW), 0);
+	assert_int_equal(read_once(0, 0x100, buf, sizeof(buf)), -EAGAIN);
+	assert_false(vfu_server_peer_gone(dev.server));
+	close(efd);
 }
 
 static void
@@ -596,9 +846,14 @@ main(void)
 		T(stale_read_is_no_answer),
 		T(nothing_passes_a_posted_write),
 		T(interrupt_is_queued_once_behind_the_same_writes),
+		T(dma_thread_rests_after_slow_interrupts),
+		T(next_client_waits_for_no_rest_of_the_former),
+		T(time_of_slow_interrupts_adds_up),
 		T(leaving_client_waits_for_one_interrupt),
 		T(interrupts_that_take_long_are_the_dma_threads),
 		T(reply_comes_behind_what_the_command_wrote),
+		T(refused_posted_write_is_reported),
+		T(access_behind_the_end_of_the_connection_fails),
 		T(device_is_busy_when_much_is_posted),
 		T(next_client_gets_no_read_or_posted_write_of_the_former),
 		T(read_crosses_from_message_memory_into_mapped_memory),

@@ -772,6 +772,102 @@ dma_requests_outside_mappings_are_refused(void **state)
 	unlink(f.path);
 }
 
+/* The owner of the client's memory: bytes that name their address. */
+struct owner {
+	uint8_t taken[0x2000];
+	unsigned int calls;
+	int ret;
+};
+
+static int
+owner_give(void *opaque, uint64_t iova, void *buf, size_t len)
+{
+	struct owner *o = opaque;
+
+	o->calls++;
+	for (size_t i = 0; i < len; i++)
+		((uint8_t *)buf)[i] = (uint8_t)((iova + i) * 7);
+	return o->ret;
+}
+
+static int
+owner_take(void *opaque, uint64_t iova, const void *buf, size_t len)
+{
+	struct owner *o = opaque;
+
+	o->calls++;
+	memcpy(o->taken + (iova - 0x100000), buf, len);
+	return o->ret;
+}
+
+/* Each mapping is a call of the owner, whose error becomes that of the reply. */
+static void
+owner_of_memory_answers_dma_requests(void **state)
+{
+	static const struct {
+		int ret;
+		uint32_t error;
+		unsigned int calls;
+	} t[] = { { 0, 0, 2 }, { -ENXIO, ENXIO, 1 }, { 1, EIO, 1 } };
+	struct {
+		struct vfio_user_dma_access a;
+		uint8_t data[32];
+	} req = { .a = { 0x100ff0, 32 } }, got;
+	struct vfu_client_params params = { .timeout_ms = SOON_MS };
+	struct vfio_user_header r;
+	struct owner o;
+	struct vfu_client *c;
+	char err[VFU_ERR_LEN];
+	size_t len;
+
+	for (unsigned int i = 0; i < sizeof(req.data); i++)
+		req.data[i] = (uint8_t)(i + 1);
+	for (int with = 0; with < 2; with++) {
+		struct fake f = { .hdr = { .flags = 1 }, .max = 3 }; /* VERSION, maps */
+
+		params.opaque = &o;
+		params.dma_read = with ? owner_give : NULL;
+		params.dma_write = with ? owner_take : NULL;
+		fake_start(&f);
+		assert_int_equal(vfu_client_connect(f.path, &params, &c, err), 0);
+		for (uint64_t iova = 0x100000; iova < 0x102000; iova += 0x1000)
+			assert_int_equal(vfu_client_dma_map(c, -1, 0, iova, 0x1000, RW), 0);
+		pthread_join(f.thread, NULL);
+		for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+			o = (struct owner){ .ret = t[i].ret };
+			r = raw_command_fds(f.sock, VFIO_USER_DMA_READ, &req, sizeof(req.a), NULL,
+					0, &got, &len);
+			assert_int_equal(r.error_no, with ? t[i].error : EOPNOTSUPP);
+			assert_int_equal(o.calls, with ? t[i].calls : 0);
+			assert_int_equal(len, r.error_no == 0 ? sizeof(got) : 0);
+			for (unsigned int k = 0; r.error_no == 0 && k < 32; k++)
+				assert_int_equal(got.data[k], (uint8_t)((0x100ff0 + k) * 7));
+			if (r.error_no == 0)
+				assert_memory_equal(&got.a, &req.a, sizeof(req.a));
+
+			o = (struct owner){ .ret = t[i].ret };
+			r = raw_command_fds(f.sock, VFIO_USER_DMA_WRITE, &req, sizeof(req), NULL, 0,
+					&got, &len);
+			assert_int_equal(r.error_no, with ? t[i].error : EOPNOTSUPP);
+			assert_int_equal(o.calls, with ? t[i].calls : 0);
+			assert_int_equal(len, r.error_no == 0 ? sizeof(got.a) : 0);
+			if (r.error_no == 0) {
+				assert_memory_equal(&got.a, &req.a, sizeof(req.a));
+				assert_memory_equal(o.taken + 0xff0, req.data, 32);
+				assert_int_equal(o.taken[0xfef] | o.taken[0x1010], 0);
+			}
+		}
+		/* Too short for its structure. */
+		for (uint16_t cmd = VFIO_USER_DMA_READ; cmd <= VFIO_USER_DMA_WRITE; cmd++)
+			assert_int_equal(raw_command(f.sock, cmd, &req, sizeof(req.a) - 1), EINVAL);
+		assert_true(vfu_client_alive(c));
+		vfu_client_close(c);
+		close(f.sock);
+		close(f.listen_fd);
+		unlink(f.path);
+	}
+}
+
 /*
  * The server no longer has the mapping, and reports that in either of two ways: the client may
  * map the range again.
@@ -934,6 +1030,7 @@ main(void)
 		cmocka_unit_test(read_reply_of_wrong_length_is_refused),
 		cmocka_unit_test(client_understands_libvfio_user_replies),
 		cmocka_unit_test(dma_requests_outside_mappings_are_refused),
+		cmocka_unit_test(owner_of_memory_answers_dma_requests),
 		cmocka_unit_test(range_that_the_server_has_lost_is_forgotten),
 		cmocka_unit_test(concurrent_calls_get_their_own_replies),
 		cmocka_unit_test(messages_beyond_the_common_limit_lose_the_connection),

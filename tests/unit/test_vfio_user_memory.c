@@ -8,10 +8,12 @@
  * test makes those of the server's control thread fail.
  */
 
+#include <fcntl.h>
 #include <pthread.h>
 
 #include <linux/vfio.h>
 
+#include "server_priv.h"
 #include "vfu_test.h"
 
 #define IOVA  UINT64_C(0x40000000)
@@ -111,6 +113,9 @@ assert_unchanged(void)
 	vfu_server_get_stats(dev.server, &st);
 	assert_int_equal(st.dma_maps, PAGES / 2);
 	assert_int_equal(st.dma_bytes, (uint64_t)PAGES / 2 * PAGE);
+	/* One unit of one file. */
+	assert_int_equal(dev.server->nr_maps, 2);
+	assert_int_equal(dev.server->mapped, 2 * UINT64_C(0x200000));
 }
 
 /**
@@ -164,6 +169,36 @@ map_without_memory_changes_nothing(void **state)
 	close(other);
 }
 
+static unsigned int
+replaced_tables(void)
+{
+	unsigned int n = 0;
+
+	for (const struct vfu_dma_table *t = dev.server->table->older; t != NULL; t = t->older)
+		n++;
+	assert_int_equal(dev.server->nr_retired, n);
+	return n;
+}
+
+/* The server keeps at most 15 replaced tables: the sixteenth waits for a grace period. */
+static void
+replaced_tables_are_freed_in_time(void **state)
+{
+	const unsigned int before = replaced_tables();
+
+	assert_int_equal(before, PAGES / 2 % 16);
+	for (unsigned int i = 1; i <= 40; i++) {
+		uint64_t at = (2 * i - 1) * PAGE;
+
+		assert_int_equal(raw_map(sock, mem, at, IOVA + at, PAGE, RW), 0);
+		assert_int_equal(replaced_tables(), (before + i) % 16);
+	}
+	assert_int_equal(raw_unmap(sock, IOVA + PAGE, PAGE), 0);
+	assert_int_equal(replaced_tables(), 0);
+	assert_int_equal(raw_map(sock, mem, PAGE, IOVA + PAGE, PAGE, RW), 0);
+	assert_int_equal(replaced_tables(), 1);
+}
+
 static void
 unmap_without_memory_changes_nothing(void **state)
 {
@@ -189,6 +224,159 @@ unmap_without_memory_changes_nothing(void **state)
 					0);
 		}
 		assert_unchanged();
+	}
+}
+
+/* Connect again, as a client that knows page tables and has one page mapped. */
+static void
+attach_for_page_table(void)
+{
+	static const char version[] = "\0\0\1\0{\"capabilities\":{\"max_msg_fds\":8,"
+				      "\"" VFU_CAP_IO_PAGE_TABLE "\":1}}";
+
+	close(sock);
+	wait_until(dev.detached == dev.attached);
+	sock = raw_connect(dev.path);
+	assert_int_equal(raw_command(sock, VFIO_USER_VERSION, version, sizeof(version)), 0);
+	assert_int_equal(raw_map(sock, mem, 0, IOVA, PAGE, RW), 0);
+}
+
+static void
+page_table_without_memory_changes_nothing(void **state)
+{
+	const struct vfio_user_io_page_table p = { sizeof(p), 0, 0, PAGE / 8 };
+	int table = memfd_create("table", MFD_CLOEXEC | MFD_ALLOW_SEALING), ret;
+
+	assert_int_equal(ftruncate(table, PAGE), 0);
+	assert_int_equal(fcntl(table, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	attach_for_page_table();
+	for (unsigned int i = 0; i < 2; i++) {
+		mallocs_left = i == 0 ? FIRST : -1;
+		mmaps_left = i == 1 ? 1 : -1;
+		ret = raw_command_fd(sock, VFIO_USER_IO_PAGE_TABLE, &p, sizeof(p), table);
+		mallocs_left = mmaps_left = -1;
+		assert_int_equal(ret, ENOMEM);
+		assert_int_equal(mappings_of(table), 0);
+		assert_int_equal(dev.server->nr_maps, 1);
+		assert_int_equal(dev.server->mapped, 0x200000);
+		assert_non_null(device_ptr(&dev, IOVA, PAGE, RW));
+	}
+	assert_int_equal(raw_command_fd(sock, VFIO_USER_IO_PAGE_TABLE, &p, sizeof(p), table), 0);
+	assert_int_equal(mappings_of(table), 1);
+	assert_int_equal(dev.server->nr_maps, 2);
+	assert_int_equal(dev.server->mapped, 0x200000 + PAGE);
+	assert_null(device_ptr(&dev, IOVA, PAGE, RW));
+	close(sock);
+	wait_until(dev.server->conn == NULL && dev.server->nr_maps == 0);
+	assert_int_equal(mappings_of(table), 0);
+	assert_int_equal(dev.server->mapped, 0);
+	sock = raw_attach(&dev);
+	close(table);
+}
+
+static int
+set_irqs(uint32_t flags, uint32_t count, int efd)
+{
+	struct vfio_irq_set set = {
+		.argsz = sizeof(set),
+		.count = count,
+		.flags = flags,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
+	};
+
+	return efd >= 0 ? raw_command_fd(sock, VFIO_USER_DEVICE_SET_IRQS, &set, sizeof(set), efd) :
+			  raw_command(sock, VFIO_USER_DEVICE_SET_IRQS, &set, sizeof(set));
+}
+
+#define WIRE (VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER)
+#define STOP (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER) /* with a count of 0 */
+#define MASK (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK)
+
+static void
+vectors_without_memory_stay_as_they_are(void **state)
+{
+	int efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), changed, before;
+	uint64_t n;
+
+	assert_int_equal(set_irqs(WIRE, 1, efd), 0);
+	assert_int_equal(set_irqs(MASK, 1, -1), 0);
+	changed = dev.irqs_changed;
+	before = count_fds();
+	for (unsigned int i = 0; i < 2; i++) {
+		mallocs_left = FIRST;
+		assert_int_equal(i == 0 ? set_irqs(STOP, 0, -1) : set_irqs(WIRE, 1, efd), ENOMEM);
+		mallocs_left = -1;
+		assert_int_equal(dev.irqs_changed, changed);
+		assert_int_equal(count_fds(), before);
+		POLLING(assert_true(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0)));
+		assert_int_equal(read(efd, &n, 8), -1);
+		assert_true(vfu_server_irq_pending(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0));
+	}
+	assert_int_equal(set_irqs(STOP, 0, -1), 0);
+	assert_int_equal(dev.irqs_changed, changed + 1);
+	assert_int_equal(count_fds(), before - 1);
+	POLLING(assert_false(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0)));
+	close(efd);
+}
+
+/* A client whose eventfds are wired without a DMA thread gets its interrupts from the others. */
+static void
+interrupts_without_dma_thread_are_sent(void **state)
+{
+	int efd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	uint64_t n;
+
+	mallocs_left = FIRST;
+	assert_int_equal(set_irqs(WIRE, 1, efd), 0);
+	assert_int_equal(mallocs_left, 0);
+	mallocs_left = -1;
+	assert_false(dev.server->async.started);
+	POLLING(assert_true(vfu_server_irq(dev.server, VFIO_PCI_MSIX_IRQ_INDEX, 0)));
+	assert_int_equal(read(efd, &n, 8), 8);
+
+	/* Memory without a descriptor requires the thread. */
+	mallocs_left = FIRST;
+	assert_int_equal(raw_map(sock, -1, 0, 0, PAGE, RW), ENOMEM);
+	mallocs_left = -1;
+	assert_non_null(strstr(dev.line, "no thread starts for memory without a file descriptor"));
+	assert_unchanged();
+	assert_int_equal(raw_map(sock, -1, 0, 0, PAGE, RW), 0);
+	assert_true(dev.server->async.started);
+	close(efd);
+}
+
+static int
+read_all(void *buf, size_t len)
+{
+	int ret;
+
+	POLLING(ret = dma_read(dev.server, 0, buf, len));
+	return ret;
+}
+
+/* An access that cannot be queued, or has no room for the answer, is a fault. */
+static void
+access_without_memory_is_a_fault(void **state)
+{
+	struct vfu_server_stats st;
+	uint32_t value = 0;
+
+	assert_int_equal(raw_map(sock, -1, 0, 0, PAGE, RW), 0);
+	for (uint64_t i = 1; i <= 3; i++) {
+		/* The last one fails in the DMA thread. */
+		control = i == 3 ? dev.server->async.thread : pthread_self();
+		mallocs_left = 1;
+		if (i == 1)
+			POLLING(assert_int_equal(vfu_dma_write(dev.server, 0, &value, 4), -EFAULT));
+		else
+			assert_int_equal(read_all(&value, 4), -EFAULT);
+		mallocs_left = -1;
+		assert_int_equal(device_faults(&dev), i);
+		assert_int_equal(vfu_dma_last_fault()->why, VFU_DMA_NO_ANSWER);
+		assert_int_equal(vfu_dma_last_fault()->prot, i == 1 ? VFU_DMA_WRITE : VFU_DMA_READ);
+		assert_int_equal(vfu_dma_last_fault()->iova, 0);
+		vfu_server_get_stats(dev.server, &st);
+		assert_int_equal(st.dma_posted, 0);
 	}
 }
 
@@ -236,8 +424,16 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(map_without_memory_changes_nothing, setup,
 				teardown),
+		cmocka_unit_test_setup_teardown(replaced_tables_are_freed_in_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(unmap_without_memory_changes_nothing, setup,
 				teardown),
+		cmocka_unit_test_setup_teardown(page_table_without_memory_changes_nothing, setup,
+				teardown),
+		cmocka_unit_test_setup_teardown(vectors_without_memory_stay_as_they_are, setup,
+				teardown),
+		cmocka_unit_test_setup_teardown(interrupts_without_dma_thread_are_sent, setup,
+				teardown),
+		cmocka_unit_test_setup_teardown(access_without_memory_is_a_fault, setup, teardown),
 		cmocka_unit_test_setup_teardown(interrupt_without_memory_is_sent, setup, teardown),
 	};
 
