@@ -37,7 +37,7 @@
 #define NS 1000000000ULL
 
 static char folder[] = "/tmp/test_wire_capture_XXXXXX";
-static char path[64], said_path[64];
+static char path[64];
 static char err[WIRE_ERR_LEN];
 
 /* Calls that fail: an error number, or 0. */
@@ -196,16 +196,12 @@ teardown(void **state)
 static inline int
 make_folder(void **state)
 {
-	if (mkdtemp(folder) == NULL)
-		return -1;
-	snprintf(said_path, sizeof(said_path), "%s/said", folder);
-	return 0;
+	return mkdtemp(folder) == NULL ? -1 : 0;
 }
 
 static inline int
 remove_folder(void **state)
 {
-	unlink(said_path);
 	return rmdir(folder);
 }
 

@@ -204,8 +204,7 @@ options_of_a_wrong_length_are_skipped(void **state)
 		if (i == 0)
 			end_of(saved());
 		else
-			broken(saved(),
-					"malformed: an option goes beyond its block, at byte 48");
+			broken(saved(), "malformed: an option goes beyond its block, at byte 48");
 	}
 }
 
@@ -304,8 +303,7 @@ versions_and_block_lengths_that_do_not_exist_are_refused(void **state)
 			put32(0);
 		}
 		end(at);
-		broken(saved(),
-				"malformed: a block is too short for its contents, at byte 68");
+		broken(saved(), "malformed: a block is too short for its contents, at byte 68");
 	}
 }
 
@@ -409,12 +407,11 @@ file_that_cannot_be_read_is_an_error(void **state)
 	c = saved();
 	read_errno = EIO;
 	assert_int_equal(capture_next(c, &r), -EINVAL);
-	assert_string_equal(capture_error(c),
-			"cannot be read: Input/output error, at byte 24");
+	assert_string_equal(capture_error(c), "cannot be read: Input/output error, at byte 24");
 	capture_close(c);
 	refused(-EINVAL, "cannot be read: Input/output error, at byte 0");
 	read_errno = 0;
-	/* What zlib finds wrong is in its words. */
+	/* zlib's own words name what is wrong. */
 	save_compressed();
 	file = fopen(path, "r+b");
 	assert_non_null(file);

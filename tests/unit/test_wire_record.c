@@ -8,6 +8,7 @@
  */
 
 #include "capture_files.h"
+#include "said.h"
 
 /* Return the number of files beyond standard error that a program executed now would inherit. */
 static unsigned int
@@ -137,7 +138,7 @@ recordings_are_exact_to_the_byte(void **state)
 	memset(frame, 0x5A, sizeof(frame));
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
-		/* What the file had is gone. */
+		/* The file loses its former contents. */
 		used = 0;
 		put_bytes(1, 1000);
 		save();
@@ -217,36 +218,6 @@ full_disk_is_an_error_at_once_or_later(void **state)
 
 /* Replays and recordings. */
 
-static int said_fd = -1;
-
-/* Keep what the library prints until said(). */
-static void
-listen_to(void)
-{
-	int fd = open(said_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	fflush(stderr);
-	said_fd = dup(STDERR_FILENO);
-	assert_true(fd >= 0 && said_fd >= 0);
-	assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
-	close(fd);
-}
-
-static const char *
-said(void)
-{
-	static char text[2048];
-	FILE *file = fopen(said_path, "rb");
-
-	fflush(stderr);
-	dup2(said_fd, STDERR_FILENO);
-	close(said_fd);
-	assert_non_null(file);
-	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
-	fclose(file);
-	return text;
-}
-
 static void
 assert_said(const char *want)
 {
@@ -311,7 +282,7 @@ replay_reports_frames_that_filters_refuse(void **state)
 		assert_true(stats.started);
 		assert_int_equal(stats.filtered, 0);
 		refused_so_far += i == 0 ? 2 : 0;
-		listen_to();
+		listen_to_errors();
 		assert_int_equal(play(src), 3);
 		assert_said(i == 0 ? "the port's filters refused 2 of 3 frames: they are for other "
 				     "addresses or VLANs: make the application set promiscuous "
@@ -353,7 +324,7 @@ replay_reports_records_that_it_leaves_out(void **state)
 			enhanced(0, 0, 3, 20, WIRE_FRAME_MAX + 1, 0);
 		enhanced(0, 0, 4, 60, 60, 0);
 		src = replayed();
-		listen_to();
+		listen_to_errors();
 		assert_int_equal(play(src), 1);
 		assert_said(lines[i]);
 		src->close(src);
@@ -418,7 +389,7 @@ replay_that_breaks_reports_it_once(void **state)
 	pcap_record(0, 0, 1, 60, 60);
 	src = replayed();
 	read_errno = EIO;
-	listen_to();
+	listen_to_errors();
 	assert_int_equal(play(src), 0);
 	assert_said("cannot be read: Input/output error, at byte 24: the replay ends early: repair "
 		    "the file");
@@ -441,8 +412,8 @@ failure_to_open_a_replay_names_file_and_cause(void **state)
 	used--;
 	save();
 	assert_int_equal(wire_pcap_open_source(path, &src, err), -EINVAL);
-	snprintf(want, sizeof(want),
-			"capture %s: the file breaks off, at byte 99: repair the file", path);
+	snprintf(want, sizeof(want), "capture %s: the file breaks off, at byte 99: repair the file",
+			path);
 	assert_string_equal(err, want);
 	used++;
 	save();
@@ -509,7 +480,7 @@ recording_that_fails_counts_and_reports_it(void **state)
 	for (n = 0; n < 2; n++) {
 		limit_files(1000);
 		assert_int_equal(wire_pcap_open_sink(path, &sink, err), 0);
-		listen_to();
+		listen_to_errors();
 		for (i = 0; n == 0 && wire_pcap_failures() == failures; i++) {
 			assert_true(i < 100);
 			assert_int_equal(sink->put(sink, at, frames, 1, false), 1);
