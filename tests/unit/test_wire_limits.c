@@ -88,13 +88,9 @@ replay_starts_to_the_nanosecond(void **state)
 		int64_t busy;
 		uint64_t after;
 	} t[] = {
-		{ 50 * MS, -1, 50 * MS },
-		{ 50 * MS, 0, 50 * MS },
-		{ 50 * MS, 7 * MS, 57 * MS },
-		{ CHECK, -1, CHECK },
-		{ 1, -1, CHECK }, /* the shortest */
-		{ CHECK + 1, -1, CHECK + 1 },
-		{ 50 * MS, 3600 * SEC, 50 * MS + WIRE_BUSY_NS },
+		{ 50 * MS, -1, 50 * MS }, { 50 * MS, 0, 50 * MS }, { 50 * MS, 7 * MS, 57 * MS },
+		{ CHECK, -1, CHECK }, { 1, -1, CHECK }, /* the shortest */
+		{ CHECK + 1, -1, CHECK + 1 }, { 50 * MS, 3600 * SEC, 50 * MS + WIRE_BUSY_NS },
 		{ 0, 3600 * SEC, CHECK }, /* on demand */
 	};
 
@@ -355,9 +351,9 @@ padding_is_zeros_behind_each_short_frame(void **state)
 			assert_memory_equal(kept[k], &k, sizeof(k));
 			for (uint32_t at = sizeof(k); at < 62; at++)
 				assert_int_equal(kept[k][at],
-						at < lens[i] ? 0x5A :
-						at < 60      ? 0 :
-							       0xEE);
+						at < lens[i]            ? 0x5A :
+								at < 60 ? 0 :
+									  0xEE);
 		}
 		wire_dir_get_stats(dir, T0, &stats);
 		assert_int_equal(stats.bytes, 3 * (lens[i] < 60 ? 60 : lens[i]));
