@@ -2,7 +2,7 @@
  * Copyright (c) 2026 The gantry authors
  */
 
-/* What the code under test prints to standard error: a test asserts it to the letter. */
+/* Keeps the lines that the code under test prints to standard error, for a test to compare. */
 
 #ifndef SAID_H
 #define SAID_H

@@ -47,7 +47,7 @@ source_starts_at_once_unless_it_waits_for_a_listener(void **state)
  * Poll a patient direction whose sink listens from T0 on, at T0 and at another time.
  *
  * @param quiet   ns for which the listener must be quiet; 0: start on demand
- * @param busy    when the listener was busy last, ns after T0; -1: never, and nobody can tell
+ * @param busy    when the listener was busy last, ns after T0; -1: the sink does not report it
  * @param second  ns after T0
  * @return whether it has started
  */
