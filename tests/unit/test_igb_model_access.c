@@ -51,7 +51,9 @@ regions_and_interrupts_are_described(void **state)
 	for (unsigned int i = 0; i < 8; i++) {
 		assert_int_equal(vfu_client_region_info(g->c, i, &r), 0);
 		assert_int_equal(r.size, sizes[i]);
-		assert_int_equal(r.flags & (VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE),
+		assert_int_equal(r.flags &
+						(VFIO_REGION_INFO_FLAG_READ |
+								VFIO_REGION_INFO_FLAG_WRITE),
 				sizes[i] == 0 ? 0 :
 						VFIO_REGION_INFO_FLAG_READ |
 								VFIO_REGION_INFO_FLAG_WRITE);
@@ -251,7 +253,7 @@ effects_of_configuration_belong_to_their_byte(void **state)
 		}
 		assert_int_equal(rig_rd(g, IGB_VFTA(0)), 0);
 	}
-	/* A fault shows in the status until its bit is written as 1, with or without other bytes. */
+	/* The status has a fault until its bit is written as 1, with other bytes or without. */
 	for (unsigned int i = 0; i < 4; i++) {
 		uint8_t byte;
 
@@ -366,12 +368,12 @@ write_permission_of_the_eeprom_is_exact(void **state)
 		unsigned int bits;
 		bool permits; /* the permission remains */
 	} t[] = {
-		{ 0x04, 8, false },          /* WRDI */
-		{ 0x0100, 16, false },       /* WRSR */
-		{ 0x02 << 16, 24, false },   /* WRITE without data */
-		{ 0x03 << 16, 24, true },    /* READ */
-		{ 0x05, 8, true },           /* RDSR */
-		{ 0x07, 8, true },           /* none */
+		{ 0x04, 8, false },        /* WRDI */
+		{ 0x0100, 16, false },     /* WRSR */
+		{ 0x02 << 16, 24, false }, /* WRITE without data */
+		{ 0x03 << 16, 24, true },  /* READ */
+		{ 0x05, 8, true },         /* RDSR */
+		{ 0x07, 8, true },         /* none */
 	};
 	struct rig *g = *state;
 
