@@ -324,8 +324,12 @@ receive_buffers_have_the_size_of_their_register(void **state)
 	static const struct {
 		uint32_t bsize, srrctl, size;
 	} t[] = {
-		{ 0, 0, 2048 }, { 1, 0, 1024 }, { 2, 0, 512 }, { 3, 0, 256 },
-		{ 3, 1, 1024 }, { 3, 2, 2048 },
+		{ 0, 0, 2048 },
+		{ 1, 0, 1024 },
+		{ 2, 0, 512 },
+		{ 3, 0, 256 },
+		{ 3, 1, 1024 },
+		{ 3, 2, 2048 },
 	};
 	struct rig *g = *state;
 
