@@ -82,6 +82,17 @@ __wrap_memfd_create(const char *name, unsigned int flags)
 	return __real_memfd_create(name, flags);
 }
 
+static bool gone; /* the client has closed its socket, and the server has not noticed yet */
+
+bool __real_vfu_server_peer_gone(struct vfu_server *server);
+bool __wrap_vfu_server_peer_gone(struct vfu_server *server);
+
+bool
+__wrap_vfu_server_peer_gone(struct vfu_server *server)
+{
+	return gone || __real_vfu_server_peer_gone(server);
+}
+
 static char lines[64][320], names[64][80];
 static atomic_uint nr_lines;
 
@@ -428,6 +439,44 @@ device_listens_while_all_gates_are_open(void **state)
 	rig_connect(g);
 }
 
+/* A polling thread that finds the client gone accesses its memory no more; the far end sees it. */
+static void
+client_that_is_gone_is_left_alone(void **state)
+{
+	struct rig *g = *state;
+	struct m82576_stats st;
+	struct m82576_frame fr;
+	uint8_t f[60] = { 0 };
+	uint32_t carrier;
+
+	rig_eth(f, rig_mac, 0x88B5);
+	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_SLU);
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	rig_tx_start(g, 0);
+	rig_post(g, f, 60, RIG_LAST, 60u << IGB_TXD_PAYLEN_SHIFT);
+	rig_ring_bell(g);
+	carrier = m82576_carrier(g->m);
+	assert_int_equal(carrier & 1, 1);
+	m82576_check_client(g->m);
+	assert_int_equal(m82576_carrier(g->m), carrier);
+	gone = true;
+	m82576_check_client(g->m);
+	gone = false;
+	assert_false(m82576_listening(g->m));
+	assert_int_equal(m82576_carrier(g->m), carrier + 1);
+	m82576_get_stats(g->m, &st);
+	assert_false(st.client);
+	assert_int_equal(rig_take(g, &fr), 0);
+	rig_send_in(g, f, 60, 0);
+	assert_false(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD);
+	/* The next client has a gate of its own. */
+	rig_disconnect(g);
+	rig_connect(g);
+	m82576_get_stats(g->m, &st);
+	assert_true(st.client);
+}
+
 #define LIFE(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
 
 int
@@ -444,6 +493,7 @@ main(void)
 		LIFE(client_without_queue_pages_is_logged),
 		cmocka_unit_test(parameters_reach_the_client),
 		LIFE(device_listens_while_all_gates_are_open),
+		LIFE(client_that_is_gone_is_left_alone),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_life", tests, NULL, NULL);

@@ -136,7 +136,7 @@ time_between_flushes_is_exact(void **state)
 	assert_int_equal(rig_rd(g, IGB_TDH(0)), 48);
 }
 
-/* A queue that is enabled again begins anew: no half of a frame, no segments, no contexts. */
+/* A queue that is enabled again has no half of a frame, no segments and no contexts. */
 static void
 enabled_queue_has_no_trace_of_its_former_life(void **state)
 {
