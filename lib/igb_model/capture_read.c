@@ -167,14 +167,17 @@ add_interface(struct capture *c, struct interface **added)
 
 	if (c->nr_ifs == INTERFACES_MAX)
 		return bad(c, "more than %d interfaces", INTERFACES_MAX);
-	ifs = realloc(c->ifs, (c->nr_ifs + 1) * sizeof(*ifs));
-	if (ifs == NULL) {
-		snprintf(c->error, sizeof(c->error), "out of memory");
-		return -ENOMEM;
+	/* The memory doubles when it is full, at a power of two. */
+	if ((c->nr_ifs & (c->nr_ifs - 1)) == 0) {
+		ifs = realloc(c->ifs, (c->nr_ifs != 0 ? 2 * c->nr_ifs : 1) * sizeof(*ifs));
+		if (ifs == NULL) {
+			snprintf(c->error, sizeof(c->error), "out of memory");
+			return -ENOMEM;
+		}
+		c->ifs = ifs;
 	}
-	c->ifs = ifs;
-	ifs[c->nr_ifs] = (struct interface){ .per_s = 1000000 };
-	*added = &ifs[c->nr_ifs++];
+	*added = &c->ifs[c->nr_ifs++];
+	**added = (struct interface){ .per_s = 1000000 };
 	return 1;
 }
 
