@@ -65,7 +65,7 @@ turn_continues_across_bursts(void **state)
 	}
 }
 
-/* A queue whose generation is even has no frame, although its bit is still set. */
+/* Queues whose generation is even have no frame, although their bits are still set. */
 static void
 queue_that_is_being_disabled_has_no_frame(void **state)
 {
@@ -73,10 +73,10 @@ queue_that_is_being_disabled_has_no_frame(void **state)
 
 	post_frames(g, 3, 5);
 	rig_wr(g, IGB_TXDCTL(3), 0);
-	__atomic_fetch_or(&g->m->tx_enabled, 1u << 3, __ATOMIC_RELAXED);
+	__atomic_fetch_or(&g->m->tx_enabled, 3u << 3, __ATOMIC_RELAXED);
 	assert_int_equal(rig_take(g, &fr), 0);
 	assert_false(m82576_tx_pending(g->m));
-	__atomic_fetch_and(&g->m->tx_enabled, ~(1u << 3), __ATOMIC_RELAXED);
+	__atomic_fetch_and(&g->m->tx_enabled, ~(3u << 3), __ATOMIC_RELAXED);
 }
 
 /* 1024 descriptors between two flushes, of which none makes a frame. */
