@@ -60,15 +60,14 @@ __attribute__((format(printf, 2, 3))) static int
 bad(struct capture *c, const char *fmt, ...)
 {
 	va_list ap;
-	int n;
+	size_t n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(c->error, sizeof(c->error), fmt, ap);
+	vsnprintf(c->error, sizeof(c->error), fmt, ap);
 	va_end(ap);
-	if (n > 0 && (size_t)n < sizeof(c->error))
-		snprintf(c->error + n, sizeof(c->error) - n, ", %s byte %llu",
-				gzdirect(c->gz) ? "at" : "decompressed",
-				(unsigned long long)c->offset);
+	n = strlen(c->error);
+	snprintf(c->error + n, sizeof(c->error) - n, ", %s byte %llu",
+			gzdirect(c->gz) ? "at" : "decompressed", (unsigned long long)c->offset);
 	return -EINVAL;
 }
 
@@ -87,12 +86,12 @@ get(struct capture *c, void *buf, uint32_t n)
 
 	if (got > 0)
 		c->offset += got;
-	if (got >= 0 && (uint32_t)got == n)
+	if ((uint32_t)got == n)
 		return 1;
 	why = gzerror(c->gz, &code);
 	if (code == Z_BUF_ERROR)
 		return bad(c, "the compressed file breaks off");
-	if (got < 0 || code != Z_OK)
+	if (got < 0)
 		return bad(c, "cannot be read: %s", code == Z_ERRNO ? strerror(errno) : why);
 	return got == 0 ? 0 : bad(c, "the file breaks off");
 }
@@ -110,10 +109,13 @@ static int
 skip(struct capture *c, uint64_t n)
 {
 	uint8_t scratch[4096];
+	uint32_t part;
 	int ret = 1;
 
-	for (; n != 0 && ret == 1; n -= n < sizeof(scratch) ? n : sizeof(scratch))
-		ret = need(c, scratch, n < sizeof(scratch) ? n : sizeof(scratch));
+	for (; n != 0 && ret == 1; n -= part) {
+		part = n < sizeof(scratch) ? n : sizeof(scratch);
+		ret = need(c, scratch, part);
+	}
 	return ret;
 }
 
@@ -165,14 +167,17 @@ add_interface(struct capture *c, struct interface **added)
 
 	if (c->nr_ifs == INTERFACES_MAX)
 		return bad(c, "more than %d interfaces", INTERFACES_MAX);
-	ifs = realloc(c->ifs, (c->nr_ifs + 1) * sizeof(*ifs));
-	if (ifs == NULL) {
-		snprintf(c->error, sizeof(c->error), "out of memory");
-		return -ENOMEM;
+	/* The memory doubles when it is full, at a power of two. */
+	if ((c->nr_ifs & (c->nr_ifs - 1)) == 0) {
+		ifs = realloc(c->ifs, (c->nr_ifs != 0 ? 2 * c->nr_ifs : 1) * sizeof(*ifs));
+		if (ifs == NULL) {
+			snprintf(c->error, sizeof(c->error), "out of memory");
+			return -ENOMEM;
+		}
+		c->ifs = ifs;
 	}
-	c->ifs = ifs;
-	ifs[c->nr_ifs] = (struct interface){ .per_s = 1000000 };
-	*added = &ifs[c->nr_ifs++];
+	*added = &c->ifs[c->nr_ifs++];
+	**added = (struct interface){ .per_s = 1000000 };
 	return 1;
 }
 
@@ -287,7 +292,6 @@ option(struct capture *c, uint16_t *code, uint16_t *len, uint8_t value[8])
 	keep = *len < 8 ? *len : 8;
 	if (all > c->left)
 		return bad(c, "malformed: an option goes beyond its block");
-	memset(value, 0, 8);
 	ret = body(c, value, keep);
 	c->left -= all - keep;
 	return ret == 1 ? skip(c, all - keep) : ret;
@@ -379,7 +383,7 @@ packet(struct capture *c, struct capture_record *r, uint32_t id, uint64_t ticks)
 	if (id >= c->nr_ifs)
 		return bad(c, "malformed: a packet of interface %u, and there are %u", id,
 				c->nr_ifs);
-	if (r->caplen > c->left || pad > c->left - r->caplen)
+	if (r->caplen > c->left) /* which is a multiple of 4 and thus has room for the padding */
 		return bad(c, "malformed: a packet goes beyond its block");
 	i = &c->ifs[id];
 	r->link_type = i->link_type;
@@ -439,7 +443,6 @@ start_block(struct capture *c, uint32_t *type, uint32_t *total)
 	if (ret != 1)
 		return ret;
 	*type = u32(c, h);
-	c->left = 0;
 	if (*type == NG_SHB) {
 		ret = need(c, order, sizeof(order));
 		if (ret != 1)

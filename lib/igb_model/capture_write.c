@@ -22,6 +22,7 @@
 struct capture_writer {
 	FILE *file;
 	bool ng;
+	char buffer[BUFFER]; /* of file: without it glibc ignores the size */
 };
 
 /* Write the headers now and not with the first frames, so that a full disk is detected at once. */
@@ -76,7 +77,7 @@ capture_create(const char *path, struct capture_writer **writer, char *err, size
 	} else if (ftruncate(fd, 0) != 0 || (w->file = fdopen(fd, "wb")) == NULL) {
 		ret = -errno;
 	} else {
-		setvbuf(w->file, NULL, _IOFBF, BUFFER);
+		setvbuf(w->file, w->buffer, _IOFBF, BUFFER);
 		w->ng = len >= 7 && strcmp(path + len - 7, ".pcapng") == 0;
 		if (put_headers(w)) {
 			*writer = w;

@@ -13,8 +13,6 @@
  * no read and no reset clears.
  */
 
-#include <string.h>
-
 #include "m82576_priv.h"
 
 /* Return whether the register is the low half of a 64-bit counter. */
@@ -175,7 +173,6 @@ m82576_get_stats(const struct m82576 *m, struct m82576_stats *st)
 	struct vfu_server_stats vs;
 	unsigned int i;
 
-	memset(st, 0, sizeof(*st));
 	vfu_server_get_stats(m->server, &vs);
 	st->tx_frames = m82576_counter(&m->txc.frames);
 	st->tx_bytes = m82576_counter(&m->txc.bytes);

@@ -341,7 +341,6 @@ poll_paced(struct wire_dir *dir, uint64_t now)
 		dir->rem = 0;
 	}
 
-	dir->backlog = true;
 	while (n < WIRE_BURST && dir->next_free <= now) {
 		got = take(dir, now, WIRE_BURST - n, room(dir, now));
 		if (got == 0)

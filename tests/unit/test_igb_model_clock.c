@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +20,15 @@
 #include "m82576.h"
 
 #define MS 1000000ull
+
+static __thread uint64_t readings; /* of the real clock, by this thread */
+
+int
+clock_gettime(clockid_t id, struct timespec *ts)
+{
+	readings++;
+	return (int)syscall(SYS_clock_gettime, id, ts);
+}
 
 static uint64_t
 real_now(void)
@@ -83,12 +93,28 @@ clock_advances_between_readings(void **state)
 	assert_true(changes > 1000);
 }
 
+/* The real clock is read seldom, unless a thread loses its core at each reading. */
+static void
+real_clock_is_read_seldom(void **state)
+{
+	uint64_t before;
+
+	compare();
+	before = readings;
+	for (unsigned int i = 0; i < 1000000; i++)
+		m82576_about_now();
+	assert_in_range(readings - before, 1, 500000);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clock_follows_the_real_one),
 		cmocka_unit_test(clock_advances_between_readings),
+#ifdef __x86_64__
+		cmocka_unit_test(real_clock_is_read_seldom),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("clock", tests, NULL, NULL);

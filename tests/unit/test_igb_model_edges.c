@@ -208,6 +208,50 @@ frame_whose_rest_was_truncated_is_damaged(void **state)
 	rig_teardown(state);
 }
 
+/*
+ * Bytes of a frame that go into two pages which are not adjacent in memory: each byte arrives, of a
+ * frame that is whole and of one with a rest.
+ */
+static void
+frame_crosses_pages_that_are_not_adjacent(void **state)
+{
+	const uint32_t page = RIG_RXBUF / RIG_PAGE;
+	struct rig *g = *state;
+	uint64_t *table = rig_page_table(g), swapped;
+	uint8_t *second = g->mem + RIG_RXBUF + 50 * RIG_PAGE;
+
+	swapped = table[page + 1];
+	table[page + 1] = table[page + 50];
+	table[page + 50] = swapped;
+	for (uint32_t i = 0; i < 1000; i++)
+		f[i] = (uint8_t)(i * 7 + 1);
+	rig_eth(f, rig_mac, 0x88B5);
+	for (unsigned int i = 0; i < 2; i++) {
+		for (uint32_t first = 60; first < 1000; first += 47) {
+			struct m82576_frame in = { .data = f, .len = 1000 };
+
+			if (i == 1) {
+				in.rest = f + M82576_HEADER;
+				in.sender = m82576_server(g->m);
+			}
+			rig_wr(g, IGB_RXDCTL(0), 0);
+			rig_rx_start(g, 0, RIG_ADV);
+			rig_rx_on(g, IGB_RCTL_SECRC);
+			rig_wr(g, IGB_RXCSUM, IGB_RXCSUM_PCSD);
+			memset(second, 0, RIG_PAGE);
+			rig_rxd(g, 0, 0)->read.pkt_addr = RIG_IOVA + RIG_RXBUF + RIG_PAGE - first;
+			assert_int_equal(m82576_rx(g->m, &in, 1, false), 1);
+			m82576_rx_flush(g->m);
+			vfu_rcu_quiescent();
+			assert_int_equal(rig_rxd(g, 0, 0)->wb.staterr, DD_EOP);
+			assert_memory_equal(g->mem + RIG_RXBUF + RIG_PAGE - first, f, first);
+			assert_memory_equal(second, f + first, 1000 - first);
+			assert_int_equal(second[1000 - first], 0);
+		}
+	}
+	munmap(table, RIG_PAGES * 8);
+}
+
 int
 main(void)
 {
@@ -221,6 +265,7 @@ main(void)
 		EDGE(reta_entry_alone_selects_the_queue),
 		EDGE(tx_ring_disabled_before_the_flush_is_not_written),
 		EDGE(rx_ring_disabled_before_the_flush_is_not_written),
+		EDGE(frame_crosses_pages_that_are_not_adjacent),
 		cmocka_unit_test(frame_whose_rest_was_truncated_is_damaged),
 	};
 

@@ -256,6 +256,41 @@ lines_of_the_ring_are_written_back_to_front(void **state)
 		assert_int_equal(rig_rxd(g, 0, i)->wb.length, 100 + i - 1);
 }
 
+/* A read that was requested for a former life of a queue does not count for the next one. */
+static void
+enabled_queue_requests_its_own_descriptors(void **state)
+{
+	struct rig *g = *state;
+	struct m82576_frame frame;
+	unsigned int asked;
+
+	poll_until(g, g->asked != 0); /* the receive descriptors */
+	for (unsigned int i = 0; i < 3; i++)
+		rig_post(g, f, 600 + i, RIG_LAST, (600 + i) << IGB_TXD_PAYLEN_SHIFT);
+	asked = g->asked;
+	g->silent = true;
+	rig_ring_bell(g);
+	poll_until(g, g->asked > asked);
+	g->silent = false;
+	rig_wr(g, IGB_TXDCTL(0), 0);
+	/* The same descriptors, but the driver posts only the first. */
+	rig_wr(g, IGB_TDH(0), 0);
+	rig_wr(g, IGB_TDT(0), 0);
+	rig_wr(g, IGB_TXDCTL(0), IGB_DCTL_ENABLE);
+	rig_tdt(g, 0, 1);
+	poll_for_frame(g, &frame);
+	assert_int_equal(frame.len, 600);
+	for (unsigned int i = 0; i < 1000; i++)
+		assert_int_equal(poll_once(g, &frame), 0);
+	assert_int_equal(g->m->txq[0].head, 1);
+	assert_false(m82576_tx_pending(g->m));
+	rig_tdt(g, 0, 3);
+	poll_for_frame(g, &frame);
+	assert_int_equal(frame.len, 601);
+	poll_for_frame(g, &frame);
+	assert_int_equal(frame.len, 602);
+}
+
 int
 main(void)
 {
@@ -266,6 +301,7 @@ main(void)
 		T(interrupt_comes_behind_the_frame),
 		T(disabled_queue_has_written_all),
 		T(lines_of_the_ring_are_written_back_to_front),
+		T(enabled_queue_requests_its_own_descriptors),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_message", tests, NULL, NULL);

@@ -115,6 +115,37 @@ ends_of_the_cable_see_each_other(void **state)
 	assert_int_equal(sink->speed(sink), 100);
 }
 
+/* The rest of a long frame stays where it is, if the sink may take it from there, until asked. */
+static void
+rests_of_frames_pass_from_port_to_port(void **state)
+{
+	struct rig *g = *state;
+	struct m82576_frame out;
+
+	assert_true(sink->takes_rest);
+	rig_wr(g, IGB_RXCSUM, IGB_RXCSUM_PCSD);
+	for (unsigned int i = 0; i < 3; i++) {
+		rig_post(g, f, 1000, RIG_LAST, 1000u << IGB_TXD_PAYLEN_SHIFT);
+		rig_ring_bell(g);
+		if (i == 1)
+			src->allow_rest(src);
+		assert_int_equal(src->next(src, 0, &out, 1, 0), 1);
+		assert_int_equal(out.rest != NULL, i > 0);
+		if (i == 2)
+			src->gather(src, &out, 1);
+		if (i != 1) {
+			assert_null(out.rest);
+			assert_memory_equal(out.data, f, 1000);
+		}
+		assert_int_equal(sink->put(sink, &(uint64_t){ 0 }, &out, 1, false), 1);
+		src->flush(src);
+		sink->flush(sink);
+		vfu_rcu_quiescent();
+		assert_int_equal(rig_rxd(g, 0, i)->wb.length, 1000);
+		assert_memory_equal(rig_rxbuf(g, 0, i), f, 1000);
+	}
+}
+
 /* A port may be at one end of a wire only. */
 static void
 one_end_can_be_opened_alone(void **state)
@@ -139,6 +170,7 @@ main(void)
 		WIRED(sent_frame_comes_from_the_source),
 		WIRED(frame_in_the_sink_is_received),
 		WIRED(ends_of_the_cable_see_each_other),
+		WIRED(rests_of_frames_pass_from_port_to_port),
 		WIRED(one_end_can_be_opened_alone),
 	};
 

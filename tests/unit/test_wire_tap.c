@@ -11,6 +11,8 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +26,9 @@
 
 #include <cmocka.h>
 
+#include "../common/fds.h"
 #include "m82576.h"
+#include "said.h"
 #include "wire.h"
 
 #define T0      UINT64_C(1000000000)
@@ -41,6 +45,9 @@ static struct {
 	int carrier;  /* last TUNSETCARRIER; -1: none */
 	bool deleted; /* reads fail as those of a deleted interface */
 	unsigned int reads;
+	unsigned int polls, carriers; /* calls of poll(), and of TUNSETCARRIER */
+	bool poll_error;              /* poll() finds an error only, as of a deleted interface */
+	int thread_errno;             /* 0: a thread can be started */
 } tap;
 
 static struct wire_source *src;
@@ -52,6 +59,30 @@ int __wrap_open64(const char *path, int flags, ...);
 int __wrap_ioctl(int fd, unsigned long request, void *arg);
 ssize_t __real_read(int fd, void *buf, size_t len);
 ssize_t __wrap_read(int fd, void *buf, size_t len);
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __real_vfu_thread_start(pthread_t *thread, const pthread_attr_t *attr, const char *name,
+		void *(*start)(void *), void *arg);
+int __wrap_vfu_thread_start(pthread_t *thread, const pthread_attr_t *attr, const char *name,
+		void *(*start)(void *), void *arg);
+
+int
+__wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	__atomic_fetch_add(&tap.polls, 1, __ATOMIC_RELAXED);
+	if (!__atomic_load_n(&tap.poll_error, __ATOMIC_RELAXED))
+		return __real_poll(fds, n, timeout);
+	fds[0].revents = POLLERR;
+	return 1;
+}
+
+int
+__wrap_vfu_thread_start(pthread_t *thread, const pthread_attr_t *attr, const char *name,
+		void *(*start)(void *), void *arg)
+{
+	return tap.thread_errno != 0 ? -tap.thread_errno :
+				       __real_vfu_thread_start(thread, attr, name, start, arg);
+}
 
 int
 __wrap_open64(const char *path, int flags, ...)
@@ -63,7 +94,8 @@ __wrap_open64(const char *path, int flags, ...)
 	errno = tap.open_errno;
 	if (errno != 0)
 		return -1;
-	assert_int_equal(flags & (O_ACCMODE | O_NONBLOCK), O_RDWR | O_NONBLOCK);
+	assert_int_equal(flags & (O_ACCMODE | O_NONBLOCK | O_CLOEXEC),
+			O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair), 0);
 	tap.fd = pair[0];
 	tap.far = pair[1];
@@ -76,6 +108,7 @@ __wrap_ioctl(int fd, unsigned long request, void *arg)
 	assert_int_equal(fd, tap.fd);
 	if (request == TUNSETCARRIER) {
 		__atomic_store_n(&tap.carrier, *(int *)arg, __ATOMIC_RELEASE);
+		__atomic_fetch_add(&tap.carriers, 1, __ATOMIC_RELAXED);
 		return 0;
 	}
 	assert_int_equal(request, TUNSETIFF);
@@ -254,9 +287,16 @@ frame_that_is_too_long_is_dropped(void **state)
 	struct m82576_frame f;
 
 	kernel_sends(data, sizeof(data));
+	kernel_sends(data, sizeof(data));
 	kernel_sends(data, sizeof(data) - 1);
-	assert_int_equal(src->next(src, T0, &f, WIRE_BURST, UINT32_MAX), 0);
-	assert_true(src->pending(src));
+	listen_to_errors();
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(src->next(src, T0, &f, WIRE_BURST, UINT32_MAX), 0);
+		assert_true(src->pending(src));
+	}
+	assert_string_equal(said(),
+			"gantry: TAP gt0: frames longer than 16384 bytes are dropped; lower the "
+			"interface's MTU\n");
 	assert_int_equal(src->next(src, T0, &f, WIRE_BURST, UINT32_MAX), 1);
 	assert_int_equal(f.len, WIRE_FRAME_MAX);
 }
@@ -267,8 +307,11 @@ deleted_interface_is_read_no_more(void **state)
 	struct m82576_frame f;
 
 	tap.deleted = true;
+	listen_to_errors();
 	assert_int_equal(src->next(src, T0, &f, WIRE_BURST, UINT32_MAX), 0);
 	assert_int_equal(src->next(src, T0 + MAX_NS, &f, WIRE_BURST, UINT32_MAX), 0);
+	assert_string_equal(said(),
+			"gantry: TAP gt0 was deleted; its wire carries nothing from now on\n");
 	assert_int_equal(tap.reads, 1);
 }
 
@@ -311,6 +354,35 @@ carrier_of_the_wire_follows_the_interface(void **state)
 	wait_for(carrier_of_wire, 3);
 }
 
+static uint32_t
+enough_polls(void)
+{
+	return __atomic_load_n(&tap.polls, __ATOMIC_RELAXED) > 20;
+}
+
+/* The thread sets the carrier when it changes, and not each time. */
+static void
+carrier_of_the_interface_is_set_once(void **state)
+{
+	wait_for(enough_polls, 1);
+	assert_int_equal(__atomic_load_n(&tap.carriers, __ATOMIC_RELAXED), 1);
+	sink->carrier(sink, true);
+	wait_for(carrier_of_interface, 1);
+	__atomic_store_n(&tap.polls, 0, __ATOMIC_RELAXED);
+	wait_for(enough_polls, 1);
+	assert_int_equal(__atomic_load_n(&tap.carriers, __ATOMIC_RELAXED), 2);
+}
+
+static void
+interface_that_has_an_error_only_is_down(void **state)
+{
+	wait_for(carrier_of_wire, 1);
+	__atomic_store_n(&tap.poll_error, true, __ATOMIC_RELAXED);
+	wait_for(carrier_of_wire, 2);
+	__atomic_store_n(&tap.poll_error, false, __ATOMIC_RELAXED);
+	wait_for(carrier_of_wire, 3);
+}
+
 /* Opening. */
 
 static void
@@ -341,6 +413,7 @@ tap_that_cannot_be_attached_is_explained_and_closed(void **state)
 		{ EINVAL, 2, "it is no TAP" },
 		{ ENOMEM, 1, "Cannot allocate memory" },
 	};
+	const int fds = count_fds();
 	unsigned int i;
 
 	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
@@ -353,12 +426,29 @@ tap_that_cannot_be_attached_is_explained_and_closed(void **state)
 		assert_false(is_open(tap.fd));
 		teardown(state);
 	}
+	/* The second attempt may fail for a reason of its own. */
+	setup(state);
+	tap.attach_errno[0] = EINVAL;
+	tap.attach_errno[1] = EBUSY;
+	assert_int_equal(open_tap("gt0"), -EBUSY);
+	assert_false(is_open(tap.fd));
+	teardown(state);
+	setup(state);
+	tap.thread_errno = EAGAIN;
+	assert_int_equal(open_tap("gt0"), -EAGAIN);
+	assert_string_equal(err,
+			"TAP gt0: cannot start a thread: Resource temporarily unavailable");
+	assert_false(is_open(tap.fd));
+	teardown(state);
 	setup(state);
 	tap.open_errno = ENOENT;
 	assert_int_equal(open_tap("gt0"), -ENOENT);
-	assert_non_null(strstr(err, "cannot open /dev/net/tun"));
+	assert_string_equal(err, "TAP gt0: cannot open /dev/net/tun: No such file or directory");
 	assert_int_equal(open_tap("sixteen-letters-"), -EINVAL);
+	assert_string_equal(err,
+			"TAP 'sixteen-letters-': an interface's name has 1 to 15 characters");
 	assert_int_equal(open_tap(""), -EINVAL);
+	assert_int_equal(count_fds(), fds);
 }
 
 #define OPEN(f)   cmocka_unit_test_setup_teardown(f, setup_open, teardown_open)
@@ -375,6 +465,8 @@ main(void)
 		OPEN(deleted_interface_is_read_no_more),
 		OPEN(carrier_of_the_port_is_that_of_the_interface),
 		OPEN(carrier_of_the_wire_follows_the_interface),
+		OPEN(carrier_of_the_interface_is_set_once),
+		OPEN(interface_that_has_an_error_only_is_down),
 		CLOSED(tap_of_several_queues_is_attached_with_its_flag),
 		CLOSED(tap_that_cannot_be_attached_is_explained_and_closed),
 	};
