@@ -221,9 +221,10 @@ full_disk_is_an_error_at_once_or_later(void **state)
 static void
 assert_said(const char *want)
 {
-	char line[1024];
+	char line[1024] = "";
 
-	snprintf(line, sizeof(line), *want != '\0' ? "gantry: capture %s: %s\n" : "", path, want);
+	if (*want != '\0')
+		snprintf(line, sizeof(line), "gantry: capture %s: %s\n", path, want);
 	assert_string_equal(said(), line);
 }
 
