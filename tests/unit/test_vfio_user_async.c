@@ -380,7 +380,9 @@ stop_clock(void)
 {
 	is_test_thread = true;
 	cpu_ns = wall_ns = now_ms() * 1000000;
-	nr_rests = raise_wall_ns = raise_cpu_ns = 0;
+	nr_rests = 0;
+	raise_wall_ns = 0;
+	raise_cpu_ns = 0;
 	own_clock = true;
 }
 
