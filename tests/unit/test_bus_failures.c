@@ -17,52 +17,7 @@
 #include <bus_pci_driver.h>
 
 #include "../common/fds.h"
-
-static __thread unsigned int left; /* the call of this number fails, from 1; 0: none */
-static _Atomic long live;          /* allocations that are not freed */
-
-static bool
-fails(void)
-{
-	if (left == 0 || --left != 0)
-		return false;
-	errno = ENOMEM;
-	rte_errno = ENOMEM;
-	return true;
-}
-
-#define WRAP(type, name, ...) \
-	type __real_##name(__VA_ARGS__); \
-	type __wrap_##name(__VA_ARGS__); \
-	type __wrap_##name(__VA_ARGS__)
-
-static void *
-counted(void *p)
-{
-	live += p != NULL;
-	return p;
-}
-
-WRAP(void *, malloc, size_t size)
-{
-	return fails() ? NULL : counted(__real_malloc(size));
-}
-
-WRAP(void *, calloc, size_t n, size_t size)
-{
-	return fails() ? NULL : counted(__real_calloc(n, size));
-}
-
-WRAP(char *, strdup, const char *s)
-{
-	return fails() ? NULL : counted(__real_strdup(s));
-}
-
-WRAP(void, free, void *p)
-{
-	live -= p != NULL;
-	__real_free(p);
-}
+#include "failing.h"
 
 WRAP(void *, mmap64, void *addr, size_t len, int prot, int flags, int fd, off64_t offset)
 {

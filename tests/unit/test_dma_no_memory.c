@@ -17,69 +17,15 @@
 #include <rte_mempool.h>
 #include <rte_memzone.h>
 
+#define FAILING_COUNTER __thread long
+
 #include "../common/fds.h"
+#include "failing.h"
 #include "gantry_dma_debug.h"
 #include "gantry_dma_pool.h"
 #include "gantry_dma_reach.h"
 
-static __thread unsigned int left; /* the allocation of this number fails, from 1 */
-static __thread long live;         /* allocations that are not freed */
-static __thread long mapped;       /* bytes that are mapped */
-
-#define WRAP(type, name, ...) \
-	type __real_##name(__VA_ARGS__); \
-	type __wrap_##name(__VA_ARGS__); \
-	type __wrap_##name(__VA_ARGS__)
-
-static bool
-fails(void)
-{
-	if (left == 0 || --left != 0)
-		return false;
-	errno = rte_errno = ENOMEM;
-	return true;
-}
-
-static void *
-counted(void *p)
-{
-	live += p != NULL;
-	return p;
-}
-
-WRAP(void *, malloc, size_t size)
-{
-	return fails() ? NULL : counted(__real_malloc(size));
-}
-
-WRAP(void *, calloc, size_t n, size_t size)
-{
-	return fails() ? NULL : counted(__real_calloc(n, size));
-}
-
-WRAP(void *, realloc, void *p, size_t size)
-{
-	if (fails())
-		return NULL;
-	live -= p != NULL;
-	return counted(__real_realloc(p, size));
-}
-
-WRAP(void *, aligned_alloc, size_t align, size_t size)
-{
-	return fails() ? NULL : counted(__real_aligned_alloc(align, size));
-}
-
-WRAP(char *, strdup, const char *s)
-{
-	return fails() ? NULL : counted(__real_strdup(s));
-}
-
-WRAP(void, free, void *p)
-{
-	live -= p != NULL;
-	__real_free(p);
-}
+static __thread long mapped; /* bytes that are mapped */
 
 WRAP(void *, mmap64, void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {

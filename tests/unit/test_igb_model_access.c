@@ -11,6 +11,7 @@
 
 #include <linux/pci_regs.h>
 
+#include "eeprom_pins.h"
 #include "igb_rig.h"
 
 static int
@@ -291,48 +292,11 @@ eerd(struct rig *g, uint32_t word)
 	return rig_rd(g, IGB_EERD);
 }
 
-static void
-pins(struct rig *g, uint32_t set, uint32_t clear)
-{
-	rig_wr(g, IGB_EECD, (rig_rd(g, IGB_EECD) & ~clear) | set);
-}
-
-static void
-shift_out(struct rig *g, uint32_t data, unsigned int bits)
-{
-	while (bits-- > 0) {
-		pins(g, data >> bits & 1 ? IGB_EECD_DI : 0, IGB_EECD_DI);
-		pins(g, IGB_EECD_SK, 0);
-		pins(g, 0, IGB_EECD_SK);
-	}
-}
-
-static uint32_t
-shift_in(struct rig *g, unsigned int bits)
-{
-	uint32_t v = 0;
-
-	while (bits-- > 0) {
-		pins(g, IGB_EECD_SK, IGB_EECD_DI);
-		v = v << 1 | !!(rig_rd(g, IGB_EECD) & IGB_EECD_DO);
-		pins(g, 0, IGB_EECD_SK);
-	}
-	return v;
-}
-
-static void
-command(struct rig *g, uint32_t data, unsigned int bits)
-{
-	pins(g, IGB_EECD_CS, 0);
-	pins(g, 0, IGB_EECD_CS);
-	shift_out(g, data, bits);
-}
-
 static uint32_t
 eeprom_status(struct rig *g)
 {
-	command(g, 0x05, 8);
-	return shift_in(g, 8);
+	spi_command(g, 0x05, 8);
+	return spi_in(g, 8);
 }
 
 static void
@@ -350,13 +314,13 @@ words_of_the_nvm_are_exact_at_its_end(void **state)
 	assert_int_equal(rig_rd(g, IGB_EERD), 5 << 2);
 	/* A read by the pins continues at the beginning. */
 	pins(g, IGB_EECD_REQ, 0);
-	command(g, 0x03 << 16 | last * 2, 24);
-	assert_int_equal(shift_in(g, 16), 0x3412);
-	assert_int_equal(shift_in(g, 16), 0x0211);
+	spi_command(g, 0x03 << 16 | last * 2, 24);
+	assert_int_equal(spi_in(g, 16), 0x3412);
+	assert_int_equal(spi_in(g, 16), 0x0211);
 	/* A status is read again and again. */
-	command(g, 0x06, 8);
-	command(g, 0x05, 8);
-	assert_int_equal(shift_in(g, 32), 0x02020202);
+	spi_command(g, 0x06, 8);
+	spi_command(g, 0x05, 8);
+	assert_int_equal(spi_in(g, 32), 0x02020202);
 }
 
 /* WREN permits one write, until a write of either kind, or WRDI; a longer command is another. */
@@ -379,27 +343,27 @@ write_permission_of_the_eeprom_is_exact(void **state)
 
 	pins(g, IGB_EECD_REQ, 0);
 	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-		command(g, 0x06, 8);
+		spi_command(g, 0x06, 8);
 		assert_int_equal(eeprom_status(g), 2);
-		command(g, t[i].data, t[i].bits);
+		spi_command(g, t[i].data, t[i].bits);
 		assert_int_equal(eeprom_status(g), t[i].permits ? 2 : 0);
-		command(g, 0x04, 8);
+		spi_command(g, 0x04, 8);
 	}
 	for (unsigned int bits = 7; bits < 10; bits++) {
-		command(g, bits < 9 ? 0x06 : 0x06 << 1, bits);
+		spi_command(g, bits < 9 ? 0x06 : 0x06 << 1, bits);
 		assert_int_equal(eeprom_status(g), bits == 8 ? 2 : 0);
-		command(g, 0x04, 8);
+		spi_command(g, 0x04, 8);
 	}
 	/* A command ends, and is carried out, also when software gives up the pins. */
-	command(g, 0x06, 8);
+	spi_command(g, 0x06, 8);
 	pins(g, 0, IGB_EECD_REQ);
 	pins(g, IGB_EECD_REQ, 0);
 	assert_int_equal(eeprom_status(g), 2);
 	/* A deselected chip drives nothing. */
-	command(g, 0x06, 8);
-	command(g, 0x05, 8);
-	shift_in(g, 6);
-	assert_int_equal(shift_in(g, 1), 1);
+	spi_command(g, 0x06, 8);
+	spi_command(g, 0x05, 8);
+	spi_in(g, 6);
+	assert_int_equal(spi_in(g, 1), 1);
 	pins(g, IGB_EECD_CS, 0);
 	assert_false(rig_rd(g, IGB_EECD) & IGB_EECD_DO);
 }

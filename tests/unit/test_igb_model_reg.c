@@ -4,6 +4,7 @@
 
 /* The model's registers: reset values, side effects, NVM, PHY, configuration space, statistics. */
 
+#include "eeprom_pins.h"
 #include "igb_rig.h"
 
 static void
@@ -156,45 +157,6 @@ nvm_words_and_checksum_are_valid(void **state)
 	assert_true(rig_rd(g, IGB_EECD) & IGB_EECD_GNT);
 	rig_wr(g, IGB_EECD, rig_rd(g, IGB_EECD) & ~IGB_EECD_REQ);
 	assert_false(rig_rd(g, IGB_EECD) & IGB_EECD_GNT);
-}
-
-/* Move the EEPROM's pins as a driver does. */
-static void
-pins(struct rig *g, uint32_t set, uint32_t clear)
-{
-	rig_wr(g, IGB_EECD, (rig_rd(g, IGB_EECD) & ~clear) | set);
-}
-
-static void
-spi_out(struct rig *g, uint32_t data, unsigned int bits)
-{
-	while (bits-- > 0) {
-		pins(g, data >> bits & 1 ? IGB_EECD_DI : 0, IGB_EECD_DI);
-		pins(g, IGB_EECD_SK, 0);
-		pins(g, 0, IGB_EECD_SK);
-	}
-}
-
-static uint32_t
-spi_in(struct rig *g, unsigned int bits)
-{
-	uint32_t v = 0;
-
-	while (bits-- > 0) {
-		pins(g, IGB_EECD_SK, IGB_EECD_DI);
-		v = v << 1 | !!(rig_rd(g, IGB_EECD) & IGB_EECD_DO);
-		pins(g, 0, IGB_EECD_SK);
-	}
-	return v;
-}
-
-/* Send a command of a given number of bits, after the end of the former command. */
-static void
-spi_command(struct rig *g, uint32_t data, unsigned int bits)
-{
-	pins(g, IGB_EECD_CS, 0);
-	pins(g, 0, IGB_EECD_CS);
-	spi_out(g, data, bits);
 }
 
 #define SPI_WRITE 0x02u

@@ -9,7 +9,6 @@
  * leave no memory and no file descriptor behind.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -25,91 +24,11 @@
 
 #include <cmocka.h>
 
+#include "../common/fds.h"
+#include "failing.h"
 #include "m82576.h"
 #include "vfu_client.h"
 #include "wire.h"
-
-static __thread unsigned int left; /* the allocation of this number fails, from 1 */
-static _Atomic long live;          /* allocations that are not freed */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-char *__real_strdup(const char *s);
-void __real_free(void *p);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-char *__wrap_strdup(const char *s);
-void __wrap_free(void *p);
-
-static bool
-fails(void)
-{
-	return left != 0 && --left == 0;
-}
-
-static void *
-counted(void *p)
-{
-	live += p != NULL;
-	return p;
-}
-
-void *
-__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : counted(__real_malloc(size));
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : counted(__real_calloc(n, size));
-}
-
-void *
-__wrap_realloc(void *p, size_t size)
-{
-	if (fails())
-		return NULL;
-	live -= p != NULL;
-	return counted(__real_realloc(p, size));
-}
-
-void *
-__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-	return fails() ? NULL : counted(__real_aligned_alloc(alignment, size));
-}
-
-char *
-__wrap_strdup(const char *s)
-{
-	return fails() ? NULL : counted(__real_strdup(s));
-}
-
-void
-__wrap_free(void *p)
-{
-	live -= p != NULL;
-	__real_free(p);
-}
-
-static unsigned int
-open_files(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		n++;
-	closedir(d);
-	return n;
-}
 
 static char folder[] = "/tmp/gantry-memory-XXXXXX";
 static char socket_path[64], capture_path[64], record_path[64];
@@ -186,23 +105,23 @@ close_client(void)
  * release what they had for the client, or what they were started with, in their own time.
  */
 static void
-settle(long *memory, unsigned int *files)
+settle(long *memory, int *files)
 {
 	unsigned int i;
 
-	for (i = 0; i < 10000 && (live > *memory || open_files() > *files); i++)
+	for (i = 0; i < 10000 && (live > *memory || count_fds() > *files); i++)
 		usleep(1000);
 	assert_true(live <= *memory);
-	assert_true(open_files() <= *files);
+	assert_true(count_fds() <= *files);
 	*memory = live;
-	*files = open_files();
+	*files = count_fds();
 }
 
 /* Call a set-up until no allocation fails. Return the number of attempts. */
 static unsigned int
 attempts(int (*set_up)(char *err), void (*undo)(void))
 {
-	unsigned int files = open_files(), n;
+	int files = count_fds(), n;
 	long memory = live;
 	char err[256];
 	int ret;

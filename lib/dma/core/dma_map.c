@@ -236,9 +236,10 @@ gantry_dma_unmap_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t
 	unmap_slow(dev, addr, size, dir, attrs, __builtin_return_address(0));
 }
 
-void
-gantry_dma_unmap_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
-		size_t size, enum gantry_dma_dir dir, unsigned long attrs)
+/* Inlined, so that the return address is that of the call to the library. */
+static __rte_always_inline void
+unmap_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr, size_t size,
+		enum gantry_dma_dir dir, unsigned long attrs)
 {
 	if (gets_mbufs(dev))
 		dev->mode->unmap_mbuf(&(struct dma_call){
@@ -255,6 +256,13 @@ gantry_dma_unmap_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantr
 }
 
 void
+gantry_dma_unmap_mbuf_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr,
+		size_t size, enum gantry_dma_dir dir, unsigned long attrs)
+{
+	unmap_mbuf(dev, m, addr, size, dir, attrs);
+}
+
+void
 gantry_dma_unmap_mbuf_gather_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		gantry_dma_addr_t addr, size_t size, enum gantry_dma_dir dir, unsigned long attrs,
 		struct gantry_dma_gather *g)
@@ -263,18 +271,8 @@ gantry_dma_unmap_mbuf_gather_slow(struct gantry_dma_dev *dev, struct rte_mbuf *m
 
 	if (mode != NULL && mode->unmap_gather != NULL)
 		mode->unmap_gather(dev, addr, size, dir, g);
-	else if (gets_mbufs(dev))
-		dev->mode->unmap_mbuf(&(struct dma_call){
-				.dev = dev,
-				.m = m,
-				.addr = addr,
-				.size = size,
-				.dir = dir,
-				.attrs = attrs,
-				.site = __builtin_return_address(0),
-		});
 	else
-		unmap_slow(dev, addr, size, dir, attrs, __builtin_return_address(0));
+		unmap_mbuf(dev, m, addr, size, dir, attrs);
 }
 
 void
