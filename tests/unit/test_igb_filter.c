@@ -308,9 +308,10 @@ vlans_are_filtered_and_stripped_as_configured(void **state)
 	assert_int_equal(rte_eth_dev_vlan_filter(PORT, 31, 0), 0);
 	assert_int_equal(*reg(IGB_VFTA(0)), 1);
 	/* At run time. */
+	*reg(IGB_RCTL) |= IGB_RCTL_CFIEN;
 	assert_int_equal(rte_eth_dev_set_vlan_offload(PORT, RTE_ETH_VLAN_STRIP_OFFLOAD), 0);
 	assert_true(*reg(IGB_CTRL) & IGB_CTRL_VME);
-	assert_false(*reg(IGB_RCTL) & IGB_RCTL_VFE);
+	assert_false(*reg(IGB_RCTL) & (IGB_RCTL_VFE | IGB_RCTL_CFIEN));
 	*reg(IGB_RCTL) |= IGB_RCTL_CFIEN;
 	assert_int_equal(rte_eth_dev_set_vlan_offload(PORT, RTE_ETH_VLAN_FILTER_OFFLOAD), 0);
 	assert_false(*reg(IGB_CTRL) & IGB_CTRL_VME);
