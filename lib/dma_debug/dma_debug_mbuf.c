@@ -180,7 +180,7 @@ check_fields(struct dma_entry *e, struct object *o, unsigned int refs, unsigned 
 	return true;
 }
 
-/* Not inlined: to clear the conflicts of each mbuf that comes back takes time. */
+/* The compiler must not inline this: it clears the list of conflicts, which takes time. */
 static unsigned int __rte_noinline
 nr_conflicts(const struct dma_entry *e)
 {

@@ -97,7 +97,7 @@ struct capture_writer;
  */
 int capture_create(const char *path, struct capture_writer **writer, char *err, size_t err_len);
 /**
- * Append a frame without FCS.
+ * Append a frame without FCS. The writer keeps up to 64 KiB of frames until capture_finish().
  *
  * @return false: the file is incomplete from here on
  */

@@ -91,7 +91,8 @@ get(struct capture *c, void *buf, uint32_t n)
 	why = gzerror(c->gz, &code);
 	if (code == Z_BUF_ERROR)
 		return bad(c, "the compressed file breaks off");
-	if (got < 0)
+	/* Some versions of zlib return what precedes the error. */
+	if (got < 0 || code != Z_OK)
 		return bad(c, "cannot be read: %s", code == Z_ERRNO ? strerror(errno) : why);
 	return got == 0 ? 0 : bad(c, "the file breaks off");
 }

@@ -76,7 +76,7 @@ detach(struct vfu_server *s)
 	if (s->attached)
 		s->ops.detached(s->opaque, conn->why);
 	s->attached = false;
-	/* First, because an access that starts afterwards must not find what is freed below. */
+	/* Before the wait: an access that starts later must not find the connection. */
 	atomic_store_explicit(&s->conn, NULL, memory_order_release);
 	vfu_async_forget_client(s);
 	vfu_irq_unwire_all(s);

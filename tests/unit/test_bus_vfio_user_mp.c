@@ -756,7 +756,7 @@ main(int argc, char **argv)
 		ON_DEVICES(requests_share_one_deadline),
 	};
 
-	alarm(20); /* an assertion that fails in a request leaves its lock held */
+	alarm(250); /* an assertion that fails in a request leaves its lock held */
 	if (argc > 1)
 		return cmocka_run_group_tests_name(argv[1], alone, NULL, NULL);
 	return cmocka_run_group_tests_name("bus_vfio_user_mp", tests, NULL, NULL);

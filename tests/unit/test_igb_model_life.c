@@ -13,7 +13,7 @@
 
 #include "igb_rig.h"
 #include "../common/fds.h"
-#include "said.h"
+#include "stderr_capture.h"
 #include "test_clock.h"
 
 #define MEMFD_NAME "igb-queues"
@@ -148,7 +148,7 @@ log_has_twenty_lines_a_second(void **state)
 	assert_int_equal(nr_lines, 2);
 	assert_string_equal(lines[0], "5 lines were left out");
 	assert_string_equal(lines[1], "another");
-	/* Twenty are not too many, and nothing is said about them. */
+	/* Twenty are not too many, and nothing is reported. */
 	next_second();
 	for (i = 0; i < 20; i++)
 		m82576_log(g->m, "line %u", i);
@@ -218,9 +218,9 @@ log_goes_to_standard_error_by_default(void **state)
 	assert_int_equal(m82576_create(&p, &m, err), 0);
 	assert_string_equal(m82576_name(m), "a-port");
 	assert_ptr_equal(m82576_server(m), m->server);
-	listen_to_errors();
+	begin_stderr_capture();
 	m82576_log(m, "a line of %s", "text");
-	assert_string_equal(said(), "a-port: a line of text\n");
+	assert_string_equal(captured_stderr(), "a-port: a line of text\n");
 	m82576_destroy(m);
 	m82576_destroy(NULL);
 }

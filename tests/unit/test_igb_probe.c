@@ -618,7 +618,7 @@ main(int argc, char **argv)
 		ON_SHARED(request_without_an_answer_is_an_error),
 	};
 
-	alarm(20); /* an assertion that fails in a request leaves its lock held */
+	alarm(250); /* an assertion that fails in a request leaves its lock held */
 	fake_start_eal(argc, argv);
 	return cmocka_run_group_tests_name("igb_probe", tests, NULL, NULL);
 }

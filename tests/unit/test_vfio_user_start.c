@@ -17,6 +17,8 @@
 #include <sys/file.h>
 #include <sys/syscall.h>
 
+#include <sys/resource.h>
+
 #include "vfu_test.h"
 
 #define MAX_VECTORS 2048 /* of an index */
@@ -354,13 +356,24 @@ client_whose_start_fails_leaves_nothing(void **state)
 }
 
 /* 256 servers share the handler of SIGBUS, and each that ends makes room for another. */
+#define FILES 2048u
+
 static void
 process_has_at_most_256_servers(void **state)
 {
 	const struct vfu_server_desc desc = description();
 	static struct vfu_server *servers[256];
 	char path[100], err[VFU_ERR_LEN];
+	struct rlimit files;
 
+	/* A server has four descriptors. */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	files.rlim_cur = FILES;
+	if (files.rlim_max < files.rlim_cur) {
+		print_message("needs %u file descriptors\n", FILES);
+		skip();
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
 	for (unsigned int i = 0; i < 256; i++) {
 		test_path(path, sizeof(path));
 		if (vfu_server_start(path, &desc, &dev_ops, &dev, &servers[i], err) != 0)

@@ -544,7 +544,7 @@ signals_with_handler_for_once(void)
 
 /* Report which signals are blocked in the handler. */
 static void
-say_mask(int number)
+report_mask(int number)
 {
 	sigset_t mask;
 
@@ -560,7 +560,7 @@ say_mask(int number)
 static void
 signal_with_mask(int flags)
 {
-	struct sigaction sa = { .sa_handler = say_mask, .sa_flags = flags };
+	struct sigaction sa = { .sa_handler = report_mask, .sa_flags = flags };
 
 	sigaddset(&sa.sa_mask, SIGUSR2);
 	sigaction(SIGSEGV, &sa, NULL);
@@ -582,7 +582,7 @@ signal_with_handler_that_is_interrupted(void)
 
 /* Report that a fault is at address 8, and end. */
 static void
-say_fault(int number, siginfo_t *info, void *context)
+report_fault(int number, siginfo_t *info, void *context)
 {
 	if (info->si_addr == (void *)8 && context != NULL)
 		say_h(number);
@@ -592,7 +592,7 @@ say_fault(int number, siginfo_t *info, void *context)
 static void
 fault_with_handler_of_details(void)
 {
-	const struct sigaction sa = { .sa_sigaction = say_fault, .sa_flags = SA_SIGINFO };
+	const struct sigaction sa = { .sa_sigaction = report_fault, .sa_flags = SA_SIGINFO };
 
 	sigaction(SIGSEGV, &sa, NULL);
 	if (vfio_user_trap_map(&trap) == 0)

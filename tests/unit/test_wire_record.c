@@ -8,7 +8,7 @@
  */
 
 #include "capture_files.h"
-#include "said.h"
+#include "stderr_capture.h"
 
 /* Return the number of files beyond standard error that a program executed now would inherit. */
 static unsigned int
@@ -219,13 +219,13 @@ full_disk_is_an_error_at_once_or_later(void **state)
 /* Replays and recordings. */
 
 static void
-assert_said(const char *want)
+assert_reported(const char *want)
 {
 	char line[1024] = "";
 
 	if (*want != '\0')
 		snprintf(line, sizeof(line), "gantry: capture %s: %s\n", path, want);
-	assert_string_equal(said(), line);
+	assert_string_equal(captured_stderr(), line);
 }
 
 static struct wire_source *
@@ -283,12 +283,12 @@ replay_reports_frames_that_filters_refuse(void **state)
 		assert_true(stats.started);
 		assert_int_equal(stats.filtered, 0);
 		refused_so_far += i == 0 ? 2 : 0;
-		listen_to_errors();
+		begin_stderr_capture();
 		assert_int_equal(play(src), 3);
-		assert_said(i == 0 ? "the port's filters refused 2 of 3 frames: they are for other "
-				     "addresses or VLANs: make the application set promiscuous "
-				     "mode, or give the port their address with mac=" :
-				     "");
+		assert_reported(i == 0 ? "the port's filters refused 2 of 3 frames: they are for other "
+					 "addresses or VLANs: make the application set promiscuous "
+					 "mode, or give the port their address with mac=" :
+					 "");
 		wire_pcap_get_stats(src, &stats);
 		assert_true(stats.started && stats.ended);
 		assert_false(stats.broken);
@@ -325,9 +325,9 @@ replay_reports_records_that_it_leaves_out(void **state)
 			enhanced(0, 0, 3, 20, WIRE_FRAME_MAX + 1, 0);
 		enhanced(0, 0, 4, 60, 60, 0);
 		src = replayed();
-		listen_to_errors();
+		begin_stderr_capture();
 		assert_int_equal(play(src), 1);
-		assert_said(lines[i]);
+		assert_reported(lines[i]);
 		src->close(src);
 	}
 }
@@ -390,10 +390,10 @@ replay_that_breaks_reports_it_once(void **state)
 	pcap_record(0, 0, 1, 60, 60);
 	src = replayed();
 	read_errno = EIO;
-	listen_to_errors();
+	begin_stderr_capture();
 	assert_int_equal(play(src), 0);
-	assert_said("cannot be read: Input/output error, at byte 24: the replay ends early: repair "
-		    "the file");
+	assert_reported("cannot be read: Input/output error, at byte 24: the replay ends early: repair "
+			"the file");
 	wire_pcap_get_stats(src, &stats);
 	assert_true(stats.broken && stats.ended);
 	assert_int_equal(wire_pcap_failures(), failures + 1);
@@ -481,7 +481,7 @@ recording_that_fails_counts_and_reports_it(void **state)
 	for (n = 0; n < 2; n++) {
 		limit_files(1000);
 		assert_int_equal(wire_pcap_open_sink(path, &sink, err), 0);
-		listen_to_errors();
+		begin_stderr_capture();
 		for (i = 0; n == 0 && wire_pcap_failures() == failures; i++) {
 			assert_true(i < 100);
 			assert_int_equal(sink->put(sink, at, frames, 1, false), 1);
@@ -492,7 +492,7 @@ recording_that_fails_counts_and_reports_it(void **state)
 		/* Without frames after the failure, the recording notices it when it is closed. */
 		sink->close(sink);
 		limit_files(RLIM_INFINITY);
-		assert_said("cannot be written (disk full?); it is incomplete");
+		assert_reported("cannot be written (disk full?); it is incomplete");
 		assert_int_equal(wire_pcap_failures(), failures + 1 + n);
 	}
 	assert_int_equal(mkfifo(strcat(path, ".fifo"), 0600), 0);

@@ -28,7 +28,7 @@
 
 #include "../common/fds.h"
 #include "m82576.h"
-#include "said.h"
+#include "stderr_capture.h"
 #include "wire.h"
 
 #define T0      UINT64_C(1000000000)
@@ -289,12 +289,12 @@ frame_that_is_too_long_is_dropped(void **state)
 	kernel_sends(data, sizeof(data));
 	kernel_sends(data, sizeof(data));
 	kernel_sends(data, sizeof(data) - 1);
-	listen_to_errors();
+	begin_stderr_capture();
 	for (unsigned int i = 0; i < 2; i++) {
 		assert_int_equal(src->next(src, T0, &f, WIRE_BURST, UINT32_MAX), 0);
 		assert_true(src->pending(src));
 	}
-	assert_string_equal(said(),
+	assert_string_equal(captured_stderr(),
 			"gantry: TAP gt0: frames longer than 16384 bytes are dropped; lower the "
 			"interface's MTU\n");
 	assert_int_equal(src->next(src, T0, &f, WIRE_BURST, UINT32_MAX), 1);
@@ -307,10 +307,10 @@ deleted_interface_is_read_no_more(void **state)
 	struct m82576_frame f;
 
 	tap.deleted = true;
-	listen_to_errors();
+	begin_stderr_capture();
 	assert_int_equal(src->next(src, T0, &f, WIRE_BURST, UINT32_MAX), 0);
 	assert_int_equal(src->next(src, T0 + MAX_NS, &f, WIRE_BURST, UINT32_MAX), 0);
-	assert_string_equal(said(),
+	assert_string_equal(captured_stderr(),
 			"gantry: TAP gt0 was deleted; its wire carries nothing from now on\n");
 	assert_int_equal(tap.reads, 1);
 }

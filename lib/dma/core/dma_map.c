@@ -191,7 +191,7 @@ map_by_own(struct gantry_dma_dev *dev, void *ptr, size_t size, enum gantry_dma_d
 	return map_slow(dev, ptr, size, dir, attrs, site);
 }
 
-/* A layer gets the mbuf; a mode, the address of its buffer. */
+/* Return whether the table takes mbufs: a layer gets the mbuf, a mode the address of its buffer. */
 static inline bool
 gets_mbufs(const struct gantry_dma_dev *dev)
 {
@@ -236,7 +236,7 @@ gantry_dma_unmap_slow(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t
 	unmap_slow(dev, addr, size, dir, attrs, __builtin_return_address(0));
 }
 
-/* Inlined, so that the return address is that of the call to the library. */
+/* The compiler must inline this: the return address is that of the call to the library. */
 static __rte_always_inline void
 unmap_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, unsigned long attrs)
