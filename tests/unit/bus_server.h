@@ -121,7 +121,7 @@ dev_write(void *opaque, unsigned int region, uint64_t offset, const void *buf, s
 	memcpy(&v, buf, RTE_MIN(len, sizeof(v)));
 	if (region == VFIO_PCI_CONFIG_REGION_INDEX) {
 		if (offset == PCI_BASE_ADDRESS_0)
-			v &= ~(BAR0 - 1);
+			v = (v & ~(BAR0 - 1)) | (s->config[offset] & PCI_BASE_ADDRESS_SPACE_IO);
 		else if (offset == PCI_BASE_ADDRESS_2)
 			v = (v & ~31u) | PCI_BASE_ADDRESS_SPACE_IO;
 		else if (offset >= PCI_BASE_ADDRESS_1 && offset <= PCI_BASE_ADDRESS_5)

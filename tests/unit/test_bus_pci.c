@@ -193,6 +193,21 @@ driver_is_chosen_by_name(void **state)
 }
 
 static void
+driver_is_not_offered_a_device_without_memory(void **state)
+{
+	struct rte_vfio_user_device *first = probed;
+
+	server.config[PCI_BASE_ADDRESS_0] = PCI_BASE_ADDRESS_SPACE_IO;
+	assert_int_equal(plug_with("pci=1"), -ENODEV);
+	assert_int_equal(pci_probes, 0);
+	server.config[PCI_BASE_ADDRESS_0] = 0;
+	assert_int_equal(plug_with("pci=1"), 0);
+	assert_int_equal(pci_probes, 1);
+	assert_int_equal(rte_dev_remove(&pci->device), 0);
+	probed = first;
+}
+
+static void
 driver_may_refuse(void **state)
 {
 	pci_probe_result = -EIO;
@@ -378,6 +393,8 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(vector0_is_delivered, serve_device, unserve_device),
 		cmocka_unit_test_setup_teardown(driver_is_chosen_by_name, serve_device,
 				unserve_device),
+		cmocka_unit_test_setup_teardown(driver_is_not_offered_a_device_without_memory,
+				serve_device, unserve_device),
 		cmocka_unit_test_setup_teardown(driver_may_refuse, serve_device, unserve_device),
 		cmocka_unit_test_setup_teardown(device_reaches_eal_memory, serve_device,
 				unserve_device),
