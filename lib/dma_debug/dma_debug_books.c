@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,8 +70,11 @@ static pthread_key_t end_key;
 int
 dma_books_open(void)
 {
-	if (books == NULL)
-		books = calloc(1, sizeof(*books));
+	if (books == NULL) {
+		books = aligned_alloc(alignof(struct books), sizeof(*books));
+		if (books != NULL)
+			memset(books, 0, sizeof(*books));
+	}
 	return books != NULL ? 0 : -ENOMEM;
 }
 

@@ -64,7 +64,7 @@ struct dma_entry *dma_books_take_any(struct gantry_dma_dev *dev, const void *own
 bool dma_books_at_bus(struct gantry_dma_dev *dev, gantry_dma_addr_t addr,
 		bool (*fn)(struct dma_entry *e, void *arg), void *arg);
 
-/** A former mapping. */
+/** A former mapping: one line of the cache, because each unmapping writes one. */
 struct dma_former {
 	const struct gantry_dma_dev *dev;
 	gantry_dma_addr_t addr;
@@ -72,7 +72,7 @@ struct dma_former {
 	size_t size;
 	const void *map_site, *unmap_site;
 	uint64_t flags; /* flags, direction and kind of the entry */
-};
+} __rte_cache_aligned;
 void dma_books_add_former(const struct dma_entry *e, const void *site);
 bool dma_books_find_former(const struct gantry_dma_dev *dev, gantry_dma_addr_t addr,
 		struct dma_former *former);

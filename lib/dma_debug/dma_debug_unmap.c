@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "dma_debug_calls.h"
+#include "uninitialized.h"
 
 /* Nothing is mapped there. */
 static void
@@ -165,7 +166,8 @@ dma_debug_unmap_call(struct dma_call *c)
 		.mbuf = c->m,
 		.owner = t->in_list ? t->list_owner : NULL,
 	};
-	struct dma_entry *e, other;
+	GANTRY_UNINITIALIZED struct dma_entry other;
+	struct dma_entry *e;
 
 	c->site = dma_debug_site_of(t, c->site);
 	if (unlikely(c->addr == GANTRY_DMA_MAPPING_ERROR)) {
