@@ -23,6 +23,7 @@
 #include <linux/vfio.h>
 
 #include <rte_common.h>
+#include <rte_memory.h>
 
 #include "../common/fds.h"
 #include "vfio_user_private.h"
@@ -85,6 +86,24 @@ vfu_client_region_write(struct vfu_client *client, unsigned int index, uint64_t 
 	}
 	memcpy(config + offset, &v, len);
 	return result();
+}
+
+#define EAL_END (UINT64_C(1) << 45) /* where AddressSanitizer leaves room, too */
+
+/* EAL memory, and external memory, which may be anywhere. */
+int
+rte_memseg_list_walk(rte_memseg_list_walk_t fn, void *arg)
+{
+	static const struct rte_memseg_list lists[] = {
+		{ .base_va = (void *)(EAL_END - 256 * MB), .len = 256 * MB },
+		{ .base_va = (void *)(UINT64_C(1) << 32), .len = MB },
+		{ .base_va = (void *)(UINT64_C(1) << 46), .len = MB, .external = 1 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(lists); i++)
+		assert_int_equal(fn(&lists[i], arg), 0);
+	return 0;
 }
 
 static void
@@ -356,7 +375,48 @@ areas_show_their_part_of_the_file(void **state)
 	assert_int_equal(dev.bars[1].maps[0].size, 16 * PAGE);
 }
 
+/* The file of a region may be descriptor 0: a program may run without standard input. */
+static int
+device_new_at_0(void **state)
+{
+	device_new(state);
+	close(STDIN_FILENO);
+	fds = count_fds();
+	return 0;
+}
+
+static int
+device_gone_from_0(void **state)
+{
+	device_gone(state);
+	assert_int_equal(open("/dev/null", O_RDONLY), STDIN_FILENO);
+	return 0;
+}
+
+/* A secondary process can map what is there, too: see map_above_memory(). */
+static void
+maps_are_far_above_the_memory_of_eal(void **state)
+{
+	const uintptr_t room = UINT64_C(1) << 40;
+	uintptr_t at[2];
+
+	set_bar(1, 16 * PAGE, 0);
+	regions[1].fd = file;
+	regions[1].flags = VFIO_REGION_INFO_FLAG_MMAP;
+	regions[1].nr_areas = 2;
+	regions[1].areas[0].size = regions[1].areas[1].size = PAGE;
+	regions[1].areas[1].offset = PAGE;
+	assert_int_equal(vfio_user_bars_setup(&dev), 0);
+	at[0] = (uintptr_t)dev.bars[1].maps[0].addr;
+	at[1] = (uintptr_t)dev.bars[1].maps[1].addr;
+	assert_in_range(at[0], EAL_END + room, EAL_END + 2 * room);
+	assert_int_equal(at[0] % (2 * MB), 0);
+	assert_int_equal(at[1], at[0] + 2 * MB);
+}
+
 #define ON_DEVICE(name) cmocka_unit_test_setup_teardown(name, device_new, device_gone)
+#define ON_DEVICE_AT_0(name) \
+	{ #name ", descriptor 0", name, device_new_at_0, device_gone_from_0, NULL }
 
 int
 main(void)
@@ -369,6 +429,10 @@ main(void)
 		ON_DEVICE(failed_request_is_returned_and_leaves_no_file),
 		ON_DEVICE(invalid_areas_are_refused),
 		ON_DEVICE(areas_show_their_part_of_the_file),
+		ON_DEVICE(maps_are_far_above_the_memory_of_eal),
+		ON_DEVICE_AT_0(failed_request_is_returned_and_leaves_no_file),
+		ON_DEVICE_AT_0(invalid_areas_are_refused),
+		ON_DEVICE_AT_0(areas_show_their_part_of_the_file),
 	};
 
 	return cmocka_run_group_tests_name("bus_bar", tests, NULL, NULL);
