@@ -393,7 +393,7 @@ device_gone_from_0(void **state)
 	return 0;
 }
 
-/* A secondary process can map what is there, too: see map_above_memory(). */
+/* Where a secondary process can also map: see map_above_memory(). */
 static void
 maps_are_far_above_the_memory_of_eal(void **state)
 {
@@ -416,7 +416,9 @@ maps_are_far_above_the_memory_of_eal(void **state)
 
 #define ON_DEVICE(name) cmocka_unit_test_setup_teardown(name, device_new, device_gone)
 #define ON_DEVICE_AT_0(name) \
-	{ #name ", descriptor 0", name, device_new_at_0, device_gone_from_0, NULL }
+	{ \
+#name ", descriptor 0", name, device_new_at_0, device_gone_from_0, NULL \
+	}
 
 int
 main(void)

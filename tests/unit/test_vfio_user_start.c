@@ -44,9 +44,15 @@ enum call {
 static enum call failing;
 static int error, left; /* of the failing call: its error, and how many calls succeed before */
 
+/* The call whose descriptor is to be 0, and how many such calls come before. */
+static enum call zero;
+static int zero_left;
+
 static bool
 fails(enum call call)
 {
+	if (call == zero && zero_left-- == 0)
+		close(0);
 	if (call != failing || left-- != 0)
 		return false;
 	errno = error;
@@ -390,6 +396,38 @@ process_has_at_most_256_servers(void **state)
 		vfu_server_stop(servers[i]);
 }
 
+/* A program may run without standard input. */
+static void
+any_descriptor_may_be_0(void **state)
+{
+	static const enum call calls[] = { EVENTFD, OPEN_NULL, OPEN_FOLDER, EPOLL, SOCKET };
+	const struct vfu_client_params params = { .timeout_ms = SOON_MS };
+	const struct vfu_server_desc desc = description();
+	const int before = count_fds();
+	char path[100], err[VFU_ERR_LEN];
+	struct vfu_client *c;
+	unsigned int i, n = 0;
+	int k;
+
+	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		for (k = 0;; k++, n++) {
+			test_path(path, sizeof(path));
+			zero = calls[i];
+			zero_left = k;
+			assert_int_equal(start(&desc, &dev_ops, path, err), 0);
+			assert_int_equal(vfu_client_connect(path, &params, &c, err), 0);
+			zero = NONE;
+			vfu_client_close(c);
+			vfu_server_stop(dev.server);
+			if (zero_left >= 0)
+				break;
+			assert_int_equal(open("/dev/null", O_RDONLY), 0);
+			assert_int_equal(count_fds(), before);
+		}
+	}
+	assert_true(n >= 6); /* of the server 5, of the client 1 */
+}
+
 static void
 control_thread_runs_on_the_cores_that_it_gets(void **state)
 {
@@ -451,6 +489,8 @@ clients_and_their_messages_are_counted(void **state)
 static int
 group_setup(void **state)
 {
+	if (fcntl(0, F_GETFD) < 0)
+		assert_int_equal(open("/dev/null", O_RDONLY), 0);
 	dev.bar_fd = memory_file(BAR0_SIZE);
 	return 0;
 }
@@ -473,6 +513,7 @@ main(void)
 		cmocka_unit_test(stale_socket_stays_if_it_cannot_be_tried),
 		cmocka_unit_test(client_whose_start_fails_leaves_nothing),
 		cmocka_unit_test(process_has_at_most_256_servers),
+		cmocka_unit_test(any_descriptor_may_be_0),
 		cmocka_unit_test(control_thread_runs_on_the_cores_that_it_gets),
 		cmocka_unit_test(clients_and_their_messages_are_counted),
 	};
