@@ -106,6 +106,31 @@ rings_are_described_to_the_device(void **state)
 	}
 }
 
+/* A queue that is set up again is released first; the other one stays as it is. */
+static void
+second_setup_replaces_one_queue(void **state)
+{
+	const struct rte_eth_dev_data *data = rte_eth_devices[PORT].data;
+	const void *rx, *tx;
+
+	configure(2, 2, NULL);
+	rx = data->rx_queues[1];
+	tx = data->tx_queues[1];
+	assert_int_equal(rte_eth_rx_queue_setup(PORT, 0, 128, SOCKET_ID_ANY, NULL, pool), 0);
+	assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, 128, SOCKET_ID_ANY, NULL), 0);
+	assert_int_equal(rxq()->nb_desc, 128);
+	assert_int_equal(txq()->nb_desc, 128);
+	assert_ptr_equal(data->rx_queues[1], rx);
+	assert_ptr_equal(data->tx_queues[1], tx);
+	/* A queue that cannot be set up again is gone. */
+	igb_rx_queue_release(&rte_eth_devices[PORT], 0);
+	igb_tx_queue_release(&rte_eth_devices[PORT], 0);
+	assert_null(data->rx_queues[0]);
+	assert_null(data->tx_queues[0]);
+	assert_ptr_equal(data->rx_queues[1], rx);
+	assert_ptr_equal(data->tx_queues[1], tx);
+}
+
 static void
 queue_thresholds_have_their_limits(void **state)
 {
@@ -546,6 +571,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		PORT_TEST(receiver_is_set_up_as_configured),
 		PORT_TEST(rings_are_described_to_the_device),
+		PORT_TEST(second_setup_replaces_one_queue),
 		PORT_TEST(queue_thresholds_have_their_limits),
 		PORT_TEST(tx_requests_are_in_the_descriptors),
 		PORT_TEST(tx_contexts_are_used_again),

@@ -124,6 +124,8 @@ two_queues(uint64_t rx_offloads, uint64_t tx_offloads)
 	}
 	assert_int_equal(rte_eth_dev_start(PORT), 0);
 	for (k = 0; k < 2; k++) {
+		/* Otherwise the vector paths leave everything to the scalar ones. */
+		assert_true(rx(k)->iova_last != 0 && tx(k)->iova_last != 0);
 		guard(&rx(k)->ring, NB_DESC * sizeof(*rx(k)->ring));
 		guard(&rx(k)->sw_mbuf, NB_DESC * sizeof(*rx(k)->sw_mbuf));
 		guard(&rx(k)->sw_addr, NB_DESC * sizeof(*rx(k)->sw_addr));
