@@ -107,7 +107,7 @@ received_eventfds(void **state)
 			0);
 	occupy_0();
 
-	/* What the client leaves. */
+	/* The client leaves one wired. */
 	close(0);
 	assert_int_equal(irqs(s, EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, MSIX, &fd), 0);
 	assert_true(is_open_0());
@@ -212,7 +212,7 @@ descriptors_of_the_client(void **state)
 	vfu_client_close(c);
 	occupy_0();
 
-	/* What it sends: memory, a vector. */
+	/* Sent: memory, vectors. */
 	assert_int_equal(vfu_client_connect(dev.path, &params, &c, err), 0);
 	fd = memory_file(MEM_SIZE);
 	assert_int_equal(pwrite(fd, "igb", 3, 0x1000), 3);
@@ -234,7 +234,7 @@ descriptors_of_the_client(void **state)
 	close(fds[0]);
 	close(fds[2]);
 
-	/* What it receives: the file of a BAR, and one that it does not want. */
+	/* Received: the file of a BAR. */
 	close(0);
 	assert_int_equal(vfu_client_region_info(c, 0, &region), 0);
 	assert_int_equal(region.fd, 0);
