@@ -40,6 +40,7 @@ register_dump_needs_full_length(void **state)
 	values = calloc(info.length, info.width);
 	info.data = values;
 	assert_int_equal(rte_eth_dev_get_reg_info(PORT, &info), 0);
+	assert_int_equal(info.version, IGB_DEV_ID_82576);
 	assert_int_equal(values[1] & IGB_STATUS_LU, IGB_STATUS_LU);
 	info.length--;
 	assert_int_equal(rte_eth_dev_get_reg_info(PORT, &info), -ENOTSUP);
