@@ -131,6 +131,33 @@ second_setup_replaces_one_queue(void **state)
 	assert_ptr_equal(data->tx_queues[1], tx);
 }
 
+/* The counters of every queue begin again, and no others change. */
+static void
+counters_of_the_queues_are_reset(void **state)
+{
+	const struct igb_adapter *ad = igb_adapter_of(&rte_eth_devices[PORT]);
+	struct rte_eth_stats s;
+	struct rte_mbuf *m;
+	unsigned int q;
+
+	begin(2, 2, NULL);
+	for (q = 0; q < 2; q++) {
+		m = rte_pktmbuf_alloc(pool);
+		rte_pktmbuf_append(m, 60 + q);
+		assert_int_equal(rte_eth_tx_burst(PORT, q, &m, 1), 1);
+	}
+	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+	assert_true(s.opackets == 2 && s.obytes == 121);
+	assert_int_equal(rte_eth_stats_reset(PORT), 0);
+	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+	assert_true(s.opackets == 0 && s.obytes == 0);
+	for (q = 0; q < 2; q++) {
+		assert_int_equal(ad->tx_stats[q].base.packets, 1);
+		assert_int_equal(ad->tx_stats[q].base.bytes, 60 + q);
+	}
+	assert_int_equal(ad->rx_stats[0].base.packets, 0);
+}
+
 static void
 queue_thresholds_have_their_limits(void **state)
 {
@@ -572,6 +599,7 @@ main(int argc, char **argv)
 		PORT_TEST(receiver_is_set_up_as_configured),
 		PORT_TEST(rings_are_described_to_the_device),
 		PORT_TEST(second_setup_replaces_one_queue),
+		PORT_TEST(counters_of_the_queues_are_reset),
 		PORT_TEST(queue_thresholds_have_their_limits),
 		PORT_TEST(tx_requests_are_in_the_descriptors),
 		PORT_TEST(tx_contexts_are_used_again),

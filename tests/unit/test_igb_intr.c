@@ -173,6 +173,33 @@ each_queue_has_its_own_vector(void **state)
 	assert_int_equal(*reg(IGB_IMS), IGB_ICR_FER | IGB_ICR_DOUTSYNC);
 }
 
+/* In later controllers of the family, a register of IVAR serves queues 2n and 2n + 1. */
+static void
+neighbours_share_a_register_on_later_parts(void **state)
+{
+	const struct rte_eth_conf conf = {
+		.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
+		.intr_conf.rxq = 1,
+	};
+	struct igb_hw *hw = &igb_adapter_of(&rte_eth_devices[PORT])->hw;
+	const struct igb_controller *own = hw->ctl;
+	struct igb_controller later = *own;
+	unsigned int k;
+
+	later.ivar_by_pair = true;
+	hw->ctl = &later;
+	for (k = 0; k < 8; k++)
+		*reg(IGB_IVAR(k)) = 0;
+	begin(5, 2, &conf);
+	assert_int_equal(*reg(IGB_IVAR(0)), 0x81 | 0x82 << 16);
+	assert_int_equal(*reg(IGB_IVAR(1)), 0x83 | 0x84 << 16);
+	assert_int_equal(*reg(IGB_IVAR(2)), 0x85);
+	for (k = 3; k < 8; k++)
+		assert_int_equal(*reg(IGB_IVAR(k)), 0);
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	hw->ctl = own;
+}
+
 /* Three vectors: queues 0 and 1 have one each, queues 2 to 4 share vector 0. */
 static void
 queues_beyond_the_vectors_share_one(void **state)
@@ -305,6 +332,8 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_queue_has_its_own_vector, intr_new, intr_gone),
+		cmocka_unit_test_setup_teardown(neighbours_share_a_register_on_later_parts,
+				intr_new, intr_gone),
 		cmocka_unit_test_setup_teardown(queues_beyond_the_vectors_share_one, few_new,
 				intr_gone),
 		cmocka_unit_test_setup_teardown(start_without_interrupts_fails_and_can_be_retried,
