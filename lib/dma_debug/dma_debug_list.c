@@ -5,6 +5,7 @@
 /* The checks of lists and of mbuf chains: as many entries, and as long, as were mapped. */
 
 #include "dma_debug_calls.h"
+#include "uninitialized.h"
 
 void
 dma_debug_list_begin(enum dma_kind kind, const void *site)
@@ -80,7 +81,7 @@ dma_debug_list_nents(struct gantry_dma_dev *dev, gantry_dma_addr_t first, unsign
 {
 	struct dma_thread *t = &dma_thread;
 	struct list l = { .dev = dev, .first = first, .nents = nents, .kind = t->list_kind };
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct dma_report r;
 
 	dma_books_at_bus(dev, first, list_get, &l);
 	if (l.found.nents == 0 && nents == 0) {
@@ -136,7 +137,7 @@ dma_debug_list_range(struct gantry_dma_dev *dev, gantry_dma_addr_t first, size_t
 {
 	const struct dma_thread *t = &dma_thread;
 	struct list l = { .dev = dev, .first = first, .kind = t->list_kind };
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct dma_report r;
 
 	dma_books_at_bus(dev, first, list_get, &l);
 	if (l.found.nents == 0)
@@ -202,7 +203,7 @@ dma_debug_list_left(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
 	const struct dma_thread *t = &dma_thread;
 	struct list l = { .dev = dev, .first = addr, .kind = t->list_kind, .owner = t->list_owner };
 	const struct dma_entry *e = &l.found;
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct dma_report r;
 
 	if (!dma_books_at_bus(dev, addr, find_left, &l))
 		return 0;

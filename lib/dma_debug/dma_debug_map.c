@@ -68,7 +68,7 @@ void
 dma_debug_segment(const struct dma_call *c, bool list)
 {
 	const struct dma_device *d = dma_device(c->dev);
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct dma_report r;
 
 	if (c->size > d->max_seg && (list || d->max_seg != DMA_MAX_SEG)) {
 		r = dma_debug_report_call(GANTRY_DMA_MISUSE_SEGMENT_SIZE, c);
@@ -208,7 +208,7 @@ static void
 check_iova(const struct dma_call *c)
 {
 	const rte_iova_t iova = rte_mbuf_iova_get(c->m);
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct dma_report r;
 
 	if (likely(iova + ((uint8_t *)c->ptr - (uint8_t *)c->m->buf_addr) == c->addr) ||
 			iova > GANTRY_DMA_ADDR_MAX)

@@ -65,6 +65,7 @@
 
 #include "dma_checksum.h"
 #include "dma_debug_object.h"
+#include "uninitialized.h"
 
 /*
  * Data.
@@ -168,8 +169,8 @@ static bool
 check_fields(struct dma_entry *e, struct object *o, unsigned int refs, unsigned int min_refs,
 		const char *when, const void *site)
 {
-	struct dma_report r;
-	char how[320];
+	GANTRY_UNINITIALIZED struct dma_report r;
+	GANTRY_UNINITIALIZED char how[320];
 
 	if (likely(o->fields.max_refs == 0 ||
 			    !fields_differ(o, e, refs, min_refs, how, sizeof(how))))
@@ -194,7 +195,7 @@ static void __rte_noinline
 check_posted(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
 {
 	struct conflicts v;
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct dma_report r;
 
 	if (dma_debug_count_conflicts(&v, e, true) == 0)
 		return;
@@ -234,7 +235,7 @@ check_promise(struct dma_entry *e, struct object *o, const void *site)
 	struct gantry_dma_promise *p = dma_thread.promise;
 	struct rte_mbuf *m = e->mbuf;
 	const char *but = NULL;
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct dma_report r;
 
 	if (p->one_segment && m->next != NULL) {
 		r = dma_debug_report_of(GANTRY_DMA_MISUSE_MBUF_CHAIN, e, site);
@@ -269,7 +270,7 @@ sent(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
 	const unsigned int refs = rte_mbuf_refcnt_read(m);
 	unsigned int others = 0;
 	struct conflicts v;
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct dma_report r;
 	uint64_t state = __atomic_load_n(&o->state, __ATOMIC_ACQUIRE);
 
 	if (unlikely(COUNT(state, TX) + 1 >= refs && COUNT(state, TX) != 0))
@@ -307,7 +308,7 @@ static void
 posted(struct dma_entry *e, struct object *o, const void *site)
 {
 	uint64_t state = __atomic_load_n(&o->state, __ATOMIC_ACQUIRE);
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct dma_report r;
 
 	if (likely(!(state & FREE)))
 		note_fields(o, e->mbuf, rte_mbuf_refcnt_read(e->mbuf));
@@ -389,7 +390,7 @@ dma_debug_mbuf_twice(const struct dma_entry *a, const struct dma_entry *b)
 static void
 check_data(struct dma_entry *e, const void *site)
 {
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct dma_report r;
 	uint64_t sum;
 
 	if (!(e->flags & DMA_SUMMED) || (e->flags & (DMA_REPORTED | DMA_GONE)))

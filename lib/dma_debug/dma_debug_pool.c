@@ -13,6 +13,7 @@
 
 #include "dma_checksum.h"
 #include "dma_debug_object.h"
+#include "uninitialized.h"
 
 #define FREE_SUMMED 128 /* bytes of a free mbuf's data in its checksum */
 
@@ -122,7 +123,7 @@ static bool
 object_put(const struct watch *w, struct rte_mbuf *m, struct put_call *by)
 {
 	struct object *o = object_of(w, m);
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct dma_report r;
 	uint64_t state;
 
 	if (unlikely(o == NULL))
@@ -166,7 +167,7 @@ static void
 object_got(const struct watch *w, struct rte_mbuf *m, const void *site)
 {
 	struct object *o = object_of(w, m);
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct dma_report r;
 	uint64_t state, sum;
 
 	/* From here on this thread may free it. */

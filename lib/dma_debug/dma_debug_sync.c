@@ -7,6 +7,7 @@
  */
 
 #include "dma_debug_calls.h"
+#include "uninitialized.h"
 
 /* Return whether it is a piece of a list; its owner then is the list's number. */
 static inline bool
@@ -109,7 +110,7 @@ sync_found(struct sync *s, const void *site)
 {
 	struct gantry_dma_dev *dev = s->dev;
 	enum gantry_dma_misuse misuse;
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct dma_report r;
 	const char *how = sync_wrong(s, &misuse);
 
 	if (unlikely(how != NULL) && !(s->found.flags & DMA_REPORTED)) {
@@ -193,17 +194,18 @@ dma_debug_sync(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 		enum gantry_dma_dir dir, bool for_cpu, const void *site)
 {
 	const struct dma_thread *t = &dma_thread;
-	struct sync s = {
-		.dev = dev,
-		.addr = addr,
-		.size = size,
-		.dir = dir,
-		.for_cpu = for_cpu,
-		.turn = t->in_list && t->list_turn,
-	};
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct sync s;
+	GANTRY_UNINITIALIZED struct dma_report r;
 	size_t rest;
 
+	s.dev = dev;
+	s.addr = addr;
+	s.size = size;
+	s.dir = dir;
+	s.for_cpu = for_cpu;
+	s.turn = t->in_list && t->list_turn;
+	s.owner = NULL;
+	s.best = 0; /* e and found are not valid */
 	site = dma_debug_site_of(t, site);
 	dma_books_at_bus(dev, addr, sync_find, &s);
 	if (unlikely(s.best == 0)) {

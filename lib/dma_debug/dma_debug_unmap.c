@@ -83,7 +83,7 @@ static void
 compare(struct dma_entry *e, enum dma_kind kind, size_t size, enum gantry_dma_dir dir,
 		const void *site)
 {
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct dma_report r;
 
 	if (e->flags & DMA_REPORTED)
 		return;
@@ -115,7 +115,7 @@ compare(struct dma_entry *e, enum dma_kind kind, size_t size, enum gantry_dma_di
 void
 dma_debug_freed(struct dma_entry *e, const char *when, const void *site)
 {
-	struct dma_report r;
+	GANTRY_UNINITIALIZED struct dma_report r;
 
 	if (e->block == 0 || (e->flags & (DMA_GONE | DMA_REPORTED)) ||
 			e->block == dma_debug_block(e->dev, e->ptr))

@@ -44,6 +44,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "uninitialized.h"
 #include "wire.h"
 
 /*
@@ -320,7 +321,8 @@ room(const struct wire_dir *dir, uint64_t now)
 static unsigned int
 poll_paced(struct wire_dir *dir, uint64_t now)
 {
-	uint64_t at[WIRE_BURST], sum = 0;
+	GANTRY_UNINITIALIZED uint64_t at[WIRE_BURST];
+	uint64_t sum = 0;
 	unsigned int n = 0, i, got;
 	uint32_t bytes;
 
@@ -374,7 +376,8 @@ set_paused(struct wire_dir *dir, bool paused)
 static unsigned int
 poll_unpaced(struct wire_dir *dir, uint64_t now)
 {
-	uint64_t at[WIRE_BURST], sum = 0;
+	GANTRY_UNINITIALIZED uint64_t at[WIRE_BURST];
+	uint64_t sum = 0;
 	unsigned int n = 0, i, gone;
 	uint32_t bytes;
 
