@@ -50,7 +50,7 @@ struct books {
 	struct {
 		struct bucket buckets[BUCKETS];
 		uint32_t levels; /* levels that were ever used */
-	} by[2];
+	} __rte_cache_aligned by[2];
 	/*
 	 * Former mappings, by device and bus address. If several share a place, the latest one
 	 * stays.

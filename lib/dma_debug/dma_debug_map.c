@@ -82,7 +82,9 @@ dma_debug_segment(const struct dma_call *c, bool list)
 	}
 }
 
-/* The entry that a new mapping meets. Without any, `met` is not initialised, to save time. */
+/*
+ * The entry that a new mapping meets. If there is none, `met` is not initialised, which saves time.
+ */
 struct overlap {
 	const struct dma_entry *e;
 	struct dma_entry met;

@@ -161,7 +161,7 @@ fields_differ(const struct object *o, const struct dma_entry *e, unsigned int re
 	else if (refs > f->max_refs)
 		ADD(", refcnt from %u to %u, and nobody else had a reference", f->max_refs, refs);
 #undef ADD
-	return true;
+	return at != 0; /* 0: another thread has undone the change */
 }
 
 /* Report changed fields. */
@@ -181,11 +181,10 @@ check_fields(struct dma_entry *e, struct object *o, unsigned int refs, unsigned 
 	return true;
 }
 
-/* The compiler must not inline this: it clears the list of conflicts, which takes time. */
-static unsigned int __rte_noinline
+static unsigned int
 nr_conflicts(const struct dma_entry *e)
 {
-	struct conflicts v;
+	GANTRY_UNINITIALIZED struct conflicts v;
 
 	return dma_debug_count_conflicts(&v, e, false);
 }
@@ -194,7 +193,7 @@ nr_conflicts(const struct dma_entry *e)
 static void __rte_noinline
 check_posted(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
 {
-	struct conflicts v;
+	GANTRY_UNINITIALIZED struct conflicts v;
 	GANTRY_UNINITIALIZED struct dma_report r;
 
 	if (dma_debug_count_conflicts(&v, e, true) == 0)
@@ -269,7 +268,7 @@ sent(struct dma_entry *e, struct watch *w, struct object *o, const void *site)
 	struct rte_mbuf *m = e->mbuf;
 	const unsigned int refs = rte_mbuf_refcnt_read(m);
 	unsigned int others = 0;
-	struct conflicts v;
+	GANTRY_UNINITIALIZED struct conflicts v;
 	GANTRY_UNINITIALIZED struct dma_report r;
 	uint64_t state = __atomic_load_n(&o->state, __ATOMIC_ACQUIRE);
 
@@ -349,7 +348,6 @@ lookup(struct gantry_dma_dev *dev, const struct rte_mbuf *m, struct watch **w)
 void
 dma_debug_mbuf_mapped(struct dma_entry *e, const void *site)
 {
-	struct object unknown = { 0 };
 	struct watch *w;
 	struct object *o;
 
@@ -364,6 +362,8 @@ dma_debug_mbuf_mapped(struct dma_entry *e, const void *site)
 		e->flags |= DMA_FOREIGN;
 	o = lookup(e->dev, e->mbuf, &w);
 	if (o == NULL) {
+		struct object unknown = { 0 };
+
 		if (e->dir == GANTRY_DMA_TO_DEVICE && dma_thread.promise != NULL)
 			check_promise(e, &unknown, site);
 		dma_debug_mbuf_sum(e);

@@ -88,11 +88,13 @@ vfu_client_region_write(struct vfu_client *client, unsigned int index, uint64_t 
 	return result();
 }
 
-#define EAL_END (UINT64_C(1) << 45) /* where AddressSanitizer leaves room, too */
+#define EAL_END (UINT64_C(1) << 45) /* AddressSanitizer also leaves room there */
+
+int __wrap_rte_memseg_list_walk(rte_memseg_list_walk_t fn, void *arg);
 
 /* EAL memory, and external memory, which may be anywhere. */
 int
-rte_memseg_list_walk(rte_memseg_list_walk_t fn, void *arg)
+__wrap_rte_memseg_list_walk(rte_memseg_list_walk_t fn, void *arg)
 {
 	static const struct rte_memseg_list lists[] = {
 		{ .base_va = (void *)(EAL_END - 256 * MB), .len = 256 * MB },
@@ -393,9 +395,9 @@ device_gone_from_0(void **state)
 	return 0;
 }
 
-/* Where a secondary process can also map: see map_above_memory(). */
+/* A secondary process can also map there: see map_above_memory(). */
 static void
-maps_are_far_above_the_memory_of_eal(void **state)
+maps_are_far_above_eal_memory(void **state)
 {
 	const uintptr_t room = UINT64_C(1) << 40;
 	uintptr_t at[2];
@@ -431,11 +433,13 @@ main(void)
 		ON_DEVICE(failed_request_is_returned_and_leaves_no_file),
 		ON_DEVICE(invalid_areas_are_refused),
 		ON_DEVICE(areas_show_their_part_of_the_file),
-		ON_DEVICE(maps_are_far_above_the_memory_of_eal),
+		ON_DEVICE(maps_are_far_above_eal_memory),
 		ON_DEVICE_AT_0(failed_request_is_returned_and_leaves_no_file),
 		ON_DEVICE_AT_0(invalid_areas_are_refused),
 		ON_DEVICE_AT_0(areas_show_their_part_of_the_file),
 	};
 
+	if (fcntl(STDIN_FILENO, F_GETFD) < 0)
+		assert_int_equal(open("/dev/null", O_RDONLY), STDIN_FILENO);
 	return cmocka_run_group_tests_name("bus_bar", tests, NULL, NULL);
 }

@@ -175,7 +175,7 @@ each_queue_has_its_own_vector(void **state)
 
 /* In later controllers of the family, a register of IVAR serves queues 2n and 2n + 1. */
 static void
-neighbours_share_a_register_on_later_parts(void **state)
+neighbours_share_a_register_in_later_controllers(void **state)
 {
 	const struct rte_eth_conf conf = {
 		.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
@@ -183,9 +183,10 @@ neighbours_share_a_register_on_later_parts(void **state)
 	};
 	struct igb_hw *hw = &igb_adapter_of(&rte_eth_devices[PORT])->hw;
 	const struct igb_controller *own = hw->ctl;
-	struct igb_controller later = *own;
+	static struct igb_controller later;
 	unsigned int k;
 
+	later = *own;
 	later.ivar_by_pair = true;
 	hw->ctl = &later;
 	for (k = 0; k < 8; k++)
@@ -332,7 +333,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(each_queue_has_its_own_vector, intr_new, intr_gone),
-		cmocka_unit_test_setup_teardown(neighbours_share_a_register_on_later_parts,
+		cmocka_unit_test_setup_teardown(neighbours_share_a_register_in_later_controllers,
 				intr_new, intr_gone),
 		cmocka_unit_test_setup_teardown(queues_beyond_the_vectors_share_one, few_new,
 				intr_gone),

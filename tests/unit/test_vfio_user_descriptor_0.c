@@ -5,6 +5,7 @@
 /*
  * A program without standard input: descriptor 0 is one like any other, at both ends. Each step
  * closes it, so that the next descriptor that a thread of the process opens or receives is 0.
+ * test_vfio_user_start.c tests the descriptors that a start opens.
  */
 
 #include <fcntl.h>
@@ -47,7 +48,7 @@ irqs(int s, uint32_t flags, uint32_t index, const int *fd)
 }
 
 static void
-received_memory(void **state)
+received_memory_may_be_0(void **state)
 {
 	int s = raw_attach(&dev), mem = memory_file(MEM_SIZE);
 	uint8_t *p;
@@ -75,7 +76,7 @@ received_memory(void **state)
 }
 
 static void
-received_eventfds(void **state)
+received_eventfds_may_be_0(void **state)
 {
 	int s = raw_attach(&dev), fd = eventfd(0, EFD_NONBLOCK), eoi = eventfd(0, EFD_NONBLOCK);
 	uint64_t n = 1;
@@ -118,7 +119,7 @@ received_eventfds(void **state)
 	wait_until(dev.detached == dev.attached);
 }
 
-/* Connect, so that the server accepts descriptor 0. */
+/* Connect, so that the server's end is descriptor 0. */
 static int
 connect_to_0(void)
 {
@@ -132,7 +133,7 @@ connect_to_0(void)
 }
 
 static void
-accepted_connections(void **state)
+accepted_socket_may_be_0(void **state)
 {
 	int first = connect_to_0(), second;
 
@@ -147,7 +148,7 @@ accepted_connections(void **state)
 	assert_true(raw_closed(second));
 	occupy_0();
 	close(second);
-	/* One that has sent nothing when the server stops. */
+	/* A client that has sent nothing when the server stops. */
 	second = connect_to_0();
 	wait_until(is_open_0());
 	vfu_server_stop(dev.server);
@@ -159,9 +160,8 @@ accepted_connections(void **state)
 	device_start(&dev); /* for the teardown */
 }
 
-/* Descriptors of the start: test_vfio_user_start.c. */
 static void
-file_of_a_bar(void **state)
+file_of_a_bar_may_be_0(void **state)
 {
 	const int fds = count_fds();
 	struct vfu_client_params params = { .timeout_ms = SOON_MS };
@@ -190,11 +190,11 @@ file_of_a_bar(void **state)
 	device_stop(&other);
 
 	assert_int_equal(open("/dev/null", O_RDONLY), 0);
-	assert_int_equal(count_fds(), fds);
+	wait_until(count_fds() <= fds);
 }
 
 static void
-descriptors_of_the_client(void **state)
+descriptors_of_the_client_may_be_0(void **state)
 {
 	struct vfu_client_params params = { .timeout_ms = SOON_MS };
 	struct vfu_client *c;
@@ -205,14 +205,14 @@ descriptors_of_the_client(void **state)
 	uint8_t *p;
 	int fd, fds[3];
 
-	/* Its socket. */
+	/* The socket is 0. */
 	close(0);
 	assert_int_equal(vfu_client_connect(dev.path, &params, &c, err), 0);
 	assert_true(is_open_0());
 	vfu_client_close(c);
 	occupy_0();
 
-	/* Sent: memory, vectors. */
+	/* The client sends memory and eventfds. */
 	assert_int_equal(vfu_client_connect(dev.path, &params, &c, err), 0);
 	fd = memory_file(MEM_SIZE);
 	assert_int_equal(pwrite(fd, "igb", 3, 0x1000), 3);
@@ -234,7 +234,7 @@ descriptors_of_the_client(void **state)
 	close(fds[0]);
 	close(fds[2]);
 
-	/* Received: the file of a BAR. */
+	/* The client receives the file of a BAR. */
 	close(0);
 	assert_int_equal(vfu_client_region_info(c, 0, &region), 0);
 	assert_int_equal(region.fd, 0);
@@ -248,11 +248,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(received_memory),
-		T(received_eventfds),
-		T(accepted_connections),
-		T(file_of_a_bar),
-		T(descriptors_of_the_client),
+		T(received_memory_may_be_0),
+		T(received_eventfds_may_be_0),
+		T(accepted_socket_may_be_0),
+		T(file_of_a_bar_may_be_0),
+		T(descriptors_of_the_client_may_be_0),
 	};
 
 	if (!is_open_0())

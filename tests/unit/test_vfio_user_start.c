@@ -48,6 +48,7 @@ static int error, left; /* of the failing call: its error, and how many calls su
 static enum call zero;
 static int zero_left;
 
+/* Each redirected call comes here. Return whether it fails. */
 static bool
 fails(enum call call)
 {
@@ -421,8 +422,10 @@ any_descriptor_may_be_0(void **state)
 			vfu_server_stop(dev.server);
 			if (zero_left >= 0)
 				break;
+			/* A thread may close a socket later than the end of the server. */
+			wait_until(fcntl(0, F_GETFD) < 0);
 			assert_int_equal(open("/dev/null", O_RDONLY), 0);
-			assert_int_equal(count_fds(), before);
+			wait_until(count_fds() <= before);
 		}
 	}
 	assert_true(n >= 6); /* of the server 5, of the client 1 */
