@@ -23,21 +23,11 @@
 
 #include <string.h>
 
-#include "m82576_priv.h"
+#include "m82576_rx.h"
 #include "m82576_rx_filter.h"
 #include "uninitialized.h"
 
 enum fate { NO_DESC, DELIVERED, DAMAGED };
-
-/*
- * A burst in progress: the registers that each frame needs, read once, so that a changed register
- * takes effect at the next burst, and the frames so far.
- */
-struct burst {
-	uint32_t rctl, rxcsum;
-	bool rss, strip;
-	struct m82576_sum arrived, good, delivered;
-};
 
 /* A frame in progress. */
 struct rx_frame {
@@ -107,14 +97,6 @@ rxq_dead(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
 	x->dead = true;
 }
 
-/* Prefetch the buffer of a fetched descriptor, if there is one of that number. */
-static inline void
-rxq_prefetch(struct m82576 *m, const struct m82576_rxq *x, uint32_t i)
-{
-	if (i < x->fetched)
-		m82576_dma_prefetch(m, &m->rx_tlb, x->desc[i].read.pkt_addr, VFU_DMA_WRITE);
-}
-
 /*
  * Make n descriptors, from the head on, available in desc[].
  *
@@ -155,26 +137,20 @@ rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, ui
 		}
 		x->fetched = have + part;
 		for (at = 0; have == 0 && at < M82576_PREFETCH; at++)
-			rxq_prefetch(m, x, at);
+			m82576_rxq_prefetch(m, x, at);
 	}
 	return true;
 }
 
-/* Write back the descriptor that is held back as number i. */
+/* Write back one descriptor, to memory that d points to; NULL: by its bus address. */
 static inline void
-write_back_one(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, void *ring,
-		uint32_t i)
+write_back_one(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
+		union igb_rx_desc *d, uint32_t at, const union igb_rx_desc *wb)
 {
-	uint32_t at = x->wb_first + i;
-	union igb_rx_desc *d;
-
-	if (at >= x->count)
-		at -= x->count;
-	d = m82576_dma_desc(m, &m->rx_tlb, ring, x->base, at);
 	if (d != NULL) {
-		__atomic_store_n(&d->qw[0], x->wb[i].qw[0], __ATOMIC_RELAXED);
-		__atomic_store_n(&d->qw[1], x->wb[i].qw[1], __ATOMIC_RELEASE);
-	} else if (vfu_dma_write(m->server, x->base + (uint64_t)at * IGB_DESC_SIZE, &x->wb[i],
+		__atomic_store_n(&d->qw[0], wb->qw[0], __ATOMIC_RELAXED);
+		__atomic_store_n(&d->qw[1], wb->qw[1], __ATOMIC_RELEASE);
+	} else if (vfu_dma_write(m->server, x->base + (uint64_t)at * IGB_DESC_SIZE, wb,
 				   IGB_DESC_SIZE) != 0) {
 		rxq_dead(m, x, r);
 	}
@@ -190,19 +166,22 @@ write_back_one(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring 
 static void
 rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
 {
-	uint32_t i, k, end;
+	uint32_t i, k, nr, at = x->wb_first;
 	void *ring;
 
 	if (x->wb_count == 0)
 		return;
 	ring = m82576_dma_ring(m, &m->rx_tlb, x->base, x->count);
-	/* A ring ends with the end of a line, so that its end needs no care. */
-	for (i = 0; i < x->wb_count; i = end) {
-		end = i + M82576_LINE_DESCS - (x->wb_first + i) % M82576_LINE_DESCS;
-		if (end > x->wb_count)
-			end = x->wb_count;
-		for (k = end; k > i; k--)
-			write_back_one(m, x, r, ring, k - 1);
+	/* A ring ends with the end of a line. */
+	for (i = 0; i < x->wb_count; i += nr) {
+		nr = M82576_LINE_DESCS - at % M82576_LINE_DESCS;
+		if (nr > x->wb_count - i)
+			nr = x->wb_count - i;
+		for (k = nr; k-- > 0;)
+			write_back_one(m, x, r,
+					m82576_dma_desc(m, &m->rx_tlb, ring, x->base, at + k),
+					at + k, &x->wb[i + k]);
+		at = at + nr == x->count ? 0 : at + nr;
 	}
 	x->wb_count = 0;
 }
@@ -301,18 +280,6 @@ put_part(struct m82576 *m, uint64_t addr, const struct rx_frame *f, uint32_t off
 	return ok;
 }
 
-/* Use up n descriptors, whose write-backs are filled in. */
-static inline void
-rxq_advance(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, uint32_t n)
-{
-	x->used += n;
-	x->wb_count += n;
-	x->head += n;
-	if (x->head >= x->count)
-		x->head -= x->count;
-	m->rx_dirty |= 1u << r->index;
-}
-
 /* Return whether a frame goes as it is into the buffer of one descriptor: the usual case. */
 static inline bool
 is_plain(const struct m82576_rxq *x, const struct rx_frame *f)
@@ -332,12 +299,12 @@ deliver_plain(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *
 		rxq_write_back(m, x, r);
 	if (x->wb_count == 0)
 		x->wb_first = x->head;
-	rxq_prefetch(m, x, x->used + M82576_PREFETCH);
+	m82576_rxq_prefetch(m, x, x->used + M82576_PREFETCH);
 	wb = &x->wb[x->wb_count];
 	fill_in(x, f, d, f->len, f->staterr | IGB_RXD_STAT_EOP, wb);
 	if (!m82576_dma_put(m, &m->rx_tlb, d->read.pkt_addr, f->data, f->len))
 		report_lost(m, x, r, wb, 1);
-	rxq_advance(m, x, r, 1);
+	m82576_rxq_advance(m, x, r, 1);
 }
 
 /*
@@ -361,7 +328,7 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
 		rxq_write_back(m, x, r);
 	if (x->wb_count == 0)
 		x->wb_first = x->head;
-	rxq_prefetch(m, x, x->used + M82576_PREFETCH);
+	m82576_rxq_prefetch(m, x, x->used + M82576_PREFETCH);
 	wb = &x->wb[x->wb_count];
 	for (i = 0; i < n; i++, off += part) {
 		const union igb_rx_desc *d = &x->desc[x->used + i];
@@ -382,7 +349,7 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
 		return DAMAGED;
 	if (!ok)
 		report_lost(m, x, r, wb, n);
-	rxq_advance(m, x, r, n);
+	m82576_rxq_advance(m, x, r, n);
 	return DELIVERED;
 }
 
@@ -395,7 +362,7 @@ add(struct m82576_sum *sum, uint32_t len)
 
 /* Count a frame that is dropped because it is bad. Return false. */
 static bool
-bad(struct m82576 *m, struct burst *b, uint32_t stat, uint32_t len)
+bad(struct m82576 *m, struct m82576_rx_burst *b, uint32_t stat, uint32_t len)
 {
 	add(&b->arrived, len);
 	m82576_count(&m->rxc.stat[M82576_STAT(stat)], 1);
@@ -405,7 +372,7 @@ bad(struct m82576 *m, struct burst *b, uint32_t stat, uint32_t len)
 
 /* Count a frame that is for another address or VLAN. Return false. */
 static bool
-filtered(struct m82576 *m, struct burst *b, uint32_t len)
+filtered(struct m82576 *m, struct m82576_rx_burst *b, uint32_t len)
 {
 	add(&b->arrived, len);
 	m82576_count(&m->rxc.filtered, 1);
@@ -418,7 +385,8 @@ filtered(struct m82576 *m, struct burst *b, uint32_t len)
  * @return false: it is dropped, and counted
  */
 static bool
-passes(struct m82576 *m, struct burst *b, const struct m82576_frame *frame, struct rx_frame *f)
+passes(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_frame *frame,
+		struct rx_frame *f)
 {
 	uint32_t len = frame->len;
 	enum m82576_verdict v;
@@ -449,8 +417,8 @@ passes(struct m82576 *m, struct burst *b, const struct m82576_frame *frame, stru
 
 /* Return the queue of a frame: by the RSS hash, or queue 0. */
 static inline unsigned int
-choose_queue(const struct m82576 *m, const struct burst *b, const struct m82576_frame *frame,
-		struct rx_frame *f)
+choose_queue(const struct m82576 *m, const struct m82576_rx_burst *b,
+		const struct m82576_frame *frame, struct rx_frame *f)
 {
 	/* The entries of RETA, one byte each. */
 	const uint8_t *reta = (const uint8_t *)&m->reg[IGB_RETA(0) / 4];
@@ -467,7 +435,7 @@ choose_queue(const struct m82576 *m, const struct burst *b, const struct m82576_
 
 /* Return whether the device must read all of a frame, and not only its header. */
 static inline bool
-needs_all(const struct burst *b, const struct m82576_pkt *pkt)
+needs_all(const struct m82576_rx_burst *b, const struct m82576_pkt *pkt)
 {
 	return pkt->cut || !(b->rctl & IGB_RCTL_SECRC) || !(b->rxcsum & IGB_RXCSUM_PCSD) ||
 			(pkt->l4 != 0 && b->rxcsum & (IGB_RXCSUM_TUOFL | IGB_RXCSUM_CRCOFL)) ||
@@ -490,7 +458,7 @@ gather(struct m82576 *m, const struct m82576_frame *frame, struct m82576_frame *
 
 /* Verify checksums, strip the VLAN tag, append the FCS. */
 static void
-finish(struct m82576 *m, const struct burst *b, const struct m82576_frame *frame,
+finish(struct m82576 *m, const struct m82576_rx_burst *b, const struct m82576_frame *frame,
 		struct rx_frame *f)
 {
 	const uint8_t *data = frame->data;
@@ -560,7 +528,7 @@ count_no_desc(struct m82576 *m, struct m82576_rxq *x, unsigned int q)
  * @return false: not taken, because it can wait for descriptors
  */
 static bool
-receive(struct m82576 *m, struct burst *b, const struct m82576_frame *frame, bool wait)
+receive(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_frame *frame, bool wait)
 {
 	enum fate fate = NO_DESC;
 	struct m82576_frame all;
@@ -618,7 +586,7 @@ receive(struct m82576 *m, struct burst *b, const struct m82576_frame *frame, boo
 		m82576_count(&m->rxc.stat[M82576_STAT(IGB_CRCERRS)], 1);
 	} else {
 		add(&b->good, frame->len);
-		m82576_stats_rx(m, frame->data, frame->len);
+		m82576_stats_rx(m, frame, 1);
 	}
 	if (fate == DELIVERED) {
 		add(&b->delivered, frame->len);
@@ -630,19 +598,27 @@ receive(struct m82576 *m, struct burst *b, const struct m82576_frame *frame, boo
 unsigned int
 m82576_receive(struct m82576 *m, const struct m82576_frame *frames, unsigned int n, bool wait)
 {
-	struct burst b = {
+	struct m82576_rx_burst b = {
 		.rctl = m82576_reg(m, IGB_RCTL),
 		.rxcsum = m82576_reg(m, IGB_RXCSUM),
 		.rss = (m82576_reg(m, IGB_MRQC) & IGB_MRQC_ENABLE_MASK) == IGB_MRQC_ENABLE_RSS,
 		.strip = m82576_reg(m, IGB_CTRL) & IGB_CTRL_VME,
+		.vet = (uint16_t)m82576_reg(m, IGB_VET),
 	};
-	unsigned int i;
+	unsigned int i = 0;
 
+	b.run_max = m82576_rx_run_max(m, &b);
 	vfu_tlb_begin(&m->rx_tlb, m->server);
-	for (i = 0; i < n && receive(m, &b, &frames[i], wait); i++)
+	while (i < n) {
+		if (b.run_max != 0)
+			i += m82576_rx_run(m, &b, &frames[i], n - i);
 		/* One signal is enough: translate nothing more of memory that was truncated. */
 		if (__builtin_expect(vfu_server_dma_poisoned(m->server), 0))
 			vfu_tlb_begin(&m->rx_tlb, m->server);
+		if (i == n || !receive(m, &b, &frames[i], wait))
+			break;
+		i++;
+	}
 	m82576_stats_received(m, &b.arrived, &b.good, &b.delivered);
 	if (i < n) {
 		/* Finished frames must not wait together with this one. */

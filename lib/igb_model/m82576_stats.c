@@ -87,19 +87,19 @@ m82576_rqdpc_read(struct m82576 *m, unsigned int q)
 }
 
 /*
- * Count a frame in its size class. Size classes count the FCS. The first class is exactly 64 bytes,
+ * Count n frames in a size class. Size classes count the FCS. The first class is exactly 64 bytes,
  * the others begin at 65, 128, 256, 512 and 1024. A shorter frame, which a sender without padding
  * may send, belongs to no class.
  */
 static void
-count_size(uint64_t *s, uint32_t len)
+count_size(uint64_t *s, uint32_t len, unsigned int n)
 {
 	unsigned int log2 = 31 - (unsigned int)__builtin_clz(len);
 
 	if (len == 64)
-		m82576_count(&s[0], 1);
+		m82576_count(&s[0], n);
 	else if (len > 64)
-		m82576_count(&s[log2 < 10 ? log2 - 5 : 5], 1);
+		m82576_count(&s[log2 < 10 ? log2 - 5 : 5], n);
 }
 
 static bool
@@ -109,14 +109,34 @@ is_broadcast(const uint8_t *p)
 			p[5] == 0xFF;
 }
 
-void
-m82576_stats_rx(struct m82576 *m, const uint8_t *data, uint32_t len)
-{
-	uint64_t *s = m->rxc.stat;
+/* Registers of one direction: of the first size class, of multicast and of broadcast frames. */
+struct kinds {
+	uint32_t size, mc, bc;
+};
 
-	count_size(&s[M82576_STAT(IGB_PRC64)], len + M82576_FCS_LEN);
-	if (data[0] & 1)
-		m82576_count(&s[M82576_STAT(is_broadcast(data) ? IGB_BPRC : IGB_MPRC)], 1);
+/* Count the kinds of frames. Neighbours of one length, which are usual, are counted together. */
+static inline void
+count_kinds(uint64_t *s, struct kinds k, const struct m82576_frame *frames, unsigned int n)
+{
+	unsigned int i, same = 0;
+
+	for (i = 0; i < n; i++) {
+		const uint8_t *data = frames[i].data;
+
+		if (data[0] & 1)
+			m82576_count(&s[M82576_STAT(is_broadcast(data) ? k.bc : k.mc)], 1);
+		same++;
+		if (i + 1 == n || frames[i + 1].len != frames[i].len) {
+			count_size(&s[M82576_STAT(k.size)], frames[i].len + M82576_FCS_LEN, same);
+			same = 0;
+		}
+	}
+}
+
+void
+m82576_stats_rx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n)
+{
+	count_kinds(m->rxc.stat, (struct kinds){ IGB_PRC64, IGB_MPRC, IGB_BPRC }, frames, n);
 }
 
 static uint64_t
@@ -148,14 +168,11 @@ m82576_stats_tx(struct m82576 *m, const struct m82576_frame *frames, unsigned in
 	uint64_t *s = c->stat, bytes = 0, wire;
 	unsigned int i;
 
-	for (i = 0; i < n; i++) {
-		const uint8_t *data = frames[i].data;
-
+	if (n == 0)
+		return;
+	for (i = 0; i < n; i++)
 		bytes += frames[i].len;
-		count_size(&s[M82576_STAT(IGB_PTC64)], frames[i].len + M82576_FCS_LEN);
-		if (data[0] & 1)
-			m82576_count(&s[M82576_STAT(is_broadcast(data) ? IGB_BPTC : IGB_MPTC)], 1);
-	}
+	count_kinds(s, (struct kinds){ IGB_PTC64, IGB_MPTC, IGB_BPTC }, frames, n);
 	wire = bytes + (uint64_t)n * M82576_FCS_LEN;
 	m82576_count(&s[M82576_STAT(IGB_GPTC)], n);
 	m82576_count(&s[M82576_STAT(IGB_TPT)], n);

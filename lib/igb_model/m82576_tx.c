@@ -595,7 +595,8 @@ next_frames(struct m82576 *m, struct m82576_frame *frames, unsigned int n, uint3
 {
 	struct burst b = { .frames = frames, .max = n, .left = bytes };
 	uint32_t enabled = m82576_ld_acq(&m->tx_enabled);
-	unsigned int q = m->tx_next, idle = 0, nr;
+	uint32_t idle = 0; /* queues that had no frame, one bit each, since the last frame */
+	unsigned int q = m->tx_next;
 
 	if (enabled == 0 || m->tx_busy || n == 0)
 		return 0;
@@ -603,7 +604,6 @@ next_frames(struct m82576 *m, struct m82576_frame *frames, unsigned int n, uint3
 	m->tx_burst++;
 	m->out_used = 0;
 	/* 1. Choose a queue, until the burst is full or no queue has a frame. */
-	nr = (unsigned int)__builtin_popcount(enabled);
 	if (!(enabled & 1u << q) || m->tx_quantum == TX_QUANTUM) {
 		q = queue_after(enabled, q);
 		m->tx_quantum = 0;
@@ -614,10 +614,10 @@ next_frames(struct m82576 *m, struct m82576_frame *frames, unsigned int n, uint3
 		if (is_full(&b))
 			break;
 		if (m->tx_quantum < TX_QUANTUM)
-			idle++;
+			idle |= 1u << q;
 		q = queue_after(enabled, q);
 		m->tx_quantum = 0;
-		if (idle == nr) {
+		if (idle == enabled) {
 			/* Another queue is the first to use the next budget. */
 			q = queue_after(enabled, q);
 			break;

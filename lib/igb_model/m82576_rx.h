@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * What the two ways of a received frame share: m82576_rx.c receives every frame, m82576_rx_run.c
+ * runs of plain frames. Receiving thread.
+ */
+
+#ifndef M82576_RX_H
+#define M82576_RX_H
+
+#include "m82576_priv.h"
+
+/*
+ * A burst in progress: the registers that each frame needs, read once, so that a changed register
+ * takes effect at the next burst, and the frames so far.
+ */
+struct m82576_rx_burst {
+	uint32_t rctl, rxcsum;
+	bool rss, strip;
+	uint32_t run_max; /* bytes of the longest frame of a run; 0: there are no runs */
+	uint16_t vet;     /* EtherType of a VLAN tag */
+	struct m82576_sum arrived, good, delivered;
+};
+
+/* Prefetch the buffer of a fetched descriptor, if there is one of that number. */
+static inline void
+m82576_rxq_prefetch(struct m82576 *m, const struct m82576_rxq *x, uint32_t i)
+{
+	if (i < x->fetched)
+		m82576_dma_prefetch(m, &m->rx_tlb, x->desc[i].read.pkt_addr, VFU_DMA_WRITE);
+}
+
+/* Use up n descriptors, whose write-backs are filled in. */
+static inline void
+m82576_rxq_advance(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, uint32_t n)
+{
+	x->used += n;
+	x->wb_count += n;
+	x->head += n;
+	if (x->head >= x->count)
+		x->head -= x->count;
+	m->rx_dirty |= 1u << r->index;
+}
+
+/* m82576_rx_run.c */
+/* Return the length of the longest frame of a run, in bytes; 0: these registers allow no runs. */
+uint32_t m82576_rx_run_max(const struct m82576 *m, const struct m82576_rx_burst *b);
+/* Receive plain frames, up to the first that is not plain. Return their number. */
+unsigned int m82576_rx_run(struct m82576 *m, struct m82576_rx_burst *b,
+		const struct m82576_frame *frames, unsigned int n);
+
+#endif /* M82576_RX_H */

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The gantry authors
+ */
+
+/*
+ * Runs of plain frames (m82576_rx_run.c) against the general way (m82576_rx.c). A device gets the
+ * same bursts of random frames twice. The second time, double VLAN tags, which no frame has, switch
+ * the runs off. Descriptors, buffers and counters must be equal both times.
+ */
+
+#include "igb_rig.h"
+
+#define BURST  32
+#define BURSTS 4
+#define TURNS  800
+#define RING   (RIG_DESCS * sizeof(union igb_rx_desc))
+#define BUFS   (RIG_DESCS * RIG_BUF)
+#define DIM(a) (sizeof(a) / sizeof((a)[0]))
+#define NO_TAG 0xFFFFu /* EtherType of no frame */
+
+static uint8_t data[BURST * BURSTS][IGB_MAX_FRAME + 64];
+static struct m82576_frame frames[BURST * BURSTS];
+static unsigned int nr[BURSTS]; /* frames of each burst */
+static bool wait[BURSTS];       /* the wire can wait for descriptors */
+
+/* The result of a turn. */
+static uint8_t ring[RING], bufs[BUFS];
+static struct m82576_counters counters;
+
+static unsigned int
+one_of(unsigned int n)
+{
+	return (unsigned int)rand() % n;
+}
+
+static uint32_t
+frame_length(void)
+{
+	static const uint32_t limits[] = { 59, 60, 61, 123, 124, 251, 252, 507, 508, 1019, 1020, 1514,
+		1515, 1518, 1519, 2048, 2049 };
+
+	switch (one_of(4)) {
+	case 0:
+		return limits[one_of(DIM(limits))];
+	case 1:
+		return 40 + one_of(1700);
+	default:
+		return 60;
+	}
+}
+
+/* Change one byte of the headers, or a field to a limit. */
+static void
+spoil(uint8_t *f, uint32_t len)
+{
+	switch (one_of(6)) {
+	case 0:
+		f[one_of(60)] = (uint8_t)rand();
+		break;
+	case 1:
+		rig_put16(f + 16, len - 14 - 2 + one_of(5)); /* total length */
+		break;
+	case 2:
+		rig_put16(f + 20, 1u << one_of(16)); /* fragment */
+		break;
+	case 3:
+		f[46] = (uint8_t)(one_of(16) << 4); /* length of a TCP header */
+		break;
+	case 4:
+		rig_put16(f + 16, 20 + one_of(40));
+		break;
+	default:
+		f[23] = (uint8_t)one_of(140); /* protocol */
+		break;
+	}
+}
+
+static void
+make_frame(unsigned int i)
+{
+	static const uint16_t types[] = { 0x0800, 0x0800, 0x0800, 0x86DD, 0x0806, 0x8100, 0x88F7 };
+	static const uint8_t addresses[][6] = { { 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF },
+		{ 0x01, 0, 0x5E, 0, 0, 1 }, { 0x02, 0x11, 0x22, 0x33, 0x44, 0x56 } };
+	const unsigned int a = one_of(6);
+	uint8_t *f = data[i];
+	uint32_t len = frame_length(), k;
+
+	for (k = 0; k < len; k += 4) {
+		const int r = rand();
+
+		memcpy(f + k, &r, 4);
+	}
+	rig_eth(f, a < DIM(addresses) ? addresses[a] : rig_mac, types[one_of(DIM(types))]);
+	f[14] = 0x45;
+	rig_put16(f + 16, len - 14);
+	rig_put16(f + 20, 0);
+	f[23] = one_of(2) ? 17 : 6;
+	f[46] = 0x50;
+	if (one_of(3) == 0)
+		spoil(f, len);
+	frames[i] = (struct m82576_frame){ .data = f, .len = len };
+	if (one_of(20) == 0)
+		frames[i].flags = M82576_FRAME_BAD_FCS;
+	else if (one_of(20) == 0)
+		frames[i].flags = M82576_FRAME_LOOPED;
+}
+
+/* The registers of a turn. */
+struct setting {
+	uint32_t rctl, srrctl, rxcsum, rlpml;
+};
+
+static struct setting
+any_setting(void)
+{
+	static const uint32_t bits[] = { IGB_RCTL_UPE, IGB_RCTL_MPE, IGB_RCTL_BAM, IGB_RCTL_LPE,
+		IGB_RCTL_SBP, IGB_RCTL_VFE };
+	struct setting t = {
+		.rctl = one_of(8) ? IGB_RCTL_SECRC : 0,
+		.srrctl = IGB_SRRCTL_DESCTYPE_ADV_ONE | (1 + one_of(2)),
+		.rxcsum = IGB_RXCSUM_PCSD | (one_of(8) ? 0 : one_of(4) << 8),
+		.rlpml = one_of(2) ? IGB_MAX_FRAME : 60 + one_of(2000),
+	};
+	unsigned int i;
+
+	for (i = 0; i < DIM(bits); i++)
+		t.rctl |= one_of(2) ? bits[i] : 0;
+	return t;
+}
+
+/* Receive all bursts of a turn. */
+static void
+receive(struct rig *g, const struct setting *t, bool runs)
+{
+	unsigned int b;
+
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_wr(g, IGB_CTRL_EXT, runs ? 0 : IGB_CTRL_EXT_EXT_VLAN);
+	rig_wr(g, IGB_VET, NO_TAG << 16 | 0x8100);
+	rig_wr(g, IGB_RLPML, t->rlpml);
+	rig_wr(g, IGB_RXCSUM, t->rxcsum);
+	memset(g->mem + RIG_RXBUF, 0, BUFS);
+	memset(&g->m->rxc, 0, sizeof(g->m->rxc));
+	g->m->rxq[0].frames = g->m->rxq[0].no_desc = 0;
+	rig_rx_start(g, 0, t->srrctl);
+	rig_rx_on(g, t->rctl);
+	for (b = 0; b < BURSTS; b++) {
+		assert_true(m82576_rx(g->m, frames + b * BURST, nr[b], wait[b]) <= nr[b]);
+		m82576_rx_flush(g->m);
+		vfu_rcu_quiescent();
+	}
+}
+
+static void
+runs_do_what_the_general_way_does(void **state)
+{
+	struct rig *g = *state;
+	uint64_t delivered = 0, queued;
+	unsigned int turn, b, i;
+
+	for (turn = 0; turn < TURNS; turn++) {
+		const struct setting t = any_setting();
+
+		for (b = 0; b < BURSTS; b++) {
+			nr[b] = 1 + one_of(BURST);
+			wait[b] = one_of(2);
+			for (i = 0; i < nr[b]; i++)
+				make_frame(b * BURST + i);
+		}
+		receive(g, &t, true);
+		memcpy(ring, g->mem + RIG_RXRING, RING);
+		memcpy(bufs, g->mem + RIG_RXBUF, BUFS);
+		counters = g->m->rxc;
+		queued = g->m->rxq[0].frames;
+		receive(g, &t, false);
+		assert_memory_equal(ring, g->mem + RIG_RXRING, RING);
+		assert_memory_equal(bufs, g->mem + RIG_RXBUF, BUFS);
+		assert_memory_equal(&counters, &g->m->rxc, sizeof(counters));
+		assert_int_equal(queued, g->m->rxq[0].frames);
+		delivered += queued;
+	}
+	assert_true(delivered > TURNS * BURST / 4);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(runs_do_what_the_general_way_does, rig_setup,
+				rig_teardown),
+	};
+
+	return cmocka_run_group_tests_name("igb_model_rx_run", tests, NULL, NULL);
+}
