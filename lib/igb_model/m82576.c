@@ -29,6 +29,7 @@
  *    m82576_tx.c          transmit datapath
  *    m82576_tx_offload.c  checksums, VLAN tag, segmentation
  *    m82576_rx.c          receive datapath
+ *    m82576_rx_run.c      runs of plain frames
  *    m82576_rx_filter.h   filters of received frames
  *    m82576_rx_offload.c  checksums of received frames, header split
  *    m82576_parse.c       headers of received frames

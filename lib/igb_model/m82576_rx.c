@@ -12,6 +12,9 @@
  *                       +-> deliver() -- m82576_dma_put() ---------------> buffers
  *                              +-> wb[64] --> rxq_write_back() --(release)--> descriptors
  *
+ * m82576_receive() first offers the next frames to m82576_rx_run(), which receives plain ones;
+ * receive() receives every other.
+ *
  * Frames come in bursts, so that a burst pays for registers, statistics and the check of the DMA
  * table once. A frame passes the length and address filters, and gets a queue (by RSS, or queue 0).
  * It then gets as many descriptors as its length needs, or none: a frame that does not fit as a
@@ -595,6 +598,14 @@ receive(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_frame *
 	return true;
 }
 
+/* One signal is enough: translate nothing more of memory that was truncated. */
+static inline void
+forget_truncated(struct m82576 *m)
+{
+	if (__builtin_expect(vfu_server_dma_poisoned(m->server), 0))
+		vfu_tlb_begin(&m->rx_tlb, m->server);
+}
+
 unsigned int
 m82576_receive(struct m82576 *m, const struct m82576_frame *frames, unsigned int n, bool wait)
 {
@@ -609,15 +620,13 @@ m82576_receive(struct m82576 *m, const struct m82576_frame *frames, unsigned int
 
 	b.run_max = m82576_rx_run_max(m, &b);
 	vfu_tlb_begin(&m->rx_tlb, m->server);
-	while (i < n) {
+	for (;; i++) {
 		if (b.run_max != 0)
 			i += m82576_rx_run(m, &b, &frames[i], n - i);
-		/* One signal is enough: translate nothing more of memory that was truncated. */
-		if (__builtin_expect(vfu_server_dma_poisoned(m->server), 0))
-			vfu_tlb_begin(&m->rx_tlb, m->server);
+		forget_truncated(m);
 		if (i == n || !receive(m, &b, &frames[i], wait))
 			break;
-		i++;
+		forget_truncated(m);
 	}
 	m82576_stats_received(m, &b.arrived, &b.good, &b.delivered);
 	if (i < n) {

@@ -3,8 +3,8 @@
  */
 
 /*
- * What the two ways of a received frame share: m82576_rx.c receives every frame, m82576_rx_run.c
- * runs of plain frames. Receiving thread.
+ * The part that both ways of a received frame share: m82576_rx.c receives every frame, and
+ * m82576_rx_run.c runs of plain frames. Receiving thread.
  */
 
 #ifndef M82576_RX_H

@@ -208,6 +208,30 @@ frame_whose_rest_was_truncated_is_damaged(void **state)
 	rig_teardown(state);
 }
 
+/* The device reads all of a frame that brings its own FCS: no rest stays in the client's memory. */
+static void
+frame_with_its_own_fcs_has_no_rest(void **state)
+{
+	struct rig *g = *state;
+	uint32_t len, fcs;
+
+	m82576_tx_allow_rest(g->m);
+	for (len = 200; len <= 1514; len += 438) {
+		memset(f, 0x5A, len);
+		rig_eth(f, rig_mac, 0x88B5);
+		fcs = m82576_fcs(f, len);
+		memcpy(f + len, &fcs, M82576_FCS_LEN);
+		rig_post(g, f, len + M82576_FCS_LEN, IGB_TXD_EOP | IGB_TXD_RS,
+				(len + M82576_FCS_LEN) << IGB_TXD_PAYLEN_SHIFT);
+		rig_ring_bell(g);
+		assert_int_equal(rig_next(g, &fr), 1);
+		assert_null(fr.rest);
+		assert_int_equal(fr.len, len);
+		assert_int_equal(fr.flags & M82576_FRAME_BAD_FCS, 0);
+		assert_memory_equal(fr.data, f, len);
+	}
+}
+
 /*
  * Bytes of a frame that go into two pages which are not adjacent in memory: each byte arrives, of a
  * frame that is whole and of one with a rest.
@@ -266,6 +290,7 @@ main(void)
 		EDGE(tx_ring_disabled_before_the_flush_is_not_written),
 		EDGE(rx_ring_disabled_before_the_flush_is_not_written),
 		EDGE(frame_crosses_pages_that_are_not_adjacent),
+		EDGE(frame_with_its_own_fcs_has_no_rest),
 		cmocka_unit_test(frame_whose_rest_was_truncated_is_damaged),
 	};
 

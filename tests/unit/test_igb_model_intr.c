@@ -372,6 +372,26 @@ single_interrupt_reports_all_causes_by_msix_msi_intx(void **state)
 #define MSI_MASK      0x60
 #define MSI_PENDING   0x64
 
+/* A reset masks every interrupt, and forgets every cause (8.8). */
+static void
+reset_clears_masks_and_causes(void **state)
+{
+	struct rig *g = *state;
+
+	rig_wr(g, IGB_GPIE, IGB_GPIE_MULTIPLE_MSIX);
+	rig_wr(g, IGB_EIMS, ~0u);
+	rig_wr(g, IGB_IMS, ~0u);
+	rig_wr(g, IGB_EICS, ~0u);
+	rig_wr(g, IGB_ICS, ~0u);
+	assert_int_equal(rig_rd(g, IGB_EIMS) & 0x1FFFFFF, 0x1FFFFFF);
+	assert_true(rig_rd(g, IGB_IMS) & 1 && rig_rd(g, IGB_IMS) & IGB_ICR_LSC);
+	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_RST);
+	assert_int_equal(rig_rd(g, IGB_EIMS), 0);
+	assert_int_equal(rig_rd(g, IGB_IMS), 0);
+	assert_int_equal(rig_rd(g, IGB_EICR), 0);
+	assert_int_equal(rig_rd(g, IGB_ICR), 0);
+}
+
 /*
  * INTx stays asserted until its cause is cleared: a driver that unmasks it earlier gets it
  * again.
@@ -498,6 +518,8 @@ main(void)
 				rig_teardown),
 		cmocka_unit_test_setup_teardown(
 				single_interrupt_reports_all_causes_by_msix_msi_intx, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(reset_clears_masks_and_causes, rig_setup,
 				rig_teardown),
 		cmocka_unit_test_setup_teardown(intx_is_a_level, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(masked_msi_is_pending, rig_setup, rig_teardown),

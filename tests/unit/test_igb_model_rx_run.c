@@ -9,6 +9,7 @@
  */
 
 #include "igb_rig.h"
+#include "m82576_rx.h"
 
 #define BURST  32
 #define BURSTS 4
@@ -36,8 +37,8 @@ one_of(unsigned int n)
 static uint32_t
 frame_length(void)
 {
-	static const uint32_t limits[] = { 59, 60, 61, 123, 124, 251, 252, 507, 508, 1019, 1020, 1514,
-		1515, 1518, 1519, 2048, 2049 };
+	static const uint32_t limits[] = { 59, 60, 61, 123, 124, 251, 252, 507, 508, 1019, 1020,
+		1514, 1515, 1518, 1519, 2048, 2049 };
 
 	switch (one_of(4)) {
 	case 0:
@@ -107,7 +108,7 @@ make_frame(unsigned int i)
 
 /* The registers of a turn. */
 struct setting {
-	uint32_t rctl, srrctl, rxcsum, rlpml;
+	uint32_t rctl, srrctl, rxcsum, rlpml, head;
 };
 
 static struct setting
@@ -115,9 +116,13 @@ any_setting(void)
 {
 	static const uint32_t bits[] = { IGB_RCTL_UPE, IGB_RCTL_MPE, IGB_RCTL_BAM, IGB_RCTL_LPE,
 		IGB_RCTL_SBP, IGB_RCTL_VFE };
+	static const uint32_t types[] = { IGB_SRRCTL_DESCTYPE_LEGACY, IGB_SRRCTL_DESCTYPE_HDR_SPLIT,
+		IGB_SRRCTL_DESCTYPE_HDR_ALWAYS };
 	struct setting t = {
+		.head = one_of(RIG_DESCS),
 		.rctl = one_of(8) ? IGB_RCTL_SECRC : 0,
-		.srrctl = IGB_SRRCTL_DESCTYPE_ADV_ONE | (1 + one_of(2)),
+		.srrctl = (one_of(4) ? IGB_SRRCTL_DESCTYPE_ADV_ONE : types[one_of(DIM(types))]) |
+				2u << IGB_SRRCTL_BSIZEHDR_SHIFT | (1 + one_of(2)),
 		.rxcsum = IGB_RXCSUM_PCSD | (one_of(8) ? 0 : one_of(4) << 8),
 		.rlpml = one_of(2) ? IGB_MAX_FRAME : 60 + one_of(2000),
 	};
@@ -143,10 +148,18 @@ receive(struct rig *g, const struct setting *t, bool runs)
 	memset(&g->m->rxc, 0, sizeof(g->m->rxc));
 	g->m->rxq[0].frames = g->m->rxq[0].no_desc = 0;
 	rig_rx_start(g, 0, t->srrctl);
+	for (b = 0; b < RIG_DESCS; b++)
+		rig_rxd(g, 0, b)->read.hdr_addr = RIG_IOVA + RIG_TXBUF + b * 256;
+	/* The ring begins anywhere, so that it wraps. */
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_wr(g, IGB_RDH(0), t->head);
+	rig_wr(g, IGB_RDT(0), (t->head + RIG_DESCS - 1) % RIG_DESCS);
+	rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE | 1u << 16);
 	rig_rx_on(g, t->rctl);
 	for (b = 0; b < BURSTS; b++) {
 		assert_true(m82576_rx(g->m, frames + b * BURST, nr[b], wait[b]) <= nr[b]);
-		m82576_rx_flush(g->m);
+		if (b % 2) /* otherwise write-backs are held back */
+			m82576_rx_flush(g->m);
 		vfu_rcu_quiescent();
 	}
 }
@@ -182,11 +195,48 @@ runs_do_what_the_general_way_does(void **state)
 	assert_true(delivered > TURNS * BURST / 4);
 }
 
+/* Otherwise the test above would compare the general way with itself. */
+static void
+run_takes_all_plain_frames(void **state)
+{
+	const struct setting t = {
+		.rctl = IGB_RCTL_SECRC,
+		.srrctl = RIG_ADV,
+		.rxcsum = IGB_RXCSUM_PCSD,
+	};
+	struct m82576_rx_burst b = {
+		.rctl = IGB_RCTL_SECRC,
+		.rxcsum = IGB_RXCSUM_PCSD,
+		.vet = 0x8100,
+	};
+	struct rig *g = *state;
+	unsigned int i;
+
+	for (i = 0; i < BURST; i++) {
+		frames[i] = (struct m82576_frame){ .data = data[i], .len = 60 };
+		rig_eth(data[i], rig_mac, 0x88B5);
+	}
+	memset(nr, 0, sizeof(nr));
+	nr[0] = 1;
+	receive(g, &t, true);
+	b.run_max = m82576_rx_run_max(g->m, &b);
+	assert_int_equal(b.run_max, 1514);
+	vfu_tlb_begin(&g->m->rx_tlb, g->m->server);
+	assert_int_equal(m82576_rx_run(g->m, &b, frames, BURST), BURST);
+	frames[5].len = 1515;
+	assert_int_equal(m82576_rx_run(g->m, &b, frames, BURST), 5);
+	assert_int_equal(b.delivered.frames, BURST + 5);
+	m82576_rx_flush(g->m);
+	assert_int_equal(rig_rxd(g, 0, BURST + 5)->wb.staterr, IGB_RXD_STAT_DD | IGB_RXD_STAT_EOP);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(runs_do_what_the_general_way_does, rig_setup,
+				rig_teardown),
+		cmocka_unit_test_setup_teardown(run_takes_all_plain_frames, rig_setup,
 				rig_teardown),
 	};
 

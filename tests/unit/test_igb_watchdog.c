@@ -217,6 +217,25 @@ watchdog_reports_rx_without_write_back(void **state)
 	assert_int_equal(stalls(4 * STALL), 0);
 }
 
+static void
+watchdog_watches_every_queue(void **state)
+{
+	struct rte_mbuf *m;
+
+	begin(3, 3, NULL);
+	igb_watchdog_stop(&rte_eth_devices[PORT]);
+	m = rte_pktmbuf_alloc(pool);
+	rte_pktmbuf_append(m, 60);
+	assert_int_equal(rte_eth_tx_burst(PORT, 2, &m, 1), 1);
+	log_begin();
+	assert_int_equal(stalls(3 * STALL), 1);
+	assert_int_equal(log_end("tx queue 2 stalls"), 1);
+	*reg(IGB_RDH(1)) = 10;
+	log_begin();
+	assert_int_equal(stalls(3 * STALL), 1);
+	assert_int_equal(log_end("rx queue 1 stalls"), 1);
+}
+
 /*
  * The device does not reach its descriptors: it misses frames although there are many descriptors.
  */
@@ -306,6 +325,7 @@ main(int argc, char **argv)
 		PORT_TEST(watchdog_ignores_slow_paused_and_stopped_tx),
 		PORT_TEST(watchdog_ignores_full_laps),
 		PORT_TEST(watchdog_reports_rx_without_write_back),
+		PORT_TEST(watchdog_watches_every_queue),
 		PORT_TEST(watchdog_reports_misses_despite_descriptors),
 		PORT_TEST(watchdog_survives_random_registers),
 		PORT_TEST(far_queue_is_logged_once),
