@@ -35,8 +35,8 @@ struct vfu_server;
 
 /** The devices that a reader reads. */
 struct vfu_rcu_devices {
-	struct vfu_server *const *servers;
-	unsigned int nr;
+	struct vfu_server *const *servers; /**< their servers, the caller's array */
+	unsigned int nr;                   /**< entries of servers */
 };
 
 /** Register the calling thread as a reader of all devices, online. */

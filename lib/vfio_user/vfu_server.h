@@ -303,7 +303,7 @@ struct vfu_tlb_range {
  * zero: it holds nothing. The members belong to the functions below.
  */
 struct vfu_tlb {
-	struct vfu_server *server;
+	struct vfu_server *server; /**< whose DMA table it is */
 	uint64_t epoch; /**< number of the DMA table that has the ranges; 0: it holds none */
 	/** For reads, and for writes, by the number of the 2 MiB that contain the address. */
 	struct vfu_tlb_range ranges[2][VFU_TLB_RANGES];
