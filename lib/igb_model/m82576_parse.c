@@ -12,24 +12,11 @@
 
 #include "m82576_priv.h"
 
-#define ETH_IPV4 0x0800
-#define ETH_IPV6 0x86DD
-
-#define IP_TCP  6
-#define IP_UDP  17
-#define IP_SCTP 132
-
 #define IPV6_HOPOPTS   0
 #define IPV6_ROUTING   43
 #define IPV6_FRAGMENT  44
 #define IPV6_DSTOPTS   60
 #define IPV6_HOME_ADDR 201 /* option (RFC 6275) */
-
-static uint16_t
-be16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
 
 static void
 parse_l4(struct m82576_pkt *pkt, const uint8_t *data, uint32_t off, uint8_t proto)
@@ -37,7 +24,7 @@ parse_l4(struct m82576_pkt *pkt, const uint8_t *data, uint32_t off, uint8_t prot
 	uint32_t end = pkt->l3_end, hlen;
 
 	switch (proto) {
-	case IP_TCP:
+	case M82576_IP_TCP:
 		if (off + 20 > end)
 			return;
 		hlen = (data[off + 12] >> 4) * 4;
@@ -45,13 +32,13 @@ parse_l4(struct m82576_pkt *pkt, const uint8_t *data, uint32_t off, uint8_t prot
 			return;
 		pkt->ptype |= IGB_RXD_PTYPE_TCP;
 		break;
-	case IP_UDP:
+	case M82576_IP_UDP:
 		if (off + 8 > end)
 			return;
 		hlen = 8;
 		pkt->ptype |= IGB_RXD_PTYPE_UDP;
 		break;
-	case IP_SCTP:
+	case M82576_IP_SCTP:
 		if (off + 12 > end)
 			return;
 		hlen = 12;
@@ -73,7 +60,7 @@ parse_ipv4(struct m82576_pkt *pkt, const uint8_t *data, uint32_t off)
 	if (off + 20 > pkt->len || data[off] >> 4 != 4)
 		return;
 	hlen = (data[off] & 0xF) * 4;
-	total = be16(data + off + 2);
+	total = m82576_be16(data + off + 2);
 	if (hlen < 20 || total < hlen || off + total > pkt->len)
 		return;
 	pkt->v4 = true;
@@ -83,7 +70,7 @@ parse_ipv4(struct m82576_pkt *pkt, const uint8_t *data, uint32_t off)
 	pkt->src = pkt->src_ex = data + off + 12;
 	pkt->dst = pkt->dst_ex = data + off + 16;
 	pkt->payload = (uint16_t)(off + hlen);
-	frag = be16(data + off + 6);
+	frag = m82576_be16(data + off + 6);
 	if (frag & 0x3FFF) { /* MF, or an offset */
 		pkt->frag = true;
 		pkt->first_frag = !(frag & 0x1FFF);
@@ -110,7 +97,7 @@ parse_ipv6(const struct m82576 *m, struct m82576_pkt *pkt, const uint8_t *data, 
 
 	if (off + 40 > pkt->len || data[off] >> 4 != 6)
 		return;
-	plen = be16(data + off + 4);
+	plen = m82576_be16(data + off + 4);
 	if (off + 40 + plen > pkt->len)
 		return;
 	pkt->v6 = true;
@@ -136,8 +123,8 @@ parse_ipv6(const struct m82576 *m, struct m82576_pkt *pkt, const uint8_t *data, 
 				return;
 			pkt->v6_ext = true;
 			pkt->ptype |= IGB_RXD_PTYPE_IPV6_EXT;
-			pkt->frag = (be16(data + off + 2) & 0xFFF9) != 0;
-			pkt->first_frag = !(be16(data + off + 2) & 0xFFF8);
+			pkt->frag = (m82576_be16(data + off + 2) & 0xFFF9) != 0;
+			pkt->first_frag = !(m82576_be16(data + off + 2) & 0xFFF8);
 			next = data[off];
 			off += 8;
 			pkt->payload = (uint16_t)off;
@@ -186,7 +173,7 @@ m82576_parse(const struct m82576 *m, const uint8_t *data, uint32_t avail, uint32
 
 	memset(pkt, 0, offsetof(struct m82576_pkt, src));
 	pkt->len = len;
-	type = be16(data + off);
+	type = m82576_be16(data + off);
 	/*
 	 * The device looks for two tags only if CTRL_EXT.EXT_VLAN is set (8.2.3). The inner one is
 	 * then the tag that it filters on and strips.
@@ -195,17 +182,17 @@ m82576_parse(const struct m82576 *m, const uint8_t *data, uint32_t avail, uint32
 			off + 6 <= len) {
 		pkt->outer_tagged = true;
 		off += M82576_VLAN_TAG_LEN;
-		type = be16(data + off);
+		type = m82576_be16(data + off);
 	}
 	if (type == (vet & 0xFFFF) && off + 6 <= len) {
 		pkt->tagged = true;
 		pkt->vlan_off = (uint16_t)off;
-		pkt->tci = be16(data + off + 2);
+		pkt->tci = m82576_be16(data + off + 2);
 		off += M82576_VLAN_TAG_LEN;
-		type = be16(data + off);
+		type = m82576_be16(data + off);
 	}
-	if (type == ETH_IPV4)
+	if (type == M82576_ETH_IPV4)
 		parse_ipv4(pkt, data, off + 2);
-	else if (type == ETH_IPV6)
+	else if (type == M82576_ETH_IPV6)
 		parse_ipv6(m, pkt, data, avail, off + 2);
 }

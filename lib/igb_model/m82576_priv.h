@@ -660,6 +660,19 @@ uint16_t m82576_csum_fold(uint32_t sum);
 uint32_t m82576_sctp_crc(const uint8_t *p, size_t len);
 uint32_t m82576_fcs(const uint8_t *p, size_t len);
 
+/* EtherTypes, and protocols of IP. */
+#define M82576_ETH_IPV4 0x0800
+#define M82576_ETH_IPV6 0x86DD
+#define M82576_IP_TCP   6
+#define M82576_IP_UDP   17
+#define M82576_IP_SCTP  132
+
+static inline uint16_t
+m82576_be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
 /* m82576_parse.c: headers that the device recognises in a frame. */
 struct m82576_pkt {
 	/* From here to src: 0 if the frame does not have it. */

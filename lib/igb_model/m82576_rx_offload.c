@@ -11,8 +11,6 @@
 
 #include "m82576_priv.h"
 
-#define IP_UDP 17
-
 /*
  * Verify the checksums of a frame.
  *
@@ -75,7 +73,7 @@ m82576_rx_fragment(uint32_t rxcsum, const uint8_t *f, const struct m82576_pkt *p
 		if (pkt->v4 && pkt->frag) {
 			sum = m82576_csum_fold(m82576_csum_add(f + pkt->payload,
 					pkt->l3_end - pkt->payload, 0));
-			if (pkt->proto == IP_UDP && pkt->first_frag &&
+			if (pkt->proto == M82576_IP_UDP && pkt->first_frag &&
 					pkt->l3_end - pkt->payload >= 8 &&
 					(f[pkt->payload + 6] | f[pkt->payload + 7]))
 				*st |= IGB_RXD_STAT_UDPV;

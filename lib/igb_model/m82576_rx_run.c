@@ -17,11 +17,6 @@
 
 #define MAX_FRAME (IGB_MAX_FRAME - M82576_FCS_LEN)
 
-#define ETH_IPV4 0x0800
-#define ETH_IPV6 0x86DD
-#define IP_TCP   6
-#define IP_UDP   17
-
 /* Offsets in an untagged frame of IPv4 without options. */
 #define AT_TYPE  12
 #define AT_IP    14
@@ -30,12 +25,6 @@
 #define AT_PROTO (AT_IP + 9)
 #define AT_L4    (AT_IP + 20)
 
-static inline uint16_t
-be16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
 /*
  * Return the packet type as m82576_parse() finds it. Negative: the frame is not plain. That
  * includes headers that are rare or wrong.
@@ -43,20 +32,20 @@ be16(const uint8_t *p)
 static inline int
 plain_type(const uint8_t *p, uint32_t len, uint16_t vet)
 {
-	const uint16_t type = be16(p + AT_TYPE);
+	const uint16_t type = m82576_be16(p + AT_TYPE);
 	uint32_t least = 20, total;
 	int ptype = IGB_RXD_PTYPE_IPV4;
 
-	if (type == vet || type == ETH_IPV6)
+	if (type == vet || type == M82576_ETH_IPV6)
 		return -1;
-	if (type != ETH_IPV4)
+	if (type != M82576_ETH_IPV4)
 		return 0;
-	if (p[AT_IP] != 0x45 || be16(p + AT_FRAG) & 0x3FFF)
+	if (p[AT_IP] != 0x45 || m82576_be16(p + AT_FRAG) & 0x3FFF)
 		return -1;
-	if (p[AT_PROTO] == IP_UDP) {
+	if (p[AT_PROTO] == M82576_IP_UDP) {
 		ptype |= IGB_RXD_PTYPE_UDP;
 		least += 8;
-	} else if (p[AT_PROTO] == IP_TCP) {
+	} else if (p[AT_PROTO] == M82576_IP_TCP) {
 		ptype |= IGB_RXD_PTYPE_TCP;
 		least += (p[AT_L4 + 12] >> 4) * 4;
 		if (least < 40)
@@ -64,7 +53,7 @@ plain_type(const uint8_t *p, uint32_t len, uint16_t vet)
 	} else {
 		return -1;
 	}
-	total = be16(p + AT_TOTAL);
+	total = m82576_be16(p + AT_TOTAL);
 	return total >= least && AT_IP + total <= len ? ptype : -1;
 }
 
