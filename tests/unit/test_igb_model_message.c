@@ -61,9 +61,10 @@ poll_once(struct rig *g, struct m82576_frame *frame)
 	do { \
 		struct m82576_frame frame_; \
 		uint64_t end_ = ms() + TIMEOUT_MS; \
-		while (!(cond) && ms() < end_) \
+		bool met_; /* the condition may change again */ \
+		while (!(met_ = (cond)) && ms() < end_) \
 			poll_once(g, &frame_); \
-		assert_true(cond); \
+		assert_true(met_); \
 	} while (0)
 
 /* Poll until the device sends a frame. */

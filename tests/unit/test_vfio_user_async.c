@@ -453,7 +453,7 @@ next_client_waits_for_no_rest_of_the_former(void **state)
 		if (i == 3)
 			break; /* and the server stops */
 		close(s);
-		wait_until(dev.detached == dev.attached && posted() == 0);
+		wait_until(is_forgotten(&dev) && posted() == 0);
 		s = raw_attach(&dev);
 		assert_int_equal(raw_map(s, -1, 0, 0, SIZE, RW), 0);
 	}
@@ -512,7 +512,7 @@ time_of_slow_interrupts_adds_up(void **state)
 		wait_until(atomic_load(&held) == 1);
 		atomic_store(&hold_irqs, false);
 		close(s);
-		wait_until(dev.detached == dev.attached && posted() == 0);
+		wait_until(is_forgotten(&dev) && posted() == 0);
 		s = raw_attach(&dev);
 		dev.refused = 0;
 	}
@@ -545,7 +545,7 @@ leaving_client_waits_for_one_interrupt(void **state)
 	s = -1;
 	wait_until(posted() == 1); /* the one in flight */
 	atomic_store(&hold_irqs, false);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	wait_until(posted() == 0);
 	assert_int_equal(atomic_load(&raised), 1);
 	close(efd);
@@ -592,7 +592,7 @@ interrupts_that_take_long_are_the_dma_threads(void **state)
 
 	/* The next client begins without debt. */
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	s = raw_attach(&dev);
 	wire(efd);
 	for (unsigned int i = 0; i < 100; i++) {
@@ -731,7 +731,7 @@ next_client_gets_no_read_or_posted_write_of_the_former(void **state)
 	for (unsigned int i = 0; i < 10; i++)
 		POLLING(assert_int_equal(vfu_dma_write(dev.server, 0x100, buf, 64), 0));
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	wait_until(posted() == 0);
 	assert_false(vfu_dma_busy(dev.server));
 
@@ -823,7 +823,7 @@ commands_without_replies_queue_up_to_a_limit(void **state)
 			send_commands(1, 0, 0); /* the control thread waits with it */
 			send_commands(n, t[i].len, t[i].nr_fds);
 			if (beyond) {
-				wait_until(dev.detached == dev.attached);
+				wait_until(is_forgotten(&dev));
 				assert_non_null(strstr(dev.why, "too many commands"));
 				close(s);
 				s = raw_attach(&dev);

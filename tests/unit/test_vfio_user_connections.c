@@ -37,7 +37,7 @@ next_client_is_served_however_fast(void **state)
 		s = raw_attach(&dev);
 	}
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 /*
@@ -74,7 +74,7 @@ second_client_gets_a_reply_to_its_version(void **state)
 	}
 	wait_until(count_fds() <= before);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 /*
@@ -105,20 +105,18 @@ silent_second_clients_are_refused_in_time(void **state)
 	raw_send(t[0], &bad, sizeof(bad), NULL, 0);
 	assert_refused(t[0], 0);
 	close(raw_connect(dev.path));
-	wait_until(count_fds() <= before);
+	/* The server accepts one client a turn: the reply means that it has seen that one. */
 	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
+	wait_until(count_fds() <= before);
 
 	/* Clients that remain when the server stops, or after the first client has disconnected. */
 	for (unsigned int i = 0; i < 2; i++) {
 		t[i] = raw_connect(dev.path);
-		/*
-		 * The server accepts one client a turn. The reply means that it has accepted
-		 * this one.
-		 */
+		/* As above. */
 		assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
 	}
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	raw_send(t[0], &long_one, sizeof(long_one) - 1, NULL, 0);
 	close(raw_attach(&dev));
 	device_stop(&dev);
@@ -137,12 +135,12 @@ client_that_ends_no_message_is_dropped_in_time(void **state)
 	int s = raw_attach(&dev);
 
 	raw_send(s, &q, sizeof(q), NULL, 0);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	assert_non_null(strstr(dev.why, "did not send the rest"));
 	assert_true(raw_closed(s));
 	close(s);
 	close(raw_attach(&dev));
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 /* A client that sends commands and never reads the replies. */
@@ -161,11 +159,11 @@ client_that_never_reads_is_dropped(void **state)
 	while (send(s, &q, sizeof(q), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
 		n++;
 	assert_true(n > 0);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	assert_non_null(strstr(dev.why, "does not read"));
 	close(s);
 	close(raw_attach(&dev));
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 static void
@@ -175,12 +173,12 @@ owner_can_drop_the_client(void **state)
 
 	vfu_server_drop_client(dev.server, "the operator wishes so");
 	assert_true(raw_closed(s));
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	assert_string_equal(dev.why, "the operator wishes so");
 	close(s);
 	vfu_server_drop_client(dev.server, "nobody is there");
 	close(raw_attach(&dev));
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 static atomic_bool busy;
@@ -232,7 +230,7 @@ closed_peer_is_seen_while_the_control_thread_is_busy(void **state)
 	close(s);
 	assert_true(gone());
 	busy = false;
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	dev.on_write = NULL;
 	wait_until(!gone());
 }

@@ -72,7 +72,7 @@ received_memory_may_be_0(void **state)
 	occupy_0();
 	close(mem);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 static void
@@ -116,7 +116,7 @@ received_eventfds_may_be_0(void **state)
 	occupy_0();
 	close(fd);
 	close(eoi);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 /* Connect, so that the server's end is descriptor 0. */
@@ -155,7 +155,7 @@ accepted_socket_may_be_0(void **state)
 	occupy_0();
 	close(first);
 	close(second);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	close(dev.bar_fd);
 	device_start(&dev); /* for the teardown */
 }
@@ -241,7 +241,7 @@ descriptors_of_the_client_may_be_0(void **state)
 	close(0);
 	vfu_client_close(c);
 	occupy_0();
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 int

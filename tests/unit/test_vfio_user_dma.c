@@ -65,7 +65,7 @@ invalid_dma_maps_are_refused(void **state)
 	assert_int_equal(raw_unmap(s, UINT64_MAX, 2), EINVAL);
 	assert_int_equal(raw_unmap(s, 0x1000, 0), EINVAL);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	close(ro);
 	close(dir);
 	close(pipes[0]);
@@ -147,7 +147,7 @@ translation_respects_ranges_and_permissions(void **state)
 	munmap(m, MEM_SIZE);
 	close(mem);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	assert_null(ptr(UINT64_MAX, 1, VFU_DMA_READ));
 }
 
@@ -193,7 +193,7 @@ thousands_of_single_pages_translate(void **state)
 	munmap(m, (size_t)N * 4096);
 	close(mem);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	vfu_server_get_stats(dev.server, &st);
 	assert_int_equal(st.dma_maps, 0);
 	assert_int_equal(st.dma_bytes, 0);
@@ -268,7 +268,7 @@ single_pages_share_process_mappings(void **state)
 	munmap(m, (size_t)N * 4096);
 	close(mem);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 /*
@@ -355,7 +355,7 @@ random_maps_and_unmaps_match_a_simple_table(void **state)
 	munmap(m, (size_t)FILE_PAGES * 4096);
 	close(mem);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 /*
@@ -403,7 +403,7 @@ unmap_of_empty_ranges_succeeds(void **state)
 	assert_int_equal(dev.refused, refused);
 	close(mem);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 /*
@@ -475,7 +475,7 @@ unmap_while_a_thread_writes(struct vfu_tlb *tlb)
 	/* The same when the client disconnects. */
 	assert_int_equal(vfu_client_dma_map(c, mem, 0, p.iova, 4096, RW), 0);
 	vfu_client_close(c);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	p.stop = true;
 	pthread_join(p.thread, NULL);
 	munmap(m, 4096);
@@ -557,7 +557,7 @@ tlb_translates_as_the_table_does(void **state)
 	assert_false(vfu_tlb_lasts(&tlb));
 	close(mem);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 /* The client truncates memory that it shared while a thread accesses it. */
@@ -579,7 +579,7 @@ truncated_memory_drops_the_client(void **state)
 		assert_int_equal(pthread_create(&p.thread, NULL, poll_writes, &p), 0);
 		wait_until(p.hits != 0);
 		assert_int_equal(ftruncate(mem, round == 0 ? 0 : round == 1 ? 0x10000 : 0x8000), 0);
-		wait_until(dev.detached == dev.attached);
+		wait_until(is_forgotten(&dev));
 		assert_non_null(strstr(dev.why, "truncated"));
 		assert_true(raw_closed(s));
 		p.stop = true;
@@ -618,7 +618,7 @@ tlb_holds_no_range_of_a_client_that_truncated_memory(void **state)
 	assert_null(vfu_tlb_ptr(&tlb, 0x200000, 1, VFU_DMA_READ));
 	vfu_rcu_quiescent();
 	vfu_rcu_offline();
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	close(s);
 	close(mem);
 	close(other);
@@ -640,7 +640,7 @@ copy_from_truncated_memory_fails_and_foreign_sigbus_kills(void **state)
 	assert_int_equal(ftruncate(mem, 0x1000), 0);
 	POLLING(assert_int_equal(dma_read(dev.server, 0, buf, sizeof(buf)), -EFAULT);
 			assert_true(vfu_server_dma_poisoned(dev.server)));
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	close(s);
 	close(mem);
 	/* A SIGBUS of another origin still ends the process: the library must not hide it. */
@@ -820,7 +820,7 @@ concurrent_message_accesses_and_unmaps_do_not_deadlock(void **state)
 	assert_true(vfu_client_alive(c));
 	/* The client disconnects in the middle of it. */
 	vfu_client_close(c);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	for (unsigned int i = 0; i < 2; i++) {
 		p[i].stop = true;
 		pthread_join(p[i].thread, NULL);
@@ -842,7 +842,7 @@ client_that_does_not_answer_is_dropped_after_200_ms(void **state)
 	start = now_ms();
 	POLLING(assert_int_equal(dma_read(dev.server, 0, &v, 4), -EFAULT));
 	assert_true(now_ms() - start >= 190);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	assert_non_null(strstr(dev.why, "does not answer"));
 	close(s);
 	device_stop(&dev);
@@ -936,7 +936,7 @@ malformed_dma_read_answers_drop_the_client(void **state)
 			assert_int_equal(r.msg_id, 77);
 		}
 		close(l.sock);
-		wait_until(dev.detached == dev.attached);
+		wait_until(is_forgotten(&dev));
 	}
 }
 
@@ -966,7 +966,7 @@ dma_write_reply_of_12_or_16_bytes_is_accepted(void **state)
 			assert_int_equal(got[0], v);
 		}
 		close(l.sock);
-		wait_until(dev.detached == dev.attached);
+		wait_until(is_forgotten(&dev));
 	}
 }
 

@@ -140,7 +140,7 @@ msix_vectors_trigger_mask_and_disconnect(void **state)
 	/* Vectors that the client leaves connected. */
 	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 0, 3, fd, 3), 0);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	assert_false(vfu_server_irq(dev.server, MSIX, 0));
 	wait_until(count_fds() == before - 2);
 	for (unsigned int i = 0; i < 3; i++)
@@ -250,7 +250,7 @@ next_client_finds_no_vector_masked_or_pending(void **state)
 		close(s);
 	}
 	close(fd);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 /* Return the number of contexts of asynchronous I/O, each of which is a mapping of that name. */

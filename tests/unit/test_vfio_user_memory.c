@@ -87,7 +87,7 @@ teardown(void **state)
 {
 	mallocs_left = mmaps_left = -1;
 	close(sock);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	close(mem);
 	device_stop(&dev);
 	control = 0;
@@ -235,7 +235,7 @@ attach_for_page_table(void)
 				      "\"" VFU_CAP_IO_PAGE_TABLE "\":1}}";
 
 	close(sock);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	sock = raw_connect(dev.path);
 	assert_int_equal(raw_command(sock, VFIO_USER_VERSION, version, sizeof(version)), 0);
 	assert_int_equal(raw_map(sock, mem, 0, IOVA, PAGE, RW), 0);

@@ -128,7 +128,7 @@ static int
 teardown(void **state)
 {
 	close(sock);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	memory_gone();
 	device_stop(&dev);
 	return 0;
@@ -211,7 +211,7 @@ page_table_without_negotiation_is_refused(void **state)
 	assert_int_equal(get(IOVA, buf, sizeof(buf)), 0);
 	assert_memory_equal(buf, mem, sizeof(buf));
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 /* A server on which the extension is switched off behaves as if the client had not requested it. */
@@ -238,7 +238,7 @@ disabled_page_table_is_not_negotiated(void **state)
 			"{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":1048576}}");
 	assert_int_equal(set_table(s, table_fd, BASE, NR), EOPNOTSUPP);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	device_stop(&dev);
 	memory_gone();
 }
@@ -258,7 +258,7 @@ page_table_version_is_negotiated_or_refused(void **state)
 	assert_non_null(strstr(json, "\"" VFU_CAP_IO_PAGE_TABLE "\":1"));
 	assert_int_equal(set_table(s, table_fd, BASE, NR), 0);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		s = raw_connect(dev.path);
 		snprintf(caps, sizeof(caps), "{\"capabilities\":{\"%s\":%s}}",
@@ -351,7 +351,7 @@ invalid_page_table_messages_change_nothing(void **state)
 	assert_int_equal(set_table(s, table_fd, BASE + 8, NR), EINVAL);
 	assert_int_equal(set_table(s, table_fd, BASE, 0), EINVAL);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	s = attach(); /* a fresh client, whose refusals are still reported */
 	assert_int_equal(raw_map(s, mem_fd, 0, IOVA, PAGE, RW), 0);
 	assert_int_equal(set_table(s, table_fd, BASE, UINT64_MAX), EINVAL);
@@ -378,7 +378,7 @@ invalid_page_table_messages_change_nothing(void **state)
 		close(other);
 	}
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	s = attach();
 	assert_int_equal(raw_map(s, mem_fd, 0, IOVA, PAGE, RW), 0);
 	assert_int_equal(set_table(s, s, BASE, NR), EINVAL);
@@ -395,7 +395,7 @@ invalid_page_table_messages_change_nothing(void **state)
 	assert_int_equal(set_table(s, table_fd, BASE, NR), EEXIST);
 	assert_int_equal(get(IOVA, buf, sizeof(buf)), -EFAULT);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 /* The largest table, at the end of the address space. */
@@ -428,7 +428,7 @@ largest_table_at_the_end_of_the_address_space_translates(void **state)
 	munmap(t, VFU_MAX_PTES * 8ul);
 	close(big);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	vfu_server_get_stats(dev.server, &st);
 	assert_int_equal(st.ptes, 0);
 }
@@ -605,7 +605,7 @@ table_ends_with_its_client(void **state)
 	assert_non_null(server_table());
 	for (unsigned int i = 0; i < 3; i++) {
 		close(sock);
-		wait_until(dev.detached == dev.attached);
+		wait_until(is_forgotten(&dev));
 		wait_until(server_table() == NULL);
 		assert_int_equal(get(BASE, &b, 1), -EFAULT);
 		assert_fault(BASE, VFU_DMA_READ, VFU_DMA_NOT_MAPPED);
@@ -659,7 +659,7 @@ missing_table_page_drops_the_client(void **state)
 					     0),
 			MAP_FAILED);
 	assert_int_equal(get(BASE, &b, 1), -EFAULT);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	assert_non_null(strstr(dev.why, "truncated"));
 	assert_true(raw_closed(sock));
 	close(empty);
@@ -718,7 +718,7 @@ paged_memory_without_descriptor_is_accessed_by_message(void **state)
 	table[1] = 0;
 	assert_int_equal(get(BASE + 50, buf, PAGE), -EFAULT);
 	vfu_client_close(c);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	memset(table, 0, NR * 8);
 }
 

@@ -41,7 +41,7 @@ refuses(const char *why, uint16_t cmd, const void *payload, size_t len, const in
 	if (strstr(dev.line, why) == NULL)
 		fail_msg("\"%s\" lacks \"%s\"", dev.line, why);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 static void
@@ -286,7 +286,7 @@ refused_page_table_has_its_reason(void **state)
 			EOPNOTSUPP);
 	assert_non_null(strstr(dev.line, "the extension was not negotiated"));
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	s = raw_connect(dev.path);
 	assert_int_equal(raw_command(s, VFIO_USER_VERSION, version_text, sizeof(version_text)), 0);
 	assert_int_equal(raw_command_fd(s, VFIO_USER_IO_PAGE_TABLE, &p, sizeof(p), sealed), 0);

@@ -158,7 +158,7 @@ messages_may_arrive_in_any_pieces(void **state)
 	/* The client sends half a message, and disconnects. */
 	raw_send(s, msg, 20, NULL, 0);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 static void
@@ -603,7 +603,7 @@ descriptor_whose_close_waits_stops_nothing(void **state)
 		assert_true(raw_recv(s, &r, sizeof(r), NULL));
 		assert_int_equal(r.error_no, EINVAL);
 	}
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 	assert_non_null(strstr(dev.why, "do not close"));
 	close(s);
 

@@ -64,7 +64,7 @@ play(const struct step *steps, size_t n)
 	close(mem);
 	close(event);
 	close(s);
-	wait_until(dev.detached == dev.attached);
+	wait_until(is_forgotten(&dev));
 }
 
 static void

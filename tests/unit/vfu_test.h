@@ -323,10 +323,24 @@ now_ms(void)
 #define wait_until(cond) \
 	do { \
 		uint64_t end_ = now_ms() + SOON_MS; \
-		while (!(cond) && now_ms() < end_) \
+		bool met_; /* the condition may change again */ \
+		while (!(met_ = (cond)) && now_ms() < end_) \
 			usleep(200); \
-		assert_true(cond); \
+		assert_true(met_); \
 	} while (0)
+
+/**
+ * @return whether the server has forgotten its last client: its mappings, its interrupts and its
+ *         connection. The callback detached() comes before that.
+ */
+static inline bool
+is_forgotten(struct device *d)
+{
+	struct vfu_server_stats st;
+
+	vfu_server_get_stats(d->server, &st);
+	return d->detached == d->attached && !st.client;
+}
 
 /**
  * Read guest memory, and repeat vfu_dma_read() in slot 0 until the client's data has arrived.
