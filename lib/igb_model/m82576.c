@@ -28,15 +28,14 @@
  *    m82576_nvm.c         NVM (EEPROM)
  *    m82576_tx.c          transmit datapath
  *    m82576_tx_offload.c  checksums, VLAN tag, segmentation
- *    m82576_rx.c          receive datapath
- *    m82576_rx_run.c      runs of plain frames
- *    m82576_rx_filter.h   filters of received frames
+ *    m82576_rx.c          receive datapath (m82576_rx_filter.h: its filters)
+ *    m82576_rx_run.c      runs of plain frames (m82576_rx.h: what they share with the general way)
  *    m82576_rx_offload.c  checksums of received frames, header split
  *    m82576_parse.c       headers of received frames
  *    m82576_rss.c         receive-side scaling
  *    m82576_queue.c       queue registers, queue enable and disable
- *    m82576_intr.c        interrupt causes, masks, throttling, messages
  *    m82576_clock.c       a clock for limits
+ *    m82576_intr.c        interrupt causes, masks, throttling, messages
  *    m82576_stats.c       statistics
  *    m82576_csum.c        Internet checksum, CRC32, CRC32c
  *    m82576_log.c         log lines, limited in number; DMA faults

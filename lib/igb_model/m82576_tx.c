@@ -502,7 +502,7 @@ txq_run(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, str
 		struct m82576_frame *frame = &b->frames[b->n];
 		const uint8_t *p;
 
-		/* 2. Fetch descriptors: they are fetched. */
+		/* 2. txq_fetch() has fetched the descriptors of this run. */
 		txq_prefetch(m, t, t->used + 1 + M82576_PREFETCH);
 		if ((cmd & PLAIN_MASK) != PLAIN_CMD ||
 				d->data.olinfo & (IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM) ||

@@ -90,12 +90,12 @@
  *
  * 5. A received packet
  *
- *   a. igb_rx_post() takes an mbuf from the mempool of the queue, maps its data room
- *      (gantry_dma_map_mbuf_attrs() returns the bus address) and writes a descriptor.
+ *   a. igb_rx_refill() takes an mbuf from the mempool of the queue; igb_rx_post() maps its data
+ *      room (gantry_dma_map_mbuf_attrs() returns the bus address) and writes a descriptor.
  *   b. The driver writes RDT: the device owns descriptor and buffer.
  *   c. A frame arrives. The device compares its address and VLAN with the filters, selects a queue
  *      by RSS, writes the frame into the buffer, and writes back length, status, hash and DD.
- *   d. igb_recv_pkts() sees DD, checks what the device wrote, unmaps the buffer, fills in the mbuf
+ *   d. igb_rx_take() sees DD, checks what the device wrote, unmaps the buffer, fills in the mbuf
  *      and returns it. The application owns the mbuf.
  *   e. The driver posts a new mbuf at the place of the old one.
  *
@@ -118,7 +118,8 @@
  *   queue structure   the control path until the queue starts and after it stops. In between, the
  *                     fields of the data path belong to the one thread that polls the queue.
  *   ring memory       coherent memory: gantry_dma_alloc_coherent() at queue set-up, until release
- *   packet buffer     streaming memory: the device from the doorbell to DD, as above
+ *   packet buffer     streaming memory: the device from map to unmap; it accesses the buffer
+ *                     between doorbell and DD, as above
  *
  * Stopping a queue ends DMA before memory is freed: the driver clears the ENABLE bit of the queue,
  * and frees the buffers only after ENABLE reads 0, because the device may write to them until
@@ -185,11 +186,11 @@
  *
  * 14. Not done, on purpose
  *
- * The driver does not use legacy
- * descriptors, header split, head write-back (TDWBAL), interrupt throttling, transmit interrupts,
- * flow rules (rte_flow), flow control settings, time stamps, DCB, virtual functions, IPsec or
- * MACsec. It trusts neither lengths nor indexes that the device reports. It does not recover a
- * stalled queue or a lost device itself: the application decides, after an event.
+ * The driver does not use legacy descriptors, header split, head write-back (TDWBAL), interrupt
+ * throttling, transmit interrupts, flow rules (rte_flow), flow control settings, time stamps, DCB,
+ * virtual functions, IPsec or MACsec. It trusts neither lengths nor indexes that the device
+ * reports. It does not recover a stalled queue or a lost device itself: the application decides,
+ * after an event.
  */
 
 #include <errno.h>

@@ -13,7 +13,8 @@
  *   ----[#################]----------     # the device owns it: "posted" descriptors
  *
  * igb_rx_take() takes filled buffers at next. When more than free_thresh descriptors are empty,
- * it gets that many mbufs in one operation, posts them at fill and rings the doorbell. The
+ * igb_rx_refill() gets that many mbufs in one operation, posts them at fill and rings the doorbell.
+ * The
  * condition is "more than" so that bursts of exactly free_thresh packets share a doorbell, which
  * is by far the most expensive step where it leaves a virtual machine.
  *
@@ -263,7 +264,7 @@ igb_rx_take(struct igb_rx_queue *q, struct rte_mbuf **pkts, uint16_t nb)
 		/* 2. Check what the device wrote, and take the buffer back. */
 		m = q->sw_mbuf[next];
 		bad = len == 0 || len > q->buf_len || (staterr & IGB_RXD_ERR_RXE) || q->drop_rest;
-		if (q->iova_last == 0) /* direct mode has nothing to undo */
+		if (q->iova_last == 0) /* else a mapping has nothing to undo */
 			igb_rx_unmap(q, next, bad ? 0 : len, &g);
 		posted--;
 		if (++next == q->nb_desc)

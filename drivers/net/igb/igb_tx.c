@@ -140,8 +140,8 @@ igb_tx_free(struct igb_tx_queue *q, uint16_t end, struct free_batch *batch)
  * them are reclaimed, but at most max_pkts packets: if that limit cuts a group, the rest of the
  * group forms a group. Return the number of packets.
  *
- * The unmappings of a group are gathered, so that strict mode waits once for all of them. The head
- * of lib/dma/modes/dma_strict.c names the functions on the way.
+ * The unmappings of a group are gathered: in strict mode with a page table, the stores that clear
+ * its entries then need one wait. "Strict" in doc/dma.md names the functions on the way.
  */
 static uint32_t
 igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
@@ -173,7 +173,7 @@ igb_tx_clean(struct igb_tx_queue *q, uint32_t max_desc, uint32_t max_pkts)
 			const struct igb_tx_entry *e = &q->sw[at];
 
 			if (likely(q->sw_mbuf[at] != NULL)) {
-				if (q->iova_last == 0) /* direct mode has nothing to undo */
+				if (q->iova_last == 0) /* else a mapping has nothing to undo */
 					gantry_dma_unmap_mbuf_gather(q->dma, q->sw_mbuf[at],
 							e->addr, e->len, GANTRY_DMA_TO_DEVICE, 0,
 							&g);
@@ -484,6 +484,7 @@ igb_tx_write_plain(struct igb_tx_queue *q, uint16_t at, struct rte_mbuf **pkts, 
 		if (unlikely(!igb_tx_is_plain(q, k, m)))
 			break;
 		q->sw_mbuf[at] = m;
+		/* The address that gantry_dma_map_mbuf() would return: gantry_dma_mbuf_last(). */
 		igb_tx_write(&q->ring[at], rte_mbuf_iova_get(m) + m->data_off, k->cmd | m->data_len,
 				k->olinfo | m->pkt_len << IGB_TXD_PAYLEN_SHIFT);
 		sum += m->pkt_len;

@@ -6,9 +6,8 @@
  * Strict mode: every mapping is made on demand, and dma_demand_unmap() ends it, after which the
  * device starts no access (dma_demand.c).
  *
- * The way of an unmapping: gantry_dma_unmap_slow() (core/dma_map.c) calls dma_demand_unmap() by the
- * table of hooks below. In a burst, gantry_dma_unmap_mbuf_gather_slow() calls
- * dma_demand_unmap_gather(), and gantry_dma_unmap_gathered_slow() dma_demand_unmap_gathered().
+ * The table of hooks below leads from core/dma_map.c to dma_demand.c. "Strict" in doc/dma.md has the
+ * way of an unmapping from the driver to its last step.
  */
 
 #include <rte_memzone.h>
