@@ -14,9 +14,8 @@
  *
  * igb_rx_take() takes filled buffers at next. When more than free_thresh descriptors are empty,
  * igb_rx_refill() gets that many mbufs in one operation, posts them at fill and rings the doorbell.
- * The
- * condition is "more than" so that bursts of exactly free_thresh packets share a doorbell, which
- * is by far the most expensive step where it leaves a virtual machine.
+ * The condition is "more than" so that bursts of exactly free_thresh packets share a doorbell,
+ * which is by far the most expensive step where it leaves a virtual machine.
  *
  * One descriptor always stays empty, because head == tail means an empty ring. If the mempool is
  * empty, the only consequence is dropped frames: the ring drains, and the driver fills it again
