@@ -90,8 +90,9 @@
  *
  * 5. A received packet
  *
- *   a. igb_rx_refill() takes an mbuf from the mempool of the queue; igb_rx_post() maps its data
- *      room (gantry_dma_map_mbuf_attrs() returns the bus address) and writes a descriptor.
+ *   a. igb_rx_refill() has igb_rx_post() take mbufs from the mempool of the queue. igb_rx_write()
+ *      maps the data room of each (gantry_dma_map_mbuf_attrs() returns the bus address) and writes
+ *      a descriptor.
  *   b. The driver writes RDT: the device owns descriptor and buffer.
  *   c. A frame arrives. The device compares its address and VLAN with the filters, selects a queue
  *      by RSS, writes the frame into the buffer, and writes back length, status, hash and DD.

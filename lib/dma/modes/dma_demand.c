@@ -28,7 +28,7 @@
  * race to unmap a mapping, it decides which one succeeds. The locked instruction takes a third of
  * the time of a mapping and its end. No later load starts before it completes, so the code loads
  * before it whatever it can. A burst waits only once for all its mappings
- * (dma_demand_unmap_gather()).
+ * (dma_demand_unmap_gathered()).
  *
  * The page of the bus address finds the state in O(1). The other facts about a mapping are stored
  * apart, so that unmapping need not read them. The time among them comes from a clock that ticks
