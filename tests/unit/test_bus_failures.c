@@ -15,6 +15,7 @@
 #include <sys/eventfd.h>
 
 #include <bus_pci_driver.h>
+#include <rte_kvargs.h>
 
 #include "../common/fds.h"
 #include "failing.h"
@@ -48,6 +49,11 @@ WRAP(int, rte_intr_callback_register, const struct rte_intr_handle *handle, rte_
 		void *arg)
 {
 	return fails() ? -ENOMEM : __real_rte_intr_callback_register(handle, cb, arg);
+}
+
+WRAP(struct rte_kvargs *, rte_kvargs_parse, const char *args, const char *const keys[])
+{
+	return fails() ? NULL : __real_rte_kvargs_parse(args, keys);
 }
 
 static struct rte_pci_device *pci;
@@ -228,7 +234,7 @@ unplug_pci(void)
 	assert_int_equal(refuse("pci=1"), -EPERM);
 }
 
-/* Also the copy of configuration space, and the memory that traps accesses. */
+/* Also the devargs, the copy of configuration space, and the memory that traps accesses. */
 static void
 failed_call_fails_the_probe_of_a_pci_driver(void **state)
 {
@@ -236,7 +242,7 @@ failed_call_fails_the_probe_of_a_pci_driver(void **state)
 
 	assert_int_equal(refuse("pci=1"), -EPERM);
 	errors = fail_each_call(plug_pci, unplug_pci);
-	assert_true(errors >= 1 + 3 + 1 + 1 + 1 + 2 + 3);
+	assert_true(errors >= 1 + 3 + 1 + 1 + 1 + 1 + 2 + 3);
 	assert_int_equal(plug_pci(), 0);
 	assert_int_equal(rte_dev_remove(&pci->device), 0);
 }

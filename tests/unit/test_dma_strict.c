@@ -432,6 +432,16 @@ gathered_unmaps_end_together(void **state)
 	assert_reason("unmapped twice");
 	assert_false(device_fill(kept, 4, 1));
 
+	/* The mappings of a burst may differ in direction. */
+	a[0] = gantry_dma_map_mbuf(dev, m[0], 0, LEN, GANTRY_DMA_FROM_DEVICE);
+	a[1] = gantry_dma_map_mbuf(dev, m[1], 0, LEN, GANTRY_DMA_TO_DEVICE);
+	gantry_dma_unmap_mbuf_gather(dev, NULL, 8, LEN, GANTRY_DMA_FROM_DEVICE, 0, &g);
+	assert_reason("bus address 0x8");
+	gantry_dma_unmap_mbuf_gather(dev, m[0], a[0], LEN, GANTRY_DMA_FROM_DEVICE, 0, &g);
+	gantry_dma_unmap_mbuf_gather(dev, m[1], a[1], LEN, GANTRY_DMA_TO_DEVICE, 0, &g);
+	gantry_dma_unmap_gathered(dev, &g);
+	assert_reason("bus address 0x8"); /* no further mistake */
+
 	/* No bus address has been released twice: the addresses of the new mappings differ. */
 	for (i = 0; i < RTE_DIM(a); i++) {
 		a[i] = gantry_dma_map_mbuf(dev, m[i], 0, LEN, GANTRY_DMA_FROM_DEVICE);

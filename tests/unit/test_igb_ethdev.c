@@ -371,6 +371,7 @@ static void
 link_that_is_as_asked_for_is_left_alone(void **state)
 {
 	struct rte_eth_dev *dev;
+	uint16_t value;
 	unsigned int i;
 
 	begin(1, 1, NULL);
@@ -388,6 +389,11 @@ link_that_is_as_asked_for_is_left_alone(void **state)
 		assert_int_equal(fake.phy[IGB_PHY_1000T_CTRL], 0x200);
 	}
 	fake.no_link = false;
+	/* A register that reads as 0 has been read. */
+	fake.phy[IGB_PHY_CTRL] = 0;
+	value = 1;
+	assert_int_equal(igb_phy_read(igb_hw_of(dev), IGB_PHY_CTRL, &value), 0);
+	assert_int_equal(value, 0);
 	fake.no_phy = true;
 	assert_int_equal(igb_link_setup(igb_hw_of(dev), 0), -EIO);
 	assert_int_equal(igb_link_off(igb_hw_of(dev)), -EIO);

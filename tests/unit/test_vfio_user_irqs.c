@@ -29,6 +29,22 @@ events(int fd)
 	return read(fd, &n, sizeof(n)) == sizeof(n) ? n : 0;
 }
 
+/* The error of each read of an event that ends an interrupt; 0: none. */
+static atomic_int eoi_errno;
+static atomic_int eoi_reads;
+
+ssize_t __real_preadv64v2(int fd, const struct iovec *v, int n, off64_t offset, int flags);
+ssize_t __wrap_preadv64v2(int fd, const struct iovec *v, int n, off64_t offset, int flags);
+ssize_t
+__wrap_preadv64v2(int fd, const struct iovec *v, int n, off64_t offset, int flags)
+{
+	eoi_reads++;
+	if (eoi_errno == 0)
+		return __real_preadv64v2(fd, v, n, offset, flags);
+	errno = eoi_errno;
+	return -1;
+}
+
 #define EVENTFD (VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER)
 #define NONE    (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER)
 #define MSIX    VFIO_PCI_MSIX_IRQ_INDEX
@@ -223,6 +239,40 @@ intx_masks_itself_until_it_is_unmasked(void **state)
 }
 
 /*
+ * Another process may read the event before the server does: the next one counts. An eventfd that
+ * cannot be read is forgotten.
+ */
+static void
+event_that_is_gone_unmasks_nothing(void **state)
+{
+	const uint32_t unmask = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK;
+	int s = raw_attach(&dev), eoi = eventfd(0, EFD_NONBLOCK), reads = eoi_reads;
+	int changed = dev.irqs_changed;
+	const uint64_t one = 1;
+
+	assert_int_equal(raw_irqs(s, unmask, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &eoi, 1), 0);
+	eoi_errno = EAGAIN;
+	assert_int_equal(write(eoi, &one, 8), 8);
+	wait_until(eoi_reads == reads + 1);
+	eoi_errno = 0;
+	assert_int_equal(write(eoi, &one, 8), 8);
+	wait_until(dev.irqs_changed == changed + 1);
+	assert_int_equal(eoi_reads, reads + 2);
+
+	eoi_errno = EIO;
+	assert_int_equal(write(eoi, &one, 8), 8);
+	wait_until(eoi_reads == reads + 3);
+	eoi_errno = 0;
+	assert_int_equal(write(eoi, &one, 8), 8);
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
+	assert_int_equal(dev.irqs_changed, changed + 1);
+	assert_int_equal(eoi_reads, reads + 3);
+	close(s);
+	close(eoi);
+}
+
+/*
  * A vector that one client masked is not masked for the next client, and no pending event is
  * delivered.
  */
@@ -289,6 +339,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(msix_vectors_trigger_mask_and_disconnect),
 		T(intx_masks_itself_until_it_is_unmasked),
+		T(event_that_is_gone_unmasks_nothing),
 		T(next_client_finds_no_vector_masked_or_pending),
 		T(stopped_server_leaves_no_descriptor_and_no_context),
 	};
