@@ -10,6 +10,10 @@
 
 #include "bus_server.h"
 
+#include <bus_driver.h>
+
+#include "dpdk_compat.h"
+
 static atomic_int remove_events, vector0;
 
 /* The bus has set up the device that is named on the EAL command line. */
@@ -117,6 +121,22 @@ each_vector_is_delivered_once(void **state)
 	assert_true(rte_intr_callback_unregister_sync(h, on_vector0, dev) > 0);
 }
 
+static int
+has_name(const struct rte_device *dev, const void *name)
+{
+	return strcmp(dev->name, name);
+}
+
+/* Return the device of this name that the bus has, or NULL. */
+static struct rte_device *
+find(const char *name)
+{
+	struct rte_bus *bus = rte_bus_find_by_name("vfio_user");
+
+	assert_non_null(bus);
+	return GANTRY_BUS_FIND_DEVICE(bus, NULL, has_name, name);
+}
+
 static void
 plug_and_unplug_release_everything(void **state)
 {
@@ -138,6 +158,7 @@ plug_and_unplug_release_everything(void **state)
 	assert_true(device_maps(&second, NULL) > 0);
 	assert_int_equal(plug(path), 0); /* the result of EAL for a device that is already there */
 	assert_int_equal(probes, 2);
+	assert_ptr_equal(find(path), &probed->device);
 	assert_int_equal(rte_dev_remove(&probed->device), 0);
 	assert_int_equal(removes, 1);
 
@@ -147,6 +168,8 @@ plug_and_unplug_release_everything(void **state)
 	assert_int_equal(second.config[PCI_COMMAND] & PCI_COMMAND_MASTER, 0);
 	assert_int_equal(second.config[0x63] & PCI_MSIX_FLAGS_ENABLE >> 8, 0);
 	assert_int_equal(device_maps(&second, NULL), 0);
+	if (!GANTRY_BUS_KEEPS_UNPLUGGED)
+		assert_null(find(path));
 
 	/* Repeatedly. */
 	for (int i = 0; i < 3; i++) {

@@ -190,6 +190,13 @@ planted(struct gantry_dma_dev *dev)
 	assert_int_equal(seen.nr, 1);
 	assert_unknown(at << 12, p, 4096, GANTRY_DMA_TO_DEVICE);
 	assert_seen(at << 12, 7, 4096);
+	/* The first and the last page of the table. */
+	bus.table[0] = bus.table[bus.nr - 1] = memory | GANTRY_DMA_PTE_READ;
+	look(dev);
+	assert_int_equal(seen.nr, 3);
+	assert_unknown(0, p, 4096, GANTRY_DMA_TO_DEVICE);
+	assert_unknown((bus.nr - 1) << 12, p, 4096, GANTRY_DMA_TO_DEVICE);
+	bus.table[0] = bus.table[bus.nr - 1] = 0;
 	/*
 	 * A page with another permission is another group; one without permission is none; one
 	 * leads to no memory.
