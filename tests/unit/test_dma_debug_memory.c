@@ -75,6 +75,34 @@ mapping_in_a_freed_page_is_reported_once_without_its_mbuf(void **state)
 	rte_pktmbuf_free(m); /* here the memory has stayed */
 }
 
+/* The page of an external buffer goes, and the mbuf stays: it comes back, and is freed. */
+static void
+mbuf_outside_of_a_freed_page_comes_back(void **state)
+{
+	uint8_t *p = rte_malloc(NULL, PAGE, PAGE);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	gantry_dma_addr_t addr;
+
+	assert_non_null(p);
+	assert_non_null(m);
+	m->buf_addr = p;
+	rte_mbuf_iova_set(m, rte_malloc_virt2iova(p));
+	m->ol_flags = RTE_MBUF_F_EXTERNAL;
+	m->data_off = 0;
+	m->data_len = m->pkt_len = FRAME;
+	addr = drv_send(DEV(state), m, 0);
+	event(RTE_MEM_EVENT_FREE, p, PAGE, NULL);
+	assert_int_equal(reports.nr, 1);
+	assert_int_equal(reports.at[0].misuse, GANTRY_DMA_MISUSE_FREED_MAPPED);
+	gantry_dma_unmap_mbuf(DEV(state), m, addr, FRAME, GANTRY_DMA_TO_DEVICE);
+	m->buf_addr = rte_mbuf_buf_addr(m, pool);
+	rte_mbuf_iova_set(m, rte_mempool_virt2iova(m) + sizeof(*m));
+	m->ol_flags = 0;
+	rte_pktmbuf_free(m);
+	assert_int_equal(reports.nr, 1);
+	rte_free(p);
+}
+
 static void
 each_mapping_in_a_freed_page_is_reported(void **state)
 {
@@ -170,6 +198,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
+		WITH_POOL(mbuf_outside_of_a_freed_page_comes_back),
 		WITH_POOL(mapping_in_a_freed_page_is_reported_once_without_its_mbuf),
 		WITH_POOL(each_mapping_in_a_freed_page_is_reported),
 		WITH_POOL(only_pages_that_are_freed_and_mapped_are_reported),
