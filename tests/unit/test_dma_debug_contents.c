@@ -173,6 +173,25 @@ each_cause_is_counted_once_and_its_repeats_apart(void **state)
 	free_recent(&after);
 }
 
+/* Also after another device had errors. */
+static void
+device_without_debug_mode_has_no_errors(void **state)
+{
+	const struct gantry_dma_params p = {
+		.name = "silent",
+		.socket_id = SOCKET_ID_ANY,
+		.mode = GANTRY_DMA_MODE_DIRECT,
+	};
+	struct gantry_dma_dev *silent = gantry_dma_dev_create(&p);
+
+	assert_non_null(silent);
+	unmap_wrongly(DEV(state), 0);
+	assert_int_equal(gantry_dma_debug_errors(DEV(state)), 1);
+	assert_int_equal(gantry_dma_debug_errors(silent), 0);
+	assert_int_equal(gantry_dma_debug_live(silent), 0);
+	gantry_dma_dev_destroy(silent);
+}
+
 /* The lines of the last reports stay, the oldest first. */
 static void
 last_reports_are_kept(void **state)
@@ -341,6 +360,7 @@ main(int argc, char **argv)
 		ON_DEBUG(report_names_queue_and_descriptor_from_zero_on),
 		ON_DEBUG(unmapping_an_error_names_the_mapping_that_failed_once),
 		ON_DEBUG(each_cause_is_counted_once_and_its_repeats_apart),
+		ON_DEBUG(device_without_debug_mode_has_no_errors),
 		ON_DEBUG(last_reports_are_kept),
 		ON_DEBUG(causes_beyond_the_limit_are_only_counted),
 		ON_DEBUG(leaks_are_reported_for_a_limited_number_of_places),
