@@ -61,15 +61,17 @@ static struct {
 	} writes[4096]; /* the first ones since nr_writes was cleared */
 	unsigned int nr_writes;
 	uint16_t port;
-	bool sticky;     /* only a reset clears ENABLE */
-	bool no_reset;   /* CTRL.RST never ends */
-	bool no_nvm;     /* EERD is never done */
-	bool no_phy;     /* MDIC reports an error */
-	bool ones;       /* counters read as all ones */
-	bool dead;       /* the bus reports the device as removed */
-	bool quiesced;   /* the bus reports that the device's accesses have ended */
-	uint32_t speed;  /* STATUS.SPEED: 2 is 1000 Mb/s */
-	uint32_t status; /* STATUS bits besides those of a link that is up */
+	bool sticky;            /* only a reset clears ENABLE */
+	bool no_reset;          /* CTRL.RST never ends */
+	bool no_nvm;            /* EERD is never done */
+	uint16_t late;          /* a word of the NVM: the next read of it is never done; 0: none */
+	unsigned int smbi_held; /* reads of SWSM for which other software has the semaphore */
+	bool no_phy;            /* MDIC reports an error */
+	bool ones;              /* counters read as all ones */
+	bool dead;              /* the bus reports the device as removed */
+	bool quiesced;          /* the bus reports that the device's accesses have ended */
+	uint32_t speed;         /* STATUS.SPEED: 2 is 1000 Mb/s */
+	uint32_t status;        /* STATUS bits besides those of a link that is up */
 	bool no_link;
 	unsigned int unowned; /* accesses to what firmware shares, without the semaphore */
 	unsigned int deaf;    /* how often the driver cleared RAH[0].AV while receive was enabled */
@@ -116,6 +118,10 @@ fake_read32(void *dev, uint32_t at)
 	case IGB_SWSM: { /* a read of SMBI takes the semaphore */
 		const uint32_t held = *reg(at);
 
+		if (fake.smbi_held > 0) {
+			fake.smbi_held--;
+			return held | IGB_SWSM_SMBI;
+		}
 		*reg(at) |= IGB_SWSM_SMBI;
 		return held;
 	}
@@ -183,12 +189,15 @@ fake_write32(void *dev, uint32_t at, uint32_t value)
 		fake_reset();
 		break;
 	case IGB_SW_FW_SYNC:
-		fake.unowned += (*reg(IGB_SWSM) & (IGB_SWSM_SMBI | IGB_SWSM_SWESMBI)) !=
-				(IGB_SWSM_SMBI | IGB_SWSM_SWESMBI);
+		fake.unowned += fake.smbi_held > 0 ||
+				(*reg(IGB_SWSM) & (IGB_SWSM_SMBI | IGB_SWSM_SWESMBI)) !=
+						(IGB_SWSM_SMBI | IGB_SWSM_SWESMBI);
 		break;
 	case IGB_EERD:
 		fake.unowned += !(*reg(IGB_SW_FW_SYNC) & IGB_SW_FW_EEP);
-		if (!fake.no_nvm)
+		if (fake.late != 0 && value >> IGB_EERD_ADDR_SHIFT == fake.late)
+			fake.late = 0;
+		else if (!fake.no_nvm)
 			*reg(at) = IGB_EERD_DONE |
 					(uint32_t)fake.nvm[value >> IGB_EERD_ADDR_SHIFT &
 							IGB_NVM_CHECKSUM]

@@ -256,6 +256,13 @@ fail_reset(void)
 	fake.no_reset = true;
 }
 
+/* The other words are read, and the checksum of what was read is right. */
+static void
+fail_nvm_word(void)
+{
+	fake.late = 0x20;
+}
+
 static void
 fail_phy(void)
 {
@@ -283,23 +290,28 @@ fail_dma(void)
 	ops.dma = &refuses;
 }
 
-/* The bus may take the device back after each failure: nothing of the port is left. */
+/*
+ * The bus may take the device back after each failure: nothing of the port is left. A device that
+ * the driver cannot use is not accessed.
+ */
 static void
 probe_that_fails_leaves_nothing(void **state)
 {
 	static const struct {
 		void (*provoke)(void);
 		int ret; /* 0: any error */
+		bool accessed;
 	} t[] = {
-		{ fail_port, -ENOMEM },
-		{ fail_adapter, -ENOMEM },
-		{ fail_mac_addrs, -ENOMEM },
-		{ fail_rx_doorbell, -ENOTSUP },
-		{ fail_tx_doorbell, -ENOTSUP },
-		{ fail_handler, -EPERM },
-		{ fail_reset, 0 },
-		{ fail_phy, 0 },
-		{ fail_dma, 0 },
+		{ fail_port, -ENOMEM, false },
+		{ fail_adapter, -ENOMEM, false },
+		{ fail_mac_addrs, -ENOMEM, true },
+		{ fail_rx_doorbell, -ENOTSUP, false },
+		{ fail_tx_doorbell, -ENOTSUP, false },
+		{ fail_handler, -EPERM, true },
+		{ fail_reset, 0, true },
+		{ fail_nvm_word, -ETIMEDOUT, true },
+		{ fail_phy, 0, true },
+		{ fail_dma, 0, false },
 	};
 	unsigned int i, before;
 	uint16_t port;
@@ -318,6 +330,10 @@ probe_that_fails_leaves_nothing(void **state)
 		ret = probe_82576();
 		if (ret >= 0 || (t[i].ret != 0 && ret != t[i].ret))
 			fail_msg("failure %u: %d", i, ret);
+		if ((fake.nr_writes != 0) != t[i].accessed)
+			fail_msg("failure %u: %u register writes", i, fake.nr_writes);
+		assert_int_equal(*reg(IGB_SW_FW_SYNC), 0);
+		assert_int_equal(fake.unowned, 0);
 		assert_int_equal(rte_eth_dev_get_port_by_name("fake0", &port), -ENODEV);
 		assert_int_equal(gantry_mem_classify(fake.regs), GANTRY_MEM_PROCESS);
 		assert_none_mapped();
@@ -376,6 +392,123 @@ removal_of_no_port_is_no_error(void **state)
 {
 	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
 	assert_int_equal(eal.releases, 0);
+}
+
+/* The driver waits for other software. If that has died, it takes its place, and logs it. */
+static void
+semaphore_of_other_software_is_waited_for(void **state)
+{
+	struct igb_hw *hw;
+	uint16_t word;
+
+	assert_int_equal(probe_82576(), 0);
+	assert_int_equal(rte_eth_dev_get_port_by_name("fake0", &fake.port), 0);
+	hw = igb_hw_of(&rte_eth_devices[PORT]);
+	fake.smbi_held = 3;
+	log_begin();
+	assert_int_equal(igb_nvm_read(hw, 2, &word), 0);
+	assert_int_equal(log_end("SWSM.SMBI"), 0);
+	assert_int_equal(word, fake.nvm[2]);
+	assert_int_equal(fake.smbi_held, 0);
+	assert_int_equal(fake.unowned, 0);
+	fake.smbi_held = UINT_MAX;
+	log_begin();
+	assert_int_equal(igb_nvm_read(hw, 2, &word), 0);
+	assert_true(log_end("SWSM.SMBI: not released for 100 ms: taken over") > 0);
+	fake.unowned = fake.smbi_held = 0;
+	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
+}
+
+static void
+failed_read_leaves_the_value_and_no_semaphore(void **state)
+{
+	struct igb_hw *hw;
+	uint16_t word = 7;
+
+	assert_int_equal(probe_82576(), 0);
+	assert_int_equal(rte_eth_dev_get_port_by_name("fake0", &fake.port), 0);
+	hw = igb_hw_of(&rte_eth_devices[PORT]);
+	fake.late = 0x20;
+	assert_int_equal(igb_nvm_read(hw, 0x20, &word), -ETIMEDOUT);
+	fake.no_phy = true;
+	assert_int_equal(igb_phy_read(hw, 2, &word), -EIO);
+	assert_int_equal(igb_phy_write(hw, 2, 1), -EIO);
+	assert_int_equal(word, 7);
+	assert_int_equal(*reg(IGB_SW_FW_SYNC), 0);
+	/* A register of the PHY that is 0 is no failure. */
+	fake.no_phy = false;
+	log_begin();
+	assert_int_equal(igb_phy_write(hw, 2, 0), 0);
+	assert_int_equal(igb_phy_read(hw, 2, &word), 0);
+	assert_int_equal(log_end("PHY register"), 0);
+	assert_int_equal(word, 0);
+	assert_int_equal(fake.unowned, 0);
+	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
+}
+
+/* Set a queue up for which memory is missing; return the reason that the driver logs. */
+static char *
+queue_without_memory(bool rx)
+{
+	int ret;
+
+	log_begin();
+	ret = rx ? rte_eth_rx_queue_setup(PORT, 0, IGB_MAX_DESC, SOCKET_ID_ANY, NULL, pool) :
+		   rte_eth_tx_queue_setup(PORT, 0, IGB_MAX_DESC, SOCKET_ID_ANY, NULL);
+	assert_int_equal(ret, -ENOMEM);
+	rte_openlog_stream(NULL);
+	fclose(log_file);
+	return log_text;
+}
+
+#define PIECE  ((size_t)40 << 10) /* more than a list of mbufs, less than a ring */
+#define PIECES 8192
+#define FEW    5
+
+/* The heap has room for what the driver keeps of a queue, and none for its ring, or vice versa. */
+static void
+reason_names_the_memory_that_is_missing(void **state)
+{
+	static const char *const names[2][3] = {
+		{ "igb_tx_queue", "igb_tx_mbufs", "igb_tx_entries" },
+		{ "igb_rx_queue", "igb_rx_mbufs", "igb_rx_addrs" },
+	};
+	static const char heap[] = "the EAL heap has none left";
+	static void *pieces[PIECES];
+	static const struct rte_eth_conf conf;
+	unsigned int rx, i, n = 0;
+	char *log;
+
+	assert_int_equal(probe_82576(), 0);
+	assert_int_equal(rte_eth_dev_get_port_by_name("fake0", &fake.port), 0);
+	assert_int_equal(rte_eth_dev_configure(PORT, 1, 1, &conf), 0);
+	for (rx = 0; rx <= 1; rx++) {
+		for (i = 0; i < RTE_DIM(names[rx]); i++) {
+			eal.no_memory = names[rx][i];
+			log = queue_without_memory(rx);
+			if (strstr(log, heap) == NULL)
+				fail_msg("%s: %s", eal.no_memory, log);
+			free(log);
+		}
+	}
+	eal.no_memory = NULL;
+	while (n < PIECES && (pieces[n] = rte_malloc(NULL, PIECE, 0)) != NULL)
+		n++;
+	assert_in_range(n, 2 * FEW + 1, PIECES - 1);
+	for (i = 1; i < 2 * FEW; i += 2) {
+		rte_free(pieces[i]);
+		pieces[i] = NULL;
+	}
+	for (rx = 0; rx <= 1; rx++) {
+		log = queue_without_memory(rx);
+		if (strstr(log, "queue 0: no memory for 4096 descriptors") == NULL ||
+				strstr(log, "no 65536 bytes of contiguous") == NULL)
+			fail_msg("%s", log);
+		free(log);
+	}
+	while (n > 0)
+		rte_free(pieces[--n]);
+	assert_int_equal(igb_ethdev_remove(&fake.device), 0);
 }
 
 /*
@@ -605,6 +738,9 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(requests_are_registered_once, eal_new),
 		cmocka_unit_test_setup(probe_that_fails_leaves_nothing, eal_new),
+		cmocka_unit_test_setup(semaphore_of_other_software_is_waited_for, eal_new),
+		cmocka_unit_test_setup(failed_read_leaves_the_value_and_no_semaphore, eal_new),
+		cmocka_unit_test_setup(reason_names_the_memory_that_is_missing, eal_new),
 		cmocka_unit_test_setup(other_devices_are_left_to_other_drivers, eal_new),
 		cmocka_unit_test_setup(removal_of_no_port_is_no_error, eal_new),
 		cmocka_unit_test_setup(only_direct_mode_is_shared, eal_new),
