@@ -225,10 +225,8 @@ void
 dma_debug_list_refused(struct dma_call *c)
 {
 	c->site = dma_thread.list_site;
-	if (!dma_arguments_are_valid(c->ptr, 1, c->dir)) {
+	if (!dma_arguments_are_valid(c->ptr, 1, c->dir))
 		dma_debug_arguments(c);
-	} else {
-		c->m = NULL;
+	else
 		dma_debug_segment(c, true);
-	}
 }

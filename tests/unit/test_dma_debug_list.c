@@ -532,12 +532,34 @@ each_mistake_is_reported_once_with_class_and_place(void **state)
 	plays_with_mistakes(plays, RTE_DIM(plays));
 }
 
+/* The mbuf is the entry, or the segment of the chain, that is longer than the device takes. */
+static void
+report_of_a_long_segment_names_its_mbuf(void **state)
+{
+	struct gantry_dma_dev *dev = debug_device("long", GANTRY_DMA_DEBUG_ON);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	struct gantry_sg sg;
+
+	assert_non_null(m);
+	assert_int_equal(gantry_dma_set_max_seg_size(dev, LEN), 0);
+	gantry_sg_set_mbuf(&sg, m, RTE_PKTMBUF_HEADROOM, LEN + 1);
+	reports_begin();
+	assert_int_equal(gantry_dma_map_sg(dev, &sg, 1, GANTRY_DMA_TO_DEVICE), 0);
+	reports_expect(GANTRY_DMA_MISUSE_SEGMENT_SIZE, "report_of_a_long_segment_names_its_mbuf");
+	assert_ptr_equal(reports.at[0].mbuf, m);
+	assert_string_equal(reports.at[0].pool, "mbufs");
+	assert_int_equal(reports.at[0].size, LEN + 1);
+	rte_pktmbuf_free(m);
+	gantry_dma_dev_destroy(dev);
+}
+
 static int
 run(const char *mode)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(correct_code_is_not_reported),
 		cmocka_unit_test(each_mistake_is_reported_once_with_class_and_place),
+		cmocka_unit_test(report_of_a_long_segment_names_its_mbuf),
 	};
 
 	pool = rte_pktmbuf_pool_create("mbufs", 63, 0, 0, 2048, SOCKET_ID_ANY);
