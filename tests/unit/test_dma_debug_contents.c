@@ -350,6 +350,27 @@ foreign_object_is_described(void **state)
 	rte_mempool_free(other);
 }
 
+/* The put succeeds, and the others enter the pool, wherever the foreign object is among them. */
+static void
+put_of_many_leaves_out_the_foreign_object(void **state)
+{
+	struct rte_mempool *pool = watched_pool(DEV(state), "bulk");
+	void *objs[3];
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(objs); i++) {
+		assert_int_equal(rte_mempool_get_bulk(pool, objs, RTE_DIM(objs)), 0);
+		rte_mempool_put(pool, objs[i]);
+		objs[i] = memory;
+		assert_int_equal(rte_mempool_ops_enqueue_bulk(pool, objs, RTE_DIM(objs)), 0);
+		assert_int_equal(rte_mempool_avail_count(pool), 31);
+	}
+	assert_int_equal(rte_mempool_ops_enqueue_bulk(pool, &objs[2], 1), 0);
+	assert_int_equal(reports_count(GANTRY_DMA_MISUSE_MBUF_NOT_OF_POOL), reports.nr);
+	assert_true(reports.nr > 0);
+	rte_mempool_free(pool);
+}
+
 #define ON_DEBUG(f) cmocka_unit_test_setup_teardown(f, make, drop)
 
 int
@@ -366,6 +387,7 @@ main(int argc, char **argv)
 		ON_DEBUG(leaks_are_reported_for_a_limited_number_of_places),
 		ON_DEBUG(mistake_of_a_handler_is_not_reported),
 		ON_DEBUG(foreign_object_is_described),
+		ON_DEBUG(put_of_many_leaves_out_the_foreign_object),
 		ON_DEBUG(what_has_no_name_is_named_so),
 	};
 
