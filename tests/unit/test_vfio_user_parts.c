@@ -8,7 +8,8 @@
  * (unix_socket.h).
  *
  * The linker redirects calls of the C library to this file: close(), so that the test decides how
- * long it takes; pthread_create() and malloc(), so that they fail; the clock.
+ * long it takes; pthread_create() and malloc(), so that they fail; the clock; the waits with a
+ * deadline, which it notes.
  */
 
 #include <fcntl.h>
@@ -34,6 +35,7 @@ static int closed[2 * ROOM];           /* their descriptors */
 static unsigned int closed_here;       /* calls of this thread for numbers */
 static bool no_thread, no_memory;      /* pthread_create(), malloc() fail */
 static uint64_t fixed_clock_ns = NO_CLOCK;
+static struct timespec deadline; /* of the last wait of this thread */
 
 int __real_close(int fd);
 int __wrap_close(int fd);
@@ -43,6 +45,12 @@ int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*run)
 		void *arg);
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
+int __real_pthread_mutex_clocklock(pthread_mutex_t *lock, clockid_t id, const struct timespec *ts);
+int __wrap_pthread_mutex_clocklock(pthread_mutex_t *lock, clockid_t id, const struct timespec *ts);
+int __real_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
+		const struct timespec *ts);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
+		const struct timespec *ts);
 int __real_clock_gettime(clockid_t id, struct timespec *ts);
 int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
 
@@ -71,6 +79,24 @@ void *
 __wrap_malloc(size_t size)
 {
 	return no_memory ? NULL : __real_malloc(size);
+}
+
+int
+__wrap_pthread_mutex_clocklock(pthread_mutex_t *lock, clockid_t id, const struct timespec *ts)
+{
+	assert_int_equal(id, CLOCK_MONOTONIC);
+	if (pthread_equal(pthread_self(), test_thread))
+		deadline = *ts;
+	return __real_pthread_mutex_clocklock(lock, id, ts);
+}
+
+int
+__wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
+		const struct timespec *ts)
+{
+	if (pthread_equal(pthread_self(), test_thread))
+		deadline = *ts;
+	return __real_pthread_cond_timedwait(cond, lock, ts);
 }
 
 int
@@ -424,6 +450,29 @@ waits_end_at_a_time_of_the_monotonic_clock(void **state)
 	pthread_cond_destroy(&w.cond);
 }
 
+/* A deadline of the past, so that each wait ends at once. */
+static void
+deadline_is_exact_to_the_millisecond(void **state)
+{
+	static const uint64_t deadlines[] = { 0, 1, 999, 1000, 1999 };
+	struct waiter w = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+	assert_int_equal(vfu_cond_init(&w.cond), 0);
+	pthread_mutex_lock(&w.lock);
+	for (unsigned int i = 0; i < 2 * sizeof(deadlines) / sizeof(deadlines[0]); i++) {
+		const uint64_t ms = deadlines[i / 2];
+
+		deadline.tv_sec = deadline.tv_nsec = -1;
+		assert_int_equal(i % 2 == 0 ? vfu_wait_until(&w.cond, &w.lock, ms) :
+					      vfu_lock_until(&w.lock, ms),
+				-ETIMEDOUT);
+		assert_int_equal(deadline.tv_sec, ms / 1000);
+		assert_int_equal(deadline.tv_nsec, ms % 1000 * 1000000);
+	}
+	pthread_mutex_unlock(&w.lock);
+	pthread_cond_destroy(&w.cond);
+}
+
 static bool
 reply_to(struct vfu_pending_list *list, struct vfu_msg *msg, uint16_t id)
 {
@@ -507,6 +556,7 @@ main(void)
 		T(thread_receives_only_signals_of_its_faults),
 		T(time_left_is_bounded),
 		T(waits_end_at_a_time_of_the_monotonic_clock),
+		T(deadline_is_exact_to_the_millisecond),
 		T(reply_goes_to_its_request_once),
 		T(socket_address_has_1_to_107_bytes),
 		T(socket_is_closed_by_exec_and_never_blocks),
