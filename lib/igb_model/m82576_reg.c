@@ -503,9 +503,7 @@ reset_registers(struct m82576 *m, uint32_t keep)
 		for (n = 0; n < r->count; n++)
 			m82576_reg_set(m, r->first + n * r->step, r->reset);
 	}
-	for (i = 0; i < IGB_NUM_RA; i++)
-		__atomic_store_n(&m->ra[i], 0, __ATOMIC_RELAXED);
-	m82576_st(&m->ra_valid, 0);
+	m82576_st(&m->ra_valid, 0); /* no other entry of ra[] is used */
 	/* The first receive address is loaded from the NVM (6.2.1). */
 	m82576_nvm_pins(m, 0);
 	ra_write(m, IGB_RAL(0), (uint32_t)mac[0] | (uint32_t)mac[1] << 16);

@@ -84,6 +84,31 @@ rx_filters_pass_configured_addresses_only(void **state)
 	assert_false(passes(g, rig_mac, 0x88B5));
 }
 
+/* Only the address of the NVM is left. */
+static void
+reset_ends_the_filters_of_addresses(void **state)
+{
+	struct rig *g = *state;
+	const uint8_t others[][6] = { { 0x02, 0x99, 0, 0, 0, 1 }, { 0x02, 0x99, 0, 0, 0, 2 } };
+	const uint8_t mc[6] = { 0x01, 0x00, 0x5E, 1, 2, 0x83 };
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		rig_wr(g, IGB_RAL(22 * i + 1), 0x00009902);
+		rig_wr(g, IGB_RAH(22 * i + 1), IGB_RAH_AV | (uint32_t)(i + 1) << 8);
+		assert_true(passes(g, others[i], 0x88B5));
+	}
+	rig_wr(g, IGB_MTA(0x830 / 32), 1u << (0x830 % 32));
+	assert_true(passes(g, mc, 0x88B5));
+	rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_RST);
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	for (i = 0; i < 2; i++)
+		assert_false(passes(g, others[i], 0x88B5));
+	assert_false(passes(g, mc, 0x88B5));
+	assert_true(passes(g, rig_mac, 0x88B5));
+}
+
 static uint32_t
 tagged(uint8_t *f, uint16_t tci)
 {
@@ -660,6 +685,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(rx_filters_pass_configured_addresses_only,
 				rig_rx_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(reset_ends_the_filters_of_addresses, rig_rx_setup,
+				rig_teardown),
 		cmocka_unit_test_setup_teardown(rx_vlan_tag_is_kept_stripped_or_filtered,
 				rig_rx_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(rx_checksum_status_is_exact, rig_rx_setup,
