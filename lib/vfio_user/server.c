@@ -310,7 +310,10 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 	}
 	ret = vfu_sigbus_add(s);
 	if (ret != 0) {
-		snprintf(err, VFU_ERR_LEN, "%s: too many servers in one process", path);
+		snprintf(err, VFU_ERR_LEN, "%s: %s%s", path,
+				ret == -ENOSPC ? "too many servers in one process" :
+						 "cannot handle SIGBUS: ",
+				ret == -ENOSPC ? "" : strerror(-ret));
 		goto fail;
 	}
 	ret = vfu_sock_listen(s, path, err);
