@@ -77,8 +77,20 @@ WRAP(int, bind, BIND, (int fd, const struct sockaddr *sa, socklen_t len), (fd, s
 WRAP(int, connect, CONNECT, (int fd, const struct sockaddr *sa, socklen_t len), (fd, sa, len))
 WRAP(int, chmod, CHMOD, (const char *path, mode_t mode), (path, mode))
 WRAP(int, listen, LISTEN, (int fd, int backlog), (fd, backlog))
-WRAP(int, sigaction, SIGACTION, (int sig, const struct sigaction *sa, struct sigaction *old),
-		(sig, sa, old))
+
+static unsigned int installs; /* of a handler of SIGBUS, by the library */
+
+int __real_sigaction(int sig, const struct sigaction *sa, struct sigaction *old);
+int __wrap_sigaction(int sig, const struct sigaction *sa, struct sigaction *old);
+
+int
+__wrap_sigaction(int sig, const struct sigaction *sa, struct sigaction *old)
+{
+	if (fails(SIGACTION))
+		return -1;
+	installs += sig == SIGBUS && sa != NULL;
+	return __real_sigaction(sig, sa, old);
+}
 
 int __real_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
@@ -362,6 +374,51 @@ client_whose_start_fails_leaves_nothing(void **state)
 	vfu_server_stop(dev.server);
 }
 
+static void
+other_handler(int sig, siginfo_t *info, void *context)
+{
+}
+
+/* The servers of a process share it. The program may have installed its own one in between. */
+static void
+handler_of_sigbus_is_installed_once_and_again_after_another(void **state)
+{
+	const struct vfu_server_desc desc = description();
+	struct sigaction first, now;
+	char path[100], err[VFU_ERR_LEN];
+
+	signal(SIGBUS, SIG_IGN);
+	for (int before = 0; before < 2; before++) {
+		test_path(path, sizeof(path));
+		failing = SIGACTION;
+		error = EPERM;
+		left = before;
+		assert_int_equal(start(&desc, &dev_ops, path, err), -EPERM);
+		failing = NONE;
+		assert_non_null(strstr(err, ": cannot handle SIGBUS: Operation not permitted"));
+	}
+	installs = 0;
+	assert_starts(&desc);
+	assert_int_equal(installs, 1);
+	assert_int_equal(__real_sigaction(SIGBUS, NULL, &first), 0);
+	assert_int_equal(first.sa_flags & (SA_SIGINFO | SA_ONSTACK | SA_RESTART),
+			SA_SIGINFO | SA_ONSTACK | SA_RESTART);
+	for (int sig = 1; sig < 32; sig++)
+		assert_false(sigismember(&first.sa_mask, sig));
+	assert_starts(&desc);
+	assert_int_equal(installs, 1);
+	signal(SIGBUS, SIG_IGN);
+	assert_starts(&desc);
+	assert_int_equal(installs, 2);
+	assert_int_equal(__real_sigaction(SIGBUS, NULL, &now), 0);
+	assert_ptr_equal(now.sa_sigaction, first.sa_sigaction);
+	/* Another one of the same kind. */
+	now.sa_sigaction = other_handler;
+	assert_int_equal(__real_sigaction(SIGBUS, &now, NULL), 0);
+	assert_starts(&desc);
+	assert_int_equal(installs, 3);
+}
+
 /* 256 servers share the handler of SIGBUS, and each that ends makes room for another. */
 #define FILES 2048u
 
@@ -390,9 +447,13 @@ process_has_at_most_256_servers(void **state)
 	assert_int_equal(start(&desc, &dev_ops, path, err), -ENOSPC);
 	assert_non_null(strstr(err, "too many servers in one process"));
 	assert_null(dev.server);
-	vfu_server_stop(servers[100]);
-	assert_int_equal(start(&desc, &dev_ops, path, err), 0);
-	servers[100] = dev.server;
+	for (unsigned int i = 0; i < 256; i += 85) { /* the first and the last one, and others */
+		vfu_server_stop(servers[i]);
+		assert_int_equal(start(&desc, &dev_ops, path, err), 0);
+		servers[i] = dev.server;
+		test_path(path, sizeof(path));
+		assert_int_equal(start(&desc, &dev_ops, path, err), -ENOSPC);
+	}
 	for (unsigned int i = 0; i < 256; i++)
 		vfu_server_stop(servers[i]);
 }
@@ -515,6 +576,7 @@ main(void)
 		cmocka_unit_test(failed_call_leaves_nothing),
 		cmocka_unit_test(stale_socket_stays_if_it_cannot_be_tried),
 		cmocka_unit_test(client_whose_start_fails_leaves_nothing),
+		cmocka_unit_test(handler_of_sigbus_is_installed_once_and_again_after_another),
 		cmocka_unit_test(process_has_at_most_256_servers),
 		cmocka_unit_test(any_descriptor_may_be_0),
 		cmocka_unit_test(control_thread_runs_on_the_cores_that_it_gets),
