@@ -339,6 +339,7 @@ client_whose_start_fails_leaves_nothing(void **state)
 		{ CONNECT, ECONNREFUSED, "no server listens there; start the server" },
 		{ CONNECT, EACCES,
 				"permission denied; the socket belongs to the user of its server" },
+		{ CONNECT, ETIMEDOUT, "the server does not answer: is it stopped?" },
 		{ CONNECT, EPERM, "Operation not permitted" },
 		{ THREAD, EAGAIN, "cannot start a thread: Resource temporarily unavailable" },
 	};
