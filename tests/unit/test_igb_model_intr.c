@@ -124,6 +124,36 @@ msix_vectors_obey_masks_auto_clear_and_auto_mask(void **state)
 	unwire(IGB_MSIX_VECTORS);
 }
 
+/* A transmit queue that reports a descriptor raises its own vector, and no other. */
+static void
+each_transmit_queue_has_its_vector(void **state)
+{
+	struct m82576_frame frame;
+	struct rig *g = *state;
+	unsigned int q, v;
+
+	msix(g);
+	rig_wr(g, IGB_EIAC, ~0u);
+	for (q = 0; q < 16; q++) {
+		volatile union igb_tx_desc *d = rig_txd(g, q, 0);
+		const uint32_t ivar = rig_rd(g, IGB_IVAR_REG(q)) &
+				~(0xFFu << IGB_IVAR_SHIFT(q, true));
+
+		v = (q + 2) | IGB_IVAR_VALID;
+		rig_wr(g, IGB_IVAR_REG(q), ivar | v << IGB_IVAR_SHIFT(q, true));
+		rig_wr(g, IGB_EIMS, 1u << (q + 2));
+		rig_tx_start(g, q);
+		d->data.addr = RIG_IOVA + RIG_TXBUF;
+		d->data.cmd_type_len = RIG_LAST | IGB_TXD_DTYP_DATA | IGB_TXD_DEXT | 60;
+		d->data.olinfo = 60u << IGB_TXD_PAYLEN_SHIFT;
+		rig_tdt(g, q, 1);
+		assert_int_equal(rig_take(g, &frame), 1);
+		for (v = 0; v < IGB_MSIX_VECTORS; v++)
+			assert_int_equal(fired(v), v == q + 2);
+	}
+	unwire(IGB_MSIX_VECTORS);
+}
+
 /*
  * However many vectors are pending in each flush, one flush sends few messages, and each vector
  * gets its turn.
@@ -508,6 +538,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(msix_vectors_obey_masks_auto_clear_and_auto_mask,
 				rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(each_transmit_queue_has_its_vector, rig_setup,
+				rig_teardown),
 		cmocka_unit_test_setup_teardown(flush_sends_few_messages, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(single_message_stays_due, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(eitr_holds_messages_back_and_loses_none, rig_setup,

@@ -277,7 +277,26 @@ phy_wr(struct rig *g, uint32_t reg, uint32_t v)
 static void
 phy_reports_link_latches_loss_and_resets(void **state)
 {
+	/* Bits that follow the link. */
+	static const uint32_t read_only[32] = {
+		[IGB_PHY_STATUS] = IGB_PHY_STATUS_LINK | IGB_PHY_STATUS_AN_DONE,
+		[IGB_PHY_LP_ABILITY] = 0xFFFF,
+		[IGB_PHY_AUTONEG_EXP] = 0xFFFF,
+		[IGB_PHY_1000T_STATUS] = 0xFFFF,
+		[IGB_PHY_PORT_STATUS] = 0xFFFF,
+	};
+	static const uint32_t after_reset[32] = {
+		[IGB_PHY_CTRL] = 0x1140,
+		[IGB_PHY_STATUS] = 0x7949,
+		[IGB_PHY_ID1] = 0x02A8,
+		[IGB_PHY_ID2] = 0x0391,
+		[IGB_PHY_AUTONEG_ADV] = 0x0DE1,
+		[IGB_PHY_1000T_CTRL] = 0x0300,
+		[IGB_PHY_EXT_STATUS] = 0x3000,
+		[IGB_PHY_PORT_CONFIG] = 0x0120,
+	};
 	struct rig *g = *state;
+	unsigned int i;
 
 	assert_int_equal(phy(g, IGB_PHY_ID1) << 16 | phy(g, IGB_PHY_ID2), IGB_PHY_ID_82576);
 	assert_true(phy(g, IGB_PHY_STATUS) & IGB_PHY_STATUS_LINK);
@@ -296,8 +315,13 @@ phy_reports_link_latches_loss_and_resets(void **state)
 	assert_true(rig_rd(g, IGB_STATUS) & IGB_STATUS_LU);
 	assert_false(phy(g, IGB_PHY_STATUS) & IGB_PHY_STATUS_LINK);
 	assert_true(phy(g, IGB_PHY_STATUS) & IGB_PHY_STATUS_LINK);
+	for (i = 0; i < 32; i++)
+		if (i != IGB_PHY_CTRL)
+			phy_wr(g, i, 0x5555);
+	phy_wr(g, IGB_PHY_PAGE_SELECT, 0);
 	phy_wr(g, IGB_PHY_CTRL, IGB_PHY_CTRL_RESET);
-	assert_int_equal(phy(g, IGB_PHY_CTRL), 0x1140);
+	for (i = 0; i < 32; i++)
+		assert_int_equal(phy(g, i) & ~read_only[i], after_reset[i]);
 	/* No PHY answers at another address. */
 	rig_wr(g, IGB_MDIC, 5u << IGB_MDIC_PHY_SHIFT | IGB_MDIC_OP_READ);
 	assert_true(rig_rd(g, IGB_MDIC) & IGB_MDIC_ERROR);
