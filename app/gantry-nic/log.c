@@ -178,6 +178,15 @@ log_stop(void)
 	pthread_clockjoin_np(logs.writer, NULL, CLOCK_MONOTONIC, &end);
 }
 
+void
+log_line_now(const char *line)
+{
+	struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	if (poll(&pfd, 1, 0) == 1 && write(STDERR_FILENO, line, strlen(line)) < 0)
+		return; /* there is no other place to report it */
+}
+
 uint64_t
 log_lines_lost(void)
 {

@@ -24,6 +24,12 @@ int log_start(void);
 /** Write out the buffer, for at most 400 ms, and restore stderr. */
 void log_stop(void);
 
+/**
+ * Write a line to standard error now, around the buffer, or lose it if that would wait.
+ * Async-signal-safe.
+ */
+void log_line_now(const char *line);
+
 /** @return the number of lines lost so far */
 uint64_t log_lines_lost(void);
 

@@ -19,6 +19,7 @@
  *    port_limits.c  shares of the process limits for each port
  *    port_spec.c    parsing of --port and --cores
  *    file_keeper.c  the process that changes files for the daemon
+ *    front.c        the process that the user starts, and that forks the daemon
  *    sandbox.c      rights of the threads after set-up
  *    log.c          standard error without blocking
  *
@@ -52,7 +53,7 @@
  * LIFECYCLE
  *
  * 1. Parse and check the arguments (port_spec.c, port_limits.c, files.c).
- * 2. Prepare the sandbox, start the file keeper and the log.
+ * 2. Fork the daemon (front.c), prepare the sandbox, start the file keeper and the log.
  * 3. Open TAPs and captures to replay, make the devices, open recordings, connect the wires
  *    (port.c).
  * 4. Start the polling threads, enter the sandbox, report "ready".
@@ -64,8 +65,9 @@
  * the signals to end. Once such a signal has come, SIGALRM ends the process if all else waits.
  * (SIGBUS belongs to the servers: a client that truncated its memory.)
  *
- * After set-up all threads are confined (sandbox.c), and a second process changes files for them
- * (file_keeper.c).
+ * After set-up all threads are confined (sandbox.c), and another process changes files for them
+ * (file_keeper.c). The process that the user started passes signals on to the daemon, and ends with
+ * its status (front.c).
  *
  * DELIBERATELY NOT DONE
  *
@@ -76,7 +78,6 @@
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -89,6 +90,7 @@
 
 #include "file_keeper.h"
 #include "files.h"
+#include "front.h"
 #include "port_limits.h"
 #include "log.h"
 #include "output_file.h"
@@ -100,7 +102,7 @@
 #include "std_fds.h"
 
 #define EXIT_USAGE   2
-#define END_MS       1900 /* ms from the signal to the end of the process, whatever waits */
+#define END_MS       1700 /* ms from the signal to the end of the process, whatever waits */
 #define STOP_MS      1000 /* ms for the polling threads to end */
 #define STATS_MS     1000 /* ms for the reader of the statistics; at the end: */
 #define STATS_END_MS 500
@@ -400,11 +402,8 @@ begin_end(int sig)
 static void
 end_now(int sig)
 {
-	static const char line[] = "gantry-nic: something did not end in time: status 1\n";
-	struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
-
-	if (poll(&pfd, 1, 0) != 1 || write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
-		_exit(EXIT_FAILURE);
+	log_line_now("gantry-nic: something did not end in time: status 1\n");
+	front_report(EXIT_FAILURE);
 	_exit(EXIT_FAILURE);
 }
 
@@ -539,6 +538,7 @@ static int
 end(struct options *opt, struct poller *const *pollers, uint64_t started, bool ok)
 {
 	bool stopped = pollers_stop(pollers, CORES_MAX, STOP_MS);
+	int status;
 
 	opt->stats.limit_ms = STATS_END_MS;
 	if (ok && opt->stats_json != NULL)
@@ -553,10 +553,13 @@ end(struct options *opt, struct poller *const *pollers, uint64_t started, bool o
 	log_stop();
 	alarm(0); /* nothing that could wait is left */
 	/* Each capture that was not read or written to its end has been reported in a line. */
-	ok = ok && !opt->stats_failed && wire_pcap_failures() == 0;
-	if (!stopped)
-		_exit(ok ? EXIT_SUCCESS : EXIT_FAILURE);
-	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+	status = ok && !opt->stats_failed && wire_pcap_failures() == 0 ? EXIT_SUCCESS :
+									 EXIT_FAILURE;
+	if (!stopped) {
+		front_report(status);
+		_exit(status);
+	}
+	return status;
 }
 
 static int
@@ -590,6 +593,7 @@ run(struct options *opt)
 	if (ret == 0) {
 		file_keeper_note_sockets();
 		sandbox_enter();
+		front_confine();
 		pthread_sigmask(SIG_UNBLOCK, &ends, NULL);
 		puts("gantry-nic: ready");
 		fflush(stdout);
@@ -607,15 +611,20 @@ main(int argc, char **argv)
 {
 	struct options opt = { .stats.fd = -1 };
 	unsigned int i;
-	int status;
+	int status, ret;
 
 	std_fds_reserve();
 	json_object_seed(0); /* seed from /dev/urandom now: jansson cannot open it in the sandbox */
-	if (parse_options(argc, argv, &opt, &status) == 0)
-		status = run(&opt);
+	if (parse_options(argc, argv, &opt, &status) == 0) {
+		ret = front_start(opt.sandbox);
+		if (ret != 0)
+			warnx("no process can be made for the daemon: %s", strerror(-ret));
+		status = ret == 0 ? run(&opt) : EXIT_FAILURE;
+	}
 	for (i = 0; i < opt.nr_ports; i++)
 		port_spec_free(&opt.ports[i].spec);
 	free(opt.ports);
 	output_file_close(&opt.stats);
+	front_report(status);
 	return status;
 }

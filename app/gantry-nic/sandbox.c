@@ -27,6 +27,10 @@
  * (a folder is another user's); Landlock limits it to those folders, and a filter to those
  * calls. If the keeper is killed, sockets remain; the next start replaces them (server_sock.c).
  *
+ * The process that the user starts, the front (front.c), only passes signals on to the daemon. It
+ * drops its rights when the daemon has: all five, except that it may signal, by its filter the
+ * daemon alone.
+ *
  * Threads. All five belong to a thread, not to the process (setresuid() of the C library reaches
  * all threads, the others do not), and a thread inherits them from the thread that starts it. So:
  *
@@ -67,6 +71,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -196,8 +201,13 @@ static const struct call keeper[] = {
 	CALL(fstat), CALL(newfstatat), CALL(exit_group),
 	END
 };
-/* clang-format on */
 
+/* The front: the pipe, the end of the daemon, its own end. sandbox_front() adds the signals. */
+static const struct call front[] = {
+	CALL(ppoll), CALL(poll), CALL(read), CALL(wait4), CALL_EQ(prctl, 0, PR_SET_DUMPABLE),
+	CALL(exit_group),
+	END
+};
 #define LISTS 6
 
 static struct kind {
@@ -275,7 +285,8 @@ missing(const char *what, int error, const char *consequence)
 #define LL_FS_MAKE_REG    (1u << 8)
 #define LL_FS_TRUNCATE    (1u << 14)
 #define LL_NET_ALL        3u /* bind, connect: TCP; from ABI 4 on */
-#define LL_SCOPE_ALL      3u /* abstract Unix sockets, signals; from ABI 6 on */
+#define LL_SCOPE_SOCKETS  1u /* abstract Unix sockets; from ABI 6 on */
+#define LL_SCOPE_ALL      3u /* also signals */
 
 struct ll_ruleset {
 	uint64_t fs, net, scoped;
@@ -296,12 +307,12 @@ landlock_fs(long abi)
 }
 
 /*
- * Make a ruleset that denies all that this kernel's Landlock knows.
+ * Make a ruleset that denies all that this kernel's Landlock knows, and these scopes.
  *
  * @return its file descriptor, or -1
  */
 static int
-landlock_ruleset(void)
+landlock_ruleset(uint64_t scopes)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LL_CREATE_VERSION), fd = -1;
 	struct ll_ruleset all = { 0 };
@@ -309,7 +320,7 @@ landlock_ruleset(void)
 	if (abi > 0) {
 		all.fs = landlock_fs(abi);
 		all.net = abi >= 4 ? LL_NET_ALL : 0;
-		all.scoped = abi >= 6 ? LL_SCOPE_ALL : 0;
+		all.scoped = abi >= 6 ? scopes : 0;
 		fd = syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
 	}
 	if (fd < 0)
@@ -440,14 +451,22 @@ filter_enter(const struct kind *kind)
  * User and capabilities.
  */
 
+/* Keep the signal that the kernel sends when the parent ends: a change of the user clears it. */
 static void
 drop_user(void)
 {
+	const pid_t parent = getppid();
+	int sig = 0;
+
 	if (geteuid() != 0)
 		return;
+	prctl(PR_GET_PDEATHSIG, &sig);
 	if (setgroups(0, NULL) != 0 || setresgid(NOBODY, NOBODY, NOBODY) != 0 ||
 			setresuid(NOBODY, NOBODY, NOBODY) != 0)
 		missing("no other user", errno, "it remains root, without capabilities");
+	prctl(PR_SET_PDEATHSIG, sig);
+	if (getppid() != parent)
+		raise(sig);
 }
 
 /* Drop all capabilities of the thread but those in @p keep. */
@@ -527,30 +546,42 @@ thread_begins(const char *name, const char *starter)
 	pthread_mutex_unlock(&gate.lock);
 }
 
-int
-sandbox_prepare(enum sandbox_mode mode)
+/* Let no program that the process executes gain rights. */
+static int
+bound_rights(void)
 {
-	vfu_thread_hook = thread_begins;
-	if (mode == SANDBOX_OFF)
-		return 0;
-	gate.mode = mode;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return -errno;
-	/*
-	 * The default of the C library, which would open a file of /sys to compute it when many
-	 * threads run.
-	 */
-	mallopt(M_ARENA_MAX, 8 * (int)sysconf(_SC_NPROCESSORS_ONLN));
 	/*
 	 * Drop capabilities up to the last one that the kernel knows. Needs CAP_SETPCAP, without
 	 * which there are none to drop.
 	 */
 	for (unsigned int cap = 0; prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++)
 		;
+	return 0;
+}
+
+int
+sandbox_prepare(enum sandbox_mode mode)
+{
+	int ret;
+
+	vfu_thread_hook = thread_begins;
+	if (mode == SANDBOX_OFF)
+		return 0;
+	gate.mode = mode;
+	ret = bound_rights();
+	if (ret != 0)
+		return ret;
+	/*
+	 * The default of the C library, which would open a file of /sys to compute it when many
+	 * threads run.
+	 */
+	mallopt(M_ARENA_MAX, 8 * (int)sysconf(_SC_NPROCESSORS_ONLN));
 	for (unsigned int i = 0; i < NR_KINDS && !INSTRUMENTED; i++)
 		compile(&kinds[i]);
 	if (mode == SANDBOX_ON && !INSTRUMENTED)
-		gate.ruleset = landlock_ruleset();
+		gate.ruleset = landlock_ruleset(LL_SCOPE_ALL);
 	return 0;
 }
 
@@ -613,7 +644,8 @@ sandbox_abandon(void)
 void
 sandbox_keeper(const char *replaced, const char *const *removed, unsigned int nr)
 {
-	int ruleset = gate.ruleset >= 0 ? landlock_ruleset() : -1; /* the daemon's has none */
+	/* A ruleset of its own, because that of the daemon has no rule. */
+	int ruleset = gate.ruleset >= 0 ? landlock_ruleset(LL_SCOPE_ALL) : -1;
 	bool owner = replaced == NULL || owns(replaced);
 
 	gate.quiet = true; /* the daemon reports the same lines */
@@ -633,4 +665,30 @@ sandbox_keeper(const char *replaced, const char *const *removed, unsigned int nr
 	if (!INSTRUMENTED)
 		compile(&keeper_kind);
 	filter_enter(&keeper_kind);
+}
+
+void
+sandbox_front(enum sandbox_mode mode, pid_t daemon)
+{
+	const struct call passing_on[] = { CALL_IF(kill, 0, UINT32_MAX, (uint32_t)daemon), END };
+	struct kind kind = { .name = "front", .lists = { base, front, passing_on } };
+	int ruleset;
+
+	if (mode == SANDBOX_OFF)
+		return;
+	gate.mode = mode;
+	gate.quiet = true; /* the daemon reports the same lines */
+	bound_rights();
+	drop_user();
+	drop_capabilities(0);
+	if (INSTRUMENTED)
+		return;
+	if (mode == SANDBOX_ON) {
+		ruleset = landlock_ruleset(LL_SCOPE_SOCKETS);
+		landlock_enter(ruleset);
+		close(ruleset);
+	}
+	compile(&kind);
+	filter_enter(&kind);
+	free(kind.filter.filter);
 }

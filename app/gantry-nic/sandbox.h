@@ -9,6 +9,8 @@
 #ifndef SANDBOX_H
 #define SANDBOX_H
 
+#include <sys/types.h>
+
 enum sandbox_mode {
 	SANDBOX_ON,  /* a call that no filter names fails */
 	SANDBOX_LOG, /* the kernel logs such a call and executes it */
@@ -42,5 +44,13 @@ void sandbox_abandon(void);
  * @param nr        number of those
  */
 void sandbox_keeper(const char *replaced, const char *const *removed, unsigned int nr);
+
+/**
+ * Confine the front (front.c), a process of one thread, which may only signal the daemon and wait.
+ * Call it when the daemon is confined: it makes the front the same user.
+ *
+ * @param daemon  process that it may signal
+ */
+void sandbox_front(enum sandbox_mode mode, pid_t daemon);
 
 #endif /* SANDBOX_H */

@@ -18,6 +18,7 @@ Data structures
       .dir    --> /tmp/gantry.XXXXXXXX: sockets, logs, statistics; tearDown removes it
       .procs  --> [Process, Process, ...], in the order of their start
                      .p    --> subprocess.Popen, the leader of its own session
+                     .pid  --> its process ID; of gantry-nic (class Nic), that of the daemon proper
                      .log  --> DIR/COUNT-PROGRAM.log: standard output and standard error of the
                                child; Conversation.expect() searches this file for a line
 
@@ -105,6 +106,10 @@ class Process(Conversation):
                                   stderr=subprocess.STDOUT, start_new_session=True,
                                   env=dict(os.environ, **(env or {})), **kw)
 
+    @property
+    def pid(self):
+        return self.p.pid
+
     def text(self):
         with open(self.log, errors='replace') as f:
             return f.read()
@@ -145,6 +150,27 @@ class Process(Conversation):
         self.out.close()
 
 
+def child_of(pid):
+    """Return the process ID of the only child of a process."""
+    with open('/proc/%d/task/%d/children' % (pid, pid)) as f:
+        return int(f.read())
+
+
+class Nic(Process):
+    """gantry-nic: .p is the front, which was started, and .pid the daemon proper, its child."""
+
+    @property
+    def pid(self):
+        return child_of(self.p.pid)
+
+    def signal(self, sig):
+        """Send a signal to the front, or to the daemon proper if the front cannot pass it on."""
+        if sig in (signal.SIGSTOP, signal.SIGKILL):
+            os.kill(self.pid, sig)
+        else:
+            super().signal(sig)
+
+
 class Bench(unittest.TestCase):
     """A test with its own directory, and with processes that end when the test ends."""
 
@@ -178,10 +204,10 @@ class Bench(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.dir, name)
 
-    def run_process(self, argv, **kw):
+    def run_process(self, argv, kind=Process, **kw):
         self.count += 1
         name = '%d-%s.log' % (self.count, os.path.basename(argv[0]))
-        p = Process(argv, self.path(name), **kw)
+        p = kind(argv, self.path(name), **kw)
         self.procs.append(p)
         return p
 
@@ -203,7 +229,7 @@ class Bench(unittest.TestCase):
             if 'socket=' not in keys:
                 keys = 'socket=%s%s' % (self.sock(name), ',' + keys if keys else '')
             argv += ['--port', '%s:%s' % (name, keys)]
-        p = self.run_process(argv, **kw)
+        p = self.run_process(argv, kind=Nic, **kw)
         if ready:
             p.expect(r'^gantry-nic: ready')
         return p
@@ -227,7 +253,7 @@ class Bench(unittest.TestCase):
 
     def open_files(self, *procs):
         """Return the number of open file descriptors of each process."""
-        return [len(os.listdir('/proc/%d/fd' % p.p.pid)) for p in procs]
+        return [len(os.listdir('/proc/%d/fd' % p.pid)) for p in procs]
 
     def wait_files(self, limit, *procs):
         """Wait until no process has more file descriptors than its limit.

@@ -4,6 +4,7 @@
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import unittest
@@ -88,7 +89,7 @@ class Daemon(Bench):
         first = self.nic('p')
         self.refuse(self.port(''), 1, self.sock('p'))
         vfio_user.Client(self.sock('p')).close()      # the first daemon still serves
-        first.p.kill()
+        first.signal(signal.SIGKILL)
         first.wait(status=-9)
         self.assertTrue(os.path.exists(self.sock('p')))
         second = self.nic('p')

@@ -20,7 +20,7 @@ STATUS = 8
 
 class Daemon(Bench):
     def mappings(self, nic):
-        with open('/proc/%d/maps' % nic.p.pid) as f:
+        with open('/proc/%d/maps' % nic.pid) as f:
             return sum(1 for _ in f)
 
     def test_clients_leave_nothing_behind(self):
@@ -264,7 +264,7 @@ class Daemon(Bench):
         nic = self.nic('p:wire=loop', args=('--cores', str(cores[0])))
         c = vfio_user.Client(self.sock('p'))
         allowed = [os.sched_getaffinity(int(t))
-                   for t in os.listdir('/proc/%d/task' % nic.p.pid)]
+                   for t in os.listdir('/proc/%d/task' % nic.pid)]
         self.assertEqual([a for a in allowed if cores[0] in a], [{cores[0]}])
         self.assertGreater(len(allowed), 2)
         c.close()
@@ -274,7 +274,7 @@ class Daemon(Bench):
                        args=('--cores', ','.join(str(c) for c in cores)))
         clients = [vfio_user.Client(self.sock(p)) for p in 'pq']
         allowed = [os.sched_getaffinity(int(t))
-                   for t in os.listdir('/proc/%d/task' % nic.p.pid)]
+                   for t in os.listdir('/proc/%d/task' % nic.pid)]
         for core in cores[:2]:
             self.assertEqual(allowed.count({core}), 2, allowed)
         for c in clients:

@@ -20,7 +20,7 @@ class SystemCalls(Bench):
         self.command(pmd, 'start tx_first 8')
         # stdbuf and testpmd are one process, because exec keeps the process ID.
         before = self.nic_now(nic)['p']['device']['tx_frames']
-        traces = {'daemon': nic.p.pid, 'application': pmd.p.pid}
+        traces = {'daemon': nic.pid, 'application': pmd.p.pid}
         tracers = {}
         for who, pid in traces.items():
             tracers[who] = self.run_process(['strace', '-f', '-c', '-U', 'calls,name', '-o',

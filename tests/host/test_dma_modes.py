@@ -201,7 +201,7 @@ class Shared(Modes):
         self.wait_until(lambda: self.nic_now(self.daemon)['b']['tx']['frames'] >= len(FRAMES))
         with open('/proc/%d/maps' % self.pmd.p.pid) as f:
             self.maps = f.read().splitlines()
-        both = [self.files(p.p.pid) for p in (self.daemon, self.pmd)]
+        both = [self.files(p.pid) for p in (self.daemon, self.pmd)]
         names = {both[0][key] for key in both[0].keys() & both[1].keys()}
         self.finish()
         # Ignore programs and libraries, and the files by which the two processes communicate.

@@ -26,7 +26,7 @@ MEMORY_MIB = {'bigunmap': ['256']}
 class Isolation(Bench):
     def mappings(self, nic):
         """Return how many areas of the attacker's memory the daemon has mapped."""
-        with open('/proc/%d/maps' % nic.p.pid, encoding='utf-8') as f:
+        with open('/proc/%d/maps' % nic.pid, encoding='utf-8') as f:
             return f.read().count('memfd:attack')
 
     def attack(self, name):

@@ -16,7 +16,7 @@ import unittest
 
 import inject
 import vfio_user
-from lib import NIC, Bench, needs_root
+from lib import NIC, Bench, Nic, child_of, needs_root
 from packets import noise, read_pcap, write_pcap
 
 NOBODY = 65534
@@ -42,7 +42,7 @@ def status(pid, tid=None):
 
 def threads(nic):
     """Return the thread IDs by name; if several threads have one name, the last one."""
-    pid = nic.p.pid
+    pid = nic.pid
     found = {}
     for tid in map(int, os.listdir('/proc/%d/task' % pid)):
         found['main' if tid == pid else status(pid, tid)['Name']] = tid
@@ -51,8 +51,7 @@ def threads(nic):
 
 def keeper_of(nic):
     """Return the process ID of the file keeper."""
-    with open('/proc/%d/task/%d/children' % (nic.p.pid, nic.p.pid)) as f:
-        return int(f.read())
+    return child_of(nic.pid)
 
 
 class Transmitter(vfio_user.Client):
@@ -95,7 +94,7 @@ class Sandbox(Bench):
         c = vfio_user.Client(self.sock('a'))
         c.dma_map(None, 0, 0, 0x1000)
         c.close()
-        self.wait_until(lambda: {'dma', 'closer'} <= set(threads(nic)))
+        self.wait_until(lambda: {'poll', 'dma', 'closer'} <= set(threads(nic)))
         return nic
 
     def kinds(self):
@@ -107,7 +106,7 @@ class Sandbox(Bench):
         self.assertEqual(set(threads(nic)), self.kinds())
         uid = NOBODY if os.geteuid() == 0 else os.geteuid()
         for name, tid in threads(nic).items():
-            st = status(nic.p.pid, tid)
+            st = status(nic.pid, tid)
             self.assertEqual(st['Uid'], '\t'.join([str(uid)] * 4), name)
             self.assertEqual(st['NoNewPrivs'], '1', name)
             for caps in 'CapInh', 'CapPrm', 'CapEff', 'CapAmb':
@@ -118,7 +117,7 @@ class Sandbox(Bench):
                 self.assertEqual(int(st['CapBnd'], 16), 0, name)
             if not instrumented():
                 self.assertEqual(st['Seccomp'], '2', name)
-        own = {name: int(status(nic.p.pid, tid)['Seccomp_filters'])
+        own = {name: int(status(nic.pid, tid)['Seccomp_filters'])
                for name, tid in threads(nic).items()}
         if not instrumented():      # a thread that starts late inherits filters and adds its own
             self.assertEqual(own['dma'], own['control'] + 1)
@@ -155,7 +154,7 @@ class Sandbox(Bench):
 
     def attempts(self, nic):
         """Return the result of each attempt in each kind of thread."""
-        pid, out = nic.p.pid, {}
+        pid, out = nic.pid, {}
         for name, tid in threads(nic).items():
             with inject.Thread(pid, tid) as t:
                 self.assertEqual(t.call('getpid'), pid, name)
@@ -184,8 +183,8 @@ class Sandbox(Bench):
         nic = self.start('--sandbox=off')
         self.assertEqual(set(threads(nic)), self.kinds())
         for name, tid in threads(nic).items():
-            self.assertEqual(status(nic.p.pid, tid)['Seccomp'], status(os.getpid())['Seccomp'])
-            with inject.Thread(nic.p.pid, tid) as t:
+            self.assertEqual(status(nic.pid, tid)['Seccomp'], status(os.getpid())['Seccomp'])
+            with inject.Thread(nic.pid, tid) as t:
                 self.assertGreater(t.call('openat', -100, '/etc/passwd', 0), 2, name)
                 self.assertGreater(t.call('socket', socket.AF_UNIX, 1, 0), 2, name)
                 self.assertEqual(t.call('execve', '/nonexistent', 0, 0), -errno.ENOENT, name)
@@ -198,13 +197,13 @@ class Sandbox(Bench):
     def test_log_mode_executes_and_reports(self):
         nic = self.start('--sandbox=log')
         tid = threads(nic)['poll']
-        self.assertEqual(status(nic.p.pid, tid)['Seccomp'], '2')
+        self.assertEqual(status(nic.pid, tid)['Seccomp'], '2')
 
         def reported():
-            with inject.Thread(nic.p.pid, tid) as t:
+            with inject.Thread(nic.pid, tid) as t:
                 self.assertGreaterEqual(t.call('openat', -100, '/etc', 0o200000), 0)
             log = subprocess.run(['dmesg'], capture_output=True, text=True, check=True).stdout
-            return re.search(r'type=1326 .* pid=%d comm="poll" .* syscall=257 ' % nic.p.pid, log)
+            return re.search(r'type=1326 .* pid=%d comm="poll" .* syscall=257 ' % nic.pid, log)
         self.wait_until(reported)
         self.nic_stats(nic)
 
@@ -216,7 +215,7 @@ class Sandbox(Bench):
         self.assertEqual(len(re.findall('gantry-nic: sandbox: ', nic.text())), 1, nic.text())
         self.assertIn('sandbox: no seccomp', nic.text())
         for name, tid in threads(nic).items():
-            with inject.Thread(nic.p.pid, tid) as t:
+            with inject.Thread(nic.pid, tid) as t:
                 self.assertEqual(t.call('openat', -100, '/etc/passwd', 0), -errno.EACCES, name)
                 self.assertEqual(t.call('kill', os.getpid(), 0), -errno.EPERM, name)
         keeper = keeper_of(nic)
@@ -240,7 +239,7 @@ class Sandbox(Bench):
         nic = self.start(preexec_fn=inject.refuse_calls({117: errno.EINVAL}))  # setresuid(2)
         self.assertIn('sandbox: no other user', nic.text())
         for name, tid in threads(nic).items():
-            self.assertEqual(int(status(nic.p.pid, tid)['CapEff'], 16), 0, name)
+            self.assertEqual(int(status(nic.pid, tid)['CapEff'], 16), 0, name)
         self.nic_stats(nic)
 
     def replay(self, mode):
@@ -311,7 +310,7 @@ class Sandbox(Bench):
     def test_stale_socket_is_replaced(self):
         """If the keeper is killed, nobody removes the sockets; the next daemon replaces them."""
         argv = [NIC, '--port', 'a:socket=' + self.sock('a')]
-        nic = self.run_process(argv)
+        nic = self.run_process(argv, kind=Nic)
         nic.expect('^gantry-nic: ready')
         self.assertEqual(os.stat(self.sock('a')).st_uid, os.geteuid())
         self.assertEqual(stat.S_IMODE(os.stat(self.sock('a')).st_mode), 0o600)
@@ -321,7 +320,7 @@ class Sandbox(Bench):
         self.assertTrue(os.path.exists(self.sock('a')))
         nic = self.nic('a')
         vfio_user.Client(self.sock('a')).close()
-        nic.p.kill()
+        nic.signal(signal.SIGKILL)
         nic.wait(status=-signal.SIGKILL)
         self.assertTrue(os.path.exists(self.sock('a')))
         nic = self.nic('a')
@@ -353,7 +352,7 @@ class Sandbox(Bench):
         binary = os.path.join(self.for_everybody(NIC), 'gantry-nic')
         nic = self.nic('a', binary=binary, user=12345, group=12345, extra_groups=[])
         for name, tid in threads(nic).items():
-            st = status(nic.p.pid, tid)
+            st = status(nic.pid, tid)
             self.assertEqual((st['Uid'].split()[0], st['NoNewPrivs']), ('12345', '1'), name)
             self.assertEqual(st['Seccomp'], '0' if instrumented() else '2', name)
         vfio_user.Client(self.sock('a')).close()

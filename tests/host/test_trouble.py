@@ -44,7 +44,7 @@ class Trouble(Bench):
 
     def test_killed_daemon_is_a_removed_device(self):
         nic, pmd = self.flow()
-        nic.p.kill()
+        nic.signal(signal.SIGKILL)
         pmd.expect(r'(?i)vfio_user.*(lost|gone|closed)')
         self.removed(pmd)
         self.assertRegex(pmd.text(), r'(?i)port 0: link state change event')
@@ -104,7 +104,7 @@ class Trouble(Bench):
         nic = self.nic('p:wire=loop,speed=max')
         app = self.ethdev_calls(self.eal(self.sock('p'), lcores='0', mb=64), 'unresponsive-device')
         app.expect(r'^flowing')
-        nic.p.kill()
+        nic.signal(signal.SIGKILL)
         nic.p.wait()
         app.say('close')
         app.expect(r'mbufs taken, 0 withheld')
