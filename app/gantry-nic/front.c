@@ -233,3 +233,12 @@ front_report(int status)
 {
 	send_byte((uint8_t)status);
 }
+
+void
+front_exit(int status)
+{
+	front_report(status);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		close(fd);
+	_exit(status);
+}

@@ -31,4 +31,11 @@ void front_confine(void);
  */
 void front_report(int status);
 
+/**
+ * Report the exit status and end the daemon, although a thread of it may be stuck. Close standard
+ * input, output and error first: a stuck thread would keep them open, and a process that reads the
+ * output from a pipe would wait for it. Async-signal-safe.
+ */
+void front_exit(int status) __attribute__((noreturn));
+
 #endif /* FRONT_H */

@@ -403,8 +403,7 @@ static void
 end_now(int sig)
 {
 	log_line_now("gantry-nic: something did not end in time: status 1\n");
-	front_report(EXIT_FAILURE);
-	_exit(EXIT_FAILURE);
+	front_exit(EXIT_FAILURE);
 }
 
 /*
@@ -555,10 +554,8 @@ end(struct options *opt, struct poller *const *pollers, uint64_t started, bool o
 	/* Each capture that was not read or written to its end has been reported in a line. */
 	status = ok && !opt->stats_failed && wire_pcap_failures() == 0 ? EXIT_SUCCESS :
 									 EXIT_FAILURE;
-	if (!stopped) {
-		front_report(status);
-		_exit(status);
-	}
+	if (!stopped)
+		front_exit(status);
 	return status;
 }
 
