@@ -30,6 +30,7 @@ def gone(pid):
 
 
 class Front(Bench):
+    @needs_filters      # a sanitizer may look for leaks for longer than END_S
     @needs_root
     def test_stuck_thread_does_not_delay_the_end(self):
         """A polling thread stands still, as in a page fault, and the kernel cannot remove it.
@@ -51,8 +52,8 @@ class Front(Bench):
         os.waitpid(poller, inject.WALL)
         begin = time.monotonic()
         p.terminate()
-        self.assertEqual(p.stdout.read(), '')       # also the output has an end
-        self.assertEqual(p.wait(END_S), 0)
+        self.assertEqual(p.communicate(timeout=LOOSE_S)[0], '')     # the output has an end
+        self.assertEqual(p.returncode, 0)
         self.assertLess(time.monotonic() - begin, END_S)
         self.assertTrue(os.path.exists('/proc/%d' % daemon))
         self.assertTrue(os.path.exists(self.path('nic.json')))
@@ -83,7 +84,7 @@ class Front(Bench):
         self.assertEqual([p for p in pids if os.path.exists('/proc/%d' % p)], [])
 
     def test_front_ends_by_the_signal_that_ended_the_daemon(self):
-        for sig in signal.SIGSEGV, signal.SIGABRT, signal.SIGKILL:
+        for sig in signal.SIGXCPU, signal.SIGABRT, signal.SIGKILL:
             nic = self.nic('a')
             os.kill(nic.pid, sig)
             nic.wait(status=-sig)
@@ -100,10 +101,14 @@ class Front(Bench):
             hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
             resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
         nic = self.nic('a', args=['--sandbox=off'], cwd=self.dir, preexec_fn=unlimited)
-        os.kill(nic.pid, signal.SIGSEGV)
-        end = os.waitid(os.P_PID, nic.p.pid, os.WEXITED | os.WNOWAIT)
-        self.assertEqual((end.si_code, end.si_status), (os.CLD_KILLED, signal.SIGSEGV))
-        nic.wait(status=-signal.SIGSEGV)
+        os.kill(nic.pid, signal.SIGXCPU)
+
+        def end_of_front():
+            return os.waitid(os.P_PID, nic.p.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        self.wait_until(end_of_front)
+        end = end_of_front()
+        self.assertEqual((end.si_code, end.si_status), (os.CLD_KILLED, signal.SIGXCPU))
+        nic.wait(status=-signal.SIGXCPU)
 
     def test_terminal_signal_to_both_ends_the_daemon_once(self):
         nic = self.nic('a')
