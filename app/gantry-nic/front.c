@@ -15,12 +15,12 @@
  *    user --- signals ---> front --- the same signals ---> daemon
  *         <-- exit status ---    <--- pipe: exit status ---
  *
- * The daemon writes its exit status to the pipe as its last action. The front then waits REAP_MS
- * for the kernel to remove the daemon, so that sockets, TAPs and memory are free when the front
- * ends, unless a thread is stuck. If the daemon ends without a status, because a signal killed it,
- * the front ends by the same signal. If the daemon reports nothing within GIVE_UP_MS of a signal to
- * end, a debugger or SIGSTOP has stopped it, because its own limit is shorter (END_MS of main.c):
- * the front kills it.
+ * The daemon writes its exit status to the pipe as its last action. The front then waits REAP_MS,
+ * but at most LAST_MS from the signal, for the kernel to remove the daemon, so that sockets, TAPs
+ * and memory are free when the front ends, unless a thread is stuck. If the daemon ends without a
+ * status, because a signal killed it, the front ends by the same signal. If the daemon reports
+ * nothing within GIVE_UP_MS of a signal to end, a debugger or SIGSTOP has stopped it, because its
+ * own limit is shorter (END_MS of main.c): the front kills it.
  *
  * Signals reach the front in ppoll() only, where it sleeps, so that its handlers need no lock, and
  * never signal a process ID whose process the front has reaped. If the front is killed, the kernel
@@ -49,11 +49,14 @@
 #include "front.h"
 #include "log.h"
 
-#define GIVE_UP_MS 1800 /* from a signal to end; more than END_MS of main.c */
-#ifdef GANTRY_INSTRUMENTED
-#define REAP_MS 60000 /* a sanitizer looks for leaks at exit */
+/* Times from a signal to end; from a status, or from SIGKILL, to the end of the daemon. */
+#define GIVE_UP_MS 1800    /* more than END_MS of main.c */
+#ifdef GANTRY_INSTRUMENTED /* a sanitizer looks for leaks at exit */
+#define LAST_MS 60000
+#define REAP_MS 60000
 #else
-#define REAP_MS 150
+#define LAST_MS 1950
+#define REAP_MS 300
 #endif
 #define NEVER INT64_MAX
 
@@ -117,7 +120,7 @@ end_like(int wstatus)
 	sigemptyset(&set);
 	sigaddset(&set, sig);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	_exit(EXIT_FAILURE);
+	_exit(128 + sig); /* process 1 of a container: no signal ends it */
 }
 
 static int64_t
@@ -127,6 +130,12 @@ now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
 }
 
 /*
@@ -153,7 +162,7 @@ static _Noreturn void
 serve(enum sandbox_mode mode, sigset_t *mask)
 {
 	struct pollfd pfd = { .fd = dup2(pipe_end, STDERR_FILENO + 1), .events = POLLIN };
-	int64_t limit = NEVER;
+	int64_t limit = NEVER, last = NEVER;
 	int status = -1, wstatus, byte;
 	bool killed = false;
 
@@ -166,9 +175,10 @@ serve(enum sandbox_mode mode, sigset_t *mask)
 			sandbox_front(mode, daemon_pid);
 		} else if (byte >= 0) {
 			status = byte;
-			limit = now_ms() + REAP_MS;
-		} else if (limit == NEVER) {
-			limit = told_to_end ? now_ms() + GIVE_UP_MS : NEVER;
+			limit = earlier(now_ms() + REAP_MS, last);
+		} else if (limit == NEVER && told_to_end) {
+			limit = now_ms() + GIVE_UP_MS;
+			last = now_ms() + LAST_MS;
 		} else if (now_ms() >= limit) {
 			if (status >= 0)
 				_exit(status);
@@ -177,7 +187,7 @@ serve(enum sandbox_mode mode, sigset_t *mask)
 			kill(daemon_pid, SIGKILL);
 			killed = true;
 			status = EXIT_FAILURE;
-			limit = now_ms() + REAP_MS;
+			limit = earlier(now_ms() + REAP_MS, last);
 		}
 	}
 	if (killed)

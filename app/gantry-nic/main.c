@@ -102,7 +102,7 @@
 #include "std_fds.h"
 
 #define EXIT_USAGE   2
-#define END_MS       1700 /* ms from the signal to the end of the process, whatever waits */
+#define END_MS       1700 /* ms from the signal to the exit, whatever waits; see also front.c */
 #define STOP_MS      1000 /* ms for the polling threads to end */
 #define STATS_MS     1000 /* ms for the reader of the statistics; at the end: */
 #define STATS_END_MS 500
@@ -552,8 +552,8 @@ end(struct options *opt, struct poller *const *pollers, uint64_t started, bool o
 	log_stop();
 	alarm(0); /* nothing that could wait is left */
 	/* Each capture that was not read or written to its end has been reported in a line. */
-	status = ok && !opt->stats_failed && wire_pcap_failures() == 0 ? EXIT_SUCCESS :
-									 EXIT_FAILURE;
+	ok = ok && !opt->stats_failed && wire_pcap_failures() == 0;
+	status = ok ? EXIT_SUCCESS : EXIT_FAILURE;
 	if (!stopped)
 		front_exit(status);
 	return status;

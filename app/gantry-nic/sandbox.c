@@ -208,6 +208,8 @@ static const struct call front[] = {
 	CALL(exit_group),
 	END
 };
+/* clang-format on */
+
 #define LISTS 6
 
 static struct kind {
