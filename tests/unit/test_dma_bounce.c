@@ -15,6 +15,8 @@
 
 #include "dma_bus.h"
 
+#include <dlfcn.h>
+
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 
@@ -909,6 +911,57 @@ concurrent_growth_keeps_data_apart(void **state)
 	gantry_dma_dev_destroy(dev);
 }
 
+static void (*before_lock)(void); /* called once, before the next mutex is locked */
+
+/* Take the place of the C library's function, for the library under test too. */
+int
+pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+	int (*next)(pthread_mutex_t *);
+	void *p = dlsym(RTLD_NEXT, "pthread_mutex_lock");
+	void (*call)(void) = before_lock;
+
+	memcpy(&next, &p, sizeof(next));
+	before_lock = NULL;
+	if (call != NULL)
+		call();
+	return next(mutex);
+}
+
+static struct gantry_dma_dev *crowded;
+
+static void
+be_faster(void)
+{
+	many[8193] = gantry_dma_map_single(crowded, &(uint8_t[LEN]){ 0 }, LEN,
+			GANTRY_DMA_TO_DEVICE);
+}
+
+/* Two threads find no slot: the second one uses the slots that the first one has added. */
+static void
+slots_grow_once_for_two_threads(void **state)
+{
+	unsigned int two, maps[2];
+
+	for (two = 0; two < 2; two++) {
+		crowded = shut_in_device(&bus_with_files, 32);
+		assert_int_equal(map_many(crowded, 8192), 8192);
+		maps[two] = bus.nr_maps;
+		before_lock = two ? be_faster : NULL;
+		many[8192] = gantry_dma_map_single(crowded, &(uint8_t[LEN]){ 0 }, LEN,
+				GANTRY_DMA_TO_DEVICE);
+		assert_null(before_lock);
+		maps[two] = bus.nr_maps - maps[two];
+		assert_false(gantry_dma_mapping_error(crowded, many[8192]));
+		if (two)
+			assert_false(gantry_dma_mapping_error(crowded, many[8193]));
+		unmap_many(crowded, 8193 + two);
+		gantry_dma_dev_destroy(crowded);
+	}
+	assert_true(maps[0] > 0);
+	assert_int_equal(maps[0], maps[1]);
+}
+
 #define BOUNCING(f) cmocka_unit_test_setup_teardown(f, make_bounce, drop_device)
 
 int
@@ -934,6 +987,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(narrower_mask_keeps_existing_slots),
 		cmocka_unit_test(growth_limit_is_reported_and_logged_once),
 		cmocka_unit_test(concurrent_growth_keeps_data_apart),
+		cmocka_unit_test(slots_grow_once_for_two_threads),
 	};
 
 	eal_start(argc, argv, NULL);

@@ -756,6 +756,126 @@ walk_of_objects_ends_with_the_value_of_the_callback(void **state)
 	assert_int_equal(calls, 2);
 }
 
+/* BAR 0 is mapped in two parts, BAR 2 is I/O space and not mapped. */
+static int
+two_bars(void *dev, unsigned int index, struct igb_bar *bar)
+{
+	*bar = (struct igb_bar){ .bus_addr = 0x1000 };
+	if (index == 0) {
+		bar->size = 0x40000;
+		bar->nr_maps = 2;
+		bar->maps[0].addr = &fake.regs[0];
+		bar->maps[0].size = 0x1000;
+		bar->maps[1].addr = &fake.regs[0x800];
+		bar->maps[1].offset = 0x2000;
+		bar->maps[1].size = 0x3000;
+	} else if (index == 2) {
+		bar->bus_addr = 0xC000;
+		bar->size = 32;
+		bar->is_io = true;
+	}
+	return index < 3 ? 0 : -EINVAL;
+}
+
+struct objects {
+	unsigned int nr;
+	char names[32][32];
+	struct rte_pmd_gantry_igb_object of[32];
+};
+
+static int
+keep_object(void *arg, const struct rte_pmd_gantry_igb_object *o)
+{
+	struct objects *all = arg;
+
+	assert_true(all->nr < RTE_DIM(all->of));
+	strlcpy(all->names[all->nr], o->name, sizeof(all->names[0]));
+	all->of[all->nr++] = *o;
+	return 0;
+}
+
+static void
+assert_object(const struct objects *all, unsigned int at, const char *name,
+		struct rte_pmd_gantry_igb_object want)
+{
+	const struct rte_pmd_gantry_igb_object *o = &all->of[at];
+
+	assert_string_equal(all->names[at], name);
+	assert_int_equal(o->type, want.type);
+	assert_int_equal(o->index, want.index);
+	assert_ptr_equal(o->cpu, want.cpu);
+	assert_int_equal(o->bus, want.bus);
+	assert_int_equal(o->size, want.size);
+	assert_int_equal(o->is_io, want.is_io);
+}
+
+static void
+each_ring_pool_and_bar_is_an_object(void **state)
+{
+	struct igb_hw *hw;
+	struct igb_bus_ops ops;
+	const struct igb_bus_ops *before;
+	const struct igb_tx_queue *tx;
+	struct objects all = { 0 };
+	unsigned int n;
+
+	begin(2, 1, NULL);
+	hw = igb_hw_of(&rte_eth_devices[PORT]);
+	before = hw->bus;
+	ops = *before;
+	ops.bar = two_bars;
+	hw->bus = &ops;
+	assert_int_equal(rte_pmd_gantry_igb_for_each_object(PORT, keep_object, &all), 0);
+	hw->bus = before;
+	tx = rte_eth_devices[PORT].data->tx_queues[0];
+	for (n = 0; n < 2; n++) {
+		const struct igb_rx_queue *rx = rte_eth_devices[PORT].data->rx_queues[n];
+
+		assert_object(&all, n, n == 0 ? "rx ring 0" : "rx ring 1",
+				(struct rte_pmd_gantry_igb_object){
+						.type = RTE_PMD_GANTRY_IGB_RX_RING,
+						.index = n,
+						.cpu = rx->ring,
+						.bus = rx->ring_addr,
+						.size = rx->ring_size,
+				});
+	}
+	assert_object(&all, 2, "tx ring 0",
+			(struct rte_pmd_gantry_igb_object){
+					.type = RTE_PMD_GANTRY_IGB_TX_RING,
+					.cpu = tx->ring,
+					.bus = tx->ring_addr,
+					.size = tx->ring_size,
+			});
+	/* Both queues have one pool, which is shown once, in as many pieces as its memory has. */
+	for (n = 3; n < all.nr && all.of[n].type == RTE_PMD_GANTRY_IGB_RX_POOL; n++)
+		assert_string_equal(all.names[n], pool->name);
+	assert_int_equal(n - 3, pool->nb_mem_chunks);
+	assert_int_equal(all.nr, n + 3);
+	assert_object(&all, n, "BAR 0",
+			(struct rte_pmd_gantry_igb_object){
+					.type = RTE_PMD_GANTRY_IGB_BAR,
+					.cpu = &fake.regs[0],
+					.bus = 0x1000,
+					.size = 0x1000,
+			});
+	assert_object(&all, n + 1, "BAR 0",
+			(struct rte_pmd_gantry_igb_object){
+					.type = RTE_PMD_GANTRY_IGB_BAR,
+					.cpu = &fake.regs[0x800],
+					.bus = 0x3000,
+					.size = 0x3000,
+			});
+	assert_object(&all, n + 2, "BAR 2",
+			(struct rte_pmd_gantry_igb_object){
+					.type = RTE_PMD_GANTRY_IGB_BAR,
+					.index = 2,
+					.bus = 0xC000,
+					.size = 32,
+					.is_io = true,
+			});
+}
+
 /* A secondary process must not end DMA and release memory that the primary process still uses. */
 static void
 close_in_secondary_process_changes_nothing(void **state)
@@ -798,6 +918,7 @@ main(int argc, char **argv)
 		PORT_TEST(public_functions_refuse_other_ports_and_processes),
 		PORT_TEST(numa_check_refuses_queues_that_do_not_exist),
 		PORT_TEST(walk_of_objects_ends_with_the_value_of_the_callback),
+		PORT_TEST(each_ring_pool_and_bar_is_an_object),
 		PORT_TEST(close_in_secondary_process_changes_nothing),
 	};
 
