@@ -18,7 +18,7 @@ from test_sandbox import NOBODY, needs_filters, needs_x86, status
 
 TRACE_EXIT = 1 << 6     # PTRACE_O_TRACEEXIT: the thread stops in its exit
 END_S = 2               # limit from SIGTERM to the end
-LOOSE_S = 5             # the same, if the front takes nearly all of END_S
+LOOSE_S = 20            # for what comes sooner, on a machine that does not stand still
 
 
 def gone(pid):
@@ -81,7 +81,7 @@ class Front(Bench):
         nic = self.nic('a')
         pids = [nic.pid, child_of(nic.pid)]
         self.nic_stats(nic)
-        self.assertEqual([p for p in pids if os.path.exists('/proc/%d' % p)], [])
+        self.wait_until(lambda: not any(os.path.exists('/proc/%d' % p) for p in pids))
 
     def test_front_ends_by_the_signal_that_ended_the_daemon(self):
         for sig in signal.SIGXCPU, signal.SIGABRT, signal.SIGKILL:
@@ -145,7 +145,8 @@ class Front(Bench):
             except (ValueError, FileNotFoundError, ProcessLookupError):
                 pass        # not forked yet, or no front yet
             nic.p.send_signal(signal.SIGTERM)
-            self.assertIn(nic.wait(LOOSE_S, status=None), (0, -signal.SIGTERM))
+            # 1: the machine stood still for so long that the front has killed the daemon.
+            self.assertIn(nic.wait(LOOSE_S, status=None), (0, 1, -signal.SIGTERM))
             self.wait_until(lambda: all(map(gone, pids)))
 
     def test_killed_front_takes_the_daemon_with_it(self):

@@ -330,6 +330,8 @@ now_ms(void)
 	} while (0)
 
 /**
+ * Call it for a server that runs, after a client has had a reply.
+ *
  * @return whether the server has forgotten its last client: its mappings, its interrupts and its
  *         connection. The callback detached() comes before that.
  */
