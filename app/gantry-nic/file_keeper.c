@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "file_keeper.h"
+#include "front.h"
 #include "sandbox.h"
 
 #define TEXT_MAX (64u << 20)
@@ -127,6 +128,7 @@ serve(void)
 {
 	struct request request;
 
+	front_leave();
 	sandbox_keeper(keeper.stats, keeper.paths, keeper.nr);
 	while (receive(&request, sizeof(request))) {
 		int ret = 0;

@@ -19,8 +19,8 @@
  * but at most LAST_MS from the signal, for the kernel to remove the daemon, so that sockets, TAPs
  * and memory are free when the front ends, unless a thread is stuck. If the daemon ends without a
  * status, because a signal killed it, the front ends by the same signal. If the daemon reports
- * nothing within GIVE_UP_MS of a signal to end, a debugger or SIGSTOP has stopped it, because its
- * own limit is shorter (END_MS of main.c): the front kills it.
+ * nothing within GIVE_UP_MS of a signal to end, a debugger or SIGSTOP has stopped it, or its set-up
+ * takes that long, because its own limit is shorter (END_MS of main.c): the front kills it.
  *
  * Signals reach the front in ppoll() only, where it sleeps, so that its handlers need no lock, and
  * never signal a process ID whose process the front has reaped. If the front is killed, the kernel
@@ -28,7 +28,8 @@
  *
  * After set-up the front has the user of the daemon, no capability, no descriptor but standard
  * input, output and error and the pipe, and a filter of its own (sandbox.c). During set-up it keeps
- * the user that started it, because it could not signal a daemon of another user.
+ * the user that started it, because it could not signal a daemon of another user. If it cannot
+ * signal the daemon after that one has changed its user, it does so when it has changed its own.
  *
  * SIGSTOP cannot be passed on: it stops the front alone. A terminal's Ctrl-C reaches both
  * processes; the second one of two signals to end has no effect.
@@ -56,24 +57,34 @@
 #define REAP_MS 60000
 #else
 #define LAST_MS 1950
-#define REAP_MS 300
+#define REAP_MS 1000
 #endif
 #define NEVER INT64_MAX
 
 enum { CONFINED = 255 }; /* on the pipe; any other byte is an exit status */
 
 static int pipe_end = -1; /* the front reads from the pipe, the daemon writes */
+static int null_fd = -1;  /* of the daemon: /dev/null, which it cannot open in the sandbox */
 static pid_t daemon_pid;
-static volatile sig_atomic_t told_to_end;
+static volatile sig_atomic_t end_requested;
+static volatile sig_atomic_t refused[NSIG]; /* signals that the front was not allowed to send */
 
 static void
 pass_on(int sig)
 {
 	int saved = errno;
 
-	kill(daemon_pid, sig);
-	told_to_end |= sig == SIGINT || sig == SIGTERM || sig == SIGHUP;
+	refused[sig] = kill(daemon_pid, sig) != 0;
+	end_requested |= sig == SIGINT || sig == SIGTERM || sig == SIGHUP;
 	errno = saved;
+}
+
+static void
+pass_refused_on(void)
+{
+	for (int sig = 1; sig < NSIG; sig++)
+		if (refused[sig])
+			pass_on(sig);
 }
 
 /* Handle SIGCHLD: it ends ppoll(). */
@@ -86,7 +97,7 @@ wake(int sig)
 static void
 take_signals(sigset_t *mask)
 {
-	const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGRTMIN, SIGQUIT,
+	const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGRTMIN, SIGQUIT, SIGABRT,
 		SIGCONT };
 	struct sigaction sa;
 
@@ -146,11 +157,13 @@ earlier(int64_t a, int64_t b)
 static int
 wait_for_byte(struct pollfd *pfd, int64_t limit, const sigset_t *mask)
 {
-	int64_t left = limit == NEVER ? 0 : limit - now_ms();
-	const struct timespec ts = { left / 1000, left % 1000 * 1000000 };
+	const int64_t now = now_ms(), left = limit == NEVER || limit < now ? 0 : limit - now;
+	const struct timespec ts = { left / 1000, left % 1000 * 1000000 }, none = { 0, 0 };
 	uint8_t byte;
 
-	if (left < 0 || ppoll(pfd, 1, limit == NEVER ? NULL : &ts, mask) != 1)
+	/* A signal may have ended the wait although there is a byte. */
+	if (ppoll(pfd, 1, limit == NEVER ? NULL : &ts, mask) != 1 &&
+			ppoll(pfd, 1, &none, NULL) != 1)
 		return -1;
 	if (read(pfd->fd, &byte, 1) == 1)
 		return byte;
@@ -167,16 +180,16 @@ serve(enum sandbox_mode mode, sigset_t *mask)
 	bool killed = false;
 
 	closefrom(STDERR_FILENO + 2);
-	prctl(PR_SET_NAME, "front");
 	take_signals(mask);
 	while (waitpid(daemon_pid, &wstatus, WNOHANG) == 0) {
 		byte = wait_for_byte(&pfd, limit, mask);
 		if (byte == CONFINED) {
 			sandbox_front(mode, daemon_pid);
-		} else if (byte >= 0) {
+			pass_refused_on();
+		} else if (byte >= 0 && !killed) {
 			status = byte;
 			limit = earlier(now_ms() + REAP_MS, last);
-		} else if (limit == NEVER && told_to_end) {
+		} else if (limit == NEVER && end_requested) {
 			limit = now_ms() + GIVE_UP_MS;
 			last = now_ms() + LAST_MS;
 		} else if (now_ms() >= limit) {
@@ -200,7 +213,7 @@ front_start(enum sandbox_mode mode)
 {
 	const pid_t front = getpid();
 	sigset_t all, mask;
-	int ends[2], ret;
+	int ends[2], error;
 
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return -errno;
@@ -210,19 +223,24 @@ front_start(enum sandbox_mode mode)
 	sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = wake, .sa_flags = SA_NOCLDSTOP },
 			NULL);
 	daemon_pid = fork();
-	ret = daemon_pid < 0 ? -errno : 0;
+	error = errno;
 	if (daemon_pid > 0) {
 		pipe_end = ends[0];
 		serve(mode, &mask);
 	}
 	close(ends[0]);
-	pipe_end = ends[1];
 	signal(SIGCHLD, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
+	if (daemon_pid < 0) {
+		close(ends[1]);
+		return -error;
+	}
+	pipe_end = ends[1];
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (ret == 0 && getppid() != front) /* the front was killed before the call */
+	if (getppid() != front) /* the front was killed before the call */
 		raise(SIGKILL);
-	return ret;
+	return 0;
 }
 
 static void
@@ -244,11 +262,26 @@ front_report(int status)
 	send_byte((uint8_t)status);
 }
 
+/* Async-signal-safe. Not by close(): another thread could get one of these descriptors. */
+static void
+leave_output(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		dup2(null_fd, fd);
+}
+
+void
+front_leave(void)
+{
+	leave_output();
+	close(null_fd);
+	close(pipe_end);
+}
+
 void
 front_exit(int status)
 {
 	front_report(status);
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		close(fd);
+	leave_output();
 	_exit(status);
 }

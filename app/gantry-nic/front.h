@@ -32,10 +32,16 @@ void front_confine(void);
 void front_report(int status);
 
 /**
- * Report the exit status and end the daemon, although a thread of it may be stuck. Close standard
+ * Report the exit status and end the daemon, although a thread of it may be stuck. Release standard
  * input, output and error first: a stuck thread would keep them open, and a process that reads the
  * output from a pipe would wait for it. Async-signal-safe.
  */
 void front_exit(int status) __attribute__((noreturn));
+
+/**
+ * Release standard input, output, error and the pipe to the front, in a process that the daemon has
+ * forked and that may last longer than the daemon.
+ */
+void front_leave(void);
 
 #endif /* FRONT_H */

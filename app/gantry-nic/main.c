@@ -190,6 +190,7 @@ help(void)
 "\n"
 "Signals:\n"
 "  SIGINT, SIGTERM, SIGHUP  end within 2 s\n"
+"  SIGQUIT          end at once, with a core file of the daemon if the system writes one\n"
 "  SIGUSR1          write the statistics as text to standard error\n"
 "  SIGUSR2          write the file of --stats-json now (it is replaced as a whole), and begin\n"
 "                   another interval for longest_gap_ns; all other numbers are since the start\n"

@@ -191,7 +191,7 @@ static const struct call main_thread[] = {
 	CALL(rt_sigtimedwait), CALL(setitimer), CALL(alarm),
 	CALL(read), CALL(lseek), CALL(ftruncate), CALL(close),
 	CALL(poll), CALL(ppoll), CALL(io_destroy), CALL(wait4), CALL(exit_group),
-	CALL(fstat), CALL(newfstatat), CALL_EQ(ioctl, 1, TCGETS),
+	CALL(fstat), CALL(newfstatat), CALL_EQ(ioctl, 1, TCGETS), CALL(dup2), CALL(dup3),
 	END
 };
 
@@ -664,6 +664,8 @@ sandbox_keeper(const char *replaced, const char *const *removed, unsigned int nr
 		owner = owner && owns(removed[i]);
 	drop_capabilities(owner ? 0 : 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_FOWNER);
 	landlock_enter(ruleset);
+	if (gate.ruleset >= 0)
+		close(gate.ruleset); /* the daemon's */
 	if (!INSTRUMENTED)
 		compile(&keeper_kind);
 	filter_enter(&keeper_kind);

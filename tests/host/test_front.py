@@ -85,9 +85,43 @@ class Front(Bench):
 
     def test_front_ends_by_the_signal_that_ended_the_daemon(self):
         for sig in signal.SIGXCPU, signal.SIGABRT, signal.SIGKILL:
-            nic = self.nic('a')
+            nic = self.nic('a', cwd=self.dir)
             os.kill(nic.pid, sig)
             nic.wait(status=-sig)
+
+    def test_abort_of_the_front_is_one_of_the_daemon(self):
+        nic = self.nic('a', cwd=self.dir)
+        pid = nic.pid
+        nic.p.send_signal(signal.SIGABRT)
+        nic.wait(status=-signal.SIGABRT)
+        self.assertTrue(gone(pid))
+
+    @needs_filters
+    @needs_root
+    def test_stopped_file_keeper_does_not_hold_the_output(self):
+        """As if the file system of the statistics file did not answer."""
+        argv = [NIC, '--port', 'a:socket=' + self.sock('a')]
+        p = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(p.stdout.close)
+        self.addCleanup(p.wait)
+        self.addCleanup(p.kill)
+        self.assertEqual(p.stdout.readline(), 'gantry-nic: ready\n')
+        keeper = child_of(child_of(p.pid))
+        os.kill(keeper, signal.SIGSTOP)
+        self.addCleanup(os.kill, keeper, signal.SIGCONT)
+        p.terminate()
+        self.assertIn('something did not end in time', p.communicate(timeout=LOOSE_S)[0])
+        self.assertEqual(p.returncode, 1)
+        self.assertFalse(gone(keeper))
+
+    @needs_x86
+    def test_start_without_a_process_for_the_daemon_fails(self):
+        """The system calls clone and clone3 fail."""
+        argv = [NIC, '--port', 'a:socket=' + self.sock('a')]
+        p = subprocess.run(argv, capture_output=True, text=True, timeout=LOOSE_S, check=False,
+                           preexec_fn=inject.refuse_calls({56: errno.EAGAIN, 435: errno.ENOSYS}))
+        self.assertEqual(p.returncode, 1)
+        self.assertIn('no process can be made for the daemon', p.stderr)
 
     def test_signal_to_the_daemon_alone_ends_both(self):
         nic = self.nic('a')
@@ -123,6 +157,7 @@ class Front(Bench):
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         nic = self.nic('a', preexec_fn=ignore)
         os.killpg(nic.p.pid, signal.SIGHUP)
+        time.sleep(END_S + 0.5)     # a front that takes the signal for one to end has ended by now
         self.assertEqual(self.nic_now(nic)['a']['name'], 'a')
         self.nic_stats(nic)
 
