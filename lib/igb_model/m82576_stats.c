@@ -12,9 +12,9 @@
  * m82576_get_stats() returns counters of another kind: those of the daemon's --stats-json, which
  * no read and no reset clears.
  *
- * A wire of this model breaks no frame and sends no pause frame, and nobody counts interrupts, so
- * these registers stay 0: ALGNERRC, SYMERRS, RXERRC, RLEC, XONRXC, XONTXC, XOFFRXC, XOFFTXC, RFC,
- * RJC and IAC.
+ * A wire of this model breaks no frame and sends no pause frame, and nobody counts interrupts.
+ * These of the registers that gantry's driver reads stay 0: ALGNERRC, SYMERRS, RXERRC, RLEC,
+ * XONRXC, XONTXC, XOFFRXC, XOFFTXC, RFC, RJC and IAC.
  */
 
 #include "m82576_priv.h"

@@ -235,9 +235,9 @@ vfu_msg_send(int sock, struct vfu_out *out, uint64_t deadline_ms)
 	}
 
 	while (mh.msg_iovlen != 0) {
-		ssize_t n = sendmsg(sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t sent = sendmsg(sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-		if (n < 0) {
+		if (sent < 0) {
 			struct pollfd pfd = { .fd = sock, .events = POLLOUT };
 			int left;
 
@@ -254,14 +254,14 @@ vfu_msg_send(int sock, struct vfu_out *out, uint64_t deadline_ms)
 		/* The descriptors have gone with the first byte. */
 		mh.msg_control = NULL;
 		mh.msg_controllen = 0;
-		while (mh.msg_iovlen != 0 && (size_t)n >= mh.msg_iov->iov_len) {
-			n -= (ssize_t)mh.msg_iov->iov_len;
+		while (mh.msg_iovlen != 0 && (size_t)sent >= mh.msg_iov->iov_len) {
+			sent -= (ssize_t)mh.msg_iov->iov_len;
 			mh.msg_iov++;
 			mh.msg_iovlen--;
 		}
 		if (mh.msg_iovlen != 0) {
-			mh.msg_iov->iov_base = (uint8_t *)mh.msg_iov->iov_base + n;
-			mh.msg_iov->iov_len -= (size_t)n;
+			mh.msg_iov->iov_base = (uint8_t *)mh.msg_iov->iov_base + sent;
+			mh.msg_iov->iov_len -= (size_t)sent;
 		}
 	}
 	return 0;

@@ -2,6 +2,7 @@
 # Copyright (c) 2026 The gantry authors
 """The front of gantry-nic, the process that the user starts: its end, its status, its rights."""
 
+import contextlib
 import errno
 import os
 import resource
@@ -29,6 +30,12 @@ def gone(pid):
         return True
 
 
+def release(tid):
+    """End the tracing of a thread, if it is traced."""
+    with contextlib.suppress(OSError):
+        inject.ptrace(inject.DETACH, tid)
+
+
 class Front(Bench):
     @needs_filters      # a sanitizer may look for leaks for longer than END_S
     @needs_root
@@ -48,6 +55,7 @@ class Front(Bench):
         poller = next(t for t in map(int, os.listdir('/proc/%d/task' % daemon))
                       if status(daemon, t)['Name'] == 'poll')
         inject.ptrace(inject.SEIZE, poller, TRACE_EXIT)
+        self.addCleanup(release, poller)
         inject.ptrace(inject.INTERRUPT, poller)
         os.waitpid(poller, inject.WALL)
         begin = time.monotonic()
@@ -58,7 +66,7 @@ class Front(Bench):
         self.assertTrue(os.path.exists('/proc/%d' % daemon))
         self.assertTrue(os.path.exists(self.path('nic.json')))
         self.assertFalse(os.path.exists(self.sock('a')))
-        inject.ptrace(inject.DETACH, poller)
+        release(poller)
         self.wait_until(lambda: gone(poller))
 
     def test_stopped_daemon_is_killed(self):

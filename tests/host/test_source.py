@@ -81,6 +81,20 @@ class Layers(unittest.TestCase):
                 self.assertIn(violation, '\n'.join(found))
 
 
+class Mutants(unittest.TestCase):
+    def test_each_equivalent_one_exists(self):
+        """An entry of tests/mutate/equivalent that matches nothing excuses nothing, or too much."""
+        sys.path.insert(0, os.path.join(TOP, 'tools', 'lib'))
+        import mutate
+        known = mutate.equivalents()
+        self.assertGreater(len(known), 50)
+        for path in sorted({file for file, _, _ in known}):
+            mutants = [m for line in mutate.mutants_of(path).values() for m in line]
+            for entry in known:
+                if entry[0] == path:
+                    self.assertTrue(any(mutate.is_equivalent([entry], m) for m in mutants), entry)
+
+
 class Suites(unittest.TestCase):
     def output(self, *argv):
         return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True,

@@ -93,7 +93,8 @@ send_from(struct gantry_dma_dev *dev, const struct place *p, enum between what)
 		m->ol_flags = 0;
 		rte_pktmbuf_free(m);
 	}
-	munmap(area, 2 * ROOM);
+	/* Another mapping may be in the place of the second half by now. */
+	munmap(area, what == UNMAP ? ROOM : 2 * ROOM);
 }
 
 /* The application may change or unmap such a buffer at any time, and must not while it is sent. */

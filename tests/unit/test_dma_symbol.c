@@ -151,6 +151,7 @@ static const struct crafted {
 	size_t cut;               /* bytes at the end that are missing */
 	int shift;                /* of the first symbol, from the address of the code */
 	int move;                 /* of the section of symbols, from the second one */
+	bool at_0;                /* the symbol is: its distance follows its name */
 	struct change changes[3];
 } files[] = {
 	{ .what = "valid", .named = "crafted+0x1" },
@@ -182,6 +183,8 @@ static const struct crafted {
 	{ .what = "names far", .changes = { SET(sections[2].sh_offset, UINT64_MAX) } },
 	{ .what = "no names",
 			.changes = { SET(sections[2].sh_size, 0), SET(symbols[0].st_name, 0) } },
+	{ .what = "no names at the beginning",
+			.changes = { SET(sections[2].sh_size, 0), SET(sections[2].sh_offset, 0) } },
 	{ .what = "names without end", .changes = { SET(sections[2].sh_size, sizeof(NAMES) - 1) } },
 	{ .what = "object", .changes = { SET(symbols[0].st_info, STT_OBJECT) } },
 	{ .what = "code before", .shift = 1 },
@@ -196,8 +199,16 @@ static const struct crafted {
 	{ .what = "longest",
 			.named = "crafted+0x1",
 			.changes = { SET(symbols[0].st_size, UINT64_MAX) } },
+	{ .what = "code at 0",
+			.at_0 = true,
+			.named = "crafted+0x",
+			.changes = { SET(symbols[0].st_value, 0),
+					SET(symbols[0].st_size, UINT64_MAX) } },
 	{ .what = "nothing is the name",
 			.changes = { SET(symbols[0].st_name, sizeof(NAMES) - 1) } },
+	{ .what = "nothing is the first name",
+			.changes = { SET(symbols[0].st_name, sizeof(NAMES) - 1),
+					SET(sections[1].sh_size, 2 * sizeof(Elf64_Sym)) } },
 	{ .what = "name beyond", .changes = { SET(symbols[0].st_name, sizeof(NAMES)) } },
 	{ .what = "end of a name", .named = "ted+0x1", .changes = { SET(symbols[0].st_name, 5) } },
 	{ .what = "second symbol",
@@ -297,7 +308,11 @@ names_come_from_valid_parts_of_the_file_alone(void **state)
 		assert_int_equal(unlink(path), 0);
 		compose(&f, at, &files[i]);
 		write_file(path, &f, sizeof(f) - files[i].cut);
-		snprintf(expected, sizeof(expected), "%s (file.so)", files[i].named);
+		if (files[i].at_0)
+			snprintf(expected, sizeof(expected), "%s%lx (file.so)", files[i].named,
+					at + 1);
+		else
+			snprintf(expected, sizeof(expected), "%s (file.so)", files[i].named);
 		assert_symbol(files[i].what, code, files[i].named != NULL ? expected : none);
 	}
 	assert_int_equal(unlink(path), 0);

@@ -6,8 +6,8 @@
  * Strict mode: every mapping is made on demand, and dma_demand_unmap() ends it, after which the
  * device starts no access (dma_demand.c).
  *
- * The table of hooks below leads from core/dma_map.c to dma_demand.c. "Strict" in doc/dma.md has the
- * way of an unmapping from the driver to its last step.
+ * The table of hooks below leads from core/dma_map.c to dma_demand.c. "Strict" in doc/dma.md has
+ * the way of an unmapping from the driver to its last step.
  */
 
 #include <rte_memzone.h>

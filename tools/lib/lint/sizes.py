@@ -32,7 +32,7 @@ def may_be_long(name, line):
     """True if a line cannot be broken: two words, a row of a table, a string in C."""
     if len(line.split()) < 3 or 'https://' in line:
         return True
-    if name.endswith('.md'):
+    if name.endswith(('.md', '.rst')):
         return line.lstrip().startswith('|') or line.startswith('    ')
     return name.endswith(('.c', '.h')) and '"' in line
 
@@ -48,8 +48,8 @@ def long_lines(name, text):
 
 
 def is_source(name, text):
-    """True for C, Python, shell and Markdown."""
-    return name.endswith(('.c', '.h', '.py', '.sh', '.md')) or text.startswith('#!')
+    """True for C, Python, shell, Markdown and reStructuredText."""
+    return name.endswith(('.c', '.h', '.py', '.sh', '.md', '.rst')) or text.startswith('#!')
 
 
 def parameters(text):
