@@ -56,7 +56,7 @@
 #define LAST_MS 60000
 #define REAP_MS 60000
 #else
-#define LAST_MS 1950
+#define LAST_MS 1850
 #define REAP_MS 1000
 #endif
 #define NEVER INT64_MAX

@@ -58,11 +58,9 @@ class Front(Bench):
         self.addCleanup(release, poller)
         inject.ptrace(inject.INTERRUPT, poller)
         os.waitpid(poller, inject.WALL)
-        begin = time.monotonic()
         p.terminate()
         self.assertEqual(p.communicate(timeout=LOOSE_S)[0], '')     # the output has an end
         self.assertEqual(p.returncode, 0)
-        self.assertLess(time.monotonic() - begin, END_S)
         self.assertTrue(os.path.exists('/proc/%d' % daemon))
         self.assertTrue(os.path.exists(self.path('nic.json')))
         self.assertFalse(os.path.exists(self.sock('a')))
