@@ -3,7 +3,8 @@
  */
 
 /*
- * File descriptors: how many a process has, and how it sends them over a Unix socket.
+ * File descriptors: how many a process has, and how it sends them over a Unix socket. Mappings: how
+ * many it has.
  */
 
 #ifndef TESTS_FDS_H
@@ -12,6 +13,7 @@
 #include <dirent.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -30,6 +32,22 @@ count_fds(void)
 	while (readdir(dir) != NULL)
 		n++;
 	closedir(dir);
+	return n;
+}
+
+/** Return the number of mappings whose line in /proc/self/maps contains a text ("": of all). */
+static inline unsigned int
+count_mappings(const char *text)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned int n = 0;
+	char line[512];
+
+	if (f == NULL)
+		abort();
+	while (fgets(line, sizeof(line), f) != NULL)
+		n += strstr(line, text) != NULL;
+	fclose(f);
 	return n;
 }
 

@@ -40,15 +40,7 @@ is_own(size_t len, int flags)
 static unsigned int
 queue_pages(void)
 {
-	FILE *maps = fopen("/proc/self/maps", "re");
-	unsigned int n = 0;
-	char line[512];
-
-	assert_non_null(maps);
-	while (fgets(line, sizeof(line), maps) != NULL)
-		n += strstr(line, "memfd:" MEMFD_NAME) != NULL;
-	fclose(maps);
-	return n;
+	return count_mappings("memfd:" MEMFD_NAME);
 }
 
 void *
