@@ -251,8 +251,8 @@ statistics_registers_are_added_up(void **state)
 static void
 extended_statistics_have_one_name_each(void **state)
 {
-	struct rte_eth_xstat_name names[64], one;
-	struct rte_eth_xstat values[64];
+	struct rte_eth_xstat_name names[IGB_MAX_HW_STATS + IGB_MAX_QUEUES], one;
+	struct rte_eth_xstat values[RTE_DIM(names)];
 	uint64_t id, v;
 	struct rte_eth_dev *dev;
 	int n, i, k;
