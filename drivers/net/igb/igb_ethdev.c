@@ -104,9 +104,10 @@
  *
  *   a. The application passes mbufs to rte_eth_tx_burst(). The driver owns those that the burst
  *      accepts; the application keeps the others.
- *   b. igb_xmit_pkts() checks the packet, maps its segments, writes one descriptor for each, and
- *      before them a context descriptor if the packet requests an offload with parameters that
- *      the queue does not hold yet.
+ *   b. igb_tx_burst() has igb_tx_packet() check the packet, map its segments, write one descriptor
+ *      for each, and before them a context descriptor if the packet requests an offload with
+ *      parameters that the queue does not hold yet. In direct mode most packets take the shorter
+ *      way of igb_tx_run() (igb_tx.c).
  *   c. The driver writes TDT: the device owns descriptors and buffers. It sends the frame.
  *   d. The device sets DD in the descriptor that has RS.
  *   e. A later burst (igb_tx_clean()) sees DD, unmaps the buffers and returns them to their

@@ -141,7 +141,7 @@ struct igb_tx_queue {
 	uint16_t since_rs;
 	uint16_t max_segs; /**< segments per packet that fit an empty ring */
 	uint16_t rs_thresh;
-	uint16_t free_thresh; /**< igb_xmit_pkts() reclaims below this nb_free */
+	uint16_t free_thresh; /**< igb_tx_burst() reclaims below this nb_free */
 	uint16_t ahead;       /**< IGB_TX_AHEAD; 0: the ring is too short */
 	bool fast_free;
 	/** The application promised fast free, and no chains: `next` of an mbuf is not read. */
@@ -258,7 +258,16 @@ uint16_t igb_tx_write_plain(struct igb_tx_queue *q, uint16_t at, struct rte_mbuf
 		uint64_t *bytes);
 /** Make packets without offloads plain, and no others: the device holds no context. */
 void igb_tx_kinds_init(struct igb_tx_queue *q);
-/** igb_xmit_pkts(), with another function for plain packets. */
+/**
+ * Send a burst. The burst functions that igb_rxtx_select() chooses call it, each with its function
+ * for plain packets.
+ *
+ * @param q      the queue
+ * @param pkts   the packets
+ * @param nb     their number
+ * @param write  writes the descriptors of plain packets
+ * @return number of packets that the driver owns from now on; the caller keeps the others
+ */
 uint16_t igb_tx_burst(struct igb_tx_queue *q, struct rte_mbuf **pkts, uint16_t nb,
 		igb_tx_write_t *write);
 uint16_t igb_prep_pkts(void *txq, struct rte_mbuf **pkts, uint16_t nb);

@@ -19,18 +19,20 @@
  * Everything sent is therefore reported, and tx_done_cleanup() can return all buffers of an
  * application that has stopped sending.
  *
- * igb_xmit_pkts() reclaims as soon as IGB_TX_MAX_IN_USE descriptors are in use (three quarters of
- * the ring, if that is less), or earlier if tx_free_thresh requires it. Buffers that return soon
- * are still in the cache when the device receives into them again; a whole ring of buffers is more
- * than a cache holds.
+ * igb_tx_burst(), which all burst functions call, reclaims as soon as IGB_TX_MAX_IN_USE descriptors
+ * are in use (three quarters of the ring, if that is less), or earlier if tx_free_thresh requires
+ * it. Buffers that return soon are still in the cache when the device receives into them again; a
+ * whole ring of buffers is more than a cache holds.
  *
  * Plain packets
  *
- * Most packets have one segment, and request no offload or the same as the packet before: their
- * descriptors differ in address and length only. In direct mode, where a mapping is an addition
- * and needs no unmap, igb_tx_run() sends such packets in a row with hardly more than the stores,
- * and a group of nothing but plain packets is freed in one operation. igb_tx_packet() sends all
- * others, and every packet in the other modes. igb_tx_avx2.c replaces igb_tx_write_plain().
+ * Most packets have one segment, and request no offload, or the same as the last packet that
+ * requested any: their descriptors differ in address and length only. In direct mode without the
+ * debug layer, where a mapping is an addition and needs no unmap, igb_tx_run() sends such packets
+ * in a row with hardly more than the stores, and a group of nothing but plain packets is freed in
+ * one operation. igb_tx_packet() sends all others, and every packet in the other modes and under
+ * the debug layer. igb_tx_avx2.c writes whole lines of plain packets, and leaves the rest to
+ * igb_tx_write_plain().
  *
  * The device holds the lines of the ring that it has read. The driver requests ownership of a line
  * some time before it writes to it (igb_request_line()).
