@@ -88,7 +88,7 @@
  *     +- tx_ring[16] -> struct m82576_ring, page 0xE000               control thread writes
  *     +- txq[16] -----> struct m82576_txq: a queue in operation       transmitting thread alone
  *     |                  gen, head, desc[64], wb[64], ctx[2], staging --> gathered frames
- *     +- rxc, txc       counters of each direction                    one writer each
+ *     +- rxc, txc       counters of each direction                    one writer each (rxc.off: 2)
  *     +- icr, ims, ...  interrupt causes and masks                    any thread, atomic
  *     +- server ------> struct vfu_server: socket, DMA table, event file descriptors
  *
@@ -101,7 +101,9 @@
  * 4. Apply offloads: checksums, VLAN tag, segmentation, padding, FCS.
  * 5. Hand the frames of a burst to the wire.
  * 6. At the flush: write back DD in each descriptor that asked for it (RS), move the head, raise
- *    interrupts.
+ *    interrupts. Until then the device holds the write-backs back, M82576_WB_BATCH of a queue at
+ *    most: txq_report() writes those before it holds back another. If their buffers are not all
+ *    copied yet, the queue waits instead.
  *
  * LIFE OF A RECEIVED FRAME (m82576_rx.c)
  *
@@ -112,7 +114,8 @@
  *    counted, unless the wire can wait.
  * 5. Verify checksums, strip the VLAN tag, append the FCS.
  * 6. Copy the data to the client's buffers, and fill in the write-backs.
- * 7. At the flush: write the descriptors back, move the head, raise interrupts.
+ * 7. At the flush: write the descriptors back, move the head, raise interrupts. If M82576_WB_BATCH
+ *    write-backs of a queue are held back, the device writes those before it holds back more.
  *
  * THE WIRE'S CLOCK
  *

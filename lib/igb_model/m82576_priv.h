@@ -242,7 +242,12 @@ struct m82576_txq {
 	uint64_t frames;
 } __attribute__((aligned(M82576_CACHE_LINE)));
 
-/* Counters of one direction. Only that direction's polling thread writes them. */
+/*
+ * Counters of one direction. Only that direction's polling thread writes them; in loopback the
+ * transmitting thread is that of both (m82576_loop.c). The exception is rxc.off. In loopback two
+ * threads count in it, so they add atomically: the transmitting thread the looped frames that it
+ * drops, and the receiving thread those that the wire brings (m82576_rx()).
+ */
 struct m82576_counters {
 	/* As the statistics registers; a 64-bit register at the index of its low half. */
 	uint64_t stat[M82576_STAT_WORDS];

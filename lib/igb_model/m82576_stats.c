@@ -5,9 +5,9 @@
 /*
  * Statistics (8.19).
  *
- * The polling threads count upwards in 64 bits and never reset: each counter has one writer. The
- * control thread implements "clear on read": it remembers, for each register, the value at the last
- * read, and returns the difference.
+ * The polling threads count upwards in 64 bits and never reset: each counter has one writer, except
+ * rxc.off (struct m82576_counters). The control thread implements "clear on read": it remembers, for
+ * each register, the value at the last read, and returns the difference.
  *
  * m82576_get_stats() returns counters of another kind: those of the daemon's --stats-json, which
  * no read and no reset clears.
