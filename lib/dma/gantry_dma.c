@@ -48,7 +48,7 @@
  *
  *   direct  The bus of the device has mapped all EAL memory once, and Z is known: Z = X in
  *           IOVA-as-VA, Z = Y in IOVA-as-PA. Mapping is a look-up, and unmapping does nothing.
- *           Costs 1 to 2 ns a pair. Protects no EAL memory.
+ *           Costs 1 to 2 ns a pair (map and unmap). Protects no EAL memory.
  *   window  The library has mapped all EAL memory itself, at addresses of its choice that the
  *           device's mask reaches. The same look-up, in another table. Memory that has no place in
  *           the window is mapped on demand, as in strict mode. Costs 1 to 3 ns a pair. Protects no

@@ -372,6 +372,9 @@ static inline gantry_dma_addr_t gantry_dma_map_single(struct gantry_dma_dev *dev
 		size_t size, enum gantry_dma_dir dir);
 /**
  * Unmap a buffer: the CPU owns it again.
+ *
+ * In strict mode the device starts no access to it after the call has returned. The other modes do
+ * not promise that.
  * @param dev   the device
  * @param addr  the bus address that the mapping returned
  * @param size  bytes, as for the mapping
@@ -393,7 +396,7 @@ static inline void gantry_dma_unmap_single(struct gantry_dma_dev *dev, gantry_dm
 static inline gantry_dma_addr_t gantry_dma_map_mbuf(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		uint32_t off, size_t size, enum gantry_dma_dir dir);
 /**
- * Unmap one mbuf segment (not the chain).
+ * Unmap one mbuf segment (not the chain), with the promise of gantry_dma_unmap_single().
  * @param dev   the device
  * @param m     the mbuf segment
  * @param addr  the bus address that the mapping returned
@@ -512,7 +515,8 @@ static inline void gantry_dma_unmap_mbuf_gather(struct gantry_dma_dev *dev, stru
 		struct gantry_dma_gather *g);
 /**
  * Complete the unmappings that @p g holds, which is empty afterwards. After the call has returned,
- * the device starts no access to them.
+ * the device starts no access to their memory. An unmapping that was not deferred had ended before,
+ * with the promise of gantry_dma_unmap_single().
  * @param dev  the device
  * @param g    the burst
  */

@@ -101,7 +101,7 @@ gantry_sg_dma_len(const struct gantry_sg *sg)
 unsigned int gantry_dma_map_sg(struct gantry_dma_dev *dev, struct gantry_sg *sg, unsigned int nents,
 		enum gantry_dma_dir dir);
 /**
- * Unmap a list. The kernel's dma_unmap_sg().
+ * Unmap a list, each piece as gantry_dma_unmap_single() does. The kernel's dma_unmap_sg().
  * @param dev    the device
  * @param sg     the list
  * @param nents  number of entries, as for the mapping; not the value that the mapping returned
@@ -150,7 +150,7 @@ void gantry_dma_sync_sg_for_device(struct gantry_dma_dev *dev, struct gantry_sg 
 int gantry_dma_map_mbuf_chain(struct gantry_dma_dev *dev, struct rte_mbuf *m,
 		struct gantry_dma_seg *segs, unsigned int max_segs, enum gantry_dma_dir dir);
 /**
- * Unmap a chain.
+ * Unmap a chain, each piece as gantry_dma_unmap_mbuf() does.
  * @param dev      the device
  * @param m        the same chain
  * @param segs     the segments that the mapping returned

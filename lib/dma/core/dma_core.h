@@ -136,8 +136,8 @@ struct gantry_dma_mode {
 	gantry_dma_addr_t (*map_mbuf)(struct dma_call *c);
 	void (*unmap_mbuf)(struct dma_call *c);
 	/**
-	 * NULL (both): the library calls unmap(). unmap_gather() may defer the wait to
-	 * unmap_gathered(), which it calls if g is full.
+	 * NULL (both): the library calls unmap_mbuf() or, without that, unmap(). unmap_gather() may
+	 * defer the wait to unmap_gathered(), which it calls if g is full.
 	 */
 	void (*unmap_gather)(struct gantry_dma_dev *dev, gantry_dma_addr_t addr, size_t size,
 			enum gantry_dma_dir dir, struct gantry_dma_gather *g);

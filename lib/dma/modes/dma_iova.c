@@ -8,6 +8,7 @@
  * The lower layer is a bitmap of pages with a lock and one search position, which cycles through
  * all pages: the allocator hands out a freed run again only after the search has been everywhere
  * else. So a device that uses a stale address finds nothing there for as long as there is room.
+ * dma_iova_get_aligned(), for coherent blocks, takes the lowest free pages instead.
  *
  *       thread:  get <- 64 runs at a time -  bitmap  <- 64 runs at a time - put  :thread
  *

@@ -3,8 +3,8 @@
  */
 
 /*
- * Strict mode: every mapping is made on demand, and dma_demand_unmap() ends it, after which the
- * device starts no access (dma_demand.c).
+ * Strict mode: every mapping is made on demand. dma_demand_unmap(), or for a burst
+ * dma_demand_unmap_gathered(), ends it, after which the device starts no access (dma_demand.c).
  *
  * The table of hooks below leads from core/dma_map.c to dma_demand.c. "Strict" in doc/dma.md has
  * the way of an unmapping from the driver to its last step.
