@@ -43,7 +43,9 @@
  * unmap a mapping, exactly one of them gets the entry. The other finds nothing, and is reported.
  *
  * Locks: each bucket has its own. A recursive mutex protects reports and the list of devices; no
- * EAL lock is taken while it is held. A second mutex serialises the start and end of devices.
+ * EAL lock is taken while it is held. users_lock serialises the start and end of devices.
+ * dma_watches_lock protects the watches, a lock of its own each quarantine, and store_lock the
+ * spare entries that no thread has.
  *
  * The layer recognises EAL memory by the table of the fast path. For other memory it reads
  * /proc/self/maps, which takes as long as a thousand mappings: only bounce mode and mistakes map
