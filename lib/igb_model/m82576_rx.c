@@ -7,7 +7,7 @@
  *
  *    wire                         receiving thread                        client's memory
  *    frames --> m82576_receive()
- *                 +-> receive() --> rxq_need() <-- desc[64] <------------- descriptors
+ *                 +-> receive() --> m82576_rxq_need() <-- desc[64] <------------- descriptors
  *                       |  filters, RSS
  *                       +-> deliver() -- m82576_dma_put() ---------------> buffers
  *                              +-> wb[64] --> rxq_write_back() --(release)--> descriptors
@@ -100,13 +100,8 @@ rxq_dead(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
 	x->dead = true;
 }
 
-/*
- * Make n descriptors, from the head on, available in desc[].
- *
- * @return false: the ring has fewer, or they are not read yet
- */
-static bool
-rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, uint32_t n)
+bool
+m82576_rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, uint32_t n)
 {
 	uint32_t have, avail, at, part;
 	uint64_t addr;
@@ -325,7 +320,7 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
 	union igb_rx_desc *wb;
 	bool ok = true;
 
-	if (!rxq_need(m, x, r, n))
+	if (!m82576_rxq_need(m, x, r, n))
 		return NO_DESC;
 	if (x->wb_count + n > M82576_WB_BATCH)
 		rxq_write_back(m, x, r);
@@ -564,7 +559,7 @@ receive(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_frame *
 	if (__builtin_expect(x->gen != gen, 0))
 		rxq_open(m, x, r, gen);
 	/* 4. Fetch a descriptor: before the work of checksums, check whether there is one. */
-	if (!x->dead && x->count != 0 && !m->rx_busy && rxq_need(m, x, r, 1)) {
+	if (!x->dead && x->count != 0 && !m->rx_busy && m82576_rxq_need(m, x, r, 1)) {
 		/* 5. Verify checksums, strip the VLAN tag, append the FCS. */
 		finish(m, b, frame, &f);
 		/* 6. Write the data, and fill in the write-backs. */
@@ -606,6 +601,21 @@ forget_truncated(struct m82576 *m)
 		vfu_tlb_begin(&m->rx_tlb, m->server);
 }
 
+/* Receive plain frames, up to the first that is not plain. Return their number. */
+static unsigned int
+runs(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_frame *frames, unsigned int n)
+{
+	unsigned int i, got;
+
+	for (i = 0; i < n; i += got) {
+		got = m82576_rx_run(m, b, &frames[i], n - i);
+		if (got == 0)
+			break;
+		forget_truncated(m);
+	}
+	return i;
+}
+
 unsigned int
 m82576_receive(struct m82576 *m, const struct m82576_frame *frames, unsigned int n, bool wait)
 {
@@ -622,8 +632,7 @@ m82576_receive(struct m82576 *m, const struct m82576_frame *frames, unsigned int
 	vfu_tlb_begin(&m->rx_tlb, m->server);
 	for (;; i++) {
 		if (b.run_max != 0)
-			i += m82576_rx_run(m, &b, &frames[i], n - i);
-		forget_truncated(m);
+			i += runs(m, &b, &frames[i], n - i);
 		if (i == n || !receive(m, &b, &frames[i], wait))
 			break;
 		forget_truncated(m);
@@ -673,7 +682,7 @@ read_ahead(struct m82576 *m)
 		if (x->dead || x->count == 0)
 			continue;
 		avail = rxq_available(m, x, r);
-		rxq_need(m, x, r, avail < M82576_FETCH / 2 ? avail : M82576_FETCH / 2);
+		m82576_rxq_need(m, x, r, avail < M82576_FETCH / 2 ? avail : M82576_FETCH / 2);
 	}
 }
 

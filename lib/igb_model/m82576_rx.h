@@ -44,10 +44,19 @@ m82576_rxq_advance(struct m82576 *m, struct m82576_rxq *x, const struct m82576_r
 	m->rx_dirty |= 1u << r->index;
 }
 
+/* m82576_rx.c */
+/*
+ * Make n descriptors, from the head on, available in desc[].
+ *
+ * @return false: the ring has fewer, or they are not read yet
+ */
+bool m82576_rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
+		uint32_t n);
+
 /* m82576_rx_run.c */
 /* Return the length of the longest frame of a run, in bytes; 0: these registers allow no runs. */
 uint32_t m82576_rx_run_max(const struct m82576 *m, const struct m82576_rx_burst *b);
-/* Receive plain frames, up to the first that is not plain. Return their number. */
+/* Receive plain frames: a run of those that come next. Return their number, which may be 0. */
 unsigned int m82576_rx_run(struct m82576 *m, struct m82576_rx_burst *b,
 		const struct m82576_frame *frames, unsigned int n);
 

@@ -12,10 +12,15 @@
  * RECEIVED FRAME in m82576.c.
  */
 
+#include <emmintrin.h>
+
 #include "m82576_rx.h"
 #include "m82576_rx_filter.h"
+#include "uninitialized.h"
 
 #define MAX_FRAME (IGB_MAX_FRAME - M82576_FCS_LEN)
+
+#define RUN 32 /* frames of a run, at most */
 
 /* Offsets in an untagged frame of IPv4 without options. */
 #define AT_TYPE  12
@@ -74,60 +79,151 @@ m82576_rx_run_max(const struct m82576 *m, const struct m82576_rx_burst *b)
 	return max - M82576_FCS_LEN < MAX_FRAME ? max - M82576_FCS_LEN : MAX_FRAME;
 }
 
-unsigned int
-m82576_rx_run(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_frame *frames,
-		unsigned int n)
-{
-	const struct m82576_ring *r = &m->rx_ring[0];
-	struct m82576_rxq *x = &m->rxq[0];
-	const uint32_t gen = m82576_ld_acq(&r->gen);
-	const uint32_t max = b->run_max < x->bufsize ? b->run_max : x->bufsize;
-	uint64_t bytes = 0;
-	unsigned int i;
+/*
+ * The last frame that was decided. The next one has often the same header, and then the same
+ * decision.
+ */
+struct decided {
+	__m128i address, ip; /* bytes of its header that decide */
+	uint32_t len;        /* of the frame; 0: none */
+	union igb_rx_desc wb;
+};
 
-	if (!(gen & 1) || x->gen != gen || x->dead || x->split || x->legacy || m->rx_busy)
+/*
+ * Return whether a frame has the same length and deciding bytes: destination, type, and of IPv4
+ * version, total length, fragment and protocol. A frame has at least 60 bytes.
+ */
+static inline bool
+is_decided(const struct decided *last, const uint8_t *data, uint32_t len)
+{
+	const __m128i address = _mm_set_epi64x(0, 0xFFFFFFFFFFFF);
+	/* Bytes 12 and 13, 14, 16 and 17, 20 and 21 (flags apart from MF), 23. */
+	const __m128i ip = _mm_set_epi64x(0xFF00FF3F, 0x0000FFFF00FFFFFF);
+	const __m128i a = _mm_xor_si128(_mm_loadu_si128((const void *)data), last->address);
+	const __m128i b = _mm_xor_si128(_mm_loadu_si128((const void *)(data + AT_TYPE)), last->ip);
+	const __m128i differ = _mm_or_si128(_mm_and_si128(a, address), _mm_and_si128(b, ip));
+
+	return len == last->len &&
+			_mm_movemask_epi8(_mm_cmpeq_epi8(differ, _mm_setzero_si128())) == 0xFFFF;
+}
+
+/* Decide about a frame: fill in its write-back. Return false: it is not plain. */
+static bool
+decide(struct m82576 *m, const struct m82576_rx_burst *b, const uint8_t *data, uint32_t len,
+		struct decided *last)
+{
+	const enum m82576_verdict v = m82576_address_passes(m, b->rctl, data);
+	const int ptype = plain_type(data, len, b->vet);
+	uint32_t st = IGB_RXD_STAT_DD | IGB_RXD_STAT_EOP;
+
+	last->len = 0;
+	if (v == M82576_REJECT || ptype < 0)
+		return false;
+	if (v == M82576_INEXACT)
+		st |= IGB_RXD_STAT_PIF;
+	last->wb.qw[0] = (uint16_t)(ptype << IGB_RXD_PTYPE_SHIFT);
+	last->wb.qw[1] = (uint64_t)len << 32 | st;
+	/* The type of a TCP frame also depends on the length of its header. */
+	if (ptype & IGB_RXD_PTYPE_TCP)
+		return true;
+	last->address = _mm_loadu_si128((const void *)data);
+	last->ip = _mm_loadu_si128((const void *)(data + AT_TYPE));
+	last->len = len;
+	return true;
+}
+
+/* Return the number of frames, of n, for which there are descriptors and room for write-backs. */
+static unsigned int
+run_max(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, unsigned int n)
+{
+	const uint32_t gen = m82576_ld_acq(&r->gen);
+
+	if (!(gen & 1) || x->gen != gen || x->dead || x->count == 0 || x->split || x->legacy ||
+			m->rx_busy)
+		return 0;
+	if (x->used == x->fetched && !m82576_rxq_need(m, x, r, 1))
 		return 0;
 	if (n > x->fetched - x->used)
 		n = x->fetched - x->used;
 	if (n > M82576_WB_BATCH - x->wb_count)
 		n = M82576_WB_BATCH - x->wb_count;
-	if (x->wb_count == 0)
-		x->wb_first = x->head;
+	return n < RUN ? n : RUN;
+}
+
+/*
+ * Decide about frames, fill in their write-backs, and find their buffers.
+ *
+ * @param[out] to  the buffer of each
+ * @return how many of n frames are plain, and have a buffer
+ */
+static unsigned int
+plan(struct m82576 *m, struct m82576_rxq *x, const struct m82576_rx_burst *b,
+		const struct m82576_frame *frames, unsigned int n, uint8_t **to)
+{
+	const uint32_t max = b->run_max < x->bufsize ? b->run_max : x->bufsize;
+	const union igb_rx_desc *d = &x->desc[x->used];
+	union igb_rx_desc *wb = &x->wb[x->wb_count];
+	struct decided last = { .len = 0 };
+	unsigned int i;
+
 	for (i = 0; i < n; i++) {
 		const uint8_t *data = frames[i].data;
 		const uint32_t len = frames[i].len;
-		union igb_rx_desc *wb = &x->wb[x->wb_count + i];
-		uint32_t st = IGB_RXD_STAT_DD | IGB_RXD_STAT_EOP;
-		enum m82576_verdict v;
-		int ptype;
-		void *p;
 
-		/* 2. Filter: FCS, length, MAC address, VLAN. */
-		if (frames[i].flags & M82576_FRAME_BAD_FCS || frames[i].rest != NULL ||
-				len < M82576_MIN_FRAME || len > max)
-			break;
-		v = m82576_address_passes(m, b->rctl, data);
-		ptype = plain_type(data, len, b->vet);
-		if (v == M82576_REJECT || ptype < 0)
-			break;
 		/* 3. Choose a queue: queue 0. 4. Fetch a descriptor: it is fetched. */
-		m82576_rxq_prefetch(m, x, x->used + i + M82576_PREFETCH);
-		p = m82576_dma_ptr(m, &m->rx_tlb, x->desc[x->used + i].read.pkt_addr, len,
-				VFU_DMA_WRITE);
-		if (p == NULL)
+		to[i] = m82576_dma_ptr(m, &m->rx_tlb, d[i].read.pkt_addr, len, VFU_DMA_WRITE);
+		if (to[i] == NULL)
 			break;
-		/* 6. Write the data, and fill in the write-backs. */
-		m82576_copy(p, data, len);
-		if (v == M82576_INEXACT)
-			st |= IGB_RXD_STAT_PIF;
-		wb->qw[0] = (uint16_t)(ptype << IGB_RXD_PTYPE_SHIFT);
-		wb->qw[1] = (uint64_t)len << 32 | st;
-		bytes += len;
-		if (__builtin_expect(vfu_server_dma_poisoned(m->server), 0)) {
-			i++;
+		__asm__("prefetchw %0" : : "m"(*to[i]));
+		/* 2. Filter: FCS, length, MAC address, VLAN. */
+		if (frames[i].flags & M82576_FRAME_BAD_FCS || len < M82576_MIN_FRAME || len > max)
 			break;
-		}
+		if (!is_decided(&last, data, len) && !decide(m, b, data, len, &last))
+			break;
+		wb[i] = last.wb;
 	}
+	return i;
+}
+
+/*
+ * Write a frame into its buffer. The clients may share memory, so that the rest of a frame may
+ * overlap the buffer.
+ *
+ * @return false: the frame is damaged
+ */
+static inline bool
+put(const struct m82576_frame *f, uint8_t *to)
+{
+	if (__builtin_expect(f->rest == NULL, 1)) {
+		m82576_copy(to, f->data, f->len);
+		return true;
+	}
+	memcpy(to, f->data, M82576_HEADER);
+	memmove(to + M82576_HEADER, f->rest, f->len - M82576_HEADER);
+	return !vfu_server_dma_poisoned(f->sender);
+}
+
+unsigned int
+m82576_rx_run(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_frame *frames,
+		unsigned int n)
+{
+	const bool lasts = vfu_tlb_lasts(&m->rx_tlb);
+	const struct m82576_ring *r = &m->rx_ring[0];
+	struct m82576_rxq *x = &m->rxq[0];
+	GANTRY_UNINITIALIZED uint8_t *to[RUN];
+	uint64_t bytes = 0;
+	unsigned int i;
+
+	n = run_max(m, x, r, n);
+	if (n == 0)
+		return 0;
+	if (x->wb_count == 0)
+		x->wb_first = x->head;
+	/* A pointer that does not last is used at once, for one buffer. */
+	n = plan(m, x, b, frames, lasts ? n : 1, to);
+	/* 6. Write the data. */
+	for (i = 0; i < n && put(&frames[i], to[i]); i++)
+		bytes += frames[i].len;
 	if (i == 0)
 		return 0;
 	m82576_stats_rx(m, frames, i);

@@ -6,11 +6,11 @@
  * Transmit (7.2): from the doorbell to the wire.
  *
  *    client's memory                  transmitting thread                          wire
- *    tail --(acquire)--> txq_fetch() --> desc[64]
- *    descriptors ------------^              |
- *    buffers ---------------------> txq_run() -----------------------------------> frames
+ *    tail --(acquire)--> m82576_txq_fetch() --> desc[64]
+ *    descriptors ----------------^            |
+ *    buffers ------------------> m82576_tx_run() --> staging ---------------------> frames
  *            ----------------------> txq_data() --> staging --> m82576_tx_prepare() --> frames
- *    descriptors <-- txq_write_back() <-- wb[64] <-- txq_report()
+ *    descriptors <-- txq_write_back() <-- wb[64] <-- m82576_txq_report()
  *
  * The wire takes frames in bursts. The thread fetches up to M82576_FETCH descriptors and copies the
  * buffers of each frame together; the frames of a burst are one behind the other in the staging
@@ -18,15 +18,16 @@
  * copies it (txq_leave_rest()).
  *
  * A frame whose end the driver has not posted yet remains as it is, and another queue has its turn.
- * txq_run() makes the frames that need nothing but a copy, which are most. txq_frame() makes all
- * others, a descriptor at a time.
+ * m82576_tx_run() (m82576_tx_run.c) makes the frames that need nothing but a copy, which are most.
+ * txq_frame() makes all others, a descriptor at a time.
  *
  * A bad frame (a buffer that is not mapped, a frame that is too long, a context that was never
  * given) is dropped up to its end (EOP), and its descriptors are reported done all the same, so
  * that the driver gets its buffers back.
  *
- * The device holds the write-backs of descriptors with RS back until the flush. Queues take turns
- * after TX_QUANTUM frames. The numbers in the code are those of LIFE OF A TRANSMITTED FRAME in
+ * The device holds the write-backs of descriptors with RS back until the flush, M82576_WB_BATCH of
+ * them at most: m82576_txq_report() writes those before it holds another. Queues take turns after
+ * M82576_TX_QUANTUM frames. The numbers in the code are those of LIFE OF A TRANSMITTED FRAME in
  * m82576.c.
  *
  * The polling thread has other ports to serve, whatever a driver posts: for example descriptors
@@ -40,48 +41,12 @@
 
 #include <string.h>
 
-#include "m82576_priv.h"
-
-#define TX_QUANTUM     8
-#define TX_DESC_BUDGET 1024        /* descriptors between two flushes */
-#define TX_BYTE_BUDGET (256 << 10) /* bytes between two flushes, not counting the last buffer */
-#define TX_TIME_BUDGET 20000       /* ns between two flushes, not counting the last step */
-#define TX_TIME_STEP   16          /* descriptors between two reads of the clock */
-
-#define REST_MIN (2 * M82576_HEADER) /* bytes of the shortest frame that has a rest */
-
-#define CMD_DTYP(cmd) ((cmd)&IGB_TXD_DTYP_MASK)
-
-/* Command of a plain descriptor: a frame that one buffer holds, with FCS and no other offload. */
-#define PLAIN_MASK \
-	(IGB_TXD_DEXT | IGB_TXD_DTYP_MASK | IGB_TXD_EOP | IGB_TXD_IFCS | IGB_TXD_TSE | IGB_TXD_VLE)
-#define PLAIN_CMD (IGB_TXD_DEXT | IGB_TXD_DTYP_DATA | IGB_TXD_EOP | IGB_TXD_IFCS)
-
-/* A burst in progress. */
-struct burst {
-	struct m82576_frame *frames;
-	unsigned int n, max;
-	int64_t left; /* bytes on the wire before the last frame; negative: none may follow */
-};
+#include "m82576_tx.h"
 
 static inline bool
-is_full(const struct burst *b)
+is_full(const struct m82576_tx_burst *b)
 {
 	return b->n == b->max || b->left < 0;
-}
-
-static inline bool
-is_data(uint32_t cmd)
-{
-	return !(cmd & IGB_TXD_DEXT) || CMD_DTYP(cmd) == IGB_TXD_DTYP_DATA;
-}
-
-/* Prefetch the buffer of a fetched descriptor, if there is one of that number. */
-static inline void
-txq_prefetch(struct m82576 *m, const struct m82576_txq *t, uint32_t i)
-{
-	if (i < t->fetched && is_data(t->desc[i].data.cmd_type_len))
-		m82576_dma_prefetch(m, &m->tx_tlb, t->desc[i].data.addr, VFU_DMA_READ);
 }
 
 static void
@@ -130,8 +95,8 @@ txq_dead(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
 	t->dead = true;
 }
 
-static bool
-txq_fetch(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
+bool
+m82576_txq_fetch(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
 {
 	uint32_t tail = txq_tail(m, t, r), n;
 	int ret;
@@ -153,7 +118,7 @@ txq_fetch(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
 	t->fetched = n;
 	t->used = 0;
 	for (n = 0; n <= M82576_PREFETCH; n++)
-		txq_prefetch(m, t, n);
+		m82576_txq_prefetch(m, t, n);
 	return true;
 }
 
@@ -183,13 +148,9 @@ txq_write_back(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring 
 	t->wb_count = 0;
 }
 
-/*
- * Hold back the write-back of a descriptor with RS, until the flush. If M82576_WB_BATCH write-backs
- * are held back already, those are written first.
- */
-static void
-txq_report(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, uint32_t index,
-		const union igb_tx_desc *d)
+void
+m82576_txq_report(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
+		uint32_t index, const union igb_tx_desc *d)
 {
 	if (t->wb_count == M82576_WB_BATCH)
 		txq_write_back(m, t, r);
@@ -239,8 +200,8 @@ txq_leave_rest(struct m82576 *m, struct m82576_txq *t, const union igb_tx_desc *
 	const uint32_t cmd = d->data.cmd_type_len, len = cmd & IGB_TXD_DTALEN_MASK;
 	const uint8_t *p;
 
-	if (!m->tx_rest || len < REST_MIN || t->len != 0 || !(cmd & IGB_TXD_EOP) || t->is_legacy ||
-			!(t->cmd & IGB_TXD_IFCS) || m82576_tx_needs_context(t) ||
+	if (!m->tx_rest || len < M82576_REST_MIN || t->len != 0 || !(cmd & IGB_TXD_EOP) ||
+			t->is_legacy || !(t->cmd & IGB_TXD_IFCS) || m82576_tx_needs_context(t) ||
 			!vfu_tlb_lasts(&m->tx_tlb))
 		return false;
 	p = m82576_dma_ptr(m, &m->tx_tlb, d->data.addr, len, VFU_DMA_READ);
@@ -327,16 +288,6 @@ txq_end(struct m82576 *m, struct m82576_txq *t)
 	return !t->skip;
 }
 
-/* Return whether the port may process one more descriptor before the next flush. */
-static bool
-within_budget(struct m82576 *m)
-{
-	if (m->tx_descs % TX_TIME_STEP == 0 && m->tx_descs != 0 &&
-			(int64_t)(m82576_about_now() - m->tx_began) > TX_TIME_BUDGET)
-		m->tx_descs = TX_DESC_BUDGET;
-	return m->tx_descs < TX_DESC_BUDGET && m->tx_bytes < TX_BYTE_BUDGET;
-}
-
 /*
  * Return whether a data descriptor must wait for the next burst: the first of a frame if the
  * staging memory is full, each of a frame that will be cut if there is no room for a segment, which
@@ -394,21 +345,6 @@ txq_finish(struct m82576 *m, struct m82576_txq *t, struct m82576_frame *frame)
 	return true;
 }
 
-/* Take the descriptor at the head, whose data is gathered. */
-static void
-txq_advance(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
-		const union igb_tx_desc *d)
-{
-	uint32_t index = t->head;
-
-	t->used++;
-	m->tx_descs++;
-	t->head = index + 1 == t->count ? 0 : index + 1;
-	m->tx_dirty |= 1u << r->index;
-	if (d->data.cmd_type_len & IGB_TXD_RS)
-		txq_report(m, t, r, index, d);
-}
-
 static void
 txq_unknown(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, uint32_t index,
 		uint32_t cmd)
@@ -416,7 +352,7 @@ txq_unknown(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 	m82576_log_once(m, M82576_LOG_TXD,
 			"transmit queue %u: descriptor %u is of type %u, "
 			"which an 82576 does not know: ignored",
-			r->index, index, CMD_DTYP(cmd) >> 20);
+			r->index, index, M82576_TXD_DTYP(cmd) >> 20);
 	m82576_count(&m->txc.bad, 1);
 	if (t->started)
 		txq_bad(m, t);
@@ -441,92 +377,36 @@ txq_frame(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 			return true;
 		t->tso = false;
 	}
-	while (within_budget(m) && !must_hold_back(t)) {
+	while (m82576_tx_within_budget(m) && !must_hold_back(t)) {
 		/* 2. Fetch descriptors. */
-		if (t->used == t->fetched && !txq_fetch(m, t, r))
+		if (t->used == t->fetched && !m82576_txq_fetch(m, t, r))
 			return false;
 		if (m->tx_descs == 0)
 			m->tx_began = m82576_about_now();
 		d = &t->desc[t->used];
-		txq_prefetch(m, t, t->used + 1 + M82576_PREFETCH);
+		m82576_txq_prefetch(m, t, t->used + 1 + M82576_PREFETCH);
 		cmd = d->data.cmd_type_len;
 		/* 3. Gather the buffer. */
-		if (is_data(cmd) && (must_wait(m, t, cmd) || !txq_data(m, t, r, d)))
+		if (m82576_txd_is_data(cmd) && (must_wait(m, t, cmd) || !txq_data(m, t, r, d)))
 			return false;
 		index = t->head;
-		txq_advance(m, t, r, d);
-		if (is_data(cmd)) {
+		m82576_txq_advance(m, t, r, 1);
+		if (cmd & IGB_TXD_RS)
+			m82576_txq_report(m, t, r, index, d);
+		if (m82576_txd_is_data(cmd)) {
 			if (!(cmd & IGB_TXD_EOP) || !txq_end(m, t))
 				continue;
 			/* 4. Apply offloads. */
 			if (txq_finish(m, t, frame))
 				return true;
 			m82576_count(&m->txc.bad, 1);
-		} else if (CMD_DTYP(cmd) == IGB_TXD_DTYP_CTXT) {
+		} else if (M82576_TXD_DTYP(cmd) == IGB_TXD_DTYP_CTXT) {
 			txq_context(m, t, r, d);
 		} else {
 			txq_unknown(m, t, r, index, cmd);
 		}
 	}
 	return false;
-}
-
-/*
- * Make frames of plain descriptors, the usual case: each is a frame of one buffer that goes to the
- * wire as it is. The run ends before the first descriptor that is not plain, and where a limit of
- * txq_frame() needs attention; txq_frame() then makes the next frame.
- *
- * @return the number of frames
- */
-static unsigned int
-txq_run(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, struct burst *b)
-{
-	const uint32_t longest = m->tx_rest ? REST_MIN - 1 : IGB_MAX_FRAME - M82576_FCS_LEN;
-	unsigned int n = t->fetched - t->used, i;
-
-	if (n > TX_QUANTUM - m->tx_quantum)
-		n = TX_QUANTUM - m->tx_quantum;
-	if (n > b->max - b->n)
-		n = b->max - b->n;
-	if (n > TX_TIME_STEP - m->tx_descs % TX_TIME_STEP)
-		n = TX_TIME_STEP - m->tx_descs % TX_TIME_STEP;
-	if (n > M82576_WB_BATCH - t->wb_count)
-		n = M82576_WB_BATCH - t->wb_count;
-	if (t->started || t->tso || n == 0 || !within_budget(m))
-		return 0;
-	if (m->tx_descs == 0)
-		m->tx_began = m82576_about_now();
-	for (i = 0; i < n && b->left >= 0 && m->tx_bytes < TX_BYTE_BUDGET; i++) {
-		const union igb_tx_desc *d = &t->desc[t->used];
-		const uint32_t cmd = d->data.cmd_type_len, len = cmd & IGB_TXD_DTALEN_MASK;
-		struct m82576_frame *frame = &b->frames[b->n];
-		const uint8_t *p;
-
-		/* 2. txq_fetch() has fetched the descriptors of this run. */
-		txq_prefetch(m, t, t->used + 1 + M82576_PREFETCH);
-		if ((cmd & PLAIN_MASK) != PLAIN_CMD ||
-				d->data.olinfo & (IGB_TXD_POPTS_IXSM | IGB_TXD_POPTS_TXSM) ||
-				len < M82576_MIN_FRAME || len > longest ||
-				t->at + M82576_HEADROOM + IGB_MAX_FRAME > M82576_STAGING)
-			break;
-		p = m82576_dma_ptr(m, &m->tx_tlb, d->data.addr, len, VFU_DMA_READ);
-		if (p == NULL)
-			break;
-		/* 3. Gather the buffer. */
-		frame->data = m82576_tx_gathered(t);
-		frame->len = len;
-		frame->flags = 0;
-		frame->rest = NULL;
-		m82576_copy(m82576_tx_gathered(t), p, len);
-		t->at += (M82576_HEADROOM + len + M82576_CACHE_LINE - 1) &
-				~(M82576_CACHE_LINE - 1u);
-		m->tx_bytes += len;
-		b->n++;
-		b->left -= m82576_wire_bytes(len);
-		txq_advance(m, t, r, d);
-	}
-	m->tx_quantum += i;
-	return i;
 }
 
 /*
@@ -549,7 +429,7 @@ txq_rewind(struct m82576_txq *t, uint32_t burst)
  * @return their number
  */
 static unsigned int
-txq_frames(struct m82576 *m, unsigned int q, struct burst *b)
+txq_frames(struct m82576 *m, unsigned int q, struct m82576_tx_burst *b)
 {
 	struct m82576_ring *r = &m->tx_ring[q];
 	struct m82576_txq *t = &m->txq[q];
@@ -566,10 +446,10 @@ txq_frames(struct m82576 *m, unsigned int q, struct burst *b)
 		return 0;
 	if (t->burst != m->tx_burst)
 		txq_rewind(t, m->tx_burst);
-	while (!is_full(b) && m->tx_quantum < TX_QUANTUM) {
+	while (!is_full(b) && m->tx_quantum < b->turn) {
 		struct m82576_frame *frame = &b->frames[b->n];
 
-		if (txq_run(m, t, r, b) != 0)
+		if (m82576_tx_run(m, t, r, b) != 0)
 			continue;
 		if (!txq_frame(m, t, r, frame))
 			break;
@@ -593,7 +473,10 @@ queue_after(uint32_t enabled, unsigned int q)
 static unsigned int
 next_frames(struct m82576 *m, struct m82576_frame *frames, unsigned int n, uint32_t bytes)
 {
-	struct burst b = { .frames = frames, .max = n, .left = bytes };
+	struct m82576_tx_burst b = { .frames = frames,
+		.max = n,
+		.turn = M82576_TX_QUANTUM,
+		.left = bytes };
 	uint32_t enabled = m82576_ld_acq(&m->tx_enabled);
 	uint32_t idle = 0; /* queues that had no frame, one bit each, since the last frame */
 	unsigned int q = m->tx_next;
@@ -604,7 +487,11 @@ next_frames(struct m82576 *m, struct m82576_frame *frames, unsigned int n, uint3
 	m->tx_burst++;
 	m->out_used = 0;
 	/* 1. Choose a queue, until the burst is full or no queue has a frame. */
-	if (!(enabled & 1u << q) || m->tx_quantum == TX_QUANTUM) {
+	if ((enabled & (enabled - 1)) == 0) {
+		b.turn = n; /* nobody waits for this turn to end */
+		m->tx_quantum = 0;
+	}
+	if (!(enabled & 1u << q) || m->tx_quantum >= b.turn) {
 		q = queue_after(enabled, q);
 		m->tx_quantum = 0;
 	}
@@ -613,7 +500,7 @@ next_frames(struct m82576 *m, struct m82576_frame *frames, unsigned int n, uint3
 			idle = 0;
 		if (is_full(&b))
 			break;
-		if (m->tx_quantum < TX_QUANTUM)
+		if (m->tx_quantum < b.turn)
 			idle |= 1u << q;
 		q = queue_after(enabled, q);
 		m->tx_quantum = 0;
