@@ -611,8 +611,8 @@ void m82576_intr_unmasked(struct m82576 *m);
 void m82576_stats_reset(struct m82576 *m);
 uint32_t m82576_stats_read(struct m82576 *m, uint32_t off);
 uint32_t m82576_rqdpc_read(struct m82576 *m, unsigned int q);
-/* Count the kinds of good frames that passed the filters. */
-void m82576_stats_rx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n);
+/* Count the kinds of n good frames that passed the filters, at least one. Return their bytes. */
+uint64_t m82576_stats_rx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n);
 /*
  * Count a burst: the frames that were on the wire, whether good or bad, accepted or not (8.19.44,
  * 8.19.48), the good ones that passed the filters, and those that were delivered.

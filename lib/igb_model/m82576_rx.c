@@ -140,18 +140,26 @@ m82576_rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring
 	return true;
 }
 
-/* Write back one descriptor, to memory that d points to; NULL: by its bus address. */
+/* Write back a descriptor. */
 static inline void
-write_back_one(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
-		union igb_rx_desc *d, uint32_t at, const union igb_rx_desc *wb)
+write_back_one(union igb_rx_desc *d, const union igb_rx_desc *wb)
 {
-	if (d != NULL) {
-		__atomic_store_n(&d->qw[0], wb->qw[0], __ATOMIC_RELAXED);
-		__atomic_store_n(&d->qw[1], wb->qw[1], __ATOMIC_RELEASE);
-	} else if (vfu_dma_write(m->server, x->base + (uint64_t)at * IGB_DESC_SIZE, wb,
-				   IGB_DESC_SIZE) != 0) {
+	__atomic_store_n(&d->qw[0], wb->qw[0], __ATOMIC_RELAXED);
+	__atomic_store_n(&d->qw[1], wb->qw[1], __ATOMIC_RELEASE);
+}
+
+/* Write back a descriptor of a ring to which there is no pointer, or none that lasts. */
+static void
+write_back_by_address(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
+		uint32_t at, const union igb_rx_desc *wb)
+{
+	union igb_rx_desc *d = m82576_dma_desc(m, &m->rx_tlb, NULL, x->base, at);
+
+	if (d != NULL)
+		write_back_one(d, wb);
+	else if (vfu_dma_write(m->server, x->base + (uint64_t)at * IGB_DESC_SIZE, wb,
+				 IGB_DESC_SIZE) != 0)
 		rxq_dead(m, x, r);
-	}
 }
 
 /*
@@ -165,20 +173,24 @@ static void
 rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
 {
 	uint32_t i, k, nr, at = x->wb_first;
-	void *ring;
+	union igb_rx_desc *ring;
 
 	if (x->wb_count == 0)
 		return;
 	ring = m82576_dma_ring(m, &m->rx_tlb, x->base, x->count);
 	/* A ring ends with the end of a line. */
 	for (i = 0; i < x->wb_count; i += nr) {
+		const union igb_rx_desc *wb = &x->wb[i];
+
 		nr = M82576_LINE_DESCS - at % M82576_LINE_DESCS;
 		if (nr > x->wb_count - i)
 			nr = x->wb_count - i;
-		for (k = nr; k-- > 0;)
-			write_back_one(m, x, r,
-					m82576_dma_desc(m, &m->rx_tlb, ring, x->base, at + k),
-					at + k, &x->wb[i + k]);
+		if (__builtin_expect(ring != NULL, 1))
+			for (k = nr; k-- > 0;)
+				write_back_one(&ring[at + k], &wb[k]);
+		else
+			for (k = nr; k-- > 0;)
+				write_back_by_address(m, x, r, at + k, &wb[k]);
 		at = at + nr == x->count ? 0 : at + nr;
 	}
 	x->wb_count = 0;

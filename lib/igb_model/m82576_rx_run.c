@@ -211,7 +211,7 @@ m82576_rx_run(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_f
 	const struct m82576_ring *r = &m->rx_ring[0];
 	struct m82576_rxq *x = &m->rxq[0];
 	GANTRY_UNINITIALIZED uint8_t *to[RUN];
-	uint64_t bytes = 0;
+	uint64_t bytes;
 	unsigned int i;
 
 	n = run_max(m, x, r, n);
@@ -223,10 +223,10 @@ m82576_rx_run(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_f
 	n = plan(m, x, b, frames, lasts ? n : 1, to);
 	/* 6. Write the data. */
 	for (i = 0; i < n && put(&frames[i], to[i]); i++)
-		bytes += frames[i].len;
+		;
 	if (i == 0)
 		return 0;
-	m82576_stats_rx(m, frames, i);
+	bytes = m82576_stats_rx(m, frames, i);
 	m82576_rxq_advance(m, x, r, i);
 	b->arrived.frames += i;
 	b->arrived.bytes += bytes;

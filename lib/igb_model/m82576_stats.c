@@ -118,29 +118,42 @@ struct kinds {
 	uint32_t size, mc, bc;
 };
 
-/* Count the kinds of frames. Neighbours of one length, which are usual, are counted together. */
-static inline void
+/*
+ * Count the kinds of frames.
+ *
+ * @return their bytes
+ */
+static inline uint64_t
 count_kinds(uint64_t *s, struct kinds k, const struct m82576_frame *frames, unsigned int n)
 {
-	unsigned int i, same = 0;
+	const uint32_t len = frames[0].len;
+	uint32_t other = 0; /* not 0: lengths differ, or there is a frame with a group address */
+	uint64_t bytes = 0;
+	unsigned int i;
 
+	for (i = 0; i < n; i++) {
+		other |= (frames[i].data[0] & 1) | (frames[i].len ^ len);
+		bytes += frames[i].len;
+	}
+	/* The usual case. */
+	if (other == 0) {
+		count_size(&s[M82576_STAT(k.size)], len + M82576_FCS_LEN, n);
+		return bytes;
+	}
 	for (i = 0; i < n; i++) {
 		const uint8_t *data = frames[i].data;
 
 		if (data[0] & 1)
 			m82576_count(&s[M82576_STAT(is_broadcast(data) ? k.bc : k.mc)], 1);
-		same++;
-		if (i + 1 == n || frames[i + 1].len != frames[i].len) {
-			count_size(&s[M82576_STAT(k.size)], frames[i].len + M82576_FCS_LEN, same);
-			same = 0;
-		}
+		count_size(&s[M82576_STAT(k.size)], frames[i].len + M82576_FCS_LEN, 1);
 	}
+	return bytes;
 }
 
-void
+uint64_t
 m82576_stats_rx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n)
 {
-	count_kinds(m->rxc.stat, (struct kinds){ IGB_PRC64, IGB_MPRC, IGB_BPRC }, frames, n);
+	return count_kinds(m->rxc.stat, (struct kinds){ IGB_PRC64, IGB_MPRC, IGB_BPRC }, frames, n);
 }
 
 static uint64_t
@@ -169,14 +182,11 @@ void
 m82576_stats_tx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n)
 {
 	struct m82576_counters *c = &m->txc;
-	uint64_t *s = c->stat, bytes = 0, wire;
-	unsigned int i;
+	uint64_t *s = c->stat, bytes, wire;
 
 	if (n == 0)
 		return;
-	for (i = 0; i < n; i++)
-		bytes += frames[i].len;
-	count_kinds(s, (struct kinds){ IGB_PTC64, IGB_MPTC, IGB_BPTC }, frames, n);
+	bytes = count_kinds(s, (struct kinds){ IGB_PTC64, IGB_MPTC, IGB_BPTC }, frames, n);
 	wire = bytes + (uint64_t)n * M82576_FCS_LEN;
 	m82576_count(&s[M82576_STAT(IGB_GPTC)], n);
 	m82576_count(&s[M82576_STAT(IGB_TPT)], n);

@@ -27,7 +27,7 @@ struct m82576_tx_burst {
 	struct m82576_frame *frames;
 	unsigned int n, max;
 	unsigned int turn; /* frames of a queue's turn */
-	int64_t left; /* bytes on the wire before the last frame; negative: none may follow */
+	int64_t left;      /* bytes on the wire before the last frame; negative: none may follow */
 };
 
 static inline bool

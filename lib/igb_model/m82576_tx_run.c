@@ -56,8 +56,8 @@ run_max(struct m82576 *m, const struct m82576_txq *t, const struct m82576_tx_bur
 static int64_t
 run_bytes(const struct m82576 *m, const struct m82576_txq *t, const struct m82576_tx_burst *b)
 {
-	const int64_t staging = (int64_t)M82576_STAGING - t->at - (M82576_HEADROOM + IGB_MAX_FRAME) -
-			M82576_TX_STEP * GAP;
+	const int64_t staging = (int64_t)M82576_STAGING - t->at -
+			(M82576_HEADROOM + IGB_MAX_FRAME) - M82576_TX_STEP * GAP;
 	const int64_t budget = (int64_t)M82576_TX_BYTES - 1 - m->tx_bytes;
 	const int64_t least = staging < budget ? staging : budget;
 
@@ -75,7 +75,7 @@ plan(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, struct
 		unsigned int n, const uint8_t **from)
 {
 	const uint32_t rest_min = m->tx_rest && vfu_tlb_lasts(&m->tx_tlb) ? M82576_REST_MIN :
-									   UINT32_MAX;
+									    UINT32_MAX;
 	const int64_t most = run_bytes(m, t, b);
 	const union igb_tx_desc *d = &t->desc[t->used];
 	struct m82576_frame *frame = &b->frames[b->n];

@@ -95,7 +95,8 @@ struct wire_dir {
 	/* Frames of the source that wait for the sink (speed=max): nr_waiting from "waiting" on. */
 	struct m82576_frame chunk[WIRE_BURST];
 	unsigned int waiting, nr_waiting;
-	bool paused; /* the source knows that they wait */
+	uint32_t waiting_bytes; /* of those frames */
+	bool paused;            /* the source knows that they wait */
 
 	/*
 	 * Written by the polling thread, read by other threads as relaxed atomics. Each number is
@@ -229,12 +230,13 @@ pad(struct wire_dir *dir, unsigned int i)
 /*
  * Take the source's next frames into chunk[].
  *
- * @param n      maximum number
- * @param bytes  as for wire_source.next()
+ * @param n         maximum number
+ * @param bytes     as for wire_source.next()
+ * @param[out] sum  their bytes
  * @return their number
  */
 static inline unsigned int
-take(struct wire_dir *dir, uint64_t now, unsigned int n, uint64_t bytes)
+take(struct wire_dir *dir, uint64_t now, unsigned int n, uint64_t bytes, uint32_t *sum)
 {
 	const uint64_t most = (uint64_t)dir->stride * 1024;
 	unsigned int i;
@@ -242,9 +244,12 @@ take(struct wire_dir *dir, uint64_t now, unsigned int n, uint64_t bytes)
 	n = n < dir->stride ? n : dir->stride;
 	bytes = bytes < most ? bytes : most;
 	n = dir->src->next(dir->src, now, dir->chunk, n, (uint32_t)bytes);
-	for (i = 0; i < n; i++)
+	*sum = 0;
+	for (i = 0; i < n; i++) {
 		if (__builtin_expect(dir->chunk[i].len < WIRE_FRAME_MIN, 0))
 			pad(dir, i);
+		*sum += dir->chunk[i].len;
+	}
 	return n;
 }
 
@@ -344,13 +349,12 @@ poll_paced(struct wire_dir *dir, uint64_t now)
 	}
 
 	while (n < WIRE_BURST && dir->next_free <= now) {
-		got = take(dir, now, WIRE_BURST - n, room(dir, now));
+		got = take(dir, now, WIRE_BURST - n, room(dir, now), &bytes);
 		if (got == 0)
 			break; /* for now: a device has a budget for each flush */
-		for (i = bytes = 0; i < got; i++) {
+		for (i = 0; i < got; i++) {
 			at[i] = dir->next_free;
 			occupy(dir, dir->chunk[i].len);
-			bytes += dir->chunk[i].len;
 		}
 		put(dir, at, 0, got, false);
 		sum += bytes;
@@ -381,18 +385,22 @@ poll_unpaced(struct wire_dir *dir, uint64_t now)
 	unsigned int n = 0, i, gone;
 	uint32_t bytes;
 
-	for (i = 0; i < WIRE_BURST; i++)
-		at[i] = now;
 	while (n < WIRE_BURST) {
 		if (dir->nr_waiting == 0) {
 			dir->waiting = 0;
-			dir->nr_waiting = take(dir, now, WIRE_BURST - n, UINT32_MAX);
+			dir->nr_waiting = take(dir, now, WIRE_BURST - n, UINT32_MAX, &bytes);
+			dir->waiting_bytes = bytes;
 		}
 		if (dir->nr_waiting == 0)
 			break;
+		for (i = 0; i < dir->nr_waiting; i++)
+			at[i] = now;
 		gone = put(dir, at, dir->waiting, dir->nr_waiting, true);
-		for (i = bytes = 0; i < gone; i++)
-			bytes += dir->chunk[dir->waiting + i].len;
+		bytes = dir->waiting_bytes;
+		if (__builtin_expect(gone != dir->nr_waiting, 0))
+			for (i = bytes = 0; i < gone; i++)
+				bytes += dir->chunk[dir->waiting + i].len;
+		dir->waiting_bytes -= bytes;
 		dir->waiting += gone;
 		dir->nr_waiting -= gone;
 		sum += bytes;
