@@ -185,12 +185,15 @@ rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring 
 		nr = M82576_LINE_DESCS - at % M82576_LINE_DESCS;
 		if (nr > x->wb_count - i)
 			nr = x->wb_count - i;
-		if (__builtin_expect(ring != NULL, 1))
+		if (__builtin_expect(ring != NULL, 1)) {
+			union igb_rx_desc *d = &ring[at];
+
 			for (k = nr; k-- > 0;)
-				write_back_one(&ring[at + k], &wb[k]);
-		else
+				write_back_one(&d[k], &wb[k]);
+		} else {
 			for (k = nr; k-- > 0;)
 				write_back_by_address(m, x, r, at + k, &wb[k]);
+		}
 		at = at + nr == x->count ? 0 : at + nr;
 	}
 	x->wb_count = 0;

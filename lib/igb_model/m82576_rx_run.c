@@ -12,7 +12,7 @@
  * RECEIVED FRAME in m82576.c.
  */
 
-#include <emmintrin.h>
+#include <string.h>
 
 #include "m82576_rx.h"
 #include "m82576_rx_filter.h"
@@ -79,32 +79,44 @@ m82576_rx_run_max(const struct m82576 *m, const struct m82576_rx_burst *b)
 	return max - M82576_FCS_LEN < MAX_FRAME ? max - M82576_FCS_LEN : MAX_FRAME;
 }
 
-/*
- * The last frame that was decided. The next one has often the same header, and then the same
- * decision.
- */
+/* Bytes of a header that decide: destination; type; of IPv4 version, length, fragment, protocol. */
+struct key {
+	uint64_t address, ip, ip2; /* from AT_TYPE on, from AT_FRAG on */
+};
+
+/* The last frame that was decided. The next one often has the same key and length. */
 struct decided {
-	__m128i address, ip; /* bytes of its header that decide */
-	uint32_t len;        /* of the frame; 0: none */
+	struct key key;
+	uint32_t len; /* 0: none */
 	union igb_rx_desc wb;
 };
 
-/*
- * Return whether a frame has the same length and deciding bytes: destination, type, and of IPv4
- * version, total length, fragment and protocol. A frame has at least 60 bytes.
- */
+static inline uint64_t
+load64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline struct key
+key_of(const uint8_t *data)
+{
+	return (struct key){ load64(data), load64(data + AT_TYPE), load64(data + AT_FRAG) };
+}
+
+/* Return whether the decision about the last frame is right for this one, of at least 60 bytes. */
 static inline bool
 is_decided(const struct decided *last, const uint8_t *data, uint32_t len)
 {
-	const __m128i address = _mm_set_epi64x(0, 0xFFFFFFFFFFFF);
-	/* Bytes 12 and 13, 14, 16 and 17, 20 and 21 (flags apart from MF), 23. */
-	const __m128i ip = _mm_set_epi64x(0xFF00FF3F, 0x0000FFFF00FFFFFF);
-	const __m128i a = _mm_xor_si128(_mm_loadu_si128((const void *)data), last->address);
-	const __m128i b = _mm_xor_si128(_mm_loadu_si128((const void *)(data + AT_TYPE)), last->ip);
-	const __m128i differ = _mm_or_si128(_mm_and_si128(a, address), _mm_and_si128(b, ip));
+	const struct key k = key_of(data);
+	/* Bytes 0 to 5; 12, 13, 14, 16, 17; 20 and 21 without the flag DF, and 23. */
+	const uint64_t differ = ((k.address ^ last->key.address) & 0x0000FFFFFFFFFFFF) |
+			((k.ip ^ last->key.ip) & 0x0000FFFF00FFFFFF) |
+			((k.ip2 ^ last->key.ip2) & 0x00000000FF00FF3F);
 
-	return len == last->len &&
-			_mm_movemask_epi8(_mm_cmpeq_epi8(differ, _mm_setzero_si128())) == 0xFFFF;
+	return len == last->len && differ == 0;
 }
 
 /* Decide about a frame: fill in its write-back. Return false: it is not plain. */
@@ -126,8 +138,7 @@ decide(struct m82576 *m, const struct m82576_rx_burst *b, const uint8_t *data, u
 	/* The type of a TCP frame also depends on the length of its header. */
 	if (ptype & IGB_RXD_PTYPE_TCP)
 		return true;
-	last->address = _mm_loadu_si128((const void *)data);
-	last->ip = _mm_loadu_si128((const void *)(data + AT_TYPE));
+	last->key = key_of(data);
 	last->len = len;
 	return true;
 }
