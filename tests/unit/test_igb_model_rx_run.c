@@ -76,6 +76,34 @@ spoil(uint8_t *f, uint32_t len)
 	}
 }
 
+/* Let the receiver find the bytes behind the header elsewhere, as those of a long frame. */
+static void
+cut(struct rig *g, unsigned int i)
+{
+	static uint8_t headers[BURST * BURSTS][M82576_HEADER];
+
+	memcpy(headers[i], data[i], M82576_HEADER);
+	frames[i].data = headers[i];
+	frames[i].rest = data[i] + M82576_HEADER;
+	frames[i].sender = g->m->server;
+}
+
+/* Make a frame that equals the one before, or differs in a byte or in its length. */
+static void
+make_alike(unsigned int i)
+{
+	memcpy(data[i], data[i - 1], sizeof(data[i]));
+	frames[i] = (struct m82576_frame){ .data = data[i], .len = frames[i - 1].len };
+	switch (one_of(4)) {
+	case 0:
+		data[i][one_of(60)] ^= (uint8_t)(1u << one_of(8));
+		break;
+	case 1:
+		frames[i].len = frame_length();
+		break;
+	}
+}
+
 static void
 make_frame(unsigned int i)
 {
@@ -177,8 +205,16 @@ runs_do_what_the_general_way_does(void **state)
 		for (b = 0; b < BURSTS; b++) {
 			nr[b] = 1 + one_of(BURST);
 			wait[b] = one_of(2);
-			for (i = 0; i < nr[b]; i++)
-				make_frame(b * BURST + i);
+			for (i = 0; i < nr[b]; i++) {
+				const unsigned int k = b * BURST + i;
+
+				if (i > 0 && one_of(2))
+					make_alike(k);
+				else
+					make_frame(k);
+				if (frames[k].len >= 2 * M82576_HEADER && one_of(2))
+					cut(g, k);
+			}
 		}
 		receive(g, &t, true);
 		memcpy(ring, g->mem + RIG_RXRING, RING);
@@ -224,6 +260,8 @@ run_takes_all_plain_frames(void **state)
 	vfu_tlb_begin(&g->m->rx_tlb, g->m->server);
 	assert_int_equal(m82576_rx_run(g->m, &b, frames, BURST), BURST);
 	frames[5].len = 1515;
+	cut(g, 4);
+	frames[4].len = 1514;
 	assert_int_equal(m82576_rx_run(g->m, &b, frames, BURST), 5);
 	assert_int_equal(b.delivered.frames, BURST + 5);
 	m82576_rx_flush(g->m);
