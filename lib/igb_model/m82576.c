@@ -28,8 +28,11 @@
  *    m82576_nvm.c         NVM (EEPROM)
  *    m82576_tx.c          transmit datapath
  *    m82576_tx_offload.c  checksums, VLAN tag, segmentation
+ *    m82576_tx_run.c      runs of plain frames
+ *    m82576_tx_desc.c     fetch and write-back (m82576_tx.h: what the three files share)
  *    m82576_rx.c          receive datapath (m82576_rx_filter.h: its filters)
- *    m82576_rx_run.c      runs of plain frames (m82576_rx.h: what they share with the general way)
+ *    m82576_rx_run.c      runs of plain frames
+ *    m82576_rx_desc.c     fetch and write-back (m82576_rx.h: what the three files share)
  *    m82576_rx_offload.c  checksums of received frames, header split
  *    m82576_parse.c       headers of received frames
  *    m82576_rss.c         receive-side scaling
@@ -94,7 +97,7 @@
  *
  * LIFE OF A TRANSMITTED FRAME (m82576_tx.c)
  *
- * 1. Choose a queue: enabled queues take turns after TX_QUANTUM frames.
+ * 1. Choose a queue: if several are enabled, they take turns after M82576_TX_QUANTUM frames.
  * 2. Fetch descriptors: the transmitting thread loads the tail, and copies up to 64 descriptors.
  * 3. Gather the frame's buffers into memory of the device (staging), up to the end of the packet
  *    (EOP), or only the header of a long frame.
@@ -102,8 +105,8 @@
  * 5. Hand the frames of a burst to the wire.
  * 6. At the flush: write back DD in each descriptor that asked for it (RS), move the head, raise
  *    interrupts. Until then the device holds the write-backs back, M82576_WB_BATCH of a queue at
- *    most: txq_report() writes those before it holds back another. If their buffers are not all
- *    copied yet, the queue waits instead.
+ *    most: m82576_txq_report() writes those before it holds back another. If their buffers are not
+ *    all copied yet, the queue waits instead.
  *
  * LIFE OF A RECEIVED FRAME (m82576_rx.c)
  *

@@ -10,7 +10,7 @@
  *                 +-> receive() --> m82576_rxq_need() <-- desc[64] <------------- descriptors
  *                       |  filters, RSS
  *                       +-> deliver() -- m82576_dma_put() ---------------> buffers
- *                              +-> wb[64] --> rxq_write_back() --(release)--> descriptors
+ *                              +-> wb[64] --> m82576_rxq_write_back() --(release)--> descriptors
  *
  * m82576_receive() first offers the next frames to m82576_rx_run(), which receives plain ones;
  * receive() receives every other.
@@ -71,132 +71,6 @@ rxq_open(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, ui
 	m82576_dma_cancel(m, &x->read);
 	if (x->count == 0)
 		m82576_ring_unusable(m, r);
-}
-
-static uint32_t
-rxq_available(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
-{
-	uint32_t tail = m82576_ld_acq(r->tail);
-
-	if (tail < x->count) {
-		x->tail = tail;
-	} else if (tail != x->bad_tail) {
-		x->bad_tail = tail;
-		m82576_count(&m->rxc.bad_doorbells, 1);
-		m82576_log_once(m, M82576_LOG_TAIL,
-				"RDT of queue %u set to %u, the ring has %u descriptors: ignored",
-				r->index, tail, x->count);
-	}
-	return x->tail >= x->head ? x->tail - x->head : x->tail + x->count - x->head;
-}
-
-static void
-rxq_dead(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
-{
-	m82576_log_dma(m, M82576_DMA_RING,
-			"receive queue %u, ring at 0x%lx: the queue stops until it is enabled "
-			"again",
-			r->index, (unsigned long)x->base);
-	x->dead = true;
-}
-
-bool
-m82576_rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, uint32_t n)
-{
-	uint32_t have, avail, at, part;
-	uint64_t addr;
-	int ret;
-
-	while ((have = x->fetched - x->used) < n) {
-		avail = rxq_available(m, x, r);
-		if (avail < n)
-			return false;
-		if (avail > M82576_FETCH)
-			avail = M82576_FETCH;
-		if (x->used != 0) {
-			memmove(x->desc, x->desc + x->used, have * sizeof(x->desc[0]));
-			x->used = 0;
-			x->fetched = have;
-		}
-		at = x->head + have;
-		if (at >= x->count)
-			at -= x->count;
-		part = avail - have < x->count - at ? avail - have : x->count - at;
-		if (x->read.asked != 0)
-			part = x->read.asked / IGB_DESC_SIZE;
-		addr = x->base + (uint64_t)at * IGB_DESC_SIZE;
-		m82576_dma_own(m, &m->rx_tlb, addr, part * IGB_DESC_SIZE);
-		ret = m82576_dma_get(m, &m->rx_tlb, &x->read, addr, x->desc + have,
-				part * IGB_DESC_SIZE);
-		if (ret != 0) {
-			if (ret != -EAGAIN)
-				rxq_dead(m, x, r);
-			return false;
-		}
-		x->fetched = have + part;
-		for (at = 0; have == 0 && at < M82576_PREFETCH; at++)
-			m82576_rxq_prefetch(m, x, at);
-	}
-	return true;
-}
-
-/* Write back a descriptor. */
-static inline void
-write_back_one(union igb_rx_desc *d, const union igb_rx_desc *wb)
-{
-	__atomic_store_n(&d->qw[0], wb->qw[0], __ATOMIC_RELAXED);
-	__atomic_store_n(&d->qw[1], wb->qw[1], __ATOMIC_RELEASE);
-}
-
-/* Write back a descriptor of a ring to which there is no pointer, or none that lasts. */
-static void
-write_back_by_address(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
-		uint32_t at, const union igb_rx_desc *wb)
-{
-	union igb_rx_desc *d = m82576_dma_desc(m, &m->rx_tlb, NULL, x->base, at);
-
-	if (d != NULL)
-		write_back_one(d, wb);
-	else if (vfu_dma_write(m->server, x->base + (uint64_t)at * IGB_DESC_SIZE, wb,
-				 IGB_DESC_SIZE) != 0)
-		rxq_dead(m, x, r);
-}
-
-/*
- * Write back the descriptors that are held back. Those of one cache line go back to front: the
- * driver polls the first of them, and fetches the line when all of them are done. In the other
- * order it would take the line away after the first, and the device would have to fetch it again.
- * So a driver must count the descriptors that are done from its first one on: DD of a later one
- * does not mean that those before it are done.
- */
-static void
-rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
-{
-	uint32_t i, k, nr, at = x->wb_first;
-	union igb_rx_desc *ring;
-
-	if (x->wb_count == 0)
-		return;
-	ring = m82576_dma_ring(m, &m->rx_tlb, x->base, x->count);
-	/* A ring ends with the end of a line. */
-	for (i = 0; i < x->wb_count; i += nr) {
-		const union igb_rx_desc *wb = &x->wb[i];
-
-		nr = M82576_LINE_DESCS - at % M82576_LINE_DESCS;
-		if (nr > x->wb_count - i)
-			nr = x->wb_count - i;
-		if (__builtin_expect(ring != NULL, 1)) {
-			union igb_rx_desc *d = &ring[at];
-
-			for (k = nr; k-- > 0;)
-				write_back_one(&d[k], &wb[k]);
-		} else {
-			for (k = nr; k-- > 0;)
-				write_back_by_address(m, x, r, at + k, &wb[k]);
-		}
-		at = at + nr == x->count ? 0 : at + nr;
-	}
-	x->wb_count = 0;
 }
 
 /* Return the number of buffers for len bytes, at least one. */
@@ -309,7 +183,7 @@ deliver_plain(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *
 	union igb_rx_desc *wb;
 
 	if (x->wb_count == M82576_WB_BATCH)
-		rxq_write_back(m, x, r);
+		m82576_rxq_write_back(m, x, r);
 	if (x->wb_count == 0)
 		x->wb_first = x->head;
 	m82576_rxq_prefetch(m, x, x->used + M82576_PREFETCH);
@@ -338,7 +212,7 @@ deliver(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
 	if (!m82576_rxq_need(m, x, r, n))
 		return NO_DESC;
 	if (x->wb_count + n > M82576_WB_BATCH)
-		rxq_write_back(m, x, r);
+		m82576_rxq_write_back(m, x, r);
 	if (x->wb_count == 0)
 		x->wb_first = x->head;
 	m82576_rxq_prefetch(m, x, x->used + M82576_PREFETCH);
@@ -696,7 +570,7 @@ read_ahead(struct m82576 *m)
 			rxq_open(m, x, r, gen);
 		if (x->dead || x->count == 0)
 			continue;
-		avail = rxq_available(m, x, r);
+		avail = m82576_rxq_available(m, x, r);
 		m82576_rxq_need(m, x, r, avail < M82576_FETCH / 2 ? avail : M82576_FETCH / 2);
 	}
 }
@@ -732,7 +606,7 @@ m82576_receive_flush(struct m82576 *m)
 		/* Disabled in the meantime: the old ring no longer belongs to the device. */
 		if (m82576_ld_acq(&r->gen) != x->gen)
 			continue;
-		rxq_write_back(m, x, r);
+		m82576_rxq_write_back(m, x, r);
 		m82576_st(&r->reg[IGB_Q_HEAD / 4], x->head);
 		reported |= 1u << q;
 		/*
@@ -740,7 +614,7 @@ m82576_receive_flush(struct m82576 *m)
 		 * crossed.
 		 */
 		if (x->min != 0) {
-			bool low = rxq_available(m, x, r) < x->min;
+			bool low = m82576_rxq_available(m, x, r) < x->min;
 
 			if (low && !x->low) {
 				m82576_count(&m->rxc.stat[M82576_STAT(IGB_RXDMTC)], 1);

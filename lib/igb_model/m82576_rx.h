@@ -44,7 +44,9 @@ m82576_rxq_advance(struct m82576 *m, struct m82576_rxq *x, const struct m82576_r
 	m->rx_dirty |= 1u << r->index;
 }
 
-/* m82576_rx.c */
+/* m82576_rx_desc.c */
+/* Load the tail. Return the number of descriptors that the device owns. */
+uint32_t m82576_rxq_available(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r);
 /*
  * Make n descriptors, from the head on, available in desc[].
  *
@@ -52,6 +54,16 @@ m82576_rxq_advance(struct m82576 *m, struct m82576_rxq *x, const struct m82576_r
  */
 bool m82576_rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
 		uint32_t n);
+/*
+ * Write back the descriptors that are held back. Those of one cache line go back to front: the
+ * driver polls the first of them, and fetches the line when all of them are done. In the other
+ * order it would take the line away after the first, and the device would have to fetch it again.
+ * So a driver must count the descriptors that are done from its first one on: DD of a later one
+ * does not mean that those before it are done.
+ */
+void m82576_rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r);
+/* Stop a queue whose ring met a DMA fault, and log the fault. */
+void m82576_rxq_dead(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r);
 
 /* m82576_rx_run.c */
 /* Return the length of the longest frame of a run, in bytes; 0: these registers allow no runs. */

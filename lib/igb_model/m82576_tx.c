@@ -10,7 +10,7 @@
  *    descriptors ----------------^            |
  *    buffers ------------------> m82576_tx_run() --> staging ---------------------> frames
  *            ----------------------> txq_data() --> staging --> m82576_tx_prepare() --> frames
- *    descriptors <-- txq_write_back() <-- wb[64] <-- m82576_txq_report()
+ *    descriptors <-- m82576_txq_write_back() <-- wb[64] <-- m82576_txq_report()
  *
  * The wire takes frames in bursts. The thread fetches up to M82576_FETCH descriptors and copies the
  * buffers of each frame together; the frames of a burst are one behind the other in the staging
@@ -65,101 +65,6 @@ txq_open(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, ui
 	memset(t->ctx_valid, 0, sizeof(t->ctx_valid));
 	if (t->count == 0)
 		m82576_ring_unusable(m, r);
-}
-
-/* Return the tail if it is inside the ring, else the last valid one. */
-static uint32_t
-txq_tail(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
-{
-	uint32_t tail = m82576_ld_acq(r->tail);
-
-	if (tail < t->count) {
-		t->tail = tail;
-	} else if (tail != t->bad_tail) {
-		t->bad_tail = tail;
-		m82576_count(&m->txc.bad_doorbells, 1);
-		m82576_log_once(m, M82576_LOG_TAIL,
-				"TDT of queue %u set to %u, the ring has %u descriptors: ignored",
-				r->index, tail, t->count);
-	}
-	return t->tail;
-}
-
-static void
-txq_dead(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
-{
-	m82576_log_dma(m, M82576_DMA_RING,
-			"transmit queue %u, ring at 0x%lx: the queue stops until it is enabled "
-			"again",
-			r->index, (unsigned long)t->base);
-	t->dead = true;
-}
-
-bool
-m82576_txq_fetch(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
-{
-	uint32_t tail = txq_tail(m, t, r), n;
-	int ret;
-
-	if (tail == t->head)
-		return false;
-	n = (tail > t->head ? tail : t->count) - t->head;
-	if (n > M82576_FETCH)
-		n = M82576_FETCH;
-	if (t->read.asked != 0)
-		n = t->read.asked / IGB_DESC_SIZE;
-	ret = m82576_dma_get(m, &m->tx_tlb, &t->read, t->base + (uint64_t)t->head * IGB_DESC_SIZE,
-			t->desc, n * IGB_DESC_SIZE);
-	if (ret != 0) {
-		if (ret != -EAGAIN)
-			txq_dead(m, t, r);
-		return false;
-	}
-	t->fetched = n;
-	t->used = 0;
-	for (n = 0; n <= M82576_PREFETCH; n++)
-		m82576_txq_prefetch(m, t, n);
-	return true;
-}
-
-/*
- * Write back DD of all descriptors that are held back. The status is in the last 4 of a
- * descriptor's 16 bytes; a single 8-byte store writes it. The order is that of the ring, because
- * DD gives the driver all descriptors up to this one, which it may post again at once.
- */
-static void
-txq_write_back(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r)
-{
-	union igb_tx_desc *d;
-	void *ring = NULL;
-	uint32_t i;
-
-	if (t->wb_count != 0)
-		ring = m82576_dma_ring(m, &m->tx_tlb, t->base, t->count);
-	for (i = 0; i < t->wb_count; i++) {
-		uint64_t addr = t->base + (uint64_t)t->wb[i].index * IGB_DESC_SIZE + 8;
-
-		d = m82576_dma_desc(m, &m->tx_tlb, ring, t->base, t->wb[i].index);
-		if (d != NULL)
-			__atomic_store_n(&d->qw[1], t->wb[i].qw1, __ATOMIC_RELEASE);
-		else if (vfu_dma_write(m->server, addr, &t->wb[i].qw1, 8) != 0)
-			txq_dead(m, t, r);
-	}
-	t->wb_count = 0;
-}
-
-void
-m82576_txq_report(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
-		uint32_t index, const union igb_tx_desc *d)
-{
-	if (t->wb_count == M82576_WB_BATCH)
-		txq_write_back(m, t, r);
-	t->wb[t->wb_count].index = index;
-	t->wb[t->wb_count].qw1 = d->qw[1] | (uint64_t)IGB_TXD_STAT_DD << 32;
-	/* In an advanced descriptor only the status remains (7.2.2.4). */
-	if (d->data.cmd_type_len & IGB_TXD_DEXT)
-		t->wb[t->wb_count].qw1 = (uint64_t)IGB_TXD_STAT_DD << 32;
-	t->wb_count++;
 }
 
 static void
@@ -618,10 +523,10 @@ flush(struct m82576 *m)
 			if (report &&
 					!m82576_dma_put(m, &m->tx_tlb, t->head_wb & ~3ull, &head,
 							sizeof(head)))
-				txq_dead(m, t, r);
+				m82576_txq_dead(m, t, r);
 			t->wb_count = 0;
 		} else {
-			txq_write_back(m, t, r);
+			m82576_txq_write_back(m, t, r);
 		}
 		m82576_st(&r->reg[IGB_Q_HEAD / 4], t->head);
 		moved |= 1u << q;

@@ -66,7 +66,7 @@ m82576_txq_advance(struct m82576 *m, struct m82576_txq *t, const struct m82576_r
 	m->tx_dirty |= 1u << r->index;
 }
 
-/* m82576_tx.c */
+/* m82576_tx_desc.c */
 /* Fetch the next descriptors of a queue that has used all. Return false: there are none yet. */
 bool m82576_txq_fetch(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r);
 /*
@@ -75,6 +75,14 @@ bool m82576_txq_fetch(struct m82576 *m, struct m82576_txq *t, const struct m8257
  */
 void m82576_txq_report(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r,
 		uint32_t index, const union igb_tx_desc *d);
+/*
+ * Write back DD of all descriptors that are held back. The status is in the last 4 of a
+ * descriptor's 16 bytes; a single 8-byte store writes it. The order is that of the ring, because
+ * DD gives the driver all descriptors up to this one, which it may post again at once.
+ */
+void m82576_txq_write_back(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r);
+/* Stop a queue whose ring met a DMA fault, and log the fault. */
+void m82576_txq_dead(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r);
 
 /* m82576_tx_run.c */
 /*
