@@ -55,11 +55,11 @@ uint32_t m82576_rxq_available(struct m82576 *m, struct m82576_rxq *x, const stru
 bool m82576_rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r,
 		uint32_t n);
 /*
- * Write back the descriptors that are held back. Those of one cache line go back to front: the
- * driver polls the first of them, and fetches the line when all of them are done. In the other
- * order it would take the line away after the first, and the device would have to fetch it again.
- * So a driver must count the descriptors that are done from its first one on: DD of a later one
- * does not mean that those before it are done.
+ * Write back the descriptors that are held back, the last one first: the driver polls the first of
+ * them, and when that is done, so are all. In the other order it would take the lines away one by
+ * one, some of them half written, and the device would have to fetch them again; and its burst
+ * would end where the device is. So a driver must count the descriptors that are done from its
+ * first one on: DD of a later one does not mean that those before it are done.
  */
 void m82576_rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r);
 /* Stop a queue whose ring met a DMA fault, and log the fault. */

@@ -100,29 +100,20 @@ write_back_by_address(struct m82576 *m, struct m82576_rxq *x, const struct m8257
 void
 m82576_rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
 {
-	uint32_t i, k, nr, at = x->wb_first;
 	union igb_rx_desc *ring;
+	uint32_t i, at;
 
 	if (x->wb_count == 0)
 		return;
 	ring = m82576_dma_ring(m, &m->rx_tlb, x->base, x->count);
-	/* A ring ends with the end of a line. */
-	for (i = 0; i < x->wb_count; i += nr) {
-		const union igb_rx_desc *wb = &x->wb[i];
-
-		nr = M82576_LINE_DESCS - at % M82576_LINE_DESCS;
-		if (nr > x->wb_count - i)
-			nr = x->wb_count - i;
-		if (__builtin_expect(ring != NULL, 1)) {
-			union igb_rx_desc *d = &ring[at];
-
-			for (k = nr; k-- > 0;)
-				write_back_one(&d[k], &wb[k]);
-		} else {
-			for (k = nr; k-- > 0;)
-				write_back_by_address(m, x, r, at + k, &wb[k]);
-		}
-		at = at + nr == x->count ? 0 : at + nr;
+	for (i = x->wb_count; i-- > 0;) {
+		at = x->wb_first + i;
+		if (at >= x->count)
+			at -= x->count;
+		if (__builtin_expect(ring != NULL, 1))
+			write_back_one(&ring[at], &x->wb[i]);
+		else
+			write_back_by_address(m, x, r, at, &x->wb[i]);
 	}
 	x->wb_count = 0;
 }

@@ -230,11 +230,11 @@ disabled_queue_has_written_all(void **state)
 	assert_int_equal(g->asked, asked);
 }
 
-/* The descriptors of one cache line are written back to front, the lines in the ring's order. */
+/* The descriptors of a burst are written back from the last to the first. */
 static void
-lines_of_the_ring_are_written_back_to_front(void **state)
+burst_is_written_from_its_end(void **state)
 {
-	static const uint32_t order[] = { 0, 3, 2, 1, 7, 6, 5, 4 };
+	static const uint32_t order[] = { 0, 7, 6, 5, 4, 3, 2, 1 };
 	struct m82576_frame in[7];
 	struct rig *g = *state;
 	uint64_t end = ms() + TIMEOUT_MS;
@@ -301,7 +301,7 @@ main(void)
 		T(polling_thread_does_not_wait),
 		T(interrupt_comes_behind_the_frame),
 		T(disabled_queue_has_written_all),
-		T(lines_of_the_ring_are_written_back_to_front),
+		T(burst_is_written_from_its_end),
 		T(enabled_queue_requests_its_own_descriptors),
 	};
 

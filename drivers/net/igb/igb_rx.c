@@ -352,8 +352,8 @@ igb_rx_queue_count(void *rxq)
 	uint16_t low = 0, high = q->posted;
 
 	/*
-	 * The device sets DD in order, so bisection finds the boundary. A software device writes a
-	 * cache line back to front: for that moment the result may be the end of what it writes.
+	 * The device sets DD in order, so bisection finds the boundary. gantry-nic writes back a
+	 * burst from its end: for that moment the result may be the end of what it writes.
 	 */
 	while (low < high) {
 		const uint16_t mid = (low + high) / 2;

@@ -237,10 +237,9 @@ rx_turns(struct igb_rx_queue *q, struct rte_mbuf **pkts, uint16_t nb)
 	uint32_t sums[TURN];
 
 	/*
-	 * The device writes the lines in the order of the ring, and those of a line in either order
-	 * (gantry-nic begins at the end). The first descriptor comes first, so that an idle queue
-	 * polls one line only; both ends of the second line, so that it loads no line that is half
-	 * written.
+	 * The device writes the descriptors in the order of the ring, or a burst of them from its
+	 * end (gantry-nic). The first descriptor comes first, so that an idle queue polls one line
+	 * only; both ends of the second line, so that it loads no line that is half written.
 	 */
 	while (nb - nb_rx >= TURN && posted >= TURN && next + TURN <= q->nb_desc &&
 			is_done(&q->ring[next]) && is_done(&q->ring[next + IGB_LINE_DESC]) &&
