@@ -58,7 +58,7 @@ DATA_LIMIT = 8 << 30    # bytes of memory that a test may use
 
 # The unit tests of the driver: its registers and rings; a hostile device, in each DMA mode.
 CONTROL = ['igb_ethdev', 'igb_filter', 'igb_descriptors', 'igb_intr', 'igb_bus', 'igb_probe_*',
-           'igb_hw']
+           'igb_hw', 'igb_queue']
 DATA = ['igb_rx_*', 'igb_tx_*', 'igb_lost_*', 'igb_watchdog_*', 'igb_vector_*']
 
 # The tests for each path: the first row whose pattern matches decides. The more parts of the file's
