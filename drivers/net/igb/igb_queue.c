@@ -127,7 +127,6 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->queue_id = queue_id;
 	q->socket_id = igb_numa_check_queue(dev, "rx", queue_id, q->ring, pool);
 	q->lcore = LCORE_ID_ANY;
-	q->port_id = dev->data->port_id;
 	q->conf = *conf;
 	q->conf.rx_free_thresh = thresh;
 	/* Without drop, one queue that no thread empties would block the others (7.1.9). */
