@@ -565,6 +565,7 @@ devargs_are_parsed_and_refused(void **state)
 		{ "dma_debug=abort", false, 0, { .dma_debug = GANTRY_DMA_DEBUG_ABORT } },
 		{ "dma_debug=0", false, 0, { .dma_debug = GANTRY_DMA_DEBUG_OFF } },
 		{ "dma_debug=on", false, -EINVAL, { .untested = false } },
+		{ "dma=[strict", false, -EINVAL, { .untested = false } },
 		{ "dma=none", false, -EINVAL, { .untested = false } },
 		{ "other=1", false, -EINVAL, { .untested = false } },
 		{ "path=/tmp/a", false, -EINVAL, { .untested = false } },

@@ -30,12 +30,15 @@ static struct {
 	unsigned int commands;     /* to the PHY */
 	unsigned int no_phy;       /* the command of this number fails; NEVER */
 	bool reported;             /* the bus has reported the removal */
+	bool resetting;            /* the device must not be read yet */
+	unsigned int early;        /* reads nevertheless */
 } bus;
 
 static uint32_t
 read32(void *dev, uint32_t at)
 {
 	bus.late += bus.reported;
+	bus.early += bus.resetting;
 	if (++bus.reads == bus.remove || (bus.remove_at != 0 && at == bus.remove_at))
 		fake.dead = true;
 	if (fake.dead)
@@ -48,9 +51,23 @@ read32(void *dev, uint32_t at)
 static void
 write32(void *dev, uint32_t at, uint32_t value)
 {
+	if (at == IGB_CTRL)
+		bus.resetting = (value & IGB_CTRL_RST) != 0;
 	if (at == IGB_MDIC)
 		fake.no_phy = ++bus.commands == bus.no_phy;
 	fake_write32(dev, at, value);
+}
+
+/* The linker replaces this function (--wrap). */
+void __real_rte_delay_us_sleep(unsigned int us);
+void __wrap_rte_delay_us_sleep(unsigned int us);
+
+void
+__wrap_rte_delay_us_sleep(unsigned int us)
+{
+	if (us >= 1000)
+		bus.resetting = false;
+	__real_rte_delay_us_sleep(us);
 }
 
 static bool
@@ -95,6 +112,7 @@ static int
 nothing_held(void **state)
 {
 	assert_int_equal(fake.unowned, 0);
+	assert_int_equal(bus.early, 0); /* for 1 ms after a reset */
 	if (!fake.dead)
 		assert_int_equal(fake.regs[IGB_SWSM / 4] & (IGB_SWSM_SMBI | IGB_SWSM_SWESMBI), 0);
 	return 0;

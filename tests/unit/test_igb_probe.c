@@ -24,6 +24,8 @@ static rte_mp_t answer; /* registered once in a process */
 static struct {
 	bool no_port, no_handler; /* ethdev, EAL has none */
 	const char *no_memory;    /* the name of memory that is not allocated */
+	bool full;                /* no node has memory; any node may have some */
+	unsigned int tries;       /* for memory of a node */
 	bool silent;              /* the primary process does not answer */
 	int nb_received, len_off; /* otherwise than one reply of the right length */
 	unsigned int registered, requests;
@@ -68,6 +70,9 @@ FAKE(void *, rte_zmalloc, const char *type, size_t size, unsigned int align)
 
 FAKE(void *, rte_zmalloc_socket, const char *type, size_t size, unsigned int align, int socket)
 {
+	eal.tries++;
+	if (eal.full)
+		return NULL;
 	return eal.no_memory != NULL && strcmp(type, eal.no_memory) == 0 ?
 			NULL :
 			__real_rte_zmalloc_socket(type, size, align, socket);
@@ -346,6 +351,23 @@ probe_that_fails_leaves_nothing(void **state)
 		assert_int_equal(count_fds(), fds);
 		assert_int_equal(eal.registered, 0);
 	}
+}
+
+/* A request for any node has been refused by all of them. */
+static void
+full_node_is_replaced_by_any(void **state)
+{
+	void *p;
+
+	eal.full = true;
+	p = igb_zmalloc("test", 64, 0);
+	assert_non_null(p);
+	rte_free(p);
+	assert_int_equal(eal.tries, 1);
+	assert_null(igb_zmalloc("test", 64, SOCKET_ID_ANY));
+	assert_int_equal(eal.tries, 2);
+	eal.no_memory = "test";
+	assert_null(igb_zmalloc("test", 64, 0));
 }
 
 /* A result of 1 lets another driver try. */
@@ -848,6 +870,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(requests_are_registered_once, eal_new),
 		cmocka_unit_test_setup(probe_that_fails_leaves_nothing, eal_new),
+		cmocka_unit_test_setup(full_node_is_replaced_by_any, eal_new),
 		cmocka_unit_test_setup(semaphore_of_other_software_is_waited_for, eal_new),
 		cmocka_unit_test_setup(failed_read_leaves_the_value_and_no_semaphore, eal_new),
 		cmocka_unit_test_setup(reason_names_the_memory_that_is_missing, eal_new),

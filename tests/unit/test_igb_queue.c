@@ -238,6 +238,92 @@ start_that_fails_stops_the_rings_before(void **state)
 	assert_true(*reg(IGB_TCTL) & IGB_TCTL_EN);
 }
 
+static unsigned int given;
+
+static void
+give_memory(void *dev)
+{
+	/* After the reset, before the device may use memory. */
+	assert_false(*reg(IGB_RXDCTL(0)) & IGB_DCTL_ENABLE);
+	given++;
+}
+
+/* The bus maps memory at each start, unless it does not start. */
+static void
+start_resets_the_device_before_it_gives_memory(void **state)
+{
+	static struct igb_bus_ops ops;
+	struct igb_hw *hw;
+
+	configure(1, 1, NULL);
+	hw = igb_hw_of(device());
+	ops = *hw->bus;
+	ops.give_memory = give_memory;
+	hw->bus = &ops;
+	given = 0;
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+	assert_int_equal(given, 1);
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	fake.no_reset = true;
+	*reg(IGB_RLPML) = 0;
+	assert_int_equal(rte_eth_dev_start(PORT), -ETIMEDOUT);
+	assert_int_equal(given, 1);
+	assert_int_equal(*reg(IGB_RLPML), 0);
+	fake.no_reset = false;
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+	assert_int_equal(given, 2);
+	hw->bus = &fake_ops;
+}
+
+struct shown {
+	unsigned int rx, tx, nr_pools, indexes[8];
+	const char *pools[8];
+};
+
+static int
+note(void *arg, const struct rte_pmd_gantry_igb_object *o)
+{
+	struct shown *s = arg;
+
+	s->rx += o->type == RTE_PMD_GANTRY_IGB_RX_RING;
+	s->tx += o->type == RTE_PMD_GANTRY_IGB_TX_RING;
+	if (o->type != RTE_PMD_GANTRY_IGB_RX_POOL)
+		return 0;
+	assert_true(s->nr_pools < RTE_DIM(s->pools));
+	s->indexes[s->nr_pools] = o->index;
+	s->pools[s->nr_pools++] = o->name;
+	return 0;
+}
+
+/* One of four receive queues was not set up, and two have the same pool. */
+static void
+each_pool_of_the_queues_is_shown_once(void **state)
+{
+	static const struct rte_eth_conf conf;
+	struct rte_mempool *second = rte_pktmbuf_pool_create("second", 64, 0, 0,
+			RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	struct shown shown = { .rx = 0 };
+
+	assert_non_null(second);
+	assert_int_equal(pool->nb_mem_chunks, 1);
+	assert_int_equal(second->nb_mem_chunks, 1);
+	assert_int_equal(rte_eth_dev_configure(PORT, 4, 2, &conf), 0);
+	assert_int_equal(rte_eth_rx_queue_setup(PORT, 1, 64, SOCKET_ID_ANY, NULL, pool), 0);
+	assert_int_equal(rte_eth_rx_queue_setup(PORT, 2, 64, SOCKET_ID_ANY, NULL, second), 0);
+	assert_int_equal(rte_eth_rx_queue_setup(PORT, 3, 64, SOCKET_ID_ANY, NULL, pool), 0);
+	assert_int_equal(rte_eth_tx_queue_setup(PORT, 1, 64, SOCKET_ID_ANY, NULL), 0);
+	assert_int_equal(rte_pmd_gantry_igb_for_each_object(PORT, note, &shown), 0);
+	assert_int_equal(shown.rx, 3);
+	assert_int_equal(shown.tx, 1);
+	assert_int_equal(shown.nr_pools, 2);
+	assert_ptr_equal(shown.pools[0], pool->name);
+	assert_int_equal(shown.indexes[0], 1);
+	assert_ptr_equal(shown.pools[1], second->name);
+	assert_int_equal(shown.indexes[1], 2);
+	igb_rx_queue_release(device(), 2);
+	rte_mempool_free(second);
+}
+
 /*
  * The debug layer.
  */
@@ -361,6 +447,8 @@ main(int argc, char **argv)
 		PORT_TEST(ring_that_does_not_start_gives_its_buffers_back),
 		PORT_TEST(ring_of_a_removed_device_keeps_its_buffers_until_it_is_quiet),
 		PORT_TEST(start_that_fails_stops_the_rings_before),
+		PORT_TEST(start_resets_the_device_before_it_gives_memory),
+		PORT_TEST(each_pool_of_the_queues_is_shown_once),
 		PORT_TEST(debug_bursts_name_queue_and_caller_and_end_with_the_burst),
 	};
 
