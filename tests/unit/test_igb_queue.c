@@ -324,6 +324,37 @@ each_pool_of_the_queues_is_shown_once(void **state)
 	rte_mempool_free(second);
 }
 
+/* Also those of numbers that no queue has now. The first and the last number stand for all. */
+static void
+counters_of_each_queue_number_are_added_up_and_reset(void **state)
+{
+	static const uint16_t numbers[] = { 0, IGB_MAX_QUEUES - 1 };
+	struct igb_adapter *ad;
+	struct rte_eth_stats s;
+	unsigned int i;
+
+	begin(1, 1, NULL);
+	ad = igb_adapter_of(device());
+	for (i = 0; i < RTE_DIM(numbers); i++) {
+		ad->rx_stats[numbers[i]].now = (struct igb_queue_counts){ 1, 20, 300, 4000 };
+		ad->tx_stats[numbers[i]].now = (struct igb_queue_counts){ 5, 60, 700, 0 };
+		ad->rqdpc[numbers[i]] = 8;
+	}
+	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+	assert_int_equal(s.ipackets, 2);
+	assert_int_equal(s.ibytes, 40);
+	assert_int_equal(s.ierrors, 600);
+	assert_int_equal(s.rx_nombuf, 8000);
+	assert_int_equal(s.opackets, 10);
+	assert_int_equal(s.obytes, 120);
+	assert_int_equal(s.oerrors, 1400);
+	assert_int_equal(s.imissed, 16);
+	assert_int_equal(rte_eth_stats_reset(PORT), 0);
+	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+	assert_int_equal(s.ipackets + s.ibytes + s.ierrors + s.rx_nombuf + s.imissed, 0);
+	assert_int_equal(s.opackets + s.obytes + s.oerrors, 0);
+}
+
 /*
  * The debug layer.
  */
@@ -449,6 +480,7 @@ main(int argc, char **argv)
 		PORT_TEST(start_that_fails_stops_the_rings_before),
 		PORT_TEST(start_resets_the_device_before_it_gives_memory),
 		PORT_TEST(each_pool_of_the_queues_is_shown_once),
+		PORT_TEST(counters_of_each_queue_number_are_added_up_and_reset),
 		PORT_TEST(debug_bursts_name_queue_and_caller_and_end_with_the_burst),
 	};
 
