@@ -62,6 +62,8 @@ static struct {
 	unsigned int nr_writes;
 	uint16_t port;
 	bool sticky;            /* only a reset clears ENABLE */
+	uint32_t never;         /* RXDCTL or TXDCTL whose ENABLE reads as 0; 0: none */
+	uint32_t gone_at;       /* a read of this register finds the device removed; 0: none */
 	bool no_reset;          /* CTRL.RST never ends */
 	bool no_nvm;            /* EERD is never done */
 	uint16_t late;          /* a word of the NVM: the next read of it is never done; 0: none */
@@ -104,8 +106,12 @@ fake_reset(void)
 static inline uint32_t
 fake_read32(void *dev, uint32_t at)
 {
+	if (fake.gone_at != 0 && at == fake.gone_at)
+		fake.dead = true;
 	if (fake.dead)
 		return UINT32_MAX;
+	if (fake.never != 0 && at == fake.never)
+		return *reg(at) & ~IGB_DCTL_ENABLE;
 	if (fake.ones && at >= IGB_CRCERRS && at < IGB_CRCERRS + 0x100)
 		return UINT32_MAX;
 	switch (at) {

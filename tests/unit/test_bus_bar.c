@@ -417,6 +417,30 @@ maps_are_far_above_eal_memory(void **state)
 }
 
 #define ON_DEVICE(name) cmocka_unit_test_setup_teardown(name, device_new, device_gone)
+/* In a secondary process there is no client. No access is made, and a read is all ones. */
+static void
+device_without_a_client_is_not_accessed(void **state)
+{
+	uint32_t value = 7;
+	uint8_t buf[4] = { 0 };
+
+	assert_int_equal(rte_vfio_user_write32(&dev, VFIO_USER_MAX_BARS, 0, 7), -EINVAL);
+	assert_int_equal(rte_vfio_user_read32(&dev, VFIO_USER_MAX_BARS, 0, &value), -EINVAL);
+	assert_int_equal(value, UINT32_MAX);
+	dev.bus_private = NULL;
+	assert_null(vfio_user_client_of(&dev));
+	value = 7;
+	assert_int_equal(rte_vfio_user_read32(&dev, 0, 0, &value), -ENOTSUP);
+	assert_int_equal(value, UINT32_MAX);
+	assert_int_equal(rte_vfio_user_write32(&dev, 0, 0, 7), -ENOTSUP);
+	assert_int_equal(rte_vfio_user_read_config(&dev, buf, sizeof(buf), 0), -ENOTSUP);
+	assert_int_equal(buf[0] & buf[3], 0xFF);
+	assert_int_equal(rte_vfio_user_write_config(&dev, buf, sizeof(buf), 0), -ENOTSUP);
+	assert_int_equal(vfio_user_command_update(&dev, 1, 0), -ENOTSUP);
+	assert_int_equal(requests, 0);
+	dev.bus_private = &priv;
+}
+
 #define ON_DEVICE_AT_0(name) \
 	{ \
 #name ", descriptor 0", name, device_new_at_0, device_gone_from_0, NULL \
@@ -434,6 +458,7 @@ main(void)
 		ON_DEVICE(invalid_areas_are_refused),
 		ON_DEVICE(areas_show_their_part_of_the_file),
 		ON_DEVICE(maps_are_far_above_eal_memory),
+		ON_DEVICE(device_without_a_client_is_not_accessed),
 		ON_DEVICE_AT_0(failed_request_is_returned_and_leaves_no_file),
 		ON_DEVICE_AT_0(invalid_areas_are_refused),
 		ON_DEVICE_AT_0(areas_show_their_part_of_the_file),

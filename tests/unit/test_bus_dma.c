@@ -591,6 +591,82 @@ application_may_map_a_part_of_a_heap(void **state)
 	munmap(va, 2 * len);
 }
 
+/* A claimed device gets what its driver maps, and nothing else. */
+static void
+claimed_device_gets_no_heap_and_no_mempool(void **state)
+{
+	const size_t len = 4 * PAGE;
+	uint8_t *va = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct rte_mempool *mp = empty_pool("claimed", 2);
+
+	assert_ptr_not_equal(va, MAP_FAILED);
+	assert_int_equal(rte_vfio_user_dma_claim(&dev), 0);
+	rte_vfio_user_dma_give_heaps();
+	assert_true(rte_mempool_populate_iova(mp, (char *)va, LATE_IOVA, len, NULL, NULL) > 0);
+	vfio_user_dma_give_pool(mp);
+	assert_int_equal(nr_maps, 0);
+	/* As at the attach of a device that is claimed. */
+	vfio_user_dma_detach(&priv);
+	assert_int_equal(vfio_user_dma_attach(&priv, true), 0);
+	vfio_user_pool_attach();
+	assert_int_equal(nr_maps, 0);
+	assert_true(priv.dma_attached);
+	rte_mempool_free(mp);
+	munmap(va, len);
+}
+
+/* A mempool that is not for devices, and one whose bus address does not fit pages. */
+static void
+mempool_that_no_device_can_use_is_not_mapped(void **state)
+{
+	const unsigned int before = nr_maps;
+	const size_t len = 4 * PAGE;
+	uint8_t *va = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct rte_mempool *mp = empty_pool("unfit", 2);
+
+	assert_ptr_not_equal(va, MAP_FAILED);
+	assert_true(rte_mempool_populate_iova(mp, (char *)va, LATE_IOVA + 64, len, NULL, NULL) > 0);
+	assert_int_equal(nr_maps, before);
+	rte_mempool_free(mp);
+	mp = empty_pool("private", 2);
+	assert_true(rte_mempool_populate_iova(mp, (char *)va, LATE_IOVA, len, NULL, NULL) > 0);
+	assert_int_equal(nr_maps, before + 1);
+	detach(NULL);
+	mp->flags |= RTE_MEMPOOL_F_NON_IO;
+	attach(NULL);
+	assert_int_equal(nr_maps, before);
+	mp->flags &= ~RTE_MEMPOOL_F_NON_IO;
+	vfio_user_dma_give_pool(mp);
+	assert_int_equal(nr_maps, before + 1);
+	rte_mempool_free(mp);
+	assert_int_equal(nr_maps, before);
+	munmap(va, len);
+}
+
+static void
+detached_device_has_no_mappings(void **state)
+{
+	uint64_t *entries = NULL;
+	unsigned int i;
+
+	takes_tables = true;
+	detach(NULL);
+	assert_false(priv.dma_attached);
+	assert_null(priv.maps);
+	for (i = 0; i < 2; i++) {
+		dev.bus_private = i == 0 ? &priv : NULL; /* as in a secondary process */
+		assert_int_equal(rte_vfio_user_dma_map(&dev, &priv, LATE_IOVA, PAGE, 3), -ENODEV);
+		assert_int_equal(rte_vfio_user_dma_map_fd(&dev, 0, 0, &priv, LATE_IOVA, PAGE, 3),
+				-ENODEV);
+		assert_int_equal(rte_vfio_user_dma_unmap(&dev, &priv, LATE_IOVA, PAGE), -ENODEV);
+		assert_int_equal(rte_vfio_user_dma_claim(&dev), -ENODEV);
+		assert_int_equal(rte_vfio_user_dma_page_table(&dev, 0, 512, &entries), -ENODEV);
+	}
+	dev.bus_private = &priv;
+	assert_null(entries);
+	assert_int_equal(nr_maps + tables, 0);
+}
+
 /* The ready-made operations pass on direction, file descriptor and errors. */
 static void
 ready_made_ops_pass_direction_fd_and_errors(void **state)
@@ -718,6 +794,9 @@ main(int argc, char **argv)
 		ATTACHED(mapping_that_the_server_refuses_leaves_nothing),
 		ATTACHED(mappings_have_exact_ends),
 		ATTACHED(application_may_map_a_part_of_a_heap),
+		ATTACHED(claimed_device_gets_no_heap_and_no_mempool),
+		ATTACHED(mempool_that_no_device_can_use_is_not_mapped),
+		ATTACHED(detached_device_has_no_mappings),
 		ATTACHED(ready_made_ops_pass_direction_fd_and_errors),
 		ATTACHED(one_page_table_that_server_can_only_read),
 		cmocka_unit_test(vfio_map_without_direction_is_refused),

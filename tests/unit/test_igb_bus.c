@@ -6,7 +6,7 @@
  * Test of the driver's operations for the vfio-user bus (igb_vfio_user.c), on a bus that records
  * the accesses, and whose accesses fail. The linker replaces the functions of the bus, and the
  * probe of the driver, by those below (--wrap): the test calls the operations that the driver
- * passes to its probe.
+ * passes to its probe. The same for a vdev (igb_vdev.c), which owns a device of that bus.
  */
 
 #include <errno.h>
@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include <bus_vdev_driver.h>
 #include <rte_devargs.h>
 
 #include <bus_vfio_user_driver.h>
@@ -136,6 +137,68 @@ FAKE(void, rte_intr_free_epoll_fd, struct rte_intr_handle *handle)
 {
 	assert_ptr_equal(handle, dev.intr_handle);
 	seen.epoll_freed++;
+}
+
+/*
+ * The vdev bus, and the device that a vdev owns.
+ */
+
+static struct rte_vdev_driver *vdev_driver;
+static bool secondary;
+static struct {
+	const char *path;
+	const struct rte_device *owner;
+	unsigned int opened, closed, mapped, unmapped;
+	int ret;
+} vdev;
+
+FAKE(void, rte_vdev_register, struct rte_vdev_driver *drv)
+{
+	vdev_driver = drv;
+}
+
+FAKE(enum rte_proc_type_t, rte_eal_process_type, void)
+{
+	return secondary ? RTE_PROC_SECONDARY : RTE_PROC_PRIMARY;
+}
+
+FAKE(int, rte_vfio_user_open, const char *path, struct rte_device *owner)
+{
+	static char kept[128];
+
+	vdev.opened++;
+	vdev.owner = owner;
+	vdev.path = path == NULL ? NULL : strcpy(kept, path);
+	return vdev.ret;
+}
+
+FAKE(int, rte_vfio_user_close, const struct rte_device *owner)
+{
+	vdev.closed++;
+	vdev.owner = owner;
+	return vdev.ret;
+}
+
+FAKE(struct rte_vfio_user_device *, rte_vfio_user_device_of, const struct rte_device *owner)
+{
+	vdev.owner = owner;
+	return &dev;
+}
+
+FAKE(int, rte_dev_dma_map, struct rte_device *d, void *addr, uint64_t iova, size_t len)
+{
+	assert_ptr_equal(d, &dev.device);
+	assert_true(addr == &vdev && iova == 0x1000 && len == 0x2000);
+	vdev.mapped++;
+	return vdev.ret;
+}
+
+FAKE(int, rte_dev_dma_unmap, struct rte_device *d, void *addr, uint64_t iova, size_t len)
+{
+	assert_ptr_equal(d, &dev.device);
+	assert_true(addr == &vdev && iova == 0x1000 && len == 0x2000);
+	vdev.unmapped++;
+	return vdev.ret;
 }
 
 static int
@@ -330,6 +393,47 @@ only_a_device_to_be_isolated_is_claimed(void **state)
 	}
 }
 
+/* The calls of the vdev bus go to the device at the socket, whose results they return. */
+static void
+vdev_owns_the_device_at_its_socket(void **state)
+{
+	struct rte_devargs devargs = { .args = (char *)(uintptr_t) "path=/tmp/nic0,dma=strict" };
+	struct rte_vdev_device owner = { .device = { .name = "net_gantry_igb0" } };
+
+	memset(&vdev, 0, sizeof(vdev));
+	owner.device.devargs = &devargs;
+	assert_string_equal(vdev_driver->driver.name, IGB_DRIVER_NAME);
+	assert_int_equal(vdev_driver->probe(&owner), 0);
+	assert_ptr_equal(vdev.owner, &owner.device);
+	assert_string_equal(vdev.path, "/tmp/nic0");
+	vdev.ret = -ENODEV;
+	assert_int_equal(vdev_driver->probe(&owner), -ENODEV);
+	assert_int_equal(vdev.opened, 2);
+	/* Without a path there is nothing to open. */
+	devargs.args = (char *)(uintptr_t) "dma=strict";
+	assert_int_equal(vdev_driver->probe(&owner), -EINVAL);
+	assert_int_equal(vdev.opened, 2);
+	/* A secondary process knows the name only. */
+	secondary = true;
+	vdev.ret = 0;
+	assert_int_equal(vdev_driver->probe(&owner), 0);
+	secondary = false;
+	assert_int_equal(vdev.opened, 3);
+	assert_null(vdev.path);
+	assert_ptr_equal(vdev.owner, &owner.device);
+
+	for (vdev.ret = -5; vdev.ret <= 0; vdev.ret += 5) {
+		vdev.owner = NULL;
+		assert_int_equal(vdev_driver->remove(&owner), vdev.ret);
+		assert_ptr_equal(vdev.owner, &owner.device);
+		assert_int_equal(vdev_driver->dma_map(&owner, &vdev, 0x1000, 0x2000), vdev.ret);
+		assert_int_equal(vdev_driver->dma_unmap(&owner, &vdev, 0x1000, 0x2000), vdev.ret);
+	}
+	assert_int_equal(vdev.closed, 2);
+	assert_int_equal(vdev.mapped, 2);
+	assert_int_equal(vdev.unmapped, 2);
+}
+
 int
 main(void)
 {
@@ -346,6 +450,7 @@ main(void)
 		cmocka_unit_test_setup(areas_of_a_bar_are_passed_on, open_device),
 		cmocka_unit_test_setup(removal_and_loss_name_the_owner, open_device),
 		cmocka_unit_test_setup(only_a_device_to_be_isolated_is_claimed, open_device),
+		cmocka_unit_test_setup(vdev_owns_the_device_at_its_socket, open_device),
 	};
 
 	return cmocka_run_group_tests_name("igb_bus", tests, NULL, NULL);

@@ -239,7 +239,7 @@ statistics_registers_are_added_up(void **state)
 	/* A reset clears the sums and the registers. */
 	*reg(IGB_MPC) = 3;
 	*reg(IGB_RQDPC(1)) = 5;
-	*reg(IGB_ROC) = 5;
+	*reg(IGB_ROC) = *reg(IGB_GPTC) = 5;
 	assert_int_equal(rte_eth_xstats_reset(PORT), 0);
 	assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
 	assert_int_equal(s.imissed, 0);
@@ -275,12 +275,18 @@ extended_statistics_have_one_name_each(void **state)
 	assert_string_equal(names[n - 3].name, "rx_q0_no_descriptor_packets");
 	assert_string_equal(names[n - 1].name, "rx_q2_no_descriptor_packets");
 	*reg(IGB_RQDPC(2)) = 8;
+	*reg(IGB_TPT) = 9; /* not part of the basic statistics */
 	memset(values, 0xFF, sizeof(values));
 	assert_int_equal(igb_xstats_get(dev, values, n - 1), n);
 	assert_int_equal(values[0].id, UINT64_MAX);
 	assert_int_equal(igb_xstats_get(dev, values, n), n);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		const char *name = names[i].name;
+
 		assert_int_equal(values[i].id, i);
+		assert_int_equal(values[i].value,
+				(i == n - 1) * 8 + (strcmp(name, "tx_total_packets") == 0) * 9);
+	}
 	id = n - 1;
 	assert_int_equal(igb_xstats_get_by_id(dev, &id, &v, 1), 1);
 	assert_int_equal(v, values[n - 1].value);
@@ -559,6 +565,7 @@ devargs_are_parsed_and_refused(void **state)
 		{ "dma_debug=abort", false, 0, { .dma_debug = GANTRY_DMA_DEBUG_ABORT } },
 		{ "dma_debug=0", false, 0, { .dma_debug = GANTRY_DMA_DEBUG_OFF } },
 		{ "dma_debug=on", false, -EINVAL, { .untested = false } },
+		{ "dma=[strict", false, -EINVAL, { .untested = false } },
 		{ "dma=none", false, -EINVAL, { .untested = false } },
 		{ "other=1", false, -EINVAL, { .untested = false } },
 		{ "path=/tmp/a", false, -EINVAL, { .untested = false } },
@@ -876,6 +883,57 @@ each_ring_pool_and_bar_is_an_object(void **state)
 			});
 }
 
+static void
+keep_memory(void *arg, const struct gantry_dma_reach_group *group)
+{
+	struct gantry_dma_reach_group *kept = arg;
+
+	if (group->reach == GANTRY_DMA_REACH_MEMORY && kept->cpu == NULL)
+		*kept = *group;
+}
+
+static void
+bus_address_is_that_of_the_memory_behind_it(void **state)
+{
+	static const uint8_t unreachable;
+	struct gantry_dma_reach_group g = { .cpu = NULL };
+	gantry_dma_addr_t bus = 7;
+	const uint8_t *cpu;
+	const char *mode;
+
+	begin(1, 1, NULL);
+	assert_int_equal(rte_pmd_gantry_igb_for_each_reach(PORT, &mode, keep_memory, &g), 0);
+	assert_string_equal(mode, iommu.mode);
+	assert_non_null(g.cpu);
+	cpu = g.cpu;
+	assert_int_equal(rte_pmd_gantry_igb_virt_to_bus(PORT, cpu, &bus), 0);
+	assert_int_equal(bus, g.first);
+	assert_int_equal(rte_pmd_gantry_igb_virt_to_bus(PORT, cpu + (g.last - g.first), &bus), 0);
+	assert_int_equal(bus, g.last);
+	assert_int_equal(rte_pmd_gantry_igb_virt_to_bus(PORT, (uint8_t *)rxq()->ring + 9, &bus), 0);
+	assert_int_equal(bus, rxq()->ring_addr + 9);
+	assert_int_equal(rte_pmd_gantry_igb_virt_to_bus(PORT, &unreachable, &bus), -EFAULT);
+	assert_int_equal(rte_pmd_gantry_igb_virt_to_bus(PORT, cpu - 1, &bus), -EFAULT);
+	assert_int_equal(bus, rxq()->ring_addr + 9);
+}
+
+static void
+types_have_names(void **state)
+{
+	static const uint32_t want[] = { RTE_PTYPE_L2_ETHER, RTE_PTYPE_L3_IPV4,
+		RTE_PTYPE_L3_IPV4_EXT, RTE_PTYPE_L3_IPV6, RTE_PTYPE_L3_IPV6_EXT, RTE_PTYPE_L4_TCP,
+		RTE_PTYPE_L4_UDP, RTE_PTYPE_L4_SCTP };
+	uint32_t got[RTE_DIM(want)];
+	const int n = rte_eth_dev_get_supported_ptypes(PORT, UINT32_MAX, got, RTE_DIM(got));
+
+	assert_int_equal(n, RTE_DIM(want));
+	assert_memory_equal(got, want, sizeof(want));
+	assert_string_equal(rte_pmd_gantry_igb_object_type_name(RTE_PMD_GANTRY_IGB_RX_RING),
+			"rx ring");
+	assert_string_equal(rte_pmd_gantry_igb_object_type_name(RTE_PMD_GANTRY_IGB_BAR), "BAR");
+	assert_string_equal(rte_pmd_gantry_igb_object_type_name(RTE_PMD_GANTRY_IGB_BAR + 1), "?");
+}
+
 /* A secondary process must not end DMA and release memory that the primary process still uses. */
 static void
 close_in_secondary_process_changes_nothing(void **state)
@@ -919,6 +977,8 @@ main(int argc, char **argv)
 		PORT_TEST(numa_check_refuses_queues_that_do_not_exist),
 		PORT_TEST(walk_of_objects_ends_with_the_value_of_the_callback),
 		PORT_TEST(each_ring_pool_and_bar_is_an_object),
+		PORT_TEST(bus_address_is_that_of_the_memory_behind_it),
+		PORT_TEST(types_have_names),
 		PORT_TEST(close_in_secondary_process_changes_nothing),
 	};
 

@@ -15,7 +15,12 @@ static unsigned int lsc_events, reset_events;
 
 /* The linker replaces these functions (--wrap). */
 static unsigned int fail_eventfd; /* the call of this number fails, from 1 */
-static bool fail_list, fail_enable;
+static unsigned int fail_index;   /* the same, for rte_intr_efds_index_set() */
+static int fail_nb;               /* this number of descriptors is refused */
+static bool fail_list, fail_enable, fail_write;
+static unsigned int busy; /* the handler runs during so many calls to unregister it */
+static bool in_handler;   /* the caller is the handler */
+static unsigned int unregisters, pending, sleeps;
 
 int __real_eventfd(unsigned int count, int flags);
 int __wrap_eventfd(unsigned int count, int flags);
@@ -43,6 +48,59 @@ int
 __wrap_rte_intr_enable(const struct rte_intr_handle *handle)
 {
 	return fail_enable ? -1 : __real_rte_intr_enable(handle);
+}
+
+#define FAKE(type, name, ...) \
+	type __real_##name(__VA_ARGS__); \
+	type __wrap_##name(__VA_ARGS__); \
+	type __wrap_##name(__VA_ARGS__)
+
+FAKE(int, eventfd_write, int fd, eventfd_t value)
+{
+	errno = EAGAIN;
+	return fail_write ? -1 : __real_eventfd_write(fd, value);
+}
+
+FAKE(int, rte_intr_efds_index_set, struct rte_intr_handle *handle, int index, int fd)
+{
+	rte_errno = ERANGE;
+	return fail_index != 0 && --fail_index == 0 ?
+			-ERANGE :
+			__real_rte_intr_efds_index_set(handle, index, fd);
+}
+
+FAKE(int, rte_intr_nb_efd_set, struct rte_intr_handle *handle, int nb)
+{
+	rte_errno = ERANGE;
+	return nb != 0 && nb == fail_nb ? -ERANGE : __real_rte_intr_nb_efd_set(handle, nb);
+}
+
+FAKE(int, rte_intr_callback_unregister, const struct rte_intr_handle *handle,
+		rte_intr_callback_fn cb, void *arg)
+{
+	unregisters++;
+	if (busy == 0)
+		return __real_rte_intr_callback_unregister(handle, cb, arg);
+	busy--;
+	return -EAGAIN;
+}
+
+FAKE(int, rte_intr_callback_unregister_pending, const struct rte_intr_handle *handle,
+		rte_intr_callback_fn cb, void *arg, rte_intr_unregister_callback_fn done)
+{
+	pending++;
+	assert_null(done);
+	return __real_rte_intr_callback_unregister(handle, cb, arg);
+}
+
+FAKE(int, rte_thread_is_intr, void)
+{
+	return in_handler || __real_rte_thread_is_intr();
+}
+
+FAKE(void, rte_delay_us_sleep, unsigned int us)
+{
+	sleeps++;
 }
 
 static int
@@ -308,8 +366,10 @@ start_without_interrupts_fails_and_can_be_retried(void **state)
 	assert_int_equal(rte_eth_dev_start(PORT), 0);
 	assert_int_equal(rte_eth_dev_stop(PORT), 0);
 	before = count_fds();
-	for (i = 0; i < 6; i++) {
+	for (i = 0; i < 9; i++) {
 		fail_eventfd = i < 3 ? 3 + i : 0;
+		fail_index = i == 6 || i == 7 ? i - 3 : 0; /* the first two by the bus */
+		fail_nb = i == 8 ? 4 : 0;
 		fail_list = i == 3;
 		fail_enable = i == 4;
 		if (i == 5)
@@ -317,7 +377,9 @@ start_without_interrupts_fails_and_can_be_retried(void **state)
 		assert_int_not_equal(rte_eth_dev_start(PORT), 0);
 		fake.nb_vectors = 3;
 		fail_list = fail_enable = false;
+		fail_nb = 0;
 		assert_int_equal(fail_eventfd, 0);
+		assert_int_equal(fail_index, 0);
 		assert_int_equal(count_fds(), before);
 		assert_int_equal(rte_intr_nb_efd_get(fake.intr), 0);
 		assert_int_equal(*reg(IGB_IMS) | *reg(IGB_EIMS), 0);
@@ -325,6 +387,92 @@ start_without_interrupts_fails_and_can_be_retried(void **state)
 		assert_int_equal(rte_intr_nb_efd_get(fake.intr), 5);
 		assert_int_equal(rte_eth_dev_stop(PORT), 0);
 		assert_int_equal(count_fds(), before);
+	}
+}
+
+/* One queue that cannot be woken does not keep the others asleep. */
+static void
+failing_wake_is_logged(void **state)
+{
+	const struct rte_eth_conf conf = {
+		.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS,
+		.intr_conf.rxq = 1,
+	};
+	struct igb_rx_queue *q3;
+
+	begin(5, 1, &conf);
+	q3 = rte_eth_devices[PORT].data->rx_queues[3];
+	q3->ring[0].wb.staterr = GOOD;
+	fail_write = true;
+	log_begin();
+	assert_int_equal(rte_eth_dev_rx_intr_enable(PORT, 3), 0);
+	assert_int_equal(log_end("rx queue 3: cannot raise its interrupt"), 1);
+	fail_write = false;
+	assert_false(was_raised(3));
+	assert_int_equal(rte_eth_dev_rx_intr_enable(PORT, 3), 0);
+	assert_true(was_raised(3));
+}
+
+/* All ones are no causes, and there is nothing to arm. The second interrupt follows the first. */
+static void
+interrupt_of_a_removed_device_is_no_event(void **state)
+{
+	const struct rte_eth_conf conf = { .intr_conf.lsc = 1 };
+	unsigned int i, k, before;
+
+	begin(1, 1, &conf);
+	rte_eth_dev_callback_register(PORT, RTE_ETH_EVENT_INTR_LSC, on_event, &lsc_events);
+	rte_eth_dev_callback_register(PORT, RTE_ETH_EVENT_INTR_RESET, on_event, &reset_events);
+	fake.quiesced = true;
+	__atomic_store_n(&fake.dead, true, __ATOMIC_RELEASE);
+	for (k = 0; k < 2; k++) {
+		before = __atomic_load_n(&fake.drained, __ATOMIC_ACQUIRE);
+		eventfd_write(rte_intr_fd_get(fake.intr), 1);
+		for (i = 0; i < 100000; i++) {
+			if (__atomic_load_n(&fake.drained, __ATOMIC_ACQUIRE) != before)
+				break;
+			usleep(1000);
+		}
+		assert_int_not_equal(__atomic_load_n(&fake.drained, __ATOMIC_ACQUIRE), before);
+	}
+	assert_int_equal(__atomic_load_n(&lsc_events, __ATOMIC_ACQUIRE), 0);
+	assert_int_equal(__atomic_load_n(&reset_events, __ATOMIC_ACQUIRE), 0);
+	rte_eth_dev_callback_unregister(PORT, RTE_ETH_EVENT_INTR_LSC, on_event, &lsc_events);
+	rte_eth_dev_callback_unregister(PORT, RTE_ETH_EVENT_INTR_RESET, on_event, &reset_events);
+}
+
+/* Close waits for the handler, unless it is called from there, and not for ever. */
+static void
+close_waits_for_the_handler(void **state)
+{
+	static const struct {
+		unsigned int busy, unregisters, pending;
+		bool in_handler;
+	} t[] = {
+		{ 0, 1, 0, false },
+		{ 2, 3, 0, false },
+		{ 2, 1, 1, true },
+		{ 2000, 1000, 1, false },
+	};
+	struct rte_eth_dev *dev;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(t); i++) {
+		dev = &rte_eth_devices[PORT];
+		unregisters = pending = sleeps = 0;
+		busy = t[i].busy;
+		in_handler = t[i].in_handler;
+		igb_intr_teardown(dev);
+		busy = 0;
+		in_handler = false;
+		assert_int_equal(unregisters, t[i].unregisters);
+		assert_int_equal(pending, t[i].pending);
+		assert_int_equal(sleeps, unregisters - !t[i].pending - t[i].in_handler);
+		assert_false(igb_adapter_of(dev)->intr_registered);
+		/* Once. */
+		igb_intr_teardown(dev);
+		assert_int_equal(unregisters, t[i].unregisters);
+		assert_int_equal(igb_intr_setup(dev), 0);
 	}
 }
 
@@ -343,6 +491,10 @@ main(int argc, char **argv)
 				intr_gone),
 		cmocka_unit_test_setup_teardown(single_interrupt_is_armed_by_its_causes, single_new,
 				intr_gone),
+		cmocka_unit_test_setup_teardown(failing_wake_is_logged, few_new, intr_gone),
+		cmocka_unit_test_setup_teardown(interrupt_of_a_removed_device_is_no_event, intr_new,
+				intr_gone),
+		cmocka_unit_test_setup_teardown(close_waits_for_the_handler, intr_new, intr_gone),
 	};
 
 	fake_start_eal(argc, argv);

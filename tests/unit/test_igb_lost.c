@@ -266,6 +266,69 @@ unmappable_buffers_are_logged_once_and_not_lost(void **state)
 	assert_int_equal(rte_eth_dev_start(PORT), 0);
 }
 
+/* Filters are in registers: a call that cannot write them fails. */
+static void
+filters_of_a_removed_device_are_not_set(void **state)
+{
+	struct rte_eth_rss_reta_entry64 reta[2] = { { .mask = 1 }, { .mask = 0 } };
+	struct rte_eth_rss_conf rss = { .rss_hf = RTE_ETH_RSS_IPV4 };
+	struct rte_ether_addr addr = other;
+	struct rte_eth_dev *dev;
+
+	begin(2, 1, NULL);
+	dev = &rte_eth_devices[PORT];
+	assert_int_equal(igb_vlan_filter_set(dev, 5, 1), 0);
+	fake.dead = fake.quiesced = true;
+	assert_int_equal(igb_promiscuous_enable(dev), -ENODEV);
+	assert_int_equal(igb_promiscuous_disable(dev), -ENODEV);
+	assert_int_equal(igb_allmulticast_enable(dev), -ENODEV);
+	assert_int_equal(igb_allmulticast_disable(dev), -ENODEV);
+	assert_int_equal(igb_mac_addr_add(dev, &addr, 1, 0), -ENODEV);
+	assert_int_equal(igb_mac_addr_set(dev, &addr), -ENODEV);
+	assert_int_equal(igb_set_mc_addr_list(dev, &addr, 1), -ENODEV);
+	assert_int_equal(igb_vlan_filter_set(dev, 6, 1), -ENODEV);
+	assert_int_equal(igb_vlan_offload_set(dev, RTE_ETH_VLAN_STRIP_MASK), -ENODEV);
+	assert_int_equal(igb_rss_hash_update(dev, &rss), -ENODEV);
+	assert_int_equal(igb_reta_update(dev, reta, 128), -ENODEV);
+}
+
+static unsigned int lsc_calls, rmv_calls;
+
+static int
+closing_callback(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	if (type == RTE_ETH_EVENT_INTR_RMV)
+		rmv_calls++;
+	else if (++lsc_calls == 1)
+		igb_event_enable(&rte_eth_devices[port], false);
+	return 0;
+}
+
+/* The loss of one device does not concern the ports of others, nor a port that was closed. */
+static void
+loss_is_reported_to_the_open_port_of_the_device(void **state)
+{
+	static const struct rte_device another = { .name = "fake1" };
+	struct igb_hw *hw;
+
+	start(0);
+	hw = igb_hw_of(&rte_eth_devices[PORT]);
+	lsc_calls = rmv_calls = 0;
+	rte_eth_dev_callback_register(PORT, RTE_ETH_EVENT_INTR_LSC, closing_callback, NULL);
+	rte_eth_dev_callback_register(PORT, RTE_ETH_EVENT_INTR_RMV, closing_callback, NULL);
+	igb_ethdev_lost(&another);
+	assert_int_equal(lsc_calls + rmv_calls, 0);
+	assert_false(hw->lost);
+	/* The first callback closes the port, so the second event does not arrive. */
+	igb_ethdev_lost(&fake.device);
+	assert_int_equal(lsc_calls, 1);
+	assert_int_equal(rmv_calls, 0);
+	assert_true(hw->lost);
+	rte_eth_dev_callback_unregister(PORT, RTE_ETH_EVENT_INTR_LSC, closing_callback, NULL);
+	rte_eth_dev_callback_unregister(PORT, RTE_ETH_EVENT_INTR_RMV, closing_callback, NULL);
+	fake.dead = fake.quiesced = true;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -277,6 +340,8 @@ main(int argc, char **argv)
 		PORT_TEST(unmappable_buffers_are_logged_once_and_not_lost),
 		PORT_TEST(removal_is_reported_once_and_device_left_alone),
 		cmocka_unit_test(failed_probe_leaves_nothing),
+		PORT_TEST(filters_of_a_removed_device_are_not_set),
+		PORT_TEST(loss_is_reported_to_the_open_port_of_the_device),
 		/* The last one, because the memory that it leaves to the device remains mapped. */
 		cmocka_unit_test_setup_teardown(memory_of_stuck_queues_stays_in_quarantine,
 				port_new_for_quarantine, port_quarantined),

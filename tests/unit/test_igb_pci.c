@@ -232,6 +232,19 @@ FAKE(struct rte_memseg_list *, rte_mem_virt2memseg_list, const void *va)
 	return fake.eal_knows ? &fake.msl : NULL;
 }
 
+FAKE(int, rte_intr_efd_enable, struct rte_intr_handle *handle, uint32_t nb)
+{
+	assert_ptr_equal(handle, card.intr_handle);
+	assert_int_equal(nb, 3);
+	return call('e');
+}
+
+FAKE(void, rte_intr_efd_disable, struct rte_intr_handle *handle)
+{
+	assert_ptr_equal(handle, card.intr_handle);
+	call('f');
+}
+
 FAKE(int, rte_eal_has_hugepages, void)
 {
 	return !fake.no_hugepages;
@@ -348,6 +361,22 @@ vectors_are_those_of_the_device(void **state)
 	probe();
 	assert_int_equal(bus.nb_vectors, RTE_MAX_RXTX_INTR_VEC_ID);
 	done("xu");
+}
+
+/* EAL has the descriptors of the queues. */
+static void
+vectors_of_queues_are_those_of_eal(void **state)
+{
+	card.intr_handle = (struct rte_intr_handle *)&fake;
+	probe();
+	assert_int_equal(bus.ops->queue_vectors_on(bus.dev, 3), 0);
+	fake.fail = 'e';
+	assert_int_equal(bus.ops->queue_vectors_on(bus.dev, 3), -1);
+	fake.fail = 0;
+	bus.ops->queue_vectors_off(bus.dev);
+	CALLS("eef");
+	done("xu");
+	card.intr_handle = NULL;
 }
 
 static void
@@ -601,6 +630,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup(failing_probe_leaves_nothing_mapped, set_up),
 		cmocka_unit_test_setup(secondary_takes_only_shared_devices, set_up),
 		cmocka_unit_test_setup(vectors_are_those_of_the_device, set_up),
+		cmocka_unit_test_setup(vectors_of_queues_are_those_of_eal, set_up),
 		cmocka_unit_test_setup(registers_are_loads_and_stores, set_up),
 		cmocka_unit_test_setup(device_is_quiesced_by_its_bus_master_bit, set_up),
 		cmocka_unit_test_setup(claim_is_complete_or_undone, set_up),

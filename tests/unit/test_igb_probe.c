@@ -24,9 +24,12 @@ static rte_mp_t answer; /* registered once in a process */
 static struct {
 	bool no_port, no_handler; /* ethdev, EAL has none */
 	const char *no_memory;    /* the name of memory that is not allocated */
+	bool full;                /* no node has memory; any node may have some */
+	unsigned int tries;       /* for memory of a node */
 	bool silent;              /* the primary process does not answer */
 	int nb_received, len_off; /* otherwise than one reply of the right length */
 	unsigned int registered, requests;
+	unsigned int up_at;         /* the request of this number finds the link up */
 	uint32_t op;                /* of the last request */
 	struct rte_eth_dev *shared; /* the port that the primary process has */
 	struct rte_eth_dev *released;
@@ -67,6 +70,9 @@ FAKE(void *, rte_zmalloc, const char *type, size_t size, unsigned int align)
 
 FAKE(void *, rte_zmalloc_socket, const char *type, size_t size, unsigned int align, int socket)
 {
+	eal.tries++;
+	if (eal.full)
+		return NULL;
 	return eal.no_memory != NULL && strcmp(type, eal.no_memory) == 0 ?
 			NULL :
 			__real_rte_zmalloc_socket(type, size, align, socket);
@@ -113,7 +119,8 @@ FAKE(int, rte_mp_request_sync, struct rte_mp_msg *req, struct rte_mp_reply *repl
 
 	assert_string_equal(req->name, IGB_DRIVER_NAME);
 	assert_int_equal(ts->tv_sec, 5);
-	eal.requests++;
+	if (++eal.requests == eal.up_at)
+		fake.no_link = false;
 	memcpy(&eal.op, req->param, sizeof(eal.op));
 	if (eal.silent)
 		return -1;
@@ -344,6 +351,23 @@ probe_that_fails_leaves_nothing(void **state)
 		assert_int_equal(count_fds(), fds);
 		assert_int_equal(eal.registered, 0);
 	}
+}
+
+/* A request for any node has been refused by all of them. */
+static void
+full_node_is_replaced_by_any(void **state)
+{
+	void *p;
+
+	eal.full = true;
+	p = igb_zmalloc("test", 64, 0);
+	assert_non_null(p);
+	rte_free(p);
+	assert_int_equal(eal.tries, 1);
+	assert_null(igb_zmalloc("test", 64, SOCKET_ID_ANY));
+	assert_int_equal(eal.tries, 2);
+	eal.no_memory = "test";
+	assert_null(igb_zmalloc("test", 64, 0));
 }
 
 /* A result of 1 lets another driver try. */
@@ -730,6 +754,114 @@ request_without_an_answer_is_an_error(void **state)
 	assert_int_equal(log_end("does not answer"), 0);
 }
 
+/* The statistics of the primary process are those of its last read: no answer, no values. */
+static void
+statistics_need_an_answer(void **state)
+{
+	struct rte_eth_dev *dev = &rte_eth_devices[PORT];
+	struct rte_eth_xstat all[64];
+	struct rte_eth_stats stats;
+	const uint64_t id = 0;
+	uint64_t value = 7;
+	int n;
+
+	begin(1, 1, NULL);
+	n = igb_xstats_get(dev, NULL, 0);
+	assert_in_range(n, 1, RTE_DIM(all));
+	memset(all, 0xFF, sizeof(all));
+	secondary = true;
+	eal.silent = true;
+	assert_int_equal(rte_eth_stats_get(PORT, &stats), -EIO);
+	assert_int_equal(igb_xstats_get(dev, all, n), -EIO);
+	assert_int_equal(all[0].value, UINT64_MAX);
+	assert_int_equal(igb_xstats_get_by_id(dev, &id, &value, 1), -EIO);
+	assert_int_equal(value, 7);
+	assert_int_equal(rte_eth_stats_reset(PORT), -EIO);
+}
+
+/*
+ * The link.
+ */
+
+static unsigned int status_reads;
+
+/* The third read of STATUS finds the link up. */
+static uint32_t
+read_status(void *dev, uint32_t at)
+{
+	if (at == IGB_STATUS && ++status_reads == 3)
+		fake.no_link = false;
+	return fake_read32(dev, at);
+}
+
+static void
+link_is_waited_for_while_it_can_come_up(void **state)
+{
+	struct rte_eth_dev *dev = &rte_eth_devices[PORT];
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	static struct igb_bus_ops counts;
+
+	begin(1, 1, NULL);
+	fake.no_link = true;
+	assert_int_equal(igb_link_update(dev, 0), 0);
+	counts = fake_ops;
+	counts.read32 = read_status;
+	ad->hw.bus = &counts;
+	status_reads = 0;
+	assert_int_equal(igb_link_update(dev, 1), 0);
+	assert_int_equal(status_reads, 3);
+	assert_int_equal(dev->data->dev_link.link_status, RTE_ETH_LINK_UP);
+	/* Without waiting, one read decides. */
+	fake.no_link = true;
+	status_reads = 0;
+	assert_int_equal(igb_link_update(dev, 0), 0);
+	assert_int_equal(status_reads, 1);
+	assert_int_equal(igb_link_update(dev, 0), -1);
+	ad->hw.bus = &fake_ops;
+
+	/* The link of a stopped port, or of a lost device, does not come up. */
+	ad->link_on = false;
+	assert_int_equal(igb_link_update(dev, 1), -1);
+	ad->link_on = true;
+	ad->hw.lost = true;
+	assert_int_equal(igb_link_update(dev, 1), -1);
+	ad->hw.lost = false;
+}
+
+static void
+link_is_waited_for_by_requests(void **state)
+{
+	struct rte_eth_dev *dev = &rte_eth_devices[PORT];
+	struct igb_adapter *ad = igb_adapter_of(dev);
+
+	begin(1, 1, NULL);
+	fake.no_link = true;
+	assert_int_equal(igb_link_update(dev, 0), 0);
+	secondary = true;
+	eal.up_at = 3;
+	assert_int_equal(igb_link_update(dev, 1), 0);
+	assert_int_equal(eal.requests, 3);
+	assert_int_equal(dev->data->dev_link.link_status, RTE_ETH_LINK_UP);
+	/* Up already. */
+	assert_int_equal(igb_link_update(dev, 1), 0);
+	assert_int_equal(eal.requests, 4);
+	/* One request, if the link cannot come up, or nobody waits, or nobody answers. */
+	fake.no_link = true;
+	assert_int_equal(igb_link_update(dev, 0), 0);
+	assert_int_equal(eal.requests, 5);
+	ad->link_on = false;
+	assert_int_equal(igb_link_update(dev, 1), 0);
+	assert_int_equal(eal.requests, 6);
+	ad->link_on = true;
+	ad->hw.lost = true;
+	assert_int_equal(igb_link_update(dev, 1), 0);
+	assert_int_equal(eal.requests, 7);
+	ad->hw.lost = false;
+	eal.silent = true;
+	assert_int_equal(igb_link_update(dev, 1), -EIO);
+	assert_int_equal(eal.requests, 8);
+}
+
 #define ON_SHARED(name) cmocka_unit_test_setup_teardown(name, shared_new, shared_gone)
 
 int
@@ -738,6 +870,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(requests_are_registered_once, eal_new),
 		cmocka_unit_test_setup(probe_that_fails_leaves_nothing, eal_new),
+		cmocka_unit_test_setup(full_node_is_replaced_by_any, eal_new),
 		cmocka_unit_test_setup(semaphore_of_other_software_is_waited_for, eal_new),
 		cmocka_unit_test_setup(failed_read_leaves_the_value_and_no_semaphore, eal_new),
 		cmocka_unit_test_setup(reason_names_the_memory_that_is_missing, eal_new),
@@ -752,6 +885,9 @@ main(int argc, char **argv)
 		ON_SHARED(primary_process_reads_the_registers),
 		ON_SHARED(invalid_requests_are_refused),
 		ON_SHARED(request_without_an_answer_is_an_error),
+		ON_SHARED(statistics_need_an_answer),
+		ON_SHARED(link_is_waited_for_while_it_can_come_up),
+		ON_SHARED(link_is_waited_for_by_requests),
 	};
 
 	alarm(250); /* an assertion that fails in a request leaves its lock held */

@@ -324,6 +324,36 @@ tx_full_ring_takes_no_more(void **state)
 	assert_int_equal(rte_eth_tx_done_cleanup(PORT, 0, 0), 0);
 }
 
+/* A packet and a context descriptor must fit into an empty ring. */
+static void
+tx_chain_has_a_limit_of_segments(void **state)
+{
+	static const struct {
+		uint16_t nb_desc, most;
+	} t[] = { { 32, 30 }, { 64, 62 }, { 72, 64 }, { NB_DESC, 64 } };
+	struct rte_eth_stats s;
+	struct rte_mbuf *m;
+	unsigned int i, more;
+
+	start(0);
+	for (i = 0; i < RTE_DIM(t); i++) {
+		assert_int_equal(rte_eth_dev_stop(PORT), 0);
+		assert_int_equal(rte_eth_tx_queue_setup(PORT, 0, t[i].nb_desc, SOCKET_ID_ANY, NULL),
+				0);
+		assert_int_equal(rte_eth_dev_start(PORT), 0);
+		for (more = 0; more <= 1; more++) {
+			m = chain_of(t[i].most + more);
+			rte_errno = 0;
+			assert_int_equal(igb_prep_pkts(txq(), &m, 1), !more);
+			assert_int_equal(rte_errno, more ? EINVAL : 0);
+			assert_int_equal(rte_eth_tx_burst(PORT, 0, &m, 1), 1);
+			assert_int_equal(rte_eth_stats_get(PORT, &s), 0);
+			assert_int_equal(s.oerrors, i + more);
+			tx_all_done();
+		}
+	}
+}
+
 /*
  * Entries of free descriptors are stale while a queue runs. A queue that stops frees the mbufs in
  * flight and no others, wherever they are in the ring.
@@ -401,6 +431,7 @@ main(int argc, char **argv)
 		PORT_TEST(counters_never_go_back),
 		PORT_TEST(tx_random_done_bits_lose_no_mbuf),
 		PORT_TEST(tx_full_ring_takes_no_more),
+		PORT_TEST(tx_chain_has_a_limit_of_segments),
 		PORT_TEST(tx_stop_frees_what_is_in_flight),
 		PORT_TEST(defaults_fit_each_ring_size),
 	};

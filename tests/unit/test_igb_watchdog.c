@@ -10,8 +10,48 @@
 
 #include "igb_fake.h"
 
-/* The test calls the watchdog itself: the EAL alarm would interfere. */
+#include <rte_alarm.h>
+
 #define STALL 5
+
+/*
+ * The linker replaces these functions (--wrap): an alarm of a port never fires by itself. lib/dma
+ * has alarms of its own.
+ */
+static struct {
+	unsigned int set, cancelled;
+	uint64_t us;
+	rte_eal_alarm_callback fire;
+	void *arg;
+	bool refuse;
+} alarms;
+
+int __real_rte_eal_alarm_set(uint64_t us, rte_eal_alarm_callback fn, void *arg);
+int __wrap_rte_eal_alarm_set(uint64_t us, rte_eal_alarm_callback fn, void *arg);
+int __real_rte_eal_alarm_cancel(rte_eal_alarm_callback fn, void *arg);
+int __wrap_rte_eal_alarm_cancel(rte_eal_alarm_callback fn, void *arg);
+
+int
+__wrap_rte_eal_alarm_set(uint64_t us, rte_eal_alarm_callback fn, void *arg)
+{
+	if (arg != &rte_eth_devices[PORT])
+		return __real_rte_eal_alarm_set(us, fn, arg);
+	alarms.set++;
+	alarms.us = us;
+	alarms.fire = fn;
+	alarms.arg = arg;
+	return alarms.refuse ? -ENOMEM : 0;
+}
+
+int
+__wrap_rte_eal_alarm_cancel(rte_eal_alarm_callback fn, void *arg)
+{
+	if (arg != &rte_eth_devices[PORT])
+		return __real_rte_eal_alarm_cancel(fn, arg);
+	assert_ptr_equal(fn, alarms.fire);
+	alarms.cancelled++;
+	return 1;
+}
 
 static void
 start_unwatched(void)
@@ -315,6 +355,109 @@ far_queue_is_logged_once(void **state)
 	}
 }
 
+static unsigned int reset_calls, removal_calls;
+
+static int
+on_event(uint16_t port, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	assert_int_equal(port, PORT);
+	++*(unsigned int *)arg;
+	return 0;
+}
+
+/* Once a second from start to stop. A stall is an event; a lost device ends the checks. */
+static void
+alarm_checks_and_reports_until_the_device_is_lost(void **state)
+{
+	unsigned int i;
+
+	memset(&alarms, 0, sizeof(alarms));
+	reset_calls = removal_calls = 0;
+	start(0);
+	rte_eth_dev_callback_register(PORT, RTE_ETH_EVENT_INTR_RESET, on_event, &reset_calls);
+	rte_eth_dev_callback_register(PORT, RTE_ETH_EVENT_INTR_RMV, on_event, &removal_calls);
+	assert_int_equal(alarms.set, 1);
+	assert_int_equal(alarms.us, 1000000);
+	assert_ptr_equal(alarms.arg, &rte_eth_devices[PORT]);
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	assert_int_equal(alarms.cancelled, 1);
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+	assert_int_equal(alarms.set, 2);
+	transmit(10, 1);
+	for (i = 1; i <= 2 * STALL; i++) {
+		alarms.fire(alarms.arg);
+		assert_int_equal(alarms.set, 2 + i);
+		assert_int_equal(reset_calls, i >= STALL);
+	}
+	fake.dead = fake.quiesced = true;
+	alarms.fire(alarms.arg);
+	assert_int_equal(alarms.set, 2 + 2 * STALL);
+	assert_int_equal(removal_calls, 1);
+	assert_int_equal(reset_calls, 1);
+	rte_eth_dev_callback_unregister(PORT, RTE_ETH_EVENT_INTR_RESET, on_event, &reset_calls);
+	rte_eth_dev_callback_unregister(PORT, RTE_ETH_EVENT_INTR_RMV, on_event, &removal_calls);
+}
+
+/* A port without an alarm works, and its stalls are not detected. */
+static void
+refused_alarm_is_logged(void **state)
+{
+	alarms.refuse = true;
+	log_begin();
+	start(0);
+	assert_int_equal(log_end("cannot set an alarm, stalls are not detected"), 1);
+	alarms.refuse = false;
+	restart();
+}
+
+static int
+unreadable(void *dev, void *buf, size_t len, uint32_t offset)
+{
+	memset(buf, 0x7F, len); /* all aborts, if they were read */
+	return -EIO;
+}
+
+static void
+unreadable_status_is_no_refusal(void **state)
+{
+	static struct igb_bus_ops ops;
+	struct igb_hw *hw;
+
+	start_unwatched();
+	hw = igb_hw_of(&rte_eth_devices[PORT]);
+	ops = *hw->bus;
+	ops.read_config = unreadable;
+	hw->bus = &ops;
+	log_begin();
+	assert_int_equal(stalls(1), 0);
+	assert_int_equal(log_end("refused"), 0);
+	hw->bus = &fake_ops;
+}
+
+/* The count begins again when the queue runs again: it was idle, not stalled. */
+static void
+watchdog_forgets_a_stopped_queue(void **state)
+{
+	static const struct igb_watch none;
+	struct igb_adapter *ad;
+
+	start_unwatched();
+	ad = igb_adapter_of(&rte_eth_devices[PORT]);
+	assert_int_equal(rte_eth_dev_rx_queue_stop(PORT, 0), 0);
+	assert_int_equal(rte_eth_dev_tx_queue_stop(PORT, 0), 0);
+	memset(&ad->rx_watch[0], 1, sizeof(none));
+	memset(&ad->tx_watch[0], 1, sizeof(none));
+	assert_int_equal(stalls(1), 0);
+	assert_memory_equal(&ad->rx_watch[0], &none, sizeof(none));
+	assert_memory_equal(&ad->tx_watch[0], &none, sizeof(none));
+	/* As at each start of the port. */
+	memset(&ad->rx_watch[IGB_MAX_QUEUES - 1], 1, sizeof(none));
+	memset(&ad->tx_watch[IGB_MAX_QUEUES - 1], 1, sizeof(none));
+	restart();
+	assert_memory_equal(&ad->rx_watch[IGB_MAX_QUEUES - 1], &none, sizeof(none));
+	assert_memory_equal(&ad->tx_watch[IGB_MAX_QUEUES - 1], &none, sizeof(none));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -329,6 +472,10 @@ main(int argc, char **argv)
 		PORT_TEST(watchdog_reports_misses_despite_descriptors),
 		PORT_TEST(watchdog_survives_random_registers),
 		PORT_TEST(far_queue_is_logged_once),
+		PORT_TEST(alarm_checks_and_reports_until_the_device_is_lost),
+		PORT_TEST(refused_alarm_is_logged),
+		PORT_TEST(unreadable_status_is_no_refusal),
+		PORT_TEST(watchdog_forgets_a_stopped_queue),
 	};
 
 	fake_start_eal(argc, argv);

@@ -57,7 +57,8 @@ LEAST_LIMIT = 30        # seconds; a test may also take ten times as long as wit
 DATA_LIMIT = 8 << 30    # bytes of memory that a test may use
 
 # The unit tests of the driver: its registers and rings; a hostile device, in each DMA mode.
-CONTROL = ['igb_ethdev', 'igb_filter', 'igb_descriptors', 'igb_intr', 'igb_bus', 'igb_probe_*']
+CONTROL = ['igb_ethdev', 'igb_filter', 'igb_descriptors', 'igb_intr', 'igb_bus', 'igb_probe_*',
+           'igb_hw', 'igb_queue']
 DATA = ['igb_rx_*', 'igb_tx_*', 'igb_lost_*', 'igb_watchdog_*', 'igb_vector_*']
 
 # The tests for each path: the first row whose pattern matches decides. The more parts of the file's
@@ -98,7 +99,8 @@ SUBJECTS = {
     'coherent': ['map', 'socket'], 'commands': ['refusals', 'server'], 'conn': ['connections'],
     'csum': ['parse', 'tx'], 'deadline': ['connections'], 'demand': ['strict', 'window'],
     'device': ['map'], 'direct': ['map'], 'entries': ['strict'], 'foreign': ['limits'],
-    'loop': ['reg', 'tx'], 'memory': ['maps'], 'msg': ['server'], 'nvm': ['reg'],
+    'link': ['probe', 'hw'], 'loop': ['reg', 'tx'], 'memory': ['maps'], 'msg': ['server'],
+    'nvm': ['reg'],
     'offload': ['edges'], 'pci': ['reg', 'intr'], 'pending': ['client'], 'phy': ['reg'],
     'probe': ['blind'], 'refuse': ['connections'], 'requests': ['client'], 'rss': ['rx'],
     'serve': ['dma'], 'set': ['refusals'], 'sigbus': ['dma'], 'sock': ['connections'],

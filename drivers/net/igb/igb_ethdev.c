@@ -455,6 +455,27 @@ igb_dev_stop(struct rte_eth_dev *dev)
 	return 0;
 }
 
+/* ethdev starts a port whose queues the application has not set up. */
+static int
+igb_check_queues(const struct rte_eth_dev *dev)
+{
+	uint16_t i;
+
+	for (i = 0; i < dev->data->nb_rx_queues; i++) {
+		if (dev->data->rx_queues[i] == NULL) {
+			IGB_INIT_LOG(ERR, igb_hw_of(dev), "rx queue %u was not set up", i);
+			return -EINVAL;
+		}
+	}
+	for (i = 0; i < dev->data->nb_tx_queues; i++) {
+		if (dev->data->tx_queues[i] == NULL) {
+			IGB_INIT_LOG(ERR, igb_hw_of(dev), "tx queue %u was not set up", i);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
 static int
 igb_dev_start(struct rte_eth_dev *dev)
 {
@@ -466,7 +487,9 @@ igb_dev_start(struct rte_eth_dev *dev)
 				"the device was removed, the port is not started: close the port");
 		return -ENODEV;
 	}
-	ret = igb_rx_fit(dev, dev->data->mtu);
+	ret = igb_check_queues(dev);
+	if (ret == 0)
+		ret = igb_rx_fit(dev, dev->data->mtu);
 	if (ret != 0)
 		return ret;
 	igb_stats_update(dev);

@@ -170,6 +170,7 @@ igb_sync_put(struct igb_hw *hw, uint32_t resource)
 static int
 igb_nvm_word(struct igb_hw *hw, uint16_t word, uint16_t *value)
 {
+	uint32_t eerd;
 	int ret;
 
 	igb_wr(hw, IGB_EERD, (uint32_t)word << IGB_EERD_ADDR_SHIFT | IGB_EERD_START);
@@ -179,7 +180,10 @@ igb_nvm_word(struct igb_hw *hw, uint16_t word, uint16_t *value)
 				strerror(-ret));
 		return ret;
 	}
-	*value = igb_rd(hw, IGB_EERD) >> IGB_EERD_DATA_SHIFT;
+	eerd = igb_rd(hw, IGB_EERD);
+	if (eerd == UINT32_MAX && !igb_hw_alive(hw))
+		return -ENODEV;
+	*value = eerd >> IGB_EERD_DATA_SHIFT;
 	return 0;
 }
 

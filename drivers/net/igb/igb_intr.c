@@ -53,15 +53,15 @@ igb_queue_vector(const struct igb_adapter *ad, uint16_t queue_id)
 	return own < ad->nb_vectors ? own : MISC_VECTOR;
 }
 
-/* Point queue `q` of one direction at a vector, or at none. */
+/* Point receive queue `q` at a vector, or at none. */
 static void
-igb_set_ivar(struct igb_hw *hw, uint16_t q, bool tx, uint32_t vector, bool valid)
+igb_set_ivar(struct igb_hw *hw, uint16_t q, uint32_t vector, bool valid)
 {
-	uint32_t reg = IGB_IVAR_REG(q), shift = IGB_IVAR_SHIFT(q, tx);
+	uint32_t reg = IGB_IVAR_REG(q), shift = IGB_IVAR_SHIFT(q, false);
 
 	if (hw->ctl->ivar_by_pair) {
 		reg = IGB_IVAR(q / 2);
-		shift = (q & 1 ? 16 : 0) + (tx ? 8 : 0);
+		shift = q & 1 ? 16 : 0;
 	}
 	igb_set(hw, reg, (vector | (valid ? IGB_IVAR_VALID : 0)) << shift, 0xFFu << shift);
 }
@@ -73,7 +73,7 @@ igb_shared_arm(struct rte_eth_dev *dev, uint16_t queue_id, bool on)
 	struct igb_adapter *ad = igb_adapter_of(dev);
 
 	rte_spinlock_lock(&ad->intr_lock);
-	igb_set_ivar(&ad->hw, queue_id, false, MISC_VECTOR, on);
+	igb_set_ivar(&ad->hw, queue_id, MISC_VECTOR, on);
 	if (on)
 		ad->intr_armed |= 1u << queue_id;
 	else
@@ -94,7 +94,7 @@ igb_shared_wake(struct rte_eth_dev *dev, uint32_t queues)
 	for (q = 0; queues != 0; q++, queues >>= 1) {
 		if (!(queues & 1))
 			continue;
-		igb_set_ivar(&ad->hw, q, false, MISC_VECTOR, false);
+		igb_set_ivar(&ad->hw, q, MISC_VECTOR, false);
 		if (eventfd_write(rte_intr_efds_index_get(dev->intr_handle, q), 1) != 0)
 			IGB_DRV_LOG(ERR, &ad->hw, "rx queue %u: cannot raise its interrupt: %s", q,
 					strerror(errno));
@@ -272,7 +272,7 @@ igb_intr_start(struct rte_eth_dev *dev)
 		for (q = 0; rxq && q < dev->data->nb_rx_queues; q++) {
 			const uint32_t vector = igb_queue_vector(ad, q);
 
-			igb_set_ivar(hw, q, false, vector, vector != MISC_VECTOR);
+			igb_set_ivar(hw, q, vector, vector != MISC_VECTOR);
 			igb_wr(hw, IGB_EITR(vector), 0);
 		}
 		igb_wr(hw, IGB_EIAC, vectors);

@@ -127,7 +127,6 @@ igb_rx_queue_setup(struct rte_eth_dev *dev, uint16_t queue_id, uint16_t nb_desc,
 	q->queue_id = queue_id;
 	q->socket_id = igb_numa_check_queue(dev, "rx", queue_id, q->ring, pool);
 	q->lcore = LCORE_ID_ANY;
-	q->port_id = dev->data->port_id;
 	q->conf = *conf;
 	q->conf.rx_free_thresh = thresh;
 	/* Without drop, one queue that no thread empties would block the others (7.1.9). */
@@ -373,7 +372,7 @@ igb_rx_small_buf_len(const struct rte_eth_dev *dev)
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
 		const struct igb_rx_queue *q = dev->data->rx_queues[i];
 
-		if (q != NULL && q->buf_len < 1024 && (len == 0 || q->buf_len < len))
+		if (q->buf_len < 1024 && (len == 0 || q->buf_len < len))
 			len = q->buf_len;
 	}
 	return len;
@@ -390,8 +389,6 @@ igb_rx_fit(struct rte_eth_dev *dev, uint16_t mtu)
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
 		struct igb_rx_queue *q = dev->data->rx_queues[i];
 
-		if (q == NULL)
-			continue;
 		if (q->buf_len < 1024)
 			q->buf_len = small;
 		nb = igb_rx_nb_bufs(q, mtu);
@@ -445,23 +442,20 @@ igb_rx_queue_start(struct rte_eth_dev *dev, uint16_t queue_id)
 			(IGB_RXD_PTYPE_IPV6 | IGB_RXD_PTYPE_IPV6_EXT) << IGB_RXD_PTYPE_SHIFT :
 			0;
 	ret = igb_rx_fill(q);
-	if (ret != 0) {
-		if (ret == -ENOMEM) /* igb_rx_fill() has logged a refused mapping */
-			IGB_INIT_LOG(ERR, hw,
-					"rx queue %u: pool '%s' has mbufs for %u of "
-					"%u descriptors",
-					queue_id, q->pool->name, q->posted, q->nb_desc - 1);
-		igb_rx_ring_empty(q);
-		return ret;
+	if (ret == -ENOMEM) /* igb_rx_fill() has logged a refused mapping */
+		IGB_INIT_LOG(ERR, hw, "rx queue %u: pool '%s' has mbufs for %u of %u descriptors",
+				queue_id, q->pool->name, q->posted, q->nb_desc - 1);
+	if (ret == 0) {
+		igb_wr(hw, IGB_SRRCTL(queue_id),
+				IGB_SRRCTL_DESCTYPE_ADV_ONE |
+						(q->conf.rx_drop_en ? IGB_SRRCTL_DROP_EN : 0) |
+						q->buf_len >> IGB_SRRCTL_BSIZEPKT_SHIFT);
+		ret = igb_ring_start(hw, &ring);
+		if (ret != 0)
+			q->stuck = !igb_ring_stop(hw, &ring);
 	}
-
-	igb_wr(hw, IGB_SRRCTL(queue_id),
-			IGB_SRRCTL_DESCTYPE_ADV_ONE |
-					(q->conf.rx_drop_en ? IGB_SRRCTL_DROP_EN : 0) |
-					q->buf_len >> IGB_SRRCTL_BSIZEPKT_SHIFT);
-	ret = igb_ring_start(hw, &ring);
 	if (ret != 0) {
-		q->stuck = !igb_ring_stop(hw, &ring);
+		q->free_thresh = UINT16_MAX; /* a burst posts nothing */
 		if (!q->stuck)
 			igb_rx_ring_empty(q);
 		return ret;
@@ -636,7 +630,7 @@ igb_walk_stuck(struct rte_eth_dev *dev, bool release, unsigned int *mbufs)
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
 		struct igb_rx_queue *q = dev->data->rx_queues[i];
 
-		if (q == NULL || !q->stuck)
+		if (!q->stuck)
 			continue;
 		rings++;
 		*mbufs += q->posted;
@@ -647,7 +641,7 @@ igb_walk_stuck(struct rte_eth_dev *dev, bool release, unsigned int *mbufs)
 	for (i = 0; i < dev->data->nb_tx_queues; i++) {
 		struct igb_tx_queue *q = dev->data->tx_queues[i];
 
-		if (q == NULL || !q->stuck)
+		if (!q->stuck)
 			continue;
 		rings++;
 		for (k = 0; k < q->nb_desc; k++)
@@ -695,11 +689,9 @@ igb_queues_stop(struct rte_eth_dev *dev)
 	if (igb_hw_alive(hw))
 		igb_set(hw, IGB_RCTL, 0, IGB_RCTL_RXEN);
 	for (i = 0; i < dev->data->nb_rx_queues; i++)
-		if (dev->data->rx_queues[i] != NULL)
-			igb_rx_queue_stop(dev, i);
+		igb_rx_queue_stop(dev, i);
 	for (i = 0; i < dev->data->nb_tx_queues; i++)
-		if (dev->data->tx_queues[i] != NULL)
-			igb_tx_queue_stop(dev, i);
+		igb_tx_queue_stop(dev, i);
 	if (igb_hw_alive(hw))
 		igb_set(hw, IGB_TCTL, 0, IGB_TCTL_EN);
 	igb_recover_stuck(dev);

@@ -78,7 +78,6 @@ struct igb_rx_queue {
 	struct rte_eth_rxconf conf;
 	uint16_t queue_id;
 	int socket_id;
-	uint16_t port_id;
 	bool stuck;         /**< the device did not stop using the buffers */
 	unsigned int lcore; /**< core of the last refill */
 	bool map_refused;   /**< a refused mapping has been logged */

@@ -129,35 +129,37 @@ rte_pmd_gantry_igb_for_each_object(uint16_t port_id, rte_pmd_gantry_igb_object_c
 	w.ad = igb_adapter_of(dev);
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
 		const struct igb_rx_queue *q = dev->data->rx_queues[i];
-		const struct rte_pmd_gantry_igb_object o = {
+		struct rte_pmd_gantry_igb_object o = {
 			.type = RTE_PMD_GANTRY_IGB_RX_RING,
 			.index = i,
 			.name = name,
-			.cpu = q == NULL ? NULL : q->ring,
-			.bus = q == NULL ? 0 : q->ring_addr,
-			.size = q == NULL ? 0 : q->ring_size,
-			.socket_id = q == NULL ? SOCKET_ID_ANY : q->socket_id,
 		};
 
+		if (q == NULL)
+			continue;
 		snprintf(name, sizeof(name), "rx ring %u", i);
-		if (q != NULL)
-			show(&w, &o);
+		o.cpu = q->ring;
+		o.bus = q->ring_addr;
+		o.size = q->ring_size;
+		o.socket_id = q->socket_id;
+		show(&w, &o);
 	}
 	for (i = 0; i < dev->data->nb_tx_queues; i++) {
 		const struct igb_tx_queue *q = dev->data->tx_queues[i];
-		const struct rte_pmd_gantry_igb_object o = {
+		struct rte_pmd_gantry_igb_object o = {
 			.type = RTE_PMD_GANTRY_IGB_TX_RING,
 			.index = i,
 			.name = name,
-			.cpu = q == NULL ? NULL : q->ring,
-			.bus = q == NULL ? 0 : q->ring_addr,
-			.size = q == NULL ? 0 : q->ring_size,
-			.socket_id = q == NULL ? SOCKET_ID_ANY : q->socket_id,
 		};
 
+		if (q == NULL)
+			continue;
 		snprintf(name, sizeof(name), "tx ring %u", i);
-		if (q != NULL)
-			show(&w, &o);
+		o.cpu = q->ring;
+		o.bus = q->ring_addr;
+		o.size = q->ring_size;
+		o.socket_id = q->socket_id;
+		show(&w, &o);
 	}
 	for (i = 0; i < dev->data->nb_rx_queues; i++) {
 		const struct igb_rx_queue *q = dev->data->rx_queues[i], *before = NULL;
