@@ -273,6 +273,96 @@ overrun_is_a_cause_of_queues_that_may_not_drop(void **state)
 	assert_int_equal(st.rx_no_desc, 2);
 }
 
+/* Causes of the receiver and of the PHY send a message by themselves, if they are not masked. */
+static void
+causes_of_no_queue_send_a_message(void **state)
+{
+	struct rig *g = *state;
+
+	wire_up(g, VFIO_PCI_MSIX_IRQ_INDEX, 1);
+	rig_eth(f, rig_mac, 0x88B5);
+	for (unsigned int masked = 0; masked < 2; masked++) {
+		rig_wr(g, IGB_RXDCTL(0), 0);
+		rig_rx_start(g, 0, RIG_ADV | 1 << IGB_SRRCTL_RDMTS_SHIFT);
+		rig_rd(g, IGB_ICR);
+		rig_wr(g, IGB_IMC, ~0u);
+		if (!masked)
+			rig_wr(g, IGB_IMS, IGB_ICR_RXDMT0 | IGB_ICR_RXO);
+		leave(g, 16);
+		assert_int_equal(fired(0), 0);
+		leave(g, 15);
+		assert_int_equal(fired(0), !masked);
+		leave(g, 0);
+		assert_int_equal(fired(0), 0);
+		rig_send_in(g, f, 60, 0);
+		assert_int_equal(fired(0), !masked);
+		assert_int_equal(rig_rd(g, IGB_ICR) & (IGB_ICR_RXDMT0 | IGB_ICR_RXO),
+				IGB_ICR_RXDMT0 | IGB_ICR_RXO);
+	}
+	unwire(1);
+}
+
+/*
+ * A cause that was reported is reported again if it is still set when software unmasks it, and each
+ * time that software sets it. Enabling what is enabled already, or another cause, repeats nothing.
+ */
+static void
+unmasking_reports_what_is_still_set(void **state)
+{
+	static const struct {
+		uint32_t gpie, cause, other, set, mask, unmask;
+	} t[] = {
+		{ 0, IGB_ICR_LSC, IGB_ICR_RXO, IGB_ICS, IGB_IMC, IGB_IMS },
+		{ IGB_GPIE_MULTIPLE_MSIX, 1, 2, IGB_EICS, IGB_EIMC, IGB_EIMS },
+	};
+	struct rig *g = *state;
+
+	wire_up(g, VFIO_PCI_MSIX_IRQ_INDEX, IGB_MSIX_VECTORS);
+	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		rig_wr(g, IGB_GPIE, t[i].gpie);
+		rig_rd(g, IGB_ICR);
+		rig_wr(g, t[i].unmask, t[i].cause);
+		for (unsigned int turn = 0; turn < 2; turn++) {
+			rig_wr(g, t[i].set, t[i].cause);
+			assert_int_equal(fired(0), 1);
+			rig_wr(g, t[i].unmask, t[i].cause);
+			rig_wr(g, t[i].unmask, t[i].other);
+			assert_int_equal(fired(0), 0);
+			rig_wr(g, t[i].mask, t[i].cause);
+			assert_int_equal(fired(0), 0);
+			rig_wr(g, t[i].unmask, t[i].cause);
+			assert_int_equal(fired(0), 1);
+		}
+		rig_wr(g, t[i].mask, ~0u);
+	}
+	unwire(IGB_MSIX_VECTORS);
+}
+
+/* A queue whose causes are masked does not look at the messages of other vectors. */
+static void
+masked_queue_sends_no_message_of_another(void **state)
+{
+	struct rig *g = *state;
+
+	vectors(g, 8);
+	rig_wr(g, IGB_EIMC, 1u << (VEC + 1));
+	rig_wr(g, IGB_EITR(VEC), 100 << IGB_EITR_INTERVAL_SHIFT);
+	for (unsigned int is_tx = 0; is_tx < 2; is_tx++) {
+		clock_ns += 1000000000;
+		m82576_intr_queues(g->m, 1u << VEC, false);
+		assert_int_equal(fired(VEC), 1);
+		m82576_intr_queues(g->m, 1u << VEC, false); /* too soon */
+		clock_ns += 100000;
+		m82576_intr_queues(g->m, 1u << (VEC + 1), is_tx);
+		assert_int_equal(fired(VEC), 0);
+		assert_true(g->m->intr_pending);
+		m82576_intr_fire(g->m);
+		assert_int_equal(fired(VEC), 1);
+	}
+	clock_ns = 0;
+	unwire(IGB_MSIX_VECTORS);
+}
+
 int
 main(void)
 {
@@ -283,6 +373,9 @@ main(void)
 		LIMIT(intx_of_queue_causes_is_a_level),
 		LIMIT(descriptor_threshold_is_exact),
 		LIMIT(overrun_is_a_cause_of_queues_that_may_not_drop),
+		LIMIT(causes_of_no_queue_send_a_message),
+		LIMIT(unmasking_reports_what_is_still_set),
+		LIMIT(masked_queue_sends_no_message_of_another),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_intr_limits", tests, NULL, NULL);

@@ -46,12 +46,18 @@ size_classes_are_exact(void **state)
 		assert_int_equal(rig_rd(g, IGB_TORL), t[i].len);
 		assert_int_equal(rig_rd(g, IGB_TOTL), t[i].len);
 	}
-	for (i = 0; i < 2; i++) {
+	/* Six bytes make a broadcast; with any of them different, the address is a group's. */
+	rig_rx_on(g, IGB_RCTL_SECRC | IGB_RCTL_MPE);
+	for (i = 0; i < 7; i++) {
 		memset(f, 0xFF, 6);
-		f[3] = i == 0 ? 0xFF : 0xFE;
+		if (i < 6)
+			f[i] = i == 0 ? 0xFD : 0xFE;
 		assert_int_equal(sends(g, 60, 60, 0, 0), 1);
-		assert_int_equal(rig_rd(g, IGB_BPTC), i == 0);
-		assert_int_equal(rig_rd(g, IGB_MPTC), i == 1);
+		assert_int_equal(rig_rd(g, IGB_BPTC), i == 6);
+		assert_int_equal(rig_rd(g, IGB_MPTC), i != 6);
+		assert_true(arrives(g, 60) & IGB_RXD_STAT_DD);
+		assert_int_equal(rig_rd(g, IGB_BPRC), i == 6);
+		assert_int_equal(rig_rd(g, IGB_MPRC), i != 6);
 	}
 }
 
@@ -265,6 +271,68 @@ each_event_is_in_one_statistic_of_the_daemon(void **state)
 	assert_int_equal(is.bad_doorbells, want.bad_doorbells);
 }
 
+/* Speed and duplex that software forces are in STATUS; what it does not force is the link's. */
+static void
+forced_speed_and_duplex_are_in_status(void **state)
+{
+	const uint32_t mask = IGB_STATUS_SPEED_MASK | IGB_STATUS_FD;
+	struct rig *g = *state;
+	unsigned int i, code;
+
+	for (i = 0; i < 8; i++) {
+		for (code = 0; code < 3; code++) {
+			uint32_t want = (i & 1 ? code : 2) << IGB_STATUS_SPEED_SHIFT;
+
+			if (!(i & 2) || i & 4)
+				want |= IGB_STATUS_FD;
+			rig_wr(g, IGB_CTRL,
+					IGB_CTRL_SLU | code << 8 | (i & 1 ? IGB_CTRL_FRCSPD : 0) |
+							(i & 2 ? IGB_CTRL_FRCDPLX : 0) |
+							(i & 4 ? IGB_CTRL_FD : 0));
+			assert_int_equal(rig_rd(g, IGB_STATUS) & mask, want);
+		}
+	}
+	/* Forcing full duplex does not make a link of half duplex full. */
+	m82576_set_partner(g->m, M82576_ABLE_100_HALF);
+	rig_wr(g, IGB_CTRL, IGB_CTRL_SLU | IGB_CTRL_FRCDPLX | IGB_CTRL_FD);
+	assert_int_equal(rig_rd(g, IGB_STATUS) & mask, 1u << IGB_STATUS_SPEED_SHIFT);
+}
+
+/*
+ * Registers that a reset of the MAC keeps have neighbours that it resets: each value is exactly as
+ * it was.
+ */
+static void
+mac_reset_keeps_what_belongs_to_another_reset(void **state)
+{
+	static const struct {
+		uint32_t reg, v;
+	} kept[] = {
+		{ IGB_EITR(0), 0x0154 },
+		{ IGB_EITR(IGB_MSIX_VECTORS - 1), 0x02A8 },
+		{ IGB_RXPBS, 0x35 },
+		{ IGB_TXPBS, 0x1A },
+		{ IGB_SW_FW_SYNC, 0x00050007 },
+	};
+	struct rig *g = *state;
+	uint32_t status, phyra, i;
+
+	for (phyra = 0; phyra < 2; phyra++) {
+		if (phyra)
+			rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_PHY_RST);
+		else
+			rig_wr(g, IGB_STATUS, 0);
+		for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+			rig_wr(g, kept[i].reg, kept[i].v);
+		status = rig_rd(g, IGB_STATUS);
+		assert_int_equal(!!(status & IGB_STATUS_PHYRA), phyra);
+		rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+		assert_int_equal(rig_rd(g, IGB_STATUS), status);
+		for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+			assert_int_equal(rig_rd(g, kept[i].reg), kept[i].v);
+	}
+}
+
 int
 main(void)
 {
@@ -275,6 +343,8 @@ main(void)
 		cmocka_unit_test(speed_of_the_wire_is_in_status),
 		LIMIT(aliases_and_masks_of_registers_are_exact),
 		LIMIT(each_event_is_in_one_statistic_of_the_daemon),
+		LIMIT(forced_speed_and_duplex_are_in_status),
+		LIMIT(mac_reset_keeps_what_belongs_to_another_reset),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_reg_limits", tests, NULL, NULL);
