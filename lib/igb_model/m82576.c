@@ -277,8 +277,6 @@ region_read(void *opaque, unsigned int region, uint64_t off, void *buf, size_t l
 {
 	struct m82576 *m = opaque;
 
-	if (len == 0)
-		return 0;
 	switch (region) {
 	case VFIO_PCI_BAR0_REGION_INDEX:
 		return bar0_read(m, off, buf, len);
@@ -300,8 +298,6 @@ region_write(void *opaque, unsigned int region, uint64_t off, const void *buf, s
 {
 	struct m82576 *m = opaque;
 
-	if (len == 0)
-		return 0;
 	switch (region) {
 	case VFIO_PCI_BAR0_REGION_INDEX:
 		return bar0_write(m, off, buf, len);
