@@ -167,6 +167,15 @@ io_space_reaches_each_register(void **state)
 	}
 	assert_int_equal(get(g, 2, 0, &v, 4), 0);
 	assert_int_equal(v, IGB_BAR0_SIZE - 1);
+	/* A reset of the device clears the address; a reset of the MAC does not. */
+	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+	assert_int_equal(get(g, 2, 0, &v, 4), 0);
+	assert_int_equal(v, IGB_BAR0_SIZE - 1);
+	vfu_rcu_offline();
+	assert_int_equal(vfu_client_reset(g->c), 0);
+	vfu_rcu_online();
+	assert_int_equal(get(g, 2, 0, &v, 4), 0);
+	assert_int_equal(v, 0);
 }
 
 static void

@@ -115,10 +115,22 @@ phy_registers_and_pages_are_exact(void **state)
 		IGB_PHY_LP_ABILITY, IGB_PHY_AUTONEG_EXP, IGB_PHY_1000T_STATUS, IGB_PHY_EXT_STATUS,
 		IGB_PHY_PORT_STATUS };
 	struct rig *g = *state;
-	uint32_t i, was;
+	uint32_t i, was, v;
 
-	assert_true(mdic(g, 0, IGB_PHY_ID1, 0) & IGB_MDIC_ERROR);
-	assert_true(mdic(g, 3u << 26, IGB_PHY_ID1, 0) & IGB_MDIC_ERROR);
+	/* A wrong operation, and a PHY that does not exist: the other bits are as written. */
+	for (i = 0; i < 2; i++) {
+		v = i * 3u << 26 | IGB_PHY_ID1 << IGB_MDIC_REG_SHIFT;
+		assert_int_equal(mdic(g, i * 3u << 26, IGB_PHY_ID1, 0x5A5A),
+				v | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT | 0x5A5A | IGB_MDIC_READY |
+						IGB_MDIC_ERROR);
+		v |= (IGB_PHY_ADDR + 1) << IGB_MDIC_PHY_SHIFT | IGB_MDIC_OP_READ | 0x5A5A;
+		rig_wr(g, IGB_MDIC, v);
+		assert_int_equal(rig_rd(g, IGB_MDIC), v | IGB_MDIC_READY | IGB_MDIC_ERROR);
+	}
+	v = IGB_MDIC_OP_READ | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
+			IGB_PHY_ID2 << IGB_MDIC_REG_SHIFT;
+	assert_int_equal(mdic(g, IGB_MDIC_OP_READ, IGB_PHY_ID2, 0xFFFF),
+			v | IGB_MDIC_READY | (IGB_PHY_ID_82576 & 0xFFFF));
 	rig_rd(g, IGB_ICR);
 	mdic(g, IGB_MDIC_OP_READ, IGB_PHY_ID1, 0);
 	assert_int_equal(rig_rd(g, IGB_ICR), 0);
@@ -333,6 +345,47 @@ mac_reset_keeps_what_belongs_to_another_reset(void **state)
 	}
 }
 
+/* A reset disables each queue: the next one that software enables is the only one. */
+static void
+reset_disables_every_queue(void **state)
+{
+	struct rig *g = *state;
+	unsigned int q, i;
+
+	for (i = 0; i < 2; i++) {
+		for (q = 0; q < IGB_MAX_QUEUES; q++) {
+			rig_rx_start(g, q, RIG_ADV);
+			rig_tx_start(g, q);
+			rig_wr(g, IGB_RQDPC(q), 0);
+		}
+		if (i == 0) {
+			rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+		} else {
+			vfu_rcu_offline();
+			assert_int_equal(vfu_client_reset(g->c), 0);
+			vfu_rcu_online();
+			rig_cfg_wr(g, 4, 6, 2);
+		}
+		rig_rx_on(g, IGB_RCTL_SECRC);
+		assert_false(m82576_listening(g->m));
+		assert_int_equal(g->m->rx_enabled, 0);
+		assert_int_equal(g->m->tx_enabled, 0);
+		for (q = 0; q < IGB_MAX_QUEUES; q++) {
+			assert_int_equal(g->m->rx_ring[q].gen & 1, 0);
+			assert_int_equal(g->m->tx_ring[q].gen & 1, 0);
+			assert_int_equal(rig_rd(g, IGB_RDT(q)), 0);
+			assert_int_equal(rig_rd(g, IGB_TDT(q)), 0);
+			assert_int_equal(rig_rd(g, IGB_RDBAH(q)), 0);
+			assert_int_equal(rig_rd(g, IGB_RDLEN(q)), 0);
+			assert_int_equal(rig_rd(g, IGB_TDBAH(q)), 0);
+			assert_int_equal(rig_rd(g, IGB_TDLEN(q)), 0);
+		}
+		rig_rx_start(g, 3, RIG_ADV);
+		assert_int_equal(g->m->rx_enabled, 1u << 3);
+		assert_true(m82576_listening(g->m));
+	}
+}
+
 int
 main(void)
 {
@@ -345,6 +398,7 @@ main(void)
 		LIMIT(each_event_is_in_one_statistic_of_the_daemon),
 		LIMIT(forced_speed_and_duplex_are_in_status),
 		LIMIT(mac_reset_keeps_what_belongs_to_another_reset),
+		LIMIT(reset_disables_every_queue),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_reg_limits", tests, NULL, NULL);
