@@ -388,12 +388,12 @@ static const struct vfu_server_ops ops = {
 	.refused = refused,
 };
 
+/* Free a device that has no client: the pages of its queues went with the last one. */
 static void
 model_free(struct m82576 *m)
 {
 	unsigned int i;
 
-	m82576_ring_unmap(m);
 	for (i = 0; i < IGB_MAX_QUEUES; i++)
 		if (m->txq[i].staging)
 			munmap(m->txq[i].staging, M82576_STAGING);

@@ -423,7 +423,11 @@ statistics_of_32_bits_stick_at_their_maximum(void **state)
 	}
 	for (unsigned int q = 0; q < 16; q++)
 		g->m->rxc.rqdpc[q] += q + 1;
+	for (unsigned int i = 0; i < M82576_STAT_WORDS; i++)
+		g->m->rxc.stat[i] += i + 1;
 	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+	for (unsigned int i = 0; i < M82576_STAT_WORDS; i++)
+		assert_int_equal(rig_rd(g, IGB_STATS_FIRST + 4 * i), 0);
 	for (unsigned int q = 0; q < 16; q++)
 		assert_int_equal(rig_rd(g, IGB_RQDPC(q)), 0);
 }

@@ -461,6 +461,24 @@ truncated_memory_costs_one_signal(void **state)
 	}
 }
 
+/* A frame that is stored although its FCS is wrong has a wrong FCS in memory; a good one does not. */
+static void
+stored_fcs_is_as_good_as_the_frames(void **state)
+{
+	struct rig *g = *state;
+	uint32_t fcs, i;
+
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_rx_on(g, IGB_RCTL_SBP);
+	rig_eth(f, rig_mac, 0x88B5);
+	for (i = 0; i < 2; i++) {
+		rig_send_in(g, f, 60, i ? M82576_FRAME_BAD_FCS : 0);
+		assert_int_equal(rig_rxd(g, 0, i)->wb.length, 60 + M82576_FCS_LEN);
+		memcpy(&fcs, rig_rxbuf(g, 0, i) + 60, M82576_FCS_LEN);
+		assert_int_equal(fcs == m82576_fcs(f, 60), i == 0);
+	}
+}
+
 int
 main(void)
 {
@@ -480,6 +498,7 @@ main(void)
 		EDGE(rx_write_backs_of_a_frame_stay_together),
 		EDGE(ring_that_is_not_aligned_stays_idle),
 		EDGE(buffer_may_get_a_single_byte),
+		EDGE(stored_fcs_is_as_good_as_the_frames),
 		cmocka_unit_test(truncated_memory_costs_one_signal),
 		cmocka_unit_test(frame_whose_rest_was_truncated_is_damaged),
 	};

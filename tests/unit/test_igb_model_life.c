@@ -203,6 +203,19 @@ kinds_of_faults_are_logged_apart(void **state)
 	assert_string_equal(lines[1], "DMA fault, cannot read 0x1000 (not mapped): buffer 0");
 	assert_string_equal(lines[2], "DMA fault, cannot write 0x2000 (not mapped): ring 0");
 	assert_string_equal(lines[3], "DMA fault, cannot write 0x2000 (not mapped): buffer 0");
+	/* Whichever kind comes first hides no other. */
+	for (unsigned int i = 0; i < 2; i++) {
+		g->m->log_done = i == 0 ? ~0u : 0;
+		next_second();
+		assert_int_not_equal(vfu_dma_read(g->m->server, 0, 0x1000, byte, 8), 0);
+		/* The bit of another kind, or all bits but this kind's. */
+		g->m->log_done &= ~(1u << M82576_LOG_DMA);
+		g->m->log_done |= 2u << M82576_LOG_DMA;
+		m82576_log_dma(g->m, M82576_DMA_RING, "ring %u", i);
+		assert_int_equal(nr_lines, 1);
+		m82576_log_dma(g->m, M82576_DMA_RING, "ring %u", i);
+		assert_int_equal(nr_lines, 1);
+	}
 }
 
 /* A device without a function for its log prints to standard error. */

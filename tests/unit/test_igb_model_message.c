@@ -319,6 +319,37 @@ queues_read_independently(void **state)
 	poll_until(g, g->m->rxq[0].fetched != 0);
 }
 
+/* Receive descriptors that are posted during a read come with the next one. */
+static void
+pending_read_of_descriptors_keeps_its_length(void **state)
+{
+	struct rig *g = *state;
+	unsigned int asked;
+
+	poll_until(g, g->m->rxq[0].fetched != 0);
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_wr(g, IGB_RDH(0), 0);
+	rig_wr(g, IGB_RDT(0), 10);
+	rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
+	asked = g->asked;
+	g->silent = true;
+	poll_until(g, g->m->rxq[0].read.asked != 0);
+	assert_int_equal(g->m->rxq[0].read.asked, 10 * IGB_DESC_SIZE);
+	rig_rdt(g, 0, 20);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct m82576_frame frame;
+
+		assert_int_equal(poll_once(g, &frame), 0);
+		assert_int_equal(g->m->rxq[0].read.asked, 10 * IGB_DESC_SIZE);
+	}
+	g->silent = false;
+	poll_until(g, g->m->rxq[0].fetched == 20);
+	assert_int_equal(g->asked, asked + 2);
+	for (unsigned int i = 0; i < 20; i++)
+		assert_int_equal(g->m->rxq[0].desc[i].read.pkt_addr,
+				RIG_IOVA + RIG_RXBUF + i * RIG_BUF);
+}
+
 /* The device reads no descriptors of a queue that is disabled, invalid or has met a DMA fault. */
 static void
 queue_that_is_not_in_order_is_not_read(void **state)
@@ -399,6 +430,7 @@ main(void)
 		T(lines_of_the_ring_are_written_back_to_front),
 		T(enabled_queue_requests_its_own_descriptors),
 		T(queues_read_independently),
+		T(pending_read_of_descriptors_keeps_its_length),
 		T(queue_that_is_not_in_order_is_not_read),
 		T(receiver_rests_while_writes_are_queued),
 	};

@@ -127,6 +127,11 @@ phy_registers_and_pages_are_exact(void **state)
 		rig_wr(g, IGB_MDIC, v);
 		assert_int_equal(rig_rd(g, IGB_MDIC), v | IGB_MDIC_READY | IGB_MDIC_ERROR);
 	}
+	/* READY, ERROR and bit 31 are not software's. */
+	v = IGB_MDIC_OP_WRITE | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
+			IGB_PHY_PORT_CONFIG << IGB_MDIC_REG_SHIFT | 0x0120;
+	rig_wr(g, IGB_MDIC, v | IGB_MDIC_READY | IGB_MDIC_ERROR | 1u << 31);
+	assert_int_equal(rig_rd(g, IGB_MDIC), v | IGB_MDIC_READY);
 	v = IGB_MDIC_OP_READ | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
 			IGB_PHY_ID2 << IGB_MDIC_REG_SHIFT;
 	assert_int_equal(mdic(g, IGB_MDIC_OP_READ, IGB_PHY_ID2, 0xFFFF),
@@ -206,6 +211,12 @@ aliases_and_masks_of_registers_are_exact(void **state)
 		rig_wr(g, IGB_TDBAH(q), 0x200 + q);
 		assert_int_equal(rig_rd(g, IGB_RXQ_ALIAS_BASE + q * 0x100 + IGB_Q_BAH), 0x100 + q);
 		assert_int_equal(rig_rd(g, IGB_TXQ_ALIAS_BASE + q * 0x100 + IGB_Q_BAH), 0x200 + q);
+		rig_wr(g, IGB_RDBAL(q), 0x1000 + q * 0x80);
+		rig_wr(g, IGB_TDBAL(q), 0x2000 + q * 0x80);
+		assert_int_equal(rig_rd(g, IGB_RXQ_ALIAS_BASE + q * 0x100 + IGB_Q_BAL),
+				0x1000 + q * 0x80);
+		assert_int_equal(rig_rd(g, IGB_TXQ_ALIAS_BASE + q * 0x100 + IGB_Q_BAL),
+				0x2000 + q * 0x80);
 		rig_wr(g, IGB_TXQ_ALIAS_BASE + q * 0x100 + IGB_Q_TDWBAH, 0x300 + q);
 		assert_int_equal(rig_rd(g, IGB_TDWBAH(q)), 0x300 + q);
 	}
@@ -386,6 +397,66 @@ reset_disables_every_queue(void **state)
 	}
 }
 
+/*
+ * CTRL.PHY_RST resets the PHY when it is set, and the rest of the write takes effect: loopback of
+ * the PHY ends with it. While the bit remains set, nothing is reset again.
+ */
+static void
+phy_reset_of_ctrl_is_whole(void **state)
+{
+	struct rig *g = *state;
+	const uint32_t ctrl = IGB_CTRL_SLU | IGB_CTRL_VME | IGB_CTRL_PHY_RST;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		rig_wr(g, IGB_CTRL, IGB_CTRL_SLU);
+		mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_CTRL, 0x1140 | IGB_PHY_CTRL_LOOPBACK);
+		mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_PORT_CTRL, 0x1234);
+		rig_eth(f, rig_mac, 0x88B5);
+		assert_int_equal(arrives(g, 60), 0); /* the receiver is the loop's */
+		rig_wr(g, IGB_CTRL, ctrl);
+		assert_int_equal(rig_rd(g, IGB_CTRL), ctrl);
+		assert_int_equal(phy_rd(g, IGB_PHY_CTRL), 0x1140);
+		assert_int_equal(phy_rd(g, IGB_PHY_PORT_CTRL), 0);
+		assert_int_equal(arrives(g, 60), DD_EOP);
+		mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_PORT_CTRL, 0x1234);
+		rig_wr(g, IGB_CTRL, ctrl);
+		assert_int_equal(phy_rd(g, IGB_PHY_PORT_CTRL), 0x1234);
+	}
+	/* Loopback needs no partner: without any offer it has the speed of the wire. */
+	mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_AUTONEG_ADV, 0);
+	mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_1000T_CTRL, 0);
+	mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_CTRL, 0x1340 | IGB_PHY_CTRL_LOOPBACK);
+	assert_int_equal(rig_rd(g, IGB_STATUS) & (IGB_STATUS_SPEED_MASK | IGB_STATUS_LU),
+			2u << IGB_STATUS_SPEED_SHIFT | IGB_STATUS_LU);
+}
+
+/* An address is matched while its AV is set, and not compared after that. */
+static void
+addresses_are_valid_one_by_one(void **state)
+{
+	static const unsigned int used[] = { 0, 1, 15, 16, 23 };
+	struct rig *g = *state;
+	uint32_t valid = 1, i;
+
+	for (i = 1; i < 5; i++) {
+		rig_wr(g, IGB_RAL(used[i]), 0x44332202 + (i << 8));
+		rig_wr(g, IGB_RAH(used[i]), 0x6655 | IGB_RAH_AV);
+		valid |= 1u << used[i];
+		assert_int_equal(g->m->ra_valid, valid);
+	}
+	for (i = 5; i-- > 0;) {
+		uint8_t mac[6] = { 0x02, (uint8_t)(0x22 + i), 0x33, 0x44, 0x55, 0x66 };
+
+		rig_eth(f, i == 0 ? rig_mac : mac, 0x88B5);
+		assert_int_equal(arrives(g, 60), DD_EOP);
+		rig_wr(g, IGB_RAH(used[i]), rig_rd(g, IGB_RAH(used[i])) & ~IGB_RAH_AV);
+		valid &= ~(1u << used[i]);
+		assert_int_equal(g->m->ra_valid, valid);
+		assert_int_equal(arrives(g, 60), 0);
+	}
+}
+
 int
 main(void)
 {
@@ -399,6 +470,8 @@ main(void)
 		LIMIT(forced_speed_and_duplex_are_in_status),
 		LIMIT(mac_reset_keeps_what_belongs_to_another_reset),
 		LIMIT(reset_disables_every_queue),
+		LIMIT(phy_reset_of_ctrl_is_whole),
+		LIMIT(addresses_are_valid_one_by_one),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_reg_limits", tests, NULL, NULL);
