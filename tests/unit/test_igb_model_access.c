@@ -14,6 +14,66 @@
 #include "eeprom_pins.h"
 #include "igb_rig.h"
 
+/*
+ * The device's functions, which the test calls in place of the server. The server takes a result
+ * that is not negative for success, and a command of several writes ends at one that is not 0.
+ */
+static const struct vfu_server_ops *ops;
+static struct vfu_server_ops checked;
+static atomic_uint positive; /* results that are neither 0 nor a negative errno value */
+
+static int
+result(int ret)
+{
+	positive += ret > 0;
+	return ret;
+}
+
+static int
+checked_read(void *opaque, unsigned int region, uint64_t off, void *buf, size_t len)
+{
+	return result(ops->region_read(opaque, region, off, buf, len));
+}
+
+static int
+checked_write(void *opaque, unsigned int region, uint64_t off, const void *buf, size_t len)
+{
+	return result(ops->region_write(opaque, region, off, buf, len));
+}
+
+static int
+checked_reset(void *opaque)
+{
+	return result(ops->reset(opaque));
+}
+
+int __real_vfu_server_start(const char *path, const struct vfu_server_desc *desc,
+		const struct vfu_server_ops *o, void *opaque, struct vfu_server **server,
+		char *err);
+int __wrap_vfu_server_start(const char *path, const struct vfu_server_desc *desc,
+		const struct vfu_server_ops *o, void *opaque, struct vfu_server **server,
+		char *err);
+
+int
+__wrap_vfu_server_start(const char *path, const struct vfu_server_desc *desc,
+		const struct vfu_server_ops *o, void *opaque, struct vfu_server **server, char *err)
+{
+	ops = o;
+	checked = *o;
+	checked.region_read = checked_read;
+	checked.region_write = checked_write;
+	checked.reset = checked_reset;
+	return __real_vfu_server_start(path, desc, &checked, opaque, server, err);
+}
+
+static int
+teardown(void **state)
+{
+	rig_teardown(state);
+	assert_int_equal(positive, 0);
+	return 0;
+}
+
 static int
 get(struct rig *g, unsigned int region, uint64_t off, void *buf, size_t len)
 {
@@ -485,7 +545,7 @@ statistics_of_the_owner_have_one_counter_each(void **state)
 	rig_connect(g);
 }
 
-#define RIG(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
+#define RIG(f) cmocka_unit_test_setup_teardown(f, rig_setup, teardown)
 
 int
 main(void)

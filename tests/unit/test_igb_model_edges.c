@@ -461,7 +461,7 @@ truncated_memory_costs_one_signal(void **state)
 	}
 }
 
-/* A frame that is stored although its FCS is wrong has a wrong FCS in memory; a good one does not. */
+/* A frame that is stored although its FCS is wrong has a wrong one in memory, and a good one not. */
 static void
 stored_fcs_is_as_good_as_the_frames(void **state)
 {

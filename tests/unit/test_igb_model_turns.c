@@ -317,7 +317,7 @@ looped_frame_waits_without_a_speed(void **state)
 	rig_teardown(state);
 }
 
-/* In loopback the transmitting thread owns the receiver: a flush of the receiving one is no flush. */
+/* In loopback the transmitting thread owns the receiver, and flushes it; else the receiving one. */
 static void
 receiver_is_flushed_by_its_owner(void **state)
 {
