@@ -461,7 +461,7 @@ truncated_memory_costs_one_signal(void **state)
 	}
 }
 
-/* A frame that is stored although its FCS is wrong has a wrong one in memory, and a good one not. */
+/* The FCS in memory is wrong if that of the stored frame was wrong, and else right. */
 static void
 stored_fcs_is_as_good_as_the_frames(void **state)
 {
