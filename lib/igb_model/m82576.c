@@ -283,8 +283,6 @@ region_read(void *opaque, unsigned int region, uint64_t off, void *buf, size_t l
 {
 	struct m82576 *m = opaque;
 
-	if (len == 0)
-		return 0;
 	switch (region) {
 	case VFIO_PCI_BAR0_REGION_INDEX:
 		return bar0_read(m, off, buf, len);
@@ -306,8 +304,6 @@ region_write(void *opaque, unsigned int region, uint64_t off, const void *buf, s
 {
 	struct m82576 *m = opaque;
 
-	if (len == 0)
-		return 0;
 	switch (region) {
 	case VFIO_PCI_BAR0_REGION_INDEX:
 		return bar0_write(m, off, buf, len);
@@ -398,12 +394,12 @@ static const struct vfu_server_ops ops = {
 	.refused = refused,
 };
 
+/* Free a device that has no client: the pages of its queues went with the last one. */
 static void
 model_free(struct m82576 *m)
 {
 	unsigned int i;
 
-	m82576_ring_unmap(m);
 	for (i = 0; i < IGB_MAX_QUEUES; i++)
 		if (m->txq[i].staging)
 			munmap(m->txq[i].staging, M82576_STAGING);

@@ -44,10 +44,9 @@ m82576_nvm_init(struct m82576 *m)
 	unsigned int i;
 
 	memset(w, 0xFF, sizeof(m->nvm)); /* erased */
-	memset(w, 0, 0x40 * sizeof(*w));
+	memset(w, 0, 0x40 * sizeof(*w)); /* COMPAT and INIT_CTRL_3 of both ports remain so */
 	for (i = 0; i < 3; i++)
 		w[IGB_NVM_MAC + i] = (uint16_t)(m->mac[2 * i] | m->mac[2 * i + 1] << 8);
-	w[IGB_NVM_COMPAT] = 0x0000;
 	w[NVM_ID_LED] = 0x8911; /* off, on, default: the usual setting */
 	w[0x05] = 0x1000;       /* image version 1.0 */
 	w[NVM_OEM] = 0xFFFF;
@@ -60,8 +59,6 @@ m82576_nvm_init(struct m82576 *m)
 	w[IGB_NVM_DEVICE_ID] = IGB_DEV_ID_82576;
 	w[NVM_VENDOR_ID] = IGB_VENDOR_ID_INTEL;
 	w[IGB_NVM_INIT_CTRL_2] = 0x0080;
-	w[IGB_NVM_INIT_CTRL_3_LAN1] = 0x0000;
-	w[IGB_NVM_INIT_CTRL_3_LAN0] = 0x0000;
 	w[NVM_ALT_MAC_PTR] = 0xFFFF; /* no alternate address */
 	for (i = 0; i < IGB_NVM_CHECKSUM; i++)
 		sum = (uint16_t)(sum + w[i]);

@@ -21,7 +21,7 @@ key_window(const uint8_t *key, unsigned int bit)
 	unsigned int i, at = bit / 8;
 
 	for (i = 0; i < 5; i++)
-		w = w << 8 | (at + i < RSS_KEY_LEN ? key[at + i] : 0);
+		w = w << 8 | key[at + i];
 	return (uint32_t)(w >> (8 - bit % 8));
 }
 

@@ -69,7 +69,7 @@ m82576_length_passes(struct m82576 *m, uint32_t rctl, const struct m82576_pkt *p
 	else
 		max = M82576_MAX_STD_FRAME + (pkt->tagged ? M82576_VLAN_TAG_LEN : 0) +
 				(pkt->outer_tagged ? M82576_VLAN_TAG_LEN : 0);
-	return len <= max && len <= IGB_MAX_FRAME;
+	return len <= max;
 }
 
 #endif /* M82576_RX_FILTER_H */

@@ -38,7 +38,7 @@ is_low_half(uint32_t off)
 static bool
 is_high_half(uint32_t off)
 {
-	return off >= 4 && is_low_half(off - 4);
+	return is_low_half(off - 4);
 }
 
 static uint64_t

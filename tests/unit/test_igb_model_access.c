@@ -14,6 +14,66 @@
 #include "eeprom_pins.h"
 #include "igb_rig.h"
 
+/*
+ * The device's functions, which the test calls in place of the server. The server takes a result
+ * that is not negative for success, and a command of several writes ends at one that is not 0.
+ */
+static const struct vfu_server_ops *ops;
+static struct vfu_server_ops checked;
+static atomic_uint positive; /* results that are neither 0 nor a negative errno value */
+
+static int
+result(int ret)
+{
+	positive += ret > 0;
+	return ret;
+}
+
+static int
+checked_read(void *opaque, unsigned int region, uint64_t off, void *buf, size_t len)
+{
+	return result(ops->region_read(opaque, region, off, buf, len));
+}
+
+static int
+checked_write(void *opaque, unsigned int region, uint64_t off, const void *buf, size_t len)
+{
+	return result(ops->region_write(opaque, region, off, buf, len));
+}
+
+static int
+checked_reset(void *opaque)
+{
+	return result(ops->reset(opaque));
+}
+
+int __real_vfu_server_start(const char *path, const struct vfu_server_desc *desc,
+		const struct vfu_server_ops *o, void *opaque, struct vfu_server **server,
+		char *err);
+int __wrap_vfu_server_start(const char *path, const struct vfu_server_desc *desc,
+		const struct vfu_server_ops *o, void *opaque, struct vfu_server **server,
+		char *err);
+
+int
+__wrap_vfu_server_start(const char *path, const struct vfu_server_desc *desc,
+		const struct vfu_server_ops *o, void *opaque, struct vfu_server **server, char *err)
+{
+	ops = o;
+	checked = *o;
+	checked.region_read = checked_read;
+	checked.region_write = checked_write;
+	checked.reset = checked_reset;
+	return __real_vfu_server_start(path, desc, &checked, opaque, server, err);
+}
+
+static int
+teardown(void **state)
+{
+	rig_teardown(state);
+	assert_int_equal(positive, 0);
+	return 0;
+}
+
 static int
 get(struct rig *g, unsigned int region, uint64_t off, void *buf, size_t len)
 {
@@ -167,6 +227,15 @@ io_space_reaches_each_register(void **state)
 	}
 	assert_int_equal(get(g, 2, 0, &v, 4), 0);
 	assert_int_equal(v, IGB_BAR0_SIZE - 1);
+	/* A reset of the device clears the address; a reset of the MAC does not. */
+	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+	assert_int_equal(get(g, 2, 0, &v, 4), 0);
+	assert_int_equal(v, IGB_BAR0_SIZE - 1);
+	vfu_rcu_offline();
+	assert_int_equal(vfu_client_reset(g->c), 0);
+	vfu_rcu_online();
+	assert_int_equal(get(g, 2, 0, &v, 4), 0);
+	assert_int_equal(v, 0);
 }
 
 static void
@@ -414,7 +483,11 @@ statistics_of_32_bits_stick_at_their_maximum(void **state)
 	}
 	for (unsigned int q = 0; q < 16; q++)
 		g->m->rxc.rqdpc[q] += q + 1;
+	for (unsigned int i = 0; i < M82576_STAT_WORDS; i++)
+		g->m->rxc.stat[i] += i + 1;
 	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+	for (unsigned int i = 0; i < M82576_STAT_WORDS; i++)
+		assert_int_equal(rig_rd(g, IGB_STATS_FIRST + 4 * i), 0);
 	for (unsigned int q = 0; q < 16; q++)
 		assert_int_equal(rig_rd(g, IGB_RQDPC(q)), 0);
 }
@@ -472,7 +545,7 @@ statistics_of_the_owner_have_one_counter_each(void **state)
 	rig_connect(g);
 }
 
-#define RIG(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
+#define RIG(f) cmocka_unit_test_setup_teardown(f, rig_setup, teardown)
 
 int
 main(void)

@@ -35,6 +35,40 @@ tx_udp_checksum_of_zero_is_sent_as_ffff(void **state)
 	assert_int_equal(fr.data[40] << 8 | fr.data[41], 0xFFFF);
 }
 
+/*
+ * The same in a segment, whose checksum the device computes from the payload. For TCP, 0 is a
+ * checksum like any other.
+ */
+static void
+checksum_of_zero_is_only_special_for_udp(void **state)
+{
+	struct rig *g = *state;
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		const bool tcp = i & 1, tso = i & 2;
+		const uint32_t l4 = tcp ? 20 : 8, at = tcp ? 50 : 40, pay = 34 + l4;
+		const uint32_t len = rig_ipv4(f, tcp ? 6 : 17, 100), proto = tcp ? 6 : 17;
+		uint32_t w;
+
+		/* The pseudo-header's sum, to which the device adds the length of a segment. */
+		rig_put16(f + at, inet_sum(f + 26, 8, proto + (tso ? 0 : len - 34)));
+		rig_put16(f + pay, 0);
+		rig_ctx(g, 0, 14, 20, l4, 100, tcp ? TCP4 : UDP4, 0);
+		assert_int_equal(sends(g, len, tso ? 100 : len, tso ? IGB_TXD_TSE : 0,
+						 IGB_TXD_POPTS_TXSM),
+				1);
+		/* The complement of the sum, as payload, makes the sum 0xFFFF. */
+		w = (uint32_t)(fr.data[at] << 8 | fr.data[at + 1]);
+		assert_in_range(w, 1, 0xFFFE);
+		rig_put16(f + pay, w);
+		assert_int_equal(sends(g, len, tso ? 100 : len, tso ? IGB_TXD_TSE : 0,
+						 IGB_TXD_POPTS_TXSM),
+				1);
+		assert_int_equal(fr.data[at] << 8 | fr.data[at + 1], tcp ? 0 : 0xFFFF);
+	}
+}
+
 static void
 tx_frame_limit_is_exact_with_and_without_tag(void **state)
 {
@@ -276,12 +310,182 @@ frame_crosses_pages_that_are_not_adjacent(void **state)
 	munmap(table, RIG_PAGES * 8);
 }
 
+/*
+ * Frames of three buffers each, without a flush: a frame whose write-backs do not fit behind those
+ * that the device holds back makes it write those first, and all of the frame's own later.
+ */
+static void
+rx_write_backs_of_a_frame_stay_together(void **state)
+{
+	const uint32_t ring = 128, bufs = 3, batch = M82576_WB_BATCH / bufs * bufs;
+	struct m82576_frame in = { .data = f, .len = 2 * 1024 + 100 };
+	struct rig *g = *state;
+	uint32_t i, k;
+
+	for (i = 0; i < ring; i++) {
+		rig_rxd(g, 0, i)->read.pkt_addr = RIG_IOVA + RIG_RXBUF + i * RIG_BUF;
+		rig_rxd(g, 0, i)->read.hdr_addr = 0;
+	}
+	rig_wr(g, IGB_RDBAL(0), (uint32_t)(RIG_IOVA + RIG_RXRING));
+	rig_wr(g, IGB_RDBAH(0), (uint32_t)(RIG_IOVA >> 32));
+	rig_wr(g, IGB_RDLEN(0), ring * IGB_DESC_SIZE);
+	rig_wr(g, IGB_SRRCTL(0), IGB_SRRCTL_DESCTYPE_ADV_ONE | 1);
+	rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
+	rig_rdt(g, 0, ring - 1);
+	rig_rx_on(g, IGB_RCTL_SECRC | IGB_RCTL_LPE);
+	rig_eth(f, rig_mac, 0x88B5);
+	for (k = 0; k <= M82576_WB_BATCH / bufs; k++) {
+		f[14] = (uint8_t)k;
+		assert_int_equal(m82576_rx(g->m, &in, 1, false), 1);
+	}
+	for (i = 0; i < k * bufs; i++)
+		assert_int_equal(rig_rxd(g, 0, i)->wb.staterr & IGB_RXD_STAT_DD,
+				i < batch ? IGB_RXD_STAT_DD : 0);
+	m82576_rx_flush(g->m);
+	for (i = 0; i < k * bufs; i++) {
+		const bool last = i % bufs == bufs - 1;
+
+		assert_int_equal(rig_rxd(g, 0, i)->wb.staterr, last ? DD_EOP : IGB_RXD_STAT_DD);
+		assert_int_equal(rig_rxd(g, 0, i)->wb.length, last ? 100 : 1024);
+		if (i % bufs == 0)
+			assert_int_equal(rig_rxbuf(g, 0, i)[14], i / bufs);
+	}
+	assert_false(rig_rxd(g, 0, i)->wb.staterr & IGB_RXD_STAT_DD);
+}
+
+/* A ring begins at a multiple of 128 bytes, or its queue stays idle. */
+static void
+ring_that_is_not_aligned_stays_idle(void **state)
+{
+	static const uint32_t off[] = { 16, 64, 112, 128 };
+	struct rig *g = *state;
+	unsigned int i, q;
+
+	rig_eth(f, rig_mac, 0x88B5);
+	for (i = 0; i < 4; i++) {
+		const bool ok = off[i] == 128;
+
+		for (q = 0; q < 2; q++) {
+			rig_wr(g, q ? IGB_TXDCTL(0) : IGB_RXDCTL(0), 0);
+			memset(g->mem + (q ? RIG_TXRING : RIG_RXRING), 0, 4096);
+		}
+		rig_rx_start(g, 0, RIG_ADV);
+		rig_wr(g, IGB_RXDCTL(0), 0);
+		rig_wr(g, IGB_RDBAL(0), (uint32_t)(RIG_IOVA + RIG_RXRING + off[i]));
+		rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
+		rig_rx_on(g, IGB_RCTL_SECRC);
+		rig_send_in(g, f, 60, 0);
+		assert_int_equal(rig_rxd(g, 0, off[i] / 16)->wb.staterr, ok ? DD_EOP : 0);
+		rig_wr(g, IGB_TXDCTL(0), 0);
+		rig_wr(g, IGB_TDBAL(0), (uint32_t)(RIG_IOVA + RIG_TXRING + off[i]));
+		rig_wr(g, IGB_TDT(0), 0);
+		rig_wr(g, IGB_TDH(0), 0);
+		rig_wr(g, IGB_TXDCTL(0), IGB_DCTL_ENABLE);
+		g->tx_next = off[i] / 16;
+		rig_post(g, f, 60, RIG_LAST, 60u << IGB_TXD_PAYLEN_SHIFT);
+		rig_tdt(g, 0, 1);
+		assert_int_equal(rig_take(g, &fr), ok);
+	}
+}
+
+/* The last byte of a frame may be alone in its buffer, of a frame that is whole or has a rest. */
+static void
+buffer_may_get_a_single_byte(void **state)
+{
+	struct rig *g = *state;
+	unsigned int i, k;
+
+	for (i = 0; i < 1100; i++)
+		f[i] = (uint8_t)(i * 7 + 1);
+	rig_eth(f, rig_mac, 0x88B5);
+	rig_wr(g, IGB_RXCSUM, IGB_RXCSUM_PCSD);
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	for (i = 0; i < 2; i++) {
+		for (k = 1; k < 3; k++) {
+			struct m82576_frame in = { .data = f, .len = 1024 + k };
+
+			if (i == 1) {
+				in.rest = f + M82576_HEADER;
+				in.sender = m82576_server(g->m);
+			}
+			rig_wr(g, IGB_RXDCTL(0), 0);
+			rig_rx_start(g, 0, IGB_SRRCTL_DESCTYPE_ADV_ONE | 1);
+			memset(rig_rxbuf(g, 0, 0), 0xEE, 2 * RIG_BUF);
+			assert_int_equal(m82576_rx(g->m, &in, 1, false), 1);
+			m82576_rx_flush(g->m);
+			vfu_rcu_quiescent();
+			assert_int_equal(rig_rxd(g, 0, 1)->wb.staterr, DD_EOP);
+			assert_int_equal(rig_rxd(g, 0, 1)->wb.length, k);
+			assert_memory_equal(rig_rxbuf(g, 0, 0), f, 1024);
+			assert_int_equal(rig_rxbuf(g, 0, 0)[1024], 0xEE);
+			assert_memory_equal(rig_rxbuf(g, 0, 1), f + 1024, k);
+			assert_int_equal(rig_rxbuf(g, 0, 1)[k], 0xEE);
+		}
+	}
+}
+
+/*
+ * Frames for memory that the client truncated: the first one finds out by a signal, which is
+ * counted. The device does not touch the memory for those behind it, however the first was
+ * received: by the general way, or in a run. As above, there is no setup function.
+ */
+static void
+truncated_memory_costs_one_signal(void **state)
+{
+	struct m82576_frame in[3];
+	struct m82576_stats st;
+	struct rig *g;
+	unsigned int run, i;
+
+	for (run = 0; run < 2; run++) {
+		edges_setup(state);
+		g = *state;
+		rig_rx_start(g, 0, RIG_ADV);
+		rig_rx_on(g, IGB_RCTL_SECRC);
+		rig_wr(g, IGB_RXCSUM, IGB_RXCSUM_PCSD);
+		rig_eth(f, rig_mac, 0x88B5);
+		/* Far apart, because the handler replaces some MiB at once. */
+		rig_rxd(g, 0, run)->read.pkt_addr = RIG_IOVA + RIG_MEM - RIG_BUF;
+		for (i = 1; i < 3; i++)
+			rig_rxd(g, 0, run + i)->read.pkt_addr = RIG_IOVA + RIG_RXBUF + RIG_BUF;
+		for (i = 0; i < 3; i++)
+			in[i] = (struct m82576_frame){ .data = f, .len = 60 };
+		if (run) /* the queue then has descriptors, as a run needs */
+			assert_int_equal(m82576_rx(g->m, in, 1, false), 1);
+		assert_int_equal(ftruncate(g->memfd, RIG_RXBUF), 0);
+		assert_int_equal(m82576_rx(g->m, in, 3, false), 3);
+		m82576_get_stats(g->m, &st);
+		assert_int_equal(st.dma_faults, 1);
+		vfu_rcu_quiescent();
+		rig_teardown(state);
+	}
+}
+
+/* The FCS in memory is wrong if that of the stored frame was wrong, and else right. */
+static void
+stored_fcs_is_as_good_as_the_frames(void **state)
+{
+	struct rig *g = *state;
+	uint32_t fcs, i;
+
+	rig_rx_start(g, 0, RIG_ADV);
+	rig_rx_on(g, IGB_RCTL_SBP);
+	rig_eth(f, rig_mac, 0x88B5);
+	for (i = 0; i < 2; i++) {
+		rig_send_in(g, f, 60, i ? M82576_FRAME_BAD_FCS : 0);
+		assert_int_equal(rig_rxd(g, 0, i)->wb.length, 60 + M82576_FCS_LEN);
+		memcpy(&fcs, rig_rxbuf(g, 0, i) + 60, M82576_FCS_LEN);
+		assert_int_equal(fcs == m82576_fcs(f, 60), i == 0);
+	}
+}
+
 int
 main(void)
 {
 #define EDGE(name) cmocka_unit_test_setup_teardown(name, edges_setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		EDGE(tx_udp_checksum_of_zero_is_sent_as_ffff),
+		EDGE(checksum_of_zero_is_only_special_for_udp),
 		EDGE(tx_frame_limit_is_exact_with_and_without_tag),
 		EDGE(tso_mss_limit_is_exact),
 		EDGE(tso_padding_has_no_bytes_of_the_segment_before),
@@ -291,6 +495,11 @@ main(void)
 		EDGE(rx_ring_disabled_before_the_flush_is_not_written),
 		EDGE(frame_crosses_pages_that_are_not_adjacent),
 		EDGE(frame_with_its_own_fcs_has_no_rest),
+		EDGE(rx_write_backs_of_a_frame_stay_together),
+		EDGE(ring_that_is_not_aligned_stays_idle),
+		EDGE(buffer_may_get_a_single_byte),
+		EDGE(stored_fcs_is_as_good_as_the_frames),
+		cmocka_unit_test(truncated_memory_costs_one_signal),
 		cmocka_unit_test(frame_whose_rest_was_truncated_is_damaged),
 	};
 

@@ -273,6 +273,193 @@ overrun_is_a_cause_of_queues_that_may_not_drop(void **state)
 	assert_int_equal(st.rx_no_desc, 2);
 }
 
+/* Causes of the receiver and of the PHY send a message by themselves, if they are not masked. */
+static void
+causes_of_no_queue_send_a_message(void **state)
+{
+	struct rig *g = *state;
+
+	wire_up(g, VFIO_PCI_MSIX_IRQ_INDEX, 1);
+	rig_eth(f, rig_mac, 0x88B5);
+	for (unsigned int masked = 0; masked < 2; masked++) {
+		rig_wr(g, IGB_RXDCTL(0), 0);
+		rig_rx_start(g, 0, RIG_ADV | 1 << IGB_SRRCTL_RDMTS_SHIFT);
+		rig_rd(g, IGB_ICR);
+		rig_wr(g, IGB_IMC, ~0u);
+		if (!masked)
+			rig_wr(g, IGB_IMS, IGB_ICR_RXDMT0 | IGB_ICR_RXO);
+		leave(g, 16);
+		assert_int_equal(fired(0), 0);
+		leave(g, 15);
+		assert_int_equal(fired(0), !masked);
+		leave(g, 0);
+		assert_int_equal(fired(0), 0);
+		rig_send_in(g, f, 60, 0);
+		assert_int_equal(fired(0), !masked);
+		assert_int_equal(rig_rd(g, IGB_ICR) & (IGB_ICR_RXDMT0 | IGB_ICR_RXO),
+				IGB_ICR_RXDMT0 | IGB_ICR_RXO);
+	}
+	unwire(1);
+}
+
+/*
+ * A cause that was reported is reported again if it is still set when software unmasks it, and each
+ * time that software sets it. Enabling what is enabled already, or another cause, repeats nothing.
+ */
+static void
+unmasking_reports_what_is_still_set(void **state)
+{
+	static const struct {
+		uint32_t gpie, cause, other, set, mask, unmask;
+	} t[] = {
+		{ 0, IGB_ICR_LSC, IGB_ICR_RXO, IGB_ICS, IGB_IMC, IGB_IMS },
+		{ IGB_GPIE_MULTIPLE_MSIX, 1, 2, IGB_EICS, IGB_EIMC, IGB_EIMS },
+	};
+	struct rig *g = *state;
+
+	wire_up(g, VFIO_PCI_MSIX_IRQ_INDEX, IGB_MSIX_VECTORS);
+	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		rig_wr(g, IGB_GPIE, t[i].gpie);
+		rig_rd(g, IGB_ICR);
+		rig_wr(g, t[i].unmask, t[i].cause);
+		for (unsigned int turn = 0; turn < 2; turn++) {
+			rig_wr(g, t[i].set, t[i].cause);
+			assert_int_equal(fired(0), 1);
+			rig_wr(g, t[i].unmask, t[i].cause);
+			rig_wr(g, t[i].unmask, t[i].other);
+			assert_int_equal(fired(0), 0);
+			rig_wr(g, t[i].mask, t[i].cause);
+			assert_int_equal(fired(0), 0);
+			rig_wr(g, t[i].unmask, t[i].cause);
+			assert_int_equal(fired(0), 1);
+		}
+		/* These two are only written. */
+		assert_int_equal(rig_rd(g, t[i].set), 0);
+		assert_int_equal(rig_rd(g, IGB_EIMC), 0);
+		rig_wr(g, t[i].mask, ~0u);
+	}
+	unwire(IGB_MSIX_VECTORS);
+}
+
+/* A queue whose causes are masked does not look at the messages of other vectors. */
+static void
+masked_queue_sends_no_message_of_another(void **state)
+{
+	struct rig *g = *state;
+
+	vectors(g, 8);
+	rig_wr(g, IGB_EIMC, 1u << (VEC + 1));
+	rig_wr(g, IGB_EITR(VEC), 100 << IGB_EITR_INTERVAL_SHIFT);
+	for (unsigned int is_tx = 0; is_tx < 2; is_tx++) {
+		clock_ns += 1000000000;
+		m82576_intr_queues(g->m, 1u << VEC, false);
+		assert_int_equal(fired(VEC), 1);
+		m82576_intr_queues(g->m, 1u << VEC, false); /* too soon */
+		clock_ns += 100000;
+		m82576_intr_queues(g->m, 1u << (VEC + 1), is_tx);
+		assert_int_equal(fired(VEC), 0);
+		assert_true(g->m->intr_pending);
+		m82576_intr_fire(g->m);
+		assert_int_equal(fired(VEC), 1);
+	}
+	clock_ns = 0;
+	unwire(IGB_MSIX_VECTORS);
+}
+
+/* The single message that comes too soon stays due, and a later flush sends it. */
+static void
+single_message_that_is_too_soon_is_sent_later(void **state)
+{
+	struct rig *g = *state;
+
+	wire_up(g, VFIO_PCI_MSIX_IRQ_INDEX, 1);
+	rig_wr(g, IGB_EITR(0), 100 << IGB_EITR_INTERVAL_SHIFT);
+	rig_wr(g, IGB_IVAR_REG(0), IGB_IVAR_VALID << IGB_IVAR_SHIFT(0, false));
+	for (unsigned int by_queue = 0; by_queue < 2; by_queue++) {
+		rig_wr(g, IGB_IMS, by_queue ? 0 : IGB_ICR_RXDW);
+		rig_wr(g, IGB_EIMS, by_queue);
+		clock_ns = (by_queue + 1) * 1000000000ull;
+		m82576_intr_queues(g->m, 1, false);
+		assert_int_equal(fired(0), 1);
+		clock_ns = 0;
+		assert_true(rig_rd(g, IGB_ICR) & IGB_ICR_RXDW);
+		rig_rd(g, IGB_EICR);
+		clock_ns = (by_queue + 1) * 1000000000ull + 1;
+		m82576_intr_queues(g->m, 1, false);
+		assert_int_equal(fired(0), 0);
+		assert_true(g->m->intr_pending);
+		clock_ns += 99999;
+		m82576_rx_flush(g->m);
+		assert_int_equal(fired(0), 1);
+		assert_false(g->m->intr_pending);
+		clock_ns = 0;
+		rig_wr(g, IGB_IMC, ~0u);
+		rig_wr(g, IGB_EIMC, ~0u);
+		rig_rd(g, IGB_ICR);
+		rig_rd(g, IGB_EICR);
+	}
+	unwire(1);
+}
+
+/* A reset ends the interval of each vector, of the first and of the last one. */
+static void
+reset_ends_every_interval(void **state)
+{
+	struct rig *g = *state;
+
+	for (unsigned int v = 0; v < IGB_MSIX_VECTORS; v++)
+		g->m->intr_last[v] = 1000000000;
+	rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+	for (unsigned int v = 0; v < IGB_MSIX_VECTORS; v++)
+		assert_int_equal(g->m->intr_last[v], 0);
+}
+
+/* The causes of no queue have a vector only if IVAR_MISC names one that exists, as valid. */
+static void
+vector_of_other_causes_must_be_valid(void **state)
+{
+	static const struct {
+		uint32_t ivar, eicr;
+	} t[] = {
+		{ 0, 0 },
+		{ 3, 0 },
+		{ IGB_IVAR_VALID, 1 },
+		{ IGB_IVAR_VALID | 3, 1u << 3 },
+		{ IGB_IVAR_VALID | (IGB_MSIX_VECTORS - 1), 1u << (IGB_MSIX_VECTORS - 1) },
+		{ IGB_IVAR_VALID | IGB_MSIX_VECTORS, 0 },
+		{ IGB_IVAR_VALID | 31, 0 },
+	};
+	struct rig *g = *state;
+
+	rig_wr(g, IGB_GPIE, IGB_GPIE_MULTIPLE_MSIX);
+	rig_wr(g, IGB_IMS, IGB_ICR_LSC);
+	for (unsigned int i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		rig_wr(g, IGB_IVAR_MISC, t[i].ivar << IGB_IVAR_MISC_OTHER_SHIFT);
+		rig_wr(g, IGB_ICS, IGB_ICR_LSC);
+		assert_int_equal(rig_rd(g, IGB_EICR), t[i].eicr);
+		rig_rd(g, IGB_ICR);
+	}
+}
+
+/* A burst that must wait ends with a flush, whose limit of messages ends with it. */
+static void
+limit_of_messages_ends_with_its_flush(void **state)
+{
+	struct m82576_frame in = { .data = f, .len = 60 };
+	struct rig *g = *state;
+
+	vectors(g, 8);
+	rig_eth(f, rig_mac, 0x88B5);
+	leave(g, 0);
+	for (unsigned int v = 0; v < 8; v++)
+		fired(v);
+	assert_int_equal(m82576_rx(g->m, &in, 1, true), 0);
+	m82576_intr_queues(g->m, 0xFF, false);
+	for (unsigned int v = 0; v < 8; v++)
+		assert_int_equal(fired(v), 1);
+	unwire(IGB_MSIX_VECTORS);
+}
+
 int
 main(void)
 {
@@ -283,6 +470,13 @@ main(void)
 		LIMIT(intx_of_queue_causes_is_a_level),
 		LIMIT(descriptor_threshold_is_exact),
 		LIMIT(overrun_is_a_cause_of_queues_that_may_not_drop),
+		LIMIT(causes_of_no_queue_send_a_message),
+		LIMIT(unmasking_reports_what_is_still_set),
+		LIMIT(masked_queue_sends_no_message_of_another),
+		LIMIT(single_message_that_is_too_soon_is_sent_later),
+		LIMIT(reset_ends_every_interval),
+		LIMIT(vector_of_other_causes_must_be_valid),
+		LIMIT(limit_of_messages_ends_with_its_flush),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_intr_limits", tests, NULL, NULL);

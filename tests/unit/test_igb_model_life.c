@@ -20,6 +20,7 @@
 
 static unsigned int maps_left;  /* of this number the mapping fails; 0: none */
 static unsigned int files_left; /* likewise, of the queue pages' file */
+static bool as_descriptor_0;    /* the queue pages' file gets descriptor 0 */
 static atomic_uint staging;     /* areas for frames that are not unmapped */
 
 void *__real_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t off);
@@ -70,6 +71,13 @@ __wrap_memfd_create(const char *name, unsigned int flags)
 	if (strcmp(name, MEMFD_NAME) == 0 && files_left != 0 && --files_left == 0) {
 		errno = EMFILE;
 		return -1;
+	}
+	if (strcmp(name, MEMFD_NAME) == 0 && as_descriptor_0) {
+		const int fd = __real_memfd_create(name, flags);
+
+		assert_int_equal(dup3(fd, STDIN_FILENO, O_CLOEXEC), STDIN_FILENO);
+		close(fd);
+		return STDIN_FILENO;
 	}
 	return __real_memfd_create(name, flags);
 }
@@ -195,6 +203,19 @@ kinds_of_faults_are_logged_apart(void **state)
 	assert_string_equal(lines[1], "DMA fault, cannot read 0x1000 (not mapped): buffer 0");
 	assert_string_equal(lines[2], "DMA fault, cannot write 0x2000 (not mapped): ring 0");
 	assert_string_equal(lines[3], "DMA fault, cannot write 0x2000 (not mapped): buffer 0");
+	/* Whichever kind comes first hides no other. */
+	for (unsigned int i = 0; i < 2; i++) {
+		g->m->log_done = i == 0 ? ~0u : 0;
+		next_second();
+		assert_int_not_equal(vfu_dma_read(g->m->server, 0, 0x1000, byte, 8), 0);
+		/* The bit of another kind, or all bits but this kind's. */
+		g->m->log_done &= ~(1u << M82576_LOG_DMA);
+		g->m->log_done |= 2u << M82576_LOG_DMA;
+		m82576_log_dma(g->m, M82576_DMA_RING, "ring %u", i);
+		assert_int_equal(nr_lines, 1);
+		m82576_log_dma(g->m, M82576_DMA_RING, "ring %u", i);
+		assert_int_equal(nr_lines, 1);
+	}
 }
 
 /* A device without a function for its log prints to standard error. */
@@ -339,6 +360,7 @@ client_without_queue_pages_is_logged(void **state)
 		if (vfu_client_connect(g->path, &p, &c, err) == 0) {
 			vfu_client_region_info(c, 0, &reg);
 			assert_int_equal(reg.fd, -1);
+			assert_int_equal(queue_pages(), 0);
 			vfu_client_close(c);
 		}
 		do {
@@ -356,6 +378,32 @@ client_without_queue_pages_is_logged(void **state)
 	assert_non_null(g->bar);
 	*(volatile uint32_t *)(g->bar + IGB_RDT(0)) = 5;
 	assert_int_equal(rig_rd(g, IGB_RDT(0)), 5);
+}
+
+/* In a program without standard input, the file of the queue pages may have descriptor 0. */
+static void
+queue_pages_may_have_descriptor_0(void **state)
+{
+	const int before = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	struct rig *g = *state;
+
+	rig_disconnect(g);
+	as_descriptor_0 = true;
+	rig_connect(g);
+	as_descriptor_0 = false;
+	assert_int_equal(queue_pages(), 3);
+	*(volatile uint32_t *)(g->bar + IGB_RDT(0)) = 5;
+	*(volatile uint32_t *)(g->bar + IGB_TDT(0)) = 6;
+	assert_int_equal(rig_rd(g, IGB_RDT(0)), 5);
+	assert_int_equal(rig_rd(g, IGB_TDT(0)), 6);
+	rig_disconnect(g);
+	assert_int_equal(queue_pages(), 0);
+	assert_int_equal(fcntl(STDIN_FILENO, F_GETFD), -1);
+	if (before >= 0) {
+		dup2(before, STDIN_FILENO);
+		close(before);
+	}
+	rig_connect(g);
 }
 
 /* The owner. */
@@ -483,6 +531,7 @@ main(void)
 		LIFE(clients_leave_no_mapping_and_no_file),
 		LIFE(devices_leave_no_mapping_and_no_file),
 		LIFE(client_without_queue_pages_is_logged),
+		LIFE(queue_pages_may_have_descriptor_0),
 		cmocka_unit_test(parameters_reach_the_client),
 		LIFE(device_listens_while_all_gates_are_open),
 		LIFE(client_that_is_gone_is_left_alone),

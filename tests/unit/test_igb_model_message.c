@@ -292,6 +292,132 @@ enabled_queue_requests_its_own_descriptors(void **state)
 	assert_int_equal(frame.len, 602);
 }
 
+/* Each queue reads in a slot of its own: reads of several queues are requested at the same time. */
+static void
+queues_read_independently(void **state)
+{
+	struct rig *g = *state;
+	struct m82576_frame frame;
+	uint32_t slots = 0;
+	unsigned int q;
+
+	for (q = 0; q < IGB_MAX_QUEUES; q++)
+		slots |= 1u << g->m->rxq[q].read.slot | 1u << g->m->txq[q].read.slot;
+	assert_int_equal(slots, UINT32_MAX);
+	/* Both queues of number 0 wait for the client. */
+	poll_until(g, g->m->rxq[0].fetched != 0);
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
+	g->silent = true;
+	rig_post(g, f, 600, RIG_LAST, 600u << IGB_TXD_PAYLEN_SHIFT);
+	rig_ring_bell(g);
+	poll_until(g, g->m->txq[0].read.asked != 0 && g->m->rxq[0].read.asked != 0);
+	g->silent = false;
+	poll_for_frame(g, &frame);
+	assert_int_equal(frame.len, 600);
+	assert_memory_equal(frame.data, f, 600);
+	poll_until(g, g->m->rxq[0].fetched != 0);
+}
+
+/* Receive descriptors that are posted during a read come with the next one. */
+static void
+pending_read_of_descriptors_keeps_its_length(void **state)
+{
+	struct rig *g = *state;
+	unsigned int asked;
+
+	poll_until(g, g->m->rxq[0].fetched != 0);
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_wr(g, IGB_RDH(0), 0);
+	rig_wr(g, IGB_RDT(0), 10);
+	rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
+	asked = g->asked;
+	g->silent = true;
+	poll_until(g, g->m->rxq[0].read.asked != 0);
+	assert_int_equal(g->m->rxq[0].read.asked, 10 * IGB_DESC_SIZE);
+	rig_rdt(g, 0, 20);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct m82576_frame frame;
+
+		assert_int_equal(poll_once(g, &frame), 0);
+		assert_int_equal(g->m->rxq[0].read.asked, 10 * IGB_DESC_SIZE);
+	}
+	g->silent = false;
+	poll_until(g, g->m->rxq[0].fetched == 20);
+	assert_int_equal(g->asked, asked + 2);
+	for (unsigned int i = 0; i < 20; i++)
+		assert_int_equal(g->m->rxq[0].desc[i].read.pkt_addr,
+				RIG_IOVA + RIG_RXBUF + i * RIG_BUF);
+}
+
+/* The device reads no descriptors of a queue that is disabled, invalid or has met a DMA fault. */
+static void
+queue_that_is_not_in_order_is_not_read(void **state)
+{
+	struct rig *g = *state;
+	struct m82576_frame frame;
+	struct m82576_stats st;
+	unsigned int asked;
+
+	poll_until(g, g->m->rxq[0].fetched != 0);
+	asked = g->asked;
+	/* Its length is no multiple of 128 bytes, so that no tail is inside of it. */
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_wr(g, IGB_RDLEN(0), 130);
+	rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(poll_once(g, &frame), 0);
+	m82576_get_stats(g->m, &st);
+	assert_int_equal(st.bad_doorbells, 0);
+	assert_int_equal(st.dma_faults, 0);
+	/* It is disabled at this moment: the generation has changed, and the bit not yet. */
+	rig_wr(g, IGB_RXDCTL(0), 0);
+	rig_wr(g, IGB_RDLEN(0), RIG_DESCS * IGB_DESC_SIZE);
+	g->m->rx_enabled = 1;
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(poll_once(g, &frame), 0);
+	assert_int_equal(g->m->rxq[0].read.asked, 0);
+	/* Its ring is not mapped. */
+	rig_wr(g, IGB_RDBAH(0), 0);
+	rig_wr(g, IGB_RXDCTL(0), IGB_DCTL_ENABLE);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(poll_once(g, &frame), 0);
+	m82576_get_stats(g->m, &st);
+	assert_int_equal(st.dma_faults, 1);
+	assert_int_equal(g->asked, asked);
+}
+
+/* While the client has many writes to answer, the receiver begins no frame, and reports none. */
+static void
+receiver_rests_while_writes_are_queued(void **state)
+{
+	struct rig *g = *state;
+	struct m82576_frame in = { .data = f, .len = 1514 }, frame;
+	struct m82576_stats st;
+
+	poll_until(g, g->m->rxq[0].fetched != 0);
+	g->silent = true;
+	assert_int_equal(m82576_rx(g->m, &in, 1, false), 1);
+	while (!vfu_dma_busy(m82576_server(g->m))) /* other writes, of which a ring has too few */
+		assert_int_equal(vfu_dma_write(m82576_server(g->m), RIG_IOVA + RIG_TXBUF, f,
+						 sizeof(f)),
+				0);
+	assert_false(g->m->rx_busy);
+	m82576_rx_flush(g->m);
+	assert_true(g->m->rx_busy);
+	assert_int_equal(m82576_rx(g->m, &in, 1, true), 0);
+	assert_int_equal(m82576_rx(g->m, &in, 1, false), 1);
+	m82576_get_stats(g->m, &st);
+	assert_int_equal(st.rx_frames, 1);
+	assert_int_equal(st.rx_no_desc, 1);
+	assert_int_equal(g->m->reg[IGB_RDH(0) / 4], 0);
+	g->silent = false;
+	poll_until(g, dd(g, 0));
+	assert_false(g->m->rx_busy);
+	assert_int_equal(poll_once(g, &frame), 0);
+	assert_int_equal(m82576_rx(g->m, &in, 1, true), 1);
+}
+
 int
 main(void)
 {
@@ -303,6 +429,10 @@ main(void)
 		T(disabled_queue_has_written_all),
 		T(burst_is_written_from_its_end),
 		T(enabled_queue_requests_its_own_descriptors),
+		T(queues_read_independently),
+		T(pending_read_of_descriptors_keeps_its_length),
+		T(queue_that_is_not_in_order_is_not_read),
+		T(receiver_rests_while_writes_are_queued),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_message", tests, NULL, NULL);

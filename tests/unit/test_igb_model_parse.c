@@ -367,6 +367,47 @@ crcs_are_exact_at_every_length(void **state)
 	}
 }
 
+/* If a frame has a rest, extension headers may go on behind the bytes that the device has. */
+static void
+headers_are_cut_by_extension_headers_only(void **state)
+{
+	static const struct {
+		uint8_t next;
+		bool cut;
+	} t[] = { { 0, true }, { 43, true }, { 44, true }, { 60, true }, { 6, false },
+		{ 17, false }, { 59, false }, { 61, false } };
+	struct rig *g = *state;
+	uint32_t all, i;
+
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		for (all = 0; all < 2; all++) {
+			ipv6(346, t[i].next);
+			f[54] = 59; /* no header follows */
+			m82576_parse(g->m, f, all ? 400 : M82576_HEADER, 400, &pkt);
+			assert_int_equal(pkt.cut, t[i].cut && !all);
+			assert_true(pkt.v6);
+		}
+	}
+}
+
+/* A fragment that is the whole datagram is an extension header like others, also twice. */
+static void
+fragment_header_of_a_whole_datagram_is_passed(void **state)
+{
+	struct rig *g = *state;
+	uint32_t n, k;
+
+	for (n = 1; n < 4; n++) {
+		ipv6(8 * n + 20, 44);
+		for (k = 0; k < n; k++)
+			f[54 + 8 * k] = k + 1 == n ? 6 : 44;
+		f[54 + 8 * n + 12] = 5 << 4;
+		assert_int_equal(ptype(g, 74 + 8 * n), EXT6 | IPV6 | TCP);
+		assert_int_equal(pkt.l4, 54 + 8 * n);
+		assert_false(pkt.frag);
+	}
+}
+
 int
 main(void)
 {
@@ -375,6 +416,8 @@ main(void)
 		LIMIT(l4_header_is_recognised_only_where_it_fits),
 		LIMIT(ipv4_fragment_has_no_layer_4),
 		LIMIT(ipv6_header_is_recognised_only_where_it_fits),
+		LIMIT(headers_are_cut_by_extension_headers_only),
+		LIMIT(fragment_header_of_a_whole_datagram_is_passed),
 		LIMIT(ipv6_extension_headers_are_followed_to_the_sixteenth),
 		LIMIT(ipv6_fragment_header_decides_over_layer_4),
 		LIMIT(ipv6_home_and_routing_addresses_are_found),

@@ -46,12 +46,18 @@ size_classes_are_exact(void **state)
 		assert_int_equal(rig_rd(g, IGB_TORL), t[i].len);
 		assert_int_equal(rig_rd(g, IGB_TOTL), t[i].len);
 	}
-	for (i = 0; i < 2; i++) {
+	/* Six bytes make a broadcast; with any of them different, the address is a group's. */
+	rig_rx_on(g, IGB_RCTL_SECRC | IGB_RCTL_MPE);
+	for (i = 0; i < 7; i++) {
 		memset(f, 0xFF, 6);
-		f[3] = i == 0 ? 0xFF : 0xFE;
+		if (i < 6)
+			f[i] = i == 0 ? 0xFD : 0xFE;
 		assert_int_equal(sends(g, 60, 60, 0, 0), 1);
-		assert_int_equal(rig_rd(g, IGB_BPTC), i == 0);
-		assert_int_equal(rig_rd(g, IGB_MPTC), i == 1);
+		assert_int_equal(rig_rd(g, IGB_BPTC), i == 6);
+		assert_int_equal(rig_rd(g, IGB_MPTC), i != 6);
+		assert_true(arrives(g, 60) & IGB_RXD_STAT_DD);
+		assert_int_equal(rig_rd(g, IGB_BPRC), i == 6);
+		assert_int_equal(rig_rd(g, IGB_MPRC), i != 6);
 	}
 }
 
@@ -109,10 +115,27 @@ phy_registers_and_pages_are_exact(void **state)
 		IGB_PHY_LP_ABILITY, IGB_PHY_AUTONEG_EXP, IGB_PHY_1000T_STATUS, IGB_PHY_EXT_STATUS,
 		IGB_PHY_PORT_STATUS };
 	struct rig *g = *state;
-	uint32_t i, was;
+	uint32_t i, was, v;
 
-	assert_true(mdic(g, 0, IGB_PHY_ID1, 0) & IGB_MDIC_ERROR);
-	assert_true(mdic(g, 3u << 26, IGB_PHY_ID1, 0) & IGB_MDIC_ERROR);
+	/* A wrong operation, and a PHY that does not exist: the other bits are as written. */
+	for (i = 0; i < 2; i++) {
+		v = i * 3u << 26 | IGB_PHY_ID1 << IGB_MDIC_REG_SHIFT;
+		assert_int_equal(mdic(g, i * 3u << 26, IGB_PHY_ID1, 0x5A5A),
+				v | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT | 0x5A5A | IGB_MDIC_READY |
+						IGB_MDIC_ERROR);
+		v |= (IGB_PHY_ADDR + 1) << IGB_MDIC_PHY_SHIFT | IGB_MDIC_OP_READ | 0x5A5A;
+		rig_wr(g, IGB_MDIC, v);
+		assert_int_equal(rig_rd(g, IGB_MDIC), v | IGB_MDIC_READY | IGB_MDIC_ERROR);
+	}
+	/* READY, ERROR and bit 31 are not software's. */
+	v = IGB_MDIC_OP_WRITE | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
+			IGB_PHY_PORT_CONFIG << IGB_MDIC_REG_SHIFT | 0x0120;
+	rig_wr(g, IGB_MDIC, v | IGB_MDIC_READY | IGB_MDIC_ERROR | 1u << 31);
+	assert_int_equal(rig_rd(g, IGB_MDIC), v | IGB_MDIC_READY);
+	v = IGB_MDIC_OP_READ | IGB_PHY_ADDR << IGB_MDIC_PHY_SHIFT |
+			IGB_PHY_ID2 << IGB_MDIC_REG_SHIFT;
+	assert_int_equal(mdic(g, IGB_MDIC_OP_READ, IGB_PHY_ID2, 0xFFFF),
+			v | IGB_MDIC_READY | (IGB_PHY_ID_82576 & 0xFFFF));
 	rig_rd(g, IGB_ICR);
 	mdic(g, IGB_MDIC_OP_READ, IGB_PHY_ID1, 0);
 	assert_int_equal(rig_rd(g, IGB_ICR), 0);
@@ -188,6 +211,12 @@ aliases_and_masks_of_registers_are_exact(void **state)
 		rig_wr(g, IGB_TDBAH(q), 0x200 + q);
 		assert_int_equal(rig_rd(g, IGB_RXQ_ALIAS_BASE + q * 0x100 + IGB_Q_BAH), 0x100 + q);
 		assert_int_equal(rig_rd(g, IGB_TXQ_ALIAS_BASE + q * 0x100 + IGB_Q_BAH), 0x200 + q);
+		rig_wr(g, IGB_RDBAL(q), 0x1000 + q * 0x80);
+		rig_wr(g, IGB_TDBAL(q), 0x2000 + q * 0x80);
+		assert_int_equal(rig_rd(g, IGB_RXQ_ALIAS_BASE + q * 0x100 + IGB_Q_BAL),
+				0x1000 + q * 0x80);
+		assert_int_equal(rig_rd(g, IGB_TXQ_ALIAS_BASE + q * 0x100 + IGB_Q_BAL),
+				0x2000 + q * 0x80);
 		rig_wr(g, IGB_TXQ_ALIAS_BASE + q * 0x100 + IGB_Q_TDWBAH, 0x300 + q);
 		assert_int_equal(rig_rd(g, IGB_TDWBAH(q)), 0x300 + q);
 	}
@@ -265,6 +294,169 @@ each_event_is_in_one_statistic_of_the_daemon(void **state)
 	assert_int_equal(is.bad_doorbells, want.bad_doorbells);
 }
 
+/* Speed and duplex that software forces are in STATUS; what it does not force is the link's. */
+static void
+forced_speed_and_duplex_are_in_status(void **state)
+{
+	const uint32_t mask = IGB_STATUS_SPEED_MASK | IGB_STATUS_FD;
+	struct rig *g = *state;
+	unsigned int i, code;
+
+	for (i = 0; i < 8; i++) {
+		for (code = 0; code < 3; code++) {
+			uint32_t want = (i & 1 ? code : 2) << IGB_STATUS_SPEED_SHIFT;
+
+			if (!(i & 2) || i & 4)
+				want |= IGB_STATUS_FD;
+			rig_wr(g, IGB_CTRL,
+					IGB_CTRL_SLU | code << 8 | (i & 1 ? IGB_CTRL_FRCSPD : 0) |
+							(i & 2 ? IGB_CTRL_FRCDPLX : 0) |
+							(i & 4 ? IGB_CTRL_FD : 0));
+			assert_int_equal(rig_rd(g, IGB_STATUS) & mask, want);
+		}
+	}
+	/* Forcing full duplex does not make a link of half duplex full. */
+	m82576_set_partner(g->m, M82576_ABLE_100_HALF);
+	rig_wr(g, IGB_CTRL, IGB_CTRL_SLU | IGB_CTRL_FRCDPLX | IGB_CTRL_FD);
+	assert_int_equal(rig_rd(g, IGB_STATUS) & mask, 1u << IGB_STATUS_SPEED_SHIFT);
+}
+
+/*
+ * Registers that a reset of the MAC keeps have neighbours that it resets: each value is exactly as
+ * it was.
+ */
+static void
+mac_reset_keeps_what_belongs_to_another_reset(void **state)
+{
+	static const struct {
+		uint32_t reg, v;
+	} kept[] = {
+		{ IGB_EITR(0), 0x0154 },
+		{ IGB_EITR(IGB_MSIX_VECTORS - 1), 0x02A8 },
+		{ IGB_RXPBS, 0x35 },
+		{ IGB_TXPBS, 0x1A },
+		{ IGB_SW_FW_SYNC, 0x00050007 },
+	};
+	struct rig *g = *state;
+	uint32_t status, phyra, i;
+
+	for (phyra = 0; phyra < 2; phyra++) {
+		if (phyra)
+			rig_wr(g, IGB_CTRL, rig_rd(g, IGB_CTRL) | IGB_CTRL_PHY_RST);
+		else
+			rig_wr(g, IGB_STATUS, 0);
+		for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+			rig_wr(g, kept[i].reg, kept[i].v);
+		status = rig_rd(g, IGB_STATUS);
+		assert_int_equal(!!(status & IGB_STATUS_PHYRA), phyra);
+		rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+		assert_int_equal(rig_rd(g, IGB_STATUS), status);
+		for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+			assert_int_equal(rig_rd(g, kept[i].reg), kept[i].v);
+	}
+}
+
+/* A reset disables each queue: the next one that software enables is the only one. */
+static void
+reset_disables_every_queue(void **state)
+{
+	struct rig *g = *state;
+	unsigned int q, i;
+
+	for (i = 0; i < 2; i++) {
+		for (q = 0; q < IGB_MAX_QUEUES; q++) {
+			rig_rx_start(g, q, RIG_ADV);
+			rig_tx_start(g, q);
+			rig_wr(g, IGB_RQDPC(q), 0);
+		}
+		if (i == 0) {
+			rig_wr(g, IGB_CTRL, IGB_CTRL_RST);
+		} else {
+			vfu_rcu_offline();
+			assert_int_equal(vfu_client_reset(g->c), 0);
+			vfu_rcu_online();
+			rig_cfg_wr(g, 4, 6, 2);
+		}
+		rig_rx_on(g, IGB_RCTL_SECRC);
+		assert_false(m82576_listening(g->m));
+		assert_int_equal(g->m->rx_enabled, 0);
+		assert_int_equal(g->m->tx_enabled, 0);
+		for (q = 0; q < IGB_MAX_QUEUES; q++) {
+			assert_int_equal(g->m->rx_ring[q].gen & 1, 0);
+			assert_int_equal(g->m->tx_ring[q].gen & 1, 0);
+			assert_int_equal(rig_rd(g, IGB_RDT(q)), 0);
+			assert_int_equal(rig_rd(g, IGB_TDT(q)), 0);
+			assert_int_equal(rig_rd(g, IGB_RDBAH(q)), 0);
+			assert_int_equal(rig_rd(g, IGB_RDLEN(q)), 0);
+			assert_int_equal(rig_rd(g, IGB_TDBAH(q)), 0);
+			assert_int_equal(rig_rd(g, IGB_TDLEN(q)), 0);
+		}
+		rig_rx_start(g, 3, RIG_ADV);
+		assert_int_equal(g->m->rx_enabled, 1u << 3);
+		assert_true(m82576_listening(g->m));
+	}
+}
+
+/*
+ * CTRL.PHY_RST resets the PHY when it is set, and the rest of the write takes effect: loopback of
+ * the PHY ends with it. While the bit remains set, nothing is reset again.
+ */
+static void
+phy_reset_of_ctrl_is_whole(void **state)
+{
+	struct rig *g = *state;
+	const uint32_t ctrl = IGB_CTRL_SLU | IGB_CTRL_VME | IGB_CTRL_PHY_RST;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		rig_wr(g, IGB_CTRL, IGB_CTRL_SLU);
+		mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_CTRL, 0x1140 | IGB_PHY_CTRL_LOOPBACK);
+		mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_PORT_CTRL, 0x1234);
+		rig_eth(f, rig_mac, 0x88B5);
+		assert_int_equal(arrives(g, 60), 0); /* the receiver is the loop's */
+		rig_wr(g, IGB_CTRL, ctrl);
+		assert_int_equal(rig_rd(g, IGB_CTRL), ctrl);
+		assert_int_equal(phy_rd(g, IGB_PHY_CTRL), 0x1140);
+		assert_int_equal(phy_rd(g, IGB_PHY_PORT_CTRL), 0);
+		assert_int_equal(arrives(g, 60), DD_EOP);
+		mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_PORT_CTRL, 0x1234);
+		rig_wr(g, IGB_CTRL, ctrl);
+		assert_int_equal(phy_rd(g, IGB_PHY_PORT_CTRL), 0x1234);
+	}
+	/* Loopback needs no partner: without any offer it has the speed of the wire. */
+	mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_AUTONEG_ADV, 0);
+	mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_1000T_CTRL, 0);
+	mdic(g, IGB_MDIC_OP_WRITE, IGB_PHY_CTRL, 0x1340 | IGB_PHY_CTRL_LOOPBACK);
+	assert_int_equal(rig_rd(g, IGB_STATUS) & (IGB_STATUS_SPEED_MASK | IGB_STATUS_LU),
+			2u << IGB_STATUS_SPEED_SHIFT | IGB_STATUS_LU);
+}
+
+/* An address is matched while its AV is set, and not compared after that. */
+static void
+addresses_are_valid_one_by_one(void **state)
+{
+	static const unsigned int used[] = { 0, 1, 15, 16, 23 };
+	struct rig *g = *state;
+	uint32_t valid = 1, i;
+
+	for (i = 1; i < 5; i++) {
+		rig_wr(g, IGB_RAL(used[i]), 0x44332202 + (i << 8));
+		rig_wr(g, IGB_RAH(used[i]), 0x6655 | IGB_RAH_AV);
+		valid |= 1u << used[i];
+		assert_int_equal(g->m->ra_valid, valid);
+	}
+	for (i = 5; i-- > 0;) {
+		uint8_t mac[6] = { 0x02, (uint8_t)(0x22 + i), 0x33, 0x44, 0x55, 0x66 };
+
+		rig_eth(f, i == 0 ? rig_mac : mac, 0x88B5);
+		assert_int_equal(arrives(g, 60), DD_EOP);
+		rig_wr(g, IGB_RAH(used[i]), rig_rd(g, IGB_RAH(used[i])) & ~IGB_RAH_AV);
+		valid &= ~(1u << used[i]);
+		assert_int_equal(g->m->ra_valid, valid);
+		assert_int_equal(arrives(g, 60), 0);
+	}
+}
+
 int
 main(void)
 {
@@ -275,6 +467,11 @@ main(void)
 		cmocka_unit_test(speed_of_the_wire_is_in_status),
 		LIMIT(aliases_and_masks_of_registers_are_exact),
 		LIMIT(each_event_is_in_one_statistic_of_the_daemon),
+		LIMIT(forced_speed_and_duplex_are_in_status),
+		LIMIT(mac_reset_keeps_what_belongs_to_another_reset),
+		LIMIT(reset_disables_every_queue),
+		LIMIT(phy_reset_of_ctrl_is_whole),
+		LIMIT(addresses_are_valid_one_by_one),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_reg_limits", tests, NULL, NULL);

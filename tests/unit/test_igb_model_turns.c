@@ -317,6 +317,31 @@ looped_frame_waits_without_a_speed(void **state)
 	rig_teardown(state);
 }
 
+/* In loopback the transmitting thread owns the receiver, and flushes it; else the receiving one. */
+static void
+receiver_is_flushed_by_its_owner(void **state)
+{
+	struct rig *g = *state;
+	struct m82576_frame in = { .data = f, .len = 60 };
+
+	rig_eth(f, rig_mac, 0x88B5);
+	rig_rx_on(g, IGB_RCTL_SECRC | IGB_RCTL_LBM_MAC);
+	rig_post(g, f, 60, RIG_LAST, 60u << IGB_TXD_PAYLEN_SHIFT);
+	rig_ring_bell(g);
+	assert_int_equal(rig_next(g, &fr), 1);
+	m82576_rx_flush(g->m);
+	assert_false(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD);
+	m82576_tx_flush(g->m);
+	assert_true(rig_rxd(g, 0, 0)->wb.staterr & IGB_RXD_STAT_DD);
+	vfu_rcu_quiescent();
+	rig_rx_on(g, IGB_RCTL_SECRC);
+	assert_int_equal(m82576_rx(g->m, &in, 1, false), 1);
+	m82576_tx_flush(g->m);
+	assert_false(rig_rxd(g, 0, 1)->wb.staterr & IGB_RXD_STAT_DD);
+	m82576_rx_flush(g->m);
+	assert_true(rig_rxd(g, 0, 1)->wb.staterr & IGB_RXD_STAT_DD);
+}
+
 /* RCTL.BSIZE counts if SRRCTL has no size: the buffers that a frame of 2100 bytes fills. */
 static void
 receive_buffers_have_the_size_of_their_register(void **state)
@@ -390,6 +415,7 @@ main(void)
 		LIMIT(tx_hint_waits_until_its_queue_rests),
 		LIMIT(reports_wait_behind_closed_gates),
 		cmocka_unit_test(looped_frame_waits_without_a_speed),
+		LIMIT(receiver_is_flushed_by_its_owner),
 		LIMIT(receive_buffers_have_the_size_of_their_register),
 		LIMIT(legacy_errors_are_exact),
 	};

@@ -283,12 +283,14 @@ unlimited_wire_waits_and_loses_nothing(void **state)
 	assert_true(sink.waits > 0);
 	wire_dir_free(dir);
 
-	/* The longest frame. */
+	/* The longest frame. Each has the time of its poll. */
 	dir = fresh(0, WIRE_FRAME_MAX, 2);
 	sink.room = 1;
 	assert_int_equal(wire_dir_poll(dir, T0), 1);
+	assert_int_equal(sink.last_at, T0);
 	sink.room = 1;
-	assert_int_equal(wire_dir_poll(dir, T0), 1);
+	assert_int_equal(wire_dir_poll(dir, T0 + 7), 1);
+	assert_int_equal(sink.last_at, T0 + 7);
 	assert_int_equal(sink.last_len, WIRE_FRAME_MAX);
 	wire_dir_free(dir);
 }

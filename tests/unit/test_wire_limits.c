@@ -249,6 +249,43 @@ fraction_of_a_nanosecond_ends_with_the_run(void **state)
 	}
 }
 
+/* At the 66th frame of 997 Mb/s the smallest fraction that is left over makes a nanosecond. */
+static void
+no_fraction_is_left_over(void **state)
+{
+	const uint64_t want = 65 * 85 * 8 * 1000ull / 997;
+	struct wire_dir *dir = fresh(997, 61, 0);
+
+	assert_int_equal(last_of(dir, T0, 66), want);
+	assert_int_equal(last_of(dir, T0 + SEC, 66), want); /* after a time without frames */
+	wire_dir_free(dir);
+	dir = fresh(1000, 61, 0); /* after a change of the speed */
+	source.src.speed = fake_speed_out;
+	last_of(dir, T0, 3);
+	source.speed = 997;
+	assert_int_equal(last_of(dir, T0 + SEC, 66), want);
+	wire_dir_free(dir);
+}
+
+/* A wire that became free a nanosecond ago gives no credit for it. */
+static void
+frame_starts_no_earlier_than_it_is_seen(void **state)
+{
+	const uint64_t cost = 84 * 8;
+
+	for (unsigned int late = 0; late < 3; late++) {
+		struct wire_dir *dir = fresh(1000, 60, 1);
+
+		assert_int_equal(wire_dir_poll(dir, T0), 1);
+		source.avail = 2;
+		assert_int_equal(wire_dir_poll(dir, T0 + cost + late), 1);
+		assert_int_equal(sink.last_at, T0 + cost + late);
+		assert_int_equal(wire_dir_poll(dir, T0 + 2 * cost + late - 1), 0);
+		assert_int_equal(wire_dir_poll(dir, T0 + 2 * cost + late), 1);
+		wire_dir_free(dir);
+	}
+}
+
 /* A wire that is behind by exactly its lag has lost nothing; by one nanosecond more, that one. */
 static void
 lag_is_exact(void **state)
@@ -453,6 +490,8 @@ main(void)
 		cmocka_unit_test(longest_gap_is_known_at_any_time),
 		cmocka_unit_test(rest_gives_no_credit),
 		cmocka_unit_test(fraction_of_a_nanosecond_ends_with_the_run),
+		cmocka_unit_test(no_fraction_is_left_over),
+		cmocka_unit_test(frame_starts_no_earlier_than_it_is_seen),
 		cmocka_unit_test(lag_is_exact),
 		cmocka_unit_test(time_of_a_poll_is_exact),
 		cmocka_unit_test(padding_is_zeros_behind_each_short_frame),

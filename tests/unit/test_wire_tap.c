@@ -301,6 +301,21 @@ frame_that_is_too_long_is_dropped(void **state)
 	assert_int_equal(f.len, WIRE_FRAME_MAX);
 }
 
+/* A single byte is a frame, which the wire pads. An empty read is none. */
+static void
+shortest_frame_is_a_frame(void **state)
+{
+	struct m82576_frame f;
+
+	kernel_sends("\x5A", 1);
+	assert_int_equal(src->next(src, T0, &f, WIRE_BURST, UINT32_MAX), 1);
+	assert_int_equal(f.len, 1);
+	assert_int_equal(f.data[0], 0x5A);
+	kernel_sends("", 0);
+	assert_int_equal(src->next(src, T0, &f, WIRE_BURST, UINT32_MAX), 0);
+	assert_false(src->pending(src));
+}
+
 static void
 deleted_interface_is_read_no_more(void **state)
 {
@@ -462,6 +477,7 @@ main(void)
 		OPEN(full_stack_drops_the_frame_or_lets_it_wait),
 		OPEN(idle_tap_is_read_less_and_less_often),
 		OPEN(frame_that_is_too_long_is_dropped),
+		OPEN(shortest_frame_is_a_frame),
 		OPEN(deleted_interface_is_read_no_more),
 		OPEN(carrier_of_the_port_is_that_of_the_interface),
 		OPEN(carrier_of_the_wire_follows_the_interface),
