@@ -219,7 +219,7 @@ replaced_part_is_bounded(void **state)
 	assert_replaces(large + 2 * REPLACED, large + 2 * REPLACED, REPLACED);
 	assert_replaces(large + 2 * REPLACED + PAGE, large + 2 * REPLACED + PAGE, REPLACED - PAGE);
 	assert_replaces(large + 3 * REPLACED - 1, large + 3 * REPLACED - PAGE, PAGE);
-	/* What is next to a window may be anything, except the other window. */
+	/* The address next to a window belongs to no client, unless the other window is there. */
 	if (small + UNIT != large)
 		assert_passes_on(small + UNIT, BUS_ADRERR);
 	if (large + 3 * REPLACED != small)
