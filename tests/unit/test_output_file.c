@@ -52,6 +52,9 @@ static struct {
 	type __wrap_##name args; \
 	type __wrap_##name args
 
+static char accessed[PATH_MAX]; /* of the last access() */
+static int access_mode;
+
 static bool
 fails(int error)
 {
@@ -61,6 +64,8 @@ fails(int error)
 
 WRAP(int, access, (const char *p, int mode))
 {
+	snprintf(accessed, sizeof(accessed), "%s", p);
+	access_mode = mode;
 	return fails(fake.access) ? -1 : __real_access(p, mode);
 }
 
@@ -342,6 +347,8 @@ file_that_cannot_be_replaced_is_rewritten(void **state)
 	fake.access = EACCES;
 	assert_open(path, &out);
 	fake.access = 0;
+	assert_string_equal(accessed, folder);
+	assert_int_equal(access_mode, W_OK | X_OK);
 	assert_true(out.fd > STDERR_FILENO);
 	assert_true(out.regular);
 	assert_int_equal(write_number(&out, 123456), 0);
