@@ -47,7 +47,7 @@ static struct vfu_client *client;
 static char err[VFU_ERR_LEN], why[VFU_ERR_LEN];
 static atomic_int lost;
 
-/* Of sendmsg() of the thread of the test, and of recvmsg() of the client. */
+/* The results of sendmsg() in the thread of the test, and of recvmsg() in the client. */
 static pthread_t test_thread;
 static int send_error;            /* of the next call; 0: none */
 static bool sends_nevertheless;   /* that call sends the message before it fails */
