@@ -27,6 +27,7 @@
 static struct device dev;
 
 static _Atomic int accept_error; /* of the next call; 0: none */
+static atomic_bool drops;        /* the owner drops the client while the next one is accepted */
 static atomic_bool no_conn;      /* the next connection gets no memory */
 static atomic_bool truncated;    /* the next message was sent with more descriptors than fit */
 
@@ -45,6 +46,8 @@ __wrap_accept4(int fd, struct sockaddr *sa, socklen_t *len, int flags)
 		errno = atomic_exchange(&accept_error, 0);
 		return -1;
 	}
+	if (atomic_exchange(&drops, false))
+		vfu_server_drop_client(dev.server, "the former client");
 	return __real_accept4(fd, sa, len, flags);
 }
 
@@ -70,7 +73,7 @@ static int
 setup(void **state)
 {
 	accept_error = 0;
-	no_conn = truncated = false;
+	no_conn = truncated = drops = false;
 	device_start(&dev);
 	return 0;
 }
@@ -143,6 +146,12 @@ next_client_is_not_dropped_for_the_former(void **state)
 	s = raw_attach(&dev);
 	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
 	assert_int_equal(dev.detached, 1);
+	close(s);
+	wait_until(is_forgotten(&dev));
+	drops = true;
+	s = raw_attach(&dev);
+	assert_false(drops);
+	assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
 	close(s);
 	wait_until(is_forgotten(&dev));
 }
@@ -615,7 +624,9 @@ static void
 window_is_shared_by_ranges_that_fit(void **state)
 {
 	const uint64_t unit = 0x200000;
-	int s = raw_attach(&dev), mem = memory_file(4 * unit), other = memory_file(4 * unit);
+	/* Offsets this far apart are in the same bucket of windows. */
+	const uint64_t far = VFU_WINDOW_BUCKETS * unit;
+	int s = raw_attach(&dev), mem = memory_file(far + unit), other = memory_file(4 * unit);
 	const struct {
 		int fd;
 		uint64_t offset, size;
@@ -631,6 +642,7 @@ window_is_shared_by_ranges_that_fit(void **state)
 		{ mem, 0, unit + PAGE, RW, 6 },
 		{ mem, 0, unit + 2 * PAGE, RW, 7 },
 		{ mem, 0, unit + PAGE, RW, 7 },
+		{ mem, far, PAGE, RW, 8 },
 	};
 	const unsigned int n = sizeof(t) / sizeof(t[0]);
 
