@@ -405,6 +405,7 @@ other_process_may_replace_the_file(void **state)
 static void
 other_files_get_one_report_after_another(void **state)
 {
+	const int before = count_fds();
 	struct output_file out;
 	char got[64];
 	ssize_t n;
@@ -424,6 +425,7 @@ other_files_get_one_report_after_another(void **state)
 	assert_string_equal(got, "{\"n\":1}\n{\"n\":22}\n");
 	output_file_close(&out);
 	close(fd);
+	assert_int_equal(count_fds(), before);
 }
 
 /* Open the file while it is also this standard descriptor. Return the result. */

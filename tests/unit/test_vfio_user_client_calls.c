@@ -11,6 +11,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 
+#include <jansson.h>
+
 #include "msg.h"
 #include "test_clock.h"
 #include "vfu_test.h"
@@ -39,8 +41,10 @@ static struct {
 	struct vfio_user_header hdr; /* flags beside the type, error_no */
 	uint8_t data[1024];
 	size_t len;
-	bool echo; /* reply with the payload of the command, and to a read also with data */
-	int fd;    /* with the reply; -1: none */
+	bool grows;  /* region info: each reply asks for 16 bytes more than the request has */
+	bool closes; /* after VERSION */
+	bool echo;   /* reply with the payload of the command, and to a read also with data */
+	int fd;      /* with the reply; -1: none */
 } peer;
 
 static struct vfu_client *client;
@@ -96,6 +100,29 @@ __wrap_recvmsg(int fd, struct msghdr *mh, int flags)
 		return -1;
 	}
 	return __real_recvmsg(fd, mh, flags);
+}
+
+static atomic_uint shutdowns;
+static bool holds_version; /* the client reads it after it has noticed the loss */
+
+int __real_shutdown(int fd, int how);
+int __wrap_shutdown(int fd, int how);
+json_t *__real_json_loads(const char *text, size_t flags, json_error_t *error);
+json_t *__wrap_json_loads(const char *text, size_t flags, json_error_t *error);
+
+int
+__wrap_shutdown(int fd, int how)
+{
+	shutdowns++;
+	return __real_shutdown(fd, how);
+}
+
+json_t *
+__wrap_json_loads(const char *text, size_t flags, json_error_t *error)
+{
+	if (holds_version)
+		wait_until(shutdowns != 0);
+	return __real_json_loads(text, flags, error);
 }
 
 /* Receive bytes and descriptors, which are counted and closed. */
@@ -163,6 +190,11 @@ answer(const struct call *c, bool is_version)
 				msg[sizeof(h) + len++] = (uint8_t)(a->offset + i);
 		}
 	}
+	if (peer.grows && c->h.cmd == VFIO_USER_DEVICE_GET_REGION_INFO) {
+		const uint32_t argsz = ((const struct vfio_region_info *)c->data)->argsz + 16;
+
+		memcpy(msg + sizeof(h), &argsz, sizeof(argsz));
+	}
 	h.flags |= peer.hdr.flags;
 	h.error_no = peer.hdr.error_no;
 	h.msg_size = (uint32_t)(sizeof(h) + len);
@@ -189,7 +221,7 @@ serve(void *arg)
 		peer.nr++;
 		if ((h.flags & VFIO_USER_F_TYPE_MASK) == VFIO_USER_F_TYPE_COMMAND)
 			answer(c, peer.nr == 1);
-		if (peer.nr == MAX_CALLS)
+		if (peer.nr == MAX_CALLS || peer.closes)
 			break;
 	}
 	close(peer.sock);
@@ -256,6 +288,8 @@ setup(void **state)
 	sends_nevertheless = false;
 	most = refused_ms = 0;
 	receive_error = 0;
+	shutdowns = 0;
+	holds_version = false;
 	return 0;
 }
 
@@ -359,6 +393,46 @@ refused_version_has_its_reason(void **state)
 		if (i + 1 != sizeof(t) / sizeof(t[0]))
 			teardown(NULL);
 	}
+}
+
+/* The owner gets a client, and learns that it is lost. */
+static void
+loss_during_the_connection_is_reported(void **state)
+{
+	peer.caps = "{}";
+	peer.closes = true;
+	holds_version = true;
+	assert_int_equal(begin(false), 0);
+	assert_false(vfu_client_alive(client));
+	assert_int_equal(lost, 1);
+	assert_string_equal(why, "server: connection closed");
+	assert_true(vfu_client_quiesced(client));
+}
+
+static void
+message_has_at_most_16_descriptors(void **state)
+{
+	int fds[VFU_MSG_FDS + 1], socks[2], before;
+	struct vfio_user_header h;
+	struct vfu_out out = { .fds = fds, .nr_fds = VFU_MSG_FDS + 1 };
+	unsigned int nr = 0;
+
+	assert_int_equal(begin(false), 0); /* for the teardown */
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks), 0);
+	for (unsigned int i = 0; i <= VFU_MSG_FDS; i++)
+		fds[i] = socks[0];
+	before = peer.sock;
+	peer.sock = socks[1];
+	assert_int_equal(vfu_msg_send(socks[0], &out, now_ms()), -EINVAL);
+	assert_int_equal(recv(socks[1], &h, sizeof(h), MSG_DONTWAIT), -1);
+	out.nr_fds--;
+	assert_int_equal(vfu_msg_send(socks[0], &out, now_ms()), 0);
+	assert_true(receive(&h, sizeof(h), &nr));
+	peer.sock = before;
+	assert_int_equal(nr, VFU_MSG_FDS);
+	assert_int_equal(h.msg_size, sizeof(h));
+	close(socks[0]);
+	close(socks[1]);
 }
 
 /* The payloads of requests without further arguments. */
@@ -695,6 +769,9 @@ region_info_is_requested_once_more(void **state)
 	assert_int_equal(vfu_client_region_info(client, 0, &region), -E2BIG);
 	assert_int_equal(peer.nr, 5);
 	assert_int_equal(region.fd, -1);
+	peer.grows = true;
+	assert_int_equal(vfu_client_region_info(client, 0, &region), -EPROTO);
+	assert_int_equal(peer.nr, 7);
 }
 
 static void
@@ -870,6 +947,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(version_names_the_capabilities_of_the_client),
 		T(refused_version_has_its_reason),
+		T(loss_during_the_connection_is_reported),
+		T(message_has_at_most_16_descriptors),
 		T(requests_name_what_they_ask_for),
 		T(long_accesses_are_cut_into_messages),
 		T(vectors_are_wired_in_groups),

@@ -373,6 +373,68 @@ serve_read(int s, uint64_t addr, uint64_t count)
 	raw_send(s, &m, m.h.msg_size, NULL, 0);
 }
 
+/* Send a command that needs no reply, several times. */
+static void
+send_commands(int s, unsigned int n, uint16_t cmd, size_t len)
+{
+	const size_t size = sizeof(struct vfio_user_header) + len;
+	uint8_t *msg = calloc(1, size);
+	const struct vfio_user_header h = {
+		.cmd = cmd,
+		.flags = VFIO_USER_F_NO_REPLY,
+		.msg_size = (uint32_t)size,
+	};
+
+	memcpy(msg, &h, sizeof(h));
+	for (; n != 0; n--) {
+		for (size_t sent = 0; sent < size;) {
+			ssize_t k = send(s, msg + sent, size - sent, MSG_NOSIGNAL);
+
+			assert_true(k > 0);
+			sent += (size_t)k;
+		}
+	}
+	free(msg);
+}
+
+/* The control thread waits for an access of the device, so that commands wait for it. */
+static void
+waiting_commands_have_exact_limits(void **state)
+{
+	static const struct {
+		unsigned int nr;
+		size_t len;
+	} t[] = { { VFU_QUEUE_MSGS, 0 }, { 17, VFU_QUEUE_BYTES / 16 } };
+	uint8_t buf[8], request[sizeof(struct vfio_user_header) + 16];
+	struct vfu_server_stats st;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		const int s = raw_attach(&dev);
+		const struct vfu_conn *conn = dev.server->conn;
+		uint64_t before;
+
+		assert_int_equal(raw_map(s, -1, 0, 0, PAGE, RW), 0);
+		POLLING(assert_int_equal(vfu_dma_read(dev.server, 0, 0, buf, 8), -EAGAIN));
+		assert_true(raw_recv(s, request, sizeof(request), NULL));
+		vfu_server_get_stats(dev.server, &st);
+		before = st.messages;
+		send_commands(s, 1, VFIO_USER_DEVICE_RESET, 0);
+		wait_until((vfu_server_get_stats(dev.server, &st),
+				st.messages == before + 1 &&
+						*(const volatile unsigned int *)&conn->nr_queued ==
+								0));
+		send_commands(s, t[i].nr, 999, t[i].len);
+		wait_until((vfu_server_get_stats(dev.server, &st),
+				st.messages == before + 1 + t[i].nr || conn->dead));
+		assert_false(conn->dead);
+		send_commands(s, 1, 999, t[i].len);
+		wait_until(is_forgotten(&dev));
+		assert_string_equal(dev.why,
+				"client sent too many commands without waiting for replies");
+		close(s);
+	}
+}
+
 /* A client that takes 16 bytes a message, and a device that drives 32 bits of an address. */
 static void
 message_accesses_are_cut_and_wrap(void **state)
@@ -652,7 +714,7 @@ window_is_shared_by_ranges_that_fit(void **state)
 				0);
 		assert_int_equal(dev.server->nr_maps, t[i].windows);
 	}
-	assert_int_equal(dev.server->mapped, 4 * unit + 2 * PAGE + unit + PAGE + unit + 2 * PAGE);
+	assert_int_equal(dev.server->mapped, 5 * unit + 2 * PAGE + unit + PAGE + unit + 2 * PAGE);
 	for (unsigned int i = 0; i < n; i++)
 		assert_int_equal(raw_unmap(s, 0x10000000u * i, t[i].size), 0);
 	assert_int_equal(dev.server->nr_maps, 0);
@@ -718,6 +780,7 @@ main(void)
 		T(disabled_intx_is_not_unmasked_by_its_eventfd),
 		T(owner_need_not_be_notified),
 		T(region_without_areas_is_offered_as_a_whole),
+		T(waiting_commands_have_exact_limits),
 		T(message_accesses_are_cut_and_wrap),
 		T(wrong_reply_to_a_write_drops_the_client),
 		T(ranges_are_listed_in_order),
