@@ -193,6 +193,20 @@ divided_leaf_without_memory_changes_nothing(void **state)
 	assert_int_equal(n - 1, FIRST + 3); /* the table and both halves */
 }
 
+static void
+message_without_memory_ends_the_connection(void **state)
+{
+	const struct vfio_user_header h = { .cmd = VFIO_USER_DEVICE_RESET, .msg_size = sizeof(h) };
+
+	mallocs_left = 1;
+	raw_send(sock, &h, sizeof(h), NULL, 0);
+	assert_true(raw_closed(sock));
+	mallocs_left = -1;
+	wait_until(is_forgotten(&dev));
+	assert_string_equal(dev.why, "out of memory");
+	assert_int_equal(dev.resets, 0);
+}
+
 static unsigned int
 replaced_tables(void)
 {
@@ -446,6 +460,8 @@ main(void)
 {
 	int ret;
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(message_without_memory_ends_the_connection, setup,
+				teardown),
 		cmocka_unit_test_setup_teardown(divided_leaf_without_memory_changes_nothing, setup,
 				teardown),
 		cmocka_unit_test_setup_teardown(map_without_memory_changes_nothing, setup,

@@ -517,6 +517,55 @@ wrong_reply_to_a_write_drops_the_client(void **state)
 	}
 }
 
+/* Several vectors are raised behind one write: each comes once, after the write. */
+static void
+vectors_behind_one_write_all_come(void **state)
+{
+	static const unsigned int vectors[] = { 0, 3, 24 };
+	struct {
+		struct vfio_user_header h;
+		struct vfio_user_dma_access a;
+		uint32_t data;
+	} m;
+	int s = raw_attach(&dev), fds[3];
+	struct vfu_server_stats st;
+	uint32_t v = 1;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		fds[i] = eventfd(0, EFD_NONBLOCK);
+		assert_int_equal(set_irqs(s,
+						 VFIO_IRQ_SET_DATA_EVENTFD |
+								 VFIO_IRQ_SET_ACTION_TRIGGER,
+						 MSIX, vectors[i], 1, fds[i]),
+				0);
+	}
+	assert_int_equal(raw_map(s, -1, 0, 0, PAGE, RW), 0);
+	vfu_rcu_online();
+	assert_int_equal(vfu_dma_write(dev.server, 0, &v, 4), 0);
+	for (unsigned int i = 0; i < 6; i++)
+		assert_true(vfu_server_irq(dev.server, MSIX, vectors[i % 3]));
+	assert_false(vfu_server_irq(dev.server, MSIX, 1));
+	vfu_rcu_quiescent();
+	vfu_rcu_offline();
+	vfu_server_get_stats(dev.server, &st);
+	assert_int_equal(st.dma_posted, 4);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(interrupts(fds[i]), 0);
+	assert_true(raw_recv(s, &m, sizeof(m.h) + sizeof(m.a) + 4, NULL));
+	m.h.flags = VFIO_USER_F_TYPE_REPLY;
+	m.h.msg_size = sizeof(m.h) + sizeof(m.a);
+	raw_send(s, &m, m.h.msg_size, NULL, 0);
+	vfu_dma_wait(dev.server);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(interrupts(fds[i]), 1);
+		close(fds[i]);
+	}
+	vfu_server_get_stats(dev.server, &st);
+	assert_int_equal(st.dma_posted, 0);
+	close(s);
+	wait_until(is_forgotten(&dev));
+}
+
 struct seen {
 	unsigned int nr;
 	struct vfu_dma_entry e[4];
@@ -783,6 +832,7 @@ main(void)
 		T(waiting_commands_have_exact_limits),
 		T(message_accesses_are_cut_and_wrap),
 		T(wrong_reply_to_a_write_drops_the_client),
+		T(vectors_behind_one_write_all_come),
 		T(ranges_are_listed_in_order),
 		T(each_fault_has_its_text),
 		T(leaves_are_split_and_joined),

@@ -297,7 +297,7 @@ list_of_readers_stays_whole(void **state)
 
 	for (unsigned int i = 0; i < 4; i++)
 		reader_start(&r[i], NULL);
-	/* The newest one is the first of the list. Leave in the middle, at the front, at the end. */
+	/* The newest is the first of the list. Leave in the middle, at the front, at its end. */
 	step(&r[1], LEAVE);
 	step(&r[3], LEAVE);
 	for (unsigned int i = 0; i < 2; i++) { /* this thread, which came before all of them */
