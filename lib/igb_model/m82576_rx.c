@@ -19,8 +19,8 @@
  * table once. A frame passes the length and address filters, and gets a queue (by RSS, or queue 0).
  * It then gets as many descriptors as its length needs, or none: a frame that does not fit as a
  * whole is dropped and counted, as on hardware, unless the wire can wait. The device writes the
- * data first. It collects the write-backs of descriptors and writes them at the flush, from the last
- * to the first: the first half of each before the second one, which holds DD, and which is a
+ * data first. It collects the write-backs of descriptors and writes them at the flush, from the
+ * last to the first: the first half of each before the second one, which holds DD, and which is a
  * release store. The numbers in the code are those of LIFE OF A RECEIVED FRAME in m82576.c.
  */
 

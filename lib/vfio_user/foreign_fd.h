@@ -13,8 +13,9 @@
  *  - Ask a descriptor for its seals first. Only memory has seals (memfd, tmpfs, hugetlbfs). The
  *    kernel answers that question from its own memory, and no call on such a file blocks.
  *  - Close memory and eventfds at once. Leave anything else to a thread that only closes, one for
- *    each side of a connection (struct vfu_closer). It also closes the socket of the
- *    connection, because the messages that were not read take their descriptors along.
+ *    each side of a connection, and one for the clients that a server refuses (struct vfu_closer).
+ *    It also closes the socket of the connection, because the messages that were not read take
+ *    their descriptors along.
  *  - Limit the number of pending descriptors. A peer with more than VFU_MAX_CLOSING of them is
  *    served no further until they are closed. A server also limits how many descriptors a client
  *    has open altogether: in messages that wait, in use, and waiting to be closed.

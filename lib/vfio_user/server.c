@@ -48,11 +48,11 @@ accept_client(struct vfu_server *s)
 			poll(NULL, 0, 100);
 		return;
 	}
-	vfu_closer_took(s->closer);
 	if (s->conn != NULL) {
 		vfu_refuse_add(s, sock);
 		return;
 	}
+	vfu_closer_took(s->closer);
 	conn = vfu_conn_new(sock, s->closer);
 	if (conn == NULL) {
 		vfu_closer_close(s->closer, sock);
@@ -138,7 +138,7 @@ wait_for_work(struct vfu_server *s, bool *unmask)
 	}
 
 	/* Clients left descriptors that are still being closed: accept no other one until then. */
-	if (vfu_closer_refuses(s->closer) != NULL) {
+	if (vfu_closer_refuses(s->closer) != NULL || vfu_closer_refuses(s->refused) != NULL) {
 		pfds[1].fd = -1;
 		timeout = timeout < 0 || timeout > CLOSING_MS ? CLOSING_MS : timeout;
 	}
@@ -254,6 +254,7 @@ server_free(struct vfu_server *s)
 	vfu_dma_fini(s);
 	vfu_irq_fini(s);
 	vfu_closer_free(s->closer);
+	vfu_closer_free(s->refused);
 	pthread_mutex_destroy(&s->drop_lock);
 	free(s->out);
 	free(s);
@@ -289,13 +290,14 @@ vfu_server_start(const char *path, const struct vfu_server_desc *desc,
 	if (s->desc.limits.max_mem == 0)
 		s->desc.limits.max_mem = VFU_DEFAULT_MEM;
 	s->closer = vfu_closer_new(s->desc.limits.max_fds);
+	s->refused = vfu_closer_new(s->desc.limits.max_fds);
 	vfu_refuse_init(s);
 	pthread_mutex_init(&s->drop_lock, NULL);
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->out = malloc(VFU_MSG_MAX);
 	ret = vfu_async_init(s);
-	if (s->wake_fd < 0 || s->out == NULL || s->closer == NULL || ret != 0 ||
-			vfu_dma_init(s) != 0) {
+	if (s->wake_fd < 0 || s->out == NULL || s->closer == NULL || s->refused == NULL ||
+			ret != 0 || vfu_dma_init(s) != 0) {
 		ret = s->wake_fd < 0 ? -errno : -ENOMEM;
 		snprintf(err, VFU_ERR_LEN, "%s: %s", path, strerror(-ret));
 		goto fail;

@@ -247,7 +247,8 @@ struct vfu_server {
 	_Atomic uint64_t irq_seen;    /* when the debt was computed last */
 	_Atomic uint64_t irq_debt;    /* ns that this client's interrupts exceeded the usual time */
 	unsigned long aio;            /* the aio_context_t of the kernel; signals eventfds */
-	struct vfu_closer *closer;    /* for the sockets of clients, and descriptors from them */
+	struct vfu_closer *closer;    /* for the socket of the client, and descriptors from it */
+	struct vfu_closer *refused;   /* the same for clients that are refused */
 	int null_fd;
 	int unmask_epoll; /* watches the unmask_fd of INTx */
 

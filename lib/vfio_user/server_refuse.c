@@ -11,6 +11,9 @@
  * Such a client may send nothing, or half a message. The control thread waits for it together with
  * everything else that it waits for, and no longer than for a client that is served. If too many
  * wait, the control thread refuses the oldest one without having read its message.
+ *
+ * Their descriptors have a closer of their own. Otherwise the client that is served would be
+ * dropped if those of other clients close late.
  */
 
 #include <errno.h>
@@ -41,7 +44,7 @@ vfu_refuse_init(struct vfu_server *s)
 {
 	for (unsigned int i = 0; i < VFU_REFUSALS; i++) {
 		s->refusals[i].sock = -1;
-		s->refusals[i].rx.closer = s->closer;
+		s->refusals[i].rx.closer = s->refused;
 	}
 }
 
@@ -61,6 +64,7 @@ vfu_refuse_add(struct vfu_server *s, int sock)
 
 	if (r->sock >= 0)
 		refuse(r, NULL);
+	vfu_closer_took(s->refused);
 	r->sock = sock;
 	r->deadline = vfu_now_ms() + VFU_HANDSHAKE_MS;
 }

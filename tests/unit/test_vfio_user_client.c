@@ -385,6 +385,7 @@ invalid_region_replies_are_refused(void **state)
 	assert_false(alive);
 	TRY(0, -ENODEV, );
 	TRY(32, -EPROTO, ); /* the capabilities are missing */
+	TRY(44, -EPROTO, ); /* the number of areas is missing */
 	TRY(79, -EPROTO, );
 	TRY(80, -EPROTO, bad.r.index = 1);
 	TRY(80, -EPROTO, bad.r.size = UINT64_MAX);
@@ -404,6 +405,8 @@ invalid_region_replies_are_refused(void **state)
 	TRY(80, -EPROTO, bad.areas[0].size = UINT64_MAX & ~0xfffull);
 	TRY(80, -EPROTO, bad.areas[0].offset = UINT64_MAX & ~0xfffull);
 	TRY(80, -EPROTO, bad.r.offset = 0x1000); /* the file ends before the last area */
+	TRY(80, -EPROTO, bad.r.offset = 0x1000; bad.areas[0] = good.areas[1];
+			bad.areas[1] = good.areas[0]);
 	TRY(80, -EPROTO, bad.r.offset = UINT64_MAX & ~0xfffull);
 	TRY(80, -EPROTO, bad.r.offset = 12);
 	TRY(80, -E2BIG, bad.r.argsz = 0x20000);

@@ -169,6 +169,44 @@ map_without_memory_changes_nothing(void **state)
 	close(other);
 }
 
+/* The mapping that divides a full leaf: the second half may get no memory after the first one. */
+static void
+divided_leaf_without_memory_changes_nothing(void **state)
+{
+	const uint32_t last = dev.server->table->nr_leaves - 1;
+	uint64_t page;
+	int n, ret = ENOMEM;
+
+	/* The last leaf has the pages from here on; fill the gaps between them. */
+	page = (dev.server->table->leaves[last].leaf->maps[0].iova - IOVA) / PAGE + 1;
+	for (; dev.server->table->leaves[last].leaf->nr < VFU_LEAF_MAPS; page += 2)
+		assert_int_equal(raw_map(sock, mem, page * PAGE, IOVA + page * PAGE, PAGE, RW), 0);
+	for (n = FIRST; ret != 0; n++) {
+		const unsigned int before = mapped();
+
+		assert_true(n < 20);
+		mallocs_left = n;
+		ret = raw_map(sock, mem, page * PAGE, IOVA + page * PAGE, PAGE, RW);
+		mallocs_left = -1;
+		assert_int_equal(mapped(), before + (ret == 0));
+	}
+	assert_int_equal(n - 1, FIRST + 3); /* the table and both halves */
+}
+
+static void
+message_without_memory_ends_the_connection(void **state)
+{
+	const struct vfio_user_header h = { .cmd = VFIO_USER_DEVICE_RESET, .msg_size = sizeof(h) };
+
+	mallocs_left = 1;
+	raw_send(sock, &h, sizeof(h), NULL, 0);
+	assert_true(raw_closed(sock));
+	mallocs_left = -1;
+	wait_until(is_forgotten(&dev));
+	assert_string_equal(dev.why, "out of memory");
+	assert_int_equal(dev.resets, 0);
+}
+
 static unsigned int
 replaced_tables(void)
 {
@@ -422,6 +460,10 @@ main(void)
 {
 	int ret;
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(message_without_memory_ends_the_connection, setup,
+				teardown),
+		cmocka_unit_test_setup_teardown(divided_leaf_without_memory_changes_nothing, setup,
+				teardown),
 		cmocka_unit_test_setup_teardown(map_without_memory_changes_nothing, setup,
 				teardown),
 		cmocka_unit_test_setup_teardown(replaced_tables_are_freed_in_time, setup, teardown),

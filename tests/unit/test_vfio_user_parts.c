@@ -281,6 +281,31 @@ freed_closer_closes_what_it_has(void **state)
 	assert_closed_in_order(FAKE, 3);
 }
 
+/* The sockets of clients that were refused close late: that is no fault of the served client. */
+static void
+refused_clients_do_not_drop_the_served_one(void **state)
+{
+	struct device d;
+	int s;
+
+	device_start(&d);
+	s = raw_attach(&d);
+	hold = true;
+	for (unsigned int i = 0; i <= VFU_MAX_CLOSING; i++) {
+		int second = raw_connect(d.path);
+
+		assert_int_equal(raw_version(second), EBUSY);
+		close(second);
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(raw_command(s, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
+	assert_int_equal(d.detached, 0);
+	hold = false;
+	close(s);
+	wait_until(is_forgotten(&d));
+	device_stop(&d);
+}
+
 static void
 kinds_of_descriptors_are_known(void **state)
 {
@@ -552,6 +577,7 @@ main(void)
 		T(full_ring_closes_in_the_thread_of_the_caller),
 		T(closer_without_thread_closes_in_the_thread_of_the_caller),
 		T(freed_closer_closes_what_it_has),
+		T(refused_clients_do_not_drop_the_served_one),
 		T(kinds_of_descriptors_are_known),
 		T(thread_receives_only_signals_of_its_faults),
 		T(time_left_is_bounded),

@@ -288,6 +288,39 @@ nothing_is_used_after_a_grace_period(void **state)
 	assert_int_equal(invalid, 0);
 }
 
+/* A reader leaves between two others, one of which leaves and comes back. */
+static void
+list_of_readers_stays_whole(void **state)
+{
+	struct reader r[4];
+	struct waiter w;
+
+	for (unsigned int i = 0; i < 4; i++)
+		reader_start(&r[i], NULL);
+	/* The newest is the first of the list. Leave in the middle, at the front, at its end. */
+	step(&r[1], LEAVE);
+	step(&r[3], LEAVE);
+	for (unsigned int i = 0; i < 2; i++) { /* this thread, which came before all of them */
+		vfu_rcu_unregister();
+		vfu_rcu_register();
+		vfu_rcu_offline();
+	}
+	for (unsigned int i = 0; i < 4; i += 2) {
+		step(&r[2 - i], OFFLINE);
+		waiter_start(&w, a);
+		assert_waits(&w); /* for the other one */
+		step(&r[i], QUIESCENT);
+		waiter_ends(&w);
+		step(&r[2 - i], ONLINE);
+	}
+	step(&r[0], LEAVE);
+	waiter_start(&w, a);
+	assert_waits(&w);
+	step(&r[2], LEAVE);
+	waiter_ends(&w);
+	vfu_rcu_wait(a);
+}
+
 int
 main(void)
 {
@@ -297,6 +330,7 @@ main(void)
 		cmocka_unit_test(restricted_reader_holds_up_its_device_only),
 		cmocka_unit_test(waiters_do_not_wait_for_each_other),
 		cmocka_unit_test(reader_may_wait_itself),
+		cmocka_unit_test(list_of_readers_stays_whole),
 		cmocka_unit_test(nothing_is_used_after_a_grace_period),
 	};
 

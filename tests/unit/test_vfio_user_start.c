@@ -19,6 +19,7 @@
 
 #include <sys/resource.h>
 
+#include "test_clock.h"
 #include "vfu_test.h"
 
 #define MAX_VECTORS 2048 /* of an index */
@@ -39,10 +40,14 @@ enum call {
 	LISTEN,
 	THREAD,
 	CONNECT,
+	LSTAT,
+	UNLINK,
 };
 
 static enum call failing;
 static int error, left; /* of the failing call: its error, and how many calls succeed before */
+
+static bool always; /* each call fails, and takes a second */
 
 /* The call whose descriptor is to be 0, and how many such calls come before. */
 static enum call zero;
@@ -54,8 +59,10 @@ fails(enum call call)
 {
 	if (call == zero && zero_left-- == 0)
 		close(0);
-	if (call != failing || left-- != 0)
+	if (call != failing || (left-- != 0 && !always))
 		return false;
+	if (always)
+		passed_ms += 1000;
 	errno = error;
 	return true;
 }
@@ -76,6 +83,8 @@ WRAP(int, fchmod, FCHMOD, (int fd, mode_t mode), (fd, mode))
 WRAP(int, bind, BIND, (int fd, const struct sockaddr *sa, socklen_t len), (fd, sa, len))
 WRAP(int, connect, CONNECT, (int fd, const struct sockaddr *sa, socklen_t len), (fd, sa, len))
 WRAP(int, chmod, CHMOD, (const char *path, mode_t mode), (path, mode))
+WRAP(int, lstat64, LSTAT, (const char *path, struct stat *st), (path, st))
+WRAP(int, unlink, UNLINK, (const char *path), (path))
 WRAP(int, listen, LISTEN, (int fd, int backlog), (fd, backlog))
 
 static unsigned int installs; /* of a handler of SIGBUS, by the library */
@@ -271,6 +280,8 @@ failed_call_leaves_nothing(void **state)
 		{ CHMOD, EPERM, "%s: cannot listen: Operation not permitted", 0 },
 		{ LISTEN, EADDRINUSE, "%s: cannot listen: Address already in use", 0 },
 		{ THREAD, EAGAIN, "%s: cannot start a thread: Resource temporarily", 0 },
+		{ LSTAT, EIO, "%s: Input/output error", 0 },
+		{ LSTAT, EIO, "%s: cannot listen: Input/output error", 1 },
 	};
 	const struct vfu_server_desc desc = description();
 	char path[100], err[VFU_ERR_LEN], why[VFU_ERR_LEN];
@@ -311,8 +322,65 @@ stale_socket_stays_if_it_cannot_be_tried(void **state)
 	failing = NONE;
 	assert_non_null(strstr(err, ": socket: Too many open files"));
 	assert_int_equal(access(sa.sun_path, F_OK), 0);
+	failing = UNLINK;
+	error = EROFS;
+	left = 0;
+	assert_int_equal(start(&desc, &dev_ops, sa.sun_path, err), -EROFS);
+	failing = NONE;
+	assert_non_null(strstr(err, ": stale socket cannot be removed: Read-only file system"));
+	assert_int_equal(access(sa.sun_path, F_OK), 0);
 	assert_int_equal(start(&desc, &dev_ops, sa.sun_path, err), 0);
 	vfu_server_stop(dev.server);
+}
+
+/* Another process puts a file at the path of the socket, or removes the socket. */
+static void
+stopped_server_removes_only_its_own_socket(void **state)
+{
+	const struct vfu_server_desc desc = description();
+	char path[100], err[VFU_ERR_LEN];
+	int fd;
+
+	for (unsigned int i = 0; i < 3; i++) {
+		test_path(path, sizeof(path));
+		assert_int_equal(start(&desc, &dev_ops, path, err), 0);
+		if (i != 0)
+			assert_int_equal(unlink(path), 0);
+		if (i == 1) {
+			fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+			assert_true(fd >= 0);
+			close(fd);
+		}
+		vfu_server_stop(dev.server);
+		assert_int_equal(access(path, F_OK), i == 1 ? 0 : -1);
+		if (i == 1)
+			assert_int_equal(unlink(path), 0);
+	}
+}
+
+/* A process that keeps the folder locked: the server waits for it, but not for ever. */
+static void
+locked_folder_is_waited_for_in_time(void **state)
+{
+	const struct vfu_server_desc desc = description();
+	char path[100], err[VFU_ERR_LEN];
+
+	test_path(path, sizeof(path));
+	failing = FLOCK;
+	error = EWOULDBLOCK;
+	left = 0;
+	assert_int_equal(start(&desc, &dev_ops, path, err), 0); /* it is free the second time */
+	failing = NONE;
+	vfu_server_stop(dev.server);
+	failing = FLOCK;
+	left = 0;
+	always = true;
+	assert_int_equal(start(&desc, &dev_ops, path, err), -EBUSY);
+	always = false;
+	failing = NONE;
+	assert_non_null(strstr(err,
+			": its folder cannot be locked: another process keeps it locked"));
+	assert_int_equal(access(path, F_OK), -1);
 }
 
 static struct vfu_server_stats
@@ -576,6 +644,8 @@ main(void)
 		cmocka_unit_test(index_has_at_most_2048_vectors),
 		cmocka_unit_test(failed_call_leaves_nothing),
 		cmocka_unit_test(stale_socket_stays_if_it_cannot_be_tried),
+		cmocka_unit_test(stopped_server_removes_only_its_own_socket),
+		cmocka_unit_test(locked_folder_is_waited_for_in_time),
 		cmocka_unit_test(client_whose_start_fails_leaves_nothing),
 		cmocka_unit_test(handler_of_sigbus_is_installed_once_and_again_after_another),
 		cmocka_unit_test(process_has_at_most_256_servers),

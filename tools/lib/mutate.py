@@ -103,9 +103,10 @@ SUBJECTS = {
     'nvm': ['reg'],
     'offload': ['edges'], 'pci': ['reg', 'intr'], 'pending': ['client'], 'phy': ['reg'],
     'probe': ['blind'], 'refuse': ['connections'], 'requests': ['client'], 'rss': ['rx'],
-    'serve': ['dma'], 'set': ['refusals'], 'sigbus': ['dma'], 'sock': ['connections'],
-    'socket': ['connections'], 'stats': ['reg', 'rx'], 'symbol': ['report'], 'table': ['dma'],
-    'telemetry': ['reach'], 'thread': ['async'], 'translate': ['maps'], 'window': ['dma', 'limits'],
+    'sealed': ['common'], 'serve': ['dma'], 'set': ['refusals'], 'sigbus': ['dma'],
+    'sock': ['connections'], 'socket': ['connections'], 'stats': ['reg', 'rx'], 'std': ['common'],
+    'symbol': ['report'], 'table': ['dma', 'owner'], 'telemetry': ['reach'], 'thread': ['async'],
+    'translate': ['maps'], 'window': ['dma', 'limits', 'owner'],
 }
 
 # Calls whose effect only a person sees, or that affect only speed.
