@@ -11,6 +11,7 @@
 
 #include "dma_bus.h"
 #include "dma_debug_object.h"
+#include "gantry_dma_pool.h"
 #include "gantry_dma_sg.h"
 
 #define LEN 512
@@ -197,6 +198,65 @@ failed_mapping_ends_with_its_device(void **state)
 		gantry_dma_dev_destroy(dev);
 	}
 	rte_free(p);
+}
+
+/*
+ * Blocks of pools.
+ */
+
+static HERE void *
+take_block(struct gantry_dma_pool *from, bool zero, gantry_dma_addr_t *addr)
+{
+	void *p = zero ? gantry_dma_pool_zalloc(from, addr) : gantry_dma_pool_alloc(from, addr);
+
+	assert_non_null(p);
+	return p;
+}
+
+static HERE void
+free_into(struct gantry_dma_pool *into, void *p, gantry_dma_addr_t addr)
+{
+	gantry_dma_pool_free(into, p, addr);
+}
+
+static HERE void
+unmap_block(struct gantry_dma_dev *dev, gantry_dma_addr_t addr)
+{
+	gantry_dma_unmap_single(dev, addr, 64, GANTRY_DMA_BIDIRECTIONAL);
+}
+
+/* A report about a block names the code that took it, and from where. */
+static void
+block_of_a_pool_returns_to_that_pool(void **state)
+{
+	struct gantry_dma_pool *own, *other;
+	struct gantry_dma_dev *dev;
+	gantry_dma_addr_t addr;
+	unsigned int i;
+	void *p;
+
+	for (i = 0; i < 4; i++) {
+		dev = debug_on(NULL, GANTRY_DMA_MODE_DIRECT, 64);
+		own = gantry_dma_pool_create("own", dev, 64, 64, 0);
+		other = gantry_dma_pool_create("other", dev, 64, 64, 0);
+		assert_true(own != NULL && other != NULL);
+		p = take_block(own, i % 2 != 0, &addr);
+		if (i < 2)
+			free_into(other, p, addr);
+		else
+			unmap_block(dev, addr);
+		reports_expect(GANTRY_DMA_MISUSE_WRONG_FUNCTION,
+				i < 2 ? "free_into" : "unmap_block");
+		assert_true((strstr(reports.at[0].text, "from another pool's ") != NULL) ==
+				(i < 2));
+		assert_non_null(strstr(reports.at[0].map_symbol, "take_block+"));
+		free_into(own, p, addr);
+		assert_int_equal(reports.nr, 1);
+		gantry_dma_pool_destroy(own);
+		gantry_dma_pool_destroy(other);
+		gantry_dma_dev_destroy(dev);
+		assert_int_equal(reports.nr, 1);
+	}
 }
 
 /*
@@ -415,6 +475,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(rest_of_a_list_that_was_unmapped_as_single_is_no_leak),
 		cmocka_unit_test(list_of_no_entries_is_a_wrong_number),
 		cmocka_unit_test(failed_mapping_ends_with_its_device),
+		cmocka_unit_test(block_of_a_pool_returns_to_that_pool),
 		cmocka_unit_test(refusal_for_lack_of_room_is_not_reported),
 		cmocka_unit_test(memory_without_a_bus_address_is_reported),
 		cmocka_unit_test(address_in_the_mbuf_is_that_of_its_buffer),

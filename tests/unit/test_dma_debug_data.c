@@ -286,9 +286,47 @@ fields_stay_as_they_are_while_the_device_has_the_mbuf(void **state)
 			reports_expect(GANTRY_DMA_MISUSE_MBUF_CHANGED, "change_fields");
 			if (strstr(reports.at[0].text, fields[i].how) == NULL)
 				fail_msg("not \"%s\": %s", fields[i].how, reports.at[0].text);
+			assert_null(strstr(reports.at[0].text, "refcnt")); /* it did not change */
 		}
 		gantry_dma_dev_destroy(dev);
 	}
+	drop_pool();
+}
+
+/* The driver may test several mappings later; until then, and afterwards, all checks hold. */
+static HERE void
+write_after_late_test(struct gantry_dma_dev *dev, bool write)
+{
+	struct rte_mbuf *m[2] = { frame(), frame() };
+	gantry_dma_addr_t addr[2];
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		addr[i] = gantry_dma_map_mbuf(dev, m[i], m[i]->data_off, FRAME,
+				GANTRY_DMA_TO_DEVICE);
+	for (i = 0; i < 2; i++)
+		assert_false(gantry_dma_mapping_error(dev, addr[i]));
+	if (write)
+		*rte_pktmbuf_mtod(m[0], uint8_t *) ^= 1;
+	for (i = 0; i < 2; i++) {
+		gantry_dma_unmap_mbuf(dev, m[i], addr[i], FRAME, GANTRY_DMA_TO_DEVICE);
+		rte_pktmbuf_free(m[i]);
+	}
+}
+
+static void
+late_test_of_a_mapping_keeps_its_checks(void **state)
+{
+	struct gantry_dma_dev *dev;
+
+	make_pool(&kinds[1]);
+	dev = device("late");
+	reports_begin();
+	write_after_late_test(dev, false);
+	assert_int_equal(reports.nr, 0);
+	write_after_late_test(dev, true);
+	reports_expect(GANTRY_DMA_MISUSE_MBUF_WRITTEN, "write_after_late_test");
+	gantry_dma_dev_destroy(dev);
 	drop_pool();
 }
 
@@ -502,6 +540,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(data_in_memory_of_application_is_followed),
 		cmocka_unit_test(references_that_the_device_needs_stay_as_they_are),
 		cmocka_unit_test(fields_stay_as_they_are_while_the_device_has_the_mbuf),
+		cmocka_unit_test(late_test_of_a_mapping_keeps_its_checks),
 		cmocka_unit_test(fields_of_a_chain_stay_as_they_are),
 		cmocka_unit_test(promises_of_a_queue_hold_for_each_mbuf_that_is_sent),
 	};
