@@ -3,8 +3,9 @@
  */
 
 /*
- * Test of the indexes of the debug layer's books (dma_debug_books.c), without the layer: which entry
- * an unmapping takes out, and which entries are found at an address. Devices and memory are numbers.
+ * Test of the indexes of the debug layer's books (dma_debug_books.c), without the layer: which
+ * entry an unmapping takes out, and which entries are found at an address. Devices and memory are
+ * numbers.
  */
 
 #include "dma_device.h"
@@ -99,7 +100,7 @@ entry_most_like_the_description_is_taken(void **state)
 	for (p = 0; p < NR_PROPERTIES; p++) {
 		lower = all & ~((2 << p) - 1);
 		for (order = 0; order < 2; order++) {
-			/* The better one differs in all that counts less, the other one here only. */
+			/* The better one differs in all that counts less, the other one here. */
 			if (order == 0) {
 				better = add(unlike(lower), ignore, NULL);
 				worse = add(unlike(1 << p), ignore, NULL);
@@ -370,7 +371,7 @@ block_is_found_by_its_bus_address_only(void **state)
 	assert_empty();
 }
 
-/* What is left of a device, or of one pool of blocks. */
+/* A device, or one pool of blocks, ends while entries of it are left. */
 static void
 rest_of_an_owner_is_taken(void **state)
 {

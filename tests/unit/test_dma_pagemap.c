@@ -3,8 +3,8 @@
  */
 
 /*
- * Test of physical addresses (dma_translate.c): what the kernel answers in /proc/self/pagemap, which
- * the test replaces, so that it needs no rights.
+ * Test of physical addresses (dma_translate.c): what the kernel answers in /proc/self/pagemap,
+ * which the test replaces, so that it needs no rights.
  */
 
 #include <fcntl.h>
@@ -80,7 +80,7 @@ entry_gives_the_frame_of_the_page(void **state)
 		{ BASE, PRESENT | 1, 0x1000 },
 		{ BASE + 4095, PRESENT | 1, 0x1fff },
 		{ BASE + 8, PRESENT | 0xABCDE, 0xABCDE008 },
-		/* The frame is in 55 bits; other bits tell about the page. */
+		/* The frame is in 55 bits; other bits describe the page. */
 		{ BASE + 1, PRESENT | UINT64_C(0x7F) << 55 | 2, 0x2001 },
 		{ BASE, PRESENT | UINT64_C(1) << 50, UINT64_C(1) << 62 },
 		{ BASE + 3 * PAGE, PRESENT | 5, 0x5000 },

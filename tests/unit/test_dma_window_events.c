@@ -3,8 +3,8 @@
  */
 
 /*
- * Test of a window while EAL adds and removes memory (dma_window.c). The pages, and the events, come
- * from the test, so that the pages may be anywhere, and no hugepages are needed.
+ * Test of a window while EAL adds and removes memory (dma_window.c). The pages, and the events,
+ * come from the test, so that the pages may be anywhere, and no hugepages are needed.
  */
 
 #include "dma_bus.h"
