@@ -5,7 +5,7 @@
 /*
  * Test of the debug layer's checks between the hand-over of an mbuf for sending and its return
  * (dma_debug_mbuf.c): of data in buffers that are not the mbuf's own, of fields, and of the number
- * of references. And of the promises that an application has made about what it sends.
+ * of references. It also tests the promises that an application has made about its mbufs.
  */
 
 #include "dma_mbufs.h"
