@@ -259,6 +259,47 @@ block_of_a_pool_returns_to_that_pool(void **state)
 	}
 }
 
+static HERE void
+end_again(struct gantry_dma_dev *dev, bool block)
+{
+	uint8_t *p = memory(LEN), *cpu;
+	gantry_dma_addr_t addr;
+	unsigned int i;
+
+	if (block) {
+		cpu = gantry_dma_alloc_coherent(dev, LEN, &addr, SOCKET_ID_ANY);
+		assert_non_null(cpu);
+		for (i = 0; i < 2; i++)
+			gantry_dma_free_coherent(dev, LEN, cpu, addr);
+	} else {
+		addr = gantry_dma_map_single(dev, p, LEN, GANTRY_DMA_TO_DEVICE);
+		assert_false(gantry_dma_mapping_error(dev, addr));
+		for (i = 0; i < 2; i++)
+			gantry_dma_unmap_single(dev, addr, LEN, GANTRY_DMA_TO_DEVICE);
+	}
+	rte_free(p);
+}
+
+/* A block is allocated and freed, other memory is mapped and unmapped. */
+static void
+report_has_the_words_of_the_kind(void **state)
+{
+	struct gantry_dma_dev *dev;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		dev = debug_on(NULL, GANTRY_DMA_MODE_DIRECT, 64);
+		end_again(dev, i != 0);
+		reports_expect(GANTRY_DMA_MISUSE_UNMAP_TWICE, "end_again");
+		assert_non_null(strstr(reports.at[0].text,
+				i != 0 ? "of an address that is freed already" :
+					 "of an address that is unmapped already"));
+		assert_non_null(strstr(reports.at[0].text,
+				i != 0 ? "; allocated by end_again+" : "; mapped by end_again+"));
+		gantry_dma_dev_destroy(dev);
+	}
+}
+
 /*
  * Refusals.
  */
@@ -476,6 +517,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(list_of_no_entries_is_a_wrong_number),
 		cmocka_unit_test(failed_mapping_ends_with_its_device),
 		cmocka_unit_test(block_of_a_pool_returns_to_that_pool),
+		cmocka_unit_test(report_has_the_words_of_the_kind),
 		cmocka_unit_test(refusal_for_lack_of_room_is_not_reported),
 		cmocka_unit_test(memory_without_a_bus_address_is_reported),
 		cmocka_unit_test(address_in_the_mbuf_is_that_of_its_buffer),
