@@ -201,6 +201,57 @@ buffers_beyond_the_mask_are_copied_below_it(void **state)
 	rte_free(p);
 }
 
+struct listed {
+	gantry_dma_addr_t addr[32];
+	unsigned int nr;
+};
+
+static void
+list_buffer(void *arg, const struct gantry_dma_mapping *m)
+{
+	struct listed *l = arg;
+
+	if (m->reach != GANTRY_DMA_REACH_BUFFER)
+		return;
+	assert_true(l->nr < RTE_DIM(l->addr));
+	l->addr[l->nr++] = m->addr;
+}
+
+/* The list of memory that the device reaches has each slot that is in use. */
+static void
+each_copy_is_listed_once(void **state)
+{
+	struct gantry_dma_params params = {
+		.name = "dev",
+		.socket_id = SOCKET_ID_ANY,
+		.bounce_slots = { 8, 8, 8, 0 },
+	};
+	struct gantry_dma_dev *dev = gantry_dma_dev_create(&params);
+	uint8_t *p = rte_malloc(NULL, 2 * BLOCK, 64);
+	struct listed l = { .nr = 0 };
+	static const size_t sizes[] = { 200, 1500, 4000 }; /* each of its own class of slots */
+	gantry_dma_addr_t addr[24];
+	unsigned int i, k, n;
+
+	assert_non_null(dev);
+	bus_mask(dev, 32);
+	for (i = 0; i < RTE_DIM(addr); i++)
+		addr[i] = bus_map_ok(dev, p + i * 4096, sizes[i / 8], GANTRY_DMA_TO_DEVICE);
+	dma_device(dev)->base->for_each(dev, list_buffer, &l);
+	assert_int_equal(l.nr, RTE_DIM(addr));
+	for (i = 0; i < RTE_DIM(addr); i++) {
+		for (k = 0, n = 0; k < l.nr; k++)
+			n += l.addr[k] == addr[i];
+		assert_int_equal(n, 1);
+		gantry_dma_unmap_single(dev, addr[i], sizes[i / 8], GANTRY_DMA_TO_DEVICE);
+	}
+	l.nr = 0;
+	dma_device(dev)->base->for_each(dev, list_buffer, &l);
+	assert_int_equal(l.nr, 0);
+	gantry_dma_dev_destroy(dev);
+	rte_free(p);
+}
+
 /* The last byte counts, not the first. */
 static void
 mapping_may_end_at_the_last_byte_of_the_mask(void **state)
@@ -229,6 +280,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(block_is_refused_if_the_mask_reaches_nothing),
 		cmocka_unit_test(mask_for_coherent_memory_decides_about_the_mode),
 		cmocka_unit_test(buffers_beyond_the_mask_are_copied_below_it),
+		cmocka_unit_test(each_copy_is_listed_once),
 		cmocka_unit_test(mapping_may_end_at_the_last_byte_of_the_mask),
 	};
 	uintptr_t last = 0;
