@@ -17,16 +17,14 @@
 #define END   (UINT64_C(1) << 32)
 #define BLOCK ((size_t)1 << 20)
 
-static uintptr_t first; /* the address at which EAL memory begins */
+static uintptr_t first, last; /* the first and the last byte of EAL memory */
 
 static int
 look(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
 {
-	uintptr_t *last = arg;
-
 	if (first == 0)
 		first = (uintptr_t)ms->addr;
-	*last = (uintptr_t)ms->addr + (ms->len - 1);
+	last = (uintptr_t)ms->addr + (ms->len - 1);
 	return 0;
 }
 
@@ -69,6 +67,7 @@ coherent_blocks_are_below_their_mask(void **state)
 		gantry_dma_free_coherent(dev, sizes[i], p, addr);
 		assert_heap(before);
 	}
+	assert_int_equal(dma_highest_address(), last);
 	/* A wider mask does not care. */
 	assert_int_equal(gantry_dma_set_coherent_mask(dev, GANTRY_DMA_BIT_MASK(33)), 0);
 	p = gantry_dma_alloc_coherent(dev, BLOCK, &addr, SOCKET_ID_ANY);
@@ -283,11 +282,10 @@ main(int argc, char **argv)
 		cmocka_unit_test(each_copy_is_listed_once),
 		cmocka_unit_test(mapping_may_end_at_the_last_byte_of_the_mask),
 	};
-	uintptr_t last = 0;
 
 	eal_start(argc, argv, "--base-virtaddr=" BASE, "--log-level", "lib.gantry_dma:critical",
 			NULL);
-	rte_memseg_walk(look, &last);
+	rte_memseg_walk(look, NULL);
 	if (first >= END || last < END) {
 		printf("needs EAL memory around 4 GiB: it is at 0x%" PRIxPTR "\n", first);
 		return EAL_SKIPPED;
