@@ -298,7 +298,7 @@ add_device(struct watch *w, struct gantry_dma_dev *dev)
 		if (w->devices[i] == dev)
 			return 0;
 	if (w->nr_devices == DEVICES_MAX)
-		return -ENOSPC;
+		return -EUSERS;
 	w->devices[w->nr_devices++] = dev;
 	return 0;
 }
@@ -313,6 +313,8 @@ why_not(int ret, char *buf, size_t len)
 	case -ENFILE:
 		return "256 pools were watched already, and there can be no more; nor are later "
 		       "ones";
+	case -EUSERS:
+		return "32 devices watch it already, and there can be no more";
 	case -EEXIST:
 		return "another copy of this library watches it";
 	case -EBUSY:
@@ -358,7 +360,7 @@ gantry_dma_debug_watch(struct gantry_dma_dev *dev, struct rte_mempool *pool)
 		if ((ret != -ENFILE && ret != -ENOTSUP) || !logged)
 			dma_log_error(dev, RTE_LOG_NOTICE);
 	}
-	return ret;
+	return ret != -EUSERS ? ret : -ENOSPC;
 }
 
 struct watch *

@@ -4,13 +4,15 @@
 
 /*
  * Test of the debug layer's checks between the hand-over of an mbuf for sending and its return
- * (dma_debug_mbuf.c): of data in buffers that are not the mbuf's own, and of the number of
- * references.
+ * (dma_debug_mbuf.c): of data in buffers that are not the mbuf's own, of fields, and of the number
+ * of references. It also tests the promises that an application has made about its mbufs.
  */
 
 #include "dma_mbufs.h"
 
 #include <sys/mman.h>
+
+#include "gantry_dma_sg.h"
 
 #define ROOM 4096 /* of a buffer of the application: one page */
 
@@ -210,12 +212,337 @@ references_that_the_device_needs_stay_as_they_are(void **state)
 	drop_pool();
 }
 
+/*
+ * Fields. A field changes while the device has the mbuf, and gets its former value back afterwards.
+ */
+struct field {
+	const char *how; /* in the report, to its end; NULL: correct */
+	bool received;
+	int data_off, data_len, pkt_len, nb_segs, next, buf_addr; /* differences */
+};
+
+/* Change the fields of an mbuf, or change them back. */
+static void
+change_by(struct rte_mbuf *m, const struct field *f, int sign)
+{
+	m->data_off += sign * f->data_off;
+	m->data_len += sign * f->data_len;
+	m->pkt_len += sign * f->pkt_len;
+	m->nb_segs += sign * f->nb_segs;
+	m->next = RTE_PTR_ADD(m->next, sign * f->next);
+	m->buf_addr = RTE_PTR_ADD(m->buf_addr, sign * f->buf_addr);
+}
+
+static HERE void
+change_fields(struct gantry_dma_dev *dev, const struct field *f)
+{
+	struct rte_mbuf *m = frame();
+	gantry_dma_addr_t addr = f->received ? drv_post(dev, m, 0) : drv_send(dev, m, 0);
+
+	change_by(m, f, 1);
+	gantry_dma_unmap_mbuf(dev, m, addr, FRAME,
+			f->received ? GANTRY_DMA_FROM_DEVICE : GANTRY_DMA_TO_DEVICE);
+	change_by(m, f, -1);
+	rte_pktmbuf_free(m);
+}
+
+/* A driver writes the length of received data before it unmaps it, and nothing else. */
+static void
+fields_stay_as_they_are_while_the_device_has_the_mbuf(void **state)
+{
+	static const struct field fields[] = {
+		{ .how = NULL },
+		{ .how = NULL, .received = true },
+		{ .how = NULL, .received = true, .data_len = 1, .pkt_len = 1 },
+		{ .how = "return: data_off from 128 to 127", .data_off = -1 },
+		{ .how = "return: data_off from 128 to 129", .received = true, .data_off = 1 },
+		{ .how = "return: data_len from 200 to 199", .data_len = -1 },
+		{ .how = "return: pkt_len from 200 to 201", .pkt_len = 1 },
+		{ .how = "return: data_len from 200 to 202, pkt_len from 200 to 203",
+				.data_len = 2,
+				.pkt_len = 3 },
+		{ .how = "return: nb_segs from 1 to 2", .nb_segs = 1 },
+		{ .how = "return: nb_segs from 1 to 0", .received = true, .nb_segs = -1 },
+		{ .how = "return: next from (nil) to 0x40", .next = 64 },
+		{ .how = "return: next from (nil) to 0x40, nb_segs from 1 to 2",
+				.received = true,
+				.next = 64,
+				.nb_segs = 1 },
+		{ .how = "return: buf_addr from 0x", .buf_addr = 64 },
+		{ .how = "return: buf_addr from 0x", .received = true, .buf_addr = -64 },
+	};
+	struct gantry_dma_dev *dev;
+	unsigned int i;
+
+	make_pool(&kinds[1]);
+	for (i = 0; i < RTE_DIM(fields); i++) {
+		dev = device("fields");
+		reports_begin();
+		change_fields(dev, &fields[i]);
+		if (fields[i].how == NULL) {
+			if (reports.nr != 0)
+				fail_msg("%u: %s", i, reports.at[0].text);
+		} else {
+			reports_expect(GANTRY_DMA_MISUSE_MBUF_CHANGED, "change_fields");
+			if (strstr(reports.at[0].text, fields[i].how) == NULL)
+				fail_msg("not \"%s\": %s", fields[i].how, reports.at[0].text);
+			assert_null(strstr(reports.at[0].text, "refcnt")); /* it did not change */
+		}
+		gantry_dma_dev_destroy(dev);
+	}
+	drop_pool();
+}
+
+/* The driver may test several mappings later; until then, and afterwards, all checks hold. */
+static HERE void
+write_after_late_test(struct gantry_dma_dev *dev, bool write)
+{
+	struct rte_mbuf *m[2] = { frame(), frame() };
+	gantry_dma_addr_t addr[2];
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		addr[i] = gantry_dma_map_mbuf(dev, m[i], m[i]->data_off, FRAME,
+				GANTRY_DMA_TO_DEVICE);
+	for (i = 0; i < 2; i++)
+		assert_false(gantry_dma_mapping_error(dev, addr[i]));
+	if (write)
+		*rte_pktmbuf_mtod(m[0], uint8_t *) ^= 1;
+	for (i = 0; i < 2; i++) {
+		gantry_dma_unmap_mbuf(dev, m[i], addr[i], FRAME, GANTRY_DMA_TO_DEVICE);
+		rte_pktmbuf_free(m[i]);
+	}
+}
+
+static void
+late_test_of_a_mapping_keeps_its_checks(void **state)
+{
+	struct gantry_dma_dev *dev;
+
+	make_pool(&kinds[1]);
+	dev = device("late");
+	reports_begin();
+	write_after_late_test(dev, false);
+	assert_int_equal(reports.nr, 0);
+	write_after_late_test(dev, true);
+	reports_expect(GANTRY_DMA_MISUSE_MBUF_WRITTEN, "write_after_late_test");
+	gantry_dma_dev_destroy(dev);
+	drop_pool();
+}
+
+/*
+ * Chains. If one was cut or extended, its pieces differ, which is another misuse.
+ */
+static HERE void
+change_chain(struct gantry_dma_dev *dev, uint16_t by)
+{
+	struct rte_mbuf *m = frame(), *tail = frame();
+	struct gantry_dma_seg segs[2];
+	int n;
+
+	assert_int_equal(rte_pktmbuf_chain(m, tail), 0);
+	n = gantry_dma_map_mbuf_chain(dev, m, segs, RTE_DIM(segs), GANTRY_DMA_TO_DEVICE);
+	assert_in_range(n, 1, 2);
+	m->nb_segs += by;
+	gantry_dma_unmap_mbuf_chain(dev, m, segs, n, GANTRY_DMA_TO_DEVICE);
+	m->nb_segs -= by;
+	rte_pktmbuf_free(m);
+}
+
+static void
+fields_of_a_chain_stay_as_they_are(void **state)
+{
+	struct gantry_dma_dev *dev;
+
+	make_pool(&kinds[1]);
+	dev = device("chain");
+	reports_begin();
+	change_chain(dev, 0);
+	assert_int_equal(reports.nr, 0);
+	change_chain(dev, 1);
+	reports_expect(GANTRY_DMA_MISUSE_MBUF_CHANGED, "change_chain");
+	assert_non_null(strstr(reports.at[0].text, "return: nb_segs from 2 to 3"));
+	gantry_dma_dev_destroy(dev);
+	drop_pool();
+}
+
+/*
+ * Promises.
+ */
+static struct rte_mempool *other_pool;
+
+enum sort {
+	PLAIN,
+	OF_OTHER_POOL,
+	TWO_REFERENCES,
+	CHAINED,
+	CLONE,
+	EXTERNAL,
+	OF_NO_POOL,
+	OF_NO_POOL_SHARED,
+	NR_SORTS,
+};
+
+static void
+keep_buffer(void *addr, void *opaque)
+{
+}
+
+/* Return an mbuf of that sort, with FRAME bytes of data in it; *more: another one, to be freed. */
+static struct rte_mbuf *
+mbuf_of_sort(enum sort sort, struct rte_mbuf **more)
+{
+	static struct rte_mbuf_ext_shared_info info = { .free_cb = keep_buffer };
+	static uint8_t alone[sizeof(struct rte_mbuf) + ROOM] __rte_cache_aligned;
+	struct rte_mbuf *m;
+
+	*more = NULL;
+	if (sort == OF_NO_POOL || sort == OF_NO_POOL_SHARED) {
+		m = (struct rte_mbuf *)alone;
+		memset(m, 0, sizeof(*m));
+		m->buf_addr = area;
+		m->ol_flags = RTE_MBUF_F_EXTERNAL;
+		m->data_len = m->pkt_len = FRAME;
+		m->nb_segs = 1;
+		rte_mbuf_refcnt_set(m, sort == OF_NO_POOL ? 1 : 2);
+		return m;
+	}
+	m = rte_pktmbuf_alloc(sort == OF_OTHER_POOL ? other_pool : pool);
+	assert_non_null(m);
+	if (sort == CLONE) {
+		*more = frame();
+		rte_pktmbuf_attach(m, *more);
+	} else if (sort == EXTERNAL) {
+		rte_mbuf_ext_refcnt_set(&info, 1);
+		rte_pktmbuf_attach_extbuf(m, area, RTE_BAD_IOVA, ROOM, &info);
+	}
+	m->data_len = m->pkt_len = FRAME;
+	if (sort == CHAINED)
+		assert_int_equal(rte_pktmbuf_chain(m, frame()), 0);
+	return m;
+}
+
+/* Send an mbuf, and change its data in the meantime, which is not reported as well. */
+static HERE void
+send_sort(struct gantry_dma_dev *dev, enum sort sort, bool write)
+{
+	struct rte_mbuf *more, *m = mbuf_of_sort(sort, &more);
+	gantry_dma_addr_t addr;
+
+	if (sort == TWO_REFERENCES)
+		rte_mbuf_refcnt_update(m, 1);
+	addr = gantry_dma_map_mbuf(dev, m, m->data_off, FRAME, GANTRY_DMA_TO_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, addr));
+	if (write)
+		*rte_pktmbuf_mtod(m, uint8_t *) ^= 1;
+	gantry_dma_unmap_mbuf(dev, m, addr, FRAME, GANTRY_DMA_TO_DEVICE);
+	if (sort == TWO_REFERENCES)
+		rte_mbuf_refcnt_update(m, -1);
+	if (m->pool != NULL)
+		rte_pktmbuf_free(m);
+	rte_pktmbuf_free(more);
+}
+
+/* Receive an mbuf of that sort. */
+static HERE void
+post_sort(struct gantry_dma_dev *dev, enum sort sort)
+{
+	struct rte_mbuf *more, *m = mbuf_of_sort(sort, &more);
+	gantry_dma_addr_t addr;
+
+	addr = gantry_dma_map_mbuf(dev, m, m->data_off, FRAME, GANTRY_DMA_FROM_DEVICE);
+	assert_false(gantry_dma_mapping_error(dev, addr));
+	gantry_dma_unmap_mbuf(dev, m, addr, FRAME, GANTRY_DMA_FROM_DEVICE);
+	if (m->pool != NULL)
+		rte_pktmbuf_free(m);
+	rte_pktmbuf_free(more);
+}
+
+/* Why an mbuf of each sort may not be sent on a queue with these promises; NULL: it may be. */
+static const struct {
+	bool fast_free, one_segment;
+	const char *but[NR_SORTS];
+} promises[] = {
+	{ .fast_free = false },
+	{ .one_segment = true, .but = { [CHAINED] = "without RTE_ETH_TX_OFFLOAD_MULTI_SEGS" } },
+	{ .fast_free = true,
+			.but = { [OF_OTHER_POOL] = "and is of another pool than those before",
+					[TWO_REFERENCES] = "and has more references than one",
+					[CLONE] = "and is indirect: its buffer is another mbuf's",
+					[EXTERNAL] = "and has an external buffer",
+					[OF_NO_POOL] = "and is of another pool than those before",
+					[OF_NO_POOL_SHARED] =
+							"and has more references than one" } },
+};
+
+static void
+check_sort(unsigned int i, enum sort sort)
+{
+	struct gantry_dma_promise promise = { .fast_free = promises[i].fast_free,
+		.one_segment = promises[i].one_segment };
+	const char *but = promises[i].but[sort];
+	struct gantry_dma_dev *dev = bounce_device("promise");
+
+	reports_begin();
+	gantry_dma_debug_promise(&promise);
+	send_sort(dev, PLAIN, false); /* decides about the pool */
+	assert_ptr_equal(promise.pool, promise.fast_free ? pool : NULL);
+	post_sort(dev, sort); /* received mbufs are not promised anything about */
+	assert_int_equal(reports.nr, 0);
+	send_sort(dev, sort, but != NULL);
+	if (but == NULL) {
+		if (reports.nr != 0)
+			fail_msg("%u, %d: %s", i, sort, reports.at[0].text);
+	} else {
+		reports_expect(sort == CHAINED ? GANTRY_DMA_MISUSE_MBUF_CHAIN :
+						 GANTRY_DMA_MISUSE_MBUF_FAST_FREE,
+				"send_sort");
+		if (strstr(reports.at[0].text, but) == NULL)
+			fail_msg("not \"%s\": %s", but, reports.at[0].text);
+	}
+	assert_ptr_equal(promise.pool, promise.fast_free ? pool : NULL);
+	gantry_dma_debug_promise(NULL);
+	gantry_dma_dev_destroy(dev);
+	/* Without a promise, each sort may be sent. */
+	dev = bounce_device("no promise");
+	reports_begin();
+	send_sort(dev, sort, false);
+	assert_int_equal(reports.nr, 0);
+	gantry_dma_dev_destroy(dev);
+}
+
+static void
+promises_of_a_queue_hold_for_each_mbuf_that_is_sent(void **state)
+{
+	unsigned int i, k;
+	enum sort sort;
+
+	area = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(area, MAP_FAILED);
+	for (k = 1; k < RTE_DIM(kinds); k += 3) { /* also with buffers that are pinned for life */
+		make_pool(&kinds[k]);
+		other_pool = rte_pktmbuf_pool_create("other", 7, 0, 0, 2048, SOCKET_ID_ANY);
+		assert_non_null(other_pool);
+		for (i = 0; i < RTE_DIM(promises); i++)
+			for (sort = PLAIN; sort < NR_SORTS; sort++)
+				if (!kinds[k].pinned || (sort != CLONE && sort != EXTERNAL))
+					check_sort(i, sort);
+		rte_mempool_free(other_pool);
+		drop_pool();
+	}
+	munmap(area, ROOM);
+}
+
 int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(data_in_memory_of_application_is_followed),
 		cmocka_unit_test(references_that_the_device_needs_stay_as_they_are),
+		cmocka_unit_test(fields_stay_as_they_are_while_the_device_has_the_mbuf),
+		cmocka_unit_test(late_test_of_a_mapping_keeps_its_checks),
+		cmocka_unit_test(fields_of_a_chain_stay_as_they_are),
+		cmocka_unit_test(promises_of_a_queue_hold_for_each_mbuf_that_is_sent),
 	};
 
 	eal_start(argc, argv, "--log-level", "lib.gantry_dma:critical", NULL);
