@@ -233,8 +233,11 @@ m82576_rx_run(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_f
 	/* A pointer that does not last is used at once, for one buffer. */
 	n = plan(m, x, b, frames, lasts ? n : 1, to);
 	/* 6. Write the data. */
-	for (i = 0; i < n && put(&frames[i], to[i]); i++)
-		;
+	for (i = 0; i < n && put(&frames[i], to[i]); i++) {
+		/* One signal is enough: write nothing more to memory that was truncated. */
+		if (__builtin_expect(vfu_server_dma_poisoned(m->server), 0))
+			n = i + 1;
+	}
 	if (i == 0)
 		return 0;
 	bytes = m82576_stats_rx(m, frames, i);
