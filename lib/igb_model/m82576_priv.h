@@ -611,15 +611,21 @@ void m82576_intr_unmasked(struct m82576 *m);
 void m82576_stats_reset(struct m82576 *m);
 uint32_t m82576_stats_read(struct m82576 *m, uint32_t off);
 uint32_t m82576_rqdpc_read(struct m82576 *m, unsigned int q);
-/* Count the kinds of n good frames that passed the filters, at least one. Return their bytes. */
-uint64_t m82576_stats_rx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n);
+/*
+ * Count the kinds of n good frames that passed the filters, at least one. alike: they have the same
+ * length and kind of address. Return their bytes.
+ */
+uint64_t m82576_stats_rx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n,
+		bool alike);
 /*
  * Count a burst: the frames that were on the wire, whether good or bad, accepted or not (8.19.44,
  * 8.19.48), the good ones that passed the filters, and those that were delivered.
  */
 void m82576_stats_received(struct m82576 *m, const struct m82576_sum *arrived,
 		const struct m82576_sum *good, const struct m82576_sum *delivered);
-void m82576_stats_tx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n);
+/* Count n transmitted frames; alike: as above. */
+void m82576_stats_tx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n,
+		bool alike);
 
 /* m82576_tx_offload.c: transmitting thread. */
 /* Return the frame that is being gathered. */

@@ -473,7 +473,7 @@ receive(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_frame *
 		m82576_count(&m->rxc.stat[M82576_STAT(IGB_CRCERRS)], 1);
 	} else {
 		add(&b->good, frame->len);
-		m82576_stats_rx(m, frame, 1);
+		m82576_stats_rx(m, frame, 1, true);
 	}
 	if (fate == DELIVERED) {
 		add(&b->delivered, frame->len);

@@ -97,23 +97,32 @@ write_back_by_address(struct m82576 *m, struct m82576_rxq *x, const struct m8257
 		m82576_rxq_dead(m, x, r);
 }
 
+/* Write back n descriptors that are neighbours, from the last to the first. */
+static inline void
+write_back_range(union igb_rx_desc *d, const union igb_rx_desc *wb, uint32_t n)
+{
+	for (d += n, wb += n; n > 0; n--)
+		write_back_one(--d, --wb);
+}
+
 void
 m82576_rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r)
 {
+	const uint32_t first = x->wb_first, n = x->wb_count;
+	uint32_t end = x->count - first, i; /* descriptors up to the end of the ring */
 	union igb_rx_desc *ring;
-	uint32_t i, at;
 
-	if (x->wb_count == 0)
+	if (n == 0)
 		return;
+	if (end > n)
+		end = n;
 	ring = m82576_dma_ring(m, &m->rx_tlb, x->base, x->count);
-	for (i = x->wb_count; i-- > 0;) {
-		at = x->wb_first + i;
-		if (at >= x->count)
-			at -= x->count;
-		if (__builtin_expect(ring != NULL, 1))
-			write_back_one(&ring[at], &x->wb[i]);
-		else
-			write_back_by_address(m, x, r, at, &x->wb[i]);
+	if (__builtin_expect(ring != NULL, 1)) {
+		write_back_range(ring, &x->wb[end], n - end);
+		write_back_range(&ring[first], x->wb, end);
+	} else {
+		for (i = n; i-- > 0;)
+			write_back_by_address(m, x, r, i < end ? first + i : i - end, &x->wb[i]);
 	}
 	x->wb_count = 0;
 }

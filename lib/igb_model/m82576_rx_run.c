@@ -87,7 +87,8 @@ struct key {
 /* The last frame that was decided. The next one often has the same key and length. */
 struct decided {
 	struct key key;
-	uint32_t len; /* 0: none */
+	uint32_t len;    /* 0: none */
+	unsigned int nr; /* decisions of this run */
 	union igb_rx_desc wb;
 };
 
@@ -119,16 +120,25 @@ is_decided(const struct decided *last, const uint8_t *data, uint32_t len)
 	return len == last->len && differ == 0;
 }
 
-/* Decide about a frame: fill in its write-back. Return false: it is not plain. */
+/*
+ * Decide about a frame of at most max bytes: fill in its write-back. Return false: it is not plain.
+ */
 static bool
-decide(struct m82576 *m, const struct m82576_rx_burst *b, const uint8_t *data, uint32_t len,
-		struct decided *last)
+decide(struct m82576 *m, const struct m82576_rx_burst *b, const struct m82576_frame *frame,
+		uint32_t max, struct decided *last)
 {
-	const enum m82576_verdict v = m82576_address_passes(m, b->rctl, data);
-	const int ptype = plain_type(data, len, b->vet);
+	const uint8_t *data = frame->data;
+	const uint32_t len = frame->len;
 	uint32_t st = IGB_RXD_STAT_DD | IGB_RXD_STAT_EOP;
+	enum m82576_verdict v;
+	int ptype;
 
 	last->len = 0;
+	last->nr++;
+	if (len < M82576_MIN_FRAME || len > max)
+		return false;
+	v = m82576_address_passes(m, b->rctl, data);
+	ptype = plain_type(data, len, b->vet);
 	if (v == M82576_REJECT || ptype < 0)
 		return false;
 	if (v == M82576_INEXACT)
@@ -164,12 +174,13 @@ run_max(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, uns
 /*
  * Decide about frames, fill in their write-backs, and find their buffers.
  *
- * @param[out] to  the buffer of each
+ * @param[out] to     the buffer of each
+ * @param[out] alike  they have the same length and destination
  * @return how many of n frames are plain, and have a buffer
  */
 static unsigned int
 plan(struct m82576 *m, struct m82576_rxq *x, const struct m82576_rx_burst *b,
-		const struct m82576_frame *frames, unsigned int n, uint8_t **to)
+		const struct m82576_frame *frames, unsigned int n, uint8_t **to, bool *alike)
 {
 	const uint32_t max = b->run_max < x->bufsize ? b->run_max : x->bufsize;
 	const union igb_rx_desc *d = &x->desc[x->used];
@@ -178,21 +189,21 @@ plan(struct m82576 *m, struct m82576_rxq *x, const struct m82576_rx_burst *b,
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
-		const uint8_t *data = frames[i].data;
-		const uint32_t len = frames[i].len;
+		const struct m82576_frame *f = &frames[i];
 
+		/* 2. Filter: FCS, length, MAC address, VLAN. */
+		if (f->flags & M82576_FRAME_BAD_FCS)
+			break;
+		if (!is_decided(&last, f->data, f->len) && !decide(m, b, f, max, &last))
+			break;
 		/* 3. Choose a queue: queue 0. 4. Fetch a descriptor: it is fetched. */
-		to[i] = m82576_dma_ptr(m, &m->rx_tlb, d[i].read.pkt_addr, len, VFU_DMA_WRITE);
+		to[i] = m82576_dma_ptr(m, &m->rx_tlb, d[i].read.pkt_addr, f->len, VFU_DMA_WRITE);
 		if (to[i] == NULL)
 			break;
 		__asm__("prefetchw %0" : : "m"(*to[i]));
-		/* 2. Filter: FCS, length, MAC address, VLAN. */
-		if (frames[i].flags & M82576_FRAME_BAD_FCS || len < M82576_MIN_FRAME || len > max)
-			break;
-		if (!is_decided(&last, data, len) && !decide(m, b, data, len, &last))
-			break;
 		wb[i] = last.wb;
 	}
+	*alike = last.nr == 1;
 	return i;
 }
 
@@ -224,6 +235,7 @@ m82576_rx_run(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_f
 	GANTRY_UNINITIALIZED uint8_t *to[RUN];
 	uint64_t bytes;
 	unsigned int i;
+	bool alike;
 
 	n = run_max(m, x, r, n);
 	if (n == 0)
@@ -231,7 +243,7 @@ m82576_rx_run(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_f
 	if (x->wb_count == 0)
 		x->wb_first = x->head;
 	/* A pointer that does not last is used at once, for one buffer. */
-	n = plan(m, x, b, frames, lasts ? n : 1, to);
+	n = plan(m, x, b, frames, lasts ? n : 1, to, &alike);
 	/* 6. Write the data. */
 	for (i = 0; i < n && put(&frames[i], to[i]); i++) {
 		/* One signal is enough: write nothing more to memory that was truncated. */
@@ -240,7 +252,7 @@ m82576_rx_run(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_f
 	}
 	if (i == 0)
 		return 0;
-	bytes = m82576_stats_rx(m, frames, i);
+	bytes = m82576_stats_rx(m, frames, i, alike);
 	m82576_rxq_advance(m, x, r, i);
 	b->arrived.frames += i;
 	b->arrived.bytes += bytes;

@@ -118,42 +118,46 @@ struct kinds {
 	uint32_t size, mc, bc;
 };
 
+/* Count n frames of the length and kind of address of one. */
+static inline void
+count_kind(uint64_t *s, struct kinds k, const struct m82576_frame *frame, unsigned int n)
+{
+	const uint8_t *data = frame->data;
+
+	if (data[0] & 1)
+		m82576_count(&s[M82576_STAT(is_broadcast(data) ? k.bc : k.mc)], n);
+	count_size(&s[M82576_STAT(k.size)], frame->len + M82576_FCS_LEN, n);
+}
+
 /*
  * Count the kinds of frames.
  *
+ * @param alike  they have the same length and kind of address
  * @return their bytes
  */
 static inline uint64_t
-count_kinds(uint64_t *s, struct kinds k, const struct m82576_frame *frames, unsigned int n)
+count_kinds(uint64_t *s, struct kinds k, const struct m82576_frame *frames, unsigned int n,
+		bool alike)
 {
-	const uint32_t len = frames[0].len;
-	uint32_t other = 0; /* not 0: lengths differ, or there is a frame with a group address */
 	uint64_t bytes = 0;
 	unsigned int i;
 
+	if (__builtin_expect(alike, 1)) {
+		count_kind(s, k, frames, n);
+		return (uint64_t)n * frames[0].len;
+	}
 	for (i = 0; i < n; i++) {
-		other |= (frames[i].data[0] & 1) | (frames[i].len ^ len);
+		count_kind(s, k, &frames[i], 1);
 		bytes += frames[i].len;
-	}
-	/* The usual case. */
-	if (other == 0) {
-		count_size(&s[M82576_STAT(k.size)], len + M82576_FCS_LEN, n);
-		return bytes;
-	}
-	for (i = 0; i < n; i++) {
-		const uint8_t *data = frames[i].data;
-
-		if (data[0] & 1)
-			m82576_count(&s[M82576_STAT(is_broadcast(data) ? k.bc : k.mc)], 1);
-		count_size(&s[M82576_STAT(k.size)], frames[i].len + M82576_FCS_LEN, 1);
 	}
 	return bytes;
 }
 
 uint64_t
-m82576_stats_rx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n)
+m82576_stats_rx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n, bool alike)
 {
-	return count_kinds(m->rxc.stat, (struct kinds){ IGB_PRC64, IGB_MPRC, IGB_BPRC }, frames, n);
+	return count_kinds(m->rxc.stat, (struct kinds){ IGB_PRC64, IGB_MPRC, IGB_BPRC }, frames, n,
+			alike);
 }
 
 static uint64_t
@@ -179,14 +183,14 @@ m82576_stats_received(struct m82576 *m, const struct m82576_sum *arrived,
 }
 
 void
-m82576_stats_tx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n)
+m82576_stats_tx(struct m82576 *m, const struct m82576_frame *frames, unsigned int n, bool alike)
 {
 	struct m82576_counters *c = &m->txc;
 	uint64_t *s = c->stat, bytes, wire;
 
 	if (n == 0)
 		return;
-	bytes = count_kinds(s, (struct kinds){ IGB_PTC64, IGB_MPTC, IGB_BPTC }, frames, n);
+	bytes = count_kinds(s, (struct kinds){ IGB_PTC64, IGB_MPTC, IGB_BPTC }, frames, n, alike);
 	wire = bytes + (uint64_t)n * M82576_FCS_LEN;
 	m82576_count(&s[M82576_STAT(IGB_GPTC)], n);
 	m82576_count(&s[M82576_STAT(IGB_TPT)], n);

@@ -358,6 +358,7 @@ txq_frames(struct m82576 *m, unsigned int q, struct m82576_tx_burst *b)
 			continue;
 		if (!txq_frame(m, t, r, frame))
 			break;
+		b->differ = 1;
 		b->n++;
 		b->left -= m82576_wire_bytes(frame->len);
 		m->tx_quantum++;
@@ -420,7 +421,7 @@ next_frames(struct m82576 *m, struct m82576_frame *frames, unsigned int n, uint3
 	if (__builtin_expect(vfu_server_dma_poisoned(m->server), 0))
 		return 0;
 	/* 5. Hand the frames to the wire. */
-	m82576_stats_tx(m, frames, b.n);
+	m82576_stats_tx(m, frames, b.n, b.differ == 0);
 	return b.n;
 }
 

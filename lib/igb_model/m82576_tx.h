@@ -28,6 +28,7 @@ struct m82576_tx_burst {
 	unsigned int n, max;
 	unsigned int turn; /* frames of a queue's turn */
 	int64_t left;      /* bytes on the wire before the last frame; negative: none may follow */
+	uint32_t differ;   /* not 0: frames may differ in length, or have a group address */
 };
 
 static inline bool

@@ -79,8 +79,8 @@ plan(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, struct
 	const int64_t most = run_bytes(m, t, b);
 	const union igb_tx_desc *d = &t->desc[t->used];
 	struct m82576_frame *frame = &b->frames[b->n];
+	uint8_t *to = m82576_tx_gathered(t);
 	int64_t left = most;
-	uint32_t bytes = 0, at = t->at;
 	unsigned int i;
 
 	for (i = 0; i < n && left >= 0; i++, d++, frame++) {
@@ -95,7 +95,7 @@ plan(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, struct
 		if (from[i] == NULL)
 			break;
 		__builtin_prefetch(from[i]);
-		frame->data = t->staging + at + M82576_HEADROOM;
+		frame->data = to;
 		frame->len = len;
 		frame->flags = 0;
 		frame->rest = NULL;
@@ -104,16 +104,33 @@ plan(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *r, struct
 			frame->sender = m->server;
 			t->has_rests = true;
 		}
-		at += (M82576_HEADROOM + len + M82576_CACHE_LINE - 1) & ~(M82576_CACHE_LINE - 1u);
-		bytes += len;
+		to += (M82576_HEADROOM + len + M82576_CACHE_LINE - 1) & ~(M82576_CACHE_LINE - 1u);
 		left -= m82576_wire_bytes(len);
 		if (__builtin_expect(qw1 & IGB_TXD_RS, 0))
 			m82576_txq_report(m, t, r, (t->head + i) % t->count, d);
 	}
-	t->at = at;
-	m->tx_bytes += bytes;
+	t->at = (uint32_t)(to - M82576_HEADROOM - t->staging);
 	b->left -= most - left;
 	return i;
+}
+
+/* 3. Gather the buffers of n frames. */
+static void
+gather(struct m82576 *m, struct m82576_tx_burst *b, const uint8_t *const *from, unsigned int n)
+{
+	const struct m82576_frame *frame = &b->frames[b->n];
+	const uint32_t first = b->frames[0].len;
+	uint32_t bytes = 0, differ = 0;
+	unsigned int i;
+
+	for (i = 0; i < n; i++, frame++) {
+		m82576_copy((uint8_t *)(uintptr_t)frame->data, from[i],
+				frame->rest != NULL ? M82576_HEADER : frame->len);
+		bytes += frame->len;
+		differ |= (frame->len ^ first) | (frame->data[0] & 1);
+	}
+	m->tx_bytes += bytes;
+	b->differ |= differ;
 }
 
 unsigned int
@@ -122,7 +139,7 @@ m82576_tx_run(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *
 {
 	const bool lasts = vfu_tlb_lasts(&m->tx_tlb);
 	GANTRY_UNINITIALIZED const uint8_t *from[M82576_TX_STEP];
-	unsigned int max, n = 0, step, got, i;
+	unsigned int max, n = 0, step, got;
 
 	if (t->started || t->tso || !m82576_tx_within_budget(m))
 		return 0;
@@ -132,17 +149,12 @@ m82576_tx_run(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *
 	if (m->tx_descs == 0)
 		m->tx_began = m82576_about_now();
 	do {
-		const struct m82576_frame *frame = &b->frames[b->n];
-
 		/* A pointer that does not last is used at once, for one buffer. */
 		step = lasts ? max - n : 1;
 		if (!lasts)
 			m82576_txq_prefetch(m, t, t->used + 1 + M82576_PREFETCH);
 		got = plan(m, t, r, b, step, from);
-		/* 3. Gather the buffers. */
-		for (i = 0; i < got; i++, frame++)
-			m82576_copy((uint8_t *)(uintptr_t)frame->data, from[i],
-					frame->rest != NULL ? M82576_HEADER : frame->len);
+		gather(m, b, from, got);
 		m82576_txq_advance(m, t, r, got);
 		b->n += got;
 		n += got;

@@ -246,12 +246,15 @@ remember(struct vfu_tlb *tlb, const struct vfu_dma_table *t, uint64_t iova, uint
 		uint64_t mask)
 {
 	const struct vfu_map *m = lookup(tlb->server, t, iova);
+	uint64_t size;
 
 	if (m == NULL || m->vaddr == NULL || (m->prot & prot) != prot)
 		return;
+	size = (m->last < mask ? m->last : mask) - m->iova + 1;
 	tlb->ranges[prot == VFU_DMA_WRITE][(iova >> 21) % VFU_TLB_RANGES] = (struct vfu_tlb_range){
 		.first = m->iova,
-		.size = (m->last < mask ? m->last : mask) - m->iova + 1,
+		.near = size < VFU_TLB_NEAR ? 0 : size - VFU_TLB_NEAR + 1,
+		.size = size,
 		.at = m->vaddr,
 	};
 }

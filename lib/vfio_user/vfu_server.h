@@ -289,17 +289,20 @@ bool vfu_dma_paged(struct vfu_server *server);
 
 /** Ranges that a struct vfu_tlb holds for each direction. */
 #define VFU_TLB_RANGES 64
+/** Bytes of an access that vfu_tlb_ptr() translates by one comparison, at most. */
+#define VFU_TLB_NEAR 65536
 
 /** A range of a struct vfu_tlb. */
 struct vfu_tlb_range {
 	uint64_t first; /**< bus address of the first byte */
+	uint64_t near;  /**< bytes from each of which on VFU_TLB_NEAR belong to the range */
 	uint64_t size;  /**< bytes; 0: none */
 	uint8_t *at;    /**< address of the first byte in this process */
 };
 
 /**
  * Ranges of the DMA table that one user of the data path has found, so that most of its
- * translations are two comparisons. It serves one server, and one thread at a time uses it. All
+ * translations are one comparison. It serves one server, and one thread at a time uses it. All
  * zero: it holds nothing. The members belong to the functions below.
  */
 struct vfu_tlb {
@@ -346,7 +349,9 @@ vfu_tlb_ptr(struct vfu_tlb *tlb, uint64_t iova, size_t len, uint32_t prot)
 			&tlb->ranges[prot == VFU_DMA_WRITE][(iova >> 21) % VFU_TLB_RANGES];
 	uint64_t off = iova - r->first;
 
-	if (__builtin_expect(off < r->size && len <= r->size - off, 1))
+	if (__builtin_expect(off < r->near && len <= VFU_TLB_NEAR, 1))
+		return r->at + off;
+	if (off < r->size && len <= r->size - off)
 		return r->at + off;
 	return vfu_tlb_miss(tlb, iova, len, prot);
 }
