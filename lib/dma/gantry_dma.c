@@ -136,7 +136,7 @@
  *   sync orders accesses, and copies in bounce mode.
  * - No recall of accesses in flight: unmapping in strict mode promises that no access starts
  *   afterwards. The driver must stop the device before it frees memory. In the other modes
- *   unmapping takes nothing away from the device.
+ *   unmapping takes nothing away from the device, except what window mode had mapped on demand.
  * - No record of single mappings in direct mode and in the window, because a mapping is a look-up
  *   there. The debug layer keeps such records.
  * - No protection finer than a page in strict mode, because a page is the unit of an IOMMU.

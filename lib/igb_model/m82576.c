@@ -168,8 +168,9 @@
  * work without end for it: the work between two flushes is bounded (m82576_tx.c, m82576_intr.c,
  * wire.c).
  *
- * If neither the sender nor the receiver computes anything on a long frame, the device copies only
- * its header (the first M82576_HEADER bytes) into its own memory. Every decision, and the header
+ * If neither the sender nor the receiver computes anything on a long frame of one buffer, a device
+ * receives it, and translations last (vfu_tlb_lasts()), the sender copies only its header (the
+ * first M82576_HEADER bytes) into its own memory. Every decision, and the header
  * that the receiving client gets, come from this copy. The rest goes from one client's buffer into
  * the other's, and nothing depends on its bytes. The thread reads both devices, and passes no
  * quiescent state from the translation to the end of the copy, so that an unmap by either client

@@ -79,6 +79,12 @@ m82576_rx_run_max(const struct m82576 *m, const struct m82576_rx_burst *b)
 	return max - M82576_FCS_LEN < MAX_FRAME ? max - M82576_FCS_LEN : MAX_FRAME;
 }
 
+/* A run in progress. */
+struct run {
+	uint8_t *to[RUN]; /* the buffer of each frame */
+	bool alike;       /* the frames have the same length and destination */
+};
+
 /* Bytes of a header that decide: destination; type; of IPv4 version, length, fragment, protocol. */
 struct key {
 	uint64_t address, ip, ip2; /* from AT_TYPE on, from AT_FRAG on */
@@ -174,13 +180,11 @@ run_max(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r, uns
 /*
  * Decide about frames, fill in their write-backs, and find their buffers.
  *
- * @param[out] to     the buffer of each
- * @param[out] alike  they have the same length and destination
  * @return how many of n frames are plain, and have a buffer
  */
 static unsigned int
 plan(struct m82576 *m, struct m82576_rxq *x, const struct m82576_rx_burst *b,
-		const struct m82576_frame *frames, unsigned int n, uint8_t **to, bool *alike)
+		const struct m82576_frame *frames, unsigned int n, struct run *run)
 {
 	const uint32_t max = b->run_max < x->bufsize ? b->run_max : x->bufsize;
 	const union igb_rx_desc *d = &x->desc[x->used];
@@ -197,13 +201,14 @@ plan(struct m82576 *m, struct m82576_rxq *x, const struct m82576_rx_burst *b,
 		if (!is_decided(&last, f->data, f->len) && !decide(m, b, f, max, &last))
 			break;
 		/* 3. Choose a queue: queue 0. 4. Fetch a descriptor: it is fetched. */
-		to[i] = m82576_dma_ptr(m, &m->rx_tlb, d[i].read.pkt_addr, f->len, VFU_DMA_WRITE);
-		if (to[i] == NULL)
+		run->to[i] = m82576_dma_ptr(m, &m->rx_tlb, d[i].read.pkt_addr, f->len,
+				VFU_DMA_WRITE);
+		if (run->to[i] == NULL)
 			break;
-		__asm__("prefetchw %0" : : "m"(*to[i]));
+		__asm__("prefetchw %0" : : "m"(*run->to[i]));
 		wb[i] = last.wb;
 	}
-	*alike = last.nr == 1;
+	run->alike = last.nr == 1;
 	return i;
 }
 
@@ -232,10 +237,9 @@ m82576_rx_run(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_f
 	const bool lasts = vfu_tlb_lasts(&m->rx_tlb);
 	const struct m82576_ring *r = &m->rx_ring[0];
 	struct m82576_rxq *x = &m->rxq[0];
-	GANTRY_UNINITIALIZED uint8_t *to[RUN];
+	GANTRY_UNINITIALIZED struct run run;
 	uint64_t bytes;
 	unsigned int i;
-	bool alike;
 
 	n = run_max(m, x, r, n);
 	if (n == 0)
@@ -243,16 +247,16 @@ m82576_rx_run(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_f
 	if (x->wb_count == 0)
 		x->wb_first = x->head;
 	/* A pointer that does not last is used at once, for one buffer. */
-	n = plan(m, x, b, frames, lasts ? n : 1, to, &alike);
+	n = plan(m, x, b, frames, lasts ? n : 1, &run);
 	/* 6. Write the data. */
-	for (i = 0; i < n && put(&frames[i], to[i]); i++) {
+	for (i = 0; i < n && put(&frames[i], run.to[i]); i++) {
 		/* One signal is enough: write nothing more to memory that was truncated. */
 		if (__builtin_expect(vfu_server_dma_poisoned(m->server), 0))
 			n = i + 1;
 	}
 	if (i == 0)
 		return 0;
-	bytes = m82576_stats_rx(m, frames, i, alike);
+	bytes = m82576_stats_rx(m, frames, i, run.alike);
 	m82576_rxq_advance(m, x, r, i);
 	b->arrived.frames += i;
 	b->arrived.bytes += bytes;

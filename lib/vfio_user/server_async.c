@@ -7,8 +7,9 @@
  *
  * The server reaches such memory by DMA_READ and DMA_WRITE messages. A polling thread serves other
  * devices, so it never waits for an answer of the client. A thread of the server, the DMA thread,
- * sends the messages and waits; it starts with the first mapping that has no file descriptor. A
- * polling thread only queues accesses for it, by the rules of PCI Express (PCIe 2.1, 2.4.1):
+ * sends the messages and waits; it starts with the first mapping that has no file descriptor, or
+ * with the first eventfds (SET_IRQS), because it also sends interrupts that are slow. A polling
+ * thread only queues accesses for it, by the rules of PCI Express (PCIe 2.1, 2.4.1):
  *
  *  - A write is posted. vfu_dma_write() copies the data into the queue and returns.
  *  - A read is split. The first vfu_dma_read() queues a request in the slot of the caller and

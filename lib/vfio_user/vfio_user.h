@@ -61,8 +61,9 @@
  *     ----------+--------------+---------------------------------------+------------------------
  *     control   | the server   | reads commands, calls ops, replies,   | 1 s to send a reply, and
  *               |              | changes the DMA table and the vectors | for the DMA thread
- *     DMA       | first DMA_MAP| DMA_READ and DMA_WRITE messages       | 200 ms, the default of
- *               | without fd   |                                       | desc.dma_timeout_ms
+ *     DMA       | first DMA_MAP| DMA_READ and DMA_WRITE messages;      | 200 ms, the default of
+ *               | without fd,  | interrupts that are slow, or come     | desc.dma_timeout_ms
+ *               | or eventfds  | behind a queued write                 |
  *     closer    | first foreign| close() of descriptors that are       | yes; its users never do
  *               | descriptor   | neither memory nor eventfds           |
  *     polling   | the device's | the data path: vfu_dma_*(),           | never
