@@ -507,6 +507,8 @@ class Campaign:
         host = sorted({n for _, h in wanted for n in h})
         self.left = unit + host
         targets = sorted({t for f in files for t in self.unit_targets(f)})
+        targets += [t for t in self.all_targets if t.startswith('tests/unit/') and
+                    t.endswith('.so')]      # modules that unit tests load
         targets += self.host_targets() if host else []
         for t in trees:
             self.say('builds %s' % os.path.relpath(t.path, TOP))
