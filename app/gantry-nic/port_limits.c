@@ -20,9 +20,11 @@
 #define MEM_OWN      256
 /*
  * Descriptors for each port: sockets, eventfds, a TAP or captures. Two receipts at one time (by the
- * control thread and a polling thread) may also exceed the limit by 253 descriptors each.
+ * control thread and the DMA thread) may also exceed the limit by 253 descriptors each. Clients
+ * that are refused have up to 64 that wait for their close(), and 4 connections, each with a socket
+ * and the 16 descriptors of a message (foreign_fd.h, server_priv.h).
  */
-#define FDS_PORT (32 + 2 * 253)
+#define FDS_PORT (32 + 2 * 253 + 64 + 4 * (1 + 16))
 
 /* Read a number from a file. UINT64_MAX: the file does not exist, or holds no number ("max"). */
 static uint64_t

@@ -188,7 +188,8 @@
  * - The packet buffer: a frame that finds no descriptor is dropped at once, and counted as if the
  *   buffer had run over.
  * - Prefetch, host and write-back thresholds: the device fetches up to 64 descriptors, and writes
- *   back at each flush.
+ *   back at each flush. It writes back the descriptors of a received burst from the last to the
+ *   first (m82576_rx.h).
  * - Statistics registers that no code counts (IAC, XON, collisions, ...): they read as 0.
  */
 

@@ -428,6 +428,11 @@ receive(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_frame *
 	/* 2. Filter: FCS, length, MAC address, VLAN. */
 	if (!passes(m, b, frame, &f))
 		return true;
+	/* One signal is enough: read nothing more of memory that was truncated. */
+	if (frame->rest != NULL && vfu_server_dma_poisoned(frame->sender)) {
+		bad(m, b, IGB_CRCERRS, frame->len);
+		return true;
+	}
 	if (frame->rest != NULL && needs_all(b, &f.pkt)) {
 		if (!gather(m, frame, &all)) {
 			bad(m, b, IGB_CRCERRS, frame->len);

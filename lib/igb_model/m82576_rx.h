@@ -59,7 +59,8 @@ bool m82576_rxq_need(struct m82576 *m, struct m82576_rxq *x, const struct m82576
  * them, and when that is done, so are all. In the other order it would take the lines away one by
  * one, some of them half written, and the device would have to fetch them again; and its burst
  * would end where the device is. So a driver must count the descriptors that are done from its
- * first one on: DD of a later one does not mean that those before it are done.
+ * first one on: DD of a later one does not mean that those before it are done. With an I/O page
+ * table, or by messages, each write costs more than a line, and the order is that of the ring.
  */
 void m82576_rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m82576_ring *r);
 /* Stop a queue whose ring met a DMA fault, and log the fault. */

@@ -121,7 +121,7 @@ m82576_rxq_write_back(struct m82576 *m, struct m82576_rxq *x, const struct m8257
 		write_back_range(ring, &x->wb[end], n - end);
 		write_back_range(&ring[first], x->wb, end);
 	} else {
-		for (i = n; i-- > 0;)
+		for (i = 0; i < n; i++)
 			write_back_by_address(m, x, r, i < end ? first + i : i - end, &x->wb[i]);
 	}
 	x->wb_count = 0;

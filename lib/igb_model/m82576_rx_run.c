@@ -225,6 +225,8 @@ put(const struct m82576_frame *f, uint8_t *to)
 		m82576_copy(to, f->data, f->len);
 		return true;
 	}
+	if (vfu_server_dma_poisoned(f->sender))
+		return false;
 	memcpy(to, f->data, M82576_HEADER);
 	memmove(to + M82576_HEADER, f->rest, f->len - M82576_HEADER);
 	return !vfu_server_dma_poisoned(f->sender);
@@ -246,6 +248,8 @@ m82576_rx_run(struct m82576 *m, struct m82576_rx_burst *b, const struct m82576_f
 		return 0;
 	if (x->wb_count == 0)
 		x->wb_first = x->head;
+	if (!lasts)
+		m82576_rxq_prefetch(m, x, x->used + M82576_PREFETCH);
 	/* A pointer that does not last is used at once, for one buffer. */
 	n = plan(m, x, b, frames, lasts ? n : 1, &run);
 	/* 6. Write the data. */

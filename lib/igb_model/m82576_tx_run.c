@@ -146,6 +146,8 @@ m82576_tx_run(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *
 	if (t->used == t->fetched && !m82576_txq_fetch(m, t, r))
 		return 0;
 	max = run_max(m, t, b);
+	if (max == 0)
+		return 0;
 	if (m->tx_descs == 0)
 		m->tx_began = m82576_about_now();
 	do {
@@ -154,6 +156,8 @@ m82576_tx_run(struct m82576 *m, struct m82576_txq *t, const struct m82576_ring *
 		if (!lasts)
 			m82576_txq_prefetch(m, t, t->used + 1 + M82576_PREFETCH);
 		got = plan(m, t, r, b, step, from);
+		if (got == 0)
+			break;
 		gather(m, b, from, got);
 		m82576_txq_advance(m, t, r, got);
 		b->n += got;

@@ -14,7 +14,8 @@
  *                     (vfu_rcu.h)
  *   DMA thread        accesses memory without a file descriptor (server_async.c); an RCU reader,
  *                     offline while it waits for the client
- *   closer            closes foreign descriptors (foreign_fd.h); touches nothing else
+ *   closers           close foreign descriptors (foreign_fd.h), of the client or of those that the
+ *                     server refuses; touch nothing else
  *   any thread        vfu_server_drop_client(), statistics
  *
  * The reader. The thread that waits for something from the socket reads it (the reader, struct

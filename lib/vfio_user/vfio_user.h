@@ -64,8 +64,9 @@
  *     DMA       | first DMA_MAP| DMA_READ and DMA_WRITE messages;      | 200 ms, the default of
  *               | without fd,  | interrupts that are slow, or come     | desc.dma_timeout_ms
  *               | or eventfds  | behind a queued write                 |
- *     closer    | first foreign| close() of descriptors that are       | yes; its users never do
- *               | descriptor   | neither memory nor eventfds           |
+ *     closers   | first foreign| close() of descriptors that are       | yes; their users never do
+ *               | descriptor   | neither memory nor eventfds: of the   |
+ *               |              | client, or of those that are refused  |
  *     polling   | the device's | the data path: vfu_dma_*(),           | never
  *               | owner        | vfu_server_irq()                      |
  *
@@ -92,9 +93,10 @@
  *       async.first --> vfu_access --> vfu_access      accesses for the DMA thread
  *       async.slots[i]                                 reads that wait for the client
  *       closer   --> struct vfu_closer: descriptors that wait for their close()
+ *       refused  --> struct vfu_closer: those of clients that are refused
  *
  * Trust. Each side treats the other as hostile. It checks every number before use, and bounds every
- * wait. A descriptor may be anything, so each side asks it for its seals first, and only the closer
+ * wait. A descriptor may be anything, so each side asks it for its seals first, and only a closer
  * makes a call on it that its sender could block (foreign_fd.h). A client may truncate memory that
  * it shared; the server survives the SIGBUS (sigbus.c). Memory of the client may change at any
  * moment: copy first, then check the copy. A client that breaks the protocol gets an error reply,

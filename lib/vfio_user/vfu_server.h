@@ -74,8 +74,8 @@ struct vfu_server_ops {
 	 */
 	void (*detached)(void *opaque, const char *why);
 	/**
-	 * Access a region: @p len bytes at @p offset. The server has checked that they are inside
-	 * the region and that its flags permit the access. Configuration space, BARs.
+	 * Access a region: @p len bytes, not 0, at @p offset. The server has checked that they are
+	 * inside the region and that its flags permit the access. Configuration space, BARs.
 	 * @return 0, or a negative errno value for the reply
 	 */
 	int (*region_read)(void *opaque, unsigned int region, uint64_t offset, void *buf,

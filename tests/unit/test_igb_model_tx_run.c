@@ -264,6 +264,36 @@ runs_obey_a_page_table(void **state)
 	munmap(table, RIG_PAGES * 8);
 }
 
+/* The frames of a burst are one behind the other: 26 of the longest fill the staging memory. */
+static void
+longest_frames_of_a_burst_fit_the_staging_memory(void **state)
+{
+	const uint32_t len = IGB_MAX_FRAME - M82576_FCS_LEN;
+	struct m82576_frame out[BURST];
+	struct rig *g = *state;
+	unsigned int n, i;
+
+	fill_buffers(g);
+	runs = true;
+	rig_tx_start(g, 0);
+	for (i = 0; i < BURST; i++) {
+		rig_txd(g, 0, i)->data.addr = RIG_IOVA + RIG_TXBUF + i * 64;
+		rig_txd(g, 0, i)->data.cmd_type_len = IGB_TXD_DEXT | IGB_TXD_DTYP_DATA |
+				IGB_TXD_EOP | IGB_TXD_IFCS | len;
+		rig_txd(g, 0, i)->data.olinfo = len << IGB_TXD_PAYLEN_SHIFT;
+	}
+	rig_tdt(g, 0, BURST);
+	n = m82576_tx(g->m, out, BURST, UINT32_MAX);
+	assert_int_equal(n, 26);
+	for (i = 0; i < n; i++) {
+		assert_true(out[i].data + len <= g->m->txq[0].staging + M82576_STAGING);
+		assert_memory_equal(out[i].data, g->mem + RIG_TXBUF + i * 64, len);
+	}
+	m82576_tx_flush(g->m);
+	vfu_rcu_quiescent();
+	assert_int_equal(m82576_tx(g->m, out, BURST, UINT32_MAX), BURST - 26);
+}
+
 int
 main(void)
 {
@@ -271,6 +301,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(runs_send_what_the_general_way_sends, rig_setup,
 				rig_teardown),
 		cmocka_unit_test_setup_teardown(runs_obey_a_page_table, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(longest_frames_of_a_burst_fit_the_staging_memory,
+				rig_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests_name("igb_model_tx_run", tests, NULL, NULL);

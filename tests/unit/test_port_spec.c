@@ -347,7 +347,7 @@ shares_leave_room_for_every_port_and_the_process(void **state)
 
 	for (unsigned int nr = 1; nr <= PORT_MAX; nr *= 2) {
 		memset(s, 0, sizeof(s));
-		assert_int_equal(limits_divide(&have, s, nr, err), nr > 32);
+		assert_int_equal(limits_divide(&have, s, nr, err), nr > 16);
 		maps = fds = mem = 0;
 		for (unsigned int i = 0; i < nr; i++) {
 			maps += s[i].max_maps;
@@ -367,7 +367,7 @@ shares_leave_room_for_every_port_and_the_process(void **state)
 static void
 ports_with_limits_of_their_own_leave_the_rest_to_the_others(void **state)
 {
-	struct limits have = { .maps = 65530, .fds = 4096, .mem_mib = 24000 };
+	struct limits have = { .maps = 65530, .fds = 6000, .mem_mib = 24000 };
 	struct port_spec s[3];
 
 	parse_ok("a:socket=a,max_maps=57000,max_fds=2000,max_mem=7", &s[0]);
@@ -378,7 +378,7 @@ ports_with_limits_of_their_own_leave_the_rest_to_the_others(void **state)
 	assert_int_equal(s[0].max_fds, 2000);
 	assert_int_equal(s[0].max_mem_mib, 7);
 	assert_int_equal(s[1].max_maps, 338 / 2);
-	assert_int_equal(s[1].max_fds, (4096 - 128 - 2000 - 538) / 2 - 538);
+	assert_int_equal(s[1].max_fds, (6000 - 128 - 2000 - 670) / 2 - 670);
 	assert_int_equal(s[2].max_mem_mib, (24000 - 256 - 7) / 2);
 
 	s[1].max_maps = s[2].max_maps = 0;

@@ -31,6 +31,7 @@
 static pthread_t test_thread;
 static atomic_bool hold;               /* close() in other threads takes until this is cleared */
 static atomic_uint closing, nr_closed; /* calls in other threads: begun, ended */
+static atomic_uint next_closed;        /* the next element of closed[] */
 static int closed[2 * ROOM];           /* their descriptors */
 static unsigned int closed_here;       /* calls of this thread for numbers */
 static bool no_thread, no_memory;      /* pthread_create(), malloc() fail */
@@ -63,7 +64,7 @@ __wrap_close(int fd)
 		atomic_fetch_add(&closing, 1);
 		while (atomic_load(&hold))
 			usleep(100);
-		closed[atomic_load(&nr_closed)] = fd;
+		closed[atomic_fetch_add(&next_closed, 1)] = fd;
 		atomic_fetch_add(&nr_closed, 1);
 	}
 	return fd < FAKE ? __real_close(fd) : 0;
@@ -115,7 +116,7 @@ setup(void **state)
 {
 	test_thread = pthread_self();
 	hold = no_thread = no_memory = false;
-	closing = nr_closed = closed_here = 0;
+	closing = nr_closed = next_closed = closed_here = 0;
 	fixed_clock_ns = NO_CLOCK;
 	return 0;
 }
@@ -273,7 +274,7 @@ freed_closer_closes_what_it_has(void **state)
 	/* It waits for no close() that takes long. */
 	c = vfu_closer_new(0);
 	hold = true;
-	nr_closed = 0;
+	nr_closed = next_closed = 0;
 	leave_to(c, FAKE, 3);
 	vfu_closer_free(c);
 	assert_int_equal(nr_closed, 0);

@@ -289,9 +289,9 @@ def equivalents():
             if line.strip():
                 entry.append(line.strip())
             elif entry:
-                if len(entry) < 4:
-                    sys.exit('%s: an entry is file, line, change and reason:\n%s' % (
-                        EQUIVALENT, '\n'.join(entry)))
+                if len(entry) < 4 or any(os.path.exists(os.path.join(TOP, e)) for e in entry[3:]):
+                    sys.exit('%s: an entry is file, line, change and reason, and an empty line '
+                             'ends it:\n%s' % (EQUIVALENT, '\n'.join(entry)))
                 known[tuple(entry[:3])] = ' '.join(entry[3:])
                 entry = []
     return known

@@ -353,8 +353,12 @@ igb_rx_queue_count(void *rxq)
 
 	/*
 	 * The device sets DD in order, so bisection finds the boundary. gantry-nic writes back a
-	 * burst from its end: for that moment the result may be the end of what it writes.
+	 * burst from its end: until that reaches the next descriptor, the burst takes nothing.
 	 */
+	if (high == 0 ||
+			!(__atomic_load_n(&q->ring[q->next].wb.staterr, __ATOMIC_RELAXED) &
+					rte_cpu_to_le_32(IGB_RXD_STAT_DD)))
+		return 0;
 	while (low < high) {
 		const uint16_t mid = (low + high) / 2;
 		const uint16_t at = (q->next + mid) % q->nb_desc;
