@@ -389,6 +389,7 @@ invalid_region_replies_are_refused(void **state)
 	TRY(79, -EPROTO, );
 	TRY(80, -EPROTO, bad.r.index = 1);
 	TRY(80, -EPROTO, bad.r.size = UINT64_MAX);
+	TRY(80, -EPROTO, bad.r.size = UINT64_C(1) << 63);
 	TRY(80, -EPROTO, bad.r.size = 0x1f000); /* the second area is outside */
 	TRY(80, -EPROTO, bad.r.cap_offset = 4);
 	TRY(80, -EPROTO, bad.r.cap_offset = 76);
