@@ -84,7 +84,7 @@ TESTS = [
     ('lib/vfio_user/*', ['vfio_user_*', 'bus_vfio_user_*', 'igb_model_dma', 'igb_model_queue',
                          'igb_model_next_client', 'no_memory'],
      ['test_edu', 'test_bad_input', 'test_trouble', 'test_daemon']),
-    ('lib/igb_model/capture*', ['capture', 'wire*'], ['test_captures']),
+    ('lib/igb_model/capture*', ['capture', 'wire*', 'no_memory'], ['test_captures']),
     ('lib/igb_model/wire*', ['wire*', 'capture', 'no_memory'],
      ['test_links', 'test_captures', 'test_datapath']),
     ('lib/igb_hw/*', ['igb_*'], ['test_ethdev_calls', 'test_functional']),
