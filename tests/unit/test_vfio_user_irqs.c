@@ -47,9 +47,38 @@ __wrap_preadv64v2(int fd, const struct iovec *v, int n, off64_t offset, int flag
 	return -1;
 }
 
+/* Grace periods that the server has waited for. */
+static atomic_uint grace_periods;
+
+void __real_vfu_rcu_wait(struct vfu_server *server);
+void __wrap_vfu_rcu_wait(struct vfu_server *server);
+void
+__wrap_vfu_rcu_wait(struct vfu_server *server)
+{
+	grace_periods++;
+	__real_vfu_rcu_wait(server);
+}
+
 #define EVENTFD (VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER)
 #define NONE    (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER)
 #define MSIX    VFIO_PCI_MSIX_IRQ_INDEX
+
+/* A polling thread may be about to signal an eventfd that is replaced: it is closed later. */
+static void
+replaced_eventfd_outlives_a_grace_period(void **state)
+{
+	const int s = raw_attach(&dev), fd = eventfd(0, EFD_NONBLOCK);
+
+	grace_periods = 0;
+	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 1, 1, &fd, 1), 0);
+	assert_int_equal(grace_periods, 0);
+	assert_int_equal(raw_irqs(s, EVENTFD, MSIX, 1, 1, &fd, 1), 0);
+	assert_int_equal(grace_periods, 1);
+	assert_int_equal(raw_irqs(s, NONE, MSIX, 0, 0, NULL, 0), 0);
+	assert_int_equal(grace_periods, 2);
+	close(fd);
+	close(s);
+}
 
 static void
 msix_vectors_trigger_mask_and_disconnect(void **state)
@@ -340,6 +369,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(msix_vectors_trigger_mask_and_disconnect),
+		T(replaced_eventfd_outlives_a_grace_period),
 		T(intx_masks_itself_until_it_is_unmasked),
 		T(event_that_is_gone_unmasks_nothing),
 		T(next_client_finds_no_vector_masked_or_pending),
