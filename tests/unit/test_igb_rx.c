@@ -178,6 +178,28 @@ rx_frames_beyond_buffer_are_chained(void **state)
 }
 
 /*
+ * The longest frame of an MTU decides, with a tag and without FCS: as long as a buffer, or one byte
+ * longer.
+ */
+static void
+rx_scatters_from_one_byte_more_than_a_buffer(void **state)
+{
+	struct rte_eth_rxq_info info;
+	uint16_t more;
+
+	for (more = 0; more < 2; more++) {
+		queues_of(pool, NB_DESC);
+		assert_int_equal(rte_eth_dev_set_mtu(PORT, 2048 - 18 + more), 0);
+		assert_int_equal(rte_eth_dev_start(PORT), 0);
+		assert_int_equal(rte_eth_rx_queue_info_get(PORT, 0, &info), 0);
+		assert_int_equal(info.rx_buf_size, 2048);
+		assert_int_equal(info.scattered_rx, more);
+		assert_int_equal(rte_eth_dev_stop(PORT), 0);
+		assert_int_equal(rte_eth_dev_set_mtu(PORT, 1500), 0);
+	}
+}
+
+/*
  * Up to an MTU of 1500 RLPML is the limit that the device has without RLPML: 1522 bytes with a VLAN
  * tag.
  */
@@ -430,6 +452,7 @@ main(int argc, char **argv)
 		PORT_TEST(rx_frame_without_end_is_bounded),
 		PORT_TEST(rx_scatter_needs_offload),
 		PORT_TEST(rx_frames_beyond_buffer_are_chained),
+		PORT_TEST(rx_scatters_from_one_byte_more_than_a_buffer),
 		PORT_TEST(rx_limit_is_that_of_standard_frames),
 		PORT_TEST(rx_bsize_is_smallest_of_queues),
 		PORT_TEST(rx_ring_too_short_for_frame_is_refused),
