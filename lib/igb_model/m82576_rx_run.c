@@ -113,17 +113,20 @@ key_of(const uint8_t *data)
 	return (struct key){ load64(data), load64(data + AT_TYPE), load64(data + AT_FRAG) };
 }
 
-/* Return whether the decision about the last frame is right for this one, of at least 60 bytes. */
+/* Return whether the decision about the last frame is right for this one. */
 static inline bool
 is_decided(const struct decided *last, const uint8_t *data, uint32_t len)
 {
-	const struct key k = key_of(data);
-	/* Bytes 0 to 5; 12, 13, 14, 16, 17; 20 and 21 without the flag DF, and 23. */
-	const uint64_t differ = ((k.address ^ last->key.address) & 0x0000FFFFFFFFFFFF) |
-			((k.ip ^ last->key.ip) & 0x0000FFFF00FFFFFF) |
-			((k.ip2 ^ last->key.ip2) & 0x00000000FF00FF3F);
+	struct key k;
 
-	return len == last->len && differ == 0;
+	/* A decided frame has at least 60 bytes, so that the key is inside the frame. */
+	if (len != last->len)
+		return false;
+	k = key_of(data);
+	/* Bytes 0 to 5; 12, 13, 14, 16, 17; 20 and 21 without the flag DF, and 23. */
+	return (((k.address ^ last->key.address) & 0x0000FFFFFFFFFFFF) |
+			       ((k.ip ^ last->key.ip) & 0x0000FFFF00FFFFFF) |
+			       ((k.ip2 ^ last->key.ip2) & 0x00000000FF00FF3F)) == 0;
 }
 
 /*

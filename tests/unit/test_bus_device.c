@@ -25,14 +25,13 @@
 #include <rte_common.h>
 
 #include "../common/fds.h"
+#include "call_letters.h"
 #include "vfio_user_private.h"
 
 #define PATH "/tmp/nic0"
 
 int vfio_user_logtype;
 
-static char calls[64];
-static char fail; /* the call with this letter fails */
 static uint8_t config[256];
 static struct vfu_device_info device_info;
 static struct vfu_region config_region;
@@ -41,23 +40,6 @@ static struct rte_vfio_user_device dev;
 static bool alive, quiesced, claimed_at_attach;
 static unsigned int limit_ms;
 static uint16_t command;
-
-static int
-call(char letter)
-{
-	const size_t n = strlen(calls);
-
-	assert_true(n + 1 < sizeof(calls));
-	calls[n] = letter;
-	return letter == fail ? -EIO : 0;
-}
-
-/* Compare the calls since the last comparison. */
-#define CALLS(expected) \
-	do { \
-		assert_string_equal(calls, expected); \
-		memset(calls, 0, sizeof(calls)); \
-	} while (0)
 
 static struct vfu_client *const the_client = (struct vfu_client *)calls;
 

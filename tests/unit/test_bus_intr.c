@@ -26,6 +26,7 @@
 #include <rte_interrupts.h>
 
 #include "../common/fds.h"
+#include "call_letters.h"
 #include "vfio_user_private.h"
 
 #define MOST (1 + RTE_MAX_RXTX_INTR_VEC_ID)
@@ -33,8 +34,6 @@
 
 int vfio_user_logtype;
 
-static char calls[64];
-static char fail;                 /* the call with this letter fails */
 static unsigned int fail_eventfd; /* the call of this number fails, from 1 */
 static struct vfio_user_priv priv;
 static struct rte_vfio_user_device dev;
@@ -55,23 +54,6 @@ static struct {
 	rte_intr_unregister_callback_fn done;
 	int fd; /* of the handle: EAL has its own copy of it */
 } thread;
-
-static int
-call(char letter)
-{
-	const size_t n = strlen(calls);
-
-	assert_true(n + 1 < sizeof(calls));
-	calls[n] = letter;
-	return letter == fail ? -EIO : 0;
-}
-
-/* Compare the calls since the last comparison. */
-#define CALLS(expected) \
-	do { \
-		assert_string_equal(calls, expected); \
-		memset(calls, 0, sizeof(calls)); \
-	} while (0)
 
 int
 vfu_client_irq_info(struct vfu_client *client, unsigned int index, struct vfu_irq_info *info)

@@ -24,6 +24,7 @@
 #include <rte_errno.h>
 
 #include "dpdk_compat.h"
+#include "call_letters.h"
 #include "vfio_user_private.h"
 
 #define VENDOR 0x1AF4
@@ -42,9 +43,6 @@
 static struct rte_bus *bus;
 static bool secondary;
 
-static char calls[64];
-static char fail; /* the call with this letter fails */
-static int fail_with;
 static int (*found_in_primary)(const char *path);
 static unsigned int lists, serves;
 static int list_ret;
@@ -61,23 +59,6 @@ static struct {
 	size_t len;
 	uint32_t prot;
 } mapped;
-
-static int
-call(char letter)
-{
-	const size_t n = strlen(calls);
-
-	assert_true(n + 1 < sizeof(calls));
-	calls[n] = letter;
-	return letter == fail ? fail_with : 0;
-}
-
-/* Compare the calls since the last comparison. */
-#define CALLS(expected) \
-	do { \
-		assert_string_equal(calls, expected); \
-		memset(calls, 0, sizeof(calls)); \
-	} while (0)
 
 enum rte_proc_type_t __wrap_rte_eal_process_type(void);
 

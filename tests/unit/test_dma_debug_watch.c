@@ -9,24 +9,9 @@
  */
 
 #include "dma_mbufs.h"
+#include "dma_plays.h"
 
 #define HALF 8 /* mbufs in each of two pieces of memory */
-
-static struct gantry_dma_dev *
-plain_device(const char *name, enum gantry_dma_debug_level level)
-{
-	struct gantry_dma_params p = {
-		.name = name,
-		.socket_id = SOCKET_ID_ANY,
-		.mode = GANTRY_DMA_MODE_DIRECT,
-		.debug = level,
-	};
-	struct gantry_dma_dev *dev = gantry_dma_dev_create(&p);
-
-	assert_non_null(dev);
-	assert_int_equal(gantry_dma_set_mask_and_coherent(dev, GANTRY_DMA_BIT_MASK(64)), 0);
-	return dev;
-}
 
 static void
 pool_of_other_objects_is_not_watched(void **state)
@@ -59,7 +44,7 @@ pool_of_other_objects_is_not_watched(void **state)
 static void
 device_without_the_debug_layer_watches_nothing(void **state)
 {
-	struct gantry_dma_dev *dev = plain_device("plain", GANTRY_DMA_DEBUG_OFF);
+	struct gantry_dma_dev *dev = debug_device("plain", GANTRY_DMA_DEBUG_OFF);
 	int32_t before;
 
 	make_pool(&kinds[1]);
