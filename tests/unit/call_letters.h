@@ -14,8 +14,8 @@
 #include <string.h>
 
 static char calls[64];
-static char fail;             /* the call with this letter fails */
-static int fail_with = -EIO;  /* its result */
+static char fail;            /* the call with this letter fails */
+static int fail_with = -EIO; /* its result */
 
 /** Note a call. @return its result: 0, or fail_with */
 static inline int
