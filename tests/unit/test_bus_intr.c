@@ -9,6 +9,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -304,6 +305,32 @@ failing_step_is_undone(void **state)
 	}
 }
 
+/* A program may have closed its standard input: descriptor 0 is one like the others. */
+static void
+descriptor_0_is_used_and_closed(void **state)
+{
+	const int input = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 10);
+	eventfd_t n;
+	int before;
+
+	assert_true(input >= 0);
+	assert_int_equal(close(STDIN_FILENO), 0);
+	before = count_fds();
+	assert_int_equal(vfio_user_intr_setup(&priv), 0);
+	assert_int_equal(rte_intr_fd_get(dev.intr_handle), 0);
+	vfio_user_intr_teardown(&priv);
+	assert_int_equal(count_fds(), before);
+	assert_int_equal(vfio_user_lost_setup(&priv), 0);
+	assert_int_equal(priv.lost_fd, 0);
+	vfio_user_lost(&priv, "of the test");
+	assert_int_equal(eventfd_read(0, &n), 0);
+	assert_int_equal(n, 1);
+	vfio_user_lost_teardown(&priv);
+	assert_int_equal(count_fds(), before);
+	assert_int_equal(dup2(input, STDIN_FILENO), STDIN_FILENO);
+	close(input);
+}
+
 /* A lost server is not asked for anything. */
 static void
 teardown_of_a_lost_device_sends_nothing(void **state)
@@ -431,6 +458,7 @@ main(void)
 		ON_DEVICE(vectors_are_those_that_all_have),
 		ON_DEVICE(device_without_vectors_has_no_interrupts),
 		ON_DEVICE(failing_step_is_undone),
+		ON_DEVICE(descriptor_0_is_used_and_closed),
 		ON_DEVICE(teardown_of_a_lost_device_sends_nothing),
 		ON_DEVICE(vector_0_is_drained),
 		ON_DEVICE(loss_is_reported_once_to_a_driver_that_has_the_device),
