@@ -47,6 +47,36 @@ rx_bad_lengths_are_counted_as_errors(void **state)
 	assert_int_equal(ierrors(), i + 1);
 }
 
+static void
+count_buffer(void *arg, const struct gantry_dma_mapping *m)
+{
+	*(unsigned int *)arg += m->reach == GANTRY_DMA_REACH_BUFFER;
+}
+
+/* Return how many buffers the device reaches, apart from memory that it reaches as a whole. */
+static unsigned int
+buffers_in_reach(void)
+{
+	unsigned int n = 0;
+
+	gantry_dma_for_each_mapping(igb_adapter_of(&rte_eth_devices[PORT])->dma, count_buffer, &n);
+	return n;
+}
+
+/* Before their mbufs are back in the pool, where somebody else may get them. */
+static void
+rx_stop_takes_every_buffer_from_the_device(void **state)
+{
+	start(0);
+	assert_int_equal(buffers_in_reach(),
+			strcmp(iommu.mode, "strict") == 0 || strcmp(iommu.mode, "bounce") == 0 ?
+					rxq()->posted :
+					0);
+	assert_int_equal(rte_eth_dev_stop(PORT), 0);
+	assert_int_equal(buffers_in_reach(), 0);
+	assert_pool_is_whole();
+}
+
 /* A frame without an end does not grow beyond the maximum length of a frame. */
 static void
 rx_frame_without_end_is_bounded(void **state)
@@ -449,6 +479,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		PORT_TEST(rx_good_frames_are_delivered),
 		PORT_TEST(rx_bad_lengths_are_counted_as_errors),
+		PORT_TEST(rx_stop_takes_every_buffer_from_the_device),
 		PORT_TEST(rx_frame_without_end_is_bounded),
 		PORT_TEST(rx_scatter_needs_offload),
 		PORT_TEST(rx_frames_beyond_buffer_are_chained),
