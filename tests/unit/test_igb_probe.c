@@ -239,6 +239,13 @@ fail_mac_addrs(void)
 	eal.no_memory = "igb_mac_addrs";
 }
 
+/* The memory of the DMA device comes from the DMA library. */
+static void
+fail_dma_device(void)
+{
+	eal.no_memory = "gantry_dma_dev";
+}
+
 static void
 fail_rx_doorbell(void)
 {
@@ -311,6 +318,7 @@ probe_that_fails_leaves_nothing(void **state)
 	} t[] = {
 		{ fail_port, -ENOMEM, false },
 		{ fail_adapter, -ENOMEM, false },
+		{ fail_dma_device, -ENOMEM, false },
 		{ fail_mac_addrs, -ENOMEM, true },
 		{ fail_rx_doorbell, -ENOTSUP, false },
 		{ fail_tx_doorbell, -ENOTSUP, false },
@@ -783,13 +791,13 @@ statistics_need_an_answer(void **state)
  * The link.
  */
 
-static unsigned int status_reads;
+static unsigned int status_reads, up_at_read;
 
-/* The third read of STATUS finds the link up. */
+/* The read of STATUS with the number up_at_read finds the link up. */
 static uint32_t
 read_status(void *dev, uint32_t at)
 {
-	if (at == IGB_STATUS && ++status_reads == 3)
+	if (at == IGB_STATUS && ++status_reads == up_at_read)
 		fake.no_link = false;
 	return fake_read32(dev, at);
 }
@@ -808,6 +816,7 @@ link_is_waited_for_while_it_can_come_up(void **state)
 	counts.read32 = read_status;
 	ad->hw.bus = &counts;
 	status_reads = 0;
+	up_at_read = 3;
 	assert_int_equal(igb_link_update(dev, 1), 0);
 	assert_int_equal(status_reads, 3);
 	assert_int_equal(dev->data->dev_link.link_status, RTE_ETH_LINK_UP);
@@ -826,6 +835,27 @@ link_is_waited_for_while_it_can_come_up(void **state)
 	ad->hw.lost = true;
 	assert_int_equal(igb_link_update(dev, 1), -1);
 	ad->hw.lost = false;
+}
+
+/* It may take seconds to come up, or have no partner. */
+static void
+start_does_not_wait_for_the_link(void **state)
+{
+	struct rte_eth_dev *dev = &rte_eth_devices[PORT];
+	struct igb_adapter *ad = igb_adapter_of(dev);
+	static struct igb_bus_ops counts;
+
+	configure(1, 1, NULL);
+	counts = fake_ops;
+	counts.read32 = read_status;
+	ad->hw.bus = &counts;
+	fake.no_link = true;
+	status_reads = 0;
+	up_at_read = 50;
+	assert_int_equal(rte_eth_dev_start(PORT), 0);
+	assert_int_equal(dev->data->dev_link.link_status, RTE_ETH_LINK_DOWN);
+	assert_in_range(status_reads, 1, up_at_read - 1);
+	ad->hw.bus = &fake_ops;
 }
 
 static void
@@ -887,6 +917,7 @@ main(int argc, char **argv)
 		ON_SHARED(request_without_an_answer_is_an_error),
 		ON_SHARED(statistics_need_an_answer),
 		ON_SHARED(link_is_waited_for_while_it_can_come_up),
+		ON_SHARED(start_does_not_wait_for_the_link),
 		ON_SHARED(link_is_waited_for_by_requests),
 	};
 
